@@ -1,0 +1,85 @@
+"""The rows that travel between the parts, one numpy dtype each.
+
+A batch is a structured array: a *row* is one flow (or segment, or outcome), a *field* is a column, and
+``batch["seq"]`` is a view of it. Rows rather than separate arrays, because a flow is touched whole: at a
+million flows, twenty columns are twenty cache misses and one row is two. The dtypes are the contract
+between the coordinator, the workers, the collector and the native kernels; all fields are in host order.
+
+Addresses are two 64-bit halves of an IPv6 address; an IPv4 address is its IPv4-mapped form
+(RFC 4291 §2.5.5.2, ``::ffff:a.b.c.d``: ``hi == 0``, ``lo == 0xffff << 32 | v4``), so both families share
+every line of code that does not touch a wire.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+V4_MAPPED = 0xFFFF << 32
+"""``lo`` of the IPv4-mapped prefix."""
+
+TARGET = np.dtype(
+    [
+        ("line", "<u8"),  # ordinal of the input line, 0-based: the identity of this input
+        ("peer_hi", "<u8"),  # the scanned host
+        ("peer_lo", "<u8"),
+        ("own_hi", "<u8"),  # our address; zero in a list until the coordinator chooses one
+        ("own_lo", "<u8"),
+        ("seq", "<u4"),  # the SYN-ACK's sequence number (peer's ISN); 0 where `syn` is set
+        ("ack", "<u4"),  # the SYN-ACK's acknowledgement number (our ISN + 1)
+        ("ticket", "<u4"),  # row in the coordinator's ledger while the input has no fate
+        ("peer_port", "<u2"),
+        ("own_port", "<u2"),
+        ("window", "<u2"),  # the SYN-ACK's window
+        ("syn", "u1"),  # 1: no half-open connection exists, we open our own with a SYN
+        ("ttl", "u1"),
+    ]
+)
+"""One thing to scan: a half-open connection (from ZMap) or a host:port to open (56 bytes)."""
+
+OUTCOME = np.dtype(
+    [
+        ("ts", "<u8"),  # arrival of the last packet received from the peer, ns since the epoch (kernel clock)
+        ("peer_hi", "<u8"),
+        ("peer_lo", "<u8"),
+        ("own_hi", "<u8"),
+        ("own_lo", "<u8"),
+        ("line", "<u8"),
+        ("ticket", "<u4"),
+        ("seq", "<u4"),  # of the last packet received from the peer (of the SYN-ACK if it never answered)
+        ("ack", "<u4"),
+        ("data_len", "<u4"),  # bytes of this row in the payload blob that travels beside the rows
+        ("peer_port", "<u2"),
+        ("own_port", "<u2"),
+        ("window", "<u2"),
+        ("ttl", "u1"),
+        ("flags", "u1"),  # TCP flags of that last packet, RFC 9293 §3.1: FIN 1, SYN 2, RST 4, PSH 8, ACK 16
+        ("counter", "u1"),  # retransmits so far
+        ("acked", "u1"),  # 1: the peer ever acknowledged data of ours
+        ("handshake", "u1"),  # index into Options.handshakes of the handshake this is about
+        ("expected", "u1"),  # what was awaited at the end: an Expected
+        ("reason", "u1"),  # why the flow ended: a Reason
+        ("firewall", "u1"),  # 1: ACKing firewall (HyperACKtive)
+        ("final", "u1"),  # 1: the last outcome of its ticket (0: -forceAllHandshakes has more to come)
+        ("pad", "u1"),
+    ]
+)
+"""What became of one flow; the collector makes a result record of it."""
+
+
+class Expected:
+    """What a flow was waiting for when it ended (``expectedRToLZR``); 0 prints as absent."""
+
+    NOTHING, SYN_ACK, ACK, DATA = range(4)
+    NAMES = ("", "sa", "ack", "data")
+
+
+class Reason:
+    """Why a flow ended. One of these for every outcome."""
+
+    DATA, SILENT, RST, FIN, ZERO_WINDOW, NO_SYN_ACK, FIREWALL = range(7)
+    NAMES = ("data", "silent", "rst", "fin", "zero_window", "no_syn_ack", "acking_firewall")
+
+
+def of_v4(v4: int) -> tuple[int, int]:
+    """(hi, lo) of an IPv4 address given as a 32-bit integer."""
+    return 0, V4_MAPPED | v4
