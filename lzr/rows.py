@@ -60,10 +60,54 @@ OUTCOME = np.dtype(
         ("reason", "u1"),  # why the flow ended: a Reason
         ("firewall", "u1"),  # 1: ACKing firewall (HyperACKtive)
         ("final", "u1"),  # 1: the last outcome of its ticket (0: -forceAllHandshakes has more to come)
-        ("pad", "u1"),
+        ("record", "u1"),  # 0: only the ticket is settled (duplicate; nothing new after -forceAllHandshakes)
     ]
 )
 """What became of one flow; the collector makes a result record of it."""
+
+
+SEGMENT = np.dtype(
+    [
+        ("peer_hi", "<u8"),  # who sent it
+        ("peer_lo", "<u8"),
+        ("own_hi", "<u8"),
+        ("own_lo", "<u8"),
+        ("ts", "<u8"),  # arrival, ns since the epoch (kernel clock)
+        ("seq", "<u4"),
+        ("ack", "<u4"),
+        ("data_at", "<u4"),  # offset of the payload in the buffer the segment was parsed from
+        ("data_len", "<u4"),  # payload bytes that were captured
+        ("peer_port", "<u2"),
+        ("own_port", "<u2"),
+        ("window", "<u2"),
+        ("ttl", "u1"),
+        ("flags", "u1"),
+    ]
+)
+"""One well-formed TCP segment from the wire (64 bytes)."""
+
+FRAME = np.dtype(
+    [
+        ("peer_hi", "<u8"),
+        ("peer_lo", "<u8"),
+        ("own_hi", "<u8"),
+        ("own_lo", "<u8"),
+        ("nonce", "<u8"),  # what the random parts of the probe are made from; same for a retransmit
+        ("seq", "<u4"),
+        ("ack", "<u4"),
+        ("peer_port", "<u2"),
+        ("own_port", "<u2"),
+        ("flags", "u1"),
+        ("probe", "u1"),  # index into the handshakes of the payload to carry, or NO_PROBE
+        ("pad", "<u2"),
+    ]
+)
+"""One segment to send (56 bytes). A frame with SYN carries the MSS option."""
+
+NO_PROBE = 255
+
+FIN, SYN, RST, PSH, ACK = 1, 2, 4, 8, 16
+"""TCP flags, RFC 9293 §3.1."""
 
 
 class Expected:
@@ -76,8 +120,8 @@ class Expected:
 class Reason:
     """Why a flow ended. One of these for every outcome."""
 
-    DATA, SILENT, RST, FIN, ZERO_WINDOW, NO_SYN_ACK, FIREWALL = range(7)
-    NAMES = ("data", "silent", "rst", "fin", "zero_window", "no_syn_ack", "acking_firewall")
+    DATA, SILENT, RST, FIN, ZERO_WINDOW, NO_SYN_ACK, FIREWALL, DUPLICATE = range(8)
+    NAMES = ("data", "silent", "rst", "fin", "zero_window", "no_syn_ack", "acking_firewall", "duplicate")
 
 
 def of_v4(v4: int) -> tuple[int, int]:

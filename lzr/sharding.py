@@ -1,0 +1,252 @@
+"""The law of ownership: one hash of the 4-tuple says which shard a flow belongs to, everywhere.
+
+The coordinator computes it over columns, the kernel over each arriving packet (a classic-BPF program run by
+``PACKET_FANOUT_CBPF``), and a worker when it picks a source port for a follow-up connection. Since all three
+agree, a flow's replies reach the process that owns its state and nobody else.
+
+The hash is multiply-xor-shift in 32 bits over the words peer address, ports, own address, because that is
+what classic BPF can do: ``h = (h ^ word) * K; h ^= h >> 15``. ``seed`` is drawn for each run, so a peer
+cannot aim at one shard.
+"""
+
+from __future__ import annotations
+
+import struct
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+U32 = NDArray[np.uint32]
+U64 = NDArray[np.uint64]
+
+_MULTIPLIER = 0x9E3779B1  # 2^32 / golden ratio, odd
+_SHIFT = 15
+
+# linux/filter.h and linux/bpf_common.h
+_LD_W_ABS, _LD_H_ABS, _LD_B_ABS = 0x20, 0x28, 0x30
+_LD_W_IND, _LD_H_IND, _LD_B_IND = 0x40, 0x48, 0x50
+_LDX_IMM, _LDX_MSH, _LDX_MEM, _LD_MEM, _LD_IMM = 0x01, 0xB1, 0x61, 0x60, 0x00
+_ST, _STX, _TAX, _TXA = 0x02, 0x03, 0x07, 0x87
+_ADD_K, _ADD_X, _MUL_K, _XOR_K, _XOR_X, _RSH_K, _LSH_K, _AND_K = 0x04, 0x0C, 0x24, 0xA4, 0xAC, 0x74, 0x64, 0x54
+_JA, _JEQ, _JGT, _JGE, _JSET = 0x05, 0x15, 0x25, 0x35, 0x45
+_RET_A, _RET_K = 0x16, 0x06
+_NET = 0xFFF00000  # SKF_NET_OFF: relative to the network header, so VLAN tags do not matter
+_AD_PROTOCOL = 0xFFFFF000  # SKF_AD_OFF + SKF_AD_PROTOCOL: the EtherType
+
+_ETH_P_IP, _ETH_P_IPV6, _TCP = 0x0800, 0x86DD, 6
+_EXTENSIONS = (0, 43, 60)  # hop-by-hop, routing, destination options (RFC 8200 §4)
+_MAX_EXTENSIONS = 4
+_SLOT_HASH, _SLOT_OFFSET, _SLOT_NEXT = 0, 1, 2
+
+
+def flow_hash(rows: NDArray[Any], seed: int) -> U32:
+    """32-bit hash of each row's 4-tuple: fields peer_hi/lo, own_hi/lo (u8), peer_port, own_port (u2).
+
+    Returns (n,) uint32. IPv4-mapped rows hash three words, IPv6 rows nine, as the kernel program does.
+    """
+    h = np.full(len(rows), seed & 0xFFFFFFFF, np.uint32)
+    v6 = (rows["peer_hi"] != 0) | (rows["peer_lo"] >> np.uint64(32) != 0xFFFF)
+    mixed = bool(v6.any())
+    ports = rows["peer_port"].astype(np.uint32) << np.uint32(16) | rows["own_port"]
+    for side in ("peer", "own"):
+        low = rows[f"{side}_lo"]
+        if mixed:
+            high = rows[f"{side}_hi"]
+            for word in (high >> np.uint64(32), high, low >> np.uint64(32)):
+                h = np.where(v6, _mix(h, word.astype(np.uint32)), h)
+        h = _mix(h, low.astype(np.uint32))
+        if side == "peer":
+            h = _mix(h, ports)
+    return h
+
+
+def _mix(h: U32, word: U32) -> U32:
+    h = (h ^ word) * np.uint32(_MULTIPLIER)
+    return h ^ (h >> np.uint32(_SHIFT))
+
+
+def shard_of(rows: NDArray[Any], seed: int, shards: int) -> U32:
+    """(n,) uint32 in [0, shards)."""
+    return flow_hash(rows, seed) % np.uint32(shards)
+
+
+_K1, _K2, _K3, _K4, _K5 = (
+    np.uint64(k)
+    for k in (
+        0x9E3779B97F4A7C15,
+        0xC2B2AE3D27D4EB4F,
+        0x165667B19E3779F9,
+        0xD6E8FEB86659FD93,
+        0xA0761D6478BD642F,
+    )
+)
+
+
+def flow_key(rows: NDArray[Any], seed: int) -> U64:
+    """64-bit key of each row's 4-tuple for the flow index: (n,) uint64, never 0.
+
+    Not the shard hash: within a shard that one is constant mod the number of shards.
+    """
+    x = rows["peer_lo"] * _K1
+    x ^= rows["peer_hi"] * _K2 + np.uint64(seed)
+    x ^= x >> np.uint64(32)
+    x *= _K5
+    x ^= rows["own_lo"] * _K3 + (
+        (rows["peer_port"].astype(np.uint64) << np.uint64(16) | rows["own_port"]) * _K4
+    )
+    x ^= rows["own_hi"] * _K2
+    x ^= x >> np.uint64(29)
+    x *= _K1
+    x ^= x >> np.uint64(32)
+    return np.maximum(x, np.uint64(1))
+
+
+_M1, _M2 = np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB)
+
+
+def mix64(x: U64) -> U64:
+    """splitmix64's finaliser (Steele, Lea, Flood 2014): the source of every per-flow random number."""
+    x = x + _K1
+    x = (x ^ (x >> np.uint64(30))) * _M1
+    x = (x ^ (x >> np.uint64(27))) * _M2
+    return x ^ (x >> np.uint64(31))
+
+
+def draw(seed: int, line: U64, *salt: int) -> U64:
+    """(n,) uint64 random numbers fixed by (seed, line, salt): one seed, one scan, whatever the timing."""
+    x = line.astype(np.uint64) ^ np.uint64(seed & 0xFFFFFFFFFFFFFFFF)
+    for s in salt:
+        x = mix64(x ^ np.uint64(s) * _K2)
+    return mix64(x)
+
+
+class _Program:
+    """A classic-BPF program under construction; labels are resolved at the end."""
+
+    def __init__(self) -> None:
+        self.code: list[tuple[int, str | int, str | int, int]] = []
+        self.labels: dict[str, int] = {}
+
+    def op(self, code: int, k: int = 0) -> None:
+        self.code.append((code, 0, 0, k & 0xFFFFFFFF))
+
+    def jump(self, code: int, k: int, then: str | int = 0, otherwise: str | int = 0) -> None:
+        self.code.append((code, then, otherwise, k & 0xFFFFFFFF))
+
+    def label(self, name: str) -> None:
+        self.labels[name] = len(self.code)
+
+    def assemble(self) -> bytes:
+        """struct sock_filter[]: u16 code, u8 jt, u8 jf, u32 k."""
+        out = bytearray()
+        for at, (code, then, otherwise, k) in enumerate(self.code):
+            target = {t: self.labels[t] - at - 1 if isinstance(t, str) else t for t in (then, otherwise)}
+            if code == _JA:
+                out += struct.pack("=HBBI", code, 0, 0, target[then])
+            else:
+                out += struct.pack("=HBBI", code, target[then], target[otherwise], k)
+        return bytes(out)
+
+
+def _find_tcp(p: _Program) -> None:
+    """Leave the TCP header's offset from the network header in X; jump to `none` if this is not TCP."""
+    p.op(_LD_W_ABS, _AD_PROTOCOL)
+    p.jump(_JEQ, _ETH_P_IP, "v4", 0)
+    p.jump(_JEQ, _ETH_P_IPV6, "v6", 0)
+    p.jump(_JA, 0, "none")
+    p.label("v4")
+    p.op(_LD_B_ABS, _NET + 9)
+    p.jump(_JEQ, _TCP, 1, 0)
+    p.jump(_JA, 0, "none")
+    p.op(_LD_H_ABS, _NET + 6)
+    p.jump(_JSET, 0x1FFF, 0, 1)  # a later fragment has no ports (RFC 791 §3.2)
+    p.jump(_JA, 0, "none")
+    p.op(_LDX_MSH, _NET)
+    p.jump(_JA, 0, "tcp4")
+    p.label("v6")
+    p.op(_LD_B_ABS, _NET + 6)
+    p.op(_LDX_IMM, 40)
+    for step in range(_MAX_EXTENSIONS + 1):
+        p.jump(_JEQ, _TCP, "tcp6", 0)
+        if step == _MAX_EXTENSIONS:
+            break
+        for kind in _EXTENSIONS[:-1]:
+            p.jump(_JEQ, kind, f"extension{step}", 0)
+        p.jump(_JEQ, _EXTENSIONS[-1], 1, 0)
+        p.jump(_JA, 0, "none")
+        p.label(f"extension{step}")
+        p.op(_LD_B_IND, _NET)  # its Next Header
+        p.op(_ST, _SLOT_NEXT)
+        p.op(_LD_B_IND, _NET + 1)  # its length in 8-byte units, not counting the first
+        p.op(_ADD_K, 1)
+        p.op(_LSH_K, 3)
+        p.op(_ADD_X)
+        p.op(_TAX)
+        p.op(_LD_MEM, _SLOT_NEXT)
+    p.jump(_JA, 0, "none")
+
+
+def _hash_word(p: _Program) -> None:
+    """A holds the word; M[hash] is the state. X is saved in M[offset] throughout."""
+    p.op(_LDX_MEM, _SLOT_HASH)
+    p.op(_XOR_X)
+    p.op(_MUL_K, _MULTIPLIER)
+    p.op(_TAX)
+    p.op(_RSH_K, _SHIFT)
+    p.op(_XOR_X)
+    p.op(_ST, _SLOT_HASH)
+
+
+def fanout_program(seed: int) -> bytes:
+    """The classic-BPF program (struct sock_filter[]) that returns ``flow_hash`` of an *incoming* packet.
+
+    Set with PACKET_FANOUT_DATA on a group of type PACKET_FANOUT_CBPF; the kernel takes the result modulo
+    the number of sockets. On the wire the peer is the source, so (source, ports, destination) is
+    (peer, ports, own). Packets that are not TCP hash to 0; the socket filter drops them.
+    """
+    p = _Program()
+    _find_tcp(p)
+    for family, at, words in (("4", 12, 1), ("6", 8, 4)):
+        p.label(f"tcp{family}")
+        p.op(_STX, _SLOT_OFFSET)
+        p.op(_LD_IMM, seed)
+        p.op(_ST, _SLOT_HASH)
+        for word in range(words):
+            p.op(_LD_W_ABS, _NET + at + 4 * word)
+            _hash_word(p)
+        p.op(_LDX_MEM, _SLOT_OFFSET)
+        p.op(_LD_W_IND, _NET)  # source port << 16 | destination port
+        _hash_word(p)
+        for word in range(words, 2 * words):
+            p.op(_LD_W_ABS, _NET + at + 4 * word)
+            _hash_word(p)
+        p.op(_LD_MEM, _SLOT_HASH)
+        p.op(_RET_A)
+    p.label("none")
+    p.op(_RET_K, 0)
+    return p.assemble()
+
+
+def socket_filter(port_low: int, port_high: int, own_v4: tuple[int, ...] = ()) -> bytes:
+    """The classic-BPF program that lets in TCP to our ports only (and, of IPv4, to our addresses).
+
+    port_low..port_high inclusive; own_v4: at most 16 addresses as integers, or none for any.
+    """
+    p = _Program()
+    _find_tcp(p)
+    p.label("tcp4")
+    if 0 < len(own_v4) <= 16:
+        p.op(_LD_W_ABS, _NET + 16)
+        for address in own_v4:
+            p.jump(_JEQ, address, "ports", 0)
+        p.jump(_JA, 0, "none")
+    p.label("tcp6")
+    p.label("ports")
+    p.op(_LD_H_IND, _NET + 2)
+    p.jump(_JGE, port_low, 0, "none")
+    p.jump(_JGT, port_high, "none", 0)
+    p.op(_RET_K, 0x40000)
+    p.label("none")
+    p.op(_RET_K, 0)
+    return p.assemble()
