@@ -1,0 +1,326 @@
+"""From raw counters to rates, history and a `Snapshot`.
+
+The law: a process reports only what it has counted since it was started; everything derived (rates, shares,
+sums over the processes that were there before, the last minute) is made here, and `now` is an argument.
+Counters that start again at zero (a successor took over) never make a rate negative or a sum smaller.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, deque
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from coordinator.health import warnings
+from coordinator.snapshot import (
+    HISTORY_SECONDS,
+    ProcessView,
+    Second,
+    Snapshot,
+    State,
+    Totals,
+    WorkerView,
+)
+
+WINDOW = 3.0
+"""Seconds over which "now" is averaged."""
+
+SILENT_AFTER = 3.0
+"""Seconds without a report until a process counts as silent."""
+
+_SUMMED = ("rx", "tx", "rx_bytes", "tx_bytes", "retransmits", "drops", "send_failures")
+_CUMULATIVE = (*_SUMMED, "cpu_ns", "busy_ns", "records", "bytes")
+
+
+class Rate:
+    """A growing count, sampled: its increase per second over the last `window` seconds."""
+
+    __slots__ = ("_samples", "_window")
+
+    def __init__(self, window: float = WINDOW) -> None:
+        self._samples: deque[tuple[float, float]] = deque()
+        self._window = window
+
+    def add(self, now: float, value: float) -> None:
+        samples = self._samples
+        if samples and now <= samples[-1][0]:
+            samples[-1] = (samples[-1][0], value)
+            return
+        samples.append((now, value))
+        # One sample at or before the window's edge is kept, so the window is covered in full.
+        while len(samples) > 2 and samples[1][0] <= now - self._window:
+            samples.popleft()
+
+    def per_second(self) -> float:
+        if len(self._samples) < 2:
+            return 0.0
+        (t0, v0), (t1, v1) = self._samples[0], self._samples[-1]
+        return max(0.0, (v1 - v0) / (t1 - t0)) if t1 > t0 else 0.0
+
+
+class _Process:
+    """One place (role, index), whoever fills it: its counters and the views made of them."""
+
+    def __init__(self, role: str, index: int, now: float) -> None:
+        self.role, self.index = role, index
+        self.pid = 0
+        self.heard = now
+        self.reported = False
+        self.state: str | None = None
+        self.restarts = 0
+        self.base: Counter[str] = Counter()
+        self.last: dict[str, int] = {}
+        self.gauges: Mapping[str, Any] = {}
+        self.ignored_base: Counter[str] = Counter()
+        self.rates: dict[str, Rate] = {}
+
+    def feed(self, now: float, stats: Mapping[str, Any]) -> None:
+        pid = _count(stats, "pid")
+        if pid != self.pid:
+            self._carry_over()
+            self.pid = pid
+            self.state = None
+        for key in _CUMULATIVE:
+            if key not in stats:
+                continue
+            value = _count(stats, key)
+            if value < self.last.get(key, 0):  # started again from zero without a new pid
+                self.base[key] += self.last[key]
+            self.last[key] = value
+            if key not in self.rates:
+                self.rates[key] = Rate()
+            self.rates[key].add(now, self.base[key] + value)
+        self.gauges = stats
+        self.heard = now
+        self.reported = True
+
+    def _carry_over(self) -> None:
+        for key, value in self.last.items():
+            self.base[key] += value
+        for kind, count in self._ignored().items():
+            self.ignored_base[kind] += count
+        self.last = {}
+        self.gauges = {}
+
+    def _ignored(self) -> Mapping[str, int]:
+        ignored = self.gauges.get("ignored")
+        return ignored if isinstance(ignored, Mapping) else {}
+
+    def total(self, key: str) -> int:
+        return self.base[key] + self.last.get(key, 0)
+
+    def ignored(self) -> Counter[str]:
+        return self.ignored_base + Counter(self._ignored())
+
+    def rate(self, key: str) -> float:
+        rate = self.rates.get(key)
+        return rate.per_second() if rate else 0.0
+
+    def common(self, now: float) -> dict[str, Any]:
+        state = self.state
+        if state is None:
+            late = now - self.heard > SILENT_AFTER
+            state = State.SILENT if late else State.RUNNING if self.reported else State.STARTING
+        quiet = state in (State.SILENT, State.DEAD)
+        return {
+            "name": f"{self.role} {self.index}",
+            "pid": self.pid,
+            "cpu": 0.0 if quiet else self.rate("cpu_ns") / 1e9,
+            "busy": 0.0 if quiet else min(1.0, self.rate("busy_ns") / 1e9),
+            "queue": _count(self.gauges, "queue"),
+            "restarts": self.restarts,
+            "state": state,
+        }
+
+    def worker(self, now: float) -> WorkerView:
+        size = _count(self.gauges, "ring_size")
+        return WorkerView(
+            **self.common(now),
+            shards=_count(self.gauges, "shards", 1),
+            in_flight=_count(self.gauges, "in_flight"),
+            rx=self.rate("rx"),
+            tx=self.rate("tx"),
+            rx_bits=self.rate("rx_bytes") * 8,
+            tx_bits=self.rate("tx_bytes") * 8,
+            retransmits=self.total("retransmits"),
+            retransmit_rate=self.rate("retransmits"),
+            ring=min(1.0, _count(self.gauges, "ring_used") / size) if size else 0.0,
+            drops=self.total("drops"),
+            outbox=_count(self.gauges, "outbox"),
+            send_failures=self.total("send_failures"),
+        )
+
+    def process(self, now: float) -> ProcessView:
+        return ProcessView(
+            **self.common(now), records_rate=self.rate("records"), bytes_rate=self.rate("bytes")
+        )
+
+
+class Meter:
+    """Takes reports as they come (`feed`), tells the state when asked (`snapshot`)."""
+
+    def __init__(self, started: float) -> None:
+        self.started = started
+        self._processes: dict[tuple[str, int], _Process] = {}
+        self._coordinator = _Process("coordinator", 0, started)
+        self._gone: Counter[str] = Counter()  # what processes that were removed had counted
+        self._gone_ignored: Counter[str] = Counter()
+        self._restarts = 0
+        self._read = Rate()
+        self._done = Rate()
+        self._history: deque[Second] = deque(maxlen=HISTORY_SECONDS)
+        self._second = 0  # the second that is being counted, since `started`
+        self._edge = (0, 0, 0, 0)  # read, done, rx, tx at its beginning
+        self._faults: deque[tuple[int, int]] = deque(maxlen=HISTORY_SECONDS)  # drops, send failures then
+        self._faults.append((0, 0))
+
+    def feed(self, now: float, stats: Mapping[str, Any]) -> None:
+        """Take a process's report: `role` flow, collect or coordinator, `index`, `pid` and its counters.
+
+        Counters are the *process's*, since it was started: a shard that moves takes none along. The
+        others (in_flight, queue, outbox, ring_used, ring_size, shards) are as they are now.
+        """
+        role = stats.get("role")
+        if role == "coordinator":
+            self._coordinator.feed(now, stats)
+        elif role in ("flow", "collect"):
+            self._place(str(role), _count(stats, "index"), now).feed(now, stats)
+
+    def launched(self, now: float, role: str, index: int, pid: int) -> None:
+        """A process was started (first time, or one more); it shows as starting until it reports."""
+        place = self._place(role, index, now)
+        if place.pid != pid:
+            place._carry_over()
+        place.pid, place.heard, place.reported, place.state = pid, now, False, None
+
+    def mark(self, now: float, role: str, index: int, state: str) -> None:
+        """Say how a process is (`State.LEAVING`, `State.DEAD`) until its successor reports."""
+        self._place(role, index, now).state = state
+
+    def restarted(self, now: float, role: str, index: int, pid: int) -> None:
+        """A process ended unasked and a successor was started in its place."""
+        self.launched(now, role, index, pid)
+        self._place(role, index, now).restarts += 1
+        self._restarts += 1
+
+    def removed(self, role: str, index: int) -> None:
+        """A process was ended on purpose; what it counted stays in the sums."""
+        place = self._processes.pop((role, index), None)
+        if place is not None:
+            for key in _SUMMED:
+                self._gone[key] += place.total(key)
+            self._gone_ignored += place.ignored()
+
+    def _place(self, role: str, index: int, now: float) -> _Process:
+        key = (role, index)
+        if key not in self._processes:
+            self._processes[key] = _Process(role, index, now)
+        return self._processes[key]
+
+    def _sum(self, key: str) -> int:
+        return self._gone[key] + sum(place.total(key) for place in self._processes.values())
+
+    def _turn_seconds(self, now: float, counts: tuple[int, int, int, int], faults: tuple[int, int]) -> None:
+        """Close every second that has passed; what came since the last look is spread evenly over them."""
+        second = int(now - self.started)
+        passed = second - self._second
+        if passed <= 0:
+            return
+        grown = [max(0, new - old) for new, old in zip(counts, self._edge, strict=True)]
+        for step in range(max(0, passed - HISTORY_SECONDS), passed):
+            parts = [n * (step + 1) // passed - n * step // passed for n in grown]
+            self._history.append(Second(*parts))
+            self._faults.append(faults)
+        self._second, self._edge = second, counts
+
+    def snapshot(self, now: float, totals: Totals, wall: float = 0.0) -> Snapshot:
+        """The state of the scan. Call it as often as something is shown (at least once a second)."""
+        sums = {key: self._sum(key) for key in _SUMMED}
+        self._read.add(now, totals.read)
+        self._done.add(now, totals.done)
+        faults = (sums["drops"], sums["send_failures"])
+        self._turn_seconds(now, (totals.read, totals.done, sums["rx"], sums["tx"]), faults)
+        places = [self._processes[key] for key in sorted(self._processes)]
+        workers = tuple(place.worker(now) for place in places if place.role == "flow")
+        collectors = tuple(place.process(now) for place in places if place.role == "collect")
+        own = self._coordinator.process(now)
+        ignored = sum((place.ignored() for place in places), Counter(self._gone_ignored))
+        fingerprints, by_handshake = _fold(totals.found)
+        elapsed = max(now - self.started, 1e-9)
+        snapshot = Snapshot(
+            now=now,
+            started=self.started,
+            wall=wall,
+            phase=totals.phase,
+            title=totals.title,
+            total=totals.total,
+            read=totals.read,
+            rejected=totals.rejected,
+            blocklisted=totals.blocklisted,
+            duplicates=totals.duplicates,
+            interrupted=totals.interrupted,
+            in_flight=totals.in_flight,
+            done=totals.done,
+            backlog=totals.backlog,
+            input_ended=totals.input_ended,
+            input_waiting=totals.input_waiting,
+            rate_in=self._read.per_second(),
+            rate_in_average=totals.read / elapsed,
+            rate_done=self._done.per_second(),
+            rate_done_average=totals.done / elapsed,
+            rx_rate=sum(worker.rx for worker in workers),
+            tx_rate=sum(worker.tx for worker in workers),
+            rx_bits=sum(worker.rx_bits for worker in workers),
+            tx_bits=sum(worker.tx_bits for worker in workers),
+            rx=sums["rx"],
+            tx=sums["tx"],
+            retransmits=sums["retransmits"],
+            drops=sums["drops"],
+            recent_drops=sums["drops"] - self._faults[0][0],
+            send_failures=sums["send_failures"],
+            recent_send_failures=sums["send_failures"] - self._faults[0][1],
+            ignored=dict(ignored),
+            history=tuple(self._history),
+            workers=workers,
+            collectors=collectors,
+            coordinator=replace(
+                own, name="coordinator", state=State.RUNNING, records_rate=self._read.per_second()
+            ),
+            outcomes=dict(totals.outcomes),
+            fingerprints=fingerprints,
+            by_handshake=by_handshake,
+            latest=tuple(reversed(totals.latest)),
+            paused=totals.paused,
+            draining=totals.draining,
+            auto_workers=totals.auto_workers,
+            rate_limit=totals.rate_limit,
+            packet_limit=totals.packet_limit,
+            bit_limit=totals.bit_limit,
+            paced=totals.paced,
+            window_full=totals.window_full,
+            output_blocked=totals.output_blocked,
+            cooldown_left=totals.cooldown_left,
+            restarts=self._restarts,
+            guard_missing=totals.guard_missing,
+            gateway_silent=totals.gateway_silent,
+            shards=totals.shards,
+            wanted_flow=totals.wanted_flow,
+            wanted_collect=totals.wanted_collect,
+            cores=totals.cores,
+        )
+        return replace(snapshot, warnings=(*warnings(snapshot), *reversed(totals.warnings)))
+
+
+def _fold(found: Mapping[tuple[str, str], int]) -> tuple[Mapping[str, int], Mapping[str, Mapping[str, int]]]:
+    by_print: Counter[str] = Counter()
+    by_handshake: dict[str, dict[str, int]] = {}
+    for (handshake, fingerprint), count in found.items():
+        by_print[fingerprint] += count
+        by_handshake.setdefault(handshake, {})[fingerprint] = count
+    return dict(by_print.most_common()), by_handshake
+
+
+def _count(stats: Mapping[str, Any], key: str, default: int = 0) -> int:
+    value = stats.get(key, default)
+    return max(0, int(value)) if isinstance(value, int | float) else default

@@ -1,0 +1,246 @@
+"""What is known about a running scan at one moment, as values.
+
+The law: everything that shows a scan (dashboard, status line, metrics, control socket, the advice on worker
+counts) is a function of a `Snapshot` and of nothing else, so they can never disagree. `coordinator.meter`
+makes snapshots from raw counters; nothing here reads a clock, and all times are seconds of the monotonic
+clock unless a name says otherwise.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, deque
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+HISTORY_SECONDS = 60
+"""Length of the sparklines."""
+
+LATEST = 64
+"""Identified services kept for display."""
+
+
+class Phase:
+    """Where a scan is. A plain string, so that it prints as it is."""
+
+    STARTING = "starting"
+    RUNNING = "running"  # reading input
+    FINISHING = "finishing"  # the input has ended, flows are in flight
+    COOLDOWN = "cooling down"  # nothing in flight but late SYN-ACKs are waited for
+    DONE = "done"
+
+
+class State:
+    """How a process is."""
+
+    RUNNING = "running"
+    STARTING = "starting"  # launched, nothing heard yet
+    SILENT = "silent"  # launched, nothing heard for SILENT_AFTER seconds
+    LEAVING = "leaving"  # handing its shards over, then ending
+    DEAD = "dead"  # ended unasked; a successor is on its way
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessView:
+    """A process as it is seen from outside. Shares are of one core, 0..1; None: nothing is known yet."""
+
+    name: str
+    pid: int = 0
+    cpu: float = 0.0  # processor time over time
+    busy: float = 0.0  # time not spent waiting over time
+    queue: int = 0  # messages (batches) waiting for it
+    restarts: int = 0
+    state: str = State.RUNNING
+    records_rate: float = 0.0  # collectors: records written per second; coordinator: inputs read per second
+    bytes_rate: float = 0.0  # collectors: bytes written per second
+
+    @property
+    def load(self) -> float:
+        """The share of its time that is used: what decides whether it is the bottleneck."""
+        return max(self.cpu, self.busy)
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerView(ProcessView):
+    """A flow worker."""
+
+    shards: int = 1
+    in_flight: int = 0
+    rx: float = 0.0  # packets per second
+    tx: float = 0.0
+    rx_bits: float = 0.0  # bits per second
+    tx_bits: float = 0.0
+    retransmits: int = 0  # since the start
+    retransmit_rate: float = 0.0
+    ring: float = 0.0  # fill share of the fullest receive ring, 0..1
+    drops: int = 0  # packets the kernel dropped because a ring was full, since the start
+    outbox: int = 0  # results waiting to be sent to a collector
+    send_failures: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Second:
+    """What happened in one second of the past."""
+
+    read: int = 0
+    done: int = 0
+    rx: int = 0
+    tx: int = 0
+
+    @property
+    def packets(self) -> int:
+        return self.rx + self.tx
+
+
+@dataclass(frozen=True, slots=True)
+class Identified:
+    """A service that was named. `banner` is raw and hostile: only `lzr.safetext` may show it."""
+
+    address: str
+    port: int
+    fingerprint: str
+    handshake: str = ""
+    banner: bytes = b""
+
+
+@dataclass(slots=True)
+class Totals:
+    """The coordinator's own figures, mutable: it keeps one and hands it to `Meter.snapshot`.
+
+    All counts are since the start (and, on a resumed scan, include what was done before).
+    """
+
+    phase: str = Phase.STARTING
+    title: str = ""  # what is scanned how, for the header: "wait,http,tls via eth0 from 192.0.2.1"
+    total: int | None = None  # inputs in all, when known
+    read: int = 0  # input lines read
+    rejected: int = 0  # unparsable
+    blocklisted: int = 0
+    duplicates: int = 0
+    interrupted: int = 0  # given up because the scan was told to end
+    in_flight: int = 0
+    done: int = 0  # inputs with a result
+    backlog: int = 0  # inputs read and not yet given to a worker
+    input_ended: bool = False
+    input_waiting: bool = False  # the coordinator waits for stdin
+    outcomes: Counter[str] = field(default_factory=Counter)  # by lzr.rows.Reason.NAMES
+    found: Counter[tuple[str, str]] = field(default_factory=Counter)  # by (handshake, fingerprint)
+    latest: deque[Identified] = field(default_factory=lambda: deque(maxlen=LATEST))  # oldest first
+    warnings: list[str] = field(default_factory=list)  # sentences of the coordinator, oldest first
+    guard_missing: bool = False
+    gateway_silent: bool = False
+    paused: bool = False
+    draining: bool = False
+    auto_workers: bool = False
+    rate_limit: float | None = None  # targets started per second
+    packet_limit: float | None = None  # all packets per second
+    bit_limit: float | None = None  # bits per second
+    paced: bool = False  # in the last second, the pacer held work back
+    window_full: bool = False  # in the last second, the in-flight window held work back
+    output_blocked: bool = False  # in the last second, the reader of the results held work back
+    cooldown_left: float | None = None
+    shards: int = 1
+    wanted_flow: int = 1  # workers asked for; the views show those that are there
+    wanted_collect: int = 1
+    cores: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """A scan at one moment."""
+
+    now: float = 0.0
+    started: float = 0.0
+    wall: float = 0.0  # the same moment in seconds since the epoch; 0: not known
+    phase: str = Phase.STARTING
+    title: str = ""
+    total: int | None = None
+    read: int = 0
+    rejected: int = 0
+    blocklisted: int = 0
+    duplicates: int = 0
+    interrupted: int = 0
+    in_flight: int = 0
+    done: int = 0
+    backlog: int = 0
+    input_ended: bool = False
+    input_waiting: bool = False
+    rate_in: float = 0.0  # inputs read per second, now
+    rate_in_average: float = 0.0
+    rate_done: float = 0.0  # inputs done per second, now
+    rate_done_average: float = 0.0
+    rx_rate: float = 0.0  # packets per second, now
+    tx_rate: float = 0.0
+    rx_bits: float = 0.0
+    tx_bits: float = 0.0
+    rx: int = 0  # packets since the start
+    tx: int = 0
+    retransmits: int = 0
+    drops: int = 0
+    recent_drops: int = 0  # in the last minute
+    send_failures: int = 0
+    recent_send_failures: int = 0
+    ignored: Mapping[str, int] = field(default_factory=dict)  # packets not acted on, by kind
+    history: tuple[Second, ...] = ()  # oldest first, at most HISTORY_SECONDS
+    workers: tuple[WorkerView, ...] = ()
+    collectors: tuple[ProcessView, ...] = ()
+    coordinator: ProcessView = field(default=ProcessView("coordinator"))
+    outcomes: Mapping[str, int] = field(default_factory=dict)
+    fingerprints: Mapping[str, int] = field(default_factory=dict)  # most first
+    by_handshake: Mapping[str, Mapping[str, int]] = field(default_factory=dict)  # -> fingerprint -> count
+    latest: tuple[Identified, ...] = ()  # newest first
+    warnings: tuple[str, ...] = ()  # worst first
+    paused: bool = False
+    draining: bool = False
+    auto_workers: bool = False
+    rate_limit: float | None = None
+    packet_limit: float | None = None
+    bit_limit: float | None = None
+    paced: bool = False
+    window_full: bool = False
+    output_blocked: bool = False
+    cooldown_left: float | None = None
+    restarts: int = 0
+    guard_missing: bool = False
+    gateway_silent: bool = False
+    shards: int = 1
+    wanted_flow: int = 1
+    wanted_collect: int = 1
+    cores: int = 1
+
+    @property
+    def elapsed(self) -> float:
+        return max(0.0, self.now - self.started)
+
+    @property
+    def fates(self) -> int:
+        """Inputs whose fate is known."""
+        return self.done + self.rejected + self.blocklisted + self.duplicates + self.interrupted
+
+    @property
+    def identified(self) -> int:
+        """Services that were given a name."""
+        return sum(self.fingerprints.values()) - self.fingerprints.get("unknown", 0)
+
+    @property
+    def hit_rate(self) -> float:
+        """Share of the finished inputs that sent data."""
+        return self.outcomes.get("data", 0) / self.done if self.done else 0.0
+
+    @property
+    def share(self) -> float | None:
+        """How far the scan is, 0..1; None: the total is not known."""
+        if self.total is None:
+            return None
+        return min(1.0, self.fates / self.total) if self.total > 0 else 1.0
+
+    @property
+    def eta(self) -> float | None:
+        """Seconds to go at the pace of the last minute; None: not known."""
+        if self.total is None or self.paused:
+            return None
+        left = max(0, self.total - self.fates)
+        if not left:
+            return self.cooldown_left or 0.0
+        recent = sum(second.done for second in self.history) / len(self.history) if self.history else 0.0
+        rate = recent or self.rate_done_average
+        return left / rate + (self.cooldown_left or 0.0) if rate > 0 else None
