@@ -34,6 +34,16 @@ Matcher = Callable[[bytes], bool]
 
 
 @dataclass(frozen=True, slots=True)
+class Identity:
+    """What a reply gives away: its label, and where plainly stated what runs there ("" where not)."""
+
+    label: str
+    application: str = ""
+    product: str = ""
+    version: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Protocol:
     """One protocol.
 
@@ -44,7 +54,12 @@ class Protocol:
     probe: bytes to send with the first ACK, or parts of which some vary by connection; empty: nothing is
         sent and the server is expected to speak first.
     starts: the reply must start with one of these for `match` to be worth calling (the dispatcher's key,
-        so that cost does not grow with the number of protocols); empty: any reply.
+        so that cost does not grow with the number of protocols).
+    at: the same for protocols whose first bytes vary (lengths, transaction numbers): the reply must hold
+        one of these byte strings at that offset, as ``((2, b"\\0\\0"),)``. With neither `starts` nor `at`,
+        `match` is called for every reply: a last resort, and then it must be cheap.
+    solicited: whole replies too short to prove anything by themselves (a lone ``N``), which count only where
+        this protocol's own probe drew them, or nothing is known of what was sent. `match` must take them.
     examples: replies that this matcher, and no stronger one, must match.
     rejects: replies that look alike and must not match.
     ports: IANA or customary ports.
@@ -56,6 +71,8 @@ class Protocol:
     match: Matcher | None
     probe: bytes | tuple[Part, ...] = b""
     starts: tuple[bytes, ...] = ()
+    at: tuple[tuple[int, bytes], ...] = ()
+    solicited: tuple[bytes, ...] = ()
     examples: tuple[bytes, ...] = ()
     rejects: tuple[bytes, ...] = ()
     ports: tuple[int, ...] = ()
@@ -67,6 +84,13 @@ class Protocol:
         if isinstance(self.probe, tuple):
             return self.probe
         return (self.probe,) if self.probe else ()
+
+    def matches(self, data: bytes) -> bool:
+        """Whether this protocol, asked alone, takes the reply for its own."""
+        if self.match is None or not data:
+            return False
+        keyed = data.startswith(self.starts) or any(data.startswith(key, offset) for offset, key in self.at)
+        return (keyed or not (self.starts or self.at)) and self.match(data)
 
     @property
     def server_first(self) -> bool:

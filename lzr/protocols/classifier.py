@@ -1,0 +1,53 @@
+"""A reply in, a label out: echo, then every matcher that can apply, then precedence."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from lzr.protocols import applications, echo, products
+from lzr.protocols.base import Identity, Protocol
+from lzr.protocols.dispatch import Dispatcher
+from lzr.protocols.precedence import UNKNOWN, resolve
+from lzr.protocols.registry import PROTOCOLS
+
+ECHO = "echo"
+
+
+class Classifier:
+    """Labels replies; `preferred` names (the user's choice, in order) win where several protocols match."""
+
+    def __init__(self, preferred: Sequence[str] = ()) -> None:
+        self.preferred = tuple(preferred)
+        self._matching = _DISPATCHER.matching
+
+    def classify(self, data: bytes, sent: Protocol | None = None) -> str:
+        """The label of a reply, `unknown` if none fits; given the handshake it answers, echoes show too."""
+        if sent is not None and echo.is_echo(data, sent):
+            return ECHO
+        if len(data) <= _SHORT and data in _SOLICITED and sent is not None:
+            return sent.name if sent.name in _SOLICITED[data] else UNKNOWN
+        found = self._matching(data)
+        if len(found) == 1:
+            return found[0]
+        return resolve(found, self.preferred)
+
+    def identify(self, data: bytes, sent: Protocol | None = None) -> Identity:
+        """The label, and what the reply plainly says about the program behind it."""
+        label = self.classify(data, sent)
+        product, version = products.of(label, data)
+        return Identity(label, applications.of(label, data), product, version)
+
+
+_SOLICITED = {
+    reply: tuple(p.name for p in PROTOCOLS if reply in p.solicited)
+    for protocol in PROTOCOLS
+    for reply in protocol.solicited
+}
+_SHORT = max(map(len, _SOLICITED), default=0)
+_DISPATCHER = Dispatcher(PROTOCOLS)
+_DEFAULT = Classifier()
+
+
+def identify(data: bytes) -> Identity:
+    """Identify a reply without knowing what was asked."""
+    return _DEFAULT.identify(data)

@@ -1,0 +1,47 @@
+"""Which label wins when several matchers take the same reply: a short ordered list of rules over sets.
+
+First the user's choice: the first preferred name among those found. Then RULES in order: where any of a
+rule's `winners` was found, its `losers` are struck out. What is left, if more than one, is joined by "-" in
+catalogue order, so a 220 line that names neither mail nor files is ``smtp-ftp``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+UNKNOWN = "unknown"
+
+
+class Rule(NamedTuple):
+    """`winners` beat `losers`; `why` for the reader."""
+
+    winners: frozenset[str]
+    losers: frozenset[str]
+    why: str
+
+
+def _rule(winners: str, losers: str, why: str) -> Rule:
+    return Rule(frozenset(winners.split()), frozenset(losers.split()), why)
+
+
+RULES: tuple[Rule, ...] = (
+    _rule("tls", "http", "a page that says it was asked in plain HTTP on a TLS port speaks TLS"),
+    _rule("ipp kubernetes", "http", "protocols on top of HTTP name themselves in it"),
+)
+
+
+def resolve(found: Sequence[str], preferred: Sequence[str] = ()) -> str:
+    """One label out of the names that matched, given in catalogue order."""
+    if not found:
+        return UNKNOWN
+    if len(found) == 1:
+        return found[0]
+    for name in preferred:
+        if name in found:
+            return name
+    left = set(found)
+    for winners, losers, _ in RULES:
+        if not left.isdisjoint(winners):
+            left -= losers - winners
+    return "-".join(name for name in found if name in left)

@@ -1,0 +1,23 @@
+"""Every protocol there is, once: the families' tuples, one after the other.
+
+A family is a module with a `PROTOCOLS` tuple; to add one, name it in FAMILIES. The order of families and
+protocols is the fixed order of names in a label that joins several (see `precedence`).
+"""
+
+from __future__ import annotations
+
+from lzr.protocols import tls, web
+from lzr.protocols.base import Protocol
+
+FAMILIES = (
+    tls,
+    web,
+)
+
+PROTOCOLS: tuple[Protocol, ...] = tuple(protocol for family in FAMILIES for protocol in family.PROTOCOLS)
+BY_NAME: dict[str, Protocol] = {protocol.name: protocol for protocol in PROTOCOLS}
+
+
+def handshake(name: str) -> Protocol:
+    """The protocol of that name, to be used as a handshake. Raises KeyError."""
+    return BY_NAME[name]
