@@ -1,0 +1,174 @@
+"""The stateless responder of benchmarks/responder.c on one end of a veth pair, and the truth about it.
+
+Law: what a host does is a letter, `letter_of(address)`, and what a record must say about it follows from
+the letter and the handshakes alone (`expected`), so a test knows every answer before it asks.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ipaddress
+import json
+import os
+import signal
+import subprocess
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tests.lab.net import Lab, LabError, Namespace, run
+
+SOURCES = Path(__file__).resolve().parents[2] / "benchmarks"
+BUILD = SOURCES / "build"
+CLASSES = "hsaqrfzh"
+"""The classes by last byte mod 8, as the demo has them."""
+BENCH_CLASSES = "hshahqhrhfhzhshh"
+"""More than half of the peers answer with HTTP, the rest as in the demo."""
+HALF_CLASSES = "hshahqhrhfhzhshq"
+"""Exactly half of the peers answer with HTTP."""
+
+SCANNER = "10.1.0.2"
+GATEWAY = "10.1.0.1"
+SCANNER6 = "fd00:1::2"
+GATEWAY6 = "fd00:1::1"
+FIRST = "10.64.0.0"
+PORT = 9002
+
+
+def build(name: str) -> Path:
+    """The compiled program `benchmarks/NAME.c`, made again when a source is newer."""
+    target = BUILD / name
+    sources = [SOURCES / f"{name}.c", SOURCES / "wire.h"]
+    if not target.exists() or target.stat().st_mtime < max(s.stat().st_mtime for s in sources):
+        BUILD.mkdir(exist_ok=True)
+        fresh = BUILD / f"{name}.{os.getpid()}"
+        run("gcc", "-O2", "-Wall", "-Wextra", "-o", fresh, sources[0])
+        fresh.replace(target)
+    return target
+
+
+def letter_of(address: str, classes: str = CLASSES) -> str:
+    """The class of a host: its address's last byte into the table."""
+    return classes[(int(ipaddress.ip_address(address)) & 255) % len(classes)]
+
+
+@dataclass(frozen=True)
+class Truth:
+    """What a record must say: fingerprint, the flags of the last segment, what was awaited."""
+
+    fingerprint: str
+    expected: str
+    rst: bool = False
+    fin: bool = False
+    acked: bool = False
+    window: int | None = None
+    data: str = ""
+
+
+def expected(letter: str, handshakes: Sequence[str] = ("http",)) -> Truth | None:
+    """What the record of a host of this class must say after all the handshakes; None: any `sa` record."""
+    client_first = [name for name in handshakes if name != "wait"]
+    talks = bool(client_first)
+    if letter == "h":
+        return Truth("http", "data", acked=True, data="HTTP/1.1 200 OK") if talks else Truth("unknown", "data")
+    if letter in "sd":
+        return Truth("ssh", "data", data="SSH-2.0-responder_1.0\r\n")
+    if letter == "a":
+        return Truth("unknown", "data", acked=talks)
+    if letter == "q":
+        return Truth("unknown", "ack" if talks else "data")
+    if letter == "r":
+        return Truth("unknown", "", rst=True)
+    if letter == "f":
+        return Truth("unknown", "", fin=True)
+    if letter == "z":
+        return Truth("unknown", "", window=0)
+    if letter == "e":
+        return Truth("echo", "data", acked=True)
+    if letter in "cn":
+        return None
+    raise ValueError(letter)
+
+
+class Responder:
+    """The running responder. `stop` ends it and returns its counters."""
+
+    def __init__(
+        self,
+        namespace: Namespace,
+        *,
+        interface: str = "eth0",
+        classes: str = CLASSES,
+        first: str = "",
+        count: int = 0,
+        port: int = 0,
+        source: str = "",
+        more: Sequence[str] = (),
+    ) -> None:
+        self.classes = classes
+        words: list[str | Path] = [build("responder"), "--interface", interface, "--classes", classes]
+        if count:
+            words += ["--first", first, "--count", str(count)]
+        if port:
+            words += ["--port", str(port)]
+        if source:
+            words += ["--source", source]
+        self.process: subprocess.Popen[str] = namespace.popen(
+            *words, *more, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        )
+        assert self.process.stdout is not None
+        if self.process.stdout.readline() != "ready\n":
+            raise LabError(f"responder: {self.process.communicate()[1]}")
+
+    def stop(self) -> dict[str, int]:
+        self.process.send_signal(signal.SIGTERM)
+        out, trouble = self.process.communicate(timeout=20)
+        if self.process.returncode:
+            raise LabError(f"responder: {trouble}")
+        counters: dict[str, int] = json.loads(out)
+        return counters
+
+
+def quiet_end(namespace: Namespace, interface: str = "eth0") -> None:
+    """Keeps the kernel of the responder's namespace out of it: no stack behind the packet socket."""
+    namespace.nft(
+        f"table netdev deaf {{ chain ingress {{ type filter hook ingress device {interface} priority 0; drop; }}; }}"
+    )
+
+
+class Range:
+    """A scanner namespace wired to a responder's: what most end-to-end tests run in.
+
+    The scanner has 10.1.0.2/30 and fd00:1::2/64 and its default route through the responder, which
+    answers for the gateway and for everything behind it.
+    """
+
+    def __init__(self, lab: Lab, *, bridged: bool = False) -> None:
+        self.lab = lab
+        self.scanner = lab.namespace("scan")
+        self.far = lab.namespace("far")
+        self.bridge: Namespace | None = None
+        if bridged:
+            self.bridge = lab.bridge("wire", self.scanner, self.far)
+            self.scanner.ip("addr", "add", f"{SCANNER}/30", "dev", "eth0")
+            self.scanner.ip("addr", "add", f"{SCANNER6}/64", "dev", "eth0")
+            self.scanner.ip("link", "set", "eth0", "up")
+            self.far.ip("link", "set", "eth0", "up")
+        else:
+            addresses = (f"{SCANNER}/30", f"{SCANNER6}/64")
+            lab.link(self.scanner, self.far, a_addresses=addresses)
+        self.scanner.ip("route", "add", "default", "via", GATEWAY)
+        self.scanner.ip("-6", "route", "add", "default", "via", GATEWAY6)
+        quiet_end(self.far)
+        self.gateway_mac = self.far.mac("eth0")
+        self._running: Responder | None = None
+
+    def respond(self, **options: Any) -> Responder:
+        """Starts a responder (ending the one before)."""
+        if self._running is not None:
+            with contextlib.suppress(LabError, subprocess.TimeoutExpired):
+                if self._running.process.poll() is None:
+                    self._running.stop()
+        self._running = Responder(self.far, **options)
+        return self._running
