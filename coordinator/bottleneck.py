@@ -1,0 +1,108 @@
+"""What holds the scan back, in words, with the flag or key that would change it.
+
+The law: one sentence, always; the first cause that is true in the order a person should look at them
+(what the user asked for, what is broken, what is full, what is slow, nothing).
+"""
+
+from __future__ import annotations
+
+from coordinator import figures
+from coordinator.snapshot import Phase, ProcessView, Snapshot
+
+FULL = 0.85
+"""Share of its time from which a process counts as busy."""
+
+RING_FULL = 0.7
+QUEUE_LONG = 8
+
+
+def bottleneck(snapshot: Snapshot) -> str:
+    """The sentence."""
+    if snapshot.phase == Phase.DONE:
+        return "done"
+    if snapshot.paused:
+        return "paused: p goes on (lzr ctl resume)"
+    busy = _busiest(snapshot)
+    if snapshot.output_blocked:
+        return "slow reader of the results: what takes the output holds the scan back (-f FILE)"
+    if snapshot.drops and snapshot.recent_drops:
+        return f"receive rings overflow: {_more_flow(snapshot)}, or a lower rate"
+    if busy is not None:
+        return busy
+    fullest = max(snapshot.workers, key=lambda worker: worker.ring, default=None)
+    if fullest is not None and fullest.ring >= RING_FULL:
+        return (
+            f"{fullest.name}'s receive ring is {figures.percent(fullest.ring)} full: {_more_flow(snapshot)}"
+        )
+    if snapshot.phase == Phase.COOLDOWN:
+        left = f", {snapshot.cooldown_left:.0f} s left" if snapshot.cooldown_left is not None else ""
+        return f"waiting for late answers{left}: -c is how long"
+    if snapshot.input_ended or snapshot.draining or snapshot.phase == Phase.FINISHING:
+        why = "asked to end" if snapshot.draining and not snapshot.input_ended else "the input has ended"
+        return f"{why}: waiting for {figures.count(snapshot.in_flight)} flows (-t, -rt, -rn bound it)"
+    if snapshot.phase == Phase.STARTING:
+        return "starting"
+    if snapshot.paced:
+        return _paced(snapshot)
+    if snapshot.window_full:
+        return (
+            f"as many flows in flight as the rings can take ({figures.count(snapshot.in_flight)}): "
+            f"slow hosts hold them (-t), {_more_flow(snapshot)}"
+        )
+    if snapshot.input_waiting or not snapshot.backlog:
+        return f"input slower than workers ({figures.short(snapshot.rate_in)}/s): feed it faster"
+    return "nothing stands out: all parts have time left"
+
+
+def _busiest(snapshot: Snapshot) -> str | None:
+    """The stage that has no time left. The last stage first: what is before it only waits for it."""
+    collectors = snapshot.collectors
+    if collectors and _mean(collectors) >= FULL:
+        more = max(snapshot.wanted_collect, len(collectors)) + 1
+        return f"{_who('collector', collectors)} busy: -w collect={more} (or > here)"
+    workers = snapshot.workers
+    if workers and _mean(workers) >= FULL:
+        return f"{_who('flow worker', workers)} busy: {_more_flow(snapshot)}"
+    own = snapshot.coordinator
+    if own.load >= FULL:
+        return (
+            f"coordinator {figures.percent(own.load)} busy: it is one process, "
+            "so split the input over two runs (--shards 2 --shard 0, 1)"
+        )
+    hot = max(workers, key=lambda worker: worker.load, default=None)
+    if hot is not None and hot.load >= FULL and len(workers) > 1:
+        return f"{hot.name} {figures.percent(hot.load)} busy, the others less: {_more_flow(snapshot)}"
+    return None
+
+
+def _mean(processes: tuple[ProcessView, ...]) -> float:
+    return sum(process.load for process in processes) / len(processes)
+
+
+def _who(word: str, processes: tuple[ProcessView, ...]) -> str:
+    if len(processes) == 1:
+        return f"{word} {figures.percent(processes[0].load)}"
+    return f"all {len(processes)} {word}s {figures.percent(_mean(processes))}"
+
+
+def _more_flow(snapshot: Snapshot) -> str:
+    more = max(snapshot.wanted_flow, len(snapshot.workers)) + 1
+    if more > snapshot.shards:
+        return f"start again with -w flow={more} (this run has {snapshot.shards} shards)"
+    if more + len(snapshot.collectors) > max(2, snapshot.cores):
+        return f"-w flow={more} (or + here), but the {snapshot.cores} cores are taken"
+    return f"-w flow={more} (or + here)"
+
+
+def _paced(snapshot: Snapshot) -> str:
+    if snapshot.packet_limit is not None and _near(snapshot.tx_rate, snapshot.packet_limit):
+        return f"paced by --max-rate {figures.count(snapshot.packet_limit)} packets/s: raise it to go faster"
+    if snapshot.bit_limit is not None and _near(snapshot.tx_bits, snapshot.bit_limit):
+        return f"paced by --bandwidth {figures.bits(snapshot.bit_limit)}: raise it to go faster"
+    if snapshot.rate_limit is not None:
+        return f"paced by -rate {figures.count(snapshot.rate_limit)}/s: raise it to go faster (] here)"
+    return "paced: raise --max-rate or --bandwidth to go faster"
+
+
+def _near(value: float, limit: float) -> bool:
+    return value >= 0.8 * limit

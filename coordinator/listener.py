@@ -1,0 +1,143 @@
+"""A small server inside a loop that must never wait: bounded in clients, bytes and time.
+
+The law: whatever a client does (sends a byte an hour, reads nothing, sends a gigabyte, opens a thousand
+connections), `handle` returns at once and memory stays bounded. There is one descriptor to wait for
+(`fileno`, an epoll set that is itself pollable); without a client, it costs nothing.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import select
+import socket
+from collections.abc import Callable
+from dataclasses import dataclass
+
+Answer = tuple[bytes, bytes, bool]
+"""What is left of the request bytes, the reply, and whether to close after it."""
+
+Respond = Callable[[bytes], Answer]
+"""Request bytes so far -> answer. Returning them all and no reply means: not complete yet."""
+
+
+@dataclass(slots=True)
+class _Client:
+    sock: socket.socket
+    since: float
+    request: bytes = b""
+    reply: bytes = b""
+    closing: bool = False
+
+
+class Listener:
+    """Serves `respond` on a listening socket."""
+
+    def __init__(
+        self,
+        sock: socket.socket,
+        respond: Respond,
+        *,
+        too_long: bytes,
+        most_clients: int = 16,
+        most_request: int = 4096,
+        patience: float = 5.0,
+        admit: Callable[[socket.socket], bool] = lambda _: True,
+    ) -> None:
+        self._sock = sock
+        self._respond = respond
+        self._too_long = too_long
+        self._most_clients, self._most_request, self._patience = most_clients, most_request, patience
+        self._admit = admit
+        self._clients: dict[int, _Client] = {}
+        sock.setblocking(False)
+        self._epoll = select.epoll()
+        self._epoll.register(sock.fileno(), select.EPOLLIN)
+
+    def fileno(self) -> int:
+        """Readable when `handle` has something to do."""
+        return self._epoll.fileno()
+
+    def handle(self, now: float) -> None:
+        """Serve whoever is ready. Call it when `fileno` is readable, and once a second for the time-outs."""
+        for fd, events in self._epoll.poll(0):
+            if fd == self._sock.fileno():
+                self._accept(now)
+                continue
+            client = self._clients.get(fd)
+            if client is None:
+                continue
+            if events & select.EPOLLOUT:
+                self._write(client)
+            elif client.reply:  # it hung up without taking its answer
+                self._drop(client)
+            else:
+                self._read(client, now)
+        for client in [c for c in self._clients.values() if now - c.since > self._patience]:
+            self._drop(client)
+
+    def close(self) -> None:
+        for client in list(self._clients.values()):
+            self._drop(client)
+        self._epoll.close()
+        self._sock.close()
+
+    def _accept(self, now: float) -> None:
+        for _ in range(self._most_clients):
+            try:
+                sock, _ = self._sock.accept()
+            except OSError:  # nobody (any more), or out of descriptors: never the scan's problem
+                return
+            sock.setblocking(False)
+            if len(self._clients) >= self._most_clients or not self._admit(sock):
+                sock.close()
+                continue
+            self._clients[sock.fileno()] = _Client(sock, now)
+            self._epoll.register(sock.fileno(), select.EPOLLIN)
+
+    def _read(self, client: _Client, now: float) -> None:
+        try:
+            data = client.sock.recv(self._most_request)
+        except BlockingIOError:
+            return
+        except OSError:
+            data = b""
+        if not data:
+            self._drop(client)
+            return
+        client.request += data
+        while client.request and not client.closing:
+            left, reply, client.closing = self._respond(client.request)
+            if left == client.request and not reply:
+                break
+            client.request, client.since = left, now
+            client.reply += reply
+        if len(client.request) > self._most_request:
+            client.reply, client.closing = client.reply + self._too_long, True
+        if client.reply:
+            self._write(client)
+
+    def _write(self, client: _Client) -> None:
+        try:
+            sent = client.sock.send(client.reply)
+        except BlockingIOError:
+            sent = 0
+        except OSError:
+            self._drop(client)
+            return
+        client.reply = client.reply[sent:]
+        if client.reply:  # it is not read from while it does not take its answer
+            self._epoll.modify(client.sock.fileno(), select.EPOLLOUT)
+        elif client.closing:
+            self._drop(client)
+        else:
+            self._epoll.modify(client.sock.fileno(), select.EPOLLIN)
+
+    def _drop(self, client: _Client) -> None:
+        fd = client.sock.fileno()
+        if self._clients.pop(fd, None) is None:
+            return
+        with contextlib.suppress(OSError):
+            self._epoll.unregister(fd)
+        with contextlib.suppress(OSError):  # a full stop rather than a reset, should bytes be unread
+            client.sock.shutdown(socket.SHUT_WR)
+        client.sock.close()

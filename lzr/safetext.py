@@ -1,0 +1,40 @@
+"""Bytes of strangers, made fit to be shown on a terminal.
+
+The law: what comes out is printable ASCII (0x20 to 0x7e) and at most one mark that says "cut". So it holds
+no control character, no escape sequence (7 or 8 bit), no text direction override, nothing wider than one
+cell, and no line break; each of those is written as `\\r`, `\\n`, `\\t` or `\\xNN`. Markup is *not* escaped:
+`[bold]` is harmless as long as nobody parses it, so callers show the text as plain text.
+"""
+
+from __future__ import annotations
+
+_SHOWN = tuple(chr(byte) if 0x20 <= byte < 0x7F else f"\\x{byte:02x}" for byte in range(256))
+SHOWN = tuple({9: "\\t", 10: "\\n", 13: "\\r"}.get(byte, text) for byte, text in enumerate(_SHOWN))
+"""How each byte is shown."""
+
+
+def printable(data: bytes, width: int, *, mark: str = "…") -> str:
+    """One line of at most `width` cells; `mark` stands at the end where something was cut off.
+
+    >>> printable(b"220 \\x1b[31mftp\\r\\n", 40)
+    '220 \\\\x1b[31mftp\\\\r\\\\n'
+    """
+    if width <= 0:
+        return ""
+    text = "".join([SHOWN[byte] for byte in data[: width + 1]])
+    if len(text) <= width and len(data) <= width:
+        return text
+    room = width - len(mark)
+    shown: list[str] = []
+    for byte in data:
+        piece = SHOWN[byte]
+        if len(piece) > room:  # an escape is shown whole or not at all
+            break
+        shown.append(piece)
+        room -= len(piece)
+    return "".join(shown) + mark[:width]
+
+
+def plain(text: str, width: int, *, mark: str = "…") -> str:
+    """The same for text: file names, labels, sentences with somebody's words in them."""
+    return printable(text.encode("utf-8", "backslashreplace"), width, mark=mark)
