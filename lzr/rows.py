@@ -104,6 +104,40 @@ FRAME = np.dtype(
 )
 """One segment to send (56 bytes). A frame with SYN carries the MSS option."""
 
+FLOW = np.dtype(
+    [
+        ("peer_hi", "<u8"),
+        ("peer_lo", "<u8"),
+        ("own_hi", "<u8"),
+        ("own_lo", "<u8"),
+        ("line", "<u8"),
+        ("key", "<u8"),
+        ("ts", "<u8"),  # of the last valid packet
+        ("ticket", "<u4"),
+        ("una", "<u4"),  # our ISN + 1: the first byte of the probe
+        ("nxt", "<u4"),  # una + bytes sent
+        ("rcv", "<u4"),  # the next byte awaited from the peer
+        ("seq", "<u4"),  # of the last valid packet
+        ("ack", "<u4"),
+        ("generation", "<u4"),  # of the one armed timer
+        ("parent", "<i4"),  # of a PROBE: the flow it asks for
+        ("peer_port", "<u2"),
+        ("own_port", "<u2"),
+        ("window", "<u2"),
+        ("ttl", "u1"),
+        ("flags", "u1"),
+        ("state", "u1"),
+        ("handshake", "u1"),
+        ("counter", "u1"),
+        ("acked", "u1"),
+        ("settles", "u1"),  # pieces taken while settling
+        ("probed", "u1"),  # ACKing-firewall probes were sent
+        ("hits", "u1"),  # of them, answered with SYN-ACK
+        ("kept", "u1"),  # outcomes recorded already (-forceAllHandshakes)
+    ]
+)
+"""What a shard knows of one flow (104 bytes)."""
+
 NO_PROBE = 255
 
 FIN, SYN, RST, PSH, ACK = 1, 2, 4, 8, 16

@@ -1,0 +1,39 @@
+"""From a flow's 64-bit key to its row in the flow table."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+U64 = NDArray[np.uint64]
+Slots = NDArray[np.int32]
+
+
+class FlowIndex:
+    """key -> slot. The native index has the same three methods (see `make_index`)."""
+
+    def __init__(self) -> None:
+        self._slots: dict[int, int] = {}
+
+    def find(self, keys: U64) -> Slots:
+        """(n,) int32 slots; -1 where the key is unknown."""
+        get = self._slots.get
+        return np.fromiter((get(key, -1) for key in keys.tolist()), np.int32, len(keys))
+
+    def insert(self, keys: U64, slots: Slots) -> NDArray[np.bool_]:
+        """Add what is new; (n,) bool, False where the key is already there (or came earlier in `keys`)."""
+        index = self._slots
+        added = np.ones(len(keys), bool)
+        for at, (key, slot) in enumerate(zip(keys.tolist(), slots.tolist(), strict=True)):
+            if index.setdefault(key, slot) != slot:
+                added[at] = False
+        return added
+
+    def remove(self, keys: U64) -> None:
+        """Forget keys that are there."""
+        index = self._slots
+        for key in keys.tolist():
+            del index[key]
+
+    def __len__(self) -> int:
+        return len(self._slots)

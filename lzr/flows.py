@@ -1,0 +1,590 @@
+"""One shard's flows: segments and timers in, frames and outcomes out. No socket, no clock.
+
+The life of a flow, with handshakes h0..hk given by the user:
+
+1. A SYN-ACK is there, from ZMap's line or in answer to our own SYN. Window 0: record it, end.
+2. Send ACK carrying h0's bytes, without PSH; wait `retransmit_wait`.
+3. Data arrives, in order: send RST, record it, end. A first piece too short to be judged may grow for
+   `settle` first, each piece acknowledged.
+4. A bare ACK of our bytes: the service takes data but is silent. Wait `timeout`.
+5. RST or FIN, or `retransmit_number` retransmits (with PSH) and `timeout` gone by: close with RST, go to the
+   next handshake on a fresh source port: SYN, and from step 2. None left: record what was awaited, end.
+6. Against ACKing firewalls (`haf` > 0): with the first bare ACK or beside the first follow-up, SYNs to `haf`
+   random ephemeral ports of the host. Enough SYN-ACKs: the host answers everywhere, so record that, end.
+
+Which of these happens is `transitions.TRANSITIONS[state, cue]`; this module raises the cues and runs the
+actions, each once over all flows of a batch that take it. A batch in which a flow has several segments is
+taken in rounds, so order within a flow is kept.
+
+A flow is a row of FLOW; its fields are the columns. Random choices (ports, ISNs, nonces) are drawn from
+(seed, input line, handshake), so a seed fixes them whatever the timing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lzr.cues import awaited, read_cues
+from lzr.flowindex import FlowIndex
+from lzr.plan import EPHEMERAL, Plan
+from lzr.rows import ACK, FIN, FLOW, FRAME, NO_PROBE, OUTCOME, PSH, RST, SYN, Reason
+from lzr.sharding import draw, flow_key, shard_of
+from lzr.timers import DelayQueue
+from lzr.transitions import TRANSITIONS, Action, Cue, State
+
+Rows = NDArray[Any]
+Slots = NDArray[np.int32]
+Mask = NDArray[np.bool_]
+
+_TUPLE = ("peer_hi", "peer_lo", "own_hi", "own_lo", "peer_port", "own_port")
+_SHARED = [name for name in FLOW.names or () if name in (OUTCOME.names or ())]
+_SECOND = 1_000_000_000
+_ENOUGH = 64  # bytes of a first reply that leave nothing to wait for
+_LINE = 8  # as does a line of this length
+_MAX_SETTLES = 64
+_MAX_DRAWS = 512
+
+
+class FlowTable:
+    """The flows of shard `shard`. Call `open`, `receive`, `expire`; then `take_frames`, `take_outcomes`."""
+
+    def __init__(self, plan: Plan, shard: int = 0, capacity: int = 4096, index: FlowIndex | None = None):
+        self.plan = plan
+        self.shard = shard
+        self.index = FlowIndex() if index is None else index
+        self.rows = np.zeros(capacity, FLOW)
+        self._free = np.arange(capacity - 1, -1, -1, dtype=np.int32)
+        self._free_count = capacity
+        self._partial: dict[int, bytearray] = {}
+        self._released: list[Slots] = []
+        self._bursts: list[Rows] = []
+        self._outcomes: list[Rows] = []
+        self._payloads: list[bytes | memoryview] = []
+        self._timers = {
+            Cue.RETRANSMIT_DUE: DelayQueue(round(plan.retransmit_wait * _SECOND)),
+            Cue.TIMED_OUT: DelayQueue(round(plan.timeout * _SECOND)),
+            Cue.SETTLED: DelayQueue(round(plan.settle * _SECOND)),
+            Cue.DELAY_OVER: DelayQueue(round(plan.probe_delay * _SECOND)),
+        }
+        self.in_flight = 0
+        self.retransmits = 0
+        self.ignored = {"stray": 0, "out_of_turn": 0}
+        self._now = 0
+        self._segments: Rows = np.empty(0, OUTCOME)
+        self._buffer = memoryview(b"")
+        self._actions: dict[Action, Callable[[Slots, Rows | None], None]] = {
+            Action.COUNT_PROBE: self._count_probe,
+            Action.DROP_PROBE: self._drop_probe,
+            Action.SEND_PROBE_DATA: self._send_probe_data,
+            Action.REFUSE_WINDOW: self._refuse_window,
+            Action.NOTE_ACK: self._note_ack,
+            Action.TAKE_DATA: self._take_data,
+            Action.GIVE_UP_FIN: self._give_up_fin,
+            Action.GIVE_UP_RST: lambda slots, _: self._give_up(slots, Reason.RST),
+            Action.GIVE_UP_SILENT: lambda slots, _: self._give_up(slots, Reason.SILENT),
+            Action.GIVE_UP_SYN: lambda slots, _: self._give_up(slots, Reason.NO_SYN_ACK),
+            Action.GIVE_UP_REFUSED: lambda slots, _: self._give_up(slots, Reason.RST),
+            Action.FINISH_DATA: lambda slots, _: self._finish_partial(slots),
+            Action.RETRANSMIT: self._retransmit,
+            Action.RETRANSMIT_SYN: self._retransmit_syn,
+            Action.OPEN: lambda slots, _: self._send_syn(slots),
+        }
+
+    # --- what comes in ---------------------------------------------------------------------------------
+
+    def open(self, targets: Rows, now: int, wall: int = 0) -> None:
+        """Start flows for TARGET rows. A 4-tuple that is in flight already ends as a DUPLICATE outcome.
+
+        now: monotonic ns; wall: ns since the epoch, the time stamp of flows that never answer.
+        """
+        self._now = now
+        keys = flow_key(targets, self.plan.hash_seed)
+        slots = self._allocate(len(targets))
+        added = self.index.insert(keys, slots)
+        if not added.all():
+            self._settle_duplicates(targets[~added])
+            self._release_unindexed(slots[~added])
+            targets, keys, slots = targets[added], keys[added], slots[added]
+        flows = np.zeros(len(targets), FLOW)
+        for name in (*_TUPLE, "line", "ticket", "seq", "ack", "window", "ttl"):
+            flows[name] = targets[name]
+        flows["key"], flows["ts"] = keys, wall
+        syn = targets["syn"] != 0
+        flows["state"] = np.where(syn, State.SYN_SENT, State.DATA_SENT)
+        flows["flags"] = np.where(syn, 0, SYN | ACK)
+        flows["una"] = np.where(syn, self._isn(flows, 0) + np.uint32(1), targets["ack"])
+        flows["nxt"] = flows["una"]
+        flows["rcv"] = targets["seq"] + np.uint32(1)
+        flows["generation"] = self.rows["generation"][slots]
+        self.rows[slots] = flows
+        self.in_flight += len(slots)
+        if syn.any():
+            self._send_syn(slots[syn])
+        closed = ~syn & (targets["window"] == 0)
+        if closed.any():
+            self._finish(slots[closed], Reason.ZERO_WINDOW)
+        ready = slots[~syn & ~closed]
+        if len(ready):
+            self._send_first(ready)
+        self._end_of_call()
+
+    def receive(self, segments: Rows, buffer: Any, now: int) -> None:
+        """Act on SEGMENT rows, in order; their payloads are in `buffer` (bytes-like) until this returns."""
+        self._now = now
+        self._buffer = memoryview(buffer)
+        keys = flow_key(segments, self.plan.hash_seed)
+        slots = self.index.find(keys)
+        known = slots >= 0
+        if not known.all():
+            self.ignored["stray"] += int(len(slots) - np.count_nonzero(known))
+            segments, keys, slots = segments[known], keys[known], slots[known]
+        while len(slots):
+            _, first = np.unique(slots, return_index=True)
+            if len(first) == len(slots):
+                self._step(slots, segments, keys)
+                break
+            later = np.ones(len(slots), bool)
+            later[first] = False
+            self._step(slots[first], segments[first], keys[first])
+            slots, segments, keys = slots[later], segments[later], keys[later]
+        self._buffer = memoryview(b"")
+        self._end_of_call()
+
+    def expire(self, now: int) -> None:
+        """Act on every timer due at `now`."""
+        self._now = now
+        for cue, queue in self._timers.items():
+            due = queue.pop(now)
+            if due is None:
+                continue
+            slots, generations = due
+            rows = self.rows
+            slots = slots[(rows["generation"][slots] == generations) & (rows["state"][slots] != State.FREE)]
+            if len(slots):
+                self._dispatch(slots, None, TRANSITIONS[rows["state"][slots], cue])
+        self._end_of_call()
+
+    @property
+    def next_due(self) -> int | None:
+        """When `expire` has something to do next."""
+        due = [q.next_due for q in self._timers.values() if q.next_due is not None]
+        return min(due) if due else None
+
+    # --- what goes out ---------------------------------------------------------------------------------
+
+    def take_frames(self) -> list[Rows]:
+        """Bursts of FRAME rows to send, in order; within a burst all agree in `probe` and in having SYN."""
+        bursts, self._bursts = self._bursts, []
+        return bursts
+
+    def take_outcomes(self) -> tuple[Rows, bytes]:
+        """OUTCOME rows and their payloads, one after the other."""
+        if not self._outcomes:
+            return np.empty(0, OUTCOME), b""
+        rows, blob = np.concatenate(self._outcomes), b"".join(self._payloads)
+        self._outcomes, self._payloads = [], []
+        return rows, blob
+
+    # --- one round -------------------------------------------------------------------------------------
+
+    def _step(self, slots: Slots, segments: Rows, keys: NDArray[np.uint64]) -> None:
+        flows = self.rows[slots]
+        cues = read_cues(flows, segments)
+        same = flows["key"] == keys  # an earlier round may have moved the flow to another port
+        for name in _TUPLE:
+            same &= flows[name] == segments[name]
+        cues[~same] = Cue.NOTHING
+        actions = TRANSITIONS[flows["state"], cues]
+        live = actions != Action.IGNORE
+        if not live.all():
+            self.ignored["out_of_turn"] += int(len(slots) - np.count_nonzero(live))
+            slots, segments, actions = slots[live], segments[live], actions[live]
+            if not len(slots):
+                return
+            flows = flows[live]
+        for name in ("seq", "ack", "window", "ttl", "flags", "ts"):
+            self.rows[name][slots] = segments[name]
+        advanced = (segments["flags"] & ACK != 0) & (segments["ack"] != flows["una"])
+        if advanced.any():
+            self.rows["acked"][slots[advanced]] = 1
+        self._dispatch(slots, segments, actions)
+
+    def _dispatch(self, slots: Slots, segments: Rows | None, actions: NDArray[np.uint8]) -> None:
+        present = np.flatnonzero(np.bincount(actions))
+        if len(present) == 1:
+            if present[0]:
+                self._actions[Action(int(present[0]))](slots, segments)
+            return
+        for action in present.tolist():
+            if not action:
+                continue
+            chosen = np.flatnonzero(actions == action)
+            if present[0] <= Action.COUNT_PROBE:  # a verdict on the firewall may have ended the flow
+                chosen = chosen[self.rows["state"][slots[chosen]] != State.FREE]
+            if len(chosen):
+                self._actions[Action(action)](slots[chosen], None if segments is None else segments[chosen])
+
+    def _end_of_call(self) -> None:
+        """Rows ended in this call become free only now: later segments of the batch still point at them."""
+        for slots in self._released:
+            self._free[self._free_count : self._free_count + len(slots)] = slots
+            self._free_count += len(slots)
+        self._released.clear()
+
+    # --- actions ---------------------------------------------------------------------------------------
+
+    def _send_syn(self, slots: Slots) -> None:
+        self.rows["state"][slots] = State.SYN_SENT
+        self._emit_syn(slots)
+        self._arm(slots)
+
+    def _emit_syn(self, slots: Slots) -> None:
+        flows = self.rows[slots]
+        self._emit(flows, flows["una"] - np.uint32(1), SYN)
+
+    def _send_probe_data(self, slots: Slots, segments: Rows | None) -> None:
+        assert segments is not None
+        self.rows["rcv"][slots] = segments["seq"] + np.uint32(1)
+        self.rows["state"][slots] = State.DATA_SENT
+        self.rows["counter"][slots] = 0
+        self._send_first(slots)
+
+    def _refuse_window(self, slots: Slots, segments: Rows | None) -> None:
+        assert segments is not None
+        self.rows["rcv"][slots] = segments["seq"] + np.uint32(1)
+        self._finish(slots, Reason.ZERO_WINDOW)
+
+    def _send_first(self, slots: Slots) -> None:
+        """The ACK that completes the handshake, with the probe unless only PSH may carry it."""
+        if self.plan.push_data_only:
+            flows = self.rows[slots]
+            self._emit(flows, flows["una"], ACK)
+        else:
+            self._emit_probe(slots, ACK)
+        self._arm(slots)
+
+    def _emit_probe(self, slots: Slots, flags: int) -> None:
+        """ACK with the probe of each flow's handshake, from its first byte."""
+        flows = self.rows[slots]
+        handshakes = flows["handshake"]
+        for handshake in np.unique(handshakes).tolist():
+            chosen = handshakes == handshake
+            group = flows if chosen.all() else flows[chosen]
+            lengths = self.plan.probes[handshake].lengths(group)
+            self.rows["nxt"][slots[chosen]] = group["una"] + lengths
+            carry = flags if lengths.any() else ACK
+            self._emit(group, group["una"], carry, handshake if lengths.any() else NO_PROBE)
+
+    def _note_ack(self, slots: Slots, segments: Rows | None) -> None:
+        self.rows["state"][slots] = State.ACKED
+        self._arm(slots)
+        self._start_probes(slots)
+
+    def _retransmit(self, slots: Slots, segments: Rows | None) -> None:
+        self.retransmits += len(slots)
+        self.rows["counter"][slots] += 1
+        self._emit_probe(slots, ACK | PSH)
+        self._arm(slots)
+
+    def _retransmit_syn(self, slots: Slots, segments: Rows | None) -> None:
+        self.retransmits += len(slots)
+        self.rows["counter"][slots] += 1
+        self._emit_syn(slots)
+        self._arm(slots)
+
+    def _take_data(self, slots: Slots, segments: Rows | None) -> None:
+        assert segments is not None
+        ahead = self.rows["rcv"][slots] - segments["seq"]
+        start = segments["data_at"] + ahead
+        length = segments["data_len"] - ahead
+        end = start + length
+        self.rows["rcv"][slots] += length
+        buffer = self._buffer
+        last = np.fromiter((buffer[at] for at in (end - 1).tolist()), np.uint8, len(end))
+        fresh = self.rows["state"][slots] != State.SETTLING
+        fin = segments["flags"] & FIN != 0
+        enough = fin | (length >= _ENOUGH) | ((length >= _LINE) & (last == 0x0A))
+        done = fresh & enough
+        if done.any():
+            pieces = [
+                buffer[a:b].tobytes() for a, b in zip(start[done].tolist(), end[done].tolist(), strict=True)
+            ]
+            self._finish(slots[done], Reason.DATA, pieces)
+        if not done.all():
+            rest = np.flatnonzero(~done)
+            self._take_piece(slots[rest], start[rest], end[rest], fin[rest])
+
+    def _take_piece(self, slots: Slots, start: Rows, end: Rows, fin: Mask) -> None:
+        """Keep a short piece, acknowledge it, and wait for more unless it is enough by now."""
+        complete = fin.copy()
+        spans = zip(slots.tolist(), start.tolist(), end.tolist(), strict=True)
+        for at, (slot, a, b) in enumerate(spans):
+            held = self._partial.setdefault(slot, bytearray())
+            held += self._buffer[a:b]
+            complete[at] |= len(held) >= _ENOUGH or (len(held) >= _LINE and held[-1] == 0x0A)
+        self.rows["settles"][slots] += 1
+        complete |= self.rows["settles"][slots] >= _MAX_SETTLES
+        if complete.any():
+            self._finish_partial(slots[complete])
+        waiting = slots[~complete]
+        if len(waiting):
+            flows = self.rows[waiting]
+            self._emit(flows, flows["nxt"], ACK)
+            self.rows["state"][waiting] = State.SETTLING
+            self._push_timer(Cue.SETTLED, waiting)
+
+    def _finish_partial(self, slots: Slots) -> None:
+        self._finish(slots, Reason.DATA, [bytes(self._partial.pop(slot)) for slot in slots.tolist()])
+
+    def _give_up_fin(self, slots: Slots, segments: Rows | None) -> None:
+        self.rows["rcv"][slots] += np.uint32(1)  # a FIN takes a sequence number
+        self._give_up(slots, Reason.FIN)
+
+    def _give_up(self, slots: Slots, reason: int) -> None:
+        """This handshake brought nothing: the next one, or the end."""
+        flows = self.rows[slots]
+        if self.plan.haf:
+            firewall = flows["hits"] >= self.plan.hits_needed
+            if firewall.any():
+                self._finish(slots[firewall], Reason.FIREWALL)
+                slots, flows = slots[~firewall], flows[~firewall]
+        first_syn = (flows["state"] == State.SYN_SENT) & (flows["handshake"] == 0)
+        more = (flows["handshake"] + 1 < len(self.plan.probes)) & ~first_syn
+        if not more.all():
+            self._finish(slots[~more], reason)
+        if more.any():
+            if reason != Reason.RST:
+                self._emit_close(flows[more], reason)
+            self._follow_up(slots[more])
+
+    def _finish(self, slots: Slots, reason: int, payloads: Sequence[bytes] = ()) -> None:
+        """Close, make the outcome, and free the row, or go on where every handshake was asked for."""
+        flows = self.rows[slots]
+        if reason not in (Reason.RST, Reason.NO_SYN_ACK):
+            self._emit_close(flows, reason)
+        final = np.ones(len(slots), bool)
+        if self.plan.force_all_handshakes and reason == Reason.DATA:
+            final = flows["handshake"] + 1 >= len(self.plan.probes)
+        outcome = np.zeros(len(slots), OUTCOME)
+        for name in _SHARED:
+            outcome[name] = flows[name]
+        outcome["reason"] = reason
+        outcome["expected"] = awaited(flows, reason)
+        outcome["firewall"] = reason == Reason.FIREWALL
+        outcome["final"] = final
+        # With every handshake asked for, those that got nothing are told only if none got anything.
+        outcome["record"] = (flows["kept"] == 0) | (reason == Reason.DATA)
+        if payloads:
+            outcome["data_len"] = np.fromiter(map(len, payloads), np.uint32, len(payloads))
+            self._payloads.extend(payloads)
+        self._outcomes.append(outcome)
+        self._release(slots[final], flows[final])
+        if not final.all():
+            going = slots[~final]
+            self.rows["kept"][going] = 1
+            self._follow_up(going)
+
+    def _follow_up(self, slots: Slots) -> None:
+        """The next handshake: a fresh source port that the same shard owns, a fresh ISN."""
+        rows = self.rows
+        self.index.remove(rows["key"][slots])
+        for name in ("counter", "settles"):
+            rows[name][slots] = 0
+        rows["handshake"][slots] += 1
+        flows = rows[slots]
+        chosen = self._choose_ports(flows, slots, salt=1)
+        for name in ("own_port", "key"):
+            rows[name][slots] = flows[name]
+        isn = self._isn(flows, 1)
+        rows["una"][slots] = isn + np.uint32(1)
+        rows["nxt"][slots] = isn + np.uint32(1)
+        if not chosen.all():  # no port of ours is free for this host: the ports are exhausted
+            self._abandon(slots[~chosen])
+            slots = slots[chosen]
+        self._start_probes(slots)
+        if self.plan.probe_delay > 0:
+            rows["state"][slots] = State.DELAYED
+            self._push_timer(Cue.DELAY_OVER, slots)
+        else:
+            self._send_syn(slots)
+
+    def _abandon(self, slots: Slots) -> None:
+        """End flows that have no index entry."""
+        self.rows["state"][slots] = State.SYN_SENT
+        keys = draw(self.plan.seed, self.rows["line"][slots], 0xABAD)
+        self.index.insert(keys, slots)
+        self.rows["key"][slots] = keys
+        self._finish(slots, Reason.NO_SYN_ACK)
+
+    # --- ACKing firewalls ------------------------------------------------------------------------------
+
+    def _start_probes(self, parents: Slots) -> None:
+        """SYNs to random ephemeral ports of each host, once per flow. Never delays the flow itself."""
+        plan = self.plan
+        if not plan.haf or plan.force_all_handshakes:
+            return
+        parents = parents[self.rows["probed"][parents] == 0]
+        if not len(parents):
+            return
+        self.rows["probed"][parents] = 1
+        low, high = EPHEMERAL
+        probes = np.repeat(self.rows[parents], plan.haf)
+        probes["parent"] = np.repeat(parents, plan.haf)
+        number = np.tile(np.arange(plan.haf, dtype=np.uint64), len(parents))
+        offset = draw(plan.seed, probes["line"] * np.uint64(256) + number, 2) % np.uint64(high - low + 1)
+        probes["peer_port"] = (np.uint64(low) + offset).astype(np.uint16)
+        probes["state"] = State.PROBE
+        slots = self._allocate(len(probes))
+        probes["line"] = probes["line"] * np.uint64(256) + number
+        chosen = self._choose_ports(probes, slots, salt=3)
+        probes["line"] //= np.uint64(256)
+        isn = (draw(plan.seed, probes["key"], 4) & np.uint64(0xFFFFFFFF)).astype(np.uint32)
+        probes["una"] = isn + np.uint32(1)
+        probes["nxt"] = probes["una"]
+        probes["generation"] = self.rows["generation"][slots]
+        self.rows[slots] = probes
+        if not chosen.all():
+            self._release_unindexed(slots[~chosen])
+            slots = slots[chosen]
+        self._emit_syn(slots)
+        self._push_timer(Cue.TIMED_OUT, slots)
+
+    def _count_probe(self, slots: Slots, segments: Rows | None) -> None:
+        probes = self.rows[slots]
+        self._drop_probe(slots, segments)
+        parents = probes["parent"]
+        rows = self.rows
+        # The row may have ended and belong to another flow by now.
+        alive = (rows["ticket"][parents] == probes["ticket"]) & (rows["line"][parents] == probes["line"])
+        alive &= rows["state"][parents] != State.FREE
+        parents = parents[alive]
+        np.add.at(rows["hits"], parents, 1)
+        parents = np.unique(parents)
+        verdict = rows["hits"][parents] >= self.plan.hits_needed
+        # Beside a follow-up nothing came from this host in a whole handshake; within the first handshake
+        # a slow server may still answer, so the verdict waits for the flow's own time-out.
+        waiting = np.isin(rows["state"][parents], (State.SYN_SENT, State.DELAYED))
+        condemned = parents[verdict & waiting]
+        if len(condemned):
+            self._finish(condemned, Reason.FIREWALL)
+
+    def _drop_probe(self, slots: Slots, segments: Rows | None) -> None:
+        self.index.remove(self.rows["key"][slots])
+        self._release_unindexed(slots)
+
+    # --- rows ------------------------------------------------------------------------------------------
+
+    def _allocate(self, count: int) -> Slots:
+        if count > self._free_count:
+            self._grow(count)
+        self._free_count -= count
+        return self._free[self._free_count : self._free_count + count].copy()
+
+    def _grow(self, count: int) -> None:
+        old = len(self.rows)
+        new = old + max(count, old if old < 1 << 20 else old // 4)
+        rows = np.zeros(new, FLOW)
+        rows[:old] = self.rows
+        free = np.empty(new, np.int32)
+        free[: self._free_count] = self._free[: self._free_count]
+        free[self._free_count : self._free_count + new - old] = np.arange(new - 1, old - 1, -1)
+        self.rows, self._free = rows, free
+        self._free_count += new - old
+
+    def _release(self, slots: Slots, flows: Rows) -> None:
+        self.index.remove(flows["key"])
+        self.in_flight -= len(slots)
+        self._release_unindexed(slots)
+
+    def _release_unindexed(self, slots: Slots) -> None:
+        self.rows["state"][slots] = State.FREE
+        self.rows["generation"][slots] += np.uint32(1)
+        self._released.append(slots)
+
+    def _settle_duplicates(self, targets: Rows) -> None:
+        outcome = np.zeros(len(targets), OUTCOME)
+        for name in (*_TUPLE, "line", "ticket", "seq", "ack"):
+            outcome[name] = targets[name]
+        outcome["reason"], outcome["final"] = Reason.DUPLICATE, 1
+        self._outcomes.append(outcome)
+
+    # --- numbers, timers, frames -----------------------------------------------------------------------
+
+    def _isn(self, flows: Rows, salt: int) -> NDArray[np.uint32]:
+        mixed = flows["line"] * np.uint64(256) + flows["handshake"]
+        return (draw(self.plan.seed, mixed, 5, salt) & np.uint64(0xFFFFFFFF)).astype(np.uint32)
+
+    def _choose_ports(self, flows: Rows, slots: Slots, salt: int) -> Mask:
+        """Set own_port and key of `flows`, and index them, so that replies still come to this shard.
+
+        (n,) bool: False where no port was found in a bounded number of draws.
+        """
+        plan = self.plan
+        low, high = plan.ports
+        span = np.uint64(high - low + 1)
+        done = np.zeros(len(flows), bool)
+        mixed = flows["line"] * np.uint64(256) + flows["handshake"]
+        for attempt in range(_MAX_DRAWS):
+            todo = np.flatnonzero(~done)
+            if not len(todo):
+                break
+            trial = flows[todo]
+            offset = draw(plan.seed, mixed[todo], salt, attempt) % span
+            trial["own_port"] = (np.uint64(low) + offset).astype(np.uint16)
+            fits = trial["own_port"] != flows["own_port"][todo]
+            if plan.shards > 1:
+                fits &= shard_of(trial, plan.hash_seed, plan.shards) == self.shard
+            todo, trial = todo[fits], trial[fits]
+            keys = flow_key(trial, plan.hash_seed)
+            added = self.index.insert(keys, slots[todo])
+            took = todo[added]
+            flows["own_port"][took] = trial["own_port"][added]
+            flows["key"][took] = keys[added]
+            done[took] = True
+        return done
+
+    def _arm(self, slots: Slots) -> None:
+        """The one timer of a flow: the next retransmit if there is one, else the last wait."""
+        flows = self.rows[slots]
+        number = self.plan.retransmit_number
+        if self.plan.push_data_only:
+            number = max(1, number)
+        again = (flows["state"] != State.ACKED) & (flows["counter"] < number)
+        if again.any():
+            self._push_timer(Cue.RETRANSMIT_DUE, slots[again])
+        if not again.all():
+            self._push_timer(Cue.TIMED_OUT, slots[~again])
+
+    def _push_timer(self, cue: Cue, slots: Slots) -> None:
+        generations = self.rows["generation"][slots] + np.uint32(1)
+        self.rows["generation"][slots] = generations
+        self._timers[cue].push(self._now, slots, generations)
+
+    def _emit(self, flows: Rows, seq: Any, flags: int, probe: int = NO_PROBE) -> None:
+        frames = np.zeros(len(flows), FRAME)
+        for name in _TUPLE:
+            frames[name] = flows[name]
+        frames["seq"], frames["ack"] = seq, flows["rcv"]
+        frames["flags"], frames["probe"] = flags, probe
+        if probe != NO_PROBE:
+            frames["nonce"] = draw(self.plan.seed, flows["key"], 6)
+        self._bursts.append(frames)
+
+    def _emit_close(self, flows: Rows, reason: int) -> None:
+        """RST with the number the peer awaits (RFC 5961 §3.2), where there is a connection to close."""
+        if reason != Reason.ZERO_WINDOW:
+            opened = (flows["state"] != State.SYN_SENT) & (flows["state"] != State.DELAYED)
+            flows = flows if opened.all() else flows[opened]
+        if not len(flows):
+            return
+        if reason == Reason.DATA:
+            seq = flows["nxt"]
+        elif reason == Reason.FIN:
+            seq = flows["ack"]  # the FIN says what it had of ours
+        else:
+            seq = np.where(flows["state"] == State.DATA_SENT, flows["una"], flows["nxt"])
+        self._emit(flows, seq, RST | ACK)
