@@ -1,0 +1,565 @@
+"""What the user asked for: one frozen value, and the one table of options it comes from.
+
+The body of ``Options`` is the table: parsing, help, the start-up echo, the configuration file, the man page,
+the completions and docs/compatibility.md are all made from it, so that nothing can be said twice and drift
+apart. The rules that bind options to each other are in ``lzr.rules``. This module imports nothing slow: it
+runs before the RST guard is up.
+"""
+
+from __future__ import annotations
+
+from lzr import kinds
+from lzr.optiontable import Option, Table, option
+from lzr.usage import UsageError, check_fields, check_fingerprints, check_handshakes
+
+TYPE_CHECKING = False  # as in typing, whose import alone costs 10 ms
+if TYPE_CHECKING:
+    from typing import Any
+
+INPUT = "Input and handshakes"
+NETWORK = "Network"
+PACE = "Pace"
+TIMING = "Timing"
+OUTPUT = "Output"
+FILTERING = "Filtering"
+PROCESSES = "Processes"
+SAFETY = "Safety"
+WATCHING = "Watching"
+DEBUGGING = "Debugging"
+__all__ = [
+    "ACTIONS",
+    "DEFAULT_SOURCE_PORTS",
+    "GROUPS",
+    "TABLE",
+    "Options",
+    "UsageError",
+    "check_fields",
+    "check_fingerprints",
+    "check_handshakes",
+]
+
+GROUPS = (INPUT, NETWORK, PACE, TIMING, OUTPUT, FILTERING, PROCESSES, SAFETY, WATCHING, DEBUGGING)
+
+DEFAULT_SOURCE_PORTS = (32768, 61000)
+"""Where our own connections leave from unless told otherwise: ZMap's range."""
+
+_MANY = 2**63 - 1
+
+
+class Options(Table):
+    """Everything a scan needs to know, and the table that defines it."""
+
+    # Input and handshakes
+    handshakes: tuple[str, ...] = option(
+        INPUT,
+        kinds.NAMES,
+        "handshakes to try, in this order; --list-handshakes names them",
+        default=("http",),
+        reference="handshakes",
+        common=True,
+        was="http",
+    )
+    send_syns: bool = option(
+        INPUT,
+        kinds.SWITCH,
+        "the input is a list of address:port (address;port, [v6]:port); open the connections ourselves. "
+        "Without it the input is ZMap's JSON",
+        default=False,
+        reference="sendSYNs",
+        common=True,
+        was="false",
+    )
+    dryrun: str = option(
+        INPUT,
+        kinds.DRYRUN,
+        "the input is the text that zmap --dryrun prints, or with =fast the six-byte records of "
+        "--fast-dryrun; implies -sendSYNs",
+        default="",
+        reference="dryrun",
+        was="false",
+    )
+    input_file: str | None = option(
+        INPUT,
+        kinds.path(),
+        "read the input from FILE; - is stdin",
+        default=None,
+        short="I",
+        default_text="stdin",
+    )
+    force_all_handshakes: bool = option(
+        INPUT,
+        kinds.SWITCH,
+        "do every handshake even after data came, and record each that got data; turns -haf off",
+        default=False,
+        reference="forceAllHandshakes",
+        was="false",
+    )
+    push_data_only: bool = option(
+        INPUT,
+        kinds.SWITCH,
+        "send a bare ACK first and data only with PSH, on the retransmit",
+        default=False,
+        reference="pushDataOnly",
+        was="false",
+    )
+    priority_fingerprint: tuple[str, ...] = option(
+        INPUT,
+        kinds.NAMES,
+        "labels that win, in this order, when a reply matches several",
+        default=(),
+        reference="priorityFingerprint",
+        default_text="the order of -handshakes",
+        was="none",
+    )
+    haf: int = option(
+        INPUT,
+        kinds.number(0, 100),
+        "tell ACKing firewalls: probe N random ephemeral ports of a host beside its second handshake",
+        default=0,
+        reference="haf",
+        default_text="0, off",
+        common=True,
+        was="0",
+    )
+    haf_threshold: float = option(
+        INPUT,
+        kinds.FRACTION,
+        "share of those N probes that must be answered to call the host a firewall",
+        default=1.0,
+        reference="hafThreshold",
+        was="1.0",
+        why="A share equal to the threshold counts; the reference asks for more than the threshold, "
+        "so that its default can never be met.",
+    )
+    seed: int | None = option(
+        INPUT,
+        kinds.number(0, 2**64 - 1),
+        "same seed and input: same source ports, sequence numbers and order",
+        default=None,
+        short="e",
+        default_text="random",
+    )
+    shards: int = option(
+        INPUT, kinds.number(1, 65535), "split the input over N boxes that all read it", default=1
+    )
+    shard: int = option(
+        INPUT, kinds.number(0, 65534, metavar="K"), "which of the N shards this box scans, from 0", default=0
+    )
+
+    # Network
+    source_ips: tuple[str, ...] = option(
+        NETWORK,
+        kinds.SOURCES,
+        "our addresses: single ones, CIDR blocks or ranges, separated by commas; chosen per target by hash",
+        default=(),
+        reference="sourceIP",
+        long="source-ip",
+        short="S",
+        default_text="from the routing table",
+        common=True,
+        was="none",
+        why="Found from the routing table; in ZMap mode it is the address each line names.",
+    )
+    source_port: tuple[int, int] | None = option(
+        NETWORK,
+        kinds.PORTS,
+        "our ports, for connections we open",
+        default=None,
+        short="s",
+        default_text=f"{DEFAULT_SOURCE_PORTS[0]}-{DEFAULT_SOURCE_PORTS[1]}",
+    )
+    gateway_mac: str | None = option(
+        NETWORK,
+        kinds.MAC,
+        "MAC address of the gateway",
+        default=None,
+        reference="gatewayMac",
+        short="G",
+        default_text="from the routing and neighbour tables",
+        common=True,
+        was="none",
+        why="Asked of the kernel; the reference takes it from the first packet it happens to see.",
+    )
+    interface: str | None = option(
+        NETWORK,
+        kinds.INTERFACE,
+        "network interface to use",
+        default=None,
+        reference="sendInterface",
+        aliases=("send-interface",),
+        short="i",
+        default_text="from the routing table",
+        common=True,
+        was="ens8",
+        why="Asked of the routing table; few machines have an ens8.",
+    )
+    ipv6: bool = option(
+        NETWORK,
+        kinds.SWITCH,
+        "print IPv6 addresses fully expanded, as the reference does; both families are always scanned",
+        default=False,
+        reference="ipv6",
+        was="false",
+        why="Both families work in one run without the flag; it only chooses how addresses are printed.",
+    )
+
+    # Pace
+    rate: float | None = option(
+        PACE,
+        kinds.per_second("N", "targets", none="none"),
+        "targets to start a second with -sendSYNs (K, M allowed; none: no limit)",
+        default=10000.0,
+        reference="rate",
+        short="r",
+        common=True,
+        was="1",
+        why="One target a second is a trap; this is the default of ZMap.",
+    )
+    max_rate: float | None = option(
+        PACE,
+        kinds.per_second("N", "packets"),
+        "most packets a second, of every kind we send",
+        default=None,
+        default_text="no limit",
+    )
+    bandwidth: float | None = option(
+        PACE,
+        kinds.per_second("BITS", "bits"),
+        "most bits a second on the wire (K, M, G allowed)",
+        default=None,
+        short="B",
+        default_text="no limit",
+    )
+    max_targets: int | None = option(
+        PACE, kinds.number(1, _MANY), "stop reading after N targets", default=None, short="n"
+    )
+    max_results: int | None = option(
+        PACE, kinds.number(1, _MANY), "stop after N result records", default=None, short="N"
+    )
+    max_runtime: float | None = option(
+        PACE,
+        kinds.seconds(positive=True),
+        "stop reading after this time, then finish what is in flight",
+        default=None,
+    )
+
+    # Timing
+    retransmit_wait: float = option(
+        TIMING,
+        kinds.seconds(positive=True),
+        "time until a retransmit",
+        default=1.0,
+        reference="rt",
+        was="1",
+    )
+    retransmit_number: int = option(
+        TIMING, kinds.number(0, 255), "number of retransmits", default=1, reference="rn", was="1"
+    )
+    timeout: float = option(
+        TIMING,
+        kinds.seconds(positive=True),
+        "time to wait for data after the last retransmit, or once data was acknowledged",
+        default=5.0,
+        reference="t",
+        was="5",
+    )
+    cooldown: float = option(
+        TIMING,
+        kinds.seconds(),
+        "longest time to wait for late SYN-ACKs after the end of the input; none is waited where "
+        "nothing is awaited",
+        default=8.0,
+        reference="c",
+        long="cooldown-time",
+        aliases=("cooldown",),
+        was="8",
+        why="An upper bound, not a fixed delay: a scan ends when its last target has its fate.",
+    )
+    settle: float = option(
+        TIMING,
+        kinds.seconds(),
+        "time a first reply that is still short or unknown may grow before it is fingerprinted",
+        default=0.25,
+    )
+    probe_delay: float = option(
+        TIMING,
+        kinds.seconds(),
+        "pause before a follow-up handshake; 5 wins back three quarters of the hosts that refuse an "
+        "immediate one",
+        default=0.0,
+        aliases=("follow-up-delay",),
+    )
+
+    # Output
+    output_file: str | None = option(
+        OUTPUT,
+        kinds.path(),
+        "write the results to FILE; - is stdout",
+        default=None,
+        reference="f",
+        short="o",
+        default_text="default_YYYYMMDDHHMMSS.json",
+        common=True,
+        was="default_YYYYMMDDHHMMSS.json",
+    )
+    output_module: str = option(
+        OUTPUT, kinds.choice("json", "csv", "zgrab"), "format of the results", default="json", short="O"
+    )
+    output_fields: tuple[str, ...] | None = option(
+        OUTPUT,
+        kinds.NAMES,
+        "fields of a record, in this order; --list-output-fields names them",
+        default=None,
+        default_text="all",
+    )
+    feed_zgrab: bool = option(
+        OUTPUT,
+        kinds.SWITCH,
+        "print ip,,fingerprint,port for each result on stdout as it comes, for zgrab2 multiple",
+        default=False,
+        reference="feedZGrab",
+        common=True,
+        was="false",
+    )
+    notes: str = option(OUTPUT, kinds.TEXT, "a remark to keep in the metadata", default="")
+    metadata_file: str | None = option(
+        OUTPUT,
+        kinds.path(),
+        "write options, counts, times and versions to FILE as JSON at the end; - is stdout",
+        default=None,
+        short="m",
+    )
+
+    # Filtering
+    only_data_record: bool = option(
+        FILTERING,
+        kinds.SWITCH,
+        "record only services that sent data; the rest is only counted",
+        default=False,
+        reference="onlyDataRecord",
+        was="false",
+    )
+    output_filter: str | None = option(
+        FILTERING,
+        kinds.FILTER,
+        "record only what EXPR holds for, as in 'fingerprint = http && ttl > 60'",
+        default=None,
+    )
+    zgrab_only_known: bool = option(
+        FILTERING,
+        kinds.SWITCH,
+        "leave services without a fingerprint out of the feed for ZGrab2",
+        default=False,
+    )
+    blocklist_file: str | None = option(
+        FILTERING,
+        kinds.path(),
+        "send nothing to the networks in FILE (ZMap's format: a CIDR block a line, # comments)",
+        default=None,
+        short="b",
+        aliases=("blacklist-file",),
+        common=True,
+    )
+    allowlist_file: str | None = option(
+        FILTERING,
+        kinds.path(),
+        "send only to the networks in FILE",
+        default=None,
+        aliases=("whitelist-file",),
+    )
+    allow_printers: bool = option(
+        FILTERING,
+        kinds.SWITCH,
+        "also scan ports 9100 to 9107, where printers print what they are sent",
+        default=False,
+        why="The reference prints on them; ours leaves them out unless asked.",
+    )
+
+    # Processes
+    flow_workers: int | None = option(
+        PROCESSES,
+        kinds.WORKERS,
+        "flow workers, or workers of each channel: flow=6,collect=2",
+        default=None,
+        reference="w",
+        long="workers",
+        aliases=("flow-workers",),
+        default_text="from the cores at hand",
+        common=True,
+        was="1",
+        why="Taken from the cores this process may use, and printed with the reason.",
+    )
+    collect_workers: int | None = option(
+        PROCESSES,
+        kinds.number(1, 256, unit="workers"),
+        "collectors: fingerprint, encode, write",
+        default=None,
+        default_text="from the cores at hand",
+    )
+    auto_workers: bool = option(
+        PROCESSES,
+        kinds.SWITCH,
+        "change the number of workers by itself while the scan runs, from how busy they are",
+        default=False,
+    )
+    pin: bool = option(PROCESSES, kinds.SWITCH, "bind each worker to a core of its own", default=False)
+    user: str = option(
+        PROCESSES,
+        kinds.TEXT,
+        "the user that workers and collectors run as",
+        default="nobody",
+        metavar="NAME",
+        default_text="the user behind sudo, else nobody",
+    )
+
+    # Safety
+    guard: str = option(
+        SAFETY,
+        kinds.choice("auto", "output", "ingress", "none"),
+        "where the kernel's RSTs for our connections are suppressed",
+        default="auto",
+    )
+    without_guard: bool = option(
+        SAFETY, kinds.SWITCH, "go on even if the kernel's RSTs cannot be suppressed", default=False
+    )
+    max_send_failures: int | None = option(
+        SAFETY,
+        kinds.number(1, _MANY, none="none"),
+        "give up after N failed sends in a row (each is retried with back-off); none: never",
+        default=1000,
+        aliases=("max-sendto-failures",),
+    )
+    checkpoint: str | None = option(
+        SAFETY,
+        kinds.path("DIR", file="dir"),
+        "keep in DIR what --resume needs to go on with this scan",
+        default=None,
+    )
+    resume: str | None = option(
+        SAFETY,
+        kinds.path("DIR", file="dir"),
+        "go on with the scan whose checkpoint is in DIR; inputs that have a result are skipped",
+        default=None,
+    )
+    reopen: bool = option(
+        SAFETY,
+        kinds.SWITCH,
+        "with --resume: open anew the connections that ZMap had half open and that are lost",
+        default=False,
+    )
+
+    # Watching
+    quiet: bool = option(WATCHING, kinds.SWITCH, "no status line every second", default=False, short="q")
+    verbosity: int = option(
+        WATCHING,
+        kinds.number(0, 5),
+        "how much to log: 0 errors that end the scan, 3 as usual, 5 everything",
+        default=3,
+        short="v",
+    )
+    log_file: str | None = option(
+        WATCHING, kinds.path(), "write the log to FILE", default=None, short="l", default_text="stderr"
+    )
+    log_directory: str | None = option(
+        WATCHING,
+        kinds.path("DIR", file="dir"),
+        "write the log to a file in DIR, named after the time",
+        default=None,
+        short="L",
+    )
+    status_updates_file: str | None = option(
+        WATCHING, kinds.path(), "append the status to FILE every second, as CSV", default=None, short="u"
+    )
+    dashboard: bool | None = option(
+        WATCHING,
+        kinds.SWITCH,
+        "the live dashboard on stderr; --no-dashboard turns it off",
+        default=None,
+        default_text="on a terminal",
+        common=True,
+    )
+    dashboard_file: str | None = option(
+        WATCHING,
+        kinds.path(endings=(".svg", ".html")),
+        "save the last frame of the dashboard as .svg or .html",
+        default=None,
+    )
+    targets_total: int | None = option(
+        WATCHING,
+        kinds.number(1, _MANY),
+        "how many targets are to come, for the progress bar and the time left",
+        default=None,
+        default_text="counted where the input is a file",
+    )
+    metrics_port: int | None = option(
+        WATCHING, kinds.PORT, "serve the figures to Prometheus on this port", default=None, default_text="off"
+    )
+    metrics_address: str = option(WATCHING, kinds.ADDRESS, "address to serve them on", default="127.0.0.1")
+    control_socket: str | None = option(
+        WATCHING,
+        kinds.path(),
+        "path of the socket that lzr ctl talks to",
+        default=None,
+        default_text="/run/lzr/PID.sock",
+    )
+
+    # Debugging
+    debug: bool = option(
+        DEBUGGING,
+        kinds.SWITCH,
+        "tell every step of every flow, on stderr",
+        default=False,
+        reference="d",
+        was="false",
+    )
+    cpuprofile: str | None = option(
+        DEBUGGING,
+        kinds.path(),
+        "write a CPU profile of all processes",
+        default=None,
+        reference="cpuprofile",
+        was="none",
+    )
+    memprofile: str | None = option(
+        DEBUGGING,
+        kinds.path(),
+        "write a memory profile of all processes",
+        default=None,
+        reference="memprofile",
+        was="none",
+    )
+
+    def echo(self) -> list[tuple[str, str]]:
+        """(flag, value) of what differs from the defaults; ``flag=value`` parses back to it."""
+        return [
+            (row.flag, row.kind.show(value))
+            for row, value in zip(TABLE, self.values().values(), strict=True)
+            if value != row.default
+        ]
+
+    def as_dict(self) -> dict[str, Any]:
+        """Attribute → value in types that JSON has, for the metadata."""
+        return {
+            attr: list(value) if isinstance(value, tuple) else value for attr, value in self.values().items()
+        }
+
+
+TABLE: tuple[Option, ...] = tuple(Options.rows.values())
+
+ACTIONS: tuple[Option, ...] = (
+    Option("", kinds.SWITCH, None, "print the options most used, and exit", long="help", short="h"),
+    Option("", kinds.SWITCH, None, "print every option, and exit", long="help-all"),
+    Option("", kinds.SWITCH, None, "print the version, and exit", long="version", short="V"),
+    Option("", kinds.SWITCH, None, "print the handshakes, and exit", long="list-handshakes"),
+    Option("", kinds.SWITCH, None, "print the fields of a record, and exit", long="list-output-fields"),
+    Option("", kinds.SWITCH, None, "print the output modules, and exit", long="list-output-modules"),
+    Option(
+        "",
+        kinds.path(),
+        None,
+        "take options from a TOML file, by their long names; the command line wins",
+        long="config",
+        short="C",
+    ),
+)
+"""Flags that are no part of Options: they print something, or say where else options are."""
