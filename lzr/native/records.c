@@ -1,0 +1,486 @@
+/* Outcomes into JSON lines; the same bytes as results.JsonEncoder makes in Python.
+ *
+ * The output is ASCII whatever the peer sent: a payload byte stands as the code point of the same value,
+ * and everything outside printable ASCII, the quote and the backslash is escaped (RFC 8259 §7).
+ */
+#include "native.h"
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+    SADDR, DADDR, SPORT, DPORT, SEQNUM, ACKNUM, WINDOW, TTL, COUNTER, ACK, ACKED, SYN, RST, FIN, PUSH,
+    HANDSHAKE_NUM, FINGERPRINT, TIMESTAMP, EXPECTED, DATA, FIREWALL, APPLICATION, PRODUCT, VERSION, HANDSHAKE,
+    REASON, FIELD_COUNT
+};
+
+/* In the order of results.FIELDS, which checks that it is so. */
+static const char *const FIELD_NAMES[FIELD_COUNT] = {
+    "saddr", "daddr", "sport", "dport", "seqnum", "acknum", "window", "ttl", "Counter", "ACK", "ACKed", "SYN",
+    "RST", "FIN", "PUSH", "HandshakeNum", "fingerprint", "Timestamp", "expectedRToLZR", "data",
+    "ackingFirewall", "application", "product", "version", "handshake", "reason",
+};
+
+static const char *const EXPECTED_NAMES[] = {"", "sa", "ack", "data"};
+static const char *const REASON_NAMES[] = {"data",        "silent",     "rst",             "fin",
+                                           "zero_window", "no_syn_ack", "acking_firewall", "duplicate"};
+
+#define LONGEST_FIXED 128 /* one field without a string from outside: name, punctuation, value */
+
+struct text {
+    char *at;
+    size_t size, room;
+};
+
+static int reserve(struct text *out, size_t more)
+{
+    if (out->room - out->size >= more)
+        return 1;
+    if (more > PY_SSIZE_T_MAX / 4 - out->size) {
+        PyErr_NoMemory();
+        return 0;
+    }
+    size_t room = (out->size + more) * 2;
+    char *at = realloc(out->at, room);
+    if (at == NULL) {
+        PyErr_NoMemory();
+        return 0;
+    }
+    out->at = at;
+    out->room = room;
+    return 1;
+}
+
+/* The put functions write into room that was reserved. */
+static void put(struct text *out, const char *text, size_t size)
+{
+    memcpy(out->at + out->size, text, size);
+    out->size += size;
+}
+
+#define PUT(out, literal) put(out, literal, sizeof literal - 1)
+
+static void put_name(struct text *out, const char *text) { put(out, text, strlen(text)); }
+
+static void put_number(struct text *out, uint64_t value)
+{
+    char digits[20];
+    size_t at = sizeof digits;
+    do
+        digits[--at] = (char)('0' + value % 10);
+    while (value /= 10);
+    put(out, digits + at, sizeof digits - at);
+}
+
+/* Exactly `size` digits. */
+static void put_digits(struct text *out, uint64_t value, size_t size)
+{
+    for (size_t i = size; i-- > 0; value /= 10)
+        out->at[out->size + i] = (char)('0' + value % 10);
+    out->size += size;
+}
+
+static const char HEX[] = "0123456789abcdef";
+
+static void put_v6(struct text *out, uint64_t hi, uint64_t lo, int expanded)
+{
+    unsigned group[8];
+    for (int i = 0; i < 4; i++) {
+        group[i] = (unsigned)(hi >> (48 - 16 * i)) & 0xffff;
+        group[4 + i] = (unsigned)(lo >> (48 - 16 * i)) & 0xffff;
+    }
+    int best = -1, longest = 1; /* RFC 5952 §4.2: the first longest run of at least two zero groups */
+    for (int i = 0; i < 8 && !expanded; i++) {
+        int run = 0;
+        while (i + run < 8 && group[i + run] == 0)
+            run++;
+        if (run > longest) {
+            longest = run;
+            best = i;
+        }
+        i += run;
+    }
+    for (int i = 0; i < 8; i++) {
+        if (i == best) {
+            PUT(out, "::");
+            i += longest - 1;
+            continue;
+        }
+        if (i && i != best + (best < 0 ? 0 : longest))
+            PUT(out, ":");
+        for (int shift = 12, started = expanded; shift >= 0; shift -= 4) {
+            unsigned digit = group[i] >> shift & 15;
+            started |= digit != 0 || shift == 0;
+            if (started)
+                out->at[out->size++] = HEX[digit];
+        }
+    }
+}
+
+static void put_address(struct text *out, uint64_t hi, uint64_t lo, int expanded)
+{
+    if (!is_v4(hi, lo)) {
+        put_v6(out, hi, lo, expanded);
+        return;
+    }
+    for (int shift = 24; shift >= 0; shift -= 8) {
+        put_number(out, lo >> shift & 255);
+        if (shift)
+            PUT(out, ".");
+    }
+}
+
+/* RFC 3339, UTC, nine digits of a second. Days to a date in the proleptic Gregorian calendar, counted in eras
+ * of 400 years from 1 March of year 0, so that the leap day is the last of its year. */
+static void put_time(struct text *out, uint64_t ns)
+{
+    uint64_t seconds = ns / 1000000000, days = seconds / 86400 + 719468, rest = seconds % 86400;
+    uint64_t era = days / 146097, day = days % 146097;
+    uint64_t year = (day - day / 1460 + day / 36524 - day / 146096) / 365;
+    day -= 365 * year + year / 4 - year / 100;
+    uint64_t month = (5 * day + 2) / 153;
+    day -= (153 * month + 2) / 5;
+    year += era * 400 + (month >= 10);
+    put_digits(out, year, 4);
+    PUT(out, "-");
+    put_digits(out, month < 10 ? month + 3 : month - 9, 2);
+    PUT(out, "-");
+    put_digits(out, day + 1, 2);
+    PUT(out, "T");
+    put_digits(out, rest / 3600, 2);
+    PUT(out, ":");
+    put_digits(out, rest / 60 % 60, 2);
+    PUT(out, ":");
+    put_digits(out, rest % 60, 2);
+    PUT(out, ".");
+    put_digits(out, ns % 1000000000, 9);
+    PUT(out, "Z");
+}
+
+static char *escape_unit(char *to, unsigned unit)
+{
+    static const char SHORT[256] = {['"'] = '"',  ['\\'] = '\\', ['\b'] = 'b',
+                                    ['\f'] = 'f', ['\n'] = 'n',  ['\r'] = 'r', ['\t'] = 't'};
+    *to++ = '\\';
+    if (unit < 256 && SHORT[unit]) {
+        *to++ = SHORT[unit];
+        return to;
+    }
+    *to++ = 'u';
+    *to++ = HEX[unit >> 12 & 15];
+    *to++ = HEX[unit >> 8 & 15];
+    *to++ = HEX[unit >> 4 & 15];
+    *to++ = HEX[unit & 15];
+    return to;
+}
+
+static inline int plain(unsigned unit) { return unit >= 0x20 && unit < 0x7f && unit != '"' && unit != '\\'; }
+
+static int put_bytes(struct text *out, const uint8_t *p, size_t size)
+{
+    if (size > PY_SSIZE_T_MAX / 32 || !reserve(out, 6 * size + LONGEST_FIXED)) {
+        if (!PyErr_Occurred())
+            PyErr_NoMemory();
+        return 0;
+    }
+    char *to = out->at + out->size;
+    for (const uint8_t *end = p + size; p < end; p++) {
+        if (plain(*p))
+            *to++ = (char)*p;
+        else
+            to = escape_unit(to, *p);
+    }
+    out->size = (size_t)(to - out->at);
+    return 1;
+}
+
+static int put_unicode(struct text *out, PyObject *string)
+{
+    Py_ssize_t size = PyUnicode_GET_LENGTH(string);
+    if (size > PY_SSIZE_T_MAX / 32 || !reserve(out, 12 * (size_t)size + LONGEST_FIXED)) {
+        if (!PyErr_Occurred())
+            PyErr_NoMemory();
+        return 0;
+    }
+    int kind = PyUnicode_KIND(string);
+    const void *units = PyUnicode_DATA(string);
+    char *to = out->at + out->size;
+    for (Py_ssize_t i = 0; i < size; i++) {
+        Py_UCS4 unit = PyUnicode_READ(kind, units, i);
+        if (unit >= 0xd800 && unit < 0xe000)
+            unit = 0xfffd; /* half of a pair is not text */
+        if (plain(unit)) {
+            *to++ = (char)unit;
+        } else if (unit < 0x10000) {
+            to = escape_unit(to, unit);
+        } else {
+            to = escape_unit(to, 0xd800 + ((unit - 0x10000) >> 10));
+            to = escape_unit(to, 0xdc00 + (unit & 0x3ff));
+        }
+    }
+    out->size = (size_t)(to - out->at);
+    return 1;
+}
+
+struct job {
+    struct text out;
+    const uint8_t *fields;
+    Py_ssize_t field_count;
+    PyObject *handshakes; /* tuple */
+    PyObject *attributes[4]; /* names of Identity's attributes */
+    int expanded;
+};
+
+static void begin(struct job *job, int field, int *first)
+{
+    if (*first)
+        PUT(&job->out, "\"");
+    else
+        PUT(&job->out, ",\"");
+    *first = 0;
+    put_name(&job->out, FIELD_NAMES[field]);
+    PUT(&job->out, "\":");
+}
+
+/* A field whose value is a Python string; left out when empty. */
+static int string_field(struct job *job, int field, PyObject *value, int *first)
+{
+    if (!PyUnicode_Check(value)) {
+        PyErr_SetString(PyExc_TypeError, "an identity is made of strings");
+        return 0;
+    }
+    if (PyUnicode_GET_LENGTH(value) == 0)
+        return 1;
+    begin(job, field, first);
+    PUT(&job->out, "\"");
+    if (!put_unicode(&job->out, value))
+        return 0;
+    PUT(&job->out, "\"");
+    return 1;
+}
+
+static int identity_field(struct job *job, int field, PyObject *identity, int *first)
+{
+    if (field == FINGERPRINT && identity == Py_None) {
+        begin(job, field, first);
+        PUT(&job->out, "\"unknown\"");
+        return 1;
+    }
+    if (field == FINGERPRINT && PyUnicode_Check(identity))
+        return string_field(job, field, identity, first);
+    if (identity == Py_None || PyUnicode_Check(identity))
+        return 1;
+    PyObject *value = PyObject_GetAttr(identity, job->attributes[field == FINGERPRINT ? 0 : 1 + field - APPLICATION]);
+    int good = value != NULL && string_field(job, field, value, first);
+    Py_XDECREF(value);
+    return good;
+}
+
+static int record(struct job *job, const struct outcome *row, const uint8_t *data, PyObject *identity)
+{
+    struct text *out = &job->out;
+    int first = 1;
+    if (!reserve(out, LONGEST_FIXED))
+        return 0;
+    PUT(out, "{");
+    for (Py_ssize_t i = 0; i < job->field_count; i++) {
+        int field = job->fields[i];
+        if (!reserve(out, LONGEST_FIXED))
+            return 0;
+        switch (field) {
+        case DATA:
+            if (row->data_len == 0)
+                continue;
+            begin(job, field, &first);
+            PUT(out, "\"");
+            if (!put_bytes(out, data, row->data_len))
+                return 0;
+            PUT(out, "\"");
+            continue;
+        case FINGERPRINT:
+        case APPLICATION:
+        case PRODUCT:
+        case VERSION:
+            if (!identity_field(job, field, identity, &first))
+                return 0;
+            continue;
+        case HANDSHAKE:
+            if (row->handshake < PyTuple_GET_SIZE(job->handshakes) &&
+                !string_field(job, field, PyTuple_GET_ITEM(job->handshakes, row->handshake), &first))
+                return 0;
+            continue;
+        case EXPECTED:
+            if (row->expected == 0 || row->expected >= sizeof EXPECTED_NAMES / sizeof *EXPECTED_NAMES)
+                continue;
+            break;
+        case REASON:
+            if (row->reason >= sizeof REASON_NAMES / sizeof *REASON_NAMES)
+                continue;
+            break;
+        case FIREWALL:
+            if (!row->firewall)
+                continue;
+            break;
+        default:
+            break;
+        }
+        begin(job, field, &first);
+        int flag = 0;
+        switch (field) {
+        case SADDR:
+        case DADDR:
+            PUT(out, "\"");
+            if (field == SADDR)
+                put_address(out, row->peer_hi, row->peer_lo, job->expanded);
+            else
+                put_address(out, row->own_hi, row->own_lo, job->expanded);
+            PUT(out, "\"");
+            continue;
+        case SPORT:
+            put_number(out, row->peer_port);
+            continue;
+        case DPORT:
+            put_number(out, row->own_port);
+            continue;
+        case SEQNUM:
+            put_number(out, row->seq);
+            continue;
+        case ACKNUM:
+            put_number(out, row->ack);
+            continue;
+        case WINDOW:
+            put_number(out, row->window);
+            continue;
+        case TTL:
+            put_number(out, row->ttl);
+            continue;
+        case COUNTER:
+            put_number(out, row->counter);
+            continue;
+        case HANDSHAKE_NUM:
+            put_number(out, row->handshake);
+            continue;
+        case TIMESTAMP:
+            PUT(out, "\"");
+            put_time(out, row->ts);
+            PUT(out, "\"");
+            continue;
+        case EXPECTED:
+        case REASON:
+            PUT(out, "\"");
+            put_name(out, field == REASON ? REASON_NAMES[row->reason] : EXPECTED_NAMES[row->expected]);
+            PUT(out, "\"");
+            continue;
+        case ACK:
+            flag = row->flags & FLAG_ACK;
+            break;
+        case SYN:
+            flag = row->flags & FLAG_SYN;
+            break;
+        case RST:
+            flag = row->flags & FLAG_RST;
+            break;
+        case FIN:
+            flag = row->flags & FLAG_FIN;
+            break;
+        case PUSH:
+            flag = row->flags & FLAG_PSH;
+            break;
+        case ACKED:
+            flag = row->acked;
+            break;
+        default:
+            flag = row->firewall;
+            break;
+        }
+        if (flag)
+            PUT(out, "true");
+        else
+            PUT(out, "false");
+    }
+    if (!reserve(out, LONGEST_FIXED))
+        return 0;
+    PUT(out, "}\n");
+    return 1;
+}
+
+static int every_record(struct job *job, const Py_buffer *rows, const Py_buffer *blob, const Py_buffer *keep,
+                        PyObject *identities)
+{
+    size_t offset = 0, left = (size_t)blob->len;
+    for (Py_ssize_t i = 0; i < keep->len; i++) {
+        struct outcome row;
+        memcpy(&row, (const uint8_t *)rows->buf + (size_t)i * sizeof row, sizeof row);
+        if (row.data_len > left) {
+            PyErr_SetString(PyExc_ValueError, "the rows promise more payload than there is");
+            return 0;
+        }
+        if (((const uint8_t *)keep->buf)[i] &&
+            !record(job, &row, (const uint8_t *)blob->buf + offset, PyTuple_GET_ITEM(identities, i)))
+            return 0;
+        offset += row.data_len;
+        left -= row.data_len;
+    }
+    return 1;
+}
+
+PyObject *lzr_json_records(PyObject *self, PyObject *const *args, Py_ssize_t count)
+{
+    (void)self;
+    static const char *const ATTRIBUTES[] = {"label", "application", "product", "version"};
+    Py_buffer buffers[4]; /* rows, blob, keep, fields */
+    int got = 0;
+    PyObject *identities = NULL, *result = NULL;
+    struct job job;
+    memset(&job, 0, sizeof job);
+    if (count != 7) {
+        PyErr_SetString(PyExc_TypeError, "wants (rows, blob, keep, fields, identities, handshakes, expanded)");
+        return NULL;
+    }
+    while (got < 4 && PyObject_GetBuffer(args[got], &buffers[got], PyBUF_SIMPLE) == 0)
+        got++;
+    if (got < 4 || (job.expanded = PyObject_IsTrue(args[6])) < 0 ||
+        (identities = PySequence_Tuple(args[4])) == NULL || (job.handshakes = PySequence_Tuple(args[5])) == NULL)
+        goto done;
+    for (int i = 0; i < 4; i++)
+        if ((job.attributes[i] = PyUnicode_InternFromString(ATTRIBUTES[i])) == NULL)
+            goto done;
+    job.fields = buffers[3].buf;
+    job.field_count = buffers[3].len;
+    Py_ssize_t total = PyTuple_GET_SIZE(identities);
+    if (buffers[2].len != total || buffers[0].len / (Py_ssize_t)sizeof(struct outcome) != total ||
+        buffers[0].len % (Py_ssize_t)sizeof(struct outcome)) {
+        PyErr_SetString(PyExc_ValueError, "rows, keep and identities must be equally long");
+        goto done;
+    }
+    for (Py_ssize_t i = 0; i < job.field_count; i++) {
+        if (job.fields[i] >= FIELD_COUNT) {
+            PyErr_SetString(PyExc_ValueError, "no such field");
+            goto done;
+        }
+    }
+    if (every_record(&job, &buffers[0], &buffers[1], &buffers[2], identities))
+        result = PyBytes_FromStringAndSize(job.out.at, (Py_ssize_t)job.out.size);
+done:
+    free(job.out.at);
+    Py_XDECREF(identities);
+    Py_XDECREF(job.handshakes);
+    for (int i = 0; i < 4; i++)
+        Py_XDECREF(job.attributes[i]);
+    while (got > 0)
+        PyBuffer_Release(&buffers[--got]);
+    return result;
+}
+
+PyObject *lzr_field_names(void)
+{
+    PyObject *names = PyTuple_New(FIELD_COUNT);
+    for (int i = 0; names != NULL && i < FIELD_COUNT; i++) {
+        PyObject *name = PyUnicode_FromString(FIELD_NAMES[i]);
+        if (name == NULL) {
+            Py_DECREF(names);
+            return NULL;
+        }
+        PyTuple_SET_ITEM(names, i, name);
+    }
+    return names;
+}

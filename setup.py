@@ -1,0 +1,18 @@
+"""The native kernels. Optional: where they cannot be built, the same functions run in Python.
+
+Here rather than in pyproject.toml, because setuptools reads extension modules from there only since 74.
+"""
+
+from setuptools import Extension, setup
+
+setup(
+    ext_modules=[
+        Extension(
+            "lzr._native",
+            sources=["lzr/native/module.c", "lzr/native/lines.c", "lzr/native/records.c"],
+            depends=["lzr/native/native.h"],
+            extra_compile_args=["-O3", "-Wall", "-Wextra"],
+            optional=True,
+        )
+    ]
+)
