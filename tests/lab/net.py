@@ -34,7 +34,9 @@ class LabError(Exception):
     """The lab could not be built; says which command failed and what it printed."""
 
 
-def run(*argv: str | Path, timeout: float = 60, check: bool = True, **more: Any) -> subprocess.CompletedProcess[str]:
+def run(
+    *argv: str | Path, timeout: float = 60, check: bool = True, **more: Any
+) -> subprocess.CompletedProcess[str]:
     """A command to its end; its output is text; a failure raises with what it printed."""
     words = [str(word) for word in argv]
     if "stdin" not in more and "input" not in more:
@@ -189,7 +191,8 @@ class Namespace:
         return {
             "rules": self.rules(),
             "links": [
-                (link["ifname"], sorted(link["flags"]), [a["local"] for a in link["addr_info"]]) for link in links
+                (link["ifname"], sorted(link["flags"]), [a["local"] for a in link["addr_info"]])
+                for link in links
             ],
             "routes": self.ip("route", "show", "table", "all"),
             "processes": sorted(process_name(pid) for pid in self.pids()),

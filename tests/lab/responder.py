@@ -23,8 +23,6 @@ SOURCES = Path(__file__).resolve().parents[2] / "benchmarks"
 BUILD = SOURCES / "build"
 CLASSES = "hsaqrfzh"
 """The classes by last byte mod 8, as the demo has them."""
-BENCH_CLASSES = "hshahqhrhfhzhshh"
-"""More than half of the peers answer with HTTP, the rest as in the demo."""
 HALF_CLASSES = "hshahqhrhfhzhshq"
 """Exactly half of the peers answer with HTTP."""
 
@@ -55,40 +53,71 @@ def letter_of(address: str, classes: str = CLASSES) -> str:
 
 @dataclass(frozen=True)
 class Truth:
-    """What a record must say: fingerprint, the flags of the last segment, what was awaited."""
+    """What a record must say; `expected` None: not laid down (data came)."""
 
     fingerprint: str
-    expected: str
+    expected: str | None
     rst: bool = False
     fin: bool = False
-    acked: bool = False
+    acked: bool | None = False  # None: not laid down (the closing segment acknowledges the data too)
     window: int | None = None
-    data: str = ""
+    data: str | None = None
+
+    def wrong(self, record: dict[str, Any]) -> str:
+        """What is wrong with a record, in words; empty when nothing is."""
+        said = {
+            "fingerprint": (record.get("fingerprint"), self.fingerprint),
+            "RST": (bool(record.get("RST")), self.rst),
+            "FIN": (bool(record.get("FIN")), self.fin),
+            "data": (record.get("data") or None, self.data),
+        }
+        if self.expected is not None:
+            said["expectedRToLZR"] = (record.get("expectedRToLZR", ""), self.expected)
+        if self.acked is not None:
+            said["ACKed"] = (bool(record.get("ACKed")), self.acked)
+        if self.window is not None:
+            said["window"] = (record.get("window"), self.window)
+        return ", ".join(
+            f"{name} is {is_!r}, not {should!r}" for name, (is_, should) in said.items() if is_ != should
+        )
 
 
-def expected(letter: str, handshakes: Sequence[str] = ("http",)) -> Truth | None:
-    """What the record of a host of this class must say after all the handshakes; None: any `sa` record."""
-    client_first = [name for name in handshakes if name != "wait"]
-    talks = bool(client_first)
-    if letter == "h":
-        return Truth("http", "data", acked=True, data="HTTP/1.1 200 OK") if talks else Truth("unknown", "data")
+def expected(letter: str, handshakes: Sequence[str] = ("http",)) -> Truth:
+    """What the record of a host of this class must say when all the handshakes it needs are done."""
+    talks = any(name != "wait" for name in handshakes)
+    last_talks = handshakes[-1] != "wait"
+    if letter == "h" and talks:
+        return Truth("http", None, acked=True, data=HTTP_REPLY)
     if letter in "sd":
-        return Truth("ssh", "data", data="SSH-2.0-responder_1.0\r\n")
-    if letter == "a":
+        # The banner comes with the acknowledgement of what the first handshake sent.
+        return Truth("ssh", None, acked=handshakes[0] != "wait", data=SSH_BANNER)
+    if letter == "g":
+        return Truth("ftp", None, acked=handshakes[0] != "wait", data=NASTY_BANNER)
+    if letter == "e" and talks:
+        return Truth("echo", None, acked=True)
+    if letter in "hea":
         return Truth("unknown", "data", acked=talks)
     if letter == "q":
-        return Truth("unknown", "ack" if talks else "data")
+        return Truth("unknown", "ack" if last_talks else "data")
     if letter == "r":
-        return Truth("unknown", "", rst=True)
+        return Truth("unknown", "", rst=True, acked=None)
     if letter == "f":
-        return Truth("unknown", "", fin=True)
+        return Truth("unknown", "", fin=True, acked=None)
     if letter == "z":
         return Truth("unknown", "", window=0)
-    if letter == "e":
-        return Truth("echo", "data", acked=True)
-    if letter in "cn":
-        return None
+    if letter == "c":
+        return Truth("unknown", "", rst=True)
+    if letter == "n":
+        return Truth("unknown", "sa")
     raise ValueError(letter)
+
+
+HTTP_REPLY = (
+    "HTTP/1.1 200 OK\r\nServer: responder\r\nDate: Thu, 01 Jan 1970 00:00:00 GMT\r\n"
+    "Content-Type: text/html\r\nContent-Length: 33\r\n\r\n<html><body>It works</body></html>"
+)
+SSH_BANNER = "SSH-2.0-responder_1.0\r\n"
+NASTY_BANNER = '220 \x1b[2J\x1b]0;owned\x07[red]x[/red],"=1+1"\x00\xff\xfe,<b>ftp</b>\r\n'
 
 
 class Responder:

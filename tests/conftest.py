@@ -1,0 +1,55 @@
+"""Fixtures: the lab, and the rule that a test which cannot run fails in continuous integration."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+
+import pytest
+
+from tests.lab import net
+from tests.lab.responder import Range
+
+IN_CI = bool(os.environ.get("CI"))
+
+
+def cannot_run(why: str) -> None:
+    """Skips a test on a developer's machine; fails it where every test has to run."""
+    if IN_CI:
+        pytest.fail(f"cannot run here: {why}")
+    pytest.skip(why)
+
+
+@pytest.fixture
+def lab() -> Iterator[net.Lab]:
+    """An empty lab, taken down afterwards."""
+    if os.geteuid():
+        cannot_run("network namespaces need root")
+    for tool in ("ip", "nft", "ethtool", "gcc", "zmap"):
+        if not shutil.which(tool):
+            cannot_run(f"{tool} is not installed; `make venv` installs it")
+    with net.lab() as made:
+        yield made
+
+
+@pytest.fixture
+def arena(lab: net.Lab) -> Range:
+    """A scanner namespace wired to the responder's."""
+    return Range(lab)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    if item.get_closest_marker("root") and os.geteuid():
+        cannot_run("needs root")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Iterator[None]:  # type: ignore[misc]
+    """In CI a skipped test is a failed one."""
+    report = yield
+    if IN_CI and report is not None and getattr(report, "skipped", False) and not hasattr(report, "wasxfail"):
+        report.outcome = "failed"  # type: ignore[attr-defined]
+        report.longrepr = f"skipped in CI: {report.longrepr}"  # type: ignore[attr-defined]
+    return report
