@@ -1,0 +1,121 @@
+"""Whose guard is it, and does that process still live?
+
+The law of this file: **a guard is stale only when its owner is proved dead**. A rule carries its owner in
+its name, ``lzr_<pid namespace>_<pid>_<start time>_<n>``. The pid alone would not do: it is used again, and
+a scan in a container has pids that mean other processes out here. Start time (clock ticks since boot,
+proc(5) ``/proc/pid/stat`` field 22) settles the first, the namespace the second. Who cannot be judged
+counts as living. A guard set by hand is named ``lzr_manual_…`` and is never stale.
+"""
+
+from __future__ import annotations
+
+import os
+
+PREFIX = "lzr_"
+MANUAL = "lzr_manual_"
+_FIRST_NAMESPACE = 0xEFFFFFFC  # PROC_PID_INIT_INO: the inode of the namespace that sees every process
+_count = 0
+
+
+def new_name() -> str:
+    """A name for a guard of this process; each is different."""
+    global _count
+    _count += 1
+    pid = os.getpid()
+    return f"{PREFIX}{_namespace('self')}_{pid}_{_start_time(str(pid))}_{_count}"
+
+
+def manual_name(ports: tuple[int, int]) -> str:
+    return f"{MANUAL}{ports[0]}_{ports[1]}"
+
+
+def is_ours(name: str) -> bool:
+    """The name has the form that guards of this program have."""
+    return name.startswith(MANUAL) or _parts(name) is not None
+
+
+def is_manual(name: str) -> bool:
+    return name.startswith(MANUAL)
+
+
+def pid_of(name: str) -> int | None:
+    """The owner's pid, as its own namespace counts, or None for a guard set by hand."""
+    parts = _parts(name)
+    return parts[1] if parts else None
+
+
+def is_stale(name: str) -> bool:
+    """The owner named here is certainly dead."""
+    parts = _parts(name)
+    if parts is None:
+        return False
+    namespace, pid, start = parts
+    here = _namespace("self")
+    try:
+        if here == 0 or os.readlink("/proc/self") != str(os.getpid()):
+            return False  # this /proc shows somebody else's processes
+    except OSError:
+        return False
+    if namespace == here:
+        return not _lives(str(pid), start)
+    if here != _FIRST_NAMESPACE:
+        return False
+    return not any(
+        _namespace(entry) == namespace and _inner_pid(entry) == pid and _lives(entry, start)
+        for entry in os.listdir("/proc")
+        if entry.isdigit()
+    )
+
+
+def _parts(name: str) -> tuple[int, int, int] | None:
+    if not name.startswith(PREFIX):
+        return None
+    fields = name[len(PREFIX) :].split("_")
+    if len(fields) != 4 or not all(field.isascii() and field.isdigit() for field in fields):
+        return None
+    return int(fields[0]), int(fields[1]), int(fields[2])
+
+
+def _namespace(pid: str) -> int:
+    try:
+        return os.stat(f"/proc/{pid}/ns/pid").st_ino
+    except OSError:
+        return 0
+
+
+def _stat(pid: str) -> list[str] | None:
+    """Fields of /proc/pid/stat from the third on; the second is a name that may hold spaces and brackets."""
+    try:
+        fd = os.open(f"/proc/{pid}/stat", os.O_RDONLY)
+    except OSError:
+        return None
+    try:
+        return os.read(fd, 4096).rpartition(b")")[2].decode().split()
+    except OSError:
+        return None
+    finally:
+        os.close(fd)
+
+
+def _start_time(pid: str) -> int:
+    fields = _stat(pid)
+    return int(fields[19]) if fields and len(fields) > 19 else 0
+
+
+def _lives(pid: str, start: int) -> bool:
+    fields = _stat(pid)
+    if not fields or len(fields) <= 19:
+        return False
+    return fields[0] not in "ZX" and int(fields[19]) == start
+
+
+def _inner_pid(pid: str) -> int:
+    """The pid that a process has in its own namespace, last on the line ``NSpid:``."""
+    try:
+        with open(f"/proc/{pid}/status") as status:
+            for line in status:
+                if line.startswith("NSpid:"):
+                    return int(line.split()[-1])
+    except OSError:
+        pass
+    return 0
