@@ -72,7 +72,8 @@ def test_a_probe_fits_one_packet(protocol: Protocol) -> None:
 def test_a_probe_come_back_is_an_echo(protocol: Protocol) -> None:
     sent = render(protocol)
     assert CLASSIFIER.classify(sent, protocol) == "echo"
-    assert CLASSIFIER.classify(sent) in {"unknown", "echo"}, "a request is no reply"
+    if protocol.name != "amqp":  # a broker of another version answers with the very header we send
+        assert CLASSIFIER.classify(sent) == "unknown", "a request is no reply"
 
 
 def test_unknown_handshake_is_a_key_error() -> None:

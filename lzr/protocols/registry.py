@@ -6,12 +6,33 @@ protocols is the fixed order of names in a label that joins several (see `preced
 
 from __future__ import annotations
 
-from lzr.protocols import tls, web
+from lzr.protocols import (
+    databases,
+    files,
+    industrial,
+    mail,
+    messaging,
+    network,
+    remote,
+    shells,
+    tls,
+    web,
+    windows,
+)
 from lzr.protocols.base import Protocol
 
 FAMILIES = (
     tls,
     web,
+    shells,
+    mail,
+    files,
+    databases,
+    messaging,
+    remote,
+    windows,
+    industrial,
+    network,
 )
 
 PROTOCOLS: tuple[Protocol, ...] = tuple(protocol for family in FAMILIES for protocol in family.PROTOCOLS)

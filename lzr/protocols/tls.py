@@ -1,7 +1,164 @@
-"""TLS and SSL."""
+"""TLS (RFC 8446, RFC 5246) and SSL 2.0: a record is TLS whatever the certificate in it says.
+
+The ClientHello is one that a server of TLS 1.3 only and one of TLS 1.0 both answer: both kinds of suites,
+a key share (32 random bytes are a valid x25519 public key), no server name since we know only addresses. It
+stays under 256 bytes of handshake, for some load balancers hang on hellos of 256 to 511.
+"""
 
 from __future__ import annotations
 
-from lzr.protocols.base import Protocol
+import struct
 
-PROTOCOLS: tuple[Protocol, ...] = ()
+from lzr.protocols.base import Part, Protocol, Random
+from lzr.protocols.wire import be16, be24
+
+SUITES = (
+    0x1301, 0x1302, 0x1303,  # TLS 1.3
+    0xC02B, 0xC02F, 0xC02C, 0xC030, 0xCCA9, 0xCCA8,  # ECDHE, authenticated encryption
+    0x009E, 0x009F,  # DHE
+    0xC009, 0xC013, 0xC00A, 0xC014, 0xC027,  # ECDHE, CBC
+    0x0033, 0x0039, 0x0067,  # DHE, CBC
+    0x009C, 0x009D, 0x002F, 0x0035, 0x003C, 0x003D,  # RSA
+    0x000A, 0x0005, 0x0004,  # 3DES, RC4: all that some old devices have
+    0x00FF,  # secure renegotiation is understood, RFC 5746
+)  # fmt: skip
+
+SIGNATURES = (0x0403, 0x0804, 0x0401, 0x0503, 0x0805, 0x0501, 0x0806, 0x0601, 0x0203, 0x0201)
+GROUPS = (0x001D, 0x0017, 0x0018)
+VERSIONS = (0x0304, 0x0303, 0x0302, 0x0301)
+
+_KEY_SHARE, _SIZE = 51, 32
+
+
+def _u16s(*values: int) -> bytes:
+    return struct.pack(f">{len(values)}H", *values)
+
+
+def _extension(kind: int, body: bytes) -> bytes:
+    return _u16s(kind, len(body)) + body
+
+
+def _client_hello() -> tuple[Part, ...]:
+    """RFC 8446 §4.1.2, in parts: the random, the session id and the key share are fresh each time."""
+    extensions = b"".join(
+        (
+            _extension(10, _u16s(2 * len(GROUPS), *GROUPS)),  # supported_groups
+            _extension(11, b"\x01\x00"),  # ec_point_formats: uncompressed
+            _extension(13, _u16s(2 * len(SIGNATURES), *SIGNATURES)),  # signature_algorithms
+            _extension(23, b""),  # extended_master_secret
+            _extension(35, b""),  # session_ticket
+            _extension(43, bytes([2 * len(VERSIONS)]) + _u16s(*VERSIONS)),  # supported_versions
+            _extension(45, b"\x01\x01"),  # psk_key_exchange_modes
+            _u16s(_KEY_SHARE, _SIZE + 6, _SIZE + 4, GROUPS[0], _SIZE),  # the key itself follows
+        )
+    )
+    suites = _u16s(2 * len(SUITES), *SUITES) + b"\x01\x00"  # compression: none
+    length = 2 + _SIZE + 1 + _SIZE + len(suites) + 2 + len(extensions) + _SIZE
+    head = b"\x16\x03\x01" + _u16s(length + 4) + b"\x01\x00" + _u16s(length, 0x0303)
+    tail = suites + _u16s(len(extensions) + _SIZE) + extensions
+    return head, Random(_SIZE), bytes([_SIZE]), Random(_SIZE), tail, Random(_SIZE)
+
+
+CLIENT_HELLO = _client_hello()
+
+ALERTS = frozenset(
+    (0, 10, *range(20, 23), 30, *range(40, 52), 60, 70, 71, 80, 86, 90, 100, *range(109, 117), 120, 121)
+)
+"""RFC 8446 §6 and its forerunners."""
+
+PLAIN_PAGES = (  # what TLS ports say to a request without TLS
+    b"plain HTTP request was sent to HTTPS port",
+    b"speaking plain HTTP to an SSL-enabled server port",
+    b"sent an HTTP request to an HTTPS server",
+    b"combination of host and port requires TLS",
+    b"HTTP request was sent to HTTPS",
+    b"an HTTP request to an HTTPS port",
+    b"requires HTTPS. Please",
+)
+
+
+def _record(data: bytes) -> bool:
+    if len(data) < 7 or data[2] > 4:
+        return False
+    length = be16(data, 3)
+    if data[0] == 0x15:  # alert: level, description
+        return length == 2 and data[5] in (1, 2) and data[6] in ALERTS
+    if not 4 <= length <= 0x4800 or len(data) < 9:
+        return False
+    kind, size = data[5], be24(data, 6)
+    if kind == 0:  # HelloRequest
+        return size == 0 and length == 4
+    if kind != 2 or not 38 <= size <= 0x4000 or len(data) < 11 or data[9] != 3 or data[10] > 4:
+        return False
+    # ServerHello: version, random, session id, suite, compression (RFC 5246 §7.4.1.3)
+    if len(data) > 43 and data[43] > 32:
+        # TLS 1.3 before its 22nd draft left the session id out
+        return data[10] == 4 and length >= 40
+    after = 44 + data[43] if len(data) > 43 else 0
+    return not after or len(data) <= after + 2 or data[after + 2] in (0, 1, 64)
+
+
+def _tls(data: bytes) -> bool:
+    if data[:1] in (b"\x15", b"\x16"):
+        return _record(data)
+    return data[9:12] == b"400" and any(page in data for page in PLAIN_PAGES)
+
+
+def _ssl2(data: bytes) -> bool:
+    """SERVER-HELLO or ERROR of SSL 2.0, whose two-byte header has the top bit set."""
+    length = be16(data, 0) & 0x7FFF
+    if len(data) == 5 and length == 3:
+        return data[2] == 0 and be16(data, 3) in (1, 2, 4, 6)
+    if len(data) < 13 or data[2] != 4 or data[3] > 1 or data[4] not in (0, 1) or be16(data, 5) != 2:
+        return False
+    return length == 11 + be16(data, 7) + be16(data, 9) + be16(data, 11) and be16(data, 9) % 3 == 0
+
+
+_SERVER_HELLO = bytes.fromhex(
+    "160303005a020000560303" + "5e" * 32 + "20" + "a1" * 32 + "130100000e002b00020304003300060017000207c9"
+)
+
+PROTOCOLS: tuple[Protocol, ...] = (
+    Protocol(
+        name="tls",
+        spec="RFC 8446 §4.1.3, §5.1; RFC 5246 §7.2",
+        match=_tls,
+        probe=CLIENT_HELLO,
+        starts=(b"\x16\x03", b"\x15\x03", b"HTTP/1."),
+        examples=(
+            _SERVER_HELLO,
+            bytes.fromhex("15030100020228"),
+            bytes.fromhex("15030300020246"),
+            b"HTTP/1.1 400 Bad Request\r\nServer: x\r\n\r\nThe plain HTTP request was sent to HTTPS port",
+            b"HTTP/1.0 400 Bad Request\r\n\r\nClient sent an HTTP request to an HTTPS server.\n",
+        ),
+        rejects=(
+            bytes.fromhex("16030100cc010000c80303") + b"\x11" * 60,  # a client's hello
+            bytes.fromhex("160301"),
+            bytes.fromhex("1603030010") + b"\x80" * 16,
+            bytes.fromhex("150303ffff0228"),
+            bytes.fromhex("15030300020999"),
+            b"HTTP/1.1 200 OK\r\n\r\nnginx says: The plain HTTP request was sent to HTTPS port",
+        ),
+        ports=(443, 465, 636, 853, 989, 990, 992, 993, 995, 8443),
+        zgrab="tls",
+    ),
+    Protocol(
+        name="ssl",
+        spec="The SSL 0.2 Protocol (Netscape, 1995), §5",
+        match=_ssl2,
+        probe=(
+            b"\x80\x2e\x01\x00\x02\x00\x15\x00\x00\x00\x10"
+            b"\x01\x00\x80\x02\x00\x80\x03\x00\x80\x04\x00\x80\x05\x00\x80\x06\x00\x40\x07\x00\xc0",
+            Random(16),
+        ),
+        starts=tuple(bytes([high]) for high in range(0x80, 0x90)),
+        examples=(
+            bytes.fromhex("8026040001000200080003001000") + b"c" * 7 + b"\x01\x00\x80" + b"i" * 16,
+            bytes.fromhex("8003000001"),
+        ),
+        rejects=(bytes.fromhex("8026040001030000080003001000") + b"c" * 26, b"\x80" * 40, b"\x80\x03\x00"),
+        ports=(443,),
+        zgrab="tls",
+    ),
+)

@@ -1,24 +1,158 @@
-"""HTTP and what is built on its first line: RFC 9112 §4, a status line."""
+"""HTTP, and what announces itself on top of it: a response is known by its status line.
+
+Whatever a page says about other protocols is only a page. Pages without a status line, as HTTP/0.9 and
+Python's http.server give to a broken request, count as HTTP too.
+"""
 
 from __future__ import annotations
 
 from lzr.protocols.base import Host, Protocol
+from lzr.protocols.tls import CLIENT_HELLO
+
+USER_AGENT = b"Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0"
+
+PAGE_STARTS = (b"<!doctype html", b"<html", b"<head", b"<title", b"<body", b"<meta ", b"<h1>", b"<script")
+
+
+def _status_line(data: bytes) -> bool:
+    """RFC 9112 §4: version, SP, three digits; then anything that ends them."""
+    digit, dot, minor, space = data[5:6], data[6:7], data[7:8], data[8:9]
+    if space != b" " or dot != b"." or not (digit + minor).isdigit():
+        return False
+    return data[9:12].isdigit() and data[9:10] in b"12345" and data[12:13] in b" \r\n"
+
+
+def _page(data: bytes) -> bool:
+    """The beginning of an HTML document, after white space, a byte order mark or an XML declaration."""
+    text = data[:512].removeprefix(b"\xef\xbb\xbf").lstrip().lower()
+    if text.startswith((b"<?xml", b"<!--")):
+        _, _, text = text.partition(b">")
+        text = text.lstrip()
+    return text.startswith(PAGE_STARTS) and (b">" in text or len(data) < 32)
 
 
 def _http(data: bytes) -> bool:
-    return len(data) >= 12 and data[8:9] == b" " and data[9:12].isdigit()
+    if data[:1] in b"Hh":
+        return _status_line(data)
+    return _page(data)
 
+
+def _head(data: bytes) -> bytes:
+    """The header block, so that a body quotes in vain."""
+    return data[: data.find(b"\r\n\r\n")]
+
+
+def _ipp(data: bytes) -> bool:
+    """CUPS and printers name IPP in Server or Content-Type (RFC 8010 §3.4)."""
+    if b"IPP/" not in data and b"/ipp" not in data and b"CUPS" not in data:
+        return False
+    head = _head(data).lower()
+    if b"\nserver: cups" in head or b"\ncontent-type: application/ipp" in head:
+        return True
+    place = head.find(b"\nserver:")
+    return place >= 0 and b"ipp/" in head[place:].split(b"\r\n", 1)[0]
+
+
+def _kubernetes(data: bytes) -> bool:
+    """The API server's Status object, or the headers only it sets."""
+    place = data.find(b"\r\n\r\n")
+    if place < 0:
+        return b"X-Kubernetes-Pf-" in data
+    if b"X-Kubernetes-Pf-" in data[:place]:
+        return True
+    body = bytes(data[place + 4 : place + 260]).translate(None, b" \r\n\t")
+    return body.startswith(b'{"kind":"Status","apiVersion":"v1"')
+
+
+def _rtsp(data: bytes) -> bool:
+    return data[8:9] == b" " and data[9:12].isdigit() and data[12:13] in b" \r\n"
+
+
+_IPP_REQUEST = (  # RFC 8010 §3.1: IPP/1.1, Get-Printer-Attributes, request 1
+    b"\x01\x01\x00\x0b\x00\x00\x00\x01\x01"
+    b"\x47\x00\x12attributes-charset\x00\x05utf-8"
+    b"\x48\x00\x1battributes-natural-language\x00\x02en"
+    b"\x45\x00\x0bprinter-uri\x00\x19ipp://localhost/ipp/print"
+    b"\x03"
+)
 
 PROTOCOLS: tuple[Protocol, ...] = (
     Protocol(
         name="http",
         spec="RFC 9112 §4",
         match=_http,
-        probe=(b"GET / HTTP/1.1\r\nHost: ", Host(), b"\r\nAccept: */*\r\n\r\n"),
-        starts=(b"HTTP/1.",),
-        examples=(b"HTTP/1.1 200 OK\r\nServer: x\r\n\r\n",),
-        rejects=(b"HTTP/1.1 is the best\r\n",),
-        ports=(80, 8080),
+        probe=(
+            b"GET / HTTP/1.1\r\nHost: ",
+            Host(),
+            b"\r\nUser-Agent: " + USER_AGENT + b"\r\nAccept: */*\r\nConnection: close\r\n\r\n",
+        ),
+        starts=(b"HTTP/", b"http/", b"<", b"\xef\xbb\xbf", b"\r\n", b"\n", b" "),
+        examples=(
+            b"HTTP/1.1 200 OK\r\nServer: nginx\r\nContent-Length: 0\r\n\r\n",
+            b"HTTP/1.0 302\r\nLocation: https://192.0.2.1/\r\n\r\n",
+            b"http/1.1 404 Not Found\r\n\r\n",
+            b"<!DOCTYPE HTML>\n<html><head><title>Error response</title></head>",
+            b"\r\n<html>\r\n<head><title>400 Bad Request</title></head>",
+            b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\n\r\n220 ESMTP Postfix SSH-2.0-x IPP/2.0 CUPS",
+        ),
+        rejects=(
+            b"HTTP/1.1 is spoken elsewhere\r\n",
+            b"GET / HTTP/1.1\r\nHost: 192.0.2.1\r\n\r\n",
+            b"<?xml version='1.0'?><stream:stream xmlns='jabber:client'>",
+            b"<policy-file-request/>",
+            b"HTTP",
+            b"\r\nlogin: ",
+        ),
+        ports=(80, 81, 591, 3000, 5000, 7547, 8000, 8008, 8080, 8081, 8888, 9000),
         zgrab="http",
+    ),
+    Protocol(
+        name="ipp",
+        spec="RFC 8010 §3.4, RFC 8011 §4.2.5",
+        match=_ipp,
+        probe=(
+            b"POST /ipp/print HTTP/1.1\r\nHost: ",
+            Host(),
+            b"\r\nUser-Agent: " + USER_AGENT + b"\r\nContent-Type: application/ipp\r\nContent-Length: "
+            b"%d\r\nConnection: close\r\n\r\n" % len(_IPP_REQUEST) + _IPP_REQUEST,
+        ),
+        starts=(b"HTTP/1.",),
+        examples=(
+            b"HTTP/1.1 200 OK\r\nServer: CUPS/2.3 IPP/2.1\r\nContent-Type: text/html\r\n\r\n<html>",
+            b"HTTP/1.1 200 OK\r\nContent-Type: application/ipp\r\n\r\n\x02\x00\x00\x00\x00\x00\x00\x01",
+        ),
+        rejects=(b"HTTP/1.1 200 OK\r\nServer: x\r\n\r\nServer: CUPS/2.3 IPP/2.1 application/ipp",),
+        ports=(631,),
+        zgrab="ipp",
+    ),
+    Protocol(
+        name="kubernetes",
+        spec="Kubernetes API conventions, Response Status Kind",
+        match=_kubernetes,
+        probe=CLIENT_HELLO,
+        starts=(b"HTTP/1.",),
+        examples=(
+            b"HTTP/1.1 403 Forbidden\r\nContent-Type: application/json\r\n\r\n"
+            b'{"kind":"Status","apiVersion":"v1","metadata":{},"status":"Failure","code":403}',
+            b"HTTP/1.1 401 Unauthorized\r\nContent-Type: application/json\r\n\r\n"
+            b'{\n  "kind": "Status",\n  "apiVersion": "v1",\n  "metadata": {}\n}',
+        ),
+        rejects=(b'HTTP/1.1 200 OK\r\n\r\n<p>{"kind":"Status","apiVersion":"v1"}',),
+        ports=(6443, 8443, 10250),
+        zgrab="http",
+    ),
+    Protocol(
+        name="rtsp",
+        spec="RFC 2326 §7.1, RFC 7826 §8.1",
+        match=_rtsp,
+        probe=(b"OPTIONS rtsp://", Host(), b"/ RTSP/1.0\r\nCSeq: 1\r\n\r\n"),
+        starts=(b"RTSP/1.", b"RTSP/2."),
+        examples=(
+            b"RTSP/1.0 200 OK\r\nCSeq: 1\r\nPublic: OPTIONS, DESCRIBE, SETUP, PLAY\r\n\r\n",
+            b"RTSP/1.0 401 Unauthorized\r\nCSeq: 1\r\n\r\n",
+        ),
+        rejects=(b"RTSP/1.0\r\n", b"OPTIONS / RTSP/1.0\r\n\r\n"),
+        ports=(554, 8554),
+        zgrab="",
     ),
 )

@@ -1,0 +1,32 @@
+"""FTP."""
+
+from __future__ import annotations
+
+from lzr.protocols import greetings
+from lzr.protocols.base import Protocol
+
+PROTOCOLS: tuple[Protocol, ...] = (
+    Protocol(
+        name="ftp",
+        spec="RFC 959 §4.2",
+        match=greetings.is_files,
+        starts=greetings.CODES,
+        examples=(
+            b"220 (vsFTPd 3.0.5)\r\n",
+            b"220 ProFTPD Server (Debian) [::ffff:192.0.2.1]\r\n",
+            b"220 mail.example.com FTP server (Version 6.00LS) ready.\r\n",
+            b"220-FileZilla Server 1.8.0\r\n220 Please visit https://filezilla-project.org/\r\n",
+            b"220 Service ready for new user.\r\n",
+            b"220 AXIS Q6000 Network Camera 6.50 ready.\r\n",
+            b"421 Too many users logged in, try later\r\n",
+            b"530 Please login with USER and PASS.\r\n",
+        ),
+        rejects=(
+            b"220 mx.example.com ESMTP Postfix\r\n",
+            b"FTP server ready",
+            b"220x ftp\r\n",
+        ),
+        ports=(21, 990, 2121),
+        zgrab="ftp",
+    ),
+)

@@ -1,0 +1,129 @@
+"""Is a three-digit reply line the greeting of a mail or of a file server?
+
+SMTP (RFC 5321 §4.2) and FTP (RFC 959 §4.2) share their form and most codes. What decides, in order: the
+words SMTP and FTP outside the host name, names of programs (the two sets below), codes and phrases that only
+one of them has, and at last the shape: RFC 5321 wants a fully qualified name first. What is left fits
+both.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+
+MAIL = frozenset(
+    b"mail email mailer mailserver webmail mta mx helo ehlo rcpt relay uce ube unsolicited spam antispam "
+    b"postfix sendmail exim qmail courier exchange domino lotus zimbra kerio mdaemon mailenable mailsite "
+    b"mailmax groupwise argosoft communigate icewarp merak mercur mercury smartermail surgemail xmail "
+    b"hmailserver imail james barracuda ironport fortimail proofpoint mimecast messagelabs powermta "
+    b"ecelerity momentum eudora webshield virusscreen cellopoint mailmarshal interscan axigen stalwart maddy haraka "
+    b"scalix atmail slmail vopmail vpop3 winwebmail tobit winroute nullmailer meldware mailscanner sonicwall "
+    b"greenarrow mailgun sendgrid openwave intermail mirapoint coremail netease yandex zoho dkim mailcleaner "
+    b"halon xeams mailcow iredmail mailhog mailpit mailcatcher inbucket sophos trendmicro symantec "
+    b"cloudmark mimesweeper vircom modusmail gordano ntmail emwac postoffice mailtraq citadel "
+    b"masqmail ssmtp dragonfly anubis exchangedefender appriver spamtitan mxlogic postini spamexperts"
+    b"".split()
+)
+"""Words that mail servers' greetings hold and file servers' don't, in lower case."""
+
+FILES = frozenset(
+    b"ftpd user pass password login anonymous logged filezilla serv rumpus crushftp titan cerberus gene6 "
+    b"wing vsftpd proftpd pureftpd wuftpd ncftpd tnftpd bftpd uftpd glftpd drftpd raidenftpd lukemftpd oftpd "
+    b"globalscape xlight bulletproof warftpd cesarftp quickneasy netpresenz idea wftpd zftp slimftpd uploads "
+    b"download downloads upload files printer print laserjet officejet designjet printserver workcentre "
+    b"phaser docuprint jetdirect ricoh aficio lexmark kyocera xerox epson brother canon konica minolta oki "
+    b"sharp toshiba zebra camera encoder decoder axis hikvision dahua telepresence vxworks timos nas "
+    b"diskstation synology qnap readynas storage raid router switch modem plc scada simatic modicon "
+    b"controller inverter firmware tls-c".split()
+)
+"""Words that file servers' greetings hold (most of them name a device) and mail servers' don't."""
+
+STOCK = frozenset(b"ready service server welcome ok hello connected to the greetings at your".split())
+"""Words that say nothing."""
+
+DATE = re.compile(rb"\d\d:\d\d:\d\d [+-]\d{4}")
+"""As mail writes the time (RFC 5322 §3.3), zone and all."""
+
+MAIL_CODES = frozenset((b"554", b"521", b"450", b"451", b"452", b"552", b"553", b"571", b"556"))
+FILE_CODES = frozenset((b"120", b"530", b"531", b"532", b"534", b"331", b"431"))
+SHARED_CODES = frozenset((b"220", b"421", b"500", b"501", b"502", b"503", b"550"))
+CODES = tuple(sorted(MAIL_CODES | FILE_CODES | SHARED_CODES))
+
+_NEITHER, _MAIL, _FILES, _BOTH = 0, 1, 2, 3
+_SPACES = bytes.maketrans(bytes(b for b in range(256) if not chr(b).isalnum() or b > 127), b" " * 194)
+
+
+@lru_cache(maxsize=16)
+def verdict(data: bytes) -> int:
+    """1: mail, 2: files, 3: fits both, 0: no such greeting. Cached, since both matchers ask in a row."""
+    code, sign = data[:3], data[3:4]
+    if sign not in b" -\r\n" or code not in MAIL_CODES | FILE_CODES | SHARED_CODES:
+        return _NEITHER
+    text = data[4:1024].lower()
+    if b"\0" in text:
+        return _NEITHER
+    first, _, rest = text.lstrip(b" ").partition(b" ")
+    host = first.rstrip(b"\r\n,;")
+    qualified = host.startswith(b"[") or host == b"localhost" or (b"." in host and _is_domain(host))
+    if not qualified:
+        rest = text
+    if b"lmtp" in rest:
+        return _NEITHER
+    mail, files = b"smtp" in rest, b"ftp" in rest
+    if mail != files:
+        return _MAIL if mail else _FILES
+    if mail:  # both: a mail server says which of its dialects, a file server says "FTP server"
+        return _FILES if b"ftp serv" in rest and b"esmtp" not in rest else _MAIL
+    words = set(rest.translate(_SPACES).split())
+    mail, files = not words.isdisjoint(MAIL), not words.isdisjoint(FILES)
+    if mail != files:
+        return _MAIL if mail else _FILES
+    return _by_shape(code, host, qualified, words, rest)
+
+
+def _by_shape(code: bytes, host: bytes, qualified: bool, words: set[bytes], rest: bytes) -> int:
+    """No name decides: the code, an enhanced status code, the host's name, and what comes first."""
+    if code in MAIL_CODES or _is_enhanced(host):
+        return _MAIL
+    if code in FILE_CODES:
+        return _FILES
+    if code != b"220":
+        if code == b"421" or not words.isdisjoint((b"command", b"syntax", b"unrecognized")):
+            if b"too many" in rest and (b"user" in rest or b"from this" in rest):
+                return _FILES
+            return _BOTH
+        return _NEITHER
+    if qualified:
+        if host.startswith((b"mail", b"smtp", b"mx", b"relay")) or DATE.search(rest):
+            return _MAIL
+        return _FILES if host.startswith(b"ftp") else _BOTH
+    if b"new user" in rest:  # RFC 959's own wording
+        return _FILES
+    return _BOTH if len(words) <= 5 and len(words - STOCK) <= 1 else _FILES
+
+
+def _is_domain(host: bytes) -> bool:
+    """Letters, digits, dots and hyphens, and more than a version number or an ellipsis."""
+    bare = host.replace(b"-", b"").replace(b".", b"").replace(b"_", b"").replace(b"*", b"")
+    if not bare.isalnum():
+        return False
+    parts = host.split(b".")
+    if bare.isdigit():
+        return len(parts) == 4 and all(parts)
+    return all(parts) and (parts[-1].isalpha() or parts[-1].startswith(b"xn--"))
+
+
+def _is_enhanced(word: bytes) -> bool:
+    """RFC 2034: class.subject.detail."""
+    parts = word.strip(b"#").split(b".")
+    return (
+        len(parts) == 3 and parts[0] in (b"2", b"4", b"5") and all(p.isdigit() and len(p) < 4 for p in parts)
+    )
+
+
+def is_mail(data: bytes) -> bool:
+    return verdict(data) & _MAIL != 0
+
+
+def is_files(data: bytes) -> bool:
+    return verdict(data) & _FILES != 0

@@ -1,0 +1,105 @@
+"""Mail: SMTP, POP3, IMAP."""
+
+from __future__ import annotations
+
+from lzr.protocols import greetings
+from lzr.protocols.base import Protocol
+from lzr.protocols.wire import is_text, line
+
+REDIS_ERRORS = (  # what redis and its kin say after -ERR
+    b"unknown command '",
+    b"unknown command `",
+    b"unknown subcommand",
+    b"wrong number of arguments",
+    b"protocol error",
+    b"max number of clients",
+    b"max clients",
+    b"client sent auth",
+    b"auth ",
+    b"syntax error",
+    b"value is not",
+    b"no such key",
+    b"operation not permitted",
+    b"unauthenticated",
+    b"invalid password",
+    b"invalid multibulk",
+    b"invalid bulk",
+    b"db index",
+    b"dispatch",
+    b"unbalanced quotes",
+    b"illegal address",
+    b"this instance",
+)
+
+
+def _pop3(data: bytes) -> bool:
+    """RFC 1939 §4: +OK or -ERR; a bare +OK is redis', and so are its errors."""
+    text = line(data)
+    if not is_text(text):
+        return False
+    if data[:1] == b"+":
+        return text[3:4] == b" " and bool(text[4:].strip())
+    return text[4:5] in (b" ", b"") and not text[5:].lower().startswith(REDIS_ERRORS)
+
+
+def _imap(data: bytes) -> bool:
+    """RFC 9051 §7.1: an untagged greeting."""
+    text = line(data)
+    return text[4:5] in (b" ", b"E") and len(text) > 5 and is_text(text)
+
+
+PROTOCOLS: tuple[Protocol, ...] = (
+    Protocol(
+        name="smtp",
+        spec="RFC 5321 §4.2",
+        match=greetings.is_mail,
+        probe=b"EHLO localhost\r\n",
+        starts=greetings.CODES,
+        examples=(
+            b"220 mx1.example.net ESMTP Postfix (Debian/GNU)\r\n",
+            b"220 example.org ESMTP Exim 4.97 Mon, 01 Jan 2024 00:00:00 +0000\r\n",
+            b"220-mail.example.com ESMTP\r\n220 no unsolicited mail\r\n500 5.5.2 bad syntax\r\n",
+            b"220 ftp.example.com ESMTP Sendmail 8.17.1; ready\r\n",
+            b"554 5.7.1 Service unavailable; client host blocked\r\n",
+            b"421 4.3.2 too many connections\r\n",
+            b"220 example.com running Eudora Internet Mail Server 3.1\r\n",
+        ),
+        rejects=(
+            b"220 example.com FTP server ready.\r\n",
+            b"2200 smtp\r\n",
+            b"220 lists.example.com LMTP ready\r\n",
+            b"SMTP is spoken elsewhere",
+        ),
+        ports=(25, 465, 587, 2525),
+        zgrab="smtp",
+    ),
+    Protocol(
+        name="pop3",
+        spec="RFC 1939 §4",
+        match=_pop3,
+        starts=(b"+OK", b"-ERR"),
+        examples=(
+            b"+OK POP3 server ready <1234.5678@example.com>\r\n",
+            b"+OK Hello there.\r\n",
+            b"-ERR Permission denied.\r\n",
+        ),
+        rejects=(b"+OK\r\n", b"-ERR unknown command 'GET', with args beginning with: \r\n", b"+OKAY then"),
+        ports=(110, 995),
+        zgrab="pop3",
+    ),
+    Protocol(
+        name="imap",
+        spec="RFC 9051 §7.1",
+        match=_imap,
+        starts=(b"* OK", b"* BYE", b"* PREAUTH"),
+        examples=(
+            b"* OK [CAPABILITY IMAP4rev1 STARTTLS] ready.\r\n",
+            b"* OK IMAP4 server ready\r\n",
+            b"* BYE Too many connections\r\n",
+            b"* PREAUTH IMAP4rev1 server logged in\r\n",
+        ),
+        rejects=(b"* OKAY\r\n", b"* OK\x00\x01\x02", b"* item one\r\n* item two\r\n"),
+        ports=(143, 993),
+        zgrab="imap",
+    ),
+)

@@ -1,0 +1,140 @@
+"""The network's own: DNS over TCP, BGP, IPMI, and handshakes that only nudge (newlines, wait)."""
+
+from __future__ import annotations
+
+import struct
+
+from lzr.protocols.base import Protocol, Random
+from lzr.protocols.wire import be16, be32
+
+# --- DNS -------------------------------------------------------------------------------------------------
+
+OPCODES = (0, 4, 5)
+"""Query, notify, update."""
+
+ANSWER_FLAGS = tuple(bytes([0x80 | opcode << 3 | low]) for opcode in OPCODES for low in range(8))
+
+
+def _dns(data: bytes) -> bool:
+    """RFC 1035 §4.1, §4.2.2: length, and a message that answers: QR set, counts and first name sane."""
+    size = be16(data, 0)
+    if size < 12 or len(data) < 14 or len(data) > 2 * size + 1024:
+        return False
+    if len(data) < size + 2 and len(data) < 256:  # cut short only by a segment's end
+        return False
+    questions, answers, authorities, more = struct.unpack_from(">4H", data, 6)
+    if data[5] & 0x40 or questions > 1 or authorities > 64 or more > 64 or answers > 512:
+        return False
+    if questions == 0:
+        if answers + authorities + more == 0:
+            return size == 12 and len(data) == 14 and data[5] & 15 != 0
+        return _name(data, 14) > 0
+    end = _name(data, 14)
+    if end < 0:
+        return False
+    kind, group = be16(data, end), be16(data, end + 2)
+    return 0 < kind <= 0x8001 and group in (1, 3, 4, 254, 255)
+
+
+def _name(data: bytes, at: int) -> int:
+    """Where the name at `at` ends, -1 if it is none."""
+    for _ in range(64):
+        size = data[at] if at < len(data) else 255
+        if size == 0:
+            return at + 1
+        if size >= 0xC0:
+            return at + 2 if size < 0xC1 else -1
+        if size > 63:
+            return -1
+        at += size + 1
+    return -1
+
+
+# --- BGP -------------------------------------------------------------------------------------------------
+
+MARKER = b"\xff" * 16
+
+
+def _bgp(data: bytes) -> bool:
+    """RFC 4271 §4.1: marker, length, type."""
+    size = be16(data, 16)
+    if len(data) < 19 or not 19 <= size <= 4096 or not 1 <= data[18] <= 5:
+        return False
+    if data[18] == 1:
+        return size >= 29 and data[19:20] in (b"\x04", b"\x03", b"")
+    return data[18] != 4 or size == 19
+
+
+# --- IPMI ------------------------------------------------------------------------------------------------
+
+
+def _ipmi(data: bytes) -> bool:
+    """RMCP (ASF 2.0 §3.2.2): version 6; a presence pong of class ASF, or an IPMI session header."""
+    if len(data) < 12 or data[1] != 0:
+        return False
+    if data[3] & 0x1F == 6:
+        return be32(data, 4) == 4542 and data[8] == 0x40
+    return data[3] & 0x1F == 7 and data[4] in (0, 1, 2, 4, 5, 6) and len(data) >= 14
+
+
+_PING = b"\x06\x00\xff\x06" + struct.pack(">I", 4542) + b"\x80\x00\x00\x00"
+_ROOT_NS = b"\x00\x00\x00\x01\x00\x00\x00\x00\x00\x00\x00\x00\x02\x00\x01"
+
+PROTOCOLS: tuple[Protocol, ...] = (
+    Protocol(
+        name="dns",
+        spec="RFC 1035 §4.1, §4.2.2; RFC 7766",
+        match=_dns,
+        probe=(b"\x00\x11", Random(2), _ROOT_NS),
+        at=tuple((4, flags) for flags in ANSWER_FLAGS),
+        examples=(
+            b"\x00\x11\xab\xcd\x81\x05" + _ROOT_NS[2:],
+            b"\x00\x0c\xab\xcd\x80\x01" + bytes(8),
+            b"\x00\x2d\x12\x34\x81\x80\0\1\0\1\0\0\0\0\x07example\x03org\0\0\1\0\1\xc0\x0c\0\1\0\1\0\0\0\x05\0\4\xc0\0\2\1",
+        ),
+        rejects=(
+            b"\x00\x11\xab\xcd" + _ROOT_NS,
+            b"\x80" * 40,
+            b"\x00\x11\xab\xcd\x81\x05\x00\x07" + bytes(20),
+            b"\x00\x0c\xab\xcd\x80\x00" + bytes(8),
+        ),
+        ports=(53,),
+        zgrab="dns",
+    ),
+    Protocol(
+        name="bgp",
+        spec="RFC 4271 §4.1",
+        match=_bgp,
+        probe=b"\r\n\r\n",
+        starts=(MARKER,),
+        examples=(
+            MARKER + b"\x00\x1d\x01\x04\xfd\xe8\x00\xb4\xc0\x00\x02\x01\x00",
+            MARKER + b"\x00\x15\x03\x06\x05",
+        ),
+        rejects=(MARKER * 4, MARKER + b"\x00\x13\x09", MARKER),
+        ports=(179,),
+        zgrab="bgp",
+    ),
+    Protocol(
+        name="ipmi",
+        spec="IPMI v2.0 §13.1, ASF 2.0 §3.2",
+        match=_ipmi,
+        probe=_PING,
+        starts=(b"\x06\x00",),
+        examples=(
+            b"\x06\x00\xff\x06\x00\x00\x11\xbe\x40\x00\x00\x10" + bytes(16),
+            b"\x06\x00\xff\x07\x00\x00\x00\x00\x00\x00\x00\x00\x00\x10",
+        ),
+        rejects=(_PING, b"\x06\x00\x06\x00" * 6, b"\x06\x00\xff\x07"),
+        ports=(623,),
+        zgrab="ipmi",
+    ),
+    Protocol(
+        name="newlines",
+        spec="two empty lines, which many servers complain about",
+        match=None,
+        probe=b"\r\n\r\n",
+    ),
+    Protocol(name="newlines50", spec="fifty empty lines", match=None, probe=b"\r\n" * 50),
+    Protocol(name="wait", spec="nothing is sent: the server may speak first", match=None),
+)

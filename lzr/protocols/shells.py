@@ -1,0 +1,158 @@
+"""Shells over the network: SSH and Telnet.
+
+Telnet's greeting is either well-formed option negotiation or the text of a login prompt; one stray 0xFF
+proves nothing.
+"""
+
+from __future__ import annotations
+
+import re
+
+from lzr.protocols.base import Protocol
+from lzr.protocols.wire import is_ascii_text, is_text
+
+SSH_REFUSALS = (b"Exceeded MaxStartups\r\n", b"Not allowed at this time\r\n")
+"""What OpenSSH says in place of its version when it has too many callers."""
+
+
+def _ssh(data: bytes) -> bool:
+    """RFC 4253 §4.2: SSH-protoversion-software, at most 255 characters; a key exchange may follow at once."""
+    if data[:3] != b"SSH":
+        return data in SSH_REFUSALS
+    text = data[4:260].split(b"\n", 1)[0].rstrip(b"\r")
+    version, dash, software = text.partition(b"-")
+    return (
+        software not in (b"", b"LZR")
+        and dash == b"-"
+        and version.replace(b".", b"", 1).isdigit()
+        and is_text(software)
+    )
+
+
+# --- Telnet ------------------------------------------------------------------------------------------
+
+IAC, SE, SB, WILL, DONT = 255, 240, 250, 251, 254
+OPTIONS = frozenset((*range(50), 138, 139, 140))
+"""Telnet options in the IANA registry but 255, extended options."""
+
+NO_PROMPT = b"<{[+@:$%"
+"""No prompt begins so, but pages, JSON and other protocols' lines do."""
+
+OTHERS = (b"HTTP/", b"SSH-", b"RTSP/", b"SIP/", b"ERROR", b"-ERR", b"* OK", b"RFB 0", b"STAT ", b"VERSION ")
+
+PROMPT = re.compile(
+    rb"(?:login|log in|user ?name|user ?id|user|password|passwd|passcode|account|login name|user login"
+    rb"|verification code|access code|enter your name|terminal type|logon)\s?(?:\([^()\n]{0,40}\))?\s?[:>?]+"
+    rb"[ \0]{0,4}(?:\x1b\[[0-9;]{0,8}[A-Za-z])*$",
+    re.IGNORECASE,
+)
+SPEAKS = re.compile(
+    rb"telnet (?:server|service|session|console|administration|is |daemon|connection|access|login|not a sec)"
+    rb"|user access verification|(?:next|another) login attempt|(?:vty )?password is not set|login incorrect"
+    rb"|press (?:enter|return|any key) to (?:continue|activate|get started|start)|type return, enter password"
+    rb"|telnetd\b|please telnet|secure telnet|is not a secure protocol|via telnet",
+    re.IGNORECASE,
+)
+
+
+def _negotiation(data: bytes) -> int:
+    """Bytes of well-formed negotiation (RFC 854) at the start: 0 if there is none."""
+    at, size = 0, len(data)
+    while at + 2 < size and data[at] == IAC:
+        command = data[at + 1]
+        if WILL <= command <= DONT:
+            if data[at + 2] not in OPTIONS:
+                break
+            at += 3
+        elif command == SB and data[at + 2] in OPTIONS:
+            end = data.find(b"\xff\xf0", at + 3, at + 256)
+            if end < 0:
+                break
+            at = end + 2
+        elif SE < command < SB and at:
+            at += 2
+        else:
+            break
+    return at
+
+
+def _telnet(data: bytes) -> bool:
+    if data[:1] == b"\xff":
+        agreed = _negotiation(data)
+        if not agreed:
+            return False
+        rest = data[agreed:]
+        # what follows is a banner, or what a full segment cut off
+        return (
+            not rest
+            or rest[0] == IAC
+            or agreed > 6
+            or is_text(rest.replace(b"\0", b"").partition(b"\xff")[0])
+        )
+    if len(data) > 4096 or data.startswith(OTHERS) or (data[:3].isdigit() and data[3:4] in b" -"):
+        return False
+    head, iac, tail = data.partition(b"\xff")
+    if iac:
+        return len(head) < 2048 and is_text(head) and _negotiation(iac + tail) > 0
+    if not is_text(data.translate(None, b"\0\x07\x08")):
+        return False
+    text = data.rstrip(b"\r\n")
+    last = text[max(text.rfind(b"\n"), text.rfind(b"\r")) + 1 :][-120:]
+    if PROMPT.search(last):
+        return True
+    return SPEAKS.search(text[:400] + b"\n" + text[400:][-200:]) is not None and is_ascii_text(text[:80])
+
+
+PROTOCOLS: tuple[Protocol, ...] = (
+    Protocol(
+        name="ssh",
+        spec="RFC 4253 §4.2",
+        match=_ssh,
+        probe=b"SSH-2.0-LZR\r\n",
+        starts=(b"SSH-", *SSH_REFUSALS),
+        examples=(
+            b"SSH-2.0-OpenSSH_9.6\r\n",
+            b"SSH-1.99-Cisco-1.25\n",
+            b"SSH-2.0-dropbear_2024.85\r\n\x00\x00\x01\xfc\x07\x14" + bytes(range(16)) + b"curve25519-sha256",
+            b"Exceeded MaxStartups\r\n",
+        ),
+        rejects=(
+            b"SSH is disabled on this device\r\n",
+            b"SSH-\r\n",
+            b"SSH-2.0-\r\n",
+            b"SSH-2.0-\x00\x01\x02\r\n",
+            b"x7Yt09Zq\r\n",  # a tarpit's line before a version that never comes
+        ),
+        ports=(22, 2222, 830),
+        zgrab="ssh",
+    ),
+    Protocol(
+        name="telnet",
+        spec="RFC 854, RFC 855",
+        match=_telnet,
+        starts=tuple(
+            bytes([first]) for first in (IAC, 9, 10, 13, 27, *range(32, 127)) if first not in NO_PROMPT
+        ),
+        examples=(
+            b"\xff\xfb\x01\xff\xfb\x03\xff\xfd\x18\xff\xfd\x1f",
+            b"\xff\xfd\x25",
+            b"\xff\xfb\x01\xff\xfe\x01\r\nlocalhost login: ",
+            b"\xff\xfa\x18\x01\xff\xf0\xff\xfb\x01",
+            b"Alpine Linux 3.19\r\nKernel 6.6 on an x86_64 (/dev/pts/0)\r\n\r\nbox login: ",
+            b"\r\n\r\nUser Access Verification\r\n\r\nPassword: ",
+            b"Welcome\r\n\xff\xfb\x01Username:",
+            b"Vty password is not set.\r\n",
+        ),
+        rejects=(
+            b"\xff\xff\xff\xff\xff\xff",
+            b"\xff\xfb",
+            b"\xff\xfb\xc8",
+            b"a\xfb\x01\x03",
+            b"220 login: \r\n",
+            b"<html>login:",
+            b"the password: it is long gone and nobody has it\r\n",
+        ),
+        ports=(23, 2323, 107, 2601, 2605),
+        zgrab="telnet",
+    ),
+)

@@ -1,0 +1,57 @@
+"""Small readers of untrusted bytes: nothing raises, everything is linear.
+
+An integer past the end reads as -1, which no length, type or version equals.
+"""
+
+from __future__ import annotations
+
+TEXT = bytes([*range(0x20, 0x7F), 9, 10, 12, 13])
+"""Printable ASCII and white space."""
+
+BINARY = bytes([*range(9), 11, *range(14, 27), *range(28, 32), 127])
+"""Control characters that no text holds (white space and ESC, which starts terminal colours, are allowed)."""
+
+
+def be16(data: bytes, at: int) -> int:
+    piece = data[at : at + 2]
+    return int.from_bytes(piece, "big") if len(piece) == 2 else -1
+
+
+def be24(data: bytes, at: int) -> int:
+    piece = data[at : at + 3]
+    return int.from_bytes(piece, "big") if len(piece) == 3 else -1
+
+
+def be32(data: bytes, at: int) -> int:
+    piece = data[at : at + 4]
+    return int.from_bytes(piece, "big") if len(piece) == 4 else -1
+
+
+def le16(data: bytes, at: int) -> int:
+    piece = data[at : at + 2]
+    return int.from_bytes(piece, "little") if len(piece) == 2 else -1
+
+
+def le24(data: bytes, at: int) -> int:
+    piece = data[at : at + 3]
+    return int.from_bytes(piece, "little") if len(piece) == 3 else -1
+
+
+def le32(data: bytes, at: int) -> int:
+    piece = data[at : at + 4]
+    return int.from_bytes(piece, "little") if len(piece) == 4 else -1
+
+
+def is_ascii_text(data: bytes) -> bool:
+    """Nothing but printable ASCII and white space."""
+    return not data.translate(None, TEXT)
+
+
+def is_text(data: bytes) -> bool:
+    """No control characters but white space and ESC; any encoding of letters."""
+    return len(data.translate(None, BINARY)) == len(data)
+
+
+def line(data: bytes, limit: int = 512) -> bytes:
+    """The first line without its end."""
+    return data[:limit].split(b"\n", 1)[0].rstrip(b"\r")
