@@ -207,10 +207,21 @@ def options_or_status(argv: Sequence[str], environ: Mapping[str, str] | None = N
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """``python -m lzr.cli --man|--bash|--zsh|--toml|--flags``: the files made from the table."""
-    from lzr import manpage
+    """``python -m lzr.cli --man|--bash|--zsh|--toml``: the files made from the table."""
+    from lzr import completion, manpage
 
-    return manpage.main(sys.argv[1:] if argv is None else argv)
+    made = {
+        "--man": manpage.man,
+        "--bash": completion.bash,
+        "--zsh": completion.zsh,
+        "--toml": completion.toml,
+    }
+    words = sys.argv[1:] if argv is None else argv
+    if len(words) != 1 or words[0] not in made:
+        sys.stderr.write(f"usage: python -m lzr.cli {'|'.join(made)}\n")
+        return 2
+    sys.stdout.write(made[words[0]]())
+    return 0
 
 
 if __name__ == "__main__":

@@ -290,6 +290,14 @@ def compile_filter(text: str, types: Mapping[str, type]) -> Predicate:
     return compiled(parse(text), types)
 
 
+def record_filter(text: str) -> Predicate:
+    """The predicate of --output-filter, over the records of ``lzr.results``. Raises ExpressionError."""
+    from lzr.fields import FIELDS
+
+    kinds = {"string": str, "int": int, "bool": bool}
+    return compile_filter(text, {field.name: kinds[field.kind] for field in FIELDS})
+
+
 def _comparison(node: Compare, types: Mapping[str, type]) -> Predicate:
     field, operator = node.field, node.operator
     if field not in types:

@@ -78,7 +78,11 @@ def answer(action: str) -> str:
         return f"lzr {__version__}\n"
     if action == "list-output-modules":
         return columns(MODULES)
-    return handshakes() if action == "list-handshakes" else output_fields()
+    if action == "list-handshakes":
+        return handshakes()
+    from lzr import fields
+
+    return fields.listing()
 
 
 def usage(*, everything: bool) -> str:
@@ -151,7 +155,7 @@ def handshakes() -> str:
         size = str(sum(size or 0 for size in sizes)) + ("+" if None in sizes else "")
         label = "yes" if protocol.match else "no"
         rows.append((protocol.name, "client" if sizes else "server", size, label, protocol.spec))
-    return columns(rows, ("handshake", "first", "bytes", "label", "defined in")) + "\n".join(
+    return columns(rows, ("name", "first", "bytes", "label", "defined in")) + "\n".join(
         (
             "",
             "first: who speaks first. bytes: what we send (+: and the peer's address).",
@@ -160,10 +164,3 @@ def handshakes() -> str:
             "",
         )
     )
-
-
-def output_fields() -> str:
-    """``--list-output-fields``: name, type, meaning."""
-    from lzr.results import FIELDS
-
-    return columns([(field.name, field.type, field.help) for field in FIELDS], ("field", "type", "meaning"))

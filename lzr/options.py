@@ -308,9 +308,9 @@ class Options(Table):
     output_fields: tuple[str, ...] | None = option(
         OUTPUT,
         kinds.NAMES,
-        "fields of a record, in this order; --list-output-fields names them",
+        "fields of a record, in this order; * is all; --list-output-fields names them",
         default=None,
-        default_text="all",
+        default_text="the reference's, and ours where known",
     )
     feed_zgrab: bool = option(
         OUTPUT,

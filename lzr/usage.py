@@ -53,5 +53,8 @@ def check_fingerprints(names: Iterable[str], known: Iterable[str]) -> None:
 
 
 def check_fields(names: Iterable[str], known: Iterable[str]) -> None:
-    """The fields of --output-fields. Raises UsageError."""
+    """The fields of --output-fields; ``*`` alone is all of them. Raises UsageError."""
+    names = tuple(names)
+    if names == ("*",):
+        return
     check_names(names, known, "an output field", "--list-output-fields shows them all")
