@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import os
 import select
-from _socket import AF_INET, AF_INET6, SOCK_DGRAM, inet_ntop, inet_pton
+from _socket import AF_INET, AF_INET6, SOCK_DGRAM, if_nametoindex, inet_ntop, inet_pton
 from _socket import socket as _socket  # the socket module itself takes 7 ms to import
 
 TYPE_CHECKING = False
@@ -118,9 +118,14 @@ def make_cover(addresses: Iterable[str], ports: tuple[int, int], interface: str 
 
 
 def check_interface(name: str) -> None:
+    """Raise GuardError unless there is such an interface, with a name that is safe in a script."""
     plain = 0 < len(name) < 16 and name.isprintable() and not set(name) & set("\"'/\\ {};")
-    if not plain or not os.path.isdir(f"/sys/class/net/{name}"):
-        raise GuardError(f"there is no network interface {name!r}")
+    try:
+        if plain and if_nametoindex(name):
+            return
+    except OSError:
+        pass
+    raise GuardError(f"there is no network interface {name!r}")
 
 
 def canonical(text: str) -> str:
@@ -224,6 +229,8 @@ def run(argv: Sequence[str], text: str = "") -> str:
         for fd in files:
             os.close(fd)
     if code:
+        if code == -9:
+            raise CommandError(f"{argv[0]} gave no answer in {TIMEOUT:g} s", forbidden=False)
         said = err.strip() or out.strip() or f"exit status {code}"
         forbidden = "not permitted" in said or "ermission denied" in said
         raise CommandError(said, forbidden=forbidden)

@@ -8,7 +8,7 @@ Only the RSTs that leave are dropped; the cheaper ways are nftables' alone.
 from __future__ import annotations
 
 from coordinator import owner
-from coordinator.firewall import CommandError, Cover, GuardError, Standing, find_tool, run
+from coordinator.firewall import CommandError, Cover, GuardError, Standing, find_tool, make_cover, run
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -49,8 +49,8 @@ class Iptables:
 
     def add(self, name: str, old: Cover, cover: Cover, address: str, ways: Sequence[str]) -> None:
         """Cover one address more."""
-        single = ((), (address,)) if ":" in address else ((address,), ())
-        self.put_up(name, Cover(*single, cover.ports), ways)
+        for program, rule in self._rules(name, make_cover([address], cover.ports)):
+            run([program, WAIT, "-I", *rule])
 
     def change(self, name: str, cover: Cover, ways: Sequence[str]) -> None:
         """Add what is new, then delete what was: there is no moment without a rule."""
