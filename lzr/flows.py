@@ -23,7 +23,7 @@ A flow is a row of FLOW; its fields are the columns. Random choices (ports, ISNs
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -43,6 +43,21 @@ Mask = NDArray[np.bool_]
 _TUPLE = ("peer_hi", "peer_lo", "own_hi", "own_lo", "peer_port", "own_port")
 _SHARED = [name for name in FLOW.names or () if name in (OUTCOME.names or ())]
 _SECOND = 1_000_000_000
+
+
+class _Wait(NamedTuple):
+    """A kind of timer: all of one kind have one delay, and raise one cue."""
+
+    name: str
+    cue: Cue
+
+
+_RETRANSMIT = _Wait("retransmit", Cue.RETRANSMIT_DUE)
+_TIMEOUT = _Wait("timeout", Cue.TIMED_OUT)
+_COOLDOWN = _Wait("cooldown", Cue.TIMED_OUT)
+_SETTLE = _Wait("settle", Cue.SETTLED)
+_DELAY = _Wait("delay", Cue.DELAY_OVER)
+
 _ENOUGH = 64  # bytes of a first reply that leave nothing to wait for
 _LINE = 8  # as does a line of this length
 _MAX_SETTLES = 64
@@ -64,12 +79,14 @@ class FlowTable:
         self._bursts: list[Rows] = []
         self._outcomes: list[Rows] = []
         self._payloads: list[bytes | memoryview] = []
-        self._timers = {
-            Cue.RETRANSMIT_DUE: DelayQueue(round(plan.retransmit_wait * _SECOND)),
-            Cue.TIMED_OUT: DelayQueue(round(plan.timeout * _SECOND)),
-            Cue.SETTLED: DelayQueue(round(plan.settle * _SECOND)),
-            Cue.DELAY_OVER: DelayQueue(round(plan.probe_delay * _SECOND)),
+        delays = {
+            _RETRANSMIT: plan.retransmit_wait,
+            _TIMEOUT: plan.timeout,
+            _COOLDOWN: plan.cooldown,
+            _SETTLE: plan.settle,
+            _DELAY: plan.probe_delay,
         }
+        self._timers = {wait: DelayQueue(round(seconds * _SECOND)) for wait, seconds in delays.items()}
         self.in_flight = 0
         self.retransmits = 0
         self.ignored = {"stray": 0, "out_of_turn": 0}
@@ -157,7 +174,7 @@ class FlowTable:
     def expire(self, now: int) -> None:
         """Act on every timer due at `now`."""
         self._now = now
-        for cue, queue in self._timers.items():
+        for wait, queue in self._timers.items():
             due = queue.pop(now)
             if due is None:
                 continue
@@ -165,7 +182,7 @@ class FlowTable:
             rows = self.rows
             slots = slots[(rows["generation"][slots] == generations) & (rows["state"][slots] != State.FREE)]
             if len(slots):
-                self._dispatch(slots, None, TRANSITIONS[rows["state"][slots], cue])
+                self._dispatch(slots, None, TRANSITIONS[rows["state"][slots], wait.cue])
         self._end_of_call()
 
     @property
@@ -335,7 +352,7 @@ class FlowTable:
             flows = self.rows[waiting]
             self._emit(flows, flows["nxt"], ACK)
             self.rows["state"][waiting] = State.SETTLING
-            self._push_timer(Cue.SETTLED, waiting)
+            self._push_timer(_SETTLE, waiting)
 
     def _finish_partial(self, slots: Slots) -> None:
         self._finish(slots, Reason.DATA, [bytes(self._partial.pop(slot)) for slot in slots.tolist()])
@@ -408,7 +425,7 @@ class FlowTable:
         self._start_probes(slots)
         if self.plan.probe_delay > 0:
             rows["state"][slots] = State.DELAYED
-            self._push_timer(Cue.DELAY_OVER, slots)
+            self._push_timer(_DELAY, slots)
         else:
             self._send_syn(slots)
 
@@ -451,7 +468,7 @@ class FlowTable:
             self._release_unindexed(slots[~chosen])
             slots = slots[chosen]
         self._emit_syn(slots)
-        self._push_timer(Cue.TIMED_OUT, slots)
+        self._push_timer(_TIMEOUT, slots)
 
     def _count_probe(self, slots: Slots, segments: Rows | None) -> None:
         probes = self.rows[slots]
@@ -555,14 +572,18 @@ class FlowTable:
             number = max(1, number)
         again = (flows["state"] != State.ACKED) & (flows["counter"] < number)
         if again.any():
-            self._push_timer(Cue.RETRANSMIT_DUE, slots[again])
-        if not again.all():
-            self._push_timer(Cue.TIMED_OUT, slots[~again])
+            self._push_timer(_RETRANSMIT, slots[again])
+        last, flows = slots[~again], flows[~again]
+        first_syn = (flows["state"] == State.SYN_SENT) & (flows["handshake"] == 0)
+        if first_syn.any():
+            self._push_timer(_COOLDOWN, last[first_syn])
+        if not first_syn.all():
+            self._push_timer(_TIMEOUT, last[~first_syn])
 
-    def _push_timer(self, cue: Cue, slots: Slots) -> None:
+    def _push_timer(self, wait: _Wait, slots: Slots) -> None:
         generations = self.rows["generation"][slots] + np.uint32(1)
         self.rows["generation"][slots] = generations
-        self._timers[cue].push(self._now, slots, generations)
+        self._timers[wait].push(self._now, slots, generations)
 
     def _emit(self, flows: Rows, seq: Any, flags: int, probe: int = NO_PROBE) -> None:
         frames = np.zeros(len(flows), FRAME)

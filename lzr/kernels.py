@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from types import ModuleType
 
+from lzr.flowindex import FlowIndex
 from lzr.rows import OUTCOME, TARGET
 
 
@@ -19,8 +20,14 @@ def _load() -> ModuleType | None:
         from lzr import _native
     except ImportError:
         return None
-    fits = _native.TARGET_SIZE == TARGET.itemsize and _native.OUTCOME_SIZE == OUTCOME.itemsize
-    return _native if fits else None
+    sizes = _native.TARGET_SIZE, _native.OUTCOME_SIZE
+    return _native if sizes == (TARGET.itemsize, OUTCOME.itemsize) else None
 
 
 NATIVE = _load()
+
+
+def make_index() -> FlowIndex:
+    """A flow index, native if there is one."""
+    native = getattr(NATIVE, "FlowIndex", None)
+    return native() if native is not None else FlowIndex()

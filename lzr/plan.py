@@ -13,12 +13,16 @@ EPHEMERAL = (32768, 61000)
 
 @dataclass(frozen=True)
 class Plan:
-    """Times in seconds; `probes[i]` is what handshake i sends."""
+    """Times in seconds; `probes[i]` is what handshake i sends.
+
+    cooldown: how long the answer to the first SYN of a listed target is awaited after its last SYN.
+    """
 
     probes: tuple[ProbeTemplate, ...]
     retransmit_wait: float = 1.0
     retransmit_number: int = 1
     timeout: float = 5.0
+    cooldown: float = 8.0
     settle: float = 0.25
     probe_delay: float = 0.0
     haf: int = 0

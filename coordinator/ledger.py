@@ -1,0 +1,85 @@
+"""The ledger: every input that was admitted and has no fate yet, by ticket.
+
+A ticket is a row number. It goes out with the flow and comes back with its last outcome, once that is
+written; then the row is free again, so the ledger is as large as what is in flight and no larger. When a
+worker dies, what it owned is here to be tried again.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lzr.rows import TARGET
+
+_NOWHERE = 0xFFFF
+
+
+class Ledger:
+    def __init__(self, capacity: int = 1 << 14) -> None:
+        self._rows = np.zeros(capacity, TARGET)
+        self._shards = np.full(capacity, _NOWHERE, np.uint16)
+        self._free = np.arange(capacity - 1, -1, -1, dtype=np.uint32)
+        self._free_count = capacity
+        self.admitted = 0
+        self.settled = 0
+
+    @property
+    def open(self) -> int:
+        """Inputs without a fate."""
+        return self.admitted - self.settled
+
+    def admit(self, rows: NDArray[Any]) -> None:
+        """Enter TARGET rows; their `ticket` is set."""
+        if not len(rows):
+            return
+        tickets = self._take(len(rows))
+        rows["ticket"] = tickets
+        self._rows[tickets] = rows
+        self._shards[tickets] = _NOWHERE
+        self.admitted += len(rows)
+
+    def give(self, tickets: NDArray[np.uint32], shard: int) -> None:
+        """These are with `shard` now."""
+        self._shards[tickets] = shard
+
+    def update(self, rows: NDArray[Any]) -> None:
+        """Their source address and port have been chosen."""
+        self._rows[rows["ticket"]] = rows
+
+    def settle(self, tickets: NDArray[np.uint32]) -> NDArray[np.uint64]:
+        """These have their fate: free them. Returns the input lines, (n,) uint64.
+
+        Raises ValueError if one of them was not open: a result was made twice.
+        """
+        if np.any(self._shards[tickets] == _NOWHERE):
+            raise ValueError("a result came for an input that has one already")
+        self._shards[tickets] = _NOWHERE
+        self._free[self._free_count : self._free_count + len(tickets)] = tickets
+        self._free_count += len(tickets)
+        self.settled += len(tickets)
+        return self._rows["line"][tickets]
+
+    def of_shard(self, shard: int) -> NDArray[Any]:
+        """TARGET rows of what `shard` still owes, in the order of the input."""
+        rows = self._rows[np.flatnonzero(self._shards == shard)]
+        return rows[np.argsort(rows["line"], kind="stable")]
+
+    def _take(self, count: int) -> NDArray[np.uint32]:
+        if count > self._free_count:
+            self._grow(count)
+        self._free_count -= count
+        return self._free[self._free_count : self._free_count + count][::-1].copy()
+
+    def _grow(self, count: int) -> None:
+        old = len(self._rows)
+        new = old + max(count, old if old < 1 << 20 else old // 4)
+        for name, fill in (("_rows", 0), ("_shards", _NOWHERE), ("_free", 0)):
+            before = getattr(self, name)
+            after = np.full(new, fill, before.dtype) if fill else np.zeros(new, before.dtype)
+            after[:old] = before
+            setattr(self, name, after)
+        self._free[self._free_count : self._free_count + new - old] = np.arange(new - 1, old - 1, -1)
+        self._free_count += new - old

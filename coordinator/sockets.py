@@ -1,0 +1,83 @@
+"""The shards' raw sockets: opened here, in order, in one fan-out group, before anything is sent.
+
+The kernel orders a group by joining, and a socket that closes gives its place to the last; so the
+coordinator opens all of them and keeps them for the whole run, and workers come and go on top.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import socket
+import struct
+
+from lzr import sharding
+
+SOL_PACKET = 263
+PACKET_RX_RING, PACKET_VERSION, PACKET_TX_RING = 5, 10, 13
+PACKET_VNET_HDR, PACKET_FANOUT, PACKET_QDISC_BYPASS, PACKET_FANOUT_DATA = 15, 18, 20, 22
+FANOUT_CBPF, FANOUT_IGNORE_OUTGOING = 6, 0x4000
+TPACKET_V2 = 1
+SO_ATTACH_FILTER = 26
+ETH_P_ALL = 3
+_FRAME, _BLOCK = 2048, 1 << 16
+
+
+class SocketError(Exception):
+    """A raw socket cannot be had; the sentence says why."""
+
+
+def open_shards(
+    interface: str,
+    count: int,
+    seed: int,
+    ports: tuple[int, int],
+    own_v4: tuple[int, ...] = (),
+    *,
+    rx_frames: int = 8192,
+    tx_frames: int = 2048,
+) -> list[socket.socket]:
+    """`count` AF_PACKET sockets with rings, bound to `interface`, fanned out by the hash of `seed`."""
+    sockets: list[socket.socket] = []
+    try:
+        for _ in range(count):
+            sock = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0)
+            sockets.append(sock)
+            _attach(sock, socket.SOL_SOCKET, SO_ATTACH_FILTER, sharding.socket_filter(*ports, own_v4))
+            sock.setsockopt(SOL_PACKET, PACKET_VERSION, TPACKET_V2)
+            sock.setsockopt(SOL_PACKET, PACKET_VNET_HDR, 1)
+            for option, frames in ((PACKET_RX_RING, rx_frames), (PACKET_TX_RING, tx_frames)):
+                request = struct.pack("4I", _BLOCK, frames * _FRAME // _BLOCK, _FRAME, frames)
+                sock.setsockopt(SOL_PACKET, option, request)
+            sock.setsockopt(SOL_PACKET, PACKET_QDISC_BYPASS, 1)
+            sock.bind((interface, ETH_P_ALL))
+        join(sockets, seed)
+    except OSError as error:
+        for sock in sockets:
+            sock.close()
+        raise SocketError(f"cannot open a raw socket on {interface}: {os.strerror(error.errno or 0)}") from error
+    return sockets
+
+
+def join(sockets: list[socket.socket], seed: int) -> None:
+    """Fan the sockets out: a packet goes to sockets[flow_hash % len(sockets)]."""
+    for attempt in range(64):
+        group = int.from_bytes(os.urandom(2), "little")  # groups are per namespace; another scan has its own
+        try:
+            sockets[0].setsockopt(
+                SOL_PACKET, PACKET_FANOUT, group | FANOUT_CBPF << 16 | FANOUT_IGNORE_OUTGOING << 16
+            )
+            break
+        except OSError:
+            if attempt == 63:
+                raise
+    for sock in sockets[1:]:
+        sock.setsockopt(SOL_PACKET, PACKET_FANOUT, group | FANOUT_CBPF << 16 | FANOUT_IGNORE_OUTGOING << 16)
+    _attach(sockets[0], SOL_PACKET, PACKET_FANOUT_DATA, sharding.fanout_program(seed))
+
+
+def _attach(sock: socket.socket, level: int, option: int, program: bytes) -> None:
+    """Set an option whose value is a struct sock_fprog."""
+    code = ctypes.create_string_buffer(program, len(program))
+    fprog = struct.pack("HL", len(program) // 8, ctypes.addressof(code))
+    sock.setsockopt(level, option, fprog)

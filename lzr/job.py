@@ -1,0 +1,53 @@
+"""What a child process needs to know of the scan, settled before the first of them starts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from lzr.options import Options
+from lzr.plan import EPHEMERAL, Plan
+from lzr.probes import ProbeTemplate
+from lzr.protocols import handshake
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """Made by the coordinator, handed to the nursery, the same for every worker and collector.
+
+    directory: the private directory of the ZeroMQ sockets. seed: of everything drawn at random;
+    hash_seed: of the shard hash (32 bits). uid, gid: whom the children run as, None to stay who we are.
+    """
+
+    options: Options
+    directory: str
+    shards: int
+    own_mac: bytes
+    gateway_mac: bytes
+    ports: tuple[int, int]
+    seed: int
+    hash_seed: int
+    uid: int | None = None
+    gid: int | None = None
+
+    def plan(self) -> Plan:
+        options = self.options
+        return Plan(
+            probes=tuple(ProbeTemplate(handshake(name).parts) for name in options.handshakes),
+            retransmit_wait=options.retransmit_wait,
+            retransmit_number=options.retransmit_number,
+            timeout=options.timeout,
+            cooldown=options.cooldown,
+            settle=options.settle,
+            probe_delay=options.probe_delay,
+            haf=0 if options.force_all_handshakes else options.haf,
+            haf_threshold=options.haf_threshold,
+            push_data_only=options.push_data_only,
+            force_all_handshakes=options.force_all_handshakes,
+            ports=self.ports or EPHEMERAL,
+            seed=self.seed,
+            hash_seed=self.hash_seed,
+            shards=self.shards,
+        )
+
+    def endpoint(self, name: str) -> str:
+        return f"ipc://{self.directory}/{name}"

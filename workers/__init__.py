@@ -1,0 +1,1 @@
+"""The processes that do the work: flow workers and collectors, and the nursery that starts them."""

@@ -1,0 +1,57 @@
+"""A child's ZeroMQ sockets, with explicit high-water marks: a slow stage pushes back, nothing is dropped."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import zmq
+
+from lzr import messages
+from lzr.messages import Buffer, Message
+
+FEED_MARK = 4
+"""Batches that may wait for a flow worker beside those on the wire."""
+RESULT_MARK = 64
+REPORT_MARK = 0  # to the coordinator: small, and it must always be able to take them
+
+
+def pull(context: zmq.Context[Any], endpoint: str, *, bind: bool = False, mark: int) -> zmq.Socket[bytes]:
+    return _open(context.socket(zmq.PULL), endpoint, bind, zmq.RCVHWM, mark)
+
+
+def push(context: zmq.Context[Any], endpoint: str, *, bind: bool = False, mark: int) -> zmq.Socket[bytes]:
+    return _open(context.socket(zmq.PUSH), endpoint, bind, zmq.SNDHWM, mark)
+
+
+def _open(sock: Any, endpoint: str, bind: bool, which: int, mark: int) -> zmq.Socket[bytes]:
+    sock.setsockopt(which, mark)
+    sock.setsockopt(zmq.LINGER, 0)
+    if bind:
+        sock.bind(endpoint)
+    else:
+        sock.connect(endpoint)
+    found: zmq.Socket[bytes] = sock
+    return found
+
+
+def try_send(sock: zmq.Socket[bytes], parts: Sequence[Buffer]) -> bool:
+    """Send one message if there is room for it."""
+    try:
+        sock.send_multipart(parts, zmq.NOBLOCK, copy=sum(map(len, parts)) < 65536)
+    except zmq.Again:
+        return False
+    return True
+
+
+def try_receive(sock: zmq.Socket[bytes]) -> Message | None:
+    """The next message, if there is one."""
+    try:
+        return messages.unpack(sock.recv_multipart(zmq.NOBLOCK))
+    except zmq.Again:
+        return None
+
+
+def has_message(sock: zmq.Socket[bytes]) -> bool:
+    events = sock.getsockopt(zmq.EVENTS)
+    return isinstance(events, int) and bool(events & zmq.POLLIN)

@@ -1,0 +1,182 @@
+"""The nursery: forks workers and collectors when the coordinator asks, and tells it when one has died.
+
+It is started once, as a fresh interpreter, with the shards' sockets and the outputs. It gives up root before
+anything else, loads what its children need, and forks them: a successor is at work within milliseconds, has
+every descriptor already, and shares the memory of what is loaded. When the coordinator is gone, so are the
+nursery and all its children.
+
+It speaks over one SEQPACKET socket. To it: a pickled Setup with the descriptors, then pickled Spawn values
+(from the coordinator, which is root: nothing unprivileged can write there). From it: msgpack maps.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import gc
+import mmap
+import os
+import pickle
+import select
+import signal
+import socket
+import sys
+import traceback
+from dataclasses import dataclass
+
+import msgpack
+import numpy as np
+from setproctitle import setproctitle, setthreadtitle
+
+from lzr.job import Job
+from workers import privilege
+from workers.collector import Collector
+from workers.flow import FlowWorker
+
+_MAX_MESSAGE = 1 << 18
+_MAX_DESCRIPTORS = 250
+_PR_SET_PDEATHSIG = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Setup:
+    """What the nursery needs to know; the descriptors come along: `job.shards` sockets, then the outputs."""
+
+    job: Job
+    outputs: int
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """One output of a collector: which descriptor, in which form, how much of it counts, is it new."""
+
+    number: int
+    form: str
+    offset: int
+    fresh: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Spawn:
+    """A child to fork. name: of its sockets, new for each incarnation."""
+
+    role: str
+    index: int
+    name: str
+    outputs: tuple[Output, ...] = ()
+
+
+class Nursery:
+    def __init__(self, control: socket.socket) -> None:
+        self._control = control
+        setup, self._descriptors = self._receive_setup()
+        self._job = setup.job
+        self._sockets = [socket.socket(fileno=fd) for fd in self._descriptors[: self._job.shards]]
+        self._outputs = self._descriptors[self._job.shards :]
+        # Ring positions outlive the worker that wrote them: two numbers a shard, shared by all children.
+        memory = mmap.mmap(-1, max(mmap.PAGESIZE, 16 * self._job.shards))
+        self._positions = np.frombuffer(memory, np.int64)
+        self._children: dict[int, tuple[int, Spawn]] = {}  # pidfd -> (pid, what it is)
+        if self._job.uid is not None and self._job.gid is not None:
+            privilege.drop(self._job.uid, self._job.gid)
+        gc.collect()
+        gc.freeze()  # the children share these pages as long as nobody touches them
+
+    def _receive_setup(self) -> tuple[Setup, list[int]]:
+        data, descriptors, _, _ = socket.recv_fds(self._control, _MAX_MESSAGE, _MAX_DESCRIPTORS)
+        setup = pickle.loads(data)
+        assert isinstance(setup, Setup)
+        while len(descriptors) < setup.job.shards + setup.outputs:
+            _, more, _, _ = socket.recv_fds(self._control, 1, _MAX_DESCRIPTORS)
+            descriptors += more
+        return setup, list(descriptors)
+
+    def run(self) -> None:
+        poller = select.poll()
+        poller.register(self._control, select.POLLIN)
+        while True:
+            for fd, _ in poller.poll():
+                if fd == self._control.fileno():
+                    data = self._control.recv(_MAX_MESSAGE)
+                    if not data:
+                        self._end()
+                        return
+                    spawn = pickle.loads(data)
+                    assert isinstance(spawn, Spawn)
+                    poller.register(self._fork(spawn), select.POLLIN)
+                else:
+                    poller.unregister(fd)
+                    self._bury(fd)
+
+    def _fork(self, spawn: Spawn) -> int:
+        sys.stderr.flush()
+        pid = os.fork()
+        if pid == 0:
+            self._become(spawn)
+        pidfd = os.pidfd_open(pid)
+        self._children[pidfd] = (pid, spawn)
+        self._tell({"event": "spawned", "name": spawn.name, "pid": pid})
+        return pidfd
+
+    def _bury(self, pidfd: int) -> None:
+        pid, spawn = self._children.pop(pidfd)
+        os.close(pidfd)
+        _, status = os.waitpid(pid, 0)
+        code = os.waitstatus_to_exitcode(status)
+        self._tell({"event": "died", "name": spawn.name, "pid": pid, "status": code})
+
+    def _tell(self, event: dict[str, object]) -> None:
+        try:
+            self._control.send(msgpack.packb(event))
+        except OSError:
+            self._end()
+
+    def _end(self) -> None:
+        """The coordinator is gone: end the children we started, and then ourselves."""
+        for pid, _ in self._children.values():
+            os.kill(pid, signal.SIGKILL)
+        os._exit(0)
+
+    def _become(self, spawn: Spawn) -> None:
+        """In the child: never returns."""
+        code = 1
+        try:
+            die_with_parent()
+            self._control.close()
+            if spawn.role == "flow":
+                setproctitle(f"lzr: flow worker {spawn.index}")
+                setthreadtitle(f"lzr: flow {spawn.index}")  # what top shows: 15 characters
+                FlowWorker(self._job, spawn.index, spawn.name, self._sockets, self._positions).run()
+            else:
+                setproctitle(f"lzr: collector {spawn.index}")
+                setthreadtitle(f"lzr: collect {spawn.index}")
+                sinks = [(self._outputs[o.number], o.form, o.offset, o.fresh) for o in spawn.outputs]
+                Collector(self._job, spawn.index, spawn.name, sinks).run()
+            code = 0
+        except BaseException:  # the process ends here whatever it was
+            print(f"lzr: {spawn.role} {spawn.index} failed; its story:", file=sys.stderr)
+            traceback.print_exc()
+        finally:
+            sys.stderr.flush()
+            os._exit(code)
+
+
+def die_with_parent() -> None:
+    """SIGKILL when the parent goes (prctl(2)): no orphan keeps sending."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    parent = os.getppid()
+    libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    if os.getppid() != parent or parent == 1:
+        os._exit(1)
+
+
+def main() -> None:
+    for number in (signal.SIGINT, signal.SIGHUP, signal.SIGPIPE, signal.SIGTSTP):
+        signal.signal(number, signal.SIG_IGN)  # the coordinator decides when to end, and the descriptors tell
+    control = socket.socket(fileno=int(sys.argv[1]))
+    setproctitle("lzr: nursery")
+    setthreadtitle("lzr: nursery")
+    Nursery(control).run()
+
+
+if __name__ == "__main__":
+    main()

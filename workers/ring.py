@@ -1,0 +1,194 @@
+"""A raw packet socket's receive and transmit rings as matrices.
+
+TPACKET_V2 (Linux packet_mmap): a ring is `frames` rows of 2,048 bytes, each with a status word; a run of
+ready frames is a slice, a header field is a strided view. Frames we send carry a virtio_net_hdr whose
+header length is the whole frame: the kernel then copies it, instead of lending our pages to the receiver,
+so a row may be reused at once even where the peer is on this machine.
+
+The socket outlives its process (the coordinator holds it), so a successor finds the rings as they were:
+it looks for the first frame to read, and for frames its predecessor had filled but not sent.
+"""
+
+from __future__ import annotations
+
+import errno
+import mmap
+import select
+import socket
+import struct
+import time
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+SOL_PACKET = 263
+PACKET_STATISTICS = 6
+FRAME_SIZE = 2048
+RX_FRAMES = 8192
+TX_FRAMES = 2048
+
+_USER, _CSUM_NOT_READY, _CSUM_VALID = 1, 1 << 3, 1 << 7
+_SEND_REQUEST, _SENDING, _WRONG_FORMAT = 1, 2, 4
+_TX_DATA = 32  # TPACKET2_HDRLEN less the sockaddr_ll
+_VNET_HEADER = 10
+_BACKOFF = (0.0002, 0.001, 0.005, 0.02, 0.05)
+
+Bytes = NDArray[np.uint8]
+
+
+class SendFailure(Exception):
+    """The interface has taken nothing for longer than the user allows."""
+
+
+@dataclass(frozen=True, slots=True)
+class Arrivals:
+    """A run of received frames: offsets into `buffer`, which stays valid until `Ring.done`."""
+
+    buffer: Bytes
+    at: NDArray[np.int64]  # of each network header
+    captured: NDArray[np.int64]
+    ts: NDArray[np.uint64]  # ns since the epoch
+    checked: NDArray[np.bool_]  # the checksum needs no look
+    octets: int
+
+
+class Ring:
+    """Both rings of one socket that already has them (see coordinator.sockets)."""
+
+    def __init__(self, sock: socket.socket, positions: NDArray[np.int64], max_failures: int = 0) -> None:
+        """positions: (2,) int64 in memory that outlives the process: the next frame to read, to fill."""
+        self._socket = sock
+        self._positions = positions
+        self._map = mmap.mmap(sock.fileno(), (RX_FRAMES + TX_FRAMES) * FRAME_SIZE)
+        every = np.frombuffer(self._map, np.uint8).reshape(RX_FRAMES + TX_FRAMES, FRAME_SIZE)
+        self._rx, self._tx = every[:RX_FRAMES], every[RX_FRAMES:]
+        self._flat = self._rx.reshape(-1)
+        self._rx_status = self._rx.view(np.uint32)[:, 0]
+        self._tx_status = self._tx.view(np.uint32)[:, 0]
+        self._tx_length = self._tx.view(np.uint32)[:, 1]
+        self._tx_copy = self._tx.view(np.uint16)[:, (_TX_DATA + 2) // 2]
+        self._tx[:, _TX_DATA : _TX_DATA + _VNET_HEADER] = 0
+        self._taken = 0
+        self._max_failures = max_failures
+        self.received = self.received_octets = self.sent = self.sent_octets = 0
+        self.failures = self.kernel_drops = 0
+        self._find_place()
+
+    def fileno(self) -> int:
+        return self._socket.fileno()
+
+    def _find_place(self) -> None:
+        """Where a predecessor stopped, if there was one."""
+        ready = np.flatnonzero(self._rx_status & _USER)
+        if len(ready):
+            before = self._rx_status[(ready - 1) % RX_FRAMES] & _USER == 0
+            starts = ready[before]
+            self._positions[0] = starts[0] if len(starts) else self._oldest()
+        waiting = np.flatnonzero(self._tx_status & _SEND_REQUEST)
+        if len(waiting):
+            first = self._tx_status[(waiting - 1) % TX_FRAMES] & _SEND_REQUEST == 0
+            start = int(waiting[first][0]) if first.any() else 0
+            self._positions[1] = (start + len(waiting)) % TX_FRAMES
+            self._flush()
+
+    def _oldest(self) -> int:
+        head = self._rx[:, :24].view(np.uint32)
+        return int(np.argmin(head[:, 4].astype(np.uint64) * np.uint64(10**9) + head[:, 5]))
+
+    # --- receive ---------------------------------------------------------------------------------------
+
+    def take(self, limit: int) -> Arrivals | None:
+        """The next run of at most `limit` frames, or None. Call `done` before the next `take`."""
+        at = int(self._positions[0])
+        ready = self._rx_status[at : at + limit] & _USER
+        count = len(ready) if ready.all() else int(ready.argmin())
+        if not count:
+            return None
+        self._taken = count
+        head = self._rx[at : at + count, :24]
+        longs, shorts = head.view(np.uint32), head.view(np.uint16)
+        network = shorts[:, 7].astype(np.int64)
+        captured = longs[:, 2].astype(np.int64) - (network - shorts[:, 6])
+        offsets = np.arange(at, at + count, dtype=np.int64) * FRAME_SIZE + network
+        ts = longs[:, 4].astype(np.uint64) * np.uint64(1_000_000_000) + longs[:, 5]
+        octets = int(longs[:, 1].sum(dtype=np.int64))
+        checked = longs[:, 0] & (_CSUM_NOT_READY | _CSUM_VALID) != 0
+        self.received += count
+        self.received_octets += octets
+        return Arrivals(self._flat, offsets, captured, ts, checked, octets)
+
+    def done(self) -> None:
+        """Give the frames of the last `take` back to the kernel."""
+        at = int(self._positions[0])
+        self._rx_status[at : at + self._taken] = 0
+        self._positions[0] = (at + self._taken) % RX_FRAMES
+        self._taken = 0
+
+    def fill(self) -> int:
+        """Frames waiting to be read (looks at every 64th status word, so it is an estimate)."""
+        return int(np.count_nonzero(self._rx_status[::64] & _USER)) * 64
+
+    def read_drops(self) -> int:
+        """Frames the kernel dropped because the ring was full, since the start."""
+        raw = self._socket.getsockopt(SOL_PACKET, PACKET_STATISTICS, 8)
+        self.kernel_drops += struct.unpack("II", raw)[1]
+        return self.kernel_drops
+
+    # --- transmit --------------------------------------------------------------------------------------
+
+    def send(self, burst: NDArray[Any], build: Any) -> None:
+        """Send FRAME rows; `build(rows, out) -> lengths` writes them into rows of the ring."""
+        start = 0
+        while start < len(burst):
+            at = int(self._positions[1])
+            room = min(len(burst) - start, TX_FRAMES - at, TX_FRAMES // 2)
+            busy = self._tx_status[at : at + room] != 0
+            if busy.any():
+                room = int(busy.argmax())
+                if not room:
+                    self._flush()
+                    continue
+            frames = self._tx[at : at + room]
+            lengths = build(burst[start : start + room], frames[:, _TX_DATA + _VNET_HEADER :])
+            self._tx_length[at : at + room] = lengths + np.uint32(_VNET_HEADER)
+            self._tx_copy[at : at + room] = lengths
+            self._tx_status[at : at + room] = _SEND_REQUEST
+            self._positions[1] = (at + room) % TX_FRAMES  # before the send: see _find_place
+            self._flush()
+            self.sent += room
+            self.sent_octets += int(lengths.sum())
+            start += room
+
+    def _flush(self) -> None:
+        """Have the kernel send every filled frame; back off while the interface cannot take them."""
+        attempt = 0
+        while True:
+            try:
+                self._socket.send(b"", socket.MSG_DONTWAIT)
+            except OSError as error:
+                if error.errno not in (errno.ENOBUFS, errno.EAGAIN, errno.ENETDOWN, errno.EINTR):
+                    raise
+                self.failures += 1
+            pending = self._tx_status != 0
+            if not pending.any():
+                return
+            wrong = self._tx_status == _WRONG_FORMAT
+            if wrong.any():
+                raise RuntimeError(f"the kernel refused {int(wrong.sum())} of our frames as malformed")
+            if not (self._tx_status & _SEND_REQUEST).any():
+                return  # in flight: the driver gives the rows back by itself
+            if self._max_failures and attempt >= self._max_failures:
+                raise SendFailure(f"the interface took no frame in {attempt} attempts")
+            time.sleep(_BACKOFF[min(attempt, len(_BACKOFF) - 1)])
+            attempt += 1
+
+    def wait_writable(self, seconds: float) -> None:
+        select.select([], [self._socket], [], seconds)
+
+    def close(self) -> None:
+        """Unmap. The socket stays open: it is the coordinator's."""
+        for name in ("_rx", "_tx", "_flat", "_rx_status", "_tx_status", "_tx_length", "_tx_copy"):
+            setattr(self, name, None)
+        self._map.close()
