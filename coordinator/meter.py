@@ -246,7 +246,7 @@ class Meter:
         collectors = tuple(place.process(now) for place in places if place.role == "collect")
         own = self._coordinator.process(now)
         ignored = sum((place.ignored() for place in places), Counter(self._gone_ignored))
-        fingerprints, by_handshake = _fold(totals.found)
+        fingerprints, handshakes, by_handshake = _fold(totals)
         elapsed = max(now - self.started, 1e-9)
         snapshot = Snapshot(
             now=now,
@@ -289,6 +289,7 @@ class Meter:
             ),
             outcomes=dict(totals.outcomes),
             fingerprints=fingerprints,
+            handshakes=handshakes,
             by_handshake=by_handshake,
             latest=tuple(reversed(totals.latest)),
             paused=totals.paused,
@@ -312,13 +313,22 @@ class Meter:
         return replace(snapshot, warnings=(*warnings(snapshot), *reversed(totals.warnings)))
 
 
-def _fold(found: Mapping[tuple[str, str], int]) -> tuple[Mapping[str, int], Mapping[str, Mapping[str, int]]]:
-    by_print: Counter[str] = Counter()
-    by_handshake: dict[str, dict[str, int]] = {}
-    for (handshake, fingerprint), count in found.items():
-        by_print[fingerprint] += count
-        by_handshake.setdefault(handshake, {})[fingerprint] = count
-    return dict(by_print.most_common()), by_handshake
+def _fold(totals: Totals) -> tuple[dict[str, int], dict[str, int], dict[str, dict[str, int]]]:
+    """Fingerprints, handshakes, and both crossed."""
+    fingerprints, handshakes = Counter(totals.fingerprints), Counter(totals.handshakes)
+    crossed: dict[str, dict[str, int]] = {}
+    if totals.found:
+        fingerprints.clear()
+        handshakes.clear()
+    elif "unknown" in fingerprints:
+        # Records without data are labelled unknown too; here it means data that nobody recognises.
+        named = fingerprints.total() - fingerprints["unknown"]
+        fingerprints["unknown"] = min(fingerprints["unknown"], max(0, totals.outcomes["data"] - named))
+    for (handshake, fingerprint), count in totals.found.items():
+        fingerprints[fingerprint] += count
+        handshakes[handshake] += count
+        crossed.setdefault(handshake, {})[fingerprint] = count
+    return dict((+fingerprints).most_common()), dict((+handshakes).most_common()), crossed
 
 
 def _count(stats: Mapping[str, Any], key: str, default: int = 0) -> int:

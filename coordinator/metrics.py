@@ -11,7 +11,7 @@ from collections.abc import Iterable
 
 from coordinator.listener import Answer, Listener
 from coordinator.snapshot import ProcessView, Snapshot
-from lzr.rows import Reason
+from coordinator.status import OUTCOME_WORDS, fates
 
 Sample = tuple[str, float]
 """Labels as they are printed, and the value."""
@@ -29,13 +29,6 @@ def exposition(snapshot: Snapshot) -> str:
 
 def _metrics(s: Snapshot) -> Iterable[tuple[str, str, str, list[Sample]]]:
     processes: tuple[ProcessView, ...] = (*s.workers, *s.collectors, s.coordinator)
-    fates = {
-        "record": s.done,
-        "unparsable": s.rejected,
-        "blocklisted": s.blocklisted,
-        "duplicate": s.duplicates,
-        "interrupted": s.interrupted,
-    }
     gauge, counter = "gauge", "counter"
     yield "elapsed_seconds", gauge, "Time since the scan began.", [("", s.elapsed)]
     yield "phase", gauge, "1 for the phase the scan is in.", [(_labels(phase=s.phase), 1)]
@@ -47,13 +40,13 @@ def _metrics(s: Snapshot) -> Iterable[tuple[str, str, str, list[Sample]]]:
         "Inputs in all, where known.",
         [("", s.total)] if s.total is not None else [],
     )
-    rows = [(_labels(fate=fate), float(number)) for fate, number in fates.items()]
+    rows = [(_labels(fate=fate), float(number)) for fate, number in fates(s).items()]
     yield "inputs_total", counter, "Inputs by their fate.", rows
     yield "in_flight", gauge, "Inputs given to a worker, without a fate yet.", [("", s.in_flight)]
     yield "backlog", gauge, "Inputs read and not yet given to a worker.", [("", s.backlog)]
     yield "read_rate", gauge, "Inputs read per second, now.", [("", s.rate_in)]
     yield "done_rate", gauge, "Inputs done per second, now.", [("", s.rate_done)]
-    rows = [(_labels(reason=name), float(s.outcomes.get(name, 0))) for name in Reason.NAMES]
+    rows = [(_labels(reason=name), float(s.outcomes.get(name, 0))) for name in OUTCOME_WORDS]
     yield "outcomes_total", counter, "Results by the reason the flow ended.", rows
     rows = [
         (_labels(handshake=handshake, fingerprint=fingerprint), float(number))

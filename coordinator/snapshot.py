@@ -123,7 +123,11 @@ class Totals:
     input_ended: bool = False
     input_waiting: bool = False  # the coordinator waits for stdin
     outcomes: Counter[str] = field(default_factory=Counter)  # by lzr.rows.Reason.NAMES
-    found: Counter[tuple[str, str]] = field(default_factory=Counter)  # by (handshake, fingerprint)
+    found: Counter[tuple[str, str]] = field(default_factory=Counter)  # sent data: (handshake, fingerprint)
+    fingerprints: Mapping[str, int] = field(
+        default_factory=dict
+    )  # where `found` is not kept: records by label
+    handshakes: Mapping[str, int] = field(default_factory=dict)  # and by handshake
     latest: deque[Identified] = field(default_factory=lambda: deque(maxlen=LATEST))  # oldest first
     warnings: list[str] = field(default_factory=list)  # sentences of the coordinator, oldest first
     guard_missing: bool = False
@@ -186,6 +190,7 @@ class Snapshot:
     coordinator: ProcessView = field(default=ProcessView("coordinator"))
     outcomes: Mapping[str, int] = field(default_factory=dict)
     fingerprints: Mapping[str, int] = field(default_factory=dict)  # most first
+    handshakes: Mapping[str, int] = field(default_factory=dict)  # services found by each, most first
     by_handshake: Mapping[str, Mapping[str, int]] = field(default_factory=dict)  # -> fingerprint -> count
     latest: tuple[Identified, ...] = ()  # newest first
     warnings: tuple[str, ...] = ()  # worst first

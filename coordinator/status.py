@@ -18,7 +18,7 @@ from coordinator import figures
 from coordinator.bottleneck import bottleneck
 from coordinator.snapshot import Phase, Snapshot
 from lzr import safetext
-from lzr.rows import Reason
+from lzr.summary import ledger_line
 
 OUTCOME_WORDS = {
     "data": "data",
@@ -29,7 +29,7 @@ OUTCOME_WORDS = {
     "no_syn_ack": "no SYN-ACK",
     "acking_firewall": "ACKing firewall",
 }
-"""What a person calls each `lzr.rows.Reason`."""
+"""What a person calls each `lzr.rows.Reason` that makes a record (a duplicate makes none)."""
 
 
 def line(snapshot: Snapshot) -> str:
@@ -92,7 +92,7 @@ _CSV: tuple[tuple[str, str], ...] = (
 """Columns of the status updates file: ZMap's names where it has one."""
 
 CSV_HEADER = ",".join(
-    [name for name, _ in _CSV] + [f"outcome-{name.replace('_', '-')}" for name in Reason.NAMES]
+    [name for name, _ in _CSV] + [f"outcome-{name.replace('_', '-')}" for name in OUTCOME_WORDS]
 )
 
 
@@ -108,7 +108,7 @@ def csv_row(snapshot: Snapshot) -> str:
         elif isinstance(value, float):
             value = f"{value:.4f}" if attribute == "hit_rate" else f"{value:.1f}"
         cells.append("" if value is None else str(value))
-    cells += [str(snapshot.outcomes.get(name, 0)) for name in Reason.NAMES]
+    cells += [str(snapshot.outcomes.get(name, 0)) for name in OUTCOME_WORDS]
     out = io.StringIO()
     csv.writer(out, lineterminator="").writerow(cells)
     return out.getvalue()
@@ -187,16 +187,15 @@ def report(snapshot: Snapshot) -> str:
     return "\n".join(safetext.plain(text, 200) for text in lines) + "\n"
 
 
-def summary(snapshot: Snapshot, counters: Mapping[str, int] | None = None, *, unicode: bool = False) -> str:
+def summary(snapshot: Snapshot, tail: Sequence[str] = (), *, unicode: bool = False) -> str:
     """What stays on the screen when a scan has ended.
 
-    `counters` are the reference's (TotalResponses, ZeroWindow, …), printed as its JSON line.
+    `tail` follows the table: the reference's counters as JSON and its counts (`lzr.summary.Summary.lines`).
     """
     dash = "─" if unicode else "-"
     width = 78
     lines = [_rule(f"lzr: {_ending(snapshot)} after {figures.clock(snapshot.elapsed)}", width, dash)]
-    lines += _inputs(snapshot)
-    lines.append("")
+    lines += [ledger_line(snapshot.read, fates(snapshot)), ""]
     lines += _beside(_fates(snapshot), _prints(snapshot, 12, dash), gap=6)
     lines.append("")
     packets = ((snapshot.tx, "sent"), (snapshot.rx, "received"), (snapshot.retransmits, "sent again"))
@@ -208,9 +207,7 @@ def summary(snapshot: Snapshot, counters: Mapping[str, int] | None = None, *, un
         lines.append(f"pace: {figures.count(snapshot.rate_done_average)} inputs/s on average")
     lines += [f"warning: {safetext.plain(text, 200)}" for text in snapshot.warnings]
     lines.append(dash * width)
-    if counters is not None:
-        lines.append(json.dumps(dict(counters), separators=(",", ":")))
-        lines.append(json.dumps(dict(snapshot.fingerprints), separators=(",", ":")))
+    lines += tail
     return "\n".join(lines) + "\n"
 
 
@@ -218,30 +215,23 @@ def _ending(snapshot: Snapshot) -> str:
     return "interrupted" if snapshot.interrupted or snapshot.draining else "done"
 
 
-def _inputs(snapshot: Snapshot) -> list[str]:
-    sides = [
-        ("with a record", snapshot.done),
-        ("unparsable", snapshot.rejected),
-        ("blocklisted", snapshot.blocklisted),
-        ("duplicate", snapshot.duplicates),
-        ("interrupted", snapshot.interrupted),
-    ]
-    fates = " + ".join(
-        f"{figures.count(number)} {word}" for word, number in sides if number or word == sides[0][0]
-    )
-    agree = "=" if snapshot.fates == snapshot.read else "!="
-    verdict = (
-        "" if agree == "=" else f"  ({figures.count(abs(snapshot.read - snapshot.fates))} unaccounted for)"
-    )
-    return [f"inputs: {figures.count(snapshot.read)} read {agree} {fates}{verdict}"]
+def fates(snapshot: Snapshot) -> dict[str, int]:
+    """What became of the inputs, for `lzr.summary.ledger_line`."""
+    return {
+        "recorded": snapshot.done,
+        "unparsable": snapshot.rejected,
+        "blocklisted": snapshot.blocklisted,
+        "duplicate": snapshot.duplicates,
+        "interrupted": snapshot.interrupted,
+    }
 
 
 def _fates(snapshot: Snapshot) -> list[str]:
     rows = [("outcome", "count", "share")]
-    for name in Reason.NAMES:
+    for name, word in OUTCOME_WORDS.items():
         number = snapshot.outcomes.get(name, 0)
         share = figures.percent(number / snapshot.done, 1) if snapshot.done else "-"
-        rows.append((OUTCOME_WORDS[name], figures.count(number), share))
+        rows.append((word, figures.count(number), share))
     return table(rows, right=(1, 2))
 
 
