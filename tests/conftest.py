@@ -46,10 +46,10 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 
 
 @pytest.hookimpl(wrapper=True)
-def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Iterator[None]:  # type: ignore[misc]
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Iterator[None]:
     """In CI a skipped test is a failed one."""
     report = yield
     if IN_CI and report is not None and getattr(report, "skipped", False) and not hasattr(report, "wasxfail"):
-        report.outcome = "failed"  # type: ignore[attr-defined]
-        report.longrepr = f"skipped in CI: {report.longrepr}"  # type: ignore[attr-defined]
+        report.outcome = "failed"
+        report.longrepr = f"skipped in CI: {report.longrepr}"
     return report

@@ -78,6 +78,13 @@ def assert_polite(counters: dict[str, int]) -> None:
     assert {name: counters[name] for name in stray} == dict.fromkeys(stray, 0)
 
 
+def premade(arena: Range, count: int, classes: str) -> Responder:
+    """A responder that has accepted the connections of `zmaplines` and nothing else."""
+    return arena.respond(
+        first=FIRST, count=count, port=PORT, source=SCANNER, classes=classes, more=["--premade"]
+    )
+
+
 @pytest.fixture
 def unchanged(arena: Range) -> Iterator[None]:
     """The scanner's namespace is afterwards as it was: rules, links, routes, processes, sockets."""
@@ -187,7 +194,7 @@ class Pipe:
     """`lzr` with its standard input and output in the test's hands."""
 
     def __init__(self, arena: Range, *options: str) -> None:
-        words = (LZR, "--no-dashboard", "-q", "-f", "-", *options)
+        words: list[str | Path] = [LZR, "--no-dashboard", "-q", "-f", "-", *options]
         self.process: subprocess.Popen[bytes] = arena.scanner.popen(
             *words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE
         )
@@ -226,9 +233,7 @@ class Pipe:
 
 def test_a_line_is_acted_on_when_it_arrives(arena: Range) -> None:
     """ZMap's slow trickle: the answer is out while the input is still open."""
-    responder = arena.respond(
-        first=FIRST, count=16, port=PORT, source=SCANNER, more=["--premade"], classes="h"
-    )
+    responder = premade(arena, 16, "h")
     pipe = Pipe(arena)
     for index in range(3):
         line = next(lines(1, skip=index))
@@ -318,9 +323,7 @@ def test_without_root(arena: Range) -> None:
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_finishes_what_is_in_flight(arena: Range, unchanged: None, number: signal.Signals) -> None:
-    responder = arena.respond(
-        first=FIRST, count=16, port=PORT, source=SCANNER, more=["--premade"], classes="hq"
-    )
+    responder = premade(arena, 16, "hq")
     pipe = Pipe(arena, *QUICK)
     pipe.feed("".join(lines(2, classes="hq")))
     first = pipe.record()

@@ -26,9 +26,8 @@ _HELD_SECONDS = 0.02
 
 def is_tcp(frame: bytes) -> bool:
     kind = frame[12:14]
-    return (kind == b"\x08\x00" and frame[23:24] == b"\x06") or (
-        kind == b"\x86\xdd" and frame[20:21] == b"\x06"
-    )
+    at = {b"\x08\x00": 23, b"\x86\xdd": 20}.get(kind)
+    return at is not None and frame[at : at + 1] == b"\x06"
 
 
 @dataclass
@@ -57,7 +56,7 @@ class Direction:
 
     def release(self, now: float, at_least: int = 0) -> list[bytes]:
         """Held frames whose time has come, and `at_least` so many more."""
-        out = []
+        out: list[bytes] = []
         while self.held and (self.held[0][0] <= now or len(out) < at_least):
             out.append(self.held.popleft()[1])
         return out
@@ -84,8 +83,15 @@ def main(argv: list[str] | None = None) -> int:
     options = parser.parse_args(argv)
 
     wires = [open_wire(options.left), open_wire(options.right)]
-    shares = [value / 100 for value in (options.reorder, options.duplicate, options.lose)]
-    ways = [Direction(*shares, random.Random(options.seed + side)) for side in (0, 1)]
+    ways = [
+        Direction(
+            options.reorder / 100,
+            options.duplicate / 100,
+            options.lose / 100,
+            random.Random(options.seed + side),
+        )
+        for side in (0, 1)
+    ]
     print("ready", flush=True)
     deadline = time.monotonic() + options.seconds
     while (now := time.monotonic()) < deadline:

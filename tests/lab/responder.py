@@ -162,7 +162,8 @@ class Responder:
 def quiet_end(namespace: Namespace, interface: str = "eth0") -> None:
     """Keeps the kernel of the responder's namespace out of it: no stack behind the packet socket."""
     namespace.nft(
-        f"table netdev deaf {{ chain ingress {{ type filter hook ingress device {interface} priority 0; drop; }}; }}"
+        "table netdev deaf { chain ingress { "
+        f"type filter hook ingress device {interface} priority 0; drop; }}; }}"
     )
 
 

@@ -12,7 +12,7 @@ import argparse
 import ipaddress
 import sys
 from collections.abc import Iterator
-from typing import TextIO
+from typing import Any, TextIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -80,13 +80,13 @@ def lines(
             )
 
 
-def write(out: TextIO, count: int, **options: object) -> None:
-    for line in lines(count, **options):  # type: ignore[arg-type]
+def write(out: TextIO, count: int, **options: Any) -> None:
+    for line in lines(count, **options):
         out.write(line)
 
 
 def main(argv: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="zmaplines", description=__doc__.splitlines()[0])  # type: ignore[union-attr]
+    parser = argparse.ArgumentParser(prog="zmaplines", description=__doc__.splitlines()[0])
     parser.add_argument("count", type=int)
     parser.add_argument("--first", default=FIRST, help="address of the first host (%(default)s)")
     parser.add_argument("--port", type=int, default=PORT, help="port of the hosts (%(default)s)")
