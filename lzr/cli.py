@@ -133,12 +133,11 @@ def _unknown(flag: str, name: str) -> str:
         row = FLAGS.get(name[:size])
         if row is not None and row.kind.bare is None and name[size : size + 1].isdigit():
             return f"unknown flag {printable(flag)}; write -{name[:size]} {printable(name[size:])}"
-    guess = suggest(name, (*FLAGS, *NEGATED))
-    if guess:
-        near = guess.removeprefix("; did you mean ").removesuffix("?")
-        row = FLAGS.get(near)
-        dashes = "-" if row is not None and near in (row.reference, row.short) else "--"
-        guess = f"; did you mean {dashes}{near}?"
+    # With one dash the reference's names come first, with two the long ones; both are right either way.
+    known = [shown for row in (*TABLE, *ACTIONS) for shown in row.shown_names]
+    known += [f"--{other}" for other in NEGATED]
+    two = flag.startswith("--")
+    guess = suggest(flag, sorted(known, key=lambda shown: shown.startswith("--") != two))
     return f"unknown flag {printable(flag)}{guess or '; lzr --help-all shows them all'}"
 
 
@@ -195,8 +194,10 @@ def options_or_status(argv: Sequence[str], environ: Mapping[str, str] | None = N
     try:
         return parse(argv, environ)
     except Answer as answer:
+        text = answer.text()
         try:
-            sys.stdout.write(answer.text())
+            coding = sys.stdout.encoding or "ascii"
+            sys.stdout.write(text.encode(coding, "replace").decode(coding))
             sys.stdout.flush()
         except BrokenPipeError:  # lzr --help-all | head
             sys.stdout = None  # or the interpreter flushes it once more

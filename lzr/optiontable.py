@@ -182,7 +182,8 @@ class Table(metaclass=TableMeta):
     def __setattr__(self, name: str, value: object) -> None:
         raise AttributeError(f"cannot set {name}: options are frozen; use replace()")
 
-    __delattr__ = __setattr__  # type: ignore[assignment]
+    def __delattr__(self, name: str) -> None:
+        raise AttributeError(f"cannot delete {name}: options are frozen")
 
     def replace(self, **changes: object) -> Self:
         """A copy with some values changed."""

@@ -23,7 +23,7 @@ def suggest(name: str, known: Iterable[str]) -> str:
     for other in known:
         if other.lower() == name.lower():
             return f"; did you mean {other}?"
-    plain = {other.replace("-", "").lower(): other for other in known}
+    plain = {other.replace("-", "").lower(): other for other in reversed(known)}
     near = difflib.get_close_matches(name[:60].replace("-", "").lower(), plain, 1, 0.6)
     return f"; did you mean {plain[near[0]]}?" if near else ""
 
