@@ -86,8 +86,12 @@ class Wire:
             for address in addresses:
                 more = ["/64", "nodad"] if ":" in address else ["/24"]
                 ip("addr", "add", address + more[0], "dev", link, *more[1:], namespace=namespace)
+        self.learn()
+
+    def learn(self) -> None:
+        """Tell the box its peer's MAC, so that no question for it is in the way."""
         for address in (PEER, PEER6):
-            ip("neigh", "add", address, "lladdr", PEER_MAC, "dev", "wire0", namespace=self.box)
+            ip("neigh", "replace", address, "lladdr", PEER_MAC, "dev", "wire0", namespace=self.box)
 
     def __exit__(self, *_: object) -> None:
         for namespace in (self.box, self.peer):
