@@ -1,7 +1,7 @@
 """ZMap's dry runs into targets: what it would have probed, we open ourselves.
 
-``zmap --dryrun`` prints a block for each probe, TCP line first, closed by dashes (ZMap 2.1.1 to 4.3 alike; the
-IPv6 branch prints ``ip6``; the ``eth`` line is absent in IP mode)::
+``zmap --dryrun`` prints a block for each probe, TCP line first, closed by dashes (ZMap 2.1.1 to 4.3 alike;
+the IPv6 branch prints ``ip6``; the ``eth`` line is absent in IP mode)::
 
     tcp { source: 54638 | dest: 9002 | seq: 3050043809 | checksum: 0X9DB }
     ip { saddr: 10.0.0.1 | daddr: 10.4.0.131 | checksum: 0XE99C }
@@ -32,7 +32,7 @@ _DASHES = re.compile(rb"-{10,}")
 
 
 class DryrunReader(LineReader):
-    """The text of ``zmap --dryrun``. An input is a block; a line that belongs in no block is one too, and refused."""
+    """The text of ``zmap --dryrun``. An input is a block; a stray line is an input too, and refused."""
 
     def __init__(self) -> None:
         super().__init__(None)

@@ -45,7 +45,7 @@ class Refused(Exception):
 
 
 class Rejected(NamedTuple):
-    """An input that was refused: its line in the file, counted from 1 as editors do, why, and what it said."""
+    """An input that was refused: its line in the file (from 1, as editors count), why, and what it said."""
 
     number: int
     reason: str
@@ -110,7 +110,7 @@ def v4_number(text: str) -> int:
 
 
 def host(text: str, refusal: str) -> addresses.Halves:
-    """The address of one host. Raises Refused(refusal) if it is no address, and says so if it is not one host's."""
+    """The address of one host. Raises Refused: `refusal` if it is no address at all."""
     v4 = v4_number(text)
     if v4 >= 0:
         halves = 0, V4_MAPPED | v4
@@ -230,7 +230,7 @@ class LineReader(Reader):
             left = again[:some].tolist()
         tally = Tally(self._shown)
         bad = []
-        view = memoryview(rows).cast("B")
+        view = rows.data.cast("B")
         for index, start, stop, number in left:
             text = block[start:stop]
             try:
@@ -262,7 +262,7 @@ class LineReader(Reader):
         return tally.batch(np.delete(rows[:count], bad) if bad else rows[:count])
 
     def _open(self, block: bytes) -> bytes:
-        """Take a byte-order mark and a heading off the first line that is not blank, keeping the count of lines."""
+        """Take byte-order mark and heading off the first line that is not blank; the count of lines stays."""
         start = 0
         while start < len(block):
             stop = block.find(b"\n", start)

@@ -141,7 +141,7 @@ _PORT = re.compile(rb"[0-9]{1,5}")
 
 
 class ListReader(LineReader):
-    """Lists: ``a.b.c.d:port``, ``[v6]:port``; ``;`` or ``,`` in place of the colon; ``#`` starts a comment."""
+    """Lists: ``a.b.c.d:port``, ``[v6]:port``; ``;`` or ``,`` for the colon; ``#`` starts a comment."""
 
     comments = True
 

@@ -1,0 +1,132 @@
+"""What a run found and what became of its inputs, in counts that add up.
+
+A `Summary` grows by batches of OUTCOME rows and is added to others (each collector keeps one), so it is
+numbers by name and nothing else. The reference's nine counters keep their names and count records; a record
+may count under several (data that came with FIN is both), except that an ACKing firewall counts only as one.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lzr.rows import ACK, FIN, RST, SYN, Expected, Reason
+
+COUNTERS = (
+    "TotalResponses",  # records
+    "ZeroWindow",  # the SYN-ACK allowed no data (an RST's window says nothing and is not counted)
+    "ACKed",  # the host acknowledged data of ours
+    "Data",  # the host sent data
+    "No_SYNACK",  # the last SYN was not answered
+    "Rst",  # the last packet had RST
+    "Fin",  # the last packet had FIN
+    "Resp_ack",  # the last packet had ACK and not SYN: something came after the SYN-ACK
+    "HyperACKtive",  # ACKing firewall
+)
+
+
+@dataclass(slots=True)
+class Summary:
+    """Counts over the records so far.
+
+    counters: the reference's, by name.
+    fingerprints: records by label.
+    handshakes: records with data, by name of the handshake that brought it.
+    reasons: records by how the flow ended.
+    resolved: inputs that have come to their end (several records may belong to one).
+    """
+
+    counters: dict[str, int] = field(default_factory=lambda: dict.fromkeys(COUNTERS, 0))
+    fingerprints: Counter[str] = field(default_factory=Counter)
+    handshakes: Counter[str] = field(default_factory=Counter)
+    reasons: Counter[str] = field(default_factory=Counter)
+    resolved: int = 0
+
+    def add(self, rows: NDArray[Any], labels: Iterable[str], handshakes: Sequence[str] = ()) -> None:
+        """Count a batch: OUTCOME rows and the label of each. `handshakes` names the handshakes by index."""
+        self.resolved += int(np.count_nonzero(rows["final"]))
+        recorded = rows["record"] != 0
+        self.fingerprints.update(label for label, keep in zip(labels, recorded.tolist(), strict=True) if keep)
+        rows = rows[recorded]
+        firewall = (rows["firewall"] != 0) | (rows["reason"] == Reason.FIREWALL)
+        for number, count in enumerate(np.bincount(rows["reason"]).tolist()):
+            if count:
+                name = Reason.NAMES[number] if number < len(Reason.NAMES) else str(number)
+                self.reasons[name] += count
+        counters = self.counters
+        counters["TotalResponses"] += len(rows)
+        counters["HyperACKtive"] += int(np.count_nonzero(firewall))
+        rows = rows[~firewall]
+        flags, data = rows["flags"], rows["data_len"] != 0
+        for name, which in (
+            ("ZeroWindow", rows["reason"] == Reason.ZERO_WINDOW),
+            ("ACKed", rows["acked"] != 0),
+            ("Data", data),
+            ("No_SYNACK", rows["expected"] == Expected.SYN_ACK),
+            ("Rst", flags & RST != 0),
+            ("Fin", flags & FIN != 0),
+            ("Resp_ack", flags & (SYN | ACK) == ACK),
+        ):
+            counters[name] += int(np.count_nonzero(which))
+        for number, count in enumerate(np.bincount(rows["handshake"][data]).tolist()):
+            if count:
+                self.handshakes[handshakes[number] if number < len(handshakes) else str(number)] += count
+
+    def merge(self, other: Summary) -> None:
+        """Count what `other` counted too."""
+        for name, count in other.counters.items():
+            self.counters[name] = self.counters.get(name, 0) + count
+        self.fingerprints.update(other.fingerprints)
+        self.handshakes.update(other.handshakes)
+        self.reasons.update(other.reasons)
+        self.resolved += other.resolved
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain dicts and numbers, for a message or a file."""
+        return {
+            "counters": dict(self.counters),
+            "fingerprints": dict(self.fingerprints),
+            "handshakes": dict(self.handshakes),
+            "reasons": dict(self.reasons),
+            "resolved": self.resolved,
+        }
+
+    @classmethod
+    def from_dict(cls, plain: Mapping[str, Any]) -> Summary:
+        return cls(
+            dict(plain["counters"]),
+            Counter(plain["fingerprints"]),
+            Counter(plain["handshakes"]),
+            Counter(plain["reasons"]),
+            plain["resolved"],
+        )
+
+    def lines(self) -> list[str]:
+        """As the reference ends: its counters as JSON, then a count for each fingerprint, most first."""
+        counters = ",".join(f'"{name}":{self.counters[name]}' for name in COUNTERS)
+        ranked = sorted(self.fingerprints.items(), key=lambda item: (-item[1], item[0]))
+        return ["{" + counters + "}", *(f"{label}: {count}" for label, count in ranked)]
+
+
+def agree(read: int, fates: Mapping[str, int]) -> bool:
+    """Whether every input read has exactly one fate."""
+    return read == sum(fates.values())
+
+
+def ledger_line(read: int, fates: Mapping[str, int]) -> str:
+    """Both sides of the ledger on one line; the first fate is shown always, others when they happened.
+
+    >>> ledger_line(10, {"recorded": 8, "unparsable": 2, "interrupted": 0})
+    'inputs: 10 read = 8 recorded + 2 unparsable (agree)'
+    """
+    shown = [f"{count} {fate}" for at, (fate, count) in enumerate(fates.items()) if count or not at]
+    difference = read - sum(fates.values())
+    if not difference:
+        return f"inputs: {read} read = {' + '.join(shown)} (agree)"
+    what = f"{difference} without a fate" if difference > 0 else f"{-difference} fates too many"
+    return f"inputs: {read} read, {' + '.join(shown)} (DISAGREE: {what})"
