@@ -38,9 +38,11 @@ def warnings(snapshot: Snapshot) -> tuple[str, ...]:
         )
     if snapshot.done >= ENOUGH and snapshot.hit_rate < LOW_HIT_RATE:
         found.append(_low(snapshot))
-    if snapshot.restarts:
-        names = ", ".join(f"{p.name} ×{p.restarts}" for p in processes if p.restarts)
-        found.append(f"{snapshot.restarts} restarted" + (f": {names}" if names else ""))
+    if snapshot.recent_restarts:
+        names = ", ".join(f"{p.name} x{p.restarts}" for p in processes if p.restarts)
+        found.append(
+            f"{snapshot.recent_restarts} restarted in the last minute" + (f" ({names})" if names else "")
+        )
     return tuple(found)
 
 

@@ -81,12 +81,14 @@ class _Process:
             self._carry_over()
             self.pid = pid
             self.state = None
+        # Where a shard came or went, its counters may have come or gone with it: that is no work done here.
+        moved = "shards" in self.gauges and self.gauges["shards"] != stats.get("shards")
         for key in _CUMULATIVE:
             if key not in stats:
                 continue
-            value = _count(stats, key)
-            if value < self.last.get(key, 0):  # started again from zero without a new pid
-                self.base[key] += self.last[key]
+            value, before = _count(stats, key), self.last.get(key, 0)
+            if value < before or (moved and key in _SUMMED):
+                self.base[key] += before - value
             self.last[key] = value
             if key not in self.rates:
                 self.rates[key] = Rate()
@@ -172,13 +174,13 @@ class Meter:
         self._history: deque[Second] = deque(maxlen=HISTORY_SECONDS)
         self._second = 0  # the second that is being counted, since `started`
         self._edge = (0, 0, 0, 0)  # read, done, rx, tx at its beginning
-        self._faults: deque[tuple[int, int]] = deque(maxlen=HISTORY_SECONDS)  # drops, send failures then
-        self._faults.append((0, 0))
+        self._faults: deque[tuple[int, int, int]] = deque(maxlen=HISTORY_SECONDS)
+        self._faults.append((0, 0, 0))  # drops, send failures, restarts a minute ago (newest last)
 
     def feed(self, now: float, stats: Mapping[str, Any]) -> None:
         """Take a process's report: `role` flow, collect or coordinator, `index`, `pid` and its counters.
 
-        Counters are the *process's*, since it was started: a shard that moves takes none along. The
+        Counters only grow; where one shrinks, or shards come or go, the step itself is not counted. The
         others (in_flight, queue, outbox, ring_used, ring_size, shards) are as they are now.
         """
         role = stats.get("role")
@@ -221,7 +223,9 @@ class Meter:
     def _sum(self, key: str) -> int:
         return self._gone[key] + sum(place.total(key) for place in self._processes.values())
 
-    def _turn_seconds(self, now: float, counts: tuple[int, int, int, int], faults: tuple[int, int]) -> None:
+    def _turn_seconds(
+        self, now: float, counts: tuple[int, int, int, int], faults: tuple[int, int, int]
+    ) -> None:
         """Close every second that has passed; what came since the last look is spread evenly over them."""
         second = int(now - self.started)
         passed = second - self._second
@@ -239,7 +243,7 @@ class Meter:
         sums = {key: self._sum(key) for key in _SUMMED}
         self._read.add(now, totals.read)
         self._done.add(now, totals.done)
-        faults = (sums["drops"], sums["send_failures"])
+        faults = (sums["drops"], sums["send_failures"], self._restarts)
         self._turn_seconds(now, (totals.read, totals.done, sums["rx"], sums["tx"]), faults)
         places = [self._processes[key] for key in sorted(self._processes)]
         workers = tuple(place.worker(now) for place in places if place.role == "flow")
@@ -303,6 +307,7 @@ class Meter:
             output_blocked=totals.output_blocked,
             cooldown_left=totals.cooldown_left,
             restarts=self._restarts,
+            recent_restarts=self._restarts - self._faults[0][2],
             guard_missing=totals.guard_missing,
             gateway_silent=totals.gateway_silent,
             shards=totals.shards,

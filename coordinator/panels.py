@@ -145,7 +145,9 @@ def fingerprints(s: Snapshot, width: int, height: int, g: Glyphs) -> list[Line]:
     widths = [name_width, 10 if width >= 56 else 8, 6]
     rest = max(0, width - sum(widths) - 4)
     by_width = min(44, rest * 3 // 5) if rest >= 20 else rest if rest >= 6 else 0
-    room = rest - by_width - 1 if by_width and rest - by_width > 5 else 0
+    if not s.by_handshake:
+        by_width = 0
+    room = rest - by_width - bool(by_width) if rest - by_width > 5 else 0
     heading = _headed(["fingerprint", "count", "share"], widths)
     heading += [(" " * (room + 2 if room else 1), ""), ("by", "head")] if by_width else []
     lines = [heading]
@@ -175,6 +177,13 @@ def fingerprints(s: Snapshot, width: int, height: int, g: Glyphs) -> list[Line]:
                 )
             )
         lines.append(line)
+    if s.handshakes and not s.by_handshake and height > 3:
+        found = sum(s.handshakes.values())
+        shares = ", ".join(
+            f"{plain(h, 16, g.cut)} {figures.percent(n / found)}" for h, n in s.handshakes.items()
+        )
+        by: Line = [(" found by ", "head"), (shares, "")]
+        return [*lines[: height - 1], by]
     hidden = len(s.fingerprints) - (height - 1)
     if hidden > 0 and height > 3:
         left_out = sum(list(s.fingerprints.values())[height - 2 :])

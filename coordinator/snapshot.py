@@ -205,6 +205,7 @@ class Snapshot:
     output_blocked: bool = False
     cooldown_left: float | None = None
     restarts: int = 0
+    recent_restarts: int = 0
     guard_missing: bool = False
     gateway_silent: bool = False
     shards: int = 1

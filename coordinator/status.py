@@ -203,6 +203,8 @@ def summary(snapshot: Snapshot, tail: Sequence[str] = (), *, unicode: bool = Fal
         f"{figures.count(number)} {word}" for number, word in (*packets, (snapshot.drops, "dropped"))
     )
     lines.append(f"packets: {text}")
+    if snapshot.restarts:
+        lines.append(f"processes that ended unasked and were replaced: {snapshot.restarts}")
     if snapshot.rate_done_average:
         lines.append(f"pace: {figures.count(snapshot.rate_done_average)} inputs/s on average")
     lines += [f"warning: {safetext.plain(text, 200)}" for text in snapshot.warnings]

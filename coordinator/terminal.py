@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import IO, Any
 
 ENTER = "\x1b[?1049h\x1b[?25l\x1b[?7l\x1b[2J"  # other screen, no cursor, no wrapping, empty
-LEAVE = "\x1b[r\x1b[?7h\x1b[?25h\x1b[?1049l"
+LEAVE = "\x1b[r\x1b[2J\x1b[?7h\x1b[?25h\x1b[?1049l"
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,7 +156,7 @@ class Keyboard:
         self._fd = -1
         self._saved: list[Any] | None = None
         self._buffer = b""
-        for path in ("/dev/tty", tty):
+        for path in (tty, "/dev/tty"):
             if path is None:
                 continue
             with contextlib.suppress(OSError):

@@ -7,6 +7,7 @@ was counted: the last snapshot is written to `--figures FILE` as JSON.
 from __future__ import annotations
 
 import argparse
+import math
 import random
 import sys
 import time
@@ -82,11 +83,13 @@ class Scan:
         )
         self.rate, self.hostile, self.random = rate, hostile, random.Random(1)
         self._next_latest = 0.0
+        self._before = 0.0
+        self._packets: list[int] = []
 
     def at(self, t: float) -> Snapshot:
         totals, meter = self.totals, self.meter
         totals.phase = Phase.RUNNING
-        done = int(self.rate * t * (1 + 0.25 * (t % 20) / 20))
+        done = int(self.rate * (t + 1.8 * math.sin(t / 3)))
         if totals.total is not None and done >= totals.total:
             done, totals.phase = totals.total, Phase.DONE
         totals.done, totals.in_flight, totals.backlog = done, 12_345, 4_000
@@ -102,7 +105,13 @@ class Scan:
         while self._next_latest <= t:
             self._identify()
             self._next_latest += 0.5
+        step, self._before = t - self._before, t
+        for index in range(totals.wanted_flow, len(self._packets)):
+            meter.removed("flow", index)
+        del self._packets[totals.wanted_flow :]
+        self._packets += [0] * (totals.wanted_flow - len(self._packets))
         for index in range(totals.wanted_flow):
+            self._packets[index] += int(self.rate * step * (0.7 + 0.3 * math.sin(t / 5)) / totals.wanted_flow)
             meter.feed(t, self._flow(t, index, totals.wanted_flow))
         for index in range(totals.wanted_collect):
             busy = int(t * 0.62e9)
@@ -114,7 +123,7 @@ class Scan:
         return meter.snapshot(t, totals, wall=1_700_000_000 + t)
 
     def _flow(self, t: float, index: int, count: int) -> dict[str, object]:
-        packets = int(self.rate * t / count)
+        packets = self._packets[index]
         return {
             "role": "flow",
             "index": index,
@@ -153,6 +162,7 @@ def main() -> int:
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--total", type=int, default=200_000)
     parser.add_argument("--skip", type=float, default=70.0, help="seconds the scan has been running already")
+    parser.add_argument("--freeze", type=float, help="seconds after which the figures stay as they are")
     parser.add_argument("--fps", type=float, default=4.0)
     parser.add_argument("--hostile", action="store_true")
     parser.add_argument("--warn", action="append", default=[])
@@ -171,6 +181,7 @@ def main() -> int:
     ended = False
     try:
         while not ended and (passed := time.monotonic() - begun) < arguments.seconds:
+            passed = min(passed, arguments.freeze) if arguments.freeze is not None else passed
             snapshot = scan.at(arguments.skip + passed)
             dashboard.update(snapshot)
             for command in dashboard.commands():

@@ -1,0 +1,249 @@
+"""Everything that shows or steers a running scan, behind one object for the coordinator's loop.
+
+The law: the loop calls `tick` whenever it wakes (and at least every `patience` seconds), and gets back what
+people and scripts have asked for. Nothing here waits, nothing here can end the scan: a terminal that is
+gone, a full disk under the status file or a broken scrape is at most a warning.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any
+
+from coordinator import autoscale, status
+from coordinator.commands import Change, Command
+from coordinator.control import ControlError, ControlServer
+from coordinator.meter import Meter
+from coordinator.metrics import MetricsServer
+from coordinator.snapshot import Phase, Snapshot, Totals
+from coordinator.terminal import abilities, wanted
+from lzr.usage import UsageError
+
+if TYPE_CHECKING:
+    from coordinator.dashboard import Dashboard
+    from lzr.options import Options
+
+FRAME = 0.25
+"""Seconds between pictures."""
+
+
+class Watch:
+    """Dashboard or status line, status file, metrics, control socket, automatic worker counts.
+
+    totals: the coordinator's own figures, to be kept up to date by it.
+    meter: where the processes' reports go (`feed`, `launched`, `restarted`, `removed`, `mark`).
+    owner: user and group that files made here belong to.
+    """
+
+    def __init__(
+        self, options: Options, now: float, *, results_on_stdout: bool, owner: tuple[int, int] | None = None
+    ) -> None:
+        self.options = options
+        self.totals = Totals(
+            total=options.targets_total,
+            rate_limit=options.rate if options.send_syns or options.dryrun else None,
+            packet_limit=options.max_rate,
+            bit_limit=options.bandwidth,
+            auto_workers=options.auto_workers,
+        )
+        self.meter = Meter(now)
+        self._owner = owner
+        self._results_on_stdout = results_on_stdout
+        self._dashboard: Dashboard | None = None
+        self._control: ControlServer | None = None
+        self._metrics: MetricsServer | None = None
+        self._status_file: IO[str] | None = None
+        self._autoscale = autoscale.Watch()
+        self._next_frame = now
+        self._next_second = now + 1
+        self._snapshot = Snapshot(now=now, started=now)
+
+    def open(self) -> None:
+        """Take the terminal, make the sockets and files. Raises UsageError.
+
+        Call it when nothing that prints on the terminal is left to do.
+        """
+        options = self.options
+        if options.metrics_port is not None:
+            try:
+                self._metrics = MetricsServer(options.metrics_port, options.metrics_address)
+            except OSError as error:
+                raise UsageError(error.strerror or str(error)) from error
+        try:
+            self._control = ControlServer(options.control_socket)
+        except ControlError as error:
+            if options.control_socket:
+                raise UsageError(str(error)) from error
+            self.note(f"no control socket, lzr ctl will not work: {error}")
+        if options.status_updates_file:
+            try:
+                self._status_file = self._create(options.status_updates_file, "a")
+            except OSError as error:
+                raise UsageError(f"cannot write {options.status_updates_file}: {error.strerror}") from error
+            if self._status_file.tell() == 0:
+                self._write_status(status.CSV_HEADER)
+        if wanted(options.dashboard, self._results_on_stdout):
+            from coordinator.dashboard import Dashboard  # rich, only now
+
+            self._dashboard = Dashboard()
+            self._dashboard.start(sys.stderr)
+
+    @property
+    def on_screen(self) -> bool:
+        """The dashboard has the terminal: nothing else may be printed on it (use `note`)."""
+        return self._dashboard is not None
+
+    def filenos(self) -> list[int]:
+        """Descriptors that become readable when `tick` has something to do at once."""
+        return [server.fileno() for server in (self._control, self._metrics) if server is not None]
+
+    def patience(self, now: float) -> float:
+        """Seconds until `tick` must be called."""
+        due = min(self._next_frame, self._next_second) if self._dashboard else self._next_second
+        return max(0.0, due - now)
+
+    def note(self, sentence: str) -> None:
+        """Tell the user something: on the dashboard among the warnings, else on stderr."""
+        if self._dashboard is not None:
+            self.totals.warnings.append(sentence)
+            del self.totals.warnings[:-20]
+        else:
+            _print(f"lzr: {sentence}")
+
+    def tick(self, now: float, wall: float) -> list[Command]:
+        """Show what is due, serve who asks; returns what was asked for, in order."""
+        found: list[Command] = []
+        if self._control is not None:
+            found += self._control.handle(now)
+        if self._metrics is not None:
+            self._metrics.handle(now)
+        second = now >= self._next_second
+        frame = self._dashboard is not None and now >= self._next_frame
+        if second or frame:
+            self._snapshot = self.meter.snapshot(now, self.totals, wall)
+        if frame and self._dashboard is not None:
+            self._next_frame = now + FRAME
+            found += self._dashboard.commands()
+            self._dashboard.update(self._snapshot)
+        if second:
+            self._next_second += max(1, int(now - self._next_second) + 1)
+            found += self._each_second(self._snapshot)
+        return found
+
+    def snapshot(self, now: float, wall: float) -> Snapshot:
+        """The state of things, for the metadata file and the like."""
+        return self.meter.snapshot(now, self.totals, wall)
+
+    def suspend(self) -> None:
+        """Before the process stops itself on SIGTSTP."""
+        if self._dashboard is not None:
+            self._dashboard.suspend()
+
+    def resume(self) -> None:
+        """After SIGCONT."""
+        if self._dashboard is not None:
+            self._dashboard.resume()
+
+    def close(self, now: float, wall: float, tail: Sequence[str] = ()) -> None:
+        """Give the terminal back and leave the summary on stderr. `tail`: lines after the table."""
+        self.totals.phase = Phase.DONE
+        snapshot = self.meter.snapshot(now, self.totals, wall)
+        unicode = sys.stderr.isatty() and abilities(sys.stderr).unicode
+        text = status.summary(snapshot, tail, unicode=unicode)
+        self._write_status(status.csv_row(snapshot))
+        self.abandon()
+        with contextlib.suppress(OSError, ValueError):
+            sys.stderr.write(text)
+            sys.stderr.flush()
+        if self.options.dashboard_file:
+            self._save_frame(self.options.dashboard_file, snapshot)
+
+    def abandon(self) -> None:
+        """Give everything back without a word: the scan ends with an error. May be called twice."""
+        dashboard, self._dashboard = self._dashboard, None
+        if dashboard is not None:
+            dashboard.stop()
+        for server in (self._control, self._metrics):
+            if server is not None:
+                server.close()
+        self._control = self._metrics = None
+        if self._status_file is not None:
+            with contextlib.suppress(OSError):
+                self._status_file.close()
+            self._status_file = None
+
+    def _each_second(self, snapshot: Snapshot) -> list[Command]:
+        if self._control is not None:
+            self._control.publish(snapshot)
+        if self._metrics is not None:
+            self._metrics.publish(snapshot)
+        if self._status_file is not None:
+            self._write_status(status.csv_row(snapshot))
+        if self._dashboard is None and not self.options.quiet:
+            _print(status.line(snapshot))
+        if not self.totals.auto_workers:
+            return []
+        self._autoscale, advice = autoscale.step(self._autoscale, snapshot)
+        if advice is None:
+            return []
+        self.note(f"workers: {advice.reason}")
+        changes = {"flow": Change(advice.flow), "collect": Change(advice.collect)}
+        return [Command("workers", workers=changes)]
+
+    def _create(self, path: str, mode: str) -> IO[str]:
+        descriptor = os.open(
+            path,
+            os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC | (os.O_APPEND if mode == "a" else os.O_TRUNC),
+            0o644,
+        )
+        if self._owner is not None:
+            with contextlib.suppress(OSError):
+                os.fchown(descriptor, *self._owner)
+        return os.fdopen(descriptor, mode, buffering=1, encoding="utf-8")
+
+    def _write_status(self, row: str) -> None:
+        if self._status_file is None:
+            return
+        try:
+            self._status_file.write(row + "\n")
+        except OSError as error:
+            self.note(f"cannot write {self.options.status_updates_file} any more: {error.strerror}")
+            with contextlib.suppress(OSError):
+                self._status_file.close()
+            self._status_file = None
+
+    def _save_frame(self, path: str, snapshot: Snapshot) -> None:
+        from coordinator.dashboard import export, export_kind
+
+        try:
+            with self._create(path, "w") as file:
+                file.write(export(snapshot, export_kind(path)))
+        except (OSError, ValueError) as error:
+            _print(f"lzr: cannot write {Path(path).name}: {error}")
+
+
+def _print(line: str) -> None:
+    with contextlib.suppress(OSError, ValueError):
+        print(line, file=sys.stderr, flush=True)
+
+
+def identified(rows: Sequence[Sequence[Any]], totals: Totals) -> None:
+    """Append a collector's `latest` rows (address, port, fingerprint, banner[, handshake]) to the totals."""
+    from coordinator.snapshot import Identified
+
+    for address, port, fingerprint, banner, *rest in rows:
+        data = banner if isinstance(banner, bytes) else str(banner).encode("utf-8", "backslashreplace")
+        totals.latest.append(
+            Identified(str(address), int(port), str(fingerprint), str(rest[0]) if rest else "", data)
+        )
+
+
+def count_summary(totals: Totals, summary: Mapping[str, Any]) -> None:
+    """Take over the counts of `lzr.summary.Summary.to_dict()` of all collectors together."""
+    totals.outcomes.clear()
+    totals.outcomes.update(summary["reasons"])
+    totals.fingerprints, totals.handshakes = summary["fingerprints"], summary["handshakes"]
