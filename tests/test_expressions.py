@@ -210,23 +210,24 @@ def oracle(node: Node, record: dict[str, Any]) -> bool:
     if isinstance(node, Not):
         return not oracle(node.inner, record)
     if isinstance(node, And | Or):
-        answers = [oracle(part, record) for part in node.parts]
-        return all(answers) if isinstance(node, And) else any(answers)
+        parts = [oracle(part, record) for part in node.parts]
+        return all(parts) if isinstance(node, And) else any(parts)
     assert isinstance(node, Compare)
     found = record.get(node.field, {str: "", bool: False}.get(TYPES[node.field]))
     if not node.operator:
         return bool(found)
     if found is None:
         return node.operator == "!="
-    value = node.value
-    return {
+    value: Any = node.value
+    answers: dict[str, bool] = {
         "=": found == value,
         "!=": found != value,
         "<": node.operator == "<" and found < value,
         ">": node.operator == ">" and found > value,
         "<=": node.operator == "<=" and found <= value,
         ">=": node.operator == ">=" and found >= value,
-    }[node.operator]
+    }
+    return answers[node.operator]
 
 
 @given(TREES, RECORDS)

@@ -293,8 +293,12 @@ def test_example_configuration_reads_and_holds_every_option() -> None:
     assert set(table) == {row.long for row in TABLE}
     for row in TABLE:  # one by one: not all go together
         one = f"{row.long} = {completion._toml_value(row)}".encode()
+
+        def read(_: str, one: bytes = one) -> bytes:
+            return one
+
         base = ["--resume", "d"] if row.attr == "reopen" else []
-        parse([*base, "--config", "c"], read=lambda _, one=one: one)
+        parse([*base, "--config", "c"], read=read)
 
 
 def test_import_is_light() -> None:
