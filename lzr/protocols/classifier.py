@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from lzr.protocols import applications, echo, products
+from lzr.protocols import applications, products
 from lzr.protocols.base import Identity, Protocol
 from lzr.protocols.dispatch import Dispatcher
+from lzr.protocols.echo import Echo
 from lzr.protocols.precedence import UNKNOWN, resolve
 from lzr.protocols.registry import PROTOCOLS
 
@@ -18,12 +19,17 @@ class Classifier:
 
     def __init__(self, preferred: Sequence[str] = ()) -> None:
         self.preferred = tuple(preferred)
+        self._echoes: dict[str, Echo] = {}
         self._matching = _DISPATCHER.matching
 
     def classify(self, data: bytes, sent: Protocol | None = None) -> str:
         """The label of a reply, `unknown` if none fits; given the handshake it answers, echoes show too."""
-        if sent is not None and echo.is_echo(data, sent):
-            return ECHO
+        if sent is not None:
+            echo = self._echoes.get(sent.name)
+            if echo is None or echo.sent is not sent:
+                echo = self._echoes[sent.name] = Echo(sent)
+            if data.startswith(echo.head, echo.at) and echo.returned(data):
+                return ECHO
         if len(data) <= _SHORT and data in _SOLICITED and sent is not None:
             return sent.name if sent.name in _SOLICITED[data] else UNKNOWN
         found = self._matching(data)

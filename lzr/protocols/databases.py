@@ -298,7 +298,7 @@ PROTOCOLS: tuple[Protocol, ...] = (
         probe=_PRELOGIN,
         starts=(b"\x04\x01",),
         examples=(
-            b"\x04\x01\0\x25\0\0\x01\0\0\0\x15\0\x06\x01\0\x1b\0\x01\x02\0\x1c\0\x01\xff\x10\0\x07\xd0\0\0\x02\0\0\0\0\0",
+            b"\x04\x01\0\x20\0\0\x01\0\0\0\x10\0\x06\x01\0\x16\0\x01\x02\0\x17\0\x01\xff\x10\0\x07\xd0\0\0\x02\0",
         ),
         rejects=(b"\x04\x01\x04\x01\x04\x01\x04\x01\x04\x01\x04", b"\x04\x01\x00\x08\0\0\0\0", _PRELOGIN),
         ports=(1433,),

@@ -24,15 +24,7 @@ class Dispatcher:
         pairs = {key[:2] for p in asked for key in p.starts if len(key) > 1}
         self._by_pair = {pair: self._entries(asked, pair) for pair in pairs}
         self._by_first = [self._entries(asked, bytes([first])) for first in range(256)]
-        offsets = sorted({(offset, offset + len(key)) for p in asked for offset, key in p.at})
-        self._by_offset: list[tuple[int, int, dict[bytes, tuple[Entry, ...]]]] = []
-        for start, stop in offsets:
-            table: dict[bytes, tuple[Entry, ...]] = {}
-            for p in asked:
-                for offset, key in p.at:
-                    if (offset, offset + len(key)) == (start, stop) and p.match is not None:
-                        table[key] = (*table.get(key, ()), (b"", p.match, p.name))
-            self._by_offset.append((start, stop, table))
+        self._by_offset = [self._table(asked, at) for at in sorted({at for p in asked for at, _ in p.at})]
 
     @staticmethod
     def _entries(asked: list[Protocol], head: bytes) -> tuple[Entry, ...]:
@@ -49,6 +41,15 @@ class Dispatcher:
                     entries.append((key, p.match, p.name))
         return tuple(entries)
 
+    @staticmethod
+    def _table(asked: list[Protocol], at: int) -> tuple[int, int, dict[bytes, tuple[Entry, ...]]]:
+        """(start, stop, entries by the bytes there) for the keys at one offset, by the shortest of them."""
+        keyed = [(key, p.match, p.name) for p in asked if p.match for offset, key in p.at if offset == at]
+        size = min(len(key) for key, _, _ in keyed)
+        heads = {key[:size] for key, _, _ in keyed}
+        table = {head: tuple(entry for entry in keyed if entry[0].startswith(head)) for head in heads}
+        return at, at + size, table
+
     def matching(self, data: bytes) -> list[str]:
         """Names of the protocols that take `data` for their own, in catalogue order."""
         if not data:
@@ -63,8 +64,8 @@ class Dispatcher:
         for start, stop, table in self._by_offset:
             others = table.get(data[start:stop])
             if others is not None:
-                for _, match, name in others:
-                    if match(data):
+                for key, match, name in others:
+                    if data.startswith(key, start) and match(data):
                         found.append(name)
         if len(found) > 1:
             return sorted(set(found), key=self._rank.__getitem__)

@@ -8,27 +8,33 @@ would take it for an answer.
 
 from __future__ import annotations
 
-from functools import cache
-
 from lzr.protocols.base import Part, Protocol, Random
 
 _LONGEST_NAME = 64
 """An authority in brackets with a port is shorter than this."""
 
 
-def is_echo(data: bytes, sent: Protocol) -> bool:
-    """Whether `data` is `sent`'s probe, whole or cut short."""
-    pieces, size = _pieces(sent.parts)
-    if not pieces or not data.startswith(pieces[0][1][:4], max(pieces[0][0], 0)):
-        return False
-    if len(data) >= size and _whole(data, pieces):
-        return size >= 8 or _repeats(data, pieces[0][1])
-    if len(data) < min(16, size * 3 // 4) or not _beginning(data, pieces):
-        return False
-    return sent.match is None or not sent.matches(data)
+class Echo:
+    """One handshake's echo. A reply that doesn't start with `head` at `at` is none, which is soon seen."""
+
+    def __init__(self, sent: Protocol) -> None:
+        self.sent = sent
+        self.pieces, self.size = _pieces(sent.parts)
+        self.at, first = self.pieces[0] if self.pieces else (1 << 30, b"")
+        self.head = first[:4]
+
+    def returned(self, data: bytes) -> bool:
+        """Whether `data` is the probe, whole or cut short."""
+        pieces, size, sent = self.pieces, self.size, self.sent
+        if not pieces or not data.startswith(self.head, self.at):
+            return False
+        if len(data) >= size and _whole(data, pieces):
+            return size >= 8 or _repeats(data, pieces[0][1])
+        if len(data) < min(16, size * 3 // 4) or not _beginning(data, pieces):
+            return False
+        return sent.match is None or not sent.matches(data)
 
 
-@cache
 def _pieces(parts: tuple[Part, ...]) -> tuple[tuple[tuple[int, bytes], ...], int]:
     """Fixed parts, each with the exact size of the gap before it (-1: a name's), and the least size."""
     pieces: list[tuple[int, bytes]] = []

@@ -16,11 +16,11 @@ MAIL = frozenset(
     b"postfix sendmail exim qmail courier exchange domino lotus zimbra kerio mdaemon mailenable mailsite "
     b"mailmax groupwise argosoft communigate icewarp merak mercur mercury smartermail surgemail xmail "
     b"hmailserver imail james barracuda ironport fortimail proofpoint mimecast messagelabs powermta "
-    b"ecelerity momentum eudora webshield virusscreen cellopoint mailmarshal interscan axigen stalwart maddy haraka "
+    b"ecelerity momentum eudora webshield virusscreen cellopoint mailmarshal interscan axigen stalwart maddy "
     b"scalix atmail slmail vopmail vpop3 winwebmail tobit winroute nullmailer meldware mailscanner sonicwall "
     b"greenarrow mailgun sendgrid openwave intermail mirapoint coremail netease yandex zoho dkim mailcleaner "
     b"halon xeams mailcow iredmail mailhog mailpit mailcatcher inbucket sophos trendmicro symantec "
-    b"cloudmark mimesweeper vircom modusmail gordano ntmail emwac postoffice mailtraq citadel "
+    b"haraka cloudmark mimesweeper vircom modusmail gordano ntmail emwac postoffice mailtraq citadel "
     b"masqmail ssmtp dragonfly anubis exchangedefender appriver spamtitan mxlogic postini spamexperts"
     b"".split()
 )

@@ -36,13 +36,20 @@ def _modbus(data: bytes) -> bool:
 # --- DNP3: 0x0564, length, control, destination, source, CRC ---------------------------------------------
 
 
+def _step(byte: int) -> int:
+    for _ in range(8):
+        byte = byte >> 1 ^ 0xA6BC if byte & 1 else byte >> 1
+    return byte
+
+
+_STEPS = tuple(map(_step, range(256)))
+
+
 def _crc(block: bytes) -> bytes:
     """IEEE 1815 §9.2.4.1.4: reversed polynomial 0xA6BC, complemented, little-endian."""
     crc = 0
     for byte in block:
-        crc ^= byte
-        for _ in range(8):
-            crc = crc >> 1 ^ 0xA6BC if crc & 1 else crc >> 1
+        crc = crc >> 8 ^ _STEPS[(crc ^ byte) & 255]
     return struct.pack("<H", crc ^ 0xFFFF)
 
 

@@ -1,8 +1,208 @@
-"""The product and version a banner states plainly."""
+"""The product and version that a banner states plainly; nothing is guessed.
+
+Text protocols name their program in a line or a header; NAMES says how it is spelled there and what to
+call it. Binary ones have a field for it.
+"""
 
 from __future__ import annotations
 
+import re
+from collections.abc import Callable
 
-def of(label: str, data: bytes) -> tuple[str, str]:
-    """(product, version) as the reply names them, "" where it doesn't."""
-    return "", ""
+from lzr.protocols.wire import be16, line
+
+Stated = tuple[str, str]
+NOTHING: Stated = ("", "")
+
+NAMES: dict[str, tuple[tuple[bytes, str], ...]] = {
+    "smtp": (
+        (b"postfix", "Postfix"),
+        (b"exim", "Exim"),
+        (b"sendmail", "Sendmail"),
+        (b"opensmtpd", "OpenSMTPD"),
+        (b"microsoft esmtp mail service", "Microsoft Exchange"),
+        (b"microsoft smtp mail", "Microsoft Exchange"),
+        (b"mailenable", "MailEnable"),
+        (b"mdaemon", "MDaemon"),
+        (b"domino", "Domino"),
+        (b"groupwise", "GroupWise"),
+        (b"kerio connect", "Kerio Connect"),
+        (b"kerio mailserver", "Kerio MailServer"),
+        (b"communigate pro", "CommuniGate Pro"),
+        (b"icewarp", "IceWarp"),
+        (b"haraka", "Haraka"),
+        (b"powermta", "PowerMTA"),
+        (b"ecelerity", "Momentum"),
+        (b"smartermail", "SmarterMail"),
+        (b"hmailserver", "hMailServer"),
+        (b"zimbra", "Zimbra"),
+        (b"qmail", "qmail"),
+        (b"python smtp", "aiosmtpd"),
+        (b"argosoft mail server", "ArGoSoft Mail Server"),
+        (b"mailsite", "MailSite"),
+        (b"merak", "Merak"),
+        (b"james", "Apache James"),
+        (b"sonicwall", "SonicWall"),
+        (b"subethasmtp", "SubEthaSMTP"),
+    ),
+    "ftp": (
+        (b"vsftpd", "vsFTPd"),
+        (b"proftpd", "ProFTPD"),
+        (b"pure-ftpd", "Pure-FTPd"),
+        (b"pureftpd", "Pure-FTPd"),
+        (b"filezilla server", "FileZilla Server"),
+        (b"microsoft ftp service", "Microsoft FTP Service"),
+        (b"serv-u ftp", "Serv-U"),
+        (b"pyftpdlib", "pyftpdlib"),
+        (b"bftpd", "bftpd"),
+        (b"tnftpd", "tnftpd"),
+        (b"version wu-", "WU-FTPD"),
+        (b"mikrotik", "MikroTik"),
+        (b"vxworks", "VxWorks"),
+        (b"ws_ftp server", "WS_FTP Server"),
+        (b"gene6 ftp server", "Gene6 FTP Server"),
+        (b"titan ftp server", "Titan FTP Server"),
+        (b"cerberus ftp server", "Cerberus FTP Server"),
+        (b"wing ftp server", "Wing FTP Server"),
+        (b"crushftp", "CrushFTP"),
+        (b"surgeftp", "SurgeFTP"),
+        (b"twisted", "Twisted"),
+        (b"freeftpd", "freeFTPd"),
+        (b"ucftpd", "ucftpd"),
+    ),
+    "imap": (
+        (b"dovecot", "Dovecot"),
+        (b"cyrus imap", "Cyrus IMAP"),
+        (b"courier-imap", "Courier"),
+        (b"microsoft exchange", "Microsoft Exchange"),
+        (b"zimbra", "Zimbra"),
+        (b"domino imap4 server", "Domino"),
+        (b"kerio connect", "Kerio Connect"),
+        (b"mdaemon", "MDaemon"),
+        (b"coremail", "Coremail"),
+    ),
+    "pop3": (
+        (b"dovecot", "Dovecot"),
+        (b"cyrus pop3", "Cyrus IMAP"),
+        (b"microsoft exchange", "Microsoft Exchange"),
+        (b"zimbra", "Zimbra"),
+        (b"lotus notes pop3 server", "Domino"),
+        (b"qpopper", "Qpopper"),
+        (b"qpop", "Qpopper"),
+        (b"kerio connect", "Kerio Connect"),
+        (b"mdaemon", "MDaemon"),
+        (b"courier", "Courier"),
+    ),
+}
+
+_VERSION = re.compile(rb"(?:^|[\s/(_-])[vVX]?(\d{1,4}(?:\.\w{1,12}){1,5})")
+_SSH_VERSION = re.compile(rb"[-_/ ](?:v|release_)?(\d[A-Za-z0-9.~]*)")
+
+
+def _from_names(label: str, data: bytes) -> Stated:
+    text = data[:512].split(b"\n", 1)[0]
+    low = text.lower()
+    for needle, name in NAMES[label]:
+        place = low.find(needle)
+        if place >= 0:
+            found = _VERSION.search(text[place + len(needle) : place + len(needle) + 60])
+            return name, found[1].decode("latin-1") if found else ""
+    return NOTHING
+
+
+def _ssh(data: bytes) -> Stated:
+    """RFC 4253 §4.2: softwareversion is a name, then most often a version after "_", "-" or a space."""
+    if data[:4] != b"SSH-":
+        return "OpenSSH", ""
+    software = line(data).partition(b"-")[2].partition(b"-")[2][:120]
+    if software[:1].isdigit():  # the older habit: version first
+        version, _, name = software.replace(b"_", b" ", 1).partition(b" ")
+        return name.partition(b":")[0].decode("latin-1"), version.decode("latin-1") if name else ""
+    found = _SSH_VERSION.search(software)
+    if found is None:
+        return software.decode("latin-1"), ""
+    return software[: found.start()].decode("latin-1"), found[1].decode("latin-1")
+
+
+def _server_header(data: bytes) -> Stated:
+    """RFC 9110 §10.2.4: product, slash, version."""
+    head = data[:2048].partition(b"\r\n\r\n")[0]
+    place = head.find(b"\nServer:")
+    if place < 0:
+        place = head.lower().find(b"\nserver:")
+        if place < 0:
+            return NOTHING
+    value = head[place + 8 : place + 128].split(b"\n", 1)[0].strip()
+    name, slash, rest = value.partition(b"/")
+    if not slash or b"(" in name:
+        return value.decode("latin-1"), ""
+    version = rest.split(b" ", 1)[0].split(b",", 1)[0]
+    return name.decode("latin-1"), version.decode("latin-1") if version[:1].isdigit() else ""
+
+
+def _mysql(data: bytes) -> Stated:
+    """The handshake's version; MariaDB hides its own behind "5.5.5-"."""
+    end = data.find(b"\0", 5, 128)
+    if end < 0 or data[4] == 0xFF:
+        return (
+            ("MariaDB", "")
+            if b"MariaDB server" in data
+            else ("MySQL", "")
+            if b"MySQL server" in data
+            else NOTHING
+        )
+    version = data[5:end].decode("latin-1")
+    if "MariaDB" in version:
+        return "MariaDB", version.removeprefix("5.5.5-").partition("-")[0]
+    return "MySQL", version.partition("-")[0]
+
+
+def _memcached(data: bytes) -> Stated:
+    place = data.find(b"VERSION ") + 8 if data[:8] == b"VERSION " else data.find(b"STAT version ") + 13
+    return "memcached", line(data[place : place + 32]).decode("latin-1") if place > 12 or data[
+        :1
+    ] == b"V" else ""
+
+
+def _amqp(data: bytes) -> Stated:
+    """Connection.Start's server properties: short name, type S, long string."""
+    product, version = _long_string(data, b"\x07productS"), _long_string(data, b"\x07versionS")
+    return product, version if product else ""
+
+
+def _long_string(data: bytes, key: bytes) -> str:
+    place = data.find(key, 0, 2048)
+    if place < 0:
+        return ""
+    place += len(key)
+    return data[place + 4 : place + 4 + max(be16(data, place + 2), 0)][:80].decode("latin-1")
+
+
+def _mssql(data: bytes) -> Stated:
+    """MS-TDS §2.2.6.5: VERSION is major, minor, build."""
+    at = 8 + be16(data, 9)
+    if len(data) < 13 or data[8] != 0 or at + 4 > len(data):
+        return NOTHING
+    return "Microsoft SQL Server", f"{data[at]}.{data[at + 1]}.{be16(data, at + 2)}"
+
+
+_READERS: dict[str, Callable[[bytes], Stated]] = {
+    "ssh": _ssh,
+    "mysql": _mysql,
+    "memcached_ascii": _memcached,
+    "amqp": _amqp,
+    "mssql": _mssql,
+    **dict.fromkeys(("http", "ipp", "kubernetes", "rtsp", "sip", "icap", "upnp"), _server_header),
+}
+
+
+def of(label: str, data: bytes) -> Stated:
+    """(product, version) as the reply states them, "" where it doesn't."""
+    if label in NAMES:
+        return _from_names(label, data)
+    reader = _READERS.get(label)
+    if reader is not None:
+        return reader(data)
+    if label == "tls" and data[:1] == b"H":
+        return _server_header(data)
+    return NOTHING

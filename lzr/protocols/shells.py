@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 
 from lzr.protocols.base import Protocol
-from lzr.protocols.wire import is_ascii_text, is_text
+from lzr.protocols.wire import is_text
 
 SSH_REFUSALS = (b"Exceeded MaxStartups\r\n", b"Not allowed at this time\r\n")
 """What OpenSSH says in place of its version when it has too many callers."""
@@ -46,13 +46,22 @@ PROMPT = re.compile(
     rb"[ \0]{0,4}(?:\x1b\[[0-9;]{0,8}[A-Za-z])*$",
     re.IGNORECASE,
 )
-SPEAKS = re.compile(
-    rb"telnet (?:server|service|session|console|administration|is |daemon|connection|access|login|not a sec)"
-    rb"|user access verification|(?:next|another) login attempt|(?:vty )?password is not set|login incorrect"
-    rb"|press (?:enter|return|any key) to (?:continue|activate|get started|start)|type return, enter password"
-    rb"|telnetd\b|please telnet|secure telnet|is not a secure protocol|via telnet",
-    re.IGNORECASE,
+NAMES_ITSELF = (
+    *(b"telnet " + word for word in b"server service session console administration is daemon".split()),
+    *(b"telnet connection", b"telnet access", b"telnet login", b"telnetd", b"via telnet", b"please telnet"),
 )
+SPEAKS = (
+    b"user access verification",
+    b"password is not set",
+    b"login attempt",
+    b"login incorrect",
+    b"return, enter password",
+    b"press enter to ",
+    b"press return to ",
+    b"press any key to ",
+    b"press <enter> to ",
+)
+"""What only an interactive session says, in lower case."""
 
 
 def _negotiation(data: bytes) -> int:
@@ -94,13 +103,16 @@ def _telnet(data: bytes) -> bool:
     head, iac, tail = data.partition(b"\xff")
     if iac:
         return len(head) < 2048 and is_text(head) and _negotiation(iac + tail) > 0
-    if not is_text(data.translate(None, b"\0\x07\x08")):
+    if not is_text(data.replace(b"\r\0", b"\r").translate(None, b"\x07\x08")):
         return False
-    text = data.rstrip(b"\r\n")
+    text = data.rstrip(b"\r\n \0")
     last = text[max(text.rfind(b"\n"), text.rfind(b"\r")) + 1 :][-120:]
-    if PROMPT.search(last):
+    if (last[-1:] in b":>?" or b"\x1b[" in last) and PROMPT.search(last):
         return True
-    return SPEAKS.search(text[:400] + b"\n" + text[400:][-200:]) is not None and is_ascii_text(text[:80])
+    said = text[:400].lower()
+    if b"telnet" in said and any(phrase in said for phrase in NAMES_ITSELF):
+        return True
+    return any(phrase in said for phrase in SPEAKS)
 
 
 PROTOCOLS: tuple[Protocol, ...] = (

@@ -6,6 +6,8 @@ Python's http.server give to a broken request, count as HTTP too.
 
 from __future__ import annotations
 
+import re
+
 from lzr.protocols.base import Host, Protocol
 from lzr.protocols.tls import CLIENT_HELLO
 
@@ -14,12 +16,8 @@ USER_AGENT = b"Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/
 PAGE_STARTS = (b"<!doctype html", b"<html", b"<head", b"<title", b"<body", b"<meta ", b"<h1>", b"<script")
 
 
-def _status_line(data: bytes) -> bool:
-    """RFC 9112 §4: version, SP, three digits; then anything that ends them."""
-    digit, dot, minor, space = data[5:6], data[6:7], data[7:8], data[8:9]
-    if space != b" " or dot != b"." or not (digit + minor).isdigit():
-        return False
-    return data[9:12].isdigit() and data[9:10] in b"12345" and data[12:13] in b" \r\n"
+STATUS_LINE = re.compile(rb"(?:HTTP|http|RTSP)/\d\.\d [1-5]\d\d[ \r\n]")
+"""RFC 9112 §4: version, SP, three digits; then anything that ends them."""
 
 
 def _page(data: bytes) -> bool:
@@ -33,39 +31,34 @@ def _page(data: bytes) -> bool:
 
 def _http(data: bytes) -> bool:
     if data[:1] in b"Hh":
-        return _status_line(data)
+        return STATUS_LINE.match(data) is not None
     return _page(data)
 
 
-def _head(data: bytes) -> bytes:
-    """The header block, so that a body quotes in vain."""
-    return data[: data.find(b"\r\n\r\n")]
-
-
 def _ipp(data: bytes) -> bool:
-    """CUPS and printers name IPP in Server or Content-Type (RFC 8010 §3.4)."""
-    if b"IPP/" not in data and b"/ipp" not in data and b"CUPS" not in data:
-        return False
-    head = _head(data).lower()
-    if b"\nserver: cups" in head or b"\ncontent-type: application/ipp" in head:
-        return True
-    place = head.find(b"\nserver:")
-    return place >= 0 and b"ipp/" in head[place:].split(b"\r\n", 1)[0]
+    """CUPS and printers name IPP in Server or Content-Type (RFC 8010 §3.4); bodies don't count."""
+    place = data.find(b"\nServer: ", 12, 1024)
+    if place >= 0:
+        server = data[place + 9 : place + 120].split(b"\r", 1)[0]
+        if server.startswith(b"CUPS") or b"IPP/" in server:
+            return b"\r\n\r\n" not in data[:place]
+    place = data.find(b"\nContent-Type: application/ipp", 12, 1024)
+    return place >= 0 and b"\r\n\r\n" not in data[:place]
 
 
 def _kubernetes(data: bytes) -> bool:
-    """The API server's Status object, or the headers only it sets."""
-    place = data.find(b"\r\n\r\n")
-    if place < 0:
-        return b"X-Kubernetes-Pf-" in data
-    if b"X-Kubernetes-Pf-" in data[:place]:
+    """The API server's Status object, or a JSON body under the headers that only it sets."""
+    place = data.find(b"\r\n\r\n", 12, 2048)
+    if data[place + 4 : place + 5] != b"{" or place < 0:
+        return False
+    if data.find(b"\nX-Kubernetes-Pf-", 12, place) > 0:
         return True
-    body = bytes(data[place + 4 : place + 260]).translate(None, b" \r\n\t")
+    body = data[place + 4 : place + 260].translate(None, b" \r\n\t")
     return body.startswith(b'{"kind":"Status","apiVersion":"v1"')
 
 
 def _rtsp(data: bytes) -> bool:
-    return data[8:9] == b" " and data[9:12].isdigit() and data[12:13] in b" \r\n"
+    return STATUS_LINE.match(data) is not None
 
 
 _IPP_REQUEST = (  # RFC 8010 §3.1: IPP/1.1, Get-Printer-Attributes, request 1

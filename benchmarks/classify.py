@@ -1,0 +1,58 @@
+"""What a label costs: microseconds per reply, over the corpus or, where it isn't, over our own examples.
+
+    python -m benchmarks.classify [FILE]
+
+Prints the average of `classify` (with and without the probe it answers) and of `identify`, the best of
+seven rounds, and the labels that cost most.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections import defaultdict
+from collections.abc import Callable
+from pathlib import Path
+
+from benchmarks.corpus import DEFAULT, load
+from lzr.protocols import BY_NAME, PROTOCOLS, Classifier
+
+ROUNDS = 7
+
+
+def best(call: Callable[[bytes], object], replies: list[bytes]) -> float:
+    """Microseconds per reply, of the fastest round."""
+    times = []
+    for _ in range(ROUNDS):
+        start = time.perf_counter()
+        for reply in replies:
+            call(reply)
+        times.append(time.perf_counter() - start)
+    return min(times) / len(replies) * 1e6
+
+
+def main(argv: list[str]) -> int:
+    path = Path(argv[0] if argv else os.environ.get("LZR_CORPUS", DEFAULT))
+    if path.is_file():
+        replies, what = [row["data"] for row in load(path)], str(path)
+    else:
+        replies, what = [example for p in PROTOCOLS for example in p.examples], "our own examples"
+    classifier = Classifier(("http", "tls"))
+    sent = BY_NAME["http"]
+    print(f"{len(replies)} replies of {what}, {len(PROTOCOLS)} protocols")
+    print(f"classify            {best(classifier.classify, replies):6.2f} µs")
+    print(f"classify, probe too {best(lambda data: classifier.classify(data, sent), replies):6.2f} µs")
+    print(f"identify            {best(classifier.identify, replies):6.2f} µs")
+    by_label: dict[str, list[bytes]] = defaultdict(list)
+    for reply in replies:
+        by_label[classifier.classify(reply)].append(reply)
+    costs = sorted(
+        ((best(classifier.classify, some), label) for label, some in by_label.items()), reverse=True
+    )
+    print("most:", ", ".join(f"{label} {cost:.1f}" for cost, label in costs[:8]))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
