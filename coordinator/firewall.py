@@ -134,7 +134,7 @@ def canonical(text: str) -> str:
     base = base.partition("%")[0]
     try:
         packed = inet_pton(AF_INET6 if ":" in base else AF_INET, base)
-    except OSError:
+    except (OSError, ValueError):
         raise GuardError(f"{text!r} is not a source address or prefix") from None
     bits = 8 * len(packed)
     if not slash:

@@ -162,7 +162,7 @@ class TestMistakes:
         for link in ("bare0", "bare1"):
             ip("link", "set", link, "up", namespace=wire.box)
         try:
-            assert "--source-ip" in self.refused(interface="bare0", gateway_mac=PEER_MAC)
+            assert "--source-ip" in self.refused(FAR6, interface="bare0", gateway_mac=PEER_MAC)
             assert discover(interface="bare0", source_ips=[FAR], gateway_mac=PEER_MAC).source_v4 == (FAR,)
         finally:
             ip("link", "del", "bare0", namespace=wire.box)
