@@ -23,9 +23,9 @@ COUNT = 4096
 """Rows in a batch."""
 
 BANNER = (
-    b"HTTP/1.1 200 OK\r\nServer: nginx/1.22.1\r\nDate: Sat, 01 Jan 2022 00:00:00 GMT\r\nContent-Type: text/html\r\n"
-    b'Content-Length: 615\r\nConnection: keep-alive\r\nETag: "6398a011-267"\r\n\r\n<!DOCTYPE html>\n<html>\n<head>\n'
-    b"<title>Welcome to nginx!</title>\n<style>\nbody { width: 35em; margin: 0 auto; }\n</style>"
+    b"HTTP/1.1 200 OK\r\nServer: nginx/1.22.1\r\nDate: Sat, 01 Jan 2022 00:00:00 GMT\r\nConnection: close\r\n"
+    b'Content-Type: text/html\r\nContent-Length: 615\r\nETag: "6398a011-267"\r\n\r\n<!DOCTYPE html>\n<html>\n'
+    b"<head>\n<title>Welcome to nginx!</title>\n<style>\nbody { width: 35em; margin: 0 auto; }\n</style>\n"
 )[:300]
 
 
@@ -49,8 +49,9 @@ def feed(make: Callable[[], Reader], text: bytes) -> float:
 
 def readers() -> None:
     two = "".join(
-        f'{{ "saddr": "10.{n >> 8 & 255}.{n & 255}.7", "daddr": "10.99.0.2", "sport": 9002, "dport": {32768 + n},'
-        f' "seqnum": {(n * 2654435761 & 0xFFFFFFFF) - 2**31}, "acknum": {n * 77}, "window": 29200 }}\n'
+        f'{{ "saddr": "10.{n >> 8 & 255}.{n & 255}.7", "daddr": "10.99.0.2", "sport": 9002,'
+        f' "dport": {32768 + n}, "seqnum": {(n * 2654435761 & 0xFFFFFFFF) - 2**31},'
+        f' "acknum": {n * 77}, "window": 29200 }}\n'
         for n in range(COUNT)
     ).encode()
     escaped = two.replace(b'"sport"', b'"sp\\u006frt"')
@@ -76,6 +77,7 @@ def encoders() -> None:
     rows = np.zeros(COUNT, OUTCOME)
     rows["record"], rows["flags"], rows["peer_port"] = 1, 24, 9002
     rows["peer_lo"] = V4_MAPPED | 0x0A000000 + np.arange(COUNT)
+    rows["own_lo"] = V4_MAPPED | 0x0A630002
     rows["ts"] = 1_700_000_000_000_000_000 + np.arange(COUNT) * 12345
     rows["data_len"] = len(BANNER)
     blob = BANNER * COUNT

@@ -4,9 +4,9 @@ Whatever a peer sent, what is written is one line of printable ASCII, and the by
 
 * JSON: every byte is the character of the same number, escaped where it is not printable ASCII;
   ``record["data"].encode("latin-1")`` gives the bytes.
-* CSV: every byte that is not printable ASCII, and the backslash, is ``\n``, ``\r``, ``\t``, ``\\`` or ``\xHH``.
-  A semicolon and a first character that a spreadsheet may take for the start of a formula (``= + - @ |`` or
-  blank) are ``\xHH`` too, so that no cell is ever a formula.
+* CSV: every byte that is not printable ASCII, and the backslash, is ``\n``, ``\r``, ``\t``, ``\\`` or
+  ``\xHH``. A semicolon and a first character that a spreadsheet may take for the start of a formula
+  (``= + - @ |`` or blank) are ``\xHH`` too, so that no cell is ever a formula.
   ``cell.encode().decode("unicode_escape").encode("latin-1")`` gives the bytes.
 """
 

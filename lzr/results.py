@@ -212,6 +212,10 @@ class JsonEncoder(Encoder):
         return "{" + ",".join(parts) + "}\n"
 
 
+_FOREIGN = frozenset({"data", "fingerprint", "application", "product", "version", "handshake"})
+"""Fields whose text others chose; the rest are numbers, addresses and words of our own."""
+
+
 class CsvEncoder(Encoder):
     """Comma-separated values with a heading; lines end with LF, as ZMap's do."""
 
@@ -223,10 +227,12 @@ class CsvEncoder(Encoder):
         cells = []
         for key in self.fields:
             value = whole[key]
-            if isinstance(value, str):
-                cells.append(csv_cell(value))
+            if key in _FOREIGN:
+                cells.append(csv_cell(value) if value else "")
+            elif value is True or value is False:
+                cells.append("true" if value else "false")
             else:
-                cells.append(str(value).lower())
+                cells.append(str(value))
         return ",".join(cells) + "\n"
 
 
