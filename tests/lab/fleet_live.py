@@ -1,0 +1,644 @@
+"""The slower and rarer daemons, for `make test-live`: with CORE, every kind of server Debian can give us."""
+
+from __future__ import annotations
+
+from tests.lab.daemons import Daemon
+from tests.lab.fleet_core import _DOVECOT_PACKAGES, _DOVECOT_RUN, dovecot
+
+WEB = (
+    Daemon(
+        "apache2",
+        "http",
+        "exec apache2 -D FOREGROUND -f /etc/lab-apache.conf\n",
+        packages=("apache2",),
+        files={
+            "/etc/lab-apache.conf": "ServerRoot /etc/apache2\nServerName @DOMAIN@\nListen @ADDRESS@:@PORT@\n"
+            "PidFile /run/apache.pid\nErrorLog /dev/stderr\nDefaultRuntimeDir /run\nUser www-data\n"
+            "LoadModule mpm_event_module /usr/lib/apache2/modules/mod_mpm_event.so\n"
+            "LoadModule authz_core_module /usr/lib/apache2/modules/mod_authz_core.so\n"
+            "DocumentRoot /var/www/html\n"
+        },
+    ),
+    Daemon(
+        "lighttpd",
+        "http",
+        "exec lighttpd -D -f /etc/lab-lighttpd.conf\n",
+        packages=("lighttpd",),
+        files={
+            "/etc/lab-lighttpd.conf": 'server.document-root = "/var/www"\nserver.port = @PORT@\n'
+            'server.bind = "@ADDRESS@"\n'
+        },
+    ),
+    Daemon(
+        "haproxy",
+        "http",
+        "exec haproxy -db -f /etc/lab-haproxy.cfg\n",
+        packages=("haproxy",),
+        files={
+            "/etc/lab-haproxy.cfg": "global\n  stats socket /run/haproxy.sock\ndefaults\n  mode http\n"
+            "  timeout connect 5s\n  timeout client 30s\n  timeout server 5s\n"
+            "frontend web\n  bind @ADDRESS@:@PORT@\n  http-request return status 200 content-type text/plain string hello\n"
+        },
+    ),
+    Daemon(
+        "squid",
+        "http",
+        "touch /tmp/cache.log; chown proxy /tmp/cache.log; exec squid -N -f /etc/lab-squid.conf\n",
+        packages=("squid",),
+        files={
+            "/etc/lab-squid.conf": "http_port @ADDRESS@:@PORT@\npid_filename none\ncache_log /tmp/cache.log\n"
+            "access_log none\ncoredump_dir /tmp\ncache_effective_user proxy\nvisible_hostname lab\n"
+            "pinger_enable off\nnetdb_filename none\n"
+        },
+        seconds=60,
+    ),
+    Daemon(
+        "stunnel4",
+        "tls",
+        "exec stunnel4 /etc/lab-stunnel.conf\n",
+        packages=("stunnel4",),
+        files={
+            "/etc/lab-stunnel.conf": "foreground = yes\nsyslog = no\npid =\n[lab]\naccept = @ADDRESS@:@PORT@\n"
+            "connect = 127.0.0.1:9\ncert = @CERT@\nkey = @KEY@\n"
+        },
+    ),
+    Daemon(
+        "icecast2",
+        "http",
+        "chmod 644 /etc/lab-icecast.xml; mkdir -p /tmp/log; chmod 777 /tmp/log\n"
+        "exec su nobody -s /bin/sh -c 'exec icecast2 -c /etc/lab-icecast.xml'\n",
+        packages=("icecast2",),
+        files={
+            "/etc/lab-icecast.xml": "<icecast><limits><clients>50</clients><sources>2</sources></limits>"
+            "<authentication><source-password>x</source-password><admin-password>x</admin-password>"
+            "</authentication><hostname>lab</hostname><listen-socket><port>@PORT@</port>"
+            "<bind-address>@ADDRESS@</bind-address></listen-socket><paths><basedir>/usr/share/icecast2"
+            "</basedir><logdir>/tmp/log</logdir><webroot>/usr/share/icecast2/web</webroot>"
+            "<adminroot>/usr/share/icecast2/admin</adminroot></paths></icecast>\n"
+        },
+    ),
+    Daemon(
+        "cups",
+        "ipp",
+        "mkdir -p /run/cups /tmp/cups; cp /etc/lab-cups-files.conf /etc/cups/cups-files.conf\n"
+        "exec cupsd -f -c /etc/lab-cupsd.conf\n",
+        packages=("cups",),
+        files={
+            "/etc/lab-cupsd.conf": "Listen @ADDRESS@:@PORT@\nLogLevel warn\nDefaultAuthType None\n"
+            "ServerAlias *\n<Location />\n  Order allow,deny\n  Allow all\n</Location>\n",
+            "/etc/lab-cups-files.conf": "ErrorLog /dev/stderr\nAccessLog /tmp/cups/access\n"
+            "PageLog /tmp/cups/page\n",
+        },
+        # An IPP request is answered as IPP; to anything else cups is a web server.
+        others={"http": "http"},
+    ),
+)
+
+SHELLS = (
+    Daemon(
+        "dropbear",
+        "ssh",
+        "dropbearkey -t ed25519 -f /tmp/key >/dev/null 2>&1\nexec dropbear -F -E -r /tmp/key -p @ADDRESS@:@PORT@\n",
+        packages=("dropbear-bin",),
+        others={"wait": "ssh"},
+    ),
+    Daemon(
+        "tinysshd",
+        "ssh",
+        "tinysshd-makekey /tmp/keys\n"
+        "exec python3 /lab/inetd.py @ADDRESS@ @PORT@ /usr/sbin/tinysshd /tmp/keys\n",
+        packages=("tinysshd",),
+        others={"wait": "ssh"},
+    ),
+    Daemon(
+        "frr",
+        "telnet",
+        "mkdir -p /run/frr; chown frr /run/frr; rm -f /etc/frr/frr.conf\n"
+        "exec /usr/lib/frr/zebra -A @ADDRESS@ -P @PORT@ -f /etc/lab-zebra.conf -i /run/frr/z.pid\n",
+        packages=("frr",),
+        files={"/etc/lab-zebra.conf": "hostname lab\npassword lab\n"},
+        also=("frr", "quagga", "vty"),
+    ),
+    Daemon(
+        "xrdp",
+        "rdp",
+        "exec xrdp --nodaemon --config /etc/lab-xrdp.ini\n",
+        packages=("xrdp",),
+        files={
+            "/etc/lab-xrdp.ini": "[Globals]\nini_version=1\nfork=true\nport=tcp://@ADDRESS@:@PORT@\n"
+            "security_layer=negotiate\ncrypt_level=low\ncertificate=@CERT@\nkey_file=@KEY@\n"
+            "[Logging]\nLogFile=/tmp/xrdp.log\nLogLevel=ERROR\n[Channels]\n[Xorg]\nname=Xorg\n"
+            "lib=libxup.so\nusername=ask\npassword=ask\nip=127.0.0.1\nport=-1\ncode=20\n"
+        },
+    ),
+    Daemon(
+        "tigervnc",
+        "vnc",
+        "exec Xtigervnc :51 -rfbport @PORT@ -interface @ADDRESS@ -SecurityTypes None -nolisten unix -ac "
+        "-geometry 320x240\n",
+        packages=("tigervnc-standalone-server",),
+        others={"wait": "vnc"},
+    ),
+    Daemon(
+        "x11vnc",
+        "vnc",
+        "Xvfb :52 -screen 0 320x240x16 -nolisten unix -listen local >/dev/null 2>&1 &\n"
+        "Xvfb :52 -screen 0 320x240x16 >/dev/null 2>&1 &\n"
+        "for i in $(seq 100); do [ -e /tmp/.X11-unix/X52 ] && break; sleep 0.1; done\n"
+        "exec x11vnc -display :52 -rfbport @PORT@ -listen @ADDRESS@ -forever -shared -nopw -q\n",
+        packages=("x11vnc", "xvfb"),
+        handshake="wait",
+        seconds=60,
+    ),
+    Daemon(
+        "xvfb",
+        "x11",
+        "exec Xvfb :53 -screen 0 320x240x16 -listen tcp -nolisten unix -ac\n",
+        packages=("xvfb",),
+        port=6053,
+    ),
+    Daemon(
+        "rsync",
+        "rsync",
+        "exec rsync --daemon --no-detach --port=@PORT@ --address=@ADDRESS@ --config=/dev/null\n",
+        packages=("rsync",),
+        handshake="wait",
+        others={"http": "rsync"},
+    ),
+)
+
+FILES = (
+    Daemon(
+        "proftpd",
+        "ftp",
+        "exec proftpd -n -q -c /etc/lab-proftpd.conf\n",
+        packages=(
+            "libmemcached11",
+            "libmemcachedutil2",
+            "libhiredis0.14",
+            "libsodium23",
+            "libidn2-0",
+            "libcap2",
+        ),
+        unpack=("proftpd-core",),
+        files={
+            "/etc/lab-proftpd.conf": "ServerName lab\nServerType standalone\nPort @PORT@\nUseIPv6 off\n"
+            "DefaultAddress @ADDRESS@\nUser nobody\nGroup nogroup\nWtmpLog off\nPidFile /run/p.pid\n"
+            "ScoreboardFile /run/score\nUseReverseDNS off\nModulePath /usr/lib/proftpd\n"
+            "DelayEngine off\n"
+        },
+        others={"wait": "ftp"},
+    ),
+    Daemon(
+        "pure-ftpd",
+        "ftp",
+        "mkdir -p /run/pure-ftpd; exec pure-ftpd -S @ADDRESS@,@PORT@ -E -H\n",
+        packages=("libcap2", "libpam0g", "libsodium23"),
+        unpack=("pure-ftpd",),
+        others={"wait": "ftp"},
+    ),
+    Daemon(
+        "samba",
+        "smb",
+        "mkdir -p /tmp/samba/private /run/samba; exec smbd -F --no-process-group -p @PORT@ "
+        "-s /etc/lab-smb.conf --debug-stdout\n",
+        packages=("samba",),
+        files={
+            "/etc/lab-smb.conf": "[global]\ninterfaces = @ADDRESS@\nbind interfaces only = yes\n"
+            "lock directory = /tmp/samba\nstate directory = /tmp/samba\ncache directory = /tmp/samba\n"
+            "pid directory = /tmp/samba\nprivate dir = /tmp/samba/private\nncalrpc dir = /tmp/samba\n"
+            "disable netbios = yes\nload printers = no\nlog file = /dev/stderr\n"
+        },
+    ),
+    Daemon(
+        "svnserve",
+        "svn",
+        "mkdir -p /tmp/r; exec svnserve -d --foreground -r /tmp/r --listen-host @ADDRESS@ --listen-port @PORT@\n",
+        packages=("subversion",),
+        handshake="wait",
+    ),
+    Daemon(
+        "git-daemon",
+        "git",
+        "git init -q --bare /tmp/r/x; exec git daemon --reuseaddr --export-all --base-path=/tmp/r "
+        "--listen=@ADDRESS@ --port=@PORT@\n",
+        packages=("git",),
+    ),
+    Daemon(
+        "cvs",
+        "cvs",
+        "cvs -d /tmp/cvs init\n"
+        "exec python3 /lab/inetd.py @ADDRESS@ @PORT@ /usr/bin/cvs -f --allow-root=/tmp/cvs pserver\n",
+        packages=("cvs",),
+        handshake="newlines",
+    ),
+    Daemon(
+        "tgt",
+        "iscsi",
+        "exec tgtd -f --iscsi portal=@ADDRESS@:@PORT@\n",
+        packages=("tgt",),
+    ),
+    Daemon(
+        "nbd-server",
+        "nbd",
+        "truncate -s 1M /tmp/disk; exec nbd-server -d -C /etc/lab-nbd.conf\n",
+        packages=("nbd-server",),
+        handshake="wait",
+        files={
+            "/etc/lab-nbd.conf": "[generic]\nport = @PORT@\nlistenaddr = @ADDRESS@\n[disk]\nexportname = /tmp/disk\n"
+        },
+    ),
+    Daemon(
+        "distcc",
+        "distcc",
+        "exec distccd --no-detach --daemon --allow 0.0.0.0/0 --listen @ADDRESS@ --port @PORT@ "
+        "--log-stderr --user nobody\n",
+        packages=("distcc",),
+    ),
+)
+
+MAIL = (
+    Daemon(
+        "postfix",
+        "smtp",
+        "mkdir -p /run/postfix\n"
+        "for user in postfix; do id $user >/dev/null 2>&1 || useradd -r -M -s /bin/false $user; done\n"
+        "getent group postdrop >/dev/null || groupadd -r postdrop\n"
+        "install -d -o postfix /var/lib/postfix; cp /etc/lab-main.cf /etc/postfix/main.cf\n"
+        "cp /etc/lab-master.cf /etc/postfix/master.cf\n"
+        "cp /usr/share/postfix/postfix-files /etc/postfix/ 2>/dev/null || true\n"
+        "postfix -c /etc/postfix set-permissions >/dev/null 2>&1 || true\n"
+        "mkdir -p /var/spool/postfix/pid /var/spool/postfix/private /var/spool/postfix/public\n"
+        "chown postfix /var/spool/postfix/private /var/spool/postfix/public\n"
+        "exec /usr/lib/postfix/sbin/master -c /etc/postfix -d\n",
+        packages=("libicu72", "libsasl2-2", "libdb5.3", "libnsl2"),
+        unpack=("postfix",),
+        files={
+            "/etc/lab-main.cf": "compatibility_level = 3.6\nmyhostname = @DOMAIN@\n"
+            "inet_interfaces = @ADDRESS@\ninet_protocols = ipv4\nqueue_directory = /var/spool/postfix\n"
+            "daemon_directory = /usr/lib/postfix/sbin\ncommand_directory = /usr/sbin\n"
+            "data_directory = /var/lib/postfix\nmail_owner = postfix\nsetgid_group = postdrop\n"
+            "shlib_directory = /usr/lib/postfix\nalias_maps =\nalias_database =\n"
+            "smtpd_peername_lookup = no\nmaillog_file = /dev/stdout\n",
+            "/etc/lab-master.cf": "@PORT@ inet n - n - - smtpd\ncleanup unix n - n - 0 cleanup\n"
+            "rewrite unix - - n - - trivial-rewrite\nanvil unix - - n - 1 anvil\n"
+            "postlog unix-dgram n - n - 1 postlogd\nproxymap unix - - n - - proxymap\n",
+        },
+        others={"wait": "smtp"},
+    ),
+    Daemon(
+        "opensmtpd",
+        "smtp",
+        "for user in opensmtpd opensmtpq; do id $user >/dev/null 2>&1 || useradd -r -M -d /var/lib/opensmtpd/empty $user; done\n"
+        "mkdir -p /var/lib/opensmtpd/empty /var/spool/smtpd; chmod 711 /var/spool/smtpd\n"
+        "exec smtpd -d -f /etc/lab-smtpd.conf\n",
+        packages=("libasr0", "libevent-2.1-7", "libdb5.3"),
+        unpack=("opensmtpd",),
+        files={
+            "/etc/lab-smtpd.conf": "listen on @ADDRESS@ port @PORT@ hostname @DOMAIN@\n"
+            'action "x" maildir "/tmp/mail"\nmatch for local action "x"\n'
+        },
+        others={"wait": "smtp"},
+    ),
+    Daemon(
+        "dovecot-lmtp",
+        "lmtp",
+        _DOVECOT_RUN,
+        packages=_DOVECOT_PACKAGES,
+        files={"/etc/dovecot/dovecot.conf": dovecot(lmtp="@PORT@")},
+        handshake="wait",
+    ),
+    Daemon(
+        "dovecot-sieve",
+        "managesieve",
+        _DOVECOT_RUN,
+        packages=_DOVECOT_PACKAGES,
+        files={"/etc/dovecot/dovecot.conf": dovecot(sieve="@PORT@")},
+        handshake="wait",
+    ),
+    Daemon(
+        "spamassassin",
+        "spamd",
+        "exec spamd -L -i @ADDRESS@ -p @PORT@ -A 10.0.0.0/8 -x -u nobody --create-prefs=0 -m 2 -C /etc/spamassassin\n",
+        packages=("spamd",),
+        seconds=60,
+    ),
+    Daemon(
+        "inn2",
+        "nntp",
+        "mkdir -p /run/news /tmp/news; chown -R news /run/news /tmp/news\n"
+        "sed -i 's/^domain:.*/domain: example.org/; s/^pathhost:.*/pathhost: @DOMAIN@/' /etc/news/inn.conf\n"
+        "exec su news -s /bin/sh -c 'exec /usr/lib/news/bin/nnrpd -D -f -b @ADDRESS@ -p @PORT@'\n",
+        packages=("perl", "libkrb5-3", "libsasl2-2", "libpython3.11", "libperl5.36"),
+        unpack=("inn2",),
+        handshake="wait",
+    ),
+)
+
+CHAT = (
+    Daemon(
+        "ngircd",
+        "irc",
+        "exec ngircd -n -f /etc/lab-ngircd.conf\n",
+        packages=("ngircd",),
+        files={
+            "/etc/lab-ngircd.conf": "[Global]\nName = irc.lab.example.org\nListen = @ADDRESS@\nPorts = @PORT@\n"
+            "Info = lab\nServerUID = irc\nServerGID = irc\n[Options]\nDNS = no\nIdent = no\nPAM = no\n"
+        },
+    ),
+    Daemon(
+        "prosody",
+        "xmpp",
+        "mkdir -p /tmp/prosody /run/prosody; chown prosody /tmp/prosody /run/prosody\n"
+        "exec su prosody -s /bin/sh -c 'exec prosody -F --config /etc/lab-prosody.cfg.lua'\n",
+        packages=("prosody",),
+        files={
+            "/etc/lab-prosody.cfg.lua": 'interfaces = { "@ADDRESS@" }\nc2s_ports = { @PORT@ }\n'
+            'modules_enabled = { "saslauth", "disco" }\nmodules_disabled = { "s2s" }\n'
+            'data_path = "/tmp/prosody"\npidfile = "/run/prosody/p.pid"\n'
+            'c2s_require_encryption = false\nlog = { warn = "*console" }\nVirtualHost "lab.example.org"\n'
+        },
+    ),
+    Daemon(
+        "kamailio",
+        "sip",
+        "mkdir -p /run/kamailio; exec kamailio -DD -E -f /etc/lab-kamailio.cfg -l tcp:@ADDRESS@:@PORT@ -m 16 -M 4\n",
+        packages=("kamailio",),
+        files={
+            "/etc/lab-kamailio.cfg": 'loadmodule "sl.so"\nloadmodule "pv.so"\n'
+            'request_route { sl_send_reply("200", "OK"); exit; }\n'
+        },
+    ),
+    Daemon(
+        "mumble",
+        "tls",
+        "exec murmurd -fg -ini /etc/lab-mumble.ini\n",
+        packages=("mumble-server",),
+        files={"/etc/lab-mumble.ini": "database=/tmp/mumble.sqlite\nhost=@ADDRESS@\nport=@PORT@\nlogfile=\n"},
+        seconds=60,
+    ),
+    Daemon(
+        "gstreamer-rtsp",
+        "rtsp",
+        "exec /usr/bin/python3 /lab/rtsp.py\n",
+        packages=(
+            "python3-gi",
+            "gir1.2-gst-rtsp-server-1.0",
+            "gstreamer1.0-plugins-base",
+            "gstreamer1.0-plugins-good",
+        ),
+        files={
+            "/lab/rtsp.py": "import gi\ngi.require_version('Gst', '1.0')\ngi.require_version('GstRtspServer', '1.0')\n"
+            "from gi.repository import GLib, Gst, GstRtspServer\nGst.init(None)\n"
+            "server = GstRtspServer.RTSPServer()\nserver.set_address('@ADDRESS@')\n"
+            "server.set_service('@PORT@')\nserver.attach(None)\nGLib.MainLoop().run()\n"
+        },
+    ),
+    Daemon(
+        "mpd",
+        "mpd",
+        "mkdir -p /tmp/mpd; exec mpd --no-daemon --stderr /etc/lab-mpd.conf\n",
+        packages=("mpd",),
+        handshake="wait",
+        files={
+            "/etc/lab-mpd.conf": 'bind_to_address "@ADDRESS@"\nport "@PORT@"\nmusic_directory "/tmp/mpd"\n'
+            'state_file "/tmp/mpd/state"\nuser "root"\naudio_output {\n type "null"\n name "n"\n}\n'
+        },
+    ),
+)
+
+MESSAGES = (
+    Daemon(
+        "mosquitto",
+        "mqtt",
+        "exec mosquitto -c /etc/lab-mosquitto.conf\n",
+        packages=("mosquitto",),
+        files={"/etc/lab-mosquitto.conf": "listener @PORT@ @ADDRESS@\nallow_anonymous true\nuser nobody\n"},
+    ),
+    Daemon(
+        "rabbitmq",
+        "amqp",
+        "mkdir -p /tmp/rmq; chown -R rabbitmq /tmp/rmq\n"
+        "export RABBITMQ_MNESIA_BASE=/tmp/rmq RABBITMQ_LOG_BASE=/tmp/rmq RABBITMQ_NODENAME=lab@localhost "
+        "RABBITMQ_NODE_IP_ADDRESS=@ADDRESS@ RABBITMQ_NODE_PORT=@PORT@ RABBITMQ_DIST_PORT=25999 "
+        "ERL_EPMD_PORT=24369 RABBITMQ_LOGS=- RABBITMQ_PID_FILE=/tmp/rmq/pid HOME=/tmp/rmq\n"
+        "exec setpriv --reuid=rabbitmq --regid=rabbitmq --clear-groups /usr/lib/rabbitmq/bin/rabbitmq-server\n",
+        packages=("rabbitmq-server",),
+        seconds=120,
+    ),
+    Daemon(
+        "nats-server",
+        "nats",
+        "exec nats-server -a @ADDRESS@ -p @PORT@\n",
+        packages=("nats-server",),
+        handshake="wait",
+    ),
+    Daemon(
+        "zookeeper",
+        "zookeeper",
+        "mkdir -p /tmp/zk\n"
+        'exec java -Xmx64m -cp "/etc/zookeeper/conf:/usr/share/java/zookeeper.jar:/usr/share/java/*" '
+        "-Dzookeeper.admin.enableServer=false org.apache.zookeeper.server.ZooKeeperServerMain /etc/lab-zoo.cfg\n",
+        packages=("zookeeper",),
+        files={
+            "/etc/lab-zoo.cfg": "tickTime=2000\ndataDir=/tmp/zk\nclientPort=@PORT@\nclientPortAddress=@ADDRESS@\n"
+            "4lw.commands.whitelist=*\n"
+        },
+        seconds=60,
+    ),
+    Daemon(
+        "beanstalkd",
+        "beanstalkd",
+        "exec beanstalkd -l @ADDRESS@ -p @PORT@\n",
+        packages=("beanstalkd",),
+        handshake="newlines",
+    ),
+    Daemon(
+        "gearmand",
+        "gearman",
+        "exec gearmand -L @ADDRESS@ -p @PORT@ -l stderr\n",
+        packages=("gearman-job-server",),
+    ),
+)
+
+NETWORK = (
+    Daemon(
+        "bind9",
+        "dns",
+        "mkdir -p /tmp/named /run/named; exec named -g -c /etc/lab-named.conf\n",
+        packages=("bind9",),
+        files={
+            "/etc/lab-named.conf": 'options { directory "/tmp/named"; listen-on port @PORT@ { @ADDRESS@; }; '
+            "listen-on-v6 { none; }; recursion no; allow-query { any; }; pid-file none; "
+            'session-keyfile none; };\ncontrols { };\nzone "example.org" { type primary; file "/etc/lab-zone"; };\n',
+            "/etc/lab-zone": "$TTL 60\n@ IN SOA lab. root.lab. 1 60 60 60 60\n@ IN NS lab.example.org.\n"
+            "lab IN A 10.1.0.10\n",
+        },
+    ),
+    Daemon(
+        "unbound",
+        "dns",
+        "exec unbound -d -c /etc/lab-unbound.conf\n",
+        packages=("unbound",),
+        files={
+            "/etc/lab-unbound.conf": "server:\n  interface: @ADDRESS@@@PORT@\n  port: @PORT@\n"
+            "  access-control: 0.0.0.0/0 allow\n  use-syslog: no\n  chroot: ''\n  username: ''\n"
+            "  pidfile: ''\n  do-not-query-localhost: no\n"
+            "forward-zone:\n  name: .\n  forward-addr: 127.0.0.1@9\nremote-control:\n  control-enable: no\n"
+        },
+        handshake="dns",
+    ),
+    Daemon(
+        "slapd",
+        "ldap",
+        "mkdir -p /tmp/ldap; exec slapd -d 0 -f /etc/lab-slapd.conf -h ldap://@ADDRESS@:@PORT@/\n",
+        packages=("slapd",),
+        files={
+            "/etc/lab-slapd.conf": "include /etc/ldap/schema/core.schema\nmodulepath /usr/lib/ldap\n"
+            "moduleload back_mdb\ndatabase mdb\nsuffix dc=lab\ndirectory /tmp/ldap\n"
+        },
+    ),
+    Daemon(
+        "krb5kdc",
+        "kerberos",
+        "printf 'x\\nx\\n' | kdb5_util create -s -r LAB -P x; exec krb5kdc -n\n",
+        packages=("krb5-kdc",),
+        files={
+            "/etc/krb5.conf": "[libdefaults]\ndefault_realm = LAB\n",
+            "/etc/krb5kdc/kdc.conf": "[kdcdefaults]\nkdc_listen =\nkdc_tcp_listen = @ADDRESS@:@PORT@\n"
+            "[realms]\nLAB = {\ndatabase_name = /tmp/principal\nkey_stash_file = /tmp/stash\n}\n",
+        },
+    ),
+    Daemon(
+        "pptpd",
+        "pptp",
+        "exec pptpd -f -c /etc/lab-pptpd.conf -l @ADDRESS@\n",
+        packages=("pptpd",),
+        files={"/etc/lab-pptpd.conf": "localip 10.9.0.1\nremoteip 10.9.0.2-9\nnoipparam\n"},
+        port=1723,
+    ),
+    Daemon(
+        "dante",
+        "socks5",
+        "exec danted -f /etc/lab-danted.conf\n",
+        packages=("dante-server",),
+        files={
+            "/etc/lab-danted.conf": "logoutput: stderr\ninternal: @ADDRESS@ port = @PORT@\nexternal: eth0\n"
+            "socksmethod: none\nclientmethod: none\nuser.privileged: root\nuser.unprivileged: nobody\n"
+            "client pass { from: 0.0.0.0/0 to: 0.0.0.0/0 }\nsocks pass { from: 0.0.0.0/0 to: 0.0.0.0/0 }\n"
+        },
+    ),
+    Daemon(
+        "tor",
+        "socks5",
+        "mkdir -p /tmp/tor; exec tor -f /etc/lab-torrc --DataDirectory /tmp/tor\n",
+        packages=("tor",),
+        files={"/etc/lab-torrc": "SocksPort @ADDRESS@:@PORT@\nDisableNetwork 0\nLog err stderr\n"},
+        seconds=60,
+    ),
+    Daemon(
+        "oidentd",
+        "ident",
+        "exec oidentd -i -a @ADDRESS@ -p @PORT@ -u nobody\n",
+        packages=("oidentd",),
+    ),
+    Daemon("epmd", "epmd", "exec epmd -port @PORT@ -address @ADDRESS@\n", packages=("erlang-base",)),
+    Daemon(
+        "openvpn",
+        "openvpn",
+        "openvpn --genkey secret /tmp/key\n"
+        "exec openvpn --dev null --proto tcp-server --local @ADDRESS@ --port @PORT@ --tls-server "
+        "--cert @CERT@ --key @KEY@ --ca @CERT@ --dh none\n",
+        packages=("openvpn",),
+    ),
+    Daemon(
+        "rpcbind",
+        "rpcbind",
+        "exec rpcbind -f -w -h @ADDRESS@\n",
+        packages=("rpcbind",),
+        port=111,
+    ),
+    Daemon(
+        "c-icap",
+        "icap",
+        "mkdir -p /run/c-icap; exec c-icap -N -D -f /etc/lab-icap.conf\n",
+        packages=("c-icap",),
+        files={
+            "/etc/lab-icap.conf": "PidFile /run/c-icap/p\nCommandsSocket /run/c-icap/s\nPort @ADDRESS@:@PORT@\n"
+            "StartServers 1\nMaxServers 2\nServerName lab\nServerAdmin a@lab\nModulesDir /usr/lib/x86_64-linux-gnu/c_icap\n"
+            "ServicesDir /usr/lib/x86_64-linux-gnu/c_icap\nServerLog /tmp/icap.log\nAccessLog /tmp/access.log\n"
+            "Service echo srv_echo.so\n"
+        },
+    ),
+    Daemon(
+        "gophernicus",
+        "gopher",
+        "mkdir -p /var/gopher; exec python3 /lab/inetd.py @ADDRESS@ @PORT@ setpriv --reuid=65534 --regid=65534 --clear-groups /usr/sbin/gophernicus -h lab\n",
+        packages=("gophernicus",),
+    ),
+)
+
+STORES = (
+    Daemon(
+        "firebird",
+        "firebird",
+        "exec /usr/sbin/firebird -s -p @PORT@\n",
+        packages=("firebird3.0-server",),
+        seconds=60,
+    ),
+    Daemon(
+        "munin-node",
+        "munin",
+        "mkdir -p /run/munin; exec munin-node --foreground --config /etc/lab-munin.conf\n",
+        packages=("munin-node",),
+        handshake="wait",
+        files={
+            "/etc/lab-munin.conf": "log_file /tmp/munin.log\npid_file /tmp/munin.pid\nhost @ADDRESS@\nport @PORT@\n"
+            "allow ^.*$\nbackground 0\nsetsid 0\nuser root\ngroup root\n"
+        },
+    ),
+    Daemon(
+        "zabbix-agent",
+        "zabbix",
+        "mkdir -p /run/zabbix; exec su zabbix -s /bin/sh -c 'exec zabbix_agentd -f -c /etc/lab-zabbix.conf'\n",
+        packages=("zabbix-agent",),
+        files={
+            "/etc/lab-zabbix.conf": "LogType=console\nServer=0.0.0.0/0\nListenPort=@PORT@\nListenIP=@ADDRESS@\n"
+            "PidFile=/tmp/z.pid\nHostname=lab\n"
+        },
+    ),
+    Daemon(
+        "dcmtk",
+        "dicom",
+        "exec storescp @PORT@ -od /tmp\n",
+        packages=("dcmtk",),
+    ),
+    Daemon(
+        "pymodbus",
+        "modbus",
+        "PYTHONPATH=/lab/pip exec @PYTHON@ /lab/modbus.py\n",
+        pip=("pymodbus==3.6.9",),
+        files={
+            "/lab/modbus.py": "from pymodbus.server import StartTcpServer\n"
+            "from pymodbus.datastore import ModbusServerContext, ModbusSlaveContext\n"
+            "from pymodbus.device import ModbusDeviceIdentification\n"
+            "identity = ModbusDeviceIdentification(info_name={'VendorName': 'lab', 'ProductCode': 'x', "
+            "'MajorMinorRevision': '1'})\n"
+            "context = ModbusServerContext(slaves=ModbusSlaveContext(), single=True)\n"
+            "StartTcpServer(context=context, identity=identity, address=('@ADDRESS@', @PORT@))\n"
+        },
+    ),
+    Daemon(
+        "python-snap7",
+        "siemens",
+        "PYTHONPATH=/lab/pip exec @PYTHON@ /lab/s7.py\n",
+        pip=("python-snap7==1.4.1",),
+        also=("s7", "cotp"),
+        files={
+            "/lab/s7.py": "import time\nimport snap7\nserver = snap7.server.Server(log=False)\n"
+            "server.start(tcpport=@PORT@)\ntime.sleep(3600)\n"
+        },
+    ),
+)
+
+LIVE = (*WEB, *SHELLS, *FILES, *MAIL, *CHAT, *MESSAGES, *NETWORK, *STORES)
