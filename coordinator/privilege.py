@@ -1,0 +1,132 @@
+"""Who the workers run as, and whether we are root enough to begin.
+
+The law of this file: **root sets up, nobody else's bytes are read as root**. What a child does to itself
+is in ``workers/privilege.py``; here is only the choice of user, made before anything is started.
+"""
+
+from __future__ import annotations
+
+import grp
+import os
+import pwd
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+CAP_SETGID, CAP_SETUID, CAP_NET_ADMIN, CAP_NET_RAW = 6, 7, 12, 13
+_NAMES = {CAP_NET_ADMIN: "CAP_NET_ADMIN", CAP_NET_RAW: "CAP_NET_RAW"}
+_NOBODY = 65534
+
+
+class UserError(Exception):
+    """The user to run as cannot be had; the text is one sentence."""
+
+
+@dataclass(frozen=True, slots=True)
+class User:
+    name: str
+    uid: int
+    gid: int
+
+
+def choose_user(wanted: str | None = None, environment: Mapping[str, str] = os.environ) -> User:
+    """Whom workers and collector run as: ``wanted`` (name or uid, perhaps ``:group``), or whoever called
+    sudo, or nobody. One that is not root stays who it is. Raises UserError.
+    """
+    if wanted is not None:
+        user = _by_text(wanted)
+        if os.geteuid() != 0 and user.uid != os.geteuid():
+            raise UserError(f"--user {wanted}: only root can run workers as another user")
+        return user
+    if os.geteuid() != 0:
+        return _by_uid(os.geteuid(), os.getegid())
+    return _sudo_user(environment) or _nobody()
+
+
+def invoking_user(environment: Mapping[str, str] = os.environ) -> User:
+    """Whose files the results are: who called sudo, or who we are."""
+    if os.geteuid() == 0 and (user := _sudo_user(environment)):
+        return user
+    return _by_uid(os.getuid(), os.getgid())
+
+
+def why_not_root_enough() -> str | None:
+    """None when raw sockets and firewall rules are allowed to us, or a sentence that says what is missing."""
+    held = capabilities()
+    missing = [name for number, name in _NAMES.items() if not held >> number & 1]
+    if not missing:
+        return None
+    return f"raw packets and firewall rules need root ({' and '.join(missing)} missing): run with sudo"
+
+
+def is_root_enough() -> bool:
+    return why_not_root_enough() is None
+
+
+def can_change_user() -> bool:
+    held = capabilities()
+    return bool(held >> CAP_SETUID & 1 and held >> CAP_SETGID & 1)
+
+
+def capabilities() -> int:
+    """The effective set of this process, one bit each (capabilities(7))."""
+    with open("/proc/self/status") as status:
+        for line in status:
+            if line.startswith("CapEff:"):
+                return int(line.split()[1], 16)
+    return 0
+
+
+def _sudo_user(environment: Mapping[str, str]) -> User | None:
+    """None if there is none, or it is root, or sudo's word makes no sense."""
+    numbers = [environment.get(name, "") for name in ("SUDO_UID", "SUDO_GID")]
+    if not all(number.isascii() and number.isdigit() and 0 < int(number) < 2**32 - 1 for number in numbers):
+        return None
+    return _by_uid(int(numbers[0]), int(numbers[1]))
+
+
+def _nobody() -> User:
+    try:
+        entry = pwd.getpwnam("nobody")
+    except KeyError:
+        return User("nobody", _NOBODY, _NOBODY)
+    return User("nobody", entry.pw_uid, entry.pw_gid)
+
+
+def _by_uid(uid: int, gid: int) -> User:
+    try:
+        name = pwd.getpwuid(uid).pw_name
+    except KeyError:
+        name = str(uid)
+    return User(name, uid, gid)
+
+
+def _by_text(text: str) -> User:
+    name, colon, group = text.partition(":")
+    number = _number(name)
+    try:
+        entry = pwd.getpwuid(number) if number is not None else pwd.getpwnam(name)
+    except (KeyError, ValueError, OverflowError):
+        if number is None or not group:
+            raise UserError(f"--user {text!r}: there is no such user") from None
+        user = User(name, number, 0)
+    else:
+        user = User(entry.pw_name, entry.pw_uid, entry.pw_gid)
+    if colon:
+        user = User(user.name, user.uid, _group(text, group))
+    if user.uid == 0 or user.gid == 0:
+        raise UserError(f"--user {text!r}: workers do not run as root or in its group")
+    return user
+
+
+def _group(text: str, group: str) -> int:
+    number = _number(group)
+    if number is not None:
+        return number
+    try:
+        return grp.getgrnam(group).gr_gid
+    except (KeyError, ValueError):
+        raise UserError(f"--user {text!r}: there is no group {group!r}") from None
+
+
+def _number(text: str) -> int | None:
+    return int(text) if text.isascii() and text.isdigit() and int(text) < 2**32 - 1 else None

@@ -1,0 +1,98 @@
+"""What a child process gives up before it looks at a byte from outside.
+
+The law of this file: **what is dropped cannot be had again, and that is checked, not believed**. User and
+groups, all five capability sets (capabilities(7)) and the right to gain any by running a program
+(``PR_SET_NO_NEW_PRIVS``, prctl(2)).
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import signal
+
+PR_SET_PDEATHSIG, PR_CAPBSET_DROP, PR_SET_NO_NEW_PRIVS, PR_CAP_AMBIENT = 1, 24, 38, 47
+PR_CAP_AMBIENT_CLEAR_ALL = 4
+_CAPABILITY_VERSION_3 = 0x20080522  # linux/capability.h
+_SETS = ("CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb")
+
+
+class PrivilegeError(Exception):
+    """Privilege could not be dropped; the process must not go on."""
+
+
+def drop(uid: int, gid: int) -> None:
+    """Become an ordinary user for good. Raises PrivilegeError, after which the caller must end.
+
+    Descriptors that are open stay usable. The kernel forgets a death signal when the user changes, so
+    call ``die_with_parent`` after this.
+    """
+    if uid == 0 or gid == 0:
+        raise PrivilegeError("a worker does not run as root")
+    libc = _libc()
+    try:
+        was_root = os.geteuid() == 0
+        if was_root:
+            _drop_bounding_set(libc)
+            os.setgroups([])
+            os.setresgid(gid, gid, gid)
+            os.setresuid(uid, uid, uid)
+        _call(libc, "no new privileges", PR_SET_NO_NEW_PRIVS, 1)
+        _call(libc, "ambient capabilities", PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL)
+        header = (ctypes.c_uint32 * 2)(_CAPABILITY_VERSION_3, 0)
+        if libc.capset(header, (ctypes.c_uint32 * 6)()):
+            raise OSError(ctypes.get_errno(), "capset")
+    except OSError as error:
+        raise PrivilegeError(f"privilege cannot be dropped: {error.strerror}") from error
+    _verify(uid if was_root else os.getuid(), gid if was_root else os.getgid(), was_root=was_root)
+
+
+def die_with_parent(parent: int) -> None:
+    """Be killed when the parent dies. Ends the process at once if it has died already.
+
+    ``parent`` is the pid that the parent had when it forked us. The kernel means the parent's *thread*:
+    it must fork from one that lives as long as it does.
+    """
+    _call(_libc(), "death signal", PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent:
+        os._exit(1)
+
+
+def _libc() -> ctypes.CDLL:
+    return ctypes.CDLL(None, use_errno=True)
+
+
+def _call(libc: ctypes.CDLL, what: str, option: int, *arguments: int) -> None:
+    padded = [ctypes.c_ulong(number) for number in (*arguments, 0, 0, 0, 0)[:4]]
+    if libc.prctl(option, *padded):
+        raise OSError(ctypes.get_errno(), what)
+
+
+def _drop_bounding_set(libc: ctypes.CDLL) -> None:
+    """One by one; a number past the kernel's last one is refused, and ends it."""
+    for capability in range(64):
+        try:
+            _call(libc, "bounding set", PR_CAPBSET_DROP, capability)
+        except OSError:
+            if capability <= 37:  # CAP_AUDIT_READ: older than any kernel that this runs on
+                raise
+            return
+
+
+def _verify(uid: int, gid: int, *, was_root: bool) -> None:
+    with open("/proc/self/status") as file:
+        status = dict(line.rstrip("\n").split(":\t", 1) for line in file if ":\t" in line)
+    left = [name for name in _SETS if int(status.get(name, "0"), 16)]
+    if not was_root:
+        left = [name for name in left if name != "CapBnd"]  # a bound on what can no longer be gained
+    if left or status.get("NoNewPrivs") != "1":
+        raise PrivilegeError(f"privilege is left: {', '.join(left) or 'new privileges'}")
+    if os.getresuid() != (uid, uid, uid) or os.getresgid() != (gid, gid, gid):
+        raise PrivilegeError("privilege is left: another user or group can be had again")
+    if was_root and os.getgroups():
+        raise PrivilegeError("privilege is left: supplementary groups")
+    try:
+        os.setuid(0)
+    except PermissionError:
+        return
+    raise PrivilegeError("root can be had again")
