@@ -90,7 +90,11 @@ class TestDrop:
     def test_no_writing_outside(self, tmp_path: Path) -> None:
         os.chmod(tmp_path, 0o755)
         for place in (tmp_path / "new", Path("/etc/lzr-test"), Path("/root/lzr-test")):
-            assert dropped(lambda place=place: place.write_text("x")).startswith("PermissionError")
+
+            def write(place: Path = place) -> object:
+                return place.write_text("x")
+
+            assert dropped(write).startswith("PermissionError")
 
     def test_open_descriptors_stay(self, tmp_path: Path) -> None:
         with open(tmp_path / "mine", "w") as mine, socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0) as raw:
