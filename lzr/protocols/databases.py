@@ -191,7 +191,7 @@ PROTOCOLS: tuple[Protocol, ...] = (
         name="mysql",
         spec="MySQL client/server protocol: Protocol::Handshake, ERR_Packet",
         match=_mysql,
-        at=((4, b"\x0a"), (4, b"\x09"), (4, b"\xff")),
+        at=((3, b"\0\x0a"), (3, b"\0\x09"), (3, b"\0\xff"), (3, b"\1\xff"), (3, b"\2\xff")),
         examples=(
             struct.pack("<I", len(_GREETING)) + _GREETING,
             struct.pack("<I", len(_DENIED)) + _DENIED,

@@ -1,8 +1,9 @@
 """Which matchers to ask: a table from a reply's first bytes to the few protocols that can begin so.
 
 Built once from `Protocol.starts` and `Protocol.at`. A reply costs one look-up by its first two bytes, one
-more for each offset that some protocol keys on, and the matchers found there; so its cost does not grow
-with the number of protocols. Protocols without a key are asked every time.
+more for each offset that some protocol keys on (none of them if its head is text and the keys are not),
+and the matchers found there; so its cost does not grow with the number of protocols. Protocols without a
+key are asked every time.
 """
 
 from __future__ import annotations
@@ -14,6 +15,11 @@ from lzr.protocols.base import Matcher, Protocol
 Entry = tuple[bytes, Matcher, str]
 """Prefix still to be checked (empty: nothing left to check), matcher, name."""
 
+Table = tuple[int, int, dict[bytes, tuple[Entry, ...]]]
+
+_HEAD = 20
+_TEXT = bytes([*range(32, 127), 10, 13])
+
 
 class Dispatcher:
     """`matching(reply)` is the list of names whose matcher takes the reply, each at most once."""
@@ -24,7 +30,12 @@ class Dispatcher:
         pairs = {key[:2] for p in asked for key in p.starts if len(key) > 1}
         self._by_pair = {pair: self._entries(asked, pair) for pair in pairs}
         self._by_first = [self._entries(asked, bytes([first])) for first in range(256)]
-        self._by_offset = [self._table(asked, at) for at in sorted({at for p in asked for at, _ in p.at})]
+        keys = [(at, key, p.match, p.name) for p in asked if p.match for at, key in p.at]
+        binary = [
+            entry for entry in keys if entry[0] + len(entry[1]) <= _HEAD and entry[1].translate(None, _TEXT)
+        ]
+        self._by_offset = self._tables(keys)
+        self._by_offset_in_text = self._tables([entry for entry in keys if entry not in binary])
 
     @staticmethod
     def _entries(asked: list[Protocol], head: bytes) -> tuple[Entry, ...]:
@@ -42,13 +53,16 @@ class Dispatcher:
         return tuple(entries)
 
     @staticmethod
-    def _table(asked: list[Protocol], at: int) -> tuple[int, int, dict[bytes, tuple[Entry, ...]]]:
-        """(start, stop, entries by the bytes there) for the keys at one offset, by the shortest of them."""
-        keyed = [(key, p.match, p.name) for p in asked if p.match for offset, key in p.at if offset == at]
-        size = min(len(key) for key, _, _ in keyed)
-        heads = {key[:size] for key, _, _ in keyed}
-        table = {head: tuple(entry for entry in keyed if entry[0].startswith(head)) for head in heads}
-        return at, at + size, table
+    def _tables(keys: list[tuple[int, bytes, Matcher, str]]) -> list[Table]:
+        """(start, stop, entries by the bytes there) for each offset, told apart by its shortest key."""
+        tables: list[Table] = []
+        for at in sorted({key[0] for key in keys}):
+            keyed = [entry[1:] for entry in keys if entry[0] == at]
+            size = min(len(key) for key, _, _ in keyed)
+            heads = {key[:size] for key, _, _ in keyed}
+            table = {head: tuple(entry for entry in keyed if entry[0].startswith(head)) for head in heads}
+            tables.append((at, at + size, table))
+        return tables
 
     def matching(self, data: bytes) -> list[str]:
         """Names of the protocols that take `data` for their own, in catalogue order."""
@@ -61,7 +75,8 @@ class Dispatcher:
         for prefix, match, name in entries:
             if data.startswith(prefix) and match(data):
                 found.append(name)
-        for start, stop, table in self._by_offset:
+        is_text = not data[:_HEAD].translate(None, _TEXT)
+        for start, stop, table in self._by_offset_in_text if is_text else self._by_offset:
             others = table.get(data[start:stop])
             if others is not None:
                 for key, match, name in others:

@@ -60,15 +60,18 @@ def verdict(data: bytes) -> int:
     if sign not in b" -\r\n" or code not in MAIL_CODES | FILE_CODES | SHARED_CODES:
         return _NEITHER
     text = data[4:1024].lower()
-    if b"\0" in text:
+    mail_at, files_at, blank = text.find(b"smtp"), text.find(b"ftp"), text.find(b" ", 1)
+    if b"\0" in text or b"lmtp" in text:
         return _NEITHER
+    if files_at < 0 and mail_at > blank > 0:
+        return _MAIL
+    if mail_at < 0 and files_at > blank > 0:
+        return _FILES
     first, _, rest = text.lstrip(b" ").partition(b" ")
     host = first.rstrip(b"\r\n,;")
     qualified = host.startswith(b"[") or host == b"localhost" or (b"." in host and _is_domain(host))
     if not qualified:
         rest = text
-    if b"lmtp" in rest:
-        return _NEITHER
     mail, files = b"smtp" in rest, b"ftp" in rest
     if mail != files:
         return _MAIL if mail else _FILES
