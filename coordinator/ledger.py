@@ -41,13 +41,16 @@ class Ledger:
         self._shards[tickets] = _NOWHERE
         self.admitted += len(rows)
 
-    def give(self, tickets: NDArray[np.uint32], shard: int) -> None:
-        """These are with `shard` now."""
+    def give(self, rows: NDArray[Any], shard: int) -> None:
+        """These TARGET rows are with `shard` now, as they are (their source may have been chosen since)."""
+        tickets = rows["ticket"]
+        self._rows[tickets] = rows
         self._shards[tickets] = shard
 
-    def update(self, rows: NDArray[Any]) -> None:
-        """Their source address and port have been chosen."""
-        self._rows[rows["ticket"]] = rows
+    def withdraw(self, tickets: NDArray[np.uint32]) -> NDArray[np.uint64]:
+        """These have their fate without ever having been given to a shard. Returns the input lines."""
+        self._shards[tickets] = 0
+        return self.settle(tickets)
 
     def settle(self, tickets: NDArray[np.uint32]) -> NDArray[np.uint64]:
         """These have their fate: free them. Returns the input lines, (n,) uint64.
@@ -62,9 +65,11 @@ class Ledger:
         self.settled += len(tickets)
         return self._rows["line"][tickets]
 
-    def of_shard(self, shard: int) -> NDArray[Any]:
-        """TARGET rows of what `shard` still owes, in the order of the input."""
-        rows = self._rows[np.flatnonzero(self._shards == shard)]
+    def take_back(self, shard: int) -> NDArray[Any]:
+        """TARGET rows of what `shard` still owes, in the order of the input; nobody has them now."""
+        tickets = np.flatnonzero(self._shards == shard)
+        self._shards[tickets] = _NOWHERE
+        rows = self._rows[tickets]
         return rows[np.argsort(rows["line"], kind="stable")]
 
     def _take(self, count: int) -> NDArray[np.uint32]:

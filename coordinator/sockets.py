@@ -55,7 +55,9 @@ def open_shards(
     except OSError as error:
         for sock in sockets:
             sock.close()
-        raise SocketError(f"cannot open a raw socket on {interface}: {os.strerror(error.errno or 0)}") from error
+        raise SocketError(
+            f"cannot open a raw socket on {interface}: {os.strerror(error.errno or 0)}"
+        ) from error
     return sockets
 
 

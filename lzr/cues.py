@@ -48,4 +48,4 @@ def awaited(flows: Rows, reason: int) -> NDArray[np.uint8]:
     sent = flows["state"] == State.DATA_SENT
     nothing_sent = flows["nxt"] == flows["una"]
     expected[sent] = np.where(nothing_sent[sent], Expected.DATA, Expected.ACK)
-    return expected
+    return np.asarray(expected, np.uint8)

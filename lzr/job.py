@@ -22,7 +22,8 @@ class Job:
     directory: str
     shards: int
     own_mac: bytes
-    gateway_mac: bytes
+    gateway_v4: bytes
+    gateway_v6: bytes
     ports: tuple[int, int]
     seed: int
     hash_seed: int
@@ -51,3 +52,31 @@ class Job:
 
     def endpoint(self, name: str) -> str:
         return f"ipc://{self.directory}/{name}"
+
+
+@dataclass(frozen=True, slots=True)
+class Setup:
+    """What the nursery is told first; descriptors come along: `job.shards` sockets, then the outputs."""
+
+    job: Job
+    outputs: int
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """One output of a collector: which descriptor, in which form, how much of it counts, is it new."""
+
+    number: int
+    form: str
+    offset: int
+    fresh: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Spawn:
+    """A child to fork. role: flow or collect; name: of its sockets, new for each incarnation."""
+
+    role: str
+    index: int
+    name: str
+    outputs: tuple[Output, ...] = ()

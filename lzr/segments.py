@@ -7,7 +7,6 @@ headers claim is counted by kind and never becomes a row.
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,13 +15,6 @@ from numpy.typing import NDArray
 
 from lzr.probes import ProbeTemplate
 from lzr.rows import ACK, NO_PROBE, SEGMENT, SYN, V4_MAPPED
-
-try:
-    if os.environ.get("LZR_PURE"):
-        raise ImportError("LZR_PURE selects the numpy kernels")
-    from lzr import _native
-except ImportError:
-    _native = None  # type: ignore[assignment]
 
 Bytes = NDArray[np.uint8]
 
@@ -218,10 +210,11 @@ def _fold(total: NDArray[np.int64]) -> NDArray[np.int64]:
 
 @dataclass(frozen=True)
 class Link:
-    """How our frames are addressed on the wire: both MACs as 6 bytes."""
+    """How our frames are addressed on the wire: MACs as 6 bytes; the next hop may differ by family."""
 
     own_mac: bytes
-    gateway_mac: bytes
+    gateway_v4: bytes
+    gateway_v6: bytes
 
 
 @dataclass
@@ -290,7 +283,9 @@ def _place(
 
 def _template(link: Link, v4: bool, syn: bool) -> Bytes:
     """The headers of every frame of one kind, variable fields zero."""
-    ethernet = link.gateway_mac + link.own_mac + (b"\x08\x00" if v4 else b"\x86\xdd")
+    ethernet = (
+        (link.gateway_v4 if v4 else link.gateway_v6) + link.own_mac + (b"\x08\x00" if v4 else b"\x86\xdd")
+    )
     if v4:
         # version 4, IHL 5; don't fragment
         ip = bytes([0x45, 0, 0, 0, 0, 0, 0x40, 0, TTL, _TCP, 0, 0]) + bytes(8)

@@ -22,18 +22,17 @@ import numpy as np
 import zmq
 
 from lzr import addresses, messages
-from lzr.expressions import compile_filter
+from lzr.expressions import record_filter
 from lzr.job import Job
 from lzr.messages import Message
 from lzr.protocols import Classifier, Identity, handshake
 from lzr.results import ENCODERS, UNKNOWN, Encoder, ZgrabEncoder
 from lzr.rows import Reason
-from lzr.safetext import printable
 from lzr.summary import Summary
 from workers import link
 
 _STATS_EVERY = 250_000_000
-_PAUSE = 0.002
+_PAUSE = 0.005
 _TURN = 16  # batches written together
 _LATEST = 8  # identified services told to the coordinator per turn, for people to watch
 
@@ -78,7 +77,7 @@ class Sink:
 
 class Collector:
     def __init__(self, job: Job, index: int, name: str, sinks: list[tuple[int, str, int, bool]]) -> None:
-        """sinks: (descriptor, form, offset, fresh); form is a name in ENCODERS, or `feed` for the ZGrab feed."""
+        """sinks: (descriptor, form, offset, fresh); form is a name in ENCODERS or `feed`."""
         options = job.options
         self._job = job
         self._index = index
@@ -104,7 +103,7 @@ class Collector:
             "handshakes": options.handshakes,
             "expanded": options.ipv6,
             "only_data": options.only_data_record,
-            "wanted": compile_filter(options.output_filter) if options.output_filter else None,
+            "wanted": record_filter(options.output_filter) if options.output_filter else None,
         }
         if form in ("feed", "zgrab"):
             return ZgrabEncoder(known_only=options.zgrab_only_known, **common)
@@ -131,7 +130,7 @@ class Collector:
         next_stats = 0
         while True:
             start = time.monotonic_ns()
-            batches = []
+            batches: list[Message] = []
             while len(batches) < _TURN and (message := link.try_receive(self._results)) is not None:
                 batches.append(message)
             if batches:
@@ -148,7 +147,7 @@ class Collector:
                 self._context.destroy(linger=2000)
                 return
             if len(batches) < _TURN:
-                poller.poll(max(0.0, (next_stats - now) / 1e6))
+                poller.poll(max(0, (next_stats - now) // 1_000_000))
                 time.sleep(_PAUSE)
 
     def _take(self, batches: list[Message]) -> None:
@@ -156,7 +155,7 @@ class Collector:
         summary = Summary()
         self._duplicates = 0
         self._found: Counter[tuple[str, str]] = Counter()
-        latest: list[list[str]] = []
+        latest: list[list[Any]] = []
         for message in batches:
             header = message.header
             shard, epoch, sequence = header["shard"], header["epoch"], header["seq"]
@@ -180,7 +179,7 @@ class Collector:
             latest=latest[-_LATEST:],
         )
 
-    def _write(self, rows: Any, blob: bytes, summary: Summary, latest: list[list[str]]) -> None:
+    def _write(self, rows: Any, blob: bytes, summary: Summary, latest: list[list[Any]]) -> None:
         names = self._identify(rows, blob)
         for sink in self._sinks:
             lines = sink.encoder.encode(rows, blob, names)
@@ -207,17 +206,19 @@ class Collector:
             at = end
         return names
 
-    def _tell(self, rows: Any, blob: bytes, names: list[Identity], latest: list[list[str]]) -> None:
-        """The last identified services of a batch, for the dashboard."""
+    def _tell(self, rows: Any, blob: bytes, names: list[Identity], latest: list[list[Any]]) -> None:
+        """The last identified services of a batch, for people to watch."""
         chosen = np.flatnonzero(rows["reason"] == Reason.DATA)[-2:]
         if not len(chosen):
             return
         ends = np.cumsum(rows["data_len"])
         for row in chosen.tolist():
-            end, length = int(ends[row]), int(rows["data_len"][row])
-            banner = printable(blob[end - length : min(end, end - length + 160)], 120)
+            end = int(ends[row])
+            start = end - int(rows["data_len"][row])
             peer = addresses.text(int(rows["peer_hi"][row]), int(rows["peer_lo"][row]))
-            latest.append([peer, str(rows["peer_port"][row]), names[row].label, banner])
+            by = self._job.options.handshakes[int(rows["handshake"][row])]
+            banner = blob[start : min(end, start + 160)]
+            latest.append([peer, int(rows["peer_port"][row]), names[row].label, by, banner])
 
     def _obey(self, message: Message) -> None:
         if message.kind == "fence":
@@ -244,5 +245,3 @@ class Collector:
             bytes=sum(sink.offset for sink in self._sinks),
             queue=0,
         )
-
-

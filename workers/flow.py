@@ -44,7 +44,7 @@ class FlowWorker:
         self._sockets = sockets
         self._positions = positions
         self._plan = job.plan()
-        self._builder = Builder(Link(job.own_mac, job.gateway_mac), self._plan.probes)
+        self._builder = Builder(Link(job.own_mac, job.gateway_v4, job.gateway_v6), self._plan.probes)
         self._context: zmq.Context[Any] = zmq.Context(io_threads=1)
         self._feed = link.pull(self._context, job.endpoint(f"feed-{name}"), mark=link.FEED_MARK)
         # Apart from the feed: an acknowledgement may be what makes room for the next targets.
@@ -54,7 +54,7 @@ class FlowWorker:
         self._shards: dict[int, Shard] = {}
         self._poller = select.poll()
         for sock in (self._feed, self._orders):
-            self._poller.register(sock.getsockopt(zmq.FD), select.POLLIN)
+            self._poller.register(link.descriptor(sock), select.POLLIN)
         self._stopping = False
         self._busy = 0
         self._next_stats = 0
@@ -135,7 +135,7 @@ class FlowWorker:
 
     def _adopt(self, number: int, epoch: int) -> None:
         at = self._positions[2 * number : 2 * number + 2]
-        ring = Ring(self._sockets[number], at, self._job.options.max_send_failures)
+        ring = Ring(self._sockets[number], at, self._job.options.max_send_failures or 0)
         table = FlowTable(self._plan, number, index=make_index())
         self._shards[number] = Shard(number, epoch, ring, table, self._builder)
         self._poller.register(ring.fileno(), select.POLLIN)

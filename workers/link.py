@@ -55,3 +55,10 @@ def try_receive(sock: zmq.Socket[bytes]) -> Message | None:
 def has_message(sock: zmq.Socket[bytes]) -> bool:
     events = sock.getsockopt(zmq.EVENTS)
     return isinstance(events, int) and bool(events & zmq.POLLIN)
+
+
+def descriptor(sock: zmq.Socket[bytes]) -> int:
+    """What to poll; it tells of changes only, so look with `has_message` first."""
+    fd = sock.getsockopt(zmq.FD)
+    assert isinstance(fd, int)
+    return fd

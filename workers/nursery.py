@@ -21,13 +21,12 @@ import signal
 import socket
 import sys
 import traceback
-from dataclasses import dataclass
 
 import msgpack
 import numpy as np
 from setproctitle import setproctitle, setthreadtitle
 
-from lzr.job import Job
+from lzr.job import Setup, Spawn
 from workers import privilege
 from workers.collector import Collector
 from workers.flow import FlowWorker
@@ -35,34 +34,6 @@ from workers.flow import FlowWorker
 _MAX_MESSAGE = 1 << 18
 _MAX_DESCRIPTORS = 250
 _PR_SET_PDEATHSIG = 1
-
-
-@dataclass(frozen=True, slots=True)
-class Setup:
-    """What the nursery needs to know; the descriptors come along: `job.shards` sockets, then the outputs."""
-
-    job: Job
-    outputs: int
-
-
-@dataclass(frozen=True, slots=True)
-class Output:
-    """One output of a collector: which descriptor, in which form, how much of it counts, is it new."""
-
-    number: int
-    form: str
-    offset: int
-    fresh: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Spawn:
-    """A child to fork. name: of its sockets, new for each incarnation."""
-
-    role: str
-    index: int
-    name: str
-    outputs: tuple[Output, ...] = ()
 
 
 class Nursery:

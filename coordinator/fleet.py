@@ -1,0 +1,171 @@
+"""The fleet: the nursery and the children it forked, as the coordinator sees them.
+
+Every child has a name that is used once ("flow-0.2" is the second incarnation of flow worker 0): its sockets
+are called after it, so nothing that was meant for a dead process reaches its successor.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import pickle
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import msgpack
+import zmq
+
+from lzr import messages
+from lzr.job import Job, Output, Setup, Spawn
+from lzr.messages import Buffer, Message
+
+FEED_MARK = 4
+_MAX_EVENT = 1 << 16
+_DESCRIPTORS_AT_ONCE = 200
+
+
+@dataclass
+class Child:
+    """A flow worker or a collector."""
+
+    role: str
+    index: int
+    name: str
+    orders: zmq.Socket[bytes]
+    feed: zmq.Socket[bytes] | None
+    pid: int = 0
+    ready: bool = False
+    leaving: bool = False
+    endpoint: str = ""  # a collector's, for results
+    shards: set[int] = field(default_factory=set)
+
+    def order(self, kind: str, **header: Any) -> None:
+        self.orders.send_multipart(messages.pack(kind, header))
+
+    def close(self) -> None:
+        self.orders.close(linger=0)
+        if self.feed is not None:
+            self.feed.close(linger=0)
+
+
+class Fleet:
+    def __init__(self, directory: Path, owner: tuple[int, int] | None) -> None:
+        """Starts the nursery at once: it loads its modules while we find the network."""
+        self._directory = directory
+        self._owner = owner
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        with theirs:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "workers.nursery", str(theirs.fileno())],
+                pass_fds=[theirs.fileno()],
+                stdin=subprocess.DEVNULL,
+                start_new_session=True,
+            )
+        self.nursery = ours
+        self.nursery.setblocking(False)
+        self._context: zmq.Context[Any] = zmq.Context(io_threads=1)
+        self.reports = self._bind("reports", zmq.PULL, 0)
+        self._incarnations: dict[tuple[str, int], int] = {}
+        self.children: dict[str, Child] = {}
+        self.closed = False
+
+    def set_up(self, job: Job, sockets: Sequence[socket.socket], outputs: Sequence[int]) -> None:
+        """Hand the nursery what all children need."""
+        self._job = job
+        descriptors = [sock.fileno() for sock in sockets] + list(outputs)
+        data = pickle.dumps(Setup(job, len(outputs)))
+        self.nursery.setblocking(True)
+        for at in range(0, max(1, len(descriptors)), _DESCRIPTORS_AT_ONCE):
+            part = descriptors[at : at + _DESCRIPTORS_AT_ONCE]
+            socket.send_fds(self.nursery, [data if at == 0 else b"+"], part)
+        self.nursery.setblocking(False)
+
+    def spawn(self, role: str, index: int, outputs: Sequence[Output] = ()) -> Child:
+        number = self._incarnations[role, index] = self._incarnations.get((role, index), 0) + 1
+        name = f"{role}-{index}.{number}"
+        orders = self._bind(f"orders-{name}", zmq.PUSH, 0)
+        feed = self._bind(f"feed-{name}", zmq.PUSH, FEED_MARK) if role == "flow" else None
+        child = self.children[name] = Child(role, index, name, orders, feed)
+        self.nursery.send(pickle.dumps(Spawn(role, index, name, tuple(outputs))))
+        return child
+
+    def incarnation(self, child: Child) -> int:
+        """1 for the first of its place."""
+        return self._incarnations[child.role, child.index]
+
+    def of_role(self, role: str) -> list[Child]:
+        return [child for child in self.children.values() if child.role == role]
+
+    def events(self) -> list[dict[str, Any]]:
+        """What the nursery tells: spawned, died. Raises ChildProcessError when it is gone itself."""
+        found: list[dict[str, Any]] = []
+        while True:
+            try:
+                data = self.nursery.recv(_MAX_EVENT)
+            except BlockingIOError:
+                return found
+            except OSError:
+                data = b""
+            if not data:
+                raise ChildProcessError("the nursery, which starts the workers, has died")
+            event = msgpack.unpackb(data)
+            if event["event"] == "spawned" and event["name"] in self.children:
+                self.children[event["name"]].pid = event["pid"]
+            found.append(event)
+
+    def bury(self, name: str) -> Child | None:
+        child = self.children.pop(name, None)
+        if child is not None:
+            child.close()
+        return child
+
+    def receive(self) -> Message | None:
+        """The next report of a child."""
+        try:
+            return messages.unpack(self.reports.recv_multipart(zmq.NOBLOCK))
+        except zmq.Again:
+            return None
+
+    def close(self) -> None:
+        """End whatever still runs: at the end of a scan nobody does."""
+        self.closed = True
+        self.nursery.close()  # the nursery ends its children when this is gone
+        try:
+            self._process.wait(2)
+        except subprocess.TimeoutExpired:
+            os.kill(self._process.pid, signal.SIGKILL)
+            self._process.wait(2)
+        for child in self.children.values():
+            child.close()
+        self.reports.close(linger=0)
+        self._context.term()
+        for path in self._directory.iterdir():
+            path.unlink()
+        with contextlib.suppress(OSError):
+            self._directory.rmdir()
+
+    def _bind(self, name: str, kind: int, mark: int) -> zmq.Socket[bytes]:
+        sock: zmq.Socket[bytes] = self._context.socket(kind)
+        sock.setsockopt(zmq.RCVHWM if kind == zmq.PULL else zmq.SNDHWM, mark)
+        sock.setsockopt(zmq.LINGER, 0)
+        path = self._directory / name
+        sock.bind(f"ipc://{path}")
+        if self._owner is not None:
+            os.chown(path, *self._owner)
+        return sock
+
+
+def try_feed(child: Child, parts: Sequence[Buffer]) -> bool:
+    """Give a flow worker a batch if it has room for one."""
+    assert child.feed is not None
+    try:
+        child.feed.send_multipart(parts, zmq.NOBLOCK)
+    except zmq.Again:
+        return False
+    return True

@@ -1,0 +1,164 @@
+"""The intake: text in, admitted targets out. Every input it sees gets a fate or a ticket, here.
+
+In order: parse, this box's share of the input (--shards), blocklist, duplicates, ticket; and, for
+connections we open ourselves, a source address and port. Nothing is read that cannot be kept: whoever calls
+`feed` stops when `backlog` is long enough.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from coordinator.ledger import Ledger
+from lzr.blocklist import Blocklist
+from lzr.duplicates import RecentTargets
+from lzr.reading import Batch, Reader
+from lzr.sharding import draw, mix64
+
+_DUPLICATES = 1 << 20  # inputs within which the same target is scanned once
+_PRINTERS = (9100, 9107)  # raw printing: what is sent to these ports may come out on paper
+
+Rows = NDArray[Any]
+
+
+@dataclass
+class Fates:
+    """Inputs that ended before a worker saw them, and the sum that must agree."""
+
+    read: int = 0
+    rejected: int = 0
+    elsewhere: int = 0  # another box's share
+    blocklisted: int = 0
+    printers: int = 0
+    duplicates: int = 0
+    surplus: int = 0  # beyond --max-targets
+    unroutable: int = 0  # of a family we have no source address for
+    resumed: int = 0  # had its fate in the scan that is resumed
+
+
+class Sources:
+    """Our source addresses and ports, chosen per target by hash."""
+
+    def __init__(
+        self, v4: list[tuple[int, int]], v6: list[tuple[int, int]], ports: tuple[int, int], seed: int
+    ) -> None:
+        self._pools = {True: np.array(v4, np.uint64), False: np.array(v6, np.uint64)}
+        self._ports = ports
+        self._seed = seed
+
+    def choose(self, rows: Rows, attempt: int = 0) -> NDArray[np.bool_]:
+        """Set own_hi, own_lo, own_port. (n,) bool: False where we have no address of the family."""
+        v4 = (rows["peer_hi"] == 0) & (rows["peer_lo"] >> np.uint64(32) == 0xFFFF)
+        # By target, not by line: one host sees one of our addresses.
+        by_target = mix64(rows["peer_hi"] ^ mix64(rows["peer_lo"] ^ np.uint64(self._seed)))
+        routable = np.zeros(len(rows), bool)
+        for family in (True, False):
+            pool, chosen = self._pools[family], v4 == family
+            if len(pool) and chosen.any():
+                pick = pool[(by_target[chosen] % np.uint64(len(pool))).astype(np.int64)]
+                rows["own_hi"][chosen], rows["own_lo"][chosen] = pick[:, 0], pick[:, 1]
+                routable |= chosen
+        low, high = self._ports
+        number = draw(self._seed, rows["line"], 7, attempt)
+        rows["own_port"] = (np.uint64(low) + number % np.uint64(high - low + 1)).astype(np.uint16)
+        return routable
+
+
+class Intake:
+    def __init__(
+        self,
+        reader: Reader,
+        ledger: Ledger,
+        *,
+        blocklist: Blocklist | None = None,
+        shards: int = 1,
+        shard: int = 0,
+        max_targets: int | None = None,
+        allow_printers: bool = False,
+        done: Any = None,
+    ) -> None:
+        """done: lines that have their fate already (a `Progress`), for a resumed scan."""
+        self._reader = reader
+        self._ledger = ledger
+        self._blocklist = blocklist
+        self._shards, self._shard = shards, shard
+        self._max_targets = max_targets
+        self._allow_printers = allow_printers
+        self._done = done
+        self._recent = RecentTargets(_DUPLICATES)
+        self._admitted = 0
+        self.fates = Fates()
+        self.backlog: deque[Rows] = deque()
+        self.waiting = 0
+        self.refused: list[str] = []  # sentences about bad lines, to be shown
+        self.ended: list[NDArray[np.uint64]] = []  # lines that got their fate here, for the checkpoint
+        self.full = False  # --max-targets is reached
+
+    def feed(self, chunk: bytes) -> None:
+        self._take(self._reader.feed(chunk))
+
+    def finish(self) -> None:
+        self._take(self._reader.finish())
+
+    def _take(self, batch: Batch) -> None:
+        rows, fates = batch.rows, self.fates
+        fates.read += len(rows) + len(batch.refused)
+        fates.rejected += len(batch.refused)
+        if len(batch.refused):
+            self.ended.append(np.asarray(batch.refused, np.uint64))
+        for bad in batch.rejected:
+            self.refused.append(f"line {bad.number}: {bad.reason}: {bad.excerpt}")
+        if self._done is not None:
+            known = self._done.contains(rows["line"])
+            fates.resumed += int(np.count_nonzero(known))
+            rows = rows[~known]
+        if self._shards > 1:
+            ports: NDArray[np.uint64] = rows["peer_port"].astype(np.uint64)
+            mine = mix64(rows["peer_hi"] ^ mix64(rows["peer_lo"] ^ ports))
+            rows = self._keep(rows, mine % np.uint64(self._shards) == self._shard, "elsewhere")
+        if self._blocklist is not None:
+            rows = self._keep(rows, self._blocklist.allowed(rows["peer_hi"], rows["peer_lo"]), "blocklisted")
+        if not self._allow_printers:
+            port = rows["peer_port"]
+            rows = self._keep(rows, (port < _PRINTERS[0]) | (port > _PRINTERS[1]), "printers")
+        rows = self._keep(rows, self._recent.fresh(rows), "duplicates")
+        if self._max_targets is not None and self._admitted + len(rows) >= self._max_targets:
+            room = self._max_targets - self._admitted
+            rows = self._keep(rows, np.arange(len(rows)) < room, "surplus")
+            self.full = True
+        if len(rows):
+            self._admitted += len(rows)
+            rows = rows.copy()
+            self._ledger.admit(rows)
+            self.backlog.append(rows)
+            self.waiting += len(rows)
+
+    def _keep(self, rows: Rows, keep: NDArray[np.bool_], fate: str) -> Rows:
+        if keep.all():
+            return rows
+        setattr(self.fates, fate, getattr(self.fates, fate) + int(len(rows) - np.count_nonzero(keep)))
+        self.ended.append(rows["line"][~keep])
+        return rows[keep]
+
+    def take(self, most: int) -> Rows | None:
+        """At most `most` admitted targets, in order."""
+        if not self.backlog or most <= 0:
+            return None
+        rows = self.backlog.popleft()
+        if len(rows) > most:
+            self.backlog.appendleft(rows[most:])
+            rows = rows[:most]
+        self.waiting -= len(rows)
+        return rows
+
+    def abandon(self) -> NDArray[np.uint32]:
+        """Give up what no worker has: the tickets."""
+        tickets = [rows["ticket"] for rows in self.backlog]
+        self.backlog.clear()
+        self.waiting = 0
+        return np.concatenate(tickets) if tickets else np.empty(0, np.uint32)

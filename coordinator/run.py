@@ -1,0 +1,309 @@
+"""One scan from options to exit status: settle everything, start the fleet, loop, put everything back."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import select
+import signal
+import sys
+import tempfile
+import time
+from contextlib import ExitStack
+from pathlib import Path
+from types import FrameType
+
+import numpy as np
+from setproctitle import setproctitle, setthreadtitle
+
+from coordinator import network
+from coordinator.fleet import Fleet
+from coordinator.guard import Guard, GuardError
+from coordinator.intake import Intake, Sources
+from coordinator.ledger import Ledger
+from coordinator.network import Network, NetworkError
+from coordinator.outputs import open_outputs
+from coordinator.recovery import KeepsDying
+from coordinator.scan import CHUNK, Outputs, Scan, ScanError
+from coordinator.sockets import SocketError, open_shards
+from coordinator.watch import Watch
+from lzr import addresses, protocols
+from lzr.blocklist import Blocklist
+from lzr.dryrun import DryrunReader, FastDryrunReader
+from lzr.job import Job
+from lzr.options import Options, UsageError, check_fingerprints, check_handshakes
+from lzr.reading import Reader
+from lzr.targets import ListReader, ZmapReader
+
+DEFAULT_PORTS = (32768, 61000)
+OK, FAILED, USAGE = 0, 1, 2
+_FILTER_ADDRESSES = 16
+
+
+class Signals:
+    """SIGINT and SIGTERM as a count, seen by the loop at once through a pipe."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.number = 0
+        self.fileno, self._write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+        signal.set_wakeup_fd(self._write, warn_on_full_buffer=False)
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, self._take)
+        signal.signal(signal.SIGPIPE, signal.SIG_IGN)
+
+    def _take(self, number: int, _: FrameType | None) -> None:
+        self.count += 1
+        self.number = number
+
+    def drain(self) -> None:
+        try:
+            while os.read(self.fileno, 64):
+                pass
+        except BlockingIOError:
+            pass
+
+
+def run(options: Options, guard: Guard | None) -> int:
+    """Scan. Raises UsageError for what the user got wrong, before a packet is sent."""
+    setproctitle("lzr: coordinator")
+    setthreadtitle("lzr: coordinator")
+    signals = Signals()
+    known = {protocol.name for protocol in protocols.PROTOCOLS}
+    check_handshakes(options.handshakes, known)
+    check_fingerprints(options.priority_fingerprint, known)
+    with ExitStack() as stack:
+        blocklist = _blocklist(options)
+        outputs = stack.enter_context(open_outputs(options))
+        source = _open_input(options)
+        directory = Path(tempfile.mkdtemp(prefix="lzr-"))
+        owner = _unprivileged(options)
+        if owner is not None:
+            os.chown(directory, *owner)
+        fleet = Fleet(directory, owner)
+        stack.callback(_close_quietly, fleet)
+        return _run(options, guard, signals, fleet, outputs, source, blocklist, directory, owner)
+
+
+def _run(
+    options: Options,
+    guard: Guard | None,
+    signals: Signals,
+    fleet: Fleet,
+    outputs: Outputs,
+    source: int,
+    blocklist: Blocklist | None,
+    directory: Path,
+    owner: tuple[int, int] | None,
+) -> int:
+    seed = options.seed if options.seed is not None else secrets.randbits(64)
+    ledger = Ledger()
+    intake = Intake(
+        _reader(options),
+        ledger,
+        blocklist=blocklist,
+        shards=options.shards,
+        shard=options.shard,
+        max_targets=options.max_targets,
+        allow_printers=options.allow_printers,
+    )
+    more = _first_targets(intake, source, signals)
+    watch = Watch(options, time.monotonic(), results_on_stdout=1 in outputs.descriptors, owner=_invoker())
+    net = _network(options, intake)
+    if guard is not None:
+        _cover(guard, intake, options, net)
+    workers = options.flow_workers or _default_workers()
+    job = Job(
+        options=options,
+        directory=str(directory),
+        shards=workers,
+        own_mac=net.own_mac,
+        gateway_v4=net.gateway_mac_v4 or network.NO_MAC,
+        gateway_v6=net.gateway_mac_v6 or network.NO_MAC,
+        ports=options.source_port or DEFAULT_PORTS,
+        seed=seed,
+        hash_seed=secrets.randbits(32) if options.seed is None else (seed * 0x9E3779B1 + 1) & 0xFFFFFFFF,
+        uid=owner[0] if owner else None,
+        gid=owner[1] if owner else None,
+    )
+    sources = Sources(
+        [addresses.parse(text) for text in net.source_v4],
+        [addresses.parse(text) for text in net.source_v6],
+        job.ports,
+        seed,
+    )
+    try:
+        sockets = open_shards(
+            net.interface, job.shards, job.hash_seed, _listen_ports(options, intake), _own_v4(options, net)
+        )
+    except SocketError as error:
+        raise UsageError(str(error)) from error
+    fleet.set_up(job, sockets, outputs.descriptors)
+    scan = Scan(
+        job, fleet, intake, ledger, sources, outputs, watch, source=source if more else None, workers=workers
+    )
+    watch.totals.guard_missing = guard is None
+    watch.open()
+    try:
+        return _loop(scan, signals, watch)
+    finally:
+        watch.abandon()
+        for sock in sockets:
+            sock.close()
+
+
+def _loop(scan: Scan, signals: Signals, watch: Watch) -> int:
+    seen = 0
+    failure = ""
+    scan.start()
+    try:
+        while not scan.finished and not scan.gone:
+            if signals.count > seen:
+                seen = signals.count
+                signals.drain()
+                if seen > 1:
+                    scan.abandon()
+                    break
+                watch.totals.draining = True
+                scan.interrupt()
+                continue
+            now = time.monotonic()
+            for command in watch.tick(now, time.time()):
+                scan.obey(command, now)
+            if scan.quitting:
+                scan.abandon()
+                break
+            scan.step([signals.fileno, *watch.filenos()], watch.patience(now))
+    except (ScanError, KeepsDying, ChildProcessError) as error:
+        failure = str(error)
+        scan.abandon()
+    scan.close()
+    tail = scan.summary.lines()
+    watch.close(time.monotonic(), time.time(), tail)
+    if failure:
+        print(f"lzr: {failure}", file=sys.stderr)
+        return FAILED
+    if seen:
+        return 128 + signals.number
+    return OK
+
+
+# --- what has to be settled first --------------------------------------------------------------------------
+
+
+def _reader(options: Options) -> Reader:
+    if options.dryrun == "fast":
+        return FastDryrunReader()
+    if options.dryrun:
+        return DryrunReader()
+    return ListReader() if options.send_syns else ZmapReader()
+
+
+def _open_input(options: Options) -> int:
+    if options.input_file is None:
+        return 0
+    try:
+        return os.open(options.input_file, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError as error:
+        raise UsageError(f"cannot read {options.input_file}: {error.strerror}") from error
+
+
+def _blocklist(options: Options) -> Blocklist | None:
+    texts = []
+    for path in (options.blocklist_file, options.allowlist_file):
+        try:
+            texts.append(None if path is None else Path(path).read_text("utf-8", "replace"))
+        except OSError as error:
+            raise UsageError(f"cannot read {path}: {error.strerror}") from error
+    if texts == [None, None]:
+        return None
+    try:
+        return Blocklist.parse(texts[0] or "", texts[1])
+    except ValueError as error:
+        raise UsageError(f"{options.blocklist_file or options.allowlist_file}: {error}") from error
+
+
+def _first_targets(intake: Intake, source: int, signals: Signals) -> bool:
+    """Read until there is a target: where it is decides the interface. False when the input has ended."""
+    while not intake.backlog:
+        ready, _, _ = select.select([source, signals.fileno], [], [])
+        if signals.count:
+            return False
+        if source in ready:
+            chunk = os.read(source, CHUNK)
+            if not chunk:
+                intake.finish()
+                return False
+            intake.feed(chunk)
+    return True
+
+
+def _network(options: Options, intake: Intake) -> Network:
+    targets, sources = _first_of_each_family(intake)
+    try:
+        return network.discover(
+            targets,
+            interface=options.interface,
+            source_ips=options.source_ips or sources,
+            gateway_mac=options.gateway_mac,
+        )
+    except NetworkError as error:
+        raise UsageError(str(error)) from error
+
+
+def _first_of_each_family(intake: Intake) -> tuple[list[str], list[str]]:
+    """The first target of each family, and the addresses of ours that ZMap used for them."""
+    targets, sources = [], []
+    for rows in intake.backlog:
+        v4 = (rows["peer_hi"] == 0) & (rows["peer_lo"] >> np.uint64(32) == 0xFFFF)
+        for family in (True, False):
+            found = np.flatnonzero(v4 == family)
+            if len(found):
+                row = rows[found[0]]
+                targets.append(addresses.text(int(row["peer_hi"]), int(row["peer_lo"])))
+                if not row["syn"]:
+                    sources.append(addresses.text(int(row["own_hi"]), int(row["own_lo"])))
+    return targets, sources
+
+
+def _cover(guard: Guard, intake: Intake, options: Options, net: Network) -> None:
+    """See that the guard covers every address we will send from."""
+    _, sources = _first_of_each_family(intake)
+    try:
+        for address in (*sources, *([] if options.source_ips else net.sources)):
+            guard.extend(address)
+    except GuardError as error:
+        raise UsageError(str(error)) from error
+
+
+def _listen_ports(options: Options, intake: Intake) -> tuple[int, int]:
+    return options.source_port or DEFAULT_PORTS
+
+
+def _own_v4(options: Options, net: Network) -> tuple[int, ...]:
+    """Our addresses for the socket filter, where they are known and few; else any will do."""
+    if not options.send_syns and not options.source_ips:
+        return ()  # ZMap's lines say, one by one
+    own = [addresses.parse(text)[1] & 0xFFFFFFFF for text in net.source_v4]
+    return tuple(own) if len(own) <= _FILTER_ADDRESSES else ()
+
+
+def _default_workers() -> int:
+    return max(1, len(os.sched_getaffinity(0)) - 1)
+
+
+def _invoker() -> tuple[int, int] | None:
+    """Who called sudo: files made here are theirs."""
+    uid, gid = os.environ.get("SUDO_UID", ""), os.environ.get("SUDO_GID", "")
+    if os.geteuid() == 0 and uid.isdigit() and gid.isdigit():
+        return int(uid), int(gid)
+    return None
+
+
+def _unprivileged(options: Options) -> tuple[int, int] | None:
+    return None
+
+
+def _close_quietly(fleet: Fleet) -> None:
+    if not fleet.closed:
+        fleet.close()
