@@ -28,6 +28,14 @@ def _rule(winners: str, losers: str, why: str) -> Rule:
 RULES: tuple[Rule, ...] = (
     _rule("tls", "http", "a page that says it was asked in plain HTTP on a TLS port speaks TLS"),
     _rule("ipp kubernetes", "http", "protocols on top of HTTP name themselves in it"),
+    _rule("lmtp dict vmware-authd", "ftp smtp", "a 220 line that names its protocol is that protocol's"),
+    _rule("couchbase", "memcached_binary", "couchbase's greeting is a command that memcached has not"),
+    _rule("rpcbind", "rpc", "the port mapper is one program among those called by RPC"),
+    _rule("s7 mms", "siemens", "both travel in the transport whose connection confirm is siemens'"),
+    _rule(
+        "dicom", "modbus", "an association's refusal is ten bytes; Modbus would need that very transaction"
+    ),
+    _rule("vty", "telnet", "a routing daemon's terminal says so in its first line"),
 )
 
 

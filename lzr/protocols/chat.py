@@ -1,0 +1,186 @@
+"""Talk: news, chat rooms, telephone exchanges, games."""
+
+from __future__ import annotations
+
+from lzr.protocols.base import Host, Protocol
+from lzr.protocols.fields import first_line, leads, printable, varint
+from lzr.protocols.wire import be16
+
+_NEWS_WORDS = (b"nntp", b"nnrp", b"internetnews", b"usenet", b"news", b"posting")
+
+
+def _nntp(data: bytes) -> bool:
+    """A greeting code and a word that only a news server would use."""
+    line = first_line(data)
+    words = line[4:].lower()
+    return printable(line) and any(word in words for word in _NEWS_WORDS)
+
+
+def _irc(data: bytes) -> bool:
+    """A message from a server: [":" source SP] command SP parameters."""
+    line = first_line(data)
+    if not line or b"\0" in line:
+        return False
+    source = b""
+    if line.startswith(b":"):
+        source, _, line = line[1:].partition(b" ")
+        if not source or not printable(source):
+            return False
+    command, _, rest = line.partition(b" ")
+    rest = rest.lstrip(b" ")
+    if len(command) == 3 and command.isdigit():
+        return bool(source) and b":" in rest
+    if command in {b"ERROR", b"PING"}:
+        return rest.startswith(b":") and len(rest) > 1
+    if command == b"NOTICE":
+        target, _, text = rest.partition(b" ")
+        return bool(target) and text.startswith(b":")
+    return False
+
+
+def _sip(data: bytes) -> bool:
+    """A status line, and a header or the end of it all after it."""
+    return data[8:11].isdigit() and data[11:12] == b" " and (b"\r\n" in data or b"\n" in data)
+
+
+def _xmpp(data: bytes) -> bool:
+    """A server's stream header, which has an id (a client's has none), or a stream error."""
+    head = data[:700]
+    if b"<stream:error" in head[:400]:
+        return True
+    at = head.find(b"<stream:stream")
+    tag = head[at : head.find(b">", at) + 1]
+    return 0 <= at <= 120 and (b" id=" in tag or b"\nid=" in tag) and b"etherx.jabber.org/streams" in tag
+
+
+def _teamspeak(data: bytes) -> bool:
+    return b"Welcome to the TeamSpeak" in data[:60] or data.rstrip(b"\r\n") == b"TS3"
+
+
+def _ami(data: bytes) -> bool:
+    version = first_line(data).rpartition(b"/")[2]
+    return bool(version) and version.replace(b".", b"").isdigit()
+
+
+def _minecraft(data: bytes) -> bool:
+    """A status answer (length, packet 0, length, JSON), or the old kick packet that carries one."""
+    if data[:1] == b"\xff":
+        text = data[3:]
+        return text.startswith(b"\0\xa7\0001\0\0") and leads(text, 2 * be16(data, 1))
+    size, at = varint(data, 0)
+    if size < 0 or data[at : at + 1] != b"\0" or not leads(data, at + size):
+        return False
+    text_size, start = varint(data, at + 1)
+    return start + text_size == at + size and data[start : start + 1] == b"{"
+
+
+_SIP_PROBE = (
+    b"OPTIONS sip:",
+    Host(),
+    b" SIP/2.0\r\nVia: SIP/2.0/TCP 192.0.2.1:5060;branch=z9hG4bK-lzr-1\r\nMax-Forwards: 70\r\n"
+    b"From: <sip:lzr@192.0.2.1>;tag=lzr1\r\nTo: <sip:",
+    Host(),
+    b">\r\nCall-ID: lzr-1@192.0.2.1\r\nCSeq: 1 OPTIONS\r\nContent-Length: 0\r\n\r\n",
+)
+_STATUS = b'{"version":{"name":"1.20.4","protocol":765},"players":{"max":20}}'
+_KICK = "§1\0" + "\0".join(("127", "1.20.4", "Hello", "0", "20"))
+
+PROTOCOLS: tuple[Protocol, ...] = (
+    Protocol(
+        name="nntp",
+        spec="RFC 3977 §5.1",
+        match=_nntp,
+        starts=(b"200 ", b"201 ", b"400 ", b"502 ", b"480 "),
+        examples=(
+            b"200 news.example.org InterNetNews NNRP server INN 2.7.1 ready (posting ok)\r\n",
+            b"201 NNTP Service Ready, posting prohibited\r\n",
+        ),
+        rejects=(b"200 OK\r\n", b"200 hello and welcome\r\n", b"502 Bad Gateway\r\n"),
+        ports=(119, 433),
+    ),
+    Protocol(
+        name="irc",
+        spec="RFC 2812 §2.3",
+        match=_irc,
+        probe=b"PING lzr\r\n",
+        starts=(b":", b"ERROR :", b"NOTICE ", b"PING :"),
+        examples=(
+            b":irc.example.net NOTICE * :*** Looking up your hostname...\r\n",
+            b"NOTICE AUTH :*** Processing connection to irc.example.net\r\n",
+            b"ERROR :Closing Link: [192.0.2.9] (Throttled: reconnecting too fast)\r\n",
+            b":irc.example.net 451 * PING :You have not registered\r\n",
+        ),
+        rejects=(b":1\r\n", b"ERROR :\r\n", b":-) hello :world\r\n", b"ERROR\r\n"),
+        ports=(6667, 6660, 6668, 6669, 7000),
+    ),
+    Protocol(
+        name="sip",
+        spec="RFC 3261 §7.2",
+        match=_sip,
+        probe=_SIP_PROBE,
+        starts=(b"SIP/2.0 ",),
+        examples=(b"SIP/2.0 404 Not Found\r\nVia: SIP/2.0/TCP 192.0.2.1:5060\r\nContent-Length: 0\r\n\r\n",),
+        rejects=(b"SIP/2.0 ok\r\n", b"SIP/2.0 200 OK"),
+        ports=(5060,),
+    ),
+    Protocol(
+        name="xmpp",
+        spec="RFC 6120 §4.7",
+        match=_xmpp,
+        probe=b"<?xml version='1.0'?><stream:stream xmlns='jabber:client' version='1.0' "
+        b"xmlns:stream='http://etherx.jabber.org/streams' to='localhost'>",
+        starts=(b"<?xml ", b"<stream:"),
+        examples=(
+            b"<?xml version='1.0'?><stream:stream id='a1' version='1.0' xml:lang='en' from='localhost' "
+            b"xmlns:stream='http://etherx.jabber.org/streams' xmlns='jabber:client'>",
+            b"<stream:error xmlns:stream='http://etherx.jabber.org/streams'><invalid-xml/></stream:error>",
+        ),
+        rejects=(b"<?xml version='1.0'?><html>stream:stream</html>",),
+        ports=(5222, 5269),
+    ),
+    Protocol(
+        name="teamspeak",
+        spec="TeamSpeak 3 Server Query Manual",
+        match=_teamspeak,
+        starts=(b"TS3",),
+        examples=(b'TS3\n\rWelcome to the TeamSpeak 3 ServerQuery interface, type "help" for a list\n\r',),
+        rejects=(b"TS32 is down\r\n",),
+        ports=(10011,),
+    ),
+    Protocol(
+        name="asterisk-ami",
+        spec="Asterisk documentation, Asterisk Manager Interface",
+        match=_ami,
+        starts=(b"Asterisk Call Manager/",),
+        examples=(b"Asterisk Call Manager/5.0.2\r\n",),
+        rejects=(b"Asterisk Call Manager/unknown\r\n",),
+        ports=(5038,),
+    ),
+    Protocol(
+        name="freeswitch",
+        spec="FreeSWITCH documentation, mod_event_socket",
+        match=lambda data: data.startswith((b"auth/request\n\n", b"text/rude-rejection\n"), 14),
+        starts=(b"Content-Type: ",),
+        examples=(
+            b"Content-Type: auth/request\n\n",
+            b"Content-Type: text/rude-rejection\nContent-Length: 24\n\nAccess Denied, go away.\n",
+        ),
+        rejects=(b"Content-Type: text/html\n\n<html></html>",),
+        ports=(8021,),
+    ),
+    Protocol(
+        name="minecraft",
+        spec="Minecraft wiki, Java Edition protocol: Server List Ping",
+        match=_minecraft,
+        # Handshake (version -1, "localhost", 25565, next state 1) and status request.
+        probe=b"\x14\0\xff\xff\xff\xff\x0f\x09localhost\x63\xdd\x01\x01\0",
+        starts=(b"\xff\0",),
+        at=((3, b'{"'), (5, b'{"'), (7, b'{"')),
+        examples=(
+            bytes((len(_STATUS) + 2, 0, len(_STATUS))) + _STATUS,
+            b"\xff\0" + bytes((len(_KICK),)) + _KICK.encode("utf-16-be"),
+        ),
+        rejects=(b'abc{"version":1}', b"\xff\0\0\0\0", b'\x12\0\0\0\0{"a":"b"}'),
+        ports=(25565,),
+    ),
+)

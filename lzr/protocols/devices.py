@@ -1,0 +1,226 @@
+"""Devices and desktops: routers, recorders, plugs, phones, remote sessions, media players."""
+
+from __future__ import annotations
+
+from lzr.protocols.base import Protocol
+from lzr.protocols.fields import fits, leads
+from lzr.protocols.wire import be16, be32, le16, le32
+
+
+def _winbox(data: bytes) -> bool:
+    """A chunk: length, tag 1, length again, an M2 message; or tag 6 and a key exchange's answer."""
+    if len(data) < 10:
+        return False
+    if data[1] == 6:
+        return len(data) == 51
+    return data[1] == 1 and leads(data, data[0] + 2) and (data[0] == 255 or be16(data, 2) == data[0] - 2)
+
+
+def _adb(data: bytes) -> bool:
+    """A message whose magic is its command's complement; not our own greeting (adb protocol.txt)."""
+    command, size = le32(data, 0), le32(data, 12)
+    if len(data) < 24 or le32(data, 20) ^ command != 0xFFFFFFFF or not leads(data, 24 + size):
+        return False
+    return not data.startswith(b"host:", 24)
+
+
+def _dvrip(data: bytes) -> bool:
+    """Head, version, session, sequence, message, length, then JSON with a "Ret"."""
+    size = le32(data, 16)
+    return leads(data, 20 + size) and le16(data, 14) >= 1000 and b'"Ret"' in data[20:]
+
+
+def _smarthome(data: bytes) -> bool:
+    """Length, then JSON under the autokey cipher (key 171) that holds more than the question."""
+    if not fits(data, be32(data, 0) + 4):
+        return False
+    key, text = 171, bytearray()
+    for byte in data[4:60]:
+        text.append(byte ^ key)
+        key = byte
+    return text.startswith((b'{"system":{"get_sysinfo":{"', b'{"system":{"err_code"')) and not text.endswith(
+        b"{}}}"
+    )
+
+
+def _vty(data: bytes) -> bool:
+    return data.startswith((b"FRRouting", b"Quagga", b"Zebra", b"zebra"), 17) and b"(version " in data[:40]
+
+
+def _spice(data: bytes) -> bool:
+    """A link reply: magic, version, size, error, public key (SPICE protocol §2.3 RedLinkReply)."""
+    return (
+        len(data) >= 20 and fits(data, le32(data, 12) + 16) and le32(data, 12) >= 178 and le32(data, 16) <= 9
+    )
+
+
+def _mpd(data: bytes) -> bool:
+    version = data[7:].partition(b"\n")[0]
+    return data[-1:] == b"\n" and version.replace(b".", b"").isdigit()
+
+
+def _rtmp(data: bytes) -> bool:
+    """S0, then S1: time, a version or zeros, random bytes (Adobe RTMP 1.0 §5.2)."""
+    return len(data) >= 1200 and (data[5:9] == bytes(4) or (max(data[5:9]) <= 0x10 and data[5] > 0))
+
+
+_M2 = b"M2" + bytes.fromhex(
+    "0100ff880200 0d000000 04000000 0200ff880200 00000000 01000000 0500ff01 0600ff0900 0700ff0907"
+)
+_ANSWER = b"M2\1\0\xff\x88\2\0\0\0\0\0\1\0\0\0\3\0\xff\x09\2\6\0\xff\x09\0"
+_HOST = b"host::\0"
+_CNXN = (0x4E584E43).to_bytes(4, "little")
+
+
+def _adb_message(command: bytes, first: int, second: int, data: bytes) -> bytes:
+    magic = (int.from_bytes(command, "little") ^ 0xFFFFFFFF).to_bytes(4, "little")
+    numbers = b"".join(n.to_bytes(4, "little") for n in (first, second, len(data), sum(data)))
+    return command + numbers + magic + data
+
+
+def _autokey(text: bytes) -> bytes:
+    """TP-Link's framing: each byte is mixed with the one before it."""
+    out, key = bytearray(), 171
+    for byte in text:
+        key ^= byte
+        out.append(key)
+    return len(out).to_bytes(4, "big") + bytes(out)
+
+
+PROTOCOLS: tuple[Protocol, ...] = (
+    Protocol(
+        name="winbox",
+        spec="MikroTik WinBox: M2 messages and their chunks, as published in protocol studies",
+        match=_winbox,
+        # Asks for the system's description; needs no session, and newer versions ignore it.
+        probe=bytes((len(_M2) + 2, 1)) + len(_M2).to_bytes(2, "big") + _M2,
+        starts=(b"\x31\x06",),
+        at=(
+            (4, b"M2\1\0\xff\x88\2\0\0\0\0\0"),
+            (4, b"M2\2\0\xff\x88"),
+            (4, b"M2\3\0\xff"),
+            (4, b"M2\x08\0\xff"),
+        ),
+        examples=(
+            bytes((len(_ANSWER) + 2, 1)) + len(_ANSWER).to_bytes(2, "big") + _ANSWER,
+            b"\x31\x06" + bytes(range(49)),
+        ),
+        rejects=(b"ab: M2\1\0\xff\x88\2\0\0\0\0\0", b"\x31\x06" + bytes(range(48))),
+        ports=(8291,),
+    ),
+    Protocol(
+        name="mikrotik-btest",
+        spec="MikroTik bandwidth test, server hello, as published in protocol studies",
+        match=lambda data: len(data) == 4,
+        starts=(b"\1\0\0\0",),
+        examples=(b"\1\0\0\0",),
+        rejects=(b"\1\0\0\0\0",),
+        ports=(2000,),
+    ),
+    Protocol(
+        name="adb",
+        spec="Android Debug Bridge, adb/protocol.txt",
+        match=_adb,
+        probe=_adb_message(_CNXN, 0x01000000, 4096, _HOST),
+        starts=(b"CNXN", b"AUTH", b"STLS"),
+        examples=(
+            _adb_message(b"AUTH", 1, 0, bytes(range(20))),
+            _adb_message(b"CNXN", 0x01000000, 4096, b"device::ro.product.name=example;"),
+        ),
+        rejects=(_adb_message(_CNXN, 0x01000000, 4096, _HOST), b"AUTH" + bytes(20)),
+        ports=(5555,),
+    ),
+    Protocol(
+        name="dvrip",
+        spec="Xiongmai DVRIP (NetSurveillance) protocol: header, SystemInfo request",
+        match=_dvrip,
+        # Asks for the description without a session: refused, and so named.
+        probe=b"\xff\0\0\0"
+        + bytes(10)
+        + b"\xfc\3\x2e\0\0\0"
+        + b'{"Name":"SystemInfo","SessionID":"0x00000000"}',
+        starts=(b"\xff\1\0\0",),
+        examples=(
+            b"\xff\1\0\0" + bytes(10) + b"\xfd\3\x25\0\0\0" + b'{ "Name" : "SystemInfo", "Ret" : 105}',
+        ),
+        rejects=(b"\xff\1\0\0" + bytes(10) + b"\xfd\3\x25\0\0\0" + b'{ "Name" : "SystemInfo", "Set" : 105}',),
+        ports=(34567,),
+    ),
+    Protocol(
+        name="tplink-smarthome",
+        spec="TP-Link Smart Home protocol: get_sysinfo, as published in protocol studies",
+        match=_smarthome,
+        probe=_autokey(b'{"system":{"get_sysinfo":{}}}'),
+        at=((4, _autokey(b'{"system')[4:]),),
+        examples=(_autokey(b'{"system":{"get_sysinfo":{"sw_ver":"1.5.4","type":"IOT.SMARTPLUGSWITCH"}}}'),),
+        rejects=(_autokey(b'{"system":{"get_sysinfo":{}}}'), _autokey(b'{"systems":[]}')),
+        ports=(9999,),
+    ),
+    Protocol(
+        name="cisco-smi",
+        spec="Cisco Smart Install, as in Cisco's own smi_check",
+        match=lambda data: len(data) == 24 and be32(data, 12) == 8 and be32(data, 16) == 1,
+        probe=bytes.fromhex("00000001 00000001 00000004 00000008 00000001 00000000"),
+        starts=(b"\0\0\0\4\0\0\0\0\0\0\0\3",),
+        examples=(bytes.fromhex("00000004 00000000 00000003 00000008 00000001 00000000"),),
+        rejects=(bytes.fromhex("00000004 00000000 00000003 00000009 00000001 00000000"),),
+        ports=(4786,),
+    ),
+    Protocol(
+        name="vty",
+        spec="FRRouting and Quagga documentation, Virtual Terminal Interfaces",
+        match=_vty,
+        starts=(b"\r\nHello, this is ",),
+        examples=(
+            b"\r\nHello, this is FRRouting (version 8.4.4).\r\nCopyright 1996-2005 Kunihiro Ishiguro\r\n",
+        ),
+        rejects=(b"\r\nHello, this is a test\r\n",),
+        ports=(2601, 2604, 2605),
+    ),
+    Protocol(
+        name="ica",
+        spec="Citrix Independent Computing Architecture, server hello",
+        match=lambda data: data == (b"\x7f\x7fICA\0" * (len(data) // 6 + 1))[: len(data)],
+        starts=(b"\x7f\x7fICA\0",),
+        examples=(b"\x7f\x7fICA\0", b"\x7f\x7fICA\0\x7f\x7fICA\0"),
+        rejects=(b"\x7f\x7fICA\0hello",),
+        ports=(1494,),
+    ),
+    Protocol(
+        name="spice",
+        spec="SPICE protocol 1.0 §2.2-2.4 (link stage)",
+        match=_spice,
+        probe=b"REDQ" + bytes.fromhex("02000000 02000000 12000000 00000000 01 00 00000000 00000000 12000000"),
+        starts=(b"REDQ\2\0\0\0",),
+        examples=(b"REDQ" + bytes.fromhex("02000000 02000000 b2000000 00000000") + bytes(174),),
+        rejects=(b"REDQ" + bytes.fromhex("02000000 02000000 12000000 00000000") + bytes(14),),
+        ports=(5900, 5930),
+    ),
+    Protocol(
+        name="mpd",
+        spec="Music Player Daemon documentation, Protocol: the greeting",
+        match=_mpd,
+        starts=(b"OK MPD ",),
+        examples=(b"OK MPD 0.23.5\n",),
+        rejects=(b"OK MPD is here\n",),
+        ports=(6600,),
+    ),
+    Protocol(
+        name="icy",
+        spec="SHOUTcast 1 stream protocol: ICY status line",
+        match=lambda data: data[4:7].isdigit() and (b"icy-" in data or b"\r\n" in data or b"\n" in data),
+        starts=(b"ICY ",),
+        examples=(b"ICY 200 OK\r\nicy-notice1:<BR>\r\nicy-name:Example\r\n",),
+        rejects=(b"ICY roads\r\n",),
+        ports=(8000,),
+    ),
+    Protocol(
+        name="rtmp",
+        spec="Adobe RTMP Specification 1.0 §5.2; a client's 1,537 bytes fill two packets",
+        match=_rtmp,
+        starts=(b"\3",),
+        examples=(b"\3\0\0\0\1" + bytes(4) + bytes(i * 37 % 251 for i in range(1452)),),
+        rejects=(b"\3\0\0\x0b" + b"A" * 1500, b"\3\0\0\0\1" + bytes(4)),
+        ports=(1935,),
+    ),
+)

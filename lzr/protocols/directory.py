@@ -1,0 +1,286 @@
+"""Who and where: directories, tickets, endpoint mappers, names, users."""
+
+from __future__ import annotations
+
+from lzr.protocols.base import Protocol
+from lzr.protocols.fields import der, der_length, first_line, leads
+from lzr.protocols.wire import be16, be32, le16
+
+_LDAP_RESPONSES = frozenset(
+    (0x61, 0x64, 0x65, 0x67, 0x69, 0x6B, 0x6D, 0x6F, 0x73, 0x78, 0x79)
+)  # RFC 4511 appendix B
+
+
+def _ldap(data: bytes) -> bool:
+    """SEQUENCE { INTEGER message-id, response } whose lengths agree (RFC 4511 §4.1.1)."""
+    size, at = der_length(data, 1)
+    if size < 7 or not leads(data, at + size) or data[at : at + 1] != b"\x02":
+        return False
+    width, number = der_length(data, at + 1)
+    if not 1 <= width <= 4 or number + width >= len(data):
+        return False
+    operation, inner = der_length(data, number + width + 1)
+    return (
+        data[number + width] in _LDAP_RESPONSES and 0 <= operation <= size and inner + operation <= at + size
+    )
+
+
+def _kerberos(data: bytes) -> bool:
+    """Length, then KRB-ERROR, AS-REP or TGS-REP: its SEQUENCE opens with pvno 5 and its own type."""
+    total = be32(data, 0) + 4
+    size, at = der_length(data, 5)
+    if len(data) < 16 or not leads(data, total) or at + size != total or data[at : at + 1] != b"\x30":
+        return False
+    start = der_length(data, at + 1)[1]
+    kind = data[4] & 0x1F
+    first, second = (b"\xa0", b"\xa1")
+    return data[start : start + 10] == (
+        first + b"\x03\x02\x01\x05" + second + b"\x03\x02\x01" + bytes((kind,))
+    )
+
+
+def _dcerpc(data: bytes) -> bool:
+    """A server's PDU: version 5, type, flags, data representation, fragment length (C706 §12.6.3)."""
+    if data.startswith(b"ncacn_http/"):
+        return data[11:12].isdigit()
+    if len(data) < 16 or data[1] > 1 or data[2] not in _DCERPC_REPLIES or data[4] & 0xEE:
+        return False
+    if data[5] > 3 or data[6:8] != b"\0\0":
+        return False
+    size, secret = (le16(data, 8), le16(data, 10)) if data[4] & 0x10 else (be16(data, 8), be16(data, 10))
+    return size >= 16 and secret <= size - 16 and leads(data, size)
+
+
+_DCERPC_REPLIES = frozenset((2, 3, 12, 13, 15, 17, 18, 19))
+
+
+def _rpc(data: bytes) -> bool:
+    """Record mark, transaction, REPLY, and a status whose fields are in range (RFC 5531 §9, §11)."""
+    size = be32(data, 0) & 0x7FFFFFFF
+    if len(data) < 24 or not leads(data, size + 4) or be32(data, 8) != 1:
+        return False
+    if be32(data, 12) == 1:
+        return size in {16, 20} and be32(data, 16) <= 1
+    verifier = be32(data, 20)
+    if be32(data, 12) != 0 or verifier > 400 or 8 < be32(data, 16) < 300000:
+        return False
+    return 20 + verifier <= size and be32(data, 24 + verifier) <= 5
+
+
+def _rpcbind(data: bytes) -> bool:
+    """The answer to DUMP: a list of (program, version, protocol, port) with the port mapper itself in it."""
+    if not _rpc(data) or be32(data, 12) or be32(data, 20) or be32(data, 24):
+        return False
+    return be32(data, 28) == 1 and be32(data, 40) in {6, 17} and be32(data, 44) < 65536
+
+
+def _netbios(data: bytes) -> bool:
+    """Positive or negative session response (RFC 1002 §4.3.3, §4.3.4)."""
+    return data == b"\x82\0\0\0" or (len(data) == 5 and data[4] in {0x80, 0x81, 0x82, 0x83, 0x8F})
+
+
+def _finger(data: bytes) -> bool:
+    """What fingerd prints: a table of users, one user's entry, or that there is none."""
+    line = first_line(data.lstrip(b"\r\n"))
+    if line.startswith(b"Login: "):
+        return b"Name: " in line
+    if line.startswith(b"Login "):
+        return b"Name" in line and (b"Tty" in line or b"TTY" in line)
+    if line.startswith((b"No one logged on", b"finger: ")):
+        return len(line) < 120
+    return line.startswith(b"Line ") and b"User" in line and b"Host(s)" in line
+
+
+def _ident(data: bytes) -> bool:
+    """port , port : USERID or ERROR : … (RFC 1413 §6)."""
+    ports, colon, rest = first_line(data).partition(b":")
+    if not colon or not all(port.strip().isdigit() for port in ports.split(b",", 1)) or b"," not in ports:
+        return False
+    return rest.partition(b":")[0].strip() in {b"USERID", b"ERROR"} and b":" in rest
+
+
+def _epmd(data: bytes) -> bool:
+    """epmd's own port, then a line for each node."""
+    lines = data[4:]
+    if not lines:
+        return data == b"\0\0\x11\x11"
+    words = first_line(lines).split(b" ")
+    return len(words) == 5 and words[0] == b"name" and words[2:4] == [b"at", b"port"] and words[4].isdigit()
+
+
+def _whoami(name: bytes) -> bytes:
+    """A NetBIOS name in its first-level encoding (RFC 1001 §14.1)."""
+    padded = name.ljust(16)
+    return b"\x20" + b"".join(bytes((0x41 + (c >> 4), 0x41 + (c & 15))) for c in padded) + b"\0"
+
+
+_LDAP_SEARCH = der(
+    0x63,
+    der(4),
+    b"\x0a\x01\0\x0a\x01\0\x02\x01\0\x02\x01\0\x01\x01\0",
+    der(0x87, b"objectClass"),
+    der(0x30, der(4, b"supportedLDAPVersion")),
+)
+_REALM = b"LZR.INVALID"
+_AS_REQ = der(
+    0x6A,
+    der(
+        0x30,
+        b"\xa1\x03\x02\x01\x05\xa2\x03\x02\x01\x0a",
+        der(
+            0xA4,
+            der(
+                0x30,
+                b"\xa0\x07\x03\x05\0\0\0\0\0",
+                der(0xA2, der(0x1B, _REALM)),
+                der(
+                    0xA3,
+                    der(
+                        0x30,
+                        b"\xa0\x03\x02\x01\x02",
+                        der(0xA1, der(0x30, der(0x1B, b"krbtgt"), der(0x1B, _REALM))),
+                    ),
+                ),
+                der(0xA5, der(0x18, b"20370913024805Z")),
+                b"\xa7\x06\x02\x04\x4c\x5a\x52\x31",
+                der(0xA8, der(0x30, b"\x02\x01\x12\x02\x01\x11\x02\x01\x17")),
+            ),
+        ),
+    ),
+)
+_KRB_ERROR = der(
+    0x7E,
+    der(
+        0x30,
+        b"\xa0\x03\x02\x01\x05\xa1\x03\x02\x01\x1e",
+        der(0xA4, der(0x18, b"20240101000000Z")),
+        b"\xa5\x03\x02\x01\0\xa6\x03\x02\x01\x06",
+        der(0xA9, der(0x1B, _REALM)),
+    ),
+)
+
+PROTOCOLS: tuple[Protocol, ...] = (
+    Protocol(
+        name="ldap",
+        spec="RFC 4511 §4.1.1, appendix B; RFC 4512 §5.1 (root DSE)",
+        match=_ldap,
+        probe=der(0x30, b"\x02\x01\x01", _LDAP_SEARCH),
+        starts=(b"\x30",),
+        examples=(
+            bytes.fromhex("300c 020101 6107 0a0100 0400 0400"),
+            bytes.fromhex("3084 00000010 020101 6584 00000007 0a0120 0400 0400"),
+        ),
+        rejects=(
+            bytes.fromhex("300c 020101 0407 0a0100 0400 0400"),
+            bytes.fromhex("300d 020101 6107 0a0100 0400 0400"),
+        ),
+        ports=(389, 3268),
+    ),
+    Protocol(
+        name="kerberos",
+        spec="RFC 4120 §5.4.1, §5.9.1, §7.2.2",
+        match=_kerberos,
+        # Asks a realm that cannot exist for a ticket for nobody: no account is tried.
+        probe=len(_AS_REQ).to_bytes(4, "big") + _AS_REQ,
+        at=((4, b"\x7e"), (4, b"\x6b"), (4, b"\x6d")),
+        examples=(len(_KRB_ERROR).to_bytes(4, "big") + _KRB_ERROR,),
+        rejects=((len(_KRB_ERROR) + 1).to_bytes(4, "big") + _KRB_ERROR, b"\0\0\0\x04\x7e\x02\x30\x00"),
+        ports=(88, 464),
+    ),
+    Protocol(
+        name="dcerpc",
+        spec="DCE 1.1: RPC (C706) §12.6; [MS-RPCE] §2.2.2; [MS-RPCH] §2.1.2.1",
+        match=_dcerpc,
+        # Bind to the endpoint mapper.
+        probe=bytes.fromhex(
+            "05000b03 10000000 48000000 01000000 d016d016 00000000 01000000 00000100"
+            "0883afe1 1f5dc911 91a40800 2b14a0fa 03000000 045d888a eb1cc911 9fe80800 2b104860 02000000"
+        ),
+        starts=(b"\x05\0", b"\x05\1", b"ncacn_http/"),
+        examples=(
+            bytes.fromhex("05000d03 10000000 18000000 08014004 01000500 00000000"),
+            bytes.fromhex("05000c03 10000000 3c000000 01000000 b810b810 00000000 0400")
+            + b"135\0\0\0"
+            + bytes.fromhex("01000000 00000000 045d888a eb1cc911 9fe80800 2b104860 02000000"),
+            b"ncacn_http/1.0",
+        ),
+        rejects=(
+            bytes.fromhex("05000c03 10000000 3d000000 01000000"),
+            bytes.fromhex("05000c03 ff000000 10000000 01000000"),
+        ),
+        ports=(135, 593, 49152),
+    ),
+    Protocol(
+        name="rpc",
+        spec="RFC 5531 §9, §11; RFC 1833 §3 (NULL call to the port mapper)",
+        match=_rpc,
+        probe=bytes.fromhex("80000028 4c5a5231 00000000 00000002 000186a0 00000002") + bytes(20),
+        starts=(b"\x80\0",),
+        examples=(
+            bytes.fromhex("80000018 4c5a5231 00000001 00000000 00000000 00000000 00000000"),
+            bytes.fromhex("80000014 4c5a5231 00000001 00000001 00000001 00000001"),
+        ),
+        rejects=(
+            bytes.fromhex("80000018 4c5a5231 00000000 00000000 00000000 00000000 00000000"),
+            bytes.fromhex("80000018 4c5a5231 00000001 00000000 00000000 00000000 00000009"),
+        ),
+        ports=(111, 2049),
+    ),
+    Protocol(
+        name="rpcbind",
+        spec="RFC 1833 §3.2 (DUMP)",
+        match=_rpcbind,
+        probe=bytes.fromhex("80000028 4c5a5231 00000000 00000002 000186a0 00000002 00000004") + bytes(16),
+        starts=(b"\x80\0",),
+        examples=(
+            bytes.fromhex("80000030 4c5a5231 00000001 00000000 00000000 00000000 00000000")
+            + bytes.fromhex("00000001 000186a0 00000002 00000006 0000006f 00000000"),
+        ),
+        rejects=(bytes.fromhex("80000018 4c5a5231 00000001 00000000 00000000 00000000 00000000"),),
+        ports=(111,),
+    ),
+    Protocol(
+        name="netbios-ssn",
+        spec="RFC 1002 §4.3",
+        match=_netbios,
+        probe=b"\x81\0\0\x44" + _whoami(b"*SMBSERVER") + _whoami(b"LZR"),
+        starts=(b"\x82\0\0\0", b"\x83\0\0\1"),
+        examples=(b"\x82\0\0\0", b"\x83\0\0\1\x8f"),
+        rejects=(b"\x82\0\0\0\0", b"\x83\0\0\1\0"),
+        ports=(139,),
+    ),
+    Protocol(
+        name="finger",
+        spec="RFC 1288 §2.5",
+        match=_finger,
+        probe=b"\r\n",
+        starts=(b"Login", b"No one logged", b"finger: ", b"\r\nLogin", b"\r\n    Line ", b"    Line "),
+        examples=(
+            b"Login     Name       Tty      Idle  Login Time   Office     Office Phone\r\n",
+            b"No one logged on.\r\n",
+            b"Login: root           \t\t\tName: root\r\nDirectory: /root\r\n",
+        ),
+        rejects=(b"Login: ", b"Login incorrect\r\n"),
+        ports=(79,),
+    ),
+    Protocol(
+        name="ident",
+        spec="RFC 1413 §6",
+        match=_ident,
+        probe=b"0,0\r\n",
+        starts=tuple(b"%d" % digit for digit in range(10)),
+        examples=(b"0,0:ERROR:INVALID-PORT\r\n", b"6193, 23 : USERID : UNIX : stjohns\r\n"),
+        rejects=(b"0,0\r\n", b"12:30, noon : ERROR\r\n"),
+        ports=(113,),
+    ),
+    Protocol(
+        name="epmd",
+        spec="Erlang/OTP, Erlang Distribution Protocol: NAMES_REQ",
+        match=_epmd,
+        probe=b"\0\1n",
+        starts=(b"\0\0",),
+        examples=(b"\0\0\x11\x11name rabbit at port 25672\n", b"\0\0\x11\x11"),
+        rejects=(b"\0\0\x11\x12", b"\0\0\x11\x11name rabbit\n"),
+        ports=(4369,),
+    ),
+)

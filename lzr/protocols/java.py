@@ -1,0 +1,135 @@
+"""Java's and its neighbours' remote calls: RMI, debuggers, application servers, CORBA."""
+
+from __future__ import annotations
+
+from lzr.protocols.base import Protocol
+from lzr.protocols.fields import first_line, fits, leads, printable
+from lzr.protocols.wire import be16, be32, le32
+
+
+def _rmi(data: bytes) -> bool:
+    """ProtocolAck, then the client's host as the server sees it, and its port."""
+    size = be16(data, 1)
+    return (
+        0 < size < 256
+        and len(data) == size + 7
+        and printable(data[3 : 3 + size])
+        and be32(data, 3 + size) < 65536
+    )
+
+
+def _jdwp(data: bytes) -> bool:
+    """The handshake, alone or before a reply packet; not our own handshake and command come back."""
+    return len(data) == 14 or (len(data) >= 25 and data[22] == 0x80 and leads(data, 14 + be32(data, 14)))
+
+
+def _serialization(data: bytes) -> bool:
+    return len(data) == 4 or (len(data) > 4 and 0x70 <= data[4] <= 0x7E)
+
+
+def _t3(data: bytes) -> bool:
+    version = first_line(data)[5:]
+    return version[:1].isdigit() and (b"\nAS:" in data[:100] or version.endswith((b".false", b".true")))
+
+
+def _giop(data: bytes) -> bool:
+    """Header: version, flags, a message type that servers send, size in the flagged byte order."""
+    if len(data) < 12 or data[4] != 1 or data[5] > 3 or data[6] > 3 or data[7] not in {1, 4, 5, 6}:
+        return False
+    return leads(data, 12 + (le32(data, 8) if data[6] & 1 else be32(data, 8)))
+
+
+def _ajp(data: bytes) -> bool:
+    """ "AB", length, and a message type that containers send (AJPv13 reference, Packet Headers)."""
+    size = be16(data, 2)
+    return (
+        size > 0
+        and leads(data, size + 4)
+        and (data[4:] == b"\x09" or (data[4:5] in b"\3\4\5\6" and size > 1))
+    )
+
+
+def _hadoop(data: bytes) -> bool:
+    """length, a delimited RpcResponseHeaderProto with a call, a status, and the server's IPC version."""
+    return fits(data, be32(data, 0) + 4) and data[5:6] == b"\x08" and b"org.apache.hadoop." in data[:64]
+
+
+_VERSION_MISMATCH = b"\x08\0\x10\2\x18\x09\x22\x29org.apache.hadoop.ipc.RPC$VersionMismatch\x2a\5wrong"
+
+PROTOCOLS: tuple[Protocol, ...] = (
+    Protocol(
+        name="rmi",
+        spec="Java RMI Specification §10.2 RMI Transport Protocol",
+        match=_rmi,
+        probe=b"JRMI\0\2K",
+        starts=(b"N\0",),
+        examples=(b"N\0\x09127.0.0.1\0\0\x9c\x40",),
+        rejects=(b"N\0\x09127.0.0.1\0\0\x9c\x40\0", b"N\0\0\0\0\0\0", b"N\0\x03a\0b\0\0\0\1"),
+        ports=(1099,),
+    ),
+    Protocol(
+        name="jdwp",
+        spec="Java Debug Wire Protocol: Handshake, VirtualMachine.Version",
+        match=_jdwp,
+        # The handshake alone would look like an echo's answer; the command behind it tells them apart.
+        probe=b"JDWP-Handshake\0\0\0\x0b\0\0\0\1\0\1\1",
+        starts=(b"JDWP-Handshake",),
+        examples=(b"JDWP-Handshake", b"JDWP-Handshake\0\0\0\x0b\0\0\0\1\x80\0\0"),
+        rejects=(b"JDWP-Handshake\0\0\0\x0b\0\0\0\1\0\1\1", b"JDWP-Handshake failed"),
+        ports=(5005, 8000),
+    ),
+    Protocol(
+        name="java-serialization",
+        spec="Java Object Serialization Specification §6.4 (stream magic, version, type codes)",
+        match=_serialization,
+        starts=(b"\xac\xed\0\5",),
+        examples=(b"\xac\xed\0\5", b"\xac\xed\0\5sr\0\x10java.lang.String"),
+        rejects=(b"\xac\xed\0\5\0\0\0\0",),
+    ),
+    Protocol(
+        name="t3",
+        spec="Oracle WebLogic Server, T3 bootstrap header",
+        match=_t3,
+        probe=b"t3 12.2.1\nAS:255\nHL:19\nMS:10000000\n\n",
+        starts=(b"HELO:",),
+        examples=(b"HELO:12.2.1.4.0.false\nAS:2048\nHL:19\n\n",),
+        rejects=(b"HELO:there\n",),
+        ports=(7001,),
+    ),
+    Protocol(
+        name="giop",
+        spec="OMG CORBA 3.3 part 2 §9.4 GIOP Message Formats",
+        match=_giop,
+        # LocateRequest for an object that does not exist.
+        probe=b"GIOP\1\0\0\3\0\0\0\x0b\0\0\0\1\0\0\0\3lzr",
+        starts=(b"GIOP\1",),
+        examples=(b"GIOP\1\0\0\4\0\0\0\x08\0\0\0\1\0\0\0\0", b"GIOP\1\2\1\6\0\0\0\0"),
+        rejects=(b"GIOP\1\0\0\4\0\0\0\x09\0\0\0\1\0\0\0\0", b"GIOP\1\0\0\3\0\0\0\0"),
+        ports=(683, 1050, 2809),
+    ),
+    Protocol(
+        name="ajp13",
+        spec="Apache Tomcat Connectors, AJPv13 reference: CPing, Response Packet Structure",
+        match=_ajp,
+        probe=b"\x12\x34\0\1\x0a",
+        starts=(b"AB\0", b"AB\x1f"),
+        examples=(b"AB\0\1\x09", b"AB\0\x0a\4\0\xc8\0\2OK\0\0\0"),
+        rejects=(b"AB\0\2\x09", b"AB\0\1\x03"),
+        ports=(8009,),
+    ),
+    Protocol(
+        name="hadoop-ipc",
+        spec="Apache Hadoop, RpcHeader.proto: RpcResponseHeaderProto; Server.java version check",
+        match=_hadoop,
+        # A version of the protocol that does not exist: the server says which one it speaks.
+        probe=b"hrpc\x0a\0\0",
+        starts=(b"\0\0",),
+        examples=(
+            (len(_VERSION_MISMATCH) + 1).to_bytes(4, "big")
+            + bytes((len(_VERSION_MISMATCH),))
+            + _VERSION_MISMATCH,
+        ),
+        rejects=(bytes(4) + _VERSION_MISMATCH, (len(_VERSION_MISMATCH)).to_bytes(4, "big") + bytes(61)),
+        ports=(8020, 9000),
+    ),
+)

@@ -1,0 +1,205 @@
+"""Monitoring, time and power: agents that report, and the small services of old."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+from lzr.protocols.base import Protocol
+from lzr.protocols.fields import first_line, leads, printable
+from lzr.protocols.wire import be16, le32
+
+_MONTHS = b"Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec".split()
+_DAYS = b"Mon Tue Wed Thu Fri Sat Sun".split()
+
+
+def _zabbix(data: bytes) -> bool:
+    """Flags, length of what follows; not our own question come back (Zabbix, header and data length)."""
+    return (
+        len(data) > 13
+        and data[4] & 1 == 1
+        and data[4] <= 7
+        and leads(data, 13 + le32(data, 5))
+        and data[13:] != b"agent.ping"
+    )
+
+
+def _nrpe(data: bytes) -> bool:
+    """A response packet of version 2 (fixed size) or 3 and 4 (with a length)."""
+    if len(data) < 16:
+        return False
+    return (data[1] == 2 and 1034 <= len(data) <= 1040) or (data[1] in {3, 4})
+
+
+def _nut(data: bytes) -> bool:
+    line = first_line(data)
+    if line.startswith(b"ERR "):
+        return line[4:] in {b"UNKNOWN-COMMAND", b"ACCESS-DENIED", b"INVALID-ARGUMENT"}
+    return printable(line) and b"upsd" in line
+
+
+def _apcupsd(data: bytes) -> bool:
+    return data.startswith((b"APC      : ", b"Not authorized"), 2) and leads(data, be16(data, 0) + 2)
+
+
+def _ganglia(data: bytes) -> bool:
+    return b"<!DOCTYPE GANGLIA_XML" in data[:200] or b"<GANGLIA_XML" in data[:200]
+
+
+def _hddtemp(data: bytes) -> bool:
+    parts = data.split(b"|")
+    return len(parts) >= 6 and (parts[3].isdigit() or parts[3].isupper()) and parts[4] in {b"C", b"F", b"*"}
+
+
+def _clock(text: bytes) -> bool:
+    """HH:MM:SS"""
+    parts = text.split(b":")
+    return len(parts) == 3 and all(1 <= len(part) <= 2 and part.isdigit() for part in parts)
+
+
+def _daytime(data: bytes) -> bool:
+    """One line of date and time, in any of the usual orders (RFC 867 gives none)."""
+    words = data[:100].replace(b",", b" ").split()
+    if len(data) > 80 or not 4 <= len(words) <= 9 or not any(_clock(word) for word in words):
+        return False
+    if words[0].isdigit() and len(words[0]) == 5:
+        return words[1].count(b"-") == 2 and words[-1] == b"*"
+    months = [word for word in words if word[:3].capitalize() in _MONTHS]
+    return len(months) == 1 and any(len(word) == 4 and word.isdigit() for word in words)
+
+
+def _chargen(data: bytes) -> bool:
+    """72 characters in the order of their codes (RFC 864, the pattern it recommends)."""
+    line = first_line(data)
+    return len(line) == 72 and all(b - a in {1, -93, -94} for a, b in pairwise(line))
+
+
+_RING = bytes(range(0x20, 0x7F))
+
+PROTOCOLS: tuple[Protocol, ...] = (
+    Protocol(
+        name="zabbix",
+        spec="Zabbix documentation, Header and data length; agent.ping",
+        match=_zabbix,
+        probe=b"ZBXD\1\x0a\0\0\0\0\0\0\0agent.ping",
+        starts=(b"ZBXD\1", b"ZBXD\3", b"ZBXD\5"),
+        examples=(b"ZBXD\1\1\0\0\0\0\0\0\x001", b'ZBXD\1\x15\0\0\0\0\0\0\0{"response":"failed"}'),
+        rejects=(b"ZBXD\1\xff\0\0\0\0\0\0\x001",),
+        ports=(10050, 10051),
+    ),
+    Protocol(
+        name="munin",
+        spec="Munin documentation, Network protocol",
+        match=lambda data: printable(first_line(data)) and len(first_line(data)) > 16,
+        starts=(b"# munin node at ",),
+        examples=(b"# munin node at host.example.org\n",),
+        rejects=(b"# munin node at ",),
+        ports=(4949,),
+    ),
+    Protocol(
+        name="nrpe",
+        spec="NRPE protocol v2 (include/common.h: packet structure)",
+        match=_nrpe,
+        # A query for the version, with its CRC-32.
+        probe=bytes.fromhex("0002 0001 d4673f00 0000") + b"_NRPE_CHECK" + bytes(1015),
+        starts=(b"\0\2\0\2", b"\0\3\0\2", b"\0\4\0\2"),
+        examples=(bytes.fromhex("0002 0002 12345678 0000") + b"NRPE v4.1.0".ljust(1026, b"\0"),),
+        rejects=(bytes.fromhex("0002 0002 12345678 0000"),),
+        ports=(5666,),
+    ),
+    Protocol(
+        name="nut",
+        spec="RFC 9271 §4.2 (VER)",
+        match=_nut,
+        probe=b"VER\n",
+        starts=(
+            b"Network UPS Tools upsd",
+            b"ERR UNKNOWN-COMMAND",
+            b"ERR ACCESS-DENIED",
+            b"ERR INVALID-ARGUMENT",
+        ),
+        examples=(
+            b"Network UPS Tools upsd 2.8.0 - https://www.networkupstools.org/\n",
+            b"ERR UNKNOWN-COMMAND\n",
+        ),
+        rejects=(b"ERR UNKNOWN-COMMAND GET\n",),
+        ports=(3493,),
+    ),
+    Protocol(
+        name="apcupsd",
+        spec="apcupsd manual, NIS network server protocol",
+        match=_apcupsd,
+        probe=b"\0\6status",
+        starts=(b"\0",),
+        examples=(b"\0\x1bAPC      : 001,036,0869\n\0\0\0",),
+        rejects=(b"\0\x1cAPC      : 001,036,0869\n\0\0\0",),
+        ports=(3551,),
+    ),
+    Protocol(
+        name="gpsd",
+        spec="gpsd_json(5), VERSION",
+        match=lambda data: b'"proto_major"' in data[:300] or b'"release"' in data[:300],
+        starts=(b'{"class":"VERSION"',),
+        examples=(b'{"class":"VERSION","release":"3.22","rev":"3.22","proto_major":3,"proto_minor":14}\r\n',),
+        rejects=(b'{"class":"VERSION"}\r\n',),
+        ports=(2947,),
+    ),
+    Protocol(
+        name="ganglia",
+        spec="gmond(1), XML description of the cluster",
+        match=_ganglia,
+        starts=(b"<?xml ",),
+        examples=(
+            b'<?xml version="1.0" encoding="ISO-8859-1" standalone="yes"?>\n<!DOCTYPE GANGLIA_XML [\n',
+        ),
+        rejects=(b'<?xml version="1.0"?>\n<page/>',),
+        ports=(8649,),
+    ),
+    Protocol(
+        name="check-mk",
+        spec="Checkmk documentation, agent output: sections",
+        match=lambda data: b"Version: " in data[:60],
+        starts=(b"<<<check_mk>>>\n", b"<<<check_mk>>>\r\n"),
+        examples=(b"<<<check_mk>>>\nVersion: 2.1.0p10\nAgentOS: linux\n",),
+        rejects=(b"<<<check_mk>>>\nhello\n",),
+        ports=(6556,),
+    ),
+    Protocol(
+        name="hddtemp",
+        spec="hddtemp(8), daemon mode",
+        match=_hddtemp,
+        starts=(b"|/dev/",),
+        examples=(b"|/dev/sda|EXAMPLE DISK 1TB|36|C|",),
+        rejects=(b"|/dev/sda|EXAMPLE DISK 1TB|36 degrees|C|", b"|/dev/null|"),
+        ports=(7634,),
+    ),
+    Protocol(
+        name="daytime",
+        spec="RFC 867; NIST Internet Time Service, daytime format",
+        match=_daytime,
+        starts=(
+            *(day + b" " for day in _DAYS),
+            *(day + b", " for day in _DAYS),
+            b"\n",
+            b"0",
+            b"1",
+            b"2",
+            b"3",
+        ),
+        examples=(
+            b"Sun Nov 22 09:06:31 2026\r\n",
+            b"22 NOV 2026 09:06:31 UTC\r\n",
+            b"\n60310 23-12-31 12:00:00 00 0 0 431.7 UTC(NIST) * \n",
+        ),
+        rejects=(b"Sun is up at 09:06:31 \r\n", b"220 mail 09:06:31 ready 2026\r\n"),
+        ports=(13,),
+    ),
+    Protocol(
+        name="chargen",
+        spec="RFC 864",
+        match=_chargen,
+        starts=(b' !"#', b'!"#$', b"\x20\x21"),
+        examples=(_RING[:72] + b"\r\n" + _RING[1:73] + b"\r\n", _RING[1:73] + b"\r\n"),
+        rejects=(_RING[:71] + b"\r\n", b' !"# what?\r\n'),
+        ports=(19,),
+    ),
+)

@@ -1,0 +1,178 @@
+"""What carries other traffic: proxies, tunnels, anonymity networks, web transports beside HTTP/1."""
+
+from __future__ import annotations
+
+from lzr.protocols.base import Host, Protocol
+from lzr.protocols.fields import first_line
+from lzr.protocols.wire import be16, be32
+
+
+def _socks(data: bytes) -> bool:
+    """Version 5: the method chosen, alone. Version 4: zero, a reply code, port and address, alone."""
+    if len(data) == 2:
+        return data[0] == 5 and data[1] in {0, 1, 2, 0xFF}
+    return len(data) == 8 and data[0] == 0 and 0x5A <= data[1] <= 0x5D
+
+
+def _openvpn(data: bytes) -> bool:
+    """length, P_CONTROL_HARD_RESET_SERVER_V2, session, acknowledgements of our packet 0, packet 0."""
+    if len(data) < 14 or be16(data, 0) + 2 != len(data):
+        return False
+    if len(data) > 28:
+        # With tls-auth or tls-crypt a MAC and a time stand in between.
+        return len(data) in {46, 50, 54, 58, 62, 66, 70, 90}
+    return data[11] == 1 and be32(data, 12) == 0 and be32(data, 24) == 0
+
+
+def _icap(data: bytes) -> bool:
+    return data[9:12].isdigit() and data[12:13] in {b" ", b"\r"}
+
+
+def _http2(data: bytes) -> bool:
+    """A SETTINGS frame on stream 0, whose settings are in range, and a known frame if more follows."""
+    size = be32(data, 0) >> 8
+    if (
+        len(data) < 9
+        or data[3] != 4
+        or data[4:9] != bytes(5)
+        or size % 6
+        or len(data) < 9 + size
+        or size > 96
+    ):
+        return False
+    for at in range(9, 9 + size, 6):
+        name, value = be16(data, at), be32(data, at + 2)
+        if name == 0 or (name > 0x20 and name & 0x0F0F != 0x0A0A) or (name == 2 and value > 1):
+            return False
+        if (name == 4 and value >> 31) or (name == 5 and not 16384 <= value < 1 << 24):
+            return False
+    rest = data[9 + size :]
+    return not rest or (len(rest) >= 9 and rest[3] in {4, 6, 7, 8} and be32(rest, 0) >> 8 <= len(rest) - 9)
+
+
+def _gopher(data: bytes) -> bool:
+    """Menu lines: type and display, selector, host, port, between tabs (RFC 1436 §3.4)."""
+    parts = first_line(data).split(b"\t")
+    return len(parts) in {4, 5} and 1 <= len(parts[3]) <= 5 and parts[3].isdigit() and b" " not in parts[2]
+
+
+def _tor(data: bytes) -> bool:
+    if data.startswith(b"250-PROTOCOLINFO "):
+        return data[17:18].isdigit() and b"\r\n250" in data
+    return data in {b"514 Authentication required.\r\n", b"514 Authentication Required.\r\n"}
+
+
+_SETTINGS = bytes.fromhex("000012 04 00 00000000 0003 00000064 0004 00010000 0006 00004000")
+
+PROTOCOLS: tuple[Protocol, ...] = (
+    Protocol(
+        name="socks",
+        spec="RFC 1928 §3; SOCKS 4 protocol note (Y.-D. Lee)",
+        match=_socks,
+        probe=b"\5\2\0\2",
+        starts=(b"\5\0", b"\5\1", b"\5\2", b"\5\xff", b"\0\x5a", b"\0\x5b", b"\0\x5c", b"\0\x5d"),
+        examples=(b"\5\0", b"\5\2", b"\5\xff", b"\0\x5b" + bytes(6), b"\0\x5a\x04\x38\xc0\0\2\1"),
+        rejects=(b"\5\0\0", b"\5\3", b"\0\x5b" + bytes(7), b"\0\x5e" + bytes(6)),
+        ports=(1080,),
+    ),
+    Protocol(
+        name="socks5",
+        spec="RFC 1928 §3; the answer's label is socks",
+        match=None,
+        probe=b"\5\1\0",
+        ports=(1080,),
+        zgrab="socks5",
+    ),
+    Protocol(
+        name="socks4",
+        spec="SOCKS 4 protocol note (Y.-D. Lee); the answer's label is socks",
+        match=None,
+        # A connection to nowhere, so that the proxy has nobody to contact.
+        probe=b"\4\1\0\0\0\0\0\0\0",
+        ports=(1080,),
+    ),
+    Protocol(
+        name="openvpn",
+        spec="OpenVPN wire protocol (openvpn-wire-protocol draft) §3, TCP framing",
+        match=_openvpn,
+        probe=b"\0\x0e\x38LZRLZRLZ\0\0\0\0\0",
+        at=((2, b"\x40"),),
+        examples=(b"\0\x1a\x40SERVERID\1\0\0\0\0LZRLZRLZ\0\0\0\0",),
+        rejects=(
+            b"\0\x1a\x40SERVERID\2\0\0\0\0LZRLZRLZ\0\0\0\0",
+            b"\0\x1b\x40SERVERID\1\0\0\0\0LZRLZRLZ\0\0\0\0",
+        ),
+        ports=(1194, 443),
+    ),
+    Protocol(
+        name="icap",
+        spec="RFC 3507 §4.3.3, §4.10",
+        match=_icap,
+        probe=(b"OPTIONS icap://", Host(), b"/ ICAP/1.0\r\nHost: ", Host(), b"\r\n\r\n"),
+        starts=(b"ICAP/1.0 ",),
+        examples=(b"ICAP/1.0 404 Service not found\r\nServer: C-ICAP/0.5.10\r\nConnection: close\r\n\r\n",),
+        rejects=(b"ICAP/1.0 is old\r\n",),
+        ports=(1344,),
+    ),
+    Protocol(
+        name="http2",
+        spec="RFC 9113 §3.4, §6.5",
+        match=_http2,
+        probe=b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\4\0\0\0\0\0",
+        starts=(b"\0\0",),
+        examples=(
+            _SETTINGS,
+            bytes.fromhex("000000 04 00 00000000"),
+            _SETTINGS + bytes.fromhex("000000 04 01 00000000"),
+        ),
+        rejects=(bytes(9), bytes.fromhex("000006 04 00 00000000 0002 00000007"), _SETTINGS + b"hello"),
+    ),
+    Protocol(
+        name="websocket",
+        spec="RFC 6455 §4.1; the answer is HTTP and labelled so",
+        match=None,
+        probe=(
+            b"GET / HTTP/1.1\r\nHost: ",
+            Host(),
+            b"\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
+            b"Sec-WebSocket-Key: bHpyIHdhcyBoZXJlIDEuMA==\r\n\r\n",
+        ),
+    ),
+    Protocol(
+        name="gopher",
+        spec="RFC 1436 §3.4",
+        match=_gopher,
+        probe=b"/\r\n",
+        starts=tuple(bytes((kind,)) for kind in b"0123456789+TgIihsd"),
+        examples=(
+            b"iWelcome\tfake\t(NULL)\t0\r\n",
+            b"3'/lzr' does not exist\t\terror.host\t1\r\n.\r\n",
+            b"1Files\t/files\tgopher.example.org\t70\r\n",
+        ),
+        rejects=(b"1\t2\t3\r\n", b"id\tname\ta host\t70\r\n", b"i\t\t\tport\r\n"),
+        ports=(70,),
+    ),
+    Protocol(
+        name="tor-control",
+        spec="Tor control protocol (control-spec) §3.21 PROTOCOLINFO",
+        match=_tor,
+        probe=b"PROTOCOLINFO 1\r\n",
+        starts=(b"250-PROTOCOLINFO ", b"514 Authentication "),
+        examples=(
+            b'250-PROTOCOLINFO 1\r\n250-AUTH METHODS=NULL\r\n250-VERSION Tor="0.4.7.16"\r\n250 OK\r\n',
+            b"514 Authentication required.\r\n",
+        ),
+        rejects=(b"250-PROTOCOLINFO follows\r\n", b"514 Authentication failed\r\n"),
+        ports=(9051,),
+    ),
+    Protocol(
+        name="i2p-sam",
+        spec="I2P documentation, SAM V3: HELLO",
+        match=lambda data: first_line(data)[19:].split(b" ", 1)[0] in {b"OK", b"NOVERSION", b"I2P_ERROR"},
+        probe=b"HELLO VERSION\n",
+        starts=(b"HELLO REPLY RESULT=",),
+        examples=(b"HELLO REPLY RESULT=OK VERSION=3.3\n",),
+        rejects=(b"HELLO REPLY RESULT=MAYBE\n", b"HELLO REPLY RESULT=OK"),
+        ports=(7656,),
+    ),
+)
