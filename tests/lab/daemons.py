@@ -146,11 +146,12 @@ shift 2
 mount -t tmpfs -o mode=755 tmpfs "$over"
 mkdir "$over/upper" "$over/work"
 mount -t overlay -o "lowerdir=/,upperdir=$over/upper,workdir=$over/work" overlay "$root"
-for layer; do tar -C "$layer" -c . | tar -C "$root" -x --keep-directory-symlink --no-same-owner; done
+for layer; do tar -C "$layer" -c . | tar -C "$root" -x --keep-directory-symlink; done
 cd "$root"
 mount --rbind /proc proc
 mount --rbind /sys sys
 mount --rbind /dev dev
+mount -t tmpfs -o mode=1777 tmpfs dev/shm
 mount -t tmpfs -o mode=755 tmpfs run
 mount -t tmpfs -o mode=1777 tmpfs tmp
 mkdir -p run/lock run/sshd

@@ -56,8 +56,8 @@ def dovecot(imap: str = "0", pop3: str = "0", lmtp: str = "0", sieve: str = "") 
     return _DOVECOT % ("sieve" if sieve else "", imap, pop3, lmtp) + more
 
 
-_DOVECOT_RUN = "mkdir -p /run/dovecot /tmp/mail; exec dovecot -F -c /etc/dovecot/dovecot.conf\n"
-_DOVECOT_PACKAGES = ("dovecot-imapd", "dovecot-pop3d", "dovecot-lmtpd", "dovecot-managesieved")
+DOVECOT_RUN = "mkdir -p /run/dovecot /tmp/mail; exec dovecot -F -c /etc/dovecot/dovecot.conf\n"
+DOVECOT_PACKAGES = ("dovecot-imapd", "dovecot-pop3d", "dovecot-lmtpd", "dovecot-managesieved")
 
 EXIM = """
 primary_hostname = @DOMAIN@
@@ -157,16 +157,16 @@ CORE = (
     Daemon(
         "dovecot-imap",
         "imap",
-        _DOVECOT_RUN,
-        packages=_DOVECOT_PACKAGES,
+        DOVECOT_RUN,
+        packages=DOVECOT_PACKAGES,
         files={"/etc/dovecot/dovecot.conf": dovecot(imap="@PORT@")},
         others={"wait": "imap", "http": "imap"},
     ),
     Daemon(
         "dovecot-pop3",
         "pop3",
-        _DOVECOT_RUN,
-        packages=_DOVECOT_PACKAGES,
+        DOVECOT_RUN,
+        packages=DOVECOT_PACKAGES,
         files={"/etc/dovecot/dovecot.conf": dovecot(pop3="@PORT@")},
         others={"wait": "pop3", "http": "pop3"},
     ),

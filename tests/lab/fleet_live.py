@@ -1,9 +1,11 @@
-"""The slower and rarer daemons, for `make test-live`: with CORE, every kind of server Debian can give us."""
+"""The slower and rarer daemons, for `make test-live`: with CORE, every kind of server Debian can give "
+"us."""
 
 from __future__ import annotations
 
 from tests.lab.daemons import Daemon
-from tests.lab.fleet_core import _DOVECOT_PACKAGES, _DOVECOT_RUN, dovecot
+from tests.lab.fleet_core import DOVECOT_PACKAGES, DOVECOT_RUN, dovecot
+from tests.lab.fleet_more import CHAT, MESSAGES, NETWORK, STORES
 
 WEB = (
     Daemon(
@@ -12,7 +14,8 @@ WEB = (
         "exec apache2 -D FOREGROUND -f /etc/lab-apache.conf\n",
         packages=("apache2",),
         files={
-            "/etc/lab-apache.conf": "ServerRoot /etc/apache2\nServerName @DOMAIN@\nListen @ADDRESS@:@PORT@\n"
+            "/etc/lab-apache.conf": "ServerRoot /etc/apache2\nServerName @DOMAIN@\nListen "
+            "@ADDRESS@:@PORT@\n"
             "PidFile /run/apache.pid\nErrorLog /dev/stderr\nDefaultRuntimeDir /run\nUser www-data\n"
             "LoadModule mpm_event_module /usr/lib/apache2/modules/mod_mpm_event.so\n"
             "LoadModule authz_core_module /usr/lib/apache2/modules/mod_authz_core.so\n"
@@ -37,16 +40,18 @@ WEB = (
         files={
             "/etc/lab-haproxy.cfg": "global\n  stats socket /run/haproxy.sock\ndefaults\n  mode http\n"
             "  timeout connect 5s\n  timeout client 30s\n  timeout server 5s\n"
-            "frontend web\n  bind @ADDRESS@:@PORT@\n  http-request return status 200 content-type text/plain string hello\n"
+            "frontend web\n  bind @ADDRESS@:@PORT@\n  http-request return status 200 content-type "
+            "text/plain string hello\n"
         },
     ),
     Daemon(
         "squid",
         "http",
-        "touch /tmp/cache.log; chown proxy /tmp/cache.log; exec squid -N -f /etc/lab-squid.conf\n",
+        "touch /tmp/cache.log; chown proxy /tmp/cache.log; exec squid -N -d 1 -f /etc/lab-squid.conf\n",
         packages=("squid",),
         files={
-            "/etc/lab-squid.conf": "http_port @ADDRESS@:@PORT@\npid_filename none\ncache_log /tmp/cache.log\n"
+            "/etc/lab-squid.conf": "http_port @ADDRESS@:@PORT@\npid_filename none\ncache_log "
+            "/tmp/cache.log\n"
             "access_log none\ncoredump_dir /tmp\ncache_effective_user proxy\nvisible_hostname lab\n"
             "pinger_enable off\nnetdb_filename none\n"
         },
@@ -58,7 +63,8 @@ WEB = (
         "exec stunnel4 /etc/lab-stunnel.conf\n",
         packages=("stunnel4",),
         files={
-            "/etc/lab-stunnel.conf": "foreground = yes\nsyslog = no\npid =\n[lab]\naccept = @ADDRESS@:@PORT@\n"
+            "/etc/lab-stunnel.conf": "foreground = yes\nsyslog = no\npid =\n[lab]\naccept = "
+            "@ADDRESS@:@PORT@\n"
             "connect = 127.0.0.1:9\ncert = @CERT@\nkey = @KEY@\n"
         },
     ),
@@ -81,7 +87,8 @@ WEB = (
         "cups",
         "ipp",
         "mkdir -p /run/cups /tmp/cups; cp /etc/lab-cups-files.conf /etc/cups/cups-files.conf\n"
-        "exec cupsd -f -c /etc/lab-cupsd.conf\n",
+        # Not with exec: cupsd ends its process group when it leads one.
+        "cupsd -f -c /etc/lab-cupsd.conf\n",
         packages=("cups",),
         files={
             "/etc/lab-cupsd.conf": "Listen @ADDRESS@:@PORT@\nLogLevel warn\nDefaultAuthType None\n"
@@ -98,7 +105,8 @@ SHELLS = (
     Daemon(
         "dropbear",
         "ssh",
-        "dropbearkey -t ed25519 -f /tmp/key >/dev/null 2>&1\nexec dropbear -F -E -r /tmp/key -p @ADDRESS@:@PORT@\n",
+        "dropbearkey -t ed25519 -f /tmp/key >/dev/null 2>&1\nexec dropbear -F -E -r /tmp/key -p "
+        "@ADDRESS@:@PORT@\n",
         packages=("dropbear-bin",),
         others={"wait": "ssh"},
     ),
@@ -177,7 +185,7 @@ FILES = (
             "libmemcachedutil2",
             "libhiredis0.14",
             "libsodium23",
-            "libidn2-0",
+            "libpcre2-posix3",
             "libcap2",
         ),
         unpack=("proftpd-core",),
@@ -213,7 +221,8 @@ FILES = (
     Daemon(
         "svnserve",
         "svn",
-        "mkdir -p /tmp/r; exec svnserve -d --foreground -r /tmp/r --listen-host @ADDRESS@ --listen-port @PORT@\n",
+        "mkdir -p /tmp/r; exec svnserve -d --foreground -r /tmp/r --listen-host @ADDRESS@ --listen-port "
+        "@PORT@\n",
         packages=("subversion",),
         handshake="wait",
     ),
@@ -245,7 +254,8 @@ FILES = (
         packages=("nbd-server",),
         handshake="wait",
         files={
-            "/etc/lab-nbd.conf": "[generic]\nport = @PORT@\nlistenaddr = @ADDRESS@\n[disk]\nexportname = /tmp/disk\n"
+            "/etc/lab-nbd.conf": "[generic]\nport = @PORT@\nlistenaddr = @ADDRESS@\n[disk]\nexportname "
+            "= /tmp/disk\n"
         },
     ),
     Daemon(
@@ -289,7 +299,8 @@ MAIL = (
     Daemon(
         "opensmtpd",
         "smtp",
-        "for user in opensmtpd opensmtpq; do id $user >/dev/null 2>&1 || useradd -r -M -d /var/lib/opensmtpd/empty $user; done\n"
+        "for user in opensmtpd opensmtpq; do id $user >/dev/null 2>&1 || useradd -r -M -d "
+        "/var/lib/opensmtpd/empty $user; done\n"
         "mkdir -p /var/lib/opensmtpd/empty /var/spool/smtpd; chmod 711 /var/spool/smtpd\n"
         "exec smtpd -d -f /etc/lab-smtpd.conf\n",
         packages=("libasr0", "libevent-2.1-7", "libdb5.3"),
@@ -303,23 +314,23 @@ MAIL = (
     Daemon(
         "dovecot-lmtp",
         "lmtp",
-        _DOVECOT_RUN,
-        packages=_DOVECOT_PACKAGES,
+        DOVECOT_RUN,
+        packages=DOVECOT_PACKAGES,
         files={"/etc/dovecot/dovecot.conf": dovecot(lmtp="@PORT@")},
         handshake="wait",
     ),
     Daemon(
         "dovecot-sieve",
         "managesieve",
-        _DOVECOT_RUN,
-        packages=_DOVECOT_PACKAGES,
+        DOVECOT_RUN,
+        packages=DOVECOT_PACKAGES,
         files={"/etc/dovecot/dovecot.conf": dovecot(sieve="@PORT@")},
         handshake="wait",
     ),
     Daemon(
         "spamassassin",
         "spamd",
-        "exec spamd -L -i @ADDRESS@ -p @PORT@ -A 10.0.0.0/8 -x -u nobody --create-prefs=0 -m 2 -C /etc/spamassassin\n",
+        "exec spamd -L -i @ADDRESS@ -p @PORT@ -A 10.0.0.0/8 -x -u nobody -m 2 -C /etc/spamassassin\n",
         packages=("spamd",),
         seconds=60,
     ),
@@ -327,317 +338,15 @@ MAIL = (
         "inn2",
         "nntp",
         "mkdir -p /run/news /tmp/news; chown -R news /run/news /tmp/news\n"
-        "sed -i 's/^domain:.*/domain: example.org/; s/^pathhost:.*/pathhost: @DOMAIN@/' /etc/news/inn.conf\n"
+        "sed -i 's/^domain:.*/domain: example.org/; s/^pathhost:.*/pathhost: @DOMAIN@/' "
+        "/etc/news/inn.conf\n"
+        "cd /var/lib/news; touch active newsgroups active.times history; mkdir -p "
+        "/var/spool/news/overview; chown -R news . /var/spool/news; chmod 4755 /usr/lib/news/bin/innbind; "
+        "printf 'control 0000000000 0000000001 n\\njunk 0000000000 0000000001 y\\n' > active\n"
         "exec su news -s /bin/sh -c 'exec /usr/lib/news/bin/nnrpd -D -f -b @ADDRESS@ -p @PORT@'\n",
-        packages=("perl", "libkrb5-3", "libsasl2-2", "libpython3.11", "libperl5.36"),
+        packages=("libcanlock3", "libkrb5-3", "libsasl2-2", "libpython3.11", "libperl5.36"),
         unpack=("inn2",),
         handshake="wait",
-    ),
-)
-
-CHAT = (
-    Daemon(
-        "ngircd",
-        "irc",
-        "exec ngircd -n -f /etc/lab-ngircd.conf\n",
-        packages=("ngircd",),
-        files={
-            "/etc/lab-ngircd.conf": "[Global]\nName = irc.lab.example.org\nListen = @ADDRESS@\nPorts = @PORT@\n"
-            "Info = lab\nServerUID = irc\nServerGID = irc\n[Options]\nDNS = no\nIdent = no\nPAM = no\n"
-        },
-    ),
-    Daemon(
-        "prosody",
-        "xmpp",
-        "mkdir -p /tmp/prosody /run/prosody; chown prosody /tmp/prosody /run/prosody\n"
-        "exec su prosody -s /bin/sh -c 'exec prosody -F --config /etc/lab-prosody.cfg.lua'\n",
-        packages=("prosody",),
-        files={
-            "/etc/lab-prosody.cfg.lua": 'interfaces = { "@ADDRESS@" }\nc2s_ports = { @PORT@ }\n'
-            'modules_enabled = { "saslauth", "disco" }\nmodules_disabled = { "s2s" }\n'
-            'data_path = "/tmp/prosody"\npidfile = "/run/prosody/p.pid"\n'
-            'c2s_require_encryption = false\nlog = { warn = "*console" }\nVirtualHost "lab.example.org"\n'
-        },
-    ),
-    Daemon(
-        "kamailio",
-        "sip",
-        "mkdir -p /run/kamailio; exec kamailio -DD -E -f /etc/lab-kamailio.cfg -l tcp:@ADDRESS@:@PORT@ -m 16 -M 4\n",
-        packages=("kamailio",),
-        files={
-            "/etc/lab-kamailio.cfg": 'loadmodule "sl.so"\nloadmodule "pv.so"\n'
-            'request_route { sl_send_reply("200", "OK"); exit; }\n'
-        },
-    ),
-    Daemon(
-        "mumble",
-        "tls",
-        "exec murmurd -fg -ini /etc/lab-mumble.ini\n",
-        packages=("mumble-server",),
-        files={"/etc/lab-mumble.ini": "database=/tmp/mumble.sqlite\nhost=@ADDRESS@\nport=@PORT@\nlogfile=\n"},
-        seconds=60,
-    ),
-    Daemon(
-        "gstreamer-rtsp",
-        "rtsp",
-        "exec /usr/bin/python3 /lab/rtsp.py\n",
-        packages=(
-            "python3-gi",
-            "gir1.2-gst-rtsp-server-1.0",
-            "gstreamer1.0-plugins-base",
-            "gstreamer1.0-plugins-good",
-        ),
-        files={
-            "/lab/rtsp.py": "import gi\ngi.require_version('Gst', '1.0')\ngi.require_version('GstRtspServer', '1.0')\n"
-            "from gi.repository import GLib, Gst, GstRtspServer\nGst.init(None)\n"
-            "server = GstRtspServer.RTSPServer()\nserver.set_address('@ADDRESS@')\n"
-            "server.set_service('@PORT@')\nserver.attach(None)\nGLib.MainLoop().run()\n"
-        },
-    ),
-    Daemon(
-        "mpd",
-        "mpd",
-        "mkdir -p /tmp/mpd; exec mpd --no-daemon --stderr /etc/lab-mpd.conf\n",
-        packages=("mpd",),
-        handshake="wait",
-        files={
-            "/etc/lab-mpd.conf": 'bind_to_address "@ADDRESS@"\nport "@PORT@"\nmusic_directory "/tmp/mpd"\n'
-            'state_file "/tmp/mpd/state"\nuser "root"\naudio_output {\n type "null"\n name "n"\n}\n'
-        },
-    ),
-)
-
-MESSAGES = (
-    Daemon(
-        "mosquitto",
-        "mqtt",
-        "exec mosquitto -c /etc/lab-mosquitto.conf\n",
-        packages=("mosquitto",),
-        files={"/etc/lab-mosquitto.conf": "listener @PORT@ @ADDRESS@\nallow_anonymous true\nuser nobody\n"},
-    ),
-    Daemon(
-        "rabbitmq",
-        "amqp",
-        "mkdir -p /tmp/rmq; chown -R rabbitmq /tmp/rmq\n"
-        "export RABBITMQ_MNESIA_BASE=/tmp/rmq RABBITMQ_LOG_BASE=/tmp/rmq RABBITMQ_NODENAME=lab@localhost "
-        "RABBITMQ_NODE_IP_ADDRESS=@ADDRESS@ RABBITMQ_NODE_PORT=@PORT@ RABBITMQ_DIST_PORT=25999 "
-        "ERL_EPMD_PORT=24369 RABBITMQ_LOGS=- RABBITMQ_PID_FILE=/tmp/rmq/pid HOME=/tmp/rmq\n"
-        "exec setpriv --reuid=rabbitmq --regid=rabbitmq --clear-groups /usr/lib/rabbitmq/bin/rabbitmq-server\n",
-        packages=("rabbitmq-server",),
-        seconds=120,
-    ),
-    Daemon(
-        "nats-server",
-        "nats",
-        "exec nats-server -a @ADDRESS@ -p @PORT@\n",
-        packages=("nats-server",),
-        handshake="wait",
-    ),
-    Daemon(
-        "zookeeper",
-        "zookeeper",
-        "mkdir -p /tmp/zk\n"
-        'exec java -Xmx64m -cp "/etc/zookeeper/conf:/usr/share/java/zookeeper.jar:/usr/share/java/*" '
-        "-Dzookeeper.admin.enableServer=false org.apache.zookeeper.server.ZooKeeperServerMain /etc/lab-zoo.cfg\n",
-        packages=("zookeeper",),
-        files={
-            "/etc/lab-zoo.cfg": "tickTime=2000\ndataDir=/tmp/zk\nclientPort=@PORT@\nclientPortAddress=@ADDRESS@\n"
-            "4lw.commands.whitelist=*\n"
-        },
-        seconds=60,
-    ),
-    Daemon(
-        "beanstalkd",
-        "beanstalkd",
-        "exec beanstalkd -l @ADDRESS@ -p @PORT@\n",
-        packages=("beanstalkd",),
-        handshake="newlines",
-    ),
-    Daemon(
-        "gearmand",
-        "gearman",
-        "exec gearmand -L @ADDRESS@ -p @PORT@ -l stderr\n",
-        packages=("gearman-job-server",),
-    ),
-)
-
-NETWORK = (
-    Daemon(
-        "bind9",
-        "dns",
-        "mkdir -p /tmp/named /run/named; exec named -g -c /etc/lab-named.conf\n",
-        packages=("bind9",),
-        files={
-            "/etc/lab-named.conf": 'options { directory "/tmp/named"; listen-on port @PORT@ { @ADDRESS@; }; '
-            "listen-on-v6 { none; }; recursion no; allow-query { any; }; pid-file none; "
-            'session-keyfile none; };\ncontrols { };\nzone "example.org" { type primary; file "/etc/lab-zone"; };\n',
-            "/etc/lab-zone": "$TTL 60\n@ IN SOA lab. root.lab. 1 60 60 60 60\n@ IN NS lab.example.org.\n"
-            "lab IN A 10.1.0.10\n",
-        },
-    ),
-    Daemon(
-        "unbound",
-        "dns",
-        "exec unbound -d -c /etc/lab-unbound.conf\n",
-        packages=("unbound",),
-        files={
-            "/etc/lab-unbound.conf": "server:\n  interface: @ADDRESS@@@PORT@\n  port: @PORT@\n"
-            "  access-control: 0.0.0.0/0 allow\n  use-syslog: no\n  chroot: ''\n  username: ''\n"
-            "  pidfile: ''\n  do-not-query-localhost: no\n"
-            "forward-zone:\n  name: .\n  forward-addr: 127.0.0.1@9\nremote-control:\n  control-enable: no\n"
-        },
-        handshake="dns",
-    ),
-    Daemon(
-        "slapd",
-        "ldap",
-        "mkdir -p /tmp/ldap; exec slapd -d 0 -f /etc/lab-slapd.conf -h ldap://@ADDRESS@:@PORT@/\n",
-        packages=("slapd",),
-        files={
-            "/etc/lab-slapd.conf": "include /etc/ldap/schema/core.schema\nmodulepath /usr/lib/ldap\n"
-            "moduleload back_mdb\ndatabase mdb\nsuffix dc=lab\ndirectory /tmp/ldap\n"
-        },
-    ),
-    Daemon(
-        "krb5kdc",
-        "kerberos",
-        "printf 'x\\nx\\n' | kdb5_util create -s -r LAB -P x; exec krb5kdc -n\n",
-        packages=("krb5-kdc",),
-        files={
-            "/etc/krb5.conf": "[libdefaults]\ndefault_realm = LAB\n",
-            "/etc/krb5kdc/kdc.conf": "[kdcdefaults]\nkdc_listen =\nkdc_tcp_listen = @ADDRESS@:@PORT@\n"
-            "[realms]\nLAB = {\ndatabase_name = /tmp/principal\nkey_stash_file = /tmp/stash\n}\n",
-        },
-    ),
-    Daemon(
-        "pptpd",
-        "pptp",
-        "exec pptpd -f -c /etc/lab-pptpd.conf -l @ADDRESS@\n",
-        packages=("pptpd",),
-        files={"/etc/lab-pptpd.conf": "localip 10.9.0.1\nremoteip 10.9.0.2-9\nnoipparam\n"},
-        port=1723,
-    ),
-    Daemon(
-        "dante",
-        "socks5",
-        "exec danted -f /etc/lab-danted.conf\n",
-        packages=("dante-server",),
-        files={
-            "/etc/lab-danted.conf": "logoutput: stderr\ninternal: @ADDRESS@ port = @PORT@\nexternal: eth0\n"
-            "socksmethod: none\nclientmethod: none\nuser.privileged: root\nuser.unprivileged: nobody\n"
-            "client pass { from: 0.0.0.0/0 to: 0.0.0.0/0 }\nsocks pass { from: 0.0.0.0/0 to: 0.0.0.0/0 }\n"
-        },
-    ),
-    Daemon(
-        "tor",
-        "socks5",
-        "mkdir -p /tmp/tor; exec tor -f /etc/lab-torrc --DataDirectory /tmp/tor\n",
-        packages=("tor",),
-        files={"/etc/lab-torrc": "SocksPort @ADDRESS@:@PORT@\nDisableNetwork 0\nLog err stderr\n"},
-        seconds=60,
-    ),
-    Daemon(
-        "oidentd",
-        "ident",
-        "exec oidentd -i -a @ADDRESS@ -p @PORT@ -u nobody\n",
-        packages=("oidentd",),
-    ),
-    Daemon("epmd", "epmd", "exec epmd -port @PORT@ -address @ADDRESS@\n", packages=("erlang-base",)),
-    Daemon(
-        "openvpn",
-        "openvpn",
-        "openvpn --genkey secret /tmp/key\n"
-        "exec openvpn --dev null --proto tcp-server --local @ADDRESS@ --port @PORT@ --tls-server "
-        "--cert @CERT@ --key @KEY@ --ca @CERT@ --dh none\n",
-        packages=("openvpn",),
-    ),
-    Daemon(
-        "rpcbind",
-        "rpcbind",
-        "exec rpcbind -f -w -h @ADDRESS@\n",
-        packages=("rpcbind",),
-        port=111,
-    ),
-    Daemon(
-        "c-icap",
-        "icap",
-        "mkdir -p /run/c-icap; exec c-icap -N -D -f /etc/lab-icap.conf\n",
-        packages=("c-icap",),
-        files={
-            "/etc/lab-icap.conf": "PidFile /run/c-icap/p\nCommandsSocket /run/c-icap/s\nPort @ADDRESS@:@PORT@\n"
-            "StartServers 1\nMaxServers 2\nServerName lab\nServerAdmin a@lab\nModulesDir /usr/lib/x86_64-linux-gnu/c_icap\n"
-            "ServicesDir /usr/lib/x86_64-linux-gnu/c_icap\nServerLog /tmp/icap.log\nAccessLog /tmp/access.log\n"
-            "Service echo srv_echo.so\n"
-        },
-    ),
-    Daemon(
-        "gophernicus",
-        "gopher",
-        "mkdir -p /var/gopher; exec python3 /lab/inetd.py @ADDRESS@ @PORT@ setpriv --reuid=65534 --regid=65534 --clear-groups /usr/sbin/gophernicus -h lab\n",
-        packages=("gophernicus",),
-    ),
-)
-
-STORES = (
-    Daemon(
-        "firebird",
-        "firebird",
-        "exec /usr/sbin/firebird -s -p @PORT@\n",
-        packages=("firebird3.0-server",),
-        seconds=60,
-    ),
-    Daemon(
-        "munin-node",
-        "munin",
-        "mkdir -p /run/munin; exec munin-node --foreground --config /etc/lab-munin.conf\n",
-        packages=("munin-node",),
-        handshake="wait",
-        files={
-            "/etc/lab-munin.conf": "log_file /tmp/munin.log\npid_file /tmp/munin.pid\nhost @ADDRESS@\nport @PORT@\n"
-            "allow ^.*$\nbackground 0\nsetsid 0\nuser root\ngroup root\n"
-        },
-    ),
-    Daemon(
-        "zabbix-agent",
-        "zabbix",
-        "mkdir -p /run/zabbix; exec su zabbix -s /bin/sh -c 'exec zabbix_agentd -f -c /etc/lab-zabbix.conf'\n",
-        packages=("zabbix-agent",),
-        files={
-            "/etc/lab-zabbix.conf": "LogType=console\nServer=0.0.0.0/0\nListenPort=@PORT@\nListenIP=@ADDRESS@\n"
-            "PidFile=/tmp/z.pid\nHostname=lab\n"
-        },
-    ),
-    Daemon(
-        "dcmtk",
-        "dicom",
-        "exec storescp @PORT@ -od /tmp\n",
-        packages=("dcmtk",),
-    ),
-    Daemon(
-        "pymodbus",
-        "modbus",
-        "PYTHONPATH=/lab/pip exec @PYTHON@ /lab/modbus.py\n",
-        pip=("pymodbus==3.6.9",),
-        files={
-            "/lab/modbus.py": "from pymodbus.server import StartTcpServer\n"
-            "from pymodbus.datastore import ModbusServerContext, ModbusSlaveContext\n"
-            "from pymodbus.device import ModbusDeviceIdentification\n"
-            "identity = ModbusDeviceIdentification(info_name={'VendorName': 'lab', 'ProductCode': 'x', "
-            "'MajorMinorRevision': '1'})\n"
-            "context = ModbusServerContext(slaves=ModbusSlaveContext(), single=True)\n"
-            "StartTcpServer(context=context, identity=identity, address=('@ADDRESS@', @PORT@))\n"
-        },
-    ),
-    Daemon(
-        "python-snap7",
-        "siemens",
-        "PYTHONPATH=/lab/pip exec @PYTHON@ /lab/s7.py\n",
-        pip=("python-snap7==1.4.1",),
-        also=("s7", "cotp"),
-        files={
-            "/lab/s7.py": "import time\nimport snap7\nserver = snap7.server.Server(log=False)\n"
-            "server.start(tcpport=@PORT@)\ntime.sleep(3600)\n"
-        },
     ),
 )
 

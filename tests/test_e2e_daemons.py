@@ -1,0 +1,83 @@
+"""Real Debian daemons on unexpected ports, found through zmap and through a list."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.lab import net
+from tests.lab.daemons import Daemon, Fleet, install
+from tests.lab.fleet_core import CORE
+from tests.lab.scan import zmap_scan, zmap_words
+from tests.lab.town import SCANNER, WAITS, Town, complaint, found_town
+
+pytestmark = pytest.mark.root
+
+ALL_HANDSHAKES = ("wait", "http", "tls", "postgres", "dns", "redis", "memcached_ascii", "smtp")
+NAMES = [daemon.name for daemon in CORE]
+
+
+@pytest.fixture(scope="module")
+def town() -> Iterator[Town]:
+    with net.lab() as lab:
+        yield found_town(lab, CORE)
+
+
+@pytest.mark.parametrize("daemon", CORE, ids=NAMES)
+def test_own_handshake(town: Town, daemon: Daemon) -> None:
+    same = [other for other in CORE if other.own == daemon.own]
+    record = town.record(town.scan_list([daemon.own], same), daemon)
+    assert record["fingerprint"] in daemon.labels, complaint(record, daemon, town.fleet)
+    assert record["data"]
+
+
+@pytest.mark.parametrize("daemon", CORE, ids=NAMES)
+def test_several_handshakes(town: Town, daemon: Daemon) -> None:
+    record = town.record(town.scan_list(ALL_HANDSHAKES, CORE), daemon)
+    allowed = daemon.labels | set(daemon.others.values())
+    assert record["fingerprint"] in allowed, complaint(record, daemon, town.fleet)
+
+
+@pytest.mark.parametrize("daemon", CORE, ids=NAMES)
+def test_through_zmap(town: Town, daemon: Daemon) -> None:
+    record = town.record(town.scan_zmap(ALL_HANDSHAKES, CORE), daemon)
+    allowed = daemon.labels | set(daemon.others.values())
+    assert record["fingerprint"] in allowed, complaint(record, daemon, town.fleet)
+    assert record["daddr"] == SCANNER
+
+
+_MANY = Daemon(
+    "nginx-anywhere",
+    "http",
+    "exec nginx -c /etc/nginx/lab.conf\n",
+    packages=("nginx",),
+    files={
+        "/etc/nginx/lab.conf": "daemon off; worker_processes 1; error_log stderr crit; pid /run/nginx.pid;\n"
+        "events { worker_connections 8192; }\n"
+        "http { access_log off; server { listen @PORT@ backlog=16384; return 200 hello; } }\n"
+    },
+)
+
+
+def test_no_early_answer_is_lost_to_a_kernel_reset(lab: net.Lab) -> None:
+    """zmap and lzr start at once, zmap at full speed; the kernel of the scan box must not reset a flow."""
+    scanner, far = lab.namespace("scan"), lab.namespace("town")
+    lab.link(scanner, far, a_addresses=[f"{SCANNER}/24"], b_addresses=["10.1.0.1/24"])
+    # Every address of the prefix is this one host: one nginx answers for 4,096.
+    far.ip("route", "add", "local", "10.77.0.0/20", "dev", "lo")
+    far.sysctl("net.core.somaxconn", 16384)
+    far.sysctl("net.ipv4.tcp_max_syn_backlog", 16384)
+    scanner.ip("route", "add", "default", "via", "10.1.0.1")
+    install([_MANY])
+    fleet = Fleet(lab, far, "10.77.0.1")
+    running = fleet.start(_MANY, 9002)
+    assert not fleet.await_all(), running.trouble
+    before = scanner.state()
+    zmap = zmap_words(scanner, SCANNER, far.mac("eth0"), 9002, 50_000, ["10.77.0.0/20"], cooldown=1)
+    found = zmap_scan(scanner, [zmap], "--handshakes", "http", *WAITS)
+    assert found.returncode == 0, found.stderr
+    assert scanner.state() == before
+    wrong = [record for record in found.records if record["fingerprint"] != "http"]
+    assert not wrong, (len(wrong), wrong[:3])
+    assert len(found.records) >= 4096 * 0.999
