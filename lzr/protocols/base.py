@@ -60,6 +60,8 @@ class Protocol:
         `match` is called for every reply: a last resort, and then it must be cheap.
     solicited: whole replies too short to prove anything by themselves (a lone ``N``), which count only where
         this protocol's own probe drew them, or nothing is known of what was sent. `match` must take them.
+    last_resort: asked only about replies that no other protocol takes: for matchers that go by ordinary words
+        (a login prompt, a date).
     examples: replies that this matcher, and no stronger one, must match.
     rejects: replies that look alike and must not match.
     ports: IANA or customary ports.
@@ -73,6 +75,7 @@ class Protocol:
     starts: tuple[bytes, ...] = ()
     at: tuple[tuple[int, bytes], ...] = ()
     solicited: tuple[bytes, ...] = ()
+    last_resort: bool = False
     examples: tuple[bytes, ...] = ()
     rejects: tuple[bytes, ...] = ()
     ports: tuple[int, ...] = ()

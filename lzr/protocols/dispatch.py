@@ -27,51 +27,24 @@ class Dispatcher:
     def __init__(self, protocols: Iterable[Protocol]) -> None:
         asked = [p for p in protocols if p.match is not None]
         self._rank = {p.name: i for i, p in enumerate(asked)}
+        first = [p for p in asked if not p.last_resort]
+        last = [p for p in asked if p.last_resort]
         pairs = {key[:2] for p in asked for key in p.starts if len(key) > 1}
-        self._by_pair = {pair: self._entries(asked, pair) for pair in pairs}
-        self._by_first = [self._entries(asked, bytes([first])) for first in range(256)]
-        keys = [(at, key, p.match, p.name) for p in asked if p.match for at, key in p.at]
+        heads = [*pairs, *(bytes([byte]) for byte in range(256))]
+        self._by_head = {head: (_entries(first, head), _entries(last, head)) for head in heads}
+        keys = [(at, key, p.match, p.name) for p in first if p.match for at, key in p.at]
         binary = [
             entry for entry in keys if entry[0] + len(entry[1]) <= _HEAD and entry[1].translate(None, _TEXT)
         ]
-        self._by_offset = self._tables(keys)
-        self._by_offset_in_text = self._tables([entry for entry in keys if entry not in binary])
-
-    @staticmethod
-    def _entries(asked: list[Protocol], head: bytes) -> tuple[Entry, ...]:
-        """The entries for replies that begin with `head` (one or two bytes)."""
-        entries: list[Entry] = []
-        for p in asked:
-            assert p.match is not None
-            if not p.starts and not p.at:
-                entries.append((b"", p.match, p.name))
-            for key in p.starts:
-                if head.startswith(key):
-                    entries.append((b"", p.match, p.name))
-                elif key.startswith(head) and len(head) == 2:
-                    entries.append((key, p.match, p.name))
-        return tuple(entries)
-
-    @staticmethod
-    def _tables(keys: list[tuple[int, bytes, Matcher, str]]) -> list[Table]:
-        """(start, stop, entries by the bytes there) for each offset, told apart by its shortest key."""
-        tables: list[Table] = []
-        for at in sorted({key[0] for key in keys}):
-            keyed = [entry[1:] for entry in keys if entry[0] == at]
-            size = min(len(key) for key, _, _ in keyed)
-            heads = {key[:size] for key, _, _ in keyed}
-            table = {head: tuple(entry for entry in keyed if entry[0].startswith(head)) for head in heads}
-            tables.append((at, at + size, table))
-        return tables
+        self._by_offset = _tables(keys)
+        self._by_offset_in_text = _tables([entry for entry in keys if entry not in binary])
 
     def matching(self, data: bytes) -> list[str]:
         """Names of the protocols that take `data` for their own, in catalogue order."""
         if not data:
             return []
         found: list[str] = []
-        entries = self._by_pair.get(data[:2])
-        if entries is None:
-            entries = self._by_first[data[0]]
+        entries, last = self._by_head.get(data[:2]) or self._by_head[data[:1]]
         for prefix, match, name in entries:
             if data.startswith(prefix) and match(data):
                 found.append(name)
@@ -82,6 +55,37 @@ class Dispatcher:
                 for key, match, name in others:
                     if data.startswith(key, start) and match(data):
                         found.append(name)
+        if not found:
+            for prefix, match, name in last:
+                if data.startswith(prefix) and match(data):
+                    found.append(name)
         if len(found) > 1:
             return sorted(set(found), key=self._rank.__getitem__)
         return found
+
+
+def _entries(asked: list[Protocol], head: bytes) -> tuple[Entry, ...]:
+    """The entries for replies that begin with `head` (one or two bytes)."""
+    entries: list[Entry] = []
+    for p in asked:
+        assert p.match is not None
+        if not p.starts and (not p.at or p.last_resort):
+            entries.append((b"", p.match, p.name))
+        for key in p.starts:
+            if head.startswith(key):
+                entries.append((b"", p.match, p.name))
+            elif key.startswith(head) and len(head) == 2:
+                entries.append((key, p.match, p.name))
+    return tuple(entries)
+
+
+def _tables(keys: list[tuple[int, bytes, Matcher, str]]) -> list[Table]:
+    """(start, stop, entries by the bytes there) for each offset, told apart by its shortest key."""
+    tables: list[Table] = []
+    for at in sorted({key[0] for key in keys}):
+        keyed = [entry[1:] for entry in keys if entry[0] == at]
+        size = min(len(key) for key, _, _ in keyed)
+        heads = {key[:size] for key, _, _ in keyed}
+        table = {head: tuple(entry for entry in keyed if entry[0].startswith(head)) for head in heads}
+        tables.append((at, at + size, table))
+    return tables

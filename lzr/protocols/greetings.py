@@ -47,7 +47,8 @@ DATE = re.compile(rb"\d\d:\d\d:\d\d [+-]\d{4}")
 MAIL_CODES = frozenset((b"554", b"521", b"450", b"451", b"452", b"552", b"553", b"571", b"556"))
 FILE_CODES = frozenset((b"120", b"530", b"531", b"532", b"534", b"331", b"431"))
 SHARED_CODES = frozenset((b"220", b"421", b"500", b"501", b"502", b"503", b"550"))
-CODES = tuple(sorted(MAIL_CODES | FILE_CODES | SHARED_CODES))
+ALL_CODES = MAIL_CODES | FILE_CODES | SHARED_CODES
+CODES = tuple(sorted(ALL_CODES))
 
 _NEITHER, _MAIL, _FILES, _BOTH = 0, 1, 2, 3
 _SPACES = bytes.maketrans(bytes(b for b in range(256) if not chr(b).isalnum() or b > 127), b" " * 194)
@@ -57,7 +58,7 @@ _SPACES = bytes.maketrans(bytes(b for b in range(256) if not chr(b).isalnum() or
 def verdict(data: bytes) -> int:
     """1: mail, 2: files, 3: fits both, 0: no such greeting. Cached, since both matchers ask in a row."""
     code, sign = data[:3], data[3:4]
-    if sign not in b" -\r\n" or code not in MAIL_CODES | FILE_CODES | SHARED_CODES:
+    if sign not in b" -\r\n" or code not in ALL_CODES:
         return _NEITHER
     text = data[4:1024].lower()
     mail_at, files_at, blank = text.find(b"smtp"), text.find(b"ftp"), text.find(b" ", 1)

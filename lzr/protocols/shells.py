@@ -142,6 +142,7 @@ PROTOCOLS: tuple[Protocol, ...] = (
         name="telnet",
         spec="RFC 854, RFC 855",
         match=_telnet,
+        last_resort=True,
         starts=tuple(
             bytes([first]) for first in (IAC, 9, 10, 13, 27, *range(32, 127)) if first not in NO_PROMPT
         ),

@@ -13,6 +13,8 @@ from lzr.protocols.tls import CLIENT_HELLO
 
 USER_AGENT = b"Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0"
 
+IPP_HEADER = re.compile(rb"\n(?:Server: (?:CUPS|[^\r\n]{0,80}IPP/)|Content-Type: application/ipp)")
+
 PAGE_STARTS = (b"<!doctype html", b"<html", b"<head", b"<title", b"<body", b"<meta ", b"<h1>", b"<script")
 
 
@@ -30,20 +32,13 @@ def _page(data: bytes) -> bool:
 
 
 def _http(data: bytes) -> bool:
-    if data[:1] in b"Hh":
-        return STATUS_LINE.match(data) is not None
-    return _page(data)
+    return STATUS_LINE.match(data) is not None or (data[:1] not in b"Hh" and _page(data))
 
 
 def _ipp(data: bytes) -> bool:
     """CUPS and printers name IPP in Server or Content-Type (RFC 8010 §3.4); bodies don't count."""
-    place = data.find(b"\nServer: ", 12, 1024)
-    if place >= 0:
-        server = data[place + 9 : place + 120].split(b"\r", 1)[0]
-        if server.startswith(b"CUPS") or b"IPP/" in server:
-            return b"\r\n\r\n" not in data[:place]
-    place = data.find(b"\nContent-Type: application/ipp", 12, 1024)
-    return place >= 0 and b"\r\n\r\n" not in data[:place]
+    found = IPP_HEADER.search(data, 12, 1024)
+    return found is not None and b"\r\n\r\n" not in data[: found.start()]
 
 
 def _kubernetes(data: bytes) -> bool:
