@@ -105,7 +105,7 @@ def quotations(text: bytes) -> Iterator[tuple[bytes, set[str]]]:
     yield b"HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain\r\n\r\n" + text, web
     yield page, {"http"}
     yield b'{"message":"got ' + text.strip().replace(b'"', b"'") + b'"}', {"unknown"}
-    yield b"I heard somebody say: " + text, {"unknown", "telnet"}
+    yield b"~~ somebody said: " + text, {"unknown", "telnet"}
 
 
 @pytest.mark.parametrize("case", TEXTS, ids=lambda c: c[0])

@@ -38,7 +38,7 @@ def _http(data: bytes) -> bool:
 def _ipp(data: bytes) -> bool:
     """CUPS and printers name IPP in Server or Content-Type (RFC 8010 §3.4); bodies don't count."""
     found = IPP_HEADER.search(data, 12, 1024)
-    return found is not None and b"\r\n\r\n" not in data[: found.start()]
+    return found is not None and b"\r\n\r\n" not in data[: found.start() + 1]
 
 
 def _kubernetes(data: bytes) -> bool:
