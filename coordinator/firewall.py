@@ -68,6 +68,10 @@ class Cover:
     def addresses(self) -> tuple[str, ...]:
         return self.four + self.six
 
+    def key(self) -> tuple[object, ...]:
+        """Equal for covers that mean the same."""
+        return sorted(self.four), sorted(self.six), self.ports, self.interface, self.wide
+
     def all_here(self) -> bool:
         """Every address is a single one that this host has."""
         return not self.wide and all(is_here(address) for address in self.addresses)

@@ -57,6 +57,8 @@ class Guard:
         self.name = name
         self.cover = cover
         self.ways = tuple(ways)
+        self.mode = "none"
+        """As asked for; ``ways`` is what came of it."""
         self.notes: list[str] = []
         """Sentences for the log; there is none yet when the guard goes up."""
         self._tool = tool
@@ -84,6 +86,37 @@ class Guard:
             with _Sentence():
                 self._tool.change(self.name, cover, self.ways)
         self.cover = cover
+
+    def settle(
+        self,
+        addresses: Iterable[str] = (),
+        ports: tuple[int, int] = DEFAULT_PORTS,
+        mode: str = "auto",
+        interface: str | None = None,
+    ) -> None:
+        """Make it what ``put_up`` would have made with these; there is no moment without a guard.
+
+        For a guard that went up on a guess (``coordinator/early.py``). Raises GuardError.
+        """
+        cover = make_cover(addresses, ports, interface)
+        if self._tool is None or not self._up or (mode == self.mode and cover.key() == self.cover.key()):
+            return
+        if mode == "none":
+            self.remove()
+            return
+        plans, notes = _plans(mode, cover)
+        refused = []
+        for ways in plans:
+            try:
+                _check_ways(self._tool, ways)
+                self._tool.change(self.name, cover, ways)
+            except CommandError as error:
+                refused.append(f"{self._tool.tool} says: {error.args[0].splitlines()[0]}")
+                continue
+            self.mode, self.cover, self.ways = mode, cover, ways
+            self.notes += notes + _fallen_back(ways, plans, refused)
+            return
+        raise GuardError(f"the kernel's RSTs cannot be suppressed: {'; '.join(refused)}")
 
     def restore(self) -> bool:
         """Put the guard up again if somebody has flushed it away; True if that was so."""
@@ -149,9 +182,8 @@ def put_up(
                 refused.append(f"{tool.tool} says: {error.args[0].splitlines()[0]}")
                 continue
             guard = Guard(tool, name, cover, ways)
-            if ways != plans[0]:
-                notes.append("; ".join([f"the guard falls back to {' and '.join(ways)}", *refused]))
-            guard.notes = notes + _clean_up(tool, names)
+            guard.mode = mode
+            guard.notes = notes + _fallen_back(ways, plans, refused) + _clean_up(tool, names)
             return guard
     raise GuardError(f"the kernel's RSTs cannot be suppressed: {'; '.join(refused) or NO_TOOL}")
 
@@ -181,6 +213,12 @@ def _plans(mode: str, cover: Cover) -> tuple[list[tuple[str, ...]], list[str]]:
     if cover.interface is None:
         return auto, ["guarding at ingress needs --interface: falls back to auto"]
     return [("resets", "early"), *auto], []
+
+
+def _fallen_back(ways: tuple[str, ...], plans: list[tuple[str, ...]], refused: list[str]) -> list[str]:
+    if ways == plans[0]:
+        return []
+    return ["; ".join([f"the guard falls back to {' and '.join(ways)}", *refused])]
 
 
 def _default_interface() -> str | None:
@@ -218,13 +256,17 @@ def _tools() -> list[Tool]:
 
 
 def _put_up(tool: Tool, name: str, cover: Cover, ways: Sequence[str]) -> list[str]:
-    if not set(ways) <= set(tool.ways):
-        raise CommandError("only RSTs that leave can be dropped", forbidden=False)
+    _check_ways(tool, ways)
     try:
         return tool.put_up(name, cover, ways)
     except (KeyboardInterrupt, SystemExit):
         tool.take_down(name)
         raise
+
+
+def _check_ways(tool: Tool, ways: Sequence[str]) -> None:
+    if not set(ways) <= set(tool.ways):
+        raise CommandError("only RSTs that leave can be dropped", forbidden=False)
 
 
 def _clean_up(tool: Tool, names: Iterable[str]) -> list[str]:
