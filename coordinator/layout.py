@@ -84,7 +84,7 @@ def _narrow(s: Snapshot, width: int, room: int, g: Glyphs) -> list[Line]:
     airy = 1 if room >= 24 else 0
     all_processes = 1 + len(s.workers) + (len(s.workers) > 1) + len(s.collectors) + 1
     found = 1 + max(len(OUTCOME_WORDS), min(len(s.fingerprints), 16 if airy else 7))
-    least_latest = room // 4 if airy else min(3, room // 5)
+    least_latest = room // 4 if airy else min(2, room // 5)
     for_findings = min(found, max(4, room - least_latest - min(all_processes, max(4, room // 3)) - 2 * airy))
     for_processes = max(0, min(all_processes, room - for_findings - least_latest - 2 * airy))
     lines = processes(s, width, for_processes, g) if for_processes >= 2 else []

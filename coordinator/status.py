@@ -184,7 +184,7 @@ def report(snapshot: Snapshot) -> str:
     lines += ["", *_fates(snapshot), "", *_prints(snapshot, 10, "-"), ""]
     lines += [f"bottleneck: {bottleneck(snapshot)}"]
     lines += [f"warning: {text}" for text in snapshot.warnings]
-    return "\n".join(safetext.plain(text, 200) for text in lines) + "\n"
+    return "\n".join(_plain(text, 200) for text in lines) + "\n"
 
 
 def summary(snapshot: Snapshot, tail: Sequence[str] = (), *, unicode: bool = False) -> str:
@@ -207,7 +207,7 @@ def summary(snapshot: Snapshot, tail: Sequence[str] = (), *, unicode: bool = Fal
         lines.append(f"processes that ended unasked and were replaced: {snapshot.restarts}")
     if snapshot.rate_done_average:
         lines.append(f"pace: {figures.count(snapshot.rate_done_average)} inputs/s on average")
-    lines += [f"warning: {safetext.plain(text, 200)}" for text in snapshot.warnings]
+    lines += [f"warning: {_plain(text, 200)}" for text in snapshot.warnings]
     lines.append(dash * width)
     lines += tail
     return "\n".join(lines) + "\n"
@@ -243,11 +243,11 @@ def _prints(snapshot: Snapshot, most: int, dash: str) -> list[str]:
     ordered = sorted(snapshot.fingerprints.items(), key=lambda item: -item[1])
     for name, number in ordered[:most]:
         row = (
-            safetext.plain(name, 20),
+            _plain(name, 20),
             figures.count(number),
             figures.percent(number / total, 1) if total else dash,
         )
-        rows.append((*row, found_by(snapshot, name, 2)))
+        rows.append((*row, _plain(found_by(snapshot, name, 2), 60)))
     if len(ordered) > most:
         rest = sum(number for _, number in ordered[most:])
         rows.append(
@@ -266,6 +266,10 @@ def found_by(snapshot: Snapshot, fingerprint: str, most: int) -> str:
     if len(ordered) == 1:
         return ordered[0][1]
     return ", ".join(f"{name} {figures.percent(number / total)}" for number, name in ordered[:most])
+
+
+def _plain(text: str, width: int) -> str:
+    return safetext.plain(text, width, mark="~")
 
 
 def table(rows: Sequence[Sequence[str]], right: Sequence[int] = ()) -> list[str]:

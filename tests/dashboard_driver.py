@@ -113,6 +113,7 @@ class Scan:
         for index in range(totals.wanted_flow):
             self._packets[index] += int(self.rate * step * (0.7 + 0.3 * math.sin(t / 5)) / totals.wanted_flow)
             meter.feed(t, self._flow(t, index, totals.wanted_flow))
+        meter.removed("collect", totals.wanted_collect)
         for index in range(totals.wanted_collect):
             busy = int(t * 0.62e9)
             report = {"role": "collect", "index": index, "pid": 4100 + index, "cpu_ns": busy, "busy_ns": busy}
