@@ -1,9 +1,9 @@
 """Which matchers to ask: a table from a reply's first bytes to the few protocols that can begin so.
 
 Built once from `Protocol.starts` and `Protocol.at`. A reply costs one look-up by its first two bytes, one
-more for each offset that some protocol keys on (none of them if its head is text and the keys are not),
-and the matchers found there; so its cost does not grow with the number of protocols. Protocols without a
-key are asked every time.
+more for each offset that some protocol keys on, and the matchers found there; so its cost does not grow
+with the number of protocols. Keys at an offset are for binary protocols: a reply whose head is all text has
+none. Protocols without a key are asked every time.
 """
 
 from __future__ import annotations
@@ -18,6 +18,8 @@ Entry = tuple[bytes, Matcher, str]
 Table = tuple[int, int, dict[bytes, tuple[Entry, ...]]]
 
 _HEAD = 20
+"""Bytes at the front that tell text from binary."""
+
 _TEXT = bytes([*range(32, 127), 10, 13])
 
 
@@ -33,11 +35,7 @@ class Dispatcher:
         heads = [*pairs, *(bytes([byte]) for byte in range(256))]
         self._by_head = {head: (_entries(first, head), _entries(last, head)) for head in heads}
         keys = [(at, key, p.match, p.name) for p in first if p.match for at, key in p.at]
-        binary = [
-            entry for entry in keys if entry[0] + len(entry[1]) <= _HEAD and entry[1].translate(None, _TEXT)
-        ]
         self._by_offset = _tables(keys)
-        self._by_offset_in_text = _tables([entry for entry in keys if entry not in binary])
 
     def matching(self, data: bytes) -> list[str]:
         """Names of the protocols that take `data` for their own, in catalogue order."""
@@ -48,13 +46,13 @@ class Dispatcher:
         for prefix, match, name in entries:
             if data.startswith(prefix) and match(data):
                 found.append(name)
-        is_text = not data[:_HEAD].translate(None, _TEXT)
-        for start, stop, table in self._by_offset_in_text if is_text else self._by_offset:
-            others = table.get(data[start:stop])
-            if others is not None:
-                for key, match, name in others:
-                    if data.startswith(key, start) and match(data):
-                        found.append(name)
+        if data[:_HEAD].translate(None, _TEXT):
+            for start, stop, table in self._by_offset:
+                others = table.get(data[start:stop])
+                if others is not None:
+                    for key, match, name in others:
+                        if data.startswith(key, start) and match(data):
+                            found.append(name)
         if not found:
             for prefix, match, name in last:
                 if data.startswith(prefix) and match(data):

@@ -60,7 +60,7 @@ def verdict(data: bytes) -> int:
     code, sign = data[:3], data[3:4]
     if sign not in b" -\r\n" or code not in ALL_CODES:
         return _NEITHER
-    text = data[4:1024].lower()
+    text = data[4:512].lower()
     mail_at, files_at, blank = text.find(b"smtp"), text.find(b"ftp"), text.find(b" ", 1)
     if b"\0" in text or b"lmtp" in text:
         return _NEITHER
