@@ -43,7 +43,7 @@ def open_shards(
         for _ in range(count):
             sock = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0)
             sockets.append(sock)
-            _attach(sock, socket.SOL_SOCKET, SO_ATTACH_FILTER, sharding.socket_filter(*ports, own_v4))
+            _attach(sock, socket.SOL_SOCKET, SO_ATTACH_FILTER, sharding.socket_filter(ports, seed, own_v4))
             sock.setsockopt(SOL_PACKET, PACKET_VERSION, TPACKET_V2)
             sock.setsockopt(SOL_PACKET, PACKET_VNET_HDR, 1)
             for option, frames in ((PACKET_RX_RING, rx_frames), (PACKET_TX_RING, tx_frames)):

@@ -32,7 +32,7 @@ from lzr.cues import awaited, read_cues
 from lzr.flowindex import FlowIndex
 from lzr.plan import EPHEMERAL, Plan
 from lzr.rows import ACK, FIN, FLOW, FRAME, NO_PROBE, OUTCOME, PSH, RST, SYN, Reason
-from lzr.sharding import draw, flow_key, shard_of
+from lzr.sharding import COOKIE_BITS, cookie, draw, flow_key, shard_of
 from lzr.timers import DelayQueue
 from lzr.transitions import TRANSITIONS, Action, Cue, State
 
@@ -58,6 +58,7 @@ _COOLDOWN = _Wait("cooldown", Cue.TIMED_OUT)
 _SETTLE = _Wait("settle", Cue.SETTLED)
 _DELAY = _Wait("delay", Cue.DELAY_OVER)
 
+_HIGH_BITS = 0xFFFFFFFF >> COOKIE_BITS << COOKIE_BITS
 _ENOUGH = 64  # bytes of a first reply that leave nothing to wait for
 _LINE = 8  # as does a line of this length
 _MAX_SETTLES = 64
@@ -459,8 +460,8 @@ class FlowTable:
         probes["line"] = probes["line"] * np.uint64(256) + number
         chosen = self._choose_ports(probes, slots, salt=3)
         probes["line"] //= np.uint64(256)
-        isn = (draw(plan.seed, probes["key"], 4) & np.uint64(0xFFFFFFFF)).astype(np.uint32)
-        probes["una"] = isn + np.uint32(1)
+        isn = (draw(plan.seed, probes["key"], 4) & np.uint64(_HIGH_BITS)).astype(np.uint32)
+        probes["una"] = (isn | cookie(probes, plan.hash_seed)) + np.uint32(1)
         probes["nxt"] = probes["una"]
         probes["generation"] = self.rows["generation"][slots]
         self.rows[slots] = probes
@@ -532,8 +533,10 @@ class FlowTable:
     # --- numbers, timers, frames -----------------------------------------------------------------------
 
     def _isn(self, flows: Rows, salt: int) -> NDArray[np.uint32]:
+        """A random ISN (RFC 6528 in spirit) whose low bits are the cookie that our socket filter checks."""
         mixed = flows["line"] * np.uint64(256) + flows["handshake"]
-        return (draw(self.plan.seed, mixed, 5, salt) & np.uint64(0xFFFFFFFF)).astype(np.uint32)
+        random = (draw(self.plan.seed, mixed, 5, salt) & np.uint64(_HIGH_BITS)).astype(np.uint32)
+        return np.asarray(random | cookie(flows, self.plan.hash_seed), np.uint32)
 
     def _choose_ports(self, flows: Rows, slots: Slots, salt: int) -> Mask:
         """Set own_port and key of `flows`, and index them, so that replies still come to this shard.

@@ -38,7 +38,7 @@ _ADD_K, _ADD_X, _MUL_K, _XOR_K, _XOR_X, _RSH_K, _LSH_K, _AND_K = (
     0x64,
     0x54,
 )
-_JA, _JEQ, _JGT, _JGE, _JSET = 0x05, 0x15, 0x25, 0x35, 0x45
+_JA, _JEQ, _JGT, _JGE, _JSET, _JEQ_X = 0x05, 0x15, 0x25, 0x35, 0x45, 0x1D
 _RET_A, _RET_K = 0x16, 0x06
 _NET = 0xFFF00000  # SKF_NET_OFF: relative to the network header, so VLAN tags do not matter
 _AD_PROTOCOL = 0xFFFFF000  # SKF_AD_OFF + SKF_AD_PROTOCOL: the EtherType
@@ -70,6 +70,19 @@ def flow_hash(rows: NDArray[Any], seed: int) -> U32:
     return h
 
 
+COOKIE_BITS = 8
+"""Low bits of our ISNs that the socket filter checks in a SYN-ACK."""
+
+
+def cookie(rows: NDArray[Any], seed: int) -> U32:
+    """(n,) uint32 below 2**COOKIE_BITS: what the low bits of our ISN on this 4-tuple are.
+
+    ZMap's own SYN-ACKs come to our ports at full rate, and so may a flood of forged ones. The answer to a
+    SYN of ours acknowledges an ISN with the cookie, so the kernel can tell it apart before it copies it.
+    """
+    return flow_hash(rows, ~seed) >> np.uint32(32 - COOKIE_BITS)
+
+
 def _mix(h: U32, word: U32) -> U32:
     h = (h ^ word) * np.uint32(_MULTIPLIER)
     return h ^ (h >> np.uint32(_SHIFT))
@@ -98,7 +111,7 @@ def flow_key(rows: NDArray[Any], seed: int) -> U64:
     Not the shard hash: within a shard that one is constant mod the number of shards.
     """
     x = rows["peer_lo"] * _K1
-    x ^= rows["peer_hi"] * _K2 + np.uint64(seed)
+    x ^= rows["peer_hi"] * _K2 + np.uint64(seed & 0xFFFFFFFFFFFFFFFF)
     x ^= x >> np.uint64(32)
     x *= _K5
     x ^= rows["own_lo"] * _K3 + (
@@ -126,7 +139,7 @@ def draw(seed: int, line: U64, *salt: int) -> U64:
     """(n,) uint64 random numbers fixed by (seed, line, salt): one seed, one scan, whatever the timing."""
     x = line.astype(np.uint64) ^ np.uint64(seed & 0xFFFFFFFFFFFFFFFF)
     for s in salt:
-        x = mix64(x ^ np.uint64(s) * _K2)
+        x = mix64(x ^ np.uint64(s * 0xC2B2AE3D27D4EB4F & 0xFFFFFFFFFFFFFFFF))
     return mix64(x)
 
 
@@ -207,6 +220,24 @@ def _hash_word(p: _Program) -> None:
     p.op(_ST, _SLOT_HASH)
 
 
+def _hash_packet(p: _Program, family: str, seed: int) -> None:
+    """Leave the flow hash of an incoming packet in A. X is the TCP header's offset, saved in M[offset]."""
+    at, words = (12, 1) if family == "4" else (8, 4)
+    p.op(_STX, _SLOT_OFFSET)
+    p.op(_LD_IMM, seed)
+    p.op(_ST, _SLOT_HASH)
+    for word in range(words):
+        p.op(_LD_W_ABS, _NET + at + 4 * word)
+        _hash_word(p)
+    p.op(_LDX_MEM, _SLOT_OFFSET)
+    p.op(_LD_W_IND, _NET)  # source port << 16 | destination port
+    _hash_word(p)
+    for word in range(words, 2 * words):
+        p.op(_LD_W_ABS, _NET + at + 4 * word)
+        _hash_word(p)
+    p.op(_LD_MEM, _SLOT_HASH)
+
+
 def fanout_program(seed: int) -> bytes:
     """The classic-BPF program (struct sock_filter[]) that returns ``flow_hash`` of an *incoming* packet.
 
@@ -216,46 +247,51 @@ def fanout_program(seed: int) -> bytes:
     """
     p = _Program()
     _find_tcp(p)
-    for family, at, words in (("4", 12, 1), ("6", 8, 4)):
+    for family in ("4", "6"):
         p.label(f"tcp{family}")
-        p.op(_STX, _SLOT_OFFSET)
-        p.op(_LD_IMM, seed)
-        p.op(_ST, _SLOT_HASH)
-        for word in range(words):
-            p.op(_LD_W_ABS, _NET + at + 4 * word)
-            _hash_word(p)
-        p.op(_LDX_MEM, _SLOT_OFFSET)
-        p.op(_LD_W_IND, _NET)  # source port << 16 | destination port
-        _hash_word(p)
-        for word in range(words, 2 * words):
-            p.op(_LD_W_ABS, _NET + at + 4 * word)
-            _hash_word(p)
-        p.op(_LD_MEM, _SLOT_HASH)
+        _hash_packet(p, family, seed)
         p.op(_RET_A)
     p.label("none")
     p.op(_RET_K, 0)
     return p.assemble()
 
 
-def socket_filter(port_low: int, port_high: int, own_v4: tuple[int, ...] = ()) -> bytes:
-    """The classic-BPF program that lets in TCP to our ports only (and, of IPv4, to our addresses).
+def socket_filter(ports: tuple[int, int], seed: int, own_v4: tuple[int, ...] = ()) -> bytes:
+    """The classic-BPF program that lets in TCP to our ports (both ends included), except foreign SYN-ACKs.
 
-    port_low..port_high inclusive; own_v4: at most 16 addresses as integers, or none for any.
+    seed: the hash seed, for the cookie of our ISNs. own_v4: our IPv4 addresses as integers (at most 16),
+    or none for any.
     """
     p = _Program()
     _find_tcp(p)
-    p.label("tcp4")
-    if 0 < len(own_v4) <= 16:
-        p.op(_LD_W_ABS, _NET + 16)
-        for address in own_v4:
-            p.jump(_JEQ, address, "ports", 0)
+    for family in ("4", "6"):
+        p.label(f"tcp{family}")
+        if family == "4" and 0 < len(own_v4) <= 16:
+            p.op(_LD_W_ABS, _NET + 16)
+            for address in own_v4:
+                p.jump(_JEQ, address, "ours", 0)
+            p.jump(_JA, 0, "none")
+            p.label("ours")
+        p.op(_LD_H_IND, _NET + 2)
+        p.jump(_JGE, ports[0], 1, 0)
         p.jump(_JA, 0, "none")
-    p.label("tcp6")
-    p.label("ports")
-    p.op(_LD_H_IND, _NET + 2)
-    p.jump(_JGE, port_low, 0, "none")
-    p.jump(_JGT, port_high, "none", 0)
-    p.op(_RET_K, 0x40000)
+        p.jump(_JGT, ports[1], 0, 1)
+        p.jump(_JA, 0, "none")
+        p.op(_LD_B_IND, _NET + 13)
+        p.op(_AND_K, 0x16)
+        p.jump(_JEQ, 0x12, 0, f"pass{family}")  # SYN and ACK without RST
+        _hash_packet(p, family, ~seed & 0xFFFFFFFF)
+        p.op(_RSH_K, 32 - COOKIE_BITS)
+        p.op(_ST, _SLOT_HASH)
+        p.op(_LDX_MEM, _SLOT_OFFSET)
+        p.op(_LD_W_IND, _NET + 8)
+        p.op(_ADD_K, 0xFFFFFFFF)  # the acknowledgement number less one is our ISN
+        p.op(_AND_K, (1 << COOKIE_BITS) - 1)
+        p.op(_LDX_MEM, _SLOT_HASH)
+        p.jump(_JEQ_X, 0, f"pass{family}", 0)
+        p.jump(_JA, 0, "none")
+        p.label(f"pass{family}")
+        p.op(_RET_K, 0x40000)
     p.label("none")
     p.op(_RET_K, 0)
     return p.assemble()

@@ -54,6 +54,8 @@ class Nursery:
 
     def _receive_setup(self) -> tuple[Setup, list[int]]:
         data, descriptors, _, _ = socket.recv_fds(self._control, _MAX_MESSAGE, _MAX_DESCRIPTORS)
+        if not data:
+            os._exit(0)  # the coordinator found a mistake before it needed us
         setup = pickle.loads(data)
         assert isinstance(setup, Setup)
         while len(descriptors) < setup.job.shards + setup.outputs:
