@@ -67,7 +67,13 @@ class Watch:
 
         Call it when nothing that prints on the terminal is left to do.
         """
-        options = self.options
+        try:
+            self._open(self.options)
+        except BaseException:
+            self.abandon()
+            raise
+
+    def _open(self, options: Options) -> None:
         if options.metrics_port is not None:
             try:
                 self._metrics = MetricsServer(options.metrics_port, options.metrics_address)

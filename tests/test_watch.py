@@ -1,0 +1,174 @@
+"""Everything that watches, behind the one object the loop has."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import re
+import socket
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from coordinator import control
+from coordinator.metrics import exposition
+from coordinator.snapshot import Phase
+from coordinator.watch import Watch, count_summary, identified
+from lzr.options import Options, UsageError
+from tests.dashboard_driver import Scan
+
+
+@pytest.fixture(autouse=True)
+def _place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "run").mkdir(mode=0o700)
+    monkeypatch.setattr(control, "directories", lambda: [tmp_path / "run"])
+
+
+def watch(**options: object) -> Watch:
+    made = Watch(Options(**options), 100.0, results_on_stdout=False)  # type: ignore[arg-type]
+    made.open()
+    return made
+
+
+@pytest.fixture
+def plain() -> Iterator[Watch]:
+    made = watch()
+    yield made
+    made.abandon()
+
+
+def test_a_line_a_second_on_stderr(plain: Watch, capsys: pytest.CaptureFixture[str]) -> None:
+    plain.totals.read = 1234
+    for quarter in range(4 * 5 + 1):
+        assert plain.tick(100 + quarter / 4, 0.0) == []
+    lines = capsys.readouterr().err.splitlines()
+    assert [line.split(" ")[0] for line in lines] == ["0:01", "0:02", "0:03", "0:04", "0:05"]
+    assert "read: 1234 " in lines[-1]
+    assert plain.patience(105.25) == pytest.approx(0.75)
+
+
+def test_a_late_loop_prints_one_line_not_many(plain: Watch, capsys: pytest.CaptureFixture[str]) -> None:
+    plain.tick(110.3, 0.0)
+    plain.tick(110.9, 0.0)
+    plain.tick(111.0, 0.0)
+    assert [line.split(" ")[0] for line in capsys.readouterr().err.splitlines()] == ["0:10", "0:11"]
+
+
+def test_quiet(capsys: pytest.CaptureFixture[str]) -> None:
+    quiet = watch(quiet=True)
+    quiet.tick(101, 0.0)
+    assert capsys.readouterr().err == ""
+    quiet.totals.done = quiet.totals.read = 5
+    quiet.close(102, 0.0, ['{"TotalResponses":5}'])
+    text = capsys.readouterr().err
+    assert "5 read = 5 recorded" in text
+    assert text.endswith('{"TotalResponses":5}\n')
+
+
+def test_commands_come_in_by_the_control_socket(plain: Watch, tmp_path: Path) -> None:
+    plain.totals.phase, plain.totals.shards = Phase.RUNNING, 8
+    plain.tick(101, 0.0)
+    (path,) = (tmp_path / "run").glob("*.sock")
+    assert path.stem == str(os.getpid())
+    with socket.socket(socket.AF_UNIX) as sock:
+        sock.settimeout(10)
+        sock.connect(str(path))
+        sock.sendall(b"workers flow=4\n")
+        asked = []
+        for _ in range(3):  # accept, read
+            asked += plain.tick(101.1, 0.0)
+        assert sock.recv(1000).startswith(b"ok workers flow=4")
+    assert [command.wanted(2, 1) for command in asked] == [(4, 1)]
+    plain.abandon()
+    assert not path.exists()
+
+
+def test_the_status_file_and_the_frame(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    status, frame = tmp_path / "status.csv", tmp_path / "frame.svg"
+    made = watch(status_updates_file=str(status), dashboard_file=str(frame), quiet=True)
+    for second in range(1, 4):
+        made.totals.read = second
+        made.tick(100 + second, 1_700_000_000 + second)
+    made.close(104, 1_700_000_004)
+    rows = list(csv.DictReader(status.read_text().splitlines()))
+    assert [row["read-total"] for row in rows] == ["1", "2", "3", "3"]
+    assert rows[0]["real-time"] == "2023-11-14 22:13:21"
+    assert status.stat().st_mode & 0o777 == 0o644
+    assert frame.read_text().startswith("<svg")
+    capsys.readouterr()
+
+
+def test_a_full_disk_under_the_status_file_is_a_note(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    made = watch(status_updates_file=str(tmp_path / "status.csv"), quiet=True)
+    assert made._status_file is not None
+    made._status_file.close()
+    made._status_file = Path("/dev/full").open("w", buffering=1)  # noqa: SIM115
+    made.tick(101, 0.0)
+    made.tick(102, 0.0)
+    assert capsys.readouterr().err.count("No space left on device") == 1
+    made.abandon()
+
+
+def test_what_cannot_be_is_the_users_mistake() -> None:
+    with pytest.raises(UsageError, match="cannot write /nowhere"):
+        watch(status_updates_file="/nowhere/status.csv")
+    with pytest.raises(UsageError, match="control socket"):
+        watch(control_socket="/nowhere/lzr.sock")
+    with socket.create_server(("127.0.0.1", 0)) as taken, pytest.raises(UsageError, match="for metrics"):
+        watch(metrics_port=taken.getsockname()[1])
+
+
+def test_automatic_workers_ask_by_the_same_command(capsys: pytest.CaptureFixture[str]) -> None:
+    made = watch(auto_workers=True, quiet=True)
+    totals = made.totals
+    totals.phase, totals.shards, totals.cores, totals.wanted_flow = Phase.RUNNING, 8, 8, 1
+    asked = []
+    for t in range(101, 115):
+        busy = {"role": "flow", "index": 0, "pid": 7, "busy_ns": int((t - 100) * 1e9)}
+        made.meter.feed(t, busy)
+        made.meter.feed(t, {"role": "collect", "index": 0, "pid": 8, "busy_ns": 0})
+        asked += made.tick(t, 0.0)
+    assert [command.wanted(1, 1) for command in asked][:1] == [(2, 1)]
+    assert "flow=2, collect=1" in capsys.readouterr().err
+    made.abandon()
+
+
+def test_without_a_dashboard_rich_is_not_imported() -> None:
+    import subprocess
+
+    script = "import sys, coordinator.watch; sys.exit(any(m.split('.')[0] == 'rich' for m in sys.modules))"
+    assert subprocess.run([sys.executable, "-c", script], check=False, timeout=60).returncode == 0
+
+
+def test_counts_of_the_collectors() -> None:
+    made = Watch(Options(), 0.0, results_on_stdout=False)
+    rows = [["192.0.2.1", "80", "http", r"HTTP/1.1\r\n"], ["192.0.2.2", 22, "ssh", b"SSH-2.0\r\n", "wait"]]
+    identified(rows, made.totals)
+    summary = {
+        "reasons": {"data": 10, "silent": 90},
+        "fingerprints": {"http": 7, "ssh": 1, "unknown": 92},
+        "handshakes": {"http": 9, "wait": 1},
+    }
+    count_summary(made.totals, summary)
+    snapshot = made.snapshot(1.0, 0.0)
+    assert [service.fingerprint for service in snapshot.latest] == ["ssh", "http"]
+    assert snapshot.latest[0].handshake == "wait"
+    assert snapshot.outcomes == {"data": 10, "silent": 90}
+    # unknown is what sent data that nobody recognises, not the silent ones
+    assert snapshot.fingerprints == {"http": 7, "unknown": 2, "ssh": 1}
+    assert snapshot.handshakes == {"http": 9, "wait": 1}
+
+
+def test_the_grafana_board_asks_for_metrics_that_exist() -> None:
+    board = json.loads((Path(__file__).parent.parent / "etc/grafana-lzr.json").read_text())
+    asked = set(re.findall(r"\blzr_[a-z_]+", json.dumps(board)))
+    exposed = set(re.findall(r"^# TYPE (\S+)", exposition(Scan().at(5.0)), re.MULTILINE))
+    assert asked
+    assert asked <= exposed
+    identifiers = [panel["id"] for panel in board["panels"]]
+    assert len(identifiers) == len(set(identifiers))
