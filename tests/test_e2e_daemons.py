@@ -9,7 +9,7 @@ import pytest
 from tests.lab import net
 from tests.lab.daemons import Daemon, Fleet, install
 from tests.lab.fleet_core import CORE
-from tests.lab.scan import zmap_scan, zmap_words
+from tests.lab.scan import scan, zmap_scan, zmap_words
 from tests.lab.town import SCANNER, WAITS, Town, complaint, found_town
 
 pytestmark = pytest.mark.root
@@ -60,11 +60,12 @@ _MANY = Daemon(
 )
 
 
-def test_no_early_answer_is_lost_to_a_kernel_reset(lab: net.Lab) -> None:
-    """zmap and lzr start at once, zmap at full speed; the kernel of the scan box must not reset a flow."""
-    scanner, far = lab.namespace("scan"), lab.namespace("town")
-    lab.link(scanner, far, a_addresses=[f"{SCANNER}/24"], b_addresses=["10.1.0.1/24"])
-    # Every address of the prefix is this one host: one nginx answers for 4,096.
+def nginx_everywhere(lab: net.Lab, scanner: net.Namespace, far: net.Namespace) -> None:
+    """One nginx that answers on 4,096 addresses: every address of the prefix is this one host."""
+    scanner.ip("addr", "add", f"{SCANNER}/24", "dev", "eth0")
+    far.ip("addr", "add", "10.1.0.1/24", "dev", "eth0")
+    for side in (scanner, far):
+        side.ip("link", "set", "eth0", "up")
     far.ip("route", "add", "local", "10.77.0.0/20", "dev", "lo")
     far.sysctl("net.core.somaxconn", 16384)
     far.sysctl("net.ipv4.tcp_max_syn_backlog", 16384)
@@ -73,6 +74,28 @@ def test_no_early_answer_is_lost_to_a_kernel_reset(lab: net.Lab) -> None:
     fleet = Fleet(lab, far, "10.77.0.1")
     running = fleet.start(_MANY, 9002)
     assert not fleet.await_all(), running.trouble
+
+
+@pytest.mark.parametrize(("retransmits", "share"), [("1", 0.97), ("3", 0.998)])
+def test_loss_between_real_stacks(lab: net.Lab, retransmits: str, share: float) -> None:
+    """A tenth of the segments lost each way; the server sends its own again, as servers do."""
+    scanner, far = lab.namespace("scan"), lab.namespace("town")
+    bridge = lab.bridge("wire", scanner, far)
+    nginx_everywhere(lab, scanner, far)
+    net.lose(bridge, 10)
+    lines = [f"10.77.{index >> 8}.{index & 255}:9002\n" for index in range(4096)]
+    found = scan(scanner, "-sendSYNs", "-rate", "2000", "-rn", retransmits, lines=lines)
+    assert found.returncode == 0, found.stderr
+    assert len(found.records) == 4096
+    assert net.lost(bridge) > 1000
+    assert found.labels()["http"] >= share * 4096, (found.labels(), found.stderr[-1500:])
+
+
+def test_no_early_answer_is_lost_to_a_kernel_reset(lab: net.Lab) -> None:
+    """zmap and lzr start at once, zmap at full speed; the kernel of the scan box must not reset a flow."""
+    scanner, far = lab.namespace("scan"), lab.namespace("town")
+    lab.link(scanner, far)
+    nginx_everywhere(lab, scanner, far)
     before = scanner.state()
     zmap = zmap_words(scanner, SCANNER, far.mac("eth0"), 9002, 50_000, ["10.77.0.0/20"], cooldown=1)
     found = zmap_scan(scanner, [zmap], "--handshakes", "http", *WAITS)

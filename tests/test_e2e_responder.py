@@ -87,12 +87,11 @@ def premade(arena: Range, count: int, classes: str) -> Responder:
 
 @pytest.fixture
 def unchanged(arena: Range) -> Iterator[None]:
-    """The scanner's namespace is afterwards as it was: rules, links, routes, processes, sockets."""
+    """The scanner's namespace is afterwards as it was: rules, links, routes, processes; no file is left."""
     before = arena.scanner.state()
-    sockets = set(Path("/tmp").glob("lzr*"))
     yield
     assert arena.scanner.state() == before
-    assert {p for p in set(Path("/tmp").glob("lzr*")) - sockets if not p.name.startswith("lzrlab")} == set()
+    assert list(arena.lab.temporary.iterdir()) == []
 
 
 @pytest.mark.parametrize("workers", [1, 2, 4])
@@ -266,6 +265,7 @@ def test_bad_lines_are_counted_and_shown(arena: Range) -> None:
 
 
 def test_empty_input(arena: Range, unchanged: None) -> None:
+    arena.respond(first=FIRST, count=1)
     found = scan(arena.scanner, lines=[])
     assert found.returncode == 0, found.stderr
     assert found.records == []
@@ -358,7 +358,9 @@ def identified(found: Scan) -> int:
     return sum(record["fingerprint"] in ("http", "ssh") for record in found.records)
 
 
-@pytest.mark.parametrize(("retransmits", "share"), [("1", 0.97), ("3", 0.998)])
+# The responder never sends anything again, so what n retransmits can reach is 1 - 0.19 ** (n + 1): 0.9639
+# and 0.9987. Servers that do are in test_e2e_daemons.py.
+@pytest.mark.parametrize(("retransmits", "share"), [("1", 0.955), ("3", 0.997)])
 def test_loss_on_the_path(lab: Lab, retransmits: str, share: float) -> None:
     arena = Range(lab, bridged=True)
     assert arena.bridge is not None

@@ -125,11 +125,13 @@ class Namespace:
         return ["ip", "netns", "exec", self.name, *map(str, argv)]
 
     def run(self, *argv: str | Path, **more: Any) -> subprocess.CompletedProcess[str]:
+        more.setdefault("env", self.lab.environment)
         return run(*self.command(*argv), **more)
 
     def popen(self, *argv: str | Path, **more: Any) -> subprocess.Popen[Any]:
         """Starts a process in a session of its own; it is killed with its group when the lab closes."""
         more.setdefault("stdin", subprocess.DEVNULL)
+        more.setdefault("env", self.lab.environment)
         more.setdefault("start_new_session", True)
         process: subprocess.Popen[Any] = subprocess.Popen(self.command(*argv), **more)
         self.lab.track(process)
@@ -219,6 +221,11 @@ class Lab:
         self.prefix = f"{MARK}-{pid}-{_start_time(pid)}-{next(_numbers)}"
         self.directory = Path(tempfile.mkdtemp(prefix=f"{self.prefix}-"))
         self.directory.chmod(0o755)
+        self.temporary = self.directory / "tmp"
+        self.temporary.mkdir()
+        self.temporary.chmod(0o1777)
+        self.environment = {**os.environ, "TMPDIR": str(self.temporary)}
+        """Of every process in the lab: what a program leaves in its temporary directory can be seen."""
         self._namespaces: list[Namespace] = []
         self._processes: list[subprocess.Popen[Any]] = []
         self._at_close = contextlib.ExitStack()
