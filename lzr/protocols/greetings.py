@@ -79,7 +79,7 @@ def verdict(data: bytes) -> int:
     if mail:  # both: a mail server says which of its dialects, a file server says "FTP server"
         return _FILES if b"ftp serv" in rest and b"esmtp" not in rest else _MAIL
     words = set(rest.translate(_SPACES).split())
-    mail, files = not words.isdisjoint(MAIL), not words.isdisjoint(FILES)
+    mail, files = b"mail" in rest or not words.isdisjoint(MAIL), not words.isdisjoint(FILES)
     if mail != files:
         return _MAIL if mail else _FILES
     return _by_shape(code, host, qualified, words, rest)
@@ -87,7 +87,7 @@ def verdict(data: bytes) -> int:
 
 def _by_shape(code: bytes, host: bytes, qualified: bool, words: set[bytes], rest: bytes) -> int:
     """No name decides: the code, an enhanced status code, the host's name, and what comes first."""
-    if code in MAIL_CODES or _is_enhanced(host):
+    if code in MAIL_CODES or _is_enhanced(host) or host.startswith(b"***"):  # masked by a firewall
         return _MAIL
     if code in FILE_CODES:
         return _FILES

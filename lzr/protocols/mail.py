@@ -62,6 +62,7 @@ PROTOCOLS: tuple[Protocol, ...] = (
             b"220 ftp.example.com ESMTP Sendmail 8.17.1; ready\r\n",
             b"554 5.7.1 Service unavailable; client host blocked\r\n",
             b"421 4.3.2 too many connections\r\n",
+            b"220 ****************************2******0***\r\n",
             b"220 example.com running Eudora Internet Mail Server 3.1\r\n",
         ),
         rejects=(

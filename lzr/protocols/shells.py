@@ -41,11 +41,12 @@ NO_PROMPT = b"<{[+@:$%"
 OTHERS = (b"HTTP/", b"SSH-", b"RTSP/", b"SIP/", b"ERROR", b"-ERR", b"* OK", b"RFB 0", b"STAT ", b"VERSION ")
 
 PROMPT = re.compile(
-    rb"(?:login|log in|user ?name|user ?id|user|password|passwd|passcode|account|login name|user login"
-    rb"|verification code|access code|enter your name|terminal type|logon)\s?(?:\([^()\n]{0,40}\))?\s?[:>?]+"
-    rb"[ \0]{0,4}(?:\x1b\[[0-9;]{0,8}[A-Za-z])*$",
+    rb"(?:log ?in|log ?on|user|password|passwd|passcode|account|verification code|access code|terminal type"
+    rb"|(?:user|log ?in|log ?on|your|account|enter) ?(?:name|id|number|login))"
+    rb"\s?(?:\([^()\n]{0,40}\))?\s?[:>?]+[ \0]{0,4}(?:\x1b\[[0-9;]{0,8}[A-Za-z])*$",
     re.IGNORECASE,
 )
+SHELL_PROMPT = re.compile(rb"[A-Za-z0-9_.()@/ -]{0,32}[>#]")
 NAMES_ITSELF = (
     *(b"telnet " + word for word in b"server service session console administration is daemon".split()),
     *(b"telnet connection", b"telnet access", b"telnet login", b"telnetd", b"via telnet", b"please telnet"),
@@ -109,6 +110,8 @@ def _telnet(data: bytes) -> bool:
     last = text[max(text.rfind(b"\n"), text.rfind(b"\r")) + 1 :][-120:]
     if (last[-1:] in b":>?" or b"\x1b[" in last) and PROMPT.search(last):
         return True
+    if len(last) < len(text) and last[-1:] in b">#" and text[0] > 32 and SHELL_PROMPT.fullmatch(last):
+        return True
     said = text[:400].lower()
     if b"telnet" in said and any(phrase in said for phrase in NAMES_ITSELF):
         return True
@@ -155,6 +158,7 @@ PROTOCOLS: tuple[Protocol, ...] = (
             b"\r\n\r\nUser Access Verification\r\n\r\nPassword: ",
             b"Welcome\r\n\xff\xfb\x01Username:",
             b"Vty password is not set.\r\n",
+            b"Print server 4\r\nType ? for help\r\nps4> ",
         ),
         rejects=(
             b"\xff\xff\xff\xff\xff\xff",
