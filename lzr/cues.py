@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lzr.rows import ACK, FIN, RST, SYN, Expected, Reason
+from lzr.rows import ACK, FIN, RST, SYN, WINDOW, Expected, Reason
 from lzr.transitions import Cue, State
 
 Rows = NDArray[Any]
@@ -25,6 +25,8 @@ def read_cues(flows: Rows, segments: Rows) -> NDArray[np.uint8]:
     plain = ~opening & ~syn & ~rst & ack_ok
     data = plain & (ahead < length)
     cues[data] = Cue.DATA
+    early = plain & ~data & (length > 0) & (-ahead.astype(np.int64) & 0xFFFFFFFF < WINDOW)
+    cues[early] = Cue.EARLY_DATA
     cues[plain & ~data & fin & (ahead == length)] = Cue.FIN
     bare = plain & ~fin & (length == 0) & (ahead == 0) & (segments["ack"] != flows["una"])
     cues[bare] = Cue.ACK

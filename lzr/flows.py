@@ -30,6 +30,7 @@ from numpy.typing import NDArray
 
 from lzr.cues import awaited, read_cues
 from lzr.flowindex import FlowIndex
+from lzr.pieces import Pieces
 from lzr.plan import EPHEMERAL, Plan
 from lzr.rows import ACK, FIN, FLOW, FRAME, NO_PROBE, OUTCOME, PSH, RST, SYN, Reason
 from lzr.sharding import COOKIE_BITS, cookie, draw, flow_key, shard_of
@@ -61,7 +62,7 @@ _DELAY = _Wait("delay", Cue.DELAY_OVER)
 _HIGH_BITS = 0xFFFFFFFF >> COOKIE_BITS << COOKIE_BITS
 _ENOUGH = 64  # bytes of a first reply that leave nothing to wait for
 _LINE = 8  # as does a line of this length
-_MAX_SETTLES = 64
+_MAX_SETTLES = 32
 _MAX_DRAWS = 512
 
 
@@ -75,7 +76,7 @@ class FlowTable:
         self.rows = np.zeros(capacity, FLOW)
         self._free = np.arange(capacity - 1, -1, -1, dtype=np.int32)
         self._free_count = capacity
-        self._partial: dict[int, bytearray] = {}
+        self._pieces = Pieces()
         self._released: list[Slots] = []
         self._bursts: list[Rows] = []
         self._outcomes: list[Rows] = []
@@ -101,12 +102,13 @@ class FlowTable:
             Action.REFUSE_WINDOW: self._refuse_window,
             Action.NOTE_ACK: self._note_ack,
             Action.TAKE_DATA: self._take_data,
+            Action.KEEP_EARLY: self._keep_early,
             Action.GIVE_UP_FIN: self._give_up_fin,
             Action.GIVE_UP_RST: lambda slots, _: self._give_up(slots, Reason.RST),
             Action.GIVE_UP_SILENT: lambda slots, _: self._give_up(slots, Reason.SILENT),
             Action.GIVE_UP_SYN: lambda slots, _: self._give_up(slots, Reason.NO_SYN_ACK),
             Action.GIVE_UP_REFUSED: lambda slots, _: self._give_up(slots, Reason.RST),
-            Action.FINISH_DATA: lambda slots, _: self._finish_partial(slots),
+            Action.FINISH_DATA: lambda slots, _: self._finish_pieces(slots),
             Action.RETRANSMIT: self._retransmit,
             Action.RETRANSMIT_SYN: self._retransmit_syn,
             Action.OPEN: lambda slots, _: self._send_syn(slots),
@@ -323,31 +325,31 @@ class FlowTable:
         self.rows["rcv"][slots] += length
         buffer = self._buffer
         last = np.fromiter((buffer[at] for at in (end - 1).tolist()), np.uint8, len(end))
-        fresh = self.rows["state"][slots] != State.SETTLING
         fin = segments["flags"] & FIN != 0
-        enough = fin | (length >= _ENOUGH) | ((length >= _LINE) & (last == 0x0A))
-        done = fresh & enough
+        done = fin | (length >= _ENOUGH) | ((length >= _LINE) & (last == 0x0A))
+        if self._pieces:
+            done &= np.fromiter((slot not in self._pieces for slot in slots.tolist()), bool, len(slots))
         if done.any():
-            pieces = [
-                buffer[a:b].tobytes() for a, b in zip(start[done].tolist(), end[done].tolist(), strict=True)
-            ]
-            self._finish(slots[done], Reason.DATA, pieces)
+            spans = zip(start[done].tolist(), end[done].tolist(), strict=True)
+            self._finish(slots[done], Reason.DATA, [buffer[a:b].tobytes() for a, b in spans])
         if not done.all():
             rest = np.flatnonzero(~done)
             self._take_piece(slots[rest], start[rest], end[rest], fin[rest])
 
     def _take_piece(self, slots: Slots, start: Rows, end: Rows, fin: Mask) -> None:
-        """Keep a short piece, acknowledge it, and wait for more unless it is enough by now."""
+        """Keep a piece, acknowledge it, and wait for more unless it is enough by now."""
         complete = fin.copy()
+        awaited = self.rows["rcv"][slots]
         spans = zip(slots.tolist(), start.tolist(), end.tolist(), strict=True)
         for at, (slot, a, b) in enumerate(spans):
-            held = self._partial.setdefault(slot, bytearray())
-            held += self._buffer[a:b]
+            held, moved = self._pieces.append(slot, int(awaited[at]), bytes(self._buffer[a:b]))
+            awaited[at] += np.uint32(moved)
             complete[at] |= len(held) >= _ENOUGH or (len(held) >= _LINE and held[-1] == 0x0A)
+        self.rows["rcv"][slots] = awaited
         self.rows["settles"][slots] += 1
         complete |= self.rows["settles"][slots] >= _MAX_SETTLES
         if complete.any():
-            self._finish_partial(slots[complete])
+            self._finish_pieces(slots[complete])
         waiting = slots[~complete]
         if len(waiting):
             flows = self.rows[waiting]
@@ -355,8 +357,20 @@ class FlowTable:
             self.rows["state"][waiting] = State.SETTLING
             self._push_timer(_SETTLE, waiting)
 
-    def _finish_partial(self, slots: Slots) -> None:
-        self._finish(slots, Reason.DATA, [bytes(self._partial.pop(slot)) for slot in slots.tolist()])
+    def _keep_early(self, slots: Slots, segments: Rows | None) -> None:
+        """Data beyond a gap: the acknowledgement of what we have makes the peer send the rest again."""
+        assert segments is not None
+        fields = (segments[name].tolist() for name in ("seq", "data_at", "data_len"))
+        for slot, sequence, start, length in zip(slots.tolist(), *fields, strict=True):
+            self._pieces.keep_early(slot, sequence, bytes(self._buffer[start : start + length]))
+        slots = slots[self.rows["settles"][slots] < _MAX_SETTLES]  # no more than so many answers
+        if len(slots):
+            self.rows["settles"][slots] += 1
+            flows = self.rows[slots]
+            self._emit(flows, flows["nxt"], ACK)
+
+    def _finish_pieces(self, slots: Slots) -> None:
+        self._finish(slots, Reason.DATA, [self._pieces.take(slot) for slot in slots.tolist()])
 
     def _give_up_fin(self, slots: Slots, segments: Rows | None) -> None:
         self.rows["rcv"][slots] += np.uint32(1)  # a FIN takes a sequence number
@@ -382,6 +396,8 @@ class FlowTable:
     def _finish(self, slots: Slots, reason: int, payloads: Sequence[bytes] = ()) -> None:
         """Close, make the outcome, and free the row, or go on where every handshake was asked for."""
         flows = self.rows[slots]
+        if self._pieces:
+            self._pieces.forget(slots.tolist())
         if reason not in (Reason.RST, Reason.NO_SYN_ACK):
             self._emit_close(flows, reason)
         final = np.ones(len(slots), bool)
@@ -409,6 +425,8 @@ class FlowTable:
     def _follow_up(self, slots: Slots) -> None:
         """The next handshake: a fresh source port that the same shard owns, a fresh ISN."""
         rows = self.rows
+        if self._pieces:
+            self._pieces.forget(slots.tolist())
         self.index.remove(rows["key"][slots])
         for name in ("counter", "settles"):
             rows[name][slots] = 0

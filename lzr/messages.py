@@ -13,7 +13,7 @@ about layout travels but a name.
 | stop | coordinator → any (orders) | | |
 | outcomes | flow worker → collector | shard, epoch, seq | OUTCOME, payload bytes |
 | fence | coordinator → collector (orders) | shard, epoch | |
-| written | collector → coordinator (reports) | batches: (shard, epoch, seq), offsets, summary | tickets, final ones |
+| written | collector → coordinator (reports) | batches: (shard, epoch, seq), offsets, … | final tickets |
 | ready, adopted, fenced, stats, fault | any → coordinator (reports) | role, index, pid, … | |
 """
 

@@ -144,6 +144,10 @@ FIN, SYN, RST, PSH, ACK = 1, 2, 4, 8, 16
 """TCP flags, RFC 9293 §3.1."""
 
 
+WINDOW = 65535
+"""What we announce, unscaled: how far beyond the awaited byte a segment may lie."""
+
+
 class Expected:
     """What a flow was waiting for when it ended (``expectedRToLZR``); 0 prints as absent."""
 

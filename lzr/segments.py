@@ -14,14 +14,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lzr.probes import ProbeTemplate
-from lzr.rows import ACK, NO_PROBE, SEGMENT, SYN, V4_MAPPED
+from lzr.rows import ACK, NO_PROBE, SEGMENT, SYN, V4_MAPPED, WINDOW
 
 Bytes = NDArray[np.uint8]
 
 ETHERNET = 14
 MSS_V4, MSS_V6 = 1460, 1440
 """What fits an Ethernet frame (RFC 9293 §3.7.1)."""
-WINDOW = 65535
 TTL = 255
 MAX_FRAME = 1514
 

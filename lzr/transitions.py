@@ -39,6 +39,7 @@ class Cue(IntEnum):
     TIMED_OUT = 8  # the wait after the last retransmit is over
     SETTLED = 9
     DELAY_OVER = 10
+    EARLY_DATA = 11  # data beyond a gap
 
 
 class Action(IntEnum):
@@ -58,6 +59,7 @@ class Action(IntEnum):
     RETRANSMIT = 13
     RETRANSMIT_SYN = 14
     OPEN = 15
+    KEEP_EARLY = 16
 
 
 _TABLE: dict[State, dict[Cue, Action]] = {
@@ -72,6 +74,7 @@ _TABLE: dict[State, dict[Cue, Action]] = {
     State.DATA_SENT: {
         Cue.ACK: Action.NOTE_ACK,
         Cue.DATA: Action.TAKE_DATA,
+        Cue.EARLY_DATA: Action.KEEP_EARLY,
         Cue.FIN: Action.GIVE_UP_FIN,
         Cue.RST: Action.GIVE_UP_RST,
         Cue.RETRANSMIT_DUE: Action.RETRANSMIT,
@@ -79,12 +82,14 @@ _TABLE: dict[State, dict[Cue, Action]] = {
     },
     State.ACKED: {
         Cue.DATA: Action.TAKE_DATA,
+        Cue.EARLY_DATA: Action.KEEP_EARLY,
         Cue.FIN: Action.GIVE_UP_FIN,
         Cue.RST: Action.GIVE_UP_RST,
         Cue.TIMED_OUT: Action.GIVE_UP_SILENT,
     },
     State.SETTLING: {
         Cue.DATA: Action.TAKE_DATA,
+        Cue.EARLY_DATA: Action.KEEP_EARLY,
         Cue.FIN: Action.FINISH_DATA,
         Cue.RST: Action.FINISH_DATA,
         Cue.SETTLED: Action.FINISH_DATA,
@@ -120,6 +125,7 @@ LEADS_TO: dict[Action, tuple[State, ...]] = {
     Action.RETRANSMIT: (State.DATA_SENT,),
     Action.RETRANSMIT_SYN: (State.SYN_SENT,),
     Action.OPEN: (State.SYN_SENT,),
+    Action.KEEP_EARLY: (),
 }
 """Where an action may leave its flow: after giving up, the next handshake if there is one, else the end."""
 
