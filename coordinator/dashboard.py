@@ -42,7 +42,12 @@ class Frame:
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         for line in self.lines:
             for text, style in line:
-                yield Segment(text, STYLES[style] if self.colour else None)
+                # Blanks by themselves: not every viewer of an SVG keeps those at the beginning of a text.
+                words = text.lstrip(" ")
+                if len(words) < len(text):
+                    yield Segment(text[: len(text) - len(words)])
+                if words:
+                    yield Segment(words, STYLES[style] if self.colour else None)
             yield Segment.line()
 
     def text(self) -> list[str]:

@@ -264,6 +264,7 @@ class Meter:
             blocklisted=totals.blocklisted,
             duplicates=totals.duplicates,
             interrupted=totals.interrupted,
+            other=dict(totals.other),
             in_flight=totals.in_flight,
             done=totals.done,
             backlog=totals.backlog,

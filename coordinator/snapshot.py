@@ -117,6 +117,7 @@ class Totals:
     blocklisted: int = 0
     duplicates: int = 0
     interrupted: int = 0  # given up because the scan was told to end
+    other: Mapping[str, int] = field(default_factory=dict)  # inputs with a fate of another kind, by its name
     in_flight: int = 0
     done: int = 0  # inputs with a result
     backlog: int = 0  # inputs read and not yet given to a worker
@@ -146,6 +147,7 @@ class Totals:
     wanted_flow: int = 1  # workers asked for; the views show those that are there
     wanted_collect: int = 1
     cores: int = 1
+    busy_ns: int = 0  # time the coordinator did not wait
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,6 +165,7 @@ class Snapshot:
     blocklisted: int = 0
     duplicates: int = 0
     interrupted: int = 0
+    other: Mapping[str, int] = field(default_factory=dict)
     in_flight: int = 0
     done: int = 0
     backlog: int = 0
@@ -220,7 +223,8 @@ class Snapshot:
     @property
     def fates(self) -> int:
         """Inputs whose fate is known."""
-        return self.done + self.rejected + self.blocklisted + self.duplicates + self.interrupted
+        unscanned = self.rejected + self.blocklisted + self.duplicates + self.interrupted
+        return self.done + unscanned + sum(self.other.values())
 
     @property
     def identified(self) -> int:

@@ -225,6 +225,7 @@ def fates(snapshot: Snapshot) -> dict[str, int]:
         "blocklisted": snapshot.blocklisted,
         "duplicate": snapshot.duplicates,
         "interrupted": snapshot.interrupted,
+        **snapshot.other,
     }
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
@@ -49,6 +50,8 @@ class Watch:
             packet_limit=options.max_rate,
             bit_limit=options.bandwidth,
             auto_workers=options.auto_workers,
+            title=",".join(options.handshakes),
+            cores=len(os.sched_getaffinity(0)),
         )
         self.meter = Meter(now)
         self._owner = owner
@@ -130,6 +133,7 @@ class Watch:
         second = now >= self._next_second
         frame = self._dashboard is not None and now >= self._next_frame
         if second or frame:
+            self.meter.feed(now, self._own_report())
             self._snapshot = self.meter.snapshot(now, self.totals, wall)
         if frame and self._dashboard is not None:
             self._next_frame = now + FRAME
@@ -139,6 +143,10 @@ class Watch:
             self._next_second += max(1, int(now - self._next_second) + 1)
             found += self._each_second(self._snapshot)
         return found
+
+    def _own_report(self) -> dict[str, Any]:
+        report = {"role": "coordinator", "pid": os.getpid(), "cpu_ns": time.process_time_ns()}
+        return report | ({"busy_ns": self.totals.busy_ns} if self.totals.busy_ns else {})
 
     def snapshot(self, now: float, wall: float) -> Snapshot:
         """The state of things, for the metadata file and the like."""

@@ -164,6 +164,17 @@ def test_counts_of_the_collectors() -> None:
     assert snapshot.handshakes == {"http": 9, "wait": 1}
 
 
+def test_the_ledger_has_room_for_fates_of_other_kinds(capsys: pytest.CaptureFixture[str]) -> None:
+    made = watch(quiet=True)
+    made.totals.read, made.totals.done, made.totals.other = (
+        9,
+        5,
+        {"unroutable": 3, "resumed": 1, "surplus": 0},
+    )
+    made.close(101, 0.0)
+    assert "9 read = 5 recorded + 3 unroutable + 1 resumed (agree)" in capsys.readouterr().err
+
+
 def test_the_grafana_board_asks_for_metrics_that_exist() -> None:
     board = json.loads((Path(__file__).parent.parent / "etc/grafana-lzr.json").read_text())
     asked = set(re.findall(r"\blzr_[a-z_]+", json.dumps(board)))
