@@ -1,16 +1,18 @@
 """The RST guard before the command line has been read.
 
-In ``zmap … | lzr …`` both start at once, and ZMap's first probe leaves some 20 ms later. Reading the
-options properly takes half of that. The law of this file: **a guess that can be put right**. It looks for the
-four flags that matter to the guard, takes what it does not understand as not given, and never raises;
-``Guard.settle`` makes good what was guessed wrong, and the caller removes the guard if there is no scan.
+In ``zmap … | lzr …`` both start at once, and ZMap's first probe leaves some 20 ms later. Python needs ten
+to start and ten to read the options properly. So the shell script ``bin/lzr``, which comes first, puts a
+plain guard up and names it in the environment, and this takes it over; where that did not happen, it puts
+one up itself. The law of this file: **a guess that can be put right**. It looks for the four flags that
+matter to the guard, takes what it does not understand as not given, and never raises; ``Guard.settle``
+makes good what was guessed wrong, and the caller removes the guard if there is no scan.
 """
 
 from __future__ import annotations
 
 import os
 
-from coordinator.guard import DEFAULT_PORTS, MODES, Guard, GuardError, put_up
+from coordinator.guard import DEFAULT_PORTS, MODES, Guard, GuardError, adopt, put_up
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -30,6 +32,9 @@ def put_up_early(argv: Sequence[str]) -> Guard | None:
 
     None if this is no scan, or not root's, or the guard cannot be put up: ``put_up`` will say why.
     """
+    standing = os.environ.pop("LZR_GUARD", ""), os.environ.pop("LZR_GUARD_PORTS", "")
+    if standing[0] and (adopted := adopt(standing[0], _ports(standing[1]))):
+        return adopted
     if os.geteuid() != 0 or (argv[:1] and argv[0] in SUBCOMMANDS):
         return None
     values: dict[str, str] = {}
@@ -62,4 +67,4 @@ def _ports(text: str) -> tuple[int, int]:
     high = high or low
     if not (low.isascii() and low.isdigit() and high.isascii() and high.isdigit() and len(low + high) <= 10):
         return DEFAULT_PORTS
-    return int(low), int(high)
+    return (int(low), int(high)) if 1 <= int(low) <= int(high) <= 65535 else DEFAULT_PORTS

@@ -42,6 +42,8 @@ if TYPE_CHECKING:
 __all__ = ["DEFAULT_PORTS", "Guard", "GuardError", "Standing", "clean", "main", "put_up", "standing"]
 
 MODES = ("auto", "output", "ingress", "none")
+ADOPTED = "adopted"
+"""The mode of a guard that was put up before this program began (``bin/lzr``)."""
 ROOT = "suppressing the kernel's RSTs needs root (CAP_NET_ADMIN): run with sudo"
 NO_TOOL = "neither nft nor iptables is installed (apt install nftables)"
 Tool = Nft | Iptables
@@ -104,17 +106,21 @@ class Guard:
         if mode == "none":
             self.remove()
             return
+        adopted = self.mode == ADOPTED
+        name = owner.new_name() if adopted else self.name
         plans, notes = _plans(mode, cover)
         refused = []
         for ways in plans:
             try:
                 _check_ways(self._tool, ways)
-                self._tool.change(self.name, cover, ways)
+                self._tool.change(name, cover, ways, self.name)
             except CommandError as error:
                 refused.append(f"{self._tool.tool} says: {error.args[0].splitlines()[0]}")
                 continue
-            self.mode, self.cover, self.ways = mode, cover, ways
+            self.name, self.mode, self.cover, self.ways = name, mode, cover, ways
             self.notes += notes + _fallen_back(ways, plans, refused)
+            if adopted:
+                self.notes += _clean_up(self._tool, self._tool.names())
             return
         raise GuardError(f"the kernel's RSTs cannot be suppressed: {'; '.join(refused)}")
 
@@ -186,6 +192,16 @@ def put_up(
             guard.notes = notes + _fallen_back(ways, plans, refused) + _clean_up(tool, names)
             return guard
     raise GuardError(f"the kernel's RSTs cannot be suppressed: {'; '.join(refused) or NO_TOOL}")
+
+
+def adopt(name: str, ports: tuple[int, int]) -> Guard | None:
+    """Take over the guard that this process put up before it became this program; ``settle`` it soon."""
+    path = find_tool("nft")
+    if path is None or owner.pid_of(name) != os.getpid():
+        return None
+    guard = Guard(Nft(path), name, make_cover([], ports), ("resets",))
+    guard.mode = ADOPTED
+    return guard
 
 
 def clean() -> list[str]:

@@ -52,9 +52,9 @@ class Iptables:
         for program, rule in self._rules(name, make_cover([address], cover.ports)):
             run([program, WAIT, "-I", *rule])
 
-    def change(self, name: str, cover: Cover, ways: Sequence[str]) -> None:
+    def change(self, name: str, cover: Cover, ways: Sequence[str], former: str = "") -> None:
         """Add what is new, then delete what was: there is no moment without a rule."""
-        stale = self._lines(name)
+        stale = self._lines(former or name)
         self.put_up(name, cover, ways)
         self._delete(stale)
 

@@ -107,9 +107,9 @@ class Nft:
         family = "six" if ":" in address else "four"
         run([self.path, "-f", "-"], f"add element inet {name} {family} {{ {address} }}\n")
 
-    def change(self, name: str, cover: Cover, ways: Sequence[str]) -> None:
-        """Replace the guard in one step; there is no moment without one."""
-        run([self.path, "-f", "-"], clear(name) + render(name, cover, ways))
+    def change(self, name: str, cover: Cover, ways: Sequence[str], former: str = "") -> None:
+        """Replace the guard, or the one of that former name, in one step; there is no moment without one."""
+        run([self.path, "-f", "-"], clear(former or name) + render(name, cover, ways))
 
     def take_down(self, *names: str) -> None:
         """Remove guards; one that is gone already is no error."""

@@ -4,7 +4,9 @@ The law of this file: **a guard is stale only when its owner is proved dead**. A
 its name, ``lzr_<pid namespace>_<pid>_<start time>_<n>``. The pid alone would not do: it is used again, and
 a scan in a container has pids that mean other processes out here. Start time (clock ticks since boot,
 proc(5) ``/proc/pid/stat`` field 22) settles the first, the namespace the second. Who cannot be judged
-counts as living. A guard set by hand is named ``lzr_manual_…`` and is never stale.
+counts as living. A guard set by hand is named ``lzr_manual_…`` and is never stale. The first guard of a
+run, which a shell puts up (``bin/lzr``), has namespace 0: it stands for some 50 ms and is judged by the
+processes that we see.
 """
 
 from __future__ import annotations
@@ -56,7 +58,7 @@ def is_stale(name: str) -> bool:
             return False  # this /proc shows somebody else's processes
     except OSError:
         return False
-    if namespace == here:
+    if namespace in (here, 0):
         return not _lives(str(pid), start)
     if here != _FIRST_NAMESPACE:
         return False
