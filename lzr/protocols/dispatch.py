@@ -15,7 +15,8 @@ from lzr.protocols.base import Matcher, Protocol
 Entry = tuple[bytes, Matcher, str]
 """Prefix still to be checked (empty: nothing left to check), matcher, name."""
 
-Table = tuple[int, int, dict[bytes, tuple[Entry, ...]]]
+Table = tuple[int, tuple[tuple[Entry, ...], ...]]
+"""Offset, and the entries for each byte that may stand there."""
 
 _HEAD = 20
 """Bytes at the front that tell text from binary."""
@@ -47,12 +48,13 @@ class Dispatcher:
             if data.startswith(prefix) and match(data):
                 found.append(name)
         if data[:_HEAD].translate(None, _TEXT):
-            for start, stop, table in self._by_offset:
-                others = table.get(data[start:stop])
-                if others is not None:
-                    for key, match, name in others:
-                        if data.startswith(key, start) and match(data):
-                            found.append(name)
+            size = len(data)
+            for at, rows in self._by_offset:
+                if at >= size:
+                    break
+                for key, match, name in rows[data[at]]:
+                    if data.startswith(key, at) and match(data):
+                        found.append(name)
         if not found:
             for prefix, match, name in last:
                 if data.startswith(prefix) and match(data):
@@ -78,12 +80,10 @@ def _entries(asked: list[Protocol], head: bytes) -> tuple[Entry, ...]:
 
 
 def _tables(keys: list[tuple[int, bytes, Matcher, str]]) -> list[Table]:
-    """(start, stop, entries by the bytes there) for each offset, told apart by its shortest key."""
+    """For each offset, in order: the entries by the byte that stands there."""
     tables: list[Table] = []
     for at in sorted({key[0] for key in keys}):
         keyed = [entry[1:] for entry in keys if entry[0] == at]
-        size = min(len(key) for key, _, _ in keyed)
-        heads = {key[:size] for key, _, _ in keyed}
-        table = {head: tuple(entry for entry in keyed if entry[0].startswith(head)) for head in heads}
-        tables.append((at, at + size, table))
+        rows = tuple(tuple(entry for entry in keyed if entry[0][0] == byte) for byte in range(256))
+        tables.append((at, rows))
     return tables

@@ -62,12 +62,12 @@ def verdict(data: bytes) -> int:
         return _NEITHER
     text = data[4:512].lower()
     mail_at, files_at, blank = text.find(b"smtp"), text.find(b"ftp"), text.find(b" ", 1)
-    if b"\0" in text or b"lmtp" in text:
-        return _NEITHER
     if files_at < 0 and mail_at > blank > 0:
         return _MAIL
     if mail_at < 0 and files_at > blank > 0:
         return _FILES
+    if b"\0" in text or b"lmtp" in text:
+        return _NEITHER
     first, _, rest = text.lstrip(b" ").partition(b" ")
     host = first.rstrip(b"\r\n,;")
     qualified = host.startswith(b"[") or host == b"localhost" or (b"." in host and _is_domain(host))

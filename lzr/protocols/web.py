@@ -43,7 +43,9 @@ def _ipp(data: bytes) -> bool:
 
 def _kubernetes(data: bytes) -> bool:
     """The API server's Status object, or a JSON body under the headers that only it sets."""
-    place = data.find(b"\r\n\r\n", 12, 2048)
+    if data[9:10] not in b"24":
+        return False
+    place = data.find(b"\r\n\r\n", 12, 1024)
     if data[place + 4 : place + 5] != b"{" or place < 0:
         return False
     if data.find(b"\nX-Kubernetes-Pf-", 12, place) > 0:
