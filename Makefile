@@ -26,7 +26,8 @@ tools:
 # The stamp is newer than whatever decides what is installed.
 $(VENV)/.installed: pyproject.toml constraints.txt $(wildcard setup.py lzr/*.[ch] lzr/native/*.[ch])
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt \
+		--config-settings editable_mode=compat -e '.[dev]'
 	@touch $@
 
 venv: tools

@@ -18,7 +18,7 @@ from demo.internet import DAEMONS, HOSTS, NETWORKS, ODD, PORTS, SCANNER, Interne
 from tests.lab.net import Lab, LabError, namespaces, run
 from tests.lab.scan import LZR, Record, Scan, zmap_scan, zmap_words
 
-HANDSHAKES = "wait,http,tls,dns,postgres,redis,memcached_ascii"
+HANDSHAKES = "wait,tls,http,dns,postgres,redis,memcached_ascii"
 OPTIONS = ("--handshakes", HANDSHAKES, "-w", "2", "-haf", "3", "-rt", "1", "-t", "1")
 
 
@@ -53,9 +53,10 @@ def scan(internet: Internet) -> Scan:
 
 def compare(found: Scan) -> tuple[Table, int]:
     """The table, and in how many rows the findings differ from the truth."""
-    table = Table(title="found beside the truth")
-    for name in ("host", "port", "lives there", "truth", "found", "first bytes"):
-        table.add_column(name, overflow="ellipsis", no_wrap=True, max_width=36)
+    table = Table(title="found beside the truth", expand=True)
+    for name in ("host", "port", "lives there", "truth", "found"):
+        table.add_column(name, no_wrap=True)
+    table.add_column("first bytes", overflow="ellipsis", no_wrap=True, ratio=1)
     services = found.by_service()
     differences = 0
     known = truth()
