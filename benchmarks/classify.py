@@ -34,6 +34,7 @@ def best(call: Callable[[bytes], object], replies: list[bytes]) -> float:
 
 def main(argv: list[str]) -> int:
     path = Path(argv[0] if argv else os.environ.get("LZR_CORPUS", DEFAULT))
+    path = path / "replies.jsonl" if path.is_dir() else path
     if path.is_file():
         replies, what = [row["data"] for row in load(path)], str(path)
     else:

@@ -38,6 +38,7 @@ def main(argv: list[str]) -> int:
     verbose = "-v" in argv
     named = [word for word in argv if not word.startswith("-")]
     path = Path(named[0] if named else os.environ.get("LZR_CORPUS", DEFAULT))
+    path = path / "replies.jsonl" if path.is_dir() else path
     if not path.is_file():
         print(f"corpus: no labelled replies at {path}; set LZR_CORPUS to measure.")
         return 0

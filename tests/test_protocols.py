@@ -76,6 +76,32 @@ def test_a_probe_come_back_is_an_echo(protocol: Protocol) -> None:
         assert CLASSIFIER.classify(sent) == "unknown", "a request is no reply"
 
 
+@pytest.mark.parametrize("case", EXAMPLES, ids=name)
+def test_an_answer_is_no_echo(case: tuple[Protocol, int]) -> None:
+    protocol, i = case
+    if not (protocol.name == "amqp" and protocol.examples[i] == protocol.probe):
+        assert CLASSIFIER.classify(protocol.examples[i], protocol) == protocol.name
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        b"GET / HTTP/1.1\r\nHost: [2001:db8::7]:81\r\n",
+        b"GET / HTTP/1.1\r\nHost: a",
+        b"GET / HTTP/1.1",
+        b"GET / HTTP/1.1\r\r\n",
+    ],
+)
+def test_a_part_of_the_probe_is_an_echo_too(reply: bytes) -> None:
+    assert CLASSIFIER.classify(reply, BY_NAME["http"]) == ("echo" if len(reply) >= 16 else "unknown")
+
+
+def test_empty_lines_are_an_echo_only_of_empty_lines() -> None:
+    assert CLASSIFIER.classify(b"\r\n\r\n", BY_NAME["newlines"]) == "echo"
+    assert CLASSIFIER.classify(b"\r\n" * 7, BY_NAME["newlines50"]) != "echo"
+    assert CLASSIFIER.classify(b"\r\n\r\nlogin: ", BY_NAME["newlines"]) == "telnet"
+
+
 def test_unknown_handshake_is_a_key_error() -> None:
     with pytest.raises(KeyError):
         handshake("gopherette")

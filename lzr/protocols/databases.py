@@ -97,7 +97,7 @@ def _redis(data: bytes) -> bool:
         return (
             count == -1 or data[end + 2 + count : end + 4 + count] == b"\r\n" or len(data) < end + 4 + count
         )
-    return count >= 0 and (len(data) == end + 2 or data[end + 2 : end + 3] in b"$*:+-%~_,#=(")
+    return count >= -1 and (len(data) == end + 2 or data[end + 2 : end + 3] in b"$*:+-%~_,#=(")
 
 
 # --- memcached -------------------------------------------------------------------------------------------

@@ -32,8 +32,8 @@ def _ssh(data: bytes) -> bool:
 # --- Telnet ------------------------------------------------------------------------------------------
 
 IAC, SE, SB, WILL, DONT = 255, 240, 250, 251, 254
-OPTIONS = frozenset((*range(50), 138, 139, 140))
-"""Telnet options in the IANA registry but 255, extended options."""
+OPTIONS = frozenset((*range(50), 138, 139, 140, 69, 70, 85, 86, 87, 90, 91, 93, 200, 201))
+"""Telnet options in the IANA registry but 255, extended options; and those that games' servers use."""
 
 NO_PROMPT = b"<{[+@:$%"
 """No prompt begins so, but pages, JSON and other protocols' lines do."""
@@ -163,7 +163,7 @@ PROTOCOLS: tuple[Protocol, ...] = (
         rejects=(
             b"\xff\xff\xff\xff\xff\xff",
             b"\xff\xfb",
-            b"\xff\xfb\xc8",
+            b"\xff\xfb\xb0",
             b"a\xfb\x01\x03",
             b"220 login: \r\n",
             b"<html>login:",
