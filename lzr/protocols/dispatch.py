@@ -34,7 +34,8 @@ class Dispatcher:
         last = [p for p in asked if p.last_resort]
         pairs = {key[:2] for p in asked for key in p.starts if len(key) > 1}
         heads = [*pairs, *(bytes([byte]) for byte in range(256))]
-        self._by_head = {head: (_entries(first, head), _entries(last, head)) for head in heads}
+        asked_first, asked_last = _entries(first, heads), _entries(last, heads)
+        self._by_head = {head: (asked_first[head], asked_last[head]) for head in heads}
         keys = [(at, key, p.match, p.name) for p in first if p.match for at, key in p.at]
         self._by_offset = _tables(keys)
 
@@ -64,19 +65,24 @@ class Dispatcher:
         return found
 
 
-def _entries(asked: list[Protocol], head: bytes) -> tuple[Entry, ...]:
-    """The entries for replies that begin with `head` (one or two bytes)."""
-    entries: list[Entry] = []
+def _entries(asked: list[Protocol], heads: list[bytes]) -> dict[bytes, tuple[Entry, ...]]:
+    """The entries for replies that begin with each of `heads` (one or two bytes)."""
+    by_byte: list[list[tuple[bytes, Matcher, str]]] = [[] for _ in range(256)]
     for p in asked:
         assert p.match is not None
-        if not p.starts and (not p.at or p.last_resort):
-            entries.append((b"", p.match, p.name))
-        for key in p.starts:
+        keyless = not p.starts and (not p.at or p.last_resort)
+        for key in [bytes([byte]) for byte in range(256)] if keyless else p.starts:
+            by_byte[key[0]].append((key, p.match, p.name))
+    found: dict[bytes, tuple[Entry, ...]] = {}
+    for head in heads:
+        entries: list[Entry] = []
+        for key, match, name in by_byte[head[0]]:
             if head.startswith(key):
-                entries.append((b"", p.match, p.name))
-            elif key.startswith(head) and len(head) == 2:
-                entries.append((key, p.match, p.name))
-    return tuple(entries)
+                entries.append((b"", match, name))
+            elif len(head) == 2 and key.startswith(head):
+                entries.append((key, match, name))
+        found[head] = tuple(entries)
+    return found
 
 
 def _tables(keys: list[tuple[int, bytes, Matcher, str]]) -> list[Table]:
