@@ -3,8 +3,8 @@
 The law: pure and slow to change its mind. A channel gets one worker more when it has been busy (or its
 queue has grown) for RAISE_AFTER seconds without a break, one less when, for LOWER_AFTER seconds, its work
 would have fitted into one worker less with room to spare; after any change nothing moves for SETTLE
-seconds, because the figures are then those of a change. What would be raised again is never lowered: CALM
-lies well under BUSY.
+seconds, because the figures are then those of a change. Busy without a core to be busy on does not count.
+What would be raised again is never lowered: CALM lies well under BUSY.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from coordinator import figures
+from coordinator.bottleneck import STARVED
 from coordinator.snapshot import Phase, ProcessView, Snapshot, State
 
 BUSY = 0.85
@@ -105,6 +106,8 @@ def _mean(processes: tuple[ProcessView, ...]) -> float:
 def _busy(processes: tuple[ProcessView, ...]) -> bool:
     if not processes:
         return False
+    if 0 < sum(process.cpu for process in processes) < STARVED * sum(process.busy for process in processes):
+        return False  # they wait for a core: another worker would wait as well
     queue = sum(process.queue for process in processes) / len(processes)
     return _mean(processes) >= BUSY or queue >= QUEUE_LONG
 

@@ -12,8 +12,10 @@ from coordinator.snapshot import Phase, ProcessView, Snapshot
 FULL = 0.85
 """Share of its time from which a process counts as busy."""
 
+STARVED = 0.6
+"""Share of a process's busy time that it has a core, under which others must be using it."""
+
 RING_FULL = 0.7
-QUEUE_LONG = 8
 
 
 def bottleneck(snapshot: Snapshot) -> str:
@@ -26,7 +28,7 @@ def bottleneck(snapshot: Snapshot) -> str:
     if snapshot.output_blocked:
         return "slow reader of the results: what takes the output holds the scan back (-f FILE)"
     if snapshot.drops and snapshot.recent_drops:
-        return f"receive rings overflow: {_more_flow(snapshot)}, or a lower rate"
+        return f"receive rings overflow: a lower rate, or {_more_flow(snapshot)}"
     if busy is not None:
         return busy
     fullest = max(snapshot.workers, key=lambda worker: worker.ring, default=None)
@@ -56,6 +58,9 @@ def bottleneck(snapshot: Snapshot) -> str:
 
 def _busiest(snapshot: Snapshot) -> str | None:
     """The stage that has no time left. The last stage first: what is before it only waits for it."""
+    starved = _starved(snapshot)
+    if starved is not None:
+        return starved
     collectors = snapshot.collectors
     if collectors and _mean(collectors) >= FULL:
         more = max(snapshot.wanted_collect, len(collectors)) + 1
@@ -75,6 +80,17 @@ def _busiest(snapshot: Snapshot) -> str | None:
     return None
 
 
+def _starved(snapshot: Snapshot) -> str | None:
+    """Busy by the clock, but not on a core: more workers would only wait as well."""
+    for process in (*snapshot.collectors, *snapshot.workers):
+        if process.busy >= FULL and 0 < process.cpu < STARVED * process.busy:
+            return (
+                f"{process.name} waits for a core ({figures.percent(process.busy)} busy, "
+                f"{figures.percent(process.cpu)} cpu): others use this machine, or too many workers"
+            )
+    return None
+
+
 def _mean(processes: tuple[ProcessView, ...]) -> float:
     return sum(process.load for process in processes) / len(processes)
 
@@ -88,7 +104,7 @@ def _who(word: str, processes: tuple[ProcessView, ...]) -> str:
 def _more_flow(snapshot: Snapshot) -> str:
     more = max(snapshot.wanted_flow, len(snapshot.workers)) + 1
     if more > snapshot.shards:
-        return f"start again with -w flow={more} (this run has {snapshot.shards} shards)"
+        return f"-w flow={more} at the next start (this run has {snapshot.shards} shards)"
     if more + len(snapshot.collectors) > max(2, snapshot.cores):
         return f"-w flow={more} (or + here), but the {snapshot.cores} cores are taken"
     return f"-w flow={more} (or + here)"

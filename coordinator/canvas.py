@@ -129,10 +129,13 @@ def chart(values: Sequence[float], width: int, height: int, glyphs: Glyphs, styl
     levels = [round(value / top * height * steps) if top > 0 else 0 for value in cells]
     levels = [level or (1 if value > 0 else 0) for level, value in zip(levels, cells, strict=True)]
     blank = " " * (width - len(cells))
+    # Each line shows a stretch of `steps` levels: what is under it is empty, what is over it full.
+    beyond = height * steps
+    shown = glyphs.spark[0] * beyond + glyphs.spark + glyphs.spark[-1] * beyond
     lines: list[Line] = []
     for row in range(height - 1, -1, -1):
-        low = row * steps
-        text = "".join([glyphs.spark[max(0, min(steps, level - low))] for level in levels])
+        offset = beyond - row * steps
+        text = "".join([shown[level + offset] for level in levels])
         lines.append([(blank + text, style)])
     return lines
 

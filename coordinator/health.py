@@ -29,8 +29,7 @@ def warnings(snapshot: Snapshot) -> tuple[str, ...]:
             found.append(f"{process.name} (pid {process.pid}) has not reported for some seconds")
     if snapshot.recent_drops:
         found.append(
-            f"kernel dropped {snapshot.recent_drops:,} packets in the last minute "
-            "(answers are retried): more flow workers (+) or a lower rate"
+            f"kernel dropped {snapshot.recent_drops:,} packets in the last minute: + or a lower rate"
         )
     if snapshot.recent_send_failures:
         found.append(

@@ -22,6 +22,11 @@ def plain(text: str, width: int, mark: str) -> str:
     return safetext.plain(text, width, mark=mark)
 
 
+@lru_cache(maxsize=512)
+def banner(data: bytes, width: int, mark: str) -> str:
+    return safetext.printable(data, width, mark=mark)
+
+
 def header(s: Snapshot, width: int, g: Glyphs) -> Line:
     state, style = s.phase, "good"
     if s.paused:
@@ -213,7 +218,7 @@ def latest(s: Snapshot, width: int, height: int, g: Glyphs) -> list[Line]:
         line.append(("  " + plain(service.fingerprint, name_width, g.cut).ljust(name_width), "name"))
         if by_width:
             line.append(("  by " + plain(service.handshake, by_width, g.cut).ljust(by_width), "dim"))
-        line.append(("  " + safetext.printable(service.banner, max(0, room), mark=g.cut), "dim"))
+        line.append(("  " + banner(service.banner[: max(0, room) + 1], max(0, room), g.cut), "dim"))
         lines.append(line)
     return lines
 

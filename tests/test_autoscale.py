@@ -100,6 +100,12 @@ def test_nothing_moves_while_the_scan_is_not_in_full_run() -> None:
     assert box.trace == []
 
 
+def test_who_waits_for_a_core_gets_no_company() -> None:
+    box = Box()
+    box.run(range(60), lambda _: 1.0, workers=(WorkerView("flow 0", busy=1.0, cpu=0.3),))
+    assert box.trace == []
+
+
 def test_a_long_queue_counts_as_busy() -> None:
     box = Box()
     box.run(range(20), lambda _: 0.1, workers=(WorkerView("flow 0", queue=50),))

@@ -36,6 +36,10 @@ CALM = Snapshot(
         ),
         ({"workers": (WorkerView("flow 0", busy=0.99),), "wanted_flow": 8}, "this run has 8 shards"),
         ({"workers": (WorkerView("flow 0", busy=0.99),), "cores": 2, "wanted_flow": 2}, "2 cores are taken"),
+        (
+            {"workers": (WorkerView("flow 0", busy=0.98, cpu=0.25),)},
+            "flow 0 waits for a core (98% busy, 25% cpu)",
+        ),
         ({"coordinator": ProcessView("coordinator", cpu=0.93)}, "coordinator 93% busy"),
         ({"backlog": 0, "rate_in": 1234.0}, "input slower than workers (1.23K/s)"),
         ({"input_waiting": True}, "input slower than workers"),
