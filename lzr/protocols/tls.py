@@ -124,7 +124,7 @@ PROTOCOLS: tuple[Protocol, ...] = (
         spec="RFC 8446 §4.1.3, §5.1; RFC 5246 §7.2",
         match=_tls,
         probe=CLIENT_HELLO,
-        starts=(b"\x16\x03", b"\x15\x03", b"HTTP/1."),
+        starts=(b"\x16\x03", b"\x15\x03", b"HTTP/1.1 400", b"HTTP/1.0 400"),
         examples=(
             _SERVER_HELLO,
             bytes.fromhex("15030100020228"),
