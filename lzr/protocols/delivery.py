@@ -8,7 +8,7 @@ from lzr.protocols.wire import be32
 
 
 def _lmtp(data: bytes) -> bool:
-    return b"LMTP" in first_line(data).upper().replace(b"/", b" ").split()
+    return b"LMTP" in data and b"LMTP" in first_line(data).replace(b"/", b" ").split()
 
 
 def _managesieve(data: bytes) -> bool:
@@ -77,6 +77,7 @@ PROTOCOLS: tuple[Protocol, ...] = (
         examples=(b'"IMPLEMENTATION" "Example Pigeonhole"\r\n"SIEVE" "fileinto reject"\r\nOK "ready."\r\n',),
         rejects=(b'"a quoted word" "and another"\r\n', b'"IMPLEMENTATION" "of nothing"\r\n'),
         ports=(4190, 2000),
+        zgrab="managesieve",
     ),
     Protocol(
         name="spamd",

@@ -61,7 +61,11 @@ def _mpd(data: bytes) -> bool:
 
 def _rtmp(data: bytes) -> bool:
     """S0, then S1: time, a version or zeros, random bytes (Adobe RTMP 1.0 §5.2)."""
-    return len(data) >= 1200 and (data[5:9] == bytes(4) or (max(data[5:9]) <= 0x10 and data[5] > 0))
+    return (
+        len(data) >= 1200
+        and len(set(data[9:73])) > 8
+        and (data[5:9] == bytes(4) or (max(data[5:9]) <= 0x10 and data[5] > 0))
+    )
 
 
 _M2 = b"M2" + bytes.fromhex(

@@ -265,6 +265,7 @@ PROTOCOLS: tuple[Protocol, ...] = (
     ),
     Protocol(
         name="ident",
+        last_resort=True,
         spec="RFC 1413 §6",
         match=_ident,
         probe=b"0,0\r\n",

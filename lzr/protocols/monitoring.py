@@ -63,6 +63,8 @@ def _daytime(data: bytes) -> bool:
         return False
     if words[0].isdigit() and len(words[0]) == 5:
         return words[1].count(b"-") == 2 and words[-1] == b"*"
+    if words[0].isdigit() and (len(words[0]) > 2 or words[1][:3].capitalize() not in _MONTHS):
+        return False
     months = [word for word in words if word[:3].capitalize() in _MONTHS]
     return len(months) == 1 and any(len(word) == 4 and word.isdigit() for word in words)
 
@@ -174,6 +176,7 @@ PROTOCOLS: tuple[Protocol, ...] = (
     ),
     Protocol(
         name="daytime",
+        last_resort=True,
         spec="RFC 867; NIST Internet Time Service, daytime format",
         match=_daytime,
         starts=(

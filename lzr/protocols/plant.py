@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import binascii
+
 from lzr.protocols.base import Protocol
 from lzr.protocols.fields import der_length, fits, leads, printable
 from lzr.protocols.wire import be16, be32, le16, le32
@@ -23,17 +25,17 @@ _ENIP_STATUS = frozenset((0, 1, 2, 3, 0x64, 0x65, 0x69, 0x6A))
 
 
 def _iec104(data: bytes) -> bool:
-    """An APDU: U confirmations and S frames stand alone, I frames hold a known type (IEC 60870-5-104 §5)."""
+    """An APDU: U and S frames stand alone, a first I frame has number 0 (IEC 60870-5-104 §5)."""
     size = data[1] if len(data) > 5 else 0
     if not leads(data, size + 2) or size < 4:
         return False
     if data[2] & 3 == 3:
         return size == 4 and data[2] in {0x0B, 0x23, 0x83} and data[3:6] == b"\0\0\0"
-    if data[4] & 1:
+    if data[4] & 1 or le16(data, 4) > 32:
         return False
     if data[2] & 1:
         return size == 4 and data[2:4] == b"\1\0"
-    return size >= 12 and 1 <= data[6] <= 127 and 1 <= data[8] & 0x3F <= 47
+    return data[2:4] == b"\0\0" and size >= 12 and 1 <= data[6] <= 127 and 1 <= data[8] & 0x3F <= 47
 
 
 def _opcua(data: bytes) -> bool:
@@ -107,17 +109,14 @@ def _synphasor(data: bytes) -> bool:
     kind, version, size = data[1] >> 4, data[1] & 0x0F, be16(data, 2)
     if kind not in {0, 1, 2, 3, 5} or not 1 <= version <= 3 or size < 16 or not leads(data, size):
         return False
-    return len(data) < size or _crc_ccitt(data[: size - 2]) == be16(data, size - 2)
+    if len(data) < size:
+        return kind in {2, 3, 5} and data[14] == 0 and 1 <= be16(data, 18) <= 256
+    return _crc_ccitt(data[: size - 2]) == be16(data, size - 2)
 
 
 def _crc_ccitt(data: bytes) -> int:
     """CRC-16 of x^16+x^12+x^5+1, preset to ones (IEEE C37.118.2 annex B)."""
-    crc = 0xFFFF
-    for byte in data:
-        value = (crc >> 8 ^ byte) & 0xFF
-        value ^= value >> 4
-        crc = (crc << 8 ^ value << 12 ^ value << 5 ^ value) & 0xFFFF
-    return crc
+    return binascii.crc_hqx(data, 0xFFFF)
 
 
 def _c1222(data: bytes) -> bool:
@@ -198,6 +197,7 @@ PROTOCOLS: tuple[Protocol, ...] = (
         ),
         rejects=(bytes.fromhex("6300 0000") + bytes(20), bytes.fromhex("6500 0500 78563412") + bytes(20)),
         ports=(44818,),
+        zgrab="enip",
     ),
     Protocol(
         name="iec104",
@@ -232,6 +232,7 @@ PROTOCOLS: tuple[Protocol, ...] = (
         examples=(_CC + _SETUP_ANSWER, _SETUP_ANSWER),
         rejects=(_CC, _SETUP, _SETUP_ANSWER[:-1]),
         ports=(102,),
+        zgrab="siemens",
     ),
     Protocol(
         name="mms",
@@ -323,6 +324,7 @@ PROTOCOLS: tuple[Protocol, ...] = (
         ),
         rejects=(b"\xbb" * 200, b"\xbb\xbb\1\0\0\0\1"),
         ports=(1200, 2455),
+        zgrab="codesys2",
     ),
     Protocol(
         name="pcworx",
@@ -343,6 +345,7 @@ PROTOCOLS: tuple[Protocol, ...] = (
         examples=(b"FINS\0\0\0\x10\0\0\0\1\0\0\0\0\0\0\0\xef\0\0\0\1",),
         rejects=(b"FINS\0\0\0\x10\0\0\0\1", b"FINS\0\0\0\x0c" + bytes(12)),
         ports=(9600,),
+        zgrab="omronfins",
     ),
     Protocol(
         name="slmp",

@@ -77,7 +77,7 @@ def _beanstalkd(data: bytes) -> bool:
 def _gearman(data: bytes) -> bool:
     if data[:1] == b"\0":
         return be32(data, 4) <= 42 and leads(data, 12 + be32(data, 8)) and len(data) >= 12
-    return data.startswith(b"ERR unknown_command Unknown+server+command")
+    return data[:42].lower() == b"err unknown_command unknown+server+command"
 
 
 def _stream(data: bytes) -> bool:
@@ -193,7 +193,7 @@ PROTOCOLS: tuple[Protocol, ...] = (
         spec="Gearman protocol (PROTOCOL in gearmand): ECHO_REQ",
         match=_gearman,
         probe=b"\0REQ\0\0\0\x10\0\0\0\x03lzr",
-        starts=(b"\0RES", b"ERR unknown_command "),
+        starts=(b"\0RES", b"ERR unknown_command ", b"ERR UNKNOWN_COMMAND "),
         examples=(b"\0RES\0\0\0\x11\0\0\0\x03lzr", b"ERR unknown_command Unknown+server+command\n"),
         rejects=(b"\0RES\0\0\0\xff\0\0\0\x03lzr", b"\0RES", b"ERR unknown_command x\n"),
         ports=(4730,),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from lzr.protocols.base import Protocol
-from lzr.protocols.fields import first_line, leads, printable
+from lzr.protocols.fields import first_line, leads
 
 _HEX = b"0123456789abcdefABCDEF"
 
@@ -40,9 +40,7 @@ def _git(data: bytes) -> bool:
 
 
 def _cvs(data: bytes) -> bool:
-    return printable(first_line(data)) and (
-        b"pserver" in first_line(data) or data.startswith(b"I LOVE YOU\n")
-    )
+    return b"]: " in data[:40] or data.startswith((b"cvs pserver: ", b"I LOVE YOU\n"))
 
 
 def _distcc(data: bytes) -> bool:

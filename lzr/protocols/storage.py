@@ -57,7 +57,7 @@ def _ninep(data: bytes) -> bool:
 
 
 def _sane(data: bytes) -> bool:
-    """Answer to SANE_NET_INIT: a status and a version, major 1, minor 0, build 2 or 3."""
+    """Answer to SANE_NET_INIT: a status and a version, major 1, protocol build 2 or 3."""
     return len(data) == 8 and data[3] <= 11 and 2 <= data[7] <= 3
 
 
@@ -144,8 +144,8 @@ PROTOCOLS: tuple[Protocol, ...] = (
         spec="SANE Standard 1.06 §5.2 SANE_NET_INIT",
         match=_sane,
         probe=bytes.fromhex("00000000 01000003 00000004") + b"lzr\0",
-        at=((4, b"\1\0\0\2"), (4, b"\1\0\0\3")),
-        examples=(bytes.fromhex("00000000 01000003"), bytes.fromhex("0000000b 01000003")),
+        at=((4, b"\1\0\0"), (4, b"\1\1\0"), (4, b"\1\2\0")),
+        examples=(bytes.fromhex("00000000 01000003"), bytes.fromhex("0000000b 01010003")),
         rejects=(bytes.fromhex("0000000c 01000003"), bytes.fromhex("00000000 0100000300")),
         ports=(6566,),
     ),

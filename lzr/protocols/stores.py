@@ -71,7 +71,15 @@ _DRDA_REPLIES = {0x1443, 0x1210, 0x1232, 0x1245, 0x124B, 0x124C, 0x1250, 0x1254,
 
 
 def _firebird(data: bytes) -> bool:
-    """op_accept, op_accept_data or op_cond_accept: version, architecture, type."""
+    """op_accept and its kin: version, architecture, type; or op_cont_auth: four strings."""
+    if data[3:4] == b"\x5c":
+        at = 4
+        for _ in range(4):
+            size = be32(data, at)
+            if not 0 <= size <= len(data):
+                return False
+            at += 4 + size + -size % 4
+        return at == len(data)
     version = be32(data, 4)
     plain = 3 <= version <= 10
     later = version & 0xFFFFFF00 == 0xFFFF8000 and 11 <= version & 0xFF < 64
@@ -79,7 +87,7 @@ def _firebird(data: bytes) -> bool:
 
 
 def _tarantool(data: bytes) -> bool:
-    return len(data) == 128 and data[63:64] == b"\n" and data[127:128] == b"\n" and printable(data[:63])
+    return len(data) >= 128 and data[63:64] == b"\n" and data[127:128] == b"\n" and printable(data[:63])
 
 
 def _aerospike(data: bytes) -> bool:
@@ -145,9 +153,14 @@ def _xdr(text: bytes) -> bytes:
 _OP_CONNECT = (
     bytes.fromhex("00000001 00000013 00000002 00000001")
     + _xdr(b"lzr")
-    + bytes.fromhex("00000001")
+    + bytes.fromhex("00000004")
     + _xdr(b"")
-    + bytes.fromhex("0000000a 00000001 00000002 00000003 00000002")
+    + b"".join(
+        version + bytes.fromhex("00000001 00000000 00000005") + weight.to_bytes(4, "big")
+        for weight, version in enumerate(
+            (b"\0\0\0\x0a", b"\xff\xff\x80\x0b", b"\xff\xff\x80\x0c", b"\xff\xff\x80\x0d"), start=2
+        )
+    )
 )
 _SALT = b"ab:mserver:9:RIPEMD160,SHA512,SHA384:LIT:SHA512:"
 
@@ -220,16 +233,24 @@ PROTOCOLS: tuple[Protocol, ...] = (
         examples=(bytes.fromhex("0013 d002 0001 000d 1443 0009 115e 8593a999 a2"),),
         rejects=(bytes.fromhex("0013 d002 0001 000d 2443 0009 115e 8593a999 a2"),),
         ports=(50000, 1527, 446),
+        zgrab="drda",
     ),
     Protocol(
         name="firebird",
         spec="Firebird wire protocol: op_connect, op_accept (remote/protocol.h)",
         match=_firebird,
         probe=_OP_CONNECT,
-        starts=(b"\0\0\0\x03\xff\xff\x80", b"\0\0\0\x03\0\0\0", b"\0\0\0\x5e\xff\xff", b"\0\0\0\x62\xff\xff"),
+        starts=(
+            b"\0\0\0\x03\xff\xff\x80",
+            b"\0\0\0\x03\0\0\0",
+            b"\0\0\0\x5e\xff\xff",
+            b"\0\0\0\x62\xff\xff",
+            b"\0\0\0\x5c\0\0",
+        ),
         examples=(
             bytes.fromhex("00000003 0000000a 00000001 00000003"),
             bytes.fromhex("0000005e ffff800d 00000001 00000003 00000000"),
+            bytes.fromhex("0000005c") + bytes(16),
         ),
         rejects=(bytes.fromhex("00000003 0000000a"), bytes.fromhex("00000003 ffff0000 00000001 00000003")),
         ports=(3050,),

@@ -30,11 +30,12 @@ def _dicom(data: bytes) -> bool:
     size = be32(data, 2)
     if data[:1] == b"\2":
         return size >= 68 and leads(data, size + 6) and be16(data, 6) == 1 and data[74:75] in {b"", b"\x10"}
-    if size != 4 or len(data) != 10:
+    if size != 4 or len(data) < 10 or len(data) % 10:
         return False
     if data[0] == 3:
-        return data[7] in {1, 2} and data[8] in {1, 2, 3} and 1 <= data[9] <= 10
-    return data[8] in {0, 2} and data[9] <= 6
+        return len(data) == 10 and data[7] in {1, 2} and data[8] in {1, 2, 3} and 1 <= data[9] <= 10
+    aborts = (data[at : at + 6] == data[:6] for at in range(0, len(data), 10))
+    return data[8] in {0, 2} and data[9] <= 6 and all(aborts)
 
 
 def _diameter(data: bytes) -> bool:

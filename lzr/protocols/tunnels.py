@@ -140,6 +140,7 @@ PROTOCOLS: tuple[Protocol, ...] = (
     ),
     Protocol(
         name="gopher",
+        last_resort=True,
         spec="RFC 1436 §3.4",
         match=_gopher,
         probe=b"/\r\n",
