@@ -95,7 +95,7 @@ CORE = (
         "exec nginx -c /etc/nginx/lab.conf\n",
         packages=("nginx",),
         files={"/etc/nginx/lab.conf": _NGINX % " ssl; ssl_certificate @CERT@; ssl_certificate_key @KEY@"},
-        # "The plain HTTP request was sent to HTTPS port": a page that is both, so the first one asked for wins.
+        # "The plain HTTP request was sent to HTTPS port": it is both: the first asked for wins.
         others={"http": "http"},
     ),
     Daemon(

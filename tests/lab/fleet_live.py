@@ -244,13 +244,17 @@ FILES = (
     Daemon(
         "tgt",
         "iscsi",
-        "exec tgtd -f --iscsi portal=@ADDRESS@:@PORT@\n",
+        # Without a target it hangs up on everyone.
+        "mkdir -p /run/tgtd; tgtd -f --iscsi portal=@ADDRESS@:@PORT@ &\n"
+        "for i in $(seq 100); do\n"
+        "tgtadm --op new --mode target --tid 1 -T iqn.2001-04.org.example:lab && break; sleep 0.1\n"
+        "done\nwait\n",
         packages=("tgt",),
     ),
     Daemon(
         "nbd-server",
         "nbd",
-        "truncate -s 1M /tmp/disk; exec nbd-server -d -C /etc/lab-nbd.conf\n",
+        "truncate -s 1M /tmp/disk; nbd-server -C /etc/lab-nbd.conf\nexec sleep infinity\n",
         packages=("nbd-server",),
         handshake="wait",
         files={
@@ -261,8 +265,8 @@ FILES = (
     Daemon(
         "distcc",
         "distcc",
-        "exec distccd --no-detach --daemon --allow 0.0.0.0/0 --listen @ADDRESS@ --port @PORT@ "
-        "--log-stderr --user nobody\n",
+        "exec distccd --no-detach --daemon --enable-tcp-insecure --allow 0.0.0.0/0 --listen @ADDRESS@ "
+        "--port @PORT@ --log-stderr --user nobody\n",
         packages=("distcc",),
     ),
 )

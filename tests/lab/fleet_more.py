@@ -52,6 +52,7 @@ CHAT = (
         "gstreamer-rtsp",
         "rtsp",
         "exec /usr/bin/python3 /lab/rtsp.py\n",
+        others={"http": "http"},  # RTSP tunnelled in HTTP
         packages=(
             "python3-gi",
             "gir1.2-gst-rtsp-server-1.0",
@@ -199,6 +200,7 @@ NETWORK = (
         "socks5",
         "exec danted -f /etc/lab-danted.conf\n",
         packages=("dante-server",),
+        also=("socks",),
         files={
             "/etc/lab-danted.conf": "logoutput: stderr\ninternal: @ADDRESS@ port = @PORT@\nexternal: eth0\n"
             "socksmethod: none\nclientmethod: none\nuser.privileged: root\nuser.unprivileged: nobody\n"
@@ -210,6 +212,8 @@ NETWORK = (
         "socks5",
         "mkdir -p /tmp/tor; exec tor -f /etc/lab-torrc --DataDirectory /tmp/tor\n",
         packages=("tor",),
+        also=("socks",),
+        others={"http": "http"},  # "Tor is not an HTTP proxy", it says in HTTP
         files={"/etc/lab-torrc": "SocksPort @ADDRESS@:@PORT@\nDisableNetwork 0\nLog err stderr\n"},
         seconds=60,
     ),
@@ -219,7 +223,12 @@ NETWORK = (
         "exec oidentd -i -a @ADDRESS@ -p @PORT@ -u nobody\n",
         packages=("oidentd",),
     ),
-    Daemon("epmd", "epmd", "exec epmd -port @PORT@ -address @ADDRESS@\n", packages=("erlang-base",)),
+    Daemon(
+        "epmd",
+        "epmd",
+        "export ERL_EPMD_PORT=@PORT@ HOME=/tmp; epmd -port @PORT@ -daemon\nexec erl -sname lab -noinput\n",
+        packages=("erlang-base",),
+    ),
     Daemon(
         "openvpn",
         "openvpn",

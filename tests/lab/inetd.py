@@ -10,5 +10,5 @@ listener = socket.create_server((sys.argv[1], int(sys.argv[2])), backlog=64)
 while True:
     connection, _ = listener.accept()
     handle = connection.fileno()
-    subprocess.Popen(sys.argv[3:], stdin=handle, stdout=handle, stderr=subprocess.DEVNULL)
+    subprocess.Popen(sys.argv[3:], stdin=handle, stdout=handle, stderr=handle)
     connection.close()
