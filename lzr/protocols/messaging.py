@@ -62,6 +62,6 @@ PROTOCOLS: tuple[Protocol, ...] = (
         ),
         rejects=(b"AMQP", b"AMQP is a protocol", b"\x01\0\0\0\0\0\x10" + bytes(10)),
         ports=(5672, 5671),
-        zgrab="amqp",
+        zgrab="amqp091",
     ),
 )

@@ -99,7 +99,6 @@ PROTOCOLS: tuple[Protocol, ...] = (
             b"\x00\x0c\xab\xcd\x80\x00" + bytes(8),
         ),
         ports=(53,),
-        zgrab="dns",
     ),
     Protocol(
         name="bgp",
@@ -113,7 +112,6 @@ PROTOCOLS: tuple[Protocol, ...] = (
         ),
         rejects=(MARKER * 4, MARKER + b"\x00\x13\x09", MARKER),
         ports=(179,),
-        zgrab="bgp",
     ),
     Protocol(
         name="ipmi",
@@ -127,7 +125,6 @@ PROTOCOLS: tuple[Protocol, ...] = (
         ),
         rejects=(_PING, b"\x06\x00\x06\x00" * 6, b"\x06\x00\xff\x07"),
         ports=(623,),
-        zgrab="ipmi",
     ),
     Protocol(
         name="newlines",

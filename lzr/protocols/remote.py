@@ -57,7 +57,6 @@ PROTOCOLS: tuple[Protocol, ...] = (
         examples=(b"RFB 003.008\n", b"RFB 005.000\n", b"RFB 003.889\n"),
         rejects=(b"RFB 3.8\n", b"RFB 003.008 is old", b"RFB is remote framebuffer"),
         ports=(5900, 5901, 5902, 5903),
-        zgrab="vnc",
     ),
     Protocol(
         name="rdp",
