@@ -26,7 +26,8 @@ INI = Path(__file__).resolve().parent.parent / "etc" / "all.ini"
 
 _MODULES = """
 amqp091 bacnet banner checkpoint codesys2 dnp3 drda enip fox ftp http imap ipp jarm managesieve memcached
-modbus mongodb mqtt mssql mysql ntp omronfins oracle pop3 postgres pptp rdp redis siemens smb smtp socks5 ssh telnet tls
+modbus mongodb mqtt mssql mysql ntp omronfins oracle pop3 postgres pptp rdp redis siemens smb smtp socks5
+ssh telnet tls
 """
 MODULES = frozenset(_MODULES.split())
 """The modules of ZGrab2, as of July 2026."""
