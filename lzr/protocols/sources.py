@@ -44,7 +44,7 @@ def _cvs(data: bytes) -> bool:
 
 
 def _distcc(data: bytes) -> bool:
-    return _hex(data[4:12]) >= 0 and data[12:16] == b"STAT" and _hex(data[16:24]) >= 0
+    return 1 <= _hex(data[4:12]) <= 3 and (len(data) == 12 or data[12:16] == b"STAT")
 
 
 def _gdbserver(data: bytes) -> bool:
@@ -101,10 +101,9 @@ PROTOCOLS: tuple[Protocol, ...] = (
         name="distcc",
         spec="distcc, doc/protocol-1.txt",
         match=_distcc,
-        # A request that is no compilation, so that the daemon refuses it.
-        probe=b"DIST00000001ARGC00000002ARGV00000003lzrARGV00000009--versionDOTI00000000",
+        # Nothing draws an answer but a compilation, and that is not ours to ask for.
         starts=(b"DONE",),
-        examples=(b"DONE00000001STAT00006400SERR00000000SOUT00000000DOTO00000000",),
+        examples=(b"DONE00000001STAT00006400SERR00000000SOUT00000000DOTO00000000", b"DONE00000001"),
         rejects=(b"DONE.\r\n", b"DONE0000000xSTAT00006400"),
         ports=(3632,),
     ),
