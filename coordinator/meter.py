@@ -258,7 +258,7 @@ class Meter:
             wall=wall,
             phase=totals.phase,
             title=totals.title,
-            total=totals.total,
+            total=totals.read if totals.input_ended else totals.total,  # all that was to come has come
             read=totals.read,
             rejected=totals.rejected,
             blocklisted=totals.blocklisted,

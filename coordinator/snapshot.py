@@ -111,7 +111,7 @@ class Totals:
 
     phase: str = Phase.STARTING
     title: str = ""  # what is scanned how, for the header: "wait,http,tls via eth0 from 192.0.2.1"
-    total: int | None = None  # inputs in all, when known
+    total: int | None = None  # inputs in all, when known (when the input has ended, it is `read`)
     read: int = 0  # input lines read
     rejected: int = 0  # unparsable
     blocklisted: int = 0

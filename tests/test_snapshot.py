@@ -161,6 +161,8 @@ def test_eta_and_share() -> None:
         snapshot = meter.snapshot(float(t), totals)
     assert snapshot.share == pytest.approx(0.5)
     assert snapshot.eta == pytest.approx(500 / 40)
+    totals.read, totals.input_ended = 800, True
+    assert meter.snapshot(10.0, totals).total == 800
     assert Snapshot().eta is None
     assert Snapshot(total=0).share == 1.0
     assert Snapshot(total=5, done=7).share == 1.0
