@@ -9,12 +9,13 @@ from __future__ import annotations
 import contextlib
 import os
 import pickle
+import select
 import signal
 import socket
 import subprocess
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -37,16 +38,17 @@ class Child:
     role: str
     index: int
     name: str
+    number: int
     orders: zmq.Socket[bytes]
     feed: zmq.Socket[bytes] | None
     pid: int = 0
     ready: bool = False
     leaving: bool = False
     endpoint: str = ""  # a collector's, for results
-    shards: set[int] = field(default_factory=set)
+    replaces: bool = False  # it took the place of one that died
 
-    def order(self, kind: str, **header: Any) -> None:
-        self.orders.send_multipart(messages.pack(kind, header))
+    def order(self, kind: str, *arrays: Any, **header: Any) -> None:
+        self.orders.send_multipart(messages.pack(kind, header, *arrays))
 
     def close(self) -> None:
         self.orders.close(linger=0)
@@ -73,6 +75,7 @@ class Fleet:
         self.reports = self._bind("reports", zmq.PULL, 0)
         self._incarnations: dict[tuple[str, int], int] = {}
         self.children: dict[str, Child] = {}
+        self._spawned = 0
         self.closed = False
 
     def set_up(self, job: Job, sockets: Sequence[socket.socket], outputs: Sequence[int]) -> None:
@@ -86,18 +89,17 @@ class Fleet:
             socket.send_fds(self.nursery, [data if at == 0 else b"+"], part)
         self.nursery.setblocking(False)
 
-    def spawn(self, role: str, index: int, outputs: Sequence[Output] = ()) -> Child:
+    def spawn(
+        self, role: str, index: int, outputs: Sequence[Output] = (), *, replaces: bool = False
+    ) -> Child:
         number = self._incarnations[role, index] = self._incarnations.get((role, index), 0) + 1
         name = f"{role}-{index}.{number}"
+        self._spawned += 1
         orders = self._bind(f"orders-{name}", zmq.PUSH, 0)
         feed = self._bind(f"feed-{name}", zmq.PUSH, FEED_MARK) if role == "flow" else None
-        child = self.children[name] = Child(role, index, name, orders, feed)
-        self.nursery.send(pickle.dumps(Spawn(role, index, name, tuple(outputs))))
+        child = self.children[name] = Child(role, index, name, self._spawned, orders, feed, replaces=replaces)
+        self.nursery.send(pickle.dumps(Spawn(role, index, name, self._spawned, tuple(outputs))))
         return child
-
-    def incarnation(self, child: Child) -> int:
-        """1 for the first of its place."""
-        return self._incarnations[child.role, child.index]
 
     def of_role(self, role: str) -> list[Child]:
         return [child for child in self.children.values() if child.role == role]
@@ -131,6 +133,10 @@ class Fleet:
             return messages.unpack(self.reports.recv_multipart(zmq.NOBLOCK))
         except zmq.Again:
             return None
+
+    def wait(self, seconds: float) -> None:
+        """Until the nursery has something to tell."""
+        select.select([self.nursery], [], [], seconds)
 
     def close(self) -> None:
         """End whatever still runs: at the end of a scan nobody does."""

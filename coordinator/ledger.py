@@ -14,13 +14,12 @@ from numpy.typing import NDArray
 
 from lzr.rows import TARGET
 
-_NOWHERE = 0xFFFF
-
 
 class Ledger:
     def __init__(self, capacity: int = 1 << 14) -> None:
         self._rows = np.zeros(capacity, TARGET)
-        self._shards = np.full(capacity, _NOWHERE, np.uint16)
+        self._shards = np.zeros(capacity, np.uint16)
+        self._given = np.zeros(capacity, bool)
         self._free = np.arange(capacity - 1, -1, -1, dtype=np.uint32)
         self._free_count = capacity
         self.admitted = 0
@@ -38,18 +37,26 @@ class Ledger:
         tickets = self._take(len(rows))
         rows["ticket"] = tickets
         self._rows[tickets] = rows
-        self._shards[tickets] = _NOWHERE
         self.admitted += len(rows)
 
-    def give(self, rows: NDArray[Any], shard: int) -> None:
-        """These TARGET rows are with `shard` now, as they are (their source may have been chosen since)."""
+    def place(self, rows: NDArray[Any], shards: NDArray[np.uint32]) -> None:
+        """These TARGET rows belong to these shards, as they are (their source may have been chosen since)."""
         tickets = rows["ticket"]
         self._rows[tickets] = rows
-        self._shards[tickets] = shard
+        self._shards[tickets] = shards
+
+    def shards_of(self, rows: NDArray[Any]) -> NDArray[np.uint16]:
+        """(n,) uint16: the shard of each row."""
+        shards: NDArray[np.uint16] = self._shards[rows["ticket"]]
+        return shards
+
+    def give(self, rows: NDArray[Any]) -> None:
+        """Their worker has these now."""
+        self._given[rows["ticket"]] = True
 
     def withdraw(self, tickets: NDArray[np.uint32]) -> NDArray[np.uint64]:
-        """These have their fate without ever having been given to a shard. Returns the input lines."""
-        self._shards[tickets] = 0
+        """These have their fate without ever having been given to a worker. Returns the input lines."""
+        self._given[tickets] = True
         return self.settle(tickets)
 
     def settle(self, tickets: NDArray[np.uint32]) -> NDArray[np.uint64]:
@@ -57,9 +64,9 @@ class Ledger:
 
         Raises ValueError if one of them was not open: a result was made twice.
         """
-        if np.any(self._shards[tickets] == _NOWHERE):
+        if not self._given[tickets].all():
             raise ValueError("a result came for an input that has one already")
-        self._shards[tickets] = _NOWHERE
+        self._given[tickets] = False
         self._free[self._free_count : self._free_count + len(tickets)] = tickets
         self._free_count += len(tickets)
         self.settled += len(tickets)
@@ -67,8 +74,8 @@ class Ledger:
 
     def take_back(self, shard: int) -> NDArray[Any]:
         """TARGET rows of what `shard` still owes, in the order of the input; nobody has them now."""
-        tickets = np.flatnonzero(self._shards == shard)
-        self._shards[tickets] = _NOWHERE
+        tickets = np.flatnonzero(self._given & (self._shards == shard))
+        self._given[tickets] = False
         rows = self._rows[tickets]
         return rows[np.argsort(rows["line"], kind="stable")]
 
@@ -81,9 +88,9 @@ class Ledger:
     def _grow(self, count: int) -> None:
         old = len(self._rows)
         new = old + max(count, old if old < 1 << 20 else old // 4)
-        for name, fill in (("_rows", 0), ("_shards", _NOWHERE), ("_free", 0)):
+        for name in ("_rows", "_shards", "_given", "_free"):
             before = getattr(self, name)
-            after = np.full(new, fill, before.dtype) if fill else np.zeros(new, before.dtype)
+            after = np.zeros(new, before.dtype)
             after[:old] = before
             setattr(self, name, after)
         self._free[self._free_count : self._free_count + new - old] = np.arange(new - 1, old - 1, -1)

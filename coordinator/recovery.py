@@ -1,12 +1,4 @@
-"""What dies is replaced, and what it owed is made good, so that every input still has one fate.
-
-A flow worker: its shards get a new epoch, and the collector is told to drop what may still come from the
-old one (a fence). Once the fence stands, and the successor has taken over the same sockets, the flows that
-the ledger still has for these shards are tried again on connections of our own.
-
-A collector: what it had not acknowledged is not settled. Its successor cuts the output back to the last
-acknowledged byte, and the flow workers send everything since then again.
-"""
+"""A process that keeps dying ends the scan: trying again is only right while it helps."""
 
 from __future__ import annotations
 
@@ -35,25 +27,3 @@ class Deaths:
         if len(when) == _STORM and now - when[0] < _STORM_SECONDS:
             name = "flow worker" if role == "flow" else "collector"
             raise KeepsDying(f"{name} {index} ended {_STORM} times within a minute: the scan cannot go on")
-
-
-class ShardState:
-    """Where a shard is. It may be fed when it has been adopted and, after a crash, fenced."""
-
-    def __init__(self) -> None:
-        self.epoch = 0
-        self.owner = ""  # name of the child that has it
-        self.adopted = False
-        self.fenced = True
-        self.owes = False  # the ledger has flows of a former life to be tried again
-
-    def lost(self) -> None:
-        """Its worker died."""
-        self.epoch += 1
-        self.owner = ""
-        self.adopted = self.fenced = False
-        self.owes = True
-
-    @property
-    def open(self) -> bool:
-        return self.adopted and self.fenced

@@ -38,6 +38,8 @@ from lzr.targets import ListReader, ZmapReader
 DEFAULT_PORTS = (32768, 61000)
 OK, FAILED, USAGE = 0, 1, 2
 _FILTER_ADDRESSES = 16
+_LEAST_SHARDS = 8
+_RX_FRAMES, _TX_FRAMES = 8192, 2048  # for a worker
 
 
 class Signals:
@@ -113,10 +115,12 @@ def _run(
     if guard is not None:
         _cover(guard, intake, options, net)
     workers = options.flow_workers or _default_workers()
+    shards = _shards(workers)
     job = Job(
         options=options,
         directory=str(directory),
-        shards=workers,
+        shards=shards,
+        frames=_frames(shards, workers),
         own_mac=net.own_mac,
         gateway_v4=net.gateway_mac_v4 or network.NO_MAC,
         gateway_v6=net.gateway_mac_v6 or network.NO_MAC,
@@ -134,13 +138,22 @@ def _run(
     )
     try:
         sockets = open_shards(
-            net.interface, job.shards, job.hash_seed, _listen_ports(options, intake), _own_v4(options, net)
+            net.interface, job.shards, job.hash_seed, job.ports, _own_v4(options, net), job.frames
         )
     except SocketError as error:
         raise UsageError(str(error)) from error
     fleet.set_up(job, sockets, outputs.descriptors)
     scan = Scan(
-        job, fleet, intake, ledger, sources, outputs, watch, source=source if more else None, workers=workers
+        job,
+        fleet,
+        intake,
+        ledger,
+        sources,
+        outputs,
+        watch,
+        source=source if more else None,
+        workers=workers,
+        collectors=options.collect_workers or 1,
     )
     watch.totals.guard_missing = guard is None
     watch.open()
@@ -276,10 +289,6 @@ def _cover(guard: Guard, intake: Intake, options: Options, net: Network) -> None
         raise UsageError(str(error)) from error
 
 
-def _listen_ports(options: Options, intake: Intake) -> tuple[int, int]:
-    return options.source_port or DEFAULT_PORTS
-
-
 def _own_v4(options: Options, net: Network) -> tuple[int, ...]:
     """Our addresses for the socket filter, where they are known and few; else any will do."""
     if not options.send_syns and not options.source_ips:
@@ -290,6 +299,17 @@ def _own_v4(options: Options, net: Network) -> tuple[int, ...]:
 
 def _default_workers() -> int:
     return max(1, len(os.sched_getaffinity(0)) - 1)
+
+
+def _shards(workers: int) -> int:
+    """More shards than workers, so that workers can be added while the scan runs."""
+    return max(_LEAST_SHARDS, 2 * workers)
+
+
+def _frames(shards: int, workers: int) -> tuple[int, int]:
+    """Frames of each shard's rings: powers of two, about as much for a worker in all however it is split."""
+    share = max(1, shards // workers)
+    return max(1024, _RX_FRAMES // share), max(512, _TX_FRAMES // share)
 
 
 def _invoker() -> tuple[int, int] | None:

@@ -18,12 +18,12 @@ import zmq
 from numpy.typing import NDArray
 
 from coordinator.commands import Command
-from coordinator.fleet import Child, Fleet, try_feed
+from coordinator.crew import Crew
+from coordinator.fleet import Fleet, try_feed
 from coordinator.intake import Intake, Sources
 from coordinator.ledger import Ledger
 from coordinator.pacer import Pacer
-from coordinator.recovery import Deaths, ShardState
-from coordinator.snapshot import Identified, Phase, State
+from coordinator.snapshot import Identified, Phase
 from coordinator.watch import Watch
 from lzr import messages
 from lzr.job import Job, Output
@@ -38,6 +38,7 @@ _SMALL = 1 << 14  # bytes; after less, let more gather before the next read
 _PAUSE = 0.004
 _STUCK = 0.002
 _IDLE = 0.25
+_END_SECONDS = 2.0
 
 Rows = NDArray[Any]
 
@@ -77,6 +78,7 @@ class Scan:
         *,
         source: int | None,
         workers: int,
+        collectors: int,
     ) -> None:
         """source: the descriptor of the input, None when it has ended already."""
         self.job = job
@@ -89,25 +91,25 @@ class Scan:
         self.totals = watch.totals
         self.meter = watch.meter
         self.summary = Summary()
-        self.deaths = Deaths()
+        self._attempt = 0
         self.quitting = False
         self.gone = False  # the reader of our output has gone
         self._source = source
         self._read_at = 0.0
-        self._shards = [ShardState() for _ in range(job.shards)]
-        self._queues: list[deque[Rows]] = [deque() for _ in range(job.shards)]
+        self._queues: dict[str, deque[Rows]] = {}  # by flow worker
+        self._parked: deque[Rows] = deque()  # for shards that are changing hands
         self._queued = 0
         self._late_duplicates = 0  # found by a flow worker: the 4-tuple was in flight
         options = job.options
         paced = options.rate if options.send_syns else None
         self.pacer = Pacer(paced, time.monotonic())
-        self._workers = workers
-        self._collector: Child | None = None
-        self._acks: dict[str, dict[int, int]] = {}
-        self._stop_at: float | None = None
+        self.crew = Crew(
+            fleet, job.shards, outputs.for_collector, self.meter, self.watch.note, workers, collectors
+        )
+        self._owners = np.zeros(job.shards, np.int64)  # by shard: 1 + index of its open worker, 0 none
+        self._acks: dict[int, int] = {}
         self._busy = 0
         self.totals.shards = job.shards
-        self.totals.wanted_flow = workers
         self.totals.rate_limit = paced
         self._deadline = (
             None if options.max_runtime is None else time.monotonic() + float(options.max_runtime)
@@ -116,12 +118,8 @@ class Scan:
     # --- life ------------------------------------------------------------------------------------------
 
     def start(self) -> None:
-        """Fork the first collector and flow workers."""
-        self._spawn_collector()
-        for index in range(self._workers):
-            self._spawn_flow(
-                index, {shard for shard in range(self.job.shards) if shard % self._workers == index}
-            )
+        """Fork the first collectors and flow workers."""
+        self.crew.start(self.crew.wanted_flow, self.crew.wanted_collect)
         self.totals.phase = Phase.RUNNING
 
     def step(self, extra: list[int], patience: float = _IDLE) -> None:
@@ -130,8 +128,9 @@ class Scan:
         extra: descriptors of others to wait for as well.
         """
         now = time.monotonic()
-        self._handle_events(now)
+        self.crew.handle_events(now, lambda: self._handle_reports(now))
         self._handle_reports(now)
+        self._look_at_shards()
         worked = self._read(now)
         worked |= self._dispatch(now)
         worked |= self._feed()
@@ -161,7 +160,7 @@ class Scan:
         """Read no more and give up what no worker has begun."""
         self.end_input()
         tickets = [self.intake.abandon()]
-        for queue in self._queues:
+        for queue in (*self._queues.values(), self._parked):
             tickets += [rows["ticket"] for rows in queue]
             queue.clear()
         self._queued = 0
@@ -183,6 +182,10 @@ class Scan:
             self.end_input()
         elif command.kind == "quit":
             self.quitting = True
+        elif command.kind == "workers":
+            crew = self.crew
+            flow, collect = command.wanted(crew.wanted_flow, crew.wanted_collect, self.job.shards)
+            crew.want(flow, collect)
 
     def abandon(self) -> None:
         """Give up everything without a fate, at once."""
@@ -191,60 +194,10 @@ class Scan:
 
     def close(self) -> None:
         """Ask the children to end and wait for them, within bounds; the rest is ended by the fleet."""
-        for role in ("flow", "collect"):
-            for child in self.fleet.of_role(role):
-                child.leaving = True
-                child.order("stop")
-            until = time.monotonic() + 2.0
-            while self.fleet.of_role(role) and time.monotonic() < until:
-                select.select([self.fleet.nursery], [], [], 0.1)
-                for event in self.fleet.events():
-                    if event["event"] == "died":
-                        self.fleet.bury(event["name"])
-                while (message := self.fleet.receive()) is not None:
-                    if message.kind == "stats":
-                        self.meter.feed(time.monotonic(), message.header)
+        self.crew.end(_END_SECONDS)
         self.fleet.close()
 
-    # --- children --------------------------------------------------------------------------------------
-
-    def _spawn_flow(self, index: int, shards: set[int]) -> None:
-        child = self.fleet.spawn("flow", index)
-        child.shards = shards
-        for shard in shards:
-            self._shards[shard].owner = child.name
-
-    def _spawn_collector(self) -> None:
-        self._collector = self.fleet.spawn("collect", 0, self.outputs.for_collector())
-
-    def _handle_events(self, now: float) -> None:
-        for event in self.fleet.events():
-            name = event["name"]
-            child = self.fleet.children.get(name)
-            if child is None:
-                continue
-            if event["event"] == "spawned":
-                self.meter.launched(now, child.role, child.index, child.pid)
-            elif not child.leaving:
-                self._replace(child, event["status"], now)
-
-    def _replace(self, child: Child, status: int, now: float) -> None:
-        """A child ended unasked: a successor, and whatever it owed."""
-        self._handle_reports(now)  # what it had reported still counts
-        if self.gone:
-            return
-        self.watch.note(f"{child.name} (pid {child.pid}) ended with status {status}; a successor takes over")
-        self.fleet.bury(child.name)
-        self.meter.mark(now, child.role, child.index, State.DEAD)
-        self.deaths.note(child.role, child.index, now)
-        if child.role == "flow":
-            for shard in child.shards:
-                self._shards[shard].lost()
-                if self._collector is not None and self._collector.ready:
-                    self._collector.order("fence", shard=shard, epoch=self._shards[shard].epoch)
-            self._spawn_flow(child.index, child.shards)
-        else:
-            self._spawn_collector()
+    # --- reports ---------------------------------------------------------------------------------------
 
     def _handle_reports(self, now: float) -> None:
         for _ in range(1000):
@@ -256,95 +209,75 @@ class Scan:
                 self.meter.feed(now, header)
             elif message.kind == "written":
                 self._take_written(message)
-            elif message.kind == "ready":
-                self._greet(header, now)
-            elif message.kind == "adopted":
-                state = self._shards[header["shard"]]
-                if header["epoch"] == state.epoch:
-                    state.adopted = True
-                    self._try_again(header["shard"])
-            elif message.kind == "fenced":
-                state = self._shards[header["shard"]]
-                if header["epoch"] == state.epoch:
-                    state.fenced = True
-                    self._try_again(header["shard"])
             elif message.kind == "fault":
                 self.gone |= bool(header.get("gone"))
                 if header.get("reason"):
                     raise ScanError(header["reason"])
-            else:
+            elif not self.crew.take(message, now):
                 raise messages.SchemaError(f"the coordinator cannot take {message.kind!r}")
-
-    def _child_of(self, header: dict[str, Any]) -> Child | None:
-        for child in self.fleet.of_role(header["role"]):
-            if child.pid == header["pid"] or (child.pid == 0 and child.index == header["index"]):
-                return child
-        return None
-
-    def _greet(self, header: dict[str, Any], now: float) -> None:
-        """A child is ready: tell it what it owns, and whom it sends to."""
-        child = self._child_of(header)
-        if child is None:
-            return
-        again = self.fleet.incarnation(child) > 1
-        child.pid, child.ready = header["pid"], True
-        (self.meter.restarted if again else self.meter.launched)(now, child.role, child.index, child.pid)
-        if child.role == "flow":
-            if self._collector is not None and self._collector.ready:
-                child.order("resend", endpoint=self._collector.endpoint)
-            for shard in sorted(child.shards):
-                child.order("adopt", shard=shard, epoch=self._shards[shard].epoch)
-            return
-        child.endpoint = header["endpoint"]
-        for shard, state in enumerate(self._shards):
-            if state.epoch:
-                child.order("fence", shard=shard, epoch=state.epoch)
-        for worker in self.fleet.of_role("flow"):
-            if worker.ready:
-                worker.order("resend", endpoint=child.endpoint)
 
     def _take_written(self, message: Message) -> None:
         """Outcomes are on disk: the one message that settles anything."""
         header = message.header
-        if self._collector is None or header["pid"] != self._collector.pid:
+        writer = self.crew.collector(0)
+        if writer is None or header["name"] != writer.name:
             return  # of a collector that is gone: its successor writes these again
         lines = self.ledger.settle(message.arrays[0])
         self.settled(lines)
         self.outputs.offsets = list(header["offsets"])
         self.outputs.fresh = [False] * len(self.outputs.offsets)
-        part = Summary.from_dict(header["summary"])
-        self.summary.merge(part)
-        totals = self.totals
-        self._late_duplicates += header["duplicates"]
-        totals.done += len(lines) - header["duplicates"]
-        totals.outcomes.update(part.reasons)
-        for handshake, label, count in header["found"]:
-            totals.found[handshake, label] += count
-        for peer, port, label, handshake, banner in header["latest"]:
-            totals.latest.append(Identified(peer, port, label, handshake, banner))
-        for shard, epoch, sequence in header["batches"]:
-            state = self._shards[shard]
-            if epoch == state.epoch and state.owner:
-                self._acks.setdefault(state.owner, {})[shard] = sequence
+        self.totals.done += len(lines)
+        for counts in header["counts"]:
+            self._count(counts)
+        self._acks.update((source, sequence) for source, sequence in header["last"])
         limit = self.job.options.max_results
-        if limit is not None and part.counters["Data"] and self.summary.counters["Data"] >= limit:
+        if limit is not None and not self.input_ended and self.summary.counters["Data"] >= limit:
             self.interrupt()
+
+    def _count(self, counts: dict[str, Any]) -> None:
+        """What a batch of results adds to the figures."""
+        totals = self.totals
+        part = Summary.from_dict(counts["summary"])
+        self.summary.merge(part)
+        totals.outcomes.update(part.reasons)
+        self._late_duplicates += counts["duplicates"]
+        totals.done -= counts["duplicates"]
+        for handshake, label, count in counts["found"]:
+            totals.found[handshake, label] += count
+        for peer, port, label, handshake, banner in counts["latest"]:
+            totals.latest.append(Identified(peer, port, label, handshake, banner))
 
     def settled(self, lines: NDArray[np.uint64]) -> None:
         """These input lines have their fate (a checkpoint may want to know)."""
 
+    def _look_at_shards(self) -> None:
+        """Who may be fed what, after a shard has changed hands."""
+        crew = self.crew
+        crew.push_markers()
+        crew.dismiss()
+        if not crew.changed:
+            return
+        crew.changed = False
+        for shard in range(self.job.shards):
+            owner = crew.owner(shard)
+            self._owners[shard] = 0 if owner is None else owner.index + 1
+        waiting = [rows for queue in (*self._queues.values(), self._parked) for rows in queue]
+        self._queues.clear()
+        self._parked.clear()
+        for rows in waiting:
+            self._sort(rows)
+        while crew.crashed:
+            self._try_again(crew.crashed.popleft())
+
     def _try_again(self, shard: int) -> None:
         """A shard is back after a crash: what it owed goes out again, on connections of our own."""
-        state = self._shards[shard]
-        if not state.open or not state.owes:
-            return
-        state.owes = False
         rows = self.ledger.take_back(shard)
         if not len(rows):
             return
         rows["syn"], rows["seq"], rows["ack"], rows["window"] = 1, 0, 0, 0
         own = rows[["own_hi", "own_lo"]].copy()
-        self.sources.choose(rows, attempt=state.epoch)
+        self._attempt += 1
+        self.sources.choose(rows, attempt=self._attempt)
         given = own["own_lo"] != 0  # ZMap's flows keep the address they came to
         for name in ("own_hi", "own_lo"):
             rows[name][given] = own[name][given]
@@ -409,36 +342,45 @@ class Scan:
         return rows[keep]
 
     def _enqueue(self, rows: Rows) -> None:
-        count = self.job.shards
-        if count == 1:
-            self._queues[0].append(rows)
+        if self.job.shards > 1:
+            self.ledger.place(rows, shard_of(rows, self.job.hash_seed, self.job.shards))
         else:
-            shards = shard_of(rows, self.job.hash_seed, count)
-            for shard in np.flatnonzero(np.bincount(shards, minlength=count)).tolist():
-                self._queues[shard].append(rows[shards == shard])
+            self.ledger.place(rows, np.zeros(len(rows), np.uint32))
         self._queued += len(rows)
+        self._sort(rows)
+
+    def _sort(self, rows: Rows) -> None:
+        """Into the queue of each row's worker, or aside while its shard is changing hands."""
+        owners = self._owners[self.ledger.shards_of(rows)]
+        for owner in np.flatnonzero(np.bincount(owners)).tolist():
+            chosen = owners == owner
+            part = rows if chosen.all() else rows[chosen]
+            child = self.crew.flow(owner - 1) if owner else None
+            queue = self._parked if child is None else self._queues.setdefault(child.name, deque())
+            queue.append(part)
 
     def _feed(self) -> bool:
         """From the queues to the workers, batch by batch, while they have room."""
         worked = False
-        for shard, queue in enumerate(self._queues):
-            state = self._shards[shard]
-            while queue and state.open:
+        for name, queue in self._queues.items():
+            child = self.fleet.children.get(name)
+            while queue and child is not None:
                 batch = _merge(queue, _BATCH)
-                child = self.fleet.children[state.owner]
-                if not try_feed(child, messages.pack("targets", {"shard": shard}, batch)):
+                if not try_feed(child, messages.pack("targets", {}, batch)):
                     queue.appendleft(batch)
                     break
-                self.ledger.give(batch, shard)
+                self.ledger.give(batch)
                 self._queued -= len(batch)
                 worked = True
         return worked
 
     def _acknowledge(self) -> None:
-        for name, batches in self._acks.items():
-            child = self.fleet.children.get(name)
-            if child is not None:
-                child.order("acked", batches=list(batches.items()))
+        if not self._acks:
+            return
+        for child in self.fleet.of_role("flow"):
+            sequence = self._acks.get(child.number)
+            if sequence is not None:
+                child.order("acked", seq=sequence)
         self._acks.clear()
 
     # --- bounds, figures, waiting ----------------------------------------------------------------------
@@ -459,6 +401,7 @@ class Scan:
         totals.backlog = self.intake.waiting + self._queued
         totals.input_ended = self.input_ended
         totals.paced = self.pacer.held
+        totals.wanted_flow, totals.wanted_collect = self.crew.wanted_flow, self.crew.wanted_collect
         if self.input_ended:
             totals.phase = Phase.FINISHING
 

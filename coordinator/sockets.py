@@ -33,11 +33,12 @@ def open_shards(
     seed: int,
     ports: tuple[int, int],
     own_v4: tuple[int, ...] = (),
-    *,
-    rx_frames: int = 8192,
-    tx_frames: int = 2048,
+    frames: tuple[int, int] = (8192, 2048),
 ) -> list[socket.socket]:
-    """`count` AF_PACKET sockets with rings, bound to `interface`, fanned out by the hash of `seed`."""
+    """`count` AF_PACKET sockets with rings, bound to `interface`, fanned out by the hash of `seed`.
+
+    frames: of each receive and transmit ring, powers of two.
+    """
     sockets: list[socket.socket] = []
     try:
         for _ in range(count):
@@ -46,8 +47,8 @@ def open_shards(
             _attach(sock, socket.SOL_SOCKET, SO_ATTACH_FILTER, sharding.socket_filter(ports, seed, own_v4))
             sock.setsockopt(SOL_PACKET, PACKET_VERSION, TPACKET_V2)
             sock.setsockopt(SOL_PACKET, PACKET_VNET_HDR, 1)
-            for option, frames in ((PACKET_RX_RING, rx_frames), (PACKET_TX_RING, tx_frames)):
-                request = struct.pack("4I", _BLOCK, frames * _FRAME // _BLOCK, _FRAME, frames)
+            for option, number in zip((PACKET_RX_RING, PACKET_TX_RING), frames, strict=True):
+                request = struct.pack("4I", _BLOCK, number * _FRAME // _BLOCK, _FRAME, number)
                 sock.setsockopt(SOL_PACKET, option, request)
             sock.setsockopt(SOL_PACKET, PACKET_QDISC_BYPASS, 1)
             sock.bind((interface, ETH_P_ALL))

@@ -33,6 +33,7 @@ from lzr.flowindex import FlowIndex
 from lzr.pieces import Pieces
 from lzr.plan import EPHEMERAL, Plan
 from lzr.rows import ACK, FIN, FLOW, FRAME, NO_PROBE, OUTCOME, PSH, RST, SYN, Reason
+from lzr.shardflows import ShardFlows
 from lzr.sharding import COOKIE_BITS, cookie, draw, flow_key, shard_of
 from lzr.timers import DelayQueue
 from lzr.transitions import TRANSITIONS, Action, Cue, State
@@ -67,11 +68,11 @@ _MAX_DRAWS = 512
 
 
 class FlowTable:
-    """The flows of shard `shard`. Call `open`, `receive`, `expire`; then `take_frames`, `take_outcomes`."""
+    """The flows of the shards one worker hosts. Call `open`, `receive`, `expire`; then `take_frames`,
+    `take_outcomes`."""
 
-    def __init__(self, plan: Plan, shard: int = 0, capacity: int = 4096, index: FlowIndex | None = None):
+    def __init__(self, plan: Plan, capacity: int = 4096, index: FlowIndex | None = None) -> None:
         self.plan = plan
-        self.shard = shard
         self.index = FlowIndex() if index is None else index
         self.rows = np.zeros(capacity, FLOW)
         self._free = np.arange(capacity - 1, -1, -1, dtype=np.int32)
@@ -208,6 +209,54 @@ class FlowTable:
         rows, blob = np.concatenate(self._outcomes), b"".join(self._payloads)
         self._outcomes, self._payloads = [], []
         return rows, blob
+
+    # --- moving to another process ---------------------------------------------------------------------
+
+    def extract(self, shard: int) -> ShardFlows:
+        """Take the flows of `shard` out of this table, with their timers and held pieces."""
+        rows = self.rows
+        slots = np.flatnonzero(rows["state"] != State.FREE).astype(np.int32)
+        slots = slots[shard_of(rows[slots], self.plan.hash_seed, self.plan.shards) == shard]
+        place = np.full(len(rows), -1, np.int32)
+        place[slots] = np.arange(len(slots), dtype=np.int32)
+        flows = rows[slots]
+        asking = flows["state"] == State.PROBE
+        flows["parent"][asking] = place[flows["parent"][asking]]
+
+        def live(slots: Slots, generations: NDArray[np.uint32]) -> Mask:
+            return np.asarray((place[slots] >= 0) & (rows["generation"][slots] == generations), bool)
+
+        timers = [
+            (number, due, place[armed], generations)
+            for number, queue in enumerate(self._timers.values())
+            for due, armed, generations in queue.extract(live)
+        ]
+        pieces = {int(place[slot]): held for slot, held in self._pieces.extract(slots.tolist()).items()}
+        self.index.remove(flows["key"])
+        self.in_flight -= len(slots) - int(np.count_nonzero(asking))
+        self._release_unindexed(slots)
+        self._end_of_call()
+        return ShardFlows.pack(flows, timers, pieces)
+
+    def adopt(self, state: ShardFlows) -> None:
+        """Take over what another table's `extract` gave."""
+        flows = state.flows.copy()
+        slots = self._allocate(len(flows))
+        asking = (flows["state"] == State.PROBE) & (flows["parent"] >= 0)
+        flows["parent"][asking] = slots[flows["parent"][asking]]
+        # Beyond any timer that was ever armed for these rows, and a new one for each timer that comes along.
+        base = self.rows["generation"][slots] + np.uint32(1)
+        shift = base - flows["generation"]
+        flows["generation"] = base
+        self.rows[slots] = flows
+        self.index.insert(flows["key"], slots)
+        self.in_flight += int(np.count_nonzero(flows["state"] != State.PROBE))
+        for number, queue in enumerate(self._timers.values()):
+            queue.merge(
+                (due, slots[armed], generations + shift[armed])
+                for due, armed, generations in state.timers(number)
+            )
+        self._pieces.adopt({int(slots[place]): held for place, held in state.pieces.items()})
 
     # --- one round -------------------------------------------------------------------------------------
 
@@ -557,7 +606,7 @@ class FlowTable:
         return np.asarray(random | cookie(flows, self.plan.hash_seed), np.uint32)
 
     def _choose_ports(self, flows: Rows, slots: Slots, salt: int) -> Mask:
-        """Set own_port and key of `flows`, and index them, so that replies still come to this shard.
+        """Set own_port and key of `flows`, and index them, so that each stays in its shard.
 
         (n,) bool: False where no port was found in a bounded number of draws.
         """
@@ -565,6 +614,7 @@ class FlowTable:
         low, high = plan.ports
         span = np.uint64(high - low + 1)
         done = np.zeros(len(flows), bool)
+        home = shard_of(flows, plan.hash_seed, plan.shards) if plan.shards > 1 else None
         mixed = flows["line"] * np.uint64(256) + flows["handshake"]
         for attempt in range(_MAX_DRAWS):
             todo = np.flatnonzero(~done)
@@ -574,8 +624,8 @@ class FlowTable:
             offset = draw(plan.seed, mixed[todo], salt, attempt) % span
             trial["own_port"] = (np.uint64(low) + offset).astype(np.uint16)
             fits = trial["own_port"] != flows["own_port"][todo]
-            if plan.shards > 1:
-                fits &= shard_of(trial, plan.hash_seed, plan.shards) == self.shard
+            if home is not None:
+                fits &= shard_of(trial, plan.hash_seed, plan.shards) == home[todo]
             todo, trial = todo[fits], trial[fits]
             keys = flow_key(trial, plan.hash_seed)
             added = self.index.insert(keys, slots[todo])

@@ -14,7 +14,8 @@ from lzr.protocols import handshake
 class Job:
     """Made by the coordinator, handed to the nursery, the same for every worker and collector.
 
-    directory: the private directory of the ZeroMQ sockets. seed: of everything drawn at random;
+    directory: the private directory of the ZeroMQ sockets. frames: of each shard's receive and transmit ring.
+    seed: of everything drawn at random;
     hash_seed: of the shard hash (32 bits). uid, gid: whom the children run as, None to stay who we are.
     """
 
@@ -25,6 +26,7 @@ class Job:
     gateway_v4: bytes
     gateway_v6: bytes
     ports: tuple[int, int]
+    frames: tuple[int, int]
     seed: int
     hash_seed: int
     uid: int | None = None
@@ -74,9 +76,10 @@ class Output:
 
 @dataclass(frozen=True, slots=True)
 class Spawn:
-    """A child to fork. role: flow or collect; name: of its sockets, new for each incarnation."""
+    """A child to fork. role: flow or collect; number and name (its sockets'): used for this one only."""
 
     role: str
     index: int
     name: str
+    number: int
     outputs: tuple[Output, ...] = ()

@@ -6,15 +6,20 @@ about layout travels but a name.
 
 | kind | from → to | header | arrays |
 |---|---|---|---|
-| targets | coordinator → flow worker (feed) | shard | TARGET |
-| acked | coordinator → flow worker (orders) | batches: (shard, seq) pairs | |
-| adopt | coordinator → flow worker (orders) | shard, epoch | |
-| resend | coordinator → flow worker (orders) | endpoint of the collector | |
+| targets | coordinator → flow worker (feed) | | TARGET |
+| acked | coordinator → flow worker (orders) | seq | |
+| adopt | coordinator → flow worker (orders) | shard, pieces | FLOW, TIMER, where it was released |
+| release | coordinator → flow worker (feed, behind its targets) | shard | |
+| resend | coordinator → any (orders) | endpoint of the collector | |
 | stop | coordinator → any (orders) | | |
-| outcomes | flow worker → collector | shard, epoch, seq | OUTCOME, payload bytes |
-| fence | coordinator → collector (orders) | shard, epoch | |
-| written | collector → coordinator (reports) | batches: (shard, epoch, seq), offsets, … | final tickets |
-| ready, adopted, fenced, stats, fault | any → coordinator (reports) | role, index, pid, … | |
+| outcomes | flow worker → collector | source, seq | OUTCOME, payload bytes |
+| lines | collector → the one that writes | source, seq, counts | tickets, bytes for each output |
+| fence | coordinator → collectors (orders) | source | |
+| written | collector → coordinator (reports) | last seq by source, offsets, … | final tickets |
+| released | flow worker → coordinator (reports) | shard, pieces | FLOW, TIMER |
+| ready, adopted, fenced, linked, stats, fault | any → coordinator (reports) | role, index, name, pid, … | |
+
+`source` is a flow worker's incarnation: a number that is used once.
 """
 
 from __future__ import annotations
@@ -27,7 +32,7 @@ import msgpack
 import numpy as np
 from numpy.typing import NDArray
 
-from lzr.rows import FLOW, OUTCOME, TARGET
+from lzr.rows import FLOW, OUTCOME, TARGET, TIMER
 
 VERSION = 1
 Buffer = bytes | bytearray | memoryview
@@ -36,6 +41,7 @@ _DTYPES: dict[str, np.dtype[Any]] = {
     "target": TARGET,
     "outcome": OUTCOME,
     "flow": FLOW,
+    "timer": TIMER,
     "ticket": np.dtype("<u4"),
     "bytes": np.dtype("u1"),
 }
@@ -55,13 +61,15 @@ class Message:
 
 def pack(kind: str, header: dict[str, Any] | None = None, *arrays: NDArray[Any] | bytes) -> list[Buffer]:
     """The parts of one multipart message. Arrays are contiguous rows of a known dtype, or bytes."""
-    columns = [
-        np.frombuffer(array, np.uint8) if isinstance(array, bytes) else np.ascontiguousarray(array)
-        for array in arrays
-    ]
-    names = [_NAMES[column.dtype] for column in columns]
+    names = ["bytes" if isinstance(array, bytes) else _NAMES[array.dtype] for array in arrays]
     head = msgpack.packb([VERSION, kind, header or {}, names], use_bin_type=True)
-    return [head, *(column.view(np.uint8).data if len(column) else b"" for column in columns)]
+    return [head, *map(_buffer, arrays)]
+
+
+def _buffer(array: NDArray[Any] | bytes) -> Buffer:
+    if isinstance(array, bytes) or not len(array):
+        return bytes(array)
+    return np.ascontiguousarray(array).view(np.uint8).data
 
 
 def unpack(parts: Sequence[Buffer]) -> Message:
@@ -77,5 +85,5 @@ def unpack(parts: Sequence[Buffer]) -> Message:
         dtype = _DTYPES.get(name)
         if dtype is None or len(part) % dtype.itemsize:
             raise SchemaError(f"{kind!r}: {len(part)} bytes are no rows of {name!r}")
-        arrays.append(np.frombuffer(part, dtype))
+        arrays.append(np.frombuffer(part, dtype) if len(part) else np.empty(0, dtype))
     return Message(kind, header, tuple(arrays))

@@ -62,3 +62,21 @@ class Pieces:
         for slot in slots:
             self._held.pop(slot, None)
             self._early.pop(slot, None)
+
+    def extract(self, slots: list[int]) -> dict[int, tuple[bytes, dict[int, bytes]]]:
+        """What these flows hold (in order, early); they are forgotten here."""
+        found = {
+            slot: (bytes(self._held.get(slot, b"")), self._early.get(slot, {}))
+            for slot in slots
+            if slot in self
+        }
+        self.forget(list(found))
+        return found
+
+    def adopt(self, pieces: dict[int, tuple[bytes, dict[int, bytes]]]) -> None:
+        """Take over what another one's `extract` gave."""
+        for slot, (held, early) in pieces.items():
+            if held:
+                self._held[slot] = bytearray(held)
+            if early:
+                self._early[slot] = dict(early)

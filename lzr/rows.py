@@ -138,6 +138,16 @@ FLOW = np.dtype(
 )
 """What a shard knows of one flow (104 bytes)."""
 
+TIMER = np.dtype(
+    [
+        ("due", "<i8"),  # monotonic ns
+        ("place", "<i4"),
+        ("generation", "<u4"),
+        ("kind", "<i4"),  # which of the flow table's queues
+    ]
+)
+"""An armed timer of a flow that moves to another process."""
+
 NO_PROBE = 255
 
 FIN, SYN, RST, PSH, ACK = 1, 2, 4, 8, 16

@@ -7,6 +7,7 @@ comes due for an older one is simply void.
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable, Iterable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,6 +38,21 @@ class DelayQueue:
         if len(slots) == 1:
             return slots[0], generations[0]
         return np.concatenate(slots), np.concatenate(generations)
+
+    def extract(
+        self, wanted: Callable[[NDArray[np.int32], NDArray[np.uint32]], NDArray[np.bool_]]
+    ) -> list[tuple[int, NDArray[np.int32], NDArray[np.uint32]]]:
+        """Copies of the timers for which `wanted(slots, generations)` holds, as (due, slots, generations)."""
+        found = []
+        for due, slots, generations in self._due:
+            keep = wanted(slots, generations)
+            if keep.any():
+                found.append((due, slots[keep], generations[keep]))
+        return found
+
+    def merge(self, entries: Iterable[tuple[int, NDArray[np.int32], NDArray[np.uint32]]]) -> None:
+        """Take over timers of another queue of the same delay, wherever in time they belong."""
+        self._due = deque(sorted([*self._due, *entries], key=lambda entry: entry[0]))
 
     @property
     def next_due(self) -> int | None:

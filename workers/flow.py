@@ -12,6 +12,7 @@ import resource
 import select
 import socket
 import time
+from collections import deque
 from typing import Any
 
 import numpy as np
@@ -20,41 +21,46 @@ from numpy.typing import NDArray
 
 from lzr import messages
 from lzr.flows import FlowTable
-from lzr.job import Job
+from lzr.job import Job, Spawn
 from lzr.kernels import make_index
 from lzr.messages import Message
 from lzr.segments import MALFORMED, Builder, Link
+from lzr.shardflows import ShardFlows
 from workers import link
-from workers.ring import RX_FRAMES, Ring, SendFailure
-from workers.shard import Shard
+from workers.hosted import Hosted
+from workers.ring import Ring, SendFailure
 
 _STATS_EVERY = 250_000_000
 _PAUSE = 0.001  # after being woken: what arrives meanwhile is taken in the same batch
 _SMALL = 64
 _MAX_OUTBOX = 512  # unacknowledged result batches before new targets have to wait
 _FEED_TURN = 4
+_RING_COUNTS = ("received", "received_octets", "sent", "sent_octets", "failures", "kernel_drops")
 
 
 class FlowWorker:
     def __init__(
-        self, job: Job, index: int, name: str, sockets: list[socket.socket], positions: NDArray[np.int64]
+        self, job: Job, spawn: Spawn, sockets: list[socket.socket], positions: NDArray[np.int64]
     ) -> None:
+        """sockets, positions: of every shard there is; which of them are ours, the coordinator orders."""
         self._job = job
-        self._index = index
+        self._index, self._name = spawn.index, spawn.name
         self._sockets = sockets
         self._positions = positions
-        self._plan = job.plan()
-        self._builder = Builder(Link(job.own_mac, job.gateway_v4, job.gateway_v6), self._plan.probes)
+        plan = job.plan()
+        builder = Builder(Link(job.own_mac, job.gateway_v4, job.gateway_v6), plan.probes)
+        self._hosted = Hosted(spawn.number, FlowTable(plan, index=make_index()), builder)
         self._context: zmq.Context[Any] = zmq.Context(io_threads=1)
-        self._feed = link.pull(self._context, job.endpoint(f"feed-{name}"), mark=link.FEED_MARK)
+        self._feed = link.pull(self._context, job.endpoint(f"feed-{spawn.name}"), mark=link.FEED_MARK)
         # Apart from the feed: an acknowledgement may be what makes room for the next targets.
-        self._orders = link.pull(self._context, job.endpoint(f"orders-{name}"), mark=link.REPORT_MARK)
+        self._orders = link.pull(self._context, job.endpoint(f"orders-{spawn.name}"), mark=link.REPORT_MARK)
         self._reports = link.push(self._context, job.endpoint("reports"), mark=link.REPORT_MARK)
         self._results: zmq.Socket[bytes] | None = None
-        self._shards: dict[int, Shard] = {}
+        self._releasing: deque[tuple[int, int]] = deque()  # (shard, when this batch is acknowledged)
         self._poller = select.poll()
         for sock in (self._feed, self._orders):
             self._poller.register(link.descriptor(sock), select.POLLIN)
+        self._gone = dict.fromkeys(_RING_COUNTS, 0)  # by rings that have been released
         self._stopping = False
         self._busy = 0
         self._next_stats = 0
@@ -68,11 +74,10 @@ class FlowWorker:
             self._context.destroy(linger=1000)
 
     def _loop(self) -> None:
+        hosted = self._hosted
         while not self._stopping:
             start = time.monotonic_ns()
-            work = 0
-            for shard in self._shards.values():
-                work += shard.turn(start)
+            work = hosted.turn(start)
             self._read_orders()
             work += self._read_feed(start)
             self._push_results()
@@ -89,17 +94,16 @@ class FlowWorker:
         # ZeroMQ's descriptors tell of changes only, so look before waiting on them.
         if link.has_message(self._orders) or (self._has_room() and link.has_message(self._feed)):
             return
-        due = [self._next_stats]
-        due += [shard.table.next_due for shard in self._shards.values() if shard.table.next_due is not None]
-        seconds = (min(due) - now) / 1e9
-        if any(shard.pending for shard in self._shards.values()):
+        due = self._hosted.table.next_due
+        seconds = ((self._next_stats if due is None else min(due, self._next_stats)) - now) / 1e9
+        if self._hosted.pending:
             seconds = min(seconds, 0.002)
         if seconds > 0:
             self._poller.poll(seconds * 1000)
             time.sleep(_PAUSE)
 
     def _has_room(self) -> bool:
-        return sum(len(shard.unacknowledged) for shard in self._shards.values()) < _MAX_OUTBOX
+        return len(self._hosted.unacknowledged) < _MAX_OUTBOX
 
     # --- messages --------------------------------------------------------------------------------------
 
@@ -109,8 +113,13 @@ class FlowWorker:
             message = link.try_receive(self._feed) if self._has_room() else None
             if message is None:
                 break
+            if message.kind == "release":
+                # What the shard's flows have brought so far must be safe before they can be somebody else's.
+                self._releasing.append((message.header["shard"], self._hosted.sequence))
+                self._finish_releases()
+                continue
             rows = message.arrays[0]
-            self._shards[message.header["shard"]].open(rows, now, time.time_ns())
+            self._hosted.open(rows, now, time.time_ns())
             work += len(rows)
         return work
 
@@ -121,11 +130,10 @@ class FlowWorker:
     def _obey(self, message: Message) -> None:
         header = message.header
         if message.kind == "acked":
-            for number, sequence in header["batches"]:
-                if number in self._shards:
-                    self._shards[number].acknowledge(sequence)
+            self._hosted.acknowledge(header["seq"])
+            self._finish_releases()
         elif message.kind == "adopt":
-            self._adopt(header["shard"], header["epoch"])
+            self._adopt(message)
         elif message.kind == "resend":
             self._connect_results(header["endpoint"])
         elif message.kind == "stop":
@@ -133,58 +141,74 @@ class FlowWorker:
         else:
             raise messages.SchemaError(f"a flow worker cannot obey {message.kind!r}")
 
-    def _adopt(self, number: int, epoch: int) -> None:
+    def _adopt(self, message: Message) -> None:
+        number = message.header["shard"]
         at = self._positions[2 * number : 2 * number + 2]
-        ring = Ring(self._sockets[number], at, self._job.options.max_send_failures or 0)
-        table = FlowTable(self._plan, number, index=make_index())
-        self._shards[number] = Shard(number, epoch, ring, table, self._builder)
+        ring = Ring(self._sockets[number], at, self._job.frames, self._job.options.max_send_failures or 0)
+        self._hosted.add(number, ring)
+        if message.arrays:
+            flows, timers = message.arrays
+            pieces = ShardFlows.pieces_of(message.header["pieces"])
+            self._hosted.table.adopt(ShardFlows(flows, timers, pieces))
         self._poller.register(ring.fileno(), select.POLLIN)
-        self._report("adopted", shard=number, epoch=epoch)
+        self._report("adopted", shard=number)
+
+    def _finish_releases(self) -> None:
+        """Hand over the shards whose outcomes are all written."""
+        hosted = self._hosted
+        while self._releasing:
+            shard, sequence = self._releasing[0]
+            if hosted.unacknowledged and hosted.unacknowledged[0][0] <= sequence:
+                return
+            self._releasing.popleft()
+            # A last look: since the order came, packets were still handled here.
+            hosted.flush()
+            if hosted.unacknowledged:
+                self._releasing.appendleft((shard, hosted.sequence))
+                return
+            state = hosted.table.extract(shard)
+            ring = hosted.remove(shard)
+            self._poller.unregister(ring.fileno())
+            for name in self._gone:
+                self._gone[name] += getattr(ring, name)
+            ring.close()
+            self._report("released", state.flows, state.armed, shard=shard, pieces=state.plain_pieces())
 
     def _connect_results(self, endpoint: str) -> None:
         if self._results is not None:
             self._results.close(linger=0)
         self._results = link.push(self._context, endpoint, mark=link.RESULT_MARK)
-        for shard in self._shards.values():
-            shard.resend()
+        self._hosted.resend()
 
     def _push_results(self) -> None:
-        if self._results is None:
-            return
-        for shard in self._shards.values():
-            while shard.pending and link.try_send(self._results, shard.pending[0]):
-                shard.pending.popleft()
+        pending = self._hosted.pending
+        while pending and self._results is not None and link.try_send(self._results, pending[0]):
+            pending.popleft()
 
-    def _report(self, kind: str, **header: Any) -> None:
-        header |= {"role": "flow", "index": self._index, "pid": os.getpid()}
-        self._reports.send_multipart(messages.pack(kind, header))
+    def _report(self, kind: str, *arrays: Any, **header: Any) -> None:
+        header |= {"role": "flow", "index": self._index, "name": self._name, "pid": os.getpid()}
+        self._reports.send_multipart(messages.pack(kind, header, *arrays))
 
     def _send_stats(self) -> None:
-        shards = self._shards.values()
-        rings = [shard.ring for shard in shards]
-        ignored = dict.fromkeys(("stray", "out_of_turn", *MALFORMED), 0)
-        for shard in shards:
-            for kind, count in shard.table.ignored.items():
-                ignored[kind] += count
-            for kind, number in zip(MALFORMED, shard.malformed.tolist(), strict=True):
-                ignored[kind] += number
+        hosted, table = self._hosted, self._hosted.table
+        rings = hosted.rings.values()
         usage = resource.getrusage(resource.RUSAGE_SELF)
         self._report(
             "stats",
             cpu_ns=round((usage.ru_utime + usage.ru_stime) * 1e9),
             busy_ns=self._busy,
             shards=len(rings),
-            in_flight=sum(shard.table.in_flight for shard in shards),
-            rx=sum(ring.received for ring in rings),
-            tx=sum(ring.sent for ring in rings),
-            rx_bytes=sum(ring.received_octets for ring in rings),
-            tx_bytes=sum(ring.sent_octets for ring in rings),
-            retransmits=sum(shard.table.retransmits for shard in shards),
-            drops=sum(ring.read_drops() for ring in rings),
+            in_flight=table.in_flight,
+            rx=sum(ring.received for ring in rings) + self._gone["received"],
+            tx=sum(ring.sent for ring in rings) + self._gone["sent"],
+            rx_bytes=sum(ring.received_octets for ring in rings) + self._gone["received_octets"],
+            tx_bytes=sum(ring.sent_octets for ring in rings) + self._gone["sent_octets"],
+            retransmits=table.retransmits,
+            drops=sum(ring.read_drops() for ring in rings) + self._gone["kernel_drops"],
             ring_used=sum(ring.fill() for ring in rings),
-            ring_size=RX_FRAMES * len(rings),
-            queue=sum(len(shard.pending) for shard in shards),
-            outbox=sum(len(shard.unacknowledged) for shard in shards),
-            send_failures=sum(ring.failures for ring in rings),
-            ignored=ignored,
+            ring_size=sum(ring.rx_frames for ring in rings),
+            queue=len(hosted.pending),
+            outbox=len(hosted.unacknowledged),
+            send_failures=sum(ring.failures for ring in rings) + self._gone["failures"],
+            ignored=table.ignored | dict(zip(MALFORMED, hosted.malformed.tolist(), strict=True)),
         )

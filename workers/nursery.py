@@ -118,12 +118,11 @@ class Nursery:
             if spawn.role == "flow":
                 setproctitle(f"lzr: flow worker {spawn.index}")
                 setthreadtitle(f"lzr: flow {spawn.index}")  # what top shows: 15 characters
-                FlowWorker(self._job, spawn.index, spawn.name, self._sockets, self._positions).run()
+                FlowWorker(self._job, spawn, self._sockets, self._positions).run()
             else:
                 setproctitle(f"lzr: collector {spawn.index}")
                 setthreadtitle(f"lzr: collect {spawn.index}")
-                sinks = [(self._outputs[o.number], o.form, o.offset, o.fresh) for o in spawn.outputs]
-                Collector(self._job, spawn.index, spawn.name, sinks).run()
+                Collector(self._job, spawn, self._outputs).run()
             code = 0
         except BaseException:  # the process ends here whatever it was
             print(f"lzr: {spawn.role} {spawn.index} failed; its story:", file=sys.stderr)

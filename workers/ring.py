@@ -26,8 +26,6 @@ from numpy.typing import NDArray
 SOL_PACKET = 263
 PACKET_STATISTICS = 6
 FRAME_SIZE = 2048
-RX_FRAMES = 8192
-TX_FRAMES = 2048
 
 _USER, _CSUM_NOT_READY, _CSUM_VALID = 1, 1 << 3, 1 << 7
 _SEND_REQUEST, _SENDING, _WRONG_FORMAT = 1, 2, 4
@@ -57,13 +55,23 @@ class Arrivals:
 class Ring:
     """Both rings of one socket that already has them (see coordinator.sockets)."""
 
-    def __init__(self, sock: socket.socket, positions: NDArray[np.int64], max_failures: int = 0) -> None:
-        """positions: (2,) int64 in memory that outlives the process: the next frame to read, to fill."""
+    def __init__(
+        self,
+        sock: socket.socket,
+        positions: NDArray[np.int64],
+        frames: tuple[int, int],
+        max_failures: int = 0,
+    ) -> None:
+        """positions: (2,) int64 in memory that outlives the process: the next frame to read, to fill.
+
+        frames: of the receive and the transmit ring. max_failures: give up after so many in a row, 0 never.
+        """
         self._socket = sock
         self._positions = positions
-        self._map = mmap.mmap(sock.fileno(), (RX_FRAMES + TX_FRAMES) * FRAME_SIZE)
-        every = np.frombuffer(self._map, np.uint8).reshape(RX_FRAMES + TX_FRAMES, FRAME_SIZE)
-        self._rx, self._tx = every[:RX_FRAMES], every[RX_FRAMES:]
+        self.rx_frames, self._tx_frames = frames
+        self._map = mmap.mmap(sock.fileno(), sum(frames) * FRAME_SIZE)
+        every = np.frombuffer(self._map, np.uint8).reshape(sum(frames), FRAME_SIZE)
+        self._rx, self._tx = every[: self.rx_frames], every[self.rx_frames :]
         self._flat = self._rx.reshape(-1)
         self._rx_status = self._rx.view(np.uint32)[:, 0]
         self._tx_status = self._tx.view(np.uint32)[:, 0]
@@ -83,14 +91,14 @@ class Ring:
         """Where a predecessor stopped, if there was one."""
         ready = np.flatnonzero(self._rx_status & _USER)
         if len(ready):
-            before = self._rx_status[(ready - 1) % RX_FRAMES] & _USER == 0
+            before = self._rx_status[(ready - 1) % self.rx_frames] & _USER == 0
             starts = ready[before]
             self._positions[0] = starts[0] if len(starts) else self._oldest()
         waiting = np.flatnonzero(self._tx_status & _SEND_REQUEST)
         if len(waiting):
-            first = self._tx_status[(waiting - 1) % TX_FRAMES] & _SEND_REQUEST == 0
+            first = self._tx_status[(waiting - 1) % self._tx_frames] & _SEND_REQUEST == 0
             start = int(waiting[first][0]) if first.any() else 0
-            self._positions[1] = (start + len(waiting)) % TX_FRAMES
+            self._positions[1] = (start + len(waiting)) % self._tx_frames
             self._flush()
 
     def _oldest(self) -> int:
@@ -123,7 +131,7 @@ class Ring:
         """Give the frames of the last `take` back to the kernel."""
         at = int(self._positions[0])
         self._rx_status[at : at + self._taken] = 0
-        self._positions[0] = (at + self._taken) % RX_FRAMES
+        self._positions[0] = (at + self._taken) % self.rx_frames
         self._taken = 0
 
     def fill(self) -> int:
@@ -143,7 +151,7 @@ class Ring:
         start = 0
         while start < len(burst):
             at = int(self._positions[1])
-            room = min(len(burst) - start, TX_FRAMES - at, TX_FRAMES // 2)
+            room = min(len(burst) - start, self._tx_frames - at, self._tx_frames // 2)
             busy = self._tx_status[at : at + room] != 0
             if busy.any():
                 room = int(busy.argmax())
@@ -155,7 +163,7 @@ class Ring:
             self._tx_length[at : at + room] = lengths + np.uint32(_VNET_HEADER)
             self._tx_copy[at : at + room] = lengths
             self._tx_status[at : at + room] = _SEND_REQUEST
-            self._positions[1] = (at + room) % TX_FRAMES  # before the send: see _find_place
+            self._positions[1] = (at + room) % self._tx_frames  # before the send: see _find_place
             self._flush()
             self.sent += room
             self.sent_octets += int(lengths.sum())

@@ -1,0 +1,101 @@
+"""A batch of outcomes, identified and encoded: the lines for each output, and what the coordinator must know.
+
+This is the pure middle of the collector: it can be done by any of several processes, while one writes.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lzr import addresses
+from lzr.expressions import record_filter
+from lzr.options import Options
+from lzr.protocols import Classifier, Identity, handshake
+from lzr.results import ENCODERS, UNKNOWN, Encoder, ZgrabEncoder
+from lzr.rows import Reason
+from lzr.summary import Summary
+
+_LATEST = 2  # identified services of a batch that are shown to people
+_SHOWN = 160  # bytes of their banners
+
+
+@dataclass
+class Block:
+    """lines: bytes for each output. tickets: of outcomes that are final. The rest are counts."""
+
+    lines: list[bytes]
+    tickets: NDArray[np.uint32]
+    records: int
+    counts: dict[str, Any] = field(default_factory=dict)
+
+
+class BlockMaker:
+    def __init__(self, options: Options, forms: list[str]) -> None:
+        """forms: of the outputs: names in ENCODERS, or `feed` for the ZGrab feed."""
+        self._options = options
+        self.encoders = [_encoder(options, form) for form in forms]
+        self._classifier = Classifier(options.priority_fingerprint or options.handshakes)
+        self._sent = [handshake(name) for name in options.handshakes]
+
+    def make(self, rows: NDArray[Any], blob: bytes) -> Block:
+        """Rows are OUTCOME rows, blob their payloads end to end."""
+        names = self._identify(rows, blob)
+        lines = [encoder.encode(rows, blob, names) for encoder in self.encoders]
+        summary = Summary()
+        summary.add(rows, [name.label for name in names], self._options.handshakes)
+        found = Counter(
+            (self._options.handshakes[which], names[row].label)
+            for row, which in enumerate(rows["handshake"].tolist())
+            if names[row] is not UNKNOWN
+        )
+        counts = {
+            "summary": summary.to_dict(),
+            "duplicates": int(np.count_nonzero(rows["reason"] == Reason.DUPLICATE)),
+            "found": [[*key, count] for key, count in found.items()],
+            "latest": self._latest(rows, blob, names),
+        }
+        return Block(lines, rows["ticket"][rows["final"] != 0], len(rows), counts)
+
+    def _identify(self, rows: NDArray[Any], blob: bytes) -> list[Identity]:
+        names: list[Identity] = [UNKNOWN] * len(rows)
+        identify, sent = self._classifier.identify, self._sent
+        at = 0
+        lengths, handshakes = rows["data_len"].tolist(), rows["handshake"].tolist()
+        for row, length in enumerate(lengths):
+            if length:
+                names[row] = identify(blob[at : at + length], sent[handshakes[row]])
+                at += length
+        return names
+
+    def _latest(self, rows: NDArray[Any], blob: bytes, names: list[Identity]) -> list[list[Any]]:
+        """Address, port, label, handshake, banner of the last identified services."""
+        chosen = np.flatnonzero(rows["reason"] == Reason.DATA)[-_LATEST:]
+        if not len(chosen):
+            return []
+        ends = np.cumsum(rows["data_len"])
+        found = []
+        for row in chosen.tolist():
+            end = int(ends[row])
+            start = end - int(rows["data_len"][row])
+            peer = addresses.text(int(rows["peer_hi"][row]), int(rows["peer_lo"][row]))
+            by = self._options.handshakes[int(rows["handshake"][row])]
+            banner = blob[start : min(end, start + _SHOWN)]
+            found.append([peer, int(rows["peer_port"][row]), names[row].label, by, banner])
+        return found
+
+
+def _encoder(options: Options, form: str) -> Encoder:
+    common: dict[str, Any] = {
+        "handshakes": options.handshakes,
+        "expanded": options.ipv6,
+        "only_data": options.only_data_record,
+        "wanted": record_filter(options.output_filter) if options.output_filter else None,
+    }
+    if form in ("feed", "zgrab"):
+        return ZgrabEncoder(known_only=options.zgrab_only_known, **common)
+    return ENCODERS[form](fields=options.output_fields, **common)
