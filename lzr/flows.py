@@ -481,7 +481,7 @@ class FlowTable:
             rows[name][slots] = 0
         rows["handshake"][slots] += 1
         flows = rows[slots]
-        chosen = self._choose_ports(flows, slots, salt=1)
+        chosen = self._choose_ports(flows, slots, self._shards(flows), salt=1)
         for name in ("own_port", "key"):
             rows[name][slots] = flows[name]
         isn = self._isn(flows, 1)
@@ -490,9 +490,9 @@ class FlowTable:
         if not chosen.all():  # no port of ours is free for this host: the ports are exhausted
             self._abandon(slots[~chosen])
             slots = slots[chosen]
-        self._start_probes(slots)
+        self._start_probes(slots)  # may grow the table: `rows` is of no use from here
         if self.plan.probe_delay > 0:
-            rows["state"][slots] = State.DELAYED
+            self.rows["state"][slots] = State.DELAYED
             self._push_timer(_DELAY, slots)
         else:
             self._send_syn(slots)
@@ -519,13 +519,14 @@ class FlowTable:
         low, high = EPHEMERAL
         probes = np.repeat(self.rows[parents], plan.haf)
         probes["parent"] = np.repeat(parents, plan.haf)
+        home = self._shards(probes)  # of the flow itself
         number = np.tile(np.arange(plan.haf, dtype=np.uint64), len(parents))
         offset = draw(plan.seed, probes["line"] * np.uint64(256) + number, 2) % np.uint64(high - low + 1)
         probes["peer_port"] = (np.uint64(low) + offset).astype(np.uint16)
         probes["state"] = State.PROBE
         slots = self._allocate(len(probes))
         probes["line"] = probes["line"] * np.uint64(256) + number
-        chosen = self._choose_ports(probes, slots, salt=3)
+        chosen = self._choose_ports(probes, slots, home, salt=3)
         probes["line"] //= np.uint64(256)
         isn = (draw(plan.seed, probes["key"], 4) & np.uint64(_HIGH_BITS)).astype(np.uint32)
         probes["una"] = (isn | cookie(probes, plan.hash_seed)) + np.uint32(1)
@@ -605,8 +606,11 @@ class FlowTable:
         random = (draw(self.plan.seed, mixed, 5, salt) & np.uint64(_HIGH_BITS)).astype(np.uint32)
         return np.asarray(random | cookie(flows, self.plan.hash_seed), np.uint32)
 
-    def _choose_ports(self, flows: Rows, slots: Slots, salt: int) -> Mask:
-        """Set own_port and key of `flows`, and index them, so that each stays in its shard.
+    def _shards(self, flows: Rows) -> NDArray[np.uint32]:
+        return shard_of(flows, self.plan.hash_seed, self.plan.shards)
+
+    def _choose_ports(self, flows: Rows, slots: Slots, home: NDArray[np.uint32], salt: int) -> Mask:
+        """Set own_port and key of `flows`, and index them, so that each belongs to the shard `home`.
 
         (n,) bool: False where no port was found in a bounded number of draws.
         """
@@ -614,7 +618,6 @@ class FlowTable:
         low, high = plan.ports
         span = np.uint64(high - low + 1)
         done = np.zeros(len(flows), bool)
-        home = shard_of(flows, plan.hash_seed, plan.shards) if plan.shards > 1 else None
         mixed = flows["line"] * np.uint64(256) + flows["handshake"]
         for attempt in range(_MAX_DRAWS):
             todo = np.flatnonzero(~done)
@@ -624,8 +627,8 @@ class FlowTable:
             offset = draw(plan.seed, mixed[todo], salt, attempt) % span
             trial["own_port"] = (np.uint64(low) + offset).astype(np.uint16)
             fits = trial["own_port"] != flows["own_port"][todo]
-            if home is not None:
-                fits &= shard_of(trial, plan.hash_seed, plan.shards) == home[todo]
+            if plan.shards > 1:
+                fits &= self._shards(trial) == home[todo]
             todo, trial = todo[fits], trial[fits]
             keys = flow_key(trial, plan.hash_seed)
             added = self.index.insert(keys, slots[todo])

@@ -43,6 +43,8 @@ class ShardFlows:
     def timers(self, kind: int) -> Iterator[tuple[int, NDArray[np.int32], NDArray[np.uint32]]]:
         """(due, places, generations) of one kind, by time."""
         chosen = self.armed[self.armed["kind"] == kind]
+        if not len(chosen):
+            return
         edges = np.flatnonzero(np.diff(chosen["due"], prepend=-1)).tolist()
         for start, end in zip(edges, [*edges[1:], len(chosen)], strict=True):
             part = chosen[start:end]
