@@ -92,6 +92,7 @@ class Collector:
                 next_stats = now + _STATS_EVERY
                 self._send_stats()
             if self._stopping and not batches and not self._waiting:
+                self._send_stats()
                 self._context.destroy(linger=2000)
                 return
             if len(batches) < _TURN:

@@ -88,6 +88,8 @@ class FlowWorker:
                 self._send_stats()
             if work < _SMALL:
                 self._wait(now)
+        self._send_stats()
+        self._context.destroy(linger=1000)
 
     def _wait(self, now: int) -> None:
         """Until something arrives or a timer is due; then a moment more."""
