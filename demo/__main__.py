@@ -77,6 +77,8 @@ def compare(found: Scan) -> tuple[Table, int]:
 
 def main() -> int:
     console = Console()
+    if not console.is_terminal:
+        console = Console(width=120)
     begun = time.monotonic()
 
     def interrupted(number: int, frame: FrameType | None) -> None:
