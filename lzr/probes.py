@@ -163,7 +163,7 @@ def _texts_v4(rows: NDArray[Any], with_port: bool) -> tuple[Bytes, NDArray[np.in
         started = np.zeros(n, bool)
         for power in (10000, 1000, 100, 10, 1):
             digit = port // power % 10
-            started |= digit > 0
+            started |= (digit > 0) | (power == 1)
             write = shown & started
             out[row[write], at[write]] = 0x30 + digit[write]
             at += write

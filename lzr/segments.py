@@ -58,7 +58,7 @@ def parse(
     header = np.zeros(len(at), np.int64)
     total = np.zeros(len(at), np.int64)
     four, six = np.flatnonzero(is4), np.flatnonzero(version == 6)
-    fault[(version != 4) & (version != 6)] = _NOT_TCP
+    fault[(fault < 0) & (version != 4) & (version != 6)] = _NOT_TCP
     if len(four):
         _parse4(head, four, out, header, total, fault)
     if len(six):
