@@ -39,6 +39,18 @@ class Fates:
     surplus: int = 0  # beyond --max-targets
     unroutable: int = 0  # of a family we have no source address for
     resumed: int = 0  # had its fate in the scan that is resumed
+    foreign: int = 0  # half-open on a port of ours that we do not listen on
+
+    def other(self) -> dict[str, int]:
+        """Those that have no place of their own in the figures, by words for the summary."""
+        return {
+            "for another shard": self.elsewhere,
+            "printer port": self.printers,
+            "beyond --max-targets": self.surplus,
+            "unroutable": self.unroutable,
+            "done before": self.resumed,
+            "outside --source-port": self.foreign,
+        }
 
 
 class Sources:
@@ -92,6 +104,7 @@ class Intake:
         self._done = done
         self._recent = RecentTargets(_DUPLICATES)
         self._admitted = 0
+        self.ports = (0, 65535)  # our source ports, once they are known
         self.fates = Fates()
         self.backlog: deque[Rows] = deque()
         self.waiting = 0
@@ -126,6 +139,9 @@ class Intake:
         if not self._allow_printers:
             port = rows["peer_port"]
             rows = self._keep(rows, (port < _PRINTERS[0]) | (port > _PRINTERS[1]), "printers")
+        own = rows["own_port"]
+        ours = (rows["syn"] != 0) | ((own >= self.ports[0]) & (own <= self.ports[1]))
+        rows = self._keep(rows, ours, "foreign")
         rows = self._keep(rows, self._recent.fresh(rows), "duplicates")
         if self._max_targets is not None and self._admitted + len(rows) >= self._max_targets:
             room = self._max_targets - self._admitted

@@ -15,61 +15,56 @@ if TYPE_CHECKING:
     from coordinator.guard import Guard
     from lzr.options import Options
 
-OK, FAILED, USAGE = 0, 1, 2
+OK, USAGE = 0, 2
+_SUBCOMMANDS = ("guard", "ctl", "identify")
 
 
 def main(argv: list[str] | None = None) -> int:
     """Entry point of the console script; returns the exit status."""
     argv = sys.argv[1:] if argv is None else argv
-    if argv and argv[0] == "guard":
+    if argv and argv[0] in _SUBCOMMANDS:
+        return _subcommand(argv[0], argv[1:])
+    from coordinator.early import put_up_early
+
+    return _scan(argv, put_up_early(argv))
+
+
+def _subcommand(name: str, argv: list[str]) -> int:
+    if name == "guard":
         from coordinator import guard
 
-        return guard.main(argv[1:])
-    if argv and argv[0] == "ctl":
+        return guard.main(argv)
+    if name == "ctl":
         from coordinator import control
 
-        return control.main(argv[1:])
-    if argv and argv[0] == "identify":
-        from lzr import identifycommand
+        return control.main(argv)
+    from lzr import identifycommand
 
-        return identifycommand.main(argv[1:])
+    return identifycommand.main(argv)
+
+
+def _scan(argv: list[str], guard: Guard | None) -> int:
+    import signal
+
+    # From here on the guard has to be taken away again, whatever ends us.
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, _leave)
     from lzr import cli
-    from lzr.options import UsageError
+    from lzr.usage import UsageError
 
     try:
         options = cli.parse(argv, os.environ)
-    except cli.Answer as answer:
-        sys.stdout.write(answer.text())
-        return OK
-    except UsageError as error:
-        return _fail(str(error))
-    return _scan(options)
-
-
-def _scan(options: Options) -> int:
-    from coordinator.guard import GuardError, put_up
-    from lzr.usage import UsageError
-
-    guard: Guard | None = None
-    try:
-        if os.geteuid() != 0 and not options.without_guard:
-            return _fail("opening raw sockets needs root (CAP_NET_RAW and CAP_NET_ADMIN): run with sudo")
-        try:
-            guard = put_up(
-                options.source_ips,
-                options.source_port or (32768, 61000),
-                options.guard,
-                options.interface,
-            )
-        except GuardError as error:
-            if not options.without_guard:
-                return _fail(f"{error}; --without-guard goes on all the same")
+        guard = _settle(guard, options)
         os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # before numpy: nobody multiplies matrices here
         from coordinator import run
 
         return run.run(options, guard)
+    except cli.Answer as answer:
+        sys.stdout.write(answer.text())
+        return OK
     except UsageError as error:
-        return _fail(str(error))
+        print(f"lzr: {error}", file=sys.stderr)
+        return USAGE
     except KeyboardInterrupt:
         return 130
     finally:
@@ -77,9 +72,28 @@ def _scan(options: Options) -> int:
             guard.remove()
 
 
-def _fail(sentence: str) -> int:
-    print(f"lzr: {sentence}", file=sys.stderr)
-    return USAGE
+def _settle(guard: Guard | None, options: Options) -> Guard | None:
+    """The guard as the options ask for it. Raises UsageError if there can be none."""
+    from coordinator.guard import DEFAULT_PORTS, GuardError, put_up
+    from coordinator.privilege import why_not_root_enough
+    from lzr.usage import UsageError
+
+    why_not = why_not_root_enough()
+    if why_not:
+        raise UsageError(why_not)
+    wanted = options.source_ips, options.source_port or DEFAULT_PORTS, options.guard, options.interface
+    try:
+        if guard is None:
+            return put_up(*wanted)
+        guard.settle(*wanted)
+    except GuardError as error:
+        if not options.without_guard:
+            raise UsageError(f"{error}; --without-guard goes on all the same") from None
+    return guard
+
+
+def _leave(number: int, _: object) -> None:
+    sys.exit(128 + number)
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ import time
 from contextlib import ExitStack
 from pathlib import Path
 from types import FrameType
+from typing import Any
 
 import numpy as np
 from setproctitle import setproctitle, setthreadtitle
@@ -21,18 +22,22 @@ from coordinator.fleet import Fleet
 from coordinator.guard import Guard, GuardError
 from coordinator.intake import Intake, Sources
 from coordinator.ledger import Ledger
+from coordinator.log import Log, open_log
+from coordinator.metadata import Metadata, open_metadata
 from coordinator.network import Network, NetworkError
 from coordinator.outputs import open_outputs
 from coordinator.recovery import KeepsDying
 from coordinator.scan import CHUNK, Outputs, Scan, ScanError
 from coordinator.sockets import SocketError, open_shards
 from coordinator.watch import Watch
-from lzr import addresses, protocols
+from lzr import __version__, addresses, protocols
 from lzr.blocklist import Blocklist
 from lzr.dryrun import DryrunReader, FastDryrunReader
 from lzr.job import Job
 from lzr.options import Options, UsageError, check_fingerprints, check_handshakes
 from lzr.reading import Reader
+from lzr.results import ENCODERS
+from lzr.summary import Summary
 from lzr.targets import ListReader, ZmapReader
 
 DEFAULT_PORTS = (32768, 61000)
@@ -75,6 +80,8 @@ def run(options: Options, guard: Guard | None) -> int:
     check_handshakes(options.handshakes, known)
     check_fingerprints(options.priority_fingerprint, known)
     with ExitStack() as stack:
+        log = stack.enter_context(open_log(options, _invoker()))
+        record = stack.enter_context(open_metadata(options, sys.argv, time.time(), _invoker()))
         blocklist = _blocklist(options)
         outputs = stack.enter_context(open_outputs(options))
         source = _open_input(options)
@@ -84,7 +91,7 @@ def run(options: Options, guard: Guard | None) -> int:
             os.chown(directory, *owner)
         fleet = Fleet(directory, owner)
         stack.callback(_close_quietly, fleet)
-        return _run(options, guard, signals, fleet, outputs, source, blocklist, directory, owner)
+        return _run(options, guard, signals, fleet, outputs, source, blocklist, directory, owner, log, record)
 
 
 def _run(
@@ -97,6 +104,8 @@ def _run(
     blocklist: Blocklist | None,
     directory: Path,
     owner: tuple[int, int] | None,
+    log: Log,
+    record: Metadata,
 ) -> int:
     seed = options.seed if options.seed is not None else secrets.randbits(64)
     ledger = Ledger()
@@ -111,9 +120,12 @@ def _run(
     )
     more = _first_targets(intake, source, signals)
     watch = Watch(options, time.monotonic(), results_on_stdout=1 in outputs.descriptors, owner=_invoker())
+    if not intake.backlog:
+        return _nothing_to_do(options, intake, outputs, watch, signals)
     net = _network(options, intake)
+    ports = _ports(options, intake)
     if guard is not None:
-        _cover(guard, intake, options, net)
+        _cover(guard, intake, options, net, ports)
     workers = options.flow_workers or _default_workers()
     shards = _shards(workers)
     job = Job(
@@ -124,7 +136,7 @@ def _run(
         own_mac=net.own_mac,
         gateway_v4=net.gateway_mac_v4 or network.NO_MAC,
         gateway_v6=net.gateway_mac_v6 or network.NO_MAC,
-        ports=options.source_port or DEFAULT_PORTS,
+        ports=ports,
         seed=seed,
         hash_seed=secrets.randbits(32) if options.seed is None else (seed * 0x9E3779B1 + 1) & 0xFFFFFFFF,
         uid=owner[0] if owner else None,
@@ -155,17 +167,54 @@ def _run(
         workers=workers,
         collectors=options.collect_workers or 1,
     )
+    intake.ports = ports
     watch.totals.guard_missing = guard is None
+    watch.totals.title = f"{','.join(options.handshakes)} via {net.interface} from {_list(net.sources)}, {workers} flow workers"
     watch.open()
+    record.network, record.job, record.summary, record.fates = net, job, scan.summary, intake.fates
+    _announce(log, net, job, workers)
     try:
-        return _loop(scan, signals, watch)
+        record.status = _loop(scan, signals, watch, record)
+        return record.status
     finally:
         watch.abandon()
+        _put_down(record, watch, log)
         for sock in sockets:
             sock.close()
 
 
-def _loop(scan: Scan, signals: Signals, watch: Watch) -> int:
+def _announce(log: Log, net: Network, job: Job, workers: int) -> None:
+    """What is scanned how, in the log."""
+    options = job.options
+    how = "".join(f" {flag}={value}" for flag, value in options.echo())
+    log.info(f"version {__version__}, options{how or ': none'}")
+    log.info(
+        f"handshakes {', '.join(options.handshakes)}; "
+        f"{net.interface} from {', '.join(net.sources) or 'the addresses that lines name'}; "
+        f"{workers} flow workers over {job.shards} shards; seed {job.seed}"
+    )
+    for gateway, mac in ((net.gateway_v4, net.gateway_mac_v4), (net.gateway_v6, net.gateway_mac_v6)):
+        if mac is not None:
+            log.debug(f"gateway {gateway or 'on this link'} has {mac.hex(':')}")
+
+
+def _put_down(record: Metadata, watch: Watch, log: Log) -> None:
+    """The last lines of the log, and the metadata."""
+    wall = time.time()
+    snapshot = record.snapshot = watch.snapshot(time.monotonic(), wall)
+    if record.failure:
+        log.fatal(record.failure)
+    log.info(
+        f"ended with status {record.status}: {snapshot.read} inputs read, {snapshot.done} done, "
+        f"{snapshot.tx} packets sent, {snapshot.rx} received, {snapshot.drops} dropped"
+    )
+    try:
+        record.write(wall)
+    except OSError as error:
+        log.error(f"cannot write {record.options.metadata_file}: {error.strerror}")
+
+
+def _loop(scan: Scan, signals: Signals, watch: Watch, record: Metadata) -> int:
     seen = 0
     failure = ""
     scan.start()
@@ -194,6 +243,7 @@ def _loop(scan: Scan, signals: Signals, watch: Watch) -> int:
     tail = scan.summary.lines()
     watch.close(time.monotonic(), time.time(), tail)
     if failure:
+        record.failure = failure
         print(f"lzr: {failure}", file=sys.stderr)
         return FAILED
     if seen:
@@ -251,17 +301,52 @@ def _first_targets(intake: Intake, source: int, signals: Signals) -> bool:
     return True
 
 
+def _nothing_to_do(options: Options, intake: Intake, outputs: Outputs, watch: Watch, signals: Signals) -> int:
+    """The input held no target: an empty result, and the summary that says why."""
+    for descriptor, form in zip(outputs.descriptors, outputs.forms, strict=True):
+        if form in ENCODERS:
+            os.write(descriptor, ENCODERS[form](fields=options.output_fields).header())
+    fates = intake.fates
+    watch.totals.read, watch.totals.rejected = fates.read, fates.rejected
+    watch.totals.blocklisted, watch.totals.duplicates = fates.blocklisted, fates.duplicates
+    watch.totals.other = fates.other()
+    for sentence in intake.refused:
+        watch.note(sentence)
+    watch.close(time.monotonic(), time.time(), Summary().lines())
+    return 128 + signals.number if signals.count else OK
+
+
 def _network(options: Options, intake: Intake) -> Network:
+    """Where packets leave. The family that the first targets are not of is looked for too, if it is there."""
     targets, sources = _first_of_each_family(intake)
+    wanted: dict[str, Any] = {"interface": options.interface, "gateway_mac": options.gateway_mac}
+    sources = list(options.source_ips or sources)
     try:
-        return network.discover(
-            targets,
-            interface=options.interface,
-            source_ips=options.source_ips or sources,
-            gateway_mac=options.gateway_mac,
-        )
+        if len(targets) == 1 and options.send_syns and not options.source_ips:
+            other = "2001:503:ba3e::2:30" if ":" not in targets[0] else "198.41.0.4"  # only asked about
+            try:
+                return network.discover([*targets, other], source_ips=sources, seconds=0.5, **wanted)
+            except NetworkError:
+                pass
+        return network.discover(targets, source_ips=sources, **wanted)
     except NetworkError as error:
         raise UsageError(str(error)) from error
+
+
+def _list(texts: tuple[str, ...]) -> str:
+    return ", ".join(texts[:2]) + (f" and {len(texts) - 2} more" if len(texts) > 2 else "")
+
+
+def _ports(options: Options, intake: Intake) -> tuple[int, int]:
+    """Our source ports: as given, or ZMap's, and those that its first lines name."""
+    if options.source_port is not None:
+        return options.source_port
+    low, high = DEFAULT_PORTS
+    for rows in intake.backlog:
+        given = rows["own_port"][rows["syn"] == 0]
+        if len(given):
+            low, high = min(low, int(given.min())), max(high, int(given.max()))
+    return low, high
 
 
 def _first_of_each_family(intake: Intake) -> tuple[list[str], list[str]]:
@@ -279,11 +364,15 @@ def _first_of_each_family(intake: Intake) -> tuple[list[str], list[str]]:
     return targets, sources
 
 
-def _cover(guard: Guard, intake: Intake, options: Options, net: Network) -> None:
-    """See that the guard covers every address we will send from."""
+def _cover(guard: Guard, intake: Intake, options: Options, net: Network, ports: tuple[int, int]) -> None:
+    """See that the guard covers every address and port we will send from, and no more than it must."""
     _, sources = _first_of_each_family(intake)
     try:
-        for address in (*sources, *([] if options.source_ips else net.sources)):
+        if ports != guard.cover.ports:
+            guard.settle(options.source_ips, ports, options.guard, options.interface)
+        if options.send_syns and not options.source_ips:
+            guard.narrow(net.sources)
+        for address in sources:
             guard.extend(address)
     except GuardError as error:
         raise UsageError(str(error)) from error

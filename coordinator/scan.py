@@ -396,6 +396,8 @@ class Scan:
         totals.read = fates.read
         totals.rejected = fates.rejected
         totals.blocklisted = fates.blocklisted
+        totals.other = fates.other()
+        totals.busy_ns = self._busy
         totals.duplicates = fates.duplicates + self._late_duplicates
         totals.in_flight = self.ledger.open
         totals.backlog = self.intake.waiting + self._queued
