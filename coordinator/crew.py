@@ -57,6 +57,7 @@ class Crew:
     wanted_collect: int = 1
     deaths: Deaths = field(default_factory=Deaths)
     ending: bool = False
+    tell: Callable[[str], None] = lambda _: None  # what only who debugs wants to know
 
     def __post_init__(self) -> None:
         self.places = [Place() for _ in range(self.shards)]
@@ -144,6 +145,7 @@ class Crew:
             child = self.fleet.children.get(event["name"])
             if child is None:
                 continue
+            self.tell(f"{child.name} {event['event']}: pid {event['pid']}")
             if event["event"] == "spawned":
                 self.meter.launched(now, child.role, child.index, child.pid)
             elif child.leaving or self.ending:

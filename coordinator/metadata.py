@@ -15,7 +15,7 @@ import resource
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from importlib import metadata as installed
 from typing import IO, TYPE_CHECKING, Any
@@ -53,7 +53,6 @@ class Metadata:
     fates: Fates | None = None
     status: int | None = None
     failure: str = ""
-    warnings: list[str] = field(default_factory=list)
 
     def as_dict(self, ended: float) -> dict[str, Any]:
         """Everything, in types that JSON has. ended: seconds since the epoch."""

@@ -106,6 +106,7 @@ class Scan:
         self.crew = Crew(
             fleet, job.shards, outputs.for_collector, self.meter, self.watch.note, workers, collectors
         )
+        self.crew.tell = watch.log.debug
         self._owners = np.zeros(job.shards, np.int64)  # by shard: 1 + index of its open worker, 0 none
         self._acks: dict[int, int] = {}
         self._busy = 0

@@ -18,6 +18,7 @@ from typing import IO, TYPE_CHECKING, Any
 from coordinator import autoscale, status
 from coordinator.commands import Change, Command
 from coordinator.control import ControlError, ControlServer
+from coordinator.log import Log
 from coordinator.meter import Meter
 from coordinator.metrics import MetricsServer
 from coordinator.snapshot import Phase, Snapshot, Totals
@@ -41,9 +42,16 @@ class Watch:
     """
 
     def __init__(
-        self, options: Options, now: float, *, results_on_stdout: bool, owner: tuple[int, int] | None = None
+        self,
+        options: Options,
+        now: float,
+        *,
+        results_on_stdout: bool,
+        owner: tuple[int, int] | None = None,
+        log: Log | None = None,
     ) -> None:
         self.options = options
+        self.log = Log(options.verbosity) if log is None else log
         self.totals = Totals(
             total=options.targets_total,
             rate_limit=options.rate if options.send_syns or options.dryrun else None,
@@ -95,11 +103,12 @@ class Watch:
                 raise UsageError(f"cannot write {options.status_updates_file}: {error.strerror}") from error
             if self._status_file.tell() == 0:
                 self._write_status(status.CSV_HEADER)
-        if wanted(options.dashboard, self._results_on_stdout):
+        if wanted(options.dashboard, self._results_on_stdout) and not options.debug:
             from coordinator.dashboard import Dashboard  # rich, only now
 
             self._dashboard = Dashboard()
             self._dashboard.start(sys.stderr)
+            self.log.screen_taken = True
 
     @property
     def on_screen(self) -> bool:
@@ -116,12 +125,11 @@ class Watch:
         return max(0.0, due - now)
 
     def note(self, sentence: str) -> None:
-        """Tell the user something: on the dashboard among the warnings, else on stderr."""
+        """Tell the user something: in the log, and on the dashboard among the warnings."""
+        self.log.warn(sentence)
         if self._dashboard is not None:
             self.totals.warnings.append(sentence)
             del self.totals.warnings[:-20]
-        else:
-            _print(f"lzr: {sentence}")
 
     def tick(self, now: float, wall: float) -> list[Command]:
         """Show what is due, serve who asks; returns what was asked for, in order."""
@@ -181,6 +189,7 @@ class Watch:
         dashboard, self._dashboard = self._dashboard, None
         if dashboard is not None:
             dashboard.stop()
+            self.log.screen_taken = False
         for server in (self._control, self._metrics):
             if server is not None:
                 server.close()
@@ -199,6 +208,8 @@ class Watch:
             self._write_status(status.csv_row(snapshot))
         if self._dashboard is None and not self.options.quiet:
             _print(status.line(snapshot))
+        if self.log.file is not None:
+            self.log.trace(status.line(snapshot))
         if not self.totals.auto_workers:
             return []
         self._autoscale, advice = autoscale.step(self._autoscale, snapshot)
@@ -237,7 +248,7 @@ class Watch:
             with self._create(path, "w") as file:
                 file.write(export(snapshot, export_kind(path)))
         except (OSError, ValueError) as error:
-            _print(f"lzr: cannot write {Path(path).name}: {error}")
+            self.log.error(f"cannot write {Path(path).name}: {error}")
 
 
 def _print(line: str) -> None:

@@ -13,6 +13,7 @@ import select
 import socket
 import time
 from collections import deque
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -26,6 +27,7 @@ from lzr.kernels import make_index
 from lzr.messages import Message
 from lzr.segments import MALFORMED, Builder, Link
 from lzr.shardflows import ShardFlows
+from lzr.trace import Traced
 from workers import link
 from workers.hosted import Hosted
 from workers.ring import Ring, SendFailure
@@ -49,7 +51,12 @@ class FlowWorker:
         self._positions = positions
         plan = job.plan()
         builder = Builder(Link(job.own_mac, job.gateway_v4, job.gateway_v6), plan.probes)
-        self._hosted = Hosted(spawn.number, FlowTable(plan, index=make_index()), builder)
+        table = (
+            Traced(plan, job.options.handshakes, _tell, index=make_index())
+            if job.options.debug
+            else FlowTable(plan, index=make_index())
+        )
+        self._hosted = Hosted(spawn.number, table, builder)
         self._context: zmq.Context[Any] = zmq.Context(io_threads=1)
         self._feed = link.pull(self._context, job.endpoint(f"feed-{spawn.name}"), mark=link.FEED_MARK)
         # Apart from the feed: an acknowledgement may be what makes room for the next targets.
@@ -214,3 +221,13 @@ class FlowWorker:
             send_failures=sum(ring.failures for ring in rings) + self._gone["failures"],
             ignored=table.ignored | dict(zip(MALFORMED, hosted.malformed.tolist(), strict=True)),
         )
+
+
+def _tell(lines: Iterator[str]) -> None:
+    """-d: lines on stderr, in one piece, since other workers write there too."""
+    text = "".join(f"{line}\n" for line in lines).encode()
+    while text:
+        try:
+            text = text[os.write(2, text) :]
+        except OSError:
+            return  # nobody listens
