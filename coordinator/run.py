@@ -107,7 +107,7 @@ def _run(
     log: Log,
     record: Metadata,
 ) -> int:
-    seed = options.seed if options.seed is not None else secrets.randbits(64)
+    seed = options.seed if options.seed is not None else secrets.randbits(53)  # exact in any JSON
     ledger = Ledger()
     intake = Intake(
         _reader(options),
@@ -119,9 +119,14 @@ def _run(
         allow_printers=options.allow_printers,
     )
     more = _first_targets(intake, source, signals)
-    watch = Watch(options, time.monotonic(), results_on_stdout=1 in outputs.descriptors, owner=_invoker())
+    watch = Watch(
+        options, time.monotonic(), results_on_stdout=1 in outputs.descriptors, owner=_invoker(), log=log
+    )
     if not intake.backlog:
-        return _nothing_to_do(options, intake, outputs, watch, signals)
+        record.summary, record.fates = Summary(), intake.fates
+        record.status = _nothing_to_do(options, intake, outputs, watch, signals)
+        _put_down(record, watch, log)
+        return record.status
     net = _network(options, intake)
     ports = _ports(options, intake)
     if guard is not None:
