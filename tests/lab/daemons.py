@@ -112,9 +112,9 @@ def unpacked(package: str) -> Path:
 
 def pip_directory(packages: Sequence[str]) -> Path:
     """A directory with PyPI packages for one daemon's script."""
-    directory = CACHE / ("pip-" + "-".join(packages))
+    directory = CACHE / "-".join(("pip", sys.implementation.cache_tag, *packages))
     if not directory.exists():
-        fresh = directory.with_suffix(".new")
+        fresh = directory.with_name(f"{directory.name}.new")
         shutil.rmtree(fresh, ignore_errors=True)
         pip = (sys.executable, "-m", "pip", "install", "-q", "--disable-pip-version-check")
         run(*pip, "--target", fresh, *packages, timeout=600)
@@ -190,7 +190,7 @@ class Fleet:
             "@KEY@": "/lab/key.pem",
             "@PEM@": "/lab/both.pem",
             "@DOMAIN@": DOMAIN,
-            "@PYTHON@": "/usr/bin/python3" if not daemon.pip else sys.executable,
+            "@PYTHON@": "/usr/bin/python3" if not daemon.pip else str(Path(sys.executable).resolve()),
         }
 
         def filled(text: str) -> str:

@@ -262,13 +262,6 @@ FILES = (
             "= /tmp/disk\n"
         },
     ),
-    Daemon(
-        "distcc",
-        "distcc",
-        "exec distccd --no-detach --daemon --enable-tcp-insecure --allow 0.0.0.0/0 --listen @ADDRESS@ "
-        "--port @PORT@ --log-stderr --user nobody\n",
-        packages=("distcc",),
-    ),
 )
 
 MAIL = (
@@ -321,6 +314,7 @@ MAIL = (
         DOVECOT_RUN,
         packages=DOVECOT_PACKAGES,
         files={"/etc/dovecot/dovecot.conf": dovecot(lmtp="@PORT@")},
+        also=("smtp",),  # "220 host Dovecot ready." is the greeting of its submission service too
         handshake="wait",
     ),
     Daemon(
