@@ -175,11 +175,11 @@ class FlowTable:
         self._buffer = memoryview(b"")
         self._end_of_call()
 
-    def expire(self, now: int) -> None:
-        """Act on every timer due at `now`."""
+    def expire(self, now: int, most: int = 1 << 31) -> None:
+        """Act on the timers due at `now`, at most `most` of each kind: what they send brings answers."""
         self._now = now
         for wait, queue in self._timers.items():
-            due = queue.pop(now)
+            due = queue.pop(now, most)
             if due is None:
                 continue
             slots, generations = due

@@ -25,16 +25,21 @@ class DelayQueue:
         if len(slots):
             self._due.append((now + self.delay, slots.astype(np.int32), generations.astype(np.uint32)))
 
-    def pop(self, now: int) -> tuple[NDArray[np.int32], NDArray[np.uint32]] | None:
-        """The timers due at `now` (slots, generations), oldest first, or None."""
+    def pop(self, now: int, most: int = 1 << 31) -> tuple[NDArray[np.int32], NDArray[np.uint32]] | None:
+        """The timers due at `now` (slots, generations), oldest first and at most `most`, or None."""
         due = self._due
         if not due or due[0][0] > now:
             return None
-        slots, generations = [], []
-        while due and due[0][0] <= now:
-            _, s, g = due.popleft()
+        slots, generations, count = [], [], 0
+        while due and due[0][0] <= now and count < most:
+            when, s, g = due.popleft()
+            if count + len(s) > most:
+                fits = most - count
+                due.appendleft((when, s[fits:], g[fits:]))
+                s, g = s[:fits], g[:fits]
             slots.append(s)
             generations.append(g)
+            count += len(s)
         if len(slots) == 1:
             return slots[0], generations[0]
         return np.concatenate(slots), np.concatenate(generations)

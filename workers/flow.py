@@ -36,7 +36,6 @@ _STATS_EVERY = 250_000_000
 _PAUSE = 0.001  # after being woken: what arrives meanwhile is taken in the same batch
 _SMALL = 64
 _MAX_OUTBOX = 512  # unacknowledged result batches before new targets have to wait
-_FEED_TURN = 4
 _RING_COUNTS = ("received", "received_octets", "sent", "sent_octets", "failures", "kernel_drops")
 
 
@@ -84,9 +83,9 @@ class FlowWorker:
         hosted = self._hosted
         while not self._stopping:
             start = time.monotonic_ns()
-            work = hosted.turn(start)
+            work = hosted.turn(start, time.time_ns())
             self._read_orders()
-            work += self._read_feed(start)
+            self._read_feed()
             self._push_results()
             now = time.monotonic_ns()
             self._busy += now - start
@@ -100,6 +99,8 @@ class FlowWorker:
 
     def _wait(self, now: int) -> None:
         """Until something arrives or a timer is due; then a moment more."""
+        if not self._hosted.wants_targets:
+            return
         # ZeroMQ's descriptors tell of changes only, so look before waiting on them.
         if link.has_message(self._orders) or (self._has_room() and link.has_message(self._feed)):
             return
@@ -112,25 +113,19 @@ class FlowWorker:
             time.sleep(_PAUSE)
 
     def _has_room(self) -> bool:
-        return len(self._hosted.unacknowledged) < _MAX_OUTBOX
+        """For targets: none are waiting to be begun, and the collector is not behind."""
+        return self._hosted.wants_targets and len(self._hosted.unacknowledged) < _MAX_OUTBOX
 
     # --- messages --------------------------------------------------------------------------------------
 
-    def _read_feed(self, now: int) -> int:
-        work = 0
-        for _ in range(_FEED_TURN):
-            message = link.try_receive(self._feed) if self._has_room() else None
-            if message is None:
-                break
+    def _read_feed(self) -> None:
+        while self._has_room() and (message := link.try_receive(self._feed)) is not None:
             if message.kind == "release":
                 # What the shard's flows have brought so far must be safe before they can be somebody else's.
                 self._releasing.append((message.header["shard"], self._hosted.sequence))
                 self._finish_releases()
                 continue
-            rows = message.arrays[0]
-            self._hosted.open(rows, now, time.time_ns())
-            work += len(rows)
-        return work
+            self._hosted.give(message.arrays[0])
 
     def _read_orders(self) -> None:
         while (message := link.try_receive(self._orders)) is not None:

@@ -15,6 +15,9 @@ from workers.ring import Ring
 
 TAKE = 1024
 """Frames looked at together: large enough to amortise a batch, small enough to stay in the cache."""
+OPEN = 1024
+"""Targets begun, or timers acted on, together. A ring holds the answers to many times as many."""
+_ROUNDS = 8
 
 
 class Hosted:
@@ -30,6 +33,8 @@ class Hosted:
         self.pending: deque[list[Buffer]] = deque()  # not yet handed to ZeroMQ
         self.unacknowledged: deque[tuple[int, list[Buffer]]] = deque()
         self.malformed = np.zeros(len(MALFORMED), np.int64)
+        self._step = max(64, OPEN // (1 + table.plan.haf))
+        self._waiting: Any = None  # TARGET rows to be begun in their turn
 
     def add(self, shard: int, ring: Ring) -> None:
         self.rings[shard] = ring
@@ -40,30 +45,59 @@ class Hosted:
         self._way_out = next(iter(self.rings.values()), None)
         return ring
 
-    def turn(self, now: int) -> int:
-        """Receive, expire, send: one round of work. Returns how many frames had arrived."""
-        taken = 0
+    def turn(self, now: int, wall: int) -> int:
+        """Receive until the rings are empty, expire, begin what there is room for, send: one round of work.
+
+        New targets come last, and in small numbers, and only when the rings are empty: the answers to what is
+        out have them first, so the rings set the pace. Returns how many frames and targets were dealt with.
+        """
+        work = 0
         for ring in self.rings.values():
-            arrivals = ring.take(TAKE)
-            if arrivals is None:
-                continue
-            taken += len(arrivals.at)
-            segments, faults = parse(
-                arrivals.buffer, arrivals.at, arrivals.captured, arrivals.ts, arrivals.checked
-            )
-            if len(segments) < len(arrivals.at):
-                self.malformed += faults
-            self.table.receive(segments, arrivals.buffer, now)
-            ring.done()
+            for _ in range(_ROUNDS):
+                taken = self._receive(ring, now)
+                work += taken
+                if taken < TAKE:
+                    break
         due = self.table.next_due
         if due is not None and due <= now:
-            self.table.expire(now)
-        self.flush()
-        return taken
+            self.table.expire(now, self._step)
+            self.flush()
+            due = self.table.next_due
+        if due is not None and due <= now:
+            work += self._step  # more to do at once, but the answers to this first
+        elif self._waiting is not None and work < _ROUNDS * TAKE:
+            work += self._begin(now, wall)
+        return work
 
-    def open(self, targets: Any, now: int, wall: int) -> None:
+    def _receive(self, ring: Ring, now: int) -> int:
+        """One run of frames."""
+        arrivals = ring.take(TAKE)
+        if arrivals is None:
+            return 0
+        segments, faults = parse(
+            arrivals.buffer, arrivals.at, arrivals.captured, arrivals.ts, arrivals.checked
+        )
+        if len(segments) < len(arrivals.at):
+            self.malformed += faults
+        self.table.receive(segments, arrivals.buffer, now)
+        ring.done()
+        self.flush()
+        return len(arrivals.at)
+
+    @property
+    def wants_targets(self) -> bool:
+        return self._waiting is None
+
+    def give(self, targets: Any) -> None:
+        """TARGET rows, to be begun in their turn; only when they are wanted."""
+        self._waiting = targets if len(targets) else None
+
+    def _begin(self, now: int, wall: int) -> int:
+        targets, rest = self._waiting[: self._step], self._waiting[self._step :]
+        self._waiting = rest if len(rest) else None
         self.table.open(targets, now, wall)
         self.flush()
+        return len(targets)
 
     def flush(self) -> None:
         """Put frames on the wire and outcomes in the outbox."""
