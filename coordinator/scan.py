@@ -108,6 +108,7 @@ class Scan:
         )
         self.crew.tell = watch.log.debug
         self._owners = np.zeros(job.shards, np.int64)  # by shard: 1 + index of its open worker, 0 none
+        self._held = options.seed is not None
         self._acks: dict[int, int] = {}
         self._busy = 0
         self.totals.shards = job.shards
@@ -265,8 +266,9 @@ class Scan:
         waiting = [rows for queue in (*self._queues.values(), self._parked) for rows in queue]
         self._queues.clear()
         self._parked.clear()
-        for rows in waiting:
-            self._sort(rows)
+        if waiting:
+            rows = np.concatenate(waiting)
+            self._sort(rows[np.argsort(rows["line"], kind="stable")])
         while crew.crashed:
             self._try_again(crew.crashed.popleft())
 
@@ -362,6 +364,9 @@ class Scan:
 
     def _feed(self) -> bool:
         """From the queues to the workers, batch by batch, while they have room."""
+        if self._held:  # until every shard has its worker: what waits for one would change the order
+            self._held = not self._owners.all()
+            return False
         worked = False
         for name, queue in self._queues.items():
             child = self.fleet.children.get(name)
