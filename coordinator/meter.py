@@ -81,13 +81,11 @@ class _Process:
             self._carry_over()
             self.pid = pid
             self.state = None
-        # Where a shard came or went, its counters may have come or gone with it: that is no work done here.
-        moved = "shards" in self.gauges and self.gauges["shards"] != stats.get("shards")
         for key in _CUMULATIVE:
             if key not in stats:
                 continue
             value, before = _count(stats, key), self.last.get(key, 0)
-            if value < before or (moved and key in _SUMMED):
+            if value < before:
                 self.base[key] += before - value
             self.last[key] = value
             if key not in self.rates:

@@ -94,6 +94,16 @@ def test_a_successor_starts_at_zero_and_nothing_is_lost() -> None:
     assert snapshot.workers[0].restarts == 1
 
 
+def test_what_is_counted_while_shards_come_and_go_is_kept() -> None:
+    """A worker's counters only grow: it goes on counting what rings had seen that it has given away."""
+    meter = Meter(started=0.0)
+    meter.feed(0, flow(shards=0))
+    meter.feed(1, flow(shards=8, rx=448, tx=640))
+    meter.feed(2, flow(shards=4, rx=448, tx=736))
+    snapshot = meter.snapshot(2, Totals())
+    assert (snapshot.rx, snapshot.tx) == (448, 736)
+
+
 def test_a_removed_worker_stays_in_the_sums() -> None:
     meter = Meter(started=0.0)
     meter.feed(1, flow(0, rx=1000))
