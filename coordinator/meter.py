@@ -15,6 +15,7 @@ from typing import Any
 from coordinator.health import warnings
 from coordinator.snapshot import (
     HISTORY_SECONDS,
+    Phase,
     ProcessView,
     Second,
     Snapshot,
@@ -29,8 +30,15 @@ WINDOW = 3.0
 SILENT_AFTER = 3.0
 """Seconds without a report until a process counts as silent."""
 
+SILENCE = 100
+"""Packets sent without a single one received from which the network itself is doubted."""
+
+BLOCKED = 0.3
+"""Share of its time the writing collector waits for the reader of the results, from which that is said."""
+
 _SUMMED = ("rx", "tx", "rx_bytes", "tx_bytes", "retransmits", "drops", "send_failures")
-_CUMULATIVE = (*_SUMMED, "cpu_ns", "busy_ns", "records", "bytes")
+_CUMULATIVE = (*_SUMMED, "cpu_ns", "busy_ns", "blocked_ns", "records", "bytes")
+_REMEMBERED = 16  # processes that have left, whose last words may still be on their way
 
 
 class Rate:
@@ -60,7 +68,11 @@ class Rate:
 
 
 class _Process:
-    """One place (role, index), whoever fills it: its counters and the views made of them."""
+    """One place (role, index), whoever fills it: its counters and the views made of them.
+
+    Two processes may report for a place for a moment: one that is leaving and one that has come. The figures
+    as they are now are those of the newer; what both have counted counts.
+    """
 
     def __init__(self, role: str, index: int, now: float) -> None:
         self.role, self.index = role, index
@@ -69,49 +81,50 @@ class _Process:
         self.reported = False
         self.state: str | None = None
         self.restarts = 0
-        self.base: Counter[str] = Counter()
-        self.last: dict[str, int] = {}
+        self.base: Counter[str] = Counter()  # of processes that are no longer in `last`
+        self.last: dict[int, dict[str, int]] = {}  # by pid
         self.gauges: Mapping[str, Any] = {}
-        self.ignored_base: Counter[str] = Counter()
+        self.ignored_by: dict[int, Mapping[str, Any]] = {}
         self.rates: dict[str, Rate] = {}
+
+    def filled(self, pid: int) -> None:
+        """From now on `pid` is who is here."""
+        if pid in self.last:
+            return
+        self.pid, self.gauges = pid, {}
+        self.last[pid] = {}
+        while len(self.last) > _REMEMBERED:
+            self.base.update(self.last.pop(next(iter(self.last))))
 
     def feed(self, now: float, stats: Mapping[str, Any]) -> None:
         pid = _count(stats, "pid")
-        if pid != self.pid:
-            self._carry_over()
-            self.pid = pid
+        if pid not in self.last:
+            self.filled(pid)
             self.state = None
+        last = self.last[pid]
         for key in _CUMULATIVE:
             if key not in stats:
                 continue
-            value, before = _count(stats, key), self.last.get(key, 0)
-            if value < before:
-                self.base[key] += before - value
-            self.last[key] = value
+            value = _count(stats, key)
+            if value < last.get(key, 0):
+                self.base[key] += last[key]
+            last[key] = value
             if key not in self.rates:
                 self.rates[key] = Rate()
-            self.rates[key].add(now, self.base[key] + value)
+            self.rates[key].add(now, self.total(key))
+        if isinstance(stats.get("ignored"), Mapping):
+            self.ignored_by[pid] = stats["ignored"]
+        if pid != self.pid:
+            return  # last words of one that has left
         self.gauges = stats
         self.heard = now
         self.reported = True
 
-    def _carry_over(self) -> None:
-        for key, value in self.last.items():
-            self.base[key] += value
-        for kind, count in self._ignored().items():
-            self.ignored_base[kind] += count
-        self.last = {}
-        self.gauges = {}
-
-    def _ignored(self) -> Mapping[str, int]:
-        ignored = self.gauges.get("ignored")
-        return ignored if isinstance(ignored, Mapping) else {}
-
     def total(self, key: str) -> int:
-        return self.base[key] + self.last.get(key, 0)
+        return self.base[key] + sum(last.get(key, 0) for last in self.last.values())
 
     def ignored(self) -> Counter[str]:
-        return self.ignored_base + Counter(self._ignored())
+        return sum((Counter(counts) for counts in self.ignored_by.values()), Counter[str]())
 
     def rate(self, key: str) -> float:
         rate = self.rates.get(key)
@@ -164,7 +177,8 @@ class Meter:
         self.started = started
         self._processes: dict[tuple[str, int], _Process] = {}
         self._coordinator = _Process("coordinator", 0, started)
-        self._gone: Counter[str] = Counter()  # what processes that were removed had counted
+        self._left: deque[_Process] = deque()  # that were removed, newest last
+        self._gone: Counter[str] = Counter()  # what those before them had counted
         self._gone_ignored: Counter[str] = Counter()
         self._restarts = 0
         self._read = Rate()
@@ -178,21 +192,26 @@ class Meter:
     def feed(self, now: float, stats: Mapping[str, Any]) -> None:
         """Take a process's report: `role` flow, collect or coordinator, `index`, `pid` and its counters.
 
-        Counters only grow; where one shrinks, or shards come or go, the step itself is not counted. The
-        others (in_flight, queue, outbox, ring_used, ring_size, shards) are as they are now.
+        Counters only grow; where one shrinks, it began anew. The others (in_flight, queue, outbox, ring_used,
+        ring_size, shards, cooling) are as they are now.
         """
         role = stats.get("role")
         if role == "coordinator":
             self._coordinator.feed(now, stats)
         elif role in ("flow", "collect"):
-            self._place(str(role), _count(stats, "index"), now).feed(now, stats)
+            key, pid = (str(role), _count(stats, "index")), _count(stats, "pid")
+            for gone in self._left:
+                if (gone.role, gone.index) == key and pid in gone.last:
+                    gone.feed(now, stats)
+                    return
+            self._place(*key, now).feed(now, stats)
 
     def launched(self, now: float, role: str, index: int, pid: int) -> None:
         """A process was started (first time, or one more); it shows as starting until it reports."""
         place = self._place(role, index, now)
-        if place.pid != pid:
-            place._carry_over()
-        place.pid, place.heard, place.reported, place.state = pid, now, False, None
+        place.reported = place.reported and place.pid == pid
+        place.filled(pid)
+        place.heard, place.state = now, None
 
     def mark(self, now: float, role: str, index: int, state: str) -> None:
         """Say how a process is (`State.LEAVING`, `State.DEAD`) until its successor reports."""
@@ -205,12 +224,26 @@ class Meter:
         self._restarts += 1
 
     def removed(self, role: str, index: int) -> None:
-        """A process was ended on purpose; what it counted stays in the sums."""
+        """A process was ended on purpose; what it counted stays in the sums, and its last words still count."""
         place = self._processes.pop((role, index), None)
         if place is not None:
-            for key in _SUMMED:
-                self._gone[key] += place.total(key)
-            self._gone_ignored += place.ignored()
+            self._left.append(place)
+            while len(self._left) > _REMEMBERED:
+                first = self._left.popleft()
+                self._gone.update({key: first.total(key) for key in _SUMMED})
+                self._gone_ignored += first.ignored()
+
+    @staticmethod
+    def _cooldown_left(now: float, totals: Totals, places: list[_Process]) -> float | None:
+        """How long the last of the flows may still wait, when all of them only wait for a late SYN-ACK."""
+        if totals.phase != Phase.FINISHING or totals.backlog or not totals.in_flight:
+            return None
+        workers = [place for place in places if place.role == "flow" and place.reported]
+        cooling = [place for place in workers if _count(place.gauges, "cooling")]
+        flows = sum(_count(place.gauges, "in_flight") for place in workers)
+        if not cooling or sum(_count(place.gauges, "cooling") for place in cooling) < flows:
+            return None
+        return max(0.0, *(_count(p.gauges, "cooling_ns") / 1e9 - (now - p.heard) for p in cooling))
 
     def _place(self, role: str, index: int, now: float) -> _Process:
         key = (role, index)
@@ -219,7 +252,7 @@ class Meter:
         return self._processes[key]
 
     def _sum(self, key: str) -> int:
-        return self._gone[key] + sum(place.total(key) for place in self._processes.values())
+        return self._gone[key] + sum(place.total(key) for place in (*self._processes.values(), *self._left))
 
     def _turn_seconds(
         self, now: float, counts: tuple[int, int, int, int], faults: tuple[int, int, int]
@@ -247,14 +280,15 @@ class Meter:
         workers = tuple(place.worker(now) for place in places if place.role == "flow")
         collectors = tuple(place.process(now) for place in places if place.role == "collect")
         own = self._coordinator.process(now)
-        ignored = sum((place.ignored() for place in places), Counter(self._gone_ignored))
+        ignored = sum((place.ignored() for place in (*places, *self._left)), Counter(self._gone_ignored))
         fingerprints, handshakes, by_handshake = _fold(totals)
         elapsed = max(now - self.started, 1e-9)
+        cooldown_left = self._cooldown_left(now, totals, places)
         snapshot = Snapshot(
             now=now,
             started=self.started,
             wall=wall,
-            phase=totals.phase,
+            phase=totals.phase if cooldown_left is None else Phase.COOLDOWN,
             title=totals.title,
             total=totals.read if totals.input_ended else totals.total,  # all that was to come has come
             read=totals.read,
@@ -303,12 +337,12 @@ class Meter:
             bit_limit=totals.bit_limit,
             paced=totals.paced,
             window_full=totals.window_full,
-            output_blocked=totals.output_blocked,
-            cooldown_left=totals.cooldown_left,
+            output_blocked=any(place.rate("blocked_ns") >= BLOCKED * 1e9 for place in places),
+            cooldown_left=cooldown_left,
             restarts=self._restarts,
             recent_restarts=self._restarts - self._faults[0][2],
             guard_missing=totals.guard_missing,
-            gateway_silent=totals.gateway_silent,
+            gateway_silent=not sums["rx"] and sums["tx"] >= SILENCE,
             shards=totals.shards,
             wanted_flow=totals.wanted_flow,
             wanted_collect=totals.wanted_collect,
