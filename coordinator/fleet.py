@@ -10,6 +10,7 @@ import contextlib
 import os
 import pickle
 import select
+import shutil
 import signal
 import socket
 import subprocess
@@ -148,13 +149,11 @@ class Fleet:
             os.kill(self._process.pid, signal.SIGKILL)
             self._process.wait(2)
         for child in self.children.values():
+            _await_end(child.pid)
             child.close()
         self.reports.close(linger=0)
         self._context.term()
-        for path in self._directory.iterdir():
-            path.unlink()
-        with contextlib.suppress(OSError):
-            self._directory.rmdir()
+        shutil.rmtree(self._directory, ignore_errors=True)
 
     def _bind(self, name: str, kind: int, mark: int) -> zmq.Socket[bytes]:
         sock: zmq.Socket[bytes] = self._context.socket(kind)
@@ -165,6 +164,16 @@ class Fleet:
         if self._owner is not None:
             os.chown(path, *self._owner)
         return sock
+
+
+def _await_end(pid: int) -> None:
+    """Until this process, which is no child of ours, is gone: it may outlive a killed nursery a moment."""
+    with contextlib.suppress(OSError):
+        handle = os.pidfd_open(pid)
+        try:
+            select.select([handle], [], [], 2)
+        finally:
+            os.close(handle)
 
 
 def try_feed(child: Child, parts: Sequence[Buffer]) -> bool:

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from coordinator.checkpoint import Checkpoint
 from coordinator.ledger import Ledger
 from lzr.blocklist import Blocklist
 from lzr.duplicates import RecentTargets
@@ -64,13 +65,17 @@ class Sources:
         self._seed = seed
 
     def choose(self, rows: Rows, attempt: int = 0) -> NDArray[np.bool_]:
-        """Set own_hi, own_lo, own_port. (n,) bool: False where we have no address of the family."""
+        """Set own_port, and own_hi, own_lo where they are not set already (by ZMap).
+
+        (n,) bool: False where we have no address of the family.
+        """
         v4 = (rows["peer_hi"] == 0) & (rows["peer_lo"] >> np.uint64(32) == 0xFFFF)
+        given = (rows["own_hi"] != 0) | (rows["own_lo"] != 0)
         # By target, not by line: one host sees one of our addresses.
         by_target = mix64(rows["peer_hi"] ^ mix64(rows["peer_lo"] ^ np.uint64(self._seed)))
-        routable = np.zeros(len(rows), bool)
+        routable: NDArray[np.bool_] = given.copy()
         for family in (True, False):
-            pool, chosen = self._pools[family], v4 == family
+            pool, chosen = self._pools[family], (v4 == family) & ~given
             if len(pool) and chosen.any():
                 pick = pool[(by_target[chosen] % np.uint64(len(pool))).astype(np.int64)]
                 rows["own_hi"][chosen], rows["own_lo"][chosen] = pick[:, 0], pick[:, 1]
@@ -92,16 +97,21 @@ class Intake:
         shard: int = 0,
         max_targets: int | None = None,
         allow_printers: bool = False,
-        done: Any = None,
+        checkpoint: Checkpoint | None = None,
+        reopen: bool = False,
     ) -> None:
-        """done: lines that have their fate already (a `Progress`), for a resumed scan."""
+        """checkpoint: knows the lines that have their fate already, where a scan is resumed.
+
+        reopen: open ZMap's connections anew; they are gone.
+        """
         self._reader = reader
         self._ledger = ledger
         self._blocklist = blocklist
         self._shards, self._shard = shards, shard
         self._max_targets = max_targets
         self._allow_printers = allow_printers
-        self._done = done
+        self._checkpoint = checkpoint
+        self._reopen = reopen
         self._recent = RecentTargets(_DUPLICATES)
         self._admitted = 0
         self.ports = (0, 65535)  # our source ports, once they are known
@@ -113,6 +123,8 @@ class Intake:
         self.full = False  # --max-targets is reached
 
     def feed(self, chunk: bytes) -> None:
+        if self._checkpoint is not None:
+            self._checkpoint.watch_input(chunk)
         self._take(self._reader.feed(chunk))
 
     def finish(self) -> None:
@@ -126,10 +138,6 @@ class Intake:
             self.ended.append(np.asarray(batch.refused, np.uint64))
         for bad in batch.rejected:
             self.refused.append(f"line {bad.number}: {bad.reason}: {bad.excerpt}")
-        if self._done is not None:
-            known = self._done.contains(rows["line"])
-            fates.resumed += int(np.count_nonzero(known))
-            rows = rows[~known]
         if self._shards > 1:
             ports: NDArray[np.uint64] = rows["peer_port"].astype(np.uint64)
             mine = mix64(rows["peer_hi"] ^ mix64(rows["peer_lo"] ^ ports))
@@ -140,16 +148,22 @@ class Intake:
             port = rows["peer_port"]
             rows = self._keep(rows, (port < _PRINTERS[0]) | (port > _PRINTERS[1]), "printers")
         own = rows["own_port"]
-        ours = (rows["syn"] != 0) | ((own >= self.ports[0]) & (own <= self.ports[1]))
+        ours = (rows["syn"] != 0) | self._reopen | ((own >= self.ports[0]) & (own <= self.ports[1]))
         rows = self._keep(rows, ours, "foreign")
         rows = self._keep(rows, self._recent.fresh(rows), "duplicates")
         if self._max_targets is not None and self._admitted + len(rows) >= self._max_targets:
             room = self._max_targets - self._admitted
             rows = self._keep(rows, np.arange(len(rows)) < room, "surplus")
             self.full = True
+        self._admitted += len(rows)
+        if self._checkpoint is not None and self._checkpoint.done is not None:
+            # Only now: what is skipped still makes duplicates of what follows, and counts as a target.
+            rows = self._keep(rows, ~self._checkpoint.done.contains(rows["line"]), "resumed")
         if len(rows):
-            self._admitted += len(rows)
             rows = rows.copy()
+            if self._reopen:
+                for name, value in (("syn", 1), ("seq", 0), ("ack", 0), ("window", 0)):
+                    rows[name] = value
             self._ledger.admit(rows)
             self.backlog.append(rows)
             self.waiting += len(rows)
@@ -158,7 +172,8 @@ class Intake:
         if keep.all():
             return rows
         setattr(self.fates, fate, getattr(self.fates, fate) + int(len(rows) - np.count_nonzero(keep)))
-        self.ended.append(rows["line"][~keep])
+        if fate != "surplus":  # a scan that is resumed may go on with those
+            self.ended.append(rows["line"][~keep])
         return rows[keep]
 
     def take(self, most: int) -> Rows | None:

@@ -17,7 +17,8 @@ from typing import Any
 import numpy as np
 from setproctitle import setproctitle, setthreadtitle
 
-from coordinator import network
+from coordinator import network, privilege
+from coordinator.checkpoint import Checkpoint, open_checkpoint
 from coordinator.fleet import Fleet
 from coordinator.guard import Guard, GuardError
 from coordinator.intake import Intake, Sources
@@ -80,18 +81,34 @@ def run(options: Options, guard: Guard | None) -> int:
     check_handshakes(options.handshakes, known)
     check_fingerprints(options.priority_fingerprint, known)
     with ExitStack() as stack:
+        checkpoint = stack.enter_context(open_checkpoint(options, _invoker()))
+        if checkpoint is not None:
+            options = checkpoint.options
+            _settle_again(guard, checkpoint)
         log = stack.enter_context(open_log(options, _invoker()))
         record = stack.enter_context(open_metadata(options, sys.argv, time.time(), _invoker()))
         blocklist = _blocklist(options)
-        outputs = stack.enter_context(open_outputs(options))
+        outputs = stack.enter_context(open_outputs(options, _invoker(), checkpoint))
         source = _open_input(options)
-        directory = Path(tempfile.mkdtemp(prefix="lzr-"))
         owner = _unprivileged(options)
-        if owner is not None:
-            os.chown(directory, *owner)
+        directory = Path(tempfile.mkdtemp(prefix="lzr-"))
+        os.chown(directory, *owner)
         fleet = Fleet(directory, owner)
         stack.callback(_close_quietly, fleet)
-        return _run(options, guard, signals, fleet, outputs, source, blocklist, directory, owner, log, record)
+        return _run(
+            options,
+            guard,
+            signals,
+            fleet,
+            outputs,
+            source,
+            blocklist,
+            directory,
+            owner,
+            log,
+            record,
+            checkpoint,
+        )
 
 
 def _run(
@@ -103,11 +120,14 @@ def _run(
     source: int,
     blocklist: Blocklist | None,
     directory: Path,
-    owner: tuple[int, int] | None,
+    owner: tuple[int, int],
     log: Log,
     record: Metadata,
+    checkpoint: Checkpoint | None,
 ) -> int:
     seed = options.seed if options.seed is not None else secrets.randbits(53)  # exact in any JSON
+    if checkpoint is not None:  # other ports and numbers each time: hosts may still hold the old connections
+        seed = (seed + checkpoint.run * 0x9E3779B97F4A7) % 2**64
     ledger = Ledger()
     intake = Intake(
         _reader(options),
@@ -117,6 +137,8 @@ def _run(
         shard=options.shard,
         max_targets=options.max_targets,
         allow_printers=options.allow_printers,
+        checkpoint=checkpoint,
+        reopen=options.reopen,
     )
     more = _first_targets(intake, source, signals)
     watch = Watch(
@@ -144,8 +166,8 @@ def _run(
         ports=ports,
         seed=seed,
         hash_seed=secrets.randbits(32) if options.seed is None else (seed * 0x9E3779B1 + 1) & 0xFFFFFFFF,
-        uid=owner[0] if owner else None,
-        gid=owner[1] if owner else None,
+        uid=owner[0],
+        gid=owner[1],
     )
     sources = Sources(
         [addresses.parse(text) for text in net.source_v4],
@@ -159,7 +181,8 @@ def _run(
         )
     except SocketError as error:
         raise UsageError(str(error)) from error
-    fleet.set_up(job, sockets, outputs.descriptors)
+    locks = [] if checkpoint is None else [checkpoint.lock]
+    fleet.set_up(job, sockets, [*outputs.descriptors, *locks])
     scan = Scan(
         job,
         fleet,
@@ -171,10 +194,12 @@ def _run(
         source=source if more else None,
         workers=workers,
         collectors=options.collect_workers or 1,
+        checkpoint=checkpoint,
     )
     intake.ports = ports
     watch.totals.guard_missing = guard is None
-    watch.totals.title = f"{','.join(options.handshakes)} via {net.interface} from {_list(net.sources)}, {workers} flow workers"
+    via = f"via {net.interface} from {_list(net.sources)}"
+    watch.totals.title = f"{','.join(options.handshakes)} {via}, {workers} flow workers"
     watch.open()
     record.network, record.job, record.summary, record.fates = net, job, scan.summary, intake.fates
     _announce(log, net, job, workers)
@@ -308,8 +333,8 @@ def _first_targets(intake: Intake, source: int, signals: Signals) -> bool:
 
 def _nothing_to_do(options: Options, intake: Intake, outputs: Outputs, watch: Watch, signals: Signals) -> int:
     """The input held no target: an empty result, and the summary that says why."""
-    for descriptor, form in zip(outputs.descriptors, outputs.forms, strict=True):
-        if form in ENCODERS:
+    for descriptor, form, fresh in zip(outputs.descriptors, outputs.forms, outputs.fresh, strict=True):
+        if form in ENCODERS and fresh:
             os.write(descriptor, ENCODERS[form](fields=options.output_fields).header())
     fates = intake.fates
     watch.totals.read, watch.totals.rejected = fates.read, fates.rejected
@@ -364,7 +389,7 @@ def _first_of_each_family(intake: Intake) -> tuple[list[str], list[str]]:
             if len(found):
                 row = rows[found[0]]
                 targets.append(addresses.text(int(row["peer_hi"]), int(row["peer_lo"])))
-                if not row["syn"]:
+                if row["own_lo"] or row["own_hi"]:
                     sources.append(addresses.text(int(row["own_hi"]), int(row["own_lo"])))
     return targets, sources
 
@@ -414,8 +439,26 @@ def _invoker() -> tuple[int, int] | None:
     return None
 
 
-def _unprivileged(options: Options) -> tuple[int, int] | None:
-    return None
+def _unprivileged(options: Options) -> tuple[int, int]:
+    """Whom workers and collectors run as. Who is not root stays who he is."""
+    try:
+        user = privilege.choose_user(options.user if os.geteuid() == 0 else None)
+    except privilege.UserError as error:
+        raise UsageError(str(error)) from error
+    return user.uid, user.gid
+
+
+def _settle_again(guard: Guard | None, checkpoint: Checkpoint) -> None:
+    """The guard went up before it was known how the scan that is resumed was begun."""
+    options = checkpoint.options
+    if guard is None or checkpoint.resumed is None:
+        return
+    try:
+        guard.settle(
+            options.source_ips, options.source_port or DEFAULT_PORTS, options.guard, options.interface
+        )
+    except GuardError as error:
+        raise UsageError(str(error)) from error
 
 
 def _close_quietly(fleet: Fleet) -> None:

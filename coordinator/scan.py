@@ -6,8 +6,10 @@ high-water marks on the way push back to stdin. A batch for a shard waits here u
 
 from __future__ import annotations
 
+import contextlib
 import os
 import select
+import stat
 import time
 from collections import deque
 from dataclasses import dataclass, field
@@ -17,6 +19,7 @@ import numpy as np
 import zmq
 from numpy.typing import NDArray
 
+from coordinator.checkpoint import Checkpoint
 from coordinator.commands import Command
 from coordinator.crew import Crew
 from coordinator.fleet import Fleet, try_feed
@@ -55,14 +58,27 @@ class Outputs:
     forms: list[str]
     offsets: list[int]
     fresh: list[bool] = field(default_factory=list)
+    shared: list[bool] = field(default_factory=list)  # others write there too: never cut
 
     def for_collector(self) -> list[Output]:
         return [
-            Output(number, form, offset, fresh)
-            for number, (form, offset, fresh) in enumerate(
-                zip(self.forms, self.offsets, self.fresh, strict=True)
+            Output(number, form, offset, fresh, shared)
+            for number, (form, offset, fresh, shared) in enumerate(
+                zip(self.forms, self.offsets, self.fresh, self.shared, strict=True)
             )
         ]
+
+    def state(self) -> list[tuple[str, int, bool]]:
+        """For the checkpoint: form, length, whether it is fresh."""
+        return list(zip(self.forms, self.offsets, self.fresh, strict=True))
+
+    def cut_back(self) -> None:
+        """Drop what nobody has acknowledged: it is not counted either. Nobody writes any more."""
+        for descriptor, offset, shared in zip(self.descriptors, self.offsets, self.shared, strict=True):
+            status = os.fstat(descriptor)
+            if stat.S_ISREG(status.st_mode) and not shared and status.st_size > offset:
+                with contextlib.suppress(OSError):
+                    os.ftruncate(descriptor, offset)
 
 
 class Scan:
@@ -79,6 +95,7 @@ class Scan:
         source: int | None,
         workers: int,
         collectors: int,
+        checkpoint: Checkpoint | None = None,
     ) -> None:
         """source: the descriptor of the input, None when it has ended already."""
         self.job = job
@@ -90,7 +107,10 @@ class Scan:
         self.watch = watch
         self.totals = watch.totals
         self.meter = watch.meter
+        self.checkpoint = checkpoint
         self.summary = Summary()
+        if checkpoint is not None and checkpoint.resumed is not None and checkpoint.resumed.summary:
+            self.summary.merge(Summary.from_dict(checkpoint.resumed.summary))
         self._attempt = 0
         self.quitting = False
         self.gone = False  # the reader of our output has gone
@@ -101,7 +121,7 @@ class Scan:
         self._queued = 0
         self._late_duplicates = 0  # found by a flow worker: the 4-tuple was in flight
         options = job.options
-        paced = options.rate if options.send_syns else None
+        paced = options.rate if options.send_syns or options.reopen else None
         self.pacer = Pacer(paced, time.monotonic())
         self.crew = Crew(
             fleet, job.shards, outputs.for_collector, self.meter, self.watch.note, workers, collectors
@@ -137,6 +157,7 @@ class Scan:
         worked |= self._dispatch(now)
         worked |= self._feed()
         self._acknowledge()
+        self._keep_checkpoint(now)
         self._limits(now)
         for sentence in self.intake.refused:
             self.watch.note(sentence)
@@ -167,7 +188,7 @@ class Scan:
             queue.clear()
         self._queued = 0
         given_up = np.concatenate(tickets)
-        self.settled(self.ledger.withdraw(given_up))
+        self.ledger.withdraw(given_up)  # no fate that lasts: a resumed scan takes them up again
         self.totals.interrupted += len(given_up)
 
     def obey(self, command: Command, now: float) -> None:
@@ -198,6 +219,14 @@ class Scan:
         """Ask the children to end and wait for them, within bounds; the rest is ended by the fleet."""
         self.crew.end(_END_SECONDS)
         self.fleet.close()
+        self.outputs.cut_back()
+        if self.checkpoint is not None:
+            self._note_ended()
+            trouble = self.checkpoint.finish(
+                self.outputs.descriptors, self.outputs.state(), self.summary.to_dict()
+            )
+            if trouble:
+                self.watch.note(trouble)
 
     # --- reports ---------------------------------------------------------------------------------------
 
@@ -250,7 +279,22 @@ class Scan:
             totals.latest.append(Identified(peer, port, label, handshake, banner))
 
     def settled(self, lines: NDArray[np.uint64]) -> None:
-        """These input lines have their fate (a checkpoint may want to know)."""
+        """These input lines have their fate."""
+        if self.checkpoint is not None:
+            self.checkpoint.settled(lines)
+
+    def _note_ended(self) -> None:
+        """Lines that got their fate while they were read."""
+        for lines in self.intake.ended:
+            self.settled(lines)
+        self.intake.ended.clear()
+
+    def _keep_checkpoint(self, now: float) -> None:
+        self._note_ended()
+        if self.checkpoint is not None:
+            self.checkpoint.tick(
+                now, self.outputs.descriptors, self.outputs.state, self.summary.to_dict, self.watch.note
+            )
 
     def _look_at_shards(self) -> None:
         """Who may be fed what, after a shard has changed hands."""
@@ -278,12 +322,8 @@ class Scan:
         if not len(rows):
             return
         rows["syn"], rows["seq"], rows["ack"], rows["window"] = 1, 0, 0, 0
-        own = rows[["own_hi", "own_lo"]].copy()
         self._attempt += 1
         self.sources.choose(rows, attempt=self._attempt)
-        given = own["own_lo"] != 0  # ZMap's flows keep the address they came to
-        for name in ("own_hi", "own_lo"):
-            rows[name][given] = own[name][given]
         self.watch.note(f"shard {shard}: {len(rows)} flows are tried again")
         self._enqueue(rows)
 

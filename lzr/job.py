@@ -66,12 +66,16 @@ class Setup:
 
 @dataclass(frozen=True, slots=True)
 class Output:
-    """One output of a collector: which descriptor, in which form, how much of it counts, is it new."""
+    """One output of a collector: which descriptor, in which form, how much of it counts, is it new.
+
+    shared: others write there too, so that nothing of it may be cut off.
+    """
 
     number: int
     form: str
     offset: int
     fresh: bool
+    shared: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 import zmq
+from numpy.typing import NDArray
 
 from lzr import messages
 from lzr.job import Job, Spawn
@@ -31,16 +32,27 @@ _LATEST = 8
 
 
 class Collector:
-    def __init__(self, job: Job, spawn: Spawn, outputs: list[int]) -> None:
-        """outputs: descriptors, as `spawn.outputs` numbers them."""
+    def __init__(self, job: Job, spawn: Spawn, outputs: list[int], whole: NDArray[np.int64]) -> None:
+        """outputs: descriptors, as `spawn.outputs` numbers them.
+
+        whole: by output, in memory that outlives us: its length when the last line was whole.
+        """
         self._index, self._name = spawn.index, spawn.name
         self._writes = spawn.index == 0
         self._maker = BlockMaker(job.options, [output.form for output in spawn.outputs])
-        self._sinks = [Sink(outputs[output.number], output.offset) for output in spawn.outputs]
+        self._sinks = [
+            Sink(
+                outputs[output.number], output.offset, whole[output.number : output.number + 1], output.shared
+            )
+            for output in spawn.outputs
+        ]
+        for sink in self._sinks:
+            sink.waiting = self._wait_for_reader
         self._fresh = [output.fresh for output in spawn.outputs]
         self._fenced: set[int] = set()
         self._last: dict[int, int] = {}
-        self._records = self._octets = self._busy = 0
+        self._records = self._octets = self._busy = self._blocked = 0
+        self._next_stats = 0
         self._context: zmq.Context[Any] = zmq.Context(io_threads=1)
         self._endpoint = job.endpoint(f"results-{spawn.name}")
         self._results = link.pull(self._context, self._endpoint, bind=True, mark=link.RESULT_MARK)
@@ -70,7 +82,9 @@ class Collector:
         poller = zmq.Poller()
         poller.register(self._results, zmq.POLLIN)
         poller.register(self._orders, zmq.POLLIN)
-        next_stats = 0
+        readers = [sink.descriptor for sink in self._sinks if self._writes and sink.is_pipe]
+        for descriptor in readers:
+            poller.register(descriptor, zmq.POLLERR)  # its reader has gone: known before the next line
         while True:
             start = time.monotonic_ns()
             batches: list[Message] = []
@@ -88,16 +102,16 @@ class Collector:
                 self._obey(order)
             now = time.monotonic_ns()
             self._busy += now - start
-            if now >= next_stats:
-                next_stats = now + _STATS_EVERY
-                self._send_stats()
+            self._send_stats_when_due(now)
             if self._stopping and not batches and not self._waiting:
                 self._send_stats()
                 self._context.destroy(linger=2000)
                 return
             if len(batches) < _TURN:
                 if not self._waiting:
-                    poller.poll(max(0, (next_stats - now) // 1_000_000))
+                    events = dict(poller.poll(max(0, (self._next_stats - now) // 1_000_000)))
+                    if any(descriptor in events for descriptor in readers):
+                        raise OutputGone
                 time.sleep(_PAUSE)
 
     def _take(self, batches: list[Message]) -> None:
@@ -147,6 +161,13 @@ class Collector:
             counts=[block.counts for block in blocks],
         )
 
+    def _wait_for_reader(self, seconds: float) -> None:
+        """The reader of an output is slower than we are: that is not work, and it is told."""
+        spent = round(seconds * 1e9)
+        self._blocked += spent
+        self._busy -= spent
+        self._send_stats_when_due(time.monotonic_ns())
+
     def _hand_over(self) -> None:
         """Finished lines to the collector that writes; they wait here while it has no room."""
         while self._waiting and self._writer is not None and link.try_send(self._writer, self._waiting[0]):
@@ -172,12 +193,18 @@ class Collector:
         header |= {"role": "collect", "index": self._index, "name": self._name, "pid": os.getpid()}
         self._reports.send_multipart(messages.pack(kind, header, *arrays))
 
+    def _send_stats_when_due(self, now: int) -> None:
+        if now >= self._next_stats:
+            self._next_stats = now + _STATS_EVERY
+            self._send_stats()
+
     def _send_stats(self) -> None:
         usage = resource.getrusage(resource.RUSAGE_SELF)
         self._report(
             "stats",
             cpu_ns=round((usage.ru_utime + usage.ru_stime) * 1e9),
-            busy_ns=self._busy,
+            busy_ns=max(0, self._busy),
+            blocked_ns=self._blocked,
             records=self._records,
             bytes=self._octets,
             queue=len(self._waiting),

@@ -11,12 +11,13 @@ It speaks over one SEQPACKET socket. To it: a pickled Setup with the descriptors
 
 from __future__ import annotations
 
-import ctypes
+import contextlib
 import gc
 import mmap
 import os
 import pickle
 import select
+import shutil
 import signal
 import socket
 import sys
@@ -30,10 +31,10 @@ from lzr.job import Setup, Spawn
 from workers import privilege
 from workers.collector import Collector
 from workers.flow import FlowWorker
+from workers.sink import UNKNOWN, Sink
 
 _MAX_MESSAGE = 1 << 18
 _MAX_DESCRIPTORS = 250
-_PR_SET_PDEATHSIG = 1
 
 
 class Nursery:
@@ -46,6 +47,10 @@ class Nursery:
         # Ring positions outlive the worker that wrote them: two numbers a shard, shared by all children.
         memory = mmap.mmap(-1, max(mmap.PAGESIZE, 16 * self._job.shards))
         self._positions = np.frombuffer(memory, np.int64)
+        # How long each output is when its last line is whole: what is left to do if all of us are ended.
+        shared = mmap.mmap(-1, mmap.PAGESIZE)
+        self._whole = np.frombuffer(shared, np.int64)[: len(self._outputs)]
+        self._whole[:] = UNKNOWN
         self._children: dict[int, tuple[int, Spawn]] = {}  # pidfd -> (pid, what it is)
         if self._job.uid is not None and self._job.gid is not None:
             privilege.drop(self._job.uid, self._job.gid)
@@ -82,9 +87,10 @@ class Nursery:
 
     def _fork(self, spawn: Spawn) -> int:
         sys.stderr.flush()
+        parent = os.getpid()
         pid = os.fork()
         if pid == 0:
-            self._become(spawn)
+            self._become(spawn, parent)
         pidfd = os.pidfd_open(pid)
         self._children[pidfd] = (pid, spawn)
         self._tell({"event": "spawned", "name": spawn.name, "pid": pid})
@@ -104,16 +110,23 @@ class Nursery:
             self._end()
 
     def _end(self) -> None:
-        """The coordinator is gone: end the children we started, and then ourselves."""
+        """The coordinator is gone: end the children we started, leave no torn line, and end ourselves."""
         for pid, _ in self._children.values():
             os.kill(pid, signal.SIGKILL)
+        for pid, _ in self._children.values():
+            os.waitpid(pid, 0)
+        for descriptor, whole in zip(self._outputs, self._whole.tolist(), strict=True):
+            if whole != UNKNOWN:
+                with contextlib.suppress(OSError):
+                    Sink(descriptor, whole).cut_back()
+        shutil.rmtree(self._job.directory, ignore_errors=True)
         os._exit(0)
 
-    def _become(self, spawn: Spawn) -> None:
+    def _become(self, spawn: Spawn, parent: int) -> None:
         """In the child: never returns."""
         code = 1
         try:
-            die_with_parent()
+            privilege.die_with_parent(parent)
             self._control.close()
             if spawn.role == "flow":
                 setproctitle(f"lzr: flow worker {spawn.index}")
@@ -122,7 +135,7 @@ class Nursery:
             else:
                 setproctitle(f"lzr: collector {spawn.index}")
                 setthreadtitle(f"lzr: collect {spawn.index}")
-                Collector(self._job, spawn, self._outputs).run()
+                Collector(self._job, spawn, self._outputs, self._whole).run()
             code = 0
         except BaseException:  # the process ends here whatever it was
             print(f"lzr: {spawn.role} {spawn.index} failed; its story:", file=sys.stderr)
@@ -130,15 +143,6 @@ class Nursery:
         finally:
             sys.stderr.flush()
             os._exit(code)
-
-
-def die_with_parent() -> None:
-    """SIGKILL when the parent goes (prctl(2)): no orphan keeps sending."""
-    libc = ctypes.CDLL(None, use_errno=True)
-    parent = os.getppid()
-    libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
-    if os.getppid() != parent or parent == 1:
-        os._exit(1)
 
 
 def main() -> None:

@@ -1,4 +1,8 @@
-"""An output: bytes written whole, or an exception that says whose fault it is."""
+"""An output: bytes written whole, or an exception that says whose fault it is.
+
+Into a pipe goes a group of whole lines at a time, as long as the kernel takes without a break (PIPE_BUF,
+pipe(7)): so whoever is killed, its reader sees no torn line, unless a single line is longer than that.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +10,15 @@ import errno
 import os
 import select
 import stat
+import time
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
+
+PIPE_BUF = 4096
+_PATIENCE = 0.25
+UNKNOWN = -1
+"""The length of an output that nobody has begun to write, or that is no file of ours alone."""
 
 
 class OutputGone(Exception):
@@ -19,28 +31,84 @@ class OutputFull(Exception):
 
 @dataclass
 class Sink:
-    """offset: how much of it counts, where it is a file."""
+    """offset: how much of it counts, where it is a file.
+
+    whole: (1,) int64 or None, where to say how long the output is when its last line is whole.
+    shared: others write there too, so that nothing may be cut off.
+    waiting: called again and again while the reader of a pipe leaves no room in it, with the seconds since the
+    last call.
+    """
 
     descriptor: int
     offset: int = 0
+    whole: Any = None
+    shared: bool = False
+    waiting: Callable[[float], None] | None = None
+
+    def __post_init__(self) -> None:
+        mode = os.fstat(self.descriptor).st_mode
+        self.is_pipe = stat.S_ISFIFO(mode)
+        self._can_cut = stat.S_ISREG(mode) and not self.shared
 
     def cut_back(self) -> None:
         """Drop what a predecessor wrote and nobody acknowledged."""
-        if stat.S_ISREG(os.fstat(self.descriptor).st_mode):
+        if self._can_cut:
             os.ftruncate(self.descriptor, self.offset)
             os.lseek(self.descriptor, self.offset, os.SEEK_SET)
+            self._note()
 
     def write(self, data: bytes) -> None:
-        view = memoryview(data)
+        """All of `data`, which is whole lines. Raises OutputGone, or OutputFull: then none of it counts."""
+        before = self.offset
+        try:
+            if self.is_pipe:
+                at = 0
+                while at < len(data):
+                    end = group(data, at)
+                    self._await_room()
+                    self._write(memoryview(data)[at:end])
+                    at = end
+            else:
+                self._write(memoryview(data))
+        except BrokenPipeError as error:
+            raise OutputGone from error
+        except OSError as error:
+            self.offset = before
+            self.cut_back()  # a full disk takes part of a line
+            raise OutputFull(os.strerror(error.errno or errno.EIO)) from error
+        self._note()
+
+    def _await_room(self) -> None:
+        """Until the pipe takes PIPE_BUF bytes: a write then does not wait."""
+        before = time.monotonic()
+        while not select.select([], [self.descriptor], [], _PATIENCE)[1]:
+            before = self._tell(before)
+        if self.waiting is not None:
+            self._tell(before)
+
+    def _tell(self, before: float) -> float:
+        now = time.monotonic()
+        if self.waiting is not None:
+            self.waiting(now - before)
+        return now
+
+    def _write(self, view: memoryview) -> None:
         while view:
             try:
                 done = os.write(self.descriptor, view)
             except BlockingIOError:
                 select.select([], [self.descriptor], [], 1.0)
                 continue
-            except BrokenPipeError as error:
-                raise OutputGone from error
-            except OSError as error:
-                raise OutputFull(os.strerror(error.errno or errno.EIO)) from error
             self.offset += done
             view = view[done:]
+
+    def _note(self) -> None:
+        if self.whole is not None and self._can_cut:
+            self.whole[0] = self.offset
+
+
+def group(data: bytes, at: int) -> int:
+    """The end of the lines from `at` on that a pipe takes at once, or of one line that is longer."""
+    if len(data) - at <= PIPE_BUF:
+        return len(data)
+    return data.rfind(b"\n", at, at + PIPE_BUF) + 1 or data.find(b"\n", at) + 1 or len(data)

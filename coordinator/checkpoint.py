@@ -1,0 +1,395 @@
+"""The checkpoint: what a scan that was cut off at any moment needs to go on.
+
+The law of this file: **one file says two things that belong together**: which inputs have their fate, and
+how long each output was when exactly those had been written. It is replaced whole (write, fsync, rename),
+and only after the outputs have been synced up to that length. So whatever is cut off, a kernel or the power
+included, the newest checkpoint is true: a resumed scan cuts the outputs back to it and does the rest.
+
+A checkpoint that cannot be written is a warning: the one before it is older, and no less true.
+
+Inputs are numbered as they are read, so the input has to be the same; its first bytes are kept to tell.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import hashlib
+import os
+import threading
+import time
+import zlib
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import msgpack
+import numpy as np
+from numpy.typing import NDArray
+
+from lzr.options import TABLE, Options
+from lzr.usage import UsageError
+
+EVERY = 1.0
+"""Seconds between checkpoints, at least."""
+
+_MAGIC = b"lzr checkpoint 1\n"
+_PREFIX = 4096
+_PATIENCE = 4.0  # for the processes of a killed scan to end: they do so within two seconds
+
+_PATHS = ("input_file", "output_file", "blocklist_file", "allowlist_file")
+_FIXED = (
+    *("handshakes", "send_syns", "dryrun", "force_all_handshakes", "shards", "shard"),
+    *("output_file", "output_module", "output_fields", "feed_zgrab", "only_data_record", "output_filter"),
+    *("zgrab_only_known", "ipv6"),
+)
+"""What decides which input is which and what a record says: it cannot change on the way."""
+_EACH_TIME = (
+    *("checkpoint", "resume", "reopen", "max_runtime", "user", "without_guard", "quiet", "verbosity"),
+    *("log_file", "log_directory", "status_updates_file", "dashboard", "dashboard_file", "metrics_port"),
+    *("metrics_address", "control_socket", "metadata_file", "debug", "cpuprofile", "memprofile"),
+)
+"""What belongs to a run and not to the scan."""
+
+
+class Progress:
+    """The inputs that have their fate: all below `low`, and some above.
+
+    Memory: a byte for each input between the oldest without a fate and the newest with one.
+    """
+
+    def __init__(self, low: int = 0, above: NDArray[np.bool_] | None = None) -> None:
+        """above: (n,) bool, for the inputs from `low` on."""
+        self._base = low
+        self._marks = np.zeros(4096, np.bool_) if above is None else above.copy()
+
+    @property
+    def low(self) -> int:
+        """The first input without a fate."""
+        self._compact()
+        return self._base
+
+    def add(self, lines: NDArray[np.uint64]) -> None:
+        lines = lines[lines >= self._base]
+        if not len(lines):
+            return
+        need = int(lines.max()) - self._base + 1
+        if need > len(self._marks):
+            self._compact()
+            lines = lines[lines >= self._base]
+            need = int(lines.max()) - self._base + 1 if len(lines) else 0
+        if need > len(self._marks):
+            grown = np.zeros(max(need, 2 * len(self._marks)), np.bool_)
+            grown[: len(self._marks)] = self._marks
+            self._marks = grown
+        self._marks[(lines - np.uint64(self._base)).astype(np.int64)] = True
+
+    def contains(self, lines: NDArray[np.uint64]) -> NDArray[np.bool_]:
+        """(n,) bool: which of these have their fate."""
+        found = lines < self._base
+        inside = ~found & (lines < self._base + len(self._marks))
+        found[inside] = self._marks[(lines[inside] - np.uint64(self._base)).astype(np.int64)]
+        return found
+
+    def above(self) -> NDArray[np.bool_]:
+        """(n,) bool for the inputs from `low` on, no longer than need be."""
+        self._compact()
+        last = np.flatnonzero(self._marks)
+        return self._marks[: int(last[-1]) + 1 if len(last) else 0].copy()
+
+    @property
+    def count(self) -> int:
+        return self._base + int(np.count_nonzero(self._marks))
+
+    def _compact(self) -> None:
+        done = len(self._marks) if self._marks.all() else int(self._marks.argmin())
+        if done:
+            self._base += done
+            rest = self._marks[done:]
+            self._marks = np.zeros(max(4096, len(rest)), np.bool_)
+            self._marks[: len(rest)] = rest
+
+
+@dataclass
+class Saved:
+    """What a checkpoint says.
+
+    outputs: for each its form, its length in bytes, and whether its heading is still to be written.
+    summary: `lzr.summary.Summary` as plain values. prefix: how the input begins. runs: times it was begun.
+    """
+
+    options: Options
+    progress: Progress = field(default_factory=Progress)
+    outputs: list[tuple[str, int, bool]] = field(default_factory=list)
+    summary: dict[str, Any] | None = None
+    prefix: bytes = b""
+    runs: int = 0
+
+    def pack(self) -> bytes:
+        marks = self.progress.above()
+        body = msgpack.packb(
+            {
+                "options": self.options.as_dict(),
+                "low": self.progress.low,
+                "marks": zlib.compress(np.packbits(marks).tobytes(), 1),
+                "marked": len(marks),
+                "outputs": self.outputs,
+                "summary": self.summary,
+                "prefix": self.prefix,
+                "runs": self.runs,
+            }
+        )
+        return b"".join((_MAGIC, hashlib.sha256(body).digest(), body))
+
+    @classmethod
+    def unpack(cls, data: bytes) -> Saved:
+        """Raises ValueError if these bytes are not a whole checkpoint of this version."""
+        head = len(_MAGIC) + 32
+        if not data.startswith(_MAGIC):
+            raise ValueError("it is no checkpoint of this version of lzr")
+        body = data[head:]
+        if hashlib.sha256(body).digest() != data[len(_MAGIC) : head]:
+            raise ValueError("it is damaged")
+        found = msgpack.unpackb(body)
+        marks = np.frombuffer(zlib.decompress(found["marks"]), np.uint8)
+        above = np.unpackbits(marks, count=found["marked"]).astype(np.bool_)
+        known = Options().values()
+        values: dict[str, Any] = {
+            name: tuple(value) if isinstance(value, list) else value
+            for name, value in found["options"].items()
+            if name in known
+        }
+        outputs = [(form, offset, fresh) for form, offset, fresh in found["outputs"]]
+        progress = Progress(found["low"], above)
+        return cls(Options(**values), progress, outputs, found["summary"], found["prefix"], found["runs"])
+
+
+class InputDiffers(UsageError):
+    """A resumed scan was given another input."""
+
+    def __init__(self) -> None:
+        super().__init__("the input does not begin as that of the scan to be resumed: it has to be the same")
+
+
+class Checkpoint:
+    """Of a running scan. `options` are those to go by: on a resumed scan, as it was begun."""
+
+    def __init__(
+        self,
+        directory: Path,
+        options: Options,
+        saved: Saved | None = None,
+        *,
+        lock: int = -1,
+        owner: tuple[int, int] | None = None,
+    ) -> None:
+        """lock: a descriptor; while a process holds it, no other scan uses the directory."""
+        self.options = options
+        self.resumed = saved
+        self.lock = lock
+        self.progress = Progress() if saved is None else Progress(saved.progress.low, saved.progress.above())
+        self.done = None if saved is None else Progress(saved.progress.low, saved.progress.above())
+        self._runs = 1 if saved is None else saved.runs + 1
+        self._prefix = b""
+        self._awaited = b"" if saved is None else saved.prefix
+        self._directory = directory
+        self._owner = owner
+        self._next = 0.0
+        self._thread: threading.Thread | None = None
+        self._trouble = ""
+        self._told = False
+
+    @property
+    def run(self) -> int:
+        """0 for the first run of this scan, and one more each time it was resumed."""
+        return self._runs - 1
+
+    def settled(self, lines: NDArray[np.uint64]) -> None:
+        """These inputs have their fate, and what the outputs say of them is within their lengths."""
+        self.progress.add(lines)
+
+    def watch_input(self, chunk: bytes) -> None:
+        """Sees the input as it is read. Raises InputDiffers."""
+        at = len(self._prefix)
+        if at >= _PREFIX:
+            return
+        self._prefix += chunk[: _PREFIX - at]
+        both = min(len(self._prefix), len(self._awaited))
+        if self._prefix[:both] != self._awaited[:both]:
+            raise InputDiffers
+
+    def tick(
+        self,
+        now: float,
+        descriptors: Sequence[int],
+        outputs: Callable[[], list[tuple[str, int, bool]]],
+        summary: Callable[[], dict[str, Any]],
+        note: Callable[[str], None],
+    ) -> None:
+        """Save if it is time to, beside the caller: syncing a disk may take longer than a scan can wait."""
+        if self._trouble and not self._told:
+            self._told = True
+            note(self._trouble)
+        if now < self._next or (self._thread is not None and self._thread.is_alive()):
+            return
+        self._next = now + EVERY
+        data = self._snapshot(outputs(), summary())
+        self._thread = threading.Thread(target=self._save, args=(data, list(descriptors)), daemon=True)
+        self._thread.start()
+
+    def finish(
+        self, descriptors: Sequence[int], outputs: list[tuple[str, int, bool]], summary: dict[str, Any]
+    ) -> str:
+        """The last one. Returns what went wrong, or an empty text."""
+        if self._thread is not None:
+            self._thread.join()
+        self._trouble = ""
+        self._save(self._snapshot(outputs, summary), descriptors)
+        return self._trouble
+
+    def _snapshot(self, outputs: list[tuple[str, int, bool]], summary: dict[str, Any]) -> bytes:
+        prefix = max(self._prefix, self._awaited, key=len)
+        return Saved(self.options, self.progress, outputs, summary, prefix, self._runs).pack()
+
+    def _save(self, data: bytes, descriptors: Sequence[int]) -> None:
+        try:
+            for descriptor in descriptors:
+                with contextlib.suppress(OSError) if not _is_file(descriptor) else contextlib.nullcontext():
+                    os.fsync(descriptor)
+            _replace(self._directory, data, self._owner)
+            self._trouble, self._told = "", False
+        except OSError as error:
+            self._trouble = f"cannot write the checkpoint in {self._directory}: {error.strerror}"
+
+
+def _is_file(descriptor: int) -> bool:
+    import stat
+
+    return stat.S_ISREG(os.fstat(descriptor).st_mode)
+
+
+def _replace(directory: Path, data: bytes, owner: tuple[int, int] | None) -> None:
+    """The new checkpoint in the place of the old one: at every moment one of them is there, whole."""
+    new = directory / "checkpoint.new"
+    descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o644)
+    try:
+        if owner is not None:
+            os.fchown(descriptor, *owner)
+        view = memoryview(data)
+        while view:
+            view = view[os.write(descriptor, view) :]
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+    os.replace(new, directory / "checkpoint")
+    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def load(directory: Path) -> Saved | None:
+    """The checkpoint in a directory, None if there is none. Raises UsageError if it cannot be used."""
+    path = directory / "checkpoint"
+    try:
+        return Saved.unpack(path.read_bytes())
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise UsageError(f"cannot read {path}: {error.strerror}") from error
+    except (ValueError, KeyError, TypeError, msgpack.UnpackException, zlib.error) as error:
+        raise UsageError(f"cannot resume from {path}: {error}") from error
+
+
+@contextmanager
+def open_checkpoint(options: Options, owner: tuple[int, int] | None = None) -> Iterator[Checkpoint | None]:
+    """What --checkpoint and --resume ask for, None where neither does. Raises UsageError."""
+    if options.checkpoint is None:
+        yield None
+        return
+    directory = Path(options.checkpoint)
+    lock = _lock(directory, owner, create=options.resume is None)
+    try:
+        saved = load(directory)
+        if options.resume is None:
+            if saved is not None:
+                raise UsageError(
+                    f"{directory} holds the checkpoint of a scan: --resume {directory} goes on with it, "
+                    "and a new scan needs another directory"
+                )
+            yield Checkpoint(directory, absolute(options), lock=lock, owner=owner)
+            return
+        if saved is None:
+            raise UsageError(f"there is no checkpoint in {directory}")
+        yield Checkpoint(directory, restored(options, saved.options), saved, lock=lock, owner=owner)
+    finally:
+        os.close(lock)
+
+
+def _lock(directory: Path, owner: tuple[int, int] | None, *, create: bool) -> int:
+    """Held by every process of a scan, so that its writer is gone before another one begins."""
+    try:
+        if create and not directory.exists():
+            directory.mkdir(mode=0o755)
+            if owner is not None:
+                os.chown(directory, *owner)
+        flags = os.O_RDWR | os.O_CLOEXEC | (os.O_CREAT if create else 0)
+        lock = os.open(directory / "lock", flags, 0o644)
+        if owner is not None:
+            os.fchown(lock, *owner)
+    except FileNotFoundError as error:
+        raise UsageError(f"there is no checkpoint in {directory}") from error
+    except OSError as error:
+        raise UsageError(f"cannot use {directory} for the checkpoint: {error.strerror}") from error
+    until = time.monotonic() + _PATIENCE
+    while True:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return lock
+        except OSError as error:
+            if time.monotonic() > until:
+                os.close(lock)
+                raise UsageError(f"another scan is using {directory}") from error
+            time.sleep(0.02)
+
+
+def absolute(options: Options) -> Options:
+    """The same with whole paths: a scan may be resumed from another working directory."""
+    changes = {
+        name: os.path.abspath(path)
+        for name in _PATHS
+        if (path := getattr(options, name)) is not None and path != "-"
+    }
+    return options.replace(**changes)
+
+
+def restored(given: Options, saved: Options) -> Options:
+    """The options to resume with: as the scan was begun, but for what is said anew. Raises UsageError.
+
+    An option that has its default counts as not given.
+    """
+    given = absolute(given)
+    changes: dict[str, object] = {}
+    for row in TABLE:
+        name = row.attr
+        now, then = getattr(given, name), getattr(saved, name)
+        if name in _EACH_TIME or now == then:
+            continue
+        if now == row.default:
+            changes[name] = then
+        elif name in _FIXED:
+            raise UsageError(
+                f"{row.flag} cannot change when a scan is resumed (it was {row.kind.show(then)})"
+            )
+    found = given.replace(**changes)
+    if not found.send_syns and not found.reopen:
+        raise UsageError(
+            "half-open connections of ZMap cannot be resumed, they are gone: --reopen opens those that have "
+            "no result yet anew, with SYNs of our own (the input has to be the same lines of ZMap)"
+        )
+    if found.send_syns and found.reopen:
+        raise UsageError("--reopen is for the input of ZMap; a list is resumed without it")
+    return found
