@@ -257,7 +257,7 @@ def fanout_program(seed: int) -> bytes:
 
 
 def socket_filter(ports: tuple[int, int], seed: int, own_v4: tuple[int, ...] = ()) -> bytes:
-    """The classic-BPF program that lets in TCP to our ports (both ends included), except foreign SYN-ACKs.
+    """The classic-BPF program that lets in TCP to our ports (both ends included), but no answers to foreign SYNs.
 
     seed: the hash seed, for the cookie of our ISNs. own_v4: our IPv4 addresses as integers (at most 16),
     or none for any.
@@ -279,7 +279,11 @@ def socket_filter(ports: tuple[int, int], seed: int, own_v4: tuple[int, ...] = (
         p.jump(_JA, 0, "none")
         p.op(_LD_B_IND, _NET + 13)
         p.op(_AND_K, 0x16)
-        p.jump(_JEQ, 0x12, 0, f"pass{family}")  # SYN and ACK without RST
+        p.jump(_JEQ, 0x12, f"cookie{family}", 0)  # SYN and ACK without RST
+        p.jump(_JEQ, 0x14, 0, f"pass{family}")  # RST and ACK: a refused SYN if its sequence number is 0
+        p.op(_LD_W_IND, _NET + 4)
+        p.jump(_JEQ, 0, 0, f"pass{family}")
+        p.label(f"cookie{family}")
         _hash_packet(p, family, ~seed & 0xFFFFFFFF)
         p.op(_RSH_K, 32 - COOKIE_BITS)
         p.op(_ST, _SLOT_HASH)
