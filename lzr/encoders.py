@@ -13,6 +13,7 @@ Whatever a peer sent, what is written is one line of printable ASCII, and the by
 from __future__ import annotations
 
 import re
+from codecs import unicode_escape_encode
 from functools import lru_cache
 from json.encoder import encode_basestring_ascii
 
@@ -29,7 +30,8 @@ def json_string(text: str) -> str:
 
 def csv_cell(text: str) -> str:
     """`text`, or bytes read as Latin-1, as a CSV cell (RFC 4180 §2), reversible and never a formula."""
-    cell = text.encode("unicode_escape").decode("ascii").replace(";", "\\x3b")
+    # Not by the codec's name: its module may be out of reach where the collector runs, as an ordinary user.
+    cell = unicode_escape_encode(text)[0].decode("ascii").replace(";", "\\x3b")
     if cell and cell[0] in _FORMULA:
         cell = f"\\x{ord(cell[0]):02x}{cell[1:]}"
     if '"' in cell or "," in cell:
