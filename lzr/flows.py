@@ -392,7 +392,7 @@ class FlowTable:
         spans = zip(slots.tolist(), start.tolist(), end.tolist(), strict=True)
         for at, (slot, a, b) in enumerate(spans):
             held, moved = self._pieces.append(slot, int(awaited[at]), bytes(self._buffer[a:b]))
-            awaited[at] += np.uint32(moved)
+            awaited[at] = int(awaited[at]) + moved & 0xFFFFFFFF
             complete[at] |= len(held) >= _ENOUGH or (len(held) >= _LINE and held[-1] == 0x0A)
         self.rows["rcv"][slots] = awaited
         self.rows["settles"][slots] += 1
