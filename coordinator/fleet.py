@@ -30,6 +30,7 @@ from lzr.messages import Buffer, Message
 FEED_MARK = 4
 _MAX_EVENT = 1 << 16
 _DESCRIPTORS_AT_ONCE = 200
+_PATIENT = 10  # nice
 
 
 @dataclass
@@ -65,11 +66,14 @@ class Fleet:
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with theirs:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "workers.nursery", str(theirs.fileno())],
+                # -P: not whatever lies in the directory we were called from, we are root.
+                [sys.executable, "-P", "-m", "workers.nursery", str(theirs.fileno())],
                 pass_fds=[theirs.fileno()],
                 stdin=subprocess.DEVNULL,
                 start_new_session=True,
             )
+        # While it loads, ZMap beside us needs the processor more: it loses answers when it has to wait.
+        os.setpriority(os.PRIO_PROCESS, self._process.pid, _PATIENT)
         self.nursery = ours
         self.nursery.setblocking(False)
         self._context: zmq.Context[Any] = zmq.Context(io_threads=1)
@@ -81,7 +85,7 @@ class Fleet:
 
     def set_up(self, job: Job, sockets: Sequence[socket.socket], outputs: Sequence[int]) -> None:
         """Hand the nursery what all children need."""
-        self._job = job
+        os.setpriority(os.PRIO_PROCESS, self._process.pid, os.getpriority(os.PRIO_PROCESS, 0))
         descriptors = [sock.fileno() for sock in sockets] + list(outputs)
         data = pickle.dumps(Setup(job, len(outputs)))
         self.nursery.setblocking(True)

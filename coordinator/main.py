@@ -46,6 +46,7 @@ def _subcommand(name: str, argv: list[str]) -> int:
 def _scan(argv: list[str], guard: Guard | None) -> int:
     import signal
 
+    _widen(0)
     # From here on the guard has to be taken away again, whatever ends us.
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _leave)
@@ -90,6 +91,22 @@ def _settle(guard: Guard | None, options: Options) -> Guard | None:
         if not options.without_guard:
             raise UsageError(f"{error}; --without-guard goes on all the same") from None
     return guard
+
+
+def _widen(descriptor: int) -> None:
+    """Let the pipe from ZMap hold more than it does by default.
+
+    ZMap writes its lines in the thread that reads its packets: while we start, a full pipe of 64 KiB (450
+    lines) would make it lose answers. Root may ask for more than an ordinary user.
+    """
+    import fcntl
+
+    for size in (1 << 24, 1 << 20):
+        try:
+            fcntl.fcntl(descriptor, fcntl.F_SETPIPE_SZ, size)
+        except OSError:
+            continue
+        return
 
 
 def _leave(number: int, _: object) -> None:
