@@ -634,7 +634,7 @@ def test_only_a_right_syn_ack_opens(segment: Got) -> None:
     play.over()
 
 
-@pytest.mark.parametrize("isn", [0, 1, 2**31 - 1, 2**31, 2**32 - 30, 2**32 - 6, 2**32 - 2, 2**32 - 1])
+@pytest.mark.parametrize("isn", [0, 1, 2**31 - 1, 2**31, *range(2**32 - 30, 2**32)])
 def test_numbers_wrap(isn: int) -> None:
     for peer_isn in (isn, ~isn & 0xFFFFFFFF):
         play = Play(HELLO)
