@@ -15,6 +15,9 @@ FULL = 0.85
 STARVED = 0.6
 """Share of a process's busy time that it has a core, under which others must be using it."""
 
+TAKEN = 0.75
+"""Share of the cores from which it is we who use them up."""
+
 RING_FULL = 0.7
 
 
@@ -46,11 +49,6 @@ def bottleneck(snapshot: Snapshot) -> str:
         return "starting"
     if snapshot.paced:
         return _paced(snapshot)
-    if snapshot.window_full:
-        return (
-            f"as many flows in flight as the rings can take ({figures.count(snapshot.in_flight)}): "
-            f"slow hosts hold them (-t), {_more_flow(snapshot)}"
-        )
     if snapshot.input_waiting or not snapshot.backlog:
         return f"input slower than workers ({figures.short(snapshot.rate_in)}/s): feed it faster"
     return "nothing stands out: all parts have time left"
@@ -82,11 +80,13 @@ def _busiest(snapshot: Snapshot) -> str | None:
 
 def _starved(snapshot: Snapshot) -> str | None:
     """Busy by the clock, but not on a core: more workers would only wait as well."""
+    ours = sum(process.cpu for process in (*snapshot.collectors, *snapshot.workers, snapshot.coordinator))
+    why = "too many workers (-)" if ours >= TAKEN * snapshot.cores else "others use this machine"
     for process in (*snapshot.collectors, *snapshot.workers):
         if process.busy >= FULL and 0 < process.cpu < STARVED * process.busy:
             return (
-                f"{process.name} waits for a core ({figures.percent(process.busy)} busy, "
-                f"{figures.percent(process.cpu)} cpu): others use this machine, or too many workers"
+                f"{process.name} lacks a core ({figures.percent(process.busy)} busy, "
+                f"{figures.percent(process.cpu)} cpu): {why}"
             )
     return None
 

@@ -27,6 +27,9 @@ from lzr import messages
 from lzr.job import Output
 from lzr.messages import Message
 
+_LAST_WORDS = 0.25
+"""Seconds that the figures of a process that has ended may still be on their way."""
+
 
 @dataclass
 class Place:
@@ -38,6 +41,7 @@ class Place:
     moving_to: int = -1  # index of the worker that gets it, once it is released
     crashed: bool = False
     state: tuple[tuple[Any, ...], list[Any]] | None = None  # flows and timers, pieces: to be adopted
+    closed_at: float | None = None  # when it began to change hands
 
     @property
     def open(self) -> bool:
@@ -61,6 +65,7 @@ class Crew:
 
     def __post_init__(self) -> None:
         self.places = [Place() for _ in range(self.shards)]
+        self.moves, self.slowest_move = 0, 0.0  # shards that have changed hands, and the longest it took (s)
         self.changed = True  # a shard was opened or closed since the coordinator looked
         self.crashed: deque[int] = deque()  # shards that are open again after a crash
         self._dead: list[int] = []
@@ -99,6 +104,11 @@ class Crew:
         for index in range(self.wanted_flow):
             if self.flow(index) is None:
                 self.fleet.spawn("flow", index)
+        for child in self.fleet.children.values():
+            wanted = self.wanted_flow if child.role == "flow" else self.wanted_collect
+            if not child.leaving:
+                state = State.LEAVING if child.index >= wanted else ""
+                self.meter.mark(time.monotonic(), child.role, child.index, state)
         self._assign_collectors()
         self.balance()
 
@@ -130,12 +140,15 @@ class Crew:
         for child in self.fleet.of_role("flow"):
             idle = not any(place.owner == child.name for place in self.places)
             if child.index >= self.wanted_flow and child.ready and idle and not child.leaving:
-                child.leaving = True
-                child.order("stop")
+                self._dismiss(child)
         for child in self.fleet.of_role("collect"):
             if child.index >= self.wanted_collect and child.ready and not child.leaving:
-                child.leaving = True
-                child.order("stop")
+                self._dismiss(child)
+
+    def _dismiss(self, child: Child) -> None:
+        child.leaving = True
+        child.order("stop")
+        self.meter.mark(time.monotonic(), child.role, child.index, State.LEAVING)
 
     # --- what happens ----------------------------------------------------------------------------------
 
@@ -149,6 +162,7 @@ class Crew:
             if event["event"] == "spawned":
                 self.meter.launched(now, child.role, child.index, child.pid)
             elif child.leaving or self.ending:
+                before()
                 self.fleet.bury(child.name)
                 if not self.ending and self._at(child.role, child.index) is None:
                     self.meter.removed(child.role, child.index)
@@ -234,6 +248,7 @@ class Crew:
     def _release(self, shard: int, index: int) -> None:
         place = self.places[shard]
         place.moving_to = index
+        place.closed_at = time.monotonic()
         self.changed = True
         self._markers.append((place.owner, messages.pack("release", {"shard": shard})))
 
@@ -271,6 +286,10 @@ class Crew:
         if not place.open:
             return
         self.changed = True
+        if place.closed_at is not None:
+            took, place.closed_at = time.monotonic() - place.closed_at, None
+            self.moves, self.slowest_move = self.moves + 1, max(self.slowest_move, took)
+            self.tell(f"shard {shard} is with {place.owner} after {took * 1000:.0f} ms")
         if place.crashed:
             place.crashed = False
             self.crashed.append(shard)
@@ -325,7 +344,7 @@ class Crew:
             successor = self._any_worker()
         for shard, place in enumerate(self.places):
             if place.owner == child.name:
-                self.places[shard] = Place(successor.name, fence=child.number, crashed=True)
+                self.places[shard] = Place(successor.name, fence=child.number, crashed=True, closed_at=now)
                 if successor.ready:
                     self._order_adoption(shard, successor)
         self.changed = True
@@ -339,9 +358,14 @@ class Crew:
             for child in self.fleet.of_role(role):
                 child.order("stop")
             until = time.monotonic() + seconds
-            while self.fleet.of_role(role) and time.monotonic() < until:
-                self.fleet.wait(0.05)
+            speaking = {child.name for child in self.fleet.of_role(role)}
+            while (self.fleet.of_role(role) or speaking) and time.monotonic() < until:
+                self.fleet.wait(0.05 if self.fleet.of_role(role) else 0.001)
                 self.handle_events(time.monotonic(), lambda: None)
                 while (message := self.fleet.receive()) is not None:
                     if message.kind == "stats":
                         self.meter.feed(time.monotonic(), message.header)
+                        if message.header.get("last"):
+                            speaking.discard(message.header["name"])
+                if speaking and not self.fleet.of_role(role):
+                    until = min(until, time.monotonic() + _LAST_WORDS)

@@ -20,7 +20,7 @@ def warnings(snapshot: Snapshot) -> tuple[str, ...]:
     if snapshot.guard_missing:
         found.append("RST guard missing: the kernel resets connections before we can use them (lzr guard on)")
     if snapshot.gateway_silent:
-        found.append("no reply from the gateway: check --gateway-mac and --interface")
+        found.append(f"nothing received, {snapshot.tx:,} packets sent: check --gateway-mac, --interface")
     processes = (*snapshot.workers, *snapshot.collectors)
     for process in processes:
         if process.state == State.DEAD:
@@ -48,7 +48,7 @@ def warnings(snapshot: Snapshot) -> tuple[str, ...]:
 def _low(snapshot: Snapshot) -> str:
     share = f"hit rate suspiciously low: {snapshot.hit_rate:.1%} sent data"
     if not snapshot.rx:
-        return f"{share}, no packet received at all: check --interface, --gateway-mac and --source-ip"
+        return f"{share}, no packet received at all: check --gateway-mac, --interface and --source-ip"
     outcomes = snapshot.outcomes
     if outcomes.get("no_syn_ack", 0) > snapshot.done // 2:
         return f"{share}, most hosts do not answer SYN: is the list old, the rate too high?"

@@ -214,8 +214,11 @@ class Meter:
         place.heard, place.state = now, None
 
     def mark(self, now: float, role: str, index: int, state: str) -> None:
-        """Say how a process is (`State.LEAVING`, `State.DEAD`) until its successor reports."""
-        self._place(role, index, now).state = state
+        """Say how a process is (`State.LEAVING`, `State.DEAD`), until it or its successor is launched.
+
+        Empty: as its reports tell.
+        """
+        self._place(role, index, now).state = state or None
 
     def restarted(self, now: float, role: str, index: int, pid: int) -> None:
         """A process ended unasked and a successor was started in its place."""
@@ -224,7 +227,7 @@ class Meter:
         self._restarts += 1
 
     def removed(self, role: str, index: int) -> None:
-        """A process was ended on purpose; what it counted stays in the sums, and its last words still count."""
+        """A process was ended on purpose; what it counted, last words included, stays in the sums."""
         place = self._processes.pop((role, index), None)
         if place is not None:
             self._left.append(place)
@@ -336,7 +339,6 @@ class Meter:
             packet_limit=totals.packet_limit,
             bit_limit=totals.bit_limit,
             paced=totals.paced,
-            window_full=totals.window_full,
             output_blocked=any(place.rate("blocked_ns") >= BLOCKED * 1e9 for place in places),
             cooldown_left=cooldown_left,
             restarts=self._restarts,
@@ -347,6 +349,8 @@ class Meter:
             wanted_flow=totals.wanted_flow,
             wanted_collect=totals.wanted_collect,
             cores=totals.cores,
+            moves=totals.moves,
+            slowest_move=totals.slowest_move,
         )
         return replace(snapshot, warnings=(*warnings(snapshot), *reversed(totals.warnings)))
 

@@ -67,6 +67,8 @@ def _metrics(s: Snapshot) -> Iterable[tuple[str, str, str, list[Sample]]]:
     yield "packets_ignored_total", counter, "Packets received and not acted on, by kind.", rows
     yield "restarts_total", counter, "Processes that ended unasked and were replaced.", [("", s.restarts)]
     yield "shards", gauge, "Shards, the most flow workers this run can have.", [("", s.shards)]
+    yield "shard_moves_total", counter, "Shards that have changed hands.", [("", s.moves)]
+    yield "shard_move_seconds_max", gauge, "The longest that took.", [("", s.slowest_move)]
     wanted = [(_labels(channel="flow"), s.wanted_flow), (_labels(channel="collect"), s.wanted_collect)]
     yield "workers_wanted", gauge, "Worker counts asked for.", [(labels, float(n)) for labels, n in wanted]
     if s.rate_limit is not None:

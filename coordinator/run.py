@@ -17,8 +17,9 @@ from typing import Any
 import numpy as np
 from setproctitle import setproctitle, setthreadtitle
 
-from coordinator import network, privilege
+from coordinator import cores, network, privilege
 from coordinator.checkpoint import Checkpoint, open_checkpoint
+from coordinator.extent import Extent
 from coordinator.fleet import Fleet
 from coordinator.guard import Guard, GuardError
 from coordinator.intake import Intake, Sources
@@ -44,21 +45,34 @@ from lzr.targets import ListReader, ZmapReader
 DEFAULT_PORTS = (32768, 61000)
 OK, FAILED, USAGE = 0, 1, 2
 _FILTER_ADDRESSES = 16
-_LEAST_SHARDS = 8
 _RX_FRAMES, _TX_FRAMES = 8192, 2048  # for a worker
 
 
 class Signals:
-    """SIGINT and SIGTERM as a count, seen by the loop at once through a pipe."""
+    """SIGINT and SIGTERM as a count, seen by the loop at once through a pipe; SIGTSTP (Ctrl-Z) as a wish."""
 
     def __init__(self) -> None:
         self.count = 0
         self.number = 0
+        self.to_stop = False
         self.fileno, self._write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         signal.set_wakeup_fd(self._write, warn_on_full_buffer=False)
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             signal.signal(number, self._take)
+        if signal.getsignal(signal.SIGTSTP) is signal.SIG_DFL:  # a shell without job control ignores it
+            signal.signal(signal.SIGTSTP, self._take_stop)
         signal.signal(signal.SIGPIPE, signal.SIG_IGN)
+
+    def _take_stop(self, number: int, _: FrameType | None) -> None:
+        self.to_stop = True
+
+    def stop(self) -> None:
+        """Stop as SIGTSTP does by itself; returns when continued (at once where nobody could do that)."""
+        self.to_stop = False
+        self.drain()
+        signal.signal(signal.SIGTSTP, signal.SIG_DFL)
+        os.kill(os.getpid(), signal.SIGTSTP)
+        signal.signal(signal.SIGTSTP, self._take_stop)
 
     def _take(self, number: int, _: FrameType | None) -> None:
         self.count += 1
@@ -140,6 +154,7 @@ def _run(
         checkpoint=checkpoint,
         reopen=options.reopen,
     )
+    extent = Extent(source)
     more = _first_targets(intake, source, signals)
     watch = Watch(
         options, time.monotonic(), results_on_stdout=1 in outputs.descriptors, owner=_invoker(), log=log
@@ -153,8 +168,9 @@ def _run(
     ports = _ports(options, intake)
     if guard is not None:
         _cover(guard, intake, options, net, ports)
-    workers = options.flow_workers or _default_workers()
-    shards = _shards(workers)
+    have, why = cores.usable()
+    crew = cores.choose(options.flow_workers, options.collect_workers, have, why)
+    workers, shards = crew.flow, cores.shards(crew.flow, have)
     job = Job(
         options=options,
         directory=str(directory),
@@ -193,16 +209,17 @@ def _run(
         watch,
         source=source if more else None,
         workers=workers,
-        collectors=options.collect_workers or 1,
+        collectors=crew.collect,
+        extent=extent,
         checkpoint=checkpoint,
     )
     intake.ports = ports
+    watch.totals.cores = have
     watch.totals.guard_missing = guard is None
     via = f"via {net.interface} from {_list(net.sources)}"
-    watch.totals.title = f"{','.join(options.handshakes)} {via}, {workers} flow workers"
-    watch.open()
+    watch.totals.title = f"{','.join(options.handshakes)} {via}"
+    watch.open(lambda: _announce(log, net, job, crew))
     record.network, record.job, record.summary, record.fates = net, job, scan.summary, intake.fates
-    _announce(log, net, job, workers)
     try:
         record.status = _loop(scan, signals, watch, record)
         return record.status
@@ -213,7 +230,7 @@ def _run(
             sock.close()
 
 
-def _announce(log: Log, net: Network, job: Job, workers: int) -> None:
+def _announce(log: Log, net: Network, job: Job, crew: cores.Crew) -> None:
     """What is scanned how, in the log."""
     options = job.options
     how = "".join(f" {flag}={value}" for flag, value in options.echo())
@@ -221,8 +238,9 @@ def _announce(log: Log, net: Network, job: Job, workers: int) -> None:
     log.info(
         f"handshakes {', '.join(options.handshakes)}; "
         f"{net.interface} from {', '.join(net.sources) or 'the addresses that lines name'}; "
-        f"{workers} flow workers over {job.shards} shards; seed {job.seed}"
+        f"{job.shards} shards; seed {job.seed}"
     )
+    log.info(f"workers: {crew.why}")
     for gateway, mac in ((net.gateway_v4, net.gateway_mac_v4), (net.gateway_v6, net.gateway_mac_v6)):
         if mac is not None:
             log.debug(f"gateway {gateway or 'on this link'} has {mac.hex(':')}")
@@ -259,6 +277,10 @@ def _loop(scan: Scan, signals: Signals, watch: Watch, record: Metadata) -> int:
                 watch.totals.draining = True
                 scan.interrupt()
                 continue
+            if signals.to_stop:  # the workers finish what is in flight meanwhile
+                watch.suspend()
+                signals.stop()
+                watch.resume()
             now = time.monotonic()
             for command in watch.tick(now, time.time()):
                 scan.obey(command, now)
@@ -414,15 +436,6 @@ def _own_v4(options: Options, net: Network) -> tuple[int, ...]:
         return ()  # ZMap's lines say, one by one
     own = [addresses.parse(text)[1] & 0xFFFFFFFF for text in net.source_v4]
     return tuple(own) if len(own) <= _FILTER_ADDRESSES else ()
-
-
-def _default_workers() -> int:
-    return max(1, len(os.sched_getaffinity(0)) - 1)
-
-
-def _shards(workers: int) -> int:
-    """More shards than workers, so that workers can be added while the scan runs."""
-    return max(_LEAST_SHARDS, 2 * workers)
 
 
 def _frames(shards: int, workers: int) -> tuple[int, int]:

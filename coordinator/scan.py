@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from coordinator.checkpoint import Checkpoint
 from coordinator.commands import Command
 from coordinator.crew import Crew
+from coordinator.extent import Extent
 from coordinator.fleet import Fleet, try_feed
 from coordinator.intake import Intake, Sources
 from coordinator.ledger import Ledger
@@ -41,6 +42,7 @@ _SMALL = 1 << 14  # bytes; after less, let more gather before the next read
 _PAUSE = 0.004
 _STUCK = 0.002
 _IDLE = 0.25
+_JUDGED_OVER = 0.5
 _END_SECONDS = 2.0
 
 Rows = NDArray[Any]
@@ -96,8 +98,9 @@ class Scan:
         workers: int,
         collectors: int,
         checkpoint: Checkpoint | None = None,
+        extent: Extent | None = None,
     ) -> None:
-        """source: the descriptor of the input, None when it has ended already."""
+        """source: the descriptor of the input, None when it has ended already; extent: how long it is."""
         self.job = job
         self.fleet = fleet
         self.intake = intake
@@ -115,6 +118,7 @@ class Scan:
         self.quitting = False
         self.gone = False  # the reader of our output has gone
         self._source = source
+        self._extent = extent
         self._read_at = 0.0
         self._queues: dict[str, deque[Rows]] = {}  # by flow worker
         self._parked: deque[Rows] = deque()  # for shards that are changing hands
@@ -131,6 +135,8 @@ class Scan:
         self._held = options.seed is not None
         self._acks: dict[int, int] = {}
         self._busy = 0
+        self._starved = self._filled = False  # since `_judged`: the input had nothing, we had no room
+        self._judged = time.monotonic()
         self.totals.shards = job.shards
         self.totals.rate_limit = paced
         self._deadline = (
@@ -162,7 +168,7 @@ class Scan:
         for sentence in self.intake.refused:
             self.watch.note(sentence)
         self.intake.refused.clear()
-        self._update_totals()
+        self._update_totals(now)
         self._busy += int((time.monotonic() - now) * 1e9)
         self._wait(extra, min(patience, _IDLE), now, worked)
 
@@ -331,12 +337,14 @@ class Scan:
 
     def _read(self, now: float) -> bool:
         """Read a chunk if there is any, and room for it."""
-        if self._source is None or self.totals.paused or not self._has_room() or now < self._read_at:
+        if self._source is None or self.totals.paused or now < self._read_at:
+            return False
+        if not self._has_room():
+            self._filled = True
             return False
         if not select.select([self._source], [], [], 0)[0]:
-            self.totals.input_waiting = True
+            self._starved = True
             return False
-        self.totals.input_waiting = False
         chunk = os.read(self._source, CHUNK)
         if chunk:
             self.intake.feed(chunk)
@@ -437,7 +445,7 @@ class Scan:
             self.watch.note("--max-runtime is over: what is in flight is finished")
             self.interrupt()
 
-    def _update_totals(self) -> None:
+    def _update_totals(self, now: float) -> None:
         totals, fates = self.totals, self.intake.fates
         totals.read = fates.read
         totals.rejected = fates.rejected
@@ -445,13 +453,28 @@ class Scan:
         totals.other = fates.other()
         totals.busy_ns = self._busy
         totals.duplicates = fates.duplicates + self._late_duplicates
-        totals.in_flight = self.ledger.open
         totals.backlog = self.intake.waiting + self._queued
+        totals.in_flight = max(0, self.ledger.open - totals.backlog)
         totals.input_ended = self.input_ended
-        totals.paced = self.pacer.held
         totals.wanted_flow, totals.wanted_collect = self.crew.wanted_flow, self.crew.wanted_collect
+        totals.moves, totals.slowest_move = self.crew.moves, self.crew.slowest_move
         if self.input_ended:
             totals.phase = Phase.FINISHING
+        if now >= self._judged + _JUDGED_OVER:
+            self._judge(now)
+
+    def _judge(self, now: float) -> None:
+        """What held work back since the last time."""
+        totals, options = self.totals, self.job.options
+        totals.paced, self.pacer.held = self.pacer.held, False
+        totals.input_waiting = self._starved and not self._filled and not self.input_ended
+        self._starved = self._filled = False
+        self._judged = now
+        if self._extent is not None and not self.input_ended and options.targets_total is None:
+            total = self._extent.total(totals.read)
+            if total is not None and options.max_targets is not None:
+                total = max(totals.read, min(total, options.max_targets))
+            totals.total = total
 
     def _wait(self, extra: list[int], seconds: float, now: float, worked: bool) -> None:
         """Until something happens; descriptors that cannot do anything useful now are left out."""

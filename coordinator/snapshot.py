@@ -25,7 +25,7 @@ class Phase:
     STARTING = "starting"
     RUNNING = "running"  # reading input
     FINISHING = "finishing"  # the input has ended, flows are in flight
-    COOLDOWN = "cooling down"  # nothing in flight but late SYN-ACKs are waited for
+    COOLDOWN = "cooling down"  # all that is in flight waits for a late SYN-ACK
     DONE = "done"
 
 
@@ -132,7 +132,6 @@ class Totals:
     latest: deque[Identified] = field(default_factory=lambda: deque(maxlen=LATEST))  # oldest first
     warnings: list[str] = field(default_factory=list)  # sentences of the coordinator, oldest first
     guard_missing: bool = False
-    gateway_silent: bool = False
     paused: bool = False
     draining: bool = False
     auto_workers: bool = False
@@ -140,14 +139,13 @@ class Totals:
     packet_limit: float | None = None  # all packets per second
     bit_limit: float | None = None  # bits per second
     paced: bool = False  # in the last second, the pacer held work back
-    window_full: bool = False  # in the last second, the in-flight window held work back
-    output_blocked: bool = False  # in the last second, the reader of the results held work back
-    cooldown_left: float | None = None
     shards: int = 1
     wanted_flow: int = 1  # workers asked for; the views show those that are there
     wanted_collect: int = 1
     cores: int = 1
     busy_ns: int = 0  # time the coordinator did not wait
+    moves: int = 0  # shards that have changed hands
+    slowest_move: float = 0.0  # seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,17 +202,18 @@ class Snapshot:
     packet_limit: float | None = None
     bit_limit: float | None = None
     paced: bool = False
-    window_full: bool = False
-    output_blocked: bool = False
-    cooldown_left: float | None = None
+    output_blocked: bool = False  # the reader of the results holds work back
+    cooldown_left: float | None = None  # seconds until the last late SYN-ACK is given up
     restarts: int = 0
     recent_restarts: int = 0
     guard_missing: bool = False
-    gateway_silent: bool = False
+    gateway_silent: bool = False  # much was sent, nothing at all received
     shards: int = 1
     wanted_flow: int = 1
     wanted_collect: int = 1
     cores: int = 1
+    moves: int = 0
+    slowest_move: float = 0.0
 
     @property
     def elapsed(self) -> float:
@@ -246,11 +245,13 @@ class Snapshot:
     @property
     def eta(self) -> float | None:
         """Seconds to go at the pace of the last minute; None: not known."""
+        if self.phase == Phase.COOLDOWN:
+            return self.cooldown_left
         if self.total is None or self.paused:
             return None
         left = max(0, self.total - self.fates)
         if not left:
-            return self.cooldown_left or 0.0
+            return 0.0
         recent = sum(second.done for second in self.history) / len(self.history) if self.history else 0.0
         rate = recent or self.rate_done_average
-        return left / rate + (self.cooldown_left or 0.0) if rate > 0 else None
+        return left / rate if rate > 0 else None

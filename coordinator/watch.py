@@ -11,7 +11,7 @@ import contextlib
 import os
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
@@ -59,7 +59,6 @@ class Watch:
             bit_limit=options.bandwidth,
             auto_workers=options.auto_workers,
             title=",".join(options.handshakes),
-            cores=len(os.sched_getaffinity(0)),
         )
         self.meter = Meter(now)
         self._owner = owner
@@ -73,18 +72,18 @@ class Watch:
         self._next_second = now + 1
         self._snapshot = Snapshot(now=now, started=now)
 
-    def open(self) -> None:
-        """Take the terminal, make the sockets and files. Raises UsageError.
+    def open(self, announce: Callable[[], None] = lambda: None) -> None:
+        """Make the sockets and files, then take the terminal. Raises UsageError.
 
-        Call it when nothing that prints on the terminal is left to do.
+        announce: says on the terminal what is left to say, when nothing can go wrong any more.
         """
         try:
-            self._open(self.options)
+            self._open(self.options, announce)
         except BaseException:
             self.abandon()
             raise
 
-    def _open(self, options: Options) -> None:
+    def _open(self, options: Options, announce: Callable[[], None]) -> None:
         if options.metrics_port is not None:
             try:
                 self._metrics = MetricsServer(options.metrics_port, options.metrics_address)
@@ -103,6 +102,7 @@ class Watch:
                 raise UsageError(f"cannot write {options.status_updates_file}: {error.strerror}") from error
             if self._status_file.tell() == 0:
                 self._write_status(status.CSV_HEADER)
+        announce()
         if wanted(options.dashboard, self._results_on_stdout) and not options.debug:
             from coordinator.dashboard import Dashboard  # rich, only now
 

@@ -195,6 +195,21 @@ class FlowTable:
         due = [q.next_due for q in self._timers.values() if q.next_due is not None]
         return min(due) if due else None
 
+    def cooling(self) -> tuple[int, int]:
+        """How many flows wait for nothing but a late answer to their first SYN, and until when the last does.
+
+        (0, 0) while anything else is due, so that it costs nothing in the middle of a scan.
+        """
+        if any(self._timers[wait].next_due is not None for wait in (_RETRANSMIT, _SETTLE, _DELAY)):
+            return 0, 0
+        count = until = 0
+        for due, slots, generations in self._timers[_COOLDOWN].entries():
+            rows = self.rows
+            alive = (rows["generation"][slots] == generations) & (rows["state"][slots] != State.FREE)
+            if alive.any():
+                count, until = count + int(np.count_nonzero(alive)), due
+        return count, until
+
     # --- what goes out ---------------------------------------------------------------------------------
 
     def take_frames(self) -> list[Rows]:

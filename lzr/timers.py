@@ -59,6 +59,10 @@ class DelayQueue:
         """Take over timers of another queue of the same delay, wherever in time they belong."""
         self._due = deque(sorted([*self._due, *entries], key=lambda entry: entry[0]))
 
+    def entries(self) -> Iterable[tuple[int, NDArray[np.int32], NDArray[np.uint32]]]:
+        """Every timer, as (due, slots, generations), soonest first."""
+        return self._due
+
     @property
     def next_due(self) -> int | None:
         return self._due[0][0] if self._due else None

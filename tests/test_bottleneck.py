@@ -38,7 +38,7 @@ CALM = Snapshot(
         ({"workers": (WorkerView("flow 0", busy=0.99),), "cores": 2, "wanted_flow": 2}, "2 cores are taken"),
         (
             {"workers": (WorkerView("flow 0", busy=0.98, cpu=0.25),)},
-            "flow 0 waits for a core (98% busy, 25% cpu)",
+            "flow 0 lacks a core (98% busy, 25% cpu)",
         ),
         ({"coordinator": ProcessView("coordinator", cpu=0.93)}, "coordinator 93% busy"),
         ({"backlog": 0, "rate_in": 1234.0}, "input slower than workers (1.23K/s)"),
@@ -49,10 +49,6 @@ CALM = Snapshot(
             "paced by --max-rate 900",
         ),
         ({"paced": True, "bit_limit": 1e6, "tx_bits": 1e6}, "paced by --bandwidth 1.00 Mb/s"),
-        (
-            {"window_full": True, "in_flight": 50_000},
-            "as many flows in flight as the rings can take (50,000)",
-        ),
         ({"output_blocked": True}, "slow reader of the results"),
         ({"drops": 5, "recent_drops": 5}, "receive rings overflow"),
         ({"workers": (WorkerView("flow 0", ring=0.9),)}, "flow 0's receive ring is 90% full"),

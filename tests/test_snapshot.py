@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from coordinator.meter import Meter, Rate
-from coordinator.snapshot import HISTORY_SECONDS, Identified, Snapshot, State, Totals
+from coordinator.snapshot import HISTORY_SECONDS, Identified, Phase, Snapshot, State, Totals
 
 
 def flow(index: int = 0, pid: int = 100, **counters: Any) -> dict[str, Any]:
@@ -176,7 +176,7 @@ def test_eta_and_share() -> None:
     assert Snapshot().eta is None
     assert Snapshot(total=0).share == 1.0
     assert Snapshot(total=5, done=7).share == 1.0
-    assert Snapshot(total=10, done=10, cooldown_left=3.0).eta == 3.0
+    assert Snapshot(phase=Phase.COOLDOWN, total=10, done=9, cooldown_left=3.0).eta == 3.0
 
 
 def test_drops_warn_for_a_minute() -> None:

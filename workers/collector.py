@@ -86,7 +86,7 @@ class Collector:
         for descriptor in readers:
             poller.register(descriptor, zmq.POLLERR)  # its reader has gone: known before the next line
         while True:
-            start = time.monotonic_ns()
+            start, blocked = time.monotonic_ns(), self._blocked
             batches: list[Message] = []
             while (
                 not self._waiting
@@ -101,10 +101,10 @@ class Collector:
             while not batches and (order := link.try_receive(self._orders)) is not None:
                 self._obey(order)
             now = time.monotonic_ns()
-            self._busy += now - start
+            self._busy += now - start - (self._blocked - blocked)
             self._send_stats_when_due(now)
             if self._stopping and not batches and not self._waiting:
-                self._send_stats()
+                self._send_stats(last=True)
                 self._context.destroy(linger=2000)
                 return
             if len(batches) < _TURN:
@@ -163,9 +163,7 @@ class Collector:
 
     def _wait_for_reader(self, seconds: float) -> None:
         """The reader of an output is slower than we are: that is not work, and it is told."""
-        spent = round(seconds * 1e9)
-        self._blocked += spent
-        self._busy -= spent
+        self._blocked += round(seconds * 1e9)
         self._send_stats_when_due(time.monotonic_ns())
 
     def _hand_over(self) -> None:
@@ -198,12 +196,14 @@ class Collector:
             self._next_stats = now + _STATS_EVERY
             self._send_stats()
 
-    def _send_stats(self) -> None:
+    def _send_stats(self, *, last: bool = False) -> None:
+        """last: there will be no more."""
         usage = resource.getrusage(resource.RUSAGE_SELF)
         self._report(
             "stats",
+            last=last,
             cpu_ns=round((usage.ru_utime + usage.ru_stime) * 1e9),
-            busy_ns=max(0, self._busy),
+            busy_ns=self._busy,
             blocked_ns=self._blocked,
             records=self._records,
             bytes=self._octets,

@@ -94,7 +94,7 @@ class FlowWorker:
                 self._send_stats()
             if work < _SMALL:
                 self._wait(now)
-        self._send_stats()
+        self._send_stats(last=True)
         self._context.destroy(linger=1000)
 
     def _wait(self, now: int) -> None:
@@ -193,16 +193,21 @@ class FlowWorker:
         header |= {"role": "flow", "index": self._index, "name": self._name, "pid": os.getpid()}
         self._reports.send_multipart(messages.pack(kind, header, *arrays))
 
-    def _send_stats(self) -> None:
+    def _send_stats(self, *, last: bool = False) -> None:
+        """last: there will be no more."""
         hosted, table = self._hosted, self._hosted.table
         rings = hosted.rings.values()
         usage = resource.getrusage(resource.RUSAGE_SELF)
+        cooling, until = table.cooling()
         self._report(
             "stats",
+            last=last,
             cpu_ns=round((usage.ru_utime + usage.ru_stime) * 1e9),
             busy_ns=self._busy,
             shards=len(rings),
             in_flight=table.in_flight,
+            cooling=cooling,
+            cooling_ns=max(0, until - time.monotonic_ns()),
             rx=sum(ring.received for ring in rings) + self._gone["received"],
             tx=sum(ring.sent for ring in rings) + self._gone["sent"],
             rx_bytes=sum(ring.received_octets for ring in rings) + self._gone["received_octets"],

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import Any
 
 PIPE_BUF = 4096
-_PATIENCE = 0.25
+_PATIENCE_MS = 250
 UNKNOWN = -1
 """The length of an output that nobody has begun to write, or that is no file of ours alone."""
 
@@ -35,8 +35,7 @@ class Sink:
 
     whole: (1,) int64 or None, where to say how long the output is when its last line is whole.
     shared: others write there too, so that nothing may be cut off.
-    waiting: called again and again while the reader of a pipe leaves no room in it, with the seconds since the
-    last call.
+    waiting: called while the reader of a pipe leaves no room in it, with the seconds since the last call.
     """
 
     descriptor: int
@@ -80,17 +79,16 @@ class Sink:
 
     def _await_room(self) -> None:
         """Until the pipe takes PIPE_BUF bytes: a write then does not wait."""
-        before = time.monotonic()
-        while not select.select([], [self.descriptor], [], _PATIENCE)[1]:
-            before = self._tell(before)
-        if self.waiting is not None:
-            self._tell(before)
-
-    def _tell(self, before: float) -> float:
-        now = time.monotonic()
-        if self.waiting is not None:
-            self.waiting(now - before)
-        return now
+        poller = select.poll()
+        poller.register(self.descriptor, select.POLLOUT)
+        if poller.poll(0):
+            return
+        ready = False
+        while not ready:
+            before = time.monotonic()
+            ready = bool(poller.poll(_PATIENCE_MS))
+            if self.waiting is not None:
+                self.waiting(time.monotonic() - before)
 
     def _write(self, view: memoryview) -> None:
         while view:

@@ -1,0 +1,34 @@
+"""How much input there is to come, where that can be known: a regular file has a length.
+
+The law: an estimate from the bytes read and the inputs they held. It is for people (the bar, the time left);
+nothing is decided by it. When the input has ended, the count is known and this is not asked any more.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+
+
+class Extent:
+    """Make it before the first byte is read."""
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+        self._start = self._size = 0
+        status = os.fstat(descriptor)
+        if stat.S_ISREG(status.st_mode):
+            self._start = os.lseek(descriptor, 0, os.SEEK_CUR)
+            self._size = status.st_size
+        self._at = self._start
+
+    def total(self, read: int) -> int | None:
+        """Inputs in all, of which `read` have been read; None: not known."""
+        if self._size <= self._start:
+            return None
+        self._at = os.lseek(self._descriptor, 0, os.SEEK_CUR)
+        taken = self._at - self._start
+        if not taken or not read:
+            return None
+        left = max(0, self._size - self._at)  # a file may be cut or grow while it is read
+        return read + round(left * read / taken)
