@@ -78,11 +78,12 @@ def unpack(parts: Sequence[Buffer]) -> Message:
         version, kind, header, names = msgpack.unpackb(parts[0], raw=False, strict_map_key=False)
     except (ValueError, TypeError, IndexError, msgpack.UnpackException) as error:
         raise SchemaError(f"a message without a header: {error}") from error
-    if version != VERSION or len(names) != len(parts) - 1:
+    shaped = isinstance(kind, str) and isinstance(header, dict) and isinstance(names, list)
+    if version != VERSION or not shaped or len(names) != len(parts) - 1:
         raise SchemaError(f"{kind!r}: version {version}, {len(parts) - 1} arrays for {names}")
     arrays = []
     for name, part in zip(names, parts[1:], strict=True):
-        dtype = _DTYPES.get(name)
+        dtype = _DTYPES.get(name) if isinstance(name, str) else None
         if dtype is None or len(part) % dtype.itemsize:
             raise SchemaError(f"{kind!r}: {len(part)} bytes are no rows of {name!r}")
         arrays.append(np.frombuffer(part, dtype) if len(part) else np.empty(0, dtype))
