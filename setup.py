@@ -5,11 +5,13 @@ Here rather than in pyproject.toml, because setuptools reads extension modules f
 
 from setuptools import Extension, setup
 
+SOURCES = ("module", "lines", "records", "hash", "index", "wire", "frames", "steps")
+
 setup(
     ext_modules=[
         Extension(
             "lzr._native",
-            sources=["lzr/native/module.c", "lzr/native/lines.c", "lzr/native/records.c"],
+            sources=[f"lzr/native/{name}.c" for name in SOURCES],
             depends=["lzr/native/native.h"],
             extra_compile_args=["-O3", "-Wall", "-Wextra"],
             optional=True,

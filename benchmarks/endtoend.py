@@ -134,7 +134,7 @@ def _show(found: list[dict[str, Any]]) -> None:
             for key in path:
                 value = value.get(key, 0)
             values.append(value)
-        return statistics.median(values)
+        return float(statistics.median(values))
 
     long = found[-1]["long"]
     flows, counters = long["flows"], long["responder"]

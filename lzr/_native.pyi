@@ -6,7 +6,18 @@ from lzr.protocols.base import Identity
 
 TARGET_SIZE: int
 OUTCOME_SIZE: int
+SEGMENT_SIZE: int
+FRAME_SIZE: int
+FLOW_SIZE: int
 FIELDS: tuple[str, ...]
+STATES: tuple[str, ...]
+CUES: tuple[str, ...]
+
+class Index:
+    def find(self, keys: Buffer, out: Buffer, /) -> None: ...
+    def insert(self, keys: Buffer, slots: Buffer, out: Buffer, /) -> int: ...
+    def remove(self, keys: Buffer, /) -> None: ...
+    def __len__(self) -> int: ...
 
 def zmap_lines(block: Buffer, rows: Buffer, again: Buffer, line: int, /) -> tuple[int, int, int]: ...
 def list_lines(block: Buffer, rows: Buffer, again: Buffer, line: int, /) -> tuple[int, int, int]: ...
@@ -20,3 +31,61 @@ def json_records(
     expanded: bool,
     /,
 ) -> bytes: ...
+def flow_keys(rows: Buffer, size: int, addresses: int, ports: int, seed: int, out: Buffer, /) -> None: ...
+def flow_hashes(rows: Buffer, size: int, addresses: int, ports: int, seed: int, out: Buffer, /) -> None: ...
+def take_frames(
+    ring: Buffer, at: int, limit: int, out: Buffer, faults: Buffer, /
+) -> tuple[int, int, int]: ...
+def parse_packets(
+    buffer: Buffer,
+    at: Buffer,
+    captured: Buffer,
+    ts: Buffer,
+    checked: Buffer,
+    out: Buffer,
+    faults: Buffer,
+    /,
+) -> int: ...
+def build_frames(
+    rows: Buffer, link: Buffer, programs: tuple[bytes, ...], out: Buffer, width: int, lengths: Buffer, /
+) -> None: ...
+def fill_ring(
+    ring: Buffer, at: int, rows: Buffer, link: Buffer, programs: tuple[bytes, ...], /
+) -> tuple[int, int]: ...
+def unsent(ring: Buffer, at: int, count: int, /) -> tuple[int, int]: ...
+def probe_lengths(
+    rows: Buffer, size: int, addresses: int, ports: int, program: bytes, out: Buffer, /
+) -> None: ...
+def read_cues(flows: Buffer, segments: Buffer, out: Buffer, /) -> None: ...
+def step(
+    flows: Buffer,
+    segments: Buffer,
+    keys: Buffer,
+    slots: Buffer,
+    todo: Buffer,
+    transitions: bytes,
+    live: Buffer,
+    actions: Buffer,
+    /,
+) -> tuple[int, int, int]: ...
+def due(
+    flows: Buffer,
+    slots: Buffer,
+    generations: Buffer,
+    transitions: bytes,
+    cue: int,
+    live: Buffer,
+    actions: Buffer,
+    /,
+) -> int: ...
+def open_rows(
+    flows: Buffer, slots: Buffer, targets: Buffer, keys: Buffer, una: Buffer, wall: int, /
+) -> None: ...
+def frame_rows(
+    flows: Buffer, slots: Buffer, number: int, flags: int, probe: int, seed: int, out: Buffer, /
+) -> None: ...
+def outcome_rows(
+    flows: Buffer, slots: Buffer, reason: int, lengths: Buffer, final: Buffer, out: Buffer, /
+) -> None: ...
+def bump(flows: Buffer, slots: Buffer, state: int, out: Buffer, /) -> None: ...
+def gather(buffer: Buffer, starts: Buffer, lengths: Buffer, /) -> bytes: ...

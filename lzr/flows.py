@@ -22,28 +22,28 @@ A flow is a row of FLOW; its fields are the columns. Random choices (ports, ISNs
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from lzr.cues import awaited, read_cues
+from lzr import flowrows
 from lzr.flowindex import FlowIndex
+from lzr.flowrows import Number
 from lzr.pieces import Pieces
 from lzr.plan import EPHEMERAL, Plan
-from lzr.rows import ACK, FIN, FLOW, FRAME, NO_PROBE, OUTCOME, PSH, RST, SYN, Reason
+from lzr.rows import ACK, FIN, FLOW, NO_PROBE, OUTCOME, PSH, RST, SYN, Reason
 from lzr.shardflows import ShardFlows
 from lzr.sharding import COOKIE_BITS, cookie, draw, flow_key, shard_of
 from lzr.timers import DelayQueue
-from lzr.transitions import TRANSITIONS, Action, Cue, State
+from lzr.transitions import Action, Cue, State
 
 Rows = NDArray[Any]
 Slots = NDArray[np.int32]
 Mask = NDArray[np.bool_]
 
 _TUPLE = ("peer_hi", "peer_lo", "own_hi", "own_lo", "peer_port", "own_port")
-_SHARED = [name for name in FLOW.names or () if name in (OUTCOME.names or ())]
 _SECOND = 1_000_000_000
 
 
@@ -81,7 +81,7 @@ class FlowTable:
         self._released: list[Slots] = []
         self._bursts: list[Rows] = []
         self._outcomes: list[Rows] = []
-        self._payloads: list[bytes | memoryview] = []
+        self._payloads: list[bytes] = []
         delays = {
             _RETRANSMIT: plan.retransmit_wait,
             _TIMEOUT: plan.timeout,
@@ -91,6 +91,8 @@ class FlowTable:
         }
         self._timers = {wait: DelayQueue(round(seconds * _SECOND)) for wait, seconds in delays.items()}
         self.in_flight = 0
+        self.fresh = 0  # flows whose first packet on a connection is out and has brought nothing yet
+        self.silent = 0  # of those, how many have been waited for in vain, since the start
         self.retransmits = 0
         self.ignored = {"stray": 0, "out_of_turn": 0}
         self._now = 0
@@ -130,18 +132,11 @@ class FlowTable:
             self._settle_duplicates(targets[~added])
             self._release_unindexed(slots[~added])
             targets, keys, slots = targets[added], keys[added], slots[added]
-        flows = np.zeros(len(targets), FLOW)
-        for name in (*_TUPLE, "line", "ticket", "seq", "ack", "window", "ttl"):
-            flows[name] = targets[name]
-        flows["key"], flows["ts"] = keys, wall
         syn = targets["syn"] != 0
-        flows["state"] = np.where(syn, State.SYN_SENT, State.DATA_SENT)
-        flows["flags"] = np.where(syn, 0, SYN | ACK)
-        flows["una"] = np.where(syn, self._isn(flows, 0) + np.uint32(1), targets["ack"])
-        flows["nxt"] = flows["una"]
-        flows["rcv"] = targets["seq"] + np.uint32(1)
-        flows["generation"] = self.rows["generation"][slots]
-        self.rows[slots] = flows
+        una = targets["ack"].copy()
+        if syn.any():
+            una[syn] = self._isn(targets[syn], targets["line"][syn] * np.uint64(256), 0) + np.uint32(1)
+        flowrows.open_rows(self.rows, slots, targets, keys, una, wall)
         self.in_flight += len(slots)
         if syn.any():
             self._send_syn(slots[syn])
@@ -163,15 +158,14 @@ class FlowTable:
         if not known.all():
             self.ignored["stray"] += int(len(slots) - np.count_nonzero(known))
             segments, keys, slots = segments[known], keys[known], slots[known]
-        while len(slots):
-            _, first = np.unique(slots, return_index=True)
-            if len(first) == len(slots):
-                self._step(slots, segments, keys)
-                break
-            later = np.ones(len(slots), bool)
-            later[first] = False
-            self._step(slots[first], segments[first], keys[first])
-            slots, segments, keys = slots[later], segments[later], keys[later]
+        todo = np.arange(len(slots), dtype=np.int32)
+        while len(todo):
+            live, actions, todo, ignored = flowrows.step(self.rows, segments, keys, slots, todo)
+            self.ignored["out_of_turn"] += ignored
+            if len(live):
+                met = slots[live]
+                self.fresh -= self._count_fresh(met[actions != Action.KEEP_EARLY])
+                self._dispatch(met, segments[live], actions)
         self._buffer = memoryview(b"")
         self._end_of_call()
 
@@ -182,11 +176,12 @@ class FlowTable:
             due = queue.pop(now, most)
             if due is None:
                 continue
-            slots, generations = due
-            rows = self.rows
-            slots = slots[(rows["generation"][slots] == generations) & (rows["state"][slots] != State.FREE)]
+            slots, actions = flowrows.due(self.rows, *due, wait.cue)
             if len(slots):
-                self._dispatch(slots, None, TRANSITIONS[rows["state"][slots], wait.cue])
+                silent = self._count_fresh(slots)
+                self.fresh -= silent
+                self.silent += silent
+                self._dispatch(slots, None, actions)
         self._end_of_call()
 
     @property
@@ -251,6 +246,7 @@ class FlowTable:
         self.in_flight -= len(slots) - int(np.count_nonzero(asking))
         self._release_unindexed(slots)
         self._end_of_call()
+        self.fresh = self._count_fresh()
         return ShardFlows.pack(flows, timers, pieces)
 
     def adopt(self, state: ShardFlows) -> None:
@@ -271,31 +267,10 @@ class FlowTable:
                 (due, slots[armed], generations + shift[armed])
                 for due, armed, generations in state.timers(number)
             )
+        self.fresh = self._count_fresh()
         self._pieces.adopt({int(slots[place]): held for place, held in state.pieces.items()})
 
     # --- one round -------------------------------------------------------------------------------------
-
-    def _step(self, slots: Slots, segments: Rows, keys: NDArray[np.uint64]) -> None:
-        flows = self.rows[slots]
-        cues = read_cues(flows, segments)
-        same = flows["key"] == keys  # an earlier round may have moved the flow to another port
-        for name in _TUPLE:
-            same &= flows[name] == segments[name]
-        cues[~same] = Cue.NOTHING
-        actions = TRANSITIONS[flows["state"], cues]
-        live = actions != Action.IGNORE
-        if not live.all():
-            self.ignored["out_of_turn"] += int(len(slots) - np.count_nonzero(live))
-            slots, segments, actions = slots[live], segments[live], actions[live]
-            if not len(slots):
-                return
-            flows = flows[live]
-        for name in ("seq", "ack", "window", "ttl", "flags", "ts"):
-            self.rows[name][slots] = segments[name]
-        advanced = (segments["flags"] & ACK != 0) & (segments["ack"] != flows["una"])
-        if advanced.any():
-            self.rows["acked"][slots[advanced]] = 1
-        self._dispatch(slots, segments, actions)
 
     def _dispatch(self, slots: Slots, segments: Rows | None, actions: NDArray[np.uint8]) -> None:
         present = np.flatnonzero(np.bincount(actions))
@@ -312,6 +287,14 @@ class FlowTable:
             if len(chosen):
                 self._actions[Action(action)](slots[chosen], None if segments is None else segments[chosen])
 
+    def _count_fresh(self, slots: Slots | None = None) -> int:
+        """How many of these flows (or of all) await a first sign of life on their connection."""
+        states, counters = self.rows["state"], self.rows["counter"]
+        if slots is not None:
+            states, counters = states[slots], counters[slots]
+        waiting = (states == State.DATA_SENT) | (states == State.SYN_SENT)
+        return int(np.count_nonzero(waiting & (counters == 0)))
+
     def _end_of_call(self) -> None:
         """Rows ended in this call become free only now: later segments of the batch still point at them."""
         for slots in self._released:
@@ -324,11 +307,11 @@ class FlowTable:
     def _send_syn(self, slots: Slots) -> None:
         self.rows["state"][slots] = State.SYN_SENT
         self._emit_syn(slots)
+        self.fresh += len(slots)
         self._arm(slots)
 
     def _emit_syn(self, slots: Slots) -> None:
-        flows = self.rows[slots]
-        self._emit(flows, flows["una"] - np.uint32(1), SYN)
+        self._emit(slots, Number.ISN, SYN)
 
     def _send_probe_data(self, slots: Slots, segments: Rows | None) -> None:
         assert segments is not None
@@ -345,23 +328,28 @@ class FlowTable:
     def _send_first(self, slots: Slots) -> None:
         """The ACK that completes the handshake, with the probe unless only PSH may carry it."""
         if self.plan.push_data_only:
-            flows = self.rows[slots]
-            self._emit(flows, flows["una"], ACK)
+            self._emit(slots, Number.UNA, ACK)
         else:
             self._emit_probe(slots, ACK)
+        self.fresh += len(slots)
         self._arm(slots)
 
     def _emit_probe(self, slots: Slots, flags: int) -> None:
         """ACK with the probe of each flow's handshake, from its first byte."""
-        flows = self.rows[slots]
-        handshakes = flows["handshake"]
-        for handshake in np.unique(handshakes).tolist():
+        handshakes = self.rows["handshake"][slots]
+        for handshake in np.flatnonzero(np.bincount(handshakes)).tolist():
             chosen = handshakes == handshake
-            group = flows if chosen.all() else flows[chosen]
-            lengths = self.plan.probes[handshake].lengths(group)
-            self.rows["nxt"][slots[chosen]] = group["una"] + lengths
-            carry = flags if lengths.any() else ACK
-            self._emit(group, group["una"], carry, handshake if lengths.any() else NO_PROBE)
+            group = slots if chosen.all() else slots[chosen]
+            probe = self.plan.probes[handshake]
+            if not probe.parts:
+                self.rows["nxt"][group] = self.rows["una"][group]
+                self._emit(group, Number.UNA, ACK)
+                continue
+            length: Any = probe.fixed_length
+            if length is None:
+                length = probe.lengths(self.rows[group])
+            self.rows["nxt"][group] = self.rows["una"][group] + length
+            self._emit(group, Number.UNA, flags, handshake)
 
     def _note_ack(self, slots: Slots, segments: Rows | None) -> None:
         self.rows["state"][slots] = State.ACKED
@@ -387,15 +375,17 @@ class FlowTable:
         length = segments["data_len"] - ahead
         end = start + length
         self.rows["rcv"][slots] += length
-        buffer = self._buffer
-        last = np.fromiter((buffer[at] for at in (end - 1).tolist()), np.uint8, len(end))
+        last = np.frombuffer(self._buffer, np.uint8)[end - 1]
         fin = segments["flags"] & FIN != 0
         done = fin | (length >= _ENOUGH) | ((length >= _LINE) & (last == 0x0A))
         if self._pieces:
             done &= np.fromiter((slot not in self._pieces for slot in slots.tolist()), bool, len(slots))
+        if done.all():
+            self._finish(slots, Reason.DATA, length, flowrows.gather(self._buffer, start, length))
+            return
         if done.any():
-            spans = zip(start[done].tolist(), end[done].tolist(), strict=True)
-            self._finish(slots[done], Reason.DATA, [buffer[a:b].tobytes() for a, b in spans])
+            payloads = flowrows.gather(self._buffer, start[done], length[done])
+            self._finish(slots[done], Reason.DATA, length[done], payloads)
         if not done.all():
             rest = np.flatnonzero(~done)
             self._take_piece(slots[rest], start[rest], end[rest], fin[rest])
@@ -416,8 +406,7 @@ class FlowTable:
             self._finish_pieces(slots[complete])
         waiting = slots[~complete]
         if len(waiting):
-            flows = self.rows[waiting]
-            self._emit(flows, flows["nxt"], ACK)
+            self._emit(waiting, Number.NXT, ACK)
             self.rows["state"][waiting] = State.SETTLING
             self._push_timer(_SETTLE, waiting)
 
@@ -430,11 +419,12 @@ class FlowTable:
         slots = slots[self.rows["settles"][slots] < _MAX_SETTLES]  # no more than so many answers
         if len(slots):
             self.rows["settles"][slots] += 1
-            flows = self.rows[slots]
-            self._emit(flows, flows["nxt"], ACK)
+            self._emit(slots, Number.NXT, ACK)
 
     def _finish_pieces(self, slots: Slots) -> None:
-        self._finish(slots, Reason.DATA, [self._pieces.take(slot) for slot in slots.tolist()])
+        payloads = [self._pieces.take(slot) for slot in slots.tolist()]
+        lengths = np.fromiter(map(len, payloads), np.uint32, len(payloads))
+        self._finish(slots, Reason.DATA, lengths, b"".join(payloads))
 
     def _give_up_fin(self, slots: Slots, segments: Rows | None) -> None:
         self.rows["rcv"][slots] += np.uint32(1)  # a FIN takes a sequence number
@@ -442,49 +432,53 @@ class FlowTable:
 
     def _give_up(self, slots: Slots, reason: int) -> None:
         """This handshake brought nothing: the next one, or the end."""
-        flows = self.rows[slots]
+        rows = self.rows
         if self.plan.haf:
-            firewall = flows["hits"] >= self.plan.hits_needed
+            firewall = rows["hits"][slots] >= self.plan.hits_needed
             if firewall.any():
                 self._finish(slots[firewall], Reason.FIREWALL)
-                slots, flows = slots[~firewall], flows[~firewall]
-        first_syn = (flows["state"] == State.SYN_SENT) & (flows["handshake"] == 0)
-        more = (flows["handshake"] + 1 < len(self.plan.probes)) & ~first_syn
+                slots = slots[~firewall]
+        if len(self.plan.probes) == 1:
+            self._finish(slots, reason)
+            return
+        handshakes = rows["handshake"][slots]
+        first_syn = (rows["state"][slots] == State.SYN_SENT) & (handshakes == 0)
+        more = (handshakes + 1 < len(self.plan.probes)) & ~first_syn
         if not more.all():
             self._finish(slots[~more], reason)
         if more.any():
             if reason != Reason.RST:
-                self._emit_close(flows[more], reason)
+                self._emit_close(slots[more], reason)
             self._follow_up(slots[more])
 
-    def _finish(self, slots: Slots, reason: int, payloads: Sequence[bytes] = ()) -> None:
-        """Close, make the outcome, and free the row, or go on where every handshake was asked for."""
-        flows = self.rows[slots]
+    def _finish(
+        self, slots: Slots, reason: int, lengths: NDArray[np.uint32] | None = None, payloads: bytes = b""
+    ) -> None:
+        """Close, make the outcome, and free the row, or go on where every handshake was asked for.
+
+        lengths: of each flow's part of `payloads`.
+        """
+        if not len(slots):
+            return
         if self._pieces:
             self._pieces.forget(slots.tolist())
         if reason not in (Reason.RST, Reason.NO_SYN_ACK):
-            self._emit_close(flows, reason)
+            self._emit_close(slots, reason)
         final = np.ones(len(slots), bool)
         if self.plan.force_all_handshakes and reason == Reason.DATA:
-            final = flows["handshake"] + 1 >= len(self.plan.probes)
-        outcome = np.zeros(len(slots), OUTCOME)
-        for name in _SHARED:
-            outcome[name] = flows[name]
-        outcome["reason"] = reason
-        outcome["expected"] = awaited(flows, reason)
-        outcome["firewall"] = reason == Reason.FIREWALL
-        outcome["final"] = final
-        # With every handshake asked for, those that got nothing are told only if none got anything.
-        outcome["record"] = (flows["kept"] == 0) | (reason == Reason.DATA)
+            final = self.rows["handshake"][slots] + 1 >= len(self.plan.probes)
+        if lengths is None:
+            lengths = np.zeros(len(slots), np.uint32)
+        self._outcomes.append(flowrows.outcome_rows(self.rows, slots, reason, lengths, final))
         if payloads:
-            outcome["data_len"] = np.fromiter(map(len, payloads), np.uint32, len(payloads))
-            self._payloads.extend(payloads)
-        self._outcomes.append(outcome)
-        self._release(slots[final], flows[final])
-        if not final.all():
-            going = slots[~final]
-            self.rows["kept"][going] = 1
-            self._follow_up(going)
+            self._payloads.append(payloads)
+        if final.all():
+            self._release(slots)
+            return
+        self._release(slots[final])
+        going = slots[~final]
+        self.rows["kept"][going] = 1
+        self._follow_up(going)
 
     def _follow_up(self, slots: Slots) -> None:
         """The next handshake: a fresh source port that the same shard owns, a fresh ISN."""
@@ -499,7 +493,7 @@ class FlowTable:
         chosen = self._choose_ports(flows, slots, self._shards(flows), salt=1)
         for name in ("own_port", "key"):
             rows[name][slots] = flows[name]
-        isn = self._isn(flows, 1)
+        isn = self._isn(flows, flows["line"] * np.uint64(256) + flows["handshake"], 1)
         rows["una"][slots] = isn + np.uint32(1)
         rows["nxt"][slots] = isn + np.uint32(1)
         if not chosen.all():  # no port of ours is free for this host: the ports are exhausted
@@ -596,14 +590,13 @@ class FlowTable:
         self.rows, self._free = rows, free
         self._free_count += new - old
 
-    def _release(self, slots: Slots, flows: Rows) -> None:
-        self.index.remove(flows["key"])
+    def _release(self, slots: Slots) -> None:
+        self.index.remove(self.rows["key"][slots])
         self.in_flight -= len(slots)
         self._release_unindexed(slots)
 
     def _release_unindexed(self, slots: Slots) -> None:
-        self.rows["state"][slots] = State.FREE
-        self.rows["generation"][slots] += np.uint32(1)
+        flowrows.bump(self.rows, slots, State.FREE)
         self._released.append(slots)
 
     def _settle_duplicates(self, targets: Rows) -> None:
@@ -615,10 +608,12 @@ class FlowTable:
 
     # --- numbers, timers, frames -----------------------------------------------------------------------
 
-    def _isn(self, flows: Rows, salt: int) -> NDArray[np.uint32]:
-        """A random ISN (RFC 6528 in spirit) whose low bits are the cookie that our socket filter checks."""
-        mixed = flows["line"] * np.uint64(256) + flows["handshake"]
-        random = (draw(self.plan.seed, mixed, 5, salt) & np.uint64(_HIGH_BITS)).astype(np.uint32)
+    def _isn(self, flows: Rows, number: NDArray[np.uint64], salt: int) -> NDArray[np.uint32]:
+        """A random ISN (RFC 6528 in spirit) whose low bits are the cookie that our socket filter checks.
+
+        number: of the connection, the same in every run with this seed.
+        """
+        random = (draw(self.plan.seed, number, 5, salt) & np.uint64(_HIGH_BITS)).astype(np.uint32)
         return np.asarray(random | cookie(flows, self.plan.hash_seed), np.uint32)
 
     def _shards(self, flows: Rows) -> NDArray[np.uint32]:
@@ -655,46 +650,39 @@ class FlowTable:
 
     def _arm(self, slots: Slots) -> None:
         """The one timer of a flow: the next retransmit if there is one, else the last wait."""
-        flows = self.rows[slots]
+        rows = self.rows
         number = self.plan.retransmit_number
         if self.plan.push_data_only:
             number = max(1, number)
-        again = (flows["state"] != State.ACKED) & (flows["counter"] < number)
+        states = rows["state"][slots]
+        again = (states != State.ACKED) & (rows["counter"][slots] < number)
+        if again.all():
+            self._push_timer(_RETRANSMIT, slots)
+            return
         if again.any():
             self._push_timer(_RETRANSMIT, slots[again])
-        last, flows = slots[~again], flows[~again]
-        first_syn = (flows["state"] == State.SYN_SENT) & (flows["handshake"] == 0)
+        last = slots[~again]
+        first_syn = (states[~again] == State.SYN_SENT) & (rows["handshake"][last] == 0)
         if first_syn.any():
             self._push_timer(_COOLDOWN, last[first_syn])
         if not first_syn.all():
             self._push_timer(_TIMEOUT, last[~first_syn])
 
     def _push_timer(self, wait: _Wait, slots: Slots) -> None:
-        generations = self.rows["generation"][slots] + np.uint32(1)
-        self.rows["generation"][slots] = generations
+        generations = flowrows.bump(self.rows, slots)
         self._timers[wait].push(self._now, slots, generations)
 
-    def _emit(self, flows: Rows, seq: Any, flags: int, probe: int = NO_PROBE) -> None:
-        frames = np.zeros(len(flows), FRAME)
-        for name in _TUPLE:
-            frames[name] = flows[name]
-        frames["seq"], frames["ack"] = seq, flows["rcv"]
-        frames["flags"], frames["probe"] = flags, probe
-        if probe != NO_PROBE:
-            frames["nonce"] = draw(self.plan.seed, flows["key"], 6)
-        self._bursts.append(frames)
+    def _emit(self, slots: Slots, number: Number, flags: int, probe: int = NO_PROBE) -> None:
+        self._bursts.append(flowrows.frame_rows(self.rows, slots, number, flags, probe, self.plan.seed))
 
-    def _emit_close(self, flows: Rows, reason: int) -> None:
+    def _emit_close(self, slots: Slots, reason: int) -> None:
         """RST with the number the peer awaits (RFC 5961 §3.2), where there is a connection to close."""
-        if reason != Reason.ZERO_WINDOW:
-            opened = (flows["state"] != State.SYN_SENT) & (flows["state"] != State.DELAYED)
-            flows = flows if opened.all() else flows[opened]
-        if not len(flows):
+        if reason not in (Reason.ZERO_WINDOW, Reason.DATA):
+            states = self.rows["state"][slots]
+            opened = (states != State.SYN_SENT) & (states != State.DELAYED)
+            slots = slots if opened.all() else slots[opened]
+        if not len(slots):
             return
-        if reason == Reason.DATA:
-            seq = flows["nxt"]
-        elif reason == Reason.FIN:
-            seq = flows["ack"]  # the FIN says what it had of ours
-        else:
-            seq = np.where(flows["state"] == State.DATA_SENT, flows["una"], flows["nxt"])
-        self._emit(flows, seq, RST | ACK)
+        # A FIN says what the peer had of ours.
+        number = {Reason.DATA: Number.NXT, Reason.FIN: Number.ACK}.get(reason, Number.CLOSE)
+        self._emit(slots, number, RST | ACK)

@@ -9,8 +9,21 @@ from __future__ import annotations
 import os
 from types import ModuleType
 
-from lzr.flowindex import FlowIndex
-from lzr.rows import OUTCOME, TARGET
+from lzr.flowindex import FlowIndex, NativeIndex
+from lzr.rows import FLOW, FRAME, OUTCOME, SEGMENT, TARGET
+from lzr.transitions import Cue, State
+
+_SIZES = {
+    f"{name}_SIZE": dtype.itemsize
+    for name, dtype in (
+        ("TARGET", TARGET),
+        ("OUTCOME", OUTCOME),
+        ("SEGMENT", SEGMENT),
+        ("FRAME", FRAME),
+        ("FLOW", FLOW),
+    )
+}
+_NAMES = {"STATES": tuple(State.__members__), "CUES": tuple(Cue.__members__)}
 
 
 def _load() -> ModuleType | None:
@@ -20,8 +33,8 @@ def _load() -> ModuleType | None:
         from lzr import _native
     except ImportError:
         return None
-    sizes = _native.TARGET_SIZE, _native.OUTCOME_SIZE
-    return _native if sizes == (TARGET.itemsize, OUTCOME.itemsize) else None
+    built = {name: getattr(_native, name, None) for name in (*_SIZES, *_NAMES)}
+    return _native if built == _SIZES | _NAMES else None
 
 
 NATIVE = _load()
@@ -29,5 +42,4 @@ NATIVE = _load()
 
 def make_index() -> FlowIndex:
     """A flow index, native if there is one."""
-    native = getattr(NATIVE, "FlowIndex", None)
-    return native() if native is not None else FlowIndex()
+    return FlowIndex() if NATIVE is None else NativeIndex(NATIVE.Index())

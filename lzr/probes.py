@@ -15,8 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lzr import addresses
+from lzr.kernels import NATIVE
 from lzr.protocols.base import Address, Host, Part, Random
-from lzr.sharding import mix64
+from lzr.sharding import layout, mix64
 
 Bytes = NDArray[np.uint8]
 
@@ -33,16 +34,29 @@ class ProbeTemplate:
 
     parts: tuple[Part, ...]
     constant: Bytes | None = field(init=False)
+    fixed_length: int | None = field(init=False)
+    """Bytes it has for every peer, or None if that depends on the peer's address."""
+    program: bytes = field(init=False)
+    """The parts as the native kernel reads them: for each a byte that says which, and what it takes."""
 
     def __post_init__(self) -> None:
         fixed = all(isinstance(part, bytes) for part in self.parts)
         joined = b"".join(part for part in self.parts if isinstance(part, bytes))
         object.__setattr__(self, "constant", np.frombuffer(joined, np.uint8) if fixed else None)
+        varies = any(isinstance(part, Host | Address) for part in self.parts)
+        size = sum(part.size for part in self.parts if isinstance(part, Random))
+        object.__setattr__(self, "fixed_length", None if varies else len(joined) + size)
+        object.__setattr__(self, "program", b"".join(map(_instruction, self.parts)))
 
     def lengths(self, rows: NDArray[Any]) -> NDArray[np.uint32]:
         """(n,) uint32: bytes the probe has for each of rows (fields peer_hi, peer_lo, peer_port)."""
         if self.constant is not None:
             return np.full(len(rows), len(self.constant), np.uint32)
+        if NATIVE is not None:
+            lengths = np.empty(len(rows), np.uint32)
+            rows = np.ascontiguousarray(rows)
+            NATIVE.probe_lengths(rows, *layout(rows.dtype), self.program, lengths)
+            return lengths
         total = sum(
             len(part) if isinstance(part, bytes) else part.size
             for part in self.parts
@@ -93,6 +107,14 @@ class ProbeTemplate:
                 _scatter(out, chunk, at, width)
             at = at + width
         return out
+
+
+def _instruction(part: Part) -> bytes:
+    if isinstance(part, bytes):
+        return b"\0" + len(part).to_bytes(4, "little") + part
+    if isinstance(part, Random):
+        return b"\3" + part.size.to_bytes(4, "little")
+    return b"\1" if isinstance(part, Host) else b"\2"
 
 
 def _scatter(out: Bytes, chunk: Bytes, at: NDArray[np.int64] | int, width: NDArray[np.int64] | int) -> None:

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from lzr.kernels import NATIVE
 from lzr.probes import ProbeTemplate
 from lzr.rows import ACK, NO_PROBE, SEGMENT, SYN, V4_MAPPED, WINDOW
 
@@ -48,6 +49,10 @@ def parse(
     counts = np.zeros(len(MALFORMED), np.int64)
     if not len(at):
         return np.empty(0, SEGMENT), counts
+    if NATIVE is not None:
+        found = np.empty(len(at), SEGMENT)
+        made = NATIVE.parse_packets(buffer, at, captured, ts, checked, found, counts)
+        return found[:made], counts
     buffer = _padded(buffer, at)
     head = buffer[at[:, None] + np.arange(_HEAD)]
     version = head[:, 0] >> 4
@@ -82,7 +87,7 @@ def parse(
     out["data_len"] = np.clip(np.minimum(total, captured) - data, 0, None)
     verify = np.flatnonzero((fault < 0) & ~checked & (captured >= total))
     if len(verify):
-        ok = _checksum_holds(buffer, at[verify], header[verify], total[verify], out[verify])
+        ok = _checksum_holds(buffer, at[verify], header[verify], total[verify], out[verify], is4[verify])
         fault[verify[~ok]] = _BAD_CHECKSUM
     lost = fault >= 0
     if lost.any():
@@ -166,6 +171,7 @@ def _checksum_holds(
     header: NDArray[np.int64],
     total: NDArray[np.int64],
     rows: NDArray[Any],
+    v4: NDArray[np.bool_],
 ) -> NDArray[np.bool_]:
     """(n,) bool: is the TCP checksum (RFC 9293 §3.1) right? One pass over the bytes, two per word."""
     start, length = at + header, total - header
@@ -185,12 +191,13 @@ def _checksum_holds(
     aligned = (start - low) % 2 == 0
     even = np.where(aligned, sums[0], sums[1])
     odd = np.where(aligned, sums[1], sums[0])
-    return np.asarray(_fold((even << 8) + odd + _pseudo(rows, length)) == 0xFFFF)
+    return np.asarray(_fold((even << 8) + odd + _pseudo(rows, length, v4)) == 0xFFFF)
 
 
-def _pseudo(rows: NDArray[Any], length: NDArray[np.int64] | int) -> NDArray[np.int64]:
+def _pseudo(
+    rows: NDArray[Any], length: NDArray[np.int64] | int, v4: NDArray[np.bool_] | bool
+) -> NDArray[np.int64]:
     """Sum of the pseudo header (RFC 9293 §3.1, RFC 8200 §8.1). A v4-mapped prefix is not on the wire."""
-    v4 = (rows["peer_hi"] == 0) & (rows["peer_lo"] >> np.uint64(32) == 0xFFFF)
     total = np.asarray(length, np.int64) + _TCP
     mask = np.uint64(0xFFFF)
     for name in ("peer_lo", "own_lo", "peer_hi", "own_hi"):
@@ -222,9 +229,14 @@ class Builder:
 
     link: Link
     probes: tuple[ProbeTemplate, ...]
+    native: tuple[bytes, tuple[bytes, ...]] = field(init=False)
+    """What the native kernel asks for: the three MACs, and the probes as programs."""
     _templates: dict[tuple[bool, bool], Bytes] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        link = self.link
+        macs = b"".join(mac.ljust(6, b"\0")[:6] for mac in (link.own_mac, link.gateway_v4, link.gateway_v6))
+        self.native = macs, tuple(probe.program for probe in self.probes)
         for v4 in (True, False):
             for syn in (True, False):
                 self._templates[v4, syn] = _template(self.link, v4, syn)
@@ -235,6 +247,9 @@ class Builder:
         out: (n, ≥ MAX_FRAME) uint8, row-contiguous. Returns (n,) uint32 frame lengths.
         """
         lengths = np.zeros(len(burst), np.uint32)
+        if NATIVE is not None and out.flags.c_contiguous:
+            NATIVE.build_frames(np.ascontiguousarray(burst), *self.native, out, out.shape[1], lengths)
+            return lengths
         v4 = (burst["peer_hi"] == 0) & (burst["peer_lo"] >> np.uint64(32) == 0xFFFF)
         every = bool(v4.all())
         for family, rows in ((True, None if every else np.flatnonzero(v4)), (False, np.flatnonzero(~v4))):
@@ -320,7 +335,7 @@ def _fill(burst: NDArray[Any], header: Bytes, v4: bool, payload: Bytes | None) -
     block[:, tcp + 13] = burst["flags"]
     if v4:
         _put(block, ip + 10, 2, 0xFFFF ^ _fold(_words(block[:, ip:tcp])))
-    _put(block, tcp + 16, 2, 0xFFFF ^ _fold(_words(block[:, tcp:]) + _pseudo(burst, width - tcp)))
+    _put(block, tcp + 16, 2, 0xFFFF ^ _fold(_words(block[:, tcp:]) + _pseudo(burst, width - tcp, v4)))
     return block
 
 

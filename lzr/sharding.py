@@ -17,6 +17,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from lzr.kernels import NATIVE
+from lzr.rows import FLOW, FRAME, OUTCOME, SEGMENT, TARGET
+
 U32 = NDArray[np.uint32]
 U64 = NDArray[np.uint64]
 
@@ -49,11 +52,30 @@ _MAX_EXTENSIONS = 4
 _SLOT_HASH, _SLOT_OFFSET, _SLOT_NEXT = 0, 1, 2
 
 
+def layout(dtype: np.dtype[Any]) -> tuple[int, int, int]:
+    """Where a row has its 4-tuple: bytes of a row, where its four address halves and its two ports start."""
+    found = _LAYOUTS.get(id(dtype))
+    if found is None:
+        fields: Any = dtype.fields
+        return dtype.itemsize, fields["peer_hi"][1], fields["peer_port"][1]
+    return found
+
+
+_LAYOUTS: dict[int, tuple[int, int, int]] = {}
+for _dtype in (TARGET, OUTCOME, SEGMENT, FRAME, FLOW):
+    _LAYOUTS[id(_dtype)] = layout(_dtype)
+
+
 def flow_hash(rows: NDArray[Any], seed: int) -> U32:
     """32-bit hash of each row's 4-tuple: fields peer_hi/lo, own_hi/lo (u8), peer_port, own_port (u2).
 
     Returns (n,) uint32. IPv4-mapped rows hash three words, IPv6 rows nine, as the kernel program does.
     """
+    if NATIVE is not None:
+        rows = np.ascontiguousarray(rows)
+        hashes = np.empty(len(rows), np.uint32)
+        NATIVE.flow_hashes(rows, *layout(rows.dtype), seed & 0xFFFFFFFF, hashes)
+        return hashes
     h = np.full(len(rows), seed & 0xFFFFFFFF, np.uint32)
     v6 = (rows["peer_hi"] != 0) | (rows["peer_lo"] >> np.uint64(32) != 0xFFFF)
     mixed = bool(v6.any())
@@ -110,6 +132,11 @@ def flow_key(rows: NDArray[Any], seed: int) -> U64:
 
     Not the shard hash: within a shard that one is constant mod the number of shards.
     """
+    if NATIVE is not None:
+        rows = np.ascontiguousarray(rows)
+        keys = np.empty(len(rows), np.uint64)
+        NATIVE.flow_keys(rows, *layout(rows.dtype), seed & 0xFFFFFFFFFFFFFFFF, keys)
+        return keys
     x = rows["peer_lo"] * _K1
     x ^= rows["peer_hi"] * _K2 + np.uint64(seed & 0xFFFFFFFFFFFFFFFF)
     x ^= x >> np.uint64(32)

@@ -131,7 +131,55 @@ def _fuzz(seconds: float) -> int:
             encoder.encode(rows, blob, names)
         except ValueError:
             assert int(rows["data_len"].sum(dtype=np.uint64)) > len(blob)
+        _fuzz_packets(draw)
     return rounds
+
+
+def _fuzz_packets(draw: random.Random) -> None:
+    """Whole traces, torn packets, and arguments that no caller of ours would give."""
+    import contextlib
+
+    import numpy as np
+
+    from lzr import segments
+    from lzr.kernels import NATIVE
+    from lzr.rows import FLOW, FRAME, SEGMENT
+    from tests.test_kernels import packets, trace
+
+    assert NATIVE is not None
+    trace(draw.randrange(1 << 32))
+    buffer, at = packets(np.random.default_rng(draw.randrange(1 << 32)), 8)
+    exact = buffer[: at[-1]].copy()  # not a byte behind the last packet
+    ts, checked = np.zeros(8, np.uint64), np.zeros(8, bool)
+    segments.parse(exact, at[:-1], np.diff(at), ts, checked)
+
+    frames = 8
+    ring = np.frombuffer(draw.randbytes(2048 * frames), np.uint8).copy()
+    heads = ring.reshape(frames, 2048)[:, :32].view(np.uint32)
+    heads[:, 0] = draw.choice([1, 9, 129])
+    if draw.random() < 0.8:
+        heads[:, 2] = draw.randrange(3000)  # captured
+        heads[:, 3] = draw.randrange(2100) << 16 | draw.randrange(100)  # where the headers start
+        ring.reshape(frames, 2048)[:, 64:] = exact[:1984] if len(exact) >= 1984 else 0x45
+    out, faults = np.empty(frames, SEGMENT), np.zeros(5, np.int64)
+    first = draw.randrange(frames + 3)
+    with contextlib.suppress(ValueError):
+        NATIVE.take_frames(ring, first, draw.randrange(20), out[: draw.randrange(frames + 1)], faults)
+    rows = np.frombuffer(draw.randbytes(FRAME.itemsize * 4), FRAME).copy()
+    rows["probe"] %= draw.choice([1, 3, 255])
+    programs = (draw.randbytes(draw.randrange(12)), b"\0\4\0\0\0abcd\1\2", b"\3\11\0\0\0")
+    ring.reshape(frames, 2048)[:, :4] = 0
+    with contextlib.suppress(ValueError):
+        NATIVE.fill_ring(ring, first, rows, bytes(18), programs)
+    with contextlib.suppress(ValueError):
+        NATIVE.unsent(ring, first, draw.randrange(12))
+    table = np.zeros(4, FLOW)
+    slots = np.array([draw.randrange(-2, 6) for _ in range(4)], np.int32)
+    with contextlib.suppress(IndexError):
+        NATIVE.frame_rows(table, slots, 0, 16, 255, 0, rows)
+    with contextlib.suppress(IndexError):
+        starts = np.array([draw.randrange(1 << 32)], np.uint32)
+        NATIVE.gather(exact, starts, starts[::-1].copy())
 
 
 if __name__ == "__main__":

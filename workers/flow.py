@@ -99,14 +99,12 @@ class FlowWorker:
 
     def _wait(self, now: int) -> None:
         """Until something arrives or a timer is due; then a moment more."""
-        if not self._hosted.wants_targets:
-            return
         # ZeroMQ's descriptors tell of changes only, so look before waiting on them.
         if link.has_message(self._orders) or (self._has_room() and link.has_message(self._feed)):
             return
         due = self._hosted.table.next_due
         seconds = ((self._next_stats if due is None else min(due, self._next_stats)) - now) / 1e9
-        if self._hosted.pending:
+        if self._hosted.pending or not self._hosted.wants_targets:
             seconds = min(seconds, 0.002)
         if seconds > 0:
             self._poller.poll(seconds * 1000)

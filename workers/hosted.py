@@ -10,8 +10,9 @@ import numpy as np
 from lzr import messages
 from lzr.flows import FlowTable
 from lzr.messages import Buffer
-from lzr.segments import MALFORMED, Builder, parse
+from lzr.segments import MALFORMED, Builder
 from workers.ring import Ring
+from workers.window import Window
 
 TAKE = 1024
 """Frames looked at together: large enough to amortise a batch, small enough to stay in the cache."""
@@ -33,11 +34,16 @@ class Hosted:
         self.pending: deque[list[Buffer]] = deque()  # not yet handed to ZeroMQ
         self.unacknowledged: deque[tuple[int, list[Buffer]]] = deque()
         self.malformed = np.zeros(len(MALFORMED), np.int64)
-        self._step = max(64, OPEN // (1 + table.plan.haf))
+        plan = table.plan
+        wait = plan.retransmit_wait if plan.retransmit_number else plan.timeout
+        self._wait = round(wait * 1e9)
+        self._window = Window(1, self._wait)
+        self._step = max(64, OPEN // (1 + plan.haf))
         self._waiting: Any = None  # TARGET rows to be begun in their turn
 
     def add(self, shard: int, ring: Ring) -> None:
         self.rings[shard] = ring
+        self._window = Window(min(each.rx_frames for each in self.rings.values()), self._wait)
         self._way_out = ring
 
     def remove(self, shard: int) -> Ring:
@@ -53,14 +59,19 @@ class Hosted:
         """
         work = 0
         for ring in self.rings.values():
+            taken = 0
             for _ in range(_ROUNDS):
-                taken = self._receive(ring, now)
-                work += taken
-                if taken < TAKE:
+                run = self._receive(ring, now)
+                taken += run
+                if run < TAKE:
                     break
+            self._window.note_fill(taken, now)
+            work += taken
         due = self.table.next_due
         if due is not None and due <= now:
+            before = self.table.silent
             self.table.expire(now, self._step)
+            self._window.note_silent(self.table.silent - before, now)
             self.flush()
             due = self.table.next_due
         if due is not None and due <= now:
@@ -74,15 +85,12 @@ class Hosted:
         arrivals = ring.take(TAKE)
         if arrivals is None:
             return 0
-        segments, faults = parse(
-            arrivals.buffer, arrivals.at, arrivals.captured, arrivals.ts, arrivals.checked
-        )
-        if len(segments) < len(arrivals.at):
-            self.malformed += faults
-        self.table.receive(segments, arrivals.buffer, now)
+        self.malformed += arrivals.faults
+        if len(arrivals.segments):
+            self.table.receive(arrivals.segments, arrivals.buffer, now)
         ring.done()
         self.flush()
-        return len(arrivals.at)
+        return arrivals.count
 
     @property
     def wants_targets(self) -> bool:
@@ -93,7 +101,10 @@ class Hosted:
         self._waiting = targets if len(targets) else None
 
     def _begin(self, now: int, wall: int) -> int:
-        targets, rest = self._waiting[: self._step], self._waiting[self._step :]
+        room = min(self._step, self._window.room(self.table.fresh, now))
+        if not room:
+            return 0
+        targets, rest = self._waiting[:room], self._waiting[room:]
         self._waiting = rest if len(rest) else None
         self.table.open(targets, now, wall)
         self.flush()
@@ -101,9 +112,12 @@ class Hosted:
 
     def flush(self) -> None:
         """Put frames on the wire and outcomes in the outbox."""
-        for burst in self.table.take_frames():
+        bursts = self.table.take_frames()
+        if bursts:
             assert self._way_out is not None  # flows come only after a shard has been adopted
-            self._way_out.send(burst, self._builder.build)
+            for burst in bursts:
+                self._way_out.send(burst, self._builder)
+            self._way_out.flush()
         rows, payloads = self.table.take_outcomes()
         if len(rows):
             self.sequence += 1

@@ -23,6 +23,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from lzr.kernels import NATIVE
+from lzr.rows import SEGMENT
+from lzr.segments import MALFORMED, Builder, parse
+
 SOL_PACKET = 263
 PACKET_STATISTICS = 6
 FRAME_SIZE = 2048
@@ -42,14 +46,12 @@ class SendFailure(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Arrivals:
-    """A run of received frames: offsets into `buffer`, which stays valid until `Ring.done`."""
+    """A run of received frames, parsed. Payloads are in `buffer`, which stays valid until `Ring.done`."""
 
+    segments: NDArray[Any]  # SEGMENT rows of those that are well-formed
     buffer: Bytes
-    at: NDArray[np.int64]  # of each network header
-    captured: NDArray[np.int64]
-    ts: NDArray[np.uint64]  # ns since the epoch
-    checked: NDArray[np.bool_]  # the checksum needs no look
-    octets: int
+    count: int  # frames
+    faults: NDArray[np.int64]  # of the others, by kind
 
 
 class Ring:
@@ -72,13 +74,13 @@ class Ring:
         self._map = mmap.mmap(sock.fileno(), sum(frames) * FRAME_SIZE)
         every = np.frombuffer(self._map, np.uint8).reshape(sum(frames), FRAME_SIZE)
         self._rx, self._tx = every[: self.rx_frames], every[self.rx_frames :]
-        self._flat = self._rx.reshape(-1)
+        self._flat, self._tx_flat = self._rx.reshape(-1), self._tx.reshape(-1)
         self._rx_status = self._rx.view(np.uint32)[:, 0]
         self._tx_status = self._tx.view(np.uint32)[:, 0]
         self._tx_length = self._tx.view(np.uint32)[:, 1]
         self._tx_copy = self._tx.view(np.uint16)[:, (_TX_DATA + 2) // 2]
         self._tx[:, _TX_DATA : _TX_DATA + _VNET_HEADER] = 0
-        self._taken = 0
+        self._taken = self._filled = 0
         self._max_failures = max_failures
         self.received = self.received_octets = self.sent = self.sent_octets = 0
         self.failures = self.kernel_drops = 0
@@ -99,7 +101,8 @@ class Ring:
             first = self._tx_status[(waiting - 1) % self._tx_frames] & _SEND_REQUEST == 0
             start = int(waiting[first][0]) if first.any() else 0
             self._positions[1] = (start + len(waiting)) % self._tx_frames
-            self._flush()
+            self._filled = len(waiting)
+            self.flush()
 
     def _oldest(self) -> int:
         head = self._rx[:, :24].view(np.uint32)
@@ -110,11 +113,15 @@ class Ring:
     def take(self, limit: int) -> Arrivals | None:
         """The next run of at most `limit` frames, or None. Call `done` before the next `take`."""
         at = int(self._positions[0])
+        if NATIVE is None:
+            return self._take_columns(at, limit)
+        segments, faults = np.empty(limit, SEGMENT), np.zeros(len(MALFORMED), np.int64)
+        count, made, octets = NATIVE.take_frames(self._flat, at, limit, segments, faults)
+        return self._taken_are(segments[:made], faults, count, octets)
+
+    def _take_columns(self, at: int, limit: int) -> Arrivals | None:
         ready = self._rx_status[at : at + limit] & _USER
         count = len(ready) if ready.all() else int(ready.argmin())
-        if not count:
-            return None
-        self._taken = count
         head = self._rx[at : at + count, :24]
         longs, shorts = head.view(np.uint32), head.view(np.uint16)
         network = shorts[:, 7].astype(np.int64)
@@ -123,9 +130,16 @@ class Ring:
         ts = longs[:, 4].astype(np.uint64) * np.uint64(1_000_000_000) + longs[:, 5]
         octets = int(longs[:, 1].sum(dtype=np.int64))
         checked = longs[:, 0] & (_CSUM_NOT_READY | _CSUM_VALID) != 0
+        segments, faults = parse(self._flat, offsets, captured, ts, checked)
+        return self._taken_are(segments, faults, count, octets)
+
+    def _taken_are(
+        self, segments: NDArray[Any], faults: NDArray[np.int64], count: int, octets: int
+    ) -> Arrivals | None:
+        self._taken = count
         self.received += count
         self.received_octets += octets
-        return Arrivals(self._flat, offsets, captured, ts, checked, octets)
+        return Arrivals(segments, self._flat, count, faults) if count else None
 
     def done(self) -> None:
         """Give the frames of the last `take` back to the kernel."""
@@ -146,47 +160,69 @@ class Ring:
 
     # --- transmit --------------------------------------------------------------------------------------
 
-    def send(self, burst: NDArray[Any], build: Any) -> None:
-        """Send FRAME rows; `build(rows, out) -> lengths` writes them into rows of the ring."""
+    def send(self, burst: NDArray[Any], builder: Builder) -> None:
+        """Put FRAME rows (alike in probe and in having SYN) into the ring; `flush` has them sent."""
         start = 0
         while start < len(burst):
             at = int(self._positions[1])
-            room = min(len(burst) - start, self._tx_frames - at, self._tx_frames // 2)
-            busy = self._tx_status[at : at + room] != 0
-            if busy.any():
-                room = int(busy.argmax())
-                if not room:
-                    self._flush()
-                    continue
-            frames = self._tx[at : at + room]
-            lengths = build(burst[start : start + room], frames[:, _TX_DATA + _VNET_HEADER :])
-            self._tx_length[at : at + room] = lengths + np.uint32(_VNET_HEADER)
-            self._tx_copy[at : at + room] = lengths
-            self._tx_status[at : at + room] = _SEND_REQUEST
-            self._positions[1] = (at + room) % self._tx_frames  # before the send: see _find_place
-            self._flush()
-            self.sent += room
-            self.sent_octets += int(lengths.sum())
-            start += room
+            rows = burst[start:]
+            done, octets = self._fill(at, rows, builder)
+            if not done:
+                self.flush()
+                self.wait_writable(_BACKOFF[-1])  # every frame is with the driver
+                continue
+            self._positions[1] = (at + done) % self._tx_frames  # before the send: see _find_place
+            self._filled += done
+            self.sent += done
+            self.sent_octets += octets
+            start += done
 
-    def _flush(self) -> None:
+    def _fill(self, at: int, rows: NDArray[Any], builder: Builder) -> tuple[int, int]:
+        """As many frames as there is room for up to the end of the ring: how many, and their bytes."""
+        if NATIVE is None:
+            return self._fill_columns(at, rows, builder)
+        done, octets = NATIVE.fill_ring(self._tx_flat, at, rows, *builder.native)
+        return done, octets
+
+    def _fill_columns(self, at: int, rows: NDArray[Any], builder: Builder) -> tuple[int, int]:
+        room = min(len(rows), self._tx_frames - at)
+        busy = self._tx_status[at : at + room] != 0
+        if busy.any():
+            room = int(busy.argmax())
+        if not room:
+            return 0, 0
+        frames = self._tx[at : at + room, _TX_DATA + _VNET_HEADER :]
+        lengths = builder.build(rows[:room], frames)
+        self._tx_length[at : at + room] = lengths + np.uint32(_VNET_HEADER)
+        self._tx_copy[at : at + room] = lengths
+        self._tx_status[at : at + room] = _SEND_REQUEST
+        return room, int(lengths.sum())
+
+    def _unsent(self) -> tuple[int, int]:
+        """Of the frames filled since all were gone: not yet taken by the driver, refused by the kernel."""
+        first = (int(self._positions[1]) - self._filled) % self._tx_frames
+        if NATIVE is not None:
+            waiting, refused = NATIVE.unsent(self._tx_flat, first, self._filled)
+            return waiting, refused
+        status = self._tx_status[(first + np.arange(self._filled)) % self._tx_frames]
+        return int(np.count_nonzero(status & _SEND_REQUEST)), int(np.count_nonzero(status == _WRONG_FORMAT))
+
+    def flush(self) -> None:
         """Have the kernel send every filled frame; back off while the interface cannot take them."""
         attempt = 0
-        while True:
+        while self._filled:
             try:
                 self._socket.send(b"", socket.MSG_DONTWAIT)
             except OSError as error:
                 if error.errno not in (errno.ENOBUFS, errno.EAGAIN, errno.ENETDOWN, errno.EINTR):
                     raise
                 self.failures += 1
-            pending = self._tx_status != 0
-            if not pending.any():
+            waiting, refused = self._unsent()
+            if refused:
+                raise RuntimeError(f"the kernel refused {refused} of our frames as malformed")
+            if not waiting:
+                self._filled = 0  # what is in flight, the driver gives back by itself
                 return
-            wrong = self._tx_status == _WRONG_FORMAT
-            if wrong.any():
-                raise RuntimeError(f"the kernel refused {int(wrong.sum())} of our frames as malformed")
-            if not (self._tx_status & _SEND_REQUEST).any():
-                return  # in flight: the driver gives the rows back by itself
             if self._max_failures and attempt >= self._max_failures:
                 raise SendFailure(f"the interface took no frame in {attempt} attempts")
             time.sleep(_BACKOFF[min(attempt, len(_BACKOFF) - 1)])
@@ -197,6 +233,6 @@ class Ring:
 
     def close(self) -> None:
         """Unmap. The socket stays open: it is the coordinator's."""
-        for name in ("_rx", "_tx", "_flat", "_rx_status", "_tx_status", "_tx_length", "_tx_copy"):
+        for name in ("_rx", "_tx", "_flat", "_tx_flat", "_rx_status", "_tx_status", "_tx_length", "_tx_copy"):
             setattr(self, name, None)
         self._map.close()

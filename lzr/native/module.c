@@ -10,6 +10,35 @@ static PyMethodDef methods[] = {
      "list_lines(block, rows, again, line) -> (inputs, left over, lines): ip:port lines into TARGET rows"},
     {"json_records", FAST(lzr_json_records), METH_FASTCALL,
      "json_records(rows, blob, keep, fields, identities, handshakes, expanded) -> bytes: JSON lines"},
+    {"flow_keys", FAST(lzr_flow_keys), METH_FASTCALL,
+     "flow_keys(rows, size, addresses, ports, seed, out): 64-bit keys of 4-tuples"},
+    {"flow_hashes", FAST(lzr_flow_hashes), METH_FASTCALL,
+     "flow_hashes(rows, size, addresses, ports, seed, out): 32-bit hashes of 4-tuples"},
+    {"take_frames", FAST(lzr_take_frames), METH_FASTCALL,
+     "take_frames(ring, at, limit, out, faults) -> (frames, segments, octets): a receive ring into SEGMENT rows"},
+    {"parse_packets", FAST(lzr_parse_packets), METH_FASTCALL,
+     "parse_packets(buffer, at, captured, ts, checked, out, faults) -> segments: packets into SEGMENT rows"},
+    {"build_frames", FAST(lzr_build_frames), METH_FASTCALL,
+     "build_frames(rows, link, programs, out, width, lengths): FRAME rows into frames"},
+    {"fill_ring", FAST(lzr_fill_ring), METH_FASTCALL,
+     "fill_ring(ring, at, rows, link, programs) -> (frames, octets): FRAME rows into a transmit ring"},
+    {"unsent", FAST(lzr_unsent), METH_FASTCALL,
+     "unsent(ring, at, count) -> (waiting, refused): rows of a transmit ring that the kernel has not sent"},
+    {"probe_lengths", FAST(lzr_probe_lengths), METH_FASTCALL,
+     "probe_lengths(rows, size, addresses, ports, program, out): bytes of each peer's probe"},
+    {"read_cues", FAST(lzr_read_cues), METH_FASTCALL, "read_cues(flows, segments, out): what each segment means"},
+    {"step", FAST(lzr_step), METH_FASTCALL,
+     "step(flows, segments, keys, slots, todo, transitions, live, actions) -> (live, later, ignored): one round"},
+    {"due", FAST(lzr_due), METH_FASTCALL,
+     "due(flows, slots, generations, transitions, cue, live, actions) -> live: timers that still count"},
+    {"open_rows", FAST(lzr_open_rows), METH_FASTCALL,
+     "open_rows(flows, slots, targets, keys, una, wall): TARGET rows into FLOW rows"},
+    {"frame_rows", FAST(lzr_frame_rows), METH_FASTCALL,
+     "frame_rows(flows, slots, number, flags, probe, seed, out): FLOW rows into FRAME rows"},
+    {"outcome_rows", FAST(lzr_outcome_rows), METH_FASTCALL,
+     "outcome_rows(flows, slots, reason, lengths, final, out): FLOW rows into OUTCOME rows"},
+    {"bump", FAST(lzr_bump), METH_FASTCALL, "bump(flows, slots, state, out): the next generation of each row"},
+    {"gather", FAST(lzr_gather), METH_FASTCALL, "gather(buffer, starts, lengths) -> bytes: pieces end to end"},
     {NULL, NULL, 0, NULL},
 };
 
@@ -26,14 +55,31 @@ PyMODINIT_FUNC PyInit__native(void);
 PyMODINIT_FUNC PyInit__native(void)
 {
     PyObject *it = PyModule_Create(&module);
-    PyObject *names = lzr_field_names();
-    if (it == NULL || names == NULL || PyModule_AddIntConstant(it, "TARGET_SIZE", sizeof(struct target)) < 0 ||
-        PyModule_AddIntConstant(it, "OUTCOME_SIZE", sizeof(struct outcome)) < 0 ||
-        PyModule_AddObjectRef(it, "FIELDS", names) < 0) {
-        Py_XDECREF(names);
-        Py_XDECREF(it);
-        return NULL;
+    if (it == NULL || PyType_Ready(&lzr_index_type) < 0)
+        goto failed;
+    static const struct {
+        const char *name;
+        long size;
+    } SIZES[] = {
+        {"TARGET_SIZE", sizeof(struct target)}, {"OUTCOME_SIZE", sizeof(struct outcome)},
+        {"SEGMENT_SIZE", sizeof(struct segment)}, {"FRAME_SIZE", sizeof(struct frame)},
+        {"FLOW_SIZE", sizeof(struct flow)},
+    };
+    for (size_t i = 0; i < sizeof SIZES / sizeof *SIZES; i++)
+        if (PyModule_AddIntConstant(it, SIZES[i].name, SIZES[i].size) < 0)
+            goto failed;
+    const struct {
+        const char *name;
+        PyObject *value;
+    } NAMES[] = {{"FIELDS", lzr_field_names()}, {"STATES", lzr_state_names()}, {"CUES", lzr_cue_names()}};
+    int failed = 0;
+    for (size_t i = 0; i < sizeof NAMES / sizeof *NAMES; i++) {
+        failed |= NAMES[i].value == NULL || PyModule_AddObjectRef(it, NAMES[i].name, NAMES[i].value) < 0;
+        Py_XDECREF(NAMES[i].value);
     }
-    Py_DECREF(names);
-    return it;
+    if (!failed && PyModule_AddObjectRef(it, "Index", (PyObject *)&lzr_index_type) == 0)
+        return it;
+failed:
+    Py_XDECREF(it);
+    return NULL;
 }

@@ -9,7 +9,9 @@
 
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>
+#include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #if __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__
 #error "the rows are little-endian; this machine runs the Python versions"
@@ -32,9 +34,102 @@ struct __attribute__((packed)) outcome {
 };
 _Static_assert(sizeof(struct outcome) == 80, "rows.OUTCOME");
 
+struct __attribute__((packed)) segment {
+    uint64_t peer_hi, peer_lo, own_hi, own_lo, ts;
+    uint32_t seq, ack, data_at, data_len;
+    uint16_t peer_port, own_port, window;
+    uint8_t ttl, flags;
+};
+_Static_assert(sizeof(struct segment) == 64, "rows.SEGMENT");
+
+struct __attribute__((packed)) frame {
+    uint64_t peer_hi, peer_lo, own_hi, own_lo, nonce;
+    uint32_t seq, ack;
+    uint16_t peer_port, own_port;
+    uint8_t flags, probe;
+    uint16_t pad;
+};
+_Static_assert(sizeof(struct frame) == 56, "rows.FRAME");
+
+struct __attribute__((packed)) flow {
+    uint64_t peer_hi, peer_lo, own_hi, own_lo, line, key, ts;
+    uint32_t ticket, una, nxt, rcv, seq, ack, generation;
+    int32_t parent;
+    uint16_t peer_port, own_port, window;
+    uint8_t ttl, flags, state, handshake, counter, acked, settles, probed, hits, kept;
+};
+_Static_assert(sizeof(struct flow) == 104, "rows.FLOW");
+
+enum { NO_PROBE = 255 };
 enum { FLAG_FIN = 1, FLAG_SYN = 2, FLAG_RST = 4, FLAG_PSH = 8, FLAG_ACK = 16 };
 
 static inline int is_v4(uint64_t hi, uint64_t lo) { return hi == 0 && lo >> 32 == 0xffff; }
+
+/* RFC 1071 over native words; the byte order is mended at the end. */
+static inline uint64_t add_bytes(uint64_t sum, const uint8_t *p, size_t size)
+{
+    for (; size >= 8; size -= 8, p += 8) {
+        uint64_t word;
+        memcpy(&word, p, 8);
+        sum += word & 0xffffffff;
+        sum += word >> 32;
+    }
+    uint64_t rest = 0;
+    memcpy(&rest, p, size);
+    sum += rest & 0xffffffff;
+    return sum + (rest >> 32);
+}
+
+static inline uint16_t fold(uint64_t sum)
+{
+    sum = (sum & 0xffffffff) + (sum >> 32);
+    sum = (sum & 0xffff) + (sum >> 16 & 0xffff) + (sum >> 32);
+    sum = (sum & 0xffff) + (sum >> 16);
+    return (uint16_t)((sum & 0xffff) + (sum >> 16));
+}
+
+/* The buffers that a call was given; `release` lets go of all of them, however many there are. */
+struct views {
+    Py_buffer at[10];
+    int count;
+};
+
+/* The next buffer as `*count` items of `unit` bytes; NULL and an exception if it is not that. */
+void *lzr_view(struct views *views, PyObject *object, int writable, size_t unit, size_t *count);
+void lzr_release(struct views *views);
+
+/* hash.c: lzr/sharding.py in C. */
+uint64_t lzr_mix64(uint64_t x);
+uint64_t lzr_draw(uint64_t seed, uint64_t line, uint64_t salt);
+uint64_t lzr_key(uint64_t peer_hi, uint64_t peer_lo, uint64_t own_hi, uint64_t own_lo, uint16_t peer_port,
+                 uint16_t own_port, uint64_t seed);
+PyObject *lzr_flow_keys(PyObject *self, PyObject *const *args, Py_ssize_t count);
+PyObject *lzr_flow_hashes(PyObject *self, PyObject *const *args, Py_ssize_t count);
+
+/* index.c */
+extern PyTypeObject lzr_index_type;
+
+/* wire.c */
+PyObject *lzr_take_frames(PyObject *self, PyObject *const *args, Py_ssize_t count);
+PyObject *lzr_parse_packets(PyObject *self, PyObject *const *args, Py_ssize_t count);
+
+/* frames.c */
+PyObject *lzr_build_frames(PyObject *self, PyObject *const *args, Py_ssize_t count);
+PyObject *lzr_fill_ring(PyObject *self, PyObject *const *args, Py_ssize_t count);
+PyObject *lzr_unsent(PyObject *self, PyObject *const *args, Py_ssize_t count);
+PyObject *lzr_probe_lengths(PyObject *self, PyObject *const *args, Py_ssize_t count);
+
+/* steps.c */
+PyObject *lzr_read_cues(PyObject *self, PyObject *const *args, Py_ssize_t count);
+PyObject *lzr_step(PyObject *self, PyObject *const *args, Py_ssize_t count);
+PyObject *lzr_due(PyObject *self, PyObject *const *args, Py_ssize_t count);
+PyObject *lzr_open_rows(PyObject *self, PyObject *const *args, Py_ssize_t count);
+PyObject *lzr_frame_rows(PyObject *self, PyObject *const *args, Py_ssize_t count);
+PyObject *lzr_outcome_rows(PyObject *self, PyObject *const *args, Py_ssize_t count);
+PyObject *lzr_bump(PyObject *self, PyObject *const *args, Py_ssize_t count);
+PyObject *lzr_state_names(void);
+PyObject *lzr_cue_names(void);
+PyObject *lzr_gather(PyObject *self, PyObject *const *args, Py_ssize_t count);
 
 /* lines.c */
 PyObject *lzr_zmap_lines(PyObject *self, PyObject *const *args, Py_ssize_t count);
@@ -43,5 +138,6 @@ PyObject *lzr_list_lines(PyObject *self, PyObject *const *args, Py_ssize_t count
 /* records.c */
 PyObject *lzr_json_records(PyObject *self, PyObject *const *args, Py_ssize_t count);
 PyObject *lzr_field_names(void);
+size_t lzr_address_text(char *to, uint64_t hi, uint64_t lo); /* at most 45 bytes */
 
 #endif

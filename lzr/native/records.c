@@ -484,3 +484,10 @@ PyObject *lzr_field_names(void)
     }
     return names;
 }
+
+size_t lzr_address_text(char *to, uint64_t hi, uint64_t lo)
+{
+    struct text out = {.at = to};
+    put_address(&out, hi, lo, 0);
+    return out.size;
+}

@@ -1,0 +1,385 @@
+/* FRAME rows into frames, and into the rows of a transmit ring; the equal of segments.Builder.
+ *
+ * A probe comes as a program (see lzr/probes.py): a byte that says which part, then what it takes.
+ * Everything is written into a frame of a fixed size first, and its end is checked at each part.
+ */
+#include "native.h"
+#include <arpa/inet.h>
+
+#define MOST 1514
+#define ETHERNET 14
+#define OUR_TTL 255
+#define OUR_WINDOW 65535
+#define MSS_V4 1460
+#define MSS_V6 1440
+#define TEXT 64 /* more than an address in brackets with a port */
+
+enum part { CONSTANT, HOST, ADDRESS, RANDOM };
+
+/* linux/if_packet.h: a row of a TPACKET_V2 transmit ring whose socket has PACKET_VNET_HDR */
+#define ROW 2048
+#define ROW_LENGTH 4
+#define ROW_DATA 32
+#define VNET 10
+#define VNET_COPY 2 /* virtio_net_hdr.hdr_len: as long as the frame, so that the kernel copies it */
+enum { AVAILABLE = 0, SEND_REQUEST = 1, WRONG_FORMAT = 4 };
+
+struct program {
+    const uint8_t *at;
+    size_t size;
+};
+
+struct job {
+    const uint8_t *own_mac, *gateway_v4, *gateway_v6;
+    struct program *programs;
+    Py_ssize_t count;
+};
+
+static inline void put16(uint8_t *p, uint16_t value)
+{
+    p[0] = (uint8_t)(value >> 8);
+    p[1] = (uint8_t)value;
+}
+
+static inline void put32(uint8_t *p, uint32_t value)
+{
+    value = __builtin_bswap32(value);
+    memcpy(p, &value, 4);
+}
+
+static inline void put64(uint8_t *p, uint64_t value)
+{
+    value = __builtin_bswap64(value);
+    memcpy(p, &value, 8);
+}
+
+static size_t port_text(char *to, uint16_t port)
+{
+    char digits[5];
+    size_t n = 0, size = 0;
+    do
+        digits[n++] = (char)('0' + port % 10);
+    while (port /= 10);
+    to[size++] = ':';
+    while (n > 0)
+        to[size++] = digits[--n];
+    return size;
+}
+
+/* The peer as text, into TEXT bytes: bare, or as an HTTP authority. */
+static size_t peer_text(char *to, uint64_t hi, uint64_t lo, uint16_t port, int host)
+{
+    size_t size = 0;
+    int brackets = host && !is_v4(hi, lo);
+    if (brackets)
+        to[size++] = '[';
+    size += lzr_address_text(to + size, hi, lo);
+    if (brackets)
+        to[size++] = ']';
+    if (host && port != 80)
+        size += port_text(to + size, port);
+    return size;
+}
+
+/* The bytes a probe has for this peer; with `to`, writes them too. SIZE_MAX if they do not fit. */
+static size_t render(struct program program, uint64_t hi, uint64_t lo, uint16_t port, uint64_t nonce, uint8_t *to,
+                     size_t room)
+{
+    const uint8_t *p = program.at, *end = p + program.size;
+    size_t size = 0;
+    uint64_t salt = 0;
+    while (p < end) {
+        enum part part = *p++;
+        char text[TEXT];
+        uint32_t length;
+        if (part == HOST || part == ADDRESS) {
+            size_t written = peer_text(text, hi, lo, port, part == HOST);
+            if (to != NULL && written <= room - size)
+                memcpy(to + size, text, written);
+            length = (uint32_t)written;
+        } else {
+            if (end - p < 4)
+                return SIZE_MAX;
+            memcpy(&length, p, 4);
+            p += 4;
+            if (part == CONSTANT) {
+                if ((size_t)(end - p) < length)
+                    return SIZE_MAX;
+                if (to != NULL && length <= room - size)
+                    memcpy(to + size, p, length);
+                p += length;
+            } else if (part == RANDOM) {
+                if (to != NULL && length <= room - size) {
+                    for (uint32_t at = 0; at < length; at += 8) {
+                        uint64_t word = lzr_mix64(nonce + ++salt);
+                        memcpy(to + size + at, &word, length - at < 8 ? length - at : 8);
+                    }
+                }
+            } else {
+                return SIZE_MAX;
+            }
+        }
+        if (length > room - size)
+            return SIZE_MAX;
+        size += length;
+    }
+    return size;
+}
+
+/* One finished frame into MOST bytes; 0 and an exception if the row asks for what there is not. */
+static size_t build(const struct job *job, const struct frame *f, uint8_t *out)
+{
+    int v4 = is_v4(f->peer_hi, f->peer_lo), syn = (f->flags & FLAG_SYN) != 0;
+    size_t tcp_at = ETHERNET + (v4 ? 20 : 40), header = syn ? 24 : 20, payload = 0;
+    uint8_t *ip = out + ETHERNET, *tcp = out + tcp_at;
+    memcpy(out, v4 ? job->gateway_v4 : job->gateway_v6, 6);
+    memcpy(out + 6, job->own_mac, 6);
+    if (f->probe != NO_PROBE) {
+        if (f->probe >= job->count) {
+            PyErr_SetString(PyExc_ValueError, "a frame with a probe that there is not");
+            return 0;
+        }
+        payload = render(job->programs[f->probe], f->peer_hi, f->peer_lo, f->peer_port, f->nonce, tcp + header,
+                         MOST - tcp_at - header);
+        if (payload == SIZE_MAX) {
+            PyErr_SetString(PyExc_ValueError, "a probe that does not fit a frame");
+            return 0;
+        }
+    }
+    size_t size = header + payload;
+    uint64_t sum;
+    if (v4) {
+        put16(out + 12, 0x0800);
+        put32(ip, 0x45000000 | (uint32_t)(20 + size));
+        put32(ip + 4, 0x4000); /* don't fragment */
+        put32(ip + 8, (uint32_t)OUR_TTL << 24 | 6 << 16);
+        put32(ip + 12, (uint32_t)f->own_lo);
+        put32(ip + 16, (uint32_t)f->peer_lo);
+        uint16_t checksum = (uint16_t)~fold(add_bytes(0, ip, 20));
+        memcpy(ip + 10, &checksum, 2);
+        sum = add_bytes(0, ip + 12, 8);
+    } else {
+        put16(out + 12, 0x86dd);
+        put32(ip, 0x60000000);
+        put16(ip + 4, (uint16_t)size);
+        ip[6] = 6;
+        ip[7] = OUR_TTL;
+        put64(ip + 8, f->own_hi);
+        put64(ip + 16, f->own_lo);
+        put64(ip + 24, f->peer_hi);
+        put64(ip + 32, f->peer_lo);
+        sum = add_bytes(0, ip + 8, 32);
+    }
+    put16(tcp, f->own_port);
+    put16(tcp + 2, f->peer_port);
+    put32(tcp + 4, f->seq);
+    put32(tcp + 8, f->flags & FLAG_ACK ? f->ack : 0);
+    tcp[12] = (uint8_t)(header << 2);
+    tcp[13] = f->flags;
+    put16(tcp + 14, OUR_WINDOW);
+    put32(tcp + 16, 0);
+    if (syn)
+        put32(tcp + 20, 2u << 24 | 4 << 16 | (v4 ? MSS_V4 : MSS_V6)); /* RFC 9293 §3.2, kind 2 */
+    sum += (uint64_t)__builtin_bswap16((uint16_t)size) + ((uint64_t)6 << 8);
+    uint16_t checksum = (uint16_t)~fold(add_bytes(sum, tcp, size));
+    memcpy(tcp + 16, &checksum, 2);
+    return tcp_at + size;
+}
+
+/* Our MAC, the next hop's for IPv4 and for IPv6: 18 bytes; and a tuple of programs. */
+static int read_job(struct job *job, struct views *views, PyObject *link, PyObject *programs)
+{
+    size_t size;
+    const uint8_t *macs = lzr_view(views, link, 0, 1, &size);
+    if (macs == NULL)
+        return 0;
+    if (size != 18 || !PyTuple_Check(programs) || PyTuple_GET_SIZE(programs) > NO_PROBE) {
+        PyErr_SetString(PyExc_TypeError, "wants 18 bytes of MACs and a tuple of at most 255 programs");
+        return 0;
+    }
+    job->own_mac = macs;
+    job->gateway_v4 = macs + 6;
+    job->gateway_v6 = macs + 12;
+    job->count = PyTuple_GET_SIZE(programs);
+    for (Py_ssize_t i = 0; i < job->count; i++) {
+        PyObject *program = PyTuple_GET_ITEM(programs, i);
+        if (!PyBytes_Check(program)) {
+            PyErr_SetString(PyExc_TypeError, "a program is bytes");
+            return 0;
+        }
+        job->programs[i] = (struct program){(const uint8_t *)PyBytes_AS_STRING(program),
+                                            (size_t)PyBytes_GET_SIZE(program)};
+    }
+    return 1;
+}
+
+/* (rows, link, programs, out, width, lengths): frame i at out + i * width */
+PyObject *lzr_build_frames(PyObject *self, PyObject *const *args, Py_ssize_t count)
+{
+    (void)self;
+    struct views views = {.count = 0};
+    struct program programs[NO_PROBE];
+    struct job job = {.programs = programs};
+    PyObject *result = NULL;
+    size_t n, room, lengths_n;
+    const struct frame *rows;
+    uint8_t *out;
+    uint32_t *lengths;
+    if (count != 6) {
+        PyErr_SetString(PyExc_TypeError, "wants (rows, link, programs, out, width, lengths)");
+        return NULL;
+    }
+    size_t width = PyLong_AsSize_t(args[4]);
+    if (PyErr_Occurred())
+        return NULL;
+    if (!read_job(&job, &views, args[1], args[2]) || (rows = lzr_view(&views, args[0], 0, sizeof *rows, &n)) == NULL ||
+        (out = lzr_view(&views, args[3], 1, 1, &room)) == NULL ||
+        (lengths = lzr_view(&views, args[5], 1, 4, &lengths_n)) == NULL)
+        goto end;
+    if (width < MOST || n > room / width || lengths_n < n) {
+        PyErr_SetString(PyExc_ValueError, "no room for the frames");
+        goto end;
+    }
+    for (size_t i = 0; i < n; i++) {
+        struct frame f;
+        memcpy(&f, rows + i, sizeof f);
+        size_t length = build(&job, &f, out + i * width);
+        if (length == 0)
+            goto end;
+        lengths[i] = (uint32_t)length;
+    }
+    result = Py_NewRef(Py_None);
+end:
+    lzr_release(&views);
+    return result;
+}
+
+/* (ring, at, rows, link, programs) -> (frames, octets): from row `at` to the end of the ring or a busy row */
+PyObject *lzr_fill_ring(PyObject *self, PyObject *const *args, Py_ssize_t count)
+{
+    (void)self;
+    struct views views = {.count = 0};
+    struct program programs[NO_PROBE];
+    struct job job = {.programs = programs};
+    PyObject *result = NULL;
+    size_t n, frames, done = 0, octets = 0;
+    const struct frame *rows;
+    uint8_t *ring;
+    if (count != 5) {
+        PyErr_SetString(PyExc_TypeError, "wants (ring, at, rows, link, programs)");
+        return NULL;
+    }
+    size_t at = PyLong_AsSize_t(args[1]);
+    if (PyErr_Occurred())
+        return NULL;
+    if (!read_job(&job, &views, args[3], args[4]) || (ring = lzr_view(&views, args[0], 1, ROW, &frames)) == NULL ||
+        (rows = lzr_view(&views, args[2], 0, sizeof *rows, &n)) == NULL)
+        goto end;
+    if (at > frames) {
+        PyErr_SetString(PyExc_ValueError, "outside the ring");
+        goto end;
+    }
+    for (; done < n && at + done < frames; done++) {
+        uint8_t *row = ring + (at + done) * ROW;
+        if (__atomic_load_n((uint32_t *)row, __ATOMIC_ACQUIRE) != AVAILABLE)
+            break;
+        struct frame f;
+        memcpy(&f, rows + done, sizeof f);
+        size_t length = build(&job, &f, row + ROW_DATA + VNET);
+        if (length == 0)
+            goto end;
+        uint32_t whole = (uint32_t)(length + VNET);
+        uint16_t copy = (uint16_t)length;
+        memset(row + ROW_DATA, 0, VNET);
+        memcpy(row + ROW_DATA + VNET_COPY, &copy, 2);
+        memcpy(row + ROW_LENGTH, &whole, 4);
+        __atomic_store_n((uint32_t *)row, SEND_REQUEST, __ATOMIC_RELEASE);
+        octets += length;
+    }
+    result = Py_BuildValue("nn", (Py_ssize_t)done, (Py_ssize_t)octets);
+end:
+    lzr_release(&views);
+    return result;
+}
+
+/* (ring, at, count) -> (not yet the kernel's, refused by it): of `count` rows from `at` on, around the end */
+PyObject *lzr_unsent(PyObject *self, PyObject *const *args, Py_ssize_t count)
+{
+    (void)self;
+    struct views views = {.count = 0};
+    PyObject *result = NULL;
+    size_t frames, requested = 0, refused = 0;
+    const uint8_t *ring;
+    if (count != 3) {
+        PyErr_SetString(PyExc_TypeError, "wants (ring, at, count)");
+        return NULL;
+    }
+    size_t at = PyLong_AsSize_t(args[1]), rows = PyLong_AsSize_t(args[2]);
+    if (PyErr_Occurred())
+        return NULL;
+    if ((ring = lzr_view(&views, args[0], 0, ROW, &frames)) == NULL)
+        goto end;
+    if (at > frames || rows > frames) {
+        PyErr_SetString(PyExc_ValueError, "outside the ring");
+        goto end;
+    }
+    for (size_t i = 0; i < rows; i++) {
+        size_t row = at + i < frames ? at + i : at + i - frames;
+        uint32_t status = __atomic_load_n((const uint32_t *)(ring + row * ROW), __ATOMIC_ACQUIRE);
+        requested += (status & SEND_REQUEST) != 0;
+        refused += status == WRONG_FORMAT;
+    }
+    result = Py_BuildValue("nn", (Py_ssize_t)requested, (Py_ssize_t)refused);
+end:
+    lzr_release(&views);
+    return result;
+}
+
+/* (rows, size of a row, where its addresses start, where its ports, program, out): bytes of each probe */
+PyObject *lzr_probe_lengths(PyObject *self, PyObject *const *args, Py_ssize_t count)
+{
+    (void)self;
+    struct views views = {.count = 0};
+    PyObject *result = NULL;
+    size_t n, room, program_size;
+    const uint8_t *row;
+    struct program program;
+    uint32_t *out;
+    if (count != 6) {
+        PyErr_SetString(PyExc_TypeError, "wants (rows, size, addresses, ports, program, out)");
+        return NULL;
+    }
+    size_t size = PyLong_AsSize_t(args[1]), addresses = PyLong_AsSize_t(args[2]), ports = PyLong_AsSize_t(args[3]);
+    if (PyErr_Occurred())
+        return NULL;
+    if (size < 36 || size > 4096 || addresses > size - 32 || ports > size - 4) {
+        PyErr_SetString(PyExc_ValueError, "a row without a 4-tuple");
+        return NULL;
+    }
+    if ((row = lzr_view(&views, args[0], 0, size, &n)) == NULL ||
+        (program.at = lzr_view(&views, args[4], 0, 1, &program_size)) == NULL ||
+        (out = lzr_view(&views, args[5], 1, 4, &room)) == NULL)
+        goto end;
+    program.size = program_size;
+    if (room < n) {
+        PyErr_SetString(PyExc_ValueError, "no room for the lengths");
+        goto end;
+    }
+    for (size_t i = 0; i < n; i++, row += size) {
+        uint64_t hi, lo;
+        uint16_t port;
+        memcpy(&hi, row + addresses, 8);
+        memcpy(&lo, row + addresses + 8, 8);
+        memcpy(&port, row + ports, 2);
+        size_t length = render(program, hi, lo, port, 0, NULL, UINT32_MAX);
+        if (length == SIZE_MAX) {
+            PyErr_SetString(PyExc_ValueError, "no program");
+            goto end;
+        }
+        out[i] = (uint32_t)length;
+    }
+    result = Py_NewRef(Py_None);
+end:
+    lzr_release(&views);
+    return result;
+}

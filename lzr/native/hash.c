@@ -1,0 +1,142 @@
+/* The hashes of lzr/sharding.py, and the buffers of a call. */
+#include "native.h"
+
+void *lzr_view(struct views *views, PyObject *object, int writable, size_t unit, size_t *count)
+{
+    if (views->count == (int)(sizeof views->at / sizeof *views->at)) {
+        PyErr_SetString(PyExc_SystemError, "too many buffers");
+        return NULL;
+    }
+    Py_buffer *view = &views->at[views->count];
+    if (PyObject_GetBuffer(object, view, writable ? PyBUF_WRITABLE : PyBUF_SIMPLE) < 0)
+        return NULL;
+    views->count++;
+    if ((size_t)view->len % unit) {
+        PyErr_Format(PyExc_ValueError, "%zd bytes are no rows of %zu", view->len, unit);
+        return NULL;
+    }
+    *count = (size_t)view->len / unit;
+    return view->buf != NULL ? view->buf : "";
+}
+
+void lzr_release(struct views *views)
+{
+    while (views->count > 0)
+        PyBuffer_Release(&views->at[--views->count]);
+}
+
+#define GOLDEN 0x9e3779b97f4a7c15u
+#define K2 0xc2b2ae3d27d4eb4fu
+#define K3 0x165667b19e3779f9u
+#define K4 0xd6e8feb86659fd93u
+#define K5 0xa0761d6478bd642fu
+
+uint64_t lzr_mix64(uint64_t x)
+{
+    x += GOLDEN;
+    x = (x ^ x >> 30) * 0xbf58476d1ce4e5b9u;
+    x = (x ^ x >> 27) * 0x94d049bb133111ebu;
+    return x ^ x >> 31;
+}
+
+uint64_t lzr_draw(uint64_t seed, uint64_t line, uint64_t salt)
+{
+    return lzr_mix64(lzr_mix64(line ^ seed ^ salt * K2));
+}
+
+uint64_t lzr_key(uint64_t peer_hi, uint64_t peer_lo, uint64_t own_hi, uint64_t own_lo, uint16_t peer_port,
+                 uint16_t own_port, uint64_t seed)
+{
+    uint64_t x = peer_lo * GOLDEN;
+    x ^= peer_hi * K2 + seed;
+    x ^= x >> 32;
+    x *= K5;
+    x ^= own_lo * K3 + ((uint64_t)peer_port << 16 | own_port) * K4;
+    x ^= own_hi * K2;
+    x ^= x >> 29;
+    x *= GOLDEN;
+    x ^= x >> 32;
+    return x ? x : 1;
+}
+
+static uint32_t mix(uint32_t h, uint32_t word)
+{
+    h = (h ^ word) * 0x9e3779b1u;
+    return h ^ h >> 15;
+}
+
+static uint32_t flow_hash(const uint64_t *address, uint16_t peer_port, uint16_t own_port, uint32_t seed)
+{
+    uint32_t h = seed;
+    int v6 = !is_v4(address[0], address[1]);
+    for (int side = 0; side < 2; side++) {
+        uint64_t hi = address[2 * side], lo = address[2 * side + 1];
+        if (v6) {
+            h = mix(h, (uint32_t)(hi >> 32));
+            h = mix(h, (uint32_t)hi);
+            h = mix(h, (uint32_t)(lo >> 32));
+        }
+        h = mix(h, (uint32_t)lo);
+        if (side == 0)
+            h = mix(h, (uint32_t)peer_port << 16 | own_port);
+    }
+    return h;
+}
+
+/* (rows, size of a row, where its four address halves start, where its two ports, seed, out) */
+static PyObject *hash_rows(PyObject *const *args, Py_ssize_t count, int wide)
+{
+    if (count != 6) {
+        PyErr_SetString(PyExc_TypeError, "wants (rows, size, addresses, ports, seed, out)");
+        return NULL;
+    }
+    size_t size = PyLong_AsSize_t(args[1]), addresses = PyLong_AsSize_t(args[2]), ports = PyLong_AsSize_t(args[3]);
+    uint64_t seed = PyLong_AsUnsignedLongLongMask(args[4]);
+    if (PyErr_Occurred())
+        return NULL;
+    struct views views = {.count = 0};
+    PyObject *result = NULL;
+    size_t n, room;
+    const uint8_t *row;
+    uint8_t *out;
+    if (size < 36 || size > 4096 || addresses > size - 32 || ports > size - 4) {
+        PyErr_SetString(PyExc_ValueError, "a row without a 4-tuple");
+        return NULL;
+    }
+    if ((row = lzr_view(&views, args[0], 0, size, &n)) == NULL ||
+        (out = lzr_view(&views, args[5], 1, wide ? 8 : 4, &room)) == NULL)
+        goto end;
+    if (room < n) {
+        PyErr_SetString(PyExc_ValueError, "no room for the hashes");
+        goto end;
+    }
+    for (size_t i = 0; i < n; i++, row += size) {
+        uint64_t address[4];
+        uint16_t port[2];
+        memcpy(address, row + addresses, sizeof address);
+        memcpy(port, row + ports, sizeof port);
+        if (wide) {
+            uint64_t key = lzr_key(address[0], address[1], address[2], address[3], port[0], port[1], seed);
+            memcpy(out + 8 * i, &key, 8);
+        } else {
+            uint32_t hash = flow_hash(address, port[0], port[1], (uint32_t)seed);
+            memcpy(out + 4 * i, &hash, 4);
+        }
+    }
+    result = Py_NewRef(Py_None);
+end:
+    lzr_release(&views);
+    return result;
+}
+
+PyObject *lzr_flow_keys(PyObject *self, PyObject *const *args, Py_ssize_t count)
+{
+    (void)self;
+    return hash_rows(args, count, 1);
+}
+
+PyObject *lzr_flow_hashes(PyObject *self, PyObject *const *args, Py_ssize_t count)
+{
+    (void)self;
+    return hash_rows(args, count, 0);
+}

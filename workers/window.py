@@ -1,0 +1,63 @@
+"""How many flows may be begun at once, so that their answers find room in the receive rings.
+
+The law: *soon to answer* = fresh flows (their first packet is out, nothing has come back) less those that
+never will (as many as fell silent within the last wait). That number stays under a window. The window halves
+when a turn finds a ring half full, and grows slowly while it is what holds the scan back: a peer close by,
+whose answers come in bursts, gets about a ring's worth; the Internet, where a thousand round trips
+overlap, gets what its delay asks for. `now` is an argument.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+
+_PATIENCE = 100_000_000  # ns between two steps of growth
+_SLICES = 16
+
+
+class Window:
+    def __init__(self, frames: int, wait: int) -> None:
+        """frames: in the smallest ring; wait: ns after which a flow that has not answered is acted upon."""
+        self._frames = frames
+        self._least = frames // 4
+        self._size = frames // 2
+        self._slice = max(1, wait // _SLICES)
+        self._silent: deque[tuple[int, int]] = deque()
+        self._silent_total = 0
+        self._grew = 0
+        self._held = False
+
+    @property
+    def size(self) -> int:
+        return self._size
+
+    def room(self, fresh: int, now: int) -> int:
+        """Flows that may be begun now."""
+        while self._silent and self._silent[0][0] <= now - _SLICES * self._slice:
+            self._silent_total -= self._silent.popleft()[1]
+        room = self._size - max(0, fresh - self._silent_total)
+        if room <= 0:
+            self._held = True
+        return max(0, room)
+
+    def note_silent(self, flows: int, now: int) -> None:
+        """These flows have been waited for in vain."""
+        if not flows:
+            return
+        self._silent_total += flows
+        if self._silent and now - self._silent[-1][0] < self._slice:
+            when, before = self._silent.pop()
+            self._silent.append((when, before + flows))
+        else:
+            self._silent.append((now, flows))
+
+    def note_fill(self, frames: int, now: int) -> None:
+        """A turn took so many frames from one ring."""
+        if frames >= self._frames // 2:
+            self._size = max(self._least, self._size // 2)
+            self._grew = now
+        elif self._held and now - self._grew >= _PATIENCE:
+            if frames < self._frames // 4:
+                self._size += self._frames // 8
+            self._grew = now
+            self._held = False
