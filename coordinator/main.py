@@ -46,7 +46,6 @@ def _subcommand(name: str, argv: list[str]) -> int:
 def _scan(argv: list[str], guard: Guard | None) -> int:
     import signal
 
-    _widen(0)
     # From here on the guard has to be taken away again, whatever ends us.
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _leave)
@@ -55,11 +54,16 @@ def _scan(argv: list[str], guard: Guard | None) -> int:
 
     try:
         options = cli.parse(argv, os.environ)
+        source = None
+        if options.input_file is None:
+            from coordinator.source import Source
+
+            source = Source(0)
         guard = _settle(guard, options)
         os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # before numpy: nobody multiplies matrices here
         from coordinator import run
 
-        return run.run(options, guard)
+        return run.run(options, guard, source)
     except cli.Answer as answer:
         sys.stdout.write(answer.text())
         return OK
@@ -91,22 +95,6 @@ def _settle(guard: Guard | None, options: Options) -> Guard | None:
         if not options.without_guard:
             raise UsageError(f"{error}; --without-guard goes on all the same") from None
     return guard
-
-
-def _widen(descriptor: int) -> None:
-    """Let the pipe from ZMap hold more than it does by default.
-
-    ZMap writes its lines in the thread that reads its packets: while we start, a full pipe of 64 KiB (450
-    lines) would make it lose answers. Root may ask for more than an ordinary user.
-    """
-    import fcntl
-
-    for size in (1 << 24, 1 << 20):
-        try:
-            fcntl.fcntl(descriptor, fcntl.F_SETPIPE_SZ, size)
-        except OSError:
-            continue
-        return
 
 
 def _leave(number: int, _: object) -> None:

@@ -29,8 +29,9 @@ from coordinator.metadata import Metadata, open_metadata
 from coordinator.network import Network, NetworkError
 from coordinator.outputs import open_outputs
 from coordinator.recovery import KeepsDying
-from coordinator.scan import CHUNK, Outputs, Scan, ScanError
+from coordinator.scan import Outputs, Scan, ScanError
 from coordinator.sockets import SocketError, open_shards
+from coordinator.source import Source
 from coordinator.watch import Watch
 from lzr import __version__, addresses, protocols
 from lzr.blocklist import Blocklist
@@ -86,8 +87,11 @@ class Signals:
             pass
 
 
-def run(options: Options, guard: Guard | None) -> int:
-    """Scan. Raises UsageError for what the user got wrong, before a packet is sent."""
+def run(options: Options, guard: Guard | None, stdin: Source | None) -> int:
+    """Scan. Raises UsageError for what the user got wrong, before a packet is sent.
+
+    stdin: being read already, if it is the input.
+    """
     setproctitle("lzr: coordinator")
     setthreadtitle("lzr: coordinator")
     signals = Signals()
@@ -103,7 +107,7 @@ def run(options: Options, guard: Guard | None) -> int:
         record = stack.enter_context(open_metadata(options, sys.argv, time.time(), _invoker()))
         blocklist = _blocklist(options)
         outputs = stack.enter_context(open_outputs(options, _invoker(), checkpoint))
-        source = _open_input(options)
+        source = _open_input(options, stdin)
         owner = _unprivileged(options)
         directory = Path(tempfile.mkdtemp(prefix="lzr-"))
         os.chown(directory, *owner)
@@ -131,7 +135,7 @@ def _run(
     signals: Signals,
     fleet: Fleet,
     outputs: Outputs,
-    source: int,
+    source: Source,
     blocklist: Blocklist | None,
     directory: Path,
     owner: tuple[int, int],
@@ -154,7 +158,7 @@ def _run(
         checkpoint=checkpoint,
         reopen=options.reopen,
     )
-    extent = Extent(source)
+    extent = Extent(source.descriptor)
     more = _first_targets(intake, source, signals)
     watch = Watch(
         options, time.monotonic(), results_on_stdout=1 in outputs.descriptors, owner=_invoker(), log=log
@@ -314,11 +318,11 @@ def _reader(options: Options) -> Reader:
     return ListReader() if options.send_syns else ZmapReader()
 
 
-def _open_input(options: Options) -> int:
+def _open_input(options: Options, stdin: Source | None) -> Source:
     if options.input_file is None:
-        return 0
+        return stdin or Source(0)
     try:
-        return os.open(options.input_file, os.O_RDONLY | os.O_CLOEXEC)
+        return Source(os.open(options.input_file, os.O_RDONLY | os.O_CLOEXEC))
     except OSError as error:
         raise UsageError(f"cannot read {options.input_file}: {error.strerror}") from error
 
@@ -338,17 +342,18 @@ def _blocklist(options: Options) -> Blocklist | None:
         raise UsageError(f"{options.blocklist_file or options.allowlist_file}: {error}") from error
 
 
-def _first_targets(intake: Intake, source: int, signals: Signals) -> bool:
+def _first_targets(intake: Intake, source: Source, signals: Signals) -> bool:
     """Read until there is a target: where it is decides the interface. False when the input has ended."""
     while not intake.backlog:
-        ready, _, _ = select.select([source, signals.fileno], [], [])
+        if not source.ready():
+            select.select([source, signals.fileno], [], [])
         if signals.count:
             return False
-        if source in ready:
-            chunk = os.read(source, CHUNK)
-            if not chunk:
-                intake.finish()
-                return False
+        chunk = source.read()
+        if chunk == b"":
+            intake.finish()
+            return False
+        if chunk:
             intake.feed(chunk)
     return True
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import select
 import stat
 import time
 from collections import deque
@@ -28,6 +27,7 @@ from coordinator.intake import Intake, Sources
 from coordinator.ledger import Ledger
 from coordinator.pacer import Pacer
 from coordinator.snapshot import Identified, Phase
+from coordinator.source import Source
 from coordinator.watch import Watch
 from lzr import messages
 from lzr.job import Job, Output
@@ -35,7 +35,6 @@ from lzr.messages import Message
 from lzr.sharding import shard_of
 from lzr.summary import Summary
 
-CHUNK = 1 << 18
 _BATCH = 2048  # targets in one message
 _BACKLOG = 16384  # targets read ahead of the workers
 _SMALL = 1 << 14  # bytes; after less, let more gather before the next read
@@ -94,13 +93,13 @@ class Scan:
         outputs: Outputs,
         watch: Watch,
         *,
-        source: int | None,
+        source: Source | None,
         workers: int,
         collectors: int,
         checkpoint: Checkpoint | None = None,
         extent: Extent | None = None,
     ) -> None:
-        """source: the descriptor of the input, None when it has ended already; extent: how long it is."""
+        """source: the input, None when it has ended already; extent: how long it is."""
         self.job = job
         self.fleet = fleet
         self.intake = intake
@@ -223,7 +222,10 @@ class Scan:
 
     def close(self) -> None:
         """Ask the children to end and wait for them, within bounds; the rest is ended by the fleet."""
-        self.crew.end(_END_SECONDS)
+        with contextlib.suppress(
+            ChildProcessError
+        ):  # the nursery has died: so have the children, or they will
+            self.crew.end(_END_SECONDS)
         self.fleet.close()
         self.outputs.cut_back()
         if self.checkpoint is not None:
@@ -342,10 +344,10 @@ class Scan:
         if not self._has_room():
             self._filled = True
             return False
-        if not select.select([self._source], [], [], 0)[0]:
+        if not self._source.ready():
             self._starved = True
             return False
-        chunk = os.read(self._source, CHUNK)
+        chunk = self._source.read()
         if chunk:
             self.intake.feed(chunk)
             if len(chunk) < _SMALL:
@@ -426,6 +428,8 @@ class Scan:
                 self.ledger.give(batch)
                 self._queued -= len(batch)
                 worked = True
+        if worked and self._source is not None:
+            self._source.settle()  # the workers are there: from now on, what is not read pushes back
         return worked
 
     def _acknowledge(self) -> None:
@@ -458,7 +462,7 @@ class Scan:
         totals.input_ended = self.input_ended
         totals.wanted_flow, totals.wanted_collect = self.crew.wanted_flow, self.crew.wanted_collect
         totals.moves, totals.slowest_move = self.crew.moves, self.crew.slowest_move
-        if self.input_ended:
+        if self.input_ended and not totals.backlog:
             totals.phase = Phase.FINISHING
         if now >= self._judged + _JUDGED_OVER:
             self._judge(now)
@@ -488,6 +492,8 @@ class Scan:
                 seconds = min(seconds, self._read_at - now)
             else:
                 poller.register(self._source, zmq.POLLIN)
+                if self._source.pending:
+                    seconds = 0.0
         if self.intake.backlog and not self.totals.paused:
             seconds = min(seconds, max(self.pacer.wait(now), 0.0005))
         if self._queued:
