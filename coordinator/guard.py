@@ -39,7 +39,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-__all__ = ["DEFAULT_PORTS", "Guard", "GuardError", "Standing", "clean", "main", "put_up", "standing"]
+__all__ = ["DEFAULT_PORTS", "Guard", "GuardError", "Standing", "clean", "put_up", "standing"]
 
 MODES = ("auto", "output", "ingress", "none")
 ADOPTED = "adopted"
@@ -322,10 +322,3 @@ def remove_named(name: str) -> None:
         for tool in _tools():
             if name in tool.names():
                 tool.take_down(name)
-
-
-def main(argv: list[str]) -> int:
-    """``lzr guard on|off|status``."""
-    from coordinator.guardcommand import main as command
-
-    return command(argv)

@@ -31,9 +31,9 @@ def main(argv: list[str] | None = None) -> int:
 
 def _subcommand(name: str, argv: list[str]) -> int:
     if name == "guard":
-        from coordinator import guard
+        from coordinator import guardcommand
 
-        return guard.main(argv)
+        return guardcommand.main(argv)
     if name == "ctl":
         from coordinator import control
 

@@ -346,7 +346,7 @@ def _first_targets(intake: Intake, source: Source, signals: Signals) -> bool:
     """Read until there is a target: where it is decides the interface. False when the input has ended."""
     while not intake.backlog:
         if not source.ready():
-            select.select([source, signals.fileno], [], [])
+            select.select([source.fileno(), signals.fileno], [], [])
         if signals.count:
             return False
         chunk = source.read()
