@@ -413,7 +413,7 @@ class TestTools:
     def command(
         self, wire: Wire, *words: str, prefix: tuple[str, ...] = ()
     ) -> subprocess.CompletedProcess[str]:
-        code = "import sys; from coordinator.guard import main; sys.exit(main(sys.argv[1:]))"
+        code = "import sys; from coordinator.guardcommand import main; sys.exit(main(sys.argv[1:]))"
         return wire.run(*prefix, sys.executable, "-c", code, *words)
 
     def test_by_hand(self, wire: Wire) -> None:
