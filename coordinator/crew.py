@@ -195,7 +195,9 @@ class Crew:
         return True
 
     def push_markers(self) -> None:
-        """Orders that must stay behind the targets already on the way."""
+        """Orders that found no taker yet, and those that must stay behind the targets on the way."""
+        for child in self.fleet.children.values():
+            child.push_orders()
         for _ in range(len(self._markers)):
             name, parts = self._markers.popleft()
             child = self.fleet.children.get(name)
@@ -251,6 +253,7 @@ class Crew:
         place.closed_at = time.monotonic()
         self.changed = True
         self._markers.append((place.owner, messages.pack("release", {"shard": shard})))
+        self.fleet.children[place.owner].order("hurry")
 
     def _released(self, message: Message) -> None:
         shard, name = message.header["shard"], message.header["name"]
@@ -360,6 +363,7 @@ class Crew:
             until = time.monotonic() + seconds
             speaking = {child.name for child in self.fleet.of_role(role)}
             while (self.fleet.of_role(role) or speaking) and time.monotonic() < until:
+                self.push_markers()
                 self.fleet.wait(0.05 if self.fleet.of_role(role) else 0.001)
                 self.handle_events(time.monotonic(), lambda: None)
                 while (message := self.fleet.receive()) is not None:

@@ -15,8 +15,9 @@ import signal
 import socket
 import subprocess
 import sys
+from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -48,9 +49,20 @@ class Child:
     leaving: bool = False
     endpoint: str = ""  # a collector's, for results
     replaces: bool = False  # it took the place of one that died
+    waiting: deque[list[Buffer]] = field(default_factory=deque)
 
     def order(self, kind: str, *arrays: Any, **header: Any) -> None:
-        self.orders.send_multipart(messages.pack(kind, header, *arrays))
+        self.waiting.append(messages.pack(kind, header, *arrays))
+        self.push_orders()
+
+    def push_orders(self) -> None:
+        """Send what waits. A process that has just died takes nothing, and must not stop us."""
+        while self.waiting:
+            try:
+                self.orders.send_multipart(self.waiting[0], zmq.NOBLOCK)
+            except zmq.Again:
+                return
+            self.waiting.popleft()
 
     def close(self) -> None:
         self.orders.close(linger=0)

@@ -222,9 +222,7 @@ class Scan:
 
     def close(self) -> None:
         """Ask the children to end and wait for them, within bounds; the rest is ended by the fleet."""
-        with contextlib.suppress(
-            ChildProcessError
-        ):  # the nursery has died: so have the children, or they will
+        with contextlib.suppress(ChildProcessError):  # the nursery has died: its children do too
             self.crew.end(_END_SECONDS)
         self.fleet.close()
         self.outputs.cut_back()
