@@ -42,7 +42,9 @@ def bottleneck(snapshot: Snapshot) -> str:
     if snapshot.phase == Phase.COOLDOWN:
         left = f", {snapshot.cooldown_left:.0f} s left" if snapshot.cooldown_left is not None else ""
         return f"waiting for late answers{left}: -c is how long"
-    if snapshot.input_ended or snapshot.draining or snapshot.phase == Phase.FINISHING:
+    if snapshot.phase == Phase.FINISHING or (
+        (snapshot.input_ended or snapshot.draining) and not snapshot.backlog
+    ):
         why = "asked to end" if snapshot.draining and not snapshot.input_ended else "the input has ended"
         return f"{why}: waiting for {figures.count(snapshot.in_flight)} flows (-t, -rt, -rn bound it)"
     if snapshot.phase == Phase.STARTING:

@@ -262,7 +262,7 @@ def main(argv: list[str]) -> int:
 
 
 def _settled(path: str, text: str) -> tuple[bool, str]:
-    """Wait until the workers that are there are those that are wanted."""
+    """Wait until the workers that are there are those that are wanted, and have all the shards."""
     import json
 
     until = time.monotonic() + SETTLING
@@ -270,7 +270,8 @@ def _settled(path: str, text: str) -> tuple[bool, str]:
         _, reply = ask(path, "status --json")
         scan = json.loads(reply)
         there = (len(scan["workers"]), len(scan["collectors"]))
-        if there == (scan["wanted_flow"], scan["wanted_collect"]):
+        shards = sum(worker["shards"] for worker in scan["workers"])
+        if there == (scan["wanted_flow"], scan["wanted_collect"]) and shards == scan["shards"]:
             return True, text
         time.sleep(0.05)
     return False, f"the workers are not there after {SETTLING:.0f} s"

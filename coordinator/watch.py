@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import select
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -134,11 +135,8 @@ class Watch:
     def tick(self, now: float, wall: float) -> list[Command]:
         """Show what is due, serve who asks; returns what was asked for, in order."""
         found: list[Command] = []
-        if self._control is not None:
-            found += self._control.handle(now)
-        if self._metrics is not None:
-            self._metrics.handle(now)
         second = now >= self._next_second
+        found += self._serve(now, wall, late=second)
         frame = self._dashboard is not None and now >= self._next_frame
         if second or frame:
             self.meter.feed(now, self._own_report())
@@ -151,6 +149,19 @@ class Watch:
             self._next_second += max(1, int(now - self._next_second) + 1)
             found += self._each_second(self._snapshot)
         return found
+
+    def _serve(self, now: float, wall: float, *, late: bool) -> list[Command]:
+        """Answer who asks, with how it is now. late: look for those who ask nothing, too."""
+        servers: list[ControlServer | MetricsServer]
+        servers = [server for server in (self._control, self._metrics) if server is not None]
+        if not select.select(servers, [], [], 0)[0] and not late:
+            return []
+        snapshot = self.meter.snapshot(now, self.totals, wall)
+        for server in servers:
+            server.publish(snapshot)
+        if self._metrics is not None:
+            self._metrics.handle(now)
+        return self._control.handle(now) if self._control is not None else []
 
     def _own_report(self) -> dict[str, Any]:
         report = {"role": "coordinator", "pid": os.getpid(), "cpu_ns": time.process_time_ns()}
@@ -200,10 +211,6 @@ class Watch:
             self._status_file = None
 
     def _each_second(self, snapshot: Snapshot) -> list[Command]:
-        if self._control is not None:
-            self._control.publish(snapshot)
-        if self._metrics is not None:
-            self._metrics.publish(snapshot)
         if self._status_file is not None:
             self._write_status(status.csv_row(snapshot))
         if self._dashboard is None and not self.options.quiet:

@@ -8,15 +8,16 @@ about layout travels but a name.
 |---|---|---|---|
 | targets | coordinator → flow worker (feed) | | TARGET |
 | acked | coordinator → flow worker (orders) | seq | |
-| adopt | coordinator → flow worker (orders) | shard, pieces | FLOW, TIMER, where it was released |
+| adopt | coordinator → flow worker (orders) | shard, pieces | FLOW, TIMER, TARGET, where it was released |
 | release | coordinator → flow worker (feed, behind its targets) | shard | |
+| hurry | coordinator → flow worker (orders): a release is on its way | | |
 | resend | coordinator → any (orders) | endpoint of the collector | |
 | stop | coordinator → any (orders) | | |
 | outcomes | flow worker → collector | source, seq | OUTCOME, payload bytes |
 | lines | collector → the one that writes | source, seq, counts | tickets, bytes for each output |
 | fence | coordinator → collectors (orders) | source | |
 | written | collector → coordinator (reports) | last seq by source, offsets, … | final tickets |
-| released | flow worker → coordinator (reports) | shard, pieces | FLOW, TIMER |
+| released | flow worker → coordinator (reports) | shard, pieces | FLOW, TIMER, TARGET not begun |
 | ready, adopted, fenced, linked, stats, fault | any → coordinator (reports) | role, index, name, pid, … | |
 
 `source` is a flow worker's incarnation: a number that is used once.

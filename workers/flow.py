@@ -62,7 +62,8 @@ class FlowWorker:
         self._orders = link.pull(self._context, job.endpoint(f"orders-{spawn.name}"), mark=link.REPORT_MARK)
         self._reports = link.push(self._context, job.endpoint("reports"), mark=link.REPORT_MARK)
         self._results: zmq.Socket[bytes] | None = None
-        self._releasing: deque[tuple[int, int]] = deque()  # (shard, when this batch is acknowledged)
+        self._releasing: deque[tuple[int, dict[str, Any], list[Any]]] = deque()  # after this batch, what
+        self._hurrying = 0  # shards to be released behind targets that are still on the way
         self._poller = select.poll()
         for sock in (self._feed, self._orders):
             self._poller.register(link.descriptor(sock), select.POLLIN)
@@ -100,7 +101,8 @@ class FlowWorker:
     def _wait(self, now: int) -> None:
         """Until something arrives or a timer is due; then a moment more."""
         # ZeroMQ's descriptors tell of changes only, so look before waiting on them.
-        if link.has_message(self._orders) or (self._has_room() and link.has_message(self._feed)):
+        wants = self._hurrying > 0 or self._has_room()
+        if link.has_message(self._orders) or (wants and link.has_message(self._feed)):
             return
         due = self._hosted.table.next_due
         seconds = ((self._next_stats if due is None else min(due, self._next_stats)) - now) / 1e9
@@ -117,11 +119,12 @@ class FlowWorker:
     # --- messages --------------------------------------------------------------------------------------
 
     def _read_feed(self) -> None:
-        while self._has_room() and (message := link.try_receive(self._feed)) is not None:
+        while (self._hurrying > 0 or self._has_room()) and (
+            message := link.try_receive(self._feed)
+        ) is not None:
             if message.kind == "release":
-                # What the shard's flows have brought so far must be safe before they can be somebody else's.
-                self._releasing.append((message.header["shard"], self._hosted.sequence))
-                self._finish_releases()
+                self._hurrying -= 1
+                self._release(message.header["shard"])
                 continue
             self._hosted.give(message.arrays[0])
 
@@ -136,6 +139,8 @@ class FlowWorker:
             self._finish_releases()
         elif message.kind == "adopt":
             self._adopt(message)
+        elif message.kind == "hurry":
+            self._hurrying += 1
         elif message.kind == "resend":
             self._connect_results(header["endpoint"])
         elif message.kind == "stop":
@@ -149,32 +154,36 @@ class FlowWorker:
         ring = Ring(self._sockets[number], at, self._job.frames, self._job.options.max_send_failures or 0)
         self._hosted.add(number, ring)
         if message.arrays:
-            flows, timers = message.arrays
+            flows, timers, targets = message.arrays
             pieces = ShardFlows.pieces_of(message.header["pieces"])
             self._hosted.table.adopt(ShardFlows(flows, timers, pieces))
+            self._hosted.give(targets)
         self._poller.register(ring.fileno(), select.POLLIN)
         self._report("adopted", shard=number)
 
-    def _finish_releases(self) -> None:
-        """Hand over the shards whose outcomes are all written."""
+    def _release(self, shard: int) -> None:
+        """Touch this shard no more: what comes for it waits in its ring until the next worker looks."""
         hosted = self._hosted
+        hosted.flush()
+        state = hosted.table.extract(shard)
+        ring = hosted.remove(shard)
+        self._poller.unregister(ring.fileno())
+        for name in self._gone:
+            self._gone[name] += getattr(ring, name)
+        ring.close()
+        header = {"shard": shard, "pieces": state.plain_pieces()}
+        self._releasing.append((hosted.sequence, header, [state.flows, state.armed, hosted.withdraw(shard)]))
+        self._finish_releases()
+
+    def _finish_releases(self) -> None:
+        """Hand over what was released, once its outcomes are written: till then we may have to send them again."""
+        unacknowledged = self._hosted.unacknowledged
         while self._releasing:
-            shard, sequence = self._releasing[0]
-            if hosted.unacknowledged and hosted.unacknowledged[0][0] <= sequence:
+            sequence, header, arrays = self._releasing[0]
+            if unacknowledged and unacknowledged[0][0] <= sequence:
                 return
             self._releasing.popleft()
-            # A last look: since the order came, packets were still handled here.
-            hosted.flush()
-            if hosted.unacknowledged:
-                self._releasing.appendleft((shard, hosted.sequence))
-                return
-            state = hosted.table.extract(shard)
-            ring = hosted.remove(shard)
-            self._poller.unregister(ring.fileno())
-            for name in self._gone:
-                self._gone[name] += getattr(ring, name)
-            ring.close()
-            self._report("released", state.flows, state.armed, shard=shard, pieces=state.plain_pieces())
+            self._report("released", *arrays, **header)
 
     def _connect_results(self, endpoint: str) -> None:
         if self._results is not None:

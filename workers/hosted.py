@@ -10,7 +10,9 @@ import numpy as np
 from lzr import messages
 from lzr.flows import FlowTable
 from lzr.messages import Buffer
+from lzr.rows import TARGET
 from lzr.segments import MALFORMED, Builder
+from lzr.sharding import shard_of
 from workers.ring import Ring
 from workers.window import Window
 
@@ -39,7 +41,8 @@ class Hosted:
         self._wait = round(wait * 1e9)
         self._window = Window(1, self._wait)
         self._step = max(64, OPEN // (1 + plan.haf))
-        self._waiting: Any = None  # TARGET rows to be begun in their turn
+        self._stock: deque[Any] = deque()  # TARGET rows to be begun in their turn
+        self.window_held = False  # since it was last set to False, targets waited for answers to others
 
     def add(self, shard: int, ring: Ring) -> None:
         self.rings[shard] = ring
@@ -76,7 +79,7 @@ class Hosted:
             due = self.table.next_due
         if due is not None and due <= now:
             work += self._step  # more to do at once, but the answers to this first
-        elif self._waiting is not None and work < _ROUNDS * TAKE:
+        elif self._stock and work < _ROUNDS * TAKE:
             work += self._begin(now, wall)
         return work
 
@@ -94,18 +97,32 @@ class Hosted:
 
     @property
     def wants_targets(self) -> bool:
-        return self._waiting is None
+        return not self._stock
 
     def give(self, targets: Any) -> None:
-        """TARGET rows, to be begun in their turn; only when they are wanted."""
-        self._waiting = targets if len(targets) else None
+        """TARGET rows, to be begun in their turn; when they are wanted, unless there is a reason to hurry."""
+        if len(targets):
+            self._stock.append(targets)
+
+    def withdraw(self, shard: int) -> Any:
+        """The TARGET rows of this shard that have not been begun: somebody else's now."""
+        plan, taken = self.table.plan, []
+        for _ in range(len(self._stock)):
+            targets = self._stock.popleft()
+            theirs = shard_of(targets, plan.hash_seed, plan.shards) == shard
+            taken.append(targets[theirs])
+            self.give(targets[~theirs])
+        return np.concatenate(taken) if taken else np.empty(0, TARGET)
 
     def _begin(self, now: int, wall: int) -> int:
         room = min(self._step, self._window.room(self.table.fresh, now))
         if not room:
+            self.window_held = True
             return 0
-        targets, rest = self._waiting[:room], self._waiting[room:]
-        self._waiting = rest if len(rest) else None
+        targets = self._stock.popleft()
+        if len(targets) > room:
+            self._stock.appendleft(targets[room:])
+            targets = targets[:room]
         self.table.open(targets, now, wall)
         self.flush()
         return len(targets)
