@@ -58,7 +58,8 @@ def frames(rows: Rows, handshakes: Sequence[str]) -> Iterator[str]:
     """FRAME rows that are sent."""
     for row in rows:
         carries = "" if row["probe"] == NO_PROBE else f" carrying {handshakes[row['probe']]}"
-        yield f"{_flow(row)} -> {flags(int(row['flags']))} seq {row['seq']} ack {row['ack']}{carries}"
+        ack = f" ack {row['ack']}" if row["flags"] & ACK else ""
+        yield f"{_flow(row)} -> {flags(int(row['flags']))} seq {row['seq']}{ack}{carries}"
 
 
 def outcomes(rows: Rows, handshakes: Sequence[str]) -> Iterator[str]:

@@ -92,7 +92,20 @@ class Capture:
     def __init__(self, namespace: Namespace, interface: str, path: Path, more: str = "") -> None:
         self._path = path
         self._seen: list[Seen] | None = None
-        words = ("tcpdump", "-i", interface, "-w", path, "-U", "-B", "65536", "-n", "-s", "300")
+        words = (
+            "tcpdump",
+            "-i",
+            interface,
+            "-w",
+            path,
+            "-U",
+            "--immediate-mode",
+            "-B",
+            "65536",
+            "-n",
+            "-s",
+            "300",
+        )
         precise = ("--time-stamp-precision=nano", f"(tcp or ip6) {more}".strip())
         self._process: subprocess.Popen[str] = namespace.popen(
             *words, *precise, stderr=subprocess.PIPE, text=True
