@@ -21,6 +21,7 @@ from lzr.rows import Reason
 from lzr.summary import Summary
 
 _LATEST = 2  # identified services of a batch that are shown to people
+_REMEMBERED = 4096  # replies whose identity is kept at hand
 _SHOWN = 160  # bytes of their banners
 
 
@@ -41,36 +42,42 @@ class BlockMaker:
         self.encoders = [_encoder(options, form) for form in forms]
         self._classifier = Classifier(options.priority_fingerprint or options.handshakes)
         self._sent = [handshake(name) for name in options.handshakes]
+        # Many services say the same to the byte: banners, alerts, error pages.
+        self._known: dict[tuple[int, bytes], Identity] = {}
 
     def make(self, rows: NDArray[Any], blob: bytes) -> Block:
         """Rows are OUTCOME rows, blob their payloads end to end."""
-        names = self._identify(rows, blob)
+        names, found = self._identify(rows, blob)
         lines = [encoder.encode(rows, blob, names) for encoder in self.encoders]
         summary = Summary()
         summary.add(rows, [name.label for name in names], self._options.handshakes)
-        found = Counter(
-            (self._options.handshakes[which], names[row].label)
-            for row, which in enumerate(rows["handshake"].tolist())
-            if names[row] is not UNKNOWN
-        )
         counts = {
             "summary": summary.to_dict(),
             "duplicates": int(np.count_nonzero(rows["reason"] == Reason.DUPLICATE)),
-            "found": [[*key, count] for key, count in found.items()],
+            "found": [[self._options.handshakes[by], label, n] for (by, label), n in found.items()],
             "latest": self._latest(rows, blob, names),
         }
         return Block(lines, rows["ticket"][rows["final"] != 0], len(rows), counts)
 
-    def _identify(self, rows: NDArray[Any], blob: bytes) -> list[Identity]:
+    def _identify(self, rows: NDArray[Any], blob: bytes) -> tuple[list[Identity], Counter[tuple[int, str]]]:
+        """The identity of each row, and how many of each label each handshake (by index) has brought."""
         names: list[Identity] = [UNKNOWN] * len(rows)
-        identify, sent = self._classifier.identify, self._sent
+        known = self._known
+        if len(known) > _REMEMBERED:
+            known.clear()
         at = 0
+        found = []
         lengths, handshakes = rows["data_len"].tolist(), rows["handshake"].tolist()
         for row, length in enumerate(lengths):
             if length:
-                names[row] = identify(blob[at : at + length], sent[handshakes[row]])
+                key = handshakes[row], blob[at : at + length]
+                name = known.get(key)
+                if name is None:
+                    name = known[key] = self._classifier.identify(key[1], self._sent[key[0]])
+                names[row] = name
+                found.append((key[0], name.label))
                 at += length
-        return names
+        return names, Counter(found)
 
     def _latest(self, rows: NDArray[Any], blob: bytes, names: list[Identity]) -> list[list[Any]]:
         """Address, port, label, handshake, banner of the last identified services."""
