@@ -9,10 +9,12 @@ cost more than `BOUND` packets.
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
@@ -25,6 +27,7 @@ from hypothesis.stateful import (
 )
 
 from lzr.flows import FlowTable
+from lzr.kernels import make_index
 from lzr.plan import EPHEMERAL, Plan
 from lzr.probes import ProbeTemplate
 from lzr.rows import ACK, FIN, NO_PROBE, PSH, RST, SEGMENT, SYN, TARGET, Reason
@@ -32,6 +35,7 @@ from lzr.shardflows import ShardFlows
 from lzr.sharding import COOKIE_BITS, cookie
 from lzr.transitions import State
 from tests.playbook import MASK, OWN, PEER, SECOND, Watched, check_books
+from tests.wire import kernels_of
 
 PIECES = 32
 PROBES = (b"GET / HTTP/1.0\r\n\r\n", b"", b"\x16\x03\x01hello")
@@ -40,6 +44,13 @@ BANNERS = (b"", b"220 a banner", b"SSH-2.0-x", b"", b"", b"")
 """By kind: silent; banner and FIN; banner and RST; FIN; no window for our SYNs; RST."""
 
 Address = tuple[int, int, int]  # peer, peer port, own port
+
+
+@pytest.fixture(autouse=True, scope="module", params=["native", "python"])
+def kernels(request: pytest.FixtureRequest) -> Iterator[None]:
+    """All of it with the kernels in C and in Python."""
+    with kernels_of(request.param):
+        yield
 
 
 def bound(plan: Plan) -> int:
@@ -146,7 +157,7 @@ class World:
 
     def move(self) -> None:
         old = self.table
-        self.table = Watched(self.plan, capacity=2)
+        self.table = Watched(self.plan, capacity=2, index=make_index())
         for shard in range(self.plan.shards):
             state = old.extract(shard)
             pieces = ShardFlows.pieces_of(state.plain_pieces())
@@ -265,7 +276,7 @@ class Scan(RuleBasedStateMachine):
             ports=(40000, 40039),
             hash_seed=99,
         )
-        self.world = World(plan, Watched(plan, capacity=2))
+        self.world = World(plan, Watched(plan, capacity=2, index=make_index()))
 
     @rule(
         lines=st.lists(
@@ -380,4 +391,4 @@ class Scan(RuleBasedStateMachine):
 
 
 def test_whatever_happens_the_books_balance() -> None:
-    run_state_machine_as_test(Scan, settings=settings(max_examples=60, stateful_step_count=30, deadline=None))
+    run_state_machine_as_test(Scan, settings=settings(max_examples=25, stateful_step_count=30, deadline=None))

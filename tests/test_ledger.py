@@ -110,7 +110,7 @@ class Books(RuleBasedStateMachine):
 
 def test_the_ledger_is_a_dict_of_what_is_open() -> None:
     run_state_machine_as_test(
-        Books, settings=settings(max_examples=60, stateful_step_count=30, deadline=None)
+        Books, settings=settings(max_examples=25, stateful_step_count=30, deadline=None)
     )
 
 

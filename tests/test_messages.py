@@ -36,7 +36,7 @@ def arrays(draw: st.DrawFn) -> Any:
     return np.frombuffer(raw, dtype)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(st.text(max_size=10), headers, st.lists(arrays() | st.binary(max_size=20), max_size=3))
 def test_there_and_back(kind: str, header: dict[str, Any], columns: list[Any]) -> None:
     message = unpack([bytes(part) for part in pack(kind, header, *columns)])
@@ -62,7 +62,7 @@ def test_arrays_are_views_of_what_was_received() -> None:
     assert np.shares_memory(unpack(parts).arrays[0], np.frombuffer(parts[1], np.uint8))
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(st.lists(st.binary(max_size=40), min_size=1, max_size=3))
 def test_junk_is_refused(parts: list[bytes]) -> None:
     with pytest.raises(SchemaError):
@@ -81,7 +81,7 @@ anything = st.recursive(
 )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(
     st.tuples(st.just(VERSION) | anything, st.text(max_size=4) | anything, headers | anything, anything)
     | anything,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -16,10 +17,18 @@ from scapy.packet import Raw
 from lzr.probes import ProbeTemplate
 from lzr.rows import ACK, FRAME, NO_PROBE, PSH, RST, SYN
 from lzr.segments import ETHERNET, MAX_FRAME, Builder, Link, _fold, _words
-from tests.wire import extension_header, fields, halves, packets, read, said, text, v4, v6, word
+from tests.wire import extension_header, fields, halves, kernels_of, packets, read, said, text, v4, v6, word
 
 LINK = Link(b"\x02\0\0\0\0\1", b"\x02\0\0\0\0\4", b"\x02\0\0\0\0\6")
 MAC, GATEWAY4, GATEWAY6 = "02:00:00:00:00:01", "02:00:00:00:00:04", "02:00:00:00:00:06"
+
+
+@pytest.fixture(autouse=True, scope="module", params=["native", "python"])
+def kernels(request: pytest.FixtureRequest) -> Iterator[None]:
+    """All of it with the kernels in C and in Python."""
+    with kernels_of(request.param):
+        yield
+
 
 # --- checksums ------------------------------------------------------------------------------------------
 
@@ -92,7 +101,7 @@ def oracle(row: Any, data: bytes) -> bytes:
     return bytes(Ether(src=MAC, dst=GATEWAY6 if six else GATEWAY4) / head / segment / Raw(data))
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(
     pairs=st.lists(st.tuples(v4, v4) | st.tuples(v6, v6), min_size=1, max_size=6),
     flags=st.sampled_from([SYN, ACK, ACK | PSH, RST | ACK, RST]),
@@ -144,7 +153,7 @@ def test_what_we_build_we_can_read(pair: tuple[str, str], seq: int, ack: int, da
 # --- parsing --------------------------------------------------------------------------------------------
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(st.lists(packets(), min_size=1, max_size=4), st.booleans())
 def test_every_field_is_as_scapy_has_it(made: list[tuple[Any, bytes]], checked: bool) -> None:
     """IP options, IPv6 extension headers, TCP options, payloads of even and odd lengths, both families."""
@@ -156,7 +165,7 @@ def test_every_field_is_as_scapy_has_it(made: list[tuple[Any, bytes]], checked: 
         assert payload == data
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(packets(), st.data())
 def test_a_flipped_bit_never_becomes_a_row(made: tuple[Any, bytes], data: st.DataObject) -> None:
     packet = made[0]
@@ -170,7 +179,7 @@ def test_a_flipped_bit_never_becomes_a_row(made: tuple[Any, bytes], data: st.Dat
     assert set(malformed) <= {"bad_checksum", "bad_offset"}
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(packets(), st.data())
 def test_cut_anywhere(made: tuple[Any, bytes], data: st.DataObject) -> None:
     """A frame may end anywhere, and may be captured to anywhere: only whole headers make a row."""
@@ -188,7 +197,7 @@ def test_cut_anywhere(made: tuple[Any, bytes], data: st.DataObject) -> None:
         assert set(malformed) <= {"truncated", "bad_offset", "not_tcp"}
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(
     st.lists(
         st.tuples(st.sampled_from([b"", b"\x45", b"\x46", b"\x4f", b"\x60"]), st.binary(max_size=200)),
@@ -200,7 +209,7 @@ def test_junk(made: list[tuple[bytes, bytes]], checked: bool) -> None:
     read([start + rest for start, rest in made], checked=checked)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(
     packets(),
     st.lists(st.tuples(st.integers(0, 120), st.integers(0, 255)), min_size=1, max_size=6),

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import contextlib
 import ipaddress
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
+import pytest
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scapy.layers.inet import IP, TCP, IPOption_NOP, IPOption_RR
 from scapy.layers.inet6 import IPv6, IPv6ExtHdrDestOpt, IPv6ExtHdrHopByHop, IPv6ExtHdrRouting, PadN
 from scapy.packet import Packet, Raw
 
+from lzr import flowrows, kernels, probes, segments, sharding
 from lzr.rows import V4_MAPPED
-from lzr.segments import parse
+from lzr.segments import MALFORMED, parse
+from workers import ring
 
 Rows = NDArray[Any]
 
@@ -47,8 +51,6 @@ def read(
     packets: Sequence[bytes], *, checked: bool = False, captured: Sequence[int] | None = None
 ) -> tuple[Rows, dict[str, int], list[bytes]]:
     """Rows, how many were dropped of each kind, and the payload of each row."""
-    from lzr.segments import MALFORMED
-
     buffer, at, seen = lay_out(packets, captured=captured)
     ts = np.arange(len(packets), dtype=np.uint64)
     rows, counts = parse(buffer, at, seen, ts, np.full(len(packets), checked))
@@ -85,6 +87,18 @@ def said(packet: Packet) -> dict[str, Any]:
         "ttl": ip.ttl if IP in packet else ip.hlim,
         "flags": int(tcp.flags) & 0xFF,
     }
+
+
+@contextlib.contextmanager
+def kernels_of(kind: str) -> Iterator[None]:
+    """Run with the kernels in C ("native"), or with what stands behind them ("python")."""
+    if kind == "native" and kernels.NATIVE is None:
+        pytest.skip("the extension is not built")
+    with pytest.MonkeyPatch.context() as patch:
+        if kind == "python":
+            for module in (kernels, flowrows, probes, segments, sharding, ring):
+                patch.setattr(module, "NATIVE", None)
+        yield
 
 
 v4 = st.integers(1, 2**32 - 1).map(lambda n: str(ipaddress.IPv4Address(n)))
