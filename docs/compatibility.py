@@ -18,39 +18,97 @@ from lzr.options import TABLE  # noqa: E402
 PAGE = Path(__file__).with_suffix(".md")
 
 FLAG_TESTS: dict[str, tuple[str, ...]] = {
-    "handshakes": ("test_e2e_responder.py::test_list",),
-    "f": ("test_options.py::test_reference_flag",),
-    "sendSYNs": ("test_e2e_responder.py::test_list", "test_targets.py::test_list_lines"),
+    "handshakes": ("test_e2e_responder.py::test_list", "test_dropin_scanning.py::test_all_handshakes"),
+    "f": ("test_dropin_pipelines.py::test_the_file_of_the_reference",),
+    "sendSYNs": (
+        "test_dropin_pipelines.py::test_a_list_at_the_pace_of_its_writer",
+        "test_targets.py::test_list_lines",
+    ),
     "dryrun": (
+        "test_dropin_scanning.py::test_the_dry_run_of_real_zmap",
+        "test_dropin_scanning.py::test_dry_runs_of_zmap_4",
         "test_targets.py::test_dry_run_of_zmap_2_and_4",
-        "test_targets.py::test_fast_dry_run",
-        "test_options.py::test_dryrun_opens_the_connections_itself",
     ),
-    "sourceIP": ("test_cli.py::test_source_addresses",),
-    "gatewayMac": ("test_cli.py::test_the_readme_line_in_every_form",),
-    "sendInterface": ("test_options.py::test_reference_flag",),
-    "rate": ("test_cli.py::test_the_readme_line_in_every_form",),
-    "w": (
-        "test_options.py::test_options_are_a_frozen_value",
-        "test_e2e_responder.py::test_premade_flows",
+    "sourceIP": (
+        "test_dropin_pipelines.py::test_several_source_addresses_and_a_range_of_ports",
+        "test_cli.py::test_source_addresses",
     ),
-    "rt": ("test_cli.py::test_times",),
+    "gatewayMac": (
+        "test_dropin_pipelines.py::test_a_list_at_the_pace_of_its_writer",
+        "test_dropin_scanning.py::test_the_gateway_of_each_family_is_found",
+    ),
+    "sendInterface": (
+        "test_e2e_responder.py::test_a_mistake_is_one_sentence_and_no_packet",
+        "test_dropin_scanning.py::test_the_gateway_of_each_family_is_found",
+    ),
+    "rate": ("test_dropin_pipelines.py::test_targets_are_begun_at_the_rate",),
+    "w": ("test_e2e_responder.py::test_premade_flows", "test_dropin_pipelines.py::test_one_dash_or_two"),
+    "rt": ("test_cli.py::test_times", "test_dropin_scanning.py::test_data_only_with_a_push"),
     "rn": ("test_e2e_responder.py::test_loss_on_the_path",),
-    "t": ("test_cli.py::test_reference_short_forms_keep_their_meaning",),
+    "t": (
+        "test_cli.py::test_reference_short_forms_keep_their_meaning",
+        "test_dropin_scanning.py::test_nothing_waits_for_the_probes",
+    ),
     "c": ("test_e2e_responder.py::test_it_ends_when_it_is_done",),
-    "haf": ("test_options.py::test_all_handshakes_leave_no_room_for_haf",),
-    "hafThreshold": ("test_cli.py::test_mistakes",),
-    "pushDataOnly": ("test_options.py::test_reference_flag",),
-    "forceAllHandshakes": ("test_options.py::test_all_handshakes_leave_no_room_for_haf",),
-    "priorityFingerprint": ("test_options.py::test_unknown_label_and_field",),
-    "feedZGrab": ("test_results.py::test_zgrab_feed",),
-    "onlyDataRecord": ("test_options.py::test_reference_flag",),
-    "ipv6": ("test_results.py::test_ipv6_text",),
-    "d": ("test_options.py::test_reference_flag",),
+    "haf": (
+        "test_dropin_scanning.py::test_a_firewall_takes_few_packets",
+        "test_dropin_scanning.py::test_real_servers_and_a_real_firewall",
+        "test_dropin_scanning.py::test_nothing_waits_for_the_probes",
+    ),
+    "hafThreshold": ("test_dropin_scanning.py::test_the_threshold_is_a_share",),
+    "pushDataOnly": ("test_dropin_scanning.py::test_data_only_with_a_push",),
+    "forceAllHandshakes": (
+        "test_dropin_scanning.py::test_all_handshakes",
+        "test_options.py::test_all_handshakes_leave_no_room_for_haf",
+    ),
+    "priorityFingerprint": ("test_dropin_scanning.py::test_the_users_label_wins",),
+    "feedZGrab": (
+        "test_dropin_pipelines.py::test_the_feed_is_flushed_and_alone_on_stdout",
+        "test_zgrab.py::test_the_feed_triggers_the_right_scanners",
+    ),
+    "onlyDataRecord": (
+        "test_dropin_pipelines.py::test_only_what_sent_data_is_recorded_and_the_rest_counted",
+    ),
+    "ipv6": (
+        "test_dropin_scanning.py::test_addresses_are_expanded_only_when_asked",
+        "test_dropin_scanning.py::test_zmaps_json_with_ipv6",
+        "test_dropin_scanning.py::test_both_families_in_one_run",
+    ),
+    "d": (
+        "test_dropin_pipelines.py::test_every_step_of_every_flow",
+        "test_trace.py::test_a_flow_from_its_line_to_its_fate",
+    ),
     "cpuprofile": ("test_options.py::test_reference_flag",),
     "memprofile": ("test_options.py::test_reference_flag",),
 }
 """Flag of the reference → what holds it (every flag is held by test_options.py::test_reference_flag too)."""
+
+BEYOND_TESTS: dict[str, tuple[str, ...]] = {
+    "seed": ("test_dropin_pipelines.py::test_a_seed_makes_it_the_same_again",),
+    "shards": ("test_dropin_pipelines.py::test_shards_are_disjoint_and_complete",),
+    "shard": ("test_dropin_pipelines.py::test_shards_are_disjoint_and_complete",),
+    "input_file": ("test_dropin_scanning.py::test_dry_runs_of_zmap_4",),
+    "source_port": ("test_dropin_pipelines.py::test_several_source_addresses_and_a_range_of_ports",),
+    "probe_delay": ("test_dropin_pipelines.py::test_a_follow_up_may_be_delayed",),
+    "output_module": ("test_dropin_pipelines.py::test_output_modules_fields_and_filter",),
+    "output_fields": ("test_dropin_pipelines.py::test_output_modules_fields_and_filter",),
+    "output_filter": ("test_dropin_pipelines.py::test_output_modules_fields_and_filter",),
+    "zgrab_only_known": ("test_dropin_pipelines.py::test_the_feed_of_what_is_known",),
+    "notes": ("test_dropin_pipelines.py::test_metadata_status_and_log",),
+    "metadata_file": ("test_dropin_pipelines.py::test_metadata_status_and_log",),
+    "status_updates_file": ("test_dropin_pipelines.py::test_metadata_status_and_log",),
+    "log_file": ("test_dropin_pipelines.py::test_metadata_status_and_log",),
+    "verbosity": ("test_log.py::test_as_much_as_was_asked_for",),
+    "log_directory": ("test_dropin_pipelines.py::test_quiet_and_log_directory",),
+    "quiet": ("test_dropin_pipelines.py::test_quiet_and_log_directory",),
+    "blocklist_file": ("test_dropin_scanning.py::test_blocklists_know_both_families",),
+    "allowlist_file": ("test_dropin_scanning.py::test_blocklists_know_both_families",),
+    "dashboard_file": ("test_watch.py",),
+    "metrics_port": ("test_metrics.py",),
+    "control_socket": ("test_control.py",),
+    "guard": ("test_guard.py",),
+}
+"""Attribute of an option that the reference has not → what holds it."""
 
 RECORD_TEST = "test_results.py::test_a_record_as_the_reference_writes_it"
 
@@ -117,11 +175,13 @@ def fields() -> str:
 
 def beyond() -> str:
     """The options the reference does not have, in Markdown."""
-    lines = ["| option | what it does | default |", "|---|---|---|"]
+    lines = ["| option | what it does | default | held by |", "|---|---|---|---|"]
     for row in TABLE:
         if not row.reference:
             names = ", ".join(f"`{name}`" for name in row.shown_names)
-            lines.append(f"| {names} | {_cell(row.help)} | {_cell(row.shown_default) or 'off'} |")
+            default = _cell(row.shown_default) or ("0" if row.default == 0 and not row.is_switch else "off")
+            held = _tests(BEYOND_TESTS.get(row.attr, ("test_options.py",)))
+            lines.append(f"| {names} | {_cell(row.help)} | {default} | {held} |")
     return "\n".join(lines) + "\n"
 
 
