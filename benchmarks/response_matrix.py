@@ -1,20 +1,25 @@
 """Which server answers which handshake in a telling way: docs/response-matrix.md, measured.
 
     sudo .venv/bin/python -m benchmarks.response_matrix [--only http,tls,wait,newlines] [--output FILE]
+    .venv/bin/python -m benchmarks.response_matrix --replies FILE    # labels those replies anew, asks nobody
 
 Every daemon of the lab's fleet is brought up in a namespace and asked with every single handshake; a cell
 is the label that came back. The last rows count the different protocols that one ACK with data identifies:
 the reason why a scanner can begin with any of a few handshakes and still name most of what it finds.
+
+With `--keep FILE` the replies themselves are written there, a JSON object a line: server, handshake, data.
 """
 
 from __future__ import annotations
 
 import argparse
+import base64
+import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from lzr.protocols import BY_NAME
+from lzr.protocols import BY_NAME, Classifier
 from tests.lab import net
 from tests.lab.daemons import Daemon
 from tests.lab.fleet_core import CORE
@@ -30,6 +35,9 @@ WAITS = ("-rt", "0.5", "-t", "2", "-rn", "1")
 Cells = dict[str, dict[str, str]]
 """handshake -> daemon -> label, `""` where no data came."""
 
+Replies = dict[str, dict[str, bytes]]
+"""handshake -> daemon -> what it said."""
+
 
 def asked() -> tuple[str, ...]:
     """The handshakes that differ on the wire: those that send nothing are all `wait`."""
@@ -37,9 +45,10 @@ def asked() -> tuple[str, ...]:
     return (*FIRST_HANDSHAKES, *sorted(sending))
 
 
-def measure(handshakes: Sequence[str]) -> tuple[Cells, list[Daemon]]:
+def measure(handshakes: Sequence[str]) -> tuple[Cells, Replies]:
     """One list scan of the whole fleet for each handshake."""
     cells: Cells = {}
+    replies: Replies = {}
     with net.lab() as lab:
         town = found_town(lab, ALL)
         up = [one for one in town.fleet.running if not one.trouble]
@@ -51,14 +60,39 @@ def measure(handshakes: Sequence[str]) -> tuple[Cells, list[Daemon]]:
                 print(f"{handshake}: {found.stderr.strip()[-300:]}", file=sys.stderr)
                 continue
             services = found.by_service()
-            cells[handshake] = {}
+            cells[handshake], replies[handshake] = {}, {}
             for one in up:
-                records = services.get(one.service, [])
-                said = records[0] if records else {}
-                cells[handshake][one.daemon.name] = said.get("fingerprint", "") if said.get("data") else ""
+                said = next(iter(services.get(one.service, [])), {})
+                data = said.get("data", "").encode("latin-1")
+                replies[handshake][one.daemon.name] = data
+                cells[handshake][one.daemon.name] = said["fingerprint"] if data else ""
             named = len(right(cells[handshake]))
             print(f"{handshake}: {named} protocols", file=sys.stderr, flush=True)
-    return cells, [one.daemon for one in up]
+    return cells, replies
+
+
+def labelled(replies: Replies) -> Cells:
+    """What today's matchers say of kept replies."""
+    cells: Cells = {}
+    for handshake, column in replies.items():
+        classify, sent = Classifier((handshake,)).classify, BY_NAME[handshake]
+        cells[handshake] = {name: classify(data, sent) if data else "" for name, data in column.items()}
+    return cells
+
+
+def keep(path: Path, replies: Replies) -> None:
+    with path.open("w") as out:
+        for handshake, column in replies.items():
+            for server, data in column.items():
+                text = base64.b64encode(data).decode()
+                print(json.dumps({"server": server, "handshake": handshake, "data_b64": text}), file=out)
+
+
+def kept(lines: Iterable[str]) -> Replies:
+    replies: Replies = {}
+    for row in map(json.loads, lines):
+        replies.setdefault(row["handshake"], {})[row["server"]] = base64.b64decode(row["data_b64"])
+    return replies
 
 
 def right(column: dict[str, str]) -> set[str]:
@@ -118,12 +152,21 @@ def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="response_matrix")
     parser.add_argument("--only", help="handshakes, by comma; default all that differ on the wire")
     parser.add_argument("--output", type=Path, default=OUTPUT)
+    parser.add_argument("--keep", type=Path, help="write the replies there")
+    parser.add_argument("--replies", type=Path, help="label kept replies instead of asking")
     options = parser.parse_args(argv)
-    handshakes = tuple(options.only.split(",")) if options.only else asked()
-    cells, daemons = measure(handshakes)
+    if options.replies:
+        with options.replies.open() as lines:
+            replies = kept(lines)
+        cells = labelled(replies)
+    else:
+        cells, replies = measure(tuple(options.only.split(",")) if options.only else asked())
     if not cells:
         return 1
-    options.output.write_text(render(cells, daemons))
+    if options.keep:
+        keep(options.keep, replies)
+    met = set(next(iter(cells.values())))
+    options.output.write_text(render(cells, [daemon for daemon in ALL if daemon.name in met]))
     return 0
 
 

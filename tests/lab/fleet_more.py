@@ -234,7 +234,8 @@ NETWORK = (
         "openvpn",
         "openvpn --genkey secret /tmp/key\n"
         "exec openvpn --dev null --proto tcp-server --local @ADDRESS@ --port @PORT@ --tls-server "
-        "--cert @CERT@ --key @KEY@ --ca @CERT@ --dh none\n",
+        # It gives up and starts anew where nobody calls for that long.
+        "--cert @CERT@ --key @KEY@ --ca @CERT@ --dh none --connect-timeout 86400\n",
         packages=("openvpn",),
     ),
     Daemon(
