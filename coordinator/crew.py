@@ -73,6 +73,7 @@ class Crew:
         self._collector_of: dict[str, str] = {}  # flow worker -> its collector
         self._to_link: set[str] = set()  # collectors that have been told where the writer is, and not said so
         self._relink = False  # the writer is a new one
+        self.writer = ""  # name of the collector that writes, or wrote last
 
     # --- who there is ----------------------------------------------------------------------------------
 
@@ -196,8 +197,8 @@ class Crew:
 
     def push_markers(self) -> None:
         """Orders that found no taker yet, and those that must stay behind the targets on the way."""
-        for child in self.fleet.children.values():
-            child.push_orders()
+        for every in self.fleet.children.values():
+            every.push_orders()
         for _ in range(len(self._markers)):
             name, parts = self._markers.popleft()
             child = self.fleet.children.get(name)
@@ -301,7 +302,9 @@ class Crew:
     # --- collectors ------------------------------------------------------------------------------------
 
     def _spawn_collector(self, index: int, *, replaces: bool = False) -> None:
-        self.fleet.spawn("collect", index, self.outputs(), replaces=replaces)
+        child = self.fleet.spawn("collect", index, self.outputs(), replaces=replaces)
+        if index == 0:
+            self.writer = child.name
 
     def _assign_collectors(self) -> None:
         """Spread the flow workers over the collectors that are ready."""
@@ -354,8 +357,8 @@ class Crew:
 
     # --- the end ---------------------------------------------------------------------------------------
 
-    def end(self, seconds: float) -> None:
-        """Ask all to end and wait for them, at most so long for each kind."""
+    def end(self, seconds: float, take: Callable[[Message], None]) -> None:
+        """Ask all to end and wait for them, at most so long for each kind. `take` gets their reports."""
         self.ending = True
         for role in ("flow", "collect"):
             for child in self.fleet.of_role(role):
@@ -367,6 +370,7 @@ class Crew:
                 self.fleet.wait(0.05 if self.fleet.of_role(role) else 0.001)
                 self.handle_events(time.monotonic(), lambda: None)
                 while (message := self.fleet.receive()) is not None:
+                    take(message)
                     if message.kind == "stats":
                         self.meter.feed(time.monotonic(), message.header)
                         if message.header.get("last"):

@@ -155,9 +155,8 @@ class Fleet:
         """Until the nursery has something to tell."""
         select.select([self.nursery], [], [], seconds)
 
-    def close(self) -> None:
-        """End whatever still runs: at the end of a scan nobody does."""
-        self.closed = True
+    def end(self) -> None:
+        """End whatever still runs: at the end of a scan nobody does. Their reports can still be read."""
         self.nursery.close()  # the nursery ends its children when this is gone
         try:
             self._process.wait(2)
@@ -166,6 +165,11 @@ class Fleet:
             self._process.wait(2)
         for child in self.children.values():
             _await_end(child.pid)
+
+    def close(self) -> None:
+        self.closed = True
+        self.end()
+        for child in self.children.values():
             child.close()
         self.reports.close(linger=0)
         self._context.term()

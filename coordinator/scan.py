@@ -43,6 +43,7 @@ _STUCK = 0.002
 _IDLE = 0.25
 _JUDGED_OVER = 0.5
 _END_SECONDS = 2.0
+_LAST_REPORTS = 50  # ms
 
 Rows = NDArray[Any]
 
@@ -114,6 +115,7 @@ class Scan:
         if checkpoint is not None and checkpoint.resumed is not None and checkpoint.resumed.summary:
             self.summary.merge(Summary.from_dict(checkpoint.resumed.summary))
         self._attempt = 0
+        self._abandoned = False
         self.quitting = False
         self.gone = False  # the reader of our output has gone
         self._source = source
@@ -218,14 +220,19 @@ class Scan:
     def abandon(self) -> None:
         """Give up everything without a fate, at once."""
         self.interrupt()
-        self.totals.interrupted += self.ledger.open
+        self._abandoned = True
 
     def close(self) -> None:
         """Ask the children to end and wait for them, within bounds; the rest is ended by the fleet."""
         with contextlib.suppress(ChildProcessError):  # the nursery has died: its children do too
-            self.crew.end(_END_SECONDS)
-        self.fleet.close()
+            self.crew.end(_END_SECONDS, self._take_last)
+        self.fleet.end()
+        while self.fleet.reports.poll(_LAST_REPORTS) and (message := self.fleet.receive()) is not None:
+            self._take_last(message)
         self.outputs.cut_back()
+        if self._abandoned:
+            self.totals.interrupted += self.ledger.open
+        self.fleet.close()
         if self.checkpoint is not None:
             self._note_ended()
             trouble = self.checkpoint.finish(
@@ -253,11 +260,15 @@ class Scan:
             elif not self.crew.take(message, now):
                 raise messages.SchemaError(f"the coordinator cannot take {message.kind!r}")
 
+    def _take_last(self, message: Message) -> None:
+        """What still counts when all are ending: what has been written."""
+        if message.kind == "written":
+            self._take_written(message)
+
     def _take_written(self, message: Message) -> None:
         """Outcomes are on disk: the one message that settles anything."""
         header = message.header
-        writer = self.crew.collector(0)
-        if writer is None or header["name"] != writer.name:
+        if header["name"] != self.crew.writer:
             return  # of a collector that is gone: its successor writes these again
         lines = self.ledger.settle(message.arrays[0])
         self.settled(lines)
