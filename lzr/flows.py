@@ -212,6 +212,11 @@ class FlowTable:
         bursts, self._bursts = self._bursts, []
         return bursts
 
+    @property
+    def outcomes_waiting(self) -> int:
+        """Rows that `take_outcomes` would give."""
+        return sum(map(len, self._outcomes))
+
     def take_outcomes(self) -> tuple[Rows, bytes]:
         """OUTCOME rows and their payloads, one after the other."""
         if not self._outcomes:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import compress
 from typing import Any
 
 import numpy as np
@@ -51,17 +52,18 @@ class Summary:
         """Count a batch: OUTCOME rows and the label of each. `handshakes` names the handshakes by index."""
         self.resolved += int(np.count_nonzero(rows["final"]))
         recorded = rows["record"] != 0
-        self.fingerprints.update(label for label, keep in zip(labels, recorded.tolist(), strict=True) if keep)
-        rows = rows[recorded]
-        firewall = (rows["firewall"] != 0) | (rows["reason"] == Reason.FIREWALL)
-        for number, count in enumerate(np.bincount(rows["reason"]).tolist()):
+        self.fingerprints.update(labels if recorded.all() else compress(labels, recorded.tolist()))
+        rows = rows if recorded.all() else rows[recorded]
+        reasons = rows["reason"]
+        firewall = (rows["firewall"] != 0) | (reasons == Reason.FIREWALL)
+        for number, count in enumerate(np.bincount(reasons).tolist()):
             if count:
                 name = Reason.NAMES[number] if number < len(Reason.NAMES) else str(number)
                 self.reasons[name] += count
         counters = self.counters
         counters["TotalResponses"] += len(rows)
         counters["HyperACKtive"] += int(np.count_nonzero(firewall))
-        rows = rows[~firewall]
+        rows = rows[~firewall] if firewall.any() else rows
         flags, data = rows["flags"], rows["data_len"] != 0
         for name, which in (
             ("ZeroWindow", rows["reason"] == Reason.ZERO_WINDOW),

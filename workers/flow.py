@@ -29,13 +29,12 @@ from lzr.segments import MALFORMED, Builder, Link
 from lzr.shardflows import ShardFlows
 from lzr.trace import Traced
 from workers import link
-from workers.hosted import Hosted
+from workers.hosted import SMALL, Hosted
 from workers.ring import Ring, SendFailure
 
 _STATS_EVERY = 250_000_000
 _PAUSE = 0.001  # after being woken: what arrives meanwhile is taken in the same batch
-_SMALL = 64
-_MAX_OUTBOX = 512  # unacknowledged result batches before new targets have to wait
+_MAX_OUTBOX = 1 << 23  # bytes of unacknowledged results, with which new targets have to wait
 _RING_COUNTS = ("received", "received_octets", "sent", "sent_octets", "failures", "kernel_drops")
 
 
@@ -93,7 +92,7 @@ class FlowWorker:
             if now >= self._next_stats:
                 self._next_stats = now + _STATS_EVERY
                 self._send_stats()
-            if work < _SMALL:
+            if work < SMALL:
                 self._wait(now)
         self._send_stats(last=True)
         self._context.destroy(linger=1000)
@@ -114,7 +113,7 @@ class FlowWorker:
 
     def _has_room(self) -> bool:
         """For targets: none are waiting to be begun, and the collector is not behind."""
-        return self._hosted.wants_targets and len(self._hosted.unacknowledged) < _MAX_OUTBOX
+        return self._hosted.wants_targets and self._hosted.outbox_octets < _MAX_OUTBOX
 
     # --- messages --------------------------------------------------------------------------------------
 
@@ -165,6 +164,7 @@ class FlowWorker:
         """Touch this shard no more: what comes for it waits in its ring until the next worker looks."""
         hosted = self._hosted
         hosted.flush()
+        hosted.settle()
         state = hosted.table.extract(shard)
         ring = hosted.remove(shard)
         self._poller.unregister(ring.fileno())

@@ -20,6 +20,10 @@ TAKE = 1024
 """Frames looked at together: large enough to amortise a batch, small enough to stay in the cache."""
 OPEN = 1024
 """Targets begun, or timers acted on, together. A ring holds the answers to many times as many."""
+SETTLE = 2048
+"""Outcomes sent together, while there is more to do."""
+SMALL = 64
+"""Frames and targets in a turn, below which there is nothing more to do: a worker rests after it."""
 _ROUNDS = 8
 
 
@@ -35,6 +39,7 @@ class Hosted:
         self.sequence = 0
         self.pending: deque[list[Buffer]] = deque()  # not yet handed to ZeroMQ
         self.unacknowledged: deque[tuple[int, list[Buffer]]] = deque()
+        self.outbox_octets = 0  # of the unacknowledged
         self.malformed = np.zeros(len(MALFORMED), np.int64)
         plan = table.plan
         wait = plan.retransmit_wait if plan.retransmit_number else plan.timeout
@@ -81,6 +86,8 @@ class Hosted:
             work += self._step  # more to do at once, but the answers to this first
         elif self._stock and work < _ROUNDS * TAKE:
             work += self._begin(now, wall)
+        if work < SMALL or self.table.outcomes_waiting >= SETTLE:
+            self.settle()
         return work
 
     def _receive(self, ring: Ring, now: int) -> int:
@@ -128,13 +135,16 @@ class Hosted:
         return len(targets)
 
     def flush(self) -> None:
-        """Put frames on the wire and outcomes in the outbox."""
+        """Put frames on the wire."""
         bursts = self.table.take_frames()
         if bursts:
             assert self._way_out is not None  # flows come only after a shard has been adopted
             for burst in bursts:
                 self._way_out.send(burst, self._builder)
             self._way_out.flush()
+
+    def settle(self) -> None:
+        """Put the outcomes that wait in the outbox."""
         rows, payloads = self.table.take_outcomes()
         if len(rows):
             self.sequence += 1
@@ -142,11 +152,13 @@ class Hosted:
             message = messages.pack("outcomes", header, rows, payloads)
             self.pending.append(message)
             self.unacknowledged.append((self.sequence, message))
+            self.outbox_octets += sum(map(len, message))
 
     def acknowledge(self, sequence: int) -> None:
         """The collector has written everything up to `sequence`."""
         while self.unacknowledged and self.unacknowledged[0][0] <= sequence:
-            self.unacknowledged.popleft()
+            _, message = self.unacknowledged.popleft()
+            self.outbox_octets -= sum(map(len, message))
 
     def resend(self) -> None:
         """A new collector: it gets all that has not been acknowledged."""

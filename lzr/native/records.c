@@ -20,10 +20,14 @@ static const char *const FIELD_NAMES[FIELD_COUNT] = {
     "ackingFirewall", "application", "product", "version", "handshake", "reason",
 };
 
+static const uint8_t NAME_SIZES[FIELD_COUNT] = {5, 5, 5, 5, 6, 6, 6, 3, 7, 3, 5, 3, 3,
+                                                3, 4, 12, 11, 9, 14, 4, 14, 11, 7, 7, 9, 6};
+
 static const char *const EXPECTED_NAMES[] = {"", "sa", "ack", "data"};
 static const char *const REASON_NAMES[] = {"data",        "silent",     "rst",             "fin",
                                            "zero_window", "no_syn_ack", "acking_firewall", "duplicate"};
 
+#define TYPICAL 256       /* a record without its payload, to begin with */
 #define LONGEST_FIXED 128 /* one field without a string from outside: name, punctuation, value */
 
 struct text {
@@ -129,33 +133,6 @@ static void put_address(struct text *out, uint64_t hi, uint64_t lo, int expanded
     }
 }
 
-/* RFC 3339, UTC, nine digits of a second. Days to a date in the proleptic Gregorian calendar, counted in eras
- * of 400 years from 1 March of year 0, so that the leap day is the last of its year. */
-static void put_time(struct text *out, uint64_t ns)
-{
-    uint64_t seconds = ns / 1000000000, days = seconds / 86400 + 719468, rest = seconds % 86400;
-    uint64_t era = days / 146097, day = days % 146097;
-    uint64_t year = (day - day / 1460 + day / 36524 - day / 146096) / 365;
-    day -= 365 * year + year / 4 - year / 100;
-    uint64_t month = (5 * day + 2) / 153;
-    day -= (153 * month + 2) / 5;
-    year += era * 400 + (month >= 10);
-    put_digits(out, year, 4);
-    PUT(out, "-");
-    put_digits(out, month < 10 ? month + 3 : month - 9, 2);
-    PUT(out, "-");
-    put_digits(out, day + 1, 2);
-    PUT(out, "T");
-    put_digits(out, rest / 3600, 2);
-    PUT(out, ":");
-    put_digits(out, rest / 60 % 60, 2);
-    PUT(out, ":");
-    put_digits(out, rest % 60, 2);
-    PUT(out, ".");
-    put_digits(out, ns % 1000000000, 9);
-    PUT(out, "Z");
-}
-
 static char *escape_unit(char *to, unsigned unit)
 {
     static const char SHORT[256] = {['"'] = '"',  ['\\'] = '\\', ['\b'] = 'b',
@@ -175,6 +152,15 @@ static char *escape_unit(char *to, unsigned unit)
 
 static inline int plain(unsigned unit) { return unit >= 0x20 && unit < 0x7f && unit != '"' && unit != '\\'; }
 
+/* The same for eight bytes at once: in each, the high bit tells of one that is not. */
+static inline int all_plain(uint64_t eight)
+{
+    const uint64_t ones = ~(uint64_t)0 / 255, high = ones * 128;
+    uint64_t quote = eight ^ ones * '"', slash = eight ^ ones * '\\';
+    uint64_t strange = (eight - ones * 0x20) | (eight + ones) | ((quote - ones) & ~quote) | ((slash - ones) & ~slash);
+    return ((strange | eight) & high) == 0;
+}
+
 static int put_bytes(struct text *out, const uint8_t *p, size_t size)
 {
     if (size > PY_SSIZE_T_MAX / 32 || !reserve(out, 6 * size + LONGEST_FIXED)) {
@@ -184,6 +170,14 @@ static int put_bytes(struct text *out, const uint8_t *p, size_t size)
     }
     char *to = out->at + out->size;
     for (const uint8_t *end = p + size; p < end; p++) {
+        uint64_t eight;
+        while (end - p >= 8 && (memcpy(&eight, p, 8), all_plain(eight))) {
+            memcpy(to, &eight, 8);
+            to += 8;
+            p += 8;
+        }
+        if (p == end)
+            break;
         if (plain(*p))
             *to++ = (char)*p;
         else
@@ -228,7 +222,50 @@ struct job {
     PyObject *handshakes; /* tuple */
     PyObject *attributes[4]; /* names of Identity's attributes */
     int expanded;
+    uint64_t second;  /* that `time` stands for */
+    char time[64];    /* as far as the second */
+    size_t time_size; /* 0: nothing yet */
 };
+
+/* RFC 3339, UTC, nine digits of a second. Days to a date in the proleptic Gregorian calendar, counted in eras
+ * of 400 years from 1 March of year 0, so that the leap day is the last of its year. */
+static void put_second(struct text *out, uint64_t seconds)
+{
+    uint64_t days = seconds / 86400 + 719468, rest = seconds % 86400;
+    uint64_t era = days / 146097, day = days % 146097;
+    uint64_t year = (day - day / 1460 + day / 36524 - day / 146096) / 365;
+    day -= 365 * year + year / 4 - year / 100;
+    uint64_t month = (5 * day + 2) / 153;
+    day -= (153 * month + 2) / 5;
+    year += era * 400 + (month >= 10);
+    put_digits(out, year, 4);
+    PUT(out, "-");
+    put_digits(out, month < 10 ? month + 3 : month - 9, 2);
+    PUT(out, "-");
+    put_digits(out, day + 1, 2);
+    PUT(out, "T");
+    put_digits(out, rest / 3600, 2);
+    PUT(out, ":");
+    put_digits(out, rest / 60 % 60, 2);
+    PUT(out, ":");
+    put_digits(out, rest % 60, 2);
+    PUT(out, ".");
+}
+
+/* Records come by the thousand within a second, so the text of the last one is kept. */
+static void put_time(struct job *job, uint64_t ns)
+{
+    uint64_t second = ns / 1000000000;
+    if (job->time_size == 0 || job->second != second) {
+        struct text text = {.at = job->time};
+        put_second(&text, second);
+        job->second = second;
+        job->time_size = text.size;
+    }
+    put(&job->out, job->time, job->time_size);
+    put_digits(&job->out, ns % 1000000000, 9);
+    PUT(&job->out, "Z");
+}
 
 static void begin(struct job *job, int field, int *first)
 {
@@ -237,7 +274,7 @@ static void begin(struct job *job, int field, int *first)
     else
         PUT(&job->out, ",\"");
     *first = 0;
-    put_name(&job->out, FIELD_NAMES[field]);
+    put(&job->out, FIELD_NAMES[field], NAME_SIZES[field]);
     PUT(&job->out, "\":");
 }
 
@@ -361,7 +398,7 @@ static int record(struct job *job, const struct outcome *row, const uint8_t *dat
             continue;
         case TIMESTAMP:
             PUT(out, "\"");
-            put_time(out, row->ts);
+            put_time(job, row->ts);
             PUT(out, "\"");
             continue;
         case EXPECTED:
@@ -458,6 +495,8 @@ PyObject *lzr_json_records(PyObject *self, PyObject *const *args, Py_ssize_t cou
             goto done;
         }
     }
+    if (!reserve(&job.out, (size_t)total * TYPICAL + (size_t)buffers[1].len))
+        goto done;
     if (every_record(&job, &buffers[0], &buffers[1], &buffers[2], identities))
         result = PyBytes_FromStringAndSize(job.out.at, (Py_ssize_t)job.out.size);
 done:
@@ -475,6 +514,7 @@ PyObject *lzr_field_names(void)
 {
     PyObject *names = PyTuple_New(FIELD_COUNT);
     for (int i = 0; names != NULL && i < FIELD_COUNT; i++) {
+        assert(strlen(FIELD_NAMES[i]) == NAME_SIZES[i]);
         PyObject *name = PyUnicode_FromString(FIELD_NAMES[i]);
         if (name == NULL) {
             Py_DECREF(names);
