@@ -62,6 +62,11 @@ class Log:
         if self.file is not None:
             self.write(FATAL, sentence)
 
+    def note(self, sentence: str) -> None:
+        """As `info`, but into the file only: on stderr the summary says it better."""
+        if self.file is not None:
+            self.write(INFO, sentence)
+
     def error(self, sentence: str) -> None:
         self.write(ERROR, sentence)
 

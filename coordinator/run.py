@@ -256,7 +256,7 @@ def _put_down(record: Metadata, watch: Watch, log: Log) -> None:
     snapshot = record.snapshot = watch.snapshot(time.monotonic(), wall)
     if record.failure:
         log.fatal(record.failure)
-    log.info(
+    log.note(
         f"ended with status {record.status}: {snapshot.read} inputs read, {snapshot.done} done, "
         f"{snapshot.tx} packets sent, {snapshot.rx} received, {snapshot.drops} dropped"
     )
