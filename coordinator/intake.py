@@ -19,9 +19,12 @@ from coordinator.ledger import Ledger
 from lzr.blocklist import Blocklist
 from lzr.duplicates import RecentTargets
 from lzr.reading import Batch, Reader
+from lzr.rows import Opening
 from lzr.sharding import draw, mix64
 
 _DUPLICATES = 1 << 20  # inputs within which the same target is scanned once
+EARLY = 0.25
+"""Seconds after our start within which a line may tell of a SYN-ACK that came before the guard was up."""
 _PRINTERS = (9100, 9107)  # raw printing: what is sent to these ports may come out on paper
 
 Rows = NDArray[Any]
@@ -122,15 +125,16 @@ class Intake:
         self.ended: list[NDArray[np.uint64]] = []  # lines that got their fate here, for the checkpoint
         self.full = False  # --max-targets is reached
 
-    def feed(self, chunk: bytes) -> None:
+    def feed(self, chunk: bytes, *, early: bool = False) -> None:
+        """early: our kernel may have reset these half-open connections before it could be kept from that."""
         if self._checkpoint is not None:
             self._checkpoint.watch_input(chunk)
-        self._take(self._reader.feed(chunk))
+        self._take(self._reader.feed(chunk), early)
 
     def finish(self) -> None:
         self._take(self._reader.finish())
 
-    def _take(self, batch: Batch) -> None:
+    def _take(self, batch: Batch, early: bool = False) -> None:
         rows, fates = batch.rows, self.fates
         fates.read += len(rows) + len(batch.refused)
         fates.rejected += len(batch.refused)
@@ -148,7 +152,9 @@ class Intake:
             port = rows["peer_port"]
             rows = self._keep(rows, (port < _PRINTERS[0]) | (port > _PRINTERS[1]), "printers")
         own = rows["own_port"]
-        ours = (rows["syn"] != 0) | self._reopen | ((own >= self.ports[0]) & (own <= self.ports[1]))
+        ours = (
+            (rows["syn"] == Opening.OURS) | self._reopen | ((own >= self.ports[0]) & (own <= self.ports[1]))
+        )
         rows = self._keep(rows, ours, "foreign")
         rows = self._keep(rows, self._recent.fresh(rows), "duplicates")
         if self._max_targets is not None and self._admitted + len(rows) >= self._max_targets:
@@ -164,6 +170,8 @@ class Intake:
             if self._reopen:
                 for name, value in (("syn", 1), ("seq", 0), ("ack", 0), ("window", 0)):
                     rows[name] = value
+            elif early:
+                rows["syn"][rows["syn"] == Opening.TAKEN] = Opening.DOUBTFUL
             self._ledger.admit(rows)
             self.backlog.append(rows)
             self.waiting += len(rows)

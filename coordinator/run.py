@@ -22,7 +22,7 @@ from coordinator.checkpoint import Checkpoint, open_checkpoint
 from coordinator.extent import Extent
 from coordinator.fleet import Fleet
 from coordinator.guard import Guard, GuardError
-from coordinator.intake import Intake, Sources
+from coordinator.intake import EARLY, Intake, Sources
 from coordinator.ledger import Ledger
 from coordinator.log import Log, open_log
 from coordinator.metadata import Metadata, open_metadata
@@ -40,6 +40,7 @@ from lzr.job import Job
 from lzr.options import Options, UsageError, check_fingerprints, check_handshakes
 from lzr.reading import Reader
 from lzr.results import ENCODERS
+from lzr.rows import Opening
 from lzr.summary import Summary
 from lzr.targets import ListReader, ZmapReader
 
@@ -354,7 +355,7 @@ def _first_targets(intake: Intake, source: Source, signals: Signals) -> bool:
             intake.finish()
             return False
         if chunk:
-            intake.feed(chunk)
+            intake.feed(chunk, early=source.age < EARLY)
     return True
 
 
@@ -400,7 +401,7 @@ def _ports(options: Options, intake: Intake) -> tuple[int, int]:
         return options.source_port
     low, high = DEFAULT_PORTS
     for rows in intake.backlog:
-        given = rows["own_port"][rows["syn"] == 0]
+        given = rows["own_port"][rows["syn"] != Opening.OURS]
         if len(given):
             low, high = min(low, int(given.min())), max(high, int(given.max()))
     return low, high

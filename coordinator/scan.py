@@ -23,7 +23,7 @@ from coordinator.commands import Command
 from coordinator.crew import Crew
 from coordinator.extent import Extent
 from coordinator.fleet import Fleet, try_feed
-from coordinator.intake import Intake, Sources
+from coordinator.intake import EARLY, Intake, Sources
 from coordinator.ledger import Ledger
 from coordinator.pacer import Pacer
 from coordinator.snapshot import Identified, Phase
@@ -32,6 +32,7 @@ from coordinator.watch import Watch
 from lzr import messages
 from lzr.job import Job, Output
 from lzr.messages import Message
+from lzr.rows import Opening
 from lzr.sharding import shard_of
 from lzr.summary import Summary
 
@@ -357,8 +358,10 @@ class Scan:
             self._starved = True
             return False
         chunk = self._source.read()
+        if chunk is None:
+            return False
         if chunk:
-            self.intake.feed(chunk)
+            self.intake.feed(chunk, early=self._source.age < EARLY)
             if len(chunk) < _SMALL:
                 self._read_at = now + _PAUSE
         else:
@@ -382,7 +385,7 @@ class Scan:
                 self.pacer.held = True
             return False
         self.pacer.spend(len(rows))
-        opening = rows["syn"] != 0
+        opening = rows["syn"] == Opening.OURS
         if opening.any():
             rows = self._address(rows, opening)
         self._enqueue(rows)

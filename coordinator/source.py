@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import math
 import os
 import select
 import stat
 import threading
+import time
 from collections import deque
 
 CHUNK = 1 << 18
@@ -24,11 +26,15 @@ class Source:
     def __init__(self, descriptor: int) -> None:
         """descriptor: of the input, which need not be a pipe."""
         self._descriptor = descriptor
-        self._chunks: deque[bytes] = deque()
+        self._chunks: deque[tuple[bytes, float]] = deque()
+        self._born = time.monotonic()
+        self.age = 0.0
+        """When the last chunk that `read` gave was read, in seconds since the start."""
         self._ended = False
         self._thread: threading.Thread | None = None
         if stat.S_ISREG(os.fstat(descriptor).st_mode):
-            return  # nobody is held up by a file that is read late
+            self._born = -math.inf
+            return  # nobody is held up by a file that is read late, and what it tells of is past
         with contextlib.suppress(OSError):  # not a pipe
             fcntl.fcntl(descriptor, fcntl.F_SETPIPE_SZ, _PIPE)
         self._told, self._tell = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
@@ -45,7 +51,7 @@ class Source:
                     return
                 chunk = os.read(self._descriptor, CHUNK)
                 held += len(chunk)
-                self._chunks.append(chunk)
+                self._chunks.append((chunk, time.monotonic() - self._born))
                 os.write(self._tell, b"+")
                 if not chunk:
                     return
@@ -86,12 +92,12 @@ class Source:
             except BlockingIOError:
                 return None
         if self._chunks:
-            chunk = self._chunks.popleft()
+            chunk, self.age = self._chunks.popleft()
         elif self._ended:
             chunk = b""
         elif self._thread is not None:
             return None
         else:
-            chunk = os.read(self._descriptor, CHUNK)
+            chunk, self.age = os.read(self._descriptor, CHUNK), time.monotonic() - self._born
         self._ended = not chunk
         return chunk

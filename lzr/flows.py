@@ -33,7 +33,7 @@ from lzr.flowindex import FlowIndex
 from lzr.flowrows import Number
 from lzr.pieces import Pieces
 from lzr.plan import EPHEMERAL, Plan
-from lzr.rows import ACK, FIN, FLOW, NO_PROBE, OUTCOME, PSH, RST, SYN, Reason
+from lzr.rows import ACK, FIN, FLOW, NO_PROBE, OUTCOME, PSH, RST, SYN, Opening, Reason
 from lzr.shardflows import ShardFlows
 from lzr.sharding import COOKIE_BITS, cookie, draw, flow_key, shard_of
 from lzr.timers import DelayQueue
@@ -78,6 +78,8 @@ class FlowTable:
         self._free = np.arange(capacity - 1, -1, -1, dtype=np.int32)
         self._free_count = capacity
         self._pieces = Pieces()
+        self._doubtful: set[int] = set()  # slots of half-open connections that we may have reset ourselves
+        self._reopened: set[int] = set()  # slots of those that we opened anew after a RST
         self._released: list[Slots] = []
         self._bursts: list[Rows] = []
         self._outcomes: list[Rows] = []
@@ -125,13 +127,18 @@ class FlowTable:
         now: monotonic ns; wall: ns since the epoch, the time stamp of flows that never answer.
         """
         self._now = now
+        doubtful = targets["syn"] == Opening.DOUBTFUL
+        if doubtful.any():
+            targets = targets.copy()
+            targets["syn"][doubtful] = Opening.TAKEN
         keys = flow_key(targets, self.plan.hash_seed)
         slots = self._allocate(len(targets))
         added = self.index.insert(keys, slots)
         if not added.all():
             self._settle_duplicates(targets[~added])
             self._release_unindexed(slots[~added])
-            targets, keys, slots = targets[added], keys[added], slots[added]
+            targets, keys, slots, doubtful = targets[added], keys[added], slots[added], doubtful[added]
+        self._doubtful.update(slots[doubtful].tolist())
         syn = targets["syn"] != 0
         una = targets["ack"].copy()
         if syn.any():
@@ -438,6 +445,14 @@ class FlowTable:
     def _give_up(self, slots: Slots, reason: int) -> None:
         """This handshake brought nothing: the next one, or the end."""
         rows = self.rows
+        if self._doubtful and reason == Reason.RST:
+            slots = self._reopen(slots)
+        if self._reopened and reason == Reason.NO_SYN_ACK:
+            refused = np.fromiter((slot in self._reopened for slot in slots.tolist()), bool, len(slots))
+            self._give_up(slots[refused], Reason.RST)  # so the RST was the service's own
+            slots = slots[~refused]
+        if not len(slots):
+            return
         if self.plan.haf:
             firewall = rows["hits"][slots] >= self.plan.hits_needed
             if firewall.any():
@@ -485,15 +500,37 @@ class FlowTable:
         self.rows["kept"][going] = 1
         self._follow_up(going)
 
+    def _reopen(self, slots: Slots) -> Slots:
+        """Open connections anew that our own kernel may have reset; returns those of which it is not so."""
+        doubtful = np.fromiter((slot in self._doubtful for slot in slots.tolist()), bool, len(slots))
+        again = slots[doubtful]
+        if len(again):
+            self._doubtful.difference_update(again.tolist())
+            self._reopened.update(again.tolist())
+            again = self._reconnect(again)
+            self._send_syn(again)
+        rest: Slots = slots[~doubtful]
+        return rest
+
     def _follow_up(self, slots: Slots) -> None:
-        """The next handshake: a fresh source port that the same shard owns, a fresh ISN."""
+        """The next handshake, on a connection of its own."""
+        self.rows["handshake"][slots] += 1
+        slots = self._reconnect(slots)
+        self._start_probes(slots)  # may grow the table
+        if self.plan.probe_delay > 0:
+            self.rows["state"][slots] = State.DELAYED
+            self._push_timer(_DELAY, slots)
+        else:
+            self._send_syn(slots)
+
+    def _reconnect(self, slots: Slots) -> Slots:
+        """A fresh source port that the same shard owns, a fresh ISN. Returns those that got one."""
         rows = self.rows
         if self._pieces:
             self._pieces.forget(slots.tolist())
         self.index.remove(rows["key"][slots])
         for name in ("counter", "settles"):
             rows[name][slots] = 0
-        rows["handshake"][slots] += 1
         flows = rows[slots]
         chosen = self._choose_ports(flows, slots, self._shards(flows), salt=1)
         for name in ("own_port", "key"):
@@ -504,12 +541,7 @@ class FlowTable:
         if not chosen.all():  # no port of ours is free for this host: the ports are exhausted
             self._abandon(slots[~chosen])
             slots = slots[chosen]
-        self._start_probes(slots)  # may grow the table: `rows` is of no use from here
-        if self.plan.probe_delay > 0:
-            self.rows["state"][slots] = State.DELAYED
-            self._push_timer(_DELAY, slots)
-        else:
-            self._send_syn(slots)
+        return slots
 
     def _abandon(self, slots: Slots) -> None:
         """End flows that have no index entry."""
@@ -598,6 +630,9 @@ class FlowTable:
     def _release(self, slots: Slots) -> None:
         self.index.remove(self.rows["key"][slots])
         self.in_flight -= len(slots)
+        if self._doubtful or self._reopened:
+            self._doubtful.difference_update(slots.tolist())
+            self._reopened.difference_update(slots.tolist())
         self._release_unindexed(slots)
 
     def _release_unindexed(self, slots: Slots) -> None:

@@ -30,11 +30,20 @@ TARGET = np.dtype(
         ("peer_port", "<u2"),
         ("own_port", "<u2"),
         ("window", "<u2"),  # the SYN-ACK's window
-        ("syn", "u1"),  # 1: no half-open connection exists, we open our own with a SYN
+        ("syn", "u1"),  # who opens: an Opening
         ("ttl", "u1"),
     ]
 )
 """One thing to scan: a half-open connection (from ZMap) or a host:port to open (56 bytes)."""
+
+
+class Opening:
+    """How a flow begins."""
+
+    TAKEN, OURS, DOUBTFUL = range(3)
+    """A half-open connection is taken over; we open our own with a SYN; it is taken over, but our kernel may
+    have reset it before it could be kept from that, so a RST is answered by opening our own, once."""
+
 
 OUTCOME = np.dtype(
     [

@@ -19,7 +19,7 @@ from lzr import addresses
 from lzr.flowindex import FlowIndex
 from lzr.flows import FlowTable
 from lzr.plan import Plan
-from lzr.rows import ACK, FIN, NO_PROBE, PSH, RST, SYN, Reason
+from lzr.rows import ACK, FIN, NO_PROBE, PSH, RST, SYN, Opening, Reason
 
 Rows = NDArray[Any]
 
@@ -42,7 +42,7 @@ def _flow(row: Any) -> str:
 def targets(rows: Rows) -> Iterator[str]:
     """TARGET rows that a worker begins with."""
     for row in rows:
-        how = "to be opened" if row["syn"] else f"half open, window {row['window']}"
+        how = "to be opened" if row["syn"] == Opening.OURS else f"half open, window {row['window']}"
         yield f"{_flow(row)} ++ line {row['line'] + 1}, {how}"
 
 

@@ -29,7 +29,7 @@ from lzr.kernels import make_index
 from lzr.plan import Plan
 from lzr.probes import ProbeTemplate
 from lzr.protocols.base import Part
-from lzr.rows import NO_PROBE, SEGMENT, SYN, TARGET, V4_MAPPED, Expected, Reason
+from lzr.rows import NO_PROBE, SEGMENT, SYN, TARGET, V4_MAPPED, Expected, Opening, Reason
 from lzr.shardflows import ShardFlows
 from lzr.transitions import LEADS_TO, TRANSITIONS, Action, Cue, State
 
@@ -122,7 +122,10 @@ def check_books(table: FlowTable) -> None:
 
 @dataclass
 class Line:
-    """A line of input: a half-open connection from ZMap, or with `syn` one that we open."""
+    """A line of input: a half-open connection from ZMap, or with `syn` one that we open.
+
+    doubtful: our kernel may have reset it.
+    """
 
     peer: int = 1
     port: int = 80
@@ -131,6 +134,7 @@ class Line:
     our_isn: int = OUR_ISN
     peer_isn: int = PEER_ISN
     syn: bool = False
+    doubtful: bool = False
 
 
 @dataclass
@@ -235,6 +239,8 @@ class Play:
         self.tickets += 1
         row["peer_lo"], row["own_lo"] = PEER + line.peer, OWN
         row["peer_port"], row["own_port"], row["syn"] = line.port, line.own_port, line.syn
+        if line.doubtful:
+            row["syn"] = Opening.DOUBTFUL
         if not line.syn:
             row["seq"], row["ack"] = line.peer_isn, line.our_isn + 1 & MASK
             row["window"] = line.window

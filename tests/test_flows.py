@@ -350,6 +350,34 @@ def test_a_reset_and_what_follows_it_in_one_batch() -> None:
     play.over()
 
 
+def test_a_reset_of_a_doubtful_connection_opens_it_anew_once() -> None:
+    play = Play(HELLO, AGAIN)
+    play >> Line(doubtful=True) << Sent("A", data=HELLO)
+    play >> Got("R", ack=0) << Sent.syn(conn=1)
+    play >> Got("SA", seq=0, ack=1) << Sent("A", data=HELLO)
+    play >> Got("PA", ack=6, data=BANNER) << Sent("RA", seq=6, ack=1 + len(BANNER))
+    play << Ended("data", handshake=0, data=BANNER)
+    play >> Line(doubtful=True, peer=2) << Sent("A", data=HELLO)
+    play >> Got("R", ack=0) << Sent.syn(conn=3)
+    play >> Got("SA", seq=0, ack=1) << Sent("A", data=HELLO)
+    play >> Got("R", ack=0) << Sent.syn(conn=4)  # it means it: the next handshake
+    play >> Got("RA", seq=0, ack=1) << Ended("rst", handshake=1)
+    play.over()
+
+
+def test_a_doubtful_connection_that_cannot_be_opened_anew_was_reset() -> None:
+    play = Play(HELLO, retransmit_number=0, cooldown=2)
+    play >> Line(doubtful=True) << Sent("A", data=HELLO)
+    play >> Got("R", ack=0) << Sent.syn(conn=1)
+    play >> 2.0 << Ended("rst", flags="R", expected="")
+    play >> Line(doubtful=True, peer=2) << Sent("A", data=HELLO)
+    play >> Got("R", ack=0) << Sent.syn(conn=3)
+    play >> Got("RA", seq=0, ack=1) << Ended("rst", expected="")
+    play >> Line(peer=3) << Sent("A", data=HELLO)
+    play >> Got("R", ack=0) << Ended("rst", expected="")
+    play.over()
+
+
 def test_source_ports_stay_in_the_range_and_in_the_shard() -> None:
     play = Play(HELLO, AGAIN, THIRD, shards=4, ports=(50000, 50200), hash_seed=7)
     for peer in range(40):
