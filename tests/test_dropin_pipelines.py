@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import shlex
+import signal
 import subprocess
 from collections import Counter
 from collections.abc import Callable
@@ -230,6 +231,25 @@ def test_metadata_status_and_log(arena: Range) -> None:
     # The status lines and the summary stay on stderr; the log does not.
     assert "in flight" in found.stderr
     assert "[INFO]" not in found.stderr
+
+
+def test_metadata_of_a_scan_that_was_interrupted(arena: Range) -> None:
+    arena.respond(first=FIRST, count=16, port=PORT, source=SCANNER, classes="hq")
+    metadata, results = arena.lab.directory / "meta.json", arena.lab.directory / "out.json"
+    words = ("-sendSYNs", "-rt", "0.3", "-t", "1", "-m", metadata, "-f", results)
+    process = arena.scanner.popen(LZR, *words, stdin=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert process.stdin is not None
+    process.stdin.write("".join(services(16)))
+    process.stdin.flush()
+    wait_for(lambda: results.exists() and results.read_text().count("\n") >= 8, "those that answer")
+    process.send_signal(signal.SIGINT)
+    _, said = process.communicate(timeout=30)
+    assert process.returncode == 128 + signal.SIGINT, said
+    told = json.loads(metadata.read_text())
+    assert told["ending"] == {"status": 130, "how": "interrupted", "failure": ""}
+    assert told["inputs"]["agree"] is True
+    assert told["inputs"]["read"] == 16
+    assert told["inputs"]["fates"]["recorded"] == results.read_text().count("\n")
 
 
 def test_quiet_and_log_directory(arena: Range) -> None:
