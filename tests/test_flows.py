@@ -603,6 +603,24 @@ def test_a_drip_without_end_is_cut() -> None:
     assert play.connections[0].frames <= 1 + 32 + 1
 
 
+@pytest.mark.parametrize("number", [0, 1, 3])
+def test_the_most_that_one_handshake_may_cost(number: int) -> None:
+    """2 (1 + retransmits) + 33 packets, 37 by default, and no peer can make it more."""
+    play = Play(HELLO, retransmit_number=number)
+    play >> Line(syn=True) << Sent.syn()
+    for again in range(1, number + 1):
+        play >> float(again) << Sent.syn()
+    play >> Got("SA", seq=0, ack=1) << Sent("A", data=HELLO)
+    for at in range(100):  # all of it beyond a gap that is never filled
+        play >> Got("PA", seq=2 + at, ack=6, data=b"x")
+        assert play.sent() == ([Sent("A", seq=6, conn=0)] if at < 32 else [])
+    for again in range(1, number + 1):
+        play >> float(number + again) << Sent("PA", data=HELLO)
+    play >> number * 2 + 5.0 << Sent("RA") << Ended("silent")
+    play.over()
+    assert play.connections[0].frames == 2 * (1 + number) + 33
+
+
 def test_no_settling_when_it_is_off() -> None:
     play = Play(HELLO, settle=0)
     play >> Line() << Sent("A", data=HELLO)
