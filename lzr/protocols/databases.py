@@ -5,7 +5,7 @@ from __future__ import annotations
 import struct
 
 from lzr.protocols.base import Protocol
-from lzr.protocols.mail import REDIS_ERRORS
+from lzr.protocols.mail import is_redis_error
 from lzr.protocols.wire import be16, be32, is_ascii_text, is_text, le16, le24, le32
 
 # --- MySQL: a packet is length (3, little-endian), sequence, payload ---------------------------------
@@ -85,7 +85,7 @@ def _redis(data: bytes) -> bool:
     if kind == b"-":
         word, _, rest = text.partition(b" ")
         if word == b"ERR":
-            return rest.lower().startswith(REDIS_ERRORS) and is_text(text)
+            return is_redis_error(rest) and is_text(text)
         return len(word) > 3 and word.isalpha() and word.isupper() and is_text(text)
     number = text[1:] if text[:1] == b"-" else text
     if not number.isdigit() or len(number) > 10:

@@ -31,6 +31,8 @@ def _clamd(data: bytes) -> bool:
 
 def _dict(data: bytes) -> bool:
     """220 text <capability.capability> <message-id> (RFC 2229 §3.1)."""
+    if b"> <" not in data:
+        return False
     line = first_line(data)
     if not line.endswith(b">"):
         return False

@@ -43,10 +43,6 @@ def _smarthome(data: bytes) -> bool:
     )
 
 
-def _vty(data: bytes) -> bool:
-    return data.startswith((b"FRRouting", b"Quagga", b"Zebra", b"zebra"), 17) and b"(version " in data[:40]
-
-
 def _spice(data: bytes) -> bool:
     """A link reply: magic, version, size, error, public key (SPICE protocol §2.3 RedLinkReply)."""
     return (
@@ -172,13 +168,8 @@ PROTOCOLS: tuple[Protocol, ...] = (
     ),
     Protocol(
         name="vty",
-        spec="FRRouting and Quagga documentation, Virtual Terminal Interfaces",
-        match=_vty,
-        starts=(b"\r\nHello, this is ",),
-        examples=(
-            b"\r\nHello, this is FRRouting (version 8.4.4).\r\nCopyright 1996-2005 Kunihiro Ishiguro\r\n",
-        ),
-        rejects=(b"\r\nHello, this is a test\r\n",),
+        spec="FRRouting and Quagga documentation, Virtual Terminal Interfaces; the answer's label is telnet",
+        match=None,
         ports=(2601, 2604, 2605),
     ),
     Protocol(

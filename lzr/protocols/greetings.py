@@ -21,8 +21,8 @@ MAIL = frozenset(
     b"greenarrow mailgun sendgrid openwave intermail mirapoint coremail netease yandex zoho dkim mailcleaner "
     b"halon xeams mailcow iredmail mailhog mailpit mailcatcher inbucket sophos trendmicro symantec "
     b"haraka cloudmark mimesweeper vircom modusmail gordano ntmail emwac postoffice mailtraq citadel "
-    b"masqmail ssmtp dragonfly anubis exchangedefender appriver spamtitan mxlogic postini spamexperts"
-    b"".split()
+    b"masqmail ssmtp dragonfly anubis exchangedefender appriver spamtitan mxlogic postini spamexperts "
+    b"dovecot".split()
 )
 """Words that mail servers' greetings hold and file servers' don't, in lower case."""
 
@@ -57,15 +57,14 @@ _SPACES = bytes.maketrans(bytes(b for b in range(256) if not chr(b).isalnum() or
 @lru_cache(maxsize=16)
 def verdict(data: bytes) -> int:
     """1: mail, 2: files, 3: fits both, 0: no such greeting. Cached, since both matchers ask in a row."""
-    code, sign = data[:3], data[3:4]
-    if sign not in b" -\r\n":  # the dispatcher has seen to the code
+    if data[3:4] not in b" -\r\n":  # the dispatcher has seen to the code
         return _NEITHER
-    text = data[4:512].lower()
-    mail_at, files_at, blank = text.find(b"smtp"), text.find(b"ftp"), text.find(b" ", 1)
-    if files_at < 0 and mail_at > blank > 0:
-        return _MAIL
-    if mail_at < 0 and files_at > blank > 0:
-        return _FILES
+    code, text = data[:3], data[4:512].lower()
+    mail, files = b"smtp" in text, b"ftp" in text
+    if mail != files:  # one of the words, and behind the host's name
+        blank = text.find(b" ", 1)
+        if text.find(b"smtp" if mail else b"ftp") > blank > 0:
+            return _MAIL if mail else _FILES
     if b"\0" in text or b"lmtp" in text:
         return _NEITHER
     first, _, rest = text.lstrip(b" ").partition(b" ")

@@ -123,7 +123,7 @@ PROTOCOLS: tuple[Protocol, ...] = (
         match=_hadoop,
         # A version of the protocol that does not exist: the server says which one it speaks.
         probe=b"hrpc\x0a\0\0",
-        starts=(b"\0\0",),
+        at=((5, b"\x08"),),
         examples=(
             (len(_VERSION_MISMATCH) + 1).to_bytes(4, "big")
             + bytes((len(_VERSION_MISMATCH),))

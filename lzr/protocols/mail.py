@@ -6,12 +6,12 @@ from lzr.protocols import greetings
 from lzr.protocols.base import Protocol
 from lzr.protocols.wire import is_text, line
 
-REDIS_ERRORS = (  # what redis and its kin say after -ERR
+REDIS_ERRORS = (  # how redis and its kin go on after -ERR
     b"unknown command '",
     b"unknown command `",
     b"unknown subcommand",
     b"wrong number of arguments",
-    b"protocol error",
+    b"protocol ",
     b"max number of clients",
     b"max clients",
     b"client sent auth",
@@ -29,7 +29,28 @@ REDIS_ERRORS = (  # what redis and its kin say after -ERR
     b"unbalanced quotes",
     b"illegal address",
     b"this instance",
+    b"this redis",
 )
+REDIS_PHRASES = (
+    b"number of arguments",
+    b"not an integer",
+    b"out of range",
+    b"with args beginning",
+    b"without multi",
+)
+"""And what its errors hold further on."""
+
+REFUSALS = tuple(
+    b"pop mail connection denied refus busy later login user passw authent permission host clos timeout idle "
+    b"service server system tempora lock block command session allow access address [".split()
+)
+"""What a mail server's first -ERR is about: why it will not have the caller."""
+
+
+def is_redis_error(text: bytes) -> bool:
+    """Whether what follows -ERR is in the words of redis, which shares that sign with POP3."""
+    low = text.lower()
+    return low.startswith(REDIS_ERRORS) or any(phrase in low for phrase in REDIS_PHRASES)
 
 
 def _pop3(data: bytes) -> bool:
@@ -39,7 +60,10 @@ def _pop3(data: bytes) -> bool:
         return False
     if data[:1] == b"+":
         return text[3:4] == b" " and bool(text[4:].strip())
-    return text[4:5] in (b" ", b"") and not text[5:].lower().startswith(REDIS_ERRORS)
+    if text[4:5] not in (b" ", b"") or is_redis_error(text[5:]):
+        return False
+    low = text[5:].lower()
+    return not low or any(word in low for word in REFUSALS)
 
 
 def _imap(data: bytes) -> bool:
@@ -63,6 +87,7 @@ PROTOCOLS: tuple[Protocol, ...] = (
             b"554 5.7.1 Service unavailable; client host blocked\r\n",
             b"421 4.3.2 too many connections\r\n",
             b"220 ****************************2******0***\r\n",
+            b"220 mail.example.net Dovecot (Debian) ready.\r\n",
             b"220 example.com running Eudora Internet Mail Server 3.1\r\n",
         ),
         rejects=(
@@ -84,7 +109,13 @@ PROTOCOLS: tuple[Protocol, ...] = (
             b"+OK Hello there.\r\n",
             b"-ERR Permission denied.\r\n",
         ),
-        rejects=(b"+OK\r\n", b"-ERR unknown command 'GET', with args beginning with: \r\n", b"+OKAY then"),
+        rejects=(
+            b"+OK\r\n",
+            b"-ERR unknown command 'GET', with args beginning with: \r\n",
+            b"-ERR Protocol version is not an integer or out of range\r\n",
+            b"-ERR no flux capacitor\r\n",
+            b"+OKAY then",
+        ),
         ports=(110, 995),
         zgrab="pop3",
     ),

@@ -96,8 +96,10 @@ def _mms(data: bytes) -> bool:
 
 def _ams(data: bytes) -> bool:
     """AMS/TCP header, then an AMS header whose state flags say "response" (Beckhoff AMS/ADS)."""
+    if len(data) < 38 or data[25] or data[23]:
+        return False
     size = le32(data, 2)
-    if size < 32 or not leads(data, size + 6) or len(data) < 38:
+    if size < 32 or not leads(data, size + 6):
         return False
     return le16(data, 24) & 0xFFBF == 5 and 1 <= le16(data, 22) <= 9 and le32(data, 26) == size - 32
 

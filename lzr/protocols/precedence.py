@@ -35,7 +35,6 @@ RULES: tuple[Rule, ...] = (
     _rule(
         "dicom", "modbus", "an association's refusal is ten bytes; Modbus would need that very transaction"
     ),
-    _rule("vty", "telnet", "a routing daemon's terminal says so in its first line"),
 )
 
 

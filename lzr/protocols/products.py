@@ -18,6 +18,7 @@ NAMES: dict[str, tuple[tuple[bytes, str], ...]] = {
     "smtp": (
         (b"postfix", "Postfix"),
         (b"exim", "Exim"),
+        (b"dovecot", "Dovecot"),
         (b"sendmail", "Sendmail"),
         (b"opensmtpd", "OpenSMTPD"),
         (b"microsoft esmtp mail service", "Microsoft Exchange"),
@@ -96,6 +97,7 @@ NAMES: dict[str, tuple[tuple[bytes, str], ...]] = {
 }
 
 _VERSION = re.compile(rb"(?:^|[\s/(_-])[vVX]?(\d{1,4}(?:\.\w{1,12}){1,5})")
+_ROUTING = re.compile(rb"\r\nHello, this is ([A-Za-z]{1,32}) \(version ([^)\s]{1,40})\)")
 _SSH_VERSION = re.compile(rb"[-_/ ](?:v|release_)?(\d[A-Za-z0-9.~]*)")
 
 
@@ -186,12 +188,19 @@ def _mssql(data: bytes) -> Stated:
     return "Microsoft SQL Server", f"{data[at]}.{data[at + 1]}.{be16(data, at + 2)}"
 
 
+def _telnet(data: bytes) -> Stated:
+    """A routing daemon's terminal: "Hello, this is FRRouting (version 8.4.4)."."""
+    found = _ROUTING.match(data)
+    return (found[1].decode("ascii"), found[2].decode("latin-1")) if found else NOTHING
+
+
 _READERS: dict[str, Callable[[bytes], Stated]] = {
     "ssh": _ssh,
     "mysql": _mysql,
     "memcached_ascii": _memcached,
     "amqp": _amqp,
     "mssql": _mssql,
+    "telnet": _telnet,
     **dict.fromkeys(("http", "ipp", "kubernetes", "rtsp", "sip", "icap", "upnp"), _server_header),
 }
 

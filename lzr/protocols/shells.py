@@ -56,6 +56,9 @@ SPEAKS = (
     b"password is not set",
     b"login attempt",
     b"login incorrect",
+    b"hello, this is frrouting (version",
+    b"hello, this is quagga (version",
+    b"hello, this is zebra (version",
     b"return, enter password",
     b"press enter to ",
     b"press return to ",
@@ -158,6 +161,7 @@ PROTOCOLS: tuple[Protocol, ...] = (
             b"\r\n\r\nUser Access Verification\r\n\r\nPassword: ",
             b"Welcome\r\n\xff\xfb\x01Username:",
             b"Vty password is not set.\r\n",
+            b"\r\nHello, this is FRRouting (version 8.4.4).\r\nCopyright 1996-2005 Kunihiro Ishiguro\r\n",
             b"Print server 4\r\nType ? for help\r\nps4> ",
         ),
         rejects=(

@@ -119,7 +119,7 @@ PROTOCOLS: tuple[Protocol, ...] = (
         spec="RFC 9113 §3.4, §6.5",
         match=_http2,
         probe=b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\4\0\0\0\0\0",
-        starts=(b"\0\0",),
+        at=((3, b"\4\0\0\0\0\0"),),
         examples=(
             _SETTINGS,
             bytes.fromhex("000000 04 00 00000000"),

@@ -45,8 +45,8 @@ def _kubernetes(data: bytes) -> bool:
     """The API server's Status object, or a JSON body under the headers that only it sets."""
     if data[9:10] not in b"24":
         return False
-    place = data.find(b"\r\n\r\n", 12, 1024)
-    if data[place + 4 : place + 5] != b"{" or place < 0:
+    place = data.find(b"\r\n\r\n{", 12, 1024)
+    if place < 0 or data.find(b"\r\n\r\n", 12, place) > 0:
         return False
     if data.find(b"\nX-Kubernetes-Pf-", 12, place) > 0:
         return True

@@ -125,7 +125,7 @@ SHELLS = (
         "exec /usr/lib/frr/zebra -A @ADDRESS@ -P @PORT@ -f /etc/lab-zebra.conf -i /run/frr/z.pid\n",
         packages=("frr",),
         files={"/etc/lab-zebra.conf": "hostname lab\npassword lab\n"},
-        also=("frr", "quagga", "vty"),
+        others={"wait": "telnet"},
     ),
     Daemon(
         "xrdp",
