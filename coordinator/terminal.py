@@ -35,7 +35,7 @@ class Abilities:
 
 def abilities(stream: IO[str], environ: Mapping[str, str] | None = None) -> Abilities:
     """By the environment, as the user set it (Python itself changes LC_CTYPE when there is no locale)."""
-    environ = _first_environ() if environ is None else environ
+    environ = _ENVIRON if environ is None else environ
     term = environ.get("TERM", "")
     cursor = term not in ("", "dumb", "unknown")
     colours = cursor and not environ.get("NO_COLOR")
@@ -52,6 +52,9 @@ def _first_environ() -> Mapping[str, str]:
     pairs = (entry.partition(b"=") for entry in raw.split(b"\0") if entry)
     first = {os.fsdecode(name): os.fsdecode(value) for name, _, value in pairs}
     return first or os.environ
+
+
+_ENVIRON = _first_environ()  # now: a process that changes its title writes it over its environment
 
 
 def wanted(asked: bool | None, results_on_stdout: bool) -> bool:

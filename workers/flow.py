@@ -176,7 +176,7 @@ class FlowWorker:
         self._finish_releases()
 
     def _finish_releases(self) -> None:
-        """Hand over what was released, once its outcomes are written: till then we may have to send them again."""
+        """Hand over what was released, once its outcomes are written: we may be asked for them again."""
         unacknowledged = self._hosted.unacknowledged
         while self._releasing:
             sequence, header, arrays = self._releasing[0]
