@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Iterator
 
 import pytest
 
+from lzr.protocols import PROTOCOLS, Classifier
 from tests.lab import net
 from tests.lab.daemons import Daemon
 from tests.lab.fleet_core import CORE
 from tests.lab.fleet_live import LIVE
-from tests.lab.town import Town, complaint, found_town
+from tests.lab.fleet_more import ECHOES
+from tests.lab.town import TOWN, Town, complaint, found_town
+from tests.test_protocols import render
 
 pytestmark = [pytest.mark.live, pytest.mark.root, pytest.mark.timeout(900)]
 
@@ -48,3 +52,29 @@ def test_five_handshakes(town: Town, daemon: Daemon) -> None:
         assert label in right, complaint(record, daemon, town.fleet)
     else:
         assert label in right | {"unknown"}, complaint(record, daemon, town.fleet)
+
+
+@pytest.mark.parametrize("daemon", ECHOES, ids=[daemon.name for daemon in ECHOES])
+def test_every_handshake_comes_back_as_an_echo(town: Town, daemon: Daemon) -> None:
+    """A real echo service, whole or in part, is never named after what it was asked."""
+    running = town.running(daemon)
+    assert not running.trouble, running.trouble
+    probes = {protocol: render(protocol) for protocol in PROTOCOLS if protocol.parts}
+    classify = Classifier().classify
+
+    def ask(probe: bytes) -> bytes:
+        with socket.create_connection((TOWN, running.port), timeout=10) as connection:
+            connection.sendall(probe)
+            connection.shutdown(socket.SHUT_WR)
+            reply = b""
+            while piece := connection.recv(4096):
+                reply += piece
+            return reply
+
+    replies = town.scanner.call(lambda: {protocol: ask(probe) for protocol, probe in probes.items()})
+    whole = {protocol.name for protocol, reply in replies.items() if reply.startswith(probes[protocol])}
+    labels = {protocol.name: classify(reply, protocol) for protocol, reply in replies.items()}
+    assert len(labels) > 120
+    assert all(labels[name] == "echo" for name in whole), {name: labels[name] for name in whole}
+    # The first line of libp2p's question is the first of its answer too.
+    assert set(labels.values()) - {"echo", "unknown"} <= {"libp2p"}, labels

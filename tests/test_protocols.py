@@ -96,6 +96,15 @@ def test_a_part_of_the_probe_is_an_echo_too(reply: bytes) -> None:
     assert CLASSIFIER.classify(reply, BY_NAME["http"]) == ("echo" if len(reply) >= 16 else "unknown")
 
 
+@pytest.mark.parametrize("protocol", [p for p in PROTOCOLS if p.parts], ids=lambda p: p.name)
+def test_however_little_comes_back_it_is_no_other_protocol(protocol: Protocol) -> None:
+    sent = render(protocol)
+    for end in range(2, len(sent)):
+        got = CLASSIFIER.classify(sent[:end], protocol)
+        assert got in ("echo", "unknown", protocol.name), (end, got)
+        assert end < 16 or got in ("echo", protocol.name), end
+
+
 def test_empty_lines_are_an_echo_only_of_empty_lines() -> None:
     assert CLASSIFIER.classify(b"\r\n\r\n", BY_NAME["newlines"]) == "echo"
     assert CLASSIFIER.classify(b"\r\n" * 7, BY_NAME["newlines50"]) != "echo"

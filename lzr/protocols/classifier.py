@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from lzr.protocols import applications, products
 from lzr.protocols.base import Identity, Protocol
 from lzr.protocols.dispatch import Dispatcher
-from lzr.protocols.echo import Echo
+from lzr.protocols.echo import FEW, Echo
 from lzr.protocols.precedence import UNKNOWN, resolve
 from lzr.protocols.registry import PROTOCOLS
 
@@ -30,6 +30,8 @@ class Classifier:
                 echo = self._echoes[sent.name] = Echo(sent)
             if data.startswith(echo.head, echo.at) and echo.returned(data):
                 return ECHO
+            if len(data) < FEW and echo.nibbles(data):
+                return UNKNOWN
         if len(data) <= _SHORT and data in _SOLICITED and sent is not None:
             return sent.name if sent.name in _SOLICITED[data] else UNKNOWN
         found = self._matching(data)

@@ -77,7 +77,7 @@ def _redis(data: bytes) -> bool:
     """A RESP value: +PONG, an error of redis' own, or a typed value with consistent lengths."""
     kind = data[:1]
     end = data.find(b"\r\n")
-    if not 0 < end < 1024 or data == _PING:
+    if not 0 < end < 1024 or _PING.startswith(data):
         return False
     text = data[1:end]
     if kind == b"+":

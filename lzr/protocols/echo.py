@@ -3,12 +3,16 @@
 The probe is known as parts; its fixed parts must come back in order, with anything of a plausible length
 where the peer's name, its address or random bytes stood. A reply that begins with the whole probe is an
 echo. So is the beginning of one (a short buffer, one line of several), unless the probe's own protocol
-would take it for an answer.
+would take it for an answer. The first few bytes of one prove nothing either way, so they get no name at all
+(`nibbles`).
 """
 
 from __future__ import annotations
 
 from lzr.protocols.base import Part, Protocol, Random
+
+FEW = 16
+"""Fewer bytes than this may be like the probe's by chance."""
 
 _LONGEST_NAME = 64
 """An authority in brackets with a port is shorter than this."""
@@ -22,6 +26,11 @@ class Echo:
         self.pieces, self.size = _pieces(sent.parts)
         self.at, first = self.pieces[0] if self.pieces else (1 << 30, b"")
         self.head = first[:4]
+        self.opening = first[:FEW] if self.at == 0 else b""
+
+    def nibbles(self, data: bytes) -> bool:
+        """Whether these few bytes are only how the probe began, and no answer of its own protocol's."""
+        return self.opening.startswith(data) and len(data) > 1 and not self.sent.matches(data)
 
     def returned(self, data: bytes) -> bool:
         """Whether `data` is the probe, whole or cut short."""
@@ -30,7 +39,7 @@ class Echo:
             return False
         if len(data) >= size and _whole(data, pieces):
             return size >= 8 or _repeats(data, pieces[0][1])
-        if len(data) < min(16, size * 3 // 4) or not _beginning(data, pieces):
+        if len(data) < min(FEW, size * 3 // 4) or not _beginning(data, pieces, size):
             return False
         return sent.match is None or not sent.matches(data)
 
@@ -72,7 +81,7 @@ def _whole(data: bytes, pieces: tuple[tuple[int, bytes], ...]) -> bool:
     return True
 
 
-def _beginning(data: bytes, pieces: tuple[tuple[int, bytes], ...]) -> bool:
+def _beginning(data: bytes, pieces: tuple[tuple[int, bytes], ...], size: int) -> bool:
     """Whether `data` is the probe as far as it goes, or opens with the probe's first line."""
     first = pieces[0][1]
     line = first.split(b"\n", 1)[0].rstrip(b"\r")
@@ -93,7 +102,7 @@ def _beginning(data: bytes, pieces: tuple[tuple[int, bytes], ...]) -> bool:
         if not piece.startswith(shown):
             return False
         place += len(shown)
-    return place >= len(data)
+    return len(data) <= max(place, size)  # random bytes may end it
 
 
 def _repeats(data: bytes, probe: bytes) -> bool:

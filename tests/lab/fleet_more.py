@@ -334,3 +334,20 @@ STORES = (
         },
     ),
 )
+
+_SOCAT = "exec socat TCP-LISTEN:@PORT@,bind=@ADDRESS@,fork,reuseaddr,backlog=64 "
+
+ECHOES = (
+    Daemon("socat-echo", "echo", f"{_SOCAT} EXEC:cat\n", handshake="http", packages=("socat",)),
+    # A short buffer, and a program that returns only the first line.
+    Daemon("socat-part", "echo", f"{_SOCAT} EXEC:'head -c 40'\n", handshake="http", packages=("socat",)),
+    Daemon("socat-line", "echo", f"{_SOCAT} EXEC:'head -n 1'\n", handshake="http", packages=("socat",)),
+    Daemon(
+        "inetd-echo",
+        "echo",
+        "echo 'echo @PORT@/tcp' > /etc/services\nexec inetutils-inetd -d /etc/lab-inetd.conf\n",
+        handshake="http",
+        packages=("inetutils-inetd",),
+        files={"/etc/lab-inetd.conf": "echo stream tcp nowait root internal\n"},
+    ),
+)
