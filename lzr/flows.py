@@ -65,6 +65,7 @@ _ENOUGH = 64  # bytes of a first reply that leave nothing to wait for
 _LINE = 8  # as does a line of this length
 _MAX_SETTLES = 32
 _MAX_DRAWS = 512
+_DOUBTFUL, _REOPENED = -2, -3  # in `parent`, on the way to another process
 
 
 class FlowTable:
@@ -244,6 +245,10 @@ class FlowTable:
         flows = rows[slots]
         asking = flows["state"] == State.PROBE
         flows["parent"][asking] = place[flows["parent"][asking]]
+        for held, mark in ((self._doubtful, _DOUBTFUL), (self._reopened, _REOPENED)):
+            if held:
+                flows["parent"][[slot in held for slot in slots.tolist()]] = mark
+                held.difference_update(slots.tolist())
 
         def live(slots: Slots, generations: NDArray[np.uint32]) -> Mask:
             return np.asarray((place[slots] >= 0) & (rows["generation"][slots] == generations), bool)
@@ -267,6 +272,10 @@ class FlowTable:
         slots = self._allocate(len(flows))
         asking = (flows["state"] == State.PROBE) & (flows["parent"] >= 0)
         flows["parent"][asking] = slots[flows["parent"][asking]]
+        for held, mark in ((self._doubtful, _DOUBTFUL), (self._reopened, _REOPENED)):
+            marked = flows["parent"] == mark
+            held.update(slots[marked].tolist())
+            flows["parent"][marked] = 0
         # Beyond any timer that was ever armed for these rows, and a new one for each timer that comes along.
         base = self.rows["generation"][slots] + np.uint32(1)
         shift = base - flows["generation"]
@@ -515,6 +524,9 @@ class FlowTable:
     def _follow_up(self, slots: Slots) -> None:
         """The next handshake, on a connection of its own."""
         self.rows["handshake"][slots] += 1
+        if self._doubtful or self._reopened:  # the doubt was about the first connection
+            self._doubtful.difference_update(slots.tolist())
+            self._reopened.difference_update(slots.tolist())
         slots = self._reconnect(slots)
         self._start_probes(slots)  # may grow the table
         if self.plan.probe_delay > 0:

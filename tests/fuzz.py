@@ -28,7 +28,7 @@ from lzr.probes import ProbeTemplate
 from lzr.protocols.base import Address, Host, Random
 from lzr.protocols.classifier import identify
 from lzr.reading import LONGEST_LINE
-from lzr.rows import ACK, FIN, FRAME, OUTCOME, PSH, RST, SYN, TARGET, V4_MAPPED, Reason
+from lzr.rows import ACK, FIN, FRAME, OUTCOME, PSH, RST, SYN, TARGET, V4_MAPPED, Opening, Reason
 from lzr.segments import ETHERNET, MAX_FRAME, Builder, Link, parse
 from lzr.shardflows import ShardFlows
 from lzr.sharding import flow_key
@@ -108,13 +108,13 @@ class Scan:
             rows[f"{side}_lo"] = np.where(six, np.uint64(7 << 40), np.uint64(V4_MAPPED | base))
         rows["peer_lo"] += number
         rows["peer_port"], rows["own_port"] = draw.integers(1, 4, count), draw.integers(40000, 40100, count)
-        rows["syn"] = draw.random(count) < 0.5
+        rows["syn"] = draw.integers(0, 3, count)
         rows["seq"], rows["ack"] = draw.integers(0, 2**32, (2, count), np.uint32)
         near = draw.random(count) < 0.3
         rows["seq"][near] = rows["ack"][near] = np.uint32(2**32 - 5)
         rows["window"] = draw.choice([0, 1, 64000], count, p=[0.05, 0.05, 0.9])
         self.hosts |= set((rows["peer_lo"] ^ rows["peer_hi"]).tolist())
-        half_open = rows[rows["syn"] == 0]
+        half_open = rows[rows["syn"] != Opening.OURS]
         for key in flow_key(half_open, self.plan.hash_seed).tolist():
             self.starts[key] = self.starts.get(key, 0) + 1
         self.table.open(rows, self.now, self.now)

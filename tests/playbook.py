@@ -116,6 +116,7 @@ def check_books(table: FlowTable) -> None:
     assert not np.isin(live, free).any()
     assert not table._released
     assert table.in_flight == np.count_nonzero(table.rows["state"][live] != State.PROBE)
+    assert not (table._doubtful | table._reopened) - set(live.tolist())
     if table.in_flight:
         assert table.next_due is not None, "a flow that waits for nothing waits for ever"
 

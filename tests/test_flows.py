@@ -365,6 +365,31 @@ def test_a_reset_of_a_doubtful_connection_opens_it_anew_once() -> None:
     play.over()
 
 
+def test_the_doubt_is_about_the_first_connection_only() -> None:
+    play = Play(HELLO, AGAIN, retransmit_number=0, timeout=1)
+    play >> Line(doubtful=True) << Sent("A", data=HELLO)
+    play >> 1.0 << Sent("RA", conn=0) << Sent.syn(conn=1)
+    play >> Got("RA", seq=0, ack=1) << Ended("rst", handshake=1)
+    play >> Line(doubtful=True, peer=2) << Sent("A", data=HELLO)
+    play >> Got("R", ack=0) << Sent.syn(conn=3)
+    play >> Got("SA", seq=0, ack=1) << Sent("A", data=HELLO)
+    play >> Got("R", ack=0) << Sent.syn(conn=4)
+    play >> 2.0 << Ended("no_syn_ack", handshake=1, expected="sa")
+    play.over()
+
+
+def test_doubts_move_along() -> None:
+    play = Play(HELLO, retransmit_number=0, cooldown=2)
+    play >> Line(doubtful=True) << Sent("A", data=HELLO)
+    play >> Line(peer=2) << Sent("A", data=HELLO)
+    play >> Move()
+    play >> Got("R", ack=0, conn=1) << Ended("rst")
+    play >> Got("R", ack=0, conn=0) << Sent.syn(conn=2)
+    play >> Move()
+    play >> 2.0 << Ended("rst", expected="")
+    play.over()
+
+
 def test_a_doubtful_connection_that_cannot_be_opened_anew_was_reset() -> None:
     play = Play(HELLO, retransmit_number=0, cooldown=2)
     play >> Line(doubtful=True) << Sent("A", data=HELLO)

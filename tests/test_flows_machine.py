@@ -30,7 +30,7 @@ from lzr.flows import FlowTable
 from lzr.kernels import make_index
 from lzr.plan import EPHEMERAL, Plan
 from lzr.probes import ProbeTemplate
-from lzr.rows import ACK, FIN, NO_PROBE, PSH, RST, SEGMENT, SYN, TARGET, Reason
+from lzr.rows import ACK, FIN, NO_PROBE, PSH, RST, SEGMENT, SYN, TARGET, Opening, Reason
 from lzr.shardflows import ShardFlows
 from lzr.sharding import COOKIE_BITS, cookie
 from lzr.transitions import State
@@ -98,17 +98,17 @@ class World:
     payloads: list[bytes] = field(default_factory=list)
     tickets: int = 0
 
-    def open(self, lines: list[tuple[Address, int, int, bytes, bool, int]]) -> None:
+    def open(self, lines: list[tuple[Address, int, int, bytes, int, int]]) -> None:
         rows, live = np.zeros(len(lines), TARGET), self.live()
-        for row, (address, our_isn, peer_isn, banner, syn, window) in zip(rows, lines, strict=True):
+        for row, (address, our_isn, peer_isn, banner, opening, window) in zip(rows, lines, strict=True):
             peer, port, own_port = address
             row["line"] = row["ticket"] = self.tickets
             self.tickets += 1
             row["peer_lo"], row["own_lo"] = PEER + peer, OWN
-            row["peer_port"], row["own_port"], row["syn"] = port, own_port, syn
+            row["peer_port"], row["own_port"], row["syn"] = port, own_port, opening
             self.opened.add(address)
             self.hosts.add(peer)
-            if syn:
+            if opening == Opening.OURS:
                 continue
             row["seq"], row["ack"], row["window"] = peer_isn, our_isn + 1 & MASK, window
             self.starts[address] += 1
@@ -285,7 +285,7 @@ class Scan(RuleBasedStateMachine):
                 isns,
                 isns,
                 st.sampled_from([b"", b"SSH-2.0-x\r\n"]),
-                st.booleans(),
+                st.integers(0, 2),
                 st.sampled_from([0, 9, 9]),
             ),
             max_size=5,
