@@ -378,6 +378,8 @@ class Scan:
         """From the backlog to the shards' queues, as fast as the pace allows."""
         if self.totals.paused or self._queued >= _BACKLOG:
             return False
+        if self.pacer.rate is not None and self._queued:
+            return False  # what is let through and waits for a worker would leave in one burst
         allowance = self.pacer.allowance(now)
         rows = self.intake.take(min(allowance, _BACKLOG))
         if rows is None:
