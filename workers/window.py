@@ -2,9 +2,9 @@
 
 The law: *soon to answer* = fresh flows (their first packet is out, nothing has come back) less those that
 never will (as many as fell silent within the last wait). That number stays under a window. The window halves
-when a turn finds a ring half full, and grows slowly while it is what holds the scan back: a peer close by,
-whose answers come in bursts, gets about a ring's worth; the Internet, where a thousand round trips
-overlap, gets what its delay asks for. `now` is an argument.
+when a turn finds a ring half full, and grows while it is what holds the scan back: the faster, the emptier
+the rings have been since. So a peer close by, whose answers come in bursts, gets about a ring's worth, and
+the Internet, where a thousand round trips overlap, gets what its delay asks for. `now` is an argument.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ class Window:
         self._silent: deque[tuple[int, int]] = deque()
         self._silent_total = 0
         self._grew = 0
+        self._fullest = 0  # frames, since it last grew
         self._held = False
 
     @property
@@ -55,9 +56,17 @@ class Window:
         """A turn took so many frames from one ring."""
         if frames >= self._frames // 2:
             self._size = max(self._least, self._size // 2)
-            self._grew = now
-        elif self._held and now - self._grew >= _PATIENCE:
-            if frames < self._frames // 4:
+            self._start_over(now)
+            return
+        self._fullest = max(self._fullest, frames)
+        if self._held and now - self._grew >= _PATIENCE:
+            if self._fullest == 0:
+                self._size *= 2  # nobody there answers at all
+            elif self._fullest < self._frames // 8:
+                self._size += self._size // 4
+            elif self._fullest < self._frames // 4:
                 self._size += self._frames // 8
-            self._grew = now
-            self._held = False
+            self._start_over(now)
+
+    def _start_over(self, now: int) -> None:
+        self._grew, self._fullest, self._held = now, 0, False

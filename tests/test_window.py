@@ -1,0 +1,56 @@
+"""The window over what is soon to answer: bursts shrink it, empty rings let it grow, silence is not counted."""
+
+from __future__ import annotations
+
+from workers.window import Window
+
+MS = 1_000_000
+FRAMES = 8192
+
+
+def held(window: Window, now: int) -> None:
+    """The window holds the scan back at this moment."""
+    assert window.room(1 << 30, now) == 0
+
+
+def test_a_ring_half_full_halves_it() -> None:
+    window = Window(FRAMES, 1000 * MS)
+    before = window.size
+    window.note_fill(FRAMES // 2, 0)
+    assert window.size == before // 2
+    for turn in range(10):
+        window.note_fill(FRAMES, turn)
+    assert window.size == FRAMES // 4
+
+
+def test_it_grows_only_while_it_holds_back() -> None:
+    window = Window(FRAMES, 1000 * MS)
+    before = window.size
+    for turn in range(1, 100):
+        window.note_fill(10, turn * 100 * MS)
+    assert window.size == before
+    held(window, 10_000 * MS)
+    window.note_fill(10, 10_000 * MS)
+    assert before < window.size <= 2 * before
+
+
+def test_the_fuller_the_rings_the_slower_it_grows() -> None:
+    sizes = []
+    for fill in (0, FRAMES // 16, FRAMES // 6, FRAMES // 3):
+        window = Window(FRAMES, 1000 * MS)
+        for turn in range(1, 11):
+            held(window, turn * 100 * MS)
+            window.note_fill(fill, turn * 100 * MS)
+        sizes.append(window.size)
+    assert sizes == sorted(sizes, reverse=True)
+    assert sizes[0] > 500 * sizes[-1]
+
+
+def test_the_silent_are_not_waited_for() -> None:
+    window = Window(FRAMES, 1000 * MS)
+    assert window.room(window.size, 0) == 0
+    window.note_silent(300, 0)
+    window.note_silent(100, 20 * MS)
+    assert window.room(window.size, 30 * MS) == 400
+    assert window.room(0, 30 * MS) == window.size
+    assert window.room(window.size, 2000 * MS) == 0  # they fell silent too long ago to say anything of now
