@@ -51,6 +51,8 @@ def bottleneck(snapshot: Snapshot) -> str:
         return "starting"
     if snapshot.paced:
         return _paced(snapshot)
+    if snapshot.window_full:
+        return f"answers awaited: as many as the rings can take (-t is how long), {_more_flow(snapshot)}"
     if snapshot.input_waiting or not snapshot.backlog:
         return f"input slower than workers ({figures.short(snapshot.rate_in)}/s): feed it faster"
     return "nothing stands out: all parts have time left"

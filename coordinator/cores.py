@@ -12,6 +12,8 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from lzr import pinning
+
 FLOW_TO_COLLECT = 4
 OWN_CORE_FROM = 12
 LEAST_SHARDS, MOST_SPARE = 8, 32
@@ -58,6 +60,29 @@ def choose(flow: int | None, collect: int | None, cores: int, why: str) -> Crew:
 def shards(flow: int, cores: int) -> int:
     """More shards than workers, so that workers can be added while the scan runs, up to a core each."""
     return max(LEAST_SHARDS, 2 * flow, min(cores, MOST_SPARE))
+
+
+def order(root: Path = Path("/")) -> tuple[int, ...]:
+    """The cores this process may use, in the order in which processes are bound to them."""
+    allowed = sorted(os.sched_getaffinity(0))
+    siblings = {}
+    for cpu in allowed:
+        path = root / f"sys/devices/system/cpu/cpu{cpu}/topology/thread_siblings_list"
+        with contextlib.suppress(OSError, ValueError):
+            siblings[cpu] = pinning.numbers(path.read_text())
+    return tuple(pinning.in_order(allowed, siblings))
+
+
+def bound(interface: str, crew: Crew, cores: tuple[int, ...], root: Path = Path("/")) -> str:
+    """What is bound where, for the user."""
+    irqs: list[int] = []
+    with contextlib.suppress(OSError, ValueError):
+        irqs = sorted(int(p.name) for p in (root / f"sys/class/net/{interface}/device/msi_irqs").iterdir())
+    places = [
+        sorted({pinning.core_of(role, index, cores) for index in range(count)})
+        for role, count in (("flow", crew.flow), ("collect", crew.collect))
+    ]
+    return pinning.hint(interface, irqs, *places)
 
 
 def _cores(number: int) -> str:

@@ -189,6 +189,7 @@ def _run(
         hash_seed=secrets.randbits(32) if options.seed is None else (seed * 0x9E3779B1 + 1) & 0xFFFFFFFF,
         uid=owner[0],
         gid=owner[1],
+        cores=cores.order() if options.pin else (),
     )
     sources = Sources(
         [addresses.parse(text) for text in net.source_v4],
@@ -246,6 +247,8 @@ def _announce(log: Log, net: Network, job: Job, crew: cores.Crew) -> None:
         f"{job.shards} shards; seed {job.seed}"
     )
     log.info(f"workers: {crew.why}")
+    if job.cores:
+        log.info(cores.bound(net.interface, crew, job.cores))
     for gateway, mac in ((net.gateway_v4, net.gateway_mac_v4), (net.gateway_v6, net.gateway_mac_v6)):
         if mac is not None:
             log.debug(f"gateway {gateway or 'on this link'} has {mac.hex(':')}")

@@ -202,6 +202,7 @@ class Snapshot:
     packet_limit: float | None = None
     bit_limit: float | None = None
     paced: bool = False
+    window_full: bool = False  # targets wait for the answers to others
     output_blocked: bool = False  # the reader of the results holds work back
     cooldown_left: float | None = None  # seconds until the last late SYN-ACK is given up
     restarts: int = 0

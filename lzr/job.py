@@ -16,7 +16,7 @@ class Job:
 
     directory: the private directory of the ZeroMQ sockets. frames: of each shard's receive and transmit ring.
     seed: of everything drawn at random;
-    hash_seed: of the shard hash (32 bits). uid, gid: whom the children run as, None to stay who we are.
+    hash_seed: of the shard hash (32 bits). cores: by use, where processes are bound to them, else empty. uid, gid: whom the children run as, None to stay who we are.
     """
 
     options: Options
@@ -31,6 +31,7 @@ class Job:
     hash_seed: int
     uid: int | None = None
     gid: int | None = None
+    cores: tuple[int, ...] = ()
 
     def plan(self) -> Plan:
         options = self.options

@@ -49,6 +49,7 @@ CALM = Snapshot(
             "paced by --max-rate 900",
         ),
         ({"paced": True, "bit_limit": 1e6, "tx_bits": 1e6}, "paced by --bandwidth 1.00 Mb/s"),
+        ({"window_full": True}, "answers awaited: as many as the rings can take"),
         ({"output_blocked": True}, "slow reader of the results"),
         ({"drops": 5, "recent_drops": 5}, "receive rings overflow"),
         ({"workers": (WorkerView("flow 0", ring=0.9),)}, "flow 0's receive ring is 90% full"),

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import json
 import re
 import select
 import socket
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from coordinator.metrics import MetricsServer, exposition
-from coordinator.snapshot import Snapshot
+from coordinator.snapshot import Snapshot, Totals
 from tests.dashboard_driver import Scan
 
 SAMPLE = re.compile(r'^(lzr_[a-z_]+)((?:\{(?:[a-z_]+="(?:[^"\\\n]|\\["\\n])*",?)*\})?) (-?[0-9.e+]+)$')
@@ -213,3 +216,37 @@ def test_any_bytes(pieces: list[bytes]) -> None:
 def test_a_port_that_is_taken_is_a_clear_error(server: MetricsServer) -> None:
     with pytest.raises(OSError, match=f"cannot listen on 127.0.0.1 port {server.port} for metrics"):
         MetricsServer(server.port)
+
+
+def test_the_board_asks_only_for_what_is_exposed() -> None:
+    """etc/grafana-lzr.json: each metric of an expression is one of ours, with labels that it has."""
+    board = (Path(__file__).parent.parent / "etc" / "grafana-lzr.json").read_text()
+    totals = Totals(rate_limit=1.0, total=5)
+    scan = Scan(workers=1)
+    scan.totals.rate_limit, scan.totals.total = totals.rate_limit, totals.total
+    for second in range(15):
+        found = parsed(exposition(scan.at(second)))
+    exposed: dict[str, set[str]] = {}
+    for sample in found:
+        name, _, labels = sample.partition("{")
+        exposed.setdefault(name, set()).update(re.findall(r'(\w+)="', labels))
+    expressions = [target["expr"] for target in every(json.loads(board), "expr")]
+    assert len(expressions) >= 8
+    common = {"job", "instance", "le"}
+    for expression in expressions:
+        for name, labels in re.findall(r"(lzr_\w+)(?:\{([^}]*)\})?", expression):
+            assert name in exposed, expression
+            assert set(re.findall(r"(\w+)\s*[=!]~?", labels)) <= exposed[name] | common, expression
+        for group in re.findall(r"by *\(([^)]*)\)", expression):
+            names = set(re.findall(r"lzr_\w+", expression))
+            known = set().union(*(exposed[name] for name in names)) | common
+            assert {label.strip() for label in group.split(",")} <= known, expression
+
+
+def every(value: Any, key: str) -> list[dict[str, Any]]:
+    """Every object within that has the key."""
+    if isinstance(value, list):
+        return [found for inner in value for found in every(inner, key)]
+    if not isinstance(value, dict):
+        return []
+    return [value] * (key in value) + [found for inner in value.values() for found in every(inner, key)]

@@ -232,3 +232,61 @@ def test_no_report_can_break_it_or_make_a_rate_negative(
             assert worker.rx >= 0
             assert worker.cpu >= 0
             assert worker.ring <= 1
+
+
+def test_two_may_speak_for_one_place_and_last_words_count() -> None:
+    """A worker that is leaving goes on reporting beside the one that has come in its place."""
+    meter = Meter(started=0.0)
+    meter.feed(1, flow(0, 100, tx=50, in_flight=5))
+    meter.launched(1.1, "flow", 0, 200)
+    for second in range(2, 6):
+        meter.feed(second, flow(0, 200, tx=10 * second, in_flight=7))
+        meter.feed(second + 0.1, flow(0, 100, tx=50 + second, in_flight=1, ignored={"junk": 1}))
+    snapshot = meter.snapshot(6, Totals())
+    assert snapshot.tx == 50 + 55
+    assert snapshot.ignored == {"junk": 1}
+    (worker,) = snapshot.workers
+    assert (worker.pid, worker.in_flight) == (200, 7)
+    assert 0 < worker.tx < 100
+    meter.removed("flow", 0)
+    meter.feed(7, flow(0, 200, tx=60))  # was on its way
+    snapshot = meter.snapshot(7, Totals())
+    assert (snapshot.tx, snapshot.workers) == (115, ())
+    for index in range(1, 100):  # the sums of those long gone stay
+        meter.feed(8, flow(index, 1000 + index, tx=1))
+        meter.removed("flow", index)
+    assert meter.snapshot(9, Totals()).tx == 115 + 99
+
+
+def test_silence_a_slow_reader_and_the_window() -> None:
+    meter = Meter(started=0.0)
+    meter.feed(1, flow(tx=99))
+    assert not meter.snapshot(1, Totals()).gateway_silent
+    meter.feed(2, flow(tx=100, held=True))
+    snapshot = meter.snapshot(2, Totals())
+    assert snapshot.gateway_silent
+    assert snapshot.window_full
+    assert "nothing received, 100 packets sent" in snapshot.warnings[0]
+    meter.feed(3, flow(tx=200, rx=1))
+    assert not meter.snapshot(3, Totals()).gateway_silent
+    for quarter in range(20):
+        report = {"role": "collect", "index": 0, "pid": 9, "blocked_ns": int(quarter / 4 * 0.9e9)}
+        meter.feed(3 + quarter / 4, report)
+    assert meter.snapshot(8, Totals()).output_blocked
+    meter.feed(20, {"role": "collect", "index": 0, "pid": 9, "blocked_ns": int(4.5e9)})
+    assert not meter.snapshot(20, Totals()).output_blocked
+
+
+def test_the_cool_down_is_when_nothing_else_is_waited_for() -> None:
+    meter = Meter(started=0.0)
+    totals = Totals(phase=Phase.FINISHING, input_ended=True, in_flight=30, read=100, done=70)
+    meter.feed(1, flow(0, 1, in_flight=20, cooling=20, cooling_ns=int(4e9)))
+    meter.feed(1, flow(1, 2, in_flight=10, cooling=9, cooling_ns=int(6e9)))
+    assert meter.snapshot(1, totals).phase == Phase.FINISHING
+    meter.feed(2, flow(1, 2, in_flight=9, cooling=9, cooling_ns=int(5e9)))
+    snapshot = meter.snapshot(2.5, totals)
+    assert snapshot.phase == Phase.COOLDOWN
+    assert snapshot.cooldown_left == pytest.approx(4.5)
+    assert snapshot.eta == pytest.approx(4.5)
+    totals.backlog = 1
+    assert meter.snapshot(2.5, totals).cooldown_left is None

@@ -213,6 +213,7 @@ class FlowWorker:
             busy_ns=self._busy,
             shards=len(rings),
             in_flight=table.in_flight,
+            held=hosted.window_held,
             cooling=cooling,
             cooling_ns=max(0, until - time.monotonic_ns()),
             rx=sum(ring.received for ring in rings) + self._gone["received"],
@@ -221,13 +222,14 @@ class FlowWorker:
             tx_bytes=sum(ring.sent_octets for ring in rings) + self._gone["sent_octets"],
             retransmits=table.retransmits,
             drops=sum(ring.read_drops() for ring in rings) + self._gone["kernel_drops"],
-            ring_used=sum(ring.fill() for ring in rings),
-            ring_size=sum(ring.rx_frames for ring in rings),
+            ring_used=max((ring.fill() for ring in rings), default=0),
+            ring_size=max((ring.rx_frames for ring in rings), default=0),
             queue=len(hosted.pending),
             outbox=len(hosted.unacknowledged),
             send_failures=sum(ring.failures for ring in rings) + self._gone["failures"],
             ignored=table.ignored | dict(zip(MALFORMED, hosted.malformed.tolist(), strict=True)),
         )
+        hosted.window_held = False
 
 
 def _tell(lines: Iterator[str]) -> None:

@@ -28,6 +28,7 @@ import numpy as np
 from setproctitle import setproctitle, setthreadtitle
 
 from lzr.job import Setup, Spawn
+from lzr.pinning import core_of
 from workers import privilege
 from workers.collector import Collector
 from workers.flow import FlowWorker
@@ -128,6 +129,8 @@ class Nursery:
         try:
             privilege.die_with_parent(parent)
             self._control.close()
+            if self._job.cores:
+                os.sched_setaffinity(0, {core_of(spawn.role, spawn.index, self._job.cores)})
             if spawn.role == "flow":
                 setproctitle(f"lzr: flow worker {spawn.index}")
                 setthreadtitle(f"lzr: flow {spawn.index}")  # what top shows: 15 characters
