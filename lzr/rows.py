@@ -111,7 +111,7 @@ FRAME = np.dtype(
         ("pad", "<u2"),
     ]
 )
-"""One segment to send (56 bytes). A frame with SYN carries the MSS option."""
+"""One segment to send (56 bytes). A frame with SYN carries the options MSS and SACK-permitted."""
 
 FLOW = np.dtype(
     [

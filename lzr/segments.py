@@ -306,7 +306,9 @@ def _template(link: Link, v4: bool, syn: bool) -> Bytes:
     else:
         ip = bytes([0x60, 0, 0, 0, 0, 0, _TCP, TTL]) + bytes(32)
     mss = MSS_V4 if v4 else MSS_V6
-    options = bytes([2, 4, mss >> 8, mss & 255]) if syn else b""  # RFC 9293 §3.2, kind 2
+    # RFC 9293 §3.2, kind 2; and that SACK is allowed (RFC 2018 §2), which we never send: but a Linux peer
+    # then repeats the tail of what it sent much sooner (RFC 8985 §7), which is all that a banner is.
+    options = bytes([2, 4, mss >> 8, mss & 255, 4, 2, 1, 1]) if syn else b""
     tcp = bytes(12) + bytes([(20 + len(options)) << 2, 0]) + WINDOW.to_bytes(2, "big") + bytes(4) + options
     return np.frombuffer(ethernet + ip + tcp, np.uint8)
 

@@ -9,7 +9,6 @@ import os
 import select
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -350,52 +349,6 @@ def test_ipv6_list(arena: Range) -> None:
         if len(records) != 1 or expected(letter_of(host)).wrong(records[0]):
             wrong.append((host, records))
     assert not wrong, wrong[:3]
-
-
-def identified(found: Scan) -> int:
-    return sum(record["fingerprint"] in ("http", "ssh") for record in found.records)
-
-
-# The responder never sends anything again, so what n retransmits can reach is 1 - 0.19 ** (n + 1): 0.9639
-# and 0.9987. Servers that do are in test_e2e_daemons.py.
-@pytest.mark.parametrize(("retransmits", "share"), [("1", 0.955), ("3", 0.997)])
-def test_loss_on_the_path(lab: Lab, retransmits: str, share: float) -> None:
-    arena = Range(lab, bridged=True)
-    assert arena.bridge is not None
-    lose(arena.bridge, 10)
-    count = 8000
-    arena.respond(first=FIRST, count=count, port=PORT, source=SCANNER, classes="hs")
-    found = scan(arena.scanner, "-rt", "0.4", "-t", "1", "-rn", retransmits, lines=lines(count, classes="hs"))
-    assert found.returncode == 0, found.stderr
-    assert lost(arena.bridge) > count * 0.1
-    assert len(found.records) == count
-    assert identified(found) >= share * count
-
-
-def test_reordering_and_duplication(lab: Lab) -> None:
-    arena = Range(lab)
-    middle = lab.namespace("wire")
-    # The far end of the scanner's link moves into the wire, which has a link of its own to the responder.
-    arena.far.ip("link", "set", "eth0", "netns", middle.name)
-    middle.ip("link", "set", "eth0", "name", "left")
-    middle.ip("link", "set", "left", "up")
-    lab.link(middle, arena.far, names=("right", "eth0"))
-    wire = middle.popen(
-        sys.executable,
-        *("-m", "tests.lab.forwarder", "left", "right", "--reorder", "10", "--duplicate", "10"),
-        stdout=subprocess.PIPE,
-        cwd=Path(__file__).resolve().parents[1],
-    )
-    assert wire.stdout is not None
-    assert wire.stdout.readline() == b"ready\n"
-    count = 4000
-    responder = arena.respond(first=FIRST, count=count, port=PORT, source=SCANNER, classes="hsd")
-    found = scan(arena.scanner, "-sendSYNs", "-rate", "4000", *QUICK, lines=services(count))
-    counters = responder.stop()
-    assert found.returncode == 0, found.stderr
-    assert len(found.records) == count
-    assert identified(found) == count
-    assert counters["wrong_address"] == 0
 
 
 def test_the_wire_disturbs(lab: Lab) -> None:

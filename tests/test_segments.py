@@ -95,7 +95,9 @@ def oracle(row: Any, data: bytes) -> bytes:
         ack=int(row["ack"]) if flags & ACK else 0,
         flags=flags,
         window=65535,
-        options=[("MSS", 1440 if six else 1460)] if flags & SYN else [],
+        options=[("MSS", 1440 if six else 1460), ("SAckOK", b""), ("NOP", None), ("NOP", None)]
+        if flags & SYN
+        else [],
     )
     head = IPv6(src=src, dst=dst, hlim=255) if six else IP(src=src, dst=dst, id=0, flags="DF", ttl=255)
     return bytes(Ether(src=MAC, dst=GATEWAY6 if six else GATEWAY4) / head / segment / Raw(data))

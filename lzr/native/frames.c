@@ -130,7 +130,7 @@ static size_t render(struct program program, uint64_t hi, uint64_t lo, uint16_t 
 static size_t build(const struct job *job, const struct frame *f, uint8_t *out)
 {
     int v4 = is_v4(f->peer_hi, f->peer_lo), syn = (f->flags & FLAG_SYN) != 0;
-    size_t tcp_at = ETHERNET + (v4 ? 20 : 40), header = syn ? 24 : 20, payload = 0;
+    size_t tcp_at = ETHERNET + (v4 ? 20 : 40), header = syn ? 28 : 20, payload = 0;
     uint8_t *ip = out + ETHERNET, *tcp = out + tcp_at;
     memcpy(out, v4 ? job->gateway_v4 : job->gateway_v6, 6);
     memcpy(out + 6, job->own_mac, 6);
@@ -178,8 +178,10 @@ static size_t build(const struct job *job, const struct frame *f, uint8_t *out)
     tcp[13] = f->flags;
     put16(tcp + 14, OUR_WINDOW);
     put32(tcp + 16, 0);
-    if (syn)
+    if (syn) {
         put32(tcp + 20, 2u << 24 | 4 << 16 | (v4 ? MSS_V4 : MSS_V6)); /* RFC 9293 §3.2, kind 2 */
+        put32(tcp + 24, 0x04020101);                                  /* SACK allowed: see segments.py */
+    }
     sum += (uint64_t)__builtin_bswap16((uint16_t)size) + ((uint64_t)6 << 8);
     uint16_t checksum = (uint16_t)~fold(add_bytes(sum, tcp, size));
     memcpy(tcp + 16, &checksum, 2);
