@@ -23,7 +23,7 @@ A flow is a row of FLOW; its fields are the columns. Random choices (ports, ISNs
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,76 +31,38 @@ from numpy.typing import NDArray
 from lzr import flowrows
 from lzr.flowindex import FlowIndex
 from lzr.flowrows import Number
-from lzr.pieces import Pieces
+from lzr.flowstore import COOLDOWN, DELAY, RETRANSMIT, SETTLE, TIMEOUT, FlowStore
 from lzr.plan import EPHEMERAL, Plan
-from lzr.rows import ACK, FIN, FLOW, NO_PROBE, OUTCOME, PSH, RST, SYN, Opening, Reason
-from lzr.shardflows import ShardFlows
-from lzr.sharding import COOKIE_BITS, cookie, draw, flow_key, shard_of
-from lzr.timers import DelayQueue
-from lzr.transitions import Action, Cue, State
+from lzr.rows import ACK, FIN, NO_PROBE, OUTCOME, PSH, RST, SYN, Opening, Reason
+from lzr.sharding import COOKIE_BITS, cookie, draw, flow_key
+from lzr.transitions import Action, State
 
 Rows = NDArray[Any]
 Slots = NDArray[np.int32]
 Mask = NDArray[np.bool_]
 
 _TUPLE = ("peer_hi", "peer_lo", "own_hi", "own_lo", "peer_port", "own_port")
-_SECOND = 1_000_000_000
 
-
-class _Wait(NamedTuple):
-    """A kind of timer: all of one kind have one delay, and raise one cue."""
-
-    name: str
-    cue: Cue
-
-
-_RETRANSMIT = _Wait("retransmit", Cue.RETRANSMIT_DUE)
-_TIMEOUT = _Wait("timeout", Cue.TIMED_OUT)
-_COOLDOWN = _Wait("cooldown", Cue.TIMED_OUT)
-_SETTLE = _Wait("settle", Cue.SETTLED)
-_DELAY = _Wait("delay", Cue.DELAY_OVER)
 
 _HIGH_BITS = 0xFFFFFFFF >> COOKIE_BITS << COOKIE_BITS
 _ENOUGH = 64  # bytes of a first reply that leave nothing to wait for
 _LINE = 8  # as does a line of this length
 _MAX_SETTLES = 32
-_MAX_DRAWS = 512
-_DOUBTFUL, _REOPENED = -2, -3  # in `parent`, on the way to another process
 
 
-class FlowTable:
+class FlowTable(FlowStore):
     """The flows of the shards one worker hosts. Call `open`, `receive`, `expire`; then `take_frames`,
     `take_outcomes`."""
 
     def __init__(self, plan: Plan, capacity: int = 4096, index: FlowIndex | None = None) -> None:
-        self.plan = plan
-        self.index = FlowIndex() if index is None else index
-        self.rows = np.zeros(capacity, FLOW)
-        self._free = np.arange(capacity - 1, -1, -1, dtype=np.int32)
-        self._free_count = capacity
-        self._pieces = Pieces()
-        self._doubtful: set[int] = set()  # slots of half-open connections that we may have reset ourselves
-        self._reopened: set[int] = set()  # slots of those that we opened anew after a RST
-        self._released: list[Slots] = []
+        super().__init__(plan, capacity, index)
         self._bursts: list[Rows] = []
         self._outcomes: list[Rows] = []
         self._payloads: list[bytes] = []
-        delays = {
-            _RETRANSMIT: plan.retransmit_wait,
-            _TIMEOUT: plan.timeout,
-            _COOLDOWN: plan.cooldown,
-            _SETTLE: plan.settle,
-            _DELAY: plan.probe_delay,
-        }
-        self._timers = {wait: DelayQueue(round(seconds * _SECOND)) for wait, seconds in delays.items()}
-        self.in_flight = 0
-        self.fresh = 0  # flows whose first packet on a connection is out and has brought nothing yet
-        self.silent = 0  # of those, how many have been waited for in vain, since the start
+        self._buffer = memoryview(b"")
+        self.silent = 0  # fresh flows that have been waited for in vain, since the start
         self.retransmits = 0
         self.ignored = {"stray": 0, "out_of_turn": 0}
-        self._now = 0
-        self._segments: Rows = np.empty(0, OUTCOME)
-        self._buffer = memoryview(b"")
         self._actions: dict[Action, Callable[[Slots, Rows | None], None]] = {
             Action.COUNT_PROBE: self._count_probe,
             Action.DROP_PROBE: self._drop_probe,
@@ -192,27 +154,6 @@ class FlowTable:
                 self._dispatch(slots, None, actions)
         self._end_of_call()
 
-    @property
-    def next_due(self) -> int | None:
-        """When `expire` has something to do next."""
-        due = [q.next_due for q in self._timers.values() if q.next_due is not None]
-        return min(due) if due else None
-
-    def cooling(self) -> tuple[int, int]:
-        """How many flows wait for nothing but a late answer to their first SYN, and until when the last does.
-
-        (0, 0) while anything else is due, so that it costs nothing in the middle of a scan.
-        """
-        if any(self._timers[wait].next_due is not None for wait in (_RETRANSMIT, _SETTLE, _DELAY)):
-            return 0, 0
-        count = until = 0
-        for due, slots, generations in self._timers[_COOLDOWN].entries():
-            rows = self.rows
-            alive = (rows["generation"][slots] == generations) & (rows["state"][slots] != State.FREE)
-            if alive.any():
-                count, until = count + int(np.count_nonzero(alive)), due
-        return count, until
-
     # --- what goes out ---------------------------------------------------------------------------------
 
     def take_frames(self) -> list[Rows]:
@@ -233,64 +174,6 @@ class FlowTable:
         self._outcomes, self._payloads = [], []
         return rows, blob
 
-    # --- moving to another process ---------------------------------------------------------------------
-
-    def extract(self, shard: int) -> ShardFlows:
-        """Take the flows of `shard` out of this table, with their timers and held pieces."""
-        rows = self.rows
-        slots = np.flatnonzero(rows["state"] != State.FREE).astype(np.int32)
-        slots = slots[shard_of(rows[slots], self.plan.hash_seed, self.plan.shards) == shard]
-        place = np.full(len(rows), -1, np.int32)
-        place[slots] = np.arange(len(slots), dtype=np.int32)
-        flows = rows[slots]
-        asking = flows["state"] == State.PROBE
-        flows["parent"][asking] = place[flows["parent"][asking]]
-        for held, mark in ((self._doubtful, _DOUBTFUL), (self._reopened, _REOPENED)):
-            if held:
-                flows["parent"][[slot in held for slot in slots.tolist()]] = mark
-                held.difference_update(slots.tolist())
-
-        def live(slots: Slots, generations: NDArray[np.uint32]) -> Mask:
-            return np.asarray((place[slots] >= 0) & (rows["generation"][slots] == generations), bool)
-
-        timers = [
-            (number, due, place[armed], generations)
-            for number, queue in enumerate(self._timers.values())
-            for due, armed, generations in queue.extract(live)
-        ]
-        pieces = {int(place[slot]): held for slot, held in self._pieces.extract(slots.tolist()).items()}
-        self.index.remove(flows["key"])
-        self.in_flight -= len(slots) - int(np.count_nonzero(asking))
-        self._release_unindexed(slots)
-        self._end_of_call()
-        self.fresh = self._count_fresh()
-        return ShardFlows.pack(flows, timers, pieces)
-
-    def adopt(self, state: ShardFlows) -> None:
-        """Take over what another table's `extract` gave."""
-        flows = state.flows.copy()
-        slots = self._allocate(len(flows))
-        asking = (flows["state"] == State.PROBE) & (flows["parent"] >= 0)
-        flows["parent"][asking] = slots[flows["parent"][asking]]
-        for held, mark in ((self._doubtful, _DOUBTFUL), (self._reopened, _REOPENED)):
-            marked = flows["parent"] == mark
-            held.update(slots[marked].tolist())
-            flows["parent"][marked] = 0
-        # Beyond any timer that was ever armed for these rows, and a new one for each timer that comes along.
-        base = self.rows["generation"][slots] + np.uint32(1)
-        shift = base - flows["generation"]
-        flows["generation"] = base
-        self.rows[slots] = flows
-        self.index.insert(flows["key"], slots)
-        self.in_flight += int(np.count_nonzero(flows["state"] != State.PROBE))
-        for number, queue in enumerate(self._timers.values()):
-            queue.merge(
-                (due, slots[armed], generations + shift[armed])
-                for due, armed, generations in state.timers(number)
-            )
-        self.fresh = self._count_fresh()
-        self._pieces.adopt({int(slots[place]): held for place, held in state.pieces.items()})
-
     # --- one round -------------------------------------------------------------------------------------
 
     def _dispatch(self, slots: Slots, segments: Rows | None, actions: NDArray[np.uint8]) -> None:
@@ -307,21 +190,6 @@ class FlowTable:
                 chosen = chosen[self.rows["state"][slots[chosen]] != State.FREE]
             if len(chosen):
                 self._actions[Action(action)](slots[chosen], None if segments is None else segments[chosen])
-
-    def _count_fresh(self, slots: Slots | None = None) -> int:
-        """How many of these flows (or of all) await a first sign of life on their connection."""
-        states, counters = self.rows["state"], self.rows["counter"]
-        if slots is not None:
-            states, counters = states[slots], counters[slots]
-        waiting = (states == State.DATA_SENT) | (states == State.SYN_SENT)
-        return int(np.count_nonzero(waiting & (counters == 0)))
-
-    def _end_of_call(self) -> None:
-        """Rows ended in this call become free only now: later segments of the batch still point at them."""
-        for slots in self._released:
-            self._free[self._free_count : self._free_count + len(slots)] = slots
-            self._free_count += len(slots)
-        self._released.clear()
 
     # --- actions ---------------------------------------------------------------------------------------
 
@@ -429,7 +297,7 @@ class FlowTable:
         if len(waiting):
             self._emit(waiting, Number.NXT, ACK)
             self.rows["state"][waiting] = State.SETTLING
-            self._push_timer(_SETTLE, waiting)
+            self._push_timer(SETTLE, waiting)
 
     def _keep_early(self, slots: Slots, segments: Rows | None) -> None:
         """Data beyond a gap: the acknowledgement of what we have makes the peer send the rest again."""
@@ -531,7 +399,7 @@ class FlowTable:
         self._start_probes(slots)  # may grow the table
         if self.plan.probe_delay > 0:
             self.rows["state"][slots] = State.DELAYED
-            self._push_timer(_DELAY, slots)
+            self._push_timer(DELAY, slots)
         else:
             self._send_syn(slots)
 
@@ -595,7 +463,7 @@ class FlowTable:
             self._release_unindexed(slots[~chosen])
             slots = slots[chosen]
         self._emit_syn(slots)
-        self._push_timer(_TIMEOUT, slots)
+        self._push_timer(TIMEOUT, slots)
 
     def _count_probe(self, slots: Slots, segments: Rows | None) -> None:
         probes = self.rows[slots]
@@ -622,35 +490,6 @@ class FlowTable:
 
     # --- rows ------------------------------------------------------------------------------------------
 
-    def _allocate(self, count: int) -> Slots:
-        if count > self._free_count:
-            self._grow(count)
-        self._free_count -= count
-        return self._free[self._free_count : self._free_count + count].copy()
-
-    def _grow(self, count: int) -> None:
-        old = len(self.rows)
-        new = old + max(count, old if old < 1 << 20 else old // 4)
-        rows = np.zeros(new, FLOW)
-        rows[:old] = self.rows
-        free = np.empty(new, np.int32)
-        free[: self._free_count] = self._free[: self._free_count]
-        free[self._free_count : self._free_count + new - old] = np.arange(new - 1, old - 1, -1)
-        self.rows, self._free = rows, free
-        self._free_count += new - old
-
-    def _release(self, slots: Slots) -> None:
-        self.index.remove(self.rows["key"][slots])
-        self.in_flight -= len(slots)
-        if self._doubtful or self._reopened:
-            self._doubtful.difference_update(slots.tolist())
-            self._reopened.difference_update(slots.tolist())
-        self._release_unindexed(slots)
-
-    def _release_unindexed(self, slots: Slots) -> None:
-        flowrows.bump(self.rows, slots, State.FREE)
-        self._released.append(slots)
-
     def _settle_duplicates(self, targets: Rows) -> None:
         outcome = np.zeros(len(targets), OUTCOME)
         for name in (*_TUPLE, "line", "ticket", "seq", "ack"):
@@ -668,38 +507,6 @@ class FlowTable:
         random = (draw(self.plan.seed, number, 5, salt) & np.uint64(_HIGH_BITS)).astype(np.uint32)
         return np.asarray(random | cookie(flows, self.plan.hash_seed), np.uint32)
 
-    def _shards(self, flows: Rows) -> NDArray[np.uint32]:
-        return shard_of(flows, self.plan.hash_seed, self.plan.shards)
-
-    def _choose_ports(self, flows: Rows, slots: Slots, home: NDArray[np.uint32], salt: int) -> Mask:
-        """Set own_port and key of `flows`, and index them, so that each belongs to the shard `home`.
-
-        (n,) bool: False where no port was found in a bounded number of draws.
-        """
-        plan = self.plan
-        low, high = plan.ports
-        span = np.uint64(high - low + 1)
-        done = np.zeros(len(flows), bool)
-        mixed = flows["line"] * np.uint64(256) + flows["handshake"]
-        for attempt in range(_MAX_DRAWS):
-            todo = np.flatnonzero(~done)
-            if not len(todo):
-                break
-            trial = flows[todo]
-            offset = draw(plan.seed, mixed[todo], salt, attempt) % span
-            trial["own_port"] = (np.uint64(low) + offset).astype(np.uint16)
-            fits = trial["own_port"] != flows["own_port"][todo]
-            if plan.shards > 1:
-                fits &= self._shards(trial) == home[todo]
-            todo, trial = todo[fits], trial[fits]
-            keys = flow_key(trial, plan.hash_seed)
-            added = self.index.insert(keys, slots[todo])
-            took = todo[added]
-            flows["own_port"][took] = trial["own_port"][added]
-            flows["key"][took] = keys[added]
-            done[took] = True
-        return done
-
     def _arm(self, slots: Slots) -> None:
         """The one timer of a flow: the next retransmit if there is one, else the last wait."""
         rows = self.rows
@@ -709,20 +516,16 @@ class FlowTable:
         states = rows["state"][slots]
         again = (states != State.ACKED) & (rows["counter"][slots] < number)
         if again.all():
-            self._push_timer(_RETRANSMIT, slots)
+            self._push_timer(RETRANSMIT, slots)
             return
         if again.any():
-            self._push_timer(_RETRANSMIT, slots[again])
+            self._push_timer(RETRANSMIT, slots[again])
         last = slots[~again]
         first_syn = (states[~again] == State.SYN_SENT) & (rows["handshake"][last] == 0)
         if first_syn.any():
-            self._push_timer(_COOLDOWN, last[first_syn])
+            self._push_timer(COOLDOWN, last[first_syn])
         if not first_syn.all():
-            self._push_timer(_TIMEOUT, last[~first_syn])
-
-    def _push_timer(self, wait: _Wait, slots: Slots) -> None:
-        generations = flowrows.bump(self.rows, slots)
-        self._timers[wait].push(self._now, slots, generations)
+            self._push_timer(TIMEOUT, last[~first_syn])
 
     def _emit(self, slots: Slots, number: Number, flags: int, probe: int = NO_PROBE) -> None:
         self._bursts.append(flowrows.frame_rows(self.rows, slots, number, flags, probe, self.plan.seed))
