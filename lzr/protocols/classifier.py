@@ -42,8 +42,19 @@ class Classifier:
     def identify(self, data: bytes, sent: Protocol | None = None) -> Identity:
         """The label, and what the reply plainly says about the program behind it."""
         label = self.classify(data, sent)
-        product, version = products.of(label, data)
-        return Identity(label, applications.of(label, data), product, version)
+        application = ""
+        if label in applications.HTTP:
+            application, server = applications.read(data)
+            product, version = products.server(server)
+        else:
+            reader = products.READERS.get(label)
+            product, version = reader(data) if reader is not None else products.NOTHING
+        if application or product:
+            return Identity(label, application, product, version)
+        plain = _PLAIN.get(label)
+        if plain is None:
+            plain = _PLAIN[label] = Identity(label)
+        return plain
 
 
 _SOLICITED = {
@@ -53,6 +64,8 @@ _SOLICITED = {
 }
 _SHORT = max(map(len, _SOLICITED), default=0)
 _DISPATCHER = Dispatcher(PROTOCOLS)
+_PLAIN: dict[str, Identity] = {}
+"""Of the replies that say no more than their label: there are only as many as there are labels."""
 _DEFAULT = Classifier()
 
 

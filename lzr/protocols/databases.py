@@ -85,7 +85,7 @@ def _redis(data: bytes) -> bool:
     if kind == b"-":
         word, _, rest = text.partition(b" ")
         if word == b"ERR":
-            return is_redis_error(rest) and is_text(text)
+            return is_redis_error(rest)  # which quotes what it was asked, control characters and all
         return len(word) > 3 and word.isalpha() and word.isupper() and is_text(text)
     number = text[1:] if text[:1] == b"-" else text
     if not number.isdigit() or len(number) > 10:

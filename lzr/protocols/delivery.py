@@ -13,6 +13,8 @@ def _lmtp(data: bytes) -> bool:
 
 def _managesieve(data: bytes) -> bool:
     """Capability lines, each a quoted name and perhaps a quoted value (RFC 5804 §1.7)."""
+    if data[:1] == b"B":  # a refusal (§1.3): one quoted sentence
+        return data.endswith(b'"\r\n') and len(data) > 9 and data.count(b'"') == 2 and printable(data[4:-2])
     head = data[:1500].upper()
     return b'"SIEVE" "' in head or (b'"IMPLEMENTATION" "' in head and b"SIEVE" in head)
 
@@ -75,8 +77,11 @@ PROTOCOLS: tuple[Protocol, ...] = (
         name="managesieve",
         spec="RFC 5804 §1.7",
         match=_managesieve,
-        starts=(b'"',),
-        examples=(b'"IMPLEMENTATION" "Example Pigeonhole"\r\n"SIEVE" "fileinto reject"\r\nOK "ready."\r\n',),
+        starts=(b'"', b'BYE "'),
+        examples=(
+            b'BYE "Too many connections"\r\n',
+            b'"IMPLEMENTATION" "Example Pigeonhole"\r\n"SIEVE" "fileinto reject"\r\nOK "ready."\r\n',
+        ),
         rejects=(b'"a quoted word" "and another"\r\n', b'"IMPLEMENTATION" "of nothing"\r\n'),
         ports=(4190, 2000),
         zgrab="managesieve",

@@ -94,6 +94,8 @@ def _siemens(data: bytes) -> bool:
     size = be16(data, 2)
     if size != len(data) or size < 14 or data[5] != 0xD0 or data[4] != size - 5:
         return False
+    if data[11:15] == b"\1\0\x08\0":  # RDP's question among the parameters, given back: RDP has an answer
+        return size == 19
     if data[11] != 0xC0 or data[12] != 1 or not 7 <= data[13] <= 13:
         return False
     if size == 14:

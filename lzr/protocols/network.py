@@ -12,7 +12,8 @@ from lzr.protocols.wire import be16, be32
 OPCODES = (0, 4, 5)
 """Query, notify, update."""
 
-ANSWER_FLAGS = tuple(bytes([0x80 | opcode << 3 | low]) for opcode in OPCODES for low in range(8))
+ANSWER_FLAGS = tuple(bytes([flags]) for flags in range(0x80, 0x100))
+"""QR is set; the operation is the question's, which may be none that is known."""
 
 
 def _dns(data: bytes) -> bool:
@@ -22,6 +23,8 @@ def _dns(data: bytes) -> bool:
         return False
     if len(data) < size + 2 and len(data) < 256:  # cut short only by a segment's end
         return False
+    if data[4] >> 3 & 15 not in OPCODES:
+        return len(data) == 14 and data[6:] == bytes(8) and data[5] & 15 in (1, 4, 5)
     questions, answers, authorities, more = struct.unpack_from(">4H", data, 6)
     if data[5] & 0x40 or questions > 1 or authorities > 64 or more > 64 or answers > 512:
         return False

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from functools import partial
 
+from lzr.protocols.applications import HTTP
 from lzr.protocols.wire import be16, line
 
 Stated = tuple[str, str]
@@ -59,7 +61,9 @@ NAMES: dict[str, tuple[tuple[bytes, str], ...]] = {
         (b"tnftpd", "tnftpd"),
         (b"version wu-", "WU-FTPD"),
         (b"mikrotik", "MikroTik"),
+        (b"tornado-vxworks", "VxWorks"),
         (b"vxworks", "VxWorks"),
+        (b"oops: ", "vsFTPd"),
         (b"ws_ftp server", "WS_FTP Server"),
         (b"gene6 ftp server", "Gene6 FTP Server"),
         (b"titan ftp server", "Titan FTP Server"),
@@ -98,17 +102,40 @@ NAMES: dict[str, tuple[tuple[bytes, str], ...]] = {
 
 _VERSION = re.compile(rb"(?:^|[\s/(_-])[vVX]?(\d{1,4}(?:\.\w{1,12}){1,5})")
 _ROUTING = re.compile(rb"\r\nHello, this is ([A-Za-z]{1,32}) \(version ([^)\s]{1,40})\)")
+_SERVER = re.compile(rb"\nserver:([^\n]{0,120})", re.IGNORECASE)
 _SSH_VERSION = re.compile(rb"[-_/ ](?:v|release_)?(\d[A-Za-z0-9.~]*)")
 
 
-def _from_names(label: str, data: bytes) -> Stated:
+_WORDS = bytes.maketrans(bytes(b for b in range(256) if not chr(b).isalnum() or b > 127), b" " * 194)
+_NOT_BREAKING = b"-_."
+"""Hosts and names like pure-ftpd stay whole."""
+
+
+def _by_word(names: tuple[tuple[bytes, str], ...]) -> dict[bytes, list[tuple[bytes, str]]]:
+    found: dict[bytes, list[tuple[bytes, str]]] = {}
+    for needle, name in names:
+        found.setdefault(needle.split(b" ")[0].rstrip(b":"), []).append((needle, name))
+    return found
+
+
+_BY_WORD = {label: _by_word(names) for label, names in NAMES.items()}
+_SPLIT = bytes(byte if byte in _NOT_BREAKING else _WORDS[byte] for byte in range(256))
+
+
+def _named(label: str, data: bytes) -> Stated:
+    """Looks the greeting's words up among those that names begin with."""
     text = data[:512].split(b"\n", 1)[0]
     low = text.lower()
-    for needle, name in NAMES[label]:
-        place = low.find(needle)
-        if place >= 0:
-            found = _VERSION.search(text[place + len(needle) : place + len(needle) + 60])
-            return name, found[1].decode("latin-1") if found else ""
+    by_word = _BY_WORD[label]
+    words = low.translate(_SPLIT).split()
+    if by_word.keys().isdisjoint(words):
+        return NOTHING
+    for word in words:
+        for needle, name in by_word.get(word, ()):
+            place = low.find(needle)
+            if place >= 0:
+                found = _VERSION.search(text[place + len(needle) : place + len(needle) + 60])
+                return name, found[1].decode("latin-1") if found else ""
     return NOTHING
 
 
@@ -126,20 +153,22 @@ def _ssh(data: bytes) -> Stated:
     return software[: found.start()].decode("latin-1"), found[1].decode("latin-1")
 
 
-def _server_header(data: bytes) -> Stated:
-    """RFC 9110 §10.2.4: product, slash, version."""
-    head = data[:2048].partition(b"\r\n\r\n")[0]
-    place = head.find(b"\nServer:")
-    if place < 0:
-        place = head.lower().find(b"\nserver:")
-        if place < 0:
-            return NOTHING
-    value = head[place + 8 : place + 128].split(b"\n", 1)[0].strip()
+def server(value: bytes) -> Stated:
+    """A Server field (RFC 9110 §10.2.4): product, slash, version."""
+    value = value[:120]
+    if not value:
+        return NOTHING
     name, slash, rest = value.partition(b"/")
     if not slash or b"(" in name:
         return value.decode("latin-1"), ""
     version = rest.split(b" ", 1)[0].split(b",", 1)[0]
     return name.decode("latin-1"), version.decode("latin-1") if version[:1].isdigit() else ""
+
+
+def _server_header(data: bytes) -> Stated:
+    end = data.find(b"\r\n\r\n", 0, 2048)
+    found = _SERVER.search(data, 0, end if end >= 0 else 2048)
+    return server(found[1].strip()) if found else NOTHING
 
 
 def _mysql(data: bytes) -> Stated:
@@ -194,24 +223,21 @@ def _telnet(data: bytes) -> Stated:
     return (found[1].decode("ascii"), found[2].decode("latin-1")) if found else NOTHING
 
 
-_READERS: dict[str, Callable[[bytes], Stated]] = {
+READERS: dict[str, Callable[[bytes], Stated]] = {
     "ssh": _ssh,
     "mysql": _mysql,
     "memcached_ascii": _memcached,
     "amqp": _amqp,
     "mssql": _mssql,
     "telnet": _telnet,
-    **dict.fromkeys(("http", "ipp", "kubernetes", "rtsp", "sip", "icap", "upnp"), _server_header),
+    **{label: partial(_named, label) for label in NAMES},
+    **dict.fromkeys(("rtsp", "sip", "icap"), _server_header),
 }
 
 
 def of(label: str, data: bytes) -> Stated:
     """(product, version) as the reply states them, "" where it doesn't."""
-    if label in NAMES:
-        return _from_names(label, data)
-    reader = _READERS.get(label)
+    reader = READERS.get(label)
     if reader is not None:
         return reader(data)
-    if label == "tls" and data[:1] == b"H":
-        return _server_header(data)
-    return NOTHING
+    return _server_header(data) if label in HTTP and data[:1] in b"Hh" else NOTHING

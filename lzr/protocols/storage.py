@@ -31,6 +31,8 @@ def _afp(data: bytes) -> bool:
 
 def _nbd(data: bytes) -> bool:
     """Newstyle: the option magic and flags. Oldstyle: its own magic, size, flags and 124 zeros."""
+    if len(data) == 8:  # servers write the first magic by itself
+        return True
     if data[8:16] == b"IHAVEOPT":
         return len(data) == 18 and be16(data, 16) <= 0xFF
     return data[8:16] == b"\0\0\x42\2\x81\x86\x12\x53" and len(data) >= 28
@@ -96,7 +98,7 @@ PROTOCOLS: tuple[Protocol, ...] = (
         spec="NBD protocol (doc/proto.md), Newstyle negotiation",
         match=_nbd,
         starts=(b"NBDMAGIC",),
-        examples=(b"NBDMAGICIHAVEOPT\0\3",),
+        examples=(b"NBDMAGICIHAVEOPT\0\3", b"NBDMAGIC"),
         rejects=(b"NBDMAGICIHAVENOT\0\3", b"NBDMAGIC is here\r\n"),
         ports=(10809,),
     ),

@@ -72,6 +72,8 @@ _DRDA_REPLIES = {0x1443, 0x1210, 0x1232, 0x1245, 0x124B, 0x124C, 0x1250, 0x1254,
 
 def _firebird(data: bytes) -> bool:
     """op_accept and its kin: version, architecture, type; or op_cont_auth: four strings."""
+    if data[3:4] == b"\x09":  # op_response with an error of the engine's (isc_arg_gds) and nothing else
+        return len(data) >= 28 and data[26] + data[27] >= 1 and data[25] <= 0x1F
     if data[3:4] == b"\x5c":
         at = 4
         for _ in range(4):
@@ -246,11 +248,13 @@ PROTOCOLS: tuple[Protocol, ...] = (
             b"\0\0\0\x5e\xff\xff",
             b"\0\0\0\x62\xff\xff",
             b"\0\0\0\x5c\0\0",
+            b"\0\0\0\x09" + bytes(19) + b"\1\x14",
         ),
         examples=(
             bytes.fromhex("00000003 0000000a 00000001 00000003"),
             bytes.fromhex("0000005e ffff800d 00000001 00000003 00000000"),
             bytes.fromhex("0000005c") + bytes(16),
+            bytes.fromhex("00000009") + bytes(16) + bytes.fromhex("00000001 14000007 00000000"),
         ),
         rejects=(bytes.fromhex("00000003 0000000a"), bytes.fromhex("00000003 ffff0000 00000001 00000003")),
         ports=(3050,),

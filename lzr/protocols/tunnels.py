@@ -52,6 +52,8 @@ def _http2(data: bytes) -> bool:
 
 def _gopher(data: bytes) -> bool:
     """Menu lines: type and display, selector, host, port, between tabs (RFC 1436 §3.4)."""
+    if data[:7] == b"Error: ":
+        return b" Gophernicus/" in data
     parts = first_line(data).split(b"\t")
     return len(parts) in {4, 5} and 1 <= len(parts[3]) <= 5 and parts[3].isdigit() and b" " not in parts[2]
 
@@ -144,7 +146,7 @@ PROTOCOLS: tuple[Protocol, ...] = (
         spec="RFC 1436 §3.4",
         match=_gopher,
         probe=b"/\r\n",
-        starts=tuple(bytes((kind,)) for kind in b"0123456789+TgIihsd"),
+        starts=(*(bytes((kind,)) for kind in b"0123456789+TgIihsd"), b"Error: "),
         examples=(
             b"iWelcome\tfake\t(NULL)\t0\r\n",
             b"3'/lzr' does not exist\t\terror.host\t1\r\n.\r\n",
