@@ -28,6 +28,7 @@ from coordinator.log import Log, open_log
 from coordinator.metadata import Metadata, open_metadata
 from coordinator.network import Network, NetworkError
 from coordinator.outputs import open_outputs
+from coordinator.profiling import open_profiles
 from coordinator.recovery import KeepsDying
 from coordinator.scan import Outputs, Scan, ScanError
 from coordinator.sockets import SocketError, open_shards
@@ -105,6 +106,7 @@ def run(options: Options, guard: Guard | None, stdin: Source | None) -> int:
             options = checkpoint.options
             _settle_again(guard, checkpoint)
         log = stack.enter_context(open_log(options, _invoker()))
+        profiles = stack.enter_context(open_profiles(options, "lzr: coordinator", _invoker()))
         record = stack.enter_context(open_metadata(options, sys.argv, time.time(), _invoker()))
         blocklist = _blocklist(options)
         outputs = stack.enter_context(open_outputs(options, _invoker(), checkpoint))
@@ -127,6 +129,7 @@ def run(options: Options, guard: Guard | None, stdin: Source | None) -> int:
             log,
             record,
             checkpoint,
+            profiles,
         )
 
 
@@ -143,6 +146,7 @@ def _run(
     log: Log,
     record: Metadata,
     checkpoint: Checkpoint | None,
+    profiles: list[int],
 ) -> int:
     seed = options.seed if options.seed is not None else secrets.randbits(53)  # exact in any JSON
     if checkpoint is not None:  # other ports and numbers each time: hosts may still hold the old connections
@@ -204,7 +208,7 @@ def _run(
     except SocketError as error:
         raise UsageError(str(error)) from error
     locks = [] if checkpoint is None else [checkpoint.lock]
-    fleet.set_up(job, sockets, [*outputs.descriptors, *locks])
+    fleet.set_up(job, sockets, [*outputs.descriptors, *locks, *profiles])
     scan = Scan(
         job,
         fleet,

@@ -32,6 +32,7 @@ from lzr.pinning import core_of
 from workers import privilege
 from workers.collector import Collector
 from workers.flow import FlowWorker
+from workers.profiling import Profiling
 from workers.sink import UNKNOWN, Sink
 
 _MAX_MESSAGE = 1 << 18
@@ -126,11 +127,17 @@ class Nursery:
     def _become(self, spawn: Spawn, parent: int) -> None:
         """In the child: never returns."""
         code = 1
+        profiling: Profiling | None = None
         try:
             privilege.die_with_parent(parent)
             self._control.close()
             if self._job.cores:
                 os.sched_setaffinity(0, {core_of(spawn.role, spawn.index, self._job.cores)})
+            options = self._job.options
+            if options.cpuprofile or options.memprofile:
+                files = self._outputs[-sum(map(bool, (options.cpuprofile, options.memprofile))) :]
+                profiling = Profiling(options, f"lzr: {spawn.role} {spawn.index}", files)
+                profiling.start()
             if spawn.role == "flow":
                 setproctitle(f"lzr: flow worker {spawn.index}")
                 setthreadtitle(f"lzr: flow {spawn.index}")  # what top shows: 15 characters
@@ -144,6 +151,9 @@ class Nursery:
             print(f"lzr: {spawn.role} {spawn.index} failed; its story:", file=sys.stderr)
             traceback.print_exc()
         finally:
+            with contextlib.suppress(OSError):
+                if profiling is not None:
+                    profiling.finish()
             sys.stderr.flush()
             os._exit(code)
 
