@@ -4,7 +4,7 @@ The law: pure and slow to change its mind. A channel gets one worker more when i
 queue has grown) for RAISE_AFTER seconds without a break, one less when, for LOWER_AFTER seconds, its work
 would have fitted into one worker less with room to spare; after any change nothing moves for SETTLE
 seconds, because the figures are then those of a change. Busy without a core to be busy on does not count.
-What would be raised again is never lowered: CALM lies well under BUSY.
+What would be raised again is never lowered: CALM lies under STARVED times BUSY.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from coordinator.bottleneck import STARVED
 from coordinator.snapshot import Phase, ProcessView, Snapshot, State
 
 BUSY = 0.85
-CALM = 0.55
+CALM = 0.5
 RAISE_AFTER = 5.0
 LOWER_AFTER = 30.0
 SETTLE = 10.0
@@ -83,7 +83,7 @@ def _advise(
         since = calm[channel]
         if since is None or now - since < LOWER_AFTER:
             continue
-        load = figures.percent(_mean(channels[channel]))
+        load = figures.percent(sum(map(_work, channels[channel])) / len(channels[channel]))
         return _changed(wanted, channel, -1, f"{names[channel]} only {load} busy for {now - since:.0f} s")
     return None
 
@@ -114,7 +114,12 @@ def _busy(processes: tuple[ProcessView, ...]) -> bool:
 
 def _calm(processes: tuple[ProcessView, ...]) -> bool:
     fewer = len(processes) - 1
-    return fewer > 0 and sum(process.load for process in processes) / fewer <= CALM and not _busy(processes)
+    return fewer > 0 and sum(map(_work, processes)) / fewer <= CALM and not _busy(processes)
+
+
+def _work(process: ProcessView) -> float:
+    """The share of a core it needs: to wait for one is no work, and fewer workers would wait less."""
+    return process.cpu or process.load
 
 
 def _room(snapshot: Snapshot, channel: int) -> bool:

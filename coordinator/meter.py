@@ -294,6 +294,7 @@ class Meter:
             phase=totals.phase if cooldown_left is None else Phase.COOLDOWN,
             title=totals.title,
             total=totals.read if totals.input_ended else totals.total,  # all that was to come has come
+            total_estimated=totals.total_estimated and not totals.input_ended,
             read=totals.read,
             rejected=totals.rejected,
             blocklisted=totals.blocklisted,

@@ -48,13 +48,20 @@ def progress(s: Snapshot, width: int, g: Glyphs) -> Line:
         return spread(
             left, [(f"{figures.count(s.fates)} of {figures.count(s.read)} read have a fate ", "")], width
         )
-    right: Line = [(f" {figures.percent(share, 1):>6}", "figure"), (f" of {figures.count(s.total or 0)}", "")]
+    right: Line = [(f" {figures.percent(share, 1):>6}", "figure"), (f" of {_total(s)}", "")]
     eta = s.eta
     if s.phase != Phase.DONE and eta is not None:
         right += [("  ETA ", "label"), (f"{figures.left(eta)}", "figure")]
     right.append((" ", ""))
     room = max(0, width - width_of(right) - 1)
     return [(" ", ""), *bar(share, room, g), *right]
+
+
+def _total(s: Snapshot) -> str:
+    total = s.total or 0
+    if not s.total_estimated:
+        return figures.count(total)
+    return "~" + figures.count(float(f"{total:.3g}"))  # not more than is known of it
 
 
 def _facts(pairs: Sequence[tuple[str, str, str]], width: int, gap: str = "   ") -> Line:
@@ -113,8 +120,8 @@ def big_chart(
 ) -> list[Line]:
     """A heading and `height` lines; each second is as many cells wide as fit."""
     last = figures.count(values[-1]) if values else "-"
-    title = rule(f"{label}, last minute", width - len(last) - 16, g)
-    title += [(f" now {last}", "figure"), (f" max {figures.short(max(values, default=0))}", "label")]
+    title = rule(f"{label}, last minute", width - len(last) - 17, g)
+    title += [(f" last {last}", "figure"), (f" max {figures.short(max(values, default=0))}", "label")]
     each = max(1, width // 60)
     wide = [value for value in values for _ in range(each)]
     return [title, *chart(wide, min(width, 60 * each), height, g, style)]

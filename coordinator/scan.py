@@ -41,6 +41,7 @@ _BACKLOG = 16384  # targets read ahead of the workers
 _SMALL = 1 << 14  # bytes; after less, let more gather before the next read
 _PAUSE = 0.004
 _STUCK = 0.002
+_STRIDE = 0.003  # between two handfuls of paced targets
 _IDLE = 0.25
 _JUDGED_OVER = 0.5
 _END_SECONDS = 2.0
@@ -492,7 +493,7 @@ class Scan:
             total = self._extent.total(totals.read)
             if total is not None and options.max_targets is not None:
                 total = max(totals.read, min(total, options.max_targets))
-            totals.total = total
+            totals.total, totals.total_estimated = total, True
 
     def _wait(self, extra: list[int], seconds: float, now: float, worked: bool) -> None:
         """Until something happens; descriptors that cannot do anything useful now are left out."""
@@ -509,7 +510,7 @@ class Scan:
                 if self._source.pending:
                     seconds = 0.0
         if self.intake.backlog and not self.totals.paused:
-            seconds = min(seconds, max(self.pacer.wait(now), 0.0005))
+            seconds = min(seconds, max(self.pacer.wait(now), _STRIDE))
         if self._queued:
             seconds = min(seconds, _STUCK)
         if worked:

@@ -112,6 +112,7 @@ class Totals:
     phase: str = Phase.STARTING
     title: str = ""  # what is scanned how, for the header: "wait,http,tls via eth0 from 192.0.2.1"
     total: int | None = None  # inputs in all, when known (when the input has ended, it is `read`)
+    total_estimated: bool = False
     read: int = 0  # input lines read
     rejected: int = 0  # unparsable
     blocklisted: int = 0
@@ -158,6 +159,7 @@ class Snapshot:
     phase: str = Phase.STARTING
     title: str = ""
     total: int | None = None
+    total_estimated: bool = False
     read: int = 0
     rejected: int = 0
     blocklisted: int = 0

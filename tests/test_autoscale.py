@@ -121,3 +121,25 @@ def test_steady_work_comes_to_rest(flow_work: float, collect_work: float, flow: 
     box.trace.clear()
     box.run(range(600, 900), lambda _: flow_work, lambda _: collect_work)
     assert box.trace == []
+
+
+def test_too_many_workers_for_the_cores_are_let_go() -> None:
+    """Eight workers on two cores look busy by the clock, while what they do would fit into two."""
+    box = Box(flow=8, cores=2)
+    for second in range(600):
+        share = 1.0 / box.flow  # of a core, for each
+        flows = tuple(WorkerView(f"flow {i}", cpu=share, busy=0.7) for i in range(box.flow))
+        snapshot = Snapshot(
+            now=float(second),
+            phase=Phase.RUNNING,
+            workers=flows,
+            collectors=(ProcessView("collect 0", cpu=0.2, busy=0.4),),
+            wanted_flow=box.flow,
+            cores=2,
+            shards=16,
+        )
+        box.watch, advice = step(box.watch, snapshot)
+        if advice is not None:
+            assert advice.flow == box.flow - 1
+            box.flow = advice.flow
+    assert box.flow == 2
