@@ -29,6 +29,9 @@ MALFORMED = ("truncated", "not_tcp", "fragment", "bad_offset", "bad_checksum")
 """Kinds of frames that are counted and dropped, in the order of `parse`'s counts."""
 _TRUNCATED, _NOT_TCP, _FRAGMENT, _BAD_OFFSET, _BAD_CHECKSUM = range(5)
 _TCP = 6
+CUT = 1600
+"""Bytes of a packet that are always captured. One that claims to be longer than what came, and of which less
+came, was not cut off by the ring (as merged frames of up to 64 KB are): its length is a lie."""
 _HEAD = 64  # bytes of header looked at together
 _EXTENSIONS = (0, 43, 60)
 
@@ -69,6 +72,7 @@ def parse(
     if len(six):
         _parse6(buffer, at, captured, head, six, out, header, total, fault)
     fault[(fault < 0) & (header + 20 > np.minimum(total, captured))] = _TRUNCATED
+    fault[(fault < 0) & (captured < np.minimum(total, CUT))] = _TRUNCATED
     good = fault < 0
     header = np.where(good, header, 0)
     tcp = buffer[(at + header)[:, None] + np.arange(20)]

@@ -17,6 +17,8 @@ struct arrival {
 };
 enum { STATUS_USER = 1, STATUS_CSUM_NOT_READY = 1 << 3, STATUS_CSUM_VALID = 1 << 7 };
 
+#define CUT 1600 /* as in segments.py */
+
 static inline uint16_t get16(const uint8_t *p) { return (uint16_t)(p[0] << 8 | p[1]); }
 static inline uint32_t get32(const uint8_t *p) { return (uint32_t)get16(p) << 16 | get16(p + 2); }
 static inline uint64_t get64(const uint8_t *p) { return (uint64_t)get32(p) << 32 | get32(p + 4); }
@@ -66,6 +68,8 @@ static enum fault parse(const uint8_t *p, size_t captured, uint32_t at, uint64_t
     }
     size_t end = captured < total ? captured : total;
     if (header + 20 > end)
+        return TRUNCATED;
+    if (captured < total && captured < CUT) /* not cut off by the ring: its length is a lie */
         return TRUNCATED;
     const uint8_t *tcp = p + header;
     size_t offset = (size_t)(tcp[12] >> 4) * 4;
