@@ -2,7 +2,7 @@
 
     sudo .venv/bin/python -m benchmarks.memory [--flows 1000000] [--workers 2]
 
-Prints PSS by process when a twentieth and when all of the flows are in flight; their difference is the growth.
+Prints PSS by process when a twentieth and when all of the flows are in flight; the difference is the growth.
 """
 
 from __future__ import annotations

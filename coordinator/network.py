@@ -14,6 +14,7 @@ import errno
 import ipaddress
 import socket
 import struct
+import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -285,7 +286,7 @@ class _Finder:
         """Have the kernel ask on the link, and wait for what comes of it."""
         fixed = nl.NEIGHBOUR.pack(_FAMILY[hop.version], link.index, 0, nl.NTF_USE, 0)
         with Netlink(nl.GROUP_NEIGHBOURS) as listener:
-            listener.ask(nl.NEWNEIGH, fixed, {nl.NDA_DST: hop.packed}, nl.F_ACK | nl.F_CREATE)
+            self._request(listener, fixed, hop)
             mac = self._neighbour(link, hop)  # it may have been answered before we came to listen
             if mac is not None:
                 return mac
@@ -295,6 +296,23 @@ class _Finder:
                     if mac is not None or message.fields[2] & nl.NUD_FAILED:
                         return mac
         return None
+
+    def _request(self, listener: Netlink, fixed: bytes, hop: Address) -> None:
+        """Where the kernel's table of neighbours is full (a scan of the own link fills it), try again."""
+        end = time.monotonic() + self._seconds
+        while True:
+            try:
+                listener.ask(nl.NEWNEIGH, fixed, {nl.NDA_DST: hop.packed}, nl.F_ACK | nl.F_CREATE)
+                return
+            except OSError as error:
+                if error.errno != errno.ENOBUFS:
+                    raise
+            if time.monotonic() > end:
+                raise NetworkError(
+                    f"the kernel's table of neighbours is full, so {hop} cannot be asked for its MAC: give "
+                    f"--gateway-mac, or raise net.ipv{hop.version}.neigh.default.gc_thresh3"
+                )
+            time.sleep(0.05)
 
     def _addresses(self, version: int) -> list[tuple[int, int, Address]]:
         """(link, scope, address) of this host's addresses that can be used."""

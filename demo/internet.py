@@ -92,6 +92,8 @@ def build(lab: Lab) -> Internet:
         router.ip("link", "add", bridge, "type", "bridge")
         router.ip("addr", "add", f"{network}.1/24", "dev", bridge)
         router.ip("link", "set", bridge, "up")
+        # Nobody has most of these addresses; what waits for them fills the one table all namespaces share.
+        router.sysctl(f"net.ipv4.neigh.{bridge}.retrans_time_ms", 200)
         for address in (host for host in HOSTS if host.startswith(f"{network}.")):
             host = lab.namespace(f"host-{address.replace('.', '-')}")
             port = f"p{address.split('.')[1]}-{address.split('.')[3]}"

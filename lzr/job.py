@@ -15,8 +15,8 @@ class Job:
     """Made by the coordinator, handed to the nursery, the same for every worker and collector.
 
     directory: the private directory of the ZeroMQ sockets. frames: of each shard's receive and transmit ring.
-    seed: of everything drawn at random;
-    hash_seed: of the shard hash (32 bits). cores: by use, where processes are bound to them, else empty. uid, gid: whom the children run as, None to stay who we are.
+    seed: of everything drawn at random; hash_seed: of the shard hash (32 bits). cores: by use, where
+    processes are bound to them, else empty. uid, gid: whom the children run as, None to stay who we are.
     """
 
     options: Options

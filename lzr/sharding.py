@@ -284,7 +284,7 @@ def fanout_program(seed: int) -> bytes:
 
 
 def socket_filter(ports: tuple[int, int], seed: int, own_v4: tuple[int, ...] = ()) -> bytes:
-    """The classic-BPF program that lets in TCP to our ports (both ends included), but no answers to foreign SYNs.
+    """The classic-BPF program that lets in TCP to our ports (both ends included), no answers to foreign SYNs.
 
     seed: the hash seed, for the cookie of our ISNs. own_v4: our IPv4 addresses as integers (at most 16),
     or none for any.

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import struct
 import sys
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -50,6 +52,26 @@ def route(wire: Wire, *words: str, family: str = "-4") -> None:
 
 class TestDiscover:
     pytestmark = root
+
+    def test_a_full_table_of_neighbours(self, wire: Wire, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Refused twice, then taken; refused for good: a sentence."""
+        route(wire, "default", "via", PEER)
+        real, refusals = netlink.Netlink.ask, 2
+
+        def ask(self: netlink.Netlink, kind: int, *more: Any, **named: Any) -> list[netlink.Message]:
+            nonlocal refusals
+            if kind == netlink.NEWNEIGH and refusals:
+                refusals -= 1
+                raise OSError(errno.ENOBUFS, "")
+            return real(self, kind, *more, **named)
+
+        monkeypatch.setattr(netlink.Netlink, "ask", ask)
+        assert discover().gateway_mac == MAC
+        assert refusals == 0
+        ip("neigh", "flush", "all", "nud", "all", namespace=wire.box)
+        refusals = 1_000_000
+        with pytest.raises(NetworkError, match=f"{PEER} cannot be asked for its MAC: give --gateway-mac"):
+            discover(seconds=0)
 
     def test_through_the_default_gateway(self, wire: Wire) -> None:
         route(wire, "default", "via", PEER)

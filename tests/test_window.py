@@ -1,4 +1,4 @@
-"""The window over what is soon to answer: bursts shrink it, empty rings let it grow, silence is not counted."""
+"""The window over what is soon to answer: bursts shrink it, empty rings let it grow; silence counts not."""
 
 from __future__ import annotations
 
