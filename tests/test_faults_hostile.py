@@ -15,9 +15,10 @@ import pytest
 
 from tests.faults import once_each
 from tests.lab.hostile import BANNER, FIRST, MANNERS, NASTY, manner_of
-from tests.lab.net import wait_for
+from tests.lab.net import Lab, wait_for
 from tests.lab.responder import GATEWAY, PORT, Range
 from tests.lab.scan import scan
+from tests.test_faults_loss import awake
 
 pytestmark = pytest.mark.root
 ROUNDS = 8
@@ -30,8 +31,7 @@ def hosts() -> list[str]:
     ]
 
 
-@pytest.fixture
-def hostile(arena: Range) -> Range:
+def start(arena: Range) -> subprocess.Popen[bytes]:
     process = arena.far.popen(
         sys.executable, "-m", "tests.lab.hostile", "eth0", "90", stdout=subprocess.PIPE, cwd=ROOT
     )
@@ -39,6 +39,12 @@ def hostile(arena: Range) -> Range:
     assert process.stdout.readline() == b"ready\n"
     # It knows no ARP: the scanner has its address from here.
     arena.scanner.ip("neigh", "replace", GATEWAY, "lladdr", arena.gateway_mac, "dev", "eth0")
+    return process
+
+
+@pytest.fixture
+def hostile(arena: Range) -> Range:
+    start(arena)
     return arena
 
 
@@ -68,6 +74,8 @@ def test_no_manner_makes_a_wrong_record(hostile: Range, workers: str) -> None:
         name, truth, _ = manner_of(record["saddr"])
         if record["fingerprint"] != truth:
             wrong[f"{name}: {record['fingerprint']}, not {truth}"] += 1
+        elif name == "dripping_on":
+            assert record["data"].startswith(BANNER.decode().strip())
         elif truth == "ssh" and record["data"] != BANNER.decode():
             wrong[f"{name}: {record['data']!r}"] += 1
         elif name == "escapes":
@@ -78,6 +86,46 @@ def test_no_manner_makes_a_wrong_record(hostile: Range, workers: str) -> None:
         counted = re.search(rf'"[a-z_]*{kind}[a-z_]*": (\d+)', ignored)
         assert counted, ignored
         assert int(counted[1]) > 0, kind
+
+
+@pytest.mark.parametrize("again", [1, 3])
+def test_no_host_gets_more_than_the_stated_packets(arena: Range, again: int) -> None:
+    """SYNs 1+rn, data 1+rn, at most 32 ACKs while a reply settles, one RST: whatever the host does."""
+    process = start(arena)
+    found = scan(
+        arena.scanner,
+        *("-sendSYNs", "-rate", "2000", "-rt", "0.4", "-rn", str(again), "-t", "1"),
+        lines=[f"{host}:{PORT}\n" for host in hosts()],
+    )
+    assert found.returncode == 0, found.stderr
+    process.terminate()
+    heard = json.loads(process.communicate(timeout=20)[0])["heard"]
+    most: dict[str, int] = {}
+    for host, count in heard.items():
+        name = manner_of(host)[0]
+        most[name] = max(most.get(name, 0), count)
+    assert most["plain"] == 3  # SYN, data, RST
+    assert most["never_answers_data"] == 1 + (1 + again) + 1
+    assert 21 < most["dripping_on"] <= 1 + 1 + 32 + 1
+    assert max(most.values()) <= (1 + again) * 2 + 32 + 1, most
+
+
+def test_frames_merged_on_the_way(lab: Lab) -> None:
+    """A kernel that hands over many segments as one frame, far longer than a row of the ring."""
+    arena = Range(lab)
+    awake(arena.far, "b")
+    count = 500
+    found = scan(
+        arena.scanner,
+        *("-sendSYNs", "-rate", "2000", "-w", "2"),
+        lines=[f"10.64.{index >> 8}.{index & 255}:{PORT}\n" for index in range(count)],
+    )
+    assert found.returncode == 0, found.stderr
+    assert len(found.records) == count
+    assert {record["fingerprint"] for record in found.records} == {"ssh"}
+    longest = max(len(record["data"]) for record in found.records)
+    assert 1460 < longest < 2048  # it was merged, and what did not fit was left out
+    assert all(record["data"].startswith("SSH-2.0-responder_1.0\r\nbbbb") for record in found.records)
 
 
 def test_every_manner_is_tried() -> None:

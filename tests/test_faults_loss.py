@@ -20,12 +20,12 @@ CLASSES = "hs"
 COUNT = 4000
 
 
-def awake(far: Namespace) -> None:
+def awake(far: Namespace, classes: str = CLASSES) -> None:
     """Give the far end its stack back, and a server on every address."""
     far.run("nft", "delete", "table", "netdev", "deaf", check=False)
     far.ip("addr", "add", f"{GATEWAY}/30", "dev", "eth0")
     far.ip("link", "set", "eth0", "up")
-    peers.start(far, PORT, CLASSES, NETWORK)
+    peers.start(far, PORT, classes, NETWORK)
 
 
 def identified(found: Scan) -> int:

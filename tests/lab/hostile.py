@@ -3,7 +3,7 @@
 `python -m tests.lab.hostile INTERFACE SECONDS` answers every SYN to 10.66.0.0/16 (and every ACK of a
 half-open connection there) in the manner of the address's last byte, see MANNERS. What a record may say of
 each is in `TRUTH`: the label of the bytes that are right by TCP's numbers, whatever else came. Ends after
-SECONDS; prints how much it sent.
+SECONDS or at SIGTERM; prints how many packets it sent by manner, and how many each address was sent.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import random
 import select
+import signal
 import socket
 import struct
 import sys
@@ -174,6 +175,18 @@ def dripping(flow: Flow, _: random.Random) -> list[bytes]:
 
 
 @manner("ssh")
+def dripping_on(flow: Flow, _: random.Random) -> list[bytes]:
+    """A byte at a time and no end of it."""
+    text = BANNER.strip() + b"x" * 100
+    return [flow.segment(ACK | PSH, text[at : at + 1], at=at) for at in range(len(text))]
+
+
+@manner("unknown")
+def never_answers_data(flow: Flow, _: random.Random) -> list[bytes]:
+    return []
+
+
+@manner("ssh")
 def wrong_resets(flow: Flow, rng: random.Random) -> list[bytes]:
     """Of a blind attacker: never the exact next number (RFC 5961 §3.2)."""
     lies = [flow.segment(RST | extra, at=at) for extra in (0, ACK) for at in (1, -1, 1000, 65534, 2**31)]
@@ -275,9 +288,12 @@ def main() -> None:
     wire.setblocking(False)
     rng = random.Random(7)
     sent: Counter[str] = Counter()
+    heard: Counter[str] = Counter()
+    signal.signal(signal.SIGTERM, lambda *_: ended.append(1))
+    ended: list[int] = []
     print("ready", flush=True)
     until = time.monotonic() + seconds
-    while time.monotonic() < until:
+    while time.monotonic() < until and not ended:
         if not select.select([wire], [], [], 0.2)[0]:
             continue
         try:
@@ -290,7 +306,10 @@ def main() -> None:
         sport, dport, seq, ack, head, flags = struct.unpack("!HHIIBB", tcp[:14])
         size = struct.unpack("!H", ip[2:4])[0] - 20 - (head >> 4) * 4
         target = ip[16:20]
-        if target[:2] != bytes([10, 66]) or flags & RST:
+        if target[:2] != bytes([10, 66]):
+            continue
+        heard[socket.inet_ntoa(target)] += 1
+        if flags & RST:
             continue
         name, _, answer = manner_of(socket.inet_ntoa(target))
         flow = Flow(ip[12:16], target, sport, dport, seq, ack, flags, size, isn_of(target, sport, dport))
@@ -306,7 +325,7 @@ def main() -> None:
                 wire.send(frame[6:12] + frame[:6] + b"\x08\x00" + packet[: MTU - 14])
             except OSError:
                 sent["not sent"] += 1
-    print(json.dumps(sent))
+    print(json.dumps({"sent": sent, "heard": heard}))
 
 
 if __name__ == "__main__":

@@ -2,8 +2,8 @@
 
 `python -m tests.lab.peers PORT CLASSES` accepts on PORT of every address that the namespace calls its own
 (make it many with ``ip route add local 10.64.0.0/16 dev lo``) and behaves by the letter of the address, as
-the responder does: `h` answers a request, `s` greets, `q` stays silent. Unlike the responder, the kernel
-retransmits, reassembles and counts, so this is the fair peer where segments are lost.
+the responder does: `h` answers a request, `s` greets, `b` greets at length, `q` stays silent. Unlike the
+responder, the kernel retransmits, reassembles and counts, so this is the fair peer where segments are lost.
 """
 
 from __future__ import annotations
@@ -54,9 +54,10 @@ def main() -> None:
                         letter = letter_of(peer.getsockname()[0], classes)
                         open_ones[peer.fileno()] = peer, letter
                         poller.register(peer.fileno(), select.EPOLLIN)
-                        if letter == "s":
+                        if letter in "sb":
+                            more = b"b" * 60_000 if letter == "b" else b""
                             with contextlib.suppress(OSError):
-                                peer.send(SSH_BANNER.encode())
+                                peer.send(SSH_BANNER.encode() + more)
                 continue
             peer, letter = open_ones[fd]
             try:
