@@ -256,15 +256,20 @@ _KEYS = (("+ -", "flow"), ("> <", "collect"), ("] [", "rate"), ("p", "pause"), (
 
 def keys(s: Snapshot, width: int, g: Glyphs) -> Line:
     now = ({"pause": "go on"} if s.paused else {}) | ({"end": "end now"} if s.draining else {})
-    line: Line = []
-    for key, word in _KEYS:
-        line += [("  " if line else " ", ""), (key, "key"), (f" {now.get(word, word)}", "dim")]
     there = f"flow {_count(len(s.workers), s.wanted_flow, g)}"
     there += f"  collect {_count(len(s.collectors), s.wanted_collect, g)}"
     if s.auto_workers:
         there = "auto  " + there
     rate = f"  rate {figures.fit(s.rate_limit, 7)}/s" if s.rate_limit is not None and width >= 96 else ""
-    return spread(line, [(f"{there}{rate} ", "dim")], width)
+    right: Line = [(f"{there}{rate} ", "dim")]
+    for left_out in ((), ("rate",), ("rate", "collect")):
+        line: Line = []
+        for key, word in _KEYS:
+            if word not in left_out:
+                line += [("  " if line else " ", ""), (key, "key"), (f" {now.get(word, word)}", "dim")]
+        if width_of(line) + width_of(right) < width:
+            break
+    return spread(line, right, width)
 
 
 def _count(there: int, wanted: int, g: Glyphs) -> str:

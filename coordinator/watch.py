@@ -12,6 +12,7 @@ import os
 import select
 import sys
 import time
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
@@ -32,6 +33,9 @@ if TYPE_CHECKING:
 
 FRAME = 0.25
 """Seconds between pictures."""
+
+FRESH = 60.0
+"""Seconds for which a note stands among the warnings; at the end all of them do."""
 
 
 class Watch:
@@ -62,6 +66,8 @@ class Watch:
             title=",".join(options.handshakes),
         )
         self.meter = Meter(now)
+        self._notes: deque[tuple[float, str]] = deque(maxlen=20)
+        self._now = now
         self._owner = owner
         self._results_on_stdout = results_on_stdout
         self._dashboard: Dashboard | None = None
@@ -129,12 +135,16 @@ class Watch:
         """Tell the user something: in the log, and on the dashboard among the warnings."""
         self.log.warn(sentence)
         if self._dashboard is not None:
-            self.totals.warnings.append(sentence)
-            del self.totals.warnings[:-20]
+            self._notes.append((self._now, sentence))
+
+    def _fresh_notes(self, now: float) -> list[str]:
+        return [sentence for when, sentence in self._notes if now - when < FRESH]
 
     def tick(self, now: float, wall: float) -> list[Command]:
         """Show what is due, serve who asks; returns what was asked for, in order."""
         found: list[Command] = []
+        self._now = now
+        self.totals.warnings = self._fresh_notes(now)
         second = now >= self._next_second
         found += self._serve(now, wall, late=second)
         frame = self._dashboard is not None and now >= self._next_frame
@@ -184,6 +194,7 @@ class Watch:
     def close(self, now: float, wall: float, tail: Sequence[str] = ()) -> None:
         """Give the terminal back and leave the summary on stderr. `tail`: lines after the table."""
         self.totals.phase = Phase.DONE
+        self.totals.warnings = [sentence for _, sentence in self._notes]
         snapshot = self.meter.snapshot(now, self.totals, wall)
         unicode = sys.stderr.isatty() and abilities(sys.stderr).unicode
         text = status.summary(snapshot, tail, unicode=unicode)

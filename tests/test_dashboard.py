@@ -480,3 +480,10 @@ def test_workers_view_shows_sums() -> None:
     workers = tuple(WorkerView(f"flow {i}", in_flight=10, rx=1.0, ring=i / 10) for i in range(3))
     text = "\n".join(render(replace(SNAPSHOT, workers=workers), 80, 30).text())
     assert re.search(r"all 3 flow .* 30 .* 20% ", text)
+
+
+@pytest.mark.parametrize("changes", [{}, {"auto_workers": True}, {"wanted_flow": 12, "auto_workers": True}])
+def test_the_foot_is_never_crammed(changes: dict[str, object]) -> None:
+    last = render(replace(seen(), **changes), 80, 24).text()[-1]  # type: ignore[arg-type]
+    assert re.search(r" \? help  ? *(auto  )?flow 2", last)
+    assert last.rstrip().endswith("collect 1")

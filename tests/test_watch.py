@@ -183,3 +183,24 @@ def test_the_grafana_board_asks_for_metrics_that_exist() -> None:
     assert asked <= exposed
     identifiers = [panel["id"] for panel in board["panels"]]
     assert len(identifiers) == len(set(identifiers))
+
+
+def test_a_note_fades_and_is_there_at_the_end(
+    plain: Watch, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    class Screen:
+        def update(self, _: object) -> None: ...
+        def commands(self) -> list[object]:
+            return []
+
+        def stop(self) -> None: ...
+
+    monkeypatch.setattr(plain, "_dashboard", Screen())
+    plain.tick(101, 0.0)
+    plain.note("flow-0.1 ended")
+    plain.tick(102, 0.0)
+    assert plain._snapshot.warnings == ("flow-0.1 ended",)
+    plain.tick(170, 0.0)
+    assert plain._snapshot.warnings == ()
+    plain.close(180, 0.0)
+    assert "warning: flow-0.1 ended" in capsys.readouterr().err
