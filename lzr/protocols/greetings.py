@@ -51,6 +51,9 @@ ALL_CODES = MAIL_CODES | FILE_CODES | SHARED_CODES
 CODES = tuple(sorted(ALL_CODES))
 
 _NEITHER, _MAIL, _FILES, _BOTH = 0, 1, 2, 3
+_NUMBERS = b"0123456789. \t\r\n"
+"""A line of numbers is no greeting."""
+
 _SPACES = bytes.maketrans(bytes(b for b in range(256) if not chr(b).isalnum() or b > 127), b" " * 194)
 
 
@@ -65,7 +68,7 @@ def verdict(data: bytes) -> int:
         blank = text.find(b" ", 1)
         if text.find(b"smtp" if mail else b"ftp") > blank > 0:
             return _MAIL if mail else _FILES
-    if b"\0" in text or b"lmtp" in text:
+    if b"\0" in text or b"lmtp" in text or (not text.translate(None, _NUMBERS) and text != b"\r\n"):
         return _NEITHER
     first, _, rest = text.lstrip(b" ").partition(b" ")
     host = first.rstrip(b"\r\n,;")

@@ -60,10 +60,8 @@ def _pop3(data: bytes) -> bool:
         return False
     if data[:1] == b"+":
         return text[3:4] == b" " and bool(text[4:].strip())
-    if text[4:5] not in (b" ", b"") or is_redis_error(text[5:]):
-        return False
     low = text[5:].lower()
-    return not low or any(word in low for word in REFUSALS)
+    return text[4:5] == b" " and not is_redis_error(low) and any(word in low for word in REFUSALS)
 
 
 def _imap(data: bytes) -> bool:

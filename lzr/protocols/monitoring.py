@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from itertools import pairwise
+from zlib import crc32
 
 from lzr.protocols.base import Protocol
-from lzr.protocols.fields import first_line, leads, printable
-from lzr.protocols.wire import be16, le32
+from lzr.protocols.fields import FULL_SEGMENT, first_line, leads, printable
+from lzr.protocols.wire import be16, be32, le32
 
 _MONTHS = b"Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec".split()
 _DAYS = b"Mon Tue Wed Thu Fri Sat Sun".split()
@@ -25,9 +26,14 @@ def _zabbix(data: bytes) -> bool:
 
 def _nrpe(data: bytes) -> bool:
     """A response packet of version 2 (fixed size) or 3 and 4 (with a length)."""
-    if len(data) < 16:
-        return False
-    return (data[1] == 2 and 1034 <= len(data) <= 1040) or (data[1] in {3, 4})
+    if data[1:2] == b"\2":
+        whole, size = len(data) == 1036, 1036
+    else:
+        size = be32(data, 12) + 16
+        whole = size <= len(data) <= size + 8 and size > 16
+    if whole:
+        return crc32(data[8:], crc32(bytes(4), crc32(data[:4]))) == be32(data, 4)  # as if it were zero
+    return size > len(data) >= FULL_SEGMENT and size < 1 << 17
 
 
 def _nut(data: bytes) -> bool:
@@ -104,8 +110,11 @@ PROTOCOLS: tuple[Protocol, ...] = (
         # A query for the version, with its CRC-32.
         probe=bytes.fromhex("0002 0001 d4673f00 0000") + b"_NRPE_CHECK" + bytes(1015),
         starts=(b"\0\2\0\2", b"\0\3\0\2", b"\0\4\0\2"),
-        examples=(bytes.fromhex("0002 0002 12345678 0000") + b"NRPE v4.1.0".ljust(1026, b"\0"),),
-        rejects=(bytes.fromhex("0002 0002 12345678 0000"),),
+        examples=(bytes.fromhex("0002 0002 6a31177f 0000") + b"NRPE v4.1.0".ljust(1026, b"\0"),),
+        rejects=(
+            bytes.fromhex("0002 0002 12345678 0000"),
+            bytes.fromhex("0002 0002 12345678 0000") + b"NRPE v4.1.0".ljust(1026, b"\0"),
+        ),
         ports=(5666,),
     ),
     Protocol(

@@ -35,7 +35,7 @@ IAC, SE, SB, WILL, DONT = 255, 240, 250, 251, 254
 OPTIONS = frozenset((*range(50), 138, 139, 140, 69, 70, 85, 86, 87, 90, 91, 93, 200, 201))
 """Telnet options in the IANA registry but 255, extended options; and those that games' servers use."""
 
-NO_PROMPT = b"<{[+@:$%"
+NO_PROMPT = b'<{[+@:$%"'
 """No prompt begins so, but pages, JSON and other protocols' lines do."""
 
 OTHERS = (b"HTTP/", b"SSH-", b"RTSP/", b"SIP/", b"ERROR", b"-ERR", b"* OK", b"RFB 0", b"STAT ", b"VERSION ")
@@ -46,7 +46,7 @@ PROMPT = re.compile(
     rb"\s?(?:\([^()\n]{0,40}\))?\s?[:>?]+[ \0]{0,4}(?:\x1b\[[0-9;]{0,8}[A-Za-z])*$",
     re.IGNORECASE,
 )
-SHELL_PROMPT = re.compile(rb"[A-Za-z0-9_.()@/ -]{0,32}[>#]")
+SHELL_PROMPT = re.compile(rb"(?:[A-Za-z0-9(][A-Za-z0-9_.()@/ -]{1,32})?[>#]")
 NAMES_ITSELF = (
     *(b"telnet " + word for word in b"server service session console administration is daemon".split()),
     *(b"telnet connection", b"telnet access", b"telnet login", b"telnetd", b"via telnet", b"please telnet"),

@@ -33,7 +33,11 @@ def _cassandra(data: bytes) -> bool:
 
 def _bolt(data: bytes) -> bool:
     """The version chosen: two zeros (a range is for clients), minor, major."""
-    return len(data) == 4 and 1 <= data[3] <= 9 and data[2] <= 32 and (data[2] == 0 or data[3] >= 4)
+    return len(data) == 4 and data[2] < _BOLT_MINORS.get(data[3], 0)
+
+
+_BOLT_MINORS = {3: 1, 4: 5, 5: 33}
+"""Major version -> how many minors there are, or may be."""
 
 
 def _couchbase(data: bytes) -> bool:
@@ -198,7 +202,7 @@ PROTOCOLS: tuple[Protocol, ...] = (
         match=_bolt,
         probe=bytes.fromhex("6060b017 00080805 00020404 00000104 00000003"),
         starts=(b"\0\0",),
-        solicited=tuple(bytes((0, 0, 0, major)) for major in range(1, 6)),
+        solicited=tuple(bytes((0, 0, 0, major)) for major in range(3, 6)),
         examples=(b"\0\0\4\5", b"\0\0\4\4", b"\0\0\0\3"),
         rejects=(bytes(4), b"\0\0\1\2", b"\0\0\4\5\0"),
         ports=(7687,),
