@@ -53,6 +53,9 @@ def bottleneck(snapshot: Snapshot) -> str:
         return _paced(snapshot)
     if snapshot.window_full:
         return f"answers awaited: as many as the rings can take (-t is how long), {_more_flow(snapshot)}"
+    if snapshot.late and snapshot.rate_limit is not None:
+        rate = figures.count(snapshot.rate_limit)
+        return f"-rate {rate}/s is not reached: the coordinator waits for a core"
     if snapshot.input_waiting or not snapshot.backlog:
         return f"input slower than workers ({figures.short(snapshot.rate_in)}/s): feed it faster"
     return "nothing stands out: all parts have time left"

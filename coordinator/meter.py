@@ -340,6 +340,7 @@ class Meter:
             packet_limit=totals.packet_limit,
             bit_limit=totals.bit_limit,
             paced=totals.paced,
+            late=totals.late,
             window_full=any(place.gauges.get("held") for place in places),
             output_blocked=any(place.rate("blocked_ns") >= BLOCKED * 1e9 for place in places),
             cooldown_left=cooldown_left,

@@ -44,6 +44,7 @@ _STUCK = 0.002
 _STRIDE = 0.003  # between two handfuls of paced targets
 _IDLE = 0.25
 _JUDGED_OVER = 0.5
+_NEARLY = 0.8
 _END_SECONDS = 2.0
 _LAST_REPORTS = 50  # ms
 
@@ -139,6 +140,7 @@ class Scan:
         self._acks: dict[int, int] = {}
         self._busy = 0
         self._starved = self._filled = False  # since `_judged`: the input had nothing, we had no room
+        self._begun = 0  # targets, since then
         self._judged = time.monotonic()
         self.totals.shards = job.shards
         self.totals.rate_limit = paced
@@ -388,6 +390,8 @@ class Scan:
                 self.pacer.held = True
             return False
         self.pacer.spend(len(rows))
+        self.pacer.held |= self.intake.waiting > 0 and self.pacer.rate is not None
+        self._begun += len(rows)
         opening = rows["syn"] == Opening.OURS
         if opening.any():
             rows = self._address(rows, opening)
@@ -485,7 +489,9 @@ class Scan:
     def _judge(self, now: float) -> None:
         """What held work back since the last time."""
         totals, options = self.totals, self.job.options
-        totals.paced, self.pacer.held = self.pacer.held, False
+        enough = self._begun >= _NEARLY * (self.pacer.rate or 0.0) * (now - self._judged)
+        totals.paced, totals.late = self.pacer.held and enough, self.pacer.held and not enough
+        self.pacer.held, self._begun = False, 0
         totals.input_waiting = self._starved and not self._filled and not self.input_ended
         self._starved = self._filled = False
         self._judged = now

@@ -139,7 +139,8 @@ class Totals:
     rate_limit: float | None = None  # targets started per second
     packet_limit: float | None = None  # all packets per second
     bit_limit: float | None = None  # bits per second
-    paced: bool = False  # in the last second, the pacer held work back
+    paced: bool = False  # the pacer holds work back
+    late: bool = False  # it does, and yet the rate is not reached: nobody was there when it let work go
     shards: int = 1
     wanted_flow: int = 1  # workers asked for; the views show those that are there
     wanted_collect: int = 1
@@ -204,6 +205,7 @@ class Snapshot:
     packet_limit: float | None = None
     bit_limit: float | None = None
     paced: bool = False
+    late: bool = False
     window_full: bool = False  # targets wait for the answers to others
     output_blocked: bool = False  # the reader of the results holds work back
     cooldown_left: float | None = None  # seconds until the last late SYN-ACK is given up

@@ -50,6 +50,7 @@ CALM = Snapshot(
         ),
         ({"paced": True, "bit_limit": 1e6, "tx_bits": 1e6}, "paced by --bandwidth 1.00 Mb/s"),
         ({"window_full": True}, "answers awaited: as many as the rings can take"),
+        ({"late": True, "rate_limit": 5000.0}, "-rate 5,000/s is not reached: the coordinator waits"),
         ({"output_blocked": True}, "slow reader of the results"),
         ({"drops": 5, "recent_drops": 5}, "receive rings overflow"),
         ({"workers": (WorkerView("flow 0", ring=0.9),)}, "flow 0's receive ring is 90% full"),
