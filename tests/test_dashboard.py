@@ -23,10 +23,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from coordinator import figures
+from coordinator import commands, figures
 from coordinator.bottleneck import bottleneck
 from coordinator.canvas import ASCII, UNICODE, bar, chart, fit, resample, width_of
 from coordinator.dashboard import Dashboard, export, export_kind, render
+from coordinator.panels import HELP
 from coordinator.snapshot import Phase, Snapshot, State, WorkerView
 from coordinator.status import OUTCOME_WORDS
 from coordinator.terminal import abilities
@@ -487,3 +488,14 @@ def test_the_foot_is_never_crammed(changes: dict[str, object]) -> None:
     last = render(replace(seen(), **changes), 80, 24).text()[-1]  # type: ignore[arg-type]
     assert re.search(r" \? help  ? *(auto  )?flow 2", last)
     assert last.rstrip().endswith("collect 1")
+
+
+def test_the_page_knows_every_key_and_command() -> None:
+    page = (ROOT / "docs" / "dashboard.md").read_text()
+    for keys, _ in HELP:
+        assert all(f"`{key}`" in page for key in keys.split() if len(key) == 1), keys
+    for line in commands.HELP.splitlines():
+        assert line.split()[0].strip(",") in page
+    picture = page.split("```")[1].strip("\n").splitlines()
+    assert len(picture) == 24
+    assert max(map(len, picture)) <= 80
