@@ -93,7 +93,8 @@ def _settle(guard: Guard | None, options: Options) -> Guard | None:
         guard.settle(*wanted)
     except GuardError as error:
         if not options.without_guard:
-            raise UsageError(f"{error}; --without-guard goes on all the same") from None
+            hint = "; --without-guard goes on all the same" if "cannot be suppressed" in str(error) else ""
+            raise UsageError(f"{error}{hint}") from None
     return guard
 
 

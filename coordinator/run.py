@@ -34,11 +34,12 @@ from coordinator.scan import Outputs, Scan, ScanError
 from coordinator.sockets import SocketError, open_shards
 from coordinator.source import Source
 from coordinator.watch import Watch
-from lzr import __version__, addresses, protocols
+from lzr import __version__, addresses, fields, protocols
 from lzr.blocklist import Blocklist
 from lzr.dryrun import DryrunReader, FastDryrunReader
+from lzr.expressions import ExpressionError, record_filter
 from lzr.job import Job
-from lzr.options import Options, UsageError, check_fingerprints, check_handshakes
+from lzr.options import Options, UsageError, check_fields, check_fingerprints, check_handshakes
 from lzr.reading import Reader
 from lzr.results import ENCODERS
 from lzr.rows import Opening
@@ -65,6 +66,11 @@ class Signals:
         if signal.getsignal(signal.SIGTSTP) is signal.SIG_DFL:  # a shell without job control ignores it
             signal.signal(signal.SIGTSTP, self._take_stop)
         signal.signal(signal.SIGPIPE, signal.SIG_IGN)
+
+    def ignore(self) -> None:
+        """From here on nothing is to be cut short: what was set up is being taken away."""
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, signal.SIG_IGN)
 
     def _take_stop(self, number: int, _: FrameType | None) -> None:
         self.to_stop = True
@@ -100,7 +106,9 @@ def run(options: Options, guard: Guard | None, stdin: Source | None) -> int:
     known = {protocol.name for protocol in protocols.PROTOCOLS}
     check_handshakes(options.handshakes, known)
     check_fingerprints(options.priority_fingerprint, known)
+    _check_output(options)
     with ExitStack() as stack:
+        stack.callback(signals.ignore)
         checkpoint = stack.enter_context(open_checkpoint(options, _invoker()))
         if checkpoint is not None:
             options = checkpoint.options
@@ -131,6 +139,21 @@ def run(options: Options, guard: Guard | None, stdin: Source | None) -> int:
             checkpoint,
             profiles,
         )
+
+
+def _check_output(options: Options) -> None:
+    """Fields and filter, which the collectors would stumble over. Raises UsageError."""
+    names = options.output_fields
+    try:
+        if names is not None:
+            check_fields(names, fields.NUMBERS)
+            fields.choose(names)
+        if options.output_filter is not None:
+            record_filter(options.output_filter)
+    except ExpressionError as error:
+        raise UsageError(f"--output-filter {options.output_filter}: {error}") from error
+    except ValueError as error:
+        raise UsageError(str(error)) from error
 
 
 def _run(

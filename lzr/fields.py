@@ -56,7 +56,7 @@ FIELDS = (
         "expectedRToLZR",
         "string",
         "what was awaited at the end: sa, ack or data",
-        "state of the flow; absent after data, zero window, RST or FIN",
+        "state of the flow; absent after zero window, RST or FIN",
         optional=True,
     ),
     Field(
