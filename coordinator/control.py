@@ -262,7 +262,7 @@ def main(argv: list[str]) -> int:
 
 
 def _settled(path: str, text: str) -> tuple[bool, str]:
-    """Wait until the workers that are there are those that are wanted, and have all the shards."""
+    """Wait until the workers that are wanted are there, and have a fair share of the shards each."""
     import json
 
     until = time.monotonic() + SETTLING
@@ -270,8 +270,9 @@ def _settled(path: str, text: str) -> tuple[bool, str]:
         _, reply = ask(path, "status --json")
         scan = json.loads(reply)
         there = (len(scan["workers"]), len(scan["collectors"]))
-        shards = sum(worker["shards"] for worker in scan["workers"])
-        if there == (scan["wanted_flow"], scan["wanted_collect"]) and shards == scan["shards"]:
+        shards = [worker["shards"] for worker in scan["workers"]]
+        fair = sum(shards) == scan["shards"] and min(shards) == scan["shards"] // len(shards)
+        if fair and there == (scan["wanted_flow"], scan["wanted_collect"]):
             return True, text
         time.sleep(0.05)
     return False, f"the workers are not there after {SETTLING:.0f} s"

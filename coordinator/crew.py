@@ -120,11 +120,12 @@ class Crew:
             return
         load = Counter({child.index: 0 for child in ready})
         by_name = {child.name: child.index for child in ready}
-        most = -(-self.shards // len(ready))
+        share, over = divmod(self.shards, len(ready))  # so many each, and one more for so many of them
         homeless = []
         for shard, place in enumerate(self.places):
             index = place.moving_to if place.moving_to >= 0 else by_name.get(place.owner, -1)
-            if index in load and load[index] < most:
+            if index in load and load[index] < share + (over > 0):
+                over -= load[index] == share
                 load[index] += 1
             elif place.open:
                 homeless.append(shard)

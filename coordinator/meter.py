@@ -150,7 +150,7 @@ class _Process:
         size = _count(self.gauges, "ring_size")
         return WorkerView(
             **self.common(now),
-            shards=_count(self.gauges, "shards", 1),
+            shards=_count(self.gauges, "shards"),
             in_flight=_count(self.gauges, "in_flight"),
             rx=self.rate("rx"),
             tx=self.rate("tx"),

@@ -151,7 +151,10 @@ def test_steering(orderly: Range) -> None:
     assert "at most 8 flow workers" in done.stderr
     assert scan.ctl("--wait", "workers", "flow=4", "collect=1").startswith("workers flow=4 collect=1")
     assert len(settled(scan)["workers"]) == 4
-    assert sum(worker["shards"] for worker in scan.status()["workers"]) == 8
+    assert [worker["shards"] for worker in scan.status()["workers"]] == [2, 2, 2, 2]
+    for flow, spread in ((5, [1, 1, 2, 2, 2]), (3, [2, 3, 3])):
+        scan.ctl("--wait", "workers", f"flow={flow}")
+        assert sorted(worker["shards"] for worker in settled(scan)["workers"]) == spread
     assert scan.ctl("rate", "2000") == "rate 2000/s\n"
     assert scan.ctl("resume") == "resume\n"
     slow = scan.until("bottleneck", "paced by -rate 2,000/s: raise it to go faster (] here)")
