@@ -2,8 +2,8 @@
 
 One line a stack: the process, then the functions from the outermost in, joined by ``;``, a space and a
 number. flamegraph.pl, speedscope and others read it as it is; so does ``sort -t' ' -k2 -n``. In a CPU
-profile the number is microseconds of processor time, in a memory profile the bytes that were allocated there and
-not yet freed at the moment the process held most.
+profile the number is microseconds of processor time, in a memory profile the bytes that were allocated
+there and not yet freed at the moment the process held most.
 
 Everything that belongs to a process (its threads, its clock) is an argument; who records, owns the thread.
 """

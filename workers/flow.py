@@ -21,6 +21,7 @@ import zmq
 from numpy.typing import NDArray
 
 from lzr import messages
+from lzr.budget import Budget
 from lzr.flows import FlowTable
 from lzr.job import Job, Spawn
 from lzr.kernels import make_index
@@ -54,7 +55,11 @@ class FlowWorker:
             if job.options.debug
             else FlowTable(plan, index=make_index())
         )
-        self._hosted = Hosted(spawn.number, table, builder)
+        options = job.options
+        budget = None
+        if options.max_rate is not None or options.bandwidth is not None:
+            budget = Budget(options.max_rate, options.bandwidth, time.monotonic_ns())
+        self._hosted = Hosted(spawn.number, table, builder, budget)
         self._context: zmq.Context[Any] = zmq.Context(io_threads=1)
         self._feed = link.pull(self._context, job.endpoint(f"feed-{spawn.name}"), mark=link.FEED_MARK)
         # Apart from the feed: an acknowledgement may be what makes room for the next targets.
@@ -85,15 +90,17 @@ class FlowWorker:
             start = time.monotonic_ns()
             work = hosted.turn(start, time.time_ns())
             self._read_orders()
-            self._read_feed()
+            fed = self._read_feed()
             self._push_results()
             now = time.monotonic_ns()
             self._busy += now - start
             if now >= self._next_stats:
                 self._next_stats = now + _STATS_EVERY
                 self._send_stats()
-            if work < SMALL:
+            if work < SMALL and not fed:
                 self._wait(now)
+        if self._hosted.rings:
+            self._hosted.flush(all_of_it=True)
         self._send_stats(last=True)
         self._context.destroy(linger=1000)
 
@@ -105,8 +112,11 @@ class FlowWorker:
             return
         due = self._hosted.table.next_due
         seconds = ((self._next_stats if due is None else min(due, self._next_stats)) - now) / 1e9
-        if self._hosted.pending or not self._hosted.wants_targets:
+        if self._hosted.pending or self._hosted.stocked:
             seconds = min(seconds, 0.002)
+        held = self._hosted.patience
+        if held is not None:
+            seconds = min((self._next_stats - now) / 1e9, max(held, _PAUSE))  # timers wait as well
         if seconds > 0:
             self._poller.poll(seconds * 1000)
             time.sleep(_PAUSE)
@@ -117,7 +127,9 @@ class FlowWorker:
 
     # --- messages --------------------------------------------------------------------------------------
 
-    def _read_feed(self) -> None:
+    def _read_feed(self) -> bool:
+        """Whether there was anything."""
+        fed = False
         while (self._hurrying > 0 or self._has_room()) and (
             message := link.try_receive(self._feed)
         ) is not None:
@@ -126,6 +138,8 @@ class FlowWorker:
                 self._release(message.header["shard"])
                 continue
             self._hosted.give(message.arrays[0])
+            fed = True
+        return fed
 
     def _read_orders(self) -> None:
         while (message := link.try_receive(self._orders)) is not None:
@@ -163,7 +177,7 @@ class FlowWorker:
     def _release(self, shard: int) -> None:
         """Touch this shard no more: what comes for it waits in its ring until the next worker looks."""
         hosted = self._hosted
-        hosted.flush()
+        hosted.flush(all_of_it=True)
         hosted.settle()
         state = hosted.table.extract(shard)
         ring = hosted.remove(shard)

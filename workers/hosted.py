@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from lzr import messages
+from lzr.budget import Budget
 from lzr.flows import FlowTable
 from lzr.messages import Buffer
 from lzr.rows import TARGET
@@ -28,14 +29,20 @@ _ROUNDS = 8
 
 
 class Hosted:
-    """Packets in, packets and outcome messages out. source: this worker's incarnation."""
+    """Packets in, packets and outcome messages out.
 
-    def __init__(self, source: int, table: FlowTable, builder: Builder) -> None:
+    source: this worker's incarnation; budget: what may leave, None for no limit.
+    """
+
+    def __init__(self, source: int, table: FlowTable, builder: Builder, budget: Budget | None = None) -> None:
         self.source = source
         self.table = table
         self.rings: dict[int, Ring] = {}
         self._builder = builder
         self._way_out: Ring | None = None
+        self._budget = budget
+        self._outgoing: deque[Any] = deque()  # FRAME rows that the budget holds back
+        self._now = 0
         self.sequence = 0
         self.pending: deque[list[Buffer]] = deque()  # not yet handed to ZeroMQ
         self.unacknowledged: deque[tuple[int, list[Buffer]]] = deque()
@@ -47,17 +54,24 @@ class Hosted:
         self._window = Window(1, self._wait)
         self._step = max(64, OPEN // (1 + plan.haf))
         self._stock: deque[Any] = deque()  # TARGET rows to be begun in their turn
+        self._stocked = 0  # how many
         self.window_held = False  # since it was last set to False, targets waited for answers to others
 
     def add(self, shard: int, ring: Ring) -> None:
         self.rings[shard] = ring
         self._window = Window(min(each.rx_frames for each in self.rings.values()), self._wait)
         self._way_out = ring
+        self._share()
 
     def remove(self, shard: int) -> Ring:
         ring = self.rings.pop(shard)
         self._way_out = next(iter(self.rings.values()), None)
+        self._share()
         return ring
+
+    def _share(self) -> None:
+        if self._budget is not None:
+            self._budget.set_share(len(self.rings) / self.table.plan.shards, self._now)
 
     def turn(self, now: int, wall: int) -> int:
         """Receive until the rings are empty, expire, begin what there is room for, send: one round of work.
@@ -66,6 +80,9 @@ class Hosted:
         out have them first, so the rings set the pace. Returns how many frames and targets were dealt with.
         """
         work = 0
+        self._now = now
+        if self._outgoing:
+            self.flush()
         for ring in self.rings.values():
             taken = 0
             for _ in range(_ROUNDS):
@@ -75,7 +92,7 @@ class Hosted:
                     break
             self._window.note_fill(taken, now)
             work += taken
-        due = self.table.next_due
+        due = None if self._outgoing else self.table.next_due  # nothing new while packets are held back
         if due is not None and due <= now:
             before = self.table.silent
             self.table.expire(now, self._step)
@@ -84,7 +101,7 @@ class Hosted:
             due = self.table.next_due
         if due is not None and due <= now:
             work += self._step  # more to do at once, but the answers to this first
-        elif self._stock and work < _ROUNDS * TAKE:
+        elif self._stock and not self._outgoing and work < _ROUNDS * TAKE:
             work += self._begin(now, wall)
         if work < SMALL or self.table.outcomes_waiting >= SETTLE:
             self.settle()
@@ -103,19 +120,25 @@ class Hosted:
         return arrivals.count
 
     @property
+    def stocked(self) -> int:
+        """Targets that wait to be begun."""
+        return self._stocked
+
+    @property
     def wants_targets(self) -> bool:
-        return not self._stock
+        return self._stocked < OPEN
 
     def give(self, targets: Any) -> None:
         """TARGET rows, to be begun in their turn; when they are wanted, unless there is a reason to hurry."""
         if len(targets):
             self._stock.append(targets)
+            self._stocked += len(targets)
 
     def withdraw(self, shard: int) -> Any:
         """The TARGET rows of this shard that have not been begun: somebody else's now."""
         plan, taken = self.table.plan, []
-        for _ in range(len(self._stock)):
-            targets = self._stock.popleft()
+        stock, self._stock, self._stocked = self._stock, deque(), 0
+        for targets in stock:
             theirs = shard_of(targets, plan.hash_seed, plan.shards) == shard
             taken.append(targets[theirs])
             self.give(targets[~theirs])
@@ -126,22 +149,45 @@ class Hosted:
         if not room:
             self.window_held = True
             return 0
-        targets = self._stock.popleft()
-        if len(targets) > room:
-            self._stock.appendleft(targets[room:])
-            targets = targets[:room]
-        self.table.open(targets, now, wall)
+        parts, count = [], 0
+        while self._stock and count < room:
+            targets = self._stock.popleft()
+            if count + len(targets) > room:
+                self._stock.appendleft(targets[room - count :])
+                targets = targets[: room - count]
+            parts.append(targets)
+            count += len(targets)
+        self._stocked -= count
+        self.table.open(parts[0] if len(parts) == 1 else np.concatenate(parts), now, wall)
         self.flush()
-        return len(targets)
+        return count
 
-    def flush(self) -> None:
-        """Put frames on the wire."""
-        bursts = self.table.take_frames()
-        if bursts:
-            assert self._way_out is not None  # flows come only after a shard has been adopted
-            for burst in bursts:
-                self._way_out.send(burst, self._builder)
-            self._way_out.flush()
+    @property
+    def patience(self) -> float | None:
+        """Seconds until the budget lets more packets leave; None if none are held back."""
+        return self._budget.wait() if self._outgoing and self._budget is not None else None
+
+    def flush(self, *, all_of_it: bool = False) -> None:
+        """Put frames on the wire: those the budget allows, or all of it."""
+        self._outgoing += self.table.take_frames()
+        if not self._outgoing:
+            return
+        out, budget = self._way_out, self._budget
+        assert out is not None  # flows come only after a shard has been adopted
+        while self._outgoing:
+            burst = self._outgoing.popleft()
+            if budget is not None:
+                room = len(burst) if all_of_it else budget.frames(self._now)
+                if room < len(burst):
+                    self._outgoing.appendleft(burst[room:])
+                    burst = burst[:room]
+                if not room:
+                    break
+            octets = out.sent_octets
+            out.send(burst, self._builder)
+            if budget is not None:
+                budget.spend(len(burst), out.sent_octets - octets)
+        out.flush()
 
     def settle(self) -> None:
         """Put the outcomes that wait in the outbox."""
