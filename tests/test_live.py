@@ -31,8 +31,8 @@ def town() -> Iterator[Town]:
 
 def test_there_are_enough(town: Town) -> None:
     up = [one for one in town.fleet.running if not one.trouble]
-    assert len(up) >= 60, [one.trouble for one in town.fleet.running if one.trouble]
-    assert len({one.daemon.label for one in up}) >= 40
+    assert len(up) >= 90, [one.trouble for one in town.fleet.running if one.trouble]
+    assert len({one.daemon.label for one in up}) >= 60
 
 
 @pytest.mark.parametrize("daemon", ALL, ids=NAMES)
@@ -40,6 +40,7 @@ def test_own_handshake(town: Town, daemon: Daemon) -> None:
     same = [other for other in ALL if other.own == daemon.own]
     record = town.record(town.scan_list([daemon.own], same), daemon)
     assert record["fingerprint"] in daemon.labels, complaint(record, daemon, town.fleet)
+    assert not daemon.application or record["application"] == daemon.application, record
 
 
 @pytest.mark.parametrize("daemon", ALL, ids=NAMES)

@@ -264,6 +264,7 @@ location /tree jupyter
 location /lab jupyter
 location /ui/vault vault
 location /graph prometheus
+location /classic/graph prometheus
 location /query prometheus
 location /app/kibana kibana
 location /_utils couchdb

@@ -46,6 +46,7 @@ class Daemon:
     others: handshakes that aren't its own but name it too -> label.
     port: fixed where the daemon gives no choice; else the lab chooses.
     seconds: how long it may take until it listens.
+    application: what its HTTP gives away about it.
     """
 
     name: str
@@ -60,6 +61,7 @@ class Daemon:
     others: Mapping[str, str] = field(default_factory=dict)
     port: int = 0
     seconds: float = 30
+    application: str = ""
 
     @property
     def own(self) -> str:

@@ -347,7 +347,7 @@ ECHOES = (
         "echo",
         "echo 'echo @PORT@/tcp' > /etc/services\nexec inetutils-inetd -d /etc/lab-inetd.conf\n",
         handshake="http",
-        packages=("inetutils-inetd",),
+        unpack=("inetutils-inetd",),
         files={"/etc/lab-inetd.conf": "echo stream tcp nowait root internal\n"},
     ),
 )
