@@ -29,6 +29,7 @@ from tests.lab.town import found_town
 
 OUTPUT = Path(__file__).resolve().parents[1] / "docs" / "response-matrix.md"
 ALL = (*CORE, *LIVE)
+USUAL = ("http", "tls", "newlines", "wait")
 FIRST_HANDSHAKES = ("wait", "newlines", "newlines50", "http", "tls")
 WAITS = ("-rt", "0.5", "-t", "2", "-rn", "1")
 
@@ -96,16 +97,18 @@ def kept(lines: Iterable[str]) -> Replies:
 
 
 def right(column: dict[str, str]) -> set[str]:
-    """The different protocols that one handshake names rightly."""
+    """The different protocols that one handshake names rightly; an echo is none."""
     daemons = {daemon.name: daemon for daemon in ALL}
-    return {daemons[name].label for name, label in column.items() if label in daemons[name].labels}
+    found = {label for name, label in column.items() if label in daemons[name].labels}
+    return found - {"echo"}
 
 
 def render(cells: Cells, daemons: Sequence[Daemon]) -> str:
     """The document: the count for each handshake, then a row for each server."""
     counts = sorted(((len(right(column)), name) for name, column in cells.items()), reverse=True)
     best, name = counts[0]
-    protocols = len({daemon.label for daemon in daemons})
+    usual = max((count, name) for count, name in counts if name in USUAL or len(counts) < 5)
+    protocols = len({daemon.label for daemon in daemons} - {"echo"})
     out = [
         "# Who answers what",
         "",
@@ -114,7 +117,9 @@ def render(cells: Cells, daemons: Sequence[Daemon]) -> str:
         f"every handshake by itself ({len(cells)}; those",
         "that send nothing are all `wait`), as a list scan with one retransmit.",
         "",
-        f"**One ACK with data identifies up to {best} different protocols** (`{name}`).",
+        f"**One ACK identifies {usual[0]} different protocols** (`{usual[1]}`, the best of "
+        f"{', '.join(f'`{name}`' for name in USUAL)});",
+        f"the best of all handshakes, {best} (`{name}`). An echo service counts as none.",
         "",
         "## Protocols named rightly by a single handshake",
         "",
@@ -128,11 +133,14 @@ def render(cells: Cells, daemons: Sequence[Daemon]) -> str:
         "## Server by server",
         "",
         "What each server's answer was called; `unknown` where it answered and nothing matched. Handshakes",
-        "that drew no data are left out.",
+        "that drew no data are left out. A server can have several right names: a TLS port answers a broken",
+        "request with an HTTP page, Samba speaks NetBIOS sessions too. Names that are none of these are in",
+        "the list at the end.",
         "",
         "| server | protocol | answers |",
         "|---|---|---|",
     ]
+    strange = []
     for daemon in daemons:
         by_label: dict[str, list[str]] = {}
         for handshake, column in cells.items():
@@ -142,10 +150,25 @@ def render(cells: Cells, daemons: Sequence[Daemon]) -> str:
         parts = []
         for label in sorted(by_label, key=lambda label: (label not in daemon.labels, label)):
             names = by_label[label]
-            short = f"all {len(names)}" if len(names) == len(cells) else ", ".join(f"`{n}`" for n in names)
-            parts.append(f"**{label}**: {short}")
+            parts.append(f"**{label}**: {_listed(names, list(cells))}")
+            if label not in {*daemon.labels, *daemon.others.values()}:
+                strange.append(f"| {daemon.name} | {label} | {_listed(names, list(cells))} |")
         out.append(f"| {daemon.name} | {daemon.label} | {'; '.join(parts) or 'nothing'} |")
+    out += ["", "## Answers without a name, or with another's", "", "| server | called | asked with |"]
+    out += ["|---|---|---|", *strange]
     return "\n".join(out) + "\n"
+
+
+def _listed(names: Sequence[str], of: Sequence[str]) -> str:
+    """Names as code, the shorter way round."""
+    left = [name for name in of if name not in names]
+    if not left:
+        return f"all {len(of)}"
+    if len(left) < len(names) and len(left) <= 12:
+        return f"all {len(of)} but {', '.join(f'`{name}`' for name in left)}"
+    if len(names) > 40:
+        return f"{len(names)} of {len(of)}, as {', '.join(f'`{name}`' for name in names[:12])}, …"
+    return ", ".join(f"`{name}`" for name in names)
 
 
 def main(argv: list[str] | None = None) -> int:

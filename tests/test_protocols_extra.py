@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -26,7 +28,9 @@ from lzr.protocols import (
     trade,
     tunnels,
 )
+from lzr.protocols.dispatch import Dispatcher
 from lzr.protocols.fields import der, der_length, first_line, fits, leads, printable, varint
+from lzr.protocols.registry import PROTOCOLS as ALL
 
 FAMILIES = (
     chat,
@@ -162,3 +166,19 @@ def test_varint_round_trip(value: int) -> None:
         rest >>= 7
     out.append(rest)
     assert varint(bytes(out), 0) == (value, len(out))
+
+
+def test_the_guides_eight_lines_are_a_protocol() -> None:
+    guide = (Path(__file__).resolve().parents[1] / "docs" / "protocols.md").read_text()
+    code = guide.partition("```python\n")[2].partition("```")[0].strip().removesuffix(",")
+    assert len(code.splitlines()) == 8
+
+    def beep(data: bytes) -> bool:
+        words = first_line(data).split(b" ")
+        return len(words) == 6 and all(word.isdigit() for word in (*words[1:3], *words[4:]))
+
+    added: Protocol = eval(code, {"Protocol": Protocol, "_beep": beep})
+    matching = Dispatcher((*ALL, added)).matching
+    assert [matching(example) for example in added.examples] == [["beep"]]
+    assert not any("beep" in matching(reject) for reject in added.rejects)
+    assert all("beep" not in matching(example) for p in ALL for example in p.examples)

@@ -36,6 +36,12 @@ OK = b"HTTP/1.1 200 OK\r\nDate: Thu, 01 Jan 1970 00:00:00 GMT\r\n"
         ),
         (b"HTTP/1.1 401 Unauthorized\r\nServer: Microsoft-HTTPAPI/2.0\r\n\r\n", "http.sys"),
         (OK + b"Server: nginx\r\n\r\n<title>Welcome</title>", ""),
+        (
+            b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n",
+            "websocket",
+        ),
+        (OK + b"Upgrade: h2c\r\n\r\n", ""),
+        (OK + b"Location: /\r\nServer: MinIO\r\nX-Jenkins: 2.440\r\n\r\n", "jenkins"),
         (b"SSH-2.0-OpenSSH_9.6 minio\r\n", ""),
     ],
 )

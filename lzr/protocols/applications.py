@@ -2,8 +2,8 @@
 
 Plain web servers are products (`products`), not applications.
 
-A line of TABLE says where to look, what for, and the name. `server`: how the Server header starts; `header`:
-a header of that name; `cookie`, `location`, `realm`: how a cookie's name, a redirect's path or an
+A line of TABLE says where to look, what for, and the name. `server`, `upgrade`: how that header starts;
+`header`: a header of that name; `cookie`, `location`, `realm`: how a cookie's name, a redirect's path or an
 authentication realm starts; `title`: how the page's title starts; `body`: how the body starts, white space
 left out; `json`: anywhere in the first bytes of a JSON body; `certificate`: in what a TLS server sends. All
 are compared in lower case; an underscore in a needle stands for a space. The head is split once, so
@@ -210,6 +210,7 @@ server schneider schneider
 server wago wago
 server codesys codesys
 server rockwell rockwell
+upgrade websocket websocket
 cookie grafana_session grafana
 cookie _gitlab_session gitlab
 cookie i_like_gitea gitea
@@ -529,10 +530,14 @@ _HEADERS = _PLACES["header"]
 _STARTS = {where: _by_initial(names) for where, names in _PLACES.items()}
 _BY_HEADER = {
     b"server": "server",
+    b"upgrade": "upgrade",
     b"set-cookie": "cookie",
     b"location": "location",
     b"www-authenticate": "realm",
 }
+_WEAK = frozenset(("server", "upgrade"))
+"""Fields that say what carries an application; one that names it says more."""
+
 HTTP = frozenset(("http", "tls", "ipp", "kubernetes"))
 """Labels whose replies `read` understands."""
 
@@ -562,9 +567,10 @@ def read(data: bytes) -> tuple[str, bytes]:
             where = _BY_HEADER.get(field)
             if where is None:
                 found = _HEADERS.get(field, "")
-            elif where == "server":
-                server = server or value.strip()
+            elif where in _WEAK:
                 weak = weak or _starting(where, value.lower().lstrip())
+                if where == "server":
+                    server = server or value.strip()
                 continue
             else:
                 found = _starting(where, _subject(where, value.lower().lstrip()))

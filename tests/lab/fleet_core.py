@@ -175,6 +175,7 @@ CORE = (
         "memcached_ascii",
         "exec memcached -p @PORT@ -l @ADDRESS@ -U 0 -u nobody\n",
         packages=("memcached",),
+        others={"memcached_binary": "memcached_binary"},
     ),
     Daemon(
         "dnsmasq",

@@ -32,6 +32,7 @@ WEB = (
             "/etc/lab-lighttpd.conf": 'server.document-root = "/var/www"\nserver.port = @PORT@\n'
             'server.bind = "@ADDRESS@"\n'
         },
+        others={"http2": "http2"},
     ),
     Daemon(
         "haproxy",
@@ -44,6 +45,7 @@ WEB = (
             "frontend web\n  bind @ADDRESS@:@PORT@\n  http-request return status 200 content-type "
             "text/plain string hello\n"
         },
+        others={"http2": "http2"},
     ),
     Daemon(
         "squid",
@@ -98,7 +100,7 @@ WEB = (
             "PageLog /tmp/cups/page\n",
         },
         # An IPP request is answered as IPP; to anything else cups is a web server.
-        others={"http": "http"},
+        others={"tls": "tls", "http": "http"},
     ),
 )
 
@@ -218,6 +220,7 @@ FILES = (
             "pid directory = /tmp/samba\nprivate dir = /tmp/samba/private\nncalrpc dir = /tmp/samba\n"
             "disable netbios = yes\nload printers = no\nlog file = /dev/stderr\n"
         },
+        others={"netbios-ssn": "netbios-ssn"},
     ),
     Daemon(
         "svnserve",

@@ -244,6 +244,7 @@ NETWORK = (
         "exec rpcbind -f -w -h @ADDRESS@\n",
         packages=("rpcbind",),
         port=111,
+        others={"rpc": "rpc"},
     ),
     Daemon(
         "c-icap",
