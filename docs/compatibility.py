@@ -44,7 +44,7 @@ FLAG_TESTS: dict[str, tuple[str, ...]] = {
     "rate": ("test_dropin_pipelines.py::test_targets_are_begun_at_the_rate",),
     "w": ("test_e2e_responder.py::test_premade_flows", "test_dropin_pipelines.py::test_one_dash_or_two"),
     "rt": ("test_cli.py::test_times", "test_dropin_scanning.py::test_data_only_with_a_push"),
-    "rn": ("test_e2e_responder.py::test_loss_on_the_path",),
+    "rn": ("test_faults_loss.py::test_a_tenth_is_lost_each_way",),
     "t": (
         "test_cli.py::test_reference_short_forms_keep_their_meaning",
         "test_dropin_scanning.py::test_nothing_waits_for_the_probes",
