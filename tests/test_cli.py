@@ -376,7 +376,7 @@ def test_examples_in_help_parse() -> None:
 
 def test_list_of_handshakes() -> None:
     lines = helptext.handshakes().splitlines()
-    rows = {line.split()[0]: line.split() for line in lines[1:] if line[:1].isalpha() and "  " in line}
+    rows = {line.split()[0]: line.split() for line in lines[1:] if line[:1].isalnum() and "  " in line}
     assert rows["http"][1] == "client"
     assert rows["http"][2].endswith("+"), "the probe holds the host's address"
     from lzr.protocols import PROTOCOLS
