@@ -10,6 +10,7 @@ import sys
 import tempfile
 import time
 from contextlib import ExitStack
+from datetime import datetime
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -27,7 +28,7 @@ from coordinator.ledger import Ledger
 from coordinator.log import Log, open_log
 from coordinator.metadata import Metadata, open_metadata
 from coordinator.network import Network, NetworkError
-from coordinator.outputs import open_outputs
+from coordinator.outputs import default_name, open_outputs
 from coordinator.profiling import open_profiles
 from coordinator.recovery import KeepsDying
 from coordinator.scan import Outputs, Scan, ScanError
@@ -109,6 +110,9 @@ def run(options: Options, guard: Guard | None, stdin: Source | None) -> int:
     _check_output(options)
     with ExitStack() as stack:
         stack.callback(signals.ignore)
+        if options.checkpoint and not options.resume and options.output_file is None:
+            name = default_name(datetime.now(), options.output_module)  # to be found again
+            options = options.replace(output_file=name)
         checkpoint = stack.enter_context(open_checkpoint(options, _invoker()))
         if checkpoint is not None:
             options = checkpoint.options

@@ -286,3 +286,22 @@ def test_resume_refuses_another_input(arena: Range, source: Path) -> None:
     assert other.wait(30) == 2
     assert "the input does not begin as" in other.said()
     assert target.read_bytes() == before
+
+
+def test_files_are_found_again(arena: Range, source: Path) -> None:
+    """Neither -I nor -f is given again, nor the working directory: the input and a default name are known."""
+    count = 6000
+    arena.respond(first=FIRST, count=count, port=PORT, source=SCANNER, classes=LIVELY)
+    source.write_text("".join(services(count)))
+    kept = arena.lab.directory / "kept"
+    words = ("-sendSYNs", "-rate", "2000", *QUICK, "-I", source.name, "--checkpoint", kept.name)
+    with open(os.devnull) as nothing:
+        victim = Victim(arena.scanner, *words, stdin=nothing)
+        target = wait_for(lambda: next(arena.lab.directory.glob("default_*.json"), None), "the output")
+        assert target is not None
+        wait_for(lambda: lines_in(target) > 1000, "records")
+        hurt(victim, "disappear")
+        again = Victim(arena.scanner, "--resume", kept, stdin=nothing, name="again")
+    assert again.wait(60) == 0, again.said()
+    once_each(read(target), wanted(count))
+    assert list(arena.lab.directory.glob("default_*")) == [target]
