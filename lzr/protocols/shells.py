@@ -46,7 +46,7 @@ PROMPT = re.compile(
     rb"\s?(?:\([^()\n]{0,40}\))?\s?[:>?]+[ \0]{0,4}(?:\x1b\[[0-9;]{0,8}[A-Za-z])*$",
     re.IGNORECASE,
 )
-SHELL_PROMPT = re.compile(rb"(?:[A-Za-z0-9(][A-Za-z0-9_.()@/ -]{1,32})?[>#]")
+SHELL_PROMPT = re.compile(rb"(?:~|-|[A-Za-z0-9(~][A-Za-z0-9_.()@/~ -]{1,32})?[>#]")
 NAMES_ITSELF = (
     *(b"telnet " + word for word in b"server service session console administration is daemon".split()),
     *(b"telnet connection", b"telnet access", b"telnet login", b"telnetd", b"via telnet", b"please telnet"),
@@ -54,6 +54,10 @@ NAMES_ITSELF = (
 SPEAKS = (
     b"user access verification",
     b"password is not set",
+    b"password required, but none set",
+    b"built-in shell (ash)",
+    b"telnet is not allowed",
+    b"press enter for ",
     b"login attempt",
     b"login incorrect",
     b"hello, this is frrouting (version",
