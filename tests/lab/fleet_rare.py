@@ -165,6 +165,7 @@ NAMES = (
         "tor-control",
         "mkdir -p /tmp/torc; exec tor -f /etc/lab-torrc --DataDirectory /tmp/torc\n",
         packages=("tor",),
+        others={"http": "http"},  # "Tor is not an HTTP proxy" here too
         files={
             "/etc/lab-torrc": "SocksPort 0\nControlPort @ADDRESS@:@PORT@\nDisableNetwork 1\nLog err stderr\n"
             "HashedControlPassword 16:872860B76453A77D60CA2BB8C1A7042072093276A3D701AD684053EC4C\n"
