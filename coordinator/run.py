@@ -7,7 +7,6 @@ import secrets
 import select
 import signal
 import sys
-import tempfile
 import time
 from contextlib import ExitStack
 from datetime import datetime
@@ -18,7 +17,7 @@ from typing import Any
 import numpy as np
 from setproctitle import setproctitle, setthreadtitle
 
-from coordinator import cores, network, privilege
+from coordinator import cores, network, privilege, scratch
 from coordinator.checkpoint import Checkpoint, open_checkpoint
 from coordinator.extent import Extent
 from coordinator.fleet import Fleet
@@ -124,8 +123,7 @@ def run(options: Options, guard: Guard | None, stdin: Source | None) -> int:
         outputs = stack.enter_context(open_outputs(options, _invoker(), checkpoint))
         source = _open_input(options, stdin)
         owner = _unprivileged(options)
-        directory = Path(tempfile.mkdtemp(prefix="lzr-"))
-        os.chown(directory, *owner)
+        directory = scratch.make(owner)
         fleet = Fleet(directory, owner)
         stack.callback(_close_quietly, fleet)
         return _run(
