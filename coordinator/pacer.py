@@ -1,19 +1,22 @@
-"""Pacing: a token bucket that fills with time and holds little, so that work leaves smoothly.
+"""Pacing: two token buckets that fill with time, so that a rate holds and work leaves smoothly.
 
-`now` is an argument. The bucket holds 20 ms of tokens and one more: a late loop catches up by that much
-and no more, and a rate holds without one-second bursts.
+`now` is an argument. The first bucket keeps the rate: it holds 100 ms of tokens, so that a loop that was held
+up (the machine is busy) makes good for it. The second keeps it smooth: it fills a quarter faster and holds 20 ms,
+so that catching up is a slightly higher rate for a while, and never a burst.
 """
 
 from __future__ import annotations
 
+_DEBT = 0.1
 _DEPTH = 0.02
+_HASTE = 1.25
 
 
 class Pacer:
     def __init__(self, rate: float | None, now: float) -> None:
         """rate: tokens per second; None for no limit."""
         self._rate = rate
-        self._tokens = 1.0
+        self._tokens = self._burst = 1.0
         self._last = now
         self.held = False  # since it was last set to False, something had to wait
 
@@ -30,22 +33,25 @@ class Pacer:
         if self._rate is None:
             return 1 << 30
         self._fill(now)
-        return int(self._tokens)
+        return int(min(self._tokens, self._burst))
 
     def spend(self, tokens: int) -> None:
         if self._rate is not None:
             self._tokens -= tokens
+            self._burst -= tokens
 
     def wait(self, now: float) -> float:
         """Seconds until there is a token."""
         if self._rate is None or self.allowance(now) >= 1:
             return 0.0
-        return (1.0 - self._tokens) / self._rate
+        return max(1.0 - self._tokens, (1.0 - self._burst) / _HASTE) / self._rate
 
     def _fill(self, now: float) -> None:
         if self._rate is None:
             self._last = now
             return
+        passed = now - self._last
         # One token more than the depth, so that at low rates a fraction is not lost while a whole one waits.
-        self._tokens = min(1.0 + self._rate * _DEPTH, self._tokens + (now - self._last) * self._rate)
+        self._tokens = min(1.0 + self._rate * _DEBT, self._tokens + passed * self._rate)
+        self._burst = min(1.0 + self._rate * _DEPTH, self._burst + passed * self._rate * _HASTE)
         self._last = now

