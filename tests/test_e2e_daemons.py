@@ -78,7 +78,7 @@ def nginx_everywhere(lab: net.Lab, scanner: net.Namespace, far: net.Namespace) -
 
 # Linux waits 3 s before it sends data again to whom it had to repeat its SYN-ACK, and -t is 5 s: a few of
 # a thousand hosts get no second chance, however often we ask.
-@pytest.mark.parametrize(("retransmits", "share"), [("1", 0.97), ("3", 0.99)])
+@pytest.mark.parametrize(("retransmits", "share"), [("1", 0.955), ("3", 0.985)])
 def test_loss_between_real_stacks(lab: net.Lab, retransmits: str, share: float) -> None:
     """A tenth of the segments lost each way; the server sends its own again, as servers do."""
     scanner, far = lab.namespace("scan"), lab.namespace("town")
