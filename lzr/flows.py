@@ -31,7 +31,7 @@ from numpy.typing import NDArray
 from lzr import flowrows
 from lzr.flowindex import FlowIndex
 from lzr.flowrows import Number
-from lzr.flowstore import COOLDOWN, DELAY, RETRANSMIT, SETTLE, TIMEOUT, FlowStore
+from lzr.flowstore import COOLDOWN, DELAY, PATIENCE, RETRANSMIT, SETTLE, TIMEOUT, FlowStore
 from lzr.plan import EPHEMERAL, Plan
 from lzr.rows import ACK, FIN, NO_PROBE, OUTCOME, PSH, RST, SYN, Opening, Reason
 from lzr.sharding import COOKIE_BITS, cookie, draw, flow_key
@@ -521,11 +521,12 @@ class FlowTable(FlowStore):
         if again.any():
             self._push_timer(RETRANSMIT, slots[again])
         last = slots[~again]
-        first_syn = (states[~again] == State.SYN_SENT) & (rows["handshake"][last] == 0)
-        if first_syn.any():
-            self._push_timer(COOLDOWN, last[first_syn])
-        if not first_syn.all():
-            self._push_timer(TIMEOUT, last[~first_syn])
+        states = states[~again]
+        first_syn = (states == State.SYN_SENT) & (rows["handshake"][last] == 0)
+        acked = states == State.ACKED
+        for wait, which in ((COOLDOWN, first_syn), (PATIENCE, acked), (TIMEOUT, ~first_syn & ~acked)):
+            if which.any():
+                self._push_timer(wait, last[which])
 
     def _emit(self, slots: Slots, number: Number, flags: int, probe: int = NO_PROBE) -> None:
         self._bursts.append(flowrows.frame_rows(self.rows, slots, number, flags, probe, self.plan.seed))

@@ -38,6 +38,7 @@ class Wait(NamedTuple):
 
 RETRANSMIT = Wait("retransmit", Cue.RETRANSMIT_DUE)
 TIMEOUT = Wait("timeout", Cue.TIMED_OUT)
+PATIENCE = Wait("patience", Cue.TIMED_OUT)  # for a peer that has acknowledged the probe
 COOLDOWN = Wait("cooldown", Cue.TIMED_OUT)
 SETTLE = Wait("settle", Cue.SETTLED)
 DELAY = Wait("delay", Cue.DELAY_OVER)
@@ -59,6 +60,7 @@ class FlowStore:
         delays = {
             RETRANSMIT: plan.retransmit_wait,
             TIMEOUT: plan.timeout,
+            PATIENCE: plan.patience,
             COOLDOWN: plan.cooldown,
             SETTLE: plan.settle,
             DELAY: plan.probe_delay,

@@ -258,7 +258,8 @@ class Options(Table):
     timeout: float = option(
         TIMING,
         kinds.seconds(positive=True),
-        "time to wait for data after the last retransmit, or once data was acknowledged",
+        "time to wait for data after the last retransmit, or once data was acknowledged "
+        "(then twice as long if -rn is above 1)",
         default=5.0,
         reference="t",
         was="5",

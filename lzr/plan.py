@@ -35,6 +35,15 @@ class Plan:
     shards: int = 1
 
     @property
+    def patience(self) -> float:
+        """How long data is awaited from a peer that has acknowledged the probe.
+
+        Twice the time-out where more than one retransmit was asked for: the path loses, and a stack that has
+        not measured a round trip repeats a lost banner after 3 and 9 seconds (RFC 6298 §5.5, §5.7).
+        """
+        return self.timeout * (2 if self.retransmit_number > 1 else 1)
+
+    @property
     def hits_needed(self) -> int:
         """SYN-ACKs from random ports that make an ACKing firewall."""
         return max(1, math.ceil(self.haf * self.haf_threshold - 1e-9))
