@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,8 +34,7 @@ Part = bytes | Host | Address | Random
 Matcher = Callable[[bytes], bool]
 
 
-@dataclass(frozen=True, slots=True)
-class Identity:
+class Identity(NamedTuple):
     """What a reply gives away: its label, and where plainly stated what runs there ("" where not)."""
 
     label: str

@@ -9,7 +9,6 @@ both.
 from __future__ import annotations
 
 import re
-from functools import lru_cache
 
 MAIL = frozenset(
     b"mail email mailer mailserver webmail mta mx helo ehlo rcpt relay uce ube unsolicited spam antispam "
@@ -57,16 +56,16 @@ _NUMBERS = b"0123456789. \t\r\n"
 _SPACES = bytes.maketrans(bytes(b for b in range(256) if not chr(b).isalnum() or b > 127), b" " * 194)
 
 
-@lru_cache(maxsize=16)
 def verdict(data: bytes) -> int:
-    """1: mail, 2: files, 3: fits both, 0: no such greeting. Cached, since both matchers ask in a row."""
+    """1: mail, 2: files, 3: fits both, 0: no such greeting."""
     if data[3:4] not in b" -\r\n":  # the dispatcher has seen to the code
         return _NEITHER
     code, text = data[:3], data[4:512].lower()
     mail, files = b"smtp" in text, b"ftp" in text
-    if mail != files:  # one of the words, and behind the host's name
+    if mail != files:  # one of the words, and behind the host's name or where no host can be
         blank = text.find(b" ", 1)
-        if text.find(b"smtp" if mail else b"ftp") > blank > 0:
+        place = text.find(b"smtp" if mail else b"ftp")
+        if blank > 0 and (place > blank or text.find(b".", 0, blank) < 0) and text[0] != 0x5B:
             return _MAIL if mail else _FILES
     if b"\0" in text or b"lmtp" in text or (not text.translate(None, _NUMBERS) and text != b"\r\n"):
         return _NEITHER
@@ -127,9 +126,19 @@ def _is_enhanced(word: bytes) -> bool:
     )
 
 
+_last: tuple[bytes, int] = (b"", _NEITHER)
+"""Both matchers ask in a row, of the same reply."""
+
+
 def is_mail(data: bytes) -> bool:
-    return verdict(data) & _MAIL != 0
+    global _last
+    if _last[0] is not data:
+        _last = (data, verdict(data))
+    return _last[1] & _MAIL != 0
 
 
 def is_files(data: bytes) -> bool:
-    return verdict(data) & _FILES != 0
+    global _last
+    if _last[0] is not data:
+        _last = (data, verdict(data))
+    return _last[1] & _FILES != 0

@@ -35,22 +35,32 @@ def _http(data: bytes) -> bool:
     return STATUS_LINE.match(data) is not None or (data[:1] not in b"Hh" and _page(data))
 
 
+_last: tuple[bytes, int] = (b"", 0)
+"""The matchers of what travels in HTTP ask in a row where the head of the same reply ends."""
+
+
+def _head(data: bytes) -> int:
+    """Where the head ends, as far as we look."""
+    global _last
+    if _last[0] is not data:
+        end = data.find(b"\r\n\r\n", 12, 1024)
+        _last = (data, end if end > 0 else 1024)
+    return _last[1]
+
+
 def _ipp(data: bytes) -> bool:
     """CUPS and printers name IPP in Server or Content-Type (RFC 8010 §3.4); bodies don't count."""
-    found = IPP_HEADER.search(data, 12, 1024)
-    return found is not None and b"\r\n\r\n" not in data[: found.start() + 1]
+    return IPP_HEADER.search(data, 12, _head(data)) is not None
 
 
 def _kubernetes(data: bytes) -> bool:
     """The API server's Status object, or a JSON body under the headers that only it sets."""
-    if data[9:10] not in b"24":
+    end = _head(data)
+    if data[end + 4 : end + 5] != b"{" or data[9:10] not in b"24":
         return False
-    place = data.find(b"\r\n\r\n{", 12, 1024)
-    if place < 0 or data.find(b"\r\n\r\n", 12, place) > 0:
-        return False
-    if data.find(b"\nX-Kubernetes-Pf-", 12, place) > 0:
+    if data.find(b"\nX-Kubernetes-Pf-", 12, end) > 0:
         return True
-    body = data[place + 4 : place + 260].translate(None, b" \r\n\t")
+    body = data[end + 4 : end + 260].translate(None, b" \r\n\t")
     return body.startswith(b'{"kind":"Status","apiVersion":"v1"')
 
 
