@@ -5,6 +5,7 @@ Each family of forgeries is made from a fixed seed and may fool us in at most th
 
 from __future__ import annotations
 
+import base64
 import random
 import time
 from collections.abc import Callable, Iterator
@@ -79,6 +80,46 @@ def tls_like() -> Iterator[bytes]:
         yield bytes((kind, 3, minor)) + rng.choice((len(body), 0, 0xFFFF)).to_bytes(2, "big") + body
 
 
+def printable_lines() -> Iterator[bytes]:
+    rng = random.Random(SEED + 5)
+    for _ in range(3000):
+        lines = (bytes(rng.choices(PRINTABLE, k=rng.randrange(60))) for _ in range(rng.randrange(1, 20)))
+        yield b"\r\n".join(lines)
+
+
+def numbers() -> Iterator[bytes]:
+    """Lines of numbers, as counters and sensors send them; the first may look like a reply code."""
+    rng = random.Random(SEED + 6)
+    for _ in range(3000):
+        count = rng.randrange(1, 10)
+        yield b" ".join(b"%d" % rng.randrange(10 ** rng.randrange(1, 9)) for _ in range(count)) + b"\r\n"
+
+
+def encoded() -> Iterator[bytes]:
+    """What a protocol says, in base64, in hexadecimal digits, in two bytes a letter."""
+    for text in (text for _, text in TEXTS if b"\0" not in text):
+        yield base64.b64encode(text) + b"\n"
+        yield text.hex().encode()
+        yield text.decode("ascii").encode("utf-16-le")
+
+
+def mostly_zero() -> Iterator[bytes]:
+    """A few small numbers among zeros: headers of who knows what."""
+    rng = random.Random(SEED + 7)
+    for _ in range(4000):
+        data = bytearray(rng.choice((6, 8, 12, 16, 20, 24, 32, 40, 64)))
+        for _ in range(rng.randrange(1, 6)):
+            data[rng.randrange(len(data))] = rng.choice((1, 2, 3, 4, 5, 8, 16, 128, 255))
+        yield bytes(data)
+
+
+def patterns() -> Iterator[bytes]:
+    rng = random.Random(SEED + 8)
+    for _ in range(3000):
+        size, pattern = rng.randrange(1, 300), rng.randbytes(rng.randrange(2, 5))
+        yield (pattern * size)[:size]
+
+
 FORGERIES = {  # family: share of it that may be given a name
     noise: 0.003,
     fills: 0.002,
@@ -86,6 +127,11 @@ FORGERIES = {  # family: share of it that may be given a name
     tarpit_lines: 0.003,
     words: 0.01,
     tls_like: 0.003,
+    printable_lines: 0.005,
+    numbers: 0.001,
+    encoded: 0.001,
+    mostly_zero: 0.005,
+    patterns: 0.001,
 }
 
 
@@ -106,6 +152,14 @@ def quotations(text: bytes) -> Iterator[tuple[bytes, set[str]]]:
     yield page, {"http"}
     yield b'{"message":"got ' + text.strip().replace(b'"', b"'") + b'"}', {"unknown"}
     yield b"~~ somebody said: " + text, {"unknown", "telnet"}
+    yield b"<34>1 2003-10-11T22:14:15Z host app - - " + text, {"unknown"}
+    yield b'<?xml version="1.0"?><said>' + text + b"</said>", {"unknown"}
+    yield len(text).to_bytes(4, "big") + b"\0\1" + text, {"unknown"}
+    hello = b"\2\0\0\x46\3\3" + bytes(range(32)) + b"\x20" + bytes(range(32)) + b"\xc0\x2f\0"
+    inner = bytes(30) + text
+    certificate = b"\x0b" + (len(inner) + 3).to_bytes(3, "big") + len(inner).to_bytes(3, "big") + inner
+    records = (b"\x16\3\3" + len(part).to_bytes(2, "big") + part for part in (hello, certificate))
+    yield b"".join(records), {"tls"}
 
 
 @pytest.mark.parametrize("case", TEXTS, ids=lambda c: c[0])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from lzr.protocols.base import Host, Protocol
-from lzr.protocols.fields import first_line, leads, printable, varint
+from lzr.protocols.fields import first_line, leads, printable, varint, xml_root
 from lzr.protocols.wire import be16
 
 _NEWS_WORDS = (b"nntp", b"nnrp", b"internetnews", b"usenet", b"news", b"posting")
@@ -45,12 +45,13 @@ def _sip(data: bytes) -> bool:
 
 def _xmpp(data: bytes) -> bool:
     """A server's stream header, which has an id (a client's has none), or a stream error."""
-    head = data[:700]
-    if b"<stream:error" in head[:400]:
+    root = xml_root(data)[:700]
+    if root.startswith(b"<stream:error"):
         return True
-    at = head.find(b"<stream:stream")
-    tag = head[at : head.find(b">", at) + 1]
-    return 0 <= at <= 120 and (b" id=" in tag or b"\nid=" in tag) and b"etherx.jabber.org/streams" in tag
+    tag, end, rest = root.partition(b">")
+    if not root.startswith(b"<stream:stream") or not end or b"etherx.jabber.org/streams" not in tag:
+        return False
+    return b" id=" in tag or b"\nid=" in tag or rest.startswith(b"<stream:error")
 
 
 def _teamspeak(data: bytes) -> bool:

@@ -64,3 +64,11 @@ def varint(data: bytes, at: int) -> tuple[int, int]:
         if data[at + i] < 0x80:
             return value, at + i + 1
     return -1, at
+
+
+def xml_root(data: bytes) -> bytes:
+    """What follows an XML declaration and white space: the root element, or what comes before it."""
+    text = data[:1500].lstrip()
+    if not text.startswith(b"<?xml"):
+        return text
+    return text.partition(b"?>")[2].lstrip()

@@ -6,7 +6,7 @@ from itertools import pairwise
 from zlib import crc32
 
 from lzr.protocols.base import Protocol
-from lzr.protocols.fields import FULL_SEGMENT, first_line, leads, printable
+from lzr.protocols.fields import FULL_SEGMENT, first_line, leads, printable, xml_root
 from lzr.protocols.wire import be16, be32, le32
 
 _MONTHS = b"Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec".split()
@@ -48,7 +48,7 @@ def _apcupsd(data: bytes) -> bool:
 
 
 def _ganglia(data: bytes) -> bool:
-    return b"<!DOCTYPE GANGLIA_XML" in data[:200] or b"<GANGLIA_XML" in data[:200]
+    return xml_root(data).startswith((b"<!DOCTYPE GANGLIA_XML", b"<GANGLIA_XML"))
 
 
 def _hddtemp(data: bytes) -> bool:
