@@ -230,7 +230,7 @@ def main(argv: list[str]) -> int:
             return 0
         if option in ("--wait", "-wait") and not equals:
             wait = True
-        elif option in ("--socket", "-socket") and (equals or words):
+        elif option in ("--socket", "-socket", "--control-socket", "-control-socket") and (equals or words):
             socket_path = value if equals else words.pop(0)
         else:
             return _fail(f"unknown option {option}; see lzr ctl --help", 2)

@@ -1,8 +1,8 @@
 """Pacing: two token buckets that fill with time, so that a rate holds and work leaves smoothly.
 
 `now` is an argument. The first bucket keeps the rate: it holds 100 ms of tokens, so that a loop that was held
-up (the machine is busy) makes good for it. The second keeps it smooth: it fills a quarter faster and holds 20 ms,
-so that catching up is a slightly higher rate for a while, and never a burst.
+up (the machine is busy) makes good for it. The second keeps it smooth: it fills a quarter faster and holds
+20 ms, so that catching up is a slightly higher rate for a while, and never a burst.
 """
 
 from __future__ import annotations
