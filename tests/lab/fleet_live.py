@@ -304,7 +304,7 @@ MAIL = (
         "/var/lib/opensmtpd/empty $user; done\n"
         "mkdir -p /var/lib/opensmtpd/empty /var/spool/smtpd; chmod 711 /var/spool/smtpd\n"
         "exec smtpd -d -f /etc/lab-smtpd.conf\n",
-        packages=("libasr0", "libevent-2.1-7", "libdb5.3"),
+        packages=("libevent-2.1-7", "libdb5.3"),
         unpack=("opensmtpd",),
         files={
             "/etc/lab-smtpd.conf": "listen on @ADDRESS@ port @PORT@ hostname @DOMAIN@\n"
