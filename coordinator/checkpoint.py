@@ -341,7 +341,8 @@ def _lock(directory: Path, owner: tuple[int, int] | None, *, create: bool) -> in
         if owner is not None:
             os.fchown(lock, *owner)
     except FileNotFoundError as error:
-        raise UsageError(f"there is no checkpoint in {directory}") from error
+        what = f"cannot make {directory}" if create else f"there is no checkpoint in {directory}"
+        raise UsageError(what) from error
     except OSError as error:
         raise UsageError(f"cannot use {directory} for the checkpoint: {error.strerror}") from error
     until = time.monotonic() + _PATIENCE

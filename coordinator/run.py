@@ -156,6 +156,9 @@ def _check_output(options: Options) -> None:
         raise UsageError(f"--output-filter {options.output_filter}: {error}") from error
     except ValueError as error:
         raise UsageError(str(error)) from error
+    frame = options.dashboard_file
+    if frame and not os.access(Path(frame).absolute().parent, os.W_OK | os.X_OK):
+        raise UsageError(f"cannot write {frame}: its directory is missing or closed to us")
 
 
 def _run(
