@@ -57,8 +57,8 @@ class Protocol:
         so that cost does not grow with the number of protocols).
     at: the same for protocols whose first bytes vary (lengths, transaction numbers): the reply must hold
         one of these byte strings at that offset, as ``((2, b"\\0\\0"),)``; not looked up where the first
-        20 bytes are all printable. With neither `starts` nor `at`,
-        `match` is called for every reply: a last resort, and then it must be cheap.
+        20 bytes are all printable, nor where another protocol took the reply by its beginning. With neither
+        `starts` nor `at`, `match` is called for every reply: a last resort, and then it must be cheap.
     solicited: whole replies too short to prove anything by themselves (a lone ``N``), which count only where
         this protocol's own probe drew them, or nothing is known of what was sent. `match` must take them.
     last_resort: asked only about replies that no other protocol takes: for matchers that go by ordinary words
