@@ -41,6 +41,7 @@ _BACKLOG = 16384  # targets read ahead of the workers
 _SMALL = 1 << 14  # bytes; after less, let more gather before the next read
 _PAUSE = 0.004
 _STUCK = 0.002
+_BREATH = 0.003  # after being woken with little to do: what comes meanwhile costs no turn of its own
 _STRIDE = 0.003  # between two handfuls of paced targets
 _IDLE = 0.25
 _JUDGED_OVER = 0.5
@@ -519,9 +520,11 @@ class Scan:
             seconds = min(seconds, max(self.pacer.wait(now), _STRIDE))
         if self._queued:
             seconds = min(seconds, _STUCK)
-        if worked:
+        if worked and (self.intake.backlog or self._queued or now >= self._read_at):
             seconds = 0.0
         poller.poll(max(0, round(seconds * 1000 + 0.4)))
+        if seconds > _BREATH:
+            time.sleep(_BREATH)
 
 
 def _merge(queue: deque[Rows], most: int) -> Rows:

@@ -164,7 +164,9 @@ def _fuzz_packets(draw: random.Random) -> None:
     out, faults = np.empty(frames, SEGMENT), np.zeros(5, np.int64)
     first = draw.randrange(frames + 3)
     with contextlib.suppress(ValueError):
-        NATIVE.take_frames(ring, first, draw.randrange(20), out[: draw.randrange(frames + 1)], faults)
+        payloads = np.empty(draw.randrange(6000), np.uint8)
+        room = out[: draw.randrange(frames + 1)]
+        NATIVE.take_frames(ring, first, draw.randrange(20), room, faults, payloads, draw.randrange(50))
     rows = np.frombuffer(draw.randbytes(FRAME.itemsize * 4), FRAME).copy()
     rows["probe"] %= draw.choice([1, 3, 255])
     programs = (draw.randbytes(draw.randrange(12)), b"\0\4\0\0\0abcd\1\2", b"\3\11\0\0\0")

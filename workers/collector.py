@@ -26,7 +26,7 @@ from workers.blocks import Block, BlockMaker
 from workers.sink import OutputFull, OutputGone, Sink
 
 _STATS_EVERY = 250_000_000
-_PAUSE = 0.005
+_PAUSE = 0.02  # for more to gather: a turn costs more than the lines of a small batch
 _TURN = 16  # batches written together
 _LATEST = 8
 

@@ -34,7 +34,7 @@ from workers.hosted import SMALL, Hosted
 from workers.ring import Ring, SendFailure
 
 _STATS_EVERY = 250_000_000
-_PAUSE = 0.001  # after being woken: what arrives meanwhile is taken in the same batch
+_PAUSE = 0.005  # between two turns with little to do: what arrives meanwhile is taken together
 _MAX_OUTBOX = 1 << 23  # bytes of unacknowledged results, with which new targets have to wait
 _RING_COUNTS = ("received", "received_octets", "sent", "sent_octets", "failures", "kernel_drops")
 
@@ -88,28 +88,24 @@ class FlowWorker:
         hosted = self._hosted
         while not self._stopping:
             start = time.monotonic_ns()
-            work = hosted.turn(start, time.time_ns())
             self._read_orders()
-            fed = self._read_feed()
+            self._read_feed()
+            work = hosted.turn(start, time.time_ns())
             self._push_results()
             now = time.monotonic_ns()
             self._busy += now - start
             if now >= self._next_stats:
                 self._next_stats = now + _STATS_EVERY
                 self._send_stats()
-            if work < SMALL and not fed:
-                self._wait(now)
+            if work < SMALL:
+                self._wait(start, now)
         if self._hosted.rings:
             self._hosted.flush(all_of_it=True)
         self._send_stats(last=True)
         self._context.destroy(linger=1000)
 
-    def _wait(self, now: int) -> None:
-        """Until something arrives or a timer is due; then a moment more."""
-        # ZeroMQ's descriptors tell of changes only, so look before waiting on them.
-        wants = self._hurrying > 0 or self._has_room()
-        if link.has_message(self._orders) or (wants and link.has_message(self._feed)):
-            return
+    def _wait(self, start: int, now: int) -> None:
+        """Until something arrives or a timer is due, and not before the last turn is `_PAUSE` ago."""
         due = self._hosted.table.next_due
         seconds = ((self._next_stats if due is None else min(due, self._next_stats)) - now) / 1e9
         if self._hosted.pending or self._hosted.stocked:
@@ -117,9 +113,14 @@ class FlowWorker:
         held = self._hosted.patience
         if held is not None:
             seconds = min((self._next_stats - now) / 1e9, max(held, _PAUSE))  # timers wait as well
-        if seconds > 0:
+        # ZeroMQ's descriptors tell of changes only, so look before waiting on them.
+        wants = self._hurrying > 0 or self._has_room()
+        waiting = link.has_message(self._orders) or (wants and link.has_message(self._feed))
+        if seconds > 0 and not waiting:
             self._poller.poll(seconds * 1000)
-            time.sleep(_PAUSE)
+        rest = _PAUSE - (time.monotonic_ns() - start) / 1e9
+        if rest > 0:
+            time.sleep(rest)
 
     def _has_room(self) -> bool:
         """For targets: none are waiting to be begun, and the collector is not behind."""
@@ -127,9 +128,7 @@ class FlowWorker:
 
     # --- messages --------------------------------------------------------------------------------------
 
-    def _read_feed(self) -> bool:
-        """Whether there was anything."""
-        fed = False
+    def _read_feed(self) -> None:
         while (self._hurrying > 0 or self._has_room()) and (
             message := link.try_receive(self._feed)
         ) is not None:
@@ -138,8 +137,6 @@ class FlowWorker:
                 self._release(message.header["shard"])
                 continue
             self._hosted.give(message.arrays[0])
-            fed = True
-        return fed
 
     def _read_orders(self) -> None:
         while (message := link.try_receive(self._orders)) is not None:

@@ -6,15 +6,16 @@ from collections import deque
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from lzr import messages
 from lzr.budget import Budget
 from lzr.flows import FlowTable
 from lzr.messages import Buffer
 from lzr.rows import TARGET
-from lzr.segments import MALFORMED, Builder
+from lzr.segments import Builder
 from lzr.sharding import shard_of
-from workers.ring import Ring
+from workers.ring import Arrivals, Ring
 from workers.window import Window
 
 TAKE = 1024
@@ -47,7 +48,7 @@ class Hosted:
         self.pending: deque[list[Buffer]] = deque()  # not yet handed to ZeroMQ
         self.unacknowledged: deque[tuple[int, list[Buffer]]] = deque()
         self.outbox_octets = 0  # of the unacknowledged
-        self.malformed = np.zeros(len(MALFORMED), np.int64)
+        self._arrivals = Arrivals(2 * TAKE)
         plan = table.plan
         wait = plan.retransmit_wait if plan.retransmit_number else plan.timeout
         self._wait = round(wait * 1e9)
@@ -62,6 +63,11 @@ class Hosted:
         self._window = Window(min(each.rx_frames for each in self.rings.values()), self._wait)
         self._way_out = ring
         self._share()
+
+    @property
+    def malformed(self) -> NDArray[np.int64]:
+        """Frames that made no segment, by kind."""
+        return self._arrivals.faults
 
     def remove(self, shard: int) -> Ring:
         ring = self.rings.pop(shard)
@@ -83,15 +89,7 @@ class Hosted:
         self._now = now
         if self._outgoing:
             self.flush()
-        for ring in self.rings.values():
-            taken = 0
-            for _ in range(_ROUNDS):
-                run = self._receive(ring, now)
-                taken += run
-                if run < TAKE:
-                    break
-            self._window.note_fill(taken, now)
-            work += taken
+        work += self._receive(now)
         due = None if self._outgoing else self.table.next_due  # nothing new while packets are held back
         if due is not None and due <= now:
             before = self.table.silent
@@ -107,17 +105,24 @@ class Hosted:
             self.settle()
         return work
 
-    def _receive(self, ring: Ring, now: int) -> int:
-        """One run of frames."""
-        arrivals = ring.take(TAKE)
-        if arrivals is None:
-            return 0
-        self.malformed += arrivals.faults
-        if len(arrivals.segments):
-            self.table.receive(arrivals.segments, arrivals.buffer, now)
-        ring.done()
-        self.flush()
-        return arrivals.count
+    def _receive(self, now: int) -> int:
+        """What the rings hold, all of them together, in batches; how many frames that was."""
+        arrivals, taken = self._arrivals, dict.fromkeys(self.rings, 0)
+        more = True
+        for _ in range(_ROUNDS):
+            if not more:
+                break
+            arrivals.clear()
+            more = False
+            for shard, ring in self.rings.items():
+                count = ring.take(TAKE, arrivals)
+                taken[shard] += count
+                more |= count > SMALL
+            if len(arrivals.segments):
+                self.table.receive(arrivals.segments, arrivals.payloads, now)
+                self.flush()
+        self._window.note_fill(max(taken.values(), default=0), now)
+        return sum(taken.values())
 
     @property
     def stocked(self) -> int:

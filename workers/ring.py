@@ -17,12 +17,12 @@ import select
 import socket
 import struct
 import time
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from lzr import flowrows
 from lzr.kernels import NATIVE
 from lzr.rows import SEGMENT
 from lzr.segments import MALFORMED, Builder, parse
@@ -44,14 +44,65 @@ class SendFailure(Exception):
     """The interface has taken nothing for longer than the user allows."""
 
 
-@dataclass(frozen=True, slots=True)
 class Arrivals:
-    """A run of received frames, parsed. Payloads are in `buffer`, which stays valid until `Ring.done`."""
+    """What several rings have brought, parsed: SEGMENT rows in order of arrival within each ring.
 
-    segments: NDArray[Any]  # SEGMENT rows of those that are well-formed
-    buffer: Bytes
-    count: int  # frames
-    faults: NDArray[np.int64]  # of the others, by kind
+    Payloads are copied out of the rings (they are in the cache just then), so the frames go back to the
+    kernel at once, and one batch may come from many rings.
+    """
+
+    def __init__(self, most: int, octets: int = 1 << 20) -> None:
+        """most: segments; octets: of payload, after which a batch is full too."""
+        self._segments = np.empty(most, SEGMENT)
+        self._payloads = np.empty(octets, np.uint8)
+        self.faults = np.zeros(len(MALFORMED), np.int64)
+        """Frames that made no segment, by kind, since the start."""
+        self._made = self._used = 0
+
+    def clear(self) -> None:
+        self._made = self._used = 0
+
+    @property
+    def segments(self) -> NDArray[Any]:
+        return self._segments[: self._made]
+
+    @property
+    def payloads(self) -> Bytes:
+        """What `data_at` of the segments points into."""
+        return self._payloads
+
+    def take(self, ring: Bytes, at: int, limit: int) -> tuple[int, int]:
+        """Frames of a ring from row `at` on: how many there was room for, and their bytes on the wire."""
+        if NATIVE is None:
+            return self._take_columns(ring, at, limit)
+        count, made, octets, self._used = NATIVE.take_frames(
+            ring, at, limit, self._segments[self._made :], self.faults, self._payloads, self._used
+        )
+        self._made += made
+        return count, octets
+
+    def _take_columns(self, ring: Bytes, at: int, limit: int) -> tuple[int, int]:
+        rows = ring.reshape(-1, FRAME_SIZE)
+        limit = min(limit, len(self._segments) - self._made, (len(self._payloads) - self._used) // FRAME_SIZE)
+        ready = rows[at : at + limit, :4].view(np.uint32)[:, 0] & _USER
+        count = len(ready) if ready.all() else int(ready.argmin())
+        head = rows[at : at + count, :24]
+        longs, shorts = head.view(np.uint32), head.view(np.uint16)
+        network = shorts[:, 7].astype(np.int64)
+        captured = longs[:, 2].astype(np.int64) - (network - shorts[:, 6])
+        offsets = np.arange(at, at + count, dtype=np.int64) * FRAME_SIZE + network
+        ts = longs[:, 4].astype(np.uint64) * np.uint64(1_000_000_000) + longs[:, 5]
+        checked = longs[:, 0] & (_CSUM_NOT_READY | _CSUM_VALID) != 0
+        segments, faults = parse(ring, offsets, captured, ts, checked)
+        self.faults += faults
+        lengths = segments["data_len"].copy()
+        joined = flowrows.gather(ring, segments["data_at"].copy(), lengths)
+        self._payloads[self._used : self._used + len(joined)] = np.frombuffer(joined, np.uint8)
+        segments["data_at"] = self._used + np.cumsum(lengths) - lengths
+        self._used += len(joined)
+        self._segments[self._made : self._made + len(segments)] = segments
+        self._made += len(segments)
+        return count, int(longs[:, 1].sum(dtype=np.int64))
 
 
 class Ring:
@@ -80,7 +131,7 @@ class Ring:
         self._tx_length = self._tx.view(np.uint32)[:, 1]
         self._tx_copy = self._tx.view(np.uint16)[:, (_TX_DATA + 2) // 2]
         self._tx[:, _TX_DATA : _TX_DATA + _VNET_HEADER] = 0
-        self._taken = self._filled = 0
+        self._filled = 0
         self._max_failures = max_failures
         self.received = self.received_octets = self.sent = self.sent_octets = 0
         self.failures = self.kernel_drops = 0
@@ -110,43 +161,16 @@ class Ring:
 
     # --- receive ---------------------------------------------------------------------------------------
 
-    def take(self, limit: int) -> Arrivals | None:
-        """The next run of at most `limit` frames, or None. Call `done` before the next `take`."""
+    def take(self, limit: int, arrivals: Arrivals) -> int:
+        """Move at most `limit` frames into `arrivals`, and give them back to the kernel; how many."""
         at = int(self._positions[0])
-        if NATIVE is None:
-            return self._take_columns(at, limit)
-        segments, faults = np.empty(limit, SEGMENT), np.zeros(len(MALFORMED), np.int64)
-        count, made, octets = NATIVE.take_frames(self._flat, at, limit, segments, faults)
-        return self._taken_are(segments[:made], faults, count, octets)
-
-    def _take_columns(self, at: int, limit: int) -> Arrivals | None:
-        ready = self._rx_status[at : at + limit] & _USER
-        count = len(ready) if ready.all() else int(ready.argmin())
-        head = self._rx[at : at + count, :24]
-        longs, shorts = head.view(np.uint32), head.view(np.uint16)
-        network = shorts[:, 7].astype(np.int64)
-        captured = longs[:, 2].astype(np.int64) - (network - shorts[:, 6])
-        offsets = np.arange(at, at + count, dtype=np.int64) * FRAME_SIZE + network
-        ts = longs[:, 4].astype(np.uint64) * np.uint64(1_000_000_000) + longs[:, 5]
-        octets = int(longs[:, 1].sum(dtype=np.int64))
-        checked = longs[:, 0] & (_CSUM_NOT_READY | _CSUM_VALID) != 0
-        segments, faults = parse(self._flat, offsets, captured, ts, checked)
-        return self._taken_are(segments, faults, count, octets)
-
-    def _taken_are(
-        self, segments: NDArray[Any], faults: NDArray[np.int64], count: int, octets: int
-    ) -> Arrivals | None:
-        self._taken = count
-        self.received += count
-        self.received_octets += octets
-        return Arrivals(segments, self._flat, count, faults) if count else None
-
-    def done(self) -> None:
-        """Give the frames of the last `take` back to the kernel."""
-        at = int(self._positions[0])
-        self._rx_status[at : at + self._taken] = 0
-        self._positions[0] = (at + self._taken) % self.rx_frames
-        self._taken = 0
+        count, octets = arrivals.take(self._flat, at, limit)
+        if count:
+            self._rx_status[at : at + count] = 0
+            self._positions[0] = (at + count) % self.rx_frames
+            self.received += count
+            self.received_octets += octets
+        return count
 
     def fill(self) -> int:
         """Frames waiting to be read (looks at every 64th status word, so it is an estimate)."""

@@ -15,7 +15,7 @@ static PyMethodDef methods[] = {
     {"flow_hashes", FAST(lzr_flow_hashes), METH_FASTCALL,
      "flow_hashes(rows, size, addresses, ports, seed, out): 32-bit hashes of 4-tuples"},
     {"take_frames", FAST(lzr_take_frames), METH_FASTCALL,
-     "take_frames(ring, at, limit, out, faults) -> (frames, segments, octets): a receive ring into SEGMENT rows"},
+     "take_frames(ring, at, limit, out, faults, payloads, used) -> (frames, segments, octets, used): from a ring"},
     {"parse_packets", FAST(lzr_parse_packets), METH_FASTCALL,
      "parse_packets(buffer, at, captured, ts, checked, out, faults) -> segments: packets into SEGMENT rows"},
     {"build_frames", FAST(lzr_build_frames), METH_FASTCALL,

@@ -94,37 +94,41 @@ static enum fault parse(const uint8_t *p, size_t captured, uint32_t at, uint64_t
     return GOOD;
 }
 
-/* (ring, at, limit, out, faults) -> (frames, segments, octets): the ready frames from `at` on */
+/* (ring, at, limit, out, faults, payloads, used) -> (frames, segments, octets, used)
+ *
+ * The ready frames from `at` on, at most `limit`. What they carry is copied to `payloads` from `used` on, and
+ * `data_at` says where in it; a frame whose payload finds no room there is left for the next call. */
 PyObject *lzr_take_frames(PyObject *self, PyObject *const *args, Py_ssize_t count)
 {
     (void)self;
     struct views views = {.count = 0};
     PyObject *result = NULL;
-    size_t frames, room, kinds, taken = 0, made = 0;
+    size_t frames, room, kinds, space, taken = 0, made = 0;
     uint64_t octets = 0;
     const uint8_t *ring;
+    uint8_t *payloads;
     struct segment *out;
     int64_t *faults;
-    if (count != 5) {
-        PyErr_SetString(PyExc_TypeError, "wants (ring, at, limit, out, faults)");
+    if (count != 7) {
+        PyErr_SetString(PyExc_TypeError, "wants (ring, at, limit, out, faults, payloads, used)");
         return NULL;
     }
-    size_t at = PyLong_AsSize_t(args[1]), limit = PyLong_AsSize_t(args[2]);
+    size_t at = PyLong_AsSize_t(args[1]), limit = PyLong_AsSize_t(args[2]), used = PyLong_AsSize_t(args[6]);
     if (PyErr_Occurred())
         return NULL;
     if ((ring = lzr_view(&views, args[0], 0, FRAME_SIZE, &frames)) == NULL ||
         (out = lzr_view(&views, args[3], 1, sizeof *out, &room)) == NULL ||
-        (faults = lzr_view(&views, args[4], 1, sizeof *faults, &kinds)) == NULL)
+        (faults = lzr_view(&views, args[4], 1, sizeof *faults, &kinds)) == NULL ||
+        (payloads = lzr_view(&views, args[5], 1, 1, &space)) == NULL)
         goto end;
-    if (at > frames || kinds != FAULTS || frames > UINT32_MAX / FRAME_SIZE) {
+    if (at > frames || kinds != FAULTS || used > space || space > UINT32_MAX) {
         PyErr_SetString(PyExc_ValueError, "outside the ring");
         goto end;
     }
     limit = limit < frames - at ? limit : frames - at;
     limit = limit < room ? limit : room;
     while (taken < limit) {
-        size_t base = (at + taken) * FRAME_SIZE;
-        const uint8_t *row = ring + base;
+        const uint8_t *row = ring + (at + taken) * FRAME_SIZE;
         struct arrival head;
         uint32_t status = __atomic_load_n((const uint32_t *)row, __ATOMIC_ACQUIRE);
         if (!(status & STATUS_USER))
@@ -135,8 +139,6 @@ PyObject *lzr_take_frames(PyObject *self, PyObject *const *args, Py_ssize_t coun
             __builtin_prefetch(row + 2 * FRAME_SIZE + 128);
         }
         memcpy(&head, row, sizeof head);
-        taken++;
-        octets += head.length;
         size_t before = head.network_at >= head.link_at ? (size_t)(head.network_at - head.link_at) : 0;
         size_t captured = head.captured > before ? head.captured - before : 0;
         if (head.network_at > FRAME_SIZE || captured > FRAME_SIZE - (size_t)head.network_at)
@@ -144,13 +146,21 @@ PyObject *lzr_take_frames(PyObject *self, PyObject *const *args, Py_ssize_t coun
         uint64_t ts = (uint64_t)head.seconds * 1000000000 + head.nanoseconds;
         int checked = (status & (STATUS_CSUM_NOT_READY | STATUS_CSUM_VALID)) != 0;
         struct segment one;
-        enum fault fault = parse(row + head.network_at, captured, (uint32_t)(base + head.network_at), ts, checked, &one);
-        if (fault == GOOD)
+        enum fault fault = parse(row + head.network_at, captured, 0, ts, checked, &one);
+        if (fault == GOOD) {
+            if (one.data_len > space - used)
+                break;
+            memcpy(payloads + used, row + head.network_at + one.data_at, one.data_len);
+            one.data_at = (uint32_t)used;
+            used += one.data_len;
             memcpy(out + made++, &one, sizeof one);
-        else
+        } else {
             faults[fault]++;
+        }
+        taken++;
+        octets += head.length;
     }
-    result = Py_BuildValue("nnK", (Py_ssize_t)taken, (Py_ssize_t)made, (unsigned long long)octets);
+    result = Py_BuildValue("nnKn", (Py_ssize_t)taken, (Py_ssize_t)made, (unsigned long long)octets, (Py_ssize_t)used);
 end:
     lzr_release(&views);
     return result;
