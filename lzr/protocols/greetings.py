@@ -67,7 +67,13 @@ def verdict(data: bytes) -> int:
         place = text.find(b"smtp" if mail else b"ftp")
         if blank > 0 and (place > blank or text.find(b".", 0, blank) < 0) and text[0] != 0x5B:
             return _MAIL if mail else _FILES
-    if b"\0" in text or b"lmtp" in text or (not text.translate(None, _NUMBERS) and text != b"\r\n"):
+    if (
+        b"\0" in text
+        or b"lmtp" in text
+        or b"> <" in text
+        or text.startswith(b"vmware auth")
+        or (not text.translate(None, _NUMBERS) and text != b"\r\n")
+    ):
         return _NEITHER
     first, _, rest = text.lstrip(b" ").partition(b" ")
     host = first.rstrip(b"\r\n,;")

@@ -40,11 +40,13 @@ def _nut(data: bytes) -> bool:
     line = first_line(data)
     if line.startswith(b"ERR "):
         return line[4:] in {b"UNKNOWN-COMMAND", b"ACCESS-DENIED", b"INVALID-ARGUMENT"}
-    return printable(line) and b"upsd" in line
+    return printable(line) and (b"upsd" in line or line.startswith(b"Commands: "))
 
 
 def _apcupsd(data: bytes) -> bool:
-    return data.startswith((b"APC      : ", b"Not authorized"), 2) and leads(data, be16(data, 0) + 2)
+    return data.startswith((b"APC      : ", b"Not authorized", b"Invalid command"), 2) and leads(
+        data, be16(data, 0) + 2
+    )
 
 
 def _ganglia(data: bytes) -> bool:
@@ -127,6 +129,7 @@ PROTOCOLS: tuple[Protocol, ...] = (
             b"ERR UNKNOWN-COMMAND",
             b"ERR ACCESS-DENIED",
             b"ERR INVALID-ARGUMENT",
+            b"Commands: HELP VER GET LIST ",
         ),
         examples=(
             b"Network UPS Tools upsd 2.8.0 - https://www.networkupstools.org/\n",

@@ -61,6 +61,8 @@ def _gopher(data: bytes) -> bool:
 def _tor(data: bytes) -> bool:
     if data.startswith(b"250-PROTOCOLINFO "):
         return data[17:18].isdigit() and b"\r\n250" in data
+    if data[:1] == b"\0":  # asked in no text at all, it answers in the frames it once had: length, type, code
+        return be16(data, 0) + 4 == len(data) and data[2:6] == b"\0\0\0\1"
     return data in {b"514 Authentication required.\r\n", b"514 Authentication Required.\r\n"}
 
 
@@ -161,9 +163,11 @@ PROTOCOLS: tuple[Protocol, ...] = (
         match=_tor,
         probe=b"PROTOCOLINFO 1\r\n",
         starts=(b"250-PROTOCOLINFO ", b"514 Authentication "),
+        at=((6, b"The v0 control protocol is not supported by Tor "),),
         examples=(
             b'250-PROTOCOLINFO 1\r\n250-AUTH METHODS=NULL\r\n250-VERSION Tor="0.4.7.16"\r\n250 OK\r\n',
             b"514 Authentication required.\r\n",
+            b"\0\x38\0\0\0\1The v0 control protocol is not supported by Tor 0.1.2\0",
         ),
         rejects=(b"250-PROTOCOLINFO follows\r\n", b"514 Authentication failed\r\n"),
         ports=(9051,),

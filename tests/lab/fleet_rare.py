@@ -243,6 +243,7 @@ DATA = (
         "exec etcd --data-dir /tmp/etcd --listen-client-urls http://@ADDRESS@:@PORT@ "
         "--advertise-client-urls http://@ADDRESS@:@PORT@ --listen-peer-urls http://127.0.0.1:0\n",
         packages=("etcd-server",),
+        others={"http2": "http2"},
     ),
     Daemon(
         "prometheus",
