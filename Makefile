@@ -7,8 +7,10 @@ PYTEST := $(BIN)/python -m pytest
 
 # What the tests and the demo call, beside Python; gcc builds the extension, the responder and the floor.
 TOOLS := zmap nftables iproute2 ethtool procps gcc libc6-dev python3-venv python3-dev
+# What only tests call: captures, terminals, the other firewall, and who reads the man page and the completions.
+TEST_TOOLS := tcpdump tmux iptables groff-base zsh
 
-.PHONY: help demo test test-live check bench fuzz corpus venv tools clean
+.PHONY: help demo test test-live check bench fuzz corpus venv tools test-tools clean
 
 help:
 	@echo 'make demo       an embedded Internet, zmap and lzr over it, the findings beside the truth (root)'
@@ -23,6 +25,9 @@ help:
 tools:
 	@tests/lab/apt-install $(TOOLS)
 
+test-tools:
+	@tests/lab/apt-install $(TEST_TOOLS)
+
 # The stamp is newer than whatever decides what is installed.
 $(VENV)/.installed: pyproject.toml constraints.txt $(wildcard setup.py lzr/*.[ch] lzr/native/*.[ch])
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
@@ -36,10 +41,10 @@ venv: tools
 demo: venv
 	$(BIN)/python -m demo
 
-test: venv
+test: venv test-tools
 	$(PYTEST) -m 'not live' $(ARGS)
 
-test-live: venv
+test-live: venv test-tools
 	$(PYTEST) -m live $(ARGS)
 
 check: venv
@@ -51,7 +56,7 @@ bench: venv
 	$(BIN)/python -m benchmarks.endtoend $(ARGS)
 
 FUZZ_SECONDS ?= 600
-fuzz: venv
+fuzz: venv test-tools
 	FUZZ_SECONDS=$(FUZZ_SECONDS) $(PYTEST) tests/fuzz.py -q --timeout 0 $(ARGS)
 
 CORPUS ?= ../shared/corpus
