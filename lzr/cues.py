@@ -12,6 +12,9 @@ from lzr.transitions import Cue, State
 
 Rows = NDArray[Any]
 
+REPEATED = 500_000_000
+"""ns after which a second SYN-ACK is a stack that repeats it (RFC 6298 §2.1: 1 s), not a path that doubles it."""
+
 
 def read_cues(flows: Rows, segments: Rows) -> NDArray[np.uint8]:
     """(n,) uint8 of Cue: what each segment means to its flow; NOTHING where its numbers are wrong."""
@@ -27,6 +30,9 @@ def read_cues(flows: Rows, segments: Rows) -> NDArray[np.uint8]:
     cues[data] = Cue.DATA
     early = plain & ~data & (length > 0) & (-ahead.astype(np.int64) & 0xFFFFFFFF < WINDOW)
     cues[early] = Cue.EARLY_DATA
+    repeated = ~opening & syn & ~rst & acks & (segments["ack"] == flows["una"]) & (ahead == 1)
+    repeated &= segments["ts"] >= flows["ts"] + np.uint64(REPEATED)
+    cues[repeated] = Cue.SYN_ACK_AGAIN
     cues[plain & ~data & fin & (ahead == length)] = Cue.FIN
     bare = plain & ~fin & (length == 0) & (ahead == 0) & (segments["ack"] != flows["una"])
     cues[bare] = Cue.ACK

@@ -48,6 +48,7 @@ _HIGH_BITS = 0xFFFFFFFF >> COOKIE_BITS << COOKIE_BITS
 _ENOUGH = 64  # bytes of a first reply that leave nothing to wait for
 _LINE = 8  # as does a line of this length
 _MAX_SETTLES = 32
+_MAX_REPEATS = 3
 
 
 class FlowTable(FlowStore):
@@ -71,6 +72,7 @@ class FlowTable(FlowStore):
             Action.NOTE_ACK: self._note_ack,
             Action.TAKE_DATA: self._take_data,
             Action.KEEP_EARLY: self._keep_early,
+            Action.REPEAT: self._repeat,
             Action.GIVE_UP_FIN: self._give_up_fin,
             Action.GIVE_UP_RST: lambda slots, _: self._give_up(slots, Reason.RST),
             Action.GIVE_UP_SILENT: lambda slots, _: self._give_up(slots, Reason.SILENT),
@@ -134,7 +136,8 @@ class FlowTable(FlowStore):
             self.ignored["out_of_turn"] += ignored
             if len(live):
                 met = slots[live]
-                self.fresh -= self._count_fresh(met[actions != Action.KEEP_EARLY])
+                moved = (actions != Action.KEEP_EARLY) & (actions != Action.REPEAT)
+                self.fresh -= self._count_fresh(met[moved])
                 self._dispatch(met, segments[live], actions)
         self._buffer = memoryview(b"")
         self._end_of_call()
@@ -250,6 +253,18 @@ class FlowTable(FlowStore):
         self.rows["counter"][slots] += 1
         self._emit_probe(slots, ACK | PSH)
         self._arm(slots)
+
+    def _repeat(self, slots: Slots, segments: Rows | None) -> None:
+        """The peer repeats its SYN-ACK: our ACK and what it carried were lost. At once, but not for ever."""
+        slots = slots[self.rows["settles"][slots] < _MAX_REPEATS]
+        if not len(slots):
+            return
+        self.retransmits += len(slots)
+        self.rows["settles"][slots] += 1
+        if self.plan.push_data_only:
+            self._emit(slots, Number.UNA, ACK)
+        else:
+            self._emit_probe(slots, ACK)
 
     def _retransmit_syn(self, slots: Slots, segments: Rows | None) -> None:
         self.retransmits += len(slots)

@@ -40,6 +40,7 @@ class Cue(IntEnum):
     SETTLED = 9
     DELAY_OVER = 10
     EARLY_DATA = 11  # data beyond a gap
+    SYN_ACK_AGAIN = 12  # the peer repeats its SYN-ACK: our ACK has not come through
 
 
 class Action(IntEnum):
@@ -60,6 +61,7 @@ class Action(IntEnum):
     RETRANSMIT_SYN = 14
     OPEN = 15
     KEEP_EARLY = 16
+    REPEAT = 17
 
 
 _TABLE: dict[State, dict[Cue, Action]] = {
@@ -72,6 +74,7 @@ _TABLE: dict[State, dict[Cue, Action]] = {
         Cue.TIMED_OUT: Action.GIVE_UP_SYN,
     },
     State.DATA_SENT: {
+        Cue.SYN_ACK_AGAIN: Action.REPEAT,
         Cue.ACK: Action.NOTE_ACK,
         Cue.DATA: Action.TAKE_DATA,
         Cue.EARLY_DATA: Action.KEEP_EARLY,
@@ -126,6 +129,7 @@ LEADS_TO: dict[Action, tuple[State, ...]] = {
     Action.RETRANSMIT_SYN: (State.SYN_SENT,),
     Action.OPEN: (State.SYN_SENT,),
     Action.KEEP_EARLY: (),
+    Action.REPEAT: (),
 }
 """Where an action may leave its flow: after giving up, the next handshake if there is one, else the end."""
 

@@ -88,7 +88,9 @@ class Watched(FlowTable):
         if segments is None:
             cues = [self._timed(state, action) for state, action in zip(before, actions, strict=True)]
         else:
-            cues = [Cue(cue) for cue in read_cues(self.rows[slots], segments).tolist()]
+            flows = self.rows[slots]
+            flows["ts"] = 0  # the step has noted these segments' own
+            cues = [Cue(cue) for cue in read_cues(flows, segments).tolist()]
         super()._dispatch(slots, segments, actions)
         freed = bool((actions == Action.COUNT_PROBE).any())
         for was, cue, action, now in zip(before, cues, actions, self.rows["state"][slots], strict=True):

@@ -8,7 +8,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lzr.cues import awaited, read_cues
+from lzr.cues import REPEATED, awaited, read_cues
 from lzr.kernels import NATIVE
 from lzr.rows import ACK, FIN, FLOW, RST, SEGMENT, SYN, WINDOW, Expected, Reason
 from lzr.transitions import Cue, State
@@ -37,6 +37,8 @@ def plain(flow: dict[str, int], segment: dict[str, int]) -> Cue:
         return Cue.NOTHING
     if flags & RST:
         return Cue.RST if gap == 0 and (acknowledged or not flags & ACK) else Cue.NOTHING
+    if flags & SYN and acknowledged and gap == -1 and segment["ack"] == flow["una"]:
+        return Cue.SYN_ACK_AGAIN if segment["ts"] - flow["ts"] >= REPEATED else Cue.NOTHING
     if flags & SYN or not acknowledged:
         return Cue.NOTHING
     if gap <= 0 < gap + length:
@@ -61,6 +63,7 @@ def meetings(draw: st.DrawFn) -> tuple[dict[str, int], dict[str, int]]:
     opening = state in (State.SYN_SENT, State.PROBE)
     sent = 0 if opening else draw(st.integers(0, 500))
     flow = {"una": una, "nxt": (una + sent) % WORD, "rcv": rcv, "state": int(state)}
+    flow["ts"] = draw(st.integers(0, 2 * REPEATED))
     length = draw(st.integers(0, 4) | st.integers(0, 65000))
     segment = {
         "seq": (rcv + draw(near | st.just(-length))) % WORD,
@@ -68,6 +71,7 @@ def meetings(draw: st.DrawFn) -> tuple[dict[str, int], dict[str, int]]:
         "flags": draw(st.integers(0, 63) | st.sampled_from([ACK, ACK | SYN, ACK | FIN, RST, RST | ACK])),
         "window": draw(st.sampled_from([0, 1, 65535])),
         "data_len": length,
+        "ts": draw(st.integers(0, 2 * REPEATED)),
     }
     return flow, segment
 

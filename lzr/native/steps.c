@@ -8,15 +8,17 @@
 /* transitions.State and .Cue, rows.Expected and .Reason; kernels.py checks that the names are these. */
 enum state { FREE, DELAYED, SYN_SENT, DATA_SENT, ACKED, SETTLING, PROBE, STATES };
 enum cue { NOTHING, SYN_ACK, ZERO_WINDOW, ACK, DATA, FIN, RST, RETRANSMIT_DUE, TIMED_OUT, SETTLED, DELAY_OVER,
-           EARLY_DATA, CUES };
+           EARLY_DATA, SYN_ACK_AGAIN, CUES };
 enum expected { AWAITED_NOTHING, AWAITED_SYN_ACK, AWAITED_ACK, AWAITED_DATA };
 enum reason { BY_DATA, BY_SILENCE, BY_RST, BY_FIN, BY_ZERO_WINDOW, BY_NO_SYN_ACK, BY_FIREWALL, BY_DUPLICATE };
 #define OUR_WINDOW 65535
+#define REPEATED 500000000u /* ns: cues.REPEATED */
 #define IGNORE 0
 
 static const char *const STATE_NAMES[] = {"FREE", "DELAYED", "SYN_SENT", "DATA_SENT", "ACKED", "SETTLING", "PROBE"};
 static const char *const CUE_NAMES[] = {"NOTHING", "SYN_ACK", "ZERO_WINDOW", "ACK", "DATA", "FIN", "RST",
-                                        "RETRANSMIT_DUE", "TIMED_OUT", "SETTLED", "DELAY_OVER", "EARLY_DATA"};
+                                        "RETRANSMIT_DUE", "TIMED_OUT", "SETTLED", "DELAY_OVER", "EARLY_DATA",
+                                        "SYN_ACK_AGAIN"};
 _Static_assert(sizeof STATE_NAMES / sizeof *STATE_NAMES == STATES, "states");
 _Static_assert(sizeof CUE_NAMES / sizeof *CUE_NAMES == CUES, "cues");
 
@@ -76,6 +78,8 @@ static enum cue read_cue(const struct flow *flow, const struct segment *s)
     }
     if (rst)
         return ahead == 0 && (ack_ok || !acks) ? RST : NOTHING;
+    if (syn && acks && s->ack == flow->una && ahead == 1)
+        return s->ts >= flow->ts + REPEATED ? SYN_ACK_AGAIN : NOTHING;
     if (syn || !ack_ok)
         return NOTHING;
     if (ahead < s->data_len)
