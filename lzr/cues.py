@@ -13,7 +13,7 @@ from lzr.transitions import Cue, State
 Rows = NDArray[Any]
 
 REPEATED = 500_000_000
-"""ns after which a second SYN-ACK is a stack that repeats it (RFC 6298 §2.1: 1 s), not a path that doubles it."""
+"""ns after which a second SYN-ACK is a stack that repeats it (RFC 6298 §2.1), not a path that doubles it."""
 
 
 def read_cues(flows: Rows, segments: Rows) -> NDArray[np.uint8]:

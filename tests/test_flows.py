@@ -573,9 +573,9 @@ def test_a_repeated_syn_ack_says_that_the_probe_was_lost() -> Play:
     play = Play(HELLO, retransmit_number=0, cooldown=9, timeout=9)
     play >> Line(syn=True) << Sent.syn()
     play >> Got("SA", seq=0, ack=1) << Sent("A", data=HELLO)
-    for _ in range(3):
-        play >> 1.0 >> Got("SA", seq=0, ack=1) << Sent("A", data=HELLO)
-    play >> 1.0 >> Got("SA", seq=0, ack=1)  # no more than so often
+    for when in (1.0, 2.0, 3.0):
+        play >> when >> Got("SA", seq=0, ack=1) << Sent("A", data=HELLO)
+    play >> 4.0 >> Got("SA", seq=0, ack=1)  # no more than so often
     play >> Got("SA", seq=1, ack=1) >> Got("SA", seq=0, ack=2)  # not the one it was
     play >> Got("PA", ack=6, data=BANNER) << Sent("RA", seq=6, ack=1 + len(BANNER))
     play << Ended("data", data=BANNER, counter=0)
