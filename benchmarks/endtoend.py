@@ -30,20 +30,18 @@ from tests.lab.zmaplines import lines
 SHORT = 0.125
 
 
-def _respond(arena: Range, flows: int) -> Responder:
+def _respond(arena: Range, flows: int, classes: str) -> Responder:
     where = {"first": FIRST, "count": flows, "port": PORT, "source": SCANNER}
-    return arena.respond(**where, classes=HALF_CLASSES, more=["--premade"])
+    return arena.respond(**where, classes=classes, more=["--premade"])
 
 
-def floor(arena: Range, flows: int) -> dict[str, Any]:
+def floor(arena: Range, flows: int, classes: str) -> dict[str, Any]:
     """The floor's own figures, under the guard that a scan would put up."""
     guard = ("--source-ip", SCANNER)
     arena.scanner.run(LZR, "guard", "on", *guard)
     try:
-        arena.respond(
-            first=FIRST, count=flows, port=PORT, source=SCANNER, classes=HALF_CLASSES, more=["--premade"]
-        )
-        words = ("--interface", "eth0", "--classes", HALF_CLASSES, "--first", FIRST, "--count", str(flows))
+        _respond(arena, flows, classes)
+        words = ("--interface", "eth0", "--classes", classes, "--first", FIRST, "--count", str(flows))
         more = ("--source", SCANNER, "--gateway-mac", arena.gateway_mac, "--port", str(PORT))
         out = arena.scanner.run(build("floor"), *words, *more, timeout=300).stdout
     finally:
@@ -52,9 +50,9 @@ def floor(arena: Range, flows: int) -> dict[str, Any]:
     return figures
 
 
-def scan(arena: Range, source: Path, flows: int, options: list[str]) -> dict[str, Any]:
+def scan(arena: Range, source: Path, flows: int, classes: str, options: list[str]) -> dict[str, Any]:
     """One scan of `flows` lines: seconds of CPU and bytes by process, records, losses."""
-    responder = _respond(arena, flows)
+    responder = _respond(arena, flows, classes)
     target = arena.lab.directory / "out.json"
     log = arena.lab.directory / "out.log"
     words = [str(LZR), "--no-dashboard", "-f", str(target), *options]
@@ -97,17 +95,17 @@ def _dropped(log: str) -> int:
     return int(found[1].replace(",", "")) if found else 0
 
 
-def measure(arena: Range, flows: int, options: list[str]) -> dict[str, Any]:
+def measure(arena: Range, flows: int, classes: str, options: list[str]) -> dict[str, Any]:
     """One round: floor, short scan, long scan."""
     sources = {}
     for count in (max(1000, round(flows * SHORT)), flows):
         path = arena.lab.directory / f"lines.{count}"
         if not path.exists():
             with path.open("w") as out:
-                out.writelines(lines(count, classes=HALF_CLASSES))
+                out.writelines(lines(count, classes=classes))
         sources[count] = path
-    base = floor(arena, flows)
-    short, long = (scan(arena, path, count, options) for count, path in sources.items())
+    base = floor(arena, flows, classes)
+    short, long = (scan(arena, path, count, classes, options) for count, path in sources.items())
     added = long["flows"] - short["flows"]
     per_flow = (long["cpu"] - short["cpu"]) / added * 1e6
     by_process = {
@@ -160,15 +158,17 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--flows", type=int, default=400_000)
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--repeat", type=int, default=3)
+    parser.add_argument("--vary", action="store_true", help="no two HTTP replies are the same")
     parser.add_argument("--json", type=Path, help="write every round here")
     parser.add_argument("options", nargs="*", help="options for lzr, after --")
     options = parser.parse_args(argv)
     words = ["-w", str(options.workers), "-t", "2", *options.options]
+    classes = HALF_CLASSES.replace("h", "v") if options.vary else HALF_CLASSES
     found = []
     with lab() as made:
         arena = Range(made)
         for _ in range(options.repeat):
-            found.append(measure(arena, options.flows, words))
+            found.append(measure(arena, options.flows, classes, words))
     _show(found)
     if options.json:
         options.json.write_text(json.dumps(found, indent=1))

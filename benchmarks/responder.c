@@ -10,6 +10,7 @@
  *   z  zero window in the SYN-ACK            c  closed: RST to the SYN
  *   n  no answer to the SYN                  e  echo: returns the data
  *   d  SSH banner in three segments, the first of one byte
+ *   v  as h, but no two addresses say the same
  *   g  a banner of terminal escapes, markup, NULs and commas
  *
  * Nothing is remembered but counters, so it is as quick as the rings are: packets are read from a
@@ -67,6 +68,7 @@ static uint64_t counters[C_COUNT];
 static const char http_reply[] =
     "HTTP/1.1 200 OK\r\nServer: responder\r\nDate: Thu, 01 Jan 1970 00:00:00 GMT\r\n"
     "Content-Type: text/html\r\nContent-Length: 33\r\n\r\n<html><body>It works</body></html>";
+#define SERVER_END (sizeof "HTTP/1.1 200 OK\r\nServer: responder" - 1)
 static const char ssh_banner[] = "SSH-2.0-responder_1.0\r\n";
 static const char nasty_banner[] = "220 \x1b[2J\x1b]0;owned\x07[red]x[/red],\"=1+1\"\x00\xff\xfe,<b>ftp</b>\r\n";
 
@@ -193,13 +195,22 @@ static void on_tcp(const struct segment *in)
         return; /* acknowledges our data: nothing more to say */
     }
     uint32_t seq = isn + 1, ack = in->seq + in->data_len;
-    if (ack_first && in->data_len && strchr("hsde", class))
+    if (ack_first && in->data_len && strchr("hvsde", class))
         answer(in, seq, ack, TH_ACK, 64240, NULL, 0);
     switch (class) {
     case 'h':
         if (in->data_len) {
             COUNT(reply_http);
             answer(in, seq, ack, TH_ACK | TH_PSH, 64240, http_reply, sizeof http_reply - 1);
+        }
+        break;
+    case 'v':
+        if (in->data_len) {
+            char text[sizeof http_reply + 16];
+            int size = snprintf(text, sizeof text, "%.*s/%010u%s", (int)SERVER_END, http_reply,
+                                in->target.w[in->v6 ? 3 : 0], http_reply + SERVER_END);
+            COUNT(reply_http);
+            answer(in, seq, ack, TH_ACK | TH_PSH, 64240, text, (size_t)size);
         }
         break;
     case 's':

@@ -9,6 +9,7 @@ OUTCOME_SIZE: int
 SEGMENT_SIZE: int
 FRAME_SIZE: int
 FLOW_SIZE: int
+VERSION: int
 FIELDS: tuple[str, ...]
 STATES: tuple[str, ...]
 CUES: tuple[str, ...]

@@ -23,7 +23,12 @@ _SIZES = {
         ("FLOW", FLOW),
     )
 }
-_NAMES = {"STATES": tuple(State.__members__), "CUES": tuple(Cue.__members__)}
+_VERSION = 2
+_NAMES: dict[str, object] = {
+    "VERSION": _VERSION,
+    "STATES": tuple(State.__members__),
+    "CUES": tuple(Cue.__members__),
+}
 
 
 def _load() -> ModuleType | None:

@@ -1,6 +1,9 @@
 /* The module lzr._native: its table of functions, and nothing else. */
 #include "native.h"
 
+/* Of the functions below; kernels.py asks for this one. It grows whenever an argument changes. */
+#define VERSION 2
+
 #define FAST(function) ((PyCFunction)(void (*)(void))(function))
 
 static PyMethodDef methods[] = {
@@ -63,7 +66,7 @@ PyMODINIT_FUNC PyInit__native(void)
     } SIZES[] = {
         {"TARGET_SIZE", sizeof(struct target)}, {"OUTCOME_SIZE", sizeof(struct outcome)},
         {"SEGMENT_SIZE", sizeof(struct segment)}, {"FRAME_SIZE", sizeof(struct frame)},
-        {"FLOW_SIZE", sizeof(struct flow)},
+        {"FLOW_SIZE", sizeof(struct flow)}, {"VERSION", VERSION},
     };
     for (size_t i = 0; i < sizeof SIZES / sizeof *SIZES; i++)
         if (PyModule_AddIntConstant(it, SIZES[i].name, SIZES[i].size) < 0)
