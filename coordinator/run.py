@@ -9,6 +9,7 @@ import signal
 import sys
 import time
 from contextlib import ExitStack
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from types import FrameType
@@ -421,7 +422,15 @@ def _network(options: Options, intake: Intake) -> Network:
                 return network.discover([*targets, other], source_ips=sources, seconds=0.5, **wanted)
             except NetworkError:
                 pass
-        return network.discover(targets, source_ips=sources, **wanted)
+        net = network.discover(targets, source_ips=sources, **wanted)
+        if options.source_ips:  # no other address than those, not of the other family either
+            given = network.expand_sources(options.source_ips)
+            net = replace(
+                net,
+                source_v4=tuple(text for text in given if ":" not in text),
+                source_v6=tuple(text for text in given if ":" in text),
+            )
+        return net
     except NetworkError as error:
         raise UsageError(str(error)) from error
 
