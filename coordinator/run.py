@@ -32,7 +32,7 @@ from coordinator.outputs import default_name, open_outputs
 from coordinator.profiling import open_profiles
 from coordinator.recovery import KeepsDying
 from coordinator.scan import Outputs, Scan, ScanError
-from coordinator.sockets import SocketError, open_shards
+from coordinator.sockets import SocketError, close_shards, open_shards
 from coordinator.source import Source
 from coordinator.watch import Watch
 from lzr import __version__, addresses, fields, protocols
@@ -265,8 +265,7 @@ def _run(
     finally:
         watch.abandon()
         _put_down(record, watch, log)
-        for sock in sockets:
-            sock.close()
+        close_shards(sockets)
 
 
 def _announce(log: Log, net: Network, job: Job, crew: cores.Crew) -> None:

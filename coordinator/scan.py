@@ -176,7 +176,8 @@ class Scan:
         self.intake.refused.clear()
         self._update_totals(now)
         self._busy += int((time.monotonic() - now) * 1e9)
-        self._wait(extra, min(patience, _IDLE), now, worked)
+        if not self.finished:
+            self._wait(extra, min(patience, _IDLE), now, worked)
 
     @property
     def finished(self) -> bool:

@@ -10,6 +10,8 @@ import ctypes
 import os
 import socket
 import struct
+import threading
+from collections.abc import Callable
 
 from lzr import sharding
 
@@ -47,19 +49,50 @@ def open_shards(
             _attach(sock, socket.SOL_SOCKET, SO_ATTACH_FILTER, sharding.socket_filter(ports, seed, own_v4))
             sock.setsockopt(SOL_PACKET, PACKET_VERSION, TPACKET_V2)
             sock.setsockopt(SOL_PACKET, PACKET_VNET_HDR, 1)
-            for option, number in zip((PACKET_RX_RING, PACKET_TX_RING), frames, strict=True):
-                request = struct.pack("4I", _BLOCK, number * _FRAME // _BLOCK, _FRAME, number)
-                sock.setsockopt(SOL_PACKET, option, request)
             sock.setsockopt(SOL_PACKET, PACKET_QDISC_BYPASS, 1)
+        _together(lambda sock: _make_rings(sock, frames), sockets)
+        for sock in sockets:
             sock.bind((interface, ETH_P_ALL))
         join(sockets, seed)
     except OSError as error:
-        for sock in sockets:
-            sock.close()
+        close_shards(sockets)
         raise SocketError(
             f"cannot open a raw socket on {interface}: {os.strerror(error.errno or 0)}"
         ) from error
     return sockets
+
+
+def close_shards(sockets: list[socket.socket]) -> None:
+    """Close them all."""
+    _together(socket.socket.close, sockets)
+
+
+def _together(do: Callable[[socket.socket], None], sockets: list[socket.socket]) -> None:
+    """Do it with all sockets at once: the kernel lets each call wait for an RCU grace period, of 10 to 30 ms."""
+    failures: list[OSError] = []
+
+    def one(sock: socket.socket) -> None:
+        try:
+            do(sock)
+        except OSError as error:
+            failures.append(error)
+
+    threads = [threading.Thread(target=one, args=(sock,)) for sock in sockets]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    if failures:
+        raise failures[0]
+
+
+def _make_rings(sock: socket.socket, frames: tuple[int, int]) -> None:
+    # By ctypes, which lets other threads run meanwhile; socket.setsockopt does not.
+    libc = ctypes.CDLL(None, use_errno=True)
+    for option, number in zip((PACKET_RX_RING, PACKET_TX_RING), frames, strict=True):
+        request = struct.pack("4I", _BLOCK, number * _FRAME // _BLOCK, _FRAME, number)
+        if libc.setsockopt(sock.fileno(), SOL_PACKET, option, request, len(request)):
+            raise OSError(ctypes.get_errno(), "setsockopt")
 
 
 def join(sockets: list[socket.socket], seed: int) -> None:

@@ -97,7 +97,7 @@ class FlowWorker:
             if now >= self._next_stats:
                 self._next_stats = now + _STATS_EVERY
                 self._send_stats()
-            if work < SMALL:
+            if work < SMALL and not self._stopping:
                 self._wait(start, now)
         if self._hosted.rings:
             self._hosted.flush(all_of_it=True)
