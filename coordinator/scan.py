@@ -39,7 +39,7 @@ from lzr.summary import Summary
 _BATCH = 2048  # targets in one message
 _BACKLOG = 16384  # targets read ahead of the workers
 _SMALL = 1 << 14  # bytes; after less, let more gather before the next read
-_PAUSE = 0.004
+_PAUSE = 0.008
 _STUCK = 0.002
 _BREATH = 0.003  # after being woken with little to do: what comes meanwhile costs no turn of its own
 _STRIDE = 0.003  # between two handfuls of paced targets

@@ -34,7 +34,9 @@ from workers.hosted import SMALL, Hosted
 from workers.ring import Ring, SendFailure
 
 _STATS_EVERY = 250_000_000
-_PAUSE = 0.005  # between two turns with little to do: what arrives meanwhile is taken together
+_PAUSE = (
+    0.02  # between two turns with little to do: packets and timers that come meanwhile are taken together
+)
 _MAX_OUTBOX = 1 << 23  # bytes of unacknowledged results, with which new targets have to wait
 _RING_COUNTS = ("received", "received_octets", "sent", "sent_octets", "failures", "kernel_drops")
 
@@ -69,8 +71,10 @@ class FlowWorker:
         self._releasing: deque[tuple[int, dict[str, Any], list[Any]]] = deque()  # after this batch, what
         self._hurrying = 0  # shards to be released behind targets that are still on the way
         self._poller = select.poll()
+        self._bell = select.poll()
         for sock in (self._feed, self._orders):
             self._poller.register(link.descriptor(sock), select.POLLIN)
+            self._bell.register(link.descriptor(sock), select.POLLIN)
         self._gone = dict.fromkeys(_RING_COUNTS, 0)  # by rings that have been released
         self._stopping = False
         self._busy = 0
@@ -105,7 +109,7 @@ class FlowWorker:
         self._context.destroy(linger=1000)
 
     def _wait(self, start: int, now: int) -> None:
-        """Until something arrives or a timer is due, and not before the last turn is `_PAUSE` ago."""
+        """Until targets or orders come; for packets and timers, not before the last turn is `_PAUSE` ago."""
         due = self._hosted.table.next_due
         seconds = ((self._next_stats if due is None else min(due, self._next_stats)) - now) / 1e9
         if self._hosted.pending or self._hosted.stocked:
@@ -119,8 +123,8 @@ class FlowWorker:
         if seconds > 0 and not waiting:
             self._poller.poll(seconds * 1000)
         rest = _PAUSE - (time.monotonic_ns() - start) / 1e9
-        if rest > 0:
-            time.sleep(rest)
+        if rest > 0 and not (link.has_message(self._orders) or link.has_message(self._feed)):
+            self._bell.poll(rest * 1000)  # targets and orders do not wait
 
     def _has_room(self) -> bool:
         """For targets: none are waiting to be begun, and the collector is not behind."""
