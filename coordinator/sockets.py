@@ -68,7 +68,7 @@ def close_shards(sockets: list[socket.socket]) -> None:
 
 
 def _together(do: Callable[[socket.socket], None], sockets: list[socket.socket]) -> None:
-    """Do it with all sockets at once: the kernel lets each call wait for an RCU grace period of 10 to 30 ms."""
+    """Do it with all sockets at once: in the kernel each waits for an RCU grace period, of 10 to 30 ms."""
     failures: list[OSError] = []
 
     def one(sock: socket.socket) -> None:

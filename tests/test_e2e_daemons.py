@@ -76,9 +76,8 @@ def nginx_everywhere(lab: net.Lab, scanner: net.Namespace, far: net.Namespace) -
     assert not fleet.await_all(), running.trouble
 
 
-# Linux waits 3 s before it sends data again to whom it had to repeat its SYN-ACK, and -t is 5 s: a few of
-# a thousand hosts get no second chance, however often we ask.
-@pytest.mark.parametrize(("retransmits", "share"), [("1", 0.955), ("3", 0.985)])
+# With -rn 3 one host in a thousand loses its banner three times within the wait, so 4,096 hosts may have twelve.
+@pytest.mark.parametrize(("retransmits", "share"), [("1", 0.97), ("3", 0.997)])
 def test_loss_between_real_stacks(lab: net.Lab, retransmits: str, share: float) -> None:
     """A tenth of the segments lost each way; the server sends its own again, as servers do."""
     scanner, far = lab.namespace("scan"), lab.namespace("town")
