@@ -142,6 +142,10 @@ def columns(rows: Iterable[tuple[str, ...]], heads: tuple[str, ...] = ()) -> str
     return "\n".join(lines) + "\n"
 
 
+_EARNS = {"socks4": "socks", "socks5": "socks", "websocket": "http", "vty": "telnet"}
+"""Handshakes whose answer has another's label; those without one (`wait`) ask for nothing in particular."""
+
+
 def handshakes() -> str:
     """``--list-handshakes``: name, who speaks first, bytes we send, what is recognised, defined where."""
     from lzr.protocols import PROTOCOLS, Random
@@ -153,13 +157,13 @@ def handshakes() -> str:
             for part in protocol.parts
         ]
         size = str(sum(size or 0 for size in sizes)) + ("+" if None in sizes else "")
-        label = "yes" if protocol.match else "no"
+        label = "same" if protocol.match else _EARNS.get(protocol.name, "any")
         rows.append((protocol.name, "client" if sizes else "server", size, label, protocol.spec))
     return columns(rows, ("name", "first", "bytes", "label", "defined in")) + "\n".join(
         (
             "",
             "first: who speaks first. bytes: what we send (+: and the peer's address).",
-            "label: whether a reply can earn this name. Every reply is compared with every",
+            "label: what the answer it asks for earns. Every reply is compared with every",
             "protocol, whatever was sent.",
             "",
         )
