@@ -384,6 +384,7 @@ class Scan:
         if self.totals.paused or self._queued >= _BACKLOG:
             return False
         if self.pacer.rate is not None and self._queued:
+            self.pacer.rest(now)
             return False  # what is let through and waits for a worker would leave in one burst
         allowance = self.pacer.allowance(now)
         rows = self.intake.take(min(allowance, _BACKLOG))

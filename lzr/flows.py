@@ -34,6 +34,7 @@ from lzr.flowrows import Number
 from lzr.flowstore import COOLDOWN, DELAY, PATIENCE, RETRANSMIT, SETTLE, TIMEOUT, FlowStore
 from lzr.plan import EPHEMERAL, Plan
 from lzr.rows import ACK, FIN, NO_PROBE, OUTCOME, PSH, RST, SYN, Opening, Reason
+from lzr.shardflows import ShardFlows
 from lzr.sharding import COOKIE_BITS, cookie, draw, flow_key
 from lzr.transitions import Action, State
 
@@ -60,6 +61,7 @@ class FlowTable(FlowStore):
         self._bursts: list[Rows] = []
         self._outcomes: list[Rows] = []
         self._payloads: list[bytes] = []
+        self._held: dict[int, list[tuple[Rows, bytes]]] = {}  # by slot, where every handshake was asked for
         self._buffer = memoryview(b"")
         self.silent = 0  # fresh flows that have been waited for in vain, since the start
         self.retransmits = 0
@@ -381,8 +383,11 @@ class FlowTable(FlowStore):
             final = self.rows["handshake"][slots] + 1 >= len(self.plan.probes)
         if lengths is None:
             lengths = np.zeros(len(slots), np.uint32)
-        self._outcomes.append(flowrows.outcome_rows(self.rows, slots, reason, lengths, final))
-        if payloads:
+        outcomes = flowrows.outcome_rows(self.rows, slots, reason, lengths, final)
+        if self.plan.force_all_handshakes:
+            self._hold(slots, outcomes, payloads)
+        else:
+            self._outcomes.append(outcomes)
             self._payloads.append(payloads)
         if final.all():
             self._release(slots)
@@ -391,6 +396,27 @@ class FlowTable(FlowStore):
         going = slots[~final]
         self.rows["kept"][going] = 1
         self._follow_up(going)
+
+    def _hold(self, slots: Slots, outcomes: Rows, payloads: bytes) -> None:
+        """The outcomes of one input leave together, with its last: a worker that dies leaves none or all."""
+        start = 0
+        for at, slot in enumerate(slots.tolist()):
+            end = start + int(outcomes["data_len"][at])
+            self._held.setdefault(slot, []).append((outcomes[at : at + 1], payloads[start:end]))
+            start = end
+            if outcomes["final"][at]:
+                self._let_go(slot)
+
+    def _let_go(self, slot: int) -> None:
+        for outcome, payload in self._held.pop(slot):
+            self._outcomes.append(outcome)
+            self._payloads.append(payload)
+
+    def extract(self, shard: int) -> ShardFlows:
+        """Take the flows of `shard` out of this table; what they have brought so far is let go of here."""
+        for slot in list(self._held):
+            self._let_go(slot)
+        return super().extract(shard)
 
     def _reopen(self, slots: Slots) -> Slots:
         """Open connections anew that our own kernel may have reset; returns those of which it is not so."""

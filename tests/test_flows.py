@@ -460,11 +460,11 @@ def test_force_all_handshakes_records_each_that_got_data() -> None:
     play = Play(HELLO, AGAIN, THIRD, force_all_handshakes=True)
     play >> Line() << Sent("A", data=HELLO)
     play >> Got("PA", ack=6, data=BANNER) << Sent("RA", seq=6, ack=25, conn=0) << Sent.syn(conn=1)
-    play << Ended("data", data=BANNER, handshake=0, final=0)
     play >> Got("SA", seq=0, ack=1) << Sent("A", data=AGAIN)
     play >> Got("R", ack=0) << Sent.syn(conn=2)
     play >> Got("SA", seq=0, ack=1) << Sent("A", data=THIRD)
     play >> Got("PA", ack=4, data=LONG) << Sent("RA", seq=4, ack=257)
+    play << Ended("data", data=BANNER, handshake=0, final=0)  # they leave together
     play << Ended("data", data=LONG, handshake=2, final=1)
     play.over()
 
@@ -473,8 +473,7 @@ def test_force_all_handshakes_when_the_last_gets_nothing() -> None:
     play = Play(HELLO, AGAIN, force_all_handshakes=True)
     play >> Line() << Sent("A", data=HELLO)
     play >> Got("PA", ack=6, data=BANNER) << Sent("RA", seq=6, ack=25, conn=0) << Sent.syn(conn=1)
-    play << Ended("data", final=0, record=1)
-    play >> Got("RA", seq=0, ack=1) << Ended("rst", final=1, record=0)
+    play >> Got("RA", seq=0, ack=1) << Ended("data", final=0, record=1) << Ended("rst", final=1, record=0)
     play.over()
 
 
@@ -492,10 +491,10 @@ def test_force_all_handshakes_with_pieces_in_each() -> None:
     play >> Line() << Sent("A", data=HELLO)
     play >> Got("PA", ack=6, data=b"1") << Sent("A", seq=6, ack=2)
     play >> 0.25 << Sent("RA", seq=6, ack=2, conn=0) << Sent.syn(conn=1)
-    play << Ended("data", data=b"1", final=0, handshake=0)
     play >> Got("SA", seq=0, ack=1) << Sent("A", data=AGAIN)
     play >> Got("PA", ack=11, data=b"2") << Sent("A", seq=11, ack=2)
-    play >> 0.5 << Sent("RA", seq=11, ack=2) << Ended("data", data=b"2", final=1, handshake=1)
+    play >> 0.5 << Sent("RA", seq=11, ack=2) << Ended("data", data=b"1", final=0, handshake=0)
+    play << Ended("data", data=b"2", final=1, handshake=1)
     play.over()
 
 
