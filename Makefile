@@ -15,7 +15,7 @@ TEST_TOOLS := tcpdump tmux iptables groff-base zsh
 help:
 	@echo 'make demo       an embedded Internet, zmap and lzr over it, the findings beside the truth (root)'
 	@echo 'make test       all tests but the slow live ones (root)'
-	@echo 'make test-live  forty real daemons and more (root)'
+	@echo 'make test-live  a hundred real programs, each named by its answer (root)'
 	@echo 'make check      ruff, ruff format, mypy --strict'
 	@echo 'make bench      cost per flow beside the floor of the kernel (root)'
 	@echo 'make fuzz       mutated segments and inputs, as long as FUZZ_SECONDS (600) says'
