@@ -36,7 +36,7 @@ from lzr.sharding import (
 )
 from tests.lab import net
 from tests.wire import extension_header, halves, kernels_of, packets, read
-from workers.ring import Ring
+from workers.ring import Arrivals, Ring
 
 SEED = 0xC0FFEE11
 PORTS = (40000, 50000)
@@ -278,9 +278,10 @@ def collect(rings: list[Ring], enough: Callable[[list[list[Any]]], bool]) -> lis
         assert time.monotonic() < deadline, [len(rows) for rows in found]
         select.select(rings, [], [], 1)
         for ring, rows in zip(rings, found, strict=True):
-            while (came := ring.take(256)) is not None:
+            came = Arrivals(256)
+            while ring.take(256, came):
                 rows += list(came.segments.copy())
-                ring.done()
+                came.clear()
     return found
 
 
