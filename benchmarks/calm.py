@@ -1,6 +1,6 @@
 """What a scan costs that has little to do: idle, and at 1,000 lines a second; and the delay from line to ACK.
 
-    sudo .venv/bin/python -m benchmarks.calm [--rate 1000] [--seconds 6]
+    sudo .venv/bin/python -m benchmarks.calm [--rate 1000] [--seconds 6] [-- LZR OPTIONS]
 
 CPU as a share of one core, by process. The delay is measured per flow: the line is written to the scan's
 stdin at a known moment, and a packet socket at the far end sees the first packet to its address.
@@ -57,6 +57,7 @@ def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="calm", description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--rate", type=int, default=1000)
     parser.add_argument("--seconds", type=float, default=6.0)
+    parser.add_argument("options", nargs="*", help="options for lzr, after --")
     options = parser.parse_args(argv)
     count = round(options.rate * options.seconds) + 1
     with lab() as made:
@@ -69,7 +70,7 @@ def main(argv: list[str] | None = None) -> int:
         arrivals = Arrivals(tap)
         arrivals.start()
         process = arena.scanner.popen(
-            LZR, "-w", "2", "--no-dashboard", "-q", "-f", "/dev/null", "-t", "2",
+            LZR, "-w", "2", "--no-dashboard", "-q", "-f", "/dev/null", "-t", "2", *options.options,
             stdin=subprocess.PIPE, stderr=subprocess.DEVNULL,
         )  # fmt: skip
         assert process.stdin is not None

@@ -88,6 +88,11 @@ class Crew:
         place = self.places[shard]
         return self.fleet.children.get(place.owner) if place.open else None
 
+    @property
+    def moving(self) -> bool:
+        """Whether a worker has been asked for a shard: it gives it when its results are written."""
+        return any(place.moving_to >= 0 for place in self.places)
+
     def start(self, flow: int, collect: int) -> None:
         self.wanted_flow, self.wanted_collect = min(flow, self.shards), collect
         for index in range(self.wanted_collect):
@@ -139,12 +144,12 @@ class Crew:
 
     def dismiss(self) -> None:
         """Let children end that are no longer wanted and have nothing left."""
-        for child in self.fleet.of_role("flow"):
-            idle = not any(place.owner == child.name for place in self.places)
-            if child.index >= self.wanted_flow and child.ready and idle and not child.leaving:
-                self._dismiss(child)
-        for child in self.fleet.of_role("collect"):
-            if child.index >= self.wanted_collect and child.ready and not child.leaving:
+        for child in self.fleet.children.values():
+            flow = child.role == "flow"
+            if child.index < (self.wanted_flow if flow else self.wanted_collect):
+                continue
+            has_shards = flow and any(place.owner == child.name for place in self.places)
+            if child.ready and not has_shards and not child.leaving:
                 self._dismiss(child)
 
     def _dismiss(self, child: Child) -> None:
@@ -324,6 +329,7 @@ class Crew:
         name = self._collector_for(worker)
         if name:
             self._collector_of[worker.name] = name
+            worker.tell_written()  # first: what a former collector wrote must not be sent again
             worker.order("resend", endpoint=self.fleet.children[name].endpoint)
 
     # --- death -----------------------------------------------------------------------------------------

@@ -32,6 +32,8 @@ FEED_MARK = 4
 _MAX_EVENT = 1 << 16
 _DESCRIPTORS_AT_ONCE = 200
 _PATIENT = 10  # nice
+# As plain numbers: what an enumeration's operators take is much of the cost of a small turn.
+_NOBLOCK, _POLLIN, _EVENTS = int(zmq.NOBLOCK), int(zmq.POLLIN), int(zmq.EVENTS)
 
 
 @dataclass
@@ -49,7 +51,15 @@ class Child:
     leaving: bool = False
     endpoint: str = ""  # a collector's, for results
     replaces: bool = False  # it took the place of one that died
+    written: int = 0  # a flow worker's: the last of its messages whose results are written
+    told: int = 0  # the last that it knows to be written
     waiting: deque[list[Buffer]] = field(default_factory=deque)
+
+    def tell_written(self) -> None:
+        """What a worker knows to be written, it does not keep, nor send again."""
+        if self.written > self.told:
+            self.order("acked", seq=self.written)
+            self.told = self.written
 
     def order(self, kind: str, *arrays: Any, **header: Any) -> None:
         self.waiting.append(messages.pack(kind, header, *arrays))
@@ -59,7 +69,7 @@ class Child:
         """Send what waits. A process that has just died takes nothing, and must not stop us."""
         while self.waiting:
             try:
-                self.orders.send_multipart(self.waiting[0], zmq.NOBLOCK)
+                self.orders.send_multipart(self.waiting[0], _NOBLOCK)
             except zmq.Again:
                 return
             self.waiting.popleft()
@@ -146,10 +156,17 @@ class Fleet:
 
     def receive(self) -> Message | None:
         """The next report of a child."""
-        try:
-            return messages.unpack(self.reports.recv_multipart(zmq.NOBLOCK))
-        except zmq.Again:
+        events = self.reports.get(_EVENTS)
+        if not isinstance(events, int) or not events & _POLLIN:  # cheaper than an exception
             return None
+        return messages.unpack(self.reports.recv_multipart(_NOBLOCK))
+
+    @property
+    def bell(self) -> int:
+        """Becomes readable when a report comes after `receive` has found none."""
+        descriptor = self.reports.get(zmq.FD)
+        assert isinstance(descriptor, int)
+        return descriptor
 
     def wait(self, seconds: float) -> None:
         """Until the nursery has something to tell."""
@@ -200,7 +217,7 @@ def try_feed(child: Child, parts: Sequence[Buffer]) -> bool:
     """Give a flow worker a batch if it has room for one."""
     assert child.feed is not None
     try:
-        child.feed.send_multipart(parts, zmq.NOBLOCK)
+        child.feed.send_multipart(parts, _NOBLOCK)
     except zmq.Again:
         return False
     return True

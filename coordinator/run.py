@@ -305,6 +305,8 @@ def _put_down(record: Metadata, watch: Watch, log: Log) -> None:
 def _loop(scan: Scan, signals: Signals, watch: Watch, record: Metadata) -> int:
     seen = 0
     failure = ""
+    touched = True
+    descriptors = [signals.fileno, *watch.filenos()]
     scan.start()
     try:
         while not scan.finished and not scan.gone:
@@ -322,12 +324,12 @@ def _loop(scan: Scan, signals: Signals, watch: Watch, record: Metadata) -> int:
                 signals.stop()
                 watch.resume()
             now = time.monotonic()
-            for command in watch.tick(now, time.time()):
+            for command in watch.tick(now, time.time(), touched=touched):
                 scan.obey(command, now)
             if scan.quitting:
                 scan.abandon()
                 break
-            scan.step([signals.fileno, *watch.filenos()], watch.patience(now))
+            touched = scan.step(descriptors, watch.patience(now))
     except (ScanError, KeepsDying, ChildProcessError) as error:
         failure = str(error)
         scan.abandon()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import select
 import stat
 import time
 from collections import deque
@@ -15,7 +16,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-import zmq
 from numpy.typing import NDArray
 
 from coordinator.checkpoint import Checkpoint
@@ -39,9 +39,12 @@ from lzr.summary import Summary
 _BATCH = 2048  # targets in one message
 _BACKLOG = 16384  # targets read ahead of the workers
 _SMALL = 1 << 14  # bytes; after less, let more gather before the next read
-_PAUSE = 0.008
+_PAUSE = 0.011
 _STUCK = 0.002
 _BREATH = 0.003  # after being woken with little to do: what comes meanwhile costs no turn of its own
+_FIGURES = 0.05  # seconds between two looks at the figures
+_TELL = 0.1  # seconds within which a flow worker is told that its results are written
+_MANY = 4  # messages, after which it is told at once: until then it keeps them
 _STRIDE = 0.003  # between two handfuls of paced targets
 _IDLE = 0.25
 _JUDGED_OVER = 0.5
@@ -125,6 +128,9 @@ class Scan:
         self._source = source
         self._extent = extent
         self._read_at = 0.0
+        self._polls: dict[tuple[int, ...], select.poll] = {}
+        self._born = True  # the nursery may have something to tell
+        self._figures_due = 0.0
         self._queues: dict[str, deque[Rows]] = {}  # by flow worker
         self._parked: deque[Rows] = deque()  # for shards that are changing hands
         self._queued = 0
@@ -138,7 +144,8 @@ class Scan:
         self.crew.tell = watch.log.debug
         self._owners = np.zeros(job.shards, np.int64)  # by shard: 1 + index of its open worker, 0 none
         self._held = options.seed is not None
-        self._acks: dict[int, int] = {}
+        self._to_tell = False  # more is written than the workers know
+        self._tell_at = 0.0
         self._busy = 0
         self._starved = self._filled = False  # since `_judged`: the input had nothing, we had no room
         self._begun = 0  # targets, since then
@@ -156,28 +163,30 @@ class Scan:
         self.crew.start(self.crew.wanted_flow, self.crew.wanted_collect)
         self.totals.phase = Phase.RUNNING
 
-    def step(self, extra: list[int], patience: float = _IDLE) -> None:
+    def step(self, extra: list[int], patience: float = _IDLE) -> bool:
         """One turn of the loop; then waits at most `patience` seconds, or until something happens.
 
-        extra: descriptors of others to wait for as well.
+        extra: descriptors of others to wait for as well. Returns whether one of them is what happened.
         """
         now = time.monotonic()
-        self.crew.handle_events(now, lambda: self._handle_reports(now))
+        if self._born:
+            self.crew.handle_events(now, lambda: self._handle_reports(now))
         self._handle_reports(now)
         self._look_at_shards()
         worked = self._read(now)
         worked |= self._dispatch(now)
         worked |= self._feed()
-        self._acknowledge()
+        self._acknowledge(now)
         self._keep_checkpoint(now)
         self._limits(now)
         for sentence in self.intake.refused:
             self.watch.note(sentence)
         self.intake.refused.clear()
-        self._update_totals(now)
+        if self.finished or now >= self._figures_due:
+            self._figures_due = now + _FIGURES
+            self._update_totals(now)
         self._busy += int((time.monotonic() - now) * 1e9)
-        if not self.finished:
-            self._wait(extra, min(patience, _IDLE), now, worked)
+        return not self.finished and self._wait(extra, min(patience, _IDLE), now, worked)
 
     @property
     def finished(self) -> bool:
@@ -283,7 +292,10 @@ class Scan:
         self.totals.done += len(lines)
         for counts in header["counts"]:
             self._count(counts)
-        self._acks.update((source, sequence) for source, sequence in header["last"])
+        last = dict(header["last"])
+        for child in self.fleet.of_role("flow"):
+            child.written = last.get(child.number, child.written)
+        self._to_tell = True
         limit = self.job.options.max_results
         if limit is not None and not self.input_ended and self.summary.counters["Data"] >= limit:
             self.interrupt()
@@ -454,14 +466,17 @@ class Scan:
             self._source.settle()  # the workers are there: from now on, what is not read pushes back
         return worked
 
-    def _acknowledge(self) -> None:
-        if not self._acks:
+    def _acknowledge(self, now: float) -> None:
+        """Tell the workers what is written: soon, or at once where they wait for it or keep much."""
+        if not self._to_tell:
             return
+        late = now >= self._tell_at or self.crew.moving
         for child in self.fleet.of_role("flow"):
-            sequence = self._acks.get(child.number)
-            if sequence is not None:
-                child.order("acked", seq=sequence)
-        self._acks.clear()
+            if late or child.written - child.told >= _MANY:
+                child.tell_written()
+        if late:
+            self._to_tell = False
+            self._tell_at = now + _TELL
 
     # --- bounds, figures, waiting ----------------------------------------------------------------------
 
@@ -504,29 +519,42 @@ class Scan:
                 total = max(totals.read, min(total, options.max_targets))
             totals.total, totals.total_estimated = total, True
 
-    def _wait(self, extra: list[int], seconds: float, now: float, worked: bool) -> None:
+    def _wait(self, extra: list[int], seconds: float, now: float, worked: bool) -> bool:
         """Until something happens; descriptors that cannot do anything useful now are left out."""
-        poller = zmq.Poller()
-        poller.register(self.fleet.reports, zmq.POLLIN)
-        poller.register(self.fleet.nursery, zmq.POLLIN)
-        for fd in extra:
-            poller.register(fd, zmq.POLLIN)
+        nursery = self.fleet.nursery.fileno()
+        awaited = [nursery, *extra]
+        resting = False
         if self._source is not None and not self.totals.paused and self._has_room():
-            if now < self._read_at:
+            resting = now < self._read_at
+            if resting:  # reports can wait as long
                 seconds = min(seconds, self._read_at - now)
             else:
-                poller.register(self._source, zmq.POLLIN)
+                awaited.append(self._source.fileno())
                 if self._source.pending:
                     seconds = 0.0
+        if not resting:
+            awaited.append(self.fleet.bell)
         if self.intake.backlog and not self.totals.paused:
             seconds = min(seconds, max(self.pacer.wait(now), _STRIDE))
         if self._queued:
             seconds = min(seconds, _STUCK)
+        if self._to_tell:
+            seconds = min(seconds, max(0.0, self._tell_at - now))
         if worked and (self.intake.backlog or self._queued or now >= self._read_at):
             seconds = 0.0
-        poller.poll(max(0, round(seconds * 1000 + 0.4)))
-        if seconds > _BREATH:
+        ready = {fd for fd, _ in self._poll(tuple(awaited)).poll(seconds * 1000)}
+        if seconds > _BREATH and not resting:
             time.sleep(_BREATH)
+        self._born = nursery in ready
+        return not ready.isdisjoint(extra)
+
+    def _poll(self, descriptors: tuple[int, ...]) -> select.poll:
+        found = self._polls.get(descriptors)
+        if found is None:
+            found = self._polls[descriptors] = select.poll()
+            for descriptor in descriptors:
+                found.register(descriptor, select.POLLIN)
+        return found
 
 
 def _merge(queue: deque[Rows], most: int) -> Rows:

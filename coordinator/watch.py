@@ -140,14 +140,19 @@ class Watch:
     def _fresh_notes(self, now: float) -> list[str]:
         return [sentence for when, sentence in self._notes if now - when < FRESH]
 
-    def tick(self, now: float, wall: float) -> list[Command]:
-        """Show what is due, serve who asks; returns what was asked for, in order."""
+    def tick(self, now: float, wall: float, *, touched: bool = True) -> list[Command]:
+        """Show what is due, serve who asks; returns what was asked for, in order.
+
+        touched: whether one of `filenos` may have become readable.
+        """
         found: list[Command] = []
         self._now = now
-        self.totals.warnings = self._fresh_notes(now)
         second = now >= self._next_second
-        found += self._serve(now, wall, late=second)
         frame = self._dashboard is not None and now >= self._next_frame
+        if not (second or frame or touched):
+            return found
+        self.totals.warnings = self._fresh_notes(now)
+        found += self._serve(now, wall, late=second)
         if second or frame:
             self.meter.feed(now, self._own_report())
             self._snapshot = self.meter.snapshot(now, self.totals, wall)

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import os
 import resource
+import select
 import time
 from typing import Any
 
@@ -26,7 +27,8 @@ from workers.blocks import Block, BlockMaker
 from workers.sink import OutputFull, OutputGone, Sink
 
 _STATS_EVERY = 250_000_000
-_PAUSE = 0.02  # for more to gather: a turn costs more than the lines of a small batch
+_PAUSE = 40_000_000  # ns between two small turns: a turn costs more than the lines of a small batch
+_STUCK = 0.002  # until another try, where the collector that writes has no room
 _TURN = 16  # batches written together
 _LATEST = 8
 
@@ -60,6 +62,8 @@ class Collector:
         self._reports = link.push(self._context, job.endpoint("reports"), mark=link.REPORT_MARK)
         self._writer: zmq.Socket[bytes] | None = None  # where finished lines go, if we do not write
         self._waiting: list[list[Buffer]] = []
+        self._bell = select.poll()
+        self._bell.register(link.descriptor(self._orders), select.POLLIN)
         self._stopping = False
         self._report("ready", endpoint=self._endpoint)
 
@@ -108,11 +112,19 @@ class Collector:
                 self._context.destroy(linger=2000)
                 return
             if len(batches) < _TURN:
-                if not self._waiting:
-                    events = dict(poller.poll(max(0, (self._next_stats - now) // 1_000_000)))
-                    if any(descriptor in events for descriptor in readers):
-                        raise OutputGone
-                time.sleep(_PAUSE)
+                self._rest(poller, readers, start + _PAUSE if batches else now)
+
+    def _rest(self, poller: zmq.Poller, readers: list[int], until: int) -> None:
+        """Until there is something to do; after a turn for more to gather, unless orders come."""
+        while (now := time.monotonic_ns()) < until:
+            if self._bell.poll((until - now) / 1e6) and link.has_message(self._orders):
+                return
+        if self._waiting:
+            time.sleep(_STUCK)
+            return
+        events = dict(poller.poll(max(0, (self._next_stats - now) // 1_000_000)))
+        if any(descriptor in events for descriptor in readers):
+            raise OutputGone
 
     def _take(self, batches: list[Message]) -> None:
         if self._writes:
