@@ -6,6 +6,8 @@ The law: one sentence, always; the first cause that is true in the order a perso
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from coordinator import figures
 from coordinator.snapshot import Phase, ProcessView, Snapshot
 
@@ -17,6 +19,9 @@ STARVED = 0.6
 
 TAKEN = 0.75
 """Share of the cores from which it is we who use them up."""
+
+ROOM = 0.25
+"""Cores' worth of time that must be left for a worker more to be of use."""
 
 RING_FULL = 0.7
 
@@ -61,34 +66,32 @@ def bottleneck(snapshot: Snapshot) -> str:
     return "nothing stands out: all parts have time left"
 
 
+def cores_left(snapshot: Snapshot) -> bool:
+    """Could one more process have a good part of a core? The time that ours use counts, not their number."""
+    return snapshot.used + ROOM <= snapshot.cores
+
+
 def _busiest(snapshot: Snapshot) -> str | None:
     """The stage that has no time left. The last stage first: what is before it only waits for it."""
     starved = _starved(snapshot)
     if starved is not None:
         return starved
-    collectors = snapshot.collectors
-    if collectors and _mean(collectors) >= FULL:
-        more = max(snapshot.wanted_collect, len(collectors)) + 1
-        return f"{_who('collector', collectors)} busy: -w collect={more} (or > here)"
-    workers = snapshot.workers
-    if workers and _mean(workers) >= FULL:
-        return f"{_who('flow worker', workers)} busy: {_more_flow(snapshot)}"
-    own = snapshot.coordinator
+    collectors, workers, own = snapshot.collectors, snapshot.workers, snapshot.coordinator
+    if hottest(collectors) >= FULL:
+        return f"{_who('collector', collectors)}: {_more_collect(snapshot)}"
+    if hottest(workers) >= FULL:
+        return f"{_who('flow worker', workers)}: {_more_flow(snapshot)}"
     if own.load >= FULL:
         return (
             f"coordinator {figures.percent(own.load)} busy: it is one process, "
             "so split the input over two runs (--shards 2 --shard 0, 1)"
         )
-    hot = max(workers, key=lambda worker: worker.load, default=None)
-    if hot is not None and hot.load >= FULL and len(workers) > 1:
-        return f"{hot.name} {figures.percent(hot.load)} busy, the others less: {_more_flow(snapshot)}"
     return None
 
 
 def _starved(snapshot: Snapshot) -> str | None:
     """Busy by the clock, but not on a core: more workers would only wait as well."""
-    ours = sum(process.cpu for process in (*snapshot.collectors, *snapshot.workers, snapshot.coordinator))
-    why = "too many workers (-)" if ours >= TAKEN * snapshot.cores else "others use this machine"
+    why = "too many workers (-)" if snapshot.used >= TAKEN * snapshot.cores else "others use this machine"
     for process in (*snapshot.collectors, *snapshot.workers):
         if process.busy >= FULL and 0 < process.cpu < STARVED * process.busy:
             return (
@@ -98,23 +101,43 @@ def _starved(snapshot: Snapshot) -> str | None:
     return None
 
 
-def _mean(processes: tuple[ProcessView, ...]) -> float:
-    return sum(process.load for process in processes) / len(processes)
+def hottest(processes: Sequence[ProcessView]) -> float:
+    """The load of the busiest."""
+    return max((process.load for process in processes), default=0.0)
 
 
-def _who(word: str, processes: tuple[ProcessView, ...]) -> str:
+def _who(word: str, processes: Sequence[ProcessView]) -> str:
     if len(processes) == 1:
-        return f"{word} {figures.percent(processes[0].load)}"
-    return f"all {len(processes)} {word}s {figures.percent(_mean(processes))}"
+        return f"{word} {figures.percent(processes[0].load)} busy"
+    mean = sum(process.load for process in processes) / len(processes)
+    if mean >= FULL:
+        return f"all {len(processes)} {word}s {figures.percent(mean)} busy"
+    busiest = max(processes, key=lambda process: process.load)
+    return f"{busiest.name} {figures.percent(busiest.load)} busy, the others less"
+
+
+def _more_collect(snapshot: Snapshot) -> str:
+    """A flow worker sends to one collector, so that there is no use in more collectors than flow workers."""
+    collect = max(snapshot.wanted_collect, len(snapshot.collectors))
+    flow = max(snapshot.wanted_flow, len(snapshot.workers))
+    if collect < flow:
+        return f"-w collect={collect + 1} (or > here){_taken(snapshot)}"
+    if collect > flow:
+        return f"-w flow={flow + 1} (or + here), each sends to one collector{_taken(snapshot)}"
+    return f"-w flow={flow + 1},collect={collect + 1} (or + > here){_taken(snapshot)}"
 
 
 def _more_flow(snapshot: Snapshot) -> str:
     more = max(snapshot.wanted_flow, len(snapshot.workers)) + 1
     if more > snapshot.shards:
         return f"-w flow={more} at the next start (this run has {snapshot.shards} shards)"
-    if more + len(snapshot.collectors) > max(2, snapshot.cores):
-        return f"-w flow={more} (or + here), but the {snapshot.cores} cores are taken"
-    return f"-w flow={more} (or + here)"
+    return f"-w flow={more} (or + here){_taken(snapshot)}"
+
+
+def _taken(snapshot: Snapshot) -> str:
+    if cores_left(snapshot):
+        return ""
+    return ", but the core is taken" if snapshot.cores == 1 else f", but the {snapshot.cores} cores are taken"
 
 
 def _paced(snapshot: Snapshot) -> str:

@@ -38,6 +38,7 @@ BLOCKED = 0.3
 
 _SUMMED = ("rx", "tx", "rx_bytes", "tx_bytes", "retransmits", "drops", "send_failures")
 _CUMULATIVE = (*_SUMMED, "cpu_ns", "busy_ns", "blocked_ns", "records", "bytes")
+_BY_KIND = ("ignored", "send_errors")
 _REMEMBERED = 16  # processes that have left, whose last words may still be on their way
 
 
@@ -84,7 +85,7 @@ class _Process:
         self.base: Counter[str] = Counter()  # of processes that are no longer in `last`
         self.last: dict[int, dict[str, int]] = {}  # by pid
         self.gauges: Mapping[str, Any] = {}
-        self.ignored_by: dict[int, Mapping[str, Any]] = {}
+        self.kinds: dict[str, dict[int, Mapping[str, Any]]] = {key: {} for key in _BY_KIND}  # by pid
         self.rates: dict[str, Rate] = {}
 
     def filled(self, pid: int) -> None:
@@ -112,8 +113,9 @@ class _Process:
             if key not in self.rates:
                 self.rates[key] = Rate()
             self.rates[key].add(now, self.total(key))
-        if isinstance(stats.get("ignored"), Mapping):
-            self.ignored_by[pid] = stats["ignored"]
+        for key, counts in self.kinds.items():
+            if isinstance(stats.get(key), Mapping):
+                counts[pid] = stats[key]
         if pid != self.pid:
             return  # last words of one that has left
         self.gauges = stats
@@ -123,8 +125,8 @@ class _Process:
     def total(self, key: str) -> int:
         return self.base[key] + sum(last.get(key, 0) for last in self.last.values())
 
-    def ignored(self) -> Counter[str]:
-        return sum((Counter(counts) for counts in self.ignored_by.values()), Counter[str]())
+    def by_kind(self, key: str) -> Counter[str]:
+        return sum((Counter(counts) for counts in self.kinds[key].values()), Counter[str]())
 
     def rate(self, key: str) -> float:
         rate = self.rates.get(key)
@@ -179,7 +181,7 @@ class Meter:
         self._coordinator = _Process("coordinator", 0, started)
         self._left: deque[_Process] = deque()  # that were removed, newest last
         self._gone: Counter[str] = Counter()  # what those before them had counted
-        self._gone_ignored: Counter[str] = Counter()
+        self._gone_kinds: dict[str, Counter[str]] = {key: Counter() for key in _BY_KIND}
         self._restarts = 0
         self._read = Rate()
         self._done = Rate()
@@ -234,7 +236,8 @@ class Meter:
             while len(self._left) > _REMEMBERED:
                 first = self._left.popleft()
                 self._gone.update({key: first.total(key) for key in _SUMMED})
-                self._gone_ignored += first.ignored()
+                for key in _BY_KIND:
+                    self._gone_kinds[key] += first.by_kind(key)
 
     @staticmethod
     def _cooldown_left(now: float, totals: Totals, places: list[_Process]) -> float | None:
@@ -281,9 +284,12 @@ class Meter:
         self._turn_seconds(now, (totals.read, totals.done, sums["rx"], sums["tx"]), faults)
         places = [self._processes[key] for key in sorted(self._processes)]
         workers = tuple(place.worker(now) for place in places if place.role == "flow")
-        collectors = tuple(place.process(now) for place in places if place.role == "collect")
+        collectors = _with_queues([place.process(now) for place in places if place.role == "collect"], places)
         own = self._coordinator.process(now)
-        ignored = sum((place.ignored() for place in (*places, *self._left)), Counter(self._gone_ignored))
+        kinds = {
+            key: sum((place.by_kind(key) for place in (*places, *self._left)), Counter(gone))
+            for key, gone in self._gone_kinds.items()
+        }
         fingerprints, handshakes, by_handshake = _fold(totals)
         elapsed = max(now - self.started, 1e-9)
         cooldown_left = self._cooldown_left(now, totals, places)
@@ -321,7 +327,8 @@ class Meter:
             recent_drops=sums["drops"] - self._faults[0][0],
             send_failures=sums["send_failures"],
             recent_send_failures=sums["send_failures"] - self._faults[0][1],
-            ignored=dict(ignored),
+            send_errors=dict(kinds["send_errors"]),
+            ignored=dict(kinds["ignored"]),
             history=tuple(self._history),
             workers=workers,
             collectors=collectors,
@@ -356,6 +363,17 @@ class Meter:
             slowest_move=totals.slowest_move,
         )
         return replace(snapshot, warnings=(*warnings(snapshot), *reversed(totals.warnings)))
+
+
+def _with_queues(collectors: list[ProcessView], places: list[_Process]) -> tuple[ProcessView, ...]:
+    """A collector's queue: what its flow workers wait to see written, and what it has finished."""
+    waiting = [collector.queue for collector in collectors]
+    for place in places:
+        if place.role == "flow" and waiting:
+            waiting[place.index % len(waiting)] += _count(place.gauges, "outbox")  # as the crew links them
+    return tuple(
+        replace(collector, queue=queue) for collector, queue in zip(collectors, waiting, strict=True)
+    )
 
 
 def _fold(totals: Totals) -> tuple[dict[str, int], dict[str, int], dict[str, dict[str, int]]]:

@@ -47,7 +47,7 @@ class ProcessView:
     pid: int = 0
     cpu: float = 0.0  # processor time over time
     busy: float = 0.0  # time not spent waiting over time
-    queue: int = 0  # messages (batches) waiting for it
+    queue: int = 0  # batches it has to deal with: a worker of targets, a collector of results
     restarts: int = 0
     state: str = State.RUNNING
     records_rate: float = 0.0  # collectors: records written per second; coordinator: inputs read per second
@@ -57,6 +57,11 @@ class ProcessView:
     def load(self) -> float:
         """The share of its time that is used: what decides whether it is the bottleneck."""
         return max(self.cpu, self.busy)
+
+    @property
+    def work(self) -> float:
+        """The share of a core it needs; waiting for one is none."""
+        return self.cpu or self.busy
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,6 +192,7 @@ class Snapshot:
     recent_drops: int = 0  # in the last minute
     send_failures: int = 0
     recent_send_failures: int = 0
+    send_errors: Mapping[str, int] = field(default_factory=dict)  # the failures, by errno
     ignored: Mapping[str, int] = field(default_factory=dict)  # packets not acted on, by kind
     history: tuple[Second, ...] = ()  # oldest first, at most HISTORY_SECONDS
     workers: tuple[WorkerView, ...] = ()
@@ -223,6 +229,11 @@ class Snapshot:
     @property
     def elapsed(self) -> float:
         return max(0.0, self.now - self.started)
+
+    @property
+    def used(self) -> float:
+        """Cores' worth of time that our processes use."""
+        return sum(process.work for process in (*self.workers, *self.collectors, self.coordinator))
 
     @property
     def fates(self) -> int:

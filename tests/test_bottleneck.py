@@ -25,7 +25,19 @@ CALM = Snapshot(
     ("changes", "said"),
     [
         ({}, "nothing stands out"),
-        ({"collectors": (ProcessView("collect 0", busy=0.97),)}, "collector 97% busy: -w collect=2"),
+        ({"collectors": (ProcessView("collect 0", busy=0.97),)}, "collector 97% busy: -w collect=2 (or >"),
+        (
+            {"collectors": (ProcessView("collect 0", busy=0.97), ProcessView("collect 1"))},
+            "collect 0 97% busy, the others less: -w flow=3,collect=3 (or + > here)",
+        ),
+        (
+            {"collectors": (ProcessView("collect 0", busy=0.97),), "wanted_collect": 3},
+            "collector 97% busy: -w flow=3 (or + here), each sends to one collector",
+        ),
+        (
+            {"collectors": (ProcessView("collect 0", busy=0.97),), "cores": 1},
+            "collector 97% busy: -w collect=2 (or > here), but the core is taken",
+        ),
         (
             {"workers": (WorkerView("flow 0", cpu=0.99), WorkerView("flow 1", busy=0.95))},
             "all 2 flow workers 97% busy: -w flow=3",
@@ -35,7 +47,18 @@ CALM = Snapshot(
             "flow 0 99% busy, the others less",
         ),
         ({"workers": (WorkerView("flow 0", busy=0.99),), "wanted_flow": 8}, "this run has 8 shards"),
-        ({"workers": (WorkerView("flow 0", busy=0.99),), "cores": 2, "wanted_flow": 2}, "2 cores are taken"),
+        (
+            {"workers": (WorkerView("flow 0", busy=0.99, cpu=0.98),), "cores": 2},
+            "flow worker 99% busy: -w flow=3 (or + here)",
+        ),
+        (
+            {
+                "workers": (WorkerView("flow 0", busy=0.99, cpu=0.98),),
+                "collectors": (ProcessView("collect 0", busy=0.8, cpu=0.8),),
+                "cores": 2,
+            },
+            "flow worker 99% busy: -w flow=3 (or + here), but the 2 cores are taken",
+        ),
         (
             {"workers": (WorkerView("flow 0", busy=0.98, cpu=0.25),)},
             "flow 0 lacks a core (98% busy, 25% cpu)",
