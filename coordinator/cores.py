@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -75,14 +76,35 @@ def order(root: Path = Path("/")) -> tuple[int, ...]:
 
 def bound(interface: str, crew: Crew, cores: tuple[int, ...], root: Path = Path("/")) -> str:
     """What is bound where, for the user."""
-    irqs: list[int] = []
-    with contextlib.suppress(OSError, ValueError):
-        irqs = sorted(int(p.name) for p in (root / f"sys/class/net/{interface}/device/msi_irqs").iterdir())
     places = [
         sorted({pinning.core_of(role, index, cores) for index in range(count)})
         for role, count in (("flow", crew.flow), ("collect", crew.collect))
     ]
-    return pinning.hint(interface, irqs, *places)
+    return pinning.hint(interface, interrupts(interface, root), *places)
+
+
+def interrupts(interface: str, root: Path = Path("/")) -> dict[int, int]:
+    """The interrupts by which an interface tells of packets: their numbers, and the queue of each."""
+    names = _interrupt_names(root)
+    device = root / "sys/class/net" / interface / "device"
+    found: list[int] = []
+    with contextlib.suppress(OSError, ValueError):
+        device = device.resolve(strict=True)
+        if device.name.startswith("virtio"):  # they belong to the PCI device that it is a part of
+            device = device.parent
+        found = [int(path.name) for path in (device / "msi_irqs").iterdir()]
+    return pinning.queues(found or pinning.of_interface(interface, names), names)
+
+
+def _interrupt_names(root: Path) -> dict[int, str]:
+    """What /proc/interrupts calls each interrupt: the last word of its line."""
+    found = {}
+    with contextlib.suppress(OSError):
+        for line in (root / "proc/interrupts").read_text().splitlines():
+            number, colon, rest = line.partition(":")
+            if colon and number.strip().isdigit() and rest.split():
+                found[int(number)] = rest.split()[-1]
+    return found
 
 
 def _cores(number: int) -> str:
@@ -90,19 +112,36 @@ def _cores(number: int) -> str:
 
 
 def _quota(root: Path) -> float | None:
-    """Cores' worth of time that the control groups (version 2) above this process allow, the tightest."""
-    tightest: float | None = None
-    with contextlib.suppress(OSError, ValueError, IndexError):
-        lines = (root / "proc/self/cgroup").read_text().splitlines()
-        path = next(line[3:] for line in lines if line.startswith("0::"))
-        top = root / "sys/fs/cgroup"
-        place = top / path.strip("/")
-        for folder in (place, *place.parents):
-            with contextlib.suppress(OSError, ValueError):
-                most, period = (folder / "cpu.max").read_text().split()
-                if most != "max":
-                    share = int(most) / int(period)
-                    tightest = share if tightest is None else min(tightest, share)
-            if folder == top:
-                break
-    return tightest
+    """Cores' worth of time that the control groups above this process allow, the tightest of them."""
+    found: list[float] = []
+    with contextlib.suppress(OSError):
+        for line in (root / "proc/self/cgroup").read_text().splitlines():
+            _, controllers, path = line.split(":", 2)
+            if not controllers:  # version 2; "unified" where both are there
+                for top in ("sys/fs/cgroup", "sys/fs/cgroup/unified"):
+                    found += _above(root / top, path, _allowed)
+            elif "cpu" in controllers.split(","):
+                found += _above(root / "sys/fs/cgroup/cpu", path, _allowed_v1)
+    return min(found, default=None)
+
+
+def _above(top: Path, path: str, allowed: Callable[[Path], float | None]) -> Iterator[float]:
+    """What the group at this path and each one above it allows. In a container only `top` may be there."""
+    place = top / path.strip("/")
+    for folder in (place, *place.parents):
+        with contextlib.suppress(OSError, ValueError):
+            share = allowed(folder)
+            if share is not None:
+                yield share
+        if folder == top:
+            return
+
+
+def _allowed(folder: Path) -> float | None:
+    most, period = (folder / "cpu.max").read_text().split()
+    return None if most == "max" else int(most) / int(period)
+
+
+def _allowed_v1(folder: Path) -> float | None:
+    most, period = (int((folder / f"cpu.cfs_{name}_us").read_text()) for name in ("quota", "period"))
+    return None if most < 0 else most / period

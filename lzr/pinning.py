@@ -7,6 +7,7 @@ none: it goes where there is room.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 
 
@@ -29,13 +30,37 @@ def numbers(text: str) -> list[int]:
     return found
 
 
-def hint(interface: str, irqs: Sequence[int], flow: Sequence[int], collect: Sequence[int]) -> str:
-    """What is bound where, and how the interface's interrupts are lined up with it."""
+def queues(irqs: Sequence[int], names: Mapping[int, str]) -> dict[int, int]:
+    """The interrupts that tell of packets, each with the number of the queue it serves.
+
+    irqs: those of a network card; names: what /proc/interrupts calls each ("virtio2-input.0", "eth0-TxRx-3").
+    Those that tell of something else (the link, the configuration) are left out, where the names say so.
+    """
+    telling = [irq for irq in sorted(irqs) if not _NO_PACKETS.search(names.get(irq, ""))] or sorted(irqs)
+    found = {}
+    for at, irq in enumerate(telling):
+        numbered = re.findall("[0-9]+", names.get(irq, "").partition("@")[0])  # "mlx5_comp3@pci:0000:01:00.0"
+        found[irq] = int(numbered[-1]) if numbered else at
+    return found
+
+
+_NO_PACKETS = re.compile("config|async|mgmn?t|misc|control|adminq|event", re.IGNORECASE)
+
+
+def of_interface(interface: str, names: Mapping[int, str]) -> list[int]:
+    """The interrupts that are called after an interface: "eth0", "eth0-rx-1", "i40e-eth0-TxRx-0"."""
+    alone = re.compile(rf"(?<![\w.]){re.escape(interface)}(?![\w.])")
+    return sorted(irq for irq, name in names.items() if alone.search(name))
+
+
+def hint(interface: str, irqs: Mapping[int, int], flow: Sequence[int], collect: Sequence[int]) -> str:
+    """What is bound where, and how the interface's interrupts are lined up with it. irqs: queue of each."""
     said = f"pinned: flow workers to {_cores(flow)}, collectors to {_cores(collect)}"
     if not irqs:
         return f"{said}; {interface} has no interrupts of its own to line up"
     lines = "; ".join(
-        f"echo {flow[at % len(flow)]} > /proc/irq/{irq}/smp_affinity_list" for at, irq in enumerate(irqs[:64])
+        f"echo {flow[queue % len(flow)]} > /proc/irq/{irq}/smp_affinity_list"
+        for irq, queue in list(irqs.items())[:64]
     )
     return f"{said}; to line up the interrupts of {interface} (and stop irqbalance): {lines}"
 
