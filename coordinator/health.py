@@ -32,9 +32,10 @@ def warnings(snapshot: Snapshot) -> tuple[str, ...]:
             f"kernel dropped {snapshot.recent_drops:,} packets in the last minute: + or a lower rate"
         )
     if snapshot.recent_send_failures:
-        found.append(
-            f"{snapshot.recent_send_failures:,} packets could not be sent in the last minute: lower the rate"
-        )
+        errors = ", ".join(sorted(snapshot.send_errors))
+        what = "is the interface down?" if errors == "ENETDOWN" else "lower the rate"
+        refused = f"{snapshot.recent_send_failures:,} sends refused in the last minute"
+        found.append(f"{refused} and tried again ({errors}): {what}")
     if snapshot.done >= ENOUGH and snapshot.hit_rate < LOW_HIT_RATE:
         found.append(_low(snapshot))
     if snapshot.recent_restarts:

@@ -170,6 +170,7 @@ def _counts(snapshot: Snapshot, fates: Fates | None) -> dict[str, Any]:
             "received": snapshot.rx,
             "retransmits": snapshot.retransmits,
             "send_failures": snapshot.send_failures,
+            "send_errors": dict(snapshot.send_errors),
             "drops": snapshot.drops,
             "ignored": dict(snapshot.ignored),
         },

@@ -62,7 +62,9 @@ def _metrics(s: Snapshot) -> Iterable[tuple[str, str, str, list[Sample]]]:
     yield "bit_rate", gauge, "Bits per second, now.", ways
     yield "retransmits_total", counter, "Packets sent again.", [("", s.retransmits)]
     yield "kernel_drops_total", counter, "Packets the kernel dropped (a ring was full).", [("", s.drops)]
-    yield "send_failures_total", counter, "Packets that could not be sent.", [("", s.send_failures)]
+    yield "send_failures_total", counter, "Sends that the kernel refused for now.", [("", s.send_failures)]
+    rows = [(_labels(error=error), float(number)) for error, number in sorted(s.send_errors.items())]
+    yield "send_errors_total", counter, "The same by errno.", rows
     rows = [(_labels(kind=kind), float(number)) for kind, number in sorted(s.ignored.items())]
     yield "packets_ignored_total", counter, "Packets received and not acted on, by kind.", rows
     yield "restarts_total", counter, "Processes that ended unasked and were replaced.", [("", s.restarts)]

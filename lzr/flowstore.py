@@ -76,6 +76,11 @@ class FlowStore:
         due = [q.next_due for q in self._timers.values() if q.next_due is not None]
         return min(due) if due else None
 
+    def postpone(self, by: int, now: int) -> None:
+        """Nothing could be sent for the last `by` ns: every timer is that much later."""
+        for queue in self._timers.values():
+            queue.postpone(by, now)
+
     def cooling(self) -> tuple[int, int]:
         """How many flows wait for nothing but a late answer to their first SYN, and until when the last does.
 

@@ -44,6 +44,10 @@ class DelayQueue:
             return slots[0], generations[0]
         return np.concatenate(slots), np.concatenate(generations)
 
+    def postpone(self, by: int, now: int) -> None:
+        """Nothing could happen for the last `by` ns: what was left then is left now, and no more than all."""
+        self._due = deque((min(due + by, now + self.delay), s, g) for due, s, g in self._due)
+
     def extract(
         self, wanted: Callable[[NDArray[np.int32], NDArray[np.uint32]], NDArray[np.bool_]]
     ) -> list[tuple[int, NDArray[np.int32], NDArray[np.uint32]]]:

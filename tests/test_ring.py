@@ -186,38 +186,145 @@ def test_a_successor_of_a_ring_that_was_empty_keeps_the_place(lab: net.Lab) -> N
     assert read(successor, 3) == [50, 51, 52]
 
 
-def test_a_successor_sends_what_was_filled_and_not_sent(
-    lab: net.Lab, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_successor_sends_what_was_filled_and_not_sent(lab: net.Lab) -> None:
     wire = Wire(lab)
     first = wire.ring()
     first.send(frames(0, 50), BUILDER)
     first.flush()
-    with monkeypatch.context() as patch:
-        patch.setattr(Ring, "flush", lambda self: None)  # killed between filling and sending
-        first.send(frames(50, 10), BUILDER)
-        first.flush()
+    first.send(frames(50, 10), BUILDER)  # and is killed before `flush`
     successor = wire.ring()
     successor.send(frames(60, 20), BUILDER)
     successor.flush()
     assert [int.from_bytes(frame[38:42], "big") for frame in wire.arrived(80)] == list(range(80))
 
 
-def test_an_interface_that_is_down_is_waited_for(lab: net.Lab) -> None:
+def numbers(wire: Wire, count: int) -> list[int]:
+    return [int.from_bytes(frame[38:42], "big") for frame in wire.arrived(count)]
+
+
+def until_all_are_sent(ring: Ring) -> None:
+    net.wait_for(ring.flush, "the frames to leave")
+
+
+def break_it(wire: Wire, how: str) -> None:
+    """Interfaces that refuse: with ENETDOWN when ours is down, with ENOBUFS when the other end is."""
+    (wire.us if how == "ENETDOWN" else wire.them).ip("link", "set", "eth0", "down")
+
+
+def mend_it(wire: Wire, how: str) -> None:
+    (wire.us if how == "ENETDOWN" else wire.them).ip("link", "set", "eth0", "up")
+    wire.far.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+
+
+@pytest.mark.parametrize("how", ["ENETDOWN", "ENOBUFS"])
+def test_frames_that_are_refused_wait_in_the_ring(lab: net.Lab, how: str) -> None:
+    """Nobody waits for them, none is lost, doubled or out of order, and none counts as sent before it is."""
     wire = Wire(lab)
-    ring = wire.ring(max_failures=3)
+    ring = wire.ring()
+    break_it(wire, how)
+    begun = time.monotonic()
+    assert ring.send(frames(0, 5), BUILDER) == 5
+    assert not ring.flush()
+    assert not ring.flush()
+    assert time.monotonic() - begun < 0.5
+    assert ring.stuck
+    assert (ring.placed, ring.sent, ring.sent_octets) == (5, 0, 0)
+    assert set(ring.errors) == {how}
+    assert ring.send(frames(5, 100), BUILDER) == 58, "one row stays free"
+    assert ring.send(frames(63, 1), BUILDER) == 0
+    mend_it(wire, how)
+    until_all_are_sent(ring)
+    assert not ring.stuck
+    ring.send(frames(63, 37), BUILDER)
+    until_all_are_sent(ring)
+    assert numbers(wire, 100) == list(range(100))
+    assert (ring.sent, ring.sent_octets) == (100, ring.placed_octets)
+
+
+@pytest.mark.parametrize("before", [0, 1, 40])
+@pytest.mark.parametrize("waiting", [1, 63])
+def test_a_stuck_ring_goes_to_a_successor(lab: net.Lab, before: int, waiting: int) -> None:
+    wire = Wire(lab)
+    ring = wire.ring()
+    ring.send(frames(0, before), BUILDER)
+    ring.flush()
+    break_it(wire, "ENOBUFS")
+    assert ring.send(frames(before, waiting), BUILDER) == waiting
+    assert not ring.flush()
+    counted = ring.sent
+    assert counted == before
+    successor = wire.ring()
+    assert successor.stuck
+    mend_it(wire, "ENOBUFS")
+    until_all_are_sent(successor)
+    successor.send(frames(before + waiting, 10), BUILDER)
+    until_all_are_sent(successor)
+    assert numbers(wire, before + waiting + 10) == list(range(before + waiting + 10))
+    assert counted + successor.sent == before + waiting + 10
+
+
+@pytest.mark.parametrize("how", ["ENETDOWN", "ENOBUFS"])
+def test_an_interface_that_never_takes_anything_is_given_up(lab: net.Lab, how: str) -> None:
+    wire = Wire(lab)
+    ring = wire.ring(max_failures=6)
     ring.send(frames(0, 5), BUILDER)
     ring.flush()
-    wire.us.ip("link", "set", "eth0", "down")
+    break_it(wire, how)
     ring.send(frames(5, 5), BUILDER)
-    with pytest.raises(SendFailure, match="took no frame"):
-        ring.flush()
-    assert ring.failures >= 3
-    wire.us.ip("link", "set", "eth0", "up")
+    with pytest.raises(SendFailure, match=rf"took no frame in 6 attempts \({how}\)"):
+        net.wait_for(ring.flush, "a failure")
+    assert ring.errors == {how: 6}
+    mend_it(wire, how)
     patient = wire.ring()
     patient.send(frames(10, 5), BUILDER)
-    patient.flush()
-    assert [int.from_bytes(frame[38:42], "big") for frame in wire.arrived(15)][-5:] == list(range(10, 15))
+    until_all_are_sent(patient)
+    assert numbers(wire, 15) == list(range(15))
+
+
+def test_an_interface_that_is_gone_is_not_waited_for(lab: net.Lab) -> None:
+    wire = Wire(lab)
+    ring = wire.ring()
+    wire.us.ip("link", "del", "eth0")
+    ring.send(frames(0, 5), BUILDER)
+    with pytest.raises(SendFailure, match="is gone"):
+        ring.flush()
+
+
+def test_an_interface_that_was_down_does_not_keep_a_worker_awake(lab: net.Lab) -> None:
+    """The kernel leaves an error on the socket, with which poll would return at once for ever."""
+    wire = Wire(lab)
+    ring = wire.ring()
+    break_it(wire, "ENETDOWN")
+    mend_it(wire, "ENETDOWN")
+    waiting = select.poll()
+    waiting.register(ring, select.POLLIN)
+    assert waiting.poll(0) == [(ring.fileno(), select.POLLERR)]
+    ring.read_drops()
+    assert waiting.poll(0) == []
+
+
+@pytest.mark.parametrize("how", ["ENOBUFS", "EAGAIN"])
+def test_a_queue_behind_the_interface(lab: net.Lab, how: str) -> None:
+    """An interface over another whose queue is slow: a short one refuses, a long one eats the send buffer."""
+    wire = Wire(lab)
+    below = "1000" if how == "ENOBUFS" else "10000000"
+    wire.us.ip("link", "add", "over", "link", "eth0", "type", "macvlan")
+    wire.us.ip("link", "set", "over", "up")
+    slow = ("qdisc", "replace", "dev", "eth0", "root", "tbf", "burst", "1600", "limit", below, "rate")
+    wire.us.run("tc", *slow, "200kbit")
+    (socket_,) = wire.us.call(lambda: open_shards("over", 1, 5, PORTS, frames=(64, 1024)))
+    lab.on_close(socket_.close)
+    ring = Ring(socket_, np.zeros(2, np.int64), (64, 1024), 1000)
+    lab.on_close(ring.close)
+    assert ring.send(frames(0, 400), BUILDER) == 400
+    assert not ring.flush()
+    some = ring.sent
+    assert 0 < some < 400
+    net.wait_for(lambda: ring.flush() or ring.sent > some + 20, "some more to leave")
+    assert set(ring.errors) == {how}
+    wire.us.run("tc", *slow, "1gbit")
+    until_all_are_sent(ring)
+    assert sorted(numbers(wire, 400)) == list(range(400)), "none lost, none twice"
 
 
 def test_a_checksum_left_to_the_card_is_not_looked_for(lab: net.Lab) -> None:

@@ -12,7 +12,7 @@ import resource
 import select
 import socket
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Iterator
 from typing import Any
 
@@ -38,7 +38,7 @@ _PAUSE = (
     0.02  # between two turns with little to do: packets and timers that come meanwhile are taken together
 )
 _MAX_OUTBOX = 1 << 23  # bytes of unacknowledged results, with which new targets have to wait
-_RING_COUNTS = ("received", "received_octets", "sent", "sent_octets", "failures", "kernel_drops")
+_RING_COUNTS = ("received", "received_octets", "sent", "sent_octets", "kernel_drops")
 
 
 class FlowWorker:
@@ -76,6 +76,7 @@ class FlowWorker:
             self._poller.register(link.descriptor(sock), select.POLLIN)
             self._bell.register(link.descriptor(sock), select.POLLIN)
         self._gone = dict.fromkeys(_RING_COUNTS, 0)  # by rings that have been released
+        self._gone_errors: Counter[str] = Counter()
         self._stopping = False
         self._busy = 0
         self._next_stats = 0
@@ -85,6 +86,7 @@ class FlowWorker:
         try:
             self._loop()
         except SendFailure as failure:
+            self._send_stats(last=True)
             self._report("fault", reason=str(failure))
             self._context.destroy(linger=1000)
 
@@ -104,7 +106,7 @@ class FlowWorker:
             if work < SMALL and not self._stopping:
                 self._wait(start, now)
         if self._hosted.rings:
-            self._hosted.flush(all_of_it=True)
+            self._hosted.finish()
         self._send_stats(last=True)
         self._context.destroy(linger=1000)
 
@@ -185,6 +187,7 @@ class FlowWorker:
         self._poller.unregister(ring.fileno())
         for name in self._gone:
             self._gone[name] += getattr(ring, name)
+        self._gone_errors += ring.errors
         ring.close()
         header = {"shard": shard, "pieces": state.plain_pieces()}
         self._releasing.append((hosted.sequence, header, [state.flows, state.armed, hosted.withdraw(shard)]))
@@ -221,6 +224,7 @@ class FlowWorker:
         rings = hosted.rings.values()
         usage = resource.getrusage(resource.RUSAGE_SELF)
         cooling, until = table.cooling()
+        errors = sum((ring.errors for ring in rings), self._gone_errors)
         self._report(
             "stats",
             last=last,
@@ -241,7 +245,8 @@ class FlowWorker:
             ring_size=max((ring.rx_frames for ring in rings), default=0),
             queue=len(hosted.pending),
             outbox=len(hosted.unacknowledged),
-            send_failures=sum(ring.failures for ring in rings) + self._gone["failures"],
+            send_failures=errors.total(),
+            send_errors=errors,
             ignored=table.ignored | dict(zip(MALFORMED, hosted.malformed.tolist(), strict=True)),
         )
         hosted.window_held = False

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import time
 from collections import deque
 from typing import Any
 
@@ -15,7 +17,7 @@ from lzr.messages import Buffer
 from lzr.rows import TARGET
 from lzr.segments import Builder
 from lzr.sharding import shard_of
-from workers.ring import Arrivals, Ring
+from workers.ring import Arrivals, Ring, SendFailure
 from workers.window import Window
 
 TAKE = 1024
@@ -27,6 +29,8 @@ SETTLE = 2048
 SMALL = 64
 """Frames and targets in a turn, below which there is nothing more to do: a worker rests after it."""
 _ROUNDS = 8
+_LONG = 50_000_000  # ns without sending, for which timers have to be set later
+_LAST_TRIES = 0.5  # seconds, for what there still is to send at the end
 
 
 class Hosted:
@@ -42,7 +46,9 @@ class Hosted:
         self._builder = builder
         self._way_out: Ring | None = None
         self._budget = budget
-        self._outgoing: deque[Any] = deque()  # FRAME rows that the budget holds back
+        self._outgoing: deque[Any] = deque()  # FRAME rows that the budget, or a stuck ring, holds back
+        self._stuck: list[Ring] = []  # rings with frames that the kernel has not taken
+        self._stuck_since = 0
         self._now = 0
         self.sequence = 0
         self.pending: deque[list[Buffer]] = deque()  # not yet handed to ZeroMQ
@@ -62,6 +68,8 @@ class Hosted:
         self.rings[shard] = ring
         self._window = Window(min(each.rx_frames for each in self.rings.values()), self._wait)
         self._way_out = ring
+        if ring.stuck:
+            self._note_stuck(ring)
         self._share()
 
     @property
@@ -71,6 +79,11 @@ class Hosted:
 
     def remove(self, shard: int) -> Ring:
         ring = self.rings.pop(shard)
+        if ring in self._stuck:
+            self._stuck.remove(ring)  # its frames go with it
+        if not self.rings and self._outgoing:
+            ring.errors["no room"] += sum(map(len, self._outgoing))  # their flows go, and will send again
+            self._outgoing.clear()
         self._way_out = next(iter(self.rings.values()), None)
         self._share()
         return ring
@@ -87,10 +100,10 @@ class Hosted:
         """
         work = 0
         self._now = now
-        if self._outgoing:
+        if self._held:
             self.flush()
         work += self._receive(now)
-        due = None if self._outgoing else self.table.next_due  # nothing new while packets are held back
+        due = None if self._held else self.table.next_due  # nothing new while packets are held back
         if due is not None and due <= now:
             before = self.table.silent
             self.table.expire(now, self._step)
@@ -99,7 +112,7 @@ class Hosted:
             due = self.table.next_due
         if due is not None and due <= now:
             work += self._step  # more to do at once, but the answers to this first
-        elif self._stock and not self._outgoing and work < _ROUNDS * TAKE:
+        elif self._stock and not self._held and work < _ROUNDS * TAKE:
             work += self._begin(now, wall)
         if work < SMALL or self.table.outcomes_waiting >= SETTLE:
             self.settle()
@@ -169,16 +182,33 @@ class Hosted:
 
     @property
     def patience(self) -> float | None:
-        """Seconds until the budget lets more packets leave; None if none are held back."""
+        """Seconds until packets that are held back may leave, or be tried again; None if there are none."""
+        if self._stuck:
+            return max(0, min(ring.retry_at for ring in self._stuck) - self._now) / 1e9
         return self._budget.wait() if self._outgoing and self._budget is not None else None
 
+    @property
+    def _held(self) -> bool:
+        return bool(self._outgoing or self._stuck)
+
     def flush(self, *, all_of_it: bool = False) -> None:
-        """Put frames on the wire: those the budget allows, or all of it."""
+        """Put frames on the wire: those the budget allows, or all of it.
+
+        While a ring is stuck they wait here; with `all_of_it` in the rings, as far as there is room.
+        """
         self._outgoing += self.table.take_frames()
-        if not self._outgoing:
+        if self._stuck and not self._try_again() and not all_of_it:
             return
-        out, budget = self._way_out, self._budget
-        assert out is not None  # flows come only after a shard has been adopted
+        if self._outgoing:
+            assert self._way_out is not None  # flows come only after a shard has been adopted
+            self._put(self._way_out, all_of_it)
+        if self._stuck and all_of_it:
+            self._postpone()  # a shard may be about to leave with its timers
+            for ring in self.rings.values():
+                self._put(ring, all_of_it)
+
+    def _put(self, out: Ring, all_of_it: bool) -> None:
+        budget = self._budget
         while self._outgoing:
             burst = self._outgoing.popleft()
             if budget is not None:
@@ -188,11 +218,44 @@ class Hosted:
                     burst = burst[:room]
                 if not room:
                     break
-            octets = out.sent_octets
-            out.send(burst, self._builder)
+            octets = out.placed_octets
+            placed = out.send(burst, self._builder)
             if budget is not None:
-                budget.spend(len(burst), out.sent_octets - octets)
-        out.flush()
+                budget.spend(placed, out.placed_octets - octets)
+            if placed < len(burst):
+                self._outgoing.appendleft(burst[placed:])
+                break
+        if not out.flush():
+            self._note_stuck(out)
+
+    def _note_stuck(self, ring: Ring) -> None:
+        if not self._stuck:
+            self._stuck_since = self._now
+        if ring not in self._stuck:
+            self._stuck.append(ring)
+
+    def _try_again(self) -> bool:
+        """The stuck rings: have their frames been taken?"""
+        self._stuck = [ring for ring in self._stuck if not ring.flush()]
+        if not self._stuck:
+            self._postpone()
+        return not self._stuck
+
+    def _postpone(self) -> None:
+        """Time in which nothing could be sent is not time that a peer had to answer."""
+        held = self._now - self._stuck_since
+        if held > _LONG:
+            self.table.postpone(held, self._now)
+            self._stuck_since = self._now
+
+    def finish(self) -> None:
+        """Put all there still is on the wire; an interface that does not take it is not waited for."""
+        until = time.monotonic() + _LAST_TRIES
+        with contextlib.suppress(SendFailure):
+            self.flush(all_of_it=True)
+            while self._held and time.monotonic() < until:
+                time.sleep(0.005)
+                self.flush(all_of_it=True)
 
     def settle(self) -> None:
         """Put the outcomes that wait in the outbox."""

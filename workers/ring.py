@@ -7,16 +7,19 @@ so a row may be reused at once even where the peer is on this machine.
 
 The socket outlives its process (the coordinator holds it), so a successor finds the rings as they were:
 it looks for the first frame to read, and for frames its predecessor had filled but not sent.
+
+Nothing here waits for an interface: a frame that the kernel does not take stays as it is in the ring
+(SEND_REQUEST, whatever the errno), the ring is `stuck`, and `flush` tries again when its pause is over.
 """
 
 from __future__ import annotations
 
 import errno
 import mmap
-import select
 import socket
 import struct
 import time
+from collections import Counter
 from typing import Any
 
 import numpy as np
@@ -35,7 +38,13 @@ _USER, _CSUM_NOT_READY, _CSUM_VALID = 1, 1 << 3, 1 << 7
 _SEND_REQUEST, _SENDING, _WRONG_FORMAT = 1, 2, 4
 _TX_DATA = 32  # TPACKET2_HDRLEN less the sockaddr_ll
 _VNET_HEADER = 10
-_BACKOFF = (0.0002, 0.001, 0.005, 0.02, 0.05)
+_MOMENTS = (0.0002, 0.001, 0.005)
+"""Seconds that are slept through between attempts: a driver gives frames back within such times."""
+_PAUSES = (0.02, 0.05)
+"""Seconds until the next attempt after that; the worker does other things meanwhile."""
+_TRANSIENT = (errno.ENOBUFS, errno.EAGAIN, errno.ENETDOWN, errno.EINTR)
+_FULL = "ring full"
+"""Counted like an errno: all frames are with the driver, so there is nothing to ask the kernel for."""
 
 Bytes = NDArray[np.uint8]
 
@@ -117,7 +126,8 @@ class Ring:
     ) -> None:
         """positions: (2,) int64 in memory that outlives the process: the next frame to read, to fill.
 
-        frames: of the receive and the transmit ring. max_failures: give up after so many in a row, 0 never.
+        frames: of the receive and the transmit ring. max_failures: give up after so many attempts in a row
+        in which no frame was taken, 0 never.
         """
         self._socket = sock
         self._positions = positions
@@ -131,10 +141,16 @@ class Ring:
         self._tx_length = self._tx.view(np.uint32)[:, 1]
         self._tx_copy = self._tx.view(np.uint16)[:, (_TX_DATA + 2) // 2]
         self._tx[:, _TX_DATA : _TX_DATA + _VNET_HEADER] = 0
-        self._filled = 0
+        self._filled = 0  # frames that may not have been taken yet: the last before positions[1]
         self._max_failures = max_failures
-        self.received = self.received_octets = self.sent = self.sent_octets = 0
-        self.failures = self.kernel_drops = 0
+        self.received = self.received_octets = self.kernel_drops = 0
+        self.placed = self.placed_octets = 0  # in the transmit ring
+        self.stuck = False
+        """Frames wait that the kernel did not take."""
+        self.retry_at = 0  # monotonic ns, while stuck
+        self._missed = 0  # attempts in a row that moved nothing
+        self.errors: Counter[str] = Counter()
+        """Failed attempts, by the name of the errno."""
         self._find_place()
 
     def fileno(self) -> int:
@@ -149,10 +165,11 @@ class Ring:
             self._positions[0] = starts[0] if len(starts) else self._oldest()
         waiting = np.flatnonzero(self._tx_status & _SEND_REQUEST)
         if len(waiting):
+            # There is a first one: `send` leaves a row free.
             first = self._tx_status[(waiting - 1) % self._tx_frames] & _SEND_REQUEST == 0
-            start = int(waiting[first][0]) if first.any() else 0
-            self._positions[1] = (start + len(waiting)) % self._tx_frames
+            self._positions[1] = (int(waiting[first][0]) + len(waiting)) % self._tx_frames
             self._filled = len(waiting)
+            self.placed, self.placed_octets = len(waiting), self._waiting_octets()
             self.flush()
 
     def _oldest(self) -> int:
@@ -178,28 +195,46 @@ class Ring:
 
     def read_drops(self) -> int:
         """Frames the kernel dropped because the ring was full, since the start."""
+        # An interface that was down leaves an error on every socket, with which poll would not wait any more.
+        self._socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
         raw = self._socket.getsockopt(SOL_PACKET, PACKET_STATISTICS, 8)
         self.kernel_drops += struct.unpack("II", raw)[1]
         return self.kernel_drops
 
     # --- transmit --------------------------------------------------------------------------------------
 
-    def send(self, burst: NDArray[Any], builder: Builder) -> None:
-        """Put FRAME rows (alike in probe and in having SYN) into the ring; `flush` has them sent."""
+    def send(self, burst: NDArray[Any], builder: Builder) -> int:
+        """Put FRAME rows (alike in probe and in having SYN) into the ring; `flush` has them sent.
+
+        Returns how many there was room for: fewer only if the ring is stuck.
+        """
         start = 0
         while start < len(burst):
             at = int(self._positions[1])
-            rows = burst[start:]
-            done, octets = self._fill(at, rows, builder)
+            # One row stays free, so that a successor can tell where those that wait begin.
+            rows = burst[start : start + self._tx_frames - 1 - self._filled]
+            done, octets = self._fill(at, rows, builder) if len(rows) else (0, 0)
             if not done:
-                self.flush()
-                self.wait_writable(_BACKOFF[-1])  # every frame is with the driver
+                if not self.flush() or not self._await_row(at):
+                    return start
                 continue
             self._positions[1] = (at + done) % self._tx_frames  # before the send: see _find_place
             self._filled += done
-            self.sent += done
-            self.sent_octets += octets
+            self.placed += done
+            self.placed_octets += octets
             start += done
+        return start
+
+    def _await_row(self, at: int) -> bool:
+        """Every frame has been taken: does the driver give this row back within moments?"""
+        for moment in (0.0, *_MOMENTS):
+            time.sleep(moment)
+            if self._tx_status[at] == 0:
+                return True
+        self.errors[_FULL] += 1
+        self._miss(_FULL)
+        self._hold()
+        return False
 
     def _fill(self, at: int, rows: NDArray[Any], builder: Builder) -> tuple[int, int]:
         """As many frames as there is room for up to the end of the ring: how many, and their bytes."""
@@ -231,29 +266,82 @@ class Ring:
         status = self._tx_status[(first + np.arange(self._filled)) % self._tx_frames]
         return int(np.count_nonzero(status & _SEND_REQUEST)), int(np.count_nonzero(status == _WRONG_FORMAT))
 
-    def flush(self) -> None:
-        """Have the kernel send every filled frame; back off while the interface cannot take them."""
-        attempt = 0
-        while self._filled:
-            try:
-                self._socket.send(b"", socket.MSG_DONTWAIT)
-            except OSError as error:
-                if error.errno not in (errno.ENOBUFS, errno.EAGAIN, errno.ENETDOWN, errno.EINTR):
-                    raise
-                self.failures += 1
-            waiting, refused = self._unsent()
-            if refused:
-                raise RuntimeError(f"the kernel refused {refused} of our frames as malformed")
-            if not waiting:
-                self._filled = 0  # what is in flight, the driver gives back by itself
-                return
-            if self._max_failures and attempt >= self._max_failures:
-                raise SendFailure(f"the interface took no frame in {attempt} attempts")
-            time.sleep(_BACKOFF[min(attempt, len(_BACKOFF) - 1)])
-            attempt += 1
+    @property
+    def sent(self) -> int:
+        """Frames that the kernel has taken."""
+        return self.placed - self._unsent()[0]
 
-    def wait_writable(self, seconds: float) -> None:
-        select.select([], [self._socket], [], seconds)
+    @property
+    def sent_octets(self) -> int:
+        return self.placed_octets - self._waiting_octets()
+
+    def _waiting_octets(self) -> int:
+        if not self._filled:
+            return 0
+        first = int(self._positions[1]) - self._filled
+        rows = (first + np.arange(self._filled)) % self._tx_frames
+        rows = rows[self._tx_status[rows] & _SEND_REQUEST != 0]
+        return int((self._tx_length[rows] - np.uint32(_VNET_HEADER)).sum(dtype=np.int64))
+
+    @property
+    def failures(self) -> int:
+        """Attempts that the kernel refused."""
+        return self.errors.total()
+
+    def flush(self) -> bool:
+        """Have the kernel send every filled frame; whether it has taken them all.
+
+        Takes moments at most. A stuck ring is tried again only when its pause is over.
+        """
+        if self.stuck and time.monotonic_ns() < self.retry_at:
+            return False
+        for moment in _MOMENTS:
+            if not self._filled or self._push():
+                break
+            if self._missed > len(_MOMENTS):
+                self._hold()  # it lasts: no more than one attempt at a time
+                return False
+            time.sleep(moment)
+        else:
+            if not self._push():
+                self._hold()
+                return False
+        self.stuck = False
+        return True
+
+    def _push(self) -> bool:
+        """One attempt; whether nothing is left."""
+        error = ""
+        try:
+            self._socket.send(b"", socket.MSG_DONTWAIT)
+        except OSError as failure:
+            if failure.errno == errno.ENXIO:
+                raise SendFailure("the interface is gone") from failure
+            if failure.errno not in _TRANSIENT:
+                raise
+            error = errno.errorcode[failure.errno]
+        waiting, refused = self._unsent()
+        if refused:
+            raise RuntimeError(f"the kernel refused {refused} of our frames as malformed")
+        if waiting < self._filled:
+            self._missed = 0
+        if error:
+            self.errors[error] += 1
+        if waiting == self._filled:
+            self._miss(error or "no error")
+        self._filled = waiting  # what is in flight, the driver gives back by itself
+        return not waiting
+
+    def _miss(self, error: str) -> None:
+        self._missed += 1
+        if self._max_failures and self._missed >= self._max_failures:
+            raise SendFailure(f"the interface took no frame in {self._missed} attempts ({error})")
+
+    def _hold(self) -> None:
+        self.stuck = True
+        lasting = self._missed > len(_MOMENTS) + 1
+        pause = _PAUSES[lasting] if self._missed else 0  # it moves, slowly
+        self.retry_at = time.monotonic_ns() + round(pause * 1e9)
 
     def close(self) -> None:
         """Unmap. The socket stays open: it is the coordinator's."""
