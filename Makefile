@@ -7,8 +7,9 @@ PYTEST := $(BIN)/python -m pytest
 
 # What the tests and the demo call, beside Python; gcc builds the extension, the responder and the floor.
 TOOLS := zmap nftables iproute2 ethtool procps gcc libc6-dev python3-venv python3-dev
-# What only tests call: captures, terminals, the other firewall, and who reads the man page and the completions.
-TEST_TOOLS := tcpdump tmux iptables groff-base zsh
+# What only tests call: captures, terminals, the other firewall, a debugger, and who reads the man page and the
+# completions.
+TEST_TOOLS := tcpdump tmux iptables groff-base zsh gdb
 
 .PHONY: help demo test test-live check bench fuzz corpus venv tools test-tools clean
 

@@ -1,0 +1,151 @@
+"""What a running flow worker and a running collector can do: they try it themselves, told to by a debugger.
+
+A child that a test forks would say what such a process can do; these are the ones that look at what strangers
+send, in the middle of a scan, which afterwards has to end as if nothing had been.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import cannot_run
+from tests.faults import Victim, alive, lines_in, once_each, read
+from tests.lab.net import run, wait_for
+from tests.lab.responder import FIRST, PORT, SCANNER, Range
+from tests.test_e2e_responder import services
+from tests.test_faults_processes import LIVELY, QUICK, right, wanted
+
+pytestmark = pytest.mark.root
+
+REFUSED = {errno.EPERM, errno.EACCES}
+_ERRNO = "*((int *(*)(void))__errno_location)()"
+
+
+@pytest.fixture(autouse=True)
+def _debugger() -> None:
+    if not shutil.which("gdb"):
+        cannot_run("gdb is not installed; `make test` installs it")
+
+
+def asked(pid: int, calls: dict[str, str], prepare: tuple[str, ...] = ()) -> dict[str, tuple[int, int]]:
+    """Has a process make calls in C; what each returned, and errno. `prepare`: commands of gdb."""
+    words = ["gdb", "-nx", "-batch", "-iex", "set auto-load off", "-p", str(pid)]
+    for line in prepare:
+        words += ["-ex", line]
+    for name, call in calls.items():
+        words += ["-ex", f"set $made = (int){call}", "-ex", f"set $error = {_ERRNO}"]
+        words += ["-ex", f'printf "made: {name}: %d %d\\n", $made, $error']
+    done = run(*words, timeout=60, env={**os.environ, "DEBUGINFOD_URLS": ""})
+    found = {}
+    for line in done.stdout.splitlines():
+        if line.startswith("made: "):
+            _, name, numbers = line.split(": ")
+            result, error = map(int, numbers.split())
+            found[name] = (result, error)
+    assert list(found) == list(calls), f"{done.stdout}\n{done.stderr}"
+    return found
+
+
+def opened(path: str | Path, flags: int) -> str:
+    return f'open("{path}", {flags}, 0644)'
+
+
+def attempts(victim: Victim, target: Path) -> dict[str, str]:
+    """What only root, or somebody else, may do. Results: -1, or what they would let a process have."""
+    create = os.O_CREAT | os.O_WRONLY
+    return {
+        "a raw packet socket": "socket(17, 3, 768)",
+        "a raw TCP socket": "socket(2, 3, 6)",
+        "a raw IPv6 socket": "socket(10, 3, 58)",
+        "a new file in /etc": opened("/etc/lzr-proof", create),
+        "a new file in /root": opened("/root/lzr-proof", create),
+        "a new file beside the results": opened(target.parent / "lzr-proof", create),
+        "the results by their name": opened(target, os.O_WRONLY),
+        "the system's passwords": opened("/etc/shadow", os.O_RDONLY),
+        "the coordinator's memory": opened(f"/proc/{victim.pid}/mem", os.O_RDWR),
+        "a signal to the coordinator": f"kill({victim.pid}, 0)",
+        "to be root": "setuid(0)",
+        "to be of root's group": "setgid(0)",
+        "another root directory": 'chroot("/")',
+        "another network": f"setns($network, {0x40000000})",
+        "a privileged port": "bind($listener, $address, 16)",
+        "a network of its own": f"unshare({0x40000000})",
+    }
+
+
+# A TCP socket (which anybody may have), the address 0.0.0.0:80, and the network namespace it is in already.
+PREPARE = (
+    "set $listener = (int)socket(2, 1, 0)",
+    "set $address = (char *)malloc(16)",
+    "call (void *)memset($address, 0, 16)",
+    "set *(short *)$address = 2",
+    "set *(short *)($address + 2) = 80 * 256",
+    'set $network = (int)open("/proc/self/ns/net", 0)',
+)
+
+
+@pytest.fixture
+def proof() -> Iterator[list[Path]]:
+    """Files that must not come to be."""
+    places = [Path("/etc/lzr-proof"), Path("/root/lzr-proof")]
+    yield places
+    made = [place for place in places if place.exists()]
+    for place in made:
+        place.unlink()
+    assert not made
+
+
+@pytest.mark.parametrize("role", ["flow worker", "collector"])
+def test_what_a_running_process_is_refused(arena: Range, proof: list[Path], role: str) -> None:
+    count = 20_000
+    arena.respond(first=FIRST, count=count, port=PORT, source=SCANNER, classes=LIVELY)
+    arena.scanner.sysctl("net.ipv4.ip_unprivileged_port_start", 1024)  # as on any host; the lab allows all
+    source, target = (arena.lab.directory / name for name in ("targets", "out"))
+    source.write_text("".join(services(count)))
+    with source.open() as stdin:
+        victim = Victim(
+            arena.scanner,
+            *("-sendSYNs", "-rate", "2000", "-w", "1", "-rn", "3", *QUICK, "-f", target),
+            stdin=stdin,
+        )
+    wait_for(lambda: lines_in(target) > 1000, "records")
+    pid = victim.worker(role)
+    found = asked(pid, attempts(victim, target), PREPARE)
+    allowed = {name: result for name, (result, _) in found.items() if result != -1}
+    assert not allowed, allowed
+    errors = {name: errno.errorcode[error] for name, (_, error) in found.items() if error not in REFUSED}
+    assert not errors, errors
+    proof.append(target.parent / "lzr-proof")
+    seen = lines_in(target)
+    assert alive(pid)
+    wait_for(lambda: lines_in(target) > seen + 1000, "more records")
+    assert victim.worker(role) == pid, "it is still the same process"
+    assert victim.wait(60) == 0, victim.said()[-2000:]
+    records = read(target)
+    once_each(records, wanted(count))
+    right(records)
+    assert "restarted" not in victim.said()
+
+
+def test_the_debugger_is_believed(arena: Range) -> None:
+    """The same calls in a process that is root, and outside the lab's refusals, do succeed."""
+    sleeper = arena.scanner.popen("sleep", "60")
+    wait_for(lambda: Path(f"/proc/{sleeper.pid}/comm").read_text() == "sleep\n", "it to sleep")
+    place = arena.lab.directory / "lzr-proof"
+    calls = {
+        "a raw packet socket": "socket(17, 3, 768)",
+        "a new file": opened(place, os.O_CREAT | os.O_WRONLY),
+        "nothing there": opened(arena.lab.directory / "nowhere" / "file", os.O_RDONLY),
+    }
+    found = asked(sleeper.pid, calls)
+    assert found["a raw packet socket"][0] >= 0
+    assert found["a new file"][0] >= 0
+    assert place.exists()
+    assert found["nothing there"] == (-1, errno.ENOENT)
+    assert alive(sleeper.pid)
