@@ -22,20 +22,22 @@ def read_cues(flows: Rows, segments: Rows) -> NDArray[np.uint8]:
     syn, fin, rst, acks = (flags & bit != 0 for bit in (SYN, FIN, RST, ACK))
     ack_ok = acks & (segments["ack"] - flows["una"] <= flows["nxt"] - flows["una"])
     ahead = flows["rcv"] - segments["seq"]  # mod 2^32: bytes of this segment that we have already
+    beyond = -ahead.astype(np.int64) & 0xFFFFFFFF  # bytes between what we have and this segment
     length = segments["data_len"]
     opening = (flows["state"] == State.SYN_SENT) | (flows["state"] == State.PROBE)
     cues = np.zeros(len(flows), np.uint8)
     plain = ~opening & ~syn & ~rst & ack_ok
     data = plain & (ahead < length)
     cues[data] = Cue.DATA
-    early = plain & ~data & (length > 0) & (-ahead.astype(np.int64) & 0xFFFFFFFF < WINDOW)
+    early = plain & ~data & (length > 0) & (beyond < WINDOW)
     cues[early] = Cue.EARLY_DATA
     repeated = ~opening & syn & ~rst & acks & (segments["ack"] == flows["una"]) & (ahead == 1)
     repeated &= segments["ts"] >= flows["ts"] + np.uint64(REPEATED)
     cues[repeated] = Cue.SYN_ACK_AGAIN
     cues[plain & ~data & fin & (ahead == length)] = Cue.FIN
-    bare = plain & ~fin & (length == 0) & (ahead == 0) & (segments["ack"] != flows["una"])
-    cues[bare] = Cue.ACK
+    # Beyond a gap it says that what we await was sent, and lost: its FIN is not the end of it.
+    bare = plain & (length == 0) & (beyond < WINDOW) & (segments["ack"] != flows["una"])
+    cues[bare & (~fin | (beyond > 0))] = Cue.ACK
     cues[~opening & rst & (ahead == 0) & (ack_ok | ~acks)] = Cue.RST
     cues[opening & rst & ack_ok] = Cue.RST
     answer = opening & syn & ~rst & ack_ok

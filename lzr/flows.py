@@ -6,7 +6,9 @@ The life of a flow, with handshakes h0..hk given by the user:
 2. Send ACK carrying h0's bytes, without PSH; wait `retransmit_wait`.
 3. Data arrives, in order: send RST, record it, end. A first piece too short to be judged may grow for
    `settle` first, each piece acknowledged.
-4. A bare ACK of our bytes: the service takes data but is silent. Wait `timeout`.
+4. A bare ACK of our bytes: the service takes data but is silent, or its answer was lost. Wait `timeout`; with
+   more than one retransmit also for as many repeats of the answer, which come the later the less the peer
+   knows of the round trip (`Plan.patience`).
 5. RST or FIN, or `retransmit_number` retransmits (with PSH) and `timeout` gone by: close with RST, go to the
    next handshake on a fresh source port: SYN, and from step 2. None left: record what was awaited, end.
 6. Against ACKing firewalls (`haf` > 0): with the first bare ACK or beside the first follow-up, SYNs to `haf`
@@ -31,7 +33,7 @@ from numpy.typing import NDArray
 from lzr import flowrows
 from lzr.flowindex import FlowIndex
 from lzr.flowrows import Number
-from lzr.flowstore import COOLDOWN, DELAY, PATIENCE, RETRANSMIT, SETTLE, TIMEOUT, FlowStore
+from lzr.flowstore import COOLDOWN, DELAY, LONG_PATIENCE, PATIENCE, RETRANSMIT, SETTLE, TIMEOUT, FlowStore
 from lzr.plan import EPHEMERAL, Plan
 from lzr.rows import ACK, FIN, NO_PROBE, OUTCOME, PSH, RST, SYN, Opening, Reason
 from lzr.shardflows import ShardFlows
@@ -50,6 +52,9 @@ _ENOUGH = 64  # bytes of a first reply that leave nothing to wait for
 _LINE = 8  # as does a line of this length
 _MAX_SETTLES = 32
 _MAX_REPEATS = 3
+_MEASURED = 1  # in `note`: the SYN-ACK was so prompt that it was the first; its sender knows the round trip
+_PROMPT = 900  # ms: no SYN-ACK is repeated sooner (RFC 6298 §2.1 says 1 s; clocks may be coarse)
+_MASK = 0x7FFFFFFF
 
 
 class FlowTable(FlowStore):
@@ -200,6 +205,8 @@ class FlowTable(FlowStore):
 
     def _send_syn(self, slots: Slots) -> None:
         self.rows["state"][slots] = State.SYN_SENT
+        if self.plan.retransmit_number > 1:
+            self.rows["note"][slots] = self._milliseconds
         self._emit_syn(slots)
         self.fresh += len(slots)
         self._arm(slots)
@@ -211,6 +218,10 @@ class FlowTable(FlowStore):
         assert segments is not None
         self.rows["rcv"][slots] = segments["seq"] + np.uint32(1)
         self.rows["state"][slots] = State.DATA_SENT
+        if self.plan.retransmit_number > 1:
+            waited = self._milliseconds - self.rows["note"][slots] & _MASK
+            prompt = (waited < _PROMPT) & (self.rows["counter"][slots] == 0)
+            self.rows["note"][slots] = np.where(prompt, _MEASURED, 0)
         self.rows["counter"][slots] = 0
         self._send_first(slots)
 
@@ -485,7 +496,7 @@ class FlowTable(FlowStore):
         self.rows["probed"][parents] = 1
         low, high = EPHEMERAL
         probes = np.repeat(self.rows[parents], plan.haf)
-        probes["parent"] = np.repeat(parents, plan.haf)
+        probes["note"] = np.repeat(parents, plan.haf)
         home = self._shards(probes)  # of the flow itself
         number = np.tile(np.arange(plan.haf, dtype=np.uint64), len(parents))
         offset = draw(plan.seed, probes["line"] * np.uint64(256) + number, 2) % np.uint64(high - low + 1)
@@ -509,7 +520,7 @@ class FlowTable(FlowStore):
     def _count_probe(self, slots: Slots, segments: Rows | None) -> None:
         probes = self.rows[slots]
         self._drop_probe(slots, segments)
-        parents = probes["parent"]
+        parents = probes["note"]
         rows = self.rows
         # The row may have ended and belong to another flow by now.
         alive = (rows["ticket"][parents] == probes["ticket"]) & (rows["line"][parents] == probes["line"])
@@ -565,9 +576,29 @@ class FlowTable(FlowStore):
         states = states[~again]
         first_syn = (states == State.SYN_SENT) & (rows["handshake"][last] == 0)
         acked = states == State.ACKED
-        for wait, which in ((COOLDOWN, first_syn), (PATIENCE, acked), (TIMEOUT, ~first_syn & ~acked)):
+        unmeasured = acked & ~self._measured(last)
+        waits = (
+            (COOLDOWN, first_syn),
+            (PATIENCE, acked & ~unmeasured),
+            (LONG_PATIENCE, unmeasured),
+            (TIMEOUT, ~first_syn & ~acked),
+        )
+        for wait, which in waits:
             if which.any():
                 self._push_timer(wait, last[which])
+
+    def _measured(self, slots: Slots) -> Mask:
+        """Whether the peer of each flow knows the round trip: nothing of the handshake had to be repeated."""
+        if self.plan.retransmit_number <= 1:  # it makes no difference
+            return np.ones(len(slots), bool)
+        flows = self.rows[slots]
+        return np.asarray(
+            (flows["note"] == _MEASURED) & (flows["counter"] == 0) & (flows["settles"] == 0), bool
+        )
+
+    @property
+    def _milliseconds(self) -> int:
+        return self._now // 1_000_000 & _MASK
 
     def _emit(self, slots: Slots, number: Number, flags: int, probe: int = NO_PROBE) -> None:
         self._bursts.append(flowrows.frame_rows(self.rows, slots, number, flags, probe, self.plan.seed))

@@ -15,7 +15,7 @@ from lzr import flowrows
 from lzr.flowindex import FlowIndex
 from lzr.flowrows import Rows, Slots
 from lzr.pieces import Pieces
-from lzr.plan import Plan
+from lzr.plan import RTO, RTO_UNMEASURED, Plan
 from lzr.rows import FLOW
 from lzr.shardflows import ShardFlows
 from lzr.sharding import draw, flow_key, shard_of
@@ -26,7 +26,7 @@ Mask = NDArray[np.bool_]
 
 _SECOND = 1_000_000_000
 _MAX_DRAWS = 512
-_DOUBTFUL, _REOPENED = -2, -3  # in `parent`, on the way to another process
+_DOUBTFUL, _REOPENED = -2, -3  # in `note`, on the way to another process
 
 
 class Wait(NamedTuple):
@@ -39,6 +39,7 @@ class Wait(NamedTuple):
 RETRANSMIT = Wait("retransmit", Cue.RETRANSMIT_DUE)
 TIMEOUT = Wait("timeout", Cue.TIMED_OUT)
 PATIENCE = Wait("patience", Cue.TIMED_OUT)  # for a peer that has acknowledged the probe
+LONG_PATIENCE = Wait("long patience", Cue.TIMED_OUT)  # and may not know the round trip
 COOLDOWN = Wait("cooldown", Cue.TIMED_OUT)
 SETTLE = Wait("settle", Cue.SETTLED)
 DELAY = Wait("delay", Cue.DELAY_OVER)
@@ -60,7 +61,8 @@ class FlowStore:
         delays = {
             RETRANSMIT: plan.retransmit_wait,
             TIMEOUT: plan.timeout,
-            PATIENCE: plan.patience,
+            PATIENCE: plan.patience(RTO),
+            LONG_PATIENCE: plan.patience(RTO_UNMEASURED),
             COOLDOWN: plan.cooldown,
             SETTLE: plan.settle,
             DELAY: plan.probe_delay,
@@ -191,10 +193,10 @@ class FlowStore:
         place[slots] = np.arange(len(slots), dtype=np.int32)
         flows = rows[slots]
         asking = flows["state"] == State.PROBE
-        flows["parent"][asking] = place[flows["parent"][asking]]
+        flows["note"][asking] = place[flows["note"][asking]]
         for held, mark in ((self._doubtful, _DOUBTFUL), (self._reopened, _REOPENED)):
             if held:
-                flows["parent"][[slot in held for slot in slots.tolist()]] = mark
+                flows["note"][[slot in held for slot in slots.tolist()]] = mark
                 held.difference_update(slots.tolist())
 
         def live(slots: Slots, generations: NDArray[np.uint32]) -> Mask:
@@ -217,12 +219,12 @@ class FlowStore:
         """Take over what another table's `extract` gave."""
         flows = state.flows.copy()
         slots = self._allocate(len(flows))
-        asking = (flows["state"] == State.PROBE) & (flows["parent"] >= 0)
-        flows["parent"][asking] = slots[flows["parent"][asking]]
+        asking = (flows["state"] == State.PROBE) & (flows["note"] >= 0)
+        flows["note"][asking] = slots[flows["note"][asking]]
         for held, mark in ((self._doubtful, _DOUBTFUL), (self._reopened, _REOPENED)):
-            marked = flows["parent"] == mark
+            marked = flows["note"] == mark
             held.update(slots[marked].tolist())
-            flows["parent"][marked] = 0
+            flows["note"][marked] = 0
         # Beyond any timer that was ever armed for these rows, and a new one for each timer that comes along.
         base = self.rows["generation"][slots] + np.uint32(1)
         shift = base - flows["generation"]

@@ -259,7 +259,7 @@ class Options(Table):
         TIMING,
         kinds.seconds(positive=True),
         "time to wait for data after the last retransmit, or once data was acknowledged "
-        "(then twice as long if -rn is above 1)",
+        "(then also for as many repeats of lost answers as -rn says, if that is above 1)",
         default=5.0,
         reference="t",
         was="5",

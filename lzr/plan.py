@@ -10,6 +10,12 @@ from lzr.probes import ProbeTemplate
 EPHEMERAL = (32768, 61000)
 """ZMap's default source ports, and where probes for ACKing firewalls go."""
 
+RTO, RTO_UNMEASURED = 1.0, 3.0
+"""First retransmission time-out of a TCP, in seconds: the least it may be where a round trip was measured
+(RFC 6298 §2.4), and after a handshake in which a segment had to be repeated, which measures none (§5.7)."""
+
+_MAX_REPEATS = 4  # with which a flow is held for most of a minute; nothing is gained by more
+
 
 @dataclass(frozen=True)
 class Plan:
@@ -34,14 +40,18 @@ class Plan:
     hash_seed: int = 0
     shards: int = 1
 
-    @property
-    def patience(self) -> float:
-        """How long data is awaited from a peer that has acknowledged the probe.
+    def patience(self, rto: float) -> float:
+        """How long data is awaited from a peer that has acknowledged the probe, in seconds.
 
-        Twice the time-out where more than one retransmit was asked for: the path loses, and a stack that has
-        not measured a round trip repeats a lost banner after 3 and 9 seconds (RFC 6298 §5.5, §5.7).
+        rto: its first retransmission time-out. Where more than one retransmit was asked for, the path loses,
+        and the peer may repeat its answer as often as we our probe. It doubles the pause each time (RFC 6298
+        §5.5), so the last repeat leaves after rto (2^n - 1), and the time-out begins. Who sets one below
+        `rto` is in a hurry: then it stands for both.
         """
-        return self.timeout * (2 if self.retransmit_number > 1 else 1)
+        if self.retransmit_number <= 1:
+            return self.timeout
+        repeats = min(self.retransmit_number, _MAX_REPEATS)
+        return self.timeout + min(rto, self.timeout) * ((1 << repeats) - 1)
 
     @property
     def hits_needed(self) -> int:

@@ -129,7 +129,7 @@ FLOW = np.dtype(
         ("seq", "<u4"),  # of the last valid packet
         ("ack", "<u4"),
         ("generation", "<u4"),  # of the one armed timer
-        ("parent", "<i4"),  # of a PROBE: the flow it asks for
+        ("note", "<i4"),  # PROBE: the flow it asks for; else: when our SYN left, then _MEASURED or 0
         ("peer_port", "<u2"),
         ("own_port", "<u2"),
         ("window", "<u2"),

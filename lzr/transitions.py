@@ -6,8 +6,8 @@ decides the next state. The same array is the hot path (one fancy index per batc
 ARCHITECTURE.md and the oracle of the tests.
 
 A cue is only raised by a segment whose numbers are right: its acknowledgement within what we sent, its
-sequence number exactly the next we await (RFC 9293 §3.10.7.4; for RST, RFC 5961 §3.2). Everything else is
-`NOTHING` and is counted, never acted on.
+sequence number the next we await or, for `ACK` and `EARLY_DATA`, beyond it within the window (RFC 9293
+§3.10.7.4; for RST, RFC 5961 §3.2). Everything else is `NOTHING` and is counted, never acted on.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class Cue(IntEnum):
     NOTHING = 0  # stray, duplicate, out of order, or wrong numbers
     SYN_ACK = 1
     ZERO_WINDOW = 2  # a SYN-ACK that announces no window
-    ACK = 3  # acknowledges (part of) the probe, carries nothing
+    ACK = 3  # acknowledges (part of) the probe, carries nothing; also beyond a gap, and then with FIN too
     DATA = 4
     FIN = 5
     RST = 6

@@ -45,9 +45,9 @@ def plain(flow: dict[str, int], segment: dict[str, int]) -> Cue:
         return Cue.DATA
     if length and 0 < gap < WINDOW:
         return Cue.EARLY_DATA
-    if flags & FIN:
-        return Cue.FIN if gap + length == 0 else Cue.NOTHING
-    if length == 0 and gap == 0 and segment["ack"] != flow["una"]:
+    if flags & FIN and gap + length == 0:
+        return Cue.FIN
+    if length == 0 and 0 <= gap < WINDOW and segment["ack"] != flow["una"]:
         return Cue.ACK
     return Cue.NOTHING
 

@@ -112,6 +112,19 @@ def test_a_repeated_syn_ack_says_that_the_probe_was_lost() -> Play:
     return play
 
 
+@pytest.mark.parametrize("flags", ["A", "FA"])
+def test_an_ack_beyond_a_gap_says_that_the_answer_was_lost(flags: str) -> None:
+    """The bytes are there, so nothing is sent again; and no FIN ends what has yet to come."""
+    play = Play(HELLO)
+    play >> Line() << Sent("A", data=HELLO)
+    play >> Got(flags, seq=1 + len(BANNER), ack=6)
+    play >> Got(flags, seq=1 + len(BANNER), ack=6)
+    play >> 4.0
+    play >> Got("FPA", ack=6, data=BANNER) << Sent("RA", seq=6, ack=1 + len(BANNER))
+    play << Ended("data", data=BANNER, acked=1, counter=0)
+    play.over()
+
+
 @edge(State.DATA_SENT, Cue.EARLY_DATA)
 def test_the_second_piece_first() -> Play:
     play = Play(HELLO)
@@ -207,10 +220,12 @@ NOT_NEWS = [
     Got("PA", seq=-100, ack=6, data=BANNER),  # all of it before what we have
     Got("P", seq=1, ack=6, data=BANNER),  # without ACK
     Got("SPA", seq=1, ack=6, data=BANNER),
-    Got("A", seq=2, ack=6),  # beyond a gap
+    Got("A", seq=65536, ack=6),  # beyond the window
+    Got("A", seq=2, ack=1),  # beyond a gap, and acknowledges nothing new
     Got("A", seq=0, ack=6),  # a keep-alive
     Got("A", seq=1, ack=1),  # acknowledges nothing new
-    Got("FA", seq=2, ack=6),
+    Got("FA", seq=65536, ack=6),
+    Got("FA", seq=2, ack=1),
     Got("FA", seq=1, ack=9),
     Got("R", seq=2, ack=0),  # RFC 5961: the number must be exact
     Got("R", seq=0, ack=0),

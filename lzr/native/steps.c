@@ -86,9 +86,12 @@ static enum cue read_cue(const struct flow *flow, const struct segment *s)
         return DATA;
     if (fin && ahead == s->data_len)
         return FIN;
+    uint32_t beyond = 0 - ahead;
+    if (beyond >= OUR_WINDOW)
+        return NOTHING;
     if (s->data_len > 0)
-        return (uint32_t)(0 - ahead) < OUR_WINDOW ? EARLY_DATA : NOTHING;
-    return !fin && ahead == 0 && s->ack != flow->una ? ACK : NOTHING;
+        return EARLY_DATA;
+    return s->ack != flow->una ? ACK : NOTHING;
 }
 
 /* (flows, segments, out): row by row */
