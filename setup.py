@@ -5,7 +5,7 @@ Here rather than in pyproject.toml, because setuptools reads extension modules f
 
 from setuptools import Extension, setup
 
-SOURCES = ("module", "lines", "records", "hash", "index", "wire", "frames", "steps")
+SOURCES = ("module", "lines", "records", "hash", "index", "wire", "frames", "steps", "recent")
 
 setup(
     ext_modules=[

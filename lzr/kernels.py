@@ -23,7 +23,7 @@ _SIZES = {
         ("FLOW", FLOW),
     )
 }
-_VERSION = 2
+_VERSION = 3
 _NAMES: dict[str, object] = {
     "VERSION": _VERSION,
     "STATES": tuple(State.__members__),

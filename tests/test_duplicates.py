@@ -44,8 +44,7 @@ def test_memory_is_bounded_and_old_ones_are_forgotten() -> None:
     for start in range(1, 60_000, 1000):
         assert recent.fresh(targets(list(range(start, start + 1000)))).all()
     assert recent._new is not None
-    assert recent._old is not None
-    assert len(recent._new._table) + len(recent._old._table) <= 2 * 400
+    assert len(recent._new) + len(recent._old) <= 2 * 400
     assert recent.fresh(targets([1])).all()
     assert not recent.fresh(targets([60_000, 1])).any()
 

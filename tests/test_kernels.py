@@ -12,8 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from lzr import flowrows, probes, segments, sharding
+from lzr import duplicates, flowrows, probes, segments, sharding
 from lzr.cues import read_cues
+from lzr.duplicates import RecentTargets
 from lzr.flowindex import FlowIndex, NativeIndex
 from lzr.flowrows import Number
 from lzr.flows import FlowTable
@@ -44,7 +45,7 @@ pytestmark = pytest.mark.skipif(NATIVE is None, reason="the extension is not bui
 T = TypeVar("T")
 Rows = NDArray[Any]
 SEEDS = st.integers(0, 2**32 - 1)
-MODULES = (flowrows, sharding, probes, segments)
+MODULES = (flowrows, sharding, probes, segments, duplicates)
 FLAGS = (ACK, ACK | PSH, ACK | FIN, RST, RST | ACK, SYN | ACK, SYN, 0, FIN, ACK | PSH | FIN)
 
 
@@ -86,6 +87,29 @@ def test_hashes(seed: int, dtype: np.dtype[Any], count: int) -> None:
         native, python = both(hashed)
         assert native.dtype == python.dtype
         assert np.array_equal(native, python)
+
+
+@given(SEEDS, st.integers(1, 40))
+@settings(max_examples=60, deadline=None)
+def test_recent_targets(seed: int, window: int) -> None:
+    draw = np.random.default_rng(seed)
+    pool = random_rows(draw, TARGET, 60)
+    pool["syn"] = draw.integers(0, 3, 60)
+    native, python = (RecentTargets(window, seed) for _ in range(2))
+    for _ in range(12):
+        rows = draw.choice(pool, draw.integers(0, 90))
+        found = native.fresh(rows)
+        with in_python():
+            assert np.array_equal(found, python.fresh(rows))
+
+
+def test_no_room_to_remember() -> None:
+    assert NATIVE is not None
+    rows, fresh, table = np.zeros(8, TARGET), np.zeros(8, bool), np.zeros(8, np.uint64)
+    with pytest.raises(ValueError, match="no room"):
+        NATIVE.remember(rows, 0, table, 0, table, fresh)  # it would not end
+    with pytest.raises(ValueError, match="power of two"):
+        NATIVE.remember(rows[:1], 0, np.zeros(3, np.uint64), 0, table, fresh)
 
 
 @given(SEEDS)

@@ -2,7 +2,7 @@
 #include "native.h"
 
 /* Of the functions below; kernels.py asks for this one. It grows whenever an argument changes. */
-#define VERSION 2
+#define VERSION 3
 
 #define FAST(function) ((PyCFunction)(void (*)(void))(function))
 
@@ -41,6 +41,8 @@ static PyMethodDef methods[] = {
     {"outcome_rows", FAST(lzr_outcome_rows), METH_FASTCALL,
      "outcome_rows(flows, slots, reason, lengths, final, out): FLOW rows into OUTCOME rows"},
     {"bump", FAST(lzr_bump), METH_FASTCALL, "bump(flows, slots, state, out): the next generation of each row"},
+    {"remember", FAST(lzr_remember), METH_FASTCALL,
+     "remember(targets, key, new, used, old, fresh) -> added: which targets were not seen a short while ago"},
     {"gather", FAST(lzr_gather), METH_FASTCALL, "gather(buffer, starts, lengths) -> bytes: pieces end to end"},
     {NULL, NULL, 0, NULL},
 };

@@ -131,6 +131,9 @@ PyObject *lzr_state_names(void);
 PyObject *lzr_cue_names(void);
 PyObject *lzr_gather(PyObject *self, PyObject *const *args, Py_ssize_t count);
 
+/* recent.c */
+PyObject *lzr_remember(PyObject *self, PyObject *const *args, Py_ssize_t count);
+
 /* lines.c */
 PyObject *lzr_zmap_lines(PyObject *self, PyObject *const *args, Py_ssize_t count);
 PyObject *lzr_list_lines(PyObject *self, PyObject *const *args, Py_ssize_t count);
