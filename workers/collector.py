@@ -29,7 +29,7 @@ from workers.sink import OutputFull, OutputGone, Sink
 _STATS_EVERY = 250_000_000
 _PAUSE = 40_000_000  # ns between two small turns: a turn costs more than the lines of a small batch
 _STUCK = 0.002  # until another try, where the collector that writes has no room
-_TURN = 16  # batches written together
+_TURN = 4096  # records written together, or a few more: until they are, nobody hears that any is written
 _LATEST = 8
 
 
@@ -92,12 +92,14 @@ class Collector:
         while True:
             start, blocked = time.monotonic_ns(), self._blocked
             batches: list[Message] = []
+            records = 0
             while (
                 not self._waiting
-                and len(batches) < _TURN
+                and records < _TURN
                 and (message := link.try_receive(self._results)) is not None
             ):
                 batches.append(message)
+                records += _records_of(message)
             if batches:
                 self._take(batches)
             self._hand_over()
@@ -111,7 +113,7 @@ class Collector:
                 self._send_stats(last=True)
                 self._context.destroy(linger=2000)
                 return
-            if len(batches) < _TURN:
+            if records < _TURN:
                 self._rest(poller, readers, start + _PAUSE if batches else now)
 
     def _rest(self, poller: zmq.Poller, readers: list[int], until: int) -> None:
@@ -221,3 +223,7 @@ class Collector:
             bytes=self._octets,
             queue=len(self._waiting),
         )
+
+
+def _records_of(batch: Message) -> int:
+    return len(batch.arrays[0]) if batch.kind == "outcomes" else int(batch.header["records"])

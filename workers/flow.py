@@ -38,6 +38,8 @@ _PAUSE = (
     0.02  # between two turns with little to do: packets and timers that come meanwhile are taken together
 )
 _MAX_OUTBOX = 1 << 23  # bytes of unacknowledged results, with which new targets have to wait
+_FULL_OUTBOX = 1 << 19  # as many keep a collector at work: more have to wait where they are written late,
+_LATE = 200_000_000  # ns; a shard changes hands only when its results are written
 _RING_COUNTS = ("received", "received_octets", "sent", "sent_octets", "kernel_drops")
 
 
@@ -130,7 +132,10 @@ class FlowWorker:
 
     def _has_room(self) -> bool:
         """For targets: none are waiting to be begun, and the collector is not behind."""
-        return self._hosted.wants_targets and self._hosted.outbox_octets < _MAX_OUTBOX
+        hosted = self._hosted
+        if not hosted.wants_targets or hosted.outbox_octets >= _MAX_OUTBOX:
+            return False
+        return hosted.outbox_octets < _FULL_OUTBOX or hosted.outbox_age(time.monotonic_ns()) < _LATE
 
     # --- messages --------------------------------------------------------------------------------------
 

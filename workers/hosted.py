@@ -53,6 +53,7 @@ class Hosted:
         self.sequence = 0
         self.pending: deque[list[Buffer]] = deque()  # not yet handed to ZeroMQ
         self.unacknowledged: deque[tuple[int, list[Buffer]]] = deque()
+        self._settled_at: deque[int] = deque()  # when each of them was put there (ns)
         self.outbox_octets = 0  # of the unacknowledged
         self._arrivals = Arrivals(2 * TAKE)
         plan = table.plan
@@ -266,12 +267,18 @@ class Hosted:
             message = messages.pack("outcomes", header, rows, payloads)
             self.pending.append(message)
             self.unacknowledged.append((self.sequence, message))
+            self._settled_at.append(self._now)
             self.outbox_octets += sum(map(len, message))
+
+    def outbox_age(self, now: int) -> int:
+        """For how long the oldest outcomes have waited to be written (ns)."""
+        return now - self._settled_at[0] if self._settled_at else 0
 
     def acknowledge(self, sequence: int) -> None:
         """The collector has written everything up to `sequence`."""
         while self.unacknowledged and self.unacknowledged[0][0] <= sequence:
             _, message = self.unacknowledged.popleft()
+            self._settled_at.popleft()
             self.outbox_octets -= sum(map(len, message))
 
     def resend(self) -> None:
