@@ -576,25 +576,19 @@ class FlowTable(FlowStore):
         states = states[~again]
         first_syn = (states == State.SYN_SENT) & (rows["handshake"][last] == 0)
         acked = states == State.ACKED
-        unmeasured = acked & ~self._measured(last)
-        waits = (
-            (COOLDOWN, first_syn),
-            (PATIENCE, acked & ~unmeasured),
-            (LONG_PATIENCE, unmeasured),
-            (TIMEOUT, ~first_syn & ~acked),
-        )
+        waits = [(COOLDOWN, first_syn), (PATIENCE, acked), (TIMEOUT, ~first_syn & ~acked)]
+        if self.plan.retransmit_number > 1:
+            unmeasured = acked & self._unmeasured(last)
+            waits[1:2] = (PATIENCE, acked & ~unmeasured), (LONG_PATIENCE, unmeasured)
         for wait, which in waits:
             if which.any():
                 self._push_timer(wait, last[which])
 
-    def _measured(self, slots: Slots) -> Mask:
-        """Whether the peer of each flow knows the round trip: nothing of the handshake had to be repeated."""
-        if self.plan.retransmit_number <= 1:  # it makes no difference
-            return np.ones(len(slots), bool)
+    def _unmeasured(self, slots: Slots) -> Mask:
+        """Whether the peer of each flow may not know the round trip: not all got through at the first try."""
         flows = self.rows[slots]
-        return np.asarray(
-            (flows["note"] == _MEASURED) & (flows["counter"] == 0) & (flows["settles"] == 0), bool
-        )
+        repeated = (flows["counter"] > 0) | (flows["settles"] > 0)
+        return np.asarray(repeated | (flows["note"] != _MEASURED), bool)
 
     @property
     def _milliseconds(self) -> int:
