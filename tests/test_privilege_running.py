@@ -20,10 +20,12 @@ from tests.lab.net import run, wait_for
 from tests.lab.responder import FIRST, PORT, SCANNER, Range
 from tests.test_e2e_responder import services
 from tests.test_faults_processes import LIVELY, QUICK, right, wanted
+from workers import confinement
 
 pytestmark = pytest.mark.root
 
 REFUSED = {errno.EPERM, errno.EACCES}
+_NETWORK = 0x40000000  # CLONE_NEWNET
 _ERRNO = "*((int *(*)(void))__errno_location)()"
 
 
@@ -38,8 +40,8 @@ def asked(pid: int, calls: dict[str, str], prepare: tuple[str, ...] = ()) -> dic
     words = ["gdb", "-nx", "-batch", "-iex", "set auto-load off", "-p", str(pid)]
     for line in prepare:
         words += ["-ex", line]
-    for name, call in calls.items():
-        words += ["-ex", f"set $made = (int){call}", "-ex", f"set $error = {_ERRNO}"]
+    for name, text in calls.items():
+        words += ["-ex", f"set $made = {text}", "-ex", f"set $error = {_ERRNO}"]
         words += ["-ex", f'printf "made: {name}: %d %d\\n", $made, $error']
     done = run(*words, timeout=60, env={**os.environ, "DEBUGINFOD_URLS": ""})
     found = {}
@@ -52,48 +54,79 @@ def asked(pid: int, calls: dict[str, str], prepare: tuple[str, ...] = ()) -> dic
     return found
 
 
+def call(name: str, *arguments: int | str | Path) -> str:
+    """C that calls a function of the C library. A word with a $ is the debugger's and a pointer.
+
+    With its types, which the debugger may not know or take for others.
+    """
+    types, words = [], []
+    for argument in arguments:
+        types.append("long" if isinstance(argument, int) else "void *")
+        plain = isinstance(argument, int) or str(argument).startswith("$")
+        words.append(str(argument) if plain else f'"{argument}"')
+    return f"((int (*)({', '.join(types)})){name})({', '.join(words)})"
+
+
 def opened(path: str | Path, flags: int) -> str:
-    return f'open("{path}", {flags}, 0644)'
+    return call("open", path, flags, 0o644)
 
 
 def attempts(victim: Victim, target: Path) -> dict[str, str]:
     """What only root, or somebody else, may do. Results: -1, or what they would let a process have."""
     create = os.O_CREAT | os.O_WRONLY
     return {
-        "a raw packet socket": "socket(17, 3, 768)",
-        "a raw TCP socket": "socket(2, 3, 6)",
-        "a raw IPv6 socket": "socket(10, 3, 58)",
+        "a raw packet socket": call("socket", 17, 3, 768),
+        "a raw TCP socket": call("socket", 2, 3, 6),
+        "a raw IPv6 socket": call("socket", 10, 3, 58),
         "a new file in /etc": opened("/etc/lzr-proof", create),
         "a new file in /root": opened("/root/lzr-proof", create),
         "a new file beside the results": opened(target.parent / "lzr-proof", create),
         "the results by their name": opened(target, os.O_WRONLY),
         "the system's passwords": opened("/etc/shadow", os.O_RDONLY),
         "the coordinator's memory": opened(f"/proc/{victim.pid}/mem", os.O_RDWR),
-        "a signal to the coordinator": f"kill({victim.pid}, 0)",
-        "to be root": "setuid(0)",
-        "to be of root's group": "setgid(0)",
-        "another root directory": 'chroot("/")',
-        "another network": f"setns($network, {0x40000000})",
-        "a privileged port": "bind($listener, $address, 16)",
-        "a network of its own": f"unshare({0x40000000})",
+        "a signal to the coordinator": call("kill", victim.pid, 0),
+        "to be root": call("setuid", 0),
+        "to be of root's group": call("setgid", 0),
+        "another root directory": call("chroot", "/"),
+        "another network": call("setns", "$network", _NETWORK),
+        "a privileged port": call("bind", "$listener", "$address", 16),
+        "a network of its own": call("unshare", _NETWORK),
     }
+
+
+def where_all_may(known: int) -> dict[str, str]:
+    """What anybody may do, and Landlock forbids; known: its version."""
+    create = os.O_CREAT | os.O_WRONLY
+    calls = {
+        "a new file in /tmp": opened("/tmp/lzr-proof", create),
+        "a new file in /dev/shm": opened("/dev/shm/lzr-proof", create),
+        "a program": call("execve", "/bin/true", 0, 0),
+    }
+    if known >= 4:
+        calls["any TCP port"] = call("bind", "$other", "$anywhere", 16)
+        calls["a TCP connection"] = call("connect", "$other", "$address", 16)
+    return calls
 
 
 # A TCP socket (which anybody may have), the address 0.0.0.0:80, and the network namespace it is in already.
 PREPARE = (
-    "set $listener = (int)socket(2, 1, 0)",
+    f"set $listener = (void *)(long){call('socket', 2, 1, 0)}",
     "set $address = (char *)malloc(16)",
     "call (void *)memset($address, 0, 16)",
     "set *(short *)$address = 2",
     "set *(short *)($address + 2) = 80 * 256",
-    'set $network = (int)open("/proc/self/ns/net", 0)',
+    f"set $network = (void *)(long){opened('/proc/self/ns/net', os.O_RDONLY)}",
+    f"set $other = (void *)(long){call('socket', 2, 1, 0)}",
+    "set $anywhere = (char *)malloc(16)",
+    "call (void *)memset($anywhere, 0, 16)",
+    "set *(short *)$anywhere = 2",
 )
 
 
 @pytest.fixture
 def proof() -> Iterator[list[Path]]:
     """Files that must not come to be."""
-    places = [Path("/etc/lzr-proof"), Path("/root/lzr-proof")]
+    places = [Path(place, "lzr-proof") for place in ("/etc", "/root", "/tmp", "/dev/shm")]
     yield places
     made = [place for place in places if place.exists()]
     for place in made:
@@ -116,7 +149,7 @@ def test_what_a_running_process_is_refused(arena: Range, proof: list[Path], role
         )
     wait_for(lambda: lines_in(target) > 1000, "records")
     pid = victim.worker(role)
-    found = asked(pid, attempts(victim, target), PREPARE)
+    found = asked(pid, attempts(victim, target) | where_all_may(confinement.version()), PREPARE)
     allowed = {name: result for name, (result, _) in found.items() if result != -1}
     assert not allowed, allowed
     errors = {name: errno.errorcode[error] for name, (_, error) in found.items() if error not in REFUSED}
@@ -139,7 +172,7 @@ def test_the_debugger_is_believed(arena: Range) -> None:
     wait_for(lambda: Path(f"/proc/{sleeper.pid}/comm").read_text() == "sleep\n", "it to sleep")
     place = arena.lab.directory / "lzr-proof"
     calls = {
-        "a raw packet socket": "socket(17, 3, 768)",
+        "a raw packet socket": call("socket", 17, 3, 768),
         "a new file": opened(place, os.O_CREAT | os.O_WRONLY),
         "nothing there": opened(arena.lab.directory / "nowhere" / "file", os.O_RDONLY),
     }

@@ -22,6 +22,7 @@ import signal
 import socket
 import sys
 import traceback
+from pathlib import Path
 
 import msgpack
 import numpy as np
@@ -29,7 +30,7 @@ from setproctitle import setproctitle, setthreadtitle
 
 from lzr.job import Setup, Spawn
 from lzr.pinning import core_of
-from workers import privilege
+from workers import confinement, privilege
 from workers.collector import Collector
 from workers.flow import FlowWorker
 from workers.profiling import Profiling
@@ -56,6 +57,7 @@ class Nursery:
         self._children: dict[int, tuple[int, Spawn]] = {}  # pidfd -> (pid, what it is)
         if self._job.uid is not None and self._job.gid is not None:
             privilege.drop(self._job.uid, self._job.gid)
+            confinement.confine(Path(self._job.directory))
         gc.collect()
         gc.freeze()  # the children share these pages as long as nobody touches them
 
