@@ -1,4 +1,8 @@
-"""Loss, reordering and duplication on a path between the scanner and real TCP stacks."""
+"""Loss, reordering and duplication on a path between the scanner and real TCP stacks.
+
+What is lost is drawn at random, anew in each run. The bounds are those that a scan has to keep, and the mean
+is well above them: with `-rn 3` about one service in 6,000 is missed; a test fails with the ninth of 4,096.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +21,7 @@ from tests.test_e2e_responder import address, services
 pytestmark = pytest.mark.root
 NETWORK = "10.64.0.0/16"
 CLASSES = "hs"
-COUNT = 4000
+COUNT = 4096
 
 
 def awake(far: Namespace, classes: str = CLASSES) -> None:
@@ -54,22 +58,17 @@ def test_a_tenth_is_lost_each_way(lab: Lab, options: tuple[str, ...], share: flo
     whole = identified(scan(arena.scanner, *words, lines=services(COUNT), name="whole"))
     assert whole == COUNT
     lose(arena.bridge, 10)
-    # What is lost is drawn at random, and 99.86 % is what comes on average with -rn 3: two draws.
-    for _ in range(2):
-        found = identified(scan(arena.scanner, *words, lines=services(COUNT), name="lossy"))
-        assert lost(arena.bridge) > COUNT * 0.3
-        print(f"{found} of {whole}: {found / whole:.2%}")
-        if found >= share * whole:
-            return
-    raise AssertionError(f"{found} of {whole} is less than {share:.1%}")
+    found = identified(scan(arena.scanner, *words, lines=services(COUNT), name="lossy"))
+    assert lost(arena.bridge) > COUNT * 0.3
+    print(f"{found} of {whole}: {found / whole:.2%}")
+    assert found >= share * whole
 
 
 def test_a_tenth_is_lost_from_zmaps_connections(lab: Lab) -> None:
     """ZMap's connections, half open for seconds before the path gets bad.
 
     By then their servers have sent the SYN-ACK twice, so they know no round-trip time and repeat an answer
-    only after 3 s and 9 s (RFC 6298 §5.7): later than anybody waits. A connection taken over at once, or one
-    of our own, does not suffer from that.
+    only after 3, 9 and 21 s (RFC 6298 §5.7).
     """
     arena = Range(lab, bridged=True)
     assert arena.bridge is not None
@@ -88,7 +87,7 @@ def test_a_tenth_is_lost_from_zmaps_connections(lab: Lab) -> None:
     assert len(found.records) == count
     right = sum(record["fingerprint"] in ("http", "ssh") for record in found.records)
     print(f"{right} of {count}: {right / count:.2%}")
-    assert right >= 0.98 * count
+    assert right >= 0.998 * count
 
 
 def test_a_tenth_is_reordered_and_doubled(lab: Lab) -> None:
