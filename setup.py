@@ -5,14 +5,14 @@ Here rather than in pyproject.toml, because setuptools reads extension modules f
 
 from setuptools import Extension, setup
 
-SOURCES = ("module", "lines", "records", "hash", "index", "wire", "frames", "steps", "recent")
+SOURCES = ("module", "lines", "records", "hash", "index", "wire", "frames", "steps", "acts", "recent")
 
 setup(
     ext_modules=[
         Extension(
             "lzr._native",
             sources=[f"lzr/native/{name}.c" for name in SOURCES],
-            depends=["lzr/native/native.h"],
+            depends=["lzr/native/native.h", "lzr/native/flow.h"],
             extra_compile_args=["-O3", "-Wall", "-Wextra"],
             optional=True,
         )

@@ -45,20 +45,20 @@ class NativeIndex(FlowIndex):
     """The same over an ``lzr._native.Index``: 12 bytes a place, no object for any flow."""
 
     def __init__(self, native: Any) -> None:
-        self._native = native
+        self.native = native
 
     def find(self, keys: U64) -> Slots:
         slots = np.empty(len(keys), np.int32)
-        self._native.find(np.ascontiguousarray(keys), slots)
+        self.native.find(np.ascontiguousarray(keys), slots)
         return slots
 
     def insert(self, keys: U64, slots: Slots) -> NDArray[np.bool_]:
         added = np.empty(len(keys), bool)
-        self._native.insert(np.ascontiguousarray(keys), np.ascontiguousarray(slots, np.int32), added)
+        self.native.insert(np.ascontiguousarray(keys), np.ascontiguousarray(slots, np.int32), added)
         return added
 
     def remove(self, keys: U64) -> None:
-        self._native.remove(np.ascontiguousarray(keys))
+        self.native.remove(np.ascontiguousarray(keys))
 
     def __len__(self) -> int:
-        return len(self._native)
+        return len(self.native)

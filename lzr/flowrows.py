@@ -16,9 +16,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lzr.cues import awaited, read_cues
+from lzr.flowindex import FlowIndex, NativeIndex
 from lzr.kernels import NATIVE
-from lzr.rows import ACK, FLOW, FRAME, NO_PROBE, OUTCOME, SYN, Reason
-from lzr.sharding import draw
+from lzr.probes import ProbeTemplate
+from lzr.rows import ACK, FIN, FLOW, FRAME, NO_PROBE, OUTCOME, RST, SYN, Opening, Reason
+from lzr.sharding import COOKIE_BITS, cookie, draw, flow_key
 from lzr.transitions import TRANSITIONS, Action, Cue, State
 
 Rows = NDArray[Any]
@@ -32,6 +34,17 @@ _NOTED = ("seq", "ack", "window", "ttl", "flags", "ts")
 _NONCE = 6  # salt
 _KEEP = 255
 _TABLE = TRANSITIONS.tobytes()
+_STAY = int(Action.KEEP_EARLY)  # from here on an action leaves its flow where it is
+_HIGH_BITS = 0xFFFFFFFF >> COOKIE_BITS << COOKIE_BITS
+
+
+class Kind(IntEnum):
+    """How a flow begins."""
+
+    READY = 0  # a half-open connection, taken over
+    CLOSED = 1  # one whose SYN-ACK announced no window
+    OURS = 2  # a connection of our own, to be opened
+    DUPLICATE = 3  # its 4-tuple is in flight already
 
 
 class Number(IntEnum):
@@ -46,18 +59,20 @@ class Number(IntEnum):
 
 def step(
     rows: Rows, segments: Rows, keys: U64, slots: Slots, todo: Slots
-) -> tuple[Slots, NDArray[np.uint8], Slots, int]:
+) -> tuple[Slots, NDArray[np.uint8], Slots, int, int]:
     """One round: the first segment of each flow among ``segments[todo]``, which is in order of arrival.
 
     slots, keys: of each segment. Segments that mean something are noted in their flows. Returns which
-    those are and the Action of each, what is left for the next round (later segments of the same flows), and
-    how many meant nothing.
+    those are and the Action of each, what is left for the next round (later segments of the same flows), how
+    many meant nothing, and how many flows are no longer fresh (see `count_fresh`).
     """
     if NATIVE is not None:
         todo = todo.copy()
         chosen, actions = np.empty(len(todo), np.int32), np.empty(len(todo), np.uint8)
-        made, later, ignored = NATIVE.step(rows, segments, keys, slots, todo, _TABLE, chosen, actions)
-        return chosen[:made], actions[:made], todo[:later], ignored
+        made, later, ignored, fresh = NATIVE.step(
+            rows, segments, keys, slots, todo, _TABLE, _STAY, chosen, actions
+        )
+        return chosen[:made], actions[:made], todo[:later], ignored, fresh
     _, first = np.unique(slots[todo], return_index=True)
     first.sort()
     rest = np.ones(len(todo), bool)
@@ -78,43 +93,96 @@ def step(
         rows[name][met] = seen[name]
     advanced = (seen["flags"] & ACK != 0) & (seen["ack"] != flows["una"])
     rows["acked"][met[advanced]] = 1
-    return chosen, actions, later_on, int(len(live) - np.count_nonzero(live))
+    ignored = int(len(live) - np.count_nonzero(live))
+    return chosen, actions, later_on, ignored, count_fresh(rows[met[actions < _STAY]])
 
 
-def due(rows: Rows, slots: Slots, generations: Numbers, cue: Cue) -> tuple[Slots, NDArray[np.uint8]]:
-    """Of timers that came due, those that still count, and the Action of each."""
+def count_fresh(flows: Rows) -> int:
+    """How many of these FLOW rows await a first sign of life on their connection."""
+    states = flows["state"]
+    waiting = (states == State.DATA_SENT) | (states == State.SYN_SENT)
+    return int(np.count_nonzero(waiting & (flows["counter"] == 0)))
+
+
+def due(rows: Rows, slots: Slots, generations: Numbers, cue: Cue) -> tuple[Slots, NDArray[np.uint8], int]:
+    """Of timers that came due, those that still count, the Action of each, and how many flows are fresh."""
     if NATIVE is not None:
         live, actions = np.empty(len(slots), np.int32), np.empty(len(slots), np.uint8)
-        made = NATIVE.due(rows, slots, generations, _TABLE, int(cue), live, actions)
-        return live[:made], actions[:made]
+        made, fresh = NATIVE.due(rows, slots, generations, _TABLE, int(cue), live, actions)
+        return live[:made], actions[:made], fresh
     live = slots[(rows["generation"][slots] == generations) & (rows["state"][slots] != State.FREE)]
-    return live, TRANSITIONS[rows["state"][live], cue]
+    return live, TRANSITIONS[rows["state"][live], cue], count_fresh(rows[live])
 
 
-def open_rows(rows: Rows, slots: Slots, targets: Rows, keys: U64, una: Numbers, wall: int) -> None:
-    """New flows for TARGET rows. una: our ISN + 1. The generations of the rows go on."""
-    if NATIVE is not None:
-        NATIVE.open_rows(rows, slots, np.ascontiguousarray(targets), keys, una, wall)
-        return
+def isn(rows: Rows, number: U64, salt: int, seed: int, hash_seed: int) -> Numbers:
+    """(n,) uint32: a random ISN (RFC 6528 in spirit); its low bits are the cookie that our filter checks.
+
+    number: of the connection, (n,), the same in every run with this seed.
+    """
+    random = (draw(seed, number, 5, salt) & np.uint64(_HIGH_BITS)).astype(np.uint32)
+    return np.asarray(random | cookie(rows, hash_seed), np.uint32)
+
+
+def open_rows(
+    rows: Rows, index: FlowIndex, targets: Rows, slots: Slots, hash_seed: int, seed: int, wall: int
+) -> tuple[NDArray[np.uint8], tuple[int, int, int, int, int]]:
+    """New flows for TARGET rows, and into the index with them. The generations of the rows go on.
+
+    Returns the Kind of each, (n,) uint8, how many there are of each, and how many are doubtful. A row is
+    left alone where its 4-tuple is in the index already.
+    """
+    kinds = np.empty(len(targets), np.uint8)
+    if NATIVE is not None and isinstance(index, NativeIndex):
+        targets = np.ascontiguousarray(targets)
+        return kinds, NATIVE.open_rows(rows, index.native, targets, slots, hash_seed, seed, wall, kinds)
+    keys = flow_key(targets, hash_seed)
+    ours = targets["syn"] == Opening.OURS
+    kinds[:] = np.where(ours, Kind.OURS, np.where(targets["window"] == 0, Kind.CLOSED, Kind.READY))
+    added = index.insert(keys, slots)
+    kinds[~added] = Kind.DUPLICATE
     flows = np.zeros(len(targets), FLOW)
     for name in (*_TUPLE, "line", "ticket", "seq", "ack", "window", "ttl"):
         flows[name] = targets[name]
-    syn = targets["syn"] != 0
+    una = targets["ack"].copy()
+    una[ours] = isn(targets[ours], targets["line"][ours] * np.uint64(256), 0, seed, hash_seed) + np.uint32(1)
     flows["key"], flows["ts"] = keys, wall
     flows["una"] = flows["nxt"] = una
     flows["rcv"] = targets["seq"] + np.uint32(1)
-    flows["flags"] = np.where(syn, 0, SYN | ACK)
-    flows["state"] = np.where(syn, State.SYN_SENT, State.DATA_SENT)
+    flows["flags"] = np.where(ours, 0, SYN | ACK)
+    flows["state"] = np.where(ours, State.SYN_SENT, State.DATA_SENT)
     flows["generation"] = rows["generation"][slots]
-    rows[slots] = flows
+    rows[slots[added]] = flows[added]
+    ready, closed, opened, refused = np.bincount(kinds, minlength=len(Kind)).tolist()
+    doubtful = np.count_nonzero((targets["syn"] == Opening.DOUBTFUL) & added)
+    return kinds, (ready, closed, opened, refused, int(doubtful))
 
 
-def frame_rows(rows: Rows, slots: Slots, number: Number, flags: int, probe: int, seed: int) -> Rows:
-    """A FRAME row for each flow. probe: the handshake whose payload it carries, or NO_PROBE."""
+def send(
+    rows: Rows,
+    slots: Slots,
+    number: Number,
+    flags: int,
+    seed: int,
+    probe: int = NO_PROBE,
+    template: ProbeTemplate | None = None,
+    *,
+    arm: bool = False,
+) -> tuple[Rows, Numbers | None]:
+    """A FRAME row for each flow, and with `arm` its next generation, (n,) uint32: its timer is void.
+
+    probe: the handshake whose payload it carries, or NO_PROBE. template: what is sent from `una` on, whether
+    this frame carries it or none does.
+    """
     if NATIVE is not None:
         frames = np.empty(len(slots), FRAME)
-        NATIVE.frame_rows(rows, slots, int(number), int(flags), int(probe), seed, frames)
-        return frames
+        generations = np.empty(len(slots), np.uint32) if arm else None
+        length: int | bytes | None = None if template is None else template.program
+        if template is not None and template.fixed_length is not None:
+            length = template.fixed_length
+        NATIVE.send(rows, slots, int(number), int(flags), probe, seed, length, frames, generations)
+        return frames, generations
+    if template is not None:
+        rows["nxt"][slots] = rows["una"][slots] + template.lengths(rows[slots])
     flows = rows[slots]
     frames = np.zeros(len(flows), FRAME)
     for name in _TUPLE:
@@ -129,7 +197,63 @@ def frame_rows(rows: Rows, slots: Slots, number: Number, flags: int, probe: int,
     frames["flags"], frames["probe"] = flags, probe
     if probe != NO_PROBE:
         frames["nonce"] = draw(seed, flows["key"], _NONCE)
-    return frames
+    return frames, bump(rows, slots) if arm else None
+
+
+def close(rows: Rows, slots: Slots, reason: int, seed: int) -> Rows:
+    """FRAME rows: RST with the number the peer awaits (RFC 5961 §3.2), where there is a connection."""
+    if reason not in (Reason.ZERO_WINDOW, Reason.DATA):
+        states = rows["state"][slots]
+        slots = slots[(states != State.SYN_SENT) & (states != State.DELAYED)]
+    # A FIN says what the peer had of ours.
+    number = {Reason.DATA: Number.NXT, Reason.FIN: Number.ACK}.get(reason, Number.CLOSE)
+    return send(rows, slots, number, RST | ACK, seed)[0]
+
+
+def finish(
+    rows: Rows, index: FlowIndex, slots: Slots, reason: int, lengths: Numbers | None
+) -> tuple[Rows, Rows]:
+    """The last of these flows: FRAME rows that close what is open, an OUTCOME row for each; rows are freed.
+
+    lengths: bytes of payload, (n,), None where there is none.
+    """
+    if NATIVE is not None and isinstance(index, NativeIndex):
+        frames, outcomes = np.empty(len(slots), FRAME), np.empty(len(slots), OUTCOME)
+        made = NATIVE.finish(rows, index.native, slots, int(reason), lengths, frames, outcomes)
+        return frames[:made], outcomes
+    if lengths is None:
+        lengths = np.zeros(len(slots), np.uint32)
+    outcomes = outcome_rows(rows, slots, reason, lengths, np.ones(len(slots), bool))
+    if reason in (Reason.RST, Reason.NO_SYN_ACK):
+        frames = np.empty(0, FRAME)
+    else:
+        frames = close(rows, slots, reason, 0)
+    index.remove(rows["key"][slots])
+    bump(rows, slots, State.FREE)
+    return frames, outcomes
+
+
+def take_data(
+    rows: Rows, slots: Slots, segments: Rows, buffer: Any, enough: int, line: int
+) -> tuple[Numbers, Numbers, NDArray[np.bool_]]:
+    """Take the new data of SEGMENT rows: where it starts in `buffer`, how long it is, whether it is enough.
+
+    Enough is `enough` bytes, or a line of `line` bytes, or what comes with a FIN.
+    """
+    if NATIVE is not None:
+        starts, lengths = np.empty(len(slots), np.uint32), np.empty(len(slots), np.uint32)
+        done = np.empty(len(slots), bool)
+        NATIVE.take_data(
+            rows, slots, np.ascontiguousarray(segments), buffer, enough, line, starts, lengths, done
+        )
+        return starts, lengths, done
+    ahead = rows["rcv"][slots] - segments["seq"]
+    starts = segments["data_at"] + ahead
+    lengths = segments["data_len"] - ahead
+    rows["rcv"][slots] += lengths
+    last = np.frombuffer(buffer, np.uint8)[starts + lengths - 1]
+    fin = segments["flags"] & FIN != 0
+    return starts, lengths, fin | (lengths >= enough) | ((lengths >= line) & (last == 0x0A))
 
 
 def outcome_rows(rows: Rows, slots: Slots, reason: int, lengths: Numbers, final: NDArray[np.bool_]) -> Rows:

@@ -32,12 +32,22 @@ from numpy.typing import NDArray
 
 from lzr import flowrows
 from lzr.flowindex import FlowIndex
-from lzr.flowrows import Number
-from lzr.flowstore import COOLDOWN, DELAY, LONG_PATIENCE, PATIENCE, RETRANSMIT, SETTLE, TIMEOUT, FlowStore
+from lzr.flowrows import Kind, Number
+from lzr.flowstore import (
+    COOLDOWN,
+    DELAY,
+    LONG_PATIENCE,
+    PATIENCE,
+    RETRANSMIT,
+    SETTLE,
+    TIMEOUT,
+    FlowStore,
+    Wait,
+)
 from lzr.plan import EPHEMERAL, Plan
-from lzr.rows import ACK, FIN, NO_PROBE, OUTCOME, PSH, RST, SYN, Opening, Reason
+from lzr.rows import ACK, FIN, NO_PROBE, OUTCOME, PSH, SYN, Opening, Reason
 from lzr.shardflows import ShardFlows
-from lzr.sharding import COOKIE_BITS, cookie, draw, flow_key
+from lzr.sharding import draw, flow_key
 from lzr.transitions import Action, State
 
 Rows = NDArray[Any]
@@ -47,7 +57,6 @@ Mask = NDArray[np.bool_]
 _TUPLE = ("peer_hi", "peer_lo", "own_hi", "own_lo", "peer_port", "own_port")
 
 
-_HIGH_BITS = 0xFFFFFFFF >> COOKIE_BITS << COOKIE_BITS
 _ENOUGH = 64  # bytes of a first reply that leave nothing to wait for
 _LINE = 8  # as does a line of this length
 _MAX_SETTLES = 32
@@ -55,6 +64,8 @@ _MAX_REPEATS = 3
 _MEASURED = 1  # in `note`: the SYN-ACK was so prompt that it was the first; its sender knows the round trip
 _PROMPT = 900  # ms: no SYN-ACK is repeated sooner (RFC 6298 §2.1 says 1 s; clocks may be coarse)
 _MASK = 0x7FFFFFFF
+# As plain numbers: to look a member of an enumeration up costs as much as a small batch.
+_READY, _CLOSED, _OURS, _DUPLICATE = (int(kind) for kind in Kind)
 
 
 class FlowTable(FlowStore):
@@ -99,32 +110,25 @@ class FlowTable(FlowStore):
         now: monotonic ns; wall: ns since the epoch, the time stamp of flows that never answer.
         """
         self._now = now
-        doubtful = targets["syn"] == Opening.DOUBTFUL
-        if doubtful.any():
-            targets = targets.copy()
-            targets["syn"][doubtful] = Opening.TAKEN
-        keys = flow_key(targets, self.plan.hash_seed)
+        plan = self.plan
         slots = self._allocate(len(targets))
-        added = self.index.insert(keys, slots)
-        if not added.all():
-            self._settle_duplicates(targets[~added])
-            self._release_unindexed(slots[~added])
-            targets, keys, slots, doubtful = targets[added], keys[added], slots[added], doubtful[added]
-        self._doubtful.update(slots[doubtful].tolist())
-        syn = targets["syn"] != 0
-        una = targets["ack"].copy()
-        if syn.any():
-            una[syn] = self._isn(targets[syn], targets["line"][syn] * np.uint64(256), 0) + np.uint32(1)
-        flowrows.open_rows(self.rows, slots, targets, keys, una, wall)
-        self.in_flight += len(slots)
-        if syn.any():
-            self._send_syn(slots[syn])
-        closed = ~syn & (targets["window"] == 0)
-        if closed.any():
-            self._finish(slots[closed], Reason.ZERO_WINDOW)
-        ready = slots[~syn & ~closed]
-        if len(ready):
-            self._send_first(ready)
+        kinds, (ready, closed, ours, duplicates, doubtful) = flowrows.open_rows(
+            self.rows, self.index, targets, slots, plan.hash_seed, plan.seed, wall
+        )
+        if duplicates:
+            refused = kinds == _DUPLICATE
+            self._settle_duplicates(targets[refused])
+            self._release_unindexed(slots[refused])
+        if doubtful:
+            doubted = (targets["syn"] == Opening.DOUBTFUL) & (kinds != _DUPLICATE)
+            self._doubtful.update(slots[doubted].tolist())
+        self.in_flight += len(slots) - duplicates
+        if ours:
+            self._send_syn(slots if ours == len(slots) else slots[kinds == _OURS])
+        if closed:
+            self._finish(slots[kinds == _CLOSED], Reason.ZERO_WINDOW)
+        if ready:
+            self._send_first(slots if ready == len(slots) else slots[kinds == _READY])
         self._end_of_call()
 
     def receive(self, segments: Rows, buffer: Any, now: int) -> None:
@@ -139,13 +143,11 @@ class FlowTable(FlowStore):
             segments, keys, slots = segments[known], keys[known], slots[known]
         todo = np.arange(len(slots), dtype=np.int32)
         while len(todo):
-            live, actions, todo, ignored = flowrows.step(self.rows, segments, keys, slots, todo)
+            live, actions, todo, ignored, fresh = flowrows.step(self.rows, segments, keys, slots, todo)
             self.ignored["out_of_turn"] += ignored
+            self.fresh -= fresh
             if len(live):
-                met = slots[live]
-                moved = (actions != Action.KEEP_EARLY) & (actions != Action.REPEAT)
-                self.fresh -= self._count_fresh(met[moved])
-                self._dispatch(met, segments[live], actions)
+                self._dispatch(slots[live], segments[live], actions)
         self._buffer = memoryview(b"")
         self._end_of_call()
 
@@ -156,9 +158,8 @@ class FlowTable(FlowStore):
             due = queue.pop(now, most)
             if due is None:
                 continue
-            slots, actions = flowrows.due(self.rows, *due, wait.cue)
+            slots, actions, silent = flowrows.due(self.rows, *due, wait.cue)
             if len(slots):
-                silent = self._count_fresh(slots)
                 self.fresh -= silent
                 self.silent += silent
                 self._dispatch(slots, None, actions)
@@ -232,29 +233,36 @@ class FlowTable(FlowStore):
 
     def _send_first(self, slots: Slots) -> None:
         """The ACK that completes the handshake, with the probe unless only PSH may carry it."""
+        self.fresh += len(slots)
         if self.plan.push_data_only:
             self._emit(slots, Number.UNA, ACK)
+            self._arm(slots)
         else:
-            self._emit_probe(slots, ACK)
-        self.fresh += len(slots)
-        self._arm(slots)
+            self._emit_probe(slots, ACK, RETRANSMIT if self.plan.retransmit_number else TIMEOUT)
 
-    def _emit_probe(self, slots: Slots, flags: int) -> None:
-        """ACK with the probe of each flow's handshake, from its first byte."""
-        handshakes = self.rows["handshake"][slots]
-        for handshake in np.flatnonzero(np.bincount(handshakes)).tolist():
-            chosen = handshakes == handshake
-            group = slots if chosen.all() else slots[chosen]
+    def _emit_probe(self, slots: Slots, flags: int, wait: Wait | None = None) -> None:
+        """ACK with the probe of each flow's handshake, from its first byte. wait: the timer that is armed."""
+        if len(self.plan.probes) == 1:
+            groups = [(0, slots)]
+        else:
+            handshakes = self.rows["handshake"][slots]
+            groups = [(int(h), slots[handshakes == h]) for h in np.flatnonzero(np.bincount(handshakes))]
+        for handshake, group in groups:
             probe = self.plan.probes[handshake]
-            if not probe.parts:
-                self.rows["nxt"][group] = self.rows["una"][group]
-                self._emit(group, Number.UNA, ACK)
-                continue
-            length: Any = probe.fixed_length
-            if length is None:
-                length = probe.lengths(self.rows[group])
-            self.rows["nxt"][group] = self.rows["una"][group] + length
-            self._emit(group, Number.UNA, flags, handshake)
+            carried, flag = (handshake, flags) if probe.parts else (NO_PROBE, ACK)
+            frames, generations = flowrows.send(
+                self.rows,
+                group,
+                Number.UNA,
+                flag,
+                self.plan.seed,
+                carried,
+                probe,
+                arm=wait is not None,
+            )
+            self._bursts.append(frames)
+            if wait is not None and generations is not None:
+                self._timers[wait].push(self._now, group, generations)
 
     def _note_ack(self, slots: Slots, segments: Rows | None) -> None:
         self.rows["state"][slots] = State.ACKED
@@ -287,14 +295,7 @@ class FlowTable(FlowStore):
 
     def _take_data(self, slots: Slots, segments: Rows | None) -> None:
         assert segments is not None
-        ahead = self.rows["rcv"][slots] - segments["seq"]
-        start = segments["data_at"] + ahead
-        length = segments["data_len"] - ahead
-        end = start + length
-        self.rows["rcv"][slots] += length
-        last = np.frombuffer(self._buffer, np.uint8)[end - 1]
-        fin = segments["flags"] & FIN != 0
-        done = fin | (length >= _ENOUGH) | ((length >= _LINE) & (last == 0x0A))
+        start, length, done = flowrows.take_data(self.rows, slots, segments, self._buffer, _ENOUGH, _LINE)
         if self._pieces:
             done &= np.fromiter((slot not in self._pieces for slot in slots.tolist()), bool, len(slots))
         if done.all():
@@ -303,9 +304,9 @@ class FlowTable(FlowStore):
         if done.any():
             payloads = flowrows.gather(self._buffer, start[done], length[done])
             self._finish(slots[done], Reason.DATA, length[done], payloads)
-        if not done.all():
-            rest = np.flatnonzero(~done)
-            self._take_piece(slots[rest], start[rest], end[rest], fin[rest])
+        rest = np.flatnonzero(~done)
+        fin = segments["flags"][rest] & FIN != 0
+        self._take_piece(slots[rest], start[rest], start[rest] + length[rest], fin)
 
     def _take_piece(self, slots: Slots, start: Rows, end: Rows, fin: Mask) -> None:
         """Keep a piece, acknowledge it, and wait for more unless it is enough by now."""
@@ -379,7 +380,7 @@ class FlowTable(FlowStore):
     def _finish(
         self, slots: Slots, reason: int, lengths: NDArray[np.uint32] | None = None, payloads: bytes = b""
     ) -> None:
-        """Close, make the outcome, and free the row, or go on where every handshake was asked for.
+        """Close, make the outcome, and free the row (or go on, where every handshake was asked for).
 
         lengths: of each flow's part of `payloads`.
         """
@@ -387,19 +388,28 @@ class FlowTable(FlowStore):
             return
         if self._pieces:
             self._pieces.forget(slots.tolist())
+        if self.plan.force_all_handshakes:
+            self._finish_some(slots, reason, lengths, payloads)
+            return
+        frames, outcomes = flowrows.finish(self.rows, self.index, slots, reason, lengths)
+        if len(frames):
+            self._bursts.append(frames)
+        self._outcomes.append(outcomes)
+        self._payloads.append(payloads)
+        self._note_free(slots)
+
+    def _finish_some(
+        self, slots: Slots, reason: int, lengths: NDArray[np.uint32] | None, payloads: bytes
+    ) -> None:
+        """The same where every handshake was asked for."""
         if reason not in (Reason.RST, Reason.NO_SYN_ACK):
             self._emit_close(slots, reason)
         final = np.ones(len(slots), bool)
-        if self.plan.force_all_handshakes and reason == Reason.DATA:
+        if reason == Reason.DATA:
             final = self.rows["handshake"][slots] + 1 >= len(self.plan.probes)
         if lengths is None:
             lengths = np.zeros(len(slots), np.uint32)
-        outcomes = flowrows.outcome_rows(self.rows, slots, reason, lengths, final)
-        if self.plan.force_all_handshakes:
-            self._hold(slots, outcomes, payloads)
-        else:
-            self._outcomes.append(outcomes)
-            self._payloads.append(payloads)
+        self._hold(slots, flowrows.outcome_rows(self.rows, slots, reason, lengths, final), payloads)
         if final.all():
             self._release(slots)
             return
@@ -467,7 +477,8 @@ class FlowTable(FlowStore):
         chosen = self._choose_ports(flows, slots, self._shards(flows), salt=1)
         for name in ("own_port", "key"):
             rows[name][slots] = flows[name]
-        isn = self._isn(flows, flows["line"] * np.uint64(256) + flows["handshake"], 1)
+        number = flows["line"] * np.uint64(256) + flows["handshake"]
+        isn = flowrows.isn(flows, number, 1, self.plan.seed, self.plan.hash_seed)
         rows["una"][slots] = isn + np.uint32(1)
         rows["nxt"][slots] = isn + np.uint32(1)
         if not chosen.all():  # no port of ours is free for this host: the ports are exhausted
@@ -506,8 +517,8 @@ class FlowTable(FlowStore):
         probes["line"] = probes["line"] * np.uint64(256) + number
         chosen = self._choose_ports(probes, slots, home, salt=3)
         probes["line"] //= np.uint64(256)
-        isn = (draw(plan.seed, probes["key"], 4) & np.uint64(_HIGH_BITS)).astype(np.uint32)
-        probes["una"] = (isn | cookie(probes, plan.hash_seed)) + np.uint32(1)
+        isn = flowrows.isn(probes, probes["key"], 2, plan.seed, plan.hash_seed)
+        probes["una"] = isn + np.uint32(1)
         probes["nxt"] = probes["una"]
         probes["generation"] = self.rows["generation"][slots]
         self.rows[slots] = probes
@@ -551,14 +562,6 @@ class FlowTable(FlowStore):
 
     # --- numbers, timers, frames -----------------------------------------------------------------------
 
-    def _isn(self, flows: Rows, number: NDArray[np.uint64], salt: int) -> NDArray[np.uint32]:
-        """A random ISN (RFC 6528 in spirit) whose low bits are the cookie that our socket filter checks.
-
-        number: of the connection, the same in every run with this seed.
-        """
-        random = (draw(self.plan.seed, number, 5, salt) & np.uint64(_HIGH_BITS)).astype(np.uint32)
-        return np.asarray(random | cookie(flows, self.plan.hash_seed), np.uint32)
-
     def _arm(self, slots: Slots) -> None:
         """The one timer of a flow: the next retransmit if there is one, else the last wait."""
         rows = self.rows
@@ -594,17 +597,10 @@ class FlowTable(FlowStore):
     def _milliseconds(self) -> int:
         return self._now // 1_000_000 & _MASK
 
-    def _emit(self, slots: Slots, number: Number, flags: int, probe: int = NO_PROBE) -> None:
-        self._bursts.append(flowrows.frame_rows(self.rows, slots, number, flags, probe, self.plan.seed))
+    def _emit(self, slots: Slots, number: Number, flags: int) -> None:
+        self._bursts.append(flowrows.send(self.rows, slots, number, flags, self.plan.seed)[0])
 
     def _emit_close(self, slots: Slots, reason: int) -> None:
-        """RST with the number the peer awaits (RFC 5961 §3.2), where there is a connection to close."""
-        if reason not in (Reason.ZERO_WINDOW, Reason.DATA):
-            states = self.rows["state"][slots]
-            opened = (states != State.SYN_SENT) & (states != State.DELAYED)
-            slots = slots if opened.all() else slots[opened]
-        if not len(slots):
-            return
-        # A FIN says what the peer had of ours.
-        number = {Reason.DATA: Number.NXT, Reason.FIN: Number.ACK}.get(reason, Number.CLOSE)
-        self._emit(slots, number, RST | ACK)
+        frames = flowrows.close(self.rows, slots, reason, self.plan.seed)
+        if len(frames):
+            self._bursts.append(frames)

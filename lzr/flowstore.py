@@ -119,11 +119,16 @@ class FlowStore:
 
     def _release(self, slots: Slots) -> None:
         self.index.remove(self.rows["key"][slots])
+        flowrows.bump(self.rows, slots, State.FREE)
+        self._note_free(slots)
+
+    def _note_free(self, slots: Slots) -> None:
+        """These flows have ended; their rows are free."""
         self.in_flight -= len(slots)
         if self._doubtful or self._reopened:
             self._doubtful.difference_update(slots.tolist())
             self._reopened.difference_update(slots.tolist())
-        self._release_unindexed(slots)
+        self._released.append(slots)
 
     def _release_unindexed(self, slots: Slots) -> None:
         flowrows.bump(self.rows, slots, State.FREE)
@@ -135,14 +140,6 @@ class FlowStore:
             self._free[self._free_count : self._free_count + len(slots)] = slots
             self._free_count += len(slots)
         self._released.clear()
-
-    def _count_fresh(self, slots: Slots | None = None) -> int:
-        """How many of these flows (or of all) await a first sign of life on their connection."""
-        states, counters = self.rows["state"], self.rows["counter"]
-        if slots is not None:
-            states, counters = states[slots], counters[slots]
-        waiting = (states == State.DATA_SENT) | (states == State.SYN_SENT)
-        return int(np.count_nonzero(waiting & (counters == 0)))
 
     # --- timers and ports ------------------------------------------------------------------------------
 
@@ -212,7 +209,7 @@ class FlowStore:
         self.in_flight -= len(slots) - int(np.count_nonzero(asking))
         self._release_unindexed(slots)
         self._end_of_call()
-        self.fresh = self._count_fresh()
+        self.fresh = flowrows.count_fresh(self.rows)
         return ShardFlows.pack(flows, timers, pieces)
 
     def adopt(self, state: ShardFlows) -> None:
@@ -237,5 +234,5 @@ class FlowStore:
                 (due, slots[armed], generations + shift[armed])
                 for due, armed, generations in state.timers(number)
             )
-        self.fresh = self._count_fresh()
+        self.fresh = flowrows.count_fresh(self.rows)
         self._pieces.adopt({int(slots[place]): held for place, held in state.pieces.items()})

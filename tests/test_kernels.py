@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Any, TypeVar
 
 import numpy as np
@@ -18,7 +18,7 @@ from lzr.duplicates import RecentTargets
 from lzr.flowindex import FlowIndex, NativeIndex
 from lzr.flowrows import Number
 from lzr.flows import FlowTable
-from lzr.kernels import NATIVE
+from lzr.kernels import NATIVE, make_index
 from lzr.plan import Plan
 from lzr.probes import ProbeTemplate
 from lzr.protocols.base import Address, Host, Random
@@ -265,8 +265,8 @@ def test_a_round(seed: int, count: int) -> None:
         table, made = rows.copy(), []
         todo = np.arange(count, dtype=np.int32)
         while len(todo):
-            live, actions, todo, ignored = flowrows.step(table, found, keys, slots, todo)
-            made.append((live.tolist(), actions.tolist(), ignored))
+            live, actions, todo, *counts = flowrows.step(table, found, keys, slots, todo)
+            made.append((live.tolist(), actions.tolist(), counts))
         return table, made
 
     native, python = both(rounds)
@@ -285,27 +285,106 @@ def test_rows(seed: int, count: int) -> None:
         native, python = both(lambda cue=cue: flowrows.due(rows, slots, generations, cue))  # type: ignore[misc]
         assert np.array_equal(native[0], python[0])
         assert np.array_equal(native[1], python[1])
-    for number in Number:
-        for probe in (NO_PROBE, 1):
-            frames = both(lambda n=number, p=probe: flowrows.frame_rows(rows, slots, n, ACK, p, seed))  # type: ignore[misc]
-            assert np.array_equal(*frames)
+        assert native[2] == python[2]
     lengths = draw.integers(0, 2**32, count).astype(np.uint32)
     final = draw.random(count) < 0.5
     for reason in range(len(Reason.NAMES)):
         outcomes = both(lambda r=reason: flowrows.outcome_rows(rows, slots, r, lengths, final))  # type: ignore[misc]
         assert np.array_equal(*outcomes)
-    targets = random_rows(draw, TARGET, count)
-    targets["syn"] = draw.integers(0, 2, count)
-    una = draw.integers(0, 2**32, count).astype(np.uint32)
 
-    def opened() -> tuple[Rows, list[NDArray[np.uint32]]]:
+
+def alike(act: Callable[[Rows, FlowIndex], Any], rows: Rows, keys: NDArray[np.uint64]) -> None:
+    """An act does the same to the rows and to the index, and returns the same, natively and in Python."""
+    assert NATIVE is not None
+    found = []
+    for index in (NativeIndex(NATIVE.Index()), FlowIndex()):
         table = rows.copy()
-        flowrows.open_rows(table, slots, targets, targets["line"].copy(), una, seed)
-        return table, [flowrows.bump(table, slots), flowrows.bump(table, slots, State.ACKED)]
+        index.insert(rows["key"], np.arange(len(rows), dtype=np.int32))
+        returned = act(table, index)
+        found.append((table.tobytes(), repr(returned), index.find(keys).tolist(), len(index)))
+    assert found[0] == found[1]
 
-    native_rows, python_rows = both(opened)
-    assert np.array_equal(native_rows[0], python_rows[0])
-    assert np.array_equal(native_rows[1], python_rows[1])
+
+@given(SEEDS, st.integers(0, 24))
+@settings(max_examples=60, deadline=None)
+def test_acts(seed: int, count: int) -> None:
+    """What is done to many flows at once: the index says which of the two does it."""
+    draw = np.random.default_rng(seed)
+    rows = related(draw, 1)[0]
+    slots = draw.permutation(len(rows))[:count].astype(np.int32)
+    lengths = draw.integers(0, 2**32, count).astype(np.uint32)
+    targets = random_rows(draw, TARGET, count)
+    targets["syn"] = draw.integers(0, 3, count)
+    targets["window"][draw.random(count) < 0.3] = 0
+    again = draw.integers(0, max(1, count), count)
+    targets = np.where(draw.random(count) < 0.8, targets, targets[again]) if count else targets
+    new = np.arange(len(rows), len(rows) + count, dtype=np.int32)
+    room = np.concatenate([rows, np.zeros(count, FLOW)])
+    keys = np.concatenate([rows["key"], sharding.flow_key(targets, seed)])
+
+    def opened(table: Rows, index: FlowIndex) -> Any:
+        with in_python() if type(index) is FlowIndex else nullcontext():
+            kinds, counts = flowrows.open_rows(table, index, targets, new, seed, seed ^ 5, 9)
+        return kinds.tolist(), counts
+
+    alike(opened, room, keys)
+    for reason in range(len(Reason.NAMES)):
+        for payload in (None, lengths):
+
+            def ended(table: Rows, index: FlowIndex, reason: int = reason, payload: Any = payload) -> Any:
+                with in_python() if type(index) is FlowIndex else nullcontext():
+                    frames, outcomes = flowrows.finish(table, index, slots, reason, payload)
+                return frames.tobytes(), outcomes.tobytes()
+
+            alike(ended, rows, rows["key"])
+
+
+@given(SEEDS, st.integers(0, 24))
+@settings(max_examples=60, deadline=None)
+def test_sent_and_taken(seed: int, count: int) -> None:
+    draw = np.random.default_rng(seed)
+    rows, found, met = related(draw, max(1, count))
+    slots = draw.permutation(len(rows))[:count].astype(np.int32)
+    for number in Number:
+        for template in (
+            None,
+            ProbeTemplate(()),
+            ProbeTemplate((b"abc", Host())),
+            ProbeTemplate((Random(9),)),
+        ):
+            for arm in (False, True):
+
+                def sent(number: Number = number, template: Any = template, arm: bool = arm) -> Any:
+                    table, probe = rows.copy(), 1 if template else NO_PROBE
+                    frames, generations = flowrows.send(
+                        table, slots, number, ACK, seed, probe, template, arm=arm
+                    )
+                    return (
+                        table.tobytes(),
+                        frames.tobytes(),
+                        None if generations is None else generations.tolist(),
+                    )
+
+                assert len(set(map(repr, both(sent)))) == 1
+    for reason in range(len(Reason.NAMES)):
+        closed = both(lambda r=reason: flowrows.close(rows.copy(), slots, r, seed).tobytes())  # type: ignore[misc]
+        assert len(set(closed)) == 1
+    met, first = np.unique(met, return_index=True)
+    found = found[first]
+    found["data_at"] = np.arange(len(found)) * 1000
+    ahead = rows["rcv"][met] - found["seq"]
+    fresh = ahead < found["data_len"]
+    buffer = draw.choice(np.frombuffer(b"a\n", np.uint8), 1000 * len(found)).tobytes()
+
+    def taken() -> Any:
+        table = rows.copy()
+        columns = flowrows.take_data(table, met[fresh], found[fresh], buffer, 64, 8)
+        return [column.tolist() for column in columns], table.tobytes()
+
+    assert len(set(map(repr, both(taken)))) == 1
+    if len(found) and not fresh.all():
+        with pytest.raises(IndexError):
+            flowrows.take_data(rows.copy(), met, found, buffer, 64, 8)
 
 
 @given(st.binary(max_size=300), SEEDS)
@@ -327,7 +406,9 @@ def test_a_slot_outside_the_table(bad: int) -> None:
     with pytest.raises(IndexError):
         flowrows.bump(rows, slots)
     with pytest.raises(IndexError):
-        flowrows.frame_rows(rows, slots, Number.UNA, ACK, NO_PROBE, 0)
+        flowrows.send(rows, slots, Number.UNA, ACK, 0)
+    with pytest.raises(IndexError):
+        flowrows.finish(rows, make_index(), slots, Reason.DATA, None)
 
 
 def answers(draw: np.random.Generator, frames: Rows, buffer: bytearray) -> Rows:
@@ -377,8 +458,11 @@ def trace(seed: int) -> list[bytes]:
         count = int(draw.integers(0, 12))
         targets = random_rows(draw, TARGET, count)
         targets["line"] = np.arange(line, line + count)
-        targets["syn"] = draw.integers(0, 2, count)
+        targets["syn"] = draw.integers(0, 3, count)
         targets["window"][draw.random(count) < 0.2] = 0
+        if count > 3:
+            for name in ("peer_hi", "peer_lo", "own_hi", "own_lo", "peer_port", "own_port"):
+                targets[name][3] = targets[name][1]  # the same 4-tuple twice
         line += count
         table.open(targets, now, 5)
         for _ in range(draw.integers(1, 4)):

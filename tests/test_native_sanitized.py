@@ -143,7 +143,7 @@ def _fuzz_packets(draw: random.Random) -> None:
 
     from lzr import segments
     from lzr.kernels import NATIVE
-    from lzr.rows import FLOW, FRAME, SEGMENT
+    from lzr.rows import FLOW, FRAME, OUTCOME, SEGMENT, TARGET
     from tests.test_kernels import packets, trace
 
     assert NATIVE is not None
@@ -177,8 +177,29 @@ def _fuzz_packets(draw: random.Random) -> None:
         NATIVE.unsent(ring, first, draw.randrange(12))
     table = np.zeros(4, FLOW)
     slots = np.array([draw.randrange(-2, 6) for _ in range(4)], np.int32)
-    with contextlib.suppress(IndexError):
-        NATIVE.frame_rows(table, slots, 0, 16, 255, 0, rows)
+    index, outcomes = NATIVE.Index(), np.empty(draw.randrange(3, 5), OUTCOME)
+    program = draw.choice([None, draw.randrange(1 << 33), *programs])
+    generations = draw.choice([None, np.empty(draw.randrange(3, 5), np.uint32)])
+    targets = np.frombuffer(draw.randbytes(TARGET.itemsize * 4), TARGET).copy()
+    for same in (slots, np.arange(4, dtype=np.int32)):
+        with contextlib.suppress(IndexError, ValueError):
+            NATIVE.send(table, same, draw.randrange(6), 16, 255, 0, program, rows, generations)
+        with contextlib.suppress(IndexError, ValueError):
+            NATIVE.open_rows(table, index, targets, same, 1, 2, 3, np.empty(draw.randrange(3, 5), np.uint8))
+        found = np.frombuffer(draw.randbytes(SEGMENT.itemsize * 4), SEGMENT).copy()
+        if draw.random() < 0.7:
+            found["data_at"] %= len(exact)
+            found["data_len"] %= draw.choice([1, 5, len(exact)])
+            found["seq"] = table["rcv"] - np.uint32(draw.randrange(3))
+        numbers = [np.empty(4, np.uint32) for _ in range(2)]
+        with contextlib.suppress(IndexError):
+            NATIVE.take_data(table, same, found, exact, 64, 8, *numbers, np.empty(4, bool))
+        with contextlib.suppress(IndexError, ValueError, KeyError):
+            lengths = draw.choice([None, numbers[0]])
+            NATIVE.finish(table, index, same, draw.randrange(9), lengths, rows, outcomes)
+    places = np.zeros(draw.choice([1, 3, 4, 8, 16]), np.uint64)
+    with contextlib.suppress(ValueError):
+        NATIVE.remember(targets, 5, places, draw.randrange(9), places.copy(), np.empty(4, bool))
     with contextlib.suppress(IndexError):
         starts = np.array([draw.randrange(1 << 32)], np.uint32)
         NATIVE.gather(exact, starts, starts[::-1].copy())

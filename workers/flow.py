@@ -1,8 +1,9 @@
 """The flow worker: owns its shards' sockets, flow tables and retransmit queues; nobody else touches them.
 
 One loop, no threads: packets, timers, new targets, results. It takes new targets only while its results
-find room, so a slow collector pushes back through here to stdin. When little happens it waits for a
-descriptor and then lets a moment pass, so that batches grow with the load and an idle worker costs nothing.
+find room, so a slow collector pushes back through here to stdin. When little happens it lets a moment pass
+between two turns, so that batches grow with the load and an idle worker costs nothing; targets do not wait
+for that, they are begun in light turns, which look at nothing else.
 """
 
 from __future__ import annotations
@@ -34,9 +35,11 @@ from workers.hosted import SMALL, Hosted
 from workers.ring import Ring, SendFailure
 
 _STATS_EVERY = 250_000_000
-_PAUSE = (
-    0.02  # between two turns with little to do: packets and timers that come meanwhile are taken together
-)
+_PAUSE = 40_000_000  # ns between two turns with little to do: packets and timers meanwhile are taken together
+_SHORT_PAUSE = 10_000_000  # the same where few flows are open: they may be all there is
+_FEW = 64
+_STRIDE = 5_000_000  # between two handfuls of packets that --max-rate or --bandwidth holds back
+_STUCK = 2_000_000  # ns until another try, where results or targets wait for room
 _MAX_OUTBOX = 1 << 23  # bytes of unacknowledged results, with which new targets have to wait
 _FULL_OUTBOX = 1 << 19  # as many keep a collector at work: more have to wait where they are written late,
 _LATE = 200_000_000  # ns; a shard changes hands only when its results are written
@@ -82,6 +85,8 @@ class FlowWorker:
         self._stopping = False
         self._busy = 0
         self._next_stats = 0
+        self._light = False  # the next turn is for new targets only
+        self._resting_until = 0
         self._report("ready")
 
     def run(self) -> None:
@@ -98,37 +103,49 @@ class FlowWorker:
             start = time.monotonic_ns()
             self._read_orders()
             self._read_feed()
-            work = hosted.turn(start, time.time_ns())
-            self._push_results()
+            if self._light:
+                work = hosted.begin(start, time.time_ns())
+            else:
+                few = hosted.table.in_flight < _FEW
+                self._resting_until = start + (_SHORT_PAUSE if few else _PAUSE)
+                work = hosted.turn(start, time.time_ns())
+                self._push_results()
             now = time.monotonic_ns()
             self._busy += now - start
             if now >= self._next_stats:
                 self._next_stats = now + _STATS_EVERY
                 self._send_stats()
-            if work < SMALL and not self._stopping:
-                self._wait(start, now)
+            self._light = work < SMALL and not self._stopping and self._rest(now)
         if self._hosted.rings:
             self._hosted.finish()
         self._send_stats(last=True)
         self._context.destroy(linger=1000)
 
-    def _wait(self, start: int, now: int) -> None:
-        """Until targets or orders come; for packets and timers, not before the last turn is `_PAUSE` ago."""
-        due = self._hosted.table.next_due
-        seconds = ((self._next_stats if due is None else min(due, self._next_stats)) - now) / 1e9
-        if self._hosted.pending or self._hosted.stocked:
-            seconds = min(seconds, 0.002)
+    def _rest(self, now: int) -> bool:
+        """Until there is something to do; whether that is new targets or orders, and the rest is to wait."""
+        # ZeroMQ's descriptors tell of changes only, so look before waiting on them.
+        ordered, fed = link.has_message(self._orders), link.has_message(self._feed)
+        if ordered or (fed and (self._hurrying > 0 or self._has_room())):
+            return now < self._resting_until and not self._hosted.stocked
         held = self._hosted.patience
         if held is not None:
-            seconds = min((self._next_stats - now) / 1e9, max(held, _PAUSE))  # timers wait as well
-        # ZeroMQ's descriptors tell of changes only, so look before waiting on them.
-        wants = self._hurrying > 0 or self._has_room()
-        waiting = link.has_message(self._orders) or (wants and link.has_message(self._feed))
-        if seconds > 0 and not waiting:
-            self._poller.poll(seconds * 1000)
-        rest = _PAUSE - (time.monotonic_ns() - start) / 1e9
-        if rest > 0 and not (link.has_message(self._orders) or link.has_message(self._feed)):
-            self._bell.poll(rest * 1000)  # targets and orders do not wait
+            self._resting_until = now + min(max(round(held * 1e9), _STRIDE), _STATS_EVERY)
+        if now < self._resting_until:
+            wait = self._resting_until - now
+            if self._hosted.pending or self._hosted.stocked:
+                wait = min(wait, _STUCK)
+            if self._bell.poll(wait / 1e6):
+                return not self._hosted.stocked
+            now = self._resting_until
+        if held is not None:
+            return False
+        due = self._hosted.table.next_due
+        wait = (self._next_stats if due is None else min(due, self._next_stats)) - now
+        if self._hosted.pending or self._hosted.stocked:
+            wait = min(wait, _STUCK)
+        if wait > 0:
+            self._poller.poll(wait / 1e6)
+        return False
 
     def _has_room(self) -> bool:
         """For targets: none are waiting to be begun, and the collector is not behind."""

@@ -113,8 +113,8 @@ class Hosted:
             due = self.table.next_due
         if due is not None and due <= now:
             work += self._step  # more to do at once, but the answers to this first
-        elif self._stock and not self._held and work < _ROUNDS * TAKE:
-            work += self._begin(now, wall)
+        elif work < _ROUNDS * TAKE:
+            work += self.begin(now, wall)
         if work < SMALL or self.table.outcomes_waiting >= SETTLE:
             self.settle()
         return work
@@ -163,7 +163,11 @@ class Hosted:
             self.give(targets[~theirs])
         return np.concatenate(taken) if taken else np.empty(0, TARGET)
 
-    def _begin(self, now: int, wall: int) -> int:
+    def begin(self, now: int, wall: int) -> int:
+        """Begin new targets and nothing else; how many."""
+        if not self._stock or self._held:
+            return 0
+        self._now = now
         room = min(self._step, self._window.room(self.table.fresh, now))
         if not room:
             self.window_held = True

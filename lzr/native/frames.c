@@ -126,6 +126,11 @@ static size_t render(struct program program, uint64_t hi, uint64_t lo, uint16_t 
     return size;
 }
 
+size_t lzr_probe_length(const uint8_t *program, size_t size, uint64_t hi, uint64_t lo, uint16_t port)
+{
+    return render((struct program){.at = program, .size = size}, hi, lo, port, 0, NULL, UINT32_MAX);
+}
+
 /* One finished frame into MOST bytes; 0 and an exception if the row asks for what there is not. */
 static size_t build(const struct job *job, const struct frame *f, uint8_t *out)
 {

@@ -19,6 +19,24 @@ void *lzr_view(struct views *views, PyObject *object, int writable, size_t unit,
     return view->buf != NULL ? view->buf : "";
 }
 
+int lzr_as_many(int condition)
+{
+    if (!condition)
+        PyErr_SetString(PyExc_ValueError, "the columns are not as many");
+    return condition;
+}
+
+int lzr_slots_fit(const int32_t *slots, size_t n, size_t flows)
+{
+    for (size_t i = 0; i < n; i++) {
+        if (slots[i] < 0 || (size_t)slots[i] >= flows) {
+            PyErr_SetString(PyExc_IndexError, "a slot outside the table");
+            return 0;
+        }
+    }
+    return 1;
+}
+
 void lzr_release(struct views *views)
 {
     while (views->count > 0)
@@ -81,6 +99,17 @@ static uint32_t flow_hash(const uint64_t *address, uint16_t peer_port, uint16_t 
             h = mix(h, (uint32_t)peer_port << 16 | own_port);
     }
     return h;
+}
+
+#define COOKIE_BITS 8
+
+/* flowrows.isn */
+uint32_t lzr_isn(const uint64_t *address, uint16_t peer_port, uint16_t own_port, uint64_t number, uint64_t salt,
+                 uint64_t seed, uint64_t hash_seed)
+{
+    uint64_t random = lzr_mix64(lzr_mix64(lzr_mix64(number ^ seed ^ 5 * K2) ^ salt * K2));
+    uint32_t cookie = flow_hash(address, peer_port, own_port, ~(uint32_t)hash_seed) >> (32 - COOKIE_BITS);
+    return (uint32_t)random >> COOKIE_BITS << COOKIE_BITS | cookie;
 }
 
 /* (rows, size of a row, where its four address halves start, where its two ports, seed, out) */

@@ -82,6 +82,51 @@ static void take_out(Index *self, size_t hole)
     self->used--;
 }
 
+static int is_index(PyObject *it)
+{
+    if (Py_TYPE(it) == &lzr_index_type)
+        return 1;
+    PyErr_SetString(PyExc_TypeError, "wants an Index");
+    return 0;
+}
+
+int lzr_index_room(PyObject *index, size_t more) { return is_index(index) && make_room((Index *)index, more); }
+
+int lzr_index_add(PyObject *index, uint64_t key, int32_t slot)
+{
+    Index *self = (Index *)index;
+    struct place *place = &self->places[find_place(self, key)];
+    if (place->slot >= 0)
+        return 0;
+    *place = (struct place){key, slot};
+    self->used++;
+    return 1;
+}
+
+int lzr_index_drop(PyObject *index, uint64_t key)
+{
+    Index *self = (Index *)index;
+    if (!is_index(index))
+        return 0;
+    size_t at = find_place(self, key);
+    if (self->places[at].slot < 0) {
+        PyErr_Format(PyExc_KeyError, "%llu", (unsigned long long)key);
+        return 0;
+    }
+    take_out(self, at);
+    return 1;
+}
+
+int lzr_index_shrink(PyObject *index)
+{
+    Index *self = (Index *)index;
+    if (!is_index(index))
+        return 0;
+    if (self->mask + 1 <= SMALLEST || self->used * 8 >= self->mask + 1)
+        return 1;
+    return resize(self, (self->mask + 1) / 2);
+}
+
 static inline void fetch(const Index *self, const uint64_t *keys, size_t n, size_t i)
 {
     uint64_t key;
@@ -185,19 +230,11 @@ static PyObject *index_remove(Index *self, PyObject *const *args, Py_ssize_t cou
         uint64_t key;
         fetch(self, keys, n, i);
         memcpy(&key, keys + i, sizeof key);
-        size_t at = find_place(self, key);
-        if (self->places[at].slot < 0) {
-            PyErr_Format(PyExc_KeyError, "%llu", (unsigned long long)key);
-            goto end;
-        }
-        take_out(self, at);
-    }
-    if (self->mask + 1 > SMALLEST && self->used * 8 < self->mask + 1) {
-        size_t places = (self->mask + 1) / 2;
-        if (!resize(self, places))
+        if (!lzr_index_drop((PyObject *)self, key))
             goto end;
     }
-    result = Py_NewRef(Py_None);
+    if (lzr_index_shrink((PyObject *)self))
+        result = Py_NewRef(Py_None);
 end:
     lzr_release(&views);
     return result;

@@ -2,7 +2,7 @@
 #include "native.h"
 
 /* Of the functions below; kernels.py asks for this one. It grows whenever an argument changes. */
-#define VERSION 3
+#define VERSION 4
 
 #define FAST(function) ((PyCFunction)(void (*)(void))(function))
 
@@ -31,13 +31,17 @@ static PyMethodDef methods[] = {
      "probe_lengths(rows, size, addresses, ports, program, out): bytes of each peer's probe"},
     {"read_cues", FAST(lzr_read_cues), METH_FASTCALL, "read_cues(flows, segments, out): what each segment means"},
     {"step", FAST(lzr_step), METH_FASTCALL,
-     "step(flows, segments, keys, slots, todo, transitions, live, actions) -> (live, later, ignored): one round"},
+     "step(flows, segments, keys, slots, todo, transitions, stay, live, actions) -> (live, later, ignored, fresh)"},
     {"due", FAST(lzr_due), METH_FASTCALL,
-     "due(flows, slots, generations, transitions, cue, live, actions) -> live: timers that still count"},
+     "due(flows, slots, generations, transitions, cue, live, actions) -> (live, fresh): timers that still count"},
     {"open_rows", FAST(lzr_open_rows), METH_FASTCALL,
-     "open_rows(flows, slots, targets, keys, una, wall): TARGET rows into FLOW rows"},
-    {"frame_rows", FAST(lzr_frame_rows), METH_FASTCALL,
-     "frame_rows(flows, slots, number, flags, probe, seed, out): FLOW rows into FRAME rows"},
+     "open_rows(flows, index, targets, slots, hash_seed, seed, wall, kinds) -> counts: TARGET rows into FLOW rows"},
+    {"send", FAST(lzr_send), METH_FASTCALL,
+     "send(flows, slots, number, flags, probe, seed, length, frames, generations): FLOW rows into FRAME rows"},
+    {"finish", FAST(lzr_finish), METH_FASTCALL,
+     "finish(flows, index, slots, reason, lengths, frames, outcomes) -> frames: the last of these flows"},
+    {"take_data", FAST(lzr_take_data), METH_FASTCALL,
+     "take_data(flows, slots, segments, buffer, enough, line, starts, lengths, done) -> done: new data of segments"},
     {"outcome_rows", FAST(lzr_outcome_rows), METH_FASTCALL,
      "outcome_rows(flows, slots, reason, lengths, final, out): FLOW rows into OUTCOME rows"},
     {"bump", FAST(lzr_bump), METH_FASTCALL, "bump(flows, slots, state, out): the next generation of each row"},

@@ -98,6 +98,10 @@ struct views {
 void *lzr_view(struct views *views, PyObject *object, int writable, size_t unit, size_t *count);
 void lzr_release(struct views *views);
 
+/* Whether it is so; an exception if it is not. */
+int lzr_as_many(int condition);
+int lzr_slots_fit(const int32_t *slots, size_t n, size_t flows);
+
 /* hash.c: lzr/sharding.py in C. */
 uint64_t lzr_mix64(uint64_t x);
 uint64_t lzr_draw(uint64_t seed, uint64_t line, uint64_t salt);
@@ -106,8 +110,15 @@ uint64_t lzr_key(uint64_t peer_hi, uint64_t peer_lo, uint64_t own_hi, uint64_t o
 PyObject *lzr_flow_keys(PyObject *self, PyObject *const *args, Py_ssize_t count);
 PyObject *lzr_flow_hashes(PyObject *self, PyObject *const *args, Py_ssize_t count);
 
-/* index.c */
+uint32_t lzr_isn(const uint64_t *address, uint16_t peer_port, uint16_t own_port, uint64_t number, uint64_t salt,
+                 uint64_t seed, uint64_t hash_seed);
+
+/* index.c; each returns 0 with an exception, but for lzr_index_add, which says whether the key was new */
 extern PyTypeObject lzr_index_type;
+int lzr_index_room(PyObject *index, size_t more); /* before so many are added */
+int lzr_index_add(PyObject *index, uint64_t key, int32_t slot);
+int lzr_index_drop(PyObject *index, uint64_t key);
+int lzr_index_shrink(PyObject *index); /* after many were dropped */
 
 /* wire.c */
 PyObject *lzr_take_frames(PyObject *self, PyObject *const *args, Py_ssize_t count);
@@ -117,15 +128,13 @@ PyObject *lzr_parse_packets(PyObject *self, PyObject *const *args, Py_ssize_t co
 PyObject *lzr_build_frames(PyObject *self, PyObject *const *args, Py_ssize_t count);
 PyObject *lzr_fill_ring(PyObject *self, PyObject *const *args, Py_ssize_t count);
 PyObject *lzr_unsent(PyObject *self, PyObject *const *args, Py_ssize_t count);
+size_t lzr_probe_length(const uint8_t *program, size_t size, uint64_t hi, uint64_t lo, uint16_t port);
 PyObject *lzr_probe_lengths(PyObject *self, PyObject *const *args, Py_ssize_t count);
 
 /* steps.c */
 PyObject *lzr_read_cues(PyObject *self, PyObject *const *args, Py_ssize_t count);
 PyObject *lzr_step(PyObject *self, PyObject *const *args, Py_ssize_t count);
 PyObject *lzr_due(PyObject *self, PyObject *const *args, Py_ssize_t count);
-PyObject *lzr_open_rows(PyObject *self, PyObject *const *args, Py_ssize_t count);
-PyObject *lzr_frame_rows(PyObject *self, PyObject *const *args, Py_ssize_t count);
-PyObject *lzr_outcome_rows(PyObject *self, PyObject *const *args, Py_ssize_t count);
 PyObject *lzr_bump(PyObject *self, PyObject *const *args, Py_ssize_t count);
 PyObject *lzr_state_names(void);
 PyObject *lzr_cue_names(void);
@@ -133,6 +142,13 @@ PyObject *lzr_gather(PyObject *self, PyObject *const *args, Py_ssize_t count);
 
 /* recent.c */
 PyObject *lzr_remember(PyObject *self, PyObject *const *args, Py_ssize_t count);
+
+/* acts.c */
+PyObject *lzr_open_rows(PyObject *self, PyObject *const *args, Py_ssize_t count);
+PyObject *lzr_send(PyObject *self, PyObject *const *args, Py_ssize_t count);
+PyObject *lzr_outcome_rows(PyObject *self, PyObject *const *args, Py_ssize_t count);
+PyObject *lzr_finish(PyObject *self, PyObject *const *args, Py_ssize_t count);
+PyObject *lzr_take_data(PyObject *self, PyObject *const *args, Py_ssize_t count);
 
 /* lines.c */
 PyObject *lzr_zmap_lines(PyObject *self, PyObject *const *args, Py_ssize_t count);

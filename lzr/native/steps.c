@@ -3,14 +3,13 @@
  * The state machine itself is transitions.TRANSITIONS; it comes as an argument and is only looked up here.
  * Slots and other numbers come from Python, and each is checked against the table before it is used.
  */
+#include "flow.h"
 #include "native.h"
 
-/* transitions.State and .Cue, rows.Expected and .Reason; kernels.py checks that the names are these. */
-enum state { FREE, DELAYED, SYN_SENT, DATA_SENT, ACKED, SETTLING, PROBE, STATES };
+/* transitions.Cue; kernels.py checks that the names are these */
 enum cue { NOTHING, SYN_ACK, ZERO_WINDOW, ACK, DATA, FIN, RST, RETRANSMIT_DUE, TIMED_OUT, SETTLED, DELAY_OVER,
            EARLY_DATA, SYN_ACK_AGAIN, CUES };
-enum expected { AWAITED_NOTHING, AWAITED_SYN_ACK, AWAITED_ACK, AWAITED_DATA };
-enum reason { BY_DATA, BY_SILENCE, BY_RST, BY_FIN, BY_ZERO_WINDOW, BY_NO_SYN_ACK, BY_FIREWALL, BY_DUPLICATE };
+
 #define OUR_WINDOW 65535
 #define REPEATED 500000000u /* ns: cues.REPEATED */
 #define IGNORE 0
@@ -43,24 +42,6 @@ static PyObject *wants(const char *what)
 {
     PyErr_Format(PyExc_TypeError, "wants %s", what);
     return NULL;
-}
-
-static int slots_fit(const int32_t *slots, size_t n, size_t flows)
-{
-    for (size_t i = 0; i < n; i++) {
-        if (slots[i] < 0 || (size_t)slots[i] >= flows) {
-            PyErr_SetString(PyExc_IndexError, "a slot outside the table");
-            return 0;
-        }
-    }
-    return 1;
-}
-
-static int as_many(int condition)
-{
-    if (!condition)
-        PyErr_SetString(PyExc_ValueError, "the columns are not as many");
-    return condition;
 }
 
 /* cues.read_cues for one segment */
@@ -108,7 +89,7 @@ PyObject *lzr_read_cues(PyObject *self, PyObject *const *args, Py_ssize_t count)
         return wants("(flows, segments, out)");
     if ((flows = lzr_view(&views, args[0], 0, sizeof *flows, &n)) == NULL ||
         (segments = lzr_view(&views, args[1], 0, sizeof *segments, &n_segments)) == NULL ||
-        (out = lzr_view(&views, args[2], 1, 1, &room)) == NULL || !as_many(n_segments == n && room >= n))
+        (out = lzr_view(&views, args[2], 1, 1, &room)) == NULL || !lzr_as_many(n_segments == n && room >= n))
         goto end;
     for (size_t i = 0; i < n; i++)
         out[i] = (uint8_t)read_cue(flows + i, segments + i);
@@ -142,11 +123,18 @@ static int meet(struct met *met, int32_t slot)
     return 1;
 }
 
-/* (flows, segments, keys, slots, todo, transitions, live, actions) -> (live, later, ignored)
+/* Whether a first sign of life on the connection is awaited. */
+static int is_fresh(const struct flow *flow)
+{
+    return flow->counter == 0 && (flow->state == DATA_SENT || flow->state == SYN_SENT);
+}
+
+/* (flows, segments, keys, slots, todo, transitions, stay, live, actions) -> (live, later, ignored, fresh)
  *
  * One round over segments[todo], in order: the first segment of each flow is judged, and noted in its flow if
  * it means something: then its number is in `live` and its action in `actions`. Segments of flows that had
- * one already are left in `todo` for the next round. */
+ * one already are left in `todo` for the next round. fresh: flows that show their first sign of life; actions
+ * from `stay` on are none. */
 PyObject *lzr_step(PyObject *self, PyObject *const *args, Py_ssize_t count)
 {
     (void)self;
@@ -161,19 +149,22 @@ PyObject *lzr_step(PyObject *self, PyObject *const *args, Py_ssize_t count)
     int32_t *todo, *live;
     const uint8_t *transitions;
     uint8_t *actions;
-    if (count != 8)
-        return wants("(flows, segments, keys, slots, todo, transitions, live, actions)");
+    if (count != 9)
+        return wants("(flows, segments, keys, slots, todo, transitions, stay, live, actions)");
+    size_t stay = PyLong_AsSize_t(args[6]);
+    if (PyErr_Occurred())
+        return NULL;
     if ((flows = lzr_view(&views, args[0], 1, sizeof *flows, &n_flows)) == NULL ||
         (segments = lzr_view(&views, args[1], 0, sizeof *segments, &n)) == NULL ||
         (keys = lzr_view(&views, args[2], 0, 8, &n_keys)) == NULL ||
         (slots = lzr_view(&views, args[3], 0, 4, &n_slots)) == NULL ||
         (todo = lzr_view(&views, args[4], 1, 4, &n_todo)) == NULL ||
         (transitions = lzr_view(&views, args[5], 0, 1, &cells)) == NULL ||
-        (live = lzr_view(&views, args[6], 1, 4, &room_live)) == NULL ||
-        (actions = lzr_view(&views, args[7], 1, 1, &room_actions)) == NULL ||
-        !as_many(n_keys == n && n_slots == n && cells == STATES * CUES && room_live >= n_todo &&
+        (live = lzr_view(&views, args[7], 1, 4, &room_live)) == NULL ||
+        (actions = lzr_view(&views, args[8], 1, 1, &room_actions)) == NULL ||
+        !lzr_as_many(n_keys == n && n_slots == n && cells == STATES * CUES && room_live >= n_todo &&
                  room_actions >= n_todo) ||
-        !slots_fit(slots, n, n_flows))
+        !lzr_slots_fit(slots, n, n_flows))
         goto end;
     size_t places = 64;
     while (places < 2 * n_todo)
@@ -184,7 +175,7 @@ PyObject *lzr_step(PyObject *self, PyObject *const *args, Py_ssize_t count)
     }
     memset(met.places, 0xff, places * sizeof *met.places);
     met.mask = places - 1;
-    size_t made = 0, later = 0, ignored = 0;
+    size_t made = 0, later = 0, ignored = 0, fresh = 0;
     for (size_t i = 0; i < n_todo; i++) {
         int32_t at = todo[i];
         if (at < 0 || (size_t)at >= n) {
@@ -214,23 +205,25 @@ PyObject *lzr_step(PyObject *self, PyObject *const *args, Py_ssize_t count)
         flow->ts = s->ts;
         if (s->flags & FLAG_ACK && s->ack != flow->una)
             flow->acked = 1;
+        fresh += action < stay && is_fresh(flow);
         live[made] = at;
         actions[made++] = action;
     }
-    result = Py_BuildValue("nnn", (Py_ssize_t)made, (Py_ssize_t)later, (Py_ssize_t)ignored);
+    result = Py_BuildValue("nnnn", (Py_ssize_t)made, (Py_ssize_t)later, (Py_ssize_t)ignored, (Py_ssize_t)fresh);
 end:
     PyMem_Free(met.places);
     lzr_release(&views);
     return result;
 }
 
-/* (flows, slots, generations, transitions, cue, live, actions) -> live: timers that came due and still count */
+/* (flows, slots, generations, transitions, cue, live, actions) -> (live, fresh): timers that came due and still count,
+ * and how many of their flows have shown no sign of life */
 PyObject *lzr_due(PyObject *self, PyObject *const *args, Py_ssize_t count)
 {
     (void)self;
     struct views views = {.count = 0};
     PyObject *result = NULL;
-    size_t n_flows, n, n_generations, cells, room_live, room_actions, made = 0;
+    size_t n_flows, n, n_generations, cells, room_live, room_actions, made = 0, fresh = 0;
     const struct flow *flows;
     const int32_t *slots;
     const uint32_t *generations;
@@ -248,8 +241,8 @@ PyObject *lzr_due(PyObject *self, PyObject *const *args, Py_ssize_t count)
         (transitions = lzr_view(&views, args[3], 0, 1, &cells)) == NULL ||
         (live = lzr_view(&views, args[5], 1, 4, &room_live)) == NULL ||
         (actions = lzr_view(&views, args[6], 1, 1, &room_actions)) == NULL ||
-        !as_many(n_generations == n && cells == STATES * CUES && cue < CUES && room_live >= n && room_actions >= n) ||
-        !slots_fit(slots, n, n_flows))
+        !lzr_as_many(n_generations == n && cells == STATES * CUES && cue < CUES && room_live >= n && room_actions >= n) ||
+        !lzr_slots_fit(slots, n, n_flows))
         goto end;
     for (size_t i = 0; i < n; i++) {
         if (i + 8 < n)
@@ -257,167 +250,11 @@ PyObject *lzr_due(PyObject *self, PyObject *const *args, Py_ssize_t count)
         const struct flow *flow = flows + slots[i];
         if (flow->generation != generations[i] || flow->state == FREE || flow->state >= STATES)
             continue;
+        fresh += is_fresh(flow);
         live[made] = slots[i];
         actions[made++] = transitions[flow->state * CUES + cue];
     }
-    result = PyLong_FromSize_t(made);
-end:
-    lzr_release(&views);
-    return result;
-}
-
-/* (flows, slots, targets, keys, una, wall): new flows in their rows; the generation of a row goes on */
-PyObject *lzr_open_rows(PyObject *self, PyObject *const *args, Py_ssize_t count)
-{
-    (void)self;
-    struct views views = {.count = 0};
-    PyObject *result = NULL;
-    size_t n_flows, n, n_targets, n_keys, n_una;
-    struct flow *flows;
-    const int32_t *slots;
-    const struct target *targets;
-    const uint64_t *keys;
-    const uint32_t *una;
-    if (count != 6)
-        return wants("(flows, slots, targets, keys, una, wall)");
-    uint64_t wall = PyLong_AsUnsignedLongLong(args[5]);
-    if (PyErr_Occurred())
-        return NULL;
-    if ((flows = lzr_view(&views, args[0], 1, sizeof *flows, &n_flows)) == NULL ||
-        (slots = lzr_view(&views, args[1], 0, 4, &n)) == NULL ||
-        (targets = lzr_view(&views, args[2], 0, sizeof *targets, &n_targets)) == NULL ||
-        (keys = lzr_view(&views, args[3], 0, 8, &n_keys)) == NULL ||
-        (una = lzr_view(&views, args[4], 0, 4, &n_una)) == NULL ||
-        !as_many(n_targets == n && n_keys == n && n_una == n) || !slots_fit(slots, n, n_flows))
-        goto end;
-    for (size_t i = 0; i < n; i++) {
-        const struct target *t = targets + i;
-        struct flow *row = flows + slots[i];
-        struct flow flow = {
-            .peer_hi = t->peer_hi, .peer_lo = t->peer_lo, .own_hi = t->own_hi, .own_lo = t->own_lo,
-            .line = t->line, .key = keys[i], .ts = wall, .ticket = t->ticket, .una = una[i], .nxt = una[i],
-            .rcv = t->seq + 1, .seq = t->seq, .ack = t->ack, .generation = row->generation,
-            .peer_port = t->peer_port, .own_port = t->own_port, .window = t->window, .ttl = t->ttl,
-            .flags = t->syn ? 0 : FLAG_SYN | FLAG_ACK, .state = t->syn ? SYN_SENT : DATA_SENT,
-        };
-        memcpy(row, &flow, sizeof flow);
-    }
-    result = Py_NewRef(Py_None);
-end:
-    lzr_release(&views);
-    return result;
-}
-
-/* flowrows.Number: what a frame's sequence number is */
-enum number { FROM_UNA, FROM_ISN, FROM_NXT, FROM_ACK, FROM_CLOSE, NUMBERS };
-
-/* (flows, slots, number, flags, probe, seed, out): FRAME rows of these flows */
-PyObject *lzr_frame_rows(PyObject *self, PyObject *const *args, Py_ssize_t count)
-{
-    (void)self;
-    struct views views = {.count = 0};
-    PyObject *result = NULL;
-    size_t n_flows, n, room;
-    const struct flow *flows;
-    const int32_t *slots;
-    struct frame *out;
-    if (count != 7)
-        return wants("(flows, slots, number, flags, probe, seed, out)");
-    size_t number = PyLong_AsSize_t(args[2]), flags = PyLong_AsSize_t(args[3]), probe = PyLong_AsSize_t(args[4]);
-    uint64_t seed = PyLong_AsUnsignedLongLongMask(args[5]);
-    if (PyErr_Occurred())
-        return NULL;
-    if ((flows = lzr_view(&views, args[0], 0, sizeof *flows, &n_flows)) == NULL ||
-        (slots = lzr_view(&views, args[1], 0, 4, &n)) == NULL ||
-        (out = lzr_view(&views, args[6], 1, sizeof *out, &room)) == NULL ||
-        !as_many(room >= n && number < NUMBERS && flags < 256 && probe < 256) || !slots_fit(slots, n, n_flows))
-        goto end;
-    for (size_t i = 0; i < n; i++) {
-        if (i + 4 < n)
-            __builtin_prefetch(flows + slots[i + 4]);
-        const struct flow *flow = flows + slots[i];
-        uint32_t seq = flow->una;
-        if (number == FROM_ISN)
-            seq = flow->una - 1;
-        else if (number == FROM_NXT || (number == FROM_CLOSE && flow->state != DATA_SENT))
-            seq = flow->nxt;
-        else if (number == FROM_ACK)
-            seq = flow->ack;
-        struct frame frame = {
-            .peer_hi = flow->peer_hi, .peer_lo = flow->peer_lo, .own_hi = flow->own_hi, .own_lo = flow->own_lo,
-            .nonce = probe == NO_PROBE ? 0 : lzr_draw(seed, flow->key, 6), .seq = seq, .ack = flow->rcv,
-            .peer_port = flow->peer_port, .own_port = flow->own_port, .flags = (uint8_t)flags, .probe = (uint8_t)probe,
-        };
-        memcpy(out + i, &frame, sizeof frame);
-    }
-    result = Py_NewRef(Py_None);
-end:
-    lzr_release(&views);
-    return result;
-}
-
-/* cues.awaited for one flow */
-static enum expected awaited(const struct flow *flow, size_t reason)
-{
-    if (reason == BY_ZERO_WINDOW || reason == BY_RST || reason == BY_FIN)
-        return AWAITED_NOTHING;
-    if (reason == BY_DATA)
-        return AWAITED_DATA;
-    switch (flow->state) {
-    case SYN_SENT:
-    case DELAYED:
-        return AWAITED_SYN_ACK;
-    case ACKED:
-    case SETTLING:
-        return AWAITED_DATA;
-    case DATA_SENT:
-        return flow->nxt == flow->una ? AWAITED_DATA : AWAITED_ACK;
-    default:
-        return AWAITED_NOTHING;
-    }
-}
-
-/* (flows, slots, reason, lengths, final, out): OUTCOME rows; lengths: of the payloads */
-PyObject *lzr_outcome_rows(PyObject *self, PyObject *const *args, Py_ssize_t count)
-{
-    (void)self;
-    struct views views = {.count = 0};
-    PyObject *result = NULL;
-    size_t n_flows, n, n_lengths, n_final, room;
-    const struct flow *flows;
-    const int32_t *slots;
-    const uint32_t *lengths;
-    const uint8_t *final;
-    struct outcome *out;
-    if (count != 6)
-        return wants("(flows, slots, reason, lengths, final, out)");
-    size_t reason = PyLong_AsSize_t(args[2]);
-    if (PyErr_Occurred())
-        return NULL;
-    if ((flows = lzr_view(&views, args[0], 0, sizeof *flows, &n_flows)) == NULL ||
-        (slots = lzr_view(&views, args[1], 0, 4, &n)) == NULL ||
-        (lengths = lzr_view(&views, args[3], 0, 4, &n_lengths)) == NULL ||
-        (final = lzr_view(&views, args[4], 0, 1, &n_final)) == NULL ||
-        (out = lzr_view(&views, args[5], 1, sizeof *out, &room)) == NULL ||
-        !as_many(n_lengths == n && n_final == n && room >= n && reason <= BY_DUPLICATE) ||
-        !slots_fit(slots, n, n_flows))
-        goto end;
-    for (size_t i = 0; i < n; i++) {
-        if (i + 4 < n)
-            __builtin_prefetch(flows + slots[i + 4]);
-        const struct flow *flow = flows + slots[i];
-        struct outcome outcome = {
-            .ts = flow->ts, .peer_hi = flow->peer_hi, .peer_lo = flow->peer_lo, .own_hi = flow->own_hi,
-            .own_lo = flow->own_lo, .line = flow->line, .ticket = flow->ticket, .seq = flow->seq, .ack = flow->ack,
-            .data_len = lengths[i], .peer_port = flow->peer_port, .own_port = flow->own_port,
-            .window = flow->window, .ttl = flow->ttl, .flags = flow->flags, .counter = flow->counter,
-            .acked = flow->acked, .handshake = flow->handshake, .expected = (uint8_t)awaited(flow, reason),
-            .reason = (uint8_t)reason, .firewall = reason == BY_FIREWALL, .final = final[i] != 0,
-            .record = flow->kept == 0 || reason == BY_DATA,
-        };
-        memcpy(out + i, &outcome, sizeof outcome);
-    }
-    result = Py_NewRef(Py_None);
+    result = Py_BuildValue("nn", (Py_ssize_t)made, (Py_ssize_t)fresh);
 end:
     lzr_release(&views);
     return result;
@@ -441,7 +278,7 @@ PyObject *lzr_bump(PyObject *self, PyObject *const *args, Py_ssize_t count)
     if ((flows = lzr_view(&views, args[0], 1, sizeof *flows, &n_flows)) == NULL ||
         (slots = lzr_view(&views, args[1], 0, 4, &n)) == NULL ||
         (out = lzr_view(&views, args[3], 1, 4, &room)) == NULL ||
-        !as_many(room >= n && (state < STATES || state == 255)) || !slots_fit(slots, n, n_flows))
+        !lzr_as_many(room >= n && (state < STATES || state == 255)) || !lzr_slots_fit(slots, n, n_flows))
         goto end;
     for (size_t i = 0; i < n; i++) {
         struct flow *flow = flows + slots[i];
@@ -468,7 +305,7 @@ PyObject *lzr_gather(PyObject *self, PyObject *const *args, Py_ssize_t count)
         return wants("(buffer, starts, lengths)");
     if ((buffer = lzr_view(&views, args[0], 0, 1, &size)) == NULL ||
         (starts = lzr_view(&views, args[1], 0, 4, &n)) == NULL ||
-        (lengths = lzr_view(&views, args[2], 0, 4, &n_lengths)) == NULL || !as_many(n_lengths == n))
+        (lengths = lzr_view(&views, args[2], 0, 4, &n_lengths)) == NULL || !lzr_as_many(n_lengths == n))
         goto end;
     for (size_t i = 0; i < n; i++) {
         if (starts[i] > size || lengths[i] > size - starts[i]) {
