@@ -1,7 +1,8 @@
 """What holds the scan back, in words, with the flag or key that would change it.
 
 The law: one sentence, always; the first cause that is true in the order a person should look at them
-(what the user asked for, what is broken, what is full, what is slow, nothing).
+(what the user asked for, what is broken, what is full, what is slow, nothing). Its end may be cut off on a
+narrow terminal, so the cause and the cure come first.
 """
 
 from __future__ import annotations
@@ -34,16 +35,15 @@ def bottleneck(snapshot: Snapshot) -> str:
         return "paused: p goes on (lzr ctl resume)"
     busy = _busiest(snapshot)
     if snapshot.output_blocked:
-        return "slow reader of the results: what takes the output holds the scan back (-f FILE)"
+        return "slow reader of the results, it holds the scan back (-f FILE)"
     if snapshot.drops and snapshot.recent_drops:
-        return f"receive rings overflow: a lower rate, or {_more_flow(snapshot)}"
+        return f"receive rings overflow: a lower rate{_or_more_flow(snapshot)}"
     if busy is not None:
         return busy
     fullest = max(snapshot.workers, key=lambda worker: worker.ring, default=None)
     if fullest is not None and fullest.ring >= RING_FULL:
-        return (
-            f"{fullest.name}'s receive ring is {figures.percent(fullest.ring)} full: {_more_flow(snapshot)}"
-        )
+        full = figures.percent(fullest.ring)
+        return f"{fullest.name}'s receive ring is {full} full: a lower rate{_or_more_flow(snapshot)}"
     if snapshot.phase == Phase.COOLDOWN:
         left = f", {snapshot.cooldown_left:.0f} s left" if snapshot.cooldown_left is not None else ""
         return f"waiting for late answers{left}: -c is how long"
@@ -57,8 +57,8 @@ def bottleneck(snapshot: Snapshot) -> str:
     if snapshot.paced:
         return _paced(snapshot)
     if snapshot.window_full:
-        return f"answers awaited: as many as the rings can take (-t is how long), {_more_flow(snapshot)}"
-    if snapshot.late and snapshot.rate_limit is not None:
+        return f"as many answers awaited as rings take: a lower -t{_or_more_flow(snapshot)}"
+    if snapshot.late and snapshot.rate_limit is not None and not snapshot.input_waiting:
         rate = figures.count(snapshot.rate_limit)
         return f"-rate {rate}/s is not reached: the coordinator waits for a core"
     if snapshot.input_waiting or not snapshot.backlog:
@@ -82,10 +82,8 @@ def _busiest(snapshot: Snapshot) -> str | None:
     if hottest(workers) >= FULL:
         return f"{_who('flow worker', workers)}: {_more_flow(snapshot)}"
     if own.load >= FULL:
-        return (
-            f"coordinator {figures.percent(own.load)} busy: it is one process, "
-            "so split the input over two runs (--shards 2 --shard 0, 1)"
-        )
+        half = "split the input over two runs (--shards 2 --shard 0, 1)"
+        return f"coordinator {figures.percent(own.load)} busy: {half}"
     return None
 
 
@@ -120,24 +118,31 @@ def _more_collect(snapshot: Snapshot) -> str:
     """A flow worker sends to one collector, so that there is no use in more collectors than flow workers."""
     collect = max(snapshot.wanted_collect, len(snapshot.collectors))
     flow = max(snapshot.wanted_flow, len(snapshot.workers))
+    if not cores_left(snapshot):
+        return _taken(snapshot)
     if collect < flow:
-        return f"-w collect={collect + 1} (or > here){_taken(snapshot)}"
+        return f"-w collect={collect + 1} (or > here)"
     if collect > flow:
-        return f"-w flow={flow + 1} (or + here), each sends to one collector{_taken(snapshot)}"
-    return f"-w flow={flow + 1},collect={collect + 1} (or + > here){_taken(snapshot)}"
+        return f"-w flow={flow + 1} (or + here) gives the others work"
+    return f"-w flow={flow + 1},collect={collect + 1} (or + > here)"
 
 
 def _more_flow(snapshot: Snapshot) -> str:
     more = max(snapshot.wanted_flow, len(snapshot.workers)) + 1
+    if not cores_left(snapshot):
+        return _taken(snapshot)
     if more > snapshot.shards:
         return f"-w flow={more} at the next start (this run has {snapshot.shards} shards)"
-    return f"-w flow={more} (or + here){_taken(snapshot)}"
+    return f"-w flow={more} (or + here)"
+
+
+def _or_more_flow(snapshot: Snapshot) -> str:
+    return f", or {_more_flow(snapshot)}" if cores_left(snapshot) else ""
 
 
 def _taken(snapshot: Snapshot) -> str:
-    if cores_left(snapshot):
-        return ""
-    return ", but the core is taken" if snapshot.cores == 1 else f", but the {snapshot.cores} cores are taken"
+    taken = "the core is" if snapshot.cores == 1 else f"the {snapshot.cores} cores are"
+    return f"{taken} taken, more would help"
 
 
 def _paced(snapshot: Snapshot) -> str:

@@ -70,15 +70,11 @@ class Automatic:
     def __init__(self, arena: Range, *options: str) -> None:
         self.arena, directory = arena, arena.lab.directory
         self.socket, self.target, self.said = (directory / f"scan.{end}" for end in ("sock", "out", "err"))
-        words = ("--no-dashboard", "-q", "--control-socket", self.socket, "-f", self.target, *options)
+        words: list[str | Path] = ["nice", "-n", str(AHEAD), LZR, "-sendSYNs", "-rate", str(FREE)]
+        words += ["--auto-workers", "-w", "flow=1,collect=1", "--no-dashboard", "-q", *options]
+        words += ["--control-socket", self.socket, "-f", self.target]
         with self.said.open("w") as stderr:
-            self.process = arena.scanner.popen(
-                *("nice", "-n", str(AHEAD), LZR, "-sendSYNs", "-rate", str(FREE), "--auto-workers"),
-                *("-w", "flow=1,collect=1", *words),
-                stdin=subprocess.PIPE,
-                stderr=stderr,
-                cwd=directory,
-            )
+            self.process = arena.scanner.popen(*words, stdin=subprocess.PIPE, stderr=stderr, cwd=directory)
         assert self.process.stdin is not None
         self.feed = Feed(self.process.stdin)
         self.feed.start()

@@ -32,11 +32,11 @@ CALM = Snapshot(
         ),
         (
             {"collectors": (ProcessView("collect 0", busy=0.97),), "wanted_collect": 3},
-            "collector 97% busy: -w flow=3 (or + here), each sends to one collector",
+            "collector 97% busy: -w flow=3 (or + here) gives the others work",
         ),
         (
             {"collectors": (ProcessView("collect 0", busy=0.97),), "cores": 1},
-            "collector 97% busy: -w collect=2 (or > here), but the core is taken",
+            "collector 97% busy: the core is taken, more would help",
         ),
         (
             {"workers": (WorkerView("flow 0", cpu=0.99), WorkerView("flow 1", busy=0.95))},
@@ -57,7 +57,7 @@ CALM = Snapshot(
                 "collectors": (ProcessView("collect 0", busy=0.8, cpu=0.8),),
                 "cores": 2,
             },
-            "flow worker 99% busy: -w flow=3 (or + here), but the 2 cores are taken",
+            "flow worker 99% busy: the 2 cores are taken, more would help",
         ),
         (
             {"workers": (WorkerView("flow 0", busy=0.98, cpu=0.25),)},
@@ -72,7 +72,11 @@ CALM = Snapshot(
             "paced by --max-rate 900",
         ),
         ({"paced": True, "bit_limit": 1e6, "tx_bits": 1e6}, "paced by --bandwidth 1.00 Mb/s"),
-        ({"window_full": True}, "answers awaited: as many as the rings can take"),
+        (
+            {"window_full": True},
+            "as many answers awaited as rings take: a lower -t, or -w flow=3 (or + here)",
+        ),
+        ({"late": True, "input_waiting": True, "rate_limit": 5000.0}, "input slower than workers"),
         ({"late": True, "rate_limit": 5000.0}, "-rate 5,000/s is not reached: the coordinator waits"),
         ({"output_blocked": True}, "slow reader of the results"),
         ({"drops": 5, "recent_drops": 5}, "receive rings overflow"),

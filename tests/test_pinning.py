@@ -107,9 +107,11 @@ class Pinned:
     def __init__(self, arena: Range, *options: str) -> None:
         self.arena, self.socket = arena, arena.lab.directory / "pinned.sock"
         self.said = arena.lab.directory / "pinned.err"
-        words = ("--no-dashboard", "-q", "--control-socket", self.socket, "-f", "/dev/null", *options)
+        words: list[str | Path] = ["--no-dashboard", "-q", "--control-socket", self.socket, "-f", "/dev/null"]
         with self.said.open("w") as stderr:
-            self.process = arena.scanner.popen(LZR, "--pin", *words, stdin=subprocess.PIPE, stderr=stderr)
+            self.process = arena.scanner.popen(
+                LZR, "--pin", *words, *options, stdin=subprocess.PIPE, stderr=stderr
+            )
         assert self.process.stdin is not None
         self.process.stdin.write("".join(lines(100)).encode())
         self.process.stdin.flush()
