@@ -61,6 +61,8 @@ def step(watch: Watch, snapshot: Snapshot) -> tuple[Watch, Advice | None]:
         watch = replace(watch, changed=now)
     watch = replace(watch, wanted=wanted)
     channels: tuple[tuple[ProcessView, ...], ...] = (snapshot.workers, snapshot.collectors)
+    if any(process.state == State.SILENT for process in (*snapshot.workers, *snapshot.collectors)):
+        return watch, None  # it may be too busy to report: what was true before is neither confirmed nor over
     moving = any(
         len(processes) != count or any(process.state != State.RUNNING for process in processes)
         for processes, count in zip(channels, wanted, strict=True)

@@ -277,18 +277,18 @@ def _count(there: int, wanted: int, g: Glyphs) -> str:
 
 
 HELP = (
-    ("+  -", "a flow worker more, or less: the channel that sends and receives"),
-    (">  <", "a collector more, or less: the channel that fingerprints and writes"),
+    ("+  -", "a flow worker more, or less: they send and receive"),
+    (">  <", "a collector more, or less: they fingerprint and write"),
     ("]  [", "rate a quarter up, or a fifth down (also the up and down arrows)"),
     ("p", "pause: start nothing new, finish what is in flight; again: go on"),
     ("q", "end: read no more, finish what is in flight; again: end at once"),
     ("?", "this page"),
     ("", ""),
     ("busy", "share of its time a process used; at 85% it holds the others back"),
-    ("in/s out/s", "packets a second (collector: records and bytes, coordinator: inputs)"),
+    ("in/s out/s", "packets a second (collector: records, bytes; coordinator: inputs)"),
     ("resent", "packets sent again because no answer came in time"),
     ("ring", "how full the receive ring is; drops: what the kernel threw away"),
-    ("queue", "batches that wait for the process"),
+    ("queue", "batches: of targets not begun, of results not known to be written"),
     ("died", "how often it ended unasked and a successor took over"),
     ("", ""),
     ("lzr ctl", "does the same from another terminal: lzr ctl workers flow=4"),

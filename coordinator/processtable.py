@@ -84,7 +84,7 @@ def processes(s: Snapshot, width: int, height: int, g: Glyphs) -> list[Line]:
     room = height - 1 - len(tail)
     workers: list[ProcessView] = list(s.workers)
     if room < len(workers):
-        tail = tail if room >= 1 else [*_summed("collect", s.collectors), s.coordinator]
+        tail = tail if room >= 1 else [*_summed("coll.", s.collectors), s.coordinator]
         room = max(1, height - 1 - len(tail))
         busiest = sorted(s.workers, key=lambda worker: -worker.load)[: room - 1]
         workers = [*_summed("flow", s.workers), *sorted(busiest, key=s.workers.index)]

@@ -167,6 +167,16 @@ def test_nothing_moves_while_the_scan_is_not_in_full_run() -> None:
     assert box.trace == []
 
 
+def test_a_worker_too_busy_to_report_stays_busy() -> None:
+    box = Box()
+    box.run(range(4), lambda _: 1.0)
+    silent = (WorkerView("flow 0", state=State.SILENT),)
+    box.run(range(4, 9), lambda _: 1.0, workers=silent)
+    assert box.trace == []
+    box.run(range(9, 10), lambda _: 1.0)
+    assert box.flow == 2
+
+
 def test_who_waits_for_a_core_gets_no_company() -> None:
     box = Box()
     box.run(range(60), lambda _: 1.0, workers=(WorkerView("flow 0", busy=1.0, cpu=0.3),))

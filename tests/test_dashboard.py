@@ -492,6 +492,7 @@ def test_the_foot_is_never_crammed(changes: dict[str, object]) -> None:
 
 def test_the_page_knows_every_key_and_command() -> None:
     page = (ROOT / "docs" / "dashboard.md").read_text()
+    assert max(len(text) for _, text in HELP) <= 80 - 14
     for keys, _ in HELP:
         assert all(f"`{key}`" in page for key in keys.split() if len(key) == 1), keys
     for line in commands.HELP.splitlines():

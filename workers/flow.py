@@ -31,7 +31,7 @@ from lzr.segments import MALFORMED, Builder, Link
 from lzr.shardflows import ShardFlows
 from lzr.trace import Traced
 from workers import link
-from workers.hosted import SMALL, Hosted
+from workers.hosted import OPEN, SMALL, Hosted
 from workers.ring import Ring, SendFailure
 
 _STATS_EVERY = 250_000_000
@@ -204,6 +204,7 @@ class FlowWorker:
         hosted = self._hosted
         hosted.flush(all_of_it=True)
         hosted.settle()
+        self._push_results()  # the shard is handed over when they are written
         state = hosted.table.extract(shard)
         ring = hosted.remove(shard)
         self._poller.unregister(ring.fileno())
@@ -265,7 +266,7 @@ class FlowWorker:
             drops=sum(ring.read_drops() for ring in rings) + self._gone["kernel_drops"],
             ring_used=max((ring.fill() for ring in rings), default=0),
             ring_size=max((ring.rx_frames for ring in rings), default=0),
-            queue=len(hosted.pending),
+            queue=-(-hosted.stocked // OPEN),
             outbox=len(hosted.unacknowledged),
             send_failures=errors.total(),
             send_errors=errors,
