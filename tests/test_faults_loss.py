@@ -74,9 +74,9 @@ def test_a_tenth_is_lost_from_zmaps_connections(lab: Lab) -> None:
     assert arena.bridge is not None
     awake(arena.far)
     arena.scanner.run(LZR, "guard", "on", "--source-ip", SCANNER)
-    words = zmap_words(
-        arena.scanner, SCANNER, arena.far.mac("eth0"), PORT, 10_000, [f"{FIRST}/20"], cooldown=1
-    )
+    # No faster: where zmap and lzr start slowly, the servers repeat a quarter of a second's SYN-ACKs at once
+    # after 7 s, so coarse are Linux's timers then, and forget those for which the link's queue is full.
+    words = zmap_words(arena.scanner, SCANNER, arena.far.mac("eth0"), PORT, 2000, [f"{FIRST}/20"], cooldown=1)
     lines = arena.scanner.run(*words).stdout
     count = len(lines.splitlines())
     assert count >= 4090
