@@ -6,7 +6,7 @@ from collections import Counter
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from coordinator.meter import Meter, Rate
@@ -116,6 +116,22 @@ def test_a_removed_worker_stays_in_the_sums() -> None:
     meter.removed("flow", 7)
 
 
+def test_sends_that_were_refused_by_errno() -> None:
+    meter = Meter(started=0.0)
+    meter.snapshot(0, Totals())
+    meter.feed(1, flow(0, send_failures=5, send_errors={"ENOBUFS": 5}))
+    meter.feed(1, flow(1, 101, send_failures=2, send_errors={"ENETDOWN": 2}))
+    meter.removed("flow", 1)
+    snapshot = meter.snapshot(2, Totals())
+    assert snapshot.send_failures == 7
+    assert snapshot.send_errors == {"ENOBUFS": 5, "ENETDOWN": 2}
+    assert any("7 sends refused" in line and "lower the rate" in line for line in snapshot.warnings)
+    meter = Meter(started=0.0)
+    meter.snapshot(0, Totals())
+    meter.feed(1, flow(0, send_failures=5, send_errors={"ENETDOWN": 5}))
+    assert any("is the interface down?" in line for line in meter.snapshot(2, Totals()).warnings)
+
+
 def test_a_process_that_says_nothing_is_silent() -> None:
     meter = Meter(started=0.0)
     meter.launched(0, "collect", 0, 55)
@@ -209,6 +225,7 @@ VALUES = st.one_of(
 )
 
 
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])  # on a busy machine
 @given(
     st.lists(
         st.tuples(

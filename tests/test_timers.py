@@ -67,3 +67,22 @@ def test_some_move_to_another_queue() -> None:
     assert popped(there, 10) == [(1, 0)]
     assert sorted(popped(there, 11)) == [(11, 1), (99, 0)]
     assert popped(there, 12) == [(21, 2)]
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.integers(1, 50), st.lists(st.integers(0, 20), min_size=1, max_size=30), st.data())
+def test_time_that_did_not_count(delay: int, steps: list[int], data: st.DataObject) -> None:
+    """What was armed before has as long as it had then, what was armed since has all its time."""
+    queue, armed, now = DelayQueue(delay), [], 0
+    for number, passed in enumerate(steps):
+        now += passed
+        push(queue, now, [number])
+        armed.append(now)
+    by = data.draw(st.integers(0, now))
+    queue.postpone(by, now)
+    since = now - by
+    expected = [now + delay - max(0, since - when) for when in armed]
+    assert [due for due, _, _ in queue.entries()] == expected
+    push(queue, now, [99])
+    dues = [due for due, _, _ in queue.entries()]
+    assert dues == sorted(dues), "a queue stays in order"
