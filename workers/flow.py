@@ -132,7 +132,7 @@ class FlowWorker:
             self._resting_until = now + min(max(round(held * 1e9), _STRIDE), _STATS_EVERY)
         if now < self._resting_until:
             wait = self._resting_until - now
-            if self._hosted.pending or self._hosted.stocked:
+            if self._hosted.pending or (self._hosted.stocked and held is None):
                 wait = min(wait, _STUCK)
             if self._bell.poll(wait / 1e6):
                 return not self._hosted.stocked
