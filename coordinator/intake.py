@@ -19,7 +19,7 @@ from coordinator.ledger import Ledger
 from lzr.blocklist import Blocklist
 from lzr.duplicates import RecentTargets
 from lzr.reading import Batch, Reader
-from lzr.rows import Opening
+from lzr.rows import Opening, copied, pick
 from lzr.sharding import draw, mix64
 
 _DUPLICATES = 1 << 20  # inputs within which the same target is scanned once
@@ -166,7 +166,7 @@ class Intake:
             # Only now: what is skipped still makes duplicates of what follows, and counts as a target.
             rows = self._keep(rows, ~self._checkpoint.done.contains(rows["line"]), "resumed")
         if len(rows):
-            rows = rows.copy()
+            rows = copied(rows)
             if self._reopen:
                 for name, value in (("syn", 1), ("seq", 0), ("ack", 0), ("window", 0)):
                     rows[name] = value
@@ -182,7 +182,7 @@ class Intake:
         setattr(self.fates, fate, getattr(self.fates, fate) + int(len(rows) - np.count_nonzero(keep)))
         if fate != "surplus":  # a scan that is resumed may go on with those
             self.ended.append(rows["line"][~keep])
-        return rows[keep]
+        return pick(rows, keep)
 
     def take(self, most: int) -> Rows | None:
         """At most `most` admitted targets, in order."""

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lzr.rows import TARGET
+from lzr.rows import TARGET, pick, put
 
 
 class Ledger:
@@ -36,13 +36,13 @@ class Ledger:
             return
         tickets = self._take(len(rows))
         rows["ticket"] = tickets
-        self._rows[tickets] = rows
+        put(self._rows, tickets, rows)
         self.admitted += len(rows)
 
     def place(self, rows: NDArray[Any], shards: NDArray[np.uint32]) -> None:
         """These TARGET rows belong to these shards, as they are (their source may have been chosen since)."""
         tickets = rows["ticket"]
-        self._rows[tickets] = rows
+        put(self._rows, tickets, rows)
         self._shards[tickets] = shards
 
     def shards_of(self, rows: NDArray[Any]) -> NDArray[np.uint16]:
@@ -76,8 +76,8 @@ class Ledger:
         """TARGET rows of what `shard` still owes, in the order of the input; nobody has them now."""
         tickets = np.flatnonzero(self._given & (self._shards == shard))
         self._given[tickets] = False
-        rows = self._rows[tickets]
-        return rows[np.argsort(rows["line"], kind="stable")]
+        rows = pick(self._rows, tickets)
+        return pick(rows, np.argsort(rows["line"], kind="stable"))
 
     def _take(self, count: int) -> NDArray[np.uint32]:
         if count > self._free_count:

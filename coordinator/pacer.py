@@ -1,4 +1,4 @@
-"""Pacing: how many connections may be opened now. `now` is an argument, in seconds (lzr.bucket has the law)."""
+"""Pacing: how many connections may be opened now. `now` is in seconds, an argument (see lzr.bucket)."""
 
 from __future__ import annotations
 

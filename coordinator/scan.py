@@ -32,7 +32,7 @@ from coordinator.watch import Watch
 from lzr import messages
 from lzr.job import Job, Output
 from lzr.messages import Message
-from lzr.rows import Opening
+from lzr.rows import Opening, join, pick, put
 from lzr.sharding import shard_of
 from lzr.summary import Summary
 
@@ -148,6 +148,7 @@ class Scan:
         self._tell_at = 0.0
         self._busy = 0
         self._starved = self._filled = False  # since `_judged`: the input had nothing, we had no room
+        self._clogged = False  # since then: the workers did not take what the pace let through
         self._begun = 0  # targets, since then
         self._judged = time.monotonic()
         self.totals.shards = job.shards
@@ -346,8 +347,8 @@ class Scan:
         self._queues.clear()
         self._parked.clear()
         if waiting:
-            rows = np.concatenate(waiting)
-            self._sort(rows[np.argsort(rows["line"], kind="stable")])
+            rows = join(waiting)
+            self._sort(pick(rows, np.argsort(rows["line"], kind="stable")))
         while crew.crashed:
             self._try_again(crew.crashed.popleft())
 
@@ -397,6 +398,7 @@ class Scan:
             return False
         if self.pacer.rate is not None and self._queued:
             self.pacer.rest(now)
+            self._clogged = True
             return False  # what is let through and waits for a worker would leave in one burst
         allowance = self.pacer.allowance(now)
         rows = self.intake.take(min(allowance, _BACKLOG))
@@ -415,9 +417,9 @@ class Scan:
 
     def _address(self, rows: Rows, opening: NDArray[np.bool_]) -> Rows:
         """Give the connections that we open a source address and port."""
-        chosen = rows[opening]
+        chosen = pick(rows, opening)
         routable = self.sources.choose(chosen)
-        rows[opening] = chosen
+        put(rows, opening, chosen)
         if routable.all():
             return rows
         lost = np.flatnonzero(opening)[~routable]
@@ -426,7 +428,7 @@ class Scan:
         self.intake.fates.unroutable += len(lost)
         keep = np.ones(len(rows), bool)
         keep[lost] = False
-        return rows[keep]
+        return pick(rows, keep)
 
     def _enqueue(self, rows: Rows) -> None:
         if self.job.shards > 1:
@@ -441,7 +443,7 @@ class Scan:
         owners = self._owners[self.ledger.shards_of(rows)]
         for owner in np.flatnonzero(np.bincount(owners)).tolist():
             chosen = owners == owner
-            part = rows if chosen.all() else rows[chosen]
+            part = rows if chosen.all() else pick(rows, chosen)
             child = self.crew.flow(owner - 1) if owner else None
             queue = self._parked if child is None else self._queues.setdefault(child.name, deque())
             queue.append(part)
@@ -508,8 +510,9 @@ class Scan:
         """What held work back since the last time."""
         totals, options = self.totals, self.job.options
         enough = self._begun >= _NEARLY * (self.pacer.rate or 0.0) * (now - self._judged)
-        totals.paced, totals.late = self.pacer.held and enough, self.pacer.held and not enough
-        self.pacer.held, self._begun = False, 0
+        totals.paced = self.pacer.held and enough
+        totals.late = self.pacer.held and not enough and not self._clogged
+        self.pacer.held, self._begun, self._clogged = False, 0, False
         totals.input_waiting = self._starved and not self._filled and not self.input_ended
         self._starved = self._filled = False
         self._judged = now
@@ -567,4 +570,4 @@ def _merge(queue: deque[Rows], most: int) -> Rows:
             rows = rows[: most - count]
         parts.append(rows)
         count += len(rows)
-    return parts[0] if len(parts) == 1 else np.concatenate(parts)
+    return join(parts)

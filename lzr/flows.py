@@ -45,7 +45,7 @@ from lzr.flowstore import (
     Wait,
 )
 from lzr.plan import EPHEMERAL, Plan
-from lzr.rows import ACK, FIN, NO_PROBE, OUTCOME, PSH, SYN, Opening, Reason
+from lzr.rows import ACK, FIN, NO_PROBE, OUTCOME, PSH, SYN, Opening, Reason, join, pick, put
 from lzr.shardflows import ShardFlows
 from lzr.sharding import draw, flow_key
 from lzr.transitions import Action, State
@@ -117,7 +117,7 @@ class FlowTable(FlowStore):
         )
         if duplicates:
             refused = kinds == _DUPLICATE
-            self._settle_duplicates(targets[refused])
+            self._settle_duplicates(pick(targets, refused))
             self._release_unindexed(slots[refused])
         if doubtful:
             doubted = (targets["syn"] == Opening.DOUBTFUL) & (kinds != _DUPLICATE)
@@ -140,14 +140,14 @@ class FlowTable(FlowStore):
         known = slots >= 0
         if not known.all():
             self.ignored["stray"] += int(len(slots) - np.count_nonzero(known))
-            segments, keys, slots = segments[known], keys[known], slots[known]
+            segments, keys, slots = pick(segments, known), keys[known], slots[known]
         todo = np.arange(len(slots), dtype=np.int32)
         while len(todo):
             live, actions, todo, ignored, fresh = flowrows.step(self.rows, segments, keys, slots, todo)
             self.ignored["out_of_turn"] += ignored
             self.fresh -= fresh
             if len(live):
-                self._dispatch(slots[live], segments[live], actions)
+                self._dispatch(slots[live], pick(segments, live), actions)
         self._buffer = memoryview(b"")
         self._end_of_call()
 
@@ -181,7 +181,7 @@ class FlowTable(FlowStore):
         """OUTCOME rows and their payloads, one after the other."""
         if not self._outcomes:
             return np.empty(0, OUTCOME), b""
-        rows, blob = np.concatenate(self._outcomes), b"".join(self._payloads)
+        rows, blob = join(self._outcomes), b"".join(self._payloads)
         self._outcomes, self._payloads = [], []
         return rows, blob
 
@@ -200,7 +200,8 @@ class FlowTable(FlowStore):
             if present[0] <= Action.COUNT_PROBE:  # a verdict on the firewall may have ended the flow
                 chosen = chosen[self.rows["state"][slots[chosen]] != State.FREE]
             if len(chosen):
-                self._actions[Action(action)](slots[chosen], None if segments is None else segments[chosen])
+                theirs = None if segments is None else pick(segments, chosen)
+                self._actions[Action(action)](slots[chosen], theirs)
 
     # --- actions ---------------------------------------------------------------------------------------
 
@@ -473,7 +474,7 @@ class FlowTable(FlowStore):
         self.index.remove(rows["key"][slots])
         for name in ("counter", "settles"):
             rows[name][slots] = 0
-        flows = rows[slots]
+        flows = pick(rows, slots)
         chosen = self._choose_ports(flows, slots, self._shards(flows), salt=1)
         for name in ("own_port", "key"):
             rows[name][slots] = flows[name]
@@ -506,7 +507,7 @@ class FlowTable(FlowStore):
             return
         self.rows["probed"][parents] = 1
         low, high = EPHEMERAL
-        probes = np.repeat(self.rows[parents], plan.haf)
+        probes = pick(self.rows, np.repeat(parents, plan.haf))
         probes["note"] = np.repeat(parents, plan.haf)
         home = self._shards(probes)  # of the flow itself
         number = np.tile(np.arange(plan.haf, dtype=np.uint64), len(parents))
@@ -521,7 +522,7 @@ class FlowTable(FlowStore):
         probes["una"] = isn + np.uint32(1)
         probes["nxt"] = probes["una"]
         probes["generation"] = self.rows["generation"][slots]
-        self.rows[slots] = probes
+        put(self.rows, slots, probes)
         if not chosen.all():
             self._release_unindexed(slots[~chosen])
             slots = slots[chosen]
@@ -529,7 +530,7 @@ class FlowTable(FlowStore):
         self._push_timer(TIMEOUT, slots)
 
     def _count_probe(self, slots: Slots, segments: Rows | None) -> None:
-        probes = self.rows[slots]
+        probes = pick(self.rows, slots)
         self._drop_probe(slots, segments)
         parents = probes["note"]
         rows = self.rows
@@ -589,7 +590,7 @@ class FlowTable(FlowStore):
 
     def _unmeasured(self, slots: Slots) -> Mask:
         """Whether the peer of each flow may not know the round trip: not all got through at the first try."""
-        flows = self.rows[slots]
+        flows = pick(self.rows, slots)
         repeated = (flows["counter"] > 0) | (flows["settles"] > 0)
         return np.asarray(repeated | (flows["note"] != _MEASURED), bool)
 

@@ -16,7 +16,7 @@ from lzr.flowindex import FlowIndex
 from lzr.flowrows import Rows, Slots
 from lzr.pieces import Pieces
 from lzr.plan import RTO, RTO_UNMEASURED, Plan
-from lzr.rows import FLOW
+from lzr.rows import FLOW, copied, pick, put
 from lzr.shardflows import ShardFlows
 from lzr.sharding import draw, flow_key, shard_of
 from lzr.timers import DelayQueue
@@ -110,7 +110,7 @@ class FlowStore:
         old = len(self.rows)
         new = old + max(count, old if old < 1 << 20 else old // 4)
         rows = np.zeros(new, FLOW)
-        rows[:old] = self.rows
+        rows[:old].view(np.uint8)[:] = self.rows.view(np.uint8)
         free = np.empty(new, np.int32)
         free[: self._free_count] = self._free[: self._free_count]
         free[self._free_count : self._free_count + new - old] = np.arange(new - 1, old - 1, -1)
@@ -185,10 +185,10 @@ class FlowStore:
         """Take the flows of `shard` out of this table, with their timers and held pieces."""
         rows = self.rows
         slots = np.flatnonzero(rows["state"] != State.FREE).astype(np.int32)
-        slots = slots[shard_of(rows[slots], self.plan.hash_seed, self.plan.shards) == shard]
+        slots = slots[shard_of(pick(rows, slots), self.plan.hash_seed, self.plan.shards) == shard]
         place = np.full(len(rows), -1, np.int32)
         place[slots] = np.arange(len(slots), dtype=np.int32)
-        flows = rows[slots]
+        flows = pick(rows, slots)
         asking = flows["state"] == State.PROBE
         flows["note"][asking] = place[flows["note"][asking]]
         for held, mark in ((self._doubtful, _DOUBTFUL), (self._reopened, _REOPENED)):
@@ -214,7 +214,7 @@ class FlowStore:
 
     def adopt(self, state: ShardFlows) -> None:
         """Take over what another table's `extract` gave."""
-        flows = state.flows.copy()
+        flows = copied(state.flows)
         slots = self._allocate(len(flows))
         asking = (flows["state"] == State.PROBE) & (flows["note"] >= 0)
         flows["note"][asking] = slots[flows["note"][asking]]
@@ -226,7 +226,7 @@ class FlowStore:
         base = self.rows["generation"][slots] + np.uint32(1)
         shift = base - flows["generation"]
         flows["generation"] = base
-        self.rows[slots] = flows
+        put(self.rows, slots, flows)
         self.index.insert(flows["key"], slots)
         self.in_flight += int(np.count_nonzero(flows["state"] != State.PROBE))
         for number, queue in enumerate(self._timers.values()):

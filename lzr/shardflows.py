@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lzr.rows import TIMER
+from lzr.rows import TIMER, join, pick
 
 Held = dict[int, tuple[bytes, dict[int, bytes]]]
 
@@ -38,11 +38,11 @@ class ShardFlows:
             part = np.zeros(len(places), TIMER)
             part["kind"], part["due"], part["place"], part["generation"] = kind, due, places, generations
             parts.append(part)
-        return cls(flows, np.concatenate(parts) if parts else np.empty(0, TIMER), pieces)
+        return cls(flows, join(parts) if parts else np.empty(0, TIMER), pieces)
 
     def timers(self, kind: int) -> Iterator[tuple[int, NDArray[np.int32], NDArray[np.uint32]]]:
         """(due, places, generations) of one kind, by time."""
-        chosen = self.armed[self.armed["kind"] == kind]
+        chosen = pick(self.armed, self.armed["kind"] == kind)
         if not len(chosen):
             return
         if not len(chosen):

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lzr.rows import ACK, FIN, RST, SYN, Expected, Reason
+from lzr.rows import ACK, FIN, RST, SYN, Expected, Reason, pick
 
 COUNTERS = (
     "TotalResponses",  # records
@@ -53,7 +53,7 @@ class Summary:
         self.resolved += int(np.count_nonzero(rows["final"]))
         recorded = rows["record"] != 0
         self.fingerprints.update(labels if recorded.all() else compress(labels, recorded.tolist()))
-        rows = rows if recorded.all() else rows[recorded]
+        rows = rows if recorded.all() else pick(rows, recorded)
         reasons = rows["reason"]
         firewall = (rows["firewall"] != 0) | (reasons == Reason.FIREWALL)
         for number, count in enumerate(np.bincount(reasons).tolist()):
@@ -63,7 +63,7 @@ class Summary:
         counters = self.counters
         counters["TotalResponses"] += len(rows)
         counters["HyperACKtive"] += int(np.count_nonzero(firewall))
-        rows = rows[~firewall] if firewall.any() else rows
+        rows = pick(rows, ~firewall) if firewall.any() else rows
         flags, data = rows["flags"], rows["data_len"] != 0
         for name, which in (
             ("ZeroWindow", rows["reason"] == Reason.ZERO_WINDOW),

@@ -14,7 +14,7 @@ from lzr import messages
 from lzr.budget import Budget
 from lzr.flows import FlowTable
 from lzr.messages import Buffer
-from lzr.rows import TARGET
+from lzr.rows import TARGET, join, pick
 from lzr.segments import Builder
 from lzr.sharding import shard_of
 from workers.ring import Arrivals, Ring, SendFailure
@@ -159,9 +159,9 @@ class Hosted:
         stock, self._stock, self._stocked = self._stock, deque(), 0
         for targets in stock:
             theirs = shard_of(targets, plan.hash_seed, plan.shards) == shard
-            taken.append(targets[theirs])
-            self.give(targets[~theirs])
-        return np.concatenate(taken) if taken else np.empty(0, TARGET)
+            taken.append(pick(targets, theirs))
+            self.give(pick(targets, ~theirs))
+        return join(taken) if taken else np.empty(0, TARGET)
 
     def begin(self, now: int, wall: int) -> int:
         """Begin new targets and nothing else; how many."""
@@ -181,7 +181,7 @@ class Hosted:
             parts.append(targets)
             count += len(targets)
         self._stocked -= count
-        self.table.open(parts[0] if len(parts) == 1 else np.concatenate(parts), now, wall)
+        self.table.open(join(parts), now, wall)
         self.flush()
         return count
 
