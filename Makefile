@@ -18,7 +18,7 @@ help:
 	@echo 'make test       all tests but the slow live ones (root)'
 	@echo 'make test-live  a hundred real programs, each named by its answer (root)'
 	@echo 'make check      ruff, ruff format, mypy --strict'
-	@echo 'make bench      cost per flow beside the floor of the kernel (root)'
+	@echo 'make bench      everything that is asked of the speed, as ratios (root; ARGS=--quick)'
 	@echo 'make fuzz       mutated segments and inputs, as long as FUZZ_SECONDS (600) says'
 	@echo 'make corpus     recall and precision per label; CORPUS=directory of labelled replies'
 	@echo 'make venv       only the virtual environment, with the versions of constraints.txt'
@@ -54,7 +54,7 @@ check: venv
 	$(BIN)/mypy
 
 bench: venv
-	$(BIN)/python -m benchmarks.endtoend $(ARGS)
+	$(BIN)/python -m benchmarks $(ARGS)
 
 FUZZ_SECONDS ?= 600
 fuzz: venv test-tools
