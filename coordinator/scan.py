@@ -237,6 +237,7 @@ class Scan:
         """Give up everything without a fate, at once."""
         self.interrupt()
         self._abandoned = True
+        self._update_totals(time.monotonic())  # what broke off may have read more before it did
 
     def close(self) -> None:
         """Ask the children to end and wait for them, within bounds; the rest is ended by the fleet."""
