@@ -5,7 +5,19 @@ Here rather than in pyproject.toml, because setuptools reads extension modules f
 
 from setuptools import Extension, setup
 
-SOURCES = ("module", "lines", "records", "hash", "index", "wire", "frames", "steps", "acts", "recent")
+SOURCES = [
+    "module",
+    "lines",
+    "records",
+    "hash",
+    "index",
+    "wire",
+    "frames",
+    "steps",
+    "acts",
+    "recent",
+    "intake",
+]
 
 setup(
     ext_modules=[

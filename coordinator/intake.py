@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from coordinator.checkpoint import Checkpoint
 from coordinator.ledger import Ledger
 from lzr.blocklist import Blocklist
+from lzr.dealing import FOREIGN, SPARED, screen
 from lzr.duplicates import RecentTargets
 from lzr.reading import Batch, Reader
 from lzr.rows import Opening, copied, pick
@@ -25,6 +26,7 @@ from lzr.sharding import draw, mix64
 _DUPLICATES = 1 << 20  # inputs within which the same target is scanned once
 EARLY = 0.25
 """Seconds after our start within which a line may tell of a SYN-ACK that came before the guard was up."""
+_ANY = (0, 65535)
 _PRINTERS = (9100, 9107)  # raw printing: what is sent to these ports may come out on paper
 
 Rows = NDArray[Any]
@@ -112,12 +114,12 @@ class Intake:
         self._blocklist = blocklist
         self._shards, self._shard = shards, shard
         self._max_targets = max_targets
-        self._allow_printers = allow_printers
+        self._spared = (1, 0) if allow_printers else _PRINTERS
         self._checkpoint = checkpoint
         self._reopen = reopen
         self._recent = RecentTargets(_DUPLICATES)
         self._admitted = 0
-        self.ports = (0, 65535)  # our source ports, once they are known
+        self.ports = _ANY  # our source ports, once they are known
         self.fates = Fates()
         self.backlog: deque[Rows] = deque()
         self.waiting = 0
@@ -148,14 +150,10 @@ class Intake:
             rows = self._keep(rows, mine % np.uint64(self._shards) == self._shard, "elsewhere")
         if self._blocklist is not None:
             rows = self._keep(rows, self._blocklist.allowed(rows["peer_hi"], rows["peer_lo"]), "blocklisted")
-        if not self._allow_printers:
-            port = rows["peer_port"]
-            rows = self._keep(rows, (port < _PRINTERS[0]) | (port > _PRINTERS[1]), "printers")
-        own = rows["own_port"]
-        ours = (
-            (rows["syn"] == Opening.OURS) | self._reopen | ((own >= self.ports[0]) & (own <= self.ports[1]))
-        )
-        rows = self._keep(rows, ours, "foreign")
+        verdicts = screen(rows, _ANY if self._reopen else self.ports, self._spared)
+        if verdicts is not None:
+            for verdict, fate in ((SPARED, "printers"), (FOREIGN, "foreign")):
+                rows, verdicts = self._keep(rows, verdicts != verdict, fate), verdicts[verdicts != verdict]
         rows = self._keep(rows, self._recent.fresh(rows), "duplicates")
         if self._max_targets is not None and self._admitted + len(rows) >= self._max_targets:
             room = self._max_targets - self._admitted

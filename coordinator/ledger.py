@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from lzr.dealing import deal
 from lzr.rows import TARGET, pick, put
 
 
@@ -39,16 +40,14 @@ class Ledger:
         put(self._rows, tickets, rows)
         self.admitted += len(rows)
 
-    def place(self, rows: NDArray[Any], shards: NDArray[np.uint32]) -> None:
-        """These TARGET rows belong to these shards, as they are (their source may have been chosen since)."""
-        tickets = rows["ticket"]
-        put(self._rows, tickets, rows)
-        self._shards[tickets] = shards
+    def deal(
+        self, rows: NDArray[Any], hash_seed: int, owners: NDArray[np.uint16]
+    ) -> list[tuple[int, NDArray[Any]]]:
+        """These TARGET rows belong to shards now, as they are (their source may have been chosen since).
 
-    def shards_of(self, rows: NDArray[Any]) -> NDArray[np.uint16]:
-        """(n,) uint16: the shard of each row."""
-        shards: NDArray[np.uint16] = self._shards[rows["ticket"]]
-        return shards
+        owners: by shard. Returns (owner, rows), the rows in their order.
+        """
+        return deal(rows, hash_seed, owners, self._rows, self._shards)
 
     def give(self, rows: NDArray[Any]) -> None:
         """Their worker has these now."""

@@ -223,6 +223,7 @@ def _run(
         uid=owner[0],
         gid=owner[1],
         cores=cores.order() if options.pin else (),
+        report_every=watch.report_every,
     )
     sources = Sources(
         [addresses.parse(text) for text in net.source_v4],

@@ -33,17 +33,16 @@ from lzr import messages
 from lzr.job import Job, Output
 from lzr.messages import Message
 from lzr.rows import Opening, join, pick, put
-from lzr.sharding import shard_of
 from lzr.summary import Summary
 
 _BATCH = 2048  # targets in one message
 _BACKLOG = 16384  # targets read ahead of the workers
 _SMALL = 1 << 14  # bytes; after less, let more gather before the next read
-_PAUSE = 0.011
+_PAUSE = 0.0155
 _STUCK = 0.002
 _BREATH = 0.003  # after being woken with little to do: what comes meanwhile costs no turn of its own
 _FIGURES = 0.05  # seconds between two looks at the figures
-_TELL = 0.1  # seconds within which a flow worker is told that its results are written
+_TELL = 0.25  # seconds within which a flow worker is told that its results are written
 _MANY = 4  # messages, after which it is told at once: until then it keeps them
 _STRIDE = 0.003  # between two handfuls of paced targets
 _IDLE = 0.25
@@ -142,7 +141,7 @@ class Scan:
             fleet, job.shards, outputs.for_collector, self.meter, self.watch.note, workers, collectors
         )
         self.crew.tell = watch.log.debug
-        self._owners = np.zeros(job.shards, np.int64)  # by shard: 1 + index of its open worker, 0 none
+        self._owners = np.zeros(job.shards, np.uint16)  # by shard: 1 + index of its open worker, 0 none
         self._held = options.seed is not None
         self._to_tell = False  # more is written than the workers know
         self._tell_at = 0.0
@@ -432,19 +431,12 @@ class Scan:
         return pick(rows, keep)
 
     def _enqueue(self, rows: Rows) -> None:
-        if self.job.shards > 1:
-            self.ledger.place(rows, shard_of(rows, self.job.hash_seed, self.job.shards))
-        else:
-            self.ledger.place(rows, np.zeros(len(rows), np.uint32))
         self._queued += len(rows)
         self._sort(rows)
 
     def _sort(self, rows: Rows) -> None:
         """Into the queue of each row's worker, or aside while its shard is changing hands."""
-        owners = self._owners[self.ledger.shards_of(rows)]
-        for owner in np.flatnonzero(np.bincount(owners)).tolist():
-            chosen = owners == owner
-            part = rows if chosen.all() else pick(rows, chosen)
+        for owner, part in self.ledger.deal(rows, self.job.hash_seed, self._owners):
             child = self.crew.flow(owner - 1) if owner else None
             queue = self._parked if child is None else self._queues.setdefault(child.name, deque())
             queue.append(part)

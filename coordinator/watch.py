@@ -69,7 +69,7 @@ class Watch:
         self._notes: deque[tuple[float, str]] = deque(maxlen=20)
         self._now = now
         self._owner = owner
-        self._results_on_stdout = results_on_stdout
+        self._shows = wanted(options.dashboard, results_on_stdout) and not options.debug
         self._dashboard: Dashboard | None = None
         self._control: ControlServer | None = None
         self._metrics: MetricsServer | None = None
@@ -110,12 +110,17 @@ class Watch:
             if self._status_file.tell() == 0:
                 self._write_status(status.CSV_HEADER)
         announce()
-        if wanted(options.dashboard, self._results_on_stdout) and not options.debug:
+        if self._shows:
             from coordinator.dashboard import Dashboard  # rich, only now
 
             self._dashboard = Dashboard()
             self._dashboard.start(sys.stderr)
             self.log.screen_taken = True
+
+    @property
+    def report_every(self) -> float:
+        """Seconds within which the figures of the other processes have to be new."""
+        return FRAME if self._shows else 2 * FRAME
 
     @property
     def on_screen(self) -> bool:

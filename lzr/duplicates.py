@@ -19,6 +19,7 @@ _FIRST = np.uint64(0x9E3779B97F4A7C15)
 _SECOND = np.uint64(0xBF58476D1CE4E5B9)
 _THIRD = np.uint64(0x94D049BB133111EB)
 _TOGETHER = 4096  # inputs between two looks at how full the newer set is
+_GROWTH = 4
 
 Table = NDArray[np.uint64]
 """A power of two of hashes; open addressing with linear probing; 0 marks a free place."""
@@ -29,7 +30,8 @@ _NOTHING = np.zeros(1, np.uint64)
 class RecentTargets:
     """The targets of the last `window` inputs (0: none are remembered). `key` is a secret 64-bit number.
 
-    Memory: two tables of 16 to 32 bytes for each input of the window, made when first needed.
+    Memory: two tables of 16 to 32 bytes for each input of the window, which grow as they are needed: a small
+    scan touches little of it.
     """
 
     def __init__(self, window: int, key: int = 0) -> None:
@@ -37,8 +39,8 @@ class RecentTargets:
             raise ValueError("the window cannot be negative")
         self._window = window
         self._key = key & 0xFFFFFFFFFFFFFFFF
-        self._places = 1 << max(4, (2 * window - 1).bit_length())
-        self._new: Table | None = None
+        self._most = _places(window)
+        self._new: Table = np.zeros(min(self._most, _places(_TOGETHER)), np.uint64)
         self._old: Table = _NOTHING
         self._count = 0  # of hashes in `_new`
 
@@ -50,22 +52,24 @@ class RecentTargets:
         # Half of the places are for the window; a step that goes beyond it finds room in the other half.
         step = min(self._window, _TOGETHER)
         for start in range(0, len(rows), step):
-            part, new = slice(start, start + step), self._table()
-            self._count += remember(rows[part], self._key, new, self._count, self._old, fresh[part])
+            part = slice(start, start + step)
+            self._make_room(len(rows[part]))
+            self._count += remember(rows[part], self._key, self._new, self._count, self._old, fresh[part])
         return fresh
 
-    def _table(self) -> Table:
-        if self._new is None:
-            self._new = np.zeros(self._places, np.uint64)
-        elif self._count >= self._window:
-            oldest = self._old
-            self._old, self._count = self._new, 0
-            if len(oldest) == self._places:
-                oldest.fill(0)
-                self._new = oldest
-            else:
-                self._new = np.zeros(self._places, np.uint64)
-        return self._new
+    def _make_room(self, more: int) -> None:
+        if self._count >= self._window:
+            oldest, self._old, self._count = self._old, self._new, 0
+            oldest.fill(0)
+            self._new = oldest if len(oldest) == self._most else np.zeros(self._most, np.uint64)
+        while 2 * (self._count + more) > len(self._new) and len(self._new) < self._most:
+            grown = np.zeros(min(self._most, _GROWTH * len(self._new)), np.uint64)
+            enter(grown, self._new[self._new != 0])
+            self._new = grown
+
+
+def _places(window: int) -> int:
+    return 1 << max(4, (2 * window - 1).bit_length())
 
 
 def remember(
@@ -82,7 +86,7 @@ def remember(
     missing = ~_contains(new, keys)
     fresh[:] = False
     fresh[first[missing & ~_contains(old, keys)]] = True
-    _add(new, keys[missing])
+    enter(new, keys[missing])
     return int(np.count_nonzero(missing))
 
 
@@ -120,9 +124,12 @@ def _contains(table: Table, keys: NDArray[np.uint64]) -> NDArray[np.bool_]:
     return found
 
 
-def _add(table: Table, keys: NDArray[np.uint64]) -> None:
-    """Keys that are not in the table, each once."""
-    mask = len(table) - 1
+def enter(table: Table, hashes: NDArray[np.uint64]) -> None:
+    """Hashes that are not in the table, each once; there is room for them."""
+    if NATIVE is not None:
+        NATIVE.enter(table, hashes)
+        return
+    keys, mask = hashes, len(table) - 1
     at = (keys & np.uint64(mask)).astype(np.intp)
     while len(keys):
         free = table[at] == 0

@@ -17,6 +17,7 @@ class Job:
     directory: the private directory of the ZeroMQ sockets. frames: of each shard's receive and transmit ring.
     seed: of everything drawn at random; hash_seed: of the shard hash (32 bits). cores: by use, where
     processes are bound to them, else empty. uid, gid: whom the children run as, None to stay who we are.
+    report_every: seconds between two reports of a child's figures.
     """
 
     options: Options
@@ -32,6 +33,7 @@ class Job:
     uid: int | None = None
     gid: int | None = None
     cores: tuple[int, ...] = ()
+    report_every: float = 0.25
 
     def plan(self) -> Plan:
         options = self.options

@@ -23,7 +23,7 @@ _SIZES = {
         ("FLOW", FLOW),
     )
 }
-_VERSION = 4
+_VERSION = 6
 _NAMES: dict[str, object] = {
     "VERSION": _VERSION,
     "STATES": tuple(State.__members__),

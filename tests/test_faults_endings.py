@@ -137,7 +137,7 @@ def test_a_full_disk(arena: Range, unchanged: None, source: Path) -> None:
     source.write_text("".join(services(65536)))
     disk = arena.lab.directory / "disk"
     disk.mkdir()
-    run("mount", "-t", "tmpfs", "-o", "size=1m", "none", disk)
+    run("mount", "-t", "tmpfs", "-o", "size=3m", "none", disk)
     arena.lab.on_close(lambda: run("umount", "-l", disk))
     target = disk / "out"
     with source.open() as stdin:

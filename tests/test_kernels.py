@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from lzr import duplicates, flowrows, probes, segments, sharding
+from lzr import dealing, duplicates, flowrows, probes, segments, sharding
 from lzr.cues import read_cues
 from lzr.duplicates import RecentTargets
 from lzr.flowindex import FlowIndex, NativeIndex
@@ -45,7 +45,7 @@ pytestmark = pytest.mark.skipif(NATIVE is None, reason="the extension is not bui
 T = TypeVar("T")
 Rows = NDArray[Any]
 SEEDS = st.integers(0, 2**32 - 1)
-MODULES = (flowrows, sharding, probes, segments, duplicates)
+MODULES = (flowrows, sharding, probes, segments, duplicates, dealing)
 FLAGS = (ACK, ACK | PSH, ACK | FIN, RST, RST | ACK, SYN | ACK, SYN, 0, FIN, ACK | PSH | FIN)
 
 
@@ -103,11 +103,37 @@ def test_recent_targets(seed: int, window: int) -> None:
             assert np.array_equal(found, python.fresh(rows))
 
 
+@given(SEEDS, st.integers(0, 60), st.integers(1, 9))
+@settings(max_examples=60, deadline=None)
+def test_on_the_way_in(seed: int, count: int, shards: int) -> None:
+    draw = np.random.default_rng(seed)
+    rows = random_rows(draw, TARGET, count)
+    rows["syn"] = draw.integers(0, 3, count)
+    rows["peer_port"] = draw.integers(0, 9, count)
+    own, spared = (int(draw.integers(0, 65536)), int(draw.integers(0, 65536))), (int(draw.integers(0, 9)), 4)
+    found = both(lambda: dealing.screen(rows, own, spared))
+    assert len({repr(None if verdicts is None else verdicts.tolist()) for verdicts in found}) == 1
+    rows["ticket"] = draw.permutation(count + 5)[:count]
+    owners = draw.integers(0, shards + 1, shards).astype(np.uint16)
+
+    def dealt() -> Any:
+        kept, where = np.zeros(count + 5, TARGET), np.zeros(count + 5, np.uint16)
+        parts = dealing.deal(rows, seed, owners, kept, where)
+        return [(owner, part.tobytes()) for owner, part in parts], kept.tobytes(), where.tolist()
+
+    assert len(set(map(repr, both(dealt)))) == 1
+    if count:
+        with pytest.raises(IndexError):
+            dealing.deal(rows, seed, owners, np.zeros(0, TARGET), np.zeros(0, np.uint16))
+
+
 def test_no_room_to_remember() -> None:
     assert NATIVE is not None
     rows, fresh, table = np.zeros(8, TARGET), np.zeros(8, bool), np.zeros(8, np.uint64)
     with pytest.raises(ValueError, match="no room"):
         NATIVE.remember(rows, 0, table, 0, table, fresh)  # it would not end
+    with pytest.raises(ValueError, match="no room"):
+        NATIVE.enter(table, np.arange(1, 9, dtype=np.uint64))
     with pytest.raises(ValueError, match="power of two"):
         NATIVE.remember(rows[:1], 0, np.zeros(3, np.uint64), 0, table, fresh)
 

@@ -18,6 +18,7 @@ from hypothesis.stateful import (
 
 from coordinator.ledger import Ledger
 from lzr.rows import TARGET
+from lzr.sharding import shard_of
 
 
 def targets(lines: list[int]) -> Any:
@@ -55,11 +56,14 @@ class Books(RuleBasedStateMachine):
     @rule(data=st.data())
     def give(self, data: st.DataObject) -> None:
         tickets = data.draw(st.lists(st.sampled_from(self.idle()), unique=True, min_size=1))
-        shards = data.draw(st.lists(st.integers(0, 3), min_size=len(tickets), max_size=len(tickets)))
         rows = targets([self.open[ticket] for ticket in tickets])
         rows["ticket"], rows["own_port"] = tickets, 40000 + np.array(tickets)
-        self.ledger.place(rows, np.array(shards, np.uint32))
-        assert self.ledger.shards_of(rows).tolist() == shards
+        shards = shard_of(rows, 9, 4).tolist()
+        dealt = self.ledger.deal(rows, 9, np.array([2, 1, 2, 0], np.uint16))
+        for owner, part in dealt:
+            theirs = [s in {2: (0, 2), 1: (1,), 0: (3,)}[owner] for s in shards]
+            assert part.tobytes() == rows[theirs].tobytes()
+        assert sum(len(part) for _, part in dealt) == len(rows)
         self.ledger.give(rows)
         self.given |= dict(zip(tickets, shards, strict=True))
 
@@ -119,7 +123,7 @@ def test_it_is_as_large_as_what_is_in_flight() -> None:
     for start in range(0, 100_000, 50):
         rows = targets(list(range(start, start + 50)))
         ledger.admit(rows)
-        ledger.place(rows, np.zeros(50, np.uint32))
+        ledger.deal(rows, 1, np.ones(1, np.uint16))
         ledger.give(rows)
         ledger.settle(rows["ticket"])
     assert len(ledger._rows) == 100

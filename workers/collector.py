@@ -26,8 +26,7 @@ from workers import link
 from workers.blocks import Block, BlockMaker
 from workers.sink import OutputFull, OutputGone, Sink
 
-_STATS_EVERY = 250_000_000
-_PAUSE = 40_000_000  # ns between two small turns: a turn costs more than the lines of a small batch
+_PAUSE = 80_000_000  # ns between two small turns: a turn costs more than the lines of a small batch
 _STUCK = 0.002  # until another try, where the collector that writes has no room
 _TURN = 4096  # records written together, or a few more: until they are, nobody hears that any is written
 _LATEST = 8
@@ -55,6 +54,7 @@ class Collector:
         self._last: dict[int, int] = {}
         self._records = self._octets = self._busy = self._blocked = 0
         self._next_stats = 0
+        self._report_every = round(job.report_every * 1e9)
         self._context: zmq.Context[Any] = zmq.Context(io_threads=1)
         self._endpoint = job.endpoint(f"results-{spawn.name}")
         self._results = link.pull(self._context, self._endpoint, bind=True, mark=link.RESULT_MARK)
@@ -160,9 +160,22 @@ class Collector:
         if not batches:
             return
         blocks = [self._block(batch) for batch in batches]
+        before = [sink.offset for sink in self._sinks]
+        try:
+            self._put(batches, blocks)
+        except OutputFull:
+            if len(batches) == 1 or not all(sink.can_cut for sink in self._sinks):
+                raise
+            for sink, offset in zip(self._sinks, before, strict=True):
+                sink.offset = offset
+                sink.cut_back()
+            for batch, block in zip(batches, blocks, strict=True):
+                self._put([batch], [block])  # what still finds room counts
+
+    def _put(self, batches: list[Message], blocks: list[Block]) -> None:
         for number, sink in enumerate(self._sinks):
             sink.write(b"".join(block.lines[number] for block in blocks))
-        self._records += sum(block.records for block in blocks if block is not None)
+        self._records += sum(block.records for block in blocks)
         self._octets += sum(len(part) for block in blocks for part in block.lines)
         last: dict[int, int] = {}
         for batch in batches:
@@ -207,7 +220,7 @@ class Collector:
 
     def _send_stats_when_due(self, now: int) -> None:
         if now >= self._next_stats:
-            self._next_stats = now + _STATS_EVERY
+            self._next_stats = now + self._report_every
             self._send_stats()
 
     def _send_stats(self, *, last: bool = False) -> None:

@@ -34,8 +34,7 @@ from workers import link
 from workers.hosted import OPEN, SMALL, Hosted
 from workers.ring import Ring, SendFailure
 
-_STATS_EVERY = 250_000_000
-_PAUSE = 40_000_000  # ns between two turns with little to do: packets and timers meanwhile are taken together
+_PAUSE = 80_000_000  # ns between two turns with little to do: packets and timers meanwhile are taken together
 _SHORT_PAUSE = 10_000_000  # the same where few flows are open: they may be all there is
 _FEW = 64
 _STRIDE = 5_000_000  # between two handfuls of packets that --max-rate or --bandwidth holds back
@@ -85,8 +84,12 @@ class FlowWorker:
         self._stopping = False
         self._busy = 0
         self._next_stats = 0
+        self._report_every = round(job.report_every * 1e9)
         self._light = False  # the next turn is for new targets only
         self._resting_until = 0
+        self._fed = link.descriptor(self._feed)
+        self._ordered = True  # there may be orders
+        self._drained = False  # the feed had no more
         self._report("ready")
 
     def run(self) -> None:
@@ -101,7 +104,8 @@ class FlowWorker:
         hosted = self._hosted
         while not self._stopping:
             start = time.monotonic_ns()
-            self._read_orders()
+            if self._ordered:
+                self._read_orders()
             self._read_feed()
             if self._light:
                 work = hosted.begin(start, time.time_ns())
@@ -113,7 +117,7 @@ class FlowWorker:
             now = time.monotonic_ns()
             self._busy += now - start
             if now >= self._next_stats:
-                self._next_stats = now + _STATS_EVERY
+                self._next_stats = now + self._report_every
                 self._send_stats()
             self._light = work < SMALL and not self._stopping and self._rest(now)
         if self._hosted.rings:
@@ -123,18 +127,19 @@ class FlowWorker:
 
     def _rest(self, now: int) -> bool:
         """Until there is something to do; whether that is new targets or orders, and the rest is to wait."""
-        # ZeroMQ's descriptors tell of changes only, so look before waiting on them.
-        ordered, fed = link.has_message(self._orders), link.has_message(self._feed)
-        if ordered or (fed and (self._hurrying > 0 or self._has_room())):
+        self._ordered = True
+        # ZeroMQ's descriptors tell of changes only: look before waiting on one that was not read to its end.
+        if not self._drained and link.has_message(self._feed) and (self._hurrying > 0 or self._has_room()):
             return now < self._resting_until and not self._hosted.stocked
         held = self._hosted.patience
         if held is not None:
-            self._resting_until = now + min(max(round(held * 1e9), _STRIDE), _STATS_EVERY)
+            self._resting_until = now + min(max(round(held * 1e9), _STRIDE), self._report_every)
         if now < self._resting_until:
             wait = self._resting_until - now
             if self._hosted.pending or (self._hosted.stocked and held is None):
                 wait = min(wait, _STUCK)
-            if self._bell.poll(wait / 1e6):
+            if rung := self._bell.poll(wait / 1e6):
+                self._ordered = len(rung) > 1 or rung[0][0] != self._fed
                 return not self._hosted.stocked
             now = self._resting_until
         if held is not None:
@@ -157,9 +162,12 @@ class FlowWorker:
     # --- messages --------------------------------------------------------------------------------------
 
     def _read_feed(self) -> None:
-        while (self._hurrying > 0 or self._has_room()) and (
-            message := link.try_receive(self._feed)
-        ) is not None:
+        self._drained = False
+        while self._hurrying > 0 or self._has_room():
+            message = link.try_receive(self._feed)
+            if message is None:
+                self._drained = True
+                return
             if message.kind == "release":
                 self._hurrying -= 1
                 self._release(message.header["shard"])

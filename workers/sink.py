@@ -47,11 +47,11 @@ class Sink:
     def __post_init__(self) -> None:
         mode = os.fstat(self.descriptor).st_mode
         self.is_pipe = stat.S_ISFIFO(mode)
-        self._can_cut = stat.S_ISREG(mode) and not self.shared
+        self.can_cut = stat.S_ISREG(mode) and not self.shared
 
     def cut_back(self) -> None:
         """Drop what a predecessor wrote and nobody acknowledged."""
-        if self._can_cut:
+        if self.can_cut:
             os.ftruncate(self.descriptor, self.offset)
             os.lseek(self.descriptor, self.offset, os.SEEK_SET)
             self._note()
@@ -101,7 +101,7 @@ class Sink:
             view = view[done:]
 
     def _note(self) -> None:
-        if self.whole is not None and self._can_cut:
+        if self.whole is not None and self.can_cut:
             self.whole[0] = self.offset
 
 

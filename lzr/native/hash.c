@@ -83,7 +83,7 @@ static uint32_t mix(uint32_t h, uint32_t word)
     return h ^ h >> 15;
 }
 
-static uint32_t flow_hash(const uint64_t *address, uint16_t peer_port, uint16_t own_port, uint32_t seed)
+uint32_t lzr_hash(const uint64_t *address, uint16_t peer_port, uint16_t own_port, uint32_t seed)
 {
     uint32_t h = seed;
     int v6 = !is_v4(address[0], address[1]);
@@ -108,7 +108,7 @@ uint32_t lzr_isn(const uint64_t *address, uint16_t peer_port, uint16_t own_port,
                  uint64_t seed, uint64_t hash_seed)
 {
     uint64_t random = lzr_mix64(lzr_mix64(lzr_mix64(number ^ seed ^ 5 * K2) ^ salt * K2));
-    uint32_t cookie = flow_hash(address, peer_port, own_port, ~(uint32_t)hash_seed) >> (32 - COOKIE_BITS);
+    uint32_t cookie = lzr_hash(address, peer_port, own_port, ~(uint32_t)hash_seed) >> (32 - COOKIE_BITS);
     return (uint32_t)random >> COOKIE_BITS << COOKIE_BITS | cookie;
 }
 
@@ -148,7 +148,7 @@ static PyObject *hash_rows(PyObject *const *args, Py_ssize_t count, int wide)
             uint64_t key = lzr_key(address[0], address[1], address[2], address[3], port[0], port[1], seed);
             memcpy(out + 8 * i, &key, 8);
         } else {
-            uint32_t hash = flow_hash(address, port[0], port[1], (uint32_t)seed);
+            uint32_t hash = lzr_hash(address, port[0], port[1], (uint32_t)seed);
             memcpy(out + 4 * i, &hash, 4);
         }
     }

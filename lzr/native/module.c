@@ -2,7 +2,7 @@
 #include "native.h"
 
 /* Of the functions below; kernels.py asks for this one. It grows whenever an argument changes. */
-#define VERSION 4
+#define VERSION 6
 
 #define FAST(function) ((PyCFunction)(void (*)(void))(function))
 
@@ -45,8 +45,13 @@ static PyMethodDef methods[] = {
     {"outcome_rows", FAST(lzr_outcome_rows), METH_FASTCALL,
      "outcome_rows(flows, slots, reason, lengths, final, out): FLOW rows into OUTCOME rows"},
     {"bump", FAST(lzr_bump), METH_FASTCALL, "bump(flows, slots, state, out): the next generation of each row"},
+    {"screen", FAST(lzr_screen), METH_FASTCALL,
+     "screen(targets, own_low, own_high, spared_low, spared_high, verdicts) -> unwanted: which may be scanned"},
+    {"deal", FAST(lzr_deal), METH_FASTCALL,
+     "deal(targets, hash_seed, owners, kept, shards, dealt, counts): TARGET rows sorted by the owner of their shard"},
     {"remember", FAST(lzr_remember), METH_FASTCALL,
      "remember(targets, key, new, used, old, fresh) -> added: which targets were not seen a short while ago"},
+    {"enter", FAST(lzr_enter), METH_FASTCALL, "enter(table, hashes): hashes that a table of `remember` does not have"},
     {"gather", FAST(lzr_gather), METH_FASTCALL, "gather(buffer, starts, lengths) -> bytes: pieces end to end"},
     {NULL, NULL, 0, NULL},
 };

@@ -110,6 +110,7 @@ uint64_t lzr_key(uint64_t peer_hi, uint64_t peer_lo, uint64_t own_hi, uint64_t o
 PyObject *lzr_flow_keys(PyObject *self, PyObject *const *args, Py_ssize_t count);
 PyObject *lzr_flow_hashes(PyObject *self, PyObject *const *args, Py_ssize_t count);
 
+uint32_t lzr_hash(const uint64_t *address, uint16_t peer_port, uint16_t own_port, uint32_t seed);
 uint32_t lzr_isn(const uint64_t *address, uint16_t peer_port, uint16_t own_port, uint64_t number, uint64_t salt,
                  uint64_t seed, uint64_t hash_seed);
 
@@ -140,7 +141,12 @@ PyObject *lzr_state_names(void);
 PyObject *lzr_cue_names(void);
 PyObject *lzr_gather(PyObject *self, PyObject *const *args, Py_ssize_t count);
 
+/* intake.c */
+PyObject *lzr_screen(PyObject *self, PyObject *const *args, Py_ssize_t count);
+PyObject *lzr_deal(PyObject *self, PyObject *const *args, Py_ssize_t count);
+
 /* recent.c */
+PyObject *lzr_enter(PyObject *self, PyObject *const *args, Py_ssize_t count);
 PyObject *lzr_remember(PyObject *self, PyObject *const *args, Py_ssize_t count);
 
 /* acts.c */

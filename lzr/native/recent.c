@@ -102,3 +102,34 @@ end:
     lzr_release(&views);
     return result;
 }
+
+/* (table, hashes): hashes that the table does not have, each once */
+PyObject *lzr_enter(PyObject *self, PyObject *const *args, Py_ssize_t count)
+{
+    (void)self;
+    struct views views = {.count = 0};
+    PyObject *result = NULL;
+    size_t n, used = 0;
+    struct table table;
+    const uint64_t *hashes;
+    if (count != 2) {
+        PyErr_SetString(PyExc_TypeError, "wants (table, hashes)");
+        return NULL;
+    }
+    if ((table.places = lzr_view(&views, args[0], 1, 8, &table.count)) == NULL ||
+        (hashes = lzr_view(&views, args[1], 0, 8, &n)) == NULL || !as_table(&table))
+        goto end;
+    for (size_t i = 0; i < table.count; i++)
+        used += table.places[i] != 0;
+    if (used >= table.count || n >= table.count - used) {
+        PyErr_SetString(PyExc_ValueError, "no room for so many hashes");
+        goto end;
+    }
+    for (size_t i = 0; i < n; i++)
+        if (hashes[i] != 0)
+            table.places[place_of(&table, hashes[i])] = hashes[i];
+    result = Py_NewRef(Py_None);
+end:
+    lzr_release(&views);
+    return result;
+}

@@ -1,0 +1,102 @@
+/* Targets on their way in: which may be scanned, and whose they are. The equals of lzr/dealing.py. */
+#include "native.h"
+
+enum { OPENING_OURS = 1 };
+enum verdict { WANTED, SPARED, FOREIGN };
+
+/* (targets, own low, own high, spared low, spared high, verdicts) -> how many are not wanted */
+PyObject *lzr_screen(PyObject *self, PyObject *const *args, Py_ssize_t count)
+{
+    (void)self;
+    struct views views = {.count = 0};
+    PyObject *result = NULL;
+    size_t n, room, bounds[4], unwanted = 0;
+    const struct target *targets;
+    uint8_t *verdicts;
+    if (count != 6) {
+        PyErr_SetString(PyExc_TypeError, "wants (targets, own low, own high, spared low, spared high, verdicts)");
+        return NULL;
+    }
+    for (int i = 0; i < 4; i++)
+        bounds[i] = PyLong_AsSize_t(args[1 + i]);
+    if (PyErr_Occurred())
+        return NULL;
+    if ((targets = lzr_view(&views, args[0], 0, sizeof *targets, &n)) == NULL ||
+        (verdicts = lzr_view(&views, args[5], 1, 1, &room)) == NULL || !lzr_as_many(room >= n))
+        goto end;
+    for (size_t i = 0; i < n; i++) {
+        const struct target *t = targets + i;
+        enum verdict verdict = WANTED;
+        if (t->peer_port >= bounds[2] && t->peer_port <= bounds[3])
+            verdict = SPARED;
+        else if (t->syn != OPENING_OURS && (t->own_port < bounds[0] || t->own_port > bounds[1]))
+            verdict = FOREIGN;
+        verdicts[i] = (uint8_t)verdict;
+        unwanted += verdict != WANTED;
+    }
+    result = PyLong_FromSize_t(unwanted);
+end:
+    lzr_release(&views);
+    return result;
+}
+
+/* (targets, hash seed, owners, kept, shards, dealt, counts): into the ledger, and sorted by owner */
+PyObject *lzr_deal(PyObject *self, PyObject *const *args, Py_ssize_t count)
+{
+    (void)self;
+    struct views views = {.count = 0};
+    PyObject *result = NULL;
+    size_t n, n_owners, n_kept, n_shards, room, n_counts;
+    const struct target *targets;
+    const uint16_t *owners;
+    struct target *kept, *dealt;
+    uint16_t *shards;
+    uint32_t *counts, *at = NULL;
+    if (count != 7) {
+        PyErr_SetString(PyExc_TypeError, "wants (targets, hash seed, owners, kept, shards, dealt, counts)");
+        return NULL;
+    }
+    uint64_t seed = PyLong_AsUnsignedLongLongMask(args[1]);
+    if (PyErr_Occurred())
+        return NULL;
+    if ((targets = lzr_view(&views, args[0], 0, sizeof *targets, &n)) == NULL ||
+        (owners = lzr_view(&views, args[2], 0, 2, &n_owners)) == NULL ||
+        (kept = lzr_view(&views, args[3], 1, sizeof *kept, &n_kept)) == NULL ||
+        (shards = lzr_view(&views, args[4], 1, 2, &n_shards)) == NULL ||
+        (dealt = lzr_view(&views, args[5], 1, sizeof *dealt, &room)) == NULL ||
+        (counts = lzr_view(&views, args[6], 1, 4, &n_counts)) == NULL ||
+        !lzr_as_many(n_kept == n_shards && room >= n && n_owners > 0 && n_owners <= UINT16_MAX))
+        goto end;
+    for (size_t shard = 0; shard < n_owners; shard++)
+        if (!lzr_as_many(owners[shard] < n_counts))
+            goto end;
+    if ((at = PyMem_Calloc(n_counts, sizeof *at)) == NULL) {
+        PyErr_NoMemory();
+        goto end;
+    }
+    memset(counts, 0, n_counts * sizeof *counts);
+    for (size_t i = 0; i < n; i++) {
+        const struct target *t = targets + i;
+        if (t->ticket >= n_kept) {
+            PyErr_SetString(PyExc_IndexError, "no such ticket");
+            goto end;
+        }
+        uint64_t address[4] = {t->peer_hi, t->peer_lo, t->own_hi, t->own_lo};
+        uint16_t shard = (uint16_t)(lzr_hash(address, t->peer_port, t->own_port, (uint32_t)seed) % n_owners);
+        memcpy(kept + t->ticket, t, sizeof *t);
+        shards[t->ticket] = shard;
+        counts[owners[shard]]++;
+    }
+    uint32_t sum = 0;
+    for (size_t owner = 0; owner < n_counts; owner++) {
+        at[owner] = sum;
+        sum += counts[owner];
+    }
+    for (size_t i = 0; i < n; i++)
+        memcpy(dealt + at[owners[shards[targets[i].ticket]]]++, targets + i, sizeof *targets);
+    result = Py_NewRef(Py_None);
+end:
+    PyMem_Free(at);
+    lzr_release(&views);
+    return result;
+}
