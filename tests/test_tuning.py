@@ -93,10 +93,16 @@ def orderly(arena: Range) -> Iterator[Range]:
 
 
 def settled(scan: Steered) -> dict[str, Any]:
-    status = scan.status()
-    there = len(status["workers"]), len(status["collectors"])
-    assert there == (status["wanted_flow"], status["wanted_collect"])
-    return status
+    """The status, when there are as many processes as are wanted."""
+    found: dict[str, Any] = {}
+
+    def there() -> bool:
+        found.update(scan.status())
+        wanted = found["wanted_flow"], found["wanted_collect"]
+        return (len(found["workers"]), len(found["collectors"])) == wanted
+
+    wait_for(there, "the processes that are wanted", 20)
+    return found
 
 
 def test_counts_change_every_second(orderly: Range, tmp_path: Path) -> None:

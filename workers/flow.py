@@ -205,6 +205,7 @@ class FlowWorker:
             self._hosted.table.adopt(ShardFlows(flows, timers, pieces))
             self._hosted.give(targets)
         self._poller.register(ring.fileno(), select.POLLIN)
+        self._send_stats()  # first: who is told that a shard has moved may ask whose it is
         self._report("adopted", shard=number)
 
     def _release(self, shard: int) -> None:
@@ -232,6 +233,7 @@ class FlowWorker:
             if unacknowledged and unacknowledged[0][0] <= sequence:
                 return
             self._releasing.popleft()
+            self._send_stats()
             self._report("released", *arrays, **header)
 
     def _connect_results(self, endpoint: str) -> None:
