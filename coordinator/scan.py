@@ -50,6 +50,7 @@ _JUDGED_OVER = 0.5
 _NEARLY = 0.8
 _END_SECONDS = 2.0
 _LAST_REPORTS = 50  # ms
+_REPORTS = 1000  # taken in one turn
 
 Rows = NDArray[Any]
 
@@ -130,6 +131,7 @@ class Scan:
         self._polls: dict[tuple[int, ...], select.poll] = {}
         self._born = True  # the nursery may have something to tell
         self._figures_due = 0.0
+        self._unread = False  # more reports had come than a turn takes
         self._queues: dict[str, deque[Rows]] = {}  # by flow worker
         self._parked: deque[Rows] = deque()  # for shards that are changing hands
         self._queued = 0
@@ -260,9 +262,11 @@ class Scan:
     # --- reports ---------------------------------------------------------------------------------------
 
     def _handle_reports(self, now: float) -> None:
-        for _ in range(1000):
+        self._unread = True
+        for _ in range(_REPORTS):
             message = self.fleet.receive()
             if message is None:
+                self._unread = False
                 return
             header = message.header
             if message.kind == "stats":
@@ -536,7 +540,7 @@ class Scan:
             seconds = min(seconds, _STUCK)
         if self._to_tell:
             seconds = min(seconds, max(0.0, self._tell_at - now))
-        if worked and (self.intake.backlog or self._queued or now >= self._read_at):
+        if self._unread or (worked and (self.intake.backlog or self._queued or now >= self._read_at)):
             seconds = 0.0
         ready = {fd for fd, _ in self._poll(tuple(awaited)).poll(seconds * 1000)}
         if seconds > _BREATH and not resting:
