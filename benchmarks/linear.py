@@ -1,10 +1,10 @@
-"""Whether cost is linear: µs per flow for many flows and for few, and with more workers, as ratios.
+"""Whether cost is linear: what a flow more costs among few and among many, and with more workers, as ratios.
 
-    sudo .venv/bin/python -m benchmarks.linear [--many 1000000] [--few 50000] [--repeat 3]
+    sudo .venv/bin/python -m benchmarks.linear [--few 50000] [--many 1000000] [--repeat 3]
 
-A scan's cost is that of starting and that of each flow. Starting is measured with a thousand flows; what the
-other scans cost beyond it, by flow, is compared. Scans of one round follow each other, so what else the
-machine does hits them alike; the median round is printed.
+Scans of three sizes: the difference between two is what the flows between them cost, without the price of
+starting and of touching rings and tables for the first time. Scans of one round follow each other, so what
+else the machine does hits them alike; the median round is printed.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from tests.lab.net import lab
 from tests.lab.responder import HALF_CLASSES, Range
 from tests.lab.zmaplines import lines
 
-_START = 1000
+_USUAL = 2  # workers
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -28,12 +28,12 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--workers", type=int, nargs="+", default=[1, 2, 4])
     parser.add_argument("--repeat", type=int, default=3)
     options = parser.parse_args(argv)
-    first = options.workers[0]
-    found: dict[tuple[int, int], list[float]] = {}
+    few, some, many = options.few, 4 * options.few, options.many
+    found: dict[tuple[int, str], list[float]] = {}
     with lab() as made:
         arena = Range(made)
         sources = {}
-        for count in (_START, options.few, options.many):
+        for count in (few, some, many):
             sources[count] = made.directory / f"lines.{count}"
             with sources[count].open("w") as out:
                 out.writelines(lines(count, classes=HALF_CLASSES))
@@ -47,21 +47,21 @@ def main(argv: list[str] | None = None) -> int:
 
         for _ in range(options.repeat):
             for workers in options.workers:
-                start = cost(_START, workers)
-                counts = (options.few, options.many) if workers == 2 else (options.few * 8,)
-                for count in counts:
-                    each = (cost(count, workers) - start) / (count - _START) * 1e6
-                    found.setdefault((workers, count), []).append(each)
+                least, middle = cost(few, workers), cost(some, workers)
+                each = (middle - least) / (some - few) * 1e6
+                found.setdefault((workers, f"{few:,} to {some:,}"), []).append(each)
+                if workers == _USUAL:
+                    each = (cost(many, workers) - middle) / (many - some) * 1e6
+                    found.setdefault((workers, f"{some:,} to {many:,}"), []).append(each)
     costs = {case: statistics.median(each) for case, each in found.items()}
-    for (workers, count), each in costs.items():
-        print(f"{count:>10,} flows, {workers} flow workers {each:8.2f} µs a flow")
-    if 2 in options.workers:
-        ratio = costs[2, options.many] / costs[2, options.few]
-        print(f"{options.many:,} flows cost {ratio:.2f} times a flow of {options.few:,}")
-    last = options.workers[-1]
-    if last != first and 2 not in (first, last):
-        ratio = costs[last, options.few * 8] / costs[first, options.few * 8]
-        print(f"{last} workers cost {ratio:.2f} times what {first} do")
+    for (workers, flows), each in costs.items():
+        print(f"flows {flows:<22} {workers} flow workers {each:8.2f} µs a flow")
+    usual = [each for (workers, _), each in costs.items() if workers == _USUAL]
+    if len(usual) == 2:
+        print(f"among many a flow costs {usual[1] / usual[0]:.2f} times what it does among few")
+    least, *_, most = (each for (_, flows), each in costs.items() if flows.endswith(f"{some:,}"))
+    first, *_, last = options.workers
+    print(f"with {last} workers it costs {most / least:.2f} times what it does with {first}")
     return 0
 
 
