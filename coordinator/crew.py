@@ -171,6 +171,9 @@ class Crew:
             elif child.leaving or self.ending:
                 before()
                 self.fleet.bury(child.name)
+                if child.name in self._to_link and not self.ending:
+                    self._to_link.discard(child.name)
+                    self._linked()
                 if not self.ending and self._at(child.role, child.index) is None:
                     self.meter.removed(child.role, child.index)
             else:
@@ -195,8 +198,10 @@ class Crew:
                     place.fence = 0
                     self._opened(shard)
         elif message.kind == "linked":
-            self._to_link.discard(header["name"])
-            self._linked()
+            writer = self.collector(0)
+            if writer is not None and header["to"] == writer.endpoint:  # not to one that has died since
+                self._to_link.discard(header["name"])
+                self._linked()
         else:
             return False
         return True
@@ -308,7 +313,7 @@ class Crew:
     # --- collectors ------------------------------------------------------------------------------------
 
     def _spawn_collector(self, index: int, *, replaces: bool = False) -> None:
-        child = self.fleet.spawn("collect", index, self.outputs(), replaces=replaces)
+        child = self.fleet.spawn("collect", index, self.outputs(), fenced=self._dead, replaces=replaces)
         if index == 0:
             self.writer = child.name
 

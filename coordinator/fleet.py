@@ -117,15 +117,24 @@ class Fleet:
         self.nursery.setblocking(False)
 
     def spawn(
-        self, role: str, index: int, outputs: Sequence[Output] = (), *, replaces: bool = False
+        self,
+        role: str,
+        index: int,
+        outputs: Sequence[Output] = (),
+        *,
+        fenced: Sequence[int] = (),
+        replaces: bool = False,
     ) -> Child:
+        """fenced: flow workers that have died, for a collector."""
         number = self._incarnations[role, index] = self._incarnations.get((role, index), 0) + 1
         name = f"{role}-{index}.{number}"
         self._spawned += 1
         orders = self._bind(f"orders-{name}", zmq.PUSH, 0)
         feed = self._bind(f"feed-{name}", zmq.PUSH, FEED_MARK) if role == "flow" else None
         child = self.children[name] = Child(role, index, name, self._spawned, orders, feed, replaces=replaces)
-        self.nursery.send(pickle.dumps(Spawn(role, index, name, self._spawned, tuple(outputs))))
+        written = tuple((child.number, child.written) for child in self.of_role("flow"))
+        spawn = Spawn(role, index, name, self._spawned, tuple(outputs), written, tuple(fenced))
+        self.nursery.send(pickle.dumps(spawn))
         return child
 
     def of_role(self, role: str) -> list[Child]:

@@ -7,6 +7,7 @@ connections we open ourselves, a source address and port. Nothing is read that c
 
 from __future__ import annotations
 
+import secrets
 from collections import deque
 from dataclasses import dataclass
 from typing import Any
@@ -117,7 +118,7 @@ class Intake:
         self._spared = (1, 0) if allow_printers else _PRINTERS
         self._checkpoint = checkpoint
         self._reopen = reopen
-        self._recent = RecentTargets(_DUPLICATES)
+        self._recent = RecentTargets(_DUPLICATES, secrets.randbits(64))
         self._admitted = 0
         self.ports = _ANY  # our source ports, once they are known
         self.fates = Fates()

@@ -43,7 +43,7 @@ _STUCK = 0.002
 _BREATH = 0.003  # after being woken with little to do: what comes meanwhile costs no turn of its own
 _FIGURES = 0.05  # seconds between two looks at the figures
 _TELL = 0.25  # seconds within which a flow worker is told that its results are written
-_MANY = 4  # messages, after which it is told at once: until then it keeps them
+_MANY, _MUCH = 4, 256  # messages, or inputs, after which it is told at once: until then it keeps them
 _STRIDE = 0.003  # between two handfuls of paced targets
 _IDLE = 0.25
 _JUDGED_OVER = 0.5
@@ -135,6 +135,7 @@ class Scan:
         self._queues: dict[str, deque[Rows]] = {}  # by flow worker
         self._parked: deque[Rows] = deque()  # for shards that are changing hands
         self._queued = 0
+        self._aside = 0  # of these, parked
         self._late_duplicates = 0  # found by a flow worker: the 4-tuple was in flight
         options = job.options
         paced = options.rate if options.send_syns or options.reopen else None
@@ -145,6 +146,7 @@ class Scan:
         self.crew.tell = watch.log.debug
         self._owners = np.zeros(job.shards, np.uint16)  # by shard: 1 + index of its open worker, 0 none
         self._held = options.seed is not None
+        self._much = False  # of which a good deal has been written in one go: they may be waiting to hear it
         self._to_tell = False  # more is written than the workers know
         self._tell_at = 0.0
         self._busy = 0
@@ -210,7 +212,7 @@ class Scan:
         for queue in (*self._queues.values(), self._parked):
             tickets += [rows["ticket"] for rows in queue]
             queue.clear()
-        self._queued = 0
+        self._queued = self._aside = 0
         given_up = np.concatenate(tickets)
         self.ledger.withdraw(given_up)  # no fate that lasts: a resumed scan takes them up again
         self.totals.interrupted += len(given_up)
@@ -301,6 +303,7 @@ class Scan:
         for child in self.fleet.of_role("flow"):
             child.written = last.get(child.number, child.written)
         self._to_tell = True
+        self._much |= len(lines) >= _MUCH
         limit = self.job.options.max_results
         if limit is not None and not self.input_ended and self.summary.counters["Data"] >= limit:
             self.interrupt()
@@ -350,6 +353,7 @@ class Scan:
         waiting = [rows for queue in (*self._queues.values(), self._parked) for rows in queue]
         self._queues.clear()
         self._parked.clear()
+        self._aside = 0
         if waiting:
             rows = join(waiting)
             self._sort(pick(rows, np.argsort(rows["line"], kind="stable")))
@@ -400,7 +404,7 @@ class Scan:
         """From the backlog to the shards' queues, as fast as the pace allows."""
         if self.totals.paused or self._queued >= _BACKLOG:
             return False
-        if self.pacer.rate is not None and self._queued:
+        if self.pacer.rate is not None and self._queued > self._aside:
             self.pacer.rest(now)
             self._clogged = True
             return False  # what is let through and waits for a worker would leave in one burst
@@ -444,6 +448,7 @@ class Scan:
             child = self.crew.flow(owner - 1) if owner else None
             queue = self._parked if child is None else self._queues.setdefault(child.name, deque())
             queue.append(part)
+            self._aside += len(part) if child is None else 0
 
     def _feed(self) -> bool:
         """From the queues to the workers, batch by batch, while they have room."""
@@ -469,12 +474,12 @@ class Scan:
         """Tell the workers what is written: soon, or at once where they wait for it or keep much."""
         if not self._to_tell:
             return
-        late = now >= self._tell_at or self.crew.moving
+        late = now >= self._tell_at or self._much or self.crew.moving
         for child in self.fleet.of_role("flow"):
             if late or child.written - child.told >= _MANY:
                 child.tell_written()
         if late:
-            self._to_tell = False
+            self._to_tell = self._much = False
             self._tell_at = now + _TELL
 
     # --- bounds, figures, waiting ----------------------------------------------------------------------
@@ -536,11 +541,13 @@ class Scan:
             awaited.append(self.fleet.bell)
         if self.intake.backlog and not self.totals.paused:
             seconds = min(seconds, max(self.pacer.wait(now), _STRIDE))
-        if self._queued:
+        if self._queued > self._aside:
             seconds = min(seconds, _STUCK)
         if self._to_tell:
             seconds = min(seconds, max(0.0, self._tell_at - now))
-        if self._unread or (worked and (self.intake.backlog or self._queued or now >= self._read_at)):
+        if self._unread or (
+            worked and (self.intake.backlog or self._queued > self._aside or now >= self._read_at)
+        ):
             seconds = 0.0
         ready = {fd for fd, _ in self._poll(tuple(awaited)).poll(seconds * 1000)}
         if seconds > _BREATH and not resting:

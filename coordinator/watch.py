@@ -13,7 +13,7 @@ import select
 import sys
 import time
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
@@ -282,21 +282,3 @@ class Watch:
 def _print(line: str) -> None:
     with contextlib.suppress(OSError, ValueError):
         print(line, file=sys.stderr, flush=True)
-
-
-def identified(rows: Sequence[Sequence[Any]], totals: Totals) -> None:
-    """Append a collector's `latest` rows (address, port, fingerprint, banner[, handshake]) to the totals."""
-    from coordinator.snapshot import Identified
-
-    for address, port, fingerprint, banner, *rest in rows:
-        data = banner if isinstance(banner, bytes) else str(banner).encode("utf-8", "backslashreplace")
-        totals.latest.append(
-            Identified(str(address), int(port), str(fingerprint), str(rest[0]) if rest else "", data)
-        )
-
-
-def count_summary(totals: Totals, summary: Mapping[str, Any]) -> None:
-    """Take over the counts of `lzr.summary.Summary.to_dict()` of all collectors together."""
-    totals.outcomes.clear()
-    totals.outcomes.update(summary["reasons"])
-    totals.fingerprints, totals.handshakes = summary["fingerprints"], summary["handshakes"]

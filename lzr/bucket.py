@@ -1,6 +1,6 @@
 """A token bucket whose rate holds although whoever empties it comes late, and that never makes a burst of it.
 
-It is two that fill with time. The first keeps the rate: while work is waiting it holds 100 ms of tokens, so
+It is two that fill with time. The first keeps the rate: while work is waiting it holds 300 ms of tokens, so
 that a loop that was held up (the machine is busy) makes good for it. The second keeps it smooth: it fills a
 quarter faster and holds 20 ms, so that catching up is a slightly higher rate for a while, and never a burst.
 `now` is an argument, in seconds.
@@ -8,7 +8,7 @@ quarter faster and holds 20 ms, so that catching up is a slightly higher rate fo
 
 from __future__ import annotations
 
-_DEBT = 0.1
+_DEBT = 0.3
 _DEPTH = 0.02
 _HASTE = 1.25
 
@@ -25,7 +25,7 @@ class Bucket:
     def fill(self, now: float, share: float = 1.0) -> float:
         """Time has passed; the tokens there are. share: of the rate."""
         rate = self.rate * share
-        passed = now - self._last
+        passed = max(0.0, now - self._last)
         # `least` more than the depth, so that at low rates a part is not lost while a whole one waits.
         depth = _DEBT if self._behind else _DEPTH
         self._tokens = min(self._least + rate * depth, self._tokens + passed * rate)

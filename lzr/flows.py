@@ -64,6 +64,7 @@ _MAX_REPEATS = 3
 _MEASURED = 1  # in `note`: the SYN-ACK was so prompt that it was the first; its sender knows the round trip
 _PROMPT = 900  # ms: no SYN-ACK is repeated sooner (RFC 6298 §2.1 says 1 s; clocks may be coarse)
 _MASK = 0x7FFFFFFF
+_NONE = np.empty(0, np.int32)
 # As plain numbers: to look a member of an enumeration up costs as much as a small batch.
 _READY, _CLOSED, _OURS, _DUPLICATE = (int(kind) for kind in Kind)
 
@@ -79,6 +80,7 @@ class FlowTable(FlowStore):
         self._payloads: list[bytes] = []
         self._held: dict[int, list[tuple[Rows, bytes]]] = {}  # by slot, where every handshake was asked for
         self._buffer = memoryview(b"")
+        self._met = _NONE  # slots of the flows of this round
         self.silent = 0  # fresh flows that have been waited for in vain, since the start
         self.retransmits = 0
         self.ignored = {"stray": 0, "out_of_turn": 0}
@@ -147,7 +149,9 @@ class FlowTable(FlowStore):
             self.ignored["out_of_turn"] += ignored
             self.fresh -= fresh
             if len(live):
-                self._dispatch(slots[live], pick(segments, live), actions)
+                self._met = slots[live]
+                self._dispatch(self._met, pick(segments, live), actions)
+        self._met = _NONE
         self._buffer = memoryview(b"")
         self._end_of_call()
 
@@ -436,7 +440,8 @@ class FlowTable(FlowStore):
 
     def extract(self, shard: int) -> ShardFlows:
         """Take the flows of `shard` out of this table; what they have brought so far is let go of here."""
-        for slot in list(self._held):
+        held = np.fromiter(self._held, np.int32, len(self._held))
+        for slot in held[self._shards(pick(self.rows, held)) == shard].tolist():
             self._let_go(slot)
         return super().extract(shard)
 
@@ -546,6 +551,8 @@ class FlowTable(FlowStore):
         waiting = np.isin(rows["state"][parents], (State.SYN_SENT, State.DELAYED))
         condemned = parents[verdict & waiting]
         if len(condemned):
+            unmet = condemned[~np.isin(condemned, self._met)]  # the others have shown a sign of life by now
+            self.fresh -= flowrows.count_fresh(pick(rows, unmet))
             self._finish(condemned, Reason.FIREWALL)
 
     def _drop_probe(self, slots: Slots, segments: Rows | None) -> None:

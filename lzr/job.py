@@ -83,10 +83,16 @@ class Output:
 
 @dataclass(frozen=True, slots=True)
 class Spawn:
-    """A child to fork. role: flow or collect; number and name (its sockets'): used for this one only."""
+    """A child to fork. role: flow or collect; number and name (its sockets'): used for this one only.
+
+    For a collector that is to write: outputs, as far as they are acknowledged; written: by source, the last
+    message of which that is so; fenced: sources that have died, from which nothing counts any more.
+    """
 
     role: str
     index: int
     name: str
     number: int
     outputs: tuple[Output, ...] = ()
+    written: tuple[tuple[int, int], ...] = ()
+    fenced: tuple[int, ...] = ()

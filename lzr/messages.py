@@ -15,7 +15,7 @@ about layout travels but a name.
 | stop | coordinator → any (orders) | | |
 | outcomes | flow worker → collector | source, seq | OUTCOME, payload bytes |
 | lines | collector → the one that writes | source, seq, counts | tickets, bytes for each output |
-| fence | coordinator → collectors (orders) | source | |
+| fence | coordinator → the collector that writes (orders) | source | |
 | written | collector → coordinator (reports) | last seq by source, offsets, … | final tickets |
 | released | flow worker → coordinator (reports) | shard, pieces | FLOW, TIMER, TARGET not begun |
 | ready, adopted, fenced, linked, stats, fault | any → coordinator (reports) | role, index, name, pid, … | |

@@ -40,7 +40,7 @@ TARGET = np.dtype(
         ("ttl", "u1"),
     ]
 )
-"""One thing to scan: a half-open connection (from ZMap) or a host:port to open (56 bytes)."""
+"""One thing to scan: a half-open connection (from ZMap) or a host:port to open (60 bytes)."""
 
 
 class Opening:
@@ -220,12 +220,11 @@ def copied(rows: Rows) -> Rows:
     return found
 
 
-_RAW: dict[int, np.dtype[Any]] = {}
+_RAW = {
+    dtype.itemsize: np.dtype((np.void, dtype.itemsize))
+    for dtype in (TARGET, OUTCOME, SEGMENT, FRAME, FLOW, TIMER)
+}
 
 
 def _raw(rows: Rows) -> np.dtype[Any]:
-    size = rows.dtype.itemsize
-    found = _RAW.get(size)
-    if found is None:
-        found = _RAW[size] = np.dtype((np.void, size))
-    return found
+    return _RAW[rows.dtype.itemsize]

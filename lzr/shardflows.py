@@ -45,8 +45,6 @@ class ShardFlows:
         chosen = pick(self.armed, self.armed["kind"] == kind)
         if not len(chosen):
             return
-        if not len(chosen):
-            return
         edges = np.flatnonzero(np.diff(chosen["due"], prepend=-1)).tolist()
         for start, end in zip(edges, [*edges[1:], len(chosen)], strict=True):
             part = chosen[start:end]

@@ -43,15 +43,18 @@ def right(found: list[dict[str, object]], classes: str = LIVELY) -> None:
     assert not wrong, f"{len(wrong)} wrong, such as {wrong[:3]}"
 
 
-@pytest.mark.parametrize("mode", ["list", "zmap"])
-def test_workers_and_collectors_killed_all_the_time(arena: Range, source: Path, mode: str) -> None:
+@pytest.mark.parametrize(("mode", "workers"), [("list", "3"), ("zmap", "3"), ("zmap", "flow=3,collect=2")])
+def test_workers_and_collectors_killed_all_the_time(
+    arena: Range, source: Path, mode: str, workers: str
+) -> None:
     count = 40_000
     arena.respond(first=FIRST, count=count, port=PORT, source=SCANNER, classes=LIVELY)
     source.write_text("".join(services(count) if mode == "list" else lines(count, classes=LIVELY)))
     target = arena.lab.directory / "out"
     how = ("-sendSYNs", "-rate", "8000") if mode == "list" else ()
     with source.open() as stdin:
-        victim = Victim(arena.scanner, "-w", "3", "--verbosity", "2", *how, *QUICK, "-f", target, stdin=stdin)
+        words = ("-w", workers, "--verbosity", "2", *how, *QUICK)
+        victim = Victim(arena.scanner, *words, "-f", target, stdin=stdin)
     kills = 0
     roles = itertools.cycle(("flow worker", "collector", "flow worker"))
     victim.worker()

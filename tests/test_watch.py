@@ -16,7 +16,7 @@ import pytest
 from coordinator import control
 from coordinator.metrics import exposition
 from coordinator.snapshot import Phase
-from coordinator.watch import Watch, count_summary, identified
+from coordinator.watch import Watch
 from lzr.options import Options, UsageError
 from tests.dashboard_driver import Scan
 
@@ -143,25 +143,6 @@ def test_without_a_dashboard_rich_is_not_imported() -> None:
 
     script = "import sys, coordinator.watch; sys.exit(any(m.split('.')[0] == 'rich' for m in sys.modules))"
     assert subprocess.run([sys.executable, "-c", script], check=False, timeout=60).returncode == 0
-
-
-def test_counts_of_the_collectors() -> None:
-    made = Watch(Options(), 0.0, results_on_stdout=False)
-    rows = [["192.0.2.1", "80", "http", r"HTTP/1.1\r\n"], ["192.0.2.2", 22, "ssh", b"SSH-2.0\r\n", "wait"]]
-    identified(rows, made.totals)
-    summary = {
-        "reasons": {"data": 10, "silent": 90},
-        "fingerprints": {"http": 7, "ssh": 1, "unknown": 92},
-        "handshakes": {"http": 9, "wait": 1},
-    }
-    count_summary(made.totals, summary)
-    snapshot = made.snapshot(1.0, 0.0)
-    assert [service.fingerprint for service in snapshot.latest] == ["ssh", "http"]
-    assert snapshot.latest[0].handshake == "wait"
-    assert snapshot.outcomes == {"data": 10, "silent": 90}
-    # unknown is what sent data that nobody recognises, not the silent ones
-    assert snapshot.fingerprints == {"http": 7, "unknown": 2, "ssh": 1}
-    assert snapshot.handshakes == {"http": 9, "wait": 1}
 
 
 def test_the_ledger_has_room_for_fates_of_other_kinds(capsys: pytest.CaptureFixture[str]) -> None:

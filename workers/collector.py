@@ -50,8 +50,8 @@ class Collector:
         for sink in self._sinks:
             sink.waiting = self._wait_for_reader
         self._fresh = [output.fresh for output in spawn.outputs]
-        self._fenced: set[int] = set()
-        self._last: dict[int, int] = {}
+        self._fenced = set(spawn.fenced)
+        self._last = dict(spawn.written)  # by source: the last message taken
         self._records = self._octets = self._busy = self._blocked = 0
         self._next_stats = 0
         self._report_every = round(job.report_every * 1e9)
@@ -93,18 +93,19 @@ class Collector:
             start, blocked = time.monotonic_ns(), self._blocked
             batches: list[Message] = []
             records = 0
-            while (
-                not self._waiting
-                and records < _TURN
-                and (message := link.try_receive(self._results)) is not None
-            ):
-                batches.append(message)
-                records += _records_of(message)
+            drained = bool(self._waiting)  # or held up by the one that writes
+            while not drained and records < _TURN:
+                message = link.try_receive(self._results)
+                if message is None:
+                    drained = True
+                else:
+                    batches.append(message)
+                    records += _records_of(message)
             if batches:
                 self._take(batches)
             self._hand_over()
-            # A fence is obeyed only when nothing is waiting: what the dead worker sent has come by then.
-            while not batches and (order := link.try_receive(self._orders)) is not None:
+            # A fence is obeyed only when all that had come is taken: what the dead worker sent is among it.
+            while drained and (order := link.try_receive(self._orders)) is not None:
                 self._obey(order)
             now = time.monotonic_ns()
             self._busy += now - start - (self._blocked - blocked)
@@ -142,7 +143,9 @@ class Collector:
 
     def _is_new(self, batch: Message) -> bool:
         source, sequence = batch.header["source"], batch.header["seq"]
-        if source in self._fenced or sequence <= self._last.get(source, 0):
+        # One that is not the next has come another way before, or one before it was lost with the process it
+        # was in: then its worker sends both again.
+        if source in self._fenced or sequence != self._last.get(source, 0) + 1:
             return False
         self._last[source] = sequence
         return True
@@ -208,7 +211,7 @@ class Collector:
                 self._writer.close(linger=0)
             self._writer = link.push(self._context, header["endpoint"], mark=link.RESULT_MARK)
             self._waiting.clear()  # the flow workers send all of it again
-            self._report("linked")
+            self._report("linked", to=header["endpoint"])
         elif message.kind == "stop":
             self._stopping = True
         else:

@@ -133,7 +133,8 @@ class FlowWorker:
             return now < self._resting_until and not self._hosted.stocked
         held = self._hosted.patience
         if held is not None:
-            self._resting_until = now + min(max(round(held * 1e9), _STRIDE), self._report_every)
+            until = now + min(max(round(held * 1e9), _STRIDE), self._report_every)
+            self._resting_until = min(until, self._resting_until) if now < self._resting_until else until
         if now < self._resting_until:
             wait = self._resting_until - now
             if self._hosted.pending or (self._hosted.stocked and held is None):
@@ -212,9 +213,9 @@ class FlowWorker:
         """Touch this shard no more: what comes for it waits in its ring until the next worker looks."""
         hosted = self._hosted
         hosted.flush(all_of_it=True)
+        state = hosted.table.extract(shard)
         hosted.settle()
         self._push_results()  # the shard is handed over when they are written
-        state = hosted.table.extract(shard)
         ring = hosted.remove(shard)
         self._poller.unregister(ring.fileno())
         for name in self._gone:

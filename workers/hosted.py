@@ -49,7 +49,7 @@ class Hosted:
         self._outgoing: deque[Any] = deque()  # FRAME rows that the budget, or a stuck ring, holds back
         self._stuck: list[Ring] = []  # rings with frames that the kernel has not taken
         self._stuck_since = 0
-        self._now = 0
+        self._now = time.monotonic_ns()
         self.sequence = 0
         self.pending: deque[list[Buffer]] = deque()  # not yet handed to ZeroMQ
         self.unacknowledged: deque[tuple[int, list[Buffer]]] = deque()

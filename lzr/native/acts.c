@@ -1,16 +1,10 @@
-/* What a flow does, for many at once: open, send, take data, finish. The equals of lzr/flowrows.py.
+/* What a flow does, for many at once: open, send, take data, finish. The rest of lzr/flowrows.py.
  *
  * One function is one whole act, so that a flow is touched once and a small batch costs little: where there is
  * little to do, what a call costs is the code and the memory it has to fetch first.
  */
 #include "flow.h"
 #include "native.h"
-
-static PyObject *wants(const char *what)
-{
-    PyErr_Format(PyExc_TypeError, "wants %s", what);
-    return NULL;
-}
 
 /* flowrows.Number: what a frame's sequence number is */
 enum number { FROM_UNA, FROM_ISN, FROM_NXT, FROM_ACK, FROM_CLOSE, NUMBERS };
@@ -79,7 +73,6 @@ static void make_outcome(struct outcome *to, const struct flow *flow, size_t rea
 
 /* flowrows.Kind */
 enum kind { READY, CLOSED, OURS, DUPLICATE, KINDS };
-enum { OPENING_OURS = 1, OPENING_DOUBTFUL = 2 };
 
 /* (flows, index, targets, slots, hash seed, seed, wall, kinds) -> how many of each kind, and how many doubtful */
 PyObject *lzr_open_rows(PyObject *self, PyObject *const *args, Py_ssize_t count)
@@ -93,7 +86,7 @@ PyObject *lzr_open_rows(PyObject *self, PyObject *const *args, Py_ssize_t count)
     const int32_t *slots;
     uint8_t *kinds;
     if (count != 8)
-        return wants("(flows, index, targets, slots, hash seed, seed, wall, kinds)");
+        return lzr_wants("(flows, index, targets, slots, hash seed, seed, wall, kinds)");
     uint64_t hash_seed = PyLong_AsUnsignedLongLongMask(args[4]), seed = PyLong_AsUnsignedLongLongMask(args[5]);
     uint64_t wall = PyLong_AsUnsignedLongLong(args[6]);
     if (PyErr_Occurred())
@@ -156,7 +149,7 @@ PyObject *lzr_send(PyObject *self, PyObject *const *args, Py_ssize_t count)
     struct frame *out;
     uint32_t *generations = NULL;
     if (count != 9)
-        return wants("(flows, slots, number, flags, probe, seed, length, frames, generations)");
+        return lzr_wants("(flows, slots, number, flags, probe, seed, length, frames, generations)");
     size_t number = PyLong_AsSize_t(args[2]), flags = PyLong_AsSize_t(args[3]), probe = PyLong_AsSize_t(args[4]);
     uint64_t seed = PyLong_AsUnsignedLongLongMask(args[5]);
     int counts = PyLong_Check(args[6]);
@@ -210,7 +203,7 @@ PyObject *lzr_outcome_rows(PyObject *self, PyObject *const *args, Py_ssize_t cou
     const uint8_t *final;
     struct outcome *out;
     if (count != 6)
-        return wants("(flows, slots, reason, lengths, final, out)");
+        return lzr_wants("(flows, slots, reason, lengths, final, out)");
     size_t reason = PyLong_AsSize_t(args[2]);
     if (PyErr_Occurred())
         return NULL;
@@ -248,7 +241,7 @@ PyObject *lzr_finish(PyObject *self, PyObject *const *args, Py_ssize_t count)
     struct frame *frames;
     struct outcome *outcomes;
     if (count != 7)
-        return wants("(flows, index, slots, reason, lengths, frames, outcomes)");
+        return lzr_wants("(flows, index, slots, reason, lengths, frames, outcomes)");
     size_t reason = PyLong_AsSize_t(args[3]);
     if (PyErr_Occurred())
         return NULL;
@@ -298,7 +291,7 @@ PyObject *lzr_take_data(PyObject *self, PyObject *const *args, Py_ssize_t count)
     uint32_t *starts, *lengths;
     uint8_t *done;
     if (count != 9)
-        return wants("(flows, slots, segments, buffer, enough, line, starts, lengths, done)");
+        return lzr_wants("(flows, slots, segments, buffer, enough, line, starts, lengths, done)");
     size_t enough = PyLong_AsSize_t(args[4]), line = PyLong_AsSize_t(args[5]);
     if (PyErr_Occurred())
         return NULL;

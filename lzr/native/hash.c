@@ -1,4 +1,4 @@
-/* The hashes of lzr/sharding.py, and the buffers of a call. */
+/* The hashes of lzr/sharding.py, the ISN of lzr/flowrows.py, and what every kernel needs of its arguments. */
 #include "native.h"
 
 void *lzr_view(struct views *views, PyObject *object, int writable, size_t unit, size_t *count)
@@ -17,6 +17,12 @@ void *lzr_view(struct views *views, PyObject *object, int writable, size_t unit,
     }
     *count = (size_t)view->len / unit;
     return view->buf != NULL ? view->buf : "";
+}
+
+PyObject *lzr_wants(const char *arguments)
+{
+    PyErr_Format(PyExc_TypeError, "wants %s", arguments);
+    return NULL;
 }
 
 int lzr_as_many(int condition)

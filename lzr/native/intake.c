@@ -1,7 +1,6 @@
 /* Targets on their way in: which may be scanned, and whose they are. The equals of lzr/dealing.py. */
 #include "native.h"
 
-enum { OPENING_OURS = 1 };
 enum verdict { WANTED, SPARED, FOREIGN };
 
 /* (targets, own low, own high, spared low, spared high, verdicts) -> how many are not wanted */
@@ -92,8 +91,14 @@ PyObject *lzr_deal(PyObject *self, PyObject *const *args, Py_ssize_t count)
         at[owner] = sum;
         sum += counts[owner];
     }
-    for (size_t i = 0; i < n; i++)
-        memcpy(dealt + at[owners[shards[targets[i].ticket]]]++, targets + i, sizeof *targets);
+    for (size_t i = 0; i < n; i++) {
+        uint32_t *next = &at[owners[shards[targets[i].ticket]]];
+        if (*next >= n) { /* a ticket twice, and the later row went elsewhere */
+            PyErr_SetString(PyExc_ValueError, "a ticket twice");
+            goto end;
+        }
+        memcpy(dealt + (*next)++, targets + i, sizeof *targets);
+    }
     result = Py_NewRef(Py_None);
 end:
     PyMem_Free(at);

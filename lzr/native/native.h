@@ -61,6 +61,7 @@ struct __attribute__((packed)) flow {
 _Static_assert(sizeof(struct flow) == 104, "rows.FLOW");
 
 enum { NO_PROBE = 255 };
+enum { OPENING_OURS = 1, OPENING_DOUBTFUL = 2 };
 enum { FLAG_FIN = 1, FLAG_SYN = 2, FLAG_RST = 4, FLAG_PSH = 8, FLAG_ACK = 16 };
 
 static inline int is_v4(uint64_t hi, uint64_t lo) { return hi == 0 && lo >> 32 == 0xffff; }
@@ -98,11 +99,13 @@ struct views {
 void *lzr_view(struct views *views, PyObject *object, int writable, size_t unit, size_t *count);
 void lzr_release(struct views *views);
 
+PyObject *lzr_wants(const char *arguments); /* NULL and a TypeError */
+
 /* Whether it is so; an exception if it is not. */
 int lzr_as_many(int condition);
 int lzr_slots_fit(const int32_t *slots, size_t n, size_t flows);
 
-/* hash.c: lzr/sharding.py in C. */
+/* hash.c: lzr/sharding.py, and flowrows.isn */
 uint64_t lzr_mix64(uint64_t x);
 uint64_t lzr_draw(uint64_t seed, uint64_t line, uint64_t salt);
 uint64_t lzr_key(uint64_t peer_hi, uint64_t peer_lo, uint64_t own_hi, uint64_t own_lo, uint16_t peer_port,

@@ -1,4 +1,4 @@
-/* What happens to many flows at once: the equals of lzr/flowrows.py, over the rows of the flow table.
+/* What segments and timers mean to many flows at once: of lzr/flowrows.py `step`, `due`, `bump` and `gather`.
  *
  * The state machine itself is transitions.TRANSITIONS; it comes as an argument and is only looked up here.
  * Slots and other numbers come from Python, and each is checked against the table before it is used.
@@ -37,12 +37,6 @@ static PyObject *names(const char *const *from, int count)
 
 PyObject *lzr_state_names(void) { return names(STATE_NAMES, STATES); }
 PyObject *lzr_cue_names(void) { return names(CUE_NAMES, CUES); }
-
-static PyObject *wants(const char *what)
-{
-    PyErr_Format(PyExc_TypeError, "wants %s", what);
-    return NULL;
-}
 
 /* cues.read_cues for one segment */
 static enum cue read_cue(const struct flow *flow, const struct segment *s)
@@ -86,7 +80,7 @@ PyObject *lzr_read_cues(PyObject *self, PyObject *const *args, Py_ssize_t count)
     const struct segment *segments;
     uint8_t *out;
     if (count != 3)
-        return wants("(flows, segments, out)");
+        return lzr_wants("(flows, segments, out)");
     if ((flows = lzr_view(&views, args[0], 0, sizeof *flows, &n)) == NULL ||
         (segments = lzr_view(&views, args[1], 0, sizeof *segments, &n_segments)) == NULL ||
         (out = lzr_view(&views, args[2], 1, 1, &room)) == NULL || !lzr_as_many(n_segments == n && room >= n))
@@ -150,7 +144,7 @@ PyObject *lzr_step(PyObject *self, PyObject *const *args, Py_ssize_t count)
     const uint8_t *transitions;
     uint8_t *actions;
     if (count != 9)
-        return wants("(flows, segments, keys, slots, todo, transitions, stay, live, actions)");
+        return lzr_wants("(flows, segments, keys, slots, todo, transitions, stay, live, actions)");
     size_t stay = PyLong_AsSize_t(args[6]);
     if (PyErr_Occurred())
         return NULL;
@@ -231,7 +225,7 @@ PyObject *lzr_due(PyObject *self, PyObject *const *args, Py_ssize_t count)
     int32_t *live;
     uint8_t *actions;
     if (count != 7)
-        return wants("(flows, slots, generations, transitions, cue, live, actions)");
+        return lzr_wants("(flows, slots, generations, transitions, cue, live, actions)");
     size_t cue = PyLong_AsSize_t(args[4]);
     if (PyErr_Occurred())
         return NULL;
@@ -271,7 +265,7 @@ PyObject *lzr_bump(PyObject *self, PyObject *const *args, Py_ssize_t count)
     const int32_t *slots;
     uint32_t *out;
     if (count != 4)
-        return wants("(flows, slots, state, out)");
+        return lzr_wants("(flows, slots, state, out)");
     size_t state = PyLong_AsSize_t(args[2]);
     if (PyErr_Occurred())
         return NULL;
@@ -302,7 +296,7 @@ PyObject *lzr_gather(PyObject *self, PyObject *const *args, Py_ssize_t count)
     const uint8_t *buffer;
     const uint32_t *starts, *lengths;
     if (count != 3)
-        return wants("(buffer, starts, lengths)");
+        return lzr_wants("(buffer, starts, lengths)");
     if ((buffer = lzr_view(&views, args[0], 0, 1, &size)) == NULL ||
         (starts = lzr_view(&views, args[1], 0, 4, &n)) == NULL ||
         (lengths = lzr_view(&views, args[2], 0, 4, &n_lengths)) == NULL || !lzr_as_many(n_lengths == n))
