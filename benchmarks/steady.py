@@ -64,7 +64,7 @@ def main(argv: list[str] | None = None) -> int:
         start = time.monotonic()
         while process.poll() is None:
             time.sleep(0.5)
-            done = int(_last_row(status).get("sent-total", 0))
+            done = int(_last_row(status).get("done-total", 0))
             if done >= options.flows * (len(seen) + 1) / 10:
                 with contextlib.suppress(OSError):
                     pids = tree(process.pid)
