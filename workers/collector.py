@@ -119,6 +119,8 @@ class Collector:
 
     def _rest(self, poller: zmq.Poller, readers: list[int], until: int) -> None:
         """Until there is something to do; after a turn for more to gather, unless orders come."""
+        if self._stopping and not self._waiting:
+            return
         while (now := time.monotonic_ns()) < until:
             if self._bell.poll((until - now) / 1e6) and link.has_message(self._orders):
                 return

@@ -88,7 +88,7 @@ class FlowWorker:
         self._light = False  # the next turn is for new targets only
         self._resting_until = 0
         self._fed = link.descriptor(self._feed)
-        self._ordered = True  # there may be orders
+        self._ordered = True  # there may be orders; False only in a light turn, after a wait that says so
         self._drained = False  # the feed had no more
         self._report("ready")
 
@@ -106,6 +106,7 @@ class FlowWorker:
             start = time.monotonic_ns()
             if self._ordered:
                 self._read_orders()
+            self._ordered = True
             self._read_feed()
             if self._light:
                 work = hosted.begin(start, time.time_ns())
@@ -127,7 +128,6 @@ class FlowWorker:
 
     def _rest(self, now: int) -> bool:
         """Until there is something to do; whether that is new targets or orders, and the rest is to wait."""
-        self._ordered = True
         # ZeroMQ's descriptors tell of changes only: look before waiting on one that was not read to its end.
         if not self._drained and link.has_message(self._feed) and (self._hurrying > 0 or self._has_room()):
             return now < self._resting_until and not self._hosted.stocked
