@@ -50,6 +50,7 @@ class Hosted:
         self._stuck: list[Ring] = []  # rings with frames that the kernel has not taken
         self._stuck_since = 0
         self._now = time.monotonic_ns()
+        self._rounds = 0  # of receiving, since the start
         self.sequence = 0
         self.pending: deque[list[Buffer]] = deque()  # not yet handed to ZeroMQ
         self.unacknowledged: deque[tuple[int, list[Buffer]]] = deque()
@@ -122,16 +123,20 @@ class Hosted:
     def _receive(self, now: int) -> int:
         """What the rings hold, all of them together, in batches; how many frames that was."""
         arrivals, taken = self._arrivals, dict.fromkeys(self.rings, 0)
+        rings = deque(self.rings.items())
+        rings.rotate(-self._rounds)
         more = True
         for _ in range(_ROUNDS):
             if not more:
                 break
             arrivals.clear()
             more = False
-            for shard, ring in self.rings.items():
+            for shard, ring in rings:
                 count = ring.take(TAKE, arrivals)
                 taken[shard] += count
                 more |= count > SMALL
+            rings.rotate(-1)  # two rings may fill a batch: who comes last is first in the next
+            self._rounds += 1
             if len(arrivals.segments):
                 self.table.receive(arrivals.segments, arrivals.payloads, now)
                 self.flush()
