@@ -109,7 +109,8 @@ def test_connections_a_second(arena: Range, rate: int) -> None:
             out.write(f"10.{64 + (k >> 16)}.{k >> 8 & 255}.{k & 255}:{PORT}\n")
     words = ["-sendSYNs", "-rate", str(rate), "-rt", "20", "-w", "2"]
     seen = counted(arena, words, seconds, 8 + rate // 4)
-    assert slope(seen) == pytest.approx(rate, rel=0.02, abs=2 / seconds)
+    # Up to 0.2 s that were lost before we looked may be made good while we do.
+    assert rate * 0.98 - 2 / seconds <= slope(seen) <= rate * (1.02 + 0.2 / seconds) + 2 / seconds
     assert smooth(seen, rate)
 
 
@@ -128,5 +129,5 @@ def test_everything_that_is_sent(arena: Range, option: str, limit: int) -> None:
             0.6 < slope(seen) * 8 / limit < 1
         )  # the wire adds 24 bytes to each packet, which are counted too
     else:
-        assert slope(seen) == pytest.approx(limit, rel=0.02)
+        assert limit * 0.98 <= slope(seen) <= limit * (1.02 + 0.2 / 3)
     assert smooth(seen, limit)
