@@ -1,9 +1,9 @@
 """A token bucket whose rate holds although whoever empties it comes late, and that never makes a burst of it.
 
-It is two that fill with time. The first keeps the rate: while work is waiting it holds 200 ms of tokens, so that
-a loop that was held up (the machine is busy) makes good for it, and no ten seconds bring 2 % too much. The
-second keeps it smooth: it fills a quarter faster and holds 20 ms, so that catching up is a slightly higher
-rate for a while, and never a burst. `now` is an argument, in seconds.
+It is two that fill with time. The first keeps the rate: while work is waiting it holds 200 ms of tokens, so
+that a loop that was held up (the machine is busy) makes good for it, and no ten seconds bring 2 % too much.
+The second keeps it smooth: it fills a quarter faster and holds 20 ms, so that catching up is a slightly
+higher rate for a while, and never a burst. `now` is an argument, in seconds.
 """
 
 from __future__ import annotations
