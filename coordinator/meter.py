@@ -378,15 +378,9 @@ def _with_queues(collectors: list[ProcessView], places: list[_Process]) -> tuple
 
 def _fold(totals: Totals) -> tuple[dict[str, int], dict[str, int], dict[str, dict[str, int]]]:
     """Fingerprints, handshakes, and both crossed."""
-    fingerprints, handshakes = Counter(totals.fingerprints), Counter(totals.handshakes)
+    fingerprints: Counter[str] = Counter()
+    handshakes: Counter[str] = Counter()
     crossed: dict[str, dict[str, int]] = {}
-    if totals.found:
-        fingerprints.clear()
-        handshakes.clear()
-    elif "unknown" in fingerprints:
-        # Records without data are labelled unknown too; here it means data that nobody recognises.
-        named = fingerprints.total() - fingerprints["unknown"]
-        fingerprints["unknown"] = min(fingerprints["unknown"], max(0, totals.outcomes["data"] - named))
     for (handshake, fingerprint), count in totals.found.items():
         fingerprints[fingerprint] += count
         handshakes[handshake] += count

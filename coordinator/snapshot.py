@@ -131,10 +131,6 @@ class Totals:
     input_waiting: bool = False  # the coordinator waits for stdin
     outcomes: Counter[str] = field(default_factory=Counter)  # by lzr.rows.Reason.NAMES
     found: Counter[tuple[str, str]] = field(default_factory=Counter)  # sent data: (handshake, fingerprint)
-    fingerprints: Mapping[str, int] = field(
-        default_factory=dict
-    )  # where `found` is not kept: records by label
-    handshakes: Mapping[str, int] = field(default_factory=dict)  # and by handshake
     latest: deque[Identified] = field(default_factory=lambda: deque(maxlen=LATEST))  # oldest first
     warnings: list[str] = field(default_factory=list)  # sentences of the coordinator, oldest first
     guard_missing: bool = False

@@ -122,11 +122,6 @@ class Watch:
         """Seconds within which the figures of the other processes have to be new."""
         return FRAME if self._shows else 2 * FRAME
 
-    @property
-    def on_screen(self) -> bool:
-        """The dashboard has the terminal: nothing else may be printed on it (use `note`)."""
-        return self._dashboard is not None
-
     def filenos(self) -> list[int]:
         """Descriptors that become readable when `tick` has something to do at once."""
         return [server.fileno() for server in (self._control, self._metrics) if server is not None]

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from lzr import addresses
 from lzr.reading import BLANK, LONGEST_LINE, Batch, LineReader, Reader, Refused, Tally, Target, host, split
-from lzr.rows import TARGET, V4_MAPPED
+from lzr.rows import TARGET, V4_MAPPED, join
 
 _TCP = re.compile(rb"tcp \{ source: [0-9]{1,5} \| dest: ([0-9]{1,5}) \| [^{}]*\}")
 _IP = re.compile(rb"ip6? \{ saddr: [0-9A-Fa-f:.]{2,45} \| daddr: ([0-9A-Fa-f:.]{2,45}) \| [^{}]*\}")
@@ -52,7 +52,7 @@ class DryrunReader(LineReader):
         if not self._kept:
             return batch
         last = self._block(b"-" * 10 + b"\n")
-        batch.rows = np.concatenate([batch.rows, last.rows])
+        batch.rows = join([batch.rows, last.rows])
         batch.refused = np.concatenate([batch.refused, last.refused])
         batch.rejected += last.rejected
         for reason, count in last.reasons.items():

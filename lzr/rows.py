@@ -187,11 +187,6 @@ class Reason:
     NAMES = ("data", "silent", "rst", "fin", "zero_window", "no_syn_ack", "acking_firewall", "duplicate")
 
 
-def of_v4(v4: int) -> tuple[int, int]:
-    """(hi, lo) of an IPv4 address given as a 32-bit integer."""
-    return 0, V4_MAPPED | v4
-
-
 def join(parts: Sequence[Rows]) -> Rows:
     """Batches of rows of one dtype as one."""
     if len(parts) == 1:

@@ -29,7 +29,6 @@ from workers.sink import OutputFull, OutputGone, Sink
 _PAUSE = 80_000_000  # ns between two small turns: a turn costs more than the lines of a small batch
 _STUCK = 0.002  # until another try, where the collector that writes has no room
 _TURN = 4096  # records written together, or a few more: until they are, nobody hears that any is written
-_LATEST = 8
 
 
 class Collector:
