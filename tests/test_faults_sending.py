@@ -131,7 +131,9 @@ def test_for_a_while(arena: Range, fault: str) -> None:
     running.is_right()
     errors = running.errors()
     assert errors[FAULTS[fault]] > 10, errors
-    assert set(errors) == {FAULTS[fault]}, errors
+    # The kernel takes an interface's queue away before it takes the interface down: a frame then finds none.
+    between = {"ENOBUFS"} if fault == "down" else set()
+    assert set(errors) - between == {FAULTS[fault]} - between, errors
 
 
 def test_what_had_to_wait_has_its_whole_time_afterwards(lab: Lab) -> None:
