@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 from workers.window import Window
 
 MS = 1_000_000
-FRAMES = 8192
+FRAMES = 2048
+RINGS = 4
 
 
 def held(window: Window, now: int) -> None:
@@ -14,7 +17,7 @@ def held(window: Window, now: int) -> None:
 
 
 def test_a_ring_half_full_halves_it() -> None:
-    window = Window(FRAMES, 1000 * MS)
+    window = Window(FRAMES, RINGS, 1000 * MS)
     before = window.size
     window.note_fill(FRAMES // 2, 0)
     assert window.size == before // 2
@@ -24,7 +27,7 @@ def test_a_ring_half_full_halves_it() -> None:
 
 
 def test_it_grows_only_while_it_holds_back() -> None:
-    window = Window(FRAMES, 1000 * MS)
+    window = Window(FRAMES, RINGS, 1000 * MS)
     before = window.size
     for turn in range(1, 100):
         window.note_fill(10, turn * 100 * MS)
@@ -37,7 +40,7 @@ def test_it_grows_only_while_it_holds_back() -> None:
 def test_the_fuller_the_rings_the_slower_it_grows() -> None:
     sizes = []
     for fill in (0, FRAMES // 16, FRAMES // 6, FRAMES // 3):
-        window = Window(FRAMES, 1000 * MS)
+        window = Window(FRAMES, RINGS, 1000 * MS)
         for turn in range(1, 11):
             held(window, turn * 100 * MS)
             window.note_fill(fill, turn * 100 * MS)
@@ -46,8 +49,28 @@ def test_the_fuller_the_rings_the_slower_it_grows() -> None:
     assert sizes[0] > 500 * sizes[-1]
 
 
+def test_it_begins_at_half_of_what_the_rings_hold_together() -> None:
+    assert (
+        Window(FRAMES, RINGS, 1000 * MS).size
+        == RINGS * Window(FRAMES, 1, 1000 * MS).size
+        == FRAMES * RINGS // 2
+    )
+
+
+def test_beyond_what_the_rings_hold_it_grows_evenly() -> None:
+    window = Window(FRAMES, RINGS, 1000 * MS)
+    sizes = []
+    for turn in range(1, 21):
+        held(window, turn * 100 * MS)
+        window.note_fill(10, turn * 100 * MS)
+        sizes.append(window.size)
+    beyond = [size for size in sizes if size >= FRAMES * RINGS]
+    assert len(beyond) > 10
+    assert {after - before for before, after in pairwise(beyond)} == {FRAMES * RINGS // 8}
+
+
 def test_the_silent_are_not_waited_for() -> None:
-    window = Window(FRAMES, 1000 * MS)
+    window = Window(FRAMES, RINGS, 1000 * MS)
     assert window.room(window.size, 0) == 0
     window.note_silent(300, 0)
     window.note_silent(100, 20 * MS)

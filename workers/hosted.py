@@ -60,7 +60,7 @@ class Hosted:
         plan = table.plan
         wait = plan.retransmit_wait if plan.retransmit_number else plan.timeout
         self._wait = round(wait * 1e9)
-        self._window = Window(1, self._wait)
+        self._window = Window(1, 1, self._wait)
         self._step = max(64, OPEN // (1 + plan.haf))
         self._stock: deque[Any] = deque()  # TARGET rows to be begun in their turn
         self._stocked = 0  # how many
@@ -68,7 +68,8 @@ class Hosted:
 
     def add(self, shard: int, ring: Ring) -> None:
         self.rings[shard] = ring
-        self._window = Window(min(each.rx_frames for each in self.rings.values()), self._wait)
+        smallest = min(each.rx_frames for each in self.rings.values())
+        self._window = Window(smallest, len(self.rings), self._wait)
         self._way_out = ring
         if ring.stuck:
             self._note_stuck(ring)

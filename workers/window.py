@@ -1,10 +1,12 @@
 """How many flows may be begun at once, so that their answers find room in the receive rings.
 
 The law: *soon to answer* = fresh flows (their first packet is out, nothing has come back) less those that
-never will (as many as fell silent within the last wait). That number stays under a window. The window halves
-when a turn finds a ring half full, and grows while it is what holds the scan back: the faster, the emptier
-the rings have been since. So a peer close by, whose answers come in bursts, gets about a ring's worth, and
-the Internet, where a thousand round trips overlap, gets what its delay asks for. `now` is an argument.
+never will (as many as fell silent within the last wait). That number stays under a window, which begins at
+half of what the rings hold together: answers spread evenly over them, as flows do. It halves when a turn
+finds a ring half full, and grows while it is what holds the scan back: the faster, the emptier the rings
+have been since, and beyond what they hold in even steps. So a peer close by, whose answers come in bursts,
+gets about the rings' worth, and the Internet, where a thousand round trips overlap, gets what its delay asks
+for. `now` is an argument.
 """
 
 from __future__ import annotations
@@ -16,11 +18,15 @@ _SLICES = 16
 
 
 class Window:
-    def __init__(self, frames: int, wait: int) -> None:
-        """frames: in the smallest ring; wait: ns after which a flow that has not answered is acted upon."""
+    def __init__(self, frames: int, rings: int, wait: int) -> None:
+        """frames: in the smallest ring; rings: over which answers spread evenly, as the hash of their flows.
+
+        wait: ns after which a flow that has not answered is acted upon.
+        """
         self._frames = frames
+        self._room = frames * rings
         self._least = frames // 4
-        self._size = frames // 2
+        self._size = self._room // 2
         self._slice = max(1, wait // _SLICES)
         self._silent: deque[tuple[int, int]] = deque()
         self._silent_total = 0
@@ -63,8 +69,8 @@ class Window:
             if self._fullest == 0:
                 self._size *= 2  # nobody there answers at all
             elif self._fullest < self._frames // 8:
-                self._size += self._size // 4
-            elif self._fullest < self._frames // 4:
+                self._size += min(self._size // 4, self._room // 8)
+            elif self._fullest < self._frames // 4 and self._size < self._room:
                 self._size += self._frames // 8
             self._start_over(now)
 
