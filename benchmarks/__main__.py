@@ -39,7 +39,7 @@ def main(argv: list[str] | None = None) -> int:
         (
             "Linear: many flows cost what few do, within 15 %; more workers no more",
             linear.main,
-            ["--many", many, "--repeat", repeat],
+            ["--many", many, "--repeat", "1" if quick else "5"],
         ),
         (
             "Memory: at most 400 bytes a flow in flight, 700 MB with a million",

@@ -33,6 +33,8 @@ _SHARED = [name for name in FLOW.names or () if name in (OUTCOME.names or ())]
 _NOTED = ("seq", "ack", "window", "ttl", "flags", "ts")
 _NONCE = 6  # salt
 _KEEP = 255
+AGES = 48
+"""How many bits an answer's age has at most: 2^47 ns are 39 hours."""
 _TABLE = TRANSITIONS.tobytes()
 _STAY = int(Action.KEEP_EARLY)  # from here on an action leaves its flow where it is
 _HIGH_BITS = 0xFFFFFFFF >> COOKIE_BITS << COOKIE_BITS
@@ -58,19 +60,20 @@ class Number(IntEnum):
 
 
 def step(
-    rows: Rows, segments: Rows, keys: U64, slots: Slots, todo: Slots
+    rows: Rows, segments: Rows, keys: U64, slots: Slots, todo: Slots, ages: NDArray[np.int64]
 ) -> tuple[Slots, NDArray[np.uint8], Slots, int, int]:
     """One round: the first segment of each flow among ``segments[todo]``, which is in order of arrival.
 
     slots, keys: of each segment. Segments that mean something are noted in their flows. Returns which
     those are and the Action of each, what is left for the next round (later segments of the same flows), how
-    many meant nothing, and how many flows are no longer fresh (see `count_fresh`).
+    many meant nothing, and how many flows are no longer fresh (see `count_fresh`); these are counted in
+    `ages`, see `note_ages`.
     """
     if NATIVE is not None:
         todo = todo.copy()
         chosen, actions = np.empty(len(todo), np.int32), np.empty(len(todo), np.uint8)
         made, later, ignored, fresh = NATIVE.step(
-            rows, segments, keys, slots, todo, _TABLE, _STAY, chosen, actions
+            rows, segments, keys, slots, todo, _TABLE, _STAY, ages, chosen, actions
         )
         return chosen[:made], actions[:made], todo[:later], ignored, fresh
     _, first = np.unique(slots[todo], return_index=True)
@@ -89,19 +92,33 @@ def step(
     live = actions != Action.IGNORE
     chosen, actions = chosen[live], actions[live]
     met, seen, flows = met[live], seen[live], flows[live]
+    alive = is_fresh(flows) & (actions < _STAY)
+    note_ages(ages, flows["ts"][alive], seen["ts"][alive])
     for name in _NOTED:
         rows[name][met] = seen[name]
     advanced = (seen["flags"] & ACK != 0) & (seen["ack"] != flows["una"])
     rows["acked"][met[advanced]] = 1
     ignored = int(len(live) - np.count_nonzero(live))
-    return chosen, actions, later_on, ignored, count_fresh(rows[met[actions < _STAY]])
+    return chosen, actions, later_on, ignored, int(np.count_nonzero(alive))
+
+
+def note_ages(ages: NDArray[np.int64], sent: U64, came: U64) -> None:
+    """Count how long answers took, in ns: ages[k] are those of k bits, 2^(k-1) to 2^k; ages is (AGES,)."""
+    took = np.where(came > sent, came - sent, np.uint64(0))
+    bits = np.frexp(took.astype(np.float64))[1]
+    np.add.at(ages, np.minimum(bits, AGES - 1), 1)
+
+
+def is_fresh(flows: Rows) -> NDArray[np.bool_]:
+    """Which of these FLOW rows await a first sign of life on their connection."""
+    states = flows["state"]
+    waiting = (states == State.DATA_SENT) | (states == State.SYN_SENT)
+    return np.asarray(waiting & (flows["counter"] == 0), np.bool_)
 
 
 def count_fresh(flows: Rows) -> int:
     """How many of these FLOW rows await a first sign of life on their connection."""
-    states = flows["state"]
-    waiting = (states == State.DATA_SENT) | (states == State.SYN_SENT)
-    return int(np.count_nonzero(waiting & (flows["counter"] == 0)))
+    return int(np.count_nonzero(is_fresh(flows)))
 
 
 def due(rows: Rows, slots: Slots, generations: Numbers, cue: Cue) -> tuple[Slots, NDArray[np.uint8], int]:

@@ -82,6 +82,7 @@ class FlowTable(FlowStore):
         self._buffer = memoryview(b"")
         self._met = _NONE  # slots of the flows of this round
         self.silent = 0  # fresh flows that have been waited for in vain, since the start
+        self.ages = np.zeros(flowrows.AGES, np.int64)  # of first answers, see `flowrows.note_ages`
         self.retransmits = 0
         self.ignored = {"stray": 0, "out_of_turn": 0}
         self._actions: dict[Action, Callable[[Slots, Rows | None], None]] = {
@@ -145,7 +146,9 @@ class FlowTable(FlowStore):
             segments, keys, slots = pick(segments, known), keys[known], slots[known]
         todo = np.arange(len(slots), dtype=np.int32)
         while len(todo):
-            live, actions, todo, ignored, fresh = flowrows.step(self.rows, segments, keys, slots, todo)
+            live, actions, todo, ignored, fresh = flowrows.step(
+                self.rows, segments, keys, slots, todo, self.ages
+            )
             self.ignored["out_of_turn"] += ignored
             self.fresh -= fresh
             if len(live):

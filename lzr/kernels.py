@@ -23,7 +23,7 @@ _SIZES = {
         ("FLOW", FLOW),
     )
 }
-_VERSION = 6
+_VERSION = 7
 _NAMES: dict[str, object] = {
     "VERSION": _VERSION,
     "STATES": tuple(State.__members__),

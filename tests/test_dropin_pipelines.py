@@ -102,7 +102,7 @@ def test_the_file_of_the_reference(arena: Range) -> None:
 def test_targets_are_begun_at_the_rate(
     arena: Range, words: tuple[str, ...], count: int, seconds: float
 ) -> None:
-    """By default at ZMap's, 10,000 a second. seconds: four fifths of what it takes; who is late makes good."""
+    """By default at ZMap's, 10,000 a second. seconds: four fifths of what that takes."""
     responder = arena.respond(first=FIRST, count=count, port=PORT, source=SCANNER, classes="c")
     with capture(arena.far) as seen:
         found = scan(arena.scanner, "-sendSYNs", *words, *QUICK, lines=services(count))

@@ -287,12 +287,17 @@ def test_a_round(seed: int, count: int) -> None:
     keys = rows["key"][slots]
     keys[draw.random(count) < 0.05] ^= np.uint64(1)
 
+    took = [0, 1, 2**20 - 1, 2**20, 600_000_000, 2**50, 2**64 - 5]  # the last: a clock set back
+    found["ts"] = rows["ts"][slots] + draw.choice(np.array(took, np.uint64), count)
+
     def rounds() -> tuple[Rows, list[Any]]:
         table, made = rows.copy(), []
+        ages = np.zeros(flowrows.AGES, np.int64)
         todo = np.arange(count, dtype=np.int32)
         while len(todo):
-            live, actions, todo, *counts = flowrows.step(table, found, keys, slots, todo)
-            made.append((live.tolist(), actions.tolist(), counts))
+            live, actions, todo, *counts = flowrows.step(table, found, keys, slots, todo, ages)
+            made.append((live.tolist(), actions.tolist(), counts, ages.tolist()))
+            assert ages.sum() == sum(each[2][1] for each in made)
         return table, made
 
     native, python = both(rounds)

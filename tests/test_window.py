@@ -69,6 +69,19 @@ def test_beyond_what_the_rings_hold_it_grows_evenly() -> None:
     assert {after - before for before, after in pairwise(beyond)} == {FRAMES * RINGS // 8}
 
 
+def test_what_prompt_hosts_have_not_answered_is_not_awaited() -> None:
+    window = Window(FRAMES, RINGS, 1000 * MS)
+    for turn in range(10):
+        window.note_begun(400, turn * 10 * MS)
+    assert window.room(4000, 100 * MS) == window.size - 4000
+    window.note_prompt(32 * MS)
+    assert window.room(4000, 100 * MS) == window.size - 3 * 400  # begun at 70, 80 and 90 ms
+    assert window.room(500, 100 * MS) == window.size - 500
+    assert window.room(4000, 200 * MS) == window.size
+    window.note_prompt(None)
+    assert window.room(4000, 200 * MS) == window.size - 4000
+
+
 def test_the_silent_are_not_waited_for() -> None:
     window = Window(FRAMES, RINGS, 1000 * MS)
     assert window.room(window.size, 0) == 0

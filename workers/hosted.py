@@ -17,6 +17,7 @@ from lzr.messages import Buffer
 from lzr.rows import TARGET, join, pick
 from lzr.segments import Builder
 from lzr.sharding import shard_of
+from workers.promptness import prompt
 from workers.ring import Arrivals, Ring, SendFailure
 from workers.window import Window
 
@@ -141,6 +142,7 @@ class Hosted:
             if len(arrivals.segments):
                 self.table.receive(arrivals.segments, arrivals.payloads, now)
                 self.flush()
+        self._window.note_prompt(prompt(self.table.ages))
         self._window.note_fill(max(taken.values(), default=0), now)
         return sum(taken.values())
 
@@ -187,6 +189,7 @@ class Hosted:
             parts.append(targets)
             count += len(targets)
         self._stocked -= count
+        self._window.note_begun(count, now)
         self.table.open(join(parts), now, wall)
         self.flush()
         return count

@@ -1,12 +1,12 @@
 """How many flows may be begun at once, so that their answers find room in the receive rings.
 
 The law: *soon to answer* = fresh flows (their first packet is out, nothing has come back) less those that
-never will (as many as fell silent within the last wait). That number stays under a window, which begins at
-half of what the rings hold together: answers spread evenly over them, as flows do. It halves when a turn
-finds a ring half full, and grows while it is what holds the scan back: the faster, the emptier the rings
-have been since, and beyond what they hold in even steps. So a peer close by, whose answers come in bursts,
-gets about the rings' worth, and the Internet, where a thousand round trips overlap, gets what its delay asks
-for. `now` is an argument.
+never will (as many as fell silent within the last wait), and never more than were begun within the time that
+nearly all hosts take (`promptness`). That number stays under a window, which begins at half of what the rings
+hold together: answers spread evenly over them, as flows do. It halves when a turn finds a ring half full, and
+grows while it is what holds the scan back: the faster, the emptier the rings have been since, and beyond what
+they hold in even steps. So a peer close by, whose answers come in bursts, gets about the rings' worth, and
+the Internet, where a thousand round trips overlap, gets what its delay asks for. `now` is an argument.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from collections import deque
 
 _PATIENCE = 100_000_000  # ns between two steps of growth
 _SLICES = 16
+_TOGETHER = 1 << 22  # ns: what is begun within them counts as begun at once
 
 
 class Window:
@@ -27,7 +28,10 @@ class Window:
         self._room = frames * rings
         self._least = frames // 4
         self._size = self._room // 2
+        self._wait = wait
         self._slice = max(1, wait // _SLICES)
+        self._begun: deque[tuple[int, int]] = deque()
+        self._prompt = wait
         self._silent: deque[tuple[int, int]] = deque()
         self._silent_total = 0
         self._grew = 0
@@ -42,10 +46,34 @@ class Window:
         """Flows that may be begun now."""
         while self._silent and self._silent[0][0] <= now - _SLICES * self._slice:
             self._silent_total -= self._silent.popleft()[1]
-        room = self._size - max(0, fresh - self._silent_total)
+        soon = max(0, fresh - self._silent_total)
+        if soon and self._prompt < self._wait:
+            soon = min(soon, self._begun_since(now - self._prompt))
+        room = self._size - soon
         if room <= 0:
             self._held = True
         return max(0, room)
+
+    def _begun_since(self, then: int) -> int:
+        count = 0
+        for when, flows in reversed(self._begun):
+            if when < then:
+                break
+            count += flows
+        return count
+
+    def note_begun(self, flows: int, now: int) -> None:
+        begun = self._begun
+        if begun and now - begun[-1][0] < _TOGETHER:
+            begun[-1] = (begun[-1][0], begun[-1][1] + flows)
+        else:
+            begun.append((now, flows))
+        while begun[0][0] < now - self._wait:
+            begun.popleft()
+
+    def note_prompt(self, prompt: int | None) -> None:
+        """Nearly all hosts that answer do so within `prompt` ns; None where that is not known."""
+        self._prompt = self._wait if prompt is None else prompt
 
     def note_silent(self, flows: int, now: int) -> None:
         """These flows have been waited for in vain."""

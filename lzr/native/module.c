@@ -2,7 +2,7 @@
 #include "native.h"
 
 /* Of the functions below; kernels.py asks for this one. It grows whenever an argument changes. */
-#define VERSION 6
+#define VERSION 7
 
 #define FAST(function) ((PyCFunction)(void (*)(void))(function))
 
@@ -31,7 +31,7 @@ static PyMethodDef methods[] = {
      "probe_lengths(rows, size, addresses, ports, program, out): bytes of each peer's probe"},
     {"read_cues", FAST(lzr_read_cues), METH_FASTCALL, "read_cues(flows, segments, out): what each segment means"},
     {"step", FAST(lzr_step), METH_FASTCALL,
-     "step(flows, segments, keys, slots, todo, transitions, stay, live, actions) -> (live, later, ignored, fresh)"},
+     "step(flows, segments, keys, slots, todo, transitions, stay, ages, live, actions) -> (live, later, ignored, fresh)"},
     {"due", FAST(lzr_due), METH_FASTCALL,
      "due(flows, slots, generations, transitions, cue, live, actions) -> (live, fresh): timers that still count"},
     {"open_rows", FAST(lzr_open_rows), METH_FASTCALL,

@@ -13,6 +13,7 @@ enum cue { NOTHING, SYN_ACK, ZERO_WINDOW, ACK, DATA, FIN, RST, RETRANSMIT_DUE, T
 #define OUR_WINDOW 65535
 #define REPEATED 500000000u /* ns: cues.REPEATED */
 #define IGNORE 0
+#define AGES 48 /* flowrows.AGES */
 
 static const char *const STATE_NAMES[] = {"FREE", "DELAYED", "SYN_SENT", "DATA_SENT", "ACKED", "SETTLING", "PROBE"};
 static const char *const CUE_NAMES[] = {"NOTHING", "SYN_ACK", "ZERO_WINDOW", "ACK", "DATA", "FIN", "RST",
@@ -123,28 +124,37 @@ static int is_fresh(const struct flow *flow)
     return flow->counter == 0 && (flow->state == DATA_SENT || flow->state == SYN_SENT);
 }
 
-/* (flows, segments, keys, slots, todo, transitions, stay, live, actions) -> (live, later, ignored, fresh)
+/* flowrows.note_ages for one answer */
+static void note_age(int64_t *ages, uint64_t sent, uint64_t came)
+{
+    uint64_t age = came > sent ? came - sent : 0;
+    int bits = age == 0 ? 0 : 64 - __builtin_clzll(age);
+    ages[bits < AGES ? bits : AGES - 1]++;
+}
+
+/* (flows, segments, keys, slots, todo, transitions, stay, ages, live, actions) -> (live, later, ignored, fresh)
  *
  * One round over segments[todo], in order: the first segment of each flow is judged, and noted in its flow if
  * it means something: then its number is in `live` and its action in `actions`. Segments of flows that had
- * one already are left in `todo` for the next round. fresh: flows that show their first sign of life; actions
- * from `stay` on are none. */
+ * one already are left in `todo` for the next round. fresh: flows that show their first sign of life, how long
+ * after the last packet is counted in `ages`; actions from `stay` on are none. */
 PyObject *lzr_step(PyObject *self, PyObject *const *args, Py_ssize_t count)
 {
     (void)self;
     struct views views = {.count = 0};
     struct met met = {NULL, 0};
     PyObject *result = NULL;
-    size_t n_flows, n, n_keys, n_slots, n_todo, cells, room_live, room_actions;
+    size_t n_flows, n, n_keys, n_slots, n_todo, cells, n_ages, room_live, room_actions;
     struct flow *flows;
     const struct segment *segments;
     const uint64_t *keys;
     const int32_t *slots;
     int32_t *todo, *live;
+    int64_t *ages;
     const uint8_t *transitions;
     uint8_t *actions;
-    if (count != 9)
-        return lzr_wants("(flows, segments, keys, slots, todo, transitions, stay, live, actions)");
+    if (count != 10)
+        return lzr_wants("(flows, segments, keys, slots, todo, transitions, stay, ages, live, actions)");
     size_t stay = PyLong_AsSize_t(args[6]);
     if (PyErr_Occurred())
         return NULL;
@@ -154,10 +164,11 @@ PyObject *lzr_step(PyObject *self, PyObject *const *args, Py_ssize_t count)
         (slots = lzr_view(&views, args[3], 0, 4, &n_slots)) == NULL ||
         (todo = lzr_view(&views, args[4], 1, 4, &n_todo)) == NULL ||
         (transitions = lzr_view(&views, args[5], 0, 1, &cells)) == NULL ||
-        (live = lzr_view(&views, args[7], 1, 4, &room_live)) == NULL ||
-        (actions = lzr_view(&views, args[8], 1, 1, &room_actions)) == NULL ||
-        !lzr_as_many(n_keys == n && n_slots == n && cells == STATES * CUES && room_live >= n_todo &&
-                 room_actions >= n_todo) ||
+        (ages = lzr_view(&views, args[7], 1, 8, &n_ages)) == NULL ||
+        (live = lzr_view(&views, args[8], 1, 4, &room_live)) == NULL ||
+        (actions = lzr_view(&views, args[9], 1, 1, &room_actions)) == NULL ||
+        !lzr_as_many(n_keys == n && n_slots == n && cells == STATES * CUES && n_ages == AGES &&
+                     room_live >= n_todo && room_actions >= n_todo) ||
         !lzr_slots_fit(slots, n, n_flows))
         goto end;
     size_t places = 64;
@@ -191,6 +202,10 @@ PyObject *lzr_step(PyObject *self, PyObject *const *args, Py_ssize_t count)
             ignored++;
             continue;
         }
+        if (action < stay && is_fresh(flow)) {
+            note_age(ages, flow->ts, s->ts);
+            fresh++;
+        }
         flow->seq = s->seq;
         flow->ack = s->ack;
         flow->window = s->window;
@@ -199,7 +214,6 @@ PyObject *lzr_step(PyObject *self, PyObject *const *args, Py_ssize_t count)
         flow->ts = s->ts;
         if (s->flags & FLAG_ACK && s->ack != flow->una)
             flow->acked = 1;
-        fresh += action < stay && is_fresh(flow);
         live[made] = at;
         actions[made++] = action;
     }
