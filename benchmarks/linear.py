@@ -3,7 +3,7 @@
     sudo .venv/bin/python -m benchmarks.linear [--few 50000] [--many 1000000] [--repeat 5]
 
 What a flow costs is the CPU of a whole scan, less that of one of 1,000 flows: starting and ending. Scans of
-one round follow each other, so what else the machine does hits them alike; the median of the rounds is printed.
+one round follow each other, so what else the machine does hits them alike; the median round is printed.
 """
 
 from __future__ import annotations
@@ -54,13 +54,11 @@ def main(argv: list[str] | None = None) -> int:
     costs = {case: statistics.median(each) for case, each in found.items()}
     for (count, workers), each in costs.items():
         print(f"{count:>9,} flows, {workers} flow workers {each:8.2f} µs a flow")
-    print(
-        f"among many a flow costs {costs[many, _USUAL] / costs[few, _USUAL]:.2f} times what it does among few"
-    )
+    more = costs[many, _USUAL] / costs[few, _USUAL]
+    print(f"among many a flow costs {more:.2f} times what it does among few")
     first, *_, last = options.workers
-    print(
-        f"with {last} workers it costs {costs[some, last] / costs[some, first]:.2f} times what it does with {first}"
-    )
+    more = costs[some, last] / costs[some, first]
+    print(f"with {last} workers it costs {more:.2f} times what it does with {first}")
     return 0
 
 
