@@ -9,57 +9,13 @@ least that any half second brought, as shares of what was asked for: bursts and 
 from __future__ import annotations
 
 import argparse
-import subprocess
 import sys
-import time
 
-from tests.lab.net import lab, wait_for
+from tests.lab.net import lab
+from tests.lab.rate import counted, slope, write_hosts
 from tests.lab.responder import FIRST, PORT, SCANNER, Range
-from tests.lab.scan import LZR
 
-_LOOK = 0.02
 _WINDOW = 0.5
-
-
-def counted(arena: Range, rate: int, seconds: float) -> list[tuple[float, int]]:
-    """(time, packets at the far end), from shortly after the first."""
-    source = arena.lab.directory / "targets"
-    with source.open("w") as out:
-        for k in range(int(rate * (seconds + 3)) + 10):
-            out.write(f"10.{64 + (k >> 16)}.{k >> 8 & 255}.{k & 255}:{PORT}\n")
-    words = [
-        "-sendSYNs",
-        "-rate",
-        str(rate),
-        "-rt",
-        "60",
-        "-w",
-        "2",
-        "-q",
-        "--no-dashboard",
-        "-f",
-        "/dev/null",
-    ]
-    with source.open() as stdin:
-        process = arena.scanner.popen(LZR, *words, stdin=stdin, stderr=subprocess.DEVNULL)
-    with arena.far.call(lambda: open("/proc/thread-self/net/dev")) as far:
-
-        def count() -> int:
-            far.seek(0)
-            line = next(line for line in far.read().splitlines() if line.strip().startswith("eth0:"))
-            return int(line.split(":")[1].split()[1])
-
-        before = count()
-        wait_for(lambda: count() > before + 4 + rate // 4, "the first packets", pause=0.001)
-        seen = [(time.monotonic(), count())]
-        while seen[-1][0] < seen[0][0] + seconds:
-            time.sleep(_LOOK)
-            seen.append((time.monotonic(), count()))
-    process.terminate()
-    time.sleep(0.3)
-    process.terminate()
-    process.wait(30)
-    return seen
 
 
 def windows(seen: list[tuple[float, int]], length: float) -> list[float]:
@@ -84,11 +40,13 @@ def main(argv: list[str] | None = None) -> int:
         arena = Range(made)
         arena.respond(first=FIRST, port=PORT, source=SCANNER, classes="n")
         for rate in options.rates:
-            seen = counted(arena, rate, options.seconds)
-            held = (seen[-1][1] - seen[0][1]) / (seen[-1][0] - seen[0][0])
+            source = made.directory / "targets"
+            write_hosts(source, int(rate * (options.seconds + 3)) + 10)
+            words = ["-sendSYNs", "-rate", str(rate), "-rt", "60", "-w", "2"]
+            seen = counted(arena, words, source, options.seconds, 4 + rate // 4)
             parts = windows(seen, _WINDOW)
             least, most = min(parts) / rate, max(parts) / rate
-            print(f"{rate:>10,} {held / rate:>10.2%} {least:>20.1%} {most:>8.1%}", flush=True)
+            print(f"{rate:>10,} {slope(seen) / rate:>10.2%} {least:>20.1%} {most:>8.1%}", flush=True)
     return 0
 
 

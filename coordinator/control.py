@@ -256,8 +256,7 @@ def main(argv: list[str]) -> int:
         return _fail(str(error), 1)
     if not good:
         return _fail(text, 1)
-    with contextlib.suppress(BrokenPipeError):
-        print(text.rstrip("\n").removeprefix("ok ") or "ok", flush=True)
+    print(text.rstrip("\n").removeprefix("ok ") or "ok")
     return 0
 
 

@@ -23,7 +23,13 @@ def main(argv: list[str] | None = None) -> int:
     """Entry point of the console script; returns the exit status."""
     argv = sys.argv[1:] if argv is None else argv
     if argv and argv[0] in _SUBCOMMANDS:
-        return _subcommand(argv[0], argv[1:])
+        try:
+            status = _subcommand(argv[0], argv[1:])
+            sys.stdout.flush()
+        except BrokenPipeError:  # lzr ctl status | head
+            sys.stdout = None  # or the interpreter flushes it once more
+            return OK
+        return status
     from coordinator.early import put_up_early
 
     return _scan(argv, put_up_early(argv))
@@ -65,7 +71,7 @@ def _scan(argv: list[str], guard: Guard | None) -> int:
 
         return run.run(options, guard, source)
     except cli.Answer as answer:
-        sys.stdout.write(answer.text())
+        answer.show()
         return OK
     except UsageError as error:
         print(f"lzr: {error}", file=sys.stderr)

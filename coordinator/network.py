@@ -117,16 +117,6 @@ def discover(
         return finder.network()
 
 
-def is_local(address: str) -> bool:
-    """The kernel takes packets for this address as its own, so it would reset what it does not know."""
-    wanted = _address(address)
-    with Netlink() as kernel:
-        try:
-            return _lookup(kernel, wanted).here
-        except OSError:
-            return False
-
-
 def expand_sources(items: Iterable[str], limit: int = MOST_SOURCES) -> tuple[str, ...]:
     """Every address of a list of addresses, prefixes and ranges ``first-last``, each once, in order.
 

@@ -12,8 +12,7 @@ import pwd
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-CAP_SETGID, CAP_SETUID, CAP_NET_ADMIN, CAP_NET_RAW = 6, 7, 12, 13
-_NAMES = {CAP_NET_ADMIN: "CAP_NET_ADMIN", CAP_NET_RAW: "CAP_NET_RAW"}
+_NAMES = {12: "CAP_NET_ADMIN", 13: "CAP_NET_RAW"}
 _NOBODY = 65534
 
 
@@ -39,14 +38,7 @@ def choose_user(wanted: str | None = None, environment: Mapping[str, str] = os.e
         return user
     if os.geteuid() != 0:
         return _by_uid(os.geteuid(), os.getegid())
-    return _sudo_user(environment) or _nobody()
-
-
-def invoking_user(environment: Mapping[str, str] = os.environ) -> User:
-    """Whose files the results are: who called sudo, or who we are."""
-    if os.geteuid() == 0 and (user := _sudo_user(environment)):
-        return user
-    return _by_uid(os.getuid(), os.getgid())
+    return invoking_user(environment) or _nobody()
 
 
 def why_not_root_enough() -> str | None:
@@ -58,15 +50,6 @@ def why_not_root_enough() -> str | None:
     return f"raw packets and firewall rules need root ({' and '.join(missing)} missing): run with sudo"
 
 
-def is_root_enough() -> bool:
-    return why_not_root_enough() is None
-
-
-def can_change_user() -> bool:
-    held = capabilities()
-    return bool(held >> CAP_SETUID & 1 and held >> CAP_SETGID & 1)
-
-
 def capabilities() -> int:
     """The effective set of this process, one bit each (capabilities(7))."""
     with open("/proc/self/status") as status:
@@ -76,8 +59,10 @@ def capabilities() -> int:
     return 0
 
 
-def _sudo_user(environment: Mapping[str, str]) -> User | None:
-    """None if there is none, or it is root, or sudo's word makes no sense."""
+def invoking_user(environment: Mapping[str, str] = os.environ) -> User | None:
+    """Who called sudo, and owns the files made here. None: nobody but root, or its word makes no sense."""
+    if os.geteuid() != 0:
+        return None
     numbers = [environment.get(name, "") for name in ("SUDO_UID", "SUDO_GID")]
     if not all(number.isascii() and number.isdigit() and 0 < int(number) < 2**32 - 1 for number in numbers):
         return None

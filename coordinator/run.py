@@ -497,11 +497,9 @@ def _frames(shards: int, workers: int) -> tuple[int, int]:
 
 
 def _invoker() -> tuple[int, int] | None:
-    """Who called sudo: files made here are theirs."""
-    uid, gid = os.environ.get("SUDO_UID", ""), os.environ.get("SUDO_GID", "")
-    if os.geteuid() == 0 and uid.isdigit() and gid.isdigit():
-        return int(uid), int(gid)
-    return None
+    """Whom new files are to belong to, if not to us."""
+    user = privilege.invoking_user()
+    return None if user is None else (user.uid, user.gid)
 
 
 def _unprivileged(options: Options) -> tuple[int, int]:

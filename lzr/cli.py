@@ -36,7 +36,7 @@ KEYS: dict[str, Option] = {
 
 
 class Answer(Exception):
-    """The user asked for a text, not for a scan: print `text()` on stdout and exit with status 0."""
+    """The user asked for a text, not for a scan: `show` it and exit with status 0."""
 
     def __init__(self, action: str) -> None:
         super().__init__(action)
@@ -46,6 +46,15 @@ class Answer(Exception):
         from lzr import helptext  # nobody who scans waits for it
 
         return helptext.answer(self.action)
+
+    def show(self) -> None:
+        """On stdout, whatever alphabet that has, and whether or not somebody reads to the end."""
+        coding = sys.stdout.encoding or "ascii"
+        try:
+            sys.stdout.write(self.text().encode(coding, "replace").decode(coding))
+            sys.stdout.flush()
+        except BrokenPipeError:  # lzr --help-all | head
+            sys.stdout = None  # or the interpreter flushes it once more
 
 
 def _read_file(path: str) -> bytes:
@@ -187,24 +196,6 @@ def _config_text(where: str, key: str, value: object) -> str:
     if isinstance(value, list) and all(isinstance(item, str | int) for item in value):
         return ",".join(map(str, value))
     raise UsageError(f"--config {where}: {key} must be a text, a number, true, false or a list of texts")
-
-
-def options_or_status(argv: Sequence[str], environ: Mapping[str, str] | None = None) -> Options | int:
-    """Options; or, when there is nothing to scan, the exit status after the text has been printed."""
-    try:
-        return parse(argv, environ)
-    except Answer as answer:
-        text = answer.text()
-        try:
-            coding = sys.stdout.encoding or "ascii"
-            sys.stdout.write(text.encode(coding, "replace").decode(coding))
-            sys.stdout.flush()
-        except BrokenPipeError:  # lzr --help-all | head
-            sys.stdout = None  # or the interpreter flushes it once more
-        return 0
-    except UsageError as error:
-        sys.stderr.write(f"lzr: {error}\n")
-        return 2
 
 
 def main(argv: Sequence[str] | None = None) -> int:

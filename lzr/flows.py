@@ -31,31 +31,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lzr import flowrows
+from lzr.firewallprobes import FirewallProbes
 from lzr.flowindex import FlowIndex
 from lzr.flowrows import Kind, Number
-from lzr.flowstore import (
-    COOLDOWN,
-    DELAY,
-    LONG_PATIENCE,
-    PATIENCE,
-    RETRANSMIT,
-    SETTLE,
-    TIMEOUT,
-    FlowStore,
-    Wait,
-)
-from lzr.plan import EPHEMERAL, Plan
-from lzr.rows import ACK, FIN, NO_PROBE, OUTCOME, PSH, SYN, Opening, Reason, join, pick, put
-from lzr.shardflows import ShardFlows
+from lzr.flowstore import COOLDOWN, DELAY, LONG_PATIENCE, PATIENCE, RETRANSMIT, SETTLE, TIMEOUT
+from lzr.plan import Plan
+from lzr.rows import ACK, FIN, PSH, Opening, Reason, pick
 from lzr.sharding import draw, flow_key
 from lzr.transitions import Action, State
 
 Rows = NDArray[Any]
 Slots = NDArray[np.int32]
 Mask = NDArray[np.bool_]
-
-_TUPLE = ("peer_hi", "peer_lo", "own_hi", "own_lo", "peer_port", "own_port")
-
 
 _ENOUGH = 64  # bytes of a first reply that leave nothing to wait for
 _LINE = 8  # as does a line of this length
@@ -69,16 +56,12 @@ _NONE = np.empty(0, np.int32)
 _READY, _CLOSED, _OURS, _DUPLICATE = (int(kind) for kind in Kind)
 
 
-class FlowTable(FlowStore):
+class FlowTable(FirewallProbes):
     """The flows of the shards one worker hosts. Call `open`, `receive`, `expire`; then `take_frames`,
     `take_outcomes`."""
 
     def __init__(self, plan: Plan, capacity: int = 4096, index: FlowIndex | None = None) -> None:
         super().__init__(plan, capacity, index)
-        self._bursts: list[Rows] = []
-        self._outcomes: list[Rows] = []
-        self._payloads: list[bytes] = []
-        self._held: dict[int, list[tuple[Rows, bytes]]] = {}  # by slot, where every handshake was asked for
         self._buffer = memoryview(b"")
         self._met = _NONE  # slots of the flows of this round
         self.silent = 0  # fresh flows that have been waited for in vain, since the start
@@ -86,8 +69,8 @@ class FlowTable(FlowStore):
         self.retransmits = 0
         self.ignored = {"stray": 0, "out_of_turn": 0}
         self._actions: dict[Action, Callable[[Slots, Rows | None], None]] = {
-            Action.COUNT_PROBE: self._count_probe,
-            Action.DROP_PROBE: self._drop_probe,
+            Action.COUNT_PROBE: lambda slots, _: self._condemn(self._count_probe(slots)),
+            Action.DROP_PROBE: lambda slots, _: self._drop_probe(slots),
             Action.SEND_PROBE_DATA: self._send_probe_data,
             Action.REFUSE_WINDOW: self._refuse_window,
             Action.NOTE_ACK: self._note_ack,
@@ -172,26 +155,6 @@ class FlowTable(FlowStore):
                 self._dispatch(slots, None, actions)
         self._end_of_call()
 
-    # --- what goes out ---------------------------------------------------------------------------------
-
-    def take_frames(self) -> list[Rows]:
-        """Bursts of FRAME rows to send, in order; within a burst all agree in `probe` and in having SYN."""
-        bursts, self._bursts = self._bursts, []
-        return bursts
-
-    @property
-    def outcomes_waiting(self) -> int:
-        """Rows that `take_outcomes` would give."""
-        return sum(map(len, self._outcomes))
-
-    def take_outcomes(self) -> tuple[Rows, bytes]:
-        """OUTCOME rows and their payloads, one after the other."""
-        if not self._outcomes:
-            return np.empty(0, OUTCOME), b""
-        rows, blob = join(self._outcomes), b"".join(self._payloads)
-        self._outcomes, self._payloads = [], []
-        return rows, blob
-
     # --- one round -------------------------------------------------------------------------------------
 
     def _dispatch(self, slots: Slots, segments: Rows | None, actions: NDArray[np.uint8]) -> None:
@@ -220,9 +183,6 @@ class FlowTable(FlowStore):
         self.fresh += len(slots)
         self._arm(slots)
 
-    def _emit_syn(self, slots: Slots) -> None:
-        self._emit(slots, Number.ISN, SYN)
-
     def _send_probe_data(self, slots: Slots, segments: Rows | None) -> None:
         assert segments is not None
         self.rows["rcv"][slots] = segments["seq"] + np.uint32(1)
@@ -247,30 +207,6 @@ class FlowTable(FlowStore):
             self._arm(slots)
         else:
             self._emit_probe(slots, ACK, RETRANSMIT if self.plan.retransmit_number else TIMEOUT)
-
-    def _emit_probe(self, slots: Slots, flags: int, wait: Wait | None = None) -> None:
-        """ACK with the probe of each flow's handshake, from its first byte. wait: the timer that is armed."""
-        if len(self.plan.probes) == 1:
-            groups = [(0, slots)]
-        else:
-            handshakes = self.rows["handshake"][slots]
-            groups = [(int(h), slots[handshakes == h]) for h in np.flatnonzero(np.bincount(handshakes))]
-        for handshake, group in groups:
-            probe = self.plan.probes[handshake]
-            carried, flag = (handshake, flags) if probe.parts else (NO_PROBE, ACK)
-            frames, generations = flowrows.send(
-                self.rows,
-                group,
-                Number.UNA,
-                flag,
-                self.plan.seed,
-                carried,
-                probe,
-                arm=wait is not None,
-            )
-            self._bursts.append(frames)
-            if wait is not None and generations is not None:
-                self._timers[wait].push(self._now, group, generations)
 
     def _note_ack(self, slots: Slots, segments: Rows | None) -> None:
         self.rows["state"][slots] = State.ACKED
@@ -426,27 +362,12 @@ class FlowTable(FlowStore):
         self.rows["kept"][going] = 1
         self._follow_up(going)
 
-    def _hold(self, slots: Slots, outcomes: Rows, payloads: bytes) -> None:
-        """The outcomes of one input leave together, with its last: a worker that dies leaves none or all."""
-        start = 0
-        for at, slot in enumerate(slots.tolist()):
-            end = start + int(outcomes["data_len"][at])
-            self._held.setdefault(slot, []).append((outcomes[at : at + 1], payloads[start:end]))
-            start = end
-            if outcomes["final"][at]:
-                self._let_go(slot)
-
-    def _let_go(self, slot: int) -> None:
-        for outcome, payload in self._held.pop(slot):
-            self._outcomes.append(outcome)
-            self._payloads.append(payload)
-
-    def extract(self, shard: int) -> ShardFlows:
-        """Take the flows of `shard` out of this table; what they have brought so far is let go of here."""
-        held = np.fromiter(self._held, np.int32, len(self._held))
-        for slot in held[self._shards(pick(self.rows, held)) == shard].tolist():
-            self._let_go(slot)
-        return super().extract(shard)
+    def _condemn(self, slots: Slots) -> None:
+        """These answer everywhere: no service is behind what they say."""
+        if len(slots):
+            unmet = slots[~np.isin(slots, self._met)]  # the others have shown a sign of life by now
+            self.fresh -= flowrows.count_fresh(pick(self.rows, unmet))
+            self._finish(slots, Reason.FIREWALL)
 
     def _reopen(self, slots: Slots) -> Slots:
         """Open connections anew that our own kernel may have reset; returns those of which it is not so."""
@@ -503,75 +424,7 @@ class FlowTable(FlowStore):
         self.rows["key"][slots] = keys
         self._finish(slots, Reason.NO_SYN_ACK)
 
-    # --- ACKing firewalls ------------------------------------------------------------------------------
-
-    def _start_probes(self, parents: Slots) -> None:
-        """SYNs to random ephemeral ports of each host, once per flow. Never delays the flow itself."""
-        plan = self.plan
-        if not plan.haf or plan.force_all_handshakes:
-            return
-        parents = parents[self.rows["probed"][parents] == 0]
-        if not len(parents):
-            return
-        self.rows["probed"][parents] = 1
-        low, high = EPHEMERAL
-        probes = pick(self.rows, np.repeat(parents, plan.haf))
-        probes["note"] = np.repeat(parents, plan.haf)
-        home = self._shards(probes)  # of the flow itself
-        number = np.tile(np.arange(plan.haf, dtype=np.uint64), len(parents))
-        offset = draw(plan.seed, probes["line"] * np.uint64(256) + number, 2) % np.uint64(high - low + 1)
-        probes["peer_port"] = (np.uint64(low) + offset).astype(np.uint16)
-        probes["state"] = State.PROBE
-        slots = self._allocate(len(probes))
-        probes["line"] = probes["line"] * np.uint64(256) + number
-        chosen = self._choose_ports(probes, slots, home, salt=3)
-        probes["line"] //= np.uint64(256)
-        isn = flowrows.isn(probes, probes["key"], 2, plan.seed, plan.hash_seed)
-        probes["una"] = isn + np.uint32(1)
-        probes["nxt"] = probes["una"]
-        probes["generation"] = self.rows["generation"][slots]
-        put(self.rows, slots, probes)
-        if not chosen.all():
-            self._release_unindexed(slots[~chosen])
-            slots = slots[chosen]
-        self._emit_syn(slots)
-        self._push_timer(TIMEOUT, slots)
-
-    def _count_probe(self, slots: Slots, segments: Rows | None) -> None:
-        probes = pick(self.rows, slots)
-        self._drop_probe(slots, segments)
-        parents = probes["note"]
-        rows = self.rows
-        # The row may have ended and belong to another flow by now.
-        alive = (rows["ticket"][parents] == probes["ticket"]) & (rows["line"][parents] == probes["line"])
-        alive &= rows["state"][parents] != State.FREE
-        parents = parents[alive]
-        np.add.at(rows["hits"], parents, 1)
-        parents = np.unique(parents)
-        verdict = rows["hits"][parents] >= self.plan.hits_needed
-        # Beside a follow-up nothing came from this host in a whole handshake; within the first handshake
-        # a slow server may still answer, so the verdict waits for the flow's own time-out.
-        waiting = np.isin(rows["state"][parents], (State.SYN_SENT, State.DELAYED))
-        condemned = parents[verdict & waiting]
-        if len(condemned):
-            unmet = condemned[~np.isin(condemned, self._met)]  # the others have shown a sign of life by now
-            self.fresh -= flowrows.count_fresh(pick(rows, unmet))
-            self._finish(condemned, Reason.FIREWALL)
-
-    def _drop_probe(self, slots: Slots, segments: Rows | None) -> None:
-        self.index.remove(self.rows["key"][slots])
-        self._release_unindexed(slots)
-
-    # --- rows ------------------------------------------------------------------------------------------
-
-    def _settle_duplicates(self, targets: Rows) -> None:
-        outcome = np.zeros(len(targets), OUTCOME)
-        for name in (*_TUPLE, "line", "ticket", "seq", "ack"):
-            outcome[name] = targets[name]
-        outcome["reason"], outcome["final"] = Reason.DUPLICATE, 1
-        self._outcomes.append(outcome)
-
-    # --- numbers, timers, frames -----------------------------------------------------------------------
+    # --- timers ----------------------------------------------------------------------------------------
 
     def _arm(self, slots: Slots) -> None:
         """The one timer of a flow: the next retransmit if there is one, else the last wait."""
@@ -607,11 +460,3 @@ class FlowTable(FlowStore):
     @property
     def _milliseconds(self) -> int:
         return self._now // 1_000_000 & _MASK
-
-    def _emit(self, slots: Slots, number: Number, flags: int) -> None:
-        self._bursts.append(flowrows.send(self.rows, slots, number, flags, self.plan.seed)[0])
-
-    def _emit_close(self, slots: Slots, reason: int) -> None:
-        frames = flowrows.close(self.rows, slots, reason, self.plan.seed)
-        if len(frames):
-            self._bursts.append(frames)

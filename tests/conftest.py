@@ -10,6 +10,7 @@ import pytest
 
 from tests.lab import net
 from tests.lab.responder import Range
+from tests.wire import kernels_of
 
 IN_CI = bool(os.environ.get("CI"))
 
@@ -37,6 +38,13 @@ def lab() -> Iterator[net.Lab]:
 def arena(lab: net.Lab) -> Range:
     """A scanner namespace wired to the responder's."""
     return Range(lab)
+
+
+@pytest.fixture(scope="module", params=["native", "python"])
+def kernels(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Everything twice: with the kernels in C, and with those in Python."""
+    with kernels_of(request.param):
+        yield
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lzr import __version__, cli, completion, helptext, manpage
-from lzr.cli import FLAGS, KEYS, NEGATED, Answer, options_or_status, parse
+from lzr.cli import FLAGS, KEYS, NEGATED, Answer, parse
 from lzr.options import ACTIONS, TABLE, Options, UsageError
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -322,19 +322,26 @@ def test_configuration_nothing_but_usage_error(toml: bytes) -> None:
 
 # -- what it prints ----------------------------------------------------------------------------------------
 
-
-def test_status_and_text(capsys: pytest.CaptureFixture[str]) -> None:
-    assert options_or_status(["--version"]) == 0
-    assert capsys.readouterr() == (f"lzr {__version__}\n", "")
-    assert options_or_status(["-w", "0"]) == 2
-    assert capsys.readouterr() == ("", "lzr: -w 0: must be from 1 to 256 workers\n")
-    assert options_or_status(["-w", "2"]) == Options(flow_workers=2)
-    assert options_or_status(["--help=false"]) == Options()
+PROGRAM = (sys.executable, "-m", "coordinator.main")
 
 
-def test_help_asked_for_beside_other_flags(capsys: pytest.CaptureFixture[str]) -> None:
-    assert options_or_status(["-sendSYNs", "-h"]) == 0
-    assert capsys.readouterr().out == helptext.usage(everything=False)
+def lzr(*words: str, coding: str = "utf-8") -> tuple[int, str, str]:
+    """Status, stdout and stderr of the program."""
+    environ = os.environ | {"PYTHONIOENCODING": coding}
+    done = subprocess.run(
+        [*PROGRAM, *words], capture_output=True, cwd=ROOT, env=environ, timeout=60, check=False
+    )
+    return done.returncode, done.stdout.decode(coding), done.stderr.decode()
+
+
+def test_status_and_text() -> None:
+    assert lzr("--version") == (0, f"lzr {__version__}\n", "")
+    assert lzr("-w", "0") == (2, "", "lzr: -w 0: must be from 1 to 256 workers\n")
+    assert parse(["--help=false"]) == Options()
+
+
+def test_help_asked_for_beside_other_flags() -> None:
+    assert lzr("-sendSYNs", "-h") == (0, helptext.usage(everything=False), "")
 
 
 @pytest.mark.parametrize("action", [row.long for row in ACTIONS if row.long != "config"])
@@ -384,21 +391,19 @@ def test_list_of_handshakes() -> None:
     assert set(rows) == {protocol.name for protocol in PROTOCOLS}
 
 
-def test_a_terminal_that_knows_only_ascii() -> None:
-    code = "from lzr.cli import options_or_status; options_or_status(['--list-handshakes'])"
-    environ = {**os.environ, "PYTHONIOENCODING": "ascii"}
-    done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, cwd=ROOT, env=environ, check=True
-    )
-    assert b"http" in done.stdout
-    assert done.stderr == b""
+@pytest.mark.parametrize("action", ["list-handshakes", "help-all"])
+def test_a_terminal_that_knows_only_ascii(action: str) -> None:
+    status, out, said = lzr(f"--{action}", coding="ascii")
+    assert (status, said) == (0, "")
+    assert "http" in out
+    assert out.isascii()
 
 
-def test_a_reader_that_goes_away() -> None:
+@pytest.mark.parametrize("words", [["--help-all"], ["ctl", "--help"], ["guard", "status"]], ids=" ".join)
+def test_a_reader_that_goes_away(words: list[str]) -> None:
     """``lzr --help-all | head -1`` ends quietly."""
-    code = "import sys; from lzr.cli import options_or_status; sys.exit(options_or_status(['--help-all']))"
     with subprocess.Popen(
-        [sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=ROOT
+        [*PROGRAM, *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=ROOT
     ) as process:
         assert process.stdout is not None
         assert process.stderr is not None

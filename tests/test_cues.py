@@ -9,7 +9,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lzr.cues import REPEATED, awaited, read_cues
-from lzr.kernels import NATIVE
 from lzr.rows import ACK, FIN, FLOW, RST, SEGMENT, SYN, WINDOW, Expected, Reason
 from lzr.transitions import Cue, State
 
@@ -90,10 +89,6 @@ def test_columns_say_what_plain_words_say(made: list[tuple[dict[str, int], dict[
     flows, segments = rows(FLOW, [flow for flow, _ in made]), rows(SEGMENT, [segment for _, segment in made])
     cues = read_cues(flows, segments)
     assert [Cue(cue) for cue in cues.tolist()] == [plain(*one) for one in made]
-    if NATIVE is not None:
-        native = np.full(len(made), 99, np.uint8)
-        NATIVE.read_cues(flows, segments, native)
-        assert native.tolist() == cues.tolist()
 
 
 def test_what_was_awaited() -> None:

@@ -6,15 +6,12 @@ delays the flow itself.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 
 from lzr.plan import EPHEMERAL, Plan
 from lzr.sharding import shard_of
 from lzr.transitions import Cue, State
 from tests.playbook import Batch, Edges, Ended, Got, Line, Move, Play, Sent, note_edges
-from tests.wire import kernels_of
 
 HELLO, AGAIN = b"HELLO", b"EHLO you\r\n"
 BANNER = b"220 mail.example ESMTP\r\n"
@@ -23,12 +20,7 @@ SYN_ACK = {"flags": "SA", "seq": 0, "ack": 1}
 EDGES: Edges = {}
 edge = note_edges(EDGES)
 
-
-@pytest.fixture(autouse=True, scope="module", params=["native", "python"])
-def kernels(request: pytest.FixtureRequest) -> Iterator[None]:
-    """All of it with the kernels in C and in Python."""
-    with kernels_of(request.param):
-        yield
+pytestmark = pytest.mark.usefixtures("kernels")
 
 
 def frames(play: Play) -> int:

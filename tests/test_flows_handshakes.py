@@ -6,14 +6,11 @@ reason; with every handshake asked for, each that got data is told.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 
 from lzr.sharding import shard_of
 from lzr.transitions import Cue, State
 from tests.playbook import Batch, Edges, Ended, Got, Line, Move, Play, Sent, note_edges
-from tests.wire import kernels_of
 
 HELLO, AGAIN, THIRD = b"HELLO", b"EHLO you\r\n", b"\x16\x03\x01"
 BANNER = b"220 mail.example ESMTP\r\n"
@@ -22,12 +19,7 @@ LONG = bytes(range(256))
 EDGES: Edges = {}
 edge = note_edges(EDGES)
 
-
-@pytest.fixture(autouse=True, scope="module", params=["native", "python"])
-def kernels(request: pytest.FixtureRequest) -> Iterator[None]:
-    """All of it with the kernels in C and in Python."""
-    with kernels_of(request.param):
-        yield
+pytestmark = pytest.mark.usefixtures("kernels")
 
 
 # --- several handshakes ---------------------------------------------------------------------------------

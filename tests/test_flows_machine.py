@@ -9,7 +9,6 @@ cost more than `BOUND` packets.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -35,7 +34,6 @@ from lzr.shardflows import ShardFlows
 from lzr.sharding import COOKIE_BITS, cookie
 from lzr.transitions import State
 from tests.playbook import MASK, OWN, PEER, SECOND, Watched, check_books
-from tests.wire import kernels_of
 
 PIECES = 32
 PROBES = (b"GET / HTTP/1.0\r\n\r\n", b"", b"\x16\x03\x01hello")
@@ -45,12 +43,7 @@ BANNERS = (b"", b"220 a banner", b"SSH-2.0-x", b"", b"", b"")
 
 Address = tuple[int, int, int]  # peer, peer port, own port
 
-
-@pytest.fixture(autouse=True, scope="module", params=["native", "python"])
-def kernels(request: pytest.FixtureRequest) -> Iterator[None]:
-    """All of it with the kernels in C and in Python."""
-    with kernels_of(request.param):
-        yield
+pytestmark = pytest.mark.usefixtures("kernels")
 
 
 def bound(plan: Plan) -> int:

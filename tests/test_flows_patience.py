@@ -7,25 +7,17 @@ from one that had to repeat its SYN-ACK, or may have had to.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 
 from lzr.plan import RTO, RTO_UNMEASURED, Plan
 from tests.playbook import Ended, Got, Line, Move, Play, Sent
-from tests.wire import kernels_of
 
 HELLO, AGAIN = b"HELLO", b"EHLO you\r\n"
 SYN_ACK = Got("SA", seq=0, ack=1)
 SOON, LATE = 5 + 7.0, 5 + 21.0
 """With three repeats, RTOs of 1 s and 3 s, and a time-out of 5 s."""
 
-
-@pytest.fixture(autouse=True, scope="module", params=["native", "python"])
-def kernels(request: pytest.FixtureRequest) -> Iterator[None]:
-    """All of it with the kernels in C and in Python."""
-    with kernels_of(request.param):
-        yield
+pytestmark = pytest.mark.usefixtures("kernels")
 
 
 @pytest.mark.parametrize(

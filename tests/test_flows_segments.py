@@ -6,13 +6,10 @@ peer makes a handshake cost more than the stated packets.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 
 from lzr.transitions import Cue, State
 from tests.playbook import Batch, Edges, Ended, Got, Line, Play, Sent, note_edges
-from tests.wire import kernels_of
 
 HELLO, AGAIN = b"HELLO", b"EHLO you\r\n"
 BANNER = b"220 mail.example ESMTP\r\n"
@@ -20,12 +17,7 @@ BANNER = b"220 mail.example ESMTP\r\n"
 EDGES: Edges = {}
 edge = note_edges(EDGES)
 
-
-@pytest.fixture(autouse=True, scope="module", params=["native", "python"])
-def kernels(request: pytest.FixtureRequest) -> Iterator[None]:
-    """All of it with the kernels in C and in Python."""
-    with kernels_of(request.param):
-        yield
+pytestmark = pytest.mark.usefixtures("kernels")
 
 
 # --- banners in pieces ----------------------------------------------------------------------------------

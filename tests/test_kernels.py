@@ -13,7 +13,6 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from lzr import dealing, duplicates, flowrows, probes, segments, sharding
-from lzr.cues import read_cues
 from lzr.duplicates import RecentTargets
 from lzr.flowindex import FlowIndex, NativeIndex
 from lzr.flowrows import Number
@@ -281,9 +280,6 @@ def test_a_round(seed: int, count: int) -> None:
     draw = np.random.default_rng(seed)
     rows, found, slots = related(draw, count)
     assert NATIVE is not None
-    cues = np.empty(count, np.uint8)
-    NATIVE.read_cues(rows[slots], found, cues)
-    assert np.array_equal(cues, read_cues(rows[slots], found))
     keys = rows["key"][slots]
     keys[draw.random(count) < 0.05] ^= np.uint64(1)
 

@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from coordinator import netlink
-from coordinator.network import NetworkError, discover, expand_sources, is_local, parse_mac
+from coordinator.network import NetworkError, discover, expand_sources, parse_mac
 from tests.host_net import BOX, BOX6, BOX_MAC, BOX_TOO, PEER, PEER6, PEER_MAC, Wire, inside, ip
 
 root = [
@@ -127,13 +127,6 @@ class TestDiscover:
         assert discover([BOX]).loopback
         assert discover(["::1"]).source_v6 == ("::1",)
         assert not discover([BOX], interface="wire0", gateway_mac=PEER_MAC).loopback
-
-    def test_is_local(self, wire: Wire) -> None:
-        assert all(map(is_local, [BOX, BOX_TOO, BOX6, "127.3.4.5", "::1", f"::ffff:{BOX}"]))
-        assert not any(map(is_local, [PEER, PEER6, FAR, FAR6]))
-        route(wire, "local", "198.51.100.0/24", "dev", "lo")
-        assert is_local(FAR)
-        wire.run("ip", "route", "del", "local", "198.51.100.0/24", "dev", "lo")
 
 
 class TestMistakes:

@@ -68,7 +68,7 @@ SILENT = ("wait", "ftp", "imap", "pop3", "mysql", "telnet", "vnc")
 
 def test_every_handshake_of_the_reference_can_be_chosen() -> None:
     assert set(BY_NAME) >= REFERENCE
-    assert all(BY_NAME[name].server_first for name in SILENT)
+    assert not any(BY_NAME[name].probe for name in SILENT)
     assert all(BY_NAME[name].parts for name in REFERENCE if name not in SILENT)
     assert len(PROTOCOLS) >= len(REFERENCE) + 50
 

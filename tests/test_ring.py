@@ -6,7 +6,6 @@ import contextlib
 import select
 import socket
 import time
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -17,17 +16,10 @@ from lzr.probes import ProbeTemplate
 from lzr.rows import ACK, FRAME, NO_PROBE, RST
 from lzr.segments import MAX_FRAME, Builder, Link
 from tests.lab import net
-from tests.wire import halves, kernels_of
+from tests.wire import halves
 from workers.ring import Arrivals, Ring, SendFailure
 
-pytestmark = pytest.mark.root
-
-
-@pytest.fixture(autouse=True, params=["native", "python"])
-def kernels(request: pytest.FixtureRequest) -> Iterator[None]:
-    """The ring in C and in Python."""
-    with kernels_of(request.param):
-        yield
+pytestmark = [pytest.mark.root, pytest.mark.usefixtures("kernels")]
 
 
 US, THEM = "10.99.0.2", "10.99.0.3"

@@ -35,19 +35,14 @@ from lzr.sharding import (
     socket_filter,
 )
 from tests.lab import net
-from tests.wire import extension_header, halves, kernels_of, packets, read
+from tests.wire import extension_header, halves, packets, read
 from workers.ring import Arrivals, Ring
 
 SEED = 0xC0FFEE11
 PORTS = (40000, 50000)
 US4, US6, THEM4, THEM6 = "10.99.0.2", "fd99::2", "10.4.0.1", "fd04::1"
 
-
-@pytest.fixture(autouse=True, scope="module", params=["native", "python"])
-def kernels(request: pytest.FixtureRequest) -> Iterator[None]:
-    """All of it with the kernels in C and in Python."""
-    with kernels_of(request.param):
-        yield
+pytestmark = pytest.mark.usefixtures("kernels")
 
 
 # --- the program, run here ------------------------------------------------------------------------------

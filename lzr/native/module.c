@@ -29,7 +29,6 @@ static PyMethodDef methods[] = {
      "unsent(ring, at, count) -> (waiting, refused): rows of a transmit ring that the kernel has not sent"},
     {"probe_lengths", FAST(lzr_probe_lengths), METH_FASTCALL,
      "probe_lengths(rows, size, addresses, ports, program, out): bytes of each peer's probe"},
-    {"read_cues", FAST(lzr_read_cues), METH_FASTCALL, "read_cues(flows, segments, out): what each segment means"},
     {"step", FAST(lzr_step), METH_FASTCALL,
      "step(flows, segments, keys, slots, todo, transitions, stay, ages, live, actions) -> (live, later, ignored, fresh)"},
     {"due", FAST(lzr_due), METH_FASTCALL,

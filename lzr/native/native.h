@@ -136,7 +136,6 @@ size_t lzr_probe_length(const uint8_t *program, size_t size, uint64_t hi, uint64
 PyObject *lzr_probe_lengths(PyObject *self, PyObject *const *args, Py_ssize_t count);
 
 /* steps.c */
-PyObject *lzr_read_cues(PyObject *self, PyObject *const *args, Py_ssize_t count);
 PyObject *lzr_step(PyObject *self, PyObject *const *args, Py_ssize_t count);
 PyObject *lzr_due(PyObject *self, PyObject *const *args, Py_ssize_t count);
 PyObject *lzr_bump(PyObject *self, PyObject *const *args, Py_ssize_t count);

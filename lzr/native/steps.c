@@ -70,30 +70,6 @@ static enum cue read_cue(const struct flow *flow, const struct segment *s)
     return s->ack != flow->una ? ACK : NOTHING;
 }
 
-/* (flows, segments, out): row by row */
-PyObject *lzr_read_cues(PyObject *self, PyObject *const *args, Py_ssize_t count)
-{
-    (void)self;
-    struct views views = {.count = 0};
-    PyObject *result = NULL;
-    size_t n, n_segments, room;
-    const struct flow *flows;
-    const struct segment *segments;
-    uint8_t *out;
-    if (count != 3)
-        return lzr_wants("(flows, segments, out)");
-    if ((flows = lzr_view(&views, args[0], 0, sizeof *flows, &n)) == NULL ||
-        (segments = lzr_view(&views, args[1], 0, sizeof *segments, &n_segments)) == NULL ||
-        (out = lzr_view(&views, args[2], 1, 1, &room)) == NULL || !lzr_as_many(n_segments == n && room >= n))
-        goto end;
-    for (size_t i = 0; i < n; i++)
-        out[i] = (uint8_t)read_cue(flows + i, segments + i);
-    result = Py_NewRef(Py_None);
-end:
-    lzr_release(&views);
-    return result;
-}
-
 static int same_tuple(const struct flow *f, const struct segment *s)
 {
     return f->peer_lo == s->peer_lo && f->peer_port == s->peer_port && f->own_port == s->own_port &&

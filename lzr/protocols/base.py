@@ -95,7 +95,3 @@ class Protocol:
             return False
         keyed = data.startswith(self.starts) or any(data.startswith(key, offset) for offset, key in self.at)
         return (keyed or not (self.starts or self.at)) and self.match(data)
-
-    @property
-    def server_first(self) -> bool:
-        return not self.probe
