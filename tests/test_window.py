@@ -78,6 +78,8 @@ def test_what_prompt_hosts_have_not_answered_is_not_awaited() -> None:
     assert window.room(4000, 100 * MS) == window.size - 3 * 400  # begun at 70, 80 and 90 ms
     assert window.room(500, 100 * MS) == window.size - 500
     assert window.room(4000, 200 * MS) == window.size
+    window.note_prompt(32 * MS, 2)
+    assert window.room(4000, 100 * MS) == window.size - 6 * 400
     window.note_prompt(None)
     assert window.room(4000, 200 * MS) == window.size - 4000
 

@@ -14,7 +14,7 @@ from lzr import messages
 from lzr.budget import Budget
 from lzr.flows import FlowTable
 from lzr.messages import Buffer
-from lzr.rows import TARGET, join, pick
+from lzr.rows import TARGET, Opening, join, pick
 from lzr.segments import Builder
 from lzr.sharding import shard_of
 from workers.promptness import prompt
@@ -63,6 +63,7 @@ class Hosted:
         self._wait = round(wait * 1e9)
         self._window = Window(1, 1, self._wait)
         self._step = max(64, OPEN // (1 + plan.haf))
+        self._opening = False  # the connections begun last are ours from the SYN on
         self._stock: deque[Any] = deque()  # TARGET rows to be begun in their turn
         self._stocked = 0  # how many
         self.window_held = False  # since it was last set to False, targets waited for answers to others
@@ -142,7 +143,8 @@ class Hosted:
             if len(arrivals.segments):
                 self.table.receive(arrivals.segments, arrivals.payloads, now)
                 self.flush()
-        self._window.note_prompt(prompt(self.table.ages))
+        # A connection that we open ourselves is answered twice: SYN-ACK, data.
+        self._window.note_prompt(prompt(self.table.ages), 2 if self._opening else 1)
         self._window.note_fill(max(taken.values(), default=0), now)
         return sum(taken.values())
 
@@ -189,8 +191,10 @@ class Hosted:
             parts.append(targets)
             count += len(targets)
         self._stocked -= count
+        targets = join(parts)
+        self._opening = bool((targets["syn"] == Opening.OURS).any())
         self._window.note_begun(count, now)
-        self.table.open(join(parts), now, wall)
+        self.table.open(targets, now, wall)
         self.flush()
         return count
 

@@ -71,9 +71,12 @@ class Window:
         while begun[0][0] < now - self._wait:
             begun.popleft()
 
-    def note_prompt(self, prompt: int | None) -> None:
-        """Nearly all hosts that answer do so within `prompt` ns; None where that is not known."""
-        self._prompt = self._wait if prompt is None else prompt
+    def note_prompt(self, prompt: int | None, answers: int = 1) -> None:
+        """Nearly all hosts that answer do so within `prompt` ns; None where that is not known.
+
+        answers: that a flow gets one after the other.
+        """
+        self._prompt = self._wait if prompt is None else prompt * answers
 
     def note_silent(self, flows: int, now: int) -> None:
         """These flows have been waited for in vain."""
