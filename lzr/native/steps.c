@@ -112,8 +112,8 @@ static void note_age(int64_t *ages, uint64_t sent, uint64_t came)
  *
  * One round over segments[todo], in order: the first segment of each flow is judged, and noted in its flow if
  * it means something: then its number is in `live` and its action in `actions`. Segments of flows that had
- * one already are left in `todo` for the next round. fresh: flows that show their first sign of life, how long
- * after the last packet is counted in `ages`; actions from `stay` on are none. */
+ * one already are left in `todo` for the next round. fresh: flows that show their first sign of life; in `ages`
+ * they are counted by how long that took. Actions from `stay` on are no sign of life. */
 PyObject *lzr_step(PyObject *self, PyObject *const *args, Py_ssize_t count)
 {
     (void)self;
