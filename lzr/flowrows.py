@@ -66,7 +66,7 @@ def step(
 
     slots, keys: of each segment. Segments that mean something are noted in their flows. Returns which
     those are and the Action of each, what is left for the next round (later segments of the same flows), how
-    many meant nothing, and how many flows are no longer fresh (see `count_fresh`); these are counted in
+    many meant nothing, and how many flows are no longer fresh (see `is_fresh`); these are counted in
     `ages`, see `note_ages`.
     """
     if NATIVE is not None:
