@@ -1,29 +1,29 @@
 """What leaves a flow table: frames to be sent, outcomes with their payloads.
 
-The law: *frames leave in the order in which they were made, and the outcomes of one input leave together*,
-with its last, so that a worker that dies leaves none of them or all.
+Frames leave in the order in which they were made. The outcomes of one input leave together, with its last, so
+that a worker that dies leaves none of them or all.
 """
 
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from lzr import flowrows
-from lzr.flowindex import FlowIndex
 from lzr.flowrows import Number, Rows, Slots
-from lzr.flowstore import FlowStore, Wait
-from lzr.plan import Plan
-from lzr.rows import ACK, NO_PROBE, OUTCOME, SYN, Reason, join, pick
-from lzr.shardflows import ShardFlows
+from lzr.flowstore import FlowStore
+from lzr.rows import ACK, NO_PROBE, OUTCOME, SYN, Reason, join
+from lzr.timers import Timers, Wait
 
 _TUPLE = ("peer_hi", "peer_lo", "own_hi", "own_lo", "peer_port", "own_port")
 
 
-class FlowOutput(FlowStore):
-    """The frames and outcomes of a `FlowTable`."""
+class Output:
+    """The frames and outcomes of the flows in `store`, until somebody takes them."""
 
-    def __init__(self, plan: Plan, capacity: int, index: FlowIndex | None) -> None:
-        super().__init__(plan, capacity, index)
+    def __init__(self, store: FlowStore, timers: Timers) -> None:
+        self._store = store
+        self._timers = timers
         self._bursts: list[Rows] = []
         self._outcomes: list[Rows] = []
         self._payloads: list[bytes] = []
@@ -49,52 +49,72 @@ class FlowOutput(FlowStore):
 
     # --- frames ----------------------------------------------------------------------------------------
 
-    def _emit(self, slots: Slots, number: Number, flags: int) -> None:
-        self._bursts.append(flowrows.send(self.rows, slots, number, flags, self.plan.seed)[0])
+    def send(self, slots: Slots, number: Number, flags: int) -> None:
+        """A frame of each flow without payload."""
+        self._bursts.append(flowrows.send(self._store.rows, slots, number, flags, self._store.plan.seed)[0])
 
-    def _emit_close(self, slots: Slots, reason: int) -> None:
-        frames = flowrows.close(self.rows, slots, reason, self.plan.seed)
+    def send_syn(self, slots: Slots) -> None:
+        self.send(slots, Number.ISN, SYN)
+
+    def send_close(self, slots: Slots, reason: int) -> None:
+        """RST, where there is a connection. reason: a Reason, why."""
+        frames = flowrows.close(self._store.rows, slots, reason, self._store.plan.seed)
         if len(frames):
             self._bursts.append(frames)
 
-    def _emit_syn(self, slots: Slots) -> None:
-        self._emit(slots, Number.ISN, SYN)
-
-    def _emit_probe(self, slots: Slots, flags: int, wait: Wait | None = None) -> None:
+    def send_probe(self, slots: Slots, flags: int, now: int, wait: Wait | None = None) -> None:
         """ACK with the probe of each flow's handshake, from its first byte. wait: the timer that is armed."""
-        if len(self.plan.probes) == 1:
+        rows, plan = self._store.rows, self._store.plan
+        if len(plan.probes) == 1:
             groups = [(0, slots)]
         else:
-            handshakes = self.rows["handshake"][slots]
+            handshakes = rows["handshake"][slots]
             groups = [(int(h), slots[handshakes == h]) for h in np.flatnonzero(np.bincount(handshakes))]
         for handshake, group in groups:
-            probe = self.plan.probes[handshake]
+            probe = plan.probes[handshake]
             carried, flag = (handshake, flags) if probe.parts else (NO_PROBE, ACK)
             frames, generations = flowrows.send(
-                self.rows,
-                group,
-                Number.UNA,
-                flag,
-                self.plan.seed,
-                carried,
-                probe,
-                arm=wait is not None,
+                rows, group, Number.UNA, flag, plan.seed, carried, probe, arm=wait is not None
             )
             self._bursts.append(frames)
             if wait is not None and generations is not None:
-                self._timers[wait].push(self._now, group, generations)
+                self._timers.push(wait, group, generations, now)
 
     # --- outcomes --------------------------------------------------------------------------------------
 
-    def _settle_duplicates(self, targets: Rows) -> None:
+    def duplicates(self, targets: Rows) -> None:
+        """TARGET rows whose 4-tuple is in flight already: an outcome, no flow."""
         outcome = np.zeros(len(targets), OUTCOME)
         for name in (*_TUPLE, "line", "ticket", "seq", "ack"):
             outcome[name] = targets[name]
         outcome["reason"], outcome["final"] = Reason.DUPLICATE, 1
         self._outcomes.append(outcome)
 
-    def _hold(self, slots: Slots, outcomes: Rows, payloads: bytes) -> None:
-        """The outcomes of one input leave together, with its last: a worker that dies leaves none or all."""
+    def finish(
+        self, slots: Slots, reason: int, lengths: NDArray[np.uint32] | None = None, payloads: bytes = b""
+    ) -> None:
+        """Close these flows, make their outcomes, free their rows.
+
+        lengths: of each flow's part of `payloads`, (n,); None where there is none.
+        """
+        store = self._store
+        frames, outcomes = flowrows.finish(store.rows, store.index, slots, reason, lengths)
+        if len(frames):
+            self._bursts.append(frames)
+        self._outcomes.append(outcomes)
+        self._payloads.append(payloads)
+        store.note_released(slots)
+
+    def hold(
+        self,
+        slots: Slots,
+        reason: int,
+        lengths: NDArray[np.uint32],
+        payloads: bytes,
+        final: NDArray[np.bool_],
+    ) -> None:
+        """Make outcomes that leave with the last one of their input. final: which are the last, (n,)."""
+        outcomes = flowrows.outcome_rows(self._store.rows, slots, reason, lengths, final)
         start = 0
         for at, slot in enumerate(slots.tolist()):
             end = start + int(outcomes["data_len"][at])
@@ -103,14 +123,13 @@ class FlowOutput(FlowStore):
             if outcomes["final"][at]:
                 self._let_go(slot)
 
+    def let_go_of_shard(self, shard: int) -> None:
+        """What the flows of a shard have brought so far leaves from here: the shard is about to move."""
+        held = np.fromiter(self._held, np.int32, len(self._held))
+        for slot in held[self._store.shards(self._store.rows[held]) == shard].tolist():
+            self._let_go(slot)
+
     def _let_go(self, slot: int) -> None:
         for outcome, payload in self._held.pop(slot):
             self._outcomes.append(outcome)
             self._payloads.append(payload)
-
-    def extract(self, shard: int) -> ShardFlows:
-        """Take the flows of `shard` out of this table; what they have brought so far is let go of here."""
-        held = np.fromiter(self._held, np.int32, len(self._held))
-        for slot in held[self._shards(pick(self.rows, held)) == shard].tolist():
-            self._let_go(slot)
-        return super().extract(shard)

@@ -19,7 +19,7 @@ from lzr.cues import awaited, read_cues
 from lzr.flowindex import FlowIndex, NativeIndex
 from lzr.kernels import NATIVE
 from lzr.probes import ProbeTemplate
-from lzr.rows import ACK, FIN, FLOW, FRAME, NO_PROBE, OUTCOME, RST, SYN, Opening, Reason
+from lzr.rows import ACK, FIN, FLOW, FRAME, NO_PROBE, OUTCOME, RST, SYN, Doubt, Opening, Reason
 from lzr.sharding import COOKIE_BITS, cookie, draw, flow_key
 from lzr.transitions import TRANSITIONS, Action, Cue, State
 
@@ -167,6 +167,7 @@ def open_rows(
     flows["rcv"] = targets["seq"] + np.uint32(1)
     flows["flags"] = np.where(ours, 0, SYN | ACK)
     flows["state"] = np.where(ours, State.SYN_SENT, State.DATA_SENT)
+    flows["doubt"] = np.where(targets["syn"] == Opening.DOUBTFUL, Doubt.HALF_OPEN, Doubt.NONE)
     flows["generation"] = rows["generation"][slots]
     rows[slots[added]] = flows[added]
     ready, closed, opened, refused = np.bincount(kinds, minlength=len(Kind)).tolist()

@@ -1,4 +1,4 @@
-"""One shard's flows: segments and timers in, frames and outcomes out. No socket, no clock.
+"""The flows of one worker's shards: segments and timers in, frames and outcomes out. No socket, no clock.
 
 The life of a flow, with handshakes h0..hk given by the user:
 
@@ -30,14 +30,18 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lzr import flowrows
+from lzr import flowrows, shardflows
 from lzr.firewallprobes import FirewallProbes
 from lzr.flowindex import FlowIndex
+from lzr.flowoutput import Output
 from lzr.flowrows import Kind, Number
-from lzr.flowstore import COOLDOWN, DELAY, LONG_PATIENCE, PATIENCE, RETRANSMIT, SETTLE, TIMEOUT
+from lzr.flowstore import FlowStore
+from lzr.pieces import Pieces
 from lzr.plan import Plan
-from lzr.rows import ACK, FIN, PSH, Opening, Reason, pick
-from lzr.sharding import draw, flow_key
+from lzr.rows import ACK, FIN, PSH, Doubt, Reason, pick
+from lzr.shardflows import ShardFlows
+from lzr.sharding import flow_key
+from lzr.timers import DELAY, RETRANSMIT, SETTLE, TIMEOUT, Timers
 from lzr.transitions import Action, State
 
 Rows = NDArray[Any]
@@ -46,31 +50,42 @@ Mask = NDArray[np.bool_]
 
 _ENOUGH = 64  # bytes of a first reply that leave nothing to wait for
 _LINE = 8  # as does a line of this length
-_MAX_SETTLES = 32
-_MAX_REPEATS = 3
-_MEASURED = 1  # in `note`: the SYN-ACK was so prompt that it was the first; its sender knows the round trip
+_MAX_PIECES = 32  # answers to pieces of a reply, after which it is taken as it is
+_MAX_REPEATS = 3  # of these to a repeated SYN-ACK
 _PROMPT = 900  # ms: no SYN-ACK is repeated sooner (RFC 6298 §2.1 says 1 s; clocks may be coarse)
-_MASK = 0x7FFFFFFF
+_PORT, _ISN = 1, 1  # salts
 _NONE = np.empty(0, np.int32)
 # As plain numbers: to look a member of an enumeration up costs as much as a small batch.
 _READY, _CLOSED, _OURS, _DUPLICATE = (int(kind) for kind in Kind)
 
 
-class FlowTable(FirewallProbes):
-    """The flows of the shards one worker hosts. Call `open`, `receive`, `expire`; then `take_frames`,
-    `take_outcomes`."""
+class FlowTable:
+    """The flows of all shards that one worker has. Call `open`, `receive`, `expire`; then `take_frames`,
+    `take_outcomes`.
+
+    store: the rows; timers: what each flow waits for; output: what is to leave; firewall_probes: the
+    questions beside the handshakes; pieces: replies that come in several segments.
+    """
 
     def __init__(self, plan: Plan, capacity: int = 4096, index: FlowIndex | None = None) -> None:
-        super().__init__(plan, capacity, index)
-        self._buffer = memoryview(b"")
-        self._met = _NONE  # slots of the flows of this round
+        self.plan = plan
+        self.store = FlowStore(plan, capacity, index)
+        self.timers = Timers(self.store)
+        self.output = Output(self.store, self.timers)
+        self.firewall_probes = FirewallProbes(self.store, self.timers, self.output)
+        self.pieces = Pieces()
+        self.fresh = 0  # flows whose first packet on a connection is out and has brought nothing yet
         self.silent = 0  # fresh flows that have been waited for in vain, since the start
         self.ages = np.zeros(flowrows.AGES, np.int64)  # of first answers, see `flowrows.note_ages`
         self.retransmits = 0
         self.ignored = {"stray": 0, "out_of_turn": 0}
+        self._now = 0
+        self._buffer = memoryview(b"")
+        self._met = _NONE  # slots of the flows of this round
+        self._doubts = False  # whether any flow here ever was in doubt: spares the others the question
         self._actions: dict[Action, Callable[[Slots, Rows | None], None]] = {
-            Action.COUNT_PROBE: lambda slots, _: self._condemn(self._count_probe(slots)),
-            Action.DROP_PROBE: lambda slots, _: self._drop_probe(slots),
+            Action.COUNT_PROBE: lambda slots, _: self._condemn(self.firewall_probes.count(slots)),
+            Action.DROP_PROBE: lambda slots, _: self.firewall_probes.drop(slots),
             Action.SEND_PROBE_DATA: self._send_probe_data,
             Action.REFUSE_WINDOW: self._refuse_window,
             Action.NOTE_ACK: self._note_ack,
@@ -88,6 +103,50 @@ class FlowTable(FirewallProbes):
             Action.OPEN: lambda slots, _: self._send_syn(slots),
         }
 
+    # --- what it holds ---------------------------------------------------------------------------------
+
+    @property
+    def rows(self) -> Rows:
+        """(capacity,) FLOW; another array after the table has grown."""
+        return self.store.rows
+
+    @property
+    def index(self) -> FlowIndex:
+        return self.store.index
+
+    @property
+    def in_flight(self) -> int:
+        """Flows that have not ended; probes for firewalls are not counted."""
+        return self.store.in_flight
+
+    @property
+    def next_due(self) -> int | None:
+        """When `expire` has something to do next (monotonic ns)."""
+        return self.timers.next_due
+
+    # --- what goes out ---------------------------------------------------------------------------------
+
+    def take_frames(self) -> list[Rows]:
+        """Bursts of FRAME rows to send, in order; within a burst all agree in `probe` and in having SYN."""
+        return self.output.take_frames()
+
+    def take_outcomes(self) -> tuple[Rows, bytes]:
+        """OUTCOME rows and their payloads, one after the other."""
+        return self.output.take_outcomes()
+
+    def extract(self, shard: int) -> ShardFlows:
+        """Take the flows of `shard` out of this table; what they have brought so far is let go of here."""
+        self.output.let_go_of_shard(shard)
+        state = shardflows.extract(shard, self.store, self.timers, self.firewall_probes, self.pieces)
+        self.fresh = flowrows.count_fresh(self.rows)
+        return state
+
+    def adopt(self, state: ShardFlows) -> None:
+        """Take over what another table's `extract` gave."""
+        shardflows.adopt(state, self.store, self.timers, self.firewall_probes, self.pieces)
+        self._doubts |= bool(state.flows["doubt"].any())
+        self.fresh = flowrows.count_fresh(self.rows)
+
     # --- what comes in ---------------------------------------------------------------------------------
 
     def open(self, targets: Rows, now: int, wall: int = 0) -> None:
@@ -97,25 +156,24 @@ class FlowTable(FirewallProbes):
         """
         self._now = now
         plan = self.plan
-        slots = self._allocate(len(targets))
+        slots = self.store.allocate(len(targets))
         kinds, (ready, closed, ours, duplicates, doubtful) = flowrows.open_rows(
             self.rows, self.index, targets, slots, plan.hash_seed, plan.seed, wall
         )
         if duplicates:
             refused = kinds == _DUPLICATE
-            self._settle_duplicates(pick(targets, refused))
-            self._release_unindexed(slots[refused])
-        if doubtful:
-            doubted = (targets["syn"] == Opening.DOUBTFUL) & (kinds != _DUPLICATE)
-            self._doubtful.update(slots[doubted].tolist())
-        self.in_flight += len(slots) - duplicates
+            self.output.duplicates(pick(targets, refused))
+            self.store.give_back(slots[refused])
+        self._doubts |= doubtful > 0
+        self.store.in_flight += len(slots) - duplicates
+        self.firewall_probes.begin(slots)
         if ours:
             self._send_syn(slots if ours == len(slots) else slots[kinds == _OURS])
         if closed:
             self._finish(slots[kinds == _CLOSED], Reason.ZERO_WINDOW)
         if ready:
             self._send_first(slots if ready == len(slots) else slots[kinds == _READY])
-        self._end_of_call()
+        self.store.end_of_call()
 
     def receive(self, segments: Rows, buffer: Any, now: int) -> None:
         """Act on SEGMENT rows, in order; their payloads are in `buffer` (bytes-like) until this returns."""
@@ -139,12 +197,12 @@ class FlowTable(FirewallProbes):
                 self._dispatch(self._met, pick(segments, live), actions)
         self._met = _NONE
         self._buffer = memoryview(b"")
-        self._end_of_call()
+        self.store.end_of_call()
 
     def expire(self, now: int, most: int = 1 << 31) -> None:
         """Act on the timers due at `now`, at most `most` of each kind: what they send brings answers."""
         self._now = now
-        for wait, queue in self._timers.items():
+        for wait, queue in self.timers.queues():
             due = queue.pop(now, most)
             if due is None:
                 continue
@@ -153,7 +211,7 @@ class FlowTable(FirewallProbes):
                 self.fresh -= silent
                 self.silent += silent
                 self._dispatch(slots, None, actions)
-        self._end_of_call()
+        self.store.end_of_call()
 
     # --- one round -------------------------------------------------------------------------------------
 
@@ -178,19 +236,18 @@ class FlowTable(FirewallProbes):
     def _send_syn(self, slots: Slots) -> None:
         self.rows["state"][slots] = State.SYN_SENT
         if self.plan.retransmit_number > 1:
-            self.rows["note"][slots] = self._milliseconds
-        self._emit_syn(slots)
+            self.rows["syn_ms"][slots] = self._milliseconds
+        self.output.send_syn(slots)
         self.fresh += len(slots)
-        self._arm(slots)
+        self.timers.arm_retransmit(slots, self._now)
 
     def _send_probe_data(self, slots: Slots, segments: Rows | None) -> None:
         assert segments is not None
         self.rows["rcv"][slots] = segments["seq"] + np.uint32(1)
         self.rows["state"][slots] = State.DATA_SENT
         if self.plan.retransmit_number > 1:
-            waited = self._milliseconds - self.rows["note"][slots] & _MASK
-            prompt = (waited < _PROMPT) & (self.rows["counter"][slots] == 0)
-            self.rows["note"][slots] = np.where(prompt, _MEASURED, 0)
+            waited = self._milliseconds - self.rows["syn_ms"][slots]
+            self.rows["measured"][slots] = (waited < _PROMPT) & (self.rows["counter"][slots] == 0)
         self.rows["counter"][slots] = 0
         self._send_first(slots)
 
@@ -203,45 +260,47 @@ class FlowTable(FirewallProbes):
         """The ACK that completes the handshake, with the probe unless only PSH may carry it."""
         self.fresh += len(slots)
         if self.plan.push_data_only:
-            self._emit(slots, Number.UNA, ACK)
-            self._arm(slots)
+            self.output.send(slots, Number.UNA, ACK)
+            self.timers.arm_retransmit(slots, self._now)
         else:
-            self._emit_probe(slots, ACK, RETRANSMIT if self.plan.retransmit_number else TIMEOUT)
+            self.output.send_probe(
+                slots, ACK, self._now, RETRANSMIT if self.plan.retransmit_number else TIMEOUT
+            )
 
     def _note_ack(self, slots: Slots, segments: Rows | None) -> None:
         self.rows["state"][slots] = State.ACKED
-        self._arm(slots)
-        self._start_probes(slots)
+        self.timers.arm_retransmit(slots, self._now)
+        self.firewall_probes.ask(slots, self._now)
 
     def _retransmit(self, slots: Slots, segments: Rows | None) -> None:
         self.retransmits += len(slots)
         self.rows["counter"][slots] += 1
-        self._emit_probe(slots, ACK | PSH)
-        self._arm(slots)
+        self.output.send_probe(slots, ACK | PSH, self._now)
+        self.timers.arm_retransmit(slots, self._now)
 
     def _repeat(self, slots: Slots, segments: Rows | None) -> None:
         """The peer repeats its SYN-ACK: our ACK and what it carried were lost. At once, but not for ever."""
-        slots = slots[self.rows["settles"][slots] < _MAX_REPEATS]
+        slots = slots[self.rows["answers"][slots] < _MAX_REPEATS]
         if not len(slots):
             return
         self.retransmits += len(slots)
-        self.rows["settles"][slots] += 1
+        self.rows["answers"][slots] += 1
         if self.plan.push_data_only:
-            self._emit(slots, Number.UNA, ACK)
+            self.output.send(slots, Number.UNA, ACK)
         else:
-            self._emit_probe(slots, ACK)
+            self.output.send_probe(slots, ACK, self._now)
 
     def _retransmit_syn(self, slots: Slots, segments: Rows | None) -> None:
         self.retransmits += len(slots)
         self.rows["counter"][slots] += 1
-        self._emit_syn(slots)
-        self._arm(slots)
+        self.output.send_syn(slots)
+        self.timers.arm_retransmit(slots, self._now)
 
     def _take_data(self, slots: Slots, segments: Rows | None) -> None:
         assert segments is not None
         start, length, done = flowrows.take_data(self.rows, slots, segments, self._buffer, _ENOUGH, _LINE)
-        if self._pieces:
-            done &= np.fromiter((slot not in self._pieces for slot in slots.tolist()), bool, len(slots))
+        if self.pieces:
+            done &= np.fromiter((slot not in self.pieces for slot in slots.tolist()), bool, len(slots))
         if done.all():
             self._finish(slots, Reason.DATA, length, flowrows.gather(self._buffer, start, length))
             return
@@ -258,33 +317,33 @@ class FlowTable(FirewallProbes):
         awaited = self.rows["rcv"][slots]
         spans = zip(slots.tolist(), start.tolist(), end.tolist(), strict=True)
         for at, (slot, a, b) in enumerate(spans):
-            held, moved = self._pieces.append(slot, int(awaited[at]), bytes(self._buffer[a:b]))
+            held, moved = self.pieces.append(slot, int(awaited[at]), bytes(self._buffer[a:b]))
             awaited[at] = int(awaited[at]) + moved & 0xFFFFFFFF
             complete[at] |= len(held) >= _ENOUGH or (len(held) >= _LINE and held[-1] == 0x0A)
         self.rows["rcv"][slots] = awaited
-        self.rows["settles"][slots] += 1
-        complete |= self.rows["settles"][slots] >= _MAX_SETTLES
+        self.rows["answers"][slots] += 1
+        complete |= self.rows["answers"][slots] >= _MAX_PIECES
         if complete.any():
             self._finish_pieces(slots[complete])
         waiting = slots[~complete]
         if len(waiting):
-            self._emit(waiting, Number.NXT, ACK)
+            self.output.send(waiting, Number.NXT, ACK)
             self.rows["state"][waiting] = State.SETTLING
-            self._push_timer(SETTLE, waiting)
+            self.timers.arm(SETTLE, waiting, self._now)
 
     def _keep_early(self, slots: Slots, segments: Rows | None) -> None:
         """Data beyond a gap: the acknowledgement of what we have makes the peer send the rest again."""
         assert segments is not None
         fields = (segments[name].tolist() for name in ("seq", "data_at", "data_len"))
         for slot, sequence, start, length in zip(slots.tolist(), *fields, strict=True):
-            self._pieces.keep_early(slot, sequence, bytes(self._buffer[start : start + length]))
-        slots = slots[self.rows["settles"][slots] < _MAX_SETTLES]  # no more than so many answers
+            self.pieces.keep_early(slot, sequence, bytes(self._buffer[start : start + length]))
+        slots = slots[self.rows["answers"][slots] < _MAX_PIECES]  # no more than so many answers
         if len(slots):
-            self.rows["settles"][slots] += 1
-            self._emit(slots, Number.NXT, ACK)
+            self.rows["answers"][slots] += 1
+            self.output.send(slots, Number.NXT, ACK)
 
     def _finish_pieces(self, slots: Slots) -> None:
-        payloads = [self._pieces.take(slot) for slot in slots.tolist()]
+        payloads = [self.pieces.take(slot) for slot in slots.tolist()]
         lengths = np.fromiter(map(len, payloads), np.uint32, len(payloads))
         self._finish(slots, Reason.DATA, lengths, b"".join(payloads))
 
@@ -295,16 +354,16 @@ class FlowTable(FirewallProbes):
     def _give_up(self, slots: Slots, reason: int) -> None:
         """This handshake brought nothing: the next one, or the end."""
         rows = self.rows
-        if self._doubtful and reason == Reason.RST:
+        if self._doubts and reason == Reason.RST:
             slots = self._reopen(slots)
-        if self._reopened and reason == Reason.NO_SYN_ACK:
-            refused = np.fromiter((slot in self._reopened for slot in slots.tolist()), bool, len(slots))
+        if self._doubts and reason == Reason.NO_SYN_ACK:
+            refused = rows["doubt"][slots] == Doubt.REOPENED
             self._give_up(slots[refused], Reason.RST)  # so the RST was the service's own
             slots = slots[~refused]
         if not len(slots):
             return
-        if self.plan.haf:
-            firewall = rows["hits"][slots] >= self.plan.hits_needed
+        if self.firewall_probes.wanted:
+            firewall = self.firewall_probes.condemns(slots)
             if firewall.any():
                 self._finish(slots[firewall], Reason.FIREWALL)
                 slots = slots[~firewall]
@@ -318,7 +377,7 @@ class FlowTable(FirewallProbes):
             self._finish(slots[~more], reason)
         if more.any():
             if reason != Reason.RST:
-                self._emit_close(slots[more], reason)
+                self.output.send_close(slots[more], reason)
             self._follow_up(slots[more])
 
     def _finish(
@@ -330,34 +389,29 @@ class FlowTable(FirewallProbes):
         """
         if not len(slots):
             return
-        if self._pieces:
-            self._pieces.forget(slots.tolist())
+        if self.pieces:
+            self.pieces.forget(slots.tolist())
         if self.plan.force_all_handshakes:
             self._finish_some(slots, reason, lengths, payloads)
             return
-        frames, outcomes = flowrows.finish(self.rows, self.index, slots, reason, lengths)
-        if len(frames):
-            self._bursts.append(frames)
-        self._outcomes.append(outcomes)
-        self._payloads.append(payloads)
-        self._note_free(slots)
+        self.output.finish(slots, reason, lengths, payloads)
 
     def _finish_some(
         self, slots: Slots, reason: int, lengths: NDArray[np.uint32] | None, payloads: bytes
     ) -> None:
         """The same where every handshake was asked for."""
         if reason not in (Reason.RST, Reason.NO_SYN_ACK):
-            self._emit_close(slots, reason)
+            self.output.send_close(slots, reason)
         final = np.ones(len(slots), bool)
         if reason == Reason.DATA:
             final = self.rows["handshake"][slots] + 1 >= len(self.plan.probes)
         if lengths is None:
             lengths = np.zeros(len(slots), np.uint32)
-        self._hold(slots, flowrows.outcome_rows(self.rows, slots, reason, lengths, final), payloads)
+        self.output.hold(slots, reason, lengths, payloads, final)
         if final.all():
-            self._release(slots)
+            self.store.release(slots)
             return
-        self._release(slots[final])
+        self.store.release(slots[final])
         going = slots[~final]
         self.rows["kept"][going] = 1
         self._follow_up(going)
@@ -371,92 +425,53 @@ class FlowTable(FirewallProbes):
 
     def _reopen(self, slots: Slots) -> Slots:
         """Open connections anew that our own kernel may have reset; returns those of which it is not so."""
-        doubtful = np.fromiter((slot in self._doubtful for slot in slots.tolist()), bool, len(slots))
+        doubtful = self.rows["doubt"][slots] == Doubt.HALF_OPEN
         again = slots[doubtful]
         if len(again):
-            self._doubtful.difference_update(again.tolist())
-            self._reopened.update(again.tolist())
-            again = self._reconnect(again)
-            self._send_syn(again)
+            self.rows["doubt"][again] = Doubt.REOPENED
+            self._send_syn(self._reconnect(again))
         rest: Slots = slots[~doubtful]
         return rest
 
     def _follow_up(self, slots: Slots) -> None:
         """The next handshake, on a connection of its own."""
         self.rows["handshake"][slots] += 1
-        if self._doubtful or self._reopened:  # the doubt was about the first connection
-            self._doubtful.difference_update(slots.tolist())
-            self._reopened.difference_update(slots.tolist())
+        self.rows["doubt"][slots] = Doubt.NONE  # it was about the first connection
         slots = self._reconnect(slots)
-        self._start_probes(slots)  # may grow the table
+        self.firewall_probes.ask(slots, self._now)  # may grow the table
         if self.plan.probe_delay > 0:
             self.rows["state"][slots] = State.DELAYED
-            self._push_timer(DELAY, slots)
+            self.timers.arm(DELAY, slots, self._now)
         else:
             self._send_syn(slots)
 
     def _reconnect(self, slots: Slots) -> Slots:
-        """A fresh source port that the same shard owns, a fresh ISN. Returns those that got one."""
+        """A fresh source port that the same shard owns, a fresh ISN. Returns those that got one.
+
+        The others end: no port of ours is free for their hosts.
+        """
         rows = self.rows
-        if self._pieces:
-            self._pieces.forget(slots.tolist())
-        self.index.remove(rows["key"][slots])
-        for name in ("counter", "settles"):
-            rows[name][slots] = 0
+        if self.pieces:
+            self.pieces.forget(slots.tolist())
         flows = pick(rows, slots)
-        chosen = self._choose_ports(flows, slots, self._shards(flows), salt=1)
+        number = flows["line"] * np.uint64(256) + flows["handshake"]
+        chosen = self.store.choose_ports(flows, slots, self.store.shards(flows), number, _PORT)
+        if not chosen.all():
+            lost = slots[~chosen]
+            rows["state"][lost] = State.SYN_SENT  # what is awaited from now on
+            self._finish(lost, Reason.NO_SYN_ACK)
+            flows, slots, number = flows[chosen], slots[chosen], number[chosen]
+        self.index.remove(rows["key"][slots])
         for name in ("own_port", "key"):
             rows[name][slots] = flows[name]
-        number = flows["line"] * np.uint64(256) + flows["handshake"]
-        isn = flowrows.isn(flows, number, 1, self.plan.seed, self.plan.hash_seed)
+        for name in ("counter", "answers"):
+            rows[name][slots] = 0
+        isn = flowrows.isn(flows, number, _ISN, self.plan.seed, self.plan.hash_seed)
         rows["una"][slots] = isn + np.uint32(1)
         rows["nxt"][slots] = isn + np.uint32(1)
-        if not chosen.all():  # no port of ours is free for this host: the ports are exhausted
-            self._abandon(slots[~chosen])
-            slots = slots[chosen]
         return slots
 
-    def _abandon(self, slots: Slots) -> None:
-        """End flows that have no index entry."""
-        self.rows["state"][slots] = State.SYN_SENT
-        keys = draw(self.plan.seed, self.rows["line"][slots], 0xABAD)
-        self.index.insert(keys, slots)
-        self.rows["key"][slots] = keys
-        self._finish(slots, Reason.NO_SYN_ACK)
-
-    # --- timers ----------------------------------------------------------------------------------------
-
-    def _arm(self, slots: Slots) -> None:
-        """The one timer of a flow: the next retransmit if there is one, else the last wait."""
-        rows = self.rows
-        number = self.plan.retransmit_number
-        if self.plan.push_data_only:
-            number = max(1, number)
-        states = rows["state"][slots]
-        again = (states != State.ACKED) & (rows["counter"][slots] < number)
-        if again.all():
-            self._push_timer(RETRANSMIT, slots)
-            return
-        if again.any():
-            self._push_timer(RETRANSMIT, slots[again])
-        last = slots[~again]
-        states = states[~again]
-        first_syn = (states == State.SYN_SENT) & (rows["handshake"][last] == 0)
-        acked = states == State.ACKED
-        waits = [(COOLDOWN, first_syn), (PATIENCE, acked), (TIMEOUT, ~first_syn & ~acked)]
-        if self.plan.retransmit_number > 1:
-            unmeasured = acked & self._unmeasured(last)
-            waits[1:2] = (PATIENCE, acked & ~unmeasured), (LONG_PATIENCE, unmeasured)
-        for wait, which in waits:
-            if which.any():
-                self._push_timer(wait, last[which])
-
-    def _unmeasured(self, slots: Slots) -> Mask:
-        """Whether the peer of each flow may not know the round trip: not all got through at the first try."""
-        flows = pick(self.rows, slots)
-        repeated = (flows["counter"] > 0) | (flows["settles"] > 0)
-        return np.asarray(repeated | (flows["note"] != _MEASURED), bool)
-
     @property
-    def _milliseconds(self) -> int:
-        return self._now // 1_000_000 & _MASK
+    def _milliseconds(self) -> np.uint32:
+        """Of the monotonic clock, mod 2^32."""
+        return np.uint32(self._now // 1_000_000 & 0xFFFFFFFF)

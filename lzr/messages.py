@@ -8,7 +8,7 @@ about layout travels but a name.
 |---|---|---|---|
 | targets | coordinator → flow worker (feed) | | TARGET |
 | acked | coordinator → flow worker (orders) | seq | |
-| adopt | coordinator → flow worker (orders) | shard, pieces | FLOW, TIMER, TARGET, where it was released |
+| adopt | coordinator → flow worker (orders) | shard, pieces | none, or FLOW, TIMER, ASKED, TARGET |
 | release | coordinator → flow worker (feed, behind its targets) | shard | |
 | hurry | coordinator → flow worker (orders): a release is on its way | | |
 | resend | coordinator → any (orders) | endpoint of the collector | |
@@ -17,7 +17,7 @@ about layout travels but a name.
 | lines | collector → the one that writes | source, seq, counts | tickets, bytes for each output |
 | fence | coordinator → the collector that writes (orders) | source | |
 | written | collector → coordinator (reports) | last seq by source, offsets, … | final tickets |
-| released | flow worker → coordinator (reports) | shard, pieces | FLOW, TIMER, TARGET not begun |
+| released | flow worker → coordinator (reports) | shard, pieces | FLOW, TIMER, ASKED, TARGET not begun |
 | ready, adopted, fenced, linked, stats, fault | any → coordinator (reports) | role, index, name, pid, … | |
 
 `source` is a flow worker's incarnation: a number that is used once.
@@ -33,7 +33,7 @@ import msgpack
 import numpy as np
 from numpy.typing import NDArray
 
-from lzr.rows import FLOW, OUTCOME, TARGET, TIMER
+from lzr.rows import ASKED, FLOW, OUTCOME, TARGET, TIMER
 
 VERSION = 1
 Buffer = bytes | bytearray | memoryview
@@ -43,6 +43,7 @@ _DTYPES: dict[str, np.dtype[Any]] = {
     "outcome": OUTCOME,
     "flow": FLOW,
     "timer": TIMER,
+    "asked": ASKED,
     "ticket": np.dtype("<u4"),
     "bytes": np.dtype("u1"),
 }

@@ -51,6 +51,16 @@ class Opening:
     have reset it before it could be kept from that, so a RST is answered by opening our own, once."""
 
 
+class Doubt:
+    """Whether a RST may be our own kernel's doing.
+
+    HALF_OPEN: it may have reset ZMap's connection before the RST guard was up. REOPENED: that connection was
+    opened anew by us, so whatever comes now is the service's.
+    """
+
+    NONE, HALF_OPEN, REOPENED = range(3)
+
+
 OUTCOME = np.dtype(
     [
         ("ts", "<u8"),  # arrival of the last packet received from the peer, ns since the epoch (kernel clock)
@@ -135,7 +145,7 @@ FLOW = np.dtype(
         ("seq", "<u4"),  # of the last valid packet
         ("ack", "<u4"),
         ("generation", "<u4"),  # of the one armed timer
-        ("note", "<i4"),  # PROBE: the flow it asks for; else: when our SYN left, then _MEASURED or 0
+        ("syn_ms", "<u4"),  # when our SYN left: milliseconds of the monotonic clock, mod 2^32
         ("peer_port", "<u2"),
         ("own_port", "<u2"),
         ("window", "<u2"),
@@ -145,13 +155,22 @@ FLOW = np.dtype(
         ("handshake", "u1"),
         ("counter", "u1"),
         ("acked", "u1"),
-        ("settles", "u1"),  # pieces taken while settling
-        ("probed", "u1"),  # ACKing-firewall probes were sent
-        ("hits", "u1"),  # of them, answered with SYN-ACK
+        ("answers", "u1"),  # what we sent at once in answer to repeated SYN-ACKs and to pieces of a reply
+        ("measured", "u1"),  # 1: the SYN-ACK came so soon that its sender knows the round trip
+        ("doubt", "u1"),  # whether our own kernel may have reset the connection: a Doubt
         ("kept", "u1"),  # outcomes recorded already (-forceAllHandshakes)
     ]
 )
 """What a shard knows of one flow (104 bytes)."""
+
+ASKED = np.dtype(
+    [
+        ("place", "<i4"),  # of the flow, or of the probe that asks for one
+        ("parent", "<i4"),  # place of the flow that a probe asks for; -1: this is a flow
+        ("hits", "u1"),  # of a flow's probes, answered with SYN-ACK
+    ]
+)
+"""A flow whose host was asked on ports where nobody listens, or such a question, in another process."""
 
 TIMER = np.dtype(
     [
@@ -217,7 +236,7 @@ def copied(rows: Rows) -> Rows:
 
 _RAW = {
     dtype.itemsize: np.dtype((np.void, dtype.itemsize))
-    for dtype in (TARGET, OUTCOME, SEGMENT, FRAME, FLOW, TIMER)
+    for dtype in (TARGET, OUTCOME, SEGMENT, FRAME, FLOW, TIMER, ASKED)
 }
 
 

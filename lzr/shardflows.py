@@ -1,6 +1,7 @@
 """A shard's flows on the way from one process to another: rows, timers, held pieces, as plain arrays.
 
 Places are positions in `flows`. Timers are rows of TIMER, in the order in which they are due within a kind.
+`extract` takes them out of the parts of one flow table, `adopt` puts them into those of another.
 """
 
 from __future__ import annotations
@@ -12,17 +13,24 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lzr.rows import TIMER, join, pick
+from lzr.firewallprobes import FirewallProbes
+from lzr.flowstore import FlowStore
+from lzr.pieces import Pieces
+from lzr.rows import TIMER, copied, join, pick, put
+from lzr.timers import Timers
+from lzr.transitions import State
 
 Held = dict[int, tuple[bytes, dict[int, bytes]]]
 
 
 @dataclass(frozen=True, slots=True)
 class ShardFlows:
-    """flows: FLOW rows; armed: TIMER rows; pieces: place -> (bytes in order, early pieces)."""
+    """flows: FLOW rows; armed: TIMER rows; asked: ASKED rows, what is known of questions for firewalls;
+    pieces: place -> (bytes in order, early pieces)."""
 
     flows: NDArray[Any]
     armed: NDArray[Any]
+    asked: NDArray[Any]
     pieces: Held
 
     @classmethod
@@ -30,6 +38,7 @@ class ShardFlows:
         cls,
         flows: NDArray[Any],
         timers: list[tuple[int, int, NDArray[np.int32], NDArray[np.uint32]]],
+        asked: NDArray[Any],
         pieces: Held,
     ) -> ShardFlows:
         """timers: (kind, due, places, generations)."""
@@ -38,7 +47,7 @@ class ShardFlows:
             part = np.zeros(len(places), TIMER)
             part["kind"], part["due"], part["place"], part["generation"] = kind, due, places, generations
             parts.append(part)
-        return cls(flows, join(parts) if parts else np.empty(0, TIMER), pieces)
+        return cls(flows, join(parts) if parts else np.empty(0, TIMER), asked, pieces)
 
     def timers(self, kind: int) -> Iterator[tuple[int, NDArray[np.int32], NDArray[np.uint32]]]:
         """(due, places, generations) of one kind, by time."""
@@ -57,3 +66,52 @@ class ShardFlows:
     @staticmethod
     def pieces_of(plain: list[list[Any]]) -> Held:
         return {place: (held, dict(early)) for place, held, early in plain}
+
+
+def extract(
+    shard: int, store: FlowStore, timers: Timers, firewall_probes: FirewallProbes, held: Pieces
+) -> ShardFlows:
+    """Take the flows of `shard` out of these parts, with their timers and held pieces."""
+    rows = store.rows
+    slots = store.in_shard(shard)
+    place = np.full(len(rows), -1, np.int32)
+    place[slots] = np.arange(len(slots), dtype=np.int32)
+    flows = pick(rows, slots)
+
+    def live(slots: NDArray[np.int32], generations: NDArray[np.uint32]) -> NDArray[np.bool_]:
+        return np.asarray((place[slots] >= 0) & (rows["generation"][slots] == generations), bool)
+
+    armed = [
+        (number, due, place[waiting], generations)
+        for number, (_, queue) in enumerate(timers.queues())
+        for due, waiting, generations in queue.extract(live)
+    ]
+    asked = firewall_probes.extract(slots, place)
+    pieces = {int(place[slot]): piece for slot, piece in held.extract(slots.tolist()).items()}
+    store.index.remove(flows["key"])
+    store.in_flight -= int(np.count_nonzero(flows["state"] != State.PROBE))
+    store.give_back(slots)
+    store.end_of_call()
+    return ShardFlows.pack(flows, armed, asked, pieces)
+
+
+def adopt(
+    state: ShardFlows, store: FlowStore, timers: Timers, firewall_probes: FirewallProbes, held: Pieces
+) -> None:
+    """Put what `extract` gave into these parts."""
+    flows = copied(state.flows)
+    slots = store.allocate(len(flows))
+    # Beyond any timer that was ever armed for these rows, and a new one for each timer that comes along.
+    base = store.rows["generation"][slots] + np.uint32(1)
+    shift = base - flows["generation"]
+    flows["generation"] = base
+    put(store.rows, slots, flows)
+    store.index.insert(flows["key"], slots)
+    store.in_flight += int(np.count_nonzero(flows["state"] != State.PROBE))
+    for number, (_, queue) in enumerate(timers.queues()):
+        queue.merge(
+            (due, slots[armed], generations + shift[armed])
+            for due, armed, generations in state.timers(number)
+        )
+    firewall_probes.adopt(state.asked, slots)
+    held.adopt({int(slots[place]): piece for place, piece in state.pieces.items()})

@@ -215,7 +215,7 @@ class Scan:
             pieces = ShardFlows.pieces_of(
                 msgpack.unpackb(msgpack.packb(state.plain_pieces()), strict_map_key=False)
             )
-            self.table.adopt(ShardFlows(state.flows, state.armed, pieces))
+            self.table.adopt(ShardFlows(state.flows, state.armed, state.asked, pieces))
 
     def finish(self) -> None:
         while self.table.next_due is not None:

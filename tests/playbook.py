@@ -113,12 +113,11 @@ def check_books(table: FlowTable) -> None:
     live = np.flatnonzero(table.rows["state"] != State.FREE)
     assert len(table.index) == len(live)
     assert table.index.find(table.rows["key"][live]).tolist() == live.tolist()
-    free = table._free[: table._free_count]
+    free = table.store.free
     assert len(np.unique(free)) == len(free) == len(table.rows) - len(live)
     assert not np.isin(live, free).any()
-    assert not table._released
+    assert not table.store._released
     assert table.in_flight == np.count_nonzero(table.rows["state"][live] != State.PROBE)
-    assert not (table._doubtful | table._reopened) - set(live.tolist())
     if table.in_flight:
         assert table.next_due is not None, "a flow that waits for nothing waits for ever"
 
@@ -285,7 +284,7 @@ class Play:
             state = old.extract(shard)
             plain = msgpack.unpackb(msgpack.packb(state.plain_pieces()), strict_map_key=False)
             pieces = ShardFlows.pieces_of(plain)
-            self.table.adopt(ShardFlows(state.flows, state.armed, pieces))
+            self.table.adopt(ShardFlows(state.flows, state.armed, state.asked, pieces))
         check_books(old)
         assert old.in_flight == len(old.index) == 0
         assert not old.take_frames()

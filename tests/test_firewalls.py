@@ -171,7 +171,7 @@ def test_answers_after_the_end_are_nobodys() -> None:
     play >> Got("R", ack=0, conn=0) << Ended("rst")
     play >> Line(peer=9) << Sent("A", data=HELLO, conn=3)  # in the row of the first flow
     play >> Batch(*(Got(**SYN_ACK, conn=conn) for conn in (1, 2)))
-    assert not play.table.rows["hits"].any()
+    assert not play.table.firewall_probes._hits.any()
     play >> Got("R", ack=0, conn=3) << Ended("rst", firewall=0)
     play.over()
 

@@ -154,7 +154,7 @@ class World:
         for shard in range(self.plan.shards):
             state = old.extract(shard)
             pieces = ShardFlows.pieces_of(state.plain_pieces())
-            self.table.adopt(ShardFlows(state.flows, state.armed, pieces))
+            self.table.adopt(ShardFlows(state.flows, state.armed, state.asked, pieces))
         assert len(old.index) == 0
 
     def collect(self) -> None:
@@ -379,7 +379,7 @@ class Scan(RuleBasedStateMachine):
         )
         for row, payload in zip(world.outcomes, world.payloads, strict=True):
             assert bool(payload) == (row["reason"] == Reason.DATA)
-        assert not world.table._pieces
+        assert not world.table.pieces
         assert not len(world.table.take_outcomes()[0])
 
 

@@ -201,9 +201,9 @@ class FlowWorker:
         ring = Ring(self._sockets[number], at, self._job.frames, self._job.options.max_send_failures or 0)
         self._hosted.add(number, ring)
         if message.arrays:
-            flows, timers, targets = message.arrays
+            flows, timers, asked, targets = message.arrays
             pieces = ShardFlows.pieces_of(message.header["pieces"])
-            self._hosted.table.adopt(ShardFlows(flows, timers, pieces))
+            self._hosted.table.adopt(ShardFlows(flows, timers, asked, pieces))
             self._hosted.give(targets)
         self._poller.register(ring.fileno(), select.POLLIN)
         self._send_stats()  # first: who is told that a shard has moved may ask whose it is
@@ -223,7 +223,8 @@ class FlowWorker:
         self._gone_errors += ring.errors
         ring.close()
         header = {"shard": shard, "pieces": state.plain_pieces()}
-        self._releasing.append((hosted.sequence, header, [state.flows, state.armed, hosted.withdraw(shard)]))
+        arrays = [state.flows, state.armed, state.asked, hosted.withdraw(shard)]
+        self._releasing.append((hosted.sequence, header, arrays))
         self._finish_releases()
 
     def _finish_releases(self) -> None:
@@ -257,7 +258,7 @@ class FlowWorker:
         hosted, table = self._hosted, self._hosted.table
         rings = hosted.rings.values()
         usage = resource.getrusage(resource.RUSAGE_SELF)
-        cooling, until = table.cooling()
+        cooling, until = table.timers.cooling()
         errors = sum((ring.errors for ring in rings), self._gone_errors)
         self._report(
             "stats",

@@ -119,7 +119,7 @@ class Hosted:
             work += self._step  # more to do at once, but the answers to this first
         elif work < _ROUNDS * TAKE:
             work += self.begin(now, wall)
-        if work < SMALL or self.table.outcomes_waiting >= SETTLE:
+        if work < SMALL or self.table.output.outcomes_waiting >= SETTLE:
             self.settle()
         return work
 
@@ -263,7 +263,7 @@ class Hosted:
         """Time in which nothing could be sent is not time that a peer had to answer."""
         held = self._now - self._stuck_since
         if held > _LONG:
-            self.table.postpone(held, self._now)
+            self.table.timers.postpone(held, self._now)
             self._stuck_since = self._now
 
     def finish(self) -> None:

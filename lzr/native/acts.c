@@ -120,7 +120,7 @@ PyObject *lzr_open_rows(PyObject *self, PyObject *const *args, Py_ssize_t count)
             .line = t->line, .key = key, .ts = wall, .ticket = t->ticket, .una = una, .nxt = una,
             .rcv = t->seq + 1, .seq = t->seq, .ack = t->ack, .generation = row->generation,
             .peer_port = t->peer_port, .own_port = t->own_port, .window = t->window, .ttl = t->ttl,
-            .flags = ours ? 0 : FLAG_SYN | FLAG_ACK, .state = ours ? SYN_SENT : DATA_SENT,
+            .flags = ours ? 0 : FLAG_SYN | FLAG_ACK, .state = ours ? SYN_SENT : DATA_SENT, .doubt = t->syn == OPENING_DOUBTFUL,
         };
         memcpy(row, &flow, sizeof flow);
         kinds[i] = (uint8_t)kind;

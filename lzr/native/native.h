@@ -53,10 +53,9 @@ _Static_assert(sizeof(struct frame) == 56, "rows.FRAME");
 
 struct __attribute__((packed)) flow {
     uint64_t peer_hi, peer_lo, own_hi, own_lo, line, key, ts;
-    uint32_t ticket, una, nxt, rcv, seq, ack, generation;
-    int32_t note;
+    uint32_t ticket, una, nxt, rcv, seq, ack, generation, syn_ms;
     uint16_t peer_port, own_port, window;
-    uint8_t ttl, flags, state, handshake, counter, acked, settles, probed, hits, kept;
+    uint8_t ttl, flags, state, handshake, counter, acked, answers, measured, doubt, kept;
 };
 _Static_assert(sizeof(struct flow) == 104, "rows.FLOW");
 
