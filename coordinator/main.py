@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from lzr.options import Options
 
 OK, USAGE = 0, 2
+NOT_LINUX = "scanning needs Linux (its packet sockets and firewall); on this system there is lzr identify"
 _SUBCOMMANDS = ("guard", "ctl", "identify")
 
 
@@ -30,12 +31,17 @@ def main(argv: list[str] | None = None) -> int:
             sys.stdout = None  # or the interpreter flushes it once more
             return OK
         return status
+    if sys.platform != "linux":
+        return _scan(argv, None)
     from coordinator.early import put_up_early
 
     return _scan(argv, put_up_early(argv))
 
 
 def _subcommand(name: str, argv: list[str]) -> int:
+    if name != "identify" and sys.platform != "linux":
+        print(f"lzr {name}: {NOT_LINUX}", file=sys.stderr)
+        return USAGE
     if name == "guard":
         from coordinator import guardcommand
 
@@ -60,6 +66,8 @@ def _scan(argv: list[str], guard: Guard | None) -> int:
 
     try:
         options = cli.parse(argv, os.environ)
+        if sys.platform != "linux":
+            raise UsageError(NOT_LINUX)
         source = None
         if options.input_file is None:
             from coordinator.source import Source

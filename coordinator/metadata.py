@@ -21,7 +21,7 @@ from importlib import metadata as installed
 from typing import IO, TYPE_CHECKING, Any
 
 from coordinator import status
-from lzr import __version__
+from lzr import __version__, kernels
 from lzr.options import Options
 from lzr.usage import UsageError
 
@@ -71,6 +71,7 @@ class Metadata:
             "ending": {"status": self.status, "how": _how(self.status), "failure": self.failure},
             "host": host(),
             "versions": versions(),
+            "kernels": kernels.sentence().removeprefix("kernels in "),
         }
         if self.network is not None:
             found["network"] = _network(self.network)

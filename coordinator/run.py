@@ -35,7 +35,7 @@ from coordinator.scan import Outputs, Scan, ScanError
 from coordinator.sockets import SocketError, close_shards, open_shards
 from coordinator.source import Source
 from coordinator.watch import Watch
-from lzr import __version__, addresses, fields, protocols
+from lzr import __version__, addresses, fields, kernels, protocols
 from lzr.blocklist import Blocklist
 from lzr.dryrun import DryrunReader, FastDryrunReader
 from lzr.expressions import ExpressionError, record_filter
@@ -259,6 +259,8 @@ def _run(
     via = f"via {net.interface} from {_list(net.sources)}"
     watch.totals.title = f"{','.join(options.handshakes)} {via}"
     watch.open(lambda: _announce(log, net, job, crew))
+    if kernels.NATIVE is None:
+        watch.note(kernels.sentence())
     record.network, record.job, record.summary, record.fates = net, job, scan.summary, intake.fates
     try:
         record.status = _loop(scan, signals, watch, record)

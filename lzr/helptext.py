@@ -75,7 +75,7 @@ def answer(action: str) -> str:
     if action in ("help", "help-all"):
         return usage(everything=action == "help-all")
     if action == "version":
-        return f"lzr {__version__}\n"
+        return version()
     if action == "list-output-modules":
         return columns(MODULES)
     if action == "list-handshakes":
@@ -83,6 +83,14 @@ def answer(action: str) -> str:
     from lzr import fields
 
     return fields.listing()
+
+
+def version() -> str:
+    """``--version``: a second line where the kernels are not those in C."""
+    from lzr import kernels
+
+    slow = f"{kernels.sentence()}\n" if kernels.NATIVE is None else ""
+    return f"lzr {__version__}\n{slow}"
 
 
 def usage(*, everything: bool) -> str:

@@ -7,6 +7,8 @@ one runs where the extension was not built, does not fit the rows, or ``LZR_PURE
 from __future__ import annotations
 
 import os
+from importlib import import_module
+from pathlib import Path
 from types import ModuleType
 
 from lzr.flowindex import FlowIndex, NativeIndex
@@ -31,18 +33,37 @@ _NAMES: dict[str, object] = {
 }
 
 
-def _load() -> ModuleType | None:
+NO_COMPILER = "no compiler at installation"
+SLOWER = 5
+"""How many times as much of the processor a flow costs with the kernels in Python (benchmarks/README.md)."""
+
+
+def _load() -> tuple[ModuleType | None, str]:
+    """The kernels in C, or why there are none, in a few words."""
     if os.environ.get("LZR_PURE") == "1":
-        return None
+        return None, "LZR_PURE=1"
     try:
-        from lzr import _native
-    except ImportError:
-        return None
-    built = {name: getattr(_native, name, None) for name in (*_SIZES, *_NAMES)}
-    return _native if built == _SIZES | _NAMES else None
+        native = import_module("lzr._native")  # `from lzr import` would not tell missing from broken
+    except ModuleNotFoundError:
+        others = any(path.suffix != ".pyi" for path in Path(__file__).parent.glob("_native*"))
+        return None, "those here are for another Python: install again" if others else NO_COMPILER
+    except ImportError as error:
+        return None, f"those in C do not load: {error}"
+    built = {name: getattr(native, name, None) for name in (*_SIZES, *_NAMES)}
+    if built != _SIZES | _NAMES:
+        return None, "those in C are of another version: install again"
+    return native, ""
 
 
-NATIVE = _load()
+NATIVE, WHY_PYTHON = _load()
+"""The module, and "" or the reason why there is none."""
+
+
+def sentence() -> str:
+    """Which kernels run: ``kernels in C``, or in Python, why, and what that costs."""
+    if NATIVE is not None:
+        return "kernels in C"
+    return f"kernels in Python ({WHY_PYTHON}), about {SLOWER} times slower"
 
 
 def make_index() -> FlowIndex:
