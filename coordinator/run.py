@@ -34,6 +34,7 @@ from coordinator.recovery import KeepsDying
 from coordinator.scan import Outputs, Scan, ScanError
 from coordinator.sockets import SocketError, close_shards, open_shards
 from coordinator.source import Source
+from coordinator.unpack import Unpacked
 from coordinator.watch import Watch
 from lzr import __version__, addresses, fields, kernels, protocols
 from lzr.blocklist import Blocklist
@@ -168,7 +169,7 @@ def _run(
     signals: Signals,
     fleet: Fleet,
     outputs: Outputs,
-    source: Source,
+    source: Unpacked,
     blocklist: Blocklist | None,
     directory: Path,
     owner: tuple[int, int],
@@ -264,6 +265,9 @@ def _run(
     record.network, record.job, record.summary, record.fates = net, job, scan.summary, intake.fates
     try:
         record.status = _loop(scan, signals, watch, record)
+        if source.trouble and record.status == OK:
+            record.status, record.failure = FAILED, _cut_short(source)
+            print(f"lzr: {record.failure}", file=sys.stderr)
         return record.status
     finally:
         watch.abandon()
@@ -359,13 +363,18 @@ def _reader(options: Options) -> Reader:
     return ListReader() if options.send_syns else ZmapReader()
 
 
-def _open_input(options: Options, stdin: Source | None) -> Source:
-    if options.input_file is None:
-        return stdin or Source(0)
+def _open_input(options: Options, stdin: Source | None) -> Unpacked:
+    source = stdin
     try:
-        return Source(os.open(options.input_file, os.O_RDONLY | os.O_CLOEXEC))
+        if options.input_file is not None:
+            source = Source(os.open(options.input_file, os.O_RDONLY | os.O_CLOEXEC))
     except OSError as error:
         raise UsageError(f"cannot read {options.input_file}: {error.strerror}") from error
+    return Unpacked(source or Source(0), binary=options.dryrun == "fast")
+
+
+def _cut_short(source: Unpacked) -> str:
+    return f"the input was not read to its end: {source.trouble}"
 
 
 def _blocklist(options: Options) -> Blocklist | None:
@@ -383,7 +392,7 @@ def _blocklist(options: Options) -> Blocklist | None:
         raise UsageError(f"{options.blocklist_file or options.allowlist_file}: {error}") from error
 
 
-def _first_targets(intake: Intake, source: Source, signals: Signals) -> bool:
+def _first_targets(intake: Intake, source: Unpacked, signals: Signals) -> bool:
     """Read until there is a target: where it is decides the interface. False when the input has ended."""
     while not intake.backlog:
         if not source.ready():
@@ -393,6 +402,8 @@ def _first_targets(intake: Intake, source: Source, signals: Signals) -> bool:
         chunk = source.read()
         if chunk == b"":
             intake.finish()
+            if source.trouble and not intake.backlog:
+                raise UsageError(_cut_short(source))
             return False
         if chunk:
             intake.feed(chunk, early=source.age < EARLY)

@@ -27,7 +27,7 @@ from coordinator.intake import EARLY, Intake, Sources
 from coordinator.ledger import Ledger
 from coordinator.pacer import Pacer
 from coordinator.snapshot import Identified, Phase
-from coordinator.source import Source
+from coordinator.unpack import Unpacked
 from coordinator.watch import Watch
 from lzr import messages
 from lzr.job import Job, Output
@@ -101,7 +101,7 @@ class Scan:
         outputs: Outputs,
         watch: Watch,
         *,
-        source: Source | None,
+        source: Unpacked | None,
         workers: int,
         collectors: int,
         checkpoint: Checkpoint | None = None,

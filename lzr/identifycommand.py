@@ -10,6 +10,7 @@ import argparse
 import base64
 import binascii
 import contextlib
+import io
 import json
 import os
 import sys
@@ -18,6 +19,7 @@ from dataclasses import dataclass
 from typing import IO, Any, NoReturn
 
 from lzr.conversations import Segment, first_answers
+from lzr.decompress import Decompressor, NotHere, compression
 from lzr.protocols import BY_NAME, Classifier, Identity, Part, Protocol
 from lzr.safetext import plain
 from lzr.usage import UsageError, check_fingerprints, check_handshakes, printable
@@ -28,6 +30,7 @@ _CAPTURES = (
     b"\xa1\xb2\xc3\xd4", b"\xd4\xc3\xb2\xa1", b"\xa1\xb2\x3c\x4d", b"\x4d\x3c\xb2\xa1", b"\x0a\x0d\x0d\x0a",
 )  # fmt: skip
 _JSON_NAMES = (".json", ".jsonl", ".ndjson")
+_ENDINGS = ("gz", "bz2", "xz", "zst", "zstd")
 _WHERE = ("saddr", "sport", "daddr", "dport")
 
 
@@ -117,6 +120,8 @@ def _payloads(path: str, form: str, handshakes: tuple[str, ...]) -> Iterator[Pay
     with contextlib.ExitStack() as stack:
         try:
             file: IO[bytes] = sys.stdin.buffer if path == "-" else stack.enter_context(open(path, "rb"))
+            if form != "raw":  # a reply may be compressed itself
+                file, path = _plain(file, path, form)
             if form == "auto":
                 form = _guess(path, file)
             if form == "pcap":
@@ -128,6 +133,48 @@ def _payloads(path: str, form: str, handshakes: tuple[str, ...]) -> Iterator[Pay
                     yield _of_line(line.strip(), form, f"{printable(path)}, line {number}", handshakes, sent)
         except OSError as error:
             raise UsageError(f"cannot read {printable(path)}: {error.strerror or error}") from error
+
+
+class _Unpacked(io.RawIOBase):
+    """A compressed file as a plain one. Raises UsageError where it is damaged."""
+
+    def __init__(self, file: IO[bytes], form: str, path: str) -> None:
+        self._file, self._path = file, path
+        self._packed = Decompressor(form)
+        self._left = memoryview(b"")
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, into: Any) -> int:
+        packed = self._packed
+        while not self._left:
+            self._left = memoryview(packed.read())
+            if self._left:
+                break
+            data = b"" if packed.trouble else self._file.read(1 << 16)
+            if not data:
+                packed.finish()
+                if packed.trouble:
+                    raise UsageError(f"cannot read {printable(self._path)} to its end: {packed.trouble}")
+                return 0
+            packed.feed(data)
+        size = min(len(into), len(self._left))
+        into[:size], self._left = self._left[:size], self._left[size:]
+        return size
+
+
+def _plain(file: Any, path: str, what: str) -> tuple[IO[bytes], str]:
+    """The file, decompressed where it is compressed, and its name without the ending that says so."""
+    form = compression(file.peek(8)[:8])
+    if not form or (form, what) == ("bzip2", "base64"):  # BZh may be base64
+        return file, path
+    try:
+        unpacked = io.BufferedReader(_Unpacked(file, form, path), 1 << 18)
+    except NotHere as missing:
+        raise UsageError(f"{printable(path)} is compressed ({form}): {missing}") from None
+    name, dot, ending = path.rpartition(".")
+    return unpacked, name if dot and ending.lower() in _ENDINGS else path
 
 
 def _guess(path: str, file: Any) -> str:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import base64
+import bz2
+import gzip
 import io
 import json
+import lzma
 import subprocess
 import sys
 from pathlib import Path
@@ -22,6 +25,7 @@ from scapy.utils import PcapNgWriter, PcapWriter
 import lzr
 from lzr import identifycommand
 from lzr.protocols import PROTOCOLS, Classifier
+from tests.test_unpack import has_zstd, zstd
 
 SSH = b"SSH-2.0-OpenSSH_9.2p1 Debian-2\r\n"
 FTP = b"220 (vsFTPd 3.0.3)\r\n"
@@ -248,3 +252,37 @@ def test_the_command_itself() -> None:
             assert process.stdout.readline().split(b"\t")[0] == label
         process.stdin.close()
         assert process.wait(20) == 0
+
+
+@pytest.mark.parametrize("pack", [gzip.compress, bz2.compress, lzma.compress, zstd])
+@pytest.mark.parametrize("writer", [PcapWriter, PcapNgWriter])
+def test_a_compressed_capture(identify: Any, tmp_path: Path, writer: Any, pack: Any) -> None:
+    if pack is zstd and not has_zstd():
+        pytest.xfail("this Python has no zstd; what is said then is in test_unpack.py")
+    plain = tmp_path / "plain"
+    with writer(str(plain)) as out:
+        for frame in framed(four()):
+            out.write(frame)
+    wanted = identify(plain)
+    assert wanted[1][0] == "ssh\t-\tOpenSSH\t9.2p1\t10.0.0.2:9000"
+    packed = tmp_path / "capture.pcap.xyz"
+    packed.write_bytes(pack(plain.read_bytes()))
+    assert identify(packed) == wanted
+    assert identify("--format", "pcap", stdin=packed.read_bytes()) == wanted
+    packed.write_bytes(packed.read_bytes()[:-40])
+    status, _, trouble = identify(packed)
+    assert status == 2
+    assert trouble.startswith("lzr identify: cannot read ")
+    assert trouble.endswith("data is cut short\n")
+    assert trouble.count("\n") == 1
+
+
+def test_compressed_records_and_lines(identify: Any, tmp_path: Path) -> None:
+    path = tmp_path / "found.json.gz"
+    path.write_bytes(gzip.compress(json.dumps({"data": SSH.decode()}).encode() + b"\n"))
+    assert identify(path)[1] == ["ssh\t-\tOpenSSH\t9.2p1"]
+    assert identify("--format", "hex", stdin=gzip.compress(SSH.hex().encode()))[1] == [
+        "ssh\t-\tOpenSSH\t9.2p1"
+    ]
+    path.write_bytes(gzip.compress(SSH))
+    assert identify("--format", "raw", path)[1] == ["unknown\t-\t-\t-"]

@@ -1,0 +1,195 @@
+"""Compressed bytes into plain ones: gzip, bzip2, xz and zstd, known by their first bytes.
+
+The law: what goes in may be hostile, so no call gives more than some megabytes however small its input, and
+what is damaged or cut short is said in a sentence while everything before it is given. Several compressed
+pieces one after the other (``cat a.gz b.gz``) are one text, as their own tools have it.
+
+zstd is read by Python itself since 3.14, before that by the package ``zstandard``, which need not be there.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+MAGICS: dict[str, bytes] = {
+    "gzip": b"\x1f\x8b",
+    "bzip2": b"BZh",
+    "xz": b"\xfd7zXZ\x00",
+    "zstd": b"\x28\xb5\x2f\xfd",
+}
+"""How each begins: RFC 1952 §2.3.1, bzip2's file format, the .xz file format §2.1.1.1, RFC 8878 §3.1.1."""
+
+MOST = 1 << 22
+"""Bytes given at once, about."""
+
+_ZSTD_STEP = 128  # bytes taken at once: a block of 4 bytes may stand for 128 KiB (RFC 8878 §3.1.1.2.4)
+_ZSTD_WINDOW = 1 << 27  # what `zstd --long` writes, and no more memory than that
+
+
+class NotHere(Exception):
+    """This Python cannot read that format; the sentence says what to do."""
+
+
+class _Decoder(Protocol):
+    """What zlib, bz2 and lzma have, each in its way, as one."""
+
+    eof: bool
+
+    def take(self, data: bytes) -> tuple[bytes, bytes]:
+        """(plain bytes, what is left of `data`); nothing is left unless much came out or the piece ended."""
+
+
+class _Zlib:
+    def __init__(self) -> None:
+        import zlib
+
+        self._inner = zlib.decompressobj(31)  # a gzip header and trailer
+        self.eof = False
+
+    def take(self, data: bytes) -> tuple[bytes, bytes]:
+        plain = self._inner.decompress(data, MOST)
+        self.eof = self._inner.eof
+        return plain, self._inner.unused_data if self.eof else self._inner.unconsumed_tail
+
+
+class _Bounded:
+    """bz2, lzma, and zstd from Python 3.14 on: they keep what they could not give yet."""
+
+    def __init__(self, inner: Any) -> None:
+        self._inner = inner
+        self.eof = False
+
+    def take(self, data: bytes) -> tuple[bytes, bytes]:
+        parts = [self._inner.decompress(data, MOST)]
+        while not self._inner.eof and not self._inner.needs_input and len(parts[-1]):
+            parts.append(self._inner.decompress(b"", MOST))
+            if sum(map(len, parts)) > MOST:
+                break
+        self.eof = self._inner.eof
+        return b"".join(parts), self._inner.unused_data if self.eof else b""
+
+    @property
+    def more(self) -> bool:
+        """Whether there is output that needs no further input."""
+        return not self._inner.eof and not self._inner.needs_input
+
+
+class _Zstandard:
+    def __init__(self, package: Any) -> None:
+        self._inner = package.ZstdDecompressor(max_window_size=_ZSTD_WINDOW).decompressobj()
+        self.eof = False
+
+    def take(self, data: bytes) -> tuple[bytes, bytes]:
+        parts, size, at = [], 0, 0
+        while at < len(data) and size < MOST:
+            parts.append(self._inner.decompress(data[at : at + _ZSTD_STEP]))
+            size += len(parts[-1])
+            at += _ZSTD_STEP
+            if self._inner.eof:
+                self.eof = True
+                return b"".join(parts), self._inner.unused_data + data[at:]
+        return b"".join(parts), data[at:]
+
+
+def _decoder(form: str) -> _Decoder:
+    """Raises NotHere."""
+    try:
+        if form == "gzip":
+            return _Zlib()
+        if form == "bzip2":
+            import bz2
+
+            return _Bounded(bz2.BZ2Decompressor())
+        if form == "xz":
+            import lzma
+
+            return _Bounded(lzma.LZMADecompressor(lzma.FORMAT_XZ, memlimit=1 << 28))
+    except ImportError:
+        raise NotHere(f"this Python cannot read {form}; decompress it: {form} -dc FILE | lzr ...") from None
+    return _zstd()
+
+
+def _zstd() -> _Decoder:
+    try:
+        from compression import zstd
+
+        options = {zstd.DecompressionParameter.window_log_max: 27}
+        return _Bounded(zstd.ZstdDecompressor(options=options))
+    except ImportError:
+        pass
+    try:
+        import zstandard
+    except ImportError:
+        raise NotHere(
+            "zstd needs the Python package zstandard (pip install zstandard); "
+            "or decompress it: zstd -dc FILE | lzr ..."
+        ) from None
+    return _Zstandard(zstandard)
+
+
+def compression(head: bytes) -> str:
+    """The name of the compression that bytes begin with; empty: none."""
+    return next((form for form, magic in MAGICS.items() if head.startswith(magic)), "")
+
+
+class Decompressor:
+    """Feed it; `read` gives what came out, bit by bit, until it gives nothing: then it wants more.
+
+    trouble: the sentence about what is damaged, once something is; nothing more comes then.
+    """
+
+    def __init__(self, form: str) -> None:
+        """form: one of MAGICS. Raises NotHere."""
+        self.form = form
+        self.trouble = ""
+        self._decoder = _decoder(form)
+        self._left = b""
+        self._between = False  # a piece has ended; another may begin
+
+    @property
+    def pending(self) -> bool:
+        """Whether `read` may give something without more input."""
+        return not self.trouble and (bool(self._left) or bool(getattr(self._decoder, "more", False)))
+
+    def feed(self, data: bytes) -> None:
+        self._left += data
+
+    def read(self) -> bytes:
+        """Plain bytes, some megabytes at most; empty when more input is needed."""
+        while self.pending:
+            if self._between and not self._begin():
+                return b""
+            data, self._left = self._left, b""
+            try:
+                plain, self._left = self._decoder.take(data)
+            except Exception as error:  # each library has errors of its own, and MemoryError is one here
+                if isinstance(error, AssertionError):
+                    raise
+                self.trouble = f"the {self.form} data is damaged"
+                self._left = b""
+                return b""
+            self._between = self._decoder.eof
+            if plain:
+                return plain
+        return b""
+
+    def finish(self) -> None:
+        """The input has ended: sets `trouble` if that was in the middle of something."""
+        if self._between:
+            self._begin(last=True)
+        elif not self.trouble and not self._decoder.eof:
+            self.trouble = f"the {self.form} data is cut short"
+
+    def _begin(self, *, last: bool = False) -> bool:
+        """Whether another compressed piece begins. What pads a file with zeros is left out."""
+        self._left = self._left.lstrip(b"\0")
+        magic = MAGICS[self.form]
+        if not self._left or (len(self._left) < len(magic) and magic.startswith(self._left) and not last):
+            return False
+        if not self._left.startswith(magic):
+            self.trouble = f"what follows the {self.form} data is something else"
+            self._left = b""
+            return False
+        self._decoder = _decoder(self.form)
+        self._between = False
+        return True

@@ -1,0 +1,101 @@
+"""Text as editors and systems save it into lines that end in a line feed, in UTF-8.
+
+UTF-16 and UTF-32 (PowerShell's ``>`` writes UTF-16), known by their byte-order mark or by the zeros beside
+the first character; and lines that end in a carriage return alone. What is plain already goes through as it
+is: the first line end that comes decides, and from then on nothing is looked at.
+"""
+
+from __future__ import annotations
+
+import codecs
+
+_MARKS: tuple[tuple[bytes, str], ...] = (
+    (b"\xff\xfe\x00\x00", "utf-32"),
+    (b"\x00\x00\xfe\xff", "utf-32"),
+    (b"\xff\xfe", "utf-16"),
+    (b"\xfe\xff", "utf-16"),
+)
+
+
+def coding(head: bytes) -> str | None:
+    """The name of the coding that text begins in: empty for one that goes through; None: too little to tell.
+
+    >>> coding(b"1\\x000\\x00")
+    'utf-16-le'
+    """
+    if len(head) < 4:  # no target is so short
+        return None
+    for mark, name in _MARKS:
+        if head.startswith(mark):
+            return name
+    zeros = [byte == 0 for byte in head[:4]]
+    if zeros == [False, True, False, True]:
+        return "utf-16-le"
+    return "utf-16-be" if zeros == [True, False, True, False] else ""
+
+
+class Text:
+    """Bytes of a text in any pieces; out come its lines in UTF-8, each ended by a line feed."""
+
+    def __init__(self) -> None:
+        self._head = b""
+        self._coding: codecs.IncrementalDecoder | None = None
+        self._told = False  # which coding it is
+        self._ends: str = ""  # "lf" or "cr", once it is known
+        self._return = False  # a carriage return is held back: what follows it decides
+
+    def feed(self, data: bytes) -> bytes:
+        if not self._told:
+            self._head += data
+            name = coding(self._head)
+            if name is None:
+                return b""
+            self._tell(name)
+            data, self._head = self._head, b""
+        if self._coding is not None:
+            data = self._coding.decode(data).encode("utf-8", "replace")
+        return data if self._ends == "lf" else self._lines(data)
+
+    def finish(self) -> bytes:
+        """What was held back."""
+        rest = b""
+        if not self._told:
+            self._tell("")
+            rest, self._head = self._lines(self._head), b""
+        if self._coding is not None:
+            rest = self._lines(self._coding.decode(b"", True).encode("utf-8", "replace"))
+        return rest + (b"\n" if self._return else b"")
+
+    def _tell(self, name: str) -> None:
+        self._told = True
+        if name:
+            self._coding = codecs.getincrementaldecoder(name)("replace")
+
+    def _lines(self, data: bytes) -> bytes:
+        if self._ends == "lf" or not data:
+            return data
+        if self._return:
+            data, self._return = b"\r" + data, False
+        if not self._ends:
+            self._ends = _line_end(data)
+        if self._ends == "cr":
+            return data.replace(b"\r", b"\n")
+        if not self._ends and data.endswith(b"\r"):
+            self._return = True
+            return data[:-1]
+        return data
+
+
+def _line_end(data: bytes) -> str:
+    """How the first line ends; empty if it does not, or cannot be told yet.
+
+    A carriage return that blanks follow, and then a line feed, belongs to that.
+    """
+    feed = data.find(b"\n")
+    start = data.find(b"\r")
+    if start < 0 or 0 <= feed < start:
+        return "lf" if feed >= 0 else ""
+    after = data[start:].lstrip(b"\r")
+    if not after:
+        return ""
+    return "lf" if after.startswith(b"\n") else "cr"
