@@ -15,11 +15,13 @@
  *
  * Nothing is remembered but counters, so it is as quick as the rings are: packets are read from a
  * TPACKET_V2 ring and answered with sendmmsg. SIGTERM or SIGINT: the counters as one JSON object on stdout.
- * "ready" is printed to stdout when it listens.
+ * "ready" is printed to stdout when it listens. --times FILE: a pair of 64-bit numbers for each address from --first on,
+ * when its first SYN and when the first data for it came, in ns since the epoch (kernel clock); 0: never.
  */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <getopt.h>
 #include <linux/if_ether.h>
 #include <linux/if_packet.h>
@@ -79,6 +81,7 @@ static uint16_t only_port;               /* the port that may be contacted; 0: a
 static struct in_addr only_source;       /* the scanner's address; 0: any */
 static int premade, verify_checksum = 1, ack_first;
 static uint16_t *per_address;            /* segments received, by address - first4 */
+static uint64_t *times, arrived;         /* of the first SYN and of the first data, likewise; of this frame */
 
 static int tx_fd;
 static uint8_t out[BATCH][OUT_MAX];
@@ -140,6 +143,10 @@ static void on_tcp(const struct segment *in)
         }
         if (per_address[offset] != UINT16_MAX)
             per_address[offset]++;
+        if (times != NULL && (in->flags & TH_SYN || in->data_len)) {
+            uint64_t *first = &times[2 * (size_t)offset + !(in->flags & TH_SYN)];
+            *first = *first ? *first : arrived;
+        }
     }
     char class = classes[(in->target.w[in->v6 ? 3 : 0] & 255) % class_count];
     uint32_t isn = isn_of(&in->target, &in->source, in->v6, in->dport, in->sport);
@@ -325,7 +332,8 @@ static void on_frame(const uint8_t *frame, size_t len, const uint8_t *mac, int p
 static void usage(void)
 {
     fputs("usage: responder --interface IF [--classes LETTERS] [--first ADDRESS --count N] [--port P]\n"
-          "                 [--source ADDRESS] [--premade] [--ack-first] [--no-checksum] [--ring FRAMES]\n",
+          "                 [--source ADDRESS] [--premade] [--ack-first] [--no-checksum] [--ring FRAMES]\n"
+          "                 [--times FILE]\n",
           stderr);
     exit(2);
 }
@@ -335,9 +343,10 @@ int main(int argc, char **argv)
     static const struct option options[] = {
         {"interface", 1, 0, 'i'}, {"classes", 1, 0, 'c'}, {"first", 1, 0, 'f'}, {"count", 1, 0, 'n'},
         {"port", 1, 0, 'p'}, {"source", 1, 0, 's'}, {"premade", 0, 0, 'm'}, {"ack-first", 0, 0, 'a'},
-        {"no-checksum", 0, 0, 'x'}, {"ring", 1, 0, 'r'}, {0},
+        {"no-checksum", 0, 0, 'x'}, {"ring", 1, 0, 'r'},
+        {"times", 1, 0, 't'}, {0},
     };
-    const char *interface = NULL;
+    const char *interface = NULL, *times_file = NULL;
     unsigned frames = 32768;
     struct in_addr address;
     int option;
@@ -353,6 +362,7 @@ int main(int argc, char **argv)
         case 'a': ack_first = 1; break;
         case 'x': verify_checksum = 0; break;
         case 'r': frames = strtoul(optarg, NULL, 0); break;
+        case 't': times_file = optarg; break;
         default: usage();
         }
     }
@@ -360,6 +370,15 @@ int main(int argc, char **argv)
         usage();
     if (count4 && !(per_address = calloc(count4, sizeof *per_address)))
         die("calloc");
+    if (times_file != NULL) {
+        size_t size = 2 * (size_t)count4 * sizeof *times;
+        int file = open(times_file, O_RDWR | O_CREAT | O_TRUNC, 0644);
+        if (!count4 || file < 0 || ftruncate(file, (off_t)size) < 0)
+            die("times");
+        times = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, file, 0);
+        if (times == MAP_FAILED)
+            die("mmap");
+    }
 
     struct sigaction action = {.sa_handler = on_signal};
     sigaction(SIGTERM, &action, NULL);
@@ -390,6 +409,7 @@ int main(int argc, char **argv)
             poll(&ready, 1, 500);
             continue;
         }
+        arrived = header->tp_sec * 1000000000ull + header->tp_nsec;
         on_frame((uint8_t *)header + header->tp_mac, header->tp_snaplen, mac,
                  (status & TP_STATUS_CSUMNOTREADY) != 0);
         __atomic_store_n(&header->tp_status, TP_STATUS_KERNEL, __ATOMIC_RELEASE);

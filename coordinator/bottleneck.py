@@ -61,6 +61,8 @@ def bottleneck(snapshot: Snapshot) -> str:
     if snapshot.late and snapshot.rate_limit is not None and not snapshot.input_waiting:
         rate = figures.count(snapshot.rate_limit)
         return f"-rate {rate}/s is not reached: the coordinator waits for a core"
+    if snapshot.input_held:
+        return "the input waits for us: catching up with what came before"
     if snapshot.input_waiting or not snapshot.backlog:
         return f"input slower than workers ({figures.short(snapshot.rate_in)}/s): feed it faster"
     return "nothing stands out: all parts have time left"

@@ -312,6 +312,7 @@ class Meter:
             backlog=totals.backlog,
             input_ended=totals.input_ended,
             input_waiting=totals.input_waiting,
+            input_held=totals.input_held,
             rate_in=self._read.per_second(),
             rate_in_average=totals.read / elapsed,
             rate_done=self._done.per_second(),

@@ -27,6 +27,7 @@ from coordinator.intake import EARLY, Intake, Sources
 from coordinator.ledger import Ledger
 from coordinator.pacer import Pacer
 from coordinator.snapshot import Identified, Phase
+from coordinator.source import CHUNK
 from coordinator.unpack import Unpacked
 from coordinator.watch import Watch
 from lzr import messages
@@ -126,6 +127,7 @@ class Scan:
         self.quitting = False
         self.gone = False  # the reader of our output has gone
         self._source = source
+        self._zmap_waits = not job.options.send_syns  # who writes the input loses what it cannot write
         self._extent = extent
         self._read_at = 0.0
         self._polls: dict[tuple[int, ...], select.poll] = {}
@@ -151,6 +153,7 @@ class Scan:
         self._tell_at = 0.0
         self._busy = 0
         self._starved = self._filled = False  # since `_judged`: the input had nothing, we had no room
+        self._held_up = False  # since then: more waited in the input than we could take at once
         self._clogged = False  # since then: the workers did not take what the pace let through
         self._begun = 0  # targets, since then
         self._judged = time.monotonic()
@@ -379,17 +382,22 @@ class Scan:
             return False
         if not self._has_room():
             self._filled = True
+            if self._zmap_waits:
+                self._source.hoard()
             return False
-        if not self._source.ready():
+        source = self._source
+        if not source.ready():
             self._starved = True
             return False
-        chunk = self._source.read()
+        chunk = source.read()
         if chunk is None:
             return False
         if chunk:
-            self.intake.feed(chunk, early=self._source.age < EARLY)
-            if len(chunk) < _SMALL:
-                self._read_at = now + _PAUSE
+            self.intake.feed(chunk, early=source.age < EARLY)
+            self._held_up |= source.full or source.behind
+            self._starved |= len(chunk) < CHUNK and not source.pending  # that was all there was
+            if len(chunk) < _SMALL and not source.pending:
+                self._read_at = now + min(_PAUSE, source.patience)
         else:
             self.intake.finish()
             self.end_input()
@@ -466,8 +474,8 @@ class Scan:
                 self.ledger.give(batch)
                 self._queued -= len(batch)
                 worked = True
-        if worked and self._source is not None:
-            self._source.settle()  # the workers are there: from now on, what is not read pushes back
+        if worked and self._source is not None and not self._source.behind:
+            self._source.settle()  # the workers are there, and we are up with the input: now it can wait
         return worked
 
     def _acknowledge(self, now: float) -> None:
@@ -515,8 +523,10 @@ class Scan:
         totals.paced = self.pacer.held and enough
         totals.late = self.pacer.held and not enough and not self._clogged
         self.pacer.held, self._begun, self._clogged = False, 0, False
-        totals.input_waiting = self._starved and not self._filled and not self.input_ended
-        self._starved = self._filled = False
+        held = self._filled or self._held_up
+        totals.input_waiting = self._starved and not held and not self.input_ended
+        totals.input_held = self._held_up and not self.input_ended
+        self._starved = self._filled = self._held_up = False
         self._judged = now
         if self._extent is not None and not self.input_ended and options.targets_total is None:
             total = self._extent.total(totals.read)

@@ -129,6 +129,7 @@ class Totals:
     backlog: int = 0  # inputs read and not yet given to a worker
     input_ended: bool = False
     input_waiting: bool = False  # the coordinator waits for stdin
+    input_held: bool = False  # stdin waits for the coordinator
     outcomes: Counter[str] = field(default_factory=Counter)  # by lzr.rows.Reason.NAMES
     found: Counter[tuple[str, str]] = field(default_factory=Counter)  # sent data: (handshake, fingerprint)
     latest: deque[Identified] = field(default_factory=lambda: deque(maxlen=LATEST))  # oldest first
@@ -173,6 +174,7 @@ class Snapshot:
     backlog: int = 0
     input_ended: bool = False
     input_waiting: bool = False
+    input_held: bool = False
     rate_in: float = 0.0  # inputs read per second, now
     rate_in_average: float = 0.0
     rate_done: float = 0.0  # inputs done per second, now

@@ -1,8 +1,11 @@
 """The input as it comes, read from the first moment.
 
-ZMap writes its lines in the thread that reads its packets: while we load our modules and find the network, a
-full pipe would make it lose answers. So a thread reads ahead (bounded) until the scan's own loop takes over;
-from then on there is no thread, and what is not read pushes back.
+ZMap writes its lines in the thread that reads its packets: a full pipe makes it lose answers. So while we
+load our modules, find the network and start the workers, a thread reads ahead (bounded), until the scan's own
+loop has caught up; from then on there is no thread, and what is neither read nor hoarded pushes back.
+
+ZMap also flushes every line. What the loop is given is therefore joined: how much it gets at a time depends
+on how much there is, not on how many writes it came in.
 """
 
 from __future__ import annotations
@@ -13,59 +16,116 @@ import math
 import os
 import select
 import stat
+import sys
+import termios
 import threading
 import time
 from collections import deque
 
+from coordinator import pipes
+
 CHUNK = 1 << 18
 _AHEAD = 1 << 26  # bytes
-_PIPE = 1 << 20
+_SOCKET = 1 << 15  # bytes in lines of their own that fit into a socket's buffer, about
+_SMALL = 1 << 14  # bytes; after less, the thread lets more gather
+_REST = 0.002
+_STALE = 10.0  # seconds; hosts repeat a SYN-ACK for a minute, ZMap's next answers are worth as much as these
+_SPAN = 0.05  # seconds between the first and the last piece of what is given as one
+_FULL = 0.875  # the writes of lines leave a little of each page of a pipe unused
 
 
 class Source:
     def __init__(self, descriptor: int) -> None:
         """descriptor: of the input, which need not be a pipe."""
         self._descriptor = descriptor
-        self._chunks: deque[tuple[bytes, float]] = deque()
+        self._blocks: deque[tuple[bytearray, float]] = deque()  # read ahead, with the age of each
+        self._held = 0  # bytes in them
+        self._lock = threading.Lock()
         self._born = time.monotonic()
+        self._read_at = self._born
         self.age = 0.0
-        """When the last chunk that `read` gave was read, in seconds since the start."""
+        """When the first byte of what `read` gave last was read, in seconds since the start."""
+        self.patience = math.inf
+        """Seconds for which the input may be left alone, at its speed, before its writer has to wait."""
+        self.full = False
+        """Whether the pipe was full before the last `read`: its writer had to wait for us."""
         self._ended = False
+        self._over = False  # the thread reads no more
         self._thread: threading.Thread | None = None
+        self._capacity = self._pipe = 0  # bytes that a writer may be ahead of us; 0: nobody waits
         if stat.S_ISREG(os.fstat(descriptor).st_mode):
             self._born = -math.inf
             return  # nobody is held up by a file that is read late, and what it tells of is past
-        with contextlib.suppress(OSError):  # not a pipe
-            fcntl.fcntl(descriptor, fcntl.F_SETPIPE_SZ, _PIPE)
-        self._told, self._tell = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
+        self._pipe = pipes.widen(descriptor)
+        self._capacity = self._pipe or _SOCKET
+        self._told = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
         self._stopped, self._stop = os.pipe2(os.O_CLOEXEC)
         self._thread = threading.Thread(target=self._read_ahead, daemon=True)
         self._thread.start()
 
+    # --- ahead -----------------------------------------------------------------------------------------
+
     def _read_ahead(self) -> None:
-        held = 0
+        small = min(_SMALL, self._capacity // 8)
         try:
-            while held < _AHEAD:
+            while self._held < _AHEAD:  # or it comes faster than we can take it: from then on it has to wait
                 ready, _, _ = select.select([self._descriptor, self._stopped], [], [])
                 if self._stopped in ready:
                     return
-                chunk = os.read(self._descriptor, CHUNK)
-                held += len(chunk)
-                self._chunks.append((chunk, time.monotonic() - self._born))
-                os.write(self._tell, b"+")
-                if not chunk:
+                piece = os.read(self._descriptor, CHUNK)
+                self._keep(piece)
+                os.eventfd_write(self._told, 1)
+                if not piece:
+                    return
+                if len(piece) < small and select.select([self._stopped], [], [], _REST)[0]:
                     return
         except OSError:
             return  # the loop, which reads on from here, will meet it too
+        finally:
+            self._over = True
+            os.eventfd_write(self._told, 1)
+
+    def _keep(self, piece: bytes) -> None:
+        age = time.monotonic() - self._born
+        with self._lock:
+            if not piece:
+                self._ended = True
+            elif self._blocks and len(self._blocks[-1][0]) < CHUNK and age < self._blocks[-1][1] + _SPAN:
+                self._blocks[-1][0].extend(piece)
+            else:
+                self._blocks.append((bytearray(piece), age))
+            self._held += len(piece)
+
+    @property
+    def behind(self) -> bool:
+        """Whether more was read ahead than the next `read` would give."""
+        return len(self._blocks) > 1
+
+    def hoard(self) -> None:
+        """Read what there is, for a later `read`: its writer loses what it cannot write.
+
+        Not beyond a bound, and not once what is held is so old that the connections it tells of are dying.
+        """
+        if self._thread is not None or self._ended or not self._capacity or self._held >= _AHEAD:
+            return
+        now = time.monotonic() - self._born
+        if self._blocks and now - self._blocks[0][1] > _STALE:
+            return
+        if select.select([self._descriptor], [], [], 0)[0]:
+            piece = self._take()
+            if piece:
+                self._keep(piece)
 
     def settle(self) -> None:
-        """Stop reading ahead: from now on `read` reads."""
+        """Stop reading ahead: when what was read is given, `read` reads."""
         if self._thread is not None:
             os.write(self._stop, b".")
             self._thread.join()
             self._thread = None
-            for descriptor in (self._told, self._tell, self._stopped, self._stop):
+            for descriptor in (self._told, self._stopped, self._stop):
                 os.close(descriptor)
+
+    # --- for the loop ----------------------------------------------------------------------------------
 
     def fileno(self) -> int:
         """Becomes readable when there is something to `read`, unless it is `pending` already."""
@@ -78,7 +138,7 @@ class Source:
     @property
     def pending(self) -> bool:
         """Whether something was read ahead that `read` has not given yet: `fileno` does not tell of it."""
-        return bool(self._chunks) or self._ended
+        return bool(self._blocks) or self._ended
 
     def ready(self) -> bool:
         """Whether `read` has something (the end counts)."""
@@ -86,18 +146,40 @@ class Source:
 
     def read(self) -> bytes | None:
         """The next piece; empty at the end; None if there is nothing yet."""
+        with self._lock:
+            if self._blocks:
+                block, self.age = self._blocks.popleft()
+                self._held -= len(block)
+                self.full, self.patience = False, math.inf
+                return bytes(block)
+        if self._ended:
+            self.settle()
+            return b""
         if self._thread is not None:
-            try:
-                os.read(self._told, 1)
-            except BlockingIOError:
+            with contextlib.suppress(BlockingIOError):
+                os.eventfd_read(self._told)
+            if self._blocks or not self._over:
                 return None
-        if self._chunks:
-            chunk, self.age = self._chunks.popleft()
-        elif self._ended:
-            chunk = b""
-        elif self._thread is not None:
+            self.settle()
+        return self._take()
+
+    def _take(self) -> bytes | None:
+        self.full = self._is_full()
+        try:
+            chunk = os.read(self._descriptor, CHUNK)
+        except BlockingIOError:  # somebody made it so, and somebody else was quicker
             return None
-        else:
-            chunk, self.age = os.read(self._descriptor, CHUNK), time.monotonic() - self._born
+        now = time.monotonic()
+        self.age = now - self._born
+        if chunk and self._capacity:
+            self.patience = self._capacity / 4 / len(chunk) * (now - self._read_at)
+        self._read_at = now
         self._ended = not chunk
         return chunk
+
+    def _is_full(self) -> bool:
+        if not self._pipe:
+            return False
+        held = bytearray(4)
+        fcntl.ioctl(self._descriptor, termios.FIONREAD, held)
+        return int.from_bytes(held, sys.byteorder) >= _FULL * self._pipe

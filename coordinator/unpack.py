@@ -43,6 +43,21 @@ class Unpacked:
         return self.source.age
 
     @property
+    def patience(self) -> float:
+        return self.source.patience
+
+    @property
+    def full(self) -> bool:
+        return self.source.full
+
+    @property
+    def behind(self) -> bool:
+        return self.source.behind
+
+    def hoard(self) -> None:
+        self.source.hoard()
+
+    @property
     def pending(self) -> bool:
         """Whether `read` has something that `fileno` does not tell of."""
         packed = self._packed

@@ -1,0 +1,94 @@
+"""A writer of one line a write, as ZMap is, at any speed: all rows, neither blamed nor kept waiting."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from typing import Any
+
+import numpy as np
+import pytest
+
+from coordinator.control import ask
+from tests.lab.net import wait_for
+from tests.lab.responder import FIRST, PORT, SCANNER, Range, build
+from tests.lab.scan import LZR, scan
+from tests.lab.writer import Written, scan_written, write_lines
+
+pytestmark = pytest.mark.root
+
+QUICK = ("-w", "2", "-t", "2")
+BLAMED = "input slower than workers"
+
+
+def assert_whole(found: Written, count: int) -> None:
+    """Every line has its packet, its record and its fate."""
+    assert found.returncode == 0, found.said
+    assert found.records == count, found.said
+    assert not np.isnan(found.arrived).any()
+    assert f"inputs: {count} read = {count} recorded (agree)" in found.said
+
+
+@pytest.mark.parametrize(("rate", "count"), [(500, 1000), (2000, 6000), (24_000, 48_000), (100_000, 100_000)])
+def test_nothing_is_lost_or_left_lying(arena: Range, rate: int, count: int) -> None:
+    found = scan_written(arena, count, rate, *QUICK)
+    assert_whole(found, count)
+
+
+def test_how_often_the_input_was_written_costs_no_time(arena: Range) -> None:
+    """The same lines from a file, and from a writer that is as quick as it can be."""
+    count = 30_000
+    written = scan_written(arena, count, 0, *QUICK)
+    assert_whole(written, count)
+    source = arena.lab.directory / "again"
+    write_lines(source, count, "h")
+    arena.respond(first=FIRST, count=count, port=PORT, source=SCANNER, classes="h", more=["--premade"])
+    read = scan(arena.scanner, *QUICK, lines=source.read_text())
+    assert len(read.records) == count
+    assert written.seconds < 3 * read.seconds + 2
+
+
+def test_a_socket_does_as_well(arena: Range) -> None:
+    """It holds some hundred lines, and is looked at the more often."""
+    count = 20_000
+    found = scan_written(arena, count, 20_000, *QUICK, over_socket=True)
+    assert_whole(found, count)
+
+
+def test_who_waits_is_not_blamed(arena: Range) -> None:
+    """While a scan has more to read than it can take, nothing that it says is that the input is slow."""
+    directory, count = arena.lab.directory, 60_000
+    source = directory / "lines"
+    write_lines(source, count, "q")  # nobody answers: as many answers are awaited as rings take
+    arena.respond(first=FIRST, count=count, port=PORT, source=SCANNER, classes="q", more=["--premade"])
+    control = directory / "control"
+    words = (
+        "-w",
+        "1",
+        "-t",
+        "3",
+        "--no-dashboard",
+        "-q",
+        "--control-socket",
+        control,
+        "-f",
+        directory / "out",
+    )
+    process = arena.scanner.popen(LZR, *words, stdin=subprocess.PIPE)
+    assert process.stdin is not None
+    writer = arena.scanner.popen(build("writer"), source, directory / "times", "0", stdout=process.stdin)
+    process.stdin.close()
+    wait_for(control.exists, "the scan")
+    said: list[str] = []
+
+    def all_is_read() -> bool:
+        now: dict[str, Any] = json.loads(ask(control, "status --json")[1])
+        if not now["input_ended"]:
+            said.append(now["bottleneck"])
+        return bool(now["input_ended"])
+
+    wait_for(all_is_read, "the end of the input", 60)
+    assert writer.wait(20) == 0
+    assert process.wait(60) == 0
+    assert len(said) > 10
+    assert not [sentence for sentence in said if BLAMED in sentence]
