@@ -23,6 +23,8 @@ _SUBCOMMANDS = ("guard", "ctl", "identify")
 def main(argv: list[str] | None = None) -> int:
     """Entry point of the console script; returns the exit status."""
     argv = sys.argv[1:] if argv is None else argv
+    if argv[:1] == ["help"] and argv[1:2] and argv[1] in _SUBCOMMANDS:
+        argv = [argv[1], "--help"]
     if argv and argv[0] in _SUBCOMMANDS:
         try:
             status = _subcommand(argv[0], argv[1:])

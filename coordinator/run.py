@@ -36,12 +36,13 @@ from coordinator.sockets import SocketError, close_shards, open_shards
 from coordinator.source import Source
 from coordinator.unpack import Unpacked
 from coordinator.watch import Watch
-from lzr import __version__, addresses, fields, kernels, protocols
+from lzr import __version__, addresses, fields, kernels
 from lzr.blocklist import Blocklist
 from lzr.dryrun import DryrunReader, FastDryrunReader
 from lzr.expressions import ExpressionError, record_filter
 from lzr.job import Job
-from lzr.options import Options, UsageError, check_fields, check_fingerprints, check_handshakes
+from lzr.options import Options, UsageError, check_fields
+from lzr.protocols import choice
 from lzr.reading import Reader
 from lzr.results import ENCODERS
 from lzr.rows import Opening
@@ -105,9 +106,7 @@ def run(options: Options, guard: Guard | None, stdin: Source | None) -> int:
     setproctitle("lzr: coordinator")
     setthreadtitle("lzr: coordinator")
     signals = Signals()
-    known = {protocol.name for protocol in protocols.PROTOCOLS}
-    check_handshakes(options.handshakes, known)
-    check_fingerprints(options.priority_fingerprint, known)
+    options, chosen = choice.settle(options)
     _check_output(options)
     with ExitStack() as stack:
         stack.callback(signals.ignore)
@@ -119,6 +118,8 @@ def run(options: Options, guard: Guard | None, stdin: Source | None) -> int:
             options = checkpoint.options
             _settle_again(guard, checkpoint)
         log = stack.enter_context(open_log(options, _invoker()))
+        for sentence in chosen:
+            log.info(f"handshakes: {sentence}")
         profiles = stack.enter_context(open_profiles(options, "lzr: coordinator", _invoker()))
         record = stack.enter_context(open_metadata(options, sys.argv, time.time(), _invoker()))
         blocklist = _blocklist(options)
@@ -258,7 +259,7 @@ def _run(
     watch.totals.cores = have
     watch.totals.guard_missing = guard is None
     via = f"via {net.interface} from {_list(net.sources)}"
-    watch.totals.title = f"{','.join(options.handshakes)} {via}"
+    watch.totals.title = f"{choice.shown(options.handshakes)} {via}"
     watch.open(lambda: _announce(log, net, job, crew))
     if kernels.NATIVE is None:
         watch.note(kernels.sentence())
@@ -281,7 +282,7 @@ def _announce(log: Log, net: Network, job: Job, crew: cores.Crew) -> None:
     how = "".join(f" {flag}={value}" for flag, value in options.echo())
     log.info(f"version {__version__}, options{how or ': none'}")
     log.info(
-        f"handshakes {', '.join(options.handshakes)}; "
+        f"handshakes {choice.shown(options.handshakes)}; "
         f"{net.interface} from {', '.join(net.sources) or 'the addresses that lines name'}; "
         f"{job.shards} shards; seed {job.seed}"
     )

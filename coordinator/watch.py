@@ -25,6 +25,7 @@ from coordinator.meter import Meter
 from coordinator.metrics import MetricsServer
 from coordinator.snapshot import Phase, Snapshot, Totals
 from coordinator.terminal import abilities, wanted
+from lzr.protocols.choice import shown
 from lzr.usage import UsageError
 
 if TYPE_CHECKING:
@@ -63,7 +64,7 @@ class Watch:
             packet_limit=options.max_rate,
             bit_limit=options.bandwidth,
             auto_workers=options.auto_workers,
-            title=",".join(options.handshakes),
+            title=shown(options.handshakes),
         )
         self.meter = Meter(now)
         self._notes: deque[tuple[float, str]] = deque(maxlen=20)

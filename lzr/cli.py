@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 
 SUBCOMMANDS = ("guard", "ctl", "identify")
 
+ANSWERS = ("help", "version")
+"""First words that ask for a text, as ``--help`` and ``--version`` do."""
+
 FLAGS: dict[str, Option] = {name: row for row in (*TABLE, *ACTIONS) for name in row.names}
 """Name without dashes → row."""
 
@@ -76,9 +79,14 @@ def parse(
     """
     values: Values = {}
     config = ""
+    if argv and argv[0] in ANSWERS:
+        raise Answer(_asked(argv))
     for row, name, text in _flags(argv):
         if row.attr:
+            before = values.get("handshakes") if row.attr == "handshakes" else None
             _set(values, row, name, text)
+            if before not in (None, values.get("handshakes")):
+                raise UsageError(f"{name} is given twice; write {name} {_all_of(before, values)}")
         elif row.long == "config":
             config = str(_parsed(row, name, text))
         elif _parsed(row, name, text):
@@ -92,6 +100,24 @@ def parse(
     return settled(values)
 
 
+def _all_of(before: object, values: Values) -> str:
+    names = (*before, *values["handshakes"])  # type: ignore[misc]
+    return printable(",".join(dict.fromkeys(names)))
+
+
+def _asked(argv: Sequence[str]) -> str:
+    """The action of ``lzr version``, ``lzr help`` and ``lzr help TOPIC``. Raises UsageError."""
+    from lzr import helptext
+
+    topic = " ".join(argv[1:])
+    if argv[0] == "version" or not topic:
+        return argv[0]
+    action = helptext.TOPICS.get(topic.lstrip("-"))
+    if action is None:
+        raise UsageError(f"there is no help on {printable(topic)}{suggest(topic, helptext.TOPICS)}")
+    return action
+
+
 def _flags(argv: Sequence[str]) -> Iterator[tuple[Option, str, str]]:
     """(row, flag as written, value as written) of each flag in turn."""
     i = 0
@@ -101,7 +127,8 @@ def _flags(argv: Sequence[str]) -> Iterator[tuple[Option, str, str]]:
         if word == "--" and i == len(argv):
             return
         if not word.startswith("-") or word in ("-", "--"):
-            raise UsageError(_stray(argv[i] if word == "--" else word, argv[i - 2] if i > 1 else ""))
+            at = i if word == "--" else i - 1
+            raise UsageError(_stray(argv[at], argv, at))
         flag, equals, text = word.partition("=")
         name = flag[2:] if flag.startswith("--") else flag[1:]
         row = FLAGS.get(name)
@@ -119,42 +146,56 @@ def _flags(argv: Sequence[str]) -> Iterator[tuple[Option, str, str]]:
                 raise UsageError(f"{flag} needs a value ({row.metavar})")
             text = argv[i]
             i += 1
-            if text.startswith("-") and _name(text) in FLAGS and len(text) > 2:
+            if text.startswith("-") and _name(text) in FLAGS and (len(text) > 2 or row.attr == "verbosity"):
                 raise UsageError(f"{flag} needs a value ({row.metavar}), but {printable(text)} is a flag")
+            if not text.isascii() and row.attr not in ("notes", "user_agent"):
+                _check_quotes(flag, text)
+            if text.endswith(",") and i < len(argv) and "," in row.metavar:
+                joined = printable(text + argv[i])
+                raise UsageError(f"{flag} takes its values without blanks: {flag} {joined}")
         yield row, flag, text
+
+
+def _check_quotes(flag: str, text: str) -> None:
+    """A file may have any name, but one that begins with a quotation mark was quoted by a word processor."""
+    from lzr import hints
+
+    if hints.quoted(text):
+        raise UsageError(f"{flag}: {printable(text)} {hints.typography(text)}")
 
 
 def _name(word: str) -> str:
     return word.partition("=")[0].removeprefix("-").removeprefix("-")
 
 
-def _stray(word: str, before: str) -> str:
-    if word in SUBCOMMANDS:
-        return f"{word} must be the first word: lzr {word} ..."
-    row = FLAGS.get(_name(before)) if before.startswith("-") else None
-    if row is not None and row.kind.bare is not None and "=" not in before:
-        return f"{before} takes no separate value; write {before}={printable(word)}"
-    return f"{printable(word)}: flags only; targets come from stdin or --input-file"
+def _stray(word: str, argv: Sequence[str], at: int) -> str:
+    """The sentence about a word that is no flag's; it stands at `at` in argv."""
+    from lzr import hints
+
+    before = argv[at - 1] if at else ""
+    flag = argv[at - 2] if at > 1 and not before.startswith("-") else before
+    row = FLAGS.get(_name(flag)) if flag.startswith("-") else None
+    return hints.stray(word, before, row, SUBCOMMANDS, first=at == 0)
 
 
 def _unknown(flag: str, name: str) -> str:
-    for size in (2, 1):
-        row = FLAGS.get(name[:size])
-        if row is not None and row.kind.bare is None and name[size : size + 1].isdigit():
-            return f"unknown flag {printable(flag)}; write -{name[:size]} {printable(name[size:])}"
-    # With one dash the reference's names come first, with two the long ones; both are right either way.
-    known = [shown for row in (*TABLE, *ACTIONS) for shown in row.shown_names]
-    known += [f"--{other}" for other in NEGATED]
-    two = flag.startswith("--")
-    guess = suggest(flag, sorted(known, key=lambda shown: shown.startswith("--") != two))
-    return f"unknown flag {printable(flag)}{guess or '; lzr --help-all shows them all'}"
+    from lzr import hints
+
+    wrong = hints.typography(name)
+    if wrong:
+        return f"{printable(flag)} {wrong}"
+    hint = hints.option(flag, name, FLAGS, NEGATED)
+    return f"unknown flag {printable(flag)}; {hint or 'lzr --help-all shows them all'}"
 
 
 def _parsed(row: Option, name: str, text: str) -> object:
     try:
         return row.kind.parse(text)
     except ValueError as error:
-        raise UsageError(f"{name} {printable(text)}: {error}") from None
+        from lzr import hints
+
+        hint = hints.value(row, text) or hints.typography(text)
+        raise UsageError(f"{name} {printable(text)}: {error}" + (f"; {hint}" if hint else "")) from None
 
 
 def _set(values: Values, row: Option, name: str, text: str) -> None:

@@ -52,6 +52,7 @@ EXAMPLES: dict[str, str] = {
     "targets_total": "1000000",
     "metrics_port": "9464",
     "control_socket": '"/run/lzr/scan.sock"',
+    "user_agent": '"example-scan/1.0 (+https://scan.example.org)"',
     "cpuprofile": '"lzr.cpu"',
     "memprofile": '"lzr.mem"',
 }

@@ -70,6 +70,24 @@ MODULES = (
 )
 
 
+TOPICS = {
+    "": "help",
+    "scan": "help",
+    "scanning": "help",
+    "all": "help-all",
+    "options": "help-all",
+    "flags": "help-all",
+    "handshakes": "list-handshakes",
+    "fields": "list-output-fields",
+    "output-fields": "list-output-fields",
+    "modules": "list-output-modules",
+    "output-modules": "list-output-modules",
+    "version": "version",
+    "help": "help",
+}
+"""What ``lzr help TOPIC`` prints; the commands answer for themselves (`coordinator.main`)."""
+
+
 def answer(action: str) -> str:
     """The text for an action of ``options.ACTIONS``."""
     if action in ("help", "help-all"):
@@ -156,7 +174,7 @@ _EARNS = {"socks4": "socks", "socks5": "socks", "websocket": "http", "vty": "tel
 
 def handshakes() -> str:
     """``--list-handshakes``: name, who speaks first, bytes we send, what is recognised, defined where."""
-    from lzr.protocols import PROTOCOLS, Random
+    from lzr.protocols import PROTOCOLS, Random, choice
 
     rows = []
     for protocol in sorted(PROTOCOLS, key=lambda p: p.name):
@@ -169,6 +187,10 @@ def handshakes() -> str:
         rows.append((protocol.name, "client" if sizes else "server", size, label, protocol.spec))
     return columns(rows, ("name", "first", "bytes", "label", "defined in")) + "\n".join(
         (
+            "",
+            f"auto: {', '.join(choice.AUTO)}.",
+            f"all: {len(choice.preset('all'))} handshakes, all that differ. Names of other tools",
+            "(https, mariadb, ...) are understood too: docs/handshakes.md.",
             "",
             "first: who speaks first. bytes: what we send (+: and the peer's address).",
             "label: what the answer it asks for earns. Every reply is compared with every",

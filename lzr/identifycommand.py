@@ -20,9 +20,10 @@ from typing import IO, Any, NoReturn
 
 from lzr.conversations import Segment, first_answers
 from lzr.decompress import Decompressor, NotHere, compression
-from lzr.protocols import BY_NAME, Classifier, Identity, Part, Protocol
+from lzr.options import Options
+from lzr.protocols import BY_NAME, Classifier, Identity, Part, Protocol, choice
 from lzr.safetext import plain
-from lzr.usage import UsageError, check_fingerprints, check_handshakes, printable
+from lzr.usage import UsageError, printable
 
 OK, INVALID, MISTAKE = 0, 1, 2
 FORMATS = ("auto", "raw", "base64", "hex", "jsonl", "pcap")
@@ -53,10 +54,14 @@ def main(argv: list[str]) -> int:
     """Run the command; the exit status is 0, 1 where some payload could not be read, 2 for a mistake."""
     try:
         options = _parser().parse_args(argv)
-        handshakes, preferred = _names(options.handshakes), _names(options.priority_fingerprint)
-        check_handshakes(handshakes, BY_NAME)
-        check_fingerprints(preferred, BY_NAME)
-        classifier = Classifier(preferred or handshakes)
+        asked, _ = choice.settle(
+            Options(
+                handshakes=_names(options.handshakes),
+                priority_fingerprint=_names(options.priority_fingerprint),
+            )
+        )
+        handshakes = asked.handshakes
+        classifier = Classifier(asked.priority_fingerprint or handshakes)
         status = OK
         for path in options.files or ["-"]:
             for payload in _payloads(path, options.format, handshakes):

@@ -38,7 +38,9 @@ class Job:
     def plan(self) -> Plan:
         options = self.options
         return Plan(
-            probes=tuple(ProbeTemplate(handshake(name).parts) for name in options.handshakes),
+            probes=tuple(
+                ProbeTemplate(handshake(name, options.user_agent).parts) for name in options.handshakes
+            ),
             retransmit_wait=options.retransmit_wait,
             retransmit_number=options.retransmit_number,
             timeout=options.timeout,

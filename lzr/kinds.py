@@ -15,6 +15,7 @@ _TRUE = frozenset(("1", "t", "true", "yes", "on"))
 _FALSE = frozenset(("0", "f", "false", "no", "off"))
 _SECONDS = {"ms": 1e-3, "us": 1e-6, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}  # the longer first
 _THOUSANDS = {"k": 1e3, "m": 1e6, "g": 1e9}
+_LONGEST_AGENT = 256  # with which the longest probe still fits one packet
 _REAL = frozenset("0123456789.eE+-")
 _HEX = frozenset("0123456789abcdef")
 
@@ -127,6 +128,7 @@ def per_second(metavar: str, unit: str, *, none: str = "") -> Kind:
     def parse(text: str) -> float | None:
         if none and text == none:
             return None
+        text = _without_unit(text, unit)
         factor = _THOUSANDS.get(text[-1:].lower(), 1.0)
         try:
             value = _real(text[:-1] if factor > 1 else text) * factor
@@ -139,6 +141,15 @@ def per_second(metavar: str, unit: str, *, none: str = "") -> Kind:
         return value
 
     return Kind(metavar, parse, show=lambda value: none if value is None else show_number(value))
+
+
+def _without_unit(text: str, unit: str) -> str:
+    """``5k/s``, ``5kpps`` and ``10Mbps``, ``10Mbit/s`` without what says that it is a rate."""
+    ends = ("bps", "bit/s", "bits/s", "bit", "bits") if unit == "bits" else ("/s", "/sec", "/second", "pps")
+    for end in ends:
+        if text.endswith(end) and text[: -len(end)]:
+            return text.removesuffix(end).rstrip()
+    return text
 
 
 def _fraction(text: str) -> float:
@@ -161,6 +172,17 @@ def _text(text: str) -> str:
     if "\0" in text:
         raise ValueError("must not hold a NUL")
     return text
+
+
+def _agent(text: str) -> str:
+    """RFC 9110 §5.5: the value of a field is visible characters of ASCII or Latin-1, and blanks."""
+    if not text.strip():
+        raise ValueError("must be a text that says who you are")
+    if not text.isprintable() or any(ord(letter) > 0xFF for letter in text):
+        raise ValueError("must be printable, and of Latin letters as HTTP's fields are")
+    if len(text) > _LONGEST_AGENT:
+        raise ValueError(f"must be at most {_LONGEST_AGENT} characters")
+    return text.strip()
 
 
 def _path(text: str) -> str:
@@ -323,6 +345,7 @@ SWITCH = Kind("", _boolean, show=_show_boolean, bare="true")
 DRYRUN = Kind("fast", _dryrun, show=lambda value: value or "false", bare="true", choices=("text", "fast"))
 NAMES = Kind("A,B,C", _names, show=",".join)
 TEXT = Kind("TEXT", _text)
+AGENT = Kind("TEXT", _agent)
 FRACTION = Kind("X", _fraction, show=show_number)
 PORT = Kind("PORT", _port)
 PORTS = Kind("LOW-HIGH", _ports, show=_show_ports)

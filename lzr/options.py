@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from lzr import kinds
 from lzr.optiontable import Option, Table, option
-from lzr.usage import UsageError, check_fields, check_fingerprints, check_handshakes
+from lzr.usage import UsageError, check_fields
 
 TYPE_CHECKING = False  # as in typing, whose import alone costs 10 ms
 if TYPE_CHECKING:
@@ -34,8 +34,6 @@ __all__ = [
     "Options",
     "UsageError",
     "check_fields",
-    "check_fingerprints",
-    "check_handshakes",
 ]
 
 GROUPS = (INPUT, NETWORK, PACE, TIMING, OUTPUT, FILTERING, PROCESSES, SAFETY, WATCHING, DEBUGGING)
@@ -53,7 +51,8 @@ class Options(Table):
     handshakes: tuple[str, ...] = option(
         INPUT,
         kinds.NAMES,
-        "handshakes to try, in this order; --list-handshakes names them",
+        "handshakes to try, in this order; auto: the few that name most; all: every one; "
+        "--list-handshakes names them",
         default=("http",),
         reference="handshakes",
         common=True,
@@ -85,6 +84,7 @@ class Options(Table):
         default=None,
         short="I",
         default_text="stdin",
+        aliases=("input",),
     )
     force_all_handshakes: bool = option(
         INPUT,
@@ -105,11 +105,19 @@ class Options(Table):
     priority_fingerprint: tuple[str, ...] = option(
         INPUT,
         kinds.NAMES,
-        "labels that win, in this order, when a reply matches several",
+        "labels that win, in this order, when a reply matches several; none: the fixed order decides",
         default=(),
         reference="priorityFingerprint",
         default_text="the order of -handshakes",
         was="none",
+    )
+    user_agent: str | None = option(
+        INPUT,
+        kinds.AGENT,
+        "what the probes that are HTTP or like it call us: who scans, and where to read why",
+        default=None,
+        default_text="Firefox 128, as in the reference",
+        aliases=("http-user-agent",),
     )
     haf: int = option(
         INPUT,
@@ -179,6 +187,7 @@ class Options(Table):
         common=True,
         was="none",
         why="Asked of the kernel; the reference takes it from the first packet it happens to see.",
+        aliases=("router-mac",),
     )
     interface: str | None = option(
         NETWORK,
@@ -253,7 +262,13 @@ class Options(Table):
         was="1",
     )
     retransmit_number: int = option(
-        TIMING, kinds.number(0, 255), "number of retransmits", default=1, reference="rn", was="1"
+        TIMING,
+        kinds.number(0, 255),
+        "number of retransmits",
+        default=1,
+        reference="rn",
+        was="1",
+        aliases=("retries", "max-retries"),
     )
     timeout: float = option(
         TIMING,
@@ -272,7 +287,7 @@ class Options(Table):
         default=8.0,
         reference="c",
         long="cooldown-time",
-        aliases=("cooldown",),
+        aliases=("cooldown", "cooldown-secs"),
         was="8",
         why="An upper bound, not a fixed delay: a scan ends when its last target has its fate.",
     )
@@ -302,6 +317,10 @@ class Options(Table):
         default_text="default_YYYYMMDDHHMMSS.json",
         common=True,
         was="default_YYYYMMDDHHMMSS.json",
+        aliases=(
+            "output",
+            "output-filename",
+        ),
     )
     output_module: str = option(
         OUTPUT, kinds.choice("json", "csv", "zgrab"), "format of the results", default="json", short="O"
@@ -358,7 +377,7 @@ class Options(Table):
         "send nothing to the networks in FILE (ZMap's format: a CIDR block a line, # comments)",
         default=None,
         short="b",
-        aliases=("blacklist-file",),
+        aliases=("blacklist-file", "excludefile", "exclude-file"),
         common=True,
     )
     allowlist_file: str | None = option(
@@ -450,7 +469,14 @@ class Options(Table):
     )
 
     # Watching
-    quiet: bool = option(WATCHING, kinds.SWITCH, "no status line every second", default=False, short="q")
+    quiet: bool = option(
+        WATCHING,
+        kinds.SWITCH,
+        "nothing but results and errors: no dashboard, no status line, no table at the end",
+        default=False,
+        short="q",
+        aliases=("silent",),
+    )
     verbosity: int = option(
         WATCHING,
         kinds.number(0, 5),

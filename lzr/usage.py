@@ -1,7 +1,7 @@
 """The user's mistakes: one sentence each, naming what was given, what was expected, and the nearest guess.
 
-Names of handshakes, labels and fields are checked here too, by functions that are given what is known,
-because the modules that know it are slow to import and the command line is read first.
+Names of fields are checked here too, by a function that is given what is known, because the module that knows
+them is slow to import and the command line is read first. (Those of handshakes: `lzr.protocols.choice`.)
 """
 
 from __future__ import annotations
@@ -20,12 +20,56 @@ def suggest(name: str, known: Iterable[str]) -> str:
     import difflib  # only on the way to an error
 
     known = tuple(known)
+    near = nearest(name, known)
+    if not near:
+        plain = {other.replace("-", "").lower(): other for other in reversed(known)}
+        close = difflib.get_close_matches(name[:60].replace("-", "").lower(), plain, 1, 0.6)
+        near = plain[close[0]] if close else ""
+    return f"; did you mean {near}?" if near else ""
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """The known name that `name` is a slip of (a letter or two too many, wanting, wrong), or ""."""
+    known = tuple(known)
     for other in known:
         if other.lower() == name.lower():
-            return f"; did you mean {other}?"
+            return other
     plain = {other.replace("-", "").lower(): other for other in reversed(known)}
-    near = difflib.get_close_matches(name[:60].replace("-", "").lower(), plain, 1, 0.6)
-    return f"; did you mean {plain[near[0]]}?" if near else ""
+    asked = name[:60].replace("-", "").lower()
+    best, least = "", (3, True)
+    for text, other in plain.items():
+        if len(text) < 3 or len(asked) < 2:  # a name of two letters is a slip of any other
+            continue
+        most = 1 if len(text) < 6 or len(asked) < 4 else 2
+        slips = _slips(asked, text, most), asked[0] != text[0]
+        if slips[0] <= most and slips <= least:
+            best, least = other, slips
+    return best or _begun(asked, plain)
+
+
+def _begun(asked: str, plain: dict[str, str]) -> str:
+    """The one name of which only the beginning was written, or that was written with something more."""
+    if len(asked) < 4:
+        return ""
+    found = {other for text, other in plain.items() if text.startswith(asked)}
+    return found.pop() if len(found) == 1 else ""
+
+
+def _slips(one: str, other: str, most: int) -> int:
+    """How many letters must be added, taken out, changed or exchanged with the next; `most` + 1 for more."""
+    if abs(len(one) - len(other)) > most:
+        return most + 1
+    before: list[int] = []
+    last = list(range(len(other) + 1))
+    for i, letter in enumerate(one, 1):
+        row = [i]
+        for j, wanted in enumerate(other, 1):
+            cost = min(last[j] + 1, row[j - 1] + 1, last[j - 1] + (letter != wanted))
+            if i > 1 and j > 1 and letter == other[j - 2] and one[i - 2] == wanted:
+                cost = min(cost, before[j - 2] + 1)
+            row.append(cost)
+        before, last = last, row
+    return min(last[-1], most + 1)
 
 
 def printable(text: str) -> str:
@@ -40,16 +84,6 @@ def check_names(names: Iterable[str], known: Iterable[str], what: str, where: st
     for name in names:
         if name not in known:
             raise UsageError(f"{printable(name)} is not {what}{suggest(name, known)} ({where})")
-
-
-def check_handshakes(names: Iterable[str], known: Iterable[str]) -> None:
-    """Later than the parsing, because importing the protocols is slow. Raises UsageError."""
-    check_names(names, known, "a handshake", "--list-handshakes shows them all")
-
-
-def check_fingerprints(names: Iterable[str], known: Iterable[str]) -> None:
-    """The labels of -priorityFingerprint. Raises UsageError."""
-    check_names(names, known, "a fingerprint", "see --list-handshakes")
 
 
 def check_fields(names: Iterable[str], known: Iterable[str]) -> None:

@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from lzr import completion, options
 from lzr.cli import parse
 from lzr.options import ACTIONS, GROUPS, TABLE, Options, UsageError
+from lzr.protocols import choice
 from lzr.rules import settled
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -167,6 +168,7 @@ SPECIAL: dict[str, st.SearchStrategy[Any]] = {
     "metrics_address": V4,
     "notes": PATH,
     "user": NAME,
+    "user_agent": st.text(st.characters(min_codepoint=33, max_codepoint=126), min_size=1, max_size=256),
 }
 
 
@@ -266,16 +268,16 @@ def test_what_cannot_go_together(line: str, sentence: str) -> None:
 
 
 def test_unknown_handshake_gets_a_guess() -> None:
-    options.check_handshakes(("http", "tls"), ("http", "tls"))
+    assert choice.handshakes(("http", "tls")).names == ("http", "tls")
     with pytest.raises(UsageError, match=r"htpp is not a handshake; did you mean http\?"):
-        options.check_handshakes(("tls", "htpp"), ("http", "tls"))
+        choice.handshakes(("tls", "htpp"))
     with pytest.raises(UsageError, match="'\\\\x1b' is not a handshake"):
-        options.check_handshakes(("\x1b",), ("http",))
+        choice.handshakes(("\x1b",))
 
 
 def test_unknown_label_and_field() -> None:
     with pytest.raises(UsageError, match="sshh is not a fingerprint; did you mean ssh"):
-        options.check_fingerprints(("sshh",), ("ssh",))
+        choice.fingerprints(("sshh",))
     with pytest.raises(UsageError, match=r"Saddr is not an output field; did you mean saddr\?"):
         options.check_fields(("Saddr",), ("saddr", "daddr"))
     options.check_fields(("*",), ("saddr",))

@@ -41,7 +41,7 @@ class BlockMaker:
         self._options = options
         self.encoders = [_encoder(options, form) for form in forms]
         self._classifier = Classifier(options.priority_fingerprint or options.handshakes)
-        self._sent = [handshake(name) for name in options.handshakes]
+        self._sent = [handshake(name, options.user_agent) for name in options.handshakes]
         # Many services say the same to the byte: banners, alerts, error pages.
         self._known: dict[tuple[int, bytes], Identity] = {}
 

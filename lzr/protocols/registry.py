@@ -34,6 +34,7 @@ from lzr.protocols import (
     web,
     windows,
 )
+from lzr.protocols.agent import introduced
 from lzr.protocols.base import Protocol
 
 FAMILIES = (
@@ -69,6 +70,6 @@ PROTOCOLS: tuple[Protocol, ...] = tuple(protocol for family in FAMILIES for prot
 BY_NAME: dict[str, Protocol] = {protocol.name: protocol for protocol in PROTOCOLS}
 
 
-def handshake(name: str) -> Protocol:
-    """The protocol of that name, to be used as a handshake. Raises KeyError."""
-    return BY_NAME[name]
+def handshake(name: str, agent: str | None = None) -> Protocol:
+    """The protocol of that name, to be used as a handshake; agent: our User-Agent. Raises KeyError."""
+    return BY_NAME[name] if agent is None else introduced(BY_NAME[name], agent)

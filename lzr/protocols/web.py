@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import re
 
+from lzr.protocols.agent import USER_AGENT
 from lzr.protocols.base import Host, Protocol
 from lzr.protocols.tls import CLIENT_HELLO
-
-USER_AGENT = b"Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0"
 
 IPP_HEADER = re.compile(rb"\n(?:Server: (?:CUPS|[^\r\n]{0,80}IPP/)|Content-Type: application/ipp)")
 
