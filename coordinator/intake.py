@@ -22,7 +22,9 @@ from lzr.dealing import FOREIGN, SPARED, screen
 from lzr.duplicates import RecentTargets
 from lzr.reading import Batch, Reader
 from lzr.rows import Opening, copied, pick
-from lzr.sharding import draw, mix64
+from lzr.secrets import Secrets
+from lzr.sharding import mix64
+from lzr.siphash import siphash
 
 _DUPLICATES = 1 << 20  # inputs within which the same target is scanned once
 EARLY = 0.25
@@ -60,15 +62,22 @@ class Fates:
         }
 
 
+_FIRST_PORT = 7  # salt, as those of lzr/flows.py and lzr/firewallprobes.py
+
+
 class Sources:
     """Our source addresses and ports, chosen per target by hash."""
 
     def __init__(
-        self, v4: list[tuple[int, int]], v6: list[tuple[int, int]], ports: tuple[int, int], seed: int
+        self,
+        v4: list[tuple[int, int]],
+        v6: list[tuple[int, int]],
+        ports: tuple[int, int],
+        secrets: Secrets,
     ) -> None:
         self._pools = {True: np.array(v4, np.uint64), False: np.array(v6, np.uint64)}
         self._ports = ports
-        self._seed = seed
+        self._secrets = secrets
 
     def choose(self, rows: Rows, attempt: int = 0) -> NDArray[np.bool_]:
         """Set own_port, and own_hi, own_lo where they are not set already (by ZMap).
@@ -78,7 +87,7 @@ class Sources:
         v4 = (rows["peer_hi"] == 0) & (rows["peer_lo"] >> np.uint64(32) == 0xFFFF)
         given = (rows["own_hi"] != 0) | (rows["own_lo"] != 0)
         # By target, not by line: one host sees one of our addresses.
-        by_target = mix64(rows["peer_hi"] ^ mix64(rows["peer_lo"] ^ np.uint64(self._seed)))
+        by_target = siphash(self._secrets.addresses, rows["peer_lo"], rows["peer_hi"])
         routable: NDArray[np.bool_] = given.copy()
         for family in (True, False):
             pool, chosen = self._pools[family], (v4 == family) & ~given
@@ -87,7 +96,7 @@ class Sources:
                 rows["own_hi"][chosen], rows["own_lo"][chosen] = pick[:, 0], pick[:, 1]
                 routable |= chosen
         low, high = self._ports
-        number = draw(self._seed, rows["line"], 7, attempt)
+        number = siphash(self._secrets.ports, rows["line"], _FIRST_PORT | attempt << 8)
         rows["own_port"] = (np.uint64(low) + number % np.uint64(high - low + 1)).astype(np.uint16)
         return routable
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import secrets
 import select
 import signal
 import sys
@@ -12,6 +11,7 @@ from contextlib import ExitStack
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
+from secrets import randbits as random_bits
 from types import FrameType
 from typing import Any
 
@@ -46,6 +46,7 @@ from lzr.protocols import choice
 from lzr.reading import Reader
 from lzr.results import ENCODERS
 from lzr.rows import Opening
+from lzr.secrets import Secrets
 from lzr.summary import Summary
 from lzr.targets import ListReader, ZmapReader
 
@@ -179,9 +180,10 @@ def _run(
     checkpoint: Checkpoint | None,
     profiles: list[int],
 ) -> int:
-    seed = options.seed if options.seed is not None else secrets.randbits(53)  # exact in any JSON
+    seed = options.seed if options.seed is not None else random_bits(64)
     if checkpoint is not None:  # other ports and numbers each time: hosts may still hold the old connections
         seed = (seed + checkpoint.run * 0x9E3779B97F4A7) % 2**64
+    secrets = Secrets.derive(seed)
     ledger = Ledger()
     intake = Intake(
         _reader(options),
@@ -221,7 +223,7 @@ def _run(
         gateway_v6=net.gateway_mac_v6 or network.NO_MAC,
         ports=ports,
         seed=seed,
-        hash_seed=secrets.randbits(32) if options.seed is None else (seed * 0x9E3779B1 + 1) & 0xFFFFFFFF,
+        secrets=secrets,
         uid=owner[0],
         gid=owner[1],
         cores=cores.order() if options.pin else (),
@@ -231,11 +233,11 @@ def _run(
         [addresses.parse(text) for text in net.source_v4],
         [addresses.parse(text) for text in net.source_v6],
         job.ports,
-        seed,
+        secrets,
     )
     try:
         sockets = open_shards(
-            net.interface, job.shards, job.hash_seed, job.ports, _own_v4(options, net), job.frames
+            net.interface, job.shards, secrets, job.ports, _own_v4(options, net), job.frames
         )
     except SocketError as error:
         raise UsageError(str(error)) from error

@@ -452,7 +452,7 @@ class Scan:
 
     def _sort(self, rows: Rows) -> None:
         """Into the queue of each row's worker, or aside while its shard is changing hands."""
-        for owner, part in self.ledger.deal(rows, self.job.hash_seed, self._owners):
+        for owner, part in self.ledger.deal(rows, self.job.secrets.shard, self._owners):
             child = self.crew.flow(owner - 1) if owner else None
             queue = self._parked if child is None else self._queues.setdefault(child.name, deque())
             queue.append(part)

@@ -14,6 +14,7 @@ import threading
 from collections.abc import Callable
 
 from lzr import sharding
+from lzr.secrets import Secrets
 
 SOL_PACKET = 263
 PACKET_RX_RING, PACKET_VERSION, PACKET_TX_RING = 5, 10, 13
@@ -32,12 +33,12 @@ class SocketError(Exception):
 def open_shards(
     interface: str,
     count: int,
-    seed: int,
+    secrets: Secrets,
     ports: tuple[int, int],
     own_v4: tuple[int, ...] = (),
     frames: tuple[int, int] = (8192, 2048),
 ) -> list[socket.socket]:
-    """`count` AF_PACKET sockets with rings, bound to `interface`, fanned out by the hash of `seed`.
+    """`count` AF_PACKET sockets with rings, bound to `interface`, fanned out by the shard hash.
 
     frames: of each receive and transmit ring, powers of two.
     """
@@ -46,14 +47,19 @@ def open_shards(
         for _ in range(count):
             sock = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0)
             sockets.append(sock)
-            _attach(sock, socket.SOL_SOCKET, SO_ATTACH_FILTER, sharding.socket_filter(ports, seed, own_v4))
+            _attach(
+                sock,
+                socket.SOL_SOCKET,
+                SO_ATTACH_FILTER,
+                sharding.socket_filter(ports, secrets.cookie, own_v4),
+            )
             sock.setsockopt(SOL_PACKET, PACKET_VERSION, TPACKET_V2)
             sock.setsockopt(SOL_PACKET, PACKET_VNET_HDR, 1)
             sock.setsockopt(SOL_PACKET, PACKET_QDISC_BYPASS, 1)
         _together(lambda sock: _make_rings(sock, frames), sockets)
         for sock in sockets:
             sock.bind((interface, ETH_P_ALL))
-        join(sockets, seed)
+        join(sockets, secrets.shard)
     except OSError as error:
         close_shards(sockets)
         raise SocketError(

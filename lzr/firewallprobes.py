@@ -16,7 +16,7 @@ from lzr.flowrows import Rows, Slots
 from lzr.flowstore import FlowStore
 from lzr.plan import EPHEMERAL
 from lzr.rows import ASKED, pick, put
-from lzr.sharding import draw
+from lzr.siphash import siphash
 from lzr.timers import TIMEOUT, Timers
 from lzr.transitions import State
 
@@ -63,7 +63,7 @@ class FirewallProbes:
         home = store.shards(probes)  # of the flow itself
         number = np.tile(np.arange(plan.haf, dtype=np.uint64), len(parents))
         number += probes["line"] * np.uint64(256)
-        offset = draw(plan.seed, number, _PORT) % np.uint64(high - low + 1)
+        offset = siphash(plan.secrets.ports, number, _PORT) % np.uint64(high - low + 1)
         probes["peer_port"] = (np.uint64(low) + offset).astype(np.uint16)
         probes["state"] = State.PROBE
         slots = store.allocate(len(probes))
@@ -72,7 +72,7 @@ class FirewallProbes:
         chosen = store.choose_ports(
             probes, slots, home, number * np.uint64(256) + probes["handshake"], _OWN_PORT
         )
-        isn = flowrows.isn(probes, probes["key"], 2, plan.seed, plan.hash_seed)
+        isn = flowrows.isn(probes, probes["key"], 2, plan.secrets)
         probes["una"] = isn + np.uint32(1)
         probes["nxt"] = probes["una"]
         probes["generation"] = store.rows["generation"][slots]

@@ -51,14 +51,16 @@ class Output:
 
     def send(self, slots: Slots, number: Number, flags: int) -> None:
         """A frame of each flow without payload."""
-        self._bursts.append(flowrows.send(self._store.rows, slots, number, flags, self._store.plan.seed)[0])
+        self._bursts.append(
+            flowrows.send(self._store.rows, slots, number, flags, self._store.plan.secrets)[0]
+        )
 
     def send_syn(self, slots: Slots) -> None:
         self.send(slots, Number.ISN, SYN)
 
     def send_close(self, slots: Slots, reason: int) -> None:
         """RST, where there is a connection. reason: a Reason, why."""
-        frames = flowrows.close(self._store.rows, slots, reason, self._store.plan.seed)
+        frames = flowrows.close(self._store.rows, slots, reason, self._store.plan.secrets)
         if len(frames):
             self._bursts.append(frames)
 
@@ -74,7 +76,7 @@ class Output:
             probe = plan.probes[handshake]
             carried, flag = (handshake, flags) if probe.parts else (NO_PROBE, ACK)
             frames, generations = flowrows.send(
-                rows, group, Number.UNA, flag, plan.seed, carried, probe, arm=wait is not None
+                rows, group, Number.UNA, flag, plan.secrets, carried, probe, arm=wait is not None
             )
             self._bursts.append(frames)
             if wait is not None and generations is not None:
@@ -98,7 +100,9 @@ class Output:
         lengths: of each flow's part of `payloads`, (n,); None where there is none.
         """
         store = self._store
-        frames, outcomes = flowrows.finish(store.rows, store.index, slots, reason, lengths)
+        frames, outcomes = flowrows.finish(
+            store.rows, store.index, slots, reason, lengths, store.plan.secrets
+        )
         if len(frames):
             self._bursts.append(frames)
         self._outcomes.append(outcomes)

@@ -20,7 +20,9 @@ from lzr.flowindex import FlowIndex, NativeIndex
 from lzr.kernels import NATIVE
 from lzr.probes import ProbeTemplate
 from lzr.rows import ACK, FIN, FLOW, FRAME, NO_PROBE, OUTCOME, RST, SYN, Doubt, Opening, Reason
-from lzr.sharding import COOKIE_BITS, cookie, draw, flow_key
+from lzr.secrets import Secrets
+from lzr.sharding import COOKIE_BITS, cookie, flow_key
+from lzr.siphash import siphash
 from lzr.transitions import TRANSITIONS, Action, Cue, State
 
 Rows = NDArray[Any]
@@ -31,7 +33,6 @@ U64 = NDArray[np.uint64]
 _TUPLE = ("peer_hi", "peer_lo", "own_hi", "own_lo", "peer_port", "own_port")
 _SHARED = [name for name in FLOW.names or () if name in (OUTCOME.names or ())]
 _NOTED = ("seq", "ack", "window", "ttl", "flags", "ts")
-_NONCE = 6  # salt
 _KEEP = 255
 AGES = 48
 """How many bits an answer's age has at most: 2^47 ns are 39 hours."""
@@ -131,17 +132,17 @@ def due(rows: Rows, slots: Slots, generations: Numbers, cue: Cue) -> tuple[Slots
     return live, TRANSITIONS[rows["state"][live], cue], count_fresh(rows[live])
 
 
-def isn(rows: Rows, number: U64, salt: int, seed: int, hash_seed: int) -> Numbers:
-    """(n,) uint32: a random ISN (RFC 6528 in spirit); its low bits are the cookie that our filter checks.
+def isn(rows: Rows, number: U64, salt: int, secrets: Secrets) -> Numbers:
+    """(n,) uint32: an ISN that nobody can guess (RFC 6528 §3), with our filter's cookie in its low bits.
 
-    number: of the connection, (n,), the same in every run with this seed.
+    number: of the connection, (n,), the same in every run with this seed. salt: what kind it is.
     """
-    random = (draw(seed, number, 5, salt) & np.uint64(_HIGH_BITS)).astype(np.uint32)
-    return np.asarray(random | cookie(rows, hash_seed), np.uint32)
+    random = (siphash(secrets.isn, number, salt) & np.uint64(_HIGH_BITS)).astype(np.uint32)
+    return np.asarray(random | cookie(rows, secrets.cookie), np.uint32)
 
 
 def open_rows(
-    rows: Rows, index: FlowIndex, targets: Rows, slots: Slots, hash_seed: int, seed: int, wall: int
+    rows: Rows, index: FlowIndex, targets: Rows, slots: Slots, secrets: Secrets, wall: int
 ) -> tuple[NDArray[np.uint8], tuple[int, int, int, int, int]]:
     """New flows for TARGET rows, and into the index with them. The generations of the rows go on.
 
@@ -151,8 +152,8 @@ def open_rows(
     kinds = np.empty(len(targets), np.uint8)
     if NATIVE is not None and isinstance(index, NativeIndex):
         targets = np.ascontiguousarray(targets)
-        return kinds, NATIVE.open_rows(rows, index.native, targets, slots, hash_seed, seed, wall, kinds)
-    keys = flow_key(targets, hash_seed)
+        return kinds, NATIVE.open_rows(rows, index.native, targets, slots, secrets.native, wall, kinds)
+    keys = flow_key(targets, secrets.index)
     ours = targets["syn"] == Opening.OURS
     kinds[:] = np.where(ours, Kind.OURS, np.where(targets["window"] == 0, Kind.CLOSED, Kind.READY))
     added = index.insert(keys, slots)
@@ -161,7 +162,7 @@ def open_rows(
     for name in (*_TUPLE, "line", "ticket", "seq", "ack", "window", "ttl"):
         flows[name] = targets[name]
     una = targets["ack"].copy()
-    una[ours] = isn(targets[ours], targets["line"][ours] * np.uint64(256), 0, seed, hash_seed) + np.uint32(1)
+    una[ours] = isn(targets[ours], targets["line"][ours] * np.uint64(256), 0, secrets) + np.uint32(1)
     flows["key"], flows["ts"] = keys, wall
     flows["una"] = flows["nxt"] = una
     flows["rcv"] = targets["seq"] + np.uint32(1)
@@ -180,7 +181,7 @@ def send(
     slots: Slots,
     number: Number,
     flags: int,
-    seed: int,
+    secrets: Secrets,
     probe: int = NO_PROBE,
     template: ProbeTemplate | None = None,
     *,
@@ -197,7 +198,7 @@ def send(
         length: int | bytes | None = None if template is None else template.program
         if template is not None and template.fixed_length is not None:
             length = template.fixed_length
-        NATIVE.send(rows, slots, int(number), int(flags), probe, seed, length, frames, generations)
+        NATIVE.send(rows, slots, int(number), int(flags), probe, secrets.native, length, frames, generations)
         return frames, generations
     if template is not None:
         rows["nxt"][slots] = rows["una"][slots] + template.lengths(rows[slots])
@@ -214,22 +215,22 @@ def send(
     frames["ack"] = flows["rcv"]
     frames["flags"], frames["probe"] = flags, probe
     if probe != NO_PROBE:
-        frames["nonce"] = draw(seed, flows["key"], _NONCE)
+        frames["nonce"] = siphash(secrets.nonce, flows["key"])
     return frames, bump(rows, slots) if arm else None
 
 
-def close(rows: Rows, slots: Slots, reason: int, seed: int) -> Rows:
+def close(rows: Rows, slots: Slots, reason: int, secrets: Secrets) -> Rows:
     """FRAME rows: RST with the number the peer awaits (RFC 5961 §3.2), where there is a connection."""
     if reason not in (Reason.ZERO_WINDOW, Reason.DATA):
         states = rows["state"][slots]
         slots = slots[(states != State.SYN_SENT) & (states != State.DELAYED)]
     # A FIN says what the peer had of ours.
     number = {Reason.DATA: Number.NXT, Reason.FIN: Number.ACK}.get(reason, Number.CLOSE)
-    return send(rows, slots, number, RST | ACK, seed)[0]
+    return send(rows, slots, number, RST | ACK, secrets)[0]
 
 
 def finish(
-    rows: Rows, index: FlowIndex, slots: Slots, reason: int, lengths: Numbers | None
+    rows: Rows, index: FlowIndex, slots: Slots, reason: int, lengths: Numbers | None, secrets: Secrets
 ) -> tuple[Rows, Rows]:
     """The last of these flows: FRAME rows that close what is open, an OUTCOME row for each; rows are freed.
 
@@ -245,7 +246,7 @@ def finish(
     if reason in (Reason.RST, Reason.NO_SYN_ACK):
         frames = np.empty(0, FRAME)
     else:
-        frames = close(rows, slots, reason, 0)
+        frames = close(rows, slots, reason, secrets)
     index.remove(rows["key"][slots])
     bump(rows, slots, State.FREE)
     return frames, outcomes

@@ -158,7 +158,7 @@ class FlowTable:
         plan = self.plan
         slots = self.store.allocate(len(targets))
         kinds, (ready, closed, ours, duplicates, doubtful) = flowrows.open_rows(
-            self.rows, self.index, targets, slots, plan.hash_seed, plan.seed, wall
+            self.rows, self.index, targets, slots, plan.secrets, wall
         )
         if duplicates:
             refused = kinds == _DUPLICATE
@@ -179,7 +179,7 @@ class FlowTable:
         """Act on SEGMENT rows, in order; their payloads are in `buffer` (bytes-like) until this returns."""
         self._now = now
         self._buffer = memoryview(buffer)
-        keys = flow_key(segments, self.plan.hash_seed)
+        keys = flow_key(segments, self.plan.secrets.index)
         slots = self.index.find(keys)
         known = slots >= 0
         if not known.all():
@@ -466,7 +466,7 @@ class FlowTable:
             rows[name][slots] = flows[name]
         for name in ("counter", "answers"):
             rows[name][slots] = 0
-        isn = flowrows.isn(flows, number, _ISN, self.plan.seed, self.plan.hash_seed)
+        isn = flowrows.isn(flows, number, _ISN, self.plan.secrets)
         rows["una"][slots] = isn + np.uint32(1)
         rows["nxt"][slots] = isn + np.uint32(1)
         return slots

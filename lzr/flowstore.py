@@ -15,7 +15,8 @@ from lzr.flowindex import FlowIndex
 from lzr.flowrows import Rows, Slots
 from lzr.plan import Plan
 from lzr.rows import FLOW, pick
-from lzr.sharding import draw, flow_key, shard_of
+from lzr.sharding import flow_key, shard_of
+from lzr.siphash import siphash
 from lzr.transitions import State
 
 Mask = NDArray[np.bool_]
@@ -86,7 +87,7 @@ class FlowStore:
 
     def shards(self, flows: Rows) -> NDArray[np.uint32]:
         """The shard of each FLOW row, (n,) uint32."""
-        return shard_of(flows, self.plan.hash_seed, self.plan.shards)
+        return shard_of(flows, self.plan.secrets.shard, self.plan.shards)
 
     def in_shard(self, shard: int) -> Slots:
         """The rows in use whose 4-tuple hashes to `shard`, probes included."""
@@ -99,8 +100,8 @@ class FlowStore:
     ) -> Mask:
         """Set own_port and key of `flows`, and index them by `slots`, so that each belongs to shard `home`.
 
-        number, salt: what the ports are drawn from, beside the seed. (n,) bool: False where no port was found
-        in a bounded number of draws.
+        number, salt: what the ports are drawn from, beside the secret. (n,) bool: False where no port was
+        found in a bounded number of draws.
         """
         plan = self.plan
         low, high = plan.ports
@@ -111,13 +112,13 @@ class FlowStore:
             if not len(todo):
                 break
             trial = flows[todo]
-            offset = draw(plan.seed, number[todo], salt, attempt) % span
+            offset = siphash(plan.secrets.ports, number[todo], salt | attempt << 8) % span
             trial["own_port"] = (np.uint64(low) + offset).astype(np.uint16)
             fits = trial["own_port"] != flows["own_port"][todo]
             if plan.shards > 1:
                 fits &= self.shards(trial) == home[todo]
             todo, trial = todo[fits], trial[fits]
-            keys = flow_key(trial, plan.hash_seed)
+            keys = flow_key(trial, plan.secrets.index)
             added = self.index.insert(keys, slots[todo])
             took = todo[added]
             flows["own_port"][took] = trial["own_port"][added]

@@ -8,6 +8,7 @@ from lzr.options import Options
 from lzr.plan import EPHEMERAL, Plan
 from lzr.probes import ProbeTemplate
 from lzr.protocols import handshake
+from lzr.secrets import Secrets
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,7 +16,7 @@ class Job:
     """Made by the coordinator, handed to the nursery, the same for every worker and collector.
 
     directory: the private directory of the ZeroMQ sockets. frames: of each shard's receive and transmit ring.
-    seed: of everything drawn at random; hash_seed: of the shard hash (32 bits). cores: by use, where
+    seed: of everything drawn at random, by way of `secrets`. cores: by use, where
     processes are bound to them, else empty. uid, gid: whom the children run as, None to stay who we are.
     report_every: seconds between two reports of a child's figures.
     """
@@ -29,7 +30,7 @@ class Job:
     ports: tuple[int, int]
     frames: tuple[int, int]
     seed: int
-    hash_seed: int
+    secrets: Secrets
     uid: int | None = None
     gid: int | None = None
     cores: tuple[int, ...] = ()
@@ -52,8 +53,7 @@ class Job:
             push_data_only=options.push_data_only,
             force_all_handshakes=options.force_all_handshakes,
             ports=self.ports or EPHEMERAL,
-            seed=self.seed,
-            hash_seed=self.hash_seed,
+            secrets=self.secrets,
             shards=self.shards,
         )
 

@@ -142,7 +142,8 @@ class Options(Table):
     seed: int | None = option(
         INPUT,
         kinds.number(0, 2**64 - 1),
-        "same seed and input: same source ports, sequence numbers and order",
+        "same seed and input: same source ports, sequence numbers and order; it must not be guessable, "
+        "as who guesses it can forge answers of hosts",
         default=None,
         short="e",
         default_text="random",

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from lzr.probes import ProbeTemplate
+from lzr.secrets import Secrets
 
 EPHEMERAL = (32768, 61000)
 """ZMap's default source ports, and where probes for ACKing firewalls go."""
@@ -36,8 +37,7 @@ class Plan:
     push_data_only: bool = False
     force_all_handshakes: bool = False
     ports: tuple[int, int] = EPHEMERAL
-    seed: int = 0
-    hash_seed: int = 0
+    secrets: Secrets = field(default_factory=lambda: Secrets.derive(0))
     shards: int = 1
 
     def patience(self, rto: float) -> float:

@@ -96,16 +96,20 @@ COOKIE_BITS = 8
 """Low bits of our ISNs that the socket filter checks in a SYN-ACK."""
 
 
-def cookie(rows: NDArray[Any], seed: int) -> U32:
+def cookie(rows: NDArray[Any], key: int) -> U32:
     """(n,) uint32 below 2**COOKIE_BITS: what the low bits of our ISN on this 4-tuple are.
 
     ZMap's own SYN-ACKs come to our ports at full rate, and so may a flood of forged ones. The answer to a
     SYN of ours acknowledges an ISN with the cookie, so the kernel can tell it apart before it copies it.
+
+    key: 64 bits, used for nothing else. Classic BPF can compute no one-way function at this price, so a peer
+    with hosts of its own may in the end tell these bits for others; the 24 bits above them it cannot.
     """
-    return flow_hash(rows, ~seed) >> np.uint32(32 - COOKIE_BITS)
+    h = _mix(flow_hash(rows, key), np.uint32(key >> 32 & 0xFFFFFFFF))
+    return h >> np.uint32(32 - COOKIE_BITS)
 
 
-def _mix(h: U32, word: U32) -> U32:
+def _mix(h: U32, word: U32 | np.uint32) -> U32:
     h = (h ^ word) * np.uint32(_MULTIPLIER)
     return h ^ (h >> np.uint32(_SHIFT))
 
@@ -155,19 +159,11 @@ _M1, _M2 = np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB)
 
 
 def mix64(x: U64) -> U64:
-    """splitmix64's finaliser (Steele, Lea, Flood 2014): the source of every per-flow random number."""
+    """splitmix64's finaliser (Steele, Lea, Flood 2014). It can be inverted: it hides nothing."""
     x = x + _K1
     x = (x ^ (x >> np.uint64(30))) * _M1
     x = (x ^ (x >> np.uint64(27))) * _M2
     return x ^ (x >> np.uint64(31))
-
-
-def draw(seed: int, line: U64, *salt: int) -> U64:
-    """(n,) uint64 random numbers fixed by (seed, line, salt): one seed, one scan, whatever the timing."""
-    x = line.astype(np.uint64) ^ np.uint64(seed & 0xFFFFFFFFFFFFFFFF)
-    for s in salt:
-        x = mix64(x ^ np.uint64(s * 0xC2B2AE3D27D4EB4F & 0xFFFFFFFFFFFFFFFF))
-    return mix64(x)
 
 
 class _Program:
@@ -283,10 +279,10 @@ def fanout_program(seed: int) -> bytes:
     return p.assemble()
 
 
-def socket_filter(ports: tuple[int, int], seed: int, own_v4: tuple[int, ...] = ()) -> bytes:
+def socket_filter(ports: tuple[int, int], key: int, own_v4: tuple[int, ...] = ()) -> bytes:
     """The classic-BPF program that lets in TCP to our ports (both ends included), no answers to foreign SYNs.
 
-    seed: the hash seed, for the cookie of our ISNs. own_v4: our IPv4 addresses as integers (at most 16),
+    key: of the cookie of our ISNs. own_v4: our IPv4 addresses as integers (at most 16),
     or none for any.
     """
     p = _Program()
@@ -311,7 +307,10 @@ def socket_filter(ports: tuple[int, int], seed: int, own_v4: tuple[int, ...] = (
         p.op(_LD_W_IND, _NET + 4)
         p.jump(_JEQ, 0, 0, f"pass{family}")
         p.label(f"cookie{family}")
-        _hash_packet(p, family, ~seed & 0xFFFFFFFF)
+        _hash_packet(p, family, key & 0xFFFFFFFF)
+        p.op(_LD_IMM, key >> 32)
+        _hash_word(p)
+        p.op(_LD_MEM, _SLOT_HASH)
         p.op(_RSH_K, 32 - COOKIE_BITS)
         p.op(_ST, _SLOT_HASH)
         p.op(_LDX_MEM, _SLOT_OFFSET)

@@ -29,6 +29,7 @@ from lzr.protocols.base import Address, Host, Random
 from lzr.protocols.classifier import identify
 from lzr.reading import LONGEST_LINE
 from lzr.rows import ACK, FIN, FRAME, OUTCOME, PSH, RST, SYN, TARGET, V4_MAPPED, Opening, Reason
+from lzr.secrets import Secrets
 from lzr.segments import ETHERNET, MAX_FRAME, Builder, Link, parse
 from lzr.shardflows import ShardFlows
 from lzr.sharding import flow_key
@@ -81,7 +82,9 @@ class Scan:
             ProbeTemplate(()),
             ProbeTemplate((Address(),)),
         )
-        self.plan = Plan(probes, retransmit_wait=0.2, timeout=0.5, cooldown=0.7, hash_seed=5, **options)
+        self.plan = Plan(
+            probes, retransmit_wait=0.2, timeout=0.5, cooldown=0.7, secrets=Secrets.derive(5), **options
+        )
         self.table = FlowTable(self.plan, capacity=16, index=make_index())
         self.peers = Builder(
             Link(b"\0" * 6, b"\0" * 6, b"\0" * 6), tuple(ProbeTemplate((p,) if p else ()) for p in PAYLOADS)
@@ -115,7 +118,7 @@ class Scan:
         rows["window"] = draw.choice([0, 1, 64000], count, p=[0.05, 0.05, 0.9])
         self.hosts |= set((rows["peer_lo"] ^ rows["peer_hi"]).tolist())
         half_open = rows[rows["syn"] != Opening.OURS]
-        for key in flow_key(half_open, self.plan.hash_seed).tolist():
+        for key in flow_key(half_open, self.plan.secrets.index).tolist():
             self.starts[key] = self.starts.get(key, 0) + 1
         self.table.open(rows, self.now, self.now)
 
@@ -183,7 +186,7 @@ class Scan:
             assert set((burst["peer_lo"] ^ burst["peer_hi"]).tolist()) <= self.hosts, (
                 "a host nobody asked for"
             )
-            keys = flow_key(burst, self.plan.hash_seed).tolist()
+            keys = flow_key(burst, self.plan.secrets.index).tolist()
             if burst["flags"][0] & SYN:
                 assert (burst["flags"] == SYN).all()
                 for key, seq in zip(keys, burst["seq"].tolist(), strict=True):

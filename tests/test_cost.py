@@ -13,6 +13,7 @@ from lzr.kernels import NATIVE, make_index
 from lzr.plan import Plan
 from lzr.probes import ProbeTemplate
 from lzr.rows import ACK, PSH, SEGMENT, TARGET, V4_MAPPED
+from lzr.secrets import Secrets
 
 BATCH = 1000
 REPLY = np.frombuffer(b"SSH-2.0-x\r\n", np.uint8)
@@ -22,7 +23,9 @@ class Life:
     """A table through which flows pass."""
 
     def __init__(self) -> None:
-        self.table = FlowTable(Plan(probes=(ProbeTemplate((b"hello",)),), hash_seed=7), index=make_index())
+        self.table = FlowTable(
+            Plan(probes=(ProbeTemplate((b"hello",)),), secrets=Secrets.derive(7)), index=make_index()
+        )
         self.begun = 0
 
     def begin(self, count: int) -> np.ndarray:

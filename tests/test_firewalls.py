@@ -9,6 +9,7 @@ from __future__ import annotations
 import pytest
 
 from lzr.plan import EPHEMERAL, Plan
+from lzr.secrets import Secrets
 from lzr.sharding import shard_of
 from lzr.transitions import Cue, State
 from tests.playbook import Batch, Edges, Ended, Got, Line, Move, Play, Sent, note_edges
@@ -228,12 +229,12 @@ def test_how_many_answers_it_takes(haf: int, threshold: float, needed: int) -> N
 
 def test_probes_belong_to_the_shard_of_their_flow() -> None:
     """Or their answers would go to a process that does not know them."""
-    play = Play(HELLO, AGAIN, haf=10, shards=8, hash_seed=3)
+    play = Play(HELLO, AGAIN, haf=10, shards=8, secrets=Secrets.derive(3))
     play >> Line() << Sent("A", data=HELLO)
     play >> Got("A", ack=6)
     assert len(play.sent()) == 10
     rows = play.table.rows[play.table.rows["state"] != State.FREE]
-    assert len(set(shard_of(rows, 3, 8).tolist())) == 1
+    assert len(set(shard_of(rows, play.plan.secrets.shard, 8).tolist())) == 1
 
 
 def test_probes_move_with_their_flow() -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import pytest
 
+from lzr.secrets import Secrets
 from lzr.sharding import shard_of
 from lzr.transitions import Cue, State
 from tests.playbook import Batch, Edges, Ended, Got, Line, Move, Play, Sent, note_edges
@@ -135,7 +136,7 @@ def test_a_doubtful_connection_that_cannot_be_opened_anew_was_reset() -> None:
 
 
 def test_source_ports_stay_in_the_range_and_in_the_shard() -> None:
-    play = Play(HELLO, AGAIN, THIRD, shards=4, ports=(50000, 50200), hash_seed=7)
+    play = Play(HELLO, AGAIN, THIRD, shards=4, ports=(50000, 50200), secrets=Secrets.derive(7))
     for peer in range(40):
         play >> Line(peer=peer) << Sent("A", data=HELLO)
     before = shard_by_ticket(play)
@@ -148,7 +149,7 @@ def test_source_ports_stay_in_the_range_and_in_the_shard() -> None:
 
 def shard_by_ticket(play: Play) -> dict[int, int]:
     rows = play.table.rows[play.table.rows["state"] != State.FREE]
-    shards = shard_of(rows, play.plan.hash_seed, play.plan.shards)
+    shards = shard_of(rows, play.plan.secrets.shard, play.plan.shards)
     return dict(zip(rows["ticket"].tolist(), shards.tolist(), strict=True))
 
 

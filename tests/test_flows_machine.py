@@ -30,6 +30,7 @@ from lzr.kernels import make_index
 from lzr.plan import EPHEMERAL, Plan
 from lzr.probes import ProbeTemplate
 from lzr.rows import ACK, FIN, NO_PROBE, PSH, RST, SEGMENT, SYN, TARGET, Opening, Reason
+from lzr.secrets import Secrets
 from lzr.shardflows import ShardFlows
 from lzr.sharding import COOKIE_BITS, cookie
 from lzr.transitions import State
@@ -196,7 +197,7 @@ class World:
         )
         assert address in self.opened or self.plan.ports[0] <= own_port <= self.plan.ports[1]
         row = frame.reshape(1)
-        assert int(frame["seq"]) & (1 << COOKIE_BITS) - 1 == int(cookie(row, self.plan.hash_seed)[0])
+        assert int(frame["seq"]) & (1 << COOKIE_BITS) - 1 == int(cookie(row, self.plan.secrets.cookie)[0])
 
     def _answer(self, address: Address, flags: int, seq: int, ack: int, length: int) -> None:
         """What a peer that behaves puts on the way: how it behaves depends on its number."""
@@ -267,7 +268,7 @@ class Scan(RuleBasedStateMachine):
             force_all_handshakes=force,
             shards=shards,
             ports=(40000, 40039),
-            hash_seed=99,
+            secrets=Secrets.derive(99),
         )
         self.world = World(plan, Watched(plan, capacity=2, index=make_index()))
 

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from lzr import dealing, duplicates, flowrows, probes, segments, sharding
+from lzr import siphash as siphash_module
 from lzr.duplicates import RecentTargets
 from lzr.flowindex import FlowIndex, NativeIndex
 from lzr.flowrows import Number
@@ -36,7 +37,9 @@ from lzr.rows import (
     V4_MAPPED,
     Reason,
 )
+from lzr.secrets import Secrets
 from lzr.segments import Builder, Link
+from lzr.siphash import siphash
 from lzr.transitions import Cue, State
 
 pytestmark = pytest.mark.skipif(NATIVE is None, reason="the extension is not built")
@@ -44,7 +47,7 @@ pytestmark = pytest.mark.skipif(NATIVE is None, reason="the extension is not bui
 T = TypeVar("T")
 Rows = NDArray[Any]
 SEEDS = st.integers(0, 2**32 - 1)
-MODULES = (flowrows, sharding, probes, segments, duplicates, dealing)
+MODULES = (flowrows, sharding, siphash_module, probes, segments, duplicates, dealing)
 FLAGS = (ACK, ACK | PSH, ACK | FIN, RST, RST | ACK, SYN | ACK, SYN, 0, FIN, ACK | PSH | FIN)
 
 
@@ -80,7 +83,8 @@ def test_hashes(seed: int, dtype: np.dtype[Any], count: int) -> None:
         lambda: sharding.flow_key(rows, seed * 0x9E3779B97F4A7C15),
         lambda: sharding.flow_hash(rows, seed),
         lambda: sharding.flow_hash(rows[::2], ~seed),
-        lambda: sharding.cookie(rows, seed),
+        lambda: sharding.cookie(rows, seed * 0x9E3779B97F4A7C15),
+        lambda: siphash((seed, ~seed & 0xFFFFFFFF), rows["peer_lo"], rows["peer_hi"]),
     )
     for hashed in ways:
         native, python = both(hashed)
@@ -347,11 +351,11 @@ def test_acts(seed: int, count: int) -> None:
     targets = np.where(draw.random(count) < 0.8, targets, targets[again]) if count else targets
     new = np.arange(len(rows), len(rows) + count, dtype=np.int32)
     room = np.concatenate([rows, np.zeros(count, FLOW)])
-    keys = np.concatenate([rows["key"], sharding.flow_key(targets, seed)])
+    keys = np.concatenate([rows["key"], sharding.flow_key(targets, Secrets.derive(seed).index)])
 
     def opened(table: Rows, index: FlowIndex) -> Any:
         with in_python() if type(index) is FlowIndex else nullcontext():
-            kinds, counts = flowrows.open_rows(table, index, targets, new, seed, seed ^ 5, 9)
+            kinds, counts = flowrows.open_rows(table, index, targets, new, Secrets.derive(seed), 9)
         return kinds.tolist(), counts
 
     alike(opened, room, keys)
@@ -384,7 +388,7 @@ def test_sent_and_taken(seed: int, count: int) -> None:
                 def sent(number: Number = number, template: Any = template, arm: bool = arm) -> Any:
                     table, probe = rows.copy(), 1 if template else NO_PROBE
                     frames, generations = flowrows.send(
-                        table, slots, number, ACK, seed, probe, template, arm=arm
+                        table, slots, number, ACK, Secrets.derive(seed), probe, template, arm=arm
                     )
                     return (
                         table.tobytes(),
@@ -394,7 +398,7 @@ def test_sent_and_taken(seed: int, count: int) -> None:
 
                 assert len(set(map(repr, both(sent)))) == 1
     for reason in range(len(Reason.NAMES)):
-        closed = both(lambda r=reason: flowrows.close(rows.copy(), slots, r, seed).tobytes())  # type: ignore[misc]
+        closed = both(lambda r=reason: flowrows.close(rows.copy(), slots, r, Secrets.derive(seed)).tobytes())  # type: ignore[misc]
         assert len(set(closed)) == 1
     met, first = np.unique(met, return_index=True)
     found = found[first]
@@ -473,8 +477,7 @@ def trace(seed: int) -> list[bytes]:
         force_all_handshakes=bool(draw.random() < 0.3),
         retransmit_number=int(draw.integers(0, 3)),
         probe_delay=float(draw.choice([0, 0.3])),
-        seed=seed,
-        hash_seed=seed ^ 0x5A5A,
+        secrets=Secrets.derive(seed),
         shards=int(draw.choice([1, 3])),
     )
     native: Any = vars(flowrows)["NATIVE"]

@@ -15,6 +15,7 @@ from coordinator.snapshot import Snapshot
 from lzr import __version__, cli
 from lzr.job import Job
 from lzr.options import TABLE, Options
+from lzr.secrets import Secrets
 from lzr.summary import Summary
 from lzr.usage import UsageError
 
@@ -45,7 +46,7 @@ def full(made: Metadata) -> None:
         gateway_v6=bytes(6),
         ports=(40000, 40010),
         seed=7,
-        hash_seed=8,
+        secrets=Secrets.derive(8),
     )
     made.snapshot = Snapshot(
         now=9, started=1, read=10, done=7, rejected=2, blocklisted=1, tx=30, rx=20, drops=3

@@ -177,15 +177,19 @@ def _fuzz_packets(draw: random.Random) -> None:
         NATIVE.unsent(ring, first, draw.randrange(12))
     table = np.zeros(4, FLOW)
     slots = np.array([draw.randrange(-2, 6) for _ in range(4)], np.int32)
+    secrets = draw.randbytes(draw.choice((48, 48, 48, 0, 96, 47)))  # right, none, two, not whole
     index, outcomes = NATIVE.Index(), np.empty(draw.randrange(3, 5), OUTCOME)
     program = draw.choice([None, draw.randrange(1 << 33), *programs])
     generations = draw.choice([None, np.empty(draw.randrange(3, 5), np.uint32)])
     targets = np.frombuffer(draw.randbytes(TARGET.itemsize * 4), TARGET).copy()
     for same in (slots, np.arange(4, dtype=np.int32)):
         with contextlib.suppress(IndexError, ValueError):
-            NATIVE.send(table, same, draw.randrange(6), 16, 255, 0, program, rows, generations)
+            number, probe = draw.randrange(6), draw.choice((0, 255))
+            NATIVE.send(table, same, number, 16, probe, secrets, program, rows, generations)
         with contextlib.suppress(IndexError, ValueError):
-            NATIVE.open_rows(table, index, targets, same, 1, 2, 3, np.empty(draw.randrange(3, 5), np.uint8))
+            NATIVE.open_rows(
+                table, index, targets, same, secrets, 3, np.empty(draw.randrange(3, 5), np.uint8)
+            )
         found = np.frombuffer(draw.randbytes(SEGMENT.itemsize * 4), SEGMENT).copy()
         if draw.random() < 0.7:
             found["data_at"] %= len(exact)

@@ -14,6 +14,7 @@ import pytest
 from coordinator.sockets import open_shards
 from lzr.probes import ProbeTemplate
 from lzr.rows import ACK, FRAME, NO_PROBE, RST
+from lzr.secrets import Secrets
 from lzr.segments import MAX_FRAME, Builder, Link
 from tests.lab import net
 from tests.wire import halves
@@ -41,7 +42,7 @@ class Wire:
         self.far.settimeout(10)
         self.far.setsockopt(socket.SOL_SOCKET, 33, 1 << 23)  # SO_RCVBUFFORCE
         lab.on_close(self.far.close)
-        (self.socket,) = self.us.call(lambda: open_shards("eth0", 1, 5, PORTS, frames=SIZE))
+        (self.socket,) = self.us.call(lambda: open_shards("eth0", 1, Secrets.derive(5), PORTS, frames=SIZE))
         lab.on_close(self.socket.close)
 
     def ring(self, positions: Any = None, max_failures: int = 0) -> Ring:
@@ -304,7 +305,7 @@ def test_a_queue_behind_the_interface(lab: net.Lab, how: str) -> None:
     wire.us.ip("link", "set", "over", "up")
     slow = ("qdisc", "replace", "dev", "eth0", "root", "tbf", "burst", "1600", "limit", below, "rate")
     wire.us.run("tc", *slow, "200kbit")
-    (socket_,) = wire.us.call(lambda: open_shards("over", 1, 5, PORTS, frames=(64, 1024)))
+    (socket_,) = wire.us.call(lambda: open_shards("over", 1, Secrets.derive(5), PORTS, frames=(64, 1024)))
     lab.on_close(socket_.close)
     ring = Ring(socket_, np.zeros(2, np.int64), (64, 1024), 1000)
     lab.on_close(ring.close)

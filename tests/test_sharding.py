@@ -9,6 +9,7 @@ import socket
 import struct
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -22,15 +23,14 @@ from scapy.packet import Packet, Raw
 
 from coordinator.sockets import open_shards
 from lzr.rows import ACK, FRAME, NO_PROBE, PSH, RST, SEGMENT, SYN
+from lzr.secrets import Secrets
 from lzr.segments import MAX_FRAME, Builder, Link
 from lzr.sharding import (
     COOKIE_BITS,
     cookie,
-    draw,
     fanout_program,
     flow_hash,
     flow_key,
-    mix64,
     shard_of,
     socket_filter,
 )
@@ -39,6 +39,7 @@ from tests.wire import extension_header, halves, packets, read
 from workers.ring import Arrivals, Ring
 
 SEED = 0xC0FFEE11
+SECRETS = replace(Secrets.derive(1), shard=SEED, cookie=SEED)
 PORTS = (40000, 50000)
 US4, US6, THEM4, THEM6 = "10.99.0.2", "fd99::2", "10.4.0.1", "fd04::1"
 
@@ -221,16 +222,6 @@ def test_every_part_of_the_tuple_counts() -> None:
         assert len(seen) == 8
 
 
-def test_drawn_numbers_depend_on_all_they_are_drawn_from() -> None:
-    lines = np.arange(1000, dtype=np.uint64)
-    drawn = [draw(1, lines), draw(2, lines), draw(1, lines, 1), draw(1, lines, 2), draw(1, lines, 1, 2)]
-    for one, other in itertools.combinations(drawn, 2):
-        assert (one != other).all()
-    assert all(len(np.unique(numbers)) == 1000 for numbers in drawn)
-    assert (draw(1, lines, 1, 2) == drawn[4]).all()
-    assert len(np.unique(mix64(lines))) == 1000
-
-
 # --- the kernel -----------------------------------------------------------------------------------------
 
 LINK = Link(b"\x02\0\0\0\x99\2", b"\x02\0\0\0\x99\1", b"\x02\0\0\0\x99\1")
@@ -253,7 +244,7 @@ class Wire:
 
     def open(self, shards: int, own_v4: tuple[int, ...] = ()) -> list[Ring]:
         frames = (2048, 256)
-        sockets = self.us.call(lambda: open_shards("eth0", shards, SEED, PORTS, own_v4, frames))
+        sockets = self.us.call(lambda: open_shards("eth0", shards, SECRETS, PORTS, own_v4, frames))
         rings = [Ring(sock, np.zeros(2, np.int64), frames) for sock in sockets]
         for ring, sock in zip(rings, sockets, strict=True):
             self._lab.on_close(sock.close)

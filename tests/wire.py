@@ -15,7 +15,7 @@ from scapy.layers.inet import IP, TCP, IPOption_NOP, IPOption_RR
 from scapy.layers.inet6 import IPv6, IPv6ExtHdrDestOpt, IPv6ExtHdrHopByHop, IPv6ExtHdrRouting, PadN
 from scapy.packet import Packet, Raw
 
-from lzr import flowrows, kernels, probes, segments, sharding
+from lzr import flowrows, kernels, probes, segments, sharding, siphash
 from lzr.rows import V4_MAPPED
 from lzr.segments import MALFORMED, parse
 from workers import ring
@@ -96,7 +96,7 @@ def kernels_of(kind: str) -> Iterator[None]:
         pytest.skip("the extension is not built")
     with pytest.MonkeyPatch.context() as patch:
         if kind == "python":
-            for module in (kernels, flowrows, probes, segments, sharding, ring):
+            for module in (kernels, flowrows, probes, segments, sharding, siphash, ring):
                 patch.setattr(module, "NATIVE", None)
         yield
 

@@ -168,7 +168,7 @@ class Hosted:
         plan, taken = self.table.plan, []
         stock, self._stock, self._stocked = self._stock, deque(), 0
         for targets in stock:
-            theirs = shard_of(targets, plan.hash_seed, plan.shards) == shard
+            theirs = shard_of(targets, plan.secrets.shard, plan.shards) == shard
             taken.append(pick(targets, theirs))
             self.give(pick(targets, ~theirs))
         return join(taken) if taken else np.empty(0, TARGET)

@@ -26,11 +26,11 @@ static uint32_t number_of(const struct flow *flow, size_t number)
 }
 
 static void make_frame(struct frame *to, const struct flow *flow, size_t number, size_t flags, size_t probe,
-                       uint64_t seed)
+                       const struct secrets *secrets)
 {
     struct frame frame = {
         .peer_hi = flow->peer_hi, .peer_lo = flow->peer_lo, .own_hi = flow->own_hi, .own_lo = flow->own_lo,
-        .nonce = probe == NO_PROBE ? 0 : lzr_draw(seed, flow->key, 6), .seq = number_of(flow, number),
+        .nonce = probe == NO_PROBE ? 0 : lzr_siphash(secrets->nonce, flow->key, 0), .seq = number_of(flow, number),
         .ack = flow->rcv, .peer_port = flow->peer_port, .own_port = flow->own_port, .flags = (uint8_t)flags,
         .probe = (uint8_t)probe,
     };
@@ -74,7 +74,7 @@ static void make_outcome(struct outcome *to, const struct flow *flow, size_t rea
 /* flowrows.Kind */
 enum kind { READY, CLOSED, OURS, DUPLICATE, KINDS };
 
-/* (flows, index, targets, slots, hash seed, seed, wall, kinds) -> how many of each kind, and how many doubtful */
+/* (flows, index, targets, slots, secrets, wall, kinds) -> how many of each kind, and how many doubtful */
 PyObject *lzr_open_rows(PyObject *self, PyObject *const *args, Py_ssize_t count)
 {
     (void)self;
@@ -85,23 +85,24 @@ PyObject *lzr_open_rows(PyObject *self, PyObject *const *args, Py_ssize_t count)
     const struct target *targets;
     const int32_t *slots;
     uint8_t *kinds;
-    if (count != 8)
-        return lzr_wants("(flows, index, targets, slots, hash seed, seed, wall, kinds)");
-    uint64_t hash_seed = PyLong_AsUnsignedLongLongMask(args[4]), seed = PyLong_AsUnsignedLongLongMask(args[5]);
-    uint64_t wall = PyLong_AsUnsignedLongLong(args[6]);
+    const struct secrets *secrets;
+    if (count != 7)
+        return lzr_wants("(flows, index, targets, slots, secrets, wall, kinds)");
+    uint64_t wall = PyLong_AsUnsignedLongLong(args[5]);
     if (PyErr_Occurred())
         return NULL;
     if ((flows = lzr_view(&views, args[0], 1, sizeof *flows, &n_flows)) == NULL ||
         (targets = lzr_view(&views, args[2], 0, sizeof *targets, &n)) == NULL ||
         (slots = lzr_view(&views, args[3], 0, 4, &n_slots)) == NULL ||
-        (kinds = lzr_view(&views, args[7], 1, 1, &room)) == NULL || !lzr_as_many(n_slots == n && room >= n) ||
+        (secrets = lzr_secrets(&views, args[4])) == NULL ||
+        (kinds = lzr_view(&views, args[6], 1, 1, &room)) == NULL || !lzr_as_many(n_slots == n && room >= n) ||
         !lzr_slots_fit(slots, n, n_flows) || !lzr_index_room(args[1], n))
         goto end;
     for (size_t i = 0; i < n; i++) {
         const struct target *t = targets + i;
         struct flow *row = flows + slots[i];
         uint64_t key =
-            lzr_key(t->peer_hi, t->peer_lo, t->own_hi, t->own_lo, t->peer_port, t->own_port, hash_seed);
+            lzr_key(t->peer_hi, t->peer_lo, t->own_hi, t->own_lo, t->peer_port, t->own_port, secrets->index);
         int ours = t->syn == OPENING_OURS;
         enum kind kind = ours ? OURS : t->window == 0 ? CLOSED : READY;
         if (!lzr_index_add(args[1], key, slots[i])) {
@@ -112,7 +113,7 @@ PyObject *lzr_open_rows(PyObject *self, PyObject *const *args, Py_ssize_t count)
         uint32_t una = t->ack;
         if (ours) {
             uint64_t address[4] = {t->peer_hi, t->peer_lo, t->own_hi, t->own_lo};
-            una = lzr_isn(address, t->peer_port, t->own_port, t->line * 256, 0, seed, hash_seed) + 1;
+            una = lzr_isn(address, t->peer_port, t->own_port, t->line * 256, 0, secrets) + 1;
         }
         doubtful += t->syn == OPENING_DOUBTFUL;
         struct flow flow = {
@@ -133,7 +134,7 @@ end:
     return result;
 }
 
-/* (flows, slots, number, flags, probe, seed, length, frames, generations): a frame of each flow
+/* (flows, slots, number, flags, probe, secrets, length, frames, generations): a frame of each flow
  *
  * length: None, or bytes of payload that are sent from `una` on, or the program that says how many they are.
  * generations: None, or where the next generation of each flow goes: its timer is armed anew. */
@@ -149,9 +150,9 @@ PyObject *lzr_send(PyObject *self, PyObject *const *args, Py_ssize_t count)
     struct frame *out;
     uint32_t *generations = NULL;
     if (count != 9)
-        return lzr_wants("(flows, slots, number, flags, probe, seed, length, frames, generations)");
+        return lzr_wants("(flows, slots, number, flags, probe, secrets, length, frames, generations)");
     size_t number = PyLong_AsSize_t(args[2]), flags = PyLong_AsSize_t(args[3]), probe = PyLong_AsSize_t(args[4]);
-    uint64_t seed = PyLong_AsUnsignedLongLongMask(args[5]);
+    const struct secrets *secrets;
     int counts = PyLong_Check(args[6]);
     if (counts)
         fixed = PyLong_AsSize_t(args[6]);
@@ -159,6 +160,7 @@ PyObject *lzr_send(PyObject *self, PyObject *const *args, Py_ssize_t count)
         return NULL;
     if ((flows = lzr_view(&views, args[0], 1, sizeof *flows, &n_flows)) == NULL ||
         (slots = lzr_view(&views, args[1], 0, 4, &n)) == NULL ||
+        (secrets = lzr_secrets(&views, args[5])) == NULL ||
         (out = lzr_view(&views, args[7], 1, sizeof *out, &room)) == NULL ||
         (!counts && args[6] != Py_None && (program = lzr_view(&views, args[6], 0, 1, &size)) == NULL) ||
         (args[8] != Py_None && (generations = lzr_view(&views, args[8], 1, 4, &more)) == NULL) ||
@@ -180,7 +182,7 @@ PyObject *lzr_send(PyObject *self, PyObject *const *args, Py_ssize_t count)
         } else if (counts) {
             flow->nxt = flow->una + (uint32_t)fixed;
         }
-        make_frame(out + i, flow, number, flags, probe, seed);
+        make_frame(out + i, flow, number, flags, probe, secrets);
         if (generations != NULL)
             generations[i] = ++flow->generation;
     }

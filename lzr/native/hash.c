@@ -1,4 +1,4 @@
-/* The hashes of lzr/sharding.py, the ISN of lzr/flowrows.py, and what every kernel needs of its arguments. */
+/* The hashes of lzr/sharding.py, lzr/siphash.py, the ISN of lzr/flowrows.py, and what every kernel needs of its arguments. */
 #include "native.h"
 
 void *lzr_view(struct views *views, PyObject *object, int writable, size_t unit, size_t *count)
@@ -63,9 +63,64 @@ uint64_t lzr_mix64(uint64_t x)
     return x ^ x >> 31;
 }
 
-uint64_t lzr_draw(uint64_t seed, uint64_t line, uint64_t salt)
+static uint64_t rotated(uint64_t word, int by) { return word << by | word >> (64 - by); }
+
+static void sip_round(uint64_t v[4])
 {
-    return lzr_mix64(lzr_mix64(line ^ seed ^ salt * K2));
+    v[0] += v[1];
+    v[2] += v[3];
+    v[1] = rotated(v[1], 13) ^ v[0];
+    v[3] = rotated(v[3], 16) ^ v[2];
+    v[0] = rotated(v[0], 32);
+    v[2] += v[1];
+    v[0] += v[3];
+    v[1] = rotated(v[1], 17) ^ v[2];
+    v[3] = rotated(v[3], 21) ^ v[0];
+    v[2] = rotated(v[2], 32);
+}
+
+/* siphash.siphash of one pair of words */
+uint64_t lzr_siphash(const uint64_t key[2], uint64_t first, uint64_t second)
+{
+    uint64_t v[4] = {key[0] ^ 0x736f6d6570736575u, key[1] ^ 0x646f72616e646f6du, key[0] ^ 0x6c7967656e657261u,
+                     key[1] ^ 0x7465646279746573u};
+    const uint64_t blocks[3] = {first, second, (uint64_t)16 << 56};
+    for (int i = 0; i < 3; i++) {
+        v[3] ^= blocks[i];
+        sip_round(v);
+        sip_round(v);
+        v[0] ^= blocks[i];
+    }
+    v[2] ^= 0xff;
+    for (int i = 0; i < 4; i++)
+        sip_round(v);
+    return v[0] ^ v[1] ^ v[2] ^ v[3];
+}
+
+/* (first, second, key, key, out): SipHash-2-4 of each pair of words */
+PyObject *lzr_siphashes(PyObject *self, PyObject *const *args, Py_ssize_t count)
+{
+    (void)self;
+    struct views views = {.count = 0};
+    PyObject *result = NULL;
+    size_t n, n_second, room;
+    const uint64_t *first, *second;
+    uint64_t *out;
+    if (count != 5)
+        return lzr_wants("(first, second, key, key, out)");
+    uint64_t key[2] = {PyLong_AsUnsignedLongLongMask(args[2]), PyLong_AsUnsignedLongLongMask(args[3])};
+    if (PyErr_Occurred())
+        return NULL;
+    if ((first = lzr_view(&views, args[0], 0, 8, &n)) == NULL ||
+        (second = lzr_view(&views, args[1], 0, 8, &n_second)) == NULL ||
+        (out = lzr_view(&views, args[4], 1, 8, &room)) == NULL || !lzr_as_many(n_second == n && room >= n))
+        goto end;
+    for (size_t i = 0; i < n; i++)
+        out[i] = lzr_siphash(key, first[i], second[i]);
+    result = Py_NewRef(Py_None);
+end:
+    lzr_release(&views);
+    return result;
 }
 
 uint64_t lzr_key(uint64_t peer_hi, uint64_t peer_lo, uint64_t own_hi, uint64_t own_lo, uint16_t peer_port,
@@ -111,11 +166,23 @@ uint32_t lzr_hash(const uint64_t *address, uint16_t peer_port, uint16_t own_port
 
 /* flowrows.isn */
 uint32_t lzr_isn(const uint64_t *address, uint16_t peer_port, uint16_t own_port, uint64_t number, uint64_t salt,
-                 uint64_t seed, uint64_t hash_seed)
+                 const struct secrets *secrets)
 {
-    uint64_t random = lzr_mix64(lzr_mix64(lzr_mix64(number ^ seed ^ 5 * K2) ^ salt * K2));
-    uint32_t cookie = lzr_hash(address, peer_port, own_port, ~(uint32_t)hash_seed) >> (32 - COOKIE_BITS);
-    return (uint32_t)random >> COOKIE_BITS << COOKIE_BITS | cookie;
+    uint32_t random = (uint32_t)lzr_siphash(secrets->isn, number, salt);
+    uint32_t cookie = mix(lzr_hash(address, peer_port, own_port, (uint32_t)secrets->cookie),
+                          (uint32_t)(secrets->cookie >> 32));
+    return random >> COOKIE_BITS << COOKIE_BITS | cookie >> (32 - COOKIE_BITS);
+}
+
+const struct secrets *lzr_secrets(struct views *views, PyObject *object)
+{
+    size_t count;
+    const struct secrets *secrets = lzr_view(views, object, 0, sizeof *secrets, &count);
+    if (secrets != NULL && count != 1) {
+        PyErr_SetString(PyExc_ValueError, "secrets of more than one scan, or of none");
+        return NULL;
+    }
+    return secrets;
 }
 
 /* (rows, size of a row, where its four address halves start, where its two ports, seed, out) */

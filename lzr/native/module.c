@@ -2,7 +2,7 @@
 #include "native.h"
 
 /* Of the functions below; kernels.py asks for this one. It grows whenever an argument changes. */
-#define VERSION 7
+#define VERSION 8
 
 #define FAST(function) ((PyCFunction)(void (*)(void))(function))
 
@@ -17,6 +17,8 @@ static PyMethodDef methods[] = {
      "flow_keys(rows, size, addresses, ports, seed, out): 64-bit keys of 4-tuples"},
     {"flow_hashes", FAST(lzr_flow_hashes), METH_FASTCALL,
      "flow_hashes(rows, size, addresses, ports, seed, out): 32-bit hashes of 4-tuples"},
+    {"siphash", FAST(lzr_siphashes), METH_FASTCALL,
+     "siphash(first, second, key, key, out): SipHash-2-4 of pairs of words"},
     {"take_frames", FAST(lzr_take_frames), METH_FASTCALL,
      "take_frames(ring, at, limit, out, faults, payloads, used) -> (frames, segments, octets, used): from a ring"},
     {"parse_packets", FAST(lzr_parse_packets), METH_FASTCALL,
@@ -34,9 +36,9 @@ static PyMethodDef methods[] = {
     {"due", FAST(lzr_due), METH_FASTCALL,
      "due(flows, slots, generations, transitions, cue, live, actions) -> (live, fresh): timers that still count"},
     {"open_rows", FAST(lzr_open_rows), METH_FASTCALL,
-     "open_rows(flows, index, targets, slots, hash_seed, seed, wall, kinds) -> counts: TARGET rows into FLOW rows"},
+     "open_rows(flows, index, targets, slots, secrets, wall, kinds) -> counts: TARGET rows into FLOW rows"},
     {"send", FAST(lzr_send), METH_FASTCALL,
-     "send(flows, slots, number, flags, probe, seed, length, frames, generations): FLOW rows into FRAME rows"},
+     "send(flows, slots, number, flags, probe, secrets, length, frames, generations): FLOW rows into FRAME rows"},
     {"finish", FAST(lzr_finish), METH_FASTCALL,
      "finish(flows, index, slots, reason, lengths, frames, outcomes) -> frames: the last of these flows"},
     {"take_data", FAST(lzr_take_data), METH_FASTCALL,

@@ -59,6 +59,11 @@ struct __attribute__((packed)) flow {
 };
 _Static_assert(sizeof(struct flow) == 104, "rows.FLOW");
 
+/* lzr.secrets.Secrets.native */
+struct secrets {
+    uint64_t cookie, index, isn[2], nonce[2];
+};
+
 enum { NO_PROBE = 255 };
 enum { OPENING_OURS = 1, OPENING_DOUBTFUL = 2 };
 enum { FLAG_FIN = 1, FLAG_SYN = 2, FLAG_RST = 4, FLAG_PSH = 8, FLAG_ACK = 16 };
@@ -106,7 +111,8 @@ int lzr_slots_fit(const int32_t *slots, size_t n, size_t flows);
 
 /* hash.c: lzr/sharding.py, and flowrows.isn */
 uint64_t lzr_mix64(uint64_t x);
-uint64_t lzr_draw(uint64_t seed, uint64_t line, uint64_t salt);
+uint64_t lzr_siphash(const uint64_t key[2], uint64_t first, uint64_t second);
+PyObject *lzr_siphashes(PyObject *self, PyObject *const *args, Py_ssize_t count);
 uint64_t lzr_key(uint64_t peer_hi, uint64_t peer_lo, uint64_t own_hi, uint64_t own_lo, uint16_t peer_port,
                  uint16_t own_port, uint64_t seed);
 PyObject *lzr_flow_keys(PyObject *self, PyObject *const *args, Py_ssize_t count);
@@ -114,7 +120,8 @@ PyObject *lzr_flow_hashes(PyObject *self, PyObject *const *args, Py_ssize_t coun
 
 uint32_t lzr_hash(const uint64_t *address, uint16_t peer_port, uint16_t own_port, uint32_t seed);
 uint32_t lzr_isn(const uint64_t *address, uint16_t peer_port, uint16_t own_port, uint64_t number, uint64_t salt,
-                 uint64_t seed, uint64_t hash_seed);
+                 const struct secrets *secrets);
+const struct secrets *lzr_secrets(struct views *views, PyObject *object); /* NULL and an exception if it is none */
 
 /* index.c; each returns 0 with an exception, but for lzr_index_add, which says whether the key was new */
 extern PyTypeObject lzr_index_type;
