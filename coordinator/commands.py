@@ -4,13 +4,15 @@ The law: a key on the dashboard and a line on the control socket become the same
 place that obeys. The words are parsed here and nowhere else; a line that is not understood is a sentence
 for its author, never an exception in the scan.
 
-    workers flow=4 collect=2    workers flow=+1    rate 5000    rate x1.25    rate none
+    workers flow=4,collect=2    workers flow=+1    rate 5000    rate x1.25    rate none
     pause    resume    drain    quit    status    status --json    help
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+
+from lzr.usage import nearest
 
 CHANNELS = ("flow", "collect")
 MOST_WORKERS = 1024
@@ -96,10 +98,32 @@ def parse(line: str) -> Command:
         if rest:
             raise CommandError(f"{kind} takes no argument")
         return Command(kind)
-    raise CommandError(f"unknown command {kind[:40]!r}; try: help")
+    raise CommandError(f"unknown command {kind[:40]!r}{_meant(kind)}")
+
+
+_KINDS = ("workers", "rate", "pause", "resume", "drain", "quit", "status", "help")
+_OTHERS = {
+    "quit (at once) or drain (when what is in flight is done)": "stop end exit kill abort shutdown cancel",
+    "resume": "continue unpause start go unfreeze",
+    "pause": "hold suspend wait freeze",
+    "drain": "finish",
+    "rate N": "speed pace limit",
+    "workers flow=N collect=N": "worker flow collect scale threads processes flow-workers",
+    "status": "stats info show state progress ps list",
+}
+
+
+def _meant(kind: str) -> str:
+    """What an unknown word was probably to be."""
+    for ours, others in _OTHERS.items():
+        if kind in others.split():
+            return f": that is {ours}"
+    near = nearest(kind, _KINDS)
+    return f"; did you mean {near}?" if near else "; try: help"
 
 
 def _workers(words: list[str]) -> dict[str, Change]:
+    words = " ".join(words).replace(",", " ").split()  # as -w has it
     if not words:
         raise CommandError("workers needs a count: workers flow=4 collect=2")
     found: dict[str, Change] = {}
@@ -130,7 +154,7 @@ def _count(text: str) -> Change:
 def _rate(words: list[str]) -> Change | None:
     if len(words) != 1:
         raise CommandError("rate takes one number: rate 5000")
-    text = words[0].lower()
+    text = words[0].lower().removesuffix("/s")
     if text in ("none", "off"):
         return None
     how, digits = ("x", text[1:]) if text.startswith("x") else ("=", text)

@@ -14,7 +14,6 @@ from __future__ import annotations
 import contextlib
 import os
 import socket
-import stat
 import struct
 import sys
 import time
@@ -24,6 +23,8 @@ from coordinator import commands
 from coordinator.commands import Command, CommandError
 from coordinator.listener import Answer, Listener
 from coordinator.snapshot import Snapshot
+from coordinator.sweep import private, sweep
+from lzr.usage import printable, suggest
 
 LONGEST_PATH = 107  # bytes: sun_path of unix(7), less its closing NUL
 PATIENCE = 5.0
@@ -49,9 +50,8 @@ def default_path(pid: int) -> Path:
     for directory in directories():
         with contextlib.suppress(OSError):
             directory.mkdir(mode=0o700, exist_ok=True)
-            status = directory.lstat()
-            # In /tmp, somebody else could have been there first.
-            if stat.S_ISDIR(status.st_mode) and status.st_uid == os.geteuid() and not status.st_mode & 0o077:
+            if private(directory.lstat()):
+                sweep(directory)
                 return directory / f"{pid}.sock"
     raise ControlError("no private directory for the control socket (tried /run/lzr, $XDG_RUNTIME_DIR, /tmp)")
 
@@ -179,6 +179,9 @@ def running() -> list[Path]:
     found: list[Path] = []
     for directory in directories():
         with contextlib.suppress(OSError):
+            if not private(directory.lstat()):
+                continue
+            sweep(directory)
             found += [path for path in sorted(directory.glob("*.sock")) if path.is_socket() and _alive(path)]
     return found
 
@@ -213,32 +216,49 @@ def ask(path: str | Path, line: str, patience: float = PATIENCE) -> tuple[bool, 
 USAGE = """\
 usage: lzr ctl [--socket PATH] [--wait] COMMAND
 
-Steers a scan that is running. Without --socket, the one running scan is found by itself.
+Steers a scan that is running. Without --socket, the one running scan is found by itself. --wait returns
+when the workers that were asked for are there.
 
 """
 
 
 def main(argv: list[str]) -> int:
     """`lzr ctl …`: 0 done, 1 refused or no scan to be found, 2 wrong usage."""
+    if not argv:
+        print(USAGE + commands.HELP, end="", file=sys.stderr)
+        return 2
     socket_path: str | None = None
     wait = False
-    words = list(argv)
-    while words and words[0].startswith("-"):
-        option, equals, value = words.pop(0).partition("=")
-        if option in ("-h", "--help", "-help"):
-            print(USAGE + commands.HELP, end="")
-            return 0
-        if option in ("--wait", "-wait") and not equals:
+    words: list[str] = []
+    left = list(argv)
+    while left:
+        word = left.pop(0)
+        name, equals, value = word.partition("=")
+        name = name.removeprefix("-").removeprefix("-") if word.startswith("-") else ""
+        if name in ("h", "help"):
+            words = ["help"]
+            break
+        if name == "wait" and not equals:
             wait = True
-        elif option in ("--socket", "-socket", "--control-socket", "-control-socket") and (equals or words):
-            socket_path = value if equals else words.pop(0)
+        elif name in ("socket", "control-socket"):
+            if not equals and not left:
+                return _fail(f"{word} needs a value (PATH)", 2)
+            socket_path = value if equals else left.pop(0)
+        elif name and name != "json" and not name.isdigit():
+            guess = suggest(f"--{name}", ("--socket", "--wait", "--json", "--help"))
+            return _fail(f"unknown option {printable(word)}{guess or '; see lzr ctl --help'}", 2)
         else:
-            return _fail(f"unknown option {option}; see lzr ctl --help", 2)
+            words.append(word)
+    # --json may stand before its command, too.
+    words.sort(key=lambda word: word in ("-json", "--json"))
     line = " ".join(words)
     try:
         command = commands.parse(line)
     except CommandError as error:
         return _fail(str(error), 2)
+    if command.kind == "help":
+        print(USAGE + commands.HELP, end="")
+        return 0
     if socket_path is None:
         scans = running()
         if not scans:

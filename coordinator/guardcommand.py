@@ -12,8 +12,13 @@ from typing import NoReturn
 
 from coordinator import guard, owner
 from coordinator.firewall import CommandError, GuardError, Standing, spans
+from lzr.usage import UsageError, printable, suggest, two_dashes
 
 DONE, NONE, MISTAKE = 0, 1, 2
+
+
+_COMMANDS = ("on", "off", "status", "help")
+_FLAGS = ("source-ip", "sourceIP", "source-port", "interface", "sendInterface", "guard", "help")
 
 
 class _Parser(argparse.ArgumentParser):
@@ -23,15 +28,24 @@ class _Parser(argparse.ArgumentParser):
 
 def main(argv: list[str]) -> int:
     """Run the command; the exit status is 0 done, 1 no guard stands (status, off), 2 a mistake."""
+    if not argv:
+        print(_parser().format_help(), end="", file=sys.stderr)
+        return MISTAKE
     try:
-        options = _parser().parse_args(argv)
+        options = _parser().parse_args(two_dashes(argv, _FLAGS))
+        if options.command not in _COMMANDS:
+            guess = suggest(options.command, _COMMANDS) or "; there are on, off and status"
+            raise GuardError(f"{printable(options.command)} is no command of the guard{guess}")
+        if options.command == "help":
+            _parser().print_help()
+            return DONE
         addresses = [part for given in options.source_ip for part in given.split(",") if part]
         if options.command == "on":
             return _on(addresses, _ports(options.source_port), options.guard, options.interface)
         if options.command == "off":
             return _off(addresses, _ports(options.source_port) if options.source_port else None)
         return _status()
-    except GuardError as error:
+    except (GuardError, UsageError) as error:
         print(f"lzr guard: {error}", file=sys.stderr)
         return MISTAKE
     except CommandError as error:
@@ -45,20 +59,21 @@ def _parser() -> argparse.ArgumentParser:
         description="Suppress the kernel's own RSTs for a scan's source addresses and ports.",
         epilog="example: lzr guard on --source-ip 192.0.2.7 && zmap … | lzr … ; lzr guard off",
     )
-    parser.add_argument("command", choices=("on", "off", "status"))
+    parser.add_argument("command", metavar="on|off|status")
     parser.add_argument(
         "--source-ip",
-        "-sourceIP",
+        "--sourceIP",
+        "-S",
         action="append",
         default=[],
         metavar="A[,B…]",
         help="source addresses, prefixes or ranges first-last (default: all that this host has)",
     )
     parser.add_argument(
-        "--source-port", metavar="LO-HI", help="source ports (default: those ZMap uses, 32768-61000)"
+        "--source-port", "-s", metavar="LO-HI", help="source ports (default: those ZMap uses, 32768-61000)"
     )
     parser.add_argument(
-        "--interface", "-i", "-sendInterface", metavar="NAME", help="where --guard ingress drops"
+        "--interface", "-i", "--sendInterface", metavar="NAME", help="where --guard ingress drops"
     )
     parser.add_argument(
         "--guard", choices=("auto", "output", "ingress"), default="auto", help="how it guards"

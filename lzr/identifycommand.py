@@ -23,7 +23,7 @@ from lzr.decompress import Decompressor, NotHere, compression
 from lzr.options import Options
 from lzr.protocols import BY_NAME, Classifier, Identity, Part, Protocol, choice
 from lzr.safetext import plain
-from lzr.usage import UsageError, printable
+from lzr.usage import UsageError, printable, two_dashes
 
 OK, INVALID, MISTAKE = 0, 1, 2
 FORMATS = ("auto", "raw", "base64", "hex", "jsonl", "pcap")
@@ -45,6 +45,10 @@ class Payload:
     trouble: str = ""
 
 
+_FLAGS = ("format", "json", "handshakes", "priority-fingerprint", "priorityFingerprint", "help")
+_AWAITED = "lzr identify: reading a reply from the terminal, up to ^D; lzr identify FILE reads a file"
+
+
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         raise UsageError(message)
@@ -53,7 +57,9 @@ class _Parser(argparse.ArgumentParser):
 def main(argv: list[str]) -> int:
     """Run the command; the exit status is 0, 1 where some payload could not be read, 2 for a mistake."""
     try:
-        options = _parser().parse_args(argv)
+        options = _parser().parse_args(two_dashes(argv, _FLAGS))
+        if not options.files:
+            _await_stdin()
         asked, _ = choice.settle(
             Options(
                 handshakes=_names(options.handshakes),
@@ -80,6 +86,14 @@ def main(argv: list[str]) -> int:
         return OK
 
 
+def _await_stdin() -> None:
+    """Say on a terminal what is awaited. Raises UsageError where there is nothing to read."""
+    if sys.stdin is None:
+        raise UsageError("stdin is closed, and no file is named")
+    if sys.stdin.buffer.isatty():
+        print(_AWAITED, file=sys.stderr, flush=True)
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = _Parser(
         prog="lzr identify",
@@ -98,14 +112,13 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--json", action="store_true", help="print JSON lines")
     parser.add_argument(
         "--handshakes",
-        "-handshakes",
         default="",
         metavar="A,B",
         help="what was sent, to know an echo and very short answers: the handshakes of the scan, or just one",
     )
     parser.add_argument(
         "--priority-fingerprint",
-        "-priorityFingerprint",
+        "--priorityFingerprint",
         default="",
         metavar="A,B",
         help="labels that win, in this order (default: the handshakes)",

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 TYPE_CHECKING = False  # as in typing, whose import alone costs 10 ms
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
 
 class UsageError(Exception):
@@ -70,6 +70,27 @@ def _slips(one: str, other: str, most: int) -> int:
             row.append(cost)
         before, last = last, row
     return min(last[-1], most + 1)
+
+
+def two_dashes(argv: Sequence[str], names: Iterable[str]) -> list[str]:
+    """`argv` with ``--`` before each of `names` that has one dash. Raises UsageError for a flag that is none.
+
+    For commands that have a parser with long names only, so that one dash is as good as two everywhere.
+    """
+    names = tuple(names)
+    words: list[str] = []
+    for i, word in enumerate(argv):
+        if word == "--":
+            return [*words, *argv[i:]]
+        name = word.partition("=")[0].removeprefix("-").removeprefix("-")
+        if not word.startswith("-") or len(name) < 2 or word[1:2].isdigit():
+            words.append(word)
+        elif any(known.startswith(name) for known in names):
+            words.append(f"--{word.removeprefix('-').removeprefix('-')}")
+        else:
+            guess = suggest(f"--{name}", [f"--{known}" for known in names])
+            raise UsageError(f"unknown flag {printable(word.partition('=')[0])}{guess or '; see --help'}")
+    return words
 
 
 def printable(text: str) -> str:

@@ -25,6 +25,9 @@ from coordinator.snapshot import Phase, Snapshot
 def test_words_become_commands() -> None:
     assert parse("workers flow=4 collect=2").workers == {"flow": Change(4), "collect": Change(2)}
     assert parse("workers 4").workers == {"flow": Change(4)}
+    assert parse("workers flow=4,collect=2") == parse("workers flow=4 collect=2")
+    assert parse("workers flow=4, collect=2") == parse("workers flow=4 collect=2")
+    assert parse("rate 5k/s") == parse("rate 5000")
     assert parse("workers flow=+1").workers == {"flow": Change(1, "+")}
     assert parse("workers collect=-2").workers == {"collect": Change(-2, "+")}
     assert parse("rate 5000").rate == Change(5000)

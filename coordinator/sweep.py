@@ -1,0 +1,73 @@
+"""Control sockets that killed runs left behind, and whether a directory is one where ours may lie.
+
+The law: only what is certainly ours and certainly dead is taken away. The directory is opened once, without
+following a link, and must be ours alone; a socket must be ours, bear the number of a process that is gone,
+and refuse to be connected to (a scan in a container has another number in here, but answers).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import re
+import socket
+import stat
+from pathlib import Path
+
+_NAME = re.compile(r"([1-9]\d{0,9})\.sock", re.ASCII)
+
+
+def private(status: os.stat_result) -> bool:
+    """Is this a directory of ours that only we may enter? In /tmp somebody could have been there first."""
+    return (
+        stat.S_ISDIR(status.st_mode)
+        and status.st_uid == os.geteuid()
+        and not stat.S_IMODE(status.st_mode) & 0o077
+    )
+
+
+def sweep(directory: Path) -> list[str]:
+    """Take dead sockets out of `directory`; the names of those that went. What lies there never raises."""
+    try:
+        place = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except OSError:
+        return []
+    gone: list[str] = []
+    try:
+        if private(os.fstat(place)):
+            for name in os.listdir(place):
+                with contextlib.suppress(OSError):
+                    if _dead(place, name):
+                        os.unlink(name, dir_fd=place)
+                        gone.append(name)
+    finally:
+        os.close(place)
+    return gone
+
+
+def _dead(place: int, name: str) -> bool:
+    numbered = _NAME.fullmatch(name)
+    if numbered is None or _lives(int(numbered[1])):
+        return False
+    status = os.stat(name, dir_fd=place, follow_symlinks=False)
+    if not stat.S_ISSOCK(status.st_mode) or status.st_uid != os.geteuid():
+        return False
+    # Looked at once more last: a new process may have got the number, and made its socket, meanwhile.
+    return _refuses(f"/proc/self/fd/{place}/{name}") and not _lives(int(numbered[1]))
+
+
+def _lives(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except (OSError, OverflowError):
+        return True
+    return True
+
+
+def _refuses(path: str) -> bool:
+    """Is nobody listening there? Any other trouble proves nothing."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK) as sock:
+        return sock.connect_ex(path) == errno.ECONNREFUSED
