@@ -32,7 +32,7 @@ test-tools:
 	@tests/lab/apt-install $(TEST_TOOLS)
 
 # The stamp is newer than whatever decides what is installed.
-$(VENV)/.installed: pyproject.toml constraints.txt $(wildcard setup.py lzr/*.[ch] lzr/native/*.[ch])
+$(VENV)/.installed: pyproject.toml constraints.txt $(wildcard setup.py bin/lzr lzr/*.[ch] lzr/native/*.[ch])
 	@test -x $(BIN)/python || { python=$$(tests/lab/find-python whole) && $$python -m venv $(VENV); }
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt \
 		--config-settings editable_mode=compat -e '.[dev]'

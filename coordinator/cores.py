@@ -18,6 +18,7 @@ from lzr import pinning
 FLOW_TO_COLLECT = 4
 OWN_CORE_FROM = 12
 LEAST_SHARDS, MOST_SPARE = 8, 32
+_RX_FRAMES, _TX_FRAMES = 8192, 2048  # for a worker
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +62,12 @@ def choose(flow: int | None, collect: int | None, cores: int, why: str) -> Crew:
 def shards(flow: int, cores: int) -> int:
     """More shards than workers, so that workers can be added while the scan runs, up to a core each."""
     return max(LEAST_SHARDS, 2 * flow, min(cores, MOST_SPARE))
+
+
+def frames(shards: int, workers: int) -> tuple[int, int]:
+    """Frames of each shard's rings: powers of two, about as much for a worker in all however it is split."""
+    share = max(1, shards // workers)
+    return max(1024, _RX_FRAMES // share), max(512, _TX_FRAMES // share)
 
 
 def order(root: Path = Path("/")) -> tuple[int, ...]:

@@ -18,7 +18,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-SUBCOMMANDS = ("guard", "ctl", "identify", "help", "version")
+SUBCOMMANDS = ("guard", "ctl", "identify", "doctor", "help", "version")
 NO_SCAN = ("h", "help", "help-all", "V", "version")
 """Flags that print something and end; so does every one that begins with ``list-``."""
 SOURCE_IP = ("sourceIP", "source-ip", "S")

@@ -24,6 +24,7 @@ from typing import Any
 import msgpack
 import zmq
 
+from coordinator import privilege
 from lzr import messages
 from lzr.job import Job, Output, Setup, Spawn
 from lzr.messages import Buffer, Message
@@ -95,7 +96,9 @@ class Fleet:
                 start_new_session=True,
             )
         # While it loads, ZMap beside us needs the processor more: it loses answers when it has to wait.
-        os.setpriority(os.PRIO_PROCESS, self._process.pid, _PATIENT)
+        self._patient = privilege.may_renice()
+        if self._patient:
+            os.setpriority(os.PRIO_PROCESS, self._process.pid, _PATIENT)
         self.nursery = ours
         self.nursery.setblocking(False)
         self._context: zmq.Context[Any] = zmq.Context(io_threads=1)
@@ -107,7 +110,8 @@ class Fleet:
 
     def set_up(self, job: Job, sockets: Sequence[socket.socket], outputs: Sequence[int]) -> None:
         """Hand the nursery what all children need."""
-        os.setpriority(os.PRIO_PROCESS, self._process.pid, os.getpriority(os.PRIO_PROCESS, 0))
+        if self._patient:
+            os.setpriority(os.PRIO_PROCESS, self._process.pid, os.getpriority(os.PRIO_PROCESS, 0))
         descriptors = [sock.fileno() for sock in sockets] + list(outputs)
         data = pickle.dumps(Setup(job, len(outputs)))
         self.nursery.setblocking(True)

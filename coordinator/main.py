@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 OK, USAGE = 0, 2
 NOT_LINUX = "scanning needs Linux (its packet sockets and firewall); on this system there is lzr identify"
-_SUBCOMMANDS = ("guard", "ctl", "identify")
+_SUBCOMMANDS = ("guard", "ctl", "identify", "doctor")
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -26,6 +26,7 @@ def main(argv: list[str] | None = None) -> int:
     if argv[:1] == ["help"] and argv[1:2] and argv[1] in _SUBCOMMANDS:
         argv = [argv[1], "--help"]
     if argv and argv[0] in _SUBCOMMANDS:
+        _drop_early_guard()
         try:
             status = _subcommand(argv[0], argv[1:])
             sys.stdout.flush()
@@ -40,6 +41,17 @@ def main(argv: list[str] | None = None) -> int:
     return _scan(argv, put_up_early(argv))
 
 
+def _drop_early_guard() -> None:
+    """bin/lzr may be older than this, and take a subcommand that it does not know for a scan."""
+    name = os.environ.pop("LZR_GUARD", "")
+    if name:
+        from coordinator.guard import DEFAULT_PORTS, adopt
+
+        guard = adopt(name, DEFAULT_PORTS)
+        if guard is not None:
+            guard.remove()
+
+
 def _subcommand(name: str, argv: list[str]) -> int:
     if name != "identify" and sys.platform != "linux":
         print(f"lzr {name}: {NOT_LINUX}", file=sys.stderr)
@@ -52,6 +64,10 @@ def _subcommand(name: str, argv: list[str]) -> int:
         from coordinator import control
 
         return control.main(argv)
+    if name == "doctor":
+        from coordinator import doctor
+
+        return doctor.main(argv)
     from lzr import identifycommand
 
     return identifycommand.main(argv)

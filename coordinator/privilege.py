@@ -13,6 +13,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 _NAMES = {12: "CAP_NET_ADMIN", 13: "CAP_NET_RAW"}
+_TO_GIVE_UP_ROOT = {0: "CAP_CHOWN", 1: "CAP_DAC_OVERRIDE", 6: "CAP_SETGID", 7: "CAP_SETUID", 8: "CAP_SETPCAP"}
+_SYS_NICE = 23
 _NOBODY = 65534
 
 
@@ -41,13 +43,35 @@ def choose_user(wanted: str | None = None, environment: Mapping[str, str] = os.e
     return invoking_user(environment) or _nobody()
 
 
-def why_not_root_enough() -> str | None:
-    """None when raw sockets and firewall rules are allowed to us, or a sentence that says what is missing."""
-    held = capabilities()
+def why_not_root_enough(held: int | None = None) -> str | None:
+    """None when raw sockets and firewall rules are allowed to us, or a sentence that says what is missing.
+
+    held: the capabilities, those of this process unless given.
+    """
+    held = capabilities() if held is None else held
     missing = [name for number, name in _NAMES.items() if not held >> number & 1]
     if not missing:
         return None
     return f"raw packets and firewall rules need root ({' and '.join(missing)} missing): run with sudo"
+
+
+def why_not_give_up_root(user: User, held: int | None = None) -> str | None:
+    """None when children can become `user`, or a sentence: containers take some of root's rights away.
+
+    held: the capabilities, those of this process unless given.
+    """
+    if os.geteuid() != 0:
+        return None
+    held = capabilities() if held is None else held
+    missing = [name for number, name in _TO_GIVE_UP_ROOT.items() if not held >> number & 1]
+    if not missing:
+        return None
+    return f"workers cannot give up root and become {user.name}: {' and '.join(missing)} missing"
+
+
+def may_renice(held: int | None = None) -> bool:
+    """A priority that was lowered can be raised again."""
+    return bool((capabilities() if held is None else held) >> _SYS_NICE & 1)
 
 
 def capabilities() -> int:

@@ -18,8 +18,9 @@ from typing import Any
 import numpy as np
 from setproctitle import setproctitle, setthreadtitle
 
-from coordinator import cores, network, privilege, scratch
+from coordinator import checks, cores, facts, network, privilege, scratch
 from coordinator.checkpoint import Checkpoint, open_checkpoint
+from coordinator.checks import Finding, Wanted
 from coordinator.extent import Extent
 from coordinator.fleet import Fleet
 from coordinator.guard import Guard, GuardError
@@ -36,7 +37,7 @@ from coordinator.sockets import SocketError, close_shards, open_shards
 from coordinator.source import Source
 from coordinator.unpack import Unpacked
 from coordinator.watch import Watch
-from lzr import __version__, addresses, fields, kernels
+from lzr import __version__, addresses, fields
 from lzr.blocklist import Blocklist
 from lzr.dryrun import DryrunReader, FastDryrunReader
 from lzr.expressions import ExpressionError, record_filter
@@ -53,7 +54,6 @@ from lzr.targets import ListReader, ZmapReader
 DEFAULT_PORTS = (32768, 61000)
 OK, FAILED, USAGE = 0, 1, 2
 _FILTER_ADDRESSES = 16
-_RX_FRAMES, _TX_FRAMES = 8192, 2048  # for a worker
 
 
 class Signals:
@@ -217,7 +217,7 @@ def _run(
         options=options,
         directory=str(directory),
         shards=shards,
-        frames=_frames(shards, workers),
+        frames=cores.frames(shards, workers),
         own_mac=net.own_mac,
         gateway_v4=net.gateway_mac_v4 or network.NO_MAC,
         gateway_v6=net.gateway_mac_v6 or network.NO_MAC,
@@ -229,6 +229,7 @@ def _run(
         cores=cores.order() if options.pin else (),
         report_every=watch.report_every,
     )
+    warnings = _preflight(options, job, owner, net, crew)
     sources = Sources(
         [addresses.parse(text) for text in net.source_v4],
         [addresses.parse(text) for text in net.source_v6],
@@ -263,8 +264,8 @@ def _run(
     via = f"via {net.interface} from {_list(net.sources)}"
     watch.totals.title = f"{choice.shown(options.handshakes)} {via}"
     watch.open(lambda: _announce(log, net, job, crew))
-    if kernels.NATIVE is None:
-        watch.note(kernels.sentence())
+    for finding in warnings:
+        (log.info if finding.check in checks.BY_THE_WAY else watch.note)(finding.text())
     record.network, record.job, record.summary, record.fates = net, job, scan.summary, intake.fates
     try:
         record.status = _loop(scan, signals, watch, record)
@@ -276,6 +277,21 @@ def _run(
         watch.abandon()
         _put_down(record, watch, log)
         close_shards(sockets)
+
+
+def _preflight(
+    options: Options, job: Job, owner: tuple[int, int], net: Network, crew: cores.Crew
+) -> list[Finding]:
+    """The checks of `lzr doctor` that cost nothing. Their warnings; raises UsageError for a fault."""
+    wanted = Wanted(
+        net.interface, net.sources, job.shards, job.frames, crew.flow + crew.collect + 2, options.guard
+    )
+    user = privilege.User(options.user or str(owner[0]), *owner)
+    found = checks.preflight(facts.gather(options, user), wanted)
+    for finding in found:
+        if finding.level == checks.FAULT:
+            raise UsageError(finding.text())
+    return [finding for finding in found if finding.level == checks.WARNING]
 
 
 def _announce(log: Log, net: Network, job: Job, crew: cores.Crew) -> None:
@@ -506,12 +522,6 @@ def _own_v4(options: Options, net: Network) -> tuple[int, ...]:
     return tuple(own) if len(own) <= _FILTER_ADDRESSES else ()
 
 
-def _frames(shards: int, workers: int) -> tuple[int, int]:
-    """Frames of each shard's rings: powers of two, about as much for a worker in all however it is split."""
-    share = max(1, shards // workers)
-    return max(1024, _RX_FRAMES // share), max(512, _TX_FRAMES // share)
-
-
 def _invoker() -> tuple[int, int] | None:
     """Whom new files are to belong to, if not to us."""
     user = privilege.invoking_user()
@@ -524,6 +534,9 @@ def _unprivileged(options: Options) -> tuple[int, int]:
         user = privilege.choose_user(options.user if os.geteuid() == 0 else None)
     except privilege.UserError as error:
         raise UsageError(str(error)) from error
+    why_not = privilege.why_not_give_up_root(user)
+    if why_not:
+        raise UsageError(why_not)
     return user.uid, user.gid
 
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     Values = dict[str, object]
 
-SUBCOMMANDS = ("guard", "ctl", "identify")
+SUBCOMMANDS = ("guard", "ctl", "identify", "doctor")
 
 ANSWERS = ("help", "version")
 """First words that ask for a text, as ``--help`` and ``--version`` do."""

@@ -16,6 +16,7 @@ SUBCOMMANDS = {
     "guard": "on off status",
     "ctl": "status workers rate pause resume drain quit help",
     "identify": "",
+    "doctor": "",
 }
 
 _NAMES = '/^[^ :]+  / && $1 != "name" {print $1}'

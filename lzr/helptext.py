@@ -22,6 +22,7 @@ SYNOPSIS = (
     ("zmap ... -O json | lzr [FLAGS]", "go on with what ZMap half opened"),
     ("lzr -sendSYNs [FLAGS] < LIST", "open the connections ourselves"),
     ("lzr identify [FLAGS] < REPLIES", "fingerprint replies you already have"),
+    ("lzr doctor [TARGET] [FLAGS]", "see whether a scan would begin here"),
     ("lzr guard on|off|status ...", "hold back the kernel's RSTs beforehand"),
     ("lzr ctl status|workers|rate ...", "watch and steer a running scan"),
 )

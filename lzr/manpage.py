@@ -25,6 +25,11 @@ processes that read what comes from the network run as an ordinary user."""
 COMMANDS = (
     ("lzr guard on|off|status", "hold the kernel's RSTs back before zmap starts, or let them go again"),
     ("lzr ctl COMMAND", "ask a running scan for its status, or change its workers and rate"),
+    (
+        "lzr doctor",
+        "say what is right and what is not for a scan from this host: exit status 0 all is well, 1 warnings, "
+        "2 a fault; takes a target, a scan's flags, --json",
+    ),
     ("lzr identify", "read replies from a file or a capture and print the fingerprint of each"),
 )
 
