@@ -21,6 +21,7 @@ from coordinator.guard import Guard, GuardError
 from coordinator.network import Network, NetworkError
 from coordinator.sockets import SocketError, close_shards, open_shards
 from lzr.options import Options
+from lzr.secrets import Secrets
 
 PATIENCE = 0.5
 """Seconds in which the kernel refuses a connection of this host to itself, if it does."""
@@ -111,7 +112,7 @@ def refused(address: str, port: int, patience: float = PATIENCE) -> bool:
 def rings(options: Options, wanted: Wanted, net: Network, ports: tuple[int, int]) -> Finding:
     """Open the sockets of a scan with their rings, and close them."""
     try:
-        sockets = open_shards(net.interface, wanted.shards, 1, ports, (), wanted.frames)
+        sockets = open_shards(net.interface, wanted.shards, Secrets.derive(0), ports, (), wanted.frames)
     except SocketError as error:
         return Finding("rings", FAULT, str(error), "fewer workers: -w flow=1,collect=1")
     close_shards(sockets)
