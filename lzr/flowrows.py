@@ -95,8 +95,9 @@ def step(
     met, seen, flows = met[live], seen[live], flows[live]
     alive = is_fresh(flows) & (actions < _STAY)
     note_ages(ages, flows["ts"][alive], seen["ts"][alive])
+    before = flows["state"] != State.SETTLING  # a record tells of the segment that brought the first data
     for name in _NOTED:
-        rows[name][met] = seen[name]
+        rows[name][met[before]] = seen[name][before]
     advanced = (seen["flags"] & ACK != 0) & (seen["ack"] != flows["una"])
     rows["acked"][met[advanced]] = 1
     ignored = int(len(live) - np.count_nonzero(live))

@@ -63,14 +63,15 @@ class Doubt:
 
 OUTCOME = np.dtype(
     [
-        ("ts", "<u8"),  # arrival of the last packet received from the peer, ns since the epoch (kernel clock)
+        # Of the last packet received from the peer; of the first with data, if one had any.
+        ("ts", "<u8"),  # its arrival, ns since the epoch (kernel clock)
         ("peer_hi", "<u8"),
         ("peer_lo", "<u8"),
         ("own_hi", "<u8"),
         ("own_lo", "<u8"),
         ("line", "<u8"),
         ("ticket", "<u4"),
-        ("seq", "<u4"),  # of the last packet received from the peer (of the SYN-ACK if it never answered)
+        ("seq", "<u4"),  # of that packet (of the SYN-ACK if the peer never answered)
         ("ack", "<u4"),
         ("data_len", "<u4"),  # bytes of this row in the payload blob that travels beside the rows
         ("peer_port", "<u2"),
@@ -137,12 +138,12 @@ FLOW = np.dtype(
         ("own_lo", "<u8"),
         ("line", "<u8"),
         ("key", "<u8"),
-        ("ts", "<u8"),  # of the last valid packet
+        ("ts", "<u8"),  # of the last valid packet, until data has come
         ("ticket", "<u4"),
         ("una", "<u4"),  # our ISN + 1: the first byte of the probe
         ("nxt", "<u4"),  # una + bytes sent
         ("rcv", "<u4"),  # the next byte awaited from the peer
-        ("seq", "<u4"),  # of the last valid packet
+        ("seq", "<u4"),  # likewise
         ("ack", "<u4"),
         ("generation", "<u4"),  # of the one armed timer
         ("syn_ms", "<u4"),  # when our SYN left: milliseconds of the monotonic clock, mod 2^32

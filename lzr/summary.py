@@ -24,7 +24,7 @@ COUNTERS = (
     "ACKed",  # the host acknowledged data of ours
     "Data",  # the host sent data
     "No_SYNACK",  # the last SYN was not answered
-    "Rst",  # the last packet had RST
+    "Rst",  # the last packet had RST (of a host that sends data: the packet that brought it)
     "Fin",  # the last packet had FIN
     "Resp_ack",  # the last packet had ACK and not SYN: something came after the SYN-ACK
     "HyperACKtive",  # ACKing firewall

@@ -111,3 +111,17 @@ def test_a_tenth_is_reordered_and_doubled(lab: Lab) -> None:
     awake(arena.far)
     found = scan(arena.scanner, "-sendSYNs", "-rate", "2000", "-w", "2", lines=services(COUNT))
     assert identified(found) == COUNT
+
+
+def test_who_answers_and_then_resets_is_not_told_as_reset(lab: Lab) -> None:
+    """Nothing is lost here: readers of records drop those with RST, and these hosts have answered."""
+    arena = Range(lab)
+    awake(arena.far, "t")
+    found = scan(arena.scanner, "-handshakes", "wait", "-sendSYNs", "-t", "3", lines=services(64))
+    assert found.returncode == 0, found.stderr
+    assert len(found.records) == 64
+    answered = [record for record in found.records if record.get("data") == "OK"]
+    assert answered, "every host was reset before its data came"
+    assert not [record for record in answered if record["RST"] or record["FIN"] or not record["PUSH"]]
+    assert found.summary()["Data"] == len(answered)
+    assert found.summary()["Rst"] == 64 - len(answered)

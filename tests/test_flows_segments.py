@@ -9,7 +9,19 @@ from __future__ import annotations
 import pytest
 
 from lzr.transitions import Cue, State
-from tests.playbook import Batch, Edges, Ended, Got, Line, Play, Sent, note_edges
+from tests.playbook import (
+    MASK,
+    OUR_ISN,
+    PEER_ISN,
+    Batch,
+    Edges,
+    Ended,
+    Got,
+    Line,
+    Play,
+    Sent,
+    note_edges,
+)
 
 HELLO, AGAIN = b"HELLO", b"EHLO you\r\n"
 BANNER = b"220 mail.example ESMTP\r\n"
@@ -76,6 +88,58 @@ def test_reset_settles_it() -> Play:
     play << Ended("data", data=b"N")
     play.over()
     return play
+
+
+@pytest.mark.parametrize(
+    "after",
+    [
+        Got("R", seq=2, ack=0, window=0, ttl=1),
+        Got("RA", seq=2, ack=6, window=0, ttl=1),
+        Got("FA", seq=2, ack=6, window=9, ttl=1),
+        Got("A", seq=2, ack=6, window=9, ttl=1),
+        Got("FPA", seq=2, ack=6, data=b"ext", window=9, ttl=1),
+        Got("FPA", seq=9, ack=6, data=b"early", window=9, ttl=1),
+    ],
+    ids=["reset", "reset and ack", "end", "ack", "more", "beyond a gap"],
+)
+@pytest.mark.parametrize("together", [False, True], ids=["apart", "together"])
+def test_a_record_with_data_tells_of_the_segment_that_brought_the_first(after: Got, together: bool) -> None:
+    """What follows while more is waited for does not make it one that was reset, or ended."""
+    play = Play(HELLO, AGAIN)
+    play >> Line() << Sent("A", data=HELLO)
+    first = Got("PA", seq=1, ack=6, data=b"N", window=501, ttl=61)
+    if together:
+        play >> Batch(first, after)
+    else:
+        play >> first << Sent("A", seq=6, ack=2)
+        play >> 0.1
+        play >> after
+    play.sent()
+    found = play.ended()
+    if not found:
+        play >> 0.5
+        play.sent()
+        found = play.ended()
+    (ended,) = found
+    assert ended["reason"] == "data"
+    assert ended["data"].startswith(b"N")
+    assert (ended["flags"], ended["window"], ended["ttl"]) == ("PA", 501, 61)
+    assert (ended["seq"], ended["ack"]) == (PEER_ISN + 1 & MASK, OUR_ISN + 6 & MASK)
+    play.over()
+
+
+def test_the_piece_that_fills_a_gap_is_the_first() -> None:
+    """Not the one that came before it, from beyond the gap."""
+    play = Play(HELLO)
+    play >> Line() << Sent("A", data=HELLO)
+    play >> Got("FPA", seq=2, ack=6, data=b"OK\n", window=9, ttl=1) << Sent("A", seq=6, ack=1)
+    play >> Got("A", seq=1, ack=6, data=b"N", window=501, ttl=61)
+    play.sent()
+    play >> Got("R", seq=5, window=0, ttl=2)
+    play.sent()
+    (ended,) = play.ended()
+    assert (ended["flags"], ended["window"], ended["ttl"]) == ("A", 501, 61)
+    assert ended["data"] == b"NOK\n"
 
 
 def test_repeated_and_overlapping_pieces() -> None:

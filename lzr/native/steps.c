@@ -182,12 +182,14 @@ PyObject *lzr_step(PyObject *self, PyObject *const *args, Py_ssize_t count)
             note_age(ages, flow->ts, s->ts);
             fresh++;
         }
-        flow->seq = s->seq;
-        flow->ack = s->ack;
-        flow->window = s->window;
-        flow->ttl = s->ttl;
-        flow->flags = s->flags;
-        flow->ts = s->ts;
+        if (flow->state != SETTLING) { /* a record tells of the segment that brought the first data */
+            flow->seq = s->seq;
+            flow->ack = s->ack;
+            flow->window = s->window;
+            flow->ttl = s->ttl;
+            flow->flags = s->flags;
+            flow->ts = s->ts;
+        }
         if (s->flags & FLAG_ACK && s->ack != flow->una)
             flow->acked = 1;
         live[made] = at;

@@ -2,8 +2,9 @@
 
 `python -m tests.lab.peers PORT CLASSES` accepts on PORT of every address that the namespace calls its own
 (make it many with ``ip route add local 10.64.0.0/16 dev lo``) and behaves by the letter of the address, as
-the responder does: `h` answers a request, `s` greets, `b` greets at length, `q` stays silent. Unlike the
-responder, the kernel retransmits, reassembles and counts, so this is the fair peer where segments are lost.
+the responder does: `h` answers a request, `s` greets, `b` greets at length, `q` stays silent, `t` says two
+bytes and resets the connection at once. Unlike the responder, the kernel retransmits, reassembles and counts,
+so this is the fair peer where segments are lost.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from __future__ import annotations
 import contextlib
 import select
 import socket
+import struct
 import subprocess
 import sys
 
@@ -52,6 +54,11 @@ def main() -> None:
                         peer, _ = listener.accept()
                         peer.setblocking(False)
                         letter = letter_of(peer.getsockname()[0], classes)
+                        if letter == "t":
+                            peer.send(b"OK")
+                            peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+                            peer.close()
+                            continue
                         open_ones[peer.fileno()] = peer, letter
                         poller.register(peer.fileno(), select.EPOLLIN)
                         if letter in "sb":
