@@ -49,6 +49,9 @@ class Fates:
     unroutable: int = 0  # of a family we have no source address for
     resumed: int = 0  # had its fate in the scan that is resumed
     foreign: int = 0  # half-open on a port of ours that we do not listen on
+    no_syn_ack: int = 0  # ZMap's row says so itself; and so the next two
+    unsuccessful: int = 0
+    repeated: int = 0
 
     def other(self) -> dict[str, int]:
         """Those that have no place of their own in the figures, by words for the summary."""
@@ -59,6 +62,9 @@ class Fates:
             "unroutable": self.unroutable,
             "done before": self.resumed,
             "outside --source-port": self.foreign,
+            "not a SYN-ACK": self.no_syn_ack,
+            "unsuccessful": self.unsuccessful,
+            "repeat": self.repeated,
         }
 
 
@@ -154,6 +160,13 @@ class Intake:
             self.ended.append(np.asarray(batch.refused, np.uint64))
         for bad in batch.rejected:
             self.refused.append(f"line {bad.number}: {bad.reason}: {bad.excerpt}")
+        if len(rows) and rows["syn"].max() > Opening.DOUBTFUL:
+            for opening, fate in (
+                (Opening.NO_SYN_ACK, "no_syn_ack"),
+                (Opening.UNSUCCESSFUL, "unsuccessful"),
+                (Opening.REPEATED, "repeated"),
+            ):
+                rows = self._keep(rows, rows["syn"] != opening, fate)
         if self._shards > 1:
             ports: NDArray[np.uint64] = rows["peer_port"].astype(np.uint64)
             mine = mix64(rows["peer_hi"] ^ mix64(rows["peer_lo"] ^ ports))

@@ -25,7 +25,7 @@ _SIZES = {
         ("FLOW", FLOW),
     )
 }
-_VERSION = 8
+_VERSION = 9
 _NAMES: dict[str, object] = {
     "VERSION": _VERSION,
     "STATES": tuple(State.__members__),

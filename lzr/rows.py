@@ -50,6 +50,10 @@ class Opening:
     """A half-open connection is taken over; we open our own with a SYN; it is taken over, but our kernel may
     have reset it before it could be kept from that, so a RST is answered by opening our own, once."""
 
+    NO_SYN_ACK, UNSUCCESSFUL, REPEATED = range(3, 6)
+    """None at all: ZMap's row says itself that it is no SYN-ACK, no success, or a repeat. Nothing
+    but the number of the input stands in such a row, and the intake gives it its fate."""
+
 
 class Doubt:
     """Whether a RST may be our own kernel's doing.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from lzr import zmapfields
 from lzr.options import Options
 from lzr.usage import UsageError
 
@@ -24,6 +25,11 @@ def settled(values: dict[str, Any]) -> Options:
         changes["checkpoint"] = options.resume
     options = options.replace(**changes) if changes else options
     for wrong, sentence in (
+        (
+            _names_fields(options.output_file),
+            f"-f {options.output_file}: -f is the file that results go to; fields are chosen with "
+            f"--output-fields {options.output_file} (a file of that name is -f ./{options.output_file})",
+        ),
         (options.shard >= options.shards, f"--shard {options.shard}: shards count from 0 to --shards less 1"),
         (
             options.log_file is not None and options.log_directory is not None,
@@ -54,3 +60,9 @@ def settled(values: dict[str, Any]) -> Options:
         if wrong:
             raise UsageError(sentence)
     return options
+
+
+def _names_fields(text: str | None) -> bool:
+    """Whether a file is to be called as ZMap's ``-f`` would be given."""
+    names = [] if text is None else text.replace(" ", "").split(",")
+    return text == "*" or (bool(names) and all(name in zmapfields.KNOWN for name in names))

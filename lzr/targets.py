@@ -14,10 +14,11 @@ from typing import Any
 
 import orjson
 
-from lzr import addresses
+from lzr import addresses, zmapfields
 from lzr.dryrun import DryrunReader, FastDryrunReader
 from lzr.kernels import NATIVE
 from lzr.reading import BLANK, Batch, LineReader, Reader, Refused, Rejected, Target, host
+from lzr.rows import Opening
 
 __all__ = [
     "Batch",
@@ -29,10 +30,14 @@ __all__ = [
     "ZmapReader",
 ]
 
-NAMES = ("saddr", "daddr", "sport", "dport", "seqnum", "acknum", "window")
-"""The fields a ZMap record must have. `ttl` is used if there; all others are ignored."""
+NAMES = zmapfields.NEEDED
+"""The fields a ZMap record must have. `ttl` is used if there, and what a row says of itself (`SAID`)."""
 
+SAID = zmapfields.SAID
+_KEYS = (*NAMES, "ttl", *SAID)  # as the enumeration in lines.c; what comes after it is any other
 _QUOTED = tuple(f'"{name}"'.encode() for name in NAMES)
+_SAID_QUOTED = tuple(f'"{name}"'.encode() for name in SAID)
+_TRUTH = {"1": True, "true": True, "0": False, "false": False}
 
 
 @lru_cache(maxsize=1024)
@@ -47,8 +52,34 @@ def _integer(record: dict[str, Any], name: str, low: int, high: int) -> int:
     return value
 
 
+def _truth(record: dict[str, Any], name: str) -> bool | None:
+    """A field that is true or false: as ZMap's JSON and its CSV write it, before version 3 and since."""
+    value = record.get(name)
+    if value is None or value == "":
+        return None
+    found = value if type(value) is bool else _TRUTH.get(str(value).lower())
+    if found is None or type(value) not in (bool, int, str):
+        raise Refused(f"{name} is neither true nor false")
+    return found
+
+
+def _passed_over(record: dict[str, Any]) -> int:
+    """Why ZMap's row is none to take over, as it says itself: one of Opening, 0 if it is."""
+    kind = record.get("classification")
+    if kind is not None and type(kind) is not str:
+        raise Refused("classification is not a string")
+    if kind and kind.lower() not in ("synack", "syn-ack"):
+        return Opening.NO_SYN_ACK
+    if _truth(record, "success") is False:
+        return Opening.UNSUCCESSFUL
+    return Opening.REPEATED if _truth(record, "repeat") else 0
+
+
 def _target(record: dict[str, Any]) -> Target:
-    """The half-open connection a ZMap record tells of."""
+    """The half-open connection a ZMap record tells of, if any; a row that is none need not be whole."""
+    why = _passed_over(record)
+    if why:
+        return Target((0, 0), 0, syn=why)
     for name in NAMES:
         if record.get(name) is None:
             raise Refused(f"{name} is missing")
@@ -61,7 +92,7 @@ def _target(record: dict[str, Any]) -> Target:
     ttl = record.get("ttl")
     return Target(
         peer,
-        _integer(record, "sport", 1, 65535),
+        _integer(record, "sport", 0, 65535),  # `zmap -p '*'` asks port 0 too, and some answer
         own,
         _integer(record, "dport", 1, 65535),
         # ZMap before 3 prints sequence numbers as signed 32-bit
@@ -84,7 +115,7 @@ def _refuse_repeated(text: bytes) -> None:
         json.loads(text.decode(), object_pairs_hook=keep)
     except (ValueError, RecursionError):
         raise Refused("nested too deeply or not JSON") from None
-    names = [name for name, _ in pairs if name in NAMES]
+    names = [name for name, _ in pairs if name in NAMES or name in SAID]
     if len(names) != len(set(names)):
         raise Refused("a field is given twice")
 
@@ -94,20 +125,48 @@ class ZmapReader(LineReader):
 
     def __init__(self, *, pure: bool = False) -> None:
         super().__init__(None if pure or NATIVE is None else NATIVE.zmap_lines)
+        self._pure = pure or NATIVE is None
         self._columns: list[str] = []
+        self._heading = b""
+        self._lacks = ""  # why nothing under this heading can be used
 
     def heading(self, text: bytes) -> bool:
         columns = [name.strip().strip('"') for name in text.decode("latin-1").split(",")]
-        if len(columns) == len(set(columns)) and set(NAMES) <= set(columns):
-            self._columns = columns
-            self._kernel = None
-        return bool(self._columns)
+        missing = [name for name in NAMES if name not in columns]
+        if len(columns) != len(set(columns)):
+            return False
+        if not missing:
+            self._heading = text
+            self._read_columns(columns)
+        elif "saddr" in columns and set(columns) <= zmapfields.KNOWN:
+            self._heading, self._kernel = text, None
+            self._lacks = f"the heading has no {', '.join(missing)}: {zmapfields.HOW}"
+        elif len(columns) == len(NAMES):  # zmap --no-header-row
+            try:
+                _target(self._csv(text, list(NAMES)))
+            except Refused:
+                return False
+            self._read_columns(list(NAMES))
+        return bool(self._heading)
+
+    def _read_columns(self, columns: list[str]) -> None:
+        self._columns, self._kernel = columns, None
+        if not self._pure:
+            assert NATIVE is not None
+            codes = bytes(_KEYS.index(name) if name in _KEYS else len(_KEYS) for name in columns)
+            self._kernel = lambda *args: NATIVE.csv_lines(*args, codes)
 
     def target(self, text: bytes) -> Target:
-        return _target(self._csv(text) if self._columns else self._json(text))
+        if self._lacks:
+            raise Refused(self._lacks)
+        if self._columns and text == self._heading:
+            raise Refused("the heading once more")
+        return _target(self._csv(text, self._columns) if self._columns else self._json(text))
 
     def _json(self, text: bytes) -> dict[str, Any]:
         if not text.startswith(b"{"):
+            if text.count(b",") > 1 and text[:1].isdigit():
+                raise Refused(f"CSV without a heading that says which fields these are: {zmapfields.HOW}")
             raise Refused("not a JSON object (for a list of address:port, use -sendSYNs)")
         try:
             record = orjson.loads(text)
@@ -115,19 +174,26 @@ class ZmapReader(LineReader):
             raise Refused("not JSON") from None
         if type(record) is not dict:
             raise Refused("not a JSON object")
-        if b"\\" in text or any(text.count(name) != 1 for name in _QUOTED):
+        if (
+            b"\\" in text
+            or any(text.count(name) != 1 for name in _QUOTED)
+            or any(text.count(name) > 1 for name in _SAID_QUOTED)
+        ):
             _refuse_repeated(text)
         return record
 
-    def _csv(self, text: bytes) -> dict[str, Any]:
+    @staticmethod
+    def _csv(text: bytes, columns: list[str]) -> dict[str, Any]:
         cells = text.decode("latin-1").split(",")
-        if len(cells) != len(self._columns):
+        if len(cells) != len(columns):
             raise Refused("not as many columns as the heading has")
         record: dict[str, Any] = {}
-        for name, cell in zip(self._columns, cells, strict=True):
+        for name, cell in zip(columns, cells, strict=True):
             value = cell.strip(" \t").strip('"')
             if name in ("saddr", "daddr"):
                 record[name] = value
+            elif name in SAID:
+                record[name] = value or None
             elif re.fullmatch(r"-?[0-9]{1,10}", value, re.ASCII):
                 record[name] = int(value)
             elif name in NAMES:

@@ -109,7 +109,7 @@ def variants() -> list[tuple[str, bytes]]:
     for name in ("sport", "dport", "seqnum", "acknum", "window"):
         for value in (True, 1.0, "1", [1], {"a": 1}, 2**32, -(2**31) - 1, 10**30):
             lines.append(("whole number", {**GOOD, name: value}))
-    lines += [("whole number", {**GOOD, "sport": value}) for value in (0, 65536, 99999, -1)]
+    lines += [("whole number", {**GOOD, "sport": value}) for value in (65536, 99999, -1)]
     lines += [("whole number", {**GOOD, "window": value}) for value in (-1, 65536)]
     lines += [
         (reason, {**GOOD, "saddr": value})

@@ -1,4 +1,4 @@
-/* Input lines into TARGET rows: ZMap's JSON and ip:port lists.
+/* Input lines into TARGET rows: ZMap's JSON, its CSV, and ip:port lists.
  *
  * Only the plain case is decided here: a flat object of plain strings and integers, an address and a port.
  * Whatever else a line holds (an escape, a nested value, a float, a bad number, a host name) is left to the
@@ -121,7 +121,7 @@ static const uint8_t *parse_string(const uint8_t *p, const uint8_t *end)
     return p < end ? p : NULL;
 }
 
-enum { SADDR, DADDR, SPORT, DPORT, SEQNUM, ACKNUM, WINDOW, TTL, OTHER };
+enum { SADDR, DADDR, SPORT, DPORT, SEQNUM, ACKNUM, WINDOW, TTL, CLASSIFICATION, SUCCESS, REPEAT, OTHER };
 #define REQUIRED ((1u << TTL) - 1)
 
 static int key_of(const uint8_t *p, size_t size)
@@ -133,7 +133,11 @@ static int key_of(const uint8_t *p, size_t size)
     case 5:
         return IS("saddr") ? SADDR : IS("daddr") ? DADDR : IS("sport") ? SPORT : IS("dport") ? DPORT : OTHER;
     case 6:
-        return IS("seqnum") ? SEQNUM : IS("acknum") ? ACKNUM : IS("window") ? WINDOW : OTHER;
+        return IS("seqnum") ? SEQNUM : IS("acknum") ? ACKNUM : IS("window") ? WINDOW : IS("repeat") ? REPEAT : OTHER;
+    case 7:
+        return IS("success") ? SUCCESS : OTHER;
+    case 14:
+        return IS("classification") ? CLASSIFICATION : OTHER;
     default:
         return OTHER;
     }
@@ -154,9 +158,9 @@ static const uint8_t *parse_word(const uint8_t *p, const uint8_t *end)
 static int store_number(struct target *row, int key, int64_t value)
 {
     switch (key) {
-    case SPORT:
+    case SPORT: /* `zmap -p '*'` asks port 0 too */
         row->peer_port = (uint16_t)value;
-        return value >= 1 && value <= 65535;
+        return value >= 0 && value <= 65535;
     case DPORT:
         row->own_port = (uint16_t)value;
         return value >= 1 && value <= 65535;
@@ -177,9 +181,33 @@ static int store_number(struct target *row, int key, int64_t value)
     }
 }
 
-static int zmap_line(const uint8_t *p, const uint8_t *end, struct target *row)
+/* What a row says of itself, bit by bit: of classification, success and repeat, why it is none to take over. */
+enum { NOT_A_SYN_ACK = 1, NOT_A_SUCCESS = 2, A_REPEAT = 4 };
+
+static int heed(int key, int64_t value, unsigned *said)
 {
-    unsigned seen = 0;
+    if (value != (key == SUCCESS))
+        *said |= key == SUCCESS ? NOT_A_SUCCESS : A_REPEAT;
+    return value == 0 || value == 1;
+}
+
+/* targets._passed_over; such a row holds nothing else */
+static void pass_over(unsigned said, struct target *row)
+{
+    memset(row, 0, sizeof *row);
+    row->syn = said & NOT_A_SYN_ACK ? OPENING_NO_SYN_ACK : said & NOT_A_SUCCESS ? OPENING_UNSUCCESSFUL : OPENING_REPEATED;
+}
+
+/* The columns of a CSV: for each, the key that it is of. */
+struct columns {
+    const uint8_t *keys;
+    size_t count;
+};
+
+static int zmap_line(const uint8_t *p, const uint8_t *end, const struct columns *none, struct target *row)
+{
+    (void)none;
+    unsigned seen = 0, said = 0;
     uint64_t hi, lo;
     if (*p++ != '{')
         return 0;
@@ -212,16 +240,28 @@ static int zmap_line(const uint8_t *p, const uint8_t *end, struct target *row)
                     row->peer_hi = hi, row->peer_lo = lo;
                 else
                     row->own_hi = hi, row->own_lo = lo;
+            } else if (key == CLASSIFICATION) {
+                if (p - value == 3 && memcmp(value, "rst", 3) == 0)
+                    said |= NOT_A_SYN_ACK;
+                else if (p - value != 6 || memcmp(value, "synack", 6) != 0)
+                    return 0;
             } else if (key != OTHER) {
                 return 0;
             }
             p++;
-        } else if (key == OTHER && (*p == 't' || *p == 'f' || *p == 'n')) {
+        } else if (*p == 't' || *p == 'f' || *p == 'n') {
+            const uint8_t *word = p;
             if ((p = parse_word(p, end)) == NULL)
+                return 0;
+            if (key != OTHER && (key != SUCCESS && key != REPEAT))
+                return 0;
+            if (key != OTHER && (*word == 'n' || !heed(key, *word == 't', &said)))
                 return 0;
         } else {
             int64_t value;
-            if ((p = parse_integer(p, end, &value)) == NULL || !store_number(row, key, value))
+            if ((p = parse_integer(p, end, &value)) == NULL)
+                return 0;
+            if (key == SUCCESS || key == REPEAT ? !heed(key, value, &said) : !store_number(row, key, value))
                 return 0;
         }
         p = skip_blank(p, end);
@@ -232,12 +272,71 @@ static int zmap_line(const uint8_t *p, const uint8_t *end, struct target *row)
         if (*p++ != ',')
             return 0;
     }
-    return p + 1 == end && (seen & REQUIRED) == REQUIRED &&
-           is_v4(row->peer_hi, row->peer_lo) == is_v4(row->own_hi, row->own_lo);
+    if (p + 1 != end || (seen & REQUIRED) != REQUIRED ||
+        is_v4(row->peer_hi, row->peer_lo) != is_v4(row->own_hi, row->own_lo))
+        return 0;
+    if (said)
+        pass_over(said, row);
+    return 1;
 }
 
-static int list_line(const uint8_t *p, const uint8_t *end, struct target *row)
+static int csv_cell(int key, const uint8_t *p, const uint8_t *end, unsigned *said, struct target *row)
 {
+    uint64_t hi, lo;
+    int64_t value;
+    switch (key) {
+    case OTHER:
+        return 1;
+    case SADDR:
+    case DADDR:
+        if (!parse_host(p, end, &hi, &lo))
+            return 0;
+        if (key == SADDR)
+            row->peer_hi = hi, row->peer_lo = lo;
+        else
+            row->own_hi = hi, row->own_lo = lo;
+        return 1;
+    case CLASSIFICATION:
+        if (end - p == 3 && memcmp(p, "rst", 3) == 0)
+            *said |= NOT_A_SYN_ACK;
+        else if (end - p != 6 || memcmp(p, "synack", 6) != 0)
+            return 0;
+        return 1;
+    default:
+        if (parse_integer(p, end, &value) != end)
+            return 0;
+        return key == SUCCESS || key == REPEAT ? heed(key, value, said) : store_number(row, key, value);
+    }
+}
+
+static int csv_line(const uint8_t *p, const uint8_t *end, const struct columns *columns, struct target *row)
+{
+    unsigned said = 0;
+    if (memchr(p, '"', (size_t)(end - p)) != NULL)
+        return 0;
+    for (size_t column = 0; column < columns->count; column++) {
+        const uint8_t *comma = memchr(p, ',', (size_t)(end - p)), *stop = comma == NULL ? end : comma;
+        if ((comma == NULL) != (column + 1 == columns->count))
+            return 0;
+        const uint8_t *last = stop;
+        while (p < last && (*p == ' ' || *p == '\t'))
+            p++;
+        while (last > p && (last[-1] == ' ' || last[-1] == '\t'))
+            last--;
+        if (!csv_cell(columns->keys[column], p, last, &said, row))
+            return 0;
+        p = stop + 1;
+    }
+    if (is_v4(row->peer_hi, row->peer_lo) != is_v4(row->own_hi, row->own_lo))
+        return 0;
+    if (said)
+        pass_over(said, row);
+    return 1;
+}
+
+static int list_line(const uint8_t *p, const uint8_t *end, const struct columns *none, struct target *row)
+{
+    (void)none;
     const uint8_t *stop;
     uint64_t hi, lo;
     uint32_t v4;
@@ -284,14 +383,35 @@ static int list_line(const uint8_t *p, const uint8_t *end, struct target *row)
     return 1;
 }
 
-typedef int line_parser(const uint8_t *p, const uint8_t *end, struct target *row);
+typedef int line_parser(const uint8_t *p, const uint8_t *end, const struct columns *columns, struct target *row);
 
 static PyObject *parse_block(PyObject *const *args, Py_ssize_t count, line_parser *parse, int comments)
 {
     Py_buffer block, rows, again;
-    if (count != 4) {
-        PyErr_SetString(PyExc_TypeError, "wants (block, rows, again, line)");
+    struct columns columns = {NULL, 0};
+    if (count != (parse == csv_line ? 5 : 4)) {
+        PyErr_SetString(PyExc_TypeError, "wants (block, rows, again, line) and for a CSV its columns");
         return NULL;
+    }
+    if (parse == csv_line) {
+        char *keys;
+        Py_ssize_t n_keys;
+        if (PyBytes_AsStringAndSize(args[4], &keys, &n_keys) < 0)
+            return NULL;
+        columns.keys = (const uint8_t *)keys;
+        columns.count = (size_t)n_keys;
+        unsigned seen = 0;
+        for (size_t i = 0; i < columns.count; i++) {
+            if (columns.keys[i] > OTHER) {
+                PyErr_SetString(PyExc_ValueError, "no such column");
+                return NULL;
+            }
+            seen |= 1u << columns.keys[i];
+        }
+        if ((seen & REQUIRED) != REQUIRED) {
+            PyErr_SetString(PyExc_ValueError, "a column is missing");
+            return NULL;
+        }
     }
     uint64_t line = PyLong_AsUnsignedLongLong(args[3]);
     if (PyErr_Occurred())
@@ -335,7 +455,7 @@ static PyObject *parse_block(PyObject *const *args, Py_ssize_t count, line_parse
         }
         struct target row;
         memset(&row, 0, sizeof row);
-        if (size > LONGEST_LINE || !parse(p, stop, &row)) {
+        if (size > LONGEST_LINE || !parse(p, stop, &columns, &row)) {
             struct again one = {(uint32_t)inputs, (uint32_t)(p - base), (uint32_t)(stop - base), (uint32_t)number};
             memcpy((uint8_t *)again.buf + left++ * sizeof one, &one, sizeof one);
         }
@@ -357,6 +477,12 @@ PyObject *lzr_zmap_lines(PyObject *self, PyObject *const *args, Py_ssize_t count
 {
     (void)self;
     return parse_block(args, count, zmap_line, 0);
+}
+
+PyObject *lzr_csv_lines(PyObject *self, PyObject *const *args, Py_ssize_t count)
+{
+    (void)self;
+    return parse_block(args, count, csv_line, 0);
 }
 
 PyObject *lzr_list_lines(PyObject *self, PyObject *const *args, Py_ssize_t count)

@@ -65,7 +65,7 @@ struct secrets {
 };
 
 enum { NO_PROBE = 255 };
-enum { OPENING_OURS = 1, OPENING_DOUBTFUL = 2 };
+enum { OPENING_OURS = 1, OPENING_DOUBTFUL = 2, OPENING_NO_SYN_ACK, OPENING_UNSUCCESSFUL, OPENING_REPEATED };
 enum { FLAG_FIN = 1, FLAG_SYN = 2, FLAG_RST = 4, FLAG_PSH = 8, FLAG_ACK = 16 };
 
 static inline int is_v4(uint64_t hi, uint64_t lo) { return hi == 0 && lo >> 32 == 0xffff; }
@@ -165,6 +165,7 @@ PyObject *lzr_finish(PyObject *self, PyObject *const *args, Py_ssize_t count);
 PyObject *lzr_take_data(PyObject *self, PyObject *const *args, Py_ssize_t count);
 
 /* lines.c */
+PyObject *lzr_csv_lines(PyObject *self, PyObject *const *args, Py_ssize_t count);
 PyObject *lzr_zmap_lines(PyObject *self, PyObject *const *args, Py_ssize_t count);
 PyObject *lzr_list_lines(PyObject *self, PyObject *const *args, Py_ssize_t count);
 
