@@ -30,7 +30,7 @@ RING_FULL = 0.7
 def bottleneck(snapshot: Snapshot) -> str:
     """The sentence."""
     if snapshot.phase == Phase.DONE:
-        return "done"
+        return snapshot.ending or ("interrupted" if snapshot.interrupted else "done")
     if snapshot.paused:
         return "paused: p goes on (lzr ctl resume)"
     busy = _busiest(snapshot)

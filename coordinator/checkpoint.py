@@ -23,7 +23,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgpack
 import numpy as np
@@ -35,7 +35,7 @@ from lzr.usage import UsageError
 EVERY = 1.0
 """Seconds between checkpoints, at least."""
 
-_MAGIC = b"lzr checkpoint 1\n"
+_MAGIC = b"lzr checkpoint 2\n"
 _PREFIX = 4096
 _PATIENCE = 4.0  # for the processes of a killed scan to end: they do so within two seconds
 
@@ -112,20 +112,31 @@ class Progress:
             self._marks[: len(rest)] = rest
 
 
+class SavedOutput(NamedTuple):
+    """An output: its form, its length in bytes, whether its heading is still to come, records so far."""
+
+    form: str
+    length: int = 0
+    fresh: bool = True
+    lines: int = 0
+
+
 @dataclass
 class Saved:
     """What a checkpoint says.
 
-    outputs: for each its form, its length in bytes, and whether its heading is still to be written.
     summary: `lzr.summary.Summary` as plain values. prefix: how the input begins. runs: times it was begun.
+    ended: it is the last one of its run, and nobody wrote after it. written: when (epoch seconds).
     """
 
     options: Options
     progress: Progress = field(default_factory=Progress)
-    outputs: list[tuple[str, int, bool]] = field(default_factory=list)
+    outputs: list[SavedOutput] = field(default_factory=list)
     summary: dict[str, Any] | None = None
     prefix: bytes = b""
     runs: int = 0
+    ended: bool = False
+    written: float = field(default_factory=time.time)
 
     def pack(self) -> bytes:
         marks = self.progress.above()
@@ -139,6 +150,8 @@ class Saved:
                 "summary": self.summary,
                 "prefix": self.prefix,
                 "runs": self.runs,
+                "ended": self.ended,
+                "written": self.written,
             }
         )
         return b"".join((_MAGIC, hashlib.sha256(body).digest(), body))
@@ -161,9 +174,16 @@ class Saved:
             for name, value in found["options"].items()
             if name in known
         }
-        outputs = [(form, offset, fresh) for form, offset, fresh in found["outputs"]]
-        progress = Progress(found["low"], above)
-        return cls(Options(**values), progress, outputs, found["summary"], found["prefix"], found["runs"])
+        return cls(
+            Options(**values),
+            Progress(found["low"], above),
+            [SavedOutput(*output) for output in found["outputs"]],
+            found["summary"],
+            found["prefix"],
+            found["runs"],
+            found["ended"],
+            found["written"],
+        )
 
 
 class InputDiffers(UsageError):
@@ -224,7 +244,7 @@ class Checkpoint:
         self,
         now: float,
         descriptors: Sequence[int],
-        outputs: Callable[[], list[tuple[str, int, bool]]],
+        outputs: Callable[[], list[SavedOutput]],
         summary: Callable[[], dict[str, Any]],
         note: Callable[[str], None],
     ) -> None:
@@ -239,19 +259,17 @@ class Checkpoint:
         self._thread = threading.Thread(target=self._save, args=(data, list(descriptors)), daemon=True)
         self._thread.start()
 
-    def finish(
-        self, descriptors: Sequence[int], outputs: list[tuple[str, int, bool]], summary: dict[str, Any]
-    ) -> str:
+    def finish(self, descriptors: Sequence[int], outputs: list[SavedOutput], summary: dict[str, Any]) -> str:
         """The last one. Returns what went wrong, or an empty text."""
         if self._thread is not None:
             self._thread.join()
         self._trouble = ""
-        self._save(self._snapshot(outputs, summary), descriptors)
+        self._save(self._snapshot(outputs, summary, ended=True), descriptors)
         return self._trouble
 
-    def _snapshot(self, outputs: list[tuple[str, int, bool]], summary: dict[str, Any]) -> bytes:
+    def _snapshot(self, outputs: list[SavedOutput], summary: dict[str, Any], *, ended: bool = False) -> bytes:
         prefix = max(self._prefix, self._awaited, key=len)
-        return Saved(self.options, self.progress, outputs, summary, prefix, self._runs).pack()
+        return Saved(self.options, self.progress, outputs, summary, prefix, self._runs, ended).pack()
 
     def _save(self, data: bytes, descriptors: Sequence[int]) -> None:
         try:

@@ -293,14 +293,15 @@ class Meter:
         fingerprints, handshakes, by_handshake = _fold(totals)
         elapsed = max(now - self.started, 1e-9)
         cooldown_left = self._cooldown_left(now, totals, places)
+        all_read = totals.input_ended and not totals.cut_short  # all that was to come has come
         snapshot = Snapshot(
             now=now,
             started=self.started,
             wall=wall,
             phase=totals.phase if cooldown_left is None else Phase.COOLDOWN,
             title=totals.title,
-            total=totals.read if totals.input_ended else totals.total,  # all that was to come has come
-            total_estimated=totals.total_estimated and not totals.input_ended,
+            total=totals.read if all_read else totals.total,
+            total_estimated=totals.total_estimated and not all_read,
             read=totals.read,
             rejected=totals.rejected,
             blocklisted=totals.blocklisted,
@@ -311,6 +312,8 @@ class Meter:
             done=totals.done,
             backlog=totals.backlog,
             input_ended=totals.input_ended,
+            cut_short=totals.cut_short,
+            ending=totals.ending,
             input_waiting=totals.input_waiting,
             input_held=totals.input_held,
             rate_in=self._read.per_second(),

@@ -33,6 +33,8 @@ def header(s: Snapshot, width: int, g: Glyphs) -> Line:
         state, style = "PAUSED", "warn"
     elif s.draining and s.phase != Phase.DONE:
         state, style = "ending", "warn"
+    elif s.phase == Phase.DONE and (s.ending or s.interrupted or s.draining):
+        state, style = s.ending or "interrupted", "warn"
     if s.phase == Phase.COOLDOWN and s.cooldown_left is not None:
         state += f", {s.cooldown_left:.0f} s left"
     right: Line = [(state, style), ("  ", ""), (figures.clock(s.elapsed), "figure"), (" ", "")]
@@ -43,7 +45,7 @@ def header(s: Snapshot, width: int, g: Glyphs) -> Line:
 def progress(s: Snapshot, width: int, g: Glyphs) -> Line:
     share = s.share
     if share is None:
-        text = "total not known (--targets-total)" if not s.input_ended else "all input read"
+        text = "total not known (--targets-total)" if not s.input_ended or s.cut_short else "all input read"
         left: Line = [(" " + text, "dim")]
         return spread(
             left, [(f"{figures.count(s.fates)} of {figures.count(s.read)} read have a fate ", "")], width

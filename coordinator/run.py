@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 from setproctitle import setproctitle, setthreadtitle
 
-from coordinator import checks, cores, facts, network, privilege, scratch
+from coordinator import checks, cores, facts, network, privilege, samefile, scratch
 from coordinator.checkpoint import Checkpoint, open_checkpoint
 from coordinator.checks import Finding, Wanted
 from coordinator.extent import Extent
@@ -29,7 +29,8 @@ from coordinator.ledger import Ledger
 from coordinator.log import Log, open_log
 from coordinator.metadata import Metadata, open_metadata
 from coordinator.network import Network, NetworkError
-from coordinator.outputs import default_name, open_outputs
+from coordinator.opening import Interrupted
+from coordinator.outputs import begin, free_name, open_outputs
 from coordinator.profiling import open_profiles
 from coordinator.recovery import KeepsDying
 from coordinator.scan import Outputs, Scan, ScanError
@@ -53,6 +54,10 @@ from lzr.targets import ListReader, ZmapReader
 
 DEFAULT_PORTS = (32768, 61000)
 OK, FAILED, USAGE = 0, 1, 2
+READER_GONE = 128 + signal.SIGPIPE
+"""As a shell sees any program that is ended by it: ``lzr -f - | head``."""
+_FINISHING = "no more is begun, what is in flight is finished; once more ends it now"
+_ENOUGH = "done, with as many results as asked for"
 _FILTER_ADDRESSES = 16
 
 
@@ -75,6 +80,12 @@ class Signals:
         """From here on nothing is to be cut short: what was set up is being taken away."""
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             signal.signal(number, signal.SIG_IGN)
+
+    def pause(self, seconds: float) -> bool:
+        """Wait so long; whether we are to end."""
+        if not self.count:
+            select.select([self.fileno], [], [], seconds)
+        return self.count > 0
 
     def _take_stop(self, number: int, _: FrameType | None) -> None:
         self.to_stop = True
@@ -112,19 +123,25 @@ def run(options: Options, guard: Guard | None, stdin: Source | None) -> int:
     with ExitStack() as stack:
         stack.callback(signals.ignore)
         if options.checkpoint and not options.resume and options.output_file is None:
-            name = default_name(datetime.now(), options.output_module)  # to be found again
+            name = free_name(datetime.now(), options.output_module)  # to be found again
             options = options.replace(output_file=name)
         checkpoint = stack.enter_context(open_checkpoint(options, _invoker()))
         if checkpoint is not None:
             options = checkpoint.options
             _settle_again(guard, checkpoint)
+        samefile.check(options)
         log = stack.enter_context(open_log(options, _invoker()))
         for sentence in chosen:
             log.info(f"handshakes: {sentence}")
         profiles = stack.enter_context(open_profiles(options, "lzr: coordinator", _invoker()))
         record = stack.enter_context(open_metadata(options, sys.argv, time.time(), _invoker()))
         blocklist = _blocklist(options)
-        outputs = stack.enter_context(open_outputs(options, _invoker(), checkpoint))
+        try:
+            outputs = stack.enter_context(
+                open_outputs(options, _invoker(), checkpoint, pause=signals.pause, say=log.info)
+            )
+        except Interrupted:
+            return 128 + signals.number
         source = _open_input(options, stdin)
         owner = _unprivileged(options)
         directory = scratch.make(owner)
@@ -263,7 +280,7 @@ def _run(
     watch.totals.guard_missing = guard is None
     via = f"via {net.interface} from {_list(net.sources)}"
     watch.totals.title = f"{choice.shown(options.handshakes)} {via}"
-    watch.open(lambda: _announce(log, net, job, crew))
+    watch.open(lambda: _announce(log, net, job, crew, begin(outputs, checkpoint, options)))
     for finding in warnings:
         (log.info if finding.check in checks.BY_THE_WAY else watch.note)(finding.text())
     record.network, record.job, record.summary, record.fates = net, job, scan.summary, intake.fates
@@ -294,8 +311,8 @@ def _preflight(
     return [finding for finding in found if finding.level == checks.WARNING]
 
 
-def _announce(log: Log, net: Network, job: Job, crew: cores.Crew) -> None:
-    """What is scanned how, in the log."""
+def _announce(log: Log, net: Network, job: Job, crew: cores.Crew, begun: str) -> None:
+    """What is scanned how, in the log. begun: what was done to the result file."""
     options = job.options
     how = "".join(f" {flag}={value}" for flag, value in options.echo())
     log.info(f"version {__version__}, options{how or ': none'}")
@@ -304,6 +321,7 @@ def _announce(log: Log, net: Network, job: Job, crew: cores.Crew) -> None:
         f"{net.interface} from {', '.join(net.sources) or 'the addresses that lines name'}; "
         f"{job.shards} shards; seed {job.seed}"
     )
+    log.info(begun)
     log.info(f"workers: {crew.why}")
     if job.cores:
         log.info(cores.bound(net.interface, crew, job.cores))
@@ -335,7 +353,7 @@ def _loop(scan: Scan, signals: Signals, watch: Watch, record: Metadata) -> int:
     descriptors = [signals.fileno, *watch.filenos()]
     scan.start()
     try:
-        while not scan.finished and not scan.gone:
+        while not (scan.finished or scan.gone or scan.enough):
             if signals.count > seen:
                 seen = signals.count
                 signals.drain()
@@ -344,6 +362,7 @@ def _loop(scan: Scan, signals: Signals, watch: Watch, record: Metadata) -> int:
                     break
                 watch.totals.draining = True
                 scan.interrupt()
+                watch.acknowledge(f"{signal.Signals(signals.number).name}: {_FINISHING}")
                 continue
             if signals.to_stop:  # the workers finish what is in flight meanwhile
                 watch.suspend()
@@ -356,19 +375,22 @@ def _loop(scan: Scan, signals: Signals, watch: Watch, record: Metadata) -> int:
                 scan.abandon()
                 break
             touched = scan.step(descriptors, watch.patience(now))
+        if scan.gone or scan.enough:
+            watch.totals.ending = "the reader of the output has gone" if scan.gone else _ENOUGH
+            scan.abandon()
     except (ScanError, KeepsDying, ChildProcessError) as error:
         failure = str(error)
         scan.abandon()
     scan.close()
     tail = scan.summary.lines()
-    watch.close(time.monotonic(), time.time(), tail)
+    watch.close(time.monotonic(), time.time(), tail, scan.outputs.closing())
     if failure:
         record.failure = failure
         print(f"lzr: {failure}", file=sys.stderr)
         return FAILED
     if seen:
         return 128 + signals.number
-    return OK
+    return READER_GONE if scan.gone else OK
 
 
 # --- what has to be settled first --------------------------------------------------------------------------
@@ -431,6 +453,9 @@ def _first_targets(intake: Intake, source: Unpacked, signals: Signals) -> bool:
 
 def _nothing_to_do(options: Options, intake: Intake, outputs: Outputs, watch: Watch, signals: Signals) -> int:
     """The input held no target: an empty result, and the summary that says why."""
+    begun = "" if signals.count else begin(outputs, None, options)
+    if begun:
+        watch.log.info(begun)
     for descriptor, form, fresh in zip(outputs.descriptors, outputs.forms, outputs.fresh, strict=True):
         if form in ENCODERS and fresh:
             os.write(descriptor, ENCODERS[form](fields=options.output_fields).header())
@@ -440,7 +465,7 @@ def _nothing_to_do(options: Options, intake: Intake, outputs: Outputs, watch: Wa
     watch.totals.other = fates.other()
     for sentence in intake.refused:
         watch.note(sentence)
-    watch.close(time.monotonic(), time.time(), Summary().lines())
+    watch.close(time.monotonic(), time.time(), Summary().lines(), outputs.closing())
     return 128 + signals.number if signals.count else OK
 
 

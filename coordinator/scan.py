@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from coordinator.checkpoint import Checkpoint
+from coordinator.checkpoint import Checkpoint, SavedOutput
 from coordinator.commands import Command
 from coordinator.crew import Crew
 from coordinator.extent import Extent
@@ -26,6 +26,7 @@ from coordinator.fleet import Fleet, try_feed
 from coordinator.intake import EARLY, Intake, Sources
 from coordinator.ledger import Ledger
 from coordinator.pacer import Pacer
+from coordinator.resultfile import ResultFile
 from coordinator.snapshot import Identified, Phase
 from coordinator.source import CHUNK
 from coordinator.unpack import Unpacked
@@ -62,25 +63,36 @@ class ScanError(Exception):
 
 @dataclass
 class Outputs:
-    """Descriptors (as the nursery numbers them) and what is acknowledged of each."""
+    """Descriptors (as the nursery numbers them) and what is acknowledged of each.
+
+    lines: records written to each by this scan. file: the result file, if it has a name; name: to call it by.
+    """
 
     descriptors: list[int]
     forms: list[str]
     offsets: list[int]
     fresh: list[bool] = field(default_factory=list)
     shared: list[bool] = field(default_factory=list)  # others write there too: never cut
+    lines: list[int] = field(default_factory=list)
+    file: ResultFile | None = None
+    name: str = ""
 
     def for_collector(self) -> list[Output]:
         return [
-            Output(number, form, offset, fresh, shared)
-            for number, (form, offset, fresh, shared) in enumerate(
-                zip(self.forms, self.offsets, self.fresh, self.shared, strict=True)
+            Output(number, form, offset, fresh, shared, lines)
+            for number, (form, offset, fresh, shared, lines) in enumerate(
+                zip(self.forms, self.offsets, self.fresh, self.shared, self.lines, strict=True)
             )
         ]
 
-    def state(self) -> list[tuple[str, int, bool]]:
-        """For the checkpoint: form, length, whether it is fresh."""
-        return list(zip(self.forms, self.offsets, self.fresh, strict=True))
+    def state(self) -> list[SavedOutput]:
+        """For the checkpoint."""
+        return list(map(SavedOutput, self.forms, self.offsets, self.fresh, self.lines))
+
+    def closing(self) -> list[str]:
+        """Where the results are, for the end."""
+        count = self.lines[0] if self.lines else 0
+        return [f"results: {count:,} record{'' if count == 1 else 's'} of this scan in {self.name}"]
 
     def cut_back(self) -> None:
         """Drop what nobody has acknowledged: it is not counted either. Nobody writes any more."""
@@ -126,6 +138,7 @@ class Scan:
         self._abandoned = False
         self.quitting = False
         self.gone = False  # the reader of our output has gone
+        self.enough = False  # as many results are recorded as were asked for
         self._source = source
         self._zmap_waits = not job.options.send_syns  # who writes the input loses what it cannot write
         self._extent = extent
@@ -167,6 +180,10 @@ class Scan:
 
     def start(self) -> None:
         """Fork the first collectors and flow workers."""
+        limit = self.job.options.max_results
+        self.enough = limit is not None and self.outputs.lines[0] >= limit
+        if self.enough:
+            return
         self.crew.start(self.crew.wanted_flow, self.crew.wanted_collect)
         self.totals.phase = Phase.RUNNING
 
@@ -208,9 +225,16 @@ class Scan:
         """Read no more; what is in flight is finished."""
         self._source = None
 
+    def _cut_short(self) -> None:
+        """The input is given up; how much there would have been is known as well as before."""
+        if not self.input_ended:
+            self._estimate()
+            self.totals.cut_short = True
+        self.end_input()
+
     def interrupt(self) -> None:
         """Read no more and give up what no worker has begun."""
-        self.end_input()
+        self._cut_short()
         tickets = [self.intake.abandon()]
         for queue in (*self._queues.values(), self._parked):
             tickets += [rows["ticket"] for rows in queue]
@@ -231,7 +255,7 @@ class Scan:
         elif command.kind == "drain":
             self.totals.draining = True
             self.totals.paused = False
-            self.end_input()
+            self._cut_short()
         elif command.kind == "quit":
             self.quitting = True
         elif command.kind == "workers":
@@ -299,6 +323,7 @@ class Scan:
         self.settled(lines)
         self.outputs.offsets = list(header["offsets"])
         self.outputs.fresh = [False] * len(self.outputs.offsets)
+        self.outputs.lines = list(header["lines"])
         self.totals.done += len(lines)
         for counts in header["counts"]:
             self._count(counts)
@@ -307,9 +332,7 @@ class Scan:
             child.written = last.get(child.number, child.written)
         self._to_tell = True
         self._much |= len(lines) >= _MUCH
-        limit = self.job.options.max_results
-        if limit is not None and not self.input_ended and self.summary.counters["Data"] >= limit:
-            self.interrupt()
+        self.enough |= header["enough"]
 
     def _count(self, counts: dict[str, Any]) -> None:
         """What a batch of results adds to the figures."""
@@ -518,7 +541,7 @@ class Scan:
 
     def _judge(self, now: float) -> None:
         """What held work back since the last time."""
-        totals, options = self.totals, self.job.options
+        totals = self.totals
         enough = self._begun >= _NEARLY * (self.pacer.rate or 0.0) * (now - self._judged)
         totals.paced = self.pacer.held and enough
         totals.late = self.pacer.held and not enough and not self._clogged
@@ -528,8 +551,13 @@ class Scan:
         totals.input_held = self._held_up and not self.input_ended
         self._starved = self._filled = self._held_up = False
         self._judged = now
+        self._estimate()
+
+    def _estimate(self) -> None:
+        """How many inputs there are in all."""
+        totals, options = self.totals, self.job.options
         if self._extent is not None and not self.input_ended and options.targets_total is None:
-            total = self._extent.total(totals.read)
+            total = self._extent.total(self.intake.fates.read)
             if total is not None and options.max_targets is not None:
                 total = max(totals.read, min(total, options.max_targets))
             totals.total, totals.total_estimated = total, True

@@ -128,6 +128,8 @@ class Totals:
     done: int = 0  # inputs with a result
     backlog: int = 0  # inputs read and not yet given to a worker
     input_ended: bool = False
+    cut_short: bool = False  # it was given up before its end
+    ending: str = ""  # why the scan ended, where it was not done: "interrupted"
     input_waiting: bool = False  # the coordinator waits for stdin
     input_held: bool = False  # stdin waits for the coordinator
     outcomes: Counter[str] = field(default_factory=Counter)  # by lzr.rows.Reason.NAMES
@@ -173,6 +175,8 @@ class Snapshot:
     done: int = 0
     backlog: int = 0
     input_ended: bool = False
+    cut_short: bool = False
+    ending: str = ""
     input_waiting: bool = False
     input_held: bool = False
     rate_in: float = 0.0  # inputs read per second, now
@@ -251,17 +255,18 @@ class Snapshot:
 
     @property
     def share(self) -> float | None:
-        """How far the scan is, 0..1; None: the total is not known."""
+        """How far the scan is, 0..1; None: the total is not known. What was given up is not done."""
         if self.total is None:
             return None
-        return min(1.0, self.fates / self.total) if self.total > 0 else 1.0
+        done = self.fates - self.interrupted
+        return min(1.0, done / self.total) if self.total > 0 else float(not self.cut_short)
 
     @property
     def eta(self) -> float | None:
         """Seconds to go at the pace of the last minute; None: not known."""
         if self.phase == Phase.COOLDOWN:
             return self.cooldown_left
-        if self.total is None or self.paused:
+        if self.total is None or self.paused or self.cut_short:
             return None
         left = max(0, self.total - self.fates)
         if not left:

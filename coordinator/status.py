@@ -187,10 +187,13 @@ def report(snapshot: Snapshot) -> str:
     return "\n".join(_plain(text, 200) for text in lines) + "\n"
 
 
-def summary(snapshot: Snapshot, tail: Sequence[str] = (), *, unicode: bool = False) -> str:
+def summary(
+    snapshot: Snapshot, tail: Sequence[str] = (), results: Sequence[str] = (), *, unicode: bool = False
+) -> str:
     """What stays on the screen when a scan has ended.
 
     `tail` follows the table: the reference's counters as JSON and its counts (`lzr.summary.Summary.lines`).
+    `results`: where the results are.
     """
     dash = "─" if unicode else "-"
     width = 78
@@ -207,6 +210,7 @@ def summary(snapshot: Snapshot, tail: Sequence[str] = (), *, unicode: bool = Fal
         lines.append(f"processes that ended unasked and were replaced: {snapshot.restarts}")
     if snapshot.rate_done_average:
         lines.append(f"pace: {figures.count(snapshot.rate_done_average)} inputs/s on average")
+    lines += [_plain(text, 1000) for text in results]
     lines += [f"warning: {_plain(text, 200)}" for text in snapshot.warnings]
     lines.append(dash * width)
     lines += tail
@@ -214,7 +218,7 @@ def summary(snapshot: Snapshot, tail: Sequence[str] = (), *, unicode: bool = Fal
 
 
 def _ending(snapshot: Snapshot) -> str:
-    return "interrupted" if snapshot.interrupted or snapshot.draining else "done"
+    return snapshot.ending or ("interrupted" if snapshot.interrupted or snapshot.draining else "done")
 
 
 def fates(snapshot: Snapshot) -> dict[str, int]:

@@ -138,6 +138,11 @@ class Watch:
         if self._dashboard is not None:
             self._notes.append((self._now, sentence))
 
+    def acknowledge(self, sentence: str) -> None:
+        """Answer a signal where the dashboard does not show that it was heard."""
+        if self._dashboard is None:
+            _print(f"lzr: {sentence}")
+
     def _fresh_notes(self, now: float) -> list[str]:
         return [sentence for when, sentence in self._notes if now - when < FRESH]
 
@@ -197,13 +202,16 @@ class Watch:
         if self._dashboard is not None:
             self._dashboard.resume()
 
-    def close(self, now: float, wall: float, tail: Sequence[str] = ()) -> None:
-        """Give the terminal back and leave the summary on stderr. `tail`: lines after the table."""
+    def close(self, now: float, wall: float, tail: Sequence[str] = (), results: Sequence[str] = ()) -> None:
+        """Give the terminal back and leave the summary on stderr.
+
+        tail: lines after the table. results: lines that say where the results are.
+        """
         self.totals.phase = Phase.DONE
         self.totals.warnings = [sentence for _, sentence in self._notes]
         snapshot = self.meter.snapshot(now, self.totals, wall)
         unicode = sys.stderr.isatty() and abilities(sys.stderr).unicode
-        text = status.summary(snapshot, tail, unicode=unicode)
+        text = status.summary(snapshot, tail, results, unicode=unicode)
         self._write_status(status.csv_row(snapshot))
         self.abandon()
         with contextlib.suppress(OSError, ValueError):

@@ -73,7 +73,7 @@ class Setup:
 class Output:
     """One output of a collector: which descriptor, in which form, how much of it counts, is it new.
 
-    shared: others write there too, so that nothing of it may be cut off.
+    shared: others write there too, so that nothing of it may be cut off. lines: records of this scan in it.
     """
 
     number: int
@@ -81,6 +81,7 @@ class Output:
     offset: int
     fresh: bool
     shared: bool = False
+    lines: int = 0
 
 
 @dataclass(frozen=True, slots=True)

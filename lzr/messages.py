@@ -14,7 +14,7 @@ about layout travels but a name.
 | resend | coordinator → any (orders) | endpoint of the collector | |
 | stop | coordinator → any (orders) | | |
 | outcomes | flow worker → collector | source, seq | OUTCOME, payload bytes |
-| lines | collector → the one that writes | source, seq, counts | tickets, bytes for each output |
+| lines | collector → the one that writes | source, seq, counts | tickets, bytes by output; -N: and outcomes |
 | fence | coordinator → the collector that writes (orders) | source | |
 | written | collector → coordinator (reports) | last seq by source, offsets, … | final tickets |
 | released | flow worker → coordinator (reports) | shard, pieces | FLOW, TIMER, ASKED, TARGET not begun |

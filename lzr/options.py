@@ -244,7 +244,7 @@ class Options(Table):
         PACE, kinds.number(1, _MANY), "stop reading after N targets", default=None, short="n"
     )
     max_results: int | None = option(
-        PACE, kinds.number(1, _MANY), "stop after N result records", default=None, short="N"
+        PACE, kinds.number(1, _MANY), "stop when exactly N results are recorded", default=None, short="N"
     )
     max_runtime: float | None = option(
         PACE,
@@ -311,7 +311,7 @@ class Options(Table):
     output_file: str | None = option(
         OUTPUT,
         kinds.path(),
-        "write the results to FILE; - is stdout",
+        "write the results to FILE, after those that it holds; - is stdout",
         default=None,
         reference="f",
         short="o",
@@ -322,6 +322,12 @@ class Options(Table):
             "output",
             "output-filename",
         ),
+    )
+    overwrite: bool = option(
+        OUTPUT,
+        kinds.SWITCH,
+        "empty a result file that exists instead of appending to it, once nothing can go wrong any more",
+        default=False,
     )
     output_module: str = option(
         OUTPUT, kinds.choice("json", "csv", "zgrab"), "format of the results", default="json", short="O"

@@ -10,6 +10,8 @@ TYPE_CHECKING = False  # as in typing, whose import alone costs 10 ms
 if TYPE_CHECKING:
     from typing import Any
 
+_STDOUT = ("/dev/stdout", "/dev/fd/1", "/proc/self/fd/1")
+
 
 def settled(values: dict[str, Any]) -> Options:
     """Options of what was given (attribute → value), the rules between options applied. Raises UsageError."""
@@ -21,6 +23,9 @@ def settled(values: dict[str, Any]) -> Options:
         changes["haf"] = 0
     if options.input_file == "-":
         changes["input_file"] = None
+    for attr in ("output_file", "metadata_file"):
+        if getattr(options, attr) in _STDOUT:
+            changes[attr] = "-"
     if options.resume and options.checkpoint in (options.resume, None):
         changes["checkpoint"] = options.resume
     options = options.replace(**changes) if changes else options
@@ -54,6 +59,10 @@ def settled(values: dict[str, Any]) -> Options:
         (
             options.resume is not None and options.checkpoint != options.resume,
             "--resume goes on in its own directory; leave --checkpoint out",
+        ),
+        (
+            options.overwrite and options.resume is not None,
+            "--resume goes on in the file it has begun; leave --overwrite out",
         ),
         (options.reopen and options.resume is None, "--reopen needs --resume DIR"),
     ):

@@ -17,6 +17,7 @@ from coordinator.checkpoint import (
     InputDiffers,
     Progress,
     Saved,
+    SavedOutput,
     load,
     open_checkpoint,
     restored,
@@ -76,7 +77,7 @@ def saved(**more: object) -> Saved:
     return Saved(
         LIST.replace(handshakes=("tls", "http"), source_port=(40000, 50000), seed=2**64 - 1),
         progress,
-        [("json", 1234, False), ("feed", 0, True)],
+        [SavedOutput("json", 1234, False, 7), SavedOutput("feed", 0, True)],
         {"counters": {"Data": 3}},
         b"192.0.2.1:80\n",
         3,

@@ -48,6 +48,7 @@ class BlockMaker:
     def make(self, rows: NDArray[Any], blob: bytes) -> Block:
         """Rows are OUTCOME rows, blob their payloads end to end."""
         names, found = self._identify(rows, blob)
+        before = [encoder.lines for encoder in self.encoders]
         lines = [encoder.encode(rows, blob, names) for encoder in self.encoders]
         summary = Summary()
         summary.add(rows, [name.label for name in names], self._options.handshakes)
@@ -56,8 +57,22 @@ class BlockMaker:
             "duplicates": int(np.count_nonzero(rows["reason"] == Reason.DUPLICATE)),
             "found": [[self._options.handshakes[by], label, n] for (by, label), n in found.items()],
             "latest": self._latest(rows, blob, names),
+            "lines": [encoder.lines - was for encoder, was in zip(self.encoders, before, strict=True)],
         }
         return Block(lines, rows["ticket"][rows["final"] != 0], len(rows), counts)
+
+    def part(self, rows: NDArray[Any], blob: bytes, records: int) -> Block:
+        """The beginning of a batch, up to so many records in the first output (at least 1).
+
+        A target that has some of its records in there and the others behind is done: it gets no more.
+        """
+        names, _ = self._identify(rows, blob)
+        kept = np.flatnonzero(self.encoders[0].keep(rows, blob, names))
+        end = int(kept[records - 1]) + 1 if records <= len(kept) else len(rows)
+        block = self.make(rows[:end], blob[: int(rows["data_len"][:end].sum(dtype=np.int64))])
+        behind = rows["ticket"][end:][rows["final"][end:] != 0]
+        block.tickets = np.concatenate((block.tickets, np.intersect1d(rows["ticket"][:end], behind)))
+        return block
 
     def _identify(self, rows: NDArray[Any], blob: bytes) -> tuple[list[Identity], Counter[tuple[int, str]]]:
         """The identity of each row, and how many of each label each handshake (by index) has brought."""

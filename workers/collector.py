@@ -49,6 +49,9 @@ class Collector:
         for sink in self._sinks:
             sink.waiting = self._wait_for_reader
         self._fresh = [output.fresh for output in spawn.outputs]
+        self._lines = [output.lines for output in spawn.outputs]
+        self._limit = job.options.max_results
+        self._enough = False  # so many are written
         self._fenced = set(spawn.fenced)
         self._last = dict(spawn.written)  # by source: the last message taken
         self._records = self._octets = self._busy = self._blocked = 0
@@ -137,8 +140,10 @@ class Collector:
         for batch in batches:
             block = self._block(batch)
             header = {"source": batch.header["source"], "seq": batch.header["seq"], "counts": block.counts}
+            # Where results are counted, who writes may need a part of them only, and makes it anew.
+            raw = () if self._limit is None else batch.arrays
             self._waiting.append(
-                messages.pack("lines", header | {"records": block.records}, block.tickets, *block.lines)
+                messages.pack("lines", header | {"records": block.records}, block.tickets, *block.lines, *raw)
             )
             self._records += block.records
 
@@ -155,7 +160,7 @@ class Collector:
         if batch.kind == "outcomes":
             rows, payloads = batch.arrays
             return self._maker.make(rows, payloads.tobytes())
-        tickets, *lines = batch.arrays
+        tickets, *lines = batch.arrays[: 1 + len(self._sinks)]
         header = batch.header
         return Block([part.tobytes() for part in lines], tickets, header["records"], header["counts"])
 
@@ -164,21 +169,73 @@ class Collector:
         if not batches:
             return
         blocks = [self._block(batch) for batch in batches]
-        before = [sink.offset for sink in self._sinks]
+        if self._limit is not None:
+            batches, blocks = self._wanted(self._limit, batches, blocks)
+        if not batches:
+            return
         try:
             self._put(batches, blocks)
         except OutputFull:
-            if len(batches) == 1 or not all(sink.can_cut for sink in self._sinks):
+            if not all(sink.can_cut for sink in self._sinks):
                 raise
-            for sink, offset in zip(self._sinks, before, strict=True):
-                sink.offset = offset
-                sink.cut_back()
             for batch, block in zip(batches, blocks, strict=True):
-                self._put([batch], [block])  # what still finds room counts
+                self._put_what_fits(batch, block)
+
+    def _wanted(
+        self, limit: int, batches: list[Message], blocks: list[Block]
+    ) -> tuple[list[Message], list[Block]]:
+        """As many of them, the last perhaps in part, as there are records to be in all."""
+        wanted: list[Block] = []
+        room = limit - self._lines[0]
+        for batch, block in zip(batches, blocks, strict=True):
+            count = block.counts["lines"][0]
+            if count >= room:
+                self._enough = True
+            if room <= 0:
+                break
+            wanted.append(block if count <= room else self._part(batch, room))
+            room -= count
+        return batches[: len(wanted)], wanted
+
+    def _part(self, batch: Message, records: int) -> Block:
+        rows, payloads = batch.arrays[-2:]
+        return self._maker.part(rows, payloads.tobytes(), records)
+
+    def _put_what_fits(self, batch: Message, block: Block) -> None:
+        """Raises OutputFull when not all of it does; what still finds room counts."""
+        try:
+            self._put([batch], [block])
+            return
+        except OutputFull as error:
+            full = error
+        records = block.counts["lines"][0] if batch.kind == "outcomes" or self._limit is not None else 0
+        while records := records // 2:
+            try:
+                self._put([batch], [self._part(batch, records)])
+                break
+            except OutputFull as error:
+                full = error
+        raise full
 
     def _put(self, batches: list[Message], blocks: list[Block]) -> None:
+        """All of it, or OutputFull and none of it."""
+        before = [sink.offset for sink in self._sinks]
+        try:
+            self._put_lines(batches, blocks)
+        except OutputFull:
+            for sink, offset in zip(self._sinks, before, strict=True):
+                if sink.can_cut:
+                    sink.offset = offset
+                    sink.cut_back()
+            raise
+
+    def _put_lines(self, batches: list[Message], blocks: list[Block]) -> None:
         for number, sink in enumerate(self._sinks):
             sink.write(b"".join(block.lines[number] for block in blocks))
+        self._lines = [
+            had + sum(block.counts["lines"][number] for block in blocks)
+            for number, had in enumerate(self._lines)
+        ]
         self._records += sum(block.records for block in blocks)
         self._octets += sum(len(part) for block in blocks for part in block.lines)
         last: dict[int, int] = {}
@@ -189,6 +246,8 @@ class Collector:
             np.concatenate([block.tickets for block in blocks]),
             last=list(last.items()),
             offsets=[sink.offset for sink in self._sinks],
+            lines=self._lines,
+            enough=self._enough,
             counts=[block.counts for block in blocks],
         )
 

@@ -52,7 +52,8 @@ class Sink:
     def cut_back(self) -> None:
         """Drop what a predecessor wrote and nobody acknowledged."""
         if self.can_cut:
-            os.ftruncate(self.descriptor, self.offset)
+            if os.fstat(self.descriptor).st_size > self.offset:  # never make it longer: somebody cut it short
+                os.ftruncate(self.descriptor, self.offset)
             os.lseek(self.descriptor, self.offset, os.SEEK_SET)
             self._note()
 
