@@ -3,11 +3,15 @@
 In order: parse, this box's share of the input (--shards), blocklist, duplicates, ticket; and, for
 connections we open ourselves, a source address and port. Nothing is read that cannot be kept: whoever calls
 `feed` stops when `backlog` is long enough.
+
+Two things come later than their line: targets of a line that names many (`more`), and those of a name, which
+are `parked` until its address is known (`look_up`). Both have their numbers from the start.
 """
 
 from __future__ import annotations
 
 import secrets
+import zlib
 from collections import deque
 from dataclasses import dataclass
 from typing import Any
@@ -17,11 +21,14 @@ from numpy.typing import NDArray
 
 from coordinator.checkpoint import Checkpoint
 from coordinator.ledger import Ledger
+from coordinator.resolve import Answer, Resolver
+from lzr import addresses
 from lzr.blocklist import Blocklist
+from lzr.blocks import Expansion
 from lzr.dealing import FOREIGN, SPARED, screen
 from lzr.duplicates import RecentTargets
-from lzr.reading import Batch, Reader
-from lzr.rows import Opening, copied, pick
+from lzr.reading import SHOWN, UNFOLDED, Batch, Reader
+from lzr.rows import Opening, copied, join, pick
 from lzr.secrets import Secrets
 from lzr.sharding import mix64
 from lzr.siphash import siphash
@@ -29,6 +36,7 @@ from lzr.siphash import siphash
 _DUPLICATES = 1 << 20  # inputs within which the same target is scanned once
 EARLY = 0.25
 """Seconds after our start within which a line may tell of a SYN-ACK that came before the guard was up."""
+_CROWD = 1 << 14  # lines whose name is being looked up; after that no more are read
 _ANY = (0, 65535)
 _PRINTERS = (9100, 9107)  # raw printing: what is sent to these ports may come out on paper
 
@@ -41,6 +49,7 @@ class Fates:
 
     read: int = 0
     rejected: int = 0
+    unresolved: int = 0  # names without an address
     elsewhere: int = 0  # another box's share
     blocklisted: int = 0
     printers: int = 0
@@ -56,6 +65,7 @@ class Fates:
     def other(self) -> dict[str, int]:
         """Those that have no place of their own in the figures, by words for the summary."""
         return {
+            "name without an address": self.unresolved,
             "for another shard": self.elsewhere,
             "printer port": self.printers,
             "beyond --max-targets": self.surplus,
@@ -120,10 +130,11 @@ class Intake:
         allow_printers: bool = False,
         checkpoint: Checkpoint | None = None,
         reopen: bool = False,
+        resolver: Resolver | None = None,
     ) -> None:
         """checkpoint: knows the lines that have their fate already, where a scan is resumed.
 
-        reopen: open ZMap's connections anew; they are gone.
+        reopen: open ZMap's connections anew; they are gone. resolver: looks names up.
         """
         self._reader = reader
         self._ledger = ledger
@@ -135,6 +146,13 @@ class Intake:
         self._reopen = reopen
         self._recent = RecentTargets(_DUPLICATES, secrets.randbits(64))
         self._admitted = 0
+        self._resolver = Resolver() if resolver is None else resolver
+        self._parked: dict[str, list[Expansion]] = {}
+        self._parked_lines = 0
+        self._found: deque[Expansion] = deque()  # of names whose address is known
+        self._nameless = 0  # lines whose name has no address
+        self.looked_up = 0  # names that were found
+        self.told: list[str] = []  # sentences about names, for the log
         self.ports = _ANY  # our source ports, once they are known
         self.fates = Fates()
         self.backlog: deque[Rows] = deque()
@@ -142,6 +160,11 @@ class Intake:
         self.refused: list[str] = []  # sentences about bad lines, to be shown
         self.ended: list[NDArray[np.uint64]] = []  # lines that got their fate here, for the checkpoint
         self.full = False  # --max-targets is reached
+
+    @property
+    def first(self) -> bytes:
+        """The first input, as it is written."""
+        return getattr(self._reader, "first", b"")
 
     def feed(self, chunk: bytes, *, early: bool = False) -> None:
         """early: our kernel may have reset these half-open connections before it could be kept from that."""
@@ -152,14 +175,104 @@ class Intake:
     def finish(self) -> None:
         self._take(self._reader.finish())
 
+    # --- targets that come later than their line -----------------------------------------------------------
+
+    @property
+    def pending(self) -> bool:
+        """Whether `more` has something."""
+        return self._reader.pending or bool(self._found)
+
+    @property
+    def coming(self) -> int:
+        """Targets that are known to come: of lines that name many, and of names."""
+        parked = sum(line.left for lines in self._parked.values() for line in lines)
+        return self._reader.coming + sum(line.left for line in self._found) + parked
+
+    @property
+    def parked(self) -> bool:
+        """Whether targets wait for the address of a name."""
+        return bool(self._parked)
+
+    @property
+    def crowded(self) -> bool:
+        """Whether so many names are being looked up that no more are to be read."""
+        return self._resolver.crowded or self._parked_lines >= _CROWD
+
+    @property
+    def awaited(self) -> list[int]:
+        """Descriptors that become readable when `look_up` has something to do."""
+        return [self._resolver.fileno()] if self._parked else []
+
+    def more(self) -> None:
+        """Some of the targets that are `pending`."""
+        if not self._found:
+            self._take(self._reader.more())
+            return
+        parts, room = [], UNFOLDED
+        while self._found and room:
+            line = self._found[0]
+            rows, _ = line.take(room)
+            parts.append(rows)
+            room -= len(rows)
+            if not line.left:
+                self._found.popleft()
+        self._admit(join(parts))
+
+    def look_up(self) -> None:
+        """Take up the answers about names that have come."""
+        if self._parked:
+            for answer in self._resolver.answers():
+                lines = self._parked.pop(answer.name, [])
+                self._parked_lines -= len(lines)
+                for number, line in enumerate(lines):
+                    self._place(line, answer, again=number > 0)
+
+    def forget(self) -> None:
+        """What was not unfolded yet of lines that name many is not wanted: it counts as not read."""
+        self._reader.forget()
+
+    def _park(self, line: Expansion) -> None:
+        name = line.block.name
+        numbers = np.arange(line.ordinal, line.ordinal + line.left, dtype=np.uint64)
+        if self._shards > 1 and zlib.crc32(name.encode()) % self._shards != self._shard:
+            self.fates.elsewhere += len(numbers)  # by its name: other boxes may see another address
+            self.ended.append(numbers)
+            return
+        answer = self._resolver.ask(name)
+        if answer is None:
+            self._parked.setdefault(name, []).append(line)
+            self._parked_lines += 1
+        else:
+            self._place(line, answer, again=True)
+
+    def _place(self, line: Expansion, answer: Answer, *, again: bool = False) -> None:
+        """again: it was told already what became of this name."""
+        if answer.halves is None:
+            self.fates.unresolved += line.left
+            self.ended.append(np.arange(line.ordinal, line.ordinal + line.left, dtype=np.uint64))
+            self._nameless += 1
+            if self._nameless <= SHOWN:
+                self.refused.append(f"line {line.number}: {answer.name}: {answer.why}")
+            return
+        if not again:
+            self.looked_up += 1
+            if self.looked_up <= SHOWN:
+                self.told.append(f"{answer.name} is {addresses.text(*answer.halves)}")
+            elif self.looked_up == SHOWN + 1:
+                self.told.append("what addresses other names have is not told here")
+        self._found.append(line.of(answer.halves))
+
     def _take(self, batch: Batch, early: bool = False) -> None:
-        rows, fates = batch.rows, self.fates
-        fates.read += len(rows) + len(batch.refused)
+        fates = self.fates
+        fates.read += batch.inputs
         fates.rejected += len(batch.refused)
         if len(batch.refused):
             self.ended.append(np.asarray(batch.refused, np.uint64))
         for bad in batch.rejected:
             self.refused.append(f"line {bad.number}: {bad.reason}: {bad.excerpt}")
+        for line in batch.names:
+            self._park(line)
+        rows = batch.rows
         if len(rows) and rows["syn"].max() > Opening.DOUBTFUL:
             for opening, fate in (
                 (Opening.NO_SYN_ACK, "no_syn_ack"),
@@ -171,6 +284,10 @@ class Intake:
             ports: NDArray[np.uint64] = rows["peer_port"].astype(np.uint64)
             mine = mix64(rows["peer_hi"] ^ mix64(rows["peer_lo"] ^ ports))
             rows = self._keep(rows, mine % np.uint64(self._shards) == self._shard, "elsewhere")
+        self._admit(rows, early)
+
+    def _admit(self, rows: Rows, early: bool = False) -> None:
+        """Of the targets that are ours to scan, those that we may."""
         if self._blocklist is not None:
             rows = self._keep(rows, self._blocklist.allowed(rows["peer_hi"], rows["peer_lo"]), "blocklisted")
         verdicts = screen(rows, _ANY if self._reopen else self.ports, self._spared)
@@ -215,6 +332,14 @@ class Intake:
             rows = rows[:most]
         self.waiting -= len(rows)
         return rows
+
+    def give_up(self) -> int:
+        """Names, and targets of names, are waited for no longer; how many inputs that were."""
+        lines = [*self._found, *(line for lines in self._parked.values() for line in lines)]
+        self._found.clear()
+        self._parked.clear()
+        self._parked_lines = 0
+        return sum(line.left for line in lines)
 
     def abandon(self) -> NDArray[np.uint32]:
         """Give up what no worker has: the tickets."""

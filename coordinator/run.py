@@ -215,6 +215,9 @@ def _run(
     )
     extent = Extent(source.descriptor)
     more = _first_targets(intake, source, signals)
+    for sentence in intake.told:
+        log.info(sentence)
+    intake.told.clear()
     watch = Watch(
         options, time.monotonic(), results_on_stdout=1 in outputs.descriptors, owner=_invoker(), log=log
     )
@@ -435,20 +438,30 @@ def _blocklist(options: Options) -> Blocklist | None:
 
 def _first_targets(intake: Intake, source: Unpacked, signals: Signals) -> bool:
     """Read until there is a target: where it is decides the interface. False when the input has ended."""
+    more = True
     while not intake.backlog:
-        if not source.ready():
-            select.select([source.fileno(), signals.fileno], [], [])
         if signals.count:
             return False
+        if intake.pending:
+            intake.more()
+            continue
+        if not more and not intake.parked:
+            return False
+        if not more or intake.crowded or not source.ready():
+            reads = [] if not more or intake.crowded else [source.fileno()]
+            select.select([*reads, signals.fileno, *intake.awaited], [], [], 0.25 if intake.parked else None)
+        intake.look_up()
+        if not more or intake.crowded or not source.ready():
+            continue
         chunk = source.read()
         if chunk == b"":
+            more = False
             intake.finish()
             if source.trouble and not intake.backlog:
                 raise UsageError(_cut_short(source))
-            return False
-        if chunk:
+        elif chunk:
             intake.feed(chunk, early=source.age < EARLY)
-    return True
+    return more
 
 
 def _nothing_to_do(options: Options, intake: Intake, outputs: Outputs, watch: Watch, signals: Signals) -> int:

@@ -197,7 +197,8 @@ class Scan:
             self.crew.handle_events(now, lambda: self._handle_reports(now))
         self._handle_reports(now)
         self._look_at_shards()
-        worked = self._read(now)
+        self._look_up()
+        worked = self._unfold() or self._read(now)
         worked |= self._dispatch(now)
         worked |= self._feed()
         self._acknowledge(now)
@@ -215,7 +216,9 @@ class Scan:
     @property
     def finished(self) -> bool:
         """Nothing will come any more, and everything that came has its fate, written."""
-        return self.input_ended and not self.intake.backlog and not self.ledger.open
+        intake = self.intake
+        coming = intake.backlog or intake.pending or intake.parked
+        return self.input_ended and not coming and not self.ledger.open
 
     @property
     def input_ended(self) -> bool:
@@ -224,6 +227,7 @@ class Scan:
     def end_input(self) -> None:
         """Read no more; what is in flight is finished."""
         self._source = None
+        self.intake.forget()
 
     def _cut_short(self) -> None:
         """The input is given up; how much there would have been is known as well as before."""
@@ -242,7 +246,7 @@ class Scan:
         self._queued = self._aside = 0
         given_up = np.concatenate(tickets)
         self.ledger.withdraw(given_up)  # no fate that lasts: a resumed scan takes them up again
-        self.totals.interrupted += len(given_up)
+        self.totals.interrupted += len(given_up) + self.intake.give_up()
 
     def obey(self, command: Command, now: float) -> None:
         """Do what a key or the control socket asks for."""
@@ -399,11 +403,28 @@ class Scan:
 
     # --- input to workers ------------------------------------------------------------------------------
 
+    def _look_up(self) -> None:
+        """Names whose address has come."""
+        intake = self.intake
+        intake.look_up()
+        for sentence in intake.told:
+            self.watch.log.info(sentence)
+        intake.told.clear()
+
+    def _unfold(self) -> bool:
+        """Some more of lines that name many targets: before anything new is read."""
+        if not self.intake.pending or self.totals.paused or not self._has_room():
+            return False
+        self.intake.more()
+        if self.intake.full:
+            self.end_input()
+        return True
+
     def _read(self, now: float) -> bool:
         """Read a chunk if there is any, and room for it."""
         if self._source is None or self.totals.paused or now < self._read_at:
             return False
-        if not self._has_room():
+        if not self._has_room() or self.intake.pending:
             self._filled = True
             if self._zmap_waits:
                 self._source.hoard()
@@ -423,13 +444,14 @@ class Scan:
                 self._read_at = now + min(_PAUSE, source.patience)
         else:
             self.intake.finish()
-            self.end_input()
+            if not self.intake.pending:
+                self.end_input()
         if self.intake.full:
             self.end_input()
         return True
 
     def _has_room(self) -> bool:
-        return self.intake.waiting + self._queued < _BACKLOG
+        return self.intake.waiting + self._queued < _BACKLOG and not self.intake.crowded
 
     def _dispatch(self, now: float) -> bool:
         """From the backlog to the shards' queues, as fast as the pace allows."""
@@ -557,7 +579,7 @@ class Scan:
         """How many inputs there are in all."""
         totals, options = self.totals, self.job.options
         if self._extent is not None and not self.input_ended and options.targets_total is None:
-            total = self._extent.total(self.intake.fates.read)
+            total = self._extent.total(self.intake.fates.read + self.intake.coming)
             if total is not None and options.max_targets is not None:
                 total = max(totals.read, min(total, options.max_targets))
             totals.total, totals.total_estimated = total, True
@@ -565,7 +587,7 @@ class Scan:
     def _wait(self, extra: list[int], seconds: float, now: float, worked: bool) -> bool:
         """Until something happens; descriptors that cannot do anything useful now are left out."""
         nursery = self.fleet.nursery.fileno()
-        awaited = [nursery, *extra]
+        awaited = [nursery, *extra, *self.intake.awaited]
         resting = False
         if self._source is not None and not self.totals.paused and self._has_room():
             resting = now < self._read_at
@@ -575,6 +597,8 @@ class Scan:
                 awaited.append(self._source.fileno())
                 if self._source.pending:
                     seconds = 0.0
+        if self.intake.pending and not self.totals.paused and self._has_room():
+            seconds = 0.0
         if not resting:
             awaited.append(self.fleet.bell)
         if self.intake.backlog and not self.totals.paused:

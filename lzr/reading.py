@@ -4,6 +4,9 @@ A reader is fed chunks as they arrive and gives back a `Batch` for each: the tar
 and the inputs it refused, with a reason. It holds at most one unfinished line, and of an endless line only
 the beginning. An *input* is a line that is neither blank nor a comment; inputs are numbered from 0 in order
 (`rows["line"]`), and that number is the identity of the input for the rest of the run.
+
+A line may name many targets (a network, a range of ports). Then each of them is an input, with a number of
+its own; they are unfolded a bit at a time, when `more` is called, however many they are.
 """
 
 from __future__ import annotations
@@ -18,13 +21,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lzr import addresses
-from lzr.rows import TARGET, V4_MAPPED
+from lzr.blocks import Block, Expansion, Folded
+from lzr.rows import TARGET, V4_MAPPED, join, pick
 
 LONGEST_LINE = 65536
 """Bytes; a longer line is refused and never held whole."""
 
 SHOWN = 10
 """Refused inputs whose text is kept, over the life of a reader; the rest are only counted."""
+
+UNFOLDED = 8192
+"""Targets of lines that name many, in one batch."""
 
 EXCERPT = 60
 BLANK = b" \t\r"
@@ -60,17 +67,19 @@ class Batch:
     refused: numbers of the refused inputs, in the same count as `rows["line"]`.
     rejected: the first few refused inputs of the run, for people.
     reasons: how many were refused, by reason; the sum is ``len(refused)``.
+    names: inputs whose address has to be looked up; their numbers are given already.
     """
 
     rows: NDArray[Any]
     refused: NDArray[np.uint64] = field(default_factory=lambda: np.empty(0, np.uint64))
     rejected: list[Rejected] = field(default_factory=list)
     reasons: dict[str, int] = field(default_factory=dict)
+    names: list[Expansion] = field(default_factory=list)
 
     @property
     def inputs(self) -> int:
-        """How many inputs this batch gave a fate or a row."""
-        return len(self.rows) + len(self.refused)
+        """How many inputs this batch gave a fate, a row or a name."""
+        return len(self.rows) + len(self.refused) + sum(found.left for found in self.names)
 
 
 class Target(NamedTuple):
@@ -148,6 +157,9 @@ class Tally:
     def refuse(self, ordinal: int, number: int, reason: str, text: bytes) -> None:
         self.ordinals.append(ordinal)
         self.reasons[reason] = self.reasons.get(reason, 0) + 1
+        self.show(number, reason, text)
+
+    def show(self, number: int, reason: str, text: bytes) -> None:
         if self.shown < SHOWN:
             self.shown += 1
             self.rejected.append(Rejected(number, reason, excerpt(text)))
@@ -162,6 +174,7 @@ class Reader(ABC):
     def __init__(self) -> None:
         self._inputs = 0
         self._shown = 0
+        self._folded = Folded()
 
     @abstractmethod
     def feed(self, chunk: bytes) -> Batch:
@@ -170,6 +183,35 @@ class Reader(ABC):
     @abstractmethod
     def finish(self) -> Batch:
         """The input has ended: give what an unfinished last line holds."""
+
+    @property
+    def pending(self) -> bool:
+        """Whether targets of lines already fed are still to be unfolded, by `more`."""
+        return bool(self._folded)
+
+    @property
+    def coming(self) -> int:
+        """How many they are."""
+        return self._folded.count
+
+    def more(self) -> Batch:
+        """The next of those that are `pending`."""
+        batch = Batch(np.empty(0, TARGET))
+        self._unfold(batch)
+        return batch
+
+    def forget(self) -> None:
+        """Nothing of what is `pending` is wanted any more."""
+        self._folded.clear()
+
+    def _unfold(self, batch: Batch) -> None:
+        """Add the next of what was put aside."""
+        rows, refused, names = self._folded.take(UNFOLDED)
+        batch.rows = join([batch.rows, rows])
+        batch.names += names
+        for reason, numbers in refused:
+            batch.refused = np.concatenate([batch.refused, numbers])
+            batch.reasons[reason] = batch.reasons.get(reason, 0) + len(numbers)
 
 
 class LineReader(Reader):
@@ -184,10 +226,12 @@ class LineReader(Reader):
         self._tail = bytearray()
         self._started = False
         self._numbers = 0
+        self.first = b""
+        """The first input, for whoever has to guess what kind of input this is."""
 
     @abstractmethod
-    def target(self, text: bytes) -> Target:
-        """The target that a line (no blanks around it) names. Raises Refused."""
+    def target(self, text: bytes) -> Target | list[Block]:
+        """The target that a line (no blanks around it) names, or the several. Raises Refused."""
 
     def heading(self, text: bytes) -> bool:
         """Whether the first line of the input is a heading, not an input."""
@@ -230,6 +274,7 @@ class LineReader(Reader):
             left = again[:some].tolist()
         tally = Tally(self._shown)
         bad = []
+        folded: list[tuple[int, int, bytes, list[Block]]] = []
         view = rows.data.cast("B")
         for index, start, stop, number in left:
             text = block[start:stop]
@@ -240,6 +285,12 @@ class LineReader(Reader):
             except Refused as refusal:
                 bad.append(index)
                 tally.refuse(self._inputs + index, self._numbers + number, str(refusal), text)
+                continue
+            if isinstance(it, list):
+                folded.append((index, number, text, it))
+                for one in it:
+                    if one.special:
+                        tally.show(self._numbers + number, one.special, text)
                 continue
             _PACK.pack_into(
                 view,
@@ -256,10 +307,45 @@ class LineReader(Reader):
                 it.syn,
                 it.ttl,
             )
+        if folded or self._folded:
+            self._fold(rows[:count], bad, folded, tally)
+            rows = np.empty(0, TARGET)
+        elif bad:
+            rows = np.delete(rows[:count], bad)
+        else:
+            rows = rows[:count]
         self._inputs += count
         self._numbers += numbers
         self._shown = tally.shown
-        return tally.batch(np.delete(rows[:count], bad) if bad else rows[:count])
+        batch = tally.batch(rows)
+        if self._folded:
+            self._unfold(batch)
+        return batch
+
+    def _fold(
+        self,
+        rows: NDArray[Any],
+        bad: list[int],
+        folded: list[tuple[int, int, bytes, list[Block]]],
+        tally: Tally,
+    ) -> None:
+        """Put a block's rows and its lines of several targets one behind the other, and number them anew."""
+        good = np.ones(len(rows), np.bool_)
+        good[bad] = False
+        at = more = 0  # more: by how much numbers are greater than those of lines
+        shifts = [0]
+        for index, number, text, blocks in folded:
+            self._folded.put(pick(rows[at:index], good[at:index]), more)
+            ordinal = self._inputs + index + more
+            for one in blocks:
+                self._folded.expand(Expansion(one, ordinal, self._numbers + number, excerpt(text)))
+                ordinal += one.total
+            at, more = index + 1, ordinal - (self._inputs + index) - 1
+            shifts.append(more)
+        self._folded.put(pick(rows[at:], good[at:]), more)
+        before = np.searchsorted([self._inputs + index for index, *_ in folded], tally.ordinals)
+        tally.ordinals = [one + shifts[n] for one, n in zip(tally.ordinals, before.tolist(), strict=True)]
+        self._inputs += more
 
     def _open(self, block: bytes) -> bytes:
         """Take byte-order mark and heading off the first line that is not blank; the count of lines stays."""
@@ -276,6 +362,7 @@ class LineReader(Reader):
             text = block[start:stop].strip(BLANK)
             if text and not (self.comments and text.startswith(b"#")):
                 self._started = True
+                self.first = bytes(text[:LONGEST_LINE])
                 return block[:start] + block[stop:] if self.heading(text) else block
             start = stop + 1
         return block

@@ -1,4 +1,4 @@
-"""Input text into targets: what ZMap found (JSON or CSV), and plain lists of address and port.
+"""Input text into targets: what ZMap found (JSON or CSV), and lists of targets.
 
 A line of ZMap's is a half-open connection to take over; a line of a list is a connection we open ourselves
 (`syn` is set, and our own address and port are zero until they are chosen). Every field is checked before it
@@ -14,10 +14,11 @@ from typing import Any
 
 import orjson
 
-from lzr import addresses, zmapfields
+from lzr import addresses, lists, zmapfields
+from lzr.blocks import Block
 from lzr.dryrun import DryrunReader, FastDryrunReader
 from lzr.kernels import NATIVE
-from lzr.reading import BLANK, Batch, LineReader, Reader, Refused, Rejected, Target, host
+from lzr.reading import Batch, LineReader, Reader, Refused, Rejected, Target, host
 from lzr.rows import Opening
 
 __all__ = [
@@ -201,38 +202,24 @@ class ZmapReader(LineReader):
         return record
 
 
-_LIST_HEADINGS = (b"saddr,sport", b"ip,port", b"addr,port", b"address,port")
-_BRACKETS = re.compile(rb"\[([^\]]*)\][ \t]*[:;,]")
-_PORT = re.compile(rb"[0-9]{1,5}")
-
-
 class ListReader(LineReader):
-    """Lists: ``a.b.c.d:port``, ``[v6]:port``; ``;`` or ``,`` for the colon; ``#`` starts a comment."""
+    """Lists of targets: ``a.b.c.d:port``, ``[v6]:port`` and what else `lzr.lists` knows; # is a comment."""
 
     comments = True
 
     def __init__(self, *, pure: bool = False) -> None:
         super().__init__(None if pure or NATIVE is None else NATIVE.list_lines)
+        self._columns: lists.Columns | None = None
 
     def heading(self, text: bytes) -> bool:
-        return text in _LIST_HEADINGS
+        columns = lists.heading(text)
+        if columns is not None and not columns.plain:
+            self._columns = columns
+            self._kernel = None
+        return columns is not None
 
-    def target(self, text: bytes) -> Target:
-        text = text.split(b"#", 1)[0].strip(BLANK)
-        if text.startswith(b"{"):
-            raise Refused("a JSON object (for ZMap's output, leave -sendSYNs out)")
-        brackets = _BRACKETS.match(text)
-        if brackets:
-            address, port = brackets[1], text[brackets.end() :]
-        else:
-            mark = next((mark for mark in (b";", b",", b":") if mark in text), b"")
-            if not mark:
-                raise Refused("no port")
-            address, _, port = text.partition(mark)
-            if mark == b":" and b":" in port:
-                raise Refused("an IPv6 address needs brackets before a port, as in [2001:db8::1]:80")
-        port = port.strip(BLANK)
-        if not _PORT.fullmatch(port) or not 1 <= int(port) <= 65535:
-            raise Refused("the port is not a whole number from 1 to 65535")
-        name = address.strip(BLANK).decode("latin-1")
-        return Target(host(name, "not an address (names are not looked up)"), int(port))
+    def target(self, text: bytes) -> Target | list[Block]:
+        found = lists.blocks(text, self._columns)
+        if len(found) == 1 and found[0].total == 1 and not found[0].name:
+            return Target(found[0].first, found[0].ports[0][0])
+        return found

@@ -30,13 +30,22 @@ def run(made: Intake, text: bytes, cuts: list[int] | None = None) -> Any:
     edges = sorted({0, len(text), *(cut % (len(text) + 1) for cut in cuts or [])})
     for start, end in itertools.pairwise(edges):
         made.feed(text[start:end])
+        drain(made)
     made.finish()
+    drain(made)
     taken = []
     while (rows := made.take(3)) is not None:
         assert 0 < len(rows) <= 3
         taken.append(rows)
     assert made.waiting == 0
     return np.concatenate(taken) if taken else np.zeros(0, TARGET)
+
+
+def drain(made: Intake) -> None:
+    while made.pending or made.parked:
+        made.look_up()
+        if made.pending:
+            made.more()
 
 
 def fates(made: Intake) -> dict[str, int]:

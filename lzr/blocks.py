@@ -1,0 +1,172 @@
+"""Many targets on one line: addresses times ports, unfolded a bit at a time.
+
+A `Block` is a run of consecutive addresses (or a name that is to be looked up) and some ports. Its targets
+are numbered: port by port, and within a port over all addresses, so that no host is asked all its ports at
+once; in a network (a power of two of addresses) neighbours do not follow each other either. The numbering is
+fixed, so a scan that is resumed finds the same target under the same number.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lzr.addresses import Halves, is_v4
+from lzr.rows import TARGET, V4_MAPPED, join
+
+MOST_ADDRESSES = 1 << 24
+"""In one block: an IPv4 /8, an IPv6 /104."""
+
+_GOLDEN = 0.6180339887498949
+_ALL = np.uint64(V4_MAPPED | 0xFFFFFFFF)
+
+Ports = tuple[tuple[int, int], ...]
+"""Ranges of ports, first and last; sorted, disjoint."""
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """`count` addresses from `first` on, each with every port; or, if `name` is set, a name's address."""
+
+    first: Halves
+    ports: Ports
+    count: int = 1
+    name: str = ""
+
+    @property
+    def total(self) -> int:
+        return self.count * sum(last - first + 1 for first, last in self.ports)
+
+    @property
+    def special(self) -> str:
+        """Why some of the addresses are refused, if some are: only those of whole networks can be."""
+        hi, lo = self.first
+        if self.name or self.count == 1:
+            return ""
+        if hi == 0 and lo in (0, V4_MAPPED):
+            return "the unspecified address"
+        if is_v4(hi, lo) and lo + self.count - 1 == V4_MAPPED | 0xFFFFFFFF:
+            return "the broadcast address"
+        return ""
+
+
+@dataclass(slots=True)
+class Expansion:
+    """The targets of a line that are still to come. Those of a name wait until its address is known.
+
+    ordinal: the number of the next of them among the inputs; number, text: the line, for people.
+    """
+
+    block: Block
+    ordinal: int
+    number: int
+    text: str
+    at: int = 0
+    _ports: NDArray[np.uint64] | None = field(default=None, repr=False)
+
+    @property
+    def left(self) -> int:
+        return self.block.total - self.at
+
+    def of(self, address: Halves) -> Expansion:
+        """The same for the address of a name."""
+        block = Block(address, self.block.ports)
+        return Expansion(block, self.ordinal, self.number, self.text, self.at)
+
+    def take(self, most: int) -> tuple[NDArray[Any], NDArray[np.uint64]]:
+        """At most `most` of them: (TARGET rows, numbers of inputs refused for what `Block.special` says)."""
+        block = self.block
+        if self._ports is None:
+            self._ports = np.concatenate(
+                [np.arange(first, last + 1, dtype=np.uint64) for first, last in block.ports]
+            )
+        size = min(most, self.left)
+        index = np.arange(self.at, self.at + size, dtype=np.uint64)
+        rows = np.zeros(size, TARGET)
+        rows["line"] = np.arange(self.ordinal, self.ordinal + size, dtype=np.uint64)
+        rows["peer_port"] = self._ports[(index // np.uint64(block.count)).astype(np.int64)]
+        rows["peer_hi"] = block.first[0]
+        rows["peer_lo"] = np.uint64(block.first[1]) + spread(index % np.uint64(block.count), block.count)
+        rows["syn"] = 1
+        self.at += size
+        self.ordinal += size
+        if not block.special:
+            return rows, np.empty(0, np.uint64)
+        lo = rows["peer_lo"]
+        bad = (rows["peer_hi"] == 0) & ((lo == 0) | (lo == np.uint64(V4_MAPPED)) | (lo == _ALL))
+        return rows[~bad], rows["line"][bad]
+
+
+class Folded:
+    """What a reader has put aside, in the order of the input: rows, and lines still to be unfolded."""
+
+    def __init__(self) -> None:
+        self._waiting: deque[NDArray[Any] | Expansion] = deque()
+
+    def __bool__(self) -> bool:
+        return bool(self._waiting)
+
+    @property
+    def count(self) -> int:
+        """Targets."""
+        return sum(len(one) if isinstance(one, np.ndarray) else one.left for one in self._waiting)
+
+    def put(self, rows: NDArray[Any], shift: int = 0) -> None:
+        """rows: become ours; shift: is added to their numbers."""
+        if len(rows):
+            rows["line"] += np.uint64(shift % 2**64)
+            self._waiting.append(rows)
+
+    def expand(self, line: Expansion) -> None:
+        if line.left:
+            self._waiting.append(line)
+
+    def clear(self) -> None:
+        self._waiting.clear()
+
+    def take(self, most: int) -> tuple[NDArray[Any], list[tuple[str, NDArray[np.uint64]]], list[Expansion]]:
+        """About `most`: (TARGET rows, the numbers of refused ones by reason, names)."""
+        parts: list[NDArray[Any]] = [np.empty(0, TARGET)]
+        refused, names = [], []
+        while self._waiting and most > 0:
+            one = self._waiting[0]
+            if isinstance(one, np.ndarray):
+                parts.append(one)
+                most -= len(one)
+            elif one.block.name:
+                names.append(one)
+                most -= 1
+            else:
+                before = one.left
+                rows, bad = one.take(most)
+                most -= before - one.left
+                parts.append(rows)
+                if len(bad):
+                    refused.append((one.block.special, bad))
+                if one.left:
+                    break
+            self._waiting.popleft()
+        return join(parts), refused, names
+
+
+def spread(index: NDArray[np.uint64], count: int) -> NDArray[np.uint64]:
+    """Each of 0..count-1 once, neighbours far apart where `count` is a power of two."""
+    if count < 4 or count & (count - 1):
+        return index
+    step = int(count * _GOLDEN) | 1
+    return index * np.uint64(step) & np.uint64(count - 1)
+
+
+def merged(ranges: list[tuple[int, int]]) -> Ports:
+    """Sorted and disjoint."""
+    found: list[tuple[int, int]] = []
+    for first, last in sorted(ranges):
+        if found and first <= found[-1][1] + 1:
+            found[-1] = (found[-1][0], max(found[-1][1], last))
+        else:
+            found.append((first, last))
+    return tuple(found)
