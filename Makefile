@@ -8,16 +8,19 @@ PYTEST := $(BIN)/python -m pytest
 
 # What the tests and the demo call, beside Python; gcc builds the extension, the responder and the floor.
 TOOLS := zmap nftables iproute2 ethtool procps gcc libc6-dev python3-venv python3-dev
+# What makes the roots that real daemons run in; the daemons themselves are never installed here.
+LAB_TOOLS := mmdebstrap debian-archive-keyring openssl
 # What only tests call: captures, terminals, the other firewall, a debugger, and who reads the man page and the
 # completions.
 TEST_TOOLS := tcpdump tmux iptables groff-base zsh gdb
 
-.PHONY: help demo test test-live check bench fuzz corpus dist venv python tools test-tools clean
+.PHONY: help demo test test-live fresh check bench fuzz corpus dist venv python tools lab-tools test-tools clean
 
 help:
 	@echo 'make demo       an embedded Internet, zmap and lzr over it, the findings beside the truth (root)'
 	@echo 'make test       all tests but the slow live ones (root)'
 	@echo 'make test-live  a hundred real programs, each named by its answer (root)'
+	@echo 'make fresh      demo and tests on a bare Debian 12 and 13 (root; SUITE=trixie, FRESH=quick)'
 	@echo 'make check      ruff, ruff format, mypy --strict'
 	@echo 'make bench      everything that is asked of the speed, as ratios (root; ARGS=--quick)'
 	@echo 'make fuzz       mutated segments and inputs, as long as FUZZ_SECONDS (600) says'
@@ -27,6 +30,9 @@ help:
 
 tools:
 	@tests/lab/apt-install $(TOOLS)
+
+lab-tools:
+	@tests/lab/apt-install $(LAB_TOOLS)
 
 test-tools:
 	@tests/lab/apt-install $(TEST_TOOLS)
@@ -44,14 +50,18 @@ python:
 venv: python tools
 	@$(MAKE) --no-print-directory $(VENV)/.installed
 
-demo: venv
+demo: venv lab-tools
 	$(BIN)/python -m demo
 
-test: venv test-tools
+test: venv lab-tools test-tools
 	$(PYTEST) -m 'not live' $(ARGS)
 
-test-live: venv test-tools
+test-live: venv lab-tools test-tools
 	$(PYTEST) -m live $(ARGS)
+
+SUITE ?= bookworm trixie
+fresh: lab-tools
+	/usr/bin/python3 -m tests.fresh $(if $(filter quick,$(FRESH)),--quick) $(if $(RUN),--run '$(RUN)') $(SUITE)
 
 check: venv
 	$(BIN)/ruff check .

@@ -1,13 +1,18 @@
 """Builds the Internet, scans it with `zmap … | lzr …`, prints the findings beside the truth.
 
-Exit status 0 when they agree, 1 when they differ, 2 when the demo could not run.
+A daemon that cannot be started is named with its reason; the rest goes on without it.
+
+Exit status 0 when everything agrees, 1 when findings differ or a daemon is missing, 2 when the demo could not
+run.
 """
 
 from __future__ import annotations
 
 import signal
+import subprocess
 import sys
 import time
+from collections.abc import Collection
 from types import FrameType
 
 from rich.console import Console
@@ -15,6 +20,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from demo.internet import DAEMONS, HOSTS, NETWORKS, ODD, PORTS, SCANNER, Internet, build, truth
+from tests.lab.health import failure
 from tests.lab.net import Lab, LabError, namespaces, run
 from tests.lab.scan import LZR, Record, Scan, zmap_scan, zmap_words
 
@@ -51,8 +57,11 @@ def scan(internet: Internet) -> Scan:
         scanner.run(LZR, "guard", "off", "--source-ip", SCANNER)
 
 
-def compare(found: Scan) -> tuple[Table, int]:
-    """The table, and in how many rows the findings differ from the truth."""
+def compare(found: Scan, failed: Collection[tuple[str, int]]) -> tuple[Table, int]:
+    """The table, and in how many rows the findings differ from the truth.
+
+    failed: the services whose daemon could not be started; they differ, since the truth has them.
+    """
     table = Table(title="found beside the truth", expand=True)
     for name in ("host", "port", "lives there", "truth", "found"):
         table.add_column(name, no_wrap=True)
@@ -66,10 +75,15 @@ def compare(found: Scan) -> tuple[Table, int]:
         records = services.get((host, port), [])
         right = known.get((host, port), "nothing")
         answer = ", ".join(said(record) for record in records) or "nothing"
-        wrong = answer != right
-        differences += wrong
         program = HOSTS.get(host, {}).get(port) or (ODD[host][1] if host in ODD else "")
-        first = ascii(records[0].get("data", ""))[1:-1] if records else ""
+        data = records[0].get("data", "") if records else ""
+        # What a daemon says of a failure of its own is no finding.
+        broken = program in DAEMONS and bool(failure(right, data.encode("latin-1"), own=False))
+        wrong = answer != right or broken
+        differences += wrong
+        if broken:
+            answer = "its own failure"
+        first = "(could not be started)" if (host, port) in failed else ascii(data)[1:-1]
         style = "bold red" if wrong else ("green" if host in HOSTS else "yellow")
         table.add_row(host, str(port), program, right, answer, first.replace("[", "\\["), style=style)
     return table, differences
@@ -91,21 +105,28 @@ def main() -> int:
             kinds = len({DAEMONS[name].name for ports in HOSTS.values() for name in ports.values()})
             task = progress.add_task(f"building an Internet of {kinds} different services", total=None)
             internet = build(lab)
+            for one in internet.failed:
+                place = f"{one.address}:{one.port}"
+                console.print(f"demo: at {place}: {one.trouble}", style="red", markup=False, highlight=False)
             progress.update(task, total=1, completed=1)
             task = progress.add_task(f"zmap over {len(PORTS)} ports of 1,024 addresses | lzr", total=None)
             found = scan(internet)
             progress.update(task, total=1, completed=1)
             prefix = lab.prefix
-    except LabError as error:
-        console.print(f"demo: {error}", style="red", markup=False)
+    except (LabError, OSError, subprocess.SubprocessError) as error:
+        console.print(f"demo: {error}", style="red", markup=False, highlight=False)
         return 2
     except KeyboardInterrupt:
         console.print("demo: interrupted; everything has been removed")
         return 130
 
-    table, differences = compare(found)
+    table, differences = compare(found, [one.service for one in internet.failed])
     console.print(table)
-    console.print(found.stderr.strip()[-1500:], markup=False, highlight=False)
+    report = found.stderr.strip().splitlines()
+    if not (found.returncode or found.torn or differences):
+        # The status lines of a scan that went well tell nothing any more; its summary does.
+        report = report[-20:]
+    console.print("\n".join(report), markup=False, highlight=False)
     left = [name for name in namespaces() if name.startswith(prefix)]
     pids = run("pgrep", "-f", prefix, check=False).stdout.split()
     seconds = time.monotonic() - begun
@@ -115,6 +136,9 @@ def main() -> int:
             f"lzr ended with {found.returncode}; left behind: {left + pids or 'nothing'}", style="red"
         )
         return 1
+    if internet.failed:
+        names = ", ".join(sorted({one.daemon.name for one in internet.failed}))
+        console.print(f"could not be started: {names}", style="bold red")
     if differences:
         console.print(f"{differences} of {rows} differ ({seconds:.0f} s)", style="bold red")
         return 1

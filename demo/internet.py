@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from tests.lab.daemons import Daemon, Fleet, certificate, install
+from tests.lab.daemons import Daemon, Fleet, Running, certificate, install
 from tests.lab.fleet_core import CORE
-from tests.lab.net import Lab, LabError, Namespace
+from tests.lab.net import Lab, Namespace
 from tests.lab.responder import Responder, quiet_end
 
 SCANNER = "10.1.0.2"
@@ -60,6 +60,8 @@ class Internet:
     router_mac: str
     fleets: tuple[Fleet, ...]
     responder: Responder
+    failed: tuple[Running, ...]
+    """The daemons that could not be started, each with its trouble."""
 
 
 def truth() -> dict[tuple[str, int], str]:
@@ -74,8 +76,8 @@ def truth() -> dict[tuple[str, int], str]:
 
 
 def build(lab: Lab) -> Internet:
-    """Namespaces, links, routes, daemons; returns when every service listens."""
-    install(DAEMONS.values())
+    """Namespaces, links, routes, daemons; returns when every service listens or has failed."""
+    root = install(DAEMONS.values())
     certificate(lab)
     router = lab.namespace("router")
     router.sysctl("net.ipv4.ip_forward", 1)
@@ -100,7 +102,7 @@ def build(lab: Lab) -> Internet:
             lab.link(host, router, names=("eth0", port), a_addresses=[f"{address}/24"])
             router.ip("link", "set", port, "master", bridge)
             host.ip("route", "add", "default", "via", f"{network}.1")
-            fleets.append(Fleet(lab, host, address))
+            fleets.append(Fleet(lab, host, address, root))
 
     odd = lab.namespace("odd")
     lab.link(router, odd, names=("odd", "eth0"), a_addresses=[f"{NETWORKS[3]}.1/24"])
@@ -113,7 +115,5 @@ def build(lab: Lab) -> Internet:
     for fleet in fleets:
         for port_, name in HOSTS[fleet.address].items():
             fleet.start(DAEMONS[name], port_)
-    for fleet in fleets:
-        for failed in fleet.await_all():
-            raise LabError(failed.trouble)
-    return Internet(scanner, router.mac("uplink"), tuple(fleets), responder)
+    failed = [one for fleet in fleets for one in fleet.await_all()]
+    return Internet(scanner, router.mac("uplink"), tuple(fleets), responder, tuple(failed))

@@ -27,7 +27,7 @@ def town() -> Iterator[Town]:
 @pytest.mark.parametrize("daemon", CORE, ids=NAMES)
 def test_own_handshake(town: Town, daemon: Daemon) -> None:
     same = [other for other in CORE if other.own == daemon.own]
-    record = town.record(town.scan_list([daemon.own], same), daemon)
+    record = town.record(town.scan_list([daemon.own], same), daemon, own=True)
     assert record["fingerprint"] in daemon.labels, complaint(record, daemon, town.fleet)
     assert record["data"]
 
@@ -70,8 +70,7 @@ def nginx_everywhere(lab: net.Lab, scanner: net.Namespace, far: net.Namespace) -
     far.sysctl("net.core.somaxconn", 16384)
     far.sysctl("net.ipv4.tcp_max_syn_backlog", 16384)
     scanner.ip("route", "add", "default", "via", "10.1.0.1")
-    install([_MANY])
-    fleet = Fleet(lab, far, "10.77.0.1")
+    fleet = Fleet(lab, far, "10.77.0.1", install(CORE))
     running = fleet.start(_MANY, 9002)
     assert not fleet.await_all(), running.trouble
 

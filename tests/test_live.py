@@ -39,7 +39,7 @@ def test_there_are_enough(town: Town) -> None:
 @pytest.mark.parametrize("daemon", ALL, ids=NAMES)
 def test_own_handshake(town: Town, daemon: Daemon) -> None:
     same = [other for other in ALL if other.own == daemon.own]
-    record = town.record(town.scan_list([daemon.own], same), daemon)
+    record = town.record(town.scan_list([daemon.own], same), daemon, own=True)
     assert record["fingerprint"] in daemon.labels, complaint(record, daemon, town.fleet)
     assert not daemon.application or record["application"] == daemon.application, record
 

@@ -1,9 +1,10 @@
 """Real daemons, each in a root of its own.
 
 Law: a daemon is one `Daemon` value; it runs by its process id, never through systemd, in a mount namespace
-whose root is an overlay of this host's. Whatever it writes goes to memory and is gone with it, so default
-paths are as good as private ones, and packages that exclude each other (mail and FTP servers) are unpacked
-into the overlay instead of being installed.
+whose root is an overlay of one that its packages were installed into (`tests.lab.roots`), with the users and
+the files that these bring; nothing is installed on this host. Whatever a daemon writes goes to memory and is
+gone with it, so default paths are as good as private ones. Packages that exclude each other (mail and FTP
+servers) are installed into a layer of their own.
 
 In scripts and files these words are replaced: @PORT@, @ADDRESS@ (where to listen), @CERT@ and @KEY@ (a
 self-signed certificate, both in @PEM@).
@@ -22,12 +23,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tests.lab.net import Lab, LabError, Namespace, run
+from tests.lab.roots import Root, cache_directory, root_with
 
 HERE = Path(__file__).resolve().parent
-CACHE = Path("/var/cache/lzr-lab")
-"""Packages that are unpacked rather than installed are kept here."""
-
 DOMAIN = "lab.example.org"
+BASE = ("python3", "procps", "iproute2")
+"""What scripts of the lab use, whatever daemon they start."""
 
 
 @dataclass(frozen=True)
@@ -38,8 +39,9 @@ class Daemon:
     label: the fingerprint it must get with its own handshake.
     script: shell that prepares and then becomes the daemon (`exec …`), in the foreground.
     handshake: its own handshake, what `lzr` is asked with; the label where empty.
-    packages: Debian packages that bring it.
-    unpack: packages unpacked for this daemon alone, since they conflict with others'.
+    packages: Debian packages that bring it; `a|b` is the first of both that the release has.
+    apart: packages installed for this daemon alone, since they conflict with others'.
+    releases: the Debian releases that have it; all where empty.
     pip: PyPI packages its script imports, installed into a directory of their own.
     files: path -> text, put into its root before it starts.
     also: labels that are right as well (two protocols in one port).
@@ -54,7 +56,8 @@ class Daemon:
     script: str
     handshake: str = ""
     packages: tuple[str, ...] = ()
-    unpack: tuple[str, ...] = ()
+    apart: tuple[str, ...] = ()
+    releases: tuple[str, ...] = ()
     pip: tuple[str, ...] = ()
     files: Mapping[str, str] = field(default_factory=dict)
     also: tuple[str, ...] = ()
@@ -79,47 +82,31 @@ class Running:
     daemon: Daemon
     address: str
     port: int
-    process: subprocess.Popen[bytes]
+    process: subprocess.Popen[bytes] | None
     log: Path
     trouble: str = ""
+    """Why it does not serve, with what it wrote."""
 
     @property
     def service(self) -> tuple[str, int]:
         return self.address, self.port
 
 
-def install(daemons: Iterable[Daemon]) -> None:
-    """Installs what is missing; in one go, or one by one where that fails so that the rest can run."""
-    packages = sorted({package for daemon in daemons for package in daemon.packages})
-    run(HERE / "apt-install", *packages, check=False, timeout=1200)
+def install(daemons: Iterable[Daemon]) -> Root:
+    """A root with what these daemons need; `trouble` names those whose packages could not be had."""
+    groups: dict[str, tuple[str, ...]] = {daemon.name: daemon.packages for daemon in daemons}
+    return root_with({"the lab itself": BASE, **groups})
 
 
-def unpacked(package: str) -> Path:
-    """The files of a package, without installing it."""
-    directory = CACHE / package
-    if not directory.exists():
-        fresh = CACHE / f"{package}.new"
-        shutil.rmtree(fresh, ignore_errors=True)
-        fresh.mkdir(parents=True)
-        fetch = ("apt-get", "-qq", "-o", "APT::Sandbox::User=root", "download", package)
-        if run(*fetch, cwd=fresh, check=False, timeout=300).returncode:
-            run("apt-get", "-qq", "update", timeout=300)
-            run(*fetch, cwd=fresh, timeout=300)
-        for archive in fresh.glob("*.deb"):
-            run("dpkg-deb", "-x", archive, fresh)
-            archive.unlink()
-        fresh.rename(directory)
-    return directory
-
-
-def pip_directory(packages: Sequence[str]) -> Path:
-    """A directory with PyPI packages for one daemon's script."""
-    directory = CACHE / "-".join(("pip", sys.implementation.cache_tag, *packages))
+def pip_directory(packages: Sequence[str], python: str) -> Path:
+    """A directory with PyPI packages for one daemon's script, for that version of Python."""
+    directory = cache_directory("lzr-lab") / "-".join(("pip", python, *packages))
     if not directory.exists():
         fresh = directory.with_name(f"{directory.name}.new")
         shutil.rmtree(fresh, ignore_errors=True)
         pip = (sys.executable, "-m", "pip", "install", "-q", "--disable-pip-version-check")
-        run(*pip, "--target", fresh, *packages, timeout=600)
+        wheels = ("--only-binary", ":all:", "--python-version", python, "--target", fresh)
+        run(*pip, *wheels, *packages, timeout=600)
         fresh.rename(directory)
     return directory
 
@@ -138,17 +125,15 @@ def certificate(lab: Lab) -> Path:
     return directory
 
 
-# Run as `sh -c … sh DIRECTORY SCRIPT LAYER …`, in a mount namespace of its own. The layers are copied in
-# rather than stacked: overlayfs refuses layers that lie within each other, and / holds them all.
+# Run as `sh -c … sh DIRECTORY SCRIPT LOWER`, in a mount namespace of its own.
 _ENTER = """
 set -eu
 mount --make-rprivate /
-over=$1/over root=$1/root start=$2
-shift 2
+over=$1/over root=$1/root layer=$1/layer start=$2 lower=$3
 mount -t tmpfs -o mode=755 tmpfs "$over"
 mkdir "$over/upper" "$over/work"
-mount -t overlay -o "lowerdir=/,upperdir=$over/upper,workdir=$over/work" overlay "$root"
-for layer; do tar -C "$layer" -c . | tar -C "$root" -x --keep-directory-symlink; done
+mount -t overlay -o "lowerdir=$lower,upperdir=$over/upper,workdir=$over/work" overlay "$root"
+tar -C "$layer" -c . | tar -C "$root" -x --keep-directory-symlink
 cd "$root"
 mount --rbind /proc proc
 mount --rbind /sys sys
@@ -157,7 +142,7 @@ mount -t tmpfs -o mode=1777 tmpfs dev/shm
 mount -t tmpfs -o mode=755 tmpfs run
 mount -t tmpfs -o mode=1777 tmpfs tmp
 mkdir -p run/lock run/sshd
-hostname lab.example.org
+echo lab.example.org > /proc/sys/kernel/hostname
 exec env -i PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/root LANG=C.UTF-8 \
     DEBIAN_FRONTEND=noninteractive chroot . /bin/sh -eu "$start"
 """
@@ -166,33 +151,48 @@ _HOSTS = f"127.0.0.1 localhost\n::1 localhost\n@ADDRESS@ {DOMAIN} lab\n10.1.0.2 
 
 
 class Fleet:
-    """Daemons running together in one namespace."""
+    """Daemons running together in one namespace, in a root that has their packages."""
 
-    def __init__(self, lab: Lab, namespace: Namespace, address: str, *, seed: int = 0) -> None:
+    def __init__(self, lab: Lab, namespace: Namespace, address: str, root: Root, *, seed: int = 0) -> None:
         self.lab = lab
         self.namespace = namespace
         self.address = address
+        self.root = root
         self.running: list[Running] = []
         rng = random.Random(seed)
         # Unexpected ports, neither customary ones nor the ephemeral range nor those printers use.
         self._ports = iter(rng.sample(range(10_000, 32_000), 2000))
 
     def start(self, daemon: Daemon, port: int = 0) -> Running:
+        """Starts a daemon; what keeps it from starting is in its `trouble`, and nobody else's."""
         port = port or daemon.port or next(self._ports)
         directory = self.lab.directory / f"{daemon.name}-{self.namespace.short}-{port}"
+        running = Running(daemon, self.address, port, None, directory / "log")
+        self.running.append(running)
+        try:
+            if daemon.name in self.root.trouble:
+                raise LabError(self.root.trouble[daemon.name])
+            self._launch(running, directory)
+        except (LabError, OSError, subprocess.SubprocessError) as error:
+            running.trouble = f"{daemon.name}: {error}"
+        return running
+
+    def _launch(self, running: Running, directory: Path) -> None:
+        daemon = running.daemon
+        lower = [self.root.path]
+        if daemon.apart:
+            lower.insert(0, self.root.apart(daemon.apart))
         for part in ("layer", "over", "root"):
             (directory / part).mkdir(parents=True)
         layer = directory / "layer"
-        credentials = layer / "lab"
-        shutil.copytree(certificate(self.lab), credentials)
+        shutil.copytree(certificate(self.lab), layer / "lab")
         words = {
-            "@PORT@": str(port),
+            "@PORT@": str(running.port),
             "@ADDRESS@": self.address,
             "@CERT@": "/lab/cert.pem",
             "@KEY@": "/lab/key.pem",
             "@PEM@": "/lab/both.pem",
             "@DOMAIN@": DOMAIN,
-            "@PYTHON@": "/usr/bin/python3" if not daemon.pip else str(Path(sys.executable).resolve()),
         }
 
         def filled(text: str) -> str:
@@ -213,23 +213,17 @@ class Fleet:
             target = layer / path.lstrip("/")
             target.parent.mkdir(parents=True, exist_ok=True)
             target.write_text(filled(text))
-        layers = [*(unpacked(package) for package in daemon.unpack), layer]
         if daemon.pip:
-            library = layer / "lab" / "pip"
-            shutil.copytree(pip_directory(daemon.pip), library)
-        log = directory / "log"
-        with log.open("wb") as out:
-            process = self.namespace.popen(
+            shutil.copytree(pip_directory(daemon.pip, self.root.python), layer / "lab" / "pip")
+        with running.log.open("wb") as out:
+            running.process = self.namespace.popen(
                 *("unshare", "--mount", "--uts", "sh", "-c", _ENTER, "sh"),
                 directory,
                 "/lab/start",
-                *layers,
+                ":".join(map(str, lower)),
                 stdout=out,
                 stderr=subprocess.STDOUT,
             )
-        running = Running(daemon, self.address, port, process, log)
-        self.running.append(running)
-        return running
 
     def listening(self) -> set[int]:
         """The TCP ports that are listened on in the namespace."""
@@ -241,18 +235,18 @@ class Fleet:
     def await_all(self) -> list[Running]:
         """Waits until each listens, or has had its time; returns those that never did, with why."""
         begun = time.monotonic()
-        waiting = list(self.running)
+        waiting = [one for one in self.running if one.process and not one.trouble]
         while waiting:
             open_ports = self.listening()
             left = []
             for one in waiting:
-                if one.port in open_ports:
+                if one.port in open_ports or one.process is None:
                     continue
                 ended = one.process.poll()
                 late = time.monotonic() - begun > one.daemon.seconds
                 if ended is not None or late:
-                    why = f"ended with {ended}" if ended is not None else "does not listen"
-                    one.trouble = f"{one.daemon.name}: {why}\n{self.tail(one)}"
+                    why = f"ended with status {ended}" if ended is not None else "does not listen"
+                    one.trouble = f"{one.daemon.name}: {why}; it wrote:\n{self.wrote(one)}"
                 else:
                     left.append(one)
             waiting = left
@@ -261,19 +255,18 @@ class Fleet:
         return [one for one in self.running if one.trouble]
 
     @staticmethod
-    def tail(running: Running) -> str:
-        return running.log.read_text(errors="replace")[-1500:]
+    def wrote(running: Running, most: int = 20_000) -> str:
+        """What a daemon wrote, whole; of a very long log the beginning and the end."""
+        text = running.log.read_text(errors="replace") if running.log.exists() else ""
+        half = most // 2
+        return text if len(text) <= most else f"{text[:half]}\n[…]\n{text[-half:]}"
 
 
 def start_all(lab: Lab, namespace: Namespace, address: str, daemons: Sequence[Daemon]) -> Fleet:
     """Installs, starts and awaits daemons; those that fail carry their `trouble`."""
-    install(daemons)
-    fleet = Fleet(lab, namespace, address)
+    fleet = Fleet(lab, namespace, address, install(daemons))
     for daemon in daemons:
-        try:
-            fleet.start(daemon)
-        except LabError as error:
-            raise LabError(f"{daemon.name}: {error}") from error
+        fleet.start(daemon)
     fleet.await_all()
     return fleet
 

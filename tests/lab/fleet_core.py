@@ -7,23 +7,15 @@ from tests.lab.daemons import Daemon
 _NGINX = """
 daemon off; worker_processes 1; error_log stderr; pid /run/nginx.pid;
 events { worker_connections 256; }
-http { access_log off; server { listen @PORT@%s; root /var/www/html; } }
+http { access_log off; server { listen @PORT@%s; root /var/www/html;
+  index index.nginx-debian.html; } }
 """
 
 _DOVECOT = """
-mail_location = maildir:/tmp/mail
 protocols = imap pop3 lmtp %s
 ssl = no
 log_path = /dev/stderr
 auth_mechanisms = plain
-passdb {
-  driver = static
-  args = nopassword=y
-}
-userdb {
-  driver = static
-  args = uid=mail gid=mail home=/tmp/mail
-}
 service imap-login {
   inet_listener imap {
     port = %s
@@ -47,16 +39,59 @@ service lmtp {
 }
 """
 
+# Dovecot 2.4 names its settings otherwise, and reads no configuration that does not say its version.
+_DOVECOT_23 = """
+mail_location = maildir:/tmp/mail
+passdb {
+  driver = static
+  args = nopassword=y
+}
+userdb {
+  driver = static
+  args = uid=mail gid=mail home=/tmp/mail
+}
+"""
+_DOVECOT_24 = """
+mail_driver = maildir
+mail_path = /tmp/mail
+passdb static {
+  password = lab
+}
+userdb static {
+  fields {
+    uid = mail
+    gid = mail
+    home = /tmp/mail
+  }
+}
+"""
 
-def dovecot(imap: str = "0", pop3: str = "0", lmtp: str = "0", sieve: str = "") -> str:
-    """A configuration with one listener."""
+
+def dovecot(imap: str = "0", pop3: str = "0", lmtp: str = "0", sieve: str = "") -> dict[str, str]:
+    """The files of a configuration with one listener."""
     more = ""
     if sieve:
         more = f"service managesieve-login {{\n  inet_listener sieve {{\n    port = {sieve}\n  }}\n}}\n"
-    return _DOVECOT % ("sieve" if sieve else "", imap, pop3, lmtp) + more
+    return {
+        "/etc/dovecot/lab.conf": _DOVECOT % ("sieve" if sieve else "", imap, pop3, lmtp) + more,
+        "/etc/dovecot/lab-2.3.conf": _DOVECOT_23,
+        "/etc/dovecot/lab-2.4.conf": _DOVECOT_24,
+    }
 
 
-DOVECOT_RUN = "mkdir -p /run/dovecot /tmp/mail; exec dovecot -F -c /etc/dovecot/dovecot.conf\n"
+DOVECOT_RUN = """
+mkdir -p /run/dovecot /tmp/mail
+cd /etc/dovecot
+version=$(dovecot --version | sed 's/[- ].*//')
+case $version in
+2.[0-3].*) cat lab-2.3.conf lab.conf > dovecot.conf ;;
+*)
+    { echo "dovecot_config_version = $version"; echo "dovecot_storage_version = $version"; } > dovecot.conf
+    cat lab-2.4.conf lab.conf >> dovecot.conf
+    ;;
+esac
+exec dovecot -F -c /etc/dovecot/dovecot.conf
+"""
 DOVECOT_PACKAGES = ("dovecot-imapd", "dovecot-pop3d", "dovecot-lmtpd", "dovecot-managesieved")
 
 EXIM = """
@@ -128,8 +163,10 @@ CORE = (
         "d=/tmp/db; mkdir $d; chown mysql $d\n"
         "mariadb-install-db --no-defaults --user=mysql --datadir=$d --skip-test-db >/dev/null 2>&1\n"
         "exec mariadbd --no-defaults --user=mysql --datadir=$d --port=@PORT@ --bind-address=@ADDRESS@ "
-        "--socket=$d/s --pid-file=$d/pid --skip-name-resolve\n",
+        "--socket=$d/s --pid-file=$d/pid --skip-name-resolve --init-file=/etc/lab-users.sql\n",
         packages=("mariadb-server",),
+        # It greets nobody whose host no user may come from.
+        files={"/etc/lab-users.sql": "CREATE USER lab@'%';\n"},
         others={"wait": "mysql", "http": "mysql", "tls": "mysql"},
         seconds=60,
     ),
@@ -137,8 +174,7 @@ CORE = (
         "vsftpd",
         "ftp",
         "mkdir -p /run/vsftpd/empty\nexec vsftpd /etc/lab-vsftpd.conf\n",
-        packages=("libwrap0", "libpam0g", "libcap2"),
-        unpack=("vsftpd",),
+        apart=("vsftpd",),
         files={
             "/etc/lab-vsftpd.conf": "listen=YES\nlisten_port=@PORT@\nbackground=NO\nanonymous_enable=YES\n"
             "secure_chroot_dir=/run/vsftpd/empty\nseccomp_sandbox=NO\n"
@@ -149,8 +185,7 @@ CORE = (
         "exim4",
         "smtp",
         "mkdir -p /tmp/spool; chown mail /tmp/spool; exec exim4 -C /etc/lab-exim.conf -bdf\n",
-        packages=("libgnutls-dane0", "libidn12", "libnsl2", "libpcre2-8-0", "libdb5.3"),
-        unpack=("exim4-daemon-light",),
+        apart=("exim4-daemon-light",),
         files={"/etc/lab-exim.conf": EXIM},
         others={"wait": "smtp"},
     ),
@@ -159,7 +194,7 @@ CORE = (
         "imap",
         DOVECOT_RUN,
         packages=DOVECOT_PACKAGES,
-        files={"/etc/dovecot/dovecot.conf": dovecot(imap="@PORT@")},
+        files=dovecot(imap="@PORT@"),
         others={"wait": "imap", "http": "imap"},
     ),
     Daemon(
@@ -167,7 +202,7 @@ CORE = (
         "pop3",
         DOVECOT_RUN,
         packages=DOVECOT_PACKAGES,
-        files={"/etc/dovecot/dovecot.conf": dovecot(pop3="@PORT@")},
+        files=dovecot(pop3="@PORT@"),
         others={"wait": "pop3", "http": "pop3"},
     ),
     Daemon(

@@ -183,15 +183,7 @@ FILES = (
         "proftpd",
         "ftp",
         "exec proftpd -n -q -c /etc/lab-proftpd.conf\n",
-        packages=(
-            "libmemcached11",
-            "libmemcachedutil2",
-            "libhiredis0.14",
-            "libsodium23",
-            "libpcre2-posix3",
-            "libcap2",
-        ),
-        unpack=("proftpd-core",),
+        apart=("proftpd-core",),
         files={
             "/etc/lab-proftpd.conf": "ServerName lab\nServerType standalone\nPort @PORT@\nUseIPv6 off\n"
             "DefaultAddress @ADDRESS@\nUser nobody\nGroup nogroup\nWtmpLog off\nPidFile /run/p.pid\n"
@@ -204,8 +196,7 @@ FILES = (
         "pure-ftpd",
         "ftp",
         "mkdir -p /run/pure-ftpd; exec pure-ftpd -S @ADDRESS@,@PORT@ -E -H\n",
-        packages=("libcap2", "libpam0g", "libsodium23"),
-        unpack=("pure-ftpd",),
+        apart=("pure-ftpd",),
         others={"wait": "ftp"},
     ),
     Daemon(
@@ -273,8 +264,6 @@ MAIL = (
         "postfix",
         "smtp",
         "mkdir -p /run/postfix\n"
-        "for user in postfix; do id $user >/dev/null 2>&1 || useradd -r -M -s /bin/false $user; done\n"
-        "getent group postdrop >/dev/null || groupadd -r postdrop\n"
         "install -d -o postfix /var/lib/postfix; cp /etc/lab-main.cf /etc/postfix/main.cf\n"
         "cp /etc/lab-master.cf /etc/postfix/master.cf\n"
         "cp /usr/share/postfix/postfix-files /etc/postfix/ 2>/dev/null || true\n"
@@ -282,8 +271,7 @@ MAIL = (
         "mkdir -p /var/spool/postfix/pid /var/spool/postfix/private /var/spool/postfix/public\n"
         "chown postfix /var/spool/postfix/private /var/spool/postfix/public\n"
         "exec /usr/lib/postfix/sbin/master -c /etc/postfix -d\n",
-        packages=("libicu72", "libsasl2-2", "libdb5.3", "libnsl2"),
-        unpack=("postfix",),
+        apart=("postfix",),
         files={
             "/etc/lab-main.cf": "compatibility_level = 3.6\nmyhostname = @DOMAIN@\n"
             "inet_interfaces = @ADDRESS@\ninet_protocols = ipv4\nqueue_directory = /var/spool/postfix\n"
@@ -300,12 +288,9 @@ MAIL = (
     Daemon(
         "opensmtpd",
         "smtp",
-        "for user in opensmtpd opensmtpq; do id $user >/dev/null 2>&1 || useradd -r -M -d "
-        "/var/lib/opensmtpd/empty $user; done\n"
         "mkdir -p /var/lib/opensmtpd/empty /var/spool/smtpd; chmod 711 /var/spool/smtpd\n"
         "exec smtpd -d -f /etc/lab-smtpd.conf\n",
-        packages=("libevent-2.1-7", "libdb5.3"),
-        unpack=("opensmtpd",),
+        apart=("opensmtpd",),
         files={
             "/etc/lab-smtpd.conf": "listen on @ADDRESS@ port @PORT@ hostname @DOMAIN@\n"
             'action "x" maildir "/tmp/mail"\nmatch for local action "x"\n'
@@ -317,7 +302,7 @@ MAIL = (
         "lmtp",
         DOVECOT_RUN,
         packages=DOVECOT_PACKAGES,
-        files={"/etc/dovecot/dovecot.conf": dovecot(lmtp="@PORT@")},
+        files=dovecot(lmtp="@PORT@"),
         also=("smtp",),  # "220 host Dovecot ready." is the greeting of its submission service too
         handshake="wait",
     ),
@@ -326,7 +311,7 @@ MAIL = (
         "managesieve",
         DOVECOT_RUN,
         packages=DOVECOT_PACKAGES,
-        files={"/etc/dovecot/dovecot.conf": dovecot(sieve="@PORT@")},
+        files=dovecot(sieve="@PORT@"),
         handshake="wait",
     ),
     Daemon(
@@ -346,8 +331,7 @@ MAIL = (
         "/var/spool/news/overview; chown -R news . /var/spool/news; chmod 4755 /usr/lib/news/bin/innbind; "
         "printf 'control 0000000000 0000000001 n\\njunk 0000000000 0000000001 y\\n' > active\n"
         "exec su news -s /bin/sh -c 'exec /usr/lib/news/bin/nnrpd -D -f -b @ADDRESS@ -p @PORT@'\n",
-        packages=("libcanlock3", "libkrb5-3", "libsasl2-2", "libpython3.11", "libperl5.36"),
-        unpack=("inn2",),
+        apart=("inn2",),
         handshake="wait",
     ),
 )

@@ -200,6 +200,7 @@ NETWORK = (
         "socks5",
         "exec danted -f /etc/lab-danted.conf\n",
         packages=("dante-server",),
+        releases=("bookworm",),
         also=("socks",),
         files={
             "/etc/lab-danted.conf": "logoutput: stderr\ninternal: @ADDRESS@ port = @PORT@\nexternal: eth0\n"
@@ -311,7 +312,7 @@ STORES = (
     Daemon(
         "pymodbus",
         "modbus",
-        "PYTHONPATH=/lab/pip exec @PYTHON@ /lab/modbus.py\n",
+        "PYTHONPATH=/lab/pip exec /usr/bin/python3 /lab/modbus.py\n",
         pip=("pymodbus==3.6.9",),
         files={
             "/lab/modbus.py": "from pymodbus.server import StartTcpServer\n"
@@ -326,7 +327,7 @@ STORES = (
     Daemon(
         "python-snap7",
         "siemens",
-        "PYTHONPATH=/lab/pip exec @PYTHON@ /lab/s7.py\n",
+        "PYTHONPATH=/lab/pip exec /usr/bin/python3 /lab/s7.py\n",
         pip=("python-snap7==1.4.1",),
         also=("s7", "cotp"),
         files={
@@ -348,7 +349,7 @@ ECHOES = (
         "echo",
         "echo 'echo @PORT@/tcp' > /etc/services\nexec inetutils-inetd -d /etc/lab-inetd.conf\n",
         handshake="http",
-        unpack=("inetutils-inetd",),
+        apart=("inetutils-inetd",),
         files={"/etc/lab-inetd.conf": "echo stream tcp nowait root internal\n"},
     ),
 )

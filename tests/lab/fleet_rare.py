@@ -12,7 +12,7 @@ OLD = (
         "daytime",
         "echo 'daytime @PORT@/tcp' > /etc/services\nexec inetutils-inetd -d /etc/lab-inetd.conf\n",
         handshake="wait",
-        unpack=("inetutils-inetd",),
+        apart=("inetutils-inetd",),
         files={"/etc/lab-inetd.conf": "daytime stream tcp nowait root internal\n"},
     ),
     Daemon(
@@ -20,7 +20,7 @@ OLD = (
         "chargen",
         "echo 'chargen @PORT@/tcp' > /etc/services\nexec inetutils-inetd -d /etc/lab-inetd.conf\n",
         handshake="wait",
-        unpack=("inetutils-inetd",),
+        apart=("inetutils-inetd",),
         files={"/etc/lab-inetd.conf": "chargen stream tcp nowait root internal\n"},
     ),
     Daemon(
@@ -43,14 +43,14 @@ CODE = (
         "jdwp",
         f"{_JAVA}-agentlib:jdwp=transport=dt_socket,server=y,suspend=n,address=@ADDRESS@:@PORT@ "
         "-m java.rmi/sun.rmi.registry.RegistryImpl 25997\n",
-        packages=("openjdk-17-jre-headless",),
+        packages=("openjdk-21-jre-headless|openjdk-17-jre-headless",),
         seconds=60,
     ),
     Daemon(
         "rmiregistry",
         "rmi",
         f"{_JAVA}-m java.rmi/sun.rmi.registry.RegistryImpl @PORT@\n",
-        packages=("openjdk-17-jre-headless",),
+        packages=("openjdk-21-jre-headless|openjdk-17-jre-headless",),
         seconds=60,
     ),
     Daemon(
@@ -76,13 +76,11 @@ WATCH = (
     Daemon(
         "upsd",
         "nut",
-        "id nut >/dev/null 2>&1 || useradd -r -M nut\n"
         "mkdir -p /run/nut /etc/nut; chown nut /run/nut; printf '[lab]\\n driver = dummy-ups\\n port = x\\n' "
         "> /etc/nut/ups.conf\n"
         "echo 'LISTEN @ADDRESS@ @PORT@' > /etc/nut/upsd.conf; echo > /etc/nut/upsd.users\n"
         "chmod 644 /etc/nut/*; exec /lib/nut/upsd -D\n",
-        packages=("libwrap0", "libnss3"),
-        unpack=("nut-server", "libupsclient6"),
+        apart=("nut-server",),
     ),
     Daemon(
         "nrpe",
@@ -107,6 +105,7 @@ WATCH = (
         "exec gmond -f -c /etc/lab-gmond.conf\n",
         handshake="wait",
         packages=("ganglia-monitor",),
+        releases=("bookworm",),
         files={
             "/etc/lab-gmond.conf": "globals { daemonize = no setuid = no user = nobody debug_level = 0 "
             "mute = no deaf = no }\ncluster { name = lab }\n"
@@ -190,7 +189,7 @@ NAMES = (
         "fingerd",
         "finger",
         "exec python3 /lab/inetd.py @ADDRESS@ @PORT@ /usr/sbin/in.fingerd\n",
-        unpack=("fingerd", "finger"),
+        apart=("fingerd", "finger"),
     ),
 )
 
@@ -206,7 +205,7 @@ DATA = (
     Daemon(
         "zeromq",
         "zmtp",
-        "PYTHONPATH=/lab/pip exec @PYTHON@ /lab/zero.py\n",
+        "PYTHONPATH=/lab/pip exec /usr/bin/python3 /lab/zero.py\n",
         handshake="wait",
         pip=("pyzmq==26.2.0",),
         files={
@@ -217,7 +216,7 @@ DATA = (
     Daemon(
         "opcua",
         "opcua",
-        "PYTHONPATH=/lab/pip exec @PYTHON@ /lab/opcua_server.py\n",
+        "PYTHONPATH=/lab/pip exec /usr/bin/python3 /lab/opcua_server.py\n",
         pip=("asyncua==1.1.5",),
         files={
             "/lab/opcua_server.py": "import asyncio\nfrom asyncua import Server\n"
@@ -230,7 +229,7 @@ DATA = (
     Daemon(
         "iec104",
         "iec104",
-        "PYTHONPATH=/lab/pip exec @PYTHON@ /lab/iec.py\n",
+        "PYTHONPATH=/lab/pip exec /usr/bin/python3 /lab/iec.py\n",
         pip=("c104==2.0.2",),
         files={
             "/lab/iec.py": "import time\nimport c104\nserver = c104.Server(ip='@ADDRESS@', port=@PORT@)\n"

@@ -47,7 +47,7 @@ def run(
     return done
 
 
-def _start_time(pid: int) -> str | None:
+def start_time(pid: int) -> str | None:
     """The start time of a process in clock ticks, None where there is none: tells a reused pid apart."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]
@@ -55,10 +55,10 @@ def _start_time(pid: int) -> str | None:
         return None
 
 
-def _owner_lives(name: str) -> bool:
+def owner_lives(name: str) -> bool:
     """Is the process that made this `lzrlab-PID-START-…` name still the one running?"""
     parts = name.split("-")
-    return len(parts) > 2 and parts[1].isdigit() and _start_time(int(parts[1])) == parts[2]
+    return len(parts) > 2 and parts[1].isdigit() and start_time(int(parts[1])) == parts[2]
 
 
 def namespaces() -> list[str]:
@@ -91,11 +91,11 @@ def _remove_directory(directory: Path) -> None:
 
 def sweep() -> list[str]:
     """Removes what dead processes left behind; returns the names."""
-    gone = [name for name in namespaces() if name.startswith(f"{MARK}-") and not _owner_lives(name)]
+    gone = [name for name in namespaces() if name.startswith(f"{MARK}-") and not owner_lives(name)]
     for name in gone:
         _remove_namespace(name)
     for directory in Path(tempfile.gettempdir()).glob(f"{MARK}-*"):
-        if not _owner_lives(directory.name):
+        if not owner_lives(directory.name):
             _remove_directory(directory)
             gone.append(str(directory))
     return gone
@@ -218,7 +218,7 @@ class Lab:
             raise LabError("the lab needs root (network namespaces)")
         sweep()
         pid = os.getpid()
-        self.prefix = f"{MARK}-{pid}-{_start_time(pid)}-{next(_numbers)}"
+        self.prefix = f"{MARK}-{pid}-{start_time(pid)}-{next(_numbers)}"
         self.directory = Path(tempfile.mkdtemp(prefix=f"{self.prefix}-"))
         self.directory.chmod(0o755)
         self.temporary = self.directory / "tmp"

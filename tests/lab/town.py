@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tests.lab.daemons import Daemon, Fleet, Running, start_all
+from tests.lab.health import failure
 from tests.lab.net import Lab, Namespace
 from tests.lab.scan import LZR, Record, Scan, scan, zmap_scan, zmap_words
 
@@ -61,13 +62,19 @@ class Town:
                 self.scanner.run(LZR, "guard", "off", "--source-ip", SCANNER)
         return self._scans[key]
 
-    def record(self, found: Scan, daemon: Daemon) -> Record:
-        """The one record of a daemon; says what went wrong where there is none."""
+    def record(self, found: Scan, daemon: Daemon, *, own: bool = False) -> Record:
+        """The one record of a daemon; says what went wrong where there is none, or where it tells of it.
+
+        own: it was asked in its own protocol only.
+        """
         running = self.running(daemon)
         assert not running.trouble, running.trouble
         assert found.returncode == 0, found.stderr[-2000:]
         records = found.by_service().get(running.service, [])
         assert len(records) == 1, f"{len(records)} records for {running.service}\n{found.stderr[-1000:]}"
+        data = records[0].get("data", "").encode("latin-1")
+        trouble = failure(daemon.label, data, own=own)
+        assert not trouble, f"{daemon.name}: {trouble}\nits log:\n{self.fleet.wrote(running)}"
         return records[0]
 
 
@@ -82,4 +89,4 @@ def found_town(lab: Lab, daemons: Sequence[Daemon]) -> Town:
 def complaint(record: Record, daemon: Daemon, fleet: Fleet) -> str:
     """A failed record with what is needed to see why."""
     running = next(one for one in fleet.running if one.daemon.name == daemon.name)
-    return f"{daemon.name}: {record}\nits log ends:\n{fleet.tail(running)[-600:]}"
+    return f"{daemon.name}: {record}\nits log ends:\n{fleet.wrote(running)[-600:]}"
