@@ -84,8 +84,14 @@ cd /
 umount -l /.host
 rmdir /.host
 # The shell stays as process 1, and reaps what has lost its parent.
-sh -c "$command"
-exit $?
+status=0
+sh -c "$command" || status=$?
+for process in /proc/[0-9]*; do
+    [ "$process" != /proc/1 ] || continue
+    words=$(tr '\0' ' ' 2> /dev/null < "$process/cmdline" | head -c 200) || continue
+    [ -z "$words" ] || { echo "fresh: left running: $words" >&2; [ $status != 0 ] || status=1; }
+done
+exit $status
 """
 
 
@@ -162,11 +168,18 @@ def settings(copy: Path) -> tuple[dict[str, str], list[str]]:
     own = Path("/usr/local/share/ca-certificates")
     if own.is_dir():
         shutil.copytree(own, copy / own.relative_to("/"), dirs_exist_ok=True)
-    # Directories with wheels; certificates come with Debian's package and the ones above.
-    named = {found for text in texts for found in re.findall(r"(?:file://)?(/[^\s,:]+)", text)}
-    binds = [
-        f"{path}:{path}:ro" for path in sorted(named) if os.path.isdir(path) and not path.startswith("/etc")
+    # Directories with wheels; an index in a directory names files beside itself. Certificates come with
+    # Debian's package, and the ones above.
+    named = {found for text in texts for found in re.findall(r"(?:^|[\s,=])(/[^\s,:]+)", text)}
+    named |= {
+        os.path.dirname(found)
+        for text in texts
+        for found in re.findall(r"file://(/[^\s,]+?)/?(?:[\s,]|$)", text)
+    }
+    kept = [
+        path for path in sorted(named) if os.path.isdir(path) and not f"{path}/".startswith(("/etc/", "//"))
     ]
+    binds = [f"{path}:{path}:ro" for path in kept]
     return env, binds
 
 
