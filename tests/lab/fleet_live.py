@@ -29,8 +29,8 @@ WEB = (
         "exec lighttpd -D -f /etc/lab-lighttpd.conf\n",
         packages=("lighttpd",),
         files={
-            "/etc/lab-lighttpd.conf": 'server.document-root = "/var/www"\nserver.port = @PORT@\n'
-            'server.bind = "@ADDRESS@"\n'
+            "/etc/lab-lighttpd.conf": 'server.document-root = "/var/www/html"\nserver.port = @PORT@\n'
+            'server.bind = "@ADDRESS@"\nindex-file.names = ( "index.lighttpd.html" )\n'
         },
         others={"http2": "http2"},
     ),

@@ -26,7 +26,7 @@ _WORKING = {
     "tls": rb"(?s)\x16\x03.{3}\x02",  # a ServerHello; \x15 would be an alert
     "dns": rb"(?s).{4}[\x80-\xff]" + _RCODES,
     "postgres": rb"[NS]",
-    "telnet": rb"\xff[\xfb-\xfe]",
+    "telnet": rb"\xff[\xfb-\xfe]|\r\nHello, this is FRRouting",
     "rsync": rb"@RSYNCD: \d",
     "managesieve": rb'"IMPLEMENTATION"',
 }

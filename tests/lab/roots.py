@@ -28,7 +28,7 @@ FORMAT = "1"
 
 MIRROR = "http://deb.debian.org/debian"
 UNUSED_DAYS = 30
-_INSTALL = ("apt-get", "install", "-y", "-qq", "--no-install-recommends", "--no-remove")
+_INSTALL = ("apt-get", "install", "-y", "-qq", "--no-install-recommends", "-o", "Dpkg::Use-Pty=0")
 _SECONDS = 1800
 
 
@@ -90,6 +90,9 @@ mount -t proc proc "$root/proc"
 mount --rbind /dev "$root/dev"
 mount -t tmpfs -o mode=755 tmpfs "$root/run"
 mkdir -p "$root/run/lock"
+# Some packages want to know the full name of the machine.
+echo lab.example.org > /proc/sys/kernel/hostname
+printf '127.0.0.1 localhost\n127.0.1.1 lab.example.org lab\n' > "$root/etc/hosts"
 [ -z "$archives" ] || mount --bind "$archives" "$root/var/cache/apt/archives"
 cd "$root"
 exec chroot . "$@"
@@ -118,7 +121,14 @@ def inside(
     """A command in a root, with this host's network and nothing else of it but /dev."""
     shutil.copyfile("/etc/resolv.conf", root / "etc/resolv.conf")
     words = (*_ALONE, "sh", "-c", _INSIDE, "sh", root, archives(), *argv)
-    return run(*words, check=check, timeout=timeout, env=_environment())
+    done = run(*words, check=False, timeout=timeout, env=_environment())
+    if check and done.returncode:
+        raise LabError(_said(argv, done))
+    return done
+
+
+def _said(argv: Sequence[str | Path], done: subprocess.CompletedProcess[str]) -> str:
+    return f"{' '.join(map(str, argv))}: exit {done.returncode}\n{done.stdout}{done.stderr}".strip()
 
 
 def bootstrap(target: Path, suite: str) -> None:
@@ -159,13 +169,14 @@ def add(root: Path, groups: Mapping[str, Collection[str]]) -> dict[str, str]:
         for name, packages in groups.items()
     }
     wanted = sorted({package for packages in named.values() for package in packages})
-    if not wanted or inside(root, *_INSTALL, *wanted, check=False).returncode == 0:
+    if not wanted or inside(root, *_INSTALL, "--no-remove", *wanted, check=False).returncode == 0:
         return {}
     trouble = {}
     for name, packages in named.items():
-        done = inside(root, *_INSTALL, *packages, check=False)
+        command = (*_INSTALL, "--no-remove", *packages)
+        done = inside(root, *command, check=False)
         if done.returncode:
-            trouble[name] = f"apt-get install {' '.join(packages)}: {done.stdout}{done.stderr}".strip()
+            trouble[name] = _said(command, done)
     return trouble
 
 
@@ -213,12 +224,12 @@ class Root:
                     directory.mkdir()
                 shutil.copyfile("/etc/resolv.conf", self.path / "etc/resolv.conf")
                 words = (*_ALONE, "sh", "-c", _DIFFERENCE, "sh", self.path, archives(), scratch, fresh)
+                command = (*_INSTALL, *packages)
+                environment = {**_environment(), "INSIDE": _INSIDE}
                 try:
-                    run(
-                        *(*words, *_INSTALL, *packages),
-                        timeout=_SECONDS,
-                        env={**_environment(), "INSIDE": _INSIDE},
-                    )
+                    done = run(*words, *command, check=False, timeout=_SECONDS, env=environment)
+                    if done.returncode:
+                        raise LabError(_said(command, done))
                     fresh.rename(layer)
                 finally:
                     shutil.rmtree(fresh, ignore_errors=True)
