@@ -21,6 +21,7 @@ from tests.lab.net import Lab, LabError, namespaces
 
 ROOT = Path(__file__).resolve().parents[1]
 needs_root = pytest.mark.root
+pytestmark = pytest.mark.timeout(600)  # what apt downloads may come slowly
 
 
 def test_sources_are_the_hosts_own_mirrors() -> None:
@@ -102,7 +103,7 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[roots.Root
     """A root with one package that exists and one that does not, and what dpkg said of this host before."""
     before = host_packages()
     cache = Path("/var/tmp") / tmp_path_factory.mktemp("roots").name
-    wanted = {"real": ("python3",), "invented": ("no-such-package-at-all",)}
+    wanted = {"real": ("python3", "iproute2"), "invented": ("no-such-package-at-all",)}
     try:
         yield roots.root_with(wanted, cache / "lab"), before
     finally:
