@@ -207,7 +207,6 @@ class TestFresh:
 
     def test_all_ends_with_it(self, small: tuple[roots.Root, bytes]) -> None:
         copy = small[0].path
-        before = set(namespaces())
         inside = (
             "set -e; ip netns add lzrlab-fresh-test; ip netns exec lzrlab-fresh-test true; "
             "test $(stat -c %a /root) = 700; sleep 12345"
@@ -215,7 +214,7 @@ class TestFresh:
         begun = time.monotonic()
         assert fresh.execute(copy, "test", inside, 8) == 124
         assert time.monotonic() - begun < 60
-        assert set(namespaces()) == before
+        assert "lzrlab-fresh-test" not in namespaces()
         assert "12345" not in subprocess.run(["ps", "ax"], capture_output=True, text=True, check=True).stdout
         assert str(copy) not in Path("/proc/mounts").read_text()
 
