@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import shutil
 import subprocess
 import sys
@@ -271,4 +270,3 @@ class TestFresh:
         text = (ROOT / "README.md").read_text()
         for line in (fresh.BEFORE, "make demo", "make test"):
             assert f"    {line}" in text
-        assert all(os.path.exists(ROOT / name) for name in fresh.QUICK)
