@@ -48,9 +48,6 @@ class Child:
     orders: zmq.Socket[bytes]
     feed: zmq.Socket[bytes] | None
     pid: int = 0
-    ready: bool = False
-    leaving: bool = False
-    endpoint: str = ""  # a collector's, for results
     replaces: bool = False  # it took the place of one that died
     written: int = 0  # a flow worker's: the last of its messages whose results are written
     told: int = 0  # the last that it knows to be written
@@ -103,9 +100,7 @@ class Fleet:
         self.nursery.setblocking(False)
         self._context: zmq.Context[Any] = zmq.Context(io_threads=1)
         self.reports = self._bind("reports", zmq.PULL, 0)
-        self._incarnations: dict[tuple[str, int], int] = {}
         self.children: dict[str, Child] = {}
-        self._spawned = 0
         self.closed = False
 
     def set_up(self, job: Job, sockets: Sequence[socket.socket], outputs: Sequence[int]) -> None:
@@ -124,25 +119,28 @@ class Fleet:
         self,
         role: str,
         index: int,
+        name: str,
+        number: int,
         outputs: Sequence[Output] = (),
         *,
         fenced: Sequence[int] = (),
         replaces: bool = False,
     ) -> Child:
-        """fenced: flow workers that have died, for a collector."""
-        number = self._incarnations[role, index] = self._incarnations.get((role, index), 0) + 1
-        name = f"{role}-{index}.{number}"
-        self._spawned += 1
+        """name, number: its own. fenced: numbers of flow workers that have died, for a collector."""
         orders = self._bind(f"orders-{name}", zmq.PUSH, 0)
         feed = self._bind(f"feed-{name}", zmq.PUSH, FEED_MARK) if role == "flow" else None
-        child = self.children[name] = Child(role, index, name, self._spawned, orders, feed, replaces=replaces)
+        child = self.children[name] = Child(role, index, name, number, orders, feed, replaces=replaces)
         written = tuple((child.number, child.written) for child in self.of_role("flow"))
-        spawn = Spawn(role, index, name, self._spawned, tuple(outputs), written, tuple(fenced))
+        spawn = Spawn(role, index, name, number, tuple(outputs), written, tuple(fenced))
         self.nursery.send(pickle.dumps(spawn))
         return child
 
     def of_role(self, role: str) -> list[Child]:
         return [child for child in self.children.values() if child.role == role]
+
+    def endpoint(self, collector: str) -> str:
+        """Where a collector takes results and finished lines."""
+        return f"ipc://{self._directory}/results-{collector}"
 
     def events(self) -> list[dict[str, Any]]:
         """What the nursery tells: spawned, died. Raises ChildProcessError when it is gone itself."""

@@ -32,7 +32,6 @@ from coordinator.network import Network, NetworkError
 from coordinator.opening import Interrupted
 from coordinator.outputs import begin, free_name, open_outputs
 from coordinator.profiling import open_profiles
-from coordinator.recovery import KeepsDying
 from coordinator.scan import Outputs, Scan, ScanError
 from coordinator.sockets import SocketError, close_shards, open_shards
 from coordinator.source import Source
@@ -381,7 +380,7 @@ def _loop(scan: Scan, signals: Signals, watch: Watch, record: Metadata) -> int:
         if scan.gone or scan.enough:
             watch.totals.ending = "the reader of the output has gone" if scan.gone else _ENOUGH
             scan.abandon()
-    except (ScanError, KeepsDying, ChildProcessError) as error:
+    except (ScanError, ChildProcessError) as error:
         failure = str(error)
         scan.abandon()
     scan.close()

@@ -20,7 +20,6 @@ from numpy.typing import NDArray
 
 from coordinator.checkpoint import Checkpoint, SavedOutput
 from coordinator.commands import Command
-from coordinator.crew import Crew
 from coordinator.extent import Extent
 from coordinator.fleet import Fleet, try_feed
 from coordinator.intake import EARLY, Intake, Sources
@@ -29,11 +28,13 @@ from coordinator.pacer import Pacer
 from coordinator.resultfile import ResultFile
 from coordinator.snapshot import Identified, Phase
 from coordinator.source import CHUNK
+from coordinator.supervisor import Fault, Stats, Supervisor, Written
 from coordinator.unpack import Unpacked
 from coordinator.watch import Watch
 from lzr import messages
 from lzr.job import Job, Output
-from lzr.messages import Message
+from lzr.ownership.events import Want
+from lzr.ownership.orders import GiveUp, News, ShardClosed, ShardOpened, TryAgain
 from lzr.rows import Opening, join, pick, put
 from lzr.summary import Summary
 
@@ -51,8 +52,7 @@ _IDLE = 0.25
 _JUDGED_OVER = 0.5
 _NEARLY = 0.8
 _END_SECONDS = 2.0
-_LAST_REPORTS = 50  # ms
-_REPORTS = 1000  # taken in one turn
+_LAST_REPORTS = 0.05
 
 Rows = NDArray[Any]
 
@@ -146,7 +146,6 @@ class Scan:
         self._polls: dict[tuple[int, ...], select.poll] = {}
         self._born = True  # the nursery may have something to tell
         self._figures_due = 0.0
-        self._unread = False  # more reports had come than a turn takes
         self._queues: dict[str, deque[Rows]] = {}  # by flow worker
         self._parked: deque[Rows] = deque()  # for shards that are changing hands
         self._queued = 0
@@ -155,10 +154,12 @@ class Scan:
         options = job.options
         paced = options.rate if options.send_syns or options.reopen else None
         self.pacer = Pacer(paced, time.monotonic())
-        self.crew = Crew(
-            fleet, job.shards, outputs.for_collector, self.meter, self.watch.note, workers, collectors
+        self.supervisor = Supervisor(
+            fleet, job.shards, outputs.for_collector, self.meter, watch.note, watch.log.debug
         )
-        self.crew.tell = watch.log.debug
+        self._started_with = workers, collectors
+        self._to_sort = False  # a shard was opened or closed: what waits may go another way
+        self._to_try_again: list[int] = []  # shards that are open again after a loss
         self._owners = np.zeros(job.shards, np.uint16)  # by shard: 1 + index of its open worker, 0 none
         self._held = options.seed is not None
         self._much = False  # of which a good deal has been written in one go: they may be waiting to hear it
@@ -184,7 +185,7 @@ class Scan:
         self.enough = limit is not None and self.outputs.lines[0] >= limit
         if self.enough:
             return
-        self.crew.start(self.crew.wanted_flow, self.crew.wanted_collect)
+        self._heed(self.supervisor.handle(Want(*self._started_with), time.monotonic()))
         self.totals.phase = Phase.RUNNING
 
     def step(self, extra: list[int], patience: float = _IDLE) -> bool:
@@ -193,8 +194,6 @@ class Scan:
         extra: descriptors of others to wait for as well. Returns whether one of them is what happened.
         """
         now = time.monotonic()
-        if self._born:
-            self.crew.handle_events(now, lambda: self._handle_reports(now))
         self._handle_reports(now)
         self._look_at_shards()
         self._look_up()
@@ -263,9 +262,8 @@ class Scan:
         elif command.kind == "quit":
             self.quitting = True
         elif command.kind == "workers":
-            crew = self.crew
-            flow, collect = command.wanted(crew.wanted_flow, crew.wanted_collect, self.job.shards)
-            crew.want(flow, collect)
+            flow, collect = command.wanted(*self.supervisor.machine.wanted, self.job.shards)
+            self._heed(self.supervisor.want(flow, collect, now))
 
     def abandon(self) -> None:
         """Give up everything without a fate, at once."""
@@ -276,10 +274,11 @@ class Scan:
     def close(self) -> None:
         """Ask the children to end and wait for them, within bounds; the rest is ended by the fleet."""
         with contextlib.suppress(ChildProcessError):  # the nursery has died: its children do too
-            self.crew.end(_END_SECONDS, self._take_last)
+            for report in self.supervisor.end(_END_SECONDS):
+                self._take_last(report)
         self.fleet.end()
-        while self.fleet.reports.poll(_LAST_REPORTS) and (message := self.fleet.receive()) is not None:
-            self._take_last(message)
+        for report in self.supervisor.last_reports(_LAST_REPORTS):
+            self._take_last(report)
         self.outputs.cut_back()
         if self._abandoned:
             self.totals.interrupted += self.ledger.open
@@ -295,35 +294,50 @@ class Scan:
     # --- reports ---------------------------------------------------------------------------------------
 
     def _handle_reports(self, now: float) -> None:
-        self._unread = True
-        for _ in range(_REPORTS):
-            message = self.fleet.receive()
-            if message is None:
-                self._unread = False
-                return
-            header = message.header
-            if message.kind == "stats":
-                self.meter.feed(now, header)
-            elif message.kind == "written":
-                self._take_written(message)
-            elif message.kind == "fault":
-                self.gone |= bool(header.get("gone"))
-                if header.get("reason"):
-                    raise ScanError(header["reason"])
-            elif not self.crew.take(message, now):
-                raise messages.SchemaError(f"the coordinator cannot take {message.kind!r}")
+        for report in self.supervisor.reports(nursery=self._born):
+            match report:
+                case Stats(header):
+                    self.meter.feed(now, header)
+                case Written():
+                    self._take_written(report)
+                case Fault(reason, gone):
+                    self.gone |= gone
+                    if reason:
+                        raise ScanError(reason)
+                case _:
+                    self._heed(self.supervisor.handle(report, now))
 
-    def _take_last(self, message: Message) -> None:
-        """What still counts when all are ending: what has been written."""
-        if message.kind == "written":
-            self._take_written(message)
+    def _heed(self, news: list[News]) -> None:
+        """What the supervisor has done that concerns what is fed to whom."""
+        for each in news:
+            match each:
+                case ShardOpened(shard, name, index, took):
+                    self._owners[shard] = index + 1
+                    self._to_sort = True
+                    if took is not None:
+                        self.watch.log.debug(f"shard {shard} is with {name} after {took * 1000:.0f} ms")
+                case ShardClosed(shard):
+                    self._owners[shard] = 0
+                    self._to_sort = True
+                case TryAgain(shard):
+                    self._to_try_again.append(shard)
+                case GiveUp(reason):
+                    raise ScanError(reason)
 
-    def _take_written(self, message: Message) -> None:
+    def _take_last(self, report: Written | Stats) -> None:
+        """What still counts when all are ending: what has been written, and the figures."""
+        match report:
+            case Written():
+                self._take_written(report)
+            case Stats(header):
+                self.meter.feed(time.monotonic(), header)
+
+    def _take_written(self, report: Written) -> None:
         """Outcomes are on disk: the one message that settles anything."""
-        header = message.header
-        if header["name"] != self.crew.writer:
+        header = report.message.header
+        if header["name"] != self.supervisor.writer:
             return  # of a collector that is gone: its successor writes these again
-        lines = self.ledger.settle(message.arrays[0])
+        lines = self.ledger.settle(report.message.arrays[0])
         self.settled(lines)
         self.outputs.offsets = list(header["offsets"])
         self.outputs.fresh = [False] * len(self.outputs.offsets)
@@ -371,15 +385,10 @@ class Scan:
 
     def _look_at_shards(self) -> None:
         """Who may be fed what, after a shard has changed hands."""
-        crew = self.crew
-        crew.push_markers()
-        crew.dismiss()
-        if not crew.changed:
+        self.supervisor.push()
+        if not self._to_sort:
             return
-        crew.changed = False
-        for shard in range(self.job.shards):
-            owner = crew.owner(shard)
-            self._owners[shard] = 0 if owner is None else owner.index + 1
+        self._to_sort = False
         waiting = [rows for queue in (*self._queues.values(), self._parked) for rows in queue]
         self._queues.clear()
         self._parked.clear()
@@ -387,8 +396,9 @@ class Scan:
         if waiting:
             rows = join(waiting)
             self._sort(pick(rows, np.argsort(rows["line"], kind="stable")))
-        while crew.crashed:
-            self._try_again(crew.crashed.popleft())
+        for shard in self._to_try_again:
+            self._try_again(shard)
+        self._to_try_again.clear()
 
     def _try_again(self, shard: int) -> None:
         """A shard is back after a crash: what it owed goes out again, on connections of our own."""
@@ -498,7 +508,7 @@ class Scan:
     def _sort(self, rows: Rows) -> None:
         """Into the queue of each row's worker, or aside while its shard is changing hands."""
         for owner, part in self.ledger.deal(rows, self.job.secrets.shard, self._owners):
-            child = self.crew.flow(owner - 1) if owner else None
+            child = self.supervisor.worker(owner - 1) if owner else None
             queue = self._parked if child is None else self._queues.setdefault(child.name, deque())
             queue.append(part)
             self._aside += len(part) if child is None else 0
@@ -527,7 +537,7 @@ class Scan:
         """Tell the workers what is written: soon, or at once where they wait for it or keep much."""
         if not self._to_tell:
             return
-        late = now >= self._tell_at or self._much or self.crew.moving
+        late = now >= self._tell_at or self._much or self.supervisor.machine.moving
         for child in self.fleet.of_role("flow"):
             if late or child.written - child.told >= _MANY:
                 child.tell_written()
@@ -554,8 +564,9 @@ class Scan:
         totals.backlog = self.intake.waiting + self._queued
         totals.in_flight = max(0, self.ledger.open - totals.backlog)
         totals.input_ended = self.input_ended
-        totals.wanted_flow, totals.wanted_collect = self.crew.wanted_flow, self.crew.wanted_collect
-        totals.moves, totals.slowest_move = self.crew.moves, self.crew.slowest_move
+        machine = self.supervisor.machine
+        totals.wanted_flow, totals.wanted_collect = machine.wanted
+        totals.moves, totals.slowest_move = machine.shards.moves, machine.shards.slowest_move
         if self.input_ended and not totals.backlog:
             totals.phase = Phase.FINISHING
         if now >= self._judged + _JUDGED_OVER:
@@ -607,7 +618,7 @@ class Scan:
             seconds = min(seconds, _STUCK)
         if self._to_tell:
             seconds = min(seconds, max(0.0, self._tell_at - now))
-        if self._unread or (
+        if self.supervisor.unread or (
             worked and (self.intake.backlog or self._queued > self._aside or now >= self._read_at)
         ):
             seconds = 0.0

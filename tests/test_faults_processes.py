@@ -172,7 +172,7 @@ def test_resumed_again_and_again(arena: Range, source: Path) -> None:
     bad = ["rubbish\n", "10.64.0.1:99999\n"]
     source.write_text("".join([*services(count), *bad, *services(50)]))  # 50 of them twice
     target, kept = arena.lab.directory / "out", arena.lab.directory / "kept"
-    options = ("-sendSYNs", "-w", "2", "-rate", "6000", *QUICK)
+    options = ("-sendSYNs", "-w", "2", "-rate", "2500", *QUICK)
     with source.open() as stdin:
         victim = Victim(arena.scanner, *options, "-f", target, "--checkpoint", kept, stdin=stdin, name="run0")
     for number, how in enumerate(HURTS):

@@ -1,0 +1,83 @@
+"""What can happen: to a process, and to what it was asked for.
+
+`name` is always the process that says so, or that has ended.
+
+A name is used once ("flow-0.2" is the second process at the place flow 0), so a late report of a process that
+has died is never taken for one of its successor.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Want:
+    """So many flow workers and collectors are wanted from now on. The first of these starts everything."""
+
+    flow: int
+    collect: int
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """A process has started and takes orders."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Died:
+    """A process has ended, asked or not: nothing more comes from it but what is on the way already.
+
+    status: its exit status, negative for a signal.
+    """
+
+    name: str
+    status: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Adopted:
+    """A flow worker has mapped the shard's socket and taken its flows."""
+
+    name: str
+    shard: int
+
+
+@dataclass(frozen=True, slots=True)
+class Released:
+    """A flow worker has given a shard up; everything it found out about it is written.
+
+    flows: what the next worker needs to go on with them. It is passed on as it is.
+    """
+
+    name: str
+    shard: int
+    flows: object
+
+
+@dataclass(frozen=True, slots=True)
+class Fenced:
+    """The collector that writes takes nothing more from `source`, a dead flow worker's number."""
+
+    name: str
+    source: int
+
+
+@dataclass(frozen=True, slots=True)
+class Linked:
+    """A collector has dropped what it held and sends finished lines to `writer` from now on."""
+
+    name: str
+    writer: str
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """The scan ends: all processes of this role are to stop, and nobody is replaced any more."""
+
+    role: str
+
+
+Event = Want | Ready | Died | Adopted | Released | Fenced | Linked | Ending

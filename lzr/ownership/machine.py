@@ -1,0 +1,154 @@
+"""Events in, orders out: everything that is decided about the processes of a scan.
+
+The machine knows the processes by name, the shards (`shards`) and the collectors (`succession`). After every
+event it also sees to what follows from the whole: shards go where they belong, processes with nothing left
+are stopped, and flow workers are told where to send.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+
+from lzr.ownership.deaths import MOST, Deaths
+from lzr.ownership.events import Adopted, Died, Ending, Event, Fenced, Linked, Ready, Released, Want
+from lzr.ownership.orders import Bury, GiveUp, Ignored, Order, Spawn, Stop
+from lzr.ownership.processes import COLLECT, FLOW, Process, Processes
+from lzr.ownership.shards import Shards
+from lzr.ownership.succession import Succession
+from lzr.ownership.table import State
+
+
+class Machine:
+    """ignored: reports that could not be true or came too late, by kind."""
+
+    def __init__(self, shards: int) -> None:
+        self.processes = Processes()
+        self.shards = Shards(shards, self.processes)
+        self.succession = Succession(self.processes)
+        self.ignored: Counter[str] = Counter()
+        self.ending = False
+        self._deaths = Deaths()
+
+    @property
+    def wanted(self) -> tuple[int, int]:
+        """Flow workers and collectors that are to be there."""
+        return self.processes.wanted[FLOW], self.processes.wanted[COLLECT]
+
+    @property
+    def moving(self) -> bool:
+        """Whether a worker has been told to give a shard up: it does when its results are written."""
+        return any(shard.state is State.RELEASING for shard in self.shards.all)
+
+    def handle(self, event: Event, now: float) -> list[Order]:
+        """What is to be done about this, in order. now: seconds of a clock that only goes forward."""
+        orders = list(self._happened(event, now))
+        if not self.ending:
+            orders += self.shards.balance(now)
+            orders += self._dismiss()
+            orders += self.succession.assign()
+        return orders
+
+    def _happened(self, event: Event, now: float) -> Iterator[Order]:
+        match event:
+            case Want(flow, collect):
+                return self._want(flow, collect)
+            case Ending(role):
+                return self._end(role)
+            case Died(name, status):
+                process = self.processes.get(name)
+                if process is not None:
+                    return self._died(process, status, now)
+            case Ready(name) | Adopted(name) | Released(name) | Fenced(name) | Linked(name):
+                process = self.processes.get(name)
+                if process is not None and not self.ending:
+                    orders = self._reported(event, process, now)
+                    if orders is not None:
+                        return orders
+        return self._ignore(event)
+
+    def _reported(self, event: Event, process: Process, now: float) -> Iterator[Order] | None:
+        """None: this cannot be true, or is no news."""
+        match event:
+            case Ready() if not process.ready:
+                process.ready = True
+                if process.role == FLOW:
+                    return self.shards.ready(process, now)
+                return self.succession.ready(process)
+            case Adopted(_, shard):
+                return self.shards.adopted(process, shard, now)
+            case Released(_, shard, flows):
+                return self.shards.released(process, shard, flows, now)
+            case Linked(_, writer):
+                return self.succession.linked(process, writer)
+            case Fenced(_, source) if self.succession.fenced(process, source):
+                return self.shards.fenced(source, now)
+        return None
+
+    def _ignore(self, event: Event) -> Iterator[Order]:
+        self.ignored[type(event).__name__] += 1
+        yield Ignored(event)
+
+    # --- processes come and go -----------------------------------------------------------------------------
+
+    def _want(self, flow: int, collect: int) -> Iterator[Order]:
+        first = not any(self.wanted)
+        self.processes.wanted = {FLOW: max(1, min(flow, len(self.shards))), COLLECT: max(1, collect)}
+        for role in (COLLECT, FLOW):
+            for index in range(self.processes.wanted[role]):
+                if self.processes.at(role, index) is None:
+                    yield self._spawn(role, index)
+        if first:
+            self.shards.deal_out(self.processes.of(FLOW))
+
+    def _spawn(self, role: str, index: int, *, replaces: bool = False) -> Spawn:
+        process = self.processes.add(role, index)
+        fenced: tuple[int, ...] = ()
+        if role == COLLECT:
+            self.succession.starts(process)
+            fenced = tuple(self.succession.dead)
+        return Spawn(role, index, process.name, process.number, fenced, replaces)
+
+    def _dismiss(self) -> Iterator[Order]:
+        """Stop processes that are no longer wanted and have nothing left."""
+        for process in self.processes:
+            if process.leaving or not process.ready or self.processes.is_wanted(process):
+                continue
+            if process.role == COLLECT:
+                self.succession.leaves(process)
+            elif self.shards.owned_by(process):
+                continue
+            process.leaving = True
+            yield Stop(process.name)
+
+    def _died(self, process: Process, status: int, now: float) -> Iterator[Order]:
+        role, index, name = process.role, process.index, process.name
+        self.processes.remove(name)
+        asked = process.leaving or self.ending
+        vacant = not self.ending and self.processes.at(role, index) is None
+        yield Bury(name, status, role, index, asked, vacant)
+        if asked:
+            self.succession.worker_left(process)
+            return
+        if self._deaths.note(role, index, now):
+            self.ending = True
+            kind = "flow worker" if role == FLOW else "collector"
+            yield GiveUp(f"{kind} {index} ended {MOST} times within a minute: the scan cannot go on")
+            return
+        if role == COLLECT:
+            yield from self.succession.died(process)
+        else:
+            yield from self.succession.worker_died(process)
+        successor = None
+        if self.processes.is_wanted(process):
+            spawn = self._spawn(role, index, replaces=True)
+            successor = self.processes.get(spawn.name)
+            yield spawn
+        if role == FLOW:
+            yield from self.shards.died(process, successor, now)
+
+    def _end(self, role: str) -> Iterator[Order]:
+        self.ending = True
+        for process in self.processes.of(role):
+            process.leaving = True
+            yield Stop(process.name)

@@ -1,0 +1,64 @@
+"""The processes there are, by name, and how many are wanted."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+FLOW, COLLECT = "flow", "collect"
+"""Roles: flow workers own shards, collectors take their results."""
+
+
+@dataclass(slots=True)
+class Process:
+    """A flow worker or a collector. index: its place. ready: takes orders. leaving: was told to end."""
+
+    role: str
+    index: int
+    name: str
+    number: int
+    ready: bool = False
+    leaving: bool = False
+
+
+class Processes:
+    def __init__(self) -> None:
+        self.wanted = {FLOW: 0, COLLECT: 0}
+        self._all: dict[str, Process] = {}
+        self._incarnations: Counter[tuple[str, int]] = Counter()
+        self._number = 0
+
+    def __iter__(self) -> Iterator[Process]:
+        return iter(self._all.values())
+
+    def get(self, name: str) -> Process | None:
+        return self._all.get(name)
+
+    def of(self, role: str) -> list[Process]:
+        return [process for process in self if process.role == role]
+
+    def at(self, role: str, index: int) -> Process | None:
+        """Who is at this place and stays; one that was told to end does not count."""
+        return next(
+            (each for each in self if (each.role, each.index) == (role, index) and not each.leaving), None
+        )
+
+    def those_wanted(self, role: str) -> list[Process]:
+        """Who is there, of the places that are to be filled, in their order."""
+        found = (self.at(role, index) for index in range(self.wanted[role]))
+        return [process for process in found if process is not None]
+
+    def is_wanted(self, process: Process) -> bool:
+        return process.index < self.wanted[process.role]
+
+    def add(self, role: str, index: int) -> Process:
+        """A new process, not started yet, with a name and a number of its own."""
+        self._incarnations[role, index] += 1
+        self._number += 1
+        name = f"{role}-{index}.{self._incarnations[role, index]}"
+        process = self._all[name] = Process(role, index, name, self._number)
+        return process
+
+    def remove(self, name: str) -> None:
+        del self._all[name]

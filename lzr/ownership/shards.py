@@ -1,0 +1,162 @@
+"""The shards of a scan: each in one state of the table, with one owner."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from lzr.ownership.orders import Adopt, Order, Release, ShardClosed, ShardOpened, TryAgain
+from lzr.ownership.processes import FLOW, Process, Processes
+from lzr.ownership.table import TABLE, Action, Cue, State
+
+
+@dataclass(slots=True)
+class Shard:
+    """owner: name of the worker that has it, or is to adopt it.
+
+    fences: numbers of its dead owners that are not fenced off yet. next_index: place of the worker that gets
+    it when it is released. flows: what its owner is to adopt. closed_at: since when it may not be fed, None
+    while it may, or never could.
+    """
+
+    number: int
+    state: State = State.ASSIGNED
+    owner: str = ""
+    fences: set[int] = field(default_factory=set)
+    next_index: int = 0
+    flows: object = None
+    closed_at: float | None = None
+
+
+class Shards:
+    """moves: how many times a shard was opened again; slowest_move: the longest that took, in seconds."""
+
+    def __init__(self, count: int, processes: Processes) -> None:
+        self.all = [Shard(number) for number in range(count)]
+        self.moves, self.slowest_move = 0, 0.0
+        self._processes = processes
+
+    def __len__(self) -> int:
+        return len(self.all)
+
+    def owned_by(self, process: Process) -> list[Shard]:
+        return [shard for shard in self.all if shard.owner == process.name]
+
+    # --- what happens --------------------------------------------------------------------------------------
+
+    def deal_out(self, workers: list[Process]) -> None:
+        """At the start: to these workers, in turn."""
+        for shard in self.all:
+            shard.owner = workers[shard.number % len(workers)].name
+
+    def ready(self, worker: Process, now: float) -> Iterator[Order]:
+        for shard in self.owned_by(worker):
+            yield from self._step(shard, Cue.READY, now)
+
+    def adopted(self, worker: Process, number: int, now: float) -> Iterator[Order] | None:
+        """None: it is not true, or no news."""
+        shard = self._shard_of(worker, number, Cue.ADOPTED)
+        return None if shard is None else self._step(shard, Cue.ADOPTED, now)
+
+    def released(self, worker: Process, number: int, flows: object, now: float) -> Iterator[Order] | None:
+        """None: it is not true, or no news."""
+        shard = self._shard_of(worker, number, Cue.RELEASED)
+        if shard is None:
+            return None
+        shard.flows = flows
+        heir = self._processes.at(FLOW, shard.next_index) or self.any_worker()
+        return self._step(shard, Cue.RELEASED, now, heir=heir)
+
+    def died(self, worker: Process, successor: Process | None, now: float) -> Iterator[Order]:
+        """successor: of this worker; None if it has none, then somebody else gets its shards."""
+        for shard in self.owned_by(worker):
+            yield from self._step(shard, Cue.DIED, now, heir=successor or self.any_worker(), dead=worker)
+
+    def fenced(self, source: int, now: float) -> Iterator[Order]:
+        for shard in self.all:
+            if source in shard.fences:
+                shard.fences.discard(source)
+                if not shard.fences:
+                    yield from self._step(shard, Cue.FENCED, now)
+
+    def any_worker(self) -> Process:
+        """A worker that stays; there is always one, or one on its way."""
+        return self._processes.those_wanted(FLOW)[0]
+
+    def _shard_of(self, worker: Process, number: int, cue: Cue) -> Shard | None:
+        """The shard, if this worker may say this of it."""
+        if not 0 <= number < len(self.all):
+            return None
+        shard = self.all[number]
+        told = worker.ready and shard.owner == worker.name
+        return shard if told and (shard.state, cue) in TABLE else None
+
+    def _step(
+        self, shard: Shard, cue: Cue, now: float, *, heir: Process | None = None, dead: Process | None = None
+    ) -> Iterator[Order]:
+        """heir: who gets it next; dead: who had it. Raises KeyError if this cannot happen."""
+        action, after = TABLE[shard.state, cue]
+        before, shard.state = shard.state, after
+        if before is State.OPEN:
+            yield ShardClosed(shard.number)
+        match action:
+            case Action.ADOPT:
+                flows, shard.flows = shard.flows, None
+                yield Adopt(shard.owner, shard.number, flows)
+            case Action.OPEN_UP:
+                yield self._open(shard, now)
+            case Action.TRY_AGAIN:
+                yield self._open(shard, now)
+                yield TryAgain(shard.number)
+            case Action.RELEASE:
+                shard.closed_at = now
+                yield Release(shard.owner, shard.number)
+            case Action.PASS_ON:
+                yield from self._give(shard, heir, now)
+            case Action.LOSE:
+                assert dead is not None
+                shard.fences.add(dead.number)
+                shard.closed_at = now if shard.closed_at is None else shard.closed_at
+                yield from self._give(shard, heir, now)
+
+    def _give(self, shard: Shard, heir: Process | None, now: float) -> Iterator[Order]:
+        assert heir is not None
+        shard.owner = heir.name
+        if heir.ready:
+            yield from self._step(shard, Cue.READY, now)
+
+    def _open(self, shard: Shard, now: float) -> Order:
+        took = None if shard.closed_at is None else now - shard.closed_at
+        if took is not None:
+            self.moves, self.slowest_move = self.moves + 1, max(self.slowest_move, took)
+        shard.closed_at = None
+        owner = self._processes.get(shard.owner)
+        assert owner is not None
+        return ShardOpened(shard.number, owner.name, owner.index, took)
+
+    # --- balance -------------------------------------------------------------------------------------------
+
+    def balance(self, now: float) -> Iterator[Order]:
+        """Release shards to where they belong: to workers that are wanted and ready, and evenly."""
+        ready = [worker for worker in self._processes.those_wanted(FLOW) if worker.ready]
+        if not ready:
+            return
+        load = Counter({worker.index: 0 for worker in ready})
+        places = {worker.name: worker.index for worker in ready}
+        share, over = divmod(len(self), len(ready))  # so many each, and one more for so many of them
+        homeless = []
+        for shard in self.all:
+            releasing = shard.state is State.RELEASING
+            index = shard.next_index if releasing else places.get(shard.owner, -1)
+            if index in load and load[index] < share + (over > 0):
+                over -= load[index] == share
+                load[index] += 1
+            elif shard.state is State.OPEN:
+                homeless.append(shard)
+        for shard in homeless:
+            index = min(load, key=lambda index: (load[index], index))
+            load[index] += 1
+            if places.get(shard.owner) != index:
+                shard.next_index = index
+                yield from self._step(shard, Cue.MOVE, now)

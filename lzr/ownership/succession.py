@@ -1,0 +1,169 @@
+"""The collectors: which one writes, who sends to whom, and the fences around flow workers that died.
+
+Collector 0 writes, the others identify and encode, and send it finished lines. Flow workers are spread over
+all of them. A new writer cuts the output back to what is acknowledged, so what came after that has to be
+sent again: first every other collector drops what it holds and links to the new writer, then the flow
+workers send. While a collector is being linked nobody is told where to send, since it would drop what came
+too early.
+
+A fence keeps the results of a dead flow worker out of the output. Only the writer can put one up. A
+collector is started with the fences of all that died before, and when it is ready to write, it is told of
+those of which no writer has said yet that they stand.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from enum import Enum, auto
+from types import MappingProxyType
+
+from lzr.ownership.orders import Fence, Link, Order, SendTo
+from lzr.ownership.processes import COLLECT, FLOW, Process, Processes
+
+
+class State(Enum):
+    STARTING = auto()
+    WRITING = auto()  # the one that writes
+    WAITING = auto()  # for a writer
+    LINKING = auto()  # was told who writes
+    LINKED = auto()  # sends to the writer: workers may send to it
+
+
+class Cue(Enum):
+    READY_TO_WRITE = auto()  # it has started, and is the one that writes
+    READY = auto()  # it has started, and is not
+    WRITER = auto()  # there is a writer to send to
+    WRITER_DIED = auto()
+    LINKED = auto()  # it says that it sends to the writer
+
+
+class Action(Enum):
+    NOTHING = auto()
+    FENCE = auto()  # tell it of all fences that do not stand yet
+    LINK = auto()  # tell it to drop what it holds, and where to send
+
+
+TABLE: Mapping[tuple[State, Cue], tuple[Action, State]] = MappingProxyType(
+    {
+        (State.STARTING, Cue.READY_TO_WRITE): (Action.FENCE, State.WRITING),
+        (State.STARTING, Cue.READY): (Action.NOTHING, State.WAITING),
+        (State.WAITING, Cue.WRITER): (Action.LINK, State.LINKING),
+        (State.LINKING, Cue.LINKED): (Action.NOTHING, State.LINKED),
+        (State.LINKING, Cue.WRITER_DIED): (Action.NOTHING, State.WAITING),
+        (State.LINKED, Cue.WRITER_DIED): (Action.NOTHING, State.WAITING),
+    }
+)
+
+
+class Succession:
+    """writer: name of the collector that writes, or is to. Only its word counts for what is written."""
+
+    def __init__(self, processes: Processes) -> None:
+        self.writer = ""
+        self.states: dict[str, State] = {}
+        self.dead: list[int] = []  # numbers of the flow workers that died
+        self._processes = processes
+        self._standing: set[int] = set()  # fences that the writer has confirmed
+        self._collector_of: dict[str, str] = {}  # by flow worker, both by name
+        self._anew = False  # the writer is a new one: everybody has to send again
+
+    # --- what happens --------------------------------------------------------------------------------------
+
+    def starts(self, collector: Process) -> None:
+        self.states[collector.name] = State.STARTING
+        if collector.index == 0:
+            self.writer = collector.name
+
+    def ready(self, collector: Process) -> Iterator[Order]:
+        if collector.name == self.writer:
+            yield from self._step(collector.name, Cue.READY_TO_WRITE)
+            self._anew = True
+            yield from self._tell_the_others(Cue.WRITER)
+            return
+        yield from self._step(collector.name, Cue.READY)
+        if self.writes:
+            yield from self._step(collector.name, Cue.WRITER)
+
+    def linked(self, collector: Process, writer: str) -> Iterator[Order] | None:
+        """None: it is not true, or too late: of a writer that has died since."""
+        linking = self.states.get(collector.name) is State.LINKING
+        return self._step(collector.name, Cue.LINKED) if linking and writer == self.writer else None
+
+    def fenced(self, collector: Process, source: int) -> bool:
+        """Whether that is news: nothing more can come from this source."""
+        if not self.writes or collector.name != self.writer:
+            return False
+        if source not in self.dead or source in self._standing:
+            return False
+        self._standing.add(source)
+        return True
+
+    def leaves(self, collector: Process) -> None:
+        """It was told to end, or has ended."""
+        self.states.pop(collector.name, None)
+        self._collector_of = {w: c for w, c in self._collector_of.items() if c != collector.name}
+
+    def died(self, collector: Process) -> Iterator[Order]:
+        """It ended unasked."""
+        self.leaves(collector)
+        if collector.name == self.writer:
+            yield from self._tell_the_others(Cue.WRITER_DIED)
+
+    def worker_left(self, worker: Process) -> None:
+        self._collector_of.pop(worker.name, None)
+
+    def worker_died(self, worker: Process) -> Iterator[Order]:
+        self.worker_left(worker)
+        self.dead.append(worker.number)
+        if self.writes:
+            yield Fence(self.writer, worker.number)
+
+    # --- who sends where -----------------------------------------------------------------------------------
+
+    @property
+    def writes(self) -> bool:
+        """Whether there is one that writes."""
+        return self.states.get(self.writer) is State.WRITING
+
+    def assign(self) -> Iterator[Order]:
+        """Spread the flow workers over the collectors that are wanted and linked, if they are not already."""
+        if not self.writes or State.LINKING in self.states.values():
+            return
+        if self._anew:
+            self._anew = False
+            self._collector_of.clear()
+        able = (State.WRITING, State.LINKED)
+        collectors = [
+            each.name for each in self._processes.those_wanted(COLLECT) if self.states[each.name] in able
+        ]
+        for worker in self._processes.of(FLOW):
+            if worker.ready and not worker.leaving:
+                collector = collectors[worker.index % len(collectors)]
+                if self._collector_of.get(worker.name) != collector:
+                    self._collector_of[worker.name] = collector
+                    yield SendTo(worker.name, collector)
+
+    def _tell_the_others(self, cue: Cue) -> Iterator[Order]:
+        for name, state in list(self.states.items()):
+            if (state, cue) in TABLE:
+                yield from self._step(name, cue)
+
+    def _step(self, name: str, cue: Cue) -> Iterator[Order]:
+        action, self.states[name] = TABLE[self.states[name], cue]
+        match action:
+            case Action.FENCE:
+                for source in self.dead:
+                    if source not in self._standing:
+                        yield Fence(name, source)
+            case Action.LINK:
+                yield Link(name, self.writer)
+
+
+def diagram() -> str:
+    """The table as a Mermaid state diagram (ARCHITECTURE.md holds it; a test compares)."""
+    lines = ["stateDiagram-v2", "    [*] --> STARTING"]
+    for (before, cue), (action, after) in TABLE.items():
+        does = "" if action is Action.NOTHING else f" / {action.name}"
+        lines.append(f"    {before.name} --> {after.name}: {cue.name}{does}")
+    lines += [f"    {state.name} --> [*]: died" for state in State]
+    return "\n".join(lines) + "\n"

@@ -1,0 +1,81 @@
+"""The states of a shard, what can happen to it, and where that leads: a table that you can draw.
+
+``TABLE[state, cue]`` is the action to take and the state after it. What is not in the table cannot happen to
+a shard in that state, and a report that says so is ignored.
+
+A shard may be fed only while it is OPEN. It changes hands in one of two ways:
+
+* *Released*: its worker waits until all that it found out is written, and hands over the flows; the next one
+  adopts them.
+* *Lost*: its worker died. Two things are then awaited, in whatever order they come: the fence, after which
+  the collector that writes takes nothing more from the dead worker, and a successor that has adopted the
+  socket. Then, and only then, what the shard owes is tried again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import Enum, auto
+from types import MappingProxyType
+
+
+class State(Enum):
+    ASSIGNED = auto()  # to a worker that has not started yet; the flows, if there are any, wait here
+    ADOPTING = auto()  # its worker was told to adopt it
+    OPEN = auto()  # its worker has it, and may be fed
+    RELEASING = auto()  # its worker was told to give it up
+    LOST = auto()  # its worker died: neither fenced nor adopted by the successor
+    FENCED = auto()  # the dead worker is fenced off; the successor has not adopted it
+    TAKEN = auto()  # the successor has adopted it; the dead worker is not fenced off yet
+
+
+class Cue(Enum):
+    READY = auto()  # the worker it is assigned to has started
+    ADOPTED = auto()  # its worker says that it has it
+    MOVE = auto()  # it is to go to another worker
+    RELEASED = auto()  # its worker has given it up
+    DIED = auto()  # its worker is dead
+    FENCED = auto()  # no result of a dead worker that had it can come any more
+
+
+class Action(Enum):
+    NOTHING = auto()
+    ADOPT = auto()  # tell the worker to adopt it, with the flows
+    OPEN_UP = auto()  # feed it from now on
+    TRY_AGAIN = auto()  # feed it, first with what it owes
+    RELEASE = auto()  # feed it no more, tell the worker to give it up
+    PASS_ON = auto()  # to the next worker, with the flows
+    LOSE = auto()  # feed it no more; to the next worker, without them
+
+
+TABLE: Mapping[tuple[State, Cue], tuple[Action, State]] = MappingProxyType(
+    {
+        (State.ASSIGNED, Cue.READY): (Action.ADOPT, State.ADOPTING),
+        # It was never told to adopt it, so it has no flows of it and nothing needs to be fenced.
+        (State.ASSIGNED, Cue.DIED): (Action.PASS_ON, State.ASSIGNED),
+        (State.ADOPTING, Cue.ADOPTED): (Action.OPEN_UP, State.OPEN),
+        (State.ADOPTING, Cue.DIED): (Action.LOSE, State.LOST),
+        (State.OPEN, Cue.MOVE): (Action.RELEASE, State.RELEASING),
+        (State.OPEN, Cue.DIED): (Action.LOSE, State.LOST),
+        (State.RELEASING, Cue.RELEASED): (Action.PASS_ON, State.ASSIGNED),
+        (State.RELEASING, Cue.DIED): (Action.LOSE, State.LOST),
+        (State.LOST, Cue.READY): (Action.ADOPT, State.LOST),
+        (State.LOST, Cue.ADOPTED): (Action.NOTHING, State.TAKEN),
+        (State.LOST, Cue.FENCED): (Action.NOTHING, State.FENCED),
+        (State.LOST, Cue.DIED): (Action.LOSE, State.LOST),
+        (State.FENCED, Cue.READY): (Action.ADOPT, State.FENCED),
+        (State.FENCED, Cue.ADOPTED): (Action.TRY_AGAIN, State.OPEN),
+        (State.FENCED, Cue.DIED): (Action.LOSE, State.LOST),
+        (State.TAKEN, Cue.FENCED): (Action.TRY_AGAIN, State.OPEN),
+        (State.TAKEN, Cue.DIED): (Action.LOSE, State.LOST),
+    }
+)
+
+
+def diagram() -> str:
+    """The table as a Mermaid state diagram (ARCHITECTURE.md holds it; a test compares)."""
+    lines = ["stateDiagram-v2", "    [*] --> ASSIGNED"]
+    for (before, cue), (action, after) in TABLE.items():
+        does = "" if action is Action.NOTHING else f" / {action.name}"
+        lines.append(f"    {before.name} --> {after.name}: {cue.name}{does}")
+    return "\n".join(lines) + "\n"
