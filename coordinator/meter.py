@@ -374,7 +374,9 @@ def _with_queues(collectors: list[ProcessView], places: list[_Process]) -> tuple
     waiting = [collector.queue for collector in collectors]
     for place in places:
         if place.role == "flow" and waiting:
-            waiting[place.index % len(waiting)] += _count(place.gauges, "outbox")  # as the crew links them
+            waiting[place.index % len(waiting)] += _count(
+                place.gauges, "outbox"
+            )  # as workers are linked to them
     return tuple(
         replace(collector, queue=queue) for collector, queue in zip(collectors, waiting, strict=True)
     )

@@ -218,7 +218,7 @@ class Supervisor:
             pid = 0 if child is None else child.pid
             self._note(f"{order.name} (pid {pid}) ended with status {order.status}; a successor takes over")
             self._meter.mark(now, order.role, order.index, State.DEAD)
-        elif order.vacant:
+        if order.vacant:
             self._meter.removed(order.role, order.index)
 
     def push(self) -> None:

@@ -125,7 +125,7 @@ class Machine:
         role, index, name = process.role, process.index, process.name
         self.processes.remove(name)
         asked = process.leaving or self.ending
-        vacant = not self.ending and self.processes.at(role, index) is None
+        vacant = asked and not self.ending and self.processes.at(role, index) is None
         yield Bury(name, status, role, index, asked, vacant)
         if asked:
             self.succession.worker_left(process)

@@ -76,7 +76,7 @@ class SendTo:
 class Bury:
     """A process has ended: close its sockets.
 
-    asked: it was to end. vacant: nobody is at its place any more, while the scan goes on.
+    asked: it was to end. vacant: so it was, and nobody is at its place now, while the scan goes on.
     """
 
     name: str
