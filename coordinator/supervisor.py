@@ -87,6 +87,7 @@ class Supervisor:
         self._meter = meter
         self._note = note
         self._tell = tell
+        self._arrived: deque[Report] = deque()
         self._markers: deque[tuple[str, list[messages.Buffer]]] = deque()
 
     @property
@@ -101,19 +102,18 @@ class Supervisor:
 
     # --- what has happened ---------------------------------------------------------------------------------
 
-    def reports(self, *, nursery: bool = True) -> list[Report]:
-        """What has happened, in an order in which it can be handled.
+    def reports(self, *, nursery: bool = True) -> Iterator[Report]:
+        """What has happened, in an order in which it can be handled; what is not taken comes the next time.
 
         nursery: whether it may have something to tell. What a process had reported comes before its death.
         Raises ChildProcessError when the nursery is gone, SchemaError for a message that nobody sends.
         """
-        found: list[Report] = []
         deaths: list[Report] = []
         for event in self.fleet.events() if nursery else ():
             name, pid = event["name"], event["pid"]
             self._tell(f"{name} {event['event']}: pid {pid}")
             if event["event"] == "spawned":
-                found.append(Spawned(name, pid))
+                self._arrived.append(Spawned(name, pid))
             else:
                 deaths.append(Died(name, event["status"]))
         self.unread = True
@@ -122,8 +122,10 @@ class Supervisor:
             if message is None:
                 self.unread = False
                 break
-            found.append(self._report_of(message))
-        return found + deaths
+            self._arrived.append(self._report_of(message))
+        self._arrived += deaths
+        while self._arrived:
+            yield self._arrived.popleft()
 
     def _report_of(self, message: Message) -> Report:
         header = message.header
@@ -257,9 +259,10 @@ class Supervisor:
 
     def last_reports(self, seconds: float) -> Iterator[Written | Stats]:
         """What is still on the way when no process is left: no more once nothing has come for so long."""
-        while (
-            self.fleet.reports.poll(round(seconds * 1000)) and (message := self.fleet.receive()) is not None
-        ):
-            report = self._report_of(message)
+        milliseconds = round(seconds * 1000)
+        while self.fleet.reports.poll(milliseconds) and (message := self.fleet.receive()) is not None:
+            self._arrived.append(self._report_of(message))
+        while self._arrived:
+            report = self._arrived.popleft()
             if isinstance(report, Written | Stats):
                 yield report
