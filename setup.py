@@ -12,6 +12,7 @@ import setuptools
 
 SOURCES = [
     "module",
+    "layout",
     "lines",
     "records",
     "hash",

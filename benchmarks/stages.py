@@ -27,7 +27,8 @@ from coordinator.intake import Intake
 from coordinator.ledger import Ledger
 from lzr import messages
 from lzr.flows import FlowTable
-from lzr.kernels import NATIVE, make_index
+from lzr.kernels import NATIVE
+from lzr.layout import FRAME_SIZE
 from lzr.options import Options
 from lzr.plan import Plan
 from lzr.probes import ProbeTemplate
@@ -36,7 +37,7 @@ from lzr.rows import ACK, FRAME, PSH
 from lzr.segments import Builder, Link
 from lzr.targets import ZmapReader
 from workers.blocks import BlockMaker
-from workers.ring import FRAME_SIZE, Arrivals
+from workers.ring import Arrivals
 
 BATCHES = (2048, 64, 8)
 ANSWER = (
@@ -116,7 +117,7 @@ def one_round(size: int, first: int, hop: Hop, spent: dict[str, list[float]]) ->
 
     timed("choose a shard", place)
     targets = timed("hop to a worker", lambda: hop("targets", targets)).arrays[0]
-    table = _TABLES.setdefault(size, FlowTable(plan, index=make_index()))
+    table = _TABLES.setdefault(size, FlowTable(plan))
     timed("open", lambda: table.open(targets, 0, 0))
     (sent,) = table.take_frames()
     memory = _MEMORY[:size]

@@ -14,16 +14,16 @@ import threading
 from collections.abc import Callable
 
 from lzr import sharding
+from lzr.layout import FRAME_SIZE, SOL_PACKET
 from lzr.secrets import Secrets
 
-SOL_PACKET = 263
 PACKET_RX_RING, PACKET_VERSION, PACKET_TX_RING = 5, 10, 13
 PACKET_VNET_HDR, PACKET_FANOUT, PACKET_QDISC_BYPASS, PACKET_FANOUT_DATA = 15, 18, 20, 22
 FANOUT_CBPF, FANOUT_IGNORE_OUTGOING = 6, 0x4000
 TPACKET_V2 = 1
 SO_ATTACH_FILTER = 26
 ETH_P_ALL = 3
-_FRAME, _BLOCK = 2048, 1 << 16
+_BLOCK = 1 << 16
 
 
 class SocketError(Exception):
@@ -96,7 +96,7 @@ def _make_rings(sock: socket.socket, frames: tuple[int, int]) -> None:
     # By ctypes, which lets other threads run meanwhile; socket.setsockopt does not.
     libc = ctypes.CDLL(None, use_errno=True)
     for option, number in zip((PACKET_RX_RING, PACKET_TX_RING), frames, strict=True):
-        request = struct.pack("4I", _BLOCK, number * _FRAME // _BLOCK, _FRAME, number)
+        request = struct.pack("4I", _BLOCK, number * FRAME_SIZE // _BLOCK, FRAME_SIZE, number)
         if libc.setsockopt(sock.fileno(), SOL_PACKET, option, request, len(request)):
             raise OSError(ctypes.get_errno(), "setsockopt")
 

@@ -7,13 +7,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lzr.rows import ACK, FIN, RST, SYN, WINDOW, Expected, Reason
+from lzr.layout import REPEATED, WINDOW
+from lzr.rows import ACK, FIN, RST, SYN, Expected, Reason
 from lzr.transitions import Cue, State
 
 Rows = NDArray[Any]
-
-REPEATED = 500_000_000
-"""ns after which a second SYN-ACK is a stack that repeats it (RFC 6298 §2.1), not a path that doubles it."""
 
 
 def read_cues(flows: Rows, segments: Rows) -> NDArray[np.uint8]:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lzr.kernels import NATIVE
+from lzr.kernels import NATIVE, in_c
 from lzr.rows import TARGET, Opening, pick, put
 from lzr.sharding import shard_of
 
@@ -21,14 +21,18 @@ WANTED, SPARED, FOREIGN = range(3)
 where we do not listen."""
 
 
+def _native_screen(rows: Rows, own: tuple[int, int], spared: tuple[int, int]) -> NDArray[np.uint8] | None:
+    verdicts = np.empty(len(rows), np.uint8)
+    return verdicts if NATIVE.screen(np.ascontiguousarray(rows), *own, *spared, verdicts) else None
+
+
+@in_c(_native_screen)
 def screen(rows: Rows, own: tuple[int, int], spared: tuple[int, int]) -> NDArray[np.uint8] | None:
     """A verdict on each of TARGET rows, (n,) uint8; None where all are wanted.
 
     own: our source ports, from and to. spared: ports that are not scanned, from and to.
     """
     verdicts = np.empty(len(rows), np.uint8)
-    if NATIVE is not None:
-        return verdicts if NATIVE.screen(np.ascontiguousarray(rows), *own, *spared, verdicts) else None
     port, ours = rows["peer_port"], rows["own_port"]
     foreign = (rows["syn"] != Opening.OURS) & ((ours < own[0]) | (ours > own[1]))
     verdicts[:] = np.where(
@@ -37,6 +41,22 @@ def screen(rows: Rows, own: tuple[int, int], spared: tuple[int, int]) -> NDArray
     return verdicts if verdicts.any() else None
 
 
+def _native_deal(
+    rows: Rows, hash_seed: int, owners: NDArray[np.uint16], kept: Rows, shards: NDArray[np.uint16]
+) -> list[tuple[int, Rows]]:
+    if not len(rows):
+        return []
+    dealt, counts = np.empty(len(rows), TARGET), np.empty(len(owners) + 1, np.uint32)
+    NATIVE.deal(np.ascontiguousarray(rows), hash_seed, owners, kept, shards, dealt, counts)
+    found, start = [], 0
+    for owner, count in enumerate(counts.tolist()):
+        if count:
+            found.append((owner, dealt[start : start + count]))
+            start += count
+    return found
+
+
+@in_c(_native_deal)
 def deal(
     rows: Rows, hash_seed: int, owners: NDArray[np.uint16], kept: Rows, shards: NDArray[np.uint16]
 ) -> list[tuple[int, Rows]]:
@@ -47,15 +67,6 @@ def deal(
     """
     if not len(rows):
         return []
-    if NATIVE is not None:
-        dealt, counts = np.empty(len(rows), TARGET), np.empty(len(owners) + 1, np.uint32)
-        NATIVE.deal(np.ascontiguousarray(rows), hash_seed, owners, kept, shards, dealt, counts)
-        found, start = [], 0
-        for owner, count in enumerate(counts.tolist()):
-            if count:
-                found.append((owner, dealt[start : start + count]))
-                start += count
-        return found
     tickets = rows["ticket"]
     put(kept, tickets, rows)
     shards[tickets] = shard_of(rows, hash_seed, len(owners))

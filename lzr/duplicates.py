@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lzr.kernels import NATIVE
+from lzr.kernels import NATIVE, in_c
 
 _FIRST = np.uint64(0x9E3779B97F4A7C15)
 _SECOND = np.uint64(0xBF58476D1CE4E5B9)
@@ -72,6 +72,14 @@ def _places(window: int) -> int:
     return 1 << max(4, (2 * window - 1).bit_length())
 
 
+def _native_remember(
+    rows: NDArray[Any], key: int, new: Table, used: int, old: Table, fresh: NDArray[np.bool_]
+) -> int:
+    added: int = NATIVE.remember(np.ascontiguousarray(rows), key, new, used, old, fresh)
+    return added
+
+
+@in_c(_native_remember)
 def remember(
     rows: NDArray[Any], key: int, new: Table, used: int, old: Table, fresh: NDArray[np.bool_]
 ) -> int:
@@ -79,9 +87,6 @@ def remember(
 
     fresh: (n,), is set where a row is in neither table and came not earlier in `rows`.
     """
-    if NATIVE is not None:
-        added: int = NATIVE.remember(np.ascontiguousarray(rows), key, new, used, old, fresh)
-        return added
     keys, first = np.unique(_hashes(rows, np.uint64(key)), return_index=True)
     missing = ~_contains(new, keys)
     fresh[:] = False
@@ -124,11 +129,13 @@ def _contains(table: Table, keys: NDArray[np.uint64]) -> NDArray[np.bool_]:
     return found
 
 
+def _native_enter(table: Table, hashes: NDArray[np.uint64]) -> None:
+    NATIVE.enter(table, hashes)
+
+
+@in_c(_native_enter)
 def enter(table: Table, hashes: NDArray[np.uint64]) -> None:
     """Hashes that are not in the table, each once; there is room for them."""
-    if NATIVE is not None:
-        NATIVE.enter(table, hashes)
-        return
     keys, mask = hashes, len(table) - 1
     at = (keys & np.uint64(mask)).astype(np.intp)
     while len(keys):

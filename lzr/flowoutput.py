@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lzr import flowrows
-from lzr.flowrows import Number, Rows, Slots
+from lzr.flowrows import Rows, Slots
 from lzr.flowstore import FlowStore
-from lzr.rows import ACK, NO_PROBE, OUTCOME, SYN, Reason, join
+from lzr.rows import ACK, NO_PROBE, OUTCOME, SYN, Number, Reason, join
 from lzr.timers import Timers, Wait
 
 _TUPLE = ("peer_hi", "peer_lo", "own_hi", "own_lo", "peer_port", "own_port")

@@ -9,7 +9,6 @@ a flow does next: that is `transitions` and `flows`.
 
 from __future__ import annotations
 
-from enum import IntEnum
 from typing import Any
 
 import numpy as np
@@ -17,11 +16,12 @@ from numpy.typing import NDArray
 
 from lzr.cues import awaited, read_cues
 from lzr.flowindex import FlowIndex, NativeIndex
-from lzr.kernels import NATIVE
+from lzr.kernels import NATIVE, in_c
+from lzr.layout import AGES, COOKIE_BITS
 from lzr.probes import ProbeTemplate
-from lzr.rows import ACK, FIN, FLOW, FRAME, NO_PROBE, OUTCOME, RST, SYN, Doubt, Opening, Reason
+from lzr.rows import ACK, FIN, FLOW, FRAME, NO_PROBE, OUTCOME, RST, SYN, Doubt, Kind, Number, Opening, Reason
 from lzr.secrets import Secrets
-from lzr.sharding import COOKIE_BITS, cookie, flow_key
+from lzr.sharding import cookie, flow_key
 from lzr.siphash import siphash
 from lzr.transitions import TRANSITIONS, Action, Cue, State
 
@@ -34,32 +34,23 @@ _TUPLE = ("peer_hi", "peer_lo", "own_hi", "own_lo", "peer_port", "own_port")
 _SHARED = [name for name in FLOW.names or () if name in (OUTCOME.names or ())]
 _NOTED = ("seq", "ack", "window", "ttl", "flags", "ts")
 _KEEP = 255
-AGES = 48
-"""How many bits an answer's age has at most: 2^47 ns are 39 hours."""
 _TABLE = TRANSITIONS.tobytes()
 _STAY = int(Action.KEEP_EARLY)  # from here on an action leaves its flow where it is
 _HIGH_BITS = 0xFFFFFFFF >> COOKIE_BITS << COOKIE_BITS
 
 
-class Kind(IntEnum):
-    """How a flow begins."""
-
-    READY = 0  # a half-open connection, taken over
-    CLOSED = 1  # one whose SYN-ACK announced no window
-    OURS = 2  # a connection of our own, to be opened
-    DUPLICATE = 3  # its 4-tuple is in flight already
-
-
-class Number(IntEnum):
-    """Which sequence number a frame carries."""
-
-    UNA = 0  # the first byte of the probe
-    ISN = 1
-    NXT = 2  # after all that was sent
-    ACK = 3  # what the peer said it awaits
-    CLOSE = 4  # what the peer awaits, as far as we know
+def _native_step(
+    rows: Rows, segments: Rows, keys: U64, slots: Slots, todo: Slots, ages: NDArray[np.int64]
+) -> tuple[Slots, NDArray[np.uint8], Slots, int, int]:
+    todo = todo.copy()
+    chosen, actions = np.empty(len(todo), np.int32), np.empty(len(todo), np.uint8)
+    made, later, ignored, fresh = NATIVE.step(
+        rows, segments, keys, slots, todo, _TABLE, _STAY, ages, chosen, actions
+    )
+    return chosen[:made], actions[:made], todo[:later], ignored, fresh
 
 
+@in_c(_native_step)
 def step(
     rows: Rows, segments: Rows, keys: U64, slots: Slots, todo: Slots, ages: NDArray[np.int64]
 ) -> tuple[Slots, NDArray[np.uint8], Slots, int, int]:
@@ -70,13 +61,6 @@ def step(
     many meant nothing, and how many flows are no longer fresh (see `is_fresh`); these are counted in
     `ages`, see `note_ages`.
     """
-    if NATIVE is not None:
-        todo = todo.copy()
-        chosen, actions = np.empty(len(todo), np.int32), np.empty(len(todo), np.uint8)
-        made, later, ignored, fresh = NATIVE.step(
-            rows, segments, keys, slots, todo, _TABLE, _STAY, ages, chosen, actions
-        )
-        return chosen[:made], actions[:made], todo[:later], ignored, fresh
     _, first = np.unique(slots[todo], return_index=True)
     first.sort()
     rest = np.ones(len(todo), bool)
@@ -123,12 +107,17 @@ def count_fresh(flows: Rows) -> int:
     return int(np.count_nonzero(is_fresh(flows)))
 
 
+def _native_due(
+    rows: Rows, slots: Slots, generations: Numbers, cue: Cue
+) -> tuple[Slots, NDArray[np.uint8], int]:
+    live, actions = np.empty(len(slots), np.int32), np.empty(len(slots), np.uint8)
+    made, fresh = NATIVE.due(rows, slots, generations, _TABLE, int(cue), live, actions)
+    return live[:made], actions[:made], fresh
+
+
+@in_c(_native_due)
 def due(rows: Rows, slots: Slots, generations: Numbers, cue: Cue) -> tuple[Slots, NDArray[np.uint8], int]:
     """Of timers that came due, those that still count, the Action of each, and how many flows are fresh."""
-    if NATIVE is not None:
-        live, actions = np.empty(len(slots), np.int32), np.empty(len(slots), np.uint8)
-        made, fresh = NATIVE.due(rows, slots, generations, _TABLE, int(cue), live, actions)
-        return live[:made], actions[:made], fresh
     live = slots[(rows["generation"][slots] == generations) & (rows["state"][slots] != State.FREE)]
     return live, TRANSITIONS[rows["state"][live], cue], count_fresh(rows[live])
 
@@ -142,6 +131,16 @@ def isn(rows: Rows, number: U64, salt: int, secrets: Secrets) -> Numbers:
     return np.asarray(random | cookie(rows, secrets.cookie), np.uint32)
 
 
+def _native_open_rows(
+    rows: Rows, index: FlowIndex, targets: Rows, slots: Slots, secrets: Secrets, wall: int
+) -> tuple[NDArray[np.uint8], tuple[int, int, int, int, int]]:
+    assert isinstance(index, NativeIndex)
+    kinds = np.empty(len(targets), np.uint8)
+    targets = np.ascontiguousarray(targets)
+    return kinds, NATIVE.open_rows(rows, index.native, targets, slots, secrets.native, wall, kinds)
+
+
+@in_c(_native_open_rows)
 def open_rows(
     rows: Rows, index: FlowIndex, targets: Rows, slots: Slots, secrets: Secrets, wall: int
 ) -> tuple[NDArray[np.uint8], tuple[int, int, int, int, int]]:
@@ -151,9 +150,6 @@ def open_rows(
     left alone where its 4-tuple is in the index already.
     """
     kinds = np.empty(len(targets), np.uint8)
-    if NATIVE is not None and isinstance(index, NativeIndex):
-        targets = np.ascontiguousarray(targets)
-        return kinds, NATIVE.open_rows(rows, index.native, targets, slots, secrets.native, wall, kinds)
     keys = flow_key(targets, secrets.index)
     ours = targets["syn"] == Opening.OURS
     kinds[:] = np.where(ours, Kind.OURS, np.where(targets["window"] == 0, Kind.CLOSED, Kind.READY))
@@ -177,6 +173,27 @@ def open_rows(
     return kinds, (ready, closed, opened, refused, int(doubtful))
 
 
+def _native_send(
+    rows: Rows,
+    slots: Slots,
+    number: Number,
+    flags: int,
+    secrets: Secrets,
+    probe: int = NO_PROBE,
+    template: ProbeTemplate | None = None,
+    *,
+    arm: bool = False,
+) -> tuple[Rows, Numbers | None]:
+    frames = np.empty(len(slots), FRAME)
+    generations = np.empty(len(slots), np.uint32) if arm else None
+    length: int | bytes | None = None if template is None else template.program
+    if template is not None and template.fixed_length is not None:
+        length = template.fixed_length
+    NATIVE.send(rows, slots, int(number), int(flags), probe, secrets.native, length, frames, generations)
+    return frames, generations
+
+
+@in_c(_native_send)
 def send(
     rows: Rows,
     slots: Slots,
@@ -193,14 +210,6 @@ def send(
     probe: the handshake whose payload it carries, or NO_PROBE. template: what is sent from `una` on, whether
     this frame carries it or none does.
     """
-    if NATIVE is not None:
-        frames = np.empty(len(slots), FRAME)
-        generations = np.empty(len(slots), np.uint32) if arm else None
-        length: int | bytes | None = None if template is None else template.program
-        if template is not None and template.fixed_length is not None:
-            length = template.fixed_length
-        NATIVE.send(rows, slots, int(number), int(flags), probe, secrets.native, length, frames, generations)
-        return frames, generations
     if template is not None:
         rows["nxt"][slots] = rows["una"][slots] + template.lengths(rows[slots])
     flows = rows[slots]
@@ -230,6 +239,16 @@ def close(rows: Rows, slots: Slots, reason: int, secrets: Secrets) -> Rows:
     return send(rows, slots, number, RST | ACK, secrets)[0]
 
 
+def _native_finish(
+    rows: Rows, index: FlowIndex, slots: Slots, reason: int, lengths: Numbers | None, secrets: Secrets
+) -> tuple[Rows, Rows]:
+    assert isinstance(index, NativeIndex)
+    frames, outcomes = np.empty(len(slots), FRAME), np.empty(len(slots), OUTCOME)
+    made = NATIVE.finish(rows, index.native, slots, int(reason), lengths, frames, outcomes)
+    return frames[:made], outcomes
+
+
+@in_c(_native_finish)
 def finish(
     rows: Rows, index: FlowIndex, slots: Slots, reason: int, lengths: Numbers | None, secrets: Secrets
 ) -> tuple[Rows, Rows]:
@@ -237,10 +256,6 @@ def finish(
 
     lengths: bytes of payload, (n,), None where there is none.
     """
-    if NATIVE is not None and isinstance(index, NativeIndex):
-        frames, outcomes = np.empty(len(slots), FRAME), np.empty(len(slots), OUTCOME)
-        made = NATIVE.finish(rows, index.native, slots, int(reason), lengths, frames, outcomes)
-        return frames[:made], outcomes
     if lengths is None:
         lengths = np.zeros(len(slots), np.uint32)
     outcomes = outcome_rows(rows, slots, reason, lengths, np.ones(len(slots), bool))
@@ -253,6 +268,16 @@ def finish(
     return frames, outcomes
 
 
+def _native_take_data(
+    rows: Rows, slots: Slots, segments: Rows, buffer: Any, enough: int, line: int
+) -> tuple[Numbers, Numbers, NDArray[np.bool_]]:
+    starts, lengths = np.empty(len(slots), np.uint32), np.empty(len(slots), np.uint32)
+    done = np.empty(len(slots), bool)
+    NATIVE.take_data(rows, slots, np.ascontiguousarray(segments), buffer, enough, line, starts, lengths, done)
+    return starts, lengths, done
+
+
+@in_c(_native_take_data)
 def take_data(
     rows: Rows, slots: Slots, segments: Rows, buffer: Any, enough: int, line: int
 ) -> tuple[Numbers, Numbers, NDArray[np.bool_]]:
@@ -260,13 +285,6 @@ def take_data(
 
     Enough is `enough` bytes, or a line of `line` bytes, or what comes with a FIN.
     """
-    if NATIVE is not None:
-        starts, lengths = np.empty(len(slots), np.uint32), np.empty(len(slots), np.uint32)
-        done = np.empty(len(slots), bool)
-        NATIVE.take_data(
-            rows, slots, np.ascontiguousarray(segments), buffer, enough, line, starts, lengths, done
-        )
-        return starts, lengths, done
     ahead = rows["rcv"][slots] - segments["seq"]
     starts = segments["data_at"] + ahead
     lengths = segments["data_len"] - ahead
@@ -276,12 +294,17 @@ def take_data(
     return starts, lengths, fin | (lengths >= enough) | ((lengths >= line) & (last == 0x0A))
 
 
+def _native_outcome_rows(
+    rows: Rows, slots: Slots, reason: int, lengths: Numbers, final: NDArray[np.bool_]
+) -> Rows:
+    outcome = np.empty(len(slots), OUTCOME)
+    NATIVE.outcome_rows(rows, slots, int(reason), lengths, final, outcome)
+    return outcome
+
+
+@in_c(_native_outcome_rows)
 def outcome_rows(rows: Rows, slots: Slots, reason: int, lengths: Numbers, final: NDArray[np.bool_]) -> Rows:
     """An OUTCOME row for each flow. lengths: bytes of payload; final: whether it is the flow's last."""
-    if NATIVE is not None:
-        outcome = np.empty(len(slots), OUTCOME)
-        NATIVE.outcome_rows(rows, slots, int(reason), lengths, final, outcome)
-        return outcome
     flows = rows[slots]
     outcome = np.zeros(len(slots), OUTCOME)
     for name in _SHARED:
@@ -296,12 +319,15 @@ def outcome_rows(rows: Rows, slots: Slots, reason: int, lengths: Numbers, final:
     return outcome
 
 
+def _native_bump(rows: Rows, slots: Slots, state: State | None = None) -> Numbers:
+    generations = np.empty(len(slots), np.uint32)
+    NATIVE.bump(rows, slots, _KEEP if state is None else int(state), generations)
+    return generations
+
+
+@in_c(_native_bump)
 def bump(rows: Rows, slots: Slots, state: State | None = None) -> Numbers:
     """The next generation of each flow, (n,) uint32: its timer is void. Sets the state if one is given."""
-    if NATIVE is not None:
-        generations = np.empty(len(slots), np.uint32)
-        NATIVE.bump(rows, slots, _KEEP if state is None else int(state), generations)
-        return generations
     generations = np.asarray(rows["generation"][slots] + np.uint32(1), np.uint32)
     rows["generation"][slots] = generations
     if state is not None:
@@ -309,11 +335,14 @@ def bump(rows: Rows, slots: Slots, state: State | None = None) -> Numbers:
     return generations
 
 
+def _native_gather(buffer: Any, starts: Numbers, lengths: Numbers) -> bytes:
+    joined: bytes = NATIVE.gather(buffer, starts, lengths)
+    return joined
+
+
+@in_c(_native_gather)
 def gather(buffer: Any, starts: Numbers, lengths: Numbers) -> bytes:
     """The pieces of `buffer`, one after the other. Raises IndexError for one that is not inside."""
-    if NATIVE is not None:
-        joined: bytes = NATIVE.gather(buffer, starts, lengths)
-        return joined
     view = memoryview(buffer)
     ends = starts.astype(np.int64) + lengths
     if len(ends) and int(ends.max()) > len(view):

@@ -34,11 +34,11 @@ from lzr import flowrows, shardflows
 from lzr.firewallprobes import FirewallProbes
 from lzr.flowindex import FlowIndex
 from lzr.flowoutput import Output
-from lzr.flowrows import Kind, Number
 from lzr.flowstore import FlowStore
+from lzr.layout import AGES
 from lzr.pieces import Pieces
 from lzr.plan import Plan
-from lzr.rows import ACK, FIN, PSH, Doubt, Reason, pick
+from lzr.rows import ACK, FIN, PSH, Doubt, Kind, Number, Reason, pick
 from lzr.shardflows import ShardFlows
 from lzr.sharding import flow_key
 from lzr.timers import DELAY, RETRANSMIT, SETTLE, TIMEOUT, Timers
@@ -76,7 +76,7 @@ class FlowTable:
         self.pieces = Pieces()
         self.fresh = 0  # flows whose first packet on a connection is out and has brought nothing yet
         self.silent = 0  # fresh flows that have been waited for in vain, since the start
-        self.ages = np.zeros(flowrows.AGES, np.int64)  # of first answers, see `flowrows.note_ages`
+        self.ages = np.zeros(AGES, np.int64)  # of first answers, see `flowrows.note_ages`
         self.retransmits = 0
         self.ignored = {"stray": 0, "out_of_turn": 0}
         self._now = 0

@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from lzr import flowrows
+from lzr import flowrows, kernels
 from lzr.flowindex import FlowIndex
 from lzr.flowrows import Rows, Slots
 from lzr.plan import Plan
@@ -30,7 +30,7 @@ class FlowStore:
 
     def __init__(self, plan: Plan, capacity: int, index: FlowIndex | None = None) -> None:
         self.plan = plan
-        self.index = FlowIndex() if index is None else index
+        self.index = kernels.make_index() if index is None else index
         self.rows = np.zeros(capacity, FLOW)
         self.in_flight = 0
         self._free = np.arange(capacity - 1, -1, -1, dtype=np.int32)

@@ -1,36 +1,56 @@
-"""The native kernels, or None where there are none.
+"""Which body each hot function has: the one in C, or its equal in Python. Chosen here, once, at import.
 
-Each kernel in ``lzr._native`` has an equal in Python, and tests hold the two to the same answers. The Python
-one runs where the extension was not built, does not fit the rows, or ``LZR_PURE=1`` is set.
+The Python body is the definition. `in_c` pairs it with the one that calls ``lzr._native``, which runs where
+that was built for this version (`layout`); elsewhere, and with ``LZR_PURE=1``, the Python one does. Tests
+hold each of `PAIRS` to the same answers, and run the unit tests with either choice.
 """
 
 from __future__ import annotations
 
+import functools
 import os
+from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
-from types import ModuleType
+from typing import Any, NamedTuple, TypeVar
 
+import numpy as np
+
+from lzr.fields import NUMBERS as FIELDS
 from lzr.flowindex import FlowIndex, NativeIndex
-from lzr.rows import FLOW, FRAME, OUTCOME, SEGMENT, TARGET
+from lzr.layout import NUMBERS
+from lzr.rows import FLOW, FRAME, OUTCOME, SEGMENT, TARGET, Expected, Kind, Number, Opening, Reason
 from lzr.transitions import Cue, State
 
-_SIZES = {
-    f"{name}_SIZE": dtype.itemsize
-    for name, dtype in (
-        ("TARGET", TARGET),
-        ("OUTCOME", OUTCOME),
-        ("SEGMENT", SEGMENT),
-        ("FRAME", FRAME),
-        ("FLOW", FLOW),
-    )
-}
-_VERSION = 9
-_NAMES: dict[str, object] = {
-    "VERSION": _VERSION,
-    "STATES": tuple(State.__members__),
-    "CUES": tuple(Cue.__members__),
-}
+VERSION = 10
+"""Of the functions in C; it grows whenever an argument changes."""
+
+_ROWS = {"TARGET": TARGET, "OUTCOME": OUTCOME, "SEGMENT": SEGMENT, "FRAME": FRAME, "FLOW": FLOW}
+_OPENINGS = {"Opening.OURS": Opening.OURS, "Opening.DOUBTFUL": Opening.DOUBTFUL}
+_EXPECTED = ("NOTHING", "SYN_ACK", "ACK", "DATA")
+_REASONS = ("DATA", "SILENT", "RST", "FIN", "ZERO_WINDOW", "NO_SYN_ACK", "FIREWALL", "DUPLICATE")
+
+
+def layout() -> dict[str, Any]:
+    """What the extension must have been built for: names and numbers, offsets of the rows' fields."""
+    return {
+        "VERSION": VERSION,
+        "STATES": tuple(State.__members__),
+        "CUES": tuple(Cue.__members__),
+        "FIELDS": tuple(FIELDS),
+        "ROWS": {name: (dtype.itemsize, _offsets(dtype)) for name, dtype in _ROWS.items()},
+        "NUMBERS": {
+            **NUMBERS,
+            **_OPENINGS,
+            **{f"Expected.{name}": getattr(Expected, name) for name in _EXPECTED},
+            **{f"Reason.{name}": getattr(Reason, name) for name in _REASONS},
+            **{f"{enum.__name__}.{one.name}": int(one) for enum in (Number, Kind) for one in enum},
+        },
+    }
+
+
+def _offsets(dtype: np.dtype[Any]) -> dict[str, int]:
+    return {name: int(field[1]) for name, field in (dtype.fields or {}).items()}
 
 
 NO_COMPILER = "no compiler at installation"
@@ -38,7 +58,7 @@ SLOWER = 5
 """How many times as much of the processor a flow costs with the kernels in Python (benchmarks/README.md)."""
 
 
-def _load() -> tuple[ModuleType | None, str]:
+def _load() -> tuple[Any, str]:
     """The kernels in C, or why there are none, in a few words."""
     if os.environ.get("LZR_PURE") == "1":
         return None, "LZR_PURE=1"
@@ -49,14 +69,14 @@ def _load() -> tuple[ModuleType | None, str]:
         return None, "those here are for another Python: install again" if others else NO_COMPILER
     except ImportError as error:
         return None, f"those in C do not load: {error}"
-    built = {name: getattr(native, name, None) for name in (*_SIZES, *_NAMES)}
-    if built != _SIZES | _NAMES:
+    wanted = layout()
+    if wanted != {name: getattr(native, name, None) for name in wanted}:
         return None, "those in C are of another version: install again"
     return native, ""
 
 
 NATIVE, WHY_PYTHON = _load()
-"""The module, and "" or the reason why there is none."""
+"""The module in C, which only bodies that `in_c` chooses call; None, and the reason, where there is none."""
 
 
 def sentence() -> str:
@@ -66,6 +86,36 @@ def sentence() -> str:
     return f"kernels in Python ({WHY_PYTHON}), about {SLOWER} times slower"
 
 
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+class Pair(NamedTuple):
+    """A hot function's two bodies."""
+
+    python: Callable[..., Any]
+    native: Callable[..., Any]
+
+
+PAIRS: list[Pair] = []
+"""Of all modules that have been imported."""
+
+
+def in_c(native: F) -> Callable[[F], F]:
+    """Decorates the Python body of a function that `native` computes by a call of the extension."""
+
+    def choose(python: F) -> F:
+        functools.update_wrapper(native, python)
+        PAIRS.append(Pair(python, native))
+        return python if NATIVE is None else native
+
+    return choose
+
+
+def _native_index() -> FlowIndex:
+    return NativeIndex(NATIVE.Index())
+
+
+@in_c(_native_index)
 def make_index() -> FlowIndex:
-    """A flow index, native if there is one."""
-    return FlowIndex() if NATIVE is None else NativeIndex(NATIVE.Index())
+    """An empty flow index."""
+    return FlowIndex()

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lzr import addresses
-from lzr.kernels import NATIVE
+from lzr.kernels import NATIVE, in_c
 from lzr.protocols.base import Address, Host, Part, Random
 from lzr.sharding import layout, mix64
 
@@ -48,15 +48,19 @@ class ProbeTemplate:
         object.__setattr__(self, "fixed_length", None if varies else len(joined) + size)
         object.__setattr__(self, "program", b"".join(map(_instruction, self.parts)))
 
+    def _native_lengths(self, rows: NDArray[Any]) -> NDArray[np.uint32]:
+        if self.constant is not None:
+            return np.full(len(rows), len(self.constant), np.uint32)
+        lengths = np.empty(len(rows), np.uint32)
+        rows = np.ascontiguousarray(rows)
+        NATIVE.probe_lengths(rows, *layout(rows.dtype), self.program, lengths)
+        return lengths
+
+    @in_c(_native_lengths)
     def lengths(self, rows: NDArray[Any]) -> NDArray[np.uint32]:
         """(n,) uint32: bytes the probe has for each of rows (fields peer_hi, peer_lo, peer_port)."""
         if self.constant is not None:
             return np.full(len(rows), len(self.constant), np.uint32)
-        if NATIVE is not None:
-            lengths = np.empty(len(rows), np.uint32)
-            rows = np.ascontiguousarray(rows)
-            NATIVE.probe_lengths(rows, *layout(rows.dtype), self.program, lengths)
-            return lengths
         total = sum(
             len(part) if isinstance(part, bytes) else part.size
             for part in self.parts

@@ -21,9 +21,6 @@ from lzr.kernels import NATIVE
 from lzr.protocols.base import Identity
 from lzr.rows import ACK, FIN, OUTCOME, PSH, RST, SYN, Expected, Reason
 
-if NATIVE is not None and tuple(NUMBERS) != NATIVE.FIELDS:
-    raise ImportError("lzr._native was built for another table of fields; build it again")
-
 Record = dict[str, Any]
 Predicate = Callable[[Mapping[str, Any]], bool]
 Name = Identity | str | None

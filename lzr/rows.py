@@ -13,6 +13,7 @@ every line of code that does not touch a wire.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from enum import IntEnum
 from typing import Any
 
 import numpy as np
@@ -53,6 +54,25 @@ class Opening:
     NO_SYN_ACK, UNSUCCESSFUL, REPEATED = range(3, 6)
     """None at all: ZMap's row says itself that it is no SYN-ACK, no success, or a repeat. Nothing
     but the number of the input stands in such a row, and the intake gives it its fate."""
+
+
+class Kind(IntEnum):
+    """How a flow begins."""
+
+    READY = 0  # a half-open connection, taken over
+    CLOSED = 1  # one whose SYN-ACK announced no window
+    OURS = 2  # a connection of our own, to be opened
+    DUPLICATE = 3  # its 4-tuple is in flight already
+
+
+class Number(IntEnum):
+    """Which sequence number a frame carries."""
+
+    UNA = 0  # the first byte of the probe
+    ISN = 1
+    NXT = 2  # after all that was sent
+    ACK = 3  # what the peer said it awaits
+    CLOSE = 4  # what the peer awaits, as far as we know
 
 
 class Doubt:
@@ -191,10 +211,6 @@ NO_PROBE = 255
 
 FIN, SYN, RST, PSH, ACK = 1, 2, 4, 8, 16
 """TCP flags, RFC 9293 §3.1."""
-
-
-WINDOW = 65535
-"""What we announce, unscaled: how far beyond the awaited byte a segment may lie."""
 
 
 class Expected:

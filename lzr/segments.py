@@ -13,29 +13,36 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lzr.kernels import NATIVE
+from lzr.kernels import NATIVE, in_c
+from lzr.layout import CUT, MALFORMED, MSS_V4, MSS_V6, TTL, WINDOW
 from lzr.probes import ProbeTemplate
-from lzr.rows import ACK, NO_PROBE, SEGMENT, SYN, V4_MAPPED, WINDOW
+from lzr.rows import ACK, NO_PROBE, SEGMENT, SYN, V4_MAPPED
 
 Bytes = NDArray[np.uint8]
 
 ETHERNET = 14
-MSS_V4, MSS_V6 = 1460, 1440
-"""What fits an Ethernet frame (RFC 9293 §3.7.1)."""
-TTL = 255
-MAX_FRAME = 1514
-
-MALFORMED = ("truncated", "not_tcp", "fragment", "bad_offset", "bad_checksum")
-"""Kinds of frames that are counted and dropped, in the order of `parse`'s counts."""
 _TRUNCATED, _NOT_TCP, _FRAGMENT, _BAD_OFFSET, _BAD_CHECKSUM = range(5)
 _TCP = 6
-CUT = 1600
-"""Bytes of a packet that are always captured. One that claims to be longer than what came, and of which less
-came, was not cut off by the ring (as merged frames of up to 64 KB are): its length is a lie."""
 _HEAD = 64  # bytes of header looked at together
 _EXTENSIONS = (0, 43, 60)
 
 
+def _native_parse(
+    buffer: Bytes,
+    at: NDArray[np.int64],
+    captured: NDArray[np.int64],
+    ts: NDArray[np.uint64],
+    checked: NDArray[np.bool_],
+) -> tuple[NDArray[Any], NDArray[np.int64]]:
+    counts = np.zeros(len(MALFORMED), np.int64)
+    if not len(at):
+        return np.empty(0, SEGMENT), counts
+    found = np.empty(len(at), SEGMENT)
+    made = NATIVE.parse_packets(buffer, at, captured, ts, checked, found, counts)
+    return found[:made], counts
+
+
+@in_c(_native_parse)
 def parse(
     buffer: Bytes,
     at: NDArray[np.int64],
@@ -52,10 +59,6 @@ def parse(
     counts = np.zeros(len(MALFORMED), np.int64)
     if not len(at):
         return np.empty(0, SEGMENT), counts
-    if NATIVE is not None:
-        found = np.empty(len(at), SEGMENT)
-        made = NATIVE.parse_packets(buffer, at, captured, ts, checked, found, counts)
-        return found[:made], counts
     buffer = _padded(buffer, at)
     head = buffer[at[:, None] + np.arange(_HEAD)]
     version = head[:, 0] >> 4
@@ -245,15 +248,18 @@ class Builder:
             for syn in (True, False):
                 self._templates[v4, syn] = _template(self.link, v4, syn)
 
+    def _native_build(self, burst: NDArray[Any], out: Bytes) -> NDArray[np.uint32]:
+        lengths = np.zeros(len(burst), np.uint32)
+        NATIVE.build_frames(np.ascontiguousarray(burst), *self.native, out, out.shape[1], lengths)
+        return lengths
+
+    @in_c(_native_build)
     def build(self, burst: NDArray[Any], out: Bytes) -> NDArray[np.uint32]:
         """Write `burst` (FRAME rows, all alike in `probe` and in having SYN) into the rows of `out`.
 
-        out: (n, ≥ MAX_FRAME) uint8, row-contiguous. Returns (n,) uint32 frame lengths.
+        out: (n, ≥ MAX_FRAME) uint8, contiguous. Returns (n,) uint32 frame lengths.
         """
         lengths = np.zeros(len(burst), np.uint32)
-        if NATIVE is not None and out.flags.c_contiguous:
-            NATIVE.build_frames(np.ascontiguousarray(burst), *self.native, out, out.shape[1], lengths)
-            return lengths
         v4 = (burst["peer_hi"] == 0) & (burst["peer_lo"] >> np.uint64(32) == 0xFFFF)
         every = bool(v4.all())
         for family, rows in ((True, None if every else np.flatnonzero(v4)), (False, np.flatnonzero(~v4))):

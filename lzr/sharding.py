@@ -17,7 +17,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lzr.kernels import NATIVE
+from lzr.kernels import NATIVE, in_c
+from lzr.layout import COOKIE_BITS
 from lzr.rows import FLOW, FRAME, OUTCOME, SEGMENT, TARGET
 
 U32 = NDArray[np.uint32]
@@ -66,16 +67,19 @@ for _dtype in (TARGET, OUTCOME, SEGMENT, FRAME, FLOW):
     _LAYOUTS[id(_dtype)] = layout(_dtype)
 
 
+def _native_flow_hash(rows: NDArray[Any], seed: int) -> U32:
+    rows = np.ascontiguousarray(rows)
+    hashes = np.empty(len(rows), np.uint32)
+    NATIVE.flow_hashes(rows, *layout(rows.dtype), seed & 0xFFFFFFFF, hashes)
+    return hashes
+
+
+@in_c(_native_flow_hash)
 def flow_hash(rows: NDArray[Any], seed: int) -> U32:
     """32-bit hash of each row's 4-tuple: fields peer_hi/lo, own_hi/lo (u8), peer_port, own_port (u2).
 
     Returns (n,) uint32. IPv4-mapped rows hash three words, IPv6 rows nine, as the kernel program does.
     """
-    if NATIVE is not None:
-        rows = np.ascontiguousarray(rows)
-        hashes = np.empty(len(rows), np.uint32)
-        NATIVE.flow_hashes(rows, *layout(rows.dtype), seed & 0xFFFFFFFF, hashes)
-        return hashes
     h = np.full(len(rows), seed & 0xFFFFFFFF, np.uint32)
     v6 = (rows["peer_hi"] != 0) | (rows["peer_lo"] >> np.uint64(32) != 0xFFFF)
     mixed = bool(v6.any())
@@ -90,10 +94,6 @@ def flow_hash(rows: NDArray[Any], seed: int) -> U32:
         if side == "peer":
             h = _mix(h, ports)
     return h
-
-
-COOKIE_BITS = 8
-"""Low bits of our ISNs that the socket filter checks in a SYN-ACK."""
 
 
 def cookie(rows: NDArray[Any], key: int) -> U32:
@@ -131,16 +131,19 @@ _K1, _K2, _K3, _K4, _K5 = (
 )
 
 
+def _native_flow_key(rows: NDArray[Any], seed: int) -> U64:
+    rows = np.ascontiguousarray(rows)
+    keys = np.empty(len(rows), np.uint64)
+    NATIVE.flow_keys(rows, *layout(rows.dtype), seed & 0xFFFFFFFFFFFFFFFF, keys)
+    return keys
+
+
+@in_c(_native_flow_key)
 def flow_key(rows: NDArray[Any], seed: int) -> U64:
     """64-bit key of each row's 4-tuple for the flow index: (n,) uint64, never 0.
 
     Not the shard hash: within a shard that one is constant mod the number of shards.
     """
-    if NATIVE is not None:
-        rows = np.ascontiguousarray(rows)
-        keys = np.empty(len(rows), np.uint64)
-        NATIVE.flow_keys(rows, *layout(rows.dtype), seed & 0xFFFFFFFFFFFFFFFF, keys)
-        return keys
     x = rows["peer_lo"] * _K1
     x ^= rows["peer_hi"] * _K2 + np.uint64(seed & 0xFFFFFFFFFFFFFFFF)
     x ^= x >> np.uint64(32)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from lzr.kernels import NATIVE
+from lzr.kernels import NATIVE, in_c
 from lzr.secrets import Key
 
 U64 = NDArray[np.uint64]
@@ -20,13 +20,17 @@ _V0, _V1, _V2, _V3 = 0x736F6D6570736575, 0x646F72616E646F6D, 0x6C7967656E657261,
 _LENGTH = 16 << 56  # the last block holds how many bytes the message has
 
 
+def _native_siphash(key: Key, first: U64, second: U64 | int = 0) -> U64:
+    others = np.full(len(first), second, np.uint64) if isinstance(second, int) else second
+    out = np.empty(len(first), np.uint64)
+    NATIVE.siphash(np.ascontiguousarray(first), np.ascontiguousarray(others), *key, out)
+    return out
+
+
+@in_c(_native_siphash)
 def siphash(key: Key, first: U64, second: U64 | int = 0) -> U64:
     """(n,) uint64: the hash of two little-endian words; `second` may be one for all."""
     others = np.full(len(first), second, np.uint64) if isinstance(second, int) else second
-    if NATIVE is not None:
-        out = np.empty(len(first), np.uint64)
-        NATIVE.siphash(np.ascontiguousarray(first), np.ascontiguousarray(others), *key, out)
-        return out
     k0, k1 = (np.uint64(word & _WORD) for word in key)
     start = (k0 ^ np.uint64(_V0), k1 ^ np.uint64(_V1), k0 ^ np.uint64(_V2), k1 ^ np.uint64(_V3))
     v = [np.full(len(first), word, np.uint64) for word in start]

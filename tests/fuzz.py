@@ -21,7 +21,8 @@ import pytest
 from lzr.blocklist import Blocklist
 from lzr.expressions import ExpressionError, record_filter
 from lzr.flows import FlowTable
-from lzr.kernels import NATIVE, make_index
+from lzr.kernels import NATIVE
+from lzr.layout import MAX_FRAME
 from lzr.messages import SchemaError, pack, unpack
 from lzr.plan import Plan
 from lzr.probes import ProbeTemplate
@@ -30,7 +31,7 @@ from lzr.protocols.classifier import identify
 from lzr.reading import LONGEST_LINE
 from lzr.rows import ACK, FIN, FRAME, OUTCOME, PSH, RST, SYN, TARGET, V4_MAPPED, Opening, Reason
 from lzr.secrets import Secrets
-from lzr.segments import ETHERNET, MAX_FRAME, Builder, Link, parse
+from lzr.segments import ETHERNET, Builder, Link, parse
 from lzr.shardflows import ShardFlows
 from lzr.sharding import flow_key
 from lzr.transitions import State
@@ -85,7 +86,7 @@ class Scan:
         self.plan = Plan(
             probes, retransmit_wait=0.2, timeout=0.5, cooldown=0.7, secrets=Secrets.derive(5), **options
         )
-        self.table = FlowTable(self.plan, capacity=16, index=make_index())
+        self.table = FlowTable(self.plan, capacity=16)
         self.peers = Builder(
             Link(b"\0" * 6, b"\0" * 6, b"\0" * 6), tuple(ProbeTemplate((p,) if p else ()) for p in PAYLOADS)
         )
@@ -212,7 +213,7 @@ class Scan:
 
     def move(self) -> None:
         old = self.table
-        self.table = FlowTable(self.plan, capacity=16, index=make_index())
+        self.table = FlowTable(self.plan, capacity=16)
         for shard in range(self.plan.shards):
             state = old.extract(shard)
             pieces = ShardFlows.pieces_of(

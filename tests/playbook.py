@@ -25,7 +25,6 @@ from numpy.typing import NDArray
 
 from lzr.cues import read_cues
 from lzr.flows import FlowTable
-from lzr.kernels import make_index
 from lzr.plan import Plan
 from lzr.probes import ProbeTemplate
 from lzr.protocols.base import Part
@@ -211,7 +210,7 @@ class Play:
     def __init__(self, *probes: bytes | tuple[Part, ...], **plan: Any) -> None:
         templates = tuple(ProbeTemplate(p if isinstance(p, tuple) else (p,) if p else ()) for p in probes)
         self.plan = Plan(templates, **plan)
-        self.table = Watched(self.plan, capacity=4, index=make_index())
+        self.table = Watched(self.plan, capacity=4)
         self.now, self.tickets = 0.0, 0
         self.connections: list[Connection] = []
         self.out: list[Sent | Ended] = []
@@ -278,7 +277,7 @@ class Play:
 
     def _move(self) -> None:
         """Extracted here, adopted there; what a message carries of it is all there is."""
-        old, self.table = self.table, Watched(self.plan, capacity=16, index=make_index())
+        old, self.table = self.table, Watched(self.plan, capacity=16)
         self.table.edges, self.table.ignored = old.edges, old.ignored
         for shard in range(self.plan.shards):
             state = old.extract(shard)

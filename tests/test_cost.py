@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from lzr.flows import FlowTable
-from lzr.kernels import NATIVE, make_index
+from lzr.kernels import NATIVE
 from lzr.plan import Plan
 from lzr.probes import ProbeTemplate
 from lzr.rows import ACK, PSH, SEGMENT, TARGET, V4_MAPPED
@@ -23,9 +23,7 @@ class Life:
     """A table through which flows pass."""
 
     def __init__(self) -> None:
-        self.table = FlowTable(
-            Plan(probes=(ProbeTemplate((b"hello",)),), secrets=Secrets.derive(7)), index=make_index()
-        )
+        self.table = FlowTable(Plan(probes=(ProbeTemplate((b"hello",)),), secrets=Secrets.derive(7)))
         self.begun = 0
 
     def begin(self, count: int) -> np.ndarray:

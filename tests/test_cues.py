@@ -8,8 +8,9 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lzr.cues import REPEATED, awaited, read_cues
-from lzr.rows import ACK, FIN, FLOW, RST, SEGMENT, SYN, WINDOW, Expected, Reason
+from lzr.cues import awaited, read_cues
+from lzr.layout import REPEATED, WINDOW
+from lzr.rows import ACK, FIN, FLOW, RST, SEGMENT, SYN, Expected, Reason
 from lzr.transitions import Cue, State
 
 WORD = 1 << 32

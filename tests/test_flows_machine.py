@@ -27,12 +27,13 @@ from hypothesis.stateful import (
 
 from lzr.flows import FlowTable
 from lzr.kernels import make_index
+from lzr.layout import COOKIE_BITS
 from lzr.plan import EPHEMERAL, Plan
 from lzr.probes import ProbeTemplate
 from lzr.rows import ACK, FIN, NO_PROBE, PSH, RST, SEGMENT, SYN, TARGET, Opening, Reason
 from lzr.secrets import Secrets
 from lzr.shardflows import ShardFlows
-from lzr.sharding import COOKIE_BITS, cookie
+from lzr.sharding import cookie
 from lzr.transitions import State
 from tests.playbook import MASK, OWN, PEER, SECOND, Watched, check_books
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 from lzr.flows import FlowTable
-from lzr.kernels import make_index
 from lzr.plan import Plan
 from lzr.probes import ProbeTemplate
 from lzr.segments import Builder, Link
@@ -30,7 +29,7 @@ class Queue:
 
 def test_a_flood_at_some_rings_starves_no_other() -> None:
     probes = (ProbeTemplate((b"x",)),)
-    table = FlowTable(Plan(probes), index=make_index())
+    table = FlowTable(Plan(probes))
     hosted = Hosted(1, table, Builder(Link(bytes(6), bytes(6), bytes(6)), probes))
     rings: list[Any] = [Queue(1 << 30), Queue(1 << 30), Queue(100), Queue(1 << 30)]
     for shard, ring in enumerate(rings):

@@ -12,13 +12,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from lzr import dealing, duplicates, flowrows, probes, segments, sharding
-from lzr import siphash as siphash_module
+from lzr import dealing, flowrows, segments, sharding
 from lzr.duplicates import RecentTargets
 from lzr.flowindex import FlowIndex, NativeIndex
-from lzr.flowrows import Number
 from lzr.flows import FlowTable
 from lzr.kernels import NATIVE, make_index
+from lzr.layout import AGES
 from lzr.plan import Plan
 from lzr.probes import ProbeTemplate
 from lzr.protocols.base import Address, Host, Random
@@ -35,28 +34,27 @@ from lzr.rows import (
     SYN,
     TARGET,
     V4_MAPPED,
+    Number,
     Reason,
 )
 from lzr.secrets import Secrets
 from lzr.segments import Builder, Link
 from lzr.siphash import siphash
 from lzr.transitions import Cue, State
+from tests.wire import kernels_of
 
 pytestmark = pytest.mark.skipif(NATIVE is None, reason="the extension is not built")
 
 T = TypeVar("T")
 Rows = NDArray[Any]
 SEEDS = st.integers(0, 2**32 - 1)
-MODULES = (flowrows, sharding, siphash_module, probes, segments, duplicates, dealing)
 FLAGS = (ACK, ACK | PSH, ACK | FIN, RST, RST | ACK, SYN | ACK, SYN, 0, FIN, ACK | PSH | FIN)
 
 
 @contextmanager
 def in_python() -> Iterator[None]:
     """Runs what stands behind the kernels."""
-    with pytest.MonkeyPatch.context() as patch:
-        for module in MODULES:
-            patch.setattr(module, "NATIVE", None)
+    with kernels_of("python"):
         yield
 
 
@@ -292,7 +290,7 @@ def test_a_round(seed: int, count: int) -> None:
 
     def rounds() -> tuple[Rows, list[Any]]:
         table, made = rows.copy(), []
-        ages = np.zeros(flowrows.AGES, np.int64)
+        ages = np.zeros(AGES, np.int64)
         todo = np.arange(count, dtype=np.int32)
         while len(todo):
             live, actions, todo, *counts = flowrows.step(table, found, keys, slots, todo, ages)
@@ -364,7 +362,9 @@ def test_acts(seed: int, count: int) -> None:
 
             def ended(table: Rows, index: FlowIndex, reason: int = reason, payload: Any = payload) -> Any:
                 with in_python() if type(index) is FlowIndex else nullcontext():
-                    frames, outcomes = flowrows.finish(table, index, slots, reason, payload)
+                    frames, outcomes = flowrows.finish(
+                        table, index, slots, reason, payload, Secrets.derive(seed)
+                    )
                 return frames.tobytes(), outcomes.tobytes()
 
             alike(ended, rows, rows["key"])
@@ -437,9 +437,9 @@ def test_a_slot_outside_the_table(bad: int) -> None:
     with pytest.raises(IndexError):
         flowrows.bump(rows, slots)
     with pytest.raises(IndexError):
-        flowrows.send(rows, slots, Number.UNA, ACK, 0)
+        flowrows.send(rows, slots, Number.UNA, ACK, Secrets.derive(0))
     with pytest.raises(IndexError):
-        flowrows.finish(rows, make_index(), slots, Reason.DATA, None)
+        flowrows.finish(rows, make_index(), slots, Reason.DATA, None, Secrets.derive(0))
 
 
 def answers(draw: np.random.Generator, frames: Rows, buffer: bytearray) -> Rows:
@@ -480,9 +480,7 @@ def trace(seed: int) -> list[bytes]:
         secrets=Secrets.derive(seed),
         shards=int(draw.choice([1, 3])),
     )
-    native: Any = vars(flowrows)["NATIVE"]
-    index = FlowIndex() if native is None else NativeIndex(native.Index())
-    table = FlowTable(plan, capacity=8, index=index)
+    table = FlowTable(plan, capacity=8)
     told, now, line = [], 0, 0
     for _ in range(14):
         count = int(draw.integers(0, 12))

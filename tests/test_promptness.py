@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from lzr.flowrows import AGES, note_ages
+from lzr.flowrows import note_ages
+from lzr.layout import AGES
 from workers.promptness import prompt
 
 MS = 1_000_000

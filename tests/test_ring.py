@@ -12,10 +12,11 @@ import numpy as np
 import pytest
 
 from coordinator.sockets import open_shards
+from lzr.layout import MAX_FRAME
 from lzr.probes import ProbeTemplate
 from lzr.rows import ACK, FRAME, NO_PROBE, RST
 from lzr.secrets import Secrets
-from lzr.segments import MAX_FRAME, Builder, Link
+from lzr.segments import Builder, Link
 from tests.lab import net
 from tests.wire import halves
 from workers.ring import Arrivals, Ring, SendFailure

@@ -14,9 +14,10 @@ from scapy.layers.inet6 import IPv6, IPv6ExtHdrFragment
 from scapy.layers.l2 import Ether
 from scapy.packet import Raw
 
+from lzr.layout import CUT, MAX_FRAME
 from lzr.probes import ProbeTemplate
 from lzr.rows import ACK, FRAME, NO_PROBE, PSH, RST, SYN
-from lzr.segments import CUT, ETHERNET, MAX_FRAME, Builder, Link, _fold, _words
+from lzr.segments import ETHERNET, Builder, Link, _fold, _words
 from tests.wire import extension_header, fields, halves, kernels_of, packets, read, said, text, v4, v6, word
 
 LINK = Link(b"\x02\0\0\0\0\1", b"\x02\0\0\0\0\4", b"\x02\0\0\0\0\6")

@@ -22,18 +22,11 @@ from scapy.layers.l2 import Dot1Q, Ether
 from scapy.packet import Packet, Raw
 
 from coordinator.sockets import open_shards
+from lzr.layout import COOKIE_BITS, MAX_FRAME
 from lzr.rows import ACK, FRAME, NO_PROBE, PSH, RST, SEGMENT, SYN
 from lzr.secrets import Secrets
-from lzr.segments import MAX_FRAME, Builder, Link
-from lzr.sharding import (
-    COOKIE_BITS,
-    cookie,
-    fanout_program,
-    flow_hash,
-    flow_key,
-    shard_of,
-    socket_filter,
-)
+from lzr.segments import Builder, Link
+from lzr.sharding import cookie, fanout_program, flow_hash, flow_key, shard_of, socket_filter
 from tests.lab import net
 from tests.wire import extension_header, halves, packets, read
 from workers.ring import Arrivals, Ring

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import ipaddress
+import sys
 from collections.abc import Iterator, Sequence
+from types import FunctionType
 from typing import Any
 
 import numpy as np
@@ -15,10 +18,10 @@ from scapy.layers.inet import IP, TCP, IPOption_NOP, IPOption_RR
 from scapy.layers.inet6 import IPv6, IPv6ExtHdrDestOpt, IPv6ExtHdrHopByHop, IPv6ExtHdrRouting, PadN
 from scapy.packet import Packet, Raw
 
-from lzr import flowrows, kernels, probes, segments, sharding, siphash
+from lzr import kernels
+from lzr.layout import MALFORMED
 from lzr.rows import V4_MAPPED
-from lzr.segments import MALFORMED, parse
-from workers import ring
+from lzr.segments import parse
 
 Rows = NDArray[Any]
 
@@ -96,9 +99,29 @@ def kernels_of(kind: str) -> Iterator[None]:
         pytest.skip("the extension is not built")
     with pytest.MonkeyPatch.context() as patch:
         if kind == "python":
-            for module in (kernels, flowrows, probes, segments, sharding, siphash, ring):
-                patch.setattr(module, "NATIVE", None)
+            in_python(patch)
         yield
+
+
+def in_python(patch: pytest.MonkeyPatch) -> None:
+    """Have every module call the Python body of each hot function, whatever was chosen at import."""
+    for holder, name, body in _places(len(sys.modules)):
+        patch.setattr(holder, name, body)
+
+
+@functools.lru_cache(maxsize=1)
+def _places(_: int) -> list[tuple[Any, str, FunctionType]]:
+    """(module or class, name there, Python body) of all that `kernels.in_c` has chosen in C; asked anew when
+    there are more modules."""
+    bodies = {pair.native: pair.python for pair in kernels.PAIRS}
+    found: list[tuple[Any, str, FunctionType]] = []
+    for module in [m for name, m in sys.modules.items() if name.split(".")[0] in ("lzr", "workers", "tests")]:
+        classes = [value for value in vars(module).values() if isinstance(value, type)]
+        for holder in (module, *classes):
+            for name, value in vars(holder).items():
+                if isinstance(value, FunctionType) and value in bodies and not name.startswith("_native_"):
+                    found.append((holder, name, bodies[value]))
+    return found
 
 
 v4 = st.integers(1, 2**32 - 1).map(lambda n: str(ipaddress.IPv4Address(n)))

@@ -25,9 +25,9 @@ from lzr import messages
 from lzr.budget import Budget
 from lzr.flows import FlowTable
 from lzr.job import Job, Spawn
-from lzr.kernels import make_index
+from lzr.layout import MALFORMED
 from lzr.messages import Message
-from lzr.segments import MALFORMED, Builder, Link
+from lzr.segments import Builder, Link
 from lzr.shardflows import ShardFlows
 from lzr.trace import Traced
 from workers import link
@@ -56,11 +56,7 @@ class FlowWorker:
         self._positions = positions
         plan = job.plan()
         builder = Builder(Link(job.own_mac, job.gateway_v4, job.gateway_v6), plan.probes)
-        table = (
-            Traced(plan, job.options.handshakes, _tell, index=make_index())
-            if job.options.debug
-            else FlowTable(plan, index=make_index())
-        )
+        table = Traced(plan, job.options.handshakes, _tell) if job.options.debug else FlowTable(plan)
         options = job.options
         budget = None
         if options.max_rate is not None or options.bandwidth is not None:

@@ -26,18 +26,24 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lzr import flowrows
-from lzr.kernels import NATIVE
+from lzr.kernels import NATIVE, in_c
+from lzr.layout import (
+    FRAME_SIZE,
+    MALFORMED,
+    SOL_PACKET,
+    STATUS_CSUM_NOT_READY,
+    STATUS_CSUM_VALID,
+    STATUS_SEND_REQUEST,
+    STATUS_USER,
+    STATUS_WRONG_FORMAT,
+    TX_DATA,
+    VNET_HEADER,
+)
 from lzr.rows import SEGMENT
-from lzr.segments import MALFORMED, Builder, parse
+from lzr.segments import Builder, parse
 
-SOL_PACKET = 263
 PACKET_STATISTICS = 6
-FRAME_SIZE = 2048
 
-_USER, _CSUM_NOT_READY, _CSUM_VALID = 1, 1 << 3, 1 << 7
-_SEND_REQUEST, _SENDING, _WRONG_FORMAT = 1, 2, 4
-_TX_DATA = 32  # TPACKET2_HDRLEN less the sockaddr_ll
-_VNET_HEADER = 10
 _MOMENTS = (0.0002, 0.001, 0.005)
 """Seconds that are slept through between attempts: a driver gives frames back within such times."""
 _PAUSES = (0.02, 0.05)
@@ -80,20 +86,19 @@ class Arrivals:
         """What `data_at` of the segments points into."""
         return self._payloads
 
-    def take(self, ring: Bytes, at: int, limit: int) -> tuple[int, int]:
-        """Frames of a ring from row `at` on: how many there was room for, and their bytes on the wire."""
-        if NATIVE is None:
-            return self._take_columns(ring, at, limit)
+    def _native_take(self, ring: Bytes, at: int, limit: int) -> tuple[int, int]:
         count, made, octets, self._used = NATIVE.take_frames(
             ring, at, limit, self._segments[self._made :], self.faults, self._payloads, self._used
         )
         self._made += made
         return count, octets
 
-    def _take_columns(self, ring: Bytes, at: int, limit: int) -> tuple[int, int]:
+    @in_c(_native_take)
+    def take(self, ring: Bytes, at: int, limit: int) -> tuple[int, int]:
+        """Frames of a ring from row `at` on: how many there was room for, and their bytes on the wire."""
         rows = ring.reshape(-1, FRAME_SIZE)
         limit = min(limit, len(self._segments) - self._made, (len(self._payloads) - self._used) // FRAME_SIZE)
-        ready = rows[at : at + limit, :4].view(np.uint32)[:, 0] & _USER
+        ready = rows[at : at + limit, :4].view(np.uint32)[:, 0] & STATUS_USER
         count = len(ready) if ready.all() else int(ready.argmin())
         head = rows[at : at + count, :24]
         longs, shorts = head.view(np.uint32), head.view(np.uint16)
@@ -101,7 +106,7 @@ class Arrivals:
         captured = longs[:, 2].astype(np.int64) - (network - shorts[:, 6])
         offsets = np.arange(at, at + count, dtype=np.int64) * FRAME_SIZE + network
         ts = longs[:, 4].astype(np.uint64) * np.uint64(1_000_000_000) + longs[:, 5]
-        checked = longs[:, 0] & (_CSUM_NOT_READY | _CSUM_VALID) != 0
+        checked = longs[:, 0] & (STATUS_CSUM_NOT_READY | STATUS_CSUM_VALID) != 0
         segments, faults = parse(ring, offsets, captured, ts, checked)
         self.faults += faults
         lengths = segments["data_len"].copy()
@@ -139,8 +144,8 @@ class Ring:
         self._rx_status = self._rx.view(np.uint32)[:, 0]
         self._tx_status = self._tx.view(np.uint32)[:, 0]
         self._tx_length = self._tx.view(np.uint32)[:, 1]
-        self._tx_copy = self._tx.view(np.uint16)[:, (_TX_DATA + 2) // 2]
-        self._tx[:, _TX_DATA : _TX_DATA + _VNET_HEADER] = 0
+        self._tx_copy = self._tx.view(np.uint16)[:, (TX_DATA + 2) // 2]
+        self._tx[:, TX_DATA : TX_DATA + VNET_HEADER] = 0
         self._filled = 0  # frames that may not have been taken yet: the last before positions[1]
         self._max_failures = max_failures
         self.received = self.received_octets = self.kernel_drops = 0
@@ -158,15 +163,15 @@ class Ring:
 
     def _find_place(self) -> None:
         """Where a predecessor stopped, if there was one."""
-        ready = np.flatnonzero(self._rx_status & _USER)
+        ready = np.flatnonzero(self._rx_status & STATUS_USER)
         if len(ready):
-            before = self._rx_status[(ready - 1) % self.rx_frames] & _USER == 0
+            before = self._rx_status[(ready - 1) % self.rx_frames] & STATUS_USER == 0
             starts = ready[before]
             self._positions[0] = starts[0] if len(starts) else self._oldest()
-        waiting = np.flatnonzero(self._tx_status & _SEND_REQUEST)
+        waiting = np.flatnonzero(self._tx_status & STATUS_SEND_REQUEST)
         if len(waiting):
             # There is a first one: `send` leaves a row free.
-            first = self._tx_status[(waiting - 1) % self._tx_frames] & _SEND_REQUEST == 0
+            first = self._tx_status[(waiting - 1) % self._tx_frames] & STATUS_SEND_REQUEST == 0
             self._positions[1] = (int(waiting[first][0]) + len(waiting)) % self._tx_frames
             self._filled = len(waiting)
             self.placed, self.placed_octets = len(waiting), self._waiting_octets()
@@ -191,7 +196,7 @@ class Ring:
 
     def fill(self) -> int:
         """Frames waiting to be read (looks at every 64th status word, so it is an estimate)."""
-        return int(np.count_nonzero(self._rx_status[::64] & _USER)) * 64
+        return int(np.count_nonzero(self._rx_status[::64] & STATUS_USER)) * 64
 
     def read_drops(self) -> int:
         """Frames the kernel dropped because the ring was full, since the start."""
@@ -236,35 +241,39 @@ class Ring:
         self._hold()
         return False
 
-    def _fill(self, at: int, rows: NDArray[Any], builder: Builder) -> tuple[int, int]:
-        """As many frames as there is room for up to the end of the ring: how many, and their bytes."""
-        if NATIVE is None:
-            return self._fill_columns(at, rows, builder)
+    def _native_fill(self, at: int, rows: NDArray[Any], builder: Builder) -> tuple[int, int]:
         done, octets = NATIVE.fill_ring(self._tx_flat, at, rows, *builder.native)
         return done, octets
 
-    def _fill_columns(self, at: int, rows: NDArray[Any], builder: Builder) -> tuple[int, int]:
+    @in_c(_native_fill)
+    def _fill(self, at: int, rows: NDArray[Any], builder: Builder) -> tuple[int, int]:
+        """As many frames as there is room for up to the end of the ring: how many, and their bytes."""
         room = min(len(rows), self._tx_frames - at)
         busy = self._tx_status[at : at + room] != 0
         if busy.any():
             room = int(busy.argmax())
         if not room:
             return 0, 0
-        frames = self._tx[at : at + room, _TX_DATA + _VNET_HEADER :]
+        frames = self._tx[at : at + room, TX_DATA + VNET_HEADER :]
         lengths = builder.build(rows[:room], frames)
-        self._tx_length[at : at + room] = lengths + np.uint32(_VNET_HEADER)
+        self._tx_length[at : at + room] = lengths + np.uint32(VNET_HEADER)
         self._tx_copy[at : at + room] = lengths
-        self._tx_status[at : at + room] = _SEND_REQUEST
+        self._tx_status[at : at + room] = STATUS_SEND_REQUEST
         return room, int(lengths.sum())
 
+    def _native_unsent(self) -> tuple[int, int]:
+        first = (int(self._positions[1]) - self._filled) % self._tx_frames
+        waiting, refused = NATIVE.unsent(self._tx_flat, first, self._filled)
+        return waiting, refused
+
+    @in_c(_native_unsent)
     def _unsent(self) -> tuple[int, int]:
         """Of the frames filled since all were gone: not yet taken by the driver, refused by the kernel."""
         first = (int(self._positions[1]) - self._filled) % self._tx_frames
-        if NATIVE is not None:
-            waiting, refused = NATIVE.unsent(self._tx_flat, first, self._filled)
-            return waiting, refused
         status = self._tx_status[(first + np.arange(self._filled)) % self._tx_frames]
-        return int(np.count_nonzero(status & _SEND_REQUEST)), int(np.count_nonzero(status == _WRONG_FORMAT))
+        return int(np.count_nonzero(status & STATUS_SEND_REQUEST)), int(
+            np.count_nonzero(status == STATUS_WRONG_FORMAT)
+        )
 
     @property
     def sent(self) -> int:
@@ -280,8 +289,8 @@ class Ring:
             return 0
         first = int(self._positions[1]) - self._filled
         rows = (first + np.arange(self._filled)) % self._tx_frames
-        rows = rows[self._tx_status[rows] & _SEND_REQUEST != 0]
-        return int((self._tx_length[rows] - np.uint32(_VNET_HEADER)).sum(dtype=np.int64))
+        rows = rows[self._tx_status[rows] & STATUS_SEND_REQUEST != 0]
+        return int((self._tx_length[rows] - np.uint32(VNET_HEADER)).sum(dtype=np.int64))
 
     @property
     def failures(self) -> int:

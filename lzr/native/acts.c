@@ -6,9 +6,6 @@
 #include "flow.h"
 #include "native.h"
 
-/* flowrows.Number: what a frame's sequence number is */
-enum number { FROM_UNA, FROM_ISN, FROM_NXT, FROM_ACK, FROM_CLOSE, NUMBERS };
-
 static uint32_t number_of(const struct flow *flow, size_t number)
 {
     switch (number) {
@@ -71,8 +68,6 @@ static void make_outcome(struct outcome *to, const struct flow *flow, size_t rea
     memcpy(to, &outcome, sizeof outcome);
 }
 
-/* flowrows.Kind */
-enum kind { READY, CLOSED, OURS, DUPLICATE, KINDS };
 
 /* (flows, index, targets, slots, secrets, wall, kinds) -> how many of each kind, and how many doubtful */
 PyObject *lzr_open_rows(PyObject *self, PyObject *const *args, Py_ssize_t count)
@@ -164,8 +159,10 @@ PyObject *lzr_send(PyObject *self, PyObject *const *args, Py_ssize_t count)
         (out = lzr_view(&views, args[7], 1, sizeof *out, &room)) == NULL ||
         (!counts && args[6] != Py_None && (program = lzr_view(&views, args[6], 0, 1, &size)) == NULL) ||
         (args[8] != Py_None && (generations = lzr_view(&views, args[8], 1, 4, &more)) == NULL) ||
-        !lzr_as_many(room >= n && (generations == NULL || more >= n) && number < NUMBERS && flags < 256 &&
-                     probe < 256 && fixed <= UINT32_MAX) ||
+        !lzr_as_many(room >= n && (generations == NULL || more >= n)) ||
+        !lzr_check(number < NUMBERS_THERE_ARE, "no such sequence number") ||
+        !lzr_check(flags < 256 && probe < 256, "flags or a probe that do not fit a frame") ||
+        !lzr_check(fixed <= UINT32_MAX, "a probe that is too long") ||
         !lzr_slots_fit(slots, n, n_flows))
         goto end;
     for (size_t i = 0; i < n; i++) {
@@ -214,7 +211,8 @@ PyObject *lzr_outcome_rows(PyObject *self, PyObject *const *args, Py_ssize_t cou
         (lengths = lzr_view(&views, args[3], 0, 4, &n_lengths)) == NULL ||
         (final = lzr_view(&views, args[4], 0, 1, &n_final)) == NULL ||
         (out = lzr_view(&views, args[5], 1, sizeof *out, &room)) == NULL ||
-        !lzr_as_many(n_lengths == n && n_final == n && room >= n && reason <= BY_DUPLICATE) ||
+        !lzr_as_many(n_lengths == n && n_final == n && room >= n) ||
+        !lzr_check(reason <= BY_DUPLICATE, "no such reason") ||
         !lzr_slots_fit(slots, n, n_flows))
         goto end;
     for (size_t i = 0; i < n; i++) {
@@ -252,8 +250,8 @@ PyObject *lzr_finish(PyObject *self, PyObject *const *args, Py_ssize_t count)
         (args[4] != Py_None && (lengths = lzr_view(&views, args[4], 0, 4, &n_lengths)) == NULL) ||
         (frames = lzr_view(&views, args[5], 1, sizeof *frames, &frames_room)) == NULL ||
         (outcomes = lzr_view(&views, args[6], 1, sizeof *outcomes, &outcomes_room)) == NULL ||
-        !lzr_as_many((lengths == NULL || n_lengths == n) && frames_room >= n && outcomes_room >= n &&
-                     reason <= BY_DUPLICATE) ||
+        !lzr_as_many((lengths == NULL || n_lengths == n) && frames_room >= n && outcomes_room >= n) ||
+        !lzr_check(reason <= BY_DUPLICATE, "no such reason") ||
         !lzr_slots_fit(slots, n, n_flows))
         goto end;
     int closes = reason != BY_RST && reason != BY_NO_SYN_ACK, always = reason == BY_ZERO_WINDOW || reason == BY_DATA;

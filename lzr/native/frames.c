@@ -6,23 +6,13 @@
 #include "native.h"
 #include <arpa/inet.h>
 
-#define MOST 1514
 #define ETHERNET 14
-#define OUR_TTL 255
-#define OUR_WINDOW 65535
-#define MSS_V4 1460
-#define MSS_V6 1440
 #define TEXT 64 /* more than an address in brackets with a port */
 
 enum part { CONSTANT, HOST, ADDRESS, RANDOM };
 
-/* linux/if_packet.h: a row of a TPACKET_V2 transmit ring whose socket has PACKET_VNET_HDR */
-#define ROW 2048
-#define ROW_LENGTH 4
-#define ROW_DATA 32
-#define VNET 10
-#define VNET_COPY 2 /* virtio_net_hdr.hdr_len: as long as the frame, so that the kernel copies it */
-enum { AVAILABLE = 0, SEND_REQUEST = 1, WRONG_FORMAT = 4 };
+#define ROW_LENGTH 4 /* tpacket2_hdr.tp_len */
+#define VNET_COPY 2  /* virtio_net_hdr.hdr_len: as long as the frame, so that the kernel copies it */
 
 struct program {
     const uint8_t *at;
@@ -131,7 +121,7 @@ size_t lzr_probe_length(const uint8_t *program, size_t size, uint64_t hi, uint64
     return render((struct program){.at = program, .size = size}, hi, lo, port, 0, NULL, UINT32_MAX);
 }
 
-/* One finished frame into MOST bytes; 0 and an exception if the row asks for what there is not. */
+/* One finished frame into MAX_FRAME bytes; 0 and an exception if the row asks for what there is not. */
 static size_t build(const struct job *job, const struct frame *f, uint8_t *out)
 {
     int v4 = is_v4(f->peer_hi, f->peer_lo), syn = (f->flags & FLAG_SYN) != 0;
@@ -145,7 +135,7 @@ static size_t build(const struct job *job, const struct frame *f, uint8_t *out)
             return 0;
         }
         payload = render(job->programs[f->probe], f->peer_hi, f->peer_lo, f->peer_port, f->nonce, tcp + header,
-                         MOST - tcp_at - header);
+                         MAX_FRAME - tcp_at - header);
         if (payload == SIZE_MAX) {
             PyErr_SetString(PyExc_ValueError, "a probe that does not fit a frame");
             return 0;
@@ -243,7 +233,7 @@ PyObject *lzr_build_frames(PyObject *self, PyObject *const *args, Py_ssize_t cou
         (out = lzr_view(&views, args[3], 1, 1, &room)) == NULL ||
         (lengths = lzr_view(&views, args[5], 1, 4, &lengths_n)) == NULL)
         goto end;
-    if (width < MOST || n > room / width || lengths_n < n) {
+    if (width < MAX_FRAME || n > room / width || lengths_n < n) {
         PyErr_SetString(PyExc_ValueError, "no room for the frames");
         goto end;
     }
@@ -279,7 +269,7 @@ PyObject *lzr_fill_ring(PyObject *self, PyObject *const *args, Py_ssize_t count)
     size_t at = PyLong_AsSize_t(args[1]);
     if (PyErr_Occurred())
         return NULL;
-    if (!read_job(&job, &views, args[3], args[4]) || (ring = lzr_view(&views, args[0], 1, ROW, &frames)) == NULL ||
+    if (!read_job(&job, &views, args[3], args[4]) || (ring = lzr_view(&views, args[0], 1, FRAME_SIZE, &frames)) == NULL ||
         (rows = lzr_view(&views, args[2], 0, sizeof *rows, &n)) == NULL)
         goto end;
     if (at > frames) {
@@ -287,20 +277,20 @@ PyObject *lzr_fill_ring(PyObject *self, PyObject *const *args, Py_ssize_t count)
         goto end;
     }
     for (; done < n && at + done < frames; done++) {
-        uint8_t *row = ring + (at + done) * ROW;
-        if (__atomic_load_n((uint32_t *)row, __ATOMIC_ACQUIRE) != AVAILABLE)
+        uint8_t *row = ring + (at + done) * FRAME_SIZE;
+        if (__atomic_load_n((uint32_t *)row, __ATOMIC_ACQUIRE) != STATUS_AVAILABLE)
             break;
         struct frame f;
         memcpy(&f, rows + done, sizeof f);
-        size_t length = build(&job, &f, row + ROW_DATA + VNET);
+        size_t length = build(&job, &f, row + TX_DATA + VNET_HEADER);
         if (length == 0)
             goto end;
-        uint32_t whole = (uint32_t)(length + VNET);
+        uint32_t whole = (uint32_t)(length + VNET_HEADER);
         uint16_t copy = (uint16_t)length;
-        memset(row + ROW_DATA, 0, VNET);
-        memcpy(row + ROW_DATA + VNET_COPY, &copy, 2);
+        memset(row + TX_DATA, 0, VNET_HEADER);
+        memcpy(row + TX_DATA + VNET_COPY, &copy, 2);
         memcpy(row + ROW_LENGTH, &whole, 4);
-        __atomic_store_n((uint32_t *)row, SEND_REQUEST, __ATOMIC_RELEASE);
+        __atomic_store_n((uint32_t *)row, STATUS_SEND_REQUEST, __ATOMIC_RELEASE);
         octets += length;
     }
     result = Py_BuildValue("nn", (Py_ssize_t)done, (Py_ssize_t)octets);
@@ -324,7 +314,7 @@ PyObject *lzr_unsent(PyObject *self, PyObject *const *args, Py_ssize_t count)
     size_t at = PyLong_AsSize_t(args[1]), rows = PyLong_AsSize_t(args[2]);
     if (PyErr_Occurred())
         return NULL;
-    if ((ring = lzr_view(&views, args[0], 0, ROW, &frames)) == NULL)
+    if ((ring = lzr_view(&views, args[0], 0, FRAME_SIZE, &frames)) == NULL)
         goto end;
     if (at > frames || rows > frames) {
         PyErr_SetString(PyExc_ValueError, "outside the ring");
@@ -332,9 +322,9 @@ PyObject *lzr_unsent(PyObject *self, PyObject *const *args, Py_ssize_t count)
     }
     for (size_t i = 0; i < rows; i++) {
         size_t row = at + i < frames ? at + i : at + i - frames;
-        uint32_t status = __atomic_load_n((const uint32_t *)(ring + row * ROW), __ATOMIC_ACQUIRE);
-        requested += (status & SEND_REQUEST) != 0;
-        refused += status == WRONG_FORMAT;
+        uint32_t status = __atomic_load_n((const uint32_t *)(ring + row * FRAME_SIZE), __ATOMIC_ACQUIRE);
+        requested += (status & STATUS_SEND_REQUEST) != 0;
+        refused += status == STATUS_WRONG_FORMAT;
     }
     result = Py_BuildValue("nn", (Py_ssize_t)requested, (Py_ssize_t)refused);
 end:

@@ -25,12 +25,14 @@ PyObject *lzr_wants(const char *arguments)
     return NULL;
 }
 
-int lzr_as_many(int condition)
+int lzr_check(int condition, const char *text)
 {
     if (!condition)
-        PyErr_SetString(PyExc_ValueError, "the columns are not as many");
+        PyErr_SetString(PyExc_ValueError, text);
     return condition;
 }
+
+int lzr_as_many(int condition) { return lzr_check(condition, "columns of different lengths, or no room for the answer"); }
 
 int lzr_slots_fit(const int32_t *slots, size_t n, size_t flows)
 {
@@ -161,8 +163,6 @@ uint32_t lzr_hash(const uint64_t *address, uint16_t peer_port, uint16_t own_port
     }
     return h;
 }
-
-#define COOKIE_BITS 8
 
 /* flowrows.isn */
 uint32_t lzr_isn(const uint64_t *address, uint16_t peer_port, uint16_t own_port, uint64_t number, uint64_t salt,

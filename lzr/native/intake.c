@@ -64,10 +64,11 @@ PyObject *lzr_deal(PyObject *self, PyObject *const *args, Py_ssize_t count)
         (shards = lzr_view(&views, args[4], 1, 2, &n_shards)) == NULL ||
         (dealt = lzr_view(&views, args[5], 1, sizeof *dealt, &room)) == NULL ||
         (counts = lzr_view(&views, args[6], 1, 4, &n_counts)) == NULL ||
-        !lzr_as_many(n_kept == n_shards && room >= n && n_owners > 0 && n_owners <= UINT16_MAX))
+        !lzr_as_many(n_kept == n_shards && room >= n) ||
+        !lzr_check(n_owners > 0 && n_owners <= UINT16_MAX, "no shards, or too many"))
         goto end;
     for (size_t shard = 0; shard < n_owners; shard++)
-        if (!lzr_as_many(owners[shard] < n_counts))
+        if (!lzr_check(owners[shard] < n_counts, "an owner that there is not"))
             goto end;
     if ((at = PyMem_Calloc(n_counts, sizeof *at)) == NULL) {
         PyErr_NoMemory();

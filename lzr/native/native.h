@@ -64,6 +64,24 @@ struct secrets {
     uint64_t cookie, index, isn[2], nonce[2];
 };
 
+/* lzr/layout.py; layout.c shows Python what they are */
+#define OUR_WINDOW 65535
+#define REPEATED 500000000u /* ns */
+#define AGES 48
+#define COOKIE_BITS 8
+#define MSS_V4 1460
+#define MSS_V6 1440
+#define OUR_TTL 255
+#define MAX_FRAME 1514
+#define CUT 1600
+
+/* linux/if_packet.h: TPACKET_V2 rings, each frame a row */
+#define FRAME_SIZE 2048
+#define TX_DATA 32     /* where the frame begins in a transmit row whose socket has PACKET_VNET_HDR */
+#define VNET_HEADER 10 /* sizeof(struct virtio_net_hdr), which comes first there */
+enum { STATUS_USER = 1, STATUS_CSUM_NOT_READY = 1 << 3, STATUS_CSUM_VALID = 1 << 7 };
+enum { STATUS_AVAILABLE = 0, STATUS_SEND_REQUEST = 1, STATUS_WRONG_FORMAT = 4 };
+
 enum { NO_PROBE = 255 };
 enum { OPENING_OURS = 1, OPENING_DOUBTFUL = 2, OPENING_NO_SYN_ACK, OPENING_UNSUCCESSFUL, OPENING_REPEATED };
 enum { FLAG_FIN = 1, FLAG_SYN = 2, FLAG_RST = 4, FLAG_PSH = 8, FLAG_ACK = 16 };
@@ -105,7 +123,9 @@ void lzr_release(struct views *views);
 
 PyObject *lzr_wants(const char *arguments); /* NULL and a TypeError */
 
-/* Whether it is so; an exception if it is not. */
+/* Returns `condition`; where it does not hold, with a ValueError of that text. */
+int lzr_check(int condition, const char *text);
+/* The same for the lengths of columns that belong together. */
 int lzr_as_many(int condition);
 int lzr_slots_fit(const int32_t *slots, size_t n, size_t flows);
 
@@ -147,6 +167,10 @@ PyObject *lzr_due(PyObject *self, PyObject *const *args, Py_ssize_t count);
 PyObject *lzr_bump(PyObject *self, PyObject *const *args, Py_ssize_t count);
 PyObject *lzr_state_names(void);
 PyObject *lzr_cue_names(void);
+/* layout.c */
+PyObject *lzr_rows(void);
+PyObject *lzr_numbers(void);
+
 PyObject *lzr_gather(PyObject *self, PyObject *const *args, Py_ssize_t count);
 
 /* intake.c */

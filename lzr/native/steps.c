@@ -10,10 +10,7 @@
 enum cue { NOTHING, SYN_ACK, ZERO_WINDOW, ACK, DATA, FIN, RST, RETRANSMIT_DUE, TIMED_OUT, SETTLED, DELAY_OVER,
            EARLY_DATA, SYN_ACK_AGAIN, CUES };
 
-#define OUR_WINDOW 65535
-#define REPEATED 500000000u /* ns: cues.REPEATED */
 #define IGNORE 0
-#define AGES 48 /* flowrows.AGES */
 
 static const char *const STATE_NAMES[] = {"FREE", "DELAYED", "SYN_SENT", "DATA_SENT", "ACKED", "SETTLING", "PROBE"};
 static const char *const CUE_NAMES[] = {"NOTHING", "SYN_ACK", "ZERO_WINDOW", "ACK", "DATA", "FIN", "RST",
@@ -143,8 +140,9 @@ PyObject *lzr_step(PyObject *self, PyObject *const *args, Py_ssize_t count)
         (ages = lzr_view(&views, args[7], 1, 8, &n_ages)) == NULL ||
         (live = lzr_view(&views, args[8], 1, 4, &room_live)) == NULL ||
         (actions = lzr_view(&views, args[9], 1, 1, &room_actions)) == NULL ||
-        !lzr_as_many(n_keys == n && n_slots == n && cells == STATES * CUES && n_ages == AGES &&
-                     room_live >= n_todo && room_actions >= n_todo) ||
+        !lzr_as_many(n_keys == n && n_slots == n && room_live >= n_todo && room_actions >= n_todo) ||
+        !lzr_check(cells == STATES * CUES, "a table of other transitions") ||
+        !lzr_check(n_ages == AGES, "not as many ages") ||
         !lzr_slots_fit(slots, n, n_flows))
         goto end;
     size_t places = 64;
@@ -227,7 +225,9 @@ PyObject *lzr_due(PyObject *self, PyObject *const *args, Py_ssize_t count)
         (transitions = lzr_view(&views, args[3], 0, 1, &cells)) == NULL ||
         (live = lzr_view(&views, args[5], 1, 4, &room_live)) == NULL ||
         (actions = lzr_view(&views, args[6], 1, 1, &room_actions)) == NULL ||
-        !lzr_as_many(n_generations == n && cells == STATES * CUES && cue < CUES && room_live >= n && room_actions >= n) ||
+        !lzr_as_many(n_generations == n && room_live >= n && room_actions >= n) ||
+        !lzr_check(cells == STATES * CUES, "a table of other transitions") ||
+        !lzr_check(cue < CUES, "no such cue") ||
         !lzr_slots_fit(slots, n, n_flows))
         goto end;
     for (size_t i = 0; i < n; i++) {
@@ -264,7 +264,8 @@ PyObject *lzr_bump(PyObject *self, PyObject *const *args, Py_ssize_t count)
     if ((flows = lzr_view(&views, args[0], 1, sizeof *flows, &n_flows)) == NULL ||
         (slots = lzr_view(&views, args[1], 0, 4, &n)) == NULL ||
         (out = lzr_view(&views, args[3], 1, 4, &room)) == NULL ||
-        !lzr_as_many(room >= n && (state < STATES || state == 255)) || !lzr_slots_fit(slots, n, n_flows))
+        !lzr_as_many(room >= n) || !lzr_check(state < STATES || state == 255, "no such state") ||
+        !lzr_slots_fit(slots, n, n_flows))
         goto end;
     for (size_t i = 0; i < n; i++) {
         struct flow *flow = flows + slots[i];

@@ -4,7 +4,6 @@
  */
 #include "native.h"
 
-#define FRAME_SIZE 2048
 #define MOST_EXTENSIONS 4
 
 enum fault { TRUNCATED, NOT_TCP, FRAGMENT, BAD_OFFSET, BAD_CHECKSUM, FAULTS, GOOD = FAULTS };
@@ -15,9 +14,7 @@ struct arrival {
     uint16_t link_at, network_at;
     uint32_t seconds, nanoseconds;
 };
-enum { STATUS_USER = 1, STATUS_CSUM_NOT_READY = 1 << 3, STATUS_CSUM_VALID = 1 << 7 };
 
-#define CUT 1600 /* as in segments.py */
 
 static inline uint16_t get16(const uint8_t *p) { return (uint16_t)(p[0] << 8 | p[1]); }
 static inline uint32_t get32(const uint8_t *p) { return (uint32_t)get16(p) << 16 | get16(p + 2); }
