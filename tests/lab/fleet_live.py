@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from tests.lab.daemons import Daemon
+from tests.lab.daemons import Daemon, offered
 from tests.lab.fleet_core import DOVECOT_PACKAGES, DOVECOT_RUN, dovecot
 from tests.lab.fleet_more import CHAT, ECHOES, MESSAGES, NETWORK, STORES
 from tests.lab.fleet_rare import RARE
@@ -336,4 +336,4 @@ MAIL = (
     ),
 )
 
-LIVE = (*WEB, *SHELLS, *FILES, *MAIL, *CHAT, *MESSAGES, *NETWORK, *STORES, *ECHOES, *RARE)
+LIVE = offered((*WEB, *SHELLS, *FILES, *MAIL, *CHAT, *MESSAGES, *NETWORK, *STORES, *ECHOES, *RARE))
