@@ -91,8 +91,6 @@ class Fleet:
                 pass_fds=[theirs.fileno()],
                 stdin=subprocess.DEVNULL,
                 start_new_session=True,
-                # It forks, so it may have one thread only; numpy's OpenBLAS starts one for each core.
-                env={**os.environ, "OPENBLAS_NUM_THREADS": "1"},
             )
         # While it loads, ZMap beside us needs the processor more: it loses answers when it has to wait.
         self._patient = privilege.may_renice()

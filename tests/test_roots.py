@@ -204,6 +204,10 @@ def test_the_demo_goes_on_without_a_daemon_and_fails_in_the_end() -> None:
 class TestFresh:
     """The namespaces of `make fresh`, on the small root instead of a bare one."""
 
+    @pytest.fixture(autouse=True)
+    def _own_cache(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+        monkeypatch.setattr(fresh, "CACHE", tmp_path)
+
     def test_all_ends_with_it(self, small: tuple[roots.Root, bytes]) -> None:
         copy = small[0].path
         inside = (
@@ -228,7 +232,6 @@ class TestFresh:
     def test_a_copy_is_removed_whatever_happens(
         self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
     ) -> None:
-        monkeypatch.setattr(fresh, "CACHE", tmp_path)
         bare = tmp_path / "bare"
         bare.mkdir()
         monkeypatch.setattr(fresh, "bare", lambda suite: bare)
