@@ -23,7 +23,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tests.lab.net import Lab, LabError, Namespace, run
-from tests.lab.roots import Root, cache_directory, host_suite, root_with
+from tests.lab.roots import Root, cache_directory, lab_suite, root_with
 
 HERE = Path(__file__).resolve().parent
 DOMAIN = "lab.example.org"
@@ -93,9 +93,9 @@ class Running:
 
 
 def offered(daemons: Iterable[Daemon]) -> tuple[Daemon, ...]:
-    """Those that this host's Debian release has."""
+    """Those that the lab's Debian release has."""
     try:
-        suite = host_suite()
+        suite = lab_suite()
     except LabError:
         suite = ""
     return tuple(daemon for daemon in daemons if not daemon.releases or suite in daemon.releases)

@@ -330,8 +330,13 @@ MAIL = (
         "cd /var/lib/news; touch active newsgroups active.times history; mkdir -p "
         "/var/spool/news/overview; chown -R news . /var/spool/news; chmod 4755 /usr/lib/news/bin/innbind; "
         "printf 'control 0000000000 0000000001 n\\njunk 0000000000 0000000001 y\\n' > active\n"
+        "su news -s /bin/sh -c '/usr/lib/news/bin/overchan < /dev/null'\n"
         "exec su news -s /bin/sh -c 'exec /usr/lib/news/bin/nnrpd -D -f -b @ADDRESS@ -p @PORT@'\n",
         apart=("inn2",),
+        files={
+            "/etc/news/readers.conf": 'auth "all" {\n hosts: "*"\n default: "<all>"\n}\n'
+            'access "all" {\n users: "<all>"\n newsgroups: "*"\n}\n'
+        },
         handshake="wait",
     ),
 )

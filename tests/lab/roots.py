@@ -47,6 +47,11 @@ def host_suite() -> str:
     raise LabError("the lab's daemons are Debian's, and /etc/os-release names no Debian release")
 
 
+def lab_suite() -> str:
+    """The Debian release that the lab's daemons come from: this host's, or what LZR_LAB_SUITE says."""
+    return os.environ.get("LZR_LAB_SUITE") or host_suite()
+
+
 def source_lines(suite: str) -> list[str]:
     """sources.list of a release, from the mirrors of this host's own."""
     asked = ("apt-get", "indextargets", "--format", "$(REPO_URI) $(RELEASE) $(COMPONENT) $(LABEL)")
@@ -282,13 +287,13 @@ def remove_unused(cache: Path, days: float = UNUSED_DAYS) -> list[Path]:
 
 
 def root_with(groups: Mapping[str, Collection[str]], cache: Path | None = None) -> Root:
-    """A root of this host's release with all these packages: one that has been made, or a new one.
+    """A root of the lab's release with all these packages: one that has been made, or a new one.
 
     Building one takes a minute and more. Raises LabError when not even a bare one can be made; groups of
     packages that cannot be installed are in its `trouble`, and are tried again the next time.
     """
     cache = cache or cache_directory("lzr-lab")
-    suite = host_suite()
+    suite = lab_suite()
     wanted = {package for packages in groups.values() for package in packages}
     for note in sorted(cache.glob(f"{suite}-{FORMAT}-*.json")):
         path = note.with_suffix("")
