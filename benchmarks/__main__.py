@@ -11,7 +11,7 @@ import argparse
 import sys
 from collections.abc import Callable
 
-from benchmarks import calm, classify, endtoend, linear, memory, pace, stages, start, steady, text
+from benchmarks import calm, classify, endtoend, linear, memory, pace, paced, stages, start, steady, text
 
 
 def _text(_: list[str]) -> None:
@@ -58,6 +58,11 @@ def main(argv: list[str] | None = None) -> int:
         ),
         ("Start: --help under 0.3 s, one target under 1 s", start.main, []),
         ("Pace: within 2 % over ten seconds, smooth", pace.main, ["--seconds", "4"] if quick else []),
+        (
+            "A line a write: the writer waits no longer than the start; line to wire 20 ms, 250 ms for 99 %",
+            paced.main,
+            ["--seconds", "3", "--prefix", "16"] if quick else [],
+        ),
         ("Fingerprints: at most 3 µs a reply", classify.main, []),
         ("Text: under 1.5 µs a line and a record", _text, []),
         ("Each stage alone", stages.main, []),

@@ -53,6 +53,10 @@ _JUDGED_OVER = 0.5
 _NEARLY = 0.8
 _END_SECONDS = 2.0
 _LAST_REPORTS = 0.05
+_OVERTAKEN = (
+    "the input comes faster than it is scanned, and its pipe is full: a ZMap that writes it loses answers "
+    "from here on (drops in its own status; a lower rate there, more workers here)"
+)
 
 Rows = NDArray[Any]
 
@@ -438,6 +442,9 @@ class Scan:
             self._filled = True
             if self._zmap_waits:
                 self._source.hoard()
+                if self._source.overtaken:
+                    self._zmap_waits = False
+                    self.watch.note(_OVERTAKEN)
             return False
         source = self._source
         if not source.ready():

@@ -49,6 +49,8 @@ class Source:
         """Seconds for which the input may be left alone, at its speed, before its writer has to wait."""
         self.full = False
         """Whether the pipe was full before the last `read`: its writer had to wait for us."""
+        self.overtaken = False
+        """Whether we are so far behind that the writer has to wait, and `hoard` cannot help it."""
         self._ended = False
         self._over = False  # the thread reads no more
         self._thread: threading.Thread | None = None
@@ -106,10 +108,12 @@ class Source:
 
         Not beyond a bound, and not once what is held is so old that the connections it tells of are dying.
         """
-        if self._thread is not None or self._ended or not self._capacity or self._held >= _AHEAD:
+        reads_ahead = self._thread is not None and not self._over
+        if reads_ahead or self._ended or not self._capacity:
             return
         now = time.monotonic() - self._born
-        if self._blocks and now - self._blocks[0][1] > _STALE:
+        if self._held >= _AHEAD or (self._blocks and now - self._blocks[0][1] > _STALE):
+            self.overtaken = self.overtaken or self._is_full()
             return
         if select.select([self._descriptor], [], [], 0)[0]:
             piece = self._take()

@@ -54,6 +54,10 @@ class Unpacked:
     def behind(self) -> bool:
         return self.source.behind
 
+    @property
+    def overtaken(self) -> bool:
+        return self.source.overtaken
+
     def hoard(self) -> None:
         self.source.hoard()
 

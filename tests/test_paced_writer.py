@@ -92,3 +92,23 @@ def test_who_waits_is_not_blamed(arena: Range) -> None:
     assert process.wait(60) == 0
     assert len(said) > 10
     assert not [sentence for sentence in said if BLAMED in sentence]
+
+
+def test_it_says_when_zmap_cannot_go_on(arena: Range) -> None:
+    """More than can be kept, from a writer that is as quick as can be: it has to wait, and that is said."""
+    directory, count = arena.lab.directory, 700_000
+    source, log = directory / "lines", directory / "log"
+    write_lines(source, count, "q")
+    arena.respond(first=FIRST, count=count, port=PORT, source=SCANNER, classes="q", more=["--premade"])
+    words = ("-w", "1", "-t", "5", "-rt", "5", "--no-dashboard", "-f", directory / "out")
+    with log.open("w") as stderr:
+        process = arena.scanner.popen(LZR, *words, stdin=subprocess.PIPE, stderr=stderr)
+    assert process.stdin is not None
+    arena.scanner.popen(build("writer"), source, directory / "times", "0", stdout=process.stdin)
+    process.stdin.close()
+    wait_for(lambda: "loses answers" in log.read_text(), "a word to who runs ZMap", 90)
+    process.terminate()
+    wait_for(lambda: "interrupted" in log.read_text() or process.poll() is not None, "the signal", 30)
+    process.terminate()
+    process.wait(60)
+    assert log.read_text().count("loses answers") >= 1

@@ -217,6 +217,7 @@ def test_hoarding_has_bounds(pipe: tuple[int, int], monkeypatch: pytest.MonkeyPa
         os.write(pipe[1], piece)
         made.hoard()
     held = made._held
+    assert not made.overtaken, "there is room in the pipe"
     assert held <= len(lines(1)[0])
     os.close(pipe[1])
     assert b"".join(drain(made)) == b"".join(lines(3))
@@ -277,3 +278,15 @@ def test_what_is_no_pipe_is_left_alone(tmp_path: Path) -> None:
     with (tmp_path / "file").open("w+b") as file:
         assert pipes.widen(file.fileno()) == 0
     assert pipes.widen(12345) == 0
+
+
+def test_who_cannot_be_helped_by_hoarding_is_noticed(
+    pipe: tuple[int, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(source, "_AHEAD", 1 << 12)
+    made, pieces = Source(pipe[0]), lines(40_000)
+    made.settle()
+    writer = write(pipe[1], pieces)
+    wait_for(lambda: made.hoard() or made.overtaken, "a full pipe")  # type: ignore[func-returns-value]
+    assert b"".join(drain(made)) == b"".join(pieces)
+    writer.join(20)
