@@ -29,8 +29,8 @@ def test_the_nursery_has_one_thread(arena: Range, monkeypatch: pytest.MonkeyPatc
     )
 
     def nurseries() -> list[int]:
-        # It is called so when it has loaded everything.
-        return [pid for pid in arena.scanner.pids() if process_name(pid) == "lzr: nursery"]
+        # It is called so when it has loaded everything. One word: see there.
+        return [pid for pid in arena.scanner.pids() if process_name(pid) == "lzr:nursery"]
 
     (nursery,) = wait_for(nurseries, "the nursery", seconds=60)
     assert len(os.listdir(f"/proc/{nursery}/task")) == 1

@@ -165,7 +165,9 @@ def main() -> None:
         signal.signal(number, signal.SIG_IGN)  # the coordinator decides when to end, and the descriptors tell
     control = socket.socket(fileno=int(sys.argv[1]))
     setproctitle("lzr: nursery")
-    setthreadtitle("lzr: nursery")
+    # One word: before a fork, Python 3.12 and later look for the number of threads in /proc/self/stat;
+    # if the name has two words they find the nice value there, and warn when it is 2 or more.
+    setthreadtitle("lzr:nursery")
     Nursery(control).run()
 
 
