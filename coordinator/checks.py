@@ -72,7 +72,7 @@ class Facts:
     ticks: bool = True
     descriptors: int = 1024
     most_descriptors: int = 1024
-    temporary: str = "/tmp"
+    temporary: str = "/run/lzr"
     temporary_trouble: str = ""
     outputs: tuple[tuple[str, int], ...] = ()
     """(path, bytes that are free there) of what the scan writes."""
@@ -161,7 +161,7 @@ def descriptors(facts: Facts, wanted: Wanted) -> Finding:
 
 def room(facts: Facts, wanted: Wanted) -> Finding:
     if facts.temporary_trouble:
-        trouble = f"no temporary file can be made in {facts.temporary}: {facts.temporary_trouble}"
+        trouble = f"no socket can be made in {facts.temporary}: {facts.temporary_trouble}"
         return Finding("room", FAULT, trouble, "set TMPDIR to another directory")
     tight = [(path, free) for path, free in facts.outputs if free < 64 * MEGABYTE]
     for path, free in tight:
@@ -169,7 +169,7 @@ def room(facts: Facts, wanted: Wanted) -> Finding:
     if facts.outputs:
         path, free = min(facts.outputs, key=lambda one: one[1])
         return Finding("room", OK, f"{path} has {_megabytes(free)} left to grow into")
-    return Finding("room", OK, f"temporary files can be made in {facts.temporary}")
+    return Finding("room", OK, f"sockets can be made in {facts.temporary}")
 
 
 def scans(facts: Facts, wanted: Wanted) -> Finding:

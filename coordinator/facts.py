@@ -17,7 +17,7 @@ import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from coordinator import control, netlink, privilege
+from coordinator import control, netlink, privilege, scratch
 from coordinator.checks import Facts
 from coordinator.netlink import Netlink
 from coordinator.privilege import User
@@ -37,6 +37,7 @@ def gather(options: Options, user: User) -> Facts:
     memory, memory_of = room_in_memory()
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     place = Path(kernels.__file__).parent
+    place_of_sockets, trouble = room_for_sockets(scratch.where())
     return Facts(
         kernels=kernels.sentence(),
         why_python=kernels.WHY_PYTHON,
@@ -54,8 +55,8 @@ def gather(options: Options, user: User) -> Facts:
         ticks=time.monotonic() >= began,
         descriptors=_number(soft),
         most_descriptors=_number(hard),
-        temporary=tempfile.gettempdir(),
-        temporary_trouble=trouble_writing(Path(tempfile.gettempdir())),
+        temporary=str(place_of_sockets),
+        temporary_trouble=trouble,
         outputs=tuple(rooms(options)),
         scans=tuple(other_scans()),
     )
@@ -144,6 +145,16 @@ def synchronised() -> bool | None:
         return None
     state = ctypes.CDLL(None).adjtimex(ctypes.create_string_buffer(_TIMEX))  # modes 0: only asks
     return None if state < 0 else state != _TIME_ERROR
+
+
+def room_for_sockets(places: Iterable[Path]) -> tuple[Path, str]:
+    """The first of the places where the sockets of a run can be made, or one where they cannot, and why."""
+    found = Path(tempfile.gettempdir()), "others may rename what is in it"
+    for place in places:
+        found = place, trouble_writing(place)
+        if not found[1]:
+            break
+    return found
 
 
 def trouble_writing(directory: Path) -> str:

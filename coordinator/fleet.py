@@ -10,7 +10,6 @@ import contextlib
 import os
 import pickle
 import select
-import shutil
 import signal
 import socket
 import subprocess
@@ -18,13 +17,13 @@ import sys
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import msgpack
 import zmq
 
 from coordinator import privilege
+from coordinator.scratch import Scratch
 from lzr import messages
 from lzr.job import Job, Output, Setup, Spawn
 from lzr.messages import Buffer, Message
@@ -79,10 +78,9 @@ class Child:
 
 
 class Fleet:
-    def __init__(self, directory: Path, owner: tuple[int, int] | None) -> None:
+    def __init__(self, scratch: Scratch) -> None:
         """Starts the nursery at once: it loads its modules while we find the network."""
-        self._directory = directory
-        self._owner = owner
+        self._scratch = scratch
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with theirs:
             self._process = subprocess.Popen(
@@ -104,13 +102,13 @@ class Fleet:
         self.closed = False
 
     def set_up(self, job: Job, sockets: Sequence[socket.socket], outputs: Sequence[int]) -> None:
-        """Hand the nursery what all children need."""
+        """Hand the nursery what all children need: first the way to our sockets."""
         if self._patient:
             os.setpriority(os.PRIO_PROCESS, self._process.pid, os.getpriority(os.PRIO_PROCESS, 0))
-        descriptors = [sock.fileno() for sock in sockets] + list(outputs)
+        descriptors = [self._scratch.descriptor, *(sock.fileno() for sock in sockets), *outputs]
         data = pickle.dumps(Setup(job, len(outputs)))
         self.nursery.setblocking(True)
-        for at in range(0, max(1, len(descriptors)), _DESCRIPTORS_AT_ONCE):
+        for at in range(0, len(descriptors), _DESCRIPTORS_AT_ONCE):
             part = descriptors[at : at + _DESCRIPTORS_AT_ONCE]
             socket.send_fds(self.nursery, [data if at == 0 else b"+"], part)
         self.nursery.setblocking(False)
@@ -132,15 +130,20 @@ class Fleet:
         child = self.children[name] = Child(role, index, name, number, orders, feed, replaces=replaces)
         written = tuple((child.number, child.written) for child in self.of_role("flow"))
         spawn = Spawn(role, index, name, number, tuple(outputs), written, tuple(fenced))
-        self.nursery.send(pickle.dumps(spawn))
+        given = [self._scratch.listen(self.endpoint(name))] if role == "collect" else []
+        try:
+            socket.send_fds(self.nursery, [pickle.dumps(spawn)], given)
+        finally:
+            for descriptor in given:
+                os.close(descriptor)
         return child
 
     def of_role(self, role: str) -> list[Child]:
         return [child for child in self.children.values() if child.role == role]
 
     def endpoint(self, collector: str) -> str:
-        """Where a collector takes results and finished lines."""
-        return f"ipc://{self._directory}/results-{collector}"
+        """Where a collector takes results and finished lines: a name in the directory of our sockets."""
+        return f"results-{collector}"
 
     def events(self) -> list[dict[str, Any]]:
         """What the nursery tells: spawned, died. Raises ChildProcessError when it is gone itself."""
@@ -163,6 +166,8 @@ class Fleet:
         child = self.children.pop(name, None)
         if child is not None:
             child.close()
+            for kind in ("orders", "feed", "results"):
+                self._scratch.forget(f"{kind}-{name}")
         return child
 
     def receive(self) -> Message | None:
@@ -201,16 +206,14 @@ class Fleet:
             child.close()
         self.reports.close(linger=0)
         self._context.term()
-        shutil.rmtree(self._directory, ignore_errors=True)
+        self._scratch.remove()
 
     def _bind(self, name: str, kind: int, mark: int) -> zmq.Socket[bytes]:
         sock: zmq.Socket[bytes] = self._context.socket(kind)
         sock.setsockopt(zmq.RCVHWM if kind == zmq.PULL else zmq.SNDHWM, mark)
         sock.setsockopt(zmq.LINGER, 0)
-        path = self._directory / name
-        sock.bind(f"ipc://{path}")
-        if self._owner is not None:
-            os.chown(path, *self._owner)
+        sock.setsockopt(zmq.USE_FD, self._scratch.listen(name))
+        sock.bind(f"ipc://{self._scratch.here}/{name}")
         return sock
 
 

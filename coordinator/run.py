@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 from setproctitle import setproctitle, setthreadtitle
 
-from coordinator import checks, cores, facts, network, privilege, samefile, scratch
+from coordinator import checks, cores, facts, network, privilege, samefile
 from coordinator.checkpoint import Checkpoint, open_checkpoint
 from coordinator.checks import Finding, Wanted
 from coordinator.extent import Extent
@@ -33,6 +33,7 @@ from coordinator.opening import Interrupted
 from coordinator.outputs import begin, free_name, open_outputs
 from coordinator.profiling import open_profiles
 from coordinator.scan import Outputs, Scan, ScanError
+from coordinator.scratch import Scratch, ScratchError
 from coordinator.sockets import SocketError, close_shards, open_shards
 from coordinator.source import Source
 from coordinator.unpack import Unpacked
@@ -143,8 +144,12 @@ def run(options: Options, guard: Guard | None, stdin: Source | None) -> int:
             return 128 + signals.number
         source = _open_input(options, stdin)
         owner = _unprivileged(options)
-        directory = scratch.make(owner)
-        fleet = Fleet(directory, owner)
+        try:
+            scratch = Scratch(owner)
+        except ScratchError as error:
+            raise UsageError(str(error)) from error
+        stack.callback(scratch.remove)
+        fleet = Fleet(scratch)
         stack.callback(_close_quietly, fleet)
         return _run(
             options,
@@ -154,7 +159,7 @@ def run(options: Options, guard: Guard | None, stdin: Source | None) -> int:
             outputs,
             source,
             blocklist,
-            directory,
+            scratch.here,
             owner,
             log,
             record,
@@ -189,7 +194,7 @@ def _run(
     outputs: Outputs,
     source: Unpacked,
     blocklist: Blocklist | None,
-    directory: Path,
+    directory: str,
     owner: tuple[int, int],
     log: Log,
     record: Metadata,
@@ -234,7 +239,7 @@ def _run(
     workers, shards = crew.flow, cores.shards(crew.flow, have)
     job = Job(
         options=options,
-        directory=str(directory),
+        directory=directory,
         shards=shards,
         frames=cores.frames(shards, workers),
         own_mac=net.own_mac,

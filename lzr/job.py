@@ -15,9 +15,9 @@ from lzr.secrets import Secrets
 class Job:
     """Made by the coordinator, handed to the nursery, the same for every worker and collector.
 
-    directory: the private directory of the ZeroMQ sockets. frames: of each shard's receive and transmit ring.
-    seed: of everything drawn at random, by way of `secrets`. cores: by use, where
-    processes are bound to them, else empty. uid, gid: whom the children run as, None to stay who we are.
+    directory: that of the ZeroMQ sockets, as this process reaches it. frames: of each shard's receive and
+    transmit ring. seed: of everything drawn at random, by way of `secrets`. cores: by use, where processes
+    are bound to them, else empty. uid, gid: whom the children run as, None to stay who we are.
     report_every: seconds between two reports of a child's figures.
     """
 
@@ -58,12 +58,13 @@ class Job:
         )
 
     def endpoint(self, name: str) -> str:
+        """ZeroMQ's address of the socket of that name."""
         return f"ipc://{self.directory}/{name}"
 
 
 @dataclass(frozen=True, slots=True)
 class Setup:
-    """What the nursery is told first; descriptors come along: `job.shards` sockets, then the outputs."""
+    """What the nursery is told first. Descriptors come along: directory, `job.shards` sockets, outputs."""
 
     job: Job
     outputs: int
@@ -87,6 +88,7 @@ class Output:
 @dataclass(frozen=True, slots=True)
 class Spawn:
     """A child to fork. role: flow or collect; number and name (its sockets'): used for this one only.
+    With that of a collector comes the socket on which it takes results, listening.
 
     For a collector that is to write: outputs, as far as they are acknowledged; written: by source, the last
     message of which that is so; fenced: sources that have died, from which nothing counts any more.

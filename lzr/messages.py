@@ -11,7 +11,7 @@ about layout travels but a name.
 | adopt | coordinator → flow worker (orders) | shard, pieces | none, or FLOW, TIMER, ASKED, TARGET |
 | release | coordinator → flow worker (feed, behind its targets) | shard | |
 | hurry | coordinator → flow worker (orders): a release is on its way | | |
-| resend | coordinator → any (orders) | endpoint of the collector | |
+| resend | coordinator → any (orders) | endpoint: the name of the collector's socket | |
 | stop | coordinator → any (orders) | | |
 | outcomes | flow worker → collector | source, seq | OUTCOME, payload bytes |
 | lines | collector → the one that writes | source, seq, counts | tickets, bytes by output; -N: and outcomes |

@@ -62,7 +62,7 @@ def test_a_host_as_it_should_be_has_nothing_to_say() -> None:
         (checks.clock, {"ticks": False}, FAULT, "monotonic"),
         (checks.descriptors, {"descriptors": 64, "most_descriptors": 4096}, FAULT, "ulimit -n 144"),
         (checks.descriptors, {"descriptors": 64, "most_descriptors": 64}, FAULT, "raise the limit"),
-        (checks.room, {"temporary_trouble": "it is full"}, FAULT, "in /tmp: it is full; set TMPDIR"),
+        (checks.room, {"temporary_trouble": "it is full"}, FAULT, "in /run/lzr: it is full; set TMPDIR"),
         (checks.room, {"outputs": (("a", 1 << 40), ("b", 1 << 20))}, WARNING, "b has 1 MB left"),
         (checks.room, {"outputs": (("a", 1 << 40),)}, OK, "a has 1,048,576 MB left"),
         (checks.scans, {"scans": ("pid 7", "pid 8")}, WARNING, "also running: pid 7, pid 8"),
@@ -161,6 +161,13 @@ def test_what_is_closed_to_a_user_is_found_by_name(tmp_path: Path) -> None:
 def test_where_no_file_can_be_made(tmp_path: Path) -> None:
     assert facts.trouble_writing(tmp_path) == ""
     assert facts.trouble_writing(tmp_path / "missing") == "No such file or directory"
+
+
+def test_sockets_go_where_there_is_room(tmp_path: Path) -> None:
+    missing = tmp_path / "missing"
+    assert facts.room_for_sockets([missing, tmp_path, missing]) == (tmp_path, "")
+    assert facts.room_for_sockets([missing]) == (missing, "No such file or directory")
+    assert facts.room_for_sockets([])[1] == "others may rename what is in it"
 
 
 def test_the_room_of_what_will_be_written(tmp_path: Path) -> None:

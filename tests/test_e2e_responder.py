@@ -89,7 +89,7 @@ def unchanged(arena: Range) -> Iterator[None]:
     before = arena.scanner.state()
     yield
     assert arena.scanner.state() == before
-    assert list(arena.lab.temporary.iterdir()) == []
+    assert arena.lab.left() == []
 
 
 @pytest.mark.parametrize("workers", [1, 2, 4])

@@ -36,7 +36,7 @@ def unchanged(arena: Range) -> Iterator[None]:
     before = arena.scanner.state()
     yield
     assert arena.scanner.state() == before
-    assert list(arena.lab.temporary.iterdir()) == []
+    assert arena.lab.left() == []
 
 
 def respond(arena: Range, count: int, classes: str = LIVELY) -> None:
@@ -329,15 +329,19 @@ def test_files_belong_to_who_called(arena: Range, source: Path) -> None:
         assert found.st_mode & 0o777 == (0o755 if path == kept else 0o644), path
     children = {**dict.fromkeys([victim.worker()], "worker"), victim.worker("collector"): "collector"}
     children[victim.nursery()] = "nursery"
-    directories = list(arena.lab.temporary.glob("lzr-*"))
-    assert len(directories) == 1
-    assert directories[0].stat().st_mode & 0o777 == 0o700
+    nobody = 65534  # whom SUDO_USER names
+    (directory,) = arena.lab.left()
+    assert directory.stat().st_mode & 0o777 == 0o710
+    assert (directory.stat().st_uid, directory.stat().st_gid) == (0, nobody), "they pass, and write nothing"
+    for entry in directory.iterdir():
+        assert entry.is_socket()
+        assert (entry.stat().st_uid, entry.stat().st_mode & 0o777) == (nobody, 0o600), entry
     for pid, what in children.items():
         text = Path(f"/proc/{pid}/status").read_text()
         facts = dict(line.split(":\t", 1) for line in text.splitlines() if ":\t" in line)
         uids, gids = set(facts["Uid"].split()), set(facts["Gid"].split())
         assert "0" not in uids | gids, what
-        assert uids == {str(directories[0].stat().st_uid)}
+        assert uids == gids == {str(nobody)}
         assert facts["Groups"].strip() == ""
         for name in ("CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb"):
             assert int(facts[name], 16) == 0, (what, name)

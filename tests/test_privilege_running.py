@@ -101,6 +101,10 @@ def where_all_may(known: int) -> dict[str, str]:
         "a new file in /tmp": opened("/tmp/lzr-proof", create),
         "a new file in /dev/shm": opened("/dev/shm/lzr-proof", create),
         "a program": call("execve", "/bin/true", 0, 0),
+        "a file that all may read": opened("/etc/passwd", os.O_RDONLY),
+        "the names in a directory": opened("/", os.O_RDONLY | os.O_DIRECTORY),
+        "its own memory as a file": opened("/proc/self/mem", os.O_RDWR),
+        "the program itself": opened(confinement.__file__, os.O_RDONLY),
     }
     if known >= 4:
         calls["any TCP port"] = call("bind", "$other", "$anywhere", 16)

@@ -32,8 +32,10 @@ _TURN = 4096  # records written together, or a few more: until they are, nobody 
 
 
 class Collector:
-    def __init__(self, job: Job, spawn: Spawn, outputs: list[int], whole: NDArray[np.int64]) -> None:
-        """outputs: descriptors, as `spawn.outputs` numbers them.
+    def __init__(
+        self, job: Job, spawn: Spawn, outputs: list[int], whole: NDArray[np.int64], listener: int
+    ) -> None:
+        """outputs: descriptors, as `spawn.outputs` numbers them. listener: the socket that results come to.
 
         whole: by output, in memory that outlives us: its length when the last line was whole.
         """
@@ -58,8 +60,9 @@ class Collector:
         self._next_stats = 0
         self._report_every = round(job.report_every * 1e9)
         self._context: zmq.Context[Any] = zmq.Context(io_threads=1)
-        self._endpoint = job.endpoint(f"results-{spawn.name}")
-        self._results = link.pull(self._context, self._endpoint, bind=True, mark=link.RESULT_MARK)
+        self._job = job
+        endpoint = job.endpoint(f"results-{spawn.name}")
+        self._results = link.pull(self._context, endpoint, mark=link.RESULT_MARK, listener=listener)
         self._orders = link.pull(self._context, job.endpoint(f"orders-{spawn.name}"), mark=link.REPORT_MARK)
         self._reports = link.push(self._context, job.endpoint("reports"), mark=link.REPORT_MARK)
         self._writer: zmq.Socket[bytes] | None = None  # where finished lines go, if we do not write
@@ -67,7 +70,7 @@ class Collector:
         self._bell = select.poll()
         self._bell.register(link.descriptor(self._orders), select.POLLIN)
         self._stopping = False
-        self._report("ready", endpoint=self._endpoint)
+        self._report("ready")
 
     def run(self) -> None:
         try:
@@ -269,7 +272,8 @@ class Collector:
         elif message.kind == "resend":
             if self._writer is not None:
                 self._writer.close(linger=0)
-            self._writer = link.push(self._context, header["endpoint"], mark=link.RESULT_MARK)
+            endpoint = self._job.endpoint(header["endpoint"])
+            self._writer = link.push(self._context, endpoint, mark=link.RESULT_MARK)
             self._waiting.clear()  # the flow workers send all of it again
             self._report("linked", to=header["endpoint"])
         elif message.kind == "stop":

@@ -237,7 +237,7 @@ class FlowWorker:
     def _connect_results(self, endpoint: str) -> None:
         if self._results is not None:
             self._results.close(linger=0)
-        self._results = link.push(self._context, endpoint, mark=link.RESULT_MARK)
+        self._results = link.push(self._context, self._job.endpoint(endpoint), mark=link.RESULT_MARK)
         self._hosted.resend()
 
     def _push_results(self) -> None:

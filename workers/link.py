@@ -19,18 +19,22 @@ REPORT_MARK = 0  # to the coordinator: small, and it must always be able to take
 _NOBLOCK, _POLLIN, _EVENTS = int(zmq.NOBLOCK), int(zmq.POLLIN), int(zmq.EVENTS)
 
 
-def pull(context: zmq.Context[Any], endpoint: str, *, bind: bool = False, mark: int) -> zmq.Socket[bytes]:
-    return _open(context.socket(zmq.PULL), endpoint, bind, zmq.RCVHWM, mark)
+def pull(
+    context: zmq.Context[Any], endpoint: str, *, mark: int, listener: int | None = None
+) -> zmq.Socket[bytes]:
+    """listener: the descriptor of the socket that listens there, if it is ours."""
+    return _open(context.socket(zmq.PULL), endpoint, zmq.RCVHWM, mark, listener)
 
 
-def push(context: zmq.Context[Any], endpoint: str, *, bind: bool = False, mark: int) -> zmq.Socket[bytes]:
-    return _open(context.socket(zmq.PUSH), endpoint, bind, zmq.SNDHWM, mark)
+def push(context: zmq.Context[Any], endpoint: str, *, mark: int) -> zmq.Socket[bytes]:
+    return _open(context.socket(zmq.PUSH), endpoint, zmq.SNDHWM, mark)
 
 
-def _open(sock: Any, endpoint: str, bind: bool, which: int, mark: int) -> zmq.Socket[bytes]:
+def _open(sock: Any, endpoint: str, which: int, mark: int, listener: int | None = None) -> zmq.Socket[bytes]:
     sock.setsockopt(which, mark)
     sock.setsockopt(zmq.LINGER, 0)
-    if bind:
+    if listener is not None:
+        sock.setsockopt(zmq.USE_FD, listener)
         sock.bind(endpoint)
     else:
         sock.connect(endpoint)

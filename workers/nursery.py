@@ -1,28 +1,27 @@
 """The nursery: forks workers and collectors when the coordinator asks, and tells it when one has died.
 
-It is started once, as a fresh interpreter, with the shards' sockets and the outputs. It gives up root before
-anything else, loads what its children need, and forks them: a successor is at work within milliseconds, has
-every descriptor already, and shares the memory of what is loaded. When the coordinator is gone, so are the
-nursery and all its children.
+It is started once, as a fresh interpreter, and loads all that its children may ever need. It is given the
+shards' sockets, the outputs and the way to the coordinator's sockets, gives up root and the file system, and
+forks children: a successor is at work within milliseconds, has every descriptor already, and shares the
+memory of what is loaded. When the coordinator is gone, so are the nursery and all its children.
 
-It speaks over one SEQPACKET socket. To it: a pickled Setup with the descriptors, then pickled Spawn values
-(from the coordinator, which is root: nothing unprivileged can write there). From it: msgpack maps.
+It speaks over one SEQPACKET socket. To it: a pickled Setup with the descriptors, then pickled Spawn values,
+that of a collector with its listening socket (from the coordinator, which is root: nothing unprivileged can
+write there). From it: msgpack maps.
 """
 
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import gc
 import mmap
 import os
 import pickle
 import select
-import shutil
 import signal
 import socket
 import sys
-import traceback
-from pathlib import Path
 
 import msgpack
 import numpy as np
@@ -30,7 +29,7 @@ from setproctitle import setproctitle, setthreadtitle
 
 from lzr.job import Setup, Spawn
 from lzr.pinning import core_of
-from workers import confinement, privilege
+from workers import confinement, preload, privilege
 from workers.collector import Collector
 from workers.flow import FlowWorker
 from workers.profiling import Profiling
@@ -43,10 +42,11 @@ _MAX_DESCRIPTORS = 250
 class Nursery:
     def __init__(self, control: socket.socket) -> None:
         self._control = control
-        setup, self._descriptors = self._receive_setup()
-        self._job = setup.job
-        self._sockets = [socket.socket(fileno=fd) for fd in self._descriptors[: self._job.shards]]
-        self._outputs = self._descriptors[self._job.shards :]
+        preload.load()
+        setup, (directory, *descriptors) = self._receive_setup()
+        self._job = dataclasses.replace(setup.job, directory=f"/proc/self/fd/{directory}")
+        self._sockets = [socket.socket(fileno=fd) for fd in descriptors[: self._job.shards]]
+        self._outputs = descriptors[self._job.shards :]
         # Ring positions outlive the worker that wrote them: two numbers a shard, shared by all children.
         memory = mmap.mmap(-1, max(mmap.PAGESIZE, 16 * self._job.shards))
         self._positions = np.frombuffer(memory, np.int64)
@@ -57,7 +57,8 @@ class Nursery:
         self._children: dict[int, tuple[int, Spawn]] = {}  # pidfd -> (pid, what it is)
         if self._job.uid is not None and self._job.gid is not None:
             privilege.drop(self._job.uid, self._job.gid)
-            confinement.confine(Path(self._job.directory))
+            confinement.confine()
+        preload.close()
         gc.collect()
         gc.freeze()  # the children share these pages as long as nobody touches them
 
@@ -67,7 +68,7 @@ class Nursery:
             os._exit(0)  # the coordinator found a mistake before it needed us
         setup = pickle.loads(data)
         assert isinstance(setup, Setup)
-        while len(descriptors) < setup.job.shards + setup.outputs:
+        while len(descriptors) < 1 + setup.job.shards + setup.outputs:
             _, more, _, _ = socket.recv_fds(self._control, 1, _MAX_DESCRIPTORS)
             descriptors += more
         return setup, list(descriptors)
@@ -78,23 +79,25 @@ class Nursery:
         while True:
             for fd, _ in poller.poll():
                 if fd == self._control.fileno():
-                    data = self._control.recv(_MAX_MESSAGE)
+                    data, given, _, _ = socket.recv_fds(self._control, _MAX_MESSAGE, 1)
                     if not data:
                         self._end()
                         return
                     spawn = pickle.loads(data)
                     assert isinstance(spawn, Spawn)
-                    poller.register(self._fork(spawn), select.POLLIN)
+                    poller.register(self._fork(spawn, given), select.POLLIN)
+                    for descriptor in given:
+                        os.close(descriptor)
                 else:
                     poller.unregister(fd)
                     self._bury(fd)
 
-    def _fork(self, spawn: Spawn) -> int:
+    def _fork(self, spawn: Spawn, given: list[int]) -> int:
         sys.stderr.flush()
         parent = os.getpid()
         pid = os.fork()
         if pid == 0:
-            self._become(spawn, parent)
+            self._become(spawn, parent, given)
         pidfd = os.pidfd_open(pid)
         self._children[pidfd] = (pid, spawn)
         self._tell({"event": "spawned", "name": spawn.name, "pid": pid})
@@ -123,11 +126,10 @@ class Nursery:
             if whole != UNKNOWN:
                 with contextlib.suppress(OSError):
                     Sink(descriptor, whole).cut_back()
-        shutil.rmtree(self._job.directory, ignore_errors=True)
         os._exit(0)
 
-    def _become(self, spawn: Spawn, parent: int) -> None:
-        """In the child: never returns."""
+    def _become(self, spawn: Spawn, parent: int, given: list[int]) -> None:
+        """In the child: never returns. given: the listening socket, if it is to be a collector."""
         code = 1
         profiling: Profiling | None = None
         try:
@@ -147,11 +149,13 @@ class Nursery:
             else:
                 setproctitle(f"lzr: collector {spawn.index}")
                 setthreadtitle(f"lzr: collect {spawn.index}")
-                Collector(self._job, spawn, self._outputs, self._whole).run()
+                (listener,) = given
+                Collector(self._job, spawn, self._outputs, self._whole, listener).run()
             code = 0
         except BaseException:  # the process ends here whatever it was
-            print(f"lzr: {spawn.role} {spawn.index} failed; its story:", file=sys.stderr)
-            traceback.print_exc()
+            story = f"lzr: {spawn.role} {spawn.index} failed; its story:\n{preload.format_exception()}"
+            with contextlib.suppress(OSError):
+                os.write(2, story.encode("utf-8", "backslashreplace"))  # in one piece: others write there too
         finally:
             with contextlib.suppress(OSError):
                 if profiling is not None:

@@ -224,8 +224,14 @@ class Lab:
         self.temporary = self.directory / "tmp"
         self.temporary.mkdir()
         self.temporary.chmod(0o1777)
-        self.environment = {**os.environ, "TMPDIR": str(self.temporary)}
-        """Of every process in the lab: what a program leaves in its temporary directory can be seen."""
+        self.runtime = self.directory / "run"
+        self.runtime.mkdir(0o755)
+        self.environment = {
+            **os.environ,
+            "TMPDIR": str(self.temporary),
+            "RUNTIME_DIRECTORY": str(self.runtime),
+        }
+        """Of every process in the lab: what a program leaves in these directories can be seen."""
         self._namespaces: list[Namespace] = []
         self._processes: list[subprocess.Popen[Any]] = []
         self._at_close = contextlib.ExitStack()
@@ -235,6 +241,10 @@ class Lab:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+    def left(self) -> list[Path]:
+        """What programs have left where temporary things are to be."""
+        return [*self.temporary.iterdir(), *self.runtime.iterdir()]
 
     def track(self, process: subprocess.Popen[Any]) -> None:
         self._processes.append(process)

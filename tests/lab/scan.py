@@ -88,6 +88,7 @@ def scan(
             stdin=stdin,
             timeout=timeout,
             cwd=directory,
+            env=namespace.lab.environment,
         )
     seconds = time.monotonic() - begun
     records, torn = parse(target.read_text() if target.exists() else "")
@@ -149,7 +150,7 @@ def zmap_scan(
     lzr = " ".join(_quote(str(word)) for word in (LZR, *options, "--no-dashboard", "-f", target))
     script.write_text(f"set -o pipefail\n{{ {quoted}; }} 2>{zmap_log} | {lzr} 2>{lzr_log}\n")
     begun = time.monotonic()
-    done = run(*namespace.command("bash", script), check=False, timeout=timeout, cwd=directory)
+    done = namespace.run("bash", script, check=False, timeout=timeout, cwd=directory)
     seconds = time.monotonic() - begun
     records, torn = parse(target.read_text() if target.exists() else "")
     said = lzr_log.read_text()

@@ -1,0 +1,141 @@
+"""Everything that a worker may ever load or open by name, had before root is given up.
+
+The law of this file: **after `close`, nothing is loaded**. The installation may lie where only root can read
+it (/root is 0700 on Debian; pipx and uv install there), and Landlock closes the file system to the children
+wherever they are. Python and its libraries load much when they first need it: so what the nursery's children
+share is made complete once, before the first of them is forked, and a module that was forgotten is an
+ImportError with its name, the same on every machine.
+
+`tests/test_preload.py` finds every import in a function of ours, and every codec that is named; what
+libraries load late is found by scans with the file system closed (`tests/test_installed_private.py`).
+"""
+
+from __future__ import annotations
+
+import codecs
+import contextlib
+import importlib
+import linecache
+import locale
+import sys
+import time
+import traceback
+from collections.abc import Sequence
+from importlib.machinery import BuiltinImporter, FrozenImporter, ModuleSpec
+from types import ModuleType
+
+LATE = (
+    # imported in functions of ours, for who scans nothing starts sooner without them
+    "difflib",
+    "ipaddress",
+    "operator",
+    "lzr.expressions",
+    "lzr.fields",
+    "lzr.protocols",
+    "lzr.usage",
+    # the standard library: a traceback, a warning, an error of a thread
+    "ast",
+    "tokenize",
+    "unicodedata",
+    "warnings",
+    "tracemalloc",
+    "threading",
+)
+"""Modules that something imports only when it is first used."""
+
+OF_LIBRARIES = (
+    # pyzmq: a message that is not copied
+    "zmq.utils.garbage",
+    # numpy: np.unique, and what its kernels in C import when they first describe, print or fail
+    "numpy.ma",
+    *(
+        f"numpy._core.{name}"
+        for name in ("_dtype", "_dtype_ctypes", "_exceptions", "_internal", "_methods", "arrayprint")
+    ),
+)
+"""The same; another version of the library may not have them."""
+
+CODECS = (
+    "ascii",
+    "charmap",
+    "cp437",
+    "cp500",
+    "idna",
+    "latin-1",
+    "punycode",
+    "raw_unicode_escape",
+    "unicode_escape",
+    "utf-16",
+    "utf-16-be",
+    "utf-16-le",
+    "utf-32",
+    "utf-8",
+    "utf-8-sig",
+)
+"""Encodings are modules too, loaded when one is first asked for by its name."""
+
+_sources: dict[str, bytes] = {}
+
+
+def load() -> None:
+    """Import what may be imported late, read the sources that a traceback quotes, and the time zone."""
+    for name in LATE:
+        importlib.import_module(name)
+    for name in OF_LIBRARIES:
+        with contextlib.suppress(ModuleNotFoundError):
+            importlib.import_module(name)
+    streams = (sys.stdin, sys.stdout, sys.stderr)
+    spoken = {sys.getfilesystemencoding(), locale.getpreferredencoding(do_setlocale=False)}
+    for name in (*CODECS, *sorted(spoken | {stream.encoding for stream in streams if stream is not None})):
+        codecs.lookup(name)
+    time.tzset()
+    time.localtime()
+    try:
+        raise PreloadError
+    except PreloadError:
+        traceback.format_exc()  # what formatting one loads, this Python's way
+    _read_sources()
+
+
+def close() -> None:
+    """From here on only what is loaded, or needs no file, can be imported; the rest is an ImportError.
+
+    Otherwise it would be searched for in directories that may not be read, with an error that no
+    ``except ImportError`` of a library expects.
+    """
+    sys.meta_path[:] = [BuiltinImporter, FrozenImporter, _Closed()]
+    sys.path_importer_cache.clear()
+
+
+def format_exception() -> str:
+    """``traceback.format_exc`` where the sources can no longer be read."""
+    for path, source in _sources.items():
+        text = source.decode("utf-8", "replace")
+        # Without a time of change: or the file would be looked at first, and its lines forgotten.
+        linecache.cache[path] = (len(text), None, text.splitlines(keepends=True), path)
+    return traceback.format_exc()
+
+
+class PreloadError(Exception):
+    """Raised and caught to see what that takes."""
+
+
+class _Closed:
+    """The last finder asked."""
+
+    @staticmethod
+    def find_spec(
+        name: str, path: Sequence[str] | None = None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        raise ModuleNotFoundError(f"{name} was not loaded before the file system was closed", name=name)
+
+
+def _read_sources() -> None:
+    for module in list(sys.modules.values()):
+        path = getattr(module, "__file__", None)
+        if isinstance(path, str) and path.endswith(".py") and path not in _sources:
+            try:
+                with open(path, "rb", buffering=0) as file:
+                    _sources[path] = file.read()
+            except OSError:
+                continue  # installed without: a traceback has no quotations then
