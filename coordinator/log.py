@@ -106,7 +106,11 @@ def open_log(options: Options, owner: tuple[int, int] | None = None) -> Iterator
 
     Raises UsageError when it cannot be written.
     """
-    log = Log(TRACE if options.debug else options.verbosity, _open(options, owner))
+    file = _open(options, owner)
+    verbosity = TRACE if options.debug else options.verbosity
+    if options.quiet and file is None and verbosity == INFO:
+        verbosity = ERROR
+    log = Log(verbosity, file)
     try:
         yield log
     except UsageError as error:

@@ -58,9 +58,9 @@ _ENVIRON = _first_environ()  # now: a process that changes its title writes it o
 
 
 def wanted(asked: bool | None, results_on_stdout: bool) -> bool:
-    """Is there to be a dashboard? By default if stderr is a terminal on which no results are printed."""
-    if not sys.stderr.isatty():
-        return False
+    """Is there to be a dashboard? Only on a terminal with a cursor; by default if no results go there."""
+    if not sys.stderr.isatty() or not abilities(sys.stderr).cursor:
+        return False  # TERM=dumb: a picture could only be printed under the last
     if asked is not None:
         return asked
     return not (results_on_stdout and sys.stdout.isatty())

@@ -70,7 +70,7 @@ class Watch:
         self._notes: deque[tuple[float, str]] = deque(maxlen=20)
         self._now = now
         self._owner = owner
-        self._shows = wanted(options.dashboard, results_on_stdout) and not options.debug
+        self._shows = wanted(options.dashboard, results_on_stdout) and not (options.debug or options.quiet)
         self._dashboard: Dashboard | None = None
         self._control: ControlServer | None = None
         self._metrics: MetricsServer | None = None
@@ -212,6 +212,8 @@ class Watch:
         snapshot = self.meter.snapshot(now, self.totals, wall)
         unicode = sys.stderr.isatty() and abilities(sys.stderr).unicode
         text = status.summary(snapshot, tail, results, unicode=unicode)
+        if self.options.quiet:  # that something was lost is an error, and said
+            text = "".join(line for line in text.splitlines(True) if "DISAGREE" in line)
         self._write_status(status.csv_row(snapshot))
         self.abandon()
         with contextlib.suppress(OSError, ValueError):

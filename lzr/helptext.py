@@ -31,7 +31,7 @@ EXAMPLES = (
     (
         "Fingerprint what ZMap finds on a port:",
         (
-            'zmap -p 9002 -S $ip -O json --output-filter="success=1 && repeat=0" \\',
+            'zmap -p 9002 192.0.2.0/24 -O json --output-filter="success=1 && repeat=0" \\',
             "  -f saddr,daddr,sport,dport,seqnum,acknum,window \\",
             "  | lzr --handshakes wait,http,tls -f found.json",
         ),
@@ -53,7 +53,7 @@ EXAMPLES = (
     ),
     (
         "Drive our own connections from ZMap's order of targets:",
-        ("zmap -p 443 --dryrun ... | lzr --handshakes tls -dryrun",),
+        ("zmap -p 443 --dryrun 192.0.2.0/24 | lzr --handshakes tls -dryrun",),
     ),
     (
         "Only what matters, as CSV:",

@@ -22,7 +22,7 @@ from tests.test_faults_processes import HURTS, hurt
 
 CLASSES = "hsafrhszq"
 LABELS = {"h": "http", "s": "ssh"}
-OPTIONS = ("-sendSYNs", "-w", "3", "-rate", "3000", "-rn", "3", "-rt", "0.5", "-t", "1", "-c", "3", "-q")
+OPTIONS = ("-sendSYNs", "-w", "3", "-rate", "3000", "-rn", "3", "-rt", "0.5", "-t", "1", "-c", "3")
 
 
 def one_round(arena: Range, number: int, count: int, rng: random.Random) -> tuple[int, int]:
@@ -36,7 +36,7 @@ def one_round(arena: Range, number: int, count: int, rng: random.Random) -> tupl
     while True:
         with source.open() as stdin:
             victim = Victim(arena.scanner, *words, stdin=stdin, name=f"log{number}")
-        words = ("--resume", kept, "-q")
+        words = ("--resume", kept)
         resumed_at, next_kill = time.monotonic(), time.monotonic() + 3
         lifetime = rng.uniform(15, 60)
         while victim.process.poll() is None:

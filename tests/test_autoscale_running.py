@@ -71,7 +71,7 @@ class Automatic:
         self.arena, directory = arena, arena.lab.directory
         self.socket, self.target, self.said = (directory / f"scan.{end}" for end in ("sock", "out", "err"))
         words: list[str | Path] = ["nice", "-n", str(AHEAD), LZR, "-sendSYNs", "-rate", str(FREE)]
-        words += ["--auto-workers", "-w", "flow=1,collect=1", "--no-dashboard", "-q", *options]
+        words += ["--auto-workers", "-w", "flow=1,collect=1", "--no-dashboard", *options]
         words += ["--control-socket", self.socket, "-f", self.target]
         with self.said.open("w") as stderr:
             self.process = arena.scanner.popen(*words, stdin=subprocess.PIPE, stderr=stderr, cwd=directory)

@@ -73,7 +73,7 @@ def test_exactly_as_many_results(arena: Range, wanted: int, words: tuple[str, ..
 def test_exactly_as_many_in_the_feed_too(arena: Range) -> None:
     respond(arena, 4000, "h")
     target = arena.lab.directory / "out"
-    words = (LZR, "-sendSYNs", *QUICK, "-N", "25", "-feedZGrab", "-f", target, "-q")
+    words = (LZR, "-sendSYNs", *QUICK, "-N", "25", "-feedZGrab", "-f", target)
     done = arena.scanner.run(*words, input="".join(services(4000)), timeout=60)
     assert len(read(target)) == 25
     assert done.stdout.splitlines() == [

@@ -25,7 +25,7 @@ from tests.lab.zmaplines import lines
 
 pytestmark = pytest.mark.root
 
-QUICK = ("-rt", "0.3", "-t", "0.6", "-q")
+QUICK = ("-rt", "0.3", "-t", "0.6")
 
 
 def address(index: int) -> str:

@@ -38,7 +38,7 @@ from tests.lab.zmaplines import isn_of, lines, premade_ack
 
 pytestmark = pytest.mark.root
 
-QUICK = ("-rt", "0.3", "-t", "0.6", "-q")
+QUICK = ("-rt", "0.3", "-t", "0.6")
 
 
 def hosts(count: int, first: str = FIRST) -> list[str]:
@@ -105,7 +105,7 @@ def test_a_firewall_takes_few_packets(arena: Range, haf: int, handshakes: str, f
 def test_nothing_waits_for_the_probes(arena: Range) -> None:
     """The follow-up leaves with the probes, not after their time; who answers is done at once."""
     arena.respond(first=FIRST, count=16, port=PORT, source=SCANNER, classes="hr")
-    words = ("-haf", "5", "-handshakes", "http,tls", "-sendSYNs", "-rt", "20", "-t", "20", "-q")
+    words = ("-haf", "5", "-handshakes", "http,tls", "-sendSYNs", "-rt", "20", "-t", "20")
     with capture(arena.far) as seen:
         found = scan(arena.scanner, *words, lines=listed(hosts(16)), timeout=45)
     assert found.returncode == 0, found.stderr
@@ -174,7 +174,7 @@ def street(lab: Lab) -> tuple[Namespace, Namespace]:
 @pytest.mark.parametrize("handshakes", ["http", "http,tls", "wait,http"])
 def test_real_servers_and_a_real_firewall(street: tuple[Namespace, Namespace], handshakes: str) -> None:
     scanner, far = street
-    words = ("-haf", "5", "-sendSYNs", "-handshakes", handshakes, "-rt", "0.5", "-t", "1", "-q")
+    words = ("-haf", "5", "-sendSYNs", "-handshakes", handshakes, "-rt", "0.5", "-t", "1")
     with capture(far) as seen:
         found = scan(scanner, *words, lines=listed([SERVER, MIXED, FIREWALL]))
     assert found.returncode == 0, found.stderr

@@ -191,7 +191,7 @@ class Pipe:
     """`lzr` with its standard input and output in the test's hands."""
 
     def __init__(self, arena: Range, *options: str) -> None:
-        words: list[str | Path] = [LZR, "--no-dashboard", "-q", "-f", "-", *options]
+        words: list[str | Path] = [LZR, "--no-dashboard", "-f", "-", *options]
         self.process: subprocess.Popen[bytes] = arena.scanner.popen(
             *words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE
         )

@@ -112,7 +112,7 @@ def test_the_reader_goes_away(arena: Range, unchanged: None, source: Path, feed:
     reader, writer = os.pipe()
     os.write(writer, text[:60000].encode())
     stdin = source.open("rb") if feed == "file" else os.fdopen(reader, "rb")
-    victim = Victim(arena.scanner, "-sendSYNs", "-q", *QUICK, "-f", "-", stdin=stdin, stdout=subprocess.PIPE)
+    victim = Victim(arena.scanner, "-sendSYNs", *QUICK, "-f", "-", stdin=stdin, stdout=subprocess.PIPE)
     stdin.close()
     assert victim.process.stdout is not None
     head = [victim.process.stdout.readline() for _ in range(3)]
@@ -212,9 +212,7 @@ def test_a_slow_reader_and_a_fast_input(arena: Range, unchanged: None) -> None:
     feeder = Feeder(
         "".join(line.replace("\n", " " * 360 + "\n") for line in lines(count, classes="h")).encode()
     )
-    victim = Victim(
-        arena.scanner, "-q", "-w", "2", *QUICK, "-f", "-", stdin=feeder.reader, stdout=subprocess.PIPE
-    )
+    victim = Victim(arena.scanner, "-w", "2", *QUICK, "-f", "-", stdin=feeder.reader, stdout=subprocess.PIPE)
     feeder.start()
     assert victim.process.stdout is not None
     out = victim.process.stdout

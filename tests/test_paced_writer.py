@@ -70,7 +70,6 @@ def test_who_waits_is_not_blamed(arena: Range) -> None:
         "-t",
         "3",
         "--no-dashboard",
-        "-q",
         "--control-socket",
         control,
         "-f",

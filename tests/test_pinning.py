@@ -107,7 +107,7 @@ class Pinned:
     def __init__(self, arena: Range, *options: str) -> None:
         self.arena, self.socket = arena, arena.lab.directory / "pinned.sock"
         self.said = arena.lab.directory / "pinned.err"
-        words: list[str | Path] = ["--no-dashboard", "-q", "--control-socket", self.socket, "-f", "/dev/null"]
+        words: list[str | Path] = ["--no-dashboard", "--control-socket", self.socket, "-f", "/dev/null"]
         with self.said.open("w") as stderr:
             self.process = arena.scanner.popen(
                 LZR, "--pin", *words, *options, stdin=subprocess.PIPE, stderr=stderr

@@ -82,7 +82,7 @@ def test_a_csv_has_one_heading(box: Box) -> None:
 @pytest.mark.root
 def test_stdout_that_is_appended_to(box: Box) -> None:
     target = box.directory / "x.csv"
-    words = box.arena.scanner.command(LZR, *QUICK, "-q", "-O", "csv", "--output-fields", "saddr", "-f", "-")
+    words = box.arena.scanner.command(LZR, *QUICK, "-O", "csv", "--output-fields", "saddr", "-f", "-")
     for first in (0, 32):
         with target.open("a") as out:
             text = "".join(box.lines[first : first + 32])

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from coordinator import control
+from coordinator.log import open_log
 from coordinator.metrics import exposition
 from coordinator.snapshot import Phase
 from coordinator.watch import Watch
@@ -63,9 +64,25 @@ def test_quiet(capsys: pytest.CaptureFixture[str]) -> None:
     assert capsys.readouterr().err == ""
     quiet.totals.done = quiet.totals.read = 5
     quiet.close(102, 0.0, ['{"TotalResponses":5}'])
+    assert capsys.readouterr().err == ""
+
+
+def test_quiet_is_silent_about_all_but_errors(capsys: pytest.CaptureFixture[str]) -> None:
+    with open_log(Options(quiet=True)) as log:
+        log.info("what is scanned how")
+        log.warn("what the user should know")
+        assert capsys.readouterr().err == ""
+        log.error("what went wrong")
+        assert "what went wrong" in capsys.readouterr().err
+    with open_log(Options(quiet=True, verbosity=2)) as log:
+        log.warn("asked for by its number")
+        assert "asked for" in capsys.readouterr().err
+    quiet = watch(quiet=True)
+    quiet.totals.read = 5
+    quiet.close(102, 0.0)
     text = capsys.readouterr().err
-    assert "5 read = 5 recorded" in text
-    assert text.endswith('{"TotalResponses":5}\n')
+    assert "DISAGREE" in text, "inputs without a fate are an error of ours"
+    assert text.count("\n") == 1
 
 
 def test_commands_come_in_by_the_control_socket(plain: Watch, tmp_path: Path) -> None:
@@ -146,7 +163,7 @@ def test_without_a_dashboard_rich_is_not_imported() -> None:
 
 
 def test_the_ledger_has_room_for_fates_of_other_kinds(capsys: pytest.CaptureFixture[str]) -> None:
-    made = watch(quiet=True)
+    made = watch()
     made.totals.read, made.totals.done, made.totals.other = (
         9,
         5,

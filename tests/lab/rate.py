@@ -29,7 +29,7 @@ def counted(
     directory = arena.lab.directory
     with source.open() as stdin, (directory / "rate.log").open("w") as log:
         process = arena.scanner.popen(
-            LZR, *words, "-q", "--no-dashboard", "-f", directory / "rate.out", stdin=stdin, stderr=log
+            LZR, *words, "--no-dashboard", "-f", directory / "rate.out", stdin=stdin, stderr=log
         )
         with arena.far.call(lambda: open("/proc/thread-self/net/dev")) as far:
 

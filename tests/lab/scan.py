@@ -128,7 +128,6 @@ def zmap_words(
         str(rate),
         "-c",
         str(cooldown),
-        "-q",
         *targets,
     ]
 
