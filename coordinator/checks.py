@@ -57,6 +57,8 @@ class Facts:
     kernels: str = "kernels in C"
     why_python: str = ""
     directory: str = ""
+    examples: str = ""
+    """Where the files lie that the pages call etc/…"""
     user: str = "nobody"
     closed: str = ""
     """What of the installation the workers' user cannot read, or nothing."""
@@ -89,8 +91,10 @@ def kernels(facts: Facts, wanted: Wanted) -> Finding:
 def installation(facts: Facts, wanted: Wanted) -> Finding:
     if facts.closed:
         sentence = f"{facts.closed} is closed to {facts.user}, so workers load all they need while still root"
-        return Finding("installation", OK, sentence)
-    return Finding("installation", OK, f"{facts.directory} can be read by {facts.user}, whom workers run as")
+    else:
+        sentence = f"{facts.directory} can be read by {facts.user}, whom workers run as"
+    etc = f"; all.ini and lzr.toml are in {facts.examples}" if facts.examples else ""
+    return Finding("installation", OK, sentence + etc)
 
 
 def capabilities(facts: Facts, wanted: Wanted) -> Finding:

@@ -9,6 +9,7 @@ import contextlib
 import ctypes
 import os
 import resource
+import site
 import socket
 import struct
 import sys
@@ -42,6 +43,7 @@ def gather(options: Options, user: User) -> Facts:
         kernels=kernels.sentence(),
         why_python=kernels.WHY_PYTHON,
         directory=str(place.parent),
+        examples=examples(place.parent),
         user=user.name,
         closed=closed_to(user, (place, Path(sys.executable), Path(socket.__file__))),
         not_root_enough=privilege.why_not_root_enough(held),
@@ -60,6 +62,16 @@ def gather(options: Options, user: User) -> Facts:
         outputs=tuple(rooms(options)),
         scans=tuple(other_scans()),
     )
+
+
+def examples(checkout: Path) -> str:
+    """Where etc/ is: in the environment, or in the checkout that this runs from; nothing if it is nowhere."""
+    places = (
+        Path(sys.prefix) / "share/lzr/etc",
+        Path(site.USER_BASE or "/") / "share/lzr/etc",
+        checkout / "etc",
+    )
+    return next((str(place) for place in places if (place / "all.ini").is_file()), "")
 
 
 def closed_to(user: User, paths: Iterable[Path]) -> str:

@@ -42,6 +42,7 @@ def test_a_host_as_it_should_be_has_nothing_to_say() -> None:
         ),
         (checks.kernels, {"kernels": "kernels in Python (y)", "why_python": "LZR_PURE=1"}, WARNING, "(y)"),
         (checks.installation, {"closed": "/root"}, OK, "/root is closed to nobody"),
+        (checks.installation, {"examples": "/opt/lzr/share"}, OK, "lzr.toml are in /opt/lzr/share"),
         (checks.capabilities, {"not_root_enough": "no raw packets"}, FAULT, "no raw packets"),
         (checks.capabilities, {"not_giving_up": "CAP_SETUID missing"}, FAULT, "--cap-add"),
         (checks.capabilities, {"may_renice": False}, OK, "CAP_SYS_NICE"),

@@ -130,7 +130,9 @@ def test_installed_in_a_path_with_spaces_and_behind_a_symlink(installed: Path, t
         assert run(command, "--version", cwd=tmp_path).stdout == f"lzr {__version__}\n"
         assert run(command, "identify", payload).stdout.split() == ["ssh", "-", "OpenSSH", "9.2p1"]
     assert run("sh", "lzr", "--version", cwd=installed).stdout == f"lzr {__version__}\n"
-    assert (installed.parent / "share/lzr/etc/all.ini").is_file()
+    etc = installed.parent / "share/lzr/etc"
+    assert (etc / "all.ini").is_file()
+    assert f"all.ini and lzr.toml are in {etc}" in run(installed / "lzr", "doctor", check=False).stdout
 
 
 @pytest.mark.root
