@@ -154,7 +154,7 @@ def test_without_compiled_kernels_every_report_says_so(
     words = ("-sendSYNs", "--no-dashboard", "-f", tmp_path / "found", "--metadata-file", meta)
     tmp_path.chmod(0o755)
     done = home.run(programs / "lzr", *words, input="127.0.0.1:9\n")
-    assert f"[WARN] lzr: {sentence}\n" in done.stderr
+    assert f"[WARN] lzr: {sentence}; install gcc, and lzr again\n" in done.stderr
     found = json.loads(meta.read_text())
     assert found["kernels"] == sentence.removeprefix("kernels in ")
     assert found["ending"]["status"] == 0
