@@ -18,13 +18,14 @@ from typing import Any
 import numpy as np
 from setproctitle import setproctitle, setthreadtitle
 
-from coordinator import checks, cores, facts, network, privilege, samefile
+from coordinator import appended, checks, cores, facts, network, privilege, samefile
+from coordinator.awaiting import first_targets, invite, nothing
 from coordinator.checkpoint import Checkpoint, open_checkpoint
 from coordinator.checks import Finding, Wanted
 from coordinator.extent import Extent
 from coordinator.fleet import Fleet
 from coordinator.guard import Guard, GuardError
-from coordinator.intake import EARLY, Intake, Sources
+from coordinator.intake import Intake, Sources
 from coordinator.ledger import Ledger
 from coordinator.log import Log, open_log
 from coordinator.metadata import Metadata, open_metadata
@@ -36,6 +37,7 @@ from coordinator.scan import Outputs, Scan, ScanError
 from coordinator.scratch import Scratch, ScratchError
 from coordinator.sockets import SocketError, close_shards, open_shards
 from coordinator.source import Source
+from coordinator.unanswered import unanswered
 from coordinator.unpack import Unpacked
 from coordinator.watch import Watch
 from lzr import __version__, addresses, fields
@@ -130,6 +132,7 @@ def run(options: Options, guard: Guard | None, stdin: Source | None) -> int:
             options = checkpoint.options
             _settle_again(guard, checkpoint)
         samefile.check(options)
+        appended.check(options)
         log = stack.enter_context(open_log(options, _invoker()))
         for sentence in chosen:
             log.info(f"handshakes: {sentence}")
@@ -218,7 +221,8 @@ def _run(
         reopen=options.reopen,
     )
     extent = Extent(source.descriptor)
-    more = _first_targets(intake, source, signals)
+    invite(options)
+    more = first_targets(intake, source, signals, options, log)
     for sentence in intake.told:
         log.info(sentence)
     intake.told.clear()
@@ -293,6 +297,10 @@ def _run(
     record.network, record.job, record.summary, record.fates = net, job, scan.summary, intake.fates
     try:
         record.status = _loop(scan, signals, watch, record)
+        said = unanswered(watch.snapshot(time.monotonic(), time.time()), net, opening=options.send_syns)
+        if said and record.status == OK:
+            print(f"lzr: {said}", file=sys.stderr)
+            log.note(said)
         if source.trouble and record.status == OK:
             record.status, record.failure = FAILED, _cut_short(source)
             print(f"lzr: {record.failure}", file=sys.stderr)
@@ -440,39 +448,12 @@ def _blocklist(options: Options) -> Blocklist | None:
         raise UsageError(f"{options.blocklist_file or options.allowlist_file}: {error}") from error
 
 
-def _first_targets(intake: Intake, source: Unpacked, signals: Signals) -> bool:
-    """Read until there is a target: where it is decides the interface. False when the input has ended."""
-    more = True
-    while not intake.backlog:
-        if signals.count:
-            return False
-        if intake.pending:
-            intake.more()
-            continue
-        if not more and not intake.parked:
-            return False
-        if not more or intake.crowded or not source.ready():
-            reads = [] if not more or intake.crowded else [source.fileno()]
-            select.select([*reads, signals.fileno, *intake.awaited], [], [], 0.25 if intake.parked else None)
-        intake.look_up()
-        if not more or intake.crowded or not source.ready():
-            continue
-        chunk = source.read()
-        if chunk == b"":
-            more = False
-            intake.finish()
-            if source.trouble and not intake.backlog:
-                raise UsageError(_cut_short(source))
-        elif chunk:
-            intake.feed(chunk, early=source.age < EARLY)
-    return more
-
-
 def _nothing_to_do(options: Options, intake: Intake, outputs: Outputs, watch: Watch, signals: Signals) -> int:
     """The input held no target: an empty result, and the summary that says why."""
-    begun = "" if signals.count else begin(outputs, None, options)
-    if begun:
-        watch.log.info(begun)
+    if not signals.count:
+        why = nothing(intake, options)
+        watch.log.info(begin(outputs, None, options))
+        watch.log.info(why)
     for descriptor, form, fresh in zip(outputs.descriptors, outputs.forms, outputs.fresh, strict=True):
         if form in ENCODERS and fresh:
             os.write(descriptor, ENCODERS[form](fields=options.output_fields).header())
