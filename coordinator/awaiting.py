@@ -51,7 +51,7 @@ def typed(options: Options) -> bool:
 
 def invite(options: Options) -> None:
     """On a terminal, say what is awaited."""
-    if typed(options):
+    if typed(options) and not options.quiet:
         print(f"lzr: {_LIST if options.send_syns and not options.dryrun else _ZMAP}", file=sys.stderr)
 
 

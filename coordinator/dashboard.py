@@ -5,6 +5,9 @@ what has to be written so that the terminal shows it: the lines that changed. Th
 a second cost less than a hundredth of a core, and little over ssh. It draws on the terminal of stderr,
 reads keys from the terminal itself (stdin is the input), never writes to stdout, never waits for it.
 
+Where targets are typed on that terminal, it stays as it is (lines, echo, Ctrl-D) until they have ended: the
+lowest line is theirs, the picture is a line shorter, and there are no keys.
+
 This is the only module that imports rich, and it is imported only when a picture is wanted.
 """
 
@@ -24,7 +27,15 @@ from coordinator.canvas import THEME, Line
 from coordinator.commands import Command
 from coordinator.layout import compose
 from coordinator.snapshot import Snapshot
-from coordinator.terminal import Keyboard, Screen, abilities
+from coordinator.terminal import (
+    HIDE_CURSOR,
+    RESTORE_CURSOR,
+    SAVE_CURSOR,
+    SHOW_CURSOR,
+    Keyboard,
+    Screen,
+    abilities,
+)
 
 STYLES = {name: Style.parse(words or "none") for name, words in THEME.items()}
 
@@ -95,8 +106,10 @@ def export_kind(path: str) -> str:
 class Dashboard:
     """Keeps a terminal showing the last snapshot: `start`, `update` about four times a second, `stop`."""
 
-    def __init__(self, environ: dict[str, str] | None = None) -> None:
+    def __init__(self, environ: dict[str, str] | None = None, *, typed: bool = False) -> None:
+        """typed: the input is typed on the same terminal, until `take_keys`."""
         self._environ = environ
+        self._typed = typed
         self._screen: Screen | None = None
         self._keyboard: Keyboard | None = None
         self._sgr: Callable[[Line], str] = _plain
@@ -112,8 +125,25 @@ class Dashboard:
         self.can = abilities(stream, self._environ)
         self._sgr = _painter(self.can.colours) if self.can.cursor else _plain
         self._screen = Screen(stream, cursor=self.can.cursor)
-        self._keyboard = Keyboard(self._screen.tty)
-        self._screen.enter()
+        self._enter(self._screen)
+
+    def _enter(self, screen: Screen) -> None:
+        if not self._typed:
+            self._keyboard = Keyboard(screen.tty)
+        screen.enter()
+        if self._typed and self.can.cursor:
+            screen.write(SHOW_CURSOR)
+
+    def take_keys(self) -> None:
+        """What was typed has ended: the whole terminal and its keys are ours."""
+        if not self._typed:
+            return
+        self._typed = False
+        if self._screen is not None:
+            self._keyboard = Keyboard(self._screen.tty)
+            if self.can.cursor:
+                self._screen.write(HIDE_CURSOR)
+            self.repaint()
 
     def update(self, snapshot: Snapshot) -> None:
         """Show it, at about a millisecond; skipped while the terminal is busy with the last picture."""
@@ -125,18 +155,23 @@ class Dashboard:
         if not self.can.cursor:
             self._print(screen, snapshot, width, height)
             return
+        size = width, height
+        if self._typed:
+            height = max(1, height - 1)
         lines = compose(snapshot, width, height, unicode=self.can.unicode, help_on=self._help)
         painted = [self._sgr(line) for line in lines]
-        if (width, height) != self._size:
-            self._size, self._shown = (width, height), []
-            screen.resized(height)
+        if size != self._size:
+            self._size, self._shown = size, []
+            screen.resized(size[1])
+            if self._typed:
+                screen.write(f"\x1b[{size[1]};1H")
         shown = self._shown
-        out: list[str] = []
+        out: list[str] = [SAVE_CURSOR] if self._typed else []
         for row, text in enumerate(painted):
             # The last two lines are where another program's message would land: always put right.
             if row >= len(shown) or shown[row] != text or row >= height - 2:
                 out.append(f"\x1b[{row + 1};1H{text}")
-        out.append(f"\x1b[{height};1H")
+        out.append(RESTORE_CURSOR if self._typed else f"\x1b[{height};1H")
         self._shown = painted
         screen.write("".join(out))
 
@@ -186,8 +221,7 @@ class Dashboard:
     def resume(self) -> None:
         """Take it again (after SIGCONT)."""
         if self._screen:
-            self._keyboard = Keyboard(self._screen.tty)
-            self._screen.enter()
+            self._enter(self._screen)
             self.repaint()
 
     def stop(self, final_summary: str = "") -> None:

@@ -19,7 +19,7 @@ import numpy as np
 from setproctitle import setproctitle, setthreadtitle
 
 from coordinator import appended, checks, cores, facts, network, privilege, samefile
-from coordinator.awaiting import first_targets, invite, nothing
+from coordinator.awaiting import first_targets, invite, nothing, typed
 from coordinator.checkpoint import Checkpoint, open_checkpoint
 from coordinator.checks import Finding, Wanted
 from coordinator.extent import Extent
@@ -227,7 +227,12 @@ def _run(
         log.info(sentence)
     intake.told.clear()
     watch = Watch(
-        options, time.monotonic(), results_on_stdout=1 in outputs.descriptors, owner=_invoker(), log=log
+        options,
+        time.monotonic(),
+        results_on_stdout=1 in outputs.descriptors,
+        owner=_invoker(),
+        log=log,
+        typed=more and typed(options),
     )
     if not intake.backlog:
         record.summary, record.fates = Summary(), intake.fates
@@ -299,7 +304,8 @@ def _run(
         record.status = _loop(scan, signals, watch, record)
         said = unanswered(watch.snapshot(time.monotonic(), time.time()), net, opening=options.send_syns)
         if said and record.status == OK:
-            print(f"lzr: {said}", file=sys.stderr)
+            if not options.quiet:
+                print(f"lzr: {said}", file=sys.stderr)
             log.note(said)
         if source.trouble and record.status == OK:
             record.status, record.failure = FAILED, _cut_short(source)

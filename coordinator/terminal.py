@@ -21,6 +21,8 @@ from pathlib import Path
 from typing import IO, Any
 
 ENTER = "\x1b[?1049h\x1b[?25l\x1b[?7l\x1b[2J"  # other screen, no cursor, no wrapping, empty
+HIDE_CURSOR, SHOW_CURSOR = "\x1b[?25l", "\x1b[?25h"
+SAVE_CURSOR, RESTORE_CURSOR = "\x1b7", "\x1b8"
 LEAVE = "\x1b[r\x1b[2J\x1b[?7h\x1b[?25h\x1b[?1049l"
 
 

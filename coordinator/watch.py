@@ -45,6 +45,7 @@ class Watch:
     totals: the coordinator's own figures, to be kept up to date by it.
     meter: where the processes' reports go (`feed`, `launched`, `restarted`, `removed`, `mark`).
     owner: user and group that files made here belong to.
+    typed: the input is typed on the terminal that the dashboard would be on.
     """
 
     def __init__(
@@ -55,6 +56,7 @@ class Watch:
         results_on_stdout: bool,
         owner: tuple[int, int] | None = None,
         log: Log | None = None,
+        typed: bool = False,
     ) -> None:
         self.options = options
         self.log = Log(options.verbosity) if log is None else log
@@ -70,6 +72,7 @@ class Watch:
         self._notes: deque[tuple[float, str]] = deque(maxlen=20)
         self._now = now
         self._owner = owner
+        self._typed = typed
         self._shows = wanted(options.dashboard, results_on_stdout) and not (options.debug or options.quiet)
         self._dashboard: Dashboard | None = None
         self._control: ControlServer | None = None
@@ -114,9 +117,11 @@ class Watch:
         if self._shows:
             from coordinator.dashboard import Dashboard  # rich, only now
 
-            self._dashboard = Dashboard()
+            self._dashboard = Dashboard(typed=self._typed)
             self._dashboard.start(sys.stderr)
             self.log.screen_taken = True
+            if self._typed:
+                self.note("targets are read from this terminal, below; Ctrl-D ends them")
 
     @property
     def report_every(self) -> float:
@@ -163,6 +168,9 @@ class Watch:
             self.meter.feed(now, self._own_report())
             self._snapshot = self.meter.snapshot(now, self.totals, wall)
         if frame and self._dashboard is not None:
+            if self._typed and self.totals.input_ended:
+                self._typed = False
+                self._dashboard.take_keys()
             self._next_frame = now + FRAME
             found += self._dashboard.commands()
             self._dashboard.update(self._snapshot)
