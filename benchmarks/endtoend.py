@@ -55,6 +55,7 @@ def scan(arena: Range, source: Path, flows: int, classes: str, options: list[str
     responder = _respond(arena, flows, classes)
     target = arena.lab.directory / "out.json"
     log = arena.lab.directory / "out.log"
+    target.unlink(missing_ok=True)  # results are appended
     words = [str(LZR), "--no-dashboard", "-f", str(target), *options]
     begun = time.monotonic()
     with source.open() as stdin, log.open("w") as stderr:
