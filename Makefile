@@ -61,6 +61,7 @@ test-live: venv lab-tools test-tools
 
 SUITE ?= bookworm trixie
 fresh: lab-tools
+	@tests/lab/apt-install git
 	/usr/bin/python3 -m tests.fresh $(if $(filter quick,$(FRESH)),--quick) $(if $(RUN),--run '$(RUN)') $(SUITE)
 
 check: venv

@@ -288,11 +288,11 @@ def main() -> int:
                     )
                     if status and name == "before":
                         break
-    except LabError as error:
+    except (LabError, OSError, subprocess.SubprocessError) as error:
         say(str(error))
         return 2
     except KeyboardInterrupt:
-        say("interrupted; everything has been removed")
+        say("interrupted")
         return 130
     print("\n".join(report), flush=True)
     return 1 if worst else 0
