@@ -243,8 +243,7 @@ def steps(suite: str, quick: bool, command: str) -> list[tuple[str, str, float]]
     if zmap:
         found += [("ZMap 4", zmap, 900), ("demo", demo, DAEMONS_SECONDS)]
     if quick:
-        files = [name for name in QUICK if (REPOSITORY / name).exists()]
-        words = shlex.quote(f"ARGS={' '.join(files)}")
+        words = shlex.quote(f"ARGS={' '.join(QUICK)}")
         return [*found, ("test, quick", f"cd /root/lzr && make test {words}", DAEMONS_SECONDS)]
     return [*found, ("test", "cd /root/lzr && make test", TESTS_SECONDS)]
 

@@ -273,3 +273,4 @@ class TestFresh:
         text = (ROOT / "README.md").read_text()
         for line in (fresh.BEFORE, "make demo", "make test"):
             assert f"    {line}" in text
+        assert all((ROOT / name).exists() for name in fresh.QUICK)
