@@ -60,9 +60,9 @@ class Hop:
         self._pull.bind(f"ipc://{directory}/hop")
         self._push.connect(f"ipc://{directory}/hop")
 
-    def __call__(self, kind: str, *arrays: Any) -> messages.Message:
-        self._push.send_multipart(messages.pack(kind, {}, *arrays))
-        return messages.unpack(self._pull.recv_multipart())
+    def __call__(self, message: messages.Message) -> messages.Message:
+        self._push.send_multipart(messages.pack(message))
+        return messages.unpack(self._pull.recv_multipart()).message
 
     def close(self) -> None:
         self._context.destroy(linger=0)
@@ -116,7 +116,7 @@ def one_round(size: int, first: int, hop: Hop, spent: dict[str, list[float]]) ->
         ledger.give(targets)
 
     timed("choose a shard", place)
-    targets = timed("hop to a worker", lambda: hop("targets", targets)).arrays[0]
+    targets = timed("hop to a worker", lambda: hop(messages.Targets(targets))).rows
     table = _TABLES.setdefault(size, FlowTable(plan))
     timed("open", lambda: table.open(targets, 0, 0))
     (sent,) = table.take_frames()
@@ -130,8 +130,8 @@ def one_round(size: int, first: int, hop: Hop, spent: dict[str, list[float]]) ->
     timed("build a RST", lambda: builder.build(closing, memory))
     rows, payloads = table.take_outcomes()
     assert len(rows) == size
-    message = timed("hop of outcomes", lambda: hop("outcomes", rows, payloads))
-    rows, payloads = message.arrays
+    message = timed("hop of outcomes", lambda: hop(messages.Outcomes(1, 1, rows, payloads)))
+    rows, payloads = message.rows, message.payloads
     block = timed("identify, write", lambda: _MAKER.make(rows, payloads.tobytes()))
     assert block.lines[0].count(b'"http"') == size
     timed("settle", lambda: ledger.settle(block.tickets))

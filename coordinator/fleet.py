@@ -7,8 +7,9 @@ are called after it, so nothing that was meant for a dead process reaches its su
 from __future__ import annotations
 
 import contextlib
+import hmac
 import os
-import pickle
+import secrets
 import select
 import signal
 import socket
@@ -25,13 +26,14 @@ import zmq
 from coordinator import privilege
 from coordinator.scratch import Scratch
 from lzr import messages
-from lzr.job import Job, Output, Setup, Spawn
-from lzr.messages import Buffer, Message
+from lzr.job import Job, Output, Setup, Spawn, pack
+from lzr.messages import Buffer, Message, SchemaError
 
 FEED_MARK = 4
 _MAX_EVENT = 1 << 16
 _DESCRIPTORS_AT_ONCE = 200
 _PATIENT = 10  # nice
+_REMEMBERED = 64
 # As plain numbers: what an enumeration's operators take is much of the cost of a small turn.
 _NOBLOCK, _POLLIN, _EVENTS = int(zmq.NOBLOCK), int(zmq.POLLIN), int(zmq.EVENTS)
 
@@ -48,6 +50,8 @@ class Child:
     feed: zmq.Socket[bytes] | None
     pid: int = 0
     replaces: bool = False  # it took the place of one that died
+    condemned: bool = False  # it has sent what cannot be: nothing more of it is believed
+    token: bytes = field(default_factory=lambda: secrets.token_bytes(16))  # it shows this with its reports
     written: int = 0  # a flow worker's: the last of its messages whose results are written
     told: int = 0  # the last that it knows to be written
     waiting: deque[list[Buffer]] = field(default_factory=deque)
@@ -55,11 +59,11 @@ class Child:
     def tell_written(self) -> None:
         """What a worker knows to be written, it does not keep, nor send again."""
         if self.written > self.told:
-            self.order("acked", seq=self.written)
+            self.order(messages.Acked(self.written))
             self.told = self.written
 
-    def order(self, kind: str, *arrays: Any, **header: Any) -> None:
-        self.waiting.append(messages.pack(kind, header, *arrays))
+    def order(self, order: Message) -> None:
+        self.waiting.append(messages.pack(order))
         self.push_orders()
 
     def push_orders(self) -> None:
@@ -99,6 +103,7 @@ class Fleet:
         self._context: zmq.Context[Any] = zmq.Context(io_threads=1)
         self.reports = self._bind("reports", zmq.PULL, 0)
         self.children: dict[str, Child] = {}
+        self._buried: dict[str, Child] = {}  # the latest: their last words may still be on their way
         self.closed = False
 
     def set_up(self, job: Job, sockets: Sequence[socket.socket], outputs: Sequence[int]) -> None:
@@ -106,7 +111,7 @@ class Fleet:
         if self._patient:
             os.setpriority(os.PRIO_PROCESS, self._process.pid, os.getpriority(os.PRIO_PROCESS, 0))
         descriptors = [self._scratch.descriptor, *(sock.fileno() for sock in sockets), *outputs]
-        data = pickle.dumps(Setup(job, len(outputs)))
+        data = pack(Setup(job, len(outputs)))
         self.nursery.setblocking(True)
         for at in range(0, len(descriptors), _DESCRIPTORS_AT_ONCE):
             part = descriptors[at : at + _DESCRIPTORS_AT_ONCE]
@@ -129,10 +134,10 @@ class Fleet:
         feed = self._bind(f"feed-{name}", zmq.PUSH, FEED_MARK) if role == "flow" else None
         child = self.children[name] = Child(role, index, name, number, orders, feed, replaces=replaces)
         written = tuple((child.number, child.written) for child in self.of_role("flow"))
-        spawn = Spawn(role, index, name, number, tuple(outputs), written, tuple(fenced))
-        given = [self._scratch.listen(self.endpoint(name))] if role == "collect" else []
+        spawn = Spawn(role, index, name, number, tuple(outputs), written, tuple(fenced), child.token)
+        given = [self._scratch.listen(f"results-{name}")] if role == "collect" else []
         try:
-            socket.send_fds(self.nursery, [pickle.dumps(spawn)], given)
+            socket.send_fds(self.nursery, [pack(spawn)], given)
         finally:
             for descriptor in given:
                 os.close(descriptor)
@@ -140,10 +145,6 @@ class Fleet:
 
     def of_role(self, role: str) -> list[Child]:
         return [child for child in self.children.values() if child.role == role]
-
-    def endpoint(self, collector: str) -> str:
-        """Where a collector takes results and finished lines: a name in the directory of our sockets."""
-        return f"results-{collector}"
 
     def events(self) -> list[dict[str, Any]]:
         """What the nursery tells: spawned, died. Raises ChildProcessError when it is gone itself."""
@@ -168,14 +169,41 @@ class Fleet:
             child.close()
             for kind in ("orders", "feed", "results"):
                 self._scratch.forget(f"{kind}-{name}")
+            self._buried[name] = child
+            while len(self._buried) > _REMEMBERED:
+                del self._buried[next(iter(self._buried))]
         return child
 
-    def receive(self) -> Message | None:
-        """The next report of a child."""
+    def receive(self) -> tuple[Child, Message] | None:
+        """The next report, and of which child; it may have ended. Raises SchemaError for what cannot be."""
         events = self.reports.get(_EVENTS)
         if not isinstance(events, int) or not events & _POLLIN:  # cheaper than an exception
             return None
-        return messages.unpack(self.reports.recv_multipart(_NOBLOCK))
+        parts = self.reports.recv_multipart(_NOBLOCK)
+        try:
+            message, name, token = messages.unpack(parts)
+        except SchemaError as error:
+            if self._known(error.sender, error.token) is None:
+                error.sender = ""  # anybody may have sent it
+            raise
+        child = self._known(name, token)
+        if child is None:
+            raise SchemaError(f"{type(message).__name__} in the name of {name[:40]!r}, by somebody else")
+        if type(message) not in messages.REPORTS[child.role]:
+            raise SchemaError(f"{type(message).__name__} is not for it to say", name)
+        return child, message
+
+    def _known(self, name: str, token: bytes) -> Child | None:
+        """The child of this name, which may have ended, if the token is its own."""
+        child = self.children.get(name) or self._buried.get(name)
+        return child if child is not None and hmac.compare_digest(token, child.token) else None
+
+    def kill(self, child: Child) -> None:
+        """End a process that cannot be trusted any more; its death is told like any other."""
+        with contextlib.suppress(OSError, ValueError):
+            stat = Path(f"/proc/{child.pid}/stat").read_text().rpartition(")")[2].split()
+            if int(stat[1]) == self._process.pid:  # or the number is somebody else's by now
+                os.kill(child.pid, signal.SIGKILL)
 
     @property
     def bell(self) -> int:
@@ -212,6 +240,7 @@ class Fleet:
         sock: zmq.Socket[bytes] = self._context.socket(kind)
         sock.setsockopt(zmq.RCVHWM if kind == zmq.PULL else zmq.SNDHWM, mark)
         sock.setsockopt(zmq.LINGER, 0)
+        sock.setsockopt(zmq.MAXMSGSIZE, messages.MOST_OCTETS)
         sock.setsockopt(zmq.USE_FD, self._scratch.listen(name))
         sock.bind(f"ipc://{self._scratch.here}/{name}")
         return sock

@@ -61,10 +61,14 @@ class Ledger:
     def settle(self, tickets: NDArray[np.uint32]) -> NDArray[np.uint64]:
         """These have their fate: free them. Returns the input lines, (n,) uint64.
 
-        Raises ValueError if one of them was not open: a result was made twice.
+        Raises ValueError, and frees none, if one of them was not open: a result was made twice.
         """
+        if len(tickets) and int(tickets.max()) >= len(self._given):
+            raise ValueError("a result came for an input that there is not")
         if not self._given[tickets].all():
             raise ValueError("a result came for an input that has one already")
+        if len(np.unique(tickets)) != len(tickets):
+            raise ValueError("two results came for one input")
         self._given[tickets] = False
         self._free[self._free_count : self._free_count + len(tickets)] = tickets
         self._free_count += len(tickets)

@@ -15,6 +15,7 @@ from collections import deque
 from dataclasses import dataclass, field
 from typing import Any
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -300,8 +301,8 @@ class Scan:
     def _handle_reports(self, now: float) -> None:
         for report in self.supervisor.reports(nursery=self._born):
             match report:
-                case Stats(header):
-                    self.meter.feed(now, header)
+                case Stats(_, figures):
+                    self.meter.feed(now, figures)
                 case Written():
                     self._take_written(report)
                 case Fault(reason, gone):
@@ -333,40 +334,46 @@ class Scan:
         match report:
             case Written():
                 self._take_written(report)
-            case Stats(header):
-                self.meter.feed(time.monotonic(), header)
+            case Stats(_, figures):
+                self.meter.feed(time.monotonic(), figures)
 
     def _take_written(self, report: Written) -> None:
         """Outcomes are on disk: the one message that settles anything."""
-        header = report.message.header
-        if header["name"] != self.supervisor.writer:
+        written = report.message
+        if report.name != self.supervisor.writer:
             return  # of a collector that is gone: its successor writes these again
-        lines = self.ledger.settle(report.message.arrays[0])
+        try:
+            if not len(written.offsets) == len(written.lines) == len(self.outputs.offsets):
+                raise ValueError("it is of other outputs than there are")
+            lines = self.ledger.settle(written.tickets)
+        except ValueError as error:
+            self.supervisor.refuse(str(error), report.name)
+            return
         self.settled(lines)
-        self.outputs.offsets = list(header["offsets"])
+        self.outputs.offsets = list(written.offsets)
         self.outputs.fresh = [False] * len(self.outputs.offsets)
-        self.outputs.lines = list(header["lines"])
+        self.outputs.lines = list(written.lines)
         self.totals.done += len(lines)
-        for counts in header["counts"]:
+        for counts in written.counts:
             self._count(counts)
-        last = dict(header["last"])
+        last = dict(written.last)
         for child in self.fleet.of_role("flow"):
             child.written = last.get(child.number, child.written)
         self._to_tell = True
         self._much |= len(lines) >= _MUCH
-        self.enough |= header["enough"]
+        self.enough |= written.enough
 
-    def _count(self, counts: dict[str, Any]) -> None:
+    def _count(self, counts: messages.Counts) -> None:
         """What a batch of results adds to the figures."""
         totals = self.totals
-        part = Summary.from_dict(counts["summary"])
+        part = Summary.from_dict(msgspec.structs.asdict(counts.summary))
         self.summary.merge(part)
         totals.outcomes.update(part.reasons)
-        self._late_duplicates += counts["duplicates"]
-        totals.done -= counts["duplicates"]
-        for handshake, label, count in counts["found"]:
+        self._late_duplicates += counts.duplicates
+        totals.done -= counts.duplicates
+        for handshake, label, count in counts.found:
             totals.found[handshake, label] += count
-        for peer, port, label, handshake, banner in counts["latest"]:
+        for peer, port, label, handshake, banner in counts.latest:
             totals.latest.append(Identified(peer, port, label, handshake, banner))
 
     def settled(self, lines: NDArray[np.uint64]) -> None:
@@ -530,7 +537,7 @@ class Scan:
             child = self.fleet.children.get(name)
             while queue and child is not None:
                 batch = _merge(queue, _BATCH)
-                if not try_feed(child, messages.pack("targets", {}, batch)):
+                if not try_feed(child, messages.pack(messages.Targets(batch))):
                     queue.appendleft(batch)
                     break
                 self.ledger.give(batch)

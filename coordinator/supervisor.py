@@ -13,22 +13,26 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+import msgspec
+
 from coordinator.fleet import Child, Fleet, try_feed
 from coordinator.meter import Meter
 from coordinator.snapshot import State
 from lzr import messages
 from lzr.job import Output
-from lzr.messages import Message
 from lzr.ownership import Machine
 from lzr.ownership import orders as do
 from lzr.ownership.events import Adopted, Died, Ending, Event, Fenced, Linked, Ready, Released, Want
 from lzr.ownership.orders import News
 from lzr.ownership.processes import COLLECT, FLOW
+from lzr.safetext import plain
 
 _LAST_WORDS = 0.25
 """Seconds that the figures of a process that has ended may still be on their way."""
 _REPORTS = 1000
 """Taken at a time: whoever waits for us is not to wait for all there are."""
+_TOLD = 5
+"""Messages of unknown origin that the user is told of one by one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,14 +47,17 @@ class Spawned:
 class Written:
     """Outcomes are on disk, says a collector."""
 
-    message: Message
+    name: str
+    message: messages.Written
 
 
 @dataclass(frozen=True, slots=True)
 class Stats:
-    """A process's figures."""
+    """A process's figures. last: there will be no more."""
 
-    header: dict[str, Any]
+    name: str
+    figures: dict[str, Any]
+    last: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +94,7 @@ class Supervisor:
         self._meter = meter
         self._note = note
         self._tell = tell
+        self.refused = 0  # messages that nobody sends who is what he should be
         self._arrived: deque[Report] = deque()
         self._markers: deque[tuple[str, list[messages.Buffer]]] = deque()
 
@@ -105,8 +113,9 @@ class Supervisor:
     def reports(self, *, nursery: bool = True) -> Iterator[Report]:
         """What has happened, in an order in which it can be handled; what is not taken comes the next time.
 
-        nursery: whether it may have something to tell. What a process had reported comes before its death.
-        Raises ChildProcessError when the nursery is gone, SchemaError for a message that nobody sends.
+        nursery: whether it may have something to tell. What a process had reported comes before its death. A
+        message that cannot be is not among them (see `refuse`). Raises ChildProcessError when the nursery is
+        gone.
         """
         deaths: list[Report] = []
         for event in self.fleet.events() if nursery else ():
@@ -118,41 +127,64 @@ class Supervisor:
                 deaths.append(Died(name, event["status"]))
         self.unread = True
         for _ in range(_REPORTS):
-            message = self.fleet.receive()
-            if message is None:
-                self.unread = False
-                break
-            self._arrived.append(self._report_of(message))
+            try:
+                if not self._read():
+                    self.unread = False
+                    break
+            except messages.SchemaError as error:
+                self.refuse(str(error), error.sender)
         self._arrived += deaths
         while self._arrived:
             yield self._arrived.popleft()
 
-    def _report_of(self, message: Message) -> Report:
-        header = message.header
-        match message.kind:
-            case "stats":
-                return Stats(header)
-            case "written":
-                return Written(message)
-            case "fault":
-                return Fault(header.get("reason", ""), bool(header.get("gone")))
-            case "ready":
-                child = self.fleet.children.get(header["name"])
-                if child is not None and not child.pid:
-                    child.pid = header["pid"]  # quicker than the nursery
-                return Ready(header["name"])
-            case "adopted":
-                return Adopted(header["name"], header["shard"])
-            case "released":  # the arrays lie in memory that the message holds
-                flows = tuple(array.copy() for array in message.arrays), header["pieces"]
-                return Released(header["name"], header["shard"], flows)
-            case "fenced":
-                return Fenced(header["name"], header["source"])
-            case "linked":
-                names = (child.name for child in self.fleet.of_role(COLLECT))
-                writer = next((name for name in names if self.fleet.endpoint(name) == header["to"]), "")
-                return Linked(header["name"], writer)
-        raise messages.SchemaError(f"the coordinator cannot take {message.kind!r}")
+    def _read(self) -> bool:
+        """Take the next report, if there is one. Raises SchemaError."""
+        received = self.fleet.receive()
+        if received is None:
+            return False
+        if received[0].condemned:
+            self.refused += 1
+            return True
+        report = self._report_of(*received)
+        if report is not None:
+            self._arrived.append(report)
+        return True
+
+    def _report_of(self, child: Child, message: messages.Message) -> Report | None:
+        name = child.name
+        match message:
+            case messages.FlowStats() | messages.CollectStats():
+                who = {"role": child.role, "index": child.index, "pid": child.pid}
+                return Stats(name, msgspec.structs.asdict(message) | who, message.last)
+            case messages.Written():
+                return Written(name, message)
+            case messages.Fault(reason, gone):
+                if gone and name != self.writer:
+                    raise messages.SchemaError("a reader has gone, says one that does not write", name)
+                return Fault(plain(reason, 200), gone)
+            case messages.Ready():
+                return Ready(name)
+            case messages.Adopted(shard):
+                return Adopted(name, shard)
+            case messages.Released():  # the columns lie in memory that the message holds
+                columns = tuple(getattr(message, column).copy() for column in message.columns)
+                return Released(name, message.shard, columns)
+            case messages.Fenced(source):
+                return Fenced(name, source)
+            case messages.Linked(collector):
+                return Linked(name, collector)
+        return None
+
+    def refuse(self, reason: str, name: str) -> None:
+        """A message is not believed. Who sent it, if that is certain, is ended and replaced."""
+        self.refused += 1
+        child = self.fleet.children.get(name)
+        if child is not None and not child.condemned:
+            child.condemned = True
+            self._note(f"{name} sent what cannot be ({plain(reason, 160)}): it is ended")
+            self.fleet.kill(child)
+        elif child is None and self.refused <= _TOLD:
+            self._note(f"a message is not believed: {plain(reason, 160)}")
 
     # --- what is to be done --------------------------------------------------------------------------------
 
@@ -192,21 +224,21 @@ class Supervisor:
                 outputs = self._outputs() if role == COLLECT else ()
                 self.fleet.spawn(role, index, name, number, outputs, fenced=fenced, replaces=replaces)
             case do.Adopt(name, shard, flows):
-                arrays, pieces = flows if isinstance(flows, tuple) else ((), [])
-                children[name].order("adopt", *arrays, shard=shard, pieces=pieces)
+                columns = flows if isinstance(flows, tuple) else (b"",) * len(messages.Adopt.columns)
+                children[name].order(messages.Adopt(shard, *columns))
             case do.Release(name, shard):
-                self._markers.append((name, messages.pack("release", {"shard": shard})))
-                children[name].order("hurry")
+                self._markers.append((name, messages.pack(messages.Release(shard))))
+                children[name].order(messages.Hurry())
             case do.Fence(name, source):
-                children[name].order("fence", source=source)
+                children[name].order(messages.Fence(source))
             case do.Link(name, writer):
-                children[name].order("resend", endpoint=self.fleet.endpoint(writer))
+                children[name].order(messages.Resend(writer))
             case do.SendTo(name, collector):
                 children[name].tell_written()  # first: what is written must not be sent again
-                children[name].order("resend", endpoint=self.fleet.endpoint(collector))
+                children[name].order(messages.Resend(collector))
             case do.Stop(name):
                 child = children[name]
-                child.order("stop")
+                child.order(messages.Stop())
                 if not self.machine.ending:
                     self._meter.mark(now, child.role, child.index, State.LEAVING)
             case do.Bury():
@@ -246,9 +278,9 @@ class Supervisor:
                 self.fleet.wait(0.05 if self.fleet.of_role(role) else 0.001)
                 for report in self.reports():
                     match report:
-                        case Stats(header):
-                            if header.get("last"):
-                                speaking.discard(header["name"])
+                        case Stats(name, _, last):
+                            if last:
+                                speaking.discard(name)
                             yield report
                         case Written():
                             yield report
@@ -260,8 +292,11 @@ class Supervisor:
     def last_reports(self, seconds: float) -> Iterator[Written | Stats]:
         """What is still on the way when no process is left: no more once nothing has come for so long."""
         milliseconds = round(seconds * 1000)
-        while self.fleet.reports.poll(milliseconds) and (message := self.fleet.receive()) is not None:
-            self._arrived.append(self._report_of(message))
+        while self.fleet.reports.poll(milliseconds):
+            try:
+                self._read()
+            except messages.SchemaError as error:
+                self.refuse(str(error), error.sender)
         while self._arrived:
             report = self._arrived.popleft()
             if isinstance(report, Written | Stats):

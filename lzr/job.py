@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any, get_type_hints
+
+import msgpack
+import msgspec
 
 from lzr.options import Options
 from lzr.plan import EPHEMERAL, Plan
@@ -88,6 +92,7 @@ class Output:
 @dataclass(frozen=True, slots=True)
 class Spawn:
     """A child to fork. role: flow or collect; number and name (its sockets'): used for this one only.
+    token: shows that a report is its own.
     With that of a collector comes the socket on which it takes results, listening.
 
     For a collector that is to write: outputs, as far as they are acknowledged; written: by source, the last
@@ -101,3 +106,28 @@ class Spawn:
     outputs: tuple[Output, ...] = ()
     written: tuple[tuple[int, int], ...] = ()
     fenced: tuple[int, ...] = ()
+    token: bytes = b""
+
+
+def pack(what: Setup | Spawn) -> bytes:
+    """For the way to the nursery."""
+    return bytes(msgpack.packb(msgspec.to_builtins(what, builtin_types=(bytes,), enc_hook=_plain)))
+
+
+def unpack_setup(data: bytes) -> Setup:
+    return msgspec.convert(msgpack.unpackb(data), Setup, dec_hook=_from_plain)
+
+
+def unpack_spawn(data: bytes) -> Spawn:
+    return msgspec.convert(msgpack.unpackb(data), Spawn, dec_hook=_from_plain)
+
+
+def _plain(value: Any) -> Any:
+    assert isinstance(value, Options)
+    return value.values()
+
+
+def _from_plain(kind: type[Any], values: dict[str, Any]) -> Any:
+    assert kind is Options
+    types = get_type_hints(Options)
+    return Options(**{name: msgspec.convert(value, types[name]) for name, value in values.items()})

@@ -197,6 +197,16 @@ ASKED = np.dtype(
 )
 """A flow whose host was asked on ports where nobody listens, or such a question, in another process."""
 
+HELD = np.dtype(
+    [
+        ("place", "<u4"),  # of the flow
+        ("sequence", "<u4"),  # where it begins, if it came too early
+        ("length", "<u4"),
+        ("early", "<u4"),  # 1: beyond a gap; 0: all that has come in order
+    ]
+)
+"""A piece of a banner that a flow holds, in another process; its bytes travel beside the rows (16 bytes)."""
+
 TIMER = np.dtype(
     [
         ("due", "<i8"),  # monotonic ns

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from lzr.firewallprobes import FirewallProbes
 from lzr.flowstore import FlowStore
 from lzr.pieces import Pieces
-from lzr.rows import TIMER, copied, join, pick, put
+from lzr.rows import HELD, TIMER, copied, join, pick, put
 from lzr.timers import Timers
 from lzr.transitions import State
 
@@ -59,13 +59,28 @@ class ShardFlows:
             part = chosen[start:end]
             yield int(part["due"][0]), part["place"].copy(), part["generation"].copy()
 
-    def plain_pieces(self) -> list[list[Any]]:
-        """The pieces for a message header."""
-        return [[place, held, [*early.items()]] for place, (held, early) in self.pieces.items()]
+    def plain_pieces(self) -> tuple[NDArray[Any], bytes]:
+        """The pieces as HELD rows and their bytes, end to end."""
+        parts = [
+            (place, sequence, data, early)
+            for place, (held, pieces) in self.pieces.items()
+            for sequence, data, early in ((0, held, 0), *((at, piece, 1) for at, piece in pieces.items()))
+        ]
+        rows = np.zeros(len(parts), HELD)
+        for row, (place, sequence, data, early) in zip(rows, parts, strict=True):
+            row["place"], row["sequence"], row["length"], row["early"] = place, sequence, len(data), early
+        return rows, b"".join(data for _, _, data, _ in parts)
 
     @staticmethod
-    def pieces_of(plain: list[list[Any]]) -> Held:
-        return {place: (held, dict(early)) for place, held, early in plain}
+    def pieces_of(rows: NDArray[Any], octets: bytes) -> Held:
+        """What `plain_pieces` gave."""
+        found: Held = {}
+        at = 0
+        for place, sequence, length, early in rows.tolist():
+            data, at = octets[at : at + length], at + length
+            held, pieces = found.get(place, (b"", {}))
+            found[place] = (held, pieces | {sequence: data}) if early else (data, pieces)
+        return found
 
 
 def extract(

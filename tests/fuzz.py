@@ -14,7 +14,6 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-import msgpack
 import numpy as np
 import pytest
 
@@ -216,9 +215,7 @@ class Scan:
         self.table = FlowTable(self.plan, capacity=16)
         for shard in range(self.plan.shards):
             state = old.extract(shard)
-            pieces = ShardFlows.pieces_of(
-                msgpack.unpackb(msgpack.packb(state.plain_pieces()), strict_map_key=False)
-            )
+            pieces = ShardFlows.pieces_of(*state.plain_pieces())
             self.table.adopt(ShardFlows(state.flows, state.armed, state.asked, pieces))
 
     def finish(self) -> None:

@@ -19,7 +19,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-import msgpack
 import numpy as np
 from numpy.typing import NDArray
 
@@ -281,8 +280,7 @@ class Play:
         self.table.edges, self.table.ignored = old.edges, old.ignored
         for shard in range(self.plan.shards):
             state = old.extract(shard)
-            plain = msgpack.unpackb(msgpack.packb(state.plain_pieces()), strict_map_key=False)
-            pieces = ShardFlows.pieces_of(plain)
+            pieces = ShardFlows.pieces_of(*state.plain_pieces())
             self.table.adopt(ShardFlows(state.flows, state.armed, state.asked, pieces))
         check_books(old)
         assert old.in_flight == len(old.index) == 0

@@ -138,8 +138,8 @@ def test_a_part_of_a_batch() -> None:
         block = maker.part(rows, blob, records)
         assert [json.loads(line)["data"] for line in block.lines[0].splitlines()] == data
         assert sorted(block.tickets.tolist()) == tickets
-        assert block.counts["lines"] == [len(data)]
-        assert block.counts["summary"]["counters"]["TotalResponses"] == len(data)
+        assert block.counts.lines == [len(data)]
+        assert block.counts.summary.counters["TotalResponses"] == len(data)
 
 
 # --- the reader of the results goes away -------------------------------------------------------------------

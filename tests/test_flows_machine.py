@@ -155,7 +155,7 @@ class World:
         self.table = Watched(self.plan, capacity=2, index=make_index())
         for shard in range(self.plan.shards):
             state = old.extract(shard)
-            pieces = ShardFlows.pieces_of(state.plain_pieces())
+            pieces = ShardFlows.pieces_of(*state.plain_pieces())
             self.table.adopt(ShardFlows(state.flows, state.armed, state.asked, pieces))
         assert len(old.index) == 0
 

@@ -6,7 +6,7 @@ This is the pure middle of the collector: it can be done by any of several proce
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from lzr import addresses
 from lzr.expressions import record_filter
+from lzr.messages import Counts, Tally
 from lzr.options import Options
 from lzr.protocols import Classifier, Identity, handshake
 from lzr.results import ENCODERS, UNKNOWN, Encoder, ZgrabEncoder
@@ -32,7 +33,7 @@ class Block:
     lines: list[bytes]
     tickets: NDArray[np.uint32]
     records: int
-    counts: dict[str, Any] = field(default_factory=dict)
+    counts: Counts
 
 
 class BlockMaker:
@@ -52,13 +53,13 @@ class BlockMaker:
         lines = [encoder.encode(rows, blob, names) for encoder in self.encoders]
         summary = Summary()
         summary.add(rows, [name.label for name in names], self._options.handshakes)
-        counts = {
-            "summary": summary.to_dict(),
-            "duplicates": int(np.count_nonzero(rows["reason"] == Reason.DUPLICATE)),
-            "found": [[self._options.handshakes[by], label, n] for (by, label), n in found.items()],
-            "latest": self._latest(rows, blob, names),
-            "lines": [encoder.lines - was for encoder, was in zip(self.encoders, before, strict=True)],
-        }
+        counts = Counts(
+            summary=Tally(**summary.to_dict()),
+            duplicates=int(np.count_nonzero(rows["reason"] == Reason.DUPLICATE)),
+            found=[(self._options.handshakes[by], label, n) for (by, label), n in found.items()],
+            latest=self._latest(rows, blob, names),
+            lines=[encoder.lines - was for encoder, was in zip(self.encoders, before, strict=True)],
+        )
         return Block(lines, rows["ticket"][rows["final"] != 0], len(rows), counts)
 
     def part(self, rows: NDArray[Any], blob: bytes, records: int) -> Block:
@@ -94,7 +95,9 @@ class BlockMaker:
                 at += length
         return names, Counter(found)
 
-    def _latest(self, rows: NDArray[Any], blob: bytes, names: list[Identity]) -> list[list[Any]]:
+    def _latest(
+        self, rows: NDArray[Any], blob: bytes, names: list[Identity]
+    ) -> list[tuple[str, int, str, str, bytes]]:
         """Address, port, label, handshake, banner of the last identified services."""
         chosen = np.flatnonzero(rows["reason"] == Reason.DATA)[-_LATEST:]
         if not len(chosen):
@@ -107,7 +110,7 @@ class BlockMaker:
             peer = addresses.text(int(rows["peer_hi"][row]), int(rows["peer_lo"][row]))
             by = self._options.handshakes[int(rows["handshake"][row])]
             banner = blob[start : min(end, start + _SHOWN)]
-            found.append([peer, int(rows["peer_port"][row]), names[row].label, by, banner])
+            found.append((peer, int(rows["peer_port"][row]), names[row].label, by, banner))
         return found
 
 

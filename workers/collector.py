@@ -9,7 +9,6 @@ Batches of a worker that died before a fence are dropped: its flows have been gi
 
 from __future__ import annotations
 
-import os
 import resource
 import select
 import time
@@ -31,6 +30,9 @@ _STUCK = 0.002  # until another try, where the collector that writes has no room
 _TURN = 4096  # records written together, or a few more: until they are, nobody hears that any is written
 
 
+Batch = messages.Outcomes | messages.Lines
+
+
 class Collector:
     def __init__(
         self, job: Job, spawn: Spawn, outputs: list[int], whole: NDArray[np.int64], listener: int
@@ -39,7 +41,7 @@ class Collector:
 
         whole: by output, in memory that outlives us: its length when the last line was whole.
         """
-        self._index, self._name = spawn.index, spawn.name
+        self._name, self._token = spawn.name, spawn.token
         self._writes = spawn.index == 0
         self._maker = BlockMaker(job.options, [output.form for output in spawn.outputs])
         self._sinks = [
@@ -53,6 +55,7 @@ class Collector:
         self._fresh = [output.fresh for output in spawn.outputs]
         self._lines = [output.lines for output in spawn.outputs]
         self._limit = job.options.max_results
+        self._handshakes = len(job.options.handshakes)
         self._enough = False  # so many are written
         self._fenced = set(spawn.fenced)
         self._last = dict(spawn.written)  # by source: the last message taken
@@ -61,6 +64,7 @@ class Collector:
         self._report_every = round(job.report_every * 1e9)
         self._context: zmq.Context[Any] = zmq.Context(io_threads=1)
         self._job = job
+        self._refused = 0  # messages that were none
         endpoint = job.endpoint(f"results-{spawn.name}")
         self._results = link.pull(self._context, endpoint, mark=link.RESULT_MARK, listener=listener)
         self._orders = link.pull(self._context, job.endpoint(f"orders-{spawn.name}"), mark=link.REPORT_MARK)
@@ -70,7 +74,7 @@ class Collector:
         self._bell = select.poll()
         self._bell.register(link.descriptor(self._orders), select.POLLIN)
         self._stopping = False
-        self._report("ready")
+        self._report(messages.Ready())
 
     def run(self) -> None:
         try:
@@ -81,10 +85,10 @@ class Collector:
                         sink.write(encoder.header())
             self._loop()
         except OutputGone:
-            self._report("fault", reason="", gone=True)
+            self._report(messages.Fault("", gone=True))
             self._context.destroy(linger=1000)
         except OutputFull as full:
-            self._report("fault", reason=f"cannot write results: {full}", gone=False)
+            self._report(messages.Fault(f"cannot write results: {full}"))
             self._context.destroy(linger=1000)
 
     def _loop(self) -> None:
@@ -96,21 +100,26 @@ class Collector:
             poller.register(descriptor, zmq.POLLERR)  # its reader has gone: known before the next line
         while True:
             start, blocked = time.monotonic_ns(), self._blocked
-            batches: list[Message] = []
+            batches: list[Batch] = []
             records = 0
             drained = bool(self._waiting)  # or held up by the one that writes
             while not drained and records < _TURN:
-                message = link.try_receive(self._results)
-                if message is None:
+                try:
+                    message = link.try_receive(self._results, messages.RESULTS)
+                    batch = None if message is None else self._checked(message)
+                except messages.SchemaError:  # who sent it is not heard any more: its number was this one's
+                    self._refused += 1
+                    continue
+                if batch is None:
                     drained = True
                 else:
-                    batches.append(message)
-                    records += _records_of(message)
+                    batches.append(batch)
+                    records += _records_of(batch)
             if batches:
                 self._take(batches)
             self._hand_over()
             # A fence is obeyed only when all that had come is taken: what the dead worker sent is among it.
-            while drained and (order := link.try_receive(self._orders)) is not None:
+            while drained and (order := link.try_receive(self._orders, messages.COLLECT_ORDERS)) is not None:
                 self._obey(order)
             now = time.monotonic_ns()
             self._busy += now - start - (self._blocked - blocked)
@@ -136,22 +145,29 @@ class Collector:
         if any(descriptor in events for descriptor in readers):
             raise OutputGone
 
-    def _take(self, batches: list[Message]) -> None:
+    def _take(self, batches: list[Batch]) -> None:
         if self._writes:
             self._write([batch for batch in batches if self._is_new(batch)])
             return
         for batch in batches:
             block = self._block(batch)
-            header = {"source": batch.header["source"], "seq": batch.header["seq"], "counts": block.counts}
             # Where results are counted, who writes may need a part of them only, and makes it anew.
-            raw = () if self._limit is None else batch.arrays
-            self._waiting.append(
-                messages.pack("lines", header | {"records": block.records}, block.tickets, *block.lines, *raw)
+            rows, payloads = (batch.rows, batch.payloads) if self._limit is not None else (b"", b"")
+            lines = messages.Lines(
+                batch.source,
+                batch.seq,
+                block.records,
+                block.counts,
+                block.tickets,
+                rows,
+                payloads,
+                tuple(block.lines),
             )
+            self._waiting.append(messages.pack(lines))
             self._records += block.records
 
-    def _is_new(self, batch: Message) -> bool:
-        source, sequence = batch.header["source"], batch.header["seq"]
+    def _is_new(self, batch: Batch) -> bool:
+        source, sequence = batch.source, batch.seq
         # One that is not the next has come another way before, or one before it was lost with the process it
         # was in: then its worker sends both again.
         if source in self._fenced or sequence != self._last.get(source, 0) + 1:
@@ -159,15 +175,12 @@ class Collector:
         self._last[source] = sequence
         return True
 
-    def _block(self, batch: Message) -> Block:
-        if batch.kind == "outcomes":
-            rows, payloads = batch.arrays
-            return self._maker.make(rows, payloads.tobytes())
-        tickets, *lines = batch.arrays[: 1 + len(self._sinks)]
-        header = batch.header
-        return Block([part.tobytes() for part in lines], tickets, header["records"], header["counts"])
+    def _block(self, batch: Batch) -> Block:
+        if isinstance(batch, messages.Lines):
+            return Block(list(batch.lines), batch.tickets, batch.records, batch.counts)
+        return self._maker.make(batch.rows, batch.payloads.tobytes())
 
-    def _write(self, batches: list[Message]) -> None:
+    def _write(self, batches: list[Batch]) -> None:
         """Lines out, then one message that says so."""
         if not batches:
             return
@@ -185,13 +198,13 @@ class Collector:
                 self._put_what_fits(batch, block)
 
     def _wanted(
-        self, limit: int, batches: list[Message], blocks: list[Block]
-    ) -> tuple[list[Message], list[Block]]:
+        self, limit: int, batches: list[Batch], blocks: list[Block]
+    ) -> tuple[list[Batch], list[Block]]:
         """As many of them, the last perhaps in part, as there are records to be in all."""
         wanted: list[Block] = []
         room = limit - self._lines[0]
         for batch, block in zip(batches, blocks, strict=True):
-            count = block.counts["lines"][0]
+            count = block.counts.lines[0]
             if count >= room:
                 self._enough = True
             if room <= 0:
@@ -200,18 +213,18 @@ class Collector:
             room -= count
         return batches[: len(wanted)], wanted
 
-    def _part(self, batch: Message, records: int) -> Block:
-        rows, payloads = batch.arrays[-2:]
-        return self._maker.part(rows, payloads.tobytes(), records)
+    def _part(self, batch: Batch, records: int) -> Block:
+        return self._maker.part(batch.rows, batch.payloads.tobytes(), records)
 
-    def _put_what_fits(self, batch: Message, block: Block) -> None:
+    def _put_what_fits(self, batch: Batch, block: Block) -> None:
         """Raises OutputFull when not all of it does; what still finds room counts."""
         try:
             self._put([batch], [block])
             return
         except OutputFull as error:
             full = error
-        records = block.counts["lines"][0] if batch.kind == "outcomes" or self._limit is not None else 0
+        there = isinstance(batch, messages.Outcomes) or self._limit is not None
+        records = block.counts.lines[0] if there else 0
         while records := records // 2:
             try:
                 self._put([batch], [self._part(batch, records)])
@@ -220,7 +233,7 @@ class Collector:
                 full = error
         raise full
 
-    def _put(self, batches: list[Message], blocks: list[Block]) -> None:
+    def _put(self, batches: list[Batch], blocks: list[Block]) -> None:
         """All of it, or OutputFull and none of it."""
         before = [sink.offset for sink in self._sinks]
         try:
@@ -232,27 +245,27 @@ class Collector:
                     sink.cut_back()
             raise
 
-    def _put_lines(self, batches: list[Message], blocks: list[Block]) -> None:
+    def _put_lines(self, batches: list[Batch], blocks: list[Block]) -> None:
         for number, sink in enumerate(self._sinks):
             sink.write(b"".join(block.lines[number] for block in blocks))
         self._lines = [
-            had + sum(block.counts["lines"][number] for block in blocks)
+            had + sum(block.counts.lines[number] for block in blocks)
             for number, had in enumerate(self._lines)
         ]
         self._records += sum(block.records for block in blocks)
         self._octets += sum(len(part) for block in blocks for part in block.lines)
         last: dict[int, int] = {}
         for batch in batches:
-            last[batch.header["source"]] = batch.header["seq"]
-        self._report(
-            "written",
-            np.concatenate([block.tickets for block in blocks]),
+            last[batch.source] = batch.seq
+        written = messages.Written(
             last=list(last.items()),
             offsets=[sink.offset for sink in self._sinks],
             lines=self._lines,
             enough=self._enough,
             counts=[block.counts for block in blocks],
+            tickets=np.concatenate([block.tickets for block in blocks]),
         )
+        self._report(written)
 
     def _wait_for_reader(self, seconds: float) -> None:
         """The reader of an output is slower than we are: that is not work, and it is told."""
@@ -264,26 +277,32 @@ class Collector:
         while self._waiting and self._writer is not None and link.try_send(self._writer, self._waiting[0]):
             self._waiting.pop(0)
 
-    def _obey(self, message: Message) -> None:
-        header = message.header
-        if message.kind == "fence":
-            self._fenced.add(header["source"])
-            self._report("fenced", source=header["source"])
-        elif message.kind == "resend":
-            if self._writer is not None:
-                self._writer.close(linger=0)
-            endpoint = self._job.endpoint(header["endpoint"])
-            self._writer = link.push(self._context, endpoint, mark=link.RESULT_MARK)
-            self._waiting.clear()  # the flow workers send all of it again
-            self._report("linked", to=header["endpoint"])
-        elif message.kind == "stop":
-            self._stopping = True
-        else:
-            raise messages.SchemaError(f"a collector cannot obey {message.kind!r}")
+    def _checked(self, message: Message) -> Batch:
+        """Raises SchemaError for what only this scan can tell to be impossible."""
+        assert isinstance(message, Batch)
+        if len(message.rows) and int(message.rows["handshake"].max()) >= self._handshakes:
+            raise messages.SchemaError("a handshake that is not tried")
+        if isinstance(message, messages.Lines) and len(message.lines) != len(self._sinks):
+            raise messages.SchemaError("lines for other outputs than there are")
+        return message
 
-    def _report(self, kind: str, *arrays: Any, **header: Any) -> None:
-        header |= {"role": "collect", "index": self._index, "name": self._name, "pid": os.getpid()}
-        self._reports.send_multipart(messages.pack(kind, header, *arrays))
+    def _obey(self, order: Message) -> None:
+        match order:
+            case messages.Fence(source=source):
+                self._fenced.add(source)
+                self._report(messages.Fenced(source))
+            case messages.Resend(collector=collector):
+                if self._writer is not None:
+                    self._writer.close(linger=0)
+                endpoint = self._job.endpoint(f"results-{collector}")
+                self._writer = link.push(self._context, endpoint, mark=link.RESULT_MARK)
+                self._waiting.clear()  # the flow workers send all of it again
+                self._report(messages.Linked(collector))
+            case messages.Stop():
+                self._stopping = True
+
+    def _report(self, report: Message) -> None:
+        self._reports.send_multipart(messages.pack(report, self._name, self._token))
 
     def _send_stats_when_due(self, now: int) -> None:
         if now >= self._next_stats:
@@ -293,8 +312,7 @@ class Collector:
     def _send_stats(self, *, last: bool = False) -> None:
         """last: there will be no more."""
         usage = resource.getrusage(resource.RUSAGE_SELF)
-        self._report(
-            "stats",
+        stats = messages.CollectStats(
             last=last,
             cpu_ns=round((usage.ru_utime + usage.ru_stime) * 1e9),
             busy_ns=self._busy,
@@ -302,8 +320,10 @@ class Collector:
             records=self._records,
             bytes=self._octets,
             queue=len(self._waiting),
+            refused=self._refused,
         )
+        self._report(stats)
 
 
-def _records_of(batch: Message) -> int:
-    return len(batch.arrays[0]) if batch.kind == "outcomes" else int(batch.header["records"])
+def _records_of(batch: Batch) -> int:
+    return batch.records if isinstance(batch, messages.Lines) else len(batch.rows)

@@ -51,7 +51,7 @@ class FlowWorker:
     ) -> None:
         """sockets, positions: of every shard there is; which of them are ours, the coordinator orders."""
         self._job = job
-        self._index, self._name = spawn.index, spawn.name
+        self._name, self._token = spawn.name, spawn.token
         self._sockets = sockets
         self._positions = positions
         plan = job.plan()
@@ -68,7 +68,7 @@ class FlowWorker:
         self._orders = link.pull(self._context, job.endpoint(f"orders-{spawn.name}"), mark=link.REPORT_MARK)
         self._reports = link.push(self._context, job.endpoint("reports"), mark=link.REPORT_MARK)
         self._results: zmq.Socket[bytes] | None = None
-        self._releasing: deque[tuple[int, dict[str, Any], list[Any]]] = deque()  # after this batch, what
+        self._releasing: deque[tuple[int, messages.Released]] = deque()  # after this batch, what
         self._hurrying = 0  # shards to be released behind targets that are still on the way
         self._poller = select.poll()
         self._bell = select.poll()
@@ -86,14 +86,14 @@ class FlowWorker:
         self._fed = link.descriptor(self._feed)
         self._ordered = True  # there may be orders; False only in a light turn, after a wait that says so
         self._drained = False  # the feed had no more
-        self._report("ready")
+        self._report(messages.Ready())
 
     def run(self) -> None:
         try:
             self._loop()
         except SendFailure as failure:
             self._send_stats(last=True)
-            self._report("fault", reason=str(failure))
+            self._report(messages.Fault(str(failure)))
             self._context.destroy(linger=1000)
 
     def _loop(self) -> None:
@@ -161,49 +161,46 @@ class FlowWorker:
     def _read_feed(self) -> None:
         self._drained = False
         while self._hurrying > 0 or self._has_room():
-            message = link.try_receive(self._feed)
-            if message is None:
-                self._drained = True
-                return
-            if message.kind == "release":
-                self._hurrying -= 1
-                self._release(message.header["shard"])
-                continue
-            self._hosted.give(message.arrays[0])
+            message = link.try_receive(self._feed, messages.FEED)
+            match message:
+                case None:
+                    self._drained = True
+                    return
+                case messages.Release(shard=shard):
+                    self._hurrying -= 1
+                    self._release(shard)
+                case messages.Targets(rows=rows):
+                    self._hosted.give(rows)
 
     def _read_orders(self) -> None:
-        while (message := link.try_receive(self._orders)) is not None:
+        while (message := link.try_receive(self._orders, messages.FLOW_ORDERS)) is not None:
             self._obey(message)
 
     def _obey(self, message: Message) -> None:
-        header = message.header
-        if message.kind == "acked":
-            self._hosted.acknowledge(header["seq"])
-            self._finish_releases()
-        elif message.kind == "adopt":
-            self._adopt(message)
-        elif message.kind == "hurry":
-            self._hurrying += 1
-        elif message.kind == "resend":
-            self._connect_results(header["endpoint"])
-        elif message.kind == "stop":
-            self._stopping = True
-        else:
-            raise messages.SchemaError(f"a flow worker cannot obey {message.kind!r}")
+        match message:
+            case messages.Acked(seq=seq):
+                self._hosted.acknowledge(seq)
+                self._finish_releases()
+            case messages.Adopt():
+                self._adopt(message)
+            case messages.Hurry():
+                self._hurrying += 1
+            case messages.Resend(collector=collector):
+                self._connect_results(collector)
+            case messages.Stop():
+                self._stopping = True
 
-    def _adopt(self, message: Message) -> None:
-        number = message.header["shard"]
+    def _adopt(self, order: messages.Adopt) -> None:
+        number = order.shard
         at = self._positions[2 * number : 2 * number + 2]
         ring = Ring(self._sockets[number], at, self._job.frames, self._job.options.max_send_failures or 0)
         self._hosted.add(number, ring)
-        if message.arrays:
-            flows, timers, asked, targets = message.arrays
-            pieces = ShardFlows.pieces_of(message.header["pieces"])
-            self._hosted.table.adopt(ShardFlows(flows, timers, asked, pieces))
-            self._hosted.give(targets)
+        pieces = ShardFlows.pieces_of(order.held, order.octets.tobytes())
+        self._hosted.table.adopt(ShardFlows(order.flows, order.timers, order.asked, pieces))
+        self._hosted.give(order.targets)
         self._poller.register(ring.fileno(), select.POLLIN)
         self._send_stats()  # first: who is told that a shard has moved may ask whose it is
-        self._report("adopted", shard=number)
+        self._report(messages.Adopted(number))
 
     def _release(self, shard: int) -> None:
         """Touch this shard no more: what comes for it waits in its ring until the next worker looks."""
@@ -218,26 +215,28 @@ class FlowWorker:
             self._gone[name] += getattr(ring, name)
         self._gone_errors += ring.errors
         ring.close()
-        header = {"shard": shard, "pieces": state.plain_pieces()}
-        arrays = [state.flows, state.armed, state.asked, hosted.withdraw(shard)]
-        self._releasing.append((hosted.sequence, header, arrays))
+        held, octets = state.plain_pieces()
+        targets = hosted.withdraw(shard)
+        released = messages.Released(shard, state.flows, state.armed, state.asked, targets, held, octets)
+        self._releasing.append((hosted.sequence, released))
         self._finish_releases()
 
     def _finish_releases(self) -> None:
         """Hand over what was released, once its outcomes are written: we may be asked for them again."""
         unacknowledged = self._hosted.unacknowledged
         while self._releasing:
-            sequence, header, arrays = self._releasing[0]
+            sequence, released = self._releasing[0]
             if unacknowledged and unacknowledged[0][0] <= sequence:
                 return
             self._releasing.popleft()
             self._send_stats()
-            self._report("released", *arrays, **header)
+            self._report(released)
 
-    def _connect_results(self, endpoint: str) -> None:
+    def _connect_results(self, collector: str) -> None:
         if self._results is not None:
             self._results.close(linger=0)
-        self._results = link.push(self._context, self._job.endpoint(endpoint), mark=link.RESULT_MARK)
+        endpoint = self._job.endpoint(f"results-{collector}")
+        self._results = link.push(self._context, endpoint, mark=link.RESULT_MARK)
         self._hosted.resend()
 
     def _push_results(self) -> None:
@@ -245,9 +244,8 @@ class FlowWorker:
         while pending and self._results is not None and link.try_send(self._results, pending[0]):
             pending.popleft()
 
-    def _report(self, kind: str, *arrays: Any, **header: Any) -> None:
-        header |= {"role": "flow", "index": self._index, "name": self._name, "pid": os.getpid()}
-        self._reports.send_multipart(messages.pack(kind, header, *arrays))
+    def _report(self, report: Message) -> None:
+        self._reports.send_multipart(messages.pack(report, self._name, self._token))
 
     def _send_stats(self, *, last: bool = False) -> None:
         """last: there will be no more."""
@@ -256,8 +254,7 @@ class FlowWorker:
         usage = resource.getrusage(resource.RUSAGE_SELF)
         cooling, until = table.timers.cooling()
         errors = sum((ring.errors for ring in rings), self._gone_errors)
-        self._report(
-            "stats",
+        stats = messages.FlowStats(
             last=last,
             cpu_ns=round((usage.ru_utime + usage.ru_stime) * 1e9),
             busy_ns=self._busy,
@@ -280,6 +277,7 @@ class FlowWorker:
             send_errors=errors,
             ignored=table.ignored | dict(zip(MALFORMED, hosted.malformed.tolist(), strict=True)),
         )
+        self._report(stats)
         hosted.window_held = False
 
 

@@ -280,8 +280,7 @@ class Hosted:
         rows, payloads = self.table.take_outcomes()
         if len(rows):
             self.sequence += 1
-            header = {"source": self.source, "seq": self.sequence}
-            message = messages.pack("outcomes", header, rows, payloads)
+            message = messages.pack(messages.Outcomes(self.source, self.sequence, rows, payloads))
             self.pending.append(message)
             self.unacknowledged.append((self.sequence, message))
             self._settled_at.append(self._now)

@@ -32,6 +32,7 @@ def push(context: zmq.Context[Any], endpoint: str, *, mark: int) -> zmq.Socket[b
 
 def _open(sock: Any, endpoint: str, which: int, mark: int, listener: int | None = None) -> zmq.Socket[bytes]:
     sock.setsockopt(which, mark)
+    sock.setsockopt(zmq.MAXMSGSIZE, messages.MOST_OCTETS)
     sock.setsockopt(zmq.LINGER, 0)
     if listener is not None:
         sock.setsockopt(zmq.USE_FD, listener)
@@ -51,11 +52,11 @@ def try_send(sock: zmq.Socket[bytes], parts: Sequence[Buffer]) -> bool:
     return True
 
 
-def try_receive(sock: zmq.Socket[bytes]) -> Message | None:
-    """The next message, if there is one."""
+def try_receive(sock: zmq.Socket[bytes], kinds: Sequence[type[Message]]) -> Message | None:
+    """The next message, if there is one. Raises SchemaError if it is none of these kinds."""
     if not has_message(sock):  # far cheaper than an exception, and mostly there is none
         return None
-    return messages.unpack(sock.recv_multipart(_NOBLOCK))
+    return messages.unpack(sock.recv_multipart(_NOBLOCK), kinds).message
 
 
 def has_message(sock: zmq.Socket[bytes]) -> bool:

@@ -5,9 +5,9 @@ shards' sockets, the outputs and the way to the coordinator's sockets, gives up 
 forks children: a successor is at work within milliseconds, has every descriptor already, and shares the
 memory of what is loaded. When the coordinator is gone, so are the nursery and all its children.
 
-It speaks over one SEQPACKET socket. To it: a pickled Setup with the descriptors, then pickled Spawn values,
-that of a collector with its listening socket (from the coordinator, which is root: nothing unprivileged can
-write there). From it: msgpack maps.
+It speaks over one SEQPACKET socket, in msgpack. To it: a Setup with the descriptors, then Spawn values, that
+of a collector with its listening socket (see `lzr.job`; from the coordinator, which is root: nothing
+unprivileged can write there). From it: maps.
 """
 
 from __future__ import annotations
@@ -17,7 +17,6 @@ import dataclasses
 import gc
 import mmap
 import os
-import pickle
 import select
 import signal
 import socket
@@ -27,7 +26,7 @@ import msgpack
 import numpy as np
 from setproctitle import setproctitle, setthreadtitle
 
-from lzr.job import Setup, Spawn
+from lzr.job import Setup, Spawn, unpack_setup, unpack_spawn
 from lzr.pinning import core_of
 from workers import confinement, preload, privilege
 from workers.collector import Collector
@@ -66,8 +65,7 @@ class Nursery:
         data, descriptors, _, _ = socket.recv_fds(self._control, _MAX_MESSAGE, _MAX_DESCRIPTORS)
         if not data:
             os._exit(0)  # the coordinator found a mistake before it needed us
-        setup = pickle.loads(data)
-        assert isinstance(setup, Setup)
+        setup = unpack_setup(data)
         while len(descriptors) < 1 + setup.job.shards + setup.outputs:
             _, more, _, _ = socket.recv_fds(self._control, 1, _MAX_DESCRIPTORS)
             descriptors += more
@@ -83,8 +81,7 @@ class Nursery:
                     if not data:
                         self._end()
                         return
-                    spawn = pickle.loads(data)
-                    assert isinstance(spawn, Spawn)
+                    spawn = unpack_spawn(data)
                     poller.register(self._fork(spawn, given), select.POLLIN)
                     for descriptor in given:
                         os.close(descriptor)
