@@ -280,6 +280,17 @@ def test_a_report_that_cannot_be_true_changes_nothing(event: Event) -> None:
     assert play.machine.ignored == {type(event).__name__: 1}
 
 
+def test_only_the_owner_can_say_that_it_has_released_or_adopted() -> None:
+    play = running(shards=2, flow=2).quietly(Want(1, 1))
+    assert play.states() == "OPEN RELEASING"
+    for name in (F0, C0):
+        play >> Released(name, 1, "forged") << Ignored(Released(name, 1, "forged"))
+    play >> Released(F1, 1, "flows") << Adopt(F0, 1, "flows") << Stop(F1)
+    for name in (F1, C0):
+        play >> Adopted(name, 1) << Ignored(Adopted(name, 1))
+    assert play.states() == "OPEN ADOPTING"
+
+
 def test_a_successor_has_not_adopted_before_it_was_told_to() -> None:
     play = running(shards=1).quietly(Died(F0, -9))
     play >> Adopted("flow-0.2", 0) << Ignored(Adopted("flow-0.2", 0))
