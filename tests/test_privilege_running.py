@@ -94,6 +94,21 @@ def attempts(victim: Victim, target: Path) -> dict[str, str]:
     }
 
 
+def among_the_sockets(pid: int) -> dict[str, str]:
+    """What a process might try in the directory of the sockets, to which it holds the way open."""
+    links = {link.name: os.readlink(link) for link in Path(f"/proc/{pid}/fd").iterdir()}
+    (number,) = [name for name, there in links.items() if Path(there).name.startswith("run-")]
+    directory = f"/proc/self/fd/{number}"
+    assert (Path(f"/proc/{pid}/fd/{number}") / "reports").is_socket()
+    return {
+        "a link among the sockets": call("symlink", "/etc/shadow", f"{directory}/orders-flow-0.2"),
+        "a socket of another name": call("rename", f"{directory}/reports", f"{directory}/other"),
+        "a socket gone": call("unlink", f"{directory}/reports"),
+        "a socket in reach of others": call("chmod", directory, 0o777),
+        "the names of the sockets": opened(directory, os.O_RDONLY | os.O_DIRECTORY),
+    }
+
+
 def where_all_may(known: int) -> dict[str, str]:
     """What anybody may do, and Landlock forbids; known: its version."""
     create = os.O_CREAT | os.O_WRONLY
@@ -153,7 +168,8 @@ def test_what_a_running_process_is_refused(arena: Range, proof: list[Path], role
         )
     wait_for(lambda: lines_in(target) > 1000, "records")
     pid = victim.worker(role)
-    found = asked(pid, attempts(victim, target) | where_all_may(confinement.version()), PREPARE)
+    calls = attempts(victim, target) | among_the_sockets(pid) | where_all_may(confinement.version())
+    found = asked(pid, calls, PREPARE)
     allowed = {name: result for name, (result, _) in found.items() if result != -1}
     assert not allowed, allowed
     errors = {name: errno.errorcode[error] for name, (_, error) in found.items() if error not in REFUSED}
