@@ -7,7 +7,8 @@ included, the newest checkpoint is true: a resumed scan cuts the outputs back to
 
 A checkpoint that cannot be written is a warning: the one before it is older, and no less true.
 
-Inputs are numbered as they are read, so the input has to be the same; its first bytes are kept to tell.
+Inputs are numbered as they are read, so the input has to be the same (`coordinator.inputhash`); so have the
+lists of networks. Which options may change is decided in `lzr.resuming`.
 """
 
 from __future__ import annotations
@@ -29,29 +30,18 @@ import msgpack
 import numpy as np
 from numpy.typing import NDArray
 
-from lzr.options import TABLE, Options
+from coordinator.inputhash import LISTS, InputHash, Mark, digests
+from lzr import resuming
+from lzr.options import Options
 from lzr.usage import UsageError
 
 EVERY = 1.0
 """Seconds between checkpoints, at least."""
 
 _MAGIC = b"lzr checkpoint 2\n"
-_PREFIX = 4096
 _PATIENCE = 4.0  # for the processes of a killed scan to end: they do so within two seconds
 
 _PATHS = ("input_file", "output_file", "blocklist_file", "allowlist_file")
-_FIXED = (
-    *("handshakes", "send_syns", "dryrun", "force_all_handshakes", "shards", "shard"),
-    *("output_file", "output_module", "output_fields", "feed_zgrab", "only_data_record", "output_filter"),
-    *("zgrab_only_known", "ipv6"),
-)
-"""What decides which input is which and what a record says: it cannot change on the way."""
-_EACH_TIME = (
-    *("checkpoint", "resume", "reopen", "max_runtime", "user", "without_guard", "quiet", "verbosity"),
-    *("log_file", "log_directory", "status_updates_file", "dashboard", "dashboard_file", "metrics_port"),
-    *("metrics_address", "control_socket", "metadata_file", "debug", "cpuprofile", "memprofile"),
-)
-"""What belongs to a run and not to the scan."""
 
 
 class Progress:
@@ -125,7 +115,8 @@ class SavedOutput(NamedTuple):
 class Saved:
     """What a checkpoint says.
 
-    summary: `lzr.summary.Summary` as plain values. prefix: how the input begins. runs: times it was begun.
+    summary: `lzr.summary.Summary` as plain values. runs: times it was begun. prefix, marks: of its input.
+    lists: hashes of the lists of networks. sources: our addresses, where the route decided them.
     ended: it is the last one of its run, and nobody wrote after it. written: when (epoch seconds).
     """
 
@@ -137,6 +128,9 @@ class Saved:
     runs: int = 0
     ended: bool = False
     written: float = field(default_factory=time.time)
+    marks: list[Mark] = field(default_factory=list)
+    lists: dict[str, str] = field(default_factory=dict)
+    sources: list[str] = field(default_factory=list)
 
     def pack(self) -> bytes:
         marks = self.progress.above()
@@ -152,6 +146,9 @@ class Saved:
                 "runs": self.runs,
                 "ended": self.ended,
                 "written": self.written,
+                "read": self.marks,
+                "lists": self.lists,
+                "sources": self.sources,
             }
         )
         return b"".join((_MAGIC, hashlib.sha256(body).digest(), body))
@@ -183,14 +180,10 @@ class Saved:
             found["runs"],
             found["ended"],
             found["written"],
+            [(length, digest) for length, digest in found["read"]],
+            found["lists"],
+            found["sources"],
         )
-
-
-class InputDiffers(UsageError):
-    """A resumed scan was given another input."""
-
-    def __init__(self) -> None:
-        super().__init__("the input does not begin as that of the scan to be resumed: it has to be the same")
 
 
 class Checkpoint:
@@ -204,16 +197,21 @@ class Checkpoint:
         *,
         lock: int = -1,
         owner: tuple[int, int] | None = None,
+        lists: dict[str, str] | None = None,
     ) -> None:
-        """lock: a descriptor; while a process holds it, no other scan uses the directory."""
+        """lock: a descriptor; while a process holds it, no other scan uses the directory.
+
+        lists: hashes of the lists of networks, as they are now.
+        """
         self.options = options
         self.resumed = saved
         self.lock = lock
         self.progress = Progress() if saved is None else Progress(saved.progress.low, saved.progress.above())
         self.done = None if saved is None else Progress(saved.progress.low, saved.progress.above())
         self._runs = 1 if saved is None else saved.runs + 1
-        self._prefix = b""
-        self._awaited = b"" if saved is None else saved.prefix
+        self.input = InputHash() if saved is None else InputHash(saved.marks, saved.prefix)
+        self.sources: list[str] = []
+        self._lists = lists or {}
         self._directory = directory
         self._owner = owner
         self._next = 0.0
@@ -230,15 +228,15 @@ class Checkpoint:
         """These inputs have their fate, and what the outputs say of them is within their lengths."""
         self.progress.add(lines)
 
-    def watch_input(self, chunk: bytes) -> None:
-        """Sees the input as it is read. Raises InputDiffers."""
-        at = len(self._prefix)
-        if at >= _PREFIX:
-            return
-        self._prefix += chunk[: _PREFIX - at]
-        both = min(len(self._prefix), len(self._awaited))
-        if self._prefix[:both] != self._awaited[:both]:
-            raise InputDiffers
+    def compare_sources(self, sources: Sequence[str], *, forced: bool) -> None:
+        """Our addresses, where nobody has given them. Raises UsageError if they are others than they were."""
+        before = self.resumed.sources if self.resumed is not None else []
+        if before and not set(before) & set(sources) and not forced:
+            raise UsageError(
+                f"this scan was begun from {before[0]}, and our address is now "
+                f"{sources[0] if sources else 'unknown'}; --resume-changed source-ip goes on from there"
+            )
+        self.sources = list(sources)
 
     def tick(
         self,
@@ -268,8 +266,18 @@ class Checkpoint:
         return self._trouble
 
     def _snapshot(self, outputs: list[SavedOutput], summary: dict[str, Any], *, ended: bool = False) -> bytes:
-        prefix = max(self._prefix, self._awaited, key=len)
-        return Saved(self.options, self.progress, outputs, summary, prefix, self._runs, ended).pack()
+        return Saved(
+            self.options,
+            self.progress,
+            outputs,
+            summary,
+            self.input.prefix,
+            self._runs,
+            ended,
+            marks=self.input.marks(),
+            lists=self._lists,
+            sources=self.sources,
+        ).pack()
 
     def _save(self, data: bytes, descriptors: Sequence[int]) -> None:
         try:
@@ -338,11 +346,15 @@ def open_checkpoint(options: Options, owner: tuple[int, int] | None = None) -> I
                     f"{directory} holds the checkpoint of a scan: --resume {directory} goes on with it, "
                     "and a new scan needs another directory"
                 )
-            yield Checkpoint(directory, absolute(options), lock=lock, owner=owner)
+            lists = digests(options)
+            yield Checkpoint(directory, absolute(options), lock=lock, owner=owner, lists=lists)
             return
         if saved is None:
             raise UsageError(f"there is no checkpoint in {directory}")
-        yield Checkpoint(directory, restored(options, saved.options), saved, lock=lock, owner=owner)
+        options = restored(options, saved.options)
+        lists = digests(options)
+        _compare_lists(options, saved.lists, lists)
+        yield Checkpoint(directory, options, saved, lock=lock, owner=owner, lists=lists)
     finally:
         os.close(lock)
 
@@ -375,6 +387,19 @@ def _lock(directory: Path, owner: tuple[int, int] | None, *, create: bool) -> in
             time.sleep(0.02)
 
 
+def _compare_lists(options: Options, before: dict[str, str], now: dict[str, str]) -> None:
+    """Raises UsageError if a list of networks says something else than it did, and nobody said it may."""
+    forced = resuming.changed(options.resume_changed)
+    for attr in LISTS:
+        if before.get(attr) != now.get(attr) and attr not in forced:
+            flag = Options.rows[attr].flag
+            what = "is new" if attr not in before else "is missing" if attr not in now else "has changed"
+            raise UsageError(
+                f"{flag} {what} since this scan was begun, so its records would be of other networks: "
+                f"--resume-changed {flag.lstrip('-')} goes on with the list as it is now"
+            )
+
+
 def absolute(options: Options) -> Options:
     """The same with whole paths: a scan may be resumed from another working directory."""
     changes = {
@@ -386,24 +411,8 @@ def absolute(options: Options) -> Options:
 
 
 def restored(given: Options, saved: Options) -> Options:
-    """The options to resume with: as the scan was begun, but for what is said anew. Raises UsageError.
-
-    An option that has its default counts as not given.
-    """
-    given = absolute(given)
-    changes: dict[str, object] = {}
-    for row in TABLE:
-        name = row.attr
-        now, then = getattr(given, name), getattr(saved, name)
-        if name in _EACH_TIME or now == then:
-            continue
-        if now == row.default:
-            changes[name] = then
-        elif name in _FIXED:
-            raise UsageError(
-                f"{row.flag} cannot change when a scan is resumed (it was {row.kind.show(then)})"
-            )
-    found = given.replace(**changes)
+    """The options to resume with (`lzr.resuming`). Raises UsageError."""
+    found = resuming.restored(absolute(given), saved)
     if not found.send_syns and not found.reopen:
         raise UsageError(
             "half-open connections of ZMap cannot be resumed, they are gone: --reopen opens those that have "

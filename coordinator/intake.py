@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from coordinator.checkpoint import Checkpoint
+from coordinator.inputhash import InputHash
 from coordinator.ledger import Ledger
 from coordinator.resolve import Answer, Resolver
 from lzr import addresses
@@ -129,10 +130,13 @@ class Intake:
         max_targets: int | None = None,
         allow_printers: bool = False,
         checkpoint: Checkpoint | None = None,
+        input_hash: InputHash | None = None,
         reopen: bool = False,
         resolver: Resolver | None = None,
     ) -> None:
         """checkpoint: knows the lines that have their fate already, where a scan is resumed.
+
+        input_hash: sees the input as it is read, where there is no checkpoint (which has one itself).
 
         reopen: open ZMap's connections anew; they are gone. resolver: looks names up.
         """
@@ -143,6 +147,7 @@ class Intake:
         self._max_targets = max_targets
         self._spared = (1, 0) if allow_printers else _PRINTERS
         self._checkpoint = checkpoint
+        self._hash = checkpoint.input if checkpoint is not None else input_hash
         self._reopen = reopen
         self._recent = RecentTargets(_DUPLICATES, secrets.randbits(64))
         self._admitted = 0
@@ -168,11 +173,14 @@ class Intake:
 
     def feed(self, chunk: bytes, *, early: bool = False) -> None:
         """early: our kernel may have reset these half-open connections before it could be kept from that."""
-        if self._checkpoint is not None:
-            self._checkpoint.watch_input(chunk)
+        if self._hash is not None:
+            self._hash.feed(chunk)
         self._take(self._reader.feed(chunk), early)
 
     def finish(self) -> None:
+        """The input has ended. Raises InputDiffers, as `feed` does."""
+        if self._hash is not None:
+            self._hash.finish()
         self._take(self._reader.finish())
 
     # --- targets that come later than their line -----------------------------------------------------------

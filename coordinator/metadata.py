@@ -15,7 +15,7 @@ import resource
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from importlib import metadata as installed
 from typing import IO, TYPE_CHECKING, Any
@@ -26,6 +26,7 @@ from lzr.options import Options
 from lzr.usage import UsageError
 
 if TYPE_CHECKING:
+    from coordinator.inputhash import InputHash
     from coordinator.intake import Fates
     from coordinator.network import Network
     from coordinator.snapshot import Snapshot
@@ -51,6 +52,8 @@ class Metadata:
     snapshot: Snapshot | None = None
     summary: Summary | None = None
     fates: Fates | None = None
+    input_hash: InputHash | None = None
+    lists: dict[str, str] = field(default_factory=dict)
     status: int | None = None
     failure: str = ""
 
@@ -72,6 +75,12 @@ class Metadata:
             "host": host(),
             "versions": versions(),
             "kernels": kernels.sentence().removeprefix("kernels in "),
+        }
+        if self.input_hash is not None:
+            found["input"] = self.input_hash.as_dict()
+        found["lists"] = {
+            attr: {"file": getattr(self.options, attr), "sha256": digest}
+            for attr, digest in self.lists.items()
         }
         if self.network is not None:
             found["network"] = _network(self.network)

@@ -18,13 +18,14 @@ from typing import Any
 import numpy as np
 from setproctitle import setproctitle, setthreadtitle
 
-from coordinator import appended, checks, cores, facts, network, privilege, samefile
+from coordinator import appended, checks, cores, facts, network, privilege, resumecommand, samefile
 from coordinator.awaiting import first_targets, invite, nothing, typed
 from coordinator.checkpoint import Checkpoint, open_checkpoint
 from coordinator.checks import Finding, Wanted
 from coordinator.extent import Extent
 from coordinator.fleet import Fleet
 from coordinator.guard import Guard, GuardError
+from coordinator.inputhash import InputDiffers, InputHash, compare, digests
 from coordinator.intake import Intake, Sources
 from coordinator.ledger import Ledger
 from coordinator.log import Log, open_log
@@ -40,7 +41,7 @@ from coordinator.source import Source
 from coordinator.unanswered import unanswered
 from coordinator.unpack import Unpacked
 from coordinator.watch import Watch
-from lzr import __version__, addresses, fields
+from lzr import __version__, addresses, fields, resuming
 from lzr.blocklist import Blocklist
 from lzr.dryrun import DryrunReader, FastDryrunReader
 from lzr.expressions import ExpressionError, record_filter
@@ -146,6 +147,11 @@ def run(options: Options, guard: Guard | None, stdin: Source | None) -> int:
         except Interrupted:
             return 128 + signals.number
         source = _open_input(options, stdin)
+        record.input_hash = InputHash() if checkpoint is None else checkpoint.input
+        record.lists = digests(options) if options.metadata_file else {}
+        if checkpoint is not None and checkpoint.resumed is not None:
+            resumed = checkpoint.resumed
+            compare(source.descriptor, options.dryrun == "fast", resumed.marks, resumed.prefix)
         owner = _unprivileged(options)
         try:
             scratch = Scratch(owner)
@@ -218,6 +224,7 @@ def _run(
         max_targets=options.max_targets,
         allow_printers=options.allow_printers,
         checkpoint=checkpoint,
+        input_hash=record.input_hash if options.metadata_file else None,
         reopen=options.reopen,
     )
     extent = Extent(source.descriptor)
@@ -236,10 +243,13 @@ def _run(
     )
     if not intake.backlog:
         record.summary, record.fates = Summary(), intake.fates
-        record.status = _nothing_to_do(options, intake, outputs, watch, signals)
+        record.status = _nothing_to_do(options, intake, outputs, watch, signals, checkpoint)
         _put_down(record, watch, log)
         return record.status
     net = _network(options, intake)
+    if checkpoint is not None and options.send_syns and not options.source_ips:
+        forced = "source_ips" in resuming.changed(options.resume_changed)
+        checkpoint.compare_sources(net.sources, forced=forced)
     ports = _ports(options, intake)
     if guard is not None:
         _cover(guard, intake, options, net, ports)
@@ -310,6 +320,8 @@ def _run(
         if source.trouble and record.status == OK:
             record.status, record.failure = FAILED, _cut_short(source)
             print(f"lzr: {record.failure}", file=sys.stderr)
+        if scan.unfinished:
+            _say_how_to_go_on(options, log)
         return record.status
     finally:
         watch.abandon()
@@ -351,6 +363,17 @@ def _announce(log: Log, net: Network, job: Job, crew: cores.Crew, begun: str) ->
             log.debug(f"gateway {gateway or 'on this link'} has {mac.hex(':')}")
 
 
+def _say_how_to_go_on(options: Options, log: Log) -> None:
+    """The last line on stderr is a command."""
+    stdin = resumecommand.stdin_file() if options.input_file is None else None
+    text = resumecommand.command(options, resumecommand.program_name(), stdin, os.environ)
+    same = " (INPUT: the same lines again)" if options.input_file is None and stdin is None else ""
+    log.note(f"to go on with this scan: {text}")
+    if options.quiet:
+        return
+    print(f"This scan is not finished. To go on with it{same}:\n{text}", file=sys.stderr)
+
+
 def _put_down(record: Metadata, watch: Watch, log: Log) -> None:
     """The last lines of the log, and the metadata."""
     wall = time.time()
@@ -369,7 +392,7 @@ def _put_down(record: Metadata, watch: Watch, log: Log) -> None:
 
 def _loop(scan: Scan, signals: Signals, watch: Watch, record: Metadata) -> int:
     seen = 0
-    failure = ""
+    failure, mistaken = "", False
     touched = True
     descriptors = [signals.fileno, *watch.filenos()]
     scan.start()
@@ -399,7 +422,8 @@ def _loop(scan: Scan, signals: Signals, watch: Watch, record: Metadata) -> int:
         if scan.gone or scan.enough:
             watch.totals.ending = "the reader of the output has gone" if scan.gone else _ENOUGH
             scan.abandon()
-    except (ScanError, ChildProcessError) as error:
+    except (ScanError, ChildProcessError, InputDiffers) as error:
+        mistaken = isinstance(error, InputDiffers)
         failure = str(error)
         scan.abandon()
     scan.close()
@@ -408,7 +432,7 @@ def _loop(scan: Scan, signals: Signals, watch: Watch, record: Metadata) -> int:
     if failure:
         record.failure = failure
         print(f"lzr: {failure}", file=sys.stderr)
-        return FAILED
+        return USAGE if mistaken else FAILED
     if seen:
         return 128 + signals.number
     return READER_GONE if scan.gone else OK
@@ -454,11 +478,18 @@ def _blocklist(options: Options) -> Blocklist | None:
         raise UsageError(f"{options.blocklist_file or options.allowlist_file}: {error}") from error
 
 
-def _nothing_to_do(options: Options, intake: Intake, outputs: Outputs, watch: Watch, signals: Signals) -> int:
+def _nothing_to_do(
+    options: Options,
+    intake: Intake,
+    outputs: Outputs,
+    watch: Watch,
+    signals: Signals,
+    checkpoint: Checkpoint | None,
+) -> int:
     """The input held no target: an empty result, and the summary that says why."""
     if not signals.count:
         why = nothing(intake, options)
-        watch.log.info(begin(outputs, None, options))
+        watch.log.info(begin(outputs, checkpoint, options))
         watch.log.info(why)
     for descriptor, form, fresh in zip(outputs.descriptors, outputs.forms, outputs.fresh, strict=True):
         if form in ENCODERS and fresh:

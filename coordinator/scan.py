@@ -225,6 +225,12 @@ class Scan:
         return self.input_ended and not coming and not self.ledger.open
 
     @property
+    def unfinished(self) -> bool:
+        """There is something left that --resume could do."""
+        given_up = self._abandoned or self.totals.cut_short or self.totals.interrupted > 0
+        return self.checkpoint is not None and given_up and not self.enough
+
+    @property
     def input_ended(self) -> bool:
         return self._source is None
 

@@ -145,7 +145,7 @@ class Watch:
 
     def acknowledge(self, sentence: str) -> None:
         """Answer a signal where the dashboard does not show that it was heard."""
-        if self._dashboard is None:
+        if self._dashboard is None and not self.options.quiet:
             _print(f"lzr: {sentence}")
 
     def _fresh_notes(self, now: float) -> list[str]:

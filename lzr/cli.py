@@ -93,11 +93,12 @@ def parse(
             raise Answer(row.long)
     if config:
         values = {**_config(config, read), **values}
+    said = set(values)
     if "user" not in values:
         sudo_user = (environ or {}).get("SUDO_USER", "root")
         if sudo_user not in ("", "root") and "\0" not in sudo_user:
             values["user"] = sudo_user
-    return settled(values)
+    return settled(values).saying(said)
 
 
 def _all_of(before: object, values: Values) -> str:

@@ -9,7 +9,7 @@ runs before the RST guard is up.
 from __future__ import annotations
 
 from lzr import kinds
-from lzr.optiontable import Option, Table, option
+from lzr.optiontable import CONTENT, FIXED, FREE, OWN, Option, Table, option
 from lzr.usage import UsageError, check_fields
 
 TYPE_CHECKING = False  # as in typing, whose import alone costs 10 ms
@@ -54,6 +54,7 @@ class Options(Table):
         "handshakes to try, in this order; auto: the few that name most; all: every one; "
         "--list-handshakes names them",
         default=("http",),
+        on_resume=FIXED,
         reference="handshakes",
         common=True,
         was="http",
@@ -64,6 +65,7 @@ class Options(Table):
         "the input is a list of address:port (address;port, [v6]:port); open the connections ourselves. "
         "Without it the input is ZMap's JSON",
         default=False,
+        on_resume=FIXED,
         reference="sendSYNs",
         common=True,
         was="false",
@@ -74,6 +76,7 @@ class Options(Table):
         "the input is the text that zmap --dryrun prints, or with =fast the six-byte records of "
         "--fast-dryrun; implies -sendSYNs",
         default="",
+        on_resume=FIXED,
         reference="dryrun",
         was="false",
     )
@@ -82,6 +85,7 @@ class Options(Table):
         kinds.path(),
         "read the input from FILE; - is stdin",
         default=None,
+        on_resume=FREE,
         short="I",
         default_text="stdin",
         aliases=("input",),
@@ -91,6 +95,7 @@ class Options(Table):
         kinds.SWITCH,
         "do every handshake even after data came, and record each that got data; turns -haf off",
         default=False,
+        on_resume=FIXED,
         reference="forceAllHandshakes",
         was="false",
     )
@@ -99,6 +104,7 @@ class Options(Table):
         kinds.SWITCH,
         "send a bare ACK first and data only with PSH, on the retransmit",
         default=False,
+        on_resume=FIXED,
         reference="pushDataOnly",
         was="false",
     )
@@ -107,6 +113,7 @@ class Options(Table):
         kinds.NAMES,
         "labels that win, in this order, when a reply matches several; none: the fixed order decides",
         default=(),
+        on_resume=FIXED,
         reference="priorityFingerprint",
         default_text="the order of -handshakes",
         was="none",
@@ -116,6 +123,7 @@ class Options(Table):
         kinds.AGENT,
         "what the probes that are HTTP or like it call us: who scans, and where to read why",
         default=None,
+        on_resume=FIXED,
         default_text="Firefox 128, as in the reference",
         aliases=("http-user-agent",),
     )
@@ -124,6 +132,7 @@ class Options(Table):
         kinds.number(0, 100),
         "tell ACKing firewalls: probe N random ephemeral ports of a host beside its second handshake",
         default=0,
+        on_resume=FIXED,
         reference="haf",
         default_text="0, off",
         common=True,
@@ -134,6 +143,7 @@ class Options(Table):
         kinds.FRACTION,
         "share of those N probes that must be answered to call the host a firewall",
         default=1.0,
+        on_resume=FIXED,
         reference="hafThreshold",
         was="1.0",
         why="A share equal to the threshold counts; the reference asks for more than the threshold, "
@@ -145,14 +155,23 @@ class Options(Table):
         "same seed and input: same source ports, sequence numbers and order; it must not be guessable, "
         "as who guesses it can forge answers of hosts",
         default=None,
+        on_resume=FREE,
         short="e",
         default_text="random",
     )
     shards: int = option(
-        INPUT, kinds.number(1, 65535), "split the input over N boxes that all read it", default=1
+        INPUT,
+        kinds.number(1, 65535),
+        "split the input over N boxes that all read it",
+        default=1,
+        on_resume=FIXED,
     )
     shard: int = option(
-        INPUT, kinds.number(0, 65534, metavar="K"), "which of the N shards this box scans, from 0", default=0
+        INPUT,
+        kinds.number(0, 65534, metavar="K"),
+        "which of the N shards this box scans, from 0",
+        default=0,
+        on_resume=FIXED,
     )
 
     # Network
@@ -161,6 +180,7 @@ class Options(Table):
         kinds.SOURCES,
         "our addresses: single ones, CIDR blocks or ranges, separated by commas; chosen per target by hash",
         default=(),
+        on_resume=FIXED,
         reference="sourceIP",
         long="source-ip",
         short="S",
@@ -174,6 +194,7 @@ class Options(Table):
         kinds.PORTS,
         "our ports, for connections we open",
         default=None,
+        on_resume=FREE,
         short="s",
         default_text=f"{DEFAULT_SOURCE_PORTS[0]}-{DEFAULT_SOURCE_PORTS[1]}",
     )
@@ -182,6 +203,7 @@ class Options(Table):
         kinds.MAC,
         "MAC address of the gateway",
         default=None,
+        on_resume=FREE,
         reference="gatewayMac",
         short="G",
         default_text="from the routing and neighbour tables",
@@ -195,6 +217,7 @@ class Options(Table):
         kinds.INTERFACE,
         "network interface to use",
         default=None,
+        on_resume=FREE,
         reference="sendInterface",
         aliases=("send-interface",),
         short="i",
@@ -208,6 +231,7 @@ class Options(Table):
         kinds.SWITCH,
         "print IPv6 addresses fully expanded, as the reference does; both families are always scanned",
         default=False,
+        on_resume=FIXED,
         reference="ipv6",
         was="false",
         why="Both families work in one run without the flag; it only chooses how addresses are printed.",
@@ -219,6 +243,7 @@ class Options(Table):
         kinds.per_second("N", "targets", none="none"),
         "targets to start a second with -sendSYNs (K, M allowed; none: no limit)",
         default=10000.0,
+        on_resume=FREE,
         reference="rate",
         short="r",
         common=True,
@@ -230,6 +255,7 @@ class Options(Table):
         kinds.per_second("N", "packets"),
         "most packets a second, of every kind we send",
         default=None,
+        on_resume=FREE,
         default_text="no limit",
     )
     bandwidth: float | None = option(
@@ -237,20 +263,27 @@ class Options(Table):
         kinds.per_second("BITS", "bits"),
         "most bits a second on the wire (K, M, G allowed)",
         default=None,
+        on_resume=FREE,
         short="B",
         default_text="no limit",
     )
     max_targets: int | None = option(
-        PACE, kinds.number(1, _MANY), "stop reading after N targets", default=None, short="n"
+        PACE, kinds.number(1, _MANY), "stop reading after N targets", default=None, on_resume=FREE, short="n"
     )
     max_results: int | None = option(
-        PACE, kinds.number(1, _MANY), "stop when exactly N results are recorded", default=None, short="N"
+        PACE,
+        kinds.number(1, _MANY),
+        "stop when exactly N results are recorded",
+        default=None,
+        on_resume=FREE,
+        short="N",
     )
     max_runtime: float | None = option(
         PACE,
         kinds.seconds(positive=True),
         "stop reading after this time, then finish what is in flight",
         default=None,
+        on_resume=OWN,
     )
 
     # Timing
@@ -259,6 +292,7 @@ class Options(Table):
         kinds.seconds(positive=True),
         "time until a retransmit",
         default=1.0,
+        on_resume=FIXED,
         reference="rt",
         was="1",
     )
@@ -267,6 +301,7 @@ class Options(Table):
         kinds.number(0, 255),
         "number of retransmits",
         default=1,
+        on_resume=FIXED,
         reference="rn",
         was="1",
         aliases=("retries", "max-retries"),
@@ -277,6 +312,7 @@ class Options(Table):
         "time to wait for data after the last retransmit, or once data was acknowledged "
         "(then also for as many repeats of lost answers as -rn says, if that is above 1)",
         default=5.0,
+        on_resume=FIXED,
         reference="t",
         was="5",
     )
@@ -286,6 +322,7 @@ class Options(Table):
         "longest time to wait for late SYN-ACKs after the end of the input; none is waited where "
         "nothing is awaited",
         default=8.0,
+        on_resume=FIXED,
         reference="c",
         long="cooldown-time",
         aliases=("cooldown", "cooldown-secs"),
@@ -297,6 +334,7 @@ class Options(Table):
         kinds.seconds(),
         "time a first reply that is still short or unknown may grow before it is fingerprinted",
         default=0.25,
+        on_resume=FIXED,
     )
     probe_delay: float = option(
         TIMING,
@@ -304,6 +342,7 @@ class Options(Table):
         "pause before a follow-up handshake; 5 wins back three quarters of the hosts that refuse an "
         "immediate one",
         default=0.0,
+        on_resume=FIXED,
         aliases=("follow-up-delay",),
     )
 
@@ -313,6 +352,7 @@ class Options(Table):
         kinds.path(),
         "write the results to FILE, after those that it holds; - is stdout",
         default=None,
+        on_resume=FIXED,
         reference="f",
         short="o",
         default_text="default_YYYYMMDDHHMMSS.json",
@@ -328,15 +368,22 @@ class Options(Table):
         kinds.SWITCH,
         "empty a result file that exists instead of appending to it, once nothing can go wrong any more",
         default=False,
+        on_resume=OWN,
     )
     output_module: str = option(
-        OUTPUT, kinds.choice("json", "csv", "zgrab"), "format of the results", default="json", short="O"
+        OUTPUT,
+        kinds.choice("json", "csv", "zgrab"),
+        "format of the results",
+        default="json",
+        on_resume=FIXED,
+        short="O",
     )
     output_fields: tuple[str, ...] | None = option(
         OUTPUT,
         kinds.NAMES,
         "fields of a record, in this order; * is all; --list-output-fields names them",
         default=None,
+        on_resume=FIXED,
         default_text="the reference's, and ours where known",
     )
     feed_zgrab: bool = option(
@@ -344,16 +391,18 @@ class Options(Table):
         kinds.SWITCH,
         "print ip,,fingerprint,port for each result on stdout as it comes, for zgrab2 multiple",
         default=False,
+        on_resume=FIXED,
         reference="feedZGrab",
         common=True,
         was="false",
     )
-    notes: str = option(OUTPUT, kinds.TEXT, "a remark to keep in the metadata", default="")
+    notes: str = option(OUTPUT, kinds.TEXT, "a remark to keep in the metadata", default="", on_resume=FREE)
     metadata_file: str | None = option(
         OUTPUT,
         kinds.path(),
         "write options, counts, times and versions to FILE as JSON at the end; - is stdout",
         default=None,
+        on_resume=OWN,
         short="m",
     )
 
@@ -363,6 +412,7 @@ class Options(Table):
         kinds.SWITCH,
         "record only services that sent data; the rest is only counted",
         default=False,
+        on_resume=FIXED,
         reference="onlyDataRecord",
         was="false",
     )
@@ -371,18 +421,21 @@ class Options(Table):
         kinds.FILTER,
         "record only what EXPR holds for, as in 'fingerprint = http && ttl > 60'",
         default=None,
+        on_resume=FIXED,
     )
     zgrab_only_known: bool = option(
         FILTERING,
         kinds.SWITCH,
         "leave services without a fingerprint out of the feed for ZGrab2",
         default=False,
+        on_resume=FIXED,
     )
     blocklist_file: str | None = option(
         FILTERING,
         kinds.path(),
         "send nothing to the networks in FILE (ZMap's format: a CIDR block a line, # comments)",
         default=None,
+        on_resume=CONTENT,
         short="b",
         aliases=("blacklist-file", "excludefile", "exclude-file"),
         common=True,
@@ -392,6 +445,7 @@ class Options(Table):
         kinds.path(),
         "send only to the networks in FILE",
         default=None,
+        on_resume=CONTENT,
         aliases=("whitelist-file",),
     )
     allow_printers: bool = option(
@@ -399,6 +453,7 @@ class Options(Table):
         kinds.SWITCH,
         "also scan ports 9100 to 9107, where printers print what they are sent",
         default=False,
+        on_resume=FIXED,
         why="The reference prints on them; ours leaves them out unless asked.",
     )
 
@@ -408,6 +463,7 @@ class Options(Table):
         kinds.WORKERS,
         "flow workers, or workers of each channel: flow=6,collect=2",
         default=None,
+        on_resume=FREE,
         reference="w",
         long="workers",
         aliases=("flow-workers",),
@@ -421,6 +477,7 @@ class Options(Table):
         kinds.number(1, 256, unit="workers"),
         "collectors: fingerprint, encode, write",
         default=None,
+        on_resume=FREE,
         default_text="from the cores at hand",
     )
     auto_workers: bool = option(
@@ -428,13 +485,17 @@ class Options(Table):
         kinds.SWITCH,
         "change the number of workers by itself while the scan runs, from how busy they are",
         default=False,
+        on_resume=FREE,
     )
-    pin: bool = option(PROCESSES, kinds.SWITCH, "bind each worker to a core of its own", default=False)
+    pin: bool = option(
+        PROCESSES, kinds.SWITCH, "bind each worker to a core of its own", default=False, on_resume=FREE
+    )
     user: str = option(
         PROCESSES,
         kinds.TEXT,
         "the user that workers and collectors run as",
         default="nobody",
+        on_resume=OWN,
         metavar="NAME",
         default_text="the user behind sudo, else nobody",
     )
@@ -445,15 +506,21 @@ class Options(Table):
         kinds.choice("auto", "output", "ingress", "none"),
         "where the kernel's RSTs for our connections are suppressed",
         default="auto",
+        on_resume=FREE,
     )
     without_guard: bool = option(
-        SAFETY, kinds.SWITCH, "go on even if the kernel's RSTs cannot be suppressed", default=False
+        SAFETY,
+        kinds.SWITCH,
+        "go on even if the kernel's RSTs cannot be suppressed",
+        default=False,
+        on_resume=OWN,
     )
     max_send_failures: int | None = option(
         SAFETY,
         kinds.number(1, _MANY, none="none"),
         "give up after N failed sends in a row (each is retried with back-off); none: never",
         default=1000,
+        on_resume=FREE,
         aliases=("max-sendto-failures",),
     )
     checkpoint: str | None = option(
@@ -461,18 +528,30 @@ class Options(Table):
         kinds.path("DIR", file="dir"),
         "keep in DIR what --resume needs to go on with this scan",
         default=None,
+        on_resume=OWN,
     )
     resume: str | None = option(
         SAFETY,
         kinds.path("DIR", file="dir"),
         "go on with the scan whose checkpoint is in DIR; inputs that have a result are skipped",
         default=None,
+        on_resume=OWN,
+    )
+    resume_changed: tuple[str, ...] = option(
+        SAFETY,
+        kinds.NAMES,
+        "with --resume: options that change what a record means, or a list of networks that has changed, "
+        "which are to be taken as they are now",
+        default=(),
+        on_resume=OWN,
+        metavar="OPTION,...",
     )
     reopen: bool = option(
         SAFETY,
         kinds.SWITCH,
         "with --resume: open anew the connections that ZMap had half open and that are lost",
         default=False,
+        on_resume=OWN,
     )
 
     # Watching
@@ -481,6 +560,7 @@ class Options(Table):
         kinds.SWITCH,
         "nothing but results and errors: no dashboard, no status line, no table at the end",
         default=False,
+        on_resume=OWN,
         short="q",
         aliases=("silent",),
     )
@@ -489,26 +569,40 @@ class Options(Table):
         kinds.number(0, 5),
         "how much to log: 0 errors that end the scan, 3 as usual, 5 everything",
         default=3,
+        on_resume=OWN,
         short="v",
     )
     log_file: str | None = option(
-        WATCHING, kinds.path(), "write the log to FILE", default=None, short="l", default_text="stderr"
+        WATCHING,
+        kinds.path(),
+        "write the log to FILE",
+        default=None,
+        on_resume=OWN,
+        short="l",
+        default_text="stderr",
     )
     log_directory: str | None = option(
         WATCHING,
         kinds.path("DIR", file="dir"),
         "write the log to a file in DIR, named after the time",
         default=None,
+        on_resume=OWN,
         short="L",
     )
     status_updates_file: str | None = option(
-        WATCHING, kinds.path(), "append the status to FILE every second, as CSV", default=None, short="u"
+        WATCHING,
+        kinds.path(),
+        "append the status to FILE every second, as CSV",
+        default=None,
+        on_resume=OWN,
+        short="u",
     )
     dashboard: bool | None = option(
         WATCHING,
         kinds.SWITCH,
         "the live dashboard on stderr; --no-dashboard turns it off",
         default=None,
+        on_resume=OWN,
         default_text="on a terminal",
         common=True,
     )
@@ -517,23 +611,33 @@ class Options(Table):
         kinds.path(endings=(".svg", ".html")),
         "save the last frame of the dashboard as .svg or .html",
         default=None,
+        on_resume=OWN,
     )
     targets_total: int | None = option(
         WATCHING,
         kinds.number(1, _MANY),
         "how many targets are to come, for the progress bar and the time left",
         default=None,
+        on_resume=FREE,
         default_text="counted where the input is a file",
     )
     metrics_port: int | None = option(
-        WATCHING, kinds.PORT, "serve the figures to Prometheus on this port", default=None, default_text="off"
+        WATCHING,
+        kinds.PORT,
+        "serve the figures to Prometheus on this port",
+        default=None,
+        on_resume=OWN,
+        default_text="off",
     )
-    metrics_address: str = option(WATCHING, kinds.ADDRESS, "address to serve them on", default="127.0.0.1")
+    metrics_address: str = option(
+        WATCHING, kinds.ADDRESS, "address to serve them on", default="127.0.0.1", on_resume=OWN
+    )
     control_socket: str | None = option(
         WATCHING,
         kinds.path(),
         "path of the socket that lzr ctl talks to",
         default=None,
+        on_resume=OWN,
         default_text="/run/lzr/PID.sock",
     )
 
@@ -543,6 +647,7 @@ class Options(Table):
         kinds.SWITCH,
         "tell every step of every flow, on stderr",
         default=False,
+        on_resume=OWN,
         reference="d",
         was="false",
     )
@@ -551,6 +656,7 @@ class Options(Table):
         kinds.path(),
         "write a CPU profile of all processes",
         default=None,
+        on_resume=OWN,
         reference="cpuprofile",
         was="none",
     )
@@ -559,6 +665,7 @@ class Options(Table):
         kinds.path(),
         "write a memory profile of all processes",
         default=None,
+        on_resume=OWN,
         reference="memprofile",
         was="none",
     )

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 TYPE_CHECKING = False  # as in typing, whose import alone costs 10 ms
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from typing import Any, Self, TypeVar, dataclass_transform
 
     from lzr.kinds import Kind
@@ -21,6 +22,9 @@ else:
         return lambda cls: cls
 
 
+FIXED, CONTENT, FREE, OWN = "fixed", "content", "free", "own"
+
+
 class Option:
     """One row of the table.
 
@@ -30,6 +34,7 @@ class Option:
     long: name in kebab case; short: a single letter; aliases: further names, not shown in help.
     default_text: what to show as the default where the value alone would not say it.
     common: shown by the short help too.
+    on_resume: FIXED, CONTENT, FREE or OWN: what becomes of it when a scan is resumed (`lzr.resuming`).
     was, why: the reference's default, and why ours differs from it (for the compatibility page).
     """
 
@@ -44,6 +49,7 @@ class Option:
         "kind",
         "long",
         "metavar",
+        "on_resume",
         "reference",
         "short",
         "was",
@@ -64,6 +70,7 @@ class Option:
         metavar: str = "",
         default_text: str = "",
         common: bool = False,
+        on_resume: str = "",
         was: str = "",
         why: str = "",
     ) -> None:
@@ -79,6 +86,7 @@ class Option:
         self.metavar = metavar or kind.metavar
         self.default_text = default_text
         self.common = common
+        self.on_resume = on_resume
         self.was = was
         self.why = why
 
@@ -123,6 +131,7 @@ def option(
     help: str,
     *,
     default: T,
+    on_resume: str,
     reference: str = "",
     long: str = "",
     short: str = "",
@@ -146,6 +155,7 @@ def option(
         metavar=metavar,
         default_text=default_text,
         common=common,
+        on_resume=on_resume,
         was=was,
         why=why,
     )
@@ -164,16 +174,21 @@ class TableMeta(type):
             del namespace[attr]
             row.attr = attr
             row.long = row.long or attr.replace("_", "-")
-        namespace["__slots__"] = tuple(rows)
+        namespace["__slots__"] = tuple(rows) if rows else ("_given",)
         cls = super().__new__(mcs, name, bases, namespace)
         cls.rows = rows
         return cls
 
 
 class Table(metaclass=TableMeta):
-    """Base of a table class: a frozen value with one attribute a row."""
+    """Base of a table class: a frozen value with one attribute a row.
+
+    given: the attributes that the user has set, if only to their defaults. It is no part of the value: equal
+    tables may differ in it, and it does not travel to other processes.
+    """
 
     def __init__(self, **values: object) -> None:
+        object.__setattr__(self, "_given", frozenset())
         for attr, row in type(self).rows.items():
             object.__setattr__(self, attr, values.pop(attr, row.default))
         if values:
@@ -187,7 +202,16 @@ class Table(metaclass=TableMeta):
 
     def replace(self, **changes: object) -> Self:
         """A copy with some values changed."""
-        return type(self)(**{**self.values(), **changes})
+        return type(self)(**{**self.values(), **changes}).saying(self.given)
+
+    def saying(self, given: Iterable[str]) -> Self:
+        """This, once it is known what the user has given."""
+        object.__setattr__(self, "_given", frozenset(given))
+        return self
+
+    @property
+    def given(self) -> frozenset[str]:
+        return object.__getattribute__(self, "_given")  # type: ignore[no-any-return]
 
     def values(self) -> dict[str, Any]:
         """Attribute → value, in the order of the table."""

@@ -64,11 +64,15 @@ def settled(values: dict[str, Any]) -> Options:
             options.overwrite and options.resume is not None,
             "--resume goes on in the file it has begun; leave --overwrite out",
         ),
+        (
+            options.resume_changed and options.resume is None,
+            "--resume-changed needs --resume DIR",
+        ),
         (options.reopen and options.resume is None, "--reopen needs --resume DIR"),
     ):
         if wrong:
             raise UsageError(sentence)
-    return options
+    return options.saying(values)
 
 
 def _names_fields(text: str | None) -> bool:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import gzip
+import hashlib
 import os
 import threading
+from collections import deque
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,7 +18,6 @@ from hypothesis import strategies as st
 from coordinator import checkpoint
 from coordinator.checkpoint import (
     Checkpoint,
-    InputDiffers,
     Progress,
     Saved,
     SavedOutput,
@@ -22,10 +25,15 @@ from coordinator.checkpoint import (
     open_checkpoint,
     restored,
 )
+from coordinator.inputhash import InputDiffers, InputHash, compare
 from coordinator.intake import Intake
 from coordinator.ledger import Ledger
+from coordinator.resumecommand import command
+from lzr import resuming
 from lzr.blocklist import Blocklist
-from lzr.options import Options
+from lzr.cli import parse
+from lzr.options import TABLE, Options
+from lzr.optiontable import CONTENT, FIXED, FREE, OWN
 from lzr.targets import ListReader, ZmapReader
 from lzr.usage import UsageError
 
@@ -39,7 +47,7 @@ def lines(*numbers: int) -> np.ndarray:
 # --- progress ----------------------------------------------------------------------------------------------
 
 
-@settings(max_examples=100)
+@settings(max_examples=100, deadline=None)
 @given(st.lists(st.lists(st.integers(0, 20_000), max_size=40), max_size=30), st.randoms())
 def test_progress_is_a_set(batches: list[list[int]], random: object) -> None:
     progress, truth = Progress(), set()
@@ -93,7 +101,7 @@ def test_it_comes_back_whole() -> None:
     assert (after.summary, after.prefix, after.runs) == (before.summary, before.prefix, before.runs)
 
 
-@settings(max_examples=200)
+@settings(max_examples=200, deadline=None)
 @given(st.data())
 def test_damage_is_seen(data: st.DataObject) -> None:
     whole = bytearray(saved().pack())
@@ -208,16 +216,140 @@ def test_one_scan_at_a_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
         pass
 
 
+def resumed(*words: str) -> Options:
+    return parse(["--resume", "d", *words])
+
+
 def test_options_come_back() -> None:
     then = LIST.replace(
         handshakes=("tls",), rate=50.0, source_port=(40000, 41000), output_file="/tmp/out.json"
     )
-    now = Options(resume="d", checkpoint="d", rate=99.0, verbosity=5)
-    found = restored(now, then)
+    found = restored(resumed("-rate", "99", "-v", "5"), then)
     assert (found.handshakes, found.rate, found.source_port) == (("tls",), 99.0, (40000, 41000))
     assert (found.output_file, found.verbosity, found.resume) == ("/tmp/out.json", 5, "d")
-    with pytest.raises(UsageError, match="--handshakes cannot change"):
-        restored(now.replace(handshakes=("ssh",)), then)
+
+
+VALUES = {
+    "dryrun": "fast",
+    "user_agent": "scan.example.org",
+    "source_ips": "192.0.2.7",
+    "source_port": "41000-42000",
+    "gateway_mac": "02:00:00:00:00:01",
+    "interface": "eth7",
+    "output_module": "csv",
+    "output_filter": "ttl > 3",
+    "guard": "output",
+    "haf_threshold": "0.5",
+}
+"""Texts for what takes neither a number nor a path."""
+
+
+def other(row: Any) -> Any:
+    """Another value than the default."""
+    if row.is_switch:
+        return not row.default
+    return row.kind.parse(VALUES.get(row.attr, "7" if not row.kind.file else "/tmp/x"))
+
+
+@pytest.mark.parametrize("row", TABLE, ids=lambda row: row.attr)
+def test_what_becomes_of_each_option(row: Any) -> None:
+    """Each row of the table says what resuming does to it, and that is what happens, default or not."""
+    assert row.on_resume in (FIXED, CONTENT, FREE, OWN)
+    if row.on_resume == OWN:
+        if row.attr not in ("resume", "checkpoint"):
+            changed = LIST.replace(**{row.attr: object()})
+            assert getattr(resuming.restored(resumed(), changed), row.attr) == row.default
+        return
+    value = other(row)
+    before = LIST.replace(**{row.attr: value})
+
+    def now(wanted: object, *forced: str) -> Options:
+        chosen = {row.attr: wanted, "resume_changed": forced}
+        return Options(**chosen).saying(chosen)  # type: ignore[arg-type]
+
+    assert getattr(resuming.restored(resumed(), before), row.attr) == value  # not given: as it was
+    assert getattr(resuming.restored(now(value), before), row.attr) == value
+    for then, wanted in ((Options(), value), (before, row.default)):
+        forced: tuple[str, ...] = ()
+        if row.on_resume == FIXED:
+            with pytest.raises(UsageError, match=rf"{row.flag} decides .* --resume-changed {row.long}"):
+                resuming.restored(now(wanted), then)
+            forced = (row.long,)
+        assert getattr(resuming.restored(now(wanted, *forced), then), row.attr) == wanted
+
+
+def test_a_default_can_be_given_anew() -> None:
+    then = LIST.replace(rate=50.0, max_targets=7)
+    assert restored(resumed("-rate", "10000"), then).rate == 10000
+    assert restored(resumed(), then).rate == 50
+    haf = LIST.replace(haf=3)
+    with pytest.raises(UsageError, match=r"--haf decides .* it was 3;"):
+        restored(resumed("-haf", "0"), haf)
+    assert restored(resumed("-haf", "0", "--resume-changed", "haf"), haf).haf == 0
+
+
+def test_only_what_is_kept_can_be_forced() -> None:
+    for name in ("rate", "verbosity", "input-file", "nonsense"):
+        with pytest.raises(UsageError, match=f"--resume-changed {name}: is no option that is kept"):
+            resuming.restored(resumed("--resume-changed", name), LIST)
+    assert resuming.changed(("S", "source-ip", "haf", "--settle")) == {"source_ips", "haf", "settle"}
+    with pytest.raises(UsageError, match="needs --resume"):
+        parse(["--resume-changed", "haf"])
+
+
+def test_our_address_is_kept_too(tmp_path: Path) -> None:
+    made = Checkpoint(tmp_path, LIST)
+    made.compare_sources(["192.0.2.1", "2001:db8::1"], forced=False)
+    assert made.finish([], [], {}) == ""
+    saved = load(tmp_path)
+    again = Checkpoint(tmp_path, LIST, saved)
+    again.compare_sources(["192.0.2.1", "2001:db8::2"], forced=False)  # of the other family, a temporary one
+    with pytest.raises(UsageError, match=r"begun from 192\.0\.2\.1, and our address is now 192\.0\.2\.2"):
+        again.compare_sources(["192.0.2.2"], forced=False)
+    again.compare_sources(["192.0.2.2"], forced=True)
+
+
+@pytest.mark.parametrize("attr", ["blocklist_file", "allowlist_file"])
+def test_a_list_of_networks_that_has_changed(tmp_path: Path, attr: str) -> None:
+    kept, networks, moved = tmp_path / "kept", tmp_path / "networks", tmp_path / "moved"
+    networks.write_text("192.0.2.0/24\n")
+    flag = Options.rows[attr].flag
+    with open_checkpoint(parse(["-sendSYNs", "--checkpoint", str(kept), flag, str(networks)])) as made:
+        assert made is not None
+        made.finish([], [], {})
+    again = ["--resume", str(kept)]
+    moved.write_bytes(networks.read_bytes())
+    for words in (again, [*again, flag, str(moved)]):
+        with open_checkpoint(parse(words)) as made:
+            assert made is not None
+    networks.write_text("192.0.2.0/24\n198.51.100.0/24\n")
+    said = f"{flag} has changed .* --resume-changed {flag[2:]}"
+    with pytest.raises(UsageError, match=said), open_checkpoint(parse(again)):
+        pass
+    with open_checkpoint(parse([*again, "--resume-changed", flag[2:]])) as made:
+        assert made is not None
+        made.finish([], [], {})  # from now on it is this one
+    with open_checkpoint(parse(again)) as made:
+        assert made is not None
+
+
+# --- the command that goes on ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("words", "stdin", "environ", "text"),
+    [
+        ("-sendSYNs --checkpoint d", "/tmp/list", {}, "lzr --resume d < /tmp/list"),
+        ("-sendSYNs --checkpoint d -rate 5 -q", None, {}, "lzr --resume d --quiet=true < INPUT"),
+        ("-sendSYNs --checkpoint d -I l", None, {"SUDO_USER": "me"}, "sudo lzr --resume d"),
+        ("--checkpoint d --no-dashboard", "/t", {}, "lzr --resume d --reopen --dashboard=false < /t"),
+        ("-sendSYNs --resume d -m m.json", "/t", {}, "lzr --resume d --metadata-file=m.json < /t"),
+        ("-sendSYNs --checkpoint d", "/a b'c", {}, "lzr --resume d < '/a b'\"'\"'c'"),
+        ("-sendSYNs --checkpoint d", "/\x1b[2J", {}, "lzr --resume d < $'\\x2f\\x1b\\x5b\\x32\\x4a'"),
+    ],
+)
+def test_the_command(words: str, stdin: str | None, environ: dict[str, str], text: str) -> None:
+    assert command(parse(words.split()), "lzr", stdin, environ) == text
 
 
 def test_half_open_connections_are_not_resumed() -> None:
@@ -275,11 +407,63 @@ def test_max_targets_counts_those_before() -> None:
 
 
 def test_another_input_is_noticed() -> None:
-    resumed = Checkpoint(Path("/nowhere"), LIST, Saved(LIST, prefix=text(1, 2, 3)))
+    seen = InputHash(prefix=text(1, 2, 3))
     for chunk in (text(1)[:5], text(1)[5:], text(2)):
-        resumed.watch_input(chunk)
+        seen.feed(chunk)
     with pytest.raises(InputDiffers):
-        resumed.watch_input(text(4))
+        seen.feed(text(4))
+
+
+LONG = b"".join(b"198.51.%d.%d:80\n" % (at >> 8, at & 255) for at in range(30_000))
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.data())
+def test_one_changed_byte_is_noticed_wherever_it_is(data: st.DataObject) -> None:
+    """And at the latest when what was read before has been read; what follows may be anything."""
+    read = data.draw(st.integers(1, len(LONG)))
+    seen = InputHash()
+    pieces = data.draw(st.lists(st.integers(1, 100_000), max_size=8))
+    at = 0
+    for piece in (*pieces, read):
+        seen.feed(LONG[at : min(at + piece, read)])
+        at = min(at + piece, read)
+    assert seen.as_dict() == {"bytes": read, "sha256": hashlib.sha256(LONG[:read]).hexdigest()}
+    marks, prefix = seen.marks(), seen.prefix
+    again = InputHash(marks, prefix)
+    again.feed(LONG[:read] + b"more")
+    again.finish()
+    short = data.draw(st.integers(0, read - 1))
+    again = InputHash(marks, prefix)
+    again.feed(LONG[:short])
+    assert dict(again.marks()).items() >= {length: was for length, was in marks if length > short}.items()
+    with pytest.raises(InputDiffers, match="and had more"):
+        again.finish()
+    wrong = bytearray(LONG)
+    wrong[data.draw(st.integers(0, read - 1))] ^= 1
+    again = InputHash(marks, prefix)
+    with pytest.raises(InputDiffers):
+        deque(map(again.feed, (bytes(wrong[at : min(at + 7919, read)]) for at in range(0, read, 7919))), 0)
+
+
+def test_a_file_is_compared_before_it_is_read(tmp_path: Path) -> None:
+    seen = InputHash()
+    seen.feed(LONG)
+    for content, right in (
+        (LONG, True),
+        (LONG + b"x", True),
+        (gzip.compress(LONG), True),
+        (LONG[:-1], False),
+    ):
+        path = tmp_path / "targets"
+        path.write_bytes(content)
+        with path.open("rb", buffering=0) as file:
+            if right:
+                compare(file.fileno(), False, seen.marks(), seen.prefix)
+                assert file.tell() == 0
+            else:
+                with pytest.raises(InputDiffers):
+                    compare(file.fileno(), False, seen.marks(), seen.prefix)
 
 
 def test_reopened_connections_are_our_own_from_the_same_address() -> None:

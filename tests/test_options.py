@@ -144,6 +144,7 @@ SPECIAL: dict[str, st.SearchStrategy[Any]] = {
     "handshakes": st.lists(NAME, min_size=1, max_size=5).map(tuple),
     "priority_fingerprint": st.lists(NAME, min_size=1, max_size=5).map(tuple),
     "output_fields": st.lists(NAME, min_size=1, max_size=5).map(tuple),
+    "resume_changed": st.lists(NAME, min_size=1, max_size=5).map(tuple),
     "dryrun": st.sampled_from(["", "text", "fast"]),
     "haf": st.integers(0, 100),
     "haf_threshold": st.floats(0, 1),
@@ -299,7 +300,7 @@ def test_example_configuration_reads_and_holds_every_option() -> None:
         def read(_: str, one: bytes = one) -> bytes:
             return one
 
-        base = ["--resume", "d"] if row.attr == "reopen" else []
+        base = ["--resume", "d"] if row.attr in ("reopen", "resume_changed") else []
         parse([*base, "--config", "c"], read=read)
 
 
