@@ -105,6 +105,7 @@ BEYOND_TESTS: dict[str, tuple[str, ...]] = {
     "allowlist_file": ("test_dropin_scanning.py::test_blocklists_know_both_families",),
     "dashboard_file": ("test_watch.py",),
     "metrics_port": ("test_metrics.py",),
+    "user_agent": ("test_user_agent.py::test_a_server_reads_who_we_are",),
     "control_socket": ("test_control.py",),
     "guard": ("test_guard.py",),
 }
