@@ -76,9 +76,10 @@ def _subcommand(name: str, argv: list[str]) -> int:
 def _scan(argv: list[str], guard: Guard | None) -> int:
     import signal
 
-    from coordinator import pipes
+    if sys.platform == "linux":
+        from coordinator import pipes
 
-    pipes.widen(0)  # it may be filling up already
+        pipes.widen(0)  # it may be filling up already
     # From here on the guard has to be taken away again, whatever ends us.
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _leave)
