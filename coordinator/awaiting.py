@@ -11,7 +11,7 @@ from coordinator.intake import EARLY, Intake
 from coordinator.log import Log
 from coordinator.unpack import Unpacked
 from lzr import zmapfields
-from lzr.advice import advice
+from lzr.advice import advice, half_open
 from lzr.options import Options
 from lzr.usage import UsageError
 
@@ -92,11 +92,17 @@ def first_targets(intake: Intake, source: Unpacked, signals: Interrupts, options
                 raise UsageError(f"the input was not read to its end: {source.trouble}")
         elif chunk:
             intake.feed(chunk, early=source.age < EARLY)
+    if options.send_syns and half_open(intake.first):
+        log.info(
+            "these are ZMap's half-open connections: -sendSYNs opens them anew, without it they are used"
+        )
     return more
 
 
 def _useless(what: str, intake: Intake, options: Options) -> str:
     first = intake.refused[0] if intake.refused else "nothing is understood"
+    if options.dryrun:
+        return f"{what} ({first}): -dryrun is for what zmap --dryrun prints (--fast-dryrun: -dryrun=fast)"
     if zmapfields.HOW in first:
         return f"{what} ({first})"
     return f"{what} ({first}): {advice(intake.first, send_syns=options.send_syns)}"

@@ -21,6 +21,17 @@ def advice(first: bytes, *, send_syns: bool) -> str:
     return _for_list(text) if send_syns else _for_zmap(text)
 
 
+def half_open(first: bytes) -> bool:
+    """Whether it is a record that ZMap wrote, whole, and not one of ours with the same fields."""
+    try:
+        record = orjson.loads(first)
+    except orjson.JSONDecodeError:
+        return False
+    return (
+        isinstance(record, dict) and set(zmapfields.NEEDED) <= record.keys() and "fingerprint" not in record
+    )
+
+
 def _for_zmap(text: bytes) -> str:
     if _names_fields(text) or _is_address(text):
         return ASK_ZMAP

@@ -99,6 +99,7 @@ UNUSABLE = {
     "junk": (("-sendSYNs",), b"hello there\nyou\n", "10.0.0.1:80"),
     "names": (("-sendSYNs",), b"nowhere.invalid:80\n", "no name in the input has an address"),
     "no -dryrun": (("-sendSYNs",), b"tcp { source: 5 | dest: 80 | seq: 1 | checksum: 0X9DB }\n", "-dryrun"),
+    "no dry run": (("-dryrun",), b"10.0.0.1:80\n", "-dryrun is for what zmap --dryrun prints"),
     "nmap xml": (("-sendSYNs",), STRANGE["nmap xml"][0], "-oG"),
     "a capture": (("-sendSYNs",), STRANGE["pcap"][0], "lzr identify"),
     "a page": ((), STRANGE["html"][0], "an HTML page"),
@@ -157,7 +158,7 @@ def test_a_few_bad_lines_are_shown_and_counted(arena: Range, results: Path) -> N
 def test_records_of_a_scan_are_scanned_again(arena: Range) -> None:
     """Ours, as JSON and as CSV; and ZMap's records where -sendSYNs is given."""
     arena.respond(first=FIRST, count=4, port=PORT, source=SCANNER, classes="h")
-    quick = ("-sendSYNs", "-rt", "0.3", "-t", "0.6", "-q", "-f", "-")
+    quick = ("-sendSYNs", "-rt", "0.3", "-t", "0.6", "-f", "-")
     first = lzr(arena, *quick, data=f"{FIRST}/30:{PORT}\n".encode())
     hosts = {record["saddr"] for record in parse(first.stdout)[0]}
     assert len(hosts) == 4
@@ -165,7 +166,9 @@ def test_records_of_a_scan_are_scanned_again(arena: Range) -> None:
     assert as_csv.stdout.count("\n") == 5
     again = lzr(arena, *quick, data=as_csv.stdout.encode())
     assert {record["saddr"] for record in parse(again.stdout)[0]} == hosts
+    assert "half-open" not in again.stderr
     of_zmap = lzr(arena, *quick, data="".join(lines(4, classes="h")).encode())
+    assert "-sendSYNs opens them anew" in of_zmap.stderr
     assert {record["saddr"] for record in parse(of_zmap.stdout)[0]} == hosts
 
 
