@@ -271,6 +271,7 @@ def _run(
         gid=owner[1],
         cores=cores.order() if options.pin else (),
         report_every=watch.report_every,
+        findings=watch.findings is not None,
     )
     warnings = _preflight(options, job, owner, net, crew)
     sources = Sources(
@@ -428,7 +429,7 @@ def _loop(scan: Scan, signals: Signals, watch: Watch, record: Metadata) -> int:
         scan.abandon()
     scan.close()
     tail = scan.summary.lines()
-    watch.close(time.monotonic(), time.time(), tail, scan.outputs.closing())
+    watch.close(time.monotonic(), time.time(), tail, scan.outputs.closing(), scan.outputs.name)
     if failure:
         record.failure = failure
         print(f"lzr: {failure}", file=sys.stderr)
@@ -500,7 +501,7 @@ def _nothing_to_do(
     watch.totals.other = fates.other()
     for sentence in intake.refused:
         watch.note(sentence)
-    watch.close(time.monotonic(), time.time(), Summary().lines(), outputs.closing())
+    watch.close(time.monotonic(), time.time(), Summary().lines(), outputs.closing(), outputs.name)
     return 128 + signals.number if signals.count else OK
 
 

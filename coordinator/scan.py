@@ -379,6 +379,8 @@ class Scan:
         totals.done -= counts.duplicates
         for handshake, label, count in counts.found:
             totals.found[handshake, label] += count
+        if self.watch.findings is not None:
+            self.watch.findings.add(counts.findings, counts.omitted)
         for peer, port, label, handshake, banner in counts.latest:
             totals.latest.append(Identified(peer, port, label, handshake, banner))
 

@@ -20,6 +20,7 @@ from typing import IO, TYPE_CHECKING, Any
 from coordinator import autoscale, status
 from coordinator.commands import Change, Command
 from coordinator.control import ControlError, ControlServer
+from coordinator.findings import on_terminal
 from coordinator.log import Log
 from coordinator.meter import Meter
 from coordinator.metrics import MetricsServer
@@ -74,6 +75,7 @@ class Watch:
         self._owner = owner
         self._typed = typed
         self._shows = wanted(options.dashboard, results_on_stdout) and not (options.debug or options.quiet)
+        self.findings = on_terminal(options, live=not self._shows)
         self._dashboard: Dashboard | None = None
         self._control: ControlServer | None = None
         self._metrics: MetricsServer | None = None
@@ -158,6 +160,8 @@ class Watch:
         """
         found: list[Command] = []
         self._now = now
+        if self.findings is not None:
+            self.findings.flush()
         second = now >= self._next_second
         frame = self._dashboard is not None and now >= self._next_frame
         if not (second or frame or touched):
@@ -210,10 +214,17 @@ class Watch:
         if self._dashboard is not None:
             self._dashboard.resume()
 
-    def close(self, now: float, wall: float, tail: Sequence[str] = (), results: Sequence[str] = ()) -> None:
+    def close(
+        self,
+        now: float,
+        wall: float,
+        tail: Sequence[str] = (),
+        results: Sequence[str] = (),
+        where: str = "",
+    ) -> None:
         """Give the terminal back and leave the summary on stderr.
 
-        tail: lines after the table. results: lines that say where the results are.
+        tail: lines after the table. results: lines that say where the results are; where: the file.
         """
         self.totals.phase = Phase.DONE
         self.totals.warnings = [sentence for _, sentence in self._notes]
@@ -227,6 +238,8 @@ class Watch:
         with contextlib.suppress(OSError, ValueError):
             sys.stderr.write(text)
             sys.stderr.flush()
+        if self.findings is not None:
+            self.findings.close(where)
         if self.options.dashboard_file:
             self._save_frame(self.options.dashboard_file, snapshot)
 

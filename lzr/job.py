@@ -22,7 +22,7 @@ class Job:
     directory: that of the ZeroMQ sockets, as this process reaches it. frames: of each shard's receive and
     transmit ring. seed: of everything drawn at random, by way of `secrets`. cores: by use, where processes
     are bound to them, else empty. uid, gid: whom the children run as, None to stay who we are.
-    report_every: seconds between two reports of a child's figures.
+    report_every: seconds between two reports of a child's figures. findings: collectors tell of each service.
     """
 
     options: Options
@@ -39,6 +39,7 @@ class Job:
     gid: int | None = None
     cores: tuple[int, ...] = ()
     report_every: float = 0.25
+    findings: bool = False
 
     def plan(self) -> Plan:
         options = self.options

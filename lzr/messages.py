@@ -185,11 +185,15 @@ class Tally(Struct, frozen=True, forbid_unknown_fields=True):
     resolved: Number
 
 
+Phrase = Annotated[str, Meta(max_length=100)]
+
+
 class Counts(Struct, frozen=True, forbid_unknown_fields=True):
     """What a batch of results adds to the figures.
 
     found: records with data, by handshake and label. latest: address, port, label, handshake and banner of a
-    few. lines: records, by output.
+    few. lines: records, by output. findings: address, port, label, product and version of those
+    that are shown to who has no file of results; omitted: how many more there were.
     """
 
     summary: Tally
@@ -199,6 +203,8 @@ class Counts(Struct, frozen=True, forbid_unknown_fields=True):
         list[tuple[Word, Port, Word, Word, Annotated[bytes, Meta(max_length=256)]]], Meta(max_length=16)
     ]
     lines: Annotated[list[Number], Meta(max_length=16)]
+    findings: Annotated[list[tuple[Word, Port, Word, Phrase, Phrase]], Meta(max_length=256)] = []
+    omitted: Number = 0
 
 
 class Lines(Message, frozen=True):

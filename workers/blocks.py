@@ -22,6 +22,8 @@ from lzr.rows import Reason
 from lzr.summary import Summary
 
 _LATEST = 2  # identified services of a batch that are shown to people
+_FINDINGS = 256  # of a batch, that are shown to who has no file of results
+_PHRASE = 100  # characters of a product or version
 _REMEMBERED = 4096  # replies whose identity is kept at hand
 _SHOWN = 160  # bytes of their banners
 
@@ -37,8 +39,12 @@ class Block:
 
 
 class BlockMaker:
-    def __init__(self, options: Options, forms: list[str]) -> None:
-        """forms: of the outputs: names in ENCODERS, or `feed` for the ZGrab feed."""
+    def __init__(self, options: Options, forms: list[str], *, findings: bool = False) -> None:
+        """forms: of the outputs: names in ENCODERS, or `feed` for the ZGrab feed.
+
+        findings: somebody watches, who wants to be told of each service.
+        """
+        self._findings = findings
         self._options = options
         self.encoders = [_encoder(options, form) for form in forms]
         self._classifier = Classifier(options.priority_fingerprint or options.handshakes)
@@ -53,7 +59,10 @@ class BlockMaker:
         lines = [encoder.encode(rows, blob, names) for encoder in self.encoders]
         summary = Summary()
         summary.add(rows, [name.label for name in names], self._options.handshakes)
+        findings, omitted = self._found(rows, blob, names) if self._findings else ([], 0)
         counts = Counts(
+            findings=findings,
+            omitted=omitted,
             summary=Tally(**summary.to_dict()),
             duplicates=int(np.count_nonzero(rows["reason"] == Reason.DUPLICATE)),
             found=[(self._options.handshakes[by], label, n) for (by, label), n in found.items()],
@@ -94,6 +103,19 @@ class BlockMaker:
                 found.append((key[0], name.label))
                 at += length
         return names, Counter(found)
+
+    def _found(
+        self, rows: NDArray[Any], blob: bytes, names: list[Identity]
+    ) -> tuple[list[tuple[str, int, str, str, str]], int]:
+        """Address, port, label, product, version of the services that sent data and are recorded."""
+        kept = self.encoders[0].keep(rows, blob, names) & (rows["reason"] == Reason.DATA)
+        chosen = np.flatnonzero(kept).tolist()
+        found = []
+        for row in chosen[:_FINDINGS]:
+            peer, name = addresses.text(int(rows["peer_hi"][row]), int(rows["peer_lo"][row])), names[row]
+            words = (name.product or name.application)[:_PHRASE], name.version[:_PHRASE]
+            found.append((peer, int(rows["peer_port"][row]), name.label, *words))
+        return found, max(0, len(chosen) - _FINDINGS)
 
     def _latest(
         self, rows: NDArray[Any], blob: bytes, names: list[Identity]

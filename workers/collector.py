@@ -43,7 +43,9 @@ class Collector:
         """
         self._name, self._token = spawn.name, spawn.token
         self._writes = spawn.index == 0
-        self._maker = BlockMaker(job.options, [output.form for output in spawn.outputs])
+        self._maker = BlockMaker(
+            job.options, [output.form for output in spawn.outputs], findings=job.findings
+        )
         self._sinks = [
             Sink(
                 outputs[output.number], output.offset, whole[output.number : output.number + 1], output.shared
