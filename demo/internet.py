@@ -75,6 +75,12 @@ def truth() -> dict[tuple[str, int], str]:
     return known
 
 
+def known(here: Namespace, interface: str, address: str, owner: Namespace, owners: str = "eth0") -> None:
+    """Lets `here` know the hardware address behind an interface without asking."""
+    mac = owner.mac(owners)
+    here.ip("neigh", "replace", address, "lladdr", mac, "dev", interface, "nud", "permanent")
+
+
 def build(lab: Lab) -> Internet:
     """Namespaces, links, routes, daemons; returns when every service listens or has failed."""
     root = install(DAEMONS.values())
@@ -86,6 +92,8 @@ def build(lab: Lab) -> Internet:
         scanner, router, names=("eth0", "uplink"), a_addresses=[f"{SCANNER}/24"], b_addresses=[f"{ROUTER}/24"]
     )
     scanner.ip("route", "add", "default", "via", ROUTER)
+    known(scanner, "eth0", ROUTER, router, "uplink")
+    known(router, "uplink", SCANNER, scanner)
 
     fleets = []
     for network in NETWORKS[:3]:
@@ -93,6 +101,8 @@ def build(lab: Lab) -> Internet:
         bridge = f"net{network.split('.')[1]}"
         router.ip("link", "add", bridge, "type", "bridge")
         router.ip("addr", "add", f"{network}.1/24", "dev", bridge)
+        # Its own, or it would be that of one host's cable, and another's tomorrow.
+        router.ip("link", "set", bridge, "address", f"02:00:00:00:{int(network.split('.')[1]):02x}:01")
         router.ip("link", "set", bridge, "up")
         # Nobody has most of these addresses; what waits for them fills the one table all namespaces share.
         router.sysctl(f"net.ipv4.neigh.{bridge}.retrans_time_ms", 200)
@@ -102,6 +112,9 @@ def build(lab: Lab) -> Internet:
             lab.link(host, router, names=("eth0", port), a_addresses=[f"{address}/24"])
             router.ip("link", "set", port, "master", bridge)
             host.ip("route", "add", "default", "via", f"{network}.1")
+            # Known from the start: ZMap asks once, and the table is full of those who are not there.
+            known(router, bridge, address, host)
+            known(host, "eth0", f"{network}.1", router, bridge)
             fleets.append(Fleet(lab, host, address, root))
 
     odd = lab.namespace("odd")

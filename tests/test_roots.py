@@ -95,6 +95,7 @@ def test_asked_in_other_words_a_working_server_may_refuse() -> None:
     assert not failure("redis", b"-ERR unknown command\r\n", own=False)
     assert not failure("memcached_ascii", b"ERROR\r\n", own=False)
     assert failure("ftp", b"500 what?\r\n", own=False)
+    assert not failure("ftp", b"", own=True)
 
 
 @pytest.fixture(scope="module")

@@ -46,10 +46,11 @@ _FAILURE = re.compile(
 def failure(label: str, data: bytes, *, own: bool) -> str:
     """How an answer tells of a failure of the daemon's own, in words; empty where it does not.
 
-    label: the daemon's, not the answer's. own: it was asked in its own protocol.
+    label: the daemon's, not the answer's. data: without any, there is no answer. own: it was asked in its own protocol.
     """
-    found = _FAILURE.search(data[:1000])
-    if found:
+    if not data:
+        return ""
+    if _FAILURE.search(data[:1000]):
         return f"a failure of its own: {data[:120].decode('latin-1')!a}"
     working = _WORKING.get(label)
     if working and (own or label in _GREETS) and not re.match(working, data):
