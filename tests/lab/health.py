@@ -46,7 +46,7 @@ _FAILURE = re.compile(
 def failure(label: str, data: bytes, *, own: bool) -> str:
     """How an answer tells of a failure of the daemon's own, in words; empty where it does not.
 
-    label: the daemon's, not the answer's. data: without any, there is no answer. own: it was asked in its own protocol.
+    label: the daemon's, not the answer's. data: may be empty. own: it was asked in its own protocol.
     """
     if not data:
         return ""
