@@ -31,6 +31,8 @@ from tests.test_faults_processes import LIVELY, right, wanted
 pytestmark = pytest.mark.root
 
 QUICK = ("-rt", "0.3", "-t", "0.6", "-c", "2")
+ELSEWHERE = {"TZ": "Asia/Kathmandu", "LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONIOENCODING": "cp1252"}
+"""Another time zone, locale and encoding."""
 NEVER_WELL = re.compile(r"Traceback|ended unasked|was not loaded|Permission denied|failed; its story")
 
 
@@ -110,11 +112,11 @@ def test_large_batches(arena: Range, either: Installation) -> None:
 @pytest.mark.parametrize(
     ("options", "handshakes"),
     [
-        (("-haf", "3", "-d"), ("http",)),
+        (("-haf", "3", "-d", "-cpuprofile", "profile"), ("http",)),
         (("-forceAllHandshakes", "-O", "csv"), ("http", "tls", "ssh")),
         (("--output-filter", "fingerprint = http && ttl > 0", "-feedZGrab"), ("wait", "http")),
     ],
-    ids=["haf and debug", "all handshakes and CSV", "filter and feed"],
+    ids=["haf, debug and profile", "all handshakes and CSV", "filter and feed"],
 )
 def test_what_else_is_done_in_a_child(
     arena: Range, private: Installation, options: Sequence[str], handshakes: Sequence[str]
@@ -127,12 +129,18 @@ def test_what_else_is_done_in_a_child(
     with (directory / "in").open() as stdin:
         target = directory / "out"
         done = arena.scanner.run(
-            *(private.lzr, "--no-dashboard", *words, "-f", target), stdin=stdin, check=False, timeout=60
+            *(private.lzr, "--no-dashboard", *words, "-f", target),
+            stdin=stdin,
+            cwd=directory,
+            check=False,
+            timeout=60,
         )
     well(Scan(done.returncode, [], done.stderr))
     assert lines_in(target) > 100
     if "-d" in options:
         assert done.stderr.count("10.64.0.1:") > 1
+        profile = (directory / "profile").read_text()
+        assert all(f"lzr:_{process};" in profile for process in ("coordinator", "flow_0", "collect_0"))
 
 
 def test_ipv6(arena: Range, private: Installation) -> None:
@@ -143,19 +151,6 @@ def test_ipv6(arena: Range, private: Installation) -> None:
     well(found)
     assert len(found.records) == len(hosts)
     assert not [w for r in found.records if (w := expected(letter_of(r["saddr"])).wrong(r))]
-
-
-def test_profiles(arena: Range, private: Installation) -> None:
-    count = 1000
-    arena.respond(first=FIRST, count=count, port=PORT, source=SCANNER, classes=LIVELY)
-    files = [arena.lab.directory / name for name in ("cpu", "memory")]
-    words = ("-cpuprofile", files[0], "-memprofile", files[1], "-sendSYNs", "-rate", "2000", *QUICK)
-    found = scan(arena.scanner, *words, lines=services(count))
-    well(found)
-    for file in files:
-        text = file.read_text()
-        for process in ("coordinator", "flow_0", "collect_0"):
-            assert f"lzr:_{process};" in text, file.name
 
 
 def test_a_live_change_of_worker_counts(arena: Range, private: Installation) -> None:
@@ -225,7 +220,7 @@ def test_directories_that_only_root_may_enter(arena: Range, private: Installatio
             done = arena.scanner.run(
                 *(private.lzr, "--no-dashboard", "-sendSYNs", "-rate", "10000", *QUICK, "-f", target),
                 stdin=stdin,
-                env=os.environ | places,
+                env=os.environ | places | ELSEWHERE,
                 cwd=far,
                 check=False,
                 timeout=60,

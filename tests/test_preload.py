@@ -174,7 +174,7 @@ def test_a_traceback_quotes_the_sources() -> None:
 def test_libraries_do_what_is_asked_of_them_with_the_files_closed() -> None:
     """Beside what whole scans show: their errors, which no scan should meet."""
     code = """
-import numpy as np, zmq, msgpack, time, threading, warnings, codecs, locale
+import numpy as np, os, zmq, msgpack, time, threading, warnings, codecs, locale
 
 rows = np.zeros(5, [("a", "<u4"), ("b", "u1", 3)])
 np.unique(np.arange(9) % 3, return_index=True, return_inverse=True, return_counts=True)
@@ -220,6 +220,16 @@ try:
 except ValueError as error:
     str(error)
 context.destroy(linger=0)
+
+from lzr.options import Options
+from workers.profiling import Profiling
+
+reader, writer = os.pipe()
+profiling = Profiling(Options(cpuprofile="cpu", memprofile="memory"), "child", [writer, writer])
+profiling.start()
+kept = [bytes(1000) for _ in range(1000)]
+profiling.finish()
+assert os.read(reader, 100_000).startswith(b"child;")
 
 thread = threading.Thread(target=lambda: None)
 thread.start()
