@@ -227,7 +227,8 @@ def newer_zmap(suite: str) -> str:
     return (
         f"echo deb {mirror} {later} main > /etc/apt/sources.list.d/later.list && "
         f"printf '{pin}' > /etc/apt/preferences.d/later && apt-get update && "
-        "apt-get install -y zmap=$(apt-cache madison zmap | cut -d '|' -f 2 | tr -d ' ' | sort -V | tail -n 1) && "
+        "newest=$(apt-cache madison zmap | cut -d '|' -f 2 | tr -d ' ' | sort -V | tail -n 1) && "
+        "apt-get install -y zmap=$newest && "
         "zmap --version 2>&1 | grep 'zmap v4'"
     )
 
