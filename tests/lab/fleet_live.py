@@ -188,7 +188,7 @@ FILES = (
             "/etc/lab-proftpd.conf": "ServerName lab\nServerType standalone\nPort @PORT@\nUseIPv6 off\n"
             "DefaultAddress @ADDRESS@\nUser nobody\nGroup nogroup\nWtmpLog off\nPidFile /run/p.pid\n"
             "ScoreboardFile /run/score\nUseReverseDNS off\nModulePath /usr/lib/proftpd\n"
-            "DelayEngine off\n"
+            "<IfModule mod_delay.c>\nDelayEngine off\n</IfModule>\n"
         },
         others={"wait": "ftp"},
     ),

@@ -43,7 +43,8 @@ CHAT = (
     Daemon(
         "mumble",
         "tls",
-        "exec murmurd -fg -ini /etc/lab-mumble.ini\n",
+        # Its name before 1.5, too.
+        "exec $(command -v mumble-server || command -v murmurd) -fg -ini /etc/lab-mumble.ini\n",
         packages=("mumble-server",),
         files={"/etc/lab-mumble.ini": "database=/tmp/mumble.sqlite\nhost=@ADDRESS@\nport=@PORT@\nlogfile=\n"},
         seconds=60,

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from tests.lab.daemons import Daemon
 
-_JAVA = "exec java -Xmx48m -Djava.rmi.server.hostname=127.0.0.1 "
+# The registry sets a security manager, which Java 18 and later want to be asked for.
+_JAVA = "exec java -Xmx48m -Djava.security.manager=allow -Djava.rmi.server.hostname=127.0.0.1 "
 
 OLD = (
     Daemon(
@@ -230,7 +231,7 @@ DATA = (
         "iec104",
         "iec104",
         "PYTHONPATH=/lab/pip exec /usr/bin/python3 /lab/iec.py\n",
-        pip=("c104==2.0.2",),
+        pip=("c104==2.2.1",),
         files={
             "/lab/iec.py": "import time\nimport c104\nserver = c104.Server(ip='@ADDRESS@', port=@PORT@)\n"
             "server.add_station(common_address=47)\nserver.start()\ntime.sleep(36000)\n"
