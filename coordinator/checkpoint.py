@@ -362,7 +362,7 @@ def open_checkpoint(options: Options, owner: tuple[int, int] | None = None) -> I
 def _lock(directory: Path, owner: tuple[int, int] | None, *, create: bool) -> int:
     """Held by every process of a scan, so that its writer is gone before another one begins."""
     try:
-        if create and not directory.exists():
+        if create and not os.path.exists(directory):
             directory.mkdir(mode=0o755)
             if owner is not None:
                 os.chown(directory, *owner)

@@ -39,7 +39,7 @@ def directories() -> list[Path]:
     """Where sockets may lie, best first."""
     found = [Path("/run/lzr")] if os.geteuid() == 0 else []
     runtime = os.environ.get("XDG_RUNTIME_DIR")
-    if runtime and Path(runtime).is_dir():
+    if runtime and os.path.isdir(runtime):
         found.append(Path(runtime) / "lzr")
     found.append(Path(f"/tmp/lzr-{os.geteuid()}"))
     return found
@@ -139,7 +139,7 @@ class ControlServer:
 def _bind(path: Path) -> socket.socket:
     if len(os.fsencode(path)) > LONGEST_PATH:
         raise ControlError(f"the path of the control socket is longer than {LONGEST_PATH} bytes: {path}")
-    if path.exists():
+    if os.path.exists(path):
         if not path.is_socket():
             raise ControlError(f"{path} is there and is no socket")
         if _alive(path):

@@ -71,7 +71,7 @@ def examples(checkout: Path) -> str:
         Path(site.USER_BASE or "/") / "share/lzr/etc",
         checkout / "etc",
     )
-    return next((str(place) for place in places if (place / "all.ini").is_file()), "")
+    return next((str(place) for place in places if os.path.isfile(place / "all.ini")), "")
 
 
 def closed_to(user: User, paths: Iterable[Path]) -> str:
@@ -191,7 +191,7 @@ def rooms(options: Options) -> Iterator[tuple[str, int]]:
             continue
         with contextlib.suppress(OSError):
             place = Path(path).absolute().parent
-            if place.is_dir() and not Path(path).is_char_device():
+            if os.path.isdir(place) and not Path(path).is_char_device():
                 status = os.statvfs(place)
                 yield path, status.f_bavail * status.f_frsize
 

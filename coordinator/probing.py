@@ -128,9 +128,9 @@ def files(paths: Sequence[str | None]) -> Finding | None:
         if path in (None, "-"):
             continue
         place = Path(path or "").absolute()
-        where = place if place.exists() else place.parent
-        if not where.exists() or not os.access(where, os.W_OK):
-            why = "its directory is missing" if not where.exists() else "it is closed to us"
+        where = place if os.path.exists(place) else place.parent
+        if not os.path.exists(where) or not os.access(where, os.W_OK):
+            why = "its directory is missing" if not os.path.exists(where) else "it is closed to us"
             return Finding("room", FAULT, f"cannot write {path}: {why}")
     return None
 

@@ -19,12 +19,13 @@ _LEFT_OUT = ("mypy", "ruff", "pip", "hypothesis", "_pytest", "mypyc")  # large, 
 
 
 class Installation:
-    """`lzr` in a virtual environment of its own, in a directory of mode 0700."""
+    """`lzr` in a virtual environment of its own, in a directory of mode 0700 unless told otherwise."""
 
-    def __init__(self, directory: Path) -> None:
-        """directory: is made; nobody but root may enter it, whatever lies above."""
+    def __init__(self, directory: Path, mode: int = 0o700) -> None:
+        """directory: is made; with the mode as it is nobody but root may enter it, whatever lies above."""
         self.directory = directory
-        directory.mkdir(0o700)
+        directory.mkdir()
+        directory.chmod(mode)
         self.venv = directory / "v"
         run(sys.executable, "-m", "venv", "--without-pip", self.venv)
         self.packages = next(self.venv.glob("lib/python3*/site-packages"))

@@ -8,7 +8,8 @@ import os
 import shutil
 import socket
 import subprocess
-from collections.abc import Callable
+import tempfile
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from lzr.options import Options
 from lzr.usage import UsageError
 from tests.lab.net import Lab, Namespace, run, wait_for
 from tests.lab.scan import LZR
+from tests.private import Installation
 
 HERE, FAR = "10.9.1.1", "10.9.1.2"
 BEYOND = "203.0.113.7"
@@ -200,11 +202,19 @@ def test_a_container_that_lacks_rights(home: Namespace) -> None:
     assert "without CAP_SYS_NICE" in with_rights(container, LZR, "doctor").stdout
 
 
+@pytest.fixture(scope="module")
+def everybodys() -> Iterator[Path]:
+    """`lzr` where every user can read it, wherever this checkout lies."""
+    with tempfile.TemporaryDirectory(prefix="lzr-everybodys-") as directory:
+        os.chmod(directory, 0o755)
+        yield Installation(Path(directory) / "i", 0o755).lzr
+
+
 @pytest.mark.root
-def test_an_ordinary_user_with_the_two_rights_scans(home: Namespace) -> None:
+def test_an_ordinary_user_with_the_two_rights_scans(home: Namespace, everybodys: Path) -> None:
     two = "-all,+net_raw,+net_admin"
     become = ("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", f"--inh-caps={two}")
-    words = (*become, f"--ambient-caps={two}", LZR)
+    words = (*become, f"--ambient-caps={two}", everybodys)
     done = home.run(*words, "-sendSYNs", "--no-dashboard", "-f", "-", input=f"{FAR}:9\n", check=False)
     assert done.returncode == 0, done.stderr
     assert '"saddr"' in done.stdout
@@ -342,10 +352,8 @@ def test_a_name_that_does_not_resolve(
     assert "usage: lzr doctor" in capsys.readouterr().out
 
 
-def test_who_is_not_root_is_told_so(tmp_path: Path) -> None:
-    words = ("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "--inh-caps=-all", LZR, "doctor")
-    if os.geteuid():
-        words = words[-2:]
-    done = run(*words, check=False)
+def test_who_is_not_root_is_told_so(everybodys: Path) -> None:
+    become = ("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "--inh-caps=-all")
+    done = run(*(() if os.geteuid() else become), everybodys, "doctor", check=False)
     assert done.returncode == 2
     assert "fault    capabilities  raw packets and firewall rules need root" in done.stdout
