@@ -298,7 +298,7 @@ def test_dry_runs_of_zmap_4(arena: Range) -> None:
     text = "".join(BLOCK.format(source=40000 + at, host=h, port=p) for at, (h, p) in enumerate(pairs))
     fast = b"".join(socket.inet_aton(host) + port.to_bytes(2, "big") for host, port in pairs)
     for word, data in (("-dryrun", text.encode()), ("-dryrun=fast", fast)):
-        target, source = arena.lab.directory / "out.json", arena.lab.directory / "in"
+        target, source = arena.lab.directory / f"out{word}.json", arena.lab.directory / "in"
         source.write_bytes(data)
         done = arena.scanner.run(LZR, word, *QUICK, "-f", target, "--input-file", source, timeout=60)
         records, _ = parse(target.read_text())
