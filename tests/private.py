@@ -15,6 +15,8 @@ from tests.host_net import ROOT
 from tests.lab.net import run
 
 PACKAGES = ("lzr", "coordinator", "workers")
+PYTHON = os.path.realpath(sys.executable)
+"""The interpreter behind the virtual environment: other users can run it wherever this checkout lies."""
 _LEFT_OUT = ("mypy", "ruff", "pip", "hypothesis", "_pytest", "mypyc")  # large, and only tests need them
 
 

@@ -292,7 +292,7 @@ def test_resume_refuses_another_input(arena: Range, source: Path) -> None:
     source.write_text("".join(services(2000)[1:]))
     other = resume(arena, source, kept, name="other")
     assert other.wait(30) == 2
-    assert "the input does not begin as" in other.said()
+    assert "the input is not that of the scan to be resumed" in other.said()
     assert target.read_bytes() == before
 
 

@@ -15,6 +15,7 @@ import pytest
 
 from coordinator import scratch
 from coordinator.scratch import Scratch, ScratchError
+from tests.private import PYTHON
 from tests.test_privilege import NOBODY, in_child
 from workers.privilege import drop
 
@@ -277,7 +278,7 @@ class Attacker:
 
     def __init__(self, directory: int, prize: Path) -> None:
         self._process = subprocess.Popen(
-            [sys.executable, "-c", _ATTACK.format(directory), prize],
+            [PYTHON, "-c", _ATTACK.format(directory), prize],
             user=NOBODY,
             group=NOBODY,
             extra_groups=[],

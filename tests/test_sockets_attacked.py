@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -16,6 +15,7 @@ from tests.faults import Victim, lines_in, once_each, read
 from tests.lab.net import wait_for
 from tests.lab.responder import FIRST, PORT, SCANNER, Range
 from tests.lab.scan import scan
+from tests.private import PYTHON
 from tests.test_e2e_responder import assert_right, services
 from tests.test_faults_processes import LIVELY, right, wanted
 
@@ -60,7 +60,7 @@ def test_sockets_swapped_for_links_while_scans_start(arena: Range) -> None:
     arena.respond(first=FIRST, count=8, port=PORT, source=SCANNER, classes=LIVELY)
     places = [f"{arena.lab.runtime}/run-*", f"{arena.lab.temporary}/lzr-run-*", "/run/lzr/run-*"]
     attacker = subprocess.Popen(
-        [sys.executable, "-c", SWAPS, prize, *places],
+        [PYTHON, "-c", SWAPS, prize, *places],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
@@ -106,7 +106,7 @@ def test_sockets_cannot_be_reached_by_others_of_the_user(arena: Range) -> None:
         "    else:\n        print('connected')\n"
     )
     told = subprocess.run(
-        [sys.executable, "-c", code, *ways], capture_output=True, text=True, check=True, **AS_NOBODY
+        [PYTHON, "-c", code, *ways], capture_output=True, text=True, check=True, **AS_NOBODY
     )
     assert told.stdout.split() == ["PermissionError"] * len(ways)
     assert victim.wait(60) == 0, victim.said()[-2000:]
