@@ -128,6 +128,7 @@ def zmap_words(
         str(rate),
         "-c",
         str(cooldown),
+        "-q",
         *targets,
     ]
 
