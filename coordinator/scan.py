@@ -53,8 +53,8 @@ _IDLE = 0.25
 _JUDGED_OVER = 0.5
 _ASIDE = 0.1
 """Seconds of the rate that may wait for shards which have no worker just now. At the start that is all of
-them: with all let through that the start took, 2,000 a second began with 1,700 within 0.2 s. A shard that moves
-has an eighth of the targets or less, and is back before so much waits."""
+them: with all let through that the start took, 2,000 a second began with 1,700 within 0.2 s. A shard that
+moves has an eighth of the targets or less, and is back before so much waits."""
 _NEARLY = 0.8
 _END_SECONDS = 2.0
 _LAST_REPORTS = 0.05
