@@ -29,8 +29,10 @@ WEB = (
         "exec lighttpd -D -f /etc/lab-lighttpd.conf\n",
         packages=("lighttpd",),
         files={
-            "/etc/lab-lighttpd.conf": 'server.document-root = "/var/www/html"\nserver.port = @PORT@\n'
-            'server.bind = "@ADDRESS@"\nindex-file.names = ( "index.lighttpd.html" )\n'
+            # A page of its own: the package leaves one only where no other web server has.
+            "/etc/lab-lighttpd.conf": 'server.document-root = "/lab/lighttpd"\nserver.port = @PORT@\n'
+            'server.bind = "@ADDRESS@"\nindex-file.names = ( "index.html" )\n',
+            "/lab/lighttpd/index.html": "<!DOCTYPE html><title>lighttpd</title><p>It works.</p>\n",
         },
         others={"http2": "http2"},
     ),
