@@ -1,8 +1,8 @@
 """Which body each hot function has: the one in C, or its equal in Python. Chosen here, once, at import.
 
 The Python body is the definition. `in_c` pairs it with the one that calls ``lzr._native``, which runs where
-that was built for this version (`layout`); elsewhere, and with ``LZR_PURE=1``, the Python one does. Tests
-hold each of `PAIRS` to the same answers, and run the unit tests with either choice.
+that was built for this version (`layout`); elsewhere, and with ``LZR_PURE=1``, the Python one does.
+`tests/test_kernels.py` holds the two to the same answers, and the fixture `kernels` runs a test with each.
 """
 
 from __future__ import annotations
