@@ -53,7 +53,7 @@ class Feed(threading.Thread):
                 self._pipe.flush()
                 self.count = some.stop
                 if self.slow.is_set():
-                    self.ended.wait(0.1)
+                    self.ended.wait(0.4)
 
 
 def favour(pids: Iterable[int]) -> None:

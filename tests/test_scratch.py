@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import os
 import socket
@@ -332,13 +333,12 @@ def test_the_attack_wins_where_the_directory_is_the_users(place: Path, prize: Pa
         while attacker.works and prize.stat().st_uid == 0:
             for name in NAMES:
                 path = theirs / name
-                path.unlink(missing_ok=True)
-                with socket.socket(socket.AF_UNIX) as sock:
-                    sock.bind(str(path))
-                try:
+                # Between the attack's two steps the name is gone; just after them it is taken again.
+                with contextlib.suppress(OSError):
+                    path.unlink(missing_ok=True)
+                    with socket.socket(socket.AF_UNIX) as sock:
+                        sock.bind(str(path))
                     os.chown(path, NOBODY, NOBODY)
-                except FileNotFoundError:
-                    continue  # between the two steps of the attack
         attacker.tries()
         if prize.stat().st_uid == NOBODY:
             break
