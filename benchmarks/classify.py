@@ -16,7 +16,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from benchmarks.corpus import DEFAULT, load
-from lzr.protocols import BY_NAME, PROTOCOLS, Classifier
+from lzr.fingerprint import Classifier
+from lzr.protocols import BY_NAME, PROTOCOLS
 
 ROUNDS = 9
 

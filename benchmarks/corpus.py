@@ -17,7 +17,8 @@ from collections import Counter, defaultdict
 from pathlib import Path
 from typing import Any
 
-from lzr.protocols import BY_NAME, Classifier
+from lzr.fingerprint import Classifier
+from lzr.protocols import BY_NAME
 
 DEFAULT = Path(__file__).resolve().parents[2] / "shared" / "corpus" / "replies.jsonl"
 GROUPS = {"pcap": "captured", "recog": "banner texts", "live": "live"}

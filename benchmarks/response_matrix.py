@@ -19,7 +19,8 @@ import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from lzr.protocols import BY_NAME, Classifier
+from lzr.fingerprint import Classifier
+from lzr.protocols import BY_NAME
 from tests.lab import net
 from tests.lab.daemons import Daemon
 from tests.lab.fleet_core import CORE

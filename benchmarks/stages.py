@@ -23,21 +23,21 @@ from typing import Any
 import numpy as np
 import zmq
 
-from coordinator.intake import Intake
-from coordinator.ledger import Ledger
+from coordinator.input.intake import Intake
+from coordinator.scan.ledger import Ledger
 from lzr import messages
-from lzr.flows import FlowTable
+from lzr.flow.config import Plan
+from lzr.flow.table import FlowTable
 from lzr.kernels import NATIVE
 from lzr.layout import FRAME_SIZE
-from lzr.options import Options
-from lzr.plan import Plan
-from lzr.probes import ProbeTemplate
+from lzr.options.table import Options
+from lzr.packet.payloads import ProbeTemplate
+from lzr.packet.segments import Builder, Link
 from lzr.protocols import handshake
 from lzr.rows import ACK, FRAME, PSH
-from lzr.segments import Builder, Link
-from lzr.targets import ZmapReader
-from workers.blocks import BlockMaker
-from workers.ring import Arrivals
+from lzr.targets.zmap import ZmapReader
+from workers.collect.label import BlockMaker
+from workers.flow.ring import Arrivals
 
 BATCHES = (2048, 64, 8)
 ANSWER = (

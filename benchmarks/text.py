@@ -10,14 +10,14 @@ from collections.abc import Callable
 
 import numpy as np
 
-from lzr.blocklist import Blocklist
-from lzr.duplicates import RecentTargets
 from lzr.kernels import NATIVE
-from lzr.protocols.base import Identity
-from lzr.results import CsvEncoder, JsonEncoder, Name, ZgrabEncoder
+from lzr.protocols._protocol import Identity
+from lzr.records.encoders import CsvEncoder, JsonEncoder, Name, ZgrabEncoder
+from lzr.records.summary import Summary
 from lzr.rows import OUTCOME, TARGET, V4_MAPPED
-from lzr.summary import Summary
-from lzr.targets import DryrunReader, FastDryrunReader, ListReader, Reader, ZmapReader
+from lzr.targets.blocklist import Blocklist
+from lzr.targets.dedup import RecentTargets
+from lzr.targets.zmap import DryrunReader, FastDryrunReader, ListReader, Reader, ZmapReader
 
 COUNT = 4096
 """Rows in a batch."""

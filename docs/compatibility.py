@@ -12,116 +12,128 @@ ROOT = Path(__file__).resolve().parent.parent
 if __name__ == "__main__":
     sys.path.insert(0, str(ROOT))
 
-from lzr.fields import FIELDS  # noqa: E402
-from lzr.options import TABLE  # noqa: E402
+from lzr.options.table import TABLE  # noqa: E402
+from lzr.records.fields import FIELDS  # noqa: E402
 
 PAGE = Path(__file__).with_suffix(".md")
 
 FLAG_TESTS: dict[str, tuple[str, ...]] = {
-    "handshakes": ("test_e2e_responder.py::test_list", "test_dropin_scanning.py::test_all_handshakes"),
-    "f": ("test_dropin_pipelines.py::test_the_file_of_the_reference",),
+    "handshakes": (
+        "system/test_e2e_responder.py::test_list",
+        "system/test_dropin_scanning.py::test_all_handshakes",
+    ),
+    "f": ("system/test_dropin_pipelines.py::test_the_file_of_the_reference",),
     "sendSYNs": (
-        "test_dropin_pipelines.py::test_a_list_at_the_pace_of_its_writer",
-        "test_targets.py::test_list_lines",
+        "system/test_dropin_pipelines.py::test_a_list_at_the_pace_of_its_writer",
+        "unit/lzr/targets/test_lists_targets.py::test_list_lines",
     ),
     "dryrun": (
-        "test_dropin_scanning.py::test_the_dry_run_of_real_zmap",
-        "test_dropin_scanning.py::test_dry_runs_of_zmap_4",
-        "test_targets.py::test_dry_run_of_zmap_2_and_4",
+        "system/test_dropin_scanning.py::test_the_dry_run_of_real_zmap",
+        "system/test_dropin_scanning.py::test_dry_runs_of_zmap_4",
+        "unit/lzr/targets/test_lists_targets.py::test_dry_run_of_zmap_2_and_4",
     ),
     "sourceIP": (
-        "test_dropin_pipelines.py::test_several_source_addresses_and_a_range_of_ports",
-        "test_cli.py::test_source_addresses",
+        "system/test_dropin_pipelines.py::test_several_source_addresses_and_a_range_of_ports",
+        "unit/lzr/options/test_parse.py::test_source_addresses",
     ),
     "gatewayMac": (
-        "test_dropin_pipelines.py::test_a_list_at_the_pace_of_its_writer",
-        "test_dropin_scanning.py::test_the_gateway_of_each_family_is_found",
+        "system/test_dropin_pipelines.py::test_a_list_at_the_pace_of_its_writer",
+        "system/test_dropin_scanning.py::test_the_gateway_of_each_family_is_found",
     ),
     "sendInterface": (
-        "test_e2e_responder.py::test_a_mistake_is_one_sentence_and_no_packet",
-        "test_dropin_scanning.py::test_the_gateway_of_each_family_is_found",
+        "system/test_e2e_responder.py::test_a_mistake_is_one_sentence_and_no_packet",
+        "system/test_dropin_scanning.py::test_the_gateway_of_each_family_is_found",
     ),
-    "rate": ("test_dropin_pipelines.py::test_targets_are_begun_at_the_rate",),
-    "w": ("test_e2e_responder.py::test_premade_flows", "test_dropin_pipelines.py::test_one_dash_or_two"),
-    "rt": ("test_cli.py::test_times", "test_dropin_scanning.py::test_data_only_with_a_push"),
-    "rn": ("test_faults_loss.py::test_a_tenth_is_lost_each_way",),
+    "rate": ("system/test_dropin_pipelines.py::test_targets_are_begun_at_the_rate",),
+    "w": (
+        "system/test_e2e_responder.py::test_premade_flows",
+        "system/test_dropin_pipelines.py::test_one_dash_or_two",
+    ),
+    "rt": (
+        "unit/lzr/options/test_parse.py::test_times",
+        "system/test_dropin_scanning.py::test_data_only_with_a_push",
+    ),
+    "rn": ("system/test_faults_loss.py::test_a_tenth_is_lost_each_way",),
     "t": (
-        "test_cli.py::test_reference_short_forms_keep_their_meaning",
-        "test_dropin_scanning.py::test_nothing_waits_for_the_probes",
+        "unit/lzr/options/test_parse.py::test_reference_short_forms_keep_their_meaning",
+        "system/test_dropin_scanning.py::test_nothing_waits_for_the_probes",
     ),
-    "c": ("test_e2e_responder.py::test_it_ends_when_it_is_done",),
+    "c": ("system/test_e2e_responder.py::test_it_ends_when_it_is_done",),
     "haf": (
-        "test_dropin_scanning.py::test_a_firewall_takes_few_packets",
-        "test_dropin_scanning.py::test_real_servers_and_a_real_firewall",
-        "test_dropin_scanning.py::test_nothing_waits_for_the_probes",
+        "system/test_dropin_scanning.py::test_a_firewall_takes_few_packets",
+        "system/test_dropin_scanning.py::test_real_servers_and_a_real_firewall",
+        "system/test_dropin_scanning.py::test_nothing_waits_for_the_probes",
     ),
-    "hafThreshold": ("test_dropin_scanning.py::test_the_threshold_is_a_share",),
-    "pushDataOnly": ("test_dropin_scanning.py::test_data_only_with_a_push",),
+    "hafThreshold": ("system/test_dropin_scanning.py::test_the_threshold_is_a_share",),
+    "pushDataOnly": ("system/test_dropin_scanning.py::test_data_only_with_a_push",),
     "forceAllHandshakes": (
-        "test_dropin_scanning.py::test_all_handshakes",
-        "test_options.py::test_all_handshakes_leave_no_room_for_haf",
+        "system/test_dropin_scanning.py::test_all_handshakes",
+        "unit/lzr/options/test_table.py::test_all_handshakes_leave_no_room_for_haf",
     ),
-    "priorityFingerprint": ("test_dropin_scanning.py::test_the_users_label_wins",),
+    "priorityFingerprint": ("system/test_dropin_scanning.py::test_the_users_label_wins",),
     "feedZGrab": (
-        "test_dropin_pipelines.py::test_the_feed_is_flushed_and_alone_on_stdout",
-        "test_zgrab.py::test_the_feed_triggers_the_right_scanners",
+        "system/test_dropin_pipelines.py::test_the_feed_is_flushed_and_alone_on_stdout",
+        "docs/test_zgrab.py::test_the_feed_triggers_the_right_scanners",
     ),
     "onlyDataRecord": (
-        "test_dropin_pipelines.py::test_only_what_sent_data_is_recorded_and_the_rest_counted",
+        "system/test_dropin_pipelines.py::test_only_what_sent_data_is_recorded_and_the_rest_counted",
     ),
     "ipv6": (
-        "test_dropin_scanning.py::test_addresses_are_expanded_only_when_asked",
-        "test_dropin_scanning.py::test_zmaps_json_with_ipv6",
-        "test_dropin_scanning.py::test_both_families_in_one_run",
+        "system/test_dropin_scanning.py::test_addresses_are_expanded_only_when_asked",
+        "system/test_dropin_scanning.py::test_zmaps_json_with_ipv6",
+        "system/test_dropin_scanning.py::test_both_families_in_one_run",
     ),
     "d": (
-        "test_dropin_pipelines.py::test_every_step_of_every_flow",
-        "test_trace.py::test_a_flow_from_its_line_to_its_fate",
+        "system/test_dropin_pipelines.py::test_every_step_of_every_flow",
+        "unit/lzr/flow/test_trace.py::test_a_flow_from_its_line_to_its_fate",
     ),
-    "cpuprofile": ("test_options.py::test_reference_flag",),
-    "memprofile": ("test_options.py::test_reference_flag",),
+    "cpuprofile": ("unit/lzr/options/test_table.py::test_reference_flag",),
+    "memprofile": ("unit/lzr/options/test_table.py::test_reference_flag",),
 }
-"""Flag of the reference → what holds it (every flag is held by test_options.py::test_reference_flag too)."""
+"""Flag of the reference → what holds it, beside unit/lzr/options/test_table.py::test_reference_flag."""
 
 BEYOND_TESTS: dict[str, tuple[str, ...]] = {
-    "seed": ("test_dropin_pipelines.py::test_a_seed_makes_it_the_same_again",),
-    "shards": ("test_dropin_pipelines.py::test_shards_are_disjoint_and_complete",),
-    "shard": ("test_dropin_pipelines.py::test_shards_are_disjoint_and_complete",),
-    "input_file": ("test_dropin_scanning.py::test_dry_runs_of_zmap_4",),
-    "source_port": ("test_dropin_pipelines.py::test_several_source_addresses_and_a_range_of_ports",),
-    "probe_delay": ("test_dropin_pipelines.py::test_a_follow_up_may_be_delayed",),
-    "output_module": ("test_dropin_pipelines.py::test_output_modules_fields_and_filter",),
-    "output_fields": ("test_dropin_pipelines.py::test_output_modules_fields_and_filter",),
-    "output_filter": ("test_dropin_pipelines.py::test_output_modules_fields_and_filter",),
-    "zgrab_only_known": ("test_dropin_pipelines.py::test_the_feed_of_what_is_known",),
-    "notes": ("test_dropin_pipelines.py::test_metadata_status_and_log",),
-    "metadata_file": ("test_dropin_pipelines.py::test_metadata_status_and_log",),
-    "status_updates_file": ("test_dropin_pipelines.py::test_metadata_status_and_log",),
-    "log_file": ("test_dropin_pipelines.py::test_metadata_status_and_log",),
-    "verbosity": ("test_log.py::test_as_much_as_was_asked_for",),
-    "log_directory": ("test_dropin_pipelines.py::test_quiet_and_log_directory",),
-    "quiet": ("test_dropin_pipelines.py::test_quiet_and_log_directory",),
-    "blocklist_file": ("test_dropin_scanning.py::test_blocklists_know_both_families",),
-    "allowlist_file": ("test_dropin_scanning.py::test_blocklists_know_both_families",),
-    "dashboard_file": ("test_watch.py",),
-    "metrics_port": ("test_metrics.py",),
-    "user_agent": ("test_user_agent.py::test_a_server_reads_who_we_are",),
-    "control_socket": ("test_control.py",),
-    "guard": ("test_guard.py",),
+    "seed": ("system/test_dropin_pipelines.py::test_a_seed_makes_it_the_same_again",),
+    "shards": ("system/test_dropin_pipelines.py::test_shards_are_disjoint_and_complete",),
+    "shard": ("system/test_dropin_pipelines.py::test_shards_are_disjoint_and_complete",),
+    "input_file": ("system/test_dropin_scanning.py::test_dry_runs_of_zmap_4",),
+    "source_port": ("system/test_dropin_pipelines.py::test_several_source_addresses_and_a_range_of_ports",),
+    "probe_delay": ("system/test_dropin_pipelines.py::test_a_follow_up_may_be_delayed",),
+    "output_module": ("system/test_dropin_pipelines.py::test_output_modules_fields_and_filter",),
+    "output_fields": ("system/test_dropin_pipelines.py::test_output_modules_fields_and_filter",),
+    "output_filter": ("system/test_dropin_pipelines.py::test_output_modules_fields_and_filter",),
+    "zgrab_only_known": ("system/test_dropin_pipelines.py::test_the_feed_of_what_is_known",),
+    "notes": ("system/test_dropin_pipelines.py::test_metadata_status_and_log",),
+    "metadata_file": ("system/test_dropin_pipelines.py::test_metadata_status_and_log",),
+    "status_updates_file": ("system/test_dropin_pipelines.py::test_metadata_status_and_log",),
+    "log_file": ("system/test_dropin_pipelines.py::test_metadata_status_and_log",),
+    "verbosity": ("unit/coordinator/monitor/test_log.py::test_as_much_as_was_asked_for",),
+    "log_directory": ("system/test_dropin_pipelines.py::test_quiet_and_log_directory",),
+    "quiet": ("system/test_dropin_pipelines.py::test_quiet_and_log_directory",),
+    "blocklist_file": ("system/test_dropin_scanning.py::test_blocklists_know_both_families",),
+    "allowlist_file": ("system/test_dropin_scanning.py::test_blocklists_know_both_families",),
+    "dashboard_file": ("unit/coordinator/scan/test_console.py",),
+    "metrics_port": ("unit/coordinator/endpoints/test_prometheus.py",),
+    "user_agent": ("unit/lzr/protocols/test_useragent.py::test_a_server_reads_who_we_are",),
+    "control_socket": ("unit/coordinator/commands/test_ctl.py",),
+    "guard": ("unit/coordinator/guard/test_guard.py",),
 }
 """Attribute of an option that the reference has not → what holds it."""
 
-RECORD_TEST = "test_results.py::test_a_record_as_the_reference_writes_it"
+RECORD_TEST = "unit/lzr/records/test_encoders.py::test_a_record_as_the_reference_writes_it"
 
 FIELD_NOTES: dict[str, tuple[str, str]] = {
     # field: (what is different, the test that holds it)
-    "saddr": ("same; IPv6 canonical unless `-ipv6`", "test_results.py::test_addresses"),
-    "daddr": ("same; IPv6 canonical unless `-ipv6`", "test_results.py::test_addresses"),
-    "seqnum": ("same, always unsigned", "test_e2e_responder.py::test_unsigned_numbers_are_the_same"),
-    "acknum": ("same, always unsigned", "test_e2e_responder.py::test_unsigned_numbers_are_the_same"),
-    "fingerprint": ("same labels, and more protocols", "test_protocols.py"),
-    "Timestamp": ("UTC, always nine digits", "test_results.py::test_time"),
-    "data": ("every byte kept, as the character of the same number", "test_results.py::test_no_byte_is_lost"),
+    "saddr": ("same; IPv6 canonical unless `-ipv6`", "unit/lzr/records/test_encoders.py::test_addresses"),
+    "daddr": ("same; IPv6 canonical unless `-ipv6`", "unit/lzr/records/test_encoders.py::test_addresses"),
+    "seqnum": ("same, always unsigned", "system/test_e2e_responder.py::test_unsigned_numbers_are_the_same"),
+    "acknum": ("same, always unsigned", "system/test_e2e_responder.py::test_unsigned_numbers_are_the_same"),
+    "fingerprint": ("same labels, and more protocols", "unit/lzr/protocols/test_catalogue.py"),
+    "Timestamp": ("UTC, always nine digits", "unit/lzr/records/test_encoders.py::test_time"),
+    "data": (
+        "every byte kept, as the character of the same number",
+        "unit/lzr/records/test_encoders.py::test_no_byte_is_lost",
+    ),
 }
 
 
@@ -163,11 +175,14 @@ def fields() -> str:
         ours = FIELDS.index(field) > [f.name for f in FIELDS].index("ackingFirewall")
         note, test = FIELD_NOTES.get(field.name, ("same", RECORD_TEST))
         if ours:
-            note, test = _cell(field.text), "test_results.py::test_ours_are_there_when_known"
+            note, test = (
+                _cell(field.text),
+                "unit/lzr/records/test_encoders.py::test_ours_are_there_when_known",
+            )
             if not field.default:
                 note, test = (
                     f"{note}; when asked for",
-                    "test_results.py::test_fields_can_be_chosen_and_ordered",
+                    "unit/lzr/records/test_encoders.py::test_fields_can_be_chosen_and_ordered",
                 )
         theirs = "–" if ours else field.text
         lines.append(f"| `{field.name}` | {field.kind} | {_cell(theirs)} | {note} | `{test}` |")
@@ -181,7 +196,7 @@ def beyond() -> str:
         if not row.reference:
             names = ", ".join(f"`{name}`" for name in row.shown_names)
             default = _cell(row.shown_default) or ("0" if row.default == 0 and not row.is_switch else "off")
-            held = _tests(BEYOND_TESTS.get(row.attr, ("test_options.py",)))
+            held = _tests(BEYOND_TESTS.get(row.attr, ("unit/lzr/options/test_table.py",)))
             lines.append(f"| {names} | {_cell(row.help)} | {default} | {held} |")
     return "\n".join(lines) + "\n"
 

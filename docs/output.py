@@ -1,10 +1,10 @@
-"""Write the table of fields into docs/output.md. Run it after a change to lzr/fields.py."""
+"""Write the table of fields into docs/output.md. Run it after a change to lzr/records/fields.py."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from lzr import fields
+from lzr.records import fields
 
 BEGIN, END = "<!-- fields -->\n", "<!-- end of fields -->"
 

@@ -13,12 +13,12 @@ TYPE_CHECKING = False  # as in typing, whose import alone costs 10 ms
 if TYPE_CHECKING:
     from typing import Any
 
-    from lzr.protocols import identify
+    from lzr.fingerprint import identify
 
 
 def __getattr__(name: str) -> Any:  # PEP 562: the guard must be up before anything slow is imported
     if name == "identify":
-        from lzr.protocols import identify
+        from lzr.fingerprint import identify
 
         return identify
     raise AttributeError(name)

@@ -2,7 +2,7 @@ from collections.abc import Sequence
 
 from typing_extensions import Buffer
 
-from lzr.protocols.base import Identity
+from lzr.protocols._protocol import Identity
 
 TARGET_SIZE: int
 OUTCOME_SIZE: int

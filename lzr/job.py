@@ -8,9 +8,9 @@ from typing import Any, get_type_hints
 import msgpack
 import msgspec
 
-from lzr.options import Options
-from lzr.plan import EPHEMERAL, Plan
-from lzr.probes import ProbeTemplate
+from lzr.flow.config import EPHEMERAL, Plan
+from lzr.options.table import Options
+from lzr.packet.payloads import ProbeTemplate
 from lzr.protocols import handshake
 from lzr.secrets import Secrets
 

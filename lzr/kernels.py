@@ -2,7 +2,8 @@
 
 The Python body is the definition. `in_c` pairs it with the one that calls ``lzr._native``, which runs where
 that was built for this version (`layout`); elsewhere, and with ``LZR_PURE=1``, the Python one does.
-`tests/test_kernels.py` holds the two to the same answers, and the fixture `kernels` runs a test with each.
+`tests/unit/lzr/test_kernels.py` holds the two to the same answers, and the fixture `kernels` runs a test with
+each.
 """
 
 from __future__ import annotations
@@ -16,11 +17,11 @@ from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 
-from lzr.fields import NUMBERS as FIELDS
-from lzr.flowindex import FlowIndex, NativeIndex
+from lzr.flow.index import FlowIndex, NativeIndex
+from lzr.flow.machine import Cue, State
 from lzr.layout import NUMBERS
+from lzr.records.fields import NUMBERS as FIELDS
 from lzr.rows import FLOW, FRAME, OUTCOME, SEGMENT, TARGET, Expected, Kind, Number, Opening, Reason
-from lzr.transitions import Cue, State
 
 VERSION = 10
 """Of the functions in C; it grows whenever an argument changes."""

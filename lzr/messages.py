@@ -37,8 +37,8 @@ import numpy as np
 from msgspec import Meta, Struct
 from numpy.typing import NDArray
 
+from lzr.flow.machine import State
 from lzr.rows import ASKED, FLOW, HELD, OUTCOME, TARGET, TIMER, Expected, Reason
-from lzr.transitions import State
 
 VERSION = 2
 Buffer = bytes | bytearray | memoryview
@@ -132,7 +132,7 @@ _SHARD_FLOWS = {
 
 
 class _ShardFlows(Message, frozen=True):
-    """A shard with its flows (see `shardflows`). targets: not begun. held, octets: pieces of banners."""
+    """A shard with its flows (`lzr.flow.handover`). targets: not begun. held, octets: pieces of banners."""
 
     columns = _SHARD_FLOWS
     shard: Shard
@@ -176,7 +176,7 @@ class Outcomes(Message, frozen=True):
 
 
 class Tally(Struct, frozen=True, forbid_unknown_fields=True):
-    """`lzr.summary.Summary`, as it travels."""
+    """`lzr.records.summary.Summary`, as it travels."""
 
     counters: Counters
     fingerprints: Counters

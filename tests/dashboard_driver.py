@@ -14,10 +14,10 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
-from coordinator import status
-from coordinator.dashboard import Dashboard, export, export_kind
-from coordinator.meter import Meter
-from coordinator.snapshot import Identified, Phase, Snapshot, Totals
+from coordinator.dashboard.dashboard import Dashboard, export, export_kind
+from coordinator.monitor import status
+from coordinator.monitor.meter import Meter
+from coordinator.monitor.snapshot import Identified, Phase, Snapshot, Totals
 
 FOUND = (
     ("http", "http", 0.58),

@@ -17,26 +17,26 @@ from typing import Any
 import numpy as np
 import pytest
 
-from lzr.blocklist import Blocklist
-from lzr.expressions import ExpressionError, record_filter
-from lzr.flows import FlowTable
+from lzr.fingerprint.classifier import identify
+from lzr.flow.config import Plan
+from lzr.flow.handover import ShardFlows
+from lzr.flow.machine import State
+from lzr.flow.table import FlowTable
 from lzr.kernels import NATIVE
 from lzr.layout import MAX_FRAME
 from lzr.messages import SchemaError, pack, unpack
-from lzr.plan import Plan
-from lzr.probes import ProbeTemplate
-from lzr.protocols.base import Address, Host, Random
-from lzr.protocols.classifier import identify
-from lzr.reading import LONGEST_LINE
+from lzr.packet.payloads import ProbeTemplate
+from lzr.packet.segments import ETHERNET, Builder, Link, parse
+from lzr.packet.sharding import flow_key
+from lzr.protocols._protocol import Address, Host, Random
+from lzr.records.filter import ExpressionError, record_filter
 from lzr.rows import ACK, FIN, FRAME, OUTCOME, PSH, RST, SYN, TARGET, V4_MAPPED, Opening, Reason
 from lzr.secrets import Secrets
-from lzr.segments import ETHERNET, Builder, Link, parse
-from lzr.shardflows import ShardFlows
-from lzr.sharding import flow_key
-from lzr.transitions import State
+from lzr.targets.blocklist import Blocklist
+from lzr.targets.reader import LONGEST_LINE
 from tests.playbook import check_books
-from tests.test_flows_machine import bound
-from tests.test_targets import BLOCK, LINE, READERS, one_fate_each, read, same
+from tests.unit.lzr.flow.test_table_properties import bound
+from tests.unit.lzr.targets.test_lists_targets import BLOCK, LINE, READERS, one_fate_each, read, same
 from tests.wire import kernels_of
 
 SECONDS = float(os.environ.get("FUZZ_SECONDS", "600"))

@@ -22,14 +22,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lzr.cues import read_cues
-from lzr.flows import FlowTable
-from lzr.plan import Plan
-from lzr.probes import ProbeTemplate
-from lzr.protocols.base import Part
+from lzr.flow.config import Plan
+from lzr.flow.events import read_cues
+from lzr.flow.handover import ShardFlows
+from lzr.flow.machine import LEADS_TO, TRANSITIONS, Action, Cue, State
+from lzr.flow.table import FlowTable
+from lzr.packet.payloads import ProbeTemplate
+from lzr.protocols._protocol import Part
 from lzr.rows import NO_PROBE, SEGMENT, SYN, TARGET, V4_MAPPED, Expected, Opening, Reason
-from lzr.shardflows import ShardFlows
-from lzr.transitions import LEADS_TO, TRANSITIONS, Action, Cue, State
 
 SECOND = 1_000_000_000
 EPOCH = 1_700_000_000 * SECOND

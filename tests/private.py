@@ -42,7 +42,8 @@ class Installation:
         shutil.copy(ROOT / "bin" / "lzr", self.lzr)
         program = self.lzr.with_name("lzr-run")
         program.write_text(
-            f"#!{self.venv}/bin/python\nimport sys\nfrom coordinator.main import main\nsys.exit(main())\n"
+            f"#!{self.venv}/bin/python\nimport sys\n"
+            "from coordinator.commands.main import main\nsys.exit(main())\n"
         )
         program.chmod(0o755)
 

@@ -2,9 +2,9 @@
 
 Real are the ownership machine and the ledger. The rest is what the processes promise, in a few lines each: a
 worker hosts shards, keeps its results until they are acknowledged, and releases a shard only then
-(`workers/flow.py`); a collector takes a batch only if its number is the next (`workers/collector.py`). What
-is sent is on the way until it arrives, each way in its own order; of what a process that dies has sent, as
-much arrives as chance says, before its death is known or after.
+(`workers/flow/worker.py`); a collector takes a batch only if its number is the next
+(`workers/collect/collector.py`). What is sent is on the way until it arrives, each way in its own order; of
+what a process that dies has sent, as much arrives as chance says, before its death is known or after.
 
 Whatever the coordinator does is checked at once; `check_end` says what must hold when everything has come to
 rest.
@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from coordinator.ledger import Ledger
+from coordinator.scan.ledger import Ledger
 from lzr.ownership.events import Adopted, Died, Event, Fenced, Linked, Ready, Released, Want
 from lzr.ownership.orders import (
     Adopt,
@@ -39,8 +39,8 @@ from lzr.ownership.orders import (
 )
 from lzr.ownership.processes import COLLECT, FLOW
 from lzr.ownership.table import State
+from lzr.packet.sharding import shard_of
 from lzr.rows import TARGET, V4_MAPPED, join
-from lzr.sharding import shard_of
 from tests.ownership import WatchedMachine
 
 HASH_SEED = 7

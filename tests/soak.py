@@ -17,8 +17,8 @@ from pathlib import Path
 from tests.faults import Victim, family, kilobytes, once_each, read
 from tests.lab import net
 from tests.lab.responder import FIRST, PORT, SCANNER, Range, letter_of
-from tests.test_e2e_responder import address, services
-from tests.test_faults_processes import HURTS, hurt
+from tests.system.test_e2e_responder import address, services
+from tests.system.test_faults_processes import HURTS, hurt
 
 CLASSES = "hsafrhszq"
 LABELS = {"h": "http", "s": "ssh"}

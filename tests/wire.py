@@ -20,8 +20,8 @@ from scapy.packet import Packet, Raw
 
 from lzr import kernels
 from lzr.layout import MALFORMED
+from lzr.packet.segments import parse
 from lzr.rows import V4_MAPPED
-from lzr.segments import parse
 
 Rows = NDArray[Any]
 

@@ -6,8 +6,9 @@ wherever they are. Python and its libraries load much when they first need it: s
 share is made complete once, before the first of them is forked, and a module that was forgotten is an
 ImportError with its name, the same on every machine.
 
-`tests/test_preload.py` finds every import in a function of ours, and every codec that is named; what
-libraries load late is found by scans with the file system closed (`tests/test_installed_private.py`).
+`tests/unit/workers/test_preload.py` finds every import in a function of ours, and every codec that is named;
+what libraries load late is found by scans with the file system closed
+(`tests/system/test_installed_private.py`).
 """
 
 from __future__ import annotations
@@ -29,10 +30,10 @@ LATE = (
     "difflib",
     "ipaddress",
     "operator",
-    "lzr.expressions",
-    "lzr.fields",
+    "lzr.records.filter",
+    "lzr.records.fields",
     "lzr.protocols",
-    "lzr.usage",
+    "lzr.errors",
     # the standard library: a traceback, a warning, an error of a thread
     "ast",
     "tokenize",

@@ -8,7 +8,7 @@ import threading
 import time
 from collections.abc import Sequence
 
-from lzr.options import Options
+from lzr.options.table import Options
 from lzr.profiles import INTERVAL, CpuProfile, MemoryProfile
 
 

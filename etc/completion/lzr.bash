@@ -1,4 +1,4 @@
-# Completion of lzr for bash. Made from the table of options by: python -m lzr.cli --bash
+# Completion of lzr for bash. Made from the table of options by: python -m lzr.options.parse --bash
 # Source it, or copy it to /usr/share/bash-completion/completions/lzr
 
 _lzr() {

@@ -1,4 +1,4 @@
-/* The hashes of lzr/sharding.py, lzr/siphash.py, the ISN of lzr/flowrows.py, and what every kernel needs of its arguments. */
+/* The hashes of lzr/packet/sharding.py, lzr/siphash.py, the ISN of lzr/flow/columns.py, and what every kernel needs of its arguments. */
 #include "native.h"
 
 void *lzr_view(struct views *views, PyObject *object, int writable, size_t unit, size_t *count)

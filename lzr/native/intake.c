@@ -1,4 +1,4 @@
-/* Targets on their way in: which may be scanned, and whose they are. The equals of lzr/dealing.py. */
+/* Targets on their way in: which may be scanned, and whose they are. The equals of lzr/targets/screen.py. */
 #include "native.h"
 
 enum verdict { WANTED, SPARED, FOREIGN };

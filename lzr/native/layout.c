@@ -1,5 +1,5 @@
 /* What this extension was built for, for kernels.py to compare with what Python has: see lzr/layout.py, lzr/rows.py,
- * lzr/transitions.py. */
+ * lzr/flow/machine.py. */
 #include "flow.h"
 #include "native.h"
 

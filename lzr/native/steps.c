@@ -1,4 +1,4 @@
-/* What segments and timers mean to many flows at once: of lzr/flowrows.py `step`, `due`, `bump` and `gather`.
+/* What segments and timers mean to many flows at once: of lzr/flow/columns.py `step`, `due`, `bump` and `gather`.
  *
  * The state machine itself is transitions.TRANSITIONS; it comes as an argument and is only looked up here.
  * Slots and other numbers come from Python, and each is checked against the table before it is used.

@@ -1,4 +1,4 @@
-/* Frames off the wire into SEGMENT rows; the equal of lzr/segments.py's parse.
+/* Frames off the wire into SEGMENT rows; the equal of lzr/packet/segments.py's parse.
  *
  * A packet is judged as there: what does not hold what its headers claim is counted by kind and makes no row.
  */

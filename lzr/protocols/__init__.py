@@ -1,26 +1,21 @@
-"""The fingerprint: which protocol a first reply is.
+"""The protocols: one value each, with its probe, its matcher, examples and rejects; a family a module.
 
-`PROTOCOLS` is the catalogue (`registry`), `Classifier` asks it (`dispatch`, `precedence`, `echo`), and
-`identify` adds what the reply says about the program behind it (`applications`, `products`). Everything
-here is a pure function of the bytes.
+`PROTOCOLS` is the catalogue. Modules whose names begin with an underscore are what the families share.
 """
 
 from __future__ import annotations
 
-from lzr.protocols.base import Address, Host, Identity, Part, Protocol, Random
-from lzr.protocols.classifier import Classifier, identify
-from lzr.protocols.registry import BY_NAME, PROTOCOLS, handshake
+from lzr.protocols._catalogue import BY_NAME, PROTOCOLS, handshake
+from lzr.protocols._protocol import Address, Host, Identity, Part, Protocol, Random
 
 __all__ = [
     "BY_NAME",
     "PROTOCOLS",
     "Address",
-    "Classifier",
     "Host",
     "Identity",
     "Part",
     "Protocol",
     "Random",
     "handshake",
-    "identify",
 ]

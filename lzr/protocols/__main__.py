@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lzr.protocols.registry import PROTOCOLS
+from lzr.protocols._catalogue import PROTOCOLS
 
 
 def table() -> str:

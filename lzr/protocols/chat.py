@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from lzr.protocols.base import Host, Protocol
-from lzr.protocols.fields import first_line, leads, printable, varint, xml_root
-from lzr.protocols.wire import be16
+from lzr.protocols._bytes import be16
+from lzr.protocols._framing import first_line, leads, printable, varint, xml_root
+from lzr.protocols._protocol import Host, Protocol
 
 _NEWS_WORDS = (b"nntp", b"nnrp", b"internetnews", b"usenet", b"news", b"posting")
 

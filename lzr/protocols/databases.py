@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import struct
 
-from lzr.protocols.base import Protocol
+from lzr.protocols._bytes import be16, be32, is_ascii_text, is_text, le16, le24, le32
+from lzr.protocols._protocol import Protocol
 from lzr.protocols.mail import is_redis_error
-from lzr.protocols.wire import be16, be32, is_ascii_text, is_text, le16, le24, le32
 
 # --- MySQL: a packet is length (3, little-endian), sequence, payload ---------------------------------
 

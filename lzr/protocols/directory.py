@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from lzr.protocols.base import Protocol
-from lzr.protocols.fields import der, der_length, first_line, leads
-from lzr.protocols.wire import be16, be32, le16
+from lzr.protocols._bytes import be16, be32, le16
+from lzr.protocols._framing import der, der_length, first_line, leads
+from lzr.protocols._protocol import Protocol
 
 _LDAP_RESPONSES = frozenset(
     (0x61, 0x64, 0x65, 0x67, 0x69, 0x6B, 0x6D, 0x6F, 0x73, 0x78, 0x79)

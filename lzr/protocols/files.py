@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from lzr.protocols import greetings
-from lzr.protocols.base import Protocol
+from lzr.protocols import _greetings as greetings
+from lzr.protocols._protocol import Protocol
 
 PROTOCOLS: tuple[Protocol, ...] = (
     Protocol(

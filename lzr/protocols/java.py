@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from lzr.protocols.base import Protocol
-from lzr.protocols.fields import first_line, fits, leads, printable
-from lzr.protocols.wire import be16, be32, le32
+from lzr.protocols._bytes import be16, be32, le32
+from lzr.protocols._framing import first_line, fits, leads, printable
+from lzr.protocols._protocol import Protocol
 
 
 def _rmi(data: bytes) -> bool:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import hashlib
 
-from lzr.protocols.base import Protocol
-from lzr.protocols.fields import leads
-from lzr.protocols.wire import le32
+from lzr.protocols._bytes import le32
+from lzr.protocols._framing import leads
+from lzr.protocols._protocol import Protocol
 
 _NETWORKS = (
     b"\xf9\xbe\xb4\xd9",  # Bitcoin

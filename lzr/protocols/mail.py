@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from lzr.protocols import greetings
-from lzr.protocols.base import Protocol
-from lzr.protocols.wire import is_text, line
+from lzr.protocols import _greetings as greetings
+from lzr.protocols._bytes import is_text, line
+from lzr.protocols._protocol import Protocol
 
 REDIS_ERRORS = (  # how redis and its kin go on after -ERR
     b"unknown command '",

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from lzr.protocols.base import Protocol
-from lzr.protocols.wire import be16, be32
+from lzr.protocols._bytes import be16, be32
+from lzr.protocols._protocol import Protocol
 
 
 def _mqtt(data: bytes) -> bool:

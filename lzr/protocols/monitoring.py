@@ -5,9 +5,9 @@ from __future__ import annotations
 from itertools import pairwise
 from zlib import crc32
 
-from lzr.protocols.base import Protocol
-from lzr.protocols.fields import FULL_SEGMENT, first_line, leads, printable, xml_root
-from lzr.protocols.wire import be16, be32, le32
+from lzr.protocols._bytes import be16, be32, le32
+from lzr.protocols._framing import FULL_SEGMENT, first_line, leads, printable, xml_root
+from lzr.protocols._protocol import Protocol
 
 _MONTHS = b"Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec".split()
 _DAYS = b"Mon Tue Wed Thu Fri Sat Sun".split()

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import struct
 
-from lzr.protocols.base import Protocol, Random
-from lzr.protocols.wire import be16, be32
+from lzr.protocols._bytes import be16, be32
+from lzr.protocols._protocol import Protocol, Random
 
 # --- DNS -------------------------------------------------------------------------------------------------
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import binascii
 
-from lzr.protocols.base import Protocol
-from lzr.protocols.fields import der_length, fits, leads, printable
-from lzr.protocols.wire import be16, be32, le16, le32
+from lzr.protocols._bytes import be16, be32, le16, le32
+from lzr.protocols._framing import der_length, fits, leads, printable
+from lzr.protocols._protocol import Protocol
 
 
 def _enip(data: bytes) -> bool:

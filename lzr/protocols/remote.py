@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import struct
 
-from lzr.protocols.base import Protocol
-from lzr.protocols.wire import be16, is_text, le16
+from lzr.protocols._bytes import be16, is_text, le16
+from lzr.protocols._protocol import Protocol
 
 
 def _vnc(data: bytes) -> bool:

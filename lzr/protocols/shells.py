@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import re
 
-from lzr.protocols.base import Protocol
-from lzr.protocols.wire import is_text
+from lzr.protocols._bytes import is_text
+from lzr.protocols._protocol import Protocol
 
 SSH_REFUSALS = (b"Exceeded MaxStartups\r\n", b"Not allowed at this time\r\n")
 """What OpenSSH says in place of its version when it has too many callers."""

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from lzr.protocols.base import Protocol
-from lzr.protocols.fields import first_line, leads
+from lzr.protocols._framing import first_line, leads
+from lzr.protocols._protocol import Protocol
 
 _HEX = b"0123456789abcdefABCDEF"
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from lzr.protocols.base import Protocol
-from lzr.protocols.fields import leads
-from lzr.protocols.wire import be16, be32, le16, le32
+from lzr.protocols._bytes import be16, be32, le16, le32
+from lzr.protocols._framing import leads
+from lzr.protocols._protocol import Protocol
 
 
 def _iscsi(data: bytes) -> bool:

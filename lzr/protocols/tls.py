@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import struct
 
-from lzr.protocols.base import Part, Protocol, Random
-from lzr.protocols.wire import be16, be24
+from lzr.protocols._bytes import be16, be24
+from lzr.protocols._protocol import Part, Protocol, Random
 
 SUITES = (
     0x1301, 0x1302, 0x1303,  # TLS 1.3

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from lzr.protocols.base import Protocol
-from lzr.protocols.fields import first_line, leads
-from lzr.protocols.wire import be16, be32
+from lzr.protocols._bytes import be16, be32
+from lzr.protocols._framing import first_line, leads
+from lzr.protocols._protocol import Protocol
 
 
 def _fix(data: bytes) -> bool:

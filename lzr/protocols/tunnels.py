@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from lzr.protocols.base import Host, Protocol
-from lzr.protocols.fields import first_line
-from lzr.protocols.wire import be16, be32
+from lzr.protocols._bytes import be16, be32
+from lzr.protocols._framing import first_line
+from lzr.protocols._protocol import Host, Protocol
 
 
 def _socks(data: bytes) -> bool:

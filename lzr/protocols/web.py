@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import re
 
-from lzr.protocols.agent import USER_AGENT
-from lzr.protocols.base import Host, Protocol
+from lzr.protocols._protocol import Host, Protocol
+from lzr.protocols._useragent import USER_AGENT
 from lzr.protocols.tls import CLIENT_HELLO
 
 IPP_HEADER = re.compile(rb"\n(?:Server: (?:CUPS|[^\r\n]{0,80}IPP/)|Content-Type: application/ipp)")

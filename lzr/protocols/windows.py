@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import struct
 
-from lzr.protocols.base import Protocol
-from lzr.protocols.wire import be24, le16
+from lzr.protocols._bytes import be24, le16
+from lzr.protocols._protocol import Protocol
 
 DIALECTS = (b"NT LM 0.12", b"SMB 2.002", b"SMB 2.???")
 

@@ -19,8 +19,8 @@ from typing import Any
 import numpy as np
 
 from lzr import addresses
+from lzr.packet.segments import parse
 from lzr.rows import ACK, FIN, PSH, RST, SYN
-from lzr.segments import parse
 from tests.lab.net import LabError, Namespace
 
 _PCAP_HEADER, _RECORD_HEADER, _ETHERNET = 24, 16, 14

@@ -1,0 +1,1 @@
+"""The coordinator: one process that reads, paces, supervises, accounts and draws."""

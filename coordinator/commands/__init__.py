@@ -1,0 +1,1 @@
+"""The `lzr` command and its subcommands."""

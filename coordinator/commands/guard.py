@@ -1,0 +1,144 @@
+"""``lzr guard on|off|status``: the RST guard by itself, for pipelines that want it up beforehand.
+
+The law of this file: **what a person set by hand only a person takes away**. A guard made here belongs to
+no process and is never stale; ``off`` removes it, for all addresses or for those named.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from typing import NoReturn
+
+from coordinator.guard import guard, tablenames
+from coordinator.guard.firewall import CommandError, GuardError, Standing, spans
+from lzr.errors import UsageError, printable, suggest, two_dashes
+
+DONE, NONE, MISTAKE = 0, 1, 2
+
+
+_COMMANDS = ("on", "off", "status", "help")
+_FLAGS = ("source-ip", "sourceIP", "source-port", "interface", "sendInterface", "guard", "help")
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        raise GuardError(message)
+
+
+def main(argv: list[str]) -> int:
+    """Run the command; the exit status is 0 done, 1 no guard stands (status, off), 2 a mistake."""
+    if not argv:
+        print(_parser().format_help(), end="", file=sys.stderr)
+        return MISTAKE
+    try:
+        options = _parser().parse_args(two_dashes(argv, _FLAGS))
+        if options.command not in _COMMANDS:
+            guess = suggest(options.command, _COMMANDS) or "; there are on, off and status"
+            raise GuardError(f"{printable(options.command)} is no command of the guard{guess}")
+        if options.command == "help":
+            _parser().print_help()
+            return DONE
+        addresses = [part for given in options.source_ip for part in given.split(",") if part]
+        if options.command == "on":
+            return _on(addresses, _ports(options.source_port), options.guard, options.interface)
+        if options.command == "off":
+            return _off(addresses, _ports(options.source_port) if options.source_port else None)
+        return _status()
+    except (GuardError, UsageError) as error:
+        print(f"lzr guard: {error}", file=sys.stderr)
+        return MISTAKE
+    except CommandError as error:
+        print(f"lzr guard: {guard.ROOT if error.forbidden else error}", file=sys.stderr)
+        return MISTAKE
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _Parser(
+        prog="lzr guard",
+        description="Suppress the kernel's own RSTs for a scan's source addresses and ports.",
+        epilog="example: lzr guard on --source-ip 192.0.2.7 && zmap … | lzr … ; lzr guard off",
+    )
+    parser.add_argument("command", metavar="on|off|status")
+    parser.add_argument(
+        "--source-ip",
+        "--sourceIP",
+        "-S",
+        action="append",
+        default=[],
+        metavar="A[,B…]",
+        help="source addresses, prefixes or ranges first-last (default: all that this host has)",
+    )
+    parser.add_argument(
+        "--source-port", "-s", metavar="LO-HI", help="source ports (default: those ZMap uses, 32768-61000)"
+    )
+    parser.add_argument(
+        "--interface", "-i", "--sendInterface", metavar="NAME", help="where --guard ingress drops"
+    )
+    parser.add_argument(
+        "--guard", choices=("auto", "output", "ingress"), default="auto", help="how it guards"
+    )
+    return parser
+
+
+def _ports(text: str | None) -> tuple[int, int]:
+    if text is None:
+        return guard.DEFAULT_PORTS
+    low, _, high = text.partition("-")
+    if not (low.isascii() and low.isdigit() and (not high or (high.isascii() and high.isdigit()))):
+        raise GuardError(f"{text!r} is not a range of source ports, as in 32768-61000")
+    return int(low), int(high or low)
+
+
+def _on(addresses: list[str], ports: tuple[int, int], mode: str, interface: str | None) -> int:
+    name = tablenames.manual_name(ports)
+    before = [seen for seen in guard.standing() if seen.name == name]
+    if any(seen.wide for seen in before):
+        addresses = []
+    elif addresses:
+        # What was set before stays set; the guard is widened by what is new.
+        addresses += [had for seen in before for had in seen.addresses]
+    for note in guard.put_up(addresses, ports, mode, interface, name=name).notes:
+        print(f"lzr guard: {note}", file=sys.stderr)
+    return DONE
+
+
+def _off(addresses: list[str], ports: tuple[int, int] | None) -> int:
+    wanted = [
+        seen
+        for seen in guard.standing()
+        if tablenames.is_manual(seen.name) and (ports is None or seen.ports == ports)
+    ]
+    if addresses:
+        gone = {clean for text in addresses for clean in spans(text)}
+        wanted = [seen for seen in wanted if gone & set(seen.addresses)]
+    for seen in wanted:
+        left = [address for address in seen.addresses if addresses and address not in gone]
+        if left and seen.ports:
+            guard.put_up(left, seen.ports, "output" if seen.mode == "output" else "auto", name=seen.name)
+        else:
+            guard.remove_named(seen.name)
+    guard.clean()
+    if not wanted:
+        print("lzr guard: there was no guard to take away", file=sys.stderr)
+    return DONE if wanted else NONE
+
+
+def _status() -> int:
+    found = guard.standing()
+    for seen in found:
+        print(_line(seen))
+    if not found:
+        print("no guard")
+    return DONE if found else NONE
+
+
+def _line(seen: Standing) -> str:
+    pid = tablenames.pid_of(seen.name)
+    whose = "set by hand" if pid is None else f"run with pid {pid}"
+    if tablenames.is_stale(seen.name):
+        whose += ", which is dead"
+    where = ", ".join(seen.addresses) or "all addresses"
+    ports = f"{seen.ports[0]}-{seen.ports[1]}" if seen.ports else "unknown"
+    stopped = f"{seen.resets} RSTs and {seen.segments} segments dropped"
+    return f"{seen.name} ({seen.tool}, {whose}): {where}, ports {ports}; {stopped}"

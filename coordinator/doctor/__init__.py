@@ -1,0 +1,1 @@
+"""What has to be right on this host before a scan begins."""

@@ -1,0 +1,204 @@
+"""What has to be right before a scan begins: each check takes facts and gives one finding.
+
+The law of this file: **nothing is looked up here**. `coordinator/doctor/facts.py` reads the host, and
+`coordinator/doctor/probing.py` tries things out; here is only what they mean for a scan, in one sentence and,
+where something is to be done, a remedy. `lzr doctor` makes all checks, and every scan makes those of
+`PREFLIGHT`: a fault ends it with status 2, a warning stands in its log.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+OK, WARNING, FAULT = "ok", "warning", "fault"
+LEVELS = (OK, WARNING, FAULT)
+MEGABYTE = 1 << 20
+
+_PROCESS = 50 * MEGABYTE
+"""What a process of ours holds, without the flows and the rings (benchmarks/README.md)."""
+_EARLIEST = 1_735_689_600.0
+"""2025-01-01: a clock that shows an earlier day has not been set."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """check: what was looked at. remedy: what to do about it, or nothing."""
+
+    check: str
+    level: str
+    sentence: str
+    remedy: str = ""
+
+    def text(self) -> str:
+        return "; ".join(filter(None, (self.sentence, self.remedy)))
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What the scan is going to need. sources: our addresses; frames: of each shard's two rings."""
+
+    interface: str | None = None
+    sources: tuple[str, ...] = ()
+    shards: int = 8
+    frames: tuple[int, int] = (8192, 2048)
+    processes: int = 4
+    guard: str = "auto"
+
+    @property
+    def ring_bytes(self) -> int:
+        return self.shards * sum(self.frames) * 2048  # bytes of a frame's slot
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What there is on this host. Bytes and seconds; None where the host does not tell."""
+
+    kernels: str = "kernels in C"
+    why_python: str = ""
+    directory: str = ""
+    examples: str = ""
+    """Where the files lie that the pages call etc/…"""
+    user: str = "nobody"
+    closed: str = ""
+    """What of the installation the workers' user cannot read, or nothing."""
+    not_root_enough: str | None = None
+    not_giving_up: str | None = None
+    may_renice: bool = True
+    addresses: Mapping[str, str] = field(default_factory=dict)
+    """This host's addresses, and the interface of each."""
+    memory: int | None = None
+    memory_of: str = "this host has"
+    synchronised: bool | None = None
+    wall: float = 0.0
+    ticks: bool = True
+    descriptors: int = 1024
+    most_descriptors: int = 1024
+    temporary: str = "/run/lzr"
+    temporary_trouble: str = ""
+    outputs: tuple[tuple[str, int], ...] = ()
+    """(path, bytes that are free there) of what the scan writes."""
+    scans: tuple[str, ...] = ()
+
+
+def kernels(facts: Facts, wanted: Wanted) -> Finding:
+    if not facts.why_python:
+        return Finding("kernels", OK, facts.kernels)
+    remedy = "" if "=" in facts.why_python or ":" in facts.why_python else "install gcc, and lzr again"
+    return Finding("kernels", WARNING, facts.kernels, remedy)
+
+
+def installation(facts: Facts, wanted: Wanted) -> Finding:
+    if facts.closed:
+        sentence = f"{facts.closed} is closed to {facts.user}, so workers load all they need while still root"
+    else:
+        sentence = f"{facts.directory} can be read by {facts.user}, whom workers run as"
+    etc = f"; all.ini and lzr.toml are in {facts.examples}" if facts.examples else ""
+    return Finding("installation", OK, sentence + etc)
+
+
+def capabilities(facts: Facts, wanted: Wanted) -> Finding:
+    for trouble in (facts.not_root_enough, facts.not_giving_up):
+        if trouble:
+            remedy = "in a container: --cap-add" if trouble == facts.not_giving_up else ""
+            return Finding("capabilities", FAULT, trouble, remedy)
+    if not facts.may_renice:
+        sentence = "all that is needed; without CAP_SYS_NICE the start does not make way for a ZMap beside it"
+        return Finding("capabilities", OK, sentence)
+    return Finding("capabilities", OK, "all that is needed")
+
+
+def source(facts: Facts, wanted: Wanted) -> Finding:
+    """Answers to an address that is not this host's reach it only if somebody sends them here."""
+    for address in wanted.sources:
+        there = facts.addresses.get(address)
+        if there is None:
+            remedy = "no answer comes back unless the network routes that address to this host"
+            return Finding("source", WARNING, f"{address} is not an address of this host", remedy)
+        # A scan of this host itself leaves by lo; and routers keep addresses of the whole host there.
+        if wanted.interface not in (None, "lo", there) and there != "lo":
+            remedy = f"answers may come in at {there}: check --interface and --source-ip"
+            return Finding(
+                "source", WARNING, f"{address} is an address of {there}, not of {wanted.interface}", remedy
+            )
+    if not wanted.sources:
+        return Finding("source", OK, "lines of ZMap name the source addresses")
+    more = f" and {len(wanted.sources) - 1} more" if len(wanted.sources) > 1 else ""
+    return Finding("source", OK, f"{wanted.sources[0]}{more} on {facts.addresses[wanted.sources[0]]}")
+
+
+def memory(facts: Facts, wanted: Wanted) -> Finding:
+    rings = wanted.ring_bytes
+    asked = f"{wanted.shards} shards ask for {_megabytes(rings)} of ring memory"
+    if facts.memory is None:
+        return Finding("memory", OK, asked)
+    room = f"{facts.memory_of} {_megabytes(facts.memory)} left"
+    if facts.memory < rings:
+        return Finding("memory", FAULT, f"{asked}, and {room}", "fewer workers: -w flow=1,collect=1")
+    need = rings + wanted.processes * _PROCESS
+    if facts.memory < need:
+        sentence = f"{asked}, the processes for {_megabytes(need - rings)} more, and {room}"
+        return Finding("memory", WARNING, sentence, "fewer workers: -w flow=1,collect=1")
+    return Finding("memory", OK, f"{asked}, and {room}")
+
+
+def clock(facts: Facts, wanted: Wanted) -> Finding:
+    if not facts.ticks:
+        return Finding("clock", FAULT, "the monotonic clock of this host stands still or goes back")
+    if facts.wall < _EARLIEST:
+        return Finding("clock", WARNING, "the clock shows a day long past, and Timestamps will", "set it")
+    if facts.synchronised is False:
+        remedy = "systemd-timesyncd or chrony sets it; in a container, the host does"
+        sentence = "the kernel knows of nobody who sets its clock, so Timestamps may be off"
+        return Finding("clock", WARNING, sentence, remedy)
+    return Finding("clock", OK, "set by the network" if facts.synchronised else "runs")
+
+
+def descriptors(facts: Facts, wanted: Wanted) -> Finding:
+    need = 64 + 2 * wanted.shards + 16 * wanted.processes
+    sentence = f"{facts.descriptors} may be open at once, and about {need} are needed"
+    if facts.descriptors >= need:
+        return Finding("descriptors", OK, sentence)
+    able = f"ulimit -n {need}" if facts.most_descriptors >= need else "raise the limit, or fewer workers: -w"
+    return Finding("descriptors", FAULT, sentence, able)
+
+
+def room(facts: Facts, wanted: Wanted) -> Finding:
+    if facts.temporary_trouble:
+        trouble = f"no socket can be made in {facts.temporary}: {facts.temporary_trouble}"
+        return Finding("room", FAULT, trouble, "set TMPDIR to another directory")
+    tight = [(path, free) for path, free in facts.outputs if free < 64 * MEGABYTE]
+    for path, free in tight:
+        return Finding("room", WARNING, f"{path} has {_megabytes(free)} left to grow into")
+    if facts.outputs:
+        path, free = min(facts.outputs, key=lambda one: one[1])
+        return Finding("room", OK, f"{path} has {_megabytes(free)} left to grow into")
+    return Finding("room", OK, f"sockets can be made in {facts.temporary}")
+
+
+def scans(facts: Facts, wanted: Wanted) -> Finding:
+    if not facts.scans:
+        return Finding("scans", OK, "no other scan is running")
+    remedy = "give each its own --source-port, and remember that their rates add up"
+    return Finding("scans", WARNING, f"also running: {', '.join(facts.scans)}", remedy)
+
+
+Check = Callable[[Facts, Wanted], Finding]
+PREFLIGHT: tuple[Check, ...] = (
+    kernels, installation, capabilities, source, memory, descriptors, room, clock, scans,
+)  # fmt: skip
+"""In the order in which they are reported. All of them together take under a millisecond."""
+BY_THE_WAY = ("clock", "scans")
+"""Warnings of these do not concern what the scan itself finds: in its log they are INFO."""
+
+
+def preflight(facts: Facts, wanted: Wanted) -> list[Finding]:
+    return [check(facts, wanted) for check in PREFLIGHT]
+
+
+def worst(findings: list[Finding]) -> str:
+    return max((finding.level for finding in findings), key=LEVELS.index, default=OK)
+
+
+def _megabytes(number: int) -> str:
+    return f"{number / MEGABYTE:,.0f} MB"

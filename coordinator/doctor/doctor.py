@@ -1,0 +1,160 @@
+"""`lzr doctor`: would a scan begin here, and if not, why? The checks of every scan, and a few that try it.
+
+One line each: level, what was looked at, a sentence and a remedy. It takes a scan's options and a target;
+nothing is sent to the target.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import json
+import os
+import socket
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict
+
+from coordinator.doctor import checks, facts, probing
+from coordinator.doctor.checks import FAULT, LEVELS, Finding, Wanted
+from coordinator.guard.guard import DEFAULT_PORTS
+from coordinator.processes import cpus, privilege
+from lzr import __version__
+from lzr.errors import UsageError, printable
+from lzr.options import parse
+from lzr.options.table import Options
+
+USAGE = """\
+usage: lzr doctor [--json] [TARGET] [FLAGS OF A SCAN]
+
+Says what is right and what is not for a scan from this host, a line each: ok, warning or fault, with what to
+do about it. TARGET is an address (a port behind it is ignored); nothing is sent to it, but the way to it is
+looked up, and the next hop asked for its MAC. Of a scan's flags all are taken; those that matter are
+-i (interface), -S (source address), -G (gateway's MAC), -w, --user, --guard and the output files.
+
+Exit status: 0 all is well, 1 there are warnings, 2 there is a fault, with which a scan would not begin.
+
+example: lzr doctor 192.0.2.7 -i eth0
+"""
+_ORDER = (
+    "kernels", "installation", "capabilities", "route", "source", "guard", "memory", "rings", "descriptors",
+    "room", "clock", "scans",
+)  # fmt: skip
+
+
+def main(argv: Sequence[str]) -> int:
+    """Run the command. The exit status is the level: 0 ok, 1 warning, 2 fault (or wrong usage)."""
+    try:
+        words, target, as_json = _split(argv)
+    except UsageError as error:
+        return _mistake(error)
+    if words is None:
+        print(USAGE, end="")
+        return 0
+    try:
+        options = parse.parse(words, os.environ)
+        found = examine(options, None if target is None else _address(target))
+    except UsageError as error:
+        return _mistake(error)
+    except parse.Answer as answer:
+        answer.show()
+        return 0
+    level = checks.worst(found)
+    if as_json:
+        print(
+            json.dumps({"version": __version__, "level": level, "findings": [asdict(one) for one in found]})
+        )
+    else:
+        for one in found:
+            print(f"{one.level:8} {one.check:13} {one.text()}")
+        print(_sum(found))
+    return LEVELS.index(level)
+
+
+def examine(options: Options, target: str | None) -> list[Finding]:
+    """All findings, in the order in which a scan meets what they are about."""
+    found: list[Finding] = []
+    try:
+        user = privilege.choose_user(options.user if os.geteuid() == 0 else None)
+    except privilege.UserError as error:
+        found.append(Finding("installation", FAULT, str(error)))
+        user = privilege.choose_user(None)
+    have, why = cpus.usable()
+    crew = cpus.choose(options.flow_workers, options.collect_workers, have, why)
+    here, net = probing.route(options, target)
+    found.append(here)
+    shards = cpus.shards(crew.flow, have)
+    wanted = Wanted(
+        interface=net.interface if net else options.interface,
+        sources=net.sources if net else options.source_ips,
+        shards=shards,
+        frames=cpus.frames(shards, crew.flow),
+        processes=crew.flow + crew.collect + 2,
+        guard=options.guard,
+    )
+    known = facts.gather(options, user)
+    found += [one for one in checks.preflight(known, wanted) if one.check not in {had.check for had in found}]
+    if known.not_root_enough is None:
+        found.append(probing.guarding(options, wanted))
+        if net is not None:
+            found.append(probing.rings(options, wanted, net, options.source_port or DEFAULT_PORTS))
+    files = [options.output_file, options.log_file, options.metadata_file, options.status_updates_file]
+    trouble = probing.files(files)
+    if trouble is not None:
+        found = [one for one in found if one.check != "room"] + [trouble]
+    return sorted(found, key=lambda one: _ORDER.index(one.check))
+
+
+def _split(argv: Sequence[str]) -> tuple[list[str] | None, str | None, bool]:
+    """(a scan's words, or None where help is asked for; the target; whether --json). Raises UsageError."""
+    words: list[str] = []
+    target: str | None = None
+    as_json = False
+    rest = list(argv)
+    while rest:
+        word = rest.pop(0)
+        flag, equals, _ = word.partition("=")
+        if word in ("-h", "-help", "--help"):
+            return None, None, False
+        if word in ("--json", "-json"):
+            as_json = True
+        elif word.startswith("-"):
+            words.append(word)
+            row = parse.FLAGS.get(flag[2:] if flag.startswith("--") else flag[1:])
+            if row is not None and row.kind.bare is None and not equals and rest:
+                words.append(rest.pop(0))
+        elif target is not None:
+            raise UsageError(f"{printable(word)}: one target is enough")
+        else:
+            target = word
+    return words, target, as_json
+
+
+def _address(text: str) -> str:
+    """An address of `address`, `address:port`, `[v6]:port` or a name. Raises UsageError."""
+    for form in (text, text.rpartition(":")[0].strip("[]"), text.strip("[]")):
+        try:
+            return str(ipaddress.ip_address(form))
+        except ValueError:
+            continue
+    name = text.rpartition(":")[0] or text
+    try:
+        return str(socket.getaddrinfo(name, None, type=socket.SOCK_STREAM)[0][4][0])
+    except (OSError, UnicodeError):
+        raise UsageError(f"{printable(text)} is neither an address nor a name that resolves") from None
+
+
+def _sum(found: Sequence[Finding]) -> str:
+    faults = sum(one.level == FAULT for one in found)
+    warnings = sum(one.level == checks.WARNING for one in found)
+    if faults:
+        return f"{_count(faults, 'fault')}: a scan would not begin"
+    return f"{_count(warnings, 'warning')}: a scan would begin" if warnings else "all is well"
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}{'' if number == 1 else 's'}"
+
+
+def _mistake(error: UsageError) -> int:
+    print(f"lzr doctor: {error}", file=sys.stderr)
+    return 2

@@ -1,0 +1,208 @@
+"""What this host is like, as `checks` wants to know it. Read in a millisecond, never raises.
+
+Every reader takes where it reads from as an argument, so that tests can show it another host.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import os
+import resource
+import site
+import socket
+import struct
+import sys
+import tempfile
+import time
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from coordinator.commands import ctl
+from coordinator.doctor.checks import Facts
+from coordinator.network import netlink
+from coordinator.network.netlink import Netlink
+from coordinator.processes import privilege, rundir
+from coordinator.processes.privilege import User
+from lzr import kernels
+from lzr.options.table import Options
+
+_TIME_ERROR = 5  # adjtimex(2): the clock is not synchronised
+_TIMEX = 208  # bytes of struct timex where long has eight
+NO_LIMIT = 1 << 60
+"""What cgroups of version 1 say for "as much as you like" is larger."""
+
+
+def gather(options: Options, user: User) -> Facts:
+    """user: whom workers run as."""
+    began = time.monotonic()
+    held = privilege.capabilities()
+    memory, memory_of = room_in_memory()
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    place = Path(kernels.__file__).parent
+    place_of_sockets, trouble = room_for_sockets(rundir.where())
+    return Facts(
+        kernels=kernels.sentence(),
+        why_python=kernels.WHY_PYTHON,
+        directory=str(place.parent),
+        examples=examples(place.parent),
+        user=user.name,
+        closed=closed_to(user, (place, Path(sys.executable), Path(socket.__file__))),
+        not_root_enough=privilege.why_not_root_enough(held),
+        not_giving_up=privilege.why_not_give_up_root(user, held),
+        may_renice=privilege.may_renice(held),
+        addresses=addresses(),
+        memory=memory,
+        memory_of=memory_of,
+        synchronised=synchronised(),
+        wall=time.time(),
+        ticks=time.monotonic() >= began,
+        descriptors=_number(soft),
+        most_descriptors=_number(hard),
+        temporary=str(place_of_sockets),
+        temporary_trouble=trouble,
+        outputs=tuple(rooms(options)),
+        scans=tuple(other_scans()),
+    )
+
+
+def examples(checkout: Path) -> str:
+    """Where etc/ is: in the environment, or in the checkout that this runs from; nothing if it is nowhere."""
+    places = (
+        Path(sys.prefix) / "share/lzr/etc",
+        Path(site.USER_BASE or "/") / "share/lzr/etc",
+        checkout / "etc",
+    )
+    return next((str(place) for place in places if os.path.isfile(place / "all.ini")), "")
+
+
+def closed_to(user: User, paths: Iterable[Path]) -> str:
+    """The first directory or file on the way to these that `user` may not enter or read, or nothing.
+
+    By mode bits, as everybody else or as owner or group; root, and who we are ourselves, may all.
+    """
+    if user.uid in (0, os.geteuid()):
+        return ""
+    steps: dict[str, int] = {}
+    for path in paths:
+        real = os.path.realpath(path)
+        steps |= dict.fromkeys((str(parent) for parent in reversed(Path(real).parents)), 0o1)
+        steps[real] = 0o5 if os.path.isdir(real) else 0o4
+    for step, wanted in steps.items():
+        try:
+            status = os.stat(step)
+        except OSError:
+            return step
+        shift = 6 if status.st_uid == user.uid else 3 if status.st_gid == user.gid else 0
+        if status.st_mode >> shift & wanted != wanted:
+            return step
+    return ""
+
+
+def addresses() -> dict[str, str]:
+    """Every address of this host, and the interface that has it."""
+    found: dict[str, str] = {}
+    with contextlib.suppress(OSError), Netlink() as kernel:
+        fixed = netlink.ADDRESS.pack(socket.AF_UNSPEC, 0, 0, 0, 0)
+        for message in kernel.ask(netlink.GETADDR, fixed, flags=netlink.F_DUMP):
+            packed = message.attributes.get(netlink.IFA_LOCAL) or message.attributes.get(netlink.IFA_ADDRESS)
+            if packed:
+                family = socket.AF_INET if len(packed) == 4 else socket.AF_INET6
+                with contextlib.suppress(OSError):
+                    found[socket.inet_ntop(family, packed)] = socket.if_indextoname(message.fields[4])
+    return found
+
+
+def room_in_memory(root: Path = Path("/")) -> tuple[int | None, str]:
+    """Bytes that can still be had, and what says so: the host, or the tightest of its control groups."""
+    found: list[tuple[int, str]] = []
+    with contextlib.suppress(OSError, ValueError):
+        for line in (root / "proc/meminfo").read_text().splitlines():
+            if line.startswith("MemAvailable:"):
+                found.append((int(line.split()[1]) * 1024, "this host has"))
+    with contextlib.suppress(OSError):
+        for line in (root / "proc/self/cgroup").read_text().splitlines():
+            _, controllers, path = line.split(":", 2)
+            if not controllers:
+                names = ("memory.max", "memory.current")
+                found += _left(root / "sys/fs/cgroup", path, names)
+            elif "memory" in controllers.split(","):
+                names = ("memory.limit_in_bytes", "memory.usage_in_bytes")
+                found += _left(root / "sys/fs/cgroup/memory", path, names)
+    return min(found, default=(None, ""))
+
+
+def _left(top: Path, path: str, names: tuple[str, str]) -> Iterator[tuple[int, str]]:
+    """What the group at this path and each above it has left. In a container only `top` may be there."""
+    place = top / path.strip("/")
+    for folder in (place, *place.parents):
+        with contextlib.suppress(OSError, ValueError):  # "max" is no number
+            most, now = (int((folder / name).read_text()) for name in names)
+            if most < NO_LIMIT:
+                yield max(0, most - now + _reclaimable(folder)), "the control group has"
+        if folder == top:
+            return
+
+
+def _reclaimable(folder: Path) -> int:
+    """Bytes of files that are counted as the group's, and are let go when it needs them."""
+    for line in (folder / "memory.stat").read_text().splitlines():
+        name, _, number = line.partition(" ")
+        if name in ("inactive_file", "total_inactive_file"):
+            return int(number)
+    return 0
+
+
+def synchronised() -> bool | None:
+    """Somebody sets the clock of this host by the network's, as adjtimex(2) has it."""
+    if struct.calcsize("l") != 8:
+        return None
+    state = ctypes.CDLL(None).adjtimex(ctypes.create_string_buffer(_TIMEX))  # modes 0: only asks
+    return None if state < 0 else state != _TIME_ERROR
+
+
+def room_for_sockets(places: Iterable[Path]) -> tuple[Path, str]:
+    """The first of the places where the sockets of a run can be made, or one where they cannot, and why."""
+    found = Path(tempfile.gettempdir()), "others may rename what is in it"
+    for place in places:
+        found = place, trouble_writing(place)
+        if not found[1]:
+            break
+    return found
+
+
+def trouble_writing(directory: Path) -> str:
+    """Why no file can be made here, or nothing."""
+    try:
+        status = os.statvfs(directory)
+    except OSError as error:
+        return error.strerror or str(error)
+    if status.f_flag & os.ST_RDONLY:
+        return "it is read-only"
+    if not os.access(directory, os.W_OK | os.X_OK):
+        return "it is closed to us"
+    if status.f_bavail == 0:
+        return "it is full"
+    return "no inodes are left" if status.f_files and status.f_favail == 0 else ""
+
+
+def rooms(options: Options) -> Iterator[tuple[str, int]]:
+    """Each file that the scan is going to write, and the bytes that are free where it lies."""
+    for path in (options.output_file, options.log_file, options.checkpoint):
+        if path is None or path == "-":
+            continue
+        with contextlib.suppress(OSError):
+            place = Path(path).absolute().parent
+            if os.path.isdir(place) and not Path(path).is_char_device():
+                status = os.statvfs(place)
+                yield path, status.f_bavail * status.f_frsize
+
+
+def other_scans() -> Iterator[str]:
+    for path in ctl.running():
+        if path.stem != str(os.getpid()):
+            yield f"pid {path.stem}" if path.stem.isdigit() else str(path)
+
+
+def _number(limit: int) -> int:
+    return NO_LIMIT if limit == resource.RLIM_INFINITY else limit

@@ -1,0 +1,152 @@
+"""Checks that try things out, for `lzr doctor`: the way to a target, the guard, the rings.
+
+The law of this file: **what is tried is what a scan does, by the same functions, and it is undone before the
+finding is returned**. Nothing is sent but the kernel's own question for the MAC of the next hop, and
+connections of this host to itself.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import select
+import socket
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from coordinator.doctor.checks import FAULT, OK, WARNING, Finding, Wanted
+from coordinator.guard import guard
+from coordinator.guard.guard import Guard, GuardError
+from coordinator.network import discover
+from coordinator.network.discover import Network, NetworkError
+from coordinator.network.raw_sockets import SocketError, close_shards, open_shards
+from lzr.options.table import Options
+from lzr.secrets import Secrets
+
+PATIENCE = 0.5
+"""Seconds in which the kernel refuses a connection of this host to itself, if it does."""
+BRIDGES = Path("/proc/sys/net/bridge")
+
+
+def route(options: Options, target: str | None) -> tuple[Finding, Network | None]:
+    """The way to a target (None: the Internet), with the next hop asked for its MAC."""
+    try:
+        net = discover.discover(
+            [] if target is None else [target],
+            interface=options.interface,
+            source_ips=options.source_ips,
+            gateway_mac=options.gateway_mac,
+        )
+    except NetworkError as error:
+        return Finding("route", FAULT, str(error)), None
+    goal = target or "the Internet"
+    gateway = net.gateway_v4 or net.gateway_v6
+    mac = net.gateway_mac.hex(":")
+    if net.loopback:
+        return Finding("route", OK, f"{goal} is this host itself, by {net.interface}"), net
+    if options.gateway_mac is not None:
+        return Finding("route", OK, f"to {goal} by {net.interface} and {mac}, as given"), net
+    hop = f"the gateway {gateway} has" if gateway else "which is on the same link, and has"
+    return Finding("route", OK, f"to {goal} by {net.interface}; {hop} {mac}"), net
+
+
+def guarding(
+    options: Options, wanted: Wanted, put_up: Callable[..., Guard] = guard.put_up, bridges: Path = BRIDGES
+) -> Finding:
+    """Put a guard up over one port of ours, see that the kernel keeps quiet there, and take it away."""
+    if options.guard == "none":
+        return Finding("guard", WARNING, "none is wanted, so the kernel resets what it does not know")
+    address = next((text for text in wanted.sources if guard_can_be_tried(text)), "127.0.0.1")
+    port = _free_port(address)
+    try:
+        before = refused(address, port)
+        with put_up([address], (port, port), options.guard, options.interface) as standing:
+            after = refused(address, port)
+            seen = standing.status()
+            ways = " and ".join(standing.ways)
+            notes = [note for note in standing.notes if "fall" in note]
+    except GuardError as error:
+        level = WARNING if options.without_guard else FAULT
+        return Finding("guard", level, str(error))
+    if seen is None:
+        return Finding("guard", FAULT, "the rule was gone at once: something else sets this host's firewall")
+    if after:
+        sentence = f"the rule stands, and the kernel resets all the same (at {address}:{port})"
+        return Finding("guard", FAULT, sentence, "look for rules that accept before it: nft list ruleset")
+    bridged = _bridged(bridges)
+    if not before:
+        sentence = f"{seen.tool} takes the rule; {address} refuses no connection anyway, so it was not tried"
+        return Finding("guard", OK, sentence, bridged)
+    sentence = f"{seen.tool} keeps the kernel quiet ({ways}; tried at {address}:{port})"
+    return Finding("guard", WARNING if notes else OK, "; ".join([sentence, *notes]), bridged)
+
+
+def guard_can_be_tried(address: str) -> bool:
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    with socket.socket(family, socket.SOCK_DGRAM) as sock:
+        try:
+            sock.bind((address, 0))
+        except OSError:
+            return False
+    return True
+
+
+def refused(address: str, port: int, patience: float = PATIENCE) -> bool:
+    """A connection of this host to itself is reset within so many seconds."""
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as sock:
+        sock.setblocking(False)
+        try:
+            sock.connect((address, port))
+        except BlockingIOError:
+            pass
+        except OSError as error:
+            return error.errno == errno.ECONNREFUSED
+        poll = select.poll()
+        poll.register(sock, select.POLLOUT)
+        if not poll.poll(patience * 1000):
+            return False
+        return sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR) == errno.ECONNREFUSED
+
+
+def rings(options: Options, wanted: Wanted, net: Network, ports: tuple[int, int]) -> Finding:
+    """Open the sockets of a scan with their rings, and close them."""
+    try:
+        sockets = open_shards(net.interface, wanted.shards, Secrets.derive(0), ports, (), wanted.frames)
+    except SocketError as error:
+        return Finding("rings", FAULT, str(error), "fewer workers: -w flow=1,collect=1")
+    close_shards(sockets)
+    size = wanted.ring_bytes / (1 << 20)
+    return Finding(
+        "rings", OK, f"{wanted.shards} sockets on {net.interface}, {size:,.0f} MB of rings, opened"
+    )
+
+
+def files(paths: Sequence[str | None]) -> Finding | None:
+    """The files that a scan would write can be written; None where all of them can."""
+    for path in paths:
+        if path in (None, "-"):
+            continue
+        place = Path(path or "").absolute()
+        where = place if os.path.exists(place) else place.parent
+        if not os.path.exists(where) or not os.access(where, os.W_OK):
+            why = "its directory is missing" if not os.path.exists(where) else "it is closed to us"
+            return Finding("room", FAULT, f"cannot write {path}: {why}")
+    return None
+
+
+def _free_port(address: str) -> int:
+    """One that nobody listens on, and that nobody is given while we use it."""
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as sock:
+        sock.bind((address, 0))
+        return int(sock.getsockname()[1])
+
+
+def _bridged(bridges: Path) -> str:
+    for name in ("bridge-nf-call-iptables", "bridge-nf-call-ip6tables"):
+        with contextlib.suppress(OSError):
+            if (bridges / name).read_text().strip() == "1":
+                return f"net.bridge.{name} is 1, so the guard also sees what bridges of this host forward"
+    return ""

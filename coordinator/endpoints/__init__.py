@@ -1,0 +1,1 @@
+"""Where others ask: `lzr ctl` and Prometheus."""

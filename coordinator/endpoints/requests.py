@@ -1,0 +1,170 @@
+"""What a person or a script may ask of a running scan, and the words for it.
+
+The law: a key on the dashboard and a line on the control socket become the same `Command`, so there is one
+place that obeys. The words are parsed here and nowhere else; a line that is not understood is a sentence
+for its author, never an exception in the scan.
+
+    workers flow=4,collect=2    workers flow=+1    rate 5000    rate x1.25    rate none
+    pause    resume    drain    quit    status    status --json    help
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from lzr.errors import nearest
+
+CHANNELS = ("flow", "collect")
+MOST_WORKERS = 1024
+MOST_RATE = 1e9
+
+HELP = """\
+workers flow=N collect=N   set the worker counts (also +1, -1)
+rate N                     targets started per second (also x1.25; none: no limit)
+pause, resume              stop and go on feeding
+drain                      read no more, finish what is in flight, end
+quit                       end at once
+status [--json]            how it is
+"""
+
+
+class CommandError(ValueError):
+    """The line is wrong; the text says how."""
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A number to set, or to change by a sum or a factor."""
+
+    value: float
+    how: str = "="  # "=", "+" or "x"
+
+    def applied(self, current: float) -> float:
+        if self.how == "+":
+            return current + self.value
+        return current * self.value if self.how == "x" else self.value
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """`kind`: workers, rate, pause, resume, drain, quit (and status and help, which the server answers)."""
+
+    kind: str
+    workers: dict[str, Change] = field(default_factory=dict)  # by channel
+    rate: Change | None = None  # None with kind "rate": no limit
+    json: bool = False
+
+    def wanted(self, flow: int, collect: int, most_flow: int = MOST_WORKERS) -> tuple[int, int]:
+        """The worker counts this command asks for, given those now wanted; at least one each."""
+        now = {"flow": flow, "collect": collect}
+        for channel, change in self.workers.items():
+            now[channel] = max(1, min(MOST_WORKERS, int(change.applied(now[channel]))))
+        return min(now["flow"], max(1, most_flow)), now["collect"]
+
+    def wanted_rate(self, current: float | None) -> float | None:
+        """The rate this command asks for; a change relative to no limit leaves no limit."""
+        if self.rate is None:
+            return None
+        if self.rate.how != "=" and current is None:
+            return None
+        return min(MOST_RATE, max(1.0, self.rate.applied(current or 0.0)))
+
+
+def workers(**changes: int) -> Command:
+    """`workers(flow=1)`: one flow worker more."""
+    return Command("workers", workers={channel: Change(step, "+") for channel, step in changes.items()})
+
+
+def rate(factor: float) -> Command:
+    """The rate times `factor`."""
+    return Command("rate", rate=Change(factor, "x"))
+
+
+def parse(line: str) -> Command:
+    """The command a line asks for. Raises CommandError with a sentence."""
+    words = line.split()
+    if not words:
+        raise CommandError("empty line; try: help")
+    kind, rest = words[0].lower(), words[1:]
+    if kind == "workers":
+        return Command(kind, workers=_workers(rest))
+    if kind == "rate":
+        return Command(kind, rate=_rate(rest))
+    if kind == "status":
+        if rest not in ([], ["--json"], ["-json"], ["json"]):
+            raise CommandError("status takes --json or nothing")
+        return Command(kind, json=bool(rest))
+    if kind in ("pause", "resume", "drain", "quit", "help"):
+        if rest:
+            raise CommandError(f"{kind} takes no argument")
+        return Command(kind)
+    raise CommandError(f"unknown command {kind[:40]!r}{_meant(kind)}")
+
+
+_KINDS = ("workers", "rate", "pause", "resume", "drain", "quit", "status", "help")
+_OTHERS = {
+    "quit (at once) or drain (when what is in flight is done)": "stop end exit kill abort shutdown cancel",
+    "resume": "continue unpause start go unfreeze",
+    "pause": "hold suspend wait freeze",
+    "drain": "finish",
+    "rate N": "speed pace limit",
+    "workers flow=N collect=N": "worker flow collect scale threads processes flow-workers",
+    "status": "stats info show state progress ps list",
+}
+
+
+def _meant(kind: str) -> str:
+    """What an unknown word was probably to be."""
+    for ours, others in _OTHERS.items():
+        if kind in others.split():
+            return f": that is {ours}"
+    near = nearest(kind, _KINDS)
+    return f"; did you mean {near}?" if near else "; try: help"
+
+
+def _workers(words: list[str]) -> dict[str, Change]:
+    words = " ".join(words).replace(",", " ").split()  # as -w has it
+    if not words:
+        raise CommandError("workers needs a count: workers flow=4 collect=2")
+    found: dict[str, Change] = {}
+    for word in words:
+        channel, equals, text = word.partition("=")
+        if not equals:
+            channel, text = "flow", word
+        if channel not in CHANNELS:
+            raise CommandError(f"unknown channel {channel[:40]!r}: flow or collect")
+        if channel in found:
+            raise CommandError(f"{channel} is given twice")
+        found[channel] = _count(text)
+    return found
+
+
+def _count(text: str) -> Change:
+    digits = text[1:] if text[:1] in "+-" and text else text
+    if not (digits.isascii() and digits.isdigit() and len(digits) <= 6):
+        raise CommandError(f"{text[:40]!r} is not a number of workers")
+    number = int(digits)
+    if text[0] in "+-":
+        return Change(-number if text[0] == "-" else number, "+")
+    if not 1 <= number <= MOST_WORKERS:
+        raise CommandError(f"a channel has 1 to {MOST_WORKERS} workers, not {number}")
+    return Change(number)
+
+
+def _rate(words: list[str]) -> Change | None:
+    if len(words) != 1:
+        raise CommandError("rate takes one number: rate 5000")
+    text = words[0].lower().removesuffix("/s")
+    if text in ("none", "off"):
+        return None
+    how, digits = ("x", text[1:]) if text.startswith("x") else ("=", text)
+    scale = {"k": 1e3, "m": 1e6}.get(digits[-1:], 1.0) if how == "=" else 1.0
+    try:
+        if len(digits) > 20 or not digits.isascii():
+            raise ValueError
+        value = float(digits[:-1] if scale != 1.0 else digits) * scale
+    except ValueError:
+        raise CommandError(f"{text[:40]!r} is not a rate") from None
+    if not 0 < value <= MOST_RATE:  # also refuses nan
+        raise CommandError(f"a rate is more than 0 and at most {MOST_RATE:.0f}, not {text[:40]}")
+    return Change(value, how)

@@ -1,0 +1,56 @@
+"""Files that are written on at their end: the log and the status updates. They have to be ours.
+
+``-l list.txt`` is the list of targets in other tools; here it would be the log, at the end of that list.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+
+from coordinator.monitor.status import CSV_HEADER
+from lzr.errors import UsageError, printable
+from lzr.options.table import Options
+
+_HEAD = 4096
+
+_LOG_LINE = re.compile(rb"[^\n\[]{0,40}[0-9]{2}:[0-9]{2}:[0-9]{2}[.,]?[0-9]* \[[A-Z]+\] ")
+"""A log of ours, or of ZMap's, which may share it: ``Nov 22 09:31:00.123 [INFO] zmap: ...``"""
+
+
+def check(options: Options) -> None:
+    """Raises UsageError if a file that would be appended to is something else."""
+    for attr, what, ours in (
+        ("log_file", "log", _is_log),
+        ("status_updates_file", "file of status updates", _is_status),
+    ):
+        path = getattr(options, attr)
+        if path is None or path == "-":
+            continue
+        head = _beginning(path)
+        if head.strip() and not ours(head):
+            flag = Options.rows[attr].flag
+            raise UsageError(
+                f"{flag} {printable(path)}: the file is there and is no {what}, so nothing is appended to it "
+                f"(targets are read with -I {printable(path)})"
+            )
+
+
+def _beginning(path: str) -> bytes:
+    """Empty if there is no such file, or it is none: whoever opens it will say what is wrong."""
+    try:
+        if not stat.S_ISREG(os.stat(path).st_mode):
+            return b""
+        with open(path, "rb") as file:
+            return file.read(_HEAD)
+    except OSError:
+        return b""
+
+
+def _is_log(head: bytes) -> bool:
+    return _LOG_LINE.match(head.lstrip()) is not None
+
+
+def _is_status(head: bytes) -> bool:
+    return head.startswith(CSV_HEADER.partition(",")[0].encode() + b",")

@@ -1,0 +1,142 @@
+"""The result file: judged when it is opened, changed only when a scan is sure to begin.
+
+The law: **what was there before stays**. Results are appended to results, a file that holds anything else is
+refused, and nothing is cut off but a last line that is not whole; with --overwrite, everything. Both happen
+in `begin`, after all that can fail has been tried.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from coordinator.files import opening
+from lzr.errors import UsageError
+from lzr.records.existing import WINDOW, Earlier, NotOurs, is_ours, look
+
+_COUNTED = 1 << 28  # bytes whose lines are counted; of a longer file the rest is estimated
+_PIECE = 1 << 20
+_PATIENCE = 3.0  # for the processes of a killed scan, which still hold its file
+
+
+def default_name(now: datetime, module: str = "json") -> str:
+    """``default_YYYYMMDDHHMMSS.json``, as the reference names it."""
+    return f"default_{now:%Y%m%d%H%M%S}.{'json' if module == 'json' else 'csv'}"
+
+
+@dataclass
+class ResultFile:
+    """An output that has a name.
+
+    size: of what was there when it was opened. exact: whether all `records` in it were counted.
+    """
+
+    name: str
+    descriptor: int
+    made: bool = False
+    regular: bool = True
+    overwrite: bool = False
+    size: int = 0
+    earlier: Earlier = field(default_factory=Earlier)
+    records: int = 0
+    exact: bool = True
+
+    def begin(self) -> tuple[int, bool, str]:
+        """Make it ready for the first record: (its length, whether it is fresh, what was done with it)."""
+        if not self.regular or not self.size:
+            return 0, True, f"results go to {self.name}"
+        if self.overwrite:
+            os.ftruncate(self.descriptor, 0)
+            return 0, True, f"overwriting {self.name}, which held {self.held}"
+        sentence = f"appending to {self.name}, which holds {self.held}"
+        size = self.size
+        if self.earlier.torn:
+            size -= self.earlier.torn
+            os.ftruncate(self.descriptor, size)
+            sentence += f"; the last {self.earlier.torn} bytes were no whole line and are cut off"
+        elif self.earlier.unended:
+            size += os.write(self.descriptor, b"\n")
+            sentence += "; its last line had no end and gets one"
+        return size, size == 0, sentence
+
+    @property
+    def held(self) -> str:
+        return f"{'' if self.exact else 'about '}{self.records:,} record{'' if self.records == 1 else 's'}"
+
+    def take_back(self) -> None:
+        """There is no scan after all: an empty file that we made goes away again."""
+        try:
+            ours = os.fstat(self.descriptor)
+            there = os.stat(self.name, follow_symlinks=False)
+            if self.made and not ours.st_size and (ours.st_dev, ours.st_ino) == (there.st_dev, there.st_ino):
+                os.unlink(self.name)
+        except OSError:
+            pass
+
+
+def open_result(
+    name: str,
+    form: str,
+    fields: Sequence[str] | None,
+    owner: tuple[int, int] | None,
+    *,
+    overwrite: bool,
+    resumed: bool,
+    pause: Callable[[float], bool] = lambda _: False,
+    say: Callable[[str], None] = lambda _: None,
+) -> ResultFile:
+    """Open, lock and judge it. resumed: what it holds is the checkpoint's business. Raises UsageError."""
+    opened = opening.open_output(name, owner, create=not resumed, pause=pause, say=say)
+    try:
+        found = ResultFile(name, opened.descriptor, opened.made, opened.regular, overwrite)
+        if opened.regular:
+            if not opening.lock(opened.descriptor, pause, _PATIENCE):
+                raise UsageError(f"{name} is being written by another lzr")
+            found.size = os.fstat(opened.descriptor).st_size
+            if found.size and not resumed:
+                _judge(found, form, fields)
+    except BaseException:
+        os.close(opened.descriptor)
+        raise
+    return found
+
+
+def _judge(found: ResultFile, form: str, fields: Sequence[str] | None) -> None:
+    head = os.pread(found.descriptor, WINDOW, 0)
+    tail = os.pread(found.descriptor, WINDOW, max(0, found.size - WINDOW))
+    try:
+        found.earlier = look(form, fields, head, tail)
+    except NotOurs as error:
+        if not found.overwrite:
+            hint = "; give -f another name" + (", or --overwrite it" if is_ours(head) else "")
+            raise UsageError(f"{found.name} {error}{hint}") from None
+        if not is_ours(head):
+            raise UsageError(f"{found.name} {error}: --overwrite empties only results") from None
+    _count(found, heading=found.earlier.headed)
+
+
+def _count(found: ResultFile, *, heading: bool) -> None:
+    """Whole lines, less a heading."""
+    at = lines = 0
+    end = min(found.size, _COUNTED)
+    while at < end and (piece := os.pread(found.descriptor, min(_PIECE, end - at), at)):
+        lines += piece.count(b"\n")
+        at += len(piece)
+    found.exact = at >= found.size
+    if not found.exact:
+        lines = round(lines / max(1, at) * found.size)
+    found.records = max(0, lines + found.earlier.unended - heading)
+
+
+def content(descriptor: int, at: int, count: int) -> bytes:
+    """What stands in a file that we may have open for writing only; nothing if that cannot be seen."""
+    try:
+        again = os.open(f"/proc/self/fd/{descriptor}", os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return b""
+    try:
+        return os.pread(again, count, at)
+    finally:
+        os.close(again)

@@ -1,0 +1,1 @@
+"""The RST guard: the kernel is kept from resetting connections it knows nothing of."""

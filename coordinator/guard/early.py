@@ -1,0 +1,70 @@
+"""The RST guard before the command line has been read.
+
+In ``zmap … | lzr …`` both start at once, and ZMap's first probe leaves some 20 ms later. Python needs ten
+to start and ten to read the options properly. So the shell script ``bin/lzr``, which comes first, puts a
+plain guard up and names it in the environment, and this takes it over; where that did not happen, it puts
+one up itself. The law of this file: **a guess that can be put right**. It looks for the four flags that
+matter to the guard, takes what it does not understand as not given, and never raises; ``Guard.settle``
+makes good what was guessed wrong, and the caller removes the guard if there is no scan.
+"""
+
+from __future__ import annotations
+
+import os
+
+from coordinator.guard.guard import DEFAULT_PORTS, MODES, Guard, GuardError, adopt, put_up
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+SUBCOMMANDS = ("guard", "ctl", "identify", "doctor", "help", "version")
+NO_SCAN = ("h", "help", "help-all", "V", "version")
+"""Flags that print something and end; so does every one that begins with ``list-``."""
+SOURCE_IP = ("sourceIP", "source-ip", "S")
+SOURCE_PORT = ("source-port", "s")
+INTERFACE = ("sendInterface", "send-interface", "interface", "i")
+GUARD = ("guard",)
+
+
+def put_up_early(argv: Sequence[str]) -> Guard | None:
+    """A guard that fits the command line as far as it can be seen at a glance.
+
+    None if this is no scan, or not root's, or the guard cannot be put up: ``put_up`` will say why.
+    """
+    standing = os.environ.pop("LZR_GUARD", ""), os.environ.pop("LZR_GUARD_PORTS", "")
+    if standing[0] and (adopted := adopt(standing[0], _ports(standing[1]))):
+        return adopted
+    if os.geteuid() != 0 or (argv[:1] and argv[0] in SUBCOMMANDS):
+        return None
+    values: dict[str, str] = {}
+    for at, word in enumerate(argv):
+        if not word.startswith("-"):
+            continue
+        name, equals, text = word[2 if word.startswith("--") else 1 :].partition("=")
+        if name in NO_SCAN or name.startswith("list-"):
+            return None
+        for names in (SOURCE_IP, SOURCE_PORT, INTERFACE, GUARD):
+            if name in names:
+                values[names[0]] = text if equals else "".join(argv[at + 1 : at + 2])
+    mode = values.get(GUARD[0], "auto")
+    addresses = [part for part in values.get(SOURCE_IP[0], "").split(",") if part]
+    ports = _ports(values.get(SOURCE_PORT[0], ""))
+    interface = values.get(INTERFACE[0])
+    for attempt in (
+        (addresses, ports, mode if mode in MODES else "auto", interface),
+        ([], DEFAULT_PORTS, "auto", None),
+    ):
+        try:
+            return put_up(*attempt)
+        except GuardError:
+            continue
+    return None
+
+
+def _ports(text: str) -> tuple[int, int]:
+    low, _, high = text.partition("-")
+    high = high or low
+    if not (low.isascii() and low.isdigit() and high.isascii() and high.isdigit() and len(low + high) <= 10):
+        return DEFAULT_PORTS
+    return (int(low), int(high)) if 1 <= int(low) <= int(high) <= 65535 else DEFAULT_PORTS

@@ -1,0 +1,324 @@
+"""The RST guard: keeps the kernel from answering for connections that only the scan knows.
+
+The kernel sees SYN-ACKs and data for connections it never opened, and would reset each. The law of this
+file: **what is put up is taken away**: at the end by ``Guard.remove``, and after a ``kill -9`` by the next
+run, which knows the rules of a dead owner by their name (``coordinator/guard/tablenames.py``).
+
+A guard covers source addresses and a range of source ports, in both families, and nothing else. Modes:
+
+``output``   drop the RSTs that leave from there.
+``ingress``  also drop all TCP that comes for there at one interface, before the kernel looks at it. Cheapest,
+             and right only where the addresses belong to the scan alone.
+``auto``     also drop TCP that comes for there and that no socket of this host has a claim on. Nearly as
+             cheap as ``ingress`` and right for a host that lives on the same address.
+``none``     nothing at all.
+
+A mode that the kernel or the tool does not know falls back to the next simpler one and leaves a sentence
+in ``notes``. This module is the first thing a run does, so it imports next to nothing.
+"""
+
+from __future__ import annotations
+
+import os
+
+from coordinator.guard import tablenames
+from coordinator.guard.firewall import (
+    DEFAULT_PORTS,
+    CommandError,
+    Cover,
+    GuardError,
+    Standing,
+    canonical,
+    find_tool,
+    make_cover,
+)
+from coordinator.guard.iptables import Iptables
+from coordinator.guard.nft import Nft
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+__all__ = ["DEFAULT_PORTS", "Guard", "GuardError", "Standing", "clean", "put_up", "standing"]
+
+MODES = ("auto", "output", "ingress", "none")
+ADOPTED = "adopted"
+"""The mode of a guard that was put up before this program began (``bin/lzr``)."""
+ROOT = "suppressing the kernel's RSTs needs root (CAP_NET_ADMIN): run with sudo"
+NO_TOOL = "neither nft nor iptables is installed (apt install nftables)"
+Tool = Nft | Iptables
+
+
+class Guard:
+    """A guard that stands. Made by ``put_up``; also a context manager that removes it.
+
+    Only the process that put it up takes it down: a forked child's ``remove`` does nothing.
+    """
+
+    def __init__(self, tool: Tool | None, name: str, cover: Cover, ways: Sequence[str]) -> None:
+        self.name = name
+        self.cover = cover
+        self.ways = tuple(ways)
+        self.mode = "none"
+        """As asked for; ``ways`` is what came of it."""
+        self.notes: list[str] = []
+        """Sentences for the log; there is none yet when the guard goes up."""
+        self._tool = tool
+        self._owner = os.getpid()
+        self._up = tool is not None
+
+    def extend(self, address: str) -> bool:
+        """Cover one more source address, at once; True if it was new. Raises GuardError."""
+        clean_address = canonical(address)
+        if self._tool is None or not self._up or self.cover.holds(clean_address):
+            return False
+        four, six = list(self.cover.four), list(self.cover.six)
+        (six if ":" in clean_address else four).append(clean_address)
+        # A guard over all addresses stays one: those it has not been told of are still covered.
+        cover = Cover(four, six, self.cover.ports, self.cover.interface, wide=self.cover.wide)
+        with _Sentence():
+            self._tool.add(self.name, self.cover, cover, clean_address, self.ways)
+        self.cover = cover
+        return True
+
+    def narrow(self, addresses: Iterable[str]) -> None:
+        """Cover these addresses and no others: for when the source address is known at last."""
+        cover = make_cover(addresses, self.cover.ports, self.cover.interface)
+        if self._tool is not None and self._up:
+            with _Sentence():
+                self._tool.change(self.name, cover, self.ways)
+        self.cover = cover
+
+    def settle(
+        self,
+        addresses: Iterable[str] = (),
+        ports: tuple[int, int] = DEFAULT_PORTS,
+        mode: str = "auto",
+        interface: str | None = None,
+    ) -> None:
+        """Make it what ``put_up`` would have made with these; there is no moment without a guard.
+
+        For a guard that went up on a guess (``coordinator/guard/early.py``). Raises GuardError.
+        """
+        cover = make_cover(addresses, ports, interface)
+        if self._tool is None or not self._up or (mode == self.mode and cover.key() == self.cover.key()):
+            return
+        if mode == "none":
+            self.remove()
+            return
+        adopted = self.mode == ADOPTED
+        name = tablenames.new_name() if adopted else self.name
+        plans, notes = _plans(mode, cover)
+        refused = []
+        for ways in plans:
+            try:
+                _check_ways(self._tool, ways)
+                self._tool.change(name, cover, ways, self.name)
+            except CommandError as error:
+                refused.append(f"{self._tool.tool} says: {error.args[0].splitlines()[0]}")
+                continue
+            self.name, self.mode, self.cover, self.ways = name, mode, cover, ways
+            self.notes += notes + _fallen_back(ways, plans, refused)
+            if adopted:
+                self.notes += _clean_up(self._tool, self._tool.names())
+            return
+        raise GuardError(f"the kernel's RSTs cannot be suppressed: {'; '.join(refused)}")
+
+    def restore(self) -> bool:
+        """Put the guard up again if somebody has flushed it away; True if that was so."""
+        if self._tool is None or not self._up:
+            return False
+        with _Sentence():
+            if self.name in self._tool.names():
+                return False
+            self._tool.change(self.name, self.cover, self.ways)
+            return True
+
+    def status(self) -> Standing | None:
+        """What it covers and has stopped so far; None if it does not stand."""
+        if self._tool is None:
+            return None
+        with _Sentence():
+            return next((seen for seen in self._tool.standing() if seen.name == self.name), None)
+
+    def remove(self) -> None:
+        """Take the guard away. May be called again, and when it is gone already. Raises GuardError."""
+        if self._tool is None or not self._up or os.getpid() != self._owner:
+            return
+        with _Sentence():
+            self._tool.take_down(self.name)
+        self._up = False
+
+    def __enter__(self) -> Guard:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.remove()
+
+
+def put_up(
+    addresses: Iterable[str] = (),
+    ports: tuple[int, int] = DEFAULT_PORTS,
+    mode: str = "auto",
+    interface: str | None = None,
+    *,
+    name: str | None = None,
+) -> Guard:
+    """Put a guard up and remove those that dead runs left behind. Raises GuardError.
+
+    ``addresses`` are source addresses, prefixes or ranges ``first-last``; none means all that this host
+    has. ``ports`` includes both ends. ``interface`` matters to ``ingress`` only, which takes that of the
+    default route when none is given.
+    """
+    if mode not in MODES:
+        raise GuardError(f"{mode!r} is not a way to guard: choose one of {', '.join(MODES)}")
+    cover = make_cover(addresses, ports, interface)
+    if mode == "none":
+        return Guard(None, "", cover, ())
+    plans, notes = _plans(mode, cover)
+    name = name or tablenames.new_name()
+    refused = []
+    for tool in _tools():
+        for ways in plans:
+            try:
+                names = _put_up(tool, name, cover, ways)
+            except CommandError as error:
+                if error.forbidden:
+                    raise GuardError(ROOT) from None
+                refused.append(f"{tool.tool} says: {error.args[0].splitlines()[0]}")
+                continue
+            guard = Guard(tool, name, cover, ways)
+            guard.mode = mode
+            guard.notes = notes + _fallen_back(ways, plans, refused) + _clean_up(tool, names)
+            return guard
+    raise GuardError(f"the kernel's RSTs cannot be suppressed: {'; '.join(refused) or NO_TOOL}")
+
+
+def adopt(name: str, ports: tuple[int, int]) -> Guard | None:
+    """Take over the guard that this process put up before it became this program; ``settle`` it soon."""
+    path = find_tool("nft")
+    if path is None or tablenames.pid_of(name) != os.getpid():
+        return None
+    guard = Guard(Nft(path), name, make_cover([], ports), ("resets",))
+    guard.mode = ADOPTED
+    return guard
+
+
+def clean() -> list[str]:
+    """Remove what dead runs left behind and return the names of those guards. Raises GuardError."""
+    with _Sentence():
+        return [name for tool in _tools() for name in _sweep(tool, tool.names())]
+
+
+def standing() -> list[Standing]:
+    """Every guard on this host, whoever put it up. Raises GuardError."""
+    with _Sentence():
+        return [seen for tool in _tools() for seen in tool.standing()]
+
+
+def _plans(mode: str, cover: Cover) -> tuple[list[tuple[str, ...]], list[str]]:
+    """The ways to try, best first, and what to tell the user about the choice."""
+    auto = [("resets", "unclaimed"), ("resets",)]
+    if mode == "output":
+        return [("resets",)], []
+    if mode == "auto":
+        return auto, []
+    if cover.wide:
+        return auto, ["guarding at ingress needs --source-ip: falls back to auto"]
+    cover.interface = cover.interface or _default_interface()
+    if cover.interface is None:
+        return auto, ["guarding at ingress needs --interface: falls back to auto"]
+    return [("resets", "early"), *auto], []
+
+
+def _fallen_back(ways: tuple[str, ...], plans: list[tuple[str, ...]], refused: list[str]) -> list[str]:
+    if ways == plans[0]:
+        return []
+    return ["; ".join([f"the guard falls back to {' and '.join(ways)}", *refused])]
+
+
+def _default_interface() -> str | None:
+    """Where the default route leads, from proc(5): IPv4's, else IPv6's."""
+    for path, column, target, length in (
+        ("/proc/net/route", 0, 1, 7),
+        ("/proc/net/ipv6_route", 9, 0, 1),
+    ):
+        try:
+            with open(path) as table:
+                rows = [line.split() for line in table]
+        except OSError:
+            continue
+        for row in rows:
+            if (
+                len(row) > 9
+                and not row[target].strip("0")
+                and not row[length].strip("0")
+                and row[column] != "lo"
+            ):
+                return row[column]
+    return None
+
+
+def _tools() -> list[Tool]:
+    """What this host has to do it with, the better first."""
+    found: list[Tool] = []
+    nft = find_tool("nft")
+    iptables = find_tool("iptables")
+    if nft is not None:
+        found.append(Nft(nft))
+    if iptables is not None:
+        found.append(Iptables(iptables))
+    return found
+
+
+def _put_up(tool: Tool, name: str, cover: Cover, ways: Sequence[str]) -> list[str]:
+    _check_ways(tool, ways)
+    try:
+        return tool.put_up(name, cover, ways)
+    except (KeyboardInterrupt, SystemExit):
+        tool.take_down(name)
+        raise
+
+
+def _check_ways(tool: Tool, ways: Sequence[str]) -> None:
+    if not set(ways) <= set(tool.ways):
+        raise CommandError("only RSTs that leave can be dropped", forbidden=False)
+
+
+def _clean_up(tool: Tool, names: Iterable[str]) -> list[str]:
+    """Remove what dead runs left, as sentences; to fail at it is no reason not to scan."""
+    try:
+        gone = _sweep(tool, names)
+        if isinstance(tool, Nft) and tool.beside_iptables:
+            for other in _tools():
+                if isinstance(other, Iptables):
+                    gone += _sweep(other, other.names())
+    except CommandError as error:
+        return [f"the rules of a dead run could not be removed: {error}"]
+    return [f"removed the guard that a dead run left behind ({name})" for name in gone]
+
+
+def _sweep(tool: Tool, names: Iterable[str]) -> list[str]:
+    stale = [name for name in names if tablenames.is_stale(name)]
+    if stale:
+        tool.take_down(*stale)
+    return stale
+
+
+class _Sentence:
+    """Turns what a tool complains of into a GuardError."""
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, _kind: object, error: object, _trace: object) -> None:
+        if isinstance(error, CommandError):
+            raise GuardError(ROOT if error.forbidden else f"the RST guard: {error}") from None
+
+
+def remove_named(name: str) -> None:
+    """Take away a guard by name, whatever tool keeps it. Raises GuardError."""
+    with _Sentence():
+        for tool in _tools():
+            if name in tool.names():
+                tool.take_down(name)

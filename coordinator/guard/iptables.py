@@ -1,0 +1,126 @@
+"""The guard as iptables and ip6tables rules, for hosts without nftables.
+
+The law of this file: **every rule of ours carries its guard's name as a comment, and only rules with such
+a comment are ever deleted**. There is no table of our own to be had here, so the comment is the fence.
+Only the RSTs that leave are dropped; the cheaper ways are nftables' alone.
+"""
+
+from __future__ import annotations
+
+from coordinator.guard import tablenames
+from coordinator.guard.firewall import CommandError, Cover, GuardError, Standing, find_tool, make_cover, run
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+WAIT = "-w"  # for the lock that all iptables programs share
+
+
+class Iptables:
+    """Guards kept by ``iptables``, and by ``ip6tables`` where there is one."""
+
+    tool = "iptables"
+    ways: tuple[str, ...] = ("resets",)
+
+    def __init__(self, path: str) -> None:
+        self.four = path
+        self.six = find_tool("ip6tables")
+
+    def put_up(self, name: str, cover: Cover, ways: Sequence[str]) -> list[str]:
+        """Add the rules and return the names of the guards that stand now."""
+        before = self._lines(name) if tablenames.is_manual(name) else []
+        done: list[list[str]] = []
+        try:
+            for program, rule in self._rules(name, cover):
+                try:
+                    run([program, WAIT, "-I", *rule])
+                except CommandError:
+                    if program != self.six or cover.six:
+                        raise
+                    continue  # a host without IPv6 sends no RST over it
+                done.append([program, WAIT, "-D", *rule])
+        except CommandError:
+            for undo in done:
+                run(undo)
+            raise
+        self._delete(before)
+        return self.names()
+
+    def add(self, name: str, old: Cover, cover: Cover, address: str, ways: Sequence[str]) -> None:
+        """Cover one address more."""
+        for program, rule in self._rules(name, make_cover([address], cover.ports)):
+            run([program, WAIT, "-I", *rule])
+
+    def change(self, name: str, cover: Cover, ways: Sequence[str], former: str = "") -> None:
+        """Add what is new, then delete what was: there is no moment without a rule."""
+        stale = self._lines(former or name)
+        self.put_up(name, cover, ways)
+        self._delete(stale)
+
+    def take_down(self, *names: str) -> None:
+        """Remove guards; one that is gone already is no error."""
+        for name in names:
+            self._delete(self._lines(name))
+
+    def names(self) -> list[str]:
+        return list(dict.fromkeys(found for _, _, found in self._all_lines()))
+
+    def standing(self) -> list[Standing]:
+        found: dict[str, Standing] = {}
+        for _, words, name in self._all_lines("-v"):
+            seen = found.setdefault(name, Standing(name, "iptables"))
+            for at, word in enumerate(words[:-1]):
+                following = words[at + 1]
+                if word == "-o":
+                    seen.wide = True
+                elif word == "-s":
+                    seen.addresses += (following.removesuffix("/32").removesuffix("/128"),)
+                elif word == "--sport":
+                    low, _, high = following.partition(":")
+                    seen.ports = (int(low), int(high or low))
+                elif word == "-c":
+                    seen.resets += int(following)
+        return list(found.values())
+
+    def _rules(self, name: str, cover: Cover) -> list[tuple[str, list[str]]]:
+        """(program, rule) for each family that needs one; many addresses go in one call."""
+        if cover.six and self.six is None:
+            raise GuardError("neither nft nor ip6tables is installed, so IPv6 cannot be guarded")
+        low, high = cover.ports
+        what = ["-p", "tcp", "--sport", f"{low}:{high}", "--tcp-flags", "RST", "RST"]
+        what += ["-m", "comment", "--comment", name, "-j", "DROP"]
+        rules = []
+        for program, members in ((self.four, cover.four), (self.six, cover.six)):
+            if program is not None and members:
+                rules.append((program, ["OUTPUT", "-s", ",".join(members), *what]))
+            if program is not None and cover.wide:
+                rules.append((program, ["OUTPUT", "!", "-o", "lo", *what]))
+        return rules
+
+    def _all_lines(self, *flags: str) -> list[tuple[str, list[str], str]]:
+        """(program, words of a rule, name of its guard) for every rule of ours."""
+        found = []
+        for program in (self.four, self.six):
+            if program is None:
+                continue
+            try:
+                listing = run([program, WAIT, *flags, "-S", "OUTPUT"])
+            except CommandError:
+                if program == self.six:
+                    continue
+                raise
+            for line in listing.splitlines():
+                words = line.replace('"', "").split()
+                if line.startswith("-A OUTPUT") and "--comment" in words:
+                    name = words[words.index("--comment") + 1]
+                    if tablenames.is_ours(name):
+                        found.append((program, words, name))
+        return found
+
+    def _lines(self, name: str) -> list[tuple[str, list[str]]]:
+        return [(program, words) for program, words, found in self._all_lines() if found == name]
+
+    def _delete(self, lines: list[tuple[str, list[str]]]) -> None:
+        for program, words in lines:
+            run([program, WAIT, "-D", *words[1:]])

@@ -1,0 +1,172 @@
+"""The guard as nftables: one table ``inet lzr_…`` per guard, made by one ``nft -f -``.
+
+The law of this file: **one transaction puts the whole guard up and one takes it away**; no rule of anybody
+else is read or touched. Three ways of keeping the kernel quiet about flows it does not know:
+
+``resets``     output hook: drop the RSTs that leave from our addresses and ports. Always there.
+``unclaimed``  prerouting hook: drop TCP that comes for our addresses and ports when no socket of this host
+               has a claim on it, before the kernel has looked for one and made its RST. Programs that live
+               on the same address keep what is theirs: the ``socket`` expression finds connected,
+               listening and closing sockets alike. It stands after address translation, so that answers
+               to masqueraded hosts are no longer ours when it looks.
+``early``      ingress hook of one interface: drop all TCP that comes for our addresses and ports. The
+               cheapest, and right only where the addresses are the scan's own.
+
+Packet sockets of type ETH_P_ALL (ours and ZMap's) see a packet before any of these.
+"""
+
+from __future__ import annotations
+
+from coordinator.guard import tablenames
+from coordinator.guard.firewall import CommandError, Cover, Standing, run
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import Any
+
+FAMILIES = (("ip", "four", "ipv4_addr"), ("ip6", "six", "ipv6_addr"))
+
+
+def render(name: str, cover: Cover, ways: Sequence[str]) -> str:
+    """The script that makes the guard; one of that name must not be there."""
+    table = f"inet {name}"
+    low, high = cover.ports
+    lines = [f"create table {table}"]
+    for (_, family, kind), members in zip(FAMILIES, (cover.four, cover.six), strict=True):
+        flags = " flags interval; auto-merge;" if any("/" in member for member in members) else ""
+        lines.append(f"add set {table} {family} {{ type {kind};{flags} }}")
+        if members:
+            lines.append(f"add element {table} {family} {{ {', '.join(members)} }}")
+    lines.append(f"add chain {table} resets {{ type filter hook output priority -300; policy accept; }}")
+    reset = f"add rule {table} resets tcp sport {low}-{high} tcp flags & rst == rst"
+    if cover.wide:
+        # Not on the loopback: a local program must still learn that a local port is closed.
+        lines.append(f'{reset} oifname != "lo" counter drop')
+    lines += [f"{reset} {ip} saddr @{family} counter drop" for ip, family, _ in FAMILIES]
+    if "unclaimed" in ways:
+        lines += _unclaimed(table, cover)
+    if "early" in ways:
+        hook = f'hook ingress device "{cover.interface}" priority -500'
+        lines.append(f"add chain {table} early {{ type filter {hook}; policy accept; }}")
+        lines += [
+            f"add rule {table} early tcp dport {low}-{high} {ip} daddr @{family} counter drop"
+            for ip, family, _ in FAMILIES
+        ]
+    return "\n".join(lines) + "\n"
+
+
+def clear(*names: str) -> str:
+    """The script that takes guards away, whether they are there or not. Deleting takes the kernel 15 ms."""
+    return "".join(f"add table inet {name}\ndelete table inet {name}\n" for name in names)
+
+
+def _unclaimed(table: str, cover: Cover) -> list[str]:
+    low, high = cover.ports
+    lines = [
+        f"add chain {table} orphans",
+        f"add chain {table} unclaimed {{ type filter hook prerouting priority 0; policy accept; }}",
+    ]
+    if not cover.all_here():
+        # An address that this host does not have may be one that it forwards to.
+        lines.append(f"add rule {table} orphans fib daddr type != local accept")
+    lines += [
+        f"add rule {table} orphans socket transparent 0 accept",
+        f"add rule {table} orphans socket transparent 1 accept",
+        f"add rule {table} orphans counter drop",
+    ]
+    came = f"add rule {table} unclaimed tcp dport {low}-{high}"
+    if cover.wide:
+        lines.append(f'{came} iifname != "lo" jump orphans')
+    return lines + [f"{came} {ip} daddr @{family} jump orphans" for ip, family, _ in FAMILIES]
+
+
+class Nft:
+    """Guards kept by one ``nft`` program."""
+
+    tool = "nft"
+    ways: tuple[str, ...] = ("resets", "unclaimed", "early")
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+        self.beside_iptables = False
+        """iptables rules stand on this host too, so there may be guards among them."""
+
+    def put_up(self, name: str, cover: Cover, ways: Sequence[str]) -> list[str]:
+        """Make the guard and return the names of the guards that stand now."""
+        before = clear(name) if tablenames.is_manual(name) else ""
+        listing = run([self.path, "-f", "-"], before + render(name, cover, ways) + "list tables\n")
+        self.beside_iptables = "table ip filter\n" in listing or "table ip6 filter\n" in listing
+        return _names(listing)
+
+    def add(self, name: str, old: Cover, cover: Cover, address: str, ways: Sequence[str]) -> None:
+        """Cover one address more, which ``cover`` has and ``old`` had not."""
+        if "unclaimed" in ways and old.all_here() and not cover.all_here():
+            self.change(name, cover, ways)
+            return
+        family = "six" if ":" in address else "four"
+        run([self.path, "-f", "-"], f"add element inet {name} {family} {{ {address} }}\n")
+
+    def change(self, name: str, cover: Cover, ways: Sequence[str], former: str = "") -> None:
+        """Replace the guard, or the one of that former name, in one step; there is no moment without one."""
+        run([self.path, "-f", "-"], clear(former or name) + render(name, cover, ways))
+
+    def take_down(self, *names: str) -> None:
+        """Remove guards; one that is gone already is no error."""
+        run([self.path, "-f", "-"], clear(*names))
+
+    def names(self) -> list[str]:
+        return _names(run([self.path, "list", "tables"]))
+
+    def standing(self) -> list[Standing]:
+        import json
+
+        found = []
+        for name in self.names():
+            try:
+                listing = json.loads(run([self.path, "-j", "list", "table", "inet", name]))
+            except CommandError:
+                continue  # taken away since it was listed
+            found.append(_describe(name, listing["nftables"]))
+        return found
+
+
+def _names(listing: str) -> list[str]:
+    words = [line.split() for line in listing.splitlines()]
+    return [word[2] for word in words if len(word) == 3 and word[1] == "inet" and tablenames.is_ours(word[2])]
+
+
+def _describe(name: str, objects: list[dict[str, Any]]) -> Standing:
+    """What one table says in nft's JSON (libnftables-json(5))."""
+    seen = Standing(name, "nft")
+    for item in objects:
+        if "set" in item:
+            for element in item["set"].get("elem", []):
+                if isinstance(element, dict):
+                    prefix = element["prefix"]
+                    seen.addresses += (f"{prefix['addr']}/{prefix['len']}",)
+                else:
+                    seen.addresses += (str(element),)
+        elif "chain" in item:
+            mode = {"unclaimed": "auto", "early": "ingress"}.get(str(item["chain"]["name"]))
+            seen.mode = mode or seen.mode
+        elif "rule" in item:
+            _describe_rule(seen, item["rule"])
+    return seen
+
+
+def _describe_rule(seen: Standing, rule: dict[str, Any]) -> None:
+    for expression in rule["expr"]:
+        if "counter" in expression:
+            packets = int(expression["counter"]["packets"])
+            if rule["chain"] == "resets":
+                seen.resets += packets
+            else:
+                seen.segments += packets
+        elif "match" in expression and rule["chain"] == "resets":
+            left, right = expression["match"]["left"], expression["match"]["right"]
+            if left.get("payload", {}).get("field") == "sport":
+                low, high = right["range"] if isinstance(right, dict) else (right, right)
+                seen.ports = (int(low), int(high))
+            elif left.get("meta", {}).get("key") == "oifname":
+                seen.wide = True

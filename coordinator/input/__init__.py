@@ -1,0 +1,1 @@
+"""The input as it comes: read ahead, made plain, names resolved, admitted."""

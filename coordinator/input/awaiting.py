@@ -1,0 +1,131 @@
+"""Until there is something to scan: what is said while we wait, and what if it never comes."""
+
+from __future__ import annotations
+
+import os
+import select
+import sys
+from typing import Protocol
+
+from coordinator.input.intake import EARLY, Intake
+from coordinator.input.unpack import Unpacked
+from coordinator.monitor.log import Log
+from lzr.errors import UsageError
+from lzr.options.table import Options
+from lzr.targets import zmapfields
+from lzr.targets.advice import advice, half_open
+
+_AFTER = 1.0
+"""Seconds of silence after which it is said that no line so far was of use."""
+
+_LONG = 5.0
+"""Seconds after which it is said that nothing has come."""
+
+_LIST = (
+    "type one target a line, as in 10.0.0.1:80, and end with Ctrl-D "
+    "(or have them from a file: lzr -sendSYNs < list)"
+)
+_ZMAP = (
+    "waiting for ZMap's records on this terminal; they come from a pipe, as in zmap -p 80 -O json "
+    f"-f {','.join(zmapfields.NEEDED)} 192.0.2.0/24 | lzr; "
+    "for a list of address:port, lzr -sendSYNs < list; Ctrl-D ends"
+)
+
+
+class Interrupts(Protocol):
+    """SIGINT and its like, as `prepare.Signals` has them."""
+
+    fileno: int
+    count: int
+
+
+def typed(options: Options) -> bool:
+    """Whether targets come from the terminal that the dashboard would be on."""
+    if options.input_file is not None:
+        return False
+    try:
+        return os.isatty(0) and not (os.isatty(2) and os.ttyname(0) != os.ttyname(2))
+    except OSError:
+        return False
+
+
+def invite(options: Options) -> None:
+    """On a terminal, say what is awaited."""
+    if typed(options) and not options.quiet:
+        print(f"lzr: {_LIST if options.send_syns and not options.dryrun else _ZMAP}", file=sys.stderr)
+
+
+def first_targets(intake: Intake, source: Unpacked, signals: Interrupts, options: Options, log: Log) -> bool:
+    """Read until there is a target: where it is decides the interface. False when the input has ended.
+
+    Raises UsageError where the input is no list, or cannot be read to its end.
+    """
+    more, said, quiet = True, False, not typed(options)
+    while not intake.backlog:
+        if signals.count:
+            return False
+        if intake.pending:
+            intake.more()
+            continue
+        if not more and not intake.parked:
+            return False
+        reading = more and not intake.crowded
+        if not (reading and source.ready()):
+            reads = [source.fileno()] if reading else []
+            seconds = 0.25 if intake.parked else _AFTER if intake.refused else _LONG
+            ready = select.select([*reads, signals.fileno, *intake.awaited], [], [], seconds)[0]
+            if not ready and not said and not intake.parked:
+                said = bool(intake.fates.read)
+                if said:
+                    log.warn(_useless("no line so far can be used", intake, options))
+                elif quiet:
+                    log.info("waiting for the input")
+                    quiet = False
+        intake.look_up()
+        if not (reading and source.ready()):
+            continue
+        chunk = source.read()
+        if chunk == b"":
+            more = False
+            intake.finish()
+            if source.trouble and not intake.backlog:
+                raise UsageError(f"the input was not read to its end: {source.trouble}")
+        elif chunk:
+            intake.feed(chunk, early=source.age < EARLY)
+    if options.send_syns and half_open(intake.first):
+        log.info(
+            "these are ZMap's half-open connections: -sendSYNs opens them anew, without it they are used"
+        )
+    return more
+
+
+def _useless(what: str, intake: Intake, options: Options) -> str:
+    first = intake.refused[0] if intake.refused else "nothing is understood"
+    if options.dryrun:
+        return f"{what} ({first}): -dryrun is for what zmap --dryrun prints (--fast-dryrun: -dryrun=fast)"
+    if zmapfields.HOW in first:
+        return f"{what} ({first})"
+    return f"{what} ({first}): {advice(intake.first, send_syns=options.send_syns)}"
+
+
+def nothing(intake: Intake, options: Options) -> str:
+    """Why there is nothing to scan, when the input has ended. Raises UsageError where that is a mistake.
+
+    An empty input is none: ZMap may have found nothing.
+    """
+    fates = intake.fates
+    if not fates.read:
+        return "the input is empty: nothing to scan"
+    if fates.rejected == fates.read:
+        raise UsageError(_useless("no line of the input can be used", intake, options))
+    if fates.rejected + fates.unresolved == fates.read:
+        first = intake.refused[0] if intake.refused else "no names are known"
+        raise UsageError(f"no name in the input has an address ({first})")
+    counts = {
+        "unusable": fates.rejected,
+        "blocklisted": fates.blocklisted,
+        "duplicate": fates.duplicates,
+        **fates.other(),
+    }
+    why = ", ".join(f"{count:,} {what}" for what, count in counts.items() if count)
+    return f"nothing is left to scan of {fates.read:,} inputs: {why}"

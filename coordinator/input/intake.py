@@ -1,0 +1,357 @@
+"""The intake: text in, admitted targets out. Every input it sees gets a fate or a ticket, here.
+
+In order: parse, this box's share of the input (--shards), blocklist, duplicates, ticket; and, for
+connections we open ourselves, a source address and port. Nothing is read that cannot be kept: whoever calls
+`feed` stops when `backlog` is long enough.
+
+Two things come later than their line: targets of a line that names many (`more`), and those of a name, which
+are `parked` until its address is known (`look_up`). Both have their numbers from the start.
+"""
+
+from __future__ import annotations
+
+import secrets
+import zlib
+from collections import deque
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from coordinator.input.hashes import InputHash
+from coordinator.input.resolve import Answer, Resolver
+from coordinator.scan.checkpoint import Checkpoint
+from coordinator.scan.ledger import Ledger
+from lzr import addresses
+from lzr.packet.sharding import mix64
+from lzr.rows import Opening, copied, join, pick
+from lzr.secrets import Secrets
+from lzr.siphash import siphash
+from lzr.targets.blocklist import Blocklist
+from lzr.targets.dedup import RecentTargets
+from lzr.targets.expand import Expansion
+from lzr.targets.reader import SHOWN, UNFOLDED, Batch, Reader
+from lzr.targets.screen import FOREIGN, SPARED, screen
+
+_DUPLICATES = 1 << 20  # inputs within which the same target is scanned once
+EARLY = 0.25
+"""Seconds after our start within which a line may tell of a SYN-ACK that came before the guard was up."""
+_CROWD = 1 << 14  # lines whose name is being looked up; after that no more are read
+_ANY = (0, 65535)
+_PRINTERS = (9100, 9107)  # raw printing: what is sent to these ports may come out on paper
+
+Rows = NDArray[Any]
+
+
+@dataclass
+class Fates:
+    """Inputs that ended before a worker saw them, and the sum that must agree."""
+
+    read: int = 0
+    rejected: int = 0
+    unresolved: int = 0  # names without an address
+    elsewhere: int = 0  # another box's share
+    blocklisted: int = 0
+    printers: int = 0
+    duplicates: int = 0
+    surplus: int = 0  # beyond --max-targets
+    unroutable: int = 0  # of a family we have no source address for
+    resumed: int = 0  # had its fate in the scan that is resumed
+    foreign: int = 0  # half-open on a port of ours that we do not listen on
+    no_syn_ack: int = 0  # ZMap's row says so itself; and so the next two
+    unsuccessful: int = 0
+    repeated: int = 0
+
+    def other(self) -> dict[str, int]:
+        """Those that have no place of their own in the figures, by words for the summary."""
+        return {
+            "name without an address": self.unresolved,
+            "for another shard": self.elsewhere,
+            "printer port": self.printers,
+            "beyond --max-targets": self.surplus,
+            "unroutable": self.unroutable,
+            "done before": self.resumed,
+            "outside --source-port": self.foreign,
+            "not a SYN-ACK": self.no_syn_ack,
+            "unsuccessful": self.unsuccessful,
+            "repeat": self.repeated,
+        }
+
+
+_FIRST_PORT = 7  # salt, as those of lzr/flow/table.py and lzr/flow/ackfirewall.py
+
+
+class Sources:
+    """Our source addresses and ports, chosen per target by hash."""
+
+    def __init__(
+        self,
+        v4: list[tuple[int, int]],
+        v6: list[tuple[int, int]],
+        ports: tuple[int, int],
+        secrets: Secrets,
+    ) -> None:
+        self._pools = {True: np.array(v4, np.uint64), False: np.array(v6, np.uint64)}
+        self._ports = ports
+        self._secrets = secrets
+
+    def choose(self, rows: Rows, attempt: int = 0) -> NDArray[np.bool_]:
+        """Set own_port, and own_hi, own_lo where they are not set already (by ZMap).
+
+        (n,) bool: False where we have no address of the family.
+        """
+        v4 = (rows["peer_hi"] == 0) & (rows["peer_lo"] >> np.uint64(32) == 0xFFFF)
+        given = (rows["own_hi"] != 0) | (rows["own_lo"] != 0)
+        # By target, not by line: one host sees one of our addresses.
+        by_target = siphash(self._secrets.addresses, rows["peer_lo"], rows["peer_hi"])
+        routable: NDArray[np.bool_] = given.copy()
+        for family in (True, False):
+            pool, chosen = self._pools[family], (v4 == family) & ~given
+            if len(pool) and chosen.any():
+                pick = pool[(by_target[chosen] % np.uint64(len(pool))).astype(np.int64)]
+                rows["own_hi"][chosen], rows["own_lo"][chosen] = pick[:, 0], pick[:, 1]
+                routable |= chosen
+        low, high = self._ports
+        number = siphash(self._secrets.ports, rows["line"], _FIRST_PORT | attempt << 8)
+        rows["own_port"] = (np.uint64(low) + number % np.uint64(high - low + 1)).astype(np.uint16)
+        return routable
+
+
+class Intake:
+    def __init__(
+        self,
+        reader: Reader,
+        ledger: Ledger,
+        *,
+        blocklist: Blocklist | None = None,
+        shards: int = 1,
+        shard: int = 0,
+        max_targets: int | None = None,
+        allow_printers: bool = False,
+        checkpoint: Checkpoint | None = None,
+        input_hash: InputHash | None = None,
+        reopen: bool = False,
+        resolver: Resolver | None = None,
+    ) -> None:
+        """checkpoint: knows the lines that have their fate already, where a scan is resumed.
+
+        input_hash: sees the input as it is read, where there is no checkpoint (which has one itself).
+
+        reopen: open ZMap's connections anew; they are gone. resolver: looks names up.
+        """
+        self._reader = reader
+        self._ledger = ledger
+        self._blocklist = blocklist
+        self._shards, self._shard = shards, shard
+        self._max_targets = max_targets
+        self._spared = (1, 0) if allow_printers else _PRINTERS
+        self._checkpoint = checkpoint
+        self._hash = checkpoint.input if checkpoint is not None else input_hash
+        self._reopen = reopen
+        self._recent = RecentTargets(_DUPLICATES, secrets.randbits(64))
+        self._admitted = 0
+        self._resolver = Resolver() if resolver is None else resolver
+        self._parked: dict[str, list[Expansion]] = {}
+        self._parked_lines = 0
+        self._found: deque[Expansion] = deque()  # of names whose address is known
+        self._nameless = 0  # lines whose name has no address
+        self.looked_up = 0  # names that were found
+        self.told: list[str] = []  # sentences about names, for the log
+        self.ports = _ANY  # our source ports, once they are known
+        self.fates = Fates()
+        self.backlog: deque[Rows] = deque()
+        self.waiting = 0
+        self.refused: list[str] = []  # sentences about bad lines, to be shown
+        self.ended: list[NDArray[np.uint64]] = []  # lines that got their fate here, for the checkpoint
+        self.full = False  # --max-targets is reached
+
+    @property
+    def first(self) -> bytes:
+        """The first input, as it is written."""
+        return getattr(self._reader, "first", b"")
+
+    def feed(self, chunk: bytes, *, early: bool = False) -> None:
+        """early: our kernel may have reset these half-open connections before it could be kept from that."""
+        if self._hash is not None:
+            self._hash.feed(chunk)
+        self._take(self._reader.feed(chunk), early)
+
+    def finish(self) -> None:
+        """The input has ended. Raises InputDiffers, as `feed` does."""
+        if self._hash is not None:
+            self._hash.finish()
+        self._take(self._reader.finish())
+
+    # --- targets that come later than their line -----------------------------------------------------------
+
+    @property
+    def pending(self) -> bool:
+        """Whether `more` has something."""
+        return self._reader.pending or bool(self._found)
+
+    @property
+    def coming(self) -> int:
+        """Targets that are known to come: of lines that name many, and of names."""
+        parked = sum(line.left for lines in self._parked.values() for line in lines)
+        return self._reader.coming + sum(line.left for line in self._found) + parked
+
+    @property
+    def parked(self) -> bool:
+        """Whether targets wait for the address of a name."""
+        return bool(self._parked)
+
+    @property
+    def crowded(self) -> bool:
+        """Whether so many names are being looked up that no more are to be read."""
+        return self._resolver.crowded or self._parked_lines >= _CROWD
+
+    @property
+    def awaited(self) -> list[int]:
+        """Descriptors that become readable when `look_up` has something to do."""
+        return [self._resolver.fileno()] if self._parked else []
+
+    def more(self) -> None:
+        """Some of the targets that are `pending`."""
+        if not self._found:
+            self._take(self._reader.more())
+            return
+        parts, room = [], UNFOLDED
+        while self._found and room:
+            line = self._found[0]
+            rows, _ = line.take(room)
+            parts.append(rows)
+            room -= len(rows)
+            if not line.left:
+                self._found.popleft()
+        self._admit(join(parts))
+
+    def look_up(self) -> None:
+        """Take up the answers about names that have come."""
+        if self._parked:
+            for answer in self._resolver.answers():
+                lines = self._parked.pop(answer.name, [])
+                self._parked_lines -= len(lines)
+                for number, line in enumerate(lines):
+                    self._place(line, answer, again=number > 0)
+
+    def forget(self) -> None:
+        """What was not unfolded yet of lines that name many is not wanted: it counts as not read."""
+        self._reader.forget()
+
+    def _park(self, line: Expansion) -> None:
+        name = line.block.name
+        numbers = np.arange(line.ordinal, line.ordinal + line.left, dtype=np.uint64)
+        if self._shards > 1 and zlib.crc32(name.encode()) % self._shards != self._shard:
+            self.fates.elsewhere += len(numbers)  # by its name: other boxes may see another address
+            self.ended.append(numbers)
+            return
+        answer = self._resolver.ask(name)
+        if answer is None:
+            self._parked.setdefault(name, []).append(line)
+            self._parked_lines += 1
+        else:
+            self._place(line, answer, again=True)
+
+    def _place(self, line: Expansion, answer: Answer, *, again: bool = False) -> None:
+        """again: it was told already what became of this name."""
+        if answer.halves is None:
+            self.fates.unresolved += line.left
+            self.ended.append(np.arange(line.ordinal, line.ordinal + line.left, dtype=np.uint64))
+            self._nameless += 1
+            if self._nameless <= SHOWN:
+                self.refused.append(f"line {line.number}: {answer.name}: {answer.why}")
+            return
+        if not again:
+            self.looked_up += 1
+            if self.looked_up <= SHOWN:
+                self.told.append(f"{answer.name} is {addresses.text(*answer.halves)}")
+            elif self.looked_up == SHOWN + 1:
+                self.told.append("what addresses other names have is not told here")
+        self._found.append(line.of(answer.halves))
+
+    def _take(self, batch: Batch, early: bool = False) -> None:
+        fates = self.fates
+        fates.read += batch.inputs
+        fates.rejected += len(batch.refused)
+        if len(batch.refused):
+            self.ended.append(np.asarray(batch.refused, np.uint64))
+        for bad in batch.rejected:
+            self.refused.append(f"line {bad.number}: {bad.reason}: {bad.excerpt}")
+        for line in batch.names:
+            self._park(line)
+        rows = batch.rows
+        if len(rows) and rows["syn"].max() > Opening.DOUBTFUL:
+            for opening, fate in (
+                (Opening.NO_SYN_ACK, "no_syn_ack"),
+                (Opening.UNSUCCESSFUL, "unsuccessful"),
+                (Opening.REPEATED, "repeated"),
+            ):
+                rows = self._keep(rows, rows["syn"] != opening, fate)
+        if self._shards > 1:
+            ports: NDArray[np.uint64] = rows["peer_port"].astype(np.uint64)
+            mine = mix64(rows["peer_hi"] ^ mix64(rows["peer_lo"] ^ ports))
+            rows = self._keep(rows, mine % np.uint64(self._shards) == self._shard, "elsewhere")
+        self._admit(rows, early)
+
+    def _admit(self, rows: Rows, early: bool = False) -> None:
+        """Of the targets that are ours to scan, those that we may."""
+        if self._blocklist is not None:
+            rows = self._keep(rows, self._blocklist.allowed(rows["peer_hi"], rows["peer_lo"]), "blocklisted")
+        verdicts = screen(rows, _ANY if self._reopen else self.ports, self._spared)
+        if verdicts is not None:
+            for verdict, fate in ((SPARED, "printers"), (FOREIGN, "foreign")):
+                rows, verdicts = self._keep(rows, verdicts != verdict, fate), verdicts[verdicts != verdict]
+        rows = self._keep(rows, self._recent.fresh(rows), "duplicates")
+        if self._max_targets is not None and self._admitted + len(rows) >= self._max_targets:
+            room = self._max_targets - self._admitted
+            rows = self._keep(rows, np.arange(len(rows)) < room, "surplus")
+            self.full = True
+        self._admitted += len(rows)
+        if self._checkpoint is not None and self._checkpoint.done is not None:
+            # Only now: what is skipped still makes duplicates of what follows, and counts as a target.
+            rows = self._keep(rows, ~self._checkpoint.done.contains(rows["line"]), "resumed")
+        if len(rows):
+            rows = copied(rows)
+            if self._reopen:
+                for name, value in (("syn", 1), ("seq", 0), ("ack", 0), ("window", 0)):
+                    rows[name] = value
+            elif early:
+                rows["syn"][rows["syn"] == Opening.TAKEN] = Opening.DOUBTFUL
+            self._ledger.admit(rows)
+            self.backlog.append(rows)
+            self.waiting += len(rows)
+
+    def _keep(self, rows: Rows, keep: NDArray[np.bool_], fate: str) -> Rows:
+        if keep.all():
+            return rows
+        setattr(self.fates, fate, getattr(self.fates, fate) + int(len(rows) - np.count_nonzero(keep)))
+        if fate != "surplus":  # a scan that is resumed may go on with those
+            self.ended.append(rows["line"][~keep])
+        return pick(rows, keep)
+
+    def take(self, most: int) -> Rows | None:
+        """At most `most` admitted targets, in order."""
+        if not self.backlog or most <= 0:
+            return None
+        rows = self.backlog.popleft()
+        if len(rows) > most:
+            self.backlog.appendleft(rows[most:])
+            rows = rows[:most]
+        self.waiting -= len(rows)
+        return rows
+
+    def give_up(self) -> int:
+        """Names, and targets of names, are waited for no longer; how many inputs that were."""
+        lines = [*self._found, *(line for lines in self._parked.values() for line in lines)]
+        self._found.clear()
+        self._parked.clear()
+        self._parked_lines = 0
+        return sum(line.left for line in lines)
+
+    def abandon(self) -> NDArray[np.uint32]:
+        """Give up what no worker has: the tickets."""
+        tickets = [rows["ticket"] for rows in self.backlog]
+        self.backlog.clear()
+        self.waiting = 0
+        return np.concatenate(tickets) if tickets else np.empty(0, np.uint32)

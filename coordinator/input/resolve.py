@@ -1,0 +1,158 @@
+"""Names of a list to addresses: each looked up once, beside the scan, and waited for no longer than is said.
+
+The law: a name is one host: its first IPv4 address, or if it has none its first IPv6 address. Threads ask the
+system (hosts file, DNS); the loop learns of an answer through a descriptor. Whoever asks holds back when
+`crowded`, so memory is bounded; what was found lately is remembered.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import queue
+import socket
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+from lzr import addresses
+from lzr.targets.reader import Refused, refuse_many
+
+SECONDS = 10.0
+"""How long one name is waited for, from when a thread begins to ask."""
+
+THREADS = 32
+CROWD = 1024
+"""Names asked for at once, about; after that, no more are read."""
+
+_REMEMBERED = 1 << 16
+
+Lookup = Callable[[str], Sequence[Any]]
+
+
+class Answer(NamedTuple):
+    """halves: of the address; None where there is none, and then why."""
+
+    name: str
+    halves: addresses.Halves | None
+    why: str = ""
+
+
+def _ask(name: str) -> Sequence[Any]:
+    return socket.getaddrinfo(name, None, type=socket.SOCK_STREAM)
+
+
+class Resolver:
+    def __init__(
+        self, lookup: Lookup = _ask, *, seconds: float = SECONDS, now: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._lookup = lookup
+        self._seconds = seconds
+        self._now = now
+        self._wanted: queue.SimpleQueue[str] = queue.SimpleQueue()
+        self._found: queue.SimpleQueue[Answer] = queue.SimpleQueue()
+        self._begun: dict[str, float] = {}  # written by threads, one name each
+        self._asked: set[str] = set()
+        self._known: OrderedDict[str, Answer] = OrderedDict()
+        self._threads = 0
+        self._bell = self._ring = -1
+
+    @property
+    def crowded(self) -> bool:
+        return len(self._asked) >= CROWD
+
+    @property
+    def busy(self) -> bool:
+        """Whether answers are awaited."""
+        return bool(self._asked)
+
+    def fileno(self) -> int:
+        """Becomes readable when there are answers; -1 while none were ever asked for."""
+        return self._bell
+
+    def ask(self, name: str) -> Answer | None:
+        """The answer, if it is known; else it comes later, in `answers`."""
+        known = self._known.get(name)
+        if known is not None:
+            self._known.move_to_end(name)
+            return known
+        if name not in self._asked:
+            self._asked.add(name)
+            if self._bell < 0:
+                self._bell, self._ring = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
+            self._wanted.put(name)
+            if self._threads < min(THREADS, len(self._asked)):
+                self._threads += 1
+                threading.Thread(target=self._work, daemon=True, name="lzr: names").start()
+        return None
+
+    def answers(self) -> list[Answer]:
+        """Those that have come, and those that are waited for no longer."""
+        if not self._asked:
+            return []
+        with contextlib.suppress(BlockingIOError):
+            while os.read(self._bell, 4096):
+                pass
+        found = []
+        while True:
+            try:
+                found.append(self._found.get_nowait())
+            except queue.Empty:
+                break
+        late = self._now() - self._seconds
+        for name, begun in list(self._begun.items()):
+            if begun < late:
+                found.append(Answer(name, None, f"not answered for within {self._seconds:g} seconds"))
+        taken = []
+        for answer in found:
+            if answer.name in self._asked:  # else it was given up before it came
+                self._asked.discard(answer.name)
+                self._begun.pop(answer.name, None)
+                self._known[answer.name] = answer
+                taken.append(answer)
+        while len(self._known) > _REMEMBERED:
+            self._known.popitem(last=False)
+        return taken
+
+    def _work(self) -> None:
+        while True:
+            name = self._wanted.get()
+            self._begun[name] = self._now()
+            answer = self._resolve(name)
+            self._begun.pop(name, None)
+            self._found.put(answer)
+            with contextlib.suppress(BlockingIOError):  # it rings already
+                os.write(self._ring, b".")
+
+    def _resolve(self, name: str) -> Answer:
+        try:
+            found = self._lookup(name)
+        except socket.gaierror as error:
+            return Answer(name, None, _reason(error))
+        except (OSError, UnicodeError, ValueError) as error:
+            return Answer(name, None, f"cannot be looked up: {error}")
+        return choose(name, found)
+
+
+def _reason(error: socket.gaierror) -> str:
+    if error.errno in (socket.EAI_NONAME, socket.EAI_NODATA):
+        return "no such name, or it has no address"
+    return f"cannot be looked up: {error.strerror}"
+
+
+def choose(name: str, found: Sequence[Any]) -> Answer:
+    """The first IPv4 address of what getaddrinfo found, else the first of IPv6."""
+    for family in (socket.AF_INET, socket.AF_INET6):
+        for entry in found:
+            if entry[0] != family:
+                continue
+            text = entry[4][0]
+            try:
+                halves = addresses.parse(text)
+                refuse_many(*halves)
+            except (ValueError, Refused) as error:
+                return Answer(name, None, f"its address cannot be scanned: {error}")
+            return Answer(name, halves)
+    return Answer(name, None, "no such name, or it has no address")

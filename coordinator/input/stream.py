@@ -1,0 +1,189 @@
+"""The input as it comes, read from the first moment.
+
+ZMap writes its lines in the thread that reads its packets: a full pipe makes it lose answers. So while we
+load our modules, find the network and start the workers, a thread reads ahead (bounded), until the scan's own
+loop has caught up; from then on there is no thread, and what is neither read nor hoarded pushes back.
+
+ZMap also flushes every line. What the loop is given is therefore joined: how much it gets at a time depends
+on how much there is, not on how many writes it came in.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import math
+import os
+import select
+import stat
+import sys
+import termios
+import threading
+import time
+from collections import deque
+
+from coordinator.files import pipes
+
+CHUNK = 1 << 18
+_AHEAD = 1 << 26  # bytes
+_SOCKET = 1 << 15  # bytes in lines of their own that fit into a socket's buffer, about
+_SMALL = 1 << 14  # bytes; after less, the thread lets more gather
+_REST = 0.002
+_STALE = 10.0  # seconds; hosts repeat a SYN-ACK for a minute, ZMap's next answers are worth as much as these
+_SPAN = 0.05  # seconds between the first and the last piece of what is given as one
+_FULL = 0.875  # the writes of lines leave a little of each page of a pipe unused
+
+
+class Source:
+    def __init__(self, descriptor: int) -> None:
+        """descriptor: of the input, which need not be a pipe."""
+        self._descriptor = descriptor
+        self._blocks: deque[tuple[bytearray, float]] = deque()  # read ahead, with the age of each
+        self._held = 0  # bytes in them
+        self._lock = threading.Lock()
+        self._born = time.monotonic()
+        self._read_at = self._born
+        self.age = 0.0
+        """When the first byte of what `read` gave last was read, in seconds since the start."""
+        self.patience = math.inf
+        """Seconds for which the input may be left alone, at its speed, before its writer has to wait."""
+        self.full = False
+        """Whether the pipe was full before the last `read`: its writer had to wait for us."""
+        self.overtaken = False
+        """Whether we are so far behind that the writer has to wait, and `hoard` cannot help it."""
+        self._ended = False
+        self._over = False  # the thread reads no more
+        self._thread: threading.Thread | None = None
+        self._capacity = self._pipe = 0  # bytes that a writer may be ahead of us; 0: nobody waits
+        if stat.S_ISREG(os.fstat(descriptor).st_mode):
+            self._born = -math.inf
+            return  # nobody is held up by a file that is read late, and what it tells of is past
+        self._pipe = pipes.widen(descriptor)
+        self._capacity = self._pipe or _SOCKET
+        self._told = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
+        self._stopped, self._stop = os.pipe2(os.O_CLOEXEC)
+        self._thread = threading.Thread(target=self._read_ahead, daemon=True)
+        self._thread.start()
+
+    # --- ahead -----------------------------------------------------------------------------------------
+
+    def _read_ahead(self) -> None:
+        small = min(_SMALL, self._capacity // 8)
+        try:
+            while self._held < _AHEAD:  # or it comes faster than we can take it: from then on it has to wait
+                ready, _, _ = select.select([self._descriptor, self._stopped], [], [])
+                if self._stopped in ready:
+                    return
+                piece = os.read(self._descriptor, CHUNK)
+                self._keep(piece)
+                os.eventfd_write(self._told, 1)
+                if not piece:
+                    return
+                if len(piece) < small and select.select([self._stopped], [], [], _REST)[0]:
+                    return
+        except OSError:
+            return  # the loop, which reads on from here, will meet it too
+        finally:
+            self._over = True
+            os.eventfd_write(self._told, 1)
+
+    def _keep(self, piece: bytes) -> None:
+        age = time.monotonic() - self._born
+        with self._lock:
+            if not piece:
+                self._ended = True
+            elif self._blocks and len(self._blocks[-1][0]) < CHUNK and age < self._blocks[-1][1] + _SPAN:
+                self._blocks[-1][0].extend(piece)
+            else:
+                self._blocks.append((bytearray(piece), age))
+            self._held += len(piece)
+
+    @property
+    def behind(self) -> bool:
+        """Whether more was read ahead than the next `read` would give."""
+        return len(self._blocks) > 1
+
+    def hoard(self) -> None:
+        """Read what there is, for a later `read`: its writer loses what it cannot write.
+
+        Not beyond a bound, and not once what is held is so old that the connections it tells of are dying.
+        """
+        reads_ahead = self._thread is not None and not self._over
+        if reads_ahead or self._ended or not self._capacity:
+            return
+        now = time.monotonic() - self._born
+        if self._held >= _AHEAD or (self._blocks and now - self._blocks[0][1] > _STALE):
+            self.overtaken = self.overtaken or self._is_full()
+            return
+        if select.select([self._descriptor], [], [], 0)[0]:
+            piece = self._take()
+            if piece:
+                self._keep(piece)
+
+    def settle(self) -> None:
+        """Stop reading ahead: when what was read is given, `read` reads."""
+        if self._thread is not None:
+            os.write(self._stop, b".")
+            self._thread.join()
+            self._thread = None
+            for descriptor in (self._told, self._stopped, self._stop):
+                os.close(descriptor)
+
+    # --- for the loop ----------------------------------------------------------------------------------
+
+    def fileno(self) -> int:
+        """Becomes readable when there is something to `read`, unless it is `pending` already."""
+        return self._descriptor if self._thread is None else self._told
+
+    @property
+    def descriptor(self) -> int:
+        return self._descriptor
+
+    @property
+    def pending(self) -> bool:
+        """Whether something was read ahead that `read` has not given yet: `fileno` does not tell of it."""
+        return bool(self._blocks) or self._ended
+
+    def ready(self) -> bool:
+        """Whether `read` has something (the end counts)."""
+        return self.pending or bool(select.select([self.fileno()], [], [], 0)[0])
+
+    def read(self) -> bytes | None:
+        """The next piece; empty at the end; None if there is nothing yet."""
+        with self._lock:
+            if self._blocks:
+                block, self.age = self._blocks.popleft()
+                self._held -= len(block)
+                self.full, self.patience = False, math.inf
+                return bytes(block)
+        if self._ended:
+            self.settle()
+            return b""
+        if self._thread is not None:
+            with contextlib.suppress(BlockingIOError):
+                os.eventfd_read(self._told)
+            if self._blocks or not self._over:
+                return None
+            self.settle()
+        return self._take()
+
+    def _take(self) -> bytes | None:
+        self.full = self._is_full()
+        try:
+            chunk = os.read(self._descriptor, CHUNK)
+        except BlockingIOError:  # somebody made it so, and somebody else was quicker
+            return None
+        now = time.monotonic()
+        self.age = now - self._born
+        if chunk and self._capacity:
+            self.patience = self._capacity / 4 / len(chunk) * (now - self._read_at)
+        self._read_at = now
+        self._ended = not chunk
+        return chunk
+
+    def _is_full(self) -> bool:
+        if not self._pipe:
+            return False
+        held = bytearray(4)
+        fcntl.ioctl(self._descriptor, termios.FIONREAD, held)
+        return int.from_bytes(held, sys.byteorder) >= _FULL * self._pipe

@@ -1,0 +1,145 @@
+"""The input made plain: decompressed, in UTF-8, one line feed a line; or refused by name, if it is no list.
+
+It has the form of a `Source` and stands before one. Nothing is read ahead of what is asked for, and of what
+one read of a compressed input brings, some megabytes at most are given at once: the rest is `pending`.
+"""
+
+from __future__ import annotations
+
+from coordinator.input.stream import Source
+from lzr.errors import UsageError
+from lzr.targets import filetypes
+from lzr.targets.decompress import MAGICS, Decompressor, NotHere, compression
+from lzr.targets.textencoding import Text, coding
+
+
+class Unpacked:
+    """trouble: what is wrong with a compressed input, once it is found damaged; its end is given then."""
+
+    def __init__(self, source: Source, *, binary: bool = False) -> None:
+        """binary: the input is no text (ZMap's fast dry run) and goes through as it is."""
+        self.source = source
+        self.trouble = ""
+        self._binary = binary
+        self._first: bytes | None = b""  # until it is known whether the input is compressed
+        self._form = ""  # of the compression
+        self._packed: Decompressor | None = None
+        self._head: bytes | None = b""  # until it is known what kind of text the input is
+        self._text = Text()
+        self._finished = False
+
+    def settle(self) -> None:
+        self.source.settle()
+
+    def fileno(self) -> int:
+        return self.source.fileno()
+
+    @property
+    def descriptor(self) -> int:
+        return self.source.descriptor
+
+    @property
+    def age(self) -> float:
+        return self.source.age
+
+    @property
+    def patience(self) -> float:
+        return self.source.patience
+
+    @property
+    def full(self) -> bool:
+        return self.source.full
+
+    @property
+    def behind(self) -> bool:
+        return self.source.behind
+
+    @property
+    def overtaken(self) -> bool:
+        return self.source.overtaken
+
+    def hoard(self) -> None:
+        self.source.hoard()
+
+    @property
+    def pending(self) -> bool:
+        """Whether `read` has something that `fileno` does not tell of."""
+        packed = self._packed
+        return self.source.pending or (packed is not None and (packed.pending or bool(packed.trouble)))
+
+    def ready(self) -> bool:
+        """Whether `read` has something (the end counts)."""
+        return self.pending or self.source.ready()
+
+    def read(self) -> bytes | None:
+        """The next piece; empty at the end; None if there is nothing yet. Raises UsageError."""
+        if self._binary:
+            return self.source.read()
+        piece = self._piece()
+        if piece is None:
+            return None
+        return self._take(piece) or None if piece else self._end()
+
+    def _piece(self) -> bytes | None:
+        """As `read`, whatever the bytes mean."""
+        if self._first is not None:
+            return self._begin()
+        packed = self._packed
+        if packed is None:
+            return self.source.read()
+        piece = packed.read()
+        if not piece and not packed.trouble:
+            chunk = self.source.read()
+            if chunk is None:
+                return None
+            if chunk:
+                packed.feed(chunk)
+                return packed.read() or None
+            packed.finish()
+        self.trouble = packed.trouble
+        return piece
+
+    def _begin(self) -> bytes | None:
+        chunk = self.source.read()
+        if chunk is None or self._first is None:
+            return None
+        first = self._first + chunk
+        if chunk and any(len(first) < len(magic) and magic.startswith(first) for magic in MAGICS.values()):
+            self._first = first
+            return None
+        self._first = None
+        self._form = compression(first)
+        if not self._form:
+            return first
+        try:
+            self._packed = Decompressor(self._form)
+        except NotHere as missing:
+            raise UsageError(f"the input is compressed ({self._form}): {missing}") from None
+        self._packed.feed(first)
+        return self._packed.read() or None
+
+    def _take(self, piece: bytes) -> bytes:
+        """The text in a piece, once there is enough of it to know what it is."""
+        if self._head is None:
+            return self._text.feed(piece)
+        self._head += piece
+        if filetypes.may_begin(self._head) or coding(self._head) is None:
+            return b""
+        return self._open(self._head)
+
+    def _open(self, head: bytes) -> bytes:
+        self._head = None
+        if self._form and compression(head):
+            raise UsageError("the input is compressed twice")
+        text = self._text.feed(head)
+        found = filetypes.what(text if coding(head) else head)
+        if found:
+            raise UsageError(f"the input is no list of targets, it is {found}")
+        return text
+
+    def _end(self) -> bytes:
+        if self._finished:
+            return b""
+        self._finished = True
+        rest = b"" if self._head is None else self._open(self._head)
+        return rest + self._text.finish()

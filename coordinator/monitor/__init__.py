@@ -1,0 +1,1 @@
+"""What a scan tells of itself: figures, warnings, the bottleneck, the log."""

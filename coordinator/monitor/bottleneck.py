@@ -1,0 +1,161 @@
+"""What holds the scan back, in words, with the flag or key that would change it.
+
+The law: one sentence, always; the first cause that is true in the order a person should look at them
+(what the user asked for, what is broken, what is full, what is slow, nothing). Its end may be cut off on a
+narrow terminal, so the cause and the cure come first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from coordinator.monitor import numbers
+from coordinator.monitor.snapshot import Phase, ProcessView, Snapshot
+
+FULL = 0.85
+"""Share of its time from which a process counts as busy."""
+
+STARVED = 0.6
+"""Share of a process's busy time that it has a core, under which others must be using it."""
+
+TAKEN = 0.75
+"""Share of the cores from which it is we who use them up."""
+
+ROOM = 0.25
+"""Cores' worth of time that must be left for a worker more to be of use."""
+
+RING_FULL = 0.7
+
+
+def bottleneck(snapshot: Snapshot) -> str:
+    """The sentence."""
+    if snapshot.phase == Phase.DONE:
+        return snapshot.ending or ("interrupted" if snapshot.interrupted else "done")
+    if snapshot.paused:
+        return "paused: p goes on (lzr ctl resume)"
+    busy = _busiest(snapshot)
+    if snapshot.output_blocked:
+        return "slow reader of the results, it holds the scan back (-f FILE)"
+    if snapshot.drops and snapshot.recent_drops:
+        return f"receive rings overflow: a lower rate{_or_more_flow(snapshot)}"
+    if busy is not None:
+        return busy
+    fullest = max(snapshot.workers, key=lambda worker: worker.ring, default=None)
+    if fullest is not None and fullest.ring >= RING_FULL:
+        full = numbers.percent(fullest.ring)
+        return f"{fullest.name}'s receive ring is {full} full: a lower rate{_or_more_flow(snapshot)}"
+    if snapshot.phase == Phase.COOLDOWN:
+        left = f", {snapshot.cooldown_left:.0f} s left" if snapshot.cooldown_left is not None else ""
+        return f"waiting for late answers{left}: -c is how long"
+    if snapshot.phase == Phase.FINISHING or (
+        (snapshot.input_ended or snapshot.draining) and not snapshot.backlog
+    ):
+        why = "asked to end" if snapshot.draining and not snapshot.input_ended else "the input has ended"
+        return f"{why}: waiting for {numbers.count(snapshot.in_flight)} flows (-t, -rt, -rn bound it)"
+    if snapshot.phase == Phase.STARTING:
+        return "starting"
+    if snapshot.paced:
+        return _paced(snapshot)
+    if snapshot.window_full:
+        return f"as many answers awaited as rings take: a lower -t{_or_more_flow(snapshot)}"
+    if snapshot.late and snapshot.rate_limit is not None and not snapshot.input_waiting:
+        rate = numbers.count(snapshot.rate_limit)
+        return f"-rate {rate}/s is not reached: the coordinator waits for a core"
+    if snapshot.input_held:
+        return "the input waits for us: catching up with what came before"
+    if snapshot.input_waiting or not snapshot.backlog:
+        return f"input slower than workers ({numbers.short(snapshot.rate_in)}/s): feed it faster"
+    return "nothing stands out: all parts have time left"
+
+
+def cores_left(snapshot: Snapshot) -> bool:
+    """Could one more process have a good part of a core? The time that ours use counts, not their number."""
+    return snapshot.used + ROOM <= snapshot.cores
+
+
+def _busiest(snapshot: Snapshot) -> str | None:
+    """The stage that has no time left. The last stage first: what is before it only waits for it."""
+    starved = _starved(snapshot)
+    if starved is not None:
+        return starved
+    collectors, workers, own = snapshot.collectors, snapshot.workers, snapshot.coordinator
+    if hottest(collectors) >= FULL:
+        return f"{_who('collector', collectors)}: {_more_collect(snapshot)}"
+    if hottest(workers) >= FULL:
+        return f"{_who('flow worker', workers)}: {_more_flow(snapshot)}"
+    if own.load >= FULL:
+        half = "split the input over two runs (--shards 2 --shard 0, 1)"
+        return f"coordinator {numbers.percent(own.load)} busy: {half}"
+    return None
+
+
+def _starved(snapshot: Snapshot) -> str | None:
+    """Busy by the clock, but not on a core: more workers would only wait as well."""
+    why = "too many workers (-)" if snapshot.used >= TAKEN * snapshot.cores else "others use this machine"
+    for process in (*snapshot.collectors, *snapshot.workers):
+        if process.busy >= FULL and 0 < process.cpu < STARVED * process.busy:
+            return (
+                f"{process.name} lacks a core ({numbers.percent(process.busy)} busy, "
+                f"{numbers.percent(process.cpu)} cpu): {why}"
+            )
+    return None
+
+
+def hottest(processes: Sequence[ProcessView]) -> float:
+    """The load of the busiest."""
+    return max((process.load for process in processes), default=0.0)
+
+
+def _who(word: str, processes: Sequence[ProcessView]) -> str:
+    if len(processes) == 1:
+        return f"{word} {numbers.percent(processes[0].load)} busy"
+    mean = sum(process.load for process in processes) / len(processes)
+    if mean >= FULL:
+        return f"all {len(processes)} {word}s {numbers.percent(mean)} busy"
+    busiest = max(processes, key=lambda process: process.load)
+    return f"{busiest.name} {numbers.percent(busiest.load)} busy, the others less"
+
+
+def _more_collect(snapshot: Snapshot) -> str:
+    """A flow worker sends to one collector, so that there is no use in more collectors than flow workers."""
+    collect = max(snapshot.wanted_collect, len(snapshot.collectors))
+    flow = max(snapshot.wanted_flow, len(snapshot.workers))
+    if not cores_left(snapshot):
+        return _taken(snapshot)
+    if collect < flow:
+        return f"-w collect={collect + 1} (or > here)"
+    if collect > flow:
+        return f"-w flow={flow + 1} (or + here) gives the others work"
+    return f"-w flow={flow + 1},collect={collect + 1} (or + > here)"
+
+
+def _more_flow(snapshot: Snapshot) -> str:
+    more = max(snapshot.wanted_flow, len(snapshot.workers)) + 1
+    if not cores_left(snapshot):
+        return _taken(snapshot)
+    if more > snapshot.shards:
+        return f"-w flow={more} at the next start (this run has {snapshot.shards} shards)"
+    return f"-w flow={more} (or + here)"
+
+
+def _or_more_flow(snapshot: Snapshot) -> str:
+    return f", or {_more_flow(snapshot)}" if cores_left(snapshot) else ""
+
+
+def _taken(snapshot: Snapshot) -> str:
+    taken = "the core is" if snapshot.cores == 1 else f"the {snapshot.cores} cores are"
+    return f"{taken} taken, more would help"
+
+
+def _paced(snapshot: Snapshot) -> str:
+    if snapshot.packet_limit is not None and _near(snapshot.tx_rate, snapshot.packet_limit):
+        return f"paced by --max-rate {numbers.count(snapshot.packet_limit)} packets/s: raise it to go faster"
+    if snapshot.bit_limit is not None and _near(snapshot.tx_bits, snapshot.bit_limit):
+        return f"paced by --bandwidth {numbers.bits(snapshot.bit_limit)}: raise it to go faster"
+    if snapshot.rate_limit is not None:
+        return f"paced by -rate {numbers.count(snapshot.rate_limit)}/s: raise it to go faster (] here)"
+    return "paced: raise --max-rate or --bandwidth to go faster"
+
+
+def _near(value: float, limit: float) -> bool:
+    return value >= 0.8 * limit

@@ -1,0 +1,139 @@
+"""The log: what the program has to say besides results and status.
+
+Law: one line each, as ZMap writes them (``Nov 22 09:31:00.123 [INFO] lzr: sentence``), to one place: the
+file of --log-file or --log-directory, else stderr. While the dashboard has the terminal nothing is written
+to stderr; what matters stands among the dashboard's warnings. --verbosity says how much; a log that cannot
+be written any more never ends a scan.
+
+    0 FATAL  why the scan ended        3 INFO   what is scanned how, and how it ended
+    1 ERROR  what went wrong           4 DEBUG  processes, network, workers
+    2 WARN   what the user should know 5 TRACE  every status line
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+from typing import IO
+
+from lzr.errors import UsageError
+from lzr.options.table import Options
+from lzr.safetext import plain
+
+FATAL, ERROR, WARN, INFO, DEBUG, TRACE = range(6)
+NAMES = ("FATAL", "ERROR", "WARN", "INFO", "DEBUG", "TRACE")
+_LONGEST = 2000
+
+
+class Log:
+    """verbosity: the highest level that is written. file: where to, None for stderr."""
+
+    def __init__(self, verbosity: int = WARN, file: IO[str] | None = None) -> None:
+        self.verbosity = verbosity
+        self.file = file
+        self.screen_taken = False
+
+    def write(self, level: int, sentence: str, wall: float | None = None) -> None:
+        """A line, if the level is wanted. wall: seconds since the epoch, now unless given."""
+        if level > self.verbosity:
+            return
+        text = line(level, sentence, time.time() if wall is None else wall)
+        if self.file is None:
+            if not self.screen_taken:
+                with contextlib.suppress(OSError, ValueError):
+                    print(text, file=sys.stderr, flush=True)
+            return
+        try:
+            self.file.write(text + "\n")
+        except (OSError, ValueError):
+            self.close()
+            self.file = None
+            self.write(ERROR, "the log file cannot be written any more; what follows is on stderr")
+            self.write(level, sentence, wall)
+
+    def fatal(self, sentence: str) -> None:
+        """Into the file only: on stderr the caller says it as every mistake is said."""
+        if self.file is not None:
+            self.write(FATAL, sentence)
+
+    def note(self, sentence: str) -> None:
+        """As `info`, but into the file only: on stderr the summary says it better."""
+        if self.file is not None:
+            self.write(INFO, sentence)
+
+    def error(self, sentence: str) -> None:
+        self.write(ERROR, sentence)
+
+    def warn(self, sentence: str) -> None:
+        self.write(WARN, sentence)
+
+    def info(self, sentence: str) -> None:
+        self.write(INFO, sentence)
+
+    def debug(self, sentence: str) -> None:
+        self.write(DEBUG, sentence)
+
+    def trace(self, sentence: str) -> None:
+        self.write(TRACE, sentence)
+
+    def close(self) -> None:
+        if self.file is not None:
+            with contextlib.suppress(OSError, ValueError):
+                self.file.close()
+
+
+def line(level: int, sentence: str, wall: float) -> str:
+    """The line of the log, without its end; printable whatever somebody's words are in it."""
+    moment = datetime.fromtimestamp(wall).astimezone()
+    stamp = f"{moment:%b %d %H:%M:%S}.{moment.microsecond // 1000:03}"
+    return f"{stamp} [{NAMES[level]}] lzr: {plain(sentence, _LONGEST)}"
+
+
+def file_name(moment: datetime) -> str:
+    """Of the log in --log-directory: ``lzr-2026-11-22T093100+0000.log``."""
+    return f"lzr-{moment:%Y-%m-%dT%H%M%S%z}.log"
+
+
+@contextmanager
+def open_log(options: Options, owner: tuple[int, int] | None = None) -> Iterator[Log]:
+    """The log of a scan; how the scan failed is its last line. owner: whom a new file is to belong to.
+
+    Raises UsageError when it cannot be written.
+    """
+    file = _open(options, owner)
+    verbosity = TRACE if options.debug else options.verbosity
+    if options.quiet and file is None and verbosity == INFO:
+        verbosity = ERROR
+    log = Log(verbosity, file)
+    try:
+        yield log
+    except UsageError as error:
+        log.fatal(str(error))
+        raise
+    except Exception as error:
+        log.fatal(f"a mistake of ours: {error!r}")
+        raise
+    finally:
+        log.close()
+
+
+def _open(options: Options, owner: tuple[int, int] | None) -> IO[str] | None:
+    path = options.log_file
+    if options.log_directory is not None:
+        path = str(Path(options.log_directory) / file_name(datetime.now().astimezone()))
+    if path is None or path == "-":
+        return None
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
+    except OSError as error:
+        raise UsageError(f"cannot write the log {path}: {error.strerror}") from error
+    if owner is not None:
+        with contextlib.suppress(OSError):
+            os.fchown(descriptor, *owner)
+    return os.fdopen(descriptor, "a", buffering=1, encoding="utf-8", errors="backslashreplace")

@@ -1,0 +1,276 @@
+"""What is known about a running scan at one moment, as values.
+
+The law: everything that shows a scan (dashboard, status line, metrics, control socket, the advice on worker
+counts) is a function of a `Snapshot` and of nothing else, so they can never disagree.
+`coordinator.monitor.meter` makes snapshots from raw counters; nothing here reads a clock, and all times are
+seconds of the monotonic clock unless a name says otherwise.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, deque
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+HISTORY_SECONDS = 60
+"""Length of the sparklines."""
+
+LATEST = 64
+"""Identified services kept for display."""
+
+
+class Phase:
+    """Where a scan is. A plain string, so that it prints as it is."""
+
+    STARTING = "starting"
+    RUNNING = "running"  # reading input
+    FINISHING = "finishing"  # the input has ended, flows are in flight
+    COOLDOWN = "cooling down"  # all that is in flight waits for a late SYN-ACK
+    DONE = "done"
+
+
+class State:
+    """How a process is."""
+
+    RUNNING = "running"
+    STARTING = "starting"  # launched, nothing heard yet
+    SILENT = "silent"  # launched, nothing heard for SILENT_AFTER seconds
+    LEAVING = "leaving"  # handing its shards over, then ending
+    DEAD = "dead"  # ended unasked; a successor is on its way
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessView:
+    """A process as it is seen from outside. Shares are of one core, 0..1; None: nothing is known yet."""
+
+    name: str
+    pid: int = 0
+    cpu: float = 0.0  # processor time over time
+    busy: float = 0.0  # time not spent waiting over time
+    queue: int = 0  # batches it has to deal with: a worker of targets, a collector of results
+    restarts: int = 0
+    state: str = State.RUNNING
+    records_rate: float = 0.0  # collectors: records written per second; coordinator: inputs read per second
+    bytes_rate: float = 0.0  # collectors: bytes written per second
+
+    @property
+    def load(self) -> float:
+        """The share of its time that is used: what decides whether it is the bottleneck."""
+        return max(self.cpu, self.busy)
+
+    @property
+    def work(self) -> float:
+        """The share of a core it needs; waiting for one is none."""
+        return self.cpu or self.busy
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerView(ProcessView):
+    """A flow worker."""
+
+    shards: int = 1
+    in_flight: int = 0
+    rx: float = 0.0  # packets per second
+    tx: float = 0.0
+    rx_bits: float = 0.0  # bits per second
+    tx_bits: float = 0.0
+    retransmits: int = 0  # since the start
+    retransmit_rate: float = 0.0
+    ring: float = 0.0  # fill share of the fullest receive ring, 0..1
+    drops: int = 0  # packets the kernel dropped because a ring was full, since the start
+    outbox: int = 0  # results waiting to be sent to a collector
+    send_failures: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Second:
+    """What happened in one second of the past."""
+
+    read: int = 0
+    done: int = 0
+    rx: int = 0
+    tx: int = 0
+
+    @property
+    def packets(self) -> int:
+        return self.rx + self.tx
+
+
+@dataclass(frozen=True, slots=True)
+class Identified:
+    """A service that was named. `banner` is raw and hostile: only `lzr.safetext` may show it."""
+
+    address: str
+    port: int
+    fingerprint: str
+    handshake: str = ""
+    banner: bytes = b""
+
+
+@dataclass(slots=True)
+class Totals:
+    """The coordinator's own figures, mutable: it keeps one and hands it to `Meter.snapshot`.
+
+    All counts are since the start (and, on a resumed scan, include what was done before).
+    """
+
+    phase: str = Phase.STARTING
+    title: str = ""  # what is scanned how, for the header: "wait,http,tls via eth0 from 192.0.2.1"
+    total: int | None = None  # inputs in all, when known (when the input has ended, it is `read`)
+    total_estimated: bool = False
+    read: int = 0  # input lines read
+    rejected: int = 0  # unparsable
+    blocklisted: int = 0
+    duplicates: int = 0
+    interrupted: int = 0  # given up because the scan was told to end
+    other: Mapping[str, int] = field(default_factory=dict)  # inputs with a fate of another kind, by its name
+    in_flight: int = 0
+    done: int = 0  # inputs with a result
+    backlog: int = 0  # inputs read and not yet given to a worker
+    input_ended: bool = False
+    cut_short: bool = False  # it was given up before its end
+    ending: str = ""  # why the scan ended, where it was not done: "interrupted"
+    input_waiting: bool = False  # the coordinator waits for stdin
+    input_held: bool = False  # stdin waits for the coordinator
+    outcomes: Counter[str] = field(default_factory=Counter)  # by lzr.rows.Reason.NAMES
+    found: Counter[tuple[str, str]] = field(default_factory=Counter)  # sent data: (handshake, fingerprint)
+    latest: deque[Identified] = field(default_factory=lambda: deque(maxlen=LATEST))  # oldest first
+    warnings: list[str] = field(default_factory=list)  # sentences of the coordinator, oldest first
+    guard_missing: bool = False
+    paused: bool = False
+    draining: bool = False
+    auto_workers: bool = False
+    rate_limit: float | None = None  # targets started per second
+    packet_limit: float | None = None  # all packets per second
+    bit_limit: float | None = None  # bits per second
+    paced: bool = False  # the pacer holds work back
+    late: bool = False  # it does, and yet the rate is not reached: nobody was there when it let work go
+    shards: int = 1
+    wanted_flow: int = 1  # workers asked for; the views show those that are there
+    wanted_collect: int = 1
+    cores: int = 1
+    busy_ns: int = 0  # time the coordinator did not wait
+    moves: int = 0  # shards that have changed hands
+    slowest_move: float = 0.0  # seconds
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """A scan at one moment."""
+
+    now: float = 0.0
+    started: float = 0.0
+    wall: float = 0.0  # the same moment in seconds since the epoch; 0: not known
+    phase: str = Phase.STARTING
+    title: str = ""
+    total: int | None = None
+    total_estimated: bool = False
+    read: int = 0
+    rejected: int = 0
+    blocklisted: int = 0
+    duplicates: int = 0
+    interrupted: int = 0
+    other: Mapping[str, int] = field(default_factory=dict)
+    in_flight: int = 0
+    done: int = 0
+    backlog: int = 0
+    input_ended: bool = False
+    cut_short: bool = False
+    ending: str = ""
+    input_waiting: bool = False
+    input_held: bool = False
+    rate_in: float = 0.0  # inputs read per second, now
+    rate_in_average: float = 0.0
+    rate_done: float = 0.0  # inputs done per second, now
+    rate_done_average: float = 0.0
+    rx_rate: float = 0.0  # packets per second, now
+    tx_rate: float = 0.0
+    rx_bits: float = 0.0
+    tx_bits: float = 0.0
+    rx: int = 0  # packets since the start
+    tx: int = 0
+    retransmits: int = 0
+    drops: int = 0
+    recent_drops: int = 0  # in the last minute
+    send_failures: int = 0
+    recent_send_failures: int = 0
+    send_errors: Mapping[str, int] = field(default_factory=dict)  # the failures, by errno
+    ignored: Mapping[str, int] = field(default_factory=dict)  # packets not acted on, by kind
+    history: tuple[Second, ...] = ()  # oldest first, at most HISTORY_SECONDS
+    workers: tuple[WorkerView, ...] = ()
+    collectors: tuple[ProcessView, ...] = ()
+    coordinator: ProcessView = field(default=ProcessView("coordinator"))
+    outcomes: Mapping[str, int] = field(default_factory=dict)
+    fingerprints: Mapping[str, int] = field(default_factory=dict)  # most first
+    handshakes: Mapping[str, int] = field(default_factory=dict)  # services found by each, most first
+    by_handshake: Mapping[str, Mapping[str, int]] = field(default_factory=dict)  # -> fingerprint -> count
+    latest: tuple[Identified, ...] = ()  # newest first
+    warnings: tuple[str, ...] = ()  # worst first
+    paused: bool = False
+    draining: bool = False
+    auto_workers: bool = False
+    rate_limit: float | None = None
+    packet_limit: float | None = None
+    bit_limit: float | None = None
+    paced: bool = False
+    late: bool = False
+    window_full: bool = False  # targets wait for the answers to others
+    output_blocked: bool = False  # the reader of the results holds work back
+    cooldown_left: float | None = None  # seconds until the last late SYN-ACK is given up
+    restarts: int = 0
+    recent_restarts: int = 0
+    guard_missing: bool = False
+    gateway_silent: bool = False  # much was sent, nothing at all received
+    shards: int = 1
+    wanted_flow: int = 1
+    wanted_collect: int = 1
+    cores: int = 1
+    moves: int = 0
+    slowest_move: float = 0.0
+
+    @property
+    def elapsed(self) -> float:
+        return max(0.0, self.now - self.started)
+
+    @property
+    def used(self) -> float:
+        """Cores' worth of time that our processes use."""
+        return sum(process.work for process in (*self.workers, *self.collectors, self.coordinator))
+
+    @property
+    def fates(self) -> int:
+        """Inputs whose fate is known."""
+        unscanned = self.rejected + self.blocklisted + self.duplicates + self.interrupted
+        return self.done + unscanned + sum(self.other.values())
+
+    @property
+    def identified(self) -> int:
+        """Services that were given a name."""
+        return sum(self.fingerprints.values()) - self.fingerprints.get("unknown", 0)
+
+    @property
+    def hit_rate(self) -> float:
+        """Share of the finished inputs that sent data."""
+        return self.outcomes.get("data", 0) / self.done if self.done else 0.0
+
+    @property
+    def share(self) -> float | None:
+        """How far the scan is, 0..1; None: the total is not known. What was given up is not done."""
+        if self.total is None:
+            return None
+        done = self.fates - self.interrupted
+        return min(1.0, done / self.total) if self.total > 0 else float(not self.cut_short)
+
+    @property
+    def eta(self) -> float | None:
+        """Seconds to go at the pace of the last minute; None: not known."""
+        if self.phase == Phase.COOLDOWN:
+            return self.cooldown_left
+        if self.total is None or self.paused or self.cut_short:
+            return None
+        left = max(0, self.total - self.fates)
+        if not left:
+            return 0.0
+        recent = sum(second.done for second in self.history) / len(self.history) if self.history else 0.0
+        rate = recent or self.rate_done_average
+        return left / rate if rate > 0 else None

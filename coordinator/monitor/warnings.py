@@ -1,0 +1,58 @@
+"""What a person should worry about: a `Snapshot` in, sentences out, worst first.
+
+The law: a warning says what is wrong and what to do about it, in one line, and goes away when it is no
+longer true (what happened more than a minute ago is a figure, not a warning).
+"""
+
+from __future__ import annotations
+
+from coordinator.monitor.snapshot import Snapshot, State
+
+ENOUGH = 500
+"""Finished inputs before a low hit rate means anything."""
+
+LOW_HIT_RATE = 0.02
+
+
+def warnings(snapshot: Snapshot) -> tuple[str, ...]:
+    """Every warning that follows from the figures."""
+    found: list[str] = []
+    if snapshot.guard_missing:
+        found.append("RST guard missing: the kernel resets connections before we can use them (lzr guard on)")
+    if snapshot.gateway_silent:
+        found.append(f"nothing received, {snapshot.tx:,} packets sent: check --gateway-mac, --interface")
+    processes = (*snapshot.workers, *snapshot.collectors)
+    for process in processes:
+        if process.state == State.DEAD:
+            found.append(f"{process.name} died, a successor is being started")
+        elif process.state == State.SILENT:
+            found.append(f"{process.name} (pid {process.pid}) has not reported for some seconds")
+    if snapshot.recent_drops:
+        found.append(
+            f"kernel dropped {snapshot.recent_drops:,} packets in the last minute: + or a lower rate"
+        )
+    if snapshot.recent_send_failures:
+        errors = ", ".join(sorted(snapshot.send_errors))
+        what = "is the interface down?" if errors == "ENETDOWN" else "lower the rate"
+        refused = f"{snapshot.recent_send_failures:,} sends refused in the last minute"
+        found.append(f"{refused} and tried again ({errors}): {what}")
+    if snapshot.done >= ENOUGH and snapshot.hit_rate < LOW_HIT_RATE:
+        found.append(_low(snapshot))
+    if snapshot.recent_restarts:
+        names = ", ".join(f"{p.name} x{p.restarts}" for p in processes if p.restarts)
+        found.append(
+            f"{snapshot.recent_restarts} restarted in the last minute" + (f" ({names})" if names else "")
+        )
+    return tuple(found)
+
+
+def _low(snapshot: Snapshot) -> str:
+    share = f"hit rate suspiciously low: {snapshot.hit_rate:.1%} sent data"
+    if not snapshot.rx:
+        return f"{share}, no packet received at all: check --gateway-mac, --interface and --source-ip"
+    outcomes = snapshot.outcomes
+    if outcomes.get("no_syn_ack", 0) > snapshot.done // 2:
+        return f"{share}, most hosts do not answer SYN: is the list old, the rate too high?"
+    if outcomes.get("rst", 0) > snapshot.done // 2:
+        return f"{share}, most answered RST: is the RST guard working, is ZMap's input fresh?"
+    return f"{share}, most are silent: is the rate too high for the path?"

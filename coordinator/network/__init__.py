@@ -1,0 +1,1 @@
+"""Routes, addresses and neighbours as the kernel has them, and the raw sockets."""

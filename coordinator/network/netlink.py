@@ -1,0 +1,145 @@
+"""rtnetlink in little: ask the kernel about links, addresses, routes and neighbours.
+
+The law of this file: **a question is one message, and the answer is read whole, checked field by field**.
+Layouts are those of rtnetlink(7): a 16-byte message header, a fixed part by type, then attributes of
+(length, type, value) on 4-byte bounds. Nothing here decides; ``coordinator/network/discover.py`` does.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import socket
+import struct
+import time
+from collections.abc import Iterator
+from typing import NamedTuple
+
+# linux/netlink.h
+NLMSG_ERROR, NLMSG_DONE = 2, 3
+F_REQUEST, F_ACK, F_DUMP, F_CREATE, F_REPLACE = 0x1, 0x4, 0x300, 0x400, 0x100
+# linux/rtnetlink.h
+NEWLINK, GETLINK, NEWADDR, GETADDR = 16, 18, 20, 22
+NEWROUTE, GETROUTE, NEWNEIGH, GETNEIGH = 24, 26, 28, 30
+GROUP_NEIGHBOURS = 1 << 2
+IFLA_ADDRESS, IFLA_IFNAME, IFLA_MTU = 1, 3, 4
+IFA_ADDRESS, IFA_LOCAL, IFA_FLAGS = 1, 2, 8
+RTA_DST, RTA_SRC, RTA_OIF, RTA_GATEWAY, RTA_PREFSRC, RTA_VIA = 1, 2, 4, 5, 7, 18
+NDA_DST, NDA_LLADDR = 1, 2
+RTN_UNICAST, RTN_LOCAL = 1, 2
+IFF_UP, IFF_LOOPBACK, IFF_RUNNING = 0x1, 0x8, 0x40
+IFA_F_DEPRECATED, IFA_F_TENTATIVE = 0x20, 0x40
+SCOPE_UNIVERSE, SCOPE_LINK = 0, 253
+NTF_USE = 0x01
+NUD_FAILED, NUD_NOARP = 0x20, 0x40
+NUD_KNOWN = 0x02 | 0x04 | 0x08 | 0x10 | 0x40 | 0x80  # reachable, stale, delay, probe, no ARP, permanent
+
+HEADER = struct.Struct("=IHHII")
+LINK = struct.Struct("=BxHiII")  # family, type, index, flags, change
+ADDRESS = struct.Struct("=BBBBI")  # family, prefix length, flags, scope, index
+ROUTE = struct.Struct(
+    "=BBBBBBBBI"
+)  # family, lengths of dst and src, tos, table, protocol, scope, type, flags
+NEIGHBOUR = struct.Struct("=BxxxiHBB")  # family, index, state, flags, type
+FIXED = {NEWLINK: LINK, NEWADDR: ADDRESS, NEWROUTE: ROUTE, NEWNEIGH: NEIGHBOUR}
+
+Attributes = dict[int, bytes]
+
+
+class Message(NamedTuple):
+    """One object of the kernel's: its fixed fields (see the layouts) and its attributes."""
+
+    kind: int
+    fields: tuple[int, ...]
+    attributes: Attributes
+
+
+def pack_attributes(attributes: Attributes) -> bytes:
+    return b"".join(
+        struct.pack("=HH", 4 + len(value), kind) + value + bytes(-len(value) % 4)
+        for kind, value in attributes.items()
+    )
+
+
+def parse_attributes(data: bytes) -> Attributes:
+    """Never raises: what is cut off or malformed is left out. The last of a kind wins."""
+    found: Attributes = {}
+    at = 0
+    while at + 4 <= len(data):
+        length, kind = struct.unpack_from("=HH", data, at)
+        if length < 4 or at + length > len(data):
+            break
+        found[kind & 0x3FFF] = data[at + 4 : at + length]
+        at += length + 3 & ~3
+    return found
+
+
+def parse_messages(data: bytes) -> Iterator[tuple[int, int, bytes]]:
+    """(type, sequence number, body) of each whole message of a datagram."""
+    at = 0
+    while at + HEADER.size <= len(data):
+        length, kind, _, number, _ = HEADER.unpack_from(data, at)
+        if length < HEADER.size or at + length > len(data):
+            return
+        yield kind, number, data[at + HEADER.size : at + length]
+        at += length + 3 & ~3
+
+
+def parse_body(kind: int, body: bytes) -> Message | None:
+    """The object in a message's body, or None when it is none that we know, or is cut short."""
+    layout = FIXED.get(kind)
+    if layout is None or len(body) < layout.size:
+        return None
+    return Message(kind, layout.unpack_from(body), parse_attributes(body[layout.size :]))
+
+
+class Netlink:
+    """A conversation with the kernel about the network of this namespace. Close it, or use ``with``."""
+
+    def __init__(self, groups: int = 0) -> None:
+        self._socket = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, socket.NETLINK_ROUTE)
+        self._socket.bind((0, groups))
+        self._number = 0
+
+    def __enter__(self) -> Netlink:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._socket.close()
+
+    def ask(
+        self, kind: int, fixed: bytes, attributes: Attributes | None = None, flags: int = F_ACK
+    ) -> list[Message]:
+        """Send one request and return the objects of the answer. Raises OSError with the kernel's errno."""
+        self._number += 1
+        body = fixed + pack_attributes(attributes or {})
+        header = HEADER.pack(HEADER.size + len(body), kind, F_REQUEST | flags, self._number, 0)
+        self._socket.send(header + body)
+        found: list[Message] = []
+        while True:
+            for reply, number, content in parse_messages(self._socket.recv(1 << 17)):
+                if number != self._number:
+                    continue  # news for our groups, or the tail of an older answer
+                if reply == NLMSG_ERROR:
+                    error = -struct.unpack_from("=i", content)[0]
+                    if error:
+                        raise OSError(error, os.strerror(error))
+                    return found
+                if reply == NLMSG_DONE:
+                    return found
+                message = parse_body(reply, content)
+                if message is not None:
+                    found.append(message)
+
+    def news(self, seconds: float) -> Iterator[Message]:
+        """What happens in the groups joined, as it happens, for so long at most."""
+        end = time.monotonic() + seconds
+        while (left := end - time.monotonic()) > 0 and select.select([self._socket], [], [], left)[0]:
+            try:
+                data = self._socket.recv(1 << 17)
+            except OSError:
+                continue  # ENOBUFS: some news was lost; the next may still say what is awaited
+            for kind, _, content in parse_messages(data):
+                message = parse_body(kind, content)
+                if message is not None:
+                    yield message

@@ -1,0 +1,125 @@
+"""The shards' raw sockets: opened here, in order, in one fan-out group, before anything is sent.
+
+The kernel orders a group by joining, and a socket that closes gives its place to the last; so the
+coordinator opens all of them and keeps them for the whole run, and workers come and go on top.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import socket
+import struct
+import threading
+from collections.abc import Callable
+
+from lzr.layout import FRAME_SIZE, SOL_PACKET
+from lzr.packet import sharding
+from lzr.secrets import Secrets
+
+PACKET_RX_RING, PACKET_VERSION, PACKET_TX_RING = 5, 10, 13
+PACKET_VNET_HDR, PACKET_FANOUT, PACKET_QDISC_BYPASS, PACKET_FANOUT_DATA = 15, 18, 20, 22
+FANOUT_CBPF, FANOUT_IGNORE_OUTGOING = 6, 0x4000
+TPACKET_V2 = 1
+SO_ATTACH_FILTER = 26
+ETH_P_ALL = 3
+_BLOCK = 1 << 16
+
+
+class SocketError(Exception):
+    """A raw socket cannot be had; the sentence says why."""
+
+
+def open_shards(
+    interface: str,
+    count: int,
+    secrets: Secrets,
+    ports: tuple[int, int],
+    own_v4: tuple[int, ...] = (),
+    frames: tuple[int, int] = (8192, 2048),
+) -> list[socket.socket]:
+    """`count` AF_PACKET sockets with rings, bound to `interface`, fanned out by the shard hash.
+
+    frames: of each receive and transmit ring, powers of two.
+    """
+    sockets: list[socket.socket] = []
+    try:
+        for _ in range(count):
+            sock = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0)
+            sockets.append(sock)
+            _attach(
+                sock,
+                socket.SOL_SOCKET,
+                SO_ATTACH_FILTER,
+                sharding.socket_filter(ports, secrets.cookie, own_v4),
+            )
+            sock.setsockopt(SOL_PACKET, PACKET_VERSION, TPACKET_V2)
+            sock.setsockopt(SOL_PACKET, PACKET_VNET_HDR, 1)
+            sock.setsockopt(SOL_PACKET, PACKET_QDISC_BYPASS, 1)
+        _together(lambda sock: _make_rings(sock, frames), sockets)
+        for sock in sockets:
+            sock.bind((interface, ETH_P_ALL))
+        join(sockets, secrets.shard)
+    except OSError as error:
+        close_shards(sockets)
+        raise SocketError(
+            f"cannot open a raw socket on {interface}: {os.strerror(error.errno or 0)}"
+        ) from error
+    return sockets
+
+
+def close_shards(sockets: list[socket.socket]) -> None:
+    """Close them all."""
+    _together(socket.socket.close, sockets)
+
+
+def _together(do: Callable[[socket.socket], None], sockets: list[socket.socket]) -> None:
+    """Do it with all sockets at once: in the kernel each waits for an RCU grace period, of 10 to 30 ms."""
+    failures: list[OSError] = []
+
+    def one(sock: socket.socket) -> None:
+        try:
+            do(sock)
+        except OSError as error:
+            failures.append(error)
+
+    threads = [threading.Thread(target=one, args=(sock,)) for sock in sockets]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    if failures:
+        raise failures[0]
+
+
+def _make_rings(sock: socket.socket, frames: tuple[int, int]) -> None:
+    # By ctypes, which lets other threads run meanwhile; socket.setsockopt does not.
+    libc = ctypes.CDLL(None, use_errno=True)
+    for option, number in zip((PACKET_RX_RING, PACKET_TX_RING), frames, strict=True):
+        request = struct.pack("4I", _BLOCK, number * FRAME_SIZE // _BLOCK, FRAME_SIZE, number)
+        if libc.setsockopt(sock.fileno(), SOL_PACKET, option, request, len(request)):
+            raise OSError(ctypes.get_errno(), "setsockopt")
+
+
+def join(sockets: list[socket.socket], seed: int) -> None:
+    """Fan the sockets out: a packet goes to sockets[flow_hash % len(sockets)]."""
+    for attempt in range(64):
+        group = int.from_bytes(os.urandom(2), "little")  # groups are per namespace; another scan has its own
+        try:
+            sockets[0].setsockopt(
+                SOL_PACKET, PACKET_FANOUT, group | FANOUT_CBPF << 16 | FANOUT_IGNORE_OUTGOING << 16
+            )
+            break
+        except OSError:
+            if attempt == 63:
+                raise
+    for sock in sockets[1:]:
+        sock.setsockopt(SOL_PACKET, PACKET_FANOUT, group | FANOUT_CBPF << 16 | FANOUT_IGNORE_OUTGOING << 16)
+    _attach(sockets[0], SOL_PACKET, PACKET_FANOUT_DATA, sharding.fanout_program(seed))
+
+
+def _attach(sock: socket.socket, level: int, option: int, program: bytes) -> None:
+    """Set an option whose value is a struct sock_fprog."""
+    code = ctypes.create_string_buffer(program, len(program))
+    fprog = struct.pack("HL", len(program) // 8, ctypes.addressof(code))
+    sock.setsockopt(level, option, fprog)

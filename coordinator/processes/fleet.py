@@ -1,0 +1,267 @@
+"""The fleet: the nursery and the children it forked, as the coordinator sees them.
+
+Every child has a name that is used once ("flow-0.2" is the second incarnation of flow worker 0): its sockets
+are called after it, so nothing that was meant for a dead process reaches its successor.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hmac
+import os
+import secrets
+import select
+import signal
+import socket
+import subprocess
+import sys
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import msgpack
+import zmq
+
+from coordinator.processes import privilege
+from coordinator.processes.rundir import Scratch
+from lzr import messages
+from lzr.job import Job, Output, Setup, Spawn, pack
+from lzr.messages import Buffer, Message, SchemaError
+
+FEED_MARK = 4
+_MAX_EVENT = 1 << 16
+_DESCRIPTORS_AT_ONCE = 200
+_PATIENT = 10  # nice
+_REMEMBERED = 64
+# As plain numbers: what an enumeration's operators take is much of the cost of a small turn.
+_NOBLOCK, _POLLIN, _EVENTS = int(zmq.NOBLOCK), int(zmq.POLLIN), int(zmq.EVENTS)
+
+
+@dataclass
+class Child:
+    """A flow worker or a collector."""
+
+    role: str
+    index: int
+    name: str
+    number: int
+    orders: zmq.Socket[bytes]
+    feed: zmq.Socket[bytes] | None
+    pid: int = 0
+    replaces: bool = False  # it took the place of one that died
+    condemned: bool = False  # it has sent what cannot be: nothing more of it is believed
+    token: bytes = field(default_factory=lambda: secrets.token_bytes(16))  # it shows this with its reports
+    written: int = 0  # a flow worker's: the last of its messages whose results are written
+    told: int = 0  # the last that it knows to be written
+    waiting: deque[list[Buffer]] = field(default_factory=deque)
+
+    def tell_written(self) -> None:
+        """What a worker knows to be written, it does not keep, nor send again."""
+        if self.written > self.told:
+            self.order(messages.Acked(self.written))
+            self.told = self.written
+
+    def order(self, order: Message) -> None:
+        self.waiting.append(messages.pack(order))
+        self.push_orders()
+
+    def push_orders(self) -> None:
+        """Send what waits. A process that has just died takes nothing, and must not stop us."""
+        while self.waiting:
+            try:
+                self.orders.send_multipart(self.waiting[0], _NOBLOCK)
+            except zmq.Again:
+                return
+            self.waiting.popleft()
+
+    def close(self) -> None:
+        self.orders.close(linger=0)
+        if self.feed is not None:
+            self.feed.close(linger=0)
+
+
+class Fleet:
+    def __init__(self, scratch: Scratch) -> None:
+        """Starts the nursery at once: it loads its modules while we find the network."""
+        self._scratch = scratch
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        with theirs:
+            self._process = subprocess.Popen(
+                # -P: not whatever lies in the directory we were called from, we are root.
+                [sys.executable, "-P", "-m", "workers.forkserver", str(theirs.fileno())],
+                pass_fds=[theirs.fileno()],
+                stdin=subprocess.DEVNULL,
+                start_new_session=True,
+            )
+        # While it loads, ZMap beside us needs the processor more: it loses answers when it has to wait.
+        self._patient = privilege.may_renice()
+        if self._patient:
+            os.setpriority(os.PRIO_PROCESS, self._process.pid, _PATIENT)
+        self.nursery = ours
+        self.nursery.setblocking(False)
+        self._context: zmq.Context[Any] = zmq.Context(io_threads=1)
+        self.reports = self._bind("reports", zmq.PULL, 0)
+        self.children: dict[str, Child] = {}
+        self._buried: dict[str, Child] = {}  # the latest: their last words may still be on their way
+        self.closed = False
+
+    def set_up(self, job: Job, sockets: Sequence[socket.socket], outputs: Sequence[int]) -> None:
+        """Hand the nursery what all children need: first the way to our sockets."""
+        if self._patient:
+            os.setpriority(os.PRIO_PROCESS, self._process.pid, os.getpriority(os.PRIO_PROCESS, 0))
+        descriptors = [self._scratch.descriptor, *(sock.fileno() for sock in sockets), *outputs]
+        data = pack(Setup(job, len(outputs)))
+        self.nursery.setblocking(True)
+        for at in range(0, len(descriptors), _DESCRIPTORS_AT_ONCE):
+            part = descriptors[at : at + _DESCRIPTORS_AT_ONCE]
+            socket.send_fds(self.nursery, [data if at == 0 else b"+"], part)
+        self.nursery.setblocking(False)
+
+    def spawn(
+        self,
+        role: str,
+        index: int,
+        name: str,
+        number: int,
+        outputs: Sequence[Output] = (),
+        *,
+        fenced: Sequence[int] = (),
+        replaces: bool = False,
+    ) -> Child:
+        """name, number: its own. fenced: numbers of flow workers that have died, for a collector."""
+        orders = self._bind(f"orders-{name}", zmq.PUSH, 0)
+        feed = self._bind(f"feed-{name}", zmq.PUSH, FEED_MARK) if role == "flow" else None
+        child = self.children[name] = Child(role, index, name, number, orders, feed, replaces=replaces)
+        written = tuple((child.number, child.written) for child in self.of_role("flow"))
+        spawn = Spawn(role, index, name, number, tuple(outputs), written, tuple(fenced), child.token)
+        given = [self._scratch.listen(f"results-{name}")] if role == "collect" else []
+        try:
+            socket.send_fds(self.nursery, [pack(spawn)], given)
+        finally:
+            for descriptor in given:
+                os.close(descriptor)
+        return child
+
+    def of_role(self, role: str) -> list[Child]:
+        return [child for child in self.children.values() if child.role == role]
+
+    def events(self) -> list[dict[str, Any]]:
+        """What the nursery tells: spawned, died. Raises ChildProcessError when it is gone itself."""
+        found: list[dict[str, Any]] = []
+        while True:
+            try:
+                data = self.nursery.recv(_MAX_EVENT)
+            except BlockingIOError:
+                return found
+            except OSError:
+                data = b""
+            if not data:
+                raise ChildProcessError("the nursery, which starts the workers, has died")
+            event = msgpack.unpackb(data)
+            if event["event"] == "spawned" and event["name"] in self.children:
+                self.children[event["name"]].pid = event["pid"]
+            found.append(event)
+
+    def bury(self, name: str) -> Child | None:
+        child = self.children.pop(name, None)
+        if child is not None:
+            child.close()
+            for kind in ("orders", "feed", "results"):
+                self._scratch.forget(f"{kind}-{name}")
+            self._buried[name] = child
+            while len(self._buried) > _REMEMBERED:
+                del self._buried[next(iter(self._buried))]
+        return child
+
+    def receive(self) -> tuple[Child, Message] | None:
+        """The next report, and of which child; it may have ended. Raises SchemaError for what cannot be."""
+        events = self.reports.get(_EVENTS)
+        if not isinstance(events, int) or not events & _POLLIN:  # cheaper than an exception
+            return None
+        parts = self.reports.recv_multipart(_NOBLOCK)
+        try:
+            message, name, token = messages.unpack(parts)
+        except SchemaError as error:
+            if self._known(error.sender, error.token) is None:
+                error.sender = ""  # anybody may have sent it
+            raise
+        child = self._known(name, token)
+        if child is None:
+            raise SchemaError(f"{type(message).__name__} in the name of {name[:40]!r}, by somebody else")
+        if type(message) not in messages.REPORTS[child.role]:
+            raise SchemaError(f"{type(message).__name__} is not for it to say", name)
+        return child, message
+
+    def _known(self, name: str, token: bytes) -> Child | None:
+        """The child of this name, which may have ended, if the token is its own."""
+        child = self.children.get(name) or self._buried.get(name)
+        return child if child is not None and hmac.compare_digest(token, child.token) else None
+
+    def kill(self, child: Child) -> None:
+        """End a process that cannot be trusted any more; its death is told like any other."""
+        with contextlib.suppress(OSError, ValueError):
+            stat = Path(f"/proc/{child.pid}/stat").read_text().rpartition(")")[2].split()
+            if int(stat[1]) == self._process.pid:  # or the number is somebody else's by now
+                os.kill(child.pid, signal.SIGKILL)
+
+    @property
+    def bell(self) -> int:
+        """Becomes readable when a report comes after `receive` has found none."""
+        descriptor = self.reports.get(zmq.FD)
+        assert isinstance(descriptor, int)
+        return descriptor
+
+    def wait(self, seconds: float) -> None:
+        """Until the nursery has something to tell."""
+        select.select([self.nursery], [], [], seconds)
+
+    def end(self) -> None:
+        """End whatever still runs: at the end of a scan nobody does. Their reports can still be read."""
+        self.nursery.close()  # the nursery ends its children when this is gone
+        try:
+            self._process.wait(2)
+        except subprocess.TimeoutExpired:
+            os.kill(self._process.pid, signal.SIGKILL)
+            self._process.wait(2)
+        for child in self.children.values():
+            _await_end(child.pid)
+
+    def close(self) -> None:
+        self.closed = True
+        self.end()
+        for child in self.children.values():
+            child.close()
+        self.reports.close(linger=0)
+        self._context.term()
+        self._scratch.remove()
+
+    def _bind(self, name: str, kind: int, mark: int) -> zmq.Socket[bytes]:
+        sock: zmq.Socket[bytes] = self._context.socket(kind)
+        sock.setsockopt(zmq.RCVHWM if kind == zmq.PULL else zmq.SNDHWM, mark)
+        sock.setsockopt(zmq.LINGER, 0)
+        sock.setsockopt(zmq.MAXMSGSIZE, messages.MOST_OCTETS)
+        sock.setsockopt(zmq.USE_FD, self._scratch.listen(name))
+        sock.bind(f"ipc://{self._scratch.here}/{name}")
+        return sock
+
+
+def _await_end(pid: int) -> None:
+    """Until this process, which is no child of ours, is gone: it may outlive a killed nursery a moment."""
+    with contextlib.suppress(OSError):
+        handle = os.pidfd_open(pid)
+        try:
+            select.select([handle], [], [], 2)
+        finally:
+            os.close(handle)
+
+
+def try_feed(child: Child, parts: Sequence[Buffer]) -> bool:
+    """Give a flow worker a batch if it has room for one."""
+    assert child.feed is not None
+    try:
+        child.feed.send_multipart(parts, _NOBLOCK)
+    except zmq.Again:
+        return False
+    return True

@@ -1,0 +1,303 @@
+"""The supervisor of the workers and collectors: turns what they say into events, and performs the orders.
+
+What is to be done is decided by `lzr.ownership`, which is pure; here is what that takes: forking, sending
+orders, the marker behind which a shard is released, and the figures of who there is. What concerns who feeds
+the shards comes back from `handle` as values.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+from coordinator.monitor.meter import Meter
+from coordinator.monitor.snapshot import State
+from coordinator.processes.fleet import Child, Fleet, try_feed
+from lzr import messages
+from lzr.job import Output
+from lzr.ownership import Machine
+from lzr.ownership import orders as do
+from lzr.ownership.events import Adopted, Died, Ending, Event, Fenced, Linked, Ready, Released, Want
+from lzr.ownership.orders import News
+from lzr.ownership.processes import COLLECT, FLOW
+from lzr.safetext import plain
+
+_LAST_WORDS = 0.25
+"""Seconds that the figures of a process that has ended may still be on their way."""
+_REPORTS = 1000
+"""Taken at a time: whoever waits for us is not to wait for all there are."""
+_TOLD = 5
+"""Messages of unknown origin that the user is told of one by one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Spawned:
+    """The nursery has forked a process."""
+
+    name: str
+    pid: int
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """Outcomes are on disk, says a collector."""
+
+    name: str
+    message: messages.Written
+
+
+@dataclass(frozen=True, slots=True)
+class Stats:
+    """A process's figures. last: there will be no more."""
+
+    name: str
+    figures: dict[str, Any]
+    last: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """A process cannot go on. gone: the reader of the output has gone; reason: a sentence, or nothing to
+    say."""
+
+    reason: str
+    gone: bool
+
+
+Report = Event | Spawned | Written | Stats | Fault
+
+
+class Supervisor:
+    """outputs: what a new collector is told of the outputs, as far as they are acknowledged now.
+
+    note: takes a sentence for the user. tell: takes one for who debugs.
+    """
+
+    def __init__(
+        self,
+        fleet: Fleet,
+        shards: int,
+        outputs: Callable[[], list[Output]],
+        meter: Meter,
+        note: Callable[[str], None],
+        tell: Callable[[str], None],
+    ) -> None:
+        self.fleet = fleet
+        self.machine = Machine(shards)
+        self.unread = False  # there were more reports than are taken at a time
+        self._outputs = outputs
+        self._meter = meter
+        self._note = note
+        self._tell = tell
+        self.refused = 0  # messages that nobody sends who is what he should be
+        self._arrived: deque[Report] = deque()
+        self._markers: deque[tuple[str, list[messages.Buffer]]] = deque()
+
+    @property
+    def writer(self) -> str:
+        """Name of the collector that writes, or is to: only its word counts for what is written."""
+        return self.machine.succession.writer
+
+    def worker(self, index: int) -> Child | None:
+        """The flow worker at this place."""
+        process = self.machine.processes.at(FLOW, index)
+        return None if process is None else self.fleet.children.get(process.name)
+
+    # --- what has happened ---------------------------------------------------------------------------------
+
+    def reports(self, *, nursery: bool = True) -> Iterator[Report]:
+        """What has happened, in an order in which it can be handled; what is not taken comes the next time.
+
+        nursery: whether it may have something to tell. What a process had reported comes before its death. A
+        message that cannot be is not among them (see `refuse`). Raises ChildProcessError when the nursery is
+        gone.
+        """
+        deaths: list[Report] = []
+        for event in self.fleet.events() if nursery else ():
+            name, pid = event["name"], event["pid"]
+            self._tell(f"{name} {event['event']}: pid {pid}")
+            if event["event"] == "spawned":
+                self._arrived.append(Spawned(name, pid))
+            else:
+                deaths.append(Died(name, event["status"]))
+        self.unread = True
+        for _ in range(_REPORTS):
+            try:
+                if not self._read():
+                    self.unread = False
+                    break
+            except messages.SchemaError as error:
+                self.refuse(str(error), error.sender)
+        self._arrived += deaths
+        while self._arrived:
+            yield self._arrived.popleft()
+
+    def _read(self) -> bool:
+        """Take the next report, if there is one. Raises SchemaError."""
+        received = self.fleet.receive()
+        if received is None:
+            return False
+        if received[0].condemned:
+            self.refused += 1
+            return True
+        report = self._report_of(*received)
+        if report is not None:
+            self._arrived.append(report)
+        return True
+
+    def _report_of(self, child: Child, message: messages.Message) -> Report | None:
+        name = child.name
+        match message:
+            case messages.FlowStats() | messages.CollectStats():
+                who = {"role": child.role, "index": child.index, "pid": child.pid}
+                return Stats(name, msgspec.structs.asdict(message) | who, message.last)
+            case messages.Written():
+                return Written(name, message)
+            case messages.Fault(reason, gone):
+                if gone and name != self.writer:
+                    raise messages.SchemaError("a reader has gone, says one that does not write", name)
+                return Fault(plain(reason, 200), gone)
+            case messages.Ready():
+                return Ready(name)
+            case messages.Adopted(shard):
+                return Adopted(name, shard)
+            case messages.Released():  # the columns lie in memory that the message holds
+                columns = tuple(getattr(message, column).copy() for column in message.columns)
+                return Released(name, message.shard, columns)
+            case messages.Fenced(source):
+                return Fenced(name, source)
+            case messages.Linked(collector):
+                return Linked(name, collector)
+        return None
+
+    def refuse(self, reason: str, name: str) -> None:
+        """A message is not believed. Who sent it, if that is certain, is ended and replaced."""
+        self.refused += 1
+        child = self.fleet.children.get(name)
+        if child is not None and not child.condemned:
+            child.condemned = True
+            self._note(f"{name} sent what cannot be ({plain(reason, 160)}): it is ended")
+            self.fleet.kill(child)
+        elif child is None and self.refused <= _TOLD:
+            self._note(f"a message is not believed: {plain(reason, 160)}")
+
+    # --- what is to be done --------------------------------------------------------------------------------
+
+    def want(self, flow: int, collect: int, now: float) -> list[News]:
+        """Set the worker counts; shards move by themselves."""
+        news = self.handle(Want(flow, collect), now)
+        for process in self.machine.processes:
+            if not process.leaving:
+                state = "" if self.machine.processes.is_wanted(process) else State.LEAVING
+                self._meter.mark(now, process.role, process.index, state)
+        return news
+
+    def handle(self, event: Event | Spawned, now: float) -> list[News]:
+        """Perform what is to be done about this; what concerns who feeds the shards is returned."""
+        if isinstance(event, Spawned):
+            child = self.fleet.children.get(event.name)
+            if child is not None:
+                self._meter.launched(now, child.role, child.index, event.pid)
+            return []
+        orders = self.machine.handle(event, now)
+        if isinstance(event, Ready) and do.Ignored(event) not in orders:
+            child = self.fleet.children[event.name]
+            show = self._meter.restarted if child.replaces else self._meter.launched
+            show(now, child.role, child.index, child.pid)
+        news: list[News] = []
+        for order in orders:
+            if isinstance(order, News):
+                news.append(order)
+            else:
+                self._perform(order, now)
+        return news
+
+    def _perform(self, order: do.Order, now: float) -> None:
+        children = self.fleet.children
+        match order:
+            case do.Spawn(role, index, name, number, fenced, replaces):
+                outputs = self._outputs() if role == COLLECT else ()
+                self.fleet.spawn(role, index, name, number, outputs, fenced=fenced, replaces=replaces)
+            case do.Adopt(name, shard, flows):
+                columns = flows if isinstance(flows, tuple) else (b"",) * len(messages.Adopt.columns)
+                children[name].order(messages.Adopt(shard, *columns))
+            case do.Release(name, shard):
+                self._markers.append((name, messages.pack(messages.Release(shard))))
+                children[name].order(messages.Hurry())
+            case do.Fence(name, source):
+                children[name].order(messages.Fence(source))
+            case do.Link(name, writer):
+                children[name].order(messages.Resend(writer))
+            case do.SendTo(name, collector):
+                children[name].tell_written()  # first: what is written must not be sent again
+                children[name].order(messages.Resend(collector))
+            case do.Stop(name):
+                child = children[name]
+                child.order(messages.Stop())
+                if not self.machine.ending:
+                    self._meter.mark(now, child.role, child.index, State.LEAVING)
+            case do.Bury():
+                self._bury(order, now)
+            case do.Ignored(event):
+                self._tell(f"ignored, since it is not true or too late: {event}"[:200])
+
+    def _bury(self, order: do.Bury, now: float) -> None:
+        child = self.fleet.bury(order.name)
+        if not order.asked:
+            pid = 0 if child is None else child.pid
+            self._note(f"{order.name} (pid {pid}) ended with status {order.status}; a successor takes over")
+            self._meter.mark(now, order.role, order.index, State.DEAD)
+        if order.vacant:
+            self._meter.removed(order.role, order.index)
+
+    def push(self) -> None:
+        """Orders that found no taker yet, and the markers, which stay behind the targets on the way."""
+        for child in self.fleet.children.values():
+            child.push_orders()
+        for _ in range(len(self._markers)):
+            name, parts = self._markers.popleft()
+            taker = self.fleet.children.get(name)
+            if taker is not None and not try_feed(taker, parts):
+                self._markers.append((name, parts))
+
+    # --- the end -------------------------------------------------------------------------------------------
+
+    def end(self, seconds: float) -> Iterator[Written | Stats]:
+        """Ask all to end and wait for them, at most so long for each kind; gives what they still report."""
+        for role in (FLOW, COLLECT):
+            self.handle(Ending(role), time.monotonic())
+            until = time.monotonic() + seconds
+            speaking = {child.name for child in self.fleet.of_role(role)}
+            while (self.fleet.of_role(role) or speaking) and time.monotonic() < until:
+                self.push()
+                self.fleet.wait(0.05 if self.fleet.of_role(role) else 0.001)
+                for report in self.reports():
+                    match report:
+                        case Stats(name, _, last):
+                            if last:
+                                speaking.discard(name)
+                            yield report
+                        case Written():
+                            yield report
+                        case Died():
+                            self.handle(report, time.monotonic())
+                if speaking and not self.fleet.of_role(role):
+                    until = min(until, time.monotonic() + _LAST_WORDS)
+
+    def last_reports(self, seconds: float) -> Iterator[Written | Stats]:
+        """What is still on the way when no process is left: no more once nothing has come for so long."""
+        milliseconds = round(seconds * 1000)
+        while self.fleet.reports.poll(milliseconds):
+            try:
+                self._read()
+            except messages.SchemaError as error:
+                self.refuse(str(error), error.sender)
+        while self._arrived:
+            report = self._arrived.popleft()
+            if isinstance(report, Written | Stats):
+                yield report

@@ -1,0 +1,423 @@
+"""The checkpoint: what a scan that was cut off at any moment needs to go on.
+
+The law of this file: **one file says two things that belong together**: which inputs have their fate, and
+how long each output was when exactly those had been written. It is replaced whole (write, fsync, rename),
+and only after the outputs have been synced up to that length. So whatever is cut off, a kernel or the power
+included, the newest checkpoint is true: a resumed scan cuts the outputs back to it and does the rest.
+
+A checkpoint that cannot be written is a warning: the one before it is older, and no less true.
+
+Inputs are numbered as they are read, so the input has to be the same (`coordinator.input.hashes`); so have
+the lists of networks. Which options may change is decided in `lzr.options.resume`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import hashlib
+import os
+import threading
+import time
+import zlib
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import msgpack
+import numpy as np
+from numpy.typing import NDArray
+
+from coordinator.input.hashes import LISTS, InputHash, Mark, digests
+from lzr.errors import UsageError
+from lzr.options import resume
+from lzr.options.table import Options
+
+EVERY = 1.0
+"""Seconds between checkpoints, at least."""
+
+_MAGIC = b"lzr checkpoint 2\n"
+_PATIENCE = 4.0  # for the processes of a killed scan to end: they do so within two seconds
+
+_PATHS = ("input_file", "output_file", "blocklist_file", "allowlist_file")
+
+
+class Progress:
+    """The inputs that have their fate: all below `low`, and some above.
+
+    Memory: a byte for each input between the oldest without a fate and the newest with one.
+    """
+
+    def __init__(self, low: int = 0, above: NDArray[np.bool_] | None = None) -> None:
+        """above: (n,) bool, for the inputs from `low` on."""
+        self._base = low
+        self._marks = np.zeros(4096, np.bool_) if above is None else above.copy()
+
+    @property
+    def low(self) -> int:
+        """The first input without a fate."""
+        self._compact()
+        return self._base
+
+    def add(self, lines: NDArray[np.uint64]) -> None:
+        lines = lines[lines >= self._base]
+        if not len(lines):
+            return
+        need = int(lines.max()) - self._base + 1
+        if need > len(self._marks):
+            self._compact()
+            lines = lines[lines >= self._base]
+            need = int(lines.max()) - self._base + 1 if len(lines) else 0
+        if need > len(self._marks):
+            grown = np.zeros(max(need, 2 * len(self._marks)), np.bool_)
+            grown[: len(self._marks)] = self._marks
+            self._marks = grown
+        self._marks[(lines - np.uint64(self._base)).astype(np.int64)] = True
+
+    def contains(self, lines: NDArray[np.uint64]) -> NDArray[np.bool_]:
+        """(n,) bool: which of these have their fate."""
+        found = lines < self._base
+        inside = ~found & (lines < self._base + len(self._marks))
+        found[inside] = self._marks[(lines[inside] - np.uint64(self._base)).astype(np.int64)]
+        return found
+
+    def above(self) -> NDArray[np.bool_]:
+        """(n,) bool for the inputs from `low` on, no longer than need be."""
+        self._compact()
+        last = np.flatnonzero(self._marks)
+        return self._marks[: int(last[-1]) + 1 if len(last) else 0].copy()
+
+    @property
+    def count(self) -> int:
+        return self._base + int(np.count_nonzero(self._marks))
+
+    def _compact(self) -> None:
+        done = len(self._marks) if self._marks.all() else int(self._marks.argmin())
+        if done:
+            self._base += done
+            rest = self._marks[done:]
+            self._marks = np.zeros(max(4096, len(rest)), np.bool_)
+            self._marks[: len(rest)] = rest
+
+
+class SavedOutput(NamedTuple):
+    """An output: its form, its length in bytes, whether its heading is still to come, records so far."""
+
+    form: str
+    length: int = 0
+    fresh: bool = True
+    lines: int = 0
+
+
+@dataclass
+class Saved:
+    """What a checkpoint says.
+
+    summary: `lzr.records.summary.Summary` as plain values. runs: times it was begun. prefix, marks: of its
+    input. lists: hashes of the lists of networks. sources: our addresses, where the route decided them.
+    ended: it is the last one of its run, and nobody wrote after it. written: when (epoch seconds).
+    """
+
+    options: Options
+    progress: Progress = field(default_factory=Progress)
+    outputs: list[SavedOutput] = field(default_factory=list)
+    summary: dict[str, Any] | None = None
+    prefix: bytes = b""
+    runs: int = 0
+    ended: bool = False
+    written: float = field(default_factory=time.time)
+    marks: list[Mark] = field(default_factory=list)
+    lists: dict[str, str] = field(default_factory=dict)
+    sources: list[str] = field(default_factory=list)
+
+    def pack(self) -> bytes:
+        marks = self.progress.above()
+        body = msgpack.packb(
+            {
+                "options": self.options.as_dict(),
+                "low": self.progress.low,
+                "marks": zlib.compress(np.packbits(marks).tobytes(), 1),
+                "marked": len(marks),
+                "outputs": self.outputs,
+                "summary": self.summary,
+                "prefix": self.prefix,
+                "runs": self.runs,
+                "ended": self.ended,
+                "written": self.written,
+                "read": self.marks,
+                "lists": self.lists,
+                "sources": self.sources,
+            }
+        )
+        return b"".join((_MAGIC, hashlib.sha256(body).digest(), body))
+
+    @classmethod
+    def unpack(cls, data: bytes) -> Saved:
+        """Raises ValueError if these bytes are not a whole checkpoint of this version."""
+        head = len(_MAGIC) + 32
+        if not data.startswith(_MAGIC):
+            raise ValueError("it is no checkpoint of this version of lzr")
+        body = data[head:]
+        if hashlib.sha256(body).digest() != data[len(_MAGIC) : head]:
+            raise ValueError("it is damaged")
+        found = msgpack.unpackb(body)
+        marks = np.frombuffer(zlib.decompress(found["marks"]), np.uint8)
+        above = np.unpackbits(marks, count=found["marked"]).astype(np.bool_)
+        known = Options().values()
+        values: dict[str, Any] = {
+            name: tuple(value) if isinstance(value, list) else value
+            for name, value in found["options"].items()
+            if name in known
+        }
+        return cls(
+            Options(**values),
+            Progress(found["low"], above),
+            [SavedOutput(*output) for output in found["outputs"]],
+            found["summary"],
+            found["prefix"],
+            found["runs"],
+            found["ended"],
+            found["written"],
+            [(length, digest) for length, digest in found["read"]],
+            found["lists"],
+            found["sources"],
+        )
+
+
+class Checkpoint:
+    """Of a running scan. `options` are those to go by: on a resumed scan, as it was begun."""
+
+    def __init__(
+        self,
+        directory: Path,
+        options: Options,
+        saved: Saved | None = None,
+        *,
+        lock: int = -1,
+        owner: tuple[int, int] | None = None,
+        lists: dict[str, str] | None = None,
+    ) -> None:
+        """lock: a descriptor; while a process holds it, no other scan uses the directory.
+
+        lists: hashes of the lists of networks, as they are now.
+        """
+        self.options = options
+        self.resumed = saved
+        self.lock = lock
+        self.progress = Progress() if saved is None else Progress(saved.progress.low, saved.progress.above())
+        self.done = None if saved is None else Progress(saved.progress.low, saved.progress.above())
+        self._runs = 1 if saved is None else saved.runs + 1
+        self.input = InputHash() if saved is None else InputHash(saved.marks, saved.prefix)
+        self.sources: list[str] = []
+        self._lists = lists or {}
+        self._directory = directory
+        self._owner = owner
+        self._next = 0.0
+        self._thread: threading.Thread | None = None
+        self._trouble = ""
+        self._told = False
+
+    @property
+    def run(self) -> int:
+        """0 for the first run of this scan, and one more each time it was resumed."""
+        return self._runs - 1
+
+    def settled(self, lines: NDArray[np.uint64]) -> None:
+        """These inputs have their fate, and what the outputs say of them is within their lengths."""
+        self.progress.add(lines)
+
+    def compare_sources(self, sources: Sequence[str], *, forced: bool) -> None:
+        """Our addresses, where nobody has given them. Raises UsageError if they are others than they were."""
+        before = self.resumed.sources if self.resumed is not None else []
+        if before and not set(before) & set(sources) and not forced:
+            raise UsageError(
+                f"this scan was begun from {before[0]}, and our address is now "
+                f"{sources[0] if sources else 'unknown'}; --resume-changed source-ip goes on from there"
+            )
+        self.sources = list(sources)
+
+    def tick(
+        self,
+        now: float,
+        descriptors: Sequence[int],
+        outputs: Callable[[], list[SavedOutput]],
+        summary: Callable[[], dict[str, Any]],
+        note: Callable[[str], None],
+    ) -> None:
+        """Save if it is time to, beside the caller: syncing a disk may take longer than a scan can wait."""
+        if self._trouble and not self._told:
+            self._told = True
+            note(self._trouble)
+        if now < self._next or (self._thread is not None and self._thread.is_alive()):
+            return
+        self._next = now + EVERY
+        data = self._snapshot(outputs(), summary())
+        self._thread = threading.Thread(target=self._save, args=(data, list(descriptors)), daemon=True)
+        self._thread.start()
+
+    def finish(self, descriptors: Sequence[int], outputs: list[SavedOutput], summary: dict[str, Any]) -> str:
+        """The last one. Returns what went wrong, or an empty text."""
+        if self._thread is not None:
+            self._thread.join()
+        self._trouble = ""
+        self._save(self._snapshot(outputs, summary, ended=True), descriptors)
+        return self._trouble
+
+    def _snapshot(self, outputs: list[SavedOutput], summary: dict[str, Any], *, ended: bool = False) -> bytes:
+        return Saved(
+            self.options,
+            self.progress,
+            outputs,
+            summary,
+            self.input.prefix,
+            self._runs,
+            ended,
+            marks=self.input.marks(),
+            lists=self._lists,
+            sources=self.sources,
+        ).pack()
+
+    def _save(self, data: bytes, descriptors: Sequence[int]) -> None:
+        try:
+            for descriptor in descriptors:
+                with contextlib.suppress(OSError) if not _is_file(descriptor) else contextlib.nullcontext():
+                    os.fsync(descriptor)
+            _replace(self._directory, data, self._owner)
+            self._trouble, self._told = "", False
+        except OSError as error:
+            self._trouble = f"cannot write the checkpoint in {self._directory}: {error.strerror}"
+
+
+def _is_file(descriptor: int) -> bool:
+    import stat
+
+    return stat.S_ISREG(os.fstat(descriptor).st_mode)
+
+
+def _replace(directory: Path, data: bytes, owner: tuple[int, int] | None) -> None:
+    """The new checkpoint in the place of the old one: at every moment one of them is there, whole."""
+    new = directory / "checkpoint.new"
+    descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o644)
+    try:
+        if owner is not None:
+            os.fchown(descriptor, *owner)
+        view = memoryview(data)
+        while view:
+            view = view[os.write(descriptor, view) :]
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+    os.replace(new, directory / "checkpoint")
+    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def load(directory: Path) -> Saved | None:
+    """The checkpoint in a directory, None if there is none. Raises UsageError if it cannot be used."""
+    path = directory / "checkpoint"
+    try:
+        return Saved.unpack(path.read_bytes())
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise UsageError(f"cannot read {path}: {error.strerror}") from error
+    except (ValueError, KeyError, TypeError, msgpack.UnpackException, zlib.error) as error:
+        raise UsageError(f"cannot resume from {path}: {error}") from error
+
+
+@contextmanager
+def open_checkpoint(options: Options, owner: tuple[int, int] | None = None) -> Iterator[Checkpoint | None]:
+    """What --checkpoint and --resume ask for, None where neither does. Raises UsageError."""
+    if options.checkpoint is None:
+        yield None
+        return
+    directory = Path(options.checkpoint)
+    lock = _lock(directory, owner, create=options.resume is None)
+    try:
+        saved = load(directory)
+        if options.resume is None:
+            if saved is not None:
+                raise UsageError(
+                    f"{directory} holds the checkpoint of a scan: --resume {directory} goes on with it, "
+                    "and a new scan needs another directory"
+                )
+            lists = digests(options)
+            yield Checkpoint(directory, absolute(options), lock=lock, owner=owner, lists=lists)
+            return
+        if saved is None:
+            raise UsageError(f"there is no checkpoint in {directory}")
+        options = restored(options, saved.options)
+        lists = digests(options)
+        _compare_lists(options, saved.lists, lists)
+        yield Checkpoint(directory, options, saved, lock=lock, owner=owner, lists=lists)
+    finally:
+        os.close(lock)
+
+
+def _lock(directory: Path, owner: tuple[int, int] | None, *, create: bool) -> int:
+    """Held by every process of a scan, so that its writer is gone before another one begins."""
+    try:
+        if create and not os.path.exists(directory):
+            directory.mkdir(mode=0o755)
+            if owner is not None:
+                os.chown(directory, *owner)
+        flags = os.O_RDWR | os.O_CLOEXEC | (os.O_CREAT if create else 0)
+        lock = os.open(directory / "lock", flags, 0o644)
+        if owner is not None:
+            os.fchown(lock, *owner)
+    except FileNotFoundError as error:
+        what = f"cannot make {directory}" if create else f"there is no checkpoint in {directory}"
+        raise UsageError(what) from error
+    except OSError as error:
+        raise UsageError(f"cannot use {directory} for the checkpoint: {error.strerror}") from error
+    until = time.monotonic() + _PATIENCE
+    while True:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return lock
+        except OSError as error:
+            if time.monotonic() > until:
+                os.close(lock)
+                raise UsageError(f"another scan is using {directory}") from error
+            time.sleep(0.02)
+
+
+def _compare_lists(options: Options, before: dict[str, str], now: dict[str, str]) -> None:
+    """Raises UsageError if a list of networks says something else than it did, and nobody said it may."""
+    forced = resume.changed(options.resume_changed)
+    for attr in LISTS:
+        if before.get(attr) != now.get(attr) and attr not in forced:
+            flag = Options.rows[attr].flag
+            what = "is new" if attr not in before else "is missing" if attr not in now else "has changed"
+            raise UsageError(
+                f"{flag} {what} since this scan was begun, so its records would be of other networks: "
+                f"--resume-changed {flag.lstrip('-')} goes on with the list as it is now"
+            )
+
+
+def absolute(options: Options) -> Options:
+    """The same with whole paths: a scan may be resumed from another working directory."""
+    changes = {
+        name: os.path.abspath(path)
+        for name in _PATHS
+        if (path := getattr(options, name)) is not None and path != "-"
+    }
+    return options.replace(**changes)
+
+
+def restored(given: Options, saved: Options) -> Options:
+    """The options to resume with (`lzr.options.resume`). Raises UsageError."""
+    found = resume.restored(absolute(given), saved)
+    if not found.send_syns and not found.reopen:
+        raise UsageError(
+            "half-open connections of ZMap cannot be resumed, they are gone: --reopen opens those that have "
+            "no result yet anew, with SYNs of our own (the input has to be the same lines of ZMap)"
+        )
+    if found.send_syns and found.reopen:
+        raise UsageError("--reopen is for the input of ZMap; a list is resumed without it")
+    return found

@@ -1,0 +1,311 @@
+"""Everything that shows or steers a running scan, behind one object for the coordinator's loop.
+
+The law: the loop calls `tick` whenever it wakes (and at least every `patience` seconds), and gets back what
+people and scripts have asked for. Nothing here waits, nothing here can end the scan: a terminal that is
+gone, a full disk under the status file or a broken scrape is at most a warning.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import select
+import sys
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any
+
+from coordinator.commands.ctl import ControlError, ControlServer
+from coordinator.dashboard.terminal import abilities, wanted
+from coordinator.endpoints.prometheus import MetricsServer
+from coordinator.endpoints.requests import Change, Command
+from coordinator.monitor import autoscale, status
+from coordinator.monitor.findings import on_terminal
+from coordinator.monitor.log import Log
+from coordinator.monitor.meter import Meter
+from coordinator.monitor.snapshot import Phase, Snapshot, Totals
+from lzr.errors import UsageError
+from lzr.options.handshakes import shown
+
+if TYPE_CHECKING:
+    from coordinator.dashboard.dashboard import Dashboard
+    from lzr.options.table import Options
+
+FRAME = 0.25
+"""Seconds between pictures."""
+
+FRESH = 60.0
+"""Seconds for which a note stands among the warnings; at the end all of them do."""
+
+
+class Watch:
+    """Dashboard or status line, status file, metrics, control socket, automatic worker counts.
+
+    totals: the coordinator's own figures, to be kept up to date by it.
+    meter: where the processes' reports go (`feed`, `launched`, `restarted`, `removed`, `mark`).
+    owner: user and group that files made here belong to.
+    typed: the input is typed on the terminal that the dashboard would be on.
+    """
+
+    def __init__(
+        self,
+        options: Options,
+        now: float,
+        *,
+        results_on_stdout: bool,
+        owner: tuple[int, int] | None = None,
+        log: Log | None = None,
+        typed: bool = False,
+    ) -> None:
+        self.options = options
+        self.log = Log(options.verbosity) if log is None else log
+        self.totals = Totals(
+            total=options.targets_total,
+            rate_limit=options.rate if options.send_syns or options.dryrun else None,
+            packet_limit=options.max_rate,
+            bit_limit=options.bandwidth,
+            auto_workers=options.auto_workers,
+            title=shown(options.handshakes),
+        )
+        self.meter = Meter(now)
+        self._notes: deque[tuple[float, str]] = deque(maxlen=20)
+        self._now = now
+        self._owner = owner
+        self._typed = typed
+        self._shows = wanted(options.dashboard, results_on_stdout) and not (options.debug or options.quiet)
+        self.findings = on_terminal(options, live=not self._shows)
+        self._dashboard: Dashboard | None = None
+        self._control: ControlServer | None = None
+        self._metrics: MetricsServer | None = None
+        self._status_file: IO[str] | None = None
+        self._autoscale = autoscale.Watch()
+        self._next_frame = now
+        self._next_second = now + 1
+        self._snapshot = Snapshot(now=now, started=now)
+
+    def open(self, announce: Callable[[], None] = lambda: None) -> None:
+        """Make the sockets and files, then take the terminal. Raises UsageError.
+
+        announce: says on the terminal what is left to say, when nothing can go wrong any more.
+        """
+        try:
+            self._open(self.options, announce)
+        except BaseException:
+            self.abandon()
+            raise
+
+    def _open(self, options: Options, announce: Callable[[], None]) -> None:
+        if options.metrics_port is not None:
+            try:
+                self._metrics = MetricsServer(options.metrics_port, options.metrics_address)
+            except OSError as error:
+                raise UsageError(error.strerror or str(error)) from error
+        try:
+            self._control = ControlServer(options.control_socket)
+        except ControlError as error:
+            if options.control_socket:
+                raise UsageError(str(error)) from error
+            self.note(f"no control socket, lzr ctl will not work: {error}")
+        if options.status_updates_file:
+            try:
+                self._status_file = self._create(options.status_updates_file, "a")
+            except OSError as error:
+                raise UsageError(f"cannot write {options.status_updates_file}: {error.strerror}") from error
+            if self._status_file.tell() == 0:
+                self._write_status(status.CSV_HEADER)
+        announce()
+        if self._shows:
+            from coordinator.dashboard.dashboard import Dashboard  # rich, only now
+
+            self._dashboard = Dashboard(typed=self._typed)
+            self._dashboard.start(sys.stderr)
+            self.log.screen_taken = True
+            if self._typed:
+                self.note("targets are read from this terminal, below; Ctrl-D ends them")
+
+    @property
+    def report_every(self) -> float:
+        """Seconds within which the figures of the other processes have to be new."""
+        return FRAME if self._shows else 2 * FRAME
+
+    def filenos(self) -> list[int]:
+        """Descriptors that become readable when `tick` has something to do at once."""
+        return [server.fileno() for server in (self._control, self._metrics) if server is not None]
+
+    def patience(self, now: float) -> float:
+        """Seconds until `tick` must be called."""
+        due = min(self._next_frame, self._next_second) if self._dashboard else self._next_second
+        return max(0.0, due - now)
+
+    def note(self, sentence: str) -> None:
+        """Tell the user something: in the log, and on the dashboard among the warnings."""
+        self.log.warn(sentence)
+        if self._dashboard is not None:
+            self._notes.append((self._now, sentence))
+
+    def acknowledge(self, sentence: str) -> None:
+        """Answer a signal where the dashboard does not show that it was heard."""
+        if self._dashboard is None and not self.options.quiet:
+            _print(f"lzr: {sentence}")
+
+    def _fresh_notes(self, now: float) -> list[str]:
+        return [sentence for when, sentence in self._notes if now - when < FRESH]
+
+    def tick(self, now: float, wall: float, *, touched: bool = True) -> list[Command]:
+        """Show what is due, serve who asks; returns what was asked for, in order.
+
+        touched: whether one of `filenos` may have become readable.
+        """
+        found: list[Command] = []
+        self._now = now
+        if self.findings is not None:
+            self.findings.flush()
+        second = now >= self._next_second
+        frame = self._dashboard is not None and now >= self._next_frame
+        if not (second or frame or touched):
+            return found
+        self.totals.warnings = self._fresh_notes(now)
+        found += self._serve(now, wall, late=second)
+        if second or frame:
+            self.meter.feed(now, self._own_report())
+            self._snapshot = self.meter.snapshot(now, self.totals, wall)
+        if frame and self._dashboard is not None:
+            if self._typed and self.totals.input_ended:
+                self._typed = False
+                self._dashboard.take_keys()
+            self._next_frame = now + FRAME
+            found += self._dashboard.commands()
+            self._dashboard.update(self._snapshot)
+        if second:
+            self._next_second += max(1, int(now - self._next_second) + 1)
+            found += self._each_second(self._snapshot)
+        return found
+
+    def _serve(self, now: float, wall: float, *, late: bool) -> list[Command]:
+        """Answer who asks, with how it is now. late: look for those who ask nothing, too."""
+        servers: list[ControlServer | MetricsServer]
+        servers = [server for server in (self._control, self._metrics) if server is not None]
+        if not select.select(servers, [], [], 0)[0] and not late:
+            return []
+        snapshot = self.meter.snapshot(now, self.totals, wall)
+        for server in servers:
+            server.publish(snapshot)
+        if self._metrics is not None:
+            self._metrics.handle(now)
+        return self._control.handle(now) if self._control is not None else []
+
+    def _own_report(self) -> dict[str, Any]:
+        report = {"role": "coordinator", "pid": os.getpid(), "cpu_ns": time.process_time_ns()}
+        return report | ({"busy_ns": self.totals.busy_ns} if self.totals.busy_ns else {})
+
+    def snapshot(self, now: float, wall: float) -> Snapshot:
+        """The state of things, for the metadata file and the like."""
+        return self.meter.snapshot(now, self.totals, wall)
+
+    def suspend(self) -> None:
+        """Before the process stops itself on SIGTSTP."""
+        if self._dashboard is not None:
+            self._dashboard.suspend()
+
+    def resume(self) -> None:
+        """After SIGCONT."""
+        if self._dashboard is not None:
+            self._dashboard.resume()
+
+    def close(
+        self,
+        now: float,
+        wall: float,
+        tail: Sequence[str] = (),
+        results: Sequence[str] = (),
+        where: str = "",
+    ) -> None:
+        """Give the terminal back and leave the summary on stderr.
+
+        tail: lines after the table. results: lines that say where the results are; where: the file.
+        """
+        self.totals.phase = Phase.DONE
+        self.totals.warnings = [sentence for _, sentence in self._notes]
+        snapshot = self.meter.snapshot(now, self.totals, wall)
+        unicode = sys.stderr.isatty() and abilities(sys.stderr).unicode
+        text = status.summary(snapshot, tail, results, unicode=unicode)
+        if self.options.quiet:  # that something was lost is an error, and said
+            text = "".join(line for line in text.splitlines(True) if "DISAGREE" in line)
+        self._write_status(status.csv_row(snapshot))
+        self.abandon()
+        with contextlib.suppress(OSError, ValueError):
+            sys.stderr.write(text)
+            sys.stderr.flush()
+        if self.findings is not None:
+            self.findings.close(where)
+        if self.options.dashboard_file:
+            self._save_frame(self.options.dashboard_file, snapshot)
+
+    def abandon(self) -> None:
+        """Give everything back without a word: the scan ends with an error. May be called twice."""
+        dashboard, self._dashboard = self._dashboard, None
+        if dashboard is not None:
+            dashboard.stop()
+            self.log.screen_taken = False
+        for server in (self._control, self._metrics):
+            if server is not None:
+                server.close()
+        self._control = self._metrics = None
+        if self._status_file is not None:
+            with contextlib.suppress(OSError):
+                self._status_file.close()
+            self._status_file = None
+
+    def _each_second(self, snapshot: Snapshot) -> list[Command]:
+        if self._status_file is not None:
+            self._write_status(status.csv_row(snapshot))
+        if self._dashboard is None and not self.options.quiet:
+            _print(status.line(snapshot))
+        if self.log.file is not None:
+            self.log.trace(status.line(snapshot))
+        if not self.totals.auto_workers:
+            return []
+        self._autoscale, advice = autoscale.step(self._autoscale, snapshot)
+        if advice is None:
+            return []
+        self.note(f"workers: {advice.reason}")
+        changes = {"flow": Change(advice.flow), "collect": Change(advice.collect)}
+        return [Command("workers", workers=changes)]
+
+    def _create(self, path: str, mode: str) -> IO[str]:
+        descriptor = os.open(
+            path,
+            os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC | (os.O_APPEND if mode == "a" else os.O_TRUNC),
+            0o644,
+        )
+        if self._owner is not None:
+            with contextlib.suppress(OSError):
+                os.fchown(descriptor, *self._owner)
+        return os.fdopen(descriptor, mode, buffering=1, encoding="utf-8")
+
+    def _write_status(self, row: str) -> None:
+        if self._status_file is None:
+            return
+        try:
+            self._status_file.write(row + "\n")
+        except OSError as error:
+            self.note(f"cannot write {self.options.status_updates_file} any more: {error.strerror}")
+            with contextlib.suppress(OSError):
+                self._status_file.close()
+            self._status_file = None
+
+    def _save_frame(self, path: str, snapshot: Snapshot) -> None:
+        from coordinator.dashboard.dashboard import export, export_kind
+
+        try:
+            with self._create(path, "w") as file:
+                file.write(export(snapshot, export_kind(path)))
+        except (OSError, ValueError) as error:
+            self.log.error(f"cannot write {Path(path).name}: {error}")
+
+
+def _print(line: str) -> None:
+    with contextlib.suppress(OSError, ValueError):
+        print(line, file=sys.stderr, flush=True)

@@ -1,0 +1,100 @@
+"""The ledger: every input that was admitted and has no fate yet, by ticket.
+
+A ticket is a row number. It goes out with the flow and comes back with its last outcome, once that is
+written; then the row is free again, so the ledger is as large as what is in flight and no larger. When a
+worker dies, what it owned is here to be tried again.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lzr.rows import TARGET, pick, put
+from lzr.targets.screen import deal
+
+
+class Ledger:
+    def __init__(self, capacity: int = 1 << 14) -> None:
+        self._rows = np.zeros(capacity, TARGET)
+        self._shards = np.zeros(capacity, np.uint16)
+        self._given = np.zeros(capacity, bool)
+        self._free = np.arange(capacity - 1, -1, -1, dtype=np.uint32)
+        self._free_count = capacity
+        self.admitted = 0
+        self.settled = 0
+
+    @property
+    def open(self) -> int:
+        """Inputs without a fate."""
+        return self.admitted - self.settled
+
+    def admit(self, rows: NDArray[Any]) -> None:
+        """Enter TARGET rows; their `ticket` is set."""
+        if not len(rows):
+            return
+        tickets = self._take(len(rows))
+        rows["ticket"] = tickets
+        put(self._rows, tickets, rows)
+        self.admitted += len(rows)
+
+    def deal(
+        self, rows: NDArray[Any], hash_seed: int, owners: NDArray[np.uint16]
+    ) -> list[tuple[int, NDArray[Any]]]:
+        """These TARGET rows belong to shards now, as they are (their source may have been chosen since).
+
+        owners: by shard. Returns (owner, rows), the rows in their order.
+        """
+        return deal(rows, hash_seed, owners, self._rows, self._shards)
+
+    def give(self, rows: NDArray[Any]) -> None:
+        """Their worker has these now."""
+        self._given[rows["ticket"]] = True
+
+    def withdraw(self, tickets: NDArray[np.uint32]) -> NDArray[np.uint64]:
+        """These have their fate without ever having been given to a worker. Returns the input lines."""
+        self._given[tickets] = True
+        return self.settle(tickets)
+
+    def settle(self, tickets: NDArray[np.uint32]) -> NDArray[np.uint64]:
+        """These have their fate: free them. Returns the input lines, (n,) uint64.
+
+        Raises ValueError, and frees none, if one of them was not open: a result was made twice.
+        """
+        if len(tickets) and int(tickets.max()) >= len(self._given):
+            raise ValueError("a result came for an input that there is not")
+        if not self._given[tickets].all():
+            raise ValueError("a result came for an input that has one already")
+        if len(np.unique(tickets)) != len(tickets):
+            raise ValueError("two results came for one input")
+        self._given[tickets] = False
+        self._free[self._free_count : self._free_count + len(tickets)] = tickets
+        self._free_count += len(tickets)
+        self.settled += len(tickets)
+        return self._rows["line"][tickets]
+
+    def take_back(self, shard: int) -> NDArray[Any]:
+        """TARGET rows of what `shard` still owes, in the order of the input; nobody has them now."""
+        tickets = np.flatnonzero(self._given & (self._shards == shard))
+        self._given[tickets] = False
+        rows = pick(self._rows, tickets)
+        return pick(rows, np.argsort(rows["line"], kind="stable"))
+
+    def _take(self, count: int) -> NDArray[np.uint32]:
+        if count > self._free_count:
+            self._grow(count)
+        self._free_count -= count
+        return self._free[self._free_count : self._free_count + count][::-1].copy()
+
+    def _grow(self, count: int) -> None:
+        old = len(self._rows)
+        new = old + max(count, old if old < 1 << 20 else old // 4)
+        for name in ("_rows", "_shards", "_given", "_free"):
+            before = getattr(self, name)
+            after = np.zeros(new, before.dtype)
+            after[:old] = before
+            setattr(self, name, after)
+        self._free[self._free_count : self._free_count + new - old] = np.arange(new - 1, old - 1, -1)
+        self._free_count += new - old

@@ -1,0 +1,43 @@
+"""Pacing: how many connections may be opened now. `now` is in seconds, an argument (as in `bucket`)."""
+
+from __future__ import annotations
+
+from lzr.pacing.bucket import Bucket
+
+
+class Pacer:
+    def __init__(self, rate: float | None, now: float) -> None:
+        """rate: connections per second; None for no limit."""
+        self._bucket = None if rate is None else Bucket(rate, now)
+        self.held = False  # since it was last set to False, something had to wait
+
+    @property
+    def rate(self) -> float | None:
+        return None if self._bucket is None else self._bucket.rate
+
+    def set_rate(self, rate: float | None, now: float) -> None:
+        if rate is None:
+            self._bucket = None
+        elif self._bucket is None:
+            self._bucket = Bucket(rate, now)
+        else:
+            self._bucket.fill(now)
+            self._bucket.rate = rate
+
+    def allowance(self, now: float) -> int:
+        """How many there is room for now."""
+        return 1 << 30 if self._bucket is None else int(self._bucket.fill(now))
+
+    def spend(self, connections: int) -> None:
+        if self._bucket is not None:
+            self._bucket.spend(connections)
+
+    def rest(self, now: float) -> None:
+        """Nothing could leave for another reason than the pace: that is not made good for."""
+        if self._bucket is not None:
+            self._bucket.rest()
+            self._bucket.fill(now)
+
+    def wait(self, now: float) -> float:
+        """Seconds until there is room for one."""
+        return 0.0 if self.allowance(now) >= 1 or self._bucket is None else self._bucket.wait(1.0)

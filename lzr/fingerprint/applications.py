@@ -1,0 +1,138 @@
+"""Which application speaks HTTP: what its reply gives away, as data (`applicationtable`), one line each.
+
+Plain web servers are products (`products`), not applications. The head is split once, so the cost does not
+grow with the table.
+"""
+
+from __future__ import annotations
+
+import re
+
+from lzr.fingerprint.applicationtable import TABLE
+
+_Names = dict[bytes, str]
+
+
+def _read(table: str) -> dict[str, _Names]:
+    places: dict[str, _Names] = {}
+    for line in table.split("\n"):
+        if line:
+            where, needle, name = line.split(" ")
+            keep = where in ("header", "cookie")
+            places.setdefault(where, {})[(needle if keep else needle.replace("_", " ")).encode()] = name
+    return places
+
+
+def _by_initial(names: _Names) -> dict[bytes, tuple[bytes, ...]]:
+    return {first: tuple(n for n in names if n[:1] == first) for first in {n[:1] for n in names}}
+
+
+_PLACES = _read(TABLE)
+_HEADERS = _PLACES["header"]
+_STARTS = {where: _by_initial(names) for where, names in _PLACES.items()}
+_BY_HEADER = {
+    b"server": "server",
+    b"upgrade": "upgrade",
+    b"set-cookie": "cookie",
+    b"location": "location",
+    b"www-authenticate": "realm",
+}
+_WEAK = frozenset(("server", "upgrade"))
+"""Fields that say what carries an application; one that names it says more."""
+
+HTTP = frozenset(("http", "tls", "ipp", "kubernetes"))
+"""Labels whose replies `read` understands."""
+
+_INITIALS = bytes(sorted({name[0] for name in (*_BY_HEADER, *_HEADERS)}))
+_FIELD = re.compile(rb"\n([%b%b][\w-]*): ?([^\r\n]*)" % (_INITIALS, _INITIALS.upper()))
+"""Fields that may say something, found in one pass over the head."""
+
+_SERVER = re.compile(rb"\nserver:[ \t]*([^\r\n]{0,120})", re.IGNORECASE)
+
+
+def of(label: str, data: bytes) -> str:
+    """The application a reply gives away, or ""."""
+    return read(data)[0] if label in HTTP else ""
+
+
+def read(data: bytes) -> tuple[str, bytes]:
+    """The application, "" where nothing gives it away, and the value of the Server field."""
+    if data[:1] == b"\x16":
+        return _in_certificate(data[:4096]), b""
+    end = 0
+    server = b""
+    weak = ""
+    if data[:1] in b"Hh":
+        end = data.find(b"\r\n\r\n", 0, 4096)
+        for name, value in _FIELD.findall(data, 0, end if end >= 0 else 4096):
+            field = name.lower()
+            where = _BY_HEADER.get(field)
+            if where is None:
+                found = _HEADERS.get(field, "")
+            elif where in _WEAK:
+                weak = weak or _starting(where, value.lower().lstrip())
+                if where == "server":
+                    server = server or value.strip()
+                continue
+            else:
+                found = _starting(where, _subject(where, value.lower().lstrip()))
+            if found:
+                return found, server or _server(data, end)
+        if end < 0:
+            return weak, server
+        end += 4
+    return _in_body(data[end:4096]) or weak, server
+
+
+def _server(data: bytes, end: int) -> bytes:
+    """The Server field, where another one was met first."""
+    found = _SERVER.search(data, 0, end if end >= 0 else 4096)
+    return found[1].rstrip() if found else b""
+
+
+def _subject(where: str, value: bytes) -> bytes:
+    """The part of a header's value that is compared."""
+    if where == "realm":
+        return value.partition(b'realm="')[2] or value
+    if where == "location" and b"://" in value[:8]:
+        rest = value.partition(b"://")[2]
+        return rest[rest.find(b"/") :] if b"/" in rest else b"/"
+    return value
+
+
+def _starting(where: str, text: bytes) -> str:
+    needles = _STARTS[where].get(text[:1])
+    if needles is None or not text.startswith(needles):
+        return ""
+    return _PLACES[where][max((needle for needle in needles if text.startswith(needle)), key=len)]
+
+
+def _in_body(body: bytes) -> str:
+    low = body[:2048].lower()
+    found = _starting("body", low[:160].translate(None, b" \t\r\n"))
+    if found:
+        return found
+    if low.lstrip()[:1] == b"{":
+        first = low[:700]
+        return next((name for needle, name in _PLACES["json"].items() if needle in first), "")
+    place = low.find(b"<title")
+    if place < 0:
+        return ""
+    return _starting("title", low[place : place + 200].partition(b">")[2].lstrip())
+
+
+def _in_certificate(data: bytes) -> str:
+    """In the names of issuer and subject (X.520, 2.5.4.x), and in the subject's other names."""
+    place = data.find(_ATTRIBUTE)
+    if place < 0:  # TLS 1.3 shows no certificate
+        return ""
+    text = data[place : place + 400]
+    place = data.find(_OTHER_NAMES)
+    if place >= 0:
+        text += data[place : place + 256]
+    text = text.lower()
+    return next((name for needle, name in _PLACES["certificate"].items() if needle in text), "")
+
+
+_ATTRIBUTE = b"\x06\x03\x55\x04"
+_OTHER_NAMES = b"\x06\x03\x55\x1d\x11"

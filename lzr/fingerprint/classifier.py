@@ -1,0 +1,74 @@
+"""A reply in, a label out: echo, then every matcher that can apply, then precedence."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from lzr.fingerprint import applications, products
+from lzr.fingerprint.dispatch import Dispatcher
+from lzr.fingerprint.echo import FEW, Echo
+from lzr.fingerprint.precedence import UNKNOWN, resolve
+from lzr.protocols._catalogue import PROTOCOLS
+from lzr.protocols._protocol import Identity, Protocol
+
+ECHO = "echo"
+
+
+class Classifier:
+    """Labels replies; `preferred` names (the user's choice, in order) win where several protocols match."""
+
+    def __init__(self, preferred: Sequence[str] = ()) -> None:
+        self.preferred = tuple(preferred)
+        self._echoes: dict[str, Echo] = {}
+        self._matching = _DISPATCHER.matching
+
+    def classify(self, data: bytes, sent: Protocol | None = None) -> str:
+        """The label of a reply, `unknown` if none fits; given the handshake it answers, echoes show too."""
+        if sent is not None:
+            echo = self._echoes.get(sent.name)
+            if echo is None or echo.sent is not sent:
+                echo = self._echoes[sent.name] = Echo(sent)
+            if data.startswith(echo.head, echo.at) and echo.returned(data):
+                return ECHO
+            if len(data) < FEW and echo.nibbles(data):
+                return UNKNOWN
+        if len(data) <= _SHORT and data in _SOLICITED and sent is not None:
+            return sent.name if sent.name in _SOLICITED[data] else UNKNOWN
+        found = self._matching(data)
+        if len(found) == 1:
+            return found[0]
+        return resolve(found, self.preferred)
+
+    def identify(self, data: bytes, sent: Protocol | None = None) -> Identity:
+        """The label, and what the reply plainly says about the program behind it."""
+        label = self.classify(data, sent)
+        application = ""
+        if label in applications.HTTP:
+            application, server = applications.read(data)
+            product, version = products.server(server)
+        else:
+            reader = products.READERS.get(label)
+            product, version = reader(data) if reader is not None else products.NOTHING
+        if application or product:
+            return Identity(label, application, product, version)
+        plain = _PLAIN.get(label)
+        if plain is None:
+            plain = _PLAIN[label] = Identity(label)
+        return plain
+
+
+_SOLICITED = {
+    reply: tuple(p.name for p in PROTOCOLS if reply in p.solicited)
+    for protocol in PROTOCOLS
+    for reply in protocol.solicited
+}
+_SHORT = max(map(len, _SOLICITED), default=0)
+_DISPATCHER = Dispatcher(PROTOCOLS)
+_PLAIN: dict[str, Identity] = {}
+"""Of the replies that say no more than their label: there are only as many as there are labels."""
+_DEFAULT = Classifier()
+
+
+def identify(data: bytes) -> Identity:
+    """Identify a reply without knowing what was asked."""
+    return _DEFAULT.identify(data)

@@ -1,0 +1,112 @@
+"""Which matchers to ask: a table from a reply's first bytes to the few protocols that can begin so.
+
+Built once from `Protocol.starts` and `Protocol.at`. A reply costs one look-up by its first two bytes and the
+matchers found there; so its cost does not grow with the number of protocols. Keys at an offset are for binary
+protocols whose first bytes vary: they are looked up (one look-up for each offset that some protocol keys on)
+where the head is not all text and no protocol took the reply by its beginning. Protocols without a key are
+asked every time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from lzr.protocols._protocol import Matcher, Protocol
+
+Entry = tuple[bytes | tuple[bytes, ...], Matcher, str]
+"""Prefix or prefixes still to be checked (empty: nothing left to check), matcher, name."""
+
+Row = tuple[Entry, ...]
+
+_HEAD = 20
+"""Bytes at the front that tell text from binary."""
+
+_TEXT = bytes([*range(32, 127), 10, 13])
+
+
+class Dispatcher:
+    """`matching(reply)` is the list of names whose matcher takes the reply, each at most once."""
+
+    def __init__(self, protocols: Iterable[Protocol]) -> None:
+        asked = [p for p in protocols if p.match is not None]
+        self._rank = {p.name: i for i, p in enumerate(asked)}
+        first = [p for p in asked if not p.last_resort]
+        last = [p for p in asked if p.last_resort]
+        pairs = {key[:2] for p in asked for key in p.starts if len(key) > 1}
+        heads = [*pairs, *(bytes([byte]) for byte in range(256))]
+        asked_first, asked_last = _entries(first, heads), _entries(last, heads)
+        self._by_head = {head: (asked_first[head], asked_last[head]) for head in heads}
+        self._by_offset = _tables(first)
+
+    def matching(self, data: bytes) -> list[str]:
+        """Names of the protocols that take `data` for their own, in catalogue order."""
+        if not data:
+            return []
+        found: list[str] = []
+        entries, last = self._by_head.get(data[:2]) or self._by_head[data[:1]]
+        for prefix, match, name in entries:
+            if (not prefix or data.startswith(prefix)) and match(data):
+                found.append(name)
+        if found:
+            return found if len(found) == 1 else sorted(found, key=self._rank.__getitem__)
+        if data[:_HEAD].translate(None, _TEXT):
+            size = len(data)
+            for at, rows in self._by_offset:
+                if at >= size:
+                    break
+                row = rows.get(data[at])
+                if row:
+                    for key, match, name in row:
+                        if data.startswith(key, at) and match(data):
+                            found.append(name)
+        if not found:
+            for prefix, match, name in last:
+                if (not prefix or data.startswith(prefix)) and match(data):
+                    found.append(name)
+        if len(found) > 1:
+            return sorted(set(found), key=self._rank.__getitem__)
+        return found
+
+
+def _entries(asked: list[Protocol], heads: list[bytes]) -> dict[bytes, Row]:
+    """The entries for replies that begin with each of `heads` (one or two bytes): one for each protocol."""
+    by_byte: dict[int, list[tuple[Protocol, list[bytes]]]] = {byte: [] for byte in range(256)}
+    for p in asked:
+        keyless = not p.starts and (not p.at or p.last_resort)
+        for byte in range(256):
+            first = bytes([byte])
+            keys = [first] if keyless else [key for key in p.starts if key.startswith(first)]
+            if keys:
+                by_byte[byte].append((p, keys))
+    found: dict[bytes, Row] = {}
+    for head in heads:
+        entries: list[Entry] = []
+        for p, keys in by_byte[head[0]]:
+            assert p.match is not None
+            if any(head.startswith(key) for key in keys):
+                entries.append((b"", p.match, p.name))
+            elif len(head) == 2:
+                longer = tuple(key for key in keys if key.startswith(head))
+                if longer:
+                    entries.append((longer if len(longer) > 1 else longer[0], p.match, p.name))
+        found[head] = tuple(entries)
+    return found
+
+
+def _tables(asked: list[Protocol]) -> list[tuple[int, dict[int, Row]]]:
+    """For each offset, in order: the entries by the byte that stands there."""
+    tables: dict[int, dict[int, dict[str, tuple[list[bytes], Matcher]]]] = {}
+    for p in asked:
+        for at, key in p.at if p.match else ():
+            assert p.match is not None
+            tables.setdefault(at, {}).setdefault(key[0], {}).setdefault(p.name, ([], p.match))[0].append(key)
+    return [
+        (
+            at,
+            {
+                byte: tuple((tuple(keys), match, name) for name, (keys, match) in row.items())
+                for byte, row in tables[at].items()
+            },
+        )
+        for at in sorted(tables)
+    ]

@@ -1,0 +1,243 @@
+"""The product and version that a banner states plainly; nothing is guessed.
+
+Text protocols name their program in a line or a header; NAMES says how it is spelled there and what to
+call it. Binary ones have a field for it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from functools import partial
+
+from lzr.fingerprint.applications import HTTP
+from lzr.protocols._bytes import be16, line
+
+Stated = tuple[str, str]
+NOTHING: Stated = ("", "")
+
+NAMES: dict[str, tuple[tuple[bytes, str], ...]] = {
+    "smtp": (
+        (b"postfix", "Postfix"),
+        (b"exim", "Exim"),
+        (b"dovecot", "Dovecot"),
+        (b"sendmail", "Sendmail"),
+        (b"opensmtpd", "OpenSMTPD"),
+        (b"microsoft esmtp mail service", "Microsoft Exchange"),
+        (b"microsoft smtp mail", "Microsoft Exchange"),
+        (b"mailenable", "MailEnable"),
+        (b"mdaemon", "MDaemon"),
+        (b"domino", "Domino"),
+        (b"groupwise", "GroupWise"),
+        (b"kerio connect", "Kerio Connect"),
+        (b"kerio mailserver", "Kerio MailServer"),
+        (b"communigate pro", "CommuniGate Pro"),
+        (b"icewarp", "IceWarp"),
+        (b"haraka", "Haraka"),
+        (b"powermta", "PowerMTA"),
+        (b"ecelerity", "Momentum"),
+        (b"smartermail", "SmarterMail"),
+        (b"hmailserver", "hMailServer"),
+        (b"zimbra", "Zimbra"),
+        (b"qmail", "qmail"),
+        (b"python smtp", "aiosmtpd"),
+        (b"argosoft mail server", "ArGoSoft Mail Server"),
+        (b"mailsite", "MailSite"),
+        (b"merak", "Merak"),
+        (b"james", "Apache James"),
+        (b"sonicwall", "SonicWall"),
+        (b"subethasmtp", "SubEthaSMTP"),
+    ),
+    "ftp": (
+        (b"vsftpd", "vsFTPd"),
+        (b"proftpd", "ProFTPD"),
+        (b"pure-ftpd", "Pure-FTPd"),
+        (b"pureftpd", "Pure-FTPd"),
+        (b"filezilla server", "FileZilla Server"),
+        (b"microsoft ftp service", "Microsoft FTP Service"),
+        (b"serv-u ftp", "Serv-U"),
+        (b"pyftpdlib", "pyftpdlib"),
+        (b"bftpd", "bftpd"),
+        (b"tnftpd", "tnftpd"),
+        (b"version wu-", "WU-FTPD"),
+        (b"mikrotik", "MikroTik"),
+        (b"tornado-vxworks", "VxWorks"),
+        (b"vxworks", "VxWorks"),
+        (b"oops: ", "vsFTPd"),
+        (b"ws_ftp server", "WS_FTP Server"),
+        (b"gene6 ftp server", "Gene6 FTP Server"),
+        (b"titan ftp server", "Titan FTP Server"),
+        (b"cerberus ftp server", "Cerberus FTP Server"),
+        (b"wing ftp server", "Wing FTP Server"),
+        (b"crushftp", "CrushFTP"),
+        (b"surgeftp", "SurgeFTP"),
+        (b"twisted", "Twisted"),
+        (b"freeftpd", "freeFTPd"),
+        (b"ucftpd", "ucftpd"),
+    ),
+    "imap": (
+        (b"dovecot", "Dovecot"),
+        (b"cyrus imap", "Cyrus IMAP"),
+        (b"courier-imap", "Courier"),
+        (b"microsoft exchange", "Microsoft Exchange"),
+        (b"zimbra", "Zimbra"),
+        (b"domino imap4 server", "Domino"),
+        (b"kerio connect", "Kerio Connect"),
+        (b"mdaemon", "MDaemon"),
+        (b"coremail", "Coremail"),
+    ),
+    "pop3": (
+        (b"dovecot", "Dovecot"),
+        (b"cyrus pop3", "Cyrus IMAP"),
+        (b"microsoft exchange", "Microsoft Exchange"),
+        (b"zimbra", "Zimbra"),
+        (b"lotus notes pop3 server", "Domino"),
+        (b"qpopper", "Qpopper"),
+        (b"qpop", "Qpopper"),
+        (b"kerio connect", "Kerio Connect"),
+        (b"mdaemon", "MDaemon"),
+        (b"courier", "Courier"),
+    ),
+}
+
+_VERSION = re.compile(rb"(?:^|[\s/(_-])[vVX]?(\d{1,4}(?:\.\w{1,12}){1,5})")
+_ROUTING = re.compile(rb"\r\nHello, this is ([A-Za-z]{1,32}) \(version ([^)\s]{1,40})\)")
+_SERVER = re.compile(rb"\nserver:([^\n]{0,120})", re.IGNORECASE)
+_SSH_VERSION = re.compile(rb"[-_/ ](?:v|release_)?(\d[A-Za-z0-9.~]*)")
+
+
+_WORDS = bytes.maketrans(bytes(b for b in range(256) if not chr(b).isalnum() or b > 127), b" " * 194)
+_NOT_BREAKING = b"-_."
+"""Hosts and names like pure-ftpd stay whole."""
+
+
+def _by_word(names: tuple[tuple[bytes, str], ...]) -> dict[bytes, list[tuple[bytes, str]]]:
+    found: dict[bytes, list[tuple[bytes, str]]] = {}
+    for needle, name in names:
+        found.setdefault(needle.split(b" ")[0].rstrip(b":"), []).append((needle, name))
+    return found
+
+
+_BY_WORD = {label: _by_word(names) for label, names in NAMES.items()}
+_SPLIT = bytes(byte if byte in _NOT_BREAKING else _WORDS[byte] for byte in range(256))
+
+
+def _named(label: str, data: bytes) -> Stated:
+    """Looks the greeting's words up among those that names begin with."""
+    text = data[:512].split(b"\n", 1)[0]
+    low = text.lower()
+    by_word = _BY_WORD[label]
+    words = low.translate(_SPLIT).split()
+    if by_word.keys().isdisjoint(words):
+        return NOTHING
+    for word in words:
+        for needle, name in by_word.get(word, ()):
+            place = low.find(needle)
+            if place >= 0:
+                found = _VERSION.search(text[place + len(needle) : place + len(needle) + 60])
+                return name, found[1].decode("latin-1") if found else ""
+    return NOTHING
+
+
+def _ssh(data: bytes) -> Stated:
+    """RFC 4253 §4.2: softwareversion is a name, then most often a version after "_", "-" or a space."""
+    if data[:4] != b"SSH-":
+        return "OpenSSH", ""
+    software = line(data).partition(b"-")[2].partition(b"-")[2][:120]
+    if software[:1].isdigit():  # the older habit: version first
+        version, _, name = software.replace(b"_", b" ", 1).partition(b" ")
+        return name.partition(b":")[0].decode("latin-1"), version.decode("latin-1") if name else ""
+    found = _SSH_VERSION.search(software)
+    if found is None:
+        return software.decode("latin-1"), ""
+    return software[: found.start()].decode("latin-1"), found[1].decode("latin-1")
+
+
+def server(value: bytes) -> Stated:
+    """A Server field (RFC 9110 §10.2.4): product, slash, version."""
+    value = value[:120]
+    if not value:
+        return NOTHING
+    name, slash, rest = value.partition(b"/")
+    if not slash or b"(" in name:
+        return value.decode("latin-1"), ""
+    version = rest.split(b" ", 1)[0].split(b",", 1)[0]
+    return name.decode("latin-1"), version.decode("latin-1") if version[:1].isdigit() else ""
+
+
+def _server_header(data: bytes) -> Stated:
+    end = data.find(b"\r\n\r\n", 0, 2048)
+    found = _SERVER.search(data, 0, end if end >= 0 else 2048)
+    return server(found[1].strip()) if found else NOTHING
+
+
+def _mysql(data: bytes) -> Stated:
+    """The handshake's version; MariaDB hides its own behind "5.5.5-"."""
+    end = data.find(b"\0", 5, 128)
+    if end < 0 or data[4] == 0xFF:
+        return (
+            ("MariaDB", "")
+            if b"MariaDB server" in data
+            else ("MySQL", "")
+            if b"MySQL server" in data
+            else NOTHING
+        )
+    version = data[5:end].decode("latin-1")
+    if "MariaDB" in version:
+        return "MariaDB", version.removeprefix("5.5.5-").partition("-")[0]
+    return "MySQL", version.partition("-")[0]
+
+
+def _memcached(data: bytes) -> Stated:
+    place = data.find(b"VERSION ") + 8 if data[:8] == b"VERSION " else data.find(b"STAT version ") + 13
+    return "memcached", line(data[place : place + 32]).decode("latin-1") if place > 12 or data[
+        :1
+    ] == b"V" else ""
+
+
+def _amqp(data: bytes) -> Stated:
+    """Connection.Start's server properties: short name, type S, long string."""
+    product, version = _long_string(data, b"\x07productS"), _long_string(data, b"\x07versionS")
+    return product, version if product else ""
+
+
+def _long_string(data: bytes, key: bytes) -> str:
+    place = data.find(key, 0, 2048)
+    if place < 0:
+        return ""
+    place += len(key)
+    return data[place + 4 : place + 4 + max(be16(data, place + 2), 0)][:80].decode("latin-1")
+
+
+def _mssql(data: bytes) -> Stated:
+    """MS-TDS §2.2.6.5: VERSION is major, minor, build."""
+    at = 8 + be16(data, 9)
+    if len(data) < 13 or data[8] != 0 or at + 4 > len(data):
+        return NOTHING
+    return "Microsoft SQL Server", f"{data[at]}.{data[at + 1]}.{be16(data, at + 2)}"
+
+
+def _telnet(data: bytes) -> Stated:
+    """A routing daemon's terminal: "Hello, this is FRRouting (version 8.4.4)."."""
+    found = _ROUTING.match(data)
+    return (found[1].decode("ascii"), found[2].decode("latin-1")) if found else NOTHING
+
+
+READERS: dict[str, Callable[[bytes], Stated]] = {
+    "ssh": _ssh,
+    "mysql": _mysql,
+    "memcached_ascii": _memcached,
+    "amqp": _amqp,
+    "mssql": _mssql,
+    "telnet": _telnet,
+    **{label: partial(_named, label) for label in NAMES},
+    **dict.fromkeys(("rtsp", "sip", "icap"), _server_header),
+}
+
+
+def of(label: str, data: bytes) -> Stated:
+    """(product, version) as the reply states them, "" where it doesn't."""
+    reader = READERS.get(label)
+    if reader is not None:
+        return reader(data)
+    return _server_header(data) if label in HTTP and data[:1] in b"Hh" else NOTHING

@@ -1,0 +1,1 @@
+"""A flow's life: the table of transitions, what segments mean, rows, timers, and what leaves."""

@@ -1,0 +1,133 @@
+"""ACKing firewalls: SYNs to ports where nobody listens, and what their answers say of the host.
+
+Asking never delays the flow itself, and costs a host at most `haf` packets. A probe is a row of its own in
+state PROBE, which ends with its answer or in silence. What is known only of flows whose hosts are asked
+stands here and not in every row: without `haf` it costs nothing.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lzr.flow import columns
+from lzr.flow.columns import Rows, Slots
+from lzr.flow.config import EPHEMERAL
+from lzr.flow.machine import State
+from lzr.flow.output import Output
+from lzr.flow.store import FlowStore
+from lzr.flow.timers import TIMEOUT, Timers
+from lzr.rows import ASKED, pick, put
+from lzr.siphash import siphash
+
+_NO_PARENT = -1
+_PORT, _OWN_PORT = 2, 3  # salts
+
+
+class FirewallProbes:
+    """The questions asked beside the handshakes of the flows in `store`."""
+
+    def __init__(self, store: FlowStore, timers: Timers, output: Output) -> None:
+        plan = store.plan
+        self._store, self._timers, self._output = store, timers, output
+        self.wanted = plan.haf > 0 and not plan.force_all_handshakes
+        self._asked = np.empty(0, bool)  # by slot: this flow's host has been asked
+        self._hits = np.empty(0, np.uint8)  # by slot of a flow: its probes that were answered with SYN-ACK
+        self._parent = np.empty(0, np.int32)  # by slot of a probe: the flow that it asks for
+
+    def begin(self, slots: Slots) -> None:
+        """New flows are in these rows: nobody has been asked for them."""
+        if self.wanted:
+            self._fit()
+            self._asked[slots], self._hits[slots] = False, 0
+
+    def _fit(self) -> None:
+        """As many entries as the store has rows."""
+        more = len(self._store.rows) - len(self._asked)
+        if more:
+            self._asked = np.concatenate([self._asked, np.zeros(more, bool)])
+            self._hits = np.concatenate([self._hits, np.zeros(more, np.uint8)])
+            self._parent = np.concatenate([self._parent, np.full(more, _NO_PARENT, np.int32)])
+
+    def ask(self, parents: Slots, now: int) -> None:
+        """SYNs to random ephemeral ports of each flow's host, once per flow. The store may grow."""
+        if not self.wanted:
+            return
+        parents = parents[~self._asked[parents]]
+        if not len(parents):
+            return
+        store, plan = self._store, self._store.plan
+        self._asked[parents] = True
+        low, high = EPHEMERAL
+        probes = pick(store.rows, np.repeat(parents, plan.haf))
+        home = store.shards(probes)  # of the flow itself
+        number = np.tile(np.arange(plan.haf, dtype=np.uint64), len(parents))
+        number += probes["line"] * np.uint64(256)
+        offset = siphash(plan.secrets.ports, number, _PORT) % np.uint64(high - low + 1)
+        probes["peer_port"] = (np.uint64(low) + offset).astype(np.uint16)
+        probes["state"] = State.PROBE
+        slots = store.allocate(len(probes))
+        self._fit()
+        self._parent[slots] = np.repeat(parents, plan.haf)
+        chosen = store.choose_ports(
+            probes, slots, home, number * np.uint64(256) + probes["handshake"], _OWN_PORT
+        )
+        isn = columns.isn(probes, probes["key"], 2, plan.secrets)
+        probes["una"] = isn + np.uint32(1)
+        probes["nxt"] = probes["una"]
+        probes["generation"] = store.rows["generation"][slots]
+        put(store.rows, slots, probes)
+        if not chosen.all():
+            store.give_back(slots[~chosen])
+            slots = slots[chosen]
+        self._output.send_syn(slots)
+        self._timers.arm(TIMEOUT, slots, now)
+
+    def count(self, slots: Slots) -> Slots:
+        """SYN-ACKs have come to these probes. Returns the flows whose hosts are firewalls, by that."""
+        rows = self._store.rows
+        probes, parents = pick(rows, slots), self._parent[slots]
+        self.drop(slots)
+        # The row may have ended and belong to another flow by now.
+        alive = (parents >= 0) & (rows["state"][parents] != State.FREE)
+        alive &= (rows["ticket"][parents] == probes["ticket"]) & (rows["line"][parents] == probes["line"])
+        parents = parents[alive]
+        np.add.at(self._hits, parents, 1)
+        parents = np.unique(parents)
+        # Beside a follow-up nothing came from this host in a whole handshake; within the first handshake
+        # a slow server may still answer, so the verdict waits for the flow's own time-out.
+        waiting = np.isin(rows["state"][parents], (State.SYN_SENT, State.DELAYED))
+        return np.asarray(parents[self.condemns(parents) & waiting], np.int32)
+
+    def condemns(self, slots: Slots) -> NDArray[np.bool_]:
+        """(n,) bool: whether enough has been answered to call the host of each flow a firewall."""
+        return np.asarray(self._hits[slots] >= self._store.plan.hits_needed, bool)
+
+    def drop(self, slots: Slots) -> None:
+        """These probes are over."""
+        self._store.index.remove(self._store.rows["key"][slots])
+        self._store.give_back(slots)
+
+    # --- moving to another process ---------------------------------------------------------------------
+
+    def extract(self, slots: Slots, place: NDArray[np.int32]) -> Rows:
+        """ASKED rows of the flows and probes in `slots`. place: by slot, where it moves to."""
+        if not self.wanted:
+            return np.empty(0, ASKED)
+        probing = self._store.rows["state"][slots] == State.PROBE
+        moving = slots[probing | self._asked[slots]]
+        found = np.empty(len(moving), ASKED)
+        found["place"], found["hits"] = place[moving], self._hits[moving]
+        parents = np.where(self._store.rows["state"][moving] == State.PROBE, self._parent[moving], _NO_PARENT)
+        found["parent"] = np.where(parents == _NO_PARENT, _NO_PARENT, place[parents])
+        return found
+
+    def adopt(self, asked: Rows, slots: Slots) -> None:
+        """Take over what another one's `extract` gave. slots: by place, where it is now."""
+        self.begin(slots)
+        if not len(asked) or not self.wanted:
+            return
+        at, parents = slots[asked["place"]], asked["parent"]
+        self._hits[at] = asked["hits"]
+        self._asked[at] = True  # of a probe nobody looks at it
+        self._parent[at] = np.where(parents == _NO_PARENT, _NO_PARENT, slots[parents])

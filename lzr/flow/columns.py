@@ -1,0 +1,350 @@
+"""What is done to the rows of many flows at once: judge segments, open, send, record.
+
+Each function has two bodies. The one in numpy is the definition; the one in ``lzr._native`` touches each row
+once and gives the same (tests/unit/lzr/test_kernels.py), and runs where there is one. No function here knows
+what a flow does next: that is `machine` and `table`.
+
+`rows` is the flow table (FLOW), `slots` are the rows meant, (n,) int32, each at most once.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lzr.flow.events import awaited, read_cues
+from lzr.flow.index import FlowIndex, NativeIndex
+from lzr.flow.machine import TRANSITIONS, Action, Cue, State
+from lzr.kernels import NATIVE, in_c
+from lzr.layout import AGES, COOKIE_BITS
+from lzr.packet.payloads import ProbeTemplate
+from lzr.packet.sharding import cookie, flow_key
+from lzr.rows import ACK, FIN, FLOW, FRAME, NO_PROBE, OUTCOME, RST, SYN, Doubt, Kind, Number, Opening, Reason
+from lzr.secrets import Secrets
+from lzr.siphash import siphash
+
+Rows = NDArray[Any]
+Slots = NDArray[np.int32]
+Numbers = NDArray[np.uint32]
+U64 = NDArray[np.uint64]
+
+_TUPLE = ("peer_hi", "peer_lo", "own_hi", "own_lo", "peer_port", "own_port")
+_SHARED = [name for name in FLOW.names or () if name in (OUTCOME.names or ())]
+_NOTED = ("seq", "ack", "window", "ttl", "flags", "ts")
+_KEEP = 255
+_TABLE = TRANSITIONS.tobytes()
+_STAY = int(Action.KEEP_EARLY)  # from here on an action leaves its flow where it is
+_HIGH_BITS = 0xFFFFFFFF >> COOKIE_BITS << COOKIE_BITS
+
+
+def _native_step(
+    rows: Rows, segments: Rows, keys: U64, slots: Slots, todo: Slots, ages: NDArray[np.int64]
+) -> tuple[Slots, NDArray[np.uint8], Slots, int, int]:
+    todo = todo.copy()
+    chosen, actions = np.empty(len(todo), np.int32), np.empty(len(todo), np.uint8)
+    made, later, ignored, fresh = NATIVE.step(
+        rows, segments, keys, slots, todo, _TABLE, _STAY, ages, chosen, actions
+    )
+    return chosen[:made], actions[:made], todo[:later], ignored, fresh
+
+
+@in_c(_native_step)
+def step(
+    rows: Rows, segments: Rows, keys: U64, slots: Slots, todo: Slots, ages: NDArray[np.int64]
+) -> tuple[Slots, NDArray[np.uint8], Slots, int, int]:
+    """One round: the first segment of each flow among ``segments[todo]``, which is in order of arrival.
+
+    slots, keys: of each segment. Segments that mean something are noted in their flows. Returns which
+    those are and the Action of each, what is left for the next round (later segments of the same flows), how
+    many meant nothing, and how many flows are no longer fresh (see `is_fresh`); these are counted in
+    `ages`, see `note_ages`.
+    """
+    _, first = np.unique(slots[todo], return_index=True)
+    first.sort()
+    rest = np.ones(len(todo), bool)
+    rest[first] = False
+    chosen, later_on = todo[first], todo[rest]
+    met, seen = slots[chosen], segments[chosen]
+    flows = rows[met]
+    cues = read_cues(flows, seen)
+    same = flows["key"] == keys[chosen]  # an earlier round may have moved the flow to another port
+    for name in _TUPLE:
+        same &= flows[name] == seen[name]
+    cues[~same] = Cue.NOTHING
+    actions = TRANSITIONS[flows["state"], cues]
+    live = actions != Action.IGNORE
+    chosen, actions = chosen[live], actions[live]
+    met, seen, flows = met[live], seen[live], flows[live]
+    alive = is_fresh(flows) & (actions < _STAY)
+    note_ages(ages, flows["ts"][alive], seen["ts"][alive])
+    before = flows["state"] != State.SETTLING  # a record tells of the segment that brought the first data
+    for name in _NOTED:
+        rows[name][met[before]] = seen[name][before]
+    advanced = (seen["flags"] & ACK != 0) & (seen["ack"] != flows["una"])
+    rows["acked"][met[advanced]] = 1
+    ignored = int(len(live) - np.count_nonzero(live))
+    return chosen, actions, later_on, ignored, int(np.count_nonzero(alive))
+
+
+def note_ages(ages: NDArray[np.int64], sent: U64, came: U64) -> None:
+    """Count how long answers took, in ns: ages[k] are those of k bits, 2^(k-1) to 2^k; ages is (AGES,)."""
+    took = np.where(came > sent, came - sent, np.uint64(0))
+    bits = np.frexp(took.astype(np.float64))[1]
+    np.add.at(ages, np.minimum(bits, AGES - 1), 1)
+
+
+def is_fresh(flows: Rows) -> NDArray[np.bool_]:
+    """Which of these FLOW rows await a first sign of life on their connection."""
+    states = flows["state"]
+    waiting = (states == State.DATA_SENT) | (states == State.SYN_SENT)
+    return np.asarray(waiting & (flows["counter"] == 0), np.bool_)
+
+
+def count_fresh(flows: Rows) -> int:
+    """How many of these FLOW rows await a first sign of life on their connection."""
+    return int(np.count_nonzero(is_fresh(flows)))
+
+
+def _native_due(
+    rows: Rows, slots: Slots, generations: Numbers, cue: Cue
+) -> tuple[Slots, NDArray[np.uint8], int]:
+    live, actions = np.empty(len(slots), np.int32), np.empty(len(slots), np.uint8)
+    made, fresh = NATIVE.due(rows, slots, generations, _TABLE, int(cue), live, actions)
+    return live[:made], actions[:made], fresh
+
+
+@in_c(_native_due)
+def due(rows: Rows, slots: Slots, generations: Numbers, cue: Cue) -> tuple[Slots, NDArray[np.uint8], int]:
+    """Of timers that came due, those that still count, the Action of each, and how many flows are fresh."""
+    live = slots[(rows["generation"][slots] == generations) & (rows["state"][slots] != State.FREE)]
+    return live, TRANSITIONS[rows["state"][live], cue], count_fresh(rows[live])
+
+
+def isn(rows: Rows, number: U64, salt: int, secrets: Secrets) -> Numbers:
+    """(n,) uint32: an ISN that nobody can guess (RFC 6528 §3), with our filter's cookie in its low bits.
+
+    number: of the connection, (n,), the same in every run with this seed. salt: what kind it is.
+    """
+    random = (siphash(secrets.isn, number, salt) & np.uint64(_HIGH_BITS)).astype(np.uint32)
+    return np.asarray(random | cookie(rows, secrets.cookie), np.uint32)
+
+
+def _native_open_rows(
+    rows: Rows, index: FlowIndex, targets: Rows, slots: Slots, secrets: Secrets, wall: int
+) -> tuple[NDArray[np.uint8], tuple[int, int, int, int, int]]:
+    assert isinstance(index, NativeIndex)
+    kinds = np.empty(len(targets), np.uint8)
+    targets = np.ascontiguousarray(targets)
+    return kinds, NATIVE.open_rows(rows, index.native, targets, slots, secrets.native, wall, kinds)
+
+
+@in_c(_native_open_rows)
+def open_rows(
+    rows: Rows, index: FlowIndex, targets: Rows, slots: Slots, secrets: Secrets, wall: int
+) -> tuple[NDArray[np.uint8], tuple[int, int, int, int, int]]:
+    """New flows for TARGET rows, and into the index with them. The generations of the rows go on.
+
+    Returns the Kind of each, (n,) uint8, how many there are of each, and how many are doubtful. A row is
+    left alone where its 4-tuple is in the index already.
+    """
+    kinds = np.empty(len(targets), np.uint8)
+    keys = flow_key(targets, secrets.index)
+    ours = targets["syn"] == Opening.OURS
+    kinds[:] = np.where(ours, Kind.OURS, np.where(targets["window"] == 0, Kind.CLOSED, Kind.READY))
+    added = index.insert(keys, slots)
+    kinds[~added] = Kind.DUPLICATE
+    flows = np.zeros(len(targets), FLOW)
+    for name in (*_TUPLE, "line", "ticket", "seq", "ack", "window", "ttl"):
+        flows[name] = targets[name]
+    una = targets["ack"].copy()
+    una[ours] = isn(targets[ours], targets["line"][ours] * np.uint64(256), 0, secrets) + np.uint32(1)
+    flows["key"], flows["ts"] = keys, wall
+    flows["una"] = flows["nxt"] = una
+    flows["rcv"] = targets["seq"] + np.uint32(1)
+    flows["flags"] = np.where(ours, 0, SYN | ACK)
+    flows["state"] = np.where(ours, State.SYN_SENT, State.DATA_SENT)
+    flows["doubt"] = np.where(targets["syn"] == Opening.DOUBTFUL, Doubt.HALF_OPEN, Doubt.NONE)
+    flows["generation"] = rows["generation"][slots]
+    rows[slots[added]] = flows[added]
+    ready, closed, opened, refused = np.bincount(kinds, minlength=len(Kind)).tolist()
+    doubtful = np.count_nonzero((targets["syn"] == Opening.DOUBTFUL) & added)
+    return kinds, (ready, closed, opened, refused, int(doubtful))
+
+
+def _native_send(
+    rows: Rows,
+    slots: Slots,
+    number: Number,
+    flags: int,
+    secrets: Secrets,
+    probe: int = NO_PROBE,
+    template: ProbeTemplate | None = None,
+    *,
+    arm: bool = False,
+) -> tuple[Rows, Numbers | None]:
+    frames = np.empty(len(slots), FRAME)
+    generations = np.empty(len(slots), np.uint32) if arm else None
+    length: int | bytes | None = None if template is None else template.program
+    if template is not None and template.fixed_length is not None:
+        length = template.fixed_length
+    NATIVE.send(rows, slots, int(number), int(flags), probe, secrets.native, length, frames, generations)
+    return frames, generations
+
+
+@in_c(_native_send)
+def send(
+    rows: Rows,
+    slots: Slots,
+    number: Number,
+    flags: int,
+    secrets: Secrets,
+    probe: int = NO_PROBE,
+    template: ProbeTemplate | None = None,
+    *,
+    arm: bool = False,
+) -> tuple[Rows, Numbers | None]:
+    """A FRAME row for each flow, and with `arm` its next generation, (n,) uint32: its timer is void.
+
+    probe: the handshake whose payload it carries, or NO_PROBE. template: what is sent from `una` on, whether
+    this frame carries it or none does.
+    """
+    if template is not None:
+        rows["nxt"][slots] = rows["una"][slots] + template.lengths(rows[slots])
+    flows = rows[slots]
+    frames = np.zeros(len(flows), FRAME)
+    for name in _TUPLE:
+        frames[name] = flows[name]
+    if number == Number.CLOSE:
+        frames["seq"] = np.where(flows["state"] == State.DATA_SENT, flows["una"], flows["nxt"])
+    elif number == Number.ISN:
+        frames["seq"] = flows["una"] - np.uint32(1)
+    else:
+        frames["seq"] = flows[{Number.UNA: "una", Number.NXT: "nxt", Number.ACK: "ack"}[number]]
+    frames["ack"] = flows["rcv"]
+    frames["flags"], frames["probe"] = flags, probe
+    if probe != NO_PROBE:
+        frames["nonce"] = siphash(secrets.nonce, flows["key"])
+    return frames, bump(rows, slots) if arm else None
+
+
+def close(rows: Rows, slots: Slots, reason: int, secrets: Secrets) -> Rows:
+    """FRAME rows: RST with the number the peer awaits (RFC 5961 §3.2), where there is a connection."""
+    if reason not in (Reason.ZERO_WINDOW, Reason.DATA):
+        states = rows["state"][slots]
+        slots = slots[(states != State.SYN_SENT) & (states != State.DELAYED)]
+    # A FIN says what the peer had of ours.
+    number = {Reason.DATA: Number.NXT, Reason.FIN: Number.ACK}.get(reason, Number.CLOSE)
+    return send(rows, slots, number, RST | ACK, secrets)[0]
+
+
+def _native_finish(
+    rows: Rows, index: FlowIndex, slots: Slots, reason: int, lengths: Numbers | None, secrets: Secrets
+) -> tuple[Rows, Rows]:
+    assert isinstance(index, NativeIndex)
+    frames, outcomes = np.empty(len(slots), FRAME), np.empty(len(slots), OUTCOME)
+    made = NATIVE.finish(rows, index.native, slots, int(reason), lengths, frames, outcomes)
+    return frames[:made], outcomes
+
+
+@in_c(_native_finish)
+def finish(
+    rows: Rows, index: FlowIndex, slots: Slots, reason: int, lengths: Numbers | None, secrets: Secrets
+) -> tuple[Rows, Rows]:
+    """The last of these flows: FRAME rows that close what is open, an OUTCOME row for each; rows are freed.
+
+    lengths: bytes of payload, (n,), None where there is none.
+    """
+    if lengths is None:
+        lengths = np.zeros(len(slots), np.uint32)
+    outcomes = outcome_rows(rows, slots, reason, lengths, np.ones(len(slots), bool))
+    if reason in (Reason.RST, Reason.NO_SYN_ACK):
+        frames = np.empty(0, FRAME)
+    else:
+        frames = close(rows, slots, reason, secrets)
+    index.remove(rows["key"][slots])
+    bump(rows, slots, State.FREE)
+    return frames, outcomes
+
+
+def _native_take_data(
+    rows: Rows, slots: Slots, segments: Rows, buffer: Any, enough: int, line: int
+) -> tuple[Numbers, Numbers, NDArray[np.bool_]]:
+    starts, lengths = np.empty(len(slots), np.uint32), np.empty(len(slots), np.uint32)
+    done = np.empty(len(slots), bool)
+    NATIVE.take_data(rows, slots, np.ascontiguousarray(segments), buffer, enough, line, starts, lengths, done)
+    return starts, lengths, done
+
+
+@in_c(_native_take_data)
+def take_data(
+    rows: Rows, slots: Slots, segments: Rows, buffer: Any, enough: int, line: int
+) -> tuple[Numbers, Numbers, NDArray[np.bool_]]:
+    """Take the new data of SEGMENT rows: where it starts in `buffer`, how long it is, whether it is enough.
+
+    Enough is `enough` bytes, or a line of `line` bytes, or what comes with a FIN.
+    """
+    ahead = rows["rcv"][slots] - segments["seq"]
+    starts = segments["data_at"] + ahead
+    lengths = segments["data_len"] - ahead
+    rows["rcv"][slots] += lengths
+    last = np.frombuffer(buffer, np.uint8)[starts + lengths - 1]
+    fin = segments["flags"] & FIN != 0
+    return starts, lengths, fin | (lengths >= enough) | ((lengths >= line) & (last == 0x0A))
+
+
+def _native_outcome_rows(
+    rows: Rows, slots: Slots, reason: int, lengths: Numbers, final: NDArray[np.bool_]
+) -> Rows:
+    outcome = np.empty(len(slots), OUTCOME)
+    NATIVE.outcome_rows(rows, slots, int(reason), lengths, final, outcome)
+    return outcome
+
+
+@in_c(_native_outcome_rows)
+def outcome_rows(rows: Rows, slots: Slots, reason: int, lengths: Numbers, final: NDArray[np.bool_]) -> Rows:
+    """An OUTCOME row for each flow. lengths: bytes of payload; final: whether it is the flow's last."""
+    flows = rows[slots]
+    outcome = np.zeros(len(slots), OUTCOME)
+    for name in _SHARED:
+        outcome[name] = flows[name]
+    outcome["data_len"] = lengths
+    outcome["reason"] = reason
+    outcome["expected"] = awaited(flows, reason)
+    outcome["firewall"] = reason == Reason.FIREWALL
+    outcome["final"] = final
+    # With every handshake asked for, those that got nothing are told only if none got anything.
+    outcome["record"] = (flows["kept"] == 0) | (reason == Reason.DATA)
+    return outcome
+
+
+def _native_bump(rows: Rows, slots: Slots, state: State | None = None) -> Numbers:
+    generations = np.empty(len(slots), np.uint32)
+    NATIVE.bump(rows, slots, _KEEP if state is None else int(state), generations)
+    return generations
+
+
+@in_c(_native_bump)
+def bump(rows: Rows, slots: Slots, state: State | None = None) -> Numbers:
+    """The next generation of each flow, (n,) uint32: its timer is void. Sets the state if one is given."""
+    generations = np.asarray(rows["generation"][slots] + np.uint32(1), np.uint32)
+    rows["generation"][slots] = generations
+    if state is not None:
+        rows["state"][slots] = state
+    return generations
+
+
+def _native_gather(buffer: Any, starts: Numbers, lengths: Numbers) -> bytes:
+    joined: bytes = NATIVE.gather(buffer, starts, lengths)
+    return joined
+
+
+@in_c(_native_gather)
+def gather(buffer: Any, starts: Numbers, lengths: Numbers) -> bytes:
+    """The pieces of `buffer`, one after the other. Raises IndexError for one that is not inside."""
+    view = memoryview(buffer)
+    ends = starts.astype(np.int64) + lengths
+    if len(ends) and int(ends.max()) > len(view):
+        raise IndexError("a piece outside the buffer")
+    return b"".join(view[a:b] for a, b in zip(starts.tolist(), ends.tolist(), strict=True))

@@ -1,0 +1,59 @@
+"""What the user asked of every flow, in the form the flow table needs it."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+
+from lzr.packet.payloads import ProbeTemplate
+from lzr.secrets import Secrets
+
+EPHEMERAL = (32768, 61000)
+"""ZMap's default source ports, and where probes for ACKing firewalls go."""
+
+RTO, RTO_UNMEASURED = 1.0, 3.0
+"""First retransmission time-out of a TCP, in seconds: the least it may be where a round trip was measured
+(RFC 6298 §2.4), and after a handshake in which a segment had to be repeated, which measures none (§5.7)."""
+
+_MAX_REPEATS = 4  # with which a flow is held for most of a minute; nothing is gained by more
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Times in seconds; `probes[i]` is what handshake i sends.
+
+    cooldown: how long the answer to the first SYN of a listed target is awaited after its last SYN.
+    """
+
+    probes: tuple[ProbeTemplate, ...]
+    retransmit_wait: float = 1.0
+    retransmit_number: int = 1
+    timeout: float = 5.0
+    cooldown: float = 8.0
+    settle: float = 0.25
+    probe_delay: float = 0.0
+    haf: int = 0
+    haf_threshold: float = 1.0
+    push_data_only: bool = False
+    force_all_handshakes: bool = False
+    ports: tuple[int, int] = EPHEMERAL
+    secrets: Secrets = field(default_factory=lambda: Secrets.derive(0))
+    shards: int = 1
+
+    def patience(self, rto: float) -> float:
+        """How long data is awaited from a peer that has acknowledged the probe, in seconds.
+
+        rto: its first retransmission time-out. Where more than one retransmit was asked for, the path loses,
+        and the peer may repeat its answer as often as we our probe. It doubles the pause each time (RFC 6298
+        §5.5), so the last repeat leaves after rto (2^n - 1), and the time-out begins. Who sets one below
+        `rto` is in a hurry: then it stands for both.
+        """
+        if self.retransmit_number <= 1:
+            return self.timeout
+        repeats = min(self.retransmit_number, _MAX_REPEATS)
+        return self.timeout + min(rto, self.timeout) * ((1 << repeats) - 1)
+
+    @property
+    def hits_needed(self) -> int:
+        """SYN-ACKs from random ports that make an ACKing firewall."""
+        return max(1, math.ceil(self.haf * self.haf_threshold - 1e-9))

@@ -1,0 +1,132 @@
+"""A shard's flows on the way from one process to another: rows, timers, held pieces, as plain arrays.
+
+Places are positions in `flows`. Timers are rows of TIMER, in the order in which they are due within a kind.
+`extract` takes them out of the parts of one flow table, `adopt` puts them into those of another.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lzr.flow.ackfirewall import FirewallProbes
+from lzr.flow.machine import State
+from lzr.flow.reassembly import Pieces
+from lzr.flow.store import FlowStore
+from lzr.flow.timers import Timers
+from lzr.rows import HELD, TIMER, copied, join, pick, put
+
+Held = dict[int, tuple[bytes, dict[int, bytes]]]
+
+
+@dataclass(frozen=True, slots=True)
+class ShardFlows:
+    """flows: FLOW rows; armed: TIMER rows; asked: ASKED rows, what is known of questions for firewalls;
+    pieces: place -> (bytes in order, early pieces)."""
+
+    flows: NDArray[Any]
+    armed: NDArray[Any]
+    asked: NDArray[Any]
+    pieces: Held
+
+    @classmethod
+    def pack(
+        cls,
+        flows: NDArray[Any],
+        timers: list[tuple[int, int, NDArray[np.int32], NDArray[np.uint32]]],
+        asked: NDArray[Any],
+        pieces: Held,
+    ) -> ShardFlows:
+        """timers: (kind, due, places, generations)."""
+        parts = []
+        for kind, due, places, generations in timers:
+            part = np.zeros(len(places), TIMER)
+            part["kind"], part["due"], part["place"], part["generation"] = kind, due, places, generations
+            parts.append(part)
+        return cls(flows, join(parts) if parts else np.empty(0, TIMER), asked, pieces)
+
+    def timers(self, kind: int) -> Iterator[tuple[int, NDArray[np.int32], NDArray[np.uint32]]]:
+        """(due, places, generations) of one kind, by time."""
+        chosen = pick(self.armed, self.armed["kind"] == kind)
+        if not len(chosen):
+            return
+        edges = np.flatnonzero(np.diff(chosen["due"], prepend=-1)).tolist()
+        for start, end in zip(edges, [*edges[1:], len(chosen)], strict=True):
+            part = chosen[start:end]
+            yield int(part["due"][0]), part["place"].copy(), part["generation"].copy()
+
+    def plain_pieces(self) -> tuple[NDArray[Any], bytes]:
+        """The pieces as HELD rows and their bytes, end to end."""
+        parts = [
+            (place, sequence, data, early)
+            for place, (held, pieces) in self.pieces.items()
+            for sequence, data, early in ((0, held, 0), *((at, piece, 1) for at, piece in pieces.items()))
+        ]
+        rows = np.zeros(len(parts), HELD)
+        for row, (place, sequence, data, early) in zip(rows, parts, strict=True):
+            row["place"], row["sequence"], row["length"], row["early"] = place, sequence, len(data), early
+        return rows, b"".join(data for _, _, data, _ in parts)
+
+    @staticmethod
+    def pieces_of(rows: NDArray[Any], octets: bytes) -> Held:
+        """What `plain_pieces` gave."""
+        found: Held = {}
+        at = 0
+        for place, sequence, length, early in rows.tolist():
+            data, at = octets[at : at + length], at + length
+            held, pieces = found.get(place, (b"", {}))
+            found[place] = (held, pieces | {sequence: data}) if early else (data, pieces)
+        return found
+
+
+def extract(
+    shard: int, store: FlowStore, timers: Timers, firewall_probes: FirewallProbes, held: Pieces
+) -> ShardFlows:
+    """Take the flows of `shard` out of these parts, with their timers and held pieces."""
+    rows = store.rows
+    slots = store.in_shard(shard)
+    place = np.full(len(rows), -1, np.int32)
+    place[slots] = np.arange(len(slots), dtype=np.int32)
+    flows = pick(rows, slots)
+
+    def live(slots: NDArray[np.int32], generations: NDArray[np.uint32]) -> NDArray[np.bool_]:
+        return np.asarray((place[slots] >= 0) & (rows["generation"][slots] == generations), bool)
+
+    armed = [
+        (number, due, place[waiting], generations)
+        for number, (_, queue) in enumerate(timers.queues())
+        for due, waiting, generations in queue.extract(live)
+    ]
+    asked = firewall_probes.extract(slots, place)
+    pieces = {int(place[slot]): piece for slot, piece in held.extract(slots.tolist()).items()}
+    store.index.remove(flows["key"])
+    store.in_flight -= int(np.count_nonzero(flows["state"] != State.PROBE))
+    store.give_back(slots)
+    store.end_of_call()
+    return ShardFlows.pack(flows, armed, asked, pieces)
+
+
+def adopt(
+    state: ShardFlows, store: FlowStore, timers: Timers, firewall_probes: FirewallProbes, held: Pieces
+) -> None:
+    """Put what `extract` gave into these parts."""
+    flows = copied(state.flows)
+    slots = store.allocate(len(flows))
+    # Beyond any timer that was ever armed for these rows, and a new one for each timer that comes along.
+    base = store.rows["generation"][slots] + np.uint32(1)
+    shift = base - flows["generation"]
+    flows["generation"] = base
+    put(store.rows, slots, flows)
+    store.index.insert(flows["key"], slots)
+    store.in_flight += int(np.count_nonzero(flows["state"] != State.PROBE))
+    for number, (_, queue) in enumerate(timers.queues()):
+        queue.merge(
+            (due, slots[armed], generations + shift[armed])
+            for due, armed, generations in state.timers(number)
+        )
+    firewall_probes.adopt(state.asked, slots)
+    held.adopt({int(slots[place]): piece for place, piece in state.pieces.items()})

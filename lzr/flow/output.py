@@ -1,0 +1,135 @@
+"""What leaves a flow table: frames to be sent, outcomes with their payloads.
+
+Frames leave in the order in which they were made. The outcomes of one input leave together, with its last, so
+that a worker that dies leaves none of them or all.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lzr.flow import columns
+from lzr.flow.columns import Rows, Slots
+from lzr.flow.store import FlowStore
+from lzr.flow.timers import Timers, Wait
+from lzr.rows import ACK, NO_PROBE, OUTCOME, SYN, Number, Reason, join
+
+_TUPLE = ("peer_hi", "peer_lo", "own_hi", "own_lo", "peer_port", "own_port")
+
+
+class Output:
+    """The frames and outcomes of the flows in `store`, until somebody takes them."""
+
+    def __init__(self, store: FlowStore, timers: Timers) -> None:
+        self._store = store
+        self._timers = timers
+        self._bursts: list[Rows] = []
+        self._outcomes: list[Rows] = []
+        self._payloads: list[bytes] = []
+        self._held: dict[int, list[tuple[Rows, bytes]]] = {}  # by slot, where every handshake was asked for
+
+    def take_frames(self) -> list[Rows]:
+        """Bursts of FRAME rows to send, in order; within a burst all agree in `probe` and in having SYN."""
+        bursts, self._bursts = self._bursts, []
+        return bursts
+
+    @property
+    def outcomes_waiting(self) -> int:
+        """Rows that `take_outcomes` would give."""
+        return sum(map(len, self._outcomes))
+
+    def take_outcomes(self) -> tuple[Rows, bytes]:
+        """OUTCOME rows and their payloads, one after the other."""
+        if not self._outcomes:
+            return np.empty(0, OUTCOME), b""
+        rows, blob = join(self._outcomes), b"".join(self._payloads)
+        self._outcomes, self._payloads = [], []
+        return rows, blob
+
+    # --- frames ----------------------------------------------------------------------------------------
+
+    def send(self, slots: Slots, number: Number, flags: int) -> None:
+        """A frame of each flow without payload."""
+        self._bursts.append(columns.send(self._store.rows, slots, number, flags, self._store.plan.secrets)[0])
+
+    def send_syn(self, slots: Slots) -> None:
+        self.send(slots, Number.ISN, SYN)
+
+    def send_close(self, slots: Slots, reason: int) -> None:
+        """RST, where there is a connection. reason: a Reason, why."""
+        frames = columns.close(self._store.rows, slots, reason, self._store.plan.secrets)
+        if len(frames):
+            self._bursts.append(frames)
+
+    def send_probe(self, slots: Slots, flags: int, now: int, wait: Wait | None = None) -> None:
+        """ACK with the probe of each flow's handshake, from its first byte. wait: the timer that is armed."""
+        rows, plan = self._store.rows, self._store.plan
+        if len(plan.probes) == 1:
+            groups = [(0, slots)]
+        else:
+            handshakes = rows["handshake"][slots]
+            groups = [(int(h), slots[handshakes == h]) for h in np.flatnonzero(np.bincount(handshakes))]
+        for handshake, group in groups:
+            probe = plan.probes[handshake]
+            carried, flag = (handshake, flags) if probe.parts else (NO_PROBE, ACK)
+            frames, generations = columns.send(
+                rows, group, Number.UNA, flag, plan.secrets, carried, probe, arm=wait is not None
+            )
+            self._bursts.append(frames)
+            if wait is not None and generations is not None:
+                self._timers.push(wait, group, generations, now)
+
+    # --- outcomes --------------------------------------------------------------------------------------
+
+    def duplicates(self, targets: Rows) -> None:
+        """TARGET rows whose 4-tuple is in flight already: an outcome, no flow."""
+        outcome = np.zeros(len(targets), OUTCOME)
+        for name in (*_TUPLE, "line", "ticket", "seq", "ack"):
+            outcome[name] = targets[name]
+        outcome["reason"], outcome["final"] = Reason.DUPLICATE, 1
+        self._outcomes.append(outcome)
+
+    def finish(
+        self, slots: Slots, reason: int, lengths: NDArray[np.uint32] | None = None, payloads: bytes = b""
+    ) -> None:
+        """Close these flows, make their outcomes, free their rows.
+
+        lengths: of each flow's part of `payloads`, (n,); None where there is none.
+        """
+        store = self._store
+        frames, outcomes = columns.finish(store.rows, store.index, slots, reason, lengths, store.plan.secrets)
+        if len(frames):
+            self._bursts.append(frames)
+        self._outcomes.append(outcomes)
+        self._payloads.append(payloads)
+        store.note_released(slots)
+
+    def hold(
+        self,
+        slots: Slots,
+        reason: int,
+        lengths: NDArray[np.uint32],
+        payloads: bytes,
+        final: NDArray[np.bool_],
+    ) -> None:
+        """Make outcomes that leave with the last one of their input. final: which are the last, (n,)."""
+        outcomes = columns.outcome_rows(self._store.rows, slots, reason, lengths, final)
+        start = 0
+        for at, slot in enumerate(slots.tolist()):
+            end = start + int(outcomes["data_len"][at])
+            self._held.setdefault(slot, []).append((outcomes[at : at + 1], payloads[start:end]))
+            start = end
+            if outcomes["final"][at]:
+                self._let_go(slot)
+
+    def let_go_of_shard(self, shard: int) -> None:
+        """What the flows of a shard have brought so far leaves from here: the shard is about to move."""
+        held = np.fromiter(self._held, np.int32, len(self._held))
+        for slot in held[self._store.shards(self._store.rows[held]) == shard].tolist():
+            self._let_go(slot)
+
+    def _let_go(self, slot: int) -> None:
+        for outcome, payload in self._held.pop(slot):
+            self._outcomes.append(outcome)
+            self._payloads.append(payload)

@@ -1,0 +1,128 @@
+"""Where flows are kept: rows, the free ones among them, and the index from a flow's 4-tuple to its row.
+
+A row is in the index exactly while it is in use. It is used again only after the call of the flow table that
+freed it (`end_of_call`), since later segments of the same batch may still point at it. What a flow does, and
+when, is `table`.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lzr import kernels
+from lzr.flow import columns
+from lzr.flow.columns import Rows, Slots
+from lzr.flow.config import Plan
+from lzr.flow.index import FlowIndex
+from lzr.flow.machine import State
+from lzr.packet.sharding import flow_key, shard_of
+from lzr.rows import FLOW, pick
+from lzr.siphash import siphash
+
+Mask = NDArray[np.bool_]
+
+_MAX_DRAWS = 512
+"""Of a port. Each fits one time in `shards`: with 32 of them one flow in ten million finds none."""
+
+
+class FlowStore:
+    """rows: (capacity,) FLOW, replaced by a larger array when it grows. in_flight: flows, probes apart."""
+
+    def __init__(self, plan: Plan, capacity: int, index: FlowIndex | None = None) -> None:
+        self.plan = plan
+        self.index = kernels.make_index() if index is None else index
+        self.rows = np.zeros(capacity, FLOW)
+        self.in_flight = 0
+        self._free = np.arange(capacity - 1, -1, -1, dtype=np.int32)
+        self._free_count = capacity
+        self._released: list[Slots] = []
+
+    @property
+    def free(self) -> Slots:
+        """The slots that nobody uses."""
+        return self._free[: self._free_count]
+
+    def allocate(self, count: int) -> Slots:
+        """(count,) int32 slots of free rows; there are always enough, but `rows` may be another array now."""
+        if count > self._free_count:
+            self._grow(count)
+        self._free_count -= count
+        return self._free[self._free_count : self._free_count + count].copy()
+
+    def _grow(self, count: int) -> None:
+        old = len(self.rows)
+        new = old + max(count, old if old < 1 << 20 else old // 4)
+        rows = np.zeros(new, FLOW)
+        rows[:old].view(np.uint8)[:] = self.rows.view(np.uint8)
+        free = np.empty(new, np.int32)
+        free[: self._free_count] = self._free[: self._free_count]
+        free[self._free_count : self._free_count + new - old] = np.arange(new - 1, old - 1, -1)
+        self.rows, self._free = rows, free
+        self._free_count += new - old
+
+    def release(self, slots: Slots) -> None:
+        """These flows have ended: out of the index, and free when the call ends."""
+        self.index.remove(self.rows["key"][slots])
+        columns.bump(self.rows, slots, State.FREE)
+        self.note_released(slots)
+
+    def note_released(self, slots: Slots) -> None:
+        """The same where index and row are done with already (`columns.finish`)."""
+        self.in_flight -= len(slots)
+        self._released.append(slots)
+
+    def give_back(self, slots: Slots) -> None:
+        """Rows that hold no flow in flight (a duplicate, a probe, one that has moved) and are in no index."""
+        columns.bump(self.rows, slots, State.FREE)
+        self._released.append(slots)
+
+    def end_of_call(self) -> None:
+        """What was released since the last time may be used again."""
+        for slots in self._released:
+            self._free[self._free_count : self._free_count + len(slots)] = slots
+            self._free_count += len(slots)
+        self._released.clear()
+
+    # --- shards and ports ------------------------------------------------------------------------------
+
+    def shards(self, flows: Rows) -> NDArray[np.uint32]:
+        """The shard of each FLOW row, (n,) uint32."""
+        return shard_of(flows, self.plan.secrets.shard, self.plan.shards)
+
+    def in_shard(self, shard: int) -> Slots:
+        """The rows in use whose 4-tuple hashes to `shard`, probes included."""
+        slots = np.flatnonzero(self.rows["state"] != State.FREE).astype(np.int32)
+        found: Slots = slots[self.shards(pick(self.rows, slots)) == shard]
+        return found
+
+    def choose_ports(
+        self, flows: Rows, slots: Slots, home: NDArray[np.uint32], number: NDArray[np.uint64], salt: int
+    ) -> Mask:
+        """Set own_port and key of `flows`, and index them by `slots`, so that each belongs to shard `home`.
+
+        number, salt: what the ports are drawn from, beside the secret. (n,) bool: False where no port was
+        found in a bounded number of draws.
+        """
+        plan = self.plan
+        low, high = plan.ports
+        span = np.uint64(high - low + 1)
+        done = np.zeros(len(flows), bool)
+        for attempt in range(_MAX_DRAWS):
+            todo = np.flatnonzero(~done)
+            if not len(todo):
+                break
+            trial = flows[todo]
+            offset = siphash(plan.secrets.ports, number[todo], salt | attempt << 8) % span
+            trial["own_port"] = (np.uint64(low) + offset).astype(np.uint16)
+            fits = trial["own_port"] != flows["own_port"][todo]
+            if plan.shards > 1:
+                fits &= self.shards(trial) == home[todo]
+            todo, trial = todo[fits], trial[fits]
+            keys = flow_key(trial, plan.secrets.index)
+            added = self.index.insert(keys, slots[todo])
+            took = todo[added]
+            flows["own_port"][took] = trial["own_port"][added]
+            flows["key"][took] = keys[added]
+            done[took] = True
+        return done

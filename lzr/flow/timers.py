@@ -1,0 +1,188 @@
+"""Timers with a fixed delay are first in, first out: a queue of arrays a delay, no heap, nothing to cancel.
+
+A timer is (slot, generation). Whoever re-arms or ends a flow bumps the flow's generation, so a timer that
+comes due for an older one is void. `Timers` are those of a flow table, one queue for each `Wait`.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, ItemsView, Iterable
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lzr.flow import columns
+from lzr.flow.config import RTO, RTO_UNMEASURED
+from lzr.flow.machine import Cue, State
+from lzr.flow.store import FlowStore
+from lzr.rows import pick
+
+Slots = NDArray[np.int32]
+Generations = NDArray[np.uint32]
+Mask = NDArray[np.bool_]
+
+_SECOND = 1_000_000_000
+
+
+class Wait(NamedTuple):
+    """What a flow waits for: all that wait for the same have one delay, and the end of it raises one cue."""
+
+    name: str
+    cue: Cue
+
+
+RETRANSMIT = Wait("retransmit", Cue.RETRANSMIT_DUE)
+TIMEOUT = Wait("timeout", Cue.TIMED_OUT)
+PATIENCE = Wait("patience", Cue.TIMED_OUT)  # for a peer that has acknowledged the probe
+LONG_PATIENCE = Wait("long patience", Cue.TIMED_OUT)  # and may not know the round trip
+COOLDOWN = Wait("cooldown", Cue.TIMED_OUT)
+SETTLE = Wait("settle", Cue.SETTLED)
+DELAY = Wait("delay", Cue.DELAY_OVER)
+
+
+class DelayQueue:
+    """All timers of one delay (nanoseconds)."""
+
+    def __init__(self, delay: int) -> None:
+        self.delay = delay
+        self._due: deque[tuple[int, NDArray[np.int32], NDArray[np.uint32]]] = deque()
+
+    def push(self, now: int, slots: NDArray[np.int32], generations: NDArray[np.uint32]) -> None:
+        """Arm timers for `now + delay`. `now` must not go back."""
+        if len(slots):
+            self._due.append((now + self.delay, slots.astype(np.int32), generations.astype(np.uint32)))
+
+    def pop(self, now: int, most: int = 1 << 31) -> tuple[NDArray[np.int32], NDArray[np.uint32]] | None:
+        """The timers due at `now` (slots, generations), oldest first and at most `most`, or None."""
+        due = self._due
+        if not due or due[0][0] > now:
+            return None
+        slots, generations, count = [], [], 0
+        while due and due[0][0] <= now and count < most:
+            when, s, g = due.popleft()
+            if count + len(s) > most:
+                fits = most - count
+                due.appendleft((when, s[fits:], g[fits:]))
+                s, g = s[:fits], g[:fits]
+            slots.append(s)
+            generations.append(g)
+            count += len(s)
+        if len(slots) == 1:
+            return slots[0], generations[0]
+        return np.concatenate(slots), np.concatenate(generations)
+
+    def postpone(self, by: int, now: int) -> None:
+        """Nothing could happen for the last `by` ns: what was left then is left now, and no more than all."""
+        self._due = deque((min(due + by, now + self.delay), s, g) for due, s, g in self._due)
+
+    def extract(
+        self, wanted: Callable[[NDArray[np.int32], NDArray[np.uint32]], NDArray[np.bool_]]
+    ) -> list[tuple[int, NDArray[np.int32], NDArray[np.uint32]]]:
+        """Copies of the timers for which `wanted(slots, generations)` holds, as (due, slots, generations)."""
+        found = []
+        for due, slots, generations in self._due:
+            keep = wanted(slots, generations)
+            if keep.any():
+                found.append((due, slots[keep], generations[keep]))
+        return found
+
+    def merge(self, entries: Iterable[tuple[int, NDArray[np.int32], NDArray[np.uint32]]]) -> None:
+        """Take over timers of another queue of the same delay, wherever in time they belong."""
+        self._due = deque(sorted([*self._due, *entries], key=lambda entry: entry[0]))
+
+    def entries(self) -> Iterable[tuple[int, NDArray[np.int32], NDArray[np.uint32]]]:
+        """Every timer, as (due, slots, generations), soonest first."""
+        return self._due
+
+    @property
+    def next_due(self) -> int | None:
+        return self._due[0][0] if self._due else None
+
+    def __len__(self) -> int:
+        return sum(len(slots) for _, slots, _ in self._due)
+
+
+class Timers:
+    """The timers of the flows in `store`: at most one of each flow counts."""
+
+    def __init__(self, store: FlowStore) -> None:
+        self._store = store
+        plan = store.plan
+        delays = {
+            RETRANSMIT: plan.retransmit_wait,
+            TIMEOUT: plan.timeout,
+            PATIENCE: plan.patience(RTO),
+            LONG_PATIENCE: plan.patience(RTO_UNMEASURED),
+            COOLDOWN: plan.cooldown,
+            SETTLE: plan.settle,
+            DELAY: plan.probe_delay,
+        }
+        self._queues = {wait: DelayQueue(round(seconds * _SECOND)) for wait, seconds in delays.items()}
+
+    def arm(self, wait: Wait, slots: Slots, now: int) -> None:
+        """From now on these flows wait for `wait`, and for nothing they waited for before."""
+        self.push(wait, slots, columns.bump(self._store.rows, slots), now)
+
+    def push(self, wait: Wait, slots: Slots, generations: Generations, now: int) -> None:
+        """The same where the generations have been bumped already."""
+        self._queues[wait].push(now, slots, generations)
+
+    def arm_retransmit(self, slots: Slots, now: int) -> None:
+        """The next retransmit of these flows if there is one left, else the last wait of their state."""
+        plan, rows = self._store.plan, self._store.rows
+        number = max(1, plan.retransmit_number) if plan.push_data_only else plan.retransmit_number
+        states = rows["state"][slots]
+        again = (states != State.ACKED) & (rows["counter"][slots] < number)
+        if again.all():
+            self.arm(RETRANSMIT, slots, now)
+            return
+        if again.any():
+            self.arm(RETRANSMIT, slots[again], now)
+        last = slots[~again]
+        states = states[~again]
+        first_syn = (states == State.SYN_SENT) & (rows["handshake"][last] == 0)
+        acked = states == State.ACKED
+        waits = [(COOLDOWN, first_syn), (PATIENCE, acked), (TIMEOUT, ~first_syn & ~acked)]
+        if plan.retransmit_number > 1:
+            unmeasured = acked & self._unmeasured(last)
+            waits[1:2] = (PATIENCE, acked & ~unmeasured), (LONG_PATIENCE, unmeasured)
+        for wait, which in waits:
+            if which.any():
+                self.arm(wait, last[which], now)
+
+    def _unmeasured(self, slots: Slots) -> Mask:
+        """Whether the peer of each flow may not know the round trip: not all got through at the first try."""
+        flows = pick(self._store.rows, slots)
+        repeated = (flows["counter"] > 0) | (flows["answers"] > 0)
+        return np.asarray(repeated | (flows["measured"] == 0), bool)
+
+    def queues(self) -> ItemsView[Wait, DelayQueue]:
+        """Every kind with its queue, in the order in which they are numbered for another process."""
+        return self._queues.items()
+
+    @property
+    def next_due(self) -> int | None:
+        """When the first timer is due (monotonic ns); None if none is armed."""
+        due = [queue.next_due for queue in self._queues.values() if queue.next_due is not None]
+        return min(due) if due else None
+
+    def postpone(self, by: int, now: int) -> None:
+        """Nothing could be sent for the last `by` ns: every timer is that much later."""
+        for queue in self._queues.values():
+            queue.postpone(by, now)
+
+    def cooling(self) -> tuple[int, int]:
+        """How many flows wait for nothing but a late answer to their first SYN, and until when the last does.
+
+        (0, 0) while anything else is due, so that it costs nothing in the middle of a scan.
+        """
+        if any(self._queues[wait].next_due is not None for wait in (RETRANSMIT, SETTLE, DELAY)):
+            return 0, 0
+        rows, count, until = self._store.rows, 0, 0
+        for due, slots, generations in self._queues[COOLDOWN].entries():
+            alive = (rows["generation"][slots] == generations) & (rows["state"][slots] != State.FREE)
+            if alive.any():
+                count, until = count + int(np.count_nonzero(alive)), due
+        return count, until

@@ -1,0 +1,209 @@
+"""What else is made from the table of options: completion for bash and zsh, and the example configuration.
+
+``python -m lzr.options.parse --bash|--zsh|--toml`` prints each; tests fail when a file in etc/ has gone
+stale.
+"""
+
+from __future__ import annotations
+
+import textwrap
+
+from lzr.options.option import Option
+from lzr.options.table import ACTIONS, GROUPS, TABLE
+
+ROWS = (*TABLE, *ACTIONS)
+
+SUBCOMMANDS = {
+    "guard": "on off status",
+    "ctl": "status workers rate pause resume drain quit help",
+    "identify": "",
+    "doctor": "",
+}
+
+_NAMES = '/^[^ :]+  / && $1 != "name" {print $1}'
+"""The first column of a list that lzr prints, in awk."""
+
+EXAMPLES: dict[str, str] = {
+    "input_file": '"services.txt"',
+    "priority_fingerprint": '["http", "tls"]',
+    "seed": "1",
+    "source_ips": '["192.0.2.10", "198.51.100.0/29"]',
+    "source_port": '"32768-61000"',
+    "gateway_mac": '"00:16:3e:5e:6c:07"',
+    "interface": '"eth0"',
+    "max_rate": "100000",
+    "bandwidth": '"500M"',
+    "max_targets": "1000000",
+    "max_results": "1000",
+    "max_runtime": '"2h"',
+    "output_file": '"found.json"',
+    "resume_changed": '["blocklist-file"]',
+    "output_fields": '["saddr", "sport", "fingerprint"]',
+    "metadata_file": '"scan.meta.json"',
+    "output_filter": "'fingerprint = http && ttl > 60'",
+    "blocklist_file": '"/etc/zmap/blocklist.conf"',
+    "allowlist_file": '"allowed.conf"',
+    "flow_workers": '"flow=6,collect=2"',
+    "collect_workers": "2",
+    "checkpoint": '"state"',
+    "resume": '"state"',
+    "log_file": '"lzr.log"',
+    "log_directory": '"log"',
+    "status_updates_file": '"status.csv"',
+    "dashboard": "false",
+    "dashboard_file": '"last.svg"',
+    "targets_total": "1000000",
+    "metrics_port": "9464",
+    "control_socket": '"/run/lzr/scan.sock"',
+    "user_agent": '"example-scan/1.0 (+https://scan.example.org)"',
+    "cpuprofile": '"lzr.cpu"',
+    "memprofile": '"lzr.mem"',
+}
+"""TOML for the options whose default is nothing to write down."""
+
+
+def _spellings(row: Option) -> list[str]:
+    names = list(row.shown_names)
+    return [*names, f"--no-{row.long}"] if row.is_switch and row.attr else names
+
+
+def bash() -> str:
+    """etc/completion/lzr.bash."""
+    flags = " ".join(name for row in ROWS for name in _spellings(row))
+    lines = [
+        "# Completion of lzr for bash. Made from the table of options by: python -m lzr.options.parse --bash",
+        "# Source it, or copy it to /usr/share/bash-completion/completions/lzr",
+        "",
+        "_lzr() {",
+        "    local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]}",
+        "    COMPREPLY=()",
+        "    case $prev in",
+    ]
+    for row in ROWS:
+        reply = _bash_reply(row)
+        if reply:
+            lines += [
+                f"        {'|'.join(row.shown_names)})",
+                f"            {reply}",
+                "            return ;;",
+            ]
+    for command, words in SUBCOMMANDS.items():
+        if words:
+            lines += [
+                f"        {command})",
+                f'            COMPREPLY=($(compgen -W "{words}" -- "$cur"))',
+                "            return ;;",
+            ]
+    lines += [
+        "    esac",
+        "    if ((COMP_CWORD == 1)) && [[ $cur != -* ]]; then",
+        f'        COMPREPLY=($(compgen -W "{" ".join(SUBCOMMANDS)}" -- "$cur"))',
+        "        return",
+        "    fi",
+        f'    COMPREPLY=($(compgen -W "{flags}" -- "$cur"))',
+        "}",
+        "",
+        "# Completes the last name of a comma-separated list.",
+        "_lzr_list() {",
+        "    local head= last=$cur",
+        "    if [[ $cur == *,* ]]; then head=${cur%,*},; last=${cur##*,}; fi",
+        '    COMPREPLY=($(compgen -P "$head" -W "$1" -- "$last"))',
+        "}",
+        "",
+        "complete -o bashdefault -F _lzr lzr",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _bash_reply(row: Option) -> str:
+    if row.kind.bare is not None:
+        return ""
+    names = _listing(row)
+    if names:
+        return f"_lzr_list \"$(lzr --{names} 2>/dev/null | awk '{_NAMES}')\""
+    if row.kind.choices:
+        return f'COMPREPLY=($(compgen -W "{" ".join(row.kind.choices)}" -- "$cur"))'
+    if row.kind.file == "interface":
+        return 'COMPREPLY=($(compgen -W "$(ls /sys/class/net)" -- "$cur"))'
+    if row.kind.file:
+        return f'COMPREPLY=($(compgen -{"d" if row.kind.file == "dir" else "f"} -- "$cur"))'
+    return ""
+
+
+def _listing(row: Option) -> str:
+    """The action whose first column completes this option."""
+    if row.attr in ("handshakes", "priority_fingerprint"):
+        return "list-handshakes"
+    return "list-output-fields" if row.attr == "output_fields" else ""
+
+
+def zsh() -> str:
+    """etc/completion/_lzr."""
+    lines = [
+        "#compdef lzr",
+        "# Completion of lzr for zsh. Made from the table of options by: python -m lzr.options.parse --zsh",
+        "# Copy it to a directory of $fpath.",
+        "",
+        "_lzr_names() {",
+        "    local -a names",
+        f"    names=(${{(f)\"$(lzr --$1 2>/dev/null | awk '{_NAMES}')\"}})",
+        "    _values -s , name $names",
+        "}",
+        "",
+        "_arguments \\",
+    ]
+    for row in ROWS:
+        names = _spellings(row)
+        text = row.help.partition(";")[0]
+        for special in "\\[]:":
+            text = text.replace(special, "\\" + special)
+        text = text.replace("'", "'\\''")
+        action = _zsh_action(row)
+        equals = "=" if action else ""
+        for name in names:
+            lines.append(f"    '({' '.join(names)}){name}{equals}[{text}]{action}' \\")
+    lines.append(f"    '1::command:({' '.join(SUBCOMMANDS)})'")
+    return "\n".join(lines) + "\n"
+
+
+def _zsh_action(row: Option) -> str:
+    if row.kind.bare is not None:
+        return ""
+    what = row.metavar.replace(":", "\\:").lower()
+    names = _listing(row)
+    if names:
+        return f":{what}:_lzr_names {names}"
+    if row.kind.choices:
+        return f":{what}:({' '.join(row.kind.choices)})"
+    files = {"file": "_files", "dir": "_files -/", "interface": "_net_interfaces", "": " "}
+    return f":{what}:{files[row.kind.file]}"
+
+
+def toml() -> str:
+    """etc/lzr.toml: every option, commented out, with its default or an example."""
+    lines = [
+        "# Example configuration of lzr: lzr --config lzr.toml. The command line wins.",
+        "# Every option is here with its default, or with an example where it has none that can be written.",
+        "# Made from the table of options by: python -m lzr.options.parse --toml",
+    ]
+    for group in GROUPS:
+        lines += ["", f"## {group}"]
+        for row in TABLE:
+            if row.group == group:
+                default = f" [{row.shown_default}]" if row.shown_default else ""
+                text = textwrap.wrap(row.help + default, 100, break_on_hyphens=False)
+                lines += ["", *(f"# {line}" for line in text), f"#{row.long} = {_toml_value(row)}"]
+    return "\n".join(lines) + "\n"
+
+
+def _toml_value(row: Option) -> str:
+    if row.attr in EXAMPLES:
+        return EXAMPLES[row.attr]
+    default = row.default
+    if isinstance(default, bool):
+        return "true" if default else "false"
+    if isinstance(default, tuple):
+        return "[" + ", ".join(f'"{item}"' for item in default) + "]"
+    if isinstance(default, int | float):
+        return row.kind.show(default)
+    return f'"{row.kind.show(default)}"'

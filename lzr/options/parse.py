@@ -1,0 +1,262 @@
+"""The command line: argv to Options, or to a text to print.
+
+Flags are written as Go's ``flag`` package and as ZMap have them: one dash or two, ``-flag value`` or
+``-flag=value``; a switch alone is true, ``-switch=false`` and ``--no-switch`` are false. The last of several
+wins, and the command line wins over the configuration file. Whatever argv holds, ``parse`` returns Options
+or raises UsageError or Answer, and nothing else.
+"""
+
+from __future__ import annotations
+
+import sys
+
+from lzr.errors import printable, suggest
+from lzr.options.option import Option
+from lzr.options.rules import settled
+from lzr.options.table import ACTIONS, TABLE, Options, UsageError
+
+TYPE_CHECKING = False  # as in typing, whose import alone costs 10 ms
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+    Values = dict[str, object]
+
+SUBCOMMANDS = ("guard", "ctl", "identify", "doctor")
+
+ANSWERS = ("help", "version")
+"""First words that ask for a text, as ``--help`` and ``--version`` do."""
+
+FLAGS: dict[str, Option] = {name: row for row in (*TABLE, *ACTIONS) for name in row.names}
+"""Name without dashes → row."""
+
+NEGATED: dict[str, Option] = {f"no-{row.long}": row for row in TABLE if row.is_switch}
+"""``--no-x`` of every switch."""
+
+KEYS: dict[str, Option] = {
+    name: row for row in TABLE for name in (row.long, *row.aliases) if name.islower() or "-" in name
+}
+"""Key of the configuration file → row: the long names."""
+
+
+class Answer(Exception):
+    """The user asked for a text, not for a scan: `show` it and exit with status 0."""
+
+    def __init__(self, action: str) -> None:
+        super().__init__(action)
+        self.action = action
+
+    def text(self) -> str:
+        from lzr.options import helptext  # nobody who scans waits for it
+
+        return helptext.answer(self.action)
+
+    def show(self) -> None:
+        """On stdout, whatever alphabet that has, and whether or not somebody reads to the end."""
+        coding = sys.stdout.encoding or "ascii"
+        try:
+            sys.stdout.write(self.text().encode(coding, "replace").decode(coding))
+            sys.stdout.flush()
+        except BrokenPipeError:  # lzr --help-all | head
+            sys.stdout = None  # or the interpreter flushes it once more
+
+
+def _read_file(path: str) -> bytes:
+    with open(path, "rb") as file:
+        return file.read()
+
+
+def parse(
+    argv: Sequence[str],
+    environ: Mapping[str, str] | None = None,
+    read: Callable[[str], bytes] = _read_file,
+) -> Options:
+    """Options of a command line (without the program's name).
+
+    environ: taken into account for the user to run as (SUDO_USER).
+    read: gives the bytes of the configuration file.
+
+    Raises UsageError for the user's mistake, Answer where help or a list is asked for.
+    """
+    values: Values = {}
+    config = ""
+    if argv and argv[0] in ANSWERS:
+        raise Answer(_asked(argv))
+    for row, name, text in _flags(argv):
+        if row.attr:
+            before = values.get("handshakes") if row.attr == "handshakes" else None
+            _set(values, row, name, text)
+            if before not in (None, values.get("handshakes")):
+                raise UsageError(f"{name} is given twice; write {name} {_all_of(before, values)}")
+        elif row.long == "config":
+            config = str(_parsed(row, name, text))
+        elif _parsed(row, name, text):
+            raise Answer(row.long)
+    if config:
+        values = {**_config(config, read), **values}
+    said = set(values)
+    if "user" not in values:
+        sudo_user = (environ or {}).get("SUDO_USER", "root")
+        if sudo_user not in ("", "root") and "\0" not in sudo_user:
+            values["user"] = sudo_user
+    return settled(values).saying(said)
+
+
+def _all_of(before: object, values: Values) -> str:
+    names = (*before, *values["handshakes"])  # type: ignore[misc]
+    return printable(",".join(dict.fromkeys(names)))
+
+
+def _asked(argv: Sequence[str]) -> str:
+    """The action of ``lzr version``, ``lzr help`` and ``lzr help TOPIC``. Raises UsageError."""
+    from lzr.options import helptext
+
+    topic = " ".join(argv[1:])
+    if argv[0] == "version" or not topic:
+        return argv[0]
+    action = helptext.TOPICS.get(topic.lstrip("-"))
+    if action is None:
+        raise UsageError(f"there is no help on {printable(topic)}{suggest(topic, helptext.TOPICS)}")
+    return action
+
+
+def _flags(argv: Sequence[str]) -> Iterator[tuple[Option, str, str]]:
+    """(row, flag as written, value as written) of each flag in turn."""
+    i = 0
+    while i < len(argv):
+        word = argv[i]
+        i += 1
+        if word == "--" and i == len(argv):
+            return
+        if not word.startswith("-") or word in ("-", "--"):
+            at = i if word == "--" else i - 1
+            raise UsageError(_stray(argv[at], argv, at))
+        flag, equals, text = word.partition("=")
+        name = flag[2:] if flag.startswith("--") else flag[1:]
+        row = FLAGS.get(name)
+        if row is None and name in NEGATED:
+            if equals:
+                raise UsageError(f"{flag} takes no value")
+            yield NEGATED[name], flag, "false"
+            continue
+        if row is None:
+            raise UsageError(_unknown(flag, name))
+        if not equals and row.kind.bare is not None:
+            text = row.kind.bare
+        elif not equals:
+            if i == len(argv):
+                raise UsageError(f"{flag} needs a value ({row.metavar})")
+            text = argv[i]
+            i += 1
+            if text.startswith("-") and _name(text) in FLAGS and (len(text) > 2 or row.attr == "verbosity"):
+                raise UsageError(f"{flag} needs a value ({row.metavar}), but {printable(text)} is a flag")
+            if not text.isascii() and row.attr not in ("notes", "user_agent"):
+                _check_quotes(flag, text)
+            if text.endswith(",") and i < len(argv) and "," in row.metavar:
+                joined = printable(text + argv[i])
+                raise UsageError(f"{flag} takes its values without blanks: {flag} {joined}")
+        yield row, flag, text
+
+
+def _check_quotes(flag: str, text: str) -> None:
+    """A file may have any name, but one that begins with a quotation mark was quoted by a word processor."""
+    from lzr.options import hints
+
+    if hints.quoted(text):
+        raise UsageError(f"{flag}: {printable(text)} {hints.typography(text)}")
+
+
+def _name(word: str) -> str:
+    return word.partition("=")[0].removeprefix("-").removeprefix("-")
+
+
+def _stray(word: str, argv: Sequence[str], at: int) -> str:
+    """The sentence about a word that is no flag's; it stands at `at` in argv."""
+    from lzr.options import hints
+
+    before = argv[at - 1] if at else ""
+    flag = argv[at - 2] if at > 1 and not before.startswith("-") else before
+    row = FLAGS.get(_name(flag)) if flag.startswith("-") else None
+    return hints.stray(word, before, row, SUBCOMMANDS, first=at == 0)
+
+
+def _unknown(flag: str, name: str) -> str:
+    from lzr.options import hints
+
+    wrong = hints.typography(name)
+    if wrong:
+        return f"{printable(flag)} {wrong}"
+    hint = hints.option(flag, name, FLAGS, NEGATED)
+    return f"unknown flag {printable(flag)}; {hint or 'lzr --help-all shows them all'}"
+
+
+def _parsed(row: Option, name: str, text: str) -> object:
+    try:
+        return row.kind.parse(text)
+    except ValueError as error:
+        from lzr.options import hints
+
+        hint = hints.value(row, text) or hints.typography(text)
+        raise UsageError(f"{name} {printable(text)}: {error}" + (f"; {hint}" if hint else "")) from None
+
+
+def _set(values: Values, row: Option, name: str, text: str) -> None:
+    value = _parsed(row, name, text)
+    if isinstance(value, dict):  # -w flow=6,collect=2 sets several
+        values.update(value)
+    else:
+        values[row.attr] = value
+
+
+def _config(path: str, read: Callable[[str], bytes]) -> Values:
+    """Values of a configuration file. Raises UsageError."""
+    import tomllib
+
+    where = printable(path)
+    try:
+        table = tomllib.loads(read(path).decode())
+    except OSError as error:
+        raise UsageError(f"--config {where}: {error.strerror or error}") from None
+    except UnicodeDecodeError:
+        raise UsageError(f"--config {where}: is not UTF-8 text") from None
+    except (tomllib.TOMLDecodeError, RecursionError, ValueError) as error:
+        raise UsageError(f"--config {where}: is not TOML: {error}") from None
+    values: Values = {}
+    for key, value in table.items():
+        row = KEYS.get(key)
+        if row is None:
+            raise UsageError(f"--config {where}: unknown key {printable(key)}{suggest(key, KEYS)}")
+        _set(values, row, f"--config {where}: {key}", _config_text(where, key, value))
+    return values
+
+
+def _config_text(where: str, key: str, value: object) -> str:
+    """A TOML value as the command line would have it."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, str | int | float):
+        return str(value)
+    if isinstance(value, list) and all(isinstance(item, str | int) for item in value):
+        return ",".join(map(str, value))
+    raise UsageError(f"--config {where}: {key} must be a text, a number, true, false or a list of texts")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """``python -m lzr.options.parse --man|--bash|--zsh|--toml``: the files made from the table."""
+    from lzr.options import completion, manpage
+
+    made = {
+        "--man": manpage.man,
+        "--bash": completion.bash,
+        "--zsh": completion.zsh,
+        "--toml": completion.toml,
+    }
+    words = sys.argv[1:] if argv is None else argv
+    if len(words) != 1 or words[0] not in made:
+        sys.stderr.write(f"usage: python -m lzr.options.parse {'|'.join(made)}\n")
+        return 2
+    sys.stdout.write(made[words[0]]())
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,69 @@
+"""Which options a scan that is resumed goes by: a decision for each row of the table of options.
+
+The column ``on_resume`` of the table says it:
+
+* FIXED decides which inputs there are, or what a record means: it stays as it was. Given anew with another
+  value it is refused, unless --resume-changed names it: half of the records then mean something else.
+* CONTENT names a file that must say what it said; where the file lies may change.
+* FREE may be given anew (a default as well, if it is given), and else is as it was.
+* OWN belongs to each run: as it is given now.
+"""
+
+from __future__ import annotations
+
+from lzr.errors import UsageError, printable, suggest
+from lzr.options.option import CONTENT, FIXED, FREE, OWN
+from lzr.options.table import TABLE, Options
+
+__all__ = ["CONTENT", "FIXED", "FREE", "OWN", "changed", "own_flags", "restored"]
+
+
+def changed(names: tuple[str, ...]) -> frozenset[str]:
+    """Attributes of the options that --resume-changed names, by any of their names. Raises UsageError."""
+    rows = {name: row for row in TABLE if row.on_resume in (FIXED, CONTENT) for name in row.names}
+    found = []
+    for name in names:
+        row = rows.get(name.lstrip("-"))
+        if row is None:
+            raise UsageError(
+                f"--resume-changed {printable(name)}: is no option that is kept when a scan is resumed"
+                f"{suggest(name, [row.long for row in rows.values()])}"
+            )
+        found.append(row.attr)
+    return frozenset(found)
+
+
+def restored(given: Options, saved: Options) -> Options:
+    """The options to resume with. given: as said now, paths absolute; saved: as the scan was begun.
+
+    Raises UsageError.
+    """
+    forced = changed(given.resume_changed)
+    changes: dict[str, object] = {}
+    for row in TABLE:
+        now, then = getattr(given, row.attr), getattr(saved, row.attr)
+        if row.on_resume == OWN or now == then:
+            continue
+        if row.attr not in given.given:
+            changes[row.attr] = then
+        elif row.on_resume == FIXED and row.attr not in forced:
+            raise UsageError(
+                f"{row.flag} decides what a record of this scan means and cannot change on the way: it was "
+                f"{_shown(row.kind.show, then)}; --resume-changed {row.long} does it all the same"
+            )
+    return given.replace(**changes)
+
+
+def _shown(show: object, value: object) -> str:
+    assert callable(show)
+    return "not given" if value is None or value in ((), "") else printable(str(show(value)))
+
+
+def own_flags(options: Options) -> list[str]:
+    """What was given for this run only, as flags: to be said again when the scan is resumed."""
+    once = ("checkpoint", "resume", "resume_changed", "reopen", "overwrite")
+    return [
+        f"{row.flag}={row.kind.show(getattr(options, row.attr))}"
+        for row in TABLE
+        if row.on_resume == OWN and row.attr in options.given and row.attr not in once
+    ]

@@ -1,0 +1,1 @@
+"""How fast: token buckets for packets and bits."""

@@ -1,0 +1,59 @@
+"""How many packets may leave now: --max-rate and --bandwidth over everything that is sent.
+
+Two buckets, of packets and of bits as ZMap counts them (on the wire: with the preamble, the checksum and the
+gap, at least 84 bytes a packet). A worker's share of the limits is its share of the shards. `now` is in ns,
+an argument.
+"""
+
+from __future__ import annotations
+
+from lzr.pacing.bucket import Bucket
+
+_SECOND = 1e9
+_AROUND = 24  # bytes: preamble 8, checksum 4, gap 12 (IEEE 802.3)
+_LEAST = 84
+_MOST = 8 * (1514 + _AROUND)  # bits
+
+
+class Budget:
+    """packets: per second; bits: per second; None for no limit."""
+
+    def __init__(self, packets: float | None, bits: float | None, now: int) -> None:
+        at = now / _SECOND
+        self._packets = None if packets is None else Bucket(packets, at)
+        self._bits = None if bits is None else Bucket(bits, at, least=_MOST, tokens=0.0)
+        self._share = 1.0
+
+    def set_share(self, share: float, now: int) -> None:
+        """Which part of the limits is ours."""
+        self.frames(now)
+        self._share = share
+
+    def frames(self, now: int) -> int:
+        """Packets that may leave now; ask again when they have left."""
+        at, room = now / _SECOND, 1 << 30
+        if self._packets is not None:
+            room = int(self._packets.fill(at, self._share))
+        if self._bits is not None:
+            # Their size is not known yet: as many as surely fit, or one on credit.
+            bits = self._bits.fill(at, self._share)
+            room = min(room, max(int(bits // _MOST), 1 if bits > 0 else 0))
+        return max(0, room)
+
+    def spend(self, packets: int, octets: int) -> None:
+        """These have left; octets: of their frames."""
+        if self._packets is not None:
+            self._packets.spend(packets)
+        if self._bits is not None:
+            self._bits.spend(8 * max(_LEAST * packets, octets + _AROUND * packets))
+
+    def wait(self) -> float:
+        """Seconds until the next packet may leave."""
+        if self._share <= 0:
+            return 1.0
+        seconds = 0.0
+        if self._packets is not None:
+            seconds = self._packets.wait(1.0, self._share)
+        if self._bits is not None:
+            seconds = max(seconds, self._bits.wait(0.0, self._share))
+        return seconds

@@ -1,0 +1,1 @@
+"""Packets as columns: segments parsed and built, payloads of the probes, the hash that shards them."""

@@ -1,0 +1,1 @@
+"""What is to be scanned: ZMap's rows, lists, dry runs; unfolded, screened, each once."""

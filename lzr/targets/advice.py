@@ -1,0 +1,75 @@
+"""What to say where no line of an input can be used: what it seems to be, and what to do.
+
+By the first line only, and never by guessing at targets: the sentence is for the user, nothing is scanned.
+"""
+
+from __future__ import annotations
+
+import orjson
+
+from lzr.targets import lists, zmapfields
+from lzr.targets.reader import BLANK, Refused
+
+ASK_ZMAP = f"{zmapfields.HOW} -O json"
+
+
+def advice(first: bytes, *, send_syns: bool) -> str:
+    """first: the first input. The words after "no line of the input can be used"."""
+    text = first.strip(BLANK)
+    if text.startswith((b"tcp {", b"ip {", b"ip6 {", b"eth {")):
+        return "it is what zmap --dryrun prints: use -dryrun"
+    return _for_list(text) if send_syns else _for_zmap(text)
+
+
+def half_open(first: bytes) -> bool:
+    """Whether it is a record that ZMap wrote, whole, and not one of ours with the same fields."""
+    try:
+        record = orjson.loads(first)
+    except orjson.JSONDecodeError:
+        return False
+    return (
+        isinstance(record, dict) and set(zmapfields.NEEDED) <= record.keys() and "fingerprint" not in record
+    )
+
+
+def _for_zmap(text: bytes) -> str:
+    if _names_fields(text) or _is_address(text):
+        return ASK_ZMAP
+    try:
+        found = lists.blocks(text)
+    except Refused:
+        found = []
+    if found and not text.startswith(b"{"):
+        return "it looks like a list of targets: -sendSYNs opens the connections to them"
+    if found:
+        return f"they name targets: -sendSYNs opens new connections to them, or {ASK_ZMAP}"
+    columns = lists.heading(text)
+    if columns is not None and columns.port >= 0:
+        return "it looks like a list of targets: -sendSYNs opens the connections to them"
+    return f"{ASK_ZMAP} | lzr; or for a list of address:port, lzr -sendSYNs < list"
+
+
+def _for_list(text: bytes) -> str:
+    if _names_fields(text) or _is_address(text) or lists.heading(text) is not None:
+        return "a target needs a port: write address:port on each line, or ask zmap for -f saddr,sport"
+    return "what is read is one target a line, as in 10.0.0.1:80 or [2001:db8::1]:443 (docs/input.md)"
+
+
+def _names_fields(text: bytes) -> bool:
+    """Whether it is a record of ZMap's, or its heading, without all that is needed."""
+    if text.startswith(b"{"):
+        try:
+            record = orjson.loads(text)
+        except orjson.JSONDecodeError:
+            return False
+        return isinstance(record, dict) and "saddr" in record and ("sport" not in record or "daddr" in record)
+    cells = [cell.strip().strip('"') for cell in text.decode("latin-1").split(",")]
+    return "saddr" in cells and set(cells) <= zmapfields.KNOWN
+
+
+def _is_address(text: bytes) -> bool:
+    try:
+        lists.blocks(text + b",1")
+    except Refused:
+        return False
+    return not any(mark in text for mark in b':;, \t/"{[-') or text.count(b":") > 1

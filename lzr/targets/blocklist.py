@@ -1,0 +1,139 @@
+"""Who may be contacted: blocklist and allowlist in ZMap's format.
+
+A list names addresses and networks (CIDR), one a line, ``#`` starts a comment, both families. It becomes
+sorted, disjoint ranges of 128-bit numbers, so that a batch of addresses is looked up with one binary search
+whatever the length of the list. A network shorter than an address's own bits is taken whole
+(``10.1.2.3/8`` is ``10.0.0.0/8``), as ZMap does.
+
+IPv4 is looked up in its mapped form, so an IPv6 network that happens to cover ``::ffff:0:0/96`` (``::/0``,
+``::/8``) is cut around it: it says nothing about IPv4.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lzr.rows import V4_MAPPED
+from lzr.targets.reader import excerpt, v4_number
+
+Range = tuple[int, int]
+"""First and last address, as 128-bit numbers."""
+
+_LOW = (1 << 64) - 1
+_V4_FIRST, _V4_LAST = V4_MAPPED, V4_MAPPED | 0xFFFFFFFF
+
+
+def _ranges(text: str) -> list[Range]:
+    """What one entry covers. Raises ValueError."""
+    address, slash, length = text.partition("/")
+    v4 = v4_number(address)
+    if v4 >= 0:
+        if slash and not (length.isascii() and length.isdigit() and int(length) <= 32):
+            raise ValueError(text)
+        free = 32 - int(length) if slash else 0
+        first = V4_MAPPED | v4 >> free << free
+        return [(first, first | (1 << free) - 1)]
+    if "%" in text:
+        raise ValueError(text)
+    network = ipaddress.IPv6Network(text, strict=False)
+    first, last = int(network.network_address), int(network.broadcast_address)
+    if last < _V4_FIRST or first > _V4_LAST or first >= _V4_FIRST:
+        return [(first, last)]
+    return [(first, _V4_FIRST - 1), (_V4_LAST + 1, last)]
+
+
+class Prefixes:
+    """A set of addresses."""
+
+    def __init__(self, ranges: list[Range]) -> None:
+        merged: list[list[int]] = []
+        for first, last in sorted(ranges):
+            if merged and first <= merged[-1][1] + 1:
+                merged[-1][1] = max(merged[-1][1], last)
+            else:
+                merged.append([first, last])
+        self._first_hi, self._first_lo = _halves([first for first, _ in merged])
+        self._last_hi, self._last_lo = _halves([last for _, last in merged])
+
+    def __len__(self) -> int:
+        """How many disjoint ranges there are."""
+        return len(self._first_hi)
+
+    @classmethod
+    def parse(cls, text: str) -> Prefixes:
+        """A list's text. Raises ValueError that names the line."""
+        ranges: list[Range] = []
+        for number, line in enumerate(text.split("\n"), 1):
+            entry = line.split("#", 1)[0].strip()
+            if entry:
+                try:
+                    ranges += _ranges(entry)
+                except ValueError:
+                    shown = excerpt(entry.encode("utf-8", "replace"))
+                    raise ValueError(
+                        f"line {number}: {shown!r} is neither an address nor a network"
+                    ) from None
+        return cls(ranges)
+
+    def contains(self, hi: NDArray[np.uint64], lo: NDArray[np.uint64]) -> NDArray[np.bool_]:
+        """Which of the addresses are in the set. Halves are u64 columns of equal length."""
+        if not len(self):
+            return np.zeros(len(hi), np.bool_)
+        # Ranges that begin with this `hi` are left..right-1; the last that begins at or below the address is
+        # among them, or is the one before them.
+        left = np.searchsorted(self._first_hi, hi, "left")
+        right = np.searchsorted(self._first_hi, hi, "right")
+        at = self._bisect(left, right, lo) - 1
+        inside: NDArray[np.bool_] = at >= 0
+        at = np.maximum(at, 0)
+        last_hi = self._last_hi[at]
+        inside &= (hi < last_hi) | ((hi == last_hi) & (lo <= self._last_lo[at]))
+        return inside
+
+    def _bisect(
+        self, left: NDArray[np.intp], right: NDArray[np.intp], lo: NDArray[np.uint64]
+    ) -> NDArray[np.intp]:
+        """For each address, the end of those ranges in left..right that begin at or below its `lo`."""
+        if len(left) and (left == left[0]).all() and (right == right[0]).all():  # all IPv4: one search
+            start, stop = int(left[0]), int(right[0])
+            return start + np.searchsorted(self._first_lo[start:stop], lo, "right")
+        low, high = left.copy(), right.copy()
+        while (open_ := low < high).any():
+            middle = (low + high) // 2
+            below = open_ & (self._first_lo[np.minimum(middle, len(self) - 1)] <= lo)
+            low = np.where(below, middle + 1, low)
+            high = np.where(open_ & ~below, middle, high)
+        return low
+
+
+def _halves(numbers: list[int]) -> tuple[NDArray[np.uint64], NDArray[np.uint64]]:
+    count = len(numbers)
+    hi = np.fromiter((number >> 64 for number in numbers), np.uint64, count)
+    lo = np.fromiter((number & _LOW for number in numbers), np.uint64, count)
+    return hi, lo
+
+
+class Blocklist:
+    """The policy: allowed is who is on the allowlist, where there is one, and not on the blocklist."""
+
+    def __init__(self, blocked: Prefixes | None = None, allowed: Prefixes | None = None) -> None:
+        self.blocked = blocked
+        self.only = allowed
+
+    @classmethod
+    def parse(cls, text: str, allowlist: str | None = None) -> Blocklist:
+        """From the texts of the two files. Raises ValueError that names the line."""
+        return cls(Prefixes.parse(text), None if allowlist is None else Prefixes.parse(allowlist))
+
+    def allowed(self, hi: NDArray[Any], lo: NDArray[Any]) -> NDArray[np.bool_]:
+        """Which of the addresses may be contacted. Halves are u64 columns of equal length."""
+        answer = np.ones(len(hi), np.bool_)
+        if self.only is not None:
+            answer &= self.only.contains(hi, lo)
+        if self.blocked is not None and len(self.blocked):
+            answer &= ~self.blocked.contains(hi, lo)
+        return answer

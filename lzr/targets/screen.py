@@ -1,0 +1,74 @@
+"""Targets on their way in: which may be scanned, and whose they are.
+
+Each function has two bodies, one in numpy, which is the definition, and one in C (see `lzr.flow.columns`).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lzr.kernels import NATIVE, in_c
+from lzr.packet.sharding import shard_of
+from lzr.rows import TARGET, Opening, pick, put
+
+Rows = NDArray[Any]
+
+WANTED, SPARED, FOREIGN = range(3)
+"""What `screen` says of a target: to be scanned; on a port that is spared; half open on a port of ours
+where we do not listen."""
+
+
+def _native_screen(rows: Rows, own: tuple[int, int], spared: tuple[int, int]) -> NDArray[np.uint8] | None:
+    verdicts = np.empty(len(rows), np.uint8)
+    return verdicts if NATIVE.screen(np.ascontiguousarray(rows), *own, *spared, verdicts) else None
+
+
+@in_c(_native_screen)
+def screen(rows: Rows, own: tuple[int, int], spared: tuple[int, int]) -> NDArray[np.uint8] | None:
+    """A verdict on each of TARGET rows, (n,) uint8; None where all are wanted.
+
+    own: our source ports, from and to. spared: ports that are not scanned, from and to.
+    """
+    verdicts = np.empty(len(rows), np.uint8)
+    port, ours = rows["peer_port"], rows["own_port"]
+    foreign = (rows["syn"] != Opening.OURS) & ((ours < own[0]) | (ours > own[1]))
+    verdicts[:] = np.where(
+        (port >= spared[0]) & (port <= spared[1]), SPARED, np.where(foreign, FOREIGN, WANTED)
+    )
+    return verdicts if verdicts.any() else None
+
+
+def _native_deal(
+    rows: Rows, hash_seed: int, owners: NDArray[np.uint16], kept: Rows, shards: NDArray[np.uint16]
+) -> list[tuple[int, Rows]]:
+    if not len(rows):
+        return []
+    dealt, counts = np.empty(len(rows), TARGET), np.empty(len(owners) + 1, np.uint32)
+    NATIVE.deal(np.ascontiguousarray(rows), hash_seed, owners, kept, shards, dealt, counts)
+    found, start = [], 0
+    for owner, count in enumerate(counts.tolist()):
+        if count:
+            found.append((owner, dealt[start : start + count]))
+            start += count
+    return found
+
+
+@in_c(_native_deal)
+def deal(
+    rows: Rows, hash_seed: int, owners: NDArray[np.uint16], kept: Rows, shards: NDArray[np.uint16]
+) -> list[tuple[int, Rows]]:
+    """TARGET rows by the owner of their shard: (owner, rows) in order of the owners; the rows keep theirs.
+
+    owners: by shard, each at most the number of shards. kept, shards: by ticket; here the rows and their
+    shards are entered.
+    """
+    if not len(rows):
+        return []
+    tickets = rows["ticket"]
+    put(kept, tickets, rows)
+    shards[tickets] = shard_of(rows, hash_seed, len(owners))
+    whose = owners[shards[tickets]]
+    return [(owner, pick(rows, whose == owner)) for owner in np.unique(whose).tolist()]

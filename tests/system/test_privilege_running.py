@@ -1,0 +1,204 @@
+"""What a running flow worker and a running collector can do: they try it themselves, told to by a debugger.
+
+A child that a test forks would say what such a process can do; these are the ones that look at what strangers
+send, in the middle of a scan, which afterwards has to end as if nothing had been.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import cannot_run
+from tests.faults import Victim, alive, lines_in, once_each, read
+from tests.lab.net import run, wait_for
+from tests.lab.responder import FIRST, PORT, SCANNER, Range
+from tests.system.test_e2e_responder import services
+from tests.system.test_faults_processes import LIVELY, QUICK, right, wanted
+from workers import confinement
+
+pytestmark = pytest.mark.root
+
+REFUSED = {errno.EPERM, errno.EACCES}
+_NETWORK = 0x40000000  # CLONE_NEWNET
+_ERRNO = "*((int *(*)(void))__errno_location)()"
+
+
+@pytest.fixture(autouse=True)
+def _debugger() -> None:
+    if not shutil.which("gdb"):
+        cannot_run("gdb is not installed; `make test` installs it")
+
+
+def asked(pid: int, calls: dict[str, str], prepare: tuple[str, ...] = ()) -> dict[str, tuple[int, int]]:
+    """Has a process make calls in C; what each returned, and errno. `prepare`: commands of gdb."""
+    words = ["gdb", "-nx", "-batch", "-iex", "set auto-load off", "-p", str(pid)]
+    for line in prepare:
+        words += ["-ex", line]
+    for name, text in calls.items():
+        words += ["-ex", f"set $made = {text}", "-ex", f"set $error = {_ERRNO}"]
+        words += ["-ex", f'printf "made: {name}: %d %d\\n", $made, $error']
+    done = run(*words, timeout=60, env={**os.environ, "DEBUGINFOD_URLS": ""})
+    found = {}
+    for line in done.stdout.splitlines():
+        if line.startswith("made: "):
+            _, name, numbers = line.split(": ")
+            result, error = map(int, numbers.split())
+            found[name] = (result, error)
+    assert list(found) == list(calls), f"{done.stdout}\n{done.stderr}"
+    return found
+
+
+def call(name: str, *arguments: int | str | Path) -> str:
+    """C that calls a function of the C library. A word with a $ is the debugger's and a pointer.
+
+    With its types, which the debugger may not know or take for others.
+    """
+    types, words = [], []
+    for argument in arguments:
+        types.append("long" if isinstance(argument, int) else "void *")
+        plain = isinstance(argument, int) or str(argument).startswith("$")
+        words.append(str(argument) if plain else f'"{argument}"')
+    return f"((int (*)({', '.join(types)})){name})({', '.join(words)})"
+
+
+def opened(path: str | Path, flags: int) -> str:
+    return call("open", path, flags, 0o644)
+
+
+def attempts(victim: Victim, target: Path) -> dict[str, str]:
+    """What only root, or somebody else, may do. Results: -1, or what they would let a process have."""
+    create = os.O_CREAT | os.O_WRONLY
+    return {
+        "a raw packet socket": call("socket", 17, 3, 768),
+        "a raw TCP socket": call("socket", 2, 3, 6),
+        "a raw IPv6 socket": call("socket", 10, 3, 58),
+        "a new file in /etc": opened("/etc/lzr-proof", create),
+        "a new file in /root": opened("/root/lzr-proof", create),
+        "a new file beside the results": opened(target.parent / "lzr-proof", create),
+        "the results by their name": opened(target, os.O_WRONLY),
+        "the system's passwords": opened("/etc/shadow", os.O_RDONLY),
+        "the coordinator's memory": opened(f"/proc/{victim.pid}/mem", os.O_RDWR),
+        "a signal to the coordinator": call("kill", victim.pid, 0),
+        "to be root": call("setuid", 0),
+        "to be of root's group": call("setgid", 0),
+        "another root directory": call("chroot", "/"),
+        "another network": call("setns", "$network", _NETWORK),
+        "a privileged port": call("bind", "$listener", "$address", 16),
+        "a network of its own": call("unshare", _NETWORK),
+    }
+
+
+def among_the_sockets(pid: int) -> dict[str, str]:
+    """What a process might try in the directory of the sockets, to which it holds the way open."""
+    links = {link.name: os.readlink(link) for link in Path(f"/proc/{pid}/fd").iterdir()}
+    (number,) = [name for name, there in links.items() if Path(there).name.startswith("run-")]
+    directory = f"/proc/self/fd/{number}"
+    assert (Path(f"/proc/{pid}/fd/{number}") / "reports").is_socket()
+    return {
+        "a link among the sockets": call("symlink", "/etc/shadow", f"{directory}/orders-flow-0.2"),
+        "a socket of another name": call("rename", f"{directory}/reports", f"{directory}/other"),
+        "a socket gone": call("unlink", f"{directory}/reports"),
+        "a socket in reach of others": call("chmod", directory, 0o777),
+        "the names of the sockets": opened(directory, os.O_RDONLY | os.O_DIRECTORY),
+    }
+
+
+def where_all_may(known: int) -> dict[str, str]:
+    """What anybody may do, and Landlock forbids; known: its version."""
+    create = os.O_CREAT | os.O_WRONLY
+    calls = {
+        "a new file in /tmp": opened("/tmp/lzr-proof", create),
+        "a new file in /dev/shm": opened("/dev/shm/lzr-proof", create),
+        "a program": call("execve", "/bin/true", 0, 0),
+        "a file that all may read": opened("/etc/passwd", os.O_RDONLY),
+        "the names in a directory": opened("/", os.O_RDONLY | os.O_DIRECTORY),
+        "its own memory as a file": opened("/proc/self/mem", os.O_RDWR),
+        "the program itself": opened(confinement.__file__, os.O_RDONLY),
+    }
+    if known >= 4:
+        calls["any TCP port"] = call("bind", "$other", "$anywhere", 16)
+        calls["a TCP connection"] = call("connect", "$other", "$address", 16)
+    return calls
+
+
+# A TCP socket (which anybody may have), the address 0.0.0.0:80, and the network namespace it is in already.
+PREPARE = (
+    f"set $listener = (void *)(long){call('socket', 2, 1, 0)}",
+    "set $address = (char *)malloc(16)",
+    "call (void *)memset($address, 0, 16)",
+    "set *(short *)$address = 2",
+    "set *(short *)($address + 2) = 80 * 256",
+    f"set $network = (void *)(long){opened('/proc/self/ns/net', os.O_RDONLY)}",
+    f"set $other = (void *)(long){call('socket', 2, 1, 0)}",
+    "set $anywhere = (char *)malloc(16)",
+    "call (void *)memset($anywhere, 0, 16)",
+    "set *(short *)$anywhere = 2",
+)
+
+
+@pytest.fixture
+def proof() -> Iterator[list[Path]]:
+    """Files that must not come to be."""
+    places = [Path(place, "lzr-proof") for place in ("/etc", "/root", "/tmp", "/dev/shm")]
+    yield places
+    made = [place for place in places if place.exists()]
+    for place in made:
+        place.unlink()
+    assert not made
+
+
+@pytest.mark.parametrize("role", ["flow worker", "collector"])
+def test_what_a_running_process_is_refused(arena: Range, proof: list[Path], role: str) -> None:
+    count = 20_000
+    arena.respond(first=FIRST, count=count, port=PORT, source=SCANNER, classes=LIVELY)
+    arena.scanner.sysctl("net.ipv4.ip_unprivileged_port_start", 1024)  # as on any host; the lab allows all
+    source, target = (arena.lab.directory / name for name in ("targets", "out"))
+    source.write_text("".join(services(count)))
+    with source.open() as stdin:
+        victim = Victim(
+            arena.scanner,
+            *("-sendSYNs", "-rate", "2000", "-w", "1", "-rn", "3", *QUICK, "-f", target),
+            stdin=stdin,
+        )
+    wait_for(lambda: lines_in(target) > 1000, "records")
+    pid = victim.worker(role)
+    calls = attempts(victim, target) | among_the_sockets(pid) | where_all_may(confinement.version())
+    found = asked(pid, calls, PREPARE)
+    allowed = {name: result for name, (result, _) in found.items() if result != -1}
+    assert not allowed, allowed
+    errors = {name: errno.errorcode[error] for name, (_, error) in found.items() if error not in REFUSED}
+    assert not errors, errors
+    proof.append(target.parent / "lzr-proof")
+    seen = lines_in(target)
+    assert alive(pid)
+    wait_for(lambda: lines_in(target) > seen + 1000, "more records")
+    assert victim.worker(role) == pid, "it is still the same process"
+    assert victim.wait(60) == 0, victim.said()[-2000:]
+    records = read(target)
+    once_each(records, wanted(count))
+    right(records)
+    assert "restarted" not in victim.said()
+
+
+def test_the_debugger_is_believed(arena: Range) -> None:
+    """The same calls in a process that is root, and outside the lab's refusals, do succeed."""
+    sleeper = arena.scanner.popen("sleep", "60")
+    wait_for(lambda: Path(f"/proc/{sleeper.pid}/comm").read_text() == "sleep\n", "it to sleep")
+    place = arena.lab.directory / "lzr-proof"
+    calls = {
+        "a raw packet socket": call("socket", 17, 3, 768),
+        "a new file": opened(place, os.O_CREAT | os.O_WRONLY),
+        "nothing there": opened(arena.lab.directory / "nowhere" / "file", os.O_RDONLY),
+    }
+    found = asked(sleeper.pid, calls)
+    assert found["a raw packet socket"][0] >= 0
+    assert found["a new file"][0] >= 0
+    assert place.exists()
+    assert found["nothing there"] == (-1, errno.ENOENT)
+    assert alive(sleeper.pid)

@@ -1,0 +1,140 @@
+"""``lzr guard``, ``ctl`` and ``identify`` as they are typed: alone, with one dash, with slips."""
+
+from __future__ import annotations
+
+import os
+import pty
+import select
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from lzr.errors import UsageError, two_dashes
+from tests import ROOT
+
+PROGRAM = (sys.executable, "-m", "coordinator.commands.main")
+
+
+def lzr(line: str) -> tuple[int, str, str]:
+    done = subprocess.run(
+        [*PROGRAM, *line.split()],
+        cwd=ROOT,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    return done.returncode, done.stdout, done.stderr
+
+
+@pytest.mark.parametrize("command", ["guard", "ctl"])
+def test_alone_they_say_what_they_can(command: str) -> None:
+    status, out, said = lzr(command)
+    assert (status, out) == (2, "")
+    assert said.startswith(f"usage: lzr {command}")
+    assert all(word in said for word in {"guard": ("on", "off"), "ctl": ("pause", "workers")}[command])
+    for asked in (
+        f"{command} --help",
+        f"{command} -help",
+        f"{command} -h",
+        f"help {command}",
+        f"{command} help",
+    ):
+        assert lzr(asked) == (0, said, ""), asked
+
+
+@pytest.mark.parametrize(
+    ("line", "sentence"),
+    [
+        ("guard onn", "lzr guard: onn is no command of the guard; did you mean on?"),
+        (
+            "guard --source-ipp 192.0.2.1 on",
+            "lzr guard: unknown flag --source-ipp; did you mean --source-ip?",
+        ),
+        ("guard -guard=none on", "invalid choice: 'none'"),
+        ("ctl stauts", "lzr ctl: unknown command 'stauts'; did you mean status?"),
+        ("ctl stop", "that is quit (at once) or drain"),
+        ("ctl continue", "that is resume"),
+        ("ctl --wiat pause", "unknown option --wiat; did you mean --wait?"),
+        ("ctl -socket", "-socket needs a value (PATH)"),
+        ("ctl workers flow=3;collect=2", "is not a number of workers"),
+        ("identify --jsn x", "lzr identify: unknown flag --jsn; did you mean --json?"),
+        ("identify -handshakes ntp x", "lzr identify: ntp is UDP"),
+        ("identify /nowhere", "lzr identify: cannot read /nowhere"),
+    ],
+)
+def test_a_slip_is_one_sentence(line: str, sentence: str) -> None:
+    status, out, said = lzr(line)
+    assert (status, out) == (2, "")
+    assert sentence in said
+    assert said.count("\n") == 1
+
+
+def test_one_dash_is_as_good_as_two(tmp_path: Path) -> None:
+    file = tmp_path / "reply"
+    file.write_bytes(b"SSH-2.0-x\r\n")
+    for dash in ("-", "--"):
+        status, out, said = lzr(f"identify {dash}json {dash}format=raw {dash}handshakes https {file}")
+        assert (status, said) == (0, "")
+        assert '"label": "ssh"' in out
+        assert lzr(f"ctl {dash}socket {tmp_path}/none status {dash}json")[0] == 1
+        assert lzr(f"ctl {dash}json {dash}socket={tmp_path}/none {dash}wait status")[0] == 1
+    assert lzr(f"identify -priorityFingerprint ssh {file}") == lzr(
+        f"identify --priority-fingerprint ssh {file}"
+    )
+
+
+def test_two_dashes() -> None:
+    names = ("json", "format", "sourceIP")
+    assert two_dashes(["-json", "--format=raw", "-sourceIP", "x", "-", "-5", "-i"], names) == [
+        "--json", "--format=raw", "--sourceIP", "x", "-", "-5", "-i",
+    ]  # fmt: skip
+    assert two_dashes(["-form", "x", "--", "-json"], names) == ["--form", "x", "--", "-json"]
+    with pytest.raises(UsageError, match="unknown flag -jsno; did you mean --json"):
+        two_dashes(["-jsno"], names)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
+def test_a_guard_with_one_dash() -> None:
+    """In a network of its own, so that nothing here is touched."""
+    script = f"cd {ROOT} && {' '.join(PROGRAM)} guard on -sourceIP 192.0.2.7 -source-port 40000-40010"
+    script += f" && {' '.join(PROGRAM)} guard status && {' '.join(PROGRAM)} guard off"
+    done = subprocess.run(
+        ["unshare", "-n", "sh", "-c", script], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "192.0.2.7, ports 40000-40010" in done.stdout
+
+
+def test_identify_on_a_terminal_says_what_is_awaited() -> None:
+    ours, theirs = pty.openpty()
+    with subprocess.Popen(
+        [*PROGRAM, "identify"],
+        cwd=ROOT,
+        stdin=theirs,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        os.close(theirs)
+        assert process.stderr is not None
+        assert select.select([process.stderr], [], [], 60)[0]
+        assert "reading a reply from the terminal, up to ^D" in process.stderr.readline()
+        os.write(ours, b"SSH-2.0-OpenSSH_9.9\n\x04")
+        out, said = process.communicate(timeout=60)
+    os.close(ours)
+    assert out == "ssh\t-\tOpenSSH\t9.9\n"
+    assert said == ""
+    assert process.returncode == 0
+
+
+def test_identify_without_a_stdin() -> None:
+    done = subprocess.run(
+        ["sh", "-c", f"exec {' '.join(PROGRAM)} identify <&-"],
+        cwd=ROOT, capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    assert done.returncode == 2
+    assert done.stderr == "lzr identify: stdin is closed, and no file is named\n"

@@ -1,0 +1,142 @@
+"""Sockets of killed runs are taken away; whatever might belong to somebody stays."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from coordinator.commands import ctl
+from coordinator.endpoints.sweep import sweep
+
+
+@pytest.fixture
+def dead() -> int:
+    """The number of a process that was."""
+    child = subprocess.Popen([sys.executable, "-c", ""])
+    child.wait()
+    return child.pid
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Path:
+    directory = tmp_path / "run"
+    directory.mkdir(mode=0o700)
+    return directory
+
+
+def left_behind(path: Path) -> Path:
+    """A socket that nobody listens at any more."""
+    with socket.socket(socket.AF_UNIX) as sock:
+        sock.bind(str(path))
+        sock.listen()
+    return path
+
+
+@pytest.fixture
+def alive(place: Path, dead: int) -> Iterator[Path]:
+    """A socket with the number of a dead process that answers all the same: a scan in a container's."""
+    path = place / f"{dead}.sock"
+    with socket.socket(socket.AF_UNIX) as sock:
+        sock.bind(str(path))
+        sock.listen()
+        yield path
+
+
+def test_the_socket_of_a_killed_run_goes(place: Path, dead: int) -> None:
+    path = left_behind(place / f"{dead}.sock")
+    assert sweep(place) == [path.name]
+    assert list(place.iterdir()) == []
+
+
+def test_a_new_scan_and_ctl_sweep(place: Path, dead: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ctl, "directories", lambda: [place])
+    path = left_behind(place / f"{dead}.sock")
+    assert ctl.running() == []
+    assert not path.exists()
+    left_behind(path)
+    assert ctl.default_path(os.getpid()).parent == place
+    assert not path.exists()
+
+
+def test_after_a_real_kill(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ctl, "directories", lambda: [place])
+    script = (
+        "import os, signal\nfrom pathlib import Path\nfrom coordinator.commands import ctl\n"
+        f"server = ctl.ControlServer(Path({str(place)!r}) / f'{{os.getpid()}}.sock')\n"
+        "print('up', flush=True)\nsignal.pause()"
+    )
+    with subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE) as child:
+        assert child.stdout is not None
+        assert child.stdout.readline() == b"up\n"
+        assert [path.name for path in ctl.running()] == [f"{child.pid}.sock"]
+        child.send_signal(signal.SIGKILL)
+    assert ctl.running() == []
+    assert list(place.iterdir()) == []
+
+
+def test_what_answers_stays(place: Path, alive: Path) -> None:
+    assert sweep(place) == []
+    assert alive.is_socket()
+
+
+def test_what_a_living_process_has_stays(place: Path) -> None:
+    """It may be between bind and listen."""
+    path = left_behind(place / f"{os.getpid()}.sock")
+    assert sweep(place) == []
+    assert path.is_socket()
+
+
+@pytest.mark.parametrize(
+    "name", ["scan.sock", "0.sock", "01.sock", "-1.sock", "{}.sock.old", "{}.SOCK", "²{}.sock"]
+)
+def test_another_name_stays(place: Path, dead: int, name: str) -> None:
+    path = left_behind(place / name.format(dead))
+    assert sweep(place) == []
+    assert path.is_socket()
+
+
+def test_no_link_is_followed(place: Path, dead: int, tmp_path: Path) -> None:
+    elsewhere = left_behind(tmp_path / f"{dead}.sock")
+    link = place / f"{dead}.sock"
+    link.symlink_to(elsewhere)
+    file = place / f"{dead + 1}.sock"
+    file.write_text("no socket")
+    directory = place / f"{dead + 2}.sock"
+    directory.mkdir()
+    assert sweep(place) == []
+    assert link.is_symlink()
+    assert elsewhere.is_socket()
+    (tmp_path / "link").symlink_to(place)
+    assert sweep(tmp_path / "link") == []
+    assert file.exists()
+    assert sweep(tmp_path / "nowhere") == []
+
+
+@pytest.mark.parametrize("mode", [0o777, 0o1777, 0o750, 0o701])
+def test_a_directory_that_others_may_enter_is_left_alone(
+    place: Path, dead: int, mode: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = left_behind(place / f"{dead}.sock")
+    place.chmod(mode)
+    assert sweep(place) == []
+    monkeypatch.setattr(ctl, "directories", lambda: [place])
+    assert ctl.running() == []
+    assert path.is_socket()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root to give something away")
+def test_what_belongs_to_somebody_else_stays(place: Path, dead: int) -> None:
+    path = left_behind(place / f"{dead}.sock")
+    os.chown(path, 65534, 65534)
+    assert sweep(place) == []
+    os.chown(path, 0, 0)
+    os.chown(place, 65534, 65534)
+    assert sweep(place) == []
+    assert path.is_socket()

@@ -1,0 +1,269 @@
+"""The coordinator and its processes, with real sockets: what it orders, and what it does not believe."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import subprocess
+from collections.abc import Iterator
+from typing import Any
+
+import msgpack
+import numpy as np
+import pytest
+import zmq
+
+from coordinator.monitor.meter import Meter
+from coordinator.processes import fleet as fleets
+from coordinator.processes.fleet import Child, Fleet
+from coordinator.processes.rundir import Scratch
+from coordinator.processes.supervisor import Fault, Stats, Supervisor, Written
+from lzr import messages
+from lzr.job import unpack_spawn
+from lzr.messages import Message, pack, unpack
+from lzr.ownership.events import Adopted, Died, Event, Want
+from lzr.ownership.orders import News, ShardClosed, ShardOpened, TryAgain
+from tests.messagesamples import SAMPLES, mutated
+
+C0, F0 = "collect-0.1", "flow-0.1"
+
+
+class Scene:
+    """A supervisor whose nursery forks nobody; the test speaks for it and for the processes."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        start = subprocess.Popen
+
+        def instead(words: list[str], **_: Any) -> Any:
+            self.control = os.dup(int(words[-1]))
+            return start(["cat"], stdin=self.control, stdout=subprocess.DEVNULL)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(fleets.subprocess, "Popen", instead)
+            self.scratch = Scratch((os.getuid(), os.getgid()))
+            self.fleet = Fleet(self.scratch)
+        self.killed: list[str] = []
+        monkeypatch.setattr(self.fleet, "kill", lambda child: self.killed.append(child.name))
+        self.notes: list[str] = []
+        self.supervisor = Supervisor(self.fleet, 2, list, Meter(0.0), self.notes.append, lambda _: None)
+        self.context: zmq.Context[Any] = zmq.Context()
+        self.reports = self.connect(zmq.PUSH, "reports")
+        self.news: list[News] = []
+        self.written: list[Written] = []
+
+    def connect(self, kind: int, name: str) -> Any:
+        sock = self.context.socket(kind)
+        sock.setsockopt(zmq.LINGER, 0)
+        sock.connect(f"ipc://{self.scratch.here}/{name}")
+        return sock
+
+    def child(self, name: str) -> Child:
+        return self.fleet.children[name]
+
+    def send(self, parts: list[Any]) -> None:
+        """Something comes to where reports come, from whoever it is."""
+        self.reports.send_multipart(parts)
+        assert self.fleet.reports.poll(5000)
+
+    def say(self, name: str, report: Message) -> list[Any]:
+        """The process reports this."""
+        self.send(pack(report, name, self.child(name).token))
+        return self.turn()
+
+    def turn(self) -> list[Any]:
+        found = list(self.supervisor.reports())
+        for report in found:
+            if isinstance(report, Event):
+                self.news += self.supervisor.handle(report, 0.0)
+        return found
+
+    def start(self) -> None:
+        self.supervisor.handle(Want(1, 1), 0.0)
+        self.say(C0, messages.Ready())
+        self.say(F0, messages.Ready())
+        for shard in (0, 1):
+            self.say(F0, messages.Adopted(shard))
+        assert self.news == [ShardOpened(shard, F0, 0, None) for shard in (0, 1)]
+        self.news.clear()
+
+    def close(self) -> None:
+        self.context.destroy(linger=0)
+        os.close(self.control)
+        self.fleet.close()
+
+
+@pytest.fixture
+def scene(monkeypatch: pytest.MonkeyPatch) -> Iterator[Scene]:
+    found = Scene(monkeypatch)
+    yield found
+    found.close()
+
+
+def orders_of(scene: Scene, name: str) -> list[Message]:
+    """What the process of this name has been told."""
+    sock = scene.connect(zmq.PULL, f"orders-{name}")
+    found: list[Message] = []
+    for _ in range(100):
+        scene.supervisor.push()
+        if sock.poll(50 if not found else 300):
+            found.append(unpack(sock.recv_multipart()).message)
+        elif found:
+            break
+    sock.close()
+    return found
+
+
+def test_a_death_and_all_that_follows(scene: Scene) -> None:
+    scene.start()
+    event = {"event": "died", "name": F0, "pid": 5, "status": -9}
+    os.write(scene.control, msgpack.packb(event))
+    assert Died(F0, -9) in scene.turn()
+    assert scene.news == [ShardClosed(0), ShardClosed(1)]
+    assert scene.notes == ["flow-0.1 (pid 0) ended with status -9; a successor takes over"]
+    told = orders_of(scene, C0)
+    assert told == [messages.Fence(2)]
+    scene.say("flow-0.2", messages.Ready())
+    adopt, again, resend = orders_of(scene, "flow-0.2")
+    assert isinstance(adopt, messages.Adopt)
+    assert isinstance(again, messages.Adopt)
+    assert (adopt.shard, again.shard, len(adopt.flows)) == (0, 1, 0)
+    assert resend == messages.Resend(C0)
+    scene.news.clear()
+    scene.say("flow-0.2", messages.Adopted(0))
+    assert not scene.news
+    scene.say(C0, messages.Fenced(2))
+    assert [type(each) for each in scene.news] == [ShardOpened, TryAgain]
+
+
+def test_what_a_dead_process_had_reported_comes_before_its_death(scene: Scene) -> None:
+    scene.start()
+    os.write(scene.control, msgpack.packb({"event": "died", "name": F0, "pid": 5, "status": 1}))
+    scene.send(pack(messages.Fault("no such device"), F0, scene.child(F0).token))
+    assert scene.turn() == [Fault("no such device", gone=False), Died(F0, 1)]
+
+
+def test_what_is_not_taken_comes_the_next_time(scene: Scene) -> None:
+    """Whoever breaks off at a fault finds what had come after it."""
+    scene.start()
+    for shard in (0, 1):
+        scene.send(pack(messages.Adopted(shard), F0, scene.child(F0).token))
+    found: list[Any] = []
+    for _ in range(100):
+        found += itertools.islice(scene.supervisor.reports(), 1)  # whoever takes them breaks off after each
+        scene.fleet.reports.poll(20)
+    assert found == [Adopted(F0, 0), Adopted(F0, 1)]
+
+
+@pytest.mark.parametrize("sample", SAMPLES, ids=lambda sample: type(sample).__name__)
+def test_every_kind_with_every_field_wrong(scene: Scene, sample: Message) -> None:
+    """Nothing is raised; what cannot be is counted and costs its sender, and only its sender."""
+    scene.start()
+    name = C0 if type(sample) in messages.REPORTS["collect"] else F0
+    believed = sent = 0
+    for parts in mutated(sample, name, scene.child(name).token):
+        scene.child(name).condemned = False
+        before = scene.supervisor.refused
+        scene.send(parts)
+        found = list(scene.supervisor.reports())
+        believed += len(found)
+        sent += 1
+        assert len(found) + scene.supervisor.refused - before == 1
+    assert sent > 40
+    assert believed < sent / 2
+    assert set(scene.killed) == {name}
+    assert all(note.isprintable() for note in scene.notes)
+
+
+def test_who_sends_what_cannot_be_is_believed_no_more(scene: Scene) -> None:
+    scene.start()
+    token = scene.child(F0).token
+    for parts in (pack(messages.Stop(), F0, token), pack(messages.Ready(), F0, token)):
+        scene.send(parts)
+        assert scene.turn() == []
+    assert scene.supervisor.refused == 2
+    assert scene.killed == [F0]
+    assert len(scene.notes) == 1
+
+
+@pytest.mark.parametrize("sample", SAMPLES, ids=lambda sample: type(sample).__name__)
+def test_nobody_speaks_in_anothers_name(scene: Scene, sample: Message) -> None:
+    """Another process of the same user knows all names, and no token but its own."""
+    scene.start()
+    own = scene.child(F0).token
+    for name, token in ((C0, own), (C0, b""), (C0, bytes(16)), ("collect-0.2", own), ("", own), ("", b"")):
+        for parts in (pack(sample, name, token), [pack(sample, name, token)[0][:-1], b"x"]):
+            scene.send(parts)
+            assert scene.turn() == []
+    assert scene.supervisor.refused == 12
+    assert not scene.killed
+    assert len(scene.notes) <= 5
+
+
+@pytest.mark.parametrize(("name", "role"), [(F0, "flow"), (C0, "collect")])
+def test_a_process_reports_only_what_its_kind_does(scene: Scene, name: str, role: str) -> None:
+    scene.start()
+    for sample in SAMPLES:
+        if type(sample) in messages.REPORTS[role]:
+            continue
+        scene.child(name).condemned = False
+        before = scene.supervisor.refused
+        scene.send(pack(sample, name, scene.child(name).token))
+        assert scene.turn() == []
+        assert scene.supervisor.refused == before + 1
+
+
+def test_only_who_writes_can_say_that_the_reader_has_gone(scene: Scene) -> None:
+    scene.start()
+    assert scene.say(F0, messages.Fault("", gone=True)) == []
+    assert scene.killed == [F0]
+    assert scene.say(C0, messages.Fault("", gone=True)) == [Fault("", gone=True)]
+
+
+def test_a_sentence_is_shown_without_what_moves_a_terminal(scene: Scene) -> None:
+    scene.start()
+    (fault,) = scene.say(F0, messages.Fault("\x1b[2Jall is well\n\u202e"))
+    assert isinstance(fault, Fault)
+    assert fault.reason.isprintable()
+    assert fault.reason.isascii()
+
+
+def test_last_words_of_one_that_was_buried(scene: Scene) -> None:
+    scene.start()
+    token = scene.child(F0).token
+    os.write(scene.control, msgpack.packb({"event": "died", "name": F0, "pid": 5, "status": 1}))
+    scene.turn()
+    scene.send(pack(messages.FlowStats(True, *range(4), True, *range(13), {}, {}), F0, token))
+    (stats,) = scene.turn()
+    assert isinstance(stats, Stats)
+    assert (stats.name, stats.last, stats.figures["index"]) == (F0, True, 0)
+    assert scene.supervisor.refused == 0
+
+
+def test_each_process_is_given_a_token_of_its_own(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    spawned: list[bytes] = []
+
+    def sent(_: Any, data: list[bytes], descriptors: list[int]) -> None:
+        spawned.extend(data)
+
+    monkeypatch.setattr(fleets.socket, "send_fds", sent)
+    scene.supervisor.handle(Want(2, 2), 0.0)
+    tokens = {spawn.name: spawn.token for spawn in map(unpack_spawn, spawned)}
+    assert tokens == {name: child.token for name, child in scene.fleet.children.items()}
+    assert len(set(tokens.values())) == 4
+    assert {len(token) for token in tokens.values()} == {16}
+
+
+def test_a_released_shard_outlives_its_message(scene: Scene) -> None:
+    scene.start()
+    scene.supervisor.want(2, 1, 0.0)
+    scene.say("flow-1.1", messages.Ready())
+    sample = next(each for each in SAMPLES if isinstance(each, messages.Released))
+    released = messages.Released(1, *(getattr(sample, name) for name in sample.columns))
+    scene.say(F0, released)
+    orders = orders_of(scene, "flow-1.1")
+    (adopt,) = (order for order in orders if isinstance(order, messages.Adopt))
+    for name in adopt.columns:
+        sent = getattr(released, name)
+        assert getattr(adopt, name).tobytes() == (
+            sent if isinstance(sent, bytes) else np.asarray(sent).tobytes()
+        )

@@ -1,0 +1,114 @@
+"""What a reply says beyond its label: application, product, version; and nothing where it says nothing."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lzr import identify
+from lzr.fingerprint import Classifier, applications, products
+from lzr.protocols import BY_NAME
+
+OK = b"HTTP/1.1 200 OK\r\nDate: Thu, 01 Jan 1970 00:00:00 GMT\r\n"
+
+
+@pytest.mark.parametrize(
+    ("reply", "application"),
+    [
+        (OK + b"X-elastic-product: Elasticsearch\r\n\r\n{}", "elasticsearch"),
+        (OK + b'\r\n{\n "name" : "n1",\n "tagline" : "You Know, for Search"\n}', "elasticsearch"),
+        (OK + b"Server: CouchDB/3.3.2 (Erlang OTP/24)\r\n\r\n", "couchdb"),
+        (OK + b'\r\n{"couchdb":"Welcome","version":"3.3.2"}', "couchdb"),
+        (OK + b"X-Influxdb-Version: 1.8.10\r\n\r\n", "influxdb"),
+        (OK + b"X-Jenkins: 2.440\r\n\r\n", "jenkins"),
+        (OK + b"Docker-Experimental: false\r\n\r\n", "docker"),
+        (OK + b'\r\n{"message":"page not found"}\n', "docker"),
+        (OK + b"\r\nOllama is running", "ollama"),
+        (OK + b"\r\nOk.\n", "clickhouse"),
+        (OK + b"Server: MinIO\r\n\r\n", "minio"),
+        (b"HTTP/1.1 302 Found\r\nLocation: http://192.0.2.1/graph\r\n\r\n", "prometheus"),
+        (b"HTTP/1.1 301 Moved Permanently\r\nLocation: /ui/vault/\r\n\r\n", "vault"),
+        (OK + b"Set-Cookie: grafana_session=1; Path=/\r\n\r\n", "grafana"),
+        (OK + b"\r\n<html><head><title> Grafana </title>", "grafana"),
+        (
+            b'HTTP/1.1 401 Unauthorized\r\nWWW-Authenticate: Digest realm="HuaweiHomeGateway"\r\n\r\n',
+            "tr-069",
+        ),
+        (b"HTTP/1.1 401 Unauthorized\r\nServer: Microsoft-HTTPAPI/2.0\r\n\r\n", "http.sys"),
+        (OK + b"Server: nginx\r\n\r\n<title>Welcome</title>", ""),
+        (
+            b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n",
+            "websocket",
+        ),
+        (OK + b"Upgrade: h2c\r\n\r\n", ""),
+        (OK + b"Location: /\r\nServer: MinIO\r\nX-Jenkins: 2.440\r\n\r\n", "jenkins"),
+        (b"SSH-2.0-OpenSSH_9.6 minio\r\n", ""),
+    ],
+)
+def test_an_application_gives_itself_away(reply: bytes, application: str) -> None:
+    assert identify(reply).application == application
+
+
+@pytest.mark.parametrize(
+    ("reply", "product", "version"),
+    [
+        (b"SSH-2.0-OpenSSH_9.6p1 Ubuntu-3\r\n", "OpenSSH", "9.6p1"),
+        (b"SSH-2.0-OpenSSH_for_Windows_9.5\r\n", "OpenSSH_for_Windows", "9.5"),
+        (b"SSH-2.0-dropbear_2024.85\r\n", "dropbear", "2024.85"),
+        (b"SSH-2.0-7.3 FlowSsh: Server\r\n", "FlowSsh", "7.3"),
+        (b"SSH-2.0-Router\r\n", "Router", ""),
+        (OK + b"Server: nginx/1.27.3\r\n\r\n", "nginx", "1.27.3"),
+        (OK + b"server: Apache/2.4.62 (Unix) OpenSSL/3.4\r\n\r\n", "Apache", "2.4.62"),
+        (OK + b"Server: cloud\r\n\r\n", "cloud", ""),
+        (OK + b"\r\nServer: nginx/1.0\r\n", "", ""),
+        (b"220 mx.example.net ESMTP Postfix\r\n", "Postfix", ""),
+        (b"220 mx.example.net ESMTP Exim 4.98 Thu, 01 Jan 1970 00:00:00 +0000\r\n", "Exim", "4.98"),
+        (b"220 (vsFTPd 3.0.5)\r\n", "vsFTPd", "3.0.5"),
+        (b"220 ProFTPD Server (x) [::ffff:192.0.2.1]\r\n", "ProFTPD", ""),
+        (b"* OK Dovecot ready.\r\n", "Dovecot", ""),
+        (b"+OK host.example Cyrus POP3 v3.8.1 server ready\r\n", "Cyrus IMAP", "3.8.1"),
+        (BY_NAME["mysql"].examples[0], "MySQL", "8.4.0"),
+        (BY_NAME["mysql"].examples[1], "MySQL", ""),
+        (BY_NAME["mssql"].examples[0], "Microsoft SQL Server", "16.0.2000"),
+        (b"\r\nHello, this is FRRouting (version 8.4.4).\r\n", "FRRouting", "8.4.4"),
+        (b"VERSION 1.6.31\r\n", "memcached", "1.6.31"),
+        (b"STAT pid 1\r\nSTAT version 1.6.30\r\n", "memcached", "1.6.30"),
+        (b"RTSP/1.0 200 OK\r\nServer: GStreamer RTSP server\r\n\r\n", "GStreamer RTSP server", ""),
+        (b"no such thing", "", ""),
+    ],
+)
+def test_a_product_is_what_the_banner_states(reply: bytes, product: str, version: str) -> None:
+    found = identify(reply)
+    assert (found.product, found.version) == (product, version)
+
+
+def test_a_broker_names_itself_in_its_properties() -> None:
+    start = b"\x01\0\0\0\0\x01\xff\0\x0a\0\x0a\0\x09\0\0\x01\xdb"
+    start += b"\x07productS\0\0\0\x04Frog\x07versionS\0\0\0\x032.1"
+    assert (identify(start).product, identify(start).version) == ("Frog", "2.1")
+
+
+@given(
+    st.sampled_from(sorted(BY_NAME)),
+    st.binary(max_size=200),
+    st.sampled_from([b"", OK, b"SSH-2.0-", b"220 "]),
+)
+def test_readers_never_raise(label: str, data: bytes, head: bytes) -> None:
+    assert isinstance(applications.of(label, head + data), str)
+    product, version = products.of(label, head + data)
+    assert isinstance(product + version, str)
+
+
+def test_the_table_has_three_words_a_line() -> None:
+    lines = [line.split(" ") for line in applications.TABLE.strip().split("\n")]
+    assert all(len(words) == 3 and all(words) for words in lines)
+    assert len({(where, needle) for where, needle, _ in lines}) == len(lines)
+    assert all(needle == needle.lower() for _, needle, _ in lines)
+
+
+def test_a_choice_of_the_user_comes_first() -> None:
+    bare = b"220 ready\r\n"
+    assert Classifier().classify(bare) == "smtp-ftp"
+    assert Classifier(("ftp", "smtp")).classify(bare) == "ftp"
+    assert Classifier(("http", "smtp")).classify(bare) == "smtp"

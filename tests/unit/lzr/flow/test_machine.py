@@ -1,0 +1,80 @@
+"""The table is whole, says where it leads, and is drawn in ARCHITECTURE.md as it is."""
+
+from __future__ import annotations
+
+import re
+
+import numpy as np
+import pytest
+
+from lzr.flow.machine import LEADS_TO, TRANSITIONS, Action, Cue, State, diagram
+from tests import ROOT
+
+ARCHITECTURE = ROOT / "ARCHITECTURE.md"
+
+EDGES = [(state, cue) for state in State for cue in Cue if TRANSITIONS[state, cue] != Action.IGNORE]
+
+
+def test_the_diagram_in_the_documentation_is_the_table() -> None:
+    """Between the markers is the output of lzr.flow.machine.diagram() in a mermaid block."""
+    text = ARCHITECTURE.read_text(encoding="utf-8")
+    blocks = re.findall(r"<!-- state diagram -->(.*?)<!-- end -->", text, re.DOTALL)
+    assert len(blocks) == 1
+    assert blocks[0].strip() == f"```mermaid\n{diagram().strip()}\n```"
+
+
+def test_the_table_is_read_only_and_has_a_row_and_a_column_for_each() -> None:
+    assert TRANSITIONS.shape == (len(State), len(Cue))
+    assert TRANSITIONS.dtype == np.uint8
+    with pytest.raises(ValueError, match="read-only"):
+        TRANSITIONS[0, 0] = 1
+
+
+def test_numbers_are_indices() -> None:
+    for kind in (State, Cue, Action):
+        assert [member.value for member in kind] == list(range(len(kind)))
+
+
+def test_nothing_never_does_anything_and_no_cue_reaches_a_free_row() -> None:
+    assert not TRANSITIONS[:, Cue.NOTHING].any()
+    assert not TRANSITIONS[State.FREE].any()
+
+
+def test_every_action_is_used_and_leads_somewhere() -> None:
+    used = {Action(int(TRANSITIONS[edge])) for edge in EDGES}
+    assert used == set(Action) - {Action.IGNORE} == set(LEADS_TO)
+
+
+def test_every_state_is_reached_and_left() -> None:
+    reached = {State.DATA_SENT, State.SYN_SENT, State.PROBE}  # where flows and firewall probes begin
+    while True:
+        more = {
+            after
+            for state, cue in EDGES
+            if state in reached
+            for after in LEADS_TO[Action(TRANSITIONS[state, cue])]
+        }
+        if more <= reached:
+            break
+        reached |= more
+    assert reached == set(State)
+    for state in set(State) - {State.FREE}:
+        assert any(TRANSITIONS[state, cue] for cue in Cue)
+
+
+def test_every_state_ends_with_time_alone() -> None:
+    """Whatever a peer does not send, a flow comes to its end: a timer leads on from each state."""
+    timers = (Cue.TIMED_OUT, Cue.SETTLED, Cue.DELAY_OVER)
+    for state in set(State) - {State.FREE}:
+        after = [LEADS_TO[Action(TRANSITIONS[state, cue])] for cue in timers if TRANSITIONS[state, cue]]
+        assert len(after) == 1
+        assert state not in after[0] or state == State.SYN_SENT  # there, of the next handshake
+
+
+def test_the_drawing_has_every_edge() -> None:
+    drawn = diagram()
+    assert drawn.startswith("stateDiagram-v2\n")
+    for state, cue in EDGES:
+        for after in LEADS_TO[Action(TRANSITIONS[state, cue])]:
+            target = r"\[\*\]" if after is State.FREE else after.name
+            assert re.search(rf"^    {state.name} --> {target}: .*\b{cue.name}\b", drawn, re.MULTILINE)

@@ -1,0 +1,148 @@
+"""Every claim of the catalogue with its proof: examples, rejects, and bytes that prove nothing."""
+
+from __future__ import annotations
+
+import string
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from lzr.fingerprint import Classifier, identify
+from lzr.protocols import BY_NAME, PROTOCOLS, Address, Host, Protocol, handshake
+
+CLASSIFIER = Classifier()
+EXAMPLES = [(p, i) for p in PROTOCOLS for i in range(len(p.examples))]
+REJECTS = [(p, i) for p in PROTOCOLS for i in range(len(p.rejects))]
+MATCHED = [p for p in PROTOCOLS if p.match is not None]
+
+
+def render(protocol: Protocol) -> bytes:
+    """The probe as one peer would see it."""
+    out = b""
+    for part in protocol.parts:
+        if isinstance(part, bytes):
+            out += part
+        elif isinstance(part, Host):
+            out += b"192.0.2.7:8080"
+        elif isinstance(part, Address):
+            out += b"192.0.2.7"
+        else:
+            out += bytes((i * 89 + 17) & 255 for i in range(part.size))
+    return out
+
+
+def name(case: tuple[Protocol, int]) -> str:
+    return f"{case[0].name}-{case[1]}"
+
+
+@pytest.mark.parametrize("case", EXAMPLES, ids=name)
+def test_an_example_gets_its_own_label_only(case: tuple[Protocol, int]) -> None:
+    protocol, i = case
+    assert CLASSIFIER.classify(protocol.examples[i]) == protocol.name
+
+
+@pytest.mark.parametrize("case", REJECTS, ids=name)
+def test_a_reject_is_refused(case: tuple[Protocol, int]) -> None:
+    protocol, i = case
+    assert not protocol.matches(protocol.rejects[i])
+    assert CLASSIFIER.classify(protocol.rejects[i]) != protocol.name
+
+
+def test_names_are_unique_and_plain() -> None:
+    assert len(BY_NAME) == len(PROTOCOLS)
+    for protocol in PROTOCOLS:
+        assert set(protocol.name) <= set(string.ascii_lowercase + string.digits + "_-")
+        assert handshake(protocol.name) is protocol
+        assert protocol.spec
+
+
+@pytest.mark.parametrize("protocol", MATCHED, ids=lambda p: p.name)
+def test_every_matcher_has_proof(protocol: Protocol) -> None:
+    assert protocol.examples
+    assert protocol.rejects
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS, ids=lambda p: p.name)
+def test_a_probe_fits_one_packet(protocol: Protocol) -> None:
+    assert len(render(protocol)) <= 1200
+    assert isinstance(protocol.probe, bytes) or len(protocol.probe) > 0
+
+
+@pytest.mark.parametrize("protocol", [p for p in PROTOCOLS if p.parts], ids=lambda p: p.name)
+def test_a_probe_come_back_is_an_echo(protocol: Protocol) -> None:
+    sent = render(protocol)
+    assert CLASSIFIER.classify(sent, protocol) == "echo"
+    if protocol.name != "amqp":  # a broker of another version answers with the very header we send
+        assert CLASSIFIER.classify(sent) == "unknown", "a request is no reply"
+
+
+@pytest.mark.parametrize("case", EXAMPLES, ids=name)
+def test_an_answer_is_no_echo(case: tuple[Protocol, int]) -> None:
+    protocol, i = case
+    if not (protocol.name == "amqp" and protocol.examples[i] == protocol.probe):
+        assert CLASSIFIER.classify(protocol.examples[i], protocol) == protocol.name
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        b"GET / HTTP/1.1\r\nHost: [2001:db8::7]:81\r\n",
+        b"GET / HTTP/1.1\r\nHost: a",
+        b"GET / HTTP/1.1",
+        b"GET / HTTP/1.1\r\r\n",
+    ],
+)
+def test_a_part_of_the_probe_is_an_echo_too(reply: bytes) -> None:
+    assert CLASSIFIER.classify(reply, BY_NAME["http"]) == ("echo" if len(reply) >= 16 else "unknown")
+
+
+@pytest.mark.parametrize("protocol", [p for p in PROTOCOLS if p.parts], ids=lambda p: p.name)
+def test_however_little_comes_back_it_is_no_other_protocol(protocol: Protocol) -> None:
+    sent = render(protocol)
+    for end in range(2, len(sent)):
+        got = CLASSIFIER.classify(sent[:end], protocol)
+        assert got in ("echo", "unknown", protocol.name), (end, got)
+        assert end < 16 or got in ("echo", protocol.name), end
+
+
+def test_empty_lines_are_an_echo_only_of_empty_lines() -> None:
+    assert CLASSIFIER.classify(b"\r\n\r\n", BY_NAME["newlines"]) == "echo"
+    assert CLASSIFIER.classify(b"\r\n" * 7, BY_NAME["newlines50"]) != "echo"
+    assert CLASSIFIER.classify(b"\r\n\r\nlogin: ", BY_NAME["newlines"]) == "telnet"
+
+
+def test_unknown_handshake_is_a_key_error() -> None:
+    with pytest.raises(KeyError):
+        handshake("gopherette")
+
+
+@given(st.binary(max_size=300))
+def test_arbitrary_bytes_never_raise(data: bytes) -> None:
+    for protocol in MATCHED:
+        assert protocol.match is not None
+        assert isinstance(protocol.match(data), bool)
+    for protocol in PROTOCOLS:
+        CLASSIFIER.classify(data, protocol)
+    identify(data)
+
+
+@settings(max_examples=400, suppress_health_check=[HealthCheck.too_slow])
+@given(st.sampled_from(MATCHED), st.data())
+def test_cut_and_mutated_examples_never_raise(protocol: Protocol, draw: st.DataObject) -> None:
+    data = bytearray(draw.draw(st.sampled_from(protocol.examples or (b"x",))))
+    data = data[: draw.draw(st.integers(0, len(data)))]
+    for _ in range(draw.draw(st.integers(0, 4))):
+        if data:
+            data[draw.draw(st.integers(0, len(data) - 1))] = draw.draw(st.integers(0, 255))
+    assert protocol.match is not None
+    assert isinstance(protocol.match(bytes(data)), bool)
+    assert isinstance(identify(bytes(data)).label, str)
+
+
+@pytest.mark.parametrize("protocol", MATCHED, ids=lambda p: p.name)
+def test_every_truncation_of_every_example_is_answered(protocol: Protocol) -> None:
+    assert protocol.match is not None
+    for example in protocol.examples:
+        for end in range(min(len(example), 160) + 1):
+            assert isinstance(protocol.match(example[:end]), bool)

@@ -1,0 +1,154 @@
+"""Blocklists against the standard library's networks as the oracle."""
+
+from __future__ import annotations
+
+import ipaddress
+import time
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from lzr import addresses
+from lzr.targets.blocklist import Blocklist, Prefixes
+
+_LOW = (1 << 64) - 1
+
+# Few distinct bits, so that networks nest, touch and share halves.
+_v4 = st.tuples(
+    st.lists(st.sampled_from([0, 1, 10, 127, 128, 255]), min_size=4, max_size=4), st.integers(0, 32)
+).map(lambda it: f"{'.'.join(map(str, it[0]))}/{it[1]}")
+_v6 = st.tuples(
+    st.lists(st.sampled_from([0, 1, 0xFFFF, 0x2001, 0x8000]), min_size=8, max_size=8), st.integers(0, 128)
+).map(lambda it: f"{':'.join(f'{group:x}' for group in it[0])}/{it[1]}")
+_mapped = st.tuples(st.integers(0, 2**32 - 1), st.integers(90, 128)).map(
+    lambda it: f"::ffff:{it[0] >> 16:x}:{it[0] & 0xFFFF:x}/{it[1]}"
+)
+
+
+def columns(texts: list[str]) -> tuple[np.ndarray, np.ndarray]:
+    halves = [addresses.parse(text) for text in texts]
+    return np.array([hi for hi, _ in halves], np.uint64), np.array([lo for _, lo in halves], np.uint64)
+
+
+def oracle(networks: list[str], address: str) -> bool:
+    """Whether one of the networks holds the address; a v6 network holds v4 ones only if it is all mapped."""
+    host = ipaddress.ip_address(address)
+    mapped = ipaddress.IPv6Network("::ffff:0:0/96")
+    if isinstance(host, ipaddress.IPv6Address) and host.ipv4_mapped:
+        host = host.ipv4_mapped
+    for text in networks:
+        network = ipaddress.ip_network(text, strict=False)
+        if isinstance(network, ipaddress.IPv6Network) and network.subnet_of(mapped):
+            low = int(network.network_address) & 0xFFFFFFFF
+            network = ipaddress.ip_network((low, network.prefixlen - 96))
+        if host.version == network.version and host in network:
+            return True
+    return False
+
+
+@st.composite
+def cases(draw: st.DrawFn) -> tuple[list[str], list[str]]:
+    networks = draw(st.lists(st.one_of(_v4, _v6, _mapped), max_size=12))
+    edges = []
+    for text in networks:
+        network = ipaddress.ip_network(text, strict=False)
+        for number in (int(network[0]) - 1, int(network[0]), int(network[-1]), int(network[-1]) + 1):
+            if 0 <= number < 1 << network.max_prefixlen:
+                edges.append(str(type(network.network_address)(number)))
+    hosts = st.one_of(st.ip_addresses().map(str), st.sampled_from(edges) if edges else st.nothing())
+    return networks, draw(st.lists(hosts, max_size=30))
+
+
+@settings(max_examples=300, deadline=None)
+@given(case=cases())
+def test_as_the_oracle_says(case: tuple[list[str], list[str]]) -> None:
+    networks, hosts = case
+    blocked = [
+        not allowed for allowed in Blocklist.parse("\n".join(networks)).allowed(*columns(hosts)).tolist()
+    ]
+    assert blocked == [oracle(networks, host) for host in hosts]
+    for host, answer in zip(hosts, blocked, strict=True):  # one family at a time takes another path
+        assert Prefixes.parse("\n".join(networks)).contains(*columns([host])).tolist() == [answer]
+
+
+def test_the_format() -> None:
+    text = "# reserved\n10.0.0.0/8   # private\n\n 192.0.2.7\r\n2001:db8::/32\n::1\n10.1.2.3/8\n"
+    prefixes = Prefixes.parse(text)
+    assert len(prefixes) == 4
+    hosts = [
+        "10.255.255.255",
+        "11.0.0.0",
+        "192.0.2.7",
+        "192.0.2.8",
+        "2001:db8:ffff::",
+        "2001:db9::",
+        "::1",
+        "::2",
+    ]
+    assert prefixes.contains(*columns(hosts)).tolist() == [True, False] * 4
+
+
+def test_a_wide_ipv6_network_says_nothing_about_ipv4() -> None:
+    for network in ("::/0", "::/8", "::/64"):
+        assert Blocklist.parse(network).allowed(*columns(["1.2.3.4"])).tolist() == [True]
+        assert Blocklist.parse(network).allowed(*columns(["::5"])).tolist() == [False]
+    assert Blocklist.parse("0.0.0.0/0").allowed(*columns(["1.2.3.4", "::5"])).tolist() == [False, True]
+
+
+def test_the_allowlist_is_narrowed_by_the_blocklist() -> None:
+    policy = Blocklist.parse("10.1.0.0/16", "10.0.0.0/8\n::1")
+    hosts = ["10.0.0.1", "10.1.0.1", "11.0.0.1", "::1", "::2"]
+    assert policy.allowed(*columns(hosts)).tolist() == [True, False, False, True, False]
+    assert Blocklist().allowed(*columns(hosts)).all()
+    assert not Blocklist.parse("", "").allowed(*columns(hosts)).any()
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [
+        "10.0.0.0/33",
+        "10.0.0/8",
+        "example.com",
+        "10.0.0.0/8 x",
+        "::1/129",
+        "fe80::%lo/64",
+        "/8",
+        "1.2.3.4/",
+        "\x1b",
+    ],
+)
+def test_a_mistake_is_named_with_its_line(entry: str) -> None:
+    with pytest.raises(ValueError, match=r"line 2: '[ -~]*' is neither an address nor a network"):
+        Blocklist.parse(f"10.0.0.0/8\n{entry}\n")
+
+
+@given(st.text(max_size=40))
+def test_any_text_parses_or_raises_valueerror(text: str) -> None:
+    says = ""
+    try:
+        Blocklist.parse(text, text)
+    except ValueError as error:
+        says = str(error)
+    assert says.isprintable()
+
+
+def test_many_prefixes_cost_little_for_each_target() -> None:
+    # every other /24 of 100,000, so that none merge
+    text = "".join(f"{n >> 15 & 255}.{n >> 7 & 255}.{(n & 127) << 1}.0/24\n" for n in range(100_000))
+    many, few = Blocklist.parse(text), Blocklist.parse("10.0.0.0/8")
+    assert many.blocked is not None
+    assert len(many.blocked) == 100_000
+    lo = np.random.default_rng(1).integers(0, 2**32, 20_000, np.uint64) | np.uint64(0xFFFF << 32)
+    hi = np.zeros(len(lo), np.uint64)
+
+    def cost(policy: Blocklist) -> float:
+        times = []
+        for _ in range(7):
+            start = time.perf_counter()
+            policy.allowed(hi, lo)
+            times.append(time.perf_counter() - start)
+        return min(times)
+
+    assert cost(many) < 20 * cost(few)

@@ -1,0 +1,94 @@
+"""The window over what is soon to answer: bursts shrink it, empty rings let it grow; silence counts not."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+from workers.flow.window import Window
+
+MS = 1_000_000
+FRAMES = 2048
+RINGS = 4
+
+
+def held(window: Window, now: int) -> None:
+    """The window holds the scan back at this moment."""
+    assert window.room(1 << 30, now) == 0
+
+
+def test_a_ring_half_full_halves_it() -> None:
+    window = Window(FRAMES, RINGS, 1000 * MS)
+    before = window.size
+    window.note_fill(FRAMES // 2, 0)
+    assert window.size == before // 2
+    for turn in range(10):
+        window.note_fill(FRAMES, turn)
+    assert window.size == FRAMES // 4
+
+
+def test_it_grows_only_while_it_holds_back() -> None:
+    window = Window(FRAMES, RINGS, 1000 * MS)
+    before = window.size
+    for turn in range(1, 100):
+        window.note_fill(10, turn * 100 * MS)
+    assert window.size == before
+    held(window, 10_000 * MS)
+    window.note_fill(10, 10_000 * MS)
+    assert before < window.size <= 2 * before
+
+
+def test_the_fuller_the_rings_the_slower_it_grows() -> None:
+    sizes = []
+    for fill in (0, FRAMES // 16, FRAMES // 6, FRAMES // 3):
+        window = Window(FRAMES, RINGS, 1000 * MS)
+        for turn in range(1, 11):
+            held(window, turn * 100 * MS)
+            window.note_fill(fill, turn * 100 * MS)
+        sizes.append(window.size)
+    assert sizes == sorted(sizes, reverse=True)
+    assert sizes[0] > 500 * sizes[-1]
+
+
+def test_it_begins_at_half_of_what_the_rings_hold_together() -> None:
+    assert (
+        Window(FRAMES, RINGS, 1000 * MS).size
+        == RINGS * Window(FRAMES, 1, 1000 * MS).size
+        == FRAMES * RINGS // 2
+    )
+
+
+def test_beyond_what_the_rings_hold_it_grows_evenly() -> None:
+    window = Window(FRAMES, RINGS, 1000 * MS)
+    sizes = []
+    for turn in range(1, 21):
+        held(window, turn * 100 * MS)
+        window.note_fill(10, turn * 100 * MS)
+        sizes.append(window.size)
+    beyond = [size for size in sizes if size >= FRAMES * RINGS]
+    assert len(beyond) > 10
+    assert {after - before for before, after in pairwise(beyond)} == {FRAMES * RINGS // 8}
+
+
+def test_what_prompt_hosts_have_not_answered_is_not_awaited() -> None:
+    window = Window(FRAMES, RINGS, 1000 * MS)
+    for turn in range(10):
+        window.note_begun(400, turn * 10 * MS)
+    assert window.room(4000, 100 * MS) == window.size - 4000
+    window.note_prompt(32 * MS)
+    assert window.room(4000, 100 * MS) == window.size - 3 * 400  # begun at 70, 80 and 90 ms
+    assert window.room(500, 100 * MS) == window.size - 500
+    assert window.room(4000, 200 * MS) == window.size
+    window.note_prompt(32 * MS, 2)
+    assert window.room(4000, 100 * MS) == window.size - 6 * 400
+    window.note_prompt(None)
+    assert window.room(4000, 200 * MS) == window.size - 4000
+
+
+def test_the_silent_are_not_waited_for() -> None:
+    window = Window(FRAMES, RINGS, 1000 * MS)
+    assert window.room(window.size, 0) == 0
+    window.note_silent(300, 0)
+    window.note_silent(100, 20 * MS)
+    assert window.room(window.size, 30 * MS) == 400
+    assert window.room(0, 30 * MS) == window.size
+    assert window.room(window.size, 2000 * MS) == 0  # they fell silent too long ago to say anything of now

@@ -1,0 +1,337 @@
+"""The collector: merges the workers' outcomes, identifies, encodes, writes, acknowledges what is written.
+
+Collector 0 writes. Where there are more, they identify and encode, and hand it finished lines. A batch counts
+as taken only when its lines are out: then its tickets, its number and the length of the file go to the
+coordinator in one message. So whatever dies, what is not acknowledged can be made again: a successor cuts the
+file back to the acknowledged length first, and a batch that comes a second time is known by its number.
+Batches of a worker that died before a fence are dropped: its flows have been given to somebody else.
+"""
+
+from __future__ import annotations
+
+import resource
+import select
+import time
+from typing import Any
+
+import numpy as np
+import zmq
+from numpy.typing import NDArray
+
+from lzr import messages
+from lzr.job import Job, Spawn
+from lzr.messages import Buffer, Message
+from workers import channels
+from workers.collect.label import Block, BlockMaker
+from workers.collect.sink import OutputFull, OutputGone, Sink
+
+_PAUSE = 80_000_000  # ns between two small turns: a turn costs more than the lines of a small batch
+_STUCK = 0.002  # until another try, where the collector that writes has no room
+_TURN = 4096  # records written together, or a few more: until they are, nobody hears that any is written
+
+
+Batch = messages.Outcomes | messages.Lines
+
+
+class Collector:
+    def __init__(
+        self, job: Job, spawn: Spawn, outputs: list[int], whole: NDArray[np.int64], listener: int
+    ) -> None:
+        """outputs: descriptors, as `spawn.outputs` numbers them. listener: the socket that results come to.
+
+        whole: by output, in memory that outlives us: its length when the last line was whole.
+        """
+        self._name, self._token = spawn.name, spawn.token
+        self._writes = spawn.index == 0
+        self._maker = BlockMaker(
+            job.options, [output.form for output in spawn.outputs], findings=job.findings
+        )
+        self._sinks = [
+            Sink(
+                outputs[output.number], output.offset, whole[output.number : output.number + 1], output.shared
+            )
+            for output in spawn.outputs
+        ]
+        for sink in self._sinks:
+            sink.waiting = self._wait_for_reader
+        self._fresh = [output.fresh for output in spawn.outputs]
+        self._lines = [output.lines for output in spawn.outputs]
+        self._limit = job.options.max_results
+        self._handshakes = len(job.options.handshakes)
+        self._enough = False  # so many are written
+        self._fenced = set(spawn.fenced)
+        self._last = dict(spawn.written)  # by source: the last message taken
+        self._records = self._octets = self._busy = self._blocked = 0
+        self._next_stats = 0
+        self._report_every = round(job.report_every * 1e9)
+        self._context: zmq.Context[Any] = zmq.Context(io_threads=1)
+        self._job = job
+        self._refused = 0  # messages that were none
+        endpoint = job.endpoint(f"results-{spawn.name}")
+        self._results = channels.pull(self._context, endpoint, mark=channels.RESULT_MARK, listener=listener)
+        self._orders = channels.pull(
+            self._context, job.endpoint(f"orders-{spawn.name}"), mark=channels.REPORT_MARK
+        )
+        self._reports = channels.push(self._context, job.endpoint("reports"), mark=channels.REPORT_MARK)
+        self._writer: zmq.Socket[bytes] | None = None  # where finished lines go, if we do not write
+        self._waiting: list[list[Buffer]] = []
+        self._bell = select.poll()
+        self._bell.register(channels.descriptor(self._orders), select.POLLIN)
+        self._stopping = False
+        self._report(messages.Ready())
+
+    def run(self) -> None:
+        try:
+            if self._writes:
+                for sink, fresh, encoder in zip(self._sinks, self._fresh, self._maker.encoders, strict=True):
+                    sink.cut_back()
+                    if fresh:
+                        sink.write(encoder.header())
+            self._loop()
+        except OutputGone:
+            self._report(messages.Fault("", gone=True))
+            self._context.destroy(linger=1000)
+        except OutputFull as full:
+            self._report(messages.Fault(f"cannot write results: {full}"))
+            self._context.destroy(linger=1000)
+
+    def _loop(self) -> None:
+        poller = zmq.Poller()
+        poller.register(self._results, zmq.POLLIN)
+        poller.register(self._orders, zmq.POLLIN)
+        readers = [sink.descriptor for sink in self._sinks if self._writes and sink.is_pipe]
+        for descriptor in readers:
+            poller.register(descriptor, zmq.POLLERR)  # its reader has gone: known before the next line
+        while True:
+            start, blocked = time.monotonic_ns(), self._blocked
+            batches: list[Batch] = []
+            records = 0
+            drained = bool(self._waiting)  # or held up by the one that writes
+            while not drained and records < _TURN:
+                try:
+                    message = channels.try_receive(self._results, messages.RESULTS)
+                    batch = None if message is None else self._checked(message)
+                except messages.SchemaError:  # who sent it is not heard any more: its number was this one's
+                    self._refused += 1
+                    continue
+                if batch is None:
+                    drained = True
+                else:
+                    batches.append(batch)
+                    records += _records_of(batch)
+            if batches:
+                self._take(batches)
+            self._hand_over()
+            # A fence is obeyed only when all that had come is taken: what the dead worker sent is among it.
+            while (
+                drained and (order := channels.try_receive(self._orders, messages.COLLECT_ORDERS)) is not None
+            ):
+                self._obey(order)
+            now = time.monotonic_ns()
+            self._busy += now - start - (self._blocked - blocked)
+            self._send_stats_when_due(now)
+            if self._stopping and not batches and not self._waiting:
+                self._send_stats(last=True)
+                self._context.destroy(linger=2000)
+                return
+            if records < _TURN:
+                self._rest(poller, readers, start + _PAUSE if batches else now)
+
+    def _rest(self, poller: zmq.Poller, readers: list[int], until: int) -> None:
+        """Until there is something to do; after a turn for more to gather, unless orders come."""
+        if self._stopping and not self._waiting:
+            return
+        while (now := time.monotonic_ns()) < until:
+            if self._bell.poll((until - now) / 1e6) and channels.has_message(self._orders):
+                return
+        if self._waiting:
+            time.sleep(_STUCK)
+            return
+        events = dict(poller.poll(max(0, (self._next_stats - now) // 1_000_000)))
+        if any(descriptor in events for descriptor in readers):
+            raise OutputGone
+
+    def _take(self, batches: list[Batch]) -> None:
+        if self._writes:
+            self._write([batch for batch in batches if self._is_new(batch)])
+            return
+        for batch in batches:
+            block = self._block(batch)
+            # Where results are counted, who writes may need a part of them only, and makes it anew.
+            rows, payloads = (batch.rows, batch.payloads) if self._limit is not None else (b"", b"")
+            lines = messages.Lines(
+                batch.source,
+                batch.seq,
+                block.records,
+                block.counts,
+                block.tickets,
+                rows,
+                payloads,
+                tuple(block.lines),
+            )
+            self._waiting.append(messages.pack(lines))
+            self._records += block.records
+
+    def _is_new(self, batch: Batch) -> bool:
+        source, sequence = batch.source, batch.seq
+        # One that is not the next has come another way before, or one before it was lost with the process it
+        # was in: then its worker sends both again.
+        if source in self._fenced or sequence != self._last.get(source, 0) + 1:
+            return False
+        self._last[source] = sequence
+        return True
+
+    def _block(self, batch: Batch) -> Block:
+        if isinstance(batch, messages.Lines):
+            return Block(list(batch.lines), batch.tickets, batch.records, batch.counts)
+        return self._maker.make(batch.rows, batch.payloads.tobytes())
+
+    def _write(self, batches: list[Batch]) -> None:
+        """Lines out, then one message that says so."""
+        if not batches:
+            return
+        blocks = [self._block(batch) for batch in batches]
+        if self._limit is not None:
+            batches, blocks = self._wanted(self._limit, batches, blocks)
+        if not batches:
+            return
+        try:
+            self._put(batches, blocks)
+        except OutputFull:
+            if not all(sink.can_cut for sink in self._sinks):
+                raise
+            for batch, block in zip(batches, blocks, strict=True):
+                self._put_what_fits(batch, block)
+
+    def _wanted(
+        self, limit: int, batches: list[Batch], blocks: list[Block]
+    ) -> tuple[list[Batch], list[Block]]:
+        """As many of them, the last perhaps in part, as there are records to be in all."""
+        wanted: list[Block] = []
+        room = limit - self._lines[0]
+        for batch, block in zip(batches, blocks, strict=True):
+            count = block.counts.lines[0]
+            if count >= room:
+                self._enough = True
+            if room <= 0:
+                break
+            wanted.append(block if count <= room else self._part(batch, room))
+            room -= count
+        return batches[: len(wanted)], wanted
+
+    def _part(self, batch: Batch, records: int) -> Block:
+        return self._maker.part(batch.rows, batch.payloads.tobytes(), records)
+
+    def _put_what_fits(self, batch: Batch, block: Block) -> None:
+        """Raises OutputFull when not all of it does; what still finds room counts."""
+        try:
+            self._put([batch], [block])
+            return
+        except OutputFull as error:
+            full = error
+        there = isinstance(batch, messages.Outcomes) or self._limit is not None
+        records = block.counts.lines[0] if there else 0
+        while records := records // 2:
+            try:
+                self._put([batch], [self._part(batch, records)])
+                break
+            except OutputFull as error:
+                full = error
+        raise full
+
+    def _put(self, batches: list[Batch], blocks: list[Block]) -> None:
+        """All of it, or OutputFull and none of it."""
+        before = [sink.offset for sink in self._sinks]
+        try:
+            self._put_lines(batches, blocks)
+        except OutputFull:
+            for sink, offset in zip(self._sinks, before, strict=True):
+                if sink.can_cut:
+                    sink.offset = offset
+                    sink.cut_back()
+            raise
+
+    def _put_lines(self, batches: list[Batch], blocks: list[Block]) -> None:
+        for number, sink in enumerate(self._sinks):
+            sink.write(b"".join(block.lines[number] for block in blocks))
+        self._lines = [
+            had + sum(block.counts.lines[number] for block in blocks)
+            for number, had in enumerate(self._lines)
+        ]
+        self._records += sum(block.records for block in blocks)
+        self._octets += sum(len(part) for block in blocks for part in block.lines)
+        last: dict[int, int] = {}
+        for batch in batches:
+            last[batch.source] = batch.seq
+        written = messages.Written(
+            last=list(last.items()),
+            offsets=[sink.offset for sink in self._sinks],
+            lines=self._lines,
+            enough=self._enough,
+            counts=[block.counts for block in blocks],
+            tickets=np.concatenate([block.tickets for block in blocks]),
+        )
+        self._report(written)
+
+    def _wait_for_reader(self, seconds: float) -> None:
+        """The reader of an output is slower than we are: that is not work, and it is told."""
+        self._blocked += round(seconds * 1e9)
+        self._send_stats_when_due(time.monotonic_ns())
+
+    def _hand_over(self) -> None:
+        """Finished lines to the collector that writes; they wait here while it has no room."""
+        while (
+            self._waiting and self._writer is not None and channels.try_send(self._writer, self._waiting[0])
+        ):
+            self._waiting.pop(0)
+
+    def _checked(self, message: Message) -> Batch:
+        """Raises SchemaError for what only this scan can tell to be impossible."""
+        assert isinstance(message, Batch)
+        if len(message.rows) and int(message.rows["handshake"].max()) >= self._handshakes:
+            raise messages.SchemaError("a handshake that is not tried")
+        if isinstance(message, messages.Lines) and len(message.lines) != len(self._sinks):
+            raise messages.SchemaError("lines for other outputs than there are")
+        return message
+
+    def _obey(self, order: Message) -> None:
+        match order:
+            case messages.Fence(source=source):
+                self._fenced.add(source)
+                self._report(messages.Fenced(source))
+            case messages.Resend(collector=collector):
+                if self._writer is not None:
+                    self._writer.close(linger=0)
+                endpoint = self._job.endpoint(f"results-{collector}")
+                self._writer = channels.push(self._context, endpoint, mark=channels.RESULT_MARK)
+                self._waiting.clear()  # the flow workers send all of it again
+                self._report(messages.Linked(collector))
+            case messages.Stop():
+                self._stopping = True
+
+    def _report(self, report: Message) -> None:
+        self._reports.send_multipart(messages.pack(report, self._name, self._token))
+
+    def _send_stats_when_due(self, now: int) -> None:
+        if now >= self._next_stats:
+            self._next_stats = now + self._report_every
+            self._send_stats()
+
+    def _send_stats(self, *, last: bool = False) -> None:
+        """last: there will be no more."""
+        usage = resource.getrusage(resource.RUSAGE_SELF)
+        stats = messages.CollectStats(
+            last=last,
+            cpu_ns=round((usage.ru_utime + usage.ru_stime) * 1e9),
+            busy_ns=self._busy,
+            blocked_ns=self._blocked,
+            records=self._records,
+            bytes=self._octets,
+            queue=len(self._waiting),
+            refused=self._refused,
+        )
+        self._report(stats)
+
+
+def _records_of(batch: Batch) -> int:
+    return batch.records if isinstance(batch, messages.Lines) else len(batch.rows)

@@ -1,0 +1,149 @@
+"""A batch of outcomes, identified and encoded: the lines for each output, and what the coordinator must know.
+
+This is the pure middle of the collector: it can be done by any of several processes, while one writes.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lzr import addresses
+from lzr.fingerprint import Classifier
+from lzr.messages import Counts, Tally
+from lzr.options.table import Options
+from lzr.protocols import Identity, handshake
+from lzr.records.encoders import ENCODERS, UNKNOWN, Encoder, ZgrabEncoder
+from lzr.records.filter import record_filter
+from lzr.records.summary import Summary
+from lzr.rows import Reason
+
+_LATEST = 2  # identified services of a batch that are shown to people
+_FINDINGS = 256  # of a batch, that are shown to who has no file of results
+_PHRASE = 100  # characters of a product or version
+_REMEMBERED = 4096  # replies whose identity is kept at hand
+_SHOWN = 160  # bytes of their banners
+
+
+@dataclass
+class Block:
+    """lines: bytes for each output. tickets: of outcomes that are final. The rest are counts."""
+
+    lines: list[bytes]
+    tickets: NDArray[np.uint32]
+    records: int
+    counts: Counts
+
+
+class BlockMaker:
+    def __init__(self, options: Options, forms: list[str], *, findings: bool = False) -> None:
+        """forms: of the outputs: names in ENCODERS, or `feed` for the ZGrab feed.
+
+        findings: somebody watches, who wants to be told of each service.
+        """
+        self._findings = findings
+        self._options = options
+        self.encoders = [_encoder(options, form) for form in forms]
+        self._classifier = Classifier(options.priority_fingerprint or options.handshakes)
+        self._sent = [handshake(name, options.user_agent) for name in options.handshakes]
+        # Many services say the same to the byte: banners, alerts, error pages.
+        self._known: dict[tuple[int, bytes], Identity] = {}
+
+    def make(self, rows: NDArray[Any], blob: bytes) -> Block:
+        """Rows are OUTCOME rows, blob their payloads end to end."""
+        names, found = self._identify(rows, blob)
+        before = [encoder.lines for encoder in self.encoders]
+        lines = [encoder.encode(rows, blob, names) for encoder in self.encoders]
+        summary = Summary()
+        summary.add(rows, [name.label for name in names], self._options.handshakes)
+        findings, omitted = self._found(rows, blob, names) if self._findings else ([], 0)
+        counts = Counts(
+            findings=findings,
+            omitted=omitted,
+            summary=Tally(**summary.to_dict()),
+            duplicates=int(np.count_nonzero(rows["reason"] == Reason.DUPLICATE)),
+            found=[(self._options.handshakes[by], label, n) for (by, label), n in found.items()],
+            latest=self._latest(rows, blob, names),
+            lines=[encoder.lines - was for encoder, was in zip(self.encoders, before, strict=True)],
+        )
+        return Block(lines, rows["ticket"][rows["final"] != 0], len(rows), counts)
+
+    def part(self, rows: NDArray[Any], blob: bytes, records: int) -> Block:
+        """The beginning of a batch, up to so many records in the first output (at least 1).
+
+        A target that has some of its records in there and the others behind is done: it gets no more.
+        """
+        names, _ = self._identify(rows, blob)
+        kept = np.flatnonzero(self.encoders[0].keep(rows, blob, names))
+        end = int(kept[records - 1]) + 1 if records <= len(kept) else len(rows)
+        block = self.make(rows[:end], blob[: int(rows["data_len"][:end].sum(dtype=np.int64))])
+        behind = rows["ticket"][end:][rows["final"][end:] != 0]
+        block.tickets = np.concatenate((block.tickets, np.intersect1d(rows["ticket"][:end], behind)))
+        return block
+
+    def _identify(self, rows: NDArray[Any], blob: bytes) -> tuple[list[Identity], Counter[tuple[int, str]]]:
+        """The identity of each row, and how many of each label each handshake (by index) has brought."""
+        names: list[Identity] = [UNKNOWN] * len(rows)
+        known = self._known
+        if len(known) > _REMEMBERED:
+            known.clear()
+        at = 0
+        found = []
+        lengths, handshakes = rows["data_len"].tolist(), rows["handshake"].tolist()
+        for row, length in enumerate(lengths):
+            if length:
+                key = handshakes[row], blob[at : at + length]
+                name = known.get(key)
+                if name is None:
+                    name = known[key] = self._classifier.identify(key[1], self._sent[key[0]])
+                names[row] = name
+                found.append((key[0], name.label))
+                at += length
+        return names, Counter(found)
+
+    def _found(
+        self, rows: NDArray[Any], blob: bytes, names: list[Identity]
+    ) -> tuple[list[tuple[str, int, str, str, str]], int]:
+        """Address, port, label, product, version of the services that sent data and are recorded."""
+        kept = self.encoders[0].keep(rows, blob, names) & (rows["reason"] == Reason.DATA)
+        chosen = np.flatnonzero(kept).tolist()
+        found = []
+        for row in chosen[:_FINDINGS]:
+            peer, name = addresses.text(int(rows["peer_hi"][row]), int(rows["peer_lo"][row])), names[row]
+            words = (name.product or name.application)[:_PHRASE], name.version[:_PHRASE]
+            found.append((peer, int(rows["peer_port"][row]), name.label, *words))
+        return found, max(0, len(chosen) - _FINDINGS)
+
+    def _latest(
+        self, rows: NDArray[Any], blob: bytes, names: list[Identity]
+    ) -> list[tuple[str, int, str, str, bytes]]:
+        """Address, port, label, handshake, banner of the last identified services."""
+        chosen = np.flatnonzero(rows["reason"] == Reason.DATA)[-_LATEST:]
+        if not len(chosen):
+            return []
+        ends = np.cumsum(rows["data_len"])
+        found = []
+        for row in chosen.tolist():
+            end = int(ends[row])
+            start = end - int(rows["data_len"][row])
+            peer = addresses.text(int(rows["peer_hi"][row]), int(rows["peer_lo"][row]))
+            by = self._options.handshakes[int(rows["handshake"][row])]
+            banner = blob[start : min(end, start + _SHOWN)]
+            found.append((peer, int(rows["peer_port"][row]), names[row].label, by, banner))
+        return found
+
+
+def _encoder(options: Options, form: str) -> Encoder:
+    common: dict[str, Any] = {
+        "handshakes": options.handshakes,
+        "expanded": options.ipv6,
+        "only_data": options.only_data_record,
+        "wanted": record_filter(options.output_filter) if options.output_filter else None,
+    }
+    if form in ("feed", "zgrab"):
+        return ZgrabEncoder(known_only=options.zgrab_only_known, **common)
+    return ENCODERS[form](fields=options.output_fields, **common)

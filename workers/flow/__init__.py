@@ -1,0 +1,1 @@
+"""The flow worker: raw socket rings, flow table, window."""

@@ -1,0 +1,359 @@
+"""A raw packet socket's receive and transmit rings as matrices.
+
+TPACKET_V2 (Linux packet_mmap): a ring is `frames` rows of 2,048 bytes, each with a status word; a run of
+ready frames is a slice, a header field is a strided view. Frames we send carry a virtio_net_hdr whose
+header length is the whole frame: the kernel then copies it, instead of lending our pages to the receiver,
+so a row may be reused at once even where the peer is on this machine.
+
+The socket outlives its process (the coordinator holds it), so a successor finds the rings as they were:
+it looks for the first frame to read, and for frames its predecessor had filled but not sent.
+
+Nothing here waits for an interface: a frame that the kernel does not take stays as it is in the ring
+(SEND_REQUEST, whatever the errno), the ring is `stuck`, and `flush` tries again when its pause is over.
+"""
+
+from __future__ import annotations
+
+import errno
+import mmap
+import socket
+import struct
+import time
+from collections import Counter
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lzr.flow import columns
+from lzr.kernels import NATIVE, in_c
+from lzr.layout import (
+    FRAME_SIZE,
+    MALFORMED,
+    SOL_PACKET,
+    STATUS_CSUM_NOT_READY,
+    STATUS_CSUM_VALID,
+    STATUS_SEND_REQUEST,
+    STATUS_USER,
+    STATUS_WRONG_FORMAT,
+    TX_DATA,
+    VNET_HEADER,
+)
+from lzr.packet.segments import Builder, parse
+from lzr.rows import SEGMENT
+
+PACKET_STATISTICS = 6
+
+_MOMENTS = (0.0002, 0.001, 0.005)
+"""Seconds that are slept through between attempts: a driver gives frames back within such times."""
+_PAUSES = (0.02, 0.05)
+"""Seconds until the next attempt after that; the worker does other things meanwhile."""
+_TRANSIENT = (errno.ENOBUFS, errno.EAGAIN, errno.ENETDOWN, errno.EINTR)
+_FULL = "ring full"
+"""Counted like an errno: all frames are with the driver, so there is nothing to ask the kernel for."""
+
+Bytes = NDArray[np.uint8]
+
+
+class SendFailure(Exception):
+    """The interface has taken nothing for longer than the user allows."""
+
+
+class Arrivals:
+    """What several rings have brought, parsed: SEGMENT rows in order of arrival within each ring.
+
+    Payloads are copied out of the rings (they are in the cache just then), so the frames go back to the
+    kernel at once, and one batch may come from many rings.
+    """
+
+    def __init__(self, most: int, octets: int = 1 << 20) -> None:
+        """most: segments; octets: of payload, after which a batch is full too."""
+        self._segments = np.empty(most, SEGMENT)
+        self._payloads = np.empty(octets, np.uint8)
+        self.faults = np.zeros(len(MALFORMED), np.int64)
+        """Frames that made no segment, by kind, since the start."""
+        self._made = self._used = 0
+
+    def clear(self) -> None:
+        self._made = self._used = 0
+
+    @property
+    def segments(self) -> NDArray[Any]:
+        return self._segments[: self._made]
+
+    @property
+    def payloads(self) -> Bytes:
+        """What `data_at` of the segments points into."""
+        return self._payloads
+
+    def _native_take(self, ring: Bytes, at: int, limit: int) -> tuple[int, int]:
+        count, made, octets, self._used = NATIVE.take_frames(
+            ring, at, limit, self._segments[self._made :], self.faults, self._payloads, self._used
+        )
+        self._made += made
+        return count, octets
+
+    @in_c(_native_take)
+    def take(self, ring: Bytes, at: int, limit: int) -> tuple[int, int]:
+        """Frames of a ring from row `at` on: how many there was room for, and their bytes on the wire."""
+        rows = ring.reshape(-1, FRAME_SIZE)
+        limit = min(limit, len(self._segments) - self._made, (len(self._payloads) - self._used) // FRAME_SIZE)
+        ready = rows[at : at + limit, :4].view(np.uint32)[:, 0] & STATUS_USER
+        count = len(ready) if ready.all() else int(ready.argmin())
+        head = rows[at : at + count, :24]
+        longs, shorts = head.view(np.uint32), head.view(np.uint16)
+        network = shorts[:, 7].astype(np.int64)
+        captured = longs[:, 2].astype(np.int64) - (network - shorts[:, 6])
+        offsets = np.arange(at, at + count, dtype=np.int64) * FRAME_SIZE + network
+        ts = longs[:, 4].astype(np.uint64) * np.uint64(1_000_000_000) + longs[:, 5]
+        checked = longs[:, 0] & (STATUS_CSUM_NOT_READY | STATUS_CSUM_VALID) != 0
+        segments, faults = parse(ring, offsets, captured, ts, checked)
+        self.faults += faults
+        lengths = segments["data_len"].copy()
+        joined = columns.gather(ring, segments["data_at"].copy(), lengths)
+        self._payloads[self._used : self._used + len(joined)] = np.frombuffer(joined, np.uint8)
+        segments["data_at"] = self._used + np.cumsum(lengths) - lengths
+        self._used += len(joined)
+        self._segments[self._made : self._made + len(segments)] = segments
+        self._made += len(segments)
+        return count, int(longs[:, 1].sum(dtype=np.int64))
+
+
+class Ring:
+    """Both rings of one socket that already has them (see coordinator.network.raw_sockets)."""
+
+    def __init__(
+        self,
+        sock: socket.socket,
+        positions: NDArray[np.int64],
+        frames: tuple[int, int],
+        max_failures: int = 0,
+    ) -> None:
+        """positions: (2,) int64 in memory that outlives the process: the next frame to read, to fill.
+
+        frames: of the receive and the transmit ring. max_failures: give up after so many attempts in a row
+        in which no frame was taken, 0 never.
+        """
+        self._socket = sock
+        self._positions = positions
+        self.rx_frames, self._tx_frames = frames
+        self._map = mmap.mmap(sock.fileno(), sum(frames) * FRAME_SIZE)
+        every = np.frombuffer(self._map, np.uint8).reshape(sum(frames), FRAME_SIZE)
+        self._rx, self._tx = every[: self.rx_frames], every[self.rx_frames :]
+        self._flat, self._tx_flat = self._rx.reshape(-1), self._tx.reshape(-1)
+        self._rx_status = self._rx.view(np.uint32)[:, 0]
+        self._tx_status = self._tx.view(np.uint32)[:, 0]
+        self._tx_length = self._tx.view(np.uint32)[:, 1]
+        self._tx_copy = self._tx.view(np.uint16)[:, (TX_DATA + 2) // 2]
+        self._tx[:, TX_DATA : TX_DATA + VNET_HEADER] = 0
+        self._filled = 0  # frames that may not have been taken yet: the last before positions[1]
+        self._max_failures = max_failures
+        self.received = self.received_octets = self.kernel_drops = 0
+        self.placed = self.placed_octets = 0  # in the transmit ring
+        self.stuck = False
+        """Frames wait that the kernel did not take."""
+        self.retry_at = 0  # monotonic ns, while stuck
+        self._missed = 0  # attempts in a row that moved nothing
+        self.errors: Counter[str] = Counter()
+        """Failed attempts, by the name of the errno."""
+        self._find_place()
+
+    def fileno(self) -> int:
+        return self._socket.fileno()
+
+    def _find_place(self) -> None:
+        """Where a predecessor stopped, if there was one."""
+        ready = np.flatnonzero(self._rx_status & STATUS_USER)
+        if len(ready):
+            before = self._rx_status[(ready - 1) % self.rx_frames] & STATUS_USER == 0
+            starts = ready[before]
+            self._positions[0] = starts[0] if len(starts) else self._oldest()
+        waiting = np.flatnonzero(self._tx_status & STATUS_SEND_REQUEST)
+        if len(waiting):
+            # There is a first one: `send` leaves a row free.
+            first = self._tx_status[(waiting - 1) % self._tx_frames] & STATUS_SEND_REQUEST == 0
+            self._positions[1] = (int(waiting[first][0]) + len(waiting)) % self._tx_frames
+            self._filled = len(waiting)
+            self.placed, self.placed_octets = len(waiting), self._waiting_octets()
+            self.flush()
+
+    def _oldest(self) -> int:
+        head = self._rx[:, :24].view(np.uint32)
+        return int(np.argmin(head[:, 4].astype(np.uint64) * np.uint64(10**9) + head[:, 5]))
+
+    # --- receive ---------------------------------------------------------------------------------------
+
+    def take(self, limit: int, arrivals: Arrivals) -> int:
+        """Move at most `limit` frames into `arrivals`, and give them back to the kernel; how many."""
+        at = int(self._positions[0])
+        count, octets = arrivals.take(self._flat, at, limit)
+        if count:
+            self._rx_status[at : at + count] = 0
+            self._positions[0] = (at + count) % self.rx_frames
+            self.received += count
+            self.received_octets += octets
+        return count
+
+    def fill(self) -> int:
+        """Frames waiting to be read (looks at every 64th status word, so it is an estimate)."""
+        return int(np.count_nonzero(self._rx_status[::64] & STATUS_USER)) * 64
+
+    def read_drops(self) -> int:
+        """Frames the kernel dropped because the ring was full, since the start."""
+        # An interface that was down leaves an error on every socket, with which poll would not wait any more.
+        self._socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+        raw = self._socket.getsockopt(SOL_PACKET, PACKET_STATISTICS, 8)
+        self.kernel_drops += struct.unpack("II", raw)[1]
+        return self.kernel_drops
+
+    # --- transmit --------------------------------------------------------------------------------------
+
+    def send(self, burst: NDArray[Any], builder: Builder) -> int:
+        """Put FRAME rows (alike in probe and in having SYN) into the ring; `flush` has them sent.
+
+        Returns how many there was room for: fewer only if the ring is stuck.
+        """
+        start = 0
+        while start < len(burst):
+            at = int(self._positions[1])
+            # One row stays free, so that a successor can tell where those that wait begin.
+            rows = burst[start : start + self._tx_frames - 1 - self._filled]
+            done, octets = self._fill(at, rows, builder) if len(rows) else (0, 0)
+            if not done:
+                if not self.flush() or not self._await_row(at):
+                    return start
+                continue
+            self._positions[1] = (at + done) % self._tx_frames  # before the send: see _find_place
+            self._filled += done
+            self.placed += done
+            self.placed_octets += octets
+            start += done
+        return start
+
+    def _await_row(self, at: int) -> bool:
+        """Every frame has been taken: does the driver give this row back within moments?"""
+        for moment in (0.0, *_MOMENTS):
+            time.sleep(moment)
+            if self._tx_status[at] == 0:
+                return True
+        self.errors[_FULL] += 1
+        self._miss(_FULL)
+        self._hold()
+        return False
+
+    def _native_fill(self, at: int, rows: NDArray[Any], builder: Builder) -> tuple[int, int]:
+        done, octets = NATIVE.fill_ring(self._tx_flat, at, rows, *builder.native)
+        return done, octets
+
+    @in_c(_native_fill)
+    def _fill(self, at: int, rows: NDArray[Any], builder: Builder) -> tuple[int, int]:
+        """As many frames as there is room for up to the end of the ring: how many, and their bytes."""
+        room = min(len(rows), self._tx_frames - at)
+        busy = self._tx_status[at : at + room] != 0
+        if busy.any():
+            room = int(busy.argmax())
+        if not room:
+            return 0, 0
+        frames = self._tx[at : at + room, TX_DATA + VNET_HEADER :]
+        lengths = builder.build(rows[:room], frames)
+        self._tx_length[at : at + room] = lengths + np.uint32(VNET_HEADER)
+        self._tx_copy[at : at + room] = lengths
+        self._tx_status[at : at + room] = STATUS_SEND_REQUEST
+        return room, int(lengths.sum())
+
+    def _native_unsent(self) -> tuple[int, int]:
+        first = (int(self._positions[1]) - self._filled) % self._tx_frames
+        waiting, refused = NATIVE.unsent(self._tx_flat, first, self._filled)
+        return waiting, refused
+
+    @in_c(_native_unsent)
+    def _unsent(self) -> tuple[int, int]:
+        """Of the frames filled since all were gone: not yet taken by the driver, refused by the kernel."""
+        first = (int(self._positions[1]) - self._filled) % self._tx_frames
+        status = self._tx_status[(first + np.arange(self._filled)) % self._tx_frames]
+        return int(np.count_nonzero(status & STATUS_SEND_REQUEST)), int(
+            np.count_nonzero(status == STATUS_WRONG_FORMAT)
+        )
+
+    @property
+    def sent(self) -> int:
+        """Frames that the kernel has taken."""
+        return self.placed - self._unsent()[0]
+
+    @property
+    def sent_octets(self) -> int:
+        return self.placed_octets - self._waiting_octets()
+
+    def _waiting_octets(self) -> int:
+        if not self._filled:
+            return 0
+        first = int(self._positions[1]) - self._filled
+        rows = (first + np.arange(self._filled)) % self._tx_frames
+        rows = rows[self._tx_status[rows] & STATUS_SEND_REQUEST != 0]
+        return int((self._tx_length[rows] - np.uint32(VNET_HEADER)).sum(dtype=np.int64))
+
+    @property
+    def failures(self) -> int:
+        """Attempts that the kernel refused."""
+        return self.errors.total()
+
+    def flush(self) -> bool:
+        """Have the kernel send every filled frame; whether it has taken them all.
+
+        Takes moments at most. A stuck ring is tried again only when its pause is over.
+        """
+        if self.stuck and time.monotonic_ns() < self.retry_at:
+            return False
+        for moment in _MOMENTS:
+            if not self._filled or self._push():
+                break
+            if self._missed > len(_MOMENTS):
+                self._hold()  # it lasts: no more than one attempt at a time
+                return False
+            time.sleep(moment)
+        else:
+            if not self._push():
+                self._hold()
+                return False
+        self.stuck = False
+        return True
+
+    def _push(self) -> bool:
+        """One attempt; whether nothing is left."""
+        error = ""
+        try:
+            self._socket.send(b"", socket.MSG_DONTWAIT)
+        except OSError as failure:
+            if failure.errno == errno.ENXIO:
+                raise SendFailure("the interface is gone") from failure
+            if failure.errno not in _TRANSIENT:
+                raise
+            error = errno.errorcode[failure.errno]
+        waiting, refused = self._unsent()
+        if refused:
+            raise RuntimeError(f"the kernel refused {refused} of our frames as malformed")
+        if waiting < self._filled:
+            self._missed = 0
+        if error:
+            self.errors[error] += 1
+        if waiting == self._filled:
+            self._miss(error or "no error")
+        self._filled = waiting  # what is in flight, the driver gives back by itself
+        return not waiting
+
+    def _miss(self, error: str) -> None:
+        self._missed += 1
+        if self._max_failures and self._missed >= self._max_failures:
+            raise SendFailure(f"the interface took no frame in {self._missed} attempts ({error})")
+
+    def _hold(self) -> None:
+        self.stuck = True
+        lasting = self._missed > len(_MOMENTS) + 1
+        pause = _PAUSES[lasting] if self._missed else 0  # it moves, slowly
+        self.retry_at = time.monotonic_ns() + round(pause * 1e9)
+
+    def close(self) -> None:
+        """Unmap. The socket stays open: it is the coordinator's."""
+        for name in ("_rx", "_tx", "_flat", "_tx_flat", "_rx_status", "_tx_status", "_tx_length", "_tx_copy"):
+            setattr(self, name, None)
+        self._map.close()

@@ -1,0 +1,297 @@
+"""The flow worker: owns its shards' sockets, flow tables and retransmit queues; nobody else touches them.
+
+One loop, no threads: packets, timers, new targets, results. It takes new targets only while its results
+find room, so a slow collector pushes back through here to stdin. When little happens it lets a moment pass
+between two turns, so that batches grow with the load and an idle worker costs nothing; targets do not wait
+for that, they are begun in light turns, which look at nothing else.
+"""
+
+from __future__ import annotations
+
+import os
+import resource
+import select
+import socket
+import time
+from collections import Counter, deque
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import zmq
+from numpy.typing import NDArray
+
+from lzr import messages
+from lzr.flow.handover import ShardFlows
+from lzr.flow.table import FlowTable
+from lzr.flow.trace import Traced
+from lzr.job import Job, Spawn
+from lzr.layout import MALFORMED
+from lzr.messages import Message
+from lzr.pacing.budget import Budget
+from lzr.packet.segments import Builder, Link
+from workers import channels
+from workers.flow.engine import OPEN, SMALL, Hosted
+from workers.flow.ring import Ring, SendFailure
+
+_PAUSE = 80_000_000  # ns between two turns with little to do: packets and timers meanwhile are taken together
+_SHORT_PAUSE = 10_000_000  # the same where few flows are open: they may be all there is
+_FEW = 64
+_STRIDE = 5_000_000  # between two handfuls of packets that --max-rate or --bandwidth holds back
+_STUCK = 2_000_000  # ns until another try, where results or targets wait for room
+_MAX_OUTBOX = 1 << 23  # bytes of unacknowledged results, with which new targets have to wait
+_FULL_OUTBOX = 1 << 19  # as many keep a collector at work: more have to wait where they are written late,
+_LATE = 200_000_000  # ns; a shard changes hands only when its results are written
+_RING_COUNTS = ("received", "received_octets", "sent", "sent_octets", "kernel_drops")
+
+
+class FlowWorker:
+    def __init__(
+        self, job: Job, spawn: Spawn, sockets: list[socket.socket], positions: NDArray[np.int64]
+    ) -> None:
+        """sockets, positions: of every shard there is; which of them are ours, the coordinator orders."""
+        self._job = job
+        self._name, self._token = spawn.name, spawn.token
+        self._sockets = sockets
+        self._positions = positions
+        plan = job.plan()
+        builder = Builder(Link(job.own_mac, job.gateway_v4, job.gateway_v6), plan.probes)
+        table = Traced(plan, job.options.handshakes, _tell) if job.options.debug else FlowTable(plan)
+        options = job.options
+        budget = None
+        if options.max_rate is not None or options.bandwidth is not None:
+            budget = Budget(options.max_rate, options.bandwidth, time.monotonic_ns())
+        self._hosted = Hosted(spawn.number, table, builder, budget)
+        self._context: zmq.Context[Any] = zmq.Context(io_threads=1)
+        self._feed = channels.pull(self._context, job.endpoint(f"feed-{spawn.name}"), mark=channels.FEED_MARK)
+        # Apart from the feed: an acknowledgement may be what makes room for the next targets.
+        self._orders = channels.pull(
+            self._context, job.endpoint(f"orders-{spawn.name}"), mark=channels.REPORT_MARK
+        )
+        self._reports = channels.push(self._context, job.endpoint("reports"), mark=channels.REPORT_MARK)
+        self._results: zmq.Socket[bytes] | None = None
+        self._releasing: deque[tuple[int, messages.Released]] = deque()  # after this batch, what
+        self._hurrying = 0  # shards to be released behind targets that are still on the way
+        self._poller = select.poll()
+        self._bell = select.poll()
+        for sock in (self._feed, self._orders):
+            self._poller.register(channels.descriptor(sock), select.POLLIN)
+            self._bell.register(channels.descriptor(sock), select.POLLIN)
+        self._gone = dict.fromkeys(_RING_COUNTS, 0)  # by rings that have been released
+        self._gone_errors: Counter[str] = Counter()
+        self._stopping = False
+        self._busy = 0
+        self._next_stats = 0
+        self._report_every = round(job.report_every * 1e9)
+        self._light = False  # the next turn is for new targets only
+        self._resting_until = 0
+        self._fed = channels.descriptor(self._feed)
+        self._ordered = True  # there may be orders; False only in a light turn, after a wait that says so
+        self._drained = False  # the feed had no more
+        self._report(messages.Ready())
+
+    def run(self) -> None:
+        try:
+            self._loop()
+        except SendFailure as failure:
+            self._send_stats(last=True)
+            self._report(messages.Fault(str(failure)))
+            self._context.destroy(linger=1000)
+
+    def _loop(self) -> None:
+        hosted = self._hosted
+        while not self._stopping:
+            start = time.monotonic_ns()
+            if self._ordered:
+                self._read_orders()
+            self._ordered = True
+            self._read_feed()
+            if self._light:
+                work = hosted.begin(start, time.time_ns())
+            else:
+                few = hosted.table.in_flight < _FEW
+                self._resting_until = start + (_SHORT_PAUSE if few else _PAUSE)
+                work = hosted.turn(start, time.time_ns())
+                self._push_results()
+            now = time.monotonic_ns()
+            self._busy += now - start
+            if now >= self._next_stats:
+                self._next_stats = now + self._report_every
+                self._send_stats()
+            self._light = work < SMALL and not self._stopping and self._rest(now)
+        if self._hosted.rings:
+            self._hosted.finish()
+        self._send_stats(last=True)
+        self._context.destroy(linger=1000)
+
+    def _rest(self, now: int) -> bool:
+        """Until there is something to do; whether that is new targets or orders, and the rest is to wait."""
+        # ZeroMQ's descriptors tell of changes only: look before waiting on one that was not read to its end.
+        if (
+            not self._drained
+            and channels.has_message(self._feed)
+            and (self._hurrying > 0 or self._has_room())
+        ):
+            return now < self._resting_until and not self._hosted.stocked
+        held = self._hosted.patience
+        if held is not None:
+            until = now + min(max(round(held * 1e9), _STRIDE), self._report_every)
+            self._resting_until = min(until, self._resting_until) if now < self._resting_until else until
+        if now < self._resting_until:
+            wait = self._resting_until - now
+            if self._hosted.pending or (self._hosted.stocked and held is None):
+                wait = min(wait, _STUCK)
+            if rung := self._bell.poll(wait / 1e6):
+                self._ordered = len(rung) > 1 or rung[0][0] != self._fed
+                return not self._hosted.stocked
+            now = self._resting_until
+        if held is not None:
+            return False
+        due = self._hosted.table.next_due
+        wait = (self._next_stats if due is None else min(due, self._next_stats)) - now
+        if self._hosted.pending or self._hosted.stocked:
+            wait = min(wait, _STUCK)
+        if wait > 0:
+            self._poller.poll(wait / 1e6)
+        return False
+
+    def _has_room(self) -> bool:
+        """For targets: none are waiting to be begun, and the collector is not behind."""
+        hosted = self._hosted
+        if not hosted.wants_targets or hosted.outbox_octets >= _MAX_OUTBOX:
+            return False
+        return hosted.outbox_octets < _FULL_OUTBOX or hosted.outbox_age(time.monotonic_ns()) < _LATE
+
+    # --- messages --------------------------------------------------------------------------------------
+
+    def _read_feed(self) -> None:
+        self._drained = False
+        while self._hurrying > 0 or self._has_room():
+            message = channels.try_receive(self._feed, messages.FEED)
+            match message:
+                case None:
+                    self._drained = True
+                    return
+                case messages.Release(shard=shard):
+                    self._hurrying -= 1
+                    self._release(shard)
+                case messages.Targets(rows=rows):
+                    self._hosted.give(rows)
+
+    def _read_orders(self) -> None:
+        while (message := channels.try_receive(self._orders, messages.FLOW_ORDERS)) is not None:
+            self._obey(message)
+
+    def _obey(self, message: Message) -> None:
+        match message:
+            case messages.Acked(seq=seq):
+                self._hosted.acknowledge(seq)
+                self._finish_releases()
+            case messages.Adopt():
+                self._adopt(message)
+            case messages.Hurry():
+                self._hurrying += 1
+            case messages.Resend(collector=collector):
+                self._connect_results(collector)
+            case messages.Stop():
+                self._stopping = True
+
+    def _adopt(self, order: messages.Adopt) -> None:
+        number = order.shard
+        at = self._positions[2 * number : 2 * number + 2]
+        ring = Ring(self._sockets[number], at, self._job.frames, self._job.options.max_send_failures or 0)
+        self._hosted.add(number, ring)
+        pieces = ShardFlows.pieces_of(order.held, order.octets.tobytes())
+        self._hosted.table.adopt(ShardFlows(order.flows, order.timers, order.asked, pieces))
+        self._hosted.give(order.targets)
+        self._poller.register(ring.fileno(), select.POLLIN)
+        self._send_stats()  # first: who is told that a shard has moved may ask whose it is
+        self._report(messages.Adopted(number))
+
+    def _release(self, shard: int) -> None:
+        """Touch this shard no more: what comes for it waits in its ring until the next worker looks."""
+        hosted = self._hosted
+        hosted.flush(all_of_it=True)
+        state = hosted.table.extract(shard)
+        hosted.settle()
+        self._push_results()  # the shard is handed over when they are written
+        ring = hosted.remove(shard)
+        self._poller.unregister(ring.fileno())
+        for name in self._gone:
+            self._gone[name] += getattr(ring, name)
+        self._gone_errors += ring.errors
+        ring.close()
+        held, octets = state.plain_pieces()
+        targets = hosted.withdraw(shard)
+        released = messages.Released(shard, state.flows, state.armed, state.asked, targets, held, octets)
+        self._releasing.append((hosted.sequence, released))
+        self._finish_releases()
+
+    def _finish_releases(self) -> None:
+        """Hand over what was released, once its outcomes are written: we may be asked for them again."""
+        unacknowledged = self._hosted.unacknowledged
+        while self._releasing:
+            sequence, released = self._releasing[0]
+            if unacknowledged and unacknowledged[0][0] <= sequence:
+                return
+            self._releasing.popleft()
+            self._send_stats()
+            self._report(released)
+
+    def _connect_results(self, collector: str) -> None:
+        if self._results is not None:
+            self._results.close(linger=0)
+        endpoint = self._job.endpoint(f"results-{collector}")
+        self._results = channels.push(self._context, endpoint, mark=channels.RESULT_MARK)
+        self._hosted.resend()
+
+    def _push_results(self) -> None:
+        pending = self._hosted.pending
+        while pending and self._results is not None and channels.try_send(self._results, pending[0]):
+            pending.popleft()
+
+    def _report(self, report: Message) -> None:
+        self._reports.send_multipart(messages.pack(report, self._name, self._token))
+
+    def _send_stats(self, *, last: bool = False) -> None:
+        """last: there will be no more."""
+        hosted, table = self._hosted, self._hosted.table
+        rings = hosted.rings.values()
+        usage = resource.getrusage(resource.RUSAGE_SELF)
+        cooling, until = table.timers.cooling()
+        errors = sum((ring.errors for ring in rings), self._gone_errors)
+        stats = messages.FlowStats(
+            last=last,
+            cpu_ns=round((usage.ru_utime + usage.ru_stime) * 1e9),
+            busy_ns=self._busy,
+            shards=len(rings),
+            in_flight=table.in_flight,
+            held=hosted.window_held,
+            cooling=cooling,
+            cooling_ns=max(0, until - time.monotonic_ns()),
+            rx=sum(ring.received for ring in rings) + self._gone["received"],
+            tx=sum(ring.sent for ring in rings) + self._gone["sent"],
+            rx_bytes=sum(ring.received_octets for ring in rings) + self._gone["received_octets"],
+            tx_bytes=sum(ring.sent_octets for ring in rings) + self._gone["sent_octets"],
+            retransmits=table.retransmits,
+            drops=sum(ring.read_drops() for ring in rings) + self._gone["kernel_drops"],
+            ring_used=max((ring.fill() for ring in rings), default=0),
+            ring_size=max((ring.rx_frames for ring in rings), default=0),
+            queue=-(-hosted.stocked // OPEN),
+            outbox=len(hosted.unacknowledged),
+            send_failures=errors.total(),
+            send_errors=errors,
+            ignored=table.ignored | dict(zip(MALFORMED, hosted.malformed.tolist(), strict=True)),
+        )
+        self._report(stats)
+        hosted.window_held = False
+
+
+def _tell(lines: Iterator[str]) -> None:
+    """-d: lines on stderr, in one piece, since other workers write there too."""
+    text = "".join(f"{line}\n" for line in lines).encode()
+    while text:
+        try:
+            text = text[os.write(2, text) :]
+        except OSError:
+            return  # nobody listens

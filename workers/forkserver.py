@@ -1,0 +1,176 @@
+"""The nursery: forks workers and collectors when the coordinator asks, and tells it when one has died.
+
+It is started once, as a fresh interpreter, and loads all that its children may ever need. It is given the
+shards' sockets, the outputs and the way to the coordinator's sockets, gives up root and the file system, and
+forks children: a successor is at work within milliseconds, has every descriptor already, and shares the
+memory of what is loaded. When the coordinator is gone, so are the nursery and all its children.
+
+It speaks over one SEQPACKET socket, in msgpack. To it: a Setup with the descriptors, then Spawn values, that
+of a collector with its listening socket (see `lzr.job`; from the coordinator, which is root: nothing
+unprivileged can write there). From it: maps.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import gc
+import mmap
+import os
+import select
+import signal
+import socket
+import sys
+
+import msgpack
+import numpy as np
+from setproctitle import setproctitle, setthreadtitle
+
+from lzr.job import Setup, Spawn, unpack_setup, unpack_spawn
+from lzr.pinning import core_of
+from workers import confinement, preload, privilege
+from workers.collect.collector import Collector
+from workers.collect.sink import UNKNOWN, Sink
+from workers.flow.worker import FlowWorker
+from workers.profiling import Profiling
+
+_MAX_MESSAGE = 1 << 18
+_MAX_DESCRIPTORS = 250
+
+
+class Nursery:
+    def __init__(self, control: socket.socket) -> None:
+        self._control = control
+        preload.load()
+        setup, (directory, *descriptors) = self._receive_setup()
+        self._job = dataclasses.replace(setup.job, directory=f"/proc/self/fd/{directory}")
+        self._sockets = [socket.socket(fileno=fd) for fd in descriptors[: self._job.shards]]
+        self._outputs = descriptors[self._job.shards :]
+        # Ring positions outlive the worker that wrote them: two numbers a shard, shared by all children.
+        memory = mmap.mmap(-1, max(mmap.PAGESIZE, 16 * self._job.shards))
+        self._positions = np.frombuffer(memory, np.int64)
+        # How long each output is when its last line is whole: what is left to do if all of us are ended.
+        shared = mmap.mmap(-1, mmap.PAGESIZE)
+        self._whole = np.frombuffer(shared, np.int64)[: len(self._outputs)]
+        self._whole[:] = UNKNOWN
+        self._children: dict[int, tuple[int, Spawn]] = {}  # pidfd -> (pid, what it is)
+        if self._job.uid is not None and self._job.gid is not None:
+            privilege.drop(self._job.uid, self._job.gid)
+            confinement.confine()
+        preload.close()
+        gc.collect()
+        gc.freeze()  # the children share these pages as long as nobody touches them
+
+    def _receive_setup(self) -> tuple[Setup, list[int]]:
+        data, descriptors, _, _ = socket.recv_fds(self._control, _MAX_MESSAGE, _MAX_DESCRIPTORS)
+        if not data:
+            os._exit(0)  # the coordinator found a mistake before it needed us
+        setup = unpack_setup(data)
+        while len(descriptors) < 1 + setup.job.shards + setup.outputs:
+            _, more, _, _ = socket.recv_fds(self._control, 1, _MAX_DESCRIPTORS)
+            descriptors += more
+        return setup, list(descriptors)
+
+    def run(self) -> None:
+        poller = select.poll()
+        poller.register(self._control, select.POLLIN)
+        while True:
+            for fd, _ in poller.poll():
+                if fd == self._control.fileno():
+                    data, given, _, _ = socket.recv_fds(self._control, _MAX_MESSAGE, 1)
+                    if not data:
+                        self._end()
+                        return
+                    spawn = unpack_spawn(data)
+                    poller.register(self._fork(spawn, given), select.POLLIN)
+                    for descriptor in given:
+                        os.close(descriptor)
+                else:
+                    poller.unregister(fd)
+                    self._bury(fd)
+
+    def _fork(self, spawn: Spawn, given: list[int]) -> int:
+        sys.stderr.flush()
+        parent = os.getpid()
+        pid = os.fork()
+        if pid == 0:
+            self._become(spawn, parent, given)
+        pidfd = os.pidfd_open(pid)
+        self._children[pidfd] = (pid, spawn)
+        self._tell({"event": "spawned", "name": spawn.name, "pid": pid})
+        return pidfd
+
+    def _bury(self, pidfd: int) -> None:
+        pid, spawn = self._children.pop(pidfd)
+        os.close(pidfd)
+        _, status = os.waitpid(pid, 0)
+        code = os.waitstatus_to_exitcode(status)
+        self._tell({"event": "died", "name": spawn.name, "pid": pid, "status": code})
+
+    def _tell(self, event: dict[str, object]) -> None:
+        try:
+            self._control.send(msgpack.packb(event))
+        except OSError:
+            self._end()
+
+    def _end(self) -> None:
+        """The coordinator is gone: end the children we started, leave no torn line, and end ourselves."""
+        for pid, _ in self._children.values():
+            os.kill(pid, signal.SIGKILL)
+        for pid, _ in self._children.values():
+            os.waitpid(pid, 0)
+        for descriptor, whole in zip(self._outputs, self._whole.tolist(), strict=True):
+            if whole != UNKNOWN:
+                with contextlib.suppress(OSError):
+                    Sink(descriptor, whole).cut_back()
+        os._exit(0)
+
+    def _become(self, spawn: Spawn, parent: int, given: list[int]) -> None:
+        """In the child: never returns. given: the listening socket, if it is to be a collector."""
+        code = 1
+        profiling: Profiling | None = None
+        try:
+            privilege.die_with_parent(parent)
+            self._control.close()
+            if self._job.cores:
+                os.sched_setaffinity(0, {core_of(spawn.role, spawn.index, self._job.cores)})
+            options = self._job.options
+            if options.cpuprofile or options.memprofile:
+                files = self._outputs[-sum(map(bool, (options.cpuprofile, options.memprofile))) :]
+                profiling = Profiling(options, f"lzr: {spawn.role} {spawn.index}", files)
+                profiling.start()
+            if spawn.role == "flow":
+                setproctitle(f"lzr: flow worker {spawn.index}")
+                setthreadtitle(f"lzr: flow {spawn.index}")  # what top shows: 15 characters
+                FlowWorker(self._job, spawn, self._sockets, self._positions).run()
+            else:
+                setproctitle(f"lzr: collector {spawn.index}")
+                setthreadtitle(f"lzr: collect {spawn.index}")
+                (listener,) = given
+                Collector(self._job, spawn, self._outputs, self._whole, listener).run()
+            code = 0
+        except BaseException:  # the process ends here whatever it was
+            story = f"lzr: {spawn.role} {spawn.index} failed; its story:\n{preload.format_exception()}"
+            with contextlib.suppress(OSError):
+                os.write(2, story.encode("utf-8", "backslashreplace"))  # in one piece: others write there too
+        finally:
+            with contextlib.suppress(OSError):
+                if profiling is not None:
+                    profiling.finish()
+            sys.stderr.flush()
+            os._exit(code)
+
+
+def main() -> None:
+    for number in (signal.SIGINT, signal.SIGHUP, signal.SIGPIPE, signal.SIGTSTP):
+        signal.signal(number, signal.SIG_IGN)  # the coordinator decides when to end, and the descriptors tell
+    control = socket.socket(fileno=int(sys.argv[1]))
+    setproctitle("lzr: nursery")
+    # One word: before a fork, Python 3.12 and later look for the number of threads in /proc/self/stat;
+    # if the name has two words they find the nice value there, and warn when it is 2 or more.
+    setthreadtitle("lzr:nursery")
+    Nursery(control).run()
+
+
+if __name__ == "__main__":
+    main()
