@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import socket
 import subprocess
 from collections.abc import Callable
@@ -169,7 +170,8 @@ def test_children_are_confined_too_and_can_be_ended() -> None:
                 Path(f"/tmp/lzr-proof-{os.getpid()}").write_text("x")
             except PermissionError:
                 os.write(writer, b"refused")
-            socket.socket().accept()
+            finally:
+                signal.pause()
         said = os.read(reader, 20).decode()
         os.kill(pid, 9)
         os.waitpid(pid, 0)

@@ -118,7 +118,7 @@ def test_a_wrong_guess_is_put_right(wire: Wire) -> None:
 
 
 STAND_IN = """#!/bin/sh
-exec {python} -c '
+exec {python} -u -c '
 import os, sys
 sys.path.insert(0, "{root}")
 from coordinator.guard import guard

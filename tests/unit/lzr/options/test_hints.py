@@ -213,7 +213,8 @@ def test_every_hint_belongs_to_no_option_of_ours() -> None:
 
 def test_an_error_is_all_that_imports_them() -> None:
     code = (
-        "import sys; from lzr.options import parse; parse.parse(['-handshakes', 'auto,https', '-rate', '5k/s'])\n"
+        "import sys; from lzr.options import parse\n"
+        "parse.parse(['-handshakes', 'auto,https', '-rate', '5k/s'])\n"
         "print([name for name in sys.modules if name.startswith('lzr.')])"
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
