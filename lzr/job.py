@@ -69,10 +69,12 @@ class Job:
 
 @dataclass(frozen=True, slots=True)
 class Setup:
-    """What the nursery is told first. Descriptors come along: directory, `job.shards` sockets, outputs."""
+    """What the nursery is told first. Descriptors come along: directory, `job.shards` sockets, outputs for
+    results, files that all children keep (the profiles are the last of them)."""
 
     job: Job
-    outputs: int
+    results: int
+    others: int = 0
 
 
 @dataclass(frozen=True, slots=True)

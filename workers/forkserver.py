@@ -45,13 +45,14 @@ class Nursery:
         setup, (directory, *descriptors) = self._receive_setup()
         self._job = dataclasses.replace(setup.job, directory=f"/proc/self/fd/{directory}")
         self._sockets = [socket.socket(fileno=fd) for fd in descriptors[: self._job.shards]]
-        self._outputs = descriptors[self._job.shards :]
-        # Ring positions outlive the worker that wrote them: two numbers a shard, shared by all children.
-        memory = mmap.mmap(-1, max(mmap.PAGESIZE, 16 * self._job.shards))
-        self._positions = np.frombuffer(memory, np.int64)
+        self._outputs = descriptors[self._job.shards :][: setup.results]
+        self._others = descriptors[self._job.shards :][setup.results :]
+        # Ring positions outlive the worker that wrote them: two numbers a shard, shared by all flow workers.
+        self._places = mmap.mmap(-1, max(mmap.PAGESIZE, 16 * self._job.shards))
+        self._positions = np.frombuffer(self._places, np.int64)
         # How long each output is when its last line is whole: what is left to do if all of us are ended.
-        shared = mmap.mmap(-1, mmap.PAGESIZE)
-        self._whole = np.frombuffer(shared, np.int64)[: len(self._outputs)]
+        self._lengths = mmap.mmap(-1, mmap.PAGESIZE)
+        self._whole = np.frombuffer(self._lengths, np.int64)[: len(self._outputs)]
         self._whole[:] = UNKNOWN
         self._children: dict[int, tuple[int, Spawn]] = {}  # pidfd -> (pid, what it is)
         if self._job.uid is not None and self._job.gid is not None:
@@ -66,7 +67,7 @@ class Nursery:
         if not data:
             os._exit(0)  # the coordinator found a mistake before it needed us
         setup = unpack_setup(data)
-        while len(descriptors) < 1 + setup.job.shards + setup.outputs:
+        while len(descriptors) < 1 + setup.job.shards + setup.results + setup.others:
             _, more, _, _ = socket.recv_fds(self._control, 1, _MAX_DESCRIPTORS)
             descriptors += more
         return setup, list(descriptors)
@@ -132,11 +133,12 @@ class Nursery:
         try:
             privilege.die_with_parent(parent)
             self._control.close()
+            self._keep_only_what_it_needs(spawn)
             if self._job.cores:
                 os.sched_setaffinity(0, {core_of(spawn.role, spawn.index, self._job.cores)})
             options = self._job.options
             if options.cpuprofile or options.memprofile:
-                files = self._outputs[-sum(map(bool, (options.cpuprofile, options.memprofile))) :]
+                files = self._others[-sum(map(bool, (options.cpuprofile, options.memprofile))) :]
                 profiling = Profiling(options, f"lzr: {spawn.role} {spawn.index}", files)
                 profiling.start()
             if spawn.role == "flow":
@@ -159,6 +161,24 @@ class Nursery:
                     profiling.finish()
             sys.stderr.flush()
             os._exit(code)
+
+    def _keep_only_what_it_needs(self, spawn: Spawn) -> None:
+        """In the child: packets are the flow workers' alone, results the writing collector's, and nobody
+        has a hold on his brothers."""
+        for pidfd in self._children:
+            os.close(pidfd)
+        self._children.clear()
+        if spawn.role == "flow":
+            del self._whole
+            self._lengths.close()
+        else:
+            for sock in self._sockets:
+                sock.close()
+            del self._positions
+            self._places.close()
+        if spawn.role == "flow" or spawn.index != 0:
+            for descriptor in self._outputs:
+                os.close(descriptor)
 
 
 def main() -> None:

@@ -21,7 +21,7 @@ PACKET_RX_RING, PACKET_VERSION, PACKET_TX_RING = 5, 10, 13
 PACKET_VNET_HDR, PACKET_FANOUT, PACKET_QDISC_BYPASS, PACKET_FANOUT_DATA = 15, 18, 20, 22
 FANOUT_CBPF, FANOUT_IGNORE_OUTGOING = 6, 0x4000
 TPACKET_V2 = 1
-SO_ATTACH_FILTER = 26
+SO_ATTACH_FILTER, SO_LOCK_FILTER = 26, 44
 ETH_P_ALL = 3
 _BLOCK = 1 << 16
 
@@ -60,6 +60,9 @@ def open_shards(
         for sock in sockets:
             sock.bind((interface, ETH_P_ALL))
         join(sockets, secrets.shard)
+        for sock in sockets:
+            # For good: who holds it later sees what the filter lets through, and cannot fan out otherwise.
+            sock.setsockopt(socket.SOL_SOCKET, SO_LOCK_FILTER, 1)
     except OSError as error:
         close_shards(sockets)
         raise SocketError(

@@ -25,6 +25,7 @@ import msgpack
 import zmq
 
 from coordinator.processes import privilege
+from coordinator.processes.childoutput import ChildOutput
 from coordinator.processes.rundir import Scratch
 from lzr import messages
 from lzr.job import Job, Output, Setup, Spawn, pack
@@ -83,9 +84,13 @@ class Child:
 
 
 class Fleet:
-    def __init__(self, scratch: Scratch) -> None:
-        """Starts the nursery at once: it loads its modules while we find the network."""
+    def __init__(self, scratch: Scratch, printed: ChildOutput | None = None) -> None:
+        """Starts the nursery at once: it loads its modules while we find the network.
+
+        printed: takes what it and its children print, so that they hold nothing of the terminal.
+        """
         self._scratch = scratch
+        self.printed = ChildOutput() if printed is None else printed
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with theirs:
             self._process = subprocess.Popen(
@@ -93,8 +98,11 @@ class Fleet:
                 [sys.executable, "-P", "-m", "workers.forkserver", str(theirs.fileno())],
                 pass_fds=[theirs.fileno()],
                 stdin=subprocess.DEVNULL,
+                stdout=self.printed.theirs,
+                stderr=self.printed.theirs,
                 start_new_session=True,
             )
+        self.printed.handed_over()
         # While it loads, ZMap beside us needs the processor more: it loses answers when it has to wait.
         self._patient = privilege.may_renice()
         if self._patient:
@@ -107,12 +115,17 @@ class Fleet:
         self._buried: dict[str, Child] = {}  # the latest: their last words may still be on their way
         self.closed = False
 
-    def set_up(self, job: Job, sockets: Sequence[socket.socket], outputs: Sequence[int]) -> None:
-        """Hand the nursery what all children need: first the way to our sockets."""
+    def set_up(
+        self, job: Job, sockets: Sequence[socket.socket], results: Sequence[int], others: Sequence[int] = ()
+    ) -> None:
+        """Hand the nursery what children need: first the way to our sockets.
+
+        results: outputs, which only the collector that writes keeps open. others: files that all keep.
+        """
         if self._patient:
             os.setpriority(os.PRIO_PROCESS, self._process.pid, os.getpriority(os.PRIO_PROCESS, 0))
-        descriptors = [self._scratch.descriptor, *(sock.fileno() for sock in sockets), *outputs]
-        data = pack(Setup(job, len(outputs)))
+        descriptors = [self._scratch.descriptor, *(sock.fileno() for sock in sockets), *results, *others]
+        data = pack(Setup(job, len(results), len(others)))
         self.nursery.setblocking(True)
         for at in range(0, len(descriptors), _DESCRIPTORS_AT_ONCE):
             part = descriptors[at : at + _DESCRIPTORS_AT_ONCE]
@@ -227,12 +240,14 @@ class Fleet:
             self._process.wait(2)
         for child in self.children.values():
             _await_end(child.pid)
+        self.printed.read()
 
     def close(self) -> None:
         self.closed = True
         self.end()
         for child in self.children.values():
             child.close()
+        self.printed.close()
         self.reports.close(linger=0)
         self._context.term()
         self._scratch.remove()

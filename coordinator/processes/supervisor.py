@@ -117,6 +117,7 @@ class Supervisor:
         message that cannot be is not among them (see `refuse`). Raises ChildProcessError when the nursery is
         gone.
         """
+        self.fleet.printed.read()  # also so that nobody waits for room to print
         deaths: list[Report] = []
         for event in self.fleet.events() if nursery else ():
             name, pid = event["name"], event["pid"]

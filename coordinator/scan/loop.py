@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from coordinator.endpoints.requests import Command
+from coordinator.files.relay import Relay
 from coordinator.files.resultfile import ResultFile
 from coordinator.input.intake import EARLY, Intake, Sources
 from coordinator.input.size import Extent
@@ -128,8 +129,12 @@ class Scan:
         collectors: int,
         checkpoint: Checkpoint | None = None,
         extent: Extent | None = None,
+        relay: Relay | None = None,
     ) -> None:
-        """source: the input, None when it has ended already; extent: how long it is."""
+        """source: the input, None when it has ended already; extent: how long it is.
+
+        relay: carries results that go to a terminal.
+        """
         self.job = job
         self.fleet = fleet
         self.intake = intake
@@ -140,6 +145,7 @@ class Scan:
         self.totals = watch.totals
         self.meter = watch.meter
         self.checkpoint = checkpoint
+        self._relay = relay
         self.summary = Summary()
         if checkpoint is not None and checkpoint.resumed is not None and checkpoint.resumed.summary:
             self.summary.merge(Summary.from_dict(checkpoint.resumed.summary))
@@ -294,6 +300,8 @@ class Scan:
         self.fleet.end()
         for report in self.supervisor.last_reports(_LAST_REPORTS):
             self._take_last(report)
+        if self._relay is not None:
+            self._relay.finish()
         self.outputs.cut_back()
         if self._abandoned:
             self.totals.interrupted += self.ledger.open
@@ -625,7 +633,7 @@ class Scan:
     def _wait(self, extra: list[int], seconds: float, now: float, worked: bool) -> bool:
         """Until something happens; descriptors that cannot do anything useful now are left out."""
         nursery = self.fleet.nursery.fileno()
-        awaited = [nursery, *extra, *self.intake.awaited]
+        awaited = [nursery, self.fleet.printed.descriptor, *extra, *self.intake.awaited]
         resting = False
         if self._source is not None and not self.totals.paused and self._has_room():
             resting = now < self._read_at

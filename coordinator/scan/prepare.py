@@ -23,6 +23,7 @@ from coordinator.doctor.checks import Finding, Wanted
 from coordinator.files import appended, samefile
 from coordinator.files.opening import Interrupted
 from coordinator.files.outputs import begin, free_name, open_outputs
+from coordinator.files.relay import Relay
 from coordinator.guard.guard import Guard, GuardError
 from coordinator.input.awaiting import first_targets, invite, nothing, typed
 from coordinator.input.hashes import InputDiffers, InputHash, compare, digests
@@ -36,6 +37,7 @@ from coordinator.network import discover
 from coordinator.network.discover import Network, NetworkError
 from coordinator.network.raw_sockets import SocketError, close_shards, open_shards
 from coordinator.processes import cpus, privilege
+from coordinator.processes.childoutput import ChildOutput
 from coordinator.processes.fleet import Fleet
 from coordinator.processes.rundir import Scratch, ScratchError
 from coordinator.scan import resumecommand
@@ -163,7 +165,7 @@ def run(options: Options, guard: Guard | None, stdin: Source | None) -> int:
         except ScratchError as error:
             raise UsageError(str(error)) from error
         stack.callback(scratch.remove)
-        fleet = Fleet(scratch)
+        fleet = Fleet(scratch, _printed(options, log))
         stack.callback(_close_quietly, fleet)
         return _run(
             options,
@@ -292,7 +294,9 @@ def _run(
     except SocketError as error:
         raise UsageError(str(error)) from error
     locks = [] if checkpoint is None else [checkpoint.lock]
-    fleet.set_up(job, sockets, [*outputs.descriptors, *locks, *profiles])
+    relay = Relay(outputs.descriptors)
+    fleet.set_up(job, sockets, relay.handed, [*locks, *profiles])
+    relay.handed_over()
     scan = Scan(
         job,
         fleet,
@@ -306,6 +310,7 @@ def _run(
         collectors=crew.collect,
         extent=extent,
         checkpoint=checkpoint,
+        relay=relay,
     )
     intake.ports = ports
     watch.totals.cores = have
@@ -586,6 +591,13 @@ def _own_v4(options: Options, net: Network) -> tuple[int, ...]:
         return ()  # ZMap's lines say, one by one
     own = [addresses.parse(text)[1] & 0xFFFFFFFF for text in net.source_v4]
     return tuple(own) if len(own) <= _FILTER_ADDRESSES else ()
+
+
+def _printed(options: Options, log: Log) -> ChildOutput:
+    """Where what the children print is shown: in the log file, else on stderr, beside no dashboard."""
+    if options.debug:  # what is asked for is shown as it is
+        return ChildOutput(most=None)
+    return ChildOutput(None if log.file is None else log.error, lambda: log.screen_taken)
 
 
 def _invoker() -> tuple[int, int] | None:

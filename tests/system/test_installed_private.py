@@ -196,7 +196,7 @@ def test_a_crash_is_told_with_its_lines_and_outlived(
     assert_right(found, count, classes=LIVELY)
     story = found.stderr.partition("lzr: flow 0 failed; its story:\n")[2]
     assert story.startswith("Traceback (most recent call last)"), found.stderr[-3000:]
-    assert f'File "{crashing.packages}/workers/flow.py", line' in story
+    assert f'File "{crashing.packages}/workers/flow/worker.py", line' in story
     assert f"    {fault}" in story
     assert "AttributeError: 'FlowTable' object has no attribute 'no_such_thing'" in story
     assert "ended unasked and were replaced: 1" in found.stderr

@@ -37,7 +37,8 @@ class Collector:
     def __init__(
         self, job: Job, spawn: Spawn, outputs: list[int], whole: NDArray[np.int64], listener: int
     ) -> None:
-        """outputs: descriptors, as `spawn.outputs` numbers them. listener: the socket that results come to.
+        """outputs: descriptors, as `spawn.outputs` numbers them, open in the collector that writes.
+        listener: the socket that results come to.
 
         whole: by output, in memory that outlives us: its length when the last line was whole.
         """
@@ -46,12 +47,20 @@ class Collector:
         self._maker = BlockMaker(
             job.options, [output.form for output in spawn.outputs], findings=job.findings
         )
-        self._sinks = [
-            Sink(
-                outputs[output.number], output.offset, whole[output.number : output.number + 1], output.shared
-            )
-            for output in spawn.outputs
-        ]
+        self._sinks = (
+            [
+                Sink(
+                    outputs[output.number],
+                    output.offset,
+                    whole[output.number : output.number + 1],
+                    output.shared,
+                )
+                for output in spawn.outputs
+            ]
+            if self._writes
+            else []
+        )
+        self._outputs = len(spawn.outputs)
         for sink in self._sinks:
             sink.waiting = self._wait_for_reader
         self._fresh = [output.fresh for output in spawn.outputs]
@@ -99,7 +108,7 @@ class Collector:
         poller = zmq.Poller()
         poller.register(self._results, zmq.POLLIN)
         poller.register(self._orders, zmq.POLLIN)
-        readers = [sink.descriptor for sink in self._sinks if self._writes and sink.is_pipe]
+        readers = [sink.descriptor for sink in self._sinks if sink.is_pipe]
         for descriptor in readers:
             poller.register(descriptor, zmq.POLLERR)  # its reader has gone: known before the next line
         while True:
@@ -290,7 +299,7 @@ class Collector:
         assert isinstance(message, Batch)
         if len(message.rows) and int(message.rows["handshake"].max()) >= self._handshakes:
             raise messages.SchemaError("a handshake that is not tried")
-        if isinstance(message, messages.Lines) and len(message.lines) != len(self._sinks):
+        if isinstance(message, messages.Lines) and len(message.lines) != self._outputs:
             raise messages.SchemaError("lines for other outputs than there are")
         return message
 

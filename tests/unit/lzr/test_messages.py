@@ -268,5 +268,5 @@ def test_what_the_nursery_is_told() -> None:
         "collect", 0, "collect-0.1", 3, (Output(0, "json", 1 << 40, True),), ((1, 2),), (4,), b"token"
     )
     assert job.unpack_spawn(job.pack(spawn)) == spawn
-    with pytest.raises(ValueError, match="Expected"):
+    with pytest.raises(ValueError, match="required field"):
         job.unpack_setup(job.pack(spawn))

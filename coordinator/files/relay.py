@@ -1,0 +1,79 @@
+"""Results that go to a terminal: carried there by us.
+
+A collector that was taken over and holds the terminal could write escape sequences there and read what is
+typed. So it gets a pipe, and what comes out of it is harmless text: records are printable ASCII anyway
+(`lzr.records.escape`), and anything else is escaped.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Sequence
+
+from lzr.safetext import SHOWN
+
+_CHUNK = 1 << 16
+_PATIENCE = 2.0
+"""Seconds in which a terminal takes nothing, after which the end does not wait for it."""
+_TABLE = tuple(text.encode("ascii") for text in SHOWN)
+_PRINTABLE = bytes(range(0x20, 0x7F)) + b"\n"
+
+
+class Relay:
+    """descriptors: of outputs. `handed`: the same, each terminal replaced by a pipe that a thread empties."""
+
+    def __init__(self, descriptors: Sequence[int]) -> None:
+        self.handed: list[int] = []
+        self._pipes: list[int] = []
+        self._threads: list[_Carrier] = []
+        for descriptor in descriptors:
+            if not os.isatty(descriptor):
+                self.handed.append(descriptor)
+                continue
+            reader, writer = os.pipe2(os.O_CLOEXEC)
+            self.handed.append(writer)
+            self._pipes.append(writer)
+            self._threads.append(_Carrier(reader, descriptor))
+            self._threads[-1].start()
+
+    def handed_over(self) -> None:
+        """Others hold the writing ends now: who reads sees the end when they have ended."""
+        for descriptor in self._pipes:
+            os.close(descriptor)
+        self._pipes.clear()
+
+    def finish(self) -> None:
+        """Until all is out, as long as the terminal takes anything. Nobody writes any more."""
+        for thread in self._threads:
+            carried = -1
+            while thread.is_alive() and carried != thread.carried:
+                carried = thread.carried
+                thread.join(_PATIENCE)
+
+
+class _Carrier(threading.Thread):
+    def __init__(self, reader: int, terminal: int) -> None:
+        super().__init__(daemon=True)
+        self._reader, self._terminal = reader, terminal
+        self.carried = 0
+
+    def run(self) -> None:
+        try:
+            while data := os.read(self._reader, _CHUNK):
+                view = memoryview(harmless(data))
+                while view:
+                    done = os.write(self._terminal, view)
+                    self.carried += done
+                    view = view[done:]
+        except OSError:
+            pass  # the terminal is gone: who writes into the pipe is told by its end
+        finally:
+            os.close(self._reader)
+
+
+def harmless(data: bytes) -> bytes:
+    """Line feeds and printable ASCII as they are, the rest escaped."""
+    if not data.translate(None, _PRINTABLE):
+        return data
+    return b"".join(b"\n" if byte == 10 else _TABLE[byte] for byte in data)

@@ -1,0 +1,103 @@
+"""What the children print, which goes into a pipe and never to the operator's terminal by itself.
+
+A process that parses what strangers send may be taken over one day. It holds no descriptor of the terminal:
+it can neither write escape sequences there nor read what is typed. Its lines are made harmless text, cut to a
+length and a number, and passed on by the coordinator.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+from collections.abc import Callable
+
+from lzr.safetext import plain
+
+_CHUNK = 1 << 16
+_AT_A_TIME = 16
+_LONGEST = 4000
+_MOST = 2000
+"""Lines of a scan that are passed on, unless -d asked for all there are."""
+_KEPT = 200
+"""Lines kept while nothing can be shown, the first of them: a failure tells its reason first."""
+_PRINTABLE = bytes(range(0x20, 0x7F)) + b"\n\t"
+
+
+class ChildOutput:
+    """The reading end of the pipe that is stdout and stderr of all children.
+
+    show: takes one harmless line. hidden: whether what is shown now would not be seen, or in the wrong
+    place: then lines wait. most: lines that are passed on in all, None for any number.
+    """
+
+    def __init__(
+        self,
+        show: Callable[[str], None] | None = None,
+        hidden: Callable[[], bool] = lambda: False,
+        most: int | None = _MOST,
+    ) -> None:
+        self.descriptor, self._theirs = os.pipe2(os.O_CLOEXEC)
+        os.set_blocking(self.descriptor, False)
+        self._show = show or _to_stderr
+        self._hidden = hidden
+        self._most = most
+        self._count = 0
+        self._begun = b""  # of a line
+        self._waiting: list[str] = []
+
+    @property
+    def theirs(self) -> int:
+        """The end to write to, until `handed_over`."""
+        return self._theirs
+
+    def handed_over(self) -> None:
+        os.close(self._theirs)
+
+    def read(self) -> None:
+        """Pass on what has come; a process that prints without end gets no more than a share of a turn."""
+        for _ in range(_AT_A_TIME):
+            try:
+                data = os.read(self.descriptor, _CHUNK)
+            except OSError:  # nothing just now
+                break
+            if not data:
+                break
+            *lines, self._begun = (self._begun + data).split(b"\n")
+            if len(self._begun) > _LONGEST:
+                lines, self._begun = [*lines, self._begun], b""
+            self._take(lines)
+        self._pass_on()
+
+    def close(self) -> None:
+        """The rest, with a last line that has no end. Nobody writes any more."""
+        self.read()
+        if self._begun:
+            self._take([self._begun])
+        self._hidden = lambda: False
+        self._pass_on()
+        os.close(self.descriptor)
+
+    def _take(self, lines: list[bytes]) -> None:
+        for line in lines:
+            self._count += 1
+            if self._most is not None and self._count > self._most:
+                if self._count == self._most + 1:
+                    self._waiting.append("lzr: the workers print more than that; the rest is not shown")
+                return
+            harmless = len(line) <= _LONGEST and not line.translate(None, _PRINTABLE)
+            text = line.decode("ascii") if harmless else plain(line.decode("latin-1"), _LONGEST)
+            self._waiting.append(text)
+
+    def _pass_on(self) -> None:
+        if self._hidden():
+            del self._waiting[_KEPT:]
+            return
+        for line in self._waiting:
+            self._show(line)
+        self._waiting.clear()
+
+
+def _to_stderr(line: str) -> None:
+    with contextlib.suppress(OSError, ValueError):
+        print(line, file=sys.stderr, flush=True)
