@@ -13,8 +13,7 @@ from __future__ import annotations
 
 import os
 import select
-from _socket import AF_INET, AF_INET6, SOCK_DGRAM, if_nametoindex, inet_ntop, inet_pton
-from _socket import socket as _socket  # the socket module itself takes 7 ms to import
+from _socket import AF_INET, AF_INET6, if_nametoindex, inet_ntop, inet_pton  # `socket` takes 7 ms to import
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -71,10 +70,6 @@ class Cover:
     def key(self) -> tuple[object, ...]:
         """Equal for covers that mean the same."""
         return sorted(self.four), sorted(self.six), self.ports, self.interface, self.wide
-
-    def all_here(self) -> bool:
-        """Every address is a single one that this host has."""
-        return not self.wide and all(is_here(address) for address in self.addresses)
 
     def holds(self, address: str) -> bool:
         """True when a single canonical address is covered by name (a wide cover names none)."""
@@ -175,18 +170,26 @@ def spans(text: str) -> list[str]:
     return found
 
 
-def is_here(address: str) -> bool:
-    """This host has the address (it can be bound). False for a prefix."""
-    if "/" in address:
-        return False
-    probe = _socket(AF_INET6 if ":" in address else AF_INET, SOCK_DGRAM)
-    try:
-        probe.bind((address, 0))
-    except OSError:
-        return False
-    finally:
-        probe.close()
-    return True
+def default_interface() -> str | None:
+    """Where the default route leads, from proc(5): IPv4's, else IPv6's."""
+    for path, column, target, length in (
+        ("/proc/net/route", 0, 1, 7),
+        ("/proc/net/ipv6_route", 9, 0, 1),
+    ):
+        try:
+            with open(path) as table:
+                rows = [line.split() for line in table]
+        except OSError:
+            continue
+        for row in rows:
+            if (
+                len(row) > 9
+                and not row[target].strip("0")
+                and not row[length].strip("0")
+                and row[column] != "lo"
+            ):
+                return row[column]
+    return None
 
 
 def find_tool(name: str) -> str | None:

@@ -6,7 +6,8 @@ run, which knows the rules of a dead owner by their name (``coordinator/guard/ta
 
 A guard covers source addresses and a range of source ports, in both families, and nothing else. Modes:
 
-``output``   drop the RSTs that leave from there.
+``output``   drop the RSTs that leave from there; and, where an address is not this host's and the host forwards,
+             what would be forwarded to it by the way it came. Part of all that follow.
 ``ingress``  also drop all TCP that comes for there at one interface, before the kernel looks at it. Cheapest,
              and right only where the addresses belong to the scan alone.
 ``auto``     also drop TCP that comes for there and that no socket of this host has a claim on. Nearly as
@@ -29,6 +30,7 @@ from coordinator.guard.firewall import (
     GuardError,
     Standing,
     canonical,
+    default_interface,
     find_tool,
     make_cover,
 )
@@ -218,14 +220,15 @@ def standing() -> list[Standing]:
 
 def _plans(mode: str, cover: Cover) -> tuple[list[tuple[str, ...]], list[str]]:
     """The ways to try, best first, and what to tell the user about the choice."""
-    auto = [("resets", "unclaimed"), ("resets",)]
+    output = [("resets", "loops"), ("resets",)]
+    auto = [("resets", "unclaimed"), *output]
     if mode == "output":
-        return [("resets",)], []
+        return output, []
     if mode == "auto":
         return auto, []
     if cover.wide:
         return auto, ["guarding at ingress needs --source-ip: falls back to auto"]
-    cover.interface = cover.interface or _default_interface()
+    cover.interface = cover.interface or default_interface()
     if cover.interface is None:
         return auto, ["guarding at ingress needs --interface: falls back to auto"]
     return [("resets", "early"), *auto], []
@@ -235,28 +238,6 @@ def _fallen_back(ways: tuple[str, ...], plans: list[tuple[str, ...]], refused: l
     if ways == plans[0]:
         return []
     return ["; ".join([f"the guard falls back to {' and '.join(ways)}", *refused])]
-
-
-def _default_interface() -> str | None:
-    """Where the default route leads, from proc(5): IPv4's, else IPv6's."""
-    for path, column, target, length in (
-        ("/proc/net/route", 0, 1, 7),
-        ("/proc/net/ipv6_route", 9, 0, 1),
-    ):
-        try:
-            with open(path) as table:
-                rows = [line.split() for line in table]
-        except OSError:
-            continue
-        for row in rows:
-            if (
-                len(row) > 9
-                and not row[target].strip("0")
-                and not row[length].strip("0")
-                and row[column] != "lo"
-            ):
-                return row[column]
-    return None
 
 
 def _tools() -> list[Tool]:

@@ -2,26 +2,37 @@
 
 The law of this file: **every rule of ours carries its guard's name as a comment, and only rules with such
 a comment are ever deleted**. There is no table of our own to be had here, so the comment is the fence.
-Only the RSTs that leave are dropped; the cheaper ways are nftables' alone.
+Only the RSTs that leave and answers that would be forwarded in a loop are dropped; the cheaper ways are
+nftables' alone.
 """
 
 from __future__ import annotations
 
 from coordinator.guard import tablenames
-from coordinator.guard.firewall import CommandError, Cover, GuardError, Standing, find_tool, make_cover, run
+from coordinator.guard.firewall import (
+    CommandError,
+    Cover,
+    GuardError,
+    Standing,
+    default_interface,
+    find_tool,
+    make_cover,
+    run,
+)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 WAIT = "-w"  # for the lock that all iptables programs share
+CHAINS = ("OUTPUT", "FORWARD")
 
 
 class Iptables:
     """Guards kept by ``iptables``, and by ``ip6tables`` where there is one."""
 
     tool = "iptables"
-    ways: tuple[str, ...] = ("resets",)
+    ways: tuple[str, ...] = ("resets", "loops")
 
     def __init__(self, path: str) -> None:
         self.four = path
@@ -32,7 +43,7 @@ class Iptables:
         before = self._lines(name) if tablenames.is_manual(name) else []
         done: list[list[str]] = []
         try:
-            for program, rule in self._rules(name, cover):
+            for program, rule in self._rules(name, cover, ways):
                 try:
                     run([program, WAIT, "-I", *rule])
                 except CommandError:
@@ -49,7 +60,7 @@ class Iptables:
 
     def add(self, name: str, old: Cover, cover: Cover, address: str, ways: Sequence[str]) -> None:
         """Cover one address more."""
-        for program, rule in self._rules(name, make_cover([address], cover.ports)):
+        for program, rule in self._rules(name, make_cover([address], cover.ports, cover.interface), ways):
             run([program, WAIT, "-I", *rule])
 
     def change(self, name: str, cover: Cover, ways: Sequence[str], former: str = "") -> None:
@@ -70,30 +81,37 @@ class Iptables:
         found: dict[str, Standing] = {}
         for _, words, name in self._all_lines("-v"):
             seen = found.setdefault(name, Standing(name, "iptables"))
+            loop = words[1] == "FORWARD"
             for at, word in enumerate(words[:-1]):
                 following = words[at + 1]
-                if word == "-o":
+                if word == "-o" and not loop:
                     seen.wide = True
                 elif word == "-s":
                     seen.addresses += (following.removesuffix("/32").removesuffix("/128"),)
                 elif word == "--sport":
                     low, _, high = following.partition(":")
                     seen.ports = (int(low), int(high or low))
+                elif word == "-c" and loop:
+                    seen.segments += int(following)
                 elif word == "-c":
                     seen.resets += int(following)
         return list(found.values())
 
-    def _rules(self, name: str, cover: Cover) -> list[tuple[str, list[str]]]:
+    def _rules(self, name: str, cover: Cover, ways: Sequence[str]) -> list[tuple[str, list[str]]]:
         """(program, rule) for each family that needs one; many addresses go in one call."""
         if cover.six and self.six is None:
             raise GuardError("neither nft nor ip6tables is installed, so IPv6 cannot be guarded")
         low, high = cover.ports
-        what = ["-p", "tcp", "--sport", f"{low}:{high}", "--tcp-flags", "RST", "RST"]
-        what += ["-m", "comment", "--comment", name, "-j", "DROP"]
+        drop = ["-m", "comment", "--comment", name, "-j", "DROP"]
+        what = ["-p", "tcp", "--sport", f"{low}:{high}", "--tcp-flags", "RST", "RST", *drop]
+        link = (cover.interface or default_interface()) if "loops" in ways else None
         rules = []
         for program, members in ((self.four, cover.four), (self.six, cover.six)):
             if program is not None and members:
                 rules.append((program, ["OUTPUT", "-s", ",".join(members), *what]))
+            if program is not None and members and link is not None:
+                back = ["-i", link, "-o", link, "-p", "tcp", "--dport", f"{low}:{high}", *drop]
+                rules.append((program, ["FORWARD", "-d", ",".join(members), *back]))
             if program is not None and cover.wide:
                 rules.append((program, ["OUTPUT", "!", "-o", "lo", *what]))
         return rules
@@ -105,14 +123,14 @@ class Iptables:
             if program is None:
                 continue
             try:
-                listing = run([program, WAIT, *flags, "-S", "OUTPUT"])
+                listing = "".join(run([program, WAIT, *flags, "-S", chain]) for chain in CHAINS)
             except CommandError:
                 if program == self.six:
                     continue
                 raise
             for line in listing.splitlines():
                 words = line.replace('"', "").split()
-                if line.startswith("-A OUTPUT") and "--comment" in words:
+                if words[:1] == ["-A"] and "--comment" in words:
                     name = words[words.index("--comment") + 1]
                     if tablenames.is_ours(name):
                         found.append((program, words, name))

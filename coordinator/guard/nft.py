@@ -4,13 +4,19 @@ The law of this file: **one transaction puts the whole guard up and one takes it
 else is read or touched. Three ways of keeping the kernel quiet about flows it does not know:
 
 ``resets``     output hook: drop the RSTs that leave from our addresses and ports. Always there.
-``unclaimed``  prerouting hook: drop TCP that comes for our addresses and ports when no socket of this host
-               has a claim on it, before the kernel has looked for one and made its RST. Programs that live
-               on the same address keep what is theirs: the ``socket`` expression finds connected,
-               listening and closing sockets alike. It stands after address translation, so that answers
-               to masqueraded hosts are no longer ours when it looks.
+``unclaimed``  input hook: drop TCP that comes for our addresses and ports when no socket of this host has a
+               claim on it, before the kernel has looked for one and made its RST. Programs that live on the
+               same address keep what is theirs: the ``socket`` expression finds connected, listening and
+               closing sockets alike. It stands after address translation and after routing, so that neither
+               answers to masqueraded hosts nor what is forwarded ever comes here. And it is the first place
+               that a packet socket on a bridge has certainly passed: with bridge-nf-call-iptables, frames
+               go through the prerouting hook at the bridge's *port*, before the bridge itself has them.
 ``early``      ingress hook of one interface: drop all TCP that comes for our addresses and ports. The
                cheapest, and right only where the addresses are the scan's own.
+
+``loops``      forward hook: where an address of ours is not this host's and the host forwards, an answer
+               would go back to where it came from, and around until its TTL is used up: drop what would
+               leave by the interface that it came in at. Only with such addresses.
 
 Packet sockets of type ETH_P_ALL (ours and ZMap's) see a packet before any of these.
 """
@@ -46,6 +52,8 @@ def render(name: str, cover: Cover, ways: Sequence[str]) -> str:
     lines += [f"{reset} {ip} saddr @{family} counter drop" for ip, family, _ in FAMILIES]
     if "unclaimed" in ways:
         lines += _unclaimed(table, cover)
+    if set(ways) != {"resets"}:
+        lines += _loops(table, cover)
     if "early" in ways:
         hook = f'hook ingress device "{cover.interface}" priority -500'
         lines.append(f"add chain {table} early {{ type filter {hook}; policy accept; }}")
@@ -65,12 +73,7 @@ def _unclaimed(table: str, cover: Cover) -> list[str]:
     low, high = cover.ports
     lines = [
         f"add chain {table} orphans",
-        f"add chain {table} unclaimed {{ type filter hook prerouting priority 0; policy accept; }}",
-    ]
-    if not cover.all_here():
-        # An address that this host does not have may be one that it forwards to.
-        lines.append(f"add rule {table} orphans fib daddr type != local accept")
-    lines += [
+        f"add chain {table} unclaimed {{ type filter hook input priority -300; policy accept; }}",
         f"add rule {table} orphans socket transparent 0 accept",
         f"add rule {table} orphans socket transparent 1 accept",
         f"add rule {table} orphans counter drop",
@@ -81,11 +84,21 @@ def _unclaimed(table: str, cover: Cover) -> list[str]:
     return lines + [f"{came} {ip} daddr @{family} jump orphans" for ip, family, _ in FAMILIES]
 
 
+def _loops(table: str, cover: Cover) -> list[str]:
+    low, high = cover.ports
+    lines = [f"add chain {table} loops {{ type filter hook forward priority -300; policy accept; }}"]
+    return lines + [
+        f"add rule {table} loops tcp dport {low}-{high} {ip} daddr @{family} "
+        "fib daddr . iif oif exists counter drop"
+        for ip, family, _ in FAMILIES
+    ]
+
+
 class Nft:
     """Guards kept by one ``nft`` program."""
 
     tool = "nft"
-    ways: tuple[str, ...] = ("resets", "unclaimed", "early")
+    ways: tuple[str, ...] = ("resets", "unclaimed", "loops", "early")
 
     def __init__(self, path: str) -> None:
         self.path = path
@@ -101,9 +114,6 @@ class Nft:
 
     def add(self, name: str, old: Cover, cover: Cover, address: str, ways: Sequence[str]) -> None:
         """Cover one address more, which ``cover`` has and ``old`` had not."""
-        if "unclaimed" in ways and old.all_here() and not cover.all_here():
-            self.change(name, cover, ways)
-            return
         family = "six" if ":" in address else "four"
         run([self.path, "-f", "-"], f"add element inet {name} {family} {{ {address} }}\n")
 

@@ -13,11 +13,25 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scapy.layers.inet import IP, TCP
+from scapy.layers.l2 import Ether
 
 from coordinator.guard import guard, tablenames
 from coordinator.guard.firewall import CommandError, canonical, make_cover, run, spans
 from coordinator.guard.guard import GuardError, put_up
-from tests.host_net import BOX, BOX6, BOX_TOO, PEER, ROOT, Wire, inside, syn_ack
+from tests.host_net import (
+    BOX,
+    BOX6,
+    BOX_MAC,
+    BOX_TOO,
+    PEER,
+    PEER6,
+    PEER_MAC,
+    ROOT,
+    Wire,
+    inside,
+    syn_ack,
+)
 
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root and network namespaces")
 rooted = [pytest.mark.root, needs_root]
@@ -100,13 +114,110 @@ class TestSuppression:
         left = {(BOX, 1000), (BOX6, 40000)}
         assert wire.answered((BOX_TOO, 1000), (BOX6, 1000), *left) == left
 
-    def test_an_address_of_another_host_is_let_through(self, wire: Wire) -> None:
-        """The unclaimed rule must not touch what this host forwards: it looks for local addresses only."""
-        with inside(wire.box):
-            up = put_up([BOX, "10.92.0.1"])
-        assert "fib daddr type != local accept" in wire.rules()
-        assert up.ways == ("resets", "unclaimed")
-        assert wire.answered((BOX, 40000)) == set()
+
+@pytest.fixture
+def bridged() -> Iterator[Wire]:
+    """The box has its addresses on a bridge, whose only port is the wire, and iptables sees bridged frames."""
+    with Wire("r") as wire:
+        wire.run("ip", "link", "add", "br0", "type", "bridge")
+        wire.run("ip", "addr", "flush", "dev", "wire0")
+        wire.run("ip", "link", "set", "wire0", "master", "br0")
+        wire.run("ip", "link", "set", "br0", "address", BOX_MAC, "up")
+        for address in (f"{BOX}/24", f"{BOX_TOO}/24", f"{BOX6}/64"):
+            wire.run("ip", "addr", "add", address, "dev", "br0", *["nodad"] * (":" in address))
+        for address in (PEER, PEER6):
+            wire.run("ip", "neigh", "replace", address, "lladdr", PEER_MAC, "dev", "br0")
+        for name in ("iptables", "ip6tables"):
+            wire.run("sysctl", "-qw", f"net.bridge.bridge-nf-call-{name}=1")
+        yield wire
+
+
+class TestBridge:
+    """bridge-nf-call-iptables: frames meet the prerouting hook at the port, before the bridge has them."""
+
+    pytestmark = rooted
+
+    @pytest.mark.parametrize("mode", MODES)
+    def test_packet_sockets_still_see_what_came(self, bridged: Wire, mode: str) -> None:
+        with inside(bridged.box):
+            up = put_up([BOX, BOX6], mode=mode, interface="br0")
+            tap = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(3))
+        assert not up.notes
+        with tap:
+            tap.bind(("br0", 3))
+            tap.settimeout(10)
+            assert bridged.answered((BOX, 40000), (BOX6, 40000), (BOX, 80)) == {(BOX, 80)}
+            missing = {syn_ack(BOX, 40000), syn_ack(BOX6, 40000)}
+            while missing:
+                frame = tap.recv(2048)
+                missing = {wanted for wanted in missing if frame[: len(wanted)] != wanted}
+
+
+class TestForwarding:
+    """A source address that is not this host's, on a host that forwards."""
+
+    pytestmark = rooted
+    FOREIGN, FOREIGN6 = "10.77.0.1", "fd77::1"
+
+    @pytest.fixture
+    def router(self) -> Iterator[Wire]:
+        with Wire("f") as wire:
+            for key in ("ipv4.ip_forward", "ipv6.conf.all.forwarding"):
+                wire.run("sysctl", "-qw", f"net.{key}=1")
+            wire.learn()
+            wire.run("ip", "route", "add", "default", "via", PEER)
+            wire.run("ip", "-6", "route", "add", "default", "via", PEER6)
+            yield wire
+
+    def sent_back(self, wire: Wire) -> set[str]:
+        """Which of the two addresses' SYN-ACKs the box sends back to where they came from."""
+        with inside(wire.peer), socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(3)) as tap:
+            tap.bind(("wire1", 3))
+            tap.settimeout(10)
+            for address in (self.FOREIGN, self.FOREIGN6, BOX_TOO):
+                tap.send(syn_ack(address, 20000 if address == BOX_TOO else 40000))
+            seen: set[str] = set()
+            while True:
+                frame = Ether(tap.recv(2048))
+                if TCP in frame and frame.src == BOX_MAC:
+                    if frame.payload.src == BOX_TOO:
+                        return seen
+                    seen.add(frame.payload.dst)
+
+    @pytest.mark.parametrize("tool", ["nft", "iptables"])
+    def test_nothing_goes_around_in_a_loop(
+        self, router: Wire, tool: str, request: pytest.FixtureRequest
+    ) -> None:
+        both = {self.FOREIGN, self.FOREIGN6}
+        assert self.sent_back(router) == both
+        if tool == "iptables":
+            request.getfixturevalue("only_iptables")
+        with inside(router.box):
+            with put_up([self.FOREIGN, BOX6]) as up:
+                assert up.ways[-1] == ("unclaimed" if tool == "nft" else "loops")
+                assert self.sent_back(router) == {self.FOREIGN6}
+                up.extend(self.FOREIGN6)
+                assert self.sent_back(router) == set()
+                seen = up.status()
+                assert seen is not None
+                assert seen.segments == 3
+            assert self.sent_back(router) == both
+
+    def test_what_is_forwarded_elsewhere_is_let_through(self, router: Wire) -> None:
+        """An address of a host behind this one, whose answers are its own."""
+        router.run("ip", "link", "add", "behind", "type", "veth", "peer", "name", "there")
+        for link in ("behind", "there"):
+            router.run("ip", "link", "set", link, "up")
+        router.run("ip", "route", "add", self.FOREIGN, "dev", "behind")
+        router.run("ip", "neigh", "add", self.FOREIGN, "lladdr", PEER_MAC, "dev", "behind")
+        with inside(router.box), put_up([self.FOREIGN]):
+            tap = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(3))
+            with tap:
+                tap.bind(("there", 0x0800))
+                tap.settimeout(10)
+                assert self.sent_back(router) == {self.FOREIGN6}
+                while IP not in (frame := Ether(tap.recv(2048))) or frame[IP].dst != self.FOREIGN:
+                    pass
 
 
 class TestNeighbours:
@@ -379,7 +490,7 @@ class TestTools:
         picky.chmod(0o755)
         monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
         with inside(wire.box), put_up([BOX], mode="ingress", interface="wire0") as up:
-            assert up.ways == ("resets",)
+            assert up.ways == ("resets", "loops")
             assert "falls back to resets" in up.notes[0]
             assert wire.answered((BOX, 40000)) == set()
 
