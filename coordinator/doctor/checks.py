@@ -67,6 +67,8 @@ class Facts:
     may_renice: bool = True
     addresses: Mapping[str, str] = field(default_factory=dict)
     """This host's addresses, and the interface of each."""
+    forwards: bool = False
+    """Whether this host is a router."""
     memory: int | None = None
     memory_of: str = "this host has"
     synchronised: bool | None = None
@@ -114,6 +116,8 @@ def source(facts: Facts, wanted: Wanted) -> Finding:
         there = facts.addresses.get(address)
         if there is None:
             remedy = "no answer comes back unless the network routes that address to this host"
+            if wanted.guard == "none" and facts.forwards:
+                remedy += ", and without the guard this host forwards it back: sysctl net.ipv4.ip_forward=0"
             return Finding("source", WARNING, f"{address} is not an address of this host", remedy)
         # A scan of this host itself leaves by lo; and routers keep addresses of the whole host there.
         if wanted.interface not in (None, "lo", there) and there != "lo":

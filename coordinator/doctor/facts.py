@@ -52,6 +52,7 @@ def gather(options: Options, user: User) -> Facts:
         not_giving_up=privilege.why_not_give_up_root(user, held),
         may_renice=privilege.may_renice(held),
         addresses=addresses(),
+        forwards=forwards(),
         memory=memory,
         memory_of=memory_of,
         synchronised=synchronised(),
@@ -111,6 +112,15 @@ def addresses() -> dict[str, str]:
                 with contextlib.suppress(OSError):
                     found[socket.inet_ntop(family, packed)] = socket.if_indextoname(message.fields[4])
     return found
+
+
+def forwards(root: Path = Path("/proc/sys/net")) -> bool:
+    """Whether this host sends on what is not for it."""
+    for name in ("ipv4/ip_forward", "ipv6/conf/all/forwarding"):
+        with contextlib.suppress(OSError):
+            if (root / name).read_text().strip() not in ("", "0"):
+                return True
+    return False
 
 
 def room_in_memory(root: Path = Path("/")) -> tuple[int | None, str]:

@@ -86,6 +86,14 @@ def test_every_source_is_looked_at_and_a_scan_of_this_host_may_leave_from_any() 
     assert checks.source(GOOD, replace(SCAN, sources=())).level == OK
 
 
+def test_without_a_guard_a_router_sends_answers_to_foreign_addresses_back() -> None:
+    foreign = replace(SCAN, sources=("203.0.113.5",))
+    router = replace(GOOD, forwards=True)
+    assert "ip_forward=0" in checks.source(router, replace(foreign, guard="none")).remedy
+    assert "ip_forward" not in checks.source(router, foreign).remedy
+    assert "ip_forward" not in checks.source(GOOD, replace(foreign, guard="none")).remedy
+
+
 def test_the_worst_counts() -> None:
     levels = {OK: 0, WARNING: 1, FAULT: 2}
     for many in ([OK], [OK, WARNING], [WARNING, FAULT, OK], []):
@@ -96,6 +104,13 @@ def test_the_worst_counts() -> None:
 
 
 # --- the readers ------------------------------------------------------------------------------------------
+
+
+def test_who_forwards(tmp_path: Path) -> None:
+    assert not facts.forwards(tmp_path)
+    assert not facts.forwards(host(tmp_path, ipv4__ip_forward="0\n", ipv6__conf__all__forwarding="0\n"))
+    assert facts.forwards(host(tmp_path, ipv6__conf__all__forwarding="1\n"))
+    assert facts.forwards(host(tmp_path, ipv4__ip_forward="1\n"))
 
 
 def host(root: Path, **files: str) -> Path:
