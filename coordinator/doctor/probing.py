@@ -148,5 +148,5 @@ def _bridged(bridges: Path) -> str:
     for name in ("bridge-nf-call-iptables", "bridge-nf-call-ip6tables"):
         with contextlib.suppress(OSError):
             if (bridges / name).read_text().strip() == "1":
-                return f"net.bridge.{name} is 1: the guard stands behind the bridge, other rules of this host may not"
+                return f"net.bridge.{name} is 1: the guard stands behind the bridge, other rules may not"
     return ""

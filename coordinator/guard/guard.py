@@ -6,8 +6,8 @@ run, which knows the rules of a dead owner by their name (``coordinator/guard/ta
 
 A guard covers source addresses and a range of source ports, in both families, and nothing else. Modes:
 
-``output``   drop the RSTs that leave from there; and, where an address is not this host's and the host forwards,
-             what would be forwarded to it by the way it came. Part of all that follow.
+``output``   drop the RSTs that leave from there; and, where an address is not this host's and the host
+             forwards, what would be forwarded to it by the way it came. Part of all that follow.
 ``ingress``  also drop all TCP that comes for there at one interface, before the kernel looks at it. Cheapest,
              and right only where the addresses belong to the scan alone.
 ``auto``     also drop TCP that comes for there and that no socket of this host has a claim on. Nearly as

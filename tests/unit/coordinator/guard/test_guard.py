@@ -117,7 +117,7 @@ class TestSuppression:
 
 @pytest.fixture
 def bridged() -> Iterator[Wire]:
-    """The box has its addresses on a bridge, whose only port is the wire, and iptables sees bridged frames."""
+    """The box has its addresses on a bridge whose only port is the wire; iptables sees bridged frames."""
     with Wire("r") as wire:
         wire.run("ip", "link", "add", "br0", "type", "bridge")
         wire.run("ip", "addr", "flush", "dev", "wire0")
