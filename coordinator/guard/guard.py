@@ -68,6 +68,7 @@ class Guard:
         self._tool = tool
         self._owner = os.getpid()
         self._up = tool is not None
+        self._listed = ""  # what the tool says of it, as it should be
 
     def extend(self, address: str) -> bool:
         """Cover one more source address, at once; True if it was new. Raises GuardError."""
@@ -78,9 +79,12 @@ class Guard:
         (six if ":" in clean_address else four).append(clean_address)
         # A guard over all addresses stays one: those it has not been told of are still covered.
         cover = Cover(four, six, self.cover.ports, self.cover.interface, wide=self.cover.wide)
-        with _Sentence():
+        try:
             self._tool.add(self.name, self.cover, cover, clean_address, self.ways)
-        self.cover = cover
+        except CommandError:  # it may have been flushed away a moment ago
+            with _Sentence():
+                self._tool.change(self.name, cover, self.ways)
+        self.cover, self._listed = cover, ""
         return True
 
     def narrow(self, addresses: Iterable[str]) -> None:
@@ -89,7 +93,7 @@ class Guard:
         if self._tool is not None and self._up:
             with _Sentence():
                 self._tool.change(self.name, cover, self.ways)
-        self.cover = cover
+        self.cover, self._listed = cover, ""
 
     def settle(
         self,
@@ -119,21 +123,37 @@ class Guard:
             except CommandError as error:
                 refused.append(f"{self._tool.tool} says: {error.args[0].splitlines()[0]}")
                 continue
-            self.name, self.mode, self.cover, self.ways = name, mode, cover, ways
+            self.name, self.mode, self.cover, self.ways, self._listed = name, mode, cover, ways, ""
             self.notes += notes + _fallen_back(ways, plans, refused)
             if adopted:
                 self.notes += _clean_up(self._tool, self._tool.names())
             return
         raise GuardError(f"the kernel's RSTs cannot be suppressed: {'; '.join(refused)}")
 
+    @property
+    def stands(self) -> bool:
+        """There is one: it has not been removed, and it is not of mode ``none``."""
+        return self._tool is not None and self._up
+
+    @property
+    def tells(self) -> bool:
+        """The kernel sends news (of nftables) when somebody changes it."""
+        return isinstance(self._tool, Nft)
+
     def restore(self) -> bool:
-        """Put the guard up again if somebody has flushed it away; True if that was so."""
+        """Put the guard up again if somebody has changed it or flushed it away; True if that was so.
+
+        The first time after a change of our own, what stands is taken to be right. Raises GuardError.
+        """
         if self._tool is None or not self._up:
             return False
         with _Sentence():
-            if self.name in self._tool.names():
+            found = self._tool.listing(self.name, self.cover, self.ways)
+            if found and found == (self._listed or found):
+                self._listed = found
                 return False
             self._tool.change(self.name, self.cover, self.ways)
+            self._listed = self._tool.listing(self.name, self.cover, self.ways)
             return True
 
     def status(self) -> Standing | None:

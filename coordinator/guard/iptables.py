@@ -74,6 +74,19 @@ class Iptables:
         for name in names:
             self._delete(self._lines(name))
 
+    def listing(self, name: str, cover: Cover, ways: Sequence[str]) -> str:
+        """The guard as it stands, for comparison; nothing if it does not stand."""
+        found = []
+        for program, chain in dict.fromkeys((who, rule[0]) for who, rule in self._rules(name, cover, ways)):
+            try:
+                listing = run([program, WAIT, "-S", chain])
+            except CommandError:
+                if program == self.six and not cover.six:
+                    continue
+                raise
+            found += [line for line in listing.splitlines() if f"--comment {name} " in line]
+        return "\n".join(found)
+
     def names(self) -> list[str]:
         return list(dict.fromkeys(found for _, _, found in self._all_lines()))
 

@@ -125,6 +125,15 @@ class Nft:
         """Remove guards; one that is gone already is no error."""
         run([self.path, "-f", "-"], clear(*names))
 
+    def listing(self, name: str, cover: Cover, ways: Sequence[str]) -> str:
+        """The guard as it stands, without its counters, for comparison; nothing if it does not stand."""
+        try:
+            return run([self.path, "-s", "list", "table", "inet", name])
+        except CommandError as error:
+            if error.forbidden or name in self.names():
+                raise
+            return ""
+
     def names(self) -> list[str]:
         return _names(run([self.path, "list", "tables"]))
 

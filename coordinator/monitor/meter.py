@@ -358,6 +358,8 @@ class Meter:
             restarts=self._restarts,
             recent_restarts=self._restarts - self._faults[0][2],
             guard_missing=totals.guard_missing,
+            alerts=tuple(totals.alerts.values()),
+            results_lost=totals.results_lost,
             gateway_silent=not sums["rx"] and sums["tx"] >= SILENCE,
             shards=totals.shards,
             wanted_flow=totals.wanted_flow,

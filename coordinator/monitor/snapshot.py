@@ -137,6 +137,8 @@ class Totals:
     latest: deque[Identified] = field(default_factory=lambda: deque(maxlen=LATEST))  # oldest first
     warnings: list[str] = field(default_factory=list)  # sentences of the coordinator, oldest first
     guard_missing: bool = False
+    alerts: dict[str, str] = field(default_factory=dict)  # what has gone wrong, by kind: stands to the end
+    results_lost: bool = False  # by one of them
     paused: bool = False
     draining: bool = False
     auto_workers: bool = False
@@ -220,6 +222,8 @@ class Snapshot:
     restarts: int = 0
     recent_restarts: int = 0
     guard_missing: bool = False
+    alerts: tuple[str, ...] = ()  # sentences on what has gone wrong, which stand to the end
+    results_lost: bool = False  # results are missing or wrong for one of these reasons
     gateway_silent: bool = False  # much was sent, nothing at all received
     shards: int = 1
     wanted_flow: int = 1

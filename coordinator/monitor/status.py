@@ -91,6 +91,8 @@ _CSV: tuple[tuple[str, str], ...] = (
 )
 """Columns of the status updates file: ZMap's names where it has one."""
 
+_WIDEST = 400
+
 CSV_HEADER = ",".join(
     [name for name, _ in _CSV] + [f"outcome-{name.replace('_', '-')}" for name in OUTCOME_WORDS]
 )
@@ -184,7 +186,7 @@ def report(snapshot: Snapshot) -> str:
     lines += ["", *_fates(snapshot), "", *_prints(snapshot, 10, "-"), ""]
     lines += [f"bottleneck: {bottleneck(snapshot)}"]
     lines += [f"warning: {text}" for text in snapshot.warnings]
-    return "\n".join(_plain(text, 200) for text in lines) + "\n"
+    return "\n".join(_plain(text, _WIDEST) for text in lines) + "\n"
 
 
 def summary(
@@ -211,7 +213,7 @@ def summary(
     if snapshot.rate_done_average:
         lines.append(f"pace: {numbers.count(snapshot.rate_done_average)} inputs/s on average")
     lines += [_plain(text, 1000) for text in results]
-    lines += [f"warning: {_plain(text, 200)}" for text in snapshot.warnings]
+    lines += [f"warning: {_plain(text, _WIDEST)}" for text in snapshot.warnings]
     lines.append(dash * width)
     lines += tail
     return "\n".join(lines) + "\n"

@@ -1,7 +1,8 @@
 """What a person should worry about: a `Snapshot` in, sentences out, worst first.
 
 The law: a warning says what is wrong and what to do about it, in one line, and goes away when it is no
-longer true (what happened more than a minute ago is a figure, not a warning).
+longer true (what happened more than a minute ago is a figure, not a warning). Alerts stand to the end: a scan
+may have lost results by them.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ LOW_HIT_RATE = 0.02
 
 def warnings(snapshot: Snapshot) -> tuple[str, ...]:
     """Every warning that follows from the figures."""
-    found: list[str] = []
+    found = list(snapshot.alerts)
     if snapshot.guard_missing:
         found.append("RST guard missing: the kernel resets connections before we can use them (lzr guard on)")
     if snapshot.gateway_silent:

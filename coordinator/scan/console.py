@@ -145,6 +145,16 @@ class Watch:
         if self._dashboard is not None:
             self._notes.append((self._now, sentence))
 
+    def alert(self, kind: str, sentence: str, *, lost: bool) -> None:
+        """Tell of something that stands to the end, in the log and wherever warnings are shown.
+
+        kind: what it is about; a later sentence of the same kind takes its place. lost: results are missing
+        or wrong for it, so the scan ends with a status of its own.
+        """
+        (self.log.error if lost else self.log.warn)(sentence)
+        self.totals.alerts[kind] = sentence
+        self.totals.results_lost |= lost
+
     def acknowledge(self, sentence: str) -> None:
         """Answer a signal where the dashboard does not show that it was heard."""
         if self._dashboard is None and not self.options.quiet:

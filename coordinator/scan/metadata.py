@@ -147,7 +147,8 @@ def _moment(wall: float) -> str:
 def _how(status: int | None) -> str:
     if status is None:
         return "unknown"
-    return "done" if status == 0 else "interrupted" if status > 128 else "failed"
+    named = {0: "done", 3: "done, results lost"}
+    return named.get(status, "interrupted" if status > 128 else "failed")
 
 
 def _network(net: Network) -> dict[str, Any]:
@@ -194,6 +195,7 @@ def _counts(snapshot: Snapshot, fates: Fates | None) -> dict[str, Any]:
             "restarts": snapshot.restarts,
         },
         "guard": not snapshot.guard_missing,
+        "results_lost": snapshot.results_lost,
         "warnings": list(snapshot.warnings),
     }
 

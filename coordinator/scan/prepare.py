@@ -25,6 +25,7 @@ from coordinator.files.opening import Interrupted
 from coordinator.files.outputs import begin, free_name, open_outputs
 from coordinator.files.relay import Relay
 from coordinator.guard.guard import Guard, GuardError
+from coordinator.guard.watch import GuardWatch
 from coordinator.input.awaiting import first_targets, invite, nothing, typed
 from coordinator.input.hashes import InputDiffers, InputHash, compare, digests
 from coordinator.input.intake import Intake, Sources
@@ -63,7 +64,7 @@ from lzr.targets.reader import Reader
 from lzr.targets.zmap import ListReader, ZmapReader
 
 DEFAULT_PORTS = (32768, 61000)
-OK, FAILED, USAGE = 0, 1, 2
+OK, FAILED, USAGE, LOST = 0, 1, 2, 3
 READER_GONE = 128 + signal.SIGPIPE
 """As a shell sees any program that is ended by it: ``lzr -f - | head``."""
 _FINISHING = "no more is begun, what is in flight is finished; once more ends it now"
@@ -322,7 +323,8 @@ def _run(
         (log.info if finding.check in checks.BY_THE_WAY else watch.note)(finding.text())
     record.network, record.job, record.summary, record.fates = net, job, scan.summary, intake.fates
     try:
-        record.status = _loop(scan, signals, watch, record)
+        with GuardWatch(guard) as guarded:
+            record.status = _loop(scan, signals, watch, record, guarded)
         said = unanswered(watch.snapshot(time.monotonic(), time.time()), net, opening=options.send_syns)
         if said and record.status == OK:
             if not options.quiet:
@@ -331,6 +333,8 @@ def _run(
         if source.trouble and record.status == OK:
             record.status, record.failure = FAILED, _cut_short(source)
             print(f"lzr: {record.failure}", file=sys.stderr)
+        if record.status == OK and watch.totals.results_lost:
+            record.status = LOST
         if scan.unfinished:
             _say_how_to_go_on(options, log)
         return record.status
@@ -401,11 +405,11 @@ def _put_down(record: Metadata, watch: Watch, log: Log) -> None:
         log.error(f"cannot write {record.options.metadata_file}: {error.strerror}")
 
 
-def _loop(scan: Scan, signals: Signals, watch: Watch, record: Metadata) -> int:
+def _loop(scan: Scan, signals: Signals, watch: Watch, record: Metadata, guarded: GuardWatch) -> int:
     seen = 0
     failure, mistaken = "", False
     touched = True
-    descriptors = [signals.fileno, *watch.filenos()]
+    descriptors = [signals.fileno, *watch.filenos(), *guarded.filenos()]
     scan.start()
     try:
         while not (scan.finished or scan.gone or scan.enough):
@@ -424,6 +428,9 @@ def _loop(scan: Scan, signals: Signals, watch: Watch, record: Metadata) -> int:
                 signals.stop()
                 watch.resume()
             now = time.monotonic()
+            if said := guarded.look(now):
+                watch.totals.guard_missing = guarded.missing
+                watch.alert("guard", said, lost=True)
             for command in watch.tick(now, time.time(), touched=touched):
                 scan.obey(command, now)
             if scan.quitting:

@@ -47,6 +47,11 @@ STATUSES = (
     ("0", "the scan ran to its end"),
     ("1", "something outside failed: no space, no network, workers that keep dying"),
     ("2", "the command line, the configuration or the host is not as it must be; no packet was sent"),
+    (
+        "3",
+        "the scan ran to its end, but results were lost or may be wrong: the warnings at the end, and in the "
+        "metadata, name cause and remedy",
+    ),
     ("130, 143", "ended by SIGINT, SIGTERM; the results so far are complete lines"),
 )
 

@@ -1,0 +1,113 @@
+"""Does the guard still stand while the scan runs? What somebody else takes away is put back.
+
+``nft flush ruleset``, ``iptables -F``, a firewall's reload: the kernel says so at once to who listens
+(netlink, group NFNLGRP_NFTABLES, linux/netfilter/nfnetlink.h). Such news is only searched for our table's
+name, and only where it is found is the table looked at, so that a host whose rules change all day costs
+nothing. iptables of the old kind tells nobody: there, and where we may not listen, a look every two seconds.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import socket
+
+from coordinator.guard.guard import Guard, GuardError
+
+_NFNLGRP_NFTABLES = 7
+_NETLINK_NETFILTER = 12
+_LARGEST = 1 << 17
+LOOK_EVERY = 2.0
+"""Seconds between two looks where nobody tells."""
+AGAIN = 1.0
+"""Seconds until the next attempt, where the guard could not be put back."""
+
+LOST = (
+    "the RST guard was taken away (nft flush ruleset, iptables -F, a firewall's reload?) and put back at once"
+)
+_REMEDY = "answers in between were reset and may be missing: leave the firewall alone during a scan"
+
+
+class GuardWatch:
+    """One for a scan. Close it, or use ``with``."""
+
+    def __init__(self, guard: Guard | None) -> None:
+        self._guard = guard if guard is not None and guard.stands else None
+        self._socket = None
+        if self._guard is not None and self._guard.tells:
+            with contextlib.suppress(OSError):
+                self._socket = _listen()
+        self._due: float | None = 0.0 if self._guard is not None else None
+        self.missing = False
+        """It is gone, and could not be put back."""
+        self.losses = 0
+        """How often it was gone."""
+
+    def __enter__(self) -> GuardWatch:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._socket is not None:
+            self._socket.close()
+            self._socket = None
+
+    def filenos(self) -> list[int]:
+        """Descriptors that become readable when `look` has something to do at once."""
+        return [] if self._socket is None else [self._socket.fileno()]
+
+    def look(self, now: float) -> str:
+        """Put the guard back if it is gone; what there is to say about it, or nothing.
+
+        Takes microseconds where nothing has happened. now: monotonic seconds.
+        """
+        guard = self._guard
+        if guard is None:
+            return ""
+        told = self._told()
+        if not told and (self._due is None or now < self._due):
+            return ""
+        self._due = now + LOOK_EVERY if self._socket is None else None
+        try:
+            gone = guard.restore()
+        except GuardError as error:
+            self._due = now + AGAIN
+            if self.missing:
+                return ""
+            self.missing = True
+            self.losses += 1
+            return f"the RST guard was taken away and cannot be put back: {error}"
+        if not gone and not self.missing:
+            return ""
+        if not self.missing:
+            self.losses += 1
+        self.missing = False
+        times = f", {self.losses} times by now" if self.losses > 1 else ""
+        return f"{LOST}{times}; {_REMEDY}"
+
+    def _told(self) -> bool:
+        """Whether there was news of our table, or some was lost."""
+        found = False
+        while self._socket is not None and self._guard is not None:
+            try:
+                data = self._socket.recv(_LARGEST)
+            except BlockingIOError:
+                break
+            except OSError as error:
+                found = True
+                if error.errno != errno.ENOBUFS:  # that is: more happened than there was room for
+                    self.__exit__()
+                continue
+            found = found or self._guard.name.encode() in data
+        return found
+
+
+def _listen() -> socket.socket:
+    """Raises OSError."""
+    kind = socket.SOCK_RAW | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC
+    heard = socket.socket(socket.AF_NETLINK, kind, _NETLINK_NETFILTER)
+    try:
+        heard.bind((0, 1 << _NFNLGRP_NFTABLES - 1))
+    except OSError:
+        heard.close()
+        raise
+    return heard
