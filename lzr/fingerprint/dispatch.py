@@ -1,10 +1,12 @@
 """Which matchers to ask: a table from a reply's first bytes to the few protocols that can begin so.
 
-Built once from `Protocol.starts` and `Protocol.at`. A reply costs one look-up by its first two bytes and the
-matchers found there; so its cost does not grow with the number of protocols. Keys at an offset are for binary
-protocols whose first bytes vary: they are looked up (one look-up for each offset that some protocol keys on)
-where the head is not all text and no protocol took the reply by its beginning. Protocols without a key are
-asked every time.
+Built once from `Protocol.starts` and `Protocol.at`. A reply costs one look-up by its first bytes and the
+matchers found there; so its cost does not grow with the number of protocols. The table is by the first
+two bytes; what it says of the first twelve is kept for the heads that were met (a status line, an SSH
+version), so that the longer keys of a crowded row need not be compared each time. Keys at an offset are
+for binary protocols whose first bytes vary: they are looked up (one look-up for each offset that some
+protocol keys on) where the head is not all text and no protocol took the reply by its beginning.
+Protocols without a key are asked every time.
 """
 
 from __future__ import annotations
@@ -20,6 +22,12 @@ Row = tuple[Entry, ...]
 
 _HEAD = 20
 """Bytes at the front that tell text from binary."""
+
+_MEMO = 12
+"""Bytes at the front by which a row is kept, its keys compared; "HTTP/1.1 200" has as many."""
+
+_KEPT = 4096
+"""Rows kept at most: whoever sends noise cannot fill the memory."""
 
 _TEXT = bytes([*range(32, 127), 10, 13])
 
@@ -37,13 +45,14 @@ class Dispatcher:
         asked_first, asked_last = _entries(first, heads), _entries(last, heads)
         self._by_head = {head: (asked_first[head], asked_last[head]) for head in heads}
         self._by_offset = _tables(first)
+        self._kept: dict[bytes, tuple[Row, Row]] = {}
 
     def matching(self, data: bytes) -> list[str]:
         """Names of the protocols that take `data` for their own, in catalogue order."""
         if not data:
             return []
         found: list[str] = []
-        entries, last = self._by_head.get(data[:2]) or self._by_head[data[:1]]
+        entries, last = self._kept.get(data[:_MEMO]) or self._rows(data[:_MEMO])
         for prefix, match, name in entries:
             if (not prefix or data.startswith(prefix)) and match(data):
                 found.append(name)
@@ -66,6 +75,26 @@ class Dispatcher:
         if len(found) > 1:
             return sorted(set(found), key=self._rank.__getitem__)
         return found
+
+    def _rows(self, head: bytes) -> tuple[Row, Row]:
+        """The entries for replies that begin with `head`, their keys compared while there is room."""
+        rows = self._by_head.get(head[:2]) or self._by_head[head[:1]]
+        if len(self._kept) < _KEPT:
+            rows = self._kept[head] = _compared(rows[0], head), _compared(rows[1], head)
+        return rows
+
+
+def _compared(entries: Row, head: bytes) -> Row:
+    """The entries that a reply beginning with `head` may be: without the keys that it has, or cannot have."""
+    left: list[Entry] = []
+    for prefix, match, name in entries:
+        keys = prefix if isinstance(prefix, tuple) else (prefix,)
+        longer = tuple(key for key in keys if key.startswith(head) and len(key) > len(head))
+        if head.startswith(keys):
+            left.append((b"", match, name))
+        elif longer:
+            left.append((longer, match, name))
+    return tuple(left)
 
 
 def _entries(asked: list[Protocol], heads: list[bytes]) -> dict[bytes, Row]:

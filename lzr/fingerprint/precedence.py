@@ -1,8 +1,9 @@
 """Which label wins when several matchers take the same reply: a short ordered list of rules over sets.
 
-First the user's choice: the first preferred name among those found. Then RULES in order: where any of a
-rule's `winners` was found, its `losers` are struck out. What is left, if more than one, is joined by "-" in
-catalogue order, so a 220 line that names neither mail nor files is ``smtp-ftp``.
+First RULES, which say what a reply is, in order: where any of a rule's `winners` was found, its `losers` are
+struck out. Then the user's choice among what it may be: the first preferred name that is left. Without one
+the names left are joined by "-" in catalogue order, so a 220 line that names neither mail nor files is
+``smtp-ftp``.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ def _rule(winners: str, losers: str, why: str) -> Rule:
 
 RULES: tuple[Rule, ...] = (
     _rule("tls", "http", "a page that says it was asked in plain HTTP on a TLS port speaks TLS"),
-    _rule("ipp kubernetes", "http", "protocols on top of HTTP name themselves in it"),
+    _rule("ipp kubernetes rtsp", "http", "protocols on top of HTTP, or in its form, name themselves in it"),
     _rule("lmtp dict vmware-authd", "ftp smtp", "a 220 line that names its protocol is that protocol's"),
     _rule("couchbase", "memcached_binary", "couchbase's greeting is a command that memcached has not"),
     _rule("rpcbind", "rpc", "the port mapper is one program among those called by RPC"),
@@ -44,11 +45,11 @@ def resolve(found: Sequence[str], preferred: Sequence[str] = ()) -> str:
         return UNKNOWN
     if len(found) == 1:
         return found[0]
-    for name in preferred:
-        if name in found:
-            return name
     left = set(found)
     for winners, losers, _ in RULES:
         if not left.isdisjoint(winners):
             left -= losers - winners
+    for name in preferred:
+        if name in left:
+            return name
     return "-".join(name for name in found if name in left)

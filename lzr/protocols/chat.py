@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from lzr.protocols._bytes import be16
+from lzr.protocols._bytes import be16, is_text
 from lzr.protocols._framing import first_line, leads, printable, varint, xml_root
 from lzr.protocols._protocol import Host, Protocol
 
-_NEWS_WORDS = (b"nntp", b"nnrp", b"internetnews", b"usenet", b"news", b"posting")
+_NEWS_WORDS = (b"nntp", b"nnrp", b"internetnews", b"usenet", b"news", b"posting", b"no permission to talk")
 
 
 def _nntp(data: bytes) -> bool:
     """A greeting code and a word that only a news server would use."""
     line = first_line(data)
     words = line[4:].lower()
-    return printable(line) and any(word in words for word in _NEWS_WORDS)
+    return is_text(line) and any(word in words for word in _NEWS_WORDS)
 
 
 def _irc(data: bytes) -> bool:
@@ -95,8 +95,10 @@ PROTOCOLS: tuple[Protocol, ...] = (
         examples=(
             b"200 news.example.org InterNetNews NNRP server INN 2.7.1 ready (posting ok)\r\n",
             b"201 NNTP Service Ready, posting prohibited\r\n",
+            b"200 Willkommen beim Nachrichtendienst f\xc3\xbcr alle, NNRP bereit\r\n",
+            b"502 You have no permission to talk. Goodbye.\r\n",
         ),
-        rejects=(b"200 OK\r\n", b"200 hello and welcome\r\n", b"502 Bad Gateway\r\n"),
+        rejects=(b"200 OK\r\n", b"200 hello and welcome\r\n", b"502 Bad Gateway\r\n", b"200 news\x01\r\n"),
         ports=(119, 433),
     ),
     Protocol(
@@ -176,7 +178,7 @@ PROTOCOLS: tuple[Protocol, ...] = (
         # Handshake (version -1, "localhost", 25565, next state 1) and status request.
         probe=b"\x14\0\xff\xff\xff\xff\x0f\x09localhost\x63\xdd\x01\x01\0",
         starts=(b"\xff\0",),
-        at=((3, b'{"'), (5, b'{"'), (7, b'{"')),
+        at=tuple((at, b'{"') for at in range(3, 8)),  # the two lengths take one to three bytes each
         examples=(
             bytes((len(_STATUS) + 2, 0, len(_STATUS))) + _STATUS,
             b"\xff\0" + bytes((len(_KICK),)) + _KICK.encode("utf-16-be"),

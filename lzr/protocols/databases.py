@@ -5,6 +5,7 @@ from __future__ import annotations
 import struct
 
 from lzr.protocols._bytes import be16, be32, is_ascii_text, is_text, le16, le24, le32
+from lzr.protocols._framing import FULL_SEGMENT
 from lzr.protocols._protocol import Protocol
 from lzr.protocols.mail import is_redis_error
 
@@ -71,14 +72,15 @@ _OP_QUERY = struct.pack("<iiii", 16 + len(_IS_MASTER), 1, 0, 2004) + _IS_MASTER
 
 
 _PING = b"*1\r\n$4\r\nPING\r\n"
+_PROTECTED = b"-DENIED Redis is running in protected mode because "
 
 
 def _redis(data: bytes) -> bool:
     """A RESP value: +PONG, an error of redis' own, or a typed value with consistent lengths."""
     kind = data[:1]
-    end = data.find(b"\r\n")
-    if not 0 < end < 1024 or _PING.startswith(data):
-        return False
+    end = data.find(b"\r\n", 0, 8192)
+    if end < 1 or _PING.startswith(data):
+        return data.startswith(_PROTECTED) and len(data) >= FULL_SEGMENT  # a line longer than a segment
     text = data[1:end]
     if kind == b"+":
         return text in (b"PONG", b"OK")
@@ -111,6 +113,8 @@ def _memcached_ascii(data: bytes) -> bool:
     if end < 0 or not is_text(data[: min(end, 200)]):
         return False
     if data[:5] == b"ERROR":
+        if data[5:6] == b" ":
+            return data[6:end] == b"Too many open connections"
         whole = b"ERROR\r\n" * (len(data) // 7 + 1)
         return whole.startswith(data) or data[:7] == b"ERROR\r\n" == data[7:14]
     if data[:7] == b"VERSION":
@@ -240,11 +244,18 @@ PROTOCOLS: tuple[Protocol, ...] = (
         match=_redis,
         probe=_PING,
         starts=(b"+PONG\r", b"+OK\r", b"-", b"$", b":", b"*", b"%", b"~"),
+        solicited=(b"+OK\r\n",),
         examples=(
             b"+PONG\r\n",
             b"-NOAUTH Authentication required.\r\n",
             b"-ERR unknown command 'GET', with args beginning with: '/' 'HTTP/1.1' \r\n",
             b"-DENIED Redis is running in protected mode because protected mode is enabled\r\n",
+            _PROTECTED + b"nothing is bound. " * 60 + b"\r\n",
+            _PROTECTED + b"nothing is bound. " * 30,
+            b"-READONLY You can't write against a read only replica.\r\n",
+            b"%1\r\n$6\r\nserver\r\n$5\r\nredis\r\n",
+            b":1\r\n:2\r\n",
+            b"$-1\r\n",
             b"$5\r\nhello\r\n",
             b":42\r\n",
             b"*2\r\n$3\r\nfoo\r\n$3\r\nbar\r\n",
@@ -256,6 +267,8 @@ PROTOCOLS: tuple[Protocol, ...] = (
             b"* OK ready\r\n",
             b"*1\r\n<",
             b"-a\r\n",
+            b"$5x\r\nhello\r\n",
+            _PROTECTED,
         ),
         ports=(6379,),
         zgrab="redis",
@@ -265,15 +278,23 @@ PROTOCOLS: tuple[Protocol, ...] = (
         spec="memcached protocol.txt",
         match=_memcached_ascii,
         probe=b"version\r\n",
-        starts=(b"ERROR\r", *_MEMCACHED_LINES),
+        starts=(b"ERROR\r", b"ERROR Too many ", *_MEMCACHED_LINES),
         examples=(
             b"ERROR\r\n",
             b"ERROR\r\nERROR\r\nERROR\r\n",
+            b"ERROR Too many open connections\r\n",
             b"VERSION 1.6.31\r\n",
             b"STAT pid 7\r\nSTAT uptime 3\r\n",
             b"CLIENT_ERROR bad command line format\r\n",
         ),
-        rejects=(b"ERROR :Closing Link\r\n", b"VERSION of the truth\r\n", b"ERROR\r\nsomething else\r\n"),
+        rejects=(
+            b"ERROR :Closing Link\r\n",
+            b"ERROR Too many cooks\r\n",
+            b"STAT us\x01\r\n",
+            b"STAT",
+            b"VERSION of the truth\r\n",
+            b"ERROR\r\nsomething else\r\n",
+        ),
         ports=(11211,),
         zgrab="memcached",
     ),
@@ -309,7 +330,7 @@ PROTOCOLS: tuple[Protocol, ...] = (
         spec="Oracle Net (TNS): connect, accept, refuse, redirect, resend",
         match=_oracle,
         probe=_TNS_CONNECT,
-        at=((2, b"\0\0\x02\0"), (2, b"\0\0\x04\0"), (2, b"\0\0\x05\0"), (2, b"\0\0\x0b\0")),
+        at=tuple((2, bytes((0, 0, kind))) for kind in (2, 4, 5, 11)),
         examples=(
             _tns(4, b"\x22\0" + struct.pack(">H", len(_REFUSAL)) + _REFUSAL),
             _tns(11, b""),

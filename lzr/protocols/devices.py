@@ -8,12 +8,27 @@ from lzr.protocols._protocol import Protocol
 
 
 def _winbox(data: bytes) -> bool:
-    """A chunk: length, tag 1, length again, an M2 message; or tag 6 and a key exchange's answer."""
+    """A chunk: length, tag 1, length again, an M2 message; or tag 6 and a key exchange's answer.
+
+    A message is a list of fields: a number in three bytes, a type, a value.
+    """
     if len(data) < 10:
         return False
     if data[1] == 6:
-        return len(data) == 51
-    return data[1] == 1 and leads(data, data[0] + 2) and (data[0] == 255 or be16(data, 2) == data[0] - 2)
+        return data[0] == 0x31 and len(data) == 51
+    return (
+        data[1] == 1
+        and leads(data, data[0] + 2)
+        and (be16(data, 2) > 253 if data[0] == 255 else be16(data, 2) == data[0] - 2)
+        and data[8] in (0, 0xFE, 0xFF)
+        and data[9] & 0x7F in _M2_TYPES
+        and b"\7\0\xff\x09" not in data  # a command: only a client's message has one
+    )
+
+
+_M2_TYPES = frozenset((0, 1, 8, 9, 0x10, 0x11, 0x18, 0x20, 0x21, 0x28, 0x29, 0x30, 0x31))
+"""False and true, numbers of 32, 8 and 64 bits, an address, text, message, bytes (long and short); with the
+top bit set a list of them."""
 
 
 def _adb(data: bytes) -> bool:
@@ -95,17 +110,19 @@ PROTOCOLS: tuple[Protocol, ...] = (
         # Asks for the system's description; needs no session, and newer versions ignore it.
         probe=bytes((len(_M2) + 2, 1)) + len(_M2).to_bytes(2, "big") + _M2,
         starts=(b"\x31\x06",),
-        at=(
-            (4, b"M2\1\0\xff\x88\2\0\0\0\0\0"),
-            (4, b"M2\2\0\xff\x88"),
-            (4, b"M2\3\0\xff"),
-            (4, b"M2\x08\0\xff"),
-        ),
+        at=((4, b"M2"),),
         examples=(
             bytes((len(_ANSWER) + 2, 1)) + len(_ANSWER).to_bytes(2, "big") + _ANSWER,
             b"\x31\x06" + bytes(range(49)),
+            b"\x0e\1\0\x0cM2\6\0\xff\x09\5\3\0\xff\x09\2",
+            b"\xff\1\1\x04M2\x05\0\xff\1\x0b\0\0\x31" + bytes(243) + b"\x07\1" + bytes(7),
         ),
-        rejects=(b"ab: M2\1\0\xff\x88\2\0\0\0\0\0", b"\x31\x06" + bytes(range(48))),
+        rejects=(
+            b"ab: M2\1\0\xff\x88\2\0\0\0\0\0",
+            b"\x31\x06" + bytes(range(48)),
+            b"\x33\x06" + bytes(range(49)),
+            b"\x0e\1\0\x0cM2\6\0\xff\x55\5\3\0\xff\x09\2",
+        ),
         ports=(8291,),
     ),
     Protocol(

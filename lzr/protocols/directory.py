@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
+
 from lzr.protocols._bytes import be16, be32, le16
-from lzr.protocols._framing import der, der_length, first_line, leads
+from lzr.protocols._framing import der, der_length, first_line, leads, printable
 from lzr.protocols._protocol import Protocol
 
 _LDAP_RESPONSES = frozenset(
@@ -81,9 +83,11 @@ def _netbios(data: bytes) -> bool:
 
 def _finger(data: bytes) -> bool:
     """What fingerd prints: a table of users, one user's entry, or that there is none."""
-    line = first_line(data.lstrip(b"\r\n"))
+    line = first_line(data.lstrip(b"\r\n \t"))
     if line.startswith(b"Login: "):
         return b"Name: " in line
+    if line.startswith(b"Login name: "):
+        return b"In real life: " in line
     if line.startswith(b"Login "):
         return b"Name" in line and (b"Tty" in line or b"TTY" in line)
     if line.startswith((b"No one logged on", b"finger: ")):
@@ -93,10 +97,20 @@ def _finger(data: bytes) -> bool:
 
 def _ident(data: bytes) -> bool:
     """port , port : USERID or ERROR : … (RFC 1413 §6)."""
-    ports, colon, rest = first_line(data).partition(b":")
+    line = first_line(data)
+    if line[:1] not in _DIGITS:  # what was asked was no pair of ports, and comes back as it was or not at all
+        return printable(line) and _NO_PORTS.search(line) is not None
+    ports, colon, rest = line.partition(b":")
     if not colon or not all(port.strip().isdigit() for port in ports.split(b",", 1)) or b"," not in ports:
         return False
     return rest.partition(b":")[0].strip() in {b"USERID", b"ERROR"} and b":" in rest
+
+
+_DIGITS = tuple(b"%d" % digit for digit in range(10))
+_NO_PORTS = re.compile(
+    rb"^[^:]{0,80}: ?(?:ERROR ?: ?(?:INVALID-PORT|NO-USER|HIDDEN-USER|UNKNOWN-ERROR|X[\w-]+)$"
+    rb"|USERID ?: ?(?:UNIX|OTHER)\b[^:]{0,40}:)"
+)
 
 
 def _epmd(data: bytes) -> bool:
@@ -254,13 +268,16 @@ PROTOCOLS: tuple[Protocol, ...] = (
         spec="RFC 1288 §2.5",
         match=_finger,
         probe=b"\r\n",
-        starts=(b"Login", b"No one logged", b"finger: ", b"\r\nLogin", b"\r\n    Line ", b"    Line "),
+        starts=(b"Login", b"No one logged", b"finger: ", b"\r\nLogin", b"\r\n  ", b"\n  ", b"  ", b"Line "),
         examples=(
             b"Login     Name       Tty      Idle  Login Time   Office     Office Phone\r\n",
             b"No one logged on.\r\n",
             b"Login: root           \t\t\tName: root\r\nDirectory: /root\r\n",
+            b"Login name: GET       \t\t\tIn real life: ???\r\n",
+            b"\r\n    Line       User       Host(s)              Idle       Location\r\n",
+            b"       Line      User      Host(s)      Idle Location\n",
         ),
-        rejects=(b"Login: ", b"Login incorrect\r\n"),
+        rejects=(b"Login: ", b"Login incorrect\r\n", b"  Line of users\r\n", b"Login name: \r\n"),
         ports=(79,),
     ),
     Protocol(
@@ -269,9 +286,14 @@ PROTOCOLS: tuple[Protocol, ...] = (
         spec="RFC 1413 §6",
         match=_ident,
         probe=b"0,0\r\n",
-        starts=tuple(b"%d" % digit for digit in range(10)),
-        examples=(b"0,0:ERROR:INVALID-PORT\r\n", b"6193, 23 : USERID : UNIX : stjohns\r\n"),
-        rejects=(b"0,0\r\n", b"12:30, noon : ERROR\r\n"),
+        starts=(*_DIGITS, b" ", b":", b"GET", b"EHLO", b"HELP", b"OPTIONS"),
+        examples=(
+            b"0,0:ERROR:INVALID-PORT\r\n",
+            b"6193, 23 : USERID : UNIX : stjohns\r\n",
+            b"GET/HTTP/1.0 : ERROR : INVALID-PORT\r\n",
+            b" : USERID : UNIX : x\r\n",
+        ),
+        rejects=(b"0,0\r\n", b"12:30, noon : ERROR\r\n", b"GET / : ERROR : no\r\n", b" : USERID : me\r\n"),
         ports=(113,),
     ),
     Protocol(

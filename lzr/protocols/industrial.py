@@ -14,7 +14,12 @@ FIXED = frozenset((5, 6, 8, 11, 15, 16))
 
 
 def _modbus(data: bytes) -> bool:
+    """An answer, or an exception to what was no Modbus: then transaction and protocol are the first bytes of
+    that, as the header is given back unread (§4.1: transaction, protocol and unit are copied)."""
     size = be16(data, 4)
+    if data[2:4] != b"\0\0":
+        foreign = data[:4].isascii() or data[:2] == b"\x16\3"
+        return size == 3 and len(data) == 9 and foreign and data[7] > 0x80 and 1 <= data[8] <= 11
     if not 3 <= size <= 254 or len(data) < 9:
         return False
     if len(data) != size + 6:  # a second answer may follow
@@ -90,20 +95,22 @@ def _fox(data: bytes) -> bool:
 
 
 def _siemens(data: bytes) -> bool:
-    """A connection confirm whose parameters are an S7 controller's: TPDU size first, then TSAPs."""
+    """A connection confirm whose parameters are well-formed: TPDU size and TSAPs, in any order (§13.4.4)."""
     size = be16(data, 2)
     if size != len(data) or size < 14 or data[5] != 0xD0 or data[4] != size - 5:
         return False
     if data[11:15] == b"\1\0\x08\0":  # RDP's question among the parameters, given back: RDP has an answer
         return size == 19
-    if data[11] != 0xC0 or data[12] != 1 or not 7 <= data[13] <= 13:
-        return False
-    if size == 14:
-        return True
-    # calling TSAP: a connection kind 1, 2, 3, 6… or a name; upper layers of ISO use 0 there
-    if data[14] not in (0xC1, 0xC2) or 16 + data[15] > size:
-        return False
-    return data[15] > 0 and data[16] != 0
+    at = 11
+    while at + 2 < size:
+        kind, length = data[at], data[at + 1]
+        if kind == 0xC0:
+            if length != 1 or not 7 <= data[at + 2] <= 13:
+                return False
+        elif kind not in (0xC1, 0xC2) or not 1 <= length <= 32:
+            return False
+        at += 2 + length
+    return at == size
 
 
 PROTOCOLS: tuple[Protocol, ...] = (
@@ -112,8 +119,11 @@ PROTOCOLS: tuple[Protocol, ...] = (
         spec="Modbus Messaging on TCP/IP V1.0b §3.1; Modbus Application Protocol V1.1b3 §6",
         match=_modbus,
         probe=(Random(2), b"\0\0\0\x05\0\x2b\x0e\x01\0"),
-        at=((2, b"\0\0\0"),),
+        at=((2, b"\0\0\0"), (4, b"\0\3")),
         examples=(
+            b"GET \0\3H\xd4\1",  # to "GET / HTTP/1.1"
+            b"\r\n\r\n\0\3\r\x8a\1",  # to empty lines
+            b"\x16\3\1\0\0\3\0\x81\1",  # to a ClientHello
             b"\x12\x34\0\0\0\x03\0\xab\x01",
             b"\x12\x34\0\0\0\x10\0\x2b\x0e\x01\x01\0\0\x01\0\x06Vendor",
             b"\0\x01\0\0\0\x05\xff\x03\x02\0\x2a",
@@ -122,6 +132,9 @@ PROTOCOLS: tuple[Protocol, ...] = (
         rejects=(
             b"\x12\x34\0\0\0\x05\0\x2b\x0e\x01\0",
             bytes(12),
+            b"GET \0\3H\xd4\x0c",
+            b"GET \0\3H\x54\1",
+            b"\xa1\xb2\xc3\xd4\0\3H\xd4\1",
             b"\0\x01\0\0\0\x05\xff\x03\x09\0\x2a",
             b"\0\x01\0\0\0\x03\x01\x83\x63",
         ),
@@ -162,11 +175,16 @@ PROTOCOLS: tuple[Protocol, ...] = (
         examples=(
             b"\x03\0\0\x16\x11\xd0\0\x01\0\x0c\0\xc0\x01\x0a\xc1\x02\x01\0\xc2\x02\x01\x02",
             b"\x03\0\0\x0e\x09\xd0\0\x01\0\x02\0\xc0\x01\x0a",
+            b"\x03\0\0\x16\x11\xd0\0\x01\0\x0c\0\xc1\x02\x01\0\xc2\x02\x01\x02\xc0\x01\x09",
+            b"\x03\0\0\x16\x11\xd0\0\x01\0\x0c\0\xc0\x01\x0a\xc1\x02\0\0\xc2\x02\x01\x02",
+            b"\x03\0\0\x13\x0e\xd0\0\0\x12\x34\0\x01\0\x08\0\x0b\0\0\0",
         ),
         rejects=(
             b"\x03\0\0\x16\x11\xe0\0\0\0\x01\0\xc0\x01\x0a\xc1\x02\x01\0\xc2\x02\x01\x02",
             b"\x03\0\0\x13\x0e\xd0\0\0\x12\x34\0\x02\x1f\x08\0\x02\0\0\0",
             b"\x03\0\0\x0e\x09\xd0\0\x01\0\x02\0\xc0\x01\x63",
+            b"\x03\0\0\x0f\x0a\xd0\0\x01\0\x02\0\xc1\x02\x01\0".replace(b"\xc1\x02", b"\xc1\x03"),
+            b"\x03\0\0\x0f\x0a\xd0\0\x01\0\x02\0\xc7\x02\x01\0",
         ),
         ports=(102,),
         zgrab="siemens",

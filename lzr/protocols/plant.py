@@ -109,7 +109,7 @@ def _synphasor(data: bytes) -> bool:
     if len(data) < 16:
         return False
     kind, version, size = data[1] >> 4, data[1] & 0x0F, be16(data, 2)
-    if kind not in {0, 1, 2, 3, 5} or not 1 <= version <= 3 or size < 16 or not leads(data, size):
+    if kind not in {0, 1, 2, 3, 5} or not 1 <= version <= 2 or size < 16 or not leads(data, size):
         return False
     if len(data) < size:
         return kind in {2, 3, 5} and data[14] == 0 and 1 <= be16(data, 18) <= 256

@@ -42,7 +42,7 @@ OTHERS = (b"HTTP/", b"SSH-", b"RTSP/", b"SIP/", b"ERROR", b"-ERR", b"* OK", b"RF
 
 PROMPT = re.compile(
     rb"(?:log ?in|log ?on|user|password|passwd|passcode|account|verification code|access code|terminal type"
-    rb"|(?:user|log ?in|log ?on|your|account|enter) ?(?:name|id|number|login))"
+    rb"|(?:user|log ?in|log ?on|account) ?(?:name|id|number)|(?:your|enter) ?(?:id|number|login))"
     rb"\s?(?:\([^()\n]{0,40}\))?\s?[:>?]+[ \0]{0,4}(?:\x1b\[[0-9;]{0,8}[A-Za-z])*$",
     re.IGNORECASE,
 )
@@ -59,6 +59,7 @@ SPEAKS = (
     b"telnet is not allowed",
     b"press enter for ",
     b"login attempt",
+    b"system administrator is connecting from ",
     b"login incorrect",
     b"hello, this is frrouting (version",
     b"hello, this is quagga (version",
@@ -93,6 +94,11 @@ def _negotiation(data: bytes) -> int:
     return at
 
 
+def _said(data: bytes) -> bytes:
+    """Text without what a terminal takes as well (RFC 854): nothing, bell, back space."""
+    return data.translate(None, b"\0\x07\x08")
+
+
 def _telnet(data: bytes) -> bool:
     if data[:1] == b"\xff":
         agreed = _negotiation(data)
@@ -100,18 +106,13 @@ def _telnet(data: bytes) -> bool:
             return False
         rest = data[agreed:]
         # what follows is a banner, or what a full segment cut off
-        return (
-            not rest
-            or rest[0] == IAC
-            or agreed > 6
-            or is_text(rest.replace(b"\0", b"").partition(b"\xff")[0])
-        )
+        return not rest or rest[0] == IAC or agreed > 6 or is_text(_said(rest.partition(b"\xff")[0]))
     if len(data) > 4096 or data.startswith(OTHERS) or (data[:3].isdigit() and data[3:4] in b" -"):
         return False
     head, iac, tail = data.partition(b"\xff")
     if iac:
-        return len(head) < 2048 and is_text(head) and _negotiation(iac + tail) > 0
-    if not is_text(data.replace(b"\r\0", b"\r").translate(None, b"\x07\x08")):
+        return len(head) < 2048 and is_text(_said(head)) and _negotiation(iac + tail) > 0
+    if not is_text(_said(data)):
         return False
     text = data.rstrip(b"\r\n \0")
     last = text[max(text.rfind(b"\n"), text.rfind(b"\r")) + 1 :][-120:]
@@ -167,6 +168,10 @@ PROTOCOLS: tuple[Protocol, ...] = (
             b"Vty password is not set.\r\n",
             b"\r\nHello, this is FRRouting (version 8.4.4).\r\nCopyright 1996-2005 Kunihiro Ishiguro\r\n",
             b"Print server 4\r\nType ? for help\r\nps4> ",
+            b"\xff\xfb\1\x07\x08Welcome\0\r\n",
+            b"\r\n\x07\0Welcome\x08\r\n\xff\xfb\1",
+            b"System administrator is connecting from 192.0.2.9\r\nReject the connection request !!!\r\n",
+            b"\xff\xfb\x01\xff\xf1\xff\xfb\x03",
         ),
         rejects=(
             b"\xff\xff\xff\xff\xff\xff",
@@ -176,6 +181,10 @@ PROTOCOLS: tuple[Protocol, ...] = (
             b"220 login: \r\n",
             b"<html>login:",
             b"the password: it is long gone and nobody has it\r\n",
+            b"By what name do you wish to be known?\r\nWhat is your name? ",
+            b"Please enter your name: ",
+            b"\xff\xfb\1\1\2\3\4",
+            b"\xff\xfa\x18\1 and no end",
         ),
         ports=(23, 2323, 107, 2601, 2605),
         zgrab="telnet",

@@ -21,7 +21,7 @@ def _iscsi(data: bytes) -> bool:
 
 def _afp(data: bytes) -> bool:
     """A DSI reply: command, request, error, length, reserved (Apple Filing Protocol, DSI header)."""
-    if len(data) < 16 or be32(data, 12) or data[1] not in {1, 2, 3, 4, 5, 6, 8}:
+    if len(data) < 16 or be32(data, 12) or data[1] not in {1, 3, 4}:
         return False
     size, code = be32(data, 8), be32(data, 4)
     return (
@@ -72,7 +72,11 @@ PROTOCOLS: tuple[Protocol, ...] = (
         probe=bytes.fromhex("43000000 0000004e 4c5a52310000 0000 00000001 00010000 00000001 00000000")
         + bytes(16)
         + b"InitiatorName=iqn.2000-01.invalid.lzr:0\0SessionType=Discovery\0AuthMethod=None\0\0\0",
-        starts=(b"\x23\0\0\0", b"\x23\x80\0\0", b"\x23\1\0\0", b"\x23\x81\0\0", b"\x23\x87\0\0", b"\x3f\x80"),
+        # The stages, now and next, and whether it goes on: any of them may be set.
+        starts=(
+            *(bytes((0x23, top | stages, 0, 0)) for top in (0, 0x40, 0x80, 0xC0) for stages in range(16)),
+            b"\x3f\x80",
+        ),
         examples=(
             bytes.fromhex("23000000 00000000") + bytes(40),
             bytes.fromhex("23000000 00000000") + bytes(28) + b"\2\7" + bytes(10),
@@ -158,7 +162,7 @@ PROTOCOLS: tuple[Protocol, ...] = (
             be32(data, 4) == 0 and (len(data) == 12) == (be32(data, 8) == 0) and len(data) >= 12
         ),
         probe=bytes.fromhex("0111 8005 00000000"),
-        starts=(b"\1\x11\0\5", b"\1\6\0\5"),
+        starts=(b"\1\x11\0\5", b"\1\x10\0\5", b"\1\6\0\5", b"\1\0\0\5"),
         examples=(bytes.fromhex("0111 0005 00000000 00000000"),),
         rejects=(bytes.fromhex("0111 0005 00000000 00000000 00"), bytes.fromhex("0111 0005 00000000")),
         ports=(3240,),

@@ -60,12 +60,12 @@ def _rethinkdb(data: bytes) -> bool:
 
 
 def _drda(data: bytes) -> bool:
-    """A reply DSS: length, 0xD0, type 2, correlation; then an object's length and code point."""
+    """A reply or object DSS: length, 0xD0, type 2 or 3, correlation; an object's length and code point."""
     size, inner, point = be16(data, 0), be16(data, 6), be16(data, 8)
     return (
         len(data) >= 10
         and leads(data, size)
-        and data[3] & 0x0F == 2
+        and data[3] & 0x0F in (2, 3)
         and 4 <= inner <= size - 6
         and point in _DRDA_REPLIES
     )
@@ -110,7 +110,10 @@ def _clickhouse(data: bytes) -> bool:
 
 
 def _monetdb(data: bytes) -> bool:
-    """A block header (size, last flag), then salt:kind:version:hashes:byte order:…"""
+    """A block header (size, last flag), then salt:kind:version:hashes:byte order:…
+
+    An engine's salt has 8 to 11 characters, that of the daemon before the engines (merovingian) 31 or 8.
+    """
     size = le16(data, 0) >> 1
     fields = data[2 : 2 + size].split(b":")
     return fits(data, size + 2) and len(fields) >= 6 and fields[1] in {b"mserver", b"merovingian"}
@@ -168,7 +171,12 @@ _OP_CONNECT = (
         )
     )
 )
-_SALT = b"ab:mserver:9:RIPEMD160,SHA512,SHA384:LIT:SHA512:"
+
+
+def _challenge(salt: bytes, kind: bytes) -> bytes:
+    text = salt + b":" + kind + b":9:RIPEMD160,SHA512,SHA384:LIT:SHA512:"
+    return (2 * len(text) + 1).to_bytes(2, "little") + text
+
 
 PROTOCOLS: tuple[Protocol, ...] = (
     Protocol(
@@ -188,7 +196,7 @@ PROTOCOLS: tuple[Protocol, ...] = (
         spec="Apache Cassandra, CQL native protocol v4 §2, §4.1.3 OPTIONS",
         match=_cassandra,
         probe=bytes.fromhex("04000001 05 00000000"),
-        starts=tuple(bytes((0x80 | version, flags)) for version in range(1, 7) for flags in (0, 0x10)),
+        starts=tuple(bytes((0x80 | version, flags)) for version in range(1, 7) for flags in (0, 8, 0x10)),
         examples=(
             bytes.fromhex("84000001 06 00000018 0001 000b") + b"CQL_VERSION\0\1\0\0053.4.4",
             bytes.fromhex("84000001 00 0000000e 0000000a 0008") + b"too old!",
@@ -235,8 +243,12 @@ PROTOCOLS: tuple[Protocol, ...] = (
         spec="DRDA Version 5, Volume 3 (DDM): EXCSAT, EXCSATRD, DSS",
         match=_drda,
         probe=(len(_EXCSAT) + 6).to_bytes(2, "big") + b"\xd0\1\0\1" + _EXCSAT,
-        at=((2, b"\xd0\x02"), (2, b"\xd0\x42"), (2, b"\xd0\x52")),
-        examples=(bytes.fromhex("0013 d002 0001 000d 1443 0009 115e 8593a999 a2"),),
+        # Chained, continued on error, the same correlation: the upper bits, in any combination.
+        at=tuple((2, bytes((0xD0, flags << 4 | kind))) for kind in (2, 3) for flags in range(8)),
+        examples=(
+            bytes.fromhex("0013 d002 0001 000d 1443 0009 115e 8593a999 a2"),
+            bytes.fromhex("0013 d043 0001 000d 1443 0009 115e 8593a999 a2") + bytes.fromhex("0010 d003 0001"),
+        ),
         rejects=(bytes.fromhex("0013 d002 0001 000d 2443 0009 115e 8593a999 a2"),),
         ports=(50000, 1527, 446),
         zgrab="drda",
@@ -297,9 +309,14 @@ PROTOCOLS: tuple[Protocol, ...] = (
         name="monetdb",
         spec="MonetDB documentation, MAPI: the challenge",
         match=_monetdb,
-        at=((4, b":mserver:"), (6, b":mserver:"), (8, b":mserver:"), (10, b":mserver:"), (12, b":mserver:")),
-        examples=((2 * len(_SALT) + 1).to_bytes(2, "little") + _SALT,),
-        rejects=(b"ab" + _SALT, b"xxab:mserver:9"),
+        at=(*((at, b":mserver:") for at in (10, 11, 12, 13)), *((at, b":merovingian:") for at in (10, 33))),
+        examples=(
+            _challenge(b"a1B2c3D4", b"mserver"),
+            _challenge(b"a1B2c3D4e5f", b"mserver"),
+            _challenge(b"a1B2c3D4", b"merovingian"),
+            _challenge(b"a1B2c3D4e5f6a1B2c3D4e5f6a1B2c3D", b"merovingian"),
+        ),
+        rejects=(b"ab" + _challenge(b"a1B2c3D4", b"mserver"), b"xxab:mserver:9", b"xxa1B2c3D4:mserver:9"),
         ports=(50000,),
     ),
     Protocol(

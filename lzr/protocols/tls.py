@@ -67,14 +67,19 @@ ALERTS = frozenset(
 """RFC 8446 §6 and its forerunners."""
 
 PLAIN_PAGES = (  # what TLS ports say to a request without TLS
-    b"plain HTTP request was sent to HTTPS port",
-    b"speaking plain HTTP to an SSL-enabled server port",
-    b"sent an HTTP request to an HTTPS server",
-    b"combination of host and port requires TLS",
+    b"plain HTTP request was sent to HTTPS port",  # nginx
+    b"speaking plain HTTP to an SSL-enabled server port",  # Apache
+    b"sent an HTTP request to an HTTPS server",  # Go
+    b"combination of host and port requires TLS",  # Tomcat
     b"HTTP request was sent to HTTPS",
     b"an HTTP request to an HTTPS port",
     b"requires HTTPS. Please",
+    b"but this server only speaks HTTPS on this port",  # Cheroot
+    b"web server is running in SSL mode",  # Webmin
 )
+
+PLAIN_TITLES = (b"<title>400 ", b"<title>Bad Request")
+"""How such a page is headed where no status line comes before it."""
 
 
 def _record(data: bytes) -> bool:
@@ -88,20 +93,39 @@ def _record(data: bytes) -> bool:
     kind, size = data[5], be24(data, 6)
     if kind == 0:  # HelloRequest
         return size == 0 and length == 4
-    if kind != 2 or not 38 <= size <= 0x4000 or len(data) < 11 or data[9] != 3 or data[10] > 4:
+    if data[9:10] == b"\x7f" or data[9:11] == b"\3\4":
+        return _draft(data, kind, size)
+    if kind != 2 or not 38 <= size <= 0x4000 or len(data) < 11 or data[9] != 3 or data[10] > 3:
         return False
     # ServerHello: version, random, session id, suite, compression (RFC 5246 §7.4.1.3)
     if len(data) > 43 and data[43] > 32:
-        # TLS 1.3 before its 22nd draft left the session id out
-        return data[10] == 4 and length >= 40
+        return False
     after = 44 + data[43] if len(data) > 43 else 0
     return not after or len(data) <= after + 2 or data[after + 2] in (0, 1, 64)
+
+
+def _draft(data: bytes, kind: int, size: int) -> bool:
+    """TLS 1.3 before its 22nd draft: version 3.4 or 0x7f and the draft, random, suite, extensions, no session
+    id (draft-ietf-tls-tls13-18 §4.1.3); the retry request, a message of its own (§4.1.4), has no random."""
+    if kind not in (2, 6) or len(data) < 11 or not 1 <= data[10] <= 28:
+        return False
+    suite = 43 if kind == 2 else 11
+    if len(data) < suite + 4:
+        return size >= 38
+    extensions = be16(data, suite + 2)
+    if kind == 6 and extensions != size - 6:  # up to draft 18 it named no suite
+        return be16(data, suite) == size - 4
+    return data[suite] in (0x13, 0xC0, 0xCC, 0) and extensions == size + 9 - suite - 4
 
 
 def _tls(data: bytes) -> bool:
     if data[:1] in (b"\x15", b"\x16"):
         return _record(data)
-    return data[9:12] == b"400" and any(page in data for page in PLAIN_PAGES)
+    if data[:1] == b"<":  # old servers give no status line to what they could not read
+        title = data.find(b"<title>", 0, 300)
+        if title < 0 or not data.startswith(PLAIN_TITLES, title):
+            return False
+    return any(page in data for page in PLAIN_PAGES)
 
 
 def _ssl2(data: bytes) -> bool:
@@ -118,19 +142,51 @@ _SERVER_HELLO = bytes.fromhex(
     "160303005a020000560303" + "5e" * 32 + "20" + "a1" * 32 + "130100000e002b00020304003300060017000207c9"
 )
 
+
+def _draft_hello(draft: int) -> bytes:
+    extensions = _extension(_KEY_SHARE, _u16s(GROUPS[0], _SIZE) + b"\x5e" * _SIZE)
+    body = bytes((0x7F, draft)) + b"\xa1" * 32 + _u16s(0x1301, len(extensions)) + extensions
+    return b"\x16\x03\x01" + _u16s(len(body) + 4) + b"\x02\0" + _u16s(len(body)) + body
+
+
 PROTOCOLS: tuple[Protocol, ...] = (
     Protocol(
         name="tls",
         spec="RFC 8446 §4.1.3, §5.1; RFC 5246 §7.2",
         match=_tls,
         probe=CLIENT_HELLO,
-        starts=(b"\x16\x03", b"\x15\x03", b"HTTP/1.1 400", b"HTTP/1.0 400"),
+        starts=(
+            b"\x16\x03",
+            b"\x15\x03",
+            b"HTTP/1.1 400",
+            b"HTTP/1.0 400",
+            b"HTTP/1.0 200 Document follows",
+            b"<html>",
+            b"<!DOCTYPE HTML PUBLIC",
+        ),
         examples=(
             _SERVER_HELLO,
             bytes.fromhex("15030100020228"),
             bytes.fromhex("15030300020246"),
             b"HTTP/1.1 400 Bad Request\r\nServer: x\r\n\r\nThe plain HTTP request was sent to HTTPS port",
             b"HTTP/1.0 400 Bad Request\r\n\r\nClient sent an HTTP request to an HTTPS server.\n",
+            b"HTTP/1.1 400 \r\n\r\nBad Request\r\nThis combination of host and port requires TLS.\r\n",
+            b"HTTP/1.1 400 Bad Request\r\n\r\nYou're speaking plain HTTP to an SSL-enabled server port.",
+            b"HTTP/1.1 400 Bad Request\r\nContent-Length: 88\r\n\r\nThe client sent a plain HTTP request, "
+            b"but this server only speaks HTTPS on this port.",
+            b"HTTP/1.0 200 Document follows\r\nServer: MiniServ\r\n\r\n<h1>Error</h1>This web server is "
+            b"running in SSL mode. Try https://example.com:10000/",
+            b"<html>\r\n<head><title>400 The plain HTTP request was sent to HTTPS port</title></head>\r\n",
+            b'<!DOCTYPE HTML PUBLIC "-//IETF//DTD HTML 2.0//EN">\n<html><head>\n'
+            b"<title>400 Bad Request</title>\n</head><body>Reason: You're speaking plain HTTP to an "
+            b"SSL-enabled server port.<br />",
+            _draft_hello(0x12),
+            _draft_hello(0x1C),
+            _draft_hello(0x12).replace(b"\x7f\x12", b"\3\4").replace(b"\x13\1", b"\xc0\x2b"),  # draft 14
+            bytes.fromhex("1603010012 0600000e 7f15 1301 0008 002c0004 00020102"),  # draft 21, retry
+            bytes.fromhex("1603010010 0600000c 7f12 0008 002c0004 00020102"),  # draft 18
+            bytes.fromhex("1603010052 0200004e 7f12"),  # as far as a small segment goes
+            bytes.fromhex("160301000400000000"),  # HelloRequest
         ),
         rejects=(
             bytes.fromhex("16030100cc010000c80303") + b"\x11" * 60,  # a client's hello
@@ -138,6 +194,12 @@ PROTOCOLS: tuple[Protocol, ...] = (
             bytes.fromhex("1603030010") + b"\x80" * 16,
             bytes.fromhex("150303ffff0228"),
             bytes.fromhex("15030300020999"),
+            _draft_hello(0x12).replace(b"\x13\x01", b"\x13\x01\0", 1),
+            bytes.fromhex("1603010052 0200004e 7f7f") + bytes(76),
+            bytes.fromhex("1603010052 0100004e 7f12"),
+            _SERVER_HELLO[:43] + b"\x21" + _SERVER_HELLO[44:],
+            b"<html><head><title>Notes</title></head>The plain HTTP request was sent to HTTPS port",
+            b"<html><head><title>400 Bad Request</title></head><body>nginx</body>",
             b"HTTP/1.1 200 OK\r\n\r\nnginx says: The plain HTTP request was sent to HTTPS port",
         ),
         ports=(443, 465, 636, 853, 989, 990, 992, 993, 995, 8443),

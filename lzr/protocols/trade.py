@@ -116,7 +116,11 @@ PROTOCOLS: tuple[Protocol, ...] = (
         + (len(_AVPS) + 20).to_bytes(3, "big")
         + bytes.fromhex("80000101 00000000 4c5a5231 4c5a5231")
         + _AVPS,
-        at=((4, b"\0\0\1\1\0\0\0\0"), (4, b"\x20\0\1\1\0\0\0\0"), (4, b"\0\0\1\x18\0\0\0\0")),
+        at=tuple(  # proxiable, error; capabilities exchange and watchdog
+            (4, bytes((flags, 0, 1, code, 0, 0, 0, 0)))
+            for flags in (0, 0x20, 0x40, 0x60)
+            for code in (1, 0x18)
+        ),
         examples=(bytes.fromhex("01000020 00000101 00000000 4c5a5231 4c5a5231 0000010c 4000000c 00000bc2"),),
         rejects=(bytes.fromhex("01000021 00000101 00000000 4c5a5231 4c5a5231 0000010c 4000000c 00000bc2"),),
         ports=(3868,),

@@ -16,12 +16,31 @@ def _socks(data: bytes) -> bool:
 
 def _openvpn(data: bytes) -> bool:
     """length, P_CONTROL_HARD_RESET_SERVER_V2, session, acknowledgements of our packet 0, packet 0."""
-    if len(data) < 14 or be16(data, 0) + 2 != len(data):
+    size = be16(data, 0)
+    if not 26 <= size <= len(data) - 2:
         return False
-    if len(data) > 28:
-        # With tls-auth or tls-crypt a MAC and a time stand in between.
-        return len(data) in {46, 50, 54, 58, 62, 66, 70, 90}
-    return data[11] == 1 and be32(data, 12) == 0 and be32(data, 24) == 0
+    if size == _RESET:
+        return data[11] == 1 and be32(data, 12) == 0 and be32(data, 24) == 0
+    if size == _RESET + 40 and _first(
+        data, 11
+    ):  # tls-crypt: number, time, a MAC of 32 bytes, the rest in cipher
+        return True
+    # tls-auth: a MAC after the session, then number and time, then the packet in clear
+    mac = size - _RESET - 8
+    at = 11 + mac
+    return mac in _MACS and _first(data, at) and data[at + 8] == 1 and be32(data, size - 2) == 0
+
+
+def _first(data: bytes, at: int) -> bool:
+    """Whether this is the number of a first packet; from 2.6 on its top byte may be 0x0f."""
+    return be32(data, at) in (1, 0x0F000001)
+
+
+_RESET = 26
+"""The packet in clear: opcode, session, one acknowledgement, the peer's session, number."""
+
+_MACS = frozenset((16, 20, 28, 32, 48, 64))
+"""Sizes of HMACs: MD5, SHA-1, SHA-224, SHA-256, SHA-384, SHA-512."""
 
 
 def _icap(data: bytes) -> bool:
@@ -37,17 +56,22 @@ def _http2(data: bytes) -> bool:
         or data[4:9] != bytes(5)
         or size % 6
         or len(data) < 9 + size
-        or size > 96
+        or size > 600
     ):
         return False
-    for at in range(9, 9 + size, 6):
+    for at in range(9, 9 + size, 6):  # settings that are not known are ignored (§6.5.2)
         name, value = be16(data, at), be32(data, at + 2)
-        if name == 0 or (name > 0x20 and name & 0x0F0F != 0x0A0A) or (name == 2 and value > 1):
+        if (name == 2 and value > 1) or (name == 4 and value >> 31):
             return False
-        if (name == 4 and value >> 31) or (name == 5 and not 16384 <= value < 1 << 24):
+        if name == 5 and not 16384 <= value < 1 << 24:
             return False
     rest = data[9 + size :]
-    return not rest or (len(rest) >= 9 and rest[3] in {4, 6, 7, 8} and be32(rest, 0) >> 8 <= len(rest) - 9)
+    return not rest or (len(rest) >= 9 and rest[3] in _FRAMES and be32(rest, 0) >> 8 <= len(rest) - 9)
+
+
+_FRAMES = frozenset((4, 6, 7, 8, 10, 12, 16))
+"""What a server may send after its settings, before it read a request: SETTINGS, PING, GOAWAY, WINDOW_UPDATE,
+ALTSVC (RFC 7838), ORIGIN (RFC 8336), PRIORITY_UPDATE (RFC 9218)."""
 
 
 def _gopher(data: bytes) -> bool:
@@ -67,6 +91,13 @@ def _tor(data: bytes) -> bool:
 
 
 _SETTINGS = bytes.fromhex("000012 04 00 00000000 0003 00000064 0004 00010000 0006 00004000")
+
+
+def _with_mac(size: int) -> bytes:
+    """A reset under tls-auth."""
+    body = b"\x40SERVERID" + b"\xa5" * size + b"\0\0\0\1\x65\0\0\0\1\0\0\0\0LZRLZRLZ\0\0\0\0"
+    return len(body).to_bytes(2, "big") + body
+
 
 PROTOCOLS: tuple[Protocol, ...] = (
     Protocol(
@@ -101,8 +132,15 @@ PROTOCOLS: tuple[Protocol, ...] = (
         match=_openvpn,
         probe=b"\0\x0e\x38LZRLZRLZ\0\0\0\0\0",
         at=((2, b"\x40"),),
-        examples=(b"\0\x1a\x40SERVERID\1\0\0\0\0LZRLZRLZ\0\0\0\0",),
+        examples=(
+            b"\0\x1a\x40SERVERID\1\0\0\0\0LZRLZRLZ\0\0\0\0",
+            *(_with_mac(size) for size in sorted(_MACS)),
+            b"\0\x42\x40SERVERID\x0f\0\0\1\x65\0\0\0" + b"\xa5" * 32 + b"\x5a" * 17,
+        ),
         rejects=(
+            _with_mac(24),
+            _with_mac(20)[:-1] + b"\1",
+            _with_mac(32).replace(b"\0\0\0\1\x65", b"\0\0\0\2\x65"),
             b"\0\x1a\x40SERVERID\2\0\0\0\0LZRLZRLZ\0\0\0\0",
             b"\0\x1b\x40SERVERID\1\0\0\0\0LZRLZRLZ\0\0\0\0",
         ),
@@ -128,8 +166,18 @@ PROTOCOLS: tuple[Protocol, ...] = (
             _SETTINGS,
             bytes.fromhex("000000 04 00 00000000"),
             _SETTINGS + bytes.fromhex("000000 04 01 00000000"),
+            bytes.fromhex("000006 04 00 00000000 fe03 00000001"),  # gRPC's own
+            bytes.fromhex("00000c 04 00 00000000 1a2a 00000007 0005 00004000"),
+            _SETTINGS + bytes.fromhex("000004 08 00 00000000 003f0001"),
         ),
-        rejects=(bytes(9), bytes.fromhex("000006 04 00 00000000 0002 00000007"), _SETTINGS + b"hello"),
+        rejects=(
+            bytes(9),
+            bytes.fromhex("000006 04 00 00000000 0002 00000007"),
+            bytes.fromhex("000006 04 00 00000000 0004 80000000"),
+            bytes.fromhex("000006 04 00 00000000 0005 00000001"),
+            _SETTINGS + b"hello",
+            _SETTINGS + b"hello and welcome",
+        ),
     ),
     Protocol(
         name="websocket",

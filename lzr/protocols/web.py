@@ -14,11 +14,19 @@ from lzr.protocols.tls import CLIENT_HELLO
 
 IPP_HEADER = re.compile(rb"\n(?:Server: (?:CUPS|[^\r\n]{0,80}IPP/)|Content-Type: application/ipp)")
 
+RTSP_SERVER = re.compile(rb"\n[Ss]erver: [^\r\n]{0,80}\bRTSP")
+
 PAGE_STARTS = (b"<!doctype html", b"<html", b"<head", b"<title", b"<body", b"<meta ", b"<h1>", b"<script")
 
 
-STATUS_LINE = re.compile(rb"(?:HTTP|http|RTSP)/\d\.\d [1-5]\d\d[ \r\n]")
-"""RFC 9112 §4: version, SP, three digits; then anything that ends them."""
+STATUS_LINE = re.compile(rb"(?:HTTP|http|RTSP)/\d\.\d [1-9]\d\d[ \r\n]")
+"""RFC 9112 §4: version, SP, three digits; then anything that ends them. Some have codes of their own."""
+
+LOOSE_LINE = re.compile(rb"(?:HTTP|http|RTSP)/\d(?:\.\d)? +[1-9]\d\d(?:[ \r\n]|$)")
+"""As some write it: more blanks, no minor version, nothing after it."""
+
+NO_VERSION = re.compile(rb"(?:UNKNOWN)? [45]\d\d [A-Z][A-Za-z ]{1,40}\r\n(?:[A-Z][\w-]{1,40}: |\r\n)")
+"""What small servers write that could not read the request's version."""
 
 
 def _page(data: bytes) -> bool:
@@ -31,7 +39,13 @@ def _page(data: bytes) -> bool:
 
 
 def _http(data: bytes) -> bool:
-    return STATUS_LINE.match(data) is not None or (data[:1] not in b"Hh" and _page(data))
+    return STATUS_LINE.match(data) is not None or _loose(data)
+
+
+def _loose(data: bytes) -> bool:
+    if data[:1] in b"Hh":
+        return LOOSE_LINE.match(data) is not None
+    return _page(data) or NO_VERSION.match(data) is not None
 
 
 _last: tuple[bytes, int] = (b"", 0)
@@ -64,7 +78,14 @@ def _kubernetes(data: bytes) -> bool:
 
 
 def _rtsp(data: bytes) -> bool:
-    return STATUS_LINE.match(data) is not None
+    """RTSP's own status line, or HTTP's, in which some of its servers refuse what is no RTSP: under it they
+    name themselves, or number the answer (RFC 2326 §12.17), as HTTP never does."""
+    if data[:1] == b"H":
+        end = _head(data)
+        if data.find(b"\nCSeq: ", 12, end) > 0:
+            return True
+        return data.find(b"RTSP", 12, end) > 0 and RTSP_SERVER.search(data, 12, end) is not None
+    return STATUS_LINE.match(data) is not None or LOOSE_LINE.match(data) is not None
 
 
 _IPP_REQUEST = (  # RFC 8010 §3.1: IPP/1.1, Get-Printer-Attributes, request 1
@@ -85,11 +106,17 @@ PROTOCOLS: tuple[Protocol, ...] = (
             Host(),
             b"\r\nUser-Agent: " + USER_AGENT + b"\r\nAccept: */*\r\nConnection: close\r\n\r\n",
         ),
-        starts=(b"HTTP/", b"http/", b"<", b"\xef\xbb\xbf", b"\r\n", b"\n", b" "),
+        starts=(b"HTTP/", b"http/", b"<", b"\xef\xbb\xbf", b"\r\n", b"\n", b" ", b"UNKNOWN "),
         examples=(
             b"HTTP/1.1 200 OK\r\nServer: nginx\r\nContent-Length: 0\r\n\r\n",
             b"HTTP/1.0 302\r\nLocation: https://192.0.2.1/\r\n\r\n",
             b"http/1.1 404 Not Found\r\n\r\n",
+            b"HTTP/1.1 999 Request denied\r\nServer: x\r\n\r\n",
+            b"HTTP/1.0  200 OK\r\nContent-Type: text/html\r\n\r\n",
+            b"HTTP/1.1 200",
+            b" 501 Not Implemented\r\nConnection: close\r\n\r\n",
+            b"UNKNOWN 400 Bad Request\r\nServer: mini_httpd/1.30\r\n\r\n",
+            b"<?xml version='1.0'?>\n<!DOCTYPE html>\n<html>",
             b"<!DOCTYPE HTML>\n<html><head><title>Error response</title></head>",
             b"\r\n<html>\r\n<head><title>400 Bad Request</title></head>",
             b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\n\r\n220 ESMTP Postfix SSH-2.0-x IPP/2.0 CUPS",
@@ -101,6 +128,11 @@ PROTOCOLS: tuple[Protocol, ...] = (
             b"<policy-file-request/>",
             b"HTTP",
             b"\r\nlogin: ",
+            b"HTTP/1.1 2000 OK\r\n",
+            b"HTTP/1.1 099 OK\r\n",
+            b" 501 apples\r\nand pears\r\n",
+            b" 501 Not Implemented yet, and no header follows",
+            b"UNKNOWN COMMAND\n",
         ),
         ports=(80, 81, 591, 3000, 5000, 7547, 8000, 8008, 8080, 8081, 8888, 9000),
         zgrab="http",
@@ -145,12 +177,19 @@ PROTOCOLS: tuple[Protocol, ...] = (
         spec="RFC 2326 §7.1, RFC 7826 §8.1",
         match=_rtsp,
         probe=(b"OPTIONS rtsp://", Host(), b"/ RTSP/1.0\r\nCSeq: 1\r\n\r\n"),
-        starts=(b"RTSP/1.", b"RTSP/2."),
+        starts=(b"RTSP/1.", b"RTSP/2.", b"HTTP/1.0 4", b"HTTP/1.0 5", b"HTTP/1.1 4", b"HTTP/1.1 5"),
         examples=(
             b"RTSP/1.0 200 OK\r\nCSeq: 1\r\nPublic: OPTIONS, DESCRIBE, SETUP, PLAY\r\n\r\n",
             b"RTSP/1.0 401 Unauthorized\r\nCSeq: 1\r\n\r\n",
+            b"HTTP/1.1 503 Service Unavailable\r\nServer: GStreamer RTSP server\r\n\r\n",
+            b"HTTP/1.0 400 Bad Request\r\nCSeq: 0\r\n\r\n",
         ),
-        rejects=(b"RTSP/1.0\r\n", b"OPTIONS / RTSP/1.0\r\n\r\n"),
+        rejects=(
+            b"RTSP/1.0\r\n",
+            b"OPTIONS / RTSP/1.0\r\n\r\n",
+            b"HTTP/1.1 503 OK\r\nServer: x\r\n\r\nServer: GStreamer RTSP server\r\n",
+            b"HTTP/1.1 503 OK\r\nServer: Artsp/1.0\r\n\r\n",
+        ),
         ports=(554, 8554),
         zgrab="",
     ),
