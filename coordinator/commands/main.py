@@ -97,9 +97,9 @@ def _scan(argv: list[str], guard: Guard | None) -> int:
             source = Source(0)
         guard = _settle(guard, options)
         os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # before numpy: nobody multiplies matrices here
-        from coordinator.scan import prepare
+        from coordinator.scan import run
 
-        return prepare.run(options, guard, source)
+        return run.run(options, guard, source)
     except parse.Answer as answer:
         answer.show()
         return OK

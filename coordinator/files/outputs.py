@@ -8,19 +8,62 @@ import os
 import stat
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from coordinator.files import opening
 from coordinator.files.resultfile import ResultFile, content, default_name, open_result
 from coordinator.scan.checkpoint import Checkpoint, Saved, SavedOutput
-from coordinator.scan.loop import Outputs
+from lzr.job import Output
 from lzr.options.table import Options, UsageError
 from lzr.records.encoders import ENCODERS
 
-__all__ = ["begin", "default_name", "open_outputs"]
+__all__ = ["Outputs", "begin", "default_name", "open_outputs"]
 
 _LAST_MOMENTS = 60.0
 """Seconds after the last checkpoint within which a scan that was cut off may have written."""
+
+
+@dataclass
+class Outputs:
+    """Descriptors (as the nursery numbers them) and what is acknowledged of each.
+
+    lines: records written to each by this scan. file: the result file, if it has a name; name: to call it by.
+    """
+
+    descriptors: list[int]
+    forms: list[str]
+    offsets: list[int]
+    fresh: list[bool] = field(default_factory=list)
+    shared: list[bool] = field(default_factory=list)  # others write there too: never cut
+    lines: list[int] = field(default_factory=list)
+    file: ResultFile | None = None
+    name: str = ""
+
+    def for_collector(self) -> list[Output]:
+        return [
+            Output(number, form, offset, fresh, shared, lines)
+            for number, (form, offset, fresh, shared, lines) in enumerate(
+                zip(self.forms, self.offsets, self.fresh, self.shared, self.lines, strict=True)
+            )
+        ]
+
+    def state(self) -> list[SavedOutput]:
+        """For the checkpoint."""
+        return list(map(SavedOutput, self.forms, self.offsets, self.fresh, self.lines))
+
+    def closing(self) -> list[str]:
+        """Where the results are, for the end."""
+        count = self.lines[0] if self.lines else 0
+        return [f"results: {count:,} record{'' if count == 1 else 's'} of this scan in {self.name}"]
+
+    def cut_back(self) -> None:
+        """Drop what nobody has acknowledged: it is not counted either. Nobody writes any more."""
+        for descriptor, offset, shared in zip(self.descriptors, self.offsets, self.shared, strict=True):
+            status = os.fstat(descriptor)
+            if stat.S_ISREG(status.st_mode) and not shared and status.st_size > offset:
+                with contextlib.suppress(OSError):
+                    os.ftruncate(descriptor, offset)
 
 
 @contextmanager

@@ -158,7 +158,7 @@ class Intake:
         self._nameless = 0  # lines whose name has no address
         self.looked_up = 0  # names that were found
         self.told: list[str] = []  # sentences about names, for the log
-        self.ports = _ANY  # our source ports, once they are known
+        self._ports = _ANY  # our source ports, once they are known
         self.fates = Fates()
         self.backlog: deque[Rows] = deque()
         self.waiting = 0
@@ -170,6 +170,10 @@ class Intake:
     def first(self) -> bytes:
         """The first input, as it is written."""
         return getattr(self._reader, "first", b"")
+
+    def listen_on(self, ports: tuple[int, int]) -> None:
+        """Our source ports are known: half-open connections of others are not admitted from here on."""
+        self._ports = ports
 
     def feed(self, chunk: bytes, *, early: bool = False) -> None:
         """early: our kernel may have reset these half-open connections before it could be kept from that."""
@@ -298,7 +302,7 @@ class Intake:
         """Of the targets that are ours to scan, those that we may."""
         if self._blocklist is not None:
             rows = self._keep(rows, self._blocklist.allowed(rows["peer_hi"], rows["peer_lo"]), "blocklisted")
-        verdicts = screen(rows, _ANY if self._reopen else self.ports, self._spared)
+        verdicts = screen(rows, _ANY if self._reopen else self._ports, self._spared)
         if verdicts is not None:
             for verdict, fate in ((SPARED, "printers"), (FOREIGN, "foreign")):
                 rows, verdicts = self._keep(rows, verdicts != verdict, fate), verdicts[verdicts != verdict]

@@ -47,6 +47,7 @@ class Watch:
     meter: where the processes' reports go (`feed`, `launched`, `restarted`, `removed`, `mark`).
     owner: user and group that files made here belong to.
     typed: the input is typed on the terminal that the dashboard would be on.
+    title: what is scanned how. cores: that may be used.
     """
 
     def __init__(
@@ -58,6 +59,9 @@ class Watch:
         owner: tuple[int, int] | None = None,
         log: Log | None = None,
         typed: bool = False,
+        title: str = "",
+        cores: int = 1,
+        guard_missing: bool = False,
     ) -> None:
         self.options = options
         self.log = Log(options.verbosity) if log is None else log
@@ -67,7 +71,9 @@ class Watch:
             packet_limit=options.max_rate,
             bit_limit=options.bandwidth,
             auto_workers=options.auto_workers,
-            title=shown(options.handshakes),
+            title=title or shown(options.handshakes),
+            cores=cores,
+            guard_missing=guard_missing,
         )
         self.meter = Meter(now)
         self._notes: deque[tuple[float, str]] = deque(maxlen=20)

@@ -9,7 +9,6 @@ class Pacer:
     def __init__(self, rate: float | None, now: float) -> None:
         """rate: connections per second; None for no limit."""
         self._bucket = None if rate is None else Bucket(rate, now)
-        self.held = False  # since it was last set to False, something had to wait
 
     @property
     def rate(self) -> float | None:

@@ -470,7 +470,7 @@ def test_reopened_connections_are_our_own_from_the_same_address() -> None:
     line = b'{"saddr":"198.51.100.1","daddr":"192.0.2.9","sport":80,"dport":7,'
     line += b'"seqnum":5,"acknum":6,"window":7}\n'
     intake = Intake(ZmapReader(), Ledger(), reopen=True)
-    intake.ports = (40000, 50000)
+    intake.listen_on((40000, 50000))
     intake.feed(line)
     (rows,) = intake.backlog
     row = rows[0]

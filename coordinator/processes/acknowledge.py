@@ -1,0 +1,44 @@
+"""Telling the flow workers what is written: they keep their results until they know, and send them again."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from coordinator.processes.fleet import Fleet
+
+_SOON = 0.25  # seconds within which a flow worker is told
+_MANY, _MUCH = 4, 256  # messages, or inputs, after which it is told at once: until then it keeps them
+
+
+class Acknowledgements:
+    """Not one for each report: telling costs a worker a turn. Soon, or at once where much was written."""
+
+    def __init__(self, fleet: Fleet) -> None:
+        self._fleet = fleet
+        self._to_tell = False  # more is written than the workers know
+        self._much = False  # a good deal was written in one go: they may be waiting to hear it
+        self._due = 0.0
+
+    def note(self, written: Iterable[tuple[int, int]], inputs: int) -> None:
+        """written: by number of a worker, its last message of which all is. inputs: that got their fate."""
+        last = dict(written)
+        for child in self._fleet.of_role("flow"):
+            child.written = last.get(child.number, child.written)
+        self._to_tell = True
+        self._much |= inputs >= _MUCH
+
+    def tell(self, now: float, *, urgent: bool) -> None:
+        """Tell who is to be told by now. urgent: somebody waits for it, as when a shard changes hands."""
+        if not self._to_tell:
+            return
+        late = now >= self._due or self._much or urgent
+        for child in self._fleet.of_role("flow"):
+            if late or child.written - child.told >= _MANY:
+                child.tell_written()
+        if late:
+            self._to_tell = self._much = False
+            self._due = now + _SOON
+
+    def wait(self, now: float) -> float | None:
+        """Seconds until `tell` has something to do; None if nothing is to be told."""
+        return max(0.0, self._due - now) if self._to_tell else None

@@ -1,0 +1,126 @@
+"""The accounts: what has become of each input. The one place where a result that is written settles one."""
+
+from __future__ import annotations
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from coordinator.files.outputs import Outputs
+from coordinator.input.intake import Intake
+from coordinator.input.size import Extent
+from coordinator.monitor.findings import Findings
+from coordinator.monitor.snapshot import Identified, Totals
+from coordinator.scan.checkpoint import Checkpoint
+from coordinator.scan.ledger import Ledger
+from lzr import messages
+from lzr.records.summary import Summary
+
+
+class Accounts:
+    """Fates and counts of the inputs, in the ledger, the figures (`totals`), the summary and the checkpoint.
+
+    findings: shows services as they are found, where that is wanted.
+    """
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        intake: Intake,
+        outputs: Outputs,
+        totals: Totals,
+        *,
+        checkpoint: Checkpoint | None = None,
+        findings: Findings | None = None,
+        max_results: int | None = None,
+    ) -> None:
+        self.summary = Summary()
+        if checkpoint is not None and checkpoint.resumed is not None and checkpoint.resumed.summary:
+            self.summary.merge(Summary.from_dict(checkpoint.resumed.summary))
+        self.outputs = outputs
+        self.enough = max_results is not None and outputs.lines[0] >= max_results
+        """As many results are recorded as were asked for."""
+        self._ledger = ledger
+        self._intake = intake
+        self._totals = totals
+        self._checkpoint = checkpoint
+        self._findings = findings
+        self._late_duplicates = 0  # found by a flow worker: the 4-tuple was in flight
+
+    @property
+    def open(self) -> int:
+        """Inputs that were admitted and have no fate yet."""
+        return self._ledger.open
+
+    def take(self, written: messages.Written) -> int:
+        """Outcomes are on disk: the one message that settles anything. How many inputs got their fate.
+
+        Raises ValueError, and counts nothing, if it cannot be true.
+        """
+        outputs = self.outputs
+        if not len(written.offsets) == len(written.lines) == len(outputs.offsets):
+            raise ValueError("it is of other outputs than there are")
+        lines = self._ledger.settle(written.tickets)
+        self.settled(lines)
+        outputs.offsets = list(written.offsets)
+        outputs.fresh = [False] * len(outputs.offsets)
+        outputs.lines = list(written.lines)
+        self._totals.done += len(lines)
+        for counts in written.counts:
+            self._count(counts)
+        self.enough |= written.enough
+        return len(lines)
+
+    def _count(self, counts: messages.Counts) -> None:
+        """What a batch of results adds to the figures."""
+        totals = self._totals
+        part = Summary.from_dict(msgspec.structs.asdict(counts.summary))
+        self.summary.merge(part)
+        totals.outcomes.update(part.reasons)
+        self._late_duplicates += counts.duplicates
+        totals.done -= counts.duplicates
+        for handshake, label, count in counts.found:
+            totals.found[handshake, label] += count
+        if self._findings is not None:
+            self._findings.add(counts.findings, counts.omitted)
+        for peer, port, label, handshake, banner in counts.latest:
+            totals.latest.append(Identified(peer, port, label, handshake, banner))
+
+    def settled(self, lines: NDArray[np.uint64]) -> None:
+        """These input lines have their fate."""
+        if self._checkpoint is not None:
+            self._checkpoint.settled(lines)
+
+    def settle_ended(self) -> None:
+        """Lines that got their fate while they were read."""
+        for lines in self._intake.ended:
+            self.settled(lines)
+        self._intake.ended.clear()
+
+    def interrupt(self, tickets: NDArray[np.uint32]) -> None:
+        """These are given up: no fate that lasts, a resumed scan takes them up again."""
+        self._ledger.withdraw(tickets)
+        self._totals.interrupted += len(tickets) + self._intake.give_up()
+
+    def abandon_open(self) -> None:
+        """What is without a fate stays so."""
+        self._totals.interrupted += self._ledger.open
+
+    def update(self, backlog: int) -> None:
+        """Bring the figures up to date. backlog: targets that no worker has."""
+        totals, fates = self._totals, self._intake.fates
+        totals.read = fates.read
+        totals.rejected = fates.rejected
+        totals.blocklisted = fates.blocklisted
+        totals.other = fates.other()
+        totals.duplicates = fates.duplicates + self._late_duplicates
+        totals.backlog = backlog
+        totals.in_flight = max(0, self._ledger.open - backlog)
+
+    def estimate(self, extent: Extent, most: int | None) -> None:
+        """How many inputs there are in all, as far as can be told from how long the input is."""
+        totals = self._totals
+        total = extent.total(self._intake.fates.read + self._intake.coming)
+        if total is not None and most is not None:
+            total = max(totals.read, min(total, most))
+        totals.total, totals.total_estimated = total, True

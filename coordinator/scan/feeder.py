@@ -1,0 +1,237 @@
+"""From the backlog to the flow workers: at the pace asked for, to the worker that has the target's shard.
+
+A batch waits in a queue here until its worker has room, or aside while its shard changes hands.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from coordinator.input.intake import Intake, Sources
+from coordinator.processes.fleet import Child, try_feed
+from coordinator.scan.ledger import Ledger
+from coordinator.scan.pacer import Pacer
+from lzr import messages
+from lzr.rows import Opening, join, pick, put
+
+_BATCH = 2048  # targets in one message
+BACKLOG = 16384  # targets read ahead of the workers
+_ASIDE = 0.1
+"""Seconds of the rate that may wait for shards which have no worker just now. At the start that is all of
+them: with all let through that the start took, 2,000 a second began with 1,700 within 0.2 s. A shard that
+moves has an eighth of the targets or less, and is back before so much waits."""
+
+Rows = NDArray[Any]
+
+
+@dataclass(slots=True)
+class Paced:
+    """What the pace did since the last look.
+
+    begun: targets that were let through. held: some had to wait for the rate. clogged: the workers did not
+    take what it let through.
+    """
+
+    begun: int = 0
+    held: bool = False
+    clogged: bool = False
+
+
+class Feeder:
+    """Queues by flow worker, between the intake and the workers' own high-water marks.
+
+    shard_key: of the hash that says whose a target is; shards: how many there are. in_order: nothing leaves
+    before every shard has a worker. worker: the flow worker at a place, if there is one. settled: takes the
+    input lines that get their fate here.
+    """
+
+    def __init__(
+        self,
+        intake: Intake,
+        ledger: Ledger,
+        sources: Sources,
+        pacer: Pacer,
+        *,
+        shard_key: int,
+        shards: int,
+        in_order: bool,
+        worker: Callable[[int], Child | None],
+        settled: Callable[[NDArray[np.uint64]], None],
+    ) -> None:
+        self.pacer = pacer
+        self._intake = intake
+        self._ledger = ledger
+        self._sources = sources
+        self._shard_key = shard_key
+        self._worker = worker
+        self._settled = settled
+        self._held = in_order
+        self._queues: dict[int, deque[Rows]] = {}  # by the place of a flow worker
+        self._parked: deque[Rows] = deque()  # for shards that are changing hands
+        self._owners = np.zeros(shards, np.uint16)  # by shard: 1 + place of its open worker, 0 none
+        self._to_sort = False  # a shard was opened or closed: what waits may go another way
+        self._to_try_again: list[int] = []  # shards that are open again after a loss
+        self._attempt = 0
+        self._queued = 0
+        self._aside = 0  # of these, parked
+        self._paced = Paced()
+
+    @property
+    def has_room(self) -> bool:
+        """Whether more of the input may be read."""
+        return self._intake.waiting + self._queued < BACKLOG and not self._intake.crowded
+
+    @property
+    def backlog(self) -> int:
+        """Targets that no worker has."""
+        return self._intake.waiting + self._queued
+
+    @property
+    def waiting(self) -> bool:
+        """Whether there are targets for workers that had no room."""
+        return self._queued > self._aside
+
+    # --- whose shard it is -----------------------------------------------------------------------------
+
+    def open(self, shard: int, place: int) -> None:
+        """A shard may be fed now, to the worker at this place."""
+        self._owners[shard] = place + 1
+        self._to_sort = True
+
+    def close(self, shard: int) -> None:
+        """A shard changes hands: what comes for it waits."""
+        self._owners[shard] = 0
+        self._to_sort = True
+
+    def try_again(self, shard: int) -> None:
+        """A shard is back after a crash: what it owed goes out again."""
+        self._to_try_again.append(shard)
+
+    def sort(self) -> list[tuple[int, int]]:
+        """Sort what waits anew, if a shard has changed hands.
+
+        Returns the shards of which flows are tried again, with how many.
+        """
+        if not self._to_sort:
+            return []
+        self._to_sort = False
+        waiting = [rows for queue in (*self._queues.values(), self._parked) for rows in queue]
+        self._queues.clear()
+        self._parked.clear()
+        self._aside = 0
+        if waiting:
+            rows = join(waiting)
+            self._deal(pick(rows, np.argsort(rows["line"], kind="stable")))
+        shards, self._to_try_again = self._to_try_again, []
+        return [(shard, count) for shard in shards if (count := self._take_back(shard))]
+
+    def _take_back(self, shard: int) -> int:
+        """What a shard owed goes out again, on connections of our own; how many."""
+        rows = self._ledger.take_back(shard)
+        if len(rows):
+            rows["syn"], rows["seq"], rows["ack"], rows["window"] = 1, 0, 0, 0
+            self._attempt += 1
+            self._sources.choose(rows, attempt=self._attempt)
+            self._enqueue(rows)
+        return len(rows)
+
+    # --- to the workers --------------------------------------------------------------------------------
+
+    def dispatch(self, now: float) -> bool:
+        """From the backlog to the workers' queues, as fast as the pace allows; whether there was anything."""
+        if self._queued >= BACKLOG:
+            return False
+        rate = self.pacer.rate
+        if rate is not None and (self.waiting or self._aside > _ASIDE * rate):
+            self.pacer.rest(now)
+            self._paced.clogged = True
+            return False  # what is let through and waits for a worker would leave in one burst
+        rows = self._intake.take(min(self.pacer.allowance(now), BACKLOG))
+        if rows is None:
+            self._paced.held |= self._intake.waiting > 0
+            return False
+        self.pacer.spend(len(rows))
+        self._paced.held |= self._intake.waiting > 0 and rate is not None
+        self._paced.begun += len(rows)
+        opening = rows["syn"] == Opening.OURS
+        if opening.any():
+            rows = self._address(rows, opening)
+        self._enqueue(rows)
+        return True
+
+    def _address(self, rows: Rows, opening: NDArray[np.bool_]) -> Rows:
+        """Give the connections that we open a source address and port."""
+        chosen = pick(rows, opening)
+        routable = self._sources.choose(chosen)
+        put(rows, opening, chosen)
+        if routable.all():
+            return rows
+        lost = np.flatnonzero(opening)[~routable]
+        self._settled(self._ledger.withdraw(rows["ticket"][lost]))
+        self._intake.fates.unroutable += len(lost)
+        keep = np.ones(len(rows), bool)
+        keep[lost] = False
+        return pick(rows, keep)
+
+    def _enqueue(self, rows: Rows) -> None:
+        self._queued += len(rows)
+        self._deal(rows)
+
+    def _deal(self, rows: Rows) -> None:
+        """Into the queue of each row's worker, or aside while its shard is changing hands."""
+        for owner, part in self._ledger.deal(rows, self._shard_key, self._owners):
+            there = owner > 0 and self._worker(owner - 1) is not None
+            queue = self._queues.setdefault(owner - 1, deque()) if there else self._parked
+            queue.append(part)
+            self._aside += 0 if there else len(part)
+
+    def feed(self) -> bool:
+        """From the queues to the workers, batch by batch, while they have room; whether any left."""
+        if self._held:  # until every shard has its worker: what waits for one would change the order
+            self._held = not self._owners.all()
+            return False
+        worked = False
+        for place, queue in self._queues.items():
+            child = self._worker(place)
+            while queue and child is not None:
+                batch = _merge(queue, _BATCH)
+                if not try_feed(child, messages.pack(messages.Targets(batch))):
+                    queue.appendleft(batch)
+                    break
+                self._ledger.give(batch)
+                self._queued -= len(batch)
+                worked = True
+        return worked
+
+    def give_up(self) -> NDArray[np.uint32]:
+        """Give up what no worker has begun: the tickets."""
+        tickets = [self._intake.abandon()]
+        for queue in (*self._queues.values(), self._parked):
+            tickets += [rows["ticket"] for rows in queue]
+            queue.clear()
+        self._queued = self._aside = 0
+        return np.concatenate(tickets)
+
+    def look(self) -> Paced:
+        """What the pace did since this was asked last."""
+        paced, self._paced = self._paced, Paced()
+        return paced
+
+
+def _merge(queue: deque[Rows], most: int) -> Rows:
+    """The first `most` rows of a queue, as one array."""
+    parts, count = [], 0
+    while queue and count < most:
+        rows = queue.popleft()
+        if count + len(rows) > most:
+            queue.appendleft(rows[most - count :])
+            rows = rows[: most - count]
+        parts.append(rows)
+        count += len(rows)
+    return join(parts)

@@ -1,0 +1,124 @@
+"""Reading the input: a chunk when there is one and room for it, and no more often than pays."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from coordinator.input.intake import EARLY, Intake
+from coordinator.input.stream import CHUNK
+from coordinator.input.unpack import Unpacked
+
+_SMALL = 1 << 14  # bytes; after less, let more gather before the next read
+_PAUSE = 0.0155
+_OVERTAKEN = (
+    "the input comes faster than it is scanned, and its pipe is full: a ZMap that writes it loses answers "
+    "from here on (drops in its own status; a lower rate there, more workers here)"
+)
+
+
+@dataclass(slots=True)
+class Seen:
+    """How the input was since the last look.
+
+    starved: it had nothing. filled: we had no room. held_up: more waited in it than we could take at once.
+    """
+
+    starved: bool = False
+    filled: bool = False
+    held_up: bool = False
+
+
+class Reading:
+    """From the input to the intake.
+
+    source: None when the input has ended already. zmap_waits: who writes it loses what it cannot write, so it
+    is read on for a while where there is no room. note: takes a sentence for the user.
+    """
+
+    def __init__(
+        self, intake: Intake, source: Unpacked | None, *, zmap_waits: bool, note: Callable[[str], None]
+    ) -> None:
+        self._intake = intake
+        self._source = source
+        self._zmap_waits = zmap_waits
+        self._note = note
+        self._next = 0.0  # when to read again
+        self._seen = Seen()
+
+    @property
+    def ended(self) -> bool:
+        return self._source is None
+
+    @property
+    def pending(self) -> bool:
+        """Whether there is something to read that `filenos` do not tell of."""
+        return self._source is not None and self._source.pending
+
+    def end(self) -> None:
+        """Read no more; what is in flight is finished."""
+        self._source = None
+        self._intake.forget()
+
+    def unfold(self, room: bool) -> bool:
+        """Some more of lines that name many targets: before anything new is read. Whether there were any."""
+        if not self._intake.pending or not room:
+            return False
+        self._intake.more()
+        if self._intake.full:
+            self.end()
+        return True
+
+    def read(self, now: float, room: bool) -> bool:
+        """Read a chunk if there is any, and room for it; whether one was read."""
+        source, intake = self._source, self._intake
+        if source is None or now < self._next:
+            return False
+        if not room or intake.pending:
+            self._seen.filled = True
+            self._read_on(source)
+            return False
+        if not source.ready():
+            self._seen.starved = True
+            return False
+        chunk = source.read()
+        if chunk is None:
+            return False
+        if chunk:
+            intake.feed(chunk, early=source.age < EARLY)
+            self._seen.held_up |= source.full or source.behind
+            self._seen.starved |= len(chunk) < CHUNK and not source.pending  # that was all there was
+            if len(chunk) < _SMALL and not source.pending:
+                self._next = now + min(_PAUSE, source.patience)
+        else:
+            intake.finish()
+            if not intake.pending:
+                self.end()
+        if intake.full:
+            self.end()
+        return True
+
+    def _read_on(self, source: Unpacked) -> None:
+        if self._zmap_waits:
+            source.hoard()
+            if source.overtaken:
+                self._zmap_waits = False
+                self._note(_OVERTAKEN)
+
+    def settle(self) -> None:
+        """The workers are there; once we are up with the input, it can wait for us."""
+        if self._source is not None and not self._source.behind:
+            self._source.settle()
+
+    def rest(self, now: float) -> float:
+        """Seconds for which the input is left alone, so that more may gather in it."""
+        return 0.0 if self._source is None else max(0.0, self._next - now)
+
+    def filenos(self) -> list[int]:
+        """What becomes readable when there is something to read."""
+        return [] if self._source is None else [self._source.fileno()]
+
+    def look(self) -> Seen:
+        """How the input was since this was asked last."""
+        seen, self._seen = self._seen, Seen()
+        return seen

@@ -1,0 +1,95 @@
+"""One scan from options to exit status: open, begin, prepare, loop, put everything back."""
+
+from __future__ import annotations
+
+import sys
+import time
+from contextlib import ExitStack
+from dataclasses import replace
+
+from setproctitle import setproctitle, setthreadtitle
+
+from coordinator.doctor import checks
+from coordinator.files.opening import Interrupted
+from coordinator.guard.guard import Guard
+from coordinator.guard.watch import GuardWatch
+from coordinator.input.stream import Source
+from coordinator.scan import wording
+from coordinator.scan.loop import FAILED, LOST, OK, Ending, Loop
+from coordinator.scan.opened import open_all
+from coordinator.scan.prepare import Prepared, begin, prepare, watch
+from coordinator.scan.signals import Signals
+from coordinator.scan.unanswered import unanswered
+from lzr.options import handshakes
+from lzr.options.table import Options
+from lzr.records.summary import Summary
+
+
+def run(options: Options, guard: Guard | None, stdin: Source | None) -> int:
+    """Scan. Raises UsageError for what the user got wrong, before a packet is sent.
+
+    stdin: being read already, if it is the input.
+    """
+    setproctitle("lzr: coordinator")
+    setthreadtitle("lzr: coordinator")
+    signals = Signals()
+    with ExitStack() as stack:
+        stack.callback(signals.ignore)
+        try:
+            opened = open_all(options, guard, stdin, signals, stack)
+        except Interrupted:
+            return 128 + signals.number
+        begun = begin(opened, signals)
+        record, intake = opened.record, begun.intake
+        if not intake.backlog:
+            title = handshakes.shown(opened.options.handshakes)
+            shown = watch(opened, begun, title, guarded=guard is not None)
+            record.summary, record.fates = Summary(), intake.fates
+            record.status = wording.nothing_to_do(opened, begun, shown, signals)
+            wording.put_down(record, shown, opened.log)
+            return record.status
+        ready = prepare(opened, begun, guard, stack)
+        return _scan(ready, signals, stack.enter_context(GuardWatch(guard)))
+
+
+def _scan(ready: Prepared, signals: Signals, guarded: GuardWatch) -> int:
+    """Everything that can be wrong has been found: from here on packets are sent."""
+    opened, shown, log, record = ready.opened, ready.watch, ready.opened.log, ready.opened.record
+    shown.open(lambda: wording.announce(ready))
+    for finding in ready.warnings:
+        (log.info if finding.check in checks.BY_THE_WAY else shown.note)(finding.text())
+    loop = Loop(ready, signals, guarded)
+    record.network, record.job = ready.egress.network, ready.job
+    record.summary, record.fates = loop.accounts.summary, ready.begun.intake.fates
+    try:
+        ending = loop.run()
+        record.status, record.failure = ending.status, ending.failure
+        _tell(ready, ending)
+        if opened.source.trouble and ending.status == OK:
+            ending = replace(
+                ending,
+                status=FAILED,
+                failure=f"the input was not read to its end: {opened.source.trouble}",
+            )
+        if ending.status == OK and shown.totals.results_lost:
+            ending = replace(ending, status=LOST)
+        record.status, record.failure = ending.status, ending.failure
+        if ending.failure:
+            print(f"lzr: {ending.failure}", file=sys.stderr)
+        if ending.unfinished:
+            wording.say_how_to_go_on(ready.job.options, log)
+        return ending.status
+    finally:
+        shown.abandon()
+        wording.put_down(record, shown, log)
+
+
+def _tell(ready: Prepared, ending: Ending) -> None:
+    """What to look at, where nobody has answered."""
+    options = ready.job.options
+    snapshot = ready.watch.snapshot(time.monotonic(), time.time())
+    said = unanswered(snapshot, ready.egress.network, opening=options.send_syns)
+    if said and ending.status == OK:
+        if not options.quiet:
+            print(f"lzr: {said}", file=sys.stderr)
+        ready.opened.log.note(said)

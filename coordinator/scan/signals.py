@@ -1,0 +1,57 @@
+"""SIGINT, SIGTERM, SIGHUP and SIGTSTP, as values that the loop looks at; nothing is done in a handler."""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+from types import FrameType
+
+
+class Signals:
+    """SIGINT and SIGTERM as a count, seen by the loop at once through a pipe; SIGTSTP (Ctrl-Z) as a wish."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.number = 0
+        self.to_stop = False
+        self.fileno, self._write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+        signal.set_wakeup_fd(self._write, warn_on_full_buffer=False)
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, self._take)
+        if signal.getsignal(signal.SIGTSTP) is signal.SIG_DFL:  # a shell without job control ignores it
+            signal.signal(signal.SIGTSTP, self._take_stop)
+        signal.signal(signal.SIGPIPE, signal.SIG_IGN)
+
+    def ignore(self) -> None:
+        """From here on nothing is to be cut short: what was set up is being taken away."""
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, signal.SIG_IGN)
+
+    def pause(self, seconds: float) -> bool:
+        """Wait so long; whether we are to end."""
+        if not self.count:
+            select.select([self.fileno], [], [], seconds)
+        return self.count > 0
+
+    def _take_stop(self, number: int, _: FrameType | None) -> None:
+        self.to_stop = True
+
+    def stop(self) -> None:
+        """Stop as SIGTSTP does by itself; returns when continued (at once where nobody could do that)."""
+        self.to_stop = False
+        self.drain()
+        signal.signal(signal.SIGTSTP, signal.SIG_DFL)
+        os.kill(os.getpid(), signal.SIGTSTP)
+        signal.signal(signal.SIGTSTP, self._take_stop)
+
+    def _take(self, number: int, _: FrameType | None) -> None:
+        self.count += 1
+        self.number = number
+
+    def drain(self) -> None:
+        try:
+            while os.read(self.fileno, 64):
+                pass
+        except BlockingIOError:
+            pass

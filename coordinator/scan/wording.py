@@ -1,0 +1,91 @@
+"""What is said when a scan begins and when it ends, however it ends; and what is put down then."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+
+from coordinator.files.outputs import begin
+from coordinator.input.awaiting import nothing
+from coordinator.monitor.log import Log
+from coordinator.processes import cpus
+from coordinator.scan import resumecommand
+from coordinator.scan.accounts import Accounts
+from coordinator.scan.console import Watch
+from coordinator.scan.metadata import Metadata
+from coordinator.scan.opened import Opened
+from coordinator.scan.prepare import Begun, Prepared
+from coordinator.scan.signals import Signals
+from lzr import __version__
+from lzr.options import handshakes
+from lzr.options.table import Options
+from lzr.records.encoders import ENCODERS
+
+OK = 0
+
+
+def announce(ready: Prepared) -> None:
+    """What is scanned how, in the log; what was said of the result file is done to it now."""
+    opened, job, net = ready.opened, ready.job, ready.egress.network
+    options, log = opened.options, opened.log
+    how = "".join(f" {flag}={value}" for flag, value in options.echo())
+    log.info(f"version {__version__}, options{how or ': none'}")
+    log.info(
+        f"handshakes {handshakes.shown(options.handshakes)}; "
+        f"{net.interface} from {', '.join(net.sources) or 'the addresses that lines name'}; "
+        f"{job.shards} shards; seed {job.seed}"
+    )
+    log.info(begin(opened.outputs, opened.checkpoint, options))
+    log.info(f"workers: {ready.crew.why}")
+    if job.cores:
+        log.info(cpus.bound(net.interface, ready.crew, job.cores))
+    for gateway, mac in ((net.gateway_v4, net.gateway_mac_v4), (net.gateway_v6, net.gateway_mac_v6)):
+        if mac is not None:
+            log.debug(f"gateway {gateway or 'on this link'} has {mac.hex(':')}")
+
+
+def nothing_to_do(opened: Opened, begun: Begun, watch: Watch, signals: Signals) -> int:
+    """The input held no target: an empty result, and the summary that says why. Returns the exit status."""
+    options, outputs, intake = opened.options, opened.outputs, begun.intake
+    if not signals.count:
+        why = nothing(intake, options)
+        opened.log.info(begin(outputs, opened.checkpoint, options))
+        opened.log.info(why)
+    for descriptor, form, fresh in zip(outputs.descriptors, outputs.forms, outputs.fresh, strict=True):
+        if form in ENCODERS and fresh:
+            os.write(descriptor, ENCODERS[form](fields=options.output_fields).header())
+    accounts = Accounts(begun.ledger, intake, outputs, watch.totals)
+    accounts.update(0)
+    for sentence in intake.refused:
+        watch.note(sentence)
+    tail = accounts.summary.lines()
+    watch.close(time.monotonic(), time.time(), tail, outputs.closing(), outputs.name)
+    return 128 + signals.number if signals.count else OK
+
+
+def say_how_to_go_on(options: Options, log: Log) -> None:
+    """The last line on stderr is a command."""
+    stdin = resumecommand.stdin_file() if options.input_file is None else None
+    text = resumecommand.command(options, resumecommand.program_name(), stdin, os.environ)
+    same = " (INPUT: the same lines again)" if options.input_file is None and stdin is None else ""
+    log.note(f"to go on with this scan: {text}")
+    if options.quiet:
+        return
+    print(f"This scan is not finished. To go on with it{same}:\n{text}", file=sys.stderr)
+
+
+def put_down(record: Metadata, watch: Watch, log: Log) -> None:
+    """The last lines of the log, and the metadata."""
+    wall = time.time()
+    snapshot = record.snapshot = watch.snapshot(time.monotonic(), wall)
+    if record.failure:
+        log.fatal(record.failure)
+    log.note(
+        f"ended with status {record.status}: {snapshot.read} inputs read, {snapshot.done} done, "
+        f"{snapshot.tx} packets sent, {snapshot.rx} received, {snapshot.drops} dropped"
+    )
+    try:
+        record.write(wall)
+    except OSError as error:
+        log.error(f"cannot write {record.options.metadata_file}: {error.strerror}")
