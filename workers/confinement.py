@@ -1,9 +1,10 @@
-"""Which files a child process may use by name: none.
+"""Which files a child process may use by name: none. Which system calls it may make: those of its loop.
 
 The law of this file: **what a child was given it holds open already**. The ordinary user that it runs as has
 a home, and everybody has /tmp: with Landlock (landlock(7), Linux 5.13) no file can be read or written, none
 be made or removed, no program be run, and from Linux 6.7 on no TCP connection be made or awaited, from 6.12
-on nobody else be signalled. What has been loaded by then (workers/preload.py) is all there is.
+on nobody else be signalled. What has been loaded by then (workers/preload.py) is all there is. What else a
+process could ask the kernel for is refused by a filter of system calls (lzr/syscalls.py).
 """
 
 from __future__ import annotations
@@ -12,10 +13,12 @@ import ctypes
 import errno
 import os
 
+from lzr import syscalls
 from workers.privilege import PrivilegeError
 
 _CREATE_RULESET, _RESTRICT_SELF = 444, 446  # the same on every architecture
 _VERSION = 1
+PR_SET_SECCOMP, SECCOMP_MODE_FILTER = 22, 2
 
 # linux/landlock.h: by the version that brought them
 _FILES = (
@@ -26,6 +29,10 @@ _FILES = (
 )
 _TCP = 4, 1 << 0 | 1 << 1  # bind, connect
 _SCOPES = 6, 1 << 0 | 1 << 1  # abstract Unix sockets, signals
+
+
+class _Program(ctypes.Structure):
+    _fields_ = (("length", ctypes.c_ushort), ("code", ctypes.c_char_p))
 
 
 class _Ruleset(ctypes.Structure):
@@ -62,6 +69,27 @@ def confine() -> bool:
             os.close(ruleset)
     except OSError as error:
         raise PrivilegeError(f"Landlock: {error.strerror}") from error
+    return True
+
+
+def filter_calls() -> bool:
+    """For good, for this process and its threads: the system calls of a worker's loop and no others.
+
+    Before there are threads, and with no new privileges any more. Whether machine and kernel know how. Raises
+    PrivilegeError, after which the caller must end.
+    """
+    code = syscalls.program(os.uname().machine)
+    if code is None:
+        return False
+    program = _Program(len(code) // 8, code)
+    # As the C library declares it: each an unsigned long, and one of them a pointer.
+    libc = ctypes.CDLL(None, use_errno=True)
+    words = (ctypes.c_ulong(SECCOMP_MODE_FILTER), ctypes.byref(program), ctypes.c_ulong(0), ctypes.c_ulong(0))
+    if libc.prctl(PR_SET_SECCOMP, *words):
+        code_of = ctypes.get_errno()
+        if code_of == errno.EINVAL:  # a kernel without CONFIG_SECCOMP_FILTER
+            return False
+        raise PrivilegeError(f"system calls cannot be limited: {os.strerror(code_of)}")
     return True
 
 

@@ -40,10 +40,11 @@ _MAX_DESCRIPTORS = 250
 
 class Nursery:
     def __init__(self, control: socket.socket) -> None:
+        parent = os.getppid()
         self._control = control
         preload.load()
         setup, (directory, *descriptors) = self._receive_setup()
-        self._job = dataclasses.replace(setup.job, directory=f"/proc/self/fd/{directory}")
+        self._job = setup.job
         self._sockets = [socket.socket(fileno=fd) for fd in descriptors[: self._job.shards]]
         self._outputs = descriptors[self._job.shards :][: setup.results]
         self._others = descriptors[self._job.shards :][setup.results :]
@@ -55,9 +56,16 @@ class Nursery:
         self._whole = np.frombuffer(self._lengths, np.int64)[: len(self._outputs)]
         self._whole[:] = UNKNOWN
         self._children: dict[int, tuple[int, Spawn]] = {}  # pidfd -> (pid, what it is)
+        enclosed = False
         if self._job.uid is not None and self._job.gid is not None:
-            privilege.drop(self._job.uid, self._job.gid)
+            enclosed = privilege.drop(self._job.uid, self._job.gid, directory)
             confinement.confine()
+        # Somebody of our user may have stopped us: then we go on, see that it is gone, and end our children.
+        privilege.die_with_parent(parent, signal.SIGCONT)
+        if enclosed:
+            os.close(directory)
+        here = "" if enclosed else f"/proc/self/fd/{directory}"
+        self._job = dataclasses.replace(self._job, directory=here)
         preload.close()
         gc.collect()
         gc.freeze()  # the children share these pages as long as nobody touches them
@@ -136,6 +144,8 @@ class Nursery:
             self._keep_only_what_it_needs(spawn)
             if self._job.cores:
                 os.sched_setaffinity(0, {core_of(spawn.role, spawn.index, self._job.cores)})
+            if self._job.uid is not None:
+                confinement.filter_calls()  # before the first thread
             options = self._job.options
             if options.cpuprofile or options.memprofile:
                 files = self._others[-sum(map(bool, (options.cpuprofile, options.memprofile))) :]

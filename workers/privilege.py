@@ -10,6 +10,7 @@ from __future__ import annotations
 import ctypes
 import os
 import signal
+from typing import TextIO
 
 PR_SET_PDEATHSIG, PR_CAPBSET_DROP, PR_SET_NO_NEW_PRIVS, PR_CAP_AMBIENT = 1, 24, 38, 47
 PR_CAP_AMBIENT_CLEAR_ALL = 4
@@ -21,15 +22,34 @@ class PrivilegeError(Exception):
     """Privilege could not be dropped; the process must not go on."""
 
 
-def drop(uid: int, gid: int) -> None:
+def drop(uid: int, gid: int, root: int | None = None) -> bool:
     """Become an ordinary user for good. Raises PrivilegeError, after which the caller must end.
 
-    Descriptors that are open stay usable. The kernel forgets a death signal when the user changes, so
-    call ``die_with_parent`` after this.
+    root: descriptor of a directory, from then on all that there is of the file system, where it is allowed to
+    us (CAP_SYS_CHROOT); returns whether it was. Descriptors that are open stay usable. The kernel forgets a
+    death signal when the user changes, so call ``die_with_parent`` after this.
     """
     if uid == 0 or gid == 0:
         raise PrivilegeError("a worker does not run as root")
     libc = _libc()
+    with open("/proc/self/status") as status:  # which we may be unable to find afterwards
+        moved = root is not None and _enclose(root)
+        _become(libc, uid, gid, status)
+    return moved
+
+
+def _enclose(root: int) -> bool:
+    """Unix sockets are connected to by name, and Landlock does not forbid that: so there are no names."""
+    try:
+        os.fchdir(root)
+        os.chroot(".")
+        os.chdir("/")
+    except OSError:
+        return False
+    return True
+
+
+def _become(libc: ctypes.CDLL, uid: int, gid: int, status: TextIO) -> None:
     try:
         was_root = os.geteuid() == 0
         if was_root:
@@ -44,16 +64,17 @@ def drop(uid: int, gid: int) -> None:
             raise OSError(ctypes.get_errno(), "capset")
     except OSError as error:
         raise PrivilegeError(f"privilege cannot be dropped: {error.strerror}") from error
-    _verify(uid if was_root else os.getuid(), gid if was_root else os.getgid(), was_root=was_root)
+    who = (uid, gid) if was_root else (os.getuid(), os.getgid())
+    _verify(*who, status, was_root=was_root)
 
 
-def die_with_parent(parent: int) -> None:
+def die_with_parent(parent: int, number: int = signal.SIGKILL) -> None:
     """Be killed when the parent dies. Ends the process at once if it has died already.
 
     ``parent`` is the pid that the parent had when it forked us. The kernel means the parent's *thread*:
-    it must fork from one that lives as long as it does.
+    it must fork from one that lives as long as it does. number: the signal to be sent instead.
     """
-    _call(_libc(), "death signal", PR_SET_PDEATHSIG, signal.SIGKILL)
+    _call(_libc(), "death signal", PR_SET_PDEATHSIG, number)
     if os.getppid() != parent:
         os._exit(1)
 
@@ -79,9 +100,8 @@ def _drop_bounding_set(libc: ctypes.CDLL) -> None:
             return
 
 
-def _verify(uid: int, gid: int, *, was_root: bool) -> None:
-    with open("/proc/self/status") as file:
-        status = dict(line.rstrip("\n").split(":\t", 1) for line in file if ":\t" in line)
+def _verify(uid: int, gid: int, file: TextIO, *, was_root: bool) -> None:
+    status = dict(line.rstrip("\n").split(":\t", 1) for line in file if ":\t" in line)
     left = [name for name in _SETS if int(status.get(name, "0"), 16)]
     if not was_root:
         left = [name for name in left if name != "CapBnd"]  # a bound on what can no longer be gained

@@ -81,6 +81,10 @@ class Facts:
     outputs: tuple[tuple[str, int], ...] = ()
     """(path, bytes that are free there) of what the scan writes."""
     scans: tuple[str, ...] = ()
+    landlock: int = 7
+    """Its version; 0 where the kernel has none."""
+    no_filter: str = ""
+    """Why system calls are not limited, or nothing."""
 
 
 def kernels(facts: Facts, wanted: Wanted) -> Finding:
@@ -187,12 +191,25 @@ def scans(facts: Facts, wanted: Wanted) -> Finding:
     return Finding("scans", WARNING, f"also running: {', '.join(facts.scans)}", remedy)
 
 
+def confinement(facts: Facts, wanted: Wanted) -> Finding:
+    """What holds a worker that was taken over, besides being an ordinary user."""
+    missing = [facts.no_filter] if facts.no_filter else []
+    if not facts.landlock:
+        missing.append("this kernel has no Landlock (5.13), or does not switch it on")
+    if missing:
+        remedy = "on a machine that matters, run it under a newer kernel"
+        return Finding("confinement", WARNING, f"workers are held less tightly: {'; '.join(missing)}", remedy)
+    scopes = "" if facts.landlock >= 6 else ", without scopes for signals and abstract sockets (6.12)"
+    return Finding("confinement", OK, f"Landlock {facts.landlock}{scopes}, and a filter of system calls")
+
+
 Check = Callable[[Facts, Wanted], Finding]
 PREFLIGHT: tuple[Check, ...] = (
     kernels, installation, capabilities, source, memory, descriptors, room, clock, scans,
+    confinement,
 )  # fmt: skip
 """In the order in which they are reported. All of them together take under a millisecond."""
-BY_THE_WAY = ("clock", "scans")
+BY_THE_WAY = ("clock", "scans", "confinement")
 """Warnings of these do not concern what the scan itself finds: in its log they are INFO."""
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import errno
 import os
 import resource
 import site
@@ -24,7 +25,7 @@ from coordinator.network import netlink
 from coordinator.network.netlink import Netlink
 from coordinator.processes import privilege, rundir
 from coordinator.processes.privilege import User
-from lzr import kernels
+from lzr import kernels, syscalls
 from lzr.options.table import Options
 
 _TIME_ERROR = 5  # adjtimex(2): the clock is not synchronised
@@ -64,7 +65,27 @@ def gather(options: Options, user: User) -> Facts:
         temporary_trouble=trouble,
         outputs=tuple(rooms(options)),
         scans=tuple(other_scans()),
+        landlock=landlock(),
+        no_filter=no_filter(),
     )
+
+
+def landlock() -> int:
+    """The version of the kernel's, 0 if it has none."""
+    call = ctypes.CDLL(None).syscall
+    number, ask = 444, 1  # landlock_create_ruleset, LANDLOCK_CREATE_RULESET_VERSION
+    return max(0, int(call(ctypes.c_long(number), None, ctypes.c_size_t(0), ctypes.c_uint32(ask))))
+
+
+def no_filter(machine: str | None = None) -> str:
+    """Why workers' system calls cannot be limited, or nothing. machine: as uname(2) has it."""
+    machine = os.uname().machine if machine is None else machine
+    if machine not in syscalls.ARCHITECTURES:
+        return f"there is no filter of system calls for {machine}, whose numbers are not known here"
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.prctl(22, ctypes.c_ulong(2), None, None, None) and ctypes.get_errno() == errno.EINVAL:
+        return "this kernel knows no filter of system calls"  # else it says that there is no program
+    return ""
 
 
 def examples(checkout: Path) -> str:

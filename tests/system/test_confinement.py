@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import errno
+import mmap
 import os
 import signal
 import socket
 import subprocess
+import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -178,6 +182,47 @@ def test_children_are_confined_too_and_can_be_ended() -> None:
         return said
 
     assert confined(act) == "'refused'"
+
+
+def filtered(act: Callable[[], object]) -> str:
+    def child() -> object:
+        drop(NOBODY, NOBODY)
+        assert confinement.filter_calls()
+        return act()
+
+    return in_child(child)
+
+
+def test_the_filter_of_calls_is_for_the_kernel_what_it_is_for_us() -> None:
+    """The numbers are this machine's: what a loop does, threads and all, and what none does."""
+
+    def work() -> object:
+        done: list[int] = []
+        thread = threading.Thread(target=lambda: done.append(1))
+        thread.start()
+        thread.join()
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as sock:
+            said = sock.connect_ex("/nowhere")
+        return done, said, len(bytearray(1 << 24)), bool(time.time())
+
+    assert filtered(work) == f"([1], {errno.ENOENT}, {1 << 24}, True)"
+    for act in (
+        os.fork,
+        lambda: os.open("/dev/null", os.O_RDONLY),
+        lambda: os.stat("/"),
+        lambda: socket.socket(socket.AF_INET),
+        socket.socketpair,
+        lambda: os.kill(os.getpid(), 0),
+        lambda: os.execv("/bin/true", ["true"]),
+        lambda: mmap.mmap(-1, 4096, prot=mmap.PROT_READ | mmap.PROT_EXEC),
+        os.pipe,
+    ):
+        assert filtered(act).startswith("PermissionError")
+
+
+def test_a_machine_whose_calls_are_not_known_has_no_filter(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(confinement.syscalls, "program", lambda _: None)
+    assert confinement.filter_calls() is False
 
 
 def test_without_landlock_it_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:

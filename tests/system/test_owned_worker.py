@@ -6,11 +6,14 @@ A debugger drives the process (see `test_privilege_running`), or the test takes 
 from __future__ import annotations
 
 import ctypes
+import errno
 import os
 import pty
 import select
+import signal
 import socket
 import tty
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -18,16 +21,14 @@ import pytest
 from coordinator.network.raw_sockets import PACKET_FANOUT_DATA, SO_ATTACH_FILTER
 from lzr.layout import SOL_PACKET
 from lzr.packet import sharding
-from tests.faults import Victim, lines_in, once_each, read
+from tests.faults import Victim, alive, family, lines_in, once_each, read
 from tests.lab.net import wait_for
 from tests.lab.responder import FIRST, PORT, SCANNER, Range
+from tests.private import PYTHON
 from tests.system.test_e2e_responder import services
 from tests.system.test_faults_processes import LIVELY, QUICK, right, wanted
-from tests.system.test_privilege_running import (
-    _debugger,  # noqa: F401  (a fixture of every test here)
-    asked,
-    call,
-)
+from tests.system.test_privilege_running import asked, call
+from workers import confinement
 
 pytestmark = pytest.mark.root
 
@@ -62,13 +63,61 @@ def packet_sockets(pid: int) -> list[socket.socket]:
     return found
 
 
+ACCOMPLICE = """
+import os, socket, sys
+kept = []
+for name in sys.argv[1:]:
+    sock = socket.socket(socket.AF_UNIX)
+    sock.bind(name.replace("@", chr(0)))
+    sock.listen()
+    kept.append(sock)
+os.chmod(sys.argv[1], 0o777)
+print("listening", flush=True)
+sys.stdin.read()
+"""
+
+
+@pytest.fixture
+def accomplice(arena: Range) -> Iterator[tuple[str, str]]:
+    """Somebody who listens where everybody may connect: his socket's path, and one without a path."""
+    names = f"/tmp/lzr-proof-{os.getpid()}", f"@lzr-proof-{os.getpid()}"
+    process = arena.scanner.popen(PYTHON, "-c", ACCOMPLICE, *names, stdin=-1, stdout=-1)
+    try:
+        assert process.stdout.readline() == b"listening\n"
+        with socket.socket(socket.AF_UNIX) as sock:  # whoever has names may
+            sock.connect(names[0])
+        yield names
+    finally:
+        process.kill()
+        process.wait()
+        Path(names[0]).unlink(missing_ok=True)
+
+
+def connecting(names: tuple[str, str]) -> tuple[tuple[str, ...], dict[str, str]]:
+    """What prepares the calls, and the calls that connect to an accomplice."""
+    path, abstract = names
+    prepare = (
+        "set $named = (char *)calloc(1, 110)",
+        "set $nameless = (char *)calloc(1, 110)",
+        "set *(short *)$named = 1",
+        "set *(short *)$nameless = 1",
+        f'call (void *)memcpy($named + 2, "{path}", {len(path)})',
+        f'call (void *)memcpy($nameless + 3, "{abstract[1:]}", {len(abstract) - 1})',
+        f"set $unix = (void *)(long){call('socket', 1, 1, 0)}",
+    )
+    return prepare, {
+        "a socket with a path": call("connect", "$unix", "$named", 110),
+        "a socket without": call("connect", "$unix", "$nameless", 2 + len(abstract)),
+    }
+
+
 def attach(sock: socket.socket, level: int, option: int, program: bytes) -> None:
     code = ctypes.create_string_buffer(program, len(program))
     given = (len(program) // 8).to_bytes(8, "little") + ctypes.addressof(code).to_bytes(8, "little")
     sock.setsockopt(level, option, given)
 
 
-def test_terminal_and_filters(arena: Range) -> None:
+def test_terminal_filters_and_sockets(arena: Range, accomplice: tuple[str, str]) -> None:
     """On a terminal, with the results on it too: nobody who parses holds it, or reads others' packets."""
     count = 6000
     arena.respond(first=FIRST, count=count, port=PORT, source=SCANNER, classes=LIVELY)
@@ -121,8 +170,13 @@ def test_terminal_and_filters(arena: Range) -> None:
         "set $text = (char *)malloc(64)",
         'call (void *)memcpy($text, "\\033]0;owned\\007\\n", 11)',
     )
+    more, connections = connecting(accomplice)
     for pid in (flow, collectors[0]):
-        assert asked(pid, {"escapes": call("write", 2, "$text", 11)}, prepare)["escapes"][0] == 11
+        told = asked(pid, {"escapes": call("write", 2, "$text", 11), **connections}, (*prepare, *more))
+        assert told["escapes"][0] == 11
+        assert told["a socket with a path"] == (-1, errno.ENOENT)
+        if confinement.version() >= 6:
+            assert told["a socket without"] == (-1, errno.EPERM)
     wait_for(lambda: records(count), "all records", seconds=60)
     os.close(theirs)
     assert victim.wait(60) == 0, victim.said()[-2000:]
@@ -133,3 +187,22 @@ def test_terminal_and_filters(arena: Range) -> None:
     right(found)
     assert victim.said().count("\\x1b]0;owned\\x07") == 2
     assert "\x1b" not in victim.said()
+
+
+def test_no_process_outlives_the_scan(arena: Range) -> None:
+    """Not even if all of them have been stopped when the coordinator is killed."""
+    count = 20_000
+    arena.respond(first=FIRST, count=count, port=PORT, source=SCANNER, classes=LIVELY)
+    source, target = (arena.lab.directory / name for name in ("targets", "out"))
+    source.write_text("".join(services(count)))
+    with source.open() as stdin:
+        words = ("-sendSYNs", "-rate", "1000", "-w", "1", *QUICK, "-f", target)
+        victim = Victim(arena.scanner, *words, stdin=stdin)
+    wait_for(lambda: lines_in(target) > 100, "records")
+    pids = family(victim.pid)
+    assert len(pids) == 3
+    for pid in pids:
+        os.kill(pid, signal.SIGSTOP)
+    assert victim.kill("coordinator")
+    wait_for(lambda: not any(map(alive, pids)), "the end of all")
+    assert target.read_bytes().endswith(b"\n")

@@ -113,7 +113,7 @@ class TestDrop:
                 drop(uid, gid)
 
     def test_dropping_again_is_harmless(self) -> None:
-        assert dropped(lambda: drop(NOBODY, NOBODY)) == "None"
+        assert dropped(lambda: drop(NOBODY, NOBODY)) == "False"
 
     def test_failure_is_an_error(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """A child that could not change its user must not go on as if it had."""

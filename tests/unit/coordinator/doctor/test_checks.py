@@ -13,6 +13,7 @@ from coordinator.doctor.checks import FAULT, MEGABYTE, OK, WARNING, Check, Facts
 from coordinator.processes import privilege
 from coordinator.processes.privilege import User
 from lzr.options.table import Options
+from workers import confinement
 
 GOOD = Facts(
     directory="/opt/lzr",
@@ -67,6 +68,14 @@ def test_a_host_as_it_should_be_has_nothing_to_say() -> None:
         (checks.room, {"temporary_trouble": "it is full"}, FAULT, "in /run/lzr: it is full; set TMPDIR"),
         (checks.room, {"outputs": (("a", 1 << 40), ("b", 1 << 20))}, WARNING, "b has 1 MB left"),
         (checks.room, {"outputs": (("a", 1 << 40),)}, OK, "a has 1,048,576 MB left"),
+        (
+            checks.confinement,
+            {"landlock": 0},
+            WARNING,
+            "workers are held less tightly: this kernel has no Land",
+        ),
+        (checks.confinement, {"no_filter": "no numbers"}, WARNING, "less tightly: no numbers"),
+        (checks.confinement, {"landlock": 5}, OK, "Landlock 5, without scopes for signals"),
         (checks.scans, {"scans": ("pid 7", "pid 8")}, WARNING, "also running: pid 7, pid 8"),
     ],
 )
@@ -200,6 +209,13 @@ def test_facts_of_this_host_are_gathered_whole() -> None:
     assert found.memory
     assert found.ticks
     assert found.descriptors > 0
+    assert found.landlock == confinement.version()
+    assert found.no_filter == ""
+
+
+def test_machines_without_a_filter_of_calls() -> None:
+    assert facts.no_filter("riscv64").startswith("there is no filter of system calls for riscv64")
+    assert facts.no_filter("aarch64") == ""
 
 
 def test_what_root_lacks_to_become_another_user(monkeypatch: pytest.MonkeyPatch) -> None:
