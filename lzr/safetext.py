@@ -1,9 +1,10 @@
 """Bytes of strangers, made fit to be shown on a terminal.
 
 The law: what comes out is printable ASCII (0x20 to 0x7e) and at most one mark that says "cut". So it holds
-no control character, no escape sequence (7 or 8 bit), no text direction override, nothing wider than one
-cell, and no line break; each of those is written as `\\r`, `\\n`, `\\t` or `\\xNN`. Markup is *not* escaped:
-`[bold]` is harmless as long as nobody parses it, so callers show the text as plain text.
+no control character, escape sequence (7 or 8 bit) or text direction override, nothing wider than one cell and
+no line break; each of those is written as `\\r`, `\\n`, `\\t` or `\\xNN`. (`lines` keeps line breaks, and
+letters of any script.) Markup is *not* escaped: `[bold]` is harmless as long as nobody parses it, so callers
+show the text as plain text.
 """
 
 from __future__ import annotations
@@ -38,3 +39,14 @@ def printable(data: bytes, width: int, *, mark: str = "…") -> str:
 def plain(text: str, width: int, *, mark: str = "…") -> str:
     """The same for text: file names, labels, sentences with somebody's words in them."""
     return printable(text.encode("utf-8", "backslashreplace"), width, mark=mark)
+
+
+def lines(text: str) -> str:
+    """Text of several lines, of any length: what is not printable is escaped, but for the line breaks."""
+    return "".join(
+        [letter if letter == "\n" or letter.isprintable() else _escaped(letter) for letter in text]
+    )
+
+
+def _escaped(letter: str) -> str:
+    return letter.encode("unicode_escape").decode("ascii")

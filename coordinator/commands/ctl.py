@@ -25,10 +25,13 @@ from coordinator.endpoints.requests import Command, CommandError
 from coordinator.endpoints.sweep import private, sweep
 from coordinator.monitor.snapshot import Snapshot
 from lzr.errors import printable, suggest
+from lzr.safetext import lines
 
 LONGEST_PATH = 107  # bytes: sun_path of unix(7), less its closing NUL
 PATIENCE = 5.0
 SETTLING = 30.0
+MOST_REPLY = 4 << 20
+"""Bytes; the status of a scan with 1,024 workers has less than one million."""
 
 
 class ControlError(OSError):
@@ -39,10 +42,17 @@ def directories() -> list[Path]:
     """Where sockets may lie, best first."""
     found = [Path("/run/lzr")] if os.geteuid() == 0 else []
     runtime = os.environ.get("XDG_RUNTIME_DIR")
-    if runtime and os.path.isdir(runtime):
+    if runtime and _is_own(runtime):  # sudo may hand on that of the user who called it
         found.append(Path(runtime) / "lzr")
     found.append(Path(f"/tmp/lzr-{os.geteuid()}"))
     return found
+
+
+def _is_own(directory: str) -> bool:
+    try:
+        return os.stat(directory).st_uid == os.geteuid()
+    except OSError:
+        return False
 
 
 def default_path(pid: int) -> Path:
@@ -70,7 +80,7 @@ class ControlServer:
             most_clients=8,
             most_request=1024,
             patience=60.0,
-            admit=_may_connect,
+            admit=_ours,
         )
         self._inode = self.path.stat().st_ino
 
@@ -138,12 +148,17 @@ class ControlServer:
 
 def _bind(path: Path) -> socket.socket:
     if len(os.fsencode(path)) > LONGEST_PATH:
-        raise ControlError(f"the path of the control socket is longer than {LONGEST_PATH} bytes: {path}")
+        sentence = (
+            f"the path of the control socket is longer than {LONGEST_PATH} bytes: {printable(str(path))}"
+        )
+        raise ControlError(sentence)
     if os.path.exists(path):
         if not path.is_socket():
-            raise ControlError(f"{path} is there and is no socket")
+            raise ControlError(f"{printable(str(path))} is there and is no socket")
         if _alive(path):
-            raise ControlError(f"{path} is the control socket of another scan that is running")
+            raise ControlError(
+                f"{printable(str(path))} is the control socket of another scan that is running"
+            )
         path.unlink()  # a killed run left it behind
     sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
     before = os.umask(0o177)
@@ -152,13 +167,16 @@ def _bind(path: Path) -> socket.socket:
         sock.listen(8)
     except OSError as error:
         sock.close()
-        raise ControlError(f"cannot make the control socket {path}: {error.strerror}") from error
+        raise ControlError(
+            f"cannot make the control socket {printable(str(path))}: {error.strerror}"
+        ) from error
     finally:
         os.umask(before)
     return sock
 
 
-def _may_connect(sock: socket.socket) -> bool:
+def _ours(sock: socket.socket) -> bool:
+    """Is the other end root, or this user? For who connected: whoever was listening, when it began to."""
     size = struct.calcsize("3i")
     _, uid, _ = struct.unpack("3i", sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, size))
     return uid in (0, os.geteuid())
@@ -187,30 +205,52 @@ def running() -> list[Path]:
 
 
 def ask(path: str | Path, line: str, patience: float = PATIENCE) -> tuple[bool, str]:
-    """Send a line, return whether it was accepted and the reply without its closing `ok`."""
+    """Send a line, return whether it was accepted and the reply without its closing `ok`.
+
+    Who answers has to be root or this user. The reply comes within `patience` seconds, has at most MOST_REPLY
+    bytes, and is returned as text that is harmless on a terminal. Raises ControlError.
+    """
+    shown = printable(os.fspath(path))
+    until = time.monotonic() + patience
     reply = b""
     try:
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as sock:
             sock.settimeout(patience)
             sock.connect(os.fspath(path))
+            if not _ours(sock):
+                raise ControlError(
+                    f"{shown} is a socket of another user's, who is not root: nothing was sent"
+                )
             sock.sendall(line.encode("utf-8", "replace") + b"\n")
-            while not reply.endswith(b"\n") or not reply[reply.rfind(b"\n", 0, -1) + 1 :].startswith(
-                (b"ok", b"error:")
-            ):
+            while not _is_whole(reply):
+                left = until - time.monotonic()
+                if left <= 0:
+                    raise TimeoutError
+                sock.settimeout(left)
                 data = sock.recv(65536)
                 if not data:
-                    raise ControlError(f"{path}: the scan closed the connection")
+                    raise ControlError(f"{shown}: the scan closed the connection")
                 reply += data
+                if len(reply) > MOST_REPLY:
+                    raise ControlError(
+                        f"{shown}: the reply is longer than {MOST_REPLY} bytes, that is no scan"
+                    )
     except TimeoutError:
-        raise ControlError(f"{path}: the scan does not answer") from None
+        raise ControlError(f"{shown}: the scan does not answer") from None
     except ControlError:
         raise
     except OSError as error:
-        raise ControlError(f"{path}: {error.strerror}") from error
-    text = reply.decode("utf-8", "replace")
+        raise ControlError(f"{shown}: {error.strerror}") from error
+    text = lines(reply.decode("utf-8", "replace"))
     if text.startswith("error:"):
         return False, text.removeprefix("error:").strip()
     return True, text.removesuffix("ok\n") if text.endswith("\nok\n") else text
+
+
+def _is_whole(reply: bytes) -> bool:
+    if not reply.endswith(b"\n"):
+        return False
+    return reply[reply.rfind(b"\n", 0, -1) + 1 :].startswith((b"ok", b"error:"))
 
 
 USAGE = """\
@@ -265,7 +305,9 @@ def main(argv: list[str]) -> int:
             return _fail("no scan is running (as this user)", 1)
         if len(scans) > 1:
             return _fail(
-                "several scans are running, choose one: " + ", ".join(f"--socket {path}" for path in scans), 2
+                "several scans are running, choose one: "
+                + ", ".join(f"--socket {printable(str(path))}" for path in scans),
+                2,
             )
         socket_path = os.fspath(scans[0])
     try:
@@ -287,11 +329,18 @@ def _settled(path: str, text: str) -> tuple[bool, str]:
     until = time.monotonic() + SETTLING
     while time.monotonic() < until:
         _, reply = ask(path, "status --json")
-        scan = json.loads(reply)
-        there = (len(scan["workers"]), len(scan["collectors"]))
-        shards = [worker["shards"] for worker in scan["workers"]]
-        fair = sum(shards) == scan["shards"] and min(shards) == scan["shards"] // len(shards)
-        if fair and there == (scan["wanted_flow"], scan["wanted_collect"]):
+        try:
+            scan = json.loads(reply)
+            there = (len(scan["workers"]), len(scan["collectors"]))
+            shards = [worker["shards"] for worker in scan["workers"]]
+            share = scan["shards"] // max(1, len(shards))
+            fair = sum(shards) == scan["shards"] and min(shards, default=-1) == share
+            wanted = (scan["wanted_flow"], scan["wanted_collect"])
+        except (ValueError, KeyError, TypeError) as error:
+            raise ControlError(
+                f"{printable(path)}: that is no status of a scan ({type(error).__name__})"
+            ) from error
+        if fair and there == wanted:
             return True, text
         time.sleep(0.05)
     return False, f"the workers are not there after {SETTLING:.0f} s"

@@ -1,7 +1,9 @@
 """A small server inside a loop that must never wait: bounded in clients, bytes and time.
 
 The law: whatever a client does (sends a byte an hour, reads nothing, sends a gigabyte, opens a thousand
-connections), `handle` returns at once and memory stays bounded. There is one descriptor to wait for
+connections), `handle` returns at once and memory stays bounded. Where there are too many clients, whoever
+comes is let in and the oldest of the address that has most goes: who only holds connections starves nobody.
+There is one descriptor to wait for
 (`fileno`, an epoll set that is itself pollable); without a client, it costs nothing.
 """
 
@@ -10,8 +12,11 @@ from __future__ import annotations
 import contextlib
 import select
 import socket
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
+
+_ACCEPTED = 256  # connections that one call accepts at most
 
 Answer = tuple[bytes, bytes, bool]
 """What is left of the request bytes, the reply, and whether to close after it."""
@@ -24,6 +29,7 @@ Respond = Callable[[bytes], Answer]
 class _Client:
     sock: socket.socket
     since: float
+    peer: str = ""
     request: bytes = b""
     reply: bytes = b""
     closing: bool = False
@@ -82,28 +88,42 @@ class Listener:
         self._sock.close()
 
     def _accept(self, now: float) -> None:
-        for _ in range(self._most_clients):
+        for _ in range(_ACCEPTED):
             try:
-                sock, _ = self._sock.accept()
+                sock, address = self._sock.accept()
             except OSError:  # nobody (any more), or out of descriptors: never the scan's problem
                 return
             sock.setblocking(False)
-            if len(self._clients) >= self._most_clients or not self._admit(sock):
+            if not self._admit(sock):
                 sock.close()
                 continue
-            self._clients[sock.fileno()] = _Client(sock, now)
+            if len(self._clients) >= self._most_clients:
+                self._drop(self._dispensable())
+            client = _Client(sock, now, address[0] if isinstance(address, tuple) else "")
+            self._clients[sock.fileno()] = client
             self._epoll.register(sock.fileno(), select.EPOLLIN)
+            if self._read(client, now):  # before anybody can push it out
+                return
 
-    def _read(self, client: _Client, now: float) -> None:
+    def _dispensable(self) -> _Client:
+        """The oldest client of the address that has most, rather one that has not sent anything."""
+        crowd = Counter(client.peer for client in self._clients.values())
+        most = max(crowd.values())
+        theirs = [client for client in self._clients.values() if crowd[client.peer] == most]
+        idle = [client for client in theirs if not client.request and not client.reply]
+        return (idle or theirs)[0]
+
+    def _read(self, client: _Client, now: float) -> bool:
+        """Take what it says; whether it was answered."""
         try:
             data = client.sock.recv(self._most_request)
         except BlockingIOError:
-            return
+            return False
         except OSError:
             data = b""
         if not data:
             self._drop(client)
-            return
+            return False
         client.request += data
         while client.request and not client.closing:
             left, reply, client.closing = self._respond(client.request)
@@ -113,8 +133,10 @@ class Listener:
             client.reply += reply
         if len(client.request) > self._most_request:
             client.reply, client.closing = client.reply + self._too_long, True
-        if client.reply:
+        answered = bool(client.reply)
+        if answered:
             self._write(client)
+        return answered
 
     def _write(self, client: _Client) -> None:
         try:

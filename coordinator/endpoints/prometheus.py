@@ -114,7 +114,7 @@ class MetricsServer:
         try:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             sock.bind((host, port))
-            sock.listen(16)
+            sock.listen(128)
         except OSError as error:
             sock.close()
             raise OSError(

@@ -12,11 +12,11 @@ import stat
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from lzr.errors import UsageError
+from coordinator.files.reach import Place, reach, trusted
+from lzr.errors import UsageError, printable
 
 _STEP = 0.1  # seconds between two looks whether a FIFO has a reader
 _SILENT = 0.5  # seconds after which it is said that there is none
-_HELD = ("/dev/fd/", "/dev/std", "/proc/")  # links of the kernel's to what is open already
 
 
 class Interrupted(Exception):
@@ -46,73 +46,82 @@ def open_output(
     end; then Interrupted is raised. say: told once if a FIFO has no reader. Raises UsageError.
     """
     try:
-        path = _followed(name, owner)
-        mode = _mode(path)
-        if stat.S_ISFIFO(mode) and not path.startswith(_HELD):
-            return Opened(_open_fifo(path, pause, say), made=False, regular=False)
-        if mode and not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
-            return Opened(os.open(path, os.O_WRONLY | os.O_CLOEXEC | os.O_NOCTTY), made=False, regular=False)
-        return _open(path, owner, create=create)
+        with reach(name, owner) as place:
+            mode = place.mode()
+            if stat.S_ISFIFO(mode) and place.directory is not None:
+                _suspect(place, name, owner)
+                return Opened(_open_fifo(place, name, pause, say), made=False, regular=False)
+            if mode and not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
+                return Opened(place.open(os.O_WRONLY), made=False, regular=False)
+            return _open(place, name, owner, create=create, append=True, access=os.O_RDWR)
     except OSError as error:
-        raise UsageError(f"cannot write {name}: {error.strerror}") from error
+        raise UsageError(f"cannot write {printable(name)}: {error.strerror}") from error
 
 
-def _open(path: str, owner: tuple[int, int] | None, *, create: bool) -> Opened:
-    """A regular file, or one that is not there yet."""
-    held = path.startswith(_HELD)
-    flags = os.O_RDWR | os.O_APPEND | os.O_CLOEXEC | os.O_NONBLOCK | (0 if held else os.O_NOFOLLOW)
+def open_written(name: str, owner: tuple[int, int] | None, *, append: bool) -> int:
+    """Open a file that is written beside the results (log, metadata, profile ...): a descriptor.
+
+    append: write at its end; else from its beginning, what it holds stays until the caller cuts it off.
+    Only a file that this call makes is given to `owner`. Raises OSError, UsageError.
+    """
+    with reach(name, owner) as place:
+        mode = place.mode()
+        if mode and not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
+            _suspect(place, name, owner)
+            return place.open(os.O_WRONLY | (os.O_APPEND if append else 0))
+        return _open(place, name, owner, create=True, append=append, access=os.O_WRONLY).descriptor
+
+
+def _open(
+    place: Place, name: str, owner: tuple[int, int] | None, *, create: bool, append: bool, access: int
+) -> Opened:
+    """A regular file, or one that is not there yet. Raises OSError, UsageError."""
+    flags = access | os.O_NONBLOCK | (os.O_APPEND if append else 0)
     try:
-        if not create or held:
+        if not create or place.directory is None:
             raise FileExistsError
-        descriptor, made = os.open(path, flags | os.O_CREAT | os.O_EXCL, 0o644), True
+        descriptor, made = place.open(flags | os.O_CREAT | os.O_EXCL), True
     except FileExistsError:
-        descriptor, made = os.open(path, flags), False
+        descriptor, made = place.open(flags), False
     try:
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):  # it has become something else since we looked
+        status = os.fstat(descriptor)
+        if not stat.S_ISREG(status.st_mode):  # it has become something else since we looked
             raise OSError(errno.EAGAIN, os.strerror(errno.EAGAIN))
-        if made and owner is not None:
+        if not made:
+            _suspect(place, name, owner, status)
+        elif owner is not None:
             os.fchown(descriptor, *owner)
-    except OSError:
+    except (OSError, UsageError):
         os.close(descriptor)
         raise
     return Opened(descriptor, made, regular=True)
 
 
-def _followed(name: str, owner: tuple[int, int] | None) -> str:
-    """The name without symbolic links at its end. Raises UsageError for one an outsider has put there."""
-    for _ in range(40):
-        if name.startswith(_HELD):
-            return name
-        try:
-            found = os.lstat(name)
-        except FileNotFoundError:
-            return name
-        if not stat.S_ISLNK(found.st_mode):
-            return name
-        directory = os.stat(os.path.dirname(name) or ".")
-        trusted = {0, os.geteuid(), directory.st_uid} | ({owner[0]} if owner is not None else set())
-        if directory.st_mode & 0o022 and found.st_uid not in trusted:
-            raise UsageError(
-                f"{name} is a symbolic link of somebody else's, in a directory that others can write"
-            )
-        name = os.path.join(os.path.dirname(name), os.readlink(name))
-    raise OSError(errno.ELOOP, os.strerror(errno.ELOOP))
+def _suspect(
+    place: Place, name: str, owner: tuple[int, int] | None, status: os.stat_result | None = None
+) -> None:
+    """Raises UsageError for a file that an outsider may have put there for us to write to, or to wait for.
+
+    As the kernel does where fs.protected_regular and fs.protected_hardlinks are set, proc_sys_fs(5).
+    """
+    if place.directory is None or not place.others_write:
+        return
+    if status is None:
+        status = os.stat(place.name, dir_fd=place.directory, follow_symlinks=False)
+    directory = os.fstat(place.directory)
+    shared = bool(directory.st_mode & stat.S_ISVTX)
+    if shared and status.st_uid not in trusted(owner) | {directory.st_uid}:
+        raise UsageError(f"{printable(name)} belongs to somebody else, in a directory that others can write")
+    if os.geteuid() == 0 and stat.S_ISREG(status.st_mode) and status.st_nlink > 1:
+        raise UsageError(f"{printable(name)} has a second name (link), in a directory that others can write")
 
 
-def _mode(path: str) -> int:
-    """0: there is nothing yet, or nothing that we may look at."""
-    try:
-        return os.stat(path).st_mode
-    except OSError:
-        return 0
-
-
-def _open_fifo(path: str, pause: Callable[[float], bool], say: Callable[[str], None]) -> int:
+def _open_fifo(place: Place, name: str, pause: Callable[[float], bool], say: Callable[[str], None]) -> int:
     """Once it has a reader: opening it would wait for one, deaf to everything (fifo(7))."""
     waited = 0.0
     while True:
         try:
-            descriptor = os.open(path, os.O_WRONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+            descriptor = place.open(os.O_WRONLY | os.O_NONBLOCK)
         except OSError as error:
             if error.errno != errno.ENXIO:
                 raise
@@ -120,7 +129,7 @@ def _open_fifo(path: str, pause: Callable[[float], bool], say: Callable[[str], N
             fcntl.fcntl(descriptor, fcntl.F_SETFL, 0)
             return descriptor
         if waited < _SILENT <= waited + _STEP:
-            say(f"{path} is a FIFO that nobody reads yet: waiting for its reader")
+            say(f"{printable(name)} is a FIFO that nobody reads yet: waiting for its reader")
         if pause(_STEP):
             raise Interrupted
         waited += _STEP

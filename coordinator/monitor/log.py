@@ -22,7 +22,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import IO
 
-from lzr.errors import UsageError
+from coordinator.files.opening import open_written
+from lzr.errors import UsageError, printable
 from lzr.options.table import Options
 from lzr.safetext import plain
 
@@ -130,10 +131,7 @@ def _open(options: Options, owner: tuple[int, int] | None) -> IO[str] | None:
     if path is None or path == "-":
         return None
     try:
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
+        descriptor = open_written(path, owner, append=True)
     except OSError as error:
-        raise UsageError(f"cannot write the log {path}: {error.strerror}") from error
-    if owner is not None:
-        with contextlib.suppress(OSError):
-            os.fchown(descriptor, *owner)
+        raise UsageError(f"cannot write the log {printable(path)}: {error.strerror}") from error
     return os.fdopen(descriptor, "a", buffering=1, encoding="utf-8", errors="backslashreplace")

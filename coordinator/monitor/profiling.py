@@ -7,13 +7,16 @@ The children have the files open too and append what they have recorded when the
 from __future__ import annotations
 
 import os
+import stat
 import sys
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from lzr.options.table import Options, UsageError
+from coordinator.files.opening import open_written
+from lzr.errors import UsageError, printable
+from lzr.options.table import Options
 from lzr.profiles import INTERVAL, CpuProfile, MemoryProfile
 
 
@@ -28,12 +31,11 @@ def open_profiles(options: Options, title: str, owner: tuple[int, int] | None) -
     try:
         for name in names:
             try:
-                flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND | os.O_CLOEXEC
-                files.append(os.open(name, flags, 0o644))
+                files.append(open_written(name, owner, append=True))
+                if stat.S_ISREG(os.fstat(files[-1]).st_mode):
+                    os.ftruncate(files[-1], 0)
             except OSError as error:
-                raise UsageError(f"cannot write {name}: {error.strerror}") from error
-            if owner is not None:
-                os.fchown(files[-1], *owner)
+                raise UsageError(f"cannot write {printable(name)}: {error.strerror}") from error
         profiling = _Profiling(options, title, files) if files else None
         if profiling is not None:
             profiling.start()

@@ -14,6 +14,7 @@ the lists of networks. Which options may change is decided in `lzr.options.resum
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import hashlib
 import os
@@ -30,8 +31,9 @@ import msgpack
 import numpy as np
 from numpy.typing import NDArray
 
+from coordinator.files.reach import reach, trusted
 from coordinator.input.hashes import LISTS, InputHash, Mark, digests
-from lzr.errors import UsageError
+from lzr.errors import UsageError, printable
 from lzr.options import resume
 from lzr.options.table import Options
 
@@ -198,9 +200,11 @@ class Checkpoint:
         lock: int = -1,
         owner: tuple[int, int] | None = None,
         lists: dict[str, str] | None = None,
+        place: int | None = None,
     ) -> None:
         """lock: a descriptor; while a process holds it, no other scan uses the directory.
 
+        place: a descriptor of the directory, which by its name may be another one by now.
         lists: hashes of the lists of networks, as they are now.
         """
         self.options = options
@@ -214,6 +218,7 @@ class Checkpoint:
         self._lists = lists or {}
         self._directory = directory
         self._owner = owner
+        self._place = place
         self._next = 0.0
         self._thread: threading.Thread | None = None
         self._trouble = ""
@@ -284,7 +289,14 @@ class Checkpoint:
             for descriptor in descriptors:
                 with contextlib.suppress(OSError) if not _is_file(descriptor) else contextlib.nullcontext():
                     os.fsync(descriptor)
-            _replace(self._directory, data, self._owner)
+            place = self._place
+            if place is None:
+                place = os.open(self._directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+            try:
+                _replace(place, data, self._owner)
+            finally:
+                if place != self._place:
+                    os.close(place)
             self._trouble, self._told = "", False
         except OSError as error:
             self._trouble = f"cannot write the checkpoint in {self._directory}: {error.strerror}"
@@ -296,10 +308,15 @@ def _is_file(descriptor: int) -> bool:
     return stat.S_ISREG(os.fstat(descriptor).st_mode)
 
 
-def _replace(directory: Path, data: bytes, owner: tuple[int, int] | None) -> None:
-    """The new checkpoint in the place of the old one: at every moment one of them is there, whole."""
-    new = directory / "checkpoint.new"
-    descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o644)
+def _replace(place: int, data: bytes, owner: tuple[int, int] | None) -> None:
+    """The new checkpoint in the place of the old one: at every moment one of them is there, whole.
+
+    place: a descriptor of the directory, in which whoever owns it may have put anything meanwhile.
+    """
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink("checkpoint.new", dir_fd=place)
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+    descriptor = os.open("checkpoint.new", flags, 0o644, dir_fd=place)
     try:
         if owner is not None:
             os.fchown(descriptor, *owner)
@@ -309,25 +326,33 @@ def _replace(directory: Path, data: bytes, owner: tuple[int, int] | None) -> Non
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
-    os.replace(new, directory / "checkpoint")
-    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    os.replace("checkpoint.new", "checkpoint", src_dir_fd=place, dst_dir_fd=place)
+    os.fsync(place)
 
 
-def load(directory: Path) -> Saved | None:
-    """The checkpoint in a directory, None if there is none. Raises UsageError if it cannot be used."""
+def load(directory: Path, place: int | None = None) -> Saved | None:
+    """The checkpoint in a directory, None if there is none. Raises UsageError if it cannot be used.
+
+    place: a descriptor of the directory, if it is open already.
+    """
     path = directory / "checkpoint"
     try:
-        return Saved.unpack(path.read_bytes())
+        return Saved.unpack(_content(path if place is None else "checkpoint", place))
     except FileNotFoundError:
         return None
     except OSError as error:
-        raise UsageError(f"cannot read {path}: {error.strerror}") from error
+        raise UsageError(f"cannot read {printable(str(path))}: {error.strerror}") from error
     except (ValueError, KeyError, TypeError, msgpack.UnpackException, zlib.error) as error:
-        raise UsageError(f"cannot resume from {path}: {error}") from error
+        raise UsageError(f"cannot resume from {printable(str(path))}: {error}") from error
+
+
+def _content(name: Path | str, place: int | None) -> bytes:
+    """Of a regular file that is no link. Raises OSError."""
+    descriptor = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=place)
+    with open(descriptor, "rb") as file:
+        if not _is_file(descriptor):
+            raise OSError(errno.EINVAL, "it is no regular file")
+        return file.read()
 
 
 @contextmanager
@@ -337,9 +362,11 @@ def open_checkpoint(options: Options, owner: tuple[int, int] | None = None) -> I
         yield None
         return
     directory = Path(options.checkpoint)
-    lock = _lock(directory, owner, create=options.resume is None)
+    place = _enter(directory, owner, create=options.resume is None)
+    lock = -1
     try:
-        saved = load(directory)
+        lock = _lock(directory, place, owner, create=options.resume is None)
+        saved = load(directory, place)
         if options.resume is None:
             if saved is not None:
                 raise UsageError(
@@ -347,34 +374,69 @@ def open_checkpoint(options: Options, owner: tuple[int, int] | None = None) -> I
                     "and a new scan needs another directory"
                 )
             lists = digests(options)
-            yield Checkpoint(directory, absolute(options), lock=lock, owner=owner, lists=lists)
+            yield Checkpoint(directory, absolute(options), lock=lock, owner=owner, lists=lists, place=place)
             return
         if saved is None:
             raise UsageError(f"there is no checkpoint in {directory}")
         options = restored(options, saved.options)
         lists = digests(options)
         _compare_lists(options, saved.lists, lists)
-        yield Checkpoint(directory, options, saved, lock=lock, owner=owner, lists=lists)
+        yield Checkpoint(directory, options, saved, lock=lock, owner=owner, lists=lists, place=place)
     finally:
-        os.close(lock)
+        for descriptor in (lock, place):
+            if descriptor >= 0:
+                os.close(descriptor)
 
 
-def _lock(directory: Path, owner: tuple[int, int] | None, *, create: bool) -> int:
-    """Held by every process of a scan, so that its writer is gone before another one begins."""
+def _enter(directory: Path, owner: tuple[int, int] | None, *, create: bool) -> int:
+    """The directory, made if need be: a descriptor. Raises UsageError.
+
+    A checkpoint says what a resumed scan does, so the directory has to belong to us (root, or who called
+    sudo), and nobody else may put anything into it.
+    """
+    shown = printable(str(directory))
     try:
-        if create and not os.path.exists(directory):
-            directory.mkdir(mode=0o755)
-            if owner is not None:
-                os.chown(directory, *owner)
-        flags = os.O_RDWR | os.O_CLOEXEC | (os.O_CREAT if create else 0)
-        lock = os.open(directory / "lock", flags, 0o644)
-        if owner is not None:
-            os.fchown(lock, *owner)
+        with reach(str(directory), owner) as found:
+            made = create and not found.mode()
+            if made:
+                os.mkdir(found.name, 0o755, dir_fd=found.directory)
+            place = found.open(os.O_RDONLY | os.O_DIRECTORY)
     except FileNotFoundError as error:
-        what = f"cannot make {directory}" if create else f"there is no checkpoint in {directory}"
+        what = f"cannot make {shown}" if create else f"there is no checkpoint in {shown}"
         raise UsageError(what) from error
     except OSError as error:
-        raise UsageError(f"cannot use {directory} for the checkpoint: {error.strerror}") from error
+        raise UsageError(f"cannot use {shown} for the checkpoint: {error.strerror}") from error
+    status = os.fstat(place)
+    wrong, group = "", 0 if owner is None else owner[1]
+    if status.st_uid not in trusted(owner):
+        wrong = "it belongs to somebody else"
+    elif status.st_mode & 0o002 or (os.geteuid() == 0 and status.st_mode & 0o020 and status.st_gid != group):
+        wrong = "others can write in it"
+    if wrong:
+        os.close(place)
+        raise UsageError(f"cannot use {shown} for the checkpoint: {wrong}")
+    if made and owner is not None:
+        os.fchown(place, *owner)
+    return place
+
+
+def _lock(directory: Path, place: int, owner: tuple[int, int] | None, *, create: bool) -> int:
+    """Held by every process of a scan, so that its writer is gone before another one begins."""
+    flags = os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
+    try:
+        try:
+            if not create:
+                raise FileExistsError
+            lock = os.open("lock", flags | os.O_CREAT | os.O_EXCL, 0o644, dir_fd=place)
+            if owner is not None:
+                os.fchown(lock, *owner)
+        except FileExistsError:
+            lock = os.open("lock", flags, dir_fd=place)
+    except FileNotFoundError as error:
+        raise UsageError(f"there is no checkpoint in {printable(str(directory))}") from error
+    except OSError as error:
+        sentence = f"cannot use {printable(str(directory))} for the checkpoint: {error.strerror}"
+        raise UsageError(sentence) from error
     until = time.monotonic() + _PATIENCE
     while True:
         try:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import os
 import select
+import stat
 import sys
 import time
 from collections import deque
@@ -21,6 +22,7 @@ from coordinator.commands.ctl import ControlError, ControlServer
 from coordinator.dashboard.terminal import abilities, wanted
 from coordinator.endpoints.prometheus import MetricsServer
 from coordinator.endpoints.requests import Change, Command
+from coordinator.files.opening import open_written
 from coordinator.monitor import autoscale, status
 from coordinator.monitor.findings import on_terminal
 from coordinator.monitor.log import Log
@@ -291,14 +293,9 @@ class Watch:
         return [Command("workers", workers=changes)]
 
     def _create(self, path: str, mode: str) -> IO[str]:
-        descriptor = os.open(
-            path,
-            os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC | (os.O_APPEND if mode == "a" else os.O_TRUNC),
-            0o644,
-        )
-        if self._owner is not None:
-            with contextlib.suppress(OSError):
-                os.fchown(descriptor, *self._owner)
+        descriptor = open_written(path, self._owner, append=mode == "a")
+        if mode == "w" and stat.S_ISREG(os.fstat(descriptor).st_mode):
+            os.ftruncate(descriptor, 0)
         return os.fdopen(descriptor, mode, buffering=1, encoding="utf-8")
 
     def _write_status(self, row: str) -> None:
@@ -318,7 +315,7 @@ class Watch:
         try:
             with self._create(path, "w") as file:
                 file.write(export(snapshot, export_kind(path)))
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, UsageError) as error:
             self.log.error(f"cannot write {Path(path).name}: {error}")
 
 

@@ -20,9 +20,10 @@ from datetime import UTC, datetime
 from importlib import metadata as installed
 from typing import IO, TYPE_CHECKING, Any
 
+from coordinator.files.opening import open_written
 from coordinator.monitor import status
 from lzr import __version__, kernels
-from lzr.errors import UsageError
+from lzr.errors import UsageError, printable
 from lzr.options.table import Options
 
 if TYPE_CHECKING:
@@ -131,12 +132,9 @@ def _open(path: str | None, owner: tuple[int, int] | None) -> IO[str] | None:
         return sys.stdout
     try:
         # An older file is kept until there is something to put in its place.
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        descriptor = open_written(path, owner, append=False)
     except OSError as error:
-        raise UsageError(f"cannot write {path}: {error.strerror}") from error
-    if owner is not None:
-        with contextlib.suppress(OSError):
-            os.fchown(descriptor, *owner)
+        raise UsageError(f"cannot write {printable(path)}: {error.strerror}") from error
     return os.fdopen(descriptor, "w", encoding="utf-8")
 
 

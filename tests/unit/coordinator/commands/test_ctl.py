@@ -189,9 +189,9 @@ def test_a_line_without_end_is_cut_off(scan: Running) -> None:
 
 def test_only_the_owner_may_touch_it(scan: Running, monkeypatch: pytest.MonkeyPatch) -> None:
     assert stat.S_IMODE(scan.server.path.stat().st_mode) == 0o600
-    monkeypatch.setattr(ctl, "_may_connect", lambda _: False)  # the check itself: below
+    monkeypatch.setattr(ctl, "_ours", lambda _: False)  # the check itself: below
     refused = ControlServer(scan.server.path.with_name("other.sock"))
-    refused._listener._admit = ctl._may_connect
+    refused._listener._admit = ctl._ours
     with socket.socket(socket.AF_UNIX) as sock:
         sock.connect(str(refused.path))
         refused.handle(0)
@@ -203,9 +203,9 @@ def test_only_the_owner_may_touch_it(scan: Running, monkeypatch: pytest.MonkeyPa
 def test_the_kernels_word_on_who_connects(monkeypatch: pytest.MonkeyPatch) -> None:
     ours, theirs = socket.socketpair(socket.AF_UNIX)
     with ours, theirs:
-        assert ctl._may_connect(ours)
+        assert ctl._ours(ours)
         monkeypatch.setattr(os, "geteuid", lambda: 4242)
-        assert ctl._may_connect(ours) == (os.getuid() == 0)
+        assert ctl._ours(ours) == (os.getuid() == 0)
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root to become somebody else")
@@ -300,3 +300,74 @@ def test_wait_until_the_workers_are_there(scan: Running, capsys: pytest.CaptureF
     scan.server.publish(there)
     assert ctl.main(["--wait", "--socket", str(scan.server.path), "workers", "flow=1"]) == 0
     assert capsys.readouterr().out.startswith("workers flow=1")
+
+
+class Planted:
+    """A socket on which somebody listens who is no scan; flood: answers all the time."""
+
+    def __init__(self, path: Path, answer: bytes, user: int = os.geteuid(), *, flood: bool = False) -> None:
+        code = (
+            "import os, socket, sys\n"
+            f"s = socket.socket(socket.AF_UNIX)\ns.bind({str(path)!r})\nos.chmod({str(path)!r}, 0o666)\n"
+            f"if os.geteuid() != {user}: os.setuid({user})\n"
+            "s.listen()\nprint('ready', flush=True)\n"
+            "while True:\n"
+            "    c, _ = s.accept()\n"
+            f"    try:\n        c.sendall({answer!r})\n        while {flood}: c.sendall({answer!r})\n"
+            "        while c.recv(99): pass\n"
+            "    except OSError: pass\n"
+        )
+        self._process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE)
+
+    def __enter__(self) -> None:
+        assert self._process.stdout is not None
+        assert self._process.stdout.readline() == b"ready\n"
+
+    def __exit__(self, *_: object) -> None:
+        self._process.kill()
+        self._process.wait()
+        assert self._process.stdout is not None
+        self._process.stdout.close()
+
+
+@pytest.mark.attack
+def test_a_reply_without_end_is_cut_off(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ctl, "MOST_REPLY", 1 << 20)
+    with (
+        Planted(tmp_path / "s", b"x" * 16384, flood=True),
+        pytest.raises(ControlError, match="the reply is longer"),
+    ):
+        ask(tmp_path / "s", "status", 60)
+    with Planted(tmp_path / "t", b""), pytest.raises(ControlError, match="does not answer"):
+        ask(tmp_path / "t", "status", 0.2)
+
+
+@pytest.mark.attack
+def test_a_reply_is_harmless_on_a_terminal(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for number, head in enumerate(("", "error: ")):
+        path = tmp_path / str(number)
+        with Planted(path, head.encode() + "\x1b]0;owned\x07\x9b31m\u202e\r\nok\n".encode()):
+            assert ctl.main(["--socket", str(path), "status"]) == (1 if head else 0)
+    assert capsys.readouterr() == (
+        "\\x1b]0;owned\\x07\\x9b31m\\u202e\\r\n",
+        "lzr ctl: \\x1b]0;owned\\x07\\x9b31m\\u202e\\r\nok\n",
+    )
+
+
+@pytest.mark.attack
+def test_what_is_no_status_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with Planted(tmp_path / "s", b"[1]\nok\n"):
+        assert ctl.main(["--socket", str(tmp_path / "s"), "--wait", "workers", "flow=2"]) == 1
+    assert "that is no status of a scan" in capsys.readouterr().err
+
+
+@pytest.mark.attack
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root to become somebody else")
+def test_a_socket_of_another_user_is_not_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with Planted(tmp_path / "s", b"ok\n", 65534), pytest.raises(ControlError, match="another user's"):
+        ask(tmp_path / "s", "quit")
+    theirs = tmp_path / "lzr"
+    theirs.mkdir(0o700)
+    os.chown(tmp_path, 65534, 65534)
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))  # as sudo may hand it on
+    assert theirs not in ctl.directories()

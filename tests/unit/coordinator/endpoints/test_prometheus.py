@@ -8,6 +8,7 @@ import select
 import socket
 import time
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from dataclasses import replace
 from typing import Any
 
@@ -250,3 +251,39 @@ def every(value: Any, key: str) -> list[dict[str, Any]]:
     if not isinstance(value, dict):
         return []
     return [value] * (key in value) + [found for inner in value.values() for found in every(inner, key)]
+
+
+@pytest.mark.attack
+def test_idle_connections_do_not_starve_scrapes(server: MetricsServer) -> None:
+    """200 of them, again and again, and some between a scrape's SYN and its request."""
+    with ExitStack() as stack:
+
+        def crowd(count: int) -> None:
+            for _ in range(count):
+                sock = stack.enter_context(socket.socket())
+                sock.setblocking(False)
+                sock.connect_ex(("127.0.0.1", server.port))
+
+        for _ in range(3):
+            crowd(200)
+            for _ in range(3):
+                server.handle(100.0)
+            with Client(server) as scrape:
+                server.handle(100.0)
+                crowd(8)
+                server.handle(100.0)
+                assert b"200 OK" in scrape.exchange(b"GET /metrics HTTP/1.1\r\n\r\n")
+        assert len(server._listener._clients) <= 16
+
+
+@pytest.mark.attack
+def test_one_address_does_not_push_another_out(server: MetricsServer) -> None:
+    with ExitStack() as stack:
+        scrape = stack.enter_context(Client(server))
+        server.handle(100.0)
+        for _ in range(200):
+            sock = stack.enter_context(socket.socket())
+            sock.bind(("127.0.0.2", 0))
+            sock.connect(("127.0.0.1", server.port))
+            server.handle(100.0)
+        assert b"200 OK" in scrape.exchange(b"GET /metrics HTTP/1.1\r\n\r\n")

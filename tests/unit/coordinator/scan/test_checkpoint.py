@@ -125,7 +125,7 @@ def test_the_old_one_stands_until_the_new_one_is_whole(
         assert made.finish([], [], {}) == ""
         made.settled(lines(1))
 
-        def fail(*_: object) -> None:
+        def fail(*_: object, **__: object) -> None:
             raise OSError(28, "No space left on device")
 
         with monkeypatch.context() as patched:
@@ -152,9 +152,9 @@ def test_outputs_are_synced_before_the_checkpoint_is_replaced(
         done.append("output" if fd == output.fileno() else "checkpoint")
         fsync(fd)
 
-    def record_replace(a: Path, b: Path) -> None:
+    def record_replace(a: str, b: str, **directories: int) -> None:
         done.append("replace")
-        replace(a, b)
+        replace(a, b, **directories)
 
     monkeypatch.setattr(checkpoint.os, "fsync", record_fsync)
     monkeypatch.setattr(checkpoint.os, "replace", record_replace)

@@ -1,0 +1,117 @@
+"""The directory in which a file is to be made, reached step by step, so that nobody can change the way.
+
+The law: of each step the thing itself is opened, never followed by its name, and then looked at. A symbolic
+link is followed if it is ours, root's or that of who called sudo; one that an outsider has put where he can
+write is refused. What is done with the file afterwards is done in the directory that was reached, so it does
+not matter what is renamed meanwhile.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import NamedTuple
+
+from lzr.errors import UsageError, printable
+
+_HELD = ("/dev/fd/", "/dev/std", "/proc/")  # links of the kernel's to what is open already
+_MOST_LINKS = 40  # as in the kernel, path_resolution(7)
+_LOOK = os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC
+
+
+class Place(NamedTuple):
+    """directory: a descriptor; None where `name` is one of the kernel's own links (/proc/self/fd/1).
+
+    name: of the file in it, which may not be there; it was no symbolic link when we looked.
+    """
+
+    directory: int | None
+    name: str
+    others_write: bool = False
+    """Somebody whom we do not trust can put things into the directory."""
+
+    def mode(self) -> int:
+        """0: there is nothing yet, or nothing that we may look at."""
+        try:
+            return os.stat(self.name, dir_fd=self.directory, follow_symlinks=self.directory is None).st_mode
+        except OSError:
+            return 0
+
+    def open(self, flags: int, mode: int = 0o644) -> int:
+        """Raises OSError; ELOOP if there is a symbolic link by now."""
+        held = self.directory is None
+        flags |= os.O_CLOEXEC | os.O_NOCTTY | (0 if held else os.O_NOFOLLOW)
+        return os.open(self.name, flags, mode, dir_fd=self.directory)
+
+
+def trusted(owner: tuple[int, int] | None) -> set[int]:
+    """Users whose links we follow. owner: who called sudo."""
+    return {0, os.geteuid()} | ({owner[0]} if owner is not None else set())
+
+
+def others_write(directory: os.stat_result, friends: set[int]) -> bool:
+    """Can somebody else put things into this directory? For root, the user whose directory it is, too."""
+    return bool(directory.st_mode & 0o022) or (os.geteuid() == 0 and directory.st_uid not in friends)
+
+
+@contextmanager
+def reach(path: str, owner: tuple[int, int] | None) -> Iterator[Place]:
+    """The place of a file. Raises OSError, and UsageError for a link that an outsider has put on the way."""
+    if path.startswith(_HELD):
+        yield Place(None, path)
+        return
+    friends = trusted(owner)
+    steps = deque(_steps(path))
+    at = _enter(path)
+    links = 0
+    try:
+        while True:
+            name = steps.popleft()
+            try:
+                found = os.open(name, _LOOK, dir_fd=at)
+            except FileNotFoundError:
+                if steps:
+                    raise
+                break
+            try:
+                status, here = os.fstat(found), os.fstat(at)
+                if stat.S_ISLNK(status.st_mode):
+                    links += 1
+                    if links > _MOST_LINKS:
+                        raise OSError(errno.ELOOP, os.strerror(errno.ELOOP))
+                    if others_write(here, friends) and status.st_uid not in friends:
+                        raise UsageError(
+                            f"{printable(path)}: {printable(name)} is a symbolic link of somebody else's, "
+                            "in a directory that others can write"
+                        )
+                    target = os.readlink("", dir_fd=found)
+                    if target.startswith(_HELD) and not steps:
+                        yield Place(None, target)
+                        return
+                    steps.extendleft(reversed(_steps(target)))
+                    if target.startswith("/"):
+                        os.close(at)
+                        at = _enter(target)
+                elif steps:
+                    if not stat.S_ISDIR(status.st_mode):
+                        raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR))
+                    at, found = found, at
+                else:
+                    break
+            finally:
+                os.close(found)
+        yield Place(at, name, others_write(os.fstat(at), friends))
+    finally:
+        os.close(at)
+
+
+def _steps(path: str) -> list[str]:
+    return [step for step in path.split("/") if step] or ["."]
+
+
+def _enter(path: str) -> int:
+    return os.open("/" if path.startswith("/") else ".", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
