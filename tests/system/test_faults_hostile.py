@@ -10,6 +10,7 @@ import subprocess
 import sys
 from collections import Counter
 from pathlib import Path
+from statistics import median_low
 
 import pytest
 
@@ -17,8 +18,8 @@ from tests import ROOT
 from tests.faults import once_each
 from tests.lab.hostile import BANNER, FIRST, MANNERS, NASTY, manner_of
 from tests.lab.net import Lab, wait_for
-from tests.lab.responder import GATEWAY, PORT, Range
-from tests.lab.scan import scan
+from tests.lab.responder import GATEWAY, PORT, SCANNER, Range
+from tests.lab.scan import LZR, scan
 from tests.system.test_faults_loss import awake
 
 pytestmark = pytest.mark.root
@@ -93,22 +94,25 @@ def test_no_manner_makes_a_wrong_record(hostile: Range, workers: str) -> None:
 @pytest.mark.parametrize("again", [1, 3])
 def test_no_host_gets_more_than_the_stated_packets(arena: Range, again: int) -> None:
     """SYNs 1+rn, data 1+rn, at most 32 ACKs while a reply settles, one RST: whatever the host does."""
+    # The kernel would reset what still comes when the scan has ended and taken its guard away.
+    arena.scanner.run(LZR, "guard", "on", "--source-ip", SCANNER)
     process = start(arena)
     found = scan(
         arena.scanner,
-        *("-sendSYNs", "-rate", "2000", "-rt", "0.4", "-rn", str(again), "-t", "1"),
+        *("-sendSYNs", "-rate", "2000", "-rt", "1", "-rn", str(again), "-t", "1"),
         lines=[f"{host}:{PORT}\n" for host in hosts()],
     )
     assert found.returncode == 0, found.stderr
     process.terminate()
     heard = json.loads(process.communicate(timeout=20)[0])["heard"]
-    most: dict[str, int] = {}
+    counts: dict[str, list[int]] = {}
     for host, count in heard.items():
-        name = manner_of(host)[0]
-        most[name] = max(most.get(name, 0), count)
-    assert most["plain"] == 3  # SYN, data, RST
-    assert most["never_answers_data"] == 1 + (1 + again) + 1
-    assert 21 < most["dripping_on"] <= 1 + 1 + 32 + 1
+        counts.setdefault(manner_of(host)[0], []).append(count)
+    # Most hosts: one that is slow to answer on a busy machine is asked again, and the peer may miss a packet.
+    assert median_low(counts["plain"]) == 3  # SYN, data, RST
+    assert median_low(counts["never_answers_data"]) == 1 + (1 + again) + 1
+    assert median_low(counts["dripping_on"]) > 21
+    most = {name: max(some) for name, some in counts.items()}
     assert max(most.values()) <= (1 + again) * 2 + 32 + 1, most
 
 
