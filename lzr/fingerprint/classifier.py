@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from lzr.fingerprint import applications, products
+from lzr.fingerprint import applications, honeypot, products
 from lzr.fingerprint.dispatch import Dispatcher
 from lzr.fingerprint.echo import FEW, Echo
 from lzr.fingerprint.precedence import UNKNOWN, resolve
@@ -35,15 +35,20 @@ class Classifier:
         if len(data) <= _SHORT and data in _SOLICITED and sent is not None:
             return sent.name if sent.name in _SOLICITED[data] else UNKNOWN
         found = self._matching(data)
-        if len(found) == 1:
-            return found[0]
-        return resolve(found, self.preferred)
+        label = found[0] if len(found) == 1 else resolve(found, self.preferred)
+        if label in honeypot.GREETINGS and honeypot.like(data):
+            return UNKNOWN
+        return label
 
     def identify(self, data: bytes, sent: Protocol | None = None) -> Identity:
         """The label, and what the reply plainly says about the program behind it."""
         label = self.classify(data, sent)
         application = ""
-        if label in applications.HTTP:
+        if label == UNKNOWN:
+            product, version = products.NOTHING
+            if honeypot.like(data):
+                application = honeypot.NAME
+        elif label in applications.HTTP:
             application, server = applications.read(data)
             product, version = products.server(server)
         else:

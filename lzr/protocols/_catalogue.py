@@ -7,6 +7,7 @@ protocols is the fixed order of names in a label that joins several (see `preced
 from __future__ import annotations
 
 from lzr.protocols import (
+    announced,
     chat,
     databases,
     delivery,
@@ -64,6 +65,7 @@ FAMILIES = (
     trade,
     ledgers,
     machines,
+    announced,
 )
 
 PROTOCOLS: tuple[Protocol, ...] = tuple(protocol for family in FAMILIES for protocol in family.PROTOCOLS)

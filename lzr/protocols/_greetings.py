@@ -1,9 +1,9 @@
 """Is a three-digit reply line the greeting of a mail or of a file server?
 
 SMTP (RFC 5321 §4.2) and FTP (RFC 959 §4.2) share their form and most codes. What decides, in order: the
-words SMTP and FTP outside the host name, names of programs (the two sets below), codes and phrases that only
-one of them has, and at last the shape: RFC 5321 wants a fully qualified name first. What is left fits
-both.
+words SMTP and FTP outside the host name, what the next lines answer, names of programs (the two sets below),
+codes and phrases that only one of them has, and at last the shape: RFC 5321 wants a fully qualified name
+first. What is left fits both, but for greetings that name a third protocol (OTHERS), which are neither.
 """
 
 from __future__ import annotations
@@ -33,9 +33,15 @@ FILES = frozenset(
     b"phaser docuprint jetdirect ricoh aficio lexmark kyocera xerox epson brother canon konica minolta oki "
     b"sharp toshiba zebra camera encoder decoder axis hikvision dahua telepresence vxworks timos nas "
     b"diskstation synology qnap readynas storage raid router switch modem plc scada simatic modicon "
-    b"controller inverter firmware tls-c".split()
+    b"controller inverter firmware tls-c oops".split()
 )
 """Words that file servers' greetings hold (most of them name a device) and mail servers' don't."""
+
+OTHERS = frozenset(
+    b"lmtp snpp svdrp saft sendfiled amanda hylafax rmate nntp nnrp imsp mupdate acap poppassd poppass "
+    b"popper pop3 imap4 irc telnet".split()
+)
+"""Protocols and programs that are neither, and greet in the same form."""
 
 STOCK = frozenset(b"ready service server welcome ok hello connected to the greetings at your".split())
 """Words that say nothing."""
@@ -48,6 +54,15 @@ FILE_CODES = frozenset((b"120", b"530", b"531", b"532", b"534", b"331", b"431"))
 SHARED_CODES = frozenset((b"220", b"421", b"500", b"501", b"502", b"503", b"550"))
 ALL_CODES = MAIL_CODES | FILE_CODES | SHARED_CODES
 CODES = tuple(sorted(ALL_CODES))
+
+MAIL_ANSWERS = re.compile(rb"\n(?:250[ -]|[245]\d\d[ -]#?[245]\.\d{1,3}\.\d|[45]\d\d [^\r\n]*\(#[245]\.\d)")
+"""A later line that only mail has: what EHLO is answered with (no file server says 250 before a login), or an
+enhanced status code (RFC 3463), in front or as qmail writes it."""
+
+FILE_ANSWERS = re.compile(
+    rb"\n(?:530|331|332|500 [^\r\n]{0,80}not understood|50[03] [^\r\n]{0,40}(?:USER|PASS))"
+)
+"""A later line that only file servers have."""
 
 _NEITHER, _MAIL, _FILES, _BOTH = 0, 1, 2, 3
 _NUMBERS = b"0123456789. \t\r\n"
@@ -69,7 +84,6 @@ def verdict(data: bytes) -> int:
             return _MAIL if mail else _FILES
     if (
         b"\0" in text
-        or b"lmtp" in text
         or b"> <" in text
         or text.startswith(b"vmware auth")
         or (not text.translate(None, _NUMBERS) and text != b"\r\n")
@@ -80,12 +94,19 @@ def verdict(data: bytes) -> int:
     qualified = host.startswith(b"[") or host == b"localhost" or (b"." in host and _is_domain(host))
     if not qualified:
         rest = text
+    answered = data.find(b"\n", 4, -1) > 0
+    if answered and MAIL_ANSWERS.search(data):
+        return _MAIL
     mail, files = b"smtp" in rest, b"ftp" in rest
     if mail != files:
         return _MAIL if mail else _FILES
     if mail:  # both: a mail server says which of its dialects, a file server says "FTP server"
         return _FILES if b"ftp serv" in rest and b"esmtp" not in rest else _MAIL
+    if answered and FILE_ANSWERS.search(data):
+        return _FILES
     words = set(rest.translate(_SPACES).split())
+    if not words.isdisjoint(OTHERS):
+        return _NEITHER
     mail, files = b"mail" in rest or not words.isdisjoint(MAIL), not words.isdisjoint(FILES)
     if mail != files:
         return _MAIL if mail else _FILES
@@ -96,7 +117,7 @@ def _by_shape(code: bytes, host: bytes, qualified: bool, words: set[bytes], rest
     """No name decides: the code, an enhanced status code, the host's name, and what comes first."""
     if code in MAIL_CODES or _is_enhanced(host) or host.startswith(b"***"):  # masked by a firewall
         return _MAIL
-    if code in FILE_CODES:
+    if code in FILE_CODES or rest.startswith(FILE_REFUSALS):
         return _FILES
     if code != b"220":
         if code == b"421" or not words.isdisjoint((b"command", b"syntax", b"unrecognized")):
@@ -110,7 +131,11 @@ def _by_shape(code: bytes, host: bytes, qualified: bool, words: set[bytes], rest
         return _FILES if host.startswith(b"ftp") else _BOTH
     if b"new user" in rest:  # RFC 959's own wording
         return _FILES
-    return _BOTH if len(words) <= 5 and len(words - STOCK) <= 1 else _FILES
+    return _BOTH if len(words) <= 2 or (len(words) <= 5 and len(words - STOCK) <= 1) else _FILES
+
+
+FILE_REFUSALS = (b"sorry, no server available", b"no connections allowed from your ip")
+"""ProFTPD's and FileZilla's, under codes that both have."""
 
 
 def _is_domain(host: bytes) -> bool:

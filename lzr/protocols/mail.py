@@ -67,6 +67,8 @@ def _pop3(data: bytes) -> bool:
 def _imap(data: bytes) -> bool:
     """RFC 9051 §7.1: an untagged greeting."""
     text = line(data)
+    if text.startswith((b"* OK MUPDATE ", b"* OK Cyrus IMSP ")):  # which greet alike, and say so
+        return False
     return text[4:5] in (b" ", b"E") and len(text) > 5 and is_text(text)
 
 
@@ -87,10 +89,15 @@ PROTOCOLS: tuple[Protocol, ...] = (
             b"220 ****************************2******0***\r\n",
             b"220 mail.example.net Dovecot (Debian) ready.\r\n",
             b"220 example.com running Eudora Internet Mail Server 3.1\r\n",
+            b"220 example.com ready\r\n250-SIZE 1000\r\n250-AUTH LOGIN PLAIN\r\n250 8BITMIME\r\n",
+            b"220 box.example.com\r\n221 2.7.0 Error: I can break rules, too. Goodbye.\r\n",
+            b"220 ready\r\n502 unimplemented (#5.5.1)\r\n",
         ),
         rejects=(
             b"220 example.com FTP server ready.\r\n",
             b"2200 smtp\r\n",
+            b"220 SNPP Gateway Ready\r\n",
+            b"220 mac.example.com RMATE TextMate\r\n",
             b"220 lists.example.com LMTP ready\r\n",
             b"SMTP is spoken elsewhere",
         ),
@@ -128,7 +135,12 @@ PROTOCOLS: tuple[Protocol, ...] = (
             b"* BYE Too many connections\r\n",
             b"* PREAUTH IMAP4rev1 server logged in\r\n",
         ),
-        rejects=(b"* OKAY\r\n", b"* OK\x00\x01\x02", b"* item one\r\n* item two\r\n"),
+        rejects=(
+            b"* OKAY\r\n",
+            b"* OK\x00\x01\x02",
+            b"* item one\r\n* item two\r\n",
+            b"* OK Cyrus IMSP x\r\n",
+        ),
         ports=(143, 993),
         zgrab="imap",
     ),
