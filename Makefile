@@ -14,11 +14,14 @@ LAB_TOOLS := mmdebstrap debian-archive-keyring openssl
 # completions.
 TEST_TOOLS := tcpdump tmux iptables groff-base zsh gdb jq
 
-.PHONY: help demo test test-live fresh check bench fuzz corpus dist venv python tools lab-tools test-tools clean
+.PHONY: help demo test unit unit-pure system test-live fresh check bench fuzz corpus dist venv python tools lab-tools test-tools clean
 
 help:
 	@echo 'make demo       an embedded Internet, zmap and lzr over it, the findings beside the truth (root)'
-	@echo 'make test       all tests but the slow live ones (root)'
+	@echo 'make unit       the tests that need no root, two at a time'
+	@echo 'make unit-pure  those of them that the kernels matter to, with the kernels in Python'
+	@echo 'make system     the tests that run the program, in namespaces (root)'
+	@echo 'make test       unit, then system: all tests but the slow live ones (root)'
 	@echo 'make test-live  a hundred real programs, each named by its answer (root)'
 	@echo 'make fresh      demo and tests on a bare Debian 12 and 13 (root; SUITE=trixie, FRESH=quick)'
 	@echo 'make check      ruff, ruff format, mypy --strict'
@@ -53,8 +56,32 @@ venv: python tools
 demo: venv lab-tools
 	$(BIN)/python -m demo
 
+# The first part that fails ends it, with pytest's own last line. With ARGS (files, -k ...) all is one run.
 test: venv lab-tools test-tools
+ifeq ($(strip $(ARGS)),)
+	@echo '== 1 of 2: unit tests, $(PROCESSES) at a time, without root'
+	$(UNIT) tests/unit tests/docs
+	@echo '== 2 of 2: system tests, one after the other, as root in namespaces'
+	$(SYSTEM) tests
+else
 	$(PYTEST) -m 'not live' $(ARGS)
+endif
+
+# Without root: no tool is installed, and a test that lacks one is skipped (fails where CI is set).
+PROCESSES := 2
+UNIT := $(PYTEST) -m unit -n $(PROCESSES)
+unit: $(VENV)/.installed
+	$(UNIT) $(or $(ARGS),tests/unit tests/docs)
+
+# `native` are tests that compare with the kernels in C. What does not call a kernel is as in `unit`.
+unit-pure: $(VENV)/.installed
+	LZR_PURE=1 $(PYTEST) -m 'unit and not native' -n $(PROCESSES) tests/unit/lzr/flow tests/unit/lzr/packet \
+		tests/unit/lzr/records tests/unit/lzr/targets tests/unit/lzr/test_siphash.py \
+		tests/unit/lzr/test_secrets.py tests/unit/workers tests/unit/coordinator/input tests/unit/coordinator/scan
+
+SYSTEM := $(PYTEST) -m 'not unit and not live'
+system: venv lab-tools test-tools
+	$(SYSTEM) $(or $(ARGS),tests)
 
 test-live: venv lab-tools test-tools
 	$(PYTEST) -m live $(ARGS)

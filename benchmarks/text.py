@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from lzr.kernels import NATIVE
+from lzr import kernels
 from lzr.protocols._protocol import Identity
 from lzr.records.encoders import CsvEncoder, JsonEncoder, Name, ZgrabEncoder
 from lzr.records.summary import Summary
@@ -18,9 +18,12 @@ from lzr.rows import OUTCOME, TARGET, V4_MAPPED
 from lzr.targets.blocklist import Blocklist
 from lzr.targets.dedup import RecentTargets
 from lzr.targets.zmap import DryrunReader, FastDryrunReader, ListReader, Reader, ZmapReader
+from tests.wire import kernels_of
 
 COUNT = 4096
 """Rows in a batch."""
+
+KINDS = ("native", "python") if kernels.NATIVE is not None else ("python",)
 
 BANNER = (
     b"HTTP/1.1 200 OK\r\nServer: nginx/1.22.1\r\nDate: Sat, 01 Jan 2022 00:00:00 GMT\r\nConnection: close\r\n"
@@ -63,11 +66,11 @@ def readers() -> None:
         f"eth {{ shost: 00:00:00:00:00:00 | dhost: 00:11:22:33:44:55 }}\n{'-' * 54}\n"
         for n in range(COUNT)
     ).encode()
-    for name, pure in (("native", False), ("Python", True)):
-        if pure or NATIVE is not None:
-            report(f"ZMap JSON line, {name}", feed(lambda pure=pure: ZmapReader(pure=pure), two))
-            report(f"ip:port line, {name}", feed(lambda pure=pure: ListReader(pure=pure), lists))
-            report(f"[v6]:port line, {name}", feed(lambda pure=pure: ListReader(pure=pure), six))
+    for kind in KINDS:
+        with kernels_of(kind):
+            report(f"ZMap JSON line, {kind}", feed(ZmapReader, two))
+            report(f"ip:port line, {kind}", feed(ListReader, lists))
+            report(f"[v6]:port line, {kind}", feed(ListReader, six))
     report("ZMap JSON line with escapes (slow path)", feed(ZmapReader, escaped))
     report("dry-run block", feed(DryrunReader, dry))
     report("fast dry-run record", feed(FastDryrunReader, b"\x0a\x01\x02\x03\x00\x50" * COUNT))
@@ -82,9 +85,9 @@ def encoders() -> None:
     rows["data_len"] = len(BANNER)
     blob = BANNER * COUNT
     names: list[Name] = [Identity("http", "", "nginx", "1.22.1")] * COUNT
-    if NATIVE is not None:
-        report("JSON record of 300 B, native", best(lambda: JsonEncoder().encode(rows, blob, names)))
-    report("JSON record of 300 B, Python", best(lambda: JsonEncoder(pure=True).encode(rows, blob, names)))
+    for kind in KINDS:
+        with kernels_of(kind):
+            report(f"JSON record of 300 B, {kind}", best(lambda: JsonEncoder().encode(rows, blob, names)))
     report("CSV record of 300 B", best(lambda: CsvEncoder().encode(rows, blob, names)))
     report("ZGrab2 line", best(lambda: ZgrabEncoder().encode(rows, blob, names)))
     labels = ["http"] * COUNT

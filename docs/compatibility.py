@@ -114,7 +114,7 @@ BEYOND_TESTS: dict[str, tuple[str, ...]] = {
     "allowlist_file": ("system/test_dropin_scanning.py::test_blocklists_know_both_families",),
     "dashboard_file": ("unit/coordinator/scan/test_console.py",),
     "metrics_port": ("unit/coordinator/endpoints/test_prometheus.py",),
-    "user_agent": ("unit/lzr/protocols/test_useragent.py::test_a_server_reads_who_we_are",),
+    "user_agent": ("system/test_useragent_running.py::test_a_server_reads_who_we_are",),
     "control_socket": ("unit/coordinator/commands/test_ctl.py",),
     "guard": ("unit/coordinator/guard/test_guard.py",),
 }

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests import ROOT
 from tests.lab import net
 from tests.lab.responder import Range
 from tests.wire import kernels_of
@@ -44,11 +45,19 @@ def arena(lab: net.Lab) -> Range:
     return Range(lab)
 
 
-@pytest.fixture(scope="module", params=["native", "python"])
+@pytest.fixture(scope="module", params=[pytest.param("native", marks=pytest.mark.native), "python"])
 def kernels(request: pytest.FixtureRequest) -> Iterator[None]:
     """Everything twice: with the kernels in C, and with those in Python."""
     with kernels_of(request.param):
         yield
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark as `unit` what needs neither root nor real daemons: all of tests/unit, most of tests/docs."""
+    for item in items:
+        place = item.path.relative_to(ROOT / "tests").parts[0]
+        if place in ("unit", "docs") and not any(map(item.get_closest_marker, ("root", "live"))):
+            item.add_marker(pytest.mark.unit)
 
 
 @pytest.hookimpl(tryfirst=True)

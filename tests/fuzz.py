@@ -33,7 +33,7 @@ from lzr.records.filter import ExpressionError, record_filter
 from lzr.rows import ACK, FIN, FRAME, OUTCOME, PSH, RST, SYN, TARGET, V4_MAPPED, Opening, Reason
 from lzr.secrets import Secrets
 from lzr.targets.blocklist import Blocklist
-from lzr.targets.reader import LONGEST_LINE
+from lzr.targets.lines import LONGEST_LINE
 from tests.playbook import check_books
 from tests.unit.lzr.flow.test_table_properties import bound
 from tests.unit.lzr.targets.test_lists_targets import BLOCK, LINE, READERS, one_fate_each, read, same

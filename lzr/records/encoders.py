@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lzr import addresses
-from lzr.kernels import NATIVE
+from lzr.kernels import NATIVE, in_c
 from lzr.protocols._protocol import Identity
 from lzr.records.escape import csv_cell, json_string, time_text
 from lzr.records.fields import FIELDS, NUMBERS, choose
@@ -180,19 +180,24 @@ class Encoder(ABC):
 class JsonEncoder(Encoder):
     """One JSON object a line, with the reference's names and order."""
 
-    def __init__(self, *, pure: bool = False, **options: Any) -> None:
+    def __init__(self, **options: Any) -> None:
         super().__init__(**options)
-        self._kernel = None if pure or NATIVE is None else NATIVE.json_records
         self._numbers = bytes(NUMBERS[name] for name in self.fields)
 
+    def _native_lines(
+        self, rows: NDArray[Any], blob: bytes | memoryview, names: Sequence[Name], keep: NDArray[np.bool_]
+    ) -> bytes:
+        rows = np.ascontiguousarray(rows)
+        made: bytes = NATIVE.json_records(
+            rows, blob, keep, self._numbers, names, self.handshakes, self.expanded
+        )
+        return made
+
+    @in_c(_native_lines)
     def _lines(
         self, rows: NDArray[Any], blob: bytes | memoryview, names: Sequence[Name], keep: NDArray[np.bool_]
     ) -> bytes:
-        if self._kernel is None:
-            return super()._lines(rows, blob, names, keep)
-        rows = np.ascontiguousarray(rows)
-        made: bytes = self._kernel(rows, blob, keep, self._numbers, names, self.handshakes, self.expanded)
-        return made
+        return super()._lines(rows, blob, names, keep)
 
     def _line(self, row: Row, data: bytes, name: Name) -> str:
         whole = self.record(row, data, name)

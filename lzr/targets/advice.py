@@ -8,7 +8,8 @@ from __future__ import annotations
 import orjson
 
 from lzr.targets import lists, zmapfields
-from lzr.targets.reader import BLANK, Refused
+from lzr.targets.lines import BLANK
+from lzr.targets.reader import Refused
 
 ASK_ZMAP = f"{zmapfields.HOW} -O json"
 

@@ -23,18 +23,8 @@ from numpy.typing import NDArray
 
 from lzr import addresses
 from lzr.rows import TARGET, V4_MAPPED, join
-from lzr.targets.reader import (
-    BLANK,
-    LONGEST_LINE,
-    Batch,
-    LineReader,
-    Reader,
-    Refused,
-    Tally,
-    Target,
-    host,
-    split,
-)
+from lzr.targets.lines import BLANK, LONGEST_LINE, every, plain
+from lzr.targets.reader import Batch, LineReader, Reader, Refused, Tally, Target, host
 
 _TCP = re.compile(rb"tcp \{ source: [0-9]{1,5} \| dest: ([0-9]{1,5}) \| [^{}]*\}")
 _IP = re.compile(rb"ip6? \{ saddr: [0-9A-Fa-f:.]{2,45} \| daddr: ([0-9A-Fa-f:.]{2,45}) \| [^{}]*\}")
@@ -46,7 +36,7 @@ class DryrunReader(LineReader):
     """The text of ``zmap --dryrun``. An input is a block; a stray line is an input too, and refused."""
 
     def __init__(self) -> None:
-        super().__init__(None)
+        super().__init__(plain)
         self._port = 0
         self._address: addresses.Halves | None = None
         self._why = ""
@@ -73,7 +63,7 @@ class DryrunReader(LineReader):
     def _block(self, block: bytes) -> Batch:
         if not self._started:
             block = self._open(block)
-        _, lines, numbers = split(block, comments=False)
+        _, lines, numbers = every(block)
         tally = Tally(self._shown)
         found: list[tuple[int, int, int, int]] = []
         for _, start, stop, number in lines:

@@ -18,7 +18,8 @@ import orjson
 from lzr import addresses
 from lzr.rows import V4_MAPPED
 from lzr.targets.expand import MOST_ADDRESSES, Block, Ports, merged
-from lzr.targets.reader import BLANK, Refused, refuse_many, v4_number
+from lzr.targets.lines import BLANK
+from lzr.targets.reader import Refused, refuse_many, v4_number
 
 NO_PORT = "no port"
 BAD_PORT = "the port is not a whole number from 1 to 65535"

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import struct
 from abc import ABC, abstractmethod
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -23,9 +22,7 @@ from numpy.typing import NDArray
 from lzr import addresses
 from lzr.rows import TARGET, V4_MAPPED, join, pick
 from lzr.targets.expand import Block, Expansion, Folded
-
-LONGEST_LINE = 65536
-"""Bytes; a longer line is refused and never held whole."""
+from lzr.targets.lines import BLANK, LONGEST_LINE, Scan
 
 SHOWN = 10
 """Refused inputs whose text is kept, over the life of a reader; the rest are only counted."""
@@ -34,15 +31,8 @@ UNFOLDED = 8192
 """Targets of lines that name many, in one batch."""
 
 EXCERPT = 60
-BLANK = b" \t\r"
 _MARK = b"\xef\xbb\xbf"
 
-Left = list[tuple[int, int, int, int]]
-"""Lines a kernel left to Python: (index of the row, start and end in the block, number in the block)."""
-
-Kernel = Callable[[bytes, NDArray[Any], NDArray[Any], int], tuple[int, int, int]]
-
-_AGAIN = np.dtype([("row", "<u4"), ("start", "<u4"), ("stop", "<u4"), ("number", "<u4")])
 _PACK = struct.Struct("<QQQQQIIIHHHBB")  # rows.TARGET
 assert _PACK.size == TARGET.itemsize
 
@@ -215,14 +205,14 @@ class Reader(ABC):
 
 
 class LineReader(Reader):
-    """A reader of lines. A subclass says what one line means; a kernel may do the plain ones."""
+    """A reader of lines. A subclass says what one line means; `scan` makes rows of what it understands."""
 
     comments = False
     """Whether a line that starts with # is a comment."""
 
-    def __init__(self, kernel: Kernel | None) -> None:
+    def __init__(self, scan: Scan) -> None:
         super().__init__()
-        self._kernel = kernel
+        self._scan = scan
         self._tail = bytearray()
         self._started = False
         self._numbers = 0
@@ -266,12 +256,7 @@ class LineReader(Reader):
             block = self._open(block)
         room = block.count(b"\n") + 1
         rows = np.empty(room, TARGET)
-        if self._kernel is None:
-            count, left, numbers = split(block, comments=self.comments)
-        else:
-            again = np.empty(room, _AGAIN)
-            count, some, numbers = self._kernel(block, rows, again, self._inputs)
-            left = again[:some].tolist()
+        count, left, numbers = self._scan(block, rows, self._inputs)
         tally = Tally(self._shown)
         bad = []
         folded: list[tuple[int, int, bytes, list[Block]]] = []
@@ -366,23 +351,3 @@ class LineReader(Reader):
                 return block[:start] + block[stop:] if self.heading(text) else block
             start = stop + 1
         return block
-
-
-def split(block: bytes, *, comments: bool) -> tuple[int, Left, int]:
-    """What a kernel does, but leaving every line to Python: (inputs, lines left, lines in the block)."""
-    left: Left = []
-    start = number = 0
-    for piece in block.split(b"\n"):
-        end = start + len(piece)
-        text = piece
-        if len(piece) <= LONGEST_LINE:
-            text = piece.lstrip(BLANK)
-            first = end - len(text)
-            text = text.rstrip(BLANK)
-        else:
-            first = start
-        number += 1
-        if text and not (comments and len(piece) <= LONGEST_LINE and text.startswith(b"#")):
-            left.append((len(left), first, first + len(text), number))
-        start = end + 1
-    return len(left), left, number - (not block or block.endswith(b"\n"))

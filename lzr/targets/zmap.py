@@ -9,15 +9,14 @@ from __future__ import annotations
 
 import json
 import re
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any
 
 import orjson
 
 from lzr import addresses
-from lzr.kernels import NATIVE
 from lzr.rows import Opening
-from lzr.targets import lists, zmapfields
+from lzr.targets import lines, lists, zmapfields
 from lzr.targets.dryrun import DryrunReader, FastDryrunReader
 from lzr.targets.expand import Block
 from lzr.targets.reader import Batch, LineReader, Reader, Refused, Rejected, Target, host
@@ -125,9 +124,8 @@ def _refuse_repeated(text: bytes) -> None:
 class ZmapReader(LineReader):
     """ZMap's records: JSON objects (RFC 8259), one a line, or CSV with a heading of the same names."""
 
-    def __init__(self, *, pure: bool = False) -> None:
-        super().__init__(None if pure or NATIVE is None else NATIVE.zmap_lines)
-        self._pure = pure or NATIVE is None
+    def __init__(self) -> None:
+        super().__init__(lines.zmap_json)
         self._columns: list[str] = []
         self._heading = b""
         self._lacks = ""  # why nothing under this heading can be used
@@ -141,7 +139,7 @@ class ZmapReader(LineReader):
             self._heading = text
             self._read_columns(columns)
         elif "saddr" in columns and set(columns) <= zmapfields.KNOWN:
-            self._heading, self._kernel = text, None
+            self._heading, self._scan = text, lines.plain
             self._lacks = f"the heading has no {', '.join(missing)}: {zmapfields.HOW}"
         elif len(columns) == len(NAMES):  # zmap --no-header-row
             try:
@@ -152,11 +150,9 @@ class ZmapReader(LineReader):
         return bool(self._heading)
 
     def _read_columns(self, columns: list[str]) -> None:
-        self._columns, self._kernel = columns, None
-        if not self._pure:
-            assert NATIVE is not None
-            codes = bytes(_KEYS.index(name) if name in _KEYS else len(_KEYS) for name in columns)
-            self._kernel = lambda *args: NATIVE.csv_lines(*args, codes)
+        self._columns = columns
+        codes = bytes(_KEYS.index(name) if name in _KEYS else len(_KEYS) for name in columns)
+        self._scan = partial(lines.zmap_csv, codes=codes)
 
     def target(self, text: bytes) -> Target:
         if self._lacks:
@@ -208,15 +204,15 @@ class ListReader(LineReader):
 
     comments = True
 
-    def __init__(self, *, pure: bool = False) -> None:
-        super().__init__(None if pure or NATIVE is None else NATIVE.list_lines)
+    def __init__(self) -> None:
+        super().__init__(lines.listed)
         self._columns: lists.Columns | None = None
 
     def heading(self, text: bytes) -> bool:
         columns = lists.heading(text)
         if columns is not None and not columns.plain:
             self._columns = columns
-            self._kernel = None
+            self._scan = lines.commented
         return columns is not None
 
     def target(self, text: bytes) -> Target | list[Block]:

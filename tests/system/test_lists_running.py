@@ -12,7 +12,7 @@ import pytest
 from tests.lab.net import wait_for
 from tests.lab.responder import FIRST, PORT, SCANNER, Range
 from tests.lab.scan import LZR, parse
-from tests.unit.lzr.targets.test_advice import lzr
+from tests.system.test_advice_running import lzr
 
 pytestmark = [pytest.mark.root, pytest.mark.timeout(150)]
 

@@ -21,7 +21,7 @@ from coordinator.processes.privilege import User, UserError, choose_user, invoki
 from tests.host_net import ROOT
 from workers.privilege import PrivilegeError, die_with_parent, drop
 
-pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
+pytestmark = pytest.mark.root
 NOBODY = 65534
 root = pytest.mark.root
 

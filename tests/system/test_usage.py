@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 from collections.abc import Iterator
 
@@ -13,7 +12,7 @@ from tests.lab.scan import LZR
 
 pytestmark = [
     pytest.mark.root,
-    pytest.mark.skipif(os.geteuid() != 0, reason="needs root and network namespaces"),
+    pytest.mark.root,
 ]
 OUT = ("-f", "-")
 

@@ -45,7 +45,7 @@ from lzr.targets import screen
 from lzr.targets.dedup import RecentTargets
 from tests.wire import kernels_of
 
-pytestmark = pytest.mark.skipif(NATIVE is None, reason="the extension is not built")
+pytestmark = pytest.mark.native
 
 T = TypeVar("T")
 Rows = NDArray[Any]
@@ -93,7 +93,7 @@ def test_hashes(seed: int, dtype: np.dtype[Any], count: int) -> None:
 
 
 @given(SEEDS, st.integers(1, 40))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=20, deadline=None)
 def test_recent_targets(seed: int, window: int) -> None:
     draw = np.random.default_rng(seed)
     pool = random_rows(draw, TARGET, 60)
@@ -279,7 +279,7 @@ def related(draw: np.random.Generator, count: int) -> tuple[Rows, Rows, NDArray[
 
 
 @given(SEEDS, st.integers(1, 80))
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=40, deadline=None)
 def test_a_round(seed: int, count: int) -> None:
     draw = np.random.default_rng(seed)
     rows, found, slots = related(draw, count)
@@ -337,7 +337,7 @@ def alike(act: Callable[[Rows, FlowIndex], Any], rows: Rows, keys: NDArray[np.ui
 
 
 @given(SEEDS, st.integers(0, 24))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 def test_acts(seed: int, count: int) -> None:
     """What is done to many flows at once: the index says which of the two does it."""
     draw = np.random.default_rng(seed)
@@ -373,7 +373,7 @@ def test_acts(seed: int, count: int) -> None:
 
 
 @given(SEEDS, st.integers(0, 24))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=20, deadline=None)
 def test_sent_and_taken(seed: int, count: int) -> None:
     draw = np.random.default_rng(seed)
     rows, found, met = related(draw, max(1, count))
@@ -511,7 +511,7 @@ def trace(seed: int) -> list[bytes]:
 
 
 @given(SEEDS)
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=12, deadline=None)
 def test_whole_traces(seed: int) -> None:
     native, python = both(lambda: trace(seed))
     assert native == python

@@ -6,8 +6,6 @@ import json
 import os
 import socket
 import stat
-import subprocess
-import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -206,31 +204,6 @@ def test_the_kernels_word_on_who_connects(monkeypatch: pytest.MonkeyPatch) -> No
         assert ctl._ours(ours)
         monkeypatch.setattr(os, "geteuid", lambda: 4242)
         assert ctl._ours(ours) == (os.getuid() == 0)
-
-
-@pytest.mark.skipif(os.geteuid() != 0, reason="needs root to become somebody else")
-def test_another_user_is_refused(tmp_path: Path) -> None:
-    path = Path(f"/tmp/lzr-test-{os.getpid()}.sock")
-    server = ControlServer(path)
-    try:
-        os.chmod(path, 0o666)  # even then
-        script = (
-            "import os, socket; os.setuid(65534); s = socket.socket(socket.AF_UNIX);"
-            f"s.settimeout(10); s.connect({str(path)!r}); s.sendall(b'pause\\n');"
-            "import sys; sys.exit(0 if s.recv(10) == b'' else 3)"
-        )
-        # Connected before it is refused: the server looks when it is told that somebody is there.
-        child = subprocess.Popen([sys.executable, "-c", script], stderr=subprocess.DEVNULL)
-        import select
-
-        commands: list[Command] = []
-        while child.poll() is None:
-            select.select([server], [], [], 0.05)
-            commands += server.handle(0)
-        assert child.returncode in (0, 1)  # closed, or reset while it was sending
-        assert commands == []
-    finally:
-        server.close()
 
 
 def test_a_socket_left_behind_is_replaced_one_in_use_is_not(tmp_path: Path) -> None:

@@ -97,18 +97,6 @@ def test_two_dashes() -> None:
         two_dashes(["-jsno"], names)
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
-def test_a_guard_with_one_dash() -> None:
-    """In a network of its own, so that nothing here is touched."""
-    script = f"cd {ROOT} && {' '.join(PROGRAM)} guard on -sourceIP 192.0.2.7 -source-port 40000-40010"
-    script += f" && {' '.join(PROGRAM)} guard status && {' '.join(PROGRAM)} guard off"
-    done = subprocess.run(
-        ["unshare", "-n", "sh", "-c", script], capture_output=True, text=True, timeout=60, check=False
-    )
-    assert (done.returncode, done.stderr) == (0, "")
-    assert "192.0.2.7, ports 40000-40010" in done.stdout
-
-
 def test_identify_on_a_terminal_says_what_is_awaited() -> None:
     ours, theirs = pty.openpty()
     with subprocess.Popen(

@@ -162,28 +162,6 @@ def test_memory_in_the_first_version_of_control_groups(tmp_path: Path) -> None:
     assert facts.room_in_memory(tmp_path) == (1 << 20, "this host has")
 
 
-@pytest.mark.root
-def test_what_is_closed_to_a_user_is_found_by_name(tmp_path: Path) -> None:
-    nobody = User("nobody", 65534, 65534)
-    private = tmp_path / "private"
-    package = private / "lzr"
-    package.mkdir(parents=True)
-    for step in (tmp_path, *tmp_path.parents[:2]):
-        os.chmod(step, 0o755)
-    module = package / "x.py"
-    module.write_text("")
-    assert facts.closed_to(nobody, [package, module]) == ""
-    private.chmod(0o700)
-    assert facts.closed_to(nobody, [package]) == str(private)
-    os.chown(private, 65534, 65534)
-    assert facts.closed_to(nobody, [package]) == ""
-    private.chmod(0o755)
-    module.chmod(0o600)
-    assert facts.closed_to(nobody, [package, module]) == str(module)
-    assert facts.closed_to(User("root", 0, 0), [module]) == ""
-    assert facts.closed_to(nobody, [package / "gone"]) == str(package / "gone")
-
-
 def test_where_no_file_can_be_made(tmp_path: Path) -> None:
     assert facts.trouble_writing(tmp_path) == ""
     assert facts.trouble_writing(tmp_path / "missing") == "No such file or directory"

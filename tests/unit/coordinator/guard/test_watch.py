@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import select
 import subprocess
 from collections.abc import Iterator
@@ -17,7 +16,7 @@ from tests.host_net import BOX, BOX6, BOX_TOO, Wire, inside
 
 pytestmark = [
     pytest.mark.root,
-    pytest.mark.skipif(os.geteuid() != 0, reason="needs root and network namespaces"),
+    pytest.mark.root,
 ]
 
 

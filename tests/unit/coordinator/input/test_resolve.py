@@ -6,8 +6,6 @@ import select
 import socket
 import threading
 from collections import Counter
-from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -18,9 +16,6 @@ from coordinator.input.resolve import Answer, Resolver, choose
 from coordinator.scan.ledger import Ledger
 from lzr import addresses
 from lzr.targets.zmap import ListReader
-from tests.lab.net import Lab
-from tests.lab.responder import FIRST, PORT, SCANNER, Range
-from tests.lab.scan import scan
 from tests.unit.coordinator.input.test_intake import fates, run, sum_agrees
 
 
@@ -185,43 +180,3 @@ def test_names_that_wait_hold_reading_back_and_can_be_given_up(
 
 
 # --- for real --------------------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def hosts(lab: Lab) -> Any:
-    """Writes the hosts file that `ip netns exec` puts in the place of /etc/hosts."""
-    made: list[Path] = []
-
-    def write(namespace: str, text: str, servers: str = "") -> None:
-        directory = Path("/etc/netns") / namespace
-        directory.mkdir(parents=True)
-        made.append(directory)
-        (directory / "hosts").write_text(text)
-        (directory / "resolv.conf").write_text(servers or "options timeout:1 attempts:1\n")
-
-    yield write
-    for directory in made:
-        for file in directory.iterdir():
-            file.unlink()
-        directory.rmdir()
-
-
-@pytest.mark.root
-def test_names_networks_and_urls_are_scanned(arena: Range, hosts: Callable[..., None]) -> None:
-    hosts(arena.scanner.name, f"{FIRST} first.example\n")
-    arena.respond(first=FIRST, count=8, port=PORT, source=SCANNER, classes="h")
-    text = (
-        f"first.example:{PORT}\nhttp://nowhere.example:{PORT}/\n{FIRST}/29:{PORT}\n"
-        f"http://{FIRST}:{PORT}/path\nnonsense\n"
-    )
-    found = scan(arena.scanner, "-sendSYNs", "-handshakes", "http", "-rt", "0.3", "-t", "0.6", lines=text)
-    assert found.returncode == 0, found.stderr
-    assert len(found.records) == len({record["saddr"] for record in found.records}) == 8
-    assert found.labels() == {"http": 8}
-    assert (
-        "inputs: 12 read = 8 recorded + 1 unparsable + 2 duplicate + 1 name without an address (agree)"
-        in found.stderr
-    )
-    assert f"first.example is {FIRST}" in found.stderr
-    assert "line 2: nowhere.example: " in found.stderr
-    assert "line 5: no port: nonsense" in found.stderr

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import stat
 from pathlib import Path
@@ -63,14 +62,6 @@ def test_a_directory_gets_a_file_named_after_the_time(tmp_path: Path) -> None:
     assert re.fullmatch(r"lzr-\d{4}-\d\d-\d\dT\d{6}[+-]\d{4}\.log", path.name)
     assert parts(path.read_text()) == [("INFO", "hello")]
     assert stat.S_IMODE(path.stat().st_mode) == 0o644
-
-
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
-def test_the_file_belongs_to_who_called_sudo(tmp_path: Path) -> None:
-    path = tmp_path / "lzr.log"
-    with open_log(Options(log_file=str(path)), owner=(1234, 4321)):
-        pass
-    assert (path.stat().st_uid, path.stat().st_gid) == (1234, 4321)
 
 
 @pytest.mark.parametrize("options", [{"log_file": "/no/such/dir/x.log"}, {"log_directory": "/no/such/dir"}])

@@ -10,7 +10,6 @@ import pytest
 
 from lzr.flow.config import Plan
 from lzr.flow.table import FlowTable
-from lzr.kernels import NATIVE
 from lzr.packet.payloads import ProbeTemplate
 from lzr.rows import ACK, PSH, SEGMENT, TARGET, V4_MAPPED
 from lzr.secrets import Secrets
@@ -53,7 +52,7 @@ class Life:
         return (time.process_time() - start) / batches / BATCH
 
 
-@pytest.mark.skipif(NATIVE is None, reason="the extension is not built")
+@pytest.mark.native
 def test_time_does_not_grow_with_what_is_in_flight() -> None:
     few, many = Life(), Life()
     few.begin(1000)
@@ -66,7 +65,7 @@ def test_time_does_not_grow_with_what_is_in_flight() -> None:
     assert ratios[3] < 3
 
 
-@pytest.mark.skipif(NATIVE is None, reason="the extension is not built")
+@pytest.mark.native
 def test_memory_of_a_flow_in_flight() -> None:
     life = Life()
     life.begin(BATCH)

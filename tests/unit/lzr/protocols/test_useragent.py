@@ -2,11 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import os
-import subprocess
-import sys
-
 import numpy as np
 import pytest
 
@@ -16,8 +11,6 @@ from lzr.options.table import Options
 from lzr.packet.payloads import ProbeTemplate
 from lzr.protocols import PROTOCOLS, Protocol, handshake
 from lzr.protocols._useragent import USER_AGENT, carries
-from tests.lab.net import Lab
-from tests.lab.scan import LZR
 from tests.unit.lzr.packet.test_payloads import rendered, rows_for
 from tests.unit.lzr.protocols.test_catalogue import render
 
@@ -81,42 +74,3 @@ def test_a_worker_sends_it_and_a_collector_knows_it() -> None:
     from workers.collect.label import BlockMaker
 
     assert BlockMaker(options, ["json"])._sent[0].parts == handshake("http", AGENT).parts
-
-
-SERVER = """
-import socket, sys
-server = socket.create_server(("10.1.0.9", 8080))
-print("up", flush=True)
-with open(sys.argv[1], "wb") as file:
-    while True:
-        peer, _ = server.accept()
-        asked = peer.recv(4096)
-        file.write(asked + b"\\n")
-        file.flush()
-        if asked.startswith(b"GET"):
-            peer.sendall(b"HTTP/1.1 200 OK\\r\\nServer: x/1\\r\\n\\r\\n")
-        peer.close()
-"""
-
-
-@pytest.mark.root
-@pytest.mark.skipif(os.geteuid() != 0, reason="needs root and network namespaces")
-def test_a_server_reads_who_we_are() -> None:
-    """From the command line to the wire, with another tool's name for the first handshake."""
-    with Lab() as lab:
-        scanner, far = lab.namespace("scan"), lab.namespace("far")
-        lab.link(scanner, far, a_addresses=["10.1.0.2/24"], b_addresses=["10.1.0.9/24"])
-        heard = lab.directory / "heard"
-        server = far.popen(sys.executable, "-c", SERVER, heard, stdout=subprocess.PIPE)
-        assert server.stdout is not None
-        assert server.stdout.readline().strip() in (b"up", "up")
-        words = ("-sendSYNs", "-handshakes", "https,http,https", "--user-agent", AGENT, "-t", "1", "-f", "-")
-        done = scanner.run(LZR, *words, input="10.1.0.9:8080\n")
-        asked = heard.read_bytes()
-    record = json.loads(done.stdout)
-    assert (record["fingerprint"], record["HandshakeNum"]) == ("http", 1)
-    assert b"\r\nUser-Agent: " + AGENT.encode() + b"\r\n" in asked
-    assert b"Firefox" not in asked
-    assert "handshakes: https is tls here" in done.stderr
-    assert "handshakes: tls is asked once" in done.stderr
-    assert "--handshakes=tls,http" in done.stderr

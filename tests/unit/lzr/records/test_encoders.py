@@ -15,13 +15,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from lzr.kernels import NATIVE
 from lzr.protocols._protocol import Identity
 from lzr.records import fields
 from lzr.records.encoders import CsvEncoder, JsonEncoder, Name, ZgrabEncoder
 from lzr.records.escape import csv_cell, time_text
 from lzr.rows import ACK, FIN, OUTCOME, PSH, RST, SYN, V4_MAPPED, Expected, Reason
 from tests import ROOT
+from tests.wire import kernels_of
 
 REFERENCE = [
     *("saddr", "daddr", "sport", "dport", "seqnum", "acknum", "window", "ttl"),
@@ -42,11 +42,8 @@ def outcome(**columns: Any) -> Any:
     return row
 
 
-both = pytest.mark.parametrize("pure", [False, True], ids=["native", "pure"])
-
-
-@both
-def test_a_record_as_the_reference_writes_it(pure: bool) -> None:
+@pytest.mark.usefixtures("kernels")
+def test_a_record_as_the_reference_writes_it() -> None:
     row = outcome(
         data_len=2,
         reason=Reason.DATA,
@@ -58,7 +55,7 @@ def test_a_record_as_the_reference_writes_it(pure: bool) -> None:
         window=9,
         ttl=64,
     )
-    assert JsonEncoder(pure=pure).encode(row, b"hi", ["http"]) == (
+    assert JsonEncoder().encode(row, b"hi", ["http"]) == (
         b'{"saddr":"10.0.0.1","daddr":"10.0.0.2","sport":80,"dport":40000,"seqnum":4294967295,"acknum":7,'
         b'"window":9,"ttl":64,"Counter":1,"ACK":true,"ACKed":true,"SYN":false,"RST":false,"FIN":false,'
         b'"PUSH":true,"HandshakeNum":1,"fingerprint":"http","Timestamp":"2023-11-14T22:13:20.123456789Z",'
@@ -66,10 +63,10 @@ def test_a_record_as_the_reference_writes_it(pure: bool) -> None:
     )
 
 
-@both
-def test_every_reference_field_in_its_order(pure: bool) -> None:
+@pytest.mark.usefixtures("kernels")
+def test_every_reference_field_in_its_order() -> None:
     row = outcome(data_len=1, firewall=1, expected=Expected.DATA, flags=SYN | RST | FIN)
-    record = orjson.loads(JsonEncoder(pure=pure).encode(row, b"x", [None]))
+    record = orjson.loads(JsonEncoder().encode(row, b"x", [None]))
     assert list(record) == REFERENCE
     assert record["expectedRToLZR"] == "data"
     assert record["fingerprint"] == "unknown"
@@ -78,9 +75,9 @@ def test_every_reference_field_in_its_order(pure: bool) -> None:
     assert list(fields.DEFAULT[:21]) == REFERENCE
 
 
-@both
-def test_no_byte_is_lost(pure: bool) -> None:
-    made = JsonEncoder(pure=pure).encode(outcome(data_len=256), EVERY_BYTE, ["unknown"])
+@pytest.mark.usefixtures("kernels")
+def test_no_byte_is_lost() -> None:
+    made = JsonEncoder().encode(outcome(data_len=256), EVERY_BYTE, ["unknown"])
     assert made.isascii()
     assert made.count(b"\n") == 1
     assert all(byte >= 0x20 for byte in made[:-1])
@@ -88,20 +85,18 @@ def test_no_byte_is_lost(pure: bool) -> None:
     assert orjson.loads(made)["data"].encode("latin-1") == EVERY_BYTE
 
 
-@both
-def test_ours_are_there_when_known(pure: bool) -> None:
+@pytest.mark.usefixtures("kernels")
+def test_ours_are_there_when_known() -> None:
     name = Identity("http", "grafana", 'a"b\\\x1b[0m\u00fc\U0001f600\ud800', "")
-    record = orjson.loads(JsonEncoder(pure=pure).encode(outcome(), b"", [name]))
+    record = orjson.loads(JsonEncoder().encode(outcome(), b"", [name]))
     assert (record["fingerprint"], record["application"]) == ("http", "grafana")
     assert record["product"] == 'a"b\\\x1b[0m\u00fc\U0001f600\ufffd'
     assert "version" not in record
 
 
-@both
-def test_fields_can_be_chosen_and_ordered(pure: bool) -> None:
-    encoder = JsonEncoder(
-        pure=pure, fields=("reason", "sport", "handshake", "saddr"), handshakes=("wait", "http")
-    )
+@pytest.mark.usefixtures("kernels")
+def test_fields_can_be_chosen_and_ordered() -> None:
+    encoder = JsonEncoder(fields=("reason", "sport", "handshake", "saddr"), handshakes=("wait", "http"))
     assert encoder.encode(outcome(handshake=1), b"", [None]) == (
         b'{"reason":"silent","sport":80,"handshake":"http","saddr":"10.0.0.1"}\n'
     )
@@ -111,8 +106,8 @@ def test_fields_can_be_chosen_and_ordered(pure: bool) -> None:
     assert JsonEncoder(fields=("*",)).fields == tuple(fields.NUMBERS)
 
 
-@both
-def test_filters(pure: bool) -> None:
+@pytest.mark.usefixtures("kernels")
+def test_filters() -> None:
     rows = np.concatenate(
         [
             outcome(data_len=1, reason=Reason.DATA, peer_port=1),
@@ -124,7 +119,7 @@ def test_filters(pure: bool) -> None:
     names: list[Name] = ["http", None, None, "ssh"]
 
     def ports(**options: Any) -> list[int]:
-        encoder = JsonEncoder(pure=pure, **options)
+        encoder = JsonEncoder(**options)
         records = [orjson.loads(line) for line in encoder.encode(rows, b"abcd", names).splitlines()]
         assert encoder.lines == len(records)
         assert [record.get("data") for record in records if record["sport"] == 4] in ([], ["d"])
@@ -136,9 +131,9 @@ def test_filters(pure: bool) -> None:
     assert ports(wanted=lambda record: not record["data"]) == [2]
 
 
-@both
-def test_rows_that_promise_too_much_are_our_fault(pure: bool) -> None:
-    encoder = JsonEncoder(pure=pure)
+@pytest.mark.usefixtures("kernels")
+def test_rows_that_promise_too_much_are_our_fault() -> None:
+    encoder = JsonEncoder()
     for rows, blob, names in (
         (outcome(data_len=5), b"1234", [None]),
         (outcome(data_len=2**32 - 1), b"1234", [None]),
@@ -148,27 +143,26 @@ def test_rows_that_promise_too_much_are_our_fault(pure: bool) -> None:
             encoder.encode(rows, blob, names)
 
 
-@both
-def test_addresses(pure: bool) -> None:
+@pytest.mark.usefixtures("kernels")
+def test_addresses() -> None:
     row = outcome(peer_hi=0x20010DB8 << 32, peer_lo=1)
     for expanded, text in ((False, "2001:db8::1"), (True, "2001:0db8:0000:0000:0000:0000:0000:0001")):
-        record = orjson.loads(JsonEncoder(pure=pure, expanded=expanded).encode(row, b"", [None]))
+        record = orjson.loads(JsonEncoder(expanded=expanded).encode(row, b"", [None]))
         assert (record["saddr"], record["daddr"]) == (text, "10.0.0.2")
 
 
 halves = st.lists(st.sampled_from([0, 0, 0, 1, 0xFFFF, 0x20, 0xAB0]), min_size=8, max_size=8)
 
 
-@pytest.mark.skipif(NATIVE is None, reason="no native kernels")
+@pytest.mark.usefixtures("kernels")
 @given(groups=halves, expanded=st.booleans())
 def test_ipv6_text(groups: list[int], expanded: bool) -> None:
     number = int("".join(f"{group:04x}" for group in groups), 16)
     address = ipaddress.IPv6Address(number)
     text = str(address.ipv4_mapped or (address.exploded if expanded else address.compressed))
     row = outcome(peer_hi=number >> 64, peer_lo=number & (1 << 64) - 1)
-    for pure in (False, True):
-        made = JsonEncoder(pure=pure, expanded=expanded, fields=("saddr",)).encode(row, b"", [None])
-        assert orjson.loads(made) == {"saddr": text}
+    made = JsonEncoder(expanded=expanded, fields=("saddr",)).encode(row, b"", [None])
+    assert orjson.loads(made) == {"saddr": text}
 
 
 labels = st.one_of(
@@ -179,7 +173,7 @@ labels = st.one_of(
 )
 
 
-@pytest.mark.skipif(NATIVE is None, reason="no native kernels")
+@pytest.mark.native
 @settings(max_examples=200, deadline=None)
 @given(data=st.data())
 def test_native_and_python_agree(data: st.DataObject) -> None:
@@ -191,7 +185,8 @@ def test_native_and_python_agree(data: st.DataObject) -> None:
     chosen = tuple(data.draw(st.lists(st.sampled_from(list(fields.NUMBERS)), min_size=1, unique=True)))
     options = {"fields": chosen, "handshakes": ("a", 'b"'), "expanded": data.draw(st.booleans())}
     native = JsonEncoder(**options).encode(rows, blob, names)
-    assert native == JsonEncoder(pure=True, **options).encode(rows, memoryview(blob), names)
+    with kernels_of("python"):
+        assert native == JsonEncoder(**options).encode(rows, memoryview(blob), names)
     for line in native.splitlines():
         orjson.loads(line)
 

@@ -178,9 +178,9 @@ def test_the_manual_names_every_form() -> None:
         ("target:80\n10.0.0.1:80\n", ["10.0.0.1:80"]),
     ],
 )
-@pytest.mark.parametrize("pure", [False, True])
-def test_headings(text: str, targets: list[str], pure: bool) -> None:
-    batch = listed(text.encode(), pure=pure)
+@pytest.mark.usefixtures("kernels")
+def test_headings(text: str, targets: list[str]) -> None:
+    batch = listed(text.encode())
     found = [
         f"{addresses.text(int(row['peer_hi']), int(row['peer_lo']))}:{row['peer_port']}" for row in batch.rows
     ]

@@ -13,10 +13,11 @@ from hypothesis import given, reject, settings
 from hypothesis import strategies as st
 
 from lzr import addresses
-from lzr.kernels import NATIVE
 from lzr.rows import TARGET, V4_MAPPED
-from lzr.targets.reader import EXCERPT, LONGEST_LINE, SHOWN, UNFOLDED
+from lzr.targets.lines import LONGEST_LINE
+from lzr.targets.reader import EXCERPT, SHOWN, UNFOLDED
 from lzr.targets.zmap import Batch, DryrunReader, FastDryrunReader, ListReader, Reader, ZmapReader
+from tests.wire import kernels_of
 
 LINE = (
     b'{ "saddr": "10.4.0.131", "daddr": "10.99.0.2", "sport": 9002, "dport": 47415,'
@@ -42,9 +43,7 @@ ENOUGH = 50_000
 
 READERS: list[Callable[[], Reader]] = [
     ZmapReader,
-    lambda: ZmapReader(pure=True),
     ListReader,
-    lambda: ListReader(pure=True),
     DryrunReader,
     FastDryrunReader,
 ]
@@ -92,23 +91,20 @@ def one_fate_each(batch: Batch) -> None:
         assert all(" " <= char <= "~" for char in rejected.excerpt)
 
 
-def zmap(text: bytes, *, pure: bool = False) -> Batch:
-    return read(ZmapReader(pure=pure), [text])
+def zmap(text: bytes) -> Batch:
+    return read(ZmapReader(), [text])
 
 
-def listed(text: bytes, *, pure: bool = False) -> Batch:
-    return read(ListReader(pure=pure), [text])
-
-
-both = pytest.mark.parametrize("pure", [False, True], ids=["native", "pure"])
+def listed(text: bytes) -> Batch:
+    return read(ListReader(), [text])
 
 
 # --- ZMap JSON ---------------------------------------------------------------------------------------------
 
 
-@both
-def test_signed_sequence_numbers_are_masked(pure: bool) -> None:
-    (row,) = zmap(LINE, pure=pure).rows
+@pytest.mark.usefixtures("kernels")
+def test_signed_sequence_numbers_are_masked() -> None:
+    (row,) = zmap(LINE).rows
     assert row["seq"] == 2**32 - 123
     assert row["ack"] == 2**32 - 1
     assert (row["peer_hi"], row["peer_lo"]) == addresses.parse("10.4.0.131")
@@ -169,10 +165,10 @@ def variants() -> list[tuple[str, bytes]]:
     ]
 
 
-@both
+@pytest.mark.usefixtures("kernels")
 @pytest.mark.parametrize(("reason", "line"), variants())
-def test_a_line_that_is_not_understood_is_refused(reason: str, line: bytes, pure: bool) -> None:
-    batch = zmap(line + b"\n" + LINE, pure=pure)
+def test_a_line_that_is_not_understood_is_refused(reason: str, line: bytes) -> None:
+    batch = zmap(line + b"\n" + LINE)
     assert batch.refused.tolist() == [0]
     assert reason in batch.rejected[0].reason or (
         reason == "not JSON" and "longer" in batch.rejected[0].reason
@@ -181,7 +177,7 @@ def test_a_line_that_is_not_understood_is_refused(reason: str, line: bytes, pure
     assert batch.rows["line"].tolist() == [1]
 
 
-@both
+@pytest.mark.usefixtures("kernels")
 @pytest.mark.parametrize(
     "line",
     [
@@ -195,25 +191,23 @@ def test_a_line_that_is_not_understood_is_refused(reason: str, line: bytes, pure
         json.dumps({**GOOD, "ttl": "x"}),
     ],
 )
-def test_order_blanks_and_extra_keys_do_not_matter(line: str, pure: bool) -> None:
-    assert (
-        zmap(line.encode() + b"\n", pure=pure).rows.tolist() == zmap(json.dumps(GOOD).encode()).rows.tolist()
-    )
+def test_order_blanks_and_extra_keys_do_not_matter(line: str) -> None:
+    assert zmap(line.encode() + b"\n").rows.tolist() == zmap(json.dumps(GOOD).encode()).rows.tolist()
 
 
-@both
-def test_ipv6_and_ttl(pure: bool) -> None:
+@pytest.mark.usefixtures("kernels")
+def test_ipv6_and_ttl() -> None:
     line = json.dumps({**GOOD, "saddr": "2001:db8::1", "daddr": "2001:DB8:0::2", "ttl": 55})
-    (row,) = zmap(line.encode(), pure=pure).rows
+    (row,) = zmap(line.encode()).rows
     assert (row["peer_hi"], row["peer_lo"]) == (0x20010DB8 << 32, 1)
     assert (row["own_hi"], row["own_lo"], row["ttl"]) == (0x20010DB8 << 32, 2, 55)
 
 
-@both
-def test_zmap_csv(pure: bool) -> None:
+@pytest.mark.usefixtures("kernels")
+def test_zmap_csv() -> None:
     text = b"\xef\xbb\xbf\nsuccess,saddr,daddr,sport,dport,seqnum,acknum,window\n"
     text += b"1,10.4.0.131,10.99.0.2,9002,47415,5,6,7\n1,10.4.0.131,10.99.0.2,9002,,5,6,7\n1,2\n"
-    batch = zmap(text, pure=pure)
+    batch = zmap(text)
     assert batch.rows.tolist() == zmap(json.dumps(GOOD).encode()).rows.tolist()
     assert [one.reason for one in batch.rejected] == [
         "dport is missing",
@@ -225,7 +219,7 @@ def test_zmap_csv(pure: bool) -> None:
 # --- lists -------------------------------------------------------------------------------------------------
 
 
-@both
+@pytest.mark.usefixtures("kernels")
 @pytest.mark.parametrize(
     ("line", "address", "port"),
     [
@@ -243,13 +237,13 @@ def test_zmap_csv(pure: bool) -> None:
         ("[::ffff:1.2.3.4]:443", "1.2.3.4", 443),
     ],
 )
-def test_list_lines(line: str, address: str, port: int, pure: bool) -> None:
-    (row,) = listed(line.encode(), pure=pure).rows
+def test_list_lines(line: str, address: str, port: int) -> None:
+    (row,) = listed(line.encode()).rows
     assert (row["peer_hi"], row["peer_lo"]) == addresses.parse(address)
     assert (row["peer_port"], row["syn"], row["own_lo"], row["own_port"]) == (port, 1, 0, 0)
 
 
-@both
+@pytest.mark.usefixtures("kernels")
 @pytest.mark.parametrize(
     ("line", "reason"),
     [
@@ -274,23 +268,23 @@ def test_list_lines(line: str, address: str, port: int, pure: bool) -> None:
         ("1.2.3.4:\u0663", "65535"),
     ],
 )
-def test_list_lines_that_are_refused(line: str, reason: str, pure: bool) -> None:
-    batch = listed(line.encode() + b"\n", pure=pure)
+def test_list_lines_that_are_refused(line: str, reason: str) -> None:
+    batch = listed(line.encode() + b"\n")
     assert not len(batch.rows)
     assert reason in batch.rejected[0].reason
 
 
-@both
-def test_blank_lines_comments_and_a_heading_are_no_inputs(pure: bool) -> None:
-    batch = listed(b"\n# a\nSaddr,sport\n\r\n1.2.3.4,80\n  \n #b\nx\n", pure=pure)
+@pytest.mark.usefixtures("kernels")
+def test_blank_lines_comments_and_a_heading_are_no_inputs() -> None:
+    batch = listed(b"\n# a\nSaddr,sport\n\r\n1.2.3.4,80\n  \n #b\nx\n")
     assert batch.rows["line"].tolist() == [0]
     assert batch.refused.tolist() == [1]
     assert batch.rejected[0].number == 8
 
 
-@both
-def test_an_endless_line_is_not_kept(pure: bool) -> None:
-    reader = ListReader(pure=pure)
+@pytest.mark.usefixtures("kernels")
+def test_an_endless_line_is_not_kept() -> None:
+    reader = ListReader()
     for _ in range(100):
         reader.feed(b"7" * 100_000)
     assert len(reader._tail) <= LONGEST_LINE + 1
@@ -299,9 +293,9 @@ def test_an_endless_line_is_not_kept(pure: bool) -> None:
     assert batch.rows["line"].tolist() == [1]
 
 
-@both
-def test_few_texts_are_kept_and_all_are_counted(pure: bool) -> None:
-    batch = listed(b"\x1b[2Jx:1\n" * 1000, pure=pure)
+@pytest.mark.usefixtures("kernels")
+def test_few_texts_are_kept_and_all_are_counted() -> None:
+    batch = listed(b"\x1b[2Jx:1\n" * 1000)
     assert len(batch.refused) == sum(batch.reasons.values()) == 1000
     assert len(batch.rejected) == SHOWN
     assert batch.rejected[0].excerpt == ".[2Jx:1"
@@ -400,7 +394,8 @@ texts = st.lists(st.one_of(_words, mutated(), st.binary(max_size=30)), max_size=
 )
 
 
-@pytest.mark.parametrize("make", READERS, ids=["zmap", "zmap-pure", "list", "list-pure", "dry", "fast"])
+@pytest.mark.usefixtures("kernels")
+@pytest.mark.parametrize("make", READERS, ids=["zmap", "list", "dry", "fast"])
 @settings(max_examples=100, deadline=None)
 @given(text=texts, cuts=st.lists(st.integers(0, 2000), max_size=6))
 def test_any_cut_gives_the_same(make: Callable[[], Reader], text: bytes, cuts: list[int]) -> None:
@@ -412,12 +407,14 @@ def test_any_cut_gives_the_same(make: Callable[[], Reader], text: bytes, cuts: l
     assert (whole.rows["peer_port"] > 0).all()
 
 
-@pytest.mark.skipif(NATIVE is None, reason="no native kernels")
+@pytest.mark.native
 @pytest.mark.parametrize("kind", [ZmapReader, ListReader])
 @settings(max_examples=250, deadline=None)
 @given(text=texts)
 def test_native_and_python_agree(kind: type[ZmapReader] | type[ListReader], text: bytes) -> None:
-    same(read(kind(), [text]), read(kind(pure=True), [text]))
+    native = read(kind(), [text])
+    with kernels_of("python"):
+        same(native, read(kind(), [text]))
 
 
 _ipv6ish = st.lists(
@@ -425,12 +422,14 @@ _ipv6ish = st.lists(
 )
 
 
-@pytest.mark.skipif(NATIVE is None, reason="no native kernels")
+@pytest.mark.native
 @settings(max_examples=250, deadline=None)
 @given(parts=_ipv6ish)
 def test_ipv6_text_is_read_alike(parts: list[str]) -> None:
     line = f"[{''.join(parts)}]:80\n".encode()
-    same(listed(line), listed(line, pure=True))
+    native = listed(line)
+    with kernels_of("python"):
+        same(native, listed(line))
 
 
 def test_rows_have_the_agreed_form() -> None:

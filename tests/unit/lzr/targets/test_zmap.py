@@ -17,11 +17,8 @@ from lzr.options import parse
 from lzr.rows import Opening
 from lzr.targets import zmapfields
 from lzr.targets.zmap import NAMES, ZmapReader
-from tests.lab.net import Lab
-from tests.lab.responder import FIRST, PORT, SCANNER, Range
-from tests.lab.scan import scan, zmap_words
-from tests.lab.zmaplines import lines
-from tests.unit.lzr.targets.test_lists_targets import both, one_fate_each, read, same, zmap
+from tests.unit.lzr.targets.test_lists_targets import one_fate_each, read, same, zmap
+from tests.wire import kernels_of
 
 ROW: dict[str, Any] = {
     "saddr": "10.64.0.4",
@@ -50,20 +47,20 @@ UNREACHABLE = (
 )
 
 
-def openings(lines: list[dict[str, Any]], *, pure: bool) -> list[int]:
+def openings(lines: list[dict[str, Any]]) -> list[int]:
     text = "".join(json.dumps(line) + "\n" for line in lines)
-    batch = zmap(text.encode(), pure=pure)
+    batch = zmap(text.encode())
     assert not batch.rejected
     return [int(opening) for opening in batch.rows["syn"]]
 
 
-@both
-def test_a_whole_row_is_a_target(pure: bool) -> None:
-    (row,) = zmap(WHOLE, pure=pure).rows
+@pytest.mark.usefixtures("kernels")
+def test_a_whole_row_is_a_target() -> None:
+    (row,) = zmap(WHOLE).rows
     assert (row["syn"], row["peer_port"], row["own_port"], row["ttl"]) == (Opening.TAKEN, 9002, 58589, 64)
 
 
-@both
+@pytest.mark.usefixtures("kernels")
 @pytest.mark.parametrize(
     ("said", "opening"),
     [
@@ -83,11 +80,11 @@ def test_a_whole_row_is_a_target(pure: bool) -> None:
         ({"classification": "synack", "success": 1, "repeat": 1}, Opening.REPEATED),
     ],
 )
-def test_what_a_row_says_of_itself(said: dict[str, Any], opening: int, pure: bool) -> None:
-    assert openings([{**ROW, **said}, {**said, **ROW}], pure=pure) == [opening, opening]
+def test_what_a_row_says_of_itself(said: dict[str, Any], opening: int) -> None:
+    assert openings([{**ROW, **said}, {**said, **ROW}]) == [opening, opening]
 
 
-@both
+@pytest.mark.usefixtures("kernels")
 @pytest.mark.parametrize(
     ("said", "reason"),
     [
@@ -101,32 +98,32 @@ def test_what_a_row_says_of_itself(said: dict[str, Any], opening: int, pure: boo
         ({"classification": True}, "classification is not a string"),
     ],
 )
-def test_what_it_cannot_say(said: dict[str, Any], reason: str, pure: bool) -> None:
-    batch = zmap(json.dumps({**ROW, **said}).encode(), pure=pure)
+def test_what_it_cannot_say(said: dict[str, Any], reason: str) -> None:
+    batch = zmap(json.dumps({**ROW, **said}).encode())
     assert [one.reason for one in batch.rejected] == [reason]
 
 
-@both
+@pytest.mark.usefixtures("kernels")
 @pytest.mark.parametrize("name", zmapfields.SAID)
-def test_it_says_it_once(name: str, pure: bool) -> None:
+def test_it_says_it_once(name: str) -> None:
     line = json.dumps({**ROW, name: 1 if name != "classification" else "synack"})
-    batch = zmap(line.replace("{", f'{{"{name}": 0, ').encode(), pure=pure)
+    batch = zmap(line.replace("{", f'{{"{name}": 0, ').encode())
     assert [one.reason for one in batch.rejected] == ["a field is given twice"]
 
 
-@both
-def test_what_is_no_connection_need_not_be_whole(pure: bool) -> None:
-    batch = zmap(RESET + UNREACHABLE + WHOLE, pure=pure)
+@pytest.mark.usefixtures("kernels")
+def test_what_is_no_connection_need_not_be_whole() -> None:
+    batch = zmap(RESET + UNREACHABLE + WHOLE)
     assert not batch.rejected
     assert batch.rows["syn"].tolist() == [Opening.NO_SYN_ACK, Opening.NO_SYN_ACK, Opening.TAKEN]
     assert batch.rows["line"].tolist() == [0, 1, 2]
     assert not batch.rows["peer_lo"][:2].any()
 
 
-@both
-def test_port_0_is_a_port(pure: bool) -> None:
+@pytest.mark.usefixtures("kernels")
+def test_port_0_is_a_port() -> None:
     """``zmap -p '*'`` asks it too, and where a host answers there, a connection is half open."""
-    (row,) = zmap(json.dumps({**ROW, "sport": 0}).encode(), pure=pure).rows
+    (row,) = zmap(json.dumps({**ROW, "sport": 0}).encode()).rows
     assert (row["peer_port"], row["syn"]) == (0, Opening.TAKEN)
 
 
@@ -136,12 +133,12 @@ HEADING = b"saddr,daddr,sport,dport,seqnum,acknum,window,classification,success,
 CELLS = b"10.64.0.4,10.1.0.2,9002,58589,2864933700,3535431704,64240"
 
 
-@both
-def test_csv_as_zmap_writes_it(pure: bool) -> None:
+@pytest.mark.usefixtures("kernels")
+def test_csv_as_zmap_writes_it() -> None:
     text = HEADING + b"".join(
         CELLS + b"," + said + b"\n" for said in (b"synack,1,0", b"rst,0,0", b"synack,1,1")
     )
-    batch = zmap(text + CELLS + b",synack,0,0\n" + CELLS + b",,,\n" + HEADING, pure=pure)
+    batch = zmap(text + CELLS + b",synack,0,0\n" + CELLS + b",,,\n" + HEADING)
     assert batch.rows["syn"].tolist() == [
         Opening.TAKEN,
         Opening.NO_SYN_ACK,
@@ -150,21 +147,21 @@ def test_csv_as_zmap_writes_it(pure: bool) -> None:
         Opening.TAKEN,
     ]
     assert [one.reason for one in batch.rejected] == ["the heading once more"]
-    (row,) = zmap(json.dumps(ROW).encode(), pure=pure).rows
+    (row,) = zmap(json.dumps(ROW).encode()).rows
     assert batch.rows[0].tobytes() == row.tobytes()
 
 
-@both
-def test_csv_without_a_heading(pure: bool) -> None:
+@pytest.mark.usefixtures("kernels")
+def test_csv_without_a_heading() -> None:
     """In the order of the README's ``-f``; any other cannot be told."""
-    batch = zmap(CELLS + b"\n" + CELLS.replace(b".4,", b".5,") + b"\n", pure=pure)
+    batch = zmap(CELLS + b"\n" + CELLS.replace(b".4,", b".5,") + b"\n")
     assert not batch.rejected
     assert batch.rows["line"].tolist() == [0, 1]
-    (row,) = zmap(json.dumps(ROW).encode(), pure=pure).rows
+    (row,) = zmap(json.dumps(ROW).encode()).rows
     assert batch.rows[0].tobytes() == row.tobytes()
 
 
-@both
+@pytest.mark.usefixtures("kernels")
 @pytest.mark.parametrize(
     "line",
     [
@@ -174,16 +171,16 @@ def test_csv_without_a_heading(pure: bool) -> None:
         b"10.64.0.4,10.1.0.2,9002",
     ],
 )
-def test_other_csv_without_a_heading_is_refused_with_the_way_out(line: bytes, pure: bool) -> None:
-    batch = zmap(line + b"\n" + line + b"\n", pure=pure)
+def test_other_csv_without_a_heading_is_refused_with_the_way_out(line: bytes) -> None:
+    batch = zmap(line + b"\n" + line + b"\n")
     assert batch.refused.tolist() == [0, 1]
     for one in batch.rejected:
         assert zmapfields.HOW in one.reason or "use -sendSYNs" in one.reason
 
 
-@both
-def test_a_heading_that_lacks_something(pure: bool) -> None:
-    batch = zmap(b"saddr,sport,classification\n10.64.0.4,9002,synack\n10.64.0.5,9002,synack\n", pure=pure)
+@pytest.mark.usefixtures("kernels")
+def test_a_heading_that_lacks_something() -> None:
+    batch = zmap(b"saddr,sport,classification\n10.64.0.4,9002,synack\n10.64.0.5,9002,synack\n")
     assert batch.refused.tolist() == [0, 1]
     assert (
         batch.rejected[0].reason
@@ -229,7 +226,8 @@ def test_json_rows_in_c_and_in_python(changes: list[dict[str, Any]], compact: bo
     text = b"".join(json.dumps({**ROW, **change}, **form).encode() + b"\n" for change in changes)
     batch = zmap(text)
     one_fate_each(batch)
-    same(batch, zmap(text, pure=True))
+    with kernels_of("python"):
+        same(batch, zmap(text))
 
 
 @given(
@@ -250,7 +248,8 @@ def test_csv_rows_in_c_and_in_python(
     pieces = [text[a:b] for a, b in zip([0, *sorted(cuts)], [*sorted(cuts), len(text)], strict=True)]
     batch = read(ZmapReader(), pieces)
     one_fate_each(batch)
-    same(batch, read(ZmapReader(pure=True), pieces))
+    with kernels_of("python"):
+        same(batch, read(ZmapReader(), pieces))
 
 
 # --- their fates -------------------------------------------------------------------------------------------
@@ -266,42 +265,6 @@ def test_each_has_a_fate_of_its_own() -> None:
     assert (other["not a SYN-ACK"], other["unsuccessful"], other["repeat"]) == (1, 1, 2)
     assert ledger.open == intake.waiting == 1
     assert sorted(np.concatenate(intake.ended).tolist()) == [1, 2, 3, 4]
-
-
-@pytest.mark.root
-@pytest.mark.parametrize("form", ["json", "csv", "no heading"])
-def test_real_zmap_unfiltered(lab: Lab, form: str) -> None:
-    """Half of the hosts refuse with RST; ZMap passes those too, and they are not written to."""
-    arena = Range(lab)
-    responder = arena.respond(first=FIRST, count=64, port=PORT, source=SCANNER, classes="hc")
-    words = zmap_words(arena.scanner, SCANNER, arena.gateway_mac, PORT, 1000, [f"{FIRST}/26"])
-    filter_ = next(at for at, word in enumerate(words) if word.startswith("--output-filter"))
-    said = "" if form == "no heading" else ",classification,success,repeat"
-    words[words.index("-f") + 1] += said
-    words[words.index("-O") + 1] = "json" if form == "json" else "csv"
-    words[filter_] = "--output-filter=success = 1 || success = 0"
-    if form == "no heading":
-        words[filter_] = "--output-filter=success = 1 && repeat = 0"
-    rows = arena.scanner.run(*words).stdout
-    if form == "no heading":
-        rows = rows.partition("\n")[2] if rows.startswith("saddr") else rows
-    responder.stop()
-    responder = arena.respond(first=FIRST, count=64, port=PORT, source=SCANNER, classes="hc")
-    found = scan(arena.scanner, "-t", "2", lines=rows)
-    assert found.returncode == 0, found.stderr
-    assert len(found.records) == 32
-    assert {record["fingerprint"] for record in found.records} == {"http"}
-    assert responder.stop()["addresses"] == 32, "a packet went to a host that had refused"
-    if form != "no heading":
-        assert "inputs: 64 read = 32 recorded + 32 not a SYN-ACK (agree)" in found.stderr
-
-
-@pytest.mark.root
-def test_port_0_from_row_to_record(arena: Range) -> None:
-    arena.respond(first=FIRST, count=4, port=0, source=SCANNER, classes="h", more=["--premade"])
-    found = scan(arena.scanner, "-t", "2", lines=lines(4, port=0, classes="h"))
-    assert found.returncode == 0, found.stderr
-    assert [(record["sport"], record["fingerprint"]) for record in found.records] == [(0, "http")] * 4
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,22 @@
+"""`coordinator.endpoints.sweep` on a real system: as root, in namespaces, in whole scans."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from coordinator.endpoints.sweep import sweep
+from tests.unit.coordinator.endpoints.test_sweep import left_behind
+
+
+@pytest.mark.root
+def test_what_belongs_to_somebody_else_stays(place: Path, dead: int) -> None:
+    path = left_behind(place / f"{dead}.sock")
+    os.chown(path, 65534, 65534)
+    assert sweep(place) == []
+    os.chown(path, 0, 0)
+    os.chown(place, 65534, 65534)
+    assert sweep(place) == []
+    assert path.is_socket()

@@ -1,0 +1,199 @@
+"""Every hot function that has two bodies is compared somewhere, with both of them really run."""
+
+from __future__ import annotations
+
+import importlib
+import itertools
+import os
+import pkgutil
+import sys
+from collections.abc import Callable
+from types import CodeType, FrameType
+from typing import Any
+
+import numpy as np
+import pytest
+
+import lzr
+import workers
+from lzr import kernels
+from lzr.flow import columns
+from lzr.flow.machine import State
+from lzr.layout import FRAME_SIZE, STATUS_SEND_REQUEST, STATUS_USER, STATUS_WRONG_FORMAT
+from lzr.packet.payloads import ProbeTemplate
+from lzr.packet.segments import Builder, Link
+from lzr.records.encoders import JsonEncoder
+from lzr.rows import ACK, FRAME, NO_PROBE, OUTCOME, TARGET
+from lzr.targets import dedup
+from lzr.targets.zmap import ListReader, ZmapReader
+from tests.unit.lzr import test_kernels as compared
+from tests.unit.lzr.targets.test_lists_targets import LINE, read, same
+from tests.wire import kernels_of
+from workers.flow.ring import Arrivals, Ring
+
+pytestmark = pytest.mark.native
+
+for _top in (lzr, workers):
+    for _found in pkgutil.walk_packages(_top.__path__, f"{_top.__name__}."):
+        if not _found.name.endswith(("__main__", "_native")):
+            importlib.import_module(_found.name)
+
+RING = 16
+
+
+def generations_and_pieces(seed: int) -> None:
+    draw = np.random.default_rng(seed)
+    rows, _, slots = compared.related(draw, 20)
+    for state in (None, State.ACKED):
+
+        def bumped(state: State | None = state) -> Any:
+            table = rows.copy()
+            return columns.bump(table, np.unique(slots), state).tolist(), table.tobytes()
+
+        native, python = compared.both(bumped)
+        assert native == python
+    buffer = draw.bytes(1000)
+    starts, lengths = draw.integers(0, 900, 9).astype(np.uint32), draw.integers(0, 100, 9).astype(np.uint32)
+    native, python = compared.both(lambda: columns.gather(buffer, starts, lengths))
+    assert native == python
+    assert len(native) == lengths.sum()
+
+
+def entered_hashes(seed: int) -> None:
+    keys = np.unique(np.random.default_rng(seed).integers(1, 2**64, 30, np.uint64))
+
+    def entered() -> list[int]:
+        table = np.zeros(64, np.uint64)
+        dedup.enter(table, keys)
+        return sorted(table[table != 0].tolist())
+
+    native, python = compared.both(entered)
+    assert native == python == keys.tolist()
+
+
+class Memory:
+    """What a ring maps, without a socket."""
+
+    def __init__(self) -> None:
+        self._fd = os.memfd_create("ring")
+        os.ftruncate(self._fd, 2 * RING * FRAME_SIZE)
+
+    def fileno(self) -> int:
+        return self._fd
+
+    def __enter__(self) -> Memory:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        os.close(self._fd)
+
+
+def rows_of_a_ring(seed: int) -> None:
+    """Frames are filled in, counted and taken alike, whatever the rest of the ring holds."""
+    draw = np.random.default_rng(seed)
+    builder = Builder(Link(bytes(6), bytes(6), bytes(6)), (ProbeTemplate((b"GET /",)),))
+    frames = compared.random_rows(draw, FRAME, RING)
+    frames["probe"], frames["flags"] = NO_PROBE, ACK
+    at, busy = int(draw.integers(0, RING)), int(draw.integers(0, RING))
+    packets, starts = compared.packets(draw, RING - 2)
+
+    def life() -> Any:
+        positions = np.zeros(2, np.int64)
+        with Memory() as memory:
+            ring = Ring(memory, positions, (RING, RING))  # type: ignore[arg-type]
+            ring._tx_status[busy] = STATUS_SEND_REQUEST
+            filled = ring._fill(at, frames, builder)
+            ring._tx_status[busy] = STATUS_WRONG_FORMAT
+            ring._filled, positions[1] = RING - 1, at
+            unsent = ring._unsent()
+            for row, (start, stop) in enumerate(itertools.pairwise(starts)):
+                size = int(stop - start)
+                ring._rx[row, :24].view(np.uint32)[:] = STATUS_USER, size, size, 0, row, row
+                ring._rx[row, :24].view(np.uint16)[6:8] = 66, 66
+                ring._rx[row, 66 : 66 + size] = packets[start:stop]
+            arrivals = Arrivals(RING)
+            taken = arrivals.take(ring._flat, 0, RING)
+            told = [part.tobytes() for part in (ring._tx, arrivals.segments, arrivals.faults)]
+            told.append(arrivals.payloads[: arrivals._used].tobytes())
+            del ring
+        return filled, unsent, taken, told
+
+    native, python = compared.both(life)
+    assert native[:3] == python[:3]
+    assert native[3] == python[3]
+    assert native[2][0] == RING - 2
+
+
+def texts(_: int) -> None:
+    heading = b"saddr,daddr,sport,dport,seqnum,acknum,window\n10.0.0.1,10.0.0.2,80,40000,1,2,3\n"
+    for make, text in ((ZmapReader, LINE), (ZmapReader, heading), (ListReader, b"10.0.0.1:80\n[::1]:5\n")):
+        native, python = compared.both(lambda make=make, text=text: read(make(), [text]))  # type: ignore[misc]
+        same(native, python)
+        assert len(native.rows)
+
+
+def records(seed: int) -> None:
+    rows = compared.random_rows(np.random.default_rng(seed), OUTCOME, 5)
+    rows["data_len"], rows["record"] = 3, 1
+    native, python = compared.both(lambda: JsonEncoder().encode(rows, b"abc" * 5, ["http"] * 5))
+    assert native == python
+
+
+def drawn(test: Any, *more: Any) -> Callable[[int], None]:
+    """A property of `test_kernels` with a seed, and what else it takes."""
+    return lambda seed: test.hypothesis.inner_test(seed, *more)
+
+
+COMPARED: dict[str, Callable[[int], None]] = {
+    "make_index": drawn(compared.test_whole_traces),
+    "flow_hash": drawn(compared.test_hashes, TARGET, 9),
+    "flow_key": drawn(compared.test_hashes, TARGET, 9),
+    "siphash": drawn(compared.test_hashes, TARGET, 9),
+    "ProbeTemplate.lengths": drawn(compared.test_frames, 9),
+    "Builder.build": drawn(compared.test_frames, 9),
+    "parse": drawn(compared.test_packets),
+    "step": drawn(compared.test_a_round, 30),
+    "due": drawn(compared.test_rows, 20),
+    "outcome_rows": drawn(compared.test_rows, 20),
+    "open_rows": drawn(compared.test_acts, 20),
+    "finish": drawn(compared.test_acts, 20),
+    "send": drawn(compared.test_sent_and_taken, 20),
+    "take_data": drawn(compared.test_sent_and_taken, 20),
+    "bump": generations_and_pieces,
+    "gather": generations_and_pieces,
+    "JsonEncoder._lines": records,
+    "zmap_json": texts,
+    "zmap_csv": texts,
+    "listed": texts,
+    "remember": drawn(compared.test_recent_targets, 7),
+    "enter": entered_hashes,
+    "screen": drawn(compared.test_on_the_way_in, 20, 3),
+    "deal": drawn(compared.test_on_the_way_in, 20, 3),
+    "Arrivals.take": rows_of_a_ring,
+    "Ring._fill": rows_of_a_ring,
+    "Ring._unsent": rows_of_a_ring,
+}
+"""A hot function -> a test that asks both bodies for the same."""
+
+
+def test_each_pair_has_a_comparison() -> None:
+    assert sorted(pair.python.__qualname__ for pair in kernels.PAIRS) == sorted(COMPARED)
+
+
+@pytest.mark.parametrize("pair", kernels.PAIRS, ids=lambda pair: pair.python.__qualname__)
+def test_the_comparison_runs_both_bodies(pair: kernels.Pair) -> None:
+    run: set[CodeType] = set()
+
+    def note(frame: FrameType, event: str, argument: Any) -> None:
+        run.add(frame.f_code)
+
+    before = sys.getprofile()
+    sys.setprofile(note)
+    try:
+        COMPARED[pair.python.__qualname__](3)
+    finally:
+        sys.setprofile(before)
+    assert pair.python.__code__ in run
+    assert pair.native.__code__ in run
+    with kernels_of("python"):
+        assert kernels.NATIVE is not None  # what was patched is put back

@@ -1,0 +1,95 @@
+"""The tree keeps its form: unit tests mirror it, packages stay small, each part imports only what it may."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests import ROOT
+
+UNIT = ROOT / "tests" / "unit"
+TOPS = ("lzr", "coordinator", "workers")
+SOURCES = sorted(path for top in TOPS for path in (ROOT / top).rglob("*.py"))
+PACKAGES = sorted({path.parent for path in SOURCES})
+TESTS = sorted(path for path in UNIT.rglob("test_*.py") if path != Path(__file__).resolve())
+
+MODULES = 15
+"""In a package, beside its __init__; the families of protocols are one to a file and may be more."""
+
+NOT_PURE = {
+    *("asyncio", "fcntl", "glob", "io", "logging", "mmap", "multiprocessing", "os", "pathlib", "random"),
+    *("select", "selectors", "shutil", "signal", "socket", "subprocess", "sys", "tempfile", "threading"),
+    *("time", "urllib", "zmq"),
+}
+"""Modules with which one does I/O, reads a clock or the environment, or draws what no test can repeat."""
+
+EXCEPT = {
+    "lzr/kernels.py": {"os", "pathlib"},  # LZR_PURE, and what was built beside it, once at import
+    "lzr/options/parse.py": {"sys", "open"},  # texts on stdout; the configuration file unless `read` is given
+    "lzr/protocols/__main__.py": {"print"},
+}
+"""A module of lzr/ -> what it uses all the same."""
+
+FORBIDDEN = {"lzr": ("coordinator", "workers"), "coordinator": ("workers",), "workers": ("coordinator",)}
+
+
+def name(path: Path) -> str:
+    return str(path.relative_to(ROOT))
+
+
+def imported(tree: ast.AST) -> Iterator[str]:
+    """Every module that a file imports, at the top or in a function."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            yield node.module or ""
+
+
+@pytest.mark.parametrize("path", TESTS, ids=name)
+def test_a_unit_test_lies_where_its_module_lies(path: Path) -> None:
+    """test_<module>.py or test_<module>_<aspect>.py, in the mirrored package."""
+    package = ROOT / path.parent.relative_to(UNIT)
+    words = path.stem.removeprefix("test_").split("_")
+    stems = ["_".join(words[:count]) for count in range(len(words), 0, -1)]
+    wanted = [package / f"{mark}{stem}.py" for stem in stems for mark in ("", "_")]
+    assert any(module.is_file() for module in wanted), f"no module of {name(package)} has this name"
+
+
+def test_unit_tests_need_no_root() -> None:
+    """Those that do are in tests/system; a mark left here would take them out of `make unit` unseen."""
+    for path in TESTS:
+        decorated = [
+            ast.unparse(mark)
+            for node in ast.walk(ast.parse(path.read_text()))
+            if isinstance(node, ast.FunctionDef | ast.ClassDef)
+            for mark in node.decorator_list
+        ]
+        assert "pytest.mark.root" not in decorated, name(path)
+
+
+@pytest.mark.parametrize("package", PACKAGES, ids=name)
+def test_a_package_is_small_enough_to_read_its_list(package: Path) -> None:
+    modules = [path.name for path in package.glob("*.py") if path.name != "__init__.py"]
+    assert name(package) == "lzr/protocols" or len(modules) <= MODULES, modules
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=name)
+def test_parts_import_only_what_they_may(path: Path) -> None:
+    top = name(path).partition("/")[0]
+    tops = {module.partition(".")[0] for module in imported(ast.parse(path.read_text()))}
+    assert not tops & set(FORBIDDEN[top])
+    assert "tests" not in tops
+
+
+@pytest.mark.parametrize("path", [path for path in SOURCES if name(path).startswith("lzr/")], ids=name)
+def test_lzr_is_pure(path: Path) -> None:
+    tree = ast.parse(path.read_text())
+    used = {module.partition(".")[0] for module in imported(tree)} & NOT_PURE
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
+            used |= {node.func.id} & {"open", "print", "input"}
+    assert used == EXCEPT.get(name(path), set())
