@@ -14,10 +14,7 @@ from coordinator.guard.guard import Guard, put_up
 from coordinator.guard.watch import GuardWatch
 from tests.host_net import BOX, BOX6, BOX_TOO, Wire, inside
 
-pytestmark = [
-    pytest.mark.root,
-    pytest.mark.root,
-]
+pytestmark = pytest.mark.root
 
 
 @pytest.fixture
