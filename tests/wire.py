@@ -113,7 +113,7 @@ def in_python(patch: pytest.MonkeyPatch) -> None:
 def _places(_: int) -> list[tuple[Any, str, FunctionType]]:
     """(module or class, name there, Python body) of all that `kernels.in_c` has chosen in C; asked anew when
     there are more modules."""
-    bodies = {pair.native: pair.python for pair in kernels.PAIRS}
+    bodies = {body: pair.python for pair in kernels.PAIRS for body in pair}  # some may be patched just now
     found: list[tuple[Any, str, FunctionType]] = []
     for module in [m for name, m in sys.modules.items() if name.split(".")[0] in ("lzr", "workers", "tests")]:
         classes = [value for value in vars(module).values() if isinstance(value, type)]

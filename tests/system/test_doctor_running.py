@@ -18,6 +18,7 @@ from coordinator.doctor.checks import FAULT, OK, WARNING, Wanted
 from lzr.options.table import Options
 from tests.lab.net import Lab, Namespace, wait_for
 from tests.lab.scan import LZR
+from tests.unit.coordinator.doctor.test_doctor import everybodys  # noqa: F401  # fixtures
 
 HERE, FAR = "10.9.1.1", "10.9.1.2"
 

@@ -16,7 +16,7 @@ from coordinator.processes import rundir
 from coordinator.processes.rundir import Scratch, ScratchError
 from tests.private import PYTHON
 from tests.system.test_privilege import NOBODY, in_child
-from tests.unit.coordinator.processes.test_rundir import ME
+from tests.unit.coordinator.processes.test_rundir import ME, made, place  # noqa: F401  # fixtures too
 from workers.privilege import drop
 
 

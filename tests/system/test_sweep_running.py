@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from coordinator.endpoints.sweep import sweep
-from tests.unit.coordinator.endpoints.test_sweep import left_behind
+from tests.unit.coordinator.endpoints.test_sweep import dead, left_behind, place  # noqa: F401  # fixtures too
 
 
 @pytest.mark.root

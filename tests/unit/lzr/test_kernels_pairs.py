@@ -26,6 +26,7 @@ from lzr.records.encoders import JsonEncoder
 from lzr.rows import ACK, FRAME, NO_PROBE, OUTCOME, TARGET
 from lzr.targets import dedup
 from lzr.targets.zmap import ListReader, ZmapReader
+from tests import wire
 from tests.unit.lzr import test_kernels as compared
 from tests.unit.lzr.targets.test_lists_targets import LINE, read, same
 from tests.wire import kernels_of
@@ -176,6 +177,17 @@ COMPARED: dict[str, Callable[[int], None]] = {
 """A hot function -> a test that asks both bodies for the same."""
 
 
+def test_what_is_found_while_patched_holds_afterwards() -> None:
+    """`wire` remembers where the bodies are; asked first inside a patch, it must find them too."""
+    wire._places.cache_clear()
+    with kernels_of("python"), kernels_of("python"):
+        wire._places.cache_clear()
+        inside = {(place[0], place[1]) for place in wire._places(len(sys.modules))}
+    wire._places.cache_clear()
+    assert inside == {(place[0], place[1]) for place in wire._places(len(sys.modules))}
+    assert inside
+
+
 def test_each_pair_has_a_comparison() -> None:
     assert sorted(pair.python.__qualname__ for pair in kernels.PAIRS) == sorted(COMPARED)
 
@@ -195,5 +207,3 @@ def test_the_comparison_runs_both_bodies(pair: kernels.Pair) -> None:
         sys.setprofile(before)
     assert pair.python.__code__ in run
     assert pair.native.__code__ in run
-    with kernels_of("python"):
-        assert kernels.NATIVE is not None  # what was patched is put back
