@@ -17,7 +17,10 @@ PACKAGES = sorted({path.parent for path in SOURCES})
 TESTS = sorted(path for path in UNIT.rglob("test_*.py") if path != Path(__file__).resolve())
 
 MODULES = 15
-"""In a package, beside its __init__; the families of protocols are one to a file and may be more."""
+"""In a package, beside its __init__."""
+
+LARGER = {"lzr/protocols": 99, "coordinator/scan": 20}
+"""A family of protocols a file; the parts of a scan, in the order that ARCHITECTURE.md walks through them."""
 
 NOT_PURE = {
     *("asyncio", "fcntl", "glob", "io", "logging", "mmap", "multiprocessing", "os", "pathlib", "random"),
@@ -74,7 +77,7 @@ def test_unit_tests_need_no_root() -> None:
 @pytest.mark.parametrize("package", PACKAGES, ids=name)
 def test_a_package_is_small_enough_to_read_its_list(package: Path) -> None:
     modules = [path.name for path in package.glob("*.py") if path.name != "__init__.py"]
-    assert name(package) == "lzr/protocols" or len(modules) <= MODULES, modules
+    assert len(modules) <= LARGER.get(name(package), MODULES), modules
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=name)
