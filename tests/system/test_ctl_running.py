@@ -9,8 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from coordinator.commands.ctl import ControlServer
+from coordinator.commands import ctl
+from coordinator.commands.ctl import ControlError, ControlServer, ask
 from coordinator.endpoints.requests import Command
+from tests.unit.coordinator.commands.test_ctl import Planted
 
 
 @pytest.mark.root
@@ -36,3 +38,15 @@ def test_another_user_is_refused(tmp_path: Path) -> None:
         assert commands == []
     finally:
         server.close()
+
+
+@pytest.mark.attack
+@pytest.mark.root
+def test_a_socket_of_another_user_is_not_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with Planted(tmp_path / "s", b"ok\n", 65534), pytest.raises(ControlError, match="another user's"):
+        ask(tmp_path / "s", "quit")
+    theirs = tmp_path / "lzr"
+    theirs.mkdir(0o700)
+    os.chown(tmp_path, 65534, 65534)
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))  # as sudo may hand it on
+    assert theirs not in ctl.directories()
