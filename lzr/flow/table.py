@@ -51,7 +51,6 @@ Mask = NDArray[np.bool_]
 _ENOUGH = 64  # bytes of a first reply that leave nothing to wait for
 _LINE = 8  # as does a line of this length
 _MAX_PIECES = 32  # answers to pieces of a reply, after which it is taken as it is
-_MAX_REPEATS = 3  # of these to a repeated SYN-ACK
 _PROMPT = 900  # ms: no SYN-ACK is repeated sooner (RFC 6298 §2.1 says 1 s; clocks may be coarse)
 _PORT, _ISN = 1, 1  # salts
 _NONE = np.empty(0, np.int32)
@@ -279,16 +278,24 @@ class FlowTable:
         self.timers.arm_retransmit(slots, self._now)
 
     def _repeat(self, slots: Slots, segments: Rows | None) -> None:
-        """The peer repeats its SYN-ACK: our ACK and what it carried were lost. At once, but not for ever."""
-        slots = slots[self.rows["answers"][slots] < _MAX_REPEATS]
+        """The peer repeats its SYN-ACK: our ACK and what it carried were lost.
+
+        At once, instead of a retransmit that would have been due later: whatever the peer repeats, it gets
+        as many probes as were asked for.
+        """
+        counted = "answers" if self.plan.push_data_only else "counter"  # those carry no probe
+        slots = slots[self.rows[counted][slots] < self.plan.retransmit_number]
         if not len(slots):
             return
         self.retransmits += len(slots)
-        self.rows["answers"][slots] += 1
         if self.plan.push_data_only:
+            self.rows["answers"][slots] += 1
             self.output.send(slots, Number.UNA, ACK)
         else:
+            self.fresh -= columns.count_fresh(pick(self.rows, slots))
+            self.rows["counter"][slots] += 1
             self.output.send_probe(slots, ACK, self._now)
+            self.timers.arm_retransmit(slots, self._now)
 
     def _retransmit_syn(self, slots: Slots, segments: Rows | None) -> None:
         self.retransmits += len(slots)

@@ -45,9 +45,14 @@ static enum fault parse(const uint8_t *p, size_t captured, uint32_t at, uint64_t
         total = (size_t)get16(p + 4) + 40;
         header = 40;
         size_t limit = captured < total ? captured : total;
-        for (int i = 0; i < MOST_EXTENSIONS && (kind == 0 || kind == 43 || kind == 60) && header + 8 <= limit; i++) {
+        for (int i = 0; i < MOST_EXTENSIONS && header + 8 <= limit; i++) {
+            size_t length = 8;
+            if (kind == 0 || kind == 43 || kind == 60)
+                length = ((size_t)p[header + 1] + 1) * 8;
+            else if (kind != 44 || get16(p + header + 2) & 0xfff9) /* an offset, or more fragments */
+                break;
             kind = p[header];
-            header += ((size_t)p[header + 1] + 1) * 8;
+            header += length;
             header = header < limit ? header : limit;
         }
         if (kind == 44)

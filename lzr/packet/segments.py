@@ -25,6 +25,7 @@ _TRUNCATED, _NOT_TCP, _FRAGMENT, _BAD_OFFSET, _BAD_CHECKSUM = range(5)
 _TCP = 6
 _HEAD = 64  # bytes of header looked at together
 _EXTENSIONS = (0, 43, 60)
+_FRAGMENT_HEADER = 44
 
 
 def _native_parse(
@@ -159,17 +160,22 @@ def _parse6(
     kind = ip[:, 6].copy()
     limit = np.minimum(captured[rows], total[rows])
     for _ in range(4):  # as many extension headers as the kernel's fan-out program follows
-        extended = np.isin(kind, _EXTENSIONS) & (length + 8 <= limit)
+        extended = np.isin(kind, (*_EXTENSIONS, _FRAGMENT_HEADER)) & (length + 8 <= limit)
+        fragment = np.flatnonzero(extended & (kind == _FRAGMENT_HEADER))
+        where = at[rows[fragment]] + length[fragment]
+        offset = buffer[where + 2].astype(np.int64) << 8 | buffer[where + 3]
+        extended[fragment] = offset & 0xFFF9 == 0  # no offset, no more fragments: whole (RFC 6946 §4)
         if not extended.any():
             break
         where = at[rows[extended]] + length[extended]
+        more = np.where(kind[extended] == _FRAGMENT_HEADER, 0, buffer[where + 1].astype(np.int64))
         kind[extended] = buffer[where]
-        length[extended] += (buffer[where + 1].astype(np.int64) + 1) * 8
+        length[extended] += (more + 1) * 8
         length = np.minimum(length, limit)
     header[rows] = length
     ok = fault[rows] < 0
-    fault[rows[ok & (kind == 44)]] = _FRAGMENT
-    fault[rows[ok & (kind != _TCP) & (kind != 44)]] = _NOT_TCP
+    fault[rows[ok & (kind == _FRAGMENT_HEADER)]] = _FRAGMENT
+    fault[rows[ok & (kind != _TCP) & (kind != _FRAGMENT_HEADER)]] = _NOT_TCP
 
 
 def _checksum_holds(

@@ -49,6 +49,7 @@ _AD_PROTOCOL = 0xFFFFF000  # SKF_AD_OFF + SKF_AD_PROTOCOL: the EtherType
 
 _ETH_P_IP, _ETH_P_IPV6, _TCP = 0x0800, 0x86DD, 6
 _EXTENSIONS = (0, 43, 60)  # hop-by-hop, routing, destination options (RFC 8200 §4)
+_FRAGMENT_HEADER = 44
 _MAX_EXTENSIONS = 4
 _SLOT_HASH, _SLOT_OFFSET, _SLOT_NEXT = 0, 1, 2
 
@@ -219,16 +220,24 @@ def _find_tcp(p: _Program) -> None:
         p.jump(_JEQ, _TCP, "tcp6", 0)
         if step == _MAX_EXTENSIONS:
             break
-        for kind in _EXTENSIONS[:-1]:
+        for kind in _EXTENSIONS:
             p.jump(_JEQ, kind, f"extension{step}", 0)
-        p.jump(_JEQ, _EXTENSIONS[-1], 1, 0)
+        p.jump(_JEQ, _FRAGMENT_HEADER, 1, 0)
         p.jump(_JA, 0, "none")
+        p.op(_LD_H_IND, _NET + 2)
+        p.jump(_JSET, 0xFFF9, 0, 1)  # but one that is whole (RFC 6946 §4) is let in
+        p.jump(_JA, 0, "none")
+        p.op(_LD_B_IND, _NET)  # its Next Header
+        p.op(_ST, _SLOT_NEXT)
+        p.op(_LD_IMM, 8)
+        p.jump(_JA, 0, f"behind{step}")
         p.label(f"extension{step}")
         p.op(_LD_B_IND, _NET)  # its Next Header
         p.op(_ST, _SLOT_NEXT)
         p.op(_LD_B_IND, _NET + 1)  # its length in 8-byte units, not counting the first
         p.op(_ADD_K, 1)
         p.op(_LSH_K, 3)
+        p.label(f"behind{step}")
         p.op(_ADD_X)
         p.op(_TAX)
         p.op(_LD_MEM, _SLOT_NEXT)

@@ -155,17 +155,46 @@ def test_repeated_and_overlapping_pieces() -> None:
 
 @edge(State.DATA_SENT, Cue.SYN_ACK_AGAIN)
 def test_a_repeated_syn_ack_says_that_the_probe_was_lost() -> Play:
-    play = Play(HELLO, retransmit_number=0, cooldown=9, timeout=9)
+    play = Play(HELLO, retransmit_number=2, cooldown=9, timeout=9)
     play >> Line(syn=True) << Sent.syn()
     play >> Got("SA", seq=0, ack=1) << Sent("A", data=HELLO)
-    for when in (1.0, 2.0, 3.0):
+    for when in (0.9, 1.8):
         play >> when >> Got("SA", seq=0, ack=1) << Sent("A", data=HELLO)
-    play >> 4.0 >> Got("SA", seq=0, ack=1)  # no more than so often
+    play >> 2.7 >> Got("SA", seq=0, ack=1)  # these were the two retransmits
     play >> Got("SA", seq=1, ack=1) >> Got("SA", seq=0, ack=2)  # not the one it was
+    play >> 10.0
     play >> Got("PA", ack=6, data=BANNER) << Sent("RA", seq=6, ack=1 + len(BANNER))
-    play << Ended("data", data=BANNER, counter=0)
+    play << Ended("data", data=BANNER, counter=2)
     play.over()
     return play
+
+
+@pytest.mark.attack
+@pytest.mark.parametrize("number", [0, 1, 2, 4])
+def test_who_repeats_its_syn_ack_gets_no_more_than_was_asked_for(number: int) -> None:
+    """Every 0.6 s, between our own retransmits, until long after the last."""
+    play = Play(HELLO, retransmit_number=number, timeout=5)
+    play >> Line(syn=True) << Sent.syn()
+    play >> Got("SA", seq=0, ack=1) << Sent("A", data=HELLO)
+    for turn in range(1, 8):
+        play >> 0.6 * turn >> Got("SA", seq=0, ack=1)
+        if turn <= number:
+            play << Sent("A", data=HELLO)
+    play >> 0.6 * number + 4.9
+    play >> 0.6 * number + 5.0 << Sent("RA") << Ended("silent", expected="ack")
+    play.over()
+
+
+@pytest.mark.attack
+def test_repeats_and_retransmits_share_what_was_asked_for() -> None:
+    play = Play(HELLO, retransmit_number=2, timeout=5)
+    play >> Line(syn=True) << Sent.syn()
+    play >> Got("SA", seq=0, ack=1) << Sent("A", data=HELLO)
+    play >> 1.0 << Sent("PA", data=HELLO)
+    play >> 1.5 >> Got("SA", seq=0, ack=1) << Sent("A", data=HELLO)
+    play >> 2.1 >> Got("SA", seq=0, ack=1)
+    play >> 6.5 << Sent("RA") << Ended("silent", expected="ack")
+    play.over()
 
 
 @pytest.mark.parametrize("flags", ["A", "FA"])

@@ -263,6 +263,9 @@ MALFORMED: list[tuple[str, str, bytes]] = [
     ("fragment", "the first fragment", bytes(four(flags="MF") / segment() / Raw(b"x" * 8))),
     ("fragment", "a later fragment", bytes(four(frag=100) / segment())),
     ("fragment", "an IPv6 fragment", bytes(six() / IPv6ExtHdrFragment(m=1) / segment())),
+    ("fragment", "a later IPv6 fragment", bytes(six() / IPv6ExtHdrFragment(offset=1) / segment())),
+    ("fragment", "a cut IPv6 fragment", bytes(six(nh=44, plen=7) / Raw(b"\x06" + b"\0" * 40))),
+    ("not_tcp", "UDP in an atomic fragment", bytes(six() / IPv6ExtHdrFragment() / UDP() / Raw(b"x" * 20))),
     ("bad_offset", "a data offset of 16", bytes(four() / segment(dataofs=4))),
     ("bad_offset", "a data offset of nothing", bytes(four() / segment(dataofs=0))),
     ("bad_offset", "a data offset beyond the end", bytes(four() / segment(dataofs=15))),
@@ -282,6 +285,17 @@ def test_malformed_frames_are_counted_by_kind(kind: str, what: str, raw: bytes) 
     assert malformed == {kind: 1}
     assert found == [b"good", b"good"]
     assert rows["ts"].tolist() == [0, 2]
+
+
+@pytest.mark.attack
+def test_atomic_fragments_are_whole() -> None:
+    """A fragment header with offset 0 and no more to come, anywhere (RFC 6946); reserved bits mean nothing."""
+    odd = IPv6ExtHdrFragment(id=7, res1=255, res2=3)
+    heads = [six() / odd, six() / extension_header("d") / odd / odd, six() / odd / extension_header("h", 16)]
+    rows, malformed, found = read([bytes(head / segment() / Raw(b"whole")) for head in heads])
+    assert not malformed
+    assert found == [b"whole"] * 3
+    assert rows["ts"].tolist() == [0, 1, 2]
 
 
 def test_too_many_extension_headers() -> None:
