@@ -26,6 +26,7 @@ from coordinator.scan.checkpoint import Checkpoint, open_checkpoint
 from coordinator.scan.egress import DEFAULT_PORTS
 from coordinator.scan.metadata import Metadata, open_metadata
 from coordinator.scan.signals import Signals
+from lzr.errors import printable
 from lzr.options import handshakes
 from lzr.options.table import Options, UsageError, check_fields
 from lzr.records import fields
@@ -76,7 +77,7 @@ def open_all(
         log.info(f"handshakes: {sentence}")
     profiles = stack.enter_context(open_profiles(options, "lzr: coordinator", invoker()))
     record = stack.enter_context(open_metadata(options, sys.argv, time.time(), invoker()))
-    blocklist = _blocklist(options)
+    blocklist = _blocklist(options, log)
     outputs = stack.enter_context(
         open_outputs(options, invoker(), checkpoint, pause=signals.pause, say=log.info)
     )
@@ -150,7 +151,8 @@ def _open_input(options: Options, stdin: Source | None) -> Unpacked:
     return Unpacked(source or Source(0), binary=options.dryrun == "fast")
 
 
-def _blocklist(options: Options) -> Blocklist | None:
+def _blocklist(options: Options, log: Log) -> Blocklist | None:
+    """Raises UsageError, also for an allowlist that allows nobody; a blocklist that blocks nobody is said."""
     texts = []
     for path in (options.blocklist_file, options.allowlist_file):
         try:
@@ -160,9 +162,14 @@ def _blocklist(options: Options) -> Blocklist | None:
     if texts == [None, None]:
         return None
     try:
-        return Blocklist.parse(texts[0] or "", texts[1])
+        found = Blocklist.parse(texts[0] or "", texts[1])
     except ValueError as error:
         raise UsageError(f"{options.blocklist_file or options.allowlist_file}: {error}") from error
+    if found.only is not None and not len(found.only):
+        raise UsageError(f"--allowlist-file {printable(options.allowlist_file or '')} allows nobody")
+    if options.blocklist_file is not None and not (found.blocked and len(found.blocked)):
+        log.warn(f"--blocklist-file {printable(options.blocklist_file)} names no network: nothing is blocked")
+    return found
 
 
 def _printed(options: Options, log: Log) -> ChildOutput:

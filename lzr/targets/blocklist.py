@@ -5,6 +5,13 @@ sorted, disjoint ranges of 128-bit numbers, so that a batch of addresses is look
 whatever the length of the list. A network shorter than an address's own bits is taken whole
 (``10.1.2.3/8`` is ``10.0.0.0/8``), as ZMap does.
 
+An IPv4 entry also covers the IPv6 addresses by which a network reaches the same host: the mapped form
+``::ffff:0:0/96`` (RFC 4291 §2.5.5.2), ``64:ff9b::/96`` (NAT64, RFC 6052 §2.1), and ``2002::/16`` (6to4, RFC
+3056 §2: all behind the router that has the address). Not those of Teredo (RFC 4380 §4), whose clients are
+behind a NAT with an address that is one of two in there, nor of ISATAP and of NAT64 with a prefix of one's
+own, where only the site knows which addresses these are, nor ``::/96``, which is deprecated and not routed
+(RFC 4291 §2.5.5.1).
+
 IPv4 is looked up in its mapped form, so an IPv6 network that happens to cover ``::ffff:0:0/96`` (``::/0``,
 ``::/8``) is cut around it: it says nothing about IPv4.
 """
@@ -24,6 +31,8 @@ Range = tuple[int, int]
 """First and last address, as 128-bit numbers."""
 
 _LOW = (1 << 64) - 1
+_NAT64 = 0x0064FF9B << 96
+_6TO4, _6TO4_SHIFT = 0x2002 << 112, 80
 _V4_FIRST, _V4_LAST = V4_MAPPED, V4_MAPPED | 0xFFFFFFFF
 
 
@@ -35,15 +44,26 @@ def _ranges(text: str) -> list[Range]:
         if slash and not (length.isascii() and length.isdigit() and int(length) <= 32):
             raise ValueError(text)
         free = 32 - int(length) if slash else 0
-        first = V4_MAPPED | v4 >> free << free
-        return [(first, first | (1 << free) - 1)]
+        first = v4 >> free << free
+        return _forms(first, first | (1 << free) - 1)
     if "%" in text:
         raise ValueError(text)
     network = ipaddress.IPv6Network(text, strict=False)
     first, last = int(network.network_address), int(network.broadcast_address)
-    if last < _V4_FIRST or first > _V4_LAST or first >= _V4_FIRST:
+    if first >= _V4_FIRST and last <= _V4_LAST:
+        return _forms(first & 0xFFFFFFFF, last & 0xFFFFFFFF)
+    if last < _V4_FIRST or first > _V4_LAST:
         return [(first, last)]
     return [(first, _V4_FIRST - 1), (_V4_LAST + 1, last)]
+
+
+def _forms(first: int, last: int) -> list[Range]:
+    """IPv4 addresses, and what reaches the same hosts."""
+    return [
+        (V4_MAPPED | first, V4_MAPPED | last),
+        (_NAT64 | first, _NAT64 | last),
+        (_6TO4 | first << _6TO4_SHIFT, _6TO4 | last << _6TO4_SHIFT | (1 << _6TO4_SHIFT) - 1),
+    ]
 
 
 class Prefixes:

@@ -289,7 +289,7 @@ def test_malformed_frames_are_counted_by_kind(kind: str, what: str, raw: bytes) 
 
 @pytest.mark.attack
 def test_atomic_fragments_are_whole() -> None:
-    """A fragment header with offset 0 and no more to come, anywhere (RFC 6946); reserved bits mean nothing."""
+    """Those with offset 0 and no more to come, anywhere (RFC 6946); reserved bits mean nothing."""
     odd = IPv6ExtHdrFragment(id=7, res1=255, res2=3)
     heads = [six() / odd, six() / extension_header("d") / odd / odd, six() / odd / extension_header("h", 16)]
     rows, malformed, found = read([bytes(head / segment() / Raw(b"whole")) for head in heads])

@@ -36,14 +36,20 @@ def oracle(networks: list[str], address: str) -> bool:
     """Whether one of the networks holds the address; a v6 network holds v4 ones only if it is all mapped."""
     host = ipaddress.ip_address(address)
     mapped = ipaddress.IPv6Network("::ffff:0:0/96")
-    if isinstance(host, ipaddress.IPv6Address) and host.ipv4_mapped:
-        host = host.ipv4_mapped
+    inner = None
+    if isinstance(host, ipaddress.IPv6Address):
+        inner = host.ipv4_mapped or host.sixtofour
+        if host in ipaddress.IPv6Network("64:ff9b::/96"):
+            inner = ipaddress.IPv4Address(int(host) & 0xFFFFFFFF)
+        host = host.ipv4_mapped or host
     for text in networks:
         network = ipaddress.ip_network(text, strict=False)
         if isinstance(network, ipaddress.IPv6Network) and network.subnet_of(mapped):
             low = int(network.network_address) & 0xFFFFFFFF
             network = ipaddress.ip_network((low, network.prefixlen - 96))
-        if host.version == network.version and host in network:
+        if any(
+            one is not None and one.version == network.version and one in network for one in (host, inner)
+        ):
             return True
     return False
 
@@ -58,6 +64,9 @@ def cases(draw: st.DrawFn) -> tuple[list[str], list[str]]:
             if 0 <= number < 1 << network.max_prefixlen:
                 edges.append(str(type(network.network_address)(number)))
     hosts = st.one_of(st.ip_addresses().map(str), st.sampled_from(edges) if edges else st.nothing())
+    forms = [int(ipaddress.IPv4Address(edge)) for edge in edges if "." in edge]
+    edges += [str(ipaddress.IPv6Address(0x64FF9B << 96 | number)) for number in forms]
+    edges += [str(ipaddress.IPv6Address(0x2002 << 112 | number << 80 | number)) for number in forms]
     return networks, draw(st.lists(hosts, max_size=30))
 
 
@@ -76,7 +85,7 @@ def test_as_the_oracle_says(case: tuple[list[str], list[str]]) -> None:
 def test_the_format() -> None:
     text = "# reserved\n10.0.0.0/8   # private\n\n 192.0.2.7\r\n2001:db8::/32\n::1\n10.1.2.3/8\n"
     prefixes = Prefixes.parse(text)
-    assert len(prefixes) == 4
+    assert len(prefixes) == 8  # two of them in three forms
     hosts = [
         "10.255.255.255",
         "11.0.0.0",
@@ -95,6 +104,29 @@ def test_a_wide_ipv6_network_says_nothing_about_ipv4() -> None:
         assert Blocklist.parse(network).allowed(*columns(["1.2.3.4"])).tolist() == [True]
         assert Blocklist.parse(network).allowed(*columns(["::5"])).tolist() == [False]
     assert Blocklist.parse("0.0.0.0/0").allowed(*columns(["1.2.3.4", "::5"])).tolist() == [False, True]
+
+
+@pytest.mark.attack
+def test_an_ipv4_entry_covers_the_ipv6_forms_of_the_same_host() -> None:
+    forms = [
+        "192.0.2.7",
+        "::ffff:192.0.2.7",
+        "64:ff9b::192.0.2.7",
+        "2002:c000:207::1",
+        "2002:c000:207:ffff::",
+    ]
+    others = [
+        "192.0.2.8",
+        "64:ff9b::192.0.2.8",
+        "2002:c000:208::",
+        "2002:c000:206:ffff::",
+        "64:ff9b:1::c000:207",
+    ]
+    for entry in ("192.0.2.7", "::ffff:192.0.2.7/128"):
+        assert Blocklist.parse(entry).allowed(*columns(forms + others)).tolist() == [False] * 5 + [True] * 5
+        assert (
+            Blocklist.parse("", entry).allowed(*columns(forms + others)).tolist() == [True] * 5 + [False] * 5
+        )
 
 
 def test_the_allowlist_is_narrowed_by_the_blocklist() -> None:
@@ -139,7 +171,7 @@ def test_many_prefixes_cost_little_for_each_target() -> None:
     text = "".join(f"{n >> 15 & 255}.{n >> 7 & 255}.{(n & 127) << 1}.0/24\n" for n in range(100_000))
     many, few = Blocklist.parse(text), Blocklist.parse("10.0.0.0/8")
     assert many.blocked is not None
-    assert len(many.blocked) == 100_000
+    assert len(many.blocked) == 300_000  # in three forms
     lo = np.random.default_rng(1).integers(0, 2**32, 20_000, np.uint64) | np.uint64(0xFFFF << 32)
     hi = np.zeros(len(lo), np.uint64)
 
