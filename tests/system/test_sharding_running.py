@@ -111,6 +111,10 @@ def odd_frames(first_seq: int) -> Iterator[bytes]:
         data[TCP].seq = next(seq)
         yield bytes(THEIRS / six / extension_header("r", 16 * (at % 3)) / data)
         data[TCP].seq = next(seq)
+        yield bytes(
+            THEIRS / six / IPv6ExtHdrFragment(res1=at) / extension_header("d") / data
+        )  # whole: RFC 6946
+        data[TCP].seq = next(seq)
         yield bytes(THEIRS / Dot1Q(vlan=5) / four / data)
         data[TCP].seq = next(seq)
         yield bytes(THEIRS / Dot1Q(vlan=5) / six / data)
@@ -125,10 +129,10 @@ def test_no_segment_reaches_the_wrong_socket(lab: net.Lab) -> None:
     frames = plain_frames(False, 1200, SYN | ACK, 0) + plain_frames(True, 800, SYN | ACK, 1200)
     frames += plain_frames(False, 600, PSH | ACK, 2000) + plain_frames(True, 400, RST, 2600)
     frames += odd_frames(3000)
-    assert len(frames) == 3720
+    assert len(frames) == 3840
     wire.send(frames)
     found = collect(rings, lambda rows: sum(map(len, rows)) >= len(frames))
-    assert sorted(int(row["seq"]) for rows in found for row in rows) == list(range(3720))
+    assert sorted(int(row["seq"]) for rows in found for row in rows) == list(range(3840))
     for shard, rows in enumerate(found):
         assert len(rows) > 600
         assert (shard_of(np.array(rows, SEGMENT), SEED, 4) == shard).all()
