@@ -27,7 +27,7 @@ def test_lists_without_an_entry(tmp_path: Path, text: str, capsys: pytest.Captur
         assert ("names no network: nothing is blocked" in capsys.readouterr().err) is said
         with (
             open_log(options) as log,
-            pytest.raises(UsageError, match="list allows nobody"),
+            pytest.raises(UsageError, match="allows nobody"),
         ):
             _blocklist(options.replace(allowlist_file=str(path)), log)
         capsys.readouterr()
