@@ -5,15 +5,18 @@ number. flamegraph.pl, speedscope and others read it as it is; so does ``sort -t
 profile the number is microseconds of processor time, in a memory profile the bytes that were allocated
 there and not yet freed at the moment the process held most.
 
-Everything that belongs to a process (its threads, its clock) is an argument; who records, owns the thread.
+The clock and the way to the files are arguments.
 """
 
 from __future__ import annotations
 
+import sys
+import threading
 import tracemalloc
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from types import FrameType
+from typing import Protocol
 
 INTERVAL = 0.01
 """Seconds between two samples: about 1 % of a core that is busy."""
@@ -76,6 +79,66 @@ class MemoryProfile:
                 if not frames[-1].startswith(_IGNORED):
                     held[";".join((self._title, *frames))] += trace.size
         return _folded(held, 1)
+
+
+class Clock(Protocol):
+    """What is asked of the module `time`."""
+
+    def pthread_getcpuclockid(self, thread_id: int, /) -> int: ...
+    def clock_gettime_ns(self, clk_id: int, /) -> int: ...
+    def process_time_ns(self) -> int: ...
+
+
+class Profiling(threading.Thread):
+    """Records one process, from `start` to `finish`.
+
+    clock: the module `time`. write: takes a descriptor and bytes. descriptors: of the files, open for
+    appending, the CPU's first.
+    """
+
+    def __init__(
+        self,
+        title: str,
+        descriptors: Sequence[int],
+        *,
+        cpu: bool,
+        memory: bool,
+        clock: Clock,
+        write: Callable[[int, bytes], int],
+    ) -> None:
+        super().__init__(daemon=True)
+        self._over = threading.Event()
+        self._descriptors = list(descriptors)
+        self._write = write
+        self._profiles: list[CpuProfile | MemoryProfile] = []
+        if cpu:
+            self._profiles.append(_of_main_thread(title, clock))
+        if memory:
+            self._profiles.append(MemoryProfile(title))
+
+    def run(self) -> None:
+        while not self._over.wait(INTERVAL):
+            for profile in self._profiles:
+                profile.sample()
+
+    def finish(self) -> None:
+        """Stop, and add what was recorded to the files."""
+        self._over.set()
+        self.join()
+        for descriptor, profile in zip(self._descriptors, self._profiles, strict=True):
+            profile.sample()
+            self._write(descriptor, profile.text().encode())
+
+
+def _of_main_thread(title: str, clock: Clock) -> CpuProfile:
+    thread = threading.main_thread().ident or 0
+    used = clock.pthread_getcpuclockid(thread)
+    return CpuProfile(
+        title,
+        lambda: sys._current_frames().get(thread),
+        lambda: clock.clock_gettime_ns(used),
+        clock.process_time_ns,
+    )
 
 
 def _names(frame: FrameType | None) -> list[str]:

@@ -21,6 +21,7 @@ import select
 import signal
 import socket
 import sys
+import time
 
 import msgpack
 import numpy as np
@@ -28,11 +29,11 @@ from setproctitle import setproctitle, setthreadtitle
 
 from lzr.job import Setup, Spawn, unpack_setup, unpack_spawn
 from lzr.pinning import core_of
+from lzr.profiles import Profiling
 from workers import confinement, preload, privilege
 from workers.collect.collector import Collector
 from workers.collect.sink import UNKNOWN, Sink
 from workers.flow.worker import FlowWorker
-from workers.profiling import Profiling
 
 _MAX_MESSAGE = 1 << 18
 _MAX_DESCRIPTORS = 250
@@ -149,7 +150,14 @@ class Nursery:
             options = self._job.options
             if options.cpuprofile or options.memprofile:
                 files = self._others[-sum(map(bool, (options.cpuprofile, options.memprofile))) :]
-                profiling = Profiling(options, f"lzr: {spawn.role} {spawn.index}", files)
+                profiling = Profiling(
+                    f"lzr: {spawn.role} {spawn.index}",
+                    files,
+                    cpu=options.cpuprofile is not None,
+                    memory=options.memprofile is not None,
+                    clock=time,
+                    write=os.write,
+                )
                 profiling.start()
             if spawn.role == "flow":
                 setproctitle(f"lzr: flow worker {spawn.index}")

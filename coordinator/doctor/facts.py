@@ -19,8 +19,8 @@ import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from coordinator.commands import ctl
 from coordinator.doctor.checks import Facts
+from coordinator.endpoints import control
 from coordinator.network import netlink
 from coordinator.network.netlink import Netlink
 from coordinator.processes import privilege, rundir
@@ -230,7 +230,7 @@ def rooms(options: Options) -> Iterator[tuple[str, int]]:
 
 
 def other_scans() -> Iterator[str]:
-    for path in ctl.running():
+    for path in control.running():
         if path.stem != str(os.getpid()):
             yield f"pid {path.stem}" if path.stem.isdigit() else str(path)
 

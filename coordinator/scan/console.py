@@ -18,8 +18,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
-from coordinator.commands.ctl import ControlError, ControlServer
 from coordinator.dashboard.terminal import abilities, wanted
+from coordinator.endpoints.control import ControlError, ControlServer
 from coordinator.endpoints.prometheus import MetricsServer
 from coordinator.endpoints.requests import Change, Command
 from coordinator.files.opening import open_written

@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from coordinator.commands import ctl
-from coordinator.commands.ctl import ControlError, ControlServer, ask
+from coordinator.commands.ctl import ask
+from coordinator.endpoints import control
+from coordinator.endpoints.control import ControlError, ControlServer
 from coordinator.endpoints.requests import Command
 from tests.unit.coordinator.commands.test_ctl import Planted
 
@@ -49,4 +50,4 @@ def test_a_socket_of_another_user_is_not_asked(tmp_path: Path, monkeypatch: pyte
     theirs.mkdir(0o700)
     os.chown(tmp_path, 65534, 65534)
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))  # as sudo may hand it on
-    assert theirs not in ctl.directories()
+    assert theirs not in control.directories()

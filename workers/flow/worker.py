@@ -31,7 +31,7 @@ from lzr.messages import Message
 from lzr.pacing.budget import Budget
 from lzr.packet.segments import Builder, Link
 from workers import channels
-from workers.flow.engine import OPEN, SMALL, Hosted
+from workers.flow.engine import OPEN, SMALL, Engine
 from workers.flow.ring import Ring, SendFailure
 
 _PAUSE = 80_000_000  # ns between two turns with little to do: packets and timers meanwhile are taken together
@@ -61,7 +61,7 @@ class FlowWorker:
         budget = None
         if options.max_rate is not None or options.bandwidth is not None:
             budget = Budget(options.max_rate, options.bandwidth, time.monotonic_ns())
-        self._hosted = Hosted(spawn.number, table, builder, budget)
+        self._engine = Engine(spawn.number, table, builder, budget)
         self._context: zmq.Context[Any] = zmq.Context(io_threads=1)
         self._feed = channels.pull(self._context, job.endpoint(f"feed-{spawn.name}"), mark=channels.FEED_MARK)
         # Apart from the feed: an acknowledgement may be what makes room for the next targets.
@@ -99,7 +99,7 @@ class FlowWorker:
             self._context.destroy(linger=1000)
 
     def _loop(self) -> None:
-        hosted = self._hosted
+        engine = self._engine
         while not self._stopping:
             start = time.monotonic_ns()
             if self._ordered:
@@ -107,11 +107,11 @@ class FlowWorker:
             self._ordered = True
             self._read_feed()
             if self._light:
-                work = hosted.begin(start, time.time_ns())
+                work = engine.begin(start, time.time_ns())
             else:
-                few = hosted.table.in_flight < _FEW
+                few = engine.table.in_flight < _FEW
                 self._resting_until = start + (_SHORT_PAUSE if few else _PAUSE)
-                work = hosted.turn(start, time.time_ns())
+                work = engine.turn(start, time.time_ns())
                 self._push_results()
             now = time.monotonic_ns()
             self._busy += now - start
@@ -119,8 +119,8 @@ class FlowWorker:
                 self._next_stats = now + self._report_every
                 self._send_stats()
             self._light = work < SMALL and not self._stopping and self._rest(now)
-        if self._hosted.rings:
-            self._hosted.finish()
+        if self._engine.rings:
+            self._engine.finish()
         self._send_stats(last=True)
         self._context.destroy(linger=1000)
 
@@ -132,24 +132,24 @@ class FlowWorker:
             and channels.has_message(self._feed)
             and (self._hurrying > 0 or self._has_room())
         ):
-            return now < self._resting_until and not self._hosted.stocked
-        held = self._hosted.patience
+            return now < self._resting_until and not self._engine.backlog
+        held = self._engine.patience
         if held is not None:
             until = now + min(max(round(held * 1e9), _STRIDE), self._report_every)
             self._resting_until = min(until, self._resting_until) if now < self._resting_until else until
         if now < self._resting_until:
             wait = self._resting_until - now
-            if self._hosted.pending or (self._hosted.stocked and held is None):
+            if self._engine.outbox.pending or (self._engine.backlog and held is None):
                 wait = min(wait, _STUCK)
             if rung := self._bell.poll(wait / 1e6):
                 self._ordered = len(rung) > 1 or rung[0][0] != self._fed
-                return not self._hosted.stocked
+                return not self._engine.backlog
             now = self._resting_until
         if held is not None:
             return False
-        due = self._hosted.table.next_due
+        due = self._engine.table.next_due
         wait = (self._next_stats if due is None else min(due, self._next_stats)) - now
-        if self._hosted.pending or self._hosted.stocked:
+        if self._engine.outbox.pending or self._engine.backlog:
             wait = min(wait, _STUCK)
         if wait > 0:
             self._poller.poll(wait / 1e6)
@@ -157,10 +157,10 @@ class FlowWorker:
 
     def _has_room(self) -> bool:
         """For targets: none are waiting to be begun, and the collector is not behind."""
-        hosted = self._hosted
-        if not hosted.wants_targets or hosted.outbox_octets >= _MAX_OUTBOX:
+        outbox = self._engine.outbox
+        if not self._engine.wants_targets or outbox.octets >= _MAX_OUTBOX:
             return False
-        return hosted.outbox_octets < _FULL_OUTBOX or hosted.outbox_age(time.monotonic_ns()) < _LATE
+        return outbox.octets < _FULL_OUTBOX or outbox.age(time.monotonic_ns()) < _LATE
 
     # --- messages --------------------------------------------------------------------------------------
 
@@ -176,7 +176,7 @@ class FlowWorker:
                     self._hurrying -= 1
                     self._release(shard)
                 case messages.Targets(rows=rows):
-                    self._hosted.give(rows)
+                    self._engine.backlog.put(rows)
 
     def _read_orders(self) -> None:
         while (message := channels.try_receive(self._orders, messages.FLOW_ORDERS)) is not None:
@@ -185,7 +185,7 @@ class FlowWorker:
     def _obey(self, message: Message) -> None:
         match message:
             case messages.Acked(seq=seq):
-                self._hosted.acknowledge(seq)
+                self._engine.outbox.acknowledge(seq)
                 self._finish_releases()
             case messages.Adopt():
                 self._adopt(message)
@@ -200,39 +200,38 @@ class FlowWorker:
         number = order.shard
         at = self._positions[2 * number : 2 * number + 2]
         ring = Ring(self._sockets[number], at, self._job.frames, self._job.options.max_send_failures or 0)
-        self._hosted.add(number, ring)
+        self._engine.add(number, ring)
         pieces = ShardFlows.pieces_of(order.held, order.octets.tobytes())
-        self._hosted.table.adopt(ShardFlows(order.flows, order.timers, order.asked, pieces))
-        self._hosted.give(order.targets)
+        self._engine.table.adopt(ShardFlows(order.flows, order.timers, order.asked, pieces))
+        self._engine.backlog.put(order.targets)
         self._poller.register(ring.fileno(), select.POLLIN)
         self._send_stats()  # first: who is told that a shard has moved may ask whose it is
         self._report(messages.Adopted(number))
 
     def _release(self, shard: int) -> None:
         """Touch this shard no more: what comes for it waits in its ring until the next worker looks."""
-        hosted = self._hosted
-        hosted.flush(all_of_it=True)
-        state = hosted.table.extract(shard)
-        hosted.settle()
+        engine = self._engine
+        engine.flush(all_of_it=True)
+        state = engine.table.extract(shard)
+        engine.settle()
         self._push_results()  # the shard is handed over when they are written
-        ring = hosted.remove(shard)
+        ring = engine.remove(shard)
         self._poller.unregister(ring.fileno())
         for name in self._gone:
             self._gone[name] += getattr(ring, name)
         self._gone_errors += ring.errors
         ring.close()
         held, octets = state.plain_pieces()
-        targets = hosted.withdraw(shard)
+        targets = engine.backlog.withdraw(shard)
         released = messages.Released(shard, state.flows, state.armed, state.asked, targets, held, octets)
-        self._releasing.append((hosted.sequence, released))
+        self._releasing.append((engine.outbox.sequence, released))
         self._finish_releases()
 
     def _finish_releases(self) -> None:
         """Hand over what was released, once its outcomes are written: we may be asked for them again."""
-        unacknowledged = self._hosted.unacknowledged
         while self._releasing:
             sequence, released = self._releasing[0]
-            if unacknowledged and unacknowledged[0][0] <= sequence:
+            if not self._engine.outbox.is_written(sequence):
                 return
             self._releasing.popleft()
             self._send_stats()
@@ -243,20 +242,20 @@ class FlowWorker:
             self._results.close(linger=0)
         endpoint = self._job.endpoint(f"results-{collector}")
         self._results = channels.push(self._context, endpoint, mark=channels.RESULT_MARK)
-        self._hosted.resend()
+        self._engine.outbox.resend()
 
     def _push_results(self) -> None:
-        pending = self._hosted.pending
-        while pending and self._results is not None and channels.try_send(self._results, pending[0]):
-            pending.popleft()
+        results = self._results
+        if results is not None:
+            self._engine.outbox.push(lambda message: channels.try_send(results, message))
 
     def _report(self, report: Message) -> None:
         self._reports.send_multipart(messages.pack(report, self._name, self._token))
 
     def _send_stats(self, *, last: bool = False) -> None:
         """last: there will be no more."""
-        hosted, table = self._hosted, self._hosted.table
-        rings = hosted.rings.values()
+        engine, table = self._engine, self._engine.table
+        rings = engine.rings.values()
         usage = resource.getrusage(resource.RUSAGE_SELF)
         cooling, until = table.timers.cooling()
         errors = sum((ring.errors for ring in rings), self._gone_errors)
@@ -266,7 +265,7 @@ class FlowWorker:
             busy_ns=self._busy,
             shards=len(rings),
             in_flight=table.in_flight,
-            held=hosted.window_held,
+            held=engine.window_held,
             cooling=cooling,
             cooling_ns=max(0, until - time.monotonic_ns()),
             rx=sum(ring.received for ring in rings) + self._gone["received"],
@@ -277,14 +276,14 @@ class FlowWorker:
             drops=sum(ring.read_drops() for ring in rings) + self._gone["kernel_drops"],
             ring_used=max((ring.fill() for ring in rings), default=0),
             ring_size=max((ring.rx_frames for ring in rings), default=0),
-            queue=-(-hosted.stocked // OPEN),
-            outbox=len(hosted.unacknowledged),
+            queue=-(-len(engine.backlog) // OPEN),
+            outbox=len(engine.outbox),
             send_failures=errors.total(),
             send_errors=errors,
-            ignored=table.ignored | dict(zip(MALFORMED, hosted.malformed.tolist(), strict=True)),
+            ignored=table.ignored | dict(zip(MALFORMED, engine.malformed.tolist(), strict=True)),
         )
         self._report(stats)
-        hosted.window_held = False
+        engine.window_held = False
 
 
 def _tell(lines: Iterator[str]) -> None:

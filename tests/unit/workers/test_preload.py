@@ -221,11 +221,10 @@ except ValueError as error:
     str(error)
 context.destroy(linger=0)
 
-from lzr.options.table import Options
-from workers.profiling import Profiling
+from lzr.profiles import Profiling
 
 reader, writer = os.pipe()
-profiling = Profiling(Options(cpuprofile="cpu", memprofile="memory"), "child", [writer, writer])
+profiling = Profiling("child", [writer, writer], cpu=True, memory=True, clock=time, write=os.write)
 profiling.start()
 kept = [bytes(1000) for _ in range(1000)]
 profiling.finish()

@@ -1,136 +1,23 @@
-"""Commands are understood or refused with a sentence; the socket is ours alone; `lzr ctl` finds it."""
+"""`lzr ctl` finds the scan that is running, asks it, and says what is wrong."""
 
 from __future__ import annotations
 
 import json
 import os
 import socket
-import stat
 import subprocess
 import sys
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from coordinator.commands import ctl
-from coordinator.commands.ctl import ControlError, ControlServer, ask
-from coordinator.endpoints.requests import Change, Command, CommandError, parse, rate, workers
-from coordinator.monitor.snapshot import Phase, Snapshot
-
-
-def test_words_become_commands() -> None:
-    assert parse("workers flow=4 collect=2").workers == {"flow": Change(4), "collect": Change(2)}
-    assert parse("workers 4").workers == {"flow": Change(4)}
-    assert parse("workers flow=4,collect=2") == parse("workers flow=4 collect=2")
-    assert parse("workers flow=4, collect=2") == parse("workers flow=4 collect=2")
-    assert parse("rate 5k/s") == parse("rate 5000")
-    assert parse("workers flow=+1").workers == {"flow": Change(1, "+")}
-    assert parse("workers collect=-2").workers == {"collect": Change(-2, "+")}
-    assert parse("rate 5000").rate == Change(5000)
-    assert parse("rate 5k").rate == Change(5000)
-    assert parse("rate x1.25").rate == Change(1.25, "x")
-    assert parse("rate none") == Command("rate")
-    assert parse("status --json") == Command("status", json=True)
-    assert [parse(word).kind for word in ("pause", "RESUME", " drain ", "quit", "help")] == [
-        "pause",
-        "resume",
-        "drain",
-        "quit",
-        "help",
-    ]
-
-
-@pytest.mark.parametrize(
-    "line",
-    [
-        "",
-        "dance",
-        "workers",
-        "workers flow=0",
-        "workers flow=-",
-        "workers flow=1e3",
-        "workers flow=99999",
-        "workers threads=2",
-        "workers flow=1 flow=2",
-        "workers flow=²",
-        "rate",
-        "rate 0",
-        "rate -5",
-        "rate nan",
-        "rate inf",
-        "rate 1 2",
-        "rate x0",
-        "rate k",
-        "rate 1e400",
-        "pause now",
-        "status fully",
-    ],
-)
-def test_what_is_not_understood_is_a_sentence(line: str) -> None:
-    with pytest.raises(CommandError) as caught:
-        parse(line)
-    assert str(caught.value)
-    assert "\n" not in str(caught.value)
-
-
-@given(
-    st.one_of(st.text(max_size=80), st.from_regex(r"(workers|rate) [a-z0-9=+x.\- ]{0,20}", fullmatch=True))
-)
-def test_any_line(line: str) -> None:
-    try:
-        command = parse(line)
-    except CommandError:
-        return
-    flow, collect = command.wanted(3, 2, most_flow=8)
-    assert 1 <= flow <= 8
-    assert collect >= 1
-    wanted = command.wanted_rate(100.0)
-    assert wanted is None or 1 <= wanted <= 1e9
-
-
-def test_changes_are_relative_to_what_is_wanted_now() -> None:
-    assert workers(flow=1).wanted(2, 1) == (3, 1)
-    assert workers(flow=-1).wanted(1, 1) == (1, 1)
-    assert workers(flow=1).wanted(4, 1, most_flow=4) == (4, 1)
-    assert workers(collect=1).wanted(4, 1) == (4, 2)
-    assert rate(1.25).wanted_rate(1000) == 1250
-    assert rate(1.25).wanted_rate(None) is None
-    assert parse("rate none").wanted_rate(1000) is None
-
-
-class Running:
-    """A server in a thread of its own, as in a scan's loop."""
-
-    def __init__(self, path: Path) -> None:
-        self.server = ControlServer(path)
-        self.server.publish(
-            Snapshot(phase=Phase.RUNNING, shards=8, wanted_flow=2, rate_limit=1000.0, read=77)
-        )
-        self.commands: list[Command] = []
-        self._wake, self._stop = socket.socketpair()
-        self._thread = threading.Thread(target=self._run)
-        self._thread.start()
-
-    def _run(self) -> None:
-        import select
-
-        now = 0.0
-        while True:
-            ready, _, _ = select.select([self.server, self._wake], [], [])
-            if self._wake in ready:
-                return
-            self.commands += self.server.handle(now)
-
-    def close(self) -> None:
-        self._stop.send(b"x")
-        self._thread.join()
-        self.server.close()
-        self._wake.close()
-        self._stop.close()
+from coordinator.commands.ctl import ask
+from coordinator.endpoints import control
+from coordinator.endpoints.control import ControlError
+from coordinator.monitor.snapshot import ProcessView, Snapshot, WorkerView
+from tests.controlled import Running
 
 
 @pytest.fixture
@@ -140,96 +27,10 @@ def scan(tmp_path: Path) -> Iterator[Running]:
     running.close()
 
 
-def test_a_command_and_its_reply(scan: Running) -> None:
-    path = scan.server.path
-    assert ask(path, "workers flow=4 collect=2") == (
-        True,
-        "ok workers flow=4 collect=2 (were flow=2 collect=1)\n",
-    )
-    assert ask(path, "rate x2") == (True, "ok rate 2000/s\n")
-    assert ask(path, "pause") == (True, "ok pause\n")
-    assert ask(path, "workers flow=9") == (False, "this run has 8 shards, so at most 8 flow workers")
-    assert ask(path, "dance") == (False, "unknown command 'dance'; try: help")
-    good, text = ask(path, "status --json")
-    assert good
-    assert json.loads(text)["read"] == 77
-    good, text = ask(path, "status")
-    assert good
-    assert "read: 77" in text
-    assert "workers flow=N" in ask(path, "help")[1]
-    assert [command.kind for command in scan.commands] == ["workers", "rate", "pause"]
-
-
-def test_several_lines_in_one_connection(scan: Running) -> None:
-    with socket.socket(socket.AF_UNIX) as sock:
-        sock.settimeout(10)
-        sock.connect(str(scan.server.path))
-        sock.sendall(b"pause\nresume\ndra")
-        sock.sendall(b"in\n\n")
-        reply = b""
-        while reply.count(b"\n") < 4:
-            reply += sock.recv(1000)
-    assert reply == b"ok pause\nok resume\nok drain\nerror: empty line; try: help\n"
-
-
-def test_a_line_without_end_is_cut_off(scan: Running) -> None:
-    with socket.socket(socket.AF_UNIX) as sock:
-        sock.settimeout(10)
-        sock.connect(str(scan.server.path))
-        reply = b""
-        try:
-            sock.sendall(b"x" * 100_000)
-            while data := sock.recv(1000):
-                reply += data
-        except (BrokenPipeError, ConnectionResetError):
-            pass
-    assert reply in (b"", b"error: the line is too long\n")
-    assert ask(scan.server.path, "pause")[0]
-
-
-def test_only_the_owner_may_touch_it(scan: Running, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert stat.S_IMODE(scan.server.path.stat().st_mode) == 0o600
-    monkeypatch.setattr(ctl, "_ours", lambda _: False)  # the check itself: below
-    refused = ControlServer(scan.server.path.with_name("other.sock"))
-    refused._listener._admit = ctl._ours
-    with socket.socket(socket.AF_UNIX) as sock:
-        sock.connect(str(refused.path))
-        refused.handle(0)
-        sock.settimeout(10)
-        assert sock.recv(10) == b""
-    refused.close()
-
-
-def test_the_kernels_word_on_who_connects(monkeypatch: pytest.MonkeyPatch) -> None:
-    ours, theirs = socket.socketpair(socket.AF_UNIX)
-    with ours, theirs:
-        assert ctl._ours(ours)
-        monkeypatch.setattr(os, "geteuid", lambda: 4242)
-        assert ctl._ours(ours) == (os.getuid() == 0)
-
-
-def test_a_socket_left_behind_is_replaced_one_in_use_is_not(tmp_path: Path) -> None:
-    path = tmp_path / "s.sock"
-    with socket.socket(socket.AF_UNIX) as left_behind:
-        left_behind.bind(str(path))
-    server = ControlServer(path)
-    with pytest.raises(ControlError, match="another scan"):
-        ControlServer(path)
-    server.close()
-    assert not path.exists()
-    path.write_text("not a socket")
-    with pytest.raises(ControlError, match="is no socket"):
-        ControlServer(path)
-    with pytest.raises(ControlError, match="longer than"):
-        ControlServer(tmp_path / ("x" * 120))
-    with pytest.raises(ControlError, match="cannot make"):
-        ControlServer(tmp_path / "nowhere" / "s.sock")
-
-
 def test_who_finds_no_scan_is_told(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(ctl, "directories", lambda: [tmp_path])
+    monkeypatch.setattr(control, "directories", lambda: [tmp_path])
     assert ctl.main(["status"]) == 1
     assert "no scan is running" in capsys.readouterr().err
     assert ctl.main(["--socket", str(tmp_path / "x.sock"), "status"]) == 1
@@ -239,10 +40,10 @@ def test_who_finds_no_scan_is_told(
 def test_ctl_finds_the_one_scan(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(ctl, "directories", lambda: [tmp_path])
+    monkeypatch.setattr(control, "directories", lambda: [tmp_path])
     with socket.socket(socket.AF_UNIX) as dead:
         dead.bind(str(tmp_path / "1.sock"))
-    first = Running(ctl.default_path(os.getpid()))
+    first = Running(control.default_path(os.getpid()))
     try:
         assert ctl.main(["workers", "flow=4"]) == 0
         assert capsys.readouterr().out == "workers flow=4 collect=1 (were flow=2 collect=1)\n"
@@ -269,8 +70,6 @@ def test_ctl_finds_the_one_scan(
 
 
 def test_wait_until_the_workers_are_there(scan: Running, capsys: pytest.CaptureFixture[str]) -> None:
-    from coordinator.monitor.snapshot import ProcessView, WorkerView
-
     there = Snapshot(workers=(WorkerView("flow 0"),), collectors=(ProcessView("collect 0"),), wanted_flow=1)
     scan.server.publish(there)
     assert ctl.main(["--wait", "--socket", str(scan.server.path), "workers", "flow=1"]) == 0

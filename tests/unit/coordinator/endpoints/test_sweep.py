@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from coordinator.commands import ctl
+from coordinator.endpoints import control
 from coordinator.endpoints.sweep import sweep
 
 
@@ -56,28 +56,28 @@ def test_the_socket_of_a_killed_run_goes(place: Path, dead: int) -> None:
 
 
 def test_a_new_scan_and_ctl_sweep(place: Path, dead: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ctl, "directories", lambda: [place])
+    monkeypatch.setattr(control, "directories", lambda: [place])
     path = left_behind(place / f"{dead}.sock")
-    assert ctl.running() == []
+    assert control.running() == []
     assert not path.exists()
     left_behind(path)
-    assert ctl.default_path(os.getpid()).parent == place
+    assert control.default_path(os.getpid()).parent == place
     assert not path.exists()
 
 
 def test_after_a_real_kill(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ctl, "directories", lambda: [place])
+    monkeypatch.setattr(control, "directories", lambda: [place])
     script = (
-        "import os, signal\nfrom pathlib import Path\nfrom coordinator.commands import ctl\n"
-        f"server = ctl.ControlServer(Path({str(place)!r}) / f'{{os.getpid()}}.sock')\n"
+        "import os, signal\nfrom pathlib import Path\nfrom coordinator.endpoints import control\n"
+        f"server = control.ControlServer(Path({str(place)!r}) / f'{{os.getpid()}}.sock')\n"
         "print('up', flush=True)\nsignal.pause()"
     )
     with subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE) as child:
         assert child.stdout is not None
         assert child.stdout.readline() == b"up\n"
-        assert [path.name for path in ctl.running()] == [f"{child.pid}.sock"]
+        assert [path.name for path in control.running()] == [f"{child.pid}.sock"]
         child.send_signal(signal.SIGKILL)
-    assert ctl.running() == []
+    assert control.running() == []
     assert list(place.iterdir()) == []
 
 
@@ -126,6 +126,6 @@ def test_a_directory_that_others_may_enter_is_left_alone(
     path = left_behind(place / f"{dead}.sock")
     place.chmod(mode)
     assert sweep(place) == []
-    monkeypatch.setattr(ctl, "directories", lambda: [place])
-    assert ctl.running() == []
+    monkeypatch.setattr(control, "directories", lambda: [place])
+    assert control.running() == []
     assert path.is_socket()

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from coordinator.commands import ctl
+from coordinator.endpoints import control
 from coordinator.endpoints.prometheus import exposition
 from coordinator.monitor.log import open_log
 from coordinator.monitor.snapshot import Phase
@@ -26,7 +26,7 @@ from tests.dashboard_driver import Scan
 @pytest.fixture(autouse=True)
 def _place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "run").mkdir(mode=0o700)
-    monkeypatch.setattr(ctl, "directories", lambda: [tmp_path / "run"])
+    monkeypatch.setattr(control, "directories", lambda: [tmp_path / "run"])
 
 
 def watch(**options: object) -> Watch:

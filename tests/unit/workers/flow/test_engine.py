@@ -1,4 +1,4 @@
-"""What a worker hosts is served in turn, whoever shouts."""
+"""The rings of a worker are served in turn, whoever shouts."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from lzr.flow.config import Plan
 from lzr.flow.table import FlowTable
 from lzr.packet.payloads import ProbeTemplate
 from lzr.packet.segments import Builder, Link
-from workers.flow.engine import TAKE, Hosted
+from workers.flow.engine import TAKE, Engine
 from workers.flow.ring import Arrivals
 
 
@@ -30,11 +30,11 @@ class Queue:
 def test_a_flood_at_some_rings_starves_no_other() -> None:
     probes = (ProbeTemplate((b"x",)),)
     table = FlowTable(Plan(probes))
-    hosted = Hosted(1, table, Builder(Link(bytes(6), bytes(6), bytes(6)), probes))
+    engine = Engine(1, table, Builder(Link(bytes(6), bytes(6), bytes(6)), probes))
     rings: list[Any] = [Queue(1 << 30), Queue(1 << 30), Queue(100), Queue(1 << 30)]
     for shard, ring in enumerate(rings):
-        hosted.add(shard, ring)
-    taken = hosted.turn(0, 0)
+        engine.add(shard, ring)
+    taken = engine.turn(0, 0)
     assert taken > TAKE
     assert rings[2].waiting == 0
     assert table.ignored["stray"] == taken

@@ -1,0 +1,197 @@
+"""The control socket of a running scan; `lzr ctl` (`coordinator.commands.ctl`) is its client.
+
+Only the user who runs the scan, and root, can reach it: the socket is mode 0600 in a directory of mode 0700,
+and the kernel's word on who connects (SO_PEERCRED) is checked besides. A request is a line, the reply one
+line that begins with `ok` or `error:` (more lines only after `status` and `help`); a command is checked here
+and carried out by the coordinator, which gets it from `handle`.
+
+The socket lies where `lzr ctl` finds it by itself: `/run/lzr/PID.sock` for root, else
+`$XDG_RUNTIME_DIR/lzr/PID.sock`, else `/tmp/lzr-UID/PID.sock`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import socket
+import struct
+from pathlib import Path
+
+from coordinator.endpoints import requests
+from coordinator.endpoints.listener import Answer, Listener
+from coordinator.endpoints.requests import Command, CommandError
+from coordinator.endpoints.sweep import private, sweep
+from coordinator.monitor.snapshot import Snapshot
+from lzr.errors import printable
+
+LONGEST_PATH = 107  # bytes: sun_path of unix(7), less its closing NUL
+
+
+class ControlError(OSError):
+    """The socket cannot be made or reached; the text says why."""
+
+
+def directories() -> list[Path]:
+    """Where sockets may lie, best first."""
+    found = [Path("/run/lzr")] if os.geteuid() == 0 else []
+    runtime = os.environ.get("XDG_RUNTIME_DIR")
+    if runtime and _is_own(runtime):  # sudo may hand on that of the user who called it
+        found.append(Path(runtime) / "lzr")
+    found.append(Path(f"/tmp/lzr-{os.geteuid()}"))
+    return found
+
+
+def _is_own(directory: str) -> bool:
+    try:
+        return os.stat(directory).st_uid == os.geteuid()
+    except OSError:
+        return False
+
+
+def default_path(pid: int) -> Path:
+    """The path of a scan's socket, in a directory that is made if need be and is ours alone."""
+    for directory in directories():
+        with contextlib.suppress(OSError):
+            directory.mkdir(mode=0o700, exist_ok=True)
+            if private(directory.lstat()):
+                sweep(directory)
+                return directory / f"{pid}.sock"
+    raise ControlError("no private directory for the control socket (tried /run/lzr, $XDG_RUNTIME_DIR, /tmp)")
+
+
+class ControlServer:
+    """The scan's side. Wait on `fileno`, call `handle`, carry out what it returns."""
+
+    def __init__(self, path: str | Path | None = None) -> None:
+        self.path = Path(path) if path else default_path(os.getpid())
+        self._snapshot = Snapshot()
+        self._commands: list[Command] = []
+        self._listener = Listener(
+            _bind(self.path),
+            self._respond,
+            too_long=b"error: the line is too long\n",
+            most_clients=8,
+            most_request=1024,
+            patience=60.0,
+            admit=is_ours,
+        )
+        self._inode = self.path.stat().st_ino
+
+    def fileno(self) -> int:
+        return self._listener.fileno()
+
+    def publish(self, snapshot: Snapshot) -> None:
+        """What `status` answers from now on, and what commands are checked against."""
+        self._snapshot = snapshot
+
+    def handle(self, now: float) -> list[Command]:
+        """Serve the clients that are ready; the commands that came, in order."""
+        self._listener.handle(now)
+        ready, self._commands = self._commands, []
+        return ready
+
+    def close(self) -> None:
+        self._listener.close()
+        with contextlib.suppress(OSError):
+            if self.path.stat().st_ino == self._inode:  # not one that a later scan put in its place
+                self.path.unlink()
+
+    def _respond(self, request: bytes) -> Answer:
+        line, newline, rest = request.partition(b"\n")
+        if not newline:
+            return request, b"", False
+        try:
+            command = requests.parse(line.decode("ascii", "replace"))
+            return rest, self._accept(command).encode(), False
+        except CommandError as error:
+            return rest, f"error: {error}\n".encode(), False
+
+    def _accept(self, command: Command) -> str:
+        snapshot = self._snapshot
+        if command.kind == "help":
+            return requests.HELP + "ok\n"
+        if command.kind == "status":
+            from coordinator.monitor import status
+
+            text = status.as_json(snapshot) if command.json else status.report(snapshot)
+            return text.rstrip("\n") + "\nok\n"
+        if command.kind == "workers":
+            reply = self._check_workers(command)
+        elif command.kind == "rate":
+            wanted = command.wanted_rate(snapshot.rate_limit)
+            reply = "ok no rate limit" if wanted is None else f"ok rate {wanted:g}/s"
+        elif command.kind in ("pause", "resume") and snapshot.draining:
+            raise CommandError("the scan is ending")
+        else:
+            reply = f"ok {command.kind}"
+        self._commands.append(command)
+        return reply + "\n"
+
+    def _check_workers(self, command: Command) -> str:
+        snapshot = self._snapshot
+        flow, collect = snapshot.wanted_flow, snapshot.wanted_collect
+        asked, _ = command.wanted(flow, collect)
+        if asked > snapshot.shards:
+            raise CommandError(
+                f"this run has {snapshot.shards} shards, so at most {snapshot.shards} flow workers"
+            )
+        wanted_flow, wanted_collect = command.wanted(flow, collect, snapshot.shards)
+        return f"ok workers flow={wanted_flow} collect={wanted_collect} (were flow={flow} collect={collect})"
+
+
+def _bind(path: Path) -> socket.socket:
+    if len(os.fsencode(path)) > LONGEST_PATH:
+        sentence = (
+            f"the path of the control socket is longer than {LONGEST_PATH} bytes: {printable(str(path))}"
+        )
+        raise ControlError(sentence)
+    if os.path.exists(path):
+        if not path.is_socket():
+            raise ControlError(f"{printable(str(path))} is there and is no socket")
+        if _alive(path):
+            raise ControlError(
+                f"{printable(str(path))} is the control socket of another scan that is running"
+            )
+        path.unlink()  # a killed run left it behind
+    sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
+    before = os.umask(0o177)
+    try:
+        sock.bind(os.fspath(path))
+        sock.listen(8)
+    except OSError as error:
+        sock.close()
+        raise ControlError(
+            f"cannot make the control socket {printable(str(path))}: {error.strerror}"
+        ) from error
+    finally:
+        os.umask(before)
+    return sock
+
+
+def is_ours(sock: socket.socket) -> bool:
+    """Is the other end root, or this user? For who connected: whoever was listening, when it began to."""
+    size = struct.calcsize("3i")
+    _, uid, _ = struct.unpack("3i", sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, size))
+    return uid in (0, os.geteuid())
+
+
+def _alive(path: Path) -> bool:
+    try:
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as sock:
+            sock.settimeout(1.0)
+            sock.connect(os.fspath(path))
+    except OSError:
+        return False
+    return True
+
+
+def running() -> list[Path]:
+    """The sockets of the scans that are running and that this user may steer."""
+    found: list[Path] = []
+    for directory in directories():
+        with contextlib.suppress(OSError):
+            if not private(directory.lstat()):
+                continue
+            sweep(directory)
+            found += [path for path in sorted(directory.glob("*.sock")) if path.is_socket() and _alive(path)]
+    return found

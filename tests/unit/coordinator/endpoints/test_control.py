@@ -1,0 +1,193 @@
+"""Commands are understood or refused with a sentence; the socket is ours alone."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from coordinator.commands.ctl import ask
+from coordinator.endpoints import control
+from coordinator.endpoints.control import ControlError, ControlServer
+from coordinator.endpoints.requests import Change, Command, CommandError, parse, rate, workers
+from tests.controlled import Running
+
+
+def test_words_become_commands() -> None:
+    assert parse("workers flow=4 collect=2").workers == {"flow": Change(4), "collect": Change(2)}
+    assert parse("workers 4").workers == {"flow": Change(4)}
+    assert parse("workers flow=4,collect=2") == parse("workers flow=4 collect=2")
+    assert parse("workers flow=4, collect=2") == parse("workers flow=4 collect=2")
+    assert parse("rate 5k/s") == parse("rate 5000")
+    assert parse("workers flow=+1").workers == {"flow": Change(1, "+")}
+    assert parse("workers collect=-2").workers == {"collect": Change(-2, "+")}
+    assert parse("rate 5000").rate == Change(5000)
+    assert parse("rate 5k").rate == Change(5000)
+    assert parse("rate x1.25").rate == Change(1.25, "x")
+    assert parse("rate none") == Command("rate")
+    assert parse("status --json") == Command("status", json=True)
+    assert [parse(word).kind for word in ("pause", "RESUME", " drain ", "quit", "help")] == [
+        "pause",
+        "resume",
+        "drain",
+        "quit",
+        "help",
+    ]
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "",
+        "dance",
+        "workers",
+        "workers flow=0",
+        "workers flow=-",
+        "workers flow=1e3",
+        "workers flow=99999",
+        "workers threads=2",
+        "workers flow=1 flow=2",
+        "workers flow=²",
+        "rate",
+        "rate 0",
+        "rate -5",
+        "rate nan",
+        "rate inf",
+        "rate 1 2",
+        "rate x0",
+        "rate k",
+        "rate 1e400",
+        "pause now",
+        "status fully",
+    ],
+)
+def test_what_is_not_understood_is_a_sentence(line: str) -> None:
+    with pytest.raises(CommandError) as caught:
+        parse(line)
+    assert str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@given(
+    st.one_of(st.text(max_size=80), st.from_regex(r"(workers|rate) [a-z0-9=+x.\- ]{0,20}", fullmatch=True))
+)
+def test_any_line(line: str) -> None:
+    try:
+        command = parse(line)
+    except CommandError:
+        return
+    flow, collect = command.wanted(3, 2, most_flow=8)
+    assert 1 <= flow <= 8
+    assert collect >= 1
+    wanted = command.wanted_rate(100.0)
+    assert wanted is None or 1 <= wanted <= 1e9
+
+
+def test_changes_are_relative_to_what_is_wanted_now() -> None:
+    assert workers(flow=1).wanted(2, 1) == (3, 1)
+    assert workers(flow=-1).wanted(1, 1) == (1, 1)
+    assert workers(flow=1).wanted(4, 1, most_flow=4) == (4, 1)
+    assert workers(collect=1).wanted(4, 1) == (4, 2)
+    assert rate(1.25).wanted_rate(1000) == 1250
+    assert rate(1.25).wanted_rate(None) is None
+    assert parse("rate none").wanted_rate(1000) is None
+
+
+@pytest.fixture
+def scan(tmp_path: Path) -> Iterator[Running]:
+    running = Running(tmp_path / "scan.sock")
+    yield running
+    running.close()
+
+
+def test_a_command_and_its_reply(scan: Running) -> None:
+    path = scan.server.path
+    assert ask(path, "workers flow=4 collect=2") == (
+        True,
+        "ok workers flow=4 collect=2 (were flow=2 collect=1)\n",
+    )
+    assert ask(path, "rate x2") == (True, "ok rate 2000/s\n")
+    assert ask(path, "pause") == (True, "ok pause\n")
+    assert ask(path, "workers flow=9") == (False, "this run has 8 shards, so at most 8 flow workers")
+    assert ask(path, "dance") == (False, "unknown command 'dance'; try: help")
+    good, text = ask(path, "status --json")
+    assert good
+    assert json.loads(text)["read"] == 77
+    good, text = ask(path, "status")
+    assert good
+    assert "read: 77" in text
+    assert "workers flow=N" in ask(path, "help")[1]
+    assert [command.kind for command in scan.commands] == ["workers", "rate", "pause"]
+
+
+def test_several_lines_in_one_connection(scan: Running) -> None:
+    with socket.socket(socket.AF_UNIX) as sock:
+        sock.settimeout(10)
+        sock.connect(str(scan.server.path))
+        sock.sendall(b"pause\nresume\ndra")
+        sock.sendall(b"in\n\n")
+        reply = b""
+        while reply.count(b"\n") < 4:
+            reply += sock.recv(1000)
+    assert reply == b"ok pause\nok resume\nok drain\nerror: empty line; try: help\n"
+
+
+def test_a_line_without_end_is_cut_off(scan: Running) -> None:
+    with socket.socket(socket.AF_UNIX) as sock:
+        sock.settimeout(10)
+        sock.connect(str(scan.server.path))
+        reply = b""
+        try:
+            sock.sendall(b"x" * 100_000)
+            while data := sock.recv(1000):
+                reply += data
+        except (BrokenPipeError, ConnectionResetError):
+            pass
+    assert reply in (b"", b"error: the line is too long\n")
+    assert ask(scan.server.path, "pause")[0]
+
+
+def test_only_the_owner_may_touch_it(scan: Running, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert stat.S_IMODE(scan.server.path.stat().st_mode) == 0o600
+    monkeypatch.setattr(control, "is_ours", lambda _: False)  # the check itself: below
+    refused = ControlServer(scan.server.path.with_name("other.sock"))
+    refused._listener._admit = control.is_ours
+    with socket.socket(socket.AF_UNIX) as sock:
+        sock.connect(str(refused.path))
+        refused.handle(0)
+        sock.settimeout(10)
+        assert sock.recv(10) == b""
+    refused.close()
+
+
+def test_the_kernels_word_on_who_connects(monkeypatch: pytest.MonkeyPatch) -> None:
+    ours, theirs = socket.socketpair(socket.AF_UNIX)
+    with ours, theirs:
+        assert control.is_ours(ours)
+        monkeypatch.setattr(os, "geteuid", lambda: 4242)
+        assert control.is_ours(ours) == (os.getuid() == 0)
+
+
+def test_a_socket_left_behind_is_replaced_one_in_use_is_not(tmp_path: Path) -> None:
+    path = tmp_path / "s.sock"
+    with socket.socket(socket.AF_UNIX) as left_behind:
+        left_behind.bind(str(path))
+    server = ControlServer(path)
+    with pytest.raises(ControlError, match="another scan"):
+        ControlServer(path)
+    server.close()
+    assert not path.exists()
+    path.write_text("not a socket")
+    with pytest.raises(ControlError, match="is no socket"):
+        ControlServer(path)
+    with pytest.raises(ControlError, match="longer than"):
+        ControlServer(tmp_path / ("x" * 120))
+    with pytest.raises(ControlError, match="cannot make"):
+        ControlServer(tmp_path / "nowhere" / "s.sock")

@@ -1,0 +1,81 @@
+"""Results are kept until they are known to be written, and all that is kept goes to a new collector."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from lzr import messages
+from lzr.messages import Buffer
+from lzr.rows import OUTCOME
+from workers.flow.outbox import Outbox
+
+
+def filled(count: int) -> Outbox:
+    """Messages of one row each, put there at 10, 20, …"""
+    box = Outbox(7)
+    for number in range(1, count + 1):
+        box.put(np.zeros(1, OUTCOME), b"", 10 * number)
+    return box
+
+
+def numbers(sent: list[list[Buffer]]) -> list[int]:
+    found = []
+    for message in sent:
+        outcomes, _, _ = messages.unpack([bytes(part) for part in message])
+        assert isinstance(outcomes, messages.Outcomes)
+        assert outcomes.source == 7
+        found.append(outcomes.seq)
+    return found
+
+
+def test_numbered_and_pushed_in_order_as_far_as_they_are_taken() -> None:
+    box, sent = filled(3), list[list[Buffer]]()
+
+    def send(message: list[Buffer]) -> bool:
+        if len(sent) == 2:
+            return False
+        sent.append(message)
+        return True
+
+    box.push(send)
+    assert numbers(sent) == [1, 2]
+    assert box.pending
+    box.push(lambda message: not sent.append(message))
+    assert numbers(sent) == [1, 2, 3]
+    assert not box.pending
+    box.push(lambda message: not sent.append(message))
+    assert len(sent) == 3
+
+
+def test_nothing_makes_no_message() -> None:
+    box = Outbox(7)
+    box.put(np.zeros(0, OUTCOME), b"", 10)
+    assert (len(box), box.sequence, box.pending) == (0, 0, False)
+
+
+def test_what_is_acknowledged_is_kept_no_longer() -> None:
+    box = filled(3)
+    before = box.octets
+    assert before > 0
+    assert box.age(100) == 90
+    assert not box.is_written(1)
+    box.acknowledge(2)
+    assert (len(box), box.age(100)) == (1, 70)
+    assert box.octets * 3 == before
+    assert box.is_written(2)
+    assert not box.is_written(3)
+    box.acknowledge(1)  # late news
+    assert len(box) == 1
+    box.acknowledge(3)
+    assert (len(box), box.octets, box.age(100)) == (0, 0, 0)
+    assert box.is_written(3)
+
+
+def test_a_new_collector_gets_all_that_is_not_acknowledged_and_nothing_else() -> None:
+    box, sent = filled(4), list[list[Buffer]]()
+    box.push(lambda message: True)
+    box.acknowledge(1)
+    box.put(np.zeros(1, OUTCOME), b"", 50)
+    box.resend()
+    box.push(lambda message: not sent.append(message))
+    assert numbers(sent) == [2, 3, 4, 5]

@@ -1,0 +1,153 @@
+"""What may leave leaves in order; what may not waits, and the timers with it."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from typing import Any
+
+import numpy as np
+import pytest
+
+from lzr.pacing.budget import Budget
+from lzr.packet.payloads import ProbeTemplate
+from lzr.packet.segments import Builder, Link
+from lzr.rows import FRAME
+from workers.flow import transmit
+from workers.flow.ring import SendFailure
+from workers.flow.transmit import Transmit
+
+SECOND = 10**9
+
+
+class Wire:
+    """A ring with so much room; while it is shut, the kernel takes nothing of it."""
+
+    def __init__(self, room: int = 1000) -> None:
+        self.room, self.shut, self.gone = room, False, False
+        self.placed, self.sent = list[int](), list[int]()
+        self.placed_octets, self.retry_at = 0, 0
+        self.stuck = False
+        self.errors: Counter[str] = Counter()
+
+    def send(self, burst: Any, builder: Builder) -> int:
+        count = min(len(burst), self.room - len(self.placed))
+        self.placed += burst["seq"][:count].tolist()
+        self.placed_octets += 60 * count
+        return count
+
+    def flush(self) -> bool:
+        if self.gone:
+            raise SendFailure("the interface is gone")
+        if not self.shut:
+            self.sent += self.placed
+            self.placed.clear()
+        self.stuck = bool(self.placed)
+        return not self.stuck
+
+
+class Sending:
+    """A transmitter over wires, and what it said to the timers."""
+
+    def __init__(self, *wires: Wire, budget: Budget | None = None, shards: int = 1) -> None:
+        self.postponed: list[tuple[int, int]] = []
+        builder = Builder(Link(bytes(6), bytes(6), bytes(6)), (ProbeTemplate((b"x",)),))
+        self.transmit = Transmit(builder, lambda by, now: self.postponed.append((by, now)), budget, shards)
+        for wire in wires:
+            self.transmit.add(wire, 0)  # type: ignore[arg-type]
+
+    def send(self, *numbers: int, now: int = 0, all_of_it: bool = False) -> None:
+        burst = np.zeros(len(numbers), FRAME)
+        burst["seq"] = numbers
+        self.transmit.send([burst] if numbers else [], now, all_of_it=all_of_it)
+
+
+def test_everything_leaves_at_once_where_nothing_holds_it() -> None:
+    wire = Wire()
+    sending = Sending(wire)
+    sending.send(1, 2, 3)
+    assert wire.sent == [1, 2, 3]
+    assert not sending.transmit.held
+    assert sending.transmit.wait(0) is None
+    assert sending.postponed == []
+
+
+def test_a_stuck_ring_holds_back_in_order_and_the_timers_wait_as_long() -> None:
+    wire = Wire(room=2)
+    sending = Sending(wire)
+    wire.shut = True
+    sending.send(1, 2, 3, now=SECOND)
+    assert (wire.placed, wire.sent) == ([1, 2], [])
+    assert sending.transmit.held
+    wire.retry_at = SECOND + SECOND // 2
+    assert sending.transmit.wait(SECOND) == 0.5
+    sending.send(4, now=2 * SECOND)
+    assert (wire.placed, sending.postponed) == ([1, 2], [])
+    wire.shut = False
+    for _ in range(3):  # a ring with little room gives it back as it sends
+        sending.send(now=3 * SECOND)
+    assert wire.sent == [1, 2, 3, 4]
+    assert not sending.transmit.held
+    assert sending.postponed == [(2 * SECOND, 3 * SECOND)]
+
+
+def test_a_moment_postpones_nothing() -> None:
+    wire = Wire()
+    sending = Sending(wire)
+    wire.shut = True
+    sending.send(1, now=0)
+    wire.shut = False
+    sending.send(now=1_000_000)
+    assert (wire.sent, sending.postponed) == ([1], [])
+
+
+def test_the_budget_lets_through_its_share() -> None:
+    wire = Wire()
+    sending = Sending(wire, budget=Budget(1000, None, 0), shards=1)
+    sending.send(*range(1000), now=0)
+    first = len(wire.sent)
+    assert first < 1000
+    assert sending.transmit.held
+    wait = sending.transmit.wait(0)
+    assert wait is not None
+    assert 0 < wait <= 1
+    sending.send(now=SECOND // 2)
+    assert first < len(wire.sent) <= first + 500 + 100
+    assert wire.sent == list(range(len(wire.sent)))
+    sending.send(now=SECOND // 2, all_of_it=True)  # a shard leaves: its frames come first
+    assert wire.sent == list(range(1000))
+
+
+def test_another_ring_is_the_way_out_when_one_leaves() -> None:
+    one, other = Wire(), Wire()
+    sending = Sending(one, other, shards=2)
+    sending.send(1)
+    sending.transmit.remove(other, 0)  # type: ignore[arg-type]
+    sending.send(2)
+    assert (one.sent, other.sent) == ([2], [1])
+
+
+def test_frames_without_a_ring_are_counted_as_refused() -> None:
+    wire = Wire(room=1)
+    sending = Sending(wire)
+    wire.shut = True
+    sending.send(1, 2, 3)
+    sending.transmit.remove(wire, 0)  # type: ignore[arg-type]
+    assert wire.errors == {"no room": 2}
+    assert not sending.transmit.held
+
+
+@pytest.mark.parametrize("gone", [False, True])
+def test_the_end_does_not_wait_for_an_interface_that_takes_nothing(
+    monkeypatch: pytest.MonkeyPatch, gone: bool
+) -> None:
+    monkeypatch.setattr(transmit, "_LAST_TRIES", 0.05)
+    wire = Wire()
+    sending = Sending(wire)
+    wire.shut = True
+    sending.send(1)
+    wire.gone = gone
+    began = time.monotonic()
+    sending.transmit.finish()
+    assert time.monotonic() - began < 5
+    assert wire.sent == []

@@ -1,0 +1,54 @@
+"""Targets that have come and are not begun."""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lzr.packet.sharding import shard_of
+from lzr.rows import TARGET, join, pick
+
+
+class Backlog:
+    """shard_key: of the hash that says which of so many shards a target is of."""
+
+    def __init__(self, shard_key: int, shards: int) -> None:
+        self._shard_key, self._shards = shard_key, shards
+        self._waiting: deque[NDArray[Any]] = deque()
+        self._count = 0
+
+    def __len__(self) -> int:
+        """Targets."""
+        return self._count
+
+    def put(self, targets: NDArray[Any]) -> None:
+        """TARGET rows, to be begun in their turn."""
+        if len(targets):
+            self._waiting.append(targets)
+            self._count += len(targets)
+
+    def take(self, most: int) -> NDArray[Any]:
+        """The first of them, at most so many."""
+        parts, count = [], 0
+        while self._waiting and count < most:
+            targets = self._waiting.popleft()
+            if count + len(targets) > most:
+                self._waiting.appendleft(targets[most - count :])
+                targets = targets[: most - count]
+            parts.append(targets)
+            count += len(targets)
+        self._count -= count
+        return join(parts) if parts else np.empty(0, TARGET)
+
+    def withdraw(self, shard: int) -> NDArray[Any]:
+        """Those of this shard: somebody else's now."""
+        taken = []
+        waiting, self._waiting, self._count = self._waiting, deque(), 0
+        for targets in waiting:
+            theirs = shard_of(targets, self._shard_key, self._shards) == shard
+            taken.append(pick(targets, theirs))
+            self.put(pick(targets, ~theirs))
+        return join(taken) if taken else np.empty(0, TARGET)

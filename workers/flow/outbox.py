@@ -1,0 +1,68 @@
+"""Results on their way to the collector: kept until it says that they are written, for a successor of it."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from typing import Any
+
+from numpy.typing import NDArray
+
+from lzr import messages
+from lzr.messages import Buffer
+
+
+class Outbox:
+    """source: this worker's incarnation, with which a message's number makes it known.
+
+    octets: of what is not known to be written. sequence: of the last message.
+    """
+
+    def __init__(self, source: int) -> None:
+        self._source = source
+        self.sequence = 0
+        self.octets = 0
+        self._pending: deque[list[Buffer]] = deque()  # not yet handed to ZeroMQ
+        self._kept: deque[tuple[int, list[Buffer], int]] = deque()  # sequence, message, when it was put here
+
+    def __len__(self) -> int:
+        """Messages that are not known to be written."""
+        return len(self._kept)
+
+    @property
+    def pending(self) -> bool:
+        """Whether there is something to push."""
+        return bool(self._pending)
+
+    def put(self, rows: NDArray[Any], payloads: Buffer, now: int) -> None:
+        """OUTCOME rows and their payloads, as one message."""
+        if not len(rows):
+            return
+        self.sequence += 1
+        message = messages.pack(messages.Outcomes(self._source, self.sequence, rows, payloads))
+        self._pending.append(message)
+        self._kept.append((self.sequence, message, now))
+        self.octets += sum(map(len, message))
+
+    def push(self, send: Callable[[list[Buffer]], bool]) -> None:
+        """Hand on what waits, as long as it is taken. send: returns whether it was."""
+        while self._pending and send(self._pending[0]):
+            self._pending.popleft()
+
+    def acknowledge(self, sequence: int) -> None:
+        """The collector has written everything up to `sequence`."""
+        while self._kept and self._kept[0][0] <= sequence:
+            _, message, _ = self._kept.popleft()
+            self.octets -= sum(map(len, message))
+
+    def is_written(self, sequence: int) -> bool:
+        """Whether everything up to `sequence` is known to be written."""
+        return not self._kept or self._kept[0][0] > sequence
+
+    def age(self, now: int) -> int:
+        """For how long the oldest has waited to be written (ns)."""
+        return now - self._kept[0][2] if self._kept else 0
+
+    def resend(self) -> None:
+        """A new collector: it gets all that has not been acknowledged."""
+        self._pending = deque(message for _, message, _ in self._kept)

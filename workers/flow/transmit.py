@@ -1,0 +1,135 @@
+"""Frames on their way to the wire: what the budget allows, and what a ring that is stuck holds back."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections import deque
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from numpy.typing import NDArray
+
+from lzr.pacing.budget import Budget
+from lzr.packet.segments import Builder
+from workers.flow.ring import Ring, SendFailure
+
+_LONG = 50_000_000  # ns without sending, for which timers have to be set later
+_LAST_TRIES = 0.5  # seconds, for what there still is to send at the end
+
+
+class Transmit:
+    """Any ring will do for any frame: one of them is the way out.
+
+    postpone: sets the timers later by so many ns, since `now`; time in which nothing could be sent is not
+    time that a peer had to answer. budget: what may leave, None for no limit; shards: of how many it is.
+    """
+
+    def __init__(
+        self, builder: Builder, postpone: Callable[[int, int], None], budget: Budget | None, shards: int
+    ) -> None:
+        self._builder = builder
+        self._postpone_timers = postpone
+        self._budget = budget
+        self._shards = shards
+        self._rings: list[Ring] = []
+        self._waiting: deque[NDArray[Any]] = deque()  # FRAME rows that budget or a stuck ring holds back
+        self._stuck: list[Ring] = []  # rings with frames that the kernel has not taken
+        self._stuck_since = 0
+
+    def add(self, ring: Ring, now: int) -> None:
+        """A ring more; it becomes the way out."""
+        self._rings.append(ring)
+        if ring.stuck:
+            self._note_stuck(ring, now)
+        self._share(now)
+
+    def remove(self, ring: Ring, now: int) -> None:
+        """This ring is somebody else's now, with the frames in it."""
+        self._rings.remove(ring)
+        if ring in self._stuck:
+            self._stuck.remove(ring)
+        if not self._rings and self._waiting:
+            ring.errors["no room"] += sum(map(len, self._waiting))  # their flows go, and will send again
+            self._waiting.clear()
+        self._share(now)
+
+    def _share(self, now: int) -> None:
+        if self._budget is not None:
+            self._budget.set_share(len(self._rings) / self._shards, now)
+
+    @property
+    def held(self) -> bool:
+        """Whether frames are held back."""
+        return bool(self._waiting or self._stuck)
+
+    def wait(self, now: int) -> float | None:
+        """Seconds until frames that are held back may leave, or be tried again; None if there are none."""
+        if self._stuck:
+            return max(0, min(ring.retry_at for ring in self._stuck) - now) / 1e9
+        return self._budget.wait() if self._waiting and self._budget is not None else None
+
+    def send(self, bursts: Iterable[NDArray[Any]], now: int, *, all_of_it: bool = False) -> None:
+        """Put FRAME rows on the wire: those the budget allows, or all of it. Raises SendFailure.
+
+        While a ring is stuck they wait here; with `all_of_it` in the rings, as far as there is room.
+        """
+        self._waiting += bursts
+        if self._stuck and not self._try_again(now) and not all_of_it:
+            return
+        if self._waiting:
+            assert self._rings  # flows come only after a shard has been adopted
+            self._put(self._rings[-1], now, all_of_it)
+        if self._stuck and all_of_it:
+            self._postpone(now)  # a shard may be about to leave with its timers
+            for ring in self._rings:
+                self._put(ring, now, all_of_it)
+
+    def finish(self) -> None:
+        """Put all there still is on the wire; an interface that does not take it is not waited for."""
+        until = time.monotonic() + _LAST_TRIES
+        with contextlib.suppress(SendFailure):
+            self.send((), time.monotonic_ns(), all_of_it=True)
+            while self.held and time.monotonic() < until:
+                time.sleep(0.005)
+                self.send((), time.monotonic_ns(), all_of_it=True)
+
+    def _put(self, out: Ring, now: int, all_of_it: bool) -> None:
+        budget = self._budget
+        while self._waiting:
+            burst = self._waiting.popleft()
+            if budget is not None:
+                room = len(burst) if all_of_it else budget.frames(now)
+                if room < len(burst):
+                    self._waiting.appendleft(burst[room:])
+                    burst = burst[:room]
+                if not room:
+                    break
+            octets = out.placed_octets
+            placed = out.send(burst, self._builder)
+            if budget is not None:
+                budget.spend(placed, out.placed_octets - octets)
+            if placed < len(burst):
+                self._waiting.appendleft(burst[placed:])
+                break
+        if not out.flush():
+            self._note_stuck(out, now)
+
+    def _note_stuck(self, ring: Ring, now: int) -> None:
+        if not self._stuck:
+            self._stuck_since = now
+        if ring not in self._stuck:
+            self._stuck.append(ring)
+
+    def _try_again(self, now: int) -> bool:
+        """The stuck rings: have their frames been taken?"""
+        self._stuck = [ring for ring in self._stuck if not ring.flush()]
+        if not self._stuck:
+            self._postpone(now)
+        return not self._stuck
+
+    def _postpone(self, now: int) -> None:
+        held = now - self._stuck_since
+        if held > _LONG:
+            self._postpone_timers(held, now)
+            self._stuck_since = now
