@@ -8,11 +8,12 @@ from typing import Any, get_type_hints
 import msgpack
 import msgspec
 
-from lzr.flow.config import EPHEMERAL, Plan
+from lzr.flow.config import Plan
 from lzr.options.table import Options
 from lzr.packet.payloads import ProbeTemplate
 from lzr.protocols import handshake
 from lzr.secrets import Secrets
+from lzr.sourceports import DEFAULT_PORTS
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +58,7 @@ class Job:
             haf_threshold=options.haf_threshold,
             push_data_only=options.push_data_only,
             force_all_handshakes=options.force_all_handshakes,
-            ports=self.ports or EPHEMERAL,
+            ports=self.ports or DEFAULT_PORTS,
             secrets=self.secrets,
             shards=self.shards,
         )

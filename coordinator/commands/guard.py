@@ -13,6 +13,7 @@ from typing import NoReturn
 from coordinator.guard import guard, tablenames
 from coordinator.guard.firewall import CommandError, GuardError, Standing, spans
 from lzr.errors import UsageError, printable, suggest, two_dashes
+from lzr.sourceports import DEFAULT_PORTS, DEFAULT_RANGE
 
 DONE, NONE, MISTAKE = 0, 1, 2
 
@@ -70,7 +71,10 @@ def _parser() -> argparse.ArgumentParser:
         help="source addresses, prefixes or ranges first-last (default: all that this host has)",
     )
     parser.add_argument(
-        "--source-port", "-s", metavar="LO-HI", help="source ports (default: those ZMap uses, 32768-61000)"
+        "--source-port",
+        "-s",
+        metavar="LO-HI",
+        help=f"source ports (default: those ZMap uses, {DEFAULT_RANGE})",
     )
     parser.add_argument(
         "--interface", "-i", "--sendInterface", metavar="NAME", help="where --guard ingress drops"
@@ -83,10 +87,10 @@ def _parser() -> argparse.ArgumentParser:
 
 def _ports(text: str | None) -> tuple[int, int]:
     if text is None:
-        return guard.DEFAULT_PORTS
+        return DEFAULT_PORTS
     low, _, high = text.partition("-")
     if not (low.isascii() and low.isdigit() and (not high or (high.isascii() and high.isdigit()))):
-        raise GuardError(f"{text!r} is not a range of source ports, as in 32768-61000")
+        raise GuardError(f"{text!r} is not a range of source ports, as in {DEFAULT_RANGE}")
     return int(low), int(high or low)
 
 

@@ -10,6 +10,8 @@ from __future__ import annotations
 import os
 import sys
 
+from lzr.options.subcommands import PROGRAMS
+
 TYPE_CHECKING = False  # as in typing, whose import alone costs 10 ms
 if TYPE_CHECKING:
     from coordinator.guard.guard import Guard
@@ -17,15 +19,14 @@ if TYPE_CHECKING:
 
 OK, USAGE = 0, 2
 NOT_LINUX = "scanning needs Linux (its packet sockets and firewall); on this system there is lzr identify"
-_SUBCOMMANDS = ("guard", "ctl", "identify", "doctor")
 
 
 def main(argv: list[str] | None = None) -> int:
     """Entry point of the console script; returns the exit status."""
     argv = sys.argv[1:] if argv is None else argv
-    if argv[:1] == ["help"] and argv[1:2] and argv[1] in _SUBCOMMANDS:
+    if argv[:1] == ["help"] and argv[1:2] and argv[1] in PROGRAMS:
         argv = [argv[1], "--help"]
-    if argv and argv[0] in _SUBCOMMANDS:
+    if argv and argv[0] in PROGRAMS:
         _drop_early_guard()
         try:
             status = _subcommand(argv[0], argv[1:])
@@ -45,7 +46,8 @@ def _drop_early_guard() -> None:
     """bin/lzr may be older than this, and take a subcommand that it does not know for a scan."""
     name = os.environ.pop("LZR_GUARD", "")
     if name:
-        from coordinator.guard.guard import DEFAULT_PORTS, adopt
+        from coordinator.guard.guard import adopt
+        from lzr.sourceports import DEFAULT_PORTS
 
         guard = adopt(name, DEFAULT_PORTS)
         if guard is not None:
@@ -115,9 +117,10 @@ def _scan(argv: list[str], guard: Guard | None) -> int:
 
 def _settle(guard: Guard | None, options: Options) -> Guard | None:
     """The guard as the options ask for it. Raises UsageError if there can be none."""
-    from coordinator.guard.guard import DEFAULT_PORTS, GuardError, put_up
+    from coordinator.guard.guard import GuardError, put_up
     from coordinator.processes.privilege import why_not_root_enough
     from lzr.errors import UsageError
+    from lzr.sourceports import DEFAULT_PORTS
 
     why_not = why_not_root_enough()
     if why_not:

@@ -16,12 +16,12 @@ from dataclasses import asdict
 
 from coordinator.doctor import checks, facts, probing
 from coordinator.doctor.checks import FAULT, LEVELS, Finding, Wanted
-from coordinator.guard.guard import DEFAULT_PORTS
 from coordinator.processes import cpus, privilege
 from lzr import __version__
 from lzr.errors import UsageError, printable
 from lzr.options import parse
 from lzr.options.table import Options
+from lzr.sourceports import DEFAULT_PORTS
 
 USAGE = """\
 usage: lzr doctor [--json] [TARGET] [FLAGS OF A SCAN]

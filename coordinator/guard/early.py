@@ -12,13 +12,14 @@ from __future__ import annotations
 
 import os
 
-from coordinator.guard.guard import DEFAULT_PORTS, MODES, Guard, GuardError, adopt, put_up
+from coordinator.guard.guard import MODES, Guard, GuardError, adopt, put_up
+from lzr.options.subcommands import NAMES
+from lzr.sourceports import DEFAULT_PORTS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-SUBCOMMANDS = ("guard", "ctl", "identify", "doctor", "help", "version")
 NO_SCAN = ("h", "help", "help-all", "V", "version")
 """Flags that print something and end; so does every one that begins with ``list-``."""
 SOURCE_IP = ("sourceIP", "source-ip", "S")
@@ -35,7 +36,7 @@ def put_up_early(argv: Sequence[str]) -> Guard | None:
     standing = os.environ.pop("LZR_GUARD", ""), os.environ.pop("LZR_GUARD_PORTS", "")
     if standing[0] and (adopted := adopt(standing[0], _ports(standing[1]))):
         return adopted
-    if os.geteuid() != 0 or (argv[:1] and argv[0] in SUBCOMMANDS):
+    if os.geteuid() != 0 or (argv[:1] and argv[0] in NAMES):
         return None
     values: dict[str, str] = {}
     for at, word in enumerate(argv):

@@ -19,9 +19,6 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-DEFAULT_PORTS = (32768, 61000)
-"""The source ports of a ZMap that was given none, both ends included."""
-
 SYSTEM_PATH = "/usr/sbin:/sbin:/usr/local/sbin"
 TIMEOUT = 10.0
 _MAPPED = bytes(10) + b"\xff\xff"

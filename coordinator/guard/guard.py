@@ -24,7 +24,6 @@ import os
 
 from coordinator.guard import tablenames
 from coordinator.guard.firewall import (
-    DEFAULT_PORTS,
     CommandError,
     Cover,
     GuardError,
@@ -36,12 +35,13 @@ from coordinator.guard.firewall import (
 )
 from coordinator.guard.iptables import Iptables
 from coordinator.guard.nft import Nft
+from lzr.sourceports import DEFAULT_PORTS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-__all__ = ["DEFAULT_PORTS", "Guard", "GuardError", "Standing", "clean", "put_up", "standing"]
+__all__ = ["Guard", "GuardError", "Standing", "clean", "put_up", "standing"]
 
 MODES = ("auto", "output", "ingress", "none")
 ADOPTED = "adopted"

@@ -14,8 +14,8 @@ from coordinator.network.discover import Network, NetworkError
 from lzr import addresses
 from lzr.options.table import Options, UsageError
 from lzr.rows import Opening
+from lzr.sourceports import DEFAULT_PORTS
 
-DEFAULT_PORTS = (32768, 61000)
 _FILTER_ADDRESSES = 16
 
 

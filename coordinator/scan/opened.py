@@ -23,7 +23,6 @@ from coordinator.processes.childoutput import ChildOutput
 from coordinator.processes.fleet import Fleet
 from coordinator.processes.rundir import Scratch, ScratchError
 from coordinator.scan.checkpoint import Checkpoint, open_checkpoint
-from coordinator.scan.egress import DEFAULT_PORTS
 from coordinator.scan.metadata import Metadata, open_metadata
 from coordinator.scan.signals import Signals
 from lzr.errors import printable
@@ -31,6 +30,7 @@ from lzr.options import handshakes
 from lzr.options.table import Options, UsageError, check_fields
 from lzr.records import fields
 from lzr.records.filter import ExpressionError, record_filter
+from lzr.sourceports import DEFAULT_PORTS
 from lzr.targets.blocklist import Blocklist
 
 

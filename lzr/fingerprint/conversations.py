@@ -1,7 +1,7 @@
 """What the servers in a capture said first: TCP segments in, the first payload of each conversation out.
 
 Law: what counts as the first payload is what the scan would have taken for it. The first piece in order is
-enough when it is long, or a line, or the last; else it may grow by what follows within SETTLE, until the
+enough when it is long, or a line, or the last; else it may grow by what follows within GROWTH, until the
 client speaks. The server is who answers a SYN; where none was captured, the side with the lower port.
 Conversations come out in the order in which they began; those in which the server said nothing, not at all.
 """
@@ -11,12 +11,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+from lzr.firstreply import GROWTH, complete
+
 FIN, SYN, RST, ACK = 0x01, 0x02, 0x04, 0x10
 
-SETTLE = 0.25
-"""Seconds a short first piece may grow, as in a scan."""
-
-_ENOUGH, _LINE = 64, 8
 _AHEAD = 1 << 20  # bytes beyond a gap that may still be the same stream
 _HALF = 1 << 31
 _MASK = (1 << 32) - 1
@@ -67,7 +65,7 @@ class _Conversation:
         if segment.flags & SYN:
             self.awaited = segment.seq + 1 & _MASK
             return
-        if self.said.answer and segment.time - self.last > SETTLE:
+        if self.said.answer and segment.time - self.last > GROWTH:
             self.done = True
             return
         if segment.data:
@@ -90,7 +88,7 @@ class _Conversation:
             piece = self.early.pop(self.awaited, b"")
         self.last = segment.time
         answer = self.said.answer
-        self.done = len(answer) >= _ENOUGH or (len(answer) >= _LINE and answer.endswith(b"\n"))
+        self.done = complete(answer)
 
 
 def first_answers(segments: Iterable[Segment]) -> list[Said]:

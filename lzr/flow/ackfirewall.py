@@ -12,13 +12,13 @@ from numpy.typing import NDArray
 
 from lzr.flow import columns
 from lzr.flow.columns import Rows, Slots
-from lzr.flow.config import EPHEMERAL
 from lzr.flow.machine import State
 from lzr.flow.output import Output
 from lzr.flow.store import FlowStore
 from lzr.flow.timers import TIMEOUT, Timers
 from lzr.rows import ASKED, pick, put
 from lzr.siphash import siphash
+from lzr.sourceports import DEFAULT_PORTS
 
 _NO_PARENT = -1
 _PORT, _OWN_PORT = 2, 3  # salts
@@ -58,7 +58,7 @@ class FirewallProbes:
             return
         store, plan = self._store, self._store.plan
         self._asked[parents] = True
-        low, high = EPHEMERAL
+        low, high = DEFAULT_PORTS
         probes = pick(store.rows, np.repeat(parents, plan.haf))
         home = store.shards(probes)  # of the flow itself
         number = np.tile(np.arange(plan.haf, dtype=np.uint64), len(parents))

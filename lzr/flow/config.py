@@ -5,11 +5,10 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field
 
+from lzr.firstreply import GROWTH
 from lzr.packet.payloads import ProbeTemplate
 from lzr.secrets import Secrets
-
-EPHEMERAL = (32768, 61000)
-"""ZMap's default source ports, and where probes for ACKing firewalls go."""
+from lzr.sourceports import DEFAULT_PORTS
 
 RTO, RTO_UNMEASURED = 1.0, 3.0
 """First retransmission time-out of a TCP, in seconds: the least it may be where a round trip was measured
@@ -30,13 +29,13 @@ class Plan:
     retransmit_number: int = 1
     timeout: float = 5.0
     cooldown: float = 8.0
-    settle: float = 0.25
+    settle: float = GROWTH
     probe_delay: float = 0.0
     haf: int = 0
     haf_threshold: float = 1.0
     push_data_only: bool = False
     force_all_handshakes: bool = False
-    ports: tuple[int, int] = EPHEMERAL
+    ports: tuple[int, int] = DEFAULT_PORTS
     secrets: Secrets = field(default_factory=lambda: Secrets.derive(0))
     shards: int = 1
 

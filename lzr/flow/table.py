@@ -30,6 +30,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from lzr import firstreply
 from lzr.flow import columns, handover
 from lzr.flow.ackfirewall import FirewallProbes
 from lzr.flow.config import Plan
@@ -48,8 +49,6 @@ Rows = NDArray[Any]
 Slots = NDArray[np.int32]
 Mask = NDArray[np.bool_]
 
-_ENOUGH = 64  # bytes of a first reply that leave nothing to wait for
-_LINE = 8  # as does a line of this length
 _MAX_PIECES = 32  # answers to pieces of a reply, after which it is taken as it is
 _PROMPT = 900  # ms: no SYN-ACK is repeated sooner (RFC 6298 §2.1 says 1 s; clocks may be coarse)
 _PORT, _ISN = 1, 1  # salts
@@ -305,7 +304,9 @@ class FlowTable:
 
     def _take_data(self, slots: Slots, segments: Rows | None) -> None:
         assert segments is not None
-        start, length, done = columns.take_data(self.rows, slots, segments, self._buffer, _ENOUGH, _LINE)
+        start, length, done = columns.take_data(
+            self.rows, slots, segments, self._buffer, firstreply.ENOUGH, firstreply.LINE
+        )
         if self.pieces:
             done &= np.fromiter((slot not in self.pieces for slot in slots.tolist()), bool, len(slots))
         if done.all():
@@ -326,7 +327,7 @@ class FlowTable:
         for at, (slot, a, b) in enumerate(spans):
             held, moved = self.pieces.append(slot, int(awaited[at]), bytes(self._buffer[a:b]))
             awaited[at] = int(awaited[at]) + moved & 0xFFFFFFFF
-            complete[at] |= len(held) >= _ENOUGH or (len(held) >= _LINE and held[-1] == 0x0A)
+            complete[at] |= firstreply.complete(held)
         self.rows["rcv"][slots] = awaited
         self.rows["answers"][slots] += 1
         complete |= self.rows["answers"][slots] >= _MAX_PIECES

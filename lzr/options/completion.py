@@ -9,16 +9,11 @@ from __future__ import annotations
 import textwrap
 
 from lzr.options.option import Option
+from lzr.options.subcommands import ALL, NAMES
 from lzr.options.table import ACTIONS, GROUPS, TABLE
+from lzr.sourceports import DEFAULT_RANGE
 
 ROWS = (*TABLE, *ACTIONS)
-
-SUBCOMMANDS = {
-    "guard": "on off status",
-    "ctl": "status workers rate pause resume drain quit help",
-    "identify": "",
-    "doctor": "",
-}
 
 _NAMES = '/^[^ :]+  / && $1 != "name" {print $1}'
 """The first column of a list that lzr prints, in awk."""
@@ -28,7 +23,7 @@ EXAMPLES: dict[str, str] = {
     "priority_fingerprint": '["http", "tls"]',
     "seed": "1",
     "source_ips": '["192.0.2.10", "198.51.100.0/29"]',
-    "source_port": '"32768-61000"',
+    "source_port": f'"{DEFAULT_RANGE}"',
     "gateway_mac": '"00:16:3e:5e:6c:07"',
     "interface": '"eth0"',
     "max_rate": "100000",
@@ -87,17 +82,17 @@ def bash() -> str:
                 f"            {reply}",
                 "            return ;;",
             ]
-    for command, words in SUBCOMMANDS.items():
-        if words:
+    for command in ALL:
+        if command.words:
             lines += [
-                f"        {command})",
-                f'            COMPREPLY=($(compgen -W "{words}" -- "$cur"))',
+                f"        {command.name})",
+                f'            COMPREPLY=($(compgen -W "{command.words}" -- "$cur"))',
                 "            return ;;",
             ]
     lines += [
         "    esac",
         "    if ((COMP_CWORD == 1)) && [[ $cur != -* ]]; then",
-        f'        COMPREPLY=($(compgen -W "{" ".join(SUBCOMMANDS)}" -- "$cur"))',
+        f'        COMPREPLY=($(compgen -W "{" ".join(NAMES)}" -- "$cur"))',
         "        return",
         "    fi",
         f'    COMPREPLY=($(compgen -W "{flags}" -- "$cur"))',
@@ -162,7 +157,7 @@ def zsh() -> str:
         equals = "=" if action else ""
         for name in names:
             lines.append(f"    '({' '.join(names)}){name}{equals}[{text}]{action}' \\")
-    lines.append(f"    '1::command:({' '.join(SUBCOMMANDS)})'")
+    lines.append(f"    '1::command:({' '.join(NAMES)})'")
     return "\n".join(lines) + "\n"
 
 

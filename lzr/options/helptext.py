@@ -11,6 +11,7 @@ from collections.abc import Iterable
 
 from lzr import __version__
 from lzr.options.option import Option
+from lzr.options.subcommands import ALL
 from lzr.options.table import ACTIONS, GROUPS, TABLE
 
 WIDTH = 80
@@ -21,10 +22,7 @@ SUMMARY = "finds out which service really lives behind an open TCP port"
 SYNOPSIS = (
     ("zmap ... -O json | lzr [FLAGS]", "go on with what ZMap half opened"),
     ("lzr -sendSYNs [FLAGS] < LIST", "open the connections ourselves"),
-    ("lzr identify [FLAGS] < REPLIES", "fingerprint replies you already have"),
-    ("lzr doctor [TARGET] [FLAGS]", "see whether a scan would begin here"),
-    ("lzr guard on|off|status ...", "hold back the kernel's RSTs beforehand"),
-    ("lzr ctl status|workers|rate ...", "watch and steer a running scan"),
+    *((f"lzr {row.name} {row.takes}".rstrip(), row.brief) for row in ALL),
 )
 
 EXAMPLES = (

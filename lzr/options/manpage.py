@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from lzr.options.helptext import EXAMPLES, MODULES, SUMMARY, shown_metavar
 from lzr.options.option import Option
+from lzr.options.subcommands import ALL, Subcommand
 from lzr.options.table import ACTIONS, GROUPS, TABLE
 
 DESCRIPTION = """\
@@ -21,17 +22,6 @@ Each input gets exactly one fate: a record, or a counted reason why there is non
 
 It needs root to open raw sockets and to keep the kernel from resetting connections it does not know; the \
 processes that read what comes from the network run as an ordinary user."""
-
-COMMANDS = (
-    ("lzr guard on|off|status", "hold the kernel's RSTs back before zmap starts, or let them go again"),
-    ("lzr ctl COMMAND", "ask a running scan for its status, or change its workers and rate"),
-    (
-        "lzr doctor",
-        "say what is right and what is not for a scan from this host: exit status 0 all is well, 1 warnings, "
-        "2 a fault; takes a target, a scan's flags, --json",
-    ),
-    ("lzr identify", "read replies from a file or a capture and print the fingerprint of each"),
-)
 
 FILTER = """\
 An expression compares fields of a record with values: field = value, with = != < > <= >=. A field alone \
@@ -83,6 +73,10 @@ def _item(head: str, text: str) -> list[str]:
     return [".TP", head, roff(text)]
 
 
+def _form(command: Subcommand) -> str:
+    return f"{bold(f'lzr {command.name}')} {roff(command.takes)}".rstrip()
+
+
 def _option(row: Option) -> list[str]:
     metavar = shown_metavar(row)
     value = f"\\fI{roff(metavar)}\\fR" if metavar else ""
@@ -104,12 +98,12 @@ def man() -> str:
         ".br",
         f"{bold('lzr -sendSYNs')} [\\fIflags\\fR] < \\fIlist\\fR",
     ]
-    for command, _ in COMMANDS:
-        lines += [".br", f"{bold(command)} ..."]
+    for command in ALL:
+        lines += [".br", _form(command)]
     lines += [".SH DESCRIPTION", *_paragraphs(DESCRIPTION)[1:]]
     lines += [".SH COMMANDS"]
-    for command, what in COMMANDS:
-        lines += _item(bold(command), what[0].upper() + what[1:] + ".")
+    for command in ALL:
+        lines += _item(_form(command), command.what[0].upper() + command.what[1:] + ".")
     lines += [
         ".SH OPTIONS",
         roff(

@@ -13,6 +13,7 @@ import sys
 from lzr.errors import printable, suggest
 from lzr.options.option import Option
 from lzr.options.rules import settled
+from lzr.options.subcommands import PROGRAMS, TEXTS
 from lzr.options.table import ACTIONS, TABLE, Options, UsageError
 
 TYPE_CHECKING = False  # as in typing, whose import alone costs 10 ms
@@ -20,11 +21,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
     Values = dict[str, object]
-
-SUBCOMMANDS = ("guard", "ctl", "identify", "doctor")
-
-ANSWERS = ("help", "version")
-"""First words that ask for a text, as ``--help`` and ``--version`` do."""
 
 FLAGS: dict[str, Option] = {name: row for row in (*TABLE, *ACTIONS) for name in row.names}
 """Name without dashes → row."""
@@ -79,7 +75,7 @@ def parse(
     """
     values: Values = {}
     config = ""
-    if argv and argv[0] in ANSWERS:
+    if argv and argv[0] in TEXTS:
         raise Answer(_asked(argv))
     for row, name, text in _flags(argv):
         if row.attr:
@@ -176,7 +172,7 @@ def _stray(word: str, argv: Sequence[str], at: int) -> str:
     before = argv[at - 1] if at else ""
     flag = argv[at - 2] if at > 1 and not before.startswith("-") else before
     row = FLAGS.get(_name(flag)) if flag.startswith("-") else None
-    return hints.stray(word, before, row, SUBCOMMANDS, first=at == 0)
+    return hints.stray(word, before, row, PROGRAMS, first=at == 0)
 
 
 def _unknown(flag: str, name: str) -> str:

@@ -11,6 +11,7 @@ from __future__ import annotations
 from lzr.errors import UsageError, check_fields
 from lzr.options import types
 from lzr.options.option import CONTENT, FIXED, FREE, OWN, Option, Table, option
+from lzr.sourceports import DEFAULT_RANGE
 
 TYPE_CHECKING = False  # as in typing, whose import alone costs 10 ms
 if TYPE_CHECKING:
@@ -28,7 +29,6 @@ WATCHING = "Watching"
 DEBUGGING = "Debugging"
 __all__ = [
     "ACTIONS",
-    "DEFAULT_SOURCE_PORTS",
     "GROUPS",
     "TABLE",
     "Options",
@@ -37,9 +37,6 @@ __all__ = [
 ]
 
 GROUPS = (INPUT, NETWORK, PACE, TIMING, OUTPUT, FILTERING, PROCESSES, SAFETY, WATCHING, DEBUGGING)
-
-DEFAULT_SOURCE_PORTS = (32768, 61000)
-"""Where our own connections leave from unless told otherwise: ZMap's range."""
 
 _MANY = 2**63 - 1
 
@@ -62,8 +59,8 @@ class Options(Table):
     send_syns: bool = option(
         INPUT,
         types.SWITCH,
-        "the input is a list of address:port (address;port, [v6]:port); open the connections ourselves. "
-        "Without it the input is ZMap's JSON",
+        "the input is a list: address:port, names, networks, URLs, CSV, what nmap and masscan write; open "
+        "the connections ourselves. Without it the input is ZMap's JSON or CSV",
         default=False,
         on_resume=FIXED,
         reference="sendSYNs",
@@ -196,7 +193,7 @@ class Options(Table):
         default=None,
         on_resume=FREE,
         short="s",
-        default_text=f"{DEFAULT_SOURCE_PORTS[0]}-{DEFAULT_SOURCE_PORTS[1]}",
+        default_text=DEFAULT_RANGE,
     )
     gateway_mac: str | None = option(
         NETWORK,

@@ -11,9 +11,11 @@ from hypothesis import strategies as st
 from coordinator.guard import early
 from coordinator.guard.early import put_up_early
 from coordinator.guard.firewall import make_cover
-from coordinator.guard.guard import DEFAULT_PORTS, Guard, GuardError
-from lzr.options.parse import FLAGS, SUBCOMMANDS
+from coordinator.guard.guard import Guard, GuardError
+from lzr.options.parse import FLAGS
+from lzr.options.subcommands import NAMES
 from lzr.options.table import ACTIONS
+from lzr.sourceports import DEFAULT_PORTS
 from tests.host_net import BOX
 
 Asked = list[tuple[object, ...]]
@@ -65,7 +67,7 @@ def test_no_scan_no_guard(asked: Asked, name: str) -> None:
     assert asked == []
 
 
-@pytest.mark.parametrize("name", SUBCOMMANDS)
+@pytest.mark.parametrize("name", NAMES)
 def test_no_guard_for_a_subcommand(asked: Asked, name: str) -> None:
     assert put_up_early([name, "--source-ip", BOX]) is None
     assert asked == []

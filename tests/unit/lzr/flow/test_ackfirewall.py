@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import pytest
 
-from lzr.flow.config import EPHEMERAL, Plan
+from lzr.flow.config import Plan
 from lzr.flow.machine import Cue, State
 from lzr.packet.sharding import shard_of
 from lzr.secrets import Secrets
+from lzr.sourceports import DEFAULT_PORTS
 from tests.playbook import Batch, Edges, Ended, Got, Line, Move, Play, Sent, note_edges
 
 HELLO, AGAIN = b"HELLO", b"EHLO you\r\n"
@@ -36,7 +37,7 @@ def test_a_host_that_acknowledges_everywhere() -> Play:
     play >> Got("A", ack=6)
     for conn in range(1, 6):
         play << Sent.syn(conn)
-        assert EPHEMERAL[0] <= play.connections[conn].peer_port <= EPHEMERAL[1]
+        assert DEFAULT_PORTS[0] <= play.connections[conn].peer_port <= DEFAULT_PORTS[1]
     play >> Batch(*(Got(**SYN_ACK, conn=conn) for conn in range(1, 6)))
     play >> 5.0 << Sent("RA", seq=6, conn=0)
     play << Ended("acking_firewall", firewall=1, handshake=0, acked=1, peer_port=80)

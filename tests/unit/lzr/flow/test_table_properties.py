@@ -25,7 +25,7 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from lzr.flow.config import EPHEMERAL, Plan
+from lzr.flow.config import Plan
 from lzr.flow.handover import ShardFlows
 from lzr.flow.machine import State
 from lzr.flow.table import FlowTable
@@ -35,6 +35,7 @@ from lzr.packet.payloads import ProbeTemplate
 from lzr.packet.sharding import cookie
 from lzr.rows import ACK, FIN, NO_PROBE, PSH, RST, SEGMENT, SYN, TARGET, Opening, Reason
 from lzr.secrets import Secrets
+from lzr.sourceports import DEFAULT_PORTS
 from tests.playbook import MASK, OWN, PEER, SECOND, Watched, check_books
 
 PIECES = 32
@@ -194,7 +195,7 @@ class World:
         peer, port, own_port = address
         assert peer in self.hosts
         assert any(port == asked for host, asked, _ in self.opened if host == peer) or (
-            self.plan.haf and EPHEMERAL[0] <= port <= EPHEMERAL[1]
+            self.plan.haf and DEFAULT_PORTS[0] <= port <= DEFAULT_PORTS[1]
         )
         assert address in self.opened or self.plan.ports[0] <= own_port <= self.plan.ports[1]
         row = frame.reshape(1)

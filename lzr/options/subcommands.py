@@ -1,0 +1,73 @@
+"""The first words that `lzr` knows: what each takes and does, in one table.
+
+Help, man page and completions are made from it, `coordinator.commands.main` and `coordinator.guard.early` ask
+it, and tests hold `bin/lzr` to it. It imports nothing: the guard goes up before anything slow is imported.
+"""
+
+from __future__ import annotations
+
+
+class Subcommand:
+    """takes: what follows the name. brief: for --help. what: for the man page. words: what completes it."""
+
+    __slots__ = ("brief", "name", "takes", "what", "words")
+
+    def __init__(self, name: str, takes: str, brief: str, what: str, words: str) -> None:
+        self.name, self.takes, self.brief, self.what, self.words = name, takes, brief, what, words
+
+
+SUBCOMMANDS = (
+    Subcommand(
+        "identify",
+        "[FLAGS] < REPLIES",
+        "fingerprint replies you already have",
+        "read replies from a file or a capture and print the fingerprint of each",
+        "",
+    ),
+    Subcommand(
+        "doctor",
+        "[TARGET] [FLAGS]",
+        "see whether a scan would begin here",
+        "say what is right and what is not for a scan from this host: exit status 0 all is well, 1 warnings, "
+        "2 a fault; takes a target, a scan's flags, --json",
+        "",
+    ),
+    Subcommand(
+        "guard",
+        "on|off|status ...",
+        "hold back the kernel's RSTs beforehand",
+        "hold the kernel's RSTs back before zmap starts, or let them go again",
+        "on off status",
+    ),
+    Subcommand(
+        "ctl",
+        "status|workers|rate ...",
+        "watch and steer a running scan",
+        "ask a running scan for its status, or change its workers and rate",
+        "status workers rate pause resume drain quit help",
+    ),
+)
+"""Those that are programs of their own, and answer ``lzr help NAME`` themselves."""
+
+ANSWERS = (
+    Subcommand(
+        "help",
+        "[COMMAND|TOPIC]",
+        "this, or help on one thing",
+        "print help: on scanning, on a command, or on options, handshakes, fields or modules",
+        "guard ctl identify doctor options handshakes fields modules",
+    ),
+    Subcommand(
+        "version",
+        "",
+        "the version",
+        "print the version, and why the kernels run in Python where they do",
+        "",
+    ),
+)
+"""Those that ask for a text, as ``--help`` and ``--version`` do."""
+
+ALL = (*SUBCOMMANDS, *ANSWERS)
+PROGRAMS = tuple(row.name for row in SUBCOMMANDS)
+TEXTS = tuple(row.name for row in ANSWERS)
+NAMES = tuple(row.name for row in ALL)
