@@ -32,6 +32,7 @@ NOT_PURE = {
 EXCEPT = {
     "lzr/kernels.py": {"os", "pathlib"},  # LZR_PURE, and what was built beside it, once at import
     "lzr/options/parse.py": {"sys", "open"},  # texts on stdout; the configuration file unless `read` is given
+    "lzr/profiles.py": {"sys", "threading"},  # samples stacks of its own process, for coordinator and workers
     "lzr/protocols/__main__.py": {"print"},
 }
 """A module of lzr/ -> what it uses all the same."""
