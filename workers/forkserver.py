@@ -202,6 +202,7 @@ class Nursery:
 def main() -> None:
     for number in (signal.SIGINT, signal.SIGHUP, signal.SIGPIPE, signal.SIGTSTP):
         signal.signal(number, signal.SIG_IGN)  # the coordinator decides when to end, and the descriptors tell
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())  # it was started while the coordinator held them back
     control = socket.socket(fileno=int(sys.argv[1]))
     setproctitle("lzr: nursery")
     # One word: before a fork, Python 3.12 and later look for the number of threads in /proc/self/stat;

@@ -15,22 +15,40 @@ from lzr.options.subcommands import PROGRAMS
 TYPE_CHECKING = False  # as in typing, whose import alone costs 10 ms
 if TYPE_CHECKING:
     from coordinator.guard.guard import Guard
+    from lzr.options import parse
     from lzr.options.table import Options
 
-OK, USAGE = 0, 2
+_POSIX = os.name == "posix"
+OK, FAILED, USAGE = 0, 1, 2
+_ENDINGS = (1, 2, 15)
+"""SIGHUP, SIGINT, SIGTERM; the module that has their names costs 2 ms."""
 NOT_LINUX = "scanning needs Linux (its packet sockets and firewall); on this system there is lzr identify"
 
 
 def main(argv: list[str] | None = None) -> int:
     """Entry point of the console script; returns the exit status."""
+    # Until the scan's loop can take them: within an import they end in a traceback or worse, and the guard
+    # stays. bin/lzr has done so before it put a guard up.
+    _hold_signals(True)
+    if _POSIX:
+        from coordinator.files import standard
+
+        standard.settle()
     argv = sys.argv[1:] if argv is None else argv
     if argv[:1] == ["help"] and argv[1:2] and argv[1] in PROGRAMS:
         argv = [argv[1], "--help"]
     if argv and argv[0] in PROGRAMS:
         _drop_early_guard()
+        if argv[0] != "guard":  # which is quick, and is not to be cut in two
+            _hold_signals(False)
         try:
+            if argv[0] != "guard" and (trouble := _stdout_trouble()):
+                print(f"lzr {argv[0]}: {trouble}", file=sys.stderr)
+                return USAGE
             status = _subcommand(argv[0], argv[1:])
             sys.stdout.flush()
+        except KeyboardInterrupt:
+            return 130
         except BrokenPipeError:  # lzr ctl status | head
             sys.stdout = None  # or the interpreter flushes it once more
             return OK
@@ -42,14 +60,27 @@ def main(argv: list[str] | None = None) -> int:
     return _scan(argv, put_up_early(argv))
 
 
+def _hold_signals(hold: bool) -> None:
+    if _POSIX:
+        import _signal  # type: ignore[import-not-found]
+
+        _signal.pthread_sigmask(_signal.SIG_BLOCK if hold else _signal.SIG_UNBLOCK, _ENDINGS)
+
+
+def _stdout_trouble() -> str:
+    if not _POSIX:
+        return ""
+    from coordinator.files import standard
+
+    return standard.stdout_trouble()
+
+
 def _drop_early_guard() -> None:
     """bin/lzr may be older than this, and take a subcommand that it does not know for a scan."""
-    name = os.environ.pop("LZR_GUARD", "")
-    if name:
-        from coordinator.guard.guard import adopt
-        from lzr.sourceports import DEFAULT_PORTS
+    if "LZR_GUARD" in os.environ:
+        from coordinator.guard.early import take_over
 
-        guard = adopt(name, DEFAULT_PORTS)
+        guard = take_over()
         if guard is not None:
             guard.remove()
 
@@ -76,25 +107,25 @@ def _subcommand(name: str, argv: list[str]) -> int:
 
 
 def _scan(argv: list[str], guard: Guard | None) -> int:
-    import signal
-
     if sys.platform == "linux":
         from coordinator.files import pipes
 
         pipes.widen(0)  # it may be filling up already
-    # From here on the guard has to be taken away again, whatever ends us.
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, _leave)
     from lzr.errors import UsageError
     from lzr.options import parse
 
+    # From here on the guard has to be taken away again, whatever ends us.
+    source = None
     try:
-        options = parse.parse(argv, os.environ)
+        options = parse.parse(argv, os.environ, _read_config)
         if sys.platform != "linux":
             raise UsageError(NOT_LINUX)
-        source = None
         if options.input_file is None:
+            from coordinator.files import standard
             from coordinator.input.stream import Source
+
+            if trouble := standard.stdin_trouble():
+                raise UsageError(trouble)
 
             source = Source(0)
         guard = _settle(guard, options)
@@ -103,16 +134,72 @@ def _scan(argv: list[str], guard: Guard | None) -> int:
 
         return run.run(options, guard, source)
     except parse.Answer as answer:
-        answer.show()
-        return OK
+        return _answer(answer)
     except UsageError as error:
         print(f"lzr: {error}", file=sys.stderr)
         return USAGE
-    except KeyboardInterrupt:
-        return 130
+    except _Interrupted as error:
+        return 128 + error.number
     finally:
+        if source is not None:
+            source.settle()  # a thread that still reads while the interpreter ends may crash it
         if guard is not None:
             guard.remove()
+
+
+class _Interrupted(Exception):
+    def __init__(self, number: int) -> None:
+        self.number = number
+
+
+def _read_config(path: str) -> bytes:
+    """A configuration file, which may be a FIFO. Raises OSError, or _Interrupted by a signal that waits."""
+    import stat
+
+    if not stat.S_ISFIFO(os.stat(path).st_mode):
+        with open(path, "rb") as file:
+            return file.read()
+    import time
+
+    from coordinator.files.opening import Interrupted
+    from coordinator.files.reading import Reading
+
+    def pause(seconds: float) -> bool:
+        time.sleep(seconds)
+        return bool(_pending())
+
+    try:
+        return Reading(pause, lambda sentence: print(f"lzr: {sentence}", file=sys.stderr)).whole(path)
+    except Interrupted:
+        raise _Interrupted(min(_pending())) from None
+
+
+def _pending() -> set[int]:
+    """Signals that are held back, without those that whoever started us wants ignored."""
+    import signal
+
+    return {
+        int(number)
+        for number in signal.sigpending()
+        if number in _ENDINGS and signal.getsignal(number) is not signal.SIG_IGN
+    }
+
+
+def _answer(answer: parse.Answer) -> int:
+    """A text that was asked for: on stdout, if there is one."""
+    _hold_signals(False)
+    trouble = _stdout_trouble()
+    try:
+        if not trouble:
+            answer.show()
+            return OK
+    except KeyboardInterrupt:
+        return 130
+    except OSError as error:
+        trouble = f"stdout cannot be written: {error.strerror}"
+        sys.stdout = None  # or the interpreter flushes it once more
+    print(f"lzr: {trouble}", file=sys.stderr)
+    return FAILED
 
 
 def _settle(guard: Guard | None, options: Options) -> Guard | None:
@@ -135,10 +222,6 @@ def _settle(guard: Guard | None, options: Options) -> Guard | None:
             hint = "; --without-guard goes on all the same" if "cannot be suppressed" in str(error) else ""
             raise UsageError(f"{error}{hint}") from None
     return guard
-
-
-def _leave(number: int, _: object) -> None:
-    sys.exit(128 + number)
 
 
 if __name__ == "__main__":

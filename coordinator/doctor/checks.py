@@ -163,12 +163,14 @@ def clock(facts: Facts, wanted: Wanted) -> Finding:
 
 
 def descriptors(facts: Facts, wanted: Wanted) -> Finding:
+    """Of the two limits the hard one counts: a scan raises the other by itself."""
     need = 64 + 2 * wanted.shards + 16 * wanted.processes
-    sentence = f"{facts.descriptors} may be open at once, and about {need} are needed"
-    if facts.descriptors >= need:
+    most = max(facts.descriptors, facts.most_descriptors)
+    sentence = f"{most} may be open at once, and about {need} are needed"
+    if most >= need:
         return Finding("descriptors", OK, sentence)
-    able = f"ulimit -n {need}" if facts.most_descriptors >= need else "raise the limit, or fewer workers: -w"
-    return Finding("descriptors", FAULT, sentence, able)
+    remedy = f"ulimit -n {need} as root, LimitNOFILE= under systemd, or fewer workers: -w"
+    return Finding("descriptors", FAULT, sentence, remedy)
 
 
 def room(facts: Facts, wanted: Wanted) -> Finding:

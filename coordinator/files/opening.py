@@ -5,12 +5,15 @@ The law: nothing here waits without saying so, follows somebody else's symbolic 
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import fcntl
+import io
 import os
 import stat
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import IO, Any
 
 from coordinator.files.reach import Place, reach, trusted
 from lzr.errors import UsageError, printable
@@ -58,18 +61,76 @@ def open_output(
         raise UsageError(f"cannot write {printable(name)}: {error.strerror}") from error
 
 
-def open_written(name: str, owner: tuple[int, int] | None, *, append: bool) -> int:
+def open_written(
+    name: str,
+    owner: tuple[int, int] | None,
+    *,
+    append: bool,
+    pause: Callable[[float], bool] = lambda _: False,
+    say: Callable[[str], None] = lambda _: None,
+) -> int:
     """Open a file that is written beside the results (log, metadata, profile ...): a descriptor.
 
     append: write at its end; else from its beginning, what it holds stays until the caller cuts it off.
-    Only a file that this call makes is given to `owner`. Raises OSError, UsageError.
+    Only a file that this call makes is given to `owner`. pause, say: as for `open_output`.
+    Raises OSError, UsageError.
     """
     with reach(name, owner) as place:
         mode = place.mode()
+        if stat.S_ISFIFO(mode) and place.directory is not None:
+            _suspect(place, name, owner)
+            return _open_fifo(place, name, pause, say)
         if mode and not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
             _suspect(place, name, owner)
             return place.open(os.O_WRONLY | (os.O_APPEND if append else 0))
         return _open(place, name, owner, create=True, append=append, access=os.O_WRONLY).descriptor
+
+
+def open_lines(
+    name: str,
+    owner: tuple[int, int] | None,
+    what: str = "",
+    *,
+    pause: Callable[[float], bool] = lambda _: False,
+    say: Callable[[str], None] = lambda _: None,
+) -> IO[str]:
+    """Open a file for lines of text at its end (the log, the status). what: to call it by, with a blank.
+
+    Nothing waits for who reads them through a pipe: what finds no room there is left out. pause, say: as for
+    `open_output`. Raises UsageError.
+    """
+    try:
+        descriptor = open_written(name, owner, append=True, pause=pause, say=say)
+    except OSError as error:
+        raise UsageError(f"cannot write {what}{printable(name)}: {error.strerror}") from error
+    if stat.S_ISFIFO(os.fstat(descriptor).st_mode):
+        os.set_blocking(descriptor, False)
+        leaky: Any = _Leaky(descriptor)
+        return io.TextIOWrapper(leaky, "utf-8", "backslashreplace", write_through=True)
+    return os.fdopen(descriptor, "a", buffering=1, encoding="utf-8", errors="backslashreplace")
+
+
+class _Leaky(io.BufferedIOBase):
+    """A pipe into which a line goes whole, or not at all if its reader leaves no room."""
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+
+    def fileno(self) -> int:
+        return self._descriptor
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: Any) -> int:
+        with contextlib.suppress(BlockingIOError):
+            os.write(self._descriptor, data)
+        return len(data)
+
+    def close(self) -> None:
+        if not self.closed:
+            super().close()
+            os.close(self._descriptor)
 
 
 def _open(

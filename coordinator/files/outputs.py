@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from coordinator.files import opening
+from coordinator.files import opening, standard
 from coordinator.files.resultfile import ResultFile, content, default_name, open_result
 from coordinator.scan.checkpoint import Checkpoint, Saved, SavedOutput
 from lzr.job import Output
@@ -172,6 +172,7 @@ def _add(outputs: Outputs, descriptor: int, form: str) -> None:
     if _is_file(descriptor):  # stdout may be a file that somebody appends to, or one with our own stderr
         offset = os.lseek(descriptor, 0, os.SEEK_END if _appends(descriptor) else os.SEEK_CUR)
         shared = descriptor == 1 and _is_same(1, 2)
+        standard.append(descriptor)
     outputs.offsets.append(offset)
     outputs.shared.append(shared)
 

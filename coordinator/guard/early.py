@@ -33,8 +33,8 @@ def put_up_early(argv: Sequence[str]) -> Guard | None:
 
     None if this is no scan, or not root's, or the guard cannot be put up: ``put_up`` will say why.
     """
-    standing = os.environ.pop("LZR_GUARD", ""), os.environ.pop("LZR_GUARD_PORTS", "")
-    if standing[0] and (adopted := adopt(standing[0], _ports(standing[1]))):
+    adopted = take_over()
+    if adopted is not None:
         return adopted
     if os.geteuid() != 0 or (argv[:1] and argv[0] in NAMES):
         return None
@@ -61,6 +61,22 @@ def put_up_early(argv: Sequence[str]) -> Guard | None:
         except GuardError:
             continue
     return None
+
+
+def take_over() -> Guard | None:
+    """The guard that bin/lzr has begun to put up before it became this program, once it stands."""
+    name, ports = os.environ.pop("LZR_GUARD", ""), os.environ.pop("LZR_GUARD_PORTS", "")
+    pid = os.environ.pop("LZR_GUARD_PID", "")
+    if not name:
+        return None
+    if pid:  # its nft is our child
+        try:
+            _, status = os.waitpid(int(pid), 0)
+        except (ValueError, OSError):
+            return None
+        if status:
+            return None
+    return adopt(name, _ports(ports))
 
 
 def _ports(text: str) -> tuple[int, int]:

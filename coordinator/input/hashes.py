@@ -10,8 +10,7 @@ from __future__ import annotations
 import hashlib
 import os
 import stat
-from collections.abc import Sequence
-from pathlib import Path
+from collections.abc import Callable, Sequence
 
 from coordinator.input.stream import Source
 from coordinator.input.unpack import Unpacked
@@ -113,18 +112,17 @@ def compare(descriptor: int, binary: bool, marks: Sequence[Mark], prefix: bytes)
         os.close(again)
 
 
-def digests(options: Options) -> dict[str, str]:
-    """The lists of networks, by attribute: a hash of what is in them. Raises UsageError."""
+def digests(options: Options, read: Callable[[str], bytes]) -> dict[str, str]:
+    """The lists of networks, by attribute: a hash of what is in them, one after the other.
+
+    read: gives what is in a file, and raises UsageError.
+    """
     found = {}
     for attr in LISTS:
-        value = getattr(options, attr)
-        paths = (value,) if isinstance(value, str) else value or ()
+        paths: tuple[str, ...] = getattr(options, attr)
         total = hashlib.sha256()
         for path in paths:
-            try:
-                total.update(Path(path).read_bytes())
-            except OSError as error:
-                raise UsageError(f"cannot read {path}: {error.strerror}") from error
+            total.update(read(path))
         if paths:
             found[attr] = total.hexdigest()
     return found

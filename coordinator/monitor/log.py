@@ -13,17 +13,16 @@ be written any more never ends a scan.
 from __future__ import annotations
 
 import contextlib
-import os
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import IO
 
-from coordinator.files.opening import open_written
-from lzr.errors import UsageError, printable
+from coordinator.files.opening import open_lines
+from lzr.errors import UsageError
 from lzr.options.table import Options
 from lzr.safetext import plain
 
@@ -102,12 +101,18 @@ def file_name(moment: datetime) -> str:
 
 
 @contextmanager
-def open_log(options: Options, owner: tuple[int, int] | None = None) -> Iterator[Log]:
+def open_log(
+    options: Options,
+    owner: tuple[int, int] | None = None,
+    *,
+    pause: Callable[[float], bool] = lambda _: False,
+    say: Callable[[str], None] = lambda _: None,
+) -> Iterator[Log]:
     """The log of a scan; how the scan failed is its last line. owner: whom a new file is to belong to.
 
-    Raises UsageError when it cannot be written.
+    pause, say: see `opening.open_output`. Raises UsageError when it cannot be written.
     """
-    file = _open(options, owner)
+    file = _open(options, owner, pause, say)
     verbosity = TRACE if options.debug else options.verbosity
     if options.quiet and file is None and verbosity == INFO:
         verbosity = ERROR
@@ -124,14 +129,15 @@ def open_log(options: Options, owner: tuple[int, int] | None = None) -> Iterator
         log.close()
 
 
-def _open(options: Options, owner: tuple[int, int] | None) -> IO[str] | None:
+def _open(
+    options: Options,
+    owner: tuple[int, int] | None,
+    pause: Callable[[float], bool],
+    say: Callable[[str], None],
+) -> IO[str] | None:
     path = options.log_file
     if options.log_directory is not None:
         path = str(Path(options.log_directory) / file_name(datetime.now().astimezone()))
     if path is None or path == "-":
         return None
-    try:
-        descriptor = open_written(path, owner, append=True)
-    except OSError as error:
-        raise UsageError(f"cannot write the log {printable(path)}: {error.strerror}") from error
-    return os.fdopen(descriptor, "a", buffering=1, encoding="utf-8", errors="backslashreplace")
+    return open_lines(path, owner, "the log ", pause=pause, say=say)

@@ -18,6 +18,8 @@ from lzr import pinning
 FLOW_TO_COLLECT = 4
 OWN_CORE_FROM = 12
 LEAST_SHARDS, MOST_SPARE = 8, 32
+MOST_SHARDS = 256
+"""Sockets in a fan-out group (PACKET_FANOUT_MAX, packet(7))."""
 _RX_FRAMES, _TX_FRAMES = 8192, 2048  # for a worker
 
 
@@ -61,7 +63,7 @@ def choose(flow: int | None, collect: int | None, cores: int, why: str) -> Crew:
 
 def shards(flow: int, cores: int) -> int:
     """More shards than workers, so that workers can be added while the scan runs, up to a core each."""
-    return max(LEAST_SHARDS, 2 * flow, min(cores, MOST_SPARE))
+    return min(MOST_SHARDS, max(LEAST_SHARDS, 2 * flow, min(cores, MOST_SPARE)))
 
 
 def frames(shards: int, workers: int) -> tuple[int, int]:

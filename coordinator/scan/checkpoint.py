@@ -43,7 +43,7 @@ EVERY = 1.0
 _MAGIC = b"lzr checkpoint 2\n"
 _PATIENCE = 4.0  # for the processes of a killed scan to end: they do so within two seconds
 
-_PATHS = ("input_file", "output_file", "blocklist_file", "allowlist_file")
+_PATHS = ("input_file", "output_file")
 
 
 class Progress:
@@ -173,6 +173,9 @@ class Saved:
             for name, value in found["options"].items()
             if name in known
         }
+        for attr in LISTS:  # one file, as it was once kept
+            if not isinstance(values.get(attr), tuple):
+                values[attr] = () if values.get(attr) is None else (values[attr],)
         return cls(
             Options(**values),
             Progress(found["low"], above),
@@ -356,8 +359,15 @@ def _content(name: Path | str, place: int | None) -> bytes:
 
 
 @contextmanager
-def open_checkpoint(options: Options, owner: tuple[int, int] | None = None) -> Iterator[Checkpoint | None]:
-    """What --checkpoint and --resume ask for, None where neither does. Raises UsageError."""
+def open_checkpoint(
+    options: Options,
+    owner: tuple[int, int] | None = None,
+    read: Callable[[str], bytes] = lambda path: Path(path).read_bytes(),
+) -> Iterator[Checkpoint | None]:
+    """What --checkpoint and --resume ask for, None where neither does. Raises UsageError.
+
+    read: gives what is in a list of networks, and raises UsageError.
+    """
     if options.checkpoint is None:
         yield None
         return
@@ -373,13 +383,13 @@ def open_checkpoint(options: Options, owner: tuple[int, int] | None = None) -> I
                     f"{directory} holds the checkpoint of a scan: --resume {directory} goes on with it, "
                     "and a new scan needs another directory"
                 )
-            lists = digests(options)
+            lists = digests(options, read)
             yield Checkpoint(directory, absolute(options), lock=lock, owner=owner, lists=lists, place=place)
             return
         if saved is None:
             raise UsageError(f"there is no checkpoint in {directory}")
         options = restored(options, saved.options)
-        lists = digests(options)
+        lists = digests(options, read)
         _compare_lists(options, saved.lists, lists)
         yield Checkpoint(directory, options, saved, lock=lock, owner=owner, lists=lists, place=place)
     finally:
@@ -464,11 +474,13 @@ def _compare_lists(options: Options, before: dict[str, str], now: dict[str, str]
 
 def absolute(options: Options) -> Options:
     """The same with whole paths: a scan may be resumed from another working directory."""
-    changes = {
+    changes: dict[str, object] = {
         name: os.path.abspath(path)
         for name in _PATHS
         if (path := getattr(options, name)) is not None and path != "-"
     }
+    for name in LISTS:
+        changes[name] = tuple(map(os.path.abspath, getattr(options, name)))
     return options.replace(**changes)
 
 

@@ -22,7 +22,7 @@ from coordinator.dashboard.terminal import abilities, wanted
 from coordinator.endpoints.control import ControlError, ControlServer
 from coordinator.endpoints.prometheus import MetricsServer
 from coordinator.endpoints.requests import Change, Command
-from coordinator.files.opening import open_written
+from coordinator.files.opening import Interrupted, open_lines, open_written
 from coordinator.monitor import autoscale, status
 from coordinator.monitor.findings import on_terminal
 from coordinator.monitor.log import Log
@@ -50,6 +50,7 @@ class Watch:
     owner: user and group that files made here belong to.
     typed: the input is typed on the terminal that the dashboard would be on.
     title: what is scanned how. cores: that may be used.
+    pause: waits so many seconds, returns whether the user wants to end.
     """
 
     def __init__(
@@ -64,6 +65,7 @@ class Watch:
         title: str = "",
         cores: int = 1,
         guard_missing: bool = False,
+        pause: Callable[[float], bool] = lambda _: False,
     ) -> None:
         self.options = options
         self.log = Log(options.verbosity) if log is None else log
@@ -82,6 +84,7 @@ class Watch:
         self._now = now
         self._owner = owner
         self._typed = typed
+        self._pause = pause
         self._shows = wanted(options.dashboard, results_on_stdout) and not (options.debug or options.quiet)
         self.findings = on_terminal(options, live=not self._shows)
         self._dashboard: Dashboard | None = None
@@ -117,11 +120,9 @@ class Watch:
                 raise UsageError(str(error)) from error
             self.note(f"no control socket, lzr ctl will not work: {error}")
         if options.status_updates_file:
-            try:
-                self._status_file = self._create(options.status_updates_file, "a")
-            except OSError as error:
-                raise UsageError(f"cannot write {options.status_updates_file}: {error.strerror}") from error
-            if self._status_file.tell() == 0:
+            self._status_file = self._create(options.status_updates_file, "a", self._pause)
+            there = os.fstat(self._status_file.fileno())
+            if not stat.S_ISREG(there.st_mode) or not there.st_size:
                 self._write_status(status.CSV_HEADER)
         announce()
         if self._shows:
@@ -292,9 +293,15 @@ class Watch:
         changes = {"flow": Change(advice.flow), "collect": Change(advice.collect)}
         return [Command("workers", workers=changes)]
 
-    def _create(self, path: str, mode: str) -> IO[str]:
-        descriptor = open_written(path, self._owner, append=mode == "a")
-        if mode == "w" and stat.S_ISREG(os.fstat(descriptor).st_mode):
+    def _say(self, sentence: str) -> None:
+        self.log.info(sentence)
+
+    def _create(self, path: str, mode: str, pause: Callable[[float], bool] = lambda _: True) -> IO[str]:
+        """Raises OSError, UsageError, and Interrupted for a FIFO that nobody reads."""
+        if mode == "a":
+            return open_lines(path, self._owner, pause=pause, say=self._say)
+        descriptor = open_written(path, self._owner, append=False, pause=pause)
+        if stat.S_ISREG(os.fstat(descriptor).st_mode):
             os.ftruncate(descriptor, 0)
         return os.fdopen(descriptor, mode, buffering=1, encoding="utf-8")
 
@@ -315,6 +322,8 @@ class Watch:
         try:
             with self._create(path, "w") as file:
                 file.write(export(snapshot, export_kind(path)))
+        except Interrupted:
+            self.log.error(f"cannot write {Path(path).name}: nobody reads that FIFO")
         except (OSError, ValueError, UsageError) as error:
             self.log.error(f"cannot write {Path(path).name}: {error}")
 

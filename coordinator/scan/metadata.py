@@ -13,7 +13,7 @@ import os
 import platform
 import resource
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
@@ -80,7 +80,7 @@ class Metadata:
         if self.input_hash is not None:
             found["input"] = self.input_hash.as_dict()
         found["lists"] = {
-            attr: {"file": getattr(self.options, attr), "sha256": digest}
+            attr: {"file": ", ".join(getattr(self.options, attr)), "sha256": digest}
             for attr, digest in self.lists.items()
         }
         if self.network is not None:
@@ -113,10 +113,19 @@ class Metadata:
 
 @contextmanager
 def open_metadata(
-    options: Options, argv: Sequence[str], started: float, owner: tuple[int, int] | None = None
+    options: Options,
+    argv: Sequence[str],
+    started: float,
+    owner: tuple[int, int] | None = None,
+    *,
+    pause: Callable[[float], bool] = lambda _: False,
+    say: Callable[[str], None] = lambda _: None,
 ) -> Iterator[Metadata]:
-    """The metadata of a scan that begins. owner: whom a new file is to belong to. Raises UsageError."""
-    made = Metadata(options, argv, started, _open(options.metadata_file, owner))
+    """The metadata of a scan that begins. owner: whom a new file is to belong to.
+
+    pause, say: see `opening.open_output`. Raises UsageError.
+    """
+    made = Metadata(options, argv, started, _open(options.metadata_file, owner, pause, say))
     try:
         yield made
     finally:
@@ -125,14 +134,19 @@ def open_metadata(
                 made.file.close()
 
 
-def _open(path: str | None, owner: tuple[int, int] | None) -> IO[str] | None:
+def _open(
+    path: str | None,
+    owner: tuple[int, int] | None,
+    pause: Callable[[float], bool],
+    say: Callable[[str], None],
+) -> IO[str] | None:
     if path is None:
         return None
     if path == "-":
         return sys.stdout
     try:
         # An older file is kept until there is something to put in its place.
-        descriptor = open_written(path, owner, append=False)
+        descriptor = open_written(path, owner, append=False, pause=pause, say=say)
     except OSError as error:
         raise UsageError(f"cannot write {printable(path)}: {error.strerror}") from error
     return os.fdopen(descriptor, "w", encoding="utf-8")

@@ -5,14 +5,18 @@ from __future__ import annotations
 import os
 import sys
 import time
+from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
-from coordinator.files import appended, samefile
+from coordinator.files import appended, samefile, standard
 from coordinator.files.outputs import Outputs, free_name, open_outputs
+from coordinator.files.reading import Reading
 from coordinator.guard.guard import Guard, GuardError
+from coordinator.input import networks
 from coordinator.input.hashes import InputHash, compare, digests
 from coordinator.input.stream import Source
 from coordinator.input.unpack import Unpacked
@@ -25,7 +29,6 @@ from coordinator.processes.rundir import Scratch, ScratchError
 from coordinator.scan.checkpoint import Checkpoint, open_checkpoint
 from coordinator.scan.metadata import Metadata, open_metadata
 from coordinator.scan.signals import Signals
-from lzr.errors import printable
 from lzr.options import handshakes
 from lzr.options.table import Options, UsageError, check_fields
 from lzr.records import fields
@@ -38,7 +41,8 @@ from lzr.targets.blocklist import Blocklist
 class Opened:
     """options: those to go by, which a checkpoint may have changed. directory: of the processes' sockets.
 
-    owner: whom workers and collectors run as. profiles: descriptors of files for them.
+    owner: whom workers and collectors run as. profiles: descriptors of files for them. pause: waits so many
+    seconds, returns whether the user wants to end.
     """
 
     options: Options
@@ -52,6 +56,7 @@ class Opened:
     directory: str
     fleet: Fleet
     profiles: list[int]
+    pause: Callable[[float], bool]
 
 
 def open_all(
@@ -63,27 +68,28 @@ def open_all(
     """
     options, chosen = handshakes.settle(options)
     _check_output(options)
+    reading = Reading(signals.pause, _say)
+    waiting: dict[str, Any] = {"pause": signals.pause, "say": _say}
     if options.checkpoint and not options.resume and options.output_file is None:
         name = free_name(datetime.now(), options.output_module)  # to be found again
         options = options.replace(output_file=name)
-    checkpoint = stack.enter_context(open_checkpoint(options, invoker()))
+    checkpoint = stack.enter_context(open_checkpoint(options, invoker(), reading.whole))
     if checkpoint is not None:
         options = checkpoint.options
         _settle_again(guard, checkpoint)
     samefile.check(options)
     appended.check(options)
-    log = stack.enter_context(open_log(options, invoker()))
+    log = stack.enter_context(open_log(options, invoker(), **waiting))
+    reading.say = waiting["say"] = log.info
     for sentence in chosen:
         log.info(f"handshakes: {sentence}")
-    profiles = stack.enter_context(open_profiles(options, "lzr: coordinator", invoker()))
-    record = stack.enter_context(open_metadata(options, sys.argv, time.time(), invoker()))
-    blocklist = _blocklist(options, log)
-    outputs = stack.enter_context(
-        open_outputs(options, invoker(), checkpoint, pause=signals.pause, say=log.info)
-    )
-    source = _open_input(options, stdin)
+    profiles = stack.enter_context(open_profiles(options, "lzr: coordinator", invoker(), **waiting))
+    record = stack.enter_context(open_metadata(options, sys.argv, time.time(), invoker(), **waiting))
+    blocklist = networks.policy(options, reading, warn=log.warn)
+    outputs = stack.enter_context(open_outputs(options, invoker(), checkpoint, **waiting))
+    source = _open_input(options, stdin, reading)
     record.input_hash = InputHash() if checkpoint is None else checkpoint.input
-    record.lists = digests(options) if options.metadata_file else {}
+    record.lists = digests(options, reading.whole) if options.metadata_file else {}
     if checkpoint is not None and checkpoint.resumed is not None:
         resumed = checkpoint.resumed
         compare(source.descriptor, options.dryrun == "fast", resumed.marks, resumed.prefix)
@@ -107,6 +113,7 @@ def open_all(
         directory=scratch.here,
         fleet=fleet,
         profiles=profiles,
+        pause=signals.pause,
     )
 
 
@@ -123,6 +130,9 @@ def _check_output(options: Options) -> None:
         raise UsageError(f"--output-filter {options.output_filter}: {error}") from error
     except ValueError as error:
         raise UsageError(str(error)) from error
+    needs_stdout = options.feed_zgrab or "-" in (options.output_file, options.metadata_file)
+    if needs_stdout and standard.stdout_trouble():
+        raise UsageError(f"{standard.stdout_trouble()}, and results are to go there")
     frame = options.dashboard_file
     if frame and not os.access(Path(frame).absolute().parent, os.W_OK | os.X_OK):
         raise UsageError(f"cannot write {frame}: its directory is missing or closed to us")
@@ -141,35 +151,16 @@ def _settle_again(guard: Guard | None, checkpoint: Checkpoint) -> None:
         raise UsageError(str(error)) from error
 
 
-def _open_input(options: Options, stdin: Source | None) -> Unpacked:
+def _say(sentence: str) -> None:
+    """Before there is a log."""
+    print(f"lzr: {sentence}", file=sys.stderr, flush=True)
+
+
+def _open_input(options: Options, stdin: Source | None, reading: Reading) -> Unpacked:
     source = stdin
-    try:
-        if options.input_file is not None:
-            source = Source(os.open(options.input_file, os.O_RDONLY | os.O_CLOEXEC))
-    except OSError as error:
-        raise UsageError(f"cannot read {options.input_file}: {error.strerror}") from error
+    if options.input_file is not None:
+        source = Source(reading.open(options.input_file))
     return Unpacked(source or Source(0), binary=options.dryrun == "fast")
-
-
-def _blocklist(options: Options, log: Log) -> Blocklist | None:
-    """Raises UsageError, also for an allowlist that allows nobody; a blocklist that blocks nobody is said."""
-    texts = []
-    for path in (options.blocklist_file, options.allowlist_file):
-        try:
-            texts.append(None if path is None else Path(path).read_text("utf-8", "replace"))
-        except OSError as error:
-            raise UsageError(f"cannot read {path}: {error.strerror}") from error
-    if texts == [None, None]:
-        return None
-    try:
-        found = Blocklist.parse(texts[0] or "", texts[1])
-    except ValueError as error:
-        raise UsageError(f"{options.blocklist_file or options.allowlist_file}: {error}") from error
-    if found.only is not None and not len(found.only):
-        raise UsageError(f"--allowlist-file {printable(options.allowlist_file or '')} allows nobody")
-    if options.blocklist_file is not None and not (found.blocked and len(found.blocked)):
-        log.warn(f"--blocklist-file {printable(options.blocklist_file)} names no network: nothing is blocked")
-    return found
 
 
 def _printed(options: Options, log: Log) -> ChildOutput:

@@ -108,6 +108,7 @@ def watch(opened: Opened, begun: Begun, title: str, cores: int = 1, *, guarded: 
         title=title,
         cores=cores,
         guard_missing=not guarded,
+        pause=opened.pause,
     )
 
 

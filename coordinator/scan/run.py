@@ -14,6 +14,7 @@ from coordinator.files.opening import Interrupted
 from coordinator.guard.guard import Guard
 from coordinator.guard.watch import GuardWatch
 from coordinator.input.stream import Source
+from coordinator.processes import limits
 from coordinator.scan import wording
 from coordinator.scan.loop import FAILED, LOST, OK, Ending, Loop
 from coordinator.scan.opened import open_all
@@ -21,7 +22,7 @@ from coordinator.scan.prepare import Prepared, begin, prepare, watch
 from coordinator.scan.signals import Signals
 from coordinator.scan.unanswered import unanswered
 from lzr.options import handshakes
-from lzr.options.table import Options
+from lzr.options.table import Options, UsageError
 from lzr.records.summary import Summary
 
 
@@ -33,12 +34,18 @@ def run(options: Options, guard: Guard | None, stdin: Source | None) -> int:
     setproctitle("lzr: coordinator")
     setthreadtitle("lzr: coordinator")
     signals = Signals()
+    if limits.raise_descriptors() < limits.LEAST:
+        raise UsageError(f"fewer than {limits.LEAST} descriptors may be open at once: raise ulimit -n")
+    try:
+        return _run(options, guard, stdin, signals)
+    except Interrupted:  # while a FIFO waited for its other end, or a name for its address
+        return 128 + signals.number
+
+
+def _run(options: Options, guard: Guard | None, stdin: Source | None, signals: Signals) -> int:
     with ExitStack() as stack:
         stack.callback(signals.ignore)
-        try:
-            opened = open_all(options, guard, stdin, signals, stack)
-        except Interrupted:
-            return 128 + signals.number
+        opened = open_all(options, guard, stdin, signals, stack)
         begun = begin(opened, signals)
         record, intake = opened.record, begun.intake
         if not intake.backlog:

@@ -7,6 +7,8 @@ import select
 import signal
 from types import FrameType
 
+ENDINGS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
 
 class Signals:
     """SIGINT and SIGTERM as a count, seen by the loop at once through a pipe; SIGTSTP (Ctrl-Z) as a wish."""
@@ -17,15 +19,17 @@ class Signals:
         self.to_stop = False
         self.fileno, self._write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         signal.set_wakeup_fd(self._write, warn_on_full_buffer=False)
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-            signal.signal(number, self._take)
+        for number in ENDINGS:
+            if signal.getsignal(number) is not signal.SIG_IGN:  # nohup, and what a script starts with &
+                signal.signal(number, self._take)
         if signal.getsignal(signal.SIGTSTP) is signal.SIG_DFL:  # a shell without job control ignores it
             signal.signal(signal.SIGTSTP, self._take_stop)
         signal.signal(signal.SIGPIPE, signal.SIG_IGN)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, ENDINGS)  # held back since we began; taken from now on
 
     def ignore(self) -> None:
         """From here on nothing is to be cut short: what was set up is being taken away."""
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        for number in ENDINGS:
             signal.signal(number, signal.SIG_IGN)
 
     def pause(self, seconds: float) -> bool:

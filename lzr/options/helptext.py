@@ -129,7 +129,7 @@ def usage(*, everything: bool) -> str:
         "",
         *textwrap.wrap(
             "One dash or two, -flag value or -flag=value; -switch=false or --no-switch turns a switch off. "
-            "Times are seconds, or 500ms, 2s, 5m, 1h. A flag given twice: the last wins."
+            "Times are seconds, or 500ms, 2s, 5m, 1h. Given twice, the last wins; -b and -S add up."
             + ("" if everything else " The other options: lzr --help-all, man lzr."),
             WIDTH,
         ),

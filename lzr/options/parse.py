@@ -2,8 +2,10 @@
 
 Flags are written as Go's ``flag`` package and as ZMap have them: one dash or two, ``-flag value`` or
 ``-flag=value``; a switch alone is true, ``-switch=false`` and ``--no-switch`` are false. The last of several
-wins, and the command line wins over the configuration file. Whatever argv holds, ``parse`` returns Options
-or raises UsageError or Answer, and nothing else.
+wins, but lists of networks and source addresses add up, and of two inputs, filters, ranges of ports or lists
+of names neither is dropped: that is a mistake. The command line wins over the configuration file, whose
+blocklists stand beside its own. Whatever argv holds, ``parse`` returns Options or raises UsageError or
+Answer, and nothing else.
 """
 
 from __future__ import annotations
@@ -11,6 +13,7 @@ from __future__ import annotations
 import sys
 
 from lzr.errors import printable, suggest
+from lzr.options import types
 from lzr.options.option import Option
 from lzr.options.rules import settled
 from lzr.options.subcommands import PROGRAMS, TEXTS
@@ -79,16 +82,23 @@ def parse(
         raise Answer(_asked(argv))
     for row, name, text in _flags(argv):
         if row.attr:
-            before = values.get("handshakes") if row.attr == "handshakes" else None
+            before = values.get(row.attr) if row.kind.adds or row.kind.once else None
             _set(values, row, name, text)
-            if before not in (None, values.get("handshakes")):
-                raise UsageError(f"{name} is given twice; write {name} {_all_of(before, values)}")
+            if row.kind.adds and before is not None:
+                values[row.attr] = _together(before, values[row.attr])
+            elif before not in (None, values.get(row.attr)):
+                raise UsageError(_twice(row, name, before, values[row.attr]))
         elif row.long == "config":
             config = str(_parsed(row, name, text))
         elif _parsed(row, name, text):
             raise Answer(row.long)
     if config:
-        values = {**_config(config, read), **values}
+        kept = _config(config, read)
+        if "blocklist_file" in kept and "blocklist_file" in values:  # nobody is contacted whom either names
+            kept["blocklist_file"] = values["blocklist_file"] = _together(
+                kept["blocklist_file"], values["blocklist_file"]
+            )
+        values = {**kept, **values}
     said = set(values)
     if "user" not in values:
         sudo_user = (environ or {}).get("SUDO_USER", "root")
@@ -97,9 +107,20 @@ def parse(
     return settled(values).saying(said)
 
 
-def _all_of(before: object, values: Values) -> str:
-    names = (*before, *values["handshakes"])  # type: ignore[misc]
-    return printable(",".join(dict.fromkeys(names)))
+def _together(before: object, after: object) -> object:
+    return tuple(dict.fromkeys((*before, *after)))  # type: ignore[misc]
+
+
+def _twice(row: Option, name: str, before: object, after: object) -> str:
+    """The sentence about a flag that is given twice, with what was meant if that is known."""
+    if row.kind is types.NAMES:
+        return f"{name} is given twice; write {name} {printable(row.kind.show(_together(before, after)))}"
+    both = f"{printable(row.kind.show(before))} and {printable(row.kind.show(after))}"
+    hint = {
+        "input_file": "; one input is read: cat FILE FILE | lzr",
+        "output_filter": "; write both as one, joined by &&",
+    }.get(row.attr, "")
+    return f"{name} is given twice, with {both}{hint}"
 
 
 def _asked(argv: Sequence[str]) -> str:
@@ -221,7 +242,12 @@ def _config(path: str, read: Callable[[str], bytes]) -> Values:
         row = KEYS.get(key)
         if row is None:
             raise UsageError(f"--config {where}: unknown key {printable(key)}{suggest(key, KEYS)}")
-        _set(values, row, f"--config {where}: {key}", _config_text(where, key, value))
+        name = f"--config {where}: {key}"
+        if row.kind is types.LISTS and isinstance(value, list):
+            parts = [_parsed(row, name, _config_text(where, key, item)) for item in value]
+            values[row.attr] = tuple(path for part in parts for path in part)  # type: ignore[attr-defined]
+            continue
+        _set(values, row, name, _config_text(where, key, value))
     return values
 
 

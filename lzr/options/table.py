@@ -79,7 +79,7 @@ class Options(Table):
     )
     input_file: str | None = option(
         INPUT,
-        types.path(),
+        types.INPUT,
         "read the input from FILE; - is stdin",
         default=None,
         on_resume=FREE,
@@ -427,21 +427,21 @@ class Options(Table):
         default=False,
         on_resume=FIXED,
     )
-    blocklist_file: str | None = option(
+    blocklist_file: tuple[str, ...] = option(
         FILTERING,
-        types.path(),
-        "send nothing to the networks in FILE (ZMap's format: a CIDR block a line, # comments)",
-        default=None,
+        types.LISTS,
+        "send nothing to the networks in FILE (ZMap's format; ranges and names too); several add up",
+        default=(),
         on_resume=CONTENT,
         short="b",
         aliases=("blacklist-file", "excludefile", "exclude-file"),
         common=True,
     )
-    allowlist_file: str | None = option(
+    allowlist_file: tuple[str, ...] = option(
         FILTERING,
-        types.path(),
-        "send only to the networks in FILE",
-        default=None,
+        types.LISTS,
+        "send only to the networks in FILE; several add up",
+        default=(),
         on_resume=CONTENT,
         aliases=("whitelist-file",),
     )
@@ -670,9 +670,10 @@ class Options(Table):
     def echo(self) -> list[tuple[str, str]]:
         """(flag, value) of what differs from the defaults; ``flag=value`` parses back to it."""
         return [
-            (row.flag, row.kind.show(value))
+            (row.flag, text)
             for row, value in zip(TABLE, self.values().values(), strict=True)
             if value != row.default
+            for text in ([*value] if row.kind is types.LISTS else [row.kind.show(value)])
         ]
 
     def as_dict(self) -> dict[str, Any]:

@@ -27,9 +27,11 @@ class Kind:
     bare: what the flag alone stands for (``-sendSYNs`` is ``-sendSYNs=true``); None: it needs a value.
     choices: the values to offer for completion, where they are few.
     file: what completion should offer: "file", "dir" or "".
+    adds: the values are tuples, and those of a flag that is given several times are taken together.
+    once: a flag that is given twice is a mistake, unless both say the same; else the last one wins.
     """
 
-    __slots__ = ("bare", "choices", "file", "metavar", "parse", "show")
+    __slots__ = ("adds", "bare", "choices", "file", "metavar", "once", "parse", "show")
 
     def __init__(
         self,
@@ -40,6 +42,8 @@ class Kind:
         bare: str | None = None,
         choices: tuple[str, ...] = (),
         file: str = "",
+        adds: bool = False,
+        once: bool = False,
     ) -> None:
         self.metavar = metavar
         self.parse = parse
@@ -47,6 +51,8 @@ class Kind:
         self.bare = bare
         self.choices = choices
         self.file = file
+        self.adds = adds
+        self.once = once
 
 
 def _boolean(text: str) -> bool:
@@ -200,6 +206,11 @@ def path(metavar: str = "FILE", *, file: str = "file", endings: tuple[str, ...] 
     return Kind(metavar, parse, file=file)
 
 
+def paths(metavar: str = "FILE") -> Kind:
+    """Files that add up, one each time the flag is given: a name may hold any mark there is."""
+    return Kind(metavar, lambda text: (_path(text),), show=", ".join, file="file", adds=True)
+
+
 def choice(*values: str) -> Kind:
     def parse(text: str) -> str:
         if text not in values:
@@ -343,15 +354,17 @@ def _filter(text: str) -> str:
 
 SWITCH = Kind("", _boolean, show=_show_boolean, bare="true")
 DRYRUN = Kind("fast", _dryrun, show=lambda value: value or "false", bare="true", choices=("text", "fast"))
-NAMES = Kind("A,B,C", _names, show=",".join)
+NAMES = Kind("A,B,C", _names, show=",".join, once=True)
 TEXT = Kind("TEXT", _text)
 AGENT = Kind("TEXT", _agent)
 FRACTION = Kind("X", _fraction, show=show_number)
 PORT = Kind("PORT", _port)
-PORTS = Kind("LOW-HIGH", _ports, show=_show_ports)
+PORTS = Kind("LOW-HIGH", _ports, show=_show_ports, once=True)
 MAC = Kind("MAC", _mac)
 INTERFACE = Kind("NAME", _interface, file="interface")
 ADDRESS = Kind("ADDRESS", _address)
-SOURCES = Kind("A,B,CIDR", _sources, show=",".join)
+SOURCES = Kind("A,B,CIDR", _sources, show=",".join, adds=True)
 WORKERS = Kind("N", _workers)
-FILTER = Kind("EXPR", _filter)
+FILTER = Kind("EXPR", _filter, once=True)
+INPUT = Kind("FILE", _path, file="file", once=True)
+LISTS = paths()

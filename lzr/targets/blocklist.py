@@ -1,9 +1,10 @@
 """Who may be contacted: blocklist and allowlist in ZMap's format.
 
-A list names addresses and networks (CIDR), one a line, ``#`` starts a comment, both families. It becomes
-sorted, disjoint ranges of 128-bit numbers, so that a batch of addresses is looked up with one binary search
-whatever the length of the list. A network shorter than an address's own bits is taken whole
-(``10.1.2.3/8`` is ``10.0.0.0/8``), as ZMap does.
+A list names addresses, networks (CIDR) and ranges (``10.0.0.1-10.0.0.9``), one a line, ``#`` starts a
+comment, both families. It becomes sorted, disjoint ranges of 128-bit numbers, so that a batch of addresses is
+looked up with one binary search whatever the length of the list. A network shorter than an address's own bits
+is taken whole (``10.1.2.3/8`` is ``10.0.0.0/8``), as ZMap does. A name is given back as a name: who reads the
+list looks it up (``coordinator/input/networks.py``).
 
 An IPv4 entry also covers the IPv6 addresses by which a network reaches the same host: the mapped form
 ``::ffff:0:0/96`` (RFC 4291 §2.5.5.2), ``64:ff9b::/96`` (NAT64, RFC 6052 §2.1), and ``2002::/16`` (6to4, RFC
@@ -19,6 +20,7 @@ IPv4 is looked up in its mapped form, so an IPv6 network that happens to cover `
 from __future__ import annotations
 
 import ipaddress
+import re
 from typing import Any
 
 import numpy as np
@@ -36,8 +38,24 @@ _6TO4, _6TO4_SHIFT = 0x2002 << 112, 80
 _V4_FIRST, _V4_LAST = V4_MAPPED, V4_MAPPED | 0xFFFFFFFF
 
 
-def _ranges(text: str) -> list[Range]:
+_NAME = re.compile(r"(?=.*[A-Za-z])[A-Za-z0-9_-]{1,63}(?:\.[A-Za-z0-9_-]{1,63})*\.?")
+"""A host's name (RFC 1123 §2.1), with the underscores that some have; a letter tells it from a number."""
+
+
+def ranges_of(text: str) -> list[Range]:
     """What one entry covers. Raises ValueError."""
+    low, dash, high = text.partition("-")
+    if dash:
+        low, high = low.strip(), high.strip()
+        if "/" in text or not low or not high:
+            raise ValueError(text)
+        if high.isascii() and high.isdigit():  # 10.0.0.1-9, as nmap and masscan have it
+            high = f"{low.rpartition('.')[0]}.{high}"
+        (first, end), (start, last) = ranges_of(low)[0], ranges_of(high)[0]
+        one_family = (v4_number(low) >= 0) == (v4_number(high) >= 0)
+        if (first, start) != (end, last) or first > last or not one_family:
+            raise ValueError(text)
+        return _without_mapped(first, last)
     address, slash, length = text.partition("/")
     v4 = v4_number(address)
     if v4 >= 0:
@@ -49,12 +67,35 @@ def _ranges(text: str) -> list[Range]:
     if "%" in text:
         raise ValueError(text)
     network = ipaddress.IPv6Network(text, strict=False)
-    first, last = int(network.network_address), int(network.broadcast_address)
+    return _without_mapped(int(network.network_address), int(network.broadcast_address))
+
+
+def _without_mapped(first: int, last: int) -> list[Range]:
+    """Of IPv6, without the mapped form of IPv4, unless it is meant: it lies in there."""
     if first >= _V4_FIRST and last <= _V4_LAST:
         return _forms(first & 0xFFFFFFFF, last & 0xFFFFFFFF)
     if last < _V4_FIRST or first > _V4_LAST:
         return [(first, last)]
-    return [(first, _V4_FIRST - 1), (_V4_LAST + 1, last)]
+    return [one for one in ((first, _V4_FIRST - 1), (_V4_LAST + 1, last)) if one[0] <= one[1]]
+
+
+def entries(text: str) -> tuple[list[Range], dict[str, int]]:
+    """What a list's text covers, and the names in it with their lines. Raises ValueError, with the line."""
+    ranges: list[Range] = []
+    names: dict[str, int] = {}
+    for number, line in enumerate(text.split("\n"), 1):
+        entry = line.split("#", 1)[0].strip()
+        if not entry:
+            continue
+        try:
+            ranges += ranges_of(entry)
+        except ValueError:
+            if _NAME.fullmatch(entry) and len(entry) <= 253:
+                names.setdefault(entry, number)
+                continue
+            shown = excerpt(entry.encode("utf-8", "replace"))
+            raise ValueError(f"line {number}: {shown!r} is neither an address nor a network") from None
+    return ranges, names
 
 
 def _forms(first: int, last: int) -> list[Range]:
@@ -85,18 +126,10 @@ class Prefixes:
 
     @classmethod
     def parse(cls, text: str) -> Prefixes:
-        """A list's text. Raises ValueError that names the line."""
-        ranges: list[Range] = []
-        for number, line in enumerate(text.split("\n"), 1):
-            entry = line.split("#", 1)[0].strip()
-            if entry:
-                try:
-                    ranges += _ranges(entry)
-                except ValueError:
-                    shown = excerpt(entry.encode("utf-8", "replace"))
-                    raise ValueError(
-                        f"line {number}: {shown!r} is neither an address nor a network"
-                    ) from None
+        """A list's text, without names. Raises ValueError that names the line."""
+        ranges, names = entries(text)
+        for name, number in names.items():
+            raise ValueError(f"line {number}: {name!r} is neither an address nor a network")
         return cls(ranges)
 
     def contains(self, hi: NDArray[np.uint64], lo: NDArray[np.uint64]) -> NDArray[np.bool_]:

@@ -14,6 +14,7 @@ import pytest
 from coordinator.guard.early import put_up_early
 from coordinator.guard.guard import put_up
 from tests.host_net import BOX, BOX6, ROOT, Wire, inside
+from tests.lab.net import wait_for
 
 
 @pytest.fixture(scope="module")
@@ -92,6 +93,7 @@ class TestLauncher:
         with self.start(wire, launcher) as process:
             assert process.stdout is not None
             name = process.stdout.readline().strip()
+            wait_for(lambda: "drop" in wire.rules(), "its nft")  # for which the program would wait
             assert wire.answered((BOX, 40000), (BOX6, 40000), (BOX, 80)) == {(BOX, 80)}
             with inside(wire.box), put_up([BOX]) as up:
                 assert not up.notes

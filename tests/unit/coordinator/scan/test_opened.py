@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from coordinator.files.reading import Reading
+from coordinator.input.networks import policy
 from coordinator.monitor.log import open_log
-from coordinator.scan.opened import _blocklist
 from lzr.errors import UsageError
 from lzr.options.parse import parse
 
@@ -23,11 +24,11 @@ def test_lists_without_an_entry(tmp_path: Path, text: str, capsys: pytest.Captur
         (parse([]), False),
     ):
         with open_log(options) as log:
-            _blocklist(options, log)
+            policy(options, Reading(), warn=log.warn)
         assert ("names no network: nothing is blocked" in capsys.readouterr().err) is said
         with (
             open_log(options) as log,
             pytest.raises(UsageError, match="allows nobody"),
         ):
-            _blocklist(options.replace(allowlist_file=str(path)), log)
+            policy(options.replace(allowlist_file=(str(path),)), Reading(), warn=log.warn)
         capsys.readouterr()

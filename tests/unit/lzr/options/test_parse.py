@@ -478,3 +478,23 @@ def test_bash_completion() -> None:
 def test_zsh_completion_is_sound() -> None:
     done = subprocess.run(["zsh", "-n", str(ROOT / "etc/completion/_lzr")], capture_output=True, check=True)
     assert done.stderr == b""
+
+
+def test_what_is_given_twice() -> None:
+    """Lists of networks and source addresses add up; of two inputs or filters none is dropped."""
+    assert parse(["-b", "a", "-b", "b,c", "-b", "a"]).blocklist_file == ("a", "b,c")
+    assert parse(["-S", "10.0.0.1", "-S", "10.0.0.2"]).source_ips == ("10.0.0.1", "10.0.0.2")
+    assert parse(["-rate", "5", "-rate", "6"]).rate == 6
+    assert parse(["-I", "a", "-I", "a"]).input_file == "a"
+    for words, says in (
+        (["-I", "a", "-I", "b"], "-I is given twice, with a and b; one input is read: cat FILE FILE"),
+        (["--output-filter", "ttl > 6", "--output-filter", "RST"], "write both as one"),
+        (["--output-fields", "saddr", "--output-fields", "sport"], "write --output-fields saddr,sport"),
+        (["-s", "1-5", "-s", "6"], "-s is given twice"),
+    ):
+        with pytest.raises(UsageError, match=says):
+            parse(words)
+    config = {"file": b'blocklist-file = ["a", "b"]\nallowlist-file = "c"\n'}
+    words = ["-b", "d", "--allowlist-file", "e", "-C", "file"]
+    found = parse(words, {}, config.__getitem__)
+    assert (found.blocklist_file, found.allowlist_file) == (("a", "b", "d"), ("e",))

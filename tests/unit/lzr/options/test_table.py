@@ -147,6 +147,8 @@ SPECIAL: dict[str, st.SearchStrategy[Any]] = {
     "haf": st.integers(0, 100),
     "haf_threshold": st.floats(0, 1),
     "seed": st.integers(0, 2**64 - 1),
+    "blocklist_file": st.lists(PATH, min_size=1, max_size=3, unique=True).map(tuple),
+    "allowlist_file": st.lists(PATH, min_size=1, max_size=3, unique=True).map(tuple),
     "shards": st.integers(1, 65535),
     "source_ips": st.lists(V4, min_size=1, max_size=3).map(tuple),
     "source_port": st.tuples(st.integers(1, 65535), st.integers(1, 65535)).map(lambda p: (min(p), max(p))),

@@ -1,0 +1,88 @@
+"""Files that are read by name: lists of networks whole, the input as it comes.
+
+The law: nothing here waits deaf and dumb. Opening a FIFO waits for its writer, and so does reading it
+(fifo(7)): meanwhile a signal ends us, and it is said what is awaited. What has been read is kept, for what
+came through a FIFO cannot be read again.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import stat
+from collections.abc import Callable
+
+from coordinator.files.opening import Interrupted
+from lzr.errors import UsageError
+
+_STEP = 0.1  # seconds between two looks whether we are to end
+_SILENT = 0.5  # seconds after which it is said that nothing comes
+_CHUNK = 1 << 16
+_MOST = 1 << 28
+"""Bytes of one list: ten million networks. A device that never ends is no list."""
+
+
+class Reading:
+    """pause: waits so many seconds, returns whether we are to end. say: told what is awaited."""
+
+    def __init__(
+        self,
+        pause: Callable[[float], bool] = lambda _: False,
+        say: Callable[[str], None] = lambda _: None,
+    ) -> None:
+        self.pause = pause
+        self.say = say
+        self._kept: dict[str, bytes] = {}
+
+    def whole(self, path: str) -> bytes:
+        """All of a file. Raises UsageError, or Interrupted."""
+        if path not in self._kept:
+            descriptor = self.open(path)
+            try:
+                self._kept[path] = self._read(path, descriptor)
+            except OSError as error:
+                raise UsageError(f"cannot read {path}: {error.strerror}") from error
+            finally:
+                os.close(descriptor)
+        return self._kept[path]
+
+    def open(self, path: str) -> int:
+        """A descriptor to read from, once there is something; a FIFO without a writer is waited for."""
+        try:
+            descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
+        except OSError as error:
+            raise UsageError(f"cannot read {path}: {error.strerror}") from error
+        try:
+            if stat.S_ISFIFO(os.fstat(descriptor).st_mode):
+                self._await(descriptor, f"{path} is a FIFO to which nobody writes: waiting for its writer")
+            os.set_blocking(descriptor, True)
+        except BaseException:
+            os.close(descriptor)
+            raise
+        return descriptor
+
+    def _read(self, path: str, descriptor: int) -> bytes:
+        mode = os.fstat(descriptor).st_mode
+        pieces: list[bytes] = []
+        length = 0
+        while True:
+            if not stat.S_ISREG(mode):
+                self._await(descriptor, f"waiting for the end of {path}")
+            piece = os.read(descriptor, _CHUNK)
+            if not piece:
+                return b"".join(pieces)
+            pieces.append(piece)
+            length += len(piece)
+            if length > _MOST:
+                raise UsageError(f"{path} is no list: it has more than {_MOST >> 20} MiB")
+
+    def _await(self, descriptor: int, sentence: str) -> None:
+        waited = 0.0
+        poll = select.poll()
+        poll.register(descriptor, select.POLLIN)
+        while not poll.poll(0):
+            if waited < _SILENT <= waited + _STEP:
+                self.say(sentence)
+            if self.pause(_STEP):
+                raise Interrupted
+            waited += _STEP

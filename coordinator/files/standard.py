@@ -1,0 +1,66 @@
+"""Standard descriptors that are closed, or open the wrong way round.
+
+A file that is opened next would get the number of a closed one, and what is meant for stderr would go into
+it (or into the results, if that is stdout). So a closed one is filled first, and in such a way that what was
+meant to be read or written there fails: then both mistakes are one, and have one sentence.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import stat
+import sys
+
+_READ, _WRITTEN = (os.O_RDONLY, os.O_RDWR), (os.O_WRONLY, os.O_RDWR)
+
+
+def settle() -> None:
+    """Fill what is closed; what is printed to a stderr that cannot be written goes nowhere."""
+    for descriptor, flags in ((0, os.O_WRONLY), (1, os.O_RDONLY), (2, os.O_RDWR)):
+        try:
+            os.fstat(descriptor)
+        except OSError:
+            made = os.open(os.devnull, flags)
+            if made != descriptor:
+                os.dup2(made, descriptor)
+                os.close(made)
+            os.set_inheritable(descriptor, True)
+    if sys.stderr is None or not _open_for(2, _WRITTEN):
+        sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115
+    if sys.stdout is None:
+        sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115
+    append(2)
+
+
+def stdin_trouble() -> str:
+    """Why nothing can be read from stdin, or nothing."""
+    return "" if _open_for(0, _READ) else "stdin, which is the input, is closed or not open for reading"
+
+
+def stdout_trouble() -> str:
+    """Why nothing can be written to stdout, or nothing."""
+    return "" if _open_for(1, _WRITTEN) else "stdout is closed or not open for writing"
+
+
+def append(descriptor: int) -> None:
+    """Let a file that is written at its end be written there also after somebody has emptied it.
+
+    Shells open with ``>``, so after a log has been rotated by copying and emptying it, the next line would
+    stand where the last one ended, behind as many zeros.
+    """
+    try:
+        status = os.fstat(descriptor)
+        if stat.S_ISREG(status.st_mode) and os.lseek(descriptor, 0, os.SEEK_CUR) == status.st_size:
+            flags = fcntl.fcntl(descriptor, fcntl.F_GETFL)
+            if not flags & os.O_APPEND:
+                fcntl.fcntl(descriptor, fcntl.F_SETFL, flags | os.O_APPEND)
+    except OSError:
+        pass
+
+
+def _open_for(descriptor: int, ways: tuple[int, ...]) -> bool:
+    try:
+        return fcntl.fcntl(descriptor, fcntl.F_GETFL) & os.O_ACCMODE in ways
+    except OSError:
+        return False

@@ -1,0 +1,129 @@
+"""The lists of networks (blocklist, allowlist): read, names in them looked up once, one policy made of all.
+
+A name in a list is every address that it has now. One that has none is a mistake: a blocklist that does not
+say whom it blocks is not to be scanned with.
+"""
+
+from __future__ import annotations
+
+import queue
+import socket
+import threading
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from coordinator.files.opening import Interrupted
+from coordinator.files.reading import Reading
+from lzr.errors import UsageError, printable
+from lzr.options.table import Options
+from lzr.targets import filetypes
+from lzr.targets.blocklist import Blocklist, Prefixes, entries, ranges_of
+from lzr.targets.decompress import compression
+from lzr.targets.textencoding import Text, coding
+
+SECONDS = 30.0
+"""How long all names together are waited for."""
+_STEP = 0.1
+_THREADS = 16
+
+Lookup = Callable[[str], Sequence[Any]]
+
+
+def _ask(name: str) -> Sequence[Any]:
+    return socket.getaddrinfo(name, None, type=socket.SOCK_STREAM)
+
+
+def policy(
+    options: Options,
+    reading: Reading,
+    lookup: Lookup = _ask,
+    warn: Callable[[str], None] = lambda _: None,
+) -> Blocklist | None:
+    """Who may be contacted, None for everybody. warn: told of a blocklist that blocks nobody.
+
+    Raises UsageError, also for an allowlist that allows nobody; and Interrupted.
+    """
+    if not options.blocklist_file and not options.allowlist_file:
+        return None
+    blocked = prefixes(options.blocklist_file, reading, lookup)
+    for path in options.blocklist_file:
+        if not len(prefixes((path,), reading, lookup) if len(options.blocklist_file) > 1 else blocked):
+            warn(f"--blocklist-file {printable(path)} names no network: nothing is blocked")
+    if not options.allowlist_file:
+        return Blocklist(blocked)
+    allowed = prefixes(options.allowlist_file, reading, lookup)
+    if not len(allowed):
+        raise UsageError(f"--allowlist-file {printable(', '.join(options.allowlist_file))} allows nobody")
+    return Blocklist(blocked, allowed)
+
+
+def prefixes(paths: Sequence[str], reading: Reading, lookup: Lookup = _ask) -> Prefixes:
+    """The networks of several lists together. Raises UsageError, or Interrupted."""
+    ranges: list[tuple[int, int]] = []
+    names: dict[str, str] = {}
+    for path in paths:
+        raw = reading.whole(path)
+        plain = text(raw)
+        packed = compression(raw[:16])
+        if packed:
+            raise UsageError(f"{path} is compressed ({packed}): unpack it first")
+        found = filetypes.what(plain[:4096] if coding(raw[:4]) else raw[:4096])
+        if found:
+            raise UsageError(f"{path} is no list of networks, it is {found}")
+        try:
+            covered, named = entries(plain.decode("utf-8", "replace"))
+        except ValueError as error:
+            raise UsageError(f"{path}: {error}") from None
+        ranges += covered
+        for name, number in named.items():
+            names.setdefault(name, f"{path}: line {number}: {printable(name)}")
+    for name, found_addresses in _resolved(names, reading, lookup).items():
+        for address in found_addresses:
+            try:
+                ranges += ranges_of(address)
+            except ValueError:
+                raise UsageError(f"{names[name]} has no usable address: {printable(address)}") from None
+    return Prefixes(ranges)
+
+
+def text(raw: bytes) -> bytes:
+    """A list in UTF-8 with plain line ends, however an editor has saved it."""
+    reader = Text()
+    found = reader.feed(raw) + reader.finish()
+    return found.removeprefix(b"\xef\xbb\xbf")
+
+
+def _resolved(names: dict[str, str], reading: Reading, lookup: Lookup) -> dict[str, list[str]]:
+    """names: with where each stands. The addresses of all of them; UsageError for one that has none."""
+    if not names:
+        return {}
+    wanted: queue.SimpleQueue[str] = queue.SimpleQueue()
+    found: dict[str, list[str] | str] = {}  # a text: why there is no address
+    for name in names:
+        wanted.put(name)
+
+    def work() -> None:
+        while not wanted.empty():
+            try:
+                name = wanted.get_nowait()
+                found[name] = sorted({str(answer[4][0]).partition("%")[0] for answer in lookup(name)})
+            except queue.Empty:
+                return
+            except (OSError, UnicodeError, ValueError) as error:
+                found[name] = getattr(error, "strerror", None) or str(error)
+
+    for _ in range(min(_THREADS, len(names))):
+        threading.Thread(target=work, daemon=True, name="lzr: names").start()
+    waited = 0.0
+    while len(found) < len(names):
+        if waited > SECONDS:
+            late = next(name for name in names if name not in found)
+            raise UsageError(f"{names[late]} is not answered for within {SECONDS:g} seconds")
+        if reading.pause(_STEP if waited else 0.005):
+            raise Interrupted
+        waited += _STEP
+    for name, answer in found.items():
+        if not isinstance(answer, list) or not answer:
+            why = answer or "it has no address"
+            raise UsageError(f"{names[name]} is no network, and no name that has an address ({why})")
+    return {name: answer for name, answer in found.items() if isinstance(answer, list)}

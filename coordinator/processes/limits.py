@@ -1,0 +1,23 @@
+"""Limits of the kernel's that a process may raise for itself (setrlimit(2))."""
+
+from __future__ import annotations
+
+import contextlib
+import resource
+
+LEAST = 40
+"""Descriptors without which nothing can be begun at all."""
+_WANTED = 4096
+
+
+def raise_descriptors(wanted: int = _WANTED) -> int:
+    """Let so many descriptors be open at once, or as many as we may. Returns how many that is."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if hard != resource.RLIM_INFINITY:
+        wanted = min(wanted, hard)
+    if soft == resource.RLIM_INFINITY or soft >= wanted:
+        return wanted
+    with contextlib.suppress(OSError, ValueError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+        return wanted
+    return soft
