@@ -106,6 +106,7 @@ fuzz: venv test-tools
 CORPUS ?= ../shared/corpus
 corpus: venv
 	$(BIN)/python -m benchmarks.corpus $(CORPUS)
+	$(BIN)/python -m benchmarks.branches $(CORPUS)
 
 # Apart from .venv, which holds the versions that the tests run with. A wheel is for one version of Python.
 # auditwheel gives it the oldest manylinux tag that its kernels allow, and fails where they were not compiled.

@@ -13,13 +13,21 @@ from lzr.fingerprint.applicationtable import TABLE
 _Names = dict[bytes, str]
 
 
+_GOES_ON: set[bytes] = set()
+"""Needles behind which a word may go on."""
+
+
 def _read(table: str) -> dict[str, _Names]:
     places: dict[str, _Names] = {}
     for line in table.split("\n"):
         if line:
             where, needle, name = line.split(" ")
-            keep = where in ("header", "cookie")
-            places.setdefault(where, {})[(needle if keep else needle.replace("_", " ")).encode()] = name
+            keep = where in ("header", "cookie", "location", "json")
+            text = (needle if keep else needle.replace("_", " ")).encode()
+            if text.endswith(b"*"):
+                text = text[:-1]
+                _GOES_ON.add(text)
+            places.setdefault(where, {})[text] = name
     return places
 
 
@@ -104,16 +112,23 @@ def _starting(where: str, text: bytes) -> str:
     needles = _STARTS[where].get(text[:1])
     if needles is None or not text.startswith(needles):
         return ""
-    return _PLACES[where][max((needle for needle in needles if text.startswith(needle)), key=len)]
+    fit = [needle for needle in needles if text.startswith(needle) and _ends(needle, text)]
+    return _PLACES[where][max(fit, key=len)] if fit else ""
+
+
+def _ends(needle: bytes, text: bytes) -> bool:
+    """Whether the needle's last word is a whole word of the text: `webs` is not how `webserver` starts."""
+    after = text[len(needle) : len(needle) + 1]
+    return not after.isalpha() or not needle[-1:].isalnum() or needle in _GOES_ON
 
 
 def _in_body(body: bytes) -> str:
     low = body[:2048].lower()
-    found = _starting("body", low[:160].translate(None, b" \t\r\n"))
+    found = _starting("body", low[:160].translate(None, b" \t\r\n") + (b"$" if len(low) < 160 else b""))
     if found:
         return found
     if low.lstrip()[:1] == b"{":
-        first = low[:700]
+        first = low[:700].replace(b" ", b"_")
         return next((name for needle, name in _PLACES["json"].items() if needle in first), "")
     place = low.find(b"<title")
     if place < 0:

@@ -1,10 +1,13 @@
 """The applications that `applications` tells by a reply over HTTP: data, one line each.
 
-A line says where to look, what for, and the name. `server`, `upgrade`: how that header starts; `header`: a
-header of that name; `cookie`, `location`, `realm`: how a cookie's name, a redirect's path or an
-authentication realm starts; `title`: how the page's title starts; `body`: how the body starts, white space
-left out; `json`: anywhere in the first bytes of a JSON body; `certificate`: in what a TLS server sends. All
-are compared in lower case; an underscore in a needle stands for a space.
+A line says where to look, what for, and the name. `server`, `upgrade`: how that header starts; `header`:
+a header of that name; `cookie`, `location`, `realm`: how a cookie's name, a redirect's path or an
+authentication realm starts; `title`: how the page's title starts; `body`: how the body starts, white
+space left out, with a dollar sign behind it where it is short; `json`: anywhere in the first bytes of a
+JSON body; `certificate`: in what a TLS server sends. All are compared in lower case. In a server's name,
+a realm, a title, JSON and a certificate an underscore stands for a space (in JSON for itself too). A
+needle ends where a word ends, unless a star says that the word may go on: `webs` does not stand for
+`WebServer`.
 """
 
 from __future__ import annotations
@@ -220,12 +223,12 @@ cookie csrftoken django
 cookie _redmine_session redmine
 cookie redmine_session redmine
 cookie mattermost mattermost
-cookie mmauth mattermost
+cookie mmauthtoken mattermost
 cookie rc_uid rocket.chat
-cookie webvpn cisco-anyconnect
+cookie webvpn* cisco-anyconnect
 cookie svpncookie fortigate
 cookie dsid ivanti-connect-secure
-cookie bigipserver big-ip
+cookie bigipserver* big-ip
 cookie mrhsession big-ip
 cookie nsc_ netscaler
 cookie citrix_ns_id netscaler
@@ -233,7 +236,7 @@ cookie sonicwall sonicwall
 cookie roundcube_sessid roundcube
 cookie zm_test zimbra
 cookie occsrf owncloud
-cookie nc_samesitecookie nextcloud
+cookie nc_samesitecookie* nextcloud
 cookie oc_sessionpassphrase nextcloud
 cookie jenkins jenkins
 cookie splunkweb splunk
@@ -251,14 +254,14 @@ cookie unifises unifi
 cookie opnsense opnsense
 cookie cockpit cockpit
 cookie webmin webmin
-cookie testing webmin
-cookie dssignin ivanti-connect-secure
+cookie testing=1 webmin
+cookie dssignin* ivanti-connect-secure
 cookie joomla joomla
 cookie prestashop prestashop
 cookie ci_session codeigniter
 location /tree jupyter
 location /lab jupyter
-location /ui/vault vault
+location /ui/vault/ vault
 location /graph prometheus
 location /classic/graph prometheus
 location /query prometheus
@@ -268,7 +271,6 @@ location /_plugin/ elasticsearch
 location /_dashboards opensearch-dashboards
 location /solr solr
 location /users/sign_in gitlab
-location /web/index.html plex
 location /web/login odoo
 location /cgi-bin/luci openwrt
 location /remote/login fortigate
@@ -286,27 +288,26 @@ location /doc/index.html hikvision
 location /wp- wordpress
 location /phpmyadmin phpmyadmin
 location /guacamole guacamole
-location /auth/admin keycloak
+location /auth/admin/ keycloak
 location /realms/ keycloak
 location /hub/ jupyterhub
 location /zabbix zabbix
 location /nagios nagios
 location /icingaweb2 icinga
 location /cacti cacti
-location /console/login/ weblogic
+location /console/login/loginform.jsp weblogic
 location /nifi nifi
 location /airflow airflow
 location /home-assistant home-assistant
 location /restgui/ idrac
-location /start.html idrac
 location /synology synology-dsm
 location /webman/ synology-dsm
 realm huaweihomegateway tr-069
 realm cwmp tr-069
 realm tr-069 tr-069
 realm tr069 tr-069
-realm igd tr-069
-realm iad tr-069
+realm igd" tr-069
+realm iad" tr-069
 realm prometheus prometheus
 realm rabbitmq rabbitmq
 realm activemq activemq
@@ -316,7 +317,7 @@ realm jboss jboss
 realm nagios nagios
 realm transmission transmission
 realm druid druid
-realm security elasticsearch
+realm security" elasticsearch
 realm clickhouse clickhouse
 realm wsman winrm
 realm couchdb couchdb
@@ -338,15 +339,16 @@ title grafana grafana
 title jenkins jenkins
 title dashboard_[jenkins] jenkins
 title sign_in_[jenkins] jenkins
-title prometheus prometheus
+title prometheus_time_series prometheus
+title prometheus< prometheus
 title alertmanager alertmanager
 title kibana kibana
 title opensearch_dashboards opensearch-dashboards
 title minio minio
 title rabbitmq_management rabbitmq
-title consul consul
-title nomad nomad
-title vault vault
+title consul_by_hashicorp consul
+title nomad< nomad
+title vault< vault
 title traefik traefik
 title portainer portainer
 title rancher rancher
@@ -392,7 +394,8 @@ title gogs gogs
 title redmine redmine
 title roundcube roundcube
 title zimbra zimbra
-title outlook exchange
+title outlook< exchange
+title outlook_web_a* exchange
 title webmin webmin
 title login_to_webmin webmin
 title login_to_usermin webmin
@@ -420,7 +423,8 @@ title sonicwall sonicwall
 title sophos sophos
 title ivanti_connect_secure ivanti-connect-secure
 title hikvision hikvision
-title webcam webcam
+title webcam< webcam
+title webcamxp webcam
 title ip_camera ip-camera
 title network_camera ip-camera
 title idrac idrac
@@ -435,9 +439,9 @@ title joomla joomla
 title moodle moodle
 title odoo odoo
 title guacamole guacamole
-title plex plex
+title plex< plex
 title jellyfin jellyfin
-title emby emby
+title emby< emby
 title transmission_web_interface transmission
 title qbittorrent qbittorrent
 title syncthing syncthing
@@ -446,8 +450,10 @@ title radarr radarr
 title pi-hole pi-hole
 title adguard adguard-home
 title swagger_ui swagger
-title graphql graphiql
-title minecraft minecraft-map
+title graphiql graphiql
+title graphql_playground graphiql
+title minecraft_dynamic_map minecraft-map
+title minecraft_overviewer minecraft-map
 title dynmap minecraft-map
 title gradio gradio
 title open_webui open-webui
@@ -458,8 +464,8 @@ title tensorboard tensorboard
 title ray_dashboard ray
 title uptime_kuma uptime-kuma
 title wazuh wazuh
-body ollamaisrunning ollama
-body ok. clickhouse
+body ollamaisrunning$ ollama
+body ok.$ clickhouse
 body {"couchdb":"welcome" couchdb
 body {"message":"pagenotfound" docker
 body {"kind":"status","apiversion":"v1" kubernetes
@@ -472,10 +478,9 @@ body <?xmlversion="1.0"encoding="utf-8"?><error><code> s3
 body <?xmlversion="1.0"encoding="utf-8"standalone="yes"?><error><code> s3
 body {"swagger": swagger
 body {"openapi": openapi
-body webdavdisabled vault
-body 404pagenotfound go-http
+body 404pagenotfound$ go-http
 body {"jsonrpc":"2.0" json-rpc
-body upgraderequired websocket
+body upgraderequired$ websocket
 body {"detail":"notfound"} fastapi
 body {"detail":"methodnotallowed"} fastapi
 body whitelabelerrorpage spring-boot

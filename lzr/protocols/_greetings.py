@@ -129,8 +129,6 @@ def _by_shape(code: bytes, host: bytes, qualified: bool, words: set[bytes], rest
         if host.startswith((b"mail", b"smtp", b"mx", b"relay")) or DATE.search(rest):
             return _MAIL
         return _FILES if host.startswith(b"ftp") else _BOTH
-    if b"new user" in rest:  # RFC 959's own wording
-        return _FILES
     return _BOTH if len(words) <= 2 or (len(words) <= 5 and len(words - STOCK) <= 1) else _FILES
 
 

@@ -113,7 +113,14 @@ PROTOCOLS: tuple[Protocol, ...] = (
             b"ERROR :Closing Link: [192.0.2.9] (Throttled: reconnecting too fast)\r\n",
             b":irc.example.net 451 * PING :You have not registered\r\n",
         ),
-        rejects=(b":1\r\n", b"ERROR :\r\n", b":-) hello :world\r\n", b"ERROR\r\n"),
+        rejects=(
+            b":irc.example.net NOTICE * :x\0\r\n",
+            b":\xff\xfe NOTICE * :hi\r\n",
+            b":1\r\n",
+            b"ERROR :\r\n",
+            b":-) hello :world\r\n",
+            b"ERROR\r\n",
+        ),
         ports=(6667, 6660, 6668, 6669, 7000),
     ),
     Protocol(
@@ -183,7 +190,13 @@ PROTOCOLS: tuple[Protocol, ...] = (
             bytes((len(_STATUS) + 2, 0, len(_STATUS))) + _STATUS,
             b"\xff\0" + bytes((len(_KICK),)) + _KICK.encode("utf-16-be"),
         ),
-        rejects=(b'abc{"version":1}', b"\xff\0\0\0\0", b'\x12\0\0\0\0{"a":"b"}'),
+        rejects=(
+            b'\x80\x80\x80\x80\x80{"',
+            b"\3\0\x80\x80",
+            b'abc{"version":1}',
+            b"\xff\0\0\0\0",
+            b'\x12\0\0\0\0{"a":"b"}',
+        ),
         ports=(25565,),
     ),
 )

@@ -308,7 +308,7 @@ PROTOCOLS: tuple[Protocol, ...] = (
             b"\x81\x0b" + bytes(6) + b"\0\0\0\x06" + bytes(12) + b"1.6.31",
             b"\x81\x10\0\x03" + bytes(4) + b"\0\0\0\x04" + bytes(12) + b"pid7\x81\x10" + bytes(22),
         ),
-        rejects=(b"\x80\x0b" + bytes(22), b"\x81" * 24, b"\x81\x00"),
+        rejects=(b"\x81\x0b\xff\xff" + bytes(20), b"\x80\x0b" + bytes(22), b"\x81" * 24, b"\x81\x00"),
         ports=(11211,),
         zgrab="memcached",
     ),
@@ -319,6 +319,7 @@ PROTOCOLS: tuple[Protocol, ...] = (
         probe=_PRELOGIN,
         starts=(b"\x04\x01",),
         examples=(
+            b"\x04\x01\0\x10\0\0\1\0\xaa" + bytes(7),
             b"\x04\x01\0\x20\0\0\x01\0\0\0\x10\0\x06\x01\0\x16\0\x01\x02\0\x17\0\x01\xff\x10\0\x07\xd0\0\0\x02\0",
         ),
         rejects=(b"\x04\x01\x04\x01\x04\x01\x04\x01\x04\x01\x04", b"\x04\x01\x00\x08\0\0\0\0", _PRELOGIN),
@@ -332,6 +333,7 @@ PROTOCOLS: tuple[Protocol, ...] = (
         probe=_TNS_CONNECT,
         at=tuple((2, bytes((0, 0, kind))) for kind in (2, 4, 5, 11)),
         examples=(
+            _tns(5, b"\0\x0b(ADDRESS=x)"),
             _tns(4, b"\x22\0" + struct.pack(">H", len(_REFUSAL)) + _REFUSAL),
             _tns(11, b""),
             _tns(2, struct.pack(">8H", 314, 0, 8192, 32767, 1, 0, 32, 0x0101)),

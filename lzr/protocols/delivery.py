@@ -113,6 +113,7 @@ PROTOCOLS: tuple[Protocol, ...] = (
         starts=(b"220 ",),
         examples=(b"220 host dictd 1.13.1/rf on Linux 6.1.0 <auth.mime> <27.2214.1700000000@host>\r\n",),
         rejects=(
+            b"220 host <a.mime> <1@host> and more\r\n",
             b"220 mail.example.org ESMTP <27.2214@mail>\r\n",
             b"220 host ready <id> <27.2214@host>\r\n",
         ),

@@ -118,6 +118,7 @@ PROTOCOLS: tuple[Protocol, ...] = (
             b"\xff\1\1\x04M2\x05\0\xff\1\x0b\0\0\x31" + bytes(243) + b"\x07\1" + bytes(7),
         ),
         rejects=(
+            b"\x04\1\0\2M2",
             b"ab: M2\1\0\xff\x88\2\0\0\0\0\0",
             b"\x31\x06" + bytes(range(48)),
             b"\x33\x06" + bytes(range(49)),
@@ -170,7 +171,11 @@ PROTOCOLS: tuple[Protocol, ...] = (
         probe=_autokey(b'{"system":{"get_sysinfo":{}}}'),
         at=((4, _autokey(b'{"system')[4:]),),
         examples=(_autokey(b'{"system":{"get_sysinfo":{"sw_ver":"1.5.4","type":"IOT.SMARTPLUGSWITCH"}}}'),),
-        rejects=(_autokey(b'{"system":{"get_sysinfo":{}}}'), _autokey(b'{"systems":[]}')),
+        rejects=(
+            _autokey(b'{"system":{"get_sysinfo":{"sw_ver":"1"}}}') + b"x",
+            _autokey(b'{"system":{"get_sysinfo":{}}}'),
+            _autokey(b'{"systems":[]}'),
+        ),
         ports=(9999,),
     ),
     Protocol(

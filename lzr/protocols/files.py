@@ -12,6 +12,9 @@ PROTOCOLS: tuple[Protocol, ...] = (
         match=greetings.is_files,
         starts=greetings.CODES,
         examples=(
+            b"421 Too many connections from this address\r\n",
+            b"220 ftp.example.com ready\r\n",
+            b"220 host FTP server (SMTP notify) ready\r\n",
             b"220 (vsFTPd 3.0.5)\r\n",
             b"220 ProFTPD Server (Debian) [::ffff:192.0.2.1]\r\n",
             b"220 mail.example.com FTP server (Version 6.00LS) ready.\r\n",
@@ -28,6 +31,7 @@ PROTOCOLS: tuple[Protocol, ...] = (
             b"220 Bienvenue sur le serveur des caf\xc3\xa9s de la r\xc3\xa9gion\r\n",
         ),
         rejects=(
+            b"220 \0\1\2\r\n",
             b"220 mx.example.com ESMTP Postfix\r\n",
             b"FTP server ready",
             b"220x ftp\r\n",

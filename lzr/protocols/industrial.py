@@ -19,7 +19,7 @@ def _modbus(data: bytes) -> bool:
     size = be16(data, 4)
     if data[2:4] != b"\0\0":
         foreign = data[:4].isascii() or data[:2] == b"\x16\3"
-        return size == 3 and len(data) == 9 and foreign and data[7] > 0x80 and 1 <= data[8] <= 11
+        return size == 3 and len(data) == 9 and foreign and data[7] >= 0x80 and 1 <= data[8] <= 11
     if not 3 <= size <= 254 or len(data) < 9:
         return False
     if len(data) != size + 6:  # a second answer may follow
@@ -121,6 +121,9 @@ PROTOCOLS: tuple[Protocol, ...] = (
         probe=(Random(2), b"\0\0\0\x05\0\x2b\x0e\x01\0"),
         at=((2, b"\0\0\0"), (4, b"\0\3")),
         examples=(
+            b"\0\1\0\0\0\5\xff\3\2\0\x2a" * 2,
+            b"\0\1\0\0\0\3\1\7\x6d",
+            b"\0\1\0\0\0\x08\1\x16\0\4\0\xf2\0\x25",
             b"GET \0\3H\xd4\1",  # to "GET / HTTP/1.1"
             b"\r\n\r\n\0\3\r\x8a\1",  # to empty lines
             b"\x16\3\1\0\0\3\0\x81\1",  # to a ClientHello
@@ -130,6 +133,7 @@ PROTOCOLS: tuple[Protocol, ...] = (
             b"\0\x02\0\0\0\x06\x01\x10\0\0\0\x02",
         ),
         rejects=(
+            b"\0\1\0\0\0\5\xff\3\2\0\x2axyz",
             b"\x12\x34\0\0\0\x05\0\x2b\x0e\x01\0",
             bytes(12),
             b"GET \0\3H\xd4\x0c",

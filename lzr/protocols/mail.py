@@ -80,6 +80,9 @@ PROTOCOLS: tuple[Protocol, ...] = (
         probe=b"EHLO localhost\r\n",
         starts=greetings.CODES,
         examples=(
+            b"220 mail.example.com\r\n",
+            b"220 box.example.com Sat, 28 Nov 2026 20:24:01 +0000\r\n",
+            b"220 host ESMTP and FTP\r\n",
             b"220 mx1.example.net ESMTP Postfix (Debian/GNU)\r\n",
             b"220 example.org ESMTP Exim 4.97 Mon, 01 Jan 2024 00:00:00 +0000\r\n",
             b"220-mail.example.com ESMTP\r\n220 no unsolicited mail\r\n500 5.5.2 bad syntax\r\n",
@@ -115,6 +118,7 @@ PROTOCOLS: tuple[Protocol, ...] = (
             b"-ERR Permission denied.\r\n",
         ),
         rejects=(
+            b"+OK \x01\x02\r\n",
             b"+OK\r\n",
             b"-ERR unknown command 'GET', with args beginning with: \r\n",
             b"-ERR Protocol version is not an integer or out of range\r\n",

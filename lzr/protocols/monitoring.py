@@ -85,6 +85,13 @@ def _chargen(data: bytes) -> bool:
 
 _RING = bytes(range(0x20, 0x7F))
 
+
+def _nrpe_packet(text: bytes) -> bytes:
+    """An answer of version 3: version, type, checksum, result, alignment, length, text."""
+    head, rest = b"\0\3\0\2", bytes(4) + len(text).to_bytes(4, "big") + text
+    return head + crc32(head + bytes(4) + rest).to_bytes(4, "big") + rest
+
+
 PROTOCOLS: tuple[Protocol, ...] = (
     Protocol(
         name="zabbix",
@@ -112,8 +119,12 @@ PROTOCOLS: tuple[Protocol, ...] = (
         # A query for the version, with its CRC-32.
         probe=bytes.fromhex("0002 0001 d4673f00 0000") + b"_NRPE_CHECK" + bytes(1015),
         starts=(b"\0\2\0\2", b"\0\3\0\2", b"\0\4\0\2"),
-        examples=(bytes.fromhex("0002 0002 6a31177f 0000") + b"NRPE v4.1.0".ljust(1026, b"\0"),),
+        examples=(
+            _nrpe_packet(b"NRPE v4.1.0\0"),
+            bytes.fromhex("0002 0002 6a31177f 0000") + b"NRPE v4.1.0".ljust(1026, b"\0"),
+        ),
         rejects=(
+            _nrpe_packet(b"NRPE v4.1.0\0")[:-1],
             bytes.fromhex("0002 0002 12345678 0000"),
             bytes.fromhex("0002 0002 12345678 0000") + b"NRPE v4.1.0".ljust(1026, b"\0"),
         ),
@@ -205,7 +216,12 @@ PROTOCOLS: tuple[Protocol, ...] = (
             b"22 NOV 2026 09:06:31 UTC\r\n",
             b"\n60310 23-12-31 12:00:00 00 0 0 431.7 UTC(NIST) * \n",
         ),
-        rejects=(b"Sun is up at 09:06:31 \r\n", b"220 mail 09:06:31 ready 2026\r\n"),
+        rejects=(
+            b"Mon nothing of a clock here\r\n",
+            b"12 bananas at 09:06:31 in 2026\r\n",
+            b"Sun is up at 09:06:31 \r\n",
+            b"220 mail 09:06:31 ready 2026\r\n",
+        ),
         ports=(13,),
     ),
     Protocol(

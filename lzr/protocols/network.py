@@ -91,11 +91,18 @@ PROTOCOLS: tuple[Protocol, ...] = (
         probe=(b"\x00\x11", Random(2), _ROOT_NS),
         at=tuple((4, flags) for flags in ANSWER_FLAGS),
         examples=(
+            b"\0\x0c\x47\x45\xb0\4" + bytes(8),
+            b"\0\x17\xab\xcd\x84\0\0\0\0\1\0\0\0\0" + b"\0\0\1\0\1\0\0\0\0\0\0",
             b"\x00\x11\xab\xcd\x81\x05" + _ROOT_NS[2:],
             b"\x00\x0c\xab\xcd\x80\x01" + bytes(8),
             b"\x00\x2d\x12\x34\x81\x80\0\1\0\1\0\0\0\0\x07example\x03org\0\0\1\0\1\xc0\x0c\0\1\0\1\0\0\0\x05\0\4\xc0\0\2\1",
         ),
         rejects=(
+            b"\0\x0b\xab\xcd\x81\5" + bytes(8),
+            b"\1\0\xab\xcd\x81\x80\0\1\0\0\0\0\0\0\0\0\1\0\1",
+            b"\0\x14\xab\xcd\x81\x80\0\1\0\0\0\0\0\0\xc1\x0c\0\1\0\1\0\0",
+            b"\0\x14\xab\xcd\x81\x80\0\1\0\0\0\0\0\0\x40" + bytes(7),
+            b"\0\x9c\xab\xcd\x81\x80\0\1\0\0\0\0\0\0" + b"\1a" * 72,
             b"\x00\x11\xab\xcd" + _ROOT_NS,
             b"\x80" * 40,
             b"\x00\x11\xab\xcd\x81\x05\x00\x07" + bytes(20),

@@ -194,6 +194,9 @@ PROTOCOLS: tuple[Protocol, ...] = (
         probe=bytes.fromhex("6300 0000 00000000 00000000") + b"LZR\0\0\0\0\0" + bytes(4),
         starts=(b"\4\0", b"\x63\0", b"\x64\0", b"\x65\0", b"\x6f\0", b"\x70\0"),
         examples=(
+            bytes.fromhex("6f00 1000 78563412 00000000")
+            + bytes(12)
+            + bytes.fromhex("00000000 0000 0200 00000000 b2000000"),
             bytes.fromhex("6300 0800") + bytes(20) + bytes.fromhex("0100 0c00 0200 0100"),
             bytes.fromhex("6500 0400 78563412 00000000") + bytes(12) + b"\1\0\0\0",
         ),
@@ -207,8 +210,13 @@ PROTOCOLS: tuple[Protocol, ...] = (
         match=_iec104,
         probe=b"\x68\4\x43\0\0\0",
         starts=(b"\x68",),
-        examples=(b"\x68\4\x83\0\0\0", b"\x68\4\x0b\0\0\0", b"\x68\x0e\0\0\0\0\x64\1\x06\0\1\0\0\0\0\x14"),
-        rejects=(b"\x68\4\x43\0\0\0", b"hello\r\n", b"\x68\5\x83\0\0\0"),
+        examples=(
+            b"\x68\4\1\0\0\0",
+            b"\x68\4\x83\0\0\0",
+            b"\x68\4\x0b\0\0\0",
+            b"\x68\x0e\0\0\0\0\x64\1\x06\0\1\0\0\0\0\x14",
+        ),
+        rejects=(b"\x68\4\0\0\1\0", b"\x68\4\x43\0\0\0", b"hello\r\n", b"\x68\5\x83\0\0\0"),
         ports=(2404,),
     ),
     Protocol(
@@ -231,7 +239,11 @@ PROTOCOLS: tuple[Protocol, ...] = (
         # Connect and negotiate the PDU size in one go.
         probe=_CR + _SETUP,
         starts=(b"\3\0",),
-        examples=(_CC + _SETUP_ANSWER, _SETUP_ANSWER),
+        examples=(
+            bytes.fromhex("0300001b 02f080 7201000c") + bytes(12) + bytes.fromhex("72010000"),
+            _CC + _SETUP_ANSWER,
+            _SETUP_ANSWER,
+        ),
         rejects=(_CC, _SETUP, _SETUP_ANSWER[:-1]),
         ports=(102,),
         zgrab="siemens",
@@ -242,8 +254,11 @@ PROTOCOLS: tuple[Protocol, ...] = (
         match=_mms,
         probe=bytes.fromhex("03000016 11e00000 000100c0 010ac202 0001c102 0001"),
         starts=(b"\3\0",),
-        examples=(bytes.fromhex("03000016 11d00001 000200c0 010ac202 0001c102 0001"),),
-        rejects=(_CC, bytes.fromhex("0300000e 09d0feca 000100c0 010a")),
+        examples=(
+            bytes.fromhex("03000012 02f080 0e09") + bytes(9),
+            bytes.fromhex("03000016 11d00001 000200c0 010ac202 0001c102 0001"),
+        ),
+        rejects=(_CR, _CC, bytes.fromhex("0300000e 09d0feca 000100c0 010a")),
         ports=(102,),
     ),
     Protocol(
@@ -261,6 +276,7 @@ PROTOCOLS: tuple[Protocol, ...] = (
             + bytes(4),
         ),
         rejects=(
+            bytes.fromhex("0000 20000000") + b"\xff" * 32,
             bytes.fromhex(
                 "0000 24000000 7f0000010102 0180 7f0000010101 1027 0100 0400 04000000 00000000 4c5a5231"
             )
@@ -286,8 +302,15 @@ PROTOCOLS: tuple[Protocol, ...] = (
             b"\xaa\x32",
             b"\xaa\x52",
         ),
-        examples=(_framed(bytes.fromhex("aa11 0014 0001 65000000 00000000") + b"PMU1"),),
-        rejects=(_framed(_COMMAND), bytes.fromhex("aa11 0014 0001 65000000 00000000") + b"PMU1\0\0"),
+        examples=(
+            bytes.fromhex("aa31 0400 0001 65000000 00000000 000f4240 0001") + bytes(520),
+            _framed(bytes.fromhex("aa11 0014 0001 65000000 00000000") + b"PMU1"),
+        ),
+        rejects=(
+            bytes.fromhex("aa11 0014"),
+            _framed(_COMMAND),
+            bytes.fromhex("aa11 0014 0001 65000000 00000000") + b"PMU1\0\0",
+        ),
         ports=(4712,),
     ),
     Protocol(
@@ -297,6 +320,9 @@ PROTOCOLS: tuple[Protocol, ...] = (
         starts=(b"\x60",),
         examples=(bytes.fromhex("6018 a203 060102 a403 020101 a803 020101 be07 2805 8103 800100"),),
         rejects=(
+            bytes.fromhex("600a a203 060102 a403 020101"),
+            bytes.fromhex("600a 3003 060102 a403 020101"),
+            bytes.fromhex("600a a27f 060102 a403 020101"),
             bytes.fromhex("6018 a203 060102 a403 020101 a803 020101 be07 3005 8103 800100"),
             bytes.fromhex("6003 020101"),
         ),

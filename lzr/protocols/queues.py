@@ -13,10 +13,7 @@ def _nats(data: bytes) -> bool:
 
 def _stomp(data: bytes) -> bool:
     """A command, then headers "name:value", then an empty line (STOMP 1.2, Augmented BNF)."""
-    head, _, rest = data.partition(b"\n")
-    head = head.rstrip(b"\r")
-    if head not in {b"CONNECTED", b"ERROR"}:
-        return False
+    rest = data.partition(b"\n")[2]
     for number, line in enumerate(rest[:2000].split(b"\n")):
         text = line.rstrip(b"\r")
         if not text:
@@ -129,7 +126,7 @@ PROTOCOLS: tuple[Protocol, ...] = (
             b'ERROR\nmessage:Bad command\ncontent-type:text/plain\n\nThe command is "HELP"\n\0',
             b"CONNECTED\nserver:RabbitMQ/3.10.8\nversion:1.2\n\n\0",
         ),
-        rejects=(b"ERROR\r\n", b"ERROR\r\nERROR\r\n", b"CONNECTED\nto the world\n\n"),
+        rejects=(b"ERROR\nmessage:x", b"ERROR\r\n", b"ERROR\r\nERROR\r\n", b"CONNECTED\nto the world\n\n"),
         ports=(61613,),
     ),
     Protocol(

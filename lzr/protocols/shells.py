@@ -158,6 +158,7 @@ PROTOCOLS: tuple[Protocol, ...] = (
             bytes([first]) for first in (IAC, 9, 10, 13, 27, *range(32, 127)) if first not in NO_PROMPT
         ),
         examples=(
+            b"This is the telnet server of example.com\r\n",
             b"\xff\xfb\x01\xff\xfb\x03\xff\xfd\x18\xff\xfd\x1f",
             b"\xff\xfd\x25",
             b"\xff\xfb\x01\xff\xfe\x01\r\nlocalhost login: ",

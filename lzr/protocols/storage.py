@@ -78,6 +78,7 @@ PROTOCOLS: tuple[Protocol, ...] = (
             b"\x3f\x80",
         ),
         examples=(
+            b"\x3f\x80\4\0\0\0\0\x30" + bytes(40) + bytes(48),
             bytes.fromhex("23000000 00000000") + bytes(40),
             bytes.fromhex("23000000 00000000") + bytes(28) + b"\2\7" + bytes(10),
         ),
@@ -92,6 +93,7 @@ PROTOCOLS: tuple[Protocol, ...] = (
         starts=(b"\1\3", b"\1\4", b"\1\1"),
         examples=(bytes.fromhex("0103 0001 00000000 00000004 00000000 00120018"),),
         rejects=(
+            b"\1\3\0\1",
             bytes.fromhex("0103 0001 00000000 00000005 00000000 00120018"),
             bytes.fromhex("0103 0001") + bytes(12),
         ),

@@ -201,7 +201,12 @@ PROTOCOLS: tuple[Protocol, ...] = (
             bytes.fromhex("84000001 06 00000018 0001 000b") + b"CQL_VERSION\0\1\0\0053.4.4",
             bytes.fromhex("84000001 00 0000000e 0000000a 0008") + b"too old!",
         ),
-        rejects=(bytes.fromhex("84000001 06 00000000"), bytes.fromhex("84000001 00 00000006 ffffffff 0000")),
+        rejects=(
+            bytes.fromhex("84000001 06"),
+            bytes.fromhex("84000001 06 00000018 0001 000b"),
+            bytes.fromhex("84000001 06 00000000"),
+            bytes.fromhex("84000001 00 00000006 ffffffff 0000"),
+        ),
         ports=(9042,),
     ),
     Protocol(
@@ -272,7 +277,11 @@ PROTOCOLS: tuple[Protocol, ...] = (
             bytes.fromhex("0000005c") + bytes(16),
             bytes.fromhex("00000009") + bytes(16) + bytes.fromhex("00000001 14000007 00000000"),
         ),
-        rejects=(bytes.fromhex("00000003 0000000a"), bytes.fromhex("00000003 ffff0000 00000001 00000003")),
+        rejects=(
+            bytes.fromhex("0000005c 0000ffff") + bytes(12),
+            bytes.fromhex("00000003 0000000a"),
+            bytes.fromhex("00000003 ffff0000 00000001 00000003"),
+        ),
         ports=(3050,),
     ),
     Protocol(

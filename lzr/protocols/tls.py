@@ -189,6 +189,7 @@ PROTOCOLS: tuple[Protocol, ...] = (
             bytes.fromhex("160301000400000000"),  # HelloRequest
         ),
         rejects=(
+            bytes.fromhex("1603010003 0200000000"),
             bytes.fromhex("16030100cc010000c80303") + b"\x11" * 60,  # a client's hello
             bytes.fromhex("160301"),
             bytes.fromhex("1603030010") + b"\x80" * 16,

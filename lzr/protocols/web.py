@@ -163,6 +163,7 @@ PROTOCOLS: tuple[Protocol, ...] = (
         probe=CLIENT_HELLO,
         starts=(b"HTTP/1.",),
         examples=(
+            b"HTTP/1.1 403 Forbidden\r\nX-Kubernetes-Pf-Flowschema-Uid: 1\r\n\r\n{}",
             b"HTTP/1.1 403 Forbidden\r\nContent-Type: application/json\r\n\r\n"
             b'{"kind":"Status","apiVersion":"v1","metadata":{},"status":"Failure","code":403}',
             b"HTTP/1.1 401 Unauthorized\r\nContent-Type: application/json\r\n\r\n"

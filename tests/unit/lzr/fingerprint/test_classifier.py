@@ -70,7 +70,7 @@ def test_an_application_gives_itself_away(reply: bytes, application: str) -> Non
         (b"+OK host.example Cyrus POP3 v3.8.1 server ready\r\n", "Cyrus IMAP", "3.8.1"),
         (BY_NAME["mysql"].examples[0], "MySQL", "8.4.0"),
         (BY_NAME["mysql"].examples[1], "MySQL", ""),
-        (BY_NAME["mssql"].examples[0], "Microsoft SQL Server", "16.0.2000"),
+        (BY_NAME["mssql"].examples[-1], "Microsoft SQL Server", "16.0.2000"),
         (b"\r\nHello, this is FRRouting (version 8.4.4).\r\n", "FRRouting", "8.4.4"),
         (b"VERSION 1.6.31\r\n", "memcached", "1.6.31"),
         (b"STAT pid 1\r\nSTAT version 1.6.30\r\n", "memcached", "1.6.30"),

@@ -1,0 +1,95 @@
+"""Which conditions of the matchers came out only one way under the examples, the rejects and the corpus?
+
+    python -m benchmarks.branches [FILE]
+
+The suite asks that every line be reached; this asks it of every condition in a line, which takes a while. A
+condition that is always true or never may be right (a guard against bytes that nobody sent so far); one that
+contradicts another is a mistake. FILE is that of `benchmarks.corpus`.
+"""
+
+from __future__ import annotations
+
+import dis
+import os
+import sys
+from collections import defaultdict
+from collections.abc import Callable
+from pathlib import Path
+from types import CodeType, FrameType
+from typing import Any
+
+from benchmarks.corpus import DEFAULT, load
+from lzr import protocols
+from lzr.fingerprint import Classifier
+from lzr.protocols import PROTOCOLS
+
+ROOT = protocols.__path__[0]
+CONDITIONAL = ("POP_JUMP", "JUMP_IF")
+
+
+def traced(calls: list[tuple[Callable[[bytes], object], bytes]]) -> dict[CodeType, set[tuple[int, int]]]:
+    """The steps from instruction to instruction that the calls took, by function."""
+    steps: dict[CodeType, set[tuple[int, int]]] = defaultdict(set)
+
+    def watch(frame: FrameType, event: str, arg: Any) -> Any:
+        if not frame.f_code.co_filename.startswith(ROOT):
+            return None
+        frame.f_trace_opcodes = True
+        taken, last = steps[frame.f_code], -1
+
+        def step(frame: FrameType, event: str, arg: Any) -> Any:
+            nonlocal last
+            if event == "opcode":
+                taken.add((last, frame.f_lasti))
+                last = frame.f_lasti
+            return step
+
+        return step
+
+    sys.settrace(watch)
+    try:
+        for call, reply in calls:
+            call(reply)
+    finally:
+        sys.settrace(None)
+    return steps
+
+
+def one_way(code: CodeType, steps: set[tuple[int, int]]) -> list[tuple[int, str]]:
+    """Lines with a condition that was met and came out one way only, and which."""
+    after: dict[int, set[int]] = defaultdict(set)
+    for place, following in steps:
+        after[place].add(following)
+    found = []
+    for instruction in dis.get_instructions(code):
+        if not any(word in instruction.opname for word in CONDITIONAL) or not after[instruction.offset]:
+            continue
+        if len(after[instruction.offset]) == 1:
+            jumped = instruction.argval in after[instruction.offset]
+            line = instruction.positions.lineno if instruction.positions else None
+            found.append((line or 0, "always jumps" if jumped else "never jumps"))
+    return found
+
+
+def main(argv: list[str]) -> int:
+    path = Path(argv[0] if argv else os.environ.get("LZR_CORPUS", DEFAULT))
+    path = path / "replies.jsonl" if path.is_dir() else path
+    replies = [row["data"] for row in load(path)] if path.is_file() else []
+    calls: list[tuple[Callable[[bytes], object], bytes]] = [
+        (p.match, e) for p in PROTOCOLS if p.match for e in (*p.examples, *p.rejects)
+    ]
+    calls += [(Classifier().classify, reply) for reply in replies]
+    total = 0
+    for code, steps in sorted(
+        traced(calls).items(), key=lambda item: (item[0].co_filename, item[0].co_firstlineno)
+    ):
+        source = Path(code.co_filename).read_text().split("\n")
+        for line, how in sorted(set(one_way(code, steps))):
+            total += 1
+            print(f"{Path(code.co_filename).name}:{line} {code.co_name}: {how}: {source[line - 1].strip()}")
+    print(f"{total} conditions came out one way only")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,208 @@
+"""What a specification allows gets through dispatch and guards; and no line of a matcher is there in vain.
+
+The examples beside the matchers are one case each. Here are the variations: every length, flag, order and
+number that the specification leaves open and a key or a guard might have fixed by mistake.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from types import CodeType, FrameType
+from typing import Any
+
+import pytest
+
+from lzr import protocols
+from lzr.fingerprint import Classifier
+from lzr.protocols import BY_NAME, PROTOCOLS, Host
+from lzr.protocols._protocol import Part
+
+CLASSIFY = Classifier().classify
+SALT = b"a1B2c3D4e5f6a1B2c3D4e5f6a1B2c3D"
+
+
+def tls_hellos() -> Iterator[bytes]:
+    for version in (b"\3\0", b"\3\1", b"\3\2", b"\3\3"):
+        for session in (0, 16, 32):
+            for suite in (b"\xc0\x2f\0", b"\0\x2f\0", b"\x13\1\0", b"\0\x05\1"):
+                body = version + b"\xee" * 32 + bytes((session,)) + b"\x11" * session + suite
+                yield (
+                    b"\x16\3\1" + (len(body) + 4).to_bytes(2, "big") + b"\2\0\0" + bytes((len(body),)) + body
+                )
+    for draft in range(14, 22):  # no session id; from draft 22 on the hello looks like TLS 1.2's
+        for suite in (b"\x13\1", b"\x13\3", b"\xc0\x2b"):
+            body = bytes((0x7F, draft)) + b"\xee" * 32 + suite + b"\0\4\0\x2c\0\0"
+            yield b"\x16\3\1\0" + bytes((len(body) + 4,)) + b"\2\0\0" + bytes((len(body),)) + body
+
+
+def openvpn_resets() -> Iterator[bytes]:
+    for mac in (16, 20, 28, 32, 48, 64):
+        for number in (1, 0x0F000001):
+            body = b"\x40SERVERID" + b"\xa5" * mac + number.to_bytes(4, "big") + b"\x65\1\2\3"
+            body += b"\1\0\0\0\0CLIENTID\0\0\0\0"
+            yield len(body).to_bytes(2, "big") + body
+            yield len(body).to_bytes(2, "big") + body + b"\0\x16\x28"  # its next packet has begun
+
+
+def winbox_messages() -> Iterator[bytes]:
+    for space in (0, 0xFE, 0xFF):
+        for kind, value in (
+            (0x09, b"\1"),
+            (0x08, bytes(4)),
+            (0x21, b"\2hi"),
+            (0x31, b"\1x"),
+            (0x88, bytes(2)),
+        ):
+            body = b"M2\x10\0" + bytes((space, kind)) + value
+            yield bytes((len(body) + 2, 1)) + len(body).to_bytes(2, "big") + body
+
+
+def status_answers() -> Iterator[bytes]:
+    def varint(value: int) -> bytes:
+        return bytes((value,)) if value < 128 else bytes((value & 127 | 128, value >> 7))
+
+    for size in (20, 124, 125, 126, 127, 128, 129, 400):
+        text = b'{"version":"' + b"x" * (size - 14) + b'"}'
+        body = b"\0" + varint(size) + text
+        yield varint(len(body)) + body
+
+
+def confirms() -> Iterator[bytes]:
+    size = b"\xc0\1\x0a"
+    for calling in (b"\1\0", b"\0\0", b"\x10\0\0\1", b"TSAP"):
+        for called in (b"\1\2", b"SIMATIC"):
+            a, b = (bytes((kind, len(t))) + t for kind, t in ((0xC1, calling), (0xC2, called)))
+            for order in (size + a + b, a + b + size, b + a, a + size + b, b + size):
+                yield b"\3\0\0" + bytes((11 + len(order), 6 + len(order))) + b"\xd0\0\1\0\2\0" + order
+
+
+def settings() -> Iterator[bytes]:
+    for name in (1, 2, 3, 4, 5, 6, 8, 9, 0x10, 0x0A0A, 0x1A2B, 0xFE03, 0xFFFF):
+        value = {2: 1, 5: 16384}.get(name, 1)
+        body = name.to_bytes(2, "big") + value.to_bytes(4, "big")
+        yield b"\0\0\6\4\0\0\0\0\0" + body
+        yield b"\0\0\x0c\4\0\0\0\0\0" + body + body + b"\0\0\4\x08\0\0\0\0\0\0\0\xff\xff"
+
+
+def prefixed(count: int, name: str, change: Callable[[bytes, int], bytes]) -> list[bytes]:
+    return [change(BY_NAME[name].examples[-1], i) for i in range(count)]
+
+
+VARIATIONS: dict[str, list[bytes]] = {
+    "tls": list(tls_hellos()),
+    "openvpn": list(openvpn_resets()),
+    "winbox": list(winbox_messages()),
+    "minecraft": list(status_answers()),
+    "siemens": list(confirms()),
+    "http2": list(settings()),
+    "monetdb": [
+        (2 * len(text) + last).to_bytes(2, "little") + text
+        for kind, sizes in ((b"mserver", (8, 9, 10, 11)), (b"merovingian", (8, 31)))
+        for size in sizes
+        for last in (0, 1)
+        for text in (SALT[:size] + b":" + kind + b":9:RIPEMD160,SHA256,SHA1:BIG:SHA512:sql=6:BINARY=1:",)
+    ],
+    "drda": prefixed(16, "drda", lambda e, i: e[:3] + bytes((i >> 1 << 4 | 2 | i & 1,)) + e[4:]),
+    "iscsi": prefixed(16, "iscsi", lambda e, i: e[:1] + bytes((i & 15 | (i & 1) << 7,)) + e[2:]),
+    "diameter": prefixed(4, "diameter", lambda e, i: e[:4] + bytes((i << 5,)) + e[5:]),
+    "cassandra": [
+        bytes((0x80 | version, flags, 0, 1, 6, 0, 0, 0, 0x10)) + b"\0\1\0\x0bCQL_VERSION\0"
+        for version in (3, 4, 5)
+        for flags in (0, 8, 0x10)
+    ],
+    "oracle": prefixed(3, "oracle", lambda e, i: e[:5] + bytes((0, 4, 8))[i : i + 1] + e[6:]),
+    "usbip": [version + b"\0\5" + bytes(8) for version in (b"\1\0", b"\1\6", b"\1\x10", b"\1\x11")],
+    "redis": [
+        *(b"-DENIED " + b"a" * size + b"\r\n" for size in (10, 500, 1057, 3000)),
+        b"-LOADING Redis is loading the dataset in memory\r\n",
+    ],
+    "smtp": [b"220 host\r\n250-" + word + b"\r\n250 HELP\r\n" for word in (b"SIZE", b"AUTH LOGIN", b"host")],
+    "smtp-ftp": [
+        b"421 Service not available, closing\r\n",
+        b"220 ESMTMP okay\r\n",
+        b"220 www.example.com ready\r\n",
+    ],
+    "http": [
+        b"HTTP/%s%s%s OK\r\n\r\n" % (v, b, c)
+        for v in (b"1.1", b"2")
+        for b in (b" ", b"  ")
+        for c in (b"200", b"999")
+    ],
+    "telnet": [
+        p + b"Hi\r\n" + s
+        for p in (b"\xff\xfb\1", b"\xff\xfb\1\7", b"\xff\xfd\3\0\x08")
+        for s in (b"", b"login: ")
+    ],
+    "x11": [
+        bytes((0, 8)) + v + size + b"No entry"
+        for v, size in ((b"\x0b\0\0\0", b"\2\0"), (b"\0\x0b\0\0", b"\0\2"))
+    ],
+}
+
+
+@pytest.mark.parametrize("name", VARIATIONS)
+def test_what_the_specification_allows_gets_through(name: str) -> None:
+    assert {reply: CLASSIFY(reply) for reply in VARIATIONS[name] if CLASSIFY(reply) != name} == {}
+
+
+def sent(parts: tuple[Part, ...]) -> bytes:
+    return b"".join(
+        p if isinstance(p, bytes) else b"192.0.2.7" if isinstance(p, Host) else bytes(32) for p in parts
+    )
+
+
+@pytest.mark.parametrize("name", ["http", "tls", "smtp", "rtsp", "sip", "newlines50", "websocket", "irc"])
+def test_a_modbus_server_gives_itself_away_to_any_probe(name: str) -> None:
+    """It copies transaction, protocol and unit of what it took for a header, and refuses the function."""
+    asked = sent(BY_NAME[name].parts)
+    for code in range(1, 12):
+        refused = asked[:4] + b"\0\3" + asked[6:7] + bytes((asked[7] | 0x80, code))
+        assert CLASSIFY(refused, BY_NAME[name]) == "modbus"
+
+
+def test_a_lone_ok_is_redis_only_where_redis_was_asked() -> None:
+    assert CLASSIFY(b"+OK\r\n", BY_NAME["http"]) == "unknown"
+    assert CLASSIFY(b"+OK\r\n", BY_NAME["newlines"]) == "unknown"
+    assert CLASSIFY(b"+OK\r\n", BY_NAME["redis"]) == "redis"
+
+
+def lines_of(code: CodeType) -> set[int]:
+    return {line for _, _, line in code.co_lines() if line} - {code.co_firstlineno}
+
+
+def test_no_line_of_a_matcher_is_there_in_vain() -> None:
+    """Examples, rejects and variations reach every line: a branch that nothing reaches is a mistake or a
+    missing example. (`python -m benchmarks.branches` asks the same of each condition.)"""
+    root = protocols.__path__[0]
+    met: dict[CodeType, set[int]] = {}
+
+    def watch(frame: FrameType, event: str, arg: Any) -> Any:
+        if not frame.f_code.co_filename.startswith(root):
+            return None
+        lines = met.setdefault(frame.f_code, set())
+
+        def step(frame: FrameType, event: str, arg: Any) -> Any:
+            lines.add(frame.f_lineno)
+            return step
+
+        return step
+
+    replies = [(p.match, e) for p in PROTOCOLS if p.match for e in (*p.examples, *p.rejects)]
+    matchers = {p.name: p.match for p in PROTOCOLS if p.match}
+    for name, some in VARIATIONS.items():
+        replies += [(matchers[part], reply) for part in name.split("-") if part in matchers for reply in some]
+    before = sys.gettrace()
+    sys.settrace(watch)
+    try:
+        for match, reply in replies:
+            match(reply)
+    finally:
+        sys.settrace(before)
+    missed = {
+        f"{code.co_filename.rpartition('/')[2]}:{code.co_name}": sorted(lines_of(code) - lines)
+        for code, lines in met.items()
+        if lines_of(code) - lines
+    }
+    assert len(met) > 150
+    assert missed == {}
