@@ -187,21 +187,21 @@ _ABSENT = """
 udp: ntp sntp chrony snmp snmptrap snmp-trap snmpv3 tftp tftpd syslog rsyslog dhcp dhcpd dhcpv6 bootp bootps
   bootpc radius radius-acct netbios-ns netbios-dgm nbname nbstat ssdp upnp mdns zeroconf bonjour avahi llmnr
   wsd ws-discovery wsdd coap coaps isakmp ike ikev2 ipsec ipsec-nat-t l2tp wireguard wg quic h3 http3 http/3
-  stun turn rip ripng bfd nat-pmp natpmp pcp dtls bacnet bacnet-ip rtp rtcp netflow sflow ipfix gtp gtp-c
+  turn rip ripng bfd nat-pmp natpmp pcp dtls bacnet bacnet-ip rtp rtcp netflow sflow ipfix gtp gtp-c
   gtp-u mosh xdmcp quake quake3 a2s source-engine valve steam rmcp-udp asf chargen-udp qotd-udp ubiquiti
   ubiquiti-discovery mssql-browser ms-sql-m sql-browser afs afs3 tzsp vxlan geneve teredo db-lsp-disc
   citrix-browser moxa-nport lantronix hid-discovery sentinel-udp statsd collectd capwap fins-udp
 lower: icmp ping sctp dccp igmp ospf eigrp gre esp arp arping
-paper: jetdirect pjl hp-pjl raw raw-print printer lpd lpr lp pdl pdl-datastream
+paper: jetdirect hp-pjl raw raw-print printer lpr lp pdl pdl-datastream
   appsocket
 """
 
 _NO_HANDSHAKE = """
-tacacs tacacs-plus rlogin login rsh shell rexec exec rcmd whois time discard systat qotd netstat time-tcp
-nfs-rdma h323 h-323 mgcp sccp skinny megaco msmq msnp oscar bittorrent torrent edonkey emule gnutella
-shadowsocks vmess trojan informix ingres hana sap-hana teradata vertica netezza teamviewer anydesk rustdesk
-radmin pcanywhere dameware vnc-reverse hsrp ldp msdp pim rsvp tibco websphere-mq ibm-mq mq nsca snmp-tcp
-slp afs-rpc smux agentx rtmfp mms-streaming rtmpt starttls webrtc thrift hessian dubbo nacos
+tacacs-plus rlogin rsh rexec rcmd time discard systat qotd netstat time-tcp
+nfs-rdma h-323 mgcp sccp skinny megaco msmq msnp oscar torrent edonkey emule
+shadowsocks vmess trojan informix ingres hana sap-hana teradata vertica netezza anydesk rustdesk
+pcanywhere dameware vnc-reverse hsrp ldp msdp pim rsvp tibco websphere-mq mq nsca snmp-tcp
+slp afs-rpc smux agentx rtmfp mms-streaming rtmpt starttls webrtc hessian dubbo nacos
 """
 NO_HANDSHAKE = frozenset(_NO_HANDSHAKE.split())
 """Names of TCP services for which there is neither a handshake nor a label here."""

@@ -22,7 +22,9 @@ from lzr.protocols import (
     messaging,
     monitoring,
     network,
+    peers,
     plant,
+    printing,
     queues,
     remote,
     shells,
@@ -66,6 +68,8 @@ FAMILIES = (
     ledgers,
     machines,
     announced,
+    printing,
+    peers,
 )
 
 PROTOCOLS: tuple[Protocol, ...] = tuple(protocol for family in FAMILIES for protocol in family.PROTOCOLS)

@@ -1,0 +1,320 @@
+"""Peers and calls: file sharing, remote control, remote procedures, telephony."""
+
+from __future__ import annotations
+
+from lzr.protocols._bytes import be16, be32, le16, le32
+from lzr.protocols._framing import leads, printable
+from lzr.protocols._protocol import Protocol, Random
+
+
+def _stun(data: bytes) -> bool:
+    """A binding's answer, success or error: length in words, then the cookie (RFC 8489 §5)."""
+    size = be16(data, 2)
+    return be16(data, 0) in (0x0101, 0x0111) and size % 4 == 0 and len(data) >= 20 and leads(data, 20 + size)
+
+
+def _gnutella(data: bytes) -> bool:
+    return data[9:10].isdigit() and data[10:11] == b"." and data[12:13] == b" " and data[13:16].isdigit()
+
+
+def _directconnect(data: bytes) -> bool:
+    """A lock and a public key, then a pipe (NMDC protocol, $Lock)."""
+    return data[:600].find(b" Pk=") > 6 and b"|" in data[:600]
+
+
+def _bittorrent(data: bytes) -> bool:
+    """Eight reserved bytes, the torrent's hash, a peer's name (BEP 3)."""
+    return len(data) >= 48 and (len(data) < 68 or data[48:68] != bytes(20))
+
+
+def _boinc(data: bytes) -> bool:
+    return b"<unauthorized/>" in data[:200] or b"<nonce>" in data[:200] or b"</boinc_gui_rpc_reply>" in data
+
+
+def _teamviewer(data: bytes) -> bool:
+    """Magic, command 10 (who are you?), the length of what follows."""
+    return le16(data, 3) == 0x20 and len(data) >= 0x20 + 5
+
+
+def _radmin(data: bytes) -> bool:
+    """One, length, checksum, a message of type 8 (version)."""
+    return len(data) == 9 + be32(data, 1) and data[9:10] == b"\x08"
+
+
+def _openflow(data: bytes) -> bool:
+    """HELLO: version, type 0, length; from 1.3 on perhaps with a bitmap of versions (§7.5.1)."""
+    size = be16(data, 2)
+    if size != len(data) or not 1 <= data[0] <= 6:
+        return False
+    return size == 8 or (size == 16 and data[8:12] == b"\0\1\0\x08")
+
+
+def _thrift(data: bytes) -> bool:
+    """A reply or an exception of the strict binary protocol, framed or not: name, sequence, a struct."""
+    at = 0
+    if data[:2] != b"\x80\1":
+        if not leads(data, be32(data, 0) + 4):
+            return False
+        at = 4
+    name = be32(data, at + 4)
+    end = at + 8 + name
+    return name <= 64 and printable(data[at + 8 : end]) and end + 5 <= len(data) and data[end + 4] <= 15
+
+
+def _tacacs(data: bytes) -> bool:
+    """Version 12, kind of packet, an even sequence number, flags, session, length (RFC 8907 §4.1)."""
+    return len(data) == 12 + be32(data, 8) and data[3] & 0xFA == 0 and 5 <= be32(data, 8) < 0x10000
+
+
+def _mq(data: bytes) -> bool:
+    """Transmission segment header: length, byte order, type, flags (IBM MQ, channel protocol)."""
+    return len(data) >= 28 and 28 <= be32(data, 4) == len(data) and data[8] in (1, 2) and 1 <= data[9] <= 0xA0
+
+
+def _whois(data: bytes) -> bool:
+    """Remarks first, which name the service or say that nothing was found."""
+    head = data[:800].lower()
+    return b"whois" in head or b"database query service" in head or b"no entries found" in head
+
+
+def _tuya(data: bytes) -> bool:
+    """Prefix, sequence, command, length of what follows with checksum and suffix."""
+    size = le32(data[15:11:-1], 0)
+    return 8 <= size == len(data) - 16 and data[-4:] == b"\0\0\xaa\x55"
+
+
+def _mikrotik(data: bytes) -> bool:
+    """A sentence: words behind their lengths, the first an answer's, an empty one at the end."""
+    at = 0
+    while at < len(data) and 0 < data[at] < 0x80:
+        if not printable(data[at + 1 : at + 1 + data[at]]):
+            return False
+        at += 1 + data[at]
+    return at < len(data) and data[at] == 0
+
+
+def _h323(data: bytes) -> bool:
+    """Q.931 in a TPKT: its discriminator, a call reference with the answerer's bit, a message (§7)."""
+    return (
+        data[4:6] == b"\x08\2" and leads(data, be16(data, 2)) and data[6:7] >= b"\x80" and data[8:9] in _Q931
+    )
+
+
+_Q931 = frozenset((b"\x01", b"\x02", b"\x07", b"\x5a", b"\x62", b"\x7d"))
+"""Alerting, call proceeding, connect, release complete, facility, status."""
+
+
+def _gauge(data: bytes) -> bool:
+    """An answer to an inventory, or that the command is not known (Veeder-Root TLS-350, Serial Interface)."""
+    return data.startswith(b"\x019999FF1B") or (data[:20].count(b"\r\n") > 0 and len(data) > 20)
+
+
+def _remoting(data: bytes) -> bool:
+    """Magic, version 1.0, operation: reply (MS-NRTP §2.2.3.3)."""
+    return len(data) >= 14 and le16(data, 6) <= 2 and le16(data, 8) <= 1
+
+
+_FAULT = b"http://schemas.microsoft.com/ws/2006/05/framing/faults/"
+
+PROTOCOLS: tuple[Protocol, ...] = (
+    Protocol(
+        name="stun",
+        spec="RFC 8489 §5, §6.2.2",
+        match=_stun,
+        probe=(b"\0\1\0\0\x21\x12\xa4\x42", Random(12)),
+        at=((4, b"\x21\x12\xa4\x42"),),
+        examples=(
+            b"\1\1\0\x0c\x21\x12\xa4\x42" + b"transaction!" + b"\0\x20\0\x08\0\1\xa1\x47\xe1\x12\xa6\x43",
+        ),
+        rejects=(
+            b"\0\1\0\0\x21\x12\xa4\x42" + b"transaction!",
+            b"\1\1\0\x0d\x21\x12\xa4\x42" + b"transaction!",
+            b"\1\1\0\x0c\x21\x12\xa4\x42" + b"transaction!",
+        ),
+        ports=(3478,),
+    ),
+    Protocol(
+        name="gnutella",
+        spec="Gnutella 0.6, Handshaking",
+        match=_gnutella,
+        starts=(b"GNUTELLA/",),
+        examples=(b"GNUTELLA/0.6 503 Busy\r\nUser-Agent: Example/1.0\r\n\r\n",),
+        rejects=(b"GNUTELLA/0.6 is spoken here\r\n", b"GNUTELLA/x\r\n"),
+        ports=(6346,),
+    ),
+    Protocol(
+        name="directconnect",
+        spec="Neo-Modus Direct Connect protocol, $Lock",
+        match=_directconnect,
+        starts=(b"$Lock ",),
+        examples=(b"$Lock EXTENDEDPROTOCOLABCABCABCABCABCABC Pk=EXAMPLE1.0|$HubName Example|",),
+        rejects=(b"$Lock me up\r\n", b"$Lock A Pk=B\r\n"),
+        ports=(411,),
+    ),
+    Protocol(
+        name="bittorrent",
+        spec="BEP 3, peer protocol: handshake",
+        match=_bittorrent,
+        starts=(b"\x13BitTorrent protocol",),
+        examples=(b"\x13BitTorrent protocol" + bytes(8) + b"h" * 20 + b"-EX1000-abcdefghijkl",),
+        rejects=(b"\x13BitTorrent protocol", b"\x13BitTorrent protocol" + bytes(48)),
+        ports=(6881,),
+    ),
+    Protocol(
+        name="boinc",
+        spec="BOINC GUI RPC protocol",
+        match=_boinc,
+        starts=(b"<boinc_gui_rpc_reply>",),
+        examples=(b"<boinc_gui_rpc_reply>\n<unauthorized/>\n</boinc_gui_rpc_reply>\n\3",),
+        rejects=(b"<boinc_gui_rpc_reply>\n",),
+        ports=(31416,),
+    ),
+    Protocol(
+        name="teamviewer",
+        spec="TeamViewer, first message, as published in protocol studies",
+        match=_teamviewer,
+        starts=(b"\x17\x24\x0a\x20\0",),
+        examples=(b"\x17\x24\x0a\x20\0" + b"\x88\x4e\xf1\0\x08\x13\x80" + bytes(25),),
+        rejects=(b"\x17\x24\x0a\x20\0" + bytes(8),),
+        ports=(5938,),
+    ),
+    Protocol(
+        name="radmin",
+        spec="Remote Administrator, first exchange, as published in protocol studies",
+        match=_radmin,
+        # Asks which version it speaks, as each client does first.
+        probe=b"\1\0\0\0\1\0\0\0\x08\x08",
+        starts=(b"\1\0\0\0\x25", b"\1\0\0\0\x05", b"\1\0\0\0\x1b"),
+        examples=(b"\1\0\0\0\x25\0\0\2\x12\x08" + bytes(36),),
+        rejects=(b"\1\0\0\0\x25\0\0\2\x12\x08" + bytes(35), b"\1\0\0\0\x25\0\0\2\x12\x09" + bytes(36)),
+        ports=(4899,),
+    ),
+    Protocol(
+        name="openflow",
+        spec="OpenFlow Switch Specification 1.3.1 §7.5.1, A.5.1 (HELLO)",
+        match=_openflow,
+        starts=tuple(bytes((version, 0, 0, size)) for version in range(1, 7) for size in (8, 16)),
+        examples=(b"\1\0\0\x08\0\0\0\1", b"\4\0\0\x10\0\0\0\x0b\0\1\0\x08\0\0\0\x12"),
+        rejects=(b"\1\0\0\x08\0\0\0\1\0", b"\4\0\0\x10\0\0\0\x0b" + bytes(8)),
+        ports=(6653, 6633),
+    ),
+    Protocol(
+        name="thrift",
+        spec="Apache Thrift, Binary protocol encoding: Message, Strict",
+        match=_thrift,
+        starts=(b"\x80\1\0\2", b"\x80\1\0\3"),
+        at=((4, b"\x80\1\0\2"), (4, b"\x80\1\0\3")),
+        examples=(
+            b"\x80\1\0\3\0\0\0\4ping\0\0\0\1\x0b\0\1\0\0\0\2no\x08\0\2\0\0\0\1\0",
+            b"\0\0\0\x11\x80\1\0\2\0\0\0\4ping\0\0\0\1\0",
+        ),
+        rejects=(b"\x80\1\0\3\0\0\xff\4ping\0\0\0\1\0", b"\0\0\0\x12\x80\1\0\2\0\0\0\4ping\0\0\0\1\0"),
+        ports=(9090,),
+    ),
+    Protocol(
+        name="tacacs",
+        spec="RFC 8907 §4.1",
+        match=_tacacs,
+        starts=tuple(bytes((version, kind, 2)) for version in (0xC0, 0xC1) for kind in (1, 2, 3)),
+        examples=(bytes.fromhex("c0010200 12345678 00000006") + b"\2\0\0\0\0\0",),
+        rejects=(bytes.fromhex("c0010200 12345678 00000007") + b"\2\0\0\0\0\0",),
+        ports=(49,),
+    ),
+    Protocol(
+        name="ibm-mq",
+        spec="IBM MQ, transmission segment header (TSH)",
+        match=_mq,
+        starts=(b"TSH ",),
+        examples=(b"TSH \0\0\0\x24\2\5\0\0" + bytes(8) + b"\0\0\1\x11\x03\x33\0\0" + b"\0\0\0\2\0\0\0\0",),
+        rejects=(b"TSH \0\0\0\x25\2\5\0\0" + bytes(24), b"TSH is a header\r\n"),
+        ports=(1414,),
+    ),
+    Protocol(
+        name="whois",
+        last_resort=True,
+        spec="RFC 3912 §2",
+        match=_whois,
+        starts=(b"% ", b"%% ", b"%\n", b"%\r\n"),
+        examples=(
+            b"% This is the example Whois server.\n%\n% No entries found\n",
+            b"%\n% Example database query service\n",
+        ),
+        rejects=(b"% cat\n", b"%% 12\n"),
+        ports=(43,),
+    ),
+    Protocol(
+        name="tuya",
+        spec="Tuya local protocol, message frame, as published in protocol studies",
+        match=_tuya,
+        starts=(b"\0\0\x55\xaa",),
+        examples=(bytes.fromhex("000055aa 00000000 00000009 0000000c 00000000 b051ab03 0000aa55"),),
+        rejects=(bytes.fromhex("000055aa 00000000 00000009 0000000d 00000000 b051ab03 0000aa55"),),
+        ports=(6668,),
+    ),
+    Protocol(
+        name="mikrotik-api",
+        spec="MikroTik RouterOS documentation, API: words and sentences",
+        match=_mikrotik,
+        # Ends the session that was not begun.
+        probe=b"\5/quit\0",
+        starts=(b"\6!fatal", b"\5!trap", b"\5!done"),
+        examples=(b"\6!fatal\x0dnot logged in\0", b"\5!trap\x16=message=cannot log in\0\5!done\0"),
+        rejects=(b"\6!fatal", b"\6!fatal\3\1\2\3\0"),
+        ports=(8728,),
+    ),
+    Protocol(
+        name="h323",
+        spec="ITU-T H.225.0 §7, Q.931 §4; RFC 1006 §6",
+        match=_h323,
+        starts=(b"\3\0",),
+        examples=(bytes.fromhex("03000010 080280015a") + b"\x7e\0\3\5\x0a\0\0",),
+        rejects=(
+            bytes.fromhex("03000010 0802000105") + b"\x7e\0\3\5\x0a\0\0",
+            bytes.fromhex("03000011 080280015a") + b"\x7e\0\3\5\x0a\0\0",
+        ),
+        ports=(1720,),
+    ),
+    Protocol(
+        name="atg",
+        spec="Veeder-Root TLS-350 Serial Interface Manual: I20100",
+        match=_gauge,
+        # Reads the inventory.
+        probe=b"\1I20100\n",
+        starts=(b"\1\r\nI20", b"\1I20", b"\r\n\1\r\nI20", b"\x019999FF1B"),
+        examples=(
+            b"\1\r\nI20100\r\nNOV 28, 2026 20:30\r\n\r\nEXAMPLE STATION\r\n\x03",
+            b"\x019999FF1B\r\n\x03",
+        ),
+        rejects=(b"\1I20100\n", b"\1I20100\r\n"),
+        ports=(10001,),
+    ),
+    Protocol(
+        name="dotnet-remoting",
+        spec="MS-NRTP §2.2.3.3 (single message over TCP)",
+        match=_remoting,
+        starts=(b".NET\1\0",),
+        examples=(b".NET\1\0\2\0\0\0\x1c\0\0\0\0\0" + b"answer",),
+        rejects=(b".NET\1\0\xff\xff" + bytes(10), b".NET\1\0"),
+        ports=(8085,),
+    ),
+    Protocol(
+        name="mc-nmf",
+        spec="MC-NMF §2.2.4.6 (fault record)",
+        match=lambda data: be16(data, 0) == 0x0800 | (len(data) - 2) and data[57:].isalpha(),
+        at=((2, _FAULT),),
+        examples=(bytes((8, len(_FAULT) + 18)) + _FAULT + b"UnsupportedVersion",),
+        rejects=(bytes((8, len(_FAULT) + 19)) + _FAULT + b"UnsupportedVersion",),
+        ports=(808,),
+    ),
+    Protocol(
+        name="fw1-topology",
+        spec="Check Point FireWall-1, SecuRemote topology request, as published in protocol studies",
+        match=lambda data: len(data) == 4 or b"CN=" in data[:64],
+        # The first of two requests; the second would ask for names.
+        probe=b"\x51\0\0\0\0\0\0\x21",
+        starts=(b"Y\0\0\0",),
+        examples=(b"Y\0\0\0", b"Y\0\0\0\0\0\0\x1cCN=gateway,O=example..abcdef"),
+        rejects=(b"Y\0\0\0\0\0\0\x1c" + bytes(12),),
+        ports=(264,),
+    ),
+)

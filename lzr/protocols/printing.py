@@ -1,0 +1,140 @@
+"""What Unix hosts and printers of old say: remote login and commands, print queues, backup agents."""
+
+from __future__ import annotations
+
+import re
+
+from lzr.protocols._bytes import is_text
+from lzr.protocols._framing import first_line, printable
+from lzr.protocols._protocol import Protocol
+
+_LPD = re.compile(
+    rb"(?:[\w.-]{1,64}: )?(?:/usr/\w*/?lib/)?lpd(?: \[@[\w.-]{1,64}\])?: [\w\"'<(]"
+    rb"|[\w.-]{1,64}: (?:lpd: )?(?:your host does not have|host name for your address)",
+    re.IGNORECASE,
+)
+_INET = re.compile(rb"(?:[\w ]{1,40} )?Data Protector [\w. ]{1,30}: INET, internal build ")
+
+
+def _refusal(data: bytes) -> bool:
+    """After an octet of one: one line of text (rlogind(8), rshd(8), rexecd(8))."""
+    line = data[1:].rstrip(b"\r\n")
+    return printable(line) and data[-1:] == b"\n"
+
+
+def _pjl(data: bytes) -> bool:
+    """The command echoed, then its answer a line each (PJL Technical Reference, Status Readback)."""
+    line = first_line(data)
+    return printable(line) and line[5:].split(b" ", 1)[0] in _PJL_ANSWERS
+
+
+_PJL_ANSWERS = frozenset((b"INFO", b"USTATUS", b"INQUIRE", b"DINQUIRE", b"ECHO", b"FSQUERY", b"FSDIRLIST"))
+
+
+def _data_protector(data: bytes) -> bool:
+    text = data[2:400:2] if data[:2] == b"\xff\xfe" else data[:200]
+    return _INET.match(text) is not None
+
+
+PROTOCOLS: tuple[Protocol, ...] = (
+    Protocol(
+        name="login",
+        spec="RFC 1282; rlogind(8)",
+        match=_refusal,
+        starts=(b"\1rlogind: ",),
+        examples=(b"\1rlogind: Permission denied.\r\n",),
+        rejects=(b"\1rlogind: Permission", b"\1rlogind: \1\n"),
+        ports=(513,),
+    ),
+    Protocol(
+        name="shell",
+        spec="rshd(8), Diagnostics",
+        match=_refusal,
+        starts=(
+            b"\1rshd: ",
+            b"\1remshd: ",
+            b"\1Permission denied.",
+            b"\1Locuser too long",
+            b"\1Remuser too long",
+        ),
+        examples=(b"\1Permission denied.\n", b"\1rshd: Login incorrect.\n"),
+        rejects=(b"\1rshd: ", b"\1rshd: \1\n"),
+        ports=(514,),
+    ),
+    Protocol(
+        name="exec",
+        spec="rexecd(8), Diagnostics",
+        match=_refusal,
+        starts=(
+            b"\1rexecd: ",
+            b"\1Where are you?",
+            b"\1Login incorrect.",
+            b"\1Username too long",
+            b"\1Password inc",
+        ),
+        examples=(b"\1Where are you?\n", b"\1rexecd: Login incorrect.\n"),
+        rejects=(b"\1Where are you?", b"\1rexecd: \1\n"),
+        ports=(512,),
+    ),
+    Protocol(
+        name="klogin",
+        spec="klogind(8): Kerberos rlogin",
+        match=_refusal,
+        starts=(b"\1klogind: ", b"\1Kerberos authentication failed"),
+        examples=(
+            b"\1klogind: Permission denied.\r\n",
+            b"\1klogind: All authentication systems disabled\r\n",
+        ),
+        rejects=(b"\1klogind: ",),
+        ports=(543,),
+    ),
+    Protocol(
+        name="kshell",
+        spec="kshd(8): Kerberos rsh",
+        match=_refusal,
+        starts=(b"\1kshd: ", b"\1krshd: "),
+        examples=(b"\1kshd: Authentication failed.\n",),
+        rejects=(b"\1kshd: ",),
+        ports=(544,),
+    ),
+    Protocol(
+        name="lpd",
+        last_resort=True,
+        spec="RFC 1179; lpd(8), Diagnostics",
+        match=lambda data: _LPD.match(data) is not None and is_text(data[:200]),
+        starts=tuple(bytes((letter,)) for letter in (*range(65, 91), *range(97, 123), 47)),
+        examples=(
+            b"lpd: Malformed from address\n",
+            b"print.example.com: lpd: Illegal service request\n",
+            b"print: Your host does not have line printer access\n",
+            b"lpd [@print.example.com]: unknown printer\n",
+        ),
+        rejects=(b"lpd is not here\n", b"printer: ready\n"),
+        ports=(515,),
+    ),
+    Protocol(
+        name="pjl",
+        # Nothing is sent: what is no command would be printed.
+        spec="HP Printer Job Language Technical Reference, Status Readback",
+        match=_pjl,
+        starts=(b"@PJL ",),
+        examples=(
+            b'@PJL INFO ID\r\n"EXAMPLE LaserJet 4"\r\n\x0c',
+            b"@PJL USTATUS DEVICE\r\nCODE=10001\r\n\x0c",
+        ),
+        rejects=(b"@PJL is a language\r\n", b"@PJL INFO ID"),
+        ports=(9100,),
+    ),
+    Protocol(
+        name="data-protector",
+        spec="Data Protector, INET service: what it says of itself",
+        match=_data_protector,
+        starts=(b"HP", b"\xff\xfeH\0P\0", b"Micro Focus Data Pro", b"Data Protector "),
+        examples=(
+            b"HP OpenView Storage Data Protector A.06.00: INET, internal build 331, built on Tuesday\n",
+            "\ufeffHPE Data Protector A.09.05: INET, internal build 105, built on Monday".encode("utf-16-le"),
+        ),
+        rejects=(b"HP Data Protector is great\n", b"HP LaserJet\r\n"),
+        ports=(5555,),
+    ),
+)
