@@ -117,6 +117,7 @@ BEYOND_TESTS: dict[str, tuple[str, ...]] = {
     "user_agent": ("system/test_useragent_running.py::test_a_server_reads_who_we_are",),
     "control_socket": ("unit/coordinator/commands/test_ctl.py",),
     "guard": ("unit/coordinator/guard/test_guard.py",),
+    "max_size": ("unit/lzr/flow/test_table_memory.py",),
 }
 """Attribute of an option that the reference has not → what holds it."""
 

@@ -53,6 +53,7 @@ class Job:
             timeout=options.timeout,
             cooldown=options.cooldown,
             settle=options.settle,
+            max_data=options.max_size << 10,
             probe_delay=options.probe_delay,
             haf=0 if options.force_all_handshakes else options.haf,
             haf_threshold=options.haf_threshold,

@@ -23,7 +23,7 @@ from lzr.layout import NUMBERS
 from lzr.records.fields import NUMBERS as FIELDS
 from lzr.rows import FLOW, FRAME, OUTCOME, SEGMENT, TARGET, Expected, Kind, Number, Opening, Reason
 
-VERSION = 10
+VERSION = 11
 """Of the functions in C; it grows whenever an argument changes."""
 
 _ROWS = {"TARGET": TARGET, "OUTCOME": OUTCOME, "SEGMENT": SEGMENT, "FRAME": FRAME, "FLOW": FLOW}

@@ -111,6 +111,7 @@ OUTCOME = np.dtype(
         ("firewall", "u1"),  # 1: ACKing firewall (HyperACKtive)
         ("final", "u1"),  # 1: the last outcome of its ticket (0: -forceAllHandshakes has more to come)
         ("record", "u1"),  # 0: only the ticket is settled (duplicate; nothing new after -forceAllHandshakes)
+        ("cut", "u1"),  # 1: more payload came than was kept (--max-size, or the worker's memory for pieces)
     ]
 )
 """What became of one flow; the collector makes a result record of it."""

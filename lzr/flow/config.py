@@ -22,6 +22,8 @@ class Plan:
     """Times in seconds; `probes[i]` is what handshake i sends.
 
     cooldown: how long the answer to the first SYN of a listed target is awaited after its last SYN.
+    max_data: bytes of an answer that are kept. most_held: bytes of memory for what waits for more to come, of
+    all flows of a worker together.
     """
 
     probes: tuple[ProbeTemplate, ...]
@@ -38,6 +40,8 @@ class Plan:
     ports: tuple[int, int] = DEFAULT_PORTS
     secrets: Secrets = field(default_factory=lambda: Secrets.derive(0))
     shards: int = 1
+    max_data: int = 16 << 10
+    most_held: int = 64 << 20
 
     def patience(self, rto: float) -> float:
         """How long data is awaited from a peer that has acknowledged the probe, in seconds.

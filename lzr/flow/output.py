@@ -15,6 +15,7 @@ from lzr.flow.store import FlowStore
 from lzr.flow.timers import Timers, Wait
 from lzr.rows import ACK, NO_PROBE, OUTCOME, SYN, Number, Reason, join
 
+_SHORT = 512  # bytes of a payload that are kept even where memory runs short
 _TUPLE = ("peer_hi", "peer_lo", "own_hi", "own_lo", "peer_port", "own_port")
 
 
@@ -28,6 +29,7 @@ class Output:
         self._outcomes: list[Rows] = []
         self._payloads: list[bytes] = []
         self._held: dict[int, list[tuple[Rows, bytes]]] = {}  # by slot, where every handshake was asked for
+        self.held_bytes = 0  # of payload in there
 
     def take_frames(self) -> list[Rows]:
         """Bursts of FRAME rows to send, in order; within a burst all agree in `probe` and in having SYN."""
@@ -91,16 +93,24 @@ class Output:
         self._outcomes.append(outcome)
 
     def finish(
-        self, slots: Slots, reason: int, lengths: NDArray[np.uint32] | None = None, payloads: bytes = b""
+        self,
+        slots: Slots,
+        reason: int,
+        lengths: NDArray[np.uint32] | None = None,
+        payloads: bytes = b"",
+        cut: NDArray[np.bool_] | None = None,
     ) -> None:
         """Close these flows, make their outcomes, free their rows.
 
-        lengths: of each flow's part of `payloads`, (n,); None where there is none.
+        lengths: of each flow's part of `payloads`, (n,); None where there is none. cut: whether it is not all
+        that came, (n,); None where all are whole.
         """
         store = self._store
         frames, outcomes = columns.finish(store.rows, store.index, slots, reason, lengths, store.plan.secrets)
         if len(frames):
             self._bursts.append(frames)
+        if cut is not None:
+            outcomes["cut"] = cut
         self._outcomes.append(outcomes)
         self._payloads.append(payloads)
         store.note_released(slots)
@@ -112,9 +122,13 @@ class Output:
         lengths: NDArray[np.uint32],
         payloads: bytes,
         final: NDArray[np.bool_],
+        cut: NDArray[np.bool_] | None = None,
     ) -> None:
         """Make outcomes that leave with the last one of their input. final: which are the last, (n,)."""
         outcomes = columns.outcome_rows(self._store.rows, slots, reason, lengths, final)
+        if cut is not None:
+            outcomes["cut"] = cut
+        self.held_bytes += len(payloads)
         start = 0
         for at, slot in enumerate(slots.tolist()):
             end = start + int(outcomes["data_len"][at])
@@ -122,6 +136,19 @@ class Output:
             start = end
             if outcomes["final"][at]:
                 self._let_go(slot)
+
+    def shorten_held(self, excess: int) -> None:
+        """Cut the longest payloads of those, until `excess` bytes are gone or each has at most `_SHORT`."""
+        held = [(slot, at) for slot, outcomes in self._held.items() for at in range(len(outcomes))]
+        held.sort(key=lambda place: len(self._held[place[0]][place[1]][1]), reverse=True)
+        for slot, at in held:
+            outcome, payload = self._held[slot][at]
+            if excess <= 0 or len(payload) <= _SHORT:
+                break
+            excess -= len(payload) - _SHORT
+            self.held_bytes -= len(payload) - _SHORT
+            outcome["data_len"], outcome["cut"] = _SHORT, 1
+            self._held[slot][at] = outcome, bytes(payload[:_SHORT])
 
     def let_go_of_shard(self, shard: int) -> None:
         """What the flows of a shard have brought so far leaves from here: the shard is about to move."""
@@ -131,5 +158,6 @@ class Output:
 
     def _let_go(self, slot: int) -> None:
         for outcome, payload in self._held.pop(slot):
+            self.held_bytes -= len(payload)
             self._outcomes.append(outcome)
             self._payloads.append(payload)

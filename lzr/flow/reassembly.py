@@ -2,18 +2,24 @@
 
 Few flows ever get here (most answer with one segment that is enough), so this is a dict and not columns.
 A flow may hold a bounded number of early pieces; what does not fit is dropped, and its peer sends it again.
+What all of them hold is counted with what it costs in memory, so that whoever runs them can keep it bounded.
 """
 
 from __future__ import annotations
 
 _MAX_EARLY = 16
-_MAX_BYTES = 16384
+_COST = 200
+"""Bytes of memory that a piece takes beside its own: the object and its place in a dict."""
 _HALF = 1 << 31
 _MASK = 0xFFFFFFFF
 
 
 class Pieces:
-    def __init__(self) -> None:
+    """most: bytes of early pieces that one flow may hold. cost: bytes of memory that all flows take."""
+
+    def __init__(self, most: int = 16 << 10) -> None:
+        self._most = most
+        self.cost = 0
         self._held: dict[int, bytearray] = {}
         self._early: dict[int, dict[int, bytes]] = {}
 
@@ -27,8 +33,12 @@ class Pieces:
     def keep_early(self, slot: int, sequence: int, data: bytes) -> None:
         """`data` begins beyond a gap, at `sequence`."""
         early = self._early.setdefault(slot, {})
-        if len(early) < _MAX_EARLY and len(data) <= _MAX_BYTES and len(early.get(sequence, b"")) < len(data):
+        before = early.get(sequence)
+        more = len(data) - (0 if before is None else len(before))
+        full = len(early) >= _MAX_EARLY or sum(map(len, early.values())) + more > self._most
+        if not full and more > 0:
             early[sequence] = data
+            self.cost += more + (_COST if before is None else 0)
 
     def append(self, slot: int, awaited: int, data: bytes) -> tuple[bytearray, int]:
         """`data` is the next in order; what follows it may be here already.
@@ -36,16 +46,21 @@ class Pieces:
         awaited: the sequence number after `data`. Returns all that has come in order, and how far the awaited
         number has moved on beyond `data`.
         """
+        if slot not in self._held:
+            self.cost += _COST
         held = self._held.setdefault(slot, bytearray())
         held += data
+        self.cost += len(data)
         moved = 0
         early = self._early.get(slot)
         while early:
             for sequence in sorted(early, key=lambda s: (s - awaited - moved + _HALF) & _MASK):
                 overlap = (awaited + moved - sequence) & _MASK
                 if overlap < _HALF:  # begins at or before what is awaited
-                    piece = early.pop(sequence)[overlap:]
+                    whole = early.pop(sequence)
+                    piece = whole[overlap:]
                     held += piece
+                    self.cost += len(piece) - len(whole) - _COST
                     moved += len(piece)
                     break
             else:
@@ -54,14 +69,35 @@ class Pieces:
 
     def take(self, slot: int) -> bytes:
         """All that came in order; the flow is forgotten."""
-        self._early.pop(slot, None)
-        return bytes(self._held.pop(slot, b""))
+        held = bytes(self._held.get(slot, b""))
+        self.forget([slot])
+        return held
 
     def forget(self, slots: list[int]) -> None:
         """These flows go on or end without."""
         for slot in slots:
+            self.cost -= self._of(slot)
             self._held.pop(slot, None)
             self._early.pop(slot, None)
+
+    def largest(self, excess: int) -> tuple[list[int], list[int]]:
+        """The flows that hold most, as many as are needed to be rid of `excess` bytes of memory.
+
+        Those of which something has come in order, and those that hold nothing but early pieces.
+        """
+        begun: list[int] = []
+        early: list[int] = []
+        for slot in sorted({*self._held, *self._early}, key=self._of, reverse=True):
+            if excess <= 0:
+                break
+            excess -= self._of(slot)
+            (begun if slot in self._held else early).append(slot)
+        return begun, early
+
+    def _of(self, slot: int) -> int:
+        """Bytes of memory that a flow takes here."""
+        held, early = self._held.get(slot), self._early.get(slot, {})
+        return (0 if held is None else _COST + len(held)) + sum(map(len, early.values())) + _COST * len(early)
 
     def extract(self, slots: list[int]) -> dict[int, tuple[bytes, dict[int, bytes]]]:
         """What these flows hold (in order, early); they are forgotten here."""
@@ -80,3 +116,4 @@ class Pieces:
                 self._held[slot] = bytearray(held)
             if early:
                 self._early[slot] = dict(early)
+            self.cost += self._of(slot)

@@ -71,7 +71,7 @@ class FlowTable:
         self.timers = Timers(self.store)
         self.output = Output(self.store, self.timers)
         self.firewall_probes = FirewallProbes(self.store, self.timers, self.output)
-        self.pieces = Pieces()
+        self.pieces = Pieces(plan.max_data)
         self.fresh = 0  # flows whose first packet on a connection is out and has brought nothing yet
         self.silent = 0  # fresh flows that have been waited for in vain, since the start
         self.ages = np.zeros(AGES, np.int64)  # of first answers, see `columns.note_ages`
@@ -195,6 +195,7 @@ class FlowTable:
                 self._dispatch(self._met, pick(segments, live), actions)
         self._met = _NONE
         self._buffer = memoryview(b"")
+        self._stay_within()
         self.store.end_of_call()
 
     def expire(self, now: int, most: int = 1 << 31) -> None:
@@ -310,14 +311,21 @@ class FlowTable:
         if self.pieces:
             done &= np.fromiter((slot not in self.pieces for slot in slots.tolist()), bool, len(slots))
         if done.all():
-            self._finish(slots, Reason.DATA, length, columns.gather(self._buffer, start, length))
+            self._finish_whole(slots, start, length)
             return
         if done.any():
-            payloads = columns.gather(self._buffer, start[done], length[done])
-            self._finish(slots[done], Reason.DATA, length[done], payloads)
+            self._finish_whole(slots[done], start[done], length[done])
         rest = np.flatnonzero(~done)
         fin = segments["flags"][rest] & FIN != 0
         self._take_piece(slots[rest], start[rest], start[rest] + length[rest], fin)
+
+    def _finish_whole(self, slots: Slots, start: Rows, length: Rows) -> None:
+        """Of these a first segment is enough; start, length: where its data is in the buffer."""
+        most = self.plan.max_data
+        cut = None
+        if int(length.max()) > most:
+            cut, length = length > most, np.minimum(length, np.uint32(most))
+        self._finish(slots, Reason.DATA, length, columns.gather(self._buffer, start, length), cut)
 
     def _take_piece(self, slots: Slots, start: Rows, end: Rows, fin: Mask) -> None:
         """Keep a piece, acknowledge it, and wait for more unless it is enough by now."""
@@ -350,10 +358,34 @@ class FlowTable:
             self.rows["answers"][slots] += 1
             self.output.send(slots, Number.NXT, ACK)
 
-    def _finish_pieces(self, slots: Slots) -> None:
+    def _finish_pieces(self, slots: Slots, *, early: bool = False) -> None:
+        """These have what they get. early: more might have come."""
         payloads = [self.pieces.take(slot) for slot in slots.tolist()]
         lengths = np.fromiter(map(len, payloads), np.uint32, len(payloads))
-        self._finish(slots, Reason.DATA, lengths, b"".join(payloads))
+        most = self.plan.max_data
+        cut = (lengths > most) | early
+        joined = b"".join([payload[:most] for payload in payloads])
+        self._finish(slots, Reason.DATA, np.minimum(lengths, np.uint32(most)), joined, cut)
+
+    def _stay_within(self) -> None:
+        """Where peers make us hold more than we may, those that hold most end with what they have.
+
+        Down to three quarters, so that the search for them is worth its time. What has only come too early is
+        let go of: its peer sends it again.
+        """
+        excess = self.pieces.cost + self.output.held_bytes - self.plan.most_held
+        if excess <= 0:
+            return
+        excess += self.plan.most_held // 4
+        if self.output.held_bytes:
+            self.output.shorten_held(excess)
+            excess = self.pieces.cost + self.output.held_bytes - self.plan.most_held
+            if excess <= 0:
+                return
+        begun, early = self.pieces.largest(excess)
+        self.pieces.forget(early)
+        if begun:
+            self._finish_pieces(np.array(begun, np.int32), early=True)
 
     def _give_up_fin(self, slots: Slots, segments: Rows | None) -> None:
         self.rows["rcv"][slots] += np.uint32(1)  # a FIN takes a sequence number
@@ -389,23 +421,33 @@ class FlowTable:
             self._follow_up(slots[more])
 
     def _finish(
-        self, slots: Slots, reason: int, lengths: NDArray[np.uint32] | None = None, payloads: bytes = b""
+        self,
+        slots: Slots,
+        reason: int,
+        lengths: NDArray[np.uint32] | None = None,
+        payloads: bytes = b"",
+        cut: Mask | None = None,
     ) -> None:
         """Close, make the outcome, and free the row (or go on, where every handshake was asked for).
 
-        lengths: of each flow's part of `payloads`.
+        lengths: of each flow's part of `payloads`. cut: whether that is not all that came.
         """
         if not len(slots):
             return
         if self.pieces:
             self.pieces.forget(slots.tolist())
         if self.plan.force_all_handshakes:
-            self._finish_some(slots, reason, lengths, payloads)
+            self._finish_some(slots, reason, lengths, payloads, cut)
             return
-        self.output.finish(slots, reason, lengths, payloads)
+        self.output.finish(slots, reason, lengths, payloads, cut)
 
     def _finish_some(
-        self, slots: Slots, reason: int, lengths: NDArray[np.uint32] | None, payloads: bytes
+        self,
+        slots: Slots,
+        reason: int,
+        lengths: NDArray[np.uint32] | None,
+        payloads: bytes,
+        cut: Mask | None,
     ) -> None:
         """The same where every handshake was asked for."""
         if reason not in (Reason.RST, Reason.NO_SYN_ACK):
@@ -415,7 +457,7 @@ class FlowTable:
             final = self.rows["handshake"][slots] + 1 >= len(self.plan.probes)
         if lengths is None:
             lengths = np.zeros(len(slots), np.uint32)
-        self.output.hold(slots, reason, lengths, payloads, final)
+        self.output.hold(slots, reason, lengths, payloads, final, cut)
         if final.all():
             self.store.release(slots)
             return

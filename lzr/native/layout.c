@@ -20,7 +20,7 @@ static const struct named OUTCOME_AT[] = {
     AT(outcome, line), AT(outcome, ticket), AT(outcome, seq), AT(outcome, ack), AT(outcome, data_len),
     AT(outcome, peer_port), AT(outcome, own_port), AT(outcome, window), AT(outcome, ttl), AT(outcome, flags),
     AT(outcome, counter), AT(outcome, acked), AT(outcome, handshake), AT(outcome, expected), AT(outcome, reason),
-    AT(outcome, firewall), AT(outcome, final), AT(outcome, record), {NULL, sizeof(struct outcome)},
+    AT(outcome, firewall), AT(outcome, final), AT(outcome, record), AT(outcome, cut), {NULL, sizeof(struct outcome)},
 };
 static const struct named SEGMENT_AT[] = {
     AT(segment, peer_hi), AT(segment, peer_lo), AT(segment, own_hi), AT(segment, own_lo), AT(segment, ts),

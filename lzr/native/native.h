@@ -30,9 +30,9 @@ struct __attribute__((packed)) outcome {
     uint64_t ts, peer_hi, peer_lo, own_hi, own_lo, line;
     uint32_t ticket, seq, ack, data_len;
     uint16_t peer_port, own_port, window;
-    uint8_t ttl, flags, counter, acked, handshake, expected, reason, firewall, final, record;
+    uint8_t ttl, flags, counter, acked, handshake, expected, reason, firewall, final, record, cut;
 };
-_Static_assert(sizeof(struct outcome) == 80, "rows.OUTCOME");
+_Static_assert(sizeof(struct outcome) == 81, "rows.OUTCOME");
 
 struct __attribute__((packed)) segment {
     uint64_t peer_hi, peer_lo, own_hi, own_lo, ts;

@@ -9,19 +9,19 @@
 
 enum {
     SADDR, DADDR, SPORT, DPORT, SEQNUM, ACKNUM, WINDOW, TTL, COUNTER, ACK, ACKED, SYN, RST, FIN, PUSH,
-    HANDSHAKE_NUM, FINGERPRINT, TIMESTAMP, EXPECTED, DATA, FIREWALL, APPLICATION, PRODUCT, VERSION, HANDSHAKE,
-    REASON, FIELD_COUNT
+    HANDSHAKE_NUM, FINGERPRINT, TIMESTAMP, EXPECTED, DATA, FIREWALL, APPLICATION, PRODUCT, VERSION, TRUNCATED,
+    HANDSHAKE, REASON, FIELD_COUNT
 };
 
 /* In the order of results.FIELDS, which checks that it is so. */
 static const char *const FIELD_NAMES[FIELD_COUNT] = {
     "saddr", "daddr", "sport", "dport", "seqnum", "acknum", "window", "ttl", "Counter", "ACK", "ACKed", "SYN",
     "RST", "FIN", "PUSH", "HandshakeNum", "fingerprint", "Timestamp", "expectedRToLZR", "data",
-    "ackingFirewall", "application", "product", "version", "handshake", "reason",
+    "ackingFirewall", "application", "product", "version", "truncated", "handshake", "reason",
 };
 
 static const uint8_t NAME_SIZES[FIELD_COUNT] = {5, 5, 5, 5, 6, 6, 6, 3, 7, 3, 5, 3, 3,
-                                                3, 4, 12, 11, 9, 14, 4, 14, 11, 7, 7, 9, 6};
+                                                3, 4, 12, 11, 9, 14, 4, 14, 11, 7, 7, 9, 9, 6};
 
 static const char *const EXPECTED_NAMES[] = {"", "sa", "ack", "data"};
 static const char *const REASON_NAMES[] = {"data",        "silent",     "rst",             "fin",
@@ -357,6 +357,10 @@ static int record(struct job *job, const struct outcome *row, const uint8_t *dat
             if (!row->firewall)
                 continue;
             break;
+        case TRUNCATED:
+            if (!row->cut)
+                continue;
+            break;
         default:
             break;
         }
@@ -424,6 +428,9 @@ static int record(struct job *job, const struct outcome *row, const uint8_t *dat
             break;
         case ACKED:
             flag = row->acked;
+            break;
+        case TRUNCATED:
+            flag = row->cut;
             break;
         default:
             flag = row->firewall;

@@ -52,7 +52,7 @@ all that are known are told apart, whatever is asked; -handshakes says what is a
     service-detection service-discovery osscan-guess
 this is for the scanner that comes after lzr: -feedZGrab feeds zgrab2 multiple
     title status-code sc path header H method x follow-redirects script sC endpoint use-https
-    max-redirects max-size screenshot favicon body http-header http-cookie http-payload heartbleed
+    max-redirects screenshot favicon body http-header http-cookie http-payload heartbleed
 packets are sent raw, through no proxy
     proxy http-proxy
 how the port is found open is zmap's part; with -sendSYNs lzr opens the connections itself

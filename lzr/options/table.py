@@ -333,6 +333,13 @@ class Options(Table):
         default=0.25,
         on_resume=FIXED,
     )
+    max_size: int = option(
+        TIMING,
+        types.number(1, 1024, metavar="KB", unit="kB"),
+        "kilobytes of a host's answer that are kept; what is longer is cut, and its record marked",
+        default=16,
+        on_resume=FIXED,
+    )
     probe_delay: float = option(
         TIMING,
         types.seconds(),

@@ -61,6 +61,7 @@ class Row(NamedTuple):
     firewall: int
     final: int
     record: int
+    cut: int
 
 
 assert Row._fields == OUTCOME.names
@@ -97,6 +98,7 @@ def record(
         "application": it.application,
         "product": it.product,
         "version": it.version,
+        "truncated": row.cut != 0,
         "handshake": handshakes[row.handshake] if row.handshake < len(handshakes) else "",
         "reason": Reason.NAMES[row.reason] if row.reason < len(Reason.NAMES) else "",
     }

@@ -1,6 +1,6 @@
 """The fields of a result record: one table, from which every output and its documentation are made.
 
-The first twenty-one are the reference's, in its order, with its names and types; the last five are ours.
+The first twenty-one are the reference's, in its order, with its names and types; the last six are ours.
 The order is also the numbering that the native encoder uses.
 """
 
@@ -76,6 +76,13 @@ FIELDS = (
     Field("application", "string", "what runs on top, where the reply names it", "HTTP reply", optional=True),
     Field("product", "string", "server software, where the banner states it", "banner", optional=True),
     Field("version", "string", "its version, where the banner states it", "banner", optional=True),
+    Field(
+        "truncated",
+        "bool",
+        "more data came than was kept",
+        "--max-size; the worker's memory for banners that come in pieces",
+        optional=True,
+    ),
     Field("handshake", "string", "name of the handshake HandshakeNum counts", "-handshakes", True, False),
     Field("reason", "string", "how the flow ended", "state of the flow", True, False),
 )
