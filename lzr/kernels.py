@@ -21,12 +21,19 @@ from lzr.flow.index import FlowIndex, NativeIndex
 from lzr.flow.machine import Cue, State
 from lzr.layout import NUMBERS
 from lzr.records.fields import NUMBERS as FIELDS
-from lzr.rows import FLOW, FRAME, OUTCOME, SEGMENT, TARGET, Expected, Kind, Number, Opening, Reason
+from lzr.rows import FLOW, FRAME, INTERVAL, OUTCOME, SEGMENT, TARGET, Expected, Kind, Number, Opening, Reason
 
 VERSION = 11
 """Of the functions in C; it grows whenever an argument changes."""
 
-_ROWS = {"TARGET": TARGET, "OUTCOME": OUTCOME, "SEGMENT": SEGMENT, "FRAME": FRAME, "FLOW": FLOW}
+_ROWS = {
+    "TARGET": TARGET,
+    "OUTCOME": OUTCOME,
+    "SEGMENT": SEGMENT,
+    "FRAME": FRAME,
+    "FLOW": FLOW,
+    "INTERVAL": INTERVAL,
+}
 _OPENINGS = {"Opening.OURS": Opening.OURS, "Opening.DOUBTFUL": Opening.DOUBTFUL}
 _EXPECTED = ("NOTHING", "SYN_ACK", "ACK", "DATA")
 _REASONS = ("DATA", "SILENT", "RST", "FIN", "ZERO_WINDOW", "NO_SYN_ACK", "FIREWALL", "DUPLICATE")

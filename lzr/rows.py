@@ -150,10 +150,16 @@ FRAME = np.dtype(
         ("own_port", "<u2"),
         ("flags", "u1"),
         ("probe", "u1"),  # index into the handshakes of the payload to carry, or NO_PROBE
-        ("pad", "<u2"),
+        ("mss", "<u2"),  # what a SYN announces; 0: what the link to the gateway carries
     ]
 )
 """One segment to send (56 bytes). A frame with SYN carries the options MSS and SACK-permitted."""
+
+INTERVAL = np.dtype([("hi", "<u8"), ("lo", "<u8"), ("way", "u1"), ("pad", "V7")])
+"""From this address on, up to the next row's, packets take this way: an index into WAY rows (24 bytes)."""
+
+WAY = np.dtype([("source_hi", "<u8"), ("source_lo", "<u8"), ("mtu", "<u4"), ("kind", "u1"), ("pad", "V3")])
+"""One way out: see `lzr.packet.ways.Way` (24 bytes)."""
 
 FLOW = np.dtype(
     [

@@ -19,7 +19,8 @@ from coordinator.doctor.checks import FAULT, OK, WARNING, Finding, Wanted
 from coordinator.guard import guard
 from coordinator.guard.guard import Guard, GuardError
 from coordinator.network import discover
-from coordinator.network.discover import Network, NetworkError
+from coordinator.network.discover import Network
+from coordinator.network.neighbours import NetworkError
 from coordinator.network.raw_sockets import SocketError, close_shards, open_shards
 from lzr.options.table import Options
 from lzr.secrets import Secrets

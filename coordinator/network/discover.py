@@ -14,12 +14,13 @@ import errno
 import ipaddress
 import socket
 import struct
-import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from coordinator.network import neighbours
 from coordinator.network import netlink as nl
-from coordinator.network.netlink import Message, Netlink
+from coordinator.network.neighbours import NetworkError
+from coordinator.network.netlink import Netlink
 
 MOST_SOURCES = 65536
 RESOLVE_SECONDS = 3.5
@@ -32,10 +33,6 @@ _ANYWHERE = {4: "198.41.0.4", 6: "2001:503:ba3e::2:30"}
 """An address that only a default route reaches, to ask the routing table about. Nothing is sent to it."""
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
-
-
-class NetworkError(Exception):
-    """The network cannot be used as asked; the text is one sentence for the user."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -253,7 +250,7 @@ class _Finder:
         if hop is None:
             raise NetworkError(f"there is no IPv{version} gateway on {link.name}: give --gateway-mac")
         try:
-            mac = self._neighbour(link, hop) or self._ask_neighbour(link, hop)
+            mac = neighbours.resolve(self._kernel, link.index, hop, self._seconds)
         except PermissionError:
             raise NetworkError(
                 f"finding the MAC of {hop} needs root: run with sudo, or give --gateway-mac"
@@ -263,46 +260,6 @@ class _Finder:
             means = "ARP" if hop.version == 4 else "neighbour discovery"
             raise NetworkError(f"{what} does not answer {means} on {link.name}: give --gateway-mac")
         return mac
-
-    def _neighbour(self, link: _Link, hop: Address) -> bytes | None:
-        """What the kernel knows already."""
-        fixed = nl.NEIGHBOUR.pack(_FAMILY[hop.version], 0, 0, 0, 0)
-        for message in self._kernel.ask(nl.GETNEIGH, fixed, flags=nl.F_DUMP):
-            if _is_about(message, link, hop) and (mac := _known_mac(message)):
-                return mac
-        return None
-
-    def _ask_neighbour(self, link: _Link, hop: Address) -> bytes | None:
-        """Have the kernel ask on the link, and wait for what comes of it."""
-        fixed = nl.NEIGHBOUR.pack(_FAMILY[hop.version], link.index, 0, nl.NTF_USE, 0)
-        with Netlink(nl.GROUP_NEIGHBOURS) as listener:
-            self._request(listener, fixed, hop)
-            mac = self._neighbour(link, hop)  # it may have been answered before we came to listen
-            if mac is not None:
-                return mac
-            for message in listener.news(self._seconds):
-                if message.kind == nl.NEWNEIGH and _is_about(message, link, hop):
-                    mac = _known_mac(message)
-                    if mac is not None or message.fields[2] & nl.NUD_FAILED:
-                        return mac
-        return None
-
-    def _request(self, listener: Netlink, fixed: bytes, hop: Address) -> None:
-        """Where the kernel's table of neighbours is full (a scan of the own link fills it), try again."""
-        end = time.monotonic() + self._seconds
-        while True:
-            try:
-                listener.ask(nl.NEWNEIGH, fixed, {nl.NDA_DST: hop.packed}, nl.F_ACK | nl.F_CREATE)
-                return
-            except OSError as error:
-                if error.errno != errno.ENOBUFS:
-                    raise
-            if time.monotonic() > end:
-                raise NetworkError(
-                    f"the kernel's table of neighbours is full, so {hop} cannot be asked for its MAC: give "
-                    f"--gateway-mac, or raise net.ipv{hop.version}.neigh.default.gc_thresh3"
-                )
-            time.sleep(0.05)
 
     def _addresses(self, version: int) -> list[tuple[int, int, Address]]:
         """(link, scope, address) of this host's addresses that can be used."""
@@ -361,15 +318,6 @@ def _lookup(
         source=ipaddress.ip_address(origin) if origin else None,
         here=kind == nl.RTN_LOCAL,
     )
-
-
-def _is_about(message: Message, link: _Link, hop: Address) -> bool:
-    return message.fields[1] == link.index and message.attributes.get(nl.NDA_DST) == hop.packed
-
-
-def _known_mac(message: Message) -> bytes | None:
-    mac = message.attributes.get(nl.NDA_LLADDR)
-    return mac if mac and len(mac) == 6 and message.fields[2] & nl.NUD_KNOWN else None
 
 
 def _address(text: str) -> Address:

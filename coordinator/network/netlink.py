@@ -21,17 +21,26 @@ F_REQUEST, F_ACK, F_DUMP, F_CREATE, F_REPLACE = 0x1, 0x4, 0x300, 0x400, 0x100
 # linux/rtnetlink.h
 NEWLINK, GETLINK, NEWADDR, GETADDR = 16, 18, 20, 22
 NEWROUTE, GETROUTE, NEWNEIGH, GETNEIGH = 24, 26, 28, 30
-GROUP_NEIGHBOURS = 1 << 2
-IFLA_ADDRESS, IFLA_IFNAME, IFLA_MTU = 1, 3, 4
+NEWRULE, GETRULE = 32, 34
+GROUP_LINKS, GROUP_NEIGHBOURS = 1 << 0, 1 << 2
+GROUP_ROUTES = (
+    1 << 4 | 1 << 6 | 1 << 7 | 1 << 8 | 1 << 10 | 1 << 18
+)  # addresses, routes, rules of both families
+IFLA_ADDRESS, IFLA_IFNAME, IFLA_MTU, IFLA_MASTER, IFLA_LINKINFO = 1, 3, 4, 10, 18
+IFLA_INFO_KIND, IFLA_INFO_SLAVE_KIND = 1, 4  # in IFLA_LINKINFO
 IFA_ADDRESS, IFA_LOCAL, IFA_FLAGS = 1, 2, 8
-RTA_DST, RTA_SRC, RTA_OIF, RTA_GATEWAY, RTA_PREFSRC, RTA_VIA = 1, 2, 4, 5, 7, 18
+RTA_DST, RTA_SRC, RTA_OIF, RTA_GATEWAY, RTA_PREFSRC, RTA_METRICS = 1, 2, 4, 5, 7, 8
+RTA_MULTIPATH, RTA_VIA, RTA_ENCAP = 9, 18, 22
+RTAX_MTU = 2  # in RTA_METRICS
+RTM_F_FIB_MATCH = 0x2000
+"""Of a question: answer with the route itself, not with what comes of it for this destination."""
 NDA_DST, NDA_LLADDR = 1, 2
 RTN_UNICAST, RTN_LOCAL = 1, 2
 IFF_UP, IFF_LOOPBACK, IFF_RUNNING = 0x1, 0x8, 0x40
 IFA_F_DEPRECATED, IFA_F_TENTATIVE = 0x20, 0x40
 SCOPE_UNIVERSE, SCOPE_LINK = 0, 253
 NTF_USE = 0x01
-NUD_FAILED, NUD_NOARP = 0x20, 0x40
+NUD_REACHABLE, NUD_STALE, NUD_PROBE, NUD_FAILED, NUD_NOARP, NUD_PERMANENT = 0x02, 0x04, 0x10, 0x20, 0x40, 0x80
 NUD_KNOWN = 0x02 | 0x04 | 0x08 | 0x10 | 0x40 | 0x80  # reachable, stale, delay, probe, no ARP, permanent
 
 HEADER = struct.Struct("=IHHII")
@@ -41,7 +50,9 @@ ROUTE = struct.Struct(
     "=BBBBBBBBI"
 )  # family, lengths of dst and src, tos, table, protocol, scope, type, flags
 NEIGHBOUR = struct.Struct("=BxxxiHBB")  # family, index, state, flags, type
-FIXED = {NEWLINK: LINK, NEWADDR: ADDRESS, NEWROUTE: ROUTE, NEWNEIGH: NEIGHBOUR}
+FIXED = {NEWLINK: LINK, NEWADDR: ADDRESS, NEWROUTE: ROUTE, NEWNEIGH: NEIGHBOUR, NEWRULE: ROUTE}
+
+_AT_ONCE = 64  # datagrams read before others have their turn
 
 Attributes = dict[int, bytes]
 
@@ -130,6 +141,26 @@ class Netlink:
                 message = parse_body(reply, content)
                 if message is not None:
                     found.append(message)
+
+    def fileno(self) -> int:
+        return self._socket.fileno()
+
+    def arrived(self) -> list[tuple[int, Message | None]]:
+        """What has happened in the groups joined: kinds (0: some news was lost), and objects as far as known.
+
+        Does not wait.
+        """
+        found: list[tuple[int, Message | None]] = []
+        for _ in range(_AT_ONCE):
+            try:
+                data = self._socket.recv(1 << 17, socket.MSG_DONTWAIT)
+            except BlockingIOError:
+                break
+            except OSError:
+                found.append((0, None))  # ENOBUFS
+                continue
+            found += ((kind, parse_body(kind, content)) for kind, _, content in parse_messages(data))
+        return found
 
     def news(self, seconds: float) -> Iterator[Message]:
         """What happens in the groups joined, as it happens, for so long at most."""

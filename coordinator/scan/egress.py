@@ -10,7 +10,8 @@ import numpy as np
 from coordinator.guard.guard import Guard, GuardError
 from coordinator.input.intake import Intake
 from coordinator.network import discover
-from coordinator.network.discover import Network, NetworkError
+from coordinator.network.discover import Network
+from coordinator.network.neighbours import NetworkError
 from lzr import addresses
 from lzr.options.table import Options, UsageError
 from lzr.rows import Opening

@@ -21,6 +21,7 @@ struct program {
 
 struct job {
     const uint8_t *own_mac, *gateway_v4, *gateway_v6;
+    uint16_t mss_v4, mss_v6;
     struct program *programs;
     Py_ssize_t count;
 };
@@ -174,8 +175,8 @@ static size_t build(const struct job *job, const struct frame *f, uint8_t *out)
     put16(tcp + 14, OUR_WINDOW);
     put32(tcp + 16, 0);
     if (syn) {
-        put32(tcp + 20, 2u << 24 | 4 << 16 | (v4 ? MSS_V4 : MSS_V6)); /* RFC 9293 §3.2, kind 2 */
-        put32(tcp + 24, 0x04020101);                                  /* SACK allowed: see segments.py */
+        put32(tcp + 20, 2u << 24 | 4 << 16 | (f->mss ? f->mss : v4 ? job->mss_v4 : job->mss_v6)); /* RFC 9293 §3.2, kind 2 */
+        put32(tcp + 24, 0x04020101); /* SACK allowed: see segments.py */
     }
     sum += (uint64_t)__builtin_bswap16((uint16_t)size) + ((uint64_t)6 << 8);
     uint16_t checksum = (uint16_t)~fold(add_bytes(sum, tcp, size));
@@ -183,20 +184,22 @@ static size_t build(const struct job *job, const struct frame *f, uint8_t *out)
     return tcp_at + size;
 }
 
-/* Our MAC, the next hop's for IPv4 and for IPv6: 18 bytes; and a tuple of programs. */
+/* Our MAC, the next hop's for IPv4 and for IPv6, the MSS of both: 22 bytes; and a tuple of programs. */
 static int read_job(struct job *job, struct views *views, PyObject *link, PyObject *programs)
 {
     size_t size;
     const uint8_t *macs = lzr_view(views, link, 0, 1, &size);
     if (macs == NULL)
         return 0;
-    if (size != 18 || !PyTuple_Check(programs) || PyTuple_GET_SIZE(programs) > NO_PROBE) {
-        PyErr_SetString(PyExc_TypeError, "wants 18 bytes of MACs and a tuple of at most 255 programs");
+    if (size != 22 || !PyTuple_Check(programs) || PyTuple_GET_SIZE(programs) > NO_PROBE) {
+        PyErr_SetString(PyExc_TypeError, "wants 22 bytes of MACs and MSS and a tuple of at most 255 programs");
         return 0;
     }
     job->own_mac = macs;
     job->gateway_v4 = macs + 6;
     job->gateway_v6 = macs + 12;
+    memcpy(&job->mss_v4, macs + 18, 2);
+    memcpy(&job->mss_v6, macs + 20, 2);
     job->count = PyTuple_GET_SIZE(programs);
     for (Py_ssize_t i = 0; i < job->count; i++) {
         PyObject *program = PyTuple_GET_ITEM(programs, i);
@@ -327,6 +330,48 @@ PyObject *lzr_unsent(PyObject *self, PyObject *const *args, Py_ssize_t count)
         refused += status == STATUS_WRONG_FORMAT;
     }
     result = Py_BuildValue("nn", (Py_ssize_t)requested, (Py_ssize_t)refused);
+end:
+    lzr_release(&views);
+    return result;
+}
+
+/* (rows, size of a row, where its addresses start, table, out): of the last interval that begins at or below the peer */
+PyObject *lzr_ways(PyObject *self, PyObject *const *args, Py_ssize_t count)
+{
+    (void)self;
+    struct views views = {.count = 0};
+    PyObject *result = NULL;
+    size_t n, room, intervals;
+    const uint8_t *row;
+    const struct interval *table;
+    uint8_t *out;
+    if (count != 5)
+        return lzr_wants("(rows, size, addresses, table, out)");
+    size_t size = PyLong_AsSize_t(args[1]), addresses = PyLong_AsSize_t(args[2]);
+    if (PyErr_Occurred())
+        return NULL;
+    if (!lzr_check(size >= 16 && size <= 4096 && addresses <= size - 16, "a row without an address"))
+        return NULL;
+    if ((row = lzr_view(&views, args[0], 0, size, &n)) == NULL ||
+        (table = lzr_view(&views, args[3], 0, sizeof *table, &intervals)) == NULL ||
+        (out = lzr_view(&views, args[4], 1, 1, &room)) == NULL || !lzr_as_many(room >= n) ||
+        !lzr_check(intervals > 0, "an empty table"))
+        goto end;
+    for (size_t i = 0; i < n; i++, row += size) {
+        uint64_t hi, lo;
+        memcpy(&hi, row + addresses, 8);
+        memcpy(&lo, row + addresses + 8, 8);
+        size_t low = 0, high = intervals; /* the first begins at or below any address */
+        while (high - low > 1) {
+            size_t middle = low + (high - low) / 2;
+            if (table[middle].hi < hi || (table[middle].hi == hi && table[middle].lo <= lo))
+                low = middle;
+            else
+                high = middle;
+        }
+        out[i] = table[low].way;
+    }
+    result = Py_NewRef(Py_None);
 end:
     lzr_release(&views);
     return result;

@@ -31,7 +31,7 @@ static const struct named SEGMENT_AT[] = {
 static const struct named FRAME_AT[] = {
     AT(frame, peer_hi), AT(frame, peer_lo), AT(frame, own_hi), AT(frame, own_lo), AT(frame, nonce),
     AT(frame, seq), AT(frame, ack), AT(frame, peer_port), AT(frame, own_port), AT(frame, flags), AT(frame, probe),
-    AT(frame, pad), {NULL, sizeof(struct frame)},
+    AT(frame, mss), {NULL, sizeof(struct frame)},
 };
 static const struct named FLOW_AT[] = {
     AT(flow, peer_hi), AT(flow, peer_lo), AT(flow, own_hi), AT(flow, own_lo), AT(flow, line), AT(flow, key),
@@ -40,11 +40,15 @@ static const struct named FLOW_AT[] = {
     AT(flow, ttl), AT(flow, flags), AT(flow, state), AT(flow, handshake), AT(flow, counter), AT(flow, acked),
     AT(flow, answers), AT(flow, measured), AT(flow, doubt), AT(flow, kept), {NULL, sizeof(struct flow)},
 };
+static const struct named INTERVAL_AT[] = {
+    AT(interval, hi), AT(interval, lo), AT(interval, way), AT(interval, pad), {NULL, sizeof(struct interval)},
+};
 static const struct {
     const char *name;
     const struct named *fields;
 } ROWS[] = {
     {"TARGET", TARGET_AT}, {"OUTCOME", OUTCOME_AT}, {"SEGMENT", SEGMENT_AT}, {"FRAME", FRAME_AT}, {"FLOW", FLOW_AT},
+    {"INTERVAL", INTERVAL_AT},
 };
 
 /* lzr/layout.py NUMBERS, and the members of rows.Opening, Doubt, Expected, Reason, Number and Kind */

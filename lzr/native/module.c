@@ -31,6 +31,8 @@ static PyMethodDef methods[] = {
      "fill_ring(ring, at, rows, link, programs) -> (frames, octets): FRAME rows into a transmit ring"},
     {"unsent", FAST(lzr_unsent), METH_FASTCALL,
      "unsent(ring, at, count) -> (waiting, refused): rows of a transmit ring that the kernel has not sent"},
+    {"ways", FAST(lzr_ways), METH_FASTCALL,
+     "ways(rows, size, addresses, table, out): by which way each row's peer is reached"},
     {"probe_lengths", FAST(lzr_probe_lengths), METH_FASTCALL,
      "probe_lengths(rows, size, addresses, ports, program, out): bytes of each peer's probe"},
     {"step", FAST(lzr_step), METH_FASTCALL,

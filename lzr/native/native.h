@@ -47,9 +47,15 @@ struct __attribute__((packed)) frame {
     uint32_t seq, ack;
     uint16_t peer_port, own_port;
     uint8_t flags, probe;
-    uint16_t pad;
+    uint16_t mss;
 };
 _Static_assert(sizeof(struct frame) == 56, "rows.FRAME");
+
+struct __attribute__((packed)) interval {
+    uint64_t hi, lo;
+    uint8_t way, pad[7];
+};
+_Static_assert(sizeof(struct interval) == 24, "rows.INTERVAL");
 
 struct __attribute__((packed)) flow {
     uint64_t peer_hi, peer_lo, own_hi, own_lo, line, key, ts;
@@ -142,6 +148,9 @@ uint32_t lzr_hash(const uint64_t *address, uint16_t peer_port, uint16_t own_port
 uint32_t lzr_isn(const uint64_t *address, uint16_t peer_port, uint16_t own_port, uint64_t number, uint64_t salt,
                  const struct secrets *secrets);
 const struct secrets *lzr_secrets(struct views *views, PyObject *object); /* NULL and an exception if it is none */
+
+/* frames.c */
+PyObject *lzr_ways(PyObject *self, PyObject *const *args, Py_ssize_t count);
 
 /* index.c; each returns 0 with an exception, but for lzr_index_add, which says whether the key was new */
 extern PyTypeObject lzr_index_type;

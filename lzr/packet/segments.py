@@ -7,6 +7,7 @@ headers claim is counted by kind and never becomes a row.
 
 from __future__ import annotations
 
+import struct
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -229,11 +230,16 @@ def _fold(total: NDArray[np.int64]) -> NDArray[np.int64]:
 
 @dataclass(frozen=True)
 class Link:
-    """How our frames are addressed on the wire: MACs as 6 bytes; the next hop may differ by family."""
+    """How our frames are addressed on the wire: MACs as 6 bytes; the next hop may differ by family.
+
+    mss_v4, mss_v6: what our SYNs announce there.
+    """
 
     own_mac: bytes
     gateway_v4: bytes
     gateway_v6: bytes
+    mss_v4: int = MSS_V4
+    mss_v6: int = MSS_V6
 
 
 @dataclass
@@ -243,13 +249,14 @@ class Builder:
     link: Link
     probes: tuple[ProbeTemplate, ...]
     native: tuple[bytes, tuple[bytes, ...]] = field(init=False)
-    """What the native kernel asks for: the three MACs, and the probes as programs."""
+    """What the native kernel asks for: the three MACs with both MSS, and the probes as programs."""
     _templates: dict[tuple[bool, bool], Bytes] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         link = self.link
         macs = b"".join(mac.ljust(6, b"\0")[:6] for mac in (link.own_mac, link.gateway_v4, link.gateway_v6))
-        self.native = macs, tuple(probe.program for probe in self.probes)
+        sizes = struct.pack("<HH", link.mss_v4, link.mss_v6)
+        self.native = macs + sizes, tuple(probe.program for probe in self.probes)
         for v4 in (True, False):
             for syn in (True, False):
                 self._templates[v4, syn] = _template(self.link, v4, syn)
@@ -321,7 +328,7 @@ def _template(link: Link, v4: bool, syn: bool) -> Bytes:
         ip = bytes([0x45, 0, 0, 0, 0, 0, 0x40, 0, TTL, _TCP, 0, 0]) + bytes(8)
     else:
         ip = bytes([0x60, 0, 0, 0, 0, 0, _TCP, TTL]) + bytes(32)
-    mss = MSS_V4 if v4 else MSS_V6
+    mss = link.mss_v4 if v4 else link.mss_v6
     # RFC 9293 §3.2, kind 2; and that SACK is allowed (RFC 2018 §2), which we never send: but a Linux peer
     # then repeats the tail of what it sent much sooner (RFC 8985 §7), which is all that a banner is.
     options = bytes([2, 4, mss >> 8, mss & 255, 4, 2, 1, 1]) if syn else b""
@@ -351,6 +358,13 @@ def _fill(burst: NDArray[Any], header: Bytes, v4: bool, payload: Bytes | None) -
     _put(block, tcp + 4, 4, burst["seq"])
     _put(block, tcp + 8, 4, np.where(burst["flags"] & ACK, burst["ack"], 0))
     block[:, tcp + 13] = burst["flags"]
+    if burst["flags"][0] & SYN and burst["mss"].any():
+        _put(
+            block,
+            tcp + 22,
+            2,
+            np.where(burst["mss"], burst["mss"], int(header[tcp + 22]) << 8 | int(header[tcp + 23])),
+        )
     if v4:
         _put(block, ip + 10, 2, 0xFFFF ^ _fold(_words(block[:, ip:tcp])))
     _put(block, tcp + 16, 2, 0xFFFF ^ _fold(_words(block[:, tcp:]) + _pseudo(burst, width - tcp, v4)))

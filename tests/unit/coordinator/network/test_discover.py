@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from coordinator.network import netlink
-from coordinator.network.discover import NetworkError, expand_sources, parse_mac
+from coordinator.network.discover import expand_sources, parse_mac
+from coordinator.network.neighbours import NetworkError
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,97 @@
+"""The kernel's table of neighbours: which MAC a next hop has, asked on the link where it is not known.
+
+The kernel does the asking (ARP, neighbour discovery). An entry that is stale is used, and confirmed: whoever
+had that address may have gone.
+"""
+
+from __future__ import annotations
+
+import errno
+import ipaddress
+import socket
+import time
+
+from coordinator.network import netlink as nl
+from coordinator.network.netlink import Message, Netlink
+
+Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+
+_FAMILY = {4: socket.AF_INET, 6: socket.AF_INET6}
+
+
+class NetworkError(Exception):
+    """The network cannot be used as asked; the text is one sentence for the user."""
+
+
+def resolve(kernel: Netlink, index: int, hop: Address, seconds: float) -> bytes | None:
+    """The MAC of a next hop on a link; None if it does not answer. Raises NetworkError, PermissionError."""
+    found = entry(kernel, index, hop)
+    if found is not None and (mac := known_mac(found)):
+        if found.fields[2] == nl.NUD_STALE:
+            confirm(kernel, index, hop)
+        return mac
+    with Netlink(nl.GROUP_NEIGHBOURS) as listener:
+        _request(listener, index, hop, seconds)
+        found = entry(kernel, index, hop)  # it may have been answered before we came to listen
+        if found is not None and (mac := known_mac(found)):
+            return mac
+        for message in listener.news(seconds):
+            if message.kind == nl.NEWNEIGH and is_about(message, index, hop):
+                mac = known_mac(message)
+                if mac is not None or message.fields[2] & nl.NUD_FAILED:
+                    return mac
+    return None
+
+
+def entry(kernel: Netlink, index: int, hop: Address) -> Message | None:
+    """What the kernel knows of it already."""
+    fixed = nl.NEIGHBOUR.pack(_FAMILY[hop.version], 0, 0, 0, 0)
+    for message in kernel.ask(nl.GETNEIGH, fixed, flags=nl.F_DUMP):
+        if is_about(message, index, hop):
+            return message
+    return None
+
+
+def confirm(kernel: Netlink, index: int, hop: Address) -> bytes | None:
+    """Have the kernel make sure of an entry that is stale, or ask where there is none; its MAC as known now.
+
+    What an administrator has entered is left alone. Raises OSError.
+    """
+    found = entry(kernel, index, hop)
+    state = 0 if found is None else found.fields[2]
+    family = _FAMILY[hop.version]
+    if state == nl.NUD_STALE:
+        fixed = nl.NEIGHBOUR.pack(family, index, nl.NUD_PROBE, 0, 0)
+        kernel.ask(nl.NEWNEIGH, fixed, {nl.NDA_DST: hop.packed}, nl.F_ACK | nl.F_REPLACE)
+    elif state in (0, nl.NUD_FAILED):
+        fixed = nl.NEIGHBOUR.pack(family, index, 0, nl.NTF_USE, 0)
+        kernel.ask(nl.NEWNEIGH, fixed, {nl.NDA_DST: hop.packed}, nl.F_ACK | nl.F_CREATE)
+    return None if found is None else known_mac(found)
+
+
+def _request(listener: Netlink, index: int, hop: Address, seconds: float) -> None:
+    """Where the kernel's table of neighbours is full (a scan of the own link fills it), try again."""
+    fixed = nl.NEIGHBOUR.pack(_FAMILY[hop.version], index, 0, nl.NTF_USE, 0)
+    end = time.monotonic() + seconds
+    while True:
+        try:
+            listener.ask(nl.NEWNEIGH, fixed, {nl.NDA_DST: hop.packed}, nl.F_ACK | nl.F_CREATE)
+            return
+        except OSError as error:
+            if error.errno != errno.ENOBUFS:
+                raise
+        if time.monotonic() > end:
+            raise NetworkError(
+                f"the kernel's table of neighbours is full, so {hop} cannot be asked for its MAC: give "
+                f"--gateway-mac, or raise net.ipv{hop.version}.neigh.default.gc_thresh3"
+            )
+        time.sleep(0.05)
+
+
+def is_about(message: Message, index: int, hop: Address) -> bool:
+    return message.fields[1] == index and message.attributes.get(nl.NDA_DST) == hop.packed
+
+
+def known_mac(message: Message) -> bytes | None:
+    mac = message.attributes.get(nl.NDA_LLADDR)
+    return mac if mac and len(mac) == 6 and message.fields[2] & nl.NUD_KNOWN else None

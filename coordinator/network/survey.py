@@ -1,0 +1,215 @@
+"""What the kernel's routing says of every address, as intervals with one answer each.
+
+The boundaries come from a dump of all routes of all tables, and of all rules; what lies between two of them
+is asked of the kernel once for each of our sources. Nothing of its algorithm is repeated here: metrics,
+policy rules, nexthop objects, VRFs, IPv4 by way of IPv6 are what RTM_GETROUTE makes of them.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import socket
+import struct
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from coordinator.network import netlink as nl
+from coordinator.network.netlink import Netlink
+from lzr.packet import ways
+from lzr.rows import V4_MAPPED
+
+Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+
+ETHERNET, LOOPBACK = 1, 772  # ARPHRD_*, linux/if_arp.h
+_PORTS = ("bridge", "bond", "team", "openvswitch", "ovs")
+"""What a link may be a part of without having addresses of its own: its packets are seen on the whole too."""
+
+
+@dataclass(frozen=True, slots=True)
+class Hardware:
+    """A link. part: of a bridge or bond. vrf: it stands for a routing table, and has no packets itself."""
+
+    index: int
+    name: str
+    kind: int
+    mtu: int
+    mac: bytes
+    up: bool
+    running: bool
+    part: bool
+    vrf: bool
+
+    @property
+    def ethernet(self) -> bool:
+        return self.kind == ETHERNET and len(self.mac) == 6
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """Where packets to an interval go. gateway: None on the same link. single: one next hop, with nothing
+    wrapped around the packet. local: to this host itself."""
+
+    index: int
+    gateway: Address | None
+    source: Address | None
+    mtu: int
+    single: bool
+    local: bool
+
+
+class Survey:
+    """A picture of the kernel's routing at one moment.
+
+    edges: where the intervals begin, ascending, the first at 0; answers: of each, None where there is no way.
+    """
+
+    def __init__(self, kernel: Netlink, sources: Sequence[Address] = (), oif: int | None = None) -> None:
+        """sources: ours, if the user or ZMap has chosen them: the ways are those of packets from there.
+
+        oif: the link that packets have to leave by. Raises OSError.
+        """
+        self._kernel = kernel
+        self._oif = oif
+        self._sources = {family: [one for one in sources if one.version == family] for family in (4, 6)}
+        self.links = links(kernel)
+        self.addresses = _own_addresses(kernel)
+        self.edges = self._boundaries()
+        self.complete = len(self.edges) <= ways.MOST_INTERVALS
+        """Otherwise the routes are so many that no table is made of them."""
+        self.answers: list[Answer | None] = []
+        if self.complete:
+            for first, end in zip(self.edges, [*self.edges[1:], ways.END], strict=True):
+                self.answers.append(self.ask(first + (end - first) // 2))
+
+    def _boundaries(self) -> list[int]:
+        starts = {0, *ways.ALWAYS}
+        for family in (socket.AF_INET, socket.AF_INET6):
+            fixed = nl.ROUTE.pack(family, 0, 0, 0, 0, 0, 0, 0, 0)
+            for kind in (nl.GETROUTE, nl.GETRULE):
+                try:
+                    found = self._kernel.ask(kind, fixed, flags=nl.F_DUMP)
+                except OSError:
+                    continue  # a kernel without IPv6
+                for message in found:
+                    if message.fields[0] != family:
+                        continue
+                    width = 4 if family == socket.AF_INET else 16
+                    packed = message.attributes.get(nl.RTA_DST, bytes(width))
+                    length = min(message.fields[1], 8 * width)
+                    if len(packed) == width and (length or kind == nl.GETROUTE):
+                        starts.update(ways.bounds(packed, length))
+        return sorted(start for start in starts if start < ways.END)
+
+    def ask(self, number: int) -> Answer | None:
+        """The way to one address, from each of our sources; where they differ, the kernel's own choice."""
+        if any(first <= number < end for first, end in ways.NOBODY):
+            return None
+        target = address(number)
+        found: list[Answer | None] = []
+        origins: list[Address | None] = [*self._sources[target.version][:_MOST_SOURCES]]
+        for source in origins or [None]:
+            found.append(self._one(target, source))
+        if all(one == found[0] for one in found):
+            return found[0]
+        some = next(one for one in found if one is not None)
+        return Answer(some.index, None, None, min(one.mtu for one in found if one), False, False)
+
+    def _one(self, target: Address, source: Address | None) -> Answer | None:
+        try:
+            (real, *_), (route, *_) = (self._lookup(target, source, flag) for flag in (0, nl.RTM_F_FIB_MATCH))
+        except (OSError, ValueError):
+            return None
+        kind, found = real.fields[7], real.attributes
+        if kind not in (nl.RTN_UNICAST, nl.RTN_LOCAL) or nl.RTA_OIF not in found:
+            return None
+        index = struct.unpack("=I", found[nl.RTA_OIF])[0]
+        link = self.links.get(index)
+        if link is None:
+            return None
+        gateway = found.get(nl.RTA_GATEWAY) or found.get(nl.RTA_VIA, b"")[2:]
+        origin = found.get(nl.RTA_PREFSRC)
+        chosen = ipaddress.ip_address(origin) if origin else None
+        if chosen is not None and (chosen.is_unspecified or (chosen.is_link_local and chosen.version == 6)):
+            chosen = None
+        if source is None and chosen is None:
+            return None  # no address of this family
+        metrics = nl.parse_attributes(found.get(nl.RTA_METRICS, b""))
+        mtu = (
+            min(struct.unpack("=I", metrics[nl.RTAX_MTU])[0], link.mtu)
+            if nl.RTAX_MTU in metrics
+            else link.mtu
+        )
+        odd = {nl.RTA_MULTIPATH, nl.RTA_ENCAP} & {*route.attributes, *found}
+        return Answer(
+            index=index,
+            gateway=ipaddress.ip_address(gateway) if gateway else None,
+            source=chosen,
+            mtu=mtu,
+            single=not odd,
+            local=kind == nl.RTN_LOCAL,
+        )
+
+    def _lookup(self, target: Address, source: Address | None, flags: int) -> list[nl.Message]:
+        attributes = {nl.RTA_DST: target.packed}
+        bits = target.max_prefixlen
+        if self._oif is not None:
+            attributes[nl.RTA_OIF] = struct.pack("=I", self._oif)
+        if source is not None and source in self.addresses:  # the kernel answers for no other
+            attributes[nl.RTA_SRC] = source.packed
+        family = socket.AF_INET if target.version == 4 else socket.AF_INET6
+        lengths = bits, bits if nl.RTA_SRC in attributes else 0
+        return self._kernel.ask(
+            nl.GETROUTE, nl.ROUTE.pack(family, *lengths, 0, 0, 0, 0, 0, flags), attributes
+        )
+
+    def listening(self) -> list[int]:
+        """Links whose packets are ours to look at, the loopback apart: up, and with an address or a route."""
+        known = {holder for holders in self.addresses.values() for holder in holders}
+        known |= {answer.index for answer in self.answers if answer is not None}
+        return [
+            link.index
+            for link in self.links.values()
+            if link.up and not link.part and not link.vrf and link.kind != LOOPBACK and link.index in known
+        ]
+
+
+_MOST_SOURCES = 16
+"""So many of our sources are asked about; more are taken to be alike."""
+
+
+def address(number: int) -> Address:
+    if number >> 32 == V4_MAPPED >> 32:
+        return ipaddress.IPv4Address(number & 0xFFFFFFFF)
+    return ipaddress.IPv6Address(number)
+
+
+def links(kernel: Netlink) -> dict[int, Hardware]:
+    """All links, by index."""
+    found = {}
+    for message in kernel.ask(nl.GETLINK, nl.LINK.pack(0, 0, 0, 0, 0), flags=nl.F_DUMP):
+        _, kind, index, flags, _ = message.fields
+        attributes = message.attributes
+        info = nl.parse_attributes(attributes.get(nl.IFLA_LINKINFO, b""))
+        part = info.get(nl.IFLA_INFO_SLAVE_KIND, b"").rstrip(b"\0").decode("ascii", "replace")
+        found[index] = Hardware(
+            index=index,
+            name=attributes[nl.IFLA_IFNAME].rstrip(b"\0").decode("utf-8", "replace"),
+            kind=kind,
+            mtu=struct.unpack("=I", attributes[nl.IFLA_MTU])[0],
+            mac=attributes.get(nl.IFLA_ADDRESS, b""),
+            up=bool(flags & nl.IFF_UP),
+            running=bool(flags & nl.IFF_RUNNING),
+            part=part in _PORTS,
+            vrf=info.get(nl.IFLA_INFO_KIND, b"").rstrip(b"\0") == b"vrf",
+        )
+    return found
+
+
+def _own_addresses(kernel: Netlink) -> dict[Address, set[int]]:
+    """This host's addresses, and the links that have them."""
+    found: dict[Address, set[int]] = {}
+    for message in kernel.ask(nl.GETADDR, nl.ADDRESS.pack(0, 0, 0, 0, 0), flags=nl.F_DUMP):
+        packed = message.attributes.get(nl.IFA_LOCAL) or message.attributes.get(nl.IFA_ADDRESS)
+        if packed:
+            found.setdefault(ipaddress.ip_address(packed), set()).add(message.fields[4])
+    return found

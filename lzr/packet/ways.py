@@ -1,0 +1,172 @@
+"""Which way a packet takes, for each address: a table of intervals, looked up a column at a time.
+
+The kernel's routing is a function of the destination that changes its value only where a route, a rule or an
+address begins or ends. Those places are the boundaries; between two of them one answer of the kernel's holds
+for all (`coordinator/network/routing.py` asks). So policy rules, metrics and nexthop objects stay the
+kernel's business, and a batch of targets costs one search in a short sorted table.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lzr.kernels import NATIVE, in_c
+from lzr.layout import MSS_V4, MSS_V6
+from lzr.packet.sharding import layout
+from lzr.rows import INTERVAL, V4_MAPPED, WAY, Rows
+
+END = 1 << 128
+MOST_WAYS = 250
+"""A way's number is a byte."""
+MOST_INTERVALS = 1 << 14
+"""Above that a table is not made: the kernel looks up each packet."""
+LEAST_MTU = 576
+"""Less is taken for a mistake (RFC 791 §3.1: what every host must accept)."""
+
+
+class Kind:
+    """How a packet leaves: by the rings to the gateway; by a raw IP socket, so that the kernel finds link,
+    next hop and neighbour; not at all."""
+
+    RING, KERNEL, NONE = range(3)
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """source: our address, as two halves; (0, 0) where any of the family will do. mtu: of the packets."""
+
+    kind: int
+    source: tuple[int, int] = (0, 0)
+    mtu: int = 1500
+
+
+def mss(mtu: int, v4: bool) -> int:
+    """What a segment may carry on a path of this MTU (RFC 9293 §3.7.1), and no more than Ethernet's."""
+    return max(64, min(mtu - (40 if v4 else 60), MSS_V4 if v4 else MSS_V6))
+
+
+def number(packed: bytes) -> int:
+    """An address of 4 or 16 bytes as one number; IPv4 as its mapped form."""
+    return (V4_MAPPED | int.from_bytes(packed, "big")) if len(packed) == 4 else int.from_bytes(packed, "big")
+
+
+def bounds(packed: bytes, length: int) -> tuple[int, int]:
+    """The first address of a prefix and the one after its last, as numbers."""
+    size = 1 << (8 * len(packed) - length)
+    first = number(packed) & ~(size - 1)
+    return first, first + size
+
+
+_V4 = (V4_MAPPED, V4_MAPPED + (1 << 32))
+ALWAYS = (0, 1, *_V4, _V4[0] + (1 << 24), _V4[0] + (224 << 24), _V4[0] + (240 << 24), _V4[1] - 1, 0xFF << 120)
+"""Boundaries that there are without any route: this network, multicast, reserved, broadcast."""
+NOBODY = (
+    (0, 1),
+    (_V4[0], _V4[0] + (1 << 24)),
+    (_V4[0] + (224 << 24), _V4[0] + (240 << 24)),
+    (_V4[1] - 1, _V4[1]),
+    (0xFF << 120, END),
+)
+"""From and to: no host has such an address, whatever the routes say."""
+
+
+def _native_lookup(rows: Rows, table: Rows) -> NDArray[np.uint8]:
+    found = np.empty(len(rows), np.uint8)
+    size, addresses, _ = layout(rows.dtype)
+    NATIVE.ways(np.ascontiguousarray(rows), size, addresses, table, found)
+    return found
+
+
+@in_c(_native_lookup)
+def lookup(rows: Rows, table: Rows) -> NDArray[np.uint8]:
+    """The number of each row's way, by its peer. table: INTERVAL rows, ascending, the first at zero."""
+    starts, peers = _keys(table["hi"], table["lo"]), _keys(rows["peer_hi"], rows["peer_lo"])
+    places = np.searchsorted(starts, peers, "right")
+    ways: NDArray[np.uint8] = table["way"][places - 1]
+    return ways
+
+
+def _keys(high: NDArray[np.uint64], low: NDArray[np.uint64]) -> NDArray[Any]:
+    """Addresses as 16 bytes that sort as they do."""
+    both = np.empty((len(high), 2), ">u8")
+    both[:, 0], both[:, 1] = high, low
+    return both.view("S16")[:, 0]
+
+
+def place(rows: Rows, edges: Sequence[int]) -> NDArray[np.intp]:
+    """(n,) the last of the ascending `edges`, the first of which is 0, at or below each row's peer."""
+    high = np.array([edge >> 64 for edge in edges], np.uint64)
+    low = np.array([edge & (1 << 64) - 1 for edge in edges], np.uint64)
+    return np.searchsorted(_keys(high, low), _keys(rows["peer_hi"], rows["peer_lo"]), "right") - 1
+
+
+@dataclass(frozen=True)
+class Ways:
+    """intervals: INTERVAL rows; ways: WAY rows, by number. Number 0 is the ring's."""
+
+    intervals: Rows
+    ways: Rows
+    simple: bool = field(init=False)
+    """Everything goes by the ring: nothing has to be looked up to send it."""
+
+    def __post_init__(self) -> None:
+        used = self.ways["kind"][self.intervals["way"]]
+        object.__setattr__(self, "simple", not (used != Kind.RING).any())
+
+    def of(self, rows: Rows) -> NDArray[np.uint8]:
+        """(n,) uint8: the number of the way to each row's peer."""
+        return lookup(rows, self.intervals)
+
+    def kinds(self, rows: Rows) -> NDArray[np.uint8]:
+        """(n,) uint8: a Kind for each row's peer."""
+        kinds: NDArray[np.uint8] = self.ways["kind"][self.of(rows)]
+        return kinds
+
+
+def everywhere(kind: int = Kind.RING, mtu: int = 1500) -> Ways:
+    """One way for all."""
+    return make([0], lambda first, last: Way(kind, mtu=mtu), Way(Kind.RING, mtu=mtu))
+
+
+def make(starts: Iterable[int], answer: Callable[[int, int], Way], ring: Way) -> Ways:
+    """The table of the ways that `answer(first, last)` gives for each interval.
+
+    starts: boundaries in any order. ring: way number 0. Where there are more kinds of ways than numbers, the
+    rest is left to the kernel, with any source.
+    """
+    numbers: dict[Way, int] = {ring: 0}
+    found: list[tuple[int, int]] = []
+    edges = sorted({0, *(start for start in starts if 0 <= start < END)})
+    rest = Way(Kind.KERNEL)
+    for first, end in zip(edges, [*edges[1:], END], strict=True):
+        way = answer(first, end - 1)
+        if way not in numbers and len(numbers) >= MOST_WAYS - 1:
+            way = rest
+        place = numbers.setdefault(way, len(numbers))
+        if not found or found[-1][1] != place:
+            found.append((first, place))
+    intervals = np.zeros(len(found), INTERVAL)
+    for at, (first, place) in enumerate(found):
+        intervals[at] = (first >> 64, first & (1 << 64) - 1, place, b"")
+    return Ways(intervals, _rows(list(numbers)))
+
+
+def _rows(ways: Sequence[Way]) -> Rows:
+    rows = np.zeros(len(ways), WAY)
+    for at, way in enumerate(ways):
+        rows[at] = (*way.source, way.mtu, way.kind, b"")
+    return rows
+
+
+def sources(rows: Rows, codes: NDArray[np.uint8], ways: Ways) -> NDArray[np.bool_]:
+    """Set own_hi, own_lo of TARGET rows that have none, as their way has it; (n,) bool: which."""
+    chosen = ways.ways[codes]
+    open_ = (rows["own_hi"] == 0) & (rows["own_lo"] == 0) & (chosen["source_lo"] != 0)
+    if open_.any():
+        rows["own_hi"][open_], rows["own_lo"][open_] = chosen["source_hi"][open_], chosen["source_lo"][open_]
+    return np.asarray(open_)
