@@ -52,6 +52,7 @@ def test_sums_of_words(data: str, expected: int) -> None:
     assert total(bytes.fromhex(data)) == expected
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=300))
 def test_the_sum_is_that_of_plain_arithmetic(data: bytes) -> None:
     padded = data + b"\0" * (len(data) % 2)
