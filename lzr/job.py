@@ -71,12 +71,13 @@ class Job:
 
 @dataclass(frozen=True, slots=True)
 class Setup:
-    """What the nursery is told first. Descriptors come along: directory, `job.shards` sockets, outputs for
-    results, files that all children keep (the profiles are the last of them)."""
+    """What the nursery is told first. Descriptors come along: directory, `job.shards` sockets, raw IP
+    sockets, outputs for results, files that all children keep (the profiles are the last of them)."""
 
     job: Job
     results: int
     others: int = 0
+    routed: int = 0
 
 
 @dataclass(frozen=True, slots=True)

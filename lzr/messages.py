@@ -16,6 +16,7 @@ travels.
 | Resend | coordinator → any (orders): to whom to send, again what is not acknowledged | |
 | Fence | coordinator → the collector that writes (orders) | |
 | Stop | coordinator → any (orders) | |
+| Routes | coordinator → flow worker (orders), before its first shard and after changes | INTERVAL, WAY |
 | Outcomes | flow worker → collector | OUTCOME, payload bytes |
 | Lines | collector → the one that writes | tickets, bytes for each output; with -N the outcomes too |
 | Written | collector → coordinator (reports) | final tickets |
@@ -38,7 +39,8 @@ from msgspec import Meta, Struct
 from numpy.typing import NDArray
 
 from lzr.flow.machine import State
-from lzr.rows import ASKED, FLOW, HELD, OUTCOME, TARGET, TIMER, Expected, Reason
+from lzr.packet.ways import Kind
+from lzr.rows import ASKED, FLOW, HELD, INTERVAL, OUTCOME, TARGET, TIMER, WAY, Expected, Reason
 
 VERSION = 2
 Buffer = bytes | bytearray | memoryview
@@ -119,6 +121,31 @@ class Fence(Message, frozen=True):
 
 class Stop(Message, frozen=True):
     pass
+
+
+Mac = Annotated[bytes, Meta(min_length=6, max_length=6)]
+
+
+class Routes(Message, frozen=True):
+    """How packets leave (`lzr.packet.ways`). link: that of the rings, by name; empty where there is none.
+
+    mtu: of packets by the rings.
+    """
+
+    columns = {"intervals": INTERVAL, "ways": WAY}
+    link: Annotated[str, Meta(max_length=15)]
+    own_mac: Mac
+    gateway_v4: Mac
+    gateway_v6: Mac
+    mtu: Small
+    intervals: Rows
+    ways: Rows
+
+    def check(self) -> None:
+        table, ways = self.intervals, self.ways
+        _require(len(table) > 0 and not table["hi"][0] and not table["lo"][0], "a table that begins nowhere")
+        _require(int(table["way"].max()) < len(ways), "a way that there is not")
+        _require(int(ways["kind"].max()) <= Kind.NONE, "a way of no kind")
 
 
 _SHARD_FLOWS = {
@@ -310,7 +337,7 @@ class CollectStats(Message, frozen=True):
 
 Kinds = tuple[type[Message], ...]
 FEED: Kinds = (Targets, Release)
-FLOW_ORDERS: Kinds = (Adopt, Acked, Hurry, Resend, Stop)
+FLOW_ORDERS: Kinds = (Adopt, Acked, Hurry, Resend, Routes, Stop)
 COLLECT_ORDERS: Kinds = (Fence, Resend, Stop)
 RESULTS: Kinds = (Outcomes, Lines)
 REPORTS: dict[str, Kinds] = {

@@ -10,7 +10,7 @@ import numpy as np
 
 from lzr import messages
 from lzr.messages import KINDS, VERSION, Message, pack
-from lzr.rows import ASKED, FLOW, HELD, OUTCOME, TARGET, TIMER
+from lzr.rows import ASKED, FLOW, HELD, INTERVAL, OUTCOME, TARGET, TIMER, WAY
 
 TALLY = messages.Tally({"Data": 1}, {"ssh": 1}, {"wait": 1}, {"data": 1}, 1)
 COUNTS = messages.Counts(TALLY, 0, [("wait", "ssh", 1)], [("192.0.2.1", 22, "ssh", "wait", b"SSH-2.0")], [1])
@@ -45,6 +45,7 @@ SAMPLES: tuple[Message, ...] = (
     messages.Acked(9),
     messages.Resend("collect-0.1"),
     messages.Fence(4),
+    messages.Routes("eth0", bytes(6), b"\1" * 6, b"\2" * 6, 1500, np.zeros(2, INTERVAL), np.zeros(1, WAY)),
     messages.Stop(),
     messages.Outcomes(2, 1, _outcomes(), b"payload"),
     messages.Lines(2, 1, 2, COUNTS, _TICKETS, _outcomes(), b"payload", (b"a line\n",)),

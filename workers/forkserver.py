@@ -46,9 +46,10 @@ class Nursery:
         preload.load()
         setup, (directory, *descriptors) = self._receive_setup()
         self._job = setup.job
-        self._sockets = [socket.socket(fileno=fd) for fd in descriptors[: self._job.shards]]
-        self._outputs = descriptors[self._job.shards :][: setup.results]
-        self._others = descriptors[self._job.shards :][setup.results :]
+        shards = self._job.shards
+        self._sockets = [socket.socket(fileno=fd) for fd in descriptors[: shards + setup.routed]]
+        self._outputs = descriptors[shards + setup.routed :][: setup.results]
+        self._others = descriptors[shards + setup.routed :][setup.results :]
         # Ring positions outlive the worker that wrote them: two numbers a shard, shared by all flow workers.
         self._places = mmap.mmap(-1, max(mmap.PAGESIZE, 16 * self._job.shards))
         self._positions = np.frombuffer(self._places, np.int64)
@@ -76,7 +77,7 @@ class Nursery:
         if not data:
             os._exit(0)  # the coordinator found a mistake before it needed us
         setup = unpack_setup(data)
-        while len(descriptors) < 1 + setup.job.shards + setup.results + setup.others:
+        while len(descriptors) < 1 + setup.job.shards + setup.routed + setup.results + setup.others:
             _, more, _, _ = socket.recv_fds(self._control, 1, _MAX_DESCRIPTORS)
             descriptors += more
         return setup, list(descriptors)

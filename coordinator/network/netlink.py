@@ -20,7 +20,7 @@ NLMSG_ERROR, NLMSG_DONE = 2, 3
 F_REQUEST, F_ACK, F_DUMP, F_CREATE, F_REPLACE = 0x1, 0x4, 0x300, 0x400, 0x100
 # linux/rtnetlink.h
 NEWLINK, GETLINK, NEWADDR, GETADDR = 16, 18, 20, 22
-NEWROUTE, GETROUTE, NEWNEIGH, GETNEIGH = 24, 26, 28, 30
+NEWROUTE, GETROUTE, NEWNEIGH, DELNEIGH, GETNEIGH = 24, 26, 28, 29, 30
 NEWRULE, GETRULE = 32, 34
 GROUP_LINKS, GROUP_NEIGHBOURS = 1 << 0, 1 << 2
 GROUP_ROUTES = (
@@ -116,6 +116,9 @@ class Netlink:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
         self._socket.close()
 
     def ask(

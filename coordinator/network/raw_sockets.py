@@ -7,6 +7,7 @@ coordinator opens all of them and keeps them for the whole run, and workers come
 from __future__ import annotations
 
 import ctypes
+import errno
 import os
 import socket
 import struct
@@ -23,6 +24,10 @@ FANOUT_CBPF, FANOUT_IGNORE_OUTGOING = 6, 0x4000
 TPACKET_V2 = 1
 SO_ATTACH_FILTER, SO_LOCK_FILTER = 26, 44
 ETH_P_ALL = 3
+IP_HDRINCL, IP_RECVERR, IPV6_RECVERR, IPV6_FREEBIND = 3, 11, 25, 78
+"""Errors are asked for, since a full queue or table of neighbours is not told of otherwise."""
+SO_BINDTODEVICE, SO_SNDBUFFORCE = 25, 32
+_WAITING = 1 << 24  # bytes of packets that wait for neighbours which do not answer, without holding up others
 _BLOCK = 1 << 16
 
 
@@ -31,16 +36,18 @@ class SocketError(Exception):
 
 
 def open_shards(
-    interface: str,
+    interface: str | None,
     count: int,
     secrets: Secrets,
     ports: tuple[int, int],
     own_v4: tuple[int, ...] = (),
     frames: tuple[int, int] = (8192, 2048),
+    links: tuple[int, ...] = (),
 ) -> list[socket.socket]:
     """`count` AF_PACKET sockets with rings, bound to `interface`, fanned out by the shard hash.
 
-    frames: of each receive and transmit ring, powers of two.
+    frames: of each receive and transmit ring, powers of two. links: where no interface is given, those whose
+    packets are let in, by index.
     """
     sockets: list[socket.socket] = []
     try:
@@ -51,14 +58,14 @@ def open_shards(
                 sock,
                 socket.SOL_SOCKET,
                 SO_ATTACH_FILTER,
-                sharding.socket_filter(ports, secrets.cookie, own_v4),
+                sharding.socket_filter(ports, secrets.cookie, own_v4, links),
             )
             sock.setsockopt(SOL_PACKET, PACKET_VERSION, TPACKET_V2)
             sock.setsockopt(SOL_PACKET, PACKET_VNET_HDR, 1)
             sock.setsockopt(SOL_PACKET, PACKET_QDISC_BYPASS, 1)
         _together(lambda sock: _make_rings(sock, frames), sockets)
         for sock in sockets:
-            sock.bind((interface, ETH_P_ALL))
+            _bind(sock, interface)
         join(sockets, secrets.shard)
         for sock in sockets:
             # For good: who holds it later sees what the filter lets through, and cannot fan out otherwise.
@@ -66,9 +73,49 @@ def open_shards(
     except OSError as error:
         close_shards(sockets)
         raise SocketError(
-            f"cannot open a raw socket on {interface}: {os.strerror(error.errno or 0)}"
+            f"cannot open a raw socket on {interface or 'all links'}: {os.strerror(error.errno or 0)}"
         ) from error
     return sockets
+
+
+def _bind(sock: socket.socket, interface: str | None) -> None:
+    if interface is not None:
+        sock.bind((interface, ETH_P_ALL))
+        return
+    # To all links: with Python's addresses that cannot be said. struct sockaddr_ll
+    everywhere = struct.pack("=HHiHBB8s", socket.AF_PACKET, socket.htons(ETH_P_ALL), 0, 0, 0, 0, b"")
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.bind(sock.fileno(), everywhere, len(everywhere)):
+        raise OSError(ctypes.get_errno(), "bind")
+
+
+def open_routed(interface: str | None) -> list[socket.socket]:
+    """Raw IP sockets for packets that the kernel routes: IPv4, and IPv6 where this host has it.
+
+    interface: the one they have to leave by, if there is one. Raises SocketError.
+    """
+    found: list[socket.socket] = []
+    for family, options in (
+        (socket.AF_INET, ((socket.IPPROTO_IP, IP_HDRINCL), (socket.IPPROTO_IP, IP_RECVERR))),
+        (socket.AF_INET6, ((socket.IPPROTO_IPV6, IPV6_RECVERR), (socket.IPPROTO_IPV6, IPV6_FREEBIND))),
+    ):
+        try:
+            sock = socket.socket(family, socket.SOCK_RAW | socket.SOCK_CLOEXEC, socket.IPPROTO_RAW)
+            found.append(sock)
+            for level, option in options:
+                sock.setsockopt(level, option, 1)
+            if interface is not None:
+                sock.setsockopt(socket.SOL_SOCKET, SO_BINDTODEVICE, interface.encode() + b"\0")
+        except OSError as error:
+            if family == socket.AF_INET6 and error.errno == errno.EAFNOSUPPORT:
+                continue
+            close_shards(found)
+            raise SocketError(f"cannot open a raw IP socket: {os.strerror(error.errno or 0)}") from error
+        try:
+            sock.setsockopt(socket.SOL_SOCKET, SO_SNDBUFFORCE, _WAITING)
+        except PermissionError:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _WAITING)
+    return found
 
 
 def close_shards(sockets: list[socket.socket]) -> None:

@@ -120,12 +120,13 @@ class Fleet:
     ) -> None:
         """Hand the nursery what children need: first the way to our sockets.
 
-        results: outputs, which only the collector that writes keeps open. others: files that all keep.
+        sockets: the shards' and, behind them, the raw IP sockets. results: outputs, which only the collector
+        that writes keeps open. others: files that all keep.
         """
         if self._patient:
             os.setpriority(os.PRIO_PROCESS, self._process.pid, os.getpriority(os.PRIO_PROCESS, 0))
         descriptors = [self._scratch.descriptor, *(sock.fileno() for sock in sockets), *results, *others]
-        data = pack(Setup(job, len(results), len(others)))
+        data = pack(Setup(job, len(results), len(others), len(sockets) - job.shards))
         self.nursery.setblocking(True)
         for at in range(0, len(descriptors), _DESCRIPTORS_AT_ONCE):
             part = descriptors[at : at + _DESCRIPTORS_AT_ONCE]

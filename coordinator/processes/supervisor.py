@@ -90,6 +90,8 @@ class Supervisor:
         self.fleet = fleet
         self.machine = Machine(shards)
         self.unread = False  # there were more reports than are taken at a time
+        self.greet: Callable[[], messages.Message] | None = None
+        """What a new flow worker is told before anything else."""
         self._outputs = outputs
         self._meter = meter
         self._note = note
@@ -210,6 +212,8 @@ class Supervisor:
             child = self.fleet.children[event.name]
             show = self._meter.restarted if child.replaces else self._meter.launched
             show(now, child.role, child.index, child.pid)
+            if child.role == FLOW and self.greet is not None:
+                child.order(self.greet())
         news: list[News] = []
         for order in orders:
             if isinstance(order, News):

@@ -46,6 +46,9 @@ _JA, _JEQ, _JGT, _JGE, _JSET, _JEQ_X = 0x05, 0x15, 0x25, 0x35, 0x45, 0x1D
 _RET_A, _RET_K = 0x16, 0x06
 _NET = 0xFFF00000  # SKF_NET_OFF: relative to the network header, so VLAN tags do not matter
 _AD_PROTOCOL = 0xFFFFF000  # SKF_AD_OFF + SKF_AD_PROTOCOL: the EtherType
+_AD_PKTTYPE, _AD_IFINDEX, _AD_VLAN_TAG, _AD_VLAN_TAG_PRESENT = (_AD_PROTOCOL + at for at in (4, 8, 44, 48))
+_OTHERHOST = 3  # linux/if_packet.h
+MOST_LINKS = 32
 
 _ETH_P_IP, _ETH_P_IPV6, _TCP = 0x0800, 0x86DD, 6
 _EXTENSIONS = (0, 43, 60)  # hop-by-hop, routing, destination options (RFC 8200 §4)
@@ -291,13 +294,41 @@ def fanout_program(seed: int) -> bytes:
     return p.assemble()
 
 
-def socket_filter(ports: tuple[int, int], key: int, own_v4: tuple[int, ...] = ()) -> bytes:
+def _only_links(p: _Program, links: tuple[int, ...]) -> None:
+    """Drop what is not for us, and what came by other links than these, or such as are made later.
+
+    What a bridge, a bond, a macvlan or a VLAN hands on is seen on the link below it too: there it is not for
+    us, or has a tag.
+    """
+    p.op(_LD_B_ABS, _AD_PKTTYPE)
+    p.jump(_JEQ, _OTHERHOST, 0, 1)
+    p.jump(_JA, 0, "none")
+    p.op(_LD_B_ABS, _AD_VLAN_TAG_PRESENT)
+    p.jump(_JEQ, 0, "untagged", 0)
+    p.op(_LD_H_ABS, _AD_VLAN_TAG)
+    p.op(_AND_K, 0xFFF)
+    p.jump(_JEQ, 0, 1, 0)  # a priority, no VLAN
+    p.jump(_JA, 0, "none")
+    p.label("untagged")
+    p.op(_LD_W_ABS, _AD_IFINDEX)
+    p.jump(_JGT, max(links), "linked", 0)
+    for link in links:
+        p.jump(_JEQ, link, "linked", 0)
+    p.jump(_JA, 0, "none")
+    p.label("linked")
+
+
+def socket_filter(
+    ports: tuple[int, int], key: int, own_v4: tuple[int, ...] = (), links: tuple[int, ...] = ()
+) -> bytes:
     """The classic-BPF program that lets in TCP to our ports (both ends included), no answers to foreign SYNs.
 
     key: of the cookie of our ISNs. own_v4: our IPv4 addresses as integers (at most 16),
-    or none for any.
+    or none for any. links: at most MOST_LINKS of them, by index, for a socket that is bound to none.
     """
     p = _Program()
+    if links:
+        _only_links(p, links[:MOST_LINKS])
     _find_tcp(p)
     for family in ("4", "6"):
         p.label(f"tcp{family}")

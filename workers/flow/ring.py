@@ -43,6 +43,7 @@ from lzr.packet.segments import Builder, parse
 from lzr.rows import SEGMENT
 
 PACKET_STATISTICS = 6
+ETH_P_ALL = 3
 
 _MOMENTS = (0.0002, 0.001, 0.005)
 """Seconds that are slept through between attempts: a driver gives frames back within such times."""
@@ -154,6 +155,8 @@ class Ring:
         """Frames wait that the kernel did not take."""
         self.retry_at = 0  # monotonic ns, while stuck
         self._missed = 0  # attempts in a row that moved nothing
+        self.link = ""
+        """Where frames leave, if the socket is bound to no link."""
         self.errors: Counter[str] = Counter()
         """Failed attempts, by the name of the errno."""
         self._find_place()
@@ -322,9 +325,12 @@ class Ring:
         """One attempt; whether nothing is left."""
         error = ""
         try:
-            self._socket.send(b"", socket.MSG_DONTWAIT)
+            if self.link:
+                self._socket.sendto(b"", socket.MSG_DONTWAIT, (self.link, ETH_P_ALL))
+            else:
+                self._socket.send(b"", socket.MSG_DONTWAIT)
         except OSError as failure:
-            if failure.errno == errno.ENXIO:
+            if failure.errno in (errno.ENXIO, errno.ENODEV):
                 raise SendFailure("the interface is gone") from failure
             if failure.errno not in _TRANSIENT:
                 raise

@@ -1,0 +1,70 @@
+"""Which frames of a burst leave by the rings, and which are the kernel's to route."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from lzr import messages
+from lzr.layout import MAX_FRAME
+from lzr.packet.payloads import ProbeTemplate
+from lzr.packet.segments import ETHERNET, Builder, Link
+from lzr.packet.ways import Kind, Ways, everywhere, mss
+from lzr.rows import NO_PROBE, TARGET, Rows, pick
+from workers.flow.routed import Routed
+
+_HEADERS = 60  # IPv6 and TCP
+_ETHERNET_MTU = MAX_FRAME - ETHERNET
+
+
+@dataclass(frozen=True)
+class Exit:
+    """builder: of the rings' frames. link: where they leave, empty where the sockets are bound to one.
+
+    mtu: of packets by the rings. longest: bytes of each probe, at most.
+    """
+
+    builder: Builder
+    link: str = ""
+    ways: Ways = field(default_factory=everywhere)
+    mtu: int = _ETHERNET_MTU
+    longest: tuple[int, ...] = ()
+
+    @staticmethod
+    def of(routes: messages.Routes, probes: tuple[ProbeTemplate, ...]) -> Exit:
+        """What the coordinator has ordered."""
+        mtu = min(routes.mtu, _ETHERNET_MTU)
+        link = Link(
+            routes.own_mac,
+            routes.gateway_v4,
+            routes.gateway_v6,
+            mss(routes.mtu, True),
+            mss(routes.mtu, False),
+        )
+        ways = Ways(routes.intervals.copy(), routes.ways.copy())
+        return Exit(Builder(link, probes), routes.link, ways, mtu, tuple(map(_longest, probes)))
+
+    @property
+    def plain(self) -> bool:
+        """All that is sent leaves by the rings, and fits."""
+        return self.ways.simple and max(self.longest, default=0) + _HEADERS <= self.mtu
+
+    def divert(self, burst: Rows, routed: Routed) -> tuple[Rows, int]:
+        """Have sent what is not the rings'; the FRAME rows that are, and the bytes of the others."""
+        codes = self.ways.of(burst)
+        others = self.ways.ways["kind"][codes] != Kind.RING
+        probe = int(burst["probe"][0])
+        if probe != NO_PROBE and probe < len(self.longest) and self.longest[probe] + _HEADERS > self.mtu:
+            others = np.ones(len(burst), bool)  # in segments
+        if not others.any():
+            return burst, 0
+        octets = routed.send(pick(burst, others), codes[others], self.ways, self.builder)
+        return pick(burst, ~others), octets
+
+
+def _longest(probe: ProbeTemplate) -> int:
+    row = np.zeros(1, TARGET)
+    row["peer_hi"] = row["peer_lo"] = 0x1111111111111111
+    row["peer_port"] = 65535
+    return int(probe.lengths(row)[0])

@@ -1,0 +1,136 @@
+"""Packets that the kernel routes: raw IP sockets, for all that does not leave by the rings.
+
+The kernel finds link, next hop and neighbour for each packet, by its own rules, from the source address that
+the packet has. It resolves neighbours by itself, and keeps what waits for one apart from the others. What it
+has no room for just now (its table of neighbours is full) waits here, without holding up anything else.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import socket
+import struct
+import time
+from collections import Counter, deque
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lzr import addresses
+from lzr.layout import MAX_FRAME
+from lzr.packet.cutting import cut
+from lzr.packet.segments import ETHERNET, Builder
+from lzr.packet.ways import Ways, mss
+from lzr.rows import SYN, Rows
+
+IP_PKTINFO, IPV6_PKTINFO = 8, 50
+_NO_ROOM = (errno.ENOBUFS, errno.EAGAIN, errno.ENOMEM)
+_AT_ONCE = 256  # frames built together
+_MOST = 4096  # packets that may wait
+_CLOGGED = 512  # as many, and nothing new is begun
+_PATIENCE = 3_000_000_000  # ns that a packet waits: as long as the kernel asks for a neighbour
+_AGAIN = 20_000_000  # ns between two attempts
+
+
+class _Packet(NamedTuple):
+    octets: bytes
+    socket: socket.socket
+    ancillary: list[tuple[int, int, bytes]]
+    destination: tuple[Any, ...]
+    until: int
+
+
+class Routed:
+    """sockets: raw IPv4, and raw IPv6 if this host has it, with headers included."""
+
+    def __init__(self, sockets: Sequence[socket.socket]) -> None:
+        self._sockets = {sock.family: sock for sock in sockets}
+        self._buffer = np.empty((_AT_ONCE, MAX_FRAME), np.uint8)
+        self._waiting: deque[_Packet] = deque()
+        self._again_at = 0
+        self.sent = self.sent_octets = 0
+        self.errors: Counter[str] = Counter()
+        """Packets that the kernel did not take, by the name of the errno; their flows go on without them."""
+
+    @property
+    def clogged(self) -> bool:
+        return len(self._waiting) >= _CLOGGED
+
+    @property
+    def patience(self) -> float | None:
+        """Seconds until the next attempt, None if nothing waits."""
+        if not self._waiting:
+            return None
+        return max(0, self._again_at - time.monotonic_ns()) / 1e9
+
+    def send(self, rows: Rows, codes: NDArray[np.uint8], ways: Ways, builder: Builder) -> int:
+        """Send FRAME rows, alike in probe and in having SYN; how many bytes that are.
+
+        codes: the ways of the rows.
+        """
+        octets = 0
+        until = time.monotonic_ns() + _PATIENCE
+        for start in range(0, len(rows), _AT_ONCE):
+            part, way = rows[start : start + _AT_ONCE].copy(), ways.ways[codes[start : start + _AT_ONCE]]
+            mtus = way["mtu"].tolist()
+            v4 = (part["peer_hi"] == 0) & (part["peer_lo"] >> np.uint64(32) == 0xFFFF)
+            if part["flags"][0] & SYN:
+                part["mss"] = [mss(mtu, four) for mtu, four in zip(mtus, v4.tolist(), strict=True)]
+            lengths = builder.build(part, self._buffer)
+            for at, (length, mtu) in enumerate(zip(lengths.tolist(), mtus, strict=True)):
+                whole = self._buffer[at, ETHERNET:length].tobytes()
+                for packet in self._packets(part[at], whole, mtu, bool(v4[at]), until):
+                    octets += len(packet.octets)
+                    self._try(packet)
+        return octets
+
+    def _packets(self, row: Any, whole: bytes, mtu: int, v4: bool, until: int) -> list[_Packet]:
+        family = socket.AF_INET if v4 else socket.AF_INET6
+        sock = self._sockets.get(family)
+        if sock is None:
+            self.errors["EAFNOSUPPORT"] += 1
+            return []
+        peer = addresses.text(int(row["peer_hi"]), int(row["peer_lo"]))
+        # So that rules that look at the source see it; the header alone is not looked at.
+        if v4:
+            info = struct.pack("=i4s4s", 0, whole[12:16], bytes(4))
+            ancillary = [(socket.IPPROTO_IP, IP_PKTINFO, info)]
+        else:
+            info = struct.pack("=16si", whole[8:24], 0)
+            ancillary = [(socket.IPPROTO_IPV6, IPV6_PKTINFO, info)]
+        return [_Packet(piece, sock, ancillary, (peer, 0), until) for piece in cut(whole, mtu)]
+
+    def _try(self, packet: _Packet) -> bool:
+        """Whether it has gone, one way or the other."""
+        try:
+            packet.socket.sendmsg([packet.octets], packet.ancillary, socket.MSG_DONTWAIT, packet.destination)
+        except OSError as error:
+            if error.errno in _NO_ROOM and len(self._waiting) < _MOST:
+                if not self._waiting:
+                    self._again_at = time.monotonic_ns() + _AGAIN
+                self._waiting.append(packet)
+                return False
+            self.errors[errno.errorcode.get(error.errno or 0, os.strerror(error.errno or 0))] += 1
+            return True
+        self.sent += 1
+        self.sent_octets += len(packet.octets)
+        return True
+
+    def flush(self) -> None:
+        """Try what waits, once each."""
+        now = time.monotonic_ns()
+        if not self._waiting or now < self._again_at:
+            return
+        waiting, self._waiting = self._waiting, deque()
+        self._again_at = now + _AGAIN
+        refused = 0
+        for packet in waiting:
+            if packet.until < now:
+                self.errors["ENOBUFS"] += 1
+            elif refused >= 8:
+                self._waiting.append(packet)  # the table is still full: not a call for each
+            else:
+                refused += not self._try(packet)
