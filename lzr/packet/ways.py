@@ -25,8 +25,8 @@ MOST_WAYS = 250
 """A way's number is a byte."""
 MOST_INTERVALS = 1 << 14
 """Above that a table is not made: the kernel looks up each packet."""
-LEAST_MTU = 576
-"""Less is taken for a mistake (RFC 791 §3.1: what every host must accept)."""
+LEAST_MTU = 256
+"""Less leaves too little beside the headers."""
 
 
 class Kind:

@@ -1,18 +1,21 @@
-"""Where packets leave: a LAN with a gateway, several links, policy rules, tunnels, and what changes meanwhile.
+"""Where packets leave: a LAN with a gateway, several links, policy rules, tunnels, changes meanwhile.
 
 One namespace is the box; a bridge joins it with hosts of its own link and with a router.
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
 
 import pytest
 
-from tests.lab.greeter import Greeter
+from tests.lab.greeter import ANSWER, Greeter
 from tests.lab.net import Lab, Namespace
-from tests.lab.scan import Scan, scan
+from tests.lab.scan import Scan, scan, zmap_scan, zmap_words
+from tests.lab.tunnel import tunnel
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="needs root for namespaces")
 
@@ -65,6 +68,26 @@ def lines(*hosts: str) -> list[str]:
     return [f"[{host}]:{PORT}\n" if ":" in host else f"{host}:{PORT}\n" for host in hosts]
 
 
+@contextlib.contextmanager
+def when(fact: Callable[[], bool], act: Callable[[], object]) -> Iterator[None]:
+    """Inside, `act` is done once as soon as `fact` holds."""
+    over = threading.Event()
+
+    def wait() -> None:
+        while not over.wait(0.02):
+            if fact():
+                act()
+                return
+
+    thread = threading.Thread(target=wait)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join(30)
+
+
 OPTIONS = ("--handshakes", "http", "-sendSYNs", "-w", "1", "-t", "2")
 
 
@@ -80,3 +103,135 @@ class TestLan:
         assert done.returncode == 0, done.stderr
         assert found(done) == there, done.stderr
         assert "3 unroutable (agree)" in done.stderr, done.stderr
+
+    def test_zmap_over_the_link_and_beyond(self, town: Town) -> None:
+        """ZMap's SYNs all go to the gateway; who is on the link answers directly, and often first."""
+        targets = [f"10.60.0.{number}" for number in range(3, 9)] + ["10.50.0.1", "10.50.0.2"]
+        zmap = zmap_words(town.box, "10.60.0.2", town.gateway.mac("eth0"), PORT, 100, targets)
+        done = zmap_scan(town.box, [zmap], "--handshakes", "http", "-w", "1", "-t", "2")
+        assert found(done) == set(targets), done.stderr
+
+
+@pytest.fixture(scope="module")
+def wide(town: Town) -> Town:
+    """The box has more links: eth1 to 10.61.0.1, a tunnel, and a macvlan; a rule for its other address."""
+    east = town.lab.namespace("east")
+    town.lab.link(
+        town.box, east, names=("eth1", "eth0"), a_addresses=("10.61.0.2/24",), b_addresses=("10.61.0.1/24",)
+    )
+    town.lab.link(
+        town.gateway,
+        east,
+        names=("east", "west"),
+        a_addresses=("10.67.0.1/24",),
+        b_addresses=("10.67.0.2/24",),
+    )
+    for network in ("10.62.0.0/24", "10.66.0.0/24"):
+        east.ip("route", "add", "local", network, "dev", "lo")
+    east.sysctl("net.ipv4.ip_forward", 1)
+    town.gateway.ip("route", "add", "10.61.0.0/24", "via", "10.67.0.2")
+    town.lan.ip("route", "add", "default", "via", "10.60.0.1", "dev", "h3")
+    vpn = town.lab.namespace("vpn")
+    tunnel(town.lab, town.box, vpn, "tun0", ("10.63.0.2", "10.63.0.1"))
+    vpn.ip("route", "add", "local", "10.64.0.0/24", "dev", "lo")
+    town.box.ip("route", "add", "10.62.0.0/24", "via", "10.61.0.1")
+    town.box.ip("route", "add", "10.64.0.0/24", "dev", "tun0")
+    town.box.ip("route", "add", "default", "via", "10.61.0.1", "table", "100")
+    town.box.ip(
+        "rule", "add", "from", "10.61.0.2", "lookup", "main", "suppress_prefixlength", "0", "pref", "90"
+    )
+    town.box.ip("rule", "add", "from", "10.61.0.2", "lookup", "100", "pref", "100")
+    town.box.ip("link", "add", "mac0", "link", "eth0", "type", "macvlan")
+    town.box.ip("addr", "add", "10.65.0.2/24", "dev", "mac0")
+    town.box.ip("link", "set", "mac0", "up")
+    town.lan.ip("addr", "add", "10.65.0.1/24", "dev", "h4")
+    for place in (east, vpn):
+        Greeter(town.lab, place, PORT)
+    return town
+
+
+class TestLinks:
+    def test_all_of_them_in_one_scan(self, wide: Town) -> None:
+        """On the link, by the gateway, by another interface, by a tunnel without Ethernet, by a macvlan."""
+        there = {
+            *("10.50.0.1", "10.60.0.3", "10.61.0.1", "10.62.0.7", "10.63.0.1", "10.64.0.9", "10.65.0.1"),
+            *("10.61.0.2", "10.60.0.1"),
+        }
+        for first in ("10.64.0.9", "10.62.0.7"):
+            done = scan(wide.box, *OPTIONS, lines=lines(first, *there))
+            assert found(done) == there, done.stderr
+
+    def test_a_scan_of_nothing_but_a_tunnel(self, wide: Town) -> None:
+        there = {f"10.64.0.{number}" for number in range(1, 100)}
+        done = scan(wide.box, *OPTIONS, "-i", "tun0", lines=lines(*there))
+        assert found(done) == there, done.stderr
+
+    def test_the_rules_of_another_source_address(self, wide: Town) -> None:
+        """10.66.0.0/24 is behind eth1 for that address only; 10.60.0.3 answers to it by way of eth1."""
+        there = {"10.66.0.5", "10.62.0.7", "10.60.0.3"}
+        done = scan(wide.box, *OPTIONS, "-S", "10.61.0.2", lines=lines("10.66.0.5", *there))
+        assert found(done) == there, done.stderr
+        assert {record["daddr"] for record in done.records} == {"10.61.0.2"}
+
+
+@pytest.fixture(scope="module")
+def many(town: Town) -> list[str]:
+    """Hosts behind the gateway."""
+    town.far.ip("route", "add", "local", "10.50.1.0/24", "dev", "lo")
+    town.gateway.ip("route", "add", "10.50.1.0/24", "via", "10.50.0.1")
+    return [f"10.50.1.{number}" for number in range(1, 201)]
+
+
+class TestMeanwhile:
+    def test_the_gateway_has_another_mac(self, town: Town, many: list[str]) -> None:
+        """As with VRRP: it announces it, and what comes for the old one is nobody's."""
+        town.gateway.sysctl("net.ipv4.conf.eth0.arp_notify", 1)
+        before = len(town.greeters[town.far].asked)
+        words = (*OPTIONS, "-rate", "100", "-rn", "1", "-rt", "1.5")
+        with when(
+            lambda: len(town.greeters[town.far].asked) > before + 30,
+            lambda: town.gateway.ip("link", "set", "eth0", "address", "02:00:00:00:99:01"),
+        ):
+            done = scan(town.box, *words, lines=lines(*many))
+        assert found(done) == set(many), done.stderr
+        assert "has another MAC now: 02:00:00:00:99:01" in done.stderr
+
+    def test_a_stale_entry_is_not_believed_for_ever(self, town: Town, many: list[str]) -> None:
+        """The gateway has gone to another MAC without a word."""
+        town.box.sysctl("net.ipv4.neigh.eth0.retrans_time_ms", 100)
+        wrong = ("lladdr", "02:00:00:00:66:66", "dev", "eth0", "nud", "stale")
+        town.box.ip("neigh", "replace", "10.60.0.1", *wrong)
+        done = scan(town.box, *OPTIONS, "-rn", "2", "-rt", "1.5", lines=lines(*many[:20]))
+        assert found(done) == set(many[:20]), done.stderr
+
+    def test_a_way_that_opens_while_the_scan_runs(self, town: Town, many: list[str]) -> None:
+        """A better route appears and the old one goes: packets follow it."""
+        town.box.ip("route", "add", "10.50.1.0/24", "via", "10.60.0.20")  # nobody
+        words = (*OPTIONS, "-rate", "50", "-rn", "2", "-rt", "1.5")
+        before = len(town.greeters[town.far].asked)
+        with when(
+            lambda: len(town.greeters[town.far].asked) > before,
+            lambda: town.box.ip("route", "del", "10.50.1.0/24"),
+        ):
+            done = scan(town.box, *words, lines=lines("10.50.0.1", *many[:100]))
+        assert found(done) == {"10.50.0.1", *many[:100]}, done.stderr
+
+
+class TestSizes:
+    def test_a_narrow_path_without_icmp(self, town: Town) -> None:
+        """Answers fit, as our SYN says what the path carries; a probe that does not goes in pieces."""
+        town.box.ip("route", "add", "10.50.0.2", "via", "10.60.0.1", "mtu", "400")
+        town.gateway.nft(
+            "table ip narrow { chain forward { type filter hook forward priority 0; "
+            "meta length > 400 drop; }; }"
+        )
+        greeter = town.greeters[town.far]
+        greeter.answer, before = ANSWER + bytes(5000), len(greeter.asked)
+        agent = "x" * 250
+        done = scan(town.box, *OPTIONS, "--user-agent", agent, lines=lines("10.50.0.2"))
+        town.gateway.run("nft", "delete", "table", "ip", "narrow")
+        town.box.ip("route", "del", "10.50.0.2")
+        greeter.answer = ANSWER
+        assert found(done) == {"10.50.0.2"}, done.stderr
+        assert len(done.records[0]["data"]) > 300
+        assert agent.encode() in greeter.asked[before]
