@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import replace
 
 import numpy as np
@@ -24,10 +24,11 @@ from lzr.rows import Opening, Rows
 class Departure:
     """routing: the ways of all targets. guard: takes the addresses of ours that come into use."""
 
-    def __init__(self, routing: Routing, guard: Guard | None, note: Callable[[str], None]) -> None:
+    def __init__(self, routing: Routing, guard: Guard | None, notes: list[str]) -> None:
+        """notes: sentences for the user, to be taken from there."""
         self.routing = routing
+        self.notes = notes
         self._guard = guard
-        self._note = note
         self._changed = False
         self._deaf = False  # said that this host itself is not listened to
 
@@ -43,17 +44,14 @@ class Departure:
         return tuple(found[:MOST_LINKS]) or (self.network.index,)
 
     def admit(self, rows: Rows) -> NDArray[np.bool_]:
-        """(n,) bool: which of TARGET rows can be reached; those that we open get a source address.
-
-        Raises UsageError if the kernel cannot be kept quiet at an address that comes into use.
-        """
+        """(n,) bool: which of TARGET rows can be reached; those that we open get a source address."""
         was_local = self.routing.local
         reached, fresh, changed = self.routing.admit(rows)
         self._changed |= changed
         if self.routing.local and not was_local and self._deaf:
-            self._note(
-                "this host itself is among the targets, which was not known at the start: its answers are not "
-                "seen; put it first"
+            self.notes.append(
+                "this host itself is among the targets, which was not known at the start: its answers are "
+                "not seen; put it first"
             )
         for address in fresh:
             self.cover(address)
@@ -64,11 +62,14 @@ class Departure:
         self._deaf = not self.routing.local
 
     def cover(self, address: str) -> None:
+        """Have the kernel keep quiet at this address too, or say that it does not."""
         if self._guard is not None:
             try:
                 self._guard.extend(address)
             except GuardError as error:
-                raise UsageError(str(error)) from error
+                self.notes.append(
+                    f"the kernel cannot be kept from resetting connections of {address}: {error}"
+                )
 
     def order(self) -> messages.Routes:
         """What a worker has to know."""
@@ -81,24 +82,17 @@ class Departure:
         return self.routing.order() if changed else None
 
 
-def settle(
-    options: Options,
-    backlog: Iterable[Rows],
-    *,
-    ended: bool,
-    guard: Guard | None,
-    note: Callable[[str], None],
-) -> Departure:
+def settle(options: Options, backlog: Iterable[Rows], *, ended: bool, guard: Guard | None) -> Departure:
     """Find the way of the first targets; ended: there are no others. Raises UsageError."""
-    rows = list(backlog)
+    rows, notes = list(backlog), list[str]()
     try:
         given = discover.expand_sources(options.source_ips)
         kernel = Netlink()
         if options.gateway_mac is not None:
-            routing = Routing(kernel, options.interface, given, note)
+            routing = Routing(kernel, options.interface, given, notes.append)
             routing.fix(_given(options, rows))
         else:
-            routing = Routing(kernel, options.interface, given, note)
+            routing = Routing(kernel, options.interface, given, notes.append)
             routing.settle(rows, ended=ended)
             if given:
                 net = routing.network
@@ -109,7 +103,7 @@ def settle(
         raise UsageError(str(error)) from error
     except OSError as error:
         raise UsageError(f"the kernel does not tell its routes: {error.strerror}") from error
-    return Departure(routing, guard, note)
+    return Departure(routing, guard, notes)
 
 
 def _given(options: Options, rows: list[Rows]) -> Network:

@@ -48,7 +48,7 @@ class Feeder:
 
     shard_key: of the hash that says whose a target is; shards: how many there are. in_order: nothing leaves
     before every shard has a worker. worker: the flow worker at a place, if there is one. settled: takes the
-    input lines that get their fate here.
+    input lines that get their fate here. admit: says which TARGET rows can be reached.
     """
 
     def __init__(
@@ -63,6 +63,7 @@ class Feeder:
         in_order: bool,
         worker: Callable[[int], Child | None],
         settled: Callable[[NDArray[np.uint64]], None],
+        admit: Callable[[Rows], NDArray[np.bool_]],
     ) -> None:
         self.pacer = pacer
         self._intake = intake
@@ -71,6 +72,7 @@ class Feeder:
         self._shard_key = shard_key
         self._worker = worker
         self._settled = settled
+        self._admit = admit
         self._held = in_order
         self._queues: dict[int, deque[Rows]] = {}  # by the place of a flow worker
         self._parked: deque[Rows] = deque()  # for shards that are changing hands
@@ -159,6 +161,7 @@ class Feeder:
         self.pacer.spend(len(rows))
         self._paced.held |= self._intake.waiting > 0 and rate is not None
         self._paced.begun += len(rows)
+        rows = self._only(rows, self._admit(rows))
         opening = rows["syn"] == Opening.OURS
         if opening.any():
             rows = self._address(rows, opening)
@@ -170,13 +173,17 @@ class Feeder:
         chosen = pick(rows, opening)
         routable = self._sources.choose(chosen)
         put(rows, opening, chosen)
-        if routable.all():
-            return rows
-        lost = np.flatnonzero(opening)[~routable]
-        self._settled(self._ledger.withdraw(rows["ticket"][lost]))
-        self._intake.fates.unroutable += len(lost)
         keep = np.ones(len(rows), bool)
-        keep[lost] = False
+        keep[opening] = routable
+        return self._only(rows, keep)
+
+    def _only(self, rows: Rows, keep: NDArray[np.bool_]) -> Rows:
+        """Those that can be reached; the others have their fate."""
+        if keep.all():
+            return rows
+        tickets = rows["ticket"][~keep]
+        self._settled(self._ledger.withdraw(tickets))
+        self._intake.fates.unroutable += len(tickets)
         return pick(rows, keep)
 
     def _enqueue(self, rows: Rows) -> None:

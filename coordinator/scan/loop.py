@@ -86,6 +86,8 @@ class Loop:
             self.watch.note,
             self.watch.log.debug,
         )
+        self.departure = ready.egress.departure
+        self.supervisor.greet = self.departure.order
         self.acknowledgements = Acknowledgements(opened.fleet)
         self.pacer = Pacer(options.rate if options.send_syns or options.reopen else None, now)
         self.reading = Reading(
@@ -104,6 +106,7 @@ class Loop:
             in_order=options.seed is not None,
             worker=self.supervisor.worker,
             settled=self.accounts.settled,
+            admit=ready.egress.departure.admit,
         )
         self._ready = ready
         self._signals = signals
@@ -177,6 +180,7 @@ class Loop:
         now = time.monotonic()
         self._take_reports(now)
         self._look_at_shards()
+        self._look_at_routes(now)
         self._look_up_names()
         worked = False
         if not self.totals.paused:
@@ -355,6 +359,16 @@ class Loop:
         for shard, flows in self.feeder.sort():
             self.watch.note(f"shard {shard}: {flows} flows are tried again")
 
+    def _look_at_routes(self, now: float) -> None:
+        """Routes or neighbours have changed: the workers are told."""
+        order = self.departure.look(now)
+        if order is not None:
+            for child in self.fleet.of_role("flow"):
+                child.order(order)
+        for sentence in self.departure.notes:
+            self.watch.note(sentence)
+        self.departure.notes.clear()
+
     def _look_up_names(self) -> None:
         """Names whose address has come; what is to be said of the input."""
         intake = self.intake
@@ -408,6 +422,8 @@ class Loop:
         """Until something happens; descriptors that cannot do anything useful now are left out."""
         nursery = self.fleet.nursery.fileno()
         awaited = [nursery, self.fleet.printed.descriptor, *others, *self.intake.awaited]
+        awaited.append(self.departure.routing.fileno())
+        seconds = min(seconds, self.departure.routing.wait(now))
         resting = 0.0
         if not self.totals.paused and self.feeder.has_room:
             resting = self.reading.rest(now)

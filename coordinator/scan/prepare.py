@@ -15,7 +15,7 @@ from coordinator.input.awaiting import first_targets, invite, typed
 from coordinator.input.intake import Intake, Sources
 from coordinator.input.size import Extent
 from coordinator.network import discover
-from coordinator.network.raw_sockets import SocketError, close_shards, open_shards
+from coordinator.network.raw_sockets import SocketError, close_shards, open_routed, open_shards
 from coordinator.processes import cpus, privilege
 from coordinator.scan import egress
 from coordinator.scan.console import Watch
@@ -118,7 +118,8 @@ def prepare(opened: Opened, begun: Begun, guard: Guard | None, stack: ExitStack)
     stack: closes what is opened here.
     """
     options, checkpoint, intake = opened.options, opened.checkpoint, begun.intake
-    out = egress.find(options, intake)
+    out = egress.find(options, intake, guard, ended=not begun.more)
+    stack.callback(out.departure.routing.close)
     net = out.network
     if checkpoint is not None and options.send_syns and not options.source_ips:
         forced = "source_ips" in resume.changed(options.resume_changed)
@@ -155,13 +156,17 @@ def prepare(opened: Opened, begun: Begun, guard: Guard | None, stack: ExitStack)
         begun.secrets,
     )
     try:
-        sockets = open_shards(net.interface, shards, begun.secrets, out.ports, out.own_v4, job.frames)
+        links = out.departure.links
+        sockets = open_shards(None, shards, begun.secrets, out.ports, out.own_v4, job.frames, links)
+        stack.callback(close_shards, sockets)
+        routed = open_routed(options.interface)
     except SocketError as error:
         raise UsageError(str(error)) from error
-    stack.callback(close_shards, sockets)
+    stack.callback(close_shards, routed)
+    out.departure.started()
     locks = [] if checkpoint is None else [checkpoint.lock]
     relay = Relay(opened.outputs.descriptors)
-    opened.fleet.set_up(job, sockets, relay.handed, [*locks, *opened.profiles])
+    opened.fleet.set_up(job, [*sockets, *routed], relay.handed, [*locks, *opened.profiles])
     relay.handed_over()
     intake.listen_on(out.ports)
     return Prepared(opened, begun, out, job, crew, sources, shown, warnings, relay)
