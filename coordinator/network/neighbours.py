@@ -23,6 +23,10 @@ class NetworkError(Exception):
     """The network cannot be used as asked; the text is one sentence for the user."""
 
 
+class NoRouteError(NetworkError):
+    """None of the targets that are known so far can be reached."""
+
+
 def resolve(kernel: Netlink, index: int, hop: Address, seconds: float) -> bytes | None:
     """The MAC of a next hop on a link; None if it does not answer. Raises NetworkError, PermissionError."""
     found = entry(kernel, index, hop)

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from coordinator.network import neighbours
 from coordinator.network import netlink as nl
 from coordinator.network.discover import NO_MAC, Network
-from coordinator.network.neighbours import NetworkError
+from coordinator.network.neighbours import NetworkError, NoRouteError
 from coordinator.network.netlink import Netlink
 from coordinator.network.survey import LOOPBACK, Address, Answer, Hardware, Survey, address
 from lzr import addresses, messages
@@ -91,10 +91,10 @@ class Routing:
 
     # --- the start -----------------------------------------------------------------------------------------
 
-    def settle(self, backlog: Iterable[Rows], *, ended: bool) -> None:
+    def settle(self, backlog: Iterable[Rows]) -> None:
         """Choose the link of the rings for the first targets, and ask its gateway for its MAC.
 
-        ended: there are no other targets. Raises NetworkError if none of them can be reached.
+        Raises NetworkError; NoRouteError if none of these targets can be reached.
         """
         rows = list(backlog)
         self._note_sources(rows)
@@ -105,12 +105,11 @@ class Routing:
         reached = [
             at for at in np.flatnonzero(counts).tolist() if not self._survey.complete or self._answer(at)
         ]
-        usable = any(one is not None and not one.local for one in self._survey.answers)
-        if not reached and (ended or not usable) and self._survey.complete:
+        if not reached:
             first = _first(rows)
             where = f"to {first}" if first is not None else "to the Internet"
             version = 4 if first is None else first.version
-            raise NetworkError(f"there is no IPv{version} route {where}: give --interface and --gateway-mac")
+            raise NoRouteError(f"there is no IPv{version} route {where}: give --interface and --gateway-mac")
         self._choose(counts)
         self._ask_gateways(counts, reached)
         self._make_table()

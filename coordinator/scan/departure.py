@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from coordinator.guard.guard import Guard, GuardError
 from coordinator.network import discover
 from coordinator.network.discover import Network
-from coordinator.network.neighbours import NetworkError
+from coordinator.network.neighbours import NetworkError, NoRouteError
 from coordinator.network.netlink import Netlink
 from coordinator.network.routing import Routing
 from lzr import addresses, messages
@@ -82,27 +82,28 @@ class Departure:
         return self.routing.order() if changed else None
 
 
-def settle(options: Options, backlog: Iterable[Rows], *, ended: bool, guard: Guard | None) -> Departure:
-    """Find the way of the first targets; ended: there are no others. Raises UsageError."""
+def settle(options: Options, backlog: Iterable[Rows], guard: Guard | None) -> Departure:
+    """Find the way of the first targets. Raises UsageError; NoRouteError if none of them can be reached."""
     rows, notes = list(backlog), list[str]()
     try:
         given = discover.expand_sources(options.source_ips)
-        kernel = Netlink()
-        if options.gateway_mac is not None:
-            routing = Routing(kernel, options.interface, given, notes.append)
-            routing.fix(_given(options, rows))
-        else:
-            routing = Routing(kernel, options.interface, given, notes.append)
-            routing.settle(rows, ended=ended)
-            if given:
-                net = routing.network
-                assert net is not None
-                v4, v6 = (tuple(text for text in given if (":" in text) == six) for six in (False, True))
-                routing.network = replace(net, source_v4=v4, source_v6=v6)
+        routing = Routing(Netlink(), options.interface, given, notes.append)
     except NetworkError as error:
         raise UsageError(str(error)) from error
     except OSError as error:
         raise UsageError(f"the kernel does not tell its routes: {error.strerror}") from error
+    try:
+        if options.gateway_mac is not None:
+            routing.fix(_given(options, rows))
+        else:
+            routing.settle(rows)
+    except NetworkError as error:
+        routing.close()
+        if isinstance(error, NoRouteError):
+            raise
+        raise UsageError(str(error)) from error
+    if given and options.gateway_mac is None:
+        routing.network = _only_from(given, routing.network)
     return Departure(routing, guard, notes)
 
 
@@ -123,11 +124,14 @@ def _given(options: Options, rows: list[Rows]) -> Network:
     if net is None:
         assert failure is not None
         raise failure
-    if options.source_ips:  # no other address than those, not of the other family either
-        given = discover.expand_sources(options.source_ips)
-        v4, v6 = (tuple(text for text in given if (":" in text) == six) for six in (False, True))
-        return replace(net, source_v4=v4, source_v6=v6)
-    return net
+    # No other address than those, not of the other family either.
+    return _only_from(discover.expand_sources(options.source_ips), net) if options.source_ips else net
+
+
+def _only_from(given: Iterable[str], net: Network | None) -> Network:
+    assert net is not None
+    v4, v6 = (tuple(text for text in given if (":" in text) == six) for six in (False, True))
+    return replace(net, source_v4=v4, source_v6=v6)
 
 
 def first_of_each_family(backlog: Iterable[Rows]) -> tuple[list[str], list[str]]:

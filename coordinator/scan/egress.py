@@ -36,9 +36,9 @@ class Egress:
         return f"via {self.network.interface} from {', '.join(texts[:2])}{more}"
 
 
-def find(options: Options, intake: Intake, guard: Guard | None, *, ended: bool) -> Egress:
-    """How the first targets are reached; ended: there are no others. Raises UsageError."""
-    departure = settle(options, intake.backlog, ended=ended, guard=guard)
+def find(options: Options, intake: Intake, guard: Guard | None) -> Egress:
+    """How the first targets are reached. Raises UsageError; NoRouteError if none of them can be."""
+    departure = settle(options, intake.backlog, guard)
     return Egress(departure, _ports(options, intake), _own_v4(options, departure))
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from secrets import randbits as random_bits
 
 from coordinator.doctor import checks, facts
@@ -15,6 +15,7 @@ from coordinator.input.awaiting import first_targets, invite, typed
 from coordinator.input.intake import Intake, Sources
 from coordinator.input.size import Extent
 from coordinator.network import discover
+from coordinator.network.neighbours import NoRouteError
 from coordinator.network.raw_sockets import SocketError, close_shards, open_routed, open_shards
 from coordinator.processes import cpus, privilege
 from coordinator.scan import egress
@@ -31,6 +32,9 @@ from lzr.secrets import Secrets
 from lzr.targets.dryrun import DryrunReader, FastDryrunReader
 from lzr.targets.reader import Reader
 from lzr.targets.zmap import ListReader, ZmapReader
+
+_UNREACHED = 4096
+"""Targets of which the first can be reached, or it is taken for a mistake."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,13 +116,15 @@ def watch(opened: Opened, begun: Begun, title: str, cores: int = 1, *, guarded: 
     )
 
 
-def prepare(opened: Opened, begun: Begun, guard: Guard | None, stack: ExitStack) -> Prepared:
+def prepare(
+    opened: Opened, begun: Begun, guard: Guard | None, stack: ExitStack, signals: Signals
+) -> Prepared:
     """Settle what is left: network, guard, processes, sockets. Raises UsageError.
 
     stack: closes what is opened here.
     """
     options, checkpoint, intake = opened.options, opened.checkpoint, begun.intake
-    out = egress.find(options, intake, guard, ended=not begun.more)
+    out, begun = _find(opened, begun, guard, signals)
     stack.callback(out.departure.routing.close)
     net = out.network
     if checkpoint is not None and options.send_syns and not options.source_ips:
@@ -170,6 +176,21 @@ def prepare(opened: Opened, begun: Begun, guard: Guard | None, stack: ExitStack)
     relay.handed_over()
     intake.listen_on(out.ports)
     return Prepared(opened, begun, out, job, crew, sources, shown, warnings, relay)
+
+
+def _find(opened: Opened, begun: Begun, guard: Guard | None, signals: Signals) -> tuple[Egress, Begun]:
+    """The way out; where none of the first targets has one, the input is read on."""
+    intake = begun.intake
+    while True:
+        try:
+            return egress.find(opened.options, intake, guard), begun
+        except NoRouteError as error:
+            if not begun.more or intake.waiting >= _UNREACHED:
+                raise UsageError(str(error)) from error
+        before = [*intake.backlog]
+        intake.backlog.clear()
+        begun = replace(begun, more=first_targets(intake, opened.source, signals, opened.options, opened.log))
+        intake.backlog.extendleft(reversed(before))
 
 
 def _reader(options: Options) -> Reader:

@@ -55,7 +55,7 @@ def _run(options: Options, guard: Guard | None, stdin: Source | None, signals: S
             record.status = wording.nothing_to_do(opened, begun, shown, signals)
             wording.put_down(record, shown, opened.log)
             return record.status
-        ready = prepare(opened, begun, guard, stack)
+        ready = prepare(opened, begun, guard, stack, signals)
         return _scan(ready, signals, stack.enter_context(GuardWatch(guard)))
 
 

@@ -129,6 +129,7 @@ class Ring:
         positions: NDArray[np.int64],
         frames: tuple[int, int],
         max_failures: int = 0,
+        link: str = "",
     ) -> None:
         """positions: (2,) int64 in memory that outlives the process: the next frame to read, to fill.
 
@@ -155,7 +156,7 @@ class Ring:
         """Frames wait that the kernel did not take."""
         self.retry_at = 0  # monotonic ns, while stuck
         self._missed = 0  # attempts in a row that moved nothing
-        self.link = ""
+        self.link = link
         """Where frames leave, if the socket is bound to no link."""
         self.errors: Counter[str] = Counter()
         """Failed attempts, by the name of the errno."""
