@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from coordinator.network import netlink
-from coordinator.network.discover import NetworkError, discover, parse_mac
+from coordinator.network.discover import discover, parse_mac
+from coordinator.network.neighbours import NetworkError
 from tests.host_net import BOX, BOX6, BOX_MAC, BOX_TOO, PEER, PEER6, PEER_MAC, Wire, inside, ip
 
 FAR, FAR6 = "198.51.100.7", "2001:db8::7"
@@ -186,6 +187,7 @@ class TestMistakes:
     def test_not_root(self, wire: Wire) -> None:
         code = (
             "import sys\nfrom coordinator.network.discover import *\n"
+            "from coordinator.network.neighbours import NetworkError\n"
             "try: discover([sys.argv[1]])\nexcept NetworkError as error: print(error)"
         )
         done = wire.run("setpriv", "--bounding-set=-net_admin", sys.executable, "-c", code, SILENT)

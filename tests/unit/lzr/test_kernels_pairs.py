@@ -20,6 +20,7 @@ from lzr import kernels
 from lzr.flow import columns
 from lzr.flow.machine import State
 from lzr.layout import FRAME_SIZE, STATUS_SEND_REQUEST, STATUS_USER, STATUS_WRONG_FORMAT
+from lzr.packet import ways
 from lzr.packet.payloads import ProbeTemplate
 from lzr.packet.segments import Builder, Link
 from lzr.records.encoders import JsonEncoder
@@ -145,6 +146,15 @@ def drawn(test: Any, *more: Any) -> Callable[[int], None]:
     return lambda seed: test.hypothesis.inner_test(seed, *more)
 
 
+def ways_out(seed: int) -> None:
+    draw = np.random.default_rng(seed)
+    rows = compared.random_rows(draw, TARGET, 50)
+    starts = [int(row["peer_hi"]) << 64 | int(row["peer_lo"]) for row in rows[:20]]
+    table = ways.make(starts, lambda first, last: ways.Way(first % 3), ways.Way(ways.Kind.RING))
+    native, python = compared.both(lambda: table.of(rows))
+    assert np.array_equal(native, python)
+
+
 COMPARED: dict[str, Callable[[int], None]] = {
     "make_index": drawn(compared.test_whole_traces),
     "flow_hash": drawn(compared.test_hashes, TARGET, 9),
@@ -168,6 +178,7 @@ COMPARED: dict[str, Callable[[int], None]] = {
     "listed": texts,
     "remember": drawn(compared.test_recent_targets, 7),
     "enter": entered_hashes,
+    "lookup": ways_out,
     "screen": drawn(compared.test_on_the_way_in, 20, 3),
     "deal": drawn(compared.test_on_the_way_in, 20, 3),
     "Arrivals.take": rows_of_a_ring,
