@@ -127,13 +127,13 @@ Mac = Annotated[bytes, Meta(min_length=6, max_length=6)]
 
 
 class Routes(Message, frozen=True):
-    """How packets leave (`lzr.packet.ways`). link: that of the rings, by name; empty where there is none.
+    """How packets leave (`lzr.packet.ways`). link: that of the rings, by index; 0 where there is none.
 
     mtu: of packets by the rings.
     """
 
     columns = {"intervals": INTERVAL, "ways": WAY}
-    link: Annotated[str, Meta(max_length=15)]
+    link: Annotated[int, Meta(ge=0, lt=1 << 31)]
     own_mac: Mac
     gateway_v4: Mac
     gateway_v6: Mac

@@ -2,8 +2,8 @@
 
 The law of this file: **what is not listed is refused**. The list is what the loops of the children, Python,
 numpy and ZeroMQ need once all is loaded; arguments are limited where a call could do more: threads but no
-processes, sockets of the machine's own (`AF_UNIX`, for ZeroMQ's ipc) but no others, packets by the ring
-but to no other interface, memory but none that can be run.
+processes, sockets of the machine's own (`AF_UNIX`, for ZeroMQ's ipc) but no others, frames by the ring,
+memory but none that can be run.
 
 What is refused fails with EPERM, as it would for want of a right. To kill the process would stop an attack no
 better, and would make a worker that dies for ever out of a call that only a later C library makes.
@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import errno
 import struct
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 # linux/bpf_common.h
@@ -71,7 +72,7 @@ _X86_64 = {
     "read": 0, "write": 1, "close": 3, "fstat": 5, "poll": 7, "lseek": 8, "mmap": 9, "mprotect": 10,
     "munmap": 11, "brk": 12, "rt_sigaction": 13, "rt_sigprocmask": 14, "rt_sigreturn": 15, "readv": 19,
     "writev": 20, "select": 23, "sched_yield": 24, "mremap": 25, "madvise": 28, "nanosleep": 35, "getpid": 39,
-    "socket": 41, "connect": 42, "accept": 43, "sendto": 44, "recvfrom": 45, "shutdown": 48,
+    "socket": 41, "connect": 42, "accept": 43, "sendto": 44, "recvfrom": 45, "sendmsg": 46, "shutdown": 48,
     "getsockname": 51, "getpeername": 52, "getsockopt": 55, "clone": 56, "exit": 60, "uname": 63, "fcntl": 72,
     "ftruncate": 77, "gettimeofday": 96, "getrusage": 98, "times": 100, "getuid": 102, "getgid": 104,
     "geteuid": 107, "getegid": 108, "getppid": 110, "sigaltstack": 131, "sched_getparam": 143,
@@ -91,7 +92,8 @@ _AARCH64 = {
     "rt_sigprocmask": 135, "rt_sigreturn": 139, "times": 153, "uname": 160, "getrusage": 165, "prctl": 167,
     "gettimeofday": 169, "getpid": 172, "getppid": 173, "getuid": 174, "geteuid": 175, "getgid": 176,
     "getegid": 177, "gettid": 178, "socket": 198, "accept": 202, "connect": 203, "getsockname": 204,
-    "getpeername": 205, "sendto": 206, "recvfrom": 207, "getsockopt": 209, "shutdown": 210, "brk": 214,
+    "getpeername": 205, "sendto": 206, "recvfrom": 207, "getsockopt": 209, "shutdown": 210, "sendmsg": 211,
+    "brk": 214,
     "munmap": 215, "mremap": 216, "clone": 220, "mmap": 222, "mprotect": 226, "madvise": 233, "accept4": 242,
     "getrandom": 278, "membarrier": 283, "rseq": 293, "clone3": 435,
 }  # fmt: skip
@@ -103,13 +105,22 @@ ARCHITECTURES: dict[str, tuple[int, dict[str, int]]] = {
 """By the machine's name (uname(2)): its AUDIT_ARCH and the numbers of its calls. Others have no filter."""
 
 
-def program(machine: str) -> bytes | None:
-    """struct sock_filter[] for seccomp(2), None for a machine whose numbers are not known here."""
+def sending(routed: Sequence[int]) -> dict[str, tuple[Only, ...]]:
+    """What a flow worker may do besides: have frames sent by a link (struct sockaddr_ll), and packets by the
+    raw IP sockets `routed`, by number."""
+    return {"sendto": (Only(5, (0, 20)),)} | ({"sendmsg": (Only(0, tuple(routed)),)} if routed else {})
+
+
+def program(machine: str, more: dict[str, tuple[Only, ...]] | None = None) -> bytes | None:
+    """struct sock_filter[] for seccomp(2), None for a machine whose numbers are not known here.
+
+    more: calls that are allowed besides, or otherwise.
+    """
     if machine not in ARCHITECTURES:
         return None
     architecture, numbers = ARCHITECTURES[machine]
     code = [_load(_ARCHITECTURE), _jump(architecture, 1, 0), _return(KILL), _load(_NUMBER)]
-    for name, only in ALLOWED.items():
+    for name, only in (ALLOWED | (more or {})).items():
         if name in numbers:
             body = [each for one in only for each in _check(one)] + [_return(ALLOW)]
             code += [_jump(numbers[name], 0, len(body)), *body]

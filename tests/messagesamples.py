@@ -45,7 +45,7 @@ SAMPLES: tuple[Message, ...] = (
     messages.Acked(9),
     messages.Resend("collect-0.1"),
     messages.Fence(4),
-    messages.Routes("eth0", bytes(6), b"\1" * 6, b"\2" * 6, 1500, np.zeros(2, INTERVAL), np.zeros(1, WAY)),
+    messages.Routes(2, bytes(6), b"\1" * 6, b"\2" * 6, 1500, np.zeros(2, INTERVAL), np.zeros(1, WAY)),
     messages.Stop(),
     messages.Outcomes(2, 1, _outcomes(), b"payload"),
     messages.Lines(2, 1, 2, COUNTS, _TICKETS, _outcomes(), b"payload", (b"a line\n",)),

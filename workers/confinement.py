@@ -72,13 +72,13 @@ def confine() -> bool:
     return True
 
 
-def filter_calls() -> bool:
+def filter_calls(more: dict[str, tuple[syscalls.Only, ...]] | None = None) -> bool:
     """For good, for this process and its threads: the system calls of a worker's loop and no others.
 
     Before there are threads, and with no new privileges any more. Whether machine and kernel know how. Raises
     PrivilegeError, after which the caller must end.
     """
-    code = syscalls.program(os.uname().machine)
+    code = syscalls.program(os.uname().machine, more)
     if code is None:
         return False
     program = _Program(len(code) // 8, code)

@@ -27,6 +27,7 @@ import msgpack
 import numpy as np
 from setproctitle import setproctitle, setthreadtitle
 
+from lzr import syscalls
 from lzr.job import Setup, Spawn, unpack_setup, unpack_spawn
 from lzr.pinning import core_of
 from lzr.profiles import Profiling
@@ -147,7 +148,9 @@ class Nursery:
             if self._job.cores:
                 os.sched_setaffinity(0, {core_of(spawn.role, spawn.index, self._job.cores)})
             if self._job.uid is not None:
-                confinement.filter_calls()  # before the first thread
+                routed = [sock.fileno() for sock in self._sockets[self._job.shards :]]
+                more = syscalls.sending(routed) if spawn.role == "flow" else None
+                confinement.filter_calls(more)  # before the first thread
             options = self._job.options
             if options.cpuprofile or options.memprofile:
                 files = self._others[-sum(map(bool, (options.cpuprofile, options.memprofile))) :]

@@ -347,7 +347,7 @@ class Routing:
         link = self._link
         macs = {version: gateway.mac for version, gateway in self._gateways.items()}
         return messages.Routes(
-            link=link.name if link is not None else "",
+            link=link.index if link is not None else 0,
             own_mac=link.mac if link is not None else NO_MAC,
             gateway_v4=macs.get(4) or NO_MAC,
             gateway_v6=macs.get(6) or NO_MAC,

@@ -137,7 +137,7 @@ def beyond_the_loop(victim: Victim, role: str, pid: int) -> dict[str, str]:
     if role == "flow worker":
         (packets, *_) = packet_descriptors(pid)
         calls |= {
-            "a frame to another interface": call("sendto", packets, "$frame", 60, 0, "$link", 20),
+            "packets to a name": call("sendto", packets, "$frame", 60, 0, "$path", 110),
             "packets of others": call("setsockopt", packets, 1, 27, 0, 0),
             "another fan-out": call("setsockopt", packets, 263, 22, "$frame", 16),
             "another interface": call("bind", packets, "$link", 20),

@@ -16,6 +16,7 @@ from workers.flow.backlog import Backlog
 from workers.flow.outbox import Outbox
 from workers.flow.response_times import prompt
 from workers.flow.ring import Arrivals, Ring
+from workers.flow.routed import Routed
 from workers.flow.transmit import Transmit
 from workers.flow.window import Window
 
@@ -36,12 +37,19 @@ class Engine:
     source: this worker's incarnation; budget: what may leave, None for no limit.
     """
 
-    def __init__(self, source: int, table: FlowTable, builder: Builder, budget: Budget | None = None) -> None:
+    def __init__(
+        self,
+        source: int,
+        table: FlowTable,
+        builder: Builder,
+        budget: Budget | None = None,
+        routed: Routed | None = None,
+    ) -> None:
         plan = table.plan
         self.table = table
         self.rings: dict[int, Ring] = {}  # by shard
         self.backlog = Backlog(plan.secrets.shard, plan.shards)
-        self.transmit = Transmit(builder, table.timers.postpone, budget, plan.shards)
+        self.transmit = Transmit(builder, table.timers.postpone, budget, plan.shards, routed)
         self.outbox = Outbox(source)
         self.window_held = False  # since it was last set to False, targets waited for answers to others
         self._now = time.monotonic_ns()
@@ -88,7 +96,7 @@ class Engine:
         """
         work = 0
         self._now = now
-        if self.transmit.held:
+        if self.transmit.held or self.transmit.routed.patience is not None:
             self.flush()
         work += self._receive(now)
         due = None if self.transmit.held else self.table.next_due  # nothing new while packets are held back
@@ -133,7 +141,7 @@ class Engine:
 
     def begin(self, now: int, wall: int) -> int:
         """Begin new targets and nothing else; how many."""
-        if not self.backlog or self.transmit.held:
+        if not self.backlog or self.transmit.held or self.transmit.routed.clogged:
             return 0
         self._now = now
         room = min(self._step, self._window.room(self.table.fresh, now))

@@ -20,13 +20,13 @@ _ETHERNET_MTU = MAX_FRAME - ETHERNET
 
 @dataclass(frozen=True)
 class Exit:
-    """builder: of the rings' frames. link: where they leave, empty where the sockets are bound to one.
+    """builder: of the rings' frames. link: where they leave, 0 where the sockets are bound to one.
 
     mtu: of packets by the rings. longest: bytes of each probe, at most.
     """
 
     builder: Builder
-    link: str = ""
+    link: int = 0
     ways: Ways = field(default_factory=everywhere)
     mtu: int = _ETHERNET_MTU
     longest: tuple[int, ...] = ()

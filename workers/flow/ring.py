@@ -14,8 +14,10 @@ Nothing here waits for an interface: a frame that the kernel does not take stays
 
 from __future__ import annotations
 
+import ctypes
 import errno
 import mmap
+import os
 import socket
 import struct
 import time
@@ -44,6 +46,9 @@ from lzr.rows import SEGMENT
 
 PACKET_STATISTICS = 6
 ETH_P_ALL = 3
+_LIBC = ctypes.CDLL(None, use_errno=True)
+_LIBC.sendto.restype = ctypes.c_ssize_t
+_NOTHING = ctypes.c_size_t(0)
 
 _MOMENTS = (0.0002, 0.001, 0.005)
 """Seconds that are slept through between attempts: a driver gives frames back within such times."""
@@ -129,7 +134,7 @@ class Ring:
         positions: NDArray[np.int64],
         frames: tuple[int, int],
         max_failures: int = 0,
-        link: str = "",
+        link: int = 0,
     ) -> None:
         """positions: (2,) int64 in memory that outlives the process: the next frame to read, to fill.
 
@@ -157,7 +162,7 @@ class Ring:
         self.retry_at = 0  # monotonic ns, while stuck
         self._missed = 0  # attempts in a row that moved nothing
         self.link = link
-        """Where frames leave, if the socket is bound to no link."""
+        """Where frames leave, by index; 0: the socket is bound to one."""
         self.errors: Counter[str] = Counter()
         """Failed attempts, by the name of the errno."""
         self._find_place()
@@ -327,7 +332,7 @@ class Ring:
         error = ""
         try:
             if self.link:
-                self._socket.sendto(b"", socket.MSG_DONTWAIT, (self.link, ETH_P_ALL))
+                self._send_by(self.link)
             else:
                 self._socket.send(b"", socket.MSG_DONTWAIT)
         except OSError as failure:
@@ -347,6 +352,14 @@ class Ring:
             self._miss(error or "no error")
         self._filled = waiting  # what is in flight, the driver gives back by itself
         return not waiting
+
+    def _send_by(self, link: int) -> None:
+        """Have the frames sent by a link. Python's own sendto would ask for the link's name, and look it up."""
+        address = struct.pack("=HHiHBB8s", socket.AF_PACKET, socket.htons(ETH_P_ALL), link, 0, 0, 0, b"")
+        flags = int(socket.MSG_DONTWAIT)
+        if _LIBC.sendto(self._socket.fileno(), None, _NOTHING, flags, address, len(address)) < 0:
+            code = ctypes.get_errno()
+            raise OSError(code, os.strerror(code))
 
     def _miss(self, error: str) -> None:
         self._missed += 1

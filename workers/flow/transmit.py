@@ -10,9 +10,13 @@ from typing import Any
 
 from numpy.typing import NDArray
 
+from lzr import messages
 from lzr.pacing.budget import Budget
+from lzr.packet.payloads import ProbeTemplate
 from lzr.packet.segments import Builder
+from workers.flow.exit import Exit
 from workers.flow.ring import Ring, SendFailure
+from workers.flow.routed import Routed
 
 _LONG = 50_000_000  # ns without sending, for which timers have to be set later
 _LAST_TRIES = 0.5  # seconds, for what there still is to send at the end
@@ -23,12 +27,19 @@ class Transmit:
 
     postpone: sets the timers later by so many ns, since `now`; time in which nothing could be sent is not
     time that a peer had to answer. budget: what may leave, None for no limit; shards: of how many it is.
+    routed: sends what does not leave by a ring.
     """
 
     def __init__(
-        self, builder: Builder, postpone: Callable[[int, int], None], budget: Budget | None, shards: int
+        self,
+        builder: Builder,
+        postpone: Callable[[int, int], None],
+        budget: Budget | None,
+        shards: int,
+        routed: Routed | None = None,
     ) -> None:
-        self._builder = builder
+        self.routed = Routed(()) if routed is None else routed
+        self._exit = Exit(builder)
         self._postpone_timers = postpone
         self._budget = budget
         self._shards = shards
@@ -36,6 +47,17 @@ class Transmit:
         self._waiting: deque[NDArray[Any]] = deque()  # FRAME rows that budget or a stuck ring holds back
         self._stuck: list[Ring] = []  # rings with frames that the kernel has not taken
         self._stuck_since = 0
+
+    @property
+    def link(self) -> int:
+        """Where the rings' frames leave, by index; 0: their sockets are bound to it."""
+        return self._exit.link
+
+    def take_routes(self, routes: messages.Routes, probes: tuple[ProbeTemplate, ...]) -> None:
+        """Packets leave like that from now on."""
+        self._exit = Exit.of(routes, probes)
+        for ring in self._rings:
+            ring.link = self._exit.link
 
     def add(self, ring: Ring, now: int) -> None:
         """A ring more; it becomes the way out."""
@@ -67,7 +89,9 @@ class Transmit:
         """Seconds until frames that are held back may leave, or be tried again; None if there are none."""
         if self._stuck:
             return max(0, min(ring.retry_at for ring in self._stuck) - now) / 1e9
-        return self._budget.wait() if self._waiting and self._budget is not None else None
+        waits = self._budget.wait() if self._waiting and self._budget is not None else None
+        routed = self.routed.patience
+        return waits if routed is None else routed if waits is None else min(routed, waits)
 
     def send(self, bursts: Iterable[NDArray[Any]], now: int, *, all_of_it: bool = False) -> None:
         """Put FRAME rows on the wire: those the budget allows, or all of it. Raises SendFailure.
@@ -75,6 +99,7 @@ class Transmit:
         While a ring is stuck they wait here; with `all_of_it` in the rings, as far as there is room.
         """
         self._waiting += bursts
+        self.routed.flush()
         if self._stuck and not self._try_again(now) and not all_of_it:
             return
         if self._waiting:
@@ -105,10 +130,12 @@ class Transmit:
                     burst = burst[:room]
                 if not room:
                     break
-            octets = out.placed_octets
-            placed = out.send(burst, self._builder)
+            octets, others, count = out.placed_octets, 0, len(burst)
+            if not self._exit.plain:
+                burst, others = self._exit.divert(burst, self.routed)
+            placed = out.send(burst, self._exit.builder) if len(burst) else 0
             if budget is not None:
-                budget.spend(placed, out.placed_octets - octets)
+                budget.spend(count - len(burst) + placed, out.placed_octets - octets + others)
             if placed < len(burst):
                 self._waiting.appendleft(burst[placed:])
                 break

@@ -33,6 +33,7 @@ from lzr.packet.segments import Builder, Link
 from workers import channels
 from workers.flow.engine import OPEN, SMALL, Engine
 from workers.flow.ring import Ring, SendFailure
+from workers.flow.routed import Routed
 
 _PAUSE = 80_000_000  # ns between two turns with little to do: packets and timers meanwhile are taken together
 _SHORT_PAUSE = 10_000_000  # the same where few flows are open: they may be all there is
@@ -55,13 +56,14 @@ class FlowWorker:
         self._sockets = sockets
         self._positions = positions
         plan = job.plan()
+        self._probes = plan.probes
         builder = Builder(Link(job.own_mac, job.gateway_v4, job.gateway_v6), plan.probes)
         table = Traced(plan, job.options.handshakes, _tell) if job.options.debug else FlowTable(plan)
         options = job.options
         budget = None
         if options.max_rate is not None or options.bandwidth is not None:
             budget = Budget(options.max_rate, options.bandwidth, time.monotonic_ns())
-        self._engine = Engine(spawn.number, table, builder, budget)
+        self._engine = Engine(spawn.number, table, builder, budget, Routed(sockets[job.shards :]))
         self._context: zmq.Context[Any] = zmq.Context(io_threads=1)
         self._feed = channels.pull(self._context, job.endpoint(f"feed-{spawn.name}"), mark=channels.FEED_MARK)
         # Apart from the feed: an acknowledgement may be what makes room for the next targets.
@@ -193,13 +195,16 @@ class FlowWorker:
                 self._hurrying += 1
             case messages.Resend(collector=collector):
                 self._connect_results(collector)
+            case messages.Routes():
+                self._engine.transmit.take_routes(message, self._probes)
             case messages.Stop():
                 self._stopping = True
 
     def _adopt(self, order: messages.Adopt) -> None:
         number = order.shard
         at = self._positions[2 * number : 2 * number + 2]
-        ring = Ring(self._sockets[number], at, self._job.frames, self._job.options.max_send_failures or 0)
+        most = self._job.options.max_send_failures or 0
+        ring = Ring(self._sockets[number], at, self._job.frames, most, self._engine.transmit.link)
         self._engine.add(number, ring)
         pieces = ShardFlows.pieces_of(order.held, order.octets.tobytes())
         self._engine.table.adopt(ShardFlows(order.flows, order.timers, order.asked, pieces))
@@ -258,7 +263,8 @@ class FlowWorker:
         rings = engine.rings.values()
         usage = resource.getrusage(resource.RUSAGE_SELF)
         cooling, until = table.timers.cooling()
-        errors = sum((ring.errors for ring in rings), self._gone_errors)
+        routed = self._engine.transmit.routed
+        errors = sum((ring.errors for ring in rings), self._gone_errors) + routed.errors
         stats = messages.FlowStats(
             last=last,
             cpu_ns=round((usage.ru_utime + usage.ru_stime) * 1e9),
@@ -269,9 +275,9 @@ class FlowWorker:
             cooling=cooling,
             cooling_ns=max(0, until - time.monotonic_ns()),
             rx=sum(ring.received for ring in rings) + self._gone["received"],
-            tx=sum(ring.sent for ring in rings) + self._gone["sent"],
+            tx=sum(ring.sent for ring in rings) + self._gone["sent"] + routed.sent,
             rx_bytes=sum(ring.received_octets for ring in rings) + self._gone["received_octets"],
-            tx_bytes=sum(ring.sent_octets for ring in rings) + self._gone["sent_octets"],
+            tx_bytes=sum(ring.sent_octets for ring in rings) + self._gone["sent_octets"] + routed.sent_octets,
             retransmits=table.retransmits,
             drops=sum(ring.read_drops() for ring in rings) + self._gone["kernel_drops"],
             ring_used=max((ring.fill() for ring in rings), default=0),

@@ -10,18 +10,37 @@ from pathlib import Path
 import pytest
 
 from lzr import syscalls
-from lzr.syscalls import ALLOW, ALLOWED, AND, ARCHITECTURES, JUMP_EQUAL, KILL, LOAD, REFUSE, RETURN, program
+from lzr.syscalls import (
+    ALLOW,
+    ALLOWED,
+    AND,
+    ARCHITECTURES,
+    JUMP_EQUAL,
+    KILL,
+    LOAD,
+    REFUSE,
+    RETURN,
+    Only,
+    program,
+    sending,
+)
 from tests.conftest import cannot_run
 
 REFUSED = REFUSE | errno.EPERM
 
 
-def verdict(machine: str, number: int, *arguments: int, architecture: int | None = None) -> int:
+def verdict(
+    machine: str,
+    number: int,
+    *arguments: int,
+    architecture: int | None = None,
+    more: dict[str, tuple[Only, ...]] | None = None,
+) -> int:
     """What the program returns for a call, as the kernel runs it."""
     padded = (*arguments, *[0] * 6)[:6]
     audit = ARCHITECTURES[machine][0] if architecture is None else architecture
     data = struct.pack("=iIQ6Q", number, audit, 0x1234, *padded)
-    code = program(machine)
+    code = program(machine, more)
     assert code is not None
     lines = list(struct.iter_unpack("=HBBI", code))
     at = accumulator = 0
@@ -113,6 +132,20 @@ def test_arguments(
             assert call(machine, name, *noise) == ALLOW, noise
     for arguments in refused:
         assert call(machine, name, *arguments) == REFUSED, arguments
+
+
+def test_what_a_flow_worker_may_besides(machine: str) -> None:
+    """Frames by a link, and messages by its raw IP sockets; descriptors go to nobody."""
+    numbers = ARCHITECTURES[machine][1]
+    more = sending([7, 8])
+    for name, allowed, refused in (
+        ("sendto", [(5, 0, 0, 64, 4096, 20), (5, 1, 9, 0, 0, 0)], [(5, 1, 9, 0, 4096, 110)]),
+        ("sendmsg", [(7, 4096, 64), (8, 4096, 0)], [(1, 4096, 0), (9, 4096, 0)]),
+    ):
+        for arguments in allowed:
+            assert verdict(machine, numbers[name], *arguments, more=more) == ALLOW
+        for arguments in refused:
+            assert verdict(machine, numbers[name], *arguments, more=more) == REFUSED
 
 
 def test_other_machines_have_none() -> None:
