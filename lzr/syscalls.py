@@ -108,7 +108,10 @@ ARCHITECTURES: dict[str, tuple[int, dict[str, int]]] = {
 def sending(routed: Sequence[int]) -> dict[str, tuple[Only, ...]]:
     """What a flow worker may do besides: have frames sent by a link (struct sockaddr_ll), and packets by the
     raw IP sockets `routed`, by number."""
-    return {"sendto": (Only(5, (0, 20)),)} | ({"sendmsg": (Only(0, tuple(routed)),)} if routed else {})
+    found: dict[str, tuple[Only, ...]] = {"sendto": (Only(5, (0, 20)),)}
+    if routed:
+        found["sendmsg"] = (Only(0, tuple(routed)),)
+    return found
 
 
 def program(machine: str, more: dict[str, tuple[Only, ...]] | None = None) -> bytes | None:

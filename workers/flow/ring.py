@@ -354,7 +354,7 @@ class Ring:
         return not waiting
 
     def _send_by(self, link: int) -> None:
-        """Have the frames sent by a link. Python's own sendto would ask for the link's name, and look it up."""
+        """Have the frames sent by a link. Python's own sendto wants its name, and would look it up."""
         address = struct.pack("=HHiHBB8s", socket.AF_PACKET, socket.htons(ETH_P_ALL), link, 0, 0, 0, b"")
         flags = int(socket.MSG_DONTWAIT)
         if _LIBC.sendto(self._socket.fileno(), None, _NOTHING, flags, address, len(address)) < 0:
