@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable
 from functools import partial
 
+from lzr.fingerprint import statements
 from lzr.fingerprint.applications import HTTP
 from lzr.protocols._bytes import be16, line
 
@@ -74,6 +75,46 @@ NAMES: dict[str, tuple[tuple[bytes, str], ...]] = {
         (b"twisted", "Twisted"),
         (b"freeftpd", "freeFTPd"),
         (b"ucftpd", "ucftpd"),
+        # Windows
+        (b"xlight ftp server", "Xlight FTP Server"),
+        (b"xlight server", "Xlight FTP Server"),
+        (b"bulletproof ftp server", "BulletProof FTP Server"),
+        (b"g6 ftp server", "Gene6 FTP Server"),
+        (b"golden ftp server", "Golden FTP Server"),
+        (b"guildftpd", "GuildFTPd"),
+        (b"raidenftpd", "RaidenFTPD"),
+        (b"cesarftp", "CesarFTP"),
+        (b"slimftpd", "SlimFTPd"),
+        (b"3com 3cdaemon", "3CDaemon"),
+        (b"wftpd", "WFTPD"),
+        (b"war-ftpd", "War FTP Daemon"),
+        (b"quick 'n easy ftp server", "Quick 'n Easy FTP Server"),
+        (b"home ftp server", "Home Ftp Server"),
+        (b"typsoft ftp server", "TYPSoft FTP Server"),
+        (b"zftpserver", "zFTPServer"),
+        (b"core ftp server", "Core FTP Server"),
+        (b"completeftp", "CompleteFTP"),
+        (b"sami ftp server", "Sami FTP Server"),
+        (b"pcman's ftp server", "PCMan's FTP Server"),
+        (b"freefloat ftp server", "Freefloat FTP Server"),
+        (b"femitter ftp server", "Femitter FTP Server"),
+        (b"netware ftp server", "NetWare FTP Server"),
+        (b"rumpus", "Rumpus"),
+        (b"globalscape", "GlobalSCAPE EFT Server"),
+        # Unix and large machines
+        (b"ncftpd server", "NcFTPd"),
+        (b"glftpd", "glFTPd"),
+        (b"drftpd", "DrFTPD"),
+        (b"lukemftpd", "lukemftpd"),
+        (b"sunos", "SunOS ftpd"),
+        (b"hclftpd", "Hummingbird FTP Server"),
+        (b"ibm ftp cs", "IBM FTP CS"),
+        (b"qtcp at", "IBM i FTP Server"),
+        (b"apache ftpserver", "Apache FtpServer"),
+        # devices
+        (b"hp arpa ftp server", "HP ARPA FTP Server"),
+        (b"nucleus ftp server", "Nucleus FTP Server"),
+        (b"network management card aos", "APC Network Management Card"),
     ),
     "imap": (
         (b"dovecot", "Dovecot"),
@@ -223,6 +264,15 @@ def _telnet(data: bytes) -> Stated:
     return (found[1].decode("ascii"), found[2].decode("latin-1")) if found else NOTHING
 
 
+def _ftp(data: bytes) -> Stated:
+    """A device that names itself first, a program anywhere in the line, or a device after other words."""
+    for read in (statements.device, partial(_named, "ftp"), statements.elsewhere):
+        found = read(data)
+        if found[0]:
+            return found
+    return NOTHING
+
+
 READERS: dict[str, Callable[[bytes], Stated]] = {
     "ssh": _ssh,
     "mysql": _mysql,
@@ -231,7 +281,12 @@ READERS: dict[str, Callable[[bytes], Stated]] = {
     "mssql": _mssql,
     "telnet": _telnet,
     **{label: partial(_named, label) for label in NAMES},
+    "ftp": _ftp,
     **dict.fromkeys(("rtsp", "sip", "icap"), _server_header),
+    **{label: partial(statements.stated, label) for label in statements.PATTERNS},
+    "modbus": statements.modbus,
+    "memcached_binary": statements.memcached_binary,
+    "rabbitmq-stream": statements.rabbitmq_stream,
 }
 
 
