@@ -67,7 +67,8 @@ class Ledger:
             raise ValueError("a result came for an input that there is not")
         if not self._given[tickets].all():
             raise ValueError("a result came for an input that has one already")
-        if len(np.unique(tickets)) != len(tickets):
+        ordered = np.sort(tickets)  # np.unique would load numpy.ma: 20 ms
+        if (ordered[1:] == ordered[:-1]).any():
             raise ValueError("two results came for one input")
         self._given[tickets] = False
         self._free[self._free_count : self._free_count + len(tickets)] = tickets
