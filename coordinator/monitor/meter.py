@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import Counter, deque
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import fields, replace
 from typing import Any
 
 from coordinator.monitor.snapshot import (
@@ -39,6 +39,12 @@ BLOCKED = 0.3
 _SUMMED = ("rx", "tx", "rx_bytes", "tx_bytes", "retransmits", "drops", "send_failures")
 _CUMULATIVE = (*_SUMMED, "cpu_ns", "busy_ns", "blocked_ns", "records", "bytes")
 _BY_KIND = ("ignored", "send_errors")
+_MADE = ("phase", "total", "total_estimated", "other", "outcomes", "latest", "warnings", "alerts")
+_NAMES = {each.name for each in fields(Snapshot)}
+_AS_THEY_ARE = tuple(each.name for each in fields(Totals) if each.name in _NAMES and each.name not in _MADE)
+"""The coordinator's figures that a snapshot shows under the same name: declared in both, copied here."""
+_SHOWN = tuple(name for name in _SUMMED if name in _NAMES)
+"""The sums over the processes, likewise."""
 _REMEMBERED = 16  # processes that have left, whose last words may still be on their way
 
 
@@ -294,28 +300,18 @@ class Meter:
         elapsed = max(now - self.started, 1e-9)
         cooldown_left = self._cooldown_left(now, totals, places)
         all_read = totals.input_ended and not totals.cut_short  # all that was to come has come
+        shown: dict[str, Any] = {name: getattr(totals, name) for name in _AS_THEY_ARE}
+        shown |= {name: sums[name] for name in _SHOWN}
+        shown |= {name: dict(counts) for name, counts in kinds.items()}
         snapshot = Snapshot(
+            **shown,
             now=now,
             started=self.started,
             wall=wall,
             phase=totals.phase if cooldown_left is None else Phase.COOLDOWN,
-            title=totals.title,
             total=totals.read if all_read else totals.total,
             total_estimated=totals.total_estimated and not all_read,
-            read=totals.read,
-            rejected=totals.rejected,
-            blocklisted=totals.blocklisted,
-            duplicates=totals.duplicates,
-            interrupted=totals.interrupted,
             other=dict(totals.other),
-            in_flight=totals.in_flight,
-            done=totals.done,
-            backlog=totals.backlog,
-            input_ended=totals.input_ended,
-            cut_short=totals.cut_short,
-            ending=totals.ending,
-            input_waiting=totals.input_waiting,
-            input_held=totals.input_held,
             rate_in=self._read.per_second(),
             rate_in_average=totals.read / elapsed,
             rate_done=self._done.per_second(),
@@ -324,15 +320,8 @@ class Meter:
             tx_rate=sum(worker.tx for worker in workers),
             rx_bits=sum(worker.rx_bits for worker in workers),
             tx_bits=sum(worker.tx_bits for worker in workers),
-            rx=sums["rx"],
-            tx=sums["tx"],
-            retransmits=sums["retransmits"],
-            drops=sums["drops"],
             recent_drops=sums["drops"] - self._faults[0][0],
-            send_failures=sums["send_failures"],
             recent_send_failures=sums["send_failures"] - self._faults[0][1],
-            send_errors=dict(kinds["send_errors"]),
-            ignored=dict(kinds["ignored"]),
             history=tuple(self._history),
             workers=workers,
             collectors=collectors,
@@ -344,29 +333,13 @@ class Meter:
             handshakes=handshakes,
             by_handshake=by_handshake,
             latest=tuple(reversed(totals.latest)),
-            paused=totals.paused,
-            draining=totals.draining,
-            auto_workers=totals.auto_workers,
-            rate_limit=totals.rate_limit,
-            packet_limit=totals.packet_limit,
-            bit_limit=totals.bit_limit,
-            paced=totals.paced,
-            late=totals.late,
             window_full=any(place.gauges.get("held") for place in places),
             output_blocked=any(place.rate("blocked_ns") >= BLOCKED * 1e9 for place in places),
             cooldown_left=cooldown_left,
             restarts=self._restarts,
             recent_restarts=self._restarts - self._faults[0][2],
-            guard_missing=totals.guard_missing,
             alerts=tuple(totals.alerts.values()),
-            results_lost=totals.results_lost,
             gateway_silent=not sums["rx"] and sums["tx"] >= SILENCE,
-            shards=totals.shards,
-            wanted_flow=totals.wanted_flow,
-            wanted_collect=totals.wanted_collect,
-            cores=totals.cores,
-            moves=totals.moves,
-            slowest_move=totals.slowest_move,
         )
         return replace(snapshot, warnings=(*warnings(snapshot), *reversed(totals.warnings)))
 

@@ -1,0 +1,46 @@
+"""A figure that is declared is shown: none is forgotten between the coordinator's and the snapshot's."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from typing import Any
+
+from coordinator.monitor.meter import Meter
+from coordinator.monitor.snapshot import Snapshot, Totals
+from lzr.messages import FlowStats
+
+OF_THE_COORDINATOR_ONLY = {"found", "busy_ns"}
+MADE_OF = {"latest", "warnings", "alerts", "total_estimated"}  # shown in another form
+
+
+def test_every_figure_of_the_coordinator_is_shown() -> None:
+    totals, wanted = Totals(), dict[str, Any]()
+    for number, each in enumerate(fields(Totals), 1):
+        value = getattr(totals, each.name)
+        if each.name in OF_THE_COORDINATOR_ONLY | MADE_OF:
+            continue
+        if isinstance(value, dict):
+            wanted[each.name] = {"x": number}
+        elif isinstance(value, bool):
+            wanted[each.name] = each.name not in ("input_ended", "cut_short")
+        else:
+            wanted[each.name] = str(number) if isinstance(value, str) else number
+        current = getattr(totals, each.name)
+        setattr(
+            totals,
+            each.name,
+            type(current)(wanted[each.name]) if isinstance(value, dict) else wanted[each.name],
+        )
+    snapshot = Meter(0).snapshot(1, totals)
+    assert {name: getattr(snapshot, name) for name in wanted} == wanted
+
+
+def test_every_sum_of_the_workers_is_shown() -> None:
+    counts = {"rx": 1, "tx": 2, "retransmits": 3, "drops": 4, "send_failures": 5}
+    assert set(counts) <= {each.name for each in fields(Snapshot)}
+    assert set(counts) <= set(FlowStats.__struct_fields__)
+    meter = Meter(0)
+    for pid in (10, 11):
+        meter.feed(1, {"role": "flow", "index": pid - 10, "pid": pid, **counts})
+    snapshot = meter.snapshot(2, Totals())
+    assert {name: getattr(snapshot, name) for name in counts} == {name: 2 * n for name, n in counts.items()}
