@@ -14,7 +14,7 @@ LAB_TOOLS := mmdebstrap debian-archive-keyring openssl
 # completions.
 TEST_TOOLS := tcpdump tmux iptables groff-base zsh gdb jq
 
-.PHONY: help demo test unit unit-pure system test-live fresh check bench fuzz corpus dist venv python tools lab-tools test-tools clean
+.PHONY: help demo test unit unit-pure system test-live attack fresh check bench fuzz corpus dist venv python tools lab-tools test-tools clean
 
 help:
 	@echo 'make demo       an embedded Internet, zmap and lzr over it, the findings beside the truth (root)'
@@ -22,6 +22,7 @@ help:
 	@echo 'make unit-pure  those of them that the kernels matter to, with the kernels in Python'
 	@echo 'make system     the tests that run the program, in namespaces (root)'
 	@echo 'make test       unit, then system: all tests but the slow live ones (root)'
+	@echo 'make attack     what hostile users, workers and hosts do, minutes (root); the same tests are in make test'
 	@echo 'make test-live  a hundred real programs, each named by its answer (root)'
 	@echo 'make fresh      demo and tests on a bare Debian 12 and 13 (root; SUITE=trixie, FRESH=quick)'
 	@echo 'make check      ruff, ruff format, mypy --strict'
@@ -82,6 +83,10 @@ unit-pure: $(VENV)/.installed
 SYSTEM := $(PYTEST) -m 'not unit and not live'
 system: venv lab-tools test-tools
 	$(SYSTEM) $(or $(ARGS),tests)
+
+# SECURITY.md says what is promised; each promise has its tests here.
+attack: venv test-tools
+	$(PYTEST) -m 'attack and not live' $(ARGS)
 
 test-live: venv lab-tools test-tools
 	$(PYTEST) -m live $(ARGS)

@@ -20,7 +20,7 @@ from tests.system.test_privilege import NOBODY, in_child
 from workers import confinement
 from workers.privilege import PrivilegeError, drop
 
-pytestmark = pytest.mark.root
+pytestmark = [pytest.mark.root, pytest.mark.attack]
 
 
 @pytest.fixture(autouse=True)

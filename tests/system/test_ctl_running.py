@@ -15,6 +15,8 @@ from coordinator.endpoints.control import ControlError, ControlServer
 from coordinator.endpoints.requests import Command
 from tests.unit.coordinator.commands.test_ctl import Planted
 
+pytestmark = pytest.mark.attack
+
 
 @pytest.mark.root
 def test_another_user_is_refused(tmp_path: Path) -> None:

@@ -22,7 +22,7 @@ from tests.lab.responder import GATEWAY, PORT, SCANNER, Range
 from tests.lab.scan import LZR, scan
 from tests.system.test_faults_loss import awake
 
-pytestmark = pytest.mark.root
+pytestmark = [pytest.mark.root, pytest.mark.attack]
 ROUNDS = 8
 
 

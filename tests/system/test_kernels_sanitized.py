@@ -18,6 +18,8 @@ import pytest
 
 from tests import ROOT
 
+pytestmark = pytest.mark.attack
+
 SECONDS = float(os.environ.get("LZR_FUZZ_SECONDS", "3"))
 ENDED = "kernels fuzzed"
 

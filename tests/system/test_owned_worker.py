@@ -30,7 +30,7 @@ from tests.system.test_faults_processes import LIVELY, QUICK, right, wanted
 from tests.system.test_privilege_running import asked, call
 from workers import confinement
 
-pytestmark = pytest.mark.root
+pytestmark = [pytest.mark.root, pytest.mark.attack]
 
 _PIDFD_GETFD = 438
 _SO_DETACH_FILTER = 27

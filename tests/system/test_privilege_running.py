@@ -22,7 +22,7 @@ from tests.system.test_e2e_responder import services
 from tests.system.test_faults_processes import LIVELY, QUICK, right, wanted
 from workers import confinement
 
-pytestmark = pytest.mark.root
+pytestmark = [pytest.mark.root, pytest.mark.attack]
 
 REFUSED = {errno.EPERM, errno.EACCES}
 _NETWORK = 0x40000000  # CLONE_NEWNET

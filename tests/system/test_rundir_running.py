@@ -19,6 +19,8 @@ from tests.system.test_privilege import NOBODY, in_child
 from tests.unit.coordinator.processes.test_rundir import ME, made, place  # noqa: F401  # fixtures too
 from workers.privilege import drop
 
+pytestmark = pytest.mark.attack
+
 
 @pytest.mark.root
 def test_what_another_user_made_is_let_be(place: Path, made: Callable[..., Scratch]) -> None:

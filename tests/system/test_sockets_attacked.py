@@ -19,7 +19,7 @@ from tests.private import PYTHON
 from tests.system.test_e2e_responder import assert_right, services
 from tests.system.test_faults_processes import LIVELY, right, wanted
 
-pytestmark = pytest.mark.root
+pytestmark = [pytest.mark.root, pytest.mark.attack]
 
 QUICK = ("-rt", "0.3", "-t", "0.6", "-c", "2")
 NOBODY = 65534

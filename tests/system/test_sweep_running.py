@@ -10,6 +10,8 @@ import pytest
 from coordinator.endpoints.sweep import sweep
 from tests.unit.coordinator.endpoints.test_sweep import dead, left_behind, place  # noqa: F401  # fixtures too
 
+pytestmark = pytest.mark.attack
+
 
 @pytest.mark.root
 def test_what_belongs_to_somebody_else_stays(place: Path, dead: int) -> None:

@@ -19,6 +19,8 @@ from lzr.rows import FLOW, HELD, OUTCOME, TARGET
 from lzr.secrets import Secrets
 from tests.messagesamples import SAMPLES, header_of, mutated, same, with_header
 
+pytestmark = pytest.mark.attack
+
 kinds = pytest.mark.parametrize("sample", SAMPLES, ids=lambda sample: type(sample).__name__)
 
 

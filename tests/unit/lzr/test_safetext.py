@@ -8,6 +8,8 @@ from hypothesis import strategies as st
 
 from lzr.safetext import plain, printable
 
+pytestmark = pytest.mark.attack
+
 
 @pytest.mark.parametrize(
     ("data", "shown"),

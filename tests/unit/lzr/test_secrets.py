@@ -17,7 +17,7 @@ from lzr.protocols._protocol import Random
 from lzr.rows import TARGET, V4_MAPPED, Opening
 from lzr.secrets import Secrets
 
-pytestmark = pytest.mark.usefixtures("kernels")
+pytestmark = [pytest.mark.usefixtures("kernels"), pytest.mark.attack]
 
 _K2 = 0xC2B2AE3D27D4EB4F
 

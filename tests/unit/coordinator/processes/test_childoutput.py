@@ -9,6 +9,8 @@ import pytest
 
 from coordinator.processes.childoutput import ChildOutput
 
+pytestmark = pytest.mark.attack
+
 
 @pytest.fixture
 def shown() -> list[str]:

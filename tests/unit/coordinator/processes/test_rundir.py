@@ -16,6 +16,8 @@ from coordinator.processes import rundir
 from coordinator.processes.rundir import Scratch, ScratchError
 from tests import ROOT
 
+pytestmark = pytest.mark.attack
+
 ME = (os.getuid(), os.getgid())
 
 

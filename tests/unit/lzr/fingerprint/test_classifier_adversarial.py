@@ -16,6 +16,8 @@ import pytest
 from lzr.fingerprint import Classifier
 from lzr.protocols import PROTOCOLS, Protocol
 
+pytestmark = pytest.mark.attack
+
 CLASSIFIER = Classifier()
 SEED = 20220
 PRINTABLE = bytes(range(32, 127))

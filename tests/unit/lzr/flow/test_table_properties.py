@@ -46,7 +46,7 @@ BANNERS = (b"", b"220 a banner", b"SSH-2.0-x", b"", b"", b"")
 
 Address = tuple[int, int, int]  # peer, peer port, own port
 
-pytestmark = pytest.mark.usefixtures("kernels")
+pytestmark = [pytest.mark.usefixtures("kernels"), pytest.mark.attack]
 
 
 def bound(plan: Plan) -> int:
