@@ -55,6 +55,9 @@ class Engine:
         self._now = time.monotonic_ns()
         self._rounds = 0  # of receiving, since the start
         self._arrivals = Arrivals(2 * TAKE)
+        self._waiting_since = (
+            0  # what is left in the rings came later than this (ns since the epoch); 0: nothing
+        )
         wait = plan.retransmit_wait if plan.retransmit_number else plan.timeout
         self._wait = round(wait * 1e9)
         self._window = Window(1, 1, self._wait)
@@ -92,17 +95,19 @@ class Engine:
         """Receive until the rings are empty, expire, begin what there is room for, send: one round of work.
 
         New targets come last, and in small numbers, and only when the rings are empty: the answers to what is
-        out have them first, so the rings set the pace. Returns how many frames and targets were dealt with.
+        out have them first, so the rings set the pace. Nor is a host called silent while a frame that came
+        before its time was up has not been looked at. Returns how many frames and targets were dealt with.
         """
         work = 0
         self._now = now
         if self.transmit.held or self.transmit.routed.patience is not None:
             self.flush()
         work += self._receive(now)
+        seen = min(now, now - wall + self._waiting_since) if self._waiting_since else now
         due = None if self.transmit.held else self.table.next_due  # nothing new while packets are held back
-        if due is not None and due <= now:
+        if due is not None and due <= seen:
             before = self.table.silent
-            self.table.expire(now, self._step)
+            self.table.expire(seen, self._step)
             self._window.note_silent(self.table.silent - before, now)
             self.flush()
             due = self.table.next_due
@@ -134,6 +139,7 @@ class Engine:
             if len(arrivals.segments):
                 self.table.receive(arrivals.segments, arrivals.payloads, now)
                 self.flush()
+        self._waiting_since = int(arrivals.segments["ts"].min()) if more and len(arrivals.segments) else 0
         # A connection that we open ourselves is answered twice: SYN-ACK, data.
         self._window.note_prompt(prompt(self.table.ages), 2 if self._opening else 1)
         self._window.note_fill(max(taken.values(), default=0), now)
