@@ -14,8 +14,8 @@ from lzr.fingerprint import statements
 from lzr.fingerprint.applications import HTTP
 from lzr.protocols._bytes import be16, line
 
-Stated = tuple[str, str]
-NOTHING: Stated = ("", "")
+Stated = statements.Stated
+NOTHING = statements.NOTHING
 
 NAMES: dict[str, tuple[tuple[bytes, str], ...]] = {
     "smtp": (
@@ -266,11 +266,10 @@ def _telnet(data: bytes) -> Stated:
 
 def _ftp(data: bytes) -> Stated:
     """A device that names itself first, a program anywhere in the line, or a device after other words."""
-    for read in (statements.device, partial(_named, "ftp"), statements.elsewhere):
-        found = read(data)
-        if found[0]:
-            return found
-    return NOTHING
+    found = statements.device(data)
+    if found is NOTHING:
+        found = _named("ftp", data)
+    return statements.elsewhere(data) if found is NOTHING else found
 
 
 READERS: dict[str, Callable[[bytes], Stated]] = {
@@ -283,7 +282,7 @@ READERS: dict[str, Callable[[bytes], Stated]] = {
     **{label: partial(_named, label) for label in NAMES},
     "ftp": _ftp,
     **dict.fromkeys(("rtsp", "sip", "icap"), _server_header),
-    **{label: partial(statements.stated, label) for label in statements.PATTERNS},
+    **{label: partial(statements.stated, label) for label in statements.READS},
     "modbus": statements.modbus,
     "memcached_binary": statements.memcached_binary,
     "rabbitmq-stream": statements.rabbitmq_stream,

@@ -39,32 +39,47 @@ PATTERNS: dict[str, tuple[re.Pattern[bytes], str]] = {
         ("electrum", rb'"(?P<p>ElectrumX|electrs|Fulcrum)[ /-]NUMBER', ""),
         ("t3", rb"HELO:(?P<v>\d+(?:\.\d+)+)\.(?:false|true)", "Oracle WebLogic Server"),
         ("stomp", rb"\nserver:(?P<p>[A-Za-z][\w -]{0,40}?)/NUMBER", ""),
-        (
-            "nntp",
-            rb"20[01] [^\r\n]{0,99}?\b(?P<p>INN|Leafnode|Cyrus NNTP|Kerio Connect|DNEWS) (?:version )?NUMBER",
-            "",
-        ),
-        ("imsp", rb"\* OK (?P<p>Cyrus IMSP) version NUMBER", ""),
-        ("pop3pw", rb"2[02]0 [^\r\n]{0,80}?\b(?P<p>pop{1,2}assd) v?NUMBER", ""),
-        ("saft", rb"220 [^\r\n]{0,80}?\((?P<p>sendfiled) NUMBER", ""),
-        ("amanda", rb"220 [^\r\n]{0,80}?(?P<p>AMANDA) index server \(NUMBER", ""),
-        (
-            "irc",
-            rb":?[^\r\n]{0,200}?\b(?P<p>UnrealIRCd|Unreal|InspIRCd|ngIRCd|ircd-hybrid|ircd-ratbox|charybdis|solanum"
-            rb"|bahamut|ergo|plexus|snircd|beware)[-/ ]?v?NUMBER",
-            "",
-        ),
     )
 }
 
 
+_AMONG_WORDS: dict[str, tuple[tuple[bytes, ...], re.Pattern[bytes]]] = {
+    label: (words, re.compile(rb"\b(?P<p>" + b"|".join(words) + rb")(?: version |[-/ ])?v?" + _NUMBER))
+    for label, words in (
+        ("nntp", (b"INN", b"Leafnode", b"Cyrus NNTP", b"Kerio Connect", b"DNEWS")),
+        (
+            "irc",
+            (
+                *(
+                    b"UnrealIRCd",
+                    b"Unreal",
+                    b"InspIRCd",
+                    b"ngIRCd",
+                    b"ngircd",
+                    b"ircd-hybrid",
+                    b"ircd-ratbox",
+                ),
+                *(b"charybdis", b"solanum", b"bahamut", b"ergo", b"snircd", b"beware"),
+            ),
+        ),
+    )
+}
+"""Programs that are named anywhere in the first lines."""
+
+READS = (*PATTERNS, *_AMONG_WORDS)
+"""Labels that `stated` has a pattern for."""
+
+
 def stated(label: str, data: bytes) -> Stated:
     """(product, version) as the label's pattern reads them, ("", "") where it says nothing."""
-    entry = PATTERNS.get(label)
-    found = entry[0].search(data[:1000]) if entry is not None else None
-    if entry is None or found is None:
-        return NOTHING
-    return entry[1] or found["p"].decode("latin-1"), found["v"].decode("latin-1")
+    among = _AMONG_WORDS.get(label)
+    if among is not None:
+        text = data[:400]
+        found = among[1].search(text) if any(word in text for word in among[0]) else None
+        return NOTHING if found is None else _read(found, "")
+    pattern, product = PATTERNS[label]
+    found = pattern.search(data[:1000])
+    return NOTHING if found is None else _read(found, product)
 
 
 _DEVICES = {
@@ -91,37 +106,51 @@ _DEVICES = {
 """What devices' file servers say first, by its first word."""
 
 
-_ANYWHERE = tuple(
-    (re.compile(rb"220[ -][^\r\n]{0,60}?" + pattern.replace(rb"NUMBER", _NUMBER)), product)
-    for pattern, product in (
-        (rb"\b(?P<p>SHARP [\w-]{1,16}) Ver NUMBER FTP", ""),
-        (rb"\b(?P<p>Oce [\w-]{1,16}) Ver NUMBER FTP", ""),
-        (rb"\b(?P<p>TOSHIBA e-STUDIO\w{1,12}) FTP Server (?P<v>[A-Z0-9]{2,4}\.[A-Z]{3}\.\w{2,8}) ready", ""),
-        (rb"\b(?P<p>IBM Infoprint \w{1,8}) FTP Server NUMBER ready", ""),
-        (rb"\b(?P<p>Speedport W ?\w{1,5}(?: Typ \w)?) FTP Server v?NUMBER", ""),
-        (rb"(?<=220 )(?P<p>ESI-\w{1,8}) Version NUMBER ready", ""),
-        (rb"\b(?P<p>Cisco TelePresence [\w ]{1,20}), version (?P<v>\d[\d.]*\([\d.]+\))", ""),
-        (rb"\bTiMOS-[A-Z]-NUMBER", "TiMOS"),
-        (rb"\((?P<p>ZyWALL [\w -]{1,20})\)", ""),
-        (rb"\(Version [\d.]+/OpenBSD/Linux-ftpd-NUMBER", "Linux-ftpd"),
-        (rb"\(EMC-SNAS: NUMBER", "EMC SNAS"),
-        (rb"\bCheck Point FireWall-1 Secure FTP server", "Check Point FireWall-1"),
-        (rb"\bBlue Coat FTP Service", "Blue Coat"),
+_ELSEWHERE: dict[bytes, tuple[re.Pattern[bytes], str]] = {
+    word: (re.compile(pattern.replace(rb"NUMBER", _NUMBER)), product)
+    for word, pattern, product in (
+        (b"SHARP ", rb"(?P<p>SHARP [\w-]{1,16}) Ver NUMBER FTP", ""),
+        (b"Oce ", rb"(?P<p>Oce [\w-]{1,16}) Ver NUMBER FTP", ""),
+        (
+            b"TOSHIBA ",
+            rb"(?P<p>TOSHIBA e-STUDIO\w{1,12}) FTP Server (?P<v>\w{2,4}\.[A-Z]{3}\.\w{2,8}) ready",
+            "",
+        ),
+        (b"IBM Infoprint ", rb"(?P<p>IBM Infoprint \w{1,8}) FTP Server NUMBER ready", ""),
+        (b"Speedport ", rb"(?P<p>Speedport W ?\w{1,5}(?: Typ \w)?) FTP Server v?NUMBER", ""),
+        (b"ESI-", rb"(?P<p>ESI-\w{1,8}) Version NUMBER ready", ""),
+        (
+            b"Cisco TelePresence ",
+            rb"(?P<p>Cisco TelePresence [\w ]{1,20}), version (?P<v>\d[\d.]*\([\d.]+\))",
+            "",
+        ),
+        (b"TiMOS-", rb"TiMOS-[A-Z]-NUMBER", "TiMOS"),
+        (b"ZyWALL ", rb"(?P<p>ZyWALL [\w -]{1,20})\)", ""),
+        (b"Linux-ftpd-", rb"\(Version [\d.]+/OpenBSD/Linux-ftpd-NUMBER", "Linux-ftpd"),
+        (b"EMC-SNAS: ", rb"EMC-SNAS: NUMBER", "EMC SNAS"),
+        (b"Check Point FireWall-1 ", rb"Check Point FireWall-1 Secure FTP server", "Check Point FireWall-1"),
+        (b"Blue Coat FTP Service", rb"Blue Coat FTP Service", "Blue Coat"),
     )
-)
-"""What others' greetings hold after a name of the host's own."""
+}
+"""What others' greetings hold after a name of the host's own, by a few letters of it."""
+
+_ANY = re.compile(b"|".join(map(re.escape, _ELSEWHERE)))
 
 
 def elsewhere(data: bytes) -> Stated:
     """A device or a program that an FTP greeting names after other words."""
-    text = data[:300]
-    for pattern, product in _ANYWHERE:
-        found = pattern.match(text)
-        if found is not None:
-            groups = found.groupdict()
-            named = product or (groups.get("p") or b"").decode("latin-1").strip()
-            return named, (groups.get("v") or b"").decode("latin-1")
-    return NOTHING
+    word = _ANY.search(data, 4, 200)
+    if word is None:
+        return NOTHING
+    pattern, product = _ELSEWHERE[word[0]]
+    found = pattern.search(data[:300])
+    return NOTHING if found is None else _read(found, product)
+
+
+def _read(found: re.Match[bytes], product: str) -> Stated:
+    groups = found.groupdict()
+    named = product or (groups.get("p") or b"").decode("latin-1").strip()
+    return named, (groups.get("v") or b"").decode("latin-1")
 
 
 def device(data: bytes) -> Stated:
@@ -131,9 +160,7 @@ def device(data: bytes) -> Stated:
     found = entry[0].match(data[:300]) if entry is not None else None
     if entry is None or found is None:
         return NOTHING
-    groups = found.groupdict()
-    product = entry[1] or (groups.get("p") or b"").decode("latin-1").strip()
-    return product, (groups.get("v") or b"").decode("latin-1")
+    return _read(found, entry[1])
 
 
 def modbus(data: bytes) -> Stated:
