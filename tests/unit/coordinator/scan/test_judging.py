@@ -1,0 +1,37 @@
+"""What held work back is told from what was seen."""
+
+from __future__ import annotations
+
+import pytest
+
+from coordinator.scan.feeder import Paced
+from coordinator.scan.judging import Verdict, judge
+from coordinator.scan.reading import Seen
+
+NOTHING = Verdict(paced=False, late=False, input_waiting=False, input_held=False)
+
+
+@pytest.mark.parametrize(
+    ("seen", "paced", "ended", "wanted"),
+    [
+        (Seen(), Paced(), False, set()),
+        (Seen(), Paced(begun=500, held=True), False, {"paced"}),
+        (Seen(), Paced(begun=400, held=True), False, {"paced"}),
+        (Seen(), Paced(begun=300, held=True), False, {"late"}),
+        (Seen(), Paced(begun=300, held=True, clogged=True), False, set()),
+        (Seen(), Paced(begun=500), False, set()),
+        (Seen(starved=True), Paced(), False, {"input_waiting"}),
+        (Seen(starved=True, filled=True), Paced(), False, set()),
+        (Seen(starved=True, held_up=True), Paced(), False, {"input_held"}),
+        (Seen(held_up=True), Paced(), False, {"input_held"}),
+        (Seen(starved=True), Paced(), True, set()),
+        (Seen(held_up=True), Paced(), True, set()),
+    ],
+)
+def test_verdicts(seen: Seen, paced: Paced, ended: bool, wanted: set[str]) -> None:
+    verdict = judge(seen, paced, rate=1000.0, seconds=0.5, ended=ended)
+    assert {name for name in Verdict.__slots__ if getattr(verdict, name)} == wanted
+
+
+def test_without_a_rate_nothing_is_paced() -> None:
+    assert judge(Seen(), Paced(begun=1), rate=None, seconds=0.5, ended=False) == NOTHING

@@ -1,0 +1,119 @@
+"""The input is read when there is some and room for it; what was seen of it is told once."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from coordinator.input.intake import Intake
+from coordinator.scan.ledger import Ledger
+from coordinator.scan.reading import Reading, Seen
+from lzr.targets.zmap import ListReader
+
+
+class Input:
+    """A source that gives these chunks; an empty one is its end, None that there is nothing yet."""
+
+    age, patience, full, behind, pending = 1.0, 0.01, False, False, False
+
+    def __init__(self, *chunks: bytes | None) -> None:
+        self.chunks = list(chunks)
+        self.hoarded, self.overtaken, self.settled = 0, False, False
+
+    def ready(self) -> bool:
+        return bool(self.chunks) and self.chunks[0] is not None
+
+    def read(self) -> bytes | None:
+        return self.chunks.pop(0)
+
+    def hoard(self) -> None:
+        self.hoarded += 1
+
+    def settle(self) -> None:
+        self.settled = True
+
+    def fileno(self) -> int:
+        return 77
+
+
+def reading(source: Any, **options: Any) -> tuple[Reading, Intake, list[str]]:
+    said: list[str] = []
+    intake = Intake(ListReader(), Ledger(), **options)
+    return Reading(intake, source, zmap_waits=True, note=said.append), intake, said
+
+
+def test_a_small_chunk_is_followed_by_a_rest_and_the_end_by_nothing() -> None:
+    source = Input(b"10.0.0.1:80\n", b"10.0.0.2:80\n", b"")
+    read, intake, _ = reading(source)
+    assert read.read(0.0, True)
+    assert 0 < read.rest(0.0) <= source.patience
+    assert not read.read(0.001, True)
+    assert intake.waiting == 1
+    assert read.filenos() == [77]
+    assert read.read(1.0, True)
+    assert read.read(2.0, True)
+    assert read.ended
+    assert (intake.waiting, read.filenos(), read.rest(2.0)) == (2, [], 0.0)
+    assert not read.read(3.0, True)
+
+
+def test_without_room_nothing_is_read_but_zmap_is_not_kept_waiting() -> None:
+    source = Input(b"10.0.0.1:80\n")
+    read, intake, said = reading(source)
+    assert not read.read(0.0, False)
+    assert (source.hoarded, intake.waiting) == (1, 0)
+    assert read.look() == Seen(filled=True)
+    assert read.look() == Seen()
+    source.overtaken = True
+    assert not read.read(0.0, False)
+    assert not read.read(0.0, False)
+    assert len(said) == 1
+    assert "faster than it is scanned" in said[0]
+    assert source.hoarded == 2
+
+
+def test_an_input_that_has_nothing_starves_us() -> None:
+    read, _, _ = reading(Input(None))
+    assert not read.read(0.0, True)
+    assert read.look() == Seen(starved=True)
+
+
+def test_an_input_that_waited_for_us_is_told_apart() -> None:
+    source = Input(b"10.0.0.1:80\n")
+    source.full = source.pending = True
+    read, _, _ = reading(source)
+    assert read.read(0.0, True)
+    assert read.look() == Seen(held_up=True)
+    assert read.pending
+    assert read.rest(0.0) == 0.0
+
+
+def test_a_line_of_many_targets_comes_before_the_next_chunk() -> None:
+    read, intake, _ = reading(Input(b"10.0.0.0/15:80\n", b"10.9.0.1:80\n"))
+    assert read.read(0.0, True)
+    assert intake.pending
+    assert not read.read(1.0, True)  # not before the rest of that line
+    before = intake.waiting
+    assert not read.unfold(False)
+    assert read.unfold(True)
+    assert intake.waiting > before
+    read.end()
+    assert read.ended
+    assert not intake.pending
+
+
+def test_enough_targets_end_the_input() -> None:
+    read, intake, _ = reading(Input(b"10.0.0.1:80\n10.0.0.2:80\n10.0.0.3:80\n", b""), max_targets=2)
+    assert read.read(0.0, True)
+    assert read.ended
+    assert intake.waiting == 2
+
+
+def test_once_we_are_up_with_it_the_input_can_wait() -> None:
+    source = Input()
+    read, _, _ = reading(source)
+    source.behind = True
+    read.settle()
+    assert not source.settled
+    source.behind = False
+    read.settle()
+    assert source.settled
