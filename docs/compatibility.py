@@ -110,6 +110,7 @@ BEYOND_TESTS: dict[str, tuple[str, ...]] = {
     "verbosity": ("unit/coordinator/monitor/test_log.py::test_as_much_as_was_asked_for",),
     "log_directory": ("system/test_dropin_pipelines.py::test_quiet_and_log_directory",),
     "quiet": ("system/test_dropin_pipelines.py::test_quiet_and_log_directory",),
+    "trace_pcap": ("system/test_hosts_trace.py::test_every_segment_of_every_worker",),
     "blocklist_file": ("system/test_dropin_scanning.py::test_blocklists_know_both_families",),
     "allowlist_file": ("system/test_dropin_scanning.py::test_blocklists_know_both_families",),
     "dashboard_file": ("unit/coordinator/scan/test_console.py",),

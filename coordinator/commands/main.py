@@ -209,7 +209,7 @@ def _settle(guard: Guard | None, options: Options) -> Guard | None:
     from lzr.errors import UsageError
     from lzr.sourceports import DEFAULT_PORTS
 
-    why_not = why_not_root_enough()
+    why_not = why_not_root_enough(guarded=options.guard != "none")
     if why_not:
         raise UsageError(why_not)
     wanted = options.source_ips, options.source_port or DEFAULT_PORTS, options.guard, options.interface

@@ -49,7 +49,7 @@ def gather(options: Options, user: User) -> Facts:
         examples=examples(place.parent),
         user=user.name,
         closed=closed_to(user, (place, Path(sys.executable), Path(socket.__file__))),
-        not_root_enough=privilege.why_not_root_enough(held),
+        not_root_enough=privilege.why_not_root_enough(held, guarded=options.guard != "none"),
         not_giving_up=privilege.why_not_give_up_root(user, held),
         may_renice=privilege.may_renice(held),
         addresses=addresses(),

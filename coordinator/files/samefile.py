@@ -15,7 +15,7 @@ from lzr.options.table import Options
 _READ = ("input_file", "blocklist_file", "allowlist_file")
 _WRITTEN = (
     *("output_file", "metadata_file", "log_file", "status_updates_file"),
-    *("dashboard_file", "cpuprofile", "memprofile"),
+    *("dashboard_file", "cpuprofile", "memprofile", "trace_pcap"),
 )
 _TORN = tuple(f"{Options.rows[attr].flag} " for attr in ("output_file", "metadata_file"))
 """What a line of the log in the middle would spoil; stdout and stderr may be one file, the user said so."""

@@ -6,6 +6,7 @@ coordinator opens all of them and keeps them for the whole run, and workers come
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import errno
 import os
@@ -23,6 +24,7 @@ PACKET_VNET_HDR, PACKET_FANOUT, PACKET_QDISC_BYPASS, PACKET_FANOUT_DATA = 15, 18
 FANOUT_CBPF, FANOUT_IGNORE_OUTGOING = 6, 0x4000
 TPACKET_V2 = 1
 SO_ATTACH_FILTER, SO_LOCK_FILTER = 26, 44
+SO_RCVBUFFORCE, SO_TIMESTAMPNS = 33, 35
 ETH_P_ALL = 3
 IP_HDRINCL, IP_RECVERR, IPV6_RECVERR, IPV6_FREEBIND = 3, 11, 25, 78
 """Errors are asked for, since a full queue or table of neighbours is not told of otherwise."""
@@ -43,11 +45,13 @@ def open_shards(
     own_v4: tuple[int, ...] = (),
     frames: tuple[int, int] = (8192, 2048),
     links: tuple[int, ...] = (),
+    *,
+    traced: bool = False,
 ) -> list[socket.socket]:
     """`count` AF_PACKET sockets with rings, bound to `interface`, fanned out by the shard hash.
 
     frames: of each receive and transmit ring, powers of two. links: where no interface is given, those whose
-    packets are let in, by index.
+    packets are let in, by index. traced: what is sent passes the queueing discipline, where taps see it.
     """
     sockets: list[socket.socket] = []
     try:
@@ -62,7 +66,7 @@ def open_shards(
             )
             sock.setsockopt(SOL_PACKET, PACKET_VERSION, TPACKET_V2)
             sock.setsockopt(SOL_PACKET, PACKET_VNET_HDR, 1)
-            sock.setsockopt(SOL_PACKET, PACKET_QDISC_BYPASS, 1)
+            sock.setsockopt(SOL_PACKET, PACKET_QDISC_BYPASS, int(not traced))
         _together(lambda sock: _make_rings(sock, frames), sockets)
         for sock in sockets:
             _bind(sock, interface)
@@ -173,3 +177,21 @@ def _attach(sock: socket.socket, level: int, option: int, program: bytes) -> Non
     code = ctypes.create_string_buffer(program, len(program))
     fprog = struct.pack("HL", len(program) // 8, ctypes.addressof(code))
     sock.setsockopt(level, option, fprog)
+
+
+def open_tap(ports: tuple[int, int], room: int) -> socket.socket:
+    """A socket that sees what comes and goes on all links from and to our ports, from the IP header on.
+
+    room: bytes that may wait in it, as far as we may ask for them. Raises OSError.
+    """
+    sock = socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM, 0)
+    try:
+        _attach(sock, socket.SOL_SOCKET, SO_ATTACH_FILTER, sharding.tap_filter(ports))
+        with contextlib.suppress(OSError):
+            sock.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, room)
+        sock.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
+        _bind(sock, None)
+    except OSError:
+        sock.close()
+        raise
+    return sock

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 _NAMES = {12: "CAP_NET_ADMIN", 13: "CAP_NET_RAW"}
 _TO_GIVE_UP_ROOT = {0: "CAP_CHOWN", 1: "CAP_DAC_OVERRIDE", 6: "CAP_SETGID", 7: "CAP_SETUID", 8: "CAP_SETPCAP"}
 _SYS_NICE = 23
+_NET_RAW = 13
 _NOBODY = 65534
 
 
@@ -43,16 +44,21 @@ def choose_user(wanted: str | None = None, environment: Mapping[str, str] = os.e
     return invoking_user(environment) or _nobody()
 
 
-def why_not_root_enough(held: int | None = None) -> str | None:
+def why_not_root_enough(held: int | None = None, *, guarded: bool = True) -> str | None:
     """None when raw sockets and firewall rules are allowed to us, or a sentence that says what is missing.
 
-    held: the capabilities, those of this process unless given.
+    held: the capabilities, those of this process unless given. guarded: firewall rules are wanted.
     """
-    held = capabilities() if held is None else held
-    missing = [name for number, name in _NAMES.items() if not held >> number & 1]
+    try:
+        held = capabilities() if held is None else held
+    except OSError:
+        return "/proc is not mounted, and a scan needs it (its processes reach their sockets by it): mount it"
+    wanted = [number for number in _NAMES if guarded or number == _NET_RAW]
+    missing = [_NAMES[number] for number in wanted if not held >> number & 1]
     if not missing:
         return None
-    return f"raw packets and firewall rules need root ({' and '.join(missing)} missing): run with sudo"
+    what = "raw packets and firewall rules need" if guarded else "raw packets need"
+    return f"{what} root ({' and '.join(missing)} missing): run with sudo"
 
 
 def why_not_give_up_root(user: User, held: int | None = None) -> str | None:
@@ -63,10 +69,26 @@ def why_not_give_up_root(user: User, held: int | None = None) -> str | None:
     if os.geteuid() != 0:
         return None
     held = capabilities() if held is None else held
+    for what, number, table in (("user", user.uid, "uid_map"), ("group", user.gid, "gid_map")):
+        if not mapped(number, table):
+            return (
+                f"this user namespace has no {what} {number} for workers to become ({user.name}): map more "
+                "than one (--map-users), or name one that there is with --user"
+            )
     missing = [name for number, name in _TO_GIVE_UP_ROOT.items() if not held >> number & 1]
     if not missing:
         return None
     return f"workers cannot give up root and become {user.name}: {' and '.join(missing)} missing"
+
+
+def mapped(number: int, table: str, directory: str = "/proc/self") -> bool:
+    """Whether a user or group exists in our user namespace. table: uid_map, gid_map (user_namespaces(7))."""
+    try:
+        with open(f"{directory}/{table}") as lines:
+            ranges = [[int(word) for word in line.split()] for line in lines]
+    except (OSError, ValueError):
+        return True
+    return not ranges or any(first <= number < first + count for first, _, count in ranges)
 
 
 def may_renice(held: int | None = None) -> bool:

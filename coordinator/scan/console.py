@@ -85,6 +85,9 @@ class Watch:
         self._owner = owner
         self._typed = typed
         self._pause = pause
+        self.results: tuple[str, int] | None = (
+            None  # name and descriptor of the result file, if it has a name
+        )
         self._shows = wanted(options.dashboard, results_on_stdout) and not (options.debug or options.quiet)
         self.findings = on_terminal(options, live=not self._shows)
         self._dashboard: Dashboard | None = None
@@ -245,6 +248,7 @@ class Watch:
 
         tail: lines after the table. results: lines that say where the results are; where: the file.
         """
+        self._look_at_results()
         self.totals.phase = Phase.DONE
         self.totals.warnings = [sentence for _, sentence in self._notes]
         snapshot = self.meter.snapshot(now, self.totals, wall)
@@ -277,7 +281,23 @@ class Watch:
                 self._status_file.close()
             self._status_file = None
 
+    def _look_at_results(self) -> None:
+        """What is written into a file without a name is gone when the last process closes it."""
+        name, descriptor = self.results or ("", -1)
+        if descriptor < 0:
+            return
+        with contextlib.suppress(OSError):
+            if os.fstat(descriptor).st_nlink == 0:
+                self.results = None
+                self.alert(
+                    "result file",
+                    f"{name} was deleted while it is written: what it holds is lost when this scan ends; "
+                    f"until then cp /proc/{os.getpid()}/fd/{descriptor} saves it",
+                    lost=True,
+                )
+
     def _each_second(self, snapshot: Snapshot) -> list[Command]:
+        self._look_at_results()
         if self._status_file is not None:
             self._write_status(status.csv_row(snapshot))
         if self._dashboard is None and not self.options.quiet:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 import sys
 import time
 from collections.abc import Callable
@@ -13,8 +14,10 @@ from pathlib import Path
 from typing import Any
 
 from coordinator.files import appended, samefile, standard
+from coordinator.files.opening import open_written
 from coordinator.files.outputs import Outputs, free_name, open_outputs
 from coordinator.files.reading import Reading
+from coordinator.files.resultfile import content
 from coordinator.guard.guard import Guard, GuardError
 from coordinator.input import networks
 from coordinator.input.hashes import InputHash, compare, digests
@@ -29,6 +32,7 @@ from coordinator.processes.rundir import Scratch, ScratchError
 from coordinator.scan.checkpoint import Checkpoint, open_checkpoint
 from coordinator.scan.metadata import Metadata, open_metadata
 from coordinator.scan.signals import Signals
+from lzr.errors import printable
 from lzr.options import handshakes
 from lzr.options.table import Options, UsageError, check_fields
 from lzr.records import fields
@@ -36,13 +40,16 @@ from lzr.records.filter import ExpressionError, record_filter
 from lzr.sourceports import DEFAULT_PORTS
 from lzr.targets.blocklist import Blocklist
 
+_CAPTURES = (b"\x4d\x3c\xb2\xa1", b"\xa1\xb2\x3c\x4d", b"\xd4\xc3\xb2\xa1", b"\xa1\xb2\xc3\xd4")
+"""How a pcap file begins: what may be emptied for another one."""
+
 
 @dataclass(frozen=True, slots=True)
 class Opened:
     """options: those to go by, which a checkpoint may have changed. directory: of the processes' sockets.
 
-    owner: whom workers and collectors run as. profiles: descriptors of files for them. pause: waits so many
-    seconds, returns whether the user wants to end.
+    owner: whom workers and collectors run as. profiles, trace: descriptors of files for them. pause: waits
+    so many seconds, returns whether the user wants to end.
     """
 
     options: Options
@@ -56,6 +63,7 @@ class Opened:
     directory: str
     fleet: Fleet
     profiles: list[int]
+    trace: int | None
     pause: Callable[[float], bool]
 
 
@@ -85,6 +93,7 @@ def open_all(
         log.info(f"handshakes: {sentence}")
     profiles = stack.enter_context(open_profiles(options, "lzr: coordinator", invoker(), **waiting))
     record = stack.enter_context(open_metadata(options, sys.argv, time.time(), invoker(), **waiting))
+    trace = _open_trace(options, stack, **waiting)
     blocklist = networks.policy(options, reading, warn=log.warn)
     outputs = stack.enter_context(open_outputs(options, invoker(), checkpoint, **waiting))
     source = _open_input(options, stdin, reading)
@@ -113,6 +122,7 @@ def open_all(
         directory=scratch.here,
         fleet=fleet,
         profiles=profiles,
+        trace=trace,
         pause=signals.pause,
     )
 
@@ -161,6 +171,26 @@ def _open_input(options: Options, stdin: Source | None, reading: Reading) -> Unp
     if options.input_file is not None:
         source = Source(reading.open(options.input_file))
     return Unpacked(source or Source(0), binary=options.dryrun == "fast")
+
+
+def _open_trace(
+    options: Options, stack: ExitStack, pause: Callable[[float], bool], say: Callable[[str], None]
+) -> int | None:
+    """A trace is of one run: what the file holds goes. Raises UsageError."""
+    if options.trace_pcap is None:
+        return None
+    try:
+        found = open_written(options.trace_pcap, invoker(), append=True, pause=pause, say=say)
+        stack.callback(os.close, found)
+        if stat.S_ISREG(os.fstat(found).st_mode):
+            head = content(found, 0, 4)
+            if head and head not in _CAPTURES:
+                shown = printable(options.trace_pcap)
+                raise UsageError(f"--trace-pcap {shown}: the file is there and is no capture")
+            os.ftruncate(found, 0)
+    except OSError as error:
+        raise UsageError(f"cannot write {printable(options.trace_pcap)}: {error.strerror}") from error
+    return found
 
 
 def _printed(options: Options, log: Log) -> ChildOutput:

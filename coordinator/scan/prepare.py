@@ -17,6 +17,7 @@ from coordinator.input.size import Extent
 from coordinator.network import discover
 from coordinator.network.neighbours import NoRouteError
 from coordinator.network.raw_sockets import SocketError, close_shards, open_routed, open_shards
+from coordinator.network.tracing import Trace
 from coordinator.processes import cpus, privilege
 from coordinator.scan import egress
 from coordinator.scan.console import Watch
@@ -162,13 +163,19 @@ def prepare(
         begun.secrets,
     )
     try:
-        links = out.departure.links
-        sockets = open_shards(None, shards, begun.secrets, out.ports, out.own_v4, job.frames, links)
+        links, traced = out.departure.links, opened.trace is not None
+        sockets = open_shards(
+            None, shards, begun.secrets, out.ports, out.own_v4, job.frames, links, traced=traced
+        )
         stack.callback(close_shards, sockets)
         routed = open_routed(options.interface)
     except SocketError as error:
         raise UsageError(str(error)) from error
     stack.callback(close_shards, routed)
+    if opened.trace is not None:
+        trace = Trace(opened.trace, links, out.ports, opened.owner)
+        trace.tell(shown.note)
+        stack.callback(trace.close)
     out.departure.started()
     locks = [] if checkpoint is None else [checkpoint.lock]
     relay = Relay(opened.outputs.descriptors)

@@ -63,6 +63,8 @@ def _scan(ready: Prepared, signals: Signals, guarded: GuardWatch) -> int:
     """Everything that can be wrong has been found: from here on packets are sent."""
     opened, shown, log, record = ready.opened, ready.watch, ready.opened.log, ready.opened.record
     shown.open(lambda: wording.announce(ready))
+    if opened.outputs.file is not None and opened.outputs.file.regular:
+        shown.results = opened.outputs.name, opened.outputs.file.descriptor
     for finding in ready.warnings:
         (log.info if finding.check in checks.BY_THE_WAY else shown.note)(finding.text())
     loop = Loop(ready, signals, guarded)

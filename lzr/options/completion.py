@@ -51,6 +51,7 @@ EXAMPLES: dict[str, str] = {
     "metrics_port": "9464",
     "control_socket": '"/run/lzr/scan.sock"',
     "user_agent": '"example-scan/1.0 (+https://scan.example.org)"',
+    "trace_pcap": '"scan.pcap"',
     "cpuprofile": '"lzr.cpu"',
     "memprofile": '"lzr.mem"',
 }

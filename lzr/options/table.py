@@ -655,6 +655,14 @@ class Options(Table):
         reference="d",
         was="false",
     )
+    trace_pcap: str | None = option(
+        DEBUGGING,
+        types.path(),
+        "write what is sent and received to FILE, for tcpdump and lzr identify; costs speed",
+        default=None,
+        on_resume=OWN,
+        aliases=("trace",),
+    )
     cpuprofile: str | None = option(
         DEBUGGING,
         types.path(),

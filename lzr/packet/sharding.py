@@ -368,3 +368,23 @@ def socket_filter(
     p.label("none")
     p.op(_RET_K, 0)
     return p.assemble()
+
+
+def tap_filter(ports: tuple[int, int]) -> bytes:
+    """The classic-BPF program that lets in TCP from or to our ports (both ends included): for a trace."""
+    p = _Program()
+    _find_tcp(p)
+    for family in ("4", "6"):
+        p.label(f"tcp{family}")
+        p.op(_LD_H_IND, _NET)
+        p.jump(_JGE, ports[0], 0, f"to{family}")
+        p.jump(_JGT, ports[1], f"to{family}", f"pass{family}")
+        p.label(f"to{family}")
+        p.op(_LD_H_IND, _NET + 2)
+        p.jump(_JGE, ports[0], 0, "none")
+        p.jump(_JGT, ports[1], "none", f"pass{family}")
+        p.label(f"pass{family}")
+        p.op(_RET_K, 0x40000)
+    p.label("none")
+    p.op(_RET_K, 0)
+    return p.assemble()

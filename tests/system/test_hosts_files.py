@@ -178,3 +178,28 @@ def test_lists_as_people_have_them(here: Range, tmp_path: Path) -> None:
     words = ("env", "RES_OPTIONS=timeout:1 attempts:1", LZR, *QUICK, "-b", "one", "-b", "bad", "-f", "x")
     done = here.scanner.run(*words, "-I", "list", cwd=tmp_path, timeout=60, check=False)
     assert (done.returncode, "bad: line 2: no-such-name.invalid is no network" in done.stderr) == (2, True)
+
+
+def test_a_result_file_that_is_deleted(here: Range, tmp_path: Path) -> None:
+    """What goes into a file without a name is lost: it is said at once, and the status tells."""
+    target = tmp_path / "found"
+    process = here.scanner.popen(
+        *(LZR, *QUICK, "-f", target, "-m", "meta"),
+        stdin=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=tmp_path,
+    )  # fmt: skip
+    assert process.stdin is not None
+    assert process.stderr is not None
+    process.stdin.write("".join(services(8)))
+    process.stdin.flush()
+    wait_for(lambda: target.exists() and target.read_text().count("\n") == 8, "records")
+    target.unlink()
+    line = ""
+    while "was deleted while it is written" not in line:
+        line = process.stderr.readline()
+        assert line, process.wait()
+    assert f"cp /proc/{process.pid}/fd/" in line
+    process.stdin.close()
+    process.stdin = None
+    _, said = process.communicate(timeout=60)
+    assert (process.returncode, "was deleted" in said) == (3, True), said
+    assert json.loads((tmp_path / "meta").read_text())["results_lost"]

@@ -1,0 +1,128 @@
+"""Writes what was sent and received into a pcap file: a process of its own, an ordinary user without files.
+
+It is given, open, a packet socket that the coordinator has bound and filtered, the file, and stdin, whose end
+is its end; it says on stdout, a line each, what the user should know. Frames are copied, nothing in them is
+looked at. What comes faster than it is written is dropped by the kernel, counted, and said at the end.
+
+The format is that of pcap with nanoseconds (magic a1b23c4d), from the IP header on, since links of several
+kinds may take part; tcpdump, Wireshark and `lzr identify` read it.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import socket
+import stat
+import struct
+import sys
+import time
+
+from workers import confinement, privilege
+
+SNAPLEN = 1 << 16
+_SOL_PACKET, _PACKET_STATISTICS = 263, 6
+_SO_TIMESTAMPNS = 35
+_OUTGOING = 4  # PACKET_OUTGOING, packet(7)
+_ETHERNET, _LOOPBACK = 1, 772  # ARPHRD_…
+_IP = 101  # LINKTYPE_RAW
+_BATCH = 512
+_TIME = struct.Struct("@qq")
+_RECORD = struct.Struct("=IIII")
+
+
+def heading(link: int = _IP) -> bytes:
+    """The head of a pcap file. link: LINKTYPE_…, of which 101 is bare IP."""
+    return struct.pack("=IHHiIII", 0xA1B23C4D, 2, 4, 0, 0, SNAPLEN, link)
+
+
+def record(frame: bytes, seconds: int, nanoseconds: int) -> bytes:
+    return _RECORD.pack(seconds, nanoseconds, len(frame), len(frame)) + frame
+
+
+class Tracer:
+    """links: names of those that the scan uses; what passes others below or above them is the same again."""
+
+    def __init__(self, sock: socket.socket, descriptor: int, links: frozenset[str] = frozenset()) -> None:
+        self._sock = sock
+        self._descriptor = descriptor
+        self._links = links
+        self._regular = stat.S_ISREG(os.fstat(descriptor).st_mode)
+        self._length = 0
+        self.written = 0
+        self.trouble = ""
+
+    def begin(self) -> None:
+        self._write([heading()])
+
+    def take(self) -> int:
+        """Write what has come, at most a batch: how many frames that was."""
+        pieces = []
+        for _ in range(_BATCH):
+            try:
+                frame, extra, _, address = self._sock.recvmsg(SNAPLEN, 64, socket.MSG_DONTWAIT)
+            except BlockingIOError:
+                break
+            except OSError as error:  # the interface is down: it may come up again
+                self.trouble = self.trouble or f"nothing is seen of the interface: {error.strerror}"
+                break
+            link, _, way, kind_of_link, *_ = address
+            if link == "lo" and way == _OUTGOING:  # it comes back
+                continue
+            if self._links and link not in self._links and kind_of_link in (_ETHERNET, _LOOPBACK):
+                continue
+            when = next((data for _, kind, data in extra if kind == _SO_TIMESTAMPNS), b"")
+            seconds, nanoseconds = (
+                _TIME.unpack(when) if len(when) == _TIME.size else divmod(time.time_ns(), 10**9)
+            )
+            pieces.append(record(frame, seconds, nanoseconds))
+        if pieces and self._descriptor >= 0:
+            self._write(pieces)
+        return len(pieces)
+
+    def dropped(self) -> int:
+        packed = self._sock.getsockopt(_SOL_PACKET, _PACKET_STATISTICS, 8)
+        return int(struct.unpack("=II", packed)[1])
+
+    def _write(self, pieces: list[bytes]) -> None:
+        view = memoryview(b"".join(pieces))
+        try:
+            while view:
+                view = view[os.write(self._descriptor, view) :]
+        except OSError as error:
+            if self._regular:  # a full disk takes part of a frame
+                os.ftruncate(self._descriptor, self._length)
+            self._descriptor = -1
+            self.trouble = f"the trace cannot be written any more: {error.strerror}"
+            return
+        self._length += sum(map(len, pieces))
+        self.written += len(pieces)
+
+
+def main() -> None:
+    """Arguments: descriptors of socket and file, user and group to run as, names of links."""
+    packets, file, uid, gid = map(int, sys.argv[1:5])
+    privilege.drop(uid, gid)
+    confinement.confine()
+    tracer = Tracer(socket.socket(fileno=packets), file, frozenset(sys.argv[5:]))
+    tracer.begin()
+    print("ready", flush=True)
+    poll = select.poll()
+    for descriptor in (packets, 0):
+        poll.register(descriptor, select.POLLIN)
+    ending, said = False, ""
+    while True:
+        ready = dict(poll.poll(0 if ending else 1000))
+        ending |= 0 in ready
+        if tracer.trouble != said:
+            said = tracer.trouble
+            print(said, flush=True)
+        if not tracer.take() and ending:
+            break
+    lost = tracer.dropped()
+    if lost:
+        print(f"{lost:,} packets came faster than they could be written and are not in it", flush=True)
+
+
+if __name__ == "__main__":
+    main()
