@@ -154,10 +154,17 @@ PROTOCOLS: tuple[Protocol, ...] = (
         spec="RFC 854, RFC 855",
         match=_telnet,
         last_resort=True,
-        starts=tuple(
-            bytes([first]) for first in (IAC, 9, 10, 13, 27, *range(32, 127)) if first not in NO_PROMPT
+        starts=(
+            *(
+                bytes([first])
+                for first in (IAC, 7, 8, 9, 10, 13, 27, *range(32, 127))
+                if first not in NO_PROMPT
+            ),
+            *(b"\0\xff" + bytes([command]) for command in range(SB, DONT + 1)),
         ),
         examples=(
+            b"\0\xff\xfb\1\xff\xfd\x18",
+            b"\x07\xff\xfd\3\r\nlogin: ",
             b"This is the telnet server of example.com\r\n",
             b"\xff\xfb\x01\xff\xfb\x03\xff\xfd\x18\xff\xfd\x1f",
             b"\xff\xfd\x25",
