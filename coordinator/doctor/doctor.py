@@ -36,8 +36,8 @@ Exit status: 0 all is well, 1 there are warnings, 2 there is a fault, with which
 example: lzr doctor 192.0.2.7 -i eth0
 """
 _ORDER = (
-    "kernels", "installation", "capabilities", "route", "source", "guard", "memory", "rings", "descriptors",
-    "room", "clock", "scans",
+    "kernels", "installation", "capabilities", "confinement", "route", "source", "guard", "memory", "rings",
+    "descriptors", "room", "clock", "scans",
 )  # fmt: skip
 
 

@@ -37,7 +37,11 @@ NO_LIMIT = 1 << 60
 def gather(options: Options, user: User) -> Facts:
     """user: whom workers run as."""
     began = time.monotonic()
-    held = privilege.capabilities()
+    try:
+        held = privilege.capabilities()
+        trouble_with_rights = privilege.why_not_root_enough(held, guarded=options.guard != "none")
+    except OSError:
+        held, trouble_with_rights = 0, privilege.why_not_root_enough(guarded=options.guard != "none")
     memory, memory_of = room_in_memory()
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     place = Path(kernels.__file__).parent
@@ -49,7 +53,7 @@ def gather(options: Options, user: User) -> Facts:
         examples=examples(place.parent),
         user=user.name,
         closed=closed_to(user, (place, Path(sys.executable), Path(socket.__file__))),
-        not_root_enough=privilege.why_not_root_enough(held, guarded=options.guard != "none"),
+        not_root_enough=trouble_with_rights,
         not_giving_up=privilege.why_not_give_up_root(user, held),
         may_renice=privilege.may_renice(held),
         addresses=addresses(),

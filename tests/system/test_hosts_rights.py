@@ -1,0 +1,72 @@
+"""Who runs it, with which rights: the least that is enough works, and what is less has one sentence."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.lab.net import Lab
+from tests.lab.responder import FIRST, PORT, SCANNER, Range
+from tests.lab.scan import LZR, parse
+from tests.system.test_e2e_responder import services
+
+pytestmark = pytest.mark.root
+
+QUICK = ("-sendSYNs", "-rt", "0.3", "-t", "0.6", "-c", "2", "-w", "1", "--no-dashboard", "-q", "-f", "-")
+COUNT = 64
+
+
+@pytest.fixture(scope="module")
+def here() -> Iterator[Range]:
+    with Lab() as lab:
+        made = Range(lab)
+        made.respond(first=FIRST, count=COUNT, port=PORT, source=SCANNER, classes="h")
+        yield made
+
+
+def scanned(here: Range, *words: str | Path) -> tuple[int, int, str]:
+    """(status, records, what was said) of a scan; no guard may be left."""
+    done = here.scanner.run(*words, input="".join(services(COUNT)), check=False, timeout=60)
+    assert "Traceback" not in done.stderr, done.stderr
+    assert "lzr_" not in here.scanner.rules()
+    return done.returncode, len(parse(done.stdout)[0]), done.stderr
+
+
+def test_packets_without_a_guard_need_one_right(here: Range) -> None:
+    """NET_RAW is enough for --guard none, and NET_ADMIN is asked for where there is to be one."""
+    rights = ("--bounding-set=-all,+net_raw", "--inh-caps=-all,+net_raw")
+    held = ("setpriv", *rights, LZR, *QUICK)
+    status, _, said = scanned(here, *held)
+    assert (status, "CAP_NET_ADMIN missing" in said) == (2, True), said
+    status, _, said = scanned(here, *held, "--guard", "none", "-G", here.gateway_mac)
+    # Of raw packets nothing is missing any more; what root has to give up is.
+    assert (status, "raw packets" in said, "CAP_SETUID" in said) == (2, False, True), said
+
+
+def test_a_user_namespace_with_one_user(here: Range) -> None:
+    status, _, said = scanned(here, "unshare", "-U", "-r", "-n", LZR, *QUICK, "-i", "lo")
+    assert (status, said.count("\n")) == (2, 1), said
+    assert "this user namespace has no user" in said
+
+
+def test_without_proc(here: Range) -> None:
+    words = ("unshare", "-m", "sh", "-c", 'umount -l /proc && exec "$@"', "sh", LZR)
+    status, _, said = scanned(here, *words, *QUICK)
+    assert (status, said.count("\n"), "/proc is not mounted" in said) == (2, 1, True), said
+    done = here.scanner.run(*words, "doctor", check=False, timeout=60)
+    assert (done.returncode, "/proc is not mounted" in done.stdout) == (2, True), done.stderr
+
+
+def test_no_place_to_write(here: Range) -> None:
+    """/run, /tmp and /dev/shm read-only: named, with what helps; and that helps."""
+    if not shutil.which("unshare"):
+        pytest.fail("util-linux is not installed")
+    mounts = " && ".join(f"mount -t tmpfs -o ro none {place}" for place in ("/run", "/tmp", "/dev/shm"))
+    bare = ("env", "-u", "TMPDIR", "-u", "RUNTIME_DIRECTORY")
+    words = (*bare, "unshare", "-m", "sh", "-c", f'{mounts} && exec "$@"', "sh", LZR, *QUICK)
+    status, _, said = scanned(here, *words)
+    assert (status, said.count("\n")) in ((2, 1), (0, 0)), said
+    assert status == 0 or "no place for the sockets of a run" in said
