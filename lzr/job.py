@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, get_type_hints
+from typing import Annotated, Any, Literal, get_type_hints
 
 import msgpack
 import msgspec
+from msgspec import Meta, Struct
 
 from lzr.flow.config import Plan
+from lzr.messages import Name, SchemaError
 from lzr.options.table import Options
 from lzr.packet.payloads import ProbeTemplate
 from lzr.protocols import handshake
@@ -98,8 +100,8 @@ class Output:
 @dataclass(frozen=True, slots=True)
 class Spawn:
     """A child to fork. role: flow or collect; number and name (its sockets'): used for this one only.
-    token: shows that a report is its own.
-    With that of a collector comes the socket on which it takes results, listening.
+    token, results: its credentials (`lzr.credentials`), which the child reads from a pipe that comes along;
+    on the way they are empty. With a collector comes the socket on which it takes results, listening, too.
 
     For a collector that is to write: outputs, as far as they are acknowledged; written: by source, the last
     message of which that is so; fenced: sources that have died, from which nothing counts any more.
@@ -113,6 +115,27 @@ class Spawn:
     written: tuple[tuple[int, int], ...] = ()
     fenced: tuple[int, ...] = ()
     token: bytes = b""
+    results: bytes = b""
+
+
+class Event(Struct, frozen=True, forbid_unknown_fields=True):
+    """What the nursery tells: a process was forked, or has ended. status: exit code, or minus a signal."""
+
+    event: Literal["spawned", "died"]
+    name: Name
+    pid: Annotated[int, Meta(ge=1, lt=1 << 32)]
+    status: Annotated[int, Meta(ge=-128, le=255)] = 0
+
+    def pack(self) -> bytes:
+        return bytes(msgpack.packb(msgspec.to_builtins(self)))
+
+    @staticmethod
+    def unpack(data: bytes) -> Event:
+        """Raises SchemaError, and nothing else."""
+        try:
+            return msgspec.convert(msgpack.unpackb(data), Event)
+        except (ValueError, TypeError, msgpack.UnpackException, msgspec.MsgspecError) as error:
+            raise SchemaError(f"what the nursery tells is no event: {error}"[:200]) from error
 
 
 def pack(what: Setup | Spawn) -> bytes:

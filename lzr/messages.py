@@ -21,10 +21,10 @@ travels.
 | Lines | collector → the one that writes | tickets, bytes for each output; with -N the outcomes too |
 | Written | collector → coordinator (reports) | final tickets |
 | Released | flow worker → coordinator (reports) | FLOW, TIMER, ASKED, TARGET not begun, HELD with bytes |
-| Ready, Adopted, Fenced, Linked, FlowStats, CollectStats, Fault | any → coordinator (reports) | |
+| Ready, Adopted, Fenced, Linked, FlowStats, CollectStats, Fault, Refused | any → coordinator (reports) | |
 
-`source` is a flow worker's number, which is used once. A report says who sends it and shows a token that
-only that process was given: no other process of the same user can speak in its name.
+`source` is a flow worker's number, which is used once. Reports and results say who sends them and show that
+it is so (`lzr.credentials`): no other process of the same user can speak in its name.
 """
 
 from __future__ import annotations
@@ -296,6 +296,13 @@ class Fault(Message, frozen=True):
     gone: bool = False
 
 
+class Refused(Message, frozen=True):
+    """A collector does not believe a message. sender: who certainly sent it, or nothing."""
+
+    reason: Sentence
+    sender: Annotated[str, Meta(max_length=32, pattern=r"^((flow|collect)-[0-9]+\.[0-9]+)?\Z")]
+
+
 class FlowStats(Message, frozen=True):
     """A flow worker's figures. last: there will be no more."""
 
@@ -342,7 +349,7 @@ COLLECT_ORDERS: Kinds = (Fence, Resend, Stop)
 RESULTS: Kinds = (Outcomes, Lines)
 REPORTS: dict[str, Kinds] = {
     "flow": (Ready, Adopted, Released, FlowStats, Fault),
-    "collect": (Ready, Written, Fenced, Linked, CollectStats, Fault),
+    "collect": (Ready, Written, Fenced, Linked, CollectStats, Fault, Refused),
 }
 """By role: what such a process may report."""
 

@@ -58,6 +58,7 @@ SAMPLES: tuple[Message, ...] = (
     messages.Fault("cannot write results: disk full", gone=False),
     messages.FlowStats(False, *range(4), True, *range(13), {"no room": 1}, {"stray": 2}),
     messages.CollectStats(False, *range(7)),
+    messages.Refused("Outcomes: 3 bytes are no rows", ""),
 )
 
 WRONG: tuple[Any, ...] = (

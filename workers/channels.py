@@ -8,7 +8,7 @@ from typing import Any
 import zmq
 
 from lzr import messages
-from lzr.messages import Buffer, Message
+from lzr.messages import Buffer, Message, Received
 
 FEED_MARK = 4
 """Batches that may wait for a flow worker beside those on the wire."""
@@ -54,9 +54,15 @@ def try_send(sock: zmq.Socket[bytes], parts: Sequence[Buffer]) -> bool:
 
 def try_receive(sock: zmq.Socket[bytes], kinds: Sequence[type[Message]]) -> Message | None:
     """The next message, if there is one. Raises SchemaError if it is none of these kinds."""
+    received = receive(sock, kinds)
+    return None if received is None else received.message
+
+
+def receive(sock: zmq.Socket[bytes], kinds: Sequence[type[Message]]) -> Received | None:
+    """The same, with who says to have sent it."""
     if not has_message(sock):  # far cheaper than an exception, and mostly there is none
         return None
-    return messages.unpack(sock.recv_multipart(_NOBLOCK), kinds).message
+    return messages.unpack(sock.recv_multipart(_NOBLOCK), kinds)
 
 
 def has_message(sock: zmq.Socket[bytes]) -> bool:

@@ -5,9 +5,9 @@ shards' sockets, the outputs and the way to the coordinator's sockets, gives up 
 forks children: a successor is at work within milliseconds, has every descriptor already, and shares the
 memory of what is loaded. When the coordinator is gone, so are the nursery and all its children.
 
-It speaks over one SEQPACKET socket, in msgpack. To it: a Setup with the descriptors, then Spawn values, that
-of a collector with its listening socket (see `lzr.job`; from the coordinator, which is root: nothing
-unprivileged can write there). From it: maps.
+It speaks over one SEQPACKET socket, in msgpack. To it: a Setup with the descriptors, then Spawn values, each
+with a pipe that holds the child's credentials, that of a collector with its listening socket (see `lzr.job`;
+from the coordinator, which is root: nothing unprivileged can write there). From it: Event values.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ import socket
 import sys
 import time
 
-import msgpack
 import numpy as np
 from setproctitle import setproctitle, setthreadtitle
 
 from lzr import syscalls
-from lzr.job import Setup, Spawn, unpack_setup, unpack_spawn
+from lzr.credentials import Credentials
+from lzr.job import Event, Setup, Spawn, unpack_setup, unpack_spawn
 from lzr.pinning import core_of
 from lzr.profiles import Profiling
 from workers import confinement, preload, privilege
@@ -89,7 +89,7 @@ class Nursery:
         while True:
             for fd, _ in poller.poll():
                 if fd == self._control.fileno():
-                    data, given, _, _ = socket.recv_fds(self._control, _MAX_MESSAGE, 1)
+                    data, given, _, _ = socket.recv_fds(self._control, _MAX_MESSAGE, 2)
                     if not data:
                         self._end()
                         return
@@ -109,7 +109,7 @@ class Nursery:
             self._become(spawn, parent, given)
         pidfd = os.pidfd_open(pid)
         self._children[pidfd] = (pid, spawn)
-        self._tell({"event": "spawned", "name": spawn.name, "pid": pid})
+        self._tell(Event("spawned", spawn.name, pid))
         return pidfd
 
     def _bury(self, pidfd: int) -> None:
@@ -117,11 +117,11 @@ class Nursery:
         os.close(pidfd)
         _, status = os.waitpid(pid, 0)
         code = os.waitstatus_to_exitcode(status)
-        self._tell({"event": "died", "name": spawn.name, "pid": pid, "status": code})
+        self._tell(Event("died", spawn.name, pid, code))
 
-    def _tell(self, event: dict[str, object]) -> None:
+    def _tell(self, event: Event) -> None:
         try:
-            self._control.send(msgpack.packb(event))
+            self._control.send(event.pack())
         except OSError:
             self._end()
 
@@ -138,12 +138,16 @@ class Nursery:
         os._exit(0)
 
     def _become(self, spawn: Spawn, parent: int, given: list[int]) -> None:
-        """In the child: never returns. given: the listening socket, if it is to be a collector."""
+        """In the child: never returns. given: a pipe with credentials, and a collector's listening socket."""
         code = 1
         profiling: Profiling | None = None
         try:
             privilege.die_with_parent(parent)
             self._control.close()
+            pipe, *listening = given
+            known = Credentials.unpack(os.read(pipe, 64))  # which the nursery has never seen
+            os.close(pipe)
+            spawn = dataclasses.replace(spawn, token=known.token, results=known.results)
             self._keep_only_what_it_needs(spawn)
             if self._job.cores:
                 os.sched_setaffinity(0, {core_of(spawn.role, spawn.index, self._job.cores)})
@@ -170,7 +174,7 @@ class Nursery:
             else:
                 setproctitle(f"lzr: collector {spawn.index}")
                 setthreadtitle(f"lzr: collect {spawn.index}")
-                (listener,) = given
+                (listener,) = listening
                 Collector(self._job, spawn, self._outputs, self._whole, listener).run()
             code = 0
         except BaseException:  # the process ends here whatever it was

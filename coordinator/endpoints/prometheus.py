@@ -68,6 +68,8 @@ def _metrics(s: Snapshot) -> Iterable[tuple[str, str, str, list[Sample]]]:
     rows = [(_labels(kind=kind), float(number)) for kind, number in sorted(s.ignored.items())]
     yield "packets_ignored_total", counter, "Packets received and not acted on, by kind.", rows
     yield "restarts_total", counter, "Processes that ended unasked and were replaced.", [("", s.restarts)]
+    refused = "Messages between the processes that were not believed."
+    yield "messages_refused_total", counter, refused, [("", s.refused)]
     yield "shards", gauge, "Shards, the most flow workers this run can have.", [("", s.shards)]
     yield "shard_moves_total", counter, "Shards that have changed hands.", [("", s.moves)]
     yield "shard_move_seconds_max", gauge, "The longest that took.", [("", s.slowest_move)]

@@ -139,6 +139,7 @@ class Totals:
     guard_missing: bool = False
     alerts: dict[str, str] = field(default_factory=dict)  # what has gone wrong, by kind: stands to the end
     results_lost: bool = False  # by one of them
+    refused: int = 0  # messages between the processes that were not believed
     paused: bool = False
     draining: bool = False
     auto_workers: bool = False
@@ -224,6 +225,7 @@ class Snapshot:
     guard_missing: bool = False
     alerts: tuple[str, ...] = ()  # sentences on what has gone wrong, which stand to the end
     results_lost: bool = False  # results are missing or wrong for one of these reasons
+    refused: int = 0  # messages between the processes that were not believed
     gateway_silent: bool = False  # much was sent, nothing at all received
     shards: int = 1
     wanted_flow: int = 1

@@ -21,21 +21,24 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import msgpack
 import zmq
 
 from coordinator.processes import privilege
 from coordinator.processes.childoutput import ChildOutput
 from coordinator.processes.rundir import Scratch
-from lzr import messages
-from lzr.job import Job, Output, Setup, Spawn, pack
+from lzr import credentials, messages
+from lzr.credentials import Credentials, Sender
+from lzr.job import Event, Job, Output, Setup, Spawn, pack
 from lzr.messages import Buffer, Message, SchemaError
+from lzr.safetext import plain
 
 FEED_MARK = 4
 _MAX_EVENT = 1 << 16
 _DESCRIPTORS_AT_ONCE = 200
 _PATIENT = 10  # nice
 _REMEMBERED = 64
+_REPORTS = 1000
+"""Reports of one process that may wait here: who sends more has to wait."""
 # As plain numbers: what an enumeration's operators take is much of the cost of a small turn.
 _NOBLOCK, _POLLIN, _EVENTS = int(zmq.NOBLOCK), int(zmq.POLLIN), int(zmq.EVENTS)
 
@@ -57,6 +60,20 @@ class Child:
     written: int = 0  # a flow worker's: the last of its messages whose results are written
     told: int = 0  # the last that it knows to be written
     waiting: deque[list[Buffer]] = field(default_factory=deque)
+    doors: list[tuple[zmq.Socket[bytes], str, int]] = field(default_factory=list)
+    """Its sockets that nobody is let in by yet: their address, and the listening descriptor."""
+
+    def open_to(self, pid: int) -> None:
+        """From now on its sockets take this process, as the kernel knows it, and no other.
+
+        ZeroMQ gives what is sent to whoever is connected: another one would get a share of the targets.
+        """
+        self.pid = pid
+        for sock, address, listener in self.doors:
+            sock.setsockopt(zmq.IPC_FILTER_PID, pid)
+            sock.setsockopt(zmq.USE_FD, listener)
+            sock.bind(address)
+        self.doors.clear()
 
     def tell_written(self) -> None:
         """What a worker knows to be written, it does not keep, nor send again."""
@@ -78,6 +95,9 @@ class Child:
             self.waiting.popleft()
 
     def close(self) -> None:
+        for _, _, listener in self.doors:
+            os.close(listener)
+        self.doors.clear()
         self.orders.close(linger=0)
         if self.feed is not None:
             self.feed.close(linger=0)
@@ -110,7 +130,10 @@ class Fleet:
         self.nursery = ours
         self.nursery.setblocking(False)
         self._context: zmq.Context[Any] = zmq.Context(io_threads=1)
-        self.reports = self._bind("reports", zmq.PULL, 0)
+        self.reports = self._socket(zmq.PULL, _REPORTS)
+        self.reports.setsockopt(zmq.USE_FD, scratch.listen("reports"))
+        self.reports.bind(self._address("reports"))
+        self._key = secrets.token_bytes(credentials.SIZE)  # of what is shown to collectors
         self.children: dict[str, Child] = {}
         self._buried: dict[str, Child] = {}  # the latest: their last words may still be on their way
         self.closed = False
@@ -145,12 +168,19 @@ class Fleet:
         replaces: bool = False,
     ) -> Child:
         """name, number: its own. fenced: numbers of flow workers that have died, for a collector."""
-        orders = self._bind(f"orders-{name}", zmq.PUSH, 0)
-        feed = self._bind(f"feed-{name}", zmq.PUSH, FEED_MARK) if role == "flow" else None
+        orders = self._socket(zmq.PUSH, 0)
+        feed = self._socket(zmq.PUSH, FEED_MARK) if role == "flow" else None
         child = self.children[name] = Child(role, index, name, number, orders, feed, replaces=replaces)
+        for kind, sock in (("orders", orders), ("feed", feed)):
+            if sock is not None:  # it listens now, and lets nobody in before we know who it is for
+                door = f"{kind}-{name}"
+                child.doors.append((sock, self._address(door), self._scratch.listen(door)))
         written = tuple((child.number, child.written) for child in self.of_role("flow"))
-        spawn = Spawn(role, index, name, number, tuple(outputs), written, tuple(fenced), child.token)
-        given = [self._scratch.listen(f"results-{name}")] if role == "collect" else []
+        spawn = Spawn(role, index, name, number, tuple(outputs), written, tuple(fenced))
+        shown = self._key if role == "collect" else credentials.mark(self._key, Sender(name, number))
+        given = [_pipe_with(Credentials(child.token, shown).pack())]
+        if role == "collect":
+            given.append(self._scratch.listen(f"results-{name}"))
         try:
             socket.send_fds(self.nursery, [pack(spawn)], given)
         finally:
@@ -161,9 +191,9 @@ class Fleet:
     def of_role(self, role: str) -> list[Child]:
         return [child for child in self.children.values() if child.role == role]
 
-    def events(self) -> list[dict[str, Any]]:
-        """What the nursery tells: spawned, died. Raises ChildProcessError when it is gone itself."""
-        found: list[dict[str, Any]] = []
+    def events(self) -> list[Event]:
+        """What the nursery tells. Raises ChildProcessError when it is gone itself, or out of its mind."""
+        found: list[Event] = []
         while True:
             try:
                 data = self.nursery.recv(_MAX_EVENT)
@@ -173,9 +203,12 @@ class Fleet:
                 data = b""
             if not data:
                 raise ChildProcessError("the nursery, which starts the workers, has died")
-            event = msgpack.unpackb(data)
-            if event["event"] == "spawned" and event["name"] in self.children:
-                self.children[event["name"]].pid = event["pid"]
+            try:
+                event = Event.unpack(data)
+            except SchemaError as error:
+                raise ChildProcessError(plain(str(error), 200)) from error
+            if event.event == "spawned" and event.name in self.children:
+                self.children[event.name].open_to(event.pid)
             found.append(event)
 
     def bury(self, name: str) -> Child | None:
@@ -253,14 +286,23 @@ class Fleet:
         self._context.term()
         self._scratch.remove()
 
-    def _bind(self, name: str, kind: int, mark: int) -> zmq.Socket[bytes]:
+    def _address(self, name: str) -> str:
+        return f"ipc://{self._scratch.here}/{name}"
+
+    def _socket(self, kind: int, mark: int) -> zmq.Socket[bytes]:
         sock: zmq.Socket[bytes] = self._context.socket(kind)
         sock.setsockopt(zmq.RCVHWM if kind == zmq.PULL else zmq.SNDHWM, mark)
         sock.setsockopt(zmq.LINGER, 0)
         sock.setsockopt(zmq.MAXMSGSIZE, messages.MOST_OCTETS)
-        sock.setsockopt(zmq.USE_FD, self._scratch.listen(name))
-        sock.bind(f"ipc://{self._scratch.here}/{name}")
         return sock
+
+
+def _pipe_with(data: bytes) -> int:
+    """The reading end of a pipe that holds this and nothing after it."""
+    reader, writer = os.pipe2(os.O_CLOEXEC)
+    os.write(writer, data)
+    os.close(writer)
+    return reader
 
 
 def _await_end(pid: int) -> None:

@@ -122,12 +122,11 @@ class Supervisor:
         self.fleet.printed.read()  # also so that nobody waits for room to print
         deaths: list[Report] = []
         for event in self.fleet.events() if nursery else ():
-            name, pid = event["name"], event["pid"]
-            self._tell(f"{name} {event['event']}: pid {pid}")
-            if event["event"] == "spawned":
-                self._arrived.append(Spawned(name, pid))
+            self._tell(f"{event.name} {event.event}: pid {event.pid}")
+            if event.event == "spawned":
+                self._arrived.append(Spawned(event.name, event.pid))
             else:
-                deaths.append(Died(name, event["status"]))
+                deaths.append(Died(event.name, event.status))
         self.unread = True
         for _ in range(_REPORTS):
             try:
@@ -165,6 +164,8 @@ class Supervisor:
                 if gone and name != self.writer:
                     raise messages.SchemaError("a reader has gone, says one that does not write", name)
                 return Fault(plain(reason, 200), gone)
+            case messages.Refused(reason, sender):
+                self.refuse(f"says {name}: {reason}", sender)
             case messages.Ready():
                 return Ready(name)
             case messages.Adopted(shard):

@@ -233,6 +233,7 @@ class Loop:
             trouble = self.checkpoint.finish(outputs.descriptors, outputs.state(), summary)
             if trouble:
                 self.watch.note(trouble)
+        self._count_refused()
         tail = self.accounts.summary.lines()
         self.watch.close(time.monotonic(), time.time(), tail, outputs.closing(), outputs.name)
 
@@ -396,6 +397,7 @@ class Loop:
         totals.input_ended = self.reading.ended
         totals.wanted_flow, totals.wanted_collect = machine.wanted
         totals.moves, totals.slowest_move = machine.shards.moves, machine.shards.slowest_move
+        self._count_refused()
         if totals.input_ended and not totals.backlog:
             totals.phase = Phase.FINISHING
         if now >= self._judged + _JUDGED_OVER:
@@ -410,6 +412,16 @@ class Loop:
             totals.input_waiting, totals.input_held = verdict.input_waiting, verdict.input_held
             self._judged = now
             self._estimate()
+
+    def _count_refused(self) -> None:
+        """Messages that were not believed: counted, and shown to the end."""
+        totals, refused = self.totals, self.supervisor.refused
+        if refused != totals.refused:
+            totals.refused = refused
+            was = (
+                "message between the processes was" if refused == 1 else "messages between the processes were"
+            )
+            totals.alerts["messages"] = f"{refused:,} {was} not believed"
 
     def _estimate(self) -> None:
         options = self._ready.job.options

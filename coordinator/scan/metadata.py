@@ -205,6 +205,7 @@ def _counts(snapshot: Snapshot, fates: Fates | None) -> dict[str, Any]:
             "flow_workers": snapshot.wanted_flow,
             "collectors": snapshot.wanted_collect,
             "restarts": snapshot.restarts,
+            "messages_refused": snapshot.refused,
         },
         "guard": not snapshot.guard_missing,
         "results_lost": snapshot.results_lost,

@@ -19,14 +19,16 @@ import zmq
 from numpy.typing import NDArray
 
 from lzr import messages
+from lzr.credentials import Sender, mark, verified
 from lzr.job import Job, Spawn
-from lzr.messages import Buffer, Message
+from lzr.messages import Buffer, Message, Received, SchemaError
 from workers import channels
 from workers.collect.label import Block, BlockMaker
 from workers.collect.sink import OutputFull, OutputGone, Sink
 
 _PAUSE = 80_000_000  # ns between two small turns: a turn costs more than the lines of a small batch
 _STUCK = 0.002  # until another try, where the collector that writes has no room
+_MOST_REFUSED = 1000  # messages that it complains of: who sends more than that is heard of enough
 _TURN = 4096  # records written together, or a few more: until they are, nobody hears that any is written
 
 
@@ -42,7 +44,8 @@ class Collector:
 
         whole: by output, in memory that outlives us: its length when the last line was whole.
         """
-        self._name, self._token = spawn.name, spawn.token
+        self._name, self._token, self._key = spawn.name, spawn.token, spawn.results
+        self._sender = Sender(spawn.name, spawn.number)
         self._writes = spawn.index == 0
         self._maker = BlockMaker(
             job.options, [output.form for output in spawn.outputs], findings=job.findings
@@ -76,6 +79,7 @@ class Collector:
         self._context: zmq.Context[Any] = zmq.Context(io_threads=1)
         self._job = job
         self._refused = 0  # messages that were none
+        self._condemned: set[str] = set()  # who sent some: nothing more of them is believed
         endpoint = job.endpoint(f"results-{spawn.name}")
         self._results = channels.pull(self._context, endpoint, mark=channels.RESULT_MARK, listener=listener)
         self._orders = channels.pull(
@@ -118,10 +122,10 @@ class Collector:
             drained = bool(self._waiting)  # or held up by the one that writes
             while not drained and records < _TURN:
                 try:
-                    message = channels.try_receive(self._results, messages.RESULTS)
-                    batch = None if message is None else self._checked(message)
-                except messages.SchemaError:  # who sent it is not heard any more: its number was this one's
-                    self._refused += 1
+                    received = channels.receive(self._results, messages.RESULTS)
+                    batch = None if received is None else self._checked(received)
+                except SchemaError as error:
+                    self._refuse(error)
                     continue
                 if batch is None:
                     drained = True
@@ -178,7 +182,7 @@ class Collector:
                 payloads,
                 tuple(block.lines),
             )
-            self._waiting.append(messages.pack(lines))
+            self._waiting.append(messages.pack(lines, self._sender.text, mark(self._key, self._sender)))
             self._records += block.records
 
     def _is_new(self, batch: Batch) -> bool:
@@ -294,13 +298,42 @@ class Collector:
         ):
             self._waiting.pop(0)
 
-    def _checked(self, message: Message) -> Batch:
+    def _checked(self, received: Received) -> Batch:
         """Raises SchemaError for what only this scan can tell to be impossible."""
+        message, text, shown = received
         assert isinstance(message, Batch)
+        sender = verified(self._key, text, shown)
+        if sender is None:
+            raise SchemaError(f"{type(message).__name__} in the name of {text[:40]!r}, by somebody else")
+        if sender.name in self._condemned:
+            raise SchemaError("more of what is not believed", text, shown)
+        own = sender.number == message.source if isinstance(message, messages.Outcomes) else True
+        if not own or (sender.role == "flow") != isinstance(message, messages.Outcomes):
+            raise SchemaError(f"{type(message).__name__} of another's", text, shown)
+        try:
+            return self._possible(message)
+        except SchemaError as error:
+            error.sender, error.token = text, shown
+            raise
+
+    def _refuse(self, error: SchemaError) -> None:
+        """Tell of a message that is not believed; its sender, if that is certain, is not heard any more.
+
+        It is ended then, and its flows are begun again by its successor.
+        """
+        self._refused += 1
+        sender = verified(self._key, error.sender, error.token)
+        name = "" if sender is None else sender.name
+        if name not in self._condemned and self._refused <= _MOST_REFUSED:
+            self._report(messages.Refused(str(error)[:200], name))
+        if name:
+            self._condemned.add(name)
+
+    def _possible(self, message: Batch) -> Batch:
         if len(message.rows) and int(message.rows["handshake"].max()) >= self._handshakes:
-            raise messages.SchemaError("a handshake that is not tried")
+            raise SchemaError("a handshake that is not tried")
         if isinstance(message, messages.Lines) and len(message.lines) != self._outputs:
-            raise messages.SchemaError("lines for other outputs than there are")
+            raise SchemaError("lines for other outputs than there are")
         return message
 
     def _obey(self, order: Message) -> None:

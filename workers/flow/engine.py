@@ -34,12 +34,12 @@ _ROUNDS = 8
 class Engine:
     """Frames and targets in; frames, and outcomes for the collector, out.
 
-    source: this worker's incarnation; budget: what may leave, None for no limit.
+    outbox: where outcomes go; budget: what may leave, None for no limit.
     """
 
     def __init__(
         self,
-        source: int,
+        outbox: Outbox,
         table: FlowTable,
         builder: Builder,
         budget: Budget | None = None,
@@ -50,7 +50,7 @@ class Engine:
         self.rings: dict[int, Ring] = {}  # by shard
         self.backlog = Backlog(plan.secrets.shard, plan.shards)
         self.transmit = Transmit(builder, table.timers.postpone, budget, plan.shards, routed)
-        self.outbox = Outbox(source)
+        self.outbox = outbox
         self.window_held = False  # since it was last set to False, targets waited for answers to others
         self._now = time.monotonic_ns()
         self._rounds = 0  # of receiving, since the start

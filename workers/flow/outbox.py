@@ -13,13 +13,15 @@ from lzr.messages import Buffer
 
 
 class Outbox:
-    """source: this worker's incarnation, with which a message's number makes it known.
+    """source: this worker's incarnation, with which a message's number makes it known. sender, mark: what
+    shows whose it is (`lzr.credentials`).
 
     octets: of what is not known to be written. sequence: of the last message.
     """
 
-    def __init__(self, source: int) -> None:
+    def __init__(self, source: int, sender: str = "", mark: bytes = b"") -> None:
         self._source = source
+        self._shown = sender, mark
         self.sequence = 0
         self.octets = 0
         self._pending: deque[list[Buffer]] = deque()  # not yet handed to ZeroMQ
@@ -39,7 +41,8 @@ class Outbox:
         if not len(rows):
             return
         self.sequence += 1
-        message = messages.pack(messages.Outcomes(self._source, self.sequence, rows, payloads))
+        outcomes = messages.Outcomes(self._source, self.sequence, rows, payloads)
+        message = messages.pack(outcomes, *self._shown)
         self._pending.append(message)
         self._kept.append((self.sequence, message, now))
         self.octets += sum(map(len, message))

@@ -22,6 +22,7 @@ import zmq
 from numpy.typing import NDArray
 
 from lzr import messages
+from lzr.credentials import Sender
 from lzr.flow.handover import ShardFlows
 from lzr.flow.table import FlowTable
 from lzr.flow.trace import Traced
@@ -32,6 +33,7 @@ from lzr.pacing.budget import Budget
 from lzr.packet.segments import Builder, Link
 from workers import channels
 from workers.flow.engine import OPEN, SMALL, Engine
+from workers.flow.outbox import Outbox
 from workers.flow.ring import Ring, SendFailure
 from workers.flow.routed import Routed
 
@@ -63,7 +65,8 @@ class FlowWorker:
         budget = None
         if options.max_rate is not None or options.bandwidth is not None:
             budget = Budget(options.max_rate, options.bandwidth, time.monotonic_ns())
-        self._engine = Engine(spawn.number, table, builder, budget, Routed(sockets[job.shards :]))
+        outbox = Outbox(spawn.number, Sender(spawn.name, spawn.number).text, spawn.results)
+        self._engine = Engine(outbox, table, builder, budget, Routed(sockets[job.shards :]))
         self._context: zmq.Context[Any] = zmq.Context(io_threads=1)
         self._feed = channels.pull(self._context, job.endpoint(f"feed-{spawn.name}"), mark=channels.FEED_MARK)
         # Apart from the feed: an acknowledgement may be what makes room for the next targets.

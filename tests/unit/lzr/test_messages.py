@@ -270,5 +270,7 @@ def test_what_the_nursery_is_told() -> None:
         "collect", 0, "collect-0.1", 3, (Output(0, "json", 1 << 40, True),), ((1, 2),), (4,), b"token"
     )
     assert job.unpack_spawn(job.pack(spawn)) == spawn
-    with pytest.raises(ValueError, match="required field"):
+    with pytest.raises(ValueError, match=r"Expected|required field"):
         job.unpack_setup(job.pack(spawn))
+    for event in (job.Event("spawned", "flow-0.1", 7), job.Event("died", "collect-1.2", 7, -9)):
+        assert job.Event.unpack(event.pack()) == event

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import os
 import subprocess
+import sys
 from collections.abc import Iterator
 from typing import Any
 
@@ -19,7 +20,8 @@ from coordinator.processes.fleet import Child, Fleet
 from coordinator.processes.rundir import Scratch
 from coordinator.processes.supervisor import Fault, Stats, Supervisor, Written
 from lzr import messages
-from lzr.job import unpack_spawn
+from lzr.credentials import Credentials, verified
+from lzr.job import Spawn, unpack_spawn
 from lzr.messages import Message, pack, unpack
 from lzr.ownership.events import Adopted, Died, Event, Want
 from lzr.ownership.orders import News, ShardClosed, ShardOpened, TryAgain
@@ -42,6 +44,15 @@ class Scene:
             patch.setattr(fleets.subprocess, "Popen", instead)
             self.scratch = Scratch((os.getuid(), os.getgid()))
             self.fleet = Fleet(self.scratch)
+        spawn_as_ever = self.fleet.spawn
+
+        def spawned(*words: Any, **more: Any) -> Child:
+            child = spawn_as_ever(*words, **more)
+            child.open_to(os.getpid())  # the test speaks for all of them,
+            child.pid = 0  # and does not end with them
+            return child
+
+        monkeypatch.setattr(self.fleet, "spawn", spawned)
         self.killed: list[str] = []
         monkeypatch.setattr(self.fleet, "kill", lambda child: self.killed.append(child.name))
         self.notes: list[str] = []
@@ -240,17 +251,79 @@ def test_last_words_of_one_that_was_buried(scene: Scene) -> None:
 
 
 def test_each_process_is_given_a_token_of_its_own(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
-    spawned: list[bytes] = []
+    """By a pipe: what passes through the nursery, every later child remembers."""
+    found: dict[str, tuple[Spawn, Credentials]] = {}
 
     def sent(_: Any, data: list[bytes], descriptors: list[int]) -> None:
-        spawned.extend(data)
+        spawn = unpack_spawn(data[0])
+        found[spawn.name] = spawn, Credentials.unpack(os.read(descriptors[0], 64))
+        assert not any(found[spawn.name][1].token in part for part in data)
 
     monkeypatch.setattr(fleets.socket, "send_fds", sent)
     scene.supervisor.handle(Want(2, 2), 0.0)
-    tokens = {spawn.name: spawn.token for spawn in map(unpack_spawn, spawned)}
+    tokens = {name: known.token for name, (_, known) in found.items()}
     assert tokens == {name: child.token for name, child in scene.fleet.children.items()}
     assert len(set(tokens.values())) == 4
     assert {len(token) for token in tokens.values()} == {16}
+    assert not any(spawn.token or spawn.results for spawn, _ in found.values())
+    (key,) = {known.results for name, (_, known) in found.items() if name.startswith("collect")}
+    for name, (spawn, known) in found.items():
+        if spawn.role == "flow":
+            assert verified(key, f"{name}#{spawn.number}", known.results) == (name, spawn.number)
+            assert known.results != key
+
+
+def test_orders_and_targets_are_for_one_process_alone(scene: Scene) -> None:
+    """Another process of the run finds the socket, and is not let in."""
+    scene.start()
+    code = (
+        "import sys, zmq\n"
+        "context = zmq.Context()\n"
+        "for name in sys.argv[2:]:\n"
+        "    sock = context.socket(zmq.PULL)\n"
+        "    sock.connect(f'ipc://{sys.argv[1]}/{name}')\n"
+        "    print(sock.poll(500))\n"
+        "context.destroy(linger=0)\n"
+    )
+    path = str(scene.scratch.path)
+    scene.child(F0).order(messages.Acked(1))
+    words = [sys.executable, "-c", code, path, f"orders-{F0}", f"feed-{F0}"]
+    assert subprocess.run(words, capture_output=True, text=True, check=True).stdout.split() == ["0", "0"]
+    assert orders_of(scene, F0)[-1] == messages.Acked(1)
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        b"\xc1",
+        msgpack.packb([1]),
+        msgpack.packb({"event": "spawned", "name": F0}),
+        msgpack.packb({"event": "spawned", "name": F0, "pid": -1}),
+        msgpack.packb({"event": "spawned", "name": "\x1b[2J", "pid": 1}),
+        msgpack.packb({"event": "risen", "name": F0, "pid": 1}),
+        msgpack.packb({"event": "died", "name": F0, "pid": 1, "status": 1 << 40}),
+        msgpack.packb({"event": "died", "name": F0, "pid": 1, "status": 0, "more": 1}),
+    ],
+)
+def test_what_the_nursery_tells_is_checked(scene: Scene, event: bytes) -> None:
+    """It cannot be replaced: the scan ends with a sentence."""
+    os.write(scene.control, event)
+    with pytest.raises(ChildProcessError, match="no event") as failure:
+        scene.turn()
+    assert str(failure.value).isprintable()
+
+
+def test_what_a_collector_refuses_costs_its_sender(scene: Scene) -> None:
+    scene.start()
+    assert scene.say(C0, messages.Refused("Outcomes: a reason that is none", F0)) == []
+    assert scene.killed == [F0]
+    assert scene.notes == [
+        f"{F0} sent what cannot be (says {C0}: Outcomes: a reason that is none): it is ended"
+    ]
+    scene.say(C0, messages.Refused("Outcomes in the name of 'x', by somebody else", ""))
+    assert scene.killed == [F0]
+    assert scene.supervisor.refused == 2
+    assert "a message is not believed" in scene.notes[-1]
 
 
 def test_a_released_shard_outlives_its_message(scene: Scene) -> None:

@@ -13,6 +13,7 @@ from lzr.packet.payloads import ProbeTemplate
 from lzr.packet.segments import Builder, Link
 from lzr.rows import ACK, SEGMENT, TARGET
 from workers.flow.engine import TAKE, Engine
+from workers.flow.outbox import Outbox
 from workers.flow.ring import Arrivals
 
 
@@ -34,7 +35,7 @@ class Queue:
 def test_a_flood_at_some_rings_starves_no_other() -> None:
     probes = (ProbeTemplate((b"x",)),)
     table = FlowTable(Plan(probes))
-    engine = Engine(1, table, Builder(Link(bytes(6), bytes(6), bytes(6)), probes))
+    engine = Engine(Outbox(1), table, Builder(Link(bytes(6), bytes(6), bytes(6)), probes))
     rings: list[Any] = [Queue(1 << 30), Queue(1 << 30), Queue(100), Queue(1 << 30)]
     for shard, ring in enumerate(rings):
         engine.add(shard, ring)
@@ -65,7 +66,7 @@ def test_nobody_is_called_silent_whose_answer_is_still_in_the_ring() -> None:
     second, epoch = 10**9, 1_700_000_000 * 10**9
     probes = (ProbeTemplate((b"hello",)),)
     table = FlowTable(Plan(probes, retransmit_number=0, timeout=1.0))
-    engine = Engine(1, table, Builder(Link(bytes(6), bytes(6), bytes(6)), probes))
+    engine = Engine(Outbox(1), table, Builder(Link(bytes(6), bytes(6), bytes(6)), probes))
     target = np.zeros(1, TARGET)
     target["peer_lo"], target["own_lo"], target["peer_port"], target["own_port"] = 7, 9, 80, 40000
     target["window"], target["seq"], target["ack"] = 1000, 100, 200
@@ -94,7 +95,7 @@ def test_a_flood_does_not_stop_the_clock() -> None:
     second, epoch = 10**9, 1_700_000_000 * 10**9
     probes = (ProbeTemplate((b"hello",)),)
     table = FlowTable(Plan(probes, retransmit_number=0, timeout=1.0))
-    engine = Engine(1, table, Builder(Link(bytes(6), bytes(6), bytes(6)), probes))
+    engine = Engine(Outbox(1), table, Builder(Link(bytes(6), bytes(6), bytes(6)), probes))
     target = np.zeros(1, TARGET)
     target["window"] = 1000
     table.open(target, 0, epoch)

@@ -1,0 +1,62 @@
+"""How a process of the run shows whose message it is.
+
+To the coordinator a child shows a token that only the two know. To a collector it shows a keyed hash of its
+own name and number, which the coordinator has given it: collectors have the key, so they can check it, and a
+flow worker, which has none, can speak for nobody else. Names and numbers are used once in a run.
+
+Both reach a child through a pipe of its own: what the fork server has seen, all its later children remember.
+"""
+
+from __future__ import annotations
+
+import hmac
+import re
+from hashlib import blake2b
+from typing import NamedTuple
+
+SIZE = 16
+_SENDER = re.compile(r"((?:flow|collect)-[0-9]{1,9}\.[0-9]{1,9})#([0-9]{1,19})", re.ASCII)
+
+
+class Credentials(NamedTuple):
+    """token: for the coordinator. results: what a flow worker shows collectors, and they have the key."""
+
+    token: bytes
+    results: bytes
+
+    def pack(self) -> bytes:
+        return self.token + self.results
+
+    @staticmethod
+    def unpack(data: bytes) -> Credentials:
+        return Credentials(data[:SIZE], data[SIZE:])
+
+
+class Sender(NamedTuple):
+    """Who sends results. number: a flow worker's is the source of its outcomes."""
+
+    name: str
+    number: int
+
+    @property
+    def text(self) -> str:
+        """As messages have it."""
+        return f"{self.name}#{self.number}"
+
+    @property
+    def role(self) -> str:
+        return self.name.partition("-")[0]
+
+
+def mark(key: bytes, sender: Sender) -> bytes:
+    """What this sender of results shows."""
+    return blake2b(sender.text.encode(), key=key, digest_size=SIZE).digest()
+
+
+def verified(key: bytes, text: str, shown: bytes) -> Sender | None:
+    """Who sent what says to be of `text` and shows this; None if that is not so."""
+    found = _SENDER.fullmatch(text)
+    if found is None:
+        return None
+    sender = Sender(found[1], int(found[2]))
+    return sender if hmac.compare_digest(mark(key, sender), shown) else None
