@@ -9,20 +9,29 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import ipaddress
 import os
 import select
 import socket
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
+
+import numpy as np
 
 from coordinator.doctor.checks import FAULT, OK, WARNING, Finding, Wanted
 from coordinator.guard import guard
 from coordinator.guard.guard import Guard, GuardError
 from coordinator.network import discover
 from coordinator.network.discover import Network
-from coordinator.network.neighbours import NetworkError
+from coordinator.network.neighbours import NetworkError, NoRouteError
+from coordinator.network.netlink import Netlink
 from coordinator.network.raw_sockets import SocketError, close_shards, open_shards
+from coordinator.network.routing import ANYWHERE, Routing
+from coordinator.network.survey import Address
+from lzr import addresses
 from lzr.options.table import Options
+from lzr.rows import TARGET, Opening
 from lzr.secrets import Secrets
 
 PATIENCE = 0.5
@@ -33,23 +42,54 @@ BRIDGES = Path("/proc/sys/net/bridge")
 def route(options: Options, target: str | None) -> tuple[Finding, Network | None]:
     """The way to a target (None: the Internet), with the next hop asked for its MAC."""
     try:
-        net = discover.discover(
-            [] if target is None else [target],
-            interface=options.interface,
-            source_ips=options.source_ips,
-            gateway_mac=options.gateway_mac,
-        )
+        if options.gateway_mac is not None:
+            return _given(options, target)
+        given = discover.expand_sources(options.source_ips)
+        routing = Routing(Netlink(), options.interface, given, lambda sentence: None)
+        try:
+            goal = _settle(routing, target)
+            net = routing.network
+            assert net is not None
+            if given:
+                v4, v6 = (tuple(text for text in given if (":" in text) == six) for six in (False, True))
+                net = replace(net, source_v4=v4, source_v6=v6)
+            return Finding("route", OK, routing.describe(goal)), net
+        finally:
+            routing.close()
     except NetworkError as error:
         return Finding("route", FAULT, str(error)), None
-    goal = target or "the Internet"
-    gateway = net.gateway_v4 or net.gateway_v6
-    mac = net.gateway_mac.hex(":")
+
+
+def _settle(routing: Routing, target: str | None) -> Address:
+    """Look up the way to the target, or to the Internet by the family that there is; to which address."""
+    goals = [ipaddress.ip_address(target)] if target is not None else list(ANYWHERE.values())
+    trouble: NetworkError | None = None
+    for goal in goals:
+        row = np.zeros(1, TARGET)
+        row["peer_hi"], row["peer_lo"] = addresses.parse(str(goal))
+        row["syn"] = Opening.OURS
+        try:
+            routing.settle([row])
+            return goal
+        except NoRouteError as error:
+            trouble = trouble or error
+    assert trouble is not None
+    if target is None:
+        raise NoRouteError("there is no route to the Internet: give --interface and --gateway-mac")
+    raise trouble
+
+
+def _given(options: Options, target: str | None) -> tuple[Finding, Network]:
+    net = discover.discover(
+        [] if target is None else [target],
+        interface=options.interface,
+        source_ips=options.source_ips,
+        gateway_mac=options.gateway_mac,
+    )
+    goal, mac = target or "the Internet", net.gateway_mac.hex(":")
     if net.loopback:
         return Finding("route", OK, f"{goal} is this host itself, by {net.interface}"), net
-    if options.gateway_mac is not None:
-        return Finding("route", OK, f"to {goal} by {net.interface} and {mac}, as given"), net
-    hop = f"the gateway {gateway} has" if gateway else "which is on the same link, and has"
-    return Finding("route", OK, f"to {goal} by {net.interface}; {hop} {mac}"), net
+    return Finding("route", OK, f"to {goal} by {net.interface} and {mac}, as given"), net
 
 
 def guarding(

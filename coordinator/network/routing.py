@@ -34,7 +34,7 @@ RESOLVE_SECONDS = 3.5
 """The kernel asks three times, a second apart, and says so when it has given up."""
 _OTHER_SECONDS = 0.5
 """For the gateway of a family that no target is of yet."""
-_ANYWHERE: dict[int, Address] = {
+ANYWHERE: dict[int, Address] = {
     4: ipaddress.ip_address("198.41.0.4"),
     6: ipaddress.ip_address("2001:503:ba3e::2:30"),
 }
@@ -123,7 +123,7 @@ class Routing:
         self._link = self._survey.links[network.index]
         for version, mac in ((4, network.gateway_mac_v4), (6, network.gateway_mac_v6)):
             if mac is not None:
-                self._gateways[version] = Gateway(_ANYWHERE[version], network.mtu, mac)
+                self._gateways[version] = Gateway(ANYWHERE[version], network.mtu, mac)
         self.local = network.loopback
         self.ways = ways.everywhere(mtu=network.mtu)
 
@@ -160,7 +160,7 @@ class Routing:
             (address(edge).version, answer, float(count))
             for edge, answer, count in zip(survey.edges, survey.answers, counts, strict=False)
         ]
-        answers += [(version, survey.ask(ways.number(one.packed)), 0.5) for version, one in _ANYWHERE.items()]
+        answers += [(version, survey.ask(ways.number(one.packed)), 0.5) for version, one in ANYWHERE.items()]
         links: Counter[int] = Counter()
         for version, answer, count in answers:
             if answer is not None and count and answer.gateway is not None and self._by_ring(answer):
@@ -232,7 +232,7 @@ class Routing:
         survey = self._survey
         order = sorted(range(len(survey.answers)), key=lambda at: -int(counts[at]))
         hit = [survey.answers[at] for at in order if counts[at] and survey.answers[at] is not None]
-        defaults = [survey.ask(ways.number(one.packed)) for one in _ANYWHERE.values()]
+        defaults = [survey.ask(ways.number(one.packed)) for one in ANYWHERE.values()]
         answers = [answer for answer in (*hit, *defaults) if answer is not None]
         link = self._link or (survey.links[answers[0].index] if answers else survey.links[1])
         found: dict[int, tuple[str, ...]] = {}
@@ -323,6 +323,20 @@ class Routing:
     def sources(self) -> list[str]:
         """All addresses of ours that packets leave from."""
         return [*(self.network.sources if self.network else ()), *self._sources]
+
+    def describe(self, target: Address) -> str:
+        """How packets to this address leave, for people; empty if they do not."""
+        answer = self._survey.ask(ways.number(target.packed))
+        if answer is None:
+            return ""
+        link = self._survey.links[answer.index].name
+        if answer.local:
+            return f"{target} is this host itself, by {link}"
+        gateway = self._gateways.get(target.version)
+        if gateway is not None and gateway.mac is not None and self._is_behind(answer, target.version):
+            return f"to {target} by {link}; the gateway {gateway.hop} has {gateway.mac.hex(':')}"
+        hop = f"by way of {answer.gateway}" if answer.gateway else "on the same link"
+        return f"to {target} by {link}, {hop}; the kernel routes these packets one by one"
 
     @property
     def possible_v4(self) -> list[str]:
@@ -433,7 +447,7 @@ class Routing:
 
     def _follow_default(self) -> None:
         """The rings' gateway is no longer the way of the default route: take the one that is."""
-        for version, one in _ANYWHERE.items():
+        for version, one in ANYWHERE.items():
             gateway, answer = self._gateways.get(version), self._survey.ask(ways.number(one.packed))
             if gateway is None or answer is None or self._is_behind(answer, version) or self._link is None:
                 continue
