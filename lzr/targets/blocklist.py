@@ -63,7 +63,7 @@ def ranges_of(text: str) -> list[Range]:
             raise ValueError(text)
         free = 32 - int(length) if slash else 0
         first = v4 >> free << free
-        return _forms(first, first | (1 << free) - 1)
+        return [(V4_MAPPED | first, V4_MAPPED | first | (1 << free) - 1)]
     if "%" in text:
         raise ValueError(text)
     network = ipaddress.IPv6Network(text, strict=False)
@@ -72,9 +72,7 @@ def ranges_of(text: str) -> list[Range]:
 
 def _without_mapped(first: int, last: int) -> list[Range]:
     """Of IPv6, without the mapped form of IPv4, unless it is meant: it lies in there."""
-    if first >= _V4_FIRST and last <= _V4_LAST:
-        return _forms(first & 0xFFFFFFFF, last & 0xFFFFFFFF)
-    if last < _V4_FIRST or first > _V4_LAST:
+    if last < _V4_FIRST or first > _V4_LAST or first >= _V4_FIRST:
         return [(first, last)]
     return [one for one in ((first, _V4_FIRST - 1), (_V4_LAST + 1, last)) if one[0] <= one[1]]
 
@@ -98,25 +96,37 @@ def entries(text: str) -> tuple[list[Range], dict[str, int]]:
     return ranges, names
 
 
-def _forms(first: int, last: int) -> list[Range]:
-    """IPv4 addresses, and what reaches the same hosts."""
-    return [
-        (V4_MAPPED | first, V4_MAPPED | last),
-        (_NAT64 | first, _NAT64 | last),
-        (_6TO4 | first << _6TO4_SHIFT, _6TO4 | last << _6TO4_SHIFT | (1 << _6TO4_SHIFT) - 1),
-    ]
+def _merged(ranges: list[Range]) -> list[Range]:
+    """The same addresses, in order, in ranges that do not touch each other."""
+    merged: list[Range] = []
+    first = last = -2
+    for at, end in sorted(ranges):
+        if at <= last + 1:
+            last = max(last, end)
+            continue
+        merged.append((first, last))
+        first, last = at, end
+    merged.append((first, last))
+    return merged[1:] if ranges else []
+
+
+def _forms(merged: list[Range]) -> list[Range]:
+    """The IPv6 addresses that reach the hosts of the IPv4 addresses among these, in order."""
+    within = [(max(first, _V4_FIRST), min(last, _V4_LAST)) for first, last in merged]
+    v4 = [(first & 0xFFFFFFFF, last & 0xFFFFFFFF) for first, last in within if first <= last]
+    nat64 = [(_NAT64 | first, _NAT64 | last) for first, last in v4]
+    rest = (1 << _6TO4_SHIFT) - 1
+    return nat64 + [(_6TO4 | first << _6TO4_SHIFT, _6TO4 | last << _6TO4_SHIFT | rest) for first, last in v4]
 
 
 class Prefixes:
     """A set of addresses."""
 
     def __init__(self, ranges: list[Range]) -> None:
-        merged: list[list[int]] = []
-        for first, last in sorted(ranges):
-            if merged and first <= merged[-1][1] + 1:
-                merged[-1][1] = max(merged[-1][1], last)
-            else:
-                merged.append([first, last])
+        merged = _merged(ranges)
+        forms = _forms(merged)
+        if forms:
+            merged = _merged(merged + forms)
         self._first_hi, self._first_lo = _halves([first for first, _ in merged])
         self._last_hi, self._last_lo = _halves([last for _, last in merged])
 
