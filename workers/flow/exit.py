@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 import numpy as np
+from numpy.typing import NDArray
 
 from lzr import messages
 from lzr.layout import MAX_FRAME
@@ -30,6 +31,10 @@ class Exit:
     ways: Ways = field(default_factory=everywhere)
     mtu: int = _ETHERNET_MTU
     longest: tuple[int, ...] = ()
+    _routed: NDArray[np.bool_] = field(init=False)  # by way: not the rings'
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_routed", np.ascontiguousarray(self.ways.ways["kind"] != Kind.RING))
 
     @staticmethod
     def of(routes: messages.Routes, probes: tuple[ProbeTemplate, ...]) -> Exit:
@@ -53,7 +58,7 @@ class Exit:
     def divert(self, burst: Rows, routed: Routed) -> tuple[Rows, int]:
         """Have sent what is not the rings'; the FRAME rows that are, and the bytes of the others."""
         codes = self.ways.of(burst)
-        others = self.ways.ways["kind"][codes] != Kind.RING
+        others = self._routed.take(codes)
         probe = int(burst["probe"][0])
         if probe != NO_PROBE and probe < len(self.longest) and self.longest[probe] + _HEADERS > self.mtu:
             others = np.ones(len(burst), bool)  # in segments
