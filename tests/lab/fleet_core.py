@@ -130,8 +130,8 @@ CORE = (
         "exec nginx -c /etc/nginx/lab.conf\n",
         packages=("nginx",),
         files={"/etc/nginx/lab.conf": _NGINX % " ssl; ssl_certificate @CERT@; ssl_certificate_key @KEY@"},
-        # "The plain HTTP request was sent to HTTPS port": it is both: the first asked for wins.
-        others={"http": "http"},
+        # "The plain HTTP request was sent to HTTPS port", it says in HTTP: so it speaks TLS.
+        others={"http": "tls"},
     ),
     Daemon(
         "openssh",

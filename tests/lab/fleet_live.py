@@ -101,8 +101,8 @@ WEB = (
             "/etc/lab-cups-files.conf": "ErrorLog /dev/stderr\nAccessLog /tmp/cups/access\n"
             "PageLog /tmp/cups/page\n",
         },
-        # An IPP request is answered as IPP; to anything else cups is a web server.
-        others={"tls": "tls", "http": "http"},
+        # Its pages name IPP in their Server field.
+        others={"tls": "tls", "http": "ipp"},
     ),
 )
 

@@ -53,7 +53,7 @@ CHAT = (
         "gstreamer-rtsp",
         "rtsp",
         "exec /usr/bin/python3 /lab/rtsp.py\n",
-        others={"http": "http"},  # RTSP tunnelled in HTTP
+        others={"http": "rtsp"},  # refused in HTTP's form, by a server that calls itself RTSP's
         packages=(
             "python3-gi",
             "gir1.2-gst-rtsp-server-1.0",
