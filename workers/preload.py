@@ -75,6 +75,7 @@ CODECS = (
 )
 """Encodings are modules too, loaded when one is first asked for by its name."""
 
+_QUOTED = ("lzr", "workers", "__main__")
 _sources: dict[str, bytes] = {}
 
 
@@ -132,11 +133,11 @@ class _Closed:
 
 
 def _read_sources() -> None:
-    for module in list(sys.modules.values()):
+    """Ours: 0.7 MB. Those of libraries, 5 MB more in every child, are kept as empty: not to be looked for."""
+    for name, module in list(sys.modules.items()):
         path = getattr(module, "__file__", None)
-        if isinstance(path, str) and path.endswith(".py") and path not in _sources:
-            try:
-                with open(path, "rb", buffering=0) as file:
-                    _sources[path] = file.read()
-            except OSError:
-                continue  # installed without: a traceback has no quotations then
+        if isinstance(path, str) and path.endswith(".py") and not _sources.get(path):
+            _sources[path] = b""
+            if name.partition(".")[0] in _QUOTED:
+                with contextlib.suppress(OSError), open(path, "rb", buffering=0) as file:
+                    _sources[path] = file.read()  # installed without: a traceback has no quotations then

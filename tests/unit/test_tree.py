@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -97,3 +98,23 @@ def test_lzr_is_pure(path: Path) -> None:
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
             used |= {node.func.id} & {"open", "print", "input"}
     assert used == EXCEPT.get(name(path), set())
+
+
+def test_no_module_imports_itself_by_a_detour() -> None:
+    """Not even in a function: what imports what is a graph without a circle."""
+    modules = {
+        name(path).removesuffix(".py").removesuffix("/__init__").replace("/", "."): path for path in SOURCES
+    }
+    graph: dict[str, set[str]] = {}
+    for module, path in modules.items():
+        found = graph.setdefault(module, set())
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Import):
+                found |= {alias.name for alias in node.names}
+            elif isinstance(node, ast.ImportFrom) and node.module:
+                inner = {f"{node.module}.{alias.name}" for alias in node.names}
+                found |= inner & modules.keys()
+                if not inner <= modules.keys():
+                    found.add(node.module)
+        found &= modules.keys()
+    list(TopologicalSorter(graph).static_order())  # or a CycleError that names them
