@@ -107,7 +107,7 @@ def test_a_hundred_thousand_prefixes(arena: Range) -> None:
     ended = time.monotonic()
     assert plain.returncode == found.returncode == 0
     assert len(found.records) == 20_000 - 256
-    assert ended - middle < (middle - begun) + 3
+    assert ended - middle < 3 * (middle - begun) + 3  # to load them takes a second or two of a processor
 
 
 @pytest.mark.parametrize("text", ["10.0.0.0/33\n", "rubbish\n", "10.0.0.1 10.0.0.2\n"])
