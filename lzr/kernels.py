@@ -36,7 +36,9 @@ _ROWS = {
 }
 _OPENINGS = {"Opening.OURS": Opening.OURS, "Opening.DOUBTFUL": Opening.DOUBTFUL}
 _EXPECTED = ("NOTHING", "SYN_ACK", "ACK", "DATA")
-_REASONS = ("DATA", "SILENT", "RST", "FIN", "ZERO_WINDOW", "NO_SYN_ACK", "FIREWALL", "DUPLICATE")
+_REASONS = (
+    "DATA", "SILENT", "RST", "FIN", "ZERO_WINDOW", "NO_SYN_ACK", "FIREWALL", "DUPLICATE", "SEND_REFUSED",
+)  # fmt: skip
 
 
 def layout() -> dict[str, Any]:

@@ -240,8 +240,11 @@ class Expected:
 class Reason:
     """Why a flow ended. One of these for every outcome."""
 
-    DATA, SILENT, RST, FIN, ZERO_WINDOW, NO_SYN_ACK, FIREWALL, DUPLICATE = range(8)
-    NAMES = ("data", "silent", "rst", "fin", "zero_window", "no_syn_ack", "acking_firewall", "duplicate")
+    DATA, SILENT, RST, FIN, ZERO_WINDOW, NO_SYN_ACK, FIREWALL, DUPLICATE, SEND_REFUSED = range(9)
+    NAMES = (
+        "data", "silent", "rst", "fin", "zero_window", "no_syn_ack", "acking_firewall", "duplicate",
+        "send_refused",
+    )  # fmt: skip
 
 
 def join(parts: Sequence[Rows]) -> Rows:

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import os
 
-from coordinator.guard.guard import MODES, Guard, GuardError, adopt, put_up
+from coordinator.guard.guard import MODES, Guard, GuardError, adopt, put_up, standing
 from lzr.options.subcommands import NAMES
 from lzr.sourceports import DEFAULT_PORTS
 
@@ -67,16 +67,37 @@ def take_over() -> Guard | None:
     """The guard that bin/lzr has begun to put up before it became this program, once it stands."""
     name, ports = os.environ.pop("LZR_GUARD", ""), os.environ.pop("LZR_GUARD_PORTS", "")
     pid = os.environ.pop("LZR_GUARD_PID", "")
+    _end_keeper()
     if not name:
         return None
     if pid:  # its nft is our child
         try:
             _, status = os.waitpid(int(pid), 0)
         except (ValueError, OSError):
-            return None
-        if status:
+            status = 1  # the shell has looked after it before it became us
+        if status and not _stands(name):
             return None
     return adopt(name, _ports(ports))
+
+
+def _stands(name: str) -> bool:
+    try:
+        return any(seen.name == name for seen in standing())
+    except (GuardError, OSError):
+        return False
+
+
+def _end_keeper() -> None:
+    """End the shell that waits to take the first guard away, should this program not come up: it is here."""
+    text = os.environ.pop("LZR_GUARD_KEEPER", "")
+    if not (text.isascii() and text.isdigit() and len(text) <= 10 and int(text) > 1):
+        return
+    try:
+        if os.waitpid(int(text), os.WNOHANG) == (0, 0):  # it is a child of ours, and lives
+            os.kill(int(text), 9)  # by number: the signal module costs an import of enum
+            os.waitpid(int(text), 0)
+    except OSError:
+        pass
 
 
 def _ports(text: str) -> tuple[int, int]:

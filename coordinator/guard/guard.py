@@ -87,6 +87,15 @@ class Guard:
         self.cover, self._listed = cover, ""
         return True
 
+    def widen(self, ports: tuple[int, int]) -> None:
+        """Cover these source ports, which those that are covered are among. Raises GuardError."""
+        had = self.cover
+        cover = Cover(had.four, had.six, ports, had.interface, wide=had.wide)
+        if self._tool is not None and self._up:
+            with _Sentence():
+                self._tool.change(self.name, cover, self.ways)
+        self.cover, self._listed = cover, ""
+
     def narrow(self, addresses: Iterable[str]) -> None:
         """Cover these addresses and no others: for when the source address is known at last."""
         cover = make_cover(addresses, self.cover.ports, self.cover.interface)

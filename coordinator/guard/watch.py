@@ -34,6 +34,7 @@ class GuardWatch:
     def __init__(self, guard: Guard | None) -> None:
         self._guard = guard if guard is not None and guard.stands else None
         self._socket = None
+        self._buffer = bytearray(_LARGEST)
         if self._guard is not None and self._guard.tells:
             with contextlib.suppress(OSError):
                 self._socket = _listen()
@@ -89,7 +90,7 @@ class GuardWatch:
         found = False
         while self._socket is not None and self._guard is not None:
             try:
-                data = self._socket.recv(_LARGEST)
+                size = self._socket.recv_into(self._buffer)
             except BlockingIOError:
                 break
             except OSError as error:
@@ -97,7 +98,7 @@ class GuardWatch:
                 if error.errno != errno.ENOBUFS:  # that is: more happened than there was room for
                     self.__exit__()
                 continue
-            found = found or self._guard.name.encode() in data
+            found = found or self._buffer.find(self._guard.name.encode(), 0, size) >= 0
         return found
 
 

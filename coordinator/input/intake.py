@@ -14,7 +14,7 @@ import secrets
 import zlib
 from collections import deque
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -118,6 +118,15 @@ class Sources:
         return routable
 
 
+class Follower(Protocol):
+    """As coordinator.guard.following.Following: sees to it that what lines name is covered."""
+
+    ports: tuple[int, int]
+
+    def take(self, rows: Rows) -> bool:
+        """Whether our kernel may have reset some of these half-open connections."""
+
+
 class Intake:
     def __init__(
         self,
@@ -159,6 +168,7 @@ class Intake:
         self.looked_up = 0  # names that were found
         self.told: list[str] = []  # sentences about names, for the log
         self._ports = _ANY  # our source ports, once they are known
+        self._following: Follower | None = None
         self.fates = Fates()
         self.backlog: deque[Rows] = deque()
         self.waiting = 0
@@ -174,6 +184,11 @@ class Intake:
     def listen_on(self, ports: tuple[int, int]) -> None:
         """Our source ports are known: half-open connections of others are not admitted from here on."""
         self._ports = ports
+
+    def follow(self, following: Follower) -> None:
+        """What lines name from here on is shown to it; `listen_on` is its business then."""
+        self._following = following
+        self._ports = following.ports
 
     def feed(self, chunk: bytes, *, early: bool = False) -> None:
         """early: our kernel may have reset these half-open connections before it could be kept from that."""
@@ -300,6 +315,9 @@ class Intake:
 
     def _admit(self, rows: Rows, early: bool = False) -> None:
         """Of the targets that are ours to scan, those that we may."""
+        if self._following is not None:
+            early |= self._following.take(rows)
+            self._ports = self._following.ports
         if self._blocklist is not None:
             rows = self._keep(rows, self._blocklist.allowed(rows["peer_hi"], rows["peer_lo"]), "blocklisted")
         verdicts = screen(rows, _ANY if self._reopen else self._ports, self._spared)

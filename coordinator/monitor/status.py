@@ -92,6 +92,8 @@ _CSV: tuple[tuple[str, str], ...] = (
 """Columns of the status updates file: ZMap's names where it has one."""
 
 _WIDEST = 400
+_REFUSED = "refused by this host"
+"""`Reason.SEND_REFUSED`: shown where there were any, for few hosts have such a fault."""
 
 CSV_HEADER = ",".join(
     [name for name, _ in _CSV] + [f"outcome-{name.replace('_', '-')}" for name in OUTCOME_WORDS]
@@ -237,7 +239,8 @@ def fates(snapshot: Snapshot) -> dict[str, int]:
 
 def _fates(snapshot: Snapshot) -> list[str]:
     rows = [("outcome", "count", "share")]
-    for name, word in OUTCOME_WORDS.items():
+    words = OUTCOME_WORDS | ({"send_refused": _REFUSED} if snapshot.outcomes.get("send_refused") else {})
+    for name, word in words.items():
         number = snapshot.outcomes.get(name, 0)
         share = numbers.percent(number / snapshot.done, 1) if snapshot.done else "-"
         rows.append((word, numbers.count(number), share))

@@ -35,6 +35,8 @@ def warnings(snapshot: Snapshot) -> tuple[str, ...]:
     if snapshot.recent_send_failures:
         errors = ", ".join(sorted(snapshot.send_errors))
         what = "is the interface down?" if errors == "ENETDOWN" else "lower the rate"
+        if snapshot.outcomes.get("send_refused"):
+            what = "this host's own firewall drops some"
         refused = f"{snapshot.recent_send_failures:,} sends refused in the last minute"
         found.append(f"{refused} and tried again ({errors}): {what}")
     if snapshot.done >= ENOUGH and snapshot.hit_rate < LOW_HIT_RATE:

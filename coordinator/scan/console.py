@@ -163,7 +163,9 @@ class Watch:
         kind: what it is about; a later sentence of the same kind takes its place. lost: results are missing
         or wrong for it, so the scan ends with a status of its own.
         """
-        (self.log.error if lost else self.log.warn)(sentence)
+        again = kind == "egress" and kind in self.totals.alerts  # it grows: the last figure is in the summary
+        if not again:
+            (self.log.error if lost else self.log.warn)(sentence)
         self.totals.alerts[kind] = sentence
         self.totals.results_lost |= lost
 

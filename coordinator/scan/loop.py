@@ -19,6 +19,7 @@ from coordinator.monitor.snapshot import Phase
 from coordinator.processes.acknowledge import Acknowledgements
 from coordinator.processes.supervisor import Fault, Stats, Supervisor, Written
 from coordinator.scan.accounts import Accounts
+from coordinator.scan.alerts import Alerts
 from coordinator.scan.feeder import Feeder
 from coordinator.scan.judging import judge
 from coordinator.scan.pacer import Pacer
@@ -111,6 +112,7 @@ class Loop:
         self._ready = ready
         self._signals = signals
         self._guarded = guarded
+        self._alerts = Alerts(ready.watch, guarded)
         self._interrupted = 0  # signals that have been heeded
         self._quitting = False
         self._gone = False  # the reader of our output has gone
@@ -163,7 +165,7 @@ class Loop:
             else:
                 self._stop_if_asked()
                 now = time.monotonic()
-                self._look_at_guard(now)
+                self._alerts.look(now)
                 for command in self.watch.tick(now, time.time(), touched=touched):
                     self._obey(command, now)
                 if not self._quitting:
@@ -234,6 +236,7 @@ class Loop:
             if trouble:
                 self.watch.note(trouble)
         self._count_refused()
+        self._alerts.look(time.monotonic())
         tail = self.accounts.summary.lines()
         self.watch.close(time.monotonic(), time.time(), tail, outputs.closing(), outputs.name)
 
@@ -299,11 +302,6 @@ class Loop:
             self._deadline = None
             self.watch.note("--max-runtime is over: what is in flight is finished")
             self._interrupt()
-
-    def _look_at_guard(self, now: float) -> None:
-        if said := self._guarded.look(now):
-            self.totals.guard_missing = self._guarded.missing
-            self.watch.alert("guard", said, lost=True)
 
     # --- reports ---------------------------------------------------------------------------------------
 

@@ -10,6 +10,7 @@ from secrets import randbits as random_bits
 from coordinator.doctor import checks, facts
 from coordinator.doctor.checks import Finding, Wanted
 from coordinator.files.relay import Relay
+from coordinator.guard.following import Following, follows, listened
 from coordinator.guard.guard import Guard
 from coordinator.input.awaiting import first_targets, invite, typed
 from coordinator.input.intake import Intake, Sources
@@ -29,6 +30,7 @@ from lzr import addresses
 from lzr.job import Job
 from lzr.options import handshakes, resume
 from lzr.options.table import Options, UsageError
+from lzr.rows import Opening
 from lzr.secrets import Secrets
 from lzr.targets.dryrun import DryrunReader, FastDryrunReader
 from lzr.targets.reader import Reader
@@ -163,9 +165,10 @@ def prepare(
         begun.secrets,
     )
     try:
+        heard = listened(options, out.ports)
         links, traced = out.departure.links, opened.trace is not None
         sockets = open_shards(
-            None, shards, begun.secrets, out.ports, out.own_v4, job.frames, links, traced=traced
+            None, shards, begun.secrets, heard, out.own_v4, job.frames, links, traced=traced
         )
         stack.callback(close_shards, sockets)
         routed = open_routed(options.interface)
@@ -181,7 +184,10 @@ def prepare(
     relay = Relay(opened.outputs.descriptors)
     opened.fleet.set_up(job, [*sockets, *routed], relay.handed, [*locks, *opened.profiles])
     relay.handed_over()
-    intake.listen_on(out.ports)
+    if follows(options):
+        _follow(Following(guard, options, shown.alert), intake, heard)
+    else:
+        intake.listen_on(out.ports)
     return Prepared(opened, begun, out, job, crew, sources, shown, warnings, relay)
 
 
@@ -198,6 +204,17 @@ def _find(opened: Opened, begun: Begun, guard: Guard | None, signals: Signals) -
         intake.backlog.clear()
         begun = replace(begun, more=first_targets(intake, opened.source, signals, opened.options, opened.log))
         intake.backlog.extendleft(reversed(before))
+
+
+def _follow(following: Following, intake: Intake, heard: tuple[int, int]) -> None:
+    """From the first lines on, which are read already. heard: ports that the sockets listen on."""
+    for rows in intake.backlog:
+        if following.take(rows):
+            rows["syn"][rows["syn"] == Opening.TAKEN] = Opening.DOUBTFUL
+        deaf = (rows["own_port"] < heard[0]) | (rows["own_port"] > heard[1])
+        for name, value in (("syn", Opening.OURS), ("seq", 0), ("ack", 0), ("window", 0)):
+            rows[name][deaf] = value
+    intake.follow(following)
 
 
 def _reader(options: Options) -> Reader:

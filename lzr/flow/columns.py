@@ -259,7 +259,7 @@ def finish(
     if lengths is None:
         lengths = np.zeros(len(slots), np.uint32)
     outcomes = outcome_rows(rows, slots, reason, lengths, np.ones(len(slots), bool))
-    if reason in (Reason.RST, Reason.NO_SYN_ACK):
+    if reason in (Reason.RST, Reason.NO_SYN_ACK, Reason.SEND_REFUSED):
         frames = np.empty(0, FRAME)
     else:
         frames = close(rows, slots, reason, secrets)

@@ -212,6 +212,23 @@ class FlowTable:
                 self._dispatch(slots, None, actions)
         self.store.end_of_call()
 
+    def refuse(self, frames: Rows) -> None:
+        """Our own host does not let these out, whatever we do: their flows end, and say so.
+
+        frames: SEGMENT rows as they were sent, so that we are the peer of the address that they went to.
+        """
+        rows = frames.copy()
+        for one, other in (("peer_hi", "own_hi"), ("peer_lo", "own_lo"), ("peer_port", "own_port")):
+            rows[one], rows[other] = frames[other], frames[one]
+        slots = np.unique(self.index.find(flow_key(rows, self.plan.secrets.index)))
+        slots = slots[slots >= 0].astype(np.int32)
+        asking = self.rows["state"][slots] == State.PROBE
+        self.firewall_probes.drop(slots[asking])
+        slots = slots[~asking]
+        self.fresh -= columns.count_fresh(pick(self.rows, slots))
+        self._finish(slots, Reason.SEND_REFUSED)
+        self.store.end_of_call()
+
     # --- one round -------------------------------------------------------------------------------------
 
     def _dispatch(self, slots: Slots, segments: Rows | None, actions: NDArray[np.uint8]) -> None:
@@ -450,7 +467,7 @@ class FlowTable:
         cut: Mask | None,
     ) -> None:
         """The same where every handshake was asked for."""
-        if reason not in (Reason.RST, Reason.NO_SYN_ACK):
+        if reason not in (Reason.RST, Reason.NO_SYN_ACK, Reason.SEND_REFUSED):
             self.output.send_close(slots, reason)
         final = np.ones(len(slots), bool)
         if reason == Reason.DATA:

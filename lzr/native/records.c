@@ -25,7 +25,8 @@ static const uint8_t NAME_SIZES[FIELD_COUNT] = {5, 5, 5, 5, 6, 6, 6, 3, 7, 3, 5,
 
 static const char *const EXPECTED_NAMES[] = {"", "sa", "ack", "data"};
 static const char *const REASON_NAMES[] = {"data",        "silent",     "rst",             "fin",
-                                           "zero_window", "no_syn_ack", "acking_firewall", "duplicate"};
+                                           "zero_window", "no_syn_ack", "acking_firewall", "duplicate",
+                                           "send_refused"};
 
 #define TYPICAL 256       /* a record without its payload, to begin with */
 #define LONGEST_FIXED 128 /* one field without a string from outside: name, punctuation, value */

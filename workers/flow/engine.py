@@ -14,6 +14,7 @@ from lzr.packet.segments import Builder
 from lzr.rows import Opening
 from workers.flow.backlog import Backlog
 from workers.flow.outbox import Outbox
+from workers.flow.refused import segments_of
 from workers.flow.response_times import prompt
 from workers.flow.ring import Arrivals, Ring
 from workers.flow.routed import Routed
@@ -87,6 +88,12 @@ class Engine:
         return len(self.backlog) < OPEN
 
     @property
+    def next_due(self) -> int | None:
+        """When `turn` has something to do next, if nothing comes (monotonic ns)."""
+        dues = [ring.refused.next_due for ring in self.rings.values() if ring.refused]
+        return min((due for due in (self.table.next_due, *dues) if due is not None), default=None)
+
+    @property
     def patience(self) -> float | None:
         """Seconds until frames that are held back may leave, or be tried again; None if there are none."""
         return self.transmit.wait(self._now)
@@ -103,6 +110,7 @@ class Engine:
         if self.transmit.held or self.transmit.routed.patience is not None:
             self.flush()
         work += self._receive(now)
+        self._see_to_refused(now)
         seen = min(now, now - wall + self._waiting_since) if self._waiting_since else now
         due = None if self.transmit.held else self.table.next_due  # nothing new while packets are held back
         if due is not None and due <= seen:
@@ -144,6 +152,15 @@ class Engine:
         self._window.note_prompt(prompt(self.table.ages), 2 if self._opening else 1)
         self._window.note_fill(max(taken.values(), default=0), now)
         return sum(taken.values())
+
+    def _see_to_refused(self, now: int) -> None:
+        """Frames that the kernel refuses while it takes others: tried again, or their flows end."""
+        for ring in self.rings.values():
+            if ring.refused and ring.refused.is_due(now) and not ring.flush():
+                self.transmit.note_stuck(ring, now)
+            if ring.refused.given_up:
+                self.table.refuse(segments_of(ring.refused.given_up))
+                ring.refused.given_up.clear()
 
     def begin(self, now: int, wall: int) -> int:
         """Begin new targets and nothing else; how many."""

@@ -10,6 +10,7 @@ it looks for the first frame to read, and for frames its predecessor had filled 
 
 Nothing here waits for an interface: a frame that the kernel does not take stays as it is in the ring
 (SEND_REQUEST, whatever the errno), the ring is `stuck`, and `flush` tries again when its pause is over.
+A frame that is refused while those behind it are taken does not hold them up (`workers.flow.refused`).
 """
 
 from __future__ import annotations
@@ -43,6 +44,7 @@ from lzr.layout import (
 )
 from lzr.packet.segments import Builder, parse
 from lzr.rows import SEGMENT
+from workers.flow.refused import Refused, header_of
 
 PACKET_STATISTICS = 6
 ETH_P_ALL = 3
@@ -55,6 +57,10 @@ _MOMENTS = (0.0002, 0.001, 0.005)
 _PAUSES = (0.02, 0.05)
 """Seconds until the next attempt after that; the worker does other things meanwhile."""
 _TRANSIENT = (errno.ENOBUFS, errno.EAGAIN, errno.ENETDOWN, errno.EINTR)
+_SORTED = 64  # refused frames that are set aside in one attempt
+_ALONE = 25
+"""Attempts, over a second, after which a frame that waits alone may be set aside."""
+_NEUTRAL = b"\x88\xb5"
 _FULL = "ring full"
 """Counted like an errno: all frames are with the driver, so there is nothing to ask the kernel for."""
 
@@ -163,6 +169,9 @@ class Ring:
         self._missed = 0  # attempts in a row that moved nothing
         self.link = link
         """Where frames leave, by index; 0: the socket is bound to one."""
+        self.refused = Refused()
+        self._error = ""  # of the last attempt
+        self._sorting = False  # the last trial set a frame aside: the next is made at once
         self.errors: Counter[str] = Counter()
         """Failed attempts, by the name of the errno."""
         self._find_place()
@@ -313,22 +322,129 @@ class Ring:
         """
         if self.stuck and time.monotonic_ns() < self.retry_at:
             return False
+        if self.refused:
+            self._bring_back(time.monotonic_ns())
         for moment in _MOMENTS:
-            if not self._filled or self._push():
+            if not self._filled or self._push() or self._sort_out():
                 break
             if self._missed > len(_MOMENTS):
                 self._hold()  # it lasts: no more than one attempt at a time
                 return False
             time.sleep(moment)
         else:
-            if not self._push():
+            if not (self._push() or self._sort_out()):
                 self._hold()
                 return False
         self.stuck = False
+        self.refused.sent()
         return True
 
-    def _push(self) -> bool:
-        """One attempt; whether nothing is left."""
+    # --- frames that are refused while others are taken ------------------------------------------------
+
+    def _sort_out(self) -> bool:
+        """Set frames aside that are refused while others are taken; whether none is left that waits."""
+        if self._error != "ENOBUFS" or not (self._sorting or self._missed >= len(_MOMENTS)):
+            return False
+        self._sorting = False
+        for _ in range(_SORTED):
+            if not (self._others_pass() or self._neutral_passes()):
+                return False
+            self._set_aside(int(self._positions[1] - 1) % self._tx_frames)
+            if not self._filled or self._push():
+                return True
+            if self._error != "ENOBUFS":
+                return False
+        return False
+
+    def _others_pass(self) -> bool:
+        """The last frame is taken where the first was refused, which is the last then."""
+        if self._filled <= max(1, self.refused.returned):
+            return False  # all that wait have been refused before
+        return self._try_first(int(self._positions[1] - 1) % self._tx_frames)
+
+    def _neutral_passes(self) -> bool:
+        """A frame that concerns nobody is taken where the first was refused, which is the last then.
+
+        It is as long, of the EtherType for local experiments (IEEE 802), from our own address to it. Where
+        there are no such addresses, one that has waited alone for a second has had its chance.
+        """
+        at = int(self._positions[1])
+        first = (at - self._filled) % self._tx_frames
+        refused = self._octets(first)
+        if not header_of(refused):
+            return self._filled == 1 and self._missed >= _ALONE
+        if self._filled + 1 >= self._tx_frames or self._tx_status[at] != 0:
+            return False
+        own = refused[6:12]
+        self._place((own + own + _NEUTRAL).ljust(max(60, len(refused)), b"\0"), at)
+        if self._try_first(at):
+            return True
+        self._tx_status[at] = 0
+        self._positions[1] = at
+        self._filled -= 1
+        return False
+
+    def _octets(self, at: int) -> bytes:
+        """The frame of a row."""
+        begin = TX_DATA + VNET_HEADER
+        return self._tx[at, begin : begin + int(self._tx_length[at]) - VNET_HEADER].tobytes()
+
+    def _try_first(self, last: int) -> bool:
+        """Whether the last frame is taken where the first was refused; they have changed places then."""
+        first = int(self._positions[1] - self._filled) % self._tx_frames
+        before = self._filled
+        self._exchange(first, last)
+        try:
+            self._push(trial=True)
+        finally:
+            if self._filled == before:  # it is not about this frame: all wait as they were
+                self._exchange(first, last)
+        return self._filled < before
+
+    def _exchange(self, one: int, other: int) -> None:
+        """Two rows that both wait change places."""
+        rows = self._tx[[one, other], 4:]
+        self._tx[[other, one], 4:] = rows
+
+    def _set_aside(self, at: int) -> None:
+        """The last frame, which waits, leaves the ring."""
+        frame = self._octets(at)
+        self.refused.set_aside(frame, time.monotonic_ns())
+        self._tx_status[at] = 0
+        self._positions[1] = at
+        self._filled -= 1
+        self._missed = 0
+        self._sorting = True
+        self.placed -= 1
+        self.placed_octets -= len(frame)
+
+    def _bring_back(self, now: int) -> None:
+        """Those whose time has come, into the ring again."""
+        room = min(self._tx_frames - 1 - self._filled, _SORTED)
+        for frame in self.refused.due(now, max(0, room)):
+            self._put_back(frame)
+
+    def _put_back(self, frame: bytes) -> None:
+        at = int(self._positions[1])
+        if self._tx_status[at] != 0:
+            self.refused.postpone(frame, time.monotonic_ns())
+            return
+        self._place(frame, at)
+        self.placed += 1
+        self.placed_octets += len(frame)
+
+    def _place(self, frame: bytes, at: int) -> None:
+        """A whole frame into the next row, which is free."""
+        begin = TX_DATA + VNET_HEADER
+        self._tx[at, begin : begin + len(frame)] = np.frombuffer(frame, np.uint8)
+        self._tx_length[at] = len(frame) + VNET_HEADER
+        self._tx_copy[at] = len(frame)
+        self._tx_status[at] = STATUS_SEND_REQUEST
+        self._positions[1] = (at + 1) % self._tx_frames
+        self._filled += 1
+
+    def _push(self, *, trial: bool = False) -> bool:
+        """One attempt; whether nothing is left. trial: that nothing is taken counts for nothing."""
         error = ""
         try:
             if self.link:
@@ -341,11 +457,14 @@ class Ring:
             if failure.errno not in _TRANSIENT:
                 raise
             error = errno.errorcode[failure.errno]
+        self._error = error
         waiting, refused = self._unsent()
         if refused:
             raise RuntimeError(f"the kernel refused {refused} of our frames as malformed")
         if waiting < self._filled:
             self._missed = 0
+        if trial and waiting == self._filled:
+            return False
         if error:
             self.errors[error] += 1
         if waiting == self._filled:
@@ -373,7 +492,9 @@ class Ring:
         self.retry_at = time.monotonic_ns() + round(pause * 1e9)
 
     def close(self) -> None:
-        """Unmap. The socket stays open: it is the coordinator's."""
+        """Unmap. The socket stays open: it is the coordinator's; what was set aside waits in the ring."""
+        for frame in self.refused.all()[: self._tx_frames - 1 - self._filled]:
+            self._put_back(frame)
         for name in ("_rx", "_tx", "_flat", "_tx_flat", "_rx_status", "_tx_status", "_tx_length", "_tx_copy"):
             setattr(self, name, None)
         self._map.close()

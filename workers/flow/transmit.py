@@ -63,7 +63,7 @@ class Transmit:
         """A ring more; it becomes the way out."""
         self._rings.append(ring)
         if ring.stuck:
-            self._note_stuck(ring, now)
+            self.note_stuck(ring, now)
         self._share(now)
 
     def remove(self, ring: Ring, now: int) -> None:
@@ -140,9 +140,10 @@ class Transmit:
                 self._waiting.appendleft(burst[placed:])
                 break
         if not out.flush():
-            self._note_stuck(out, now)
+            self.note_stuck(out, now)
 
-    def _note_stuck(self, ring: Ring, now: int) -> None:
+    def note_stuck(self, ring: Ring, now: int) -> None:
+        """The kernel has not taken what is in this ring."""
         if not self._stuck:
             self._stuck_since = now
         if ring not in self._stuck:

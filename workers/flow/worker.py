@@ -152,7 +152,7 @@ class FlowWorker:
             now = self._resting_until
         if held is not None:
             return False
-        due = self._engine.table.next_due
+        due = self._engine.next_due
         wait = (self._next_stats if due is None else min(due, self._next_stats)) - now
         if self._engine.outbox.pending or self._engine.backlog:
             wait = min(wait, _STUCK)

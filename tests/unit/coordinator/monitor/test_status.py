@@ -23,7 +23,7 @@ def seen(seconds: int = 20, **changes: object) -> Snapshot:
 
 
 def test_every_reason_that_makes_a_record_has_a_word() -> None:
-    assert set(Reason.NAMES) - {"duplicate"} == set(status.OUTCOME_WORDS)
+    assert set(Reason.NAMES) - {"duplicate", "send_refused"} == set(status.OUTCOME_WORDS)
 
 
 def test_status_line_says_what_the_snapshot_says() -> None:
@@ -95,9 +95,13 @@ def test_summary_shows_both_sides_of_the_ledger() -> None:
     text = status.summary(agreed, ['{"TotalResponses":1}'])
     assert f"{agreed.read} read = {agreed.done} recorded + 4 unparsable + 3 duplicate" in text
     assert text.endswith('{"TotalResponses":1}\n')
+    assert "refused by this host" not in text
     for name, word in status.OUTCOME_WORDS.items():
         (line,) = [line for line in text.splitlines() if line.startswith(word + " ")]
         assert numbers.count(agreed.outcomes[name]) in line
+    text = status.summary(replace(agreed, outcomes={**agreed.outcomes, "send_refused": 5}))
+    (line,) = [line for line in text.splitlines() if line.startswith("refused by this host ")]
+    assert line.split()[4] == "5"
     assert "http 97%, tls 3%" in text
     assert status.summary(Snapshot())
 

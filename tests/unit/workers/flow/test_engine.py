@@ -14,6 +14,7 @@ from lzr.packet.segments import Builder, Link
 from lzr.rows import ACK, SEGMENT, TARGET
 from workers.flow.engine import TAKE, Engine
 from workers.flow.outbox import Outbox
+from workers.flow.refused import Refused
 from workers.flow.ring import Arrivals
 
 
@@ -24,6 +25,7 @@ class Queue:
 
     def __init__(self, waiting: int) -> None:
         self.waiting = waiting
+        self.refused = Refused()
 
     def take(self, limit: int, arrivals: Arrivals) -> int:
         count = min(limit, self.waiting, 2 * TAKE - len(arrivals.segments))

@@ -1,0 +1,135 @@
+"""The guard follows ZMap's lines: ports and addresses of ours that they name and it does not cover.
+
+Without --source-port the guard covers the ports that ZMap takes unless told otherwise. A ZMap that was told
+otherwise (``zmap --source-port=20000-65000``) shows in its lines, each of which names the port that it sent
+from. At the first one outside, the guard is widened to every port that such a range may have, and connections
+of that moment count as doubtful: a RST is answered by opening them anew (`rows.Opening.DOUBTFUL`), so nothing
+is lost. What the user has given is not widened: there the first line outside is said, with what to do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from time import monotonic
+from typing import Any, Protocol
+
+from numpy.typing import NDArray
+
+from coordinator.guard.guard import Guard, GuardError
+from lzr import addresses
+from lzr.options.table import Options
+from lzr.sourceports import DEFAULT_PORTS
+
+ANY = (1024, 65535)
+"""What it is widened to; the sockets listen on all of these from the start, for their filter is fixed."""
+DOUBT = 1.0
+"""Seconds after a widening within which connections may have been reset before it."""
+
+
+class Alert(Protocol):
+    """`Watch.alert`."""
+
+    def __call__(self, kind: str, sentence: str, *, lost: bool) -> None: ...
+
+
+def follows(options: Options) -> bool:
+    """Lines name the ports and addresses that packets were sent from."""
+    return not (options.send_syns or options.reopen or options.dryrun)
+
+
+def listened(options: Options, ports: tuple[int, int]) -> tuple[int, int]:
+    """The ports that the sockets let in. ports: those that are our own."""
+    if not follows(options) or options.source_port is not None:
+        return ports
+    return min(ANY[0], ports[0]), max(ANY[1], ports[1])
+
+
+class Following:
+    """ports: those of which half-open connections are taken, and which are covered."""
+
+    def __init__(
+        self, guard: Guard | None, options: Options, alert: Alert, clock: Callable[[], float] = monotonic
+    ) -> None:
+        self.ports = options.source_port or DEFAULT_PORTS
+        self._guard = guard
+        self._options = options
+        self._alert = alert
+        self._clock = clock
+        self._known: set[tuple[int, int]] = set()  # addresses
+        self._doubtful_until = 0.0
+        self._said = False
+
+    def take(self, rows: NDArray[Any]) -> bool:
+        """See to what TARGET rows of ZMap's lines name; whether our kernel may have reset some of them."""
+        if not len(rows):
+            return False
+        now = self._clock()
+        low, high = int(rows["own_port"].min()), int(rows["own_port"].max())
+        if low < self.ports[0] or high > self.ports[1]:
+            self._port(low if low < self.ports[0] else high, now)
+        hi, lo = rows["own_hi"], rows["own_lo"]
+        if (lo == lo[0]).all() and (hi == hi[0]).all():
+            hi, lo = hi[:1], lo[:1]
+        for address in set(zip(hi.tolist(), lo.tolist(), strict=True)) - self._known:
+            self._known.add(address)
+            self._address(addresses.text(*address))
+        return now < self._doubtful_until
+
+    def _port(self, port: int, now: float) -> None:
+        given = self._options.source_port
+        if given is not None or self.ports[0] <= ANY[0]:
+            if not self._said:
+                self._said = True
+                self._alert("ports", _outside(port, self.ports), lost=True)
+            return
+        before, self.ports = self.ports, (ANY[0], ANY[1])
+        if port < ANY[0]:
+            self._port(port, now)
+        if self._guard is not None:
+            try:
+                self._guard.widen(self.ports)
+            except GuardError as error:
+                self._alert("ports", f"{_from(port, before)} and cannot be widened: {error}", lost=True)
+                return
+        self._doubtful_until = now + DOUBT
+        if not self._said:
+            self._alert("ports", _widened(port, before, self.ports), lost=False)
+
+    def _address(self, address: str) -> None:
+        guard = self._guard
+        if guard is None or not guard.stands or guard.cover.holds(address):
+            return
+        if self._options.source_ips:
+            self._alert("sources", _other_source(address, self._options.source_ips), lost=True)
+            return
+        try:
+            guard.extend(address)
+        except GuardError as error:
+            self._alert("sources", f"the RST guard cannot be extended to {address}: {error}", lost=True)
+
+
+def _from(port: int, covered: tuple[int, int]) -> str:
+    low, high = covered
+    return f"ZMap sends from port {port}, and the RST guard covered {low}-{high}"
+
+
+def _widened(port: int, before: tuple[int, int], now: tuple[int, int]) -> str:
+    return (
+        f"{_from(port, before)}: it covers {now[0]}-{now[1]} from now on, and what was reset is opened anew; "
+        "give lzr the --source-port that zmap has"
+    )
+
+
+def _outside(port: int, given: tuple[int, int]) -> str:
+    low, high = given
+    return (
+        f"ZMap sends from port {port}, and lzr listens on {low}-{high}: such lines are not scanned; "
+        "give zmap and lzr the same --source-port"
+    )
+
+
+def _other_source(address: str, given: tuple[str, ...]) -> str:
+    return (
+        f"ZMap sends from {address}, which --source-ip {','.join(given)} does not name: answers to it are "
+        "not heard; give zmap and lzr the same --source-ip"
+    )

@@ -1,0 +1,97 @@
+"""What `bin/lzr` leaves behind when the program that it becomes does not come up: nothing."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.host_net import ROOT, Wire, inside
+from tests.lab.net import wait_for
+
+pytestmark = [
+    pytest.mark.root,
+    pytest.mark.skipif(os.geteuid() != 0, reason="needs root and network namespaces"),
+]
+
+BROKEN = {
+    "no interpreter": "#!/nonexistent/python\n",
+    "an interpreter that cannot start": f"#!{sys.executable}\n",
+    "a missing package": f"#!{sys.executable} -I\nimport no_such_package\n",
+    "killed": "#!/bin/sh\nkill -9 $$\n",
+}
+
+
+@pytest.fixture(scope="module")
+def wire() -> Iterator[Wire]:
+    with Wire("l") as made:
+        yield made
+
+
+@pytest.fixture
+def launcher(tmp_path: Path) -> Path:
+    shutil.copy(ROOT / "bin" / "lzr", tmp_path / "lzr")
+    return tmp_path / "lzr"
+
+
+def become(launcher: Path, program: str) -> None:
+    (launcher.parent / "lzr-run").write_text(program)
+    (launcher.parent / "lzr-run").chmod(0o755)
+
+
+@pytest.mark.parametrize("why", BROKEN)
+def test_a_program_that_does_not_come_up(wire: Wire, launcher: Path, why: str) -> None:
+    become(launcher, BROKEN[why])
+    marks = launcher.parent / "marks"
+    nft = launcher.parent / "nft"
+    nft.write_text(f'#!/bin/sh\necho "$@" >> {marks}\nexec /usr/sbin/nft "$@"\n')
+    nft.chmod(0o755)
+    environment = {**os.environ, "PATH": f"{launcher.parent}:{os.environ['PATH']}"}
+    if why == "an interpreter that cannot start":
+        environment["PYTHONHOME"] = "/nonexistent"
+    with inside(wire.box):
+        done = subprocess.run(
+            [launcher],
+            env=environment,
+            capture_output=True,
+            timeout=60,
+            check=False,
+            stdin=subprocess.DEVNULL,
+        )
+    assert done.returncode not in (0, 2)
+    wait_for(lambda: "lzr_" not in wire.rules(), "the table to be gone", 5)
+    assert "add table inet lzr_0_" in marks.read_text()
+
+
+def test_who_has_taken_it_over_ends_the_one_that_waits(wire: Wire, launcher: Path) -> None:
+    code = (
+        f"import os, sys; sys.path.insert(0, {str(ROOT)!r})\n"
+        "from coordinator.guard.early import put_up_early\n"
+        "keeper = int(os.environ['LZR_GUARD_KEEPER'])\n"
+        "up = put_up_early([])\n"
+        "print(up.mode, 'LZR_GUARD_KEEPER' in os.environ, os.path.exists(f'/proc/{keeper}'), flush=True)\n"
+        "sys.stdin.read()\n"
+        "up.remove()\n"
+    )
+    become(launcher, f"#!{sys.executable}\n{code}")
+    with inside(wire.box):
+        process = subprocess.Popen([launcher], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    with process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "adopted False False\n"
+        assert "lzr_0_" in wire.rules()
+    assert process.returncode == 0
+    assert wire.rules() == ""
+
+
+@pytest.mark.parametrize("flags", [["--guard", "none"], ["-guard=none"], ["--guard=none"]])
+def test_no_guard_is_put_up_where_none_is_wanted(wire: Wire, launcher: Path, flags: list[str]) -> None:
+    become(launcher, '#!/bin/sh\necho "<$LZR_GUARD>"')
+    with inside(wire.box):
+        done = subprocess.run([launcher, *flags], capture_output=True, text=True, timeout=60, check=False)
+    assert done.stdout == "<>\n"

@@ -1,0 +1,115 @@
+"""Frames that the kernel refuses while it takes others: the host's own firewall drops what goes there.
+
+A rule of nftables' egress hook (or a queueing discipline that drops by address) answers a packet socket with
+ENOBUFS, as a full queue does, and the frame stays at the head of the transmit ring: nothing behind it would
+ever leave. So where nothing has moved for a moment, the ring tries another frame in its place, and where all
+that wait are suspect, one of no meaning (`Ring._sort_out`). A full queue and a dead link refuse that too: all
+wait, as they must. If it is taken, the refused one is set aside here, and tried again a few times, later and
+later; a queue that was full by chance takes it then. After that it is given up, and its flow ends for that
+reason.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lzr.packet.segments import parse
+
+TRIES = 5
+"""Refusals, while others were taken, after which a frame is given up: nearly a second after the first."""
+_PAUSE = 50_000_000  # ns until it is tried again, twice as long each time
+_IP = (b"\x08\x00", b"\x86\xdd")  # EtherTypes
+MOST = 1024
+"""Frames set aside at once; beyond that they are given up at the first refusal."""
+
+
+@dataclass(slots=True)
+class Aside:
+    """A frame as it was in the ring."""
+
+    octets: bytes
+    tries: int
+    due: int  # monotonic ns
+
+
+class Refused:
+    """Those of one ring."""
+
+    def __init__(self) -> None:
+        self._aside: list[Aside] = []
+        self._again: dict[bytes, int] = {}  # in the ring once more, and how often each was refused before
+        self.given_up: list[bytes] = []
+        """For who owns the flows, who takes them from here."""
+        self.total = 0
+
+    def __len__(self) -> int:
+        return len(self._aside)
+
+    def set_aside(self, octets: bytes, now: int) -> None:
+        tries = self._again.pop(octets, 0) + 1
+        if tries >= TRIES or len(self._aside) >= MOST:
+            self.given_up.append(octets)
+            self.total += 1
+        else:
+            self._aside.append(Aside(octets, tries, now + (_PAUSE << tries - 1)))
+
+    def postpone(self, octets: bytes, now: int) -> None:
+        """There was no room for it in the ring."""
+        tries = self._again.pop(octets, 0)
+        self._aside.append(Aside(octets, tries, now + _PAUSE))
+
+    @property
+    def returned(self) -> int:
+        """At most so many are in the ring again."""
+        return len(self._again)
+
+    @property
+    def next_due(self) -> int | None:
+        return min((frame.due for frame in self._aside), default=None)
+
+    def is_due(self, now: int) -> bool:
+        return any(frame.due <= now for frame in self._aside)
+
+    def due(self, now: int, most: int) -> list[bytes]:
+        """Those to be tried again now; they count as being in the ring until `sent` or set aside again."""
+        chosen = [frame for frame in self._aside if frame.due <= now][:most]
+        self._aside = [frame for frame in self._aside if frame not in chosen]
+        for frame in chosen:
+            self._again[frame.octets] = frame.tries
+        return [frame.octets for frame in chosen]
+
+    def sent(self) -> None:
+        """Everything in the ring was taken."""
+        self._again.clear()
+
+    def all(self) -> list[bytes]:
+        """All that are aside, which are so no longer."""
+        found = [frame.octets for frame in self._aside]
+        self._aside.clear()
+        return found
+
+
+def segments_of(frames: list[bytes]) -> NDArray[Any]:
+    """SEGMENT rows of frames of ours, sent from own to peer: so our address stands as their peer."""
+    lengths = np.array([len(frame) for frame in frames], np.int64)
+    headers = np.array([header_of(frame) for frame in frames], np.int64)
+    rows, _ = parse(
+        np.frombuffer(b"".join(frames), np.uint8),
+        np.cumsum(lengths) - lengths + headers,
+        lengths - headers,
+        np.zeros(len(frames), np.uint64),
+        np.ones(len(frames), bool),
+    )
+    return rows
+
+
+def header_of(frame: bytes) -> int:
+    """Bytes before the IP header: an Ethernet header, perhaps with a VLAN's tag, or none."""
+    for size in (14, 18):
+        if frame[size - 2 : size] in _IP and frame[size] >> 4 in (4, 6):
+            return size
+    return 0
