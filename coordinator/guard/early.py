@@ -67,7 +67,6 @@ def take_over() -> Guard | None:
     """The guard that bin/lzr has begun to put up before it became this program, once it stands."""
     name, ports = os.environ.pop("LZR_GUARD", ""), os.environ.pop("LZR_GUARD_PORTS", "")
     pid = os.environ.pop("LZR_GUARD_PID", "")
-    _end_keeper()
     if not name:
         return None
     if pid:  # its nft is our child
@@ -77,7 +76,10 @@ def take_over() -> Guard | None:
             status = 1  # the shell has looked after it before it became us
         if status and not _stands(name):
             return None
-    return adopt(name, _ports(ports))
+    adopted = adopt(name, _ports(ports))
+    if adopted is not None:
+        _end_keeper()  # else it takes away at the end what we know nothing of
+    return adopted
 
 
 def _stands(name: str) -> bool:

@@ -176,8 +176,11 @@ class Guard:
         """Take the guard away. May be called again, and when it is gone already. Raises GuardError."""
         if self._tool is None or not self._up or os.getpid() != self._owner:
             return
-        with _Sentence():
+        try:
             self._tool.take_down(self.name)
+        except CommandError:  # on a busy machine: once more
+            with _Sentence():
+                self._tool.take_down(self.name)
         self._up = False
 
     def __enter__(self) -> Guard:

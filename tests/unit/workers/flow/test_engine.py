@@ -54,6 +54,7 @@ class Recorded:
 
     def __init__(self, segments: NDArray[Any]) -> None:
         self.segments = segments
+        self.refused = Refused()
 
     def take(self, limit: int, arrivals: Arrivals) -> int:
         count = min(limit, len(self.segments), 2 * TAKE - len(arrivals.segments))
