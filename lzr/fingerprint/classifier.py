@@ -36,7 +36,7 @@ class Classifier:
             return sent.name if sent.name in _SOLICITED[data] else UNKNOWN
         found = self._matching(data)
         label = found[0] if len(found) == 1 else resolve(found, self.preferred)
-        if label in honeypot.GREETINGS and honeypot.like(data):
+        if label in honeypot.GREETINGS and data.find(b"\n", 3, -1) > 0 and honeypot.like(data):
             return UNKNOWN
         return label
 
