@@ -1,6 +1,6 @@
 """The embedded Internet: a router, four networks behind it, and who lives there.
 
-Law: HOSTS and ODD are the truth; the demo compares every finding with them and knows nothing else.
+HOSTS and ODD are the truth; the demo compares every finding with them and knows nothing else.
 """
 
 from __future__ import annotations

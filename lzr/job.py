@@ -20,7 +20,7 @@ from lzr.sourceports import DEFAULT_PORTS
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """Made by the coordinator, handed to the nursery, the same for every worker and collector.
+    """Made by the coordinator, handed to the fork server, the same for every worker and collector.
 
     directory: that of the ZeroMQ sockets, as this process reaches it. frames: of each shard's receive and
     transmit ring. seed: of everything drawn at random, by way of `secrets`. cores: by use, where processes
@@ -73,7 +73,7 @@ class Job:
 
 @dataclass(frozen=True, slots=True)
 class Setup:
-    """What the nursery is told first. Descriptors come along: directory, `job.shards` sockets, raw IP
+    """What the fork server is told first. Descriptors come along: directory, `job.shards` sockets, raw IP
     sockets, outputs for results, files that all children keep (the profiles are the last of them)."""
 
     job: Job
@@ -139,7 +139,7 @@ class Event(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 def pack(what: Setup | Spawn) -> bytes:
-    """For the way to the nursery."""
+    """For the way to the fork server."""
     return bytes(msgpack.packb(msgspec.to_builtins(what, builtin_types=(bytes,), enc_hook=_plain)))
 
 

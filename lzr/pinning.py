@@ -1,6 +1,6 @@
 """Which core each process gets with --pin.
 
-The law: flow workers from the first core on, collectors from the last one back, each physical core before any
+Flow workers get the first cores, collectors the last ones, each physical core before any
 second thread of one; where there are more processes than cores they take turns. The coordinator is bound to
 none: it goes where there is room.
 """

@@ -1,6 +1,6 @@
 """Bytes of strangers, made fit to be shown on a terminal.
 
-The law: what comes out is printable ASCII (0x20 to 0x7e) and at most one mark that says "cut". So it holds
+What comes out is printable ASCII (0x20 to 0x7e) and at most one mark that says "cut". So it holds
 no control character, escape sequence (7 or 8 bit) or text direction override, nothing wider than one cell and
 no line break; each of those is written as `\\r`, `\\n`, `\\t` or `\\xNN`. (`lines` keeps line breaks, and
 letters of any script.) Markup is *not* escaped: `[bold]` is harmless as long as nobody parses it, so callers

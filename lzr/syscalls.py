@@ -1,6 +1,6 @@
 """Which system calls a worker or collector may make, and the program by which the kernel holds it to that.
 
-The law of this file: **what is not listed is refused**. The list is what the loops of the children, Python,
+What is not listed is refused. The list is what the loops of the children, Python,
 numpy and ZeroMQ need once all is loaded; arguments are limited where a call could do more: threads but no
 processes, sockets of the machine's own (`AF_UNIX`, for ZeroMQ's ipc) but no others, frames by the ring,
 memory but none that can be run.

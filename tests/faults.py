@@ -1,6 +1,6 @@
 """Running scans that are going to be hurt: `lzr` as a process whose family is known, and who is in it.
 
-Law: a process is found by its parent, never by its name, so a test can only kill what it has started.
+A process is found by its parent, never by its name, so a test can only kill what it has started.
 """
 
 from __future__ import annotations
@@ -79,16 +79,16 @@ class Victim:
     def said(self) -> str:
         return self.log.read_text(errors="replace")
 
-    def nursery(self) -> int:
+    def forkserver(self) -> int:
         def look() -> int:
-            return next((pid for pid in children(self.pid) if "nursery" in title(pid)), 0)
+            return next((pid for pid in children(self.pid) if "fork server" in title(pid)), 0)
 
-        return wait_for(look, "a nursery")
+        return wait_for(look, "a fork server")
 
     def of_role(self, role: str) -> list[int]:
         """`flow worker` or `collector`: the pids that run now."""
-        nursery = next((pid for pid in children(self.pid) if "nursery" in title(pid)), 0)
-        return [pid for pid in children(nursery) if role in title(pid)] if nursery else []
+        forkserver = next((pid for pid in children(self.pid) if "fork server" in title(pid)), 0)
+        return [pid for pid in children(forkserver) if role in title(pid)] if forkserver else []
 
     def worker(self, role: str = "flow worker", seconds: float = 20) -> int:
         def look() -> int:
@@ -102,8 +102,8 @@ class Victim:
         """`kill -9` one process of a role; its pid, 0 if there was none."""
         if role == "coordinator":
             pid = self.pid if self.process.poll() is None else 0
-        elif role == "nursery":
-            pid = next((pid for pid in children(self.pid) if "nursery" in title(pid)), 0)
+        elif role == "forkserver":
+            pid = next((pid for pid in children(self.pid) if "fork server" in title(pid)), 0)
         else:
             pid = next(iter(self.of_role(role)), 0)
         if pid:

@@ -1,6 +1,6 @@
 """`make fresh`: what the README promises, done on a bare Debian: clone, `make demo`, `make test`.
 
-Law: the host is not touched. A run works on a copy of a bare root, in mount, process, host-name and IPC
+The host is not touched. A run works on a copy of a bare root, in mount, process, host-name and IPC
 namespaces of its own, and everything ends with it: processes and mounts with their namespaces, the copy by
 this program, or, where this program was killed, by the next run. Kept between runs, outside the checkout, are
 the bare roots (a week) and what apt and pip have downloaded.

@@ -1,6 +1,6 @@
 """Two hosts on one wire: a network namespace for the box under test and one for its peer.
 
-The law of this file: **no clock decides**. That a segment is *not* answered is shown by one sent after it
+No clock decides. That a segment is *not* answered is shown by one sent after it
 that is: the wire between the two keeps order.
 """
 

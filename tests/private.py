@@ -1,6 +1,6 @@
 """Installations that only root can read, as on a host where the program lies in /root (0700 on Debian).
 
-Law: what a test changes in one is a copy; nothing of this checkout is in an installation's path.
+What a test changes in one is a copy; nothing of this checkout is in an installation's path.
 """
 
 from __future__ import annotations

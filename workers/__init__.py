@@ -1,1 +1,1 @@
-"""The processes that do the work: flow workers and collectors, and the nursery that starts them."""
+"""The processes that do the work: flow workers and collectors, and the fork server that starts them."""

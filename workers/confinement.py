@@ -1,6 +1,6 @@
 """Which files a child process may use by name: none. Which system calls it may make: those of its loop.
 
-The law of this file: **what a child was given it holds open already**. The ordinary user that it runs as has
+What a child was given it holds open already. The ordinary user that it runs as has
 a home, and everybody has /tmp: with Landlock (landlock(7), Linux 5.13) no file can be read or written, none
 be made or removed, no program be run, and from Linux 6.7 on no TCP connection be made or awaited, from 6.12
 on nobody else be signalled. What has been loaded by then (workers/preload.py) is all there is. What else a

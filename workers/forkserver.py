@@ -1,9 +1,9 @@
-"""The nursery: forks workers and collectors when the coordinator asks, and tells it when one has died.
+"""The fork server: forks workers and collectors when the coordinator asks, and tells it when one has died.
 
 It is started once, as a fresh interpreter, and loads all that its children may ever need. It is given the
 shards' sockets, the outputs and the way to the coordinator's sockets, gives up root and the file system, and
 forks children: a successor is at work within milliseconds, has every descriptor already, and shares the
-memory of what is loaded. When the coordinator is gone, so are the nursery and all its children.
+memory of what is loaded. When the coordinator is gone, so are the fork server and all its children.
 
 It speaks over one SEQPACKET socket, in msgpack. To it: a Setup with the descriptors, then Spawn values, each
 with a pipe that holds the child's credentials, that of a collector with its listening socket (see `lzr.job`;
@@ -40,7 +40,7 @@ _MAX_MESSAGE = 1 << 18
 _MAX_DESCRIPTORS = 250
 
 
-class Nursery:
+class ForkServer:
     def __init__(self, control: socket.socket) -> None:
         parent = os.getppid()
         self._control = control
@@ -212,11 +212,11 @@ def main() -> None:
         signal.signal(number, signal.SIG_IGN)  # the coordinator decides when to end, and the descriptors tell
     signal.pthread_sigmask(signal.SIG_SETMASK, ())  # it was started while the coordinator held them back
     control = socket.socket(fileno=int(sys.argv[1]))
-    setproctitle("lzr: nursery")
+    setproctitle("lzr: fork server")
     # One word: before a fork, Python 3.12 and later look for the number of threads in /proc/self/stat;
     # if the name has two words they find the nice value there, and warn when it is 2 or more.
-    setthreadtitle("lzr:nursery")
-    Nursery(control).run()
+    setthreadtitle("lzr:forkserver")
+    ForkServer(control).run()
 
 
 if __name__ == "__main__":

@@ -1,10 +1,10 @@
 """Everything that a worker may ever load or open by name, had before root is given up.
 
-The law of this file: **after `close`, nothing is loaded**. The installation may lie where only root can read
+After `close`, nothing is loaded. The installation may lie where only root can read
 it (/root is 0700 on Debian; pipx and uv install there), and Landlock closes the file system to the children
-wherever they are. Python and its libraries load much when they first need it: so what the nursery's children
-share is made complete once, before the first of them is forked, and a module that was forgotten is an
-ImportError with its name, the same on every machine.
+wherever they are. Python and its libraries load much when they first need it: so what the fork server's
+children share is made complete once, before the first of them is forked, and a module that was forgotten is
+an ImportError with its name, the same on every machine.
 
 `tests/unit/workers/test_preload.py` finds every import in a function of ours, and every codec that is named;
 what libraries load late is found by scans with the file system closed

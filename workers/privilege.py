@@ -1,6 +1,6 @@
 """What a child process gives up before it looks at a byte from outside.
 
-The law of this file: **what is dropped cannot be had again, and that is checked, not believed**. User and
+What is dropped cannot be had again, and that is checked, not believed. User and
 groups, all five capability sets (capabilities(7)) and the right to gain any by running a program
 (``PR_SET_NO_NEW_PRIVS``, prctl(2)).
 """

@@ -1,6 +1,6 @@
 """``lzr guard on|off|status``: the RST guard by itself, for pipelines that want it up beforehand.
 
-The law of this file: **what a person set by hand only a person takes away**. A guard made here belongs to
+What a person set by hand only a person takes away. A guard made here belongs to
 no process and is never stale; ``off`` removes it, for all addresses or for those named.
 """
 

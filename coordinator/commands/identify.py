@@ -1,6 +1,6 @@
 """``lzr identify``: which protocol is this payload? The scan's own engine, over files instead of hosts.
 
-Law: one payload, one line, in order. A line of input that cannot be read makes a line too (``invalid``) and
+One payload, one line, in order. A line of input that cannot be read makes a line too (``invalid``) and
 a sentence on stderr, so that output lines stay beside input lines; the exit status tells that there was one.
 """
 

@@ -1,6 +1,6 @@
 """Lines of styled text, and the few shapes drawn with them: bars, sparklines, charts, tables.
 
-The law: a `Line` is a list of (text, style name) pieces in which every character is one cell wide, so a
+A `Line` is a list of (text, style name) pieces in which every character is one cell wide, so a
 width is a length and nothing has to be measured. Styles are names; what they look like is `THEME`, and a
 picture is complete without any of them (no colour, no UTF-8: another `Glyphs`).
 """

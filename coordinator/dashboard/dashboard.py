@@ -1,6 +1,6 @@
 """The live dashboard: a picture of a `Snapshot`, and the terminal it is kept on.
 
-The law: `render` is pure (a snapshot and a size in, a rich renderable out), and `Dashboard` only decides
+`render` is pure (a snapshot and a size in, a rich renderable out), and `Dashboard` only decides
 what has to be written so that the terminal shows it: the lines that changed. That is what makes four frames
 a second cost less than a hundredth of a core, and little over ssh. It draws on the terminal of stderr,
 reads keys from the terminal itself (stdin is the input), never writes to stdout, never waits for it.

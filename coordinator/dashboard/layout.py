@@ -1,6 +1,6 @@
 """Where each panel goes at a given size.
 
-The law: a picture has exactly `height` lines of exactly `width` cells, whatever is asked. The head (how
+A picture has exactly `height` lines of exactly `width` cells, whatever is asked. The head (how
 far, how fast) and the foot (what holds it back, warnings, keys) come first; processes and findings share
 what is left by need, and the latest services get the rest.
 """

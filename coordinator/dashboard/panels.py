@@ -1,6 +1,6 @@
 """The parts of the dashboard, each a function of a `Snapshot` and a size.
 
-The law: a panel returns at most `height` lines of at most `width` cells and says the most important thing
+A panel returns at most `height` lines of at most `width` cells and says the most important thing
 first, so that cutting at the bottom or the right is always the right way to make it smaller. Text of
 strangers passes `lzr.safetext`.
 """

@@ -1,6 +1,6 @@
 """The table of processes: one line each, as many columns as the width holds.
 
-The law: a column is one entry of COLUMNS, most important first; what a process has no figure for is blank.
+A column is one entry of COLUMNS, most important first; what a process has no figure for is blank.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """A terminal taken over and given back.
 
-The law: whatever happens, it ends as it began (cursor, modes, screen), and it is never waited for: a
+Whatever happens, it ends as it began (cursor, modes, screen), and it is never waited for: a
 terminal that does not take its bytes (Ctrl-S, a stalled ssh) gets the next picture when it has taken this
 one. Its reader may belong to a shell: keys are read only while this process group is in the foreground,
 since a background read or change of modes would stop the scan.

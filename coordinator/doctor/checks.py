@@ -1,6 +1,6 @@
 """What has to be right before a scan begins: each check takes facts and gives one finding.
 
-The law of this file: **nothing is looked up here**. `coordinator/doctor/facts.py` reads the host, and
+Nothing is looked up here. `coordinator/doctor/facts.py` reads the host, and
 `coordinator/doctor/probing.py` tries things out; here is only what they mean for a scan, in one sentence and,
 where something is to be done, a remedy. `lzr doctor` makes all checks, and every scan makes those of
 `PREFLIGHT`: a fault ends it with status 2, a warning stands in its log.

@@ -79,16 +79,16 @@ def examine(options: Options, target: str | None) -> list[Finding]:
         found.append(Finding("installation", FAULT, str(error)))
         user = privilege.choose_user(None)
     have, why = cpus.usable()
-    crew = cpus.choose(options.flow_workers, options.collect_workers, have, why)
+    workers = cpus.choose(options.flow_workers, options.collect_workers, have, why)
     here, net = probing.route(options, target)
     found.append(here)
-    shards = cpus.shards(crew.flow, have)
+    shards = cpus.shards(workers.flow, have)
     wanted = Wanted(
         interface=net.interface if net else options.interface,
         sources=net.sources if net else options.source_ips,
         shards=shards,
-        frames=cpus.frames(shards, crew.flow),
-        processes=crew.flow + crew.collect + 2,
+        frames=cpus.frames(shards, workers.flow),
+        processes=workers.flow + workers.collect + 2,
         guard=options.guard,
     )
     known = facts.gather(options, user)

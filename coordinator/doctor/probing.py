@@ -1,7 +1,7 @@
 """Checks that try things out, for `lzr doctor`: the way to a target, the guard, the rings.
 
-The law of this file: **what is tried is what a scan does, by the same functions, and it is undone before the
-finding is returned**. Nothing is sent but the kernel's own question for the MAC of the next hop, and
+What is tried is what a scan does, by the same functions, and it is undone before the
+finding is returned. Nothing is sent but the kernel's own question for the MAC of the next hop, and
 connections of this host to itself.
 """
 

@@ -1,6 +1,6 @@
 """A small server inside a loop that must never wait: bounded in clients, bytes and time.
 
-The law: whatever a client does (sends a byte an hour, reads nothing, sends a gigabyte, opens a thousand
+Whatever a client does (sends a byte an hour, reads nothing, sends a gigabyte, opens a thousand
 connections), `handle` returns at once and memory stays bounded. Where there are too many clients, whoever
 comes is let in and the oldest of the address that has most goes: who only holds connections starves nobody.
 There is one descriptor to wait for

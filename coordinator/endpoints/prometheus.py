@@ -1,6 +1,6 @@
 """The figures for Prometheus: text exposition format 0.0.4, and the smallest HTTP server that carries it.
 
-The law: what is exposed is a function of the `Snapshot`; a scrape reads the last one and never makes the
+What is exposed is a function of the `Snapshot`; a scrape reads the last one and never makes the
 scan wait. The server listens on loopback unless told otherwise and knows one page, `/metrics`.
 """
 

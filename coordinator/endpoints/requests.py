@@ -1,6 +1,6 @@
 """What a person or a script may ask of a running scan, and the words for it.
 
-The law: a key on the dashboard and a line on the control socket become the same `Command`, so there is one
+A key on the dashboard and a line on the control socket become the same `Command`, so there is one
 place that obeys. The words are parsed here and nowhere else; a line that is not understood is a sentence
 for its author, never an exception in the scan.
 

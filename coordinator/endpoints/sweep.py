@@ -1,6 +1,6 @@
 """Control sockets that killed runs left behind, and whether a directory is one where ours may lie.
 
-The law: only what is certainly ours and certainly dead is taken away. The directory is opened once, without
+Only what is certainly ours and certainly dead is taken away. The directory is opened once, without
 following a link, and must be ours alone; a socket must be ours, bear the number of a process that is gone,
 and refuse to be connected to (a scan in a container has another number in here, but answers).
 """

@@ -1,6 +1,6 @@
 """Opening a file by name that is to be written, as root, in directories that others may write too.
 
-The law: nothing here waits without saying so, follows somebody else's symbolic link, or empties anything.
+Nothing here waits without saying so, follows somebody else's symbolic link, or empties anything.
 """
 
 from __future__ import annotations

@@ -26,7 +26,7 @@ _LAST_MOMENTS = 60.0
 
 @dataclass
 class Outputs:
-    """Descriptors (as the nursery numbers them) and what is acknowledged of each.
+    """Descriptors (as the fork server numbers them) and what is acknowledged of each.
 
     lines: records written to each by this scan. file: the result file, if it has a name; name: to call it by.
     """

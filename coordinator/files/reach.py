@@ -1,6 +1,6 @@
 """The directory in which a file is to be made, reached step by step, so that nobody can change the way.
 
-The law: of each step the thing itself is opened, never followed by its name, and then looked at. A symbolic
+Each step of a path is opened itself, never followed by its name, and then looked at. A symbolic
 link is followed if it is ours, root's or that of who called sudo; one that an outsider has put where he can
 write is refused. What is done with the file afterwards is done in the directory that was reached, so it does
 not matter what is renamed meanwhile.

@@ -1,6 +1,6 @@
 """The result file: judged when it is opened, changed only when a scan is sure to begin.
 
-The law: **what was there before stays**. Results are appended to results, a file that holds anything else is
+What was there before stays. Results are appended to results, a file that holds anything else is
 refused, and nothing is cut off but a last line that is not whole; with --overwrite, everything. Both happen
 in `begin`, after all that can fail has been tried.
 """

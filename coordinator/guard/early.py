@@ -3,7 +3,7 @@
 In ``zmap … | lzr …`` both start at once, and ZMap's first probe leaves some 20 ms later. Python needs ten
 to start and ten to read the options properly. So the shell script ``bin/lzr``, which comes first, puts a
 plain guard up and names it in the environment, and this takes it over; where that did not happen, it puts
-one up itself. The law of this file: **a guess that can be put right**. It looks for the four flags that
+one up itself. It is a guess that can be put right: it looks for the four flags that
 matter to the guard, takes what it does not understand as not given, and never raises; ``Guard.settle``
 makes good what was guessed wrong, and the caller removes the guard if there is no scan.
 """

@@ -1,7 +1,7 @@
 """What the two firewall tools, ``nft`` and ``iptables``, have in common.
 
-The law of this file: **a firewall command is one short child process, bounded in time, whose words reach
-us whole**. Its input and output go through memory files, so that nothing can block on a full pipe, and it
+A firewall command is one short child process, bounded in time, whose words reach
+us whole. Its input and output go through memory files, so that nothing can block on a full pipe, and it
 runs in a process group of its own, so that a Ctrl-C meant for us does not stop it half way.
 
 This is on the path from the start of the program to the rule that must be up before the first SYN-ACK.

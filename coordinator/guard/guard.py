@@ -1,7 +1,7 @@
 """The RST guard: keeps the kernel from answering for connections that only the scan knows.
 
-The kernel sees SYN-ACKs and data for connections it never opened, and would reset each. The law of this
-file: **what is put up is taken away**: at the end by ``Guard.remove``, and after a ``kill -9`` by the next
+The kernel sees SYN-ACKs and data for connections it never opened, and would reset each. What is put up
+is taken away: at the end by ``Guard.remove``, and after a ``kill -9`` by the next
 run, which knows the rules of a dead owner by their name (``coordinator/guard/tablenames.py``).
 
 A guard covers source addresses and a range of source ports, in both families, and nothing else. Modes:

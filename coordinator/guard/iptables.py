@@ -1,7 +1,7 @@
 """The guard as iptables and ip6tables rules, for hosts without nftables.
 
-The law of this file: **every rule of ours carries its guard's name as a comment, and only rules with such
-a comment are ever deleted**. There is no table of our own to be had here, so the comment is the fence.
+Every rule of ours carries its guard's name as a comment, and only rules with such
+a comment are ever deleted. There is no table of our own to be had here, so the comment is the fence.
 Only the RSTs that leave and answers that would be forwarded in a loop are dropped; the cheaper ways are
 nftables' alone.
 """

@@ -1,6 +1,6 @@
 """The guard as nftables: one table ``inet lzr_…`` per guard, made by one ``nft -f -``.
 
-The law of this file: **one transaction puts the whole guard up and one takes it away**; no rule of anybody
+One transaction puts the whole guard up and one takes it away; no rule of anybody
 else is read or touched. Three ways of keeping the kernel quiet about flows it does not know:
 
 ``resets``     output hook: drop the RSTs that leave from our addresses and ports. Always there.

@@ -1,6 +1,6 @@
 """Whose guard is it, and does that process still live?
 
-The law of this file: **a guard is stale only when its owner is proved dead**. A rule carries its owner in
+A guard is stale only when its owner is proved dead. A rule carries its owner in
 its name, ``lzr_<pid namespace>_<pid>_<start time>_<n>``. The pid alone would not do: it is used again, and
 a scan in a container has pids that mean other processes out here. Start time (clock ticks since boot,
 proc(5) ``/proc/pid/stat`` field 22) settles the first, the namespace the second. Who cannot be judged

@@ -1,6 +1,6 @@
 """Names of a list to addresses: each looked up once, beside the scan, and waited for no longer than is said.
 
-The law: a name is one host: its first IPv4 address, or if it has none its first IPv6 address. Threads ask the
+A name is one host: its first IPv4 address, or if it has none its first IPv6 address. Threads ask the
 system (hosts file, DNS); the loop learns of an answer through a descriptor. Whoever asks holds back when
 `crowded`, so memory is bounded; what was found lately is remembered.
 """

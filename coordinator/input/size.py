@@ -1,6 +1,6 @@
 """How much input there is to come, where that can be known: a regular file has a length.
 
-The law: an estimate from the bytes read and the inputs they held. It is for people (the bar, the time left);
+This is an estimate from the bytes read and the inputs they held. It is for people (the bar, the time left);
 nothing is decided by it. When the input has ended, the count is known and this is not asked any more.
 """
 
@@ -10,8 +10,11 @@ import os
 import stat
 
 
-class Extent:
-    """Make it before the first byte is read."""
+class InputSize:
+    """How many inputs a regular file holds, from how many its bytes held so far; unknown for a pipe.
+
+    Make it before the first byte is read: what was read before is not counted.
+    """
 
     def __init__(self, descriptor: int) -> None:
         self._descriptor = descriptor

@@ -1,6 +1,6 @@
 """`--auto-workers`: how many workers the figures ask for.
 
-The law: pure and slow to change its mind. A channel gets one worker more when its busiest has been busy for
+It is pure, and slow to change its mind: a channel gets one worker more when its busiest has been busy for
 RAISE_AFTER seconds without a break, one less when, for LOWER_AFTER seconds, its work would have fitted into
 one worker less with room to spare; after any change, whoever made it, nothing moves for SETTLE seconds,
 because the figures are then those of a change. Collectors are also busy when batches pile up before them

@@ -1,6 +1,6 @@
 """What holds the scan back, in words, with the flag or key that would change it.
 
-The law: one sentence, always; the first cause that is true in the order a person should look at them
+It is always one sentence: the first cause that is true in the order a person should look at them
 (what the user asked for, what is broken, what is full, what is slow, nothing). Its end may be cut off on a
 narrow terminal, so the cause and the cure come first.
 """

@@ -1,6 +1,6 @@
 """The log: what the program has to say besides results and status.
 
-Law: one line each, as ZMap writes them (``Nov 22 09:31:00.123 [INFO] lzr: sentence``), to one place: the
+One line each, as ZMap writes them (``Nov 22 09:31:00.123 [INFO] lzr: sentence``), to one place: the
 file of --log-file or --log-directory, else stderr. While the dashboard has the terminal nothing is written
 to stderr; what matters stands among the dashboard's warnings. --verbosity says how much; a log that cannot
 be written any more never ends a scan.

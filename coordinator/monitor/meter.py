@@ -1,6 +1,6 @@
 """From raw counters to rates, history and a `Snapshot`.
 
-The law: a process reports only what it has counted since it was started; everything derived (rates, shares,
+A process reports only what it has counted since it was started; everything derived (rates, shares,
 sums over the processes that were there before, the last minute) is made here, and `now` is an argument.
 Counters that start again at zero (a successor took over) never make a rate negative or a sum smaller.
 """

@@ -1,6 +1,6 @@
 """What is known about a running scan at one moment, as values.
 
-The law: everything that shows a scan (dashboard, status line, metrics, control socket, the advice on worker
+Everything that shows a scan (dashboard, status line, metrics, control socket, the advice on worker
 counts) is a function of a `Snapshot` and of nothing else, so they can never disagree.
 `coordinator.monitor.meter` makes snapshots from raw counters; nothing here reads a clock, and all times are
 seconds of the monotonic clock unless a name says otherwise.

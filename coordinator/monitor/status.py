@@ -1,6 +1,6 @@
 """A scan in plain text: the line a second, the row for a file, JSON for scripts, the table at the end.
 
-The law: pure functions of a `Snapshot`; ASCII unless the caller says the terminal takes more; no colour, no
+These are pure functions of a `Snapshot`; ASCII unless the caller says the terminal takes more; no colour, no
 cursor movement, so any of them may be redirected, logged and grepped.
 """
 

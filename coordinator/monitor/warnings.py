@@ -1,6 +1,6 @@
 """What a person should worry about: a `Snapshot` in, sentences out, worst first.
 
-The law: a warning says what is wrong and what to do about it, in one line, and goes away when it is no
+A warning says what is wrong and what to do about it, in one line, and goes away when it is no
 longer true (what happened more than a minute ago is a figure, not a warning). Alerts stand to the end: a scan
 may have lost results by them.
 """

@@ -1,7 +1,7 @@
 """Where packets leave, from which addresses, and to which next hop, when the user did not say.
 
-The law of this file: **what the user gave is taken, the rest is asked of the kernel, and what neither
-knows ends in one sentence that names the flag which would**. The kernel's routing table chooses interface
+What the user gave is taken, the rest is asked of the kernel, and what neither
+knows ends in one sentence that names the flag which would. The kernel's routing table chooses interface
 and source address as it would for a connection of its own, and its own ARP or neighbour discovery finds
 the MAC of the gateway (or of the target, on the same link), so nothing is guessed from passing traffic.
 

@@ -1,6 +1,6 @@
 """rtnetlink in little: ask the kernel about links, addresses, routes and neighbours.
 
-The law of this file: **a question is one message, and the answer is read whole, checked field by field**.
+A question is one message, and the answer is read whole, checked field by field.
 Layouts are those of rtnetlink(7): a 16-byte message header, a fixed part by type, then attributes of
 (length, type, value) on 4-byte bounds. Nothing here decides; ``coordinator/network/discover.py`` does.
 """

@@ -1,8 +1,8 @@
 """How many processes of each kind a scan starts with, and why.
 
-The law: from the cores this process may use, not from those the machine has. A collector keeps up with about
-four flow workers, the coordinator takes a part of a core and, from a dozen cores on, one of its own. What the
-user says counts; what is left open follows from it.
+Cores are taken from those this process may use, not from those the machine has. A collector keeps up with
+about four flow workers, the coordinator takes a part of a core and, from a dozen cores on, one of its own.
+What the user says counts; what is left open follows from it.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _RX_FRAMES, _TX_FRAMES = 8192, 2048  # for a worker
 
 
 @dataclass(frozen=True, slots=True)
-class Crew:
+class Workers:
     """Processes to start with. why: a sentence for the user."""
 
     flow: int
@@ -44,21 +44,21 @@ def usable(root: Path = Path("/")) -> tuple[int, str]:
     return allowed, _cores(allowed)
 
 
-def choose(flow: int | None, collect: int | None, cores: int, why: str) -> Crew:
+def choose(flow: int | None, collect: int | None, cores: int, why: str) -> Workers:
     """flow, collect: as the user said, or None."""
     if flow is not None and collect is not None:
-        return Crew(flow, collect, f"flow={flow}, collect={collect} as asked ({why})")
+        return Workers(flow, collect, f"flow={flow}, collect={collect} as asked ({why})")
     own = 1 if cores >= OWN_CORE_FROM else 0
     if flow is not None:
         collect = max(1, round(flow / FLOW_TO_COLLECT))
-        return Crew(flow, collect, f"flow={flow} as asked, collect={collect} to go with it ({why})")
+        return Workers(flow, collect, f"flow={flow} as asked, collect={collect} to go with it ({why})")
     if collect is None:
         collect = max(1, round((cores - own) / (FLOW_TO_COLLECT + 1)))
         said = f"collect={collect}"
     else:
         said = f"collect={collect} as asked"
     flow = max(1, cores - own - collect)
-    return Crew(flow, collect, f"flow={flow}, {said} ({why}; -w flow=N,collect=N sets them)")
+    return Workers(flow, collect, f"flow={flow}, {said} ({why}; -w flow=N,collect=N sets them)")
 
 
 def shards(flow: int, cores: int) -> int:
@@ -83,11 +83,11 @@ def order(root: Path = Path("/")) -> tuple[int, ...]:
     return tuple(pinning.in_order(allowed, siblings))
 
 
-def bound(interface: str, crew: Crew, cores: tuple[int, ...], root: Path = Path("/")) -> str:
+def bound(interface: str, workers: Workers, cores: tuple[int, ...], root: Path = Path("/")) -> str:
     """What is bound where, for the user."""
     places = [
         sorted({pinning.core_of(role, index, cores) for index in range(count)})
-        for role, count in (("flow", crew.flow), ("collect", crew.collect))
+        for role, count in (("flow", workers.flow), ("collect", workers.collect))
     ]
     return pinning.hint(interface, interrupts(interface, root), *places)
 

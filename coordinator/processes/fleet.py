@@ -1,4 +1,4 @@
-"""The fleet: the nursery and the children it forked, as the coordinator sees them.
+"""The fleet: the fork server and the children it forked, as the coordinator sees them.
 
 Every child has a name that is used once ("flow-0.2" is the second incarnation of flow worker 0): its sockets
 are called after it, so nothing that was meant for a dead process reaches its successor.
@@ -105,7 +105,7 @@ class Child:
 
 class Fleet:
     def __init__(self, scratch: Scratch, printed: ChildOutput | None = None) -> None:
-        """Starts the nursery at once: it loads its modules while we find the network.
+        """Starts the fork server at once: it loads its modules while we find the network.
 
         printed: takes what it and its children print, so that they hold nothing of the terminal.
         """
@@ -127,8 +127,8 @@ class Fleet:
         self._patient = privilege.may_renice()
         if self._patient:
             os.setpriority(os.PRIO_PROCESS, self._process.pid, _PATIENT)
-        self.nursery = ours
-        self.nursery.setblocking(False)
+        self.forkserver = ours
+        self.forkserver.setblocking(False)
         self._context: zmq.Context[Any] = zmq.Context(io_threads=1)
         self.reports = self._socket(zmq.PULL, _REPORTS)
         self.reports.setsockopt(zmq.USE_FD, scratch.listen("reports"))
@@ -141,7 +141,7 @@ class Fleet:
     def set_up(
         self, job: Job, sockets: Sequence[socket.socket], results: Sequence[int], others: Sequence[int] = ()
     ) -> None:
-        """Hand the nursery what children need: first the way to our sockets.
+        """Hand the fork server what children need: first the way to our sockets.
 
         sockets: the shards' and, behind them, the raw IP sockets. results: outputs, which only the collector
         that writes keeps open. others: files that all keep.
@@ -150,11 +150,11 @@ class Fleet:
             os.setpriority(os.PRIO_PROCESS, self._process.pid, os.getpriority(os.PRIO_PROCESS, 0))
         descriptors = [self._scratch.descriptor, *(sock.fileno() for sock in sockets), *results, *others]
         data = pack(Setup(job, len(results), len(others), len(sockets) - job.shards))
-        self.nursery.setblocking(True)
+        self.forkserver.setblocking(True)
         for at in range(0, len(descriptors), _DESCRIPTORS_AT_ONCE):
             part = descriptors[at : at + _DESCRIPTORS_AT_ONCE]
-            socket.send_fds(self.nursery, [data if at == 0 else b"+"], part)
-        self.nursery.setblocking(False)
+            socket.send_fds(self.forkserver, [data if at == 0 else b"+"], part)
+        self.forkserver.setblocking(False)
 
     def spawn(
         self,
@@ -182,7 +182,7 @@ class Fleet:
         if role == "collect":
             given.append(self._scratch.listen(f"results-{name}"))
         try:
-            socket.send_fds(self.nursery, [pack(spawn)], given)
+            socket.send_fds(self.forkserver, [pack(spawn)], given)
         finally:
             for descriptor in given:
                 os.close(descriptor)
@@ -192,17 +192,17 @@ class Fleet:
         return [child for child in self.children.values() if child.role == role]
 
     def events(self) -> list[Event]:
-        """What the nursery tells. Raises ChildProcessError when it is gone itself, or out of its mind."""
+        """What the fork server tells. Raises ChildProcessError when it is gone itself, or out of its mind."""
         found: list[Event] = []
         while True:
             try:
-                data = self.nursery.recv(_MAX_EVENT)
+                data = self.forkserver.recv(_MAX_EVENT)
             except BlockingIOError:
                 return found
             except OSError:
                 data = b""
             if not data:
-                raise ChildProcessError("the nursery, which starts the workers, has died")
+                raise ChildProcessError("the fork server, which starts the workers, has died")
             try:
                 event = Event.unpack(data)
             except SchemaError as error:
@@ -261,12 +261,12 @@ class Fleet:
         return descriptor
 
     def wait(self, seconds: float) -> None:
-        """Until the nursery has something to tell."""
-        select.select([self.nursery], [], [], seconds)
+        """Until the fork server has something to tell."""
+        select.select([self.forkserver], [], [], seconds)
 
     def end(self) -> None:
         """End whatever still runs: at the end of a scan nobody does. Their reports can still be read."""
-        self.nursery.close()  # the nursery ends its children when this is gone
+        self.forkserver.close()  # the fork server ends its children when this is gone
         try:
             self._process.wait(2)
         except subprocess.TimeoutExpired:
@@ -306,7 +306,7 @@ def _pipe_with(data: bytes) -> int:
 
 
 def _await_end(pid: int) -> None:
-    """Until this process, which is no child of ours, is gone: it may outlive a killed nursery a moment."""
+    """Until this process, which is no child of ours, is gone: it may outlive a killed fork server."""
     with contextlib.suppress(OSError):
         handle = os.pidfd_open(pid)
         try:

@@ -1,6 +1,6 @@
 """Who the workers run as, and whether we are root enough to begin.
 
-The law of this file: **root sets up, nobody else's bytes are read as root**. What a child does to itself
+Root sets up, nobody else's bytes are read as root. What a child does to itself
 is in ``workers/privilege.py``; here is only the choice of user, made before anything is started.
 """
 

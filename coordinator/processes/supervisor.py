@@ -37,7 +37,7 @@ _TOLD = 5
 
 @dataclass(frozen=True, slots=True)
 class Spawned:
-    """The nursery has forked a process."""
+    """The fork server has forked a process."""
 
     name: str
     pid: int
@@ -112,16 +112,16 @@ class Supervisor:
 
     # --- what has happened ---------------------------------------------------------------------------------
 
-    def reports(self, *, nursery: bool = True) -> Iterator[Report]:
+    def reports(self, *, forkserver: bool = True) -> Iterator[Report]:
         """What has happened, in an order in which it can be handled; what is not taken comes the next time.
 
-        nursery: whether it may have something to tell. What a process had reported comes before its death. A
-        message that cannot be is not among them (see `refuse`). Raises ChildProcessError when the nursery is
-        gone.
+        forkserver: whether it may have something to tell. What a process had reported comes before its death.
+        A message that cannot be is not among them (see `refuse`). Raises ChildProcessError when the fork
+        server is gone.
         """
         self.fleet.printed.read()  # also so that nobody waits for room to print
         deaths: list[Report] = []
-        for event in self.fleet.events() if nursery else ():
+        for event in self.fleet.events() if forkserver else ():
             self._tell(f"{event.name} {event.event}: pid {event.pid}")
             if event.event == "spawned":
                 self._arrived.append(Spawned(event.name, event.pid))

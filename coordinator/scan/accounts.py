@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from coordinator.files.outputs import Outputs
 from coordinator.input.intake import Intake
-from coordinator.input.size import Extent
+from coordinator.input.size import InputSize
 from coordinator.monitor.findings import Findings
 from coordinator.monitor.snapshot import Identified, Totals
 from coordinator.scan.checkpoint import Checkpoint
@@ -117,10 +117,10 @@ class Accounts:
         totals.backlog = backlog
         totals.in_flight = max(0, self._ledger.open - backlog)
 
-    def estimate(self, extent: Extent, most: int | None) -> None:
+    def estimate(self, size: InputSize, most: int | None) -> None:
         """How many inputs there are in all, as far as can be told from how long the input is."""
         totals = self._totals
-        total = extent.total(self._intake.fates.read + self._intake.coming)
+        total = size.total(self._intake.fates.read + self._intake.coming)
         if total is not None and most is not None:
             total = max(totals.read, min(total, most))
         totals.total, totals.total_estimated = total, True

@@ -1,6 +1,6 @@
 """The checkpoint: what a scan that was cut off at any moment needs to go on.
 
-The law of this file: **one file says two things that belong together**: which inputs have their fate, and
+One file says two things that belong together: which inputs have their fate, and
 how long each output was when exactly those had been written. It is replaced whole (write, fsync, rename),
 and only after the outputs have been synced up to that length. So whatever is cut off, a kernel or the power
 included, the newest checkpoint is true: a resumed scan cuts the outputs back to it and does the rest.

@@ -1,6 +1,6 @@
 """Everything that shows or steers a running scan, behind one object for the coordinator's loop.
 
-The law: the loop calls `tick` whenever it wakes (and at least every `patience` seconds), and gets back what
+The loop calls `tick` whenever it wakes (and at least every `patience` seconds), and gets back what
 people and scripts have asked for. Nothing here waits, nothing here can end the scan: a terminal that is
 gone, a full disk under the status file or a broken scrape is at most a warning.
 """

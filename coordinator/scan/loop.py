@@ -121,7 +121,7 @@ class Loop:
         self._figures_due = 0.0
         self._judged = now
         self._busy = 0
-        self._born = True  # the nursery may have something to tell
+        self._born = True  # the fork server may have something to tell
         self._polls: dict[tuple[int, ...], select.poll] = {}
         self.totals.shards = job.shards
         self.totals.rate_limit = self.pacer.rate
@@ -152,8 +152,8 @@ class Loop:
     def _start(self) -> None:
         """Fork the first collectors and flow workers."""
         if not self.accounts.enough:
-            crew = self._ready.crew
-            self._heed(self.supervisor.handle(Want(crew.flow, crew.collect), time.monotonic()))
+            workers = self._ready.workers
+            self._heed(self.supervisor.handle(Want(workers.flow, workers.collect), time.monotonic()))
             self.totals.phase = Phase.RUNNING
 
     def _turns(self) -> None:
@@ -218,7 +218,7 @@ class Loop:
     def _close(self) -> None:
         """Ask the children to end and wait for them, within bounds; the rest is ended by the fleet."""
         outputs = self.accounts.outputs
-        with contextlib.suppress(ChildProcessError):  # the nursery has died: its children do too
+        with contextlib.suppress(ChildProcessError):  # the fork server has died: its children do too
             for report in self.supervisor.end(_END_SECONDS):
                 self._take_last(report)
         self.fleet.end()
@@ -306,7 +306,7 @@ class Loop:
     # --- reports ---------------------------------------------------------------------------------------
 
     def _take_reports(self, now: float) -> None:
-        for report in self.supervisor.reports(nursery=self._born):
+        for report in self.supervisor.reports(forkserver=self._born):
             match report:
                 case Stats(_, figures):
                     self.meter.feed(now, figures)
@@ -424,14 +424,14 @@ class Loop:
     def _estimate(self) -> None:
         options = self._ready.job.options
         if not self.reading.ended and options.targets_total is None:
-            self.accounts.estimate(self._ready.begun.extent, options.max_targets)
+            self.accounts.estimate(self._ready.begun.size, options.max_targets)
 
     # --- waiting ---------------------------------------------------------------------------------------
 
     def _wait(self, others: list[int], seconds: float, now: float, worked: bool) -> bool:
         """Until something happens; descriptors that cannot do anything useful now are left out."""
-        nursery = self.fleet.nursery.fileno()
-        awaited = [nursery, self.fleet.printed.descriptor, *others, *self.intake.awaited]
+        forkserver = self.fleet.forkserver.fileno()
+        awaited = [forkserver, self.fleet.printed.descriptor, *others, *self.intake.awaited]
         awaited.append(self.departure.routing.fileno())
         seconds = min(seconds, self.departure.routing.wait(now))
         resting = 0.0
@@ -458,7 +458,7 @@ class Loop:
         ready = {fd for fd, _ in self._poll(tuple(awaited)).poll(seconds * 1000)}
         if seconds > _BREATH and not resting:
             time.sleep(_BREATH)
-        self._born = nursery in ready
+        self._born = forkserver in ready
         return not ready.isdisjoint(others)
 
     def _poll(self, descriptors: tuple[int, ...]) -> select.poll:

@@ -1,6 +1,6 @@
 """The metadata of a scan: one JSON object that says what was asked, where, with what, and what came of it.
 
-Law: whoever has only this file can repeat the scan (options, command line, seed, versions) and judge it
+Whoever has only this file can repeat the scan (options, command line, seed, versions) and judge it
 (inputs with their fates and whether they agree, packets, drops, restarts, how it ended). The file is opened
 before anything is sent, and written whole at the end, however the scan ends.
 """

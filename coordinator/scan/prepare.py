@@ -14,7 +14,7 @@ from coordinator.guard.following import Following, follows, listened
 from coordinator.guard.guard import Guard
 from coordinator.input.awaiting import first_targets, invite, typed
 from coordinator.input.intake import Intake, Sources
-from coordinator.input.size import Extent
+from coordinator.input.size import InputSize
 from coordinator.network import discover
 from coordinator.network.neighbours import NoRouteError
 from coordinator.network.raw_sockets import SocketError, close_shards, open_routed, open_shards
@@ -44,14 +44,14 @@ _UNREACHED = 4096
 class Begun:
     """The input, read as far as its first targets, if it has any.
 
-    more: it has not ended. extent: how long it is. now: when the scan began (monotonic seconds).
+    more: it has not ended. size: how long it is. now: when the scan began (monotonic seconds).
     """
 
     seed: int
     secrets: Secrets
     ledger: Ledger
     intake: Intake
-    extent: Extent
+    size: InputSize
     more: bool
     now: float
 
@@ -60,15 +60,15 @@ class Begun:
 class Prepared:
     """Everything that the loop goes by. sources: our addresses and ports, chosen for each target.
 
-    crew: processes to start with. warnings: of the checks that were made. relay: carries results that go to
-    a terminal.
+    workers: processes to start with. warnings: of the checks that were made. relay: carries results that
+    go to a terminal.
     """
 
     opened: Opened
     begun: Begun
     egress: Egress
     job: Job
-    crew: cpus.Crew
+    workers: cpus.Workers
     sources: Sources
     watch: Watch
     warnings: tuple[Finding, ...]
@@ -94,13 +94,13 @@ def begin(opened: Opened, signals: Signals) -> Begun:
         input_hash=opened.record.input_hash if options.metadata_file else None,
         reopen=options.reopen,
     )
-    extent = Extent(opened.source.descriptor)
+    size = InputSize(opened.source.descriptor)
     invite(options)
     more = first_targets(intake, opened.source, signals, options, opened.log)
     for sentence in intake.told:
         opened.log.info(sentence)
     intake.told.clear()
-    return Begun(seed, Secrets.derive(seed), ledger, intake, extent, more, time.monotonic())
+    return Begun(seed, Secrets.derive(seed), ledger, intake, size, more, time.monotonic())
 
 
 def watch(opened: Opened, begun: Begun, title: str, cores: int = 1, *, guarded: bool) -> Watch:
@@ -136,15 +136,15 @@ def prepare(
     if guard is not None:
         egress.cover(guard, out, intake, options)
     have, why = cpus.usable()
-    crew = cpus.choose(options.flow_workers, options.collect_workers, have, why)
-    shards = cpus.shards(crew.flow, have)
+    workers = cpus.choose(options.flow_workers, options.collect_workers, have, why)
+    shards = cpus.shards(workers.flow, have)
     title = f"{handshakes.shown(options.handshakes)} {out.title()}"
     shown = watch(opened, begun, title, have, guarded=guard is not None)
     job = Job(
         options=options,
         directory=opened.directory,
         shards=shards,
-        frames=cpus.frames(shards, crew.flow),
+        frames=cpus.frames(shards, workers.flow),
         own_mac=net.own_mac,
         gateway_v4=net.gateway_mac_v4 or discover.NO_MAC,
         gateway_v6=net.gateway_mac_v6 or discover.NO_MAC,
@@ -157,7 +157,7 @@ def prepare(
         report_every=shown.report_every,
         findings=shown.findings is not None,
     )
-    warnings = _preflight(options, job, opened.owner, out, crew)
+    warnings = _preflight(options, job, opened.owner, out, workers)
     sources = Sources(
         [addresses.parse(text) for text in net.source_v4],
         [addresses.parse(text) for text in net.source_v6],
@@ -188,7 +188,7 @@ def prepare(
         _follow(Following(guard, options, shown.alert), intake, heard)
     else:
         intake.listen_on(out.ports)
-    return Prepared(opened, begun, out, job, crew, sources, shown, warnings, relay)
+    return Prepared(opened, begun, out, job, workers, sources, shown, warnings, relay)
 
 
 def _find(opened: Opened, begun: Begun, guard: Guard | None, signals: Signals) -> tuple[Egress, Begun]:
@@ -226,10 +226,10 @@ def _reader(options: Options) -> Reader:
 
 
 def _preflight(
-    options: Options, job: Job, owner: tuple[int, int], out: Egress, crew: cpus.Crew
+    options: Options, job: Job, owner: tuple[int, int], out: Egress, workers: cpus.Workers
 ) -> tuple[Finding, ...]:
     """The checks of `lzr doctor` that cost nothing. Their warnings; raises UsageError for a fault."""
-    net, processes = out.network, crew.flow + crew.collect + 2
+    net, processes = out.network, workers.flow + workers.collect + 2
     wanted = Wanted(net.interface, net.sources, job.shards, job.frames, processes, options.guard)
     user = privilege.User(options.user or str(owner[0]), *owner)
     found = checks.preflight(facts.gather(options, user), wanted)

@@ -37,9 +37,9 @@ def announce(ready: Prepared) -> None:
         f"{job.shards} shards; seed {job.seed}"
     )
     log.info(begin(opened.outputs, opened.checkpoint, options))
-    log.info(f"workers: {ready.crew.why}")
+    log.info(f"workers: {ready.workers.why}")
     if job.cores:
-        log.info(cpus.bound(net.interface, ready.crew, job.cores))
+        log.info(cpus.bound(net.interface, ready.workers, job.cores))
     for gateway, mac in ((net.gateway_v4, net.gateway_mac_v4), (net.gateway_v6, net.gateway_mac_v6)):
         if mac is not None:
             log.debug(f"gateway {gateway or 'on this link'} has {mac.hex(':')}")

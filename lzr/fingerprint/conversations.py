@@ -1,6 +1,6 @@
 """What the servers in a capture said first: TCP segments in, the first payload of each conversation out.
 
-Law: what counts as the first payload is what the scan would have taken for it. The first piece in order is
+What counts as the first payload is what the scan would have taken for it. The first piece in order is
 enough when it is long, or a line, or the last; else it may grow by what follows within GROWTH, until the
 client speaks. The server is who answers a SYN; where none was captured, the side with the lower port.
 Conversations come out in the order in which they began; those in which the server said nothing, not at all.

@@ -1,6 +1,6 @@
 """Every step of every flow, told (``-d``): what came, what went, what became of it.
 
-Law: telling changes nothing. `Traced` is a flow table that passes each batch to `tell` as lines of text on
+Telling changes nothing. `Traced` is a flow table that passes each batch to `tell` as lines of text on
 its way in or out; who wants to be quick takes `FlowTable` itself.
 
     10.64.0.1:9002 from 10.1.0.2:40000 <- SYN ACK seq 17 ack 42 window 64240

@@ -1,6 +1,6 @@
 """The kinds of value an option takes: text to value, and value back to text.
 
-The law: ``parse(show(value)) == value``, and ``parse`` raises nothing but ValueError, whose text completes
+``parse(show(value)) == value``, and ``parse`` raises nothing but ValueError, whose text completes
 the sentence "FLAG VALUE: …". Nothing slow is imported here: the command line is read before the RST guard
 is up, and every millisecond until then is one in which the kernel may reset a connection ZMap half opened.
 """

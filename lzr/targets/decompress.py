@@ -1,6 +1,6 @@
 """Compressed bytes into plain ones: gzip, bzip2, xz and zstd, known by their first bytes.
 
-The law: what goes in may be hostile, so no call gives more than some megabytes however small its input, and
+What goes in may be hostile, so no call gives more than some megabytes however small its input, and
 what is damaged or cut short is said in a sentence while everything before it is given. Several compressed
 pieces one after the other (``cat a.gz b.gz``) are one text, as their own tools have it.
 

@@ -1,6 +1,6 @@
 """Files that are no list of targets: what they are, by their first bytes, and what to do with them.
 
-The law: only what is certain. A signature here never begins a line of any list that is read (docs/input.md);
+Only what is certain. A signature here never begins a line of any list that is read (docs/input.md);
 what is merely odd is left to the reader of lines, which says why it cannot use a line.
 """
 

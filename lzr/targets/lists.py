@@ -1,6 +1,6 @@
 """One line of a list of targets, as people and programs write them (docs/input.md names every form).
 
-The law: a line is one of the forms here, exactly, or it is refused in a sentence that says what it is; where
+A line is one of the forms here, exactly, or it is refused in a sentence that says what it is; where
 a line could mean two things it is refused too. Nothing is looked up: a name is given back as a name.
 """
 

@@ -1,6 +1,6 @@
 """What crosses a link, as a list: tcpdump in a namespace, read back as TCP segments.
 
-Law: what is captured is what was on the wire between `capture` and `stop`, both ends known to be reached:
+What is captured is what was on the wire between `capture` and `stop`, both ends known to be reached:
 tcpdump says when it listens, and is flushed when it ends.
 """
 

@@ -1,6 +1,6 @@
 """Real daemons, each in a root of its own.
 
-Law: a daemon is one `Daemon` value; it runs by its process id, never through systemd, in a mount namespace
+A daemon is one `Daemon` value; it runs by its process id, never through systemd, in a mount namespace
 whose root is an overlay of one that its packages were installed into (`tests.lab.roots`), with the users and
 the files that these bring; nothing is installed on this host. Whatever a daemon writes goes to memory and is
 gone with it, so default paths are as good as private ones. Packages that exclude each other (mail and FTP

@@ -1,6 +1,6 @@
 """Network namespaces, made and removed reliably.
 
-Law: what a Lab makes bears the Lab's prefix (process id, its start time, a counter) and is gone when the
+What a Lab makes bears the Lab's prefix (process id, its start time, a counter) and is gone when the
 Lab is closed, whatever happened inside; what a killed process left is removed by `sweep`, which every new
 Lab runs first. Links are made inside the namespaces, so the host never sees an interface of ours.
 """

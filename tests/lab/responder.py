@@ -1,6 +1,6 @@
 """The stateless responder of benchmarks/responder.c on one end of a veth pair, and the truth about it.
 
-Law: what a host does is a letter, `letter_of(address)`, and what a record must say about it follows from
+What a host does is a letter, `letter_of(address)`, and what a record must say about it follows from
 the letter and the handshakes alone (`expected`), so a test knows every answer before it asks.
 """
 

@@ -1,6 +1,6 @@
 """Root directories made of Debian packages, so that nothing has to be installed on this host.
 
-Law: a root is built beside its final name and renamed when it is whole; after that nobody writes into it.
+A root is built beside its final name and renamed when it is whole; after that nobody writes into it.
 What runs inside a root runs in mount, process and host-name namespaces of its own, so whatever a package
 starts or mounts ends with the command. Packages come from where this host's own apt gets its own.
 

@@ -1,6 +1,6 @@
 """A scanner and a fleet of real daemons on one address, and what `lzr` says of each.
 
-Law: a scan is made once for a set of handshakes, over the daemons that asked for it, and kept: tests of
+A scan is made once for a set of handshakes, over the daemons that asked for it, and kept: tests of
 single daemons only look at it.
 """
 

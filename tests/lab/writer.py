@@ -1,6 +1,6 @@
 """A writer that writes as ZMap does (benchmarks/writer.c) in front of a scan, and what both sides saw.
 
-Law: the writer is asked when a line was written, and the host when its packet came, both by the same clock;
+The writer is asked when a line was written, and the host when its packet came, both by the same clock;
 the scan is asked for neither.
 """
 

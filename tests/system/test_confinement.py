@@ -164,7 +164,7 @@ def test_no_signal_to_others_of_the_same_user() -> None:
 
 
 def test_children_are_confined_too_and_can_be_ended() -> None:
-    """What the nursery does with its workers."""
+    """What the fork server does with its workers."""
 
     def act() -> str:
         reader, writer = os.pipe()

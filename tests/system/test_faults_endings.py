@@ -96,7 +96,7 @@ def test_a_signal_before_the_first_line(arena: Range, unchanged: None, number: s
     reader, writer = os.pipe()
     victim = Victim(arena.scanner, "-f", arena.lab.directory / "out", stdin=reader)
     os.close(reader)
-    wait_for(victim.nursery, "the scan to come up")
+    wait_for(victim.forkserver, "the scan to come up")
     victim.signal(number)
     assert victim.wait(20) == 128 + number
     os.close(writer)
@@ -326,7 +326,7 @@ def test_files_belong_to_who_called(arena: Range, source: Path) -> None:
         assert (found.st_uid, found.st_gid) == (12345, 12346), path
         assert found.st_mode & 0o777 == (0o755 if path == kept else 0o644), path
     children = {**dict.fromkeys([victim.worker()], "worker"), victim.worker("collector"): "collector"}
-    children[victim.nursery()] = "nursery"
+    children[victim.forkserver()] = "forkserver"
     nobody = 65534  # whom SUDO_USER names
     (directory,) = arena.lab.left()
     assert directory.stat().st_mode & 0o777 == 0o710

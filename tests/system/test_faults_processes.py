@@ -107,7 +107,7 @@ def test_a_worker_that_keeps_dying_ends_the_scan(arena: Range, source: Path) -> 
     assert arena.scanner.rules() == rules
 
 
-@pytest.mark.parametrize("role", ["coordinator", "nursery"])
+@pytest.mark.parametrize("role", ["coordinator", "forkserver"])
 def test_when_one_that_leads_is_killed_all_end(arena: Range, source: Path, role: str) -> None:
     count = 200_000
     arena.respond(first=FIRST, count=65536, port=PORT, source=SCANNER, classes=LIVELY)
@@ -127,9 +127,9 @@ def test_when_one_that_leads_is_killed_all_end(arena: Range, source: Path, role:
     found = read(target)
     assert len({record["saddr"] for record in found}) == len(found) >= 2000
     assert target.read_bytes().endswith(b"\n")
-    if role == "nursery":
+    if role == "forkserver":
         assert status == 1
-        assert "the nursery, which starts the workers, has died" in victim.said()
+        assert "the fork server, which starts the workers, has died" in victim.said()
         assert "Traceback" not in victim.said()
     else:
         assert arena.scanner.rules() != before, "the guard of the dead run stands until the next one"
@@ -149,7 +149,7 @@ def resume(arena: Range, source: Path, kept: Path, *more: str, name: str) -> Vic
         return Victim(arena.scanner, "--resume", kept, *more, stdin=stdin, name=name)
 
 
-HURTS = ("coordinator", "SIGINT", "nursery", "SIGTERM twice", "everyone", "disappear")
+HURTS = ("coordinator", "SIGINT", "forkserver", "SIGTERM twice", "everyone", "disappear")
 
 
 def hurt(victim: Victim, how: str) -> None:

@@ -14,7 +14,7 @@ from tests.lab.scan import LZR
 
 
 @pytest.mark.root
-def test_the_nursery_has_one_thread(arena: Range, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_fork_server_has_one_thread(arena: Range, monkeypatch: pytest.MonkeyPatch) -> None:
     """On a machine with several cores numpy's OpenBLAS would have one for each; Python 3.12 warns of it."""
     monkeypatch.delitem(arena.lab.environment, "OPENBLAS_NUM_THREADS", raising=False)
     process = arena.scanner.popen(
@@ -28,11 +28,11 @@ def test_the_nursery_has_one_thread(arena: Range, monkeypatch: pytest.MonkeyPatc
         stdin=subprocess.PIPE,
     )
 
-    def nurseries() -> list[int]:
+    def forkservers() -> list[int]:
         # It is called so when it has loaded everything. One word: see there.
-        return [pid for pid in arena.scanner.pids() if process_name(pid) == "lzr:nursery"]
+        return [pid for pid in arena.scanner.pids() if process_name(pid) == "lzr:forkserver"]
 
-    (nursery,) = wait_for(nurseries, "the nursery", seconds=60)
-    assert len(os.listdir(f"/proc/{nursery}/task")) == 1
+    (forkserver,) = wait_for(forkservers, "the fork server", seconds=60)
+    assert len(os.listdir(f"/proc/{forkserver}/task")) == 1
     process.send_signal(signal.SIGINT)
     process.wait(60)

@@ -142,7 +142,7 @@ def test_terminal_filters_and_sockets(arena: Range, accomplice: tuple[str, str])
     wait_for(lambda: records(200), "records")
     flow = victim.worker()
     collectors = wait_for(lambda: len(victim.of_role("collector")) == 2 and victim.of_role("collector"), "2")
-    for pid in (victim.nursery(), flow, *collectors):
+    for pid in (victim.forkserver(), flow, *collectors):
         held = links(pid)
         assert held[0] == "/dev/null"
         assert held[1] == held[2]

@@ -120,7 +120,7 @@ def beyond_the_loop(victim: Victim, role: str, pid: int) -> dict[str, str]:
         "tracing a brother": call("ptrace", 16, brother, 0, 0),
         "a brother's memory": call("process_vm_readv", brother, 0, 0, 0, 0, 0),
         "a signal to a brother": call("kill", brother, 0),
-        "a signal to the nursery": call("kill", victim.nursery(), 0),
+        "a signal to the fork server": call("kill", victim.forkserver(), 0),
         "a file in memory": call("memfd_create", "code", 0),
         "memory that can be run": call("mmap", 0, 4096, 7, 0x22, -1, 0),
         "a mount": call("mount", "none", "/", "tmpfs", 0, 0),

@@ -93,7 +93,7 @@ def test_sockets_cannot_be_reached_by_others_of_the_user(arena: Range) -> None:
     wait_for(lambda: lines_in(target) > 100, "records")
     (directory,) = Path("/run/lzr").glob(f"run-{victim.pid}-*")
     ways = [directory]
-    for pid in (victim.worker(), victim.worker("collector"), victim.nursery()):
+    for pid in (victim.worker(), victim.worker("collector"), victim.forkserver()):
         ways.append(Path(f"/proc/{pid}/root"))
         assert os.readlink(ways[-1]) == str(directory)
     assert all((way / "reports").is_socket() for way in ways), "root can"

@@ -1,6 +1,6 @@
 """How many flows may be begun at once, so that their answers find room in the receive rings.
 
-The law: *soon to answer* = fresh flows (their first packet is out, nothing has come back) less those that
+*soon to answer* = fresh flows (their first packet is out, nothing has come back) less those that
 never will (as many as fell silent within the last wait), and never more than were begun within the time that
 nearly all hosts take (`response_times`). That number stays under a window, which begins at half of what the
 rings hold together: answers spread evenly over them, as flows do. It halves when a turn finds a ring half

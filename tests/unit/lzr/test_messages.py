@@ -257,7 +257,7 @@ def test_pieces_as_columns() -> None:
     assert ShardFlows.pieces_of(rows, octets) == pieces
 
 
-def test_what_the_nursery_is_told() -> None:
+def test_what_the_fork_server_is_told() -> None:
     options = Options(
         source_port=(40000, 50000), handshakes=("wait", "http"), rate=7.5, output_fields=("saddr",)
     )

@@ -1,4 +1,4 @@
-"""What the nursery loads before it gives up root: all that our functions import, and what errors take.
+"""What the fork server loads before it gives up root: all that our functions import, and what errors take.
 
 In interpreters of their own, since this one has loaded much besides.
 """
@@ -18,7 +18,7 @@ from tests.host_net import ROOT
 from workers import preload
 
 PACKAGES = ("lzr", "workers")
-NURSERY = "import sys; from workers import forkserver, preload; preload.load(); "
+FORKSERVER = "import sys; from workers import forkserver, preload; preload.load(); "
 # Whatever is opened or searched for from here on ends the interpreter: it does not only fail, it is seen.
 SHUT = (
     "preload.close(); import os\n"
@@ -30,7 +30,7 @@ SHUT = (
 
 
 def interpreter(code: str) -> subprocess.CompletedProcess[str]:
-    words = [sys.executable, "-P", "-W", "error", "-c", NURSERY + code]
+    words = [sys.executable, "-P", "-W", "error", "-c", FORKSERVER + code]
     return subprocess.run(words, capture_output=True, text=True, cwd=ROOT, check=False, timeout=60)
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from coordinator.input.size import Extent
+from coordinator.input.size import InputSize
 from coordinator.processes.cpus import bound, choose, interrupts, order, shards, usable
 
 
@@ -14,10 +14,10 @@ from coordinator.processes.cpus import bound, choose, interrupts, order, shards,
     [(1, 1, 1), (2, 1, 1), (3, 2, 1), (4, 3, 1), (8, 6, 2), (12, 9, 2), (16, 12, 3), (64, 50, 13)],
 )
 def test_from_the_cores(cores: int, flow: int, collect: int) -> None:
-    crew = choose(None, None, cores, f"{cores} cores")
-    assert (crew.flow, crew.collect) == (flow, collect)
-    assert crew.why == f"flow={flow}, collect={collect} ({cores} cores; -w flow=N,collect=N sets them)"
-    assert shards(crew.flow, cores) >= 2 * crew.flow
+    workers = choose(None, None, cores, f"{cores} cores")
+    assert (workers.flow, workers.collect) == (flow, collect)
+    assert workers.why == f"flow={flow}, collect={collect} ({cores} cores; -w flow=N,collect=N sets them)"
+    assert shards(workers.flow, cores) >= 2 * workers.flow
 
 
 def test_what_the_user_says_counts() -> None:
@@ -71,17 +71,17 @@ def test_how_much_is_to_come(tmp_path: Path) -> None:
     path.write_text("10.0.0.1:80\n" * 1000)
     with path.open("rb", buffering=0) as file:
         file.read(12 * 100)  # somebody else's
-        extent = Extent(file.fileno())
-        assert extent.total(0) is None
+        size = InputSize(file.fileno())
+        assert size.total(0) is None
         file.read(12 * 300)
-        assert extent.total(300) == 900
+        assert size.total(300) == 900
         file.read()
-        assert extent.total(900) == 900
+        assert size.total(900) == 900
         path.write_text("")  # cut while it is read
-        assert extent.total(900) == 900
+        assert size.total(900) == 900
     ours, theirs = os.pipe()
     try:
-        assert Extent(ours).total(5) is None
+        assert InputSize(ours).total(5) is None
     finally:
         os.close(ours)
         os.close(theirs)
@@ -94,13 +94,13 @@ def test_where_processes_are_bound(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         folder.mkdir(parents=True)
         (folder / "thread_siblings_list").write_text(f"{cpu % 2},{cpu % 2 + 2}\n")
     assert order(tmp_path) == (0, 1, 2, 3)
-    crew = choose(None, None, 4, "4 cores")
-    assert bound("eth0", crew, order(tmp_path), tmp_path).startswith(
+    workers = choose(None, None, 4, "4 cores")
+    assert bound("eth0", workers, order(tmp_path), tmp_path).startswith(
         "pinned: flow workers to cores 0, 1, 2, collectors to core 3; eth0 has no interrupts"
     )
     for irq in (40, 41):
         (tmp_path / f"sys/class/net/eth0/device/msi_irqs/{irq}").mkdir(parents=True)
-    assert "echo 1 > /proc/irq/41/smp_affinity_list" in bound("eth0", crew, order(tmp_path), tmp_path)
+    assert "echo 1 > /proc/irq/41/smp_affinity_list" in bound("eth0", workers, order(tmp_path), tmp_path)
 
 
 INTERRUPTS = """\
@@ -129,7 +129,7 @@ def test_interrupts_of_a_virtual_card(tmp_path: Path) -> None:
     assert interrupts("eth0", tmp_path) == {38: 0, 39: 0}
     assert interrupts("eth1", tmp_path) == {70: 0}
     assert interrupts("eth2", tmp_path) == {}
-    crew = choose(1, 1, 2, "")
-    assert bound("eth0", crew, (0, 1), tmp_path).endswith(
+    workers = choose(1, 1, 2, "")
+    assert bound("eth0", workers, (0, 1), tmp_path).endswith(
         "echo 0 > /proc/irq/38/smp_affinity_list; echo 0 > /proc/irq/39/smp_affinity_list"
     )

@@ -31,7 +31,7 @@ C0, F0 = "collect-0.1", "flow-0.1"
 
 
 class Scene:
-    """A supervisor whose nursery forks nobody; the test speaks for it and for the processes."""
+    """A supervisor whose fork server forks nobody; the test speaks for it and for the processes."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         start = subprocess.Popen

@@ -1,6 +1,6 @@
 """The filter against ACKing firewalls, as traces.
 
-Law: a firewall costs at most `haf` + 4 packets, a host that serves data is never marked, and asking never
+A firewall costs at most `haf` + 4 packets, a host that serves data is never marked, and asking never
 delays the flow itself.
 """
 

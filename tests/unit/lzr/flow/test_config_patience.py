@@ -1,6 +1,6 @@
 """How long an answer is awaited from a peer that has acknowledged the probe, as traces.
 
-Law: with one retransmit or none, the time-out and nothing else. With more, as many repeats of the answer as
+With one retransmit or none, the time-out and nothing else. With more, as many repeats of the answer as
 of the probe are awaited: soon, from a peer that measured the round trip in an undisturbed handshake; later,
 from one that had to repeat its SYN-ACK, or may have had to.
 """

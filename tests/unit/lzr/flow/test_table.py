@@ -1,6 +1,6 @@
 """The life of one connection, as traces, and of several beside one another.
 
-Law: every edge of the transition table is taken by a trace, here or in a module of `ALL_EDGES`.
+Every edge of the transition table is taken by a trace, here or in a module of `ALL_EDGES`.
 """
 
 from __future__ import annotations

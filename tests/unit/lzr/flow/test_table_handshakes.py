@@ -1,6 +1,6 @@
 """Several handshakes with one host, as traces: each on a connection of its own, from a port of its shard.
 
-Law: a handshake that brings nothing leads to the next and the last one's end is the flow's, whatever the
+A handshake that brings nothing leads to the next and the last one's end is the flow's, whatever the
 reason; with every handshake asked for, each that got data is told.
 """
 

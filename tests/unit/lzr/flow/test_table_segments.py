@@ -1,6 +1,6 @@
 """What segments are worth, as traces: banners in pieces, what is lost or comes early, what is not believed.
 
-Law: what a peer sent is put together in its order and a gap is asked for; wrong numbers change nothing; no
+What a peer sent is put together in its order and a gap is asked for; wrong numbers change nothing; no
 peer makes a handshake cost more than the stated packets.
 """
 
