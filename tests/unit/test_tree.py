@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator
 from graphlib import TopologicalSorter
 from pathlib import Path
@@ -62,6 +63,14 @@ def test_a_unit_test_lies_where_its_module_lies(path: Path) -> None:
     stems = ["_".join(words[:count]) for count in range(len(words), 0, -1)]
     wanted = [package / f"{mark}{stem}.py" for stem in stems for mark in ("", "_")]
     assert any(module.is_file() for module in wanted), f"no module of {name(package)} has this name"
+
+
+def test_the_documentation_names_each_package_and_no_file_that_is_not_there() -> None:
+    text = (ROOT / "ARCHITECTURE.md").read_text()
+    for package in PACKAGES:
+        assert f"| `{name(package)}/` |" in text, name(package)
+    for found in re.findall(r"`((?:lzr|coordinator|workers|tests|bin)/[\w/]+\.\w+)`", text):
+        assert (ROOT / found).exists(), found
 
 
 def test_unit_tests_need_no_root() -> None:
