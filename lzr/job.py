@@ -119,7 +119,7 @@ class Spawn:
 
 
 class Event(Struct, frozen=True, forbid_unknown_fields=True):
-    """What the nursery tells: a process was forked, or has ended. status: exit code, or minus a signal."""
+    """What the fork server tells: a process was forked, or has ended. status: exit code, or minus a signal."""
 
     event: Literal["spawned", "died"]
     name: Name
@@ -135,7 +135,7 @@ class Event(Struct, frozen=True, forbid_unknown_fields=True):
         try:
             return msgspec.convert(msgpack.unpackb(data), Event)
         except (ValueError, TypeError, msgpack.UnpackException, msgspec.MsgspecError) as error:
-            raise SchemaError(f"what the nursery tells is no event: {error}"[:200]) from error
+            raise SchemaError(f"what the fork server tells is no event: {error}"[:200]) from error
 
 
 def pack(what: Setup | Spawn) -> bytes:

@@ -145,7 +145,7 @@ class ForkServer:
             privilege.die_with_parent(parent)
             self._control.close()
             pipe, *listening = given
-            known = Credentials.unpack(os.read(pipe, 64))  # which the nursery has never seen
+            known = Credentials.unpack(os.read(pipe, 64))  # which the fork server has never seen
             os.close(pipe)
             spawn = dataclasses.replace(spawn, token=known.token, results=known.results)
             self._keep_only_what_it_needs(spawn)

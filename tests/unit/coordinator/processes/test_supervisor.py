@@ -251,7 +251,7 @@ def test_last_words_of_one_that_was_buried(scene: Scene) -> None:
 
 
 def test_each_process_is_given_a_token_of_its_own(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
-    """By a pipe: what passes through the nursery, every later child remembers."""
+    """By a pipe: what passes through the fork server, every later child remembers."""
     found: dict[str, tuple[Spawn, Credentials]] = {}
 
     def sent(_: Any, data: list[bytes], descriptors: list[int]) -> None:
@@ -305,7 +305,7 @@ def test_orders_and_targets_are_for_one_process_alone(scene: Scene) -> None:
         msgpack.packb({"event": "died", "name": F0, "pid": 1, "status": 0, "more": 1}),
     ],
 )
-def test_what_the_nursery_tells_is_checked(scene: Scene, event: bytes) -> None:
+def test_what_the_fork_server_tells_is_checked(scene: Scene, event: bytes) -> None:
     """It cannot be replaced: the scan ends with a sentence."""
     os.write(scene.control, event)
     with pytest.raises(ChildProcessError, match="no event") as failure:
