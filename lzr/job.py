@@ -119,7 +119,7 @@ class Spawn:
 
 
 class Event(Struct, frozen=True, forbid_unknown_fields=True):
-    """What the fork server tells: a process was forked, or has ended. status: exit code, or minus a signal."""
+    """What the fork server tells: a process was forked, or has ended. status: exit code or minus a signal."""
 
     event: Literal["spawned", "died"]
     name: Name
