@@ -18,10 +18,10 @@ SOURCES = sorted(path for top in TOPS for path in (ROOT / top).rglob("*.py"))
 PACKAGES = sorted({path.parent for path in SOURCES})
 TESTS = sorted(path for path in UNIT.rglob("test_*.py") if path != Path(__file__).resolve())
 
-MODULES = 15
+MODULES = 17
 """In a package, beside its __init__."""
 
-LARGER = {"lzr/protocols": 99, "coordinator/scan": 20}
+LARGER = {"lzr/protocols": 99, "coordinator/scan": 22}
 """A family of protocols a file; the parts of a scan, in the order that ARCHITECTURE.md walks through them."""
 
 NOT_PURE = {
