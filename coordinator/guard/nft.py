@@ -3,7 +3,8 @@
 One transaction puts the whole guard up and one takes it away; no rule of anybody
 else is read or touched. Three ways of keeping the kernel quiet about flows it does not know:
 
-``resets``     output hook: drop the RSTs that leave from our addresses and ports. Always there.
+``resets``     output hook: drop the kernel's own RSTs that leave from our addresses and ports, not those that
+               programs send by a socket, as we do where the kernel routes a packet. Always there.
 ``unclaimed``  input hook: drop TCP that comes for our addresses and ports when no socket of this host has a
                claim on it, before the kernel has looked for one and made its RST. Programs that live on the
                same address keep what is theirs: the ``socket`` expression finds connected, listening and
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import Any
 
+_NOBODY = 0xFFFFFFFF
+"""No user has this number; the kernel's own RSTs have no user, and are not compared."""
 FAMILIES = (("ip", "four", "ipv4_addr"), ("ip6", "six", "ipv6_addr"))
 
 
@@ -45,6 +48,8 @@ def render(name: str, cover: Cover, ways: Sequence[str]) -> str:
         if members:
             lines.append(f"add element {table} {family} {{ {', '.join(members)} }}")
     lines.append(f"add chain {table} resets {{ type filter hook output priority -300; policy accept; }}")
+    # A socket in a program's hands: those by which packets that the kernel routes leave, ours among them.
+    lines.append(f"add rule {table} resets meta skuid != {_NOBODY} accept")
     reset = f"add rule {table} resets tcp sport {low}-{high} tcp flags & rst == rst"
     if cover.wide:
         # Not on the loopback: a local program must still learn that a local port is closed.

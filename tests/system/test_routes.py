@@ -103,6 +103,8 @@ class TestLan:
         assert done.returncode == 0, done.stderr
         assert found(done) == there, done.stderr
         assert "3 unroutable (agree)" in done.stderr, done.stderr
+        for place in (town.lan, town.gateway, town.far):  # our own RSTs arrive, whichever way they leave
+            assert place.run("ss", "-Htn", "state", "established", f"sport = :{PORT}").stdout == ""
 
     def test_zmap_over_the_link_and_beyond(self, town: Town) -> None:
         """ZMap's SYNs all go to the gateway; who is on the link answers directly, and often first."""
