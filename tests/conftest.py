@@ -11,7 +11,7 @@ import pytest
 from tests import ROOT
 from tests.lab import net
 from tests.lab.responder import Range
-from tests.wire import kernels_of
+from tests.wire import BODIES, kernels_of
 
 IN_CI = bool(os.environ.get("CI"))
 
@@ -45,7 +45,7 @@ def arena(lab: net.Lab) -> Range:
     return Range(lab)
 
 
-@pytest.fixture(scope="module", params=[pytest.param("native", marks=pytest.mark.native), "python"])
+@pytest.fixture(scope="module", params=BODIES)
 def kernels(request: pytest.FixtureRequest) -> Iterator[None]:
     """Everything twice: with the kernels in C, and with those in Python."""
     with kernels_of(request.param):

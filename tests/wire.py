@@ -24,6 +24,8 @@ from lzr.packet.segments import parse
 from lzr.rows import V4_MAPPED
 
 Rows = NDArray[Any]
+BODIES = (pytest.param("native", marks=pytest.mark.native), "python")
+"""What `kernels_of` takes, as the parameters of a fixture."""
 
 
 def halves(address: str) -> tuple[int, int]:

@@ -12,7 +12,7 @@ import pytest
 from lzr.flow.machine import TRANSITIONS, Action, Cue, State
 from tests.playbook import Batch, Edges, Ended, Got, Line, Move, Play, Sent, note_edges
 from tests.unit.lzr.flow import test_ackfirewall, test_table_handshakes, test_table_segments
-from tests.wire import kernels_of
+from tests.wire import BODIES, kernels_of
 
 HELLO, AGAIN = b"HELLO", b"EHLO you\r\n"
 BANNER = b"220 mail.example ESMTP\r\n"
@@ -22,7 +22,7 @@ edge = note_edges(EDGES)
 ALL_EDGES = (EDGES, test_table_handshakes.EDGES, test_table_segments.EDGES, test_ackfirewall.EDGES)
 
 
-@pytest.fixture(autouse=True, scope="module", params=["native", "python"])
+@pytest.fixture(autouse=True, scope="module", params=BODIES)
 def kernels(request: pytest.FixtureRequest) -> Iterator[None]:
     """All of it with the kernels in C and in Python."""
     with kernels_of(request.param):

@@ -18,13 +18,26 @@ from lzr.layout import CUT, MAX_FRAME
 from lzr.packet.payloads import ProbeTemplate
 from lzr.packet.segments import ETHERNET, Builder, Link, _fold, _words
 from lzr.rows import ACK, FRAME, NO_PROBE, PSH, RST, SYN
-from tests.wire import extension_header, fields, halves, kernels_of, packets, read, said, text, v4, v6, word
+from tests.wire import (
+    BODIES,
+    extension_header,
+    fields,
+    halves,
+    kernels_of,
+    packets,
+    read,
+    said,
+    text,
+    v4,
+    v6,
+    word,
+)
 
 LINK = Link(b"\x02\0\0\0\0\1", b"\x02\0\0\0\0\4", b"\x02\0\0\0\0\6")
 MAC, GATEWAY4, GATEWAY6 = "02:00:00:00:00:01", "02:00:00:00:00:04", "02:00:00:00:00:06"
 
 
-@pytest.fixture(autouse=True, scope="module", params=["native", "python"])
+@pytest.fixture(autouse=True, scope="module", params=BODIES)
 def kernels(request: pytest.FixtureRequest) -> Iterator[None]:
     """All of it with the kernels in C and in Python."""
     with kernels_of(request.param):
