@@ -135,7 +135,7 @@ MISTAKES = [
     ("-handshakes sip/udp", "sip/udp is UDP, not asked here: lzr speaks TCP alone; sip asks over TCP"),
     ("-handshakes icmp", "not TCP"),
     ("-handshakes jetdirect", "a printer's"),
-    ("-handshakes whois", "no handshake and no label here"),
+    ("-handshakes anydesk", "no handshake and no label here"),
     ("-handshakes 443", "443 is a port, and not a handshake; usual on port 443: tls"),
     ("-handshakes posgres", "did you mean postgres?"),
     ("-handshakes rabitmq", "did you mean rabbitmq (amqp here)?"),
