@@ -221,7 +221,7 @@ def test_the_filter_of_calls_is_for_the_kernel_what_it_is_for_us() -> None:
 
 
 def test_a_machine_whose_calls_are_not_known_has_no_filter(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(confinement.syscalls, "program", lambda _: None)
+    monkeypatch.setattr(confinement.syscalls, "program", lambda *_: None)
     assert confinement.filter_calls() is False
 
 
