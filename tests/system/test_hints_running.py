@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests import ROOT
+from tests.lab.net import wait_for
 
 
 @pytest.mark.root
@@ -28,4 +29,4 @@ def test_they_put_no_guard_up(word: str, tmp_path: Path) -> None:
     assert done.stdout == "ran\n"
     assert not (tmp_path / "called").exists()
     subprocess.run([script, "-q"], env=environ, capture_output=True, check=True, timeout=30)
-    assert (tmp_path / "called").exists(), "the test would not see a guard"
+    wait_for((tmp_path / "called").exists, "nft, which is not waited for; else no guard would be seen here")

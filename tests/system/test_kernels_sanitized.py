@@ -175,7 +175,7 @@ def _fuzz_packets(draw: random.Random) -> None:
     programs = (draw.randbytes(draw.randrange(12)), b"\0\4\0\0\0abcd\1\2", b"\3\11\0\0\0")
     ring.reshape(frames, 2048)[:, :4] = 0
     with contextlib.suppress(ValueError):
-        NATIVE.fill_ring(ring, first, rows, bytes(18), programs)
+        NATIVE.fill_ring(ring, first, rows, bytes(22), programs)
     with contextlib.suppress(ValueError):
         NATIVE.unsent(ring, first, draw.randrange(12))
     table = np.zeros(4, FLOW)
