@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from lzr.options import parse
     from lzr.options.table import Options
 
-_POSIX = os.name == "posix"
+_POSIX = sys.platform != "win32"
 OK, FAILED, USAGE = 0, 1, 2
 _ENDINGS = (1, 2, 15)
 """SIGHUP, SIGINT, SIGTERM; the module that has their names costs 2 ms."""
