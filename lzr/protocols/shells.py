@@ -32,6 +32,8 @@ def _ssh(data: bytes) -> bool:
 # --- Telnet ------------------------------------------------------------------------------------------
 
 IAC, SE, SB, WILL, DONT = 255, 240, 250, 251, 254
+OFFERS = (b"\xfb", b"\xfd", b"\xfa")
+"""WILL, DO, SB."""
 OPTIONS = frozenset((*range(50), 138, 139, 140, 69, 70, 85, 86, 87, 90, 91, 93, 200, 201))
 """Telnet options in the IANA registry but 255, extended options; and those that games' servers use."""
 
@@ -99,19 +101,24 @@ def _said(data: bytes) -> bytes:
     return data.translate(None, b"\0\x07\x08")
 
 
+def _negotiates(data: bytes) -> bool:
+    """Negotiation, and what follows is a banner, or what a full segment cut off."""
+    agreed = _negotiation(data)
+    rest = data[agreed:]
+    return agreed > 0 and (
+        not rest or rest[0] == IAC or agreed > 6 or is_text(_said(rest.partition(b"\xff")[0]))
+    )
+
+
 def _telnet(data: bytes) -> bool:
     if data[:1] == b"\xff":
-        agreed = _negotiation(data)
-        if not agreed:
-            return False
-        rest = data[agreed:]
-        # what follows is a banner, or what a full segment cut off
-        return not rest or rest[0] == IAC or agreed > 6 or is_text(_said(rest.partition(b"\xff")[0]))
+        return _negotiates(data)
     if len(data) > 4096 or data.startswith(OTHERS) or (data[:3].isdigit() and data[3:4] in b" -"):
         return False
     head, iac, tail = data.partition(b"\xff")
     if iac:
-        return len(head) < 2048 and is_text(_said(head)) and _negotiation(iac + tail) > 0
+        # Nobody says first what he will not do: all options are off at the start (RFC 854).
+        return len(head) < 2048 and tail[:1] in OFFERS and is_text(_said(head)) and _negotiates(iac + tail)
     if not is_text(_said(data)):
         return False
     text = data.rstrip(b"\r\n \0")
@@ -193,6 +200,7 @@ PROTOCOLS: tuple[Protocol, ...] = (
             b"Please enter your name: ",
             b"\xff\xfb\1\1\2\3\4",
             b"\xff\xfa\x18\1 and no end",
+            b"\x1b[2J\x07\r\ntext\x00\xff\xfe\n{}\n\xc2\x9b31m",
         ),
         ports=(23, 2323, 107, 2601, 2605),
         zgrab="telnet",
