@@ -49,7 +49,7 @@ def test_a_signal_while_it_starts(here: Range) -> None:
         for number, status, said in pool.map(lambda turn: started_and_ended(here, turn), range(18)):
             assert status in (128 + number, -number), (status, said)
             assert said == ""
-    assert "lzr_" not in here.scanner.rules()
+    wait_for(lambda: "lzr_" not in here.scanner.rules(), "an end of all guards", 10)
 
 
 def test_what_the_caller_ignores_stays_ignored(here: Range, tmp_path: Path) -> None:
