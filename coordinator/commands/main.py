@@ -28,7 +28,7 @@ NOT_LINUX = "scanning needs Linux (its packet sockets and firewall); on this sys
 def main(argv: list[str] | None = None) -> int:
     """Entry point of the console script; returns the exit status."""
     # Until the scan's loop can take them: within an import they end in a traceback or worse, and the guard
-    # stays. bin/lzr has done so before it put a guard up.
+    # stays. bin/lzr holds them back from when it has begun its guard.
     _hold_signals(True)
     if _POSIX:
         from coordinator.files import standard
