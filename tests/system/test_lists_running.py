@@ -14,7 +14,7 @@ from tests.lab.responder import FIRST, PORT, SCANNER, Range
 from tests.lab.scan import LZR, parse
 from tests.system.test_advice_running import lzr
 
-pytestmark = [pytest.mark.root, pytest.mark.timeout(150)]
+pytestmark = [pytest.mark.root, pytest.mark.timeout(400)]
 
 QUICK = ("-sendSYNs", "-handshakes", "http", "-rt", "0.3", "-t", "0.6", "-w", "flow=1,collect=1")
 

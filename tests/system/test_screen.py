@@ -26,7 +26,7 @@ from tests.system.test_e2e_responder import QUICK, mistakes
 from tests.unit.coordinator.dashboard.test_dashboard import Tmux
 from tests.unit.coordinator.endpoints.test_prometheus import parsed
 
-pytestmark = [pytest.mark.root, pytest.mark.timeout(150)]
+pytestmark = [pytest.mark.root, pytest.mark.timeout(400)]
 
 METRICS_PORT = "9464"
 

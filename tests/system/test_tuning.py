@@ -18,9 +18,12 @@ from tests.lab.scan import LZR, Scan, parse
 from tests.lab.zmaplines import lines
 from tests.system.test_e2e_responder import QUICK, assert_polite, assert_right
 
-pytestmark = [pytest.mark.root, pytest.mark.timeout(170)]
+pytestmark = [pytest.mark.root, pytest.mark.timeout(400)]
 
 FLOWS = 200_000
+# Each change starts processes. Where the machine has no time left for them, one a second would leave none for
+# the scan, and it would not end.
+MOST_CHANGES = 16
 ORDERS = (
     "flow=4 collect=2",
     "flow=1",
@@ -78,7 +81,7 @@ class Steered:
         wait_for(there, f"{key} {wanted}: {found.get(key)}", seconds)
         return found
 
-    def end(self, seconds: float = 120) -> Scan:
+    def end(self, seconds: float = 240) -> Scan:
         self.process.wait(seconds)
         records, torn = parse(self.target.read_text())
         return Scan(self.process.returncode, records, self.said.read_text(), torn=torn)
@@ -114,7 +117,7 @@ def test_counts_change_every_second(orderly: Range, tmp_path: Path) -> None:
     status: dict[str, Any] = {}
     while scan.runs:
         began = time.monotonic()
-        if scan.ctl("workers", *ORDERS[changes % len(ORDERS)].split()):
+        if changes < MOST_CHANGES and scan.ctl("workers", *ORDERS[changes % len(ORDERS)].split()):
             changes += 1
             text = scan.ctl("status", "--json")
             status = json.loads(text) if text else status

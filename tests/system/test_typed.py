@@ -12,7 +12,7 @@ from tests.system.test_screen import Window, window
 
 __all__ = ["window"]
 
-pytestmark = [pytest.mark.root, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.root, pytest.mark.timeout(400)]
 
 
 def start(here: Window, *options: str) -> None:
