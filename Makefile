@@ -80,7 +80,7 @@ unit-pure: $(VENV)/.installed
 		tests/unit/lzr/records tests/unit/lzr/targets tests/unit/lzr/test_siphash.py \
 		tests/unit/lzr/test_secrets.py tests/unit/workers tests/unit/coordinator/input tests/unit/coordinator/scan
 
-SYSTEM := $(PYTEST) -m 'not unit and not live'
+SYSTEM := $(PYTEST) -m 'not unit and not live' --durations 20
 system: venv lab-tools test-tools
 	$(SYSTEM) $(or $(ARGS),tests)
 

@@ -8,6 +8,7 @@ import signal
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from tests import ROOT
 from tests.lab import net
@@ -15,6 +16,12 @@ from tests.lab.responder import Range
 from tests.wire import BODIES, kernels_of
 
 IN_CI = bool(os.environ.get("CI"))
+
+# On a busy machine an example takes as long as it takes. With CI set, hypothesis has a profile of its own.
+_EVERYWHERE = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+if not IN_CI:
+    settings.register_profile("patient", _EVERYWHERE)
+    settings.load_profile("patient")
 
 # What this machine tells Python, a user's does not; it hides faults (output that is never flushed).
 for _name in [name for name in os.environ if name.startswith("PYTHON")]:
