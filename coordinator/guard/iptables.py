@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 
 WAIT = "-w"  # for the lock that all iptables programs share
 CHAINS = ("OUTPUT", "FORWARD")
+BY_NOBODY = ["-m", "owner", "!", "--uid-owner", "0-4294967294"]
+"""The kernel's own RSTs have no user; what a program sends by a socket has one, and so have our packets where
+the kernel routes them (xt_owner; as ``meta skuid`` in ``coordinator/guard/nft.py``)."""
 
 
 class Iptables:
@@ -45,12 +48,12 @@ class Iptables:
         try:
             for program, rule in self._rules(name, cover, ways):
                 try:
-                    run([program, WAIT, "-I", *rule])
+                    added = _insert(program, rule)
                 except CommandError:
                     if program != self.six or cover.six:
                         raise
                     continue  # a host without IPv6 sends no RST over it
-                done.append([program, WAIT, "-D", *rule])
+                done.append([program, WAIT, "-D", *added])
         except CommandError:
             for undo in done:
                 run(undo)
@@ -61,7 +64,7 @@ class Iptables:
     def add(self, name: str, old: Cover, cover: Cover, address: str, ways: Sequence[str]) -> None:
         """Cover one address more."""
         for program, rule in self._rules(name, make_cover([address], cover.ports, cover.interface), ways):
-            run([program, WAIT, "-I", *rule])
+            _insert(program, rule)
 
     def change(self, name: str, cover: Cover, ways: Sequence[str], former: str = "") -> None:
         """Add what is new, then delete what was: there is no moment without a rule."""
@@ -116,7 +119,7 @@ class Iptables:
             raise GuardError("neither nft nor ip6tables is installed, so IPv6 cannot be guarded")
         low, high = cover.ports
         drop = ["-m", "comment", "--comment", name, "-j", "DROP"]
-        what = ["-p", "tcp", "--sport", f"{low}:{high}", "--tcp-flags", "RST", "RST", *drop]
+        what = ["-p", "tcp", "--sport", f"{low}:{high}", "--tcp-flags", "RST", "RST", *BY_NOBODY, *drop]
         link = (cover.interface or default_interface()) if "loops" in ways else None
         rules = []
         for program, members in ((self.four, cover.four), (self.six, cover.six)):
@@ -155,3 +158,16 @@ class Iptables:
     def _delete(self, lines: list[tuple[str, list[str]]]) -> None:
         for program, words in lines:
             run([program, WAIT, "-D", *words[1:]])
+
+
+def _insert(program: str, rule: list[str]) -> list[str]:
+    """Put a rule before all others and return it as it stands: without xt_owner, for all senders."""
+    try:
+        run([program, WAIT, "-I", *rule])
+    except CommandError as error:
+        if error.forbidden or BY_NOBODY[1] not in rule:
+            raise
+        at = rule.index(BY_NOBODY[1]) - 1
+        rule = rule[:at] + rule[at + len(BY_NOBODY) :]
+        run([program, WAIT, "-I", *rule])
+    return rule
