@@ -312,7 +312,7 @@ def _source(text: str) -> list[str]:
         raise ValueError(f"{text!a} is not an IP address, a CIDR block or a range of addresses") from None
     if any(net.is_multicast or net.network_address.is_unspecified for net in networks):
         raise ValueError(f"{text!a} cannot be the source of a packet")
-    return [block.removesuffix("/32") if "." in block else block.removesuffix("/128") for block in blocks]
+    return [block.removesuffix("/128" if ":" in block else "/32") for block in blocks]
 
 
 def _sources(text: str) -> tuple[str, ...]:

@@ -64,7 +64,7 @@ def cases(draw: st.DrawFn) -> tuple[list[str], list[str]]:
             if 0 <= number < 1 << network.max_prefixlen:
                 edges.append(str(type(network.network_address)(number)))
     hosts = st.one_of(st.ip_addresses().map(str), st.sampled_from(edges) if edges else st.nothing())
-    forms = [int(ipaddress.IPv4Address(edge)) for edge in edges if "." in edge]
+    forms = [int(ipaddress.IPv4Address(edge)) for edge in edges if ":" not in edge]
     edges += [str(ipaddress.IPv6Address(0x64FF9B << 96 | number)) for number in forms]
     edges += [str(ipaddress.IPv6Address(0x2002 << 112 | number << 80 | number)) for number in forms]
     return networks, draw(st.lists(hosts, max_size=30))
