@@ -100,25 +100,31 @@ def build(lab: Lab) -> Internet:
         # A network is a bridge in the router's namespace; every host hangs on it.
         bridge = f"net{network.split('.')[1]}"
         router.ip("link", "add", bridge, "type", "bridge")
-        router.ip("addr", "add", f"{network}.1/24", "dev", bridge)
+        router.ip("addr", "add", f"{network}.1/32", "dev", bridge)
         # Its own, or it would be that of one host's cable, and another's tomorrow.
         router.ip("link", "set", bridge, "address", f"02:00:00:00:{int(network.split('.')[1]):02x}:01")
         router.ip("link", "set", bridge, "up")
-        # Nobody has most of these addresses; what waits for them fills the one table all namespaces share.
-        router.sysctl(f"net.ipv4.neigh.{bridge}.retrans_time_ms", 200)
+        # Nobody has most of these addresses. Asked for by ARP they would fill the one neighbour table that
+        # all namespaces share; when it is full, packets to hosts that are there are dropped too.
+        router.ip("route", "add", "blackhole", f"{network}.0/24")
         for address in (host for host in HOSTS if host.startswith(f"{network}.")):
             host = lab.namespace(f"host-{address.replace('.', '-')}")
             port = f"p{address.split('.')[1]}-{address.split('.')[3]}"
             lab.link(host, router, names=("eth0", port), a_addresses=[f"{address}/24"])
             router.ip("link", "set", port, "master", bridge)
             host.ip("route", "add", "default", "via", f"{network}.1")
-            # Known from the start: ZMap asks once, and the table is full of those who are not there.
+            router.ip("route", "add", address, "dev", bridge)
+            # Known from the start: ZMap asks once.
             known(router, bridge, address, host)
             known(host, "eth0", f"{network}.1", router, bridge)
             fleets.append(Fleet(lab, host, address, root))
 
     odd = lab.namespace("odd")
-    lab.link(router, odd, names=("odd", "eth0"), a_addresses=[f"{NETWORKS[3]}.1/24"])
+    lab.link(router, odd, names=("odd", "eth0"))
+    router.ip("addr", "add", f"{NETWORKS[3]}.1/32", "dev", "odd")
+    router.ip("route", "add", f"{NETWORKS[3]}.254", "dev", "odd")
+    router.ip("route", "add", f"{NETWORKS[3]}.0/24", "via", f"{NETWORKS[3]}.254")
+    known(router, "odd", f"{NETWORKS[3]}.254", odd)
     quiet_end(odd)
     letters = ["n"] * 256
     for address, (letter, _) in ODD.items():
