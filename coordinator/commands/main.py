@@ -117,7 +117,7 @@ def _scan(argv: list[str], guard: Guard | None) -> int:
     # From here on the guard has to be taken away again, whatever ends us.
     source = None
     try:
-        options = parse.parse(argv, os.environ, _read_config)
+        options = parse.parse(argv, _read_config)
         if sys.platform != "linux":
             raise UsageError(NOT_LINUX)
         if options.input_file is None:

@@ -60,6 +60,8 @@ class Facts:
     examples: str = ""
     """Where the files lie that the pages call etc/…"""
     user: str = "nobody"
+    shared: bool = False
+    """Processes that are not the run's may be the same user's."""
     closed: str = ""
     """What of the installation the workers' user cannot read, or nothing."""
     not_root_enough: str | None = None
@@ -202,7 +204,9 @@ def confinement(facts: Facts, wanted: Wanted) -> Finding:
         remedy = "on a machine that matters, run it under a newer kernel"
         return Finding("confinement", WARNING, f"workers are held less tightly: {'; '.join(missing)}", remedy)
     scopes = "" if facts.landlock >= 6 else ", without scopes for signals and abstract sockets (6.12)"
-    return Finding("confinement", OK, f"Landlock {facts.landlock}{scopes}, and a filter of system calls")
+    whose = "which other processes may be, too" if facts.shared else "which is this run's alone"
+    held = f"Landlock {facts.landlock}{scopes}, a filter of system calls, and user {facts.user}, {whose}"
+    return Finding("confinement", OK, held)
 
 
 Check = Callable[[Facts, Wanted], Finding]

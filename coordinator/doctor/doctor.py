@@ -16,7 +16,7 @@ from dataclasses import asdict
 
 from coordinator.doctor import checks, facts, probing
 from coordinator.doctor.checks import FAULT, LEVELS, Finding, Wanted
-from coordinator.processes import cpus, privilege
+from coordinator.processes import cpus, ownuser, privilege
 from lzr import __version__
 from lzr.errors import UsageError, printable
 from lzr.options import parse
@@ -51,7 +51,7 @@ def main(argv: Sequence[str]) -> int:
         print(USAGE, end="")
         return 0
     try:
-        options = parse.parse(words, os.environ)
+        options = parse.parse(words)
         found = examine(options, None if target is None else _address(target))
     except UsageError as error:
         return _mistake(error)
@@ -73,8 +73,11 @@ def main(argv: Sequence[str]) -> int:
 def examine(options: Options, target: str | None) -> list[Finding]:
     """All findings, in the order in which a scan meets what they are about."""
     found: list[Finding] = []
+    own = ownuser.take() if options.user is None else None
+    if own is not None:
+        own.release()  # one like it is what a scan takes
     try:
-        user = privilege.choose_user(options.user if os.geteuid() == 0 else None)
+        user = own.user if own else privilege.choose_user(options.user if os.geteuid() == 0 else None)
     except privilege.UserError as error:
         found.append(Finding("installation", FAULT, str(error)))
         user = privilege.choose_user(None)

@@ -23,7 +23,7 @@ from coordinator.doctor.checks import Facts
 from coordinator.endpoints import control
 from coordinator.network import netlink
 from coordinator.network.netlink import Netlink
-from coordinator.processes import privilege, rundir
+from coordinator.processes import ownuser, privilege, rundir
 from coordinator.processes.privilege import User
 from lzr import kernels, syscalls
 from lzr.options.table import Options
@@ -52,6 +52,7 @@ def gather(options: Options, user: User) -> Facts:
         directory=str(place.parent),
         examples=examples(place.parent),
         user=user.name,
+        shared=not ownuser.is_own(user.uid),
         closed=closed_to(user, (place, Path(sys.executable), Path(socket.__file__))),
         not_root_enough=trouble_with_rights,
         not_giving_up=privilege.why_not_give_up_root(user, held),

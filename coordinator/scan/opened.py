@@ -25,7 +25,7 @@ from coordinator.input.stream import Source
 from coordinator.input.unpack import Unpacked
 from coordinator.monitor.log import Log, open_log
 from coordinator.monitor.profiling import open_profiles
-from coordinator.processes import privilege
+from coordinator.processes import ownuser, privilege
 from coordinator.processes.childoutput import ChildOutput
 from coordinator.processes.fleet import Fleet
 from coordinator.processes.rundir import Scratch, ScratchError
@@ -102,7 +102,7 @@ def open_all(
     if checkpoint is not None and checkpoint.resumed is not None:
         resumed = checkpoint.resumed
         compare(source.descriptor, options.dryrun == "fast", resumed.marks, resumed.prefix)
-    owner = _unprivileged(options)
+    owner = _unprivileged(options, stack)
     try:
         scratch = Scratch(owner)
     except ScratchError as error:
@@ -206,8 +206,15 @@ def invoker() -> tuple[int, int] | None:
     return None if user is None else (user.uid, user.gid)
 
 
-def _unprivileged(options: Options) -> tuple[int, int]:
-    """Whom workers and collectors run as. Who is not root stays who he is."""
+def _unprivileged(options: Options, stack: ExitStack) -> tuple[int, int]:
+    """Whom workers and collectors run as: --user, else a number of this run's own, until `stack` is closed.
+
+    Who is not root stays who he is. Raises UsageError.
+    """
+    own = ownuser.take() if options.user is None else None
+    if own is not None:
+        stack.callback(own.release)
+        return own.user.uid, own.user.gid
     try:
         user = privilege.choose_user(options.user if os.geteuid() == 0 else None)
     except privilege.UserError as error:

@@ -52,6 +52,7 @@ EXAMPLES: dict[str, str] = {
     "control_socket": '"/run/lzr/scan.sock"',
     "user_agent": '"example-scan/1.0 (+https://scan.example.org)"',
     "trace_pcap": '"scan.pcap"',
+    "user": '"lzr"',
     "cpuprofile": '"lzr.cpu"',
     "memprofile": '"lzr.mem"',
 }

@@ -21,7 +21,7 @@ from lzr.options.table import ACTIONS, TABLE, Options, UsageError
 
 TYPE_CHECKING = False  # as in typing, whose import alone costs 10 ms
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     Values = dict[str, object]
 
@@ -66,12 +66,10 @@ def _read_file(path: str) -> bytes:
 
 def parse(
     argv: Sequence[str],
-    environ: Mapping[str, str] | None = None,
     read: Callable[[str], bytes] = _read_file,
 ) -> Options:
     """Options of a command line (without the program's name).
 
-    environ: taken into account for the user to run as (SUDO_USER).
     read: gives the bytes of the configuration file.
 
     Raises UsageError for the user's mistake, Answer where help or a list is asked for.
@@ -99,12 +97,7 @@ def parse(
                 kept["blocklist_file"], values["blocklist_file"]
             )
         values = {**kept, **values}
-    said = set(values)
-    if "user" not in values:
-        sudo_user = (environ or {}).get("SUDO_USER", "root")
-        if sudo_user not in ("", "root") and "\0" not in sudo_user:
-            values["user"] = sudo_user
-    return settled(values).saying(said)
+    return settled(values).saying(set(values))
 
 
 def _together(before: object, after: object) -> object:

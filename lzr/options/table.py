@@ -494,14 +494,14 @@ class Options(Table):
     pin: bool = option(
         PROCESSES, types.SWITCH, "bind each worker to a core of its own", default=False, on_resume=FREE
     )
-    user: str = option(
+    user: str | None = option(
         PROCESSES,
         types.TEXT,
         "the user that workers and collectors run as",
-        default="nobody",
+        default=None,
         on_resume=OWN,
         metavar="NAME",
-        default_text="the user behind sudo, else nobody",
+        default_text="a number of the run's own, which no user has",
     )
 
     # Safety

@@ -143,7 +143,7 @@ def test_the_unit_is_one_and_runs_a_command_that_is_one(tmp_path: Path) -> None:
     program, *words = unit()["ExecStart"].split()
     assert program == "/usr/local/bin/lzr"
     config = b'input-file = "services.txt"\nsend-syns = true\noutput-file = "found.json"\n'
-    options = parse.parse([word.replace("%i", "x") for word in words], {}, lambda path: config)
+    options = parse.parse([word.replace("%i", "x") for word in words], lambda path: config)
     assert options.send_syns
     assert options.input_file == "services.txt"
     assert not options.dashboard

@@ -272,7 +272,7 @@ def test_each_has_a_fate_of_its_own() -> None:
 )
 def test_zmaps_dash_f_typed_to_us(fields: str) -> None:
     with pytest.raises(UsageError, match="-f is the file that results go to") as caught:
-        parse.parse(["-f", fields], {})
+        parse.parse(["-f", fields])
     assert f"--output-fields {fields}" in str(caught.value)
 
 
@@ -280,4 +280,4 @@ def test_zmaps_dash_f_typed_to_us(fields: str) -> None:
     "name", ["./saddr,sport", "saddr.json", "results", "data", "a,b", "saddr,sport.json"]
 )
 def test_a_file_may_be_called_so(name: str) -> None:
-    assert parse.parse(["-f", name], {}).output_file == name
+    assert parse.parse(["-f", name]).output_file == name
