@@ -214,9 +214,8 @@ def _unprivileged(options: Options, stack: ExitStack) -> tuple[int, int]:
     own = ownuser.take() if options.user is None else None
     if own is not None:
         stack.callback(own.release)
-        return own.user.uid, own.user.gid
     try:
-        user = privilege.choose_user(options.user if os.geteuid() == 0 else None)
+        user = own.user if own else privilege.choose_user(options.user if os.geteuid() == 0 else None)
     except privilege.UserError as error:
         raise UsageError(str(error)) from error
     why_not = privilege.why_not_give_up_root(user)
