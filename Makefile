@@ -78,7 +78,8 @@ unit: $(VENV)/.installed
 unit-pure: $(VENV)/.installed
 	LZR_PURE=1 $(PYTEST) -m 'unit and not native' -n $(PROCESSES) tests/unit/lzr/flow tests/unit/lzr/packet \
 		tests/unit/lzr/records tests/unit/lzr/targets tests/unit/lzr/test_siphash.py \
-		tests/unit/lzr/test_secrets.py tests/unit/workers tests/unit/coordinator/input tests/unit/coordinator/scan
+		tests/unit/lzr/test_secrets.py tests/unit/workers tests/unit/coordinator/input tests/unit/coordinator/scan \
+		tests/unit/lzr/ownership tests/unit/lzr/ipc
 
 SYSTEM := $(PYTEST) -m 'not unit and not live' --durations 20
 system: venv lab-tools test-tools

@@ -24,13 +24,13 @@ import numpy as np
 import zmq
 
 from coordinator.input.intake import Intake
-from coordinator.scan.ledger import Ledger
-from lzr import messages
 from lzr.flow.config import Plan
 from lzr.flow.table import FlowTable
+from lzr.ipc import messages
 from lzr.kernels import NATIVE
 from lzr.layout import FRAME_SIZE
 from lzr.options.table import Options
+from lzr.ownership.ledger import Ledger
 from lzr.packet.payloads import ProbeTemplate
 from lzr.packet.segments import Builder, Link
 from lzr.protocols import handshake

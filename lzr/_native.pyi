@@ -12,7 +12,7 @@ FLOW_SIZE: int
 VERSION: int
 FIELDS: tuple[str, ...]
 STATES: tuple[str, ...]
-CUES: tuple[str, ...]
+TRIGGERS: tuple[str, ...]
 
 class Index:
     def find(self, keys: Buffer, out: Buffer, /) -> None: ...
@@ -61,7 +61,7 @@ def unsent(ring: Buffer, at: int, count: int, /) -> tuple[int, int]: ...
 def probe_lengths(
     rows: Buffer, size: int, addresses: int, ports: int, program: bytes, out: Buffer, /
 ) -> None: ...
-def read_cues(flows: Buffer, segments: Buffer, out: Buffer, /) -> None: ...
+def read_triggers(flows: Buffer, segments: Buffer, out: Buffer, /) -> None: ...
 def step(
     flows: Buffer,
     segments: Buffer,
@@ -78,7 +78,7 @@ def due(
     slots: Buffer,
     generations: Buffer,
     transitions: bytes,
-    cue: int,
+    trigger: int,
     live: Buffer,
     actions: Buffer,
     /,

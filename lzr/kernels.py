@@ -17,13 +17,24 @@ from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 
-from lzr.flow.index import FlowIndex, NativeIndex
-from lzr.flow.machine import Cue, State
 from lzr.layout import NUMBERS
-from lzr.records.fields import NUMBERS as FIELDS
-from lzr.rows import FLOW, FRAME, INTERVAL, OUTCOME, SEGMENT, TARGET, Expected, Kind, Number, Opening, Reason
+from lzr.rows import (
+    FLOW,
+    FRAME,
+    INTERVAL,
+    OUTCOME,
+    SEGMENT,
+    TARGET,
+    Expected,
+    Kind,
+    Number,
+    Opening,
+    Reason,
+    State,
+    Trigger,
+)
 
-VERSION = 11
+VERSION = 12
 """Of the functions in C; it grows whenever an argument changes."""
 
 _ROWS = {
@@ -46,8 +57,7 @@ def layout() -> dict[str, Any]:
     return {
         "VERSION": VERSION,
         "STATES": tuple(State.__members__),
-        "CUES": tuple(Cue.__members__),
-        "FIELDS": tuple(FIELDS),
+        "TRIGGERS": tuple(Trigger.__members__),
         "ROWS": {name: (dtype.itemsize, _offsets(dtype)) for name, dtype in _ROWS.items()},
         "NUMBERS": {
             **NUMBERS,
@@ -119,13 +129,3 @@ def in_c(native: F) -> Callable[[F], F]:
         return python if NATIVE is None else native
 
     return choose
-
-
-def _native_index() -> FlowIndex:
-    return NativeIndex(NATIVE.Index())
-
-
-@in_c(_native_index)
-def make_index() -> FlowIndex:
-    """An empty flow index."""
-    return FlowIndex()

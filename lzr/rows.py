@@ -230,6 +230,36 @@ FIN, SYN, RST, PSH, ACK = 1, 2, 4, 8, 16
 """TCP flags, RFC 9293 §3.1."""
 
 
+class State(IntEnum):
+    """Where a flow is; `lzr.flow.machine` has the transitions."""
+
+    FREE = 0  # no flow in this row
+    DELAYED = 1  # a follow-up waits for --probe-delay
+    SYN_SENT = 2  # our SYN is out, a SYN-ACK is awaited
+    DATA_SENT = 3  # ACK with the probe is out, an answer is awaited
+    ACKED = 4  # the peer acknowledged the probe, data is awaited
+    SETTLING = 5  # a first, short piece of data has come, more may follow
+    PROBE = 6  # a SYN to a random port, asking whether the host is an ACKing firewall
+
+
+class Trigger(IntEnum):
+    """What a segment or a timer means to a flow: with its state it gives the action."""
+
+    NOTHING = 0  # stray, duplicate, out of order, or wrong numbers
+    SYN_ACK = 1
+    ZERO_WINDOW = 2  # a SYN-ACK that announces no window
+    ACK = 3  # acknowledges (part of) the probe, carries nothing; also beyond a gap, and then with FIN too
+    DATA = 4
+    FIN = 5
+    RST = 6
+    RETRANSMIT_DUE = 7
+    TIMED_OUT = 8  # the wait after the last retransmit is over
+    SETTLED = 9
+    DELAY_OVER = 10
+    EARLY_DATA = 11  # data beyond a gap
+    SYN_ACK_AGAIN = 12  # the peer repeats its SYN-ACK: our ACK has not come through
+
+
 class Expected:
     """What a flow was waiting for when it ended (``expectedRToLZR``); 0 prints as absent."""
 

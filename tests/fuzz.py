@@ -20,17 +20,16 @@ import pytest
 from lzr.fingerprint.classifier import identify
 from lzr.flow.config import Plan
 from lzr.flow.handover import ShardFlows
-from lzr.flow.machine import State
 from lzr.flow.table import FlowTable
+from lzr.ipc.messages import SchemaError, pack, unpack
 from lzr.kernels import NATIVE
 from lzr.layout import MAX_FRAME
-from lzr.messages import SchemaError, pack, unpack
 from lzr.packet.payloads import ProbeTemplate
 from lzr.packet.segments import ETHERNET, Builder, Link, parse
 from lzr.packet.sharding import flow_key
 from lzr.protocols._protocol import Address, Host, Random
 from lzr.records.filter import ExpressionError, record_filter
-from lzr.rows import ACK, FIN, FRAME, OUTCOME, PSH, RST, SYN, TARGET, V4_MAPPED, Opening, Reason
+from lzr.rows import ACK, FIN, FRAME, OUTCOME, PSH, RST, SYN, TARGET, V4_MAPPED, Opening, Reason, State
 from lzr.secrets import Secrets
 from lzr.targets.blocklist import Blocklist
 from lzr.targets.lines import LONGEST_LINE

@@ -8,8 +8,8 @@ from typing import Any
 import msgpack
 import numpy as np
 
-from lzr import messages
-from lzr.messages import KINDS, VERSION, Message, pack
+from lzr.ipc import messages
+from lzr.ipc.messages import KINDS, VERSION, Message, pack
 from lzr.rows import ASKED, FLOW, HELD, INTERVAL, OUTCOME, TARGET, TIMER, WAY
 
 TALLY = messages.Tally({"Data": 1}, {"ssh": 1}, {"wait": 1}, {"data": 1}, 1)

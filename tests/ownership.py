@@ -21,7 +21,7 @@ from lzr.ownership.shards import Shard, Shards
 from lzr.ownership.succession import Succession
 
 Row = tuple[Any, Any]
-"""A state and a cue, of a shard or of a collector."""
+"""A state and a trigger, of a shard or of a collector."""
 
 
 class WatchedShards(Shards):
@@ -31,9 +31,9 @@ class WatchedShards(Shards):
         super().__init__(count, processes)
         self.rows: set[Row] = set()
 
-    def _step(self, shard: Shard, cue: table.Cue, now: float, **more: Any) -> Iterator[Order]:
-        self.rows.add((shard.state, cue))
-        return super()._step(shard, cue, now, **more)
+    def _step(self, shard: Shard, trigger: table.Trigger, now: float, **more: Any) -> Iterator[Order]:
+        self.rows.add((shard.state, trigger))
+        return super()._step(shard, trigger, now, **more)
 
 
 class WatchedSuccession(Succession):
@@ -43,9 +43,9 @@ class WatchedSuccession(Succession):
         super().__init__(processes)
         self.rows: set[Row] = set()
 
-    def _step(self, name: str, cue: succession.Cue) -> Iterator[Order]:
-        self.rows.add((self.states[name], cue))
-        return super()._step(name, cue)
+    def _step(self, name: str, trigger: succession.Trigger) -> Iterator[Order]:
+        self.rows.add((self.states[name], trigger))
+        return super()._step(name, trigger)
 
 
 class WatchedMachine(Machine):
@@ -116,7 +116,7 @@ Traces = dict[Row, list[Callable[[], Play]]]
 
 
 def note_rows(traces: Traces) -> Callable[..., Callable[[Callable[[], Play]], Callable[[], None]]]:
-    """The decorator `row(state, cue)` of a test that is a trace: it takes this row and returns its play."""
+    """The decorator `row(state, trigger)` of a test that is a trace: it takes a row and returns its play."""
 
     def row(*rows: Row) -> Callable[[Callable[[], Play]], Callable[[], None]]:
         def note(trace: Callable[[], Play]) -> Callable[[], None]:

@@ -23,13 +23,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lzr.flow.config import Plan
-from lzr.flow.events import read_cues
 from lzr.flow.handover import ShardFlows
-from lzr.flow.machine import LEADS_TO, TRANSITIONS, Action, Cue, State
+from lzr.flow.machine import LEADS_TO, TRANSITIONS, Action
 from lzr.flow.table import FlowTable
+from lzr.flow.triggers import read_triggers
 from lzr.packet.payloads import ProbeTemplate
 from lzr.protocols._protocol import Part
-from lzr.rows import NO_PROBE, SEGMENT, SYN, TARGET, V4_MAPPED, Expected, Opening, Reason
+from lzr.rows import NO_PROBE, SEGMENT, SYN, TARGET, V4_MAPPED, Expected, Opening, Reason, State, Trigger
 
 SECOND = 1_000_000_000
 EPOCH = 1_700_000_000 * SECOND
@@ -40,19 +40,21 @@ PEER = V4_MAPPED | 0x0A040000  # 10.4.0.0
 OUR_ISN, PEER_ISN = 1000, 5000
 LATEST = -1
 
-_TIMED = (Cue.RETRANSMIT_DUE, Cue.TIMED_OUT, Cue.SETTLED, Cue.DELAY_OVER)
+_TIMED = (Trigger.RETRANSMIT_DUE, Trigger.TIMED_OUT, Trigger.SETTLED, Trigger.DELAY_OVER)
 
 
-Edges = dict[tuple[State, Cue], list[Callable[[], "Play"]]]
+Edges = dict[tuple[State, Trigger], list[Callable[[], "Play"]]]
 
 
-def note_edges(edges: Edges) -> Callable[[State, Cue], Callable[[Callable[[], Play]], Callable[[], None]]]:
-    """The decorator `edge(state, cue)` of a test that is a trace: it takes this edge and returns its play."""
+def note_edges(
+    edges: Edges,
+) -> Callable[[State, Trigger], Callable[[Callable[[], Play]], Callable[[], None]]]:
+    """The decorator `edge(state, trigger)` of a test that is a trace: it takes an edge, returns its play."""
 
-    def edge(state: State, cue: Cue) -> Callable[[Callable[[], Play]], Callable[[], None]]:
+    def edge(state: State, trigger: Trigger) -> Callable[[Callable[[], Play]], Callable[[], None]]:
         def note(test: Callable[[], Play]) -> Callable[[], None]:
             trace = getattr(test, "trace", test)
-            edges.setdefault((state, cue), []).append(trace)
+            edges.setdefault((state, trigger), []).append(trace)
 
             @functools.wraps(trace)
             def run() -> None:
@@ -79,31 +81,33 @@ class Watched(FlowTable):
 
     def __init__(self, *args: Any, **more: Any) -> None:
         super().__init__(*args, **more)
-        self.edges: set[tuple[State, Cue]] = set()
+        self.edges: set[tuple[State, Trigger]] = set()
 
     def _dispatch(self, slots: Any, segments: Any, actions: Any) -> None:
         before = self.rows["state"][slots].copy()
         if segments is None:
-            cues = [self._timed(state, action) for state, action in zip(before, actions, strict=True)]
+            triggers = [self._timed(state, action) for state, action in zip(before, actions, strict=True)]
         else:
             flows = self.rows[slots]
             flows["ts"] = 0  # the step has noted these segments' own
-            cues = [Cue(cue) for cue in read_cues(flows, segments).tolist()]
+            triggers = [Trigger(trigger) for trigger in read_triggers(flows, segments).tolist()]
         super()._dispatch(slots, segments, actions)
         freed = bool((actions == Action.COUNT_PROBE).any())
-        for was, cue, action, now in zip(before, cues, actions, self.rows["state"][slots], strict=True):
+        for was, trigger, action, now in zip(
+            before, triggers, actions, self.rows["state"][slots], strict=True
+        ):
             if action == Action.IGNORE:
                 continue
-            assert TRANSITIONS[was, cue] == action
-            self.edges.add((State(was), cue))
+            assert TRANSITIONS[was, trigger] == action
+            self.edges.add((State(was), trigger))
             allowed = LEADS_TO[Action(action)] or (State(was),)
-            assert State(now) in allowed or (freed and now == State.FREE), (State(was), cue, State(now))
+            assert State(now) in allowed or (freed and now == State.FREE), (State(was), trigger, State(now))
 
     @staticmethod
-    def _timed(state: int, action: int) -> Cue:
+    def _timed(state: int, action: int) -> Trigger:
         if action == Action.IGNORE:
-            return Cue.NOTHING
-        return next(cue for cue in _TIMED if TRANSITIONS[state, cue] == action)
+            return Trigger.NOTHING
+        return next(trigger for trigger in _TIMED if TRANSITIONS[state, trigger] == action)
 
 
 def check_books(table: FlowTable) -> None:

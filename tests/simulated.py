@@ -19,8 +19,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from coordinator.scan.ledger import Ledger
 from lzr.ownership.events import Adopted, Died, Event, Fenced, Linked, Ready, Released, Want
+from lzr.ownership.ledger import Ledger
 from lzr.ownership.orders import (
     Adopt,
     Bury,

@@ -6,8 +6,9 @@ forks children: a successor is at work within milliseconds, has every descriptor
 memory of what is loaded. When the coordinator is gone, so are the fork server and all its children.
 
 It speaks over one SEQPACKET socket, in msgpack. To it: a Setup with the descriptors, then Spawn values, each
-with a pipe that holds the child's credentials, that of a collector with its listening socket (see `lzr.job`;
-from the coordinator, which is root: nothing unprivileged can write there). From it: Event values.
+with a pipe that holds the child's credentials, that of a collector with its listening socket (see
+`lzr.ipc.job`; from the coordinator, which is root: nothing unprivileged can write there). From it: Event
+values.
 """
 
 from __future__ import annotations
@@ -27,8 +28,8 @@ import numpy as np
 from setproctitle import setproctitle, setthreadtitle
 
 from lzr import syscalls
-from lzr.credentials import Credentials
-from lzr.job import Event, Setup, Spawn, unpack_setup, unpack_spawn
+from lzr.ipc.credentials import Credentials
+from lzr.ipc.job import Event, Setup, Spawn, unpack_setup, unpack_spawn
 from lzr.pinning import core_of
 from lzr.profiles import Profiling
 from workers import confinement, preload, privilege

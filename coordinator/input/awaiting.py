@@ -33,7 +33,7 @@ _ZMAP = (
 
 
 class Interrupts(Protocol):
-    """SIGINT and its like, as `coordinator.scan.signals.Signals` has them."""
+    """SIGINT and its like, as `coordinator.console.signals.Signals` has them."""
 
     fileno: int
     count: int

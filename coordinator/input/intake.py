@@ -19,11 +19,11 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from coordinator.input.hashes import InputHash
+from coordinator.checkpoint.checkpoint import Checkpoint
+from coordinator.checkpoint.hashes import InputHash
 from coordinator.input.resolve import Answer, Resolver
-from coordinator.scan.checkpoint import Checkpoint
-from coordinator.scan.ledger import Ledger
 from lzr import addresses
+from lzr.ownership.ledger import Ledger
 from lzr.packet.sharding import mix64
 from lzr.rows import Opening, copied, join, pick
 from lzr.secrets import Secrets

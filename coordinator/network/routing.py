@@ -25,7 +25,8 @@ from coordinator.network.discover import NO_MAC, Network
 from coordinator.network.neighbours import NetworkError, NoRouteError
 from coordinator.network.netlink import Netlink
 from coordinator.network.survey import LOOPBACK, Address, Answer, Hardware, Survey, address
-from lzr import addresses, messages
+from lzr import addresses
+from lzr.ipc import messages
 from lzr.packet import ways
 from lzr.packet.ways import Kind, Way, Ways
 from lzr.rows import Opening, Rows

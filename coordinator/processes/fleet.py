@@ -26,10 +26,10 @@ import zmq
 from coordinator.processes import privilege
 from coordinator.processes.childoutput import ChildOutput
 from coordinator.processes.rundir import Scratch
-from lzr import credentials, messages
-from lzr.credentials import Credentials, Sender
-from lzr.job import Event, Job, Output, Setup, Spawn, pack
-from lzr.messages import Buffer, Message, SchemaError
+from lzr.ipc import credentials, messages
+from lzr.ipc.credentials import Credentials, Sender
+from lzr.ipc.job import Event, Job, Output, Setup, Spawn, pack
+from lzr.ipc.messages import Buffer, Message, SchemaError
 from lzr.safetext import plain
 
 FEED_MARK = 4

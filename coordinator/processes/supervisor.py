@@ -18,8 +18,8 @@ import msgspec
 from coordinator.monitor.meter import Meter
 from coordinator.monitor.snapshot import State
 from coordinator.processes.fleet import Child, Fleet, try_feed
-from lzr import messages
-from lzr.job import Output
+from lzr.ipc import messages
+from lzr.ipc.job import Output
 from lzr.ownership import Machine
 from lzr.ownership import orders as do
 from lzr.ownership.events import Adopted, Died, Ending, Event, Fenced, Linked, Ready, Released, Want

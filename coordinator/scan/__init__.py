@@ -1,1 +1,1 @@
-"""One scan from options to exit status."""
+"""One scan while it runs: read, feed, account for, wait, end."""

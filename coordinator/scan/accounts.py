@@ -6,14 +6,14 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from coordinator.files.outputs import Outputs
+from coordinator.checkpoint.checkpoint import Checkpoint
 from coordinator.input.intake import Intake
 from coordinator.input.size import InputSize
 from coordinator.monitor.findings import Findings
 from coordinator.monitor.snapshot import Identified, Totals
-from coordinator.scan.checkpoint import Checkpoint
-from coordinator.scan.ledger import Ledger
-from lzr import messages
+from coordinator.results.outputs import Outputs
+from lzr.ipc import messages
+from lzr.ownership.ledger import Ledger
 from lzr.records.summary import Summary
 
 

@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 
 from coordinator.input.intake import Intake, Sources
 from coordinator.processes.fleet import Child, try_feed
-from coordinator.scan.ledger import Ledger
-from coordinator.scan.pacer import Pacer
-from lzr import messages
+from lzr.ipc import messages
+from lzr.ownership.ledger import Ledger
+from lzr.pacing.pacer import Pacer
 from lzr.rows import Opening, join, pick, put
 
 _BATCH = 2048  # targets in one message

@@ -12,22 +12,22 @@ import signal
 import time
 from dataclasses import dataclass
 
+from coordinator.checkpoint.hashes import InputDiffers
+from coordinator.console.alerts import Alerts
+from coordinator.console.signals import Signals
 from coordinator.endpoints.requests import Command
 from coordinator.guard.watch import GuardWatch
-from coordinator.input.hashes import InputDiffers
 from coordinator.monitor.snapshot import Phase
 from coordinator.processes.acknowledge import Acknowledgements
 from coordinator.processes.supervisor import Fault, Stats, Supervisor, Written
 from coordinator.scan.accounts import Accounts
-from coordinator.scan.alerts import Alerts
 from coordinator.scan.feeder import Feeder
 from coordinator.scan.judging import judge
-from coordinator.scan.pacer import Pacer
-from coordinator.scan.prepare import Prepared
 from coordinator.scan.reading import Reading
-from coordinator.scan.signals import Signals
+from coordinator.setup.prepare import Prepared
 from lzr.ownership.events import Want
 from lzr.ownership.orders import GiveUp, News, ShardClosed, ShardOpened, TryAgain
+from lzr.pacing.pacer import Pacer
 
 _STUCK = 0.002
 _BREATH = 0.003  # after being woken with little to do: what comes meanwhile costs no turn of its own

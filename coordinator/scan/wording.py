@@ -6,17 +6,17 @@ import os
 import sys
 import time
 
-from coordinator.files.outputs import begin
+from coordinator.checkpoint import resumecommand
+from coordinator.console.console import Watch
+from coordinator.console.signals import Signals
 from coordinator.input.awaiting import nothing
 from coordinator.monitor.log import Log
 from coordinator.processes import cpus
-from coordinator.scan import resumecommand
+from coordinator.results.metadata import Metadata
+from coordinator.results.outputs import begin
 from coordinator.scan.accounts import Accounts
-from coordinator.scan.console import Watch
-from coordinator.scan.metadata import Metadata
-from coordinator.scan.opened import Opened
-from coordinator.scan.prepare import Begun, Prepared
-from coordinator.scan.signals import Signals
+from coordinator.setup.opened import Opened
+from coordinator.setup.prepare import Begun, Prepared
 from lzr import __version__
 from lzr.options import handshakes
 from lzr.options.table import Options

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from lzr.firstreply import GROWTH, complete
+from lzr.protocols._firstreply import GROWTH, complete
 
 FIN, SYN, RST, ACK = 0x01, 0x02, 0x04, 0x10
 

@@ -12,11 +12,10 @@ from numpy.typing import NDArray
 
 from lzr.flow import columns
 from lzr.flow.columns import Rows, Slots
-from lzr.flow.machine import State
 from lzr.flow.output import Output
 from lzr.flow.store import FlowStore
 from lzr.flow.timers import TIMEOUT, Timers
-from lzr.rows import ASKED, pick, put
+from lzr.rows import ASKED, State, pick, put
 from lzr.siphash import siphash
 from lzr.sourceports import DEFAULT_PORTS
 

@@ -14,14 +14,30 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lzr.flow.events import awaited, read_cues
 from lzr.flow.index import FlowIndex, NativeIndex
-from lzr.flow.machine import TRANSITIONS, Action, Cue, State
+from lzr.flow.machine import TRANSITIONS, Action
+from lzr.flow.triggers import awaited, read_triggers
 from lzr.kernels import NATIVE, in_c
 from lzr.layout import AGES, COOKIE_BITS
 from lzr.packet.payloads import ProbeTemplate
 from lzr.packet.sharding import cookie, flow_key
-from lzr.rows import ACK, FIN, FLOW, FRAME, NO_PROBE, OUTCOME, RST, SYN, Doubt, Kind, Number, Opening, Reason
+from lzr.rows import (
+    ACK,
+    FIN,
+    FLOW,
+    FRAME,
+    NO_PROBE,
+    OUTCOME,
+    RST,
+    SYN,
+    Doubt,
+    Kind,
+    Number,
+    Opening,
+    Reason,
+    State,
+    Trigger,
+)
 from lzr.secrets import Secrets
 from lzr.siphash import siphash
 
@@ -68,12 +84,12 @@ def step(
     chosen, later_on = todo[first], todo[rest]
     met, seen = slots[chosen], segments[chosen]
     flows = rows[met]
-    cues = read_cues(flows, seen)
+    triggers = read_triggers(flows, seen)
     same = flows["key"] == keys[chosen]  # an earlier round may have moved the flow to another port
     for name in _TUPLE:
         same &= flows[name] == seen[name]
-    cues[~same] = Cue.NOTHING
-    actions = TRANSITIONS[flows["state"], cues]
+    triggers[~same] = Trigger.NOTHING
+    actions = TRANSITIONS[flows["state"], triggers]
     live = actions != Action.IGNORE
     chosen, actions = chosen[live], actions[live]
     met, seen, flows = met[live], seen[live], flows[live]
@@ -108,18 +124,20 @@ def count_fresh(flows: Rows) -> int:
 
 
 def _native_due(
-    rows: Rows, slots: Slots, generations: Numbers, cue: Cue
+    rows: Rows, slots: Slots, generations: Numbers, trigger: Trigger
 ) -> tuple[Slots, NDArray[np.uint8], int]:
     live, actions = np.empty(len(slots), np.int32), np.empty(len(slots), np.uint8)
-    made, fresh = NATIVE.due(rows, slots, generations, _TABLE, int(cue), live, actions)
+    made, fresh = NATIVE.due(rows, slots, generations, _TABLE, int(trigger), live, actions)
     return live[:made], actions[:made], fresh
 
 
 @in_c(_native_due)
-def due(rows: Rows, slots: Slots, generations: Numbers, cue: Cue) -> tuple[Slots, NDArray[np.uint8], int]:
+def due(
+    rows: Rows, slots: Slots, generations: Numbers, trigger: Trigger
+) -> tuple[Slots, NDArray[np.uint8], int]:
     """Of timers that came due, those that still count, the Action of each, and how many flows are fresh."""
     live = slots[(rows["generation"][slots] == generations) & (rows["state"][slots] != State.FREE)]
-    return live, TRANSITIONS[rows["state"][live], cue], count_fresh(rows[live])
+    return live, TRANSITIONS[rows["state"][live], trigger], count_fresh(rows[live])
 
 
 def isn(rows: Rows, number: U64, salt: int, secrets: Secrets) -> Numbers:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field
 
-from lzr.firstreply import GROWTH
 from lzr.packet.payloads import ProbeTemplate
+from lzr.protocols._firstreply import GROWTH
 from lzr.secrets import Secrets
 from lzr.sourceports import DEFAULT_PORTS
 

@@ -14,11 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lzr.flow.ackfirewall import FirewallProbes
-from lzr.flow.machine import State
 from lzr.flow.reassembly import Pieces
 from lzr.flow.store import FlowStore
 from lzr.flow.timers import Timers
-from lzr.rows import HELD, TIMER, copied, join, pick, put
+from lzr.rows import HELD, TIMER, State, copied, join, pick, put
 
 Held = dict[int, tuple[bytes, dict[int, bytes]]]
 

@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from lzr.kernels import NATIVE, in_c
+
 U64 = NDArray[np.uint64]
 Slots = NDArray[np.int32]
 
@@ -62,3 +64,13 @@ class NativeIndex(FlowIndex):
 
     def __len__(self) -> int:
         return len(self.native)
+
+
+def _native_index() -> FlowIndex:
+    return NativeIndex(NATIVE.Index())
+
+
+@in_c(_native_index)
+def make_index() -> FlowIndex:
+    """An empty flow index."""
+    return FlowIndex()

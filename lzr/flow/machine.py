@@ -1,11 +1,11 @@
 """The state machine of one flow, as a table you can draw.
 
-``TRANSITIONS[state, cue]`` is the action to run. States are where a flow is, cues are what can happen to it
-(a valid segment, or a timer that came due), actions are what the flow table then does; an action alone
+``TRANSITIONS[state, trigger]`` is the action to run. States are where a flow is, triggers are what can happen
+to it (a valid segment, or a timer that came due), actions are what the flow table then does; an action alone
 decides the next state. The same array is the hot path (one fancy index per batch), the picture in
 ARCHITECTURE.md and the oracle of the tests.
 
-A cue is only raised by a segment whose numbers are right: its acknowledgement within what we sent, its
+A trigger is only raised by a segment whose numbers are right: its acknowledgement within what we sent, its
 sequence number the next we await or, for `ACK` and `EARLY_DATA`, beyond it within the window (RFC 9293
 §3.10.7.4; for RST, RFC 5961 §3.2). Everything else is `NOTHING` and is counted, never acted on.
 """
@@ -16,31 +16,7 @@ from enum import IntEnum
 
 import numpy as np
 
-
-class State(IntEnum):
-    FREE = 0  # no flow in this row
-    DELAYED = 1  # a follow-up waits for --probe-delay
-    SYN_SENT = 2  # our SYN is out, a SYN-ACK is awaited
-    DATA_SENT = 3  # ACK with the probe is out, an answer is awaited
-    ACKED = 4  # the peer acknowledged the probe, data is awaited
-    SETTLING = 5  # a first, short piece of data has come, more may follow
-    PROBE = 6  # a SYN to a random port, asking whether the host is an ACKing firewall
-
-
-class Cue(IntEnum):
-    NOTHING = 0  # stray, duplicate, out of order, or wrong numbers
-    SYN_ACK = 1
-    ZERO_WINDOW = 2  # a SYN-ACK that announces no window
-    ACK = 3  # acknowledges (part of) the probe, carries nothing; also beyond a gap, and then with FIN too
-    DATA = 4
-    FIN = 5
-    RST = 6
-    RETRANSMIT_DUE = 7
-    TIMED_OUT = 8  # the wait after the last retransmit is over
-    SETTLED = 9
-    DELAY_OVER = 10
-    EARLY_DATA = 11  # data beyond a gap
-    SYN_ACK_AGAIN = 12  # the peer repeats its SYN-ACK: our ACK has not come through
+from lzr.rows import State, Trigger
 
 
 class Action(IntEnum):
@@ -64,52 +40,52 @@ class Action(IntEnum):
     REPEAT = 17
 
 
-_TABLE: dict[State, dict[Cue, Action]] = {
-    State.DELAYED: {Cue.DELAY_OVER: Action.OPEN},
+_TABLE: dict[State, dict[Trigger, Action]] = {
+    State.DELAYED: {Trigger.DELAY_OVER: Action.OPEN},
     State.SYN_SENT: {
-        Cue.SYN_ACK: Action.SEND_PROBE_DATA,
-        Cue.ZERO_WINDOW: Action.REFUSE_WINDOW,
-        Cue.RST: Action.GIVE_UP_REFUSED,
-        Cue.RETRANSMIT_DUE: Action.RETRANSMIT_SYN,
-        Cue.TIMED_OUT: Action.GIVE_UP_SYN,
+        Trigger.SYN_ACK: Action.SEND_PROBE_DATA,
+        Trigger.ZERO_WINDOW: Action.REFUSE_WINDOW,
+        Trigger.RST: Action.GIVE_UP_REFUSED,
+        Trigger.RETRANSMIT_DUE: Action.RETRANSMIT_SYN,
+        Trigger.TIMED_OUT: Action.GIVE_UP_SYN,
     },
     State.DATA_SENT: {
-        Cue.SYN_ACK_AGAIN: Action.REPEAT,
-        Cue.ACK: Action.NOTE_ACK,
-        Cue.DATA: Action.TAKE_DATA,
-        Cue.EARLY_DATA: Action.KEEP_EARLY,
-        Cue.FIN: Action.GIVE_UP_FIN,
-        Cue.RST: Action.GIVE_UP_RST,
-        Cue.RETRANSMIT_DUE: Action.RETRANSMIT,
-        Cue.TIMED_OUT: Action.GIVE_UP_SILENT,
+        Trigger.SYN_ACK_AGAIN: Action.REPEAT,
+        Trigger.ACK: Action.NOTE_ACK,
+        Trigger.DATA: Action.TAKE_DATA,
+        Trigger.EARLY_DATA: Action.KEEP_EARLY,
+        Trigger.FIN: Action.GIVE_UP_FIN,
+        Trigger.RST: Action.GIVE_UP_RST,
+        Trigger.RETRANSMIT_DUE: Action.RETRANSMIT,
+        Trigger.TIMED_OUT: Action.GIVE_UP_SILENT,
     },
     State.ACKED: {
-        Cue.DATA: Action.TAKE_DATA,
-        Cue.EARLY_DATA: Action.KEEP_EARLY,
-        Cue.FIN: Action.GIVE_UP_FIN,
-        Cue.RST: Action.GIVE_UP_RST,
-        Cue.TIMED_OUT: Action.GIVE_UP_SILENT,
+        Trigger.DATA: Action.TAKE_DATA,
+        Trigger.EARLY_DATA: Action.KEEP_EARLY,
+        Trigger.FIN: Action.GIVE_UP_FIN,
+        Trigger.RST: Action.GIVE_UP_RST,
+        Trigger.TIMED_OUT: Action.GIVE_UP_SILENT,
     },
     State.SETTLING: {
-        Cue.DATA: Action.TAKE_DATA,
-        Cue.EARLY_DATA: Action.KEEP_EARLY,
-        Cue.FIN: Action.FINISH_DATA,
-        Cue.RST: Action.FINISH_DATA,
-        Cue.SETTLED: Action.FINISH_DATA,
+        Trigger.DATA: Action.TAKE_DATA,
+        Trigger.EARLY_DATA: Action.KEEP_EARLY,
+        Trigger.FIN: Action.FINISH_DATA,
+        Trigger.RST: Action.FINISH_DATA,
+        Trigger.SETTLED: Action.FINISH_DATA,
     },
     State.PROBE: {
-        Cue.SYN_ACK: Action.COUNT_PROBE,
-        Cue.ZERO_WINDOW: Action.COUNT_PROBE,
-        Cue.RST: Action.DROP_PROBE,
-        Cue.TIMED_OUT: Action.DROP_PROBE,
+        Trigger.SYN_ACK: Action.COUNT_PROBE,
+        Trigger.ZERO_WINDOW: Action.COUNT_PROBE,
+        Trigger.RST: Action.DROP_PROBE,
+        Trigger.TIMED_OUT: Action.DROP_PROBE,
     },
 }
 
-TRANSITIONS = np.zeros((len(State), len(Cue)), np.uint8)
-"""(states, cues) uint8 of Action."""
-for _state, _cues in _TABLE.items():
-    for _cue, _action in _cues.items():
-        TRANSITIONS[_state, _cue] = _action
+TRANSITIONS = np.zeros((len(State), len(Trigger)), np.uint8)
+"""(states, triggers) uint8 of Action."""
+for _state, _triggers in _TABLE.items():
+    for _trigger, _action in _triggers.items():
+        TRANSITIONS[_state, _trigger] = _action
 TRANSITIONS.flags.writeable = False
 
 LEADS_TO: dict[Action, tuple[State, ...]] = {
@@ -139,11 +115,11 @@ def diagram() -> str:
     lines = ["stateDiagram-v2", "    [*] --> DATA_SENT: ZMap line", "    [*] --> SYN_SENT: list line"]
     edges: dict[tuple[State, State], list[str]] = {}
     for state in State:
-        for cue in Cue:
-            action = Action(int(TRANSITIONS[state, cue]))
+        for trigger in Trigger:
+            action = Action(int(TRANSITIONS[state, trigger]))
             for after in LEADS_TO.get(action, ()):
-                edges.setdefault((state, after), []).append(cue.name)
-    for (before, after), cues in edges.items():
+                edges.setdefault((state, after), []).append(trigger.name)
+    for (before, after), triggers in edges.items():
         target = "[*]" if after is State.FREE else after.name
-        lines.append(f"    {before.name} --> {target}: {', '.join(dict.fromkeys(cues))}")
+        lines.append(f"    {before.name} --> {target}: {', '.join(dict.fromkeys(triggers))}")
     return "\n".join(lines) + "\n"

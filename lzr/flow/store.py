@@ -10,14 +10,12 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from lzr import kernels
 from lzr.flow import columns
 from lzr.flow.columns import Rows, Slots
 from lzr.flow.config import Plan
-from lzr.flow.index import FlowIndex
-from lzr.flow.machine import State
+from lzr.flow.index import FlowIndex, make_index
 from lzr.packet.sharding import flow_key, shard_of
-from lzr.rows import FLOW, pick
+from lzr.rows import FLOW, State, pick
 from lzr.siphash import siphash
 
 Mask = NDArray[np.bool_]
@@ -31,7 +29,7 @@ class FlowStore:
 
     def __init__(self, plan: Plan, capacity: int, index: FlowIndex | None = None) -> None:
         self.plan = plan
-        self.index = kernels.make_index() if index is None else index
+        self.index = make_index() if index is None else index
         self.rows = np.zeros(capacity, FLOW)
         self.in_flight = 0
         self._free = np.arange(capacity - 1, -1, -1, dtype=np.int32)

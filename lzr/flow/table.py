@@ -14,9 +14,9 @@ The life of a flow, with handshakes h0..hk given by the user:
 6. Against ACKing firewalls (`haf` > 0): with the first bare ACK or beside the first follow-up, SYNs to `haf`
    random ephemeral ports of the host. Enough SYN-ACKs: the host answers everywhere, so record that, end.
 
-Which of these happens is `transitions.TRANSITIONS[state, cue]`; this module raises the cues and runs the
-actions, each once over all flows of a batch that take it. A batch in which a flow has several segments is
-taken in rounds, so order within a flow is kept.
+Which of these happens is `machine.TRANSITIONS[state, trigger]`; this module raises the triggers and runs
+the actions, each once over all flows of a batch that take it. A batch in which a flow has several segments
+is taken in rounds, so order within a flow is kept.
 
 A flow is a row of FLOW; its fields are the columns. Random choices (ports, ISNs, nonces) are drawn from
 (seed, input line, handshake), so a seed fixes them whatever the timing.
@@ -30,20 +30,20 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lzr import firstreply
 from lzr.flow import columns, handover
 from lzr.flow.ackfirewall import FirewallProbes
 from lzr.flow.config import Plan
 from lzr.flow.handover import ShardFlows
 from lzr.flow.index import FlowIndex
-from lzr.flow.machine import Action, State
+from lzr.flow.machine import Action
 from lzr.flow.output import Output
 from lzr.flow.reassembly import Pieces
 from lzr.flow.store import FlowStore
 from lzr.flow.timers import DELAY, RETRANSMIT, SETTLE, TIMEOUT, Timers
 from lzr.layout import AGES
 from lzr.packet.sharding import flow_key
-from lzr.rows import ACK, FIN, PSH, Doubt, Kind, Number, Reason, pick
+from lzr.protocols import _firstreply
+from lzr.rows import ACK, FIN, PSH, Doubt, Kind, Number, Reason, State, pick
 
 Rows = NDArray[Any]
 Slots = NDArray[np.int32]
@@ -205,7 +205,7 @@ class FlowTable:
             due = queue.pop(now, most)
             if due is None:
                 continue
-            slots, actions, silent = columns.due(self.rows, *due, wait.cue)
+            slots, actions, silent = columns.due(self.rows, *due, wait.trigger)
             if len(slots):
                 self.fresh -= silent
                 self.silent += silent
@@ -323,7 +323,7 @@ class FlowTable:
     def _take_data(self, slots: Slots, segments: Rows | None) -> None:
         assert segments is not None
         start, length, done = columns.take_data(
-            self.rows, slots, segments, self._buffer, firstreply.ENOUGH, firstreply.LINE
+            self.rows, slots, segments, self._buffer, _firstreply.ENOUGH, _firstreply.LINE
         )
         if self.pieces:
             done &= np.fromiter((slot not in self.pieces for slot in slots.tolist()), bool, len(slots))
@@ -352,7 +352,7 @@ class FlowTable:
         for at, (slot, a, b) in enumerate(spans):
             held, moved = self.pieces.append(slot, int(awaited[at]), bytes(self._buffer[a:b]))
             awaited[at] = int(awaited[at]) + moved & 0xFFFFFFFF
-            complete[at] |= firstreply.complete(held)
+            complete[at] |= _firstreply.complete(held)
         self.rows["rcv"][slots] = awaited
         self.rows["answers"][slots] += 1
         complete |= self.rows["answers"][slots] >= _MAX_PIECES

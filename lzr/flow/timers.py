@@ -15,9 +15,8 @@ from numpy.typing import NDArray
 
 from lzr.flow import columns
 from lzr.flow.config import RTO, RTO_UNMEASURED
-from lzr.flow.machine import Cue, State
 from lzr.flow.store import FlowStore
-from lzr.rows import pick
+from lzr.rows import State, Trigger, pick
 
 Slots = NDArray[np.int32]
 Generations = NDArray[np.uint32]
@@ -27,19 +26,19 @@ _SECOND = 1_000_000_000
 
 
 class Wait(NamedTuple):
-    """What a flow waits for: all that wait for the same have one delay, and the end of it raises one cue."""
+    """What a flow waits for: all that wait for the same have one delay, and its end raises one trigger."""
 
     name: str
-    cue: Cue
+    trigger: Trigger
 
 
-RETRANSMIT = Wait("retransmit", Cue.RETRANSMIT_DUE)
-TIMEOUT = Wait("timeout", Cue.TIMED_OUT)
-PATIENCE = Wait("patience", Cue.TIMED_OUT)  # for a peer that has acknowledged the probe
-LONG_PATIENCE = Wait("long patience", Cue.TIMED_OUT)  # and may not know the round trip
-COOLDOWN = Wait("cooldown", Cue.TIMED_OUT)
-SETTLE = Wait("settle", Cue.SETTLED)
-DELAY = Wait("delay", Cue.DELAY_OVER)
+RETRANSMIT = Wait("retransmit", Trigger.RETRANSMIT_DUE)
+TIMEOUT = Wait("timeout", Trigger.TIMED_OUT)
+PATIENCE = Wait("patience", Trigger.TIMED_OUT)  # for a peer that has acknowledged the probe
+LONG_PATIENCE = Wait("long patience", Trigger.TIMED_OUT)  # and may not know the round trip
+COOLDOWN = Wait("cooldown", Trigger.TIMED_OUT)
+SETTLE = Wait("settle", Trigger.SETTLED)
+DELAY = Wait("delay", Trigger.DELAY_OVER)
 
 
 class DelayQueue:

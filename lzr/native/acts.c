@@ -34,7 +34,7 @@ static void make_frame(struct frame *to, const struct flow *flow, size_t number,
     memcpy(to, &frame, sizeof frame);
 }
 
-/* cues.awaited for one flow */
+/* triggers.awaited for one flow */
 static enum expected awaited(const struct flow *flow, size_t reason)
 {
     if (reason == BY_ZERO_WINDOW || reason == BY_RST || reason == BY_FIN)

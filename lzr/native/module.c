@@ -2,7 +2,7 @@
 #include "native.h"
 
 /* Of the functions below; kernels.py asks for this one. It grows whenever an argument changes. */
-#define VERSION 11
+#define VERSION 12
 
 #define FAST(function) ((PyCFunction)(void (*)(void))(function))
 
@@ -38,7 +38,7 @@ static PyMethodDef methods[] = {
     {"step", FAST(lzr_step), METH_FASTCALL,
      "step(flows, segments, keys, slots, todo, transitions, stay, ages, live, actions) -> (live, later, ignored, fresh)"},
     {"due", FAST(lzr_due), METH_FASTCALL,
-     "due(flows, slots, generations, transitions, cue, live, actions) -> (live, fresh): timers that still count"},
+     "due(flows, slots, generations, transitions, trigger, live, actions) -> (live, fresh): timers that still count"},
     {"open_rows", FAST(lzr_open_rows), METH_FASTCALL,
      "open_rows(flows, index, targets, slots, secrets, wall, kinds) -> counts: TARGET rows into FLOW rows"},
     {"send", FAST(lzr_send), METH_FASTCALL,
@@ -81,7 +81,7 @@ PyMODINIT_FUNC PyInit__native(void)
     const struct {
         const char *name;
         PyObject *value;
-    } NAMES[] = {{"FIELDS", lzr_field_names()}, {"STATES", lzr_state_names()}, {"CUES", lzr_cue_names()},
+    } NAMES[] = {{"FIELDS", lzr_field_names()}, {"STATES", lzr_state_names()}, {"TRIGGERS", lzr_trigger_names()},
                  {"ROWS", lzr_rows()}, {"NUMBERS", lzr_numbers()}};
     int failed = 0;
     for (size_t i = 0; i < sizeof NAMES / sizeof *NAMES; i++) {

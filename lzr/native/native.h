@@ -175,7 +175,7 @@ PyObject *lzr_step(PyObject *self, PyObject *const *args, Py_ssize_t count);
 PyObject *lzr_due(PyObject *self, PyObject *const *args, Py_ssize_t count);
 PyObject *lzr_bump(PyObject *self, PyObject *const *args, Py_ssize_t count);
 PyObject *lzr_state_names(void);
-PyObject *lzr_cue_names(void);
+PyObject *lzr_trigger_names(void);
 /* layout.c */
 PyObject *lzr_rows(void);
 PyObject *lzr_numbers(void);

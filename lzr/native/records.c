@@ -13,7 +13,7 @@ enum {
     HANDSHAKE, REASON, FIELD_COUNT
 };
 
-/* In the order of results.FIELDS, which checks that it is so. */
+/* The encoder is told which fields to write by their place here. */
 static const char *const FIELD_NAMES[FIELD_COUNT] = {
     "saddr", "daddr", "sport", "dport", "seqnum", "acknum", "window", "ttl", "Counter", "ACK", "ACKed", "SYN",
     "RST", "FIN", "PUSH", "HandshakeNum", "fingerprint", "Timestamp", "expectedRToLZR", "data",

@@ -6,18 +6,18 @@
 #include "flow.h"
 #include "native.h"
 
-/* transitions.Cue; kernels.py checks that the names are these */
-enum cue { NOTHING, SYN_ACK, ZERO_WINDOW, ACK, DATA, FIN, RST, RETRANSMIT_DUE, TIMED_OUT, SETTLED, DELAY_OVER,
-           EARLY_DATA, SYN_ACK_AGAIN, CUES };
+/* transitions.Trigger; kernels.py checks that the names are these */
+enum trigger { NOTHING, SYN_ACK, ZERO_WINDOW, ACK, DATA, FIN, RST, RETRANSMIT_DUE, TIMED_OUT, SETTLED, DELAY_OVER,
+           EARLY_DATA, SYN_ACK_AGAIN, TRIGGERS };
 
 #define IGNORE 0
 
 static const char *const STATE_NAMES[] = {"FREE", "DELAYED", "SYN_SENT", "DATA_SENT", "ACKED", "SETTLING", "PROBE"};
-static const char *const CUE_NAMES[] = {"NOTHING", "SYN_ACK", "ZERO_WINDOW", "ACK", "DATA", "FIN", "RST",
+static const char *const TRIGGER_NAMES[] = {"NOTHING", "SYN_ACK", "ZERO_WINDOW", "ACK", "DATA", "FIN", "RST",
                                         "RETRANSMIT_DUE", "TIMED_OUT", "SETTLED", "DELAY_OVER", "EARLY_DATA",
                                         "SYN_ACK_AGAIN"};
 _Static_assert(sizeof STATE_NAMES / sizeof *STATE_NAMES == STATES, "states");
-_Static_assert(sizeof CUE_NAMES / sizeof *CUE_NAMES == CUES, "cues");
+_Static_assert(sizeof TRIGGER_NAMES / sizeof *TRIGGER_NAMES == TRIGGERS, "triggers");
 
 static PyObject *names(const char *const *from, int count)
 {
@@ -34,10 +34,10 @@ static PyObject *names(const char *const *from, int count)
 }
 
 PyObject *lzr_state_names(void) { return names(STATE_NAMES, STATES); }
-PyObject *lzr_cue_names(void) { return names(CUE_NAMES, CUES); }
+PyObject *lzr_trigger_names(void) { return names(TRIGGER_NAMES, TRIGGERS); }
 
-/* cues.read_cues for one segment */
-static enum cue read_cue(const struct flow *flow, const struct segment *s)
+/* triggers.read_triggers for one segment */
+static enum trigger read_trigger(const struct flow *flow, const struct segment *s)
 {
     int syn = s->flags & FLAG_SYN, fin = s->flags & FLAG_FIN, rst = s->flags & FLAG_RST, acks = s->flags & FLAG_ACK;
     int ack_ok = acks && (uint32_t)(s->ack - flow->una) <= (uint32_t)(flow->nxt - flow->una);
@@ -141,7 +141,7 @@ PyObject *lzr_step(PyObject *self, PyObject *const *args, Py_ssize_t count)
         (live = lzr_view(&views, args[8], 1, 4, &room_live)) == NULL ||
         (actions = lzr_view(&views, args[9], 1, 1, &room_actions)) == NULL ||
         !lzr_as_many(n_keys == n && n_slots == n && room_live >= n_todo && room_actions >= n_todo) ||
-        !lzr_check(cells == STATES * CUES, "a table of other transitions") ||
+        !lzr_check(cells == STATES * TRIGGERS, "a table of other transitions") ||
         !lzr_check(n_ages == AGES, "not as many ages") ||
         !lzr_slots_fit(slots, n, n_flows))
         goto end;
@@ -170,8 +170,8 @@ PyObject *lzr_step(PyObject *self, PyObject *const *args, Py_ssize_t count)
         struct flow *flow = flows + slots[at];
         const struct segment *s = segments + at;
         /* An earlier round may have moved the flow to another port. */
-        enum cue cue = flow->key == keys[at] && same_tuple(flow, s) ? read_cue(flow, s) : NOTHING;
-        uint8_t action = flow->state < STATES ? transitions[flow->state * CUES + cue] : IGNORE;
+        enum trigger trigger = flow->key == keys[at] && same_tuple(flow, s) ? read_trigger(flow, s) : NOTHING;
+        uint8_t action = flow->state < STATES ? transitions[flow->state * TRIGGERS + trigger] : IGNORE;
         if (action == IGNORE) {
             ignored++;
             continue;
@@ -200,7 +200,7 @@ end:
     return result;
 }
 
-/* (flows, slots, generations, transitions, cue, live, actions) -> (live, fresh): timers that came due and still count,
+/* (flows, slots, generations, transitions, trigger, live, actions) -> (live, fresh): timers that came due and still count,
  * and how many of their flows have shown no sign of life */
 PyObject *lzr_due(PyObject *self, PyObject *const *args, Py_ssize_t count)
 {
@@ -215,8 +215,8 @@ PyObject *lzr_due(PyObject *self, PyObject *const *args, Py_ssize_t count)
     int32_t *live;
     uint8_t *actions;
     if (count != 7)
-        return lzr_wants("(flows, slots, generations, transitions, cue, live, actions)");
-    size_t cue = PyLong_AsSize_t(args[4]);
+        return lzr_wants("(flows, slots, generations, transitions, trigger, live, actions)");
+    size_t trigger = PyLong_AsSize_t(args[4]);
     if (PyErr_Occurred())
         return NULL;
     if ((flows = lzr_view(&views, args[0], 0, sizeof *flows, &n_flows)) == NULL ||
@@ -226,8 +226,8 @@ PyObject *lzr_due(PyObject *self, PyObject *const *args, Py_ssize_t count)
         (live = lzr_view(&views, args[5], 1, 4, &room_live)) == NULL ||
         (actions = lzr_view(&views, args[6], 1, 1, &room_actions)) == NULL ||
         !lzr_as_many(n_generations == n && room_live >= n && room_actions >= n) ||
-        !lzr_check(cells == STATES * CUES, "a table of other transitions") ||
-        !lzr_check(cue < CUES, "no such cue") ||
+        !lzr_check(cells == STATES * TRIGGERS, "a table of other transitions") ||
+        !lzr_check(trigger < TRIGGERS, "no such trigger") ||
         !lzr_slots_fit(slots, n, n_flows))
         goto end;
     for (size_t i = 0; i < n; i++) {
@@ -238,7 +238,7 @@ PyObject *lzr_due(PyObject *self, PyObject *const *args, Py_ssize_t count)
             continue;
         fresh += is_fresh(flow);
         live[made] = slots[i];
-        actions[made++] = transitions[flow->state * CUES + cue];
+        actions[made++] = transitions[flow->state * TRIGGERS + trigger];
     }
     result = Py_BuildValue("nn", (Py_ssize_t)made, (Py_ssize_t)fresh);
 end:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from lzr.ownership.orders import Adopt, Order, Release, ShardClosed, ShardOpened, TryAgain
 from lzr.ownership.processes import FLOW, Process, Processes
-from lzr.ownership.table import TABLE, Action, Cue, State
+from lzr.ownership.table import TABLE, Action, State, Trigger
 
 
 @dataclass(slots=True)
@@ -52,51 +52,57 @@ class Shards:
 
     def ready(self, worker: Process, now: float) -> Iterator[Order]:
         for shard in self.owned_by(worker):
-            yield from self._step(shard, Cue.READY, now)
+            yield from self._step(shard, Trigger.READY, now)
 
     def adopted(self, worker: Process, number: int, now: float) -> Iterator[Order] | None:
         """None: it is not true, or no news."""
-        shard = self._shard_of(worker, number, Cue.ADOPTED)
-        return None if shard is None else self._step(shard, Cue.ADOPTED, now)
+        shard = self._shard_of(worker, number, Trigger.ADOPTED)
+        return None if shard is None else self._step(shard, Trigger.ADOPTED, now)
 
     def released(self, worker: Process, number: int, flows: object, now: float) -> Iterator[Order] | None:
         """None: it is not true, or no news."""
-        shard = self._shard_of(worker, number, Cue.RELEASED)
+        shard = self._shard_of(worker, number, Trigger.RELEASED)
         if shard is None:
             return None
         shard.flows = flows
         heir = self._processes.at(FLOW, shard.next_index) or self.any_worker()
-        return self._step(shard, Cue.RELEASED, now, heir=heir)
+        return self._step(shard, Trigger.RELEASED, now, heir=heir)
 
     def died(self, worker: Process, successor: Process | None, now: float) -> Iterator[Order]:
         """successor: of this worker; None if it has none, then somebody else gets its shards."""
         for shard in self.owned_by(worker):
-            yield from self._step(shard, Cue.DIED, now, heir=successor or self.any_worker(), dead=worker)
+            yield from self._step(shard, Trigger.DIED, now, heir=successor or self.any_worker(), dead=worker)
 
     def fenced(self, source: int, now: float) -> Iterator[Order]:
         for shard in self.all:
             if source in shard.fences:
                 shard.fences.discard(source)
                 if not shard.fences:
-                    yield from self._step(shard, Cue.FENCED, now)
+                    yield from self._step(shard, Trigger.FENCED, now)
 
     def any_worker(self) -> Process:
         """A worker that stays; there is always one, or one on its way."""
         return self._processes.those_wanted(FLOW)[0]
 
-    def _shard_of(self, worker: Process, number: int, cue: Cue) -> Shard | None:
+    def _shard_of(self, worker: Process, number: int, trigger: Trigger) -> Shard | None:
         """The shard, if this worker may say this of it."""
         if not 0 <= number < len(self.all):
             return None
         shard = self.all[number]
         told = worker.ready and shard.owner == worker.name
-        return shard if told and (shard.state, cue) in TABLE else None
+        return shard if told and (shard.state, trigger) in TABLE else None
 
     def _step(
-        self, shard: Shard, cue: Cue, now: float, *, heir: Process | None = None, dead: Process | None = None
+        self,
+        shard: Shard,
+        trigger: Trigger,
+        now: float,
+        *,
+        heir: Process | None = None,
+        dead: Process | None = None,
     ) -> Iterator[Order]:
         """heir: who gets it next; dead: who had it. Raises KeyError if this cannot happen."""
-        action, after = TABLE[shard.state, cue]
+        action, after = TABLE[shard.state, trigger]
         before, shard.state = shard.state, after
         if before is State.OPEN:
             yield ShardClosed(shard.number)
@@ -124,7 +130,7 @@ class Shards:
         assert heir is not None
         shard.owner = heir.name
         if heir.ready:
-            yield from self._step(shard, Cue.READY, now)
+            yield from self._step(shard, Trigger.READY, now)
 
     def _open(self, shard: Shard, now: float) -> Order:
         took = None if shard.closed_at is None else now - shard.closed_at
@@ -159,4 +165,4 @@ class Shards:
             load[index] += 1
             if places.get(shard.owner) != index:
                 shard.next_index = index
-                yield from self._step(shard, Cue.MOVE, now)
+                yield from self._step(shard, Trigger.MOVE, now)

@@ -29,7 +29,7 @@ class State(Enum):
     LINKED = auto()  # sends to the writer: workers may send to it
 
 
-class Cue(Enum):
+class Trigger(Enum):
     READY_TO_WRITE = auto()  # it has started, and is the one that writes
     READY = auto()  # it has started, and is not
     WRITER = auto()  # there is a writer to send to
@@ -43,14 +43,14 @@ class Action(Enum):
     LINK = auto()  # tell it to drop what it holds, and where to send
 
 
-TABLE: Mapping[tuple[State, Cue], tuple[Action, State]] = MappingProxyType(
+TABLE: Mapping[tuple[State, Trigger], tuple[Action, State]] = MappingProxyType(
     {
-        (State.STARTING, Cue.READY_TO_WRITE): (Action.FENCE, State.WRITING),
-        (State.STARTING, Cue.READY): (Action.NOTHING, State.WAITING),
-        (State.WAITING, Cue.WRITER): (Action.LINK, State.LINKING),
-        (State.LINKING, Cue.LINKED): (Action.NOTHING, State.LINKED),
-        (State.LINKING, Cue.WRITER_DIED): (Action.NOTHING, State.WAITING),
-        (State.LINKED, Cue.WRITER_DIED): (Action.NOTHING, State.WAITING),
+        (State.STARTING, Trigger.READY_TO_WRITE): (Action.FENCE, State.WRITING),
+        (State.STARTING, Trigger.READY): (Action.NOTHING, State.WAITING),
+        (State.WAITING, Trigger.WRITER): (Action.LINK, State.LINKING),
+        (State.LINKING, Trigger.LINKED): (Action.NOTHING, State.LINKED),
+        (State.LINKING, Trigger.WRITER_DIED): (Action.NOTHING, State.WAITING),
+        (State.LINKED, Trigger.WRITER_DIED): (Action.NOTHING, State.WAITING),
     }
 )
 
@@ -76,18 +76,18 @@ class Succession:
 
     def ready(self, collector: Process) -> Iterator[Order]:
         if collector.name == self.writer:
-            yield from self._step(collector.name, Cue.READY_TO_WRITE)
+            yield from self._step(collector.name, Trigger.READY_TO_WRITE)
             self._anew = True
-            yield from self._tell_the_others(Cue.WRITER)
+            yield from self._tell_the_others(Trigger.WRITER)
             return
-        yield from self._step(collector.name, Cue.READY)
+        yield from self._step(collector.name, Trigger.READY)
         if self.writes:
-            yield from self._step(collector.name, Cue.WRITER)
+            yield from self._step(collector.name, Trigger.WRITER)
 
     def linked(self, collector: Process, writer: str) -> Iterator[Order] | None:
         """None: it is not true, or too late: of a writer that has died since."""
         linking = self.states.get(collector.name) is State.LINKING
-        return self._step(collector.name, Cue.LINKED) if linking and writer == self.writer else None
+        return self._step(collector.name, Trigger.LINKED) if linking and writer == self.writer else None
 
     def fenced(self, collector: Process, source: int) -> bool:
         """Whether that is news: nothing more can come from this source."""
@@ -107,7 +107,7 @@ class Succession:
         """It ended unasked."""
         self.leaves(collector)
         if collector.name == self.writer:
-            yield from self._tell_the_others(Cue.WRITER_DIED)
+            yield from self._tell_the_others(Trigger.WRITER_DIED)
 
     def worker_left(self, worker: Process) -> None:
         self._collector_of.pop(worker.name, None)
@@ -143,13 +143,13 @@ class Succession:
                     self._collector_of[worker.name] = collector
                     yield SendTo(worker.name, collector)
 
-    def _tell_the_others(self, cue: Cue) -> Iterator[Order]:
+    def _tell_the_others(self, trigger: Trigger) -> Iterator[Order]:
         for name, state in list(self.states.items()):
-            if (state, cue) in TABLE:
-                yield from self._step(name, cue)
+            if (state, trigger) in TABLE:
+                yield from self._step(name, trigger)
 
-    def _step(self, name: str, cue: Cue) -> Iterator[Order]:
-        action, self.states[name] = TABLE[self.states[name], cue]
+    def _step(self, name: str, trigger: Trigger) -> Iterator[Order]:
+        action, self.states[name] = TABLE[self.states[name], trigger]
         match action:
             case Action.FENCE:
                 for source in self.dead:
@@ -162,8 +162,8 @@ class Succession:
 def diagram() -> str:
     """The table as a Mermaid state diagram (ARCHITECTURE.md holds it; a test compares)."""
     lines = ["stateDiagram-v2", "    [*] --> STARTING"]
-    for (before, cue), (action, after) in TABLE.items():
+    for (before, trigger), (action, after) in TABLE.items():
         does = "" if action is Action.NOTHING else f" / {action.name}"
-        lines.append(f"    {before.name} --> {after.name}: {cue.name}{does}")
+        lines.append(f"    {before.name} --> {after.name}: {trigger.name}{does}")
     lines += [f"    {state.name} --> [*]: died" for state in State]
     return "\n".join(lines) + "\n"

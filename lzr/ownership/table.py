@@ -1,7 +1,7 @@
 """The states of a shard, what can happen to it, and where that leads: a table that you can draw.
 
-``TABLE[state, cue]`` is the action to take and the state after it. What is not in the table cannot happen to
-a shard in that state, and a report that says so is ignored.
+``TABLE[state, trigger]`` is the action to take and the state after it. What is not in the table cannot happen
+to a shard in that state, and a report that says so is ignored.
 
 A shard may be fed only while it is OPEN. It changes hands in one of two ways:
 
@@ -29,7 +29,7 @@ class State(Enum):
     TAKEN = auto()  # the successor has adopted it; the dead worker is not fenced off yet
 
 
-class Cue(Enum):
+class Trigger(Enum):
     READY = auto()  # the worker it is assigned to has started
     ADOPTED = auto()  # its worker says that it has it
     MOVE = auto()  # it is to go to another worker
@@ -48,26 +48,26 @@ class Action(Enum):
     LOSE = auto()  # feed it no more; to the next worker, without them
 
 
-TABLE: Mapping[tuple[State, Cue], tuple[Action, State]] = MappingProxyType(
+TABLE: Mapping[tuple[State, Trigger], tuple[Action, State]] = MappingProxyType(
     {
-        (State.ASSIGNED, Cue.READY): (Action.ADOPT, State.ADOPTING),
+        (State.ASSIGNED, Trigger.READY): (Action.ADOPT, State.ADOPTING),
         # It was never told to adopt it, so it has no flows of it and nothing needs to be fenced.
-        (State.ASSIGNED, Cue.DIED): (Action.PASS_ON, State.ASSIGNED),
-        (State.ADOPTING, Cue.ADOPTED): (Action.OPEN_UP, State.OPEN),
-        (State.ADOPTING, Cue.DIED): (Action.LOSE, State.LOST),
-        (State.OPEN, Cue.MOVE): (Action.RELEASE, State.RELEASING),
-        (State.OPEN, Cue.DIED): (Action.LOSE, State.LOST),
-        (State.RELEASING, Cue.RELEASED): (Action.PASS_ON, State.ASSIGNED),
-        (State.RELEASING, Cue.DIED): (Action.LOSE, State.LOST),
-        (State.LOST, Cue.READY): (Action.ADOPT, State.LOST),
-        (State.LOST, Cue.ADOPTED): (Action.NOTHING, State.TAKEN),
-        (State.LOST, Cue.FENCED): (Action.NOTHING, State.FENCED),
-        (State.LOST, Cue.DIED): (Action.LOSE, State.LOST),
-        (State.FENCED, Cue.READY): (Action.ADOPT, State.FENCED),
-        (State.FENCED, Cue.ADOPTED): (Action.TRY_AGAIN, State.OPEN),
-        (State.FENCED, Cue.DIED): (Action.LOSE, State.LOST),
-        (State.TAKEN, Cue.FENCED): (Action.TRY_AGAIN, State.OPEN),
-        (State.TAKEN, Cue.DIED): (Action.LOSE, State.LOST),
+        (State.ASSIGNED, Trigger.DIED): (Action.PASS_ON, State.ASSIGNED),
+        (State.ADOPTING, Trigger.ADOPTED): (Action.OPEN_UP, State.OPEN),
+        (State.ADOPTING, Trigger.DIED): (Action.LOSE, State.LOST),
+        (State.OPEN, Trigger.MOVE): (Action.RELEASE, State.RELEASING),
+        (State.OPEN, Trigger.DIED): (Action.LOSE, State.LOST),
+        (State.RELEASING, Trigger.RELEASED): (Action.PASS_ON, State.ASSIGNED),
+        (State.RELEASING, Trigger.DIED): (Action.LOSE, State.LOST),
+        (State.LOST, Trigger.READY): (Action.ADOPT, State.LOST),
+        (State.LOST, Trigger.ADOPTED): (Action.NOTHING, State.TAKEN),
+        (State.LOST, Trigger.FENCED): (Action.NOTHING, State.FENCED),
+        (State.LOST, Trigger.DIED): (Action.LOSE, State.LOST),
+        (State.FENCED, Trigger.READY): (Action.ADOPT, State.FENCED),
+        (State.FENCED, Trigger.ADOPTED): (Action.TRY_AGAIN, State.OPEN),
+        (State.FENCED, Trigger.DIED): (Action.LOSE, State.LOST),
+        (State.TAKEN, Trigger.FENCED): (Action.TRY_AGAIN, State.OPEN),
+        (State.TAKEN, Trigger.DIED): (Action.LOSE, State.LOST),
     }
 )
 
@@ -75,7 +75,7 @@ TABLE: Mapping[tuple[State, Cue], tuple[Action, State]] = MappingProxyType(
 def diagram() -> str:
     """The table as a Mermaid state diagram (ARCHITECTURE.md holds it; a test compares)."""
     lines = ["stateDiagram-v2", "    [*] --> ASSIGNED"]
-    for (before, cue), (action, after) in TABLE.items():
+    for (before, trigger), (action, after) in TABLE.items():
         does = "" if action is Action.NOTHING else f" / {action.name}"
-        lines.append(f"    {before.name} --> {after.name}: {cue.name}{does}")
+        lines.append(f"    {before.name} --> {after.name}: {trigger.name}{does}")
     return "\n".join(lines) + "\n"

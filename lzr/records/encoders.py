@@ -28,6 +28,9 @@ Name = Identity | str | None
 
 UNKNOWN = Identity("unknown")
 
+_PLACES = {} if NATIVE is None else {name: place for place, name in enumerate(NATIVE.FIELDS)}
+"""How the encoder in C calls the fields that it knows: by their place in its own table."""
+
 
 def identity(name: Name) -> Identity:
     if isinstance(name, Identity):
@@ -184,14 +187,17 @@ class JsonEncoder(Encoder):
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
-        self._numbers = bytes(NUMBERS[name] for name in self.fields)
+        known = _PLACES.keys() >= set(self.fields)
+        self._places = bytes(_PLACES[name] for name in self.fields) if known else None
 
     def _native_lines(
         self, rows: NDArray[Any], blob: bytes | memoryview, names: Sequence[Name], keep: NDArray[np.bool_]
     ) -> bytes:
+        if self._places is None:  # it was built before there was such a field
+            return super()._lines(rows, blob, names, keep)
         rows = np.ascontiguousarray(rows)
         made: bytes = NATIVE.json_records(
-            rows, blob, keep, self._numbers, names, self.handshakes, self.expanded
+            rows, blob, keep, self._places, names, self.handshakes, self.expanded
         )
         return made
 

@@ -1,7 +1,6 @@
 """The fields of a result record: one table, from which every output and its documentation are made.
 
 The first twenty-one are the reference's, in its order, with its names and types; the last six are ours.
-The order is also the numbering that the native encoder uses.
 """
 
 from __future__ import annotations

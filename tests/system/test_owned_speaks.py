@@ -18,9 +18,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from lzr import messages
-from lzr.credentials import Sender, mark
-from lzr.messages import pack
+from lzr.ipc import messages
+from lzr.ipc.credentials import Sender, mark
+from lzr.ipc.messages import pack
 from lzr.rows import OUTCOME
 from tests.faults import Victim, lines_in, once_each, read
 from tests.lab.net import wait_for

@@ -9,13 +9,13 @@ from pathlib import Path
 
 import pytest
 
+from coordinator.checkpoint.checkpoint import Checkpoint, load, open_checkpoint
+from coordinator.console.console import Watch
 from coordinator.files import opening
 from coordinator.files.reach import reach
 from coordinator.monitor.log import open_log
 from coordinator.monitor.profiling import open_profiles
-from coordinator.scan.checkpoint import Checkpoint, load, open_checkpoint
-from coordinator.scan.console import Watch
-from coordinator.scan.metadata import open_metadata
+from coordinator.results.metadata import open_metadata
 from lzr.errors import UsageError
 from lzr.options.parse import parse
 

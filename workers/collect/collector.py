@@ -18,13 +18,13 @@ import numpy as np
 import zmq
 from numpy.typing import NDArray
 
-from lzr import messages
-from lzr.credentials import Sender, mark, verified
-from lzr.job import Job, Spawn
-from lzr.messages import Buffer, Message, Received, SchemaError
-from workers import channels
+from lzr.ipc import messages
+from lzr.ipc.credentials import Sender, mark, verified
+from lzr.ipc.job import Job, Spawn
+from lzr.ipc.messages import Buffer, Message, Received, SchemaError
 from workers.collect.label import Block, BlockMaker
 from workers.collect.sink import OutputFull, OutputGone, Sink
+from workers.ipc import channels
 
 _PAUSE = 80_000_000  # ns between two small turns: a turn costs more than the lines of a small batch
 _STUCK = 0.002  # until another try, where the collector that writes has no room

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from lzr import addresses
 from lzr.fingerprint import Classifier
-from lzr.messages import Counts, Tally
+from lzr.ipc.messages import Counts, Tally
 from lzr.options.table import Options
 from lzr.protocols import Identity, handshake
 from lzr.records.encoders import ENCODERS, UNKNOWN, Encoder, ZgrabEncoder

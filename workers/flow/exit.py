@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from lzr import messages
+from lzr.ipc import messages
 from lzr.layout import MAX_FRAME
 from lzr.packet.payloads import ProbeTemplate
 from lzr.packet.segments import ETHERNET, Builder, Link

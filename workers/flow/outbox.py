@@ -8,13 +8,13 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from lzr import messages
-from lzr.messages import Buffer
+from lzr.ipc import messages
+from lzr.ipc.messages import Buffer
 
 
 class Outbox:
     """source: this worker's incarnation, with which a message's number makes it known. sender, mark: what
-    shows whose it is (`lzr.credentials`).
+    shows whose it is (`lzr.ipc.credentials`).
 
     octets: of what is not known to be written. sequence: of the last message.
     """

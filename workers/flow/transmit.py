@@ -10,7 +10,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from lzr import messages
+from lzr.ipc import messages
 from lzr.pacing.budget import Budget
 from lzr.packet.payloads import ProbeTemplate
 from lzr.packet.segments import Builder

@@ -21,21 +21,21 @@ import numpy as np
 import zmq
 from numpy.typing import NDArray
 
-from lzr import messages
-from lzr.credentials import Sender
 from lzr.flow.handover import ShardFlows
 from lzr.flow.table import FlowTable
 from lzr.flow.trace import Traced
-from lzr.job import Job, Spawn
+from lzr.ipc import messages
+from lzr.ipc.credentials import Sender
+from lzr.ipc.job import Job, Spawn
+from lzr.ipc.messages import Message
 from lzr.layout import MALFORMED
-from lzr.messages import Message
 from lzr.pacing.budget import Budget
 from lzr.packet.segments import Builder, Link
-from workers import channels
 from workers.flow.engine import OPEN, SMALL, Engine
 from workers.flow.outbox import Outbox
 from workers.flow.ring import Ring, SendFailure
 from workers.flow.routed import Routed
+from workers.ipc import channels
 
 _PAUSE = 80_000_000  # ns between two turns with little to do: packets and timers meanwhile are taken together
 _SHORT_PAUSE = 10_000_000  # the same where few flows are open: they may be all there is

@@ -14,10 +14,9 @@ from numpy.typing import NDArray
 
 from lzr.flow import columns as flowrows
 from lzr.flow.config import Plan
-from lzr.flow.index import FlowIndex, NativeIndex
-from lzr.flow.machine import Cue, State
+from lzr.flow.index import FlowIndex, NativeIndex, make_index
 from lzr.flow.table import FlowTable
-from lzr.kernels import NATIVE, make_index
+from lzr.kernels import NATIVE
 from lzr.layout import AGES
 from lzr.packet import segments, sharding
 from lzr.packet.payloads import ProbeTemplate
@@ -38,6 +37,8 @@ from lzr.rows import (
     V4_MAPPED,
     Number,
     Reason,
+    State,
+    Trigger,
 )
 from lzr.secrets import Secrets
 from lzr.siphash import siphash
@@ -312,8 +313,8 @@ def test_rows(seed: int, count: int) -> None:
     rows = related(draw, 1)[0]
     slots = draw.permutation(len(rows))[:count].astype(np.int32)
     generations = rows["generation"][slots] + draw.integers(0, 2, count).astype(np.uint32)
-    for cue in (Cue.RETRANSMIT_DUE, Cue.TIMED_OUT, Cue.SETTLED, Cue.DELAY_OVER):
-        native, python = both(lambda cue=cue: flowrows.due(rows, slots, generations, cue))  # type: ignore[misc]
+    for trigger in (Trigger.RETRANSMIT_DUE, Trigger.TIMED_OUT, Trigger.SETTLED, Trigger.DELAY_OVER):
+        native, python = both(lambda trigger=trigger: flowrows.due(rows, slots, generations, trigger))  # type: ignore[misc]
         assert np.array_equal(native[0], python[0])
         assert np.array_equal(native[1], python[1])
         assert native[2] == python[2]

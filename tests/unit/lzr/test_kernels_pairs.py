@@ -18,13 +18,12 @@ import lzr
 import workers
 from lzr import kernels
 from lzr.flow import columns
-from lzr.flow.machine import State
 from lzr.layout import FRAME_SIZE, STATUS_SEND_REQUEST, STATUS_USER, STATUS_WRONG_FORMAT
 from lzr.packet import ways
 from lzr.packet.payloads import ProbeTemplate
 from lzr.packet.segments import Builder, Link
 from lzr.records.encoders import JsonEncoder
-from lzr.rows import ACK, FRAME, NO_PROBE, OUTCOME, TARGET
+from lzr.rows import ACK, FRAME, NO_PROBE, OUTCOME, TARGET, State
 from lzr.targets import dedup
 from lzr.targets.zmap import ListReader, ZmapReader
 from tests import wire

@@ -9,8 +9,8 @@ import pytest
 from numpy.typing import NDArray
 
 from lzr.flow.config import Plan
+from lzr.flow.index import make_index
 from lzr.flow.table import FlowTable
-from lzr.kernels import make_index
 from lzr.packet.payloads import ProbeTemplate
 from lzr.packet.sharding import flow_key, mix64
 from lzr.protocols._protocol import Random

@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from coordinator.input.intake import Intake, Sources
-from coordinator.scan.ledger import Ledger
 from lzr import addresses
+from lzr.ownership.ledger import Ledger
 from lzr.rows import TARGET
 from lzr.secrets import Secrets
 from lzr.targets.blocklist import Blocklist

@@ -13,8 +13,8 @@ import pytest
 from coordinator.input import resolve
 from coordinator.input.intake import Intake
 from coordinator.input.resolve import Answer, Resolver, choose
-from coordinator.scan.ledger import Ledger
 from lzr import addresses
+from lzr.ownership.ledger import Ledger
 from lzr.targets.zmap import ListReader
 from tests.unit.coordinator.input.test_intake import fates, run, sum_agrees
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from coordinator.monitor.meter import Meter
 from coordinator.monitor.snapshot import Snapshot, Totals
-from lzr.messages import FlowStats
+from lzr.ipc.messages import FlowStats
 
 OF_THE_COORDINATOR_ONLY = {"found", "busy_ns"}
 MADE_OF = {"latest", "warnings", "alerts", "total_estimated"}  # shown in another form

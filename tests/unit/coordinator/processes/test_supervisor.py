@@ -19,10 +19,10 @@ from coordinator.processes import fleet as fleets
 from coordinator.processes.fleet import Child, Fleet
 from coordinator.processes.rundir import Scratch
 from coordinator.processes.supervisor import Fault, Stats, Supervisor, Written
-from lzr import messages
-from lzr.credentials import Credentials, verified
-from lzr.job import Spawn, unpack_spawn
-from lzr.messages import Message, pack, unpack
+from lzr.ipc import messages
+from lzr.ipc.credentials import Credentials, verified
+from lzr.ipc.job import Spawn, unpack_spawn
+from lzr.ipc.messages import Message, pack, unpack
 from lzr.ownership.events import Adopted, Died, Event, Want
 from lzr.ownership.orders import News, ShardClosed, ShardOpened, TryAgain
 from tests.messagesamples import SAMPLES, mutated

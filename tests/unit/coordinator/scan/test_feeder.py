@@ -9,9 +9,9 @@ import zmq
 
 from coordinator.input.intake import Intake, Sources
 from coordinator.scan.feeder import BACKLOG, Feeder
-from coordinator.scan.ledger import Ledger
-from coordinator.scan.pacer import Pacer
-from lzr import messages
+from lzr.ipc import messages
+from lzr.ownership.ledger import Ledger
+from lzr.pacing.pacer import Pacer
 from lzr.packet.sharding import shard_of
 from lzr.secrets import Secrets
 from lzr.targets.zmap import ListReader

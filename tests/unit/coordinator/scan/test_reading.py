@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from coordinator.input.intake import Intake
-from coordinator.scan.ledger import Ledger
 from coordinator.scan.reading import Reading, Seen
+from lzr.ownership.ledger import Ledger
 from lzr.targets.zmap import ListReader
 
 

@@ -9,8 +9,8 @@ from __future__ import annotations
 import pytest
 
 from lzr.flow.config import Plan
-from lzr.flow.machine import Cue, State
 from lzr.packet.sharding import shard_of
+from lzr.rows import State, Trigger
 from lzr.secrets import Secrets
 from lzr.sourceports import DEFAULT_PORTS
 from tests.playbook import Batch, Edges, Ended, Got, Line, Move, Play, Sent, note_edges
@@ -29,7 +29,7 @@ def frames(play: Play) -> int:
     return sum(connection.frames for connection in play.connections)
 
 
-@edge(State.PROBE, Cue.SYN_ACK)
+@edge(State.PROBE, Trigger.SYN_ACK)
 def test_a_host_that_acknowledges_everywhere() -> Play:
     """It takes the bytes, so it is asked beside the first handshake, and told when that has timed out."""
     play = Play(HELLO, AGAIN, haf=5)
@@ -83,9 +83,9 @@ def test_a_firewall_costs_few_packets(haf: int, syn: bool) -> None:
     assert frames(play) <= haf + 4
 
 
-@edge(State.PROBE, Cue.ZERO_WINDOW)
-@edge(State.PROBE, Cue.RST)
-@edge(State.PROBE, Cue.TIMED_OUT)
+@edge(State.PROBE, Trigger.ZERO_WINDOW)
+@edge(State.PROBE, Trigger.RST)
+@edge(State.PROBE, Trigger.TIMED_OUT)
 def test_a_threshold_of_two_in_four() -> Play:
     play = Play(HELLO, haf=4, haf_threshold=0.5)
     play >> Line() << Sent("A", data=HELLO)

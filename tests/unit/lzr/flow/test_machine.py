@@ -7,12 +7,15 @@ import re
 import numpy as np
 import pytest
 
-from lzr.flow.machine import LEADS_TO, TRANSITIONS, Action, Cue, State, diagram
+from lzr.flow.machine import LEADS_TO, TRANSITIONS, Action, diagram
+from lzr.rows import State, Trigger
 from tests import ROOT
 
 ARCHITECTURE = ROOT / "ARCHITECTURE.md"
 
-EDGES = [(state, cue) for state in State for cue in Cue if TRANSITIONS[state, cue] != Action.IGNORE]
+EDGES = [
+    (state, trigger) for state in State for trigger in Trigger if TRANSITIONS[state, trigger] != Action.IGNORE
+]
 
 
 def test_the_diagram_in_the_documentation_is_the_table() -> None:
@@ -24,19 +27,19 @@ def test_the_diagram_in_the_documentation_is_the_table() -> None:
 
 
 def test_the_table_is_read_only_and_has_a_row_and_a_column_for_each() -> None:
-    assert TRANSITIONS.shape == (len(State), len(Cue))
+    assert TRANSITIONS.shape == (len(State), len(Trigger))
     assert TRANSITIONS.dtype == np.uint8
     with pytest.raises(ValueError, match="read-only"):
         TRANSITIONS[0, 0] = 1
 
 
 def test_numbers_are_indices() -> None:
-    for kind in (State, Cue, Action):
+    for kind in (State, Trigger, Action):
         assert [member.value for member in kind] == list(range(len(kind)))
 
 
-def test_nothing_never_does_anything_and_no_cue_reaches_a_free_row() -> None:
-    assert not TRANSITIONS[:, Cue.NOTHING].any()
+def test_nothing_never_does_anything_and_no_trigger_reaches_a_free_row() -> None:
+    assert not TRANSITIONS[:, Trigger.NOTHING].any()
     assert not TRANSITIONS[State.FREE].any()
 
 
@@ -50,23 +53,25 @@ def test_every_state_is_reached_and_left() -> None:
     while True:
         more = {
             after
-            for state, cue in EDGES
+            for state, trigger in EDGES
             if state in reached
-            for after in LEADS_TO[Action(TRANSITIONS[state, cue])]
+            for after in LEADS_TO[Action(TRANSITIONS[state, trigger])]
         }
         if more <= reached:
             break
         reached |= more
     assert reached == set(State)
     for state in set(State) - {State.FREE}:
-        assert any(TRANSITIONS[state, cue] for cue in Cue)
+        assert any(TRANSITIONS[state, trigger] for trigger in Trigger)
 
 
 def test_every_state_ends_with_time_alone() -> None:
     """Whatever a peer does not send, a flow comes to its end: a timer leads on from each state."""
-    timers = (Cue.TIMED_OUT, Cue.SETTLED, Cue.DELAY_OVER)
+    timers = (Trigger.TIMED_OUT, Trigger.SETTLED, Trigger.DELAY_OVER)
     for state in set(State) - {State.FREE}:
-        after = [LEADS_TO[Action(TRANSITIONS[state, cue])] for cue in timers if TRANSITIONS[state, cue]]
+        after = [
+            LEADS_TO[Action(TRANSITIONS[state, trigger])] for trigger in timers if TRANSITIONS[state, trigger]
+        ]
         assert len(after) == 1
         assert state not in after[0] or state == State.SYN_SENT  # there, of the next handshake
 
@@ -74,7 +79,7 @@ def test_every_state_ends_with_time_alone() -> None:
 def test_the_drawing_has_every_edge() -> None:
     drawn = diagram()
     assert drawn.startswith("stateDiagram-v2\n")
-    for state, cue in EDGES:
-        for after in LEADS_TO[Action(TRANSITIONS[state, cue])]:
+    for state, trigger in EDGES:
+        for after in LEADS_TO[Action(TRANSITIONS[state, trigger])]:
             target = r"\[\*\]" if after is State.FREE else after.name
-            assert re.search(rf"^    {state.name} --> {target}: .*\b{cue.name}\b", drawn, re.MULTILINE)
+            assert re.search(rf"^    {state.name} --> {target}: .*\b{trigger.name}\b", drawn, re.MULTILINE)

@@ -9,7 +9,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from lzr.flow.machine import TRANSITIONS, Action, Cue, State
+from lzr.flow.machine import TRANSITIONS, Action
+from lzr.rows import State, Trigger
 from tests.playbook import Batch, Edges, Ended, Got, Line, Move, Play, Sent, note_edges
 from tests.unit.lzr.flow import test_ackfirewall, test_table_handshakes, test_table_segments
 from tests.wire import BODIES, kernels_of
@@ -32,7 +33,7 @@ def kernels(request: pytest.FixtureRequest) -> Iterator[None]:
 # --- from ZMap's line to the end, one handshake -------------------------------------------------------
 
 
-@edge(State.DATA_SENT, Cue.DATA)
+@edge(State.DATA_SENT, Trigger.DATA)
 def test_data() -> Play:
     play = Play(HELLO)
     play >> Line() << Sent("A", data=HELLO)
@@ -61,8 +62,8 @@ def test_data() -> Play:
     return play
 
 
-@edge(State.DATA_SENT, Cue.ACK)
-@edge(State.ACKED, Cue.TIMED_OUT)
+@edge(State.DATA_SENT, Trigger.ACK)
+@edge(State.ACKED, Trigger.TIMED_OUT)
 def test_a_bare_ack_then_silence() -> Play:
     play = Play(HELLO, timeout=5)
     play >> Line() << Sent("A", data=HELLO)
@@ -74,7 +75,7 @@ def test_a_bare_ack_then_silence() -> Play:
     return play
 
 
-@edge(State.ACKED, Cue.DATA)
+@edge(State.ACKED, Trigger.DATA)
 def test_an_ack_first_and_data_later() -> Play:
     play = Play(HELLO)
     play >> Line() << Sent("A", data=HELLO)
@@ -86,8 +87,8 @@ def test_an_ack_first_and_data_later() -> Play:
     return play
 
 
-@edge(State.DATA_SENT, Cue.RETRANSMIT_DUE)
-@edge(State.DATA_SENT, Cue.TIMED_OUT)
+@edge(State.DATA_SENT, Trigger.RETRANSMIT_DUE)
+@edge(State.DATA_SENT, Trigger.TIMED_OUT)
 def test_silence_is_asked_once_more_with_push() -> Play:
     play = Play(HELLO, retransmit_wait=1, timeout=5)
     play >> Line() << Sent("A", data=HELLO)
@@ -124,7 +125,7 @@ def test_the_retransmit_is_answered() -> None:
     play.over()
 
 
-@edge(State.DATA_SENT, Cue.RST)
+@edge(State.DATA_SENT, Trigger.RST)
 def test_reset() -> Play:
     play = Play(HELLO)
     play >> Line() << Sent("A", data=HELLO)
@@ -133,7 +134,7 @@ def test_reset() -> Play:
     return play
 
 
-@edge(State.ACKED, Cue.RST)
+@edge(State.ACKED, Trigger.RST)
 def test_reset_after_the_ack() -> Play:
     play = Play(HELLO)
     play >> Line() << Sent("A", data=HELLO)
@@ -143,7 +144,7 @@ def test_reset_after_the_ack() -> Play:
     return play
 
 
-@edge(State.DATA_SENT, Cue.FIN)
+@edge(State.DATA_SENT, Trigger.FIN)
 def test_fin() -> Play:
     play = Play(HELLO)
     play >> Line() << Sent("A", data=HELLO)
@@ -152,7 +153,7 @@ def test_fin() -> Play:
     return play
 
 
-@edge(State.ACKED, Cue.FIN)
+@edge(State.ACKED, Trigger.FIN)
 def test_fin_after_the_ack() -> Play:
     play = Play(HELLO)
     play >> Line() << Sent("A", data=HELLO)
@@ -218,7 +219,7 @@ def test_a_partial_acknowledgement_counts() -> None:
 # --- a connection of our own ----------------------------------------------------------------------------
 
 
-@edge(State.SYN_SENT, Cue.SYN_ACK)
+@edge(State.SYN_SENT, Trigger.SYN_ACK)
 def test_a_listed_target() -> Play:
     play = Play(HELLO)
     play >> Line(syn=True) << Sent.syn()
@@ -231,8 +232,8 @@ def test_a_listed_target() -> Play:
     return play
 
 
-@edge(State.SYN_SENT, Cue.RETRANSMIT_DUE)
-@edge(State.SYN_SENT, Cue.TIMED_OUT)
+@edge(State.SYN_SENT, Trigger.RETRANSMIT_DUE)
+@edge(State.SYN_SENT, Trigger.TIMED_OUT)
 def test_nobody_there() -> Play:
     play = Play(HELLO, AGAIN, cooldown=8, timeout=5)
     play >> Line(syn=True) << Sent.syn()
@@ -253,7 +254,7 @@ def test_the_second_syn_is_answered_and_the_count_starts_anew() -> None:
     play.over()
 
 
-@edge(State.SYN_SENT, Cue.RST)
+@edge(State.SYN_SENT, Trigger.RST)
 def test_a_closed_port() -> Play:
     play = Play(HELLO, AGAIN)
     play >> Line(syn=True) << Sent.syn()
@@ -262,7 +263,7 @@ def test_a_closed_port() -> Play:
     return play
 
 
-@edge(State.SYN_SENT, Cue.ZERO_WINDOW)
+@edge(State.SYN_SENT, Trigger.ZERO_WINDOW)
 def test_zero_window_in_answer_to_our_syn() -> Play:
     play = Play(HELLO, AGAIN)
     play >> Line(syn=True) << Sent.syn()
@@ -403,12 +404,14 @@ def test_timers_keep_their_time_on_the_way() -> None:
 
 # --- the table and the traces ---------------------------------------------------------------------------
 
-ALL = [(state, cue) for state in State for cue in Cue if TRANSITIONS[state, cue] != Action.IGNORE]
+ALL = [
+    (state, trigger) for state in State for trigger in Trigger if TRANSITIONS[state, trigger] != Action.IGNORE
+]
 
 
-@pytest.mark.parametrize(("state", "cue"), ALL, ids=lambda value: value.name)
-def test_every_edge_has_a_trace(state: State, cue: Cue) -> None:
-    traces = [trace for edges in ALL_EDGES for trace in edges.get((state, cue), [])]
+@pytest.mark.parametrize(("state", "trigger"), ALL, ids=lambda value: value.name)
+def test_every_edge_has_a_trace(state: State, trigger: Trigger) -> None:
+    traces = [trace for edges in ALL_EDGES for trace in edges.get((state, trigger), [])]
     assert traces, "no trace takes this edge"
     for trace in traces:
-        assert (state, cue) in trace().table.edges
+        assert (state, trigger) in trace().table.edges

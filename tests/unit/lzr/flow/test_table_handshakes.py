@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import pytest
 
-from lzr.flow.machine import Cue, State
 from lzr.packet.sharding import shard_of
+from lzr.rows import State, Trigger
 from lzr.secrets import Secrets
 from tests.playbook import Batch, Edges, Ended, Got, Line, Move, Play, Sent, note_edges
 
@@ -163,7 +163,7 @@ def test_no_port_left_ends_the_flow_and_not_the_scan() -> None:
     play.over()
 
 
-@edge(State.DELAYED, Cue.DELAY_OVER)
+@edge(State.DELAYED, Trigger.DELAY_OVER)
 def test_probe_delay() -> Play:
     play = Play(HELLO, AGAIN, probe_delay=5)
     play >> Line() << Sent("A", data=HELLO)

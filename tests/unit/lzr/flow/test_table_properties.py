@@ -27,13 +27,12 @@ from hypothesis.stateful import (
 
 from lzr.flow.config import Plan
 from lzr.flow.handover import ShardFlows
-from lzr.flow.machine import State
+from lzr.flow.index import make_index
 from lzr.flow.table import FlowTable
-from lzr.kernels import make_index
 from lzr.layout import COOKIE_BITS
 from lzr.packet.payloads import ProbeTemplate
 from lzr.packet.sharding import cookie
-from lzr.rows import ACK, FIN, NO_PROBE, PSH, RST, SEGMENT, SYN, TARGET, Opening, Reason
+from lzr.rows import ACK, FIN, NO_PROBE, PSH, RST, SEGMENT, SYN, TARGET, Opening, Reason, State
 from lzr.secrets import Secrets
 from lzr.sourceports import DEFAULT_PORTS
 from tests.playbook import MASK, OWN, PEER, SECOND, Watched, check_books

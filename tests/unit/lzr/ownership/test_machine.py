@@ -26,9 +26,9 @@ from lzr.ownership.orders import (
     Stop,
     TryAgain,
 )
-from lzr.ownership.succession import Cue as Turn
 from lzr.ownership.succession import State as Place
-from lzr.ownership.table import Action, Cue, State
+from lzr.ownership.succession import Trigger as Turn
+from lzr.ownership.table import Action, State, Trigger
 from tests import ROOT
 from tests.ownership import Play, Traces, note_rows, running
 
@@ -49,8 +49,8 @@ def ended(name: str, *, asked: bool = False, vacant: bool = False, status: int =
 
 
 @row(
-    (State.ASSIGNED, Cue.READY),
-    (State.ADOPTING, Cue.ADOPTED),
+    (State.ASSIGNED, Trigger.READY),
+    (State.ADOPTING, Trigger.ADOPTED),
     (Place.STARTING, Turn.READY_TO_WRITE),
 )
 def test_a_start() -> Play:
@@ -64,7 +64,7 @@ def test_a_start() -> Play:
     return play
 
 
-@row((State.ASSIGNED, Cue.DIED))
+@row((State.ASSIGNED, Trigger.DIED))
 def test_a_worker_that_dies_before_it_is_ready_has_nothing_to_be_fenced_for() -> Play:
     play = Play(shards=1).quietly(Want(1, 1), Ready(C0))
     play >> Died(F0, -9) << ended(F0) << Fence(C0, 2)
@@ -74,7 +74,7 @@ def test_a_worker_that_dies_before_it_is_ready_has_nothing_to_be_fenced_for() ->
     return play
 
 
-@row((State.OPEN, Cue.MOVE), (State.RELEASING, Cue.RELEASED))
+@row((State.OPEN, Trigger.MOVE), (State.RELEASING, Trigger.RELEASED))
 def test_a_worker_more_gets_its_share() -> Play:
     play = running(shards=2)
     play >> 5.0
@@ -119,7 +119,12 @@ def test_flows_wait_for_a_worker_that_has_not_started_and_outlive_it() -> None:
     play.over()
 
 
-@row((State.OPEN, Cue.DIED), (State.LOST, Cue.READY), (State.LOST, Cue.ADOPTED), (State.TAKEN, Cue.FENCED))
+@row(
+    (State.OPEN, Trigger.DIED),
+    (State.LOST, Trigger.READY),
+    (State.LOST, Trigger.ADOPTED),
+    (State.TAKEN, Trigger.FENCED),
+)
 def test_a_death_adopted_first() -> Play:
     play = running(shards=1)
     play >> 7.0
@@ -133,7 +138,7 @@ def test_a_death_adopted_first() -> Play:
     return play
 
 
-@row((State.LOST, Cue.FENCED), (State.FENCED, Cue.READY), (State.FENCED, Cue.ADOPTED))
+@row((State.LOST, Trigger.FENCED), (State.FENCED, Trigger.READY), (State.FENCED, Trigger.ADOPTED))
 def test_a_death_fenced_first() -> Play:
     play = running(shards=1).quietly(Died(F0, -9))
     play >> Fenced(C0, 2)
@@ -143,7 +148,7 @@ def test_a_death_fenced_first() -> Play:
     return play
 
 
-@row((State.ADOPTING, Cue.DIED))
+@row((State.ADOPTING, Trigger.DIED))
 def test_a_death_while_adopting() -> Play:
     """The flows went with it, so what the shard owes is tried again."""
     play = running(shards=2).quietly(Want(2, 1), Ready(F1), Released(F0, 1, "flows"))
@@ -155,7 +160,7 @@ def test_a_death_while_adopting() -> Play:
     return play
 
 
-@row((State.RELEASING, Cue.DIED))
+@row((State.RELEASING, Trigger.DIED))
 def test_a_death_while_releasing() -> Play:
     play = running(shards=2, flow=2).quietly(Want(1, 1))
     assert play.states() == "OPEN RELEASING"
@@ -166,7 +171,7 @@ def test_a_death_while_releasing() -> Play:
     return play
 
 
-@row((State.LOST, Cue.DIED), (State.TAKEN, Cue.DIED), (State.FENCED, Cue.DIED))
+@row((State.LOST, Trigger.DIED), (State.TAKEN, Trigger.DIED), (State.FENCED, Trigger.DIED))
 def test_one_death_after_the_other() -> Play:
     """All who had it are fenced off, and what it owes is tried again once."""
     play = running(shards=1).quietly(Died(F0))
@@ -458,9 +463,9 @@ def test_the_diagrams_in_the_documentation_are_the_tables(name: str, module: Any
 
 
 @pytest.mark.parametrize("module", [table, succession])
-def test_every_state_cue_and_action_is_used_and_every_state_is_reached(module: Any) -> None:
+def test_every_state_trigger_and_action_is_used_and_every_state_is_reached(module: Any) -> None:
     rows = module.TABLE
-    assert {cue for _, cue in rows} == set(module.Cue)
+    assert {trigger for _, trigger in rows} == set(module.Trigger)
     assert {action for action, _ in rows.values()} == set(module.Action)
     reached = {next(iter(module.State))} | {after for _, after in rows.values()}
     assert reached == set(module.State)
@@ -468,23 +473,23 @@ def test_every_state_cue_and_action_is_used_and_every_state_is_reached(module: A
 
 def test_a_shard_is_opened_after_a_loss_only_by_trying_again_what_it_owes() -> None:
     """From LOST no way leads to OPEN but over both FENCED and ADOPTED, and never without TRY_AGAIN."""
-    ways = [(State.LOST, frozenset[Cue]())]
+    ways = [(State.LOST, frozenset[Trigger]())]
     seen = set()
     while ways:
-        state, cues = ways.pop()
-        for (before, cue), (action, after) in table.TABLE.items():
-            if before is not state or cue is Cue.DIED or (after, cues | {cue}) in seen:
+        state, triggers = ways.pop()
+        for (before, trigger), (action, after) in table.TABLE.items():
+            if before is not state or trigger is Trigger.DIED or (after, triggers | {trigger}) in seen:
                 continue
-            seen.add((after, cues | {cue}))
+            seen.add((after, triggers | {trigger}))
             if after is State.OPEN:
-                assert {Cue.FENCED, Cue.ADOPTED} <= cues | {cue}
+                assert {Trigger.FENCED, Trigger.ADOPTED} <= triggers | {trigger}
                 assert action is Action.TRY_AGAIN
             else:
                 assert action not in (Action.TRY_AGAIN, Action.OPEN_UP)
-                ways.append((after, cues | {cue}))
+                ways.append((after, triggers | {trigger}))
     assert any(after is State.OPEN for after, _ in seen)
 
 
 def test_the_owner_can_die_in_every_state_and_nobody_is_fed_then() -> None:
     for state in State:
-        assert table.TABLE[state, Cue.DIED][1] in (State.ASSIGNED, State.LOST)
+        assert table.TABLE[state, Trigger.DIED][1] in (State.ASSIGNED, State.LOST)

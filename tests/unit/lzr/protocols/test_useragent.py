@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from lzr.fingerprint import Classifier
-from lzr.job import Job
+from lzr.ipc.job import Job
 from lzr.options.table import Options
 from lzr.packet.payloads import ProbeTemplate
 from lzr.protocols import PROTOCOLS, Protocol, handshake

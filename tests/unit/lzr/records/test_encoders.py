@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 from lzr.protocols._protocol import Identity
-from lzr.records import fields
+from lzr.records import encoders, fields
 from lzr.records.encoders import CsvEncoder, JsonEncoder, Name, ZgrabEncoder
 from lzr.records.escape import csv_cell, time_text
 from lzr.rows import ACK, FIN, OUTCOME, PSH, RST, SYN, V4_MAPPED, Expected, Reason
@@ -73,6 +73,15 @@ def test_every_reference_field_in_its_order() -> None:
     assert record["ackingFirewall"] is True
     assert [record[name] for name in ("ACK", "SYN", "RST", "FIN", "PUSH")] == [False, True, True, True, False]
     assert list(fields.DEFAULT[:21]) == REFERENCE
+
+
+def test_a_field_that_the_kernels_do_not_know_yet(monkeypatch: pytest.MonkeyPatch) -> None:
+    """They were built before it was added: its records are made in Python, others as ever."""
+    row, names = outcome(data_len=1, reason=Reason.DATA), ["http"]
+    whole = JsonEncoder(fields=["*"]).encode(row, b"x", names)
+    monkeypatch.delitem(encoders._PLACES, "reason", raising=False)
+    assert JsonEncoder(fields=["*"]).encode(row, b"x", names) == whole
+    assert JsonEncoder().encode(row, b"x", names).startswith(b'{"saddr":"10.0.0.1"')
 
 
 @pytest.mark.usefixtures("kernels")

@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from coordinator.input.intake import Intake
-from coordinator.scan.ledger import Ledger
 from lzr.errors import UsageError
 from lzr.options import parse
+from lzr.ownership.ledger import Ledger
 from lzr.rows import Opening
 from lzr.targets import zmapfields
 from lzr.targets.zmap import NAMES, ZmapReader

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from lzr import messages
-from lzr.messages import Buffer
+from lzr.ipc import messages
+from lzr.ipc.messages import Buffer
 from lzr.rows import OUTCOME
 from workers.flow.outbox import Outbox
 

@@ -1,0 +1,351 @@
+"""The checkpoint: what a scan that was cut off at any moment needs to go on.
+
+One file says two things that belong together: which inputs have their fate, and
+how long each output was when exactly those had been written. It is replaced whole (write, fsync, rename),
+and only after the outputs have been synced up to that length. So whatever is cut off, a kernel or the power
+included, the newest checkpoint is true: a resumed scan cuts the outputs back to it and does the rest.
+
+A checkpoint that cannot be written is a warning: the one before it is older, and no less true.
+
+Inputs are numbered as they are read, so the input has to be the same (`coordinator.checkpoint.hashes`); so
+have the lists of networks. Which options may change is decided in `lzr.options.resume`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import os
+import threading
+import time
+import zlib
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import msgpack
+import numpy as np
+from numpy.typing import NDArray
+
+from coordinator.checkpoint.hashes import LISTS, InputHash, digests
+from coordinator.checkpoint.progress import Progress
+from coordinator.checkpoint.saved import Saved, SavedOutput
+from coordinator.files.reach import reach, trusted
+from lzr.errors import UsageError, printable
+from lzr.options import resume
+from lzr.options.table import Options
+
+EVERY = 1.0
+"""Seconds between checkpoints, at least."""
+
+_PATIENCE = 4.0  # for the processes of a killed scan to end: they do so within two seconds
+
+_PATHS = ("input_file", "output_file")
+
+
+class Checkpoint:
+    """Of a running scan. `options` are those to go by: on a resumed scan, as it was begun."""
+
+    def __init__(
+        self,
+        directory: Path,
+        options: Options,
+        saved: Saved | None = None,
+        *,
+        lock: int = -1,
+        owner: tuple[int, int] | None = None,
+        lists: dict[str, str] | None = None,
+        place: int | None = None,
+    ) -> None:
+        """lock: a descriptor; while a process holds it, no other scan uses the directory.
+
+        place: a descriptor of the directory, which by its name may be another one by now.
+        lists: hashes of the lists of networks, as they are now.
+        """
+        self.options = options
+        self.resumed = saved
+        self.lock = lock
+        self.progress = Progress() if saved is None else Progress(saved.progress.low, saved.progress.above())
+        self.done = None if saved is None else Progress(saved.progress.low, saved.progress.above())
+        self._runs = 1 if saved is None else saved.runs + 1
+        self.input = InputHash() if saved is None else InputHash(saved.marks, saved.prefix)
+        self.sources: list[str] = []
+        self._lists = lists or {}
+        self._directory = directory
+        self._owner = owner
+        self._place = place
+        self._next = 0.0
+        self._thread: threading.Thread | None = None
+        self._trouble = ""
+        self._told = False
+
+    @property
+    def run(self) -> int:
+        """0 for the first run of this scan, and one more each time it was resumed."""
+        return self._runs - 1
+
+    def settled(self, lines: NDArray[np.uint64]) -> None:
+        """These inputs have their fate, and what the outputs say of them is within their lengths."""
+        self.progress.add(lines)
+
+    def compare_sources(self, sources: Sequence[str], *, forced: bool) -> None:
+        """Our addresses, where nobody has given them. Raises UsageError if they are others than they were."""
+        before = self.resumed.sources if self.resumed is not None else []
+        if before and not set(before) & set(sources) and not forced:
+            raise UsageError(
+                f"this scan was begun from {before[0]}, and our address is now "
+                f"{sources[0] if sources else 'unknown'}; --resume-changed source-ip goes on from there"
+            )
+        self.sources = list(sources)
+
+    def tick(
+        self,
+        now: float,
+        descriptors: Sequence[int],
+        outputs: Callable[[], list[SavedOutput]],
+        summary: Callable[[], dict[str, Any]],
+        note: Callable[[str], None],
+    ) -> None:
+        """Save if it is time to, beside the caller: syncing a disk may take longer than a scan can wait."""
+        if self._trouble and not self._told:
+            self._told = True
+            note(self._trouble)
+        if now < self._next or (self._thread is not None and self._thread.is_alive()):
+            return
+        self._next = now + EVERY
+        data = self._snapshot(outputs(), summary())
+        self._thread = threading.Thread(target=self._save, args=(data, list(descriptors)), daemon=True)
+        self._thread.start()
+
+    def finish(self, descriptors: Sequence[int], outputs: list[SavedOutput], summary: dict[str, Any]) -> str:
+        """The last one. Returns what went wrong, or an empty text."""
+        if self._thread is not None:
+            self._thread.join()
+        self._trouble = ""
+        self._save(self._snapshot(outputs, summary, ended=True), descriptors)
+        return self._trouble
+
+    def _snapshot(self, outputs: list[SavedOutput], summary: dict[str, Any], *, ended: bool = False) -> bytes:
+        return Saved(
+            self.options,
+            self.progress,
+            outputs,
+            summary,
+            self.input.prefix,
+            self._runs,
+            ended,
+            marks=self.input.marks(),
+            lists=self._lists,
+            sources=self.sources,
+        ).pack()
+
+    def _save(self, data: bytes, descriptors: Sequence[int]) -> None:
+        try:
+            for descriptor in descriptors:
+                with contextlib.suppress(OSError) if not _is_file(descriptor) else contextlib.nullcontext():
+                    os.fsync(descriptor)
+            place = self._place
+            if place is None:
+                place = os.open(self._directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+            try:
+                _replace(place, data, self._owner)
+            finally:
+                if place != self._place:
+                    os.close(place)
+            self._trouble, self._told = "", False
+        except OSError as error:
+            self._trouble = f"cannot write the checkpoint in {self._directory}: {error.strerror}"
+
+
+def _is_file(descriptor: int) -> bool:
+    import stat
+
+    return stat.S_ISREG(os.fstat(descriptor).st_mode)
+
+
+def _replace(place: int, data: bytes, owner: tuple[int, int] | None) -> None:
+    """The new checkpoint in the place of the old one: at every moment one of them is there, whole.
+
+    place: a descriptor of the directory, in which whoever owns it may have put anything meanwhile.
+    """
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink("checkpoint.new", dir_fd=place)
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+    descriptor = os.open("checkpoint.new", flags, 0o644, dir_fd=place)
+    try:
+        if owner is not None:
+            os.fchown(descriptor, *owner)
+        view = memoryview(data)
+        while view:
+            view = view[os.write(descriptor, view) :]
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+    os.replace("checkpoint.new", "checkpoint", src_dir_fd=place, dst_dir_fd=place)
+    os.fsync(place)
+
+
+def load(directory: Path, place: int | None = None) -> Saved | None:
+    """The checkpoint in a directory, None if there is none. Raises UsageError if it cannot be used.
+
+    place: a descriptor of the directory, if it is open already.
+    """
+    path = directory / "checkpoint"
+    try:
+        return Saved.unpack(_content(path if place is None else "checkpoint", place))
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise UsageError(f"cannot read {printable(str(path))}: {error.strerror}") from error
+    except (ValueError, KeyError, TypeError, msgpack.UnpackException, zlib.error) as error:
+        raise UsageError(f"cannot resume from {printable(str(path))}: {error}") from error
+
+
+def _content(name: Path | str, place: int | None) -> bytes:
+    """Of a regular file that is no link. Raises OSError."""
+    descriptor = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=place)
+    with open(descriptor, "rb") as file:
+        if not _is_file(descriptor):
+            raise OSError(errno.EINVAL, "it is no regular file")
+        return file.read()
+
+
+@contextmanager
+def open_checkpoint(
+    options: Options,
+    owner: tuple[int, int] | None = None,
+    read: Callable[[str], bytes] = lambda path: Path(path).read_bytes(),
+) -> Iterator[Checkpoint | None]:
+    """What --checkpoint and --resume ask for, None where neither does. Raises UsageError.
+
+    read: gives what is in a list of networks, and raises UsageError.
+    """
+    if options.checkpoint is None:
+        yield None
+        return
+    directory = Path(options.checkpoint)
+    place = _enter(directory, owner, create=options.resume is None)
+    lock = -1
+    try:
+        lock = _lock(directory, place, owner, create=options.resume is None)
+        saved = load(directory, place)
+        if options.resume is None:
+            if saved is not None:
+                raise UsageError(
+                    f"{directory} holds the checkpoint of a scan: --resume {directory} goes on with it, "
+                    "and a new scan needs another directory"
+                )
+            lists = digests(options, read)
+            yield Checkpoint(directory, absolute(options), lock=lock, owner=owner, lists=lists, place=place)
+            return
+        if saved is None:
+            raise UsageError(f"there is no checkpoint in {directory}")
+        options = restored(options, saved.options)
+        lists = digests(options, read)
+        _compare_lists(options, saved.lists, lists)
+        yield Checkpoint(directory, options, saved, lock=lock, owner=owner, lists=lists, place=place)
+    finally:
+        for descriptor in (lock, place):
+            if descriptor >= 0:
+                os.close(descriptor)
+
+
+def _enter(directory: Path, owner: tuple[int, int] | None, *, create: bool) -> int:
+    """The directory, made if need be: a descriptor. Raises UsageError.
+
+    A checkpoint says what a resumed scan does, so the directory has to belong to us (root, or who called
+    sudo), and nobody else may put anything into it.
+    """
+    shown = printable(str(directory))
+    try:
+        with reach(str(directory), owner) as found:
+            made = create and not found.mode()
+            if made:
+                os.mkdir(found.name, 0o755, dir_fd=found.directory)
+            place = found.open(os.O_RDONLY | os.O_DIRECTORY)
+    except FileNotFoundError as error:
+        what = f"cannot make {shown}" if create else f"there is no checkpoint in {shown}"
+        raise UsageError(what) from error
+    except OSError as error:
+        raise UsageError(f"cannot use {shown} for the checkpoint: {error.strerror}") from error
+    status = os.fstat(place)
+    wrong, group = "", 0 if owner is None else owner[1]
+    if status.st_uid not in trusted(owner):
+        wrong = "it belongs to somebody else"
+    elif status.st_mode & 0o002 or (os.geteuid() == 0 and status.st_mode & 0o020 and status.st_gid != group):
+        wrong = "others can write in it"
+    if wrong:
+        os.close(place)
+        raise UsageError(f"cannot use {shown} for the checkpoint: {wrong}")
+    if made and owner is not None:
+        os.fchown(place, *owner)
+    return place
+
+
+def _lock(directory: Path, place: int, owner: tuple[int, int] | None, *, create: bool) -> int:
+    """Held by every process of a scan, so that its writer is gone before another one begins."""
+    flags = os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
+    try:
+        try:
+            if not create:
+                raise FileExistsError
+            lock = os.open("lock", flags | os.O_CREAT | os.O_EXCL, 0o644, dir_fd=place)
+            if owner is not None:
+                os.fchown(lock, *owner)
+        except FileExistsError:
+            lock = os.open("lock", flags, dir_fd=place)
+    except FileNotFoundError as error:
+        raise UsageError(f"there is no checkpoint in {printable(str(directory))}") from error
+    except OSError as error:
+        sentence = f"cannot use {printable(str(directory))} for the checkpoint: {error.strerror}"
+        raise UsageError(sentence) from error
+    until = time.monotonic() + _PATIENCE
+    while True:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return lock
+        except OSError as error:
+            if time.monotonic() > until:
+                os.close(lock)
+                raise UsageError(f"another scan is using {directory}") from error
+            time.sleep(0.02)
+
+
+def _compare_lists(options: Options, before: dict[str, str], now: dict[str, str]) -> None:
+    """Raises UsageError if a list of networks says something else than it did, and nobody said it may."""
+    forced = resume.changed(options.resume_changed)
+    for attr in LISTS:
+        if before.get(attr) != now.get(attr) and attr not in forced:
+            flag = Options.rows[attr].flag
+            what = "is new" if attr not in before else "is missing" if attr not in now else "has changed"
+            raise UsageError(
+                f"{flag} {what} since this scan was begun, so its records would be of other networks: "
+                f"--resume-changed {flag.lstrip('-')} goes on with the list as it is now"
+            )
+
+
+def absolute(options: Options) -> Options:
+    """The same with whole paths: a scan may be resumed from another working directory."""
+    changes: dict[str, object] = {
+        name: os.path.abspath(path)
+        for name in _PATHS
+        if (path := getattr(options, name)) is not None and path != "-"
+    }
+    for name in LISTS:
+        changes[name] = tuple(map(os.path.abspath, getattr(options, name)))
+    return options.replace(**changes)
+
+
+def restored(given: Options, saved: Options) -> Options:
+    """The options to resume with (`lzr.options.resume`). Raises UsageError."""
+    found = resume.restored(absolute(given), saved)
+    if not found.send_syns and not found.reopen:
+        raise UsageError(
+            "half-open connections of ZMap cannot be resumed, they are gone: --reopen opens those that have "
+            "no result yet anew, with SYNs of our own (the input has to be the same lines of ZMap)"
+        )
+    if found.send_syns and found.reopen:
+        raise UsageError("--reopen is for the input of ZMap; a list is resumed without it")
+    return found

@@ -1,0 +1,64 @@
+"""Which inputs have their fate, by their number."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+class Progress:
+    """The inputs that have their fate: all below `low`, and some above.
+
+    Memory: a byte for each input between the oldest without a fate and the newest with one.
+    """
+
+    def __init__(self, low: int = 0, above: NDArray[np.bool_] | None = None) -> None:
+        """above: (n,) bool, for the inputs from `low` on."""
+        self._base = low
+        self._marks = np.zeros(4096, np.bool_) if above is None else above.copy()
+
+    @property
+    def low(self) -> int:
+        """The first input without a fate."""
+        self._compact()
+        return self._base
+
+    def add(self, lines: NDArray[np.uint64]) -> None:
+        lines = lines[lines >= self._base]
+        if not len(lines):
+            return
+        need = int(lines.max()) - self._base + 1
+        if need > len(self._marks):
+            self._compact()
+            lines = lines[lines >= self._base]
+            need = int(lines.max()) - self._base + 1 if len(lines) else 0
+        if need > len(self._marks):
+            grown = np.zeros(max(need, 2 * len(self._marks)), np.bool_)
+            grown[: len(self._marks)] = self._marks
+            self._marks = grown
+        self._marks[(lines - np.uint64(self._base)).astype(np.int64)] = True
+
+    def contains(self, lines: NDArray[np.uint64]) -> NDArray[np.bool_]:
+        """(n,) bool: which of these have their fate."""
+        found = lines < self._base
+        inside = ~found & (lines < self._base + len(self._marks))
+        found[inside] = self._marks[(lines[inside] - np.uint64(self._base)).astype(np.int64)]
+        return found
+
+    def above(self) -> NDArray[np.bool_]:
+        """(n,) bool for the inputs from `low` on, no longer than need be."""
+        self._compact()
+        last = np.flatnonzero(self._marks)
+        return self._marks[: int(last[-1]) + 1 if len(last) else 0].copy()
+
+    @property
+    def count(self) -> int:
+        return self._base + int(np.count_nonzero(self._marks))
+
+    def _compact(self) -> None:
+        done = len(self._marks) if self._marks.all() else int(self._marks.argmin())
+        if done:
+            self._base += done
+            rest = self._marks[done:]
+            self._marks = np.zeros(max(4096, len(rest)), np.bool_)
+            self._marks[: len(rest)] = rest

@@ -1,0 +1,1 @@
+"""What a running scan shows and is told: status, dashboard, keys, control socket, signals."""

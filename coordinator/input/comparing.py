@@ -1,0 +1,35 @@
+"""Whether a file is the input that a resumed scan was begun with: before the first packet is sent."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Sequence
+
+from coordinator.checkpoint.hashes import InputHash, Mark
+from coordinator.input.stream import Source
+from coordinator.input.unpack import Unpacked
+
+
+def compare(descriptor: int, binary: bool, marks: Sequence[Mark], prefix: bytes) -> None:
+    """A file that is the input of a resumed scan, from where it is to be read. Raises InputDiffers.
+
+    binary: as for `Unpacked`. Anything but a regular file is left alone.
+    """
+    if not marks or not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        return
+    try:
+        again = os.open(f"/proc/self/fd/{descriptor}", os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return  # it is compared as it is read
+    try:
+        os.lseek(again, os.lseek(descriptor, 0, os.SEEK_CUR), os.SEEK_SET)
+        plain, found, end = Unpacked(Source(again), binary=binary), InputHash(marks, prefix), max(marks)[0]
+        while found.length < end:
+            chunk = plain.read()
+            if chunk == b"":
+                found.finish()
+                return
+            found.feed(chunk or b"")
+    finally:
+        os.close(again)

@@ -1,0 +1,1 @@
+"""What a scan writes for its user: the result file, the feed, the metadata."""

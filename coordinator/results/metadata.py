@@ -1,0 +1,239 @@
+"""The metadata of a scan: one JSON object that says what was asked, where, with what, and what came of it.
+
+Whoever has only this file can repeat the scan (options, command line, seed, versions) and judge it
+(inputs with their fates and whether they agree, packets, drops, restarts, how it ended). The file is opened
+before anything is sent, and written whole at the end, however the scan ends.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import platform
+import resource
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from importlib import metadata as installed
+from typing import IO, TYPE_CHECKING, Any
+
+from coordinator.files.opening import open_written
+from coordinator.monitor import status
+from lzr import __version__, kernels
+from lzr.errors import UsageError, printable
+from lzr.options.table import Options
+
+if TYPE_CHECKING:
+    from coordinator.checkpoint.hashes import InputHash
+    from coordinator.input.intake import Fates
+    from coordinator.monitor.snapshot import Snapshot
+    from coordinator.network.discover import Network
+    from lzr.ipc.job import Job
+    from lzr.records.summary import Summary
+
+FORMAT = 1
+"""Of this file; grows when a key changes its meaning."""
+
+_LIBRARIES = ("numpy", "pyzmq", "msgpack", "orjson", "rich", "scapy", "setproctitle")
+
+
+@dataclass
+class Metadata:
+    """Gathers what is known, as it becomes known; `write` puts it down."""
+
+    options: Options
+    argv: Sequence[str]
+    started: float  # seconds since the epoch
+    file: IO[str] | None = None
+    network: Network | None = None
+    job: Job | None = None
+    snapshot: Snapshot | None = None
+    summary: Summary | None = None
+    fates: Fates | None = None
+    input_hash: InputHash | None = None
+    lists: dict[str, str] = field(default_factory=dict)
+    status: int | None = None
+    failure: str = ""
+
+    def as_dict(self, ended: float) -> dict[str, Any]:
+        """Everything, in types that JSON has. ended: seconds since the epoch."""
+        found: dict[str, Any] = {
+            "program": "lzr",
+            "version": __version__,
+            "format": FORMAT,
+            "notes": self.options.notes,
+            "command_line": list(self.argv),
+            "options": self.options.as_dict(),
+            "times": {
+                "start": _moment(self.started),
+                "end": _moment(ended),
+                "seconds": round(ended - self.started, 3),
+            },
+            "ending": {"status": self.status, "how": _how(self.status), "failure": self.failure},
+            "host": host(),
+            "versions": versions(),
+            "kernels": kernels.sentence().removeprefix("kernels in "),
+        }
+        if self.input_hash is not None:
+            found["input"] = self.input_hash.as_dict()
+        found["lists"] = {
+            attr: {"file": ", ".join(getattr(self.options, attr)), "sha256": digest}
+            for attr, digest in self.lists.items()
+        }
+        if self.network is not None:
+            found["network"] = _network(self.network)
+        if self.job is not None:
+            found["scan"] = {
+                "seed": self.job.seed,
+                "shards": self.job.shards,
+                "source_ports": list(self.job.ports),
+                "handshakes": list(self.options.handshakes),
+            }
+        if self.snapshot is not None:
+            found |= _counts(self.snapshot, self.fates)
+        if self.summary is not None:
+            found["counters"] = dict(self.summary.counters)
+            for name in ("fingerprints", "handshakes", "reasons"):
+                found[name] = dict(getattr(self.summary, name).most_common())
+        return found
+
+    def write(self, ended: float) -> None:
+        """Raises OSError."""
+        if self.file is None:
+            return
+        text = json.dumps(self.as_dict(ended), indent=2, default=str)
+        self.file.write(text + "\n")
+        self.file.flush()
+        if self.file is not sys.stdout and self.file.seekable():
+            self.file.truncate()
+
+
+@contextmanager
+def open_metadata(
+    options: Options,
+    argv: Sequence[str],
+    started: float,
+    owner: tuple[int, int] | None = None,
+    *,
+    pause: Callable[[float], bool] = lambda _: False,
+    say: Callable[[str], None] = lambda _: None,
+) -> Iterator[Metadata]:
+    """The metadata of a scan that begins. owner: whom a new file is to belong to.
+
+    pause, say: see `opening.open_output`. Raises UsageError.
+    """
+    made = Metadata(options, argv, started, _open(options.metadata_file, owner, pause, say))
+    try:
+        yield made
+    finally:
+        if made.file is not None and made.file is not sys.stdout:
+            with contextlib.suppress(OSError):
+                made.file.close()
+
+
+def _open(
+    path: str | None,
+    owner: tuple[int, int] | None,
+    pause: Callable[[float], bool],
+    say: Callable[[str], None],
+) -> IO[str] | None:
+    if path is None:
+        return None
+    if path == "-":
+        return sys.stdout
+    try:
+        # An older file is kept until there is something to put in its place.
+        descriptor = open_written(path, owner, append=False, pause=pause, say=say)
+    except OSError as error:
+        raise UsageError(f"cannot write {printable(path)}: {error.strerror}") from error
+    return os.fdopen(descriptor, "w", encoding="utf-8")
+
+
+def _moment(wall: float) -> str:
+    return datetime.fromtimestamp(wall, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _how(status: int | None) -> str:
+    if status is None:
+        return "unknown"
+    named = {0: "done", 3: "done, results lost"}
+    return named.get(status, "interrupted" if status > 128 else "failed")
+
+
+def _network(net: Network) -> dict[str, Any]:
+    def mac(raw: bytes | None) -> str | None:
+        return None if raw is None else raw.hex(":")
+
+    return {
+        "interface": net.interface,
+        "mtu": net.mtu,
+        "mac": mac(net.own_mac),
+        "sources": list(net.sources),
+        "gateway_v4": net.gateway_v4,
+        "gateway_v6": net.gateway_v6,
+        "gateway_mac_v4": mac(net.gateway_mac_v4),
+        "gateway_mac_v6": mac(net.gateway_mac_v6),
+    }
+
+
+def _counts(snapshot: Snapshot, fates: Fates | None) -> dict[str, Any]:
+    ends = status.fates(snapshot)
+    return {
+        "inputs": {
+            "read": snapshot.read,
+            "fates": ends,
+            "agree": snapshot.read == sum(ends.values()),
+            "intake": asdict(fates) if fates is not None else {},
+        },
+        "packets": {
+            "sent": snapshot.tx,
+            "received": snapshot.rx,
+            "retransmits": snapshot.retransmits,
+            "send_failures": snapshot.send_failures,
+            "send_errors": dict(snapshot.send_errors),
+            "drops": snapshot.drops,
+            "ignored": dict(snapshot.ignored),
+        },
+        "pace": {
+            "inputs_per_second": round(snapshot.rate_done_average, 1),
+            "hit_rate": round(snapshot.hit_rate, 6),
+        },
+        "processes": {
+            "flow_workers": snapshot.wanted_flow,
+            "collectors": snapshot.wanted_collect,
+            "restarts": snapshot.restarts,
+            "messages_refused": snapshot.refused,
+        },
+        "guard": not snapshot.guard_missing,
+        "results_lost": snapshot.results_lost,
+        "warnings": list(snapshot.warnings),
+    }
+
+
+def host() -> dict[str, Any]:
+    """The machine."""
+    pages, size = os.sysconf("SC_PHYS_PAGES"), os.sysconf("SC_PAGE_SIZE")
+    return {
+        "name": platform.node(),
+        "system": f"{platform.system()} {platform.release()}",
+        "machine": platform.machine(),
+        "cores": os.cpu_count(),
+        "cores_allowed": len(os.sched_getaffinity(0)),
+        "memory": pages * size,
+        "peak_memory": {
+            "coordinator": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
+            "largest_child": resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024,
+        },
+    }
+
+
+def versions() -> dict[str, str]:
+    """Of the interpreter and of the libraries that are installed."""
+    found = {"lzr": __version__, "python": platform.python_version()}
+    for name in _LIBRARIES:
+        with contextlib.suppress(installed.PackageNotFoundError):
+            found[name] = installed.version(name)
+    return found

@@ -1,0 +1,229 @@
+"""The outputs: opened before anything is sent, so that an unwritable one costs nothing but a sentence."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import stat
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from coordinator.checkpoint.checkpoint import Checkpoint
+from coordinator.checkpoint.saved import Saved, SavedOutput
+from coordinator.files import opening, standard
+from coordinator.results.resultfile import ResultFile, content, default_name, open_result
+from lzr.ipc.job import Output
+from lzr.options.table import Options, UsageError
+from lzr.records.encoders import ENCODERS
+
+__all__ = ["Outputs", "begin", "default_name", "open_outputs"]
+
+_LAST_MOMENTS = 60.0
+"""Seconds after the last checkpoint within which a scan that was cut off may have written."""
+
+
+@dataclass
+class Outputs:
+    """Descriptors (as the fork server numbers them) and what is acknowledged of each.
+
+    lines: records written to each by this scan. file: the result file, if it has a name; name: to call it by.
+    """
+
+    descriptors: list[int]
+    forms: list[str]
+    offsets: list[int]
+    fresh: list[bool] = field(default_factory=list)
+    shared: list[bool] = field(default_factory=list)  # others write there too: never cut
+    lines: list[int] = field(default_factory=list)
+    file: ResultFile | None = None
+    name: str = ""
+
+    def for_collector(self) -> list[Output]:
+        return [
+            Output(number, form, offset, fresh, shared, lines)
+            for number, (form, offset, fresh, shared, lines) in enumerate(
+                zip(self.forms, self.offsets, self.fresh, self.shared, self.lines, strict=True)
+            )
+        ]
+
+    def state(self) -> list[SavedOutput]:
+        """For the checkpoint."""
+        return list(map(SavedOutput, self.forms, self.offsets, self.fresh, self.lines))
+
+    def closing(self) -> list[str]:
+        """Where the results are, for the end."""
+        count = self.lines[0] if self.lines else 0
+        return [f"results: {count:,} record{'' if count == 1 else 's'} of this scan in {self.name}"]
+
+    def cut_back(self) -> None:
+        """Drop what nobody has acknowledged: it is not counted either. Nobody writes any more."""
+        for descriptor, offset, shared in zip(self.descriptors, self.offsets, self.shared, strict=True):
+            status = os.fstat(descriptor)
+            if stat.S_ISREG(status.st_mode) and not shared and status.st_size > offset:
+                with contextlib.suppress(OSError):
+                    os.ftruncate(descriptor, offset)
+
+
+@contextmanager
+def open_outputs(
+    options: Options,
+    owner: tuple[int, int] | None = None,
+    checkpoint: Checkpoint | None = None,
+    *,
+    pause: Callable[[float], bool] = lambda _: False,
+    say: Callable[[str], None] = lambda _: None,
+) -> Iterator[Outputs]:
+    """The result file (or stdout), and stdout for the ZGrab feed. Nothing in them is changed before `begin`.
+
+    owner: whom a new file is to belong to. pause, say: see `opening.open_output`. Raises UsageError.
+    """
+    outputs = Outputs([], [], [], [])
+    resumed = checkpoint is not None and checkpoint.resumed is not None
+    found: ResultFile | None = None
+    try:
+        if options.output_file == "-":
+            _add(outputs, 1, options.output_module)
+            outputs.name = "stdout"
+        else:
+            found = _open(options, owner, resumed=resumed, pause=pause, say=say)
+            outputs.file, outputs.name = found, found.name
+            _add(outputs, found.descriptor, options.output_module)
+        if options.feed_zgrab:
+            _add(outputs, 1, "feed")
+        if 1 in outputs.descriptors and _is_file(1) and not opening.lock(1, pause, 0.0):
+            raise UsageError("the file that stdout goes to is being written by another lzr")
+        if checkpoint is not None and checkpoint.resumed is not None:
+            _compare(outputs, checkpoint.resumed)
+        yield outputs
+    except (UsageError, opening.Interrupted):
+        if found is not None:
+            found.take_back()
+        raise
+    finally:
+        if found is not None:
+            os.close(found.descriptor)
+        if 1 in outputs.descriptors:  # whoever we have it from may go on with it
+            with contextlib.suppress(OSError):
+                fcntl.flock(1, fcntl.LOCK_UN)
+
+
+def _open(
+    options: Options,
+    owner: tuple[int, int] | None,
+    *,
+    resumed: bool,
+    pause: Callable[[float], bool],
+    say: Callable[[str], None],
+) -> ResultFile:
+    name = options.output_file
+    if name is None:
+        name = free_name(datetime.now(), options.output_module)
+    return open_result(
+        name,
+        options.output_module,
+        options.output_fields,
+        owner,
+        overwrite=options.overwrite,
+        resumed=resumed,
+        pause=pause,
+        say=say,
+    )
+
+
+def free_name(now: datetime, module: str) -> str:
+    """The default name; two scans of the same second do not get the same one."""
+    name = default_name(now, module)
+    stem, _, ending = name.rpartition(".")
+    number = 1
+    while os.path.lexists(name):
+        number += 1
+        name = f"{stem}_{number}.{ending}"
+    return name
+
+
+def begin(outputs: Outputs, checkpoint: Checkpoint | None, options: Options) -> str:
+    """The scan begins: what a sentence says about the result file is done to it now. Returns the sentence."""
+    if checkpoint is not None and checkpoint.resumed is not None:
+        return _go_on(outputs, checkpoint.resumed.outputs)
+    sentence = "results go to stdout"
+    for number, (descriptor, form) in enumerate(zip(outputs.descriptors, outputs.forms, strict=True)):
+        file = outputs.file
+        if file is not None and descriptor == file.descriptor:
+            outputs.offsets[number], outputs.fresh[number], sentence = file.begin()
+        elif outputs.offsets[number] and form in ENCODERS:
+            heading = ENCODERS[form](fields=options.output_fields).header()
+            outputs.fresh[number] = not (heading and content(descriptor, 0, len(heading)) == heading)
+            if _appends(descriptor) and content(descriptor, outputs.offsets[number] - 1, 1) not in (
+                b"",
+                b"\n",
+            ):
+                outputs.offsets[number] += os.write(descriptor, b"\n")  # a run before this was cut off
+    return sentence
+
+
+def _add(outputs: Outputs, descriptor: int, form: str) -> None:
+    outputs.descriptors.append(descriptor)
+    outputs.forms.append(form)
+    outputs.fresh.append(True)
+    outputs.lines.append(0)
+    offset, shared = 0, False
+    if _is_file(descriptor):  # stdout may be a file that somebody appends to, or one with our own stderr
+        offset = os.lseek(descriptor, 0, os.SEEK_END if _appends(descriptor) else os.SEEK_CUR)
+        shared = descriptor == 1 and _is_same(1, 2)
+        standard.append(descriptor)
+    outputs.offsets.append(offset)
+    outputs.shared.append(shared)
+
+
+def _compare(outputs: Outputs, saved: Saved) -> None:
+    """Whether the files can be what the checkpoint tells of, and no more. Raises UsageError."""
+    known = {one.form: one.length for one in saved.outputs}
+    for number, (descriptor, form) in enumerate(zip(outputs.descriptors, outputs.forms, strict=True)):
+        if not _is_file(descriptor):
+            continue
+        what = "stdout (append to it with >>)" if descriptor == 1 else outputs.name
+        if outputs.shared[number]:
+            raise UsageError("stdout and stderr are one file: nothing can be resumed in it")
+        length, found = known.get(form, 0), os.fstat(descriptor)
+        if found.st_size < length:
+            raise UsageError(f"{what} is shorter than it was: it is not what the checkpoint tells of")
+        if length and content(descriptor, length - 1, 1) not in (b"", b"\n"):
+            raise UsageError(f"{what} has been changed: it is not what the checkpoint tells of")
+        # What follows is ours, of the last moments before a crash, unless it came when we were long gone.
+        if found.st_size > length and (saved.ended or found.st_mtime > saved.written + _LAST_MOMENTS):
+            raise UsageError(
+                f"{what} has grown since the scan was interrupted, and resuming would cut that off: "
+                f"move what follows its first {length} bytes elsewhere"
+            )
+
+
+def _go_on(outputs: Outputs, saved: list[SavedOutput]) -> str:
+    """Take up files where the checkpoint left them. What went into a pipe may come there twice."""
+    known = {one.form: one for one in saved}
+    for number, (descriptor, form) in enumerate(zip(outputs.descriptors, outputs.forms, strict=True)):
+        one = known.get(form, SavedOutput(form))
+        outputs.fresh[number], outputs.lines[number] = one.fresh, one.lines
+        if _is_file(descriptor):
+            os.ftruncate(descriptor, one.length)
+            os.lseek(descriptor, one.length, os.SEEK_SET)
+            outputs.offsets[number] = one.length
+    count = outputs.lines[0]
+    return f"going on in {outputs.name}, which holds {count:,} record{'' if count == 1 else 's'} of this scan"
+
+
+def _is_file(descriptor: int) -> bool:
+    return stat.S_ISREG(os.fstat(descriptor).st_mode)
+
+
+def _is_same(one: int, other: int) -> bool:
+    try:
+        return os.path.sameopenfile(one, other)
+    except OSError:
+        return False
+
+
+def _appends(descriptor: int) -> bool:
+    return bool(fcntl.fcntl(descriptor, fcntl.F_GETFL) & os.O_APPEND)

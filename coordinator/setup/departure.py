@@ -1,0 +1,152 @@
+"""How the targets of a scan are reached, settled from the first of them; and each that comes later."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from coordinator.guard.guard import Guard, GuardError
+from coordinator.network import discover
+from coordinator.network.discover import Network
+from coordinator.network.neighbours import NetworkError, NoRouteError
+from coordinator.network.netlink import Netlink
+from coordinator.network.routing import Routing
+from lzr import addresses
+from lzr.ipc import messages
+from lzr.options.table import Options, UsageError
+from lzr.packet.sharding import MOST_LINKS
+from lzr.rows import Opening, Rows
+
+
+class Departure:
+    """routing: the ways of all targets. guard: takes the addresses of ours that come into use."""
+
+    def __init__(self, routing: Routing, guard: Guard | None, notes: list[str]) -> None:
+        """notes: sentences for the user, to be taken from there."""
+        self.routing = routing
+        self.notes = notes
+        self._guard = guard
+        self._changed = False
+        self._deaf = False  # said that this host itself is not listened to
+
+    @property
+    def network(self) -> Network:
+        assert self.routing.network is not None
+        return self.routing.network
+
+    @property
+    def links(self) -> tuple[int, ...]:
+        """Where answers are looked for; as many as the filter takes, the rings' link first."""
+        found = sorted(self.routing.listening, key=lambda index: index != self.network.index)
+        return tuple(found[:MOST_LINKS]) or (self.network.index,)
+
+    def admit(self, rows: Rows) -> NDArray[np.bool_]:
+        """(n,) bool: which of TARGET rows can be reached; those that we open get a source address."""
+        was_local = self.routing.local
+        reached, fresh, changed = self.routing.admit(rows)
+        self._changed |= changed
+        if self.routing.local and not was_local and self._deaf:
+            self.notes.append(
+                "this host itself is among the targets, which was not known at the start: its answers are "
+                "not seen; put it first"
+            )
+        for address in fresh:
+            self.cover(address)
+        return reached
+
+    def started(self) -> None:
+        """The sockets are open: what they let in stays as it is."""
+        self._deaf = not self.routing.local
+
+    def cover(self, address: str) -> None:
+        """Have the kernel keep quiet at this address too, or say that it does not."""
+        if self._guard is not None:
+            try:
+                self._guard.extend(address)
+            except GuardError as error:
+                self.notes.append(
+                    f"the kernel cannot be kept from resetting connections of {address}: {error}"
+                )
+
+    def order(self) -> messages.Routes:
+        """What a worker has to know."""
+        return self.routing.order()
+
+    def look(self, now: float) -> messages.Routes | None:
+        """What all workers have to be told, if something has changed."""
+        changed = self.routing.heed(now) or self._changed
+        self._changed = False
+        return self.routing.order() if changed else None
+
+
+def settle(options: Options, backlog: Iterable[Rows], guard: Guard | None) -> Departure:
+    """Find the way of the first targets. Raises UsageError; NoRouteError if none of them can be reached."""
+    rows, notes = list(backlog), list[str]()
+    try:
+        given = discover.expand_sources(options.source_ips)
+        routing = Routing(Netlink(), options.interface, given, notes.append)
+    except NetworkError as error:
+        raise UsageError(str(error)) from error
+    except OSError as error:
+        raise UsageError(f"the kernel does not tell its routes: {error.strerror}") from error
+    try:
+        if options.gateway_mac is not None:
+            routing.fix(_given(options, rows))
+        else:
+            routing.settle(rows)
+    except NetworkError as error:
+        routing.close()
+        if isinstance(error, NoRouteError):
+            raise
+        raise UsageError(str(error)) from error
+    if given and options.gateway_mac is None:
+        routing.network = _only_from(given, routing.network)
+    return Departure(routing, guard, notes)
+
+
+def _given(options: Options, rows: list[Rows]) -> Network:
+    """The user has said where all packets go. A family that this host has no address for is left out."""
+    targets, sources = first_of_each_family(rows)
+    origins = list(options.source_ips or sources)
+    net = None
+    failure: NetworkError | None = None
+    for wanted in (targets, *([one] for one in targets if len(targets) > 1)):
+        try:
+            net = discover.discover(
+                wanted, interface=options.interface, gateway_mac=options.gateway_mac, source_ips=origins
+            )
+            break
+        except NetworkError as error:
+            failure = failure or error
+    if net is None:
+        assert failure is not None
+        raise failure
+    # No other address than those, not of the other family either.
+    return _only_from(discover.expand_sources(options.source_ips), net) if options.source_ips else net
+
+
+def _only_from(given: Iterable[str], net: Network | None) -> Network:
+    assert net is not None
+    v4, v6 = (tuple(text for text in given if (":" in text) == six) for six in (False, True))
+    return replace(net, source_v4=v4, source_v6=v6)
+
+
+def first_of_each_family(backlog: Iterable[Rows]) -> tuple[list[str], list[str]]:
+    """The first target of each family, and the addresses of ours that ZMap used for them."""
+    targets: dict[bool, str] = {}
+    sources: dict[bool, str] = {}
+    for rows, family in itertools.product(backlog, (True, False)):
+        v4 = (rows["peer_hi"] == 0) & (rows["peer_lo"] >> np.uint64(32) == 0xFFFF)
+        found = np.flatnonzero(v4 == family)
+        if len(found):
+            row = rows[found[0]]
+            targets.setdefault(family, addresses.text(int(row["peer_hi"]), int(row["peer_lo"])))
+        taken = np.flatnonzero((v4 == family) & (rows["syn"] != Opening.OURS))
+        if len(taken):
+            row = rows[taken[0]]
+            sources.setdefault(family, addresses.text(int(row["own_hi"]), int(row["own_lo"])))
+    return list(targets.values()), list(sources.values())

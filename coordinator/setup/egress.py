@@ -1,0 +1,79 @@
+"""Where packets leave: interface, source addresses and ports, settled from the first targets."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from coordinator.guard.guard import Guard, GuardError
+from coordinator.input.intake import Intake
+from coordinator.network.discover import Network
+from coordinator.setup.departure import Departure, first_of_each_family, settle
+from lzr import addresses
+from lzr.options.table import Options, UsageError
+from lzr.rows import Opening
+from lzr.sourceports import DEFAULT_PORTS
+
+_FILTER_ADDRESSES = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Egress:
+    """ports: first and last of our source ports. own_v4: our addresses for the socket filter, where they are
+    known and few; else any will do."""
+
+    departure: Departure
+    ports: tuple[int, int]
+    own_v4: tuple[int, ...]
+
+    @property
+    def network(self) -> Network:
+        return self.departure.network
+
+    def title(self) -> str:
+        """For people."""
+        texts = self.network.sources
+        more = f" and {len(texts) - 2} more" if len(texts) > 2 else ""
+        return f"via {self.network.interface} from {', '.join(texts[:2])}{more}"
+
+
+def find(options: Options, intake: Intake, guard: Guard | None) -> Egress:
+    """How the first targets are reached. Raises UsageError; NoRouteError if none of them can be."""
+    departure = settle(options, intake.backlog, guard)
+    return Egress(departure, _ports(options, intake), _own_v4(options, departure))
+
+
+def cover(guard: Guard, egress: Egress, intake: Intake, options: Options) -> None:
+    """See that the guard covers every address and port we will send from, and no more than it must.
+
+    Raises UsageError.
+    """
+    _, sources = first_of_each_family(intake.backlog)
+    try:
+        if egress.ports != guard.cover.ports:
+            guard.settle(options.source_ips, egress.ports, options.guard, options.interface)
+        if options.send_syns and not options.source_ips:
+            guard.narrow(egress.network.sources)
+        for address in sources:
+            guard.extend(address)
+    except GuardError as error:
+        raise UsageError(str(error)) from error
+
+
+def _ports(options: Options, intake: Intake) -> tuple[int, int]:
+    """Our source ports: as given, or ZMap's, and those that its first lines name."""
+    if options.source_port is not None:
+        return options.source_port
+    low, high = DEFAULT_PORTS
+    for rows in intake.backlog:
+        given = rows["own_port"][rows["syn"] != Opening.OURS]
+        if len(given):
+            low, high = min(low, int(given.min())), max(high, int(given.max()))
+    return low, high
+
+
+def _own_v4(options: Options, departure: Departure) -> tuple[int, ...]:
+    if not options.send_syns and not options.source_ips:
+        return ()  # ZMap's lines say, one by one
+    texts = departure.network.source_v4 if options.source_ips else departure.routing.possible_v4
+    own = [addresses.parse(text)[1] & 0xFFFFFFFF for text in texts]
+    return tuple(own) if len(own) <= _FILTER_ADDRESSES else ()

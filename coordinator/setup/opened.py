@@ -1,0 +1,231 @@
+"""What a scan opens before its input is looked at: what cannot be opened costs nothing but a sentence."""
+
+from __future__ import annotations
+
+import os
+import stat
+import sys
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from coordinator.checkpoint.checkpoint import Checkpoint, open_checkpoint
+from coordinator.checkpoint.hashes import InputHash, digests
+from coordinator.console.signals import Signals
+from coordinator.files import samefile, standard
+from coordinator.files.opening import open_written
+from coordinator.files.reading import Reading
+from coordinator.guard.guard import Guard, GuardError
+from coordinator.input import networks
+from coordinator.input.comparing import compare
+from coordinator.input.stream import Source
+from coordinator.input.unpack import Unpacked
+from coordinator.monitor import appended
+from coordinator.monitor.log import Log, open_log
+from coordinator.monitor.profiling import open_profiles
+from coordinator.processes import ownuser, privilege
+from coordinator.processes.childoutput import ChildOutput
+from coordinator.processes.fleet import Fleet
+from coordinator.processes.rundir import Scratch, ScratchError
+from coordinator.results.metadata import Metadata, open_metadata
+from coordinator.results.outputs import Outputs, free_name, open_outputs
+from coordinator.results.resultfile import content
+from lzr.errors import printable
+from lzr.options import handshakes
+from lzr.options.table import Options, UsageError, check_fields
+from lzr.records import fields
+from lzr.records.filter import ExpressionError, record_filter
+from lzr.sourceports import DEFAULT_PORTS
+from lzr.targets.blocklist import Blocklist
+
+_CAPTURES = (b"\x4d\x3c\xb2\xa1", b"\xa1\xb2\x3c\x4d", b"\xd4\xc3\xb2\xa1", b"\xa1\xb2\xc3\xd4")
+"""How a pcap file begins: what may be emptied for another one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """options: those to go by, which a checkpoint may have changed. directory: of the processes' sockets.
+
+    owner: whom workers and collectors run as. profiles, trace: descriptors of files for them. pause: waits
+    so many seconds, returns whether the user wants to end.
+    """
+
+    options: Options
+    log: Log
+    record: Metadata
+    checkpoint: Checkpoint | None
+    outputs: Outputs
+    source: Unpacked
+    blocklist: Blocklist | None
+    owner: tuple[int, int]
+    directory: str
+    fleet: Fleet
+    profiles: list[int]
+    trace: int | None
+    pause: Callable[[float], bool]
+
+
+def open_all(
+    options: Options, guard: Guard | None, stdin: Source | None, signals: Signals, stack: ExitStack
+) -> Opened:
+    """stdin: being read already, if it is the input. stack: closes what is opened here.
+
+    Raises UsageError, and Interrupted where a signal came while we waited for an output.
+    """
+    options, chosen = handshakes.settle(options)
+    _check_output(options)
+    reading = Reading(signals.pause, _say)
+    waiting: dict[str, Any] = {"pause": signals.pause, "say": _say}
+    if options.checkpoint and not options.resume and options.output_file is None:
+        name = free_name(datetime.now(), options.output_module)  # to be found again
+        options = options.replace(output_file=name)
+    checkpoint = stack.enter_context(open_checkpoint(options, invoker(), reading.whole))
+    if checkpoint is not None:
+        options = checkpoint.options
+        _settle_again(guard, checkpoint)
+    samefile.check(options)
+    appended.check(options)
+    log = stack.enter_context(open_log(options, invoker(), **waiting))
+    reading.say = waiting["say"] = log.info
+    for sentence in chosen:
+        log.info(f"handshakes: {sentence}")
+    profiles = stack.enter_context(open_profiles(options, "lzr: coordinator", invoker(), **waiting))
+    record = stack.enter_context(open_metadata(options, sys.argv, time.time(), invoker(), **waiting))
+    trace = _open_trace(options, stack, **waiting)
+    blocklist = networks.policy(options, reading, warn=log.warn)
+    outputs = stack.enter_context(open_outputs(options, invoker(), checkpoint, **waiting))
+    source = _open_input(options, stdin, reading)
+    record.input_hash = InputHash() if checkpoint is None else checkpoint.input
+    record.lists = digests(options, reading.whole) if options.metadata_file else {}
+    if checkpoint is not None and checkpoint.resumed is not None:
+        resumed = checkpoint.resumed
+        compare(source.descriptor, options.dryrun == "fast", resumed.marks, resumed.prefix)
+    owner = _unprivileged(options, stack)
+    try:
+        scratch = Scratch(owner)
+    except ScratchError as error:
+        raise UsageError(str(error)) from error
+    stack.callback(scratch.remove)
+    fleet = Fleet(scratch, _printed(options, log))
+    stack.callback(_close_quietly, fleet)
+    return Opened(
+        options=options,
+        log=log,
+        record=record,
+        checkpoint=checkpoint,
+        outputs=outputs,
+        source=source,
+        blocklist=blocklist,
+        owner=owner,
+        directory=scratch.here,
+        fleet=fleet,
+        profiles=profiles,
+        trace=trace,
+        pause=signals.pause,
+    )
+
+
+def _check_output(options: Options) -> None:
+    """Fields and filter, which the collectors would stumble over. Raises UsageError."""
+    names = options.output_fields
+    try:
+        if names is not None:
+            check_fields(names, fields.NUMBERS)
+            fields.choose(names)
+        if options.output_filter is not None:
+            record_filter(options.output_filter)
+    except ExpressionError as error:
+        raise UsageError(f"--output-filter {options.output_filter}: {error}") from error
+    except ValueError as error:
+        raise UsageError(str(error)) from error
+    needs_stdout = options.feed_zgrab or "-" in (options.output_file, options.metadata_file)
+    if needs_stdout and standard.stdout_trouble():
+        raise UsageError(f"{standard.stdout_trouble()}, and results are to go there")
+    frame = options.dashboard_file
+    if frame and not os.access(Path(frame).absolute().parent, os.W_OK | os.X_OK):
+        raise UsageError(f"cannot write {frame}: its directory is missing or closed to us")
+
+
+def _settle_again(guard: Guard | None, checkpoint: Checkpoint) -> None:
+    """The guard went up before it was known how the scan that is resumed was begun."""
+    options = checkpoint.options
+    if guard is None or checkpoint.resumed is None:
+        return
+    try:
+        guard.settle(
+            options.source_ips, options.source_port or DEFAULT_PORTS, options.guard, options.interface
+        )
+    except GuardError as error:
+        raise UsageError(str(error)) from error
+
+
+def _say(sentence: str) -> None:
+    """Before there is a log."""
+    print(f"lzr: {sentence}", file=sys.stderr, flush=True)
+
+
+def _open_input(options: Options, stdin: Source | None, reading: Reading) -> Unpacked:
+    source = stdin
+    if options.input_file is not None:
+        source = Source(reading.open(options.input_file))
+    return Unpacked(source or Source(0), binary=options.dryrun == "fast")
+
+
+def _open_trace(
+    options: Options, stack: ExitStack, pause: Callable[[float], bool], say: Callable[[str], None]
+) -> int | None:
+    """A trace is of one run: what the file holds goes. Raises UsageError."""
+    if options.trace_pcap is None:
+        return None
+    try:
+        found = open_written(options.trace_pcap, invoker(), append=True, pause=pause, say=say)
+        stack.callback(os.close, found)
+        if stat.S_ISREG(os.fstat(found).st_mode):
+            head = content(found, 0, 4)
+            if head and head not in _CAPTURES:
+                shown = printable(options.trace_pcap)
+                raise UsageError(f"--trace-pcap {shown}: the file is there and is no capture")
+            os.ftruncate(found, 0)
+    except OSError as error:
+        raise UsageError(f"cannot write {printable(options.trace_pcap)}: {error.strerror}") from error
+    return found
+
+
+def _printed(options: Options, log: Log) -> ChildOutput:
+    """Where what the children print is shown: in the log file, else on stderr, beside no dashboard."""
+    if options.debug:  # what is asked for is shown as it is
+        return ChildOutput(most=None)
+    return ChildOutput(None if log.file is None else log.error, lambda: log.screen_taken)
+
+
+def invoker() -> tuple[int, int] | None:
+    """Whom new files are to belong to, if not to us."""
+    user = privilege.invoking_user()
+    return None if user is None else (user.uid, user.gid)
+
+
+def _unprivileged(options: Options, stack: ExitStack) -> tuple[int, int]:
+    """Whom workers and collectors run as: --user, else a number of this run's own, until `stack` is closed.
+
+    Who is not root stays who he is. Raises UsageError.
+    """
+    own = ownuser.take() if options.user is None else None
+    if own is not None:
+        stack.callback(own.release)
+    try:
+        user = own.user if own else privilege.choose_user(options.user if os.geteuid() == 0 else None)
+    except privilege.UserError as error:
+        raise UsageError(str(error)) from error
+    why_not = privilege.why_not_give_up_root(user)
+    if why_not:
+        raise UsageError(why_not)
+    return user.uid, user.gid
+
+
+def _close_quietly(fleet: Fleet) -> None:
+    if not fleet.closed:
+        fleet.close()

@@ -1,0 +1,239 @@
+"""From what is opened to what is scanned how: all is settled, in one frozen value, before the loop begins."""
+
+from __future__ import annotations
+
+import time
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from secrets import randbits as random_bits
+
+from coordinator.console.console import Watch
+from coordinator.console.signals import Signals
+from coordinator.doctor import checks, facts
+from coordinator.doctor.checks import Finding, Wanted
+from coordinator.guard.following import Following, follows, listened
+from coordinator.guard.guard import Guard
+from coordinator.input.awaiting import first_targets, invite, typed
+from coordinator.input.intake import Intake, Sources
+from coordinator.input.size import InputSize
+from coordinator.network import discover
+from coordinator.network.neighbours import NoRouteError
+from coordinator.network.raw_sockets import SocketError, close_shards, open_routed, open_shards
+from coordinator.network.tracing import Trace
+from coordinator.processes import cpus, privilege
+from coordinator.results.relay import Relay
+from coordinator.setup import egress
+from coordinator.setup.egress import Egress
+from coordinator.setup.opened import Opened, invoker
+from lzr import addresses
+from lzr.ipc.job import Job
+from lzr.options import handshakes, resume
+from lzr.options.table import Options, UsageError
+from lzr.ownership.ledger import Ledger
+from lzr.rows import Opening
+from lzr.secrets import Secrets
+from lzr.targets.dryrun import DryrunReader, FastDryrunReader
+from lzr.targets.reader import Reader
+from lzr.targets.zmap import ListReader, ZmapReader
+
+_UNREACHED = 4096
+"""Targets of which the first can be reached, or it is taken for a mistake."""
+
+
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """The input, read as far as its first targets, if it has any.
+
+    more: it has not ended. size: how long it is. now: when the scan began (monotonic seconds).
+    """
+
+    seed: int
+    secrets: Secrets
+    ledger: Ledger
+    intake: Intake
+    size: InputSize
+    more: bool
+    now: float
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """Everything that the loop goes by. sources: our addresses and ports, chosen for each target.
+
+    workers: processes to start with. warnings: of the checks that were made. relay: carries results that
+    go to a terminal.
+    """
+
+    opened: Opened
+    begun: Begun
+    egress: Egress
+    job: Job
+    workers: cpus.Workers
+    sources: Sources
+    watch: Watch
+    warnings: tuple[Finding, ...]
+    relay: Relay
+
+
+def begin(opened: Opened, signals: Signals) -> Begun:
+    """Read the input until there is something to scan. Raises UsageError."""
+    options, checkpoint = opened.options, opened.checkpoint
+    seed = options.seed if options.seed is not None else random_bits(64)
+    if checkpoint is not None:  # other ports and numbers each time: hosts may still hold the old connections
+        seed = (seed + checkpoint.run * 0x9E3779B97F4A7) % 2**64
+    ledger = Ledger()
+    intake = Intake(
+        _reader(options),
+        ledger,
+        blocklist=opened.blocklist,
+        shards=options.shards,
+        shard=options.shard,
+        max_targets=options.max_targets,
+        allow_printers=options.allow_printers,
+        checkpoint=checkpoint,
+        input_hash=opened.record.input_hash if options.metadata_file else None,
+        reopen=options.reopen,
+    )
+    size = InputSize(opened.source.descriptor)
+    invite(options)
+    more = first_targets(intake, opened.source, signals, options, opened.log)
+    for sentence in intake.told:
+        opened.log.info(sentence)
+    intake.told.clear()
+    return Begun(seed, Secrets.derive(seed), ledger, intake, size, more, time.monotonic())
+
+
+def watch(opened: Opened, begun: Begun, title: str, cores: int = 1, *, guarded: bool) -> Watch:
+    """What shows and steers the scan; nothing of it is open yet. title: says what is scanned how."""
+    return Watch(
+        opened.options,
+        begun.now,
+        results_on_stdout=1 in opened.outputs.descriptors,
+        owner=invoker(),
+        log=opened.log,
+        typed=begun.more and typed(opened.options),
+        title=title,
+        cores=cores,
+        guard_missing=not guarded,
+        pause=opened.pause,
+    )
+
+
+def prepare(
+    opened: Opened, begun: Begun, guard: Guard | None, stack: ExitStack, signals: Signals
+) -> Prepared:
+    """Settle what is left: network, guard, processes, sockets. Raises UsageError.
+
+    stack: closes what is opened here.
+    """
+    options, checkpoint, intake = opened.options, opened.checkpoint, begun.intake
+    out, begun = _find(opened, begun, guard, signals)
+    stack.callback(out.departure.routing.close)
+    net = out.network
+    if checkpoint is not None and options.send_syns and not options.source_ips:
+        forced = "source_ips" in resume.changed(options.resume_changed)
+        checkpoint.compare_sources(net.sources, forced=forced)
+    if guard is not None:
+        egress.cover(guard, out, intake, options)
+    have, why = cpus.usable()
+    workers = cpus.choose(options.flow_workers, options.collect_workers, have, why)
+    shards = cpus.shards(workers.flow, have)
+    title = f"{handshakes.shown(options.handshakes)} {out.title()}"
+    shown = watch(opened, begun, title, have, guarded=guard is not None)
+    job = Job(
+        options=options,
+        directory=opened.directory,
+        shards=shards,
+        frames=cpus.frames(shards, workers.flow),
+        own_mac=net.own_mac,
+        gateway_v4=net.gateway_mac_v4 or discover.NO_MAC,
+        gateway_v6=net.gateway_mac_v6 or discover.NO_MAC,
+        ports=out.ports,
+        seed=begun.seed,
+        secrets=begun.secrets,
+        uid=opened.owner[0],
+        gid=opened.owner[1],
+        cores=cpus.order() if options.pin else (),
+        report_every=shown.report_every,
+        findings=shown.findings is not None,
+    )
+    warnings = _preflight(options, job, opened.owner, out, workers)
+    sources = Sources(
+        [addresses.parse(text) for text in net.source_v4],
+        [addresses.parse(text) for text in net.source_v6],
+        out.ports,
+        begun.secrets,
+    )
+    try:
+        heard = listened(options, out.ports)
+        links, traced = out.departure.links, opened.trace is not None
+        sockets = open_shards(
+            None, shards, begun.secrets, heard, out.own_v4, job.frames, links, traced=traced
+        )
+        stack.callback(close_shards, sockets)
+        routed = open_routed(options.interface)
+    except SocketError as error:
+        raise UsageError(str(error)) from error
+    stack.callback(close_shards, routed)
+    if opened.trace is not None:
+        trace = Trace(opened.trace, links, out.ports, opened.owner)
+        trace.tell(shown.note)
+        stack.callback(trace.close)
+    out.departure.started()
+    locks = [] if checkpoint is None else [checkpoint.lock]
+    relay = Relay(opened.outputs.descriptors)
+    opened.fleet.set_up(job, [*sockets, *routed], relay.handed, [*locks, *opened.profiles])
+    relay.handed_over()
+    if follows(options):
+        _follow(Following(guard, options, shown.alert), intake, heard)
+    else:
+        intake.listen_on(out.ports)
+    return Prepared(opened, begun, out, job, workers, sources, shown, warnings, relay)
+
+
+def _find(opened: Opened, begun: Begun, guard: Guard | None, signals: Signals) -> tuple[Egress, Begun]:
+    """The way out; where none of the first targets has one, the input is read on."""
+    intake = begun.intake
+    while True:
+        try:
+            return egress.find(opened.options, intake, guard), begun
+        except NoRouteError as error:
+            if not begun.more or intake.waiting >= _UNREACHED:
+                raise UsageError(str(error)) from error
+        before = [*intake.backlog]
+        intake.backlog.clear()
+        begun = replace(begun, more=first_targets(intake, opened.source, signals, opened.options, opened.log))
+        intake.backlog.extendleft(reversed(before))
+
+
+def _follow(following: Following, intake: Intake, heard: tuple[int, int]) -> None:
+    """From the first lines on, which are read already. heard: ports that the sockets listen on."""
+    for rows in intake.backlog:
+        if following.take(rows):
+            rows["syn"][rows["syn"] == Opening.TAKEN] = Opening.DOUBTFUL
+        deaf = (rows["own_port"] < heard[0]) | (rows["own_port"] > heard[1])
+        for name, value in (("syn", Opening.OURS), ("seq", 0), ("ack", 0), ("window", 0)):
+            rows[name][deaf] = value
+    intake.follow(following)
+
+
+def _reader(options: Options) -> Reader:
+    if options.dryrun == "fast":
+        return FastDryrunReader()
+    if options.dryrun:
+        return DryrunReader()
+    return ListReader() if options.send_syns else ZmapReader()
+
+
+def _preflight(
+    options: Options, job: Job, owner: tuple[int, int], out: Egress, workers: cpus.Workers
+) -> tuple[Finding, ...]:
+    """The checks of `lzr doctor` that cost nothing. Their warnings; raises UsageError for a fault."""
+    net, processes = out.network, workers.flow + workers.collect + 2
+    wanted = Wanted(net.interface, net.sources, job.shards, job.frames, processes, options.guard)
+    user = privilege.User(options.user or str(owner[0]), *owner)
+    found = checks.preflight(facts.gather(options, user), wanted)
+    for finding in found:
+        if finding.level == checks.FAULT:
+            raise UsageError(finding.text())
+    return tuple(finding for finding in found if finding.level == checks.WARNING)

@@ -1,0 +1,163 @@
+"""What a child process needs to know of the scan, settled before the first of them starts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal, get_type_hints
+
+import msgpack
+import msgspec
+from msgspec import Meta, Struct
+
+from lzr.flow.config import Plan
+from lzr.ipc.messages import Name, SchemaError
+from lzr.options.table import Options
+from lzr.packet.payloads import ProbeTemplate
+from lzr.protocols import handshake
+from lzr.secrets import Secrets
+from lzr.sourceports import DEFAULT_PORTS
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """Made by the coordinator, handed to the fork server, the same for every worker and collector.
+
+    directory: that of the ZeroMQ sockets, as this process reaches it. frames: of each shard's receive and
+    transmit ring. seed: of everything drawn at random, by way of `secrets`. cores: by use, where processes
+    are bound to them, else empty. uid, gid: whom the children run as, None to stay who we are.
+    report_every: seconds between two reports of a child's figures. findings: collectors tell of each service.
+    """
+
+    options: Options
+    directory: str
+    shards: int
+    own_mac: bytes
+    gateway_v4: bytes
+    gateway_v6: bytes
+    ports: tuple[int, int]
+    frames: tuple[int, int]
+    seed: int
+    secrets: Secrets
+    uid: int | None = None
+    gid: int | None = None
+    cores: tuple[int, ...] = ()
+    report_every: float = 0.25
+    findings: bool = False
+
+    def plan(self) -> Plan:
+        options = self.options
+        return Plan(
+            probes=tuple(
+                ProbeTemplate(handshake(name, options.user_agent).parts) for name in options.handshakes
+            ),
+            retransmit_wait=options.retransmit_wait,
+            retransmit_number=options.retransmit_number,
+            timeout=options.timeout,
+            cooldown=options.cooldown,
+            settle=options.settle,
+            max_data=options.max_size << 10,
+            probe_delay=options.probe_delay,
+            haf=0 if options.force_all_handshakes else options.haf,
+            haf_threshold=options.haf_threshold,
+            push_data_only=options.push_data_only,
+            force_all_handshakes=options.force_all_handshakes,
+            ports=self.ports or DEFAULT_PORTS,
+            secrets=self.secrets,
+            shards=self.shards,
+        )
+
+    def endpoint(self, name: str) -> str:
+        """ZeroMQ's address of the socket of that name."""
+        return f"ipc://{self.directory}/{name}"
+
+
+@dataclass(frozen=True, slots=True)
+class Setup:
+    """What the fork server is told first. Descriptors come along: directory, `job.shards` sockets, raw IP
+    sockets, outputs for results, files that all children keep (the profiles are the last of them)."""
+
+    job: Job
+    results: int
+    others: int = 0
+    routed: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """One output of a collector: which descriptor, in which form, how much of it counts, is it new.
+
+    shared: others write there too, so that nothing of it may be cut off. lines: records of this scan in it.
+    """
+
+    number: int
+    form: str
+    offset: int
+    fresh: bool
+    shared: bool = False
+    lines: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Spawn:
+    """A child to fork. role: flow or collect; number and name (its sockets'): used for this one only.
+    token, results: its credentials (`lzr.ipc.credentials`), which the child reads from a pipe that
+    comes along; on the way they are empty. With a collector comes the socket on which it takes results,
+    listening, too.
+
+    For a collector that is to write: outputs, as far as they are acknowledged; written: by source, the last
+    message of which that is so; fenced: sources that have died, from which nothing counts any more.
+    """
+
+    role: str
+    index: int
+    name: str
+    number: int
+    outputs: tuple[Output, ...] = ()
+    written: tuple[tuple[int, int], ...] = ()
+    fenced: tuple[int, ...] = ()
+    token: bytes = b""
+    results: bytes = b""
+
+
+class Event(Struct, frozen=True, forbid_unknown_fields=True):
+    """What the fork server tells: a process was forked, or has ended. status: exit code or minus a signal."""
+
+    event: Literal["spawned", "died"]
+    name: Name
+    pid: Annotated[int, Meta(ge=1, lt=1 << 32)]
+    status: Annotated[int, Meta(ge=-128, le=255)] = 0
+
+    def pack(self) -> bytes:
+        return bytes(msgpack.packb(msgspec.to_builtins(self)))
+
+    @staticmethod
+    def unpack(data: bytes) -> Event:
+        """Raises SchemaError, and nothing else."""
+        try:
+            return msgspec.convert(msgpack.unpackb(data), Event)
+        except (ValueError, TypeError, msgpack.UnpackException, msgspec.MsgspecError) as error:
+            raise SchemaError(f"what the fork server tells is no event: {error}"[:200]) from error
+
+
+def pack(what: Setup | Spawn) -> bytes:
+    """For the way to the fork server."""
+    return bytes(msgpack.packb(msgspec.to_builtins(what, builtin_types=(bytes,), enc_hook=_plain)))
+
+
+def unpack_setup(data: bytes) -> Setup:
+    return msgspec.convert(msgpack.unpackb(data), Setup, dec_hook=_from_plain)
+
+
+def unpack_spawn(data: bytes) -> Spawn:
+    return msgspec.convert(msgpack.unpackb(data), Spawn, dec_hook=_from_plain)
+
+
+def _plain(value: Any) -> Any:
+    assert isinstance(value, Options)
+    return value.values()
+
+
+def _from_plain(kind: type[Any], values: dict[str, Any]) -> Any:
+    assert kind is Options
+    types = get_type_hints(Options)
+    return Options(**{name: msgspec.convert(value, types[name]) for name, value in values.items()})

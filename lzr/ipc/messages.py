@@ -1,0 +1,455 @@
+"""What the processes say to one another: one frozen struct a kind; a small msgpack header, then columns as
+raw buffers.
+
+Every message is a batch. ``pack`` gives the parts of one multipart message. ``unpack`` believes nothing:
+version, kind, number of parts, sizes and the range of every field are checked there, at the border, and what
+does not fit is a `SchemaError`. The dtype of every column belongs to the kind, so nothing about layout
+travels.
+
+| kind | from → to | columns |
+|---|---|---|
+| Targets | coordinator → flow worker (feed) | TARGET |
+| Release | coordinator → flow worker (feed, behind its targets) | |
+| Hurry | coordinator → flow worker (orders): a release is on its way | |
+| Adopt | coordinator → flow worker (orders) | what the last worker released, or nothing |
+| Acked | coordinator → flow worker (orders) | |
+| Resend | coordinator → any (orders): to whom to send, again what is not acknowledged | |
+| Fence | coordinator → the collector that writes (orders) | |
+| Stop | coordinator → any (orders) | |
+| Routes | coordinator → flow worker (orders), before its first shard and after changes | INTERVAL, WAY |
+| Outcomes | flow worker → collector | OUTCOME, payload bytes |
+| Lines | collector → the one that writes | tickets, bytes for each output; with -N the outcomes too |
+| Written | collector → coordinator (reports) | final tickets |
+| Released | flow worker → coordinator (reports) | FLOW, TIMER, ASKED, TARGET not begun, HELD with bytes |
+| Ready, Adopted, Fenced, Linked, FlowStats, CollectStats, Fault, Refused | any → coordinator (reports) | |
+
+`source` is a flow worker's number, which is used once. Reports and results say who sends them and show that
+it is so (`lzr.ipc.credentials`): no other process of the same user can speak in its name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Annotated, Any, ClassVar, NamedTuple
+
+import msgpack
+import msgspec
+import numpy as np
+from msgspec import Meta, Struct
+from numpy.typing import NDArray
+
+from lzr.packet.ways import Kind
+from lzr.rows import ASKED, FLOW, HELD, INTERVAL, OUTCOME, TARGET, TIMER, WAY, Expected, Reason, State
+
+VERSION = 2
+Buffer = bytes | bytearray | memoryview
+Rows = Any
+"""A column or rows of one dtype: NDArray. It travels apart from the header."""
+
+_TICKET, _BYTE = np.dtype("<u4"), np.dtype("u1")
+_ENVELOPE = 256
+"""Bytes within which version, kind, sender and token must lie: they are read before anything large is."""
+_SMALL, _LARGE = 1 << 16, 1 << 22
+"""Bytes a header may have: of a report; of one that tells of thousands of results."""
+MOST_PARTS = 40
+MOST_OCTETS = 1 << 27
+"""Of one part: a million flows have 104 MB. ZeroMQ hangs up on who sends more."""
+
+Number = Annotated[int, Meta(ge=0, le=(1 << 63) - 1)]
+Small = Annotated[int, Meta(ge=0, lt=1 << 32)]
+Shard = Annotated[int, Meta(ge=0, lt=1 << 16)]
+Port = Annotated[int, Meta(ge=0, lt=1 << 16)]
+Word = Annotated[str, Meta(max_length=64, pattern=r"^[\x20-\x7e]*\Z")]
+"""What may be shown on a terminal as it is."""
+Sentence = Annotated[str, Meta(max_length=1000)]
+Name = Annotated[str, Meta(max_length=32, pattern=r"^(flow|collect)-[0-9]+\.[0-9]+\Z")]
+Counters = Annotated[dict[Word, Number], Meta(max_length=4096)]
+
+
+class SchemaError(Exception):
+    """A message that nobody of this installation sends. sender, token: as far as it says who sent it."""
+
+    def __init__(self, reason: str, sender: str = "", token: bytes = b"") -> None:
+        super().__init__(reason)
+        self.sender, self.token = sender, token
+
+
+class Message(Struct, frozen=True, forbid_unknown_fields=True):
+    """columns: its fields that travel as raw buffers, in order, with their dtype. rest: as many more as
+    there are.
+
+    most: bytes that its header may have.
+    """
+
+    columns: ClassVar[dict[str, np.dtype[Any]]] = {}
+    rest: ClassVar[str] = ""
+    most: ClassVar[int] = _SMALL
+
+    def check(self) -> None:
+        """Raise SchemaError if the columns do not fit together."""
+
+
+class Targets(Message, frozen=True):
+    """Targets to begin."""
+
+    columns = {"rows": TARGET}
+    rows: Rows
+
+
+class Release(Message, frozen=True):
+    shard: Shard
+
+
+class Hurry(Message, frozen=True):
+    pass
+
+
+class Acked(Message, frozen=True):
+    """Everything up to message `seq` is written."""
+
+    seq: Number
+
+
+class Resend(Message, frozen=True):
+    collector: Name
+
+
+class Fence(Message, frozen=True):
+    source: Number
+
+
+class Stop(Message, frozen=True):
+    pass
+
+
+Mac = Annotated[bytes, Meta(min_length=6, max_length=6)]
+
+
+class Routes(Message, frozen=True):
+    """How packets leave (`lzr.packet.ways`). link: that of the rings, by index; 0 where there is none.
+
+    mtu: of packets by the rings.
+    """
+
+    columns = {"intervals": INTERVAL, "ways": WAY}
+    link: Annotated[int, Meta(ge=0, lt=1 << 31)]
+    own_mac: Mac
+    gateway_v4: Mac
+    gateway_v6: Mac
+    mtu: Small
+    intervals: Rows
+    ways: Rows
+
+    def check(self) -> None:
+        table, ways = self.intervals, self.ways
+        _require(len(table) > 0 and not table["hi"][0] and not table["lo"][0], "a table that begins nowhere")
+        _require(int(table["way"].max()) < len(ways), "a way that there is not")
+        _require(int(ways["kind"].max()) <= Kind.NONE, "a way of no kind")
+
+
+_SHARD_FLOWS = {
+    "flows": FLOW,
+    "timers": TIMER,
+    "asked": ASKED,
+    "targets": TARGET,
+    "held": HELD,
+    "octets": _BYTE,
+}
+
+
+class _ShardFlows(Message, frozen=True):
+    """A shard with its flows (`lzr.flow.handover`). targets: not begun. held, octets: pieces of banners."""
+
+    columns = _SHARD_FLOWS
+    shard: Shard
+    flows: Rows
+    timers: Rows
+    asked: Rows
+    targets: Rows
+    held: Rows
+    octets: Rows
+
+    def check(self) -> None:
+        count = len(self.flows)
+        states = self.flows["state"]
+        _require(not count or 0 < states.min() <= states.max() < len(State), "flows of a state that is none")
+        for rows in (self.timers, self.held, self.asked):
+            places = rows["place"]
+            _require(not len(rows) or 0 <= places.min() <= places.max() < count, "a place beyond the flows")
+        octets = int(self.held["length"].sum(dtype=np.uint64))
+        _require(octets == len(self.octets), "pieces without their bytes")
+
+
+class Adopt(_ShardFlows, frozen=True):
+    pass
+
+
+class Released(_ShardFlows, frozen=True):
+    pass
+
+
+class Outcomes(Message, frozen=True):
+    """payloads: of the rows, end to end."""
+
+    columns = {"rows": OUTCOME, "payloads": _BYTE}
+    source: Number
+    seq: Number
+    rows: Rows
+    payloads: Rows
+
+    def check(self) -> None:
+        _check_outcomes(self.rows, self.payloads)
+
+
+class Tally(Struct, frozen=True, forbid_unknown_fields=True):
+    """`lzr.records.summary.Summary`, as it travels."""
+
+    counters: Counters
+    fingerprints: Counters
+    handshakes: Counters
+    reasons: Counters
+    resolved: Number
+
+
+Phrase = Annotated[str, Meta(max_length=100)]
+
+
+class Counts(Struct, frozen=True, forbid_unknown_fields=True):
+    """What a batch of results adds to the figures.
+
+    found: records with data, by handshake and label. latest: address, port, label, handshake and banner of a
+    few. lines: records, by output. findings: address, port, label, product and version of those
+    that are shown to who has no file of results; omitted: how many more there were.
+    """
+
+    summary: Tally
+    duplicates: Number
+    found: Annotated[list[tuple[Word, Word, Number]], Meta(max_length=4096)]
+    latest: Annotated[
+        list[tuple[Word, Port, Word, Word, Annotated[bytes, Meta(max_length=256)]]], Meta(max_length=16)
+    ]
+    lines: Annotated[list[Number], Meta(max_length=16)]
+    findings: Annotated[list[tuple[Word, Port, Word, Phrase, Phrase]], Meta(max_length=256)] = []
+    omitted: Number = 0
+
+
+class Lines(Message, frozen=True):
+    """Finished lines. rows, payloads: what they were made from, where the number of results is limited."""
+
+    columns = {"tickets": _TICKET, "rows": OUTCOME, "payloads": _BYTE}
+    rest = "lines"
+    most = _LARGE
+    source: Number
+    seq: Number
+    records: Number
+    counts: Counts
+    tickets: Rows
+    rows: Rows
+    payloads: Rows
+    lines: tuple[Rows, ...]
+
+    def check(self) -> None:
+        _require(len(self.lines) == len(self.counts.lines), "lines for other outputs than there are")
+        _check_outcomes(self.rows, self.payloads)
+
+
+class Written(Message, frozen=True):
+    """Lines are in the outputs, says who writes.
+
+    last: by source, its last message of which that is so. offsets, lines: by output, its length and records.
+    enough: the number of results that were asked for is reached.
+    """
+
+    columns = {"tickets": _TICKET}
+    most = _LARGE
+    last: Annotated[list[tuple[Number, Number]], Meta(max_length=4096)]
+    offsets: Annotated[list[Number], Meta(max_length=16)]
+    lines: Annotated[list[Number], Meta(max_length=16)]
+    enough: bool
+    counts: Annotated[list[Counts], Meta(max_length=8192)]
+    tickets: Rows
+
+
+class Ready(Message, frozen=True):
+    pass
+
+
+class Adopted(Message, frozen=True):
+    shard: Shard
+
+
+class Fenced(Message, frozen=True):
+    source: Number
+
+
+class Linked(Message, frozen=True):
+    """It sends to this collector from now on."""
+
+    collector: Name
+
+
+class Fault(Message, frozen=True):
+    """It cannot go on. reason: a sentence, or nothing to say. gone: the reader of an output has gone."""
+
+    reason: Sentence
+    gone: bool = False
+
+
+class Refused(Message, frozen=True):
+    """A collector does not believe a message. sender: who certainly sent it, or nothing."""
+
+    reason: Sentence
+    sender: Annotated[str, Meta(max_length=32, pattern=r"^((flow|collect)-[0-9]+\.[0-9]+)?\Z")]
+
+
+class FlowStats(Message, frozen=True):
+    """A flow worker's figures. last: there will be no more."""
+
+    last: bool
+    cpu_ns: Number
+    busy_ns: Number
+    shards: Number
+    in_flight: Number
+    held: bool
+    cooling: Number
+    cooling_ns: Number
+    rx: Number
+    tx: Number
+    rx_bytes: Number
+    tx_bytes: Number
+    retransmits: Number
+    drops: Number
+    ring_used: Number
+    ring_size: Number
+    queue: Number
+    outbox: Number
+    send_failures: Number
+    send_errors: Counters
+    ignored: Counters
+
+
+class CollectStats(Message, frozen=True):
+    """A collector's figures. refused: messages that were none. last: there will be no more."""
+
+    last: bool
+    cpu_ns: Number
+    busy_ns: Number
+    blocked_ns: Number
+    records: Number
+    bytes: Number
+    queue: Number
+    refused: Number
+
+
+Kinds = tuple[type[Message], ...]
+FEED: Kinds = (Targets, Release)
+FLOW_ORDERS: Kinds = (Adopt, Acked, Hurry, Resend, Routes, Stop)
+COLLECT_ORDERS: Kinds = (Fence, Resend, Stop)
+RESULTS: Kinds = (Outcomes, Lines)
+REPORTS: dict[str, Kinds] = {
+    "flow": (Ready, Adopted, Released, FlowStats, Fault),
+    "collect": (Ready, Written, Fenced, Linked, CollectStats, Fault, Refused),
+}
+"""By role: what such a process may report."""
+
+KINDS: dict[str, type[Message]] = {
+    kind.__name__: kind
+    for kind in (*FEED, *FLOW_ORDERS, *COLLECT_ORDERS, *RESULTS, *REPORTS["flow"], *REPORTS["collect"])
+}
+
+
+class Received(NamedTuple):
+    message: Message
+    sender: str
+    token: bytes
+
+
+def pack(message: Message, sender: str = "", token: bytes = b"") -> list[Buffer]:
+    """The parts of one multipart message. Columns are contiguous rows of the right dtype, or bytes."""
+    kind = type(message)
+    header = {
+        name: msgspec.to_builtins(getattr(message, name), builtin_types=(bytes,))
+        for name in kind.__struct_fields__
+        if name not in kind.columns and name != kind.rest
+    }
+    head = msgpack.packb([VERSION, kind.__name__, sender, token, header], use_bin_type=True)
+    columns = [_buffer(getattr(message, name), dtype) for name, dtype in kind.columns.items()]
+    more = getattr(message, kind.rest) if kind.rest else ()
+    return [head, *columns, *(_buffer(each, _BYTE) for each in more)]
+
+
+def _buffer(column: NDArray[Any] | bytes, dtype: np.dtype[Any]) -> Buffer:
+    if isinstance(column, bytes) or not len(column):
+        return bytes(column)
+    assert column.dtype == dtype
+    return np.ascontiguousarray(column).view(np.uint8).data
+
+
+def unpack(parts: Sequence[Buffer], kinds: Sequence[type[Message]] | None = None) -> Received:
+    """The message and who says to have sent it; its columns are views of `parts`.
+
+    kinds: those that may come this way, None for all. Raises SchemaError, and nothing else.
+    """
+    if not 1 <= len(parts) <= MOST_PARTS:
+        raise SchemaError(f"a message of {len(parts)} parts")
+    name, sender, token, at = _envelope(parts[0])
+    kind = KINDS.get(name)
+    if kind is None or (kinds is not None and kind not in kinds):
+        raise SchemaError(f"a message of the kind {name[:40]!r}, which does not come this way", sender, token)
+    try:
+        if len(parts[0]) - at > kind.most:
+            raise SchemaError(f"{name}: a header of {len(parts[0])} bytes")
+        header = msgpack.unpackb(memoryview(parts[0])[at:], raw=False)
+        message: Message = msgspec.convert(header | _columns(kind, parts[1:]), kind)
+        message.check()
+    except (ValueError, TypeError, msgpack.UnpackException, msgspec.MsgspecError) as error:
+        raise SchemaError(f"{name}: {error}"[:200], sender, token) from error
+    except SchemaError as error:
+        error.sender, error.token = sender, token
+        raise
+    return Received(message, sender, token)
+
+
+def _envelope(head: Buffer) -> tuple[str, str, bytes, int]:
+    """Kind, sender, token, and where the header proper begins."""
+    unpacker = msgpack.Unpacker(raw=False, max_buffer_size=_ENVELOPE)
+    try:
+        unpacker.feed(memoryview(head)[:_ENVELOPE])
+        if unpacker.read_array_header() != 5:
+            raise SchemaError("a message without an envelope")
+        version, name, sender, token = (unpacker.unpack() for _ in range(4))
+    except (ValueError, TypeError, msgpack.UnpackException) as error:
+        raise SchemaError(f"a message without an envelope: {error}"[:200]) from error
+    if not (isinstance(name, str) and isinstance(sender, str) and isinstance(token, bytes)):
+        raise SchemaError("a message without an envelope")
+    if type(version) is not int or version != VERSION:
+        raise SchemaError(f"a message of version {str(version)[:20]}, not {VERSION}", sender, token)
+    return name, sender, token, unpacker.tell()
+
+
+def _columns(kind: type[Message], parts: Sequence[Buffer]) -> dict[str, Any]:
+    more = len(parts) - len(kind.columns)
+    if more < 0 or (more and not kind.rest):
+        raise SchemaError(f"{kind.__name__}: {len(parts)} columns")
+    found: dict[str, Any] = {}
+    for (name, dtype), part in zip(kind.columns.items(), parts, strict=False):
+        if len(part) % dtype.itemsize:
+            raise SchemaError(f"{kind.__name__}: {len(part)} bytes are no rows of {name}")
+        found[name] = np.frombuffer(part, dtype) if len(part) else np.empty(0, dtype)
+    if kind.rest:
+        found[kind.rest] = tuple(bytes(part) for part in parts[len(kind.columns) :])
+    return found
+
+
+def _require(condition: bool, otherwise: str) -> None:
+    if not condition:
+        raise SchemaError(otherwise)
+
+
+def _check_outcomes(rows: NDArray[Any], payloads: NDArray[Any]) -> None:
+    if not len(rows):
+        _require(not len(payloads), "payloads of no outcomes")
+        return
+    _require(int(rows["data_len"].sum(dtype=np.uint64)) == len(payloads), "payloads of another length")
+    _require(int(rows["reason"].max()) < len(Reason.NAMES), "a reason that is none")
+    _require(int(rows["expected"].max()) < len(Expected.NAMES), "an expectation that is none")

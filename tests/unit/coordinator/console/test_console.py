@@ -1,0 +1,206 @@
+"""Everything that watches, behind the one object the loop has."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import re
+import socket
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from coordinator.console.console import Watch
+from coordinator.endpoints import control
+from coordinator.endpoints.prometheus import exposition
+from coordinator.monitor.log import open_log
+from coordinator.monitor.snapshot import Phase
+from lzr.options.table import Options, UsageError
+from tests import ROOT
+from tests.dashboard_driver import Scan
+
+
+@pytest.fixture(autouse=True)
+def _place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "run").mkdir(mode=0o700)
+    monkeypatch.setattr(control, "directories", lambda: [tmp_path / "run"])
+
+
+def watch(**options: object) -> Watch:
+    made = Watch(Options(**options), 100.0, results_on_stdout=False)  # type: ignore[arg-type]
+    made.open()
+    return made
+
+
+@pytest.fixture
+def plain() -> Iterator[Watch]:
+    made = watch()
+    yield made
+    made.abandon()
+
+
+def test_a_line_a_second_on_stderr(plain: Watch, capsys: pytest.CaptureFixture[str]) -> None:
+    plain.totals.read = 1234
+    for quarter in range(4 * 5 + 1):
+        assert plain.tick(100 + quarter / 4, 0.0) == []
+    lines = capsys.readouterr().err.splitlines()
+    assert [line.split(" ")[0] for line in lines] == ["0:01", "0:02", "0:03", "0:04", "0:05"]
+    assert "read: 1234 " in lines[-1]
+    assert plain.patience(105.25) == pytest.approx(0.75)
+
+
+def test_a_late_loop_prints_one_line_not_many(plain: Watch, capsys: pytest.CaptureFixture[str]) -> None:
+    plain.tick(110.3, 0.0)
+    plain.tick(110.9, 0.0)
+    plain.tick(111.0, 0.0)
+    assert [line.split(" ")[0] for line in capsys.readouterr().err.splitlines()] == ["0:10", "0:11"]
+
+
+def test_quiet(capsys: pytest.CaptureFixture[str]) -> None:
+    quiet = watch(quiet=True)
+    quiet.tick(101, 0.0)
+    assert capsys.readouterr().err == ""
+    quiet.totals.done = quiet.totals.read = 5
+    quiet.close(102, 0.0, ['{"TotalResponses":5}'])
+    assert capsys.readouterr().err == ""
+
+
+def test_quiet_is_silent_about_all_but_errors(capsys: pytest.CaptureFixture[str]) -> None:
+    with open_log(Options(quiet=True)) as log:
+        log.info("what is scanned how")
+        log.warn("what the user should know")
+        assert capsys.readouterr().err == ""
+        log.error("what went wrong")
+        assert "what went wrong" in capsys.readouterr().err
+    with open_log(Options(quiet=True, verbosity=2)) as log:
+        log.warn("asked for by its number")
+        assert "asked for" in capsys.readouterr().err
+    quiet = watch(quiet=True)
+    quiet.totals.read = 5
+    quiet.close(102, 0.0)
+    text = capsys.readouterr().err
+    assert "DISAGREE" in text, "inputs without a fate are an error of ours"
+    assert text.count("\n") == 1
+
+
+def test_commands_come_in_by_the_control_socket(plain: Watch, tmp_path: Path) -> None:
+    plain.totals.phase, plain.totals.shards = Phase.RUNNING, 8
+    plain.tick(101, 0.0)
+    (path,) = (tmp_path / "run").glob("*.sock")
+    assert path.stem == str(os.getpid())
+    with socket.socket(socket.AF_UNIX) as sock:
+        sock.settimeout(10)
+        sock.connect(str(path))
+        sock.sendall(b"workers flow=4\n")
+        asked = []
+        for _ in range(3):  # accept, read
+            asked += plain.tick(101.1, 0.0)
+        assert sock.recv(1000).startswith(b"ok workers flow=4")
+    assert [command.wanted(2, 1) for command in asked] == [(4, 1)]
+    plain.abandon()
+    assert not path.exists()
+
+
+def test_the_status_file_and_the_frame(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    status, frame = tmp_path / "status.csv", tmp_path / "frame.svg"
+    made = watch(status_updates_file=str(status), dashboard_file=str(frame), quiet=True)
+    for second in range(1, 4):
+        made.totals.read = second
+        made.tick(100 + second, 1_700_000_000 + second)
+    made.close(104, 1_700_000_004)
+    rows = list(csv.DictReader(status.read_text().splitlines()))
+    assert [row["read-total"] for row in rows] == ["1", "2", "3", "3"]
+    assert rows[0]["real-time"] == "2023-11-14 22:13:21"
+    assert status.stat().st_mode & 0o777 == 0o644
+    assert frame.read_text().startswith("<svg")
+    capsys.readouterr()
+
+
+def test_a_full_disk_under_the_status_file_is_a_note(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    made = watch(status_updates_file=str(tmp_path / "status.csv"), quiet=True)
+    assert made._status_file is not None
+    made._status_file.close()
+    made._status_file = Path("/dev/full").open("w", buffering=1)  # noqa: SIM115
+    made.tick(101, 0.0)
+    made.tick(102, 0.0)
+    assert capsys.readouterr().err.count("No space left on device") == 1
+    made.abandon()
+
+
+def test_what_cannot_be_is_the_users_mistake() -> None:
+    with pytest.raises(UsageError, match="cannot write /nowhere"):
+        watch(status_updates_file="/nowhere/status.csv")
+    with pytest.raises(UsageError, match="control socket"):
+        watch(control_socket="/nowhere/lzr.sock")
+    with socket.create_server(("127.0.0.1", 0)) as taken, pytest.raises(UsageError, match="for metrics"):
+        watch(metrics_port=taken.getsockname()[1])
+
+
+def test_automatic_workers_ask_by_the_same_command(capsys: pytest.CaptureFixture[str]) -> None:
+    made = watch(auto_workers=True, quiet=True)
+    totals = made.totals
+    totals.phase, totals.shards, totals.cores, totals.wanted_flow = Phase.RUNNING, 8, 8, 1
+    asked = []
+    for t in range(101, 115):
+        busy = {"role": "flow", "index": 0, "pid": 7, "busy_ns": int((t - 100) * 1e9)}
+        made.meter.feed(t, busy)
+        made.meter.feed(t, {"role": "collect", "index": 0, "pid": 8, "busy_ns": 0})
+        asked += made.tick(t, 0.0)
+    assert [command.wanted(1, 1) for command in asked][:1] == [(2, 1)]
+    assert "flow=2, collect=1" in capsys.readouterr().err
+    made.abandon()
+
+
+def test_without_a_dashboard_rich_is_not_imported() -> None:
+    import subprocess
+
+    loads = "any(m.split('.')[0] == 'rich' for m in sys.modules)"
+    script = f"import sys, coordinator.console.console; sys.exit({loads})"
+    assert subprocess.run([sys.executable, "-c", script], check=False, timeout=60).returncode == 0
+
+
+def test_the_ledger_has_room_for_fates_of_other_kinds(capsys: pytest.CaptureFixture[str]) -> None:
+    made = watch()
+    made.totals.read, made.totals.done, made.totals.other = (
+        9,
+        5,
+        {"unroutable": 3, "resumed": 1, "surplus": 0},
+    )
+    made.close(101, 0.0)
+    assert "9 read = 5 recorded + 3 unroutable + 1 resumed (agree)" in capsys.readouterr().err
+
+
+def test_the_grafana_board_asks_for_metrics_that_exist() -> None:
+    board = json.loads((ROOT / "etc/grafana-lzr.json").read_text())
+    asked = set(re.findall(r"\blzr_[a-z_]+", json.dumps(board)))
+    exposed = set(re.findall(r"^# TYPE (\S+)", exposition(Scan().at(5.0)), re.MULTILINE))
+    assert asked
+    assert asked <= exposed
+    identifiers = [panel["id"] for panel in board["panels"]]
+    assert len(identifiers) == len(set(identifiers))
+
+
+def test_a_note_fades_and_is_there_at_the_end(
+    plain: Watch, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    class Screen:
+        def update(self, _: object) -> None: ...
+        def commands(self) -> list[object]:
+            return []
+
+        def stop(self) -> None: ...
+
+    monkeypatch.setattr(plain, "_dashboard", Screen())
+    plain.tick(101, 0.0)
+    plain.note("flow-0.1 ended")
+    plain.tick(102, 0.0)
+    assert plain._snapshot.warnings == ("flow-0.1 ended",)
+    plain.tick(170, 0.0)
+    assert plain._snapshot.warnings == ()
+    plain.close(180, 0.0)
+    assert "warning: flow-0.1 ended" in capsys.readouterr().err

@@ -1,0 +1,1 @@
+"""How a worker hears orders and sends reports."""

@@ -1,0 +1,77 @@
+"""A child's ZeroMQ sockets, with explicit high-water marks: a slow stage pushes back, nothing is dropped."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import zmq
+
+from lzr.ipc import messages
+from lzr.ipc.messages import Buffer, Message, Received
+
+FEED_MARK = 4
+"""Batches that may wait for a flow worker beside those on the wire."""
+RESULT_MARK = 64
+REPORT_MARK = 0  # to the coordinator: small, and it must always be able to take them
+
+# As plain numbers: what an enumeration's operators take is much of the cost of a small turn.
+_NOBLOCK, _POLLIN, _EVENTS = int(zmq.NOBLOCK), int(zmq.POLLIN), int(zmq.EVENTS)
+
+
+def pull(
+    context: zmq.Context[Any], endpoint: str, *, mark: int, listener: int | None = None
+) -> zmq.Socket[bytes]:
+    """listener: the descriptor of the socket that listens there, if it is ours."""
+    return _open(context.socket(zmq.PULL), endpoint, zmq.RCVHWM, mark, listener)
+
+
+def push(context: zmq.Context[Any], endpoint: str, *, mark: int) -> zmq.Socket[bytes]:
+    return _open(context.socket(zmq.PUSH), endpoint, zmq.SNDHWM, mark)
+
+
+def _open(sock: Any, endpoint: str, which: int, mark: int, listener: int | None = None) -> zmq.Socket[bytes]:
+    sock.setsockopt(which, mark)
+    sock.setsockopt(zmq.MAXMSGSIZE, messages.MOST_OCTETS)
+    sock.setsockopt(zmq.LINGER, 0)
+    if listener is not None:
+        sock.setsockopt(zmq.USE_FD, listener)
+        sock.bind(endpoint)
+    else:
+        sock.connect(endpoint)
+    found: zmq.Socket[bytes] = sock
+    return found
+
+
+def try_send(sock: zmq.Socket[bytes], parts: Sequence[Buffer]) -> bool:
+    """Send one message if there is room for it."""
+    try:
+        sock.send_multipart(parts, _NOBLOCK, copy=sum(map(len, parts)) < 65536)
+    except zmq.Again:
+        return False
+    return True
+
+
+def try_receive(sock: zmq.Socket[bytes], kinds: Sequence[type[Message]]) -> Message | None:
+    """The next message, if there is one. Raises SchemaError if it is none of these kinds."""
+    received = receive(sock, kinds)
+    return None if received is None else received.message
+
+
+def receive(sock: zmq.Socket[bytes], kinds: Sequence[type[Message]]) -> Received | None:
+    """The same, with who says to have sent it."""
+    if not has_message(sock):  # far cheaper than an exception, and mostly there is none
+        return None
+    return messages.unpack(sock.recv_multipart(_NOBLOCK), kinds)
+
+
+def has_message(sock: zmq.Socket[bytes]) -> bool:
+    events = sock.get(_EVENTS)
+    return isinstance(events, int) and bool(events & _POLLIN)
+
+
+def descriptor(sock: zmq.Socket[bytes]) -> int:
+    """What to poll; it tells of changes only, so look with `has_message` first."""
+    fd = sock.getsockopt(zmq.FD)
+    assert isinstance(fd, int)
+    return fd
