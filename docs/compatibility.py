@@ -113,7 +113,7 @@ BEYOND_TESTS: dict[str, tuple[str, ...]] = {
     "trace_pcap": ("system/test_hosts_trace.py::test_every_segment_of_every_worker",),
     "blocklist_file": ("system/test_dropin_scanning.py::test_blocklists_know_both_families",),
     "allowlist_file": ("system/test_dropin_scanning.py::test_blocklists_know_both_families",),
-    "dashboard_file": ("unit/coordinator/scan/test_console.py",),
+    "dashboard_file": ("unit/coordinator/console/test_console.py",),
     "metrics_port": ("unit/coordinator/endpoints/test_prometheus.py",),
     "user_agent": ("system/test_useragent_running.py::test_a_server_reads_who_we_are",),
     "control_socket": ("unit/coordinator/commands/test_ctl.py",),
