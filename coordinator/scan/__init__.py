@@ -1,1 +1,1 @@
-"""One scan while it runs: read, feed, account for, wait, end."""
+"""One scan: prepare, then read, feed, account for, wait, end."""

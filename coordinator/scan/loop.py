@@ -23,8 +23,8 @@ from coordinator.processes.supervisor import Fault, Stats, Supervisor, Written
 from coordinator.scan.accounts import Accounts
 from coordinator.scan.feeder import Feeder
 from coordinator.scan.judging import judge
+from coordinator.scan.prepare import Prepared
 from coordinator.scan.reading import Reading
-from coordinator.setup.prepare import Prepared
 from lzr.ownership.events import Want
 from lzr.ownership.orders import GiveUp, News, ShardClosed, ShardOpened, TryAgain
 from lzr.pacing.pacer import Pacer

@@ -18,9 +18,9 @@ from coordinator.input.stream import Source
 from coordinator.processes import limits
 from coordinator.scan import wording
 from coordinator.scan.loop import FAILED, LOST, OK, Ending, Loop
+from coordinator.scan.prepare import Prepared, begin, prepare, watch
 from coordinator.scan.unanswered import unanswered
 from coordinator.setup.opened import open_all
-from coordinator.setup.prepare import Prepared, begin, prepare, watch
 from lzr.options import handshakes
 from lzr.options.table import Options, UsageError
 from lzr.records.summary import Summary

@@ -15,8 +15,8 @@ from coordinator.processes import cpus
 from coordinator.results.metadata import Metadata
 from coordinator.results.outputs import begin
 from coordinator.scan.accounts import Accounts
+from coordinator.scan.prepare import Begun, Prepared
 from coordinator.setup.opened import Opened
-from coordinator.setup.prepare import Begun, Prepared
 from lzr import __version__
 from lzr.options import handshakes
 from lzr.options.table import Options

@@ -1,1 +1,1 @@
-"""Everything that is settled before the first packet, so that what is wrong costs one sentence."""
+"""What is opened and which way packets leave: found before the first one, so that a mistake costs a sentence."""
