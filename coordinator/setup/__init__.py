@@ -1,1 +1,1 @@
-"""What is opened and which way packets leave: found before the first one, so that a mistake costs a sentence."""
+"""What is opened, and which way packets leave: before the first packet, so that a mistake costs a sentence."""
