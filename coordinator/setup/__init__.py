@@ -1,1 +1,1 @@
-"""What is opened, and which way packets leave: before the first packet, so that a mistake costs a sentence."""
+"""What is opened, and which way packets leave: settled before the first one is sent."""
