@@ -7,8 +7,11 @@ protocols is the fixed order of names in a label that joins several (see `preced
 from __future__ import annotations
 
 from lzr.protocols import (
+    administration,
     announced,
+    cameras,
     chat,
+    controllers,
     databases,
     delivery,
     devices,
@@ -27,10 +30,12 @@ from lzr.protocols import (
     printing,
     queues,
     remote,
+    sessions,
     shells,
     sources,
     storage,
     stores,
+    tabular,
     tls,
     trade,
     tunnels,
@@ -70,6 +75,11 @@ FAMILIES = (
     announced,
     printing,
     peers,
+    sessions,
+    tabular,
+    controllers,
+    cameras,
+    administration,
 )
 
 PROTOCOLS: tuple[Protocol, ...] = tuple(protocol for family in FAMILIES for protocol in family.PROTOCOLS)

@@ -142,8 +142,11 @@ def _mssql(data: bytes) -> bool:
     size = be16(data, 2)
     if len(data) < 9 or not 9 <= size <= 4096 or data[7] > 1 or len(data) > size:
         return False
-    if data[8] in (0xAA, 0xAB):  # ERROR, INFO token
-        return True
+    if data[8] in (
+        0xAA,
+        0xAB,
+    ):  # ERROR, INFO: number, state, class, a text of 16-bit characters
+        return 0 <= 2 * le16(data, 17) <= le16(data, 9) - 8
     # PRELOGIN option tokens: type, offset, length; the first is VERSION, whose data follow the list
     return data[8] == 0 and 6 <= be16(data, 9) <= 80 and be16(data, 11) == 6
 
@@ -319,7 +322,7 @@ PROTOCOLS: tuple[Protocol, ...] = (
         probe=_PRELOGIN,
         starts=(b"\x04\x01",),
         examples=(
-            b"\x04\x01\0\x10\0\0\1\0\xaa" + bytes(7),
+            b"\x04\x01\0\x25\0\0\1\0\xaa\x1a\0\x18\x48\0\0\1\x0e\5\0L\0o\0g\0i\0n\0" + bytes(8),
             b"\x04\x01\0\x20\0\0\x01\0\0\0\x10\0\x06\x01\0\x16\0\x01\x02\0\x17\0\x01\xff\x10\0\x07\xd0\0\0\x02\0",
         ),
         rejects=(b"\x04\x01\x04\x01\x04\x01\x04\x01\x04\x01\x04", b"\x04\x01\x00\x08\0\0\0\0", _PRELOGIN),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import pairwise
 from zlib import crc32
 
-from lzr.protocols._bytes import be16, be32, le32
+from lzr.protocols._bytes import be16, be32, is_text, le32
 from lzr.protocols._framing import FULL_SEGMENT, first_line, leads, printable, xml_root
 from lzr.protocols._protocol import Protocol
 
@@ -91,6 +91,19 @@ def _nrpe_packet(text: bytes) -> bytes:
     head, rest = b"\0\3\0\2", bytes(4) + len(text).to_bytes(4, "big") + text
     return head + crc32(head + bytes(4) + rest).to_bytes(4, "big") + rest
 
+
+def _quote(data: bytes) -> bool:
+    """At most 512 characters: words in quotation marks, then on a line of its own who said them (RFC 865)."""
+    text, mark, author = data[:513].rstrip().rpartition(b'"')
+    said = author.strip()
+    if not mark or len(data) > 512 or text.count(b" ") < 4 or author[:1] not in (b"\r", b"\n"):
+        return False
+    letters = said.translate(None, _YEARS)
+    return 3 < len(letters) <= 80 and b" " in said and not letters.translate(None, _LETTERS) and is_text(data)
+
+
+_LETTERS = bytes((*range(0x41, 0x5B), *range(0x61, 0x7B), *range(0x80, 0x100)))
+_YEARS = b" .,'()-0123456789"
 
 PROTOCOLS: tuple[Protocol, ...] = (
     Protocol(
@@ -223,6 +236,23 @@ PROTOCOLS: tuple[Protocol, ...] = (
             b"220 mail 09:06:31 ready 2026\r\n",
         ),
         ports=(13,),
+    ),
+    Protocol(
+        name="qotd",
+        last_resort=True,
+        spec="RFC 865",
+        match=_quote,
+        starts=(b'"',),
+        examples=(
+            b'"We have no more right to consume happiness\r\n than wealth."\r\n G. B. Shaw (1856-1950)\r\n',
+        ),
+        rejects=(
+            b'"We have no more right to consume happiness."\r\n',
+            b'"Who is there and what do you want?"\r\nPassword: \r\n',
+            b'"It is so, and it is not so."\r\n{Json Is Here}\r\n',
+            b'"It is so, and it is not so." says a man\r\n',
+        ),
+        ports=(17,),
     ),
     Protocol(
         name="chargen",

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from lzr.protocols._bytes import be16, be32, le16, le32
+from zlib import crc32
+
+from lzr.protocols._bytes import be16, be32, le16
 from lzr.protocols._framing import leads, printable
 from lzr.protocols._protocol import Protocol, Random
 
@@ -32,13 +34,23 @@ def _boinc(data: bytes) -> bool:
 
 
 def _teamviewer(data: bytes) -> bool:
-    """Magic, command 10 (who are you?), the length of what follows."""
-    return le16(data, 3) == 0x20 and len(data) >= 0x20 + 5
+    """Magic, command 10 (who are you?), 32 bytes: of them most are always the same."""
+    if len(data) != 37 or data[12:17] != bytes(5):
+        return False
+    return data[17:21] == b"\1\0\0\0" and data[22:] == _TEAMVIEWER
+
+
+_TEAMVIEWER = b"\x80" + bytes(14)
 
 
 def _radmin(data: bytes) -> bool:
-    """One, length, checksum, a message of type 8 (version)."""
-    return len(data) == 9 + be32(data, 1) and data[9:10] == b"\x08"
+    """One, length, checksum (the sum of the words, low byte first), a message: version or refusal."""
+    message = data[9:]
+    if len(message) != be32(data, 1) or message[:1] not in (b"\x08", b"\x2f"):
+        return False
+    words = message[:60] + bytes(-len(message) % 4)
+    total = sum(int.from_bytes(words[i : i + 4], "little") for i in range(0, len(words), 4))
+    return total & 0xFFFFFFFF == be32(data, 5)
 
 
 def _openflow(data: bytes) -> bool:
@@ -78,9 +90,14 @@ def _whois(data: bytes) -> bool:
 
 
 def _tuya(data: bytes) -> bool:
-    """Prefix, sequence, command, length of what follows with checksum and suffix."""
-    size = le32(data[15:11:-1], 0)
-    return 8 <= size == len(data) - 16 and data[-4:] == b"\0\0\xaa\x55"
+    """Prefix, sequence, command, length; up to version 3.3 a checksum, in 3.4 an HMAC, in 3.5 a nonce and a
+    tag; suffix."""
+    if data[2:3] == b"\x66":
+        return 28 <= be32(data, 14) == len(data) - 22 and data[-4:] == b"\0\0\x99\x66"
+    size = be32(data, 12)
+    if not 12 <= size == len(data) - 16 or data[-4:] != b"\0\0\xaa\x55" or be32(data, 8) > 0xFF:
+        return False
+    return size >= 36 or crc32(data[:-8]) == be32(data, len(data) - 8)
 
 
 def _mikrotik(data: bytes) -> bool:
@@ -174,8 +191,15 @@ PROTOCOLS: tuple[Protocol, ...] = (
         spec="TeamViewer, first message, as published in protocol studies",
         match=_teamviewer,
         starts=(b"\x17\x24\x0a\x20\0",),
-        examples=(b"\x17\x24\x0a\x20\0" + b"\x88\x4e\xf1\0\x08\x13\x80" + bytes(25),),
-        rejects=(b"\x17\x24\x0a\x20\0" + bytes(8),),
+        examples=(
+            bytes.fromhex("17240a2000 884ef100 081380 0000000000 01000000 11") + _TEAMVIEWER,
+            bytes.fromhex("17240a2000 884ef100 e84200 0000000000 01000000 10") + _TEAMVIEWER,
+        ),
+        rejects=(
+            bytes.fromhex("17240a2000 884ef100 081380 00"),
+            bytes.fromhex("17240a2000 884ef100 081380 0000000000 02000000 10") + _TEAMVIEWER,
+            bytes.fromhex("17240a2000 884ef100 081380 0000000001 01000000 10") + _TEAMVIEWER,
+        ),
         ports=(5938,),
     ),
     Protocol(
@@ -184,9 +208,17 @@ PROTOCOLS: tuple[Protocol, ...] = (
         match=_radmin,
         # Asks which version it speaks, as each client does first.
         probe=b"\1\0\0\0\1\0\0\0\x08\x08",
-        starts=(b"\1\0\0\0\x25", b"\1\0\0\0\x05", b"\1\0\0\0\x1b"),
-        examples=(b"\1\0\0\0\x25\0\0\2\x12\x08" + bytes(36),),
-        rejects=(b"\1\0\0\0\x25\0\0\2\x12\x08" + bytes(35), b"\1\0\0\0\x25\0\0\2\x12\x09" + bytes(36)),
+        starts=(b"\1\0\0\0\x25", b"\1\0\0\0\x09"),
+        examples=(
+            b"\1\0\0\0\x25\0\0\2\x12\x08\2\0\0\x0a" + bytes(32),  # version 3
+            b"\1\0\0\0\x25\x09\0\1\x10\x08\1\0\x09\x08" + bytes(32),  # version 2
+            b"\1\0\0\0\x09\0\0\x10\x4f\x2f\x10\0\0\4\0\0\0\x1c",  # this address is not let in
+        ),
+        rejects=(
+            b"\1\0\0\0\x25\0\0\2\x12\x08\2\0\0\x0a" + bytes(31),
+            b"\1\0\0\0\x25\0\0\2\x13\x08\2\0\0\x0a" + bytes(32),
+            b"\1\0\0\0\x25\0\0\2\x13\x09\2\0\0\x0a" + bytes(32),
+        ),
         ports=(4899,),
     ),
     Protocol(
@@ -246,9 +278,20 @@ PROTOCOLS: tuple[Protocol, ...] = (
         name="tuya",
         spec="Tuya local protocol, message frame, as published in protocol studies",
         match=_tuya,
-        starts=(b"\0\0\x55\xaa",),
-        examples=(bytes.fromhex("000055aa 00000000 00000009 0000000c 00000000 b051ab03 0000aa55"),),
-        rejects=(bytes.fromhex("000055aa 00000000 00000009 0000000d 00000000 b051ab03 0000aa55"),),
+        # A sign of life, which is answered in kind.
+        probe=bytes.fromhex("000055aa 00000000 00000009 00000008 65930c22 0000aa55"),
+        starts=(b"\0\0\x55\xaa", b"\0\0\x66\x99"),
+        examples=(
+            bytes.fromhex("000055aa 00000000 00000009 0000000c 00000000 b051ab03 0000aa55"),
+            bytes.fromhex("000055aa 00000001 00000004 00000034") + bytes(4) + b"\xa1" * 44 + b"\0\0\xaa\x55",
+            bytes.fromhex("00006699 0000 00000001 00000009 00000020") + b"\xa1" * 32 + b"\0\0\x99\x66",
+        ),
+        rejects=(
+            bytes.fromhex("000055aa 00000000 00000009 0000000d 00000000 b051ab03 0000aa55"),
+            bytes.fromhex("000055aa 00000000 00000009 0000000c 00000000 b051ab04 0000aa55"),
+            bytes.fromhex("000055aa 00000000 00000109 0000000c 00000000 b051ab03 0000aa55"),
+            bytes.fromhex("00006699 0000 00000001 00000009 00000021") + b"\xa1" * 32 + b"\0\0\x99\x66",
+        ),
         ports=(6668,),
     ),
     Protocol(
@@ -309,12 +352,13 @@ PROTOCOLS: tuple[Protocol, ...] = (
     Protocol(
         name="fw1-topology",
         spec="Check Point FireWall-1, SecuRemote topology request, as published in protocol studies",
-        match=lambda data: len(data) == 4 or b"CN=" in data[:64],
+        match=lambda data: len(data) == 4,
         # The first of two requests; the second would ask for names.
         probe=b"\x51\0\0\0\0\0\0\x21",
-        starts=(b"Y\0\0\0",),
-        examples=(b"Y\0\0\0", b"Y\0\0\0\0\0\0\x1cCN=gateway,O=example..abcdef"),
-        rejects=(b"Y\0\0\0\0\0\0\x1c" + bytes(12),),
+        starts=(b"Y\0\0\0", b"Q\0\0\0"),
+        solicited=(b"Y\0\0\0", b"Q\0\0\0"),
+        examples=(b"Y\0\0\0", b"Q\0\0\0"),
+        rejects=(b"Y\0\0\0\0", b"Q\0\0\0\0\0\0\x21"),
         ports=(264,),
     ),
 )

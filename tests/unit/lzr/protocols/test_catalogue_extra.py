@@ -177,7 +177,8 @@ def test_the_guides_eight_lines_are_a_protocol() -> None:
         return len(words) == 6 and all(word.isdigit() for word in (*words[1:3], *words[4:]))
 
     added: Protocol = eval(code, {"Protocol": Protocol, "_beep": beep})
-    matching = Dispatcher((*ALL, added)).matching
+    others = [p for p in ALL if p.name != added.name]
+    matching = Dispatcher((*others, added)).matching
     assert [matching(example) for example in added.examples] == [["beep"]]
     assert not any("beep" in matching(reject) for reject in added.rejects)
-    assert all("beep" not in matching(example) for p in ALL for example in p.examples)
+    assert all("beep" not in matching(example) for p in others for example in p.examples)
