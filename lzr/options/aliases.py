@@ -28,7 +28,7 @@ http: www web web-server webserver http1 http1-0 http1-1 http/1 http/1-0 http/1-
   artifactory sonarqube harbor jupyter airflow mlflow ollama vllm openai qdrant milvus weaviate chroma
   hadoop-web namenode hdfs-web yarn spark flink nifi druid presto trino hive-web impala hue superset metabase
   rabbitmq-management kafka-rest schema-registry ksql pulsar-admin activemq-web eureka spring actuator
-  wordpress php phpmyadmin adminer webmin cpanel plesk winrm wsman webcam ipcam hikvision dahua onvif roku
+  wordpress php phpmyadmin adminer webmin cpanel plesk winrm wsman webcam ipcam onvif roku
   chromecast homeassistant home-assistant nodered node-red octoprint pihole unifi synology qnap xmlrpc xml-rpc
   json-rpc jsonrpc graphql swagger soap-http ethereum eth geth
 http2: h2 h2c http/2 http2-0 grpc spdy
@@ -56,6 +56,8 @@ memcached_binary: memcached-bin
 mssql: ms-sql ms-sql-s ms-sql-server sqlserver sql-server mssqlserver tds msql
 oracle: oracle-tns tns oracle-db oracledb oracle-sql ncube-lm sqlnet oracle-listener
 drda: db2 ibm-db2 derby
+sybase: sybase-ase tds5 ase
+h2-database: h2db h2-db
 firebird: interbase gds-db gds firebirdsql
 cassandra: cql scylla scylladb cassandra-native
 bolt: neo4j memgraph
@@ -106,6 +108,13 @@ opcua: opc-ua opc-tcp opc ua-tcp
 fox: niagara niagara-fox tridium foxs
 ams: twincat ads beckhoff
 slmp: melsec mitsubishi mc-protocol
+melsoft: melsec-q gx-works
+ge-srtp: gesrtp srtp-ge
+proconos: multiprog
+crimson: red-lion redlion cr3 crimson-v3
+crestron: crestron-cip crestron-ctp
+dahua: dhip dahua-dvr
+hikvision: hik-connect hikvision-sdk
 fins: omron omron-fins
 pcworx: phoenix phoenix-contact pcworx-plc
 knxnet-ip: knx knxnetip eib
@@ -116,6 +125,23 @@ codesys: codesys-v2 codesys-v3
 zabbix: zabbix-agent zabbix-server zabbix-agentd zabbix-trapper
 nrpe: nagios nagios-nrpe icinga
 check-mk: checkmk
+iperf3: iperf
+uptime-agent: up-time idera
+netbackup: bpcd vnetd bpjava
+landesk: landesk-rc ivanti
+acp: airport airport-admin acpp
+qotd: quote
+xfs: font-service font-server x-font-server
+msdtc: tip
+beep: xgrid
+jboss-remoting: jboss wildfly-remoting
+tacacs: tacacs+ tacacs-plus
+login: rlogin
+shell: rsh
+exec: rexec
+h323: h-323
+bittorrent: torrent
+ibm-mq: mq websphere-mq
 munin: munin-node
 nut: ups upsd
 ganglia: gmond gmetad
@@ -197,10 +223,9 @@ paper: jetdirect hp-pjl raw raw-print printer lpr lp pdl pdl-datastream
 """
 
 _NO_HANDSHAKE = """
-tacacs-plus rlogin rsh rexec rcmd time discard systat qotd netstat time-tcp
-nfs-rdma h-323 mgcp sccp skinny megaco msmq msnp oscar torrent edonkey emule
+rcmd time discard systat netstat time-tcp nfs-rdma mgcp sccp skinny megaco msmq msnp oscar edonkey emule
 shadowsocks vmess trojan informix ingres hana sap-hana teradata vertica netezza anydesk rustdesk
-pcanywhere dameware vnc-reverse hsrp ldp msdp pim rsvp tibco websphere-mq mq nsca snmp-tcp
+pcanywhere dameware vnc-reverse hsrp ldp msdp pim rsvp tibco nsca snmp-tcp
 slp afs-rpc smux agentx rtmfp mms-streaming rtmpt starttls webrtc hessian dubbo nacos
 """
 NO_HANDSHAKE = frozenset(_NO_HANDSHAKE.split())

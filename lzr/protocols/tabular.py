@@ -119,7 +119,7 @@ PROTOCOLS: tuple[Protocol, ...] = (
         ports=(5000, 2048, 4100),
     ),
     Protocol(
-        name="h2",
+        name="h2-database",
         spec="H2 database, org.h2.server.TcpServerThread: sendError; org.h2.value.Transfer",
         match=_h2,
         # A client of version 0: it is refused before any database is named.
