@@ -23,6 +23,7 @@ SOURCES = [
     "acts",
     "recent",
     "intake",
+    "sweep",
 ]
 SPDX = int(setuptools.__version__.partition(".")[0]) >= 77
 

@@ -94,3 +94,21 @@ def outcome_rows(
 ) -> None: ...
 def bump(flows: Buffer, slots: Buffer, state: int, out: Buffer, /) -> None: ...
 def gather(buffer: Buffer, starts: Buffer, lengths: Buffer, /) -> bytes: ...
+def sweep_permute(order: bytes, first: int, step: int, out: Buffer, /) -> None: ...
+def sweep_place(
+    numbers: Buffer, pairs: int, starts: Buffer, hi: Buffer, lo: Buffer, ports: Buffer, rows: Buffer, /
+) -> None: ...
+def sweep_cookies(
+    rows: Buffer,
+    size: int,
+    addresses: int,
+    ports: int,
+    key: int,
+    other_key: int,
+    filter: int,
+    first: int,
+    last: int,
+    own_ports: Buffer,
+    isns: Buffer,
+    /,
+) -> None: ...

@@ -22,6 +22,7 @@ class Secrets:
     """shard: of the hash that says whose a flow is (32 bits). cookie: of the low bits of our ISNs (64 bits).
     index: of the keys of the flow index (64 bits).
     isn, ports, addresses, nonce: SipHash keys of what a peer sees.
+    order: of the permutation of a sweep. syn: of source port and ISN of its SYNs.
     """
 
     shard: int
@@ -31,6 +32,8 @@ class Secrets:
     ports: Key
     addresses: Key
     nonce: Key
+    order: Key
+    syn: Key
     native: bytes = field(init=False, repr=False)
     """What the kernels in C ask for: cookie, index, isn and nonce, as six words."""
 
@@ -57,4 +60,6 @@ class Secrets:
             ports=key(b"ports"),
             addresses=key(b"addresses"),
             nonce=key(b"nonce"),
+            order=key(b"order"),
+            syn=key(b"syn"),
         )

@@ -164,14 +164,18 @@ uint32_t lzr_hash(const uint64_t *address, uint16_t peer_port, uint16_t own_port
     return h;
 }
 
+/* sharding.cookie */
+uint32_t lzr_cookie(const uint64_t *address, uint16_t peer_port, uint16_t own_port, uint64_t key)
+{
+    return mix(lzr_hash(address, peer_port, own_port, (uint32_t)key), (uint32_t)(key >> 32)) >> (32 - COOKIE_BITS);
+}
+
 /* flowrows.isn */
 uint32_t lzr_isn(const uint64_t *address, uint16_t peer_port, uint16_t own_port, uint64_t number, uint64_t salt,
                  const struct secrets *secrets)
 {
     uint32_t random = (uint32_t)lzr_siphash(secrets->isn, number, salt);
-    uint32_t cookie = mix(lzr_hash(address, peer_port, own_port, (uint32_t)secrets->cookie),
-                          (uint32_t)(secrets->cookie >> 32));
-    return random >> COOKIE_BITS << COOKIE_BITS | cookie >> (32 - COOKIE_BITS);
+    return random >> COOKIE_BITS << COOKIE_BITS | lzr_cookie(address, peer_port, own_port, secrets->cookie);
 }
 
 const struct secrets *lzr_secrets(struct views *views, PyObject *object)

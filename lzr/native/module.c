@@ -58,6 +58,12 @@ static PyMethodDef methods[] = {
      "remember(targets, key, new, used, old, fresh) -> added: which targets were not seen a short while ago"},
     {"enter", FAST(lzr_enter), METH_FASTCALL, "enter(table, hashes): hashes that a table of `remember` does not have"},
     {"gather", FAST(lzr_gather), METH_FASTCALL, "gather(buffer, starts, lengths) -> bytes: pieces end to end"},
+    {"sweep_permute", FAST(lzr_sweep_permute), METH_FASTCALL,
+     "sweep_permute(order, first, step, out): elements of a sweep's permutation"},
+    {"sweep_place", FAST(lzr_sweep_place), METH_FASTCALL,
+     "sweep_place(numbers, pairs, starts, hi, lo, ports, rows): pairs of address and port by number, into FRAME rows"},
+    {"sweep_cookies", FAST(lzr_sweep_cookies), METH_FASTCALL,
+     "sweep_cookies(rows, size, addresses, ports, key, key, filter, first, last, own_ports, isns): of a sweep's SYNs"},
     {NULL, NULL, 0, NULL},
 };
 

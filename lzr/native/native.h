@@ -145,6 +145,7 @@ PyObject *lzr_flow_keys(PyObject *self, PyObject *const *args, Py_ssize_t count)
 PyObject *lzr_flow_hashes(PyObject *self, PyObject *const *args, Py_ssize_t count);
 
 uint32_t lzr_hash(const uint64_t *address, uint16_t peer_port, uint16_t own_port, uint32_t seed);
+uint32_t lzr_cookie(const uint64_t *address, uint16_t peer_port, uint16_t own_port, uint64_t key);
 uint32_t lzr_isn(const uint64_t *address, uint16_t peer_port, uint16_t own_port, uint64_t number, uint64_t salt,
                  const struct secrets *secrets);
 const struct secrets *lzr_secrets(struct views *views, PyObject *object); /* NULL and an exception if it is none */
@@ -189,6 +190,11 @@ PyObject *lzr_deal(PyObject *self, PyObject *const *args, Py_ssize_t count);
 /* recent.c */
 PyObject *lzr_enter(PyObject *self, PyObject *const *args, Py_ssize_t count);
 PyObject *lzr_remember(PyObject *self, PyObject *const *args, Py_ssize_t count);
+
+/* sweep.c */
+PyObject *lzr_sweep_permute(PyObject *self, PyObject *const *args, Py_ssize_t count);
+PyObject *lzr_sweep_place(PyObject *self, PyObject *const *args, Py_ssize_t count);
+PyObject *lzr_sweep_cookies(PyObject *self, PyObject *const *args, Py_ssize_t count);
 
 /* acts.c */
 PyObject *lzr_open_rows(PyObject *self, PyObject *const *args, Py_ssize_t count);

@@ -13,6 +13,7 @@ import sys
 import sysconfig
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -204,12 +205,43 @@ def _fuzz_packets(draw: random.Random) -> None:
         with contextlib.suppress(IndexError, ValueError, KeyError):
             lengths = draw.choice([None, numbers[0]])
             NATIVE.finish(table, index, same, draw.randrange(9), lengths, rows, outcomes)
+    _fuzz_sweep(draw)
     places = np.zeros(draw.choice([1, 3, 4, 8, 16]), np.uint64)
     with contextlib.suppress(ValueError):
         NATIVE.remember(targets, 5, places, draw.randrange(9), places.copy(), np.empty(4, bool))
     with contextlib.suppress(IndexError):
         starts = np.array([draw.randrange(1 << 32)], np.uint32)
         NATIVE.gather(exact, starts, starts[::-1].copy())
+
+
+def _fuzz_sweep(draw: random.Random) -> None:
+    """Columns that do not fit each other, numbers and orders out of range."""
+    import contextlib
+
+    import numpy as np
+
+    from lzr.kernels import NATIVE
+    from lzr.rows import FRAME
+
+    assert NATIVE is not None
+
+    def words(most: int, count: int = 4) -> Any:
+        return np.array([draw.randrange(most) for _ in range(draw.choice((count, count, 0, 1)))], np.uint64)
+
+    rows = np.zeros(draw.choice((4, 4, 3, 0)), FRAME)
+    with contextlib.suppress(ValueError):
+        order = words(draw.choice((3, 1 << 20, 1 << 63)), 9).tobytes()
+        NATIVE.sweep_permute(order, draw.randrange(1 << 63), draw.randrange(9), words(1))
+    with contextlib.suppress(ValueError):
+        ports = np.zeros(draw.randrange(3), np.uint16)
+        most = draw.choice((4, 1 << 62))
+        numbers, starts = words(most), words(most, 2)
+        NATIVE.sweep_place(numbers, draw.randrange(most), starts, starts, words(9, 2), ports, rows)
+    with contextlib.suppress(ValueError):
+        first, last = draw.randrange(65536), draw.randrange(65537)
+        isns = np.zeros(draw.randrange(5), np.uint32)
+        where = (draw.choice((56, 35, 4096)), draw.choice((0, 24, 1 << 40)), draw.choice((48, 52, 53)))
+        NATIVE.sweep_cookies(rows, *where, 1, 2, 3, first, last, np.zeros(4, np.uint16), isns)
 
 
 if __name__ == "__main__":

@@ -24,6 +24,9 @@ from lzr.packet.payloads import ProbeTemplate
 from lzr.packet.segments import Builder, Link
 from lzr.records.encoders import JsonEncoder
 from lzr.rows import ACK, FRAME, NO_PROBE, OUTCOME, TARGET, State
+from lzr.sweep.cookie import Cookies
+from lzr.sweep.permutation import Permutation
+from lzr.sweep.space import Space
 from lzr.targets import dedup
 from lzr.targets.zmap import ListReader, ZmapReader
 from tests import wire
@@ -154,6 +157,28 @@ def ways_out(seed: int) -> None:
     assert np.array_equal(native, python)
 
 
+def sweeps(seed: int) -> None:
+    """Pairs by number, elements of a permutation, source ports and ISNs."""
+    draw = np.random.default_rng(seed)
+    firsts = np.sort(draw.integers(0, 1 << 40, 30)).tolist()
+    sizes = draw.integers(1, 1 << 20, 30).tolist()
+    ranges = [(first, first + size) for first, size in zip(firsts, sizes, strict=True)]
+    space = Space(ranges, [(80, 90), (443, 443)])
+    order = Permutation.of(space.pairs, (seed, 5))
+    rows = compared.random_rows(draw, FRAME, 50)
+    cookies = Cookies((seed, 6), int(draw.integers(0, 1 << 62)), (seed % 60000, 61000))
+
+    def found() -> Any:
+        placed = np.zeros(50, FRAME)
+        numbers = order.take(seed % 100, 7, 50)
+        space.place(numbers, placed)
+        ports, isns = cookies.expected(rows)
+        return numbers.tolist(), placed.tobytes(), ports.tolist(), isns.tolist()
+
+    native, python = compared.both(found)
+    assert native == python
+
+
 COMPARED: dict[str, Callable[[int], None]] = {
     "make_index": drawn(compared.test_whole_traces),
     "flow_hash": drawn(compared.test_hashes, TARGET, 9),
@@ -180,6 +205,9 @@ COMPARED: dict[str, Callable[[int], None]] = {
     "lookup": ways_out,
     "screen": drawn(compared.test_on_the_way_in, 20, 3),
     "deal": drawn(compared.test_on_the_way_in, 20, 3),
+    "Space.place": sweeps,
+    "Permutation.take": sweeps,
+    "Cookies.expected": sweeps,
     "Arrivals.take": rows_of_a_ring,
     "Ring._fill": rows_of_a_ring,
     "Ring._unsent": rows_of_a_ring,

@@ -39,7 +39,7 @@ def frames(seed: int, count: int = 64) -> NDArray[Any]:
 def test_the_same_seed_gives_the_same_secrets_and_another_seed_others() -> None:
     one, again, other = Secrets.derive(1), Secrets.derive(1), Secrets.derive(2)
     assert one == again
-    names = ("shard", "cookie", "index", "isn", "ports", "addresses", "nonce")
+    names = ("shard", "cookie", "index", "isn", "ports", "addresses", "nonce", "order", "syn")
     assert not [name for name in names if getattr(one, name) == getattr(other, name)]
     words = [word for name in names for word in np.atleast_1d(getattr(one, name)).tolist()]
     assert len(set(words)) == len(words)

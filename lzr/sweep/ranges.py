@@ -1,0 +1,59 @@
+"""Sets of addresses as sorted, disjoint ranges of 128-bit numbers; IPv4 in its mapped form (`lzr.rows`)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+Range = tuple[int, int]
+"""First and last address."""
+
+
+def union(ranges: Iterable[Range]) -> list[Range]:
+    """The same addresses, in order, in ranges that do not touch each other."""
+    found: list[Range] = []
+    for first, last in sorted(ranges):
+        if first > last:
+            raise ValueError("a range that ends before it begins")
+        if found and first <= found[-1][1] + 1:
+            found[-1] = (found[-1][0], max(found[-1][1], last))
+        else:
+            found.append((first, last))
+    return found
+
+
+def difference(ranges: list[Range], without: list[Range]) -> list[Range]:
+    """What is in `ranges` and not in `without`; both are as `union` gives them."""
+    found: list[Range] = []
+    at = 0
+    for first, last in ranges:
+        while at < len(without) and without[at][1] < first:
+            at += 1
+        next_, start = at, first
+        while next_ < len(without) and without[next_][0] <= last:
+            if start < without[next_][0]:
+                found.append((start, without[next_][0] - 1))
+            start = without[next_][1] + 1
+            next_ += 1
+        if start <= last:
+            found.append((start, last))
+    return found
+
+
+def intersection(one: list[Range], other: list[Range]) -> list[Range]:
+    """What is in both; both are as `union` gives them."""
+    found: list[Range] = []
+    a = b = 0
+    while a < len(one) and b < len(other):
+        first, last = max(one[a][0], other[b][0]), min(one[a][1], other[b][1])
+        if first <= last:
+            found.append((first, last))
+        if one[a][1] < other[b][1]:
+            a += 1
+        else:
+            b += 1
+    return found
+
+
+def size(ranges: Iterable[Range]) -> int:
+    """How many addresses."""
+    return sum(last - first + 1 for first, last in ranges)

@@ -1,0 +1,67 @@
+"""From positions to frames on the wire, which scapy reads."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scapy.layers.inet import IP, TCP
+from scapy.layers.l2 import Ether
+
+from lzr.addresses import parse
+from lzr.layout import MAX_FRAME
+from lzr.packet.segments import Builder, Link
+from lzr.rows import NO_PROBE, SYN
+from lzr.sweep.cookie import Cookies
+from lzr.sweep.permutation import Permutation
+from lzr.sweep.space import Space
+from lzr.sweep.syns import OwnAddresses, Syns
+from lzr.targets.blocklist import ranges_of
+
+pytestmark = pytest.mark.usefixtures("kernels")
+
+COOKIES = Cookies((5, 6), 77, (32768, 61000))
+
+
+def syns(*networks: str, own: tuple[str, ...] = ("10.1.0.2", "10.1.0.3", "2001:db8::1")) -> Syns:
+    space = Space([one for network in networks for one in ranges_of(network)], [(80, 81)])
+    pools = [[parse(text) for text in own if (":" in text) == v6] for v6 in (False, True)]
+    return Syns(space, Permutation.of(space.pairs, (1, 2)), OwnAddresses(pools[0], pools[1], (3, 4)), COOKIES)
+
+
+def test_each_pair_is_asked_once_from_one_of_our_addresses() -> None:
+    made = syns("192.0.2.0/24", "2001:db8:1::/120")
+    rows = made.take(0, 1, made.space.pairs)
+    assert len(np.unique(rows[["peer_hi", "peer_lo", "peer_port"]])) == made.space.pairs == 1024
+    assert (rows["flags"] == SYN).all()
+    assert (rows["probe"] == NO_PROBE).all()
+    for half in (rows[rows["peer_hi"] == 0], rows[rows["peer_hi"] != 0]):
+        assert len(half) == 512
+    chosen = {parse("10.1.0.2")[1], parse("10.1.0.3")[1], parse("2001:db8::1")[1]}
+    assert set(rows["own_lo"].tolist()) == chosen
+    by_host: dict[tuple[int, int], set[int]] = {}
+    for row in rows:
+        by_host.setdefault((int(row["peer_hi"]), int(row["peer_lo"])), set()).add(int(row["own_lo"]))
+    assert {len(seen) for seen in by_host.values()} == {1}
+    assert COOKIES.sent(rows).all()
+    again = np.concatenate([made.take(first, 3, len(range(first, 1024, 3))) for first in range(3)])
+    assert sorted(again.tolist()) == sorted(rows.tolist())
+
+
+def test_a_family_without_an_address_of_ours_is_said() -> None:
+    with pytest.raises(ValueError, match="no source address for IPv6"):
+        syns("2001:db8:1::/120", own=("10.1.0.2",)).take(0, 1, 4)
+
+
+def test_on_the_wire() -> None:
+    rows = syns("192.0.2.0/30").take(0, 1, 8)
+    out = np.zeros((8, MAX_FRAME), np.uint8)
+    lengths = Builder(Link(bytes(6), bytes(6), bytes(6)), ()).build(rows, out)
+    for row, frame, length in zip(rows, out, lengths, strict=True):
+        packet = Ether(frame[:length].tobytes())
+        assert packet[TCP].flags == "S"
+        assert packet[TCP].seq == row["seq"]
+        assert packet[TCP].dport == row["peer_port"]
+        assert packet[IP].dst in {f"192.0.2.{at}" for at in range(4)}
+        right = Ether(bytes(packet))
+        del right[IP].chksum, right[TCP].chksum
+        assert bytes(Ether(bytes(right))) == frame[:length].tobytes()
