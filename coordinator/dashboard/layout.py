@@ -11,8 +11,8 @@ from coordinator.dashboard import panels
 from coordinator.dashboard.canvas import ASCII, UNICODE, Glyphs, Line, beside, fit, rule
 from coordinator.dashboard.processes import processes
 from coordinator.monitor.bottleneck import bottleneck
+from coordinator.monitor.figures import OUTCOME_WORDS
 from coordinator.monitor.snapshot import Snapshot
-from coordinator.monitor.status import OUTCOME_WORDS
 
 WIDE = 150
 """Width from which processes and fingerprints stand side by side."""

@@ -12,8 +12,9 @@ from functools import lru_cache
 
 from coordinator.dashboard.canvas import Glyphs, Line, bar, chart, columns, fit, rule, spread, width_of
 from coordinator.monitor import numbers
+from coordinator.monitor.figures import OUTCOME_WORDS, WORDS
 from coordinator.monitor.snapshot import Phase, Snapshot
-from coordinator.monitor.status import OUTCOME_WORDS, found_by
+from coordinator.monitor.status import found_by
 from lzr import safetext
 
 
@@ -81,13 +82,13 @@ def _facts(pairs: Sequence[tuple[str, str, str]], width: int, gap: str = "   ") 
 
 def totals(s: Snapshot, width: int, g: Glyphs) -> Line:
     pairs = [
-        ("read", numbers.count(s.read), "figure"),
-        ("in flight", numbers.count(s.in_flight), "figure"),
-        ("done", numbers.count(s.done), "figure"),
-        ("now", f"{numbers.fit(s.rate_done, 7)}/s", "good" if s.rate_done else "figure"),
-        ("avg", f"{numbers.fit(s.rate_done_average, 7)}/s", "figure"),
-        ("hits", numbers.percent(s.hit_rate, 1), "figure"),
-        ("identified", numbers.count(s.identified), "figure"),
+        (WORDS["read"], numbers.count(s.read), "figure"),
+        (WORDS["in_flight"], numbers.count(s.in_flight), "figure"),
+        (WORDS["done"], numbers.count(s.done), "figure"),
+        (WORDS["rate_done"], f"{numbers.fit(s.rate_done, 7)}/s", "good" if s.rate_done else "figure"),
+        (WORDS["rate_done_average"], f"{numbers.fit(s.rate_done_average, 7)}/s", "figure"),
+        (WORDS["hit_rate"], numbers.percent(s.hit_rate, 1), "figure"),
+        (WORDS["identified"], numbers.count(s.identified), "figure"),
     ]
     return _facts(pairs, width, gap="  " if width < 100 else "    ")
 
@@ -97,13 +98,13 @@ def traffic(s: Snapshot, width: int, g: Glyphs) -> Line:
     pairs = [
         ("in", f"{numbers.count(s.rx_rate)} packets/s {numbers.bits(s.rx_bits)}", ""),
         ("out", f"{numbers.count(s.tx_rate)} packets/s {numbers.bits(s.tx_bits)}", ""),
-        ("drops", numbers.count(s.drops), "bad" if s.recent_drops else ""),
-        ("unparsable", numbers.count(s.rejected), "warn" if s.rejected else ""),
-        ("blocklisted", numbers.count(s.blocklisted), ""),
-        ("duplicate", numbers.count(s.duplicates), ""),
-        ("read now", f"{numbers.fit(s.rate_in, 7)}/s", ""),
-        ("backlog", numbers.count(s.backlog), ""),
-        ("ignored packets", numbers.count(sum(s.ignored.values())), ""),
+        (WORDS["drops"], numbers.count(s.drops), "bad" if s.recent_drops else ""),
+        (WORDS["rejected"], numbers.count(s.rejected), "warn" if s.rejected else ""),
+        (WORDS["blocklisted"], numbers.count(s.blocklisted), ""),
+        (WORDS["duplicates"], numbers.count(s.duplicates), ""),
+        (WORDS["rate_in"], f"{numbers.fit(s.rate_in, 7)}/s", ""),
+        (WORDS["backlog"], numbers.count(s.backlog), ""),
+        (WORDS["ignored"], numbers.count(sum(s.ignored.values())), ""),
     ]
     return _facts(pairs, width)
 

@@ -7,95 +7,61 @@ scan wait. The server listens on loopback unless told otherwise and knows one pa
 from __future__ import annotations
 
 import socket
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from coordinator.endpoints.listener import Answer, Listener
+from coordinator.monitor.figures import Metric, metrics
 from coordinator.monitor.snapshot import ProcessView, Snapshot
-from coordinator.monitor.status import OUTCOME_WORDS, fates
-
-Sample = tuple[str, float]
-"""Labels as they are printed, and the value."""
 
 
 def exposition(snapshot: Snapshot) -> str:
-    """All metrics, in the order of METRICS."""
+    """All metrics: those of the table of figures, then those by phase, service, process and worker."""
     lines: list[str] = []
-    for name, kind, text, samples in _metrics(snapshot):
+    for name, kind, text, samples in (*metrics(snapshot), *_others(snapshot)):
         lines.append(f"# HELP lzr_{name} {text}")
         lines.append(f"# TYPE lzr_{name} {kind}")
-        lines += [f"lzr_{name}{labels} {_number(value)}" for labels, value in samples]
+        lines += [f"lzr_{name}{_labels(labels)} {_number(value)}" for labels, value in samples]
     return "\n".join(lines) + "\n"
 
 
-def _metrics(s: Snapshot) -> Iterable[tuple[str, str, str, list[Sample]]]:
-    processes: tuple[ProcessView, ...] = (*s.workers, *s.collectors, s.coordinator)
-    gauge, counter = "gauge", "counter"
-    yield "elapsed_seconds", gauge, "Time since the scan began.", [("", s.elapsed)]
-    yield "phase", gauge, "1 for the phase the scan is in.", [(_labels(phase=s.phase), 1)]
-    yield "paused", gauge, "1 while the scan is paused.", [("", s.paused)]
-    yield "inputs_read_total", counter, "Input lines read.", [("", s.read)]
-    yield (
-        "inputs_expected",
-        gauge,
-        "Inputs in all, where known.",
-        [("", s.total)] if s.total is not None else [],
-    )
-    rows = [(_labels(fate=fate), float(number)) for fate, number in fates(s).items()]
-    yield "inputs_total", counter, "Inputs by their fate.", rows
-    yield "in_flight", gauge, "Inputs given to a worker, without a fate yet.", [("", s.in_flight)]
-    yield "backlog", gauge, "Inputs read and not yet given to a worker.", [("", s.backlog)]
-    yield "read_rate", gauge, "Inputs read per second, now.", [("", s.rate_in)]
-    yield "done_rate", gauge, "Inputs done per second, now.", [("", s.rate_done)]
-    rows = [(_labels(reason=name), float(s.outcomes.get(name, 0))) for name in OUTCOME_WORDS]
-    yield "outcomes_total", counter, "Results by the reason the flow ended.", rows
-    rows = [
-        (_labels(handshake=handshake, fingerprint=fingerprint), float(number))
+def _others(s: Snapshot) -> Iterable[Metric]:
+    """What is not one figure of the whole scan."""
+    yield Metric("phase", "gauge", "1 for the phase the scan is in.", [({"phase": s.phase}, 1)])
+    services = [
+        ({"handshake": handshake, "fingerprint": fingerprint}, float(number))
         for handshake, found in s.by_handshake.items()
         for fingerprint, number in found.items()
     ]
-    yield "fingerprints_total", counter, "Services by fingerprint and the handshake that found them.", rows
-    ways = [(_labels(direction="in"), float(s.rx)), (_labels(direction="out"), float(s.tx))]
-    yield "packets_total", counter, "Packets.", ways
-    ways = [(_labels(direction="in"), s.rx_rate), (_labels(direction="out"), s.tx_rate)]
-    yield "packet_rate", gauge, "Packets per second, now.", ways
-    ways = [(_labels(direction="in"), s.rx_bits), (_labels(direction="out"), s.tx_bits)]
-    yield "bit_rate", gauge, "Bits per second, now.", ways
-    yield "retransmits_total", counter, "Packets sent again.", [("", s.retransmits)]
-    yield "kernel_drops_total", counter, "Packets the kernel dropped (a ring was full).", [("", s.drops)]
-    yield "send_failures_total", counter, "Sends that the kernel refused for now.", [("", s.send_failures)]
-    rows = [(_labels(error=error), float(number)) for error, number in sorted(s.send_errors.items())]
-    yield "send_errors_total", counter, "The same by errno.", rows
-    rows = [(_labels(kind=kind), float(number)) for kind, number in sorted(s.ignored.items())]
-    yield "packets_ignored_total", counter, "Packets received and not acted on, by kind.", rows
-    yield "restarts_total", counter, "Processes that ended unasked and were replaced.", [("", s.restarts)]
-    refused = "Messages between the processes that were not believed."
-    yield "messages_refused_total", counter, refused, [("", s.refused)]
-    yield "shards", gauge, "Shards, the most flow workers this run can have.", [("", s.shards)]
-    yield "shard_moves_total", counter, "Shards that have changed hands.", [("", s.moves)]
-    yield "shard_move_seconds_max", gauge, "The longest that took.", [("", s.slowest_move)]
-    wanted = [(_labels(channel="flow"), s.wanted_flow), (_labels(channel="collect"), s.wanted_collect)]
-    yield "workers_wanted", gauge, "Worker counts asked for.", [(labels, float(n)) for labels, n in wanted]
-    if s.rate_limit is not None:
-        yield "rate_limit", gauge, "Targets started per second at most.", [("", s.rate_limit)]
-    for name, text, attribute in (
-        ("process_cpu_share", "Processor time over time, of one core.", "cpu"),
-        ("process_busy_share", "Time not spent waiting over time.", "busy"),
-        ("process_queue", "Batches waiting for the process.", "queue"),
-    ):
-        yield name, gauge, text, [(_labels(process=p.name), float(getattr(p, attribute))) for p in processes]
-    for name, kind, text, attribute in (
-        ("worker_in_flight", gauge, "Flows of a flow worker.", "in_flight"),
-        ("worker_ring_fill", gauge, "Fill share of its fullest receive ring.", "ring"),
-        ("worker_receive_rate", gauge, "Packets received per second, now.", "rx"),
-        ("worker_send_rate", gauge, "Packets sent per second, now.", "tx"),
-        ("worker_kernel_drops_total", counter, "Packets the kernel dropped.", "drops"),
-        ("worker_retransmits_total", counter, "Packets sent again.", "retransmits"),
-    ):
-        yield name, kind, text, [(_labels(worker=w.name), float(getattr(w, attribute))) for w in s.workers]
-    yield "warnings", gauge, "Warnings shown at this moment.", [("", len(s.warnings))]
+    text = "Services by fingerprint and the handshake that found them."
+    yield Metric("fingerprints_total", "counter", text, services)
+    for name, text, attribute in _OF_A_PROCESS:
+        processes: tuple[ProcessView, ...] = (*s.workers, *s.collectors, s.coordinator)
+        values = [({"process": one.name}, float(getattr(one, attribute))) for one in processes]
+        yield Metric(name, "gauge", text, values)
+    for name, text, attribute in _OF_A_WORKER:
+        values = [({"worker": one.name}, float(getattr(one, attribute))) for one in s.workers]
+        yield Metric(name, "counter" if name.endswith("_total") else "gauge", text, values)
+    yield Metric("warnings", "gauge", "Warnings shown at this moment.", [({}, len(s.warnings))])
 
 
-def _labels(**labels: str) -> str:
+_OF_A_PROCESS = (
+    ("process_cpu_share", "Processor time over time, of one core.", "cpu"),
+    ("process_busy_share", "Time not spent waiting over time.", "busy"),
+    ("process_queue", "Batches waiting for the process.", "queue"),
+)
+_OF_A_WORKER = (
+    ("worker_in_flight", "Flows of a flow worker.", "in_flight"),
+    ("worker_ring_fill", "Fill share of its fullest receive ring.", "ring"),
+    ("worker_receive_rate", "Packets received per second, now.", "rx"),
+    ("worker_send_rate", "Packets sent per second, now.", "tx"),
+    ("worker_kernel_drops_total", "Packets the kernel dropped.", "drops"),
+    ("worker_retransmits_total", "Packets sent again.", "retransmits"),
+)
+
+
+def _labels(labels: Mapping[str, str]) -> str:
+    if not labels:
+        return ""
     return "{" + ",".join(f'{name}="{_escaped(value)}"' for name, value in labels.items()) + "}"
 
 

@@ -14,6 +14,7 @@ from typing import Any
 
 from coordinator.monitor.snapshot import (
     HISTORY_SECONDS,
+    Figures,
     Phase,
     ProcessView,
     Second,
@@ -39,12 +40,8 @@ BLOCKED = 0.3
 _SUMMED = ("rx", "tx", "rx_bytes", "tx_bytes", "retransmits", "drops", "send_failures")
 _CUMULATIVE = (*_SUMMED, "cpu_ns", "busy_ns", "blocked_ns", "records", "bytes")
 _BY_KIND = ("ignored", "send_errors")
-_MADE = ("phase", "total", "total_estimated", "other", "outcomes", "latest", "warnings", "alerts")
-_NAMES = {each.name for each in fields(Snapshot)}
-_AS_THEY_ARE = tuple(each.name for each in fields(Totals) if each.name in _NAMES and each.name not in _MADE)
-"""The coordinator's figures that a snapshot shows under the same name: declared in both, copied here."""
-_SHOWN = tuple(name for name in _SUMMED if name in _NAMES)
-"""The sums over the processes, likewise."""
+_COORDINATOR = tuple(each.name for each in fields(Figures))
+_SHOWN = tuple(name for name in _SUMMED if name in Snapshot.__dataclass_fields__)
 _REMEMBERED = 16  # processes that have left, whose last words may still be on their way
 
 
@@ -299,19 +296,19 @@ class Meter:
         fingerprints, handshakes, by_handshake = _fold(totals)
         elapsed = max(now - self.started, 1e-9)
         cooldown_left = self._cooldown_left(now, totals, places)
-        all_read = totals.input_ended and not totals.cut_short  # all that was to come has come
-        shown: dict[str, Any] = {name: getattr(totals, name) for name in _AS_THEY_ARE}
+        shown: dict[str, Any] = {name: getattr(totals, name) for name in _COORDINATOR}
         shown |= {name: sums[name] for name in _SHOWN}
         shown |= {name: dict(counts) for name, counts in kinds.items()}
+        shown["other"] = dict(totals.other)
+        if cooldown_left is not None:
+            shown["phase"] = Phase.COOLDOWN
+        if totals.input_ended and not totals.cut_short:  # all that was to come has come
+            shown |= {"total": totals.read, "total_estimated": False}
         snapshot = Snapshot(
             **shown,
             now=now,
             started=self.started,
             wall=wall,
-            phase=totals.phase if cooldown_left is None else Phase.COOLDOWN,
-            total=totals.read if all_read else totals.total,
-            total_estimated=totals.total_estimated and not all_read,
-            other=dict(totals.other),
             rate_in=self._read.per_second(),
             rate_in_average=totals.read / elapsed,
             rate_done=self._done.per_second(),

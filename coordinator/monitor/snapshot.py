@@ -12,6 +12,8 @@ from collections import Counter, deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from coordinator.monitor.figures import OUTCOME_WORDS
+
 HISTORY_SECONDS = 60
 """Length of the sparklines."""
 
@@ -108,8 +110,8 @@ class Identified:
 
 
 @dataclass(slots=True)
-class Totals:
-    """The coordinator's own figures, mutable: it keeps one and hands it to `Meter.snapshot`.
+class Figures:
+    """What the coordinator counts and has settled: kept in its `Totals`, shown in every `Snapshot`.
 
     All counts are since the start (and, on a resumed scan, include what was done before).
     """
@@ -132,13 +134,8 @@ class Totals:
     ending: str = ""  # why the scan ended, where it was not done: "interrupted"
     input_waiting: bool = False  # the coordinator waits for stdin
     input_held: bool = False  # stdin waits for the coordinator
-    outcomes: Counter[str] = field(default_factory=Counter)  # by lzr.rows.Reason.NAMES
-    found: Counter[tuple[str, str]] = field(default_factory=Counter)  # sent data: (handshake, fingerprint)
-    latest: deque[Identified] = field(default_factory=lambda: deque(maxlen=LATEST))  # oldest first
-    warnings: list[str] = field(default_factory=list)  # sentences of the coordinator, oldest first
     guard_missing: bool = False
-    alerts: dict[str, str] = field(default_factory=dict)  # what has gone wrong, by kind: stands to the end
-    results_lost: bool = False  # by one of them
+    results_lost: bool = False  # results are missing or wrong for one of the reasons in the alerts
     refused: int = 0  # messages between the processes that were not believed
     paused: bool = False
     draining: bool = False
@@ -152,36 +149,29 @@ class Totals:
     wanted_flow: int = 1  # workers asked for; the views show those that are there
     wanted_collect: int = 1
     cores: int = 1
-    busy_ns: int = 0  # time the coordinator did not wait
     moves: int = 0  # shards that have changed hands
     slowest_move: float = 0.0  # seconds
 
 
-@dataclass(frozen=True, slots=True)
-class Snapshot:
-    """A scan at one moment."""
+@dataclass(slots=True)
+class Totals(Figures):
+    """The coordinator's own figures: it keeps one and hands it to `Meter.snapshot`."""
+
+    outcomes: Counter[str] = field(default_factory=Counter)  # by lzr.rows.Reason.NAMES
+    found: Counter[tuple[str, str]] = field(default_factory=Counter)  # sent data: (handshake, fingerprint)
+    latest: deque[Identified] = field(default_factory=lambda: deque(maxlen=LATEST))  # oldest first
+    warnings: list[str] = field(default_factory=list)  # sentences of the coordinator, oldest first
+    alerts: dict[str, str] = field(default_factory=dict)  # what has gone wrong, by kind: stands to the end
+    busy_ns: int = 0  # time the coordinator did not wait
+
+
+@dataclass(slots=True)
+class Snapshot(Figures):
+    """A scan at one moment: the coordinator's figures, and what the meter makes of reports. Never changed."""
 
     now: float = 0.0
     started: float = 0.0
     wall: float = 0.0  # the same moment in seconds since the epoch; 0: not known
-    phase: str = Phase.STARTING
-    title: str = ""
-    total: int | None = None
-    total_estimated: bool = False
-    read: int = 0
-    rejected: int = 0
-    blocklisted: int = 0
-    duplicates: int = 0
-    interrupted: int = 0
-    other: Mapping[str, int] = field(default_factory=dict)
-    in_flight: int = 0
-    done: int = 0
-    backlog: int = 0
-    input_ended: bool = False
-    cut_short: bool = False
-    ending: str = ""
-    input_waiting: bool = False
-    input_held: bool = False
     rate_in: float = 0.0  # inputs read per second, now
     rate_in_average: float = 0.0
     rate_done: float = 0.0  # inputs done per second, now
@@ -209,30 +199,13 @@ class Snapshot:
     by_handshake: Mapping[str, Mapping[str, int]] = field(default_factory=dict)  # -> fingerprint -> count
     latest: tuple[Identified, ...] = ()  # newest first
     warnings: tuple[str, ...] = ()  # worst first
-    paused: bool = False
-    draining: bool = False
-    auto_workers: bool = False
-    rate_limit: float | None = None
-    packet_limit: float | None = None
-    bit_limit: float | None = None
-    paced: bool = False
-    late: bool = False
     window_full: bool = False  # targets wait for the answers to others
     output_blocked: bool = False  # the reader of the results holds work back
     cooldown_left: float | None = None  # seconds until the last late SYN-ACK is given up
     restarts: int = 0
     recent_restarts: int = 0
-    guard_missing: bool = False
     alerts: tuple[str, ...] = ()  # sentences on what has gone wrong, which stand to the end
-    results_lost: bool = False  # results are missing or wrong for one of these reasons
-    refused: int = 0  # messages between the processes that were not believed
     gateway_silent: bool = False  # much was sent, nothing at all received
-    shards: int = 1
-    wanted_flow: int = 1
-    wanted_collect: int = 1
-    cores: int = 1
-    moves: int = 0
-    slowest_move: float = 0.0
 
     @property
     def elapsed(self) -> float:
@@ -244,10 +217,26 @@ class Snapshot:
         return sum(process.work for process in (*self.workers, *self.collectors, self.coordinator))
 
     @property
+    def by_fate(self) -> dict[str, int]:
+        """What became of the inputs, for `lzr.records.summary.ledger_line` too."""
+        return {
+            "recorded": self.done,
+            "unparsable": self.rejected,
+            "blocklisted": self.blocklisted,
+            "duplicate": self.duplicates,
+            "interrupted": self.interrupted,
+            **self.other,
+        }
+
+    @property
     def fates(self) -> int:
         """Inputs whose fate is known."""
-        unscanned = self.rejected + self.blocklisted + self.duplicates + self.interrupted
-        return self.done + unscanned + sum(self.other.values())
+        return sum(self.by_fate.values())
+
+    @property
+    def by_reason(self) -> dict[str, int]:
+        """How the flows ended that made a record; each reason is there, also where it is 0."""
+        return {reason: self.outcomes.get(reason, 0) for reason in OUTCOME_WORDS}
 
     @property
     def identified(self) -> int:

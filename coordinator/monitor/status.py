@@ -16,20 +16,10 @@ from typing import Any
 
 from coordinator.monitor import numbers
 from coordinator.monitor.bottleneck import bottleneck
+from coordinator.monitor.figures import COLUMNS, OUTCOME_WORDS
 from coordinator.monitor.snapshot import Phase, Snapshot
 from lzr import safetext
 from lzr.records.summary import ledger_line
-
-OUTCOME_WORDS = {
-    "data": "data",
-    "silent": "silent",
-    "rst": "RST",
-    "fin": "FIN",
-    "zero_window": "zero window",
-    "no_syn_ack": "no SYN-ACK",
-    "acking_firewall": "ACKing firewall",
-}
-"""What a person calls each `lzr.rows.Reason` that makes a record (a duplicate makes none)."""
 
 
 def line(snapshot: Snapshot) -> str:
@@ -63,47 +53,17 @@ def _rates(now: float, average: float) -> str:
     return f"{numbers.short(now)}/s ({numbers.short(average)}/s avg)"
 
 
-_CSV: tuple[tuple[str, str], ...] = (
-    ("real-time", "wall"),
-    ("time-elapsed", "elapsed"),
-    ("time-remaining", "eta"),
-    ("percent-complete", "share"),
-    ("phase", "phase"),
-    ("read-total", "read"),
-    ("read-last-one-sec", "rate_in"),
-    ("read-avg-per-sec", "rate_in_average"),
-    ("rejected-total", "rejected"),
-    ("blocklisted-total", "blocklisted"),
-    ("duplicates-total", "duplicates"),
-    ("in-flight", "in_flight"),
-    ("done-total", "done"),
-    ("done-last-one-sec", "rate_done"),
-    ("done-avg-per-sec", "rate_done_average"),
-    ("hit-rate", "hit_rate"),
-    ("recv-total", "rx"),
-    ("recv-last-one-sec", "rx_rate"),
-    ("sent-total", "tx"),
-    ("sent-last-one-sec", "tx_rate"),
-    ("retransmits-total", "retransmits"),
-    ("drop-total", "drops"),
-    ("sendto-failures-total", "send_failures"),
-    ("restarts-total", "restarts"),
-)
-"""Columns of the status updates file: ZMap's names where it has one."""
-
 _WIDEST = 400
 _REFUSED = "refused by this host"
 """`Reason.SEND_REFUSED`: shown where there were any, for few hosts have such a fault."""
 
-CSV_HEADER = ",".join(
-    [name for name, _ in _CSV] + [f"outcome-{name.replace('_', '-')}" for name in OUTCOME_WORDS]
-)
+CSV_HEADER = ",".join([*COLUMNS] + [f"outcome-{name.replace('_', '-')}" for name in OUTCOME_WORDS])
 
 
 def csv_row(snapshot: Snapshot) -> str:
     """The row of this second, without its line end."""
     cells: list[str] = []
-    for _, attribute in _CSV:
+    for attribute in COLUMNS.values():
         value = getattr(snapshot, attribute)
         if attribute == "wall":
             value = datetime.fromtimestamp(value, UTC).strftime("%Y-%m-%d %H:%M:%S") if value else ""
@@ -112,7 +72,7 @@ def csv_row(snapshot: Snapshot) -> str:
         elif isinstance(value, float):
             value = f"{value:.4f}" if attribute == "hit_rate" else f"{value:.1f}"
         cells.append("" if value is None else str(value))
-    cells += [str(snapshot.outcomes.get(name, 0)) for name in OUTCOME_WORDS]
+    cells += map(str, snapshot.by_reason.values())
     out = io.StringIO()
     csv.writer(out, lineterminator="").writerow(cells)
     return out.getvalue()
@@ -202,7 +162,7 @@ def summary(
     dash = "─" if unicode else "-"
     width = 78
     lines = [_rule(f"lzr: {_ending(snapshot)} after {numbers.clock(snapshot.elapsed)}", width, dash)]
-    lines += [ledger_line(snapshot.read, fates(snapshot)), ""]
+    lines += [ledger_line(snapshot.read, snapshot.by_fate), ""]
     lines += _beside(_fates(snapshot), _prints(snapshot, 12, dash), gap=6)
     lines.append("")
     packets = ((snapshot.tx, "sent"), (snapshot.rx, "received"), (snapshot.retransmits, "sent again"))
@@ -223,18 +183,6 @@ def summary(
 
 def _ending(snapshot: Snapshot) -> str:
     return snapshot.ending or ("interrupted" if snapshot.interrupted or snapshot.draining else "done")
-
-
-def fates(snapshot: Snapshot) -> dict[str, int]:
-    """What became of the inputs, for `lzr.records.summary.ledger_line`."""
-    return {
-        "recorded": snapshot.done,
-        "unparsable": snapshot.rejected,
-        "blocklisted": snapshot.blocklisted,
-        "duplicate": snapshot.duplicates,
-        "interrupted": snapshot.interrupted,
-        **snapshot.other,
-    }
 
 
 def _fates(snapshot: Snapshot) -> list[str]:

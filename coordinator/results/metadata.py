@@ -21,7 +21,7 @@ from importlib import metadata as installed
 from typing import IO, TYPE_CHECKING, Any
 
 from coordinator.files.opening import open_written
-from coordinator.monitor import status
+from coordinator.monitor import figures
 from lzr import __version__, kernels
 from lzr.errors import UsageError, printable
 from lzr.options.table import Options
@@ -180,37 +180,13 @@ def _network(net: Network) -> dict[str, Any]:
 
 
 def _counts(snapshot: Snapshot, fates: Fates | None) -> dict[str, Any]:
-    ends = status.fates(snapshot)
-    return {
-        "inputs": {
-            "read": snapshot.read,
-            "fates": ends,
-            "agree": snapshot.read == sum(ends.values()),
-            "intake": asdict(fates) if fates is not None else {},
-        },
-        "packets": {
-            "sent": snapshot.tx,
-            "received": snapshot.rx,
-            "retransmits": snapshot.retransmits,
-            "send_failures": snapshot.send_failures,
-            "send_errors": dict(snapshot.send_errors),
-            "drops": snapshot.drops,
-            "ignored": dict(snapshot.ignored),
-        },
-        "pace": {
-            "inputs_per_second": round(snapshot.rate_done_average, 1),
-            "hit_rate": round(snapshot.hit_rate, 6),
-        },
-        "processes": {
-            "flow_workers": snapshot.wanted_flow,
-            "collectors": snapshot.wanted_collect,
-            "restarts": snapshot.restarts,
-            "messages_refused": snapshot.refused,
-        },
-        "guard": not snapshot.guard_missing,
-        "results_lost": snapshot.results_lost,
-        "warnings": list(snapshot.warnings),
-    }
+    found: dict[str, Any] = figures.placed(snapshot)
+    found["inputs"]["agree"] = snapshot.read == snapshot.fates
+    found["inputs"]["intake"] = asdict(fates) if fates is not None else {}
+    found["guard"] = not snapshot.guard_missing
+    found["results_lost"] = snapshot.results_lost
+    found["warnings"] = list(snapshot.warnings)
+    return found
 
 
 def host() -> dict[str, Any]:

@@ -16,7 +16,8 @@ from typing import Any
 import pytest
 
 from coordinator.monitor import numbers
-from coordinator.monitor.status import CSV_HEADER, OUTCOME_WORDS
+from coordinator.monitor.figures import OUTCOME_WORDS
+from coordinator.monitor.status import CSV_HEADER
 from tests.conftest import cannot_run
 from tests.lab.net import wait_for
 from tests.lab.responder import CLASSES, FIRST, NASTY_BANNER, PORT, SCANNER, Range

@@ -30,8 +30,8 @@ from coordinator.dashboard.terminal import abilities
 from coordinator.endpoints import requests
 from coordinator.monitor import numbers
 from coordinator.monitor.bottleneck import bottleneck
+from coordinator.monitor.figures import OUTCOME_WORDS
 from coordinator.monitor.snapshot import Phase, Snapshot, State, WorkerView
-from coordinator.monitor.status import OUTCOME_WORDS
 from tests import ROOT
 from tests.dashboard_driver import HOSTILE, Scan
 
