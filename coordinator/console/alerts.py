@@ -2,17 +2,28 @@
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Collection, Mapping
+
 from coordinator.console.console import Watch
 from coordinator.guard.watch import GuardWatch
+from coordinator.input.intake import Fates
+from coordinator.network.routing import Routing
+from lzr.packet.ways import Kind
+
+_NAMED = 3
 
 
 class Alerts:
     """One for a scan. Cheap: called in every turn of its loop."""
 
-    def __init__(self, watch: Watch, guarded: GuardWatch) -> None:
+    def __init__(self, watch: Watch, guarded: GuardWatch, routing: Routing, fates: Fates) -> None:
         self._watch = watch
         self._guarded = guarded
-        self._refused = 0
+        self._routing = routing
+        self._fates = fates
+        self._refused = self._silent = 0
+        self._unroutable: dict[str, int] = {}
 
     def look(self, now: float) -> None:
         """now: monotonic seconds."""
@@ -24,6 +35,13 @@ class Alerts:
         if refused != self._refused:
             self._refused = refused
             self._watch.alert("egress", _refused(refused), lost=True)
+        fates = self._fates
+        if fates.unroutable != self._unroutable:
+            self._unroutable = dict(fates.unroutable)
+            self._watch.alert("unroutable", _unroutable(fates.unroutable, fates.examples), lost=False)
+        if len(self._routing.silent) != self._silent:
+            self._silent = len(self._routing.silent)
+            self._watch.alert("neighbours", _silent(self._routing.silent), lost=False)
 
 
 def _refused(count: int) -> str:
@@ -31,4 +49,33 @@ def _refused(count: int) -> str:
     return (
         f"{count:,} {targets} not scanned: this host's own firewall drops what is sent there (records with "
         "reason send_refused); look at nft list ruleset (egress hooks) and tc filter show"
+    )
+
+
+_REMEDIES = {
+    Kind.NONE: "see ip route get {}",
+    Kind.REFUSED: "a route of type unreachable, prohibit or blackhole: ip route get {}",
+    Kind.NO_ADDRESS: "give this host one, or leave such targets out",
+    Kind.NOBODY: "multicast, broadcast or reserved",
+}
+
+
+def _unroutable(counts: Mapping[str, int], examples: Mapping[str, str]) -> str:
+    parts = []
+    for kind, remedy in _REMEDIES.items():
+        why = Kind.WHY[kind]
+        if counts.get(why):
+            one = examples[why]
+            named = "" if remedy.endswith("{}") else f"{one}: "
+            parts.append(f"{counts[why]:,} {why} ({named}{remedy.format(one)})")
+    return f"targets that cannot be reached from here and are not scanned: {', '.join(parts)}"
+
+
+def _silent(hops: Collection[object]) -> str:
+    some = ", ".join(map(str, itertools.islice(hops, _NAMED)))
+    who = f"{len(hops):,} neighbours do" if len(hops) != 1 else "1 neighbour does"
+    more = ", …" if len(hops) > _NAMED else ""
+    return (
+        f"{who} not answer ARP or neighbour discovery ({some}{more}): what is sent to them, or by way of "
+        "them, has no answer; is the host on, the network's length right?"
     )

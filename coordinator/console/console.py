@@ -38,6 +38,8 @@ if TYPE_CHECKING:
 FRAME = 0.25
 """Seconds between pictures."""
 
+_GROWING = ("egress", "unroutable", "neighbours")
+"""Alerts that count: logged the first time."""
 FRESH = 60.0
 """Seconds for which a note stands among the warnings; at the end all of them do."""
 
@@ -163,7 +165,7 @@ class Watch:
         kind: what it is about; a later sentence of the same kind takes its place. lost: results are missing
         or wrong for it, so the scan ends with a status of its own.
         """
-        again = kind == "egress" and kind in self.totals.alerts  # it grows: the last figure is in the summary
+        again = kind in _GROWING and kind in self.totals.alerts  # the last figure is in the summary
         if not again:
             (self.log.error if lost else self.log.warn)(sentence)
         self.totals.alerts[kind] = sentence

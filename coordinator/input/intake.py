@@ -13,7 +13,7 @@ from __future__ import annotations
 import secrets
 import zlib
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import numpy as np
@@ -56,12 +56,18 @@ class Fates:
     printers: int = 0
     duplicates: int = 0
     surplus: int = 0  # beyond --max-targets
-    unroutable: int = 0  # of a family we have no source address for
+    unroutable: dict[str, int] = field(default_factory=dict)  # by reason, see `lzr.packet.ways.Kind`
+    examples: dict[str, str] = field(default_factory=dict)  # the first of them, by reason
     resumed: int = 0  # had its fate in the scan that is resumed
     foreign: int = 0  # half-open on a port of ours that we do not listen on
     no_syn_ack: int = 0  # ZMap's row says so itself; and so the next two
     unsuccessful: int = 0
     repeated: int = 0
+
+    def lose(self, why: str, count: int, example: str) -> None:
+        """So many targets have no way, one of which is `example`."""
+        self.unroutable[why] = self.unroutable.get(why, 0) + count
+        self.examples.setdefault(why, example)
 
     def other(self) -> dict[str, int]:
         """Those that have no place of their own in the figures, by words for the summary."""
@@ -70,7 +76,7 @@ class Fates:
             "for another shard": self.elsewhere,
             "printer port": self.printers,
             "beyond --max-targets": self.surplus,
-            "unroutable": self.unroutable,
+            **{f"unroutable ({why})": count for why, count in self.unroutable.items()},
             "done before": self.resumed,
             "outside --source-port": self.foreign,
             "not a SYN-ACK": self.no_syn_ack,

@@ -57,14 +57,16 @@ def entry(kernel: Netlink, index: int, hop: Address) -> Message | None:
 
 
 def confirm(kernel: Netlink, index: int, hop: Address) -> bytes | None:
-    """Have the kernel make sure of an entry that is stale, or ask where there is none; its MAC as known now.
+    """Have the kernel make sure of an entry that it learned, or ask where there is none; its MAC now.
+
+    That is one question to one host, which may have gone though the kernel still believes what it said.
 
     What an administrator has entered is left alone. Raises OSError.
     """
     found = entry(kernel, index, hop)
     state = 0 if found is None else found.fields[2]
     family = _FAMILY[hop.version]
-    if state == nl.NUD_STALE:
+    if state in (nl.NUD_STALE, nl.NUD_REACHABLE):
         fixed = nl.NEIGHBOUR.pack(family, index, nl.NUD_PROBE, 0, 0)
         kernel.ask(nl.NEWNEIGH, fixed, {nl.NDA_DST: hop.packed}, nl.F_ACK | nl.F_REPLACE)
     elif state in (0, nl.NUD_FAILED):

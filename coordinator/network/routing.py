@@ -29,7 +29,7 @@ from lzr import addresses
 from lzr.ipc import messages
 from lzr.packet import ways
 from lzr.packet.ways import Kind, Way, Ways
-from lzr.rows import Opening, Rows
+from lzr.rows import TARGET, Opening, Rows
 
 RESOLVE_SECONDS = 3.5
 """The kernel asks three times, a second apart, and says so when it has given up."""
@@ -45,6 +45,7 @@ _SETTLE, _APART = 0.05, 0.25
 _CONFIRM = 5.0
 """Seconds between two looks at whether the gateway's MAC is still confirmed."""
 _MOST_SOURCES = 16
+_MOST_SILENT = 1 << 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,9 +78,11 @@ class Routing:
         self._survey_at: float | None = None
         self._surveyed = 0.0
         self._confirm_at = 0.0
+        self._dumb: set[int] = set()  # families whose gateway of the rings no longer answers
+        self._losses: dict[str, str] = {}
+        self.silent: set[Address] = set()
+        """Hosts of own links, or gateways, that the kernel has asked for their MAC in vain."""
         self._fixed = False  # the user has said where all packets go
-        self.local = False
-        """This host itself is among the targets."""
         self.ways: Ways = ways.everywhere()
         self.network: Network | None = None
 
@@ -107,15 +110,25 @@ class Routing:
             at for at in np.flatnonzero(counts).tolist() if not self._survey.complete or self._answer(at)
         ]
         if not reached:
-            first = _first(rows)
-            where = f"to {first}" if first is not None else "to the Internet"
-            version = 4 if first is None else first.version
-            raise NoRouteError(f"there is no IPv{version} route {where}: give --interface and --gateway-mac")
+            raise NoRouteError(self._no_way(_first(rows)))
         self._choose(counts)
         self._ask_gateways(counts, reached)
         self._make_table()
         self._name_network(counts)
-        self.local = any(answer is not None and answer.local for answer in map(self._answer, reached))
+
+    def _no_way(self, target: Address | None) -> str:
+        """Why none of the targets is reached, of which this is the first."""
+        if target is None:
+            return "there is no IPv4 route to the Internet: give --interface and --gateway-mac"
+        why = self._survey.why(ways.number(target.packed))
+        route = f"there is no IPv{target.version} route to {target}"
+        if why == Kind.REFUSED:
+            return f"a route of this host refuses {target} (unreachable, prohibit or blackhole): see ip route"
+        if why == Kind.NOBODY:
+            return f"{target} is no host's address (multicast, broadcast or reserved)"
+        if why == Kind.NO_ADDRESS:
+            return f"{route}, and this host has no address of that family"
+        return f"{route}: give --interface and --gateway-mac"
 
     def fix(self, network: Network) -> None:
         """Everything goes where the user has said."""
@@ -125,7 +138,6 @@ class Routing:
         for version, mac in ((4, network.gateway_mac_v4), (6, network.gateway_mac_v6)):
             if mac is not None:
                 self._gateways[version] = Gateway(ANYWHERE[version], network.mtu, mac)
-        self.local = network.loopback
         self.ways = ways.everywhere(mtu=network.mtu)
 
     def _take_survey(self) -> None:
@@ -215,7 +227,7 @@ class Routing:
         def way(first: int, last: int) -> Way:
             answer = survey.answers[bisect.bisect_right(survey.edges, first) - 1]
             if answer is None:
-                return Way(Kind.NONE)
+                return Way(survey.why(first + (last - first) // 2))
             source = (0, 0)
             if answer.source is not None and not any(
                 one.version == answer.source.version for one in (*self._chosen, *self._seen)
@@ -263,13 +275,13 @@ class Routing:
 
     # --- targets -------------------------------------------------------------------------------------------
 
-    def admit(self, rows: Rows) -> tuple[NDArray[np.bool_], list[str], bool]:
-        """Which of TARGET rows have a way, (n,) bool; those that we open get the source address of theirs.
+    def admit(self, rows: Rows) -> tuple[NDArray[np.uint8], list[str], bool]:
+        """The `Kind` of each of TARGET rows' way, (n,); those that we open get the source address of theirs.
 
         With it addresses of ours that are used for the first time, and whether the table has changed.
         """
         if self._fixed:
-            return np.ones(len(rows), bool), [], False
+            return np.full(len(rows), Kind.RING, np.uint8), [], False
         changed = self._note_sources([rows])
         if changed:
             self._take_survey()
@@ -279,25 +291,16 @@ class Routing:
         fresh = [code for code in np.flatnonzero(np.bincount(codes)).tolist() if code not in self._used]
         found = [self._source_of(code) for code in fresh]
         self._used.update(fresh)
-        if fresh:
-            self.local = self.local or self._goes_home(rows)
         known = set(self._sources) | set(self.network.sources if self.network else ())
         new = [text for text in dict.fromkeys(found) if text and text not in known]
         self._sources += new
-        kinds = self.ways.ways["kind"][codes]
-        return np.asarray(kinds != Kind.NONE), new, changed
+        return self.ways.ways["kind"][codes], new, changed
 
     def _source_of(self, code: int) -> str:
         way = self.ways.ways[code]
-        if way["kind"] == Kind.NONE or not way["source_lo"]:
+        if way["kind"] >= Kind.NONE or not way["source_lo"]:
             return ""
         return addresses.text(int(way["source_hi"]), int(way["source_lo"]))
-
-    def _goes_home(self, rows: Rows) -> bool:
-        if not self._survey.complete:
-            return True
-        places = np.flatnonzero(np.bincount(ways.place(rows, self._survey.edges))).tolist()
-        return any(answer is not None and answer.local for answer in map(self._answer, places))
 
     def _note_sources(self, backlog: Iterable[Rows]) -> bool:
         """Take up addresses of ours that ZMap's rows name; whether there are new ones."""
@@ -343,17 +346,15 @@ class Routing:
     def possible_v4(self) -> list[str]:
         """The IPv4 addresses that packets may leave from: of all ways that there are."""
         table = self.ways.ways
-        halves = {(int(way["source_hi"]), int(way["source_lo"])) for way in table if way["kind"] != Kind.NONE}
+        halves = {(int(way["source_hi"]), int(way["source_lo"])) for way in table if way["kind"] < Kind.NONE}
         found = {addresses.text(*each) for each in halves if addresses.is_v4(*each)}
         return sorted(found | set(self.network.source_v4 if self.network else ()))
 
     @property
     def listening(self) -> list[int]:
-        """Links on which answers may come."""
+        """Links on which answers may come; this host itself may be among the targets that are yet to come."""
         found = self._survey.listening()
-        return found + [
-            one.index for one in self._survey.links.values() if one.kind == LOOPBACK and self.local
-        ]
+        return found + [one.index for one in self._survey.links.values() if one.kind == LOOPBACK and one.up]
 
     # --- while the scan runs -------------------------------------------------------------------------------
 
@@ -395,14 +396,53 @@ class Routing:
             changed |= self._confirm()
         return changed
 
+    def take_losses(self) -> dict[str, str]:
+        """Why results may be missing, by what it is about; each once."""
+        losses, self._losses = self._losses, {}
+        return losses
+
+    def name_of(self, index: int) -> str:
+        """A link's name."""
+        return self._survey.links[index].name
+
     def _take_neighbour(self, message: nl.Message) -> bool:
+        failed = bool(message.fields[2] & nl.NUD_FAILED)
+        mac = neighbours.known_mac(message)
         for version, gateway in self._gateways.items():
             if self._link is not None and neighbours.is_about(message, self._link.index, gateway.hop):
-                mac = neighbours.known_mac(message)
-                if message.fields[2] & nl.NUD_FAILED:
+                if failed:
                     self._confirm_at = 0.0
+                    self._miss_gateway(version)
+                elif mac is not None and version in self._dumb:
+                    self._dumb.discard(version)
+                    self._say(f"the gateway {gateway.hop} answers again")
                 return self._note_mac(version, mac)
+        self._note_silence(message.attributes.get(nl.NDA_DST, b""), failed=failed, known=mac is not None)
         return False
+
+    def _miss_gateway(self, version: int) -> None:
+        gateway = self._gateways[version]
+        if gateway.mac is None or version in self._dumb or self._link is None:
+            return
+        self._dumb.add(version)
+        means = "ARP" if gateway.hop.version == 4 else "neighbour discovery"
+        self._losses["gateway"] = (
+            f"the gateway {gateway.hop} does not answer {means} on {self._link.name} any more: what is sent "
+            "by way of it may be lost; is it down? Scan the targets without an answer again"
+        )
+
+    def _note_silence(self, packed: bytes, *, failed: bool, known: bool) -> None:
+        """Who did not answer ARP or neighbour discovery, of those that packets of ours may go to."""
+        if len(packed) not in (4, 16):
+            return
+        hop = ipaddress.ip_address(packed)
+        if known:
+            self.silent.discard(hop)
+        elif failed and len(self.silent) < _MOST_SILENT:
+            row = np.zeros(1, TARGET)
+            row["peer_hi"], row["peer_lo"] = addresses.parse(str(hop))
+            if self.ways.kinds(row)[0] == Kind.KERNEL:
+                self.silent.add(hop)
 
     def _note_mac(self, version: int, mac: bytes | None) -> bool:
         gateway = self._gateways[version]

@@ -7,6 +7,7 @@ policy rules, nexthop objects, VRFs, IPv4 by way of IPv6 are what RTM_GETROUTE m
 
 from __future__ import annotations
 
+import errno
 import ipaddress
 import socket
 import struct
@@ -16,6 +17,7 @@ from dataclasses import dataclass
 from coordinator.network import netlink as nl
 from coordinator.network.netlink import Netlink
 from lzr.packet import ways
+from lzr.packet.ways import Kind
 from lzr.rows import V4_MAPPED
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
@@ -114,6 +116,24 @@ class Survey:
         some = next(one for one in found if one is not None)
         return Answer(some.index, None, None, min(one.mtu for one in found if one), False, False)
 
+    def why(self, number: int) -> int:
+        """The reason, a `Kind`, for which `ask` knows no way to an address."""
+        if any(first <= number < end for first, end in ways.NOBODY):
+            return Kind.NOBODY
+        target = address(number)
+        if not any(_is_usable(one, target.version) for one in self.addresses):
+            return Kind.NO_ADDRESS
+        origins: list[Address | None] = [*self._sources[target.version][:_MOST_SOURCES]]
+        try:
+            real, *_ = self._lookup(target, (origins or [None])[0], 0)
+        except OSError as error:
+            return Kind.REFUSED if error.errno in _REFUSALS else Kind.NONE
+        except ValueError:
+            return Kind.NONE
+        if real.fields[7] in (nl.RTN_UNICAST, nl.RTN_LOCAL):
+            return Kind.NO_ADDRESS if nl.RTA_OIF in real.attributes else Kind.NONE
+        return Kind.NOBODY  # broadcast, anycast, multicast
+
     def _one(self, target: Address, source: Address | None) -> Answer | None:
         try:
             (real, *_), (route, *_) = (self._lookup(target, source, flag) for flag in (0, nl.RTM_F_FIB_MATCH))
@@ -173,8 +193,14 @@ class Survey:
         ]
 
 
+_REFUSALS = (errno.EHOSTUNREACH, errno.EACCES, errno.EINVAL)
+"""What the kernel answers where a route is of type unreachable, prohibit or blackhole."""
 _MOST_SOURCES = 16
 """So many of our sources are asked about; more are taken to be alike."""
+
+
+def _is_usable(one: Address, version: int) -> bool:
+    return one.version == version and not one.is_loopback and not one.is_link_local
 
 
 def address(number: int) -> Address:

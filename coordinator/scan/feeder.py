@@ -15,9 +15,11 @@ from numpy.typing import NDArray
 
 from coordinator.input.intake import Intake, Sources
 from coordinator.processes.fleet import Child, try_feed
+from lzr.addresses import text
 from lzr.ipc import messages
 from lzr.ownership.ledger import Ledger
 from lzr.pacing.pacer import Pacer
+from lzr.packet.ways import Kind
 from lzr.rows import Opening, join, pick, put
 
 _BATCH = 2048  # targets in one message
@@ -48,7 +50,7 @@ class Feeder:
 
     shard_key: of the hash that says whose a target is; shards: how many there are. in_order: nothing leaves
     before every shard has a worker. worker: the flow worker at a place, if there is one. settled: takes the
-    input lines that get their fate here. admit: says which TARGET rows can be reached.
+    input lines that get their fate here. admit: the `ways.Kind` of each TARGET row.
     """
 
     def __init__(
@@ -63,7 +65,7 @@ class Feeder:
         in_order: bool,
         worker: Callable[[int], Child | None],
         settled: Callable[[NDArray[np.uint64]], None],
-        admit: Callable[[Rows], NDArray[np.bool_]],
+        admit: Callable[[Rows], NDArray[np.uint8]],
     ) -> None:
         self.pacer = pacer
         self._intake = intake
@@ -173,17 +175,21 @@ class Feeder:
         chosen = pick(rows, opening)
         routable = self._sources.choose(chosen)
         put(rows, opening, chosen)
-        keep = np.ones(len(rows), bool)
-        keep[opening] = routable
-        return self._only(rows, keep)
+        kinds = np.zeros(len(rows), np.uint8)
+        kinds[opening] = np.where(routable, Kind.RING, Kind.NO_ADDRESS)
+        return self._only(rows, kinds)
 
-    def _only(self, rows: Rows, keep: NDArray[np.bool_]) -> Rows:
+    def _only(self, rows: Rows, kinds: NDArray[np.uint8]) -> Rows:
         """Those that can be reached; the others have their fate."""
+        keep = kinds < Kind.NONE
         if keep.all():
             return rows
-        tickets = rows["ticket"][~keep]
-        self._settled(self._ledger.withdraw(tickets))
-        self._intake.fates.unroutable += len(tickets)
+        self._settled(self._ledger.withdraw(rows["ticket"][~keep]))
+        for kind, why in Kind.WHY.items():
+            found = np.flatnonzero(kinds == kind)
+            if len(found):
+                row = rows[found[0]]
+                self._intake.fates.lose(why, len(found), text(int(row["peer_hi"]), int(row["peer_lo"])))
         return pick(rows, keep)
 
     def _enqueue(self, rows: Rows) -> None:

@@ -112,7 +112,7 @@ class Loop:
         self._ready = ready
         self._signals = signals
         self._guarded = guarded
-        self._alerts = Alerts(ready.watch, guarded)
+        self._alerts = Alerts(ready.watch, guarded, ready.egress.departure.routing, begun.intake.fates)
         self._interrupted = 0  # signals that have been heeded
         self._quitting = False
         self._gone = False  # the reader of our output has gone
@@ -367,6 +367,9 @@ class Loop:
         for sentence in self.departure.notes:
             self.watch.note(sentence)
         self.departure.notes.clear()
+        for kind, sentence in self.departure.losses.items():
+            self.watch.alert(kind, sentence, lost=True)
+        self.departure.losses.clear()
 
     def _look_up_names(self) -> None:
         """Names whose address has come; what is to be said of the input."""

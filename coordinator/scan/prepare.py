@@ -179,7 +179,7 @@ def prepare(
         trace = Trace(opened.trace, links, out.ports, opened.owner)
         trace.tell(shown.note)
         stack.callback(trace.close)
-    out.departure.started()
+    out.departure.started(out.own_v4, links)
     locks = [] if checkpoint is None else [checkpoint.lock]
     relay = Relay(opened.outputs.descriptors)
     opened.fleet.set_up(job, [*sockets, *routed], relay.handed, [*locks, *opened.profiles])

@@ -31,7 +31,10 @@ class Departure:
         self.notes = notes
         self._guard = guard
         self._changed = False
-        self._deaf = False  # said that this host itself is not listened to
+        self._heard: frozenset[int] = frozenset()
+        self._links: tuple[int, ...] = ()
+        self.losses: dict[str, str] = {}
+        """By what they are about: sentences on why results are missing, to be taken from there."""
 
     @property
     def network(self) -> Network:
@@ -44,23 +47,37 @@ class Departure:
         found = sorted(self.routing.listening, key=lambda index: index != self.network.index)
         return tuple(found[:MOST_LINKS]) or (self.network.index,)
 
-    def admit(self, rows: Rows) -> NDArray[np.bool_]:
-        """(n,) bool: which of TARGET rows can be reached; those that we open get a source address."""
-        was_local = self.routing.local
-        reached, fresh, changed = self.routing.admit(rows)
+    def admit(self, rows: Rows) -> NDArray[np.uint8]:
+        """(n,) the `ways.Kind` of each of TARGET rows; those that we open get a source address."""
+        kinds, fresh, changed = self.routing.admit(rows)
         self._changed |= changed
-        if self.routing.local and not was_local and self._deaf:
-            self.notes.append(
-                "this host itself is among the targets, which was not known at the start: its answers are "
-                "not seen; put it first"
-            )
         for address in fresh:
             self.cover(address)
-        return reached
+            if (
+                self._heard
+                and ":" not in address
+                and addresses.parse(address)[1] & 0xFFFFFFFF not in self._heard
+            ):
+                self.losses["source"] = _unheard(address)
+        return kinds
 
-    def started(self) -> None:
-        """The sockets are open: what they let in stays as it is."""
-        self._deaf = not self.routing.local
+    def started(self, own_v4: tuple[int, ...], links: tuple[int, ...]) -> None:
+        """The sockets are open: what they let in stays as it is.
+
+        own_v4: addresses of ours that they hear, none for all. links: on which they listen.
+        """
+        self._heard, self._links = frozenset(own_v4), links
+        deaf = self._unlistened()
+        if deaf:
+            self.notes.append(
+                f"answers that come by {', '.join(deaf)} are not heard: so many interfaces cannot be "
+                "listened to; choose one with --interface"
+            )
+
+    def _unlistened(self) -> list[str]:
+        """Links in use that the sockets do not listen on, which was settled when they were opened."""
+        late = sorted(set(self.routing.listening) - set(self._links))
+        return [self.routing.name_of(index) for index in late if index < max(self._links)]
 
     def cover(self, address: str) -> None:
         """Have the kernel keep quiet at this address too, or say that it does not."""
@@ -80,7 +97,26 @@ class Departure:
         """What all workers have to be told, if something has changed."""
         changed = self.routing.heed(now) or self._changed
         self._changed = False
+        if changed and self._links:
+            deaf = self._unlistened()
+            if deaf:
+                self.losses["link"] = _deaf(deaf)
+        self.losses.update(self.routing.take_losses())
         return self.routing.order() if changed else None
+
+
+def _unheard(address: str) -> str:
+    return (
+        f"{address} became an address of this host while the scan runs, and packets leave from it now: "
+        "answers to it are not heard; start the scan again for the targets without an answer"
+    )
+
+
+def _deaf(names: Iterable[str]) -> str:
+    return (
+        f"{', '.join(names)} came into use while the scan runs: answers that come by it are not heard; "
+        "bring interfaces up before a scan"
+    )
 
 
 def settle(options: Options, backlog: Iterable[Rows], guard: Guard | None) -> Departure:

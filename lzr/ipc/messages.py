@@ -144,7 +144,7 @@ class Routes(Message, frozen=True):
         table, ways = self.intervals, self.ways
         _require(len(table) > 0 and not table["hi"][0] and not table["lo"][0], "a table that begins nowhere")
         _require(int(table["way"].max()) < len(ways), "a way that there is not")
-        _require(int(ways["kind"].max()) <= Kind.NONE, "a way of no kind")
+        _require(int(ways["kind"].max()) <= Kind.NOBODY, "a way of no kind")
 
 
 _SHARD_FLOWS = {

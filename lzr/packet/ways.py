@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,9 +31,15 @@ LEAST_MTU = 256
 
 class Kind:
     """How a packet leaves: by the rings to the gateway; by a raw IP socket, so that the kernel finds link,
-    next hop and neighbour; not at all."""
+    next hop and neighbour; not at all, from NONE on, each for a reason of its own."""
 
-    RING, KERNEL, NONE = range(3)
+    RING, KERNEL, NONE, REFUSED, NO_ADDRESS, NOBODY = range(6)
+    WHY: ClassVar[dict[int, str]] = {
+        NONE: "no route",
+        REFUSED: "refused by a route",
+        NO_ADDRESS: "no address of its family",
+        NOBODY: "an address of no host",
+    }
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ One namespace is the box; a bridge joins it with hosts of its own link and with 
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import threading
 from collections.abc import Callable, Iterator
@@ -89,20 +90,41 @@ def when(fact: Callable[[], bool], act: Callable[[], object]) -> Iterator[None]:
 
 
 OPTIONS = ("--handshakes", "http", "-sendSYNs", "-w", "1", "-t", "2")
+SHORT = (*OPTIONS[:-2], "-t", "0.6", "-rt", "0.3", "-c", "2")
+"""Where some answers are not to come."""
 
 
 class TestLan:
     def test_hosts_of_the_link_the_gateway_hosts_behind_it_and_this_host(self, town: Town) -> None:
         """Whatever the order: the first host is switched off, some have no way, some are ourselves."""
-        town.box.ip("route", "add", "unreachable", "10.70.0.0/16")
+        refused = {"unreachable": "10.71.0.0", "prohibit": "10.72.0.0", "blackhole": "10.73.0.0"}
+        for kind, network in refused.items():
+            town.box.ip("route", "add", kind, f"{network}/16")
+        about = town.lab.directory / "about"
         there = {"10.60.0.3", "10.60.0.4", "10.60.0.1", "10.50.0.1", "10.50.0.2", "10.60.0.2", "127.0.0.1"}
         silent = [f"10.60.0.{number}" for number in range(20, 30)]
-        lost = ["10.70.0.1", "2001:db8::1", "10.60.0.255"]
-        done = scan(town.box, *OPTIONS, lines=lines(silent[0], lost[0], *there, *lost[1:], *silent[1:]))
-        town.box.ip("route", "del", "unreachable", "10.70.0.0/16")
+        lost = [*refused.values(), "2001:db8::1", "10.60.0.255"]
+        hosts = (silent[0], *lost[:2], *there, *lost[2:], *silent[1:])
+        done = scan(town.box, *OPTIONS, "-m", about, lines=lines(*hosts))
+        for kind, network in refused.items():
+            town.box.ip("route", "del", kind, f"{network}/16")
         assert done.returncode == 0, done.stderr
         assert found(done) == there, done.stderr
-        assert "3 unroutable (agree)" in done.stderr, done.stderr
+        fates = {"refused by a route": 3, "no address of its family": 1, "an address of no host": 1}
+        told = json.loads(about.read_text())
+        assert told["inputs"]["intake"]["unroutable"] == fates
+        assert told["inputs"]["agree"]
+        for why, count in fates.items():
+            assert f"{count} unroutable ({why})" in done.stderr, done.stderr
+        (warning,) = [text for text in told["warnings"] if "cannot be reached from here" in text]
+        assert (
+            "3 refused by a route (a route of type unreachable, prohibit or blackhole: ip route get"
+            in warning
+        )
+        assert f"warning: {warning}" in done.stderr
+        assert done.stderr.count("[WARN] lzr: targets that cannot be reached") == 1
+        (warning,) = [text for text in told["warnings"] if "ARP" in text]
+        assert len(silent) <= int(warning.partition(" neighbours do not answer ARP")[0]) < 2 * len(silent)
         for place in (town.lan, town.gateway, town.far):  # our own RSTs arrive, whichever way they leave
             assert place.run("ss", "-Htn", "state", "established", f"sport = :{PORT}").stdout == ""
 
@@ -217,6 +239,48 @@ class TestMeanwhile:
         ):
             done = scan(town.box, *words, lines=lines("10.50.0.1", *many[:100]))
         assert found(done) == {"10.50.0.1", *many[:100]}, done.stderr
+
+    def test_the_gateway_has_gone(self, town: Town, many: list[str]) -> None:
+        """Said while the scan runs, with status 3, though the kernel still believes the entry."""
+        town.box.sysctl("net.ipv4.neigh.eth0.retrans_time_ms", 100)
+        before = len(town.greeters[town.far].asked)
+        with when(
+            lambda: len(town.greeters[town.far].asked) > before,
+            lambda: town.gateway.ip("link", "set", "eth0", "arp", "off"),
+        ):
+            done = scan(town.box, *SHORT, "-rate", "15", lines=lines(*many[:100]))
+        town.gateway.ip("link", "set", "eth0", "arp", "on")
+        assert done.returncode == 3, done.stderr
+        assert "[ERROR] lzr: the gateway 10.60.0.1 does not answer ARP on eth0 any more" in done.stderr
+        assert "warning: the gateway 10.60.0.1 does not answer" in done.stderr
+
+    def test_this_host_among_the_last(self, town: Town) -> None:
+        """Its own addresses are listened to, though nobody knew of them when the sockets were opened."""
+        home = ["10.60.0.2", "127.0.0.1", "10.60.0.9"]
+        before = len(town.greeters[town.lan].asked)
+        filler = [f"10.60.0.{number}" for number in range(3, 9)] * 10
+        act = lambda: town.box.ip("addr", "add", "10.60.0.9/24", "dev", "eth0")  # noqa: E731
+        words = (*OPTIONS, "-rate", "20")
+        with when(lambda: len(town.greeters[town.lan].asked) > before, act):
+            done = scan(town.box, *words, lines=lines(*filler, *home))
+        town.box.ip("addr", "del", "10.60.0.9/24", "dev", "eth0")
+        assert {*home} <= found(done), done.stderr
+
+    def test_another_address_of_ours_than_at_the_start(self, town: Town, many: list[str]) -> None:
+        """The filter of the sockets is locked by then: what is not heard is said, and status 3."""
+        before = len(town.greeters[town.far].asked)
+
+        def readdress() -> None:
+            town.box.ip("addr", "add", "10.60.0.77/24", "dev", "eth0")
+            town.box.ip("route", "replace", "default", "via", "10.60.0.1", "src", "10.60.0.77")
+
+        with when(lambda: len(town.greeters[town.far].asked) > before, readdress):
+            done = scan(town.box, *SHORT, "-rate", "25", lines=lines(*many[:50]))
+        town.box.ip("addr", "del", "10.60.0.77/24", "dev", "eth0")
+        town.box.ip("route", "replace", "default", "via", "10.60.0.1")
+        everything = found(done) == set(many[:50])
+        assert everything or (done.returncode, "10.60.0.77 became an address" in done.stderr) == (3, True)
+        assert not everything, "let in: then say so in the documentation"
 
 
 class TestSizes:

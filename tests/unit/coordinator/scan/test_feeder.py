@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import zmq
+from numpy.typing import NDArray
 
 from coordinator.input.intake import Intake, Sources
 from coordinator.scan.feeder import BACKLOG, Feeder
@@ -13,6 +14,8 @@ from lzr.ipc import messages
 from lzr.ownership.ledger import Ledger
 from lzr.pacing.pacer import Pacer
 from lzr.packet.sharding import shard_of
+from lzr.packet.ways import Kind
+from lzr.rows import Rows
 from lzr.secrets import Secrets
 from lzr.targets.zmap import ListReader
 
@@ -47,7 +50,7 @@ class Feeding:
         self.intake = Intake(ListReader(), self.ledger)
         self.workers: list[Any] = [Worker("flow-0"), Worker("flow-1")]
         self.settled: list[int] = []
-        self.unreachable: list[int] = []
+        self.unreachable: dict[int, int] = {}  # input lines, and the reason of each
         sources = Sources([(0, 0xFFFF0A000001)], [], (40000, 50000), SECRETS)
         self.feeder = Feeder(
             self.intake,
@@ -59,10 +62,13 @@ class Feeding:
             in_order=in_order,
             worker=lambda place: self.workers[place],
             settled=lambda lines: self.settled.extend(lines.tolist()),
-            admit=lambda rows: ~np.isin(rows["line"], self.unreachable),
+            admit=self.kinds,
         )
         text = "".join(f"10.1.{at // 250}.{at % 250}:80\n" for at in range(targets))
         self.intake.feed(text.encode())
+
+    def kinds(self, rows: Rows) -> NDArray[np.uint8]:
+        return np.array([self.unreachable.get(line, Kind.RING) for line in rows["line"].tolist()], np.uint8)
 
     def open_all(self) -> None:
         for shard in range(SHARDS):
@@ -182,11 +188,12 @@ def test_what_is_given_up_is_what_no_worker_has() -> None:
 
 def test_what_cannot_be_reached_has_its_fate_here() -> None:
     feeding = Feeding(100)
-    feeding.unreachable = [3, 70]
+    feeding.unreachable = {3: Kind.NONE, 70: Kind.REFUSED}
     feeding.open_all()
     feeding.turn()
     assert feeding.settled == [3, 70]
-    assert feeding.intake.fates.unroutable == 2
+    assert feeding.intake.fates.unroutable == {"no route": 1, "refused by a route": 1}
+    assert feeding.intake.fates.examples == {"no route": "10.1.0.3", "refused by a route": "10.1.0.70"}
     assert feeding.all_lines() == [line for line in range(100) if line not in (3, 70)]
     assert feeding.ledger.open == 98
 
