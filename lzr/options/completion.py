@@ -11,52 +11,11 @@ import textwrap
 from lzr.options.option import Option
 from lzr.options.subcommands import ALL, NAMES
 from lzr.options.table import ACTIONS, GROUPS, TABLE
-from lzr.sourceports import DEFAULT_RANGE
 
 ROWS = (*TABLE, *ACTIONS)
 
 _NAMES = '/^[^ :]+  / && $1 != "name" {print $1}'
 """The first column of a list that lzr prints, in awk."""
-
-EXAMPLES: dict[str, str] = {
-    "input_file": '"services.txt"',
-    "priority_fingerprint": '["http", "tls"]',
-    "seed": "1",
-    "source_ips": '["192.0.2.10", "198.51.100.0/29"]',
-    "source_port": f'"{DEFAULT_RANGE}"',
-    "gateway_mac": '"00:16:3e:5e:6c:07"',
-    "interface": '"eth0"',
-    "max_rate": "100000",
-    "bandwidth": '"500M"',
-    "max_targets": "1000000",
-    "max_results": "1000",
-    "max_runtime": '"2h"',
-    "output_file": '"found.json"',
-    "resume_changed": '["blocklist-file"]',
-    "output_fields": '["saddr", "sport", "fingerprint"]',
-    "metadata_file": '"scan.meta.json"',
-    "output_filter": "'fingerprint = http && ttl > 60'",
-    "blocklist_file": '["/etc/zmap/blocklist.conf", "ours.conf"]',
-    "allowlist_file": '["allowed.conf"]',
-    "flow_workers": '"flow=6,collect=2"',
-    "collect_workers": "2",
-    "checkpoint": '"state"',
-    "resume": '"state"',
-    "log_file": '"lzr.log"',
-    "log_directory": '"log"',
-    "status_updates_file": '"status.csv"',
-    "dashboard": "false",
-    "dashboard_file": '"last.svg"',
-    "targets_total": "1000000",
-    "metrics_port": "9464",
-    "control_socket": '"/run/lzr/scan.sock"',
-    "user_agent": '"example-scan/1.0 (+https://scan.example.org)"',
-    "trace_pcap": '"scan.pcap"',
-    "user": '"lzr"',
-    "cpuprofile": '"lzr.cpu"',
-    "memprofile": '"lzr.mem"',
-}
-"""TOML for the options whose default is nothing to write down."""
 
 
 def _spellings(row: Option) -> list[str]:
@@ -194,8 +153,8 @@ def toml() -> str:
 
 
 def _toml_value(row: Option) -> str:
-    if row.attr in EXAMPLES:
-        return EXAMPLES[row.attr]
+    if row.example:
+        return row.example
     default = row.default
     if isinstance(default, bool):
         return "true" if default else "false"

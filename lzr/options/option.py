@@ -11,11 +11,25 @@ from __future__ import annotations
 TYPE_CHECKING = False  # as in typing, whose import alone costs 10 ms
 if TYPE_CHECKING:
     from collections.abc import Iterable
-    from typing import Any, Self, TypeVar, dataclass_transform
+    from typing import Any, Self, TypedDict, TypeVar, Unpack, dataclass_transform
 
     from lzr.options.types import Kind
 
     T = TypeVar("T")
+
+    class Columns(TypedDict, total=False):
+        """The columns that a row may leave out."""
+
+        reference: str
+        long: str
+        short: str
+        aliases: tuple[str, ...]
+        metavar: str
+        default_text: str
+        common: bool
+        example: str
+        was: str
+        why: str
 else:
 
     def dataclass_transform(**_):
@@ -23,6 +37,14 @@ else:
 
 
 FIXED, CONTENT, FREE, OWN = "fixed", "content", "free", "own"
+
+COLUMNS: dict[str, object] = {
+    **dict.fromkeys(("reference", "long", "short", "metavar", "default_text"), ""),
+    **dict.fromkeys(("example", "was", "why"), ""),
+    "aliases": (),
+    "common": False,
+}
+"""The columns that a row may leave out, and what stands there then."""
 
 
 class Option:
@@ -35,26 +57,23 @@ class Option:
     default_text: what to show as the default where the value alone would not say it.
     common: shown by the short help too.
     on_resume: FIXED, CONTENT, FREE or OWN: what becomes of it when a scan is resumed (`lzr.options.resume`).
+    example: a value in TOML, for the example configuration, where the default is none that can be written.
     was, why: the reference's default, and why ours differs from it (for the compatibility page).
     """
 
-    __slots__ = (
-        "aliases",
-        "attr",
-        "common",
-        "default",
-        "default_text",
-        "group",
-        "help",
-        "kind",
-        "long",
-        "metavar",
-        "on_resume",
-        "reference",
-        "short",
-        "was",
-        "why",
-    )
+    __slots__ = ("attr", "default", "group", "help", "kind", "on_resume", *COLUMNS)
+
+    if TYPE_CHECKING:
+        reference: str
+        long: str
+        short: str
+        aliases: tuple[str, ...]
+        metavar: str
+        default_text: str
+        common: bool
+        example: str
+        was: str
+        why: str
 
     def __init__(
         self,
@@ -62,33 +81,17 @@ class Option:
         kind: Kind,
         default: object,
         help: str,
-        *,
-        reference: str = "",
-        long: str = "",
-        short: str = "",
-        aliases: tuple[str, ...] = (),
-        metavar: str = "",
-        default_text: str = "",
-        common: bool = False,
         on_resume: str = "",
-        was: str = "",
-        why: str = "",
+        **columns: Unpack[Columns],
     ) -> None:
         self.attr = ""
         self.group = group
         self.kind = kind
         self.default = default
         self.help = help
-        self.reference = reference
-        self.long = long
-        self.short = short
-        self.aliases = aliases
-        self.metavar = metavar or kind.metavar
-        self.default_text = default_text
-        self.common = common
         self.on_resume = on_resume
-        self.was = was
-        self.why = why
+        for name, value in {**COLUMNS, "metavar": kind.metavar, **columns}.items():
+            setattr(self, name, value)
 
     @property
     def flag(self) -> str:
@@ -125,46 +128,15 @@ class Option:
         return self.kind.show(self.default)
 
 
-def option(
-    group: str,
-    kind: Kind,
-    help: str,
-    *,
-    default: T,
-    on_resume: str,
-    reference: str = "",
-    long: str = "",
-    short: str = "",
-    aliases: tuple[str, ...] = (),
-    metavar: str = "",
-    default_text: str = "",
-    common: bool = False,
-    was: str = "",
-    why: str = "",
-) -> T:
+def option(group: str, kind: Kind, help: str, *, default: T, on_resume: str, **columns: Unpack[Columns]) -> T:
     """A row of the table, in the body of a Table class (see Option for the arguments)."""
-    row: Any = Option(
-        group,
-        kind,
-        default,
-        help,
-        reference=reference,
-        long=long,
-        short=short,
-        aliases=aliases,
-        metavar=metavar,
-        default_text=default_text,
-        common=common,
-        on_resume=on_resume,
-        was=was,
-        why=why,
-    )
+    row: Any = Option(group, kind, default, help, on_resume, **columns)
     return row  # type: ignore[no-any-return]
 
 
 @dataclass_transform(frozen_default=True, kw_only_default=True, field_specifiers=(option,))
 class TableMeta(type):
-    """Takes the rows out of a class body and makes slots of them."""
+    """Takes the rows out of a class body and makes slots of them; a subclass continues it."""
 
     rows: dict[str, Option]
 
@@ -176,7 +148,7 @@ class TableMeta(type):
             row.long = row.long or attr.replace("_", "-")
         namespace["__slots__"] = tuple(rows) if rows else ("_given",)
         cls = super().__new__(mcs, name, bases, namespace)
-        cls.rows = rows
+        cls.rows = {**getattr(cls, "rows", {}), **rows}
         return cls
 
 

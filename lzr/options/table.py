@@ -1,32 +1,23 @@
 """What the user asked for: one frozen value, and the one table of options it comes from.
 
-The body of ``Options`` is the table: parsing, help, the start-up echo, the configuration file, the man page,
-the completions and docs/compatibility.md are all made from it, so that nothing can be said twice and drift
-apart. The rules that bind options to each other are in ``lzr.options.rules``. This module imports nothing
-slow: it runs before the RST guard is up.
+The bodies of ``Scanning`` and of ``Options``, which continues it, are the table: parsing, help, the start-up
+echo, the configuration file, the man page, the completions and docs/compatibility.md are all made from it, so
+that nothing can be said twice and drift apart. The rules that bind options to each other are in
+``lzr.options.rules``. This module imports nothing slow: it runs before the RST guard is up.
 """
 
 from __future__ import annotations
 
 from lzr.errors import UsageError, check_fields
 from lzr.options import types
-from lzr.options.option import CONTENT, FIXED, FREE, OWN, Option, Table, option
-from lzr.sourceports import DEFAULT_RANGE
+from lzr.options.groups import DEBUGGING, FILTERING, GROUPS, OUTPUT, PROCESSES, SAFETY, WATCHING
+from lzr.options.option import CONTENT, FIXED, FREE, OWN, Option, option
+from lzr.options.scanning import MANY, Scanning
 
 TYPE_CHECKING = False  # as in typing, whose import alone costs 10 ms
 if TYPE_CHECKING:
     from typing import Any
 
-INPUT = "Input and handshakes"
-NETWORK = "Network"
-PACE = "Pace"
-TIMING = "Timing"
-OUTPUT = "Output"
-FILTERING = "Filtering"
-PROCESSES = "Processes"
-SAFETY = "Safety"
-WATCHING = "Watching"
-DEBUGGING = "Debugging"
 __all__ = [
     "ACTIONS",
     "GROUPS",
@@ -36,319 +27,9 @@ __all__ = [
     "check_fields",
 ]
 
-GROUPS = (INPUT, NETWORK, PACE, TIMING, OUTPUT, FILTERING, PROCESSES, SAFETY, WATCHING, DEBUGGING)
 
-_MANY = 2**63 - 1
-
-
-class Options(Table):
-    """Everything a scan needs to know, and the table that defines it."""
-
-    # Input and handshakes
-    handshakes: tuple[str, ...] = option(
-        INPUT,
-        types.NAMES,
-        "handshakes to try, in this order; auto: the few that name most; all: every one; "
-        "--list-handshakes names them",
-        default=("http",),
-        on_resume=FIXED,
-        reference="handshakes",
-        common=True,
-        was="http",
-    )
-    send_syns: bool = option(
-        INPUT,
-        types.SWITCH,
-        "the input is a list: address:port, names, networks, URLs, CSV, what nmap and masscan write; open "
-        "the connections ourselves. Without it the input is ZMap's JSON or CSV",
-        default=False,
-        on_resume=FIXED,
-        reference="sendSYNs",
-        common=True,
-        was="false",
-    )
-    dryrun: str = option(
-        INPUT,
-        types.DRYRUN,
-        "the input is the text that zmap --dryrun prints, or with =fast the six-byte records of "
-        "--fast-dryrun; implies -sendSYNs",
-        default="",
-        on_resume=FIXED,
-        reference="dryrun",
-        was="false",
-    )
-    input_file: str | None = option(
-        INPUT,
-        types.INPUT,
-        "read the input from FILE; - is stdin",
-        default=None,
-        on_resume=FREE,
-        short="I",
-        default_text="stdin",
-        aliases=("input",),
-    )
-    force_all_handshakes: bool = option(
-        INPUT,
-        types.SWITCH,
-        "do every handshake even after data came, and record each that got data; turns -haf off",
-        default=False,
-        on_resume=FIXED,
-        reference="forceAllHandshakes",
-        was="false",
-    )
-    push_data_only: bool = option(
-        INPUT,
-        types.SWITCH,
-        "send a bare ACK first and data only with PSH, on the retransmit",
-        default=False,
-        on_resume=FIXED,
-        reference="pushDataOnly",
-        was="false",
-    )
-    priority_fingerprint: tuple[str, ...] = option(
-        INPUT,
-        types.NAMES,
-        "labels that win, in this order, when a reply matches several; none: the fixed order decides",
-        default=(),
-        on_resume=FIXED,
-        reference="priorityFingerprint",
-        default_text="the order of -handshakes",
-        was="none",
-    )
-    user_agent: str | None = option(
-        INPUT,
-        types.AGENT,
-        "what the probes that are HTTP or like it call us: who scans, and where to read why",
-        default=None,
-        on_resume=FIXED,
-        default_text="Firefox 128, as in the reference",
-        aliases=("http-user-agent",),
-    )
-    haf: int = option(
-        INPUT,
-        types.number(0, 100),
-        "tell ACKing firewalls: probe N random ephemeral ports of a host beside its second handshake",
-        default=0,
-        on_resume=FIXED,
-        reference="haf",
-        default_text="0, off",
-        common=True,
-        was="0",
-    )
-    haf_threshold: float = option(
-        INPUT,
-        types.FRACTION,
-        "share of those N probes that must be answered to call the host a firewall",
-        default=1.0,
-        on_resume=FIXED,
-        reference="hafThreshold",
-        was="1.0",
-        why="A share equal to the threshold counts; the reference asks for more than the threshold, "
-        "so that its default can never be met.",
-    )
-    seed: int | None = option(
-        INPUT,
-        types.number(0, 2**64 - 1),
-        "same seed and input: same source ports, sequence numbers and order; it must not be guessable, "
-        "as who guesses it can forge answers of hosts",
-        default=None,
-        on_resume=FREE,
-        short="e",
-        default_text="random",
-    )
-    shards: int = option(
-        INPUT,
-        types.number(1, 65535),
-        "split the input over N boxes that all read it",
-        default=1,
-        on_resume=FIXED,
-    )
-    shard: int = option(
-        INPUT,
-        types.number(0, 65534, metavar="K"),
-        "which of the N shards this box scans, from 0",
-        default=0,
-        on_resume=FIXED,
-    )
-
-    # Network
-    source_ips: tuple[str, ...] = option(
-        NETWORK,
-        types.SOURCES,
-        "our addresses: single ones, CIDR blocks or ranges, separated by commas; chosen per target by hash",
-        default=(),
-        on_resume=FIXED,
-        reference="sourceIP",
-        long="source-ip",
-        short="S",
-        default_text="from the routing table",
-        common=True,
-        was="none",
-        why="Found from the routing table; in ZMap mode it is the address each line names.",
-    )
-    source_port: tuple[int, int] | None = option(
-        NETWORK,
-        types.PORTS,
-        "our ports, for connections we open",
-        default=None,
-        on_resume=FREE,
-        short="s",
-        default_text=DEFAULT_RANGE,
-    )
-    gateway_mac: str | None = option(
-        NETWORK,
-        types.MAC,
-        "MAC address of the gateway",
-        default=None,
-        on_resume=FREE,
-        reference="gatewayMac",
-        short="G",
-        default_text="from the routing and neighbour tables",
-        common=True,
-        was="none",
-        why="Asked of the kernel; the reference takes it from the first packet it happens to see.",
-        aliases=("router-mac",),
-    )
-    interface: str | None = option(
-        NETWORK,
-        types.INTERFACE,
-        "network interface to use",
-        default=None,
-        on_resume=FREE,
-        reference="sendInterface",
-        aliases=("send-interface",),
-        short="i",
-        default_text="from the routing table",
-        common=True,
-        was="ens8",
-        why="Asked of the routing table; few machines have an ens8.",
-    )
-    ipv6: bool = option(
-        NETWORK,
-        types.SWITCH,
-        "print IPv6 addresses fully expanded, as the reference does; both families are always scanned",
-        default=False,
-        on_resume=FIXED,
-        reference="ipv6",
-        was="false",
-        why="Both families work in one run without the flag; it only chooses how addresses are printed.",
-    )
-
-    # Pace
-    rate: float | None = option(
-        PACE,
-        types.per_second("N", "targets", none="none"),
-        "targets to start a second with -sendSYNs (K, M allowed; none: no limit)",
-        default=10000.0,
-        on_resume=FREE,
-        reference="rate",
-        short="r",
-        common=True,
-        was="1",
-        why="One target a second is a trap; this is the default of ZMap.",
-    )
-    max_rate: float | None = option(
-        PACE,
-        types.per_second("N", "packets"),
-        "most packets a second, of every kind we send",
-        default=None,
-        on_resume=FREE,
-        default_text="no limit",
-    )
-    bandwidth: float | None = option(
-        PACE,
-        types.per_second("BITS", "bits"),
-        "most bits a second on the wire (K, M, G allowed)",
-        default=None,
-        on_resume=FREE,
-        short="B",
-        default_text="no limit",
-    )
-    max_targets: int | None = option(
-        PACE, types.number(1, _MANY), "stop reading after N targets", default=None, on_resume=FREE, short="n"
-    )
-    max_results: int | None = option(
-        PACE,
-        types.number(1, _MANY),
-        "stop when exactly N results are recorded",
-        default=None,
-        on_resume=FREE,
-        short="N",
-    )
-    max_runtime: float | None = option(
-        PACE,
-        types.seconds(positive=True),
-        "stop reading after this time, then finish what is in flight",
-        default=None,
-        on_resume=OWN,
-    )
-
-    # Timing
-    retransmit_wait: float = option(
-        TIMING,
-        types.seconds(positive=True),
-        "time until a retransmit",
-        default=1.0,
-        on_resume=FIXED,
-        reference="rt",
-        was="1",
-    )
-    retransmit_number: int = option(
-        TIMING,
-        types.number(0, 255),
-        "number of retransmits",
-        default=1,
-        on_resume=FIXED,
-        reference="rn",
-        was="1",
-        aliases=("retries", "max-retries"),
-    )
-    timeout: float = option(
-        TIMING,
-        types.seconds(positive=True),
-        "time to wait for data after the last retransmit, or once data was acknowledged "
-        "(then also for as many repeats of lost answers as -rn says, if that is above 1)",
-        default=5.0,
-        on_resume=FIXED,
-        reference="t",
-        was="5",
-    )
-    cooldown: float = option(
-        TIMING,
-        types.seconds(),
-        "longest time to wait for late SYN-ACKs after the end of the input; none is waited where "
-        "nothing is awaited",
-        default=8.0,
-        on_resume=FIXED,
-        reference="c",
-        long="cooldown-time",
-        aliases=("cooldown", "cooldown-secs"),
-        was="8",
-        why="An upper bound, not a fixed delay: a scan ends when its last target has its fate.",
-    )
-    settle: float = option(
-        TIMING,
-        types.seconds(),
-        "time a first reply that is still short or unknown may grow before it is fingerprinted",
-        default=0.25,
-        on_resume=FIXED,
-    )
-    max_size: int = option(
-        TIMING,
-        types.number(1, 1024, metavar="KB", unit="kB"),
-        "kilobytes of a host's answer that are kept; what is longer is cut, and its record marked",
-        default=16,
-        on_resume=FIXED,
-    )
-    probe_delay: float = option(
-        TIMING,
-        types.seconds(),
-        "pause before a follow-up handshake; 5 wins back three quarters of the hosts that refuse an "
-        "immediate one",
-        default=0.0,
-        on_resume=FIXED,
-        aliases=("follow-up-delay",),
-    )
+class Options(Scanning):
+    """Everything a scan needs to know: the table goes on with what becomes of the results, and of the run."""
 
     # Output
     output_file: str | None = option(
@@ -366,6 +47,7 @@ class Options(Table):
             "output",
             "output-filename",
         ),
+        example='"found.json"',
     )
     overwrite: bool = option(
         OUTPUT,
@@ -389,6 +71,7 @@ class Options(Table):
         default=None,
         on_resume=FIXED,
         default_text="the reference's, and ours where known",
+        example='["saddr", "sport", "fingerprint"]',
     )
     feed_zgrab: bool = option(
         OUTPUT,
@@ -408,6 +91,7 @@ class Options(Table):
         default=None,
         on_resume=OWN,
         short="m",
+        example='"scan.meta.json"',
     )
 
     # Filtering
@@ -426,6 +110,7 @@ class Options(Table):
         "record only what EXPR holds for, as in 'fingerprint = http && ttl > 60'",
         default=None,
         on_resume=FIXED,
+        example="'fingerprint = http && ttl > 60'",
     )
     zgrab_only_known: bool = option(
         FILTERING,
@@ -443,6 +128,7 @@ class Options(Table):
         short="b",
         aliases=("blacklist-file", "excludefile", "exclude-file"),
         common=True,
+        example='["/etc/zmap/blocklist.conf", "ours.conf"]',
     )
     allowlist_file: tuple[str, ...] = option(
         FILTERING,
@@ -451,6 +137,7 @@ class Options(Table):
         default=(),
         on_resume=CONTENT,
         aliases=("whitelist-file",),
+        example='["allowed.conf"]',
     )
     allow_printers: bool = option(
         FILTERING,
@@ -475,6 +162,7 @@ class Options(Table):
         common=True,
         was="1",
         why="Taken from the cores this process may use, and printed with the reason.",
+        example='"flow=6,collect=2"',
     )
     collect_workers: int | None = option(
         PROCESSES,
@@ -483,6 +171,7 @@ class Options(Table):
         default=None,
         on_resume=FREE,
         default_text="from the cores at hand",
+        example="2",
     )
     auto_workers: bool = option(
         PROCESSES,
@@ -502,6 +191,7 @@ class Options(Table):
         on_resume=OWN,
         metavar="NAME",
         default_text="a number of the run's own, which no user has",
+        example='"lzr"',
     )
 
     # Safety
@@ -521,7 +211,7 @@ class Options(Table):
     )
     max_send_failures: int | None = option(
         SAFETY,
-        types.number(1, _MANY, none="none"),
+        types.number(1, MANY, none="none"),
         "give up after N failed sends in a row (each is retried with back-off); none: never",
         default=1000,
         on_resume=FREE,
@@ -533,6 +223,7 @@ class Options(Table):
         "keep in DIR what --resume needs to go on with this scan",
         default=None,
         on_resume=OWN,
+        example='"state"',
     )
     resume: str | None = option(
         SAFETY,
@@ -540,6 +231,7 @@ class Options(Table):
         "go on with the scan whose checkpoint is in DIR; inputs that have a result are skipped",
         default=None,
         on_resume=OWN,
+        example='"state"',
     )
     resume_changed: tuple[str, ...] = option(
         SAFETY,
@@ -549,6 +241,7 @@ class Options(Table):
         default=(),
         on_resume=OWN,
         metavar="OPTION,...",
+        example='["blocklist-file"]',
     )
     reopen: bool = option(
         SAFETY,
@@ -584,6 +277,7 @@ class Options(Table):
         on_resume=OWN,
         short="l",
         default_text="stderr",
+        example='"lzr.log"',
     )
     log_directory: str | None = option(
         WATCHING,
@@ -592,6 +286,7 @@ class Options(Table):
         default=None,
         on_resume=OWN,
         short="L",
+        example='"log"',
     )
     status_updates_file: str | None = option(
         WATCHING,
@@ -600,6 +295,7 @@ class Options(Table):
         default=None,
         on_resume=OWN,
         short="u",
+        example='"status.csv"',
     )
     dashboard: bool | None = option(
         WATCHING,
@@ -609,6 +305,7 @@ class Options(Table):
         on_resume=OWN,
         default_text="on a terminal",
         common=True,
+        example="false",
     )
     dashboard_file: str | None = option(
         WATCHING,
@@ -616,14 +313,16 @@ class Options(Table):
         "save the last frame of the dashboard as .svg or .html",
         default=None,
         on_resume=OWN,
+        example='"last.svg"',
     )
     targets_total: int | None = option(
         WATCHING,
-        types.number(1, _MANY),
+        types.number(1, MANY),
         "how many targets are to come, for the progress bar and the time left",
         default=None,
         on_resume=FREE,
         default_text="counted where the input is a file",
+        example="1000000",
     )
     metrics_port: int | None = option(
         WATCHING,
@@ -632,6 +331,7 @@ class Options(Table):
         default=None,
         on_resume=OWN,
         default_text="off",
+        example="9464",
     )
     metrics_address: str = option(
         WATCHING, types.ADDRESS, "address to serve them on", default="127.0.0.1", on_resume=OWN
@@ -643,6 +343,7 @@ class Options(Table):
         default=None,
         on_resume=OWN,
         default_text="/run/lzr/PID.sock",
+        example='"/run/lzr/scan.sock"',
     )
 
     # Debugging
@@ -662,6 +363,7 @@ class Options(Table):
         default=None,
         on_resume=OWN,
         aliases=("trace",),
+        example='"scan.pcap"',
     )
     cpuprofile: str | None = option(
         DEBUGGING,
@@ -671,6 +373,7 @@ class Options(Table):
         on_resume=OWN,
         reference="cpuprofile",
         was="none",
+        example='"lzr.cpu"',
     )
     memprofile: str | None = option(
         DEBUGGING,
@@ -680,6 +383,7 @@ class Options(Table):
         on_resume=OWN,
         reference="memprofile",
         was="none",
+        example='"lzr.mem"',
     )
 
     def echo(self) -> list[tuple[str, str]]:

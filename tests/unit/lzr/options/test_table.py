@@ -14,10 +14,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lzr.options import completion, handshakes
+from lzr.options import completion, handshakes, types
 from lzr.options import table as options
+from lzr.options.option import COLUMNS, Option
 from lzr.options.parse import parse
 from lzr.options.rules import settled
+from lzr.options.scanning import Scanning
 from lzr.options.table import ACTIONS, GROUPS, TABLE, Options, UsageError
 from tests import ROOT
 
@@ -314,3 +316,16 @@ def test_import_is_light() -> None:
     )
     done = subprocess.run([sys.executable, "-S", "-c", code], capture_output=True, text=True, check=True)
     assert {name for name in done.stdout.split() if not name.startswith("lzr")} <= {"__future__"}
+
+
+def test_a_default_that_cannot_be_written_down_has_an_example() -> None:
+    assert {row.attr for row in TABLE if row.default in (None, ()) and not row.example} == set()
+
+
+def test_the_table_is_one_though_it_is_written_in_two_classes() -> None:
+    """The rows of the base come first, and every column of a row is filled."""
+    assert list(Options.rows)[: len(Scanning.rows)] == list(Scanning.rows)
+    assert len(Options.rows) == len(TABLE) > len(Scanning.rows)
+    assert all(getattr(row, column) is not None for row in TABLE for column in COLUMNS)
+    with pytest.raises(AttributeError):
+        Option("", types.SWITCH, None, "no such column", exmaple="1")  # type: ignore[call-arg]
