@@ -25,6 +25,7 @@ import zmq
 
 from coordinator.processes import privilege
 from coordinator.processes.childoutput import ChildOutput
+from coordinator.processes.inbox import Inbox, Unbelievable
 from coordinator.processes.rundir import Scratch
 from lzr.ipc import credentials, messages
 from lzr.ipc.credentials import Credentials, Sender
@@ -37,10 +38,10 @@ _MAX_EVENT = 1 << 16
 _DESCRIPTORS_AT_ONCE = 200
 _PATIENT = 10  # nice
 _REMEMBERED = 64
-_REPORTS = 1000
-"""Reports of one process that may wait here: who sends more has to wait."""
-# As plain numbers: what an enumeration's operators take is much of the cost of a small turn.
-_NOBLOCK, _POLLIN, _EVENTS = int(zmq.NOBLOCK), int(zmq.POLLIN), int(zmq.EVENTS)
+_MOST = 1 << 23
+"""Bytes that a report may have; with the flows of a shard, `messages.MOST_OCTETS` more."""
+# As a plain number: what an enumeration's operators take is much of the cost of a small turn.
+_NOBLOCK = int(zmq.NOBLOCK)
 
 
 @dataclass
@@ -59,6 +60,7 @@ class Child:
     token: bytes = field(default_factory=lambda: secrets.token_bytes(16))  # it shows this with its reports
     written: int = 0  # a flow worker's: the last of its messages whose results are written
     told: int = 0  # the last that it knows to be written
+    releasing: int = 0  # shards that it has been told to give away, flows and all
     waiting: deque[list[Buffer]] = field(default_factory=deque)
     doors: list[tuple[zmq.Socket[bytes], str, int]] = field(default_factory=list)
     """Its sockets that nobody is let in by yet: their address, and the listening descriptor."""
@@ -130,9 +132,7 @@ class Fleet:
         self.forkserver = ours
         self.forkserver.setblocking(False)
         self._context: zmq.Context[Any] = zmq.Context(io_threads=1)
-        self.reports = self._socket(zmq.PULL, _REPORTS)
-        self.reports.setsockopt(zmq.USE_FD, scratch.listen("reports"))
-        self.reports.bind(self._address("reports"))
+        self.reports = Inbox(scratch.listen("reports"), self._most)
         self._key = secrets.token_bytes(credentials.SIZE)  # of what is shown to collectors
         self.children: dict[str, Child] = {}
         self._buried: dict[str, Child] = {}  # the latest: their last words may still be on their way
@@ -224,10 +224,14 @@ class Fleet:
 
     def receive(self) -> tuple[Child, Message] | None:
         """The next report, and of which child; it may have ended. Raises SchemaError for what cannot be."""
-        events = self.reports.get(_EVENTS)
-        if not isinstance(events, int) or not events & _POLLIN:  # cheaper than an exception
+        try:
+            received = self.reports.receive()
+        except Unbelievable as error:
+            child = self._of_pid(error.pid)
+            raise SchemaError(str(error), "" if child is None else child.name) from error
+        if received is None:
             return None
-        parts = self.reports.recv_multipart(_NOBLOCK)
+        _, parts = received
         try:
             message, name, token = messages.unpack(parts)
         except SchemaError as error:
@@ -240,6 +244,13 @@ class Fleet:
         if type(message) not in messages.REPORTS[child.role]:
             raise SchemaError(f"{type(message).__name__} is not for it to say", name)
         return child, message
+
+    def _most(self, pid: int) -> int:
+        child = self._of_pid(pid)
+        return _MOST + messages.MOST_OCTETS if child is not None and child.releasing else _MOST
+
+    def _of_pid(self, pid: int) -> Child | None:
+        return next((child for child in self.children.values() if pid and child.pid == pid), None)
 
     def _known(self, name: str, token: bytes) -> Child | None:
         """The child of this name, which may have ended, if the token is its own."""
@@ -256,9 +267,7 @@ class Fleet:
     @property
     def bell(self) -> int:
         """Becomes readable when a report comes after `receive` has found none."""
-        descriptor = self.reports.get(zmq.FD)
-        assert isinstance(descriptor, int)
-        return descriptor
+        return self.reports.fileno()
 
     def wait(self, seconds: float) -> None:
         """Until the fork server has something to tell."""
@@ -282,7 +291,7 @@ class Fleet:
         for child in self.children.values():
             child.close()
         self.printed.close()
-        self.reports.close(linger=0)
+        self.reports.close()
         self._context.term()
         self._scratch.remove()
 

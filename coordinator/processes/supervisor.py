@@ -171,6 +171,7 @@ class Supervisor:
             case messages.Adopted(shard):
                 return Adopted(name, shard)
             case messages.Released():  # the columns lie in memory that the message holds
+                child.releasing = max(0, child.releasing - 1)
                 columns = tuple(getattr(message, column).copy() for column in message.columns)
                 return Released(name, message.shard, columns)
             case messages.Fenced(source):
@@ -234,6 +235,7 @@ class Supervisor:
                 children[name].order(messages.Adopt(shard, *columns))
             case do.Release(name, shard):
                 self._markers.append((name, messages.pack(messages.Release(shard))))
+                children[name].releasing += 1
                 children[name].order(messages.Hurry())
             case do.Fence(name, source):
                 children[name].order(messages.Fence(source))

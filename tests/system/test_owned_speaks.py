@@ -30,12 +30,13 @@ from tests.private import Installation
 from tests.system.test_e2e_responder import services
 from tests.system.test_faults_processes import LIVELY, QUICK, right, wanted
 from tests.system.test_installed_private import use
+from tests.unit.lzr.ipc.test_zmtp import BEGUN, frame
 
 pytestmark = pytest.mark.root
 
 # Reads what to send from files, since it has nothing else: a line of JSON with sockets and messages.
 INTRUDER = """
-import json, os, sys, time
+import json, os, socket, sys, time
 import zmq
 told = json.load(sys.stdin)
 os.chroot(told["root"])
@@ -49,6 +50,16 @@ pulls = {}
 for name in told["listen"]:
     pulls[name] = context.socket(zmq.PULL)
     pulls[name].connect(f"ipc:///{name}")
+swallowed = 0
+with socket.socket(socket.AF_UNIX) as flood:
+    flood.connect("/reports")
+    flood.settimeout(10)
+    try:
+        flood.sendall(told["begun"].encode("latin-1"))
+        while swallowed < 1 << 30:
+            swallowed += flood.send(told["endless"].encode("latin-1"))
+    except OSError:
+        pass
 pushes = []
 for name in told["speak"]:
     sock = context.socket(zmq.PUSH)
@@ -67,7 +78,7 @@ while time.monotonic() < until:
         if sock.poll(20):
             sock.recv_multipart()
             stolen[name] = stolen.get(name, 0) + 1
-print(json.dumps(stolen), flush=True)
+print(json.dumps([stolen, swallowed]), flush=True)
 context.destroy(linger=1000)
 """
 
@@ -113,6 +124,8 @@ def test_a_process_in_a_workers_place(arena: Range) -> None:
         "gid": gid,
         "speak": ["reports", *results],
         "listen": private,
+        "begun": BEGUN.decode("latin-1"),
+        "endless": frame(bytes(1_000_000), more=True).decode("latin-1"),
         "messages": [[part.decode("latin-1") for part in parts] for parts in forged()],
     }
     stolen = subprocess.run(
@@ -123,7 +136,9 @@ def test_a_process_in_a_workers_place(arena: Range) -> None:
         check=True,
         timeout=60,
     )
-    assert json.loads(stolen.stdout) == {}, "targets and orders are for one process alone"
+    taken, swallowed = json.loads(stolen.stdout)
+    assert taken == {}, "targets and orders are for one process alone"
+    assert swallowed < 1 << 25, "a message without end is not taken"
     assert victim.wait(60) == 0, victim.said()[-2000:]
     records = read(target)
     once_each(records, wanted(count))
