@@ -41,6 +41,17 @@ def plain(text: str, width: int, *, mark: str = "…") -> str:
     return printable(text.encode("utf-8", "backslashreplace"), width, mark=mark)
 
 
+def line(text: str) -> str:
+    """One line of text, of any length and in any script: what is not printable, line breaks too, is escaped.
+
+    >>> line("no file \x1b[2J\n here")
+    'no file \\x1b[2J\\n here'
+    """
+    if text.isprintable():
+        return text
+    return "".join([letter if letter.isprintable() else _escaped(letter) for letter in text])
+
+
 def lines(text: str) -> str:
     """Text of several lines, of any length: what is not printable is escaped, but for the line breaks."""
     return "".join(

@@ -11,6 +11,7 @@ from pathlib import Path
 from coordinator.endpoints import control, requests
 from coordinator.endpoints.control import ControlError, running
 from coordinator.endpoints.requests import CommandError
+from lzr import safetext
 from lzr.errors import printable, suggest
 from lzr.safetext import lines
 
@@ -134,7 +135,7 @@ def main(argv: list[str]) -> int:
         return _fail(str(error), 1)
     if not good:
         return _fail(text, 1)
-    print(text.rstrip("\n").removeprefix("ok ") or "ok")
+    print(safetext.lines(text.rstrip("\n").removeprefix("ok ") or "ok"))
     return 0
 
 
@@ -163,5 +164,5 @@ def _settled(path: str, text: str) -> tuple[bool, str]:
 
 
 def _fail(sentence: str, code: int) -> int:
-    print(f"lzr ctl: {sentence}", file=sys.stderr)
+    print(safetext.lines(f"lzr ctl: {sentence}"), file=sys.stderr)
     return code

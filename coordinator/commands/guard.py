@@ -12,6 +12,7 @@ from typing import NoReturn
 
 from coordinator.guard import guard, tablenames
 from coordinator.guard.firewall import CommandError, GuardError, Standing, spans
+from lzr import safetext
 from lzr.errors import UsageError, printable, suggest, two_dashes
 from lzr.sourceports import DEFAULT_PORTS, DEFAULT_RANGE
 
@@ -47,10 +48,10 @@ def main(argv: list[str]) -> int:
             return _off(addresses, _ports(options.source_port) if options.source_port else None)
         return _status()
     except (GuardError, UsageError) as error:
-        print(f"lzr guard: {error}", file=sys.stderr)
+        print(safetext.line(f"lzr guard: {error}"), file=sys.stderr)
         return MISTAKE
     except CommandError as error:
-        print(f"lzr guard: {guard.ROOT if error.forbidden else error}", file=sys.stderr)
+        print(safetext.line(f"lzr guard: {guard.ROOT if error.forbidden else error}"), file=sys.stderr)
         return MISTAKE
 
 
@@ -103,7 +104,7 @@ def _on(addresses: list[str], ports: tuple[int, int], mode: str, interface: str 
         # What was set before stays set; the guard is widened by what is new.
         addresses += [had for seen in before for had in seen.addresses]
     for note in guard.put_up(addresses, ports, mode, interface, name=name).notes:
-        print(f"lzr guard: {note}", file=sys.stderr)
+        print(safetext.line(f"lzr guard: {note}"), file=sys.stderr)
     return DONE
 
 
@@ -131,7 +132,7 @@ def _off(addresses: list[str], ports: tuple[int, int] | None) -> int:
 def _status() -> int:
     found = guard.standing()
     for seen in found:
-        print(_line(seen))
+        print(safetext.line(_line(seen)))
     if not found:
         print("no guard")
     return DONE if found else NONE

@@ -18,6 +18,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import IO, Any, NoReturn
 
+from lzr import safetext
 from lzr.errors import UsageError, printable, two_dashes
 from lzr.fingerprint import Classifier
 from lzr.fingerprint.conversations import Segment, first_answers
@@ -75,12 +76,12 @@ def main(argv: list[str]) -> int:
             for payload in _payloads(path, options.format, handshakes):
                 if payload.trouble:
                     status = INVALID
-                    print(f"lzr identify: {payload.trouble}", file=sys.stderr)
-                print(_line(payload, classifier, as_json=options.json), flush=path == "-")
+                    print(safetext.line(f"lzr identify: {payload.trouble}"), file=sys.stderr)
+                print(safetext.line(_line(payload, classifier, as_json=options.json)), flush=path == "-")
         sys.stdout.flush()
         return status
     except UsageError as error:
-        print(f"lzr identify: {error}", file=sys.stderr)
+        print(safetext.line(f"lzr identify: {error}"), file=sys.stderr)
         return MISTAKE
     except BrokenPipeError:
         # What is left in the buffer has no reader; the interpreter must not find that out once more.

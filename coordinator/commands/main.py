@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import sys
 
+from lzr import safetext
 from lzr.options.subcommands import PROGRAMS
 
 TYPE_CHECKING = False  # as in typing, whose import alone costs 10 ms
@@ -43,7 +44,7 @@ def main(argv: list[str] | None = None) -> int:
             _hold_signals(False)
         try:
             if argv[0] != "guard" and (trouble := _stdout_trouble()):
-                print(f"lzr {argv[0]}: {trouble}", file=sys.stderr)
+                print(safetext.line(f"lzr {argv[0]}: {trouble}"), file=sys.stderr)
                 return USAGE
             status = _subcommand(argv[0], argv[1:])
             sys.stdout.flush()
@@ -87,7 +88,7 @@ def _drop_early_guard() -> None:
 
 def _subcommand(name: str, argv: list[str]) -> int:
     if name != "identify" and sys.platform != "linux":
-        print(f"lzr {name}: {NOT_LINUX}", file=sys.stderr)
+        print(safetext.line(f"lzr {name}: {NOT_LINUX}"), file=sys.stderr)
         return USAGE
     if name == "guard":
         from coordinator.commands import guard as guardcommand
@@ -136,7 +137,7 @@ def _scan(argv: list[str], guard: Guard | None) -> int:
     except parse.Answer as answer:
         return _answer(answer)
     except UsageError as error:
-        print(f"lzr: {error}", file=sys.stderr)
+        print(safetext.line(f"lzr: {error}"), file=sys.stderr)
         return USAGE
     except _Interrupted as error:
         return 128 + error.number
@@ -169,7 +170,9 @@ def _read_config(path: str) -> bytes:
         return bool(_pending())
 
     try:
-        return Reading(pause, lambda sentence: print(f"lzr: {sentence}", file=sys.stderr)).whole(path)
+        return Reading(
+            pause, lambda sentence: print(safetext.line(f"lzr: {sentence}"), file=sys.stderr)
+        ).whole(path)
     except Interrupted:
         raise _Interrupted(min(_pending())) from None
 
@@ -198,7 +201,7 @@ def _answer(answer: parse.Answer) -> int:
     except OSError as error:
         trouble = f"stdout cannot be written: {error.strerror}"
         sys.stdout = None  # or the interpreter flushes it once more
-    print(f"lzr: {trouble}", file=sys.stderr)
+    print(safetext.line(f"lzr: {trouble}"), file=sys.stderr)
     return FAILED
 
 

@@ -28,6 +28,7 @@ from coordinator.monitor.findings import on_terminal
 from coordinator.monitor.log import Log
 from coordinator.monitor.meter import Meter
 from coordinator.monitor.snapshot import Phase, Snapshot, Totals
+from lzr import safetext
 from lzr.errors import UsageError
 from lzr.options.handshakes import shown
 
@@ -263,7 +264,7 @@ class Watch:
         self._write_status(status.csv_row(snapshot))
         self.abandon()
         with contextlib.suppress(OSError, ValueError):
-            sys.stderr.write(text)
+            sys.stderr.write(safetext.lines(text))
             sys.stderr.flush()
         if self.findings is not None:
             self.findings.close(where)
@@ -354,4 +355,4 @@ class Watch:
 
 def _print(line: str) -> None:
     with contextlib.suppress(OSError, ValueError):
-        print(line, file=sys.stderr, flush=True)
+        print(safetext.line(line), file=sys.stderr, flush=True)

@@ -17,7 +17,7 @@ from dataclasses import asdict
 from coordinator.doctor import checks, facts, probing
 from coordinator.doctor.checks import FAULT, LEVELS, Finding, Wanted
 from coordinator.processes import cpus, ownuser, privilege
-from lzr import __version__
+from lzr import __version__, safetext
 from lzr.errors import UsageError, printable
 from lzr.options import parse
 from lzr.options.table import Options
@@ -65,8 +65,8 @@ def main(argv: Sequence[str]) -> int:
         )
     else:
         for one in found:
-            print(f"{one.level:8} {one.check:13} {one.text()}")
-        print(_sum(found))
+            print(safetext.line(f"{one.level:8} {one.check:13} {one.text()}"))
+        print(safetext.line(_sum(found)))
     return LEVELS.index(level)
 
 
@@ -159,5 +159,5 @@ def _count(number: int, what: str) -> str:
 
 
 def _mistake(error: UsageError) -> int:
-    print(f"lzr doctor: {error}", file=sys.stderr)
+    print(safetext.line(f"lzr doctor: {error}"), file=sys.stderr)
     return 2

@@ -52,7 +52,7 @@ def typed(options: Options) -> bool:
 def invite(options: Options) -> None:
     """On a terminal, say what is awaited."""
     if typed(options) and not options.quiet:
-        print(f"lzr: {_LIST if options.send_syns and not options.dryrun else _ZMAP}", file=sys.stderr)
+        print("lzr: " + (_LIST if options.send_syns and not options.dryrun else _ZMAP), file=sys.stderr)
 
 
 def first_targets(intake: Intake, source: Unpacked, signals: Interrupts, options: Options, log: Log) -> bool:

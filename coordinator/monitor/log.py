@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import IO
 
 from coordinator.files.opening import open_lines
+from lzr import safetext
 from lzr.errors import UsageError
 from lzr.options.table import Options
 from lzr.safetext import plain
@@ -47,7 +48,7 @@ class Log:
         if self.file is None:
             if not self.screen_taken:
                 with contextlib.suppress(OSError, ValueError):
-                    print(text, file=sys.stderr, flush=True)
+                    print(safetext.line(text), file=sys.stderr, flush=True)
             return
         try:
             self.file.write(text + "\n")

@@ -12,6 +12,7 @@ import os
 import sys
 from collections.abc import Callable
 
+from lzr import safetext
 from lzr.safetext import plain
 
 _CHUNK = 1 << 16
@@ -100,4 +101,4 @@ class ChildOutput:
 
 def _to_stderr(line: str) -> None:
     with contextlib.suppress(OSError, ValueError):
-        print(line, file=sys.stderr, flush=True)
+        print(safetext.line(line), file=sys.stderr, flush=True)

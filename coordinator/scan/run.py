@@ -21,6 +21,7 @@ from coordinator.scan.loop import FAILED, LOST, OK, Ending, Loop
 from coordinator.scan.prepare import Prepared, begin, prepare, watch
 from coordinator.scan.unanswered import unanswered
 from coordinator.setup.opened import open_all
+from lzr import safetext
 from lzr.options import handshakes
 from lzr.options.table import Options, UsageError
 from lzr.records.summary import Summary
@@ -84,7 +85,7 @@ def _scan(ready: Prepared, signals: Signals, guarded: GuardWatch) -> int:
             ending = replace(ending, status=LOST)
         record.status, record.failure = ending.status, ending.failure
         if ending.failure:
-            print(f"lzr: {ending.failure}", file=sys.stderr)
+            print(safetext.line(f"lzr: {ending.failure}"), file=sys.stderr)
         if ending.unfinished:
             wording.say_how_to_go_on(ready.job.options, log)
         return ending.status
@@ -100,5 +101,5 @@ def _tell(ready: Prepared, ending: Ending) -> None:
     said = unanswered(snapshot, ready.egress.network, opening=options.send_syns)
     if said and ending.status == OK:
         if not options.quiet:
-            print(f"lzr: {said}", file=sys.stderr)
+            print(safetext.line(f"lzr: {said}"), file=sys.stderr)
         ready.opened.log.note(said)

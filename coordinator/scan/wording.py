@@ -17,7 +17,7 @@ from coordinator.results.outputs import begin
 from coordinator.scan.accounts import Accounts
 from coordinator.scan.prepare import Begun, Prepared
 from coordinator.setup.opened import Opened
-from lzr import __version__
+from lzr import __version__, safetext
 from lzr.options import handshakes
 from lzr.options.table import Options
 from lzr.records.encoders import ENCODERS
@@ -72,7 +72,7 @@ def say_how_to_go_on(options: Options, log: Log) -> None:
     log.note(f"to go on with this scan: {text}")
     if options.quiet:
         return
-    print(f"This scan is not finished. To go on with it{same}:\n{text}", file=sys.stderr)
+    print(safetext.lines(f"This scan is not finished. To go on with it{same}:\n{text}"), file=sys.stderr)
 
 
 def put_down(record: Metadata, watch: Watch, log: Log) -> None:

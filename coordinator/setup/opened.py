@@ -34,6 +34,7 @@ from coordinator.processes.rundir import Scratch, ScratchError
 from coordinator.results.metadata import Metadata, open_metadata
 from coordinator.results.outputs import Outputs, free_name, open_outputs
 from coordinator.results.resultfile import content
+from lzr import safetext
 from lzr.errors import printable
 from lzr.options import handshakes
 from lzr.options.table import Options, UsageError, check_fields
@@ -165,7 +166,7 @@ def _settle_again(guard: Guard | None, checkpoint: Checkpoint) -> None:
 
 def _say(sentence: str) -> None:
     """Before there is a log."""
-    print(f"lzr: {sentence}", file=sys.stderr, flush=True)
+    print(safetext.line(f"lzr: {sentence}"), file=sys.stderr, flush=True)
 
 
 def _open_input(options: Options, stdin: Source | None, reading: Reading) -> Unpacked:
