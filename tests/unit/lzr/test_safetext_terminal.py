@@ -16,7 +16,7 @@ from lzr import safetext
 
 pytestmark = pytest.mark.attack
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 SAFE = {"line", "lines", "plain", "printable"}
 OWN_TEXT = {"json.dumps", "_parser().format_help", "table"}
 """Calls that give nothing but ASCII of our own: json escapes all else."""
