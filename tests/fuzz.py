@@ -214,7 +214,7 @@ class Scan:
         self.table = FlowTable(self.plan, capacity=16)
         for shard in range(self.plan.shards):
             state = old.extract(shard)
-            pieces = ShardFlows.pieces_of(*state.plain_pieces())
+            pieces = ShardFlows.held_of(*state.plain_held())
             self.table.adopt(ShardFlows(state.flows, state.armed, state.asked, pieces))
 
     def finish(self) -> None:

@@ -284,7 +284,7 @@ class Play:
         self.table.edges, self.table.ignored = old.edges, old.ignored
         for shard in range(self.plan.shards):
             state = old.extract(shard)
-            pieces = ShardFlows.pieces_of(*state.plain_pieces())
+            pieces = ShardFlows.held_of(*state.plain_held())
             self.table.adopt(ShardFlows(state.flows, state.armed, state.asked, pieces))
         check_books(old)
         assert old.in_flight == len(old.index) == 0

@@ -1,4 +1,4 @@
-"""A fleet in memory: workers, collectors and their coordinator as far as ownership and exactly-once go.
+"""A pool in memory: workers, collectors and their coordinator as far as ownership and exactly-once go.
 
 Real are the ownership machine and the ledger. The rest is what the processes promise, in a few lines each: a
 worker hosts shards, keeps its results until they are acknowledged, and releases a shard only then
@@ -57,7 +57,7 @@ class Flow(NamedTuple):
 class Batch(NamedTuple):
     """Results on the way to the output."""
 
-    source: int
+    incarnation: int
     seq: int
     flows: tuple[Flow, ...]
 
@@ -198,17 +198,17 @@ class Collector(Simulated):
         if not self.writes:
             self.waiting.append(batch)
             return
-        if batch.source in self.fenced or batch.seq != self.last.get(batch.source, 0) + 1:
+        if batch.incarnation in self.fenced or batch.seq != self.last.get(batch.incarnation, 0) + 1:
             return
-        self.last[batch.source] = batch.seq
+        self.last[batch.incarnation] = batch.seq
         self.output += batch.flows
-        self.reports.append(Written(self.name, batch.flows, {batch.source: batch.seq}, len(self.output)))
+        self.reports.append(Written(self.name, batch.flows, {batch.incarnation: batch.seq}, len(self.output)))
 
     def _obey(self, kind: str, *what: Any) -> None:
         match kind, *what:
-            case "fence", source:
-                self.fenced.add(source)
-                self.reports.append(Fenced(self.name, source))
+            case "fence", incarnation:
+                self.fenced.add(incarnation)
+                self.reports.append(Fenced(self.name, incarnation))
             case "link", pipe, writer:
                 self.pipe = pipe
                 self.waiting.clear()
@@ -217,7 +217,7 @@ class Collector(Simulated):
                 self.alive = False
 
 
-class Fleet:
+class Pool:
     """The coordinator and its processes. Nothing moves but what is told to."""
 
     def __init__(self, shards: int, random: Random) -> None:
@@ -230,7 +230,7 @@ class Fleet:
         self.lines = 0
         self.children: dict[str, Simulated] = {}  # that the coordinator knows
         self.gone: list[Simulated] = []  # that it has buried
-        self.written: Counter[int] = Counter()  # by source
+        self.written: Counter[int] = Counter()  # by incarnation
         self.told: Counter[int] = Counter()
         self.inbox: deque[Report] = deque()
         self.said: list[Report] = []  # all reports that ever came
@@ -332,8 +332,8 @@ class Fleet:
                 self._order(name, "hurry")
             case Stop(name):
                 self._order(name, "stop")
-            case Fence(name, source):
-                self._order(name, "fence", source)
+            case Fence(name, incarnation):
+                self._order(name, "fence", incarnation)
             case Link(name, writer):
                 self._order(name, "link", self._pipe_to(writer), writer)
             case SendTo(name, collector):
@@ -487,5 +487,5 @@ class Fleet:
         assert self.acknowledged == self.lines
 
 
-def alive(fleet: Fleet) -> list[str]:
-    return [child.name for child in fleet.children.values() if child.alive]
+def alive(pool: Pool) -> list[str]:
+    return [child.name for child in pool.children.values() if child.alive]

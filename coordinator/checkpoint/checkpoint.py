@@ -55,7 +55,7 @@ class Checkpoint:
         saved: Saved | None = None,
         *,
         lock: int = -1,
-        owner: tuple[int, int] | None = None,
+        invoker: tuple[int, int] | None = None,
         lists: dict[str, str] | None = None,
         place: int | None = None,
     ) -> None:
@@ -74,7 +74,7 @@ class Checkpoint:
         self.sources: list[str] = []
         self._lists = lists or {}
         self._directory = directory
-        self._owner = owner
+        self._invoker = invoker
         self._place = place
         self._next = 0.0
         self._thread: threading.Thread | None = None
@@ -150,7 +150,7 @@ class Checkpoint:
             if place is None:
                 place = os.open(self._directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
             try:
-                _replace(place, data, self._owner)
+                _replace(place, data, self._invoker)
             finally:
                 if place != self._place:
                     os.close(place)
@@ -165,7 +165,7 @@ def _is_file(descriptor: int) -> bool:
     return stat.S_ISREG(os.fstat(descriptor).st_mode)
 
 
-def _replace(place: int, data: bytes, owner: tuple[int, int] | None) -> None:
+def _replace(place: int, data: bytes, invoker: tuple[int, int] | None) -> None:
     """The new checkpoint in the place of the old one: at every moment one of them is there, whole.
 
     place: a descriptor of the directory, in which whoever owns it may have put anything meanwhile.
@@ -175,8 +175,8 @@ def _replace(place: int, data: bytes, owner: tuple[int, int] | None) -> None:
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
     descriptor = os.open("checkpoint.new", flags, 0o644, dir_fd=place)
     try:
-        if owner is not None:
-            os.fchown(descriptor, *owner)
+        if invoker is not None:
+            os.fchown(descriptor, *invoker)
         view = memoryview(data)
         while view:
             view = view[os.write(descriptor, view) :]
@@ -215,7 +215,7 @@ def _content(name: Path | str, place: int | None) -> bytes:
 @contextmanager
 def open_checkpoint(
     options: Options,
-    owner: tuple[int, int] | None = None,
+    invoker: tuple[int, int] | None = None,
     read: Callable[[str], bytes] = lambda path: Path(path).read_bytes(),
 ) -> Iterator[Checkpoint | None]:
     """What --checkpoint and --resume ask for, None where neither does. Raises UsageError.
@@ -226,10 +226,10 @@ def open_checkpoint(
         yield None
         return
     directory = Path(options.checkpoint)
-    place = _enter(directory, owner, create=options.resume is None)
+    place = _enter(directory, invoker, create=options.resume is None)
     lock = -1
     try:
-        lock = _lock(directory, place, owner, create=options.resume is None)
+        lock = _lock(directory, place, invoker, create=options.resume is None)
         saved = load(directory, place)
         if options.resume is None:
             if saved is not None:
@@ -238,21 +238,23 @@ def open_checkpoint(
                     "and a new scan needs another directory"
                 )
             lists = digests(options, read)
-            yield Checkpoint(directory, absolute(options), lock=lock, owner=owner, lists=lists, place=place)
+            yield Checkpoint(
+                directory, absolute(options), lock=lock, invoker=invoker, lists=lists, place=place
+            )
             return
         if saved is None:
             raise UsageError(f"there is no checkpoint in {directory}")
         options = restored(options, saved.options)
         lists = digests(options, read)
         _compare_lists(options, saved.lists, lists)
-        yield Checkpoint(directory, options, saved, lock=lock, owner=owner, lists=lists, place=place)
+        yield Checkpoint(directory, options, saved, lock=lock, invoker=invoker, lists=lists, place=place)
     finally:
         for descriptor in (lock, place):
             if descriptor >= 0:
                 os.close(descriptor)
 
 
-def _enter(directory: Path, owner: tuple[int, int] | None, *, create: bool) -> int:
+def _enter(directory: Path, invoker: tuple[int, int] | None, *, create: bool) -> int:
     """The directory, made if need be: a descriptor. Raises UsageError.
 
     A checkpoint says what a resumed scan does, so the directory has to belong to us (root, or who called
@@ -260,7 +262,7 @@ def _enter(directory: Path, owner: tuple[int, int] | None, *, create: bool) -> i
     """
     shown = printable(str(directory))
     try:
-        with reach(str(directory), owner) as found:
+        with reach(str(directory), invoker) as found:
             made = create and not found.mode()
             if made:
                 os.mkdir(found.name, 0o755, dir_fd=found.directory)
@@ -271,20 +273,20 @@ def _enter(directory: Path, owner: tuple[int, int] | None, *, create: bool) -> i
     except OSError as error:
         raise UsageError(f"cannot use {shown} for the checkpoint: {error.strerror}") from error
     status = os.fstat(place)
-    wrong, group = "", 0 if owner is None else owner[1]
-    if status.st_uid not in trusted(owner):
+    wrong, group = "", 0 if invoker is None else invoker[1]
+    if status.st_uid not in trusted(invoker):
         wrong = "it belongs to somebody else"
     elif status.st_mode & 0o002 or (os.geteuid() == 0 and status.st_mode & 0o020 and status.st_gid != group):
         wrong = "others can write in it"
     if wrong:
         os.close(place)
         raise UsageError(f"cannot use {shown} for the checkpoint: {wrong}")
-    if made and owner is not None:
-        os.fchown(place, *owner)
+    if made and invoker is not None:
+        os.fchown(place, *invoker)
     return place
 
 
-def _lock(directory: Path, place: int, owner: tuple[int, int] | None, *, create: bool) -> int:
+def _lock(directory: Path, place: int, invoker: tuple[int, int] | None, *, create: bool) -> int:
     """Held by every process of a scan, so that its writer is gone before another one begins."""
     flags = os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
     try:
@@ -292,8 +294,8 @@ def _lock(directory: Path, place: int, owner: tuple[int, int] | None, *, create:
             if not create:
                 raise FileExistsError
             lock = os.open("lock", flags | os.O_CREAT | os.O_EXCL, 0o644, dir_fd=place)
-            if owner is not None:
-                os.fchown(lock, *owner)
+            if invoker is not None:
+                os.fchown(lock, *invoker)
         except FileExistsError:
             lock = os.open("lock", flags, dir_fd=place)
     except FileNotFoundError as error:

@@ -63,7 +63,7 @@ def main(argv: list[str]) -> int:
         options = _parser().parse_args(two_dashes(argv, _FLAGS))
         if not options.files:
             _await_stdin()
-        asked, _ = choice.settle(
+        asked, _ = choice.choose(
             Options(
                 handshakes=_names(options.handshakes),
                 priority_fingerprint=_names(options.priority_fingerprint),

@@ -34,7 +34,7 @@ def main(argv: list[str] | None = None) -> int:
     if _POSIX:
         from coordinator.files import standard
 
-        standard.settle()
+        standard.fill_closed()
     argv = sys.argv[1:] if argv is None else argv
     if argv[:1] == ["help"] and argv[1:2] and argv[1] in PROGRAMS:
         argv = [argv[1], "--help"]
@@ -116,24 +116,24 @@ def _scan(argv: list[str], guard: Guard | None) -> int:
     from lzr.options import parse
 
     # From here on the guard has to be taken away again, whatever ends us.
-    source = None
+    stream = None
     try:
         options = parse.parse(argv, _read_config)
         if sys.platform != "linux":
             raise UsageError(NOT_LINUX)
         if options.input_file is None:
             from coordinator.files import standard
-            from coordinator.input.stream import Source
+            from coordinator.input.stream import Stream
 
             if trouble := standard.stdin_trouble():
                 raise UsageError(trouble)
 
-            source = Source(0)
-        guard = _settle(guard, options)
+            stream = Stream(0)
+        guard = _guarded(guard, options)
         os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # before numpy: nobody multiplies matrices here
         from coordinator.scan import run
 
-        return run.run(options, guard, source)
+        return run.run(options, guard, stream)
     except parse.Answer as answer:
         return _answer(answer)
     except UsageError as error:
@@ -142,8 +142,8 @@ def _scan(argv: list[str], guard: Guard | None) -> int:
     except _Interrupted as error:
         return 128 + error.number
     finally:
-        if source is not None:
-            source.settle()  # a thread that still reads while the interpreter ends may crash it
+        if stream is not None:
+            stream.stop_reading_ahead()  # a thread that still reads while the interpreter ends may crash it
         if guard is not None:
             guard.remove()
 
@@ -205,7 +205,7 @@ def _answer(answer: parse.Answer) -> int:
     return FAILED
 
 
-def _settle(guard: Guard | None, options: Options) -> Guard | None:
+def _guarded(guard: Guard | None, options: Options) -> Guard | None:
     """The guard as the options ask for it. Raises UsageError if there can be none."""
     from coordinator.guard.guard import GuardError, put_up
     from coordinator.processes.privilege import why_not_root_enough
@@ -219,7 +219,7 @@ def _settle(guard: Guard | None, options: Options) -> Guard | None:
     try:
         if guard is None:
             return put_up(*wanted)
-        guard.settle(*wanted)
+        guard.change(*wanted)
     except GuardError as error:
         if not options.without_guard:
             hint = "; --without-guard goes on all the same" if "cannot be suppressed" in str(error) else ""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Collection, Mapping
 
-from coordinator.console.console import Watch
+from coordinator.console.console import Console
 from coordinator.guard.watch import GuardWatch
 from coordinator.input.intake import Fates
 from coordinator.network.routing import Routing
@@ -17,8 +17,8 @@ _NAMED = 3
 class Alerts:
     """One for a scan. Cheap: called in every turn of its loop."""
 
-    def __init__(self, watch: Watch, guarded: GuardWatch, routing: Routing, fates: Fates) -> None:
-        self._watch = watch
+    def __init__(self, console: Console, guarded: GuardWatch, routing: Routing, fates: Fates) -> None:
+        self._console = console
         self._guarded = guarded
         self._routing = routing
         self._fates = fates
@@ -27,21 +27,21 @@ class Alerts:
 
     def look(self, now: float) -> None:
         """now: monotonic seconds."""
-        totals = self._watch.totals
+        totals = self._console.totals
         if said := self._guarded.look(now):
             totals.guard_missing = self._guarded.missing
-            self._watch.alert("guard", said, lost=True)
+            self._console.alert("guard", said, lost=True)
         refused = totals.outcomes["send_refused"]
         if refused != self._refused:
             self._refused = refused
-            self._watch.alert("egress", _refused(refused), lost=True)
+            self._console.alert("egress", _refused(refused), lost=True)
         fates = self._fates
         if fates.unroutable != self._unroutable:
             self._unroutable = dict(fates.unroutable)
-            self._watch.alert("unroutable", _unroutable(fates.unroutable, fates.examples), lost=False)
+            self._console.alert("unroutable", _unroutable(fates.unroutable, fates.examples), lost=False)
         if len(self._routing.silent) != self._silent:
             self._silent = len(self._routing.silent)
-            self._watch.alert("neighbours", _silent(self._routing.silent), lost=False)
+            self._console.alert("neighbours", _silent(self._routing.silent), lost=False)
 
 
 def _refused(count: int) -> str:

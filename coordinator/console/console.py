@@ -45,12 +45,12 @@ FRESH = 60.0
 """Seconds for which a note stands among the warnings; at the end all of them do."""
 
 
-class Watch:
+class Console:
     """Dashboard or status line, status file, metrics, control socket, automatic worker counts.
 
     totals: the coordinator's own figures, to be kept up to date by it.
     meter: where the processes' reports go (`feed`, `launched`, `restarted`, `removed`, `mark`).
-    owner: user and group that files made here belong to.
+    invoker: user and group that files made here belong to.
     typed: the input is typed on the terminal that the dashboard would be on.
     title: what is scanned how. cores: that may be used.
     pause: waits so many seconds, returns whether the user wants to end.
@@ -62,7 +62,7 @@ class Watch:
         now: float,
         *,
         results_on_stdout: bool,
-        owner: tuple[int, int] | None = None,
+        invoker: tuple[int, int] | None = None,
         log: Log | None = None,
         typed: bool = False,
         title: str = "",
@@ -85,7 +85,7 @@ class Watch:
         self.meter = Meter(now)
         self._notes: deque[tuple[float, str]] = deque(maxlen=20)
         self._now = now
-        self._owner = owner
+        self._invoker = invoker
         self._typed = typed
         self._pause = pause
         self.results: tuple[str, int] | None = (
@@ -97,7 +97,7 @@ class Watch:
         self._control: ControlServer | None = None
         self._metrics: MetricsServer | None = None
         self._status_file: IO[str] | None = None
-        self._autoscale = autoscale.Watch()
+        self._autoscale = autoscale.Observed()
         self._next_frame = now
         self._next_second = now + 1
         self._snapshot = Snapshot(now=now, started=now)
@@ -324,8 +324,8 @@ class Watch:
     def _create(self, path: str, mode: str, pause: Callable[[float], bool] = lambda _: True) -> IO[str]:
         """Raises OSError, UsageError, and Interrupted for a FIFO that nobody reads."""
         if mode == "a":
-            return open_lines(path, self._owner, pause=pause, say=self._say)
-        descriptor = open_written(path, self._owner, append=False, pause=pause)
+            return open_lines(path, self._invoker, pause=pause, say=self._say)
+        descriptor = open_written(path, self._invoker, append=False, pause=pause)
         if stat.S_ISREG(os.fstat(descriptor).st_mode):
             os.ftruncate(descriptor, 0)
         return os.fdopen(descriptor, mode, buffering=1, encoding="utf-8")

@@ -1,6 +1,6 @@
 """Lines of styled text, and the few shapes drawn with them: bars, sparklines, charts, tables.
 
-A `Line` is a list of (text, style name) pieces in which every character is one cell wide, so a
+A `Line` is a list of (text, style name) spans in which every character is one cell wide, so a
 width is a length and nothing has to be measured. Styles are names; what they look like is `THEME`, and a
 picture is complete without any of them (no colour, no UTF-8: another `Glyphs`).
 """
@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-Piece = tuple[str, str]
-Line = list[Piece]
+Span = tuple[str, str]
+Line = list[Span]
 
 THEME = {
     "": "",
@@ -74,7 +74,7 @@ def fit(line: Line, width: int) -> Line:
 
 
 def spread(left: Line, right: Line, width: int) -> Line:
-    """One piece at each end; the left one gives way."""
+    """A span at each end; the left one gives way."""
     room = max(0, width - width_of(right))
     return fit([*fit(left, room), *right], width)
 
@@ -140,7 +140,7 @@ def chart(values: Sequence[float], width: int, height: int, glyphs: Glyphs, styl
     return lines
 
 
-def columns(cells: Iterable[Piece], widths: Sequence[int], left: frozenset[int] = frozenset({0})) -> Line:
+def columns(cells: Iterable[Span], widths: Sequence[int], left: frozenset[int] = frozenset({0})) -> Line:
     """A table row: cells of the given widths, a blank between them, to the right unless in `left`."""
     line: Line = []
     for index, ((text, style), width) in enumerate(zip(cells, widths, strict=True)):

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from coordinator.dashboard.canvas import Glyphs, Line, Piece, columns
+from coordinator.dashboard.canvas import Glyphs, Line, Span, columns
 from coordinator.monitor import numbers
 from coordinator.monitor.bottleneck import FULL, RING_FULL
 from coordinator.monitor.snapshot import ProcessView, Snapshot, State, WorkerView
@@ -108,7 +108,7 @@ def _columns(width: int) -> list[Column]:
 
 
 def _process(p: ProcessView, shown: list[Column], widths: list[int], width: int, g: Glyphs) -> Line:
-    name: Piece = (p.name, "name")
+    name: Span = (p.name, "name")
     if p.state in (State.DEAD, State.SILENT, State.STARTING):
         words = {State.DEAD: "died, a successor is being started", State.SILENT: "does not report"}
         style = "dim" if p.state == State.STARTING else "bad"

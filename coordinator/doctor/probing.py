@@ -47,7 +47,7 @@ def route(options: Options, target: str | None) -> tuple[Finding, Network | None
         given = discover.expand_sources(options.source_ips)
         routing = Routing(Netlink(), options.interface, given, lambda sentence: None)
         try:
-            goal = _settle(routing, target)
+            goal = _look_up(routing, target)
             net = routing.network
             assert net is not None
             if given:
@@ -60,7 +60,7 @@ def route(options: Options, target: str | None) -> tuple[Finding, Network | None
         return Finding("route", FAULT, str(error)), None
 
 
-def _settle(routing: Routing, target: str | None) -> Address:
+def _look_up(routing: Routing, target: str | None) -> Address:
     """Look up the way to the target, or to the Internet by the family that there is; to which address."""
     goals = [ipaddress.ip_address(target)] if target is not None else list(ANYWHERE.values())
     trouble: NetworkError | None = None
@@ -69,7 +69,7 @@ def _settle(routing: Routing, target: str | None) -> Address:
         row["peer_hi"], row["peer_lo"] = addresses.parse(str(goal))
         row["syn"] = Opening.OURS
         try:
-            routing.settle([row])
+            routing.choose_link([row])
             return goal
         except NoRouteError as error:
             trouble = trouble or error

@@ -37,7 +37,7 @@ class Opened:
 
 def open_output(
     name: str,
-    owner: tuple[int, int] | None,
+    invoker: tuple[int, int] | None,
     *,
     create: bool = True,
     pause: Callable[[float], bool] = lambda _: False,
@@ -45,25 +45,25 @@ def open_output(
 ) -> Opened:
     """Open a file for results: what is written goes to its end, also after somebody has cut it short.
 
-    owner: whom a new file is to belong to. pause: waits so many seconds, returns whether the user wants to
+    invoker: whom a new file is to belong to. pause: waits so many seconds, returns whether the user wants to
     end; then Interrupted is raised. say: told once if a FIFO has no reader. Raises UsageError.
     """
     try:
-        with reach(name, owner) as place:
+        with reach(name, invoker) as place:
             mode = place.mode()
             if stat.S_ISFIFO(mode) and place.directory is not None:
-                _suspect(place, name, owner)
+                _suspect(place, name, invoker)
                 return Opened(_open_fifo(place, name, pause, say), made=False, regular=False)
             if mode and not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
                 return Opened(place.open(os.O_WRONLY), made=False, regular=False)
-            return _open(place, name, owner, create=create, append=True, access=os.O_RDWR)
+            return _open(place, name, invoker, create=create, append=True, access=os.O_RDWR)
     except OSError as error:
         raise UsageError(f"cannot write {printable(name)}: {error.strerror}") from error
 
 
 def open_written(
     name: str,
-    owner: tuple[int, int] | None,
+    invoker: tuple[int, int] | None,
     *,
     append: bool,
     pause: Callable[[float], bool] = lambda _: False,
@@ -72,23 +72,23 @@ def open_written(
     """Open a file that is written beside the results (log, metadata, profile ...): a descriptor.
 
     append: write at its end; else from its beginning, what it holds stays until the caller cuts it off.
-    Only a file that this call makes is given to `owner`. pause, say: as for `open_output`.
+    Only a file that this call makes is given to `invoker`. pause, say: as for `open_output`.
     Raises OSError, UsageError.
     """
-    with reach(name, owner) as place:
+    with reach(name, invoker) as place:
         mode = place.mode()
         if stat.S_ISFIFO(mode) and place.directory is not None:
-            _suspect(place, name, owner)
+            _suspect(place, name, invoker)
             return _open_fifo(place, name, pause, say)
         if mode and not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
-            _suspect(place, name, owner)
+            _suspect(place, name, invoker)
             return place.open(os.O_WRONLY | (os.O_APPEND if append else 0))
-        return _open(place, name, owner, create=True, append=append, access=os.O_WRONLY).descriptor
+        return _open(place, name, invoker, create=True, append=append, access=os.O_WRONLY).descriptor
 
 
 def open_lines(
     name: str,
-    owner: tuple[int, int] | None,
+    invoker: tuple[int, int] | None,
     what: str = "",
     *,
     pause: Callable[[float], bool] = lambda _: False,
@@ -100,7 +100,7 @@ def open_lines(
     `open_output`. Raises UsageError.
     """
     try:
-        descriptor = open_written(name, owner, append=True, pause=pause, say=say)
+        descriptor = open_written(name, invoker, append=True, pause=pause, say=say)
     except OSError as error:
         raise UsageError(f"cannot write {what}{printable(name)}: {error.strerror}") from error
     if stat.S_ISFIFO(os.fstat(descriptor).st_mode):
@@ -134,7 +134,7 @@ class _Leaky(io.BufferedIOBase):
 
 
 def _open(
-    place: Place, name: str, owner: tuple[int, int] | None, *, create: bool, append: bool, access: int
+    place: Place, name: str, invoker: tuple[int, int] | None, *, create: bool, append: bool, access: int
 ) -> Opened:
     """A regular file, or one that is not there yet. Raises OSError, UsageError."""
     flags = access | os.O_NONBLOCK | (os.O_APPEND if append else 0)
@@ -149,9 +149,9 @@ def _open(
         if not stat.S_ISREG(status.st_mode):  # it has become something else since we looked
             raise OSError(errno.EAGAIN, os.strerror(errno.EAGAIN))
         if not made:
-            _suspect(place, name, owner, status)
-        elif owner is not None:
-            os.fchown(descriptor, *owner)
+            _suspect(place, name, invoker, status)
+        elif invoker is not None:
+            os.fchown(descriptor, *invoker)
     except (OSError, UsageError):
         os.close(descriptor)
         raise
@@ -159,7 +159,7 @@ def _open(
 
 
 def _suspect(
-    place: Place, name: str, owner: tuple[int, int] | None, status: os.stat_result | None = None
+    place: Place, name: str, invoker: tuple[int, int] | None, status: os.stat_result | None = None
 ) -> None:
     """Raises UsageError for a file that an outsider may have put there for us to write to, or to wait for.
 
@@ -171,7 +171,7 @@ def _suspect(
         status = os.stat(place.name, dir_fd=place.directory, follow_symlinks=False)
     directory = os.fstat(place.directory)
     shared = bool(directory.st_mode & stat.S_ISVTX)
-    if shared and status.st_uid not in trusted(owner) | {directory.st_uid}:
+    if shared and status.st_uid not in trusted(invoker) | {directory.st_uid}:
         raise UsageError(f"{printable(name)} belongs to somebody else, in a directory that others can write")
     if os.geteuid() == 0 and stat.S_ISREG(status.st_mode) and status.st_nlink > 1:
         raise UsageError(f"{printable(name)} has a second name (link), in a directory that others can write")

@@ -48,9 +48,9 @@ class Place(NamedTuple):
         return os.open(self.name, flags, mode, dir_fd=self.directory)
 
 
-def trusted(owner: tuple[int, int] | None) -> set[int]:
-    """Users whose links we follow. owner: who called sudo."""
-    return {0, os.geteuid()} | ({owner[0]} if owner is not None else set())
+def trusted(invoker: tuple[int, int] | None) -> set[int]:
+    """Users whose links we follow. invoker: who called sudo."""
+    return {0, os.geteuid()} | ({invoker[0]} if invoker is not None else set())
 
 
 def others_write(directory: os.stat_result, friends: set[int]) -> bool:
@@ -59,12 +59,12 @@ def others_write(directory: os.stat_result, friends: set[int]) -> bool:
 
 
 @contextmanager
-def reach(path: str, owner: tuple[int, int] | None) -> Iterator[Place]:
+def reach(path: str, invoker: tuple[int, int] | None) -> Iterator[Place]:
     """The place of a file. Raises OSError, and UsageError for a link that an outsider has put on the way."""
     if path.startswith(_HELD):
         yield Place(None, path)
         return
-    friends = trusted(owner)
+    friends = trusted(invoker)
     steps = deque(_steps(path))
     at = _enter(path)
     links = 0

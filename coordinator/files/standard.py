@@ -15,7 +15,7 @@ import sys
 _READ, _WRITTEN = (os.O_RDONLY, os.O_RDWR), (os.O_WRONLY, os.O_RDWR)
 
 
-def settle() -> None:
+def fill_closed() -> None:
     """Fill what is closed; what is printed to a stderr that cannot be written goes nowhere."""
     for descriptor, flags in ((0, os.O_WRONLY), (1, os.O_RDONLY), (2, os.O_RDWR)):
         try:

@@ -27,7 +27,7 @@ DOUBT = 1.0
 
 
 class Alert(Protocol):
-    """`Watch.alert`."""
+    """`Console.alert`."""
 
     def __call__(self, kind: str, sentence: str, *, lost: bool) -> None: ...
 

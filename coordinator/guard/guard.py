@@ -2,7 +2,7 @@
 
 The kernel sees SYN-ACKs and data for connections it never opened, and would reset each. What is put up
 is taken away: at the end by ``Guard.remove``, and after a ``kill -9`` by the next
-run, which knows the rules of a dead owner by their name (``coordinator/guard/tablenames.py``).
+run, which knows the rules of a dead holder by their name (``coordinator/guard/tablenames.py``).
 
 A guard covers source addresses and a range of source ports, in both families, and nothing else. Modes:
 
@@ -104,7 +104,7 @@ class Guard:
                 self._tool.change(self.name, cover, self.ways)
         self.cover, self._listed = cover, ""
 
-    def settle(
+    def change(
         self,
         addresses: Iterable[str] = (),
         ports: tuple[int, int] = DEFAULT_PORTS,

@@ -1,6 +1,6 @@
 """Whose guard is it, and does that process still live?
 
-A guard is stale only when its owner is proved dead. A rule carries its owner in
+A guard is stale only when its holder is proved dead. A rule carries its holder in
 its name, ``lzr_<pid namespace>_<pid>_<start time>_<n>``. The pid alone would not do: it is used again, and
 a scan in a container has pids that mean other processes out here. Start time (clock ticks since boot,
 proc(5) ``/proc/pid/stat`` field 22) settles the first, the namespace the second. Who cannot be judged
@@ -41,13 +41,13 @@ def is_manual(name: str) -> bool:
 
 
 def pid_of(name: str) -> int | None:
-    """The owner's pid, as its own namespace counts, or None for a guard set by hand."""
+    """The holder's pid, as its own namespace counts, or None for a guard set by hand."""
     parts = _parts(name)
     return parts[1] if parts else None
 
 
 def is_stale(name: str) -> bool:
-    """The owner named here is certainly dead."""
+    """The holder named here is certainly dead."""
     parts = _parts(name)
     if parts is None:
         return False

@@ -55,7 +55,7 @@ def invite(options: Options) -> None:
         print("lzr: " + (_LIST if options.send_syns and not options.dryrun else _ZMAP), file=sys.stderr)
 
 
-def first_targets(intake: Intake, source: Unpacked, signals: Interrupts, options: Options, log: Log) -> bool:
+def first_targets(intake: Intake, stream: Unpacked, signals: Interrupts, options: Options, log: Log) -> bool:
     """Read until there is a target: where it is decides the interface. False when the input has ended.
 
     Raises UsageError where the input is no list, or cannot be read to its end.
@@ -70,8 +70,8 @@ def first_targets(intake: Intake, source: Unpacked, signals: Interrupts, options
         if not more and not intake.parked:
             return False
         reading = more and not intake.crowded
-        if not (reading and source.ready()):
-            reads = [source.fileno()] if reading else []
+        if not (reading and stream.ready()):
+            reads = [stream.fileno()] if reading else []
             seconds = 0.25 if intake.parked else _AFTER if intake.refused else _LONG
             ready = select.select([*reads, signals.fileno, *intake.awaited], [], [], seconds)[0]
             if not ready and not said and not intake.parked:
@@ -82,16 +82,16 @@ def first_targets(intake: Intake, source: Unpacked, signals: Interrupts, options
                     log.info("waiting for the input")
                     quiet = False
         intake.look_up()
-        if not (reading and source.ready()):
+        if not (reading and stream.ready()):
             continue
-        chunk = source.read()
+        chunk = stream.read()
         if chunk == b"":
             more = False
             intake.finish()
-            if source.trouble and not intake.backlog:
-                raise UsageError(f"the input was not read to its end: {source.trouble}")
+            if stream.trouble and not intake.backlog:
+                raise UsageError(f"the input was not read to its end: {stream.trouble}")
         elif chunk:
-            intake.feed(chunk, early=source.age < EARLY)
+            intake.feed(chunk, early=stream.age < EARLY)
     if options.send_syns and half_open(intake.first):
         log.info(
             "these are ZMap's half-open connections: -sendSYNs opens them anew, without it they are used"

@@ -7,7 +7,7 @@ import stat
 from collections.abc import Sequence
 
 from coordinator.checkpoint.hashes import InputHash, Mark
-from coordinator.input.stream import Source
+from coordinator.input.stream import Stream
 from coordinator.input.unpack import Unpacked
 
 
@@ -24,7 +24,7 @@ def compare(descriptor: int, binary: bool, marks: Sequence[Mark], prefix: bytes)
         return  # it is compared as it is read
     try:
         os.lseek(again, os.lseek(descriptor, 0, os.SEEK_CUR), os.SEEK_SET)
-        plain, found, end = Unpacked(Source(again), binary=binary), InputHash(marks, prefix), max(marks)[0]
+        plain, found, end = Unpacked(Stream(again), binary=binary), InputHash(marks, prefix), max(marks)[0]
         while found.length < end:
             chunk = plain.read()
             if chunk == b"":

@@ -88,7 +88,7 @@ class Fates:
 _FIRST_PORT = 7  # salt, as those of lzr/flow/table.py and lzr/flow/ackfirewall.py
 
 
-class Sources:
+class SourceAddresses:
     """Our source addresses and ports, chosen per target by hash."""
 
     def __init__(

@@ -34,7 +34,7 @@ _SPAN = 0.05  # seconds between the first and the last piece of what is given as
 _FULL = 0.875  # the writes of lines leave a little of each page of a pipe unused
 
 
-class Source:
+class Stream:
     def __init__(self, descriptor: int) -> None:
         """descriptor: of the input, which need not be a pipe."""
         self._descriptor = descriptor
@@ -120,7 +120,7 @@ class Source:
             if piece:
                 self._keep(piece)
 
-    def settle(self) -> None:
+    def stop_reading_ahead(self) -> None:
         """Stop reading ahead: when what was read is given, `read` reads."""
         if self._thread is not None:
             os.write(self._stop, b".")
@@ -157,14 +157,14 @@ class Source:
                 self.full, self.patience = False, math.inf
                 return bytes(block)
         if self._ended:
-            self.settle()
+            self.stop_reading_ahead()
             return b""
         if self._thread is not None:
             with contextlib.suppress(BlockingIOError):
                 os.eventfd_read(self._told)
             if self._blocks or not self._over:
                 return None
-            self.settle()
+            self.stop_reading_ahead()
         return self._take()
 
     def _take(self) -> bytes | None:

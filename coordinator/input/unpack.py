@@ -1,12 +1,12 @@
 """The input made plain: decompressed, in UTF-8, one line feed a line; or refused by name, if it is no list.
 
-It has the form of a `Source` and stands before one. Nothing is read ahead of what is asked for, and of what
+It has the form of a `Stream` and stands before one. Nothing is read ahead of what is asked for, and of what
 one read of a compressed input brings, some megabytes at most are given at once: the rest is `pending`.
 """
 
 from __future__ import annotations
 
-from coordinator.input.stream import Source
+from coordinator.input.stream import Stream
 from lzr.errors import UsageError
 from lzr.targets import filetypes
 from lzr.targets.decompress import MAGICS, Decompressor, NotHere, compression
@@ -16,9 +16,9 @@ from lzr.targets.textencoding import Text, coding
 class Unpacked:
     """trouble: what is wrong with a compressed input, once it is found damaged; its end is given then."""
 
-    def __init__(self, source: Source, *, binary: bool = False) -> None:
+    def __init__(self, stream: Stream, *, binary: bool = False) -> None:
         """binary: the input is no text (ZMap's fast dry run) and goes through as it is."""
-        self.source = source
+        self.stream = stream
         self.trouble = ""
         self._binary = binary
         self._first: bytes | None = b""  # until it is known whether the input is compressed
@@ -28,53 +28,53 @@ class Unpacked:
         self._text = Text()
         self._finished = False
 
-    def settle(self) -> None:
-        self.source.settle()
+    def stop_reading_ahead(self) -> None:
+        self.stream.stop_reading_ahead()
 
     def fileno(self) -> int:
-        return self.source.fileno()
+        return self.stream.fileno()
 
     @property
     def descriptor(self) -> int:
-        return self.source.descriptor
+        return self.stream.descriptor
 
     @property
     def age(self) -> float:
-        return self.source.age
+        return self.stream.age
 
     @property
     def patience(self) -> float:
-        return self.source.patience
+        return self.stream.patience
 
     @property
     def full(self) -> bool:
-        return self.source.full
+        return self.stream.full
 
     @property
     def behind(self) -> bool:
-        return self.source.behind
+        return self.stream.behind
 
     @property
     def overtaken(self) -> bool:
-        return self.source.overtaken
+        return self.stream.overtaken
 
     def hoard(self) -> None:
-        self.source.hoard()
+        self.stream.hoard()
 
     @property
     def pending(self) -> bool:
         """Whether `read` has something that `fileno` does not tell of."""
         packed = self._packed
-        return self.source.pending or (packed is not None and (packed.pending or bool(packed.trouble)))
+        return self.stream.pending or (packed is not None and (packed.pending or bool(packed.trouble)))
 
     def ready(self) -> bool:
         """Whether `read` has something (the end counts)."""
-        return self.pending or self.source.ready()
+        return self.pending or self.stream.ready()
 
     def read(self) -> bytes | None:
         """The next piece; empty at the end; None if there is nothing yet. Raises UsageError."""
         if self._binary:
-            return self.source.read()
+            return self.stream.read()
         piece = self._piece()
         if piece is None:
             return None
@@ -86,10 +86,10 @@ class Unpacked:
             return self._begin()
         packed = self._packed
         if packed is None:
-            return self.source.read()
+            return self.stream.read()
         piece = packed.read()
         if not piece and not packed.trouble:
-            chunk = self.source.read()
+            chunk = self.stream.read()
             if chunk is None:
                 return None
             if chunk:
@@ -100,7 +100,7 @@ class Unpacked:
         return piece
 
     def _begin(self) -> bytes | None:
-        chunk = self.source.read()
+        chunk = self.stream.read()
         if chunk is None or self._first is None:
             return None
         first = self._first + chunk

@@ -44,7 +44,7 @@ class Advice:
 
 
 @dataclass(frozen=True, slots=True)
-class Watch:
+class Observed:
     """What is remembered from one look to the next: since when each thing has been true."""
 
     busy_since: tuple[float | None, float | None] = (None, None)  # flow, collect
@@ -53,35 +53,38 @@ class Watch:
     changed: float = float("-inf")
 
 
-def step(watch: Watch, snapshot: Snapshot) -> tuple[Watch, Advice | None]:
+def step(observed: Observed, snapshot: Snapshot) -> tuple[Observed, Advice | None]:
     """Look once (once a second is enough). Returns what to remember and, seldom, what to do."""
     now = snapshot.now
     wanted = (snapshot.wanted_flow, snapshot.wanted_collect)
-    if watch.wanted not in (None, wanted):
-        watch = replace(watch, changed=now)
-    watch = replace(watch, wanted=wanted)
+    if observed.wanted not in (None, wanted):
+        observed = replace(observed, changed=now)
+    observed = replace(observed, wanted=wanted)
     channels: tuple[tuple[ProcessView, ...], ...] = (snapshot.workers, snapshot.collectors)
     if any(process.state == State.SILENT for process in (*snapshot.workers, *snapshot.collectors)):
-        return watch, None  # it may be too busy to report: what was true before is neither confirmed nor over
+        return (
+            observed,
+            None,
+        )  # it may be too busy to report: what was true before is neither confirmed nor over
     moving = any(
         len(processes) != count or any(process.state != State.RUNNING for process in processes)
         for processes, count in zip(channels, wanted, strict=True)
     )
     if moving or snapshot.paused or snapshot.draining or snapshot.phase != Phase.RUNNING:
-        return replace(watch, busy_since=(None, None), calm_since=(None, None)), None
+        return replace(observed, busy_since=(None, None), calm_since=(None, None)), None
     busy = _busy(snapshot.workers), _busy(snapshot.collectors) or _behind(snapshot)
     calm = tuple(not busy[i] and _calm(snapshot, wanted, i) for i in (0, 1))
-    busy_since = tuple(_since(watch.busy_since[i], busy[i], now) for i in (0, 1))
-    calm_since = tuple(_since(watch.calm_since[i], calm[i], now) for i in (0, 1))
-    watch = replace(
-        watch, busy_since=(busy_since[0], busy_since[1]), calm_since=(calm_since[0], calm_since[1])
+    busy_since = tuple(_since(observed.busy_since[i], busy[i], now) for i in (0, 1))
+    calm_since = tuple(_since(observed.calm_since[i], calm[i], now) for i in (0, 1))
+    observed = replace(
+        observed, busy_since=(busy_since[0], busy_since[1]), calm_since=(calm_since[0], calm_since[1])
     )
-    if now - watch.changed < SETTLE:
-        return watch, None
+    if now - observed.changed < SETTLE:
+        return observed, None
     advice = _advise(snapshot, wanted, channels, busy_since, calm_since)
     if advice is None:
-        return watch, None
-    return Watch(wanted=(advice.flow, advice.collect), changed=now), advice
+        return observed, None
+    return Observed(wanted=(advice.flow, advice.collect), changed=now), advice
 
 
 def _advise(

@@ -104,16 +104,16 @@ def file_name(moment: datetime) -> str:
 @contextmanager
 def open_log(
     options: Options,
-    owner: tuple[int, int] | None = None,
+    invoker: tuple[int, int] | None = None,
     *,
     pause: Callable[[float], bool] = lambda _: False,
     say: Callable[[str], None] = lambda _: None,
 ) -> Iterator[Log]:
-    """The log of a scan; how the scan failed is its last line. owner: whom a new file is to belong to.
+    """The log of a scan; how the scan failed is its last line. invoker: whom a new file is to belong to.
 
     pause, say: see `opening.open_output`. Raises UsageError when it cannot be written.
     """
-    file = _open(options, owner, pause, say)
+    file = _open(options, invoker, pause, say)
     verbosity = TRACE if options.debug else options.verbosity
     if options.quiet and file is None and verbosity == INFO:
         verbosity = ERROR
@@ -132,7 +132,7 @@ def open_log(
 
 def _open(
     options: Options,
-    owner: tuple[int, int] | None,
+    invoker: tuple[int, int] | None,
     pause: Callable[[float], bool],
     say: Callable[[str], None],
 ) -> IO[str] | None:
@@ -141,4 +141,4 @@ def _open(
         path = str(Path(options.log_directory) / file_name(datetime.now().astimezone()))
     if path is None or path == "-":
         return None
-    return open_lines(path, owner, "the log ", pause=pause, say=say)
+    return open_lines(path, invoker, "the log ", pause=pause, say=say)

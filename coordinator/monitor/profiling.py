@@ -22,22 +22,22 @@ from lzr.profiles import Profiling
 def open_profiles(
     options: Options,
     title: str,
-    owner: tuple[int, int] | None,
+    invoker: tuple[int, int] | None,
     *,
     pause: Callable[[float], bool] = lambda _: False,
     say: Callable[[str], None] = lambda _: None,
 ) -> Iterator[list[int]]:
     """Descriptors of the files, in the order of the options that are set. Raises UsageError.
 
-    owner: whom a new file is to belong to. pause, say: see `opening.open_output`. At the end, this process's
-    own record is added.
+    invoker: whom a new file is to belong to. pause, say: see `opening.open_output`. At the end, this
+    process's own record is added.
     """
     names = [name for name in (options.cpuprofile, options.memprofile) if name is not None]
     files: list[int] = []
     try:
         for name in names:
             try:
-                files.append(open_written(name, owner, append=True, pause=pause, say=say))
+                files.append(open_written(name, invoker, append=True, pause=pause, say=say))
                 if stat.S_ISREG(os.fstat(files[-1]).st_mode):
                     os.ftruncate(files[-1], 0)
             except OSError as error:

@@ -163,7 +163,7 @@ class _Finder:
 
     def find(self, version: int, target: Address | None, given: list[Address]) -> None:
         route = self._route(version, target, given)
-        link = self._settle(version, route, target, given)
+        link = self._choose_link(version, route, target, given)
         if given:
             self._sources[version] = tuple(map(str, given))
         else:
@@ -207,7 +207,7 @@ class _Finder:
             return route
         return None
 
-    def _settle(
+    def _choose_link(
         self, version: int, route: _Route | None, target: Address | None, given: list[Address]
     ) -> _Link:
         """The link to use, checked."""

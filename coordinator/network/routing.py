@@ -95,7 +95,7 @@ class Routing:
 
     # --- the start -----------------------------------------------------------------------------------------
 
-    def settle(self, backlog: Iterable[Rows]) -> None:
+    def choose_link(self, backlog: Iterable[Rows]) -> None:
         """Choose the link of the rings for the first targets, and ask its gateway for its MAC.
 
         Raises NetworkError; NoRouteError if none of these targets can be reached.

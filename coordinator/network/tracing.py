@@ -23,9 +23,9 @@ _PATIENCE = 5.0  # seconds for what waits to be written at the end
 
 class Trace:
     def __init__(
-        self, descriptor: int, links: tuple[int, ...], ports: tuple[int, int], owner: tuple[int, int]
+        self, descriptor: int, links: tuple[int, ...], ports: tuple[int, int], run_as: tuple[int, int]
     ) -> None:
-        """descriptor: of the file. links: of the scan, by index. owner: whom its writer runs as.
+        """descriptor: of the file. links: of the scan, by index. run_as: whom its writer runs as.
 
         Raises UsageError.
         """
@@ -35,7 +35,7 @@ class Trace:
                 names.append(socket.if_indextoname(link))
         try:
             with open_tap(ports, _ROOM) as sock:
-                words = (sock.fileno(), descriptor, *owner, *names)
+                words = (sock.fileno(), descriptor, *run_as, *names)
                 self._process = subprocess.Popen(
                     [sys.executable, "-P", "-m", "workers.tracer", *map(str, words)],
                     pass_fds=(sock.fileno(), descriptor),

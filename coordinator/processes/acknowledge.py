@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from coordinator.processes.fleet import Fleet
+from coordinator.processes.pool import Pool
 
 _SOON = 0.25  # seconds within which a flow worker is told
 _MANY, _MUCH = 4, 256  # messages, or inputs, after which it is told at once: until then it keeps them
@@ -13,8 +13,8 @@ _MANY, _MUCH = 4, 256  # messages, or inputs, after which it is told at once: un
 class Acknowledgements:
     """Not one for each report: telling costs a worker a turn. Soon, or at once where much was written."""
 
-    def __init__(self, fleet: Fleet) -> None:
-        self._fleet = fleet
+    def __init__(self, pool: Pool) -> None:
+        self._pool = pool
         self._to_tell = False  # more is written than the workers know
         self._much = False  # a good deal was written in one go: they may be waiting to hear it
         self._due = 0.0
@@ -22,7 +22,7 @@ class Acknowledgements:
     def note(self, written: Iterable[tuple[int, int]], inputs: int) -> None:
         """written: by number of a worker, its last message of which all is. inputs: that got their fate."""
         last = dict(written)
-        for child in self._fleet.of_role("flow"):
+        for child in self._pool.of_role("flow"):
             child.written = last.get(child.number, child.written)
         self._to_tell = True
         self._much |= inputs >= _MUCH
@@ -32,7 +32,7 @@ class Acknowledgements:
         if not self._to_tell:
             return
         late = now >= self._due or self._much or urgent
-        for child in self._fleet.of_role("flow"):
+        for child in self._pool.of_role("flow"):
             if late or child.written - child.told >= _MANY:
                 child.tell_written()
         if late:

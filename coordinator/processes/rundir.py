@@ -35,9 +35,9 @@ class ScratchError(Exception):
 class Scratch:
     """A new directory, there and locked until it is removed or this process ends."""
 
-    def __init__(self, owner: tuple[int, int]) -> None:
-        """owner: the workers' user and group. Raises ScratchError."""
-        self._owner = owner
+    def __init__(self, run_as: tuple[int, int]) -> None:
+        """run_as: the workers' user and group. Raises ScratchError."""
+        self._run_as = run_as
         trouble = []
         for parent, prefix in _places():
             try:
@@ -49,7 +49,7 @@ class Scratch:
                 continue
             try:
                 _sweep(self._parent, prefix)
-                self._name, self._lock = _make(self._parent, prefix, owner)
+                self._name, self._lock = _make(self._parent, prefix, run_as)
             except OSError as error:
                 os.close(self._parent)
                 trouble.append(f"{parent}: {error.strerror or error}")
@@ -89,7 +89,7 @@ class Scratch:
                 os.close(descriptor)
 
     def _given(self) -> tuple[int, int]:
-        return self._owner if os.geteuid() == 0 else (-1, -1)
+        return self._run_as if os.geteuid() == 0 else (-1, -1)
 
 
 def where() -> list[Path]:
@@ -127,7 +127,7 @@ def _open_parent(path: Path) -> int:
     return handle
 
 
-def _make(parent: int, prefix: str, owner: tuple[int, int]) -> tuple[str, int]:
+def _make(parent: int, prefix: str, run_as: tuple[int, int]) -> tuple[str, int]:
     """Name and locked descriptor. Raises OSError."""
     while True:
         name = f"{prefix}{os.getpid()}-{secrets.token_hex(4)}"
@@ -141,7 +141,7 @@ def _make(parent: int, prefix: str, owner: tuple[int, int]) -> tuple[str, int]:
             break
         os.close(handle)
     if os.geteuid() == 0:
-        os.fchown(handle, -1, owner[1])
+        os.fchown(handle, -1, run_as[1])
         os.fchmod(handle, 0o710)
     return name, handle
 

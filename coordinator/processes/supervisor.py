@@ -17,7 +17,7 @@ import msgspec
 
 from coordinator.monitor.meter import Meter
 from coordinator.monitor.snapshot import State
-from coordinator.processes.fleet import Child, Fleet, try_feed
+from coordinator.processes.pool import Child, Pool, try_feed
 from lzr.ipc import messages
 from lzr.ipc.job import Output
 from lzr.ownership import Machine
@@ -80,14 +80,14 @@ class Supervisor:
 
     def __init__(
         self,
-        fleet: Fleet,
+        pool: Pool,
         shards: int,
         outputs: Callable[[], list[Output]],
         meter: Meter,
         note: Callable[[str], None],
         tell: Callable[[str], None],
     ) -> None:
-        self.fleet = fleet
+        self.pool = pool
         self.machine = Machine(shards)
         self.unread = False  # there were more reports than are taken at a time
         self.greet: Callable[[], messages.Message] | None = None
@@ -108,7 +108,7 @@ class Supervisor:
     def worker(self, index: int) -> Child | None:
         """The flow worker at this place."""
         process = self.machine.processes.at(FLOW, index)
-        return None if process is None else self.fleet.children.get(process.name)
+        return None if process is None else self.pool.children.get(process.name)
 
     # --- what has happened ---------------------------------------------------------------------------------
 
@@ -119,9 +119,9 @@ class Supervisor:
         A message that cannot be is not among them (see `refuse`). Raises ChildProcessError when the fork
         server is gone.
         """
-        self.fleet.printed.read()  # also so that nobody waits for room to print
+        self.pool.printed.read()  # also so that nobody waits for room to print
         deaths: list[Report] = []
-        for event in self.fleet.events() if forkserver else ():
+        for event in self.pool.events() if forkserver else ():
             self._tell(f"{event.name} {event.event}: pid {event.pid}")
             if event.event == "spawned":
                 self._arrived.append(Spawned(event.name, event.pid))
@@ -141,7 +141,7 @@ class Supervisor:
 
     def _read(self) -> bool:
         """Take the next report, if there is one. Raises SchemaError."""
-        received = self.fleet.receive()
+        received = self.pool.receive()
         if received is None:
             return False
         if received[0].condemned:
@@ -183,11 +183,11 @@ class Supervisor:
     def refuse(self, reason: str, name: str) -> None:
         """A message is not believed. Who sent it, if that is certain, is ended and replaced."""
         self.refused += 1
-        child = self.fleet.children.get(name)
+        child = self.pool.children.get(name)
         if child is not None and not child.condemned:
             child.condemned = True
             self._note(f"{name} sent what cannot be ({plain(reason, 160)}): it is ended")
-            self.fleet.kill(child)
+            self.pool.kill(child)
         elif child is None and self.refused <= _TOLD:
             self._note(f"a message is not believed: {plain(reason, 160)}")
 
@@ -205,13 +205,13 @@ class Supervisor:
     def handle(self, event: Event | Spawned, now: float) -> list[News]:
         """Perform what is to be done about this; what concerns who feeds the shards is returned."""
         if isinstance(event, Spawned):
-            child = self.fleet.children.get(event.name)
+            child = self.pool.children.get(event.name)
             if child is not None:
                 self._meter.launched(now, child.role, child.index, event.pid)
             return []
         orders = self.machine.handle(event, now)
         if isinstance(event, Ready) and do.Ignored(event) not in orders:
-            child = self.fleet.children[event.name]
+            child = self.pool.children[event.name]
             show = self._meter.restarted if child.replaces else self._meter.launched
             show(now, child.role, child.index, child.pid)
             if child.role == FLOW and self.greet is not None:
@@ -225,11 +225,11 @@ class Supervisor:
         return news
 
     def _perform(self, order: do.Order, now: float) -> None:
-        children = self.fleet.children
+        children = self.pool.children
         match order:
             case do.Spawn(role, index, name, number, fenced, replaces):
                 outputs = self._outputs() if role == COLLECT else ()
-                self.fleet.spawn(role, index, name, number, outputs, fenced=fenced, replaces=replaces)
+                self.pool.spawn(role, index, name, number, outputs, fenced=fenced, replaces=replaces)
             case do.Adopt(name, shard, flows):
                 columns = flows if isinstance(flows, tuple) else (b"",) * len(messages.Adopt.columns)
                 children[name].order(messages.Adopt(shard, *columns))
@@ -255,7 +255,7 @@ class Supervisor:
                 self._tell(f"ignored, since it is not true or too late: {event}"[:200])
 
     def _bury(self, order: do.Bury, now: float) -> None:
-        child = self.fleet.bury(order.name)
+        child = self.pool.bury(order.name)
         if not order.asked:
             pid = 0 if child is None else child.pid
             self._note(f"{order.name} (pid {pid}) ended with status {order.status}; a successor takes over")
@@ -265,11 +265,11 @@ class Supervisor:
 
     def push(self) -> None:
         """Orders that found no taker yet, and the markers, which stay behind the targets on the way."""
-        for child in self.fleet.children.values():
+        for child in self.pool.children.values():
             child.push_orders()
         for _ in range(len(self._markers)):
             name, parts = self._markers.popleft()
-            taker = self.fleet.children.get(name)
+            taker = self.pool.children.get(name)
             if taker is not None and not try_feed(taker, parts):
                 self._markers.append((name, parts))
 
@@ -280,10 +280,10 @@ class Supervisor:
         for role in (FLOW, COLLECT):
             self.handle(Ending(role), time.monotonic())
             until = time.monotonic() + seconds
-            speaking = {child.name for child in self.fleet.of_role(role)}
-            while (self.fleet.of_role(role) or speaking) and time.monotonic() < until:
+            speaking = {child.name for child in self.pool.of_role(role)}
+            while (self.pool.of_role(role) or speaking) and time.monotonic() < until:
                 self.push()
-                self.fleet.wait(0.05 if self.fleet.of_role(role) else 0.001)
+                self.pool.wait(0.05 if self.pool.of_role(role) else 0.001)
                 for report in self.reports():
                     match report:
                         case Stats(name, _, last):
@@ -294,13 +294,13 @@ class Supervisor:
                             yield report
                         case Died():
                             self.handle(report, time.monotonic())
-                if speaking and not self.fleet.of_role(role):
+                if speaking and not self.pool.of_role(role):
                     until = min(until, time.monotonic() + _LAST_WORDS)
 
     def last_reports(self, seconds: float) -> Iterator[Written | Stats]:
         """What is still on the way when no process is left: no more once nothing has come for so long."""
         milliseconds = round(seconds * 1000)
-        while self.fleet.reports.poll(milliseconds):
+        while self.pool.reports.poll(milliseconds):
             try:
                 self._read()
             except messages.SchemaError as error:

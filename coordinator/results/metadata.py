@@ -116,16 +116,16 @@ def open_metadata(
     options: Options,
     argv: Sequence[str],
     started: float,
-    owner: tuple[int, int] | None = None,
+    invoker: tuple[int, int] | None = None,
     *,
     pause: Callable[[float], bool] = lambda _: False,
     say: Callable[[str], None] = lambda _: None,
 ) -> Iterator[Metadata]:
-    """The metadata of a scan that begins. owner: whom a new file is to belong to.
+    """The metadata of a scan that begins. invoker: whom a new file is to belong to.
 
     pause, say: see `opening.open_output`. Raises UsageError.
     """
-    made = Metadata(options, argv, started, _open(options.metadata_file, owner, pause, say))
+    made = Metadata(options, argv, started, _open(options.metadata_file, invoker, pause, say))
     try:
         yield made
     finally:
@@ -136,7 +136,7 @@ def open_metadata(
 
 def _open(
     path: str | None,
-    owner: tuple[int, int] | None,
+    invoker: tuple[int, int] | None,
     pause: Callable[[float], bool],
     say: Callable[[str], None],
 ) -> IO[str] | None:
@@ -146,7 +146,7 @@ def _open(
         return sys.stdout
     try:
         # An older file is kept until there is something to put in its place.
-        descriptor = open_written(path, owner, append=False, pause=pause, say=say)
+        descriptor = open_written(path, invoker, append=False, pause=pause, say=say)
     except OSError as error:
         raise UsageError(f"cannot write {printable(path)}: {error.strerror}") from error
     return os.fdopen(descriptor, "w", encoding="utf-8")

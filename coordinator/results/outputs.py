@@ -70,7 +70,7 @@ class Outputs:
 @contextmanager
 def open_outputs(
     options: Options,
-    owner: tuple[int, int] | None = None,
+    invoker: tuple[int, int] | None = None,
     checkpoint: Checkpoint | None = None,
     *,
     pause: Callable[[float], bool] = lambda _: False,
@@ -78,7 +78,7 @@ def open_outputs(
 ) -> Iterator[Outputs]:
     """The result file (or stdout), and stdout for the ZGrab feed. Nothing in them is changed before `begin`.
 
-    owner: whom a new file is to belong to. pause, say: see `opening.open_output`. Raises UsageError.
+    invoker: whom a new file is to belong to. pause, say: see `opening.open_output`. Raises UsageError.
     """
     outputs = Outputs([], [], [], [])
     resumed = checkpoint is not None and checkpoint.resumed is not None
@@ -88,7 +88,7 @@ def open_outputs(
             _add(outputs, 1, options.output_module)
             outputs.name = "stdout"
         else:
-            found = _open(options, owner, resumed=resumed, pause=pause, say=say)
+            found = _open(options, invoker, resumed=resumed, pause=pause, say=say)
             outputs.file, outputs.name = found, found.name
             _add(outputs, found.descriptor, options.output_module)
         if options.feed_zgrab:
@@ -112,7 +112,7 @@ def open_outputs(
 
 def _open(
     options: Options,
-    owner: tuple[int, int] | None,
+    invoker: tuple[int, int] | None,
     *,
     resumed: bool,
     pause: Callable[[float], bool],
@@ -125,7 +125,7 @@ def _open(
         name,
         options.output_module,
         options.output_fields,
-        owner,
+        invoker,
         overwrite=options.overwrite,
         resumed=resumed,
         pause=pause,

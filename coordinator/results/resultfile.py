@@ -80,7 +80,7 @@ def open_result(
     name: str,
     form: str,
     fields: Sequence[str] | None,
-    owner: tuple[int, int] | None,
+    invoker: tuple[int, int] | None,
     *,
     overwrite: bool,
     resumed: bool,
@@ -88,7 +88,7 @@ def open_result(
     say: Callable[[str], None] = lambda _: None,
 ) -> ResultFile:
     """Open, lock and judge it. resumed: what it holds is the checkpoint's business. Raises UsageError."""
-    opened = opening.open_output(name, owner, create=not resumed, pause=pause, say=say)
+    opened = opening.open_output(name, invoker, create=not resumed, pause=pause, say=say)
     try:
         found = ResultFile(name, opened.descriptor, opened.made, opened.regular, overwrite)
         if opened.regular:

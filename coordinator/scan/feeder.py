@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from coordinator.input.intake import Intake, Sources
-from coordinator.processes.fleet import Child, try_feed
+from coordinator.input.intake import Intake, SourceAddresses
+from coordinator.processes.pool import Child, try_feed
 from lzr.addresses import text
 from lzr.ipc import messages
 from lzr.ownership.ledger import Ledger
@@ -57,7 +57,7 @@ class Feeder:
         self,
         intake: Intake,
         ledger: Ledger,
-        sources: Sources,
+        sources: SourceAddresses,
         pacer: Pacer,
         *,
         shard_key: int,

@@ -64,10 +64,10 @@ class Loop:
         opened, begun, job = ready.opened, ready.begun, ready.job
         options = job.options
         now = time.monotonic()
-        self.watch = ready.watch
-        self.totals = ready.watch.totals
-        self.meter = ready.watch.meter
-        self.fleet = opened.fleet
+        self.console = ready.console
+        self.totals = ready.console.totals
+        self.meter = ready.console.meter
+        self.pool = opened.pool
         self.intake = begun.intake
         self.checkpoint = opened.checkpoint
         self.accounts = Accounts(
@@ -76,26 +76,26 @@ class Loop:
             opened.outputs,
             self.totals,
             checkpoint=opened.checkpoint,
-            findings=ready.watch.findings,
+            findings=ready.console.findings,
             max_results=options.max_results,
         )
         self.supervisor = Supervisor(
-            opened.fleet,
+            opened.pool,
             job.shards,
             opened.outputs.for_collector,
             self.meter,
-            self.watch.note,
-            self.watch.log.debug,
+            self.console.note,
+            self.console.log.debug,
         )
         self.departure = ready.egress.departure
         self.supervisor.greet = self.departure.order
-        self.acknowledgements = Acknowledgements(opened.fleet)
+        self.acknowledgements = Acknowledgements(opened.pool)
         self.pacer = Pacer(options.rate if options.send_syns or options.reopen else None, now)
         self.reading = Reading(
             begun.intake,
-            opened.source if begun.more else None,
+            opened.stream if begun.more else None,
             zmap_waits=not options.send_syns,
-            note=self.watch.note,
+            note=self.console.note,
         )
         self.feeder = Feeder(
             begun.intake,
@@ -112,7 +112,7 @@ class Loop:
         self._ready = ready
         self._signals = signals
         self._guarded = guarded
-        self._alerts = Alerts(ready.watch, guarded, ready.egress.departure.routing, begun.intake.fates)
+        self._alerts = Alerts(ready.console, guarded, ready.egress.departure.routing, begun.intake.fates)
         self._interrupted = 0  # signals that have been heeded
         self._quitting = False
         self._gone = False  # the reader of our output has gone
@@ -158,7 +158,7 @@ class Loop:
 
     def _turns(self) -> None:
         touched = True
-        descriptors = [self._signals.fileno, *self.watch.filenos(), *self._guarded.filenos()]
+        descriptors = [self._signals.fileno, *self.console.filenos(), *self._guarded.filenos()]
         while not (self._finished or self._gone or self.accounts.enough):
             if self._signals.count > self._interrupted:
                 self._heed_signal()
@@ -166,10 +166,10 @@ class Loop:
                 self._stop_if_asked()
                 now = time.monotonic()
                 self._alerts.look(now)
-                for command in self.watch.tick(now, time.time(), touched=touched):
+                for command in self.console.tick(now, time.time(), touched=touched):
                     self._obey(command, now)
                 if not self._quitting:
-                    touched = self._turn(descriptors, self.watch.patience(now))
+                    touched = self._turn(descriptors, self.console.patience(now))
             if self._quitting:
                 self._abandon()
                 return
@@ -191,7 +191,7 @@ class Loop:
             worked |= self.feeder.dispatch(now)
         if self.feeder.feed():
             worked = True
-            self.reading.settle()
+            self.reading.stop_reading_ahead()
         self.acknowledgements.tell(now, urgent=self.supervisor.machine.moving)
         self._save(now)
         self._keep_bounds(now)
@@ -216,29 +216,29 @@ class Loop:
         return self.checkpoint is not None and given_up and not self.accounts.enough
 
     def _close(self) -> None:
-        """Ask the children to end and wait for them, within bounds; the rest is ended by the fleet."""
+        """Ask the children to end and wait for them, within bounds; the rest is ended by the pool."""
         outputs = self.accounts.outputs
         with contextlib.suppress(ChildProcessError):  # the fork server has died: its children do too
             for report in self.supervisor.end(_END_SECONDS):
                 self._take_last(report)
-        self.fleet.end()
+        self.pool.end()
         for report in self.supervisor.last_reports(_LAST_REPORTS):
             self._take_last(report)
         self._ready.relay.finish()
         outputs.cut_back()
         if self._abandoned:
             self.accounts.abandon_open()
-        self.fleet.close()
+        self.pool.close()
         if self.checkpoint is not None:
             self.accounts.settle_ended()
             summary = self.accounts.summary.to_dict()
             trouble = self.checkpoint.finish(outputs.descriptors, outputs.state(), summary)
             if trouble:
-                self.watch.note(trouble)
+                self.console.note(trouble)
         self._count_refused()
         self._alerts.look(time.monotonic())
         tail = self.accounts.summary.lines()
-        self.watch.close(time.monotonic(), time.time(), tail, outputs.closing(), outputs.name)
+        self.console.close(time.monotonic(), time.time(), tail, outputs.closing(), outputs.name)
 
     # --- what people ask for ---------------------------------------------------------------------------
 
@@ -250,14 +250,14 @@ class Loop:
             return
         self.totals.draining = True
         self._interrupt()
-        self.watch.acknowledge(f"{signal.Signals(self._signals.number).name}: {_FINISHING}")
+        self.console.acknowledge(f"{signal.Signals(self._signals.number).name}: {_FINISHING}")
 
     def _stop_if_asked(self) -> None:
         """Ctrl-Z. The workers finish what is in flight meanwhile."""
         if self._signals.to_stop:
-            self.watch.suspend()
+            self.console.suspend()
             self._signals.stop()
-            self.watch.resume()
+            self.console.resume()
 
     def _obey(self, command: Command, now: float) -> None:
         """Do what a key or the control socket asks for."""
@@ -300,7 +300,7 @@ class Loop:
     def _keep_bounds(self, now: float) -> None:
         if self._deadline is not None and now >= self._deadline:
             self._deadline = None
-            self.watch.note("--max-runtime is over: what is in flight is finished")
+            self.console.note("--max-runtime is over: what is in flight is finished")
             self._interrupt()
 
     # --- reports ---------------------------------------------------------------------------------------
@@ -344,7 +344,7 @@ class Loop:
                 case ShardOpened(shard, name, index, took):
                     self.feeder.open(shard, index)
                     if took is not None:
-                        self.watch.log.debug(f"shard {shard} is with {name} after {took * 1000:.0f} ms")
+                        self.console.log.debug(f"shard {shard} is with {name} after {took * 1000:.0f} ms")
                 case ShardClosed(shard):
                     self.feeder.close(shard)
                 case TryAgain(shard):
@@ -356,19 +356,19 @@ class Loop:
         """Who may be fed what, after a shard has changed hands."""
         self.supervisor.push()
         for shard, flows in self.feeder.sort():
-            self.watch.note(f"shard {shard}: {flows} flows are tried again")
+            self.console.note(f"shard {shard}: {flows} flows are tried again")
 
     def _look_at_routes(self, now: float) -> None:
         """Routes or neighbours have changed: the workers are told."""
         order = self.departure.look(now)
         if order is not None:
-            for child in self.fleet.of_role("flow"):
+            for child in self.pool.of_role("flow"):
                 child.order(order)
         for sentence in self.departure.notes:
-            self.watch.note(sentence)
+            self.console.note(sentence)
         self.departure.notes.clear()
         for kind, sentence in self.departure.losses.items():
-            self.watch.alert(kind, sentence, lost=True)
+            self.console.alert(kind, sentence, lost=True)
         self.departure.losses.clear()
 
     def _look_up_names(self) -> None:
@@ -376,7 +376,7 @@ class Loop:
         intake = self.intake
         intake.look_up()
         for sentence in intake.told:
-            self.watch.log.info(sentence)
+            self.console.log.info(sentence)
         intake.told.clear()
 
     # --- what is kept up to date -----------------------------------------------------------------------
@@ -386,9 +386,9 @@ class Loop:
         self.accounts.settle_ended()
         outputs, summary = self.accounts.outputs, self.accounts.summary
         if self.checkpoint is not None:
-            self.checkpoint.tick(now, outputs.descriptors, outputs.state, summary.to_dict, self.watch.note)
+            self.checkpoint.tick(now, outputs.descriptors, outputs.state, summary.to_dict, self.console.note)
         for sentence in self.intake.refused:
-            self.watch.note(sentence)
+            self.console.note(sentence)
         self.intake.refused.clear()
 
     def _update_totals(self, now: float) -> None:
@@ -433,8 +433,8 @@ class Loop:
 
     def _wait(self, others: list[int], seconds: float, now: float, worked: bool) -> bool:
         """Until something happens; descriptors that cannot do anything useful now are left out."""
-        forkserver = self.fleet.forkserver.fileno()
-        awaited = [forkserver, self.fleet.printed.descriptor, *others, *self.intake.awaited]
+        forkserver = self.pool.forkserver.fileno()
+        awaited = [forkserver, self.pool.printed.descriptor, *others, *self.intake.awaited]
         awaited.append(self.departure.routing.fileno())
         seconds = min(seconds, self.departure.routing.wait(now))
         resting = 0.0
@@ -447,7 +447,7 @@ class Loop:
                 seconds = 0.0 if self.reading.pending else seconds
             seconds = 0.0 if self.intake.pending else seconds
         if not resting:
-            awaited.append(self.fleet.bell)
+            awaited.append(self.pool.wakeup)
         if self.intake.backlog and not self.totals.paused:
             seconds = min(seconds, max(self.pacer.wait(now), _STRIDE))
         if self.feeder.waiting:

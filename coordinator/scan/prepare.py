@@ -7,14 +7,14 @@ from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from secrets import randbits as random_bits
 
-from coordinator.console.console import Watch
+from coordinator.console.console import Console
 from coordinator.console.signals import Signals
 from coordinator.doctor import checks, facts
 from coordinator.doctor.checks import Finding, Wanted
 from coordinator.guard.following import Following, follows, listened
 from coordinator.guard.guard import Guard
 from coordinator.input.awaiting import first_targets, invite, typed
-from coordinator.input.intake import Intake, Sources
+from coordinator.input.intake import Intake, SourceAddresses
 from coordinator.input.size import InputSize
 from coordinator.network import discover
 from coordinator.network.neighbours import NoRouteError
@@ -69,8 +69,8 @@ class Prepared:
     egress: Egress
     job: Job
     workers: cpus.Workers
-    sources: Sources
-    watch: Watch
+    sources: SourceAddresses
+    console: Console
     warnings: tuple[Finding, ...]
     relay: Relay
 
@@ -94,22 +94,22 @@ def begin(opened: Opened, signals: Signals) -> Begun:
         input_hash=opened.record.input_hash if options.metadata_file else None,
         reopen=options.reopen,
     )
-    size = InputSize(opened.source.descriptor)
+    size = InputSize(opened.stream.descriptor)
     invite(options)
-    more = first_targets(intake, opened.source, signals, options, opened.log)
+    more = first_targets(intake, opened.stream, signals, options, opened.log)
     for sentence in intake.told:
         opened.log.info(sentence)
     intake.told.clear()
     return Begun(seed, Secrets.derive(seed), ledger, intake, size, more, time.monotonic())
 
 
-def watch(opened: Opened, begun: Begun, title: str, cores: int = 1, *, guarded: bool) -> Watch:
+def make_console(opened: Opened, begun: Begun, title: str, cores: int = 1, *, guarded: bool) -> Console:
     """What shows and steers the scan; nothing of it is open yet. title: says what is scanned how."""
-    return Watch(
+    return Console(
         opened.options,
         begun.now,
         results_on_stdout=1 in opened.outputs.descriptors,
-        owner=invoker(),
+        invoker=invoker(),
         log=opened.log,
         typed=begun.more and typed(opened.options),
         title=title,
@@ -139,7 +139,7 @@ def prepare(
     workers = cpus.choose(options.flow_workers, options.collect_workers, have, why)
     shards = cpus.shards(workers.flow, have)
     title = f"{handshakes.shown(options.handshakes)} {out.title()}"
-    shown = watch(opened, begun, title, have, guarded=guard is not None)
+    shown = make_console(opened, begun, title, have, guarded=guard is not None)
     job = Job(
         options=options,
         directory=opened.directory,
@@ -151,14 +151,14 @@ def prepare(
         ports=out.ports,
         seed=begun.seed,
         secrets=begun.secrets,
-        uid=opened.owner[0],
-        gid=opened.owner[1],
+        uid=opened.run_as[0],
+        gid=opened.run_as[1],
         cores=cpus.order() if options.pin else (),
         report_every=shown.report_every,
         findings=shown.findings is not None,
     )
-    warnings = _preflight(options, job, opened.owner, out, workers)
-    sources = Sources(
+    warnings = _preflight(options, job, opened.run_as, out, workers)
+    sources = SourceAddresses(
         [addresses.parse(text) for text in net.source_v4],
         [addresses.parse(text) for text in net.source_v6],
         out.ports,
@@ -176,13 +176,13 @@ def prepare(
         raise UsageError(str(error)) from error
     stack.callback(close_shards, routed)
     if opened.trace is not None:
-        trace = Trace(opened.trace, links, out.ports, opened.owner)
+        trace = Trace(opened.trace, links, out.ports, opened.run_as)
         trace.tell(shown.note)
         stack.callback(trace.close)
     out.departure.started(out.own_v4, links)
     locks = [] if checkpoint is None else [checkpoint.lock]
     relay = Relay(opened.outputs.descriptors)
-    opened.fleet.set_up(job, [*sockets, *routed], relay.handed, [*locks, *opened.profiles])
+    opened.pool.set_up(job, [*sockets, *routed], relay.handed, [*locks, *opened.profiles])
     relay.handed_over()
     if follows(options):
         _follow(Following(guard, options, shown.alert), intake, heard)
@@ -202,7 +202,7 @@ def _find(opened: Opened, begun: Begun, guard: Guard | None, signals: Signals) -
                 raise UsageError(str(error)) from error
         before = [*intake.backlog]
         intake.backlog.clear()
-        begun = replace(begun, more=first_targets(intake, opened.source, signals, opened.options, opened.log))
+        begun = replace(begun, more=first_targets(intake, opened.stream, signals, opened.options, opened.log))
         intake.backlog.extendleft(reversed(before))
 
 
@@ -226,12 +226,12 @@ def _reader(options: Options) -> Reader:
 
 
 def _preflight(
-    options: Options, job: Job, owner: tuple[int, int], out: Egress, workers: cpus.Workers
+    options: Options, job: Job, run_as: tuple[int, int], out: Egress, workers: cpus.Workers
 ) -> tuple[Finding, ...]:
     """The checks of `lzr doctor` that cost nothing. Their warnings; raises UsageError for a fault."""
     net, processes = out.network, workers.flow + workers.collect + 2
     wanted = Wanted(net.interface, net.sources, job.shards, job.frames, processes, options.guard)
-    user = privilege.User(options.user or str(owner[0]), *owner)
+    user = privilege.User(options.user or str(run_as[0]), *run_as)
     found = checks.preflight(facts.gather(options, user), wanted)
     for finding in found:
         if finding.level == checks.FAULT:

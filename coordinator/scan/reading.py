@@ -32,15 +32,15 @@ class Seen:
 class Reading:
     """From the input to the intake.
 
-    source: None when the input has ended already. zmap_waits: who writes it loses what it cannot write, so it
+    stream: None when the input has ended already. zmap_waits: who writes it loses what it cannot write, so it
     is read on for a while where there is no room. note: takes a sentence for the user.
     """
 
     def __init__(
-        self, intake: Intake, source: Unpacked | None, *, zmap_waits: bool, note: Callable[[str], None]
+        self, intake: Intake, stream: Unpacked | None, *, zmap_waits: bool, note: Callable[[str], None]
     ) -> None:
         self._intake = intake
-        self._source = source
+        self._stream = stream
         self._zmap_waits = zmap_waits
         self._note = note
         self._next = 0.0  # when to read again
@@ -48,16 +48,16 @@ class Reading:
 
     @property
     def ended(self) -> bool:
-        return self._source is None
+        return self._stream is None
 
     @property
     def pending(self) -> bool:
         """Whether there is something to read that `filenos` do not tell of."""
-        return self._source is not None and self._source.pending
+        return self._stream is not None and self._stream.pending
 
     def end(self) -> None:
         """Read no more; what is in flight is finished."""
-        self._source = None
+        self._stream = None
         self._intake.forget()
 
     def unfold(self, room: bool) -> bool:
@@ -71,25 +71,25 @@ class Reading:
 
     def read(self, now: float, room: bool) -> bool:
         """Read a chunk if there is any, and room for it; whether one was read."""
-        source, intake = self._source, self._intake
-        if source is None or now < self._next:
+        stream, intake = self._stream, self._intake
+        if stream is None or now < self._next:
             return False
         if not room or intake.pending:
             self._seen.filled = True
-            self._read_on(source)
+            self._read_on(stream)
             return False
-        if not source.ready():
+        if not stream.ready():
             self._seen.starved = True
             return False
-        chunk = source.read()
+        chunk = stream.read()
         if chunk is None:
             return False
         if chunk:
-            intake.feed(chunk, early=source.age < EARLY)
-            self._seen.held_up |= source.full or source.behind
-            self._seen.starved |= len(chunk) < CHUNK and not source.pending  # that was all there was
-            if len(chunk) < _SMALL and not source.pending:
-                self._next = now + min(_PAUSE, source.patience)
+            intake.feed(chunk, early=stream.age < EARLY)
+            self._seen.held_up |= stream.full or stream.behind
+            self._seen.starved |= len(chunk) < CHUNK and not stream.pending  # that was all there was
+            if len(chunk) < _SMALL and not stream.pending:
+                self._next = now + min(_PAUSE, stream.patience)
         else:
             intake.finish()
             if not intake.pending:
@@ -98,25 +98,25 @@ class Reading:
             self.end()
         return True
 
-    def _read_on(self, source: Unpacked) -> None:
+    def _read_on(self, stream: Unpacked) -> None:
         if self._zmap_waits:
-            source.hoard()
-            if source.overtaken:
+            stream.hoard()
+            if stream.overtaken:
                 self._zmap_waits = False
                 self._note(_OVERTAKEN)
 
-    def settle(self) -> None:
+    def stop_reading_ahead(self) -> None:
         """The workers are there; once we are up with the input, it can wait for us."""
-        if self._source is not None and not self._source.behind:
-            self._source.settle()
+        if self._stream is not None and not self._stream.behind:
+            self._stream.stop_reading_ahead()
 
     def rest(self, now: float) -> float:
         """Seconds for which the input is left alone, so that more may gather in it."""
-        return 0.0 if self._source is None else max(0.0, self._next - now)
+        return 0.0 if self._stream is None else max(0.0, self._next - now)
 
     def filenos(self) -> list[int]:
         """What becomes readable when there is something to read."""
-        return [] if self._source is None else [self._source.fileno()]
+        return [] if self._stream is None else [self._stream.fileno()]
 
     def look(self) -> Seen:
         """How the input was since this was asked last."""

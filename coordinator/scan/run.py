@@ -14,11 +14,11 @@ from coordinator.doctor import checks
 from coordinator.files.opening import Interrupted
 from coordinator.guard.guard import Guard
 from coordinator.guard.watch import GuardWatch
-from coordinator.input.stream import Source
+from coordinator.input.stream import Stream
 from coordinator.processes import limits
 from coordinator.scan import wording
 from coordinator.scan.loop import FAILED, LOST, OK, Ending, Loop
-from coordinator.scan.prepare import Prepared, begin, prepare, watch
+from coordinator.scan.prepare import Prepared, begin, make_console, prepare
 from coordinator.scan.unanswered import unanswered
 from coordinator.setup.opened import open_all
 from lzr import safetext
@@ -27,7 +27,7 @@ from lzr.options.table import Options, UsageError
 from lzr.records.summary import Summary
 
 
-def run(options: Options, guard: Guard | None, stdin: Source | None) -> int:
+def run(options: Options, guard: Guard | None, stdin: Stream | None) -> int:
     """Scan. Raises UsageError for what the user got wrong, before a packet is sent.
 
     stdin: being read already, if it is the input.
@@ -43,7 +43,7 @@ def run(options: Options, guard: Guard | None, stdin: Source | None) -> int:
         return 128 + signals.number
 
 
-def _run(options: Options, guard: Guard | None, stdin: Source | None, signals: Signals) -> int:
+def _run(options: Options, guard: Guard | None, stdin: Stream | None, signals: Signals) -> int:
     with ExitStack() as stack:
         stack.callback(signals.ignore)
         opened = open_all(options, guard, stdin, signals, stack)
@@ -51,7 +51,7 @@ def _run(options: Options, guard: Guard | None, stdin: Source | None, signals: S
         record, intake = opened.record, begun.intake
         if not intake.backlog:
             title = handshakes.shown(opened.options.handshakes)
-            shown = watch(opened, begun, title, guarded=guard is not None)
+            shown = make_console(opened, begun, title, guarded=guard is not None)
             record.summary, record.fates = Summary(), intake.fates
             record.status = wording.nothing_to_do(opened, begun, shown, signals)
             wording.put_down(record, shown, opened.log)
@@ -62,7 +62,7 @@ def _run(options: Options, guard: Guard | None, stdin: Source | None, signals: S
 
 def _scan(ready: Prepared, signals: Signals, guarded: GuardWatch) -> int:
     """Everything that can be wrong has been found: from here on packets are sent."""
-    opened, shown, log, record = ready.opened, ready.watch, ready.opened.log, ready.opened.record
+    opened, shown, log, record = ready.opened, ready.console, ready.opened.log, ready.opened.record
     shown.open(lambda: wording.announce(ready))
     if opened.outputs.file is not None and opened.outputs.file.regular:
         shown.results = opened.outputs.name, opened.outputs.file.descriptor
@@ -75,11 +75,11 @@ def _scan(ready: Prepared, signals: Signals, guarded: GuardWatch) -> int:
         ending = loop.run()
         record.status, record.failure = ending.status, ending.failure
         _tell(ready, ending)
-        if opened.source.trouble and ending.status == OK:
+        if opened.stream.trouble and ending.status == OK:
             ending = replace(
                 ending,
                 status=FAILED,
-                failure=f"the input was not read to its end: {opened.source.trouble}",
+                failure=f"the input was not read to its end: {opened.stream.trouble}",
             )
         if ending.status == OK and shown.totals.results_lost:
             ending = replace(ending, status=LOST)
@@ -97,7 +97,7 @@ def _scan(ready: Prepared, signals: Signals, guarded: GuardWatch) -> int:
 def _tell(ready: Prepared, ending: Ending) -> None:
     """What to look at, where nobody has answered."""
     options = ready.job.options
-    snapshot = ready.watch.snapshot(time.monotonic(), time.time())
+    snapshot = ready.console.snapshot(time.monotonic(), time.time())
     said = unanswered(snapshot, ready.egress.network, opening=options.send_syns)
     if said and ending.status == OK:
         if not options.quiet:

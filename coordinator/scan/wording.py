@@ -7,7 +7,7 @@ import sys
 import time
 
 from coordinator.checkpoint import resumecommand
-from coordinator.console.console import Watch
+from coordinator.console.console import Console
 from coordinator.console.signals import Signals
 from coordinator.input.awaiting import nothing
 from coordinator.monitor.log import Log
@@ -45,7 +45,7 @@ def announce(ready: Prepared) -> None:
             log.debug(f"gateway {gateway or 'on this link'} has {mac.hex(':')}")
 
 
-def nothing_to_do(opened: Opened, begun: Begun, watch: Watch, signals: Signals) -> int:
+def nothing_to_do(opened: Opened, begun: Begun, console: Console, signals: Signals) -> int:
     """The input held no target: an empty result, and the summary that says why. Returns the exit status."""
     options, outputs, intake = opened.options, opened.outputs, begun.intake
     if not signals.count:
@@ -55,12 +55,12 @@ def nothing_to_do(opened: Opened, begun: Begun, watch: Watch, signals: Signals) 
     for descriptor, form, fresh in zip(outputs.descriptors, outputs.forms, outputs.fresh, strict=True):
         if form in ENCODERS and fresh:
             os.write(descriptor, ENCODERS[form](fields=options.output_fields).header())
-    accounts = Accounts(begun.ledger, intake, outputs, watch.totals)
+    accounts = Accounts(begun.ledger, intake, outputs, console.totals)
     accounts.update(0)
     for sentence in intake.refused:
-        watch.note(sentence)
+        console.note(sentence)
     tail = accounts.summary.lines()
-    watch.close(time.monotonic(), time.time(), tail, outputs.closing(), outputs.name)
+    console.close(time.monotonic(), time.time(), tail, outputs.closing(), outputs.name)
     return 128 + signals.number if signals.count else OK
 
 
@@ -75,10 +75,10 @@ def say_how_to_go_on(options: Options, log: Log) -> None:
     print(safetext.lines(f"This scan is not finished. To go on with it{same}:\n{text}"), file=sys.stderr)
 
 
-def put_down(record: Metadata, watch: Watch, log: Log) -> None:
+def put_down(record: Metadata, console: Console, log: Log) -> None:
     """The last lines of the log, and the metadata."""
     wall = time.time()
-    snapshot = record.snapshot = watch.snapshot(time.monotonic(), wall)
+    snapshot = record.snapshot = console.snapshot(time.monotonic(), wall)
     if record.failure:
         log.fatal(record.failure)
     log.note(

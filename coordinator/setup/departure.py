@@ -119,7 +119,7 @@ def _deaf(names: Iterable[str]) -> str:
     )
 
 
-def settle(options: Options, backlog: Iterable[Rows], guard: Guard | None) -> Departure:
+def find_departure(options: Options, backlog: Iterable[Rows], guard: Guard | None) -> Departure:
     """Find the way of the first targets. Raises UsageError; NoRouteError if none of them can be reached."""
     rows, notes = list(backlog), list[str]()
     try:
@@ -133,7 +133,7 @@ def settle(options: Options, backlog: Iterable[Rows], guard: Guard | None) -> De
         if options.gateway_mac is not None:
             routing.fix(_given(options, rows))
         else:
-            routing.settle(rows)
+            routing.choose_link(rows)
     except NetworkError as error:
         routing.close()
         if isinstance(error, NoRouteError):

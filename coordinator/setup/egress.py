@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from coordinator.guard.guard import Guard, GuardError
 from coordinator.input.intake import Intake
 from coordinator.network.discover import Network
-from coordinator.setup.departure import Departure, first_of_each_family, settle
+from coordinator.setup.departure import Departure, find_departure, first_of_each_family
 from lzr import addresses
 from lzr.options.table import Options, UsageError
 from lzr.rows import Opening
@@ -38,7 +38,7 @@ class Egress:
 
 def find(options: Options, intake: Intake, guard: Guard | None) -> Egress:
     """How the first targets are reached. Raises UsageError; NoRouteError if none of them can be."""
-    departure = settle(options, intake.backlog, guard)
+    departure = find_departure(options, intake.backlog, guard)
     return Egress(departure, _ports(options, intake), _own_v4(options, departure))
 
 
@@ -50,7 +50,7 @@ def cover(guard: Guard, egress: Egress, intake: Intake, options: Options) -> Non
     _, sources = first_of_each_family(intake.backlog)
     try:
         if egress.ports != guard.cover.ports:
-            guard.settle(options.source_ips, egress.ports, options.guard, options.interface)
+            guard.change(options.source_ips, egress.ports, options.guard, options.interface)
         if options.send_syns and not options.source_ips:
             guard.narrow(egress.network.sources)
         for address in sources:

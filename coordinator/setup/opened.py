@@ -22,14 +22,14 @@ from coordinator.files.reading import Reading
 from coordinator.guard.guard import Guard, GuardError
 from coordinator.input import networks
 from coordinator.input.comparing import compare
-from coordinator.input.stream import Source
+from coordinator.input.stream import Stream
 from coordinator.input.unpack import Unpacked
 from coordinator.monitor import appended
 from coordinator.monitor.log import Log, open_log
 from coordinator.monitor.profiling import open_profiles
 from coordinator.processes import ownuser, privilege
 from coordinator.processes.childoutput import ChildOutput
-from coordinator.processes.fleet import Fleet
+from coordinator.processes.pool import Pool
 from coordinator.processes.rundir import Scratch, ScratchError
 from coordinator.results.metadata import Metadata, open_metadata
 from coordinator.results.outputs import Outputs, free_name, open_outputs
@@ -51,7 +51,7 @@ _CAPTURES = (b"\x4d\x3c\xb2\xa1", b"\xa1\xb2\x3c\x4d", b"\xd4\xc3\xb2\xa1", b"\x
 class Opened:
     """options: those to go by, which a checkpoint may have changed. directory: of the processes' sockets.
 
-    owner: whom workers and collectors run as. profiles, trace: descriptors of files for them. pause: waits
+    run_as: whom workers and collectors run as. profiles, trace: descriptors of files for them. pause: waits
     so many seconds, returns whether the user wants to end.
     """
 
@@ -60,24 +60,24 @@ class Opened:
     record: Metadata
     checkpoint: Checkpoint | None
     outputs: Outputs
-    source: Unpacked
+    stream: Unpacked
     blocklist: Blocklist | None
-    owner: tuple[int, int]
+    run_as: tuple[int, int]
     directory: str
-    fleet: Fleet
+    pool: Pool
     profiles: list[int]
     trace: int | None
     pause: Callable[[float], bool]
 
 
 def open_all(
-    options: Options, guard: Guard | None, stdin: Source | None, signals: Signals, stack: ExitStack
+    options: Options, guard: Guard | None, stdin: Stream | None, signals: Signals, stack: ExitStack
 ) -> Opened:
     """stdin: being read already, if it is the input. stack: closes what is opened here.
 
     Raises UsageError, and Interrupted where a signal came while we waited for an output.
     """
-    options, chosen = handshakes.settle(options)
+    options, chosen = handshakes.choose(options)
     _check_output(options)
     reading = Reading(signals.pause, _say)
     waiting: dict[str, Any] = {"pause": signals.pause, "say": _say}
@@ -87,7 +87,7 @@ def open_all(
     checkpoint = stack.enter_context(open_checkpoint(options, invoker(), reading.whole))
     if checkpoint is not None:
         options = checkpoint.options
-        _settle_again(guard, checkpoint)
+        _change_again(guard, checkpoint)
     samefile.check(options)
     appended.check(options)
     log = stack.enter_context(open_log(options, invoker(), **waiting))
@@ -99,31 +99,31 @@ def open_all(
     trace = _open_trace(options, stack, **waiting)
     blocklist = networks.policy(options, reading, warn=log.warn)
     outputs = stack.enter_context(open_outputs(options, invoker(), checkpoint, **waiting))
-    source = _open_input(options, stdin, reading)
+    stream = _open_input(options, stdin, reading)
     record.input_hash = InputHash() if checkpoint is None else checkpoint.input
     record.lists = digests(options, reading.whole) if options.metadata_file else {}
     if checkpoint is not None and checkpoint.resumed is not None:
         resumed = checkpoint.resumed
-        compare(source.descriptor, options.dryrun == "fast", resumed.marks, resumed.prefix)
-    owner = _unprivileged(options, stack)
+        compare(stream.descriptor, options.dryrun == "fast", resumed.marks, resumed.prefix)
+    run_as = _unprivileged(options, stack)
     try:
-        scratch = Scratch(owner)
+        scratch = Scratch(run_as)
     except ScratchError as error:
         raise UsageError(str(error)) from error
     stack.callback(scratch.remove)
-    fleet = Fleet(scratch, _printed(options, log))
-    stack.callback(_close_quietly, fleet)
+    pool = Pool(scratch, _printed(options, log))
+    stack.callback(_close_quietly, pool)
     return Opened(
         options=options,
         log=log,
         record=record,
         checkpoint=checkpoint,
         outputs=outputs,
-        source=source,
+        stream=stream,
         blocklist=blocklist,
-        owner=owner,
+        run_as=run_as,
         directory=scratch.here,
-        fleet=fleet,
+        pool=pool,
         profiles=profiles,
         trace=trace,
         pause=signals.pause,
@@ -151,13 +151,13 @@ def _check_output(options: Options) -> None:
         raise UsageError(f"cannot write {frame}: its directory is missing or closed to us")
 
 
-def _settle_again(guard: Guard | None, checkpoint: Checkpoint) -> None:
+def _change_again(guard: Guard | None, checkpoint: Checkpoint) -> None:
     """The guard went up before it was known how the scan that is resumed was begun."""
     options = checkpoint.options
     if guard is None or checkpoint.resumed is None:
         return
     try:
-        guard.settle(
+        guard.change(
             options.source_ips, options.source_port or DEFAULT_PORTS, options.guard, options.interface
         )
     except GuardError as error:
@@ -169,11 +169,11 @@ def _say(sentence: str) -> None:
     print(safetext.line(f"lzr: {sentence}"), file=sys.stderr, flush=True)
 
 
-def _open_input(options: Options, stdin: Source | None, reading: Reading) -> Unpacked:
-    source = stdin
+def _open_input(options: Options, stdin: Stream | None, reading: Reading) -> Unpacked:
+    stream = stdin
     if options.input_file is not None:
-        source = Source(reading.open(options.input_file))
-    return Unpacked(source or Source(0), binary=options.dryrun == "fast")
+        stream = Stream(reading.open(options.input_file))
+    return Unpacked(stream or Stream(0), binary=options.dryrun == "fast")
 
 
 def _open_trace(
@@ -227,6 +227,6 @@ def _unprivileged(options: Options, stack: ExitStack) -> tuple[int, int]:
     return user.uid, user.gid
 
 
-def _close_quietly(fleet: Fleet) -> None:
-    if not fleet.closed:
-        fleet.close()
+def _close_quietly(pool: Pool) -> None:
+    if not pool.closed:
+        pool.close()

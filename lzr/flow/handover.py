@@ -1,4 +1,4 @@
-"""A shard's flows on the way from one process to another: rows, timers, held pieces, as plain arrays.
+"""A shard's flows on the way from one process to another: rows, timers, bytes held, as plain arrays.
 
 Places are positions in `flows`. Timers are rows of TIMER, in the order in which they are due within a kind.
 `extract` takes them out of the parts of one flow table, `adopt` puts them into those of another.
@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lzr.flow.ackfirewall import FirewallProbes
-from lzr.flow.reassembly import Pieces
+from lzr.flow.reassembly import Reassembly
 from lzr.flow.store import FlowStore
 from lzr.flow.timers import Timers
 from lzr.rows import HELD, TIMER, State, copied, join, pick, put
@@ -25,12 +25,12 @@ Held = dict[int, tuple[bytes, dict[int, bytes]]]
 @dataclass(frozen=True, slots=True)
 class ShardFlows:
     """flows: FLOW rows; armed: TIMER rows; asked: ASKED rows, what is known of questions for firewalls;
-    pieces: place -> (bytes in order, early pieces)."""
+    held: place -> (bytes in order, early ones by sequence number)."""
 
     flows: NDArray[Any]
     armed: NDArray[Any]
     asked: NDArray[Any]
-    pieces: Held
+    held: Held
 
     @classmethod
     def pack(
@@ -38,7 +38,7 @@ class ShardFlows:
         flows: NDArray[Any],
         timers: list[tuple[int, int, NDArray[np.int32], NDArray[np.uint32]]],
         asked: NDArray[Any],
-        pieces: Held,
+        held: Held,
     ) -> ShardFlows:
         """timers: (kind, due, places, generations)."""
         parts = []
@@ -46,7 +46,7 @@ class ShardFlows:
             part = np.zeros(len(places), TIMER)
             part["kind"], part["due"], part["place"], part["generation"] = kind, due, places, generations
             parts.append(part)
-        return cls(flows, join(parts) if parts else np.empty(0, TIMER), asked, pieces)
+        return cls(flows, join(parts) if parts else np.empty(0, TIMER), asked, held)
 
     def timers(self, kind: int) -> Iterator[tuple[int, NDArray[np.int32], NDArray[np.uint32]]]:
         """(due, places, generations) of one kind, by time."""
@@ -58,12 +58,12 @@ class ShardFlows:
             part = chosen[start:end]
             yield int(part["due"][0]), part["place"].copy(), part["generation"].copy()
 
-    def plain_pieces(self) -> tuple[NDArray[Any], bytes]:
-        """The pieces as HELD rows and their bytes, end to end."""
+    def plain_held(self) -> tuple[NDArray[Any], bytes]:
+        """What the flows hold as HELD rows and their bytes, end to end."""
         parts = [
             (place, sequence, data, early)
-            for place, (held, pieces) in self.pieces.items()
-            for sequence, data, early in ((0, held, 0), *((at, piece, 1) for at, piece in pieces.items()))
+            for place, (ordered, ahead) in self.held.items()
+            for sequence, data, early in ((0, ordered, 0), *((at, octets, 1) for at, octets in ahead.items()))
         ]
         rows = np.zeros(len(parts), HELD)
         for row, (place, sequence, data, early) in zip(rows, parts, strict=True):
@@ -71,21 +71,21 @@ class ShardFlows:
         return rows, b"".join(data for _, _, data, _ in parts)
 
     @staticmethod
-    def pieces_of(rows: NDArray[Any], octets: bytes) -> Held:
-        """What `plain_pieces` gave."""
+    def held_of(rows: NDArray[Any], octets: bytes) -> Held:
+        """What `plain_held` gave."""
         found: Held = {}
         at = 0
         for place, sequence, length, early in rows.tolist():
             data, at = octets[at : at + length], at + length
-            held, pieces = found.get(place, (b"", {}))
-            found[place] = (held, pieces | {sequence: data}) if early else (data, pieces)
+            ordered, ahead = found.get(place, (b"", {}))
+            found[place] = (ordered, ahead | {sequence: data}) if early else (data, ahead)
         return found
 
 
 def extract(
-    shard: int, store: FlowStore, timers: Timers, firewall_probes: FirewallProbes, held: Pieces
+    shard: int, store: FlowStore, timers: Timers, firewall_probes: FirewallProbes, reassembly: Reassembly
 ) -> ShardFlows:
-    """Take the flows of `shard` out of these parts, with their timers and held pieces."""
+    """Take the flows of `shard` out of these parts, with their timers and the bytes they hold."""
     rows = store.rows
     slots = store.in_shard(shard)
     place = np.full(len(rows), -1, np.int32)
@@ -101,16 +101,20 @@ def extract(
         for due, waiting, generations in queue.extract(live)
     ]
     asked = firewall_probes.extract(slots, place)
-    pieces = {int(place[slot]): piece for slot, piece in held.extract(slots.tolist()).items()}
+    held = {int(place[slot]): octets for slot, octets in reassembly.extract(slots.tolist()).items()}
     store.index.remove(flows["key"])
     store.in_flight -= int(np.count_nonzero(flows["state"] != State.PROBE))
     store.give_back(slots)
     store.end_of_call()
-    return ShardFlows.pack(flows, armed, asked, pieces)
+    return ShardFlows.pack(flows, armed, asked, held)
 
 
 def adopt(
-    state: ShardFlows, store: FlowStore, timers: Timers, firewall_probes: FirewallProbes, held: Pieces
+    state: ShardFlows,
+    store: FlowStore,
+    timers: Timers,
+    firewall_probes: FirewallProbes,
+    reassembly: Reassembly,
 ) -> None:
     """Put what `extract` gave into these parts."""
     flows = copied(state.flows)
@@ -128,4 +132,4 @@ def adopt(
             for due, armed, generations in state.timers(number)
         )
     firewall_probes.adopt(state.asked, slots)
-    held.adopt({int(slots[place]): piece for place, piece in state.pieces.items()})
+    reassembly.adopt({int(slots[place]): octets for place, octets in state.held.items()})

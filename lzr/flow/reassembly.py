@@ -1,7 +1,7 @@
-"""Banners that come in pieces: what has arrived in order, and what came too early, flow by flow.
+"""Banners that come in several segments: what has arrived in order, and what came too early, flow by flow.
 
 Few flows ever get here (most answer with one segment that is enough), so this is a dict and not columns.
-A flow may hold a bounded number of early pieces; what does not fit is dropped, and its peer sends it again.
+A flow may hold a bounded number of early segments; what does not fit is dropped, and its peer sends it again.
 What all of them hold is counted with what it costs in memory, so that whoever runs them can keep it bounded.
 """
 
@@ -9,13 +9,13 @@ from __future__ import annotations
 
 _MAX_EARLY = 16
 _COST = 200
-"""Bytes of memory that a piece takes beside its own: the object and its place in a dict."""
+"""Bytes of memory that a segment takes beside its own: the object and its place in a dict."""
 _HALF = 1 << 31
 _MASK = 0xFFFFFFFF
 
 
-class Pieces:
-    """most: bytes of early pieces that one flow may hold. cost: bytes of memory that all flows take."""
+class Reassembly:
+    """most: bytes of early segments that one flow may hold. cost: bytes of memory that all flows take."""
 
     def __init__(self, most: int = 16 << 10) -> None:
         self._most = most
@@ -58,10 +58,10 @@ class Pieces:
                 overlap = (awaited + moved - sequence) & _MASK
                 if overlap < _HALF:  # begins at or before what is awaited
                     whole = early.pop(sequence)
-                    piece = whole[overlap:]
-                    held += piece
-                    self.cost += len(piece) - len(whole) - _COST
-                    moved += len(piece)
+                    part = whole[overlap:]
+                    held += part
+                    self.cost += len(part) - len(whole) - _COST
+                    moved += len(part)
                     break
             else:
                 break
@@ -83,7 +83,7 @@ class Pieces:
     def largest(self, excess: int) -> tuple[list[int], list[int]]:
         """The flows that hold most, as many as are needed to be rid of `excess` bytes of memory.
 
-        Those of which something has come in order, and those that hold nothing but early pieces.
+        Those of which something has come in order, and those that hold nothing but early segments.
         """
         begun: list[int] = []
         early: list[int] = []
@@ -109,9 +109,9 @@ class Pieces:
         self.forget(list(found))
         return found
 
-    def adopt(self, pieces: dict[int, tuple[bytes, dict[int, bytes]]]) -> None:
+    def adopt(self, parts: dict[int, tuple[bytes, dict[int, bytes]]]) -> None:
         """Take over what another one's `extract` gave."""
-        for slot, (held, early) in pieces.items():
+        for slot, (held, early) in parts.items():
             if held:
                 self._held[slot] = bytearray(held)
             if early:

@@ -37,7 +37,7 @@ from lzr.flow.handover import ShardFlows
 from lzr.flow.index import FlowIndex
 from lzr.flow.machine import Action
 from lzr.flow.output import Output
-from lzr.flow.reassembly import Pieces
+from lzr.flow.reassembly import Reassembly
 from lzr.flow.store import FlowStore
 from lzr.flow.timers import DELAY, RETRANSMIT, SETTLE, TIMEOUT, Timers
 from lzr.layout import AGES
@@ -49,7 +49,7 @@ Rows = NDArray[Any]
 Slots = NDArray[np.int32]
 Mask = NDArray[np.bool_]
 
-_MAX_PIECES = 32  # answers to pieces of a reply, after which it is taken as it is
+_MAX_ANSWERS = 32  # to segments of a reply, after which it is taken as it is
 _PROMPT = 900  # ms: no SYN-ACK is repeated sooner (RFC 6298 §2.1 says 1 s; clocks may be coarse)
 _PORT, _ISN = 1, 1  # salts
 _NONE = np.empty(0, np.int32)
@@ -62,7 +62,7 @@ class FlowTable:
     `take_outcomes`.
 
     store: the rows; timers: what each flow waits for; output: what is to leave; firewall_probes: the
-    questions beside the handshakes; pieces: replies that come in several segments.
+    questions beside the handshakes; reassembly: replies that come in several segments.
     """
 
     def __init__(self, plan: Plan, capacity: int = 4096, index: FlowIndex | None = None) -> None:
@@ -71,7 +71,7 @@ class FlowTable:
         self.timers = Timers(self.store)
         self.output = Output(self.store, self.timers)
         self.firewall_probes = FirewallProbes(self.store, self.timers, self.output)
-        self.pieces = Pieces(plan.max_data)
+        self.reassembly = Reassembly(plan.max_data)
         self.fresh = 0  # flows whose first packet on a connection is out and has brought nothing yet
         self.silent = 0  # fresh flows that have been waited for in vain, since the start
         self.ages = np.zeros(AGES, np.int64)  # of first answers, see `columns.note_ages`
@@ -135,13 +135,13 @@ class FlowTable:
     def extract(self, shard: int) -> ShardFlows:
         """Take the flows of `shard` out of this table; what they have brought so far is let go of here."""
         self.output.let_go_of_shard(shard)
-        state = handover.extract(shard, self.store, self.timers, self.firewall_probes, self.pieces)
+        state = handover.extract(shard, self.store, self.timers, self.firewall_probes, self.reassembly)
         self.fresh = columns.count_fresh(self.rows)
         return state
 
     def adopt(self, state: ShardFlows) -> None:
         """Take over what another table's `extract` gave."""
-        handover.adopt(state, self.store, self.timers, self.firewall_probes, self.pieces)
+        handover.adopt(state, self.store, self.timers, self.firewall_probes, self.reassembly)
         self._doubts |= bool(state.flows["doubt"].any())
         self.fresh = columns.count_fresh(self.rows)
 
@@ -325,8 +325,8 @@ class FlowTable:
         start, length, done = columns.take_data(
             self.rows, slots, segments, self._buffer, _firstreply.ENOUGH, _firstreply.LINE
         )
-        if self.pieces:
-            done &= np.fromiter((slot not in self.pieces for slot in slots.tolist()), bool, len(slots))
+        if self.reassembly:
+            done &= np.fromiter((slot not in self.reassembly for slot in slots.tolist()), bool, len(slots))
         if done.all():
             self._finish_whole(slots, start, length)
             return
@@ -350,12 +350,12 @@ class FlowTable:
         awaited = self.rows["rcv"][slots]
         spans = zip(slots.tolist(), start.tolist(), end.tolist(), strict=True)
         for at, (slot, a, b) in enumerate(spans):
-            held, moved = self.pieces.append(slot, int(awaited[at]), bytes(self._buffer[a:b]))
+            held, moved = self.reassembly.append(slot, int(awaited[at]), bytes(self._buffer[a:b]))
             awaited[at] = int(awaited[at]) + moved & 0xFFFFFFFF
             complete[at] |= _firstreply.complete(held)
         self.rows["rcv"][slots] = awaited
         self.rows["answers"][slots] += 1
-        complete |= self.rows["answers"][slots] >= _MAX_PIECES
+        complete |= self.rows["answers"][slots] >= _MAX_ANSWERS
         if complete.any():
             self._finish_pieces(slots[complete])
         waiting = slots[~complete]
@@ -369,15 +369,15 @@ class FlowTable:
         assert segments is not None
         fields = (segments[name].tolist() for name in ("seq", "data_at", "data_len"))
         for slot, sequence, start, length in zip(slots.tolist(), *fields, strict=True):
-            self.pieces.keep_early(slot, sequence, bytes(self._buffer[start : start + length]))
-        slots = slots[self.rows["answers"][slots] < _MAX_PIECES]  # no more than so many answers
+            self.reassembly.keep_early(slot, sequence, bytes(self._buffer[start : start + length]))
+        slots = slots[self.rows["answers"][slots] < _MAX_ANSWERS]  # no more than so many answers
         if len(slots):
             self.rows["answers"][slots] += 1
             self.output.send(slots, Number.NXT, ACK)
 
     def _finish_pieces(self, slots: Slots, *, early: bool = False) -> None:
         """These have what they get. early: more might have come."""
-        payloads = [self.pieces.take(slot) for slot in slots.tolist()]
+        payloads = [self.reassembly.take(slot) for slot in slots.tolist()]
         lengths = np.fromiter(map(len, payloads), np.uint32, len(payloads))
         most = self.plan.max_data
         cut = (lengths > most) | early
@@ -390,17 +390,17 @@ class FlowTable:
         Down to three quarters, so that the search for them is worth its time. What has only come too early is
         let go of: its peer sends it again.
         """
-        excess = self.pieces.cost + self.output.held_bytes - self.plan.most_held
+        excess = self.reassembly.cost + self.output.held_bytes - self.plan.most_held
         if excess <= 0:
             return
         excess += self.plan.most_held // 4
         if self.output.held_bytes:
             self.output.shorten_held(excess)
-            excess = self.pieces.cost + self.output.held_bytes - self.plan.most_held
+            excess = self.reassembly.cost + self.output.held_bytes - self.plan.most_held
             if excess <= 0:
                 return
-        begun, early = self.pieces.largest(excess)
-        self.pieces.forget(early)
+        begun, early = self.reassembly.largest(excess)
+        self.reassembly.forget(early)
         if begun:
             self._finish_pieces(np.array(begun, np.int32), early=True)
 
@@ -451,8 +451,8 @@ class FlowTable:
         """
         if not len(slots):
             return
-        if self.pieces:
-            self.pieces.forget(slots.tolist())
+        if self.reassembly:
+            self.reassembly.forget(slots.tolist())
         if self.plan.force_all_handshakes:
             self._finish_some(slots, reason, lengths, payloads, cut)
             return
@@ -518,8 +518,8 @@ class FlowTable:
         The others end: no port of ours is free for their hosts.
         """
         rows = self.rows
-        if self.pieces:
-            self.pieces.forget(slots.tolist())
+        if self.reassembly:
+            self.reassembly.forget(slots.tolist())
         flows = pick(rows, slots)
         number = flows["line"] * np.uint64(256) + flows["handshake"]
         chosen = self.store.choose_ports(flows, slots, self.store.shards(flows), number, _PORT)

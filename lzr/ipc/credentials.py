@@ -33,7 +33,7 @@ class Credentials(NamedTuple):
 
 
 class Sender(NamedTuple):
-    """Who sends results. number: a flow worker's is the source of its outcomes."""
+    """Who sends results. number: a flow worker's is the incarnation of its outcomes."""
 
     name: str
     number: int

@@ -104,8 +104,8 @@ class Spawn:
     comes along; on the way they are empty. With a collector comes the socket on which it takes results,
     listening, too.
 
-    For a collector that is to write: outputs, as far as they are acknowledged; written: by source, the last
-    message of which that is so; fenced: sources that have died, from which nothing counts any more.
+    For a collector that is to write: outputs, as far as they are acknowledged; written: by incarnation, the
+    last message of which that is so; fenced: incarnations that have died, from which nothing counts any more.
     """
 
     role: str

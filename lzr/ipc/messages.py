@@ -23,8 +23,9 @@ travels.
 | Released | flow worker → coordinator (reports) | FLOW, TIMER, ASKED, TARGET not begun, HELD with bytes |
 | Ready, Adopted, Fenced, Linked, FlowStats, CollectStats, Fault, Refused | any → coordinator (reports) | |
 
-`source` is a flow worker's number, which is used once. Reports and results say who sends them and show that
-it is so (`lzr.ipc.credentials`): no other process of the same user can speak in its name.
+`incarnation` is the number of one life of a flow worker: a successor has another. Reports and results say who
+sends them and show that it is so (`lzr.ipc.credentials`): no other process of the same user can speak in its
+name.
 """
 
 from __future__ import annotations
@@ -115,7 +116,7 @@ class Resend(Message, frozen=True):
 
 
 class Fence(Message, frozen=True):
-    source: Number
+    incarnation: Number
 
 
 class Stop(Message, frozen=True):
@@ -158,7 +159,7 @@ _SHARD_FLOWS = {
 
 
 class _ShardFlows(Message, frozen=True):
-    """A shard with its flows (`lzr.flow.handover`). targets: not begun. held, octets: pieces of banners."""
+    """A shard with its flows (`lzr.flow.handover`). targets: not begun. held, octets: parts of banners."""
 
     columns = _SHARD_FLOWS
     shard: Shard
@@ -177,7 +178,7 @@ class _ShardFlows(Message, frozen=True):
             places = rows["place"]
             _require(not len(rows) or 0 <= places.min() <= places.max() < count, "a place beyond the flows")
         octets = int(self.held["length"].sum(dtype=np.uint64))
-        _require(octets == len(self.octets), "pieces without their bytes")
+        _require(octets == len(self.octets), "held parts without their bytes")
 
 
 class Adopt(_ShardFlows, frozen=True):
@@ -192,7 +193,7 @@ class Outcomes(Message, frozen=True):
     """payloads: of the rows, end to end."""
 
     columns = {"rows": OUTCOME, "payloads": _BYTE}
-    source: Number
+    incarnation: Number
     seq: Number
     rows: Rows
     payloads: Rows
@@ -239,7 +240,7 @@ class Lines(Message, frozen=True):
     columns = {"tickets": _TICKET, "rows": OUTCOME, "payloads": _BYTE}
     rest = "lines"
     most = _LARGE
-    source: Number
+    incarnation: Number
     seq: Number
     records: Number
     counts: Counts
@@ -256,7 +257,8 @@ class Lines(Message, frozen=True):
 class Written(Message, frozen=True):
     """Lines are in the outputs, says who writes.
 
-    last: by source, its last message of which that is so. offsets, lines: by output, its length and records.
+    last: by incarnation, the last message of which that is so. offsets, lines: by output, its length and
+    records.
     enough: the number of results that were asked for is reached.
     """
 
@@ -279,7 +281,7 @@ class Adopted(Message, frozen=True):
 
 
 class Fenced(Message, frozen=True):
-    source: Number
+    incarnation: Number
 
 
 class Linked(Message, frozen=True):

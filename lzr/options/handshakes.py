@@ -89,7 +89,7 @@ def preset(name: str) -> tuple[str, ...]:
     return tuple(chosen.values())
 
 
-def settle(options: Options) -> tuple[Options, tuple[str, ...]]:
+def choose(options: Options) -> tuple[Options, tuple[str, ...]]:
     """`options` with the names of handshakes that are really tried; and what the user should know.
 
     A preset is no choice of labels: of a reply that matches several, what the user named himself wins, else

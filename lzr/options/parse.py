@@ -15,7 +15,7 @@ import sys
 from lzr.errors import printable, suggest
 from lzr.options import types
 from lzr.options.option import Option
-from lzr.options.rules import settled
+from lzr.options.rules import apply
 from lzr.options.subcommands import PROGRAMS, TEXTS
 from lzr.options.table import ACTIONS, TABLE, Options, UsageError
 
@@ -97,7 +97,7 @@ def parse(
                 kept["blocklist_file"], values["blocklist_file"]
             )
         values = {**kept, **values}
-    return settled(values).saying(set(values))
+    return apply(values).saying(set(values))
 
 
 def _together(before: object, after: object) -> object:

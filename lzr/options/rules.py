@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 _STDOUT = ("/dev/stdout", "/dev/fd/1", "/proc/self/fd/1")
 
 
-def settled(values: dict[str, Any]) -> Options:
+def apply(values: dict[str, Any]) -> Options:
     """Options of what was given (attribute → value), the rules between options applied. Raises UsageError."""
     options = Options(**values)
     changes: dict[str, object] = {}

@@ -59,10 +59,10 @@ class Released:
 
 @dataclass(frozen=True, slots=True)
 class Fenced:
-    """The collector that writes takes nothing more from `source`, a dead flow worker's number."""
+    """The collector that writes takes nothing more from `incarnation`, a dead flow worker's number."""
 
     name: str
-    source: int
+    incarnation: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -81,8 +81,8 @@ class Machine:
                 return self.shards.released(process, shard, flows, now)
             case Linked(_, writer):
                 return self.succession.linked(process, writer)
-            case Fenced(_, source) if self.succession.fenced(process, source):
-                return self.shards.fenced(source, now)
+            case Fenced(_, incarnation) if self.succession.fenced(process, incarnation):
+                return self.shards.fenced(incarnation, now)
         return None
 
     def _ignore(self, event: Event) -> Iterator[Order]:

@@ -11,7 +11,7 @@ from lzr.ownership.events import Event
 
 @dataclass(frozen=True, slots=True)
 class Spawn:
-    """Start a process. number: of this process alone, as the source of its results.
+    """Start a process. number: of this process alone, as the incarnation of its results.
 
     fenced: numbers of the flow workers that have died, for a collector. replaces: its predecessor died.
     """
@@ -53,7 +53,7 @@ class Fence:
     """Tell the collector that writes to take nothing more from a dead flow worker."""
 
     name: str
-    source: int
+    incarnation: int
 
 
 @dataclass(frozen=True, slots=True)

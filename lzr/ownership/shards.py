@@ -73,10 +73,10 @@ class Shards:
         for shard in self.owned_by(worker):
             yield from self._step(shard, Trigger.DIED, now, heir=successor or self.any_worker(), dead=worker)
 
-    def fenced(self, source: int, now: float) -> Iterator[Order]:
+    def fenced(self, incarnation: int, now: float) -> Iterator[Order]:
         for shard in self.all:
-            if source in shard.fences:
-                shard.fences.discard(source)
+            if incarnation in shard.fences:
+                shard.fences.discard(incarnation)
                 if not shard.fences:
                     yield from self._step(shard, Trigger.FENCED, now)
 

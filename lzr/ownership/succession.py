@@ -89,13 +89,13 @@ class Succession:
         linking = self.states.get(collector.name) is State.LINKING
         return self._step(collector.name, Trigger.LINKED) if linking and writer == self.writer else None
 
-    def fenced(self, collector: Process, source: int) -> bool:
-        """Whether that is news: nothing more can come from this source."""
+    def fenced(self, collector: Process, incarnation: int) -> bool:
+        """Whether that is news: nothing more can come from this incarnation."""
         if not self.writes or collector.name != self.writer:
             return False
-        if source not in self.dead or source in self._standing:
+        if incarnation not in self.dead or incarnation in self._standing:
             return False
-        self._standing.add(source)
+        self._standing.add(incarnation)
         return True
 
     def leaves(self, collector: Process) -> None:
@@ -152,9 +152,9 @@ class Succession:
         action, self.states[name] = TABLE[self.states[name], trigger]
         match action:
             case Action.FENCE:
-                for source in self.dead:
-                    if source not in self._standing:
-                        yield Fence(name, source)
+                for incarnation in self.dead:
+                    if incarnation not in self._standing:
+                        yield Fence(name, incarnation)
             case Action.LINK:
                 yield Link(name, self.writer)
 

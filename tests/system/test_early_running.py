@@ -31,7 +31,7 @@ def test_a_wrong_guess_is_put_right(wire: Wire) -> None:
         assert up is not None
         with up:
             assert wire.answered((BOX, 40000), (BOX6, 40000)) == set()
-            up.settle([BOX])
+            up.change([BOX])
             assert wire.answered((BOX, 40000), (BOX6, 40000)) == {(BOX6, 40000)}
     assert wire.rules() == ""
 
@@ -45,7 +45,7 @@ from coordinator.guard.early import put_up_early
 up = put_up_early(sys.argv[1:])
 if up is None: print("none"); sys.exit()
 print(up.mode, *up.cover.ports, up.name, up.status().resets)
-up.settle(["10.91.0.1"])
+up.change(["10.91.0.1"])
 names = [one.name for one in guard.standing()]
 print(up.mode, up.ways == ("resets", "unclaimed"), *up.notes, names == [up.name])
 sys.stdin.read()

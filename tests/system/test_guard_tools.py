@@ -280,21 +280,21 @@ class TestChanges:
     def test_settle_a_guess(self, wire: Wire) -> None:
         with inside(wire.box):
             up = put_up()
-            up.settle()
+            up.change()
             assert up.status() is not None
-            up.settle([BOX], (1000, 2000), "ingress", "wire0")
+            up.change([BOX], (1000, 2000), "ingress", "wire0")
             assert (up.ways, up.notes) == (("resets", "early"), [])
             assert wire.answered((BOX, 1500), (BOX, 40000)) == {(BOX, 40000)}
-            up.settle([BOX], mode="ingress")
+            up.change([BOX], mode="ingress")
             assert up.ways == ("resets", "unclaimed")
             assert "--interface" in up.notes[0]
-            up.settle(mode="none")
-            up.settle([BOX])
+            up.change(mode="none")
+            up.change([BOX])
         assert wire.rules() == ""
 
     def test_settle_with_iptables(self, wire: Wire, only_iptables: None) -> None:
         with inside(wire.box), put_up() as up:
-            up.settle([BOX])
+            up.change([BOX])
             assert wire.answered((BOX, 40000), (BOX6, 40000)) == {(BOX6, 40000)}
 
     def test_restore_after_somebody_flushed_the_rules(self, wire: Wire) -> None:

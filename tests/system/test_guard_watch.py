@@ -69,7 +69,7 @@ def test_our_own_changes_are_no_news(nft: tuple[Guard, GuardWatch]) -> None:
     up, guarded = nft
     up.extend(BOX_TOO)
     assert guarded.look(2.0) == ""
-    up.settle([BOX], (1000, 2000))
+    up.change([BOX], (1000, 2000))
     assert guarded.look(3.0) == ""
     up.remove()
     assert guarded.look(4.0) == ""

@@ -13,6 +13,6 @@ from lzr.options.table import Options
 @pytest.mark.root
 def test_the_file_belongs_to_who_called_sudo(tmp_path: Path) -> None:
     path = tmp_path / "lzr.log"
-    with open_log(Options(log_file=str(path)), owner=(1234, 4321)):
+    with open_log(Options(log_file=str(path)), invoker=(1234, 4321)):
         pass
     assert (path.stat().st_uid, path.stat().st_gid) == (1234, 4321)

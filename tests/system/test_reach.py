@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from coordinator.checkpoint.checkpoint import Checkpoint, load, open_checkpoint
-from coordinator.console.console import Watch
+from coordinator.console.console import Console
 from coordinator.files import opening
 from coordinator.files.reach import reach
 from coordinator.monitor.log import open_log
@@ -136,10 +136,10 @@ def test_what_was_there_is_not_given_away(tmp_path: Path) -> None:
             pass
         with open_metadata(parse(["-m", name]), [], 0.0, CALLER):
             pass
-        watch = Watch.__new__(Watch)
-        watch._owner = CALLER
+        console = Console.__new__(Console)
+        console._invoker = CALLER
         for mode in ("a", "w"):
-            watch._create(name, mode).close()
+            console._create(name, mode).close()
         written(name, CALLER)
         result(name, CALLER)
 

@@ -137,7 +137,7 @@ def test_each_odd_gateway_is_good_for_the_rings(two: Two) -> None:
             rows["syn"] = Opening.OURS
             routing = Routing(Netlink(), None, (), print)
             try:
-                routing.settle([rows])
+                routing.choose_link([rows])
                 order = routing.order()
             finally:
                 routing.close()

@@ -72,7 +72,7 @@ class Collector:
         self._handshakes = len(job.options.handshakes)
         self._enough = False  # so many are written
         self._fenced = set(spawn.fenced)
-        self._last = dict(spawn.written)  # by source: the last message taken
+        self._last = dict(spawn.written)  # by incarnation: the last message taken
         self._records = self._octets = self._busy = self._blocked = 0
         self._next_stats = 0
         self._report_every = round(job.report_every * 1e9)
@@ -173,7 +173,7 @@ class Collector:
             # Where results are counted, who writes may need a part of them only, and makes it anew.
             rows, payloads = (batch.rows, batch.payloads) if self._limit is not None else (b"", b"")
             lines = messages.Lines(
-                batch.source,
+                batch.incarnation,
                 batch.seq,
                 block.records,
                 block.counts,
@@ -186,12 +186,12 @@ class Collector:
             self._records += block.records
 
     def _is_new(self, batch: Batch) -> bool:
-        source, sequence = batch.source, batch.seq
+        incarnation, sequence = batch.incarnation, batch.seq
         # One that is not the next has come another way before, or one before it was lost with the process it
         # was in: then its worker sends both again.
-        if source in self._fenced or sequence != self._last.get(source, 0) + 1:
+        if incarnation in self._fenced or sequence != self._last.get(incarnation, 0) + 1:
             return False
-        self._last[source] = sequence
+        self._last[incarnation] = sequence
         return True
 
     def _block(self, batch: Batch) -> Block:
@@ -275,7 +275,7 @@ class Collector:
         self._octets += sum(len(part) for block in blocks for part in block.lines)
         last: dict[int, int] = {}
         for batch in batches:
-            last[batch.source] = batch.seq
+            last[batch.incarnation] = batch.seq
         written = messages.Written(
             last=list(last.items()),
             offsets=[sink.offset for sink in self._sinks],
@@ -307,7 +307,7 @@ class Collector:
             raise SchemaError(f"{type(message).__name__} in the name of {text[:40]!r}, by somebody else")
         if sender.name in self._condemned:
             raise SchemaError("more of what is not believed", text, shown)
-        own = sender.number == message.source if isinstance(message, messages.Outcomes) else True
+        own = sender.number == message.incarnation if isinstance(message, messages.Outcomes) else True
         if not own or (sender.role == "flow") != isinstance(message, messages.Outcomes):
             raise SchemaError(f"{type(message).__name__} of another's", text, shown)
         try:
@@ -338,9 +338,9 @@ class Collector:
 
     def _obey(self, order: Message) -> None:
         match order:
-            case messages.Fence(source=source):
-                self._fenced.add(source)
-                self._report(messages.Fenced(source))
+            case messages.Fence(incarnation=incarnation):
+                self._fenced.add(incarnation)
+                self._report(messages.Fenced(incarnation))
             case messages.Resend(collector=collector):
                 if self._writer is not None:
                     self._writer.close(linger=0)

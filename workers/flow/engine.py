@@ -124,7 +124,7 @@ class Engine:
         elif work < _ROUNDS * TAKE:
             work += self.begin(now, wall)
         if work < SMALL or self.table.output.outcomes_waiting >= SETTLE:
-            self.settle()
+            self.hand_over_outcomes()
         return work
 
     def _receive(self, now: int) -> int:
@@ -187,6 +187,6 @@ class Engine:
         self.flush(all_of_it=True)
         self.transmit.finish()
 
-    def settle(self) -> None:
+    def hand_over_outcomes(self) -> None:
         """Put the outcomes that wait in the outbox."""
         self.outbox.put(*self.table.take_outcomes(), self._now)

@@ -13,14 +13,14 @@ from lzr.ipc.messages import Buffer
 
 
 class Outbox:
-    """source: this worker's incarnation, with which a message's number makes it known. sender, mark: what
+    """incarnation: of this worker; with it and its number a message is known. sender, mark: what
     shows whose it is (`lzr.ipc.credentials`).
 
     octets: of what is not known to be written. sequence: of the last message.
     """
 
-    def __init__(self, source: int, sender: str = "", mark: bytes = b"") -> None:
-        self._source = source
+    def __init__(self, incarnation: int, sender: str = "", mark: bytes = b"") -> None:
+        self._incarnation = incarnation
         self._shown = sender, mark
         self.sequence = 0
         self.octets = 0
@@ -41,7 +41,7 @@ class Outbox:
         if not len(rows):
             return
         self.sequence += 1
-        outcomes = messages.Outcomes(self._source, self.sequence, rows, payloads)
+        outcomes = messages.Outcomes(self._incarnation, self.sequence, rows, payloads)
         message = messages.pack(outcomes, *self._shown)
         self._pending.append(message)
         self._kept.append((self.sequence, message, now))

@@ -209,8 +209,8 @@ class FlowWorker:
         most = self._job.options.max_send_failures or 0
         ring = Ring(self._sockets[number], at, self._job.frames, most, self._engine.transmit.link)
         self._engine.add(number, ring)
-        pieces = ShardFlows.pieces_of(order.held, order.octets.tobytes())
-        self._engine.table.adopt(ShardFlows(order.flows, order.timers, order.asked, pieces))
+        held = ShardFlows.held_of(order.held, order.octets.tobytes())
+        self._engine.table.adopt(ShardFlows(order.flows, order.timers, order.asked, held))
         self._engine.backlog.put(order.targets)
         self._poller.register(ring.fileno(), select.POLLIN)
         self._send_stats()  # first: who is told that a shard has moved may ask whose it is
@@ -221,7 +221,7 @@ class FlowWorker:
         engine = self._engine
         engine.flush(all_of_it=True)
         state = engine.table.extract(shard)
-        engine.settle()
+        engine.hand_over_outcomes()
         self._push_results()  # the shard is handed over when they are written
         ring = engine.remove(shard)
         self._poller.unregister(ring.fileno())
@@ -229,7 +229,7 @@ class FlowWorker:
             self._gone[name] += getattr(ring, name)
         self._gone_errors += ring.errors
         ring.close()
-        held, octets = state.plain_pieces()
+        held, octets = state.plain_held()
         targets = engine.backlog.withdraw(shard)
         released = messages.Released(shard, state.flows, state.armed, state.asked, targets, held, octets)
         self._releasing.append((engine.outbox.sequence, released))

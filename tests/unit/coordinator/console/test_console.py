@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from coordinator.console.console import Watch
+from coordinator.console.console import Console
 from coordinator.endpoints import control
 from coordinator.endpoints.prometheus import exposition
 from coordinator.monitor.log import open_log
@@ -29,20 +29,20 @@ def _place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(control, "directories", lambda: [tmp_path / "run"])
 
 
-def watch(**options: object) -> Watch:
-    made = Watch(Options(**options), 100.0, results_on_stdout=False)  # type: ignore[arg-type]
+def make_console(**options: object) -> Console:
+    made = Console(Options(**options), 100.0, results_on_stdout=False)  # type: ignore[arg-type]
     made.open()
     return made
 
 
 @pytest.fixture
-def plain() -> Iterator[Watch]:
-    made = watch()
+def plain() -> Iterator[Console]:
+    made = make_console()
     yield made
     made.abandon()
 
 
-def test_a_line_a_second_on_stderr(plain: Watch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_line_a_second_on_stderr(plain: Console, capsys: pytest.CaptureFixture[str]) -> None:
     plain.totals.read = 1234
     for quarter in range(4 * 5 + 1):
         assert plain.tick(100 + quarter / 4, 0.0) == []
@@ -52,7 +52,7 @@ def test_a_line_a_second_on_stderr(plain: Watch, capsys: pytest.CaptureFixture[s
     assert plain.patience(105.25) == pytest.approx(0.75)
 
 
-def test_a_late_loop_prints_one_line_not_many(plain: Watch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_late_loop_prints_one_line_not_many(plain: Console, capsys: pytest.CaptureFixture[str]) -> None:
     plain.tick(110.3, 0.0)
     plain.tick(110.9, 0.0)
     plain.tick(111.0, 0.0)
@@ -60,7 +60,7 @@ def test_a_late_loop_prints_one_line_not_many(plain: Watch, capsys: pytest.Captu
 
 
 def test_quiet(capsys: pytest.CaptureFixture[str]) -> None:
-    quiet = watch(quiet=True)
+    quiet = make_console(quiet=True)
     quiet.tick(101, 0.0)
     assert capsys.readouterr().err == ""
     quiet.totals.done = quiet.totals.read = 5
@@ -78,7 +78,7 @@ def test_quiet_is_silent_about_all_but_errors(capsys: pytest.CaptureFixture[str]
     with open_log(Options(quiet=True, verbosity=2)) as log:
         log.warn("asked for by its number")
         assert "asked for" in capsys.readouterr().err
-    quiet = watch(quiet=True)
+    quiet = make_console(quiet=True)
     quiet.totals.read = 5
     quiet.close(102, 0.0)
     text = capsys.readouterr().err
@@ -86,7 +86,7 @@ def test_quiet_is_silent_about_all_but_errors(capsys: pytest.CaptureFixture[str]
     assert text.count("\n") == 1
 
 
-def test_commands_come_in_by_the_control_socket(plain: Watch, tmp_path: Path) -> None:
+def test_commands_come_in_by_the_control_socket(plain: Console, tmp_path: Path) -> None:
     plain.totals.phase, plain.totals.shards = Phase.RUNNING, 8
     plain.tick(101, 0.0)
     (path,) = (tmp_path / "run").glob("*.sock")
@@ -106,7 +106,7 @@ def test_commands_come_in_by_the_control_socket(plain: Watch, tmp_path: Path) ->
 
 def test_the_status_file_and_the_frame(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     status, frame = tmp_path / "status.csv", tmp_path / "frame.svg"
-    made = watch(status_updates_file=str(status), dashboard_file=str(frame), quiet=True)
+    made = make_console(status_updates_file=str(status), dashboard_file=str(frame), quiet=True)
     for second in range(1, 4):
         made.totals.read = second
         made.tick(100 + second, 1_700_000_000 + second)
@@ -122,7 +122,7 @@ def test_the_status_file_and_the_frame(tmp_path: Path, capsys: pytest.CaptureFix
 def test_a_full_disk_under_the_status_file_is_a_note(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    made = watch(status_updates_file=str(tmp_path / "status.csv"), quiet=True)
+    made = make_console(status_updates_file=str(tmp_path / "status.csv"), quiet=True)
     assert made._status_file is not None
     made._status_file.close()
     made._status_file = Path("/dev/full").open("w", buffering=1)  # noqa: SIM115
@@ -134,15 +134,15 @@ def test_a_full_disk_under_the_status_file_is_a_note(
 
 def test_what_cannot_be_is_the_users_mistake() -> None:
     with pytest.raises(UsageError, match="cannot write /nowhere"):
-        watch(status_updates_file="/nowhere/status.csv")
+        make_console(status_updates_file="/nowhere/status.csv")
     with pytest.raises(UsageError, match="control socket"):
-        watch(control_socket="/nowhere/lzr.sock")
+        make_console(control_socket="/nowhere/lzr.sock")
     with socket.create_server(("127.0.0.1", 0)) as taken, pytest.raises(UsageError, match="for metrics"):
-        watch(metrics_port=taken.getsockname()[1])
+        make_console(metrics_port=taken.getsockname()[1])
 
 
 def test_automatic_workers_ask_by_the_same_command(capsys: pytest.CaptureFixture[str]) -> None:
-    made = watch(auto_workers=True, quiet=True)
+    made = make_console(auto_workers=True, quiet=True)
     totals = made.totals
     totals.phase, totals.shards, totals.cores, totals.wanted_flow = Phase.RUNNING, 8, 8, 1
     asked = []
@@ -165,7 +165,7 @@ def test_without_a_dashboard_rich_is_not_imported() -> None:
 
 
 def test_the_ledger_has_room_for_fates_of_other_kinds(capsys: pytest.CaptureFixture[str]) -> None:
-    made = watch()
+    made = make_console()
     made.totals.read, made.totals.done, made.totals.other = (
         9,
         5,
@@ -186,7 +186,7 @@ def test_the_grafana_board_asks_for_metrics_that_exist() -> None:
 
 
 def test_a_note_fades_and_is_there_at_the_end(
-    plain: Watch, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    plain: Console, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     class Screen:
         def update(self, _: object) -> None: ...

@@ -15,7 +15,7 @@ import pytest
 
 from coordinator.files import pipes
 from coordinator.input import stream
-from coordinator.input.stream import CHUNK, Source
+from coordinator.input.stream import CHUNK, Stream
 from tests.lab.net import wait_for
 
 LINE = b'{ "saddr": "10.64.0.%d", "daddr": "10.1.0.2", "sport": 9002, "dport": 40000 }\n'
@@ -49,7 +49,7 @@ def write(descriptor: int, pieces: list[bytes], *, end: bool = True) -> threadin
     return thread
 
 
-def drain(from_: Source) -> list[bytes]:
+def drain(from_: Stream) -> list[bytes]:
     """All that it gives, to the end."""
     found: list[bytes] = []
     while True:
@@ -61,13 +61,13 @@ def drain(from_: Source) -> list[bytes]:
             found.append(chunk)
 
 
-def all_read(made: Source) -> None:
+def all_read(made: Stream) -> None:
     wait_for(lambda: made._over, "the end, read ahead")
 
 
 def test_many_small_writes_are_given_as_few(pipe: tuple[int, int]) -> None:
     """How often the loop has to come depends on the time they took and on their bytes, not on how many."""
-    made, pieces = Source(pipe[0]), lines(30_000)
+    made, pieces = Stream(pipe[0]), lines(30_000)
     write(pipe[1], pieces)
     all_read(made)
     first, last = made._blocks[0][1], made._blocks[-1][1]
@@ -82,7 +82,7 @@ def test_a_writer_is_not_held_up_however_many_pieces_wait(
     """More of them than a pipe that tells of each could hold."""
     monkeypatch.setattr(stream, "CHUNK", 64)
     monkeypatch.setattr(stream, "_SMALL", 0)
-    made, whole = Source(pipe[0]), b"".join(lines(60_000))
+    made, whole = Stream(pipe[0]), b"".join(lines(60_000))
     writer = write(pipe[1], [whole])
     writer.join(60)
     assert not writer.is_alive(), "nobody reads any more"
@@ -92,7 +92,7 @@ def test_a_writer_is_not_held_up_however_many_pieces_wait(
 
 
 def test_what_is_joined_is_as_old_as_its_first_piece(pipe: tuple[int, int]) -> None:
-    made = Source(pipe[0])
+    made = Stream(pipe[0])
     os.write(pipe[1], b"first\n")
     wait_for(lambda: made.pending, "the first piece")
     first = made._blocks[0][1]
@@ -111,7 +111,7 @@ def test_what_is_joined_is_as_old_as_its_first_piece(pipe: tuple[int, int]) -> N
 def test_pieces_far_apart_keep_their_ages(pipe: tuple[int, int], monkeypatch: pytest.MonkeyPatch) -> None:
     """What came before the guard was up may have been reset, what came long after was not."""
     monkeypatch.setattr(stream, "_SPAN", 0.0)
-    made = Source(pipe[0])
+    made = Stream(pipe[0])
     for piece in (b"first\n", b"second\n"):
         before = made._held
         os.write(pipe[1], piece)
@@ -129,7 +129,7 @@ def test_it_goes_on_where_reading_ahead_has_ended(
 ) -> None:
     """Without having been told to: what is held is bounded."""
     monkeypatch.setattr(stream, "_AHEAD", 4096)
-    made, pieces = Source(pipe[0]), lines(20_000)
+    made, pieces = Stream(pipe[0]), lines(20_000)
     writer = write(pipe[1], pieces)
     all_read(made)
     assert writer.is_alive(), "nothing pushed back"
@@ -140,17 +140,17 @@ def test_it_goes_on_where_reading_ahead_has_ended(
 @pytest.mark.parametrize("after", [0, 5, 5000])
 def test_settling_loses_nothing(pipe: tuple[int, int], after: int) -> None:
     """Whenever it comes: before the first piece, between two, or among many."""
-    made, pieces = Source(pipe[0]), lines(10_000)
+    made, pieces = Stream(pipe[0]), lines(10_000)
     write(pipe[1], pieces[:after], end=False).join(20)
     writer = write(pipe[1], pieces[after:])
-    made.settle()
+    made.stop_reading_ahead()
     assert made.fileno() == pipe[0]
     assert b"".join(drain(made)) == b"".join(pieces)
     writer.join(20)
 
 
 def test_the_end_alone(pipe: tuple[int, int]) -> None:
-    made = Source(pipe[0])
+    made = Stream(pipe[0])
     os.close(pipe[1])
     assert drain(made) == []
     assert made.ready()
@@ -158,17 +158,17 @@ def test_the_end_alone(pipe: tuple[int, int]) -> None:
 
 
 def test_nothing_yet(pipe: tuple[int, int]) -> None:
-    made = Source(pipe[0])
+    made = Stream(pipe[0])
     assert not made.ready()
     assert made.read() is None
-    made.settle()
+    made.stop_reading_ahead()
     os.set_blocking(pipe[0], False)
     assert made.read() is None, "a reader that shares a pipe that does not block may be too late"
 
 
 def test_a_full_pipe_is_noticed(pipe: tuple[int, int]) -> None:
-    made = Source(pipe[0])
-    made.settle()
+    made = Stream(pipe[0])
+    made.stop_reading_ahead()
     os.write(pipe[1], b"a line\n")
     assert made.read()
     assert not made.full
@@ -185,8 +185,8 @@ def test_a_fast_input_is_not_left_alone_for_long(
 ) -> None:
     """Where a pipe may not be widened, it is full soon."""
     monkeypatch.setattr(pipes, "_SIZES", ())
-    made = Source(pipe[0])
-    made.settle()
+    made = Stream(pipe[0])
+    made.stop_reading_ahead()
     os.write(pipe[1], b"x" * (made._pipe // 2))
     made._read_at -= 1000  # it took so long to come
     assert made.read()
@@ -199,8 +199,8 @@ def test_a_fast_input_is_not_left_alone_for_long(
 
 def test_hoarding(pipe: tuple[int, int], monkeypatch: pytest.MonkeyPatch) -> None:
     """What cannot be taken is kept for later, in order, up to a bound, and not for ever."""
-    made, pieces = Source(pipe[0]), lines(30_000)
-    made.settle()
+    made, pieces = Stream(pipe[0]), lines(30_000)
+    made.stop_reading_ahead()
     writer = write(pipe[1], pieces)
     while writer.is_alive():
         made.hoard()
@@ -212,8 +212,8 @@ def test_hoarding(pipe: tuple[int, int], monkeypatch: pytest.MonkeyPatch) -> Non
 @pytest.mark.parametrize("bound", ["_AHEAD", "_STALE"])
 def test_hoarding_has_bounds(pipe: tuple[int, int], monkeypatch: pytest.MonkeyPatch, bound: str) -> None:
     monkeypatch.setattr(stream, bound, 0)
-    made = Source(pipe[0])
-    made.settle()
+    made = Stream(pipe[0])
+    made.stop_reading_ahead()
     for piece in lines(3):
         os.write(pipe[1], piece)
         made.hoard()
@@ -227,7 +227,7 @@ def test_hoarding_has_bounds(pipe: tuple[int, int], monkeypatch: pytest.MonkeyPa
 def test_a_socket(monkeypatch: pytest.MonkeyPatch) -> None:
     reads, writes = socket.socketpair()
     with reads, writes:
-        made, pieces = Source(reads.fileno()), lines(5000)
+        made, pieces = Stream(reads.fileno()), lines(5000)
         writer = write(os.dup(writes.fileno()), pieces)
         writes.close()
         assert b"".join(drain(made)) == b"".join(pieces)
@@ -239,7 +239,7 @@ def test_a_file_is_old(tmp_path: Path) -> None:
     path = tmp_path / "lines"
     path.write_bytes(b"".join(lines(5000)))
     with path.open("rb") as file:
-        made = Source(file.fileno())
+        made = Stream(file.fileno())
         first = made.read()
         assert first
         assert made.age == float("inf")
@@ -285,8 +285,8 @@ def test_who_cannot_be_helped_by_hoarding_is_noticed(
     pipe: tuple[int, int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(stream, "_AHEAD", 1 << 12)
-    made, pieces = Source(pipe[0]), lines(40_000)
-    made.settle()
+    made, pieces = Stream(pipe[0]), lines(40_000)
+    made.stop_reading_ahead()
     writer = write(pipe[1], pieces)
     wait_for(lambda: made.hoard() or made.overtaken, "a full pipe")  # type: ignore[func-returns-value]
     assert b"".join(drain(made)) == b"".join(pieces)

@@ -16,7 +16,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from coordinator.input.stream import Source
+from coordinator.input.stream import Stream
 from coordinator.input.unpack import Unpacked
 from lzr.errors import UsageError
 from lzr.targets import decompress, filetypes
@@ -194,11 +194,11 @@ def unpack(data: bytes, step: int = 1 << 18, *, binary: bool = False) -> tuple[b
     """Through a real pipe, `step` bytes a write."""
     reader, writer = os.pipe()
     try:
-        source = Source(reader)
-        made = Unpacked(source, binary=binary)
+        stream = Stream(reader)
+        made = Unpacked(stream, binary=binary)
         out = []
         pieces = [data[at : at + step] for at in range(0, len(data), step)]
-        source.settle()
+        stream.stop_reading_ahead()
         for piece in pieces:
             os.write(writer, piece)
             while made.ready():
@@ -288,7 +288,7 @@ def listed(tmp_path: Path) -> Path:
 
 def test_a_file_is_read_to_its_end(listed: Path) -> None:
     with listed.open("rb") as file:
-        made, out = Unpacked(Source(file.fileno())), io.BytesIO()
+        made, out = Unpacked(Stream(file.fileno())), io.BytesIO()
         while piece := made.read():
             out.write(piece)
     assert out.getvalue() == LINES

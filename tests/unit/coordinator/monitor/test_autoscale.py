@@ -8,7 +8,7 @@ from itertools import pairwise
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from coordinator.monitor.autoscale import LOWER_AFTER, RAISE_AFTER, SETTLE, Watch, step
+from coordinator.monitor.autoscale import LOWER_AFTER, RAISE_AFTER, SETTLE, Observed, step
 from coordinator.monitor.snapshot import Phase, ProcessView, Snapshot, State, WorkerView
 
 OWN = 0.2  # cores' worth of the coordinator
@@ -28,7 +28,7 @@ class Box:
 
     def __init__(self, flow: int = 1, collect: int = 1, cores: int = 8, shards: int = 8) -> None:
         self.flow, self.collect, self.cores, self.shards = flow, collect, cores, shards
-        self.watch = Watch()
+        self.observed = Observed()
         self.trace: list[tuple[int, int, int]] = []
 
     def run(
@@ -60,7 +60,7 @@ class Box:
                 "cores": self.cores,
                 "shards": self.shards,
             }
-            self.watch, advice = step(self.watch, Snapshot(**given_ | changes))  # type: ignore[arg-type]
+            self.observed, advice = step(self.observed, Snapshot(**given_ | changes))  # type: ignore[arg-type]
             if advice is not None:
                 self.flow, self.collect = advice.flow, advice.collect
                 self.trace.append((t, self.flow, self.collect))
@@ -227,7 +227,7 @@ def test_too_many_workers_for_the_cores_are_let_go() -> None:
             cores=2,
             shards=16,
         )
-        box.watch, advice = step(box.watch, snapshot)
+        box.observed, advice = step(box.observed, snapshot)
         if advice is not None:
             assert advice.flow == box.flow - 1
             box.flow = advice.flow

@@ -15,7 +15,7 @@ class Worker:
         self.told = self.written
 
 
-class Fleet:
+class Pool:
     def __init__(self) -> None:
         self.workers = [Worker(1), Worker(2)]
 
@@ -27,41 +27,41 @@ class Fleet:
         return [worker.told for worker in self.workers]
 
 
-def made() -> tuple[Fleet, Acknowledgements]:
-    fleet: Any = Fleet()
-    acknowledgements = Acknowledgements(fleet)
+def made() -> tuple[Pool, Acknowledgements]:
+    pool: Any = Pool()
+    acknowledgements = Acknowledgements(pool)
     acknowledgements.note(((1, 1),), 10)
     acknowledgements.tell(100.0, urgent=False)  # the first at once
-    assert fleet.told() == [1, 0]
+    assert pool.told() == [1, 0]
     assert acknowledgements.wait(100.0) is None
-    return fleet, acknowledgements
+    return pool, acknowledgements
 
 
 def test_little_is_told_within_a_moment() -> None:
-    fleet, acknowledgements = made()
+    pool, acknowledgements = made()
     acknowledgements.note(((1, 2), (2, 1)), 10)
     acknowledgements.tell(100.1, urgent=False)
-    assert fleet.told() == [1, 0]
+    assert pool.told() == [1, 0]
     wait = acknowledgements.wait(100.1)
     assert wait is not None
     assert 0 < wait < 0.2
     acknowledgements.tell(100.1 + wait + 0.001, urgent=False)
-    assert fleet.told() == [2, 1]
+    assert pool.told() == [2, 1]
 
 
 def test_much_is_told_at_once_and_so_is_what_is_waited_for() -> None:
-    fleet, acknowledgements = made()
+    pool, acknowledgements = made()
     acknowledgements.note(((1, 2),), 1000)
     acknowledgements.tell(100.01, urgent=False)
-    assert fleet.told() == [2, 0]
+    assert pool.told() == [2, 0]
     acknowledgements.note(((2, 1),), 1)
     acknowledgements.tell(100.02, urgent=True)
-    assert fleet.told() == [2, 1]
+    assert pool.told() == [2, 1]
 
 
 def test_who_keeps_many_messages_is_told_and_the_others_later() -> None:
-    fleet, acknowledgements = made()
+    pool, acknowledgements = made()
     acknowledgements.note(((1, 9), (2, 1)), 10)
     acknowledgements.tell(100.01, urgent=False)
-    assert fleet.told() == [9, 0]
+    assert pool.told() == [9, 0]
     assert acknowledgements.wait(100.01) is not None

@@ -15,8 +15,8 @@ import pytest
 import zmq
 
 from coordinator.monitor.meter import Meter
-from coordinator.processes import fleet as fleets
-from coordinator.processes.fleet import Child, Fleet
+from coordinator.processes import pool as pools
+from coordinator.processes.pool import Child, Pool
 from coordinator.processes.rundir import Scratch
 from coordinator.processes.supervisor import Fault, Stats, Supervisor, Written
 from lzr.ipc import messages
@@ -41,10 +41,10 @@ class Scene:
             return start(["cat"], stdin=self.control, stdout=subprocess.DEVNULL)
 
         with monkeypatch.context() as patch:
-            patch.setattr(fleets.subprocess, "Popen", instead)
+            patch.setattr(pools.subprocess, "Popen", instead)
             self.scratch = Scratch((os.getuid(), os.getgid()))
-            self.fleet = Fleet(self.scratch)
-        spawn_as_ever = self.fleet.spawn
+            self.pool = Pool(self.scratch)
+        spawn_as_ever = self.pool.spawn
 
         def spawned(*words: Any, **more: Any) -> Child:
             child = spawn_as_ever(*words, **more)
@@ -52,11 +52,11 @@ class Scene:
             child.pid = 0  # and does not end with them
             return child
 
-        monkeypatch.setattr(self.fleet, "spawn", spawned)
+        monkeypatch.setattr(self.pool, "spawn", spawned)
         self.killed: list[str] = []
-        monkeypatch.setattr(self.fleet, "kill", lambda child: self.killed.append(child.name))
+        monkeypatch.setattr(self.pool, "kill", lambda child: self.killed.append(child.name))
         self.notes: list[str] = []
-        self.supervisor = Supervisor(self.fleet, 2, list, Meter(0.0), self.notes.append, lambda _: None)
+        self.supervisor = Supervisor(self.pool, 2, list, Meter(0.0), self.notes.append, lambda _: None)
         self.context: zmq.Context[Any] = zmq.Context()
         self.reports = self.connect(zmq.PUSH, "reports")
         self.news: list[News] = []
@@ -69,12 +69,12 @@ class Scene:
         return sock
 
     def child(self, name: str) -> Child:
-        return self.fleet.children[name]
+        return self.pool.children[name]
 
     def send(self, parts: list[Any]) -> None:
         """Something comes to where reports come, from whoever it is."""
         self.reports.send_multipart(parts)
-        assert self.fleet.reports.poll(5000)
+        assert self.pool.reports.poll(5000)
 
     def say(self, name: str, report: Message) -> list[Any]:
         """The process reports this."""
@@ -100,7 +100,7 @@ class Scene:
     def close(self) -> None:
         self.context.destroy(linger=0)
         os.close(self.control)
-        self.fleet.close()
+        self.pool.close()
 
 
 @pytest.fixture
@@ -161,7 +161,7 @@ def test_what_is_not_taken_comes_the_next_time(scene: Scene) -> None:
     found: list[Any] = []
     for _ in range(100):
         found += itertools.islice(scene.supervisor.reports(), 1)  # whoever takes them breaks off after each
-        scene.fleet.reports.poll(20)
+        scene.pool.reports.poll(20)
     assert found == [Adopted(F0, 0), Adopted(F0, 1)]
 
 
@@ -259,10 +259,10 @@ def test_each_process_is_given_a_token_of_its_own(scene: Scene, monkeypatch: pyt
         found[spawn.name] = spawn, Credentials.unpack(os.read(descriptors[0], 64))
         assert not any(found[spawn.name][1].token in part for part in data)
 
-    monkeypatch.setattr(fleets.socket, "send_fds", sent)
+    monkeypatch.setattr(pools.socket, "send_fds", sent)
     scene.supervisor.handle(Want(2, 2), 0.0)
     tokens = {name: known.token for name, (_, known) in found.items()}
-    assert tokens == {name: child.token for name, child in scene.fleet.children.items()}
+    assert tokens == {name: child.token for name, child in scene.pool.children.items()}
     assert len(set(tokens.values())) == 4
     assert {len(token) for token in tokens.values()} == {16}
     assert not any(spawn.token or spawn.results for spawn, _ in found.values())

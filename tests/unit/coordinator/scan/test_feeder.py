@@ -8,7 +8,7 @@ import numpy as np
 import zmq
 from numpy.typing import NDArray
 
-from coordinator.input.intake import Intake, Sources
+from coordinator.input.intake import Intake, SourceAddresses
 from coordinator.scan.feeder import BACKLOG, Feeder
 from lzr.ipc import messages
 from lzr.ownership.ledger import Ledger
@@ -51,7 +51,7 @@ class Feeding:
         self.workers: list[Any] = [Worker("flow-0"), Worker("flow-1")]
         self.settled: list[int] = []
         self.unreachable: dict[int, int] = {}  # input lines, and the reason of each
-        sources = Sources([(0, 0xFFFF0A000001)], [], (40000, 50000), SECRETS)
+        sources = SourceAddresses([(0, 0xFFFF0A000001)], [], (40000, 50000), SECRETS)
         self.feeder = Feeder(
             self.intake,
             self.ledger,

@@ -11,7 +11,7 @@ from lzr.targets.zmap import ListReader
 
 
 class Input:
-    """A source that gives these chunks; an empty one is its end, None that there is nothing yet."""
+    """A stream that gives these chunks; an empty one is its end, None that there is nothing yet."""
 
     age, patience, full, behind, pending = 1.0, 0.01, False, False, False
 
@@ -28,24 +28,24 @@ class Input:
     def hoard(self) -> None:
         self.hoarded += 1
 
-    def settle(self) -> None:
+    def stop_reading_ahead(self) -> None:
         self.settled = True
 
     def fileno(self) -> int:
         return 77
 
 
-def reading(source: Any, **options: Any) -> tuple[Reading, Intake, list[str]]:
+def reading(stream: Any, **options: Any) -> tuple[Reading, Intake, list[str]]:
     said: list[str] = []
     intake = Intake(ListReader(), Ledger(), **options)
-    return Reading(intake, source, zmap_waits=True, note=said.append), intake, said
+    return Reading(intake, stream, zmap_waits=True, note=said.append), intake, said
 
 
 def test_a_small_chunk_is_followed_by_a_rest_and_the_end_by_nothing() -> None:
-    source = Input(b"10.0.0.1:80\n", b"10.0.0.2:80\n", b"")
-    read, intake, _ = reading(source)
+    stream = Input(b"10.0.0.1:80\n", b"10.0.0.2:80\n", b"")
+    read, intake, _ = reading(stream)
     assert read.read(0.0, True)
-    assert 0 < read.rest(0.0) <= source.patience
+    assert 0 < read.rest(0.0) <= stream.patience
     assert not read.read(0.001, True)
     assert intake.waiting == 1
     assert read.filenos() == [77]
@@ -57,18 +57,18 @@ def test_a_small_chunk_is_followed_by_a_rest_and_the_end_by_nothing() -> None:
 
 
 def test_without_room_nothing_is_read_but_zmap_is_not_kept_waiting() -> None:
-    source = Input(b"10.0.0.1:80\n")
-    read, intake, said = reading(source)
+    stream = Input(b"10.0.0.1:80\n")
+    read, intake, said = reading(stream)
     assert not read.read(0.0, False)
-    assert (source.hoarded, intake.waiting) == (1, 0)
+    assert (stream.hoarded, intake.waiting) == (1, 0)
     assert read.look() == Seen(filled=True)
     assert read.look() == Seen()
-    source.overtaken = True
+    stream.overtaken = True
     assert not read.read(0.0, False)
     assert not read.read(0.0, False)
     assert len(said) == 1
     assert "faster than it is scanned" in said[0]
-    assert source.hoarded == 2
+    assert stream.hoarded == 2
 
 
 def test_an_input_that_has_nothing_starves_us() -> None:
@@ -78,9 +78,9 @@ def test_an_input_that_has_nothing_starves_us() -> None:
 
 
 def test_an_input_that_waited_for_us_is_told_apart() -> None:
-    source = Input(b"10.0.0.1:80\n")
-    source.full = source.pending = True
-    read, _, _ = reading(source)
+    stream = Input(b"10.0.0.1:80\n")
+    stream.full = stream.pending = True
+    read, _, _ = reading(stream)
     assert read.read(0.0, True)
     assert read.look() == Seen(held_up=True)
     assert read.pending
@@ -109,11 +109,11 @@ def test_enough_targets_end_the_input() -> None:
 
 
 def test_once_we_are_up_with_it_the_input_can_wait() -> None:
-    source = Input()
-    read, _, _ = reading(source)
-    source.behind = True
-    read.settle()
-    assert not source.settled
-    source.behind = False
-    read.settle()
-    assert source.settled
+    stream = Input()
+    read, _, _ = reading(stream)
+    stream.behind = True
+    read.stop_reading_ahead()
+    assert not stream.settled
+    stream.behind = False
+    read.stop_reading_ahead()
+    assert stream.settled

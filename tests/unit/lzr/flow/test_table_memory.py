@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from lzr.flow.reassembly import Pieces
+from lzr.flow.reassembly import Reassembly
 from tests.playbook import Ended, Got, Line, Move, Play, Sent
 
 pytestmark = [pytest.mark.usefixtures("kernels"), pytest.mark.attack]
@@ -40,7 +40,7 @@ def test_pieces_that_are_long_together_are_cut() -> None:
 
 
 def test_early_pieces_of_one_flow_are_bounded() -> None:
-    pieces = Pieces(4096)
+    pieces = Reassembly(4096)
     for at in range(100):
         pieces.keep_early(1, at * 1000, b"x" * 1000)
     assert 4000 <= pieces.cost <= 4096 + 4 * 200
@@ -54,12 +54,12 @@ def test_what_is_held_is_counted_wherever_it_goes() -> None:
     play >> Line() << Sent("A", data=HELLO)
     play >> Got("PA", seq=50, ack=6, data=b"late") << Sent("A", seq=6, ack=1)
     play >> Got("PA", ack=6, data=BEGUN) << Sent("A", seq=6, ack=5)
-    cost = play.table.pieces.cost
+    cost = play.table.reassembly.cost
     assert cost == len(BEGUN) + len(b"late") + 2 * 200
     play >> Move()
-    assert play.table.pieces.cost == cost
+    assert play.table.reassembly.cost == cost
     play >> 0.25 << Sent("RA", seq=6, ack=5) << Ended("data", data=BEGUN, cut=0)
-    assert play.table.pieces.cost == 0
+    assert play.table.reassembly.cost == 0
 
 
 def test_the_largest_go_first() -> None:
@@ -75,7 +75,7 @@ def test_the_largest_go_first() -> None:
             play.sent()
             play >> Got("PA", seq=1405 + at * 1400, ack=6, data=PIECE)
             ended += play.ended()
-            assert play.table.pieces.cost <= 60_000
+            assert play.table.reassembly.cost <= 60_000
         pieces[host] = host % 8
         play.sent()
     assert 4 < len(ended) < 30
@@ -86,7 +86,7 @@ def test_the_largest_go_first() -> None:
     play.sent()
     assert all(one["data"] == BEGUN and not one["cut"] for one in whole)
     assert len(ended) + len(whole) == 40
-    assert play.table.pieces.cost == 0
+    assert play.table.reassembly.cost == 0
     play.over()
 
 
@@ -97,7 +97,7 @@ def test_what_only_came_too_early_is_let_go_of() -> None:
         play >> Line(peer=host)
         play >> Got("PA", seq=1401, ack=6, data=PIECE) if play.sent() else play
         play.sent()
-        assert play.table.pieces.cost <= 20_000
+        assert play.table.reassembly.cost <= 20_000
     play >> Got("PA", ack=6, data=PIECE, conn=0) << Sent("RA", seq=6, ack=1401, conn=0)
     (end,) = play.ended()
     assert (end["data"], end["cut"]) == (PIECE, 0)

@@ -155,7 +155,7 @@ class World:
         self.table = Watched(self.plan, capacity=2, index=make_index())
         for shard in range(self.plan.shards):
             state = old.extract(shard)
-            pieces = ShardFlows.pieces_of(*state.plain_pieces())
+            pieces = ShardFlows.held_of(*state.plain_held())
             self.table.adopt(ShardFlows(state.flows, state.armed, state.asked, pieces))
         assert len(old.index) == 0
 
@@ -381,7 +381,7 @@ class Scan(RuleBasedStateMachine):
         )
         for row, payload in zip(world.outcomes, world.payloads, strict=True):
             assert bool(payload) == (row["reason"] == Reason.DATA)
-        assert not world.table.pieces
+        assert not world.table.reassembly
         assert not len(world.table.take_outcomes()[0])
 
 

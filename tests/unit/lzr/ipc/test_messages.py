@@ -252,9 +252,9 @@ def test_pieces_as_columns() -> None:
 
     pieces = {0: (b"in order", {}), 3: (b"", {70: b"early", 4000000000: b"x"}), 9: (b"both", {1: b"y"})}
     nothing = np.empty(0, FLOW)
-    rows, octets = ShardFlows(nothing, nothing, nothing, pieces).plain_pieces()
+    rows, octets = ShardFlows(nothing, nothing, nothing, pieces).plain_held()
     assert rows.dtype == HELD
-    assert ShardFlows.pieces_of(rows, octets) == pieces
+    assert ShardFlows.held_of(rows, octets) == pieces
 
 
 def test_what_the_fork_server_is_told() -> None:

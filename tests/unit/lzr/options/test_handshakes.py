@@ -62,9 +62,9 @@ def test_all_has_every_question_once() -> None:
 
 
 def test_what_is_named_beside_a_preset_wins_among_labels() -> None:
-    settled, _ = handshakes.settle(Options(handshakes=("auto", "https", "ftp")))
+    settled, _ = handshakes.choose(Options(handshakes=("auto", "https", "ftp")))
     assert settled.priority_fingerprint == ("tls", "ftp")
-    settled, _ = handshakes.settle(Options(handshakes=("http", "ftp")))
+    settled, _ = handshakes.choose(Options(handshakes=("http", "ftp")))
     assert settled.priority_fingerprint == (), "the order of -handshakes, as in the reference"
 
 

@@ -22,7 +22,7 @@ PROGRAM = (sys.executable, "-m", "coordinator.commands.main")
 def said(line: str) -> str:
     """The sentence that ends the line; raises where there is none."""
     with pytest.raises(UsageError) as error:
-        handshakes.settle(parse.parse(shlex.split(line), read=lambda _: b""))
+        handshakes.choose(parse.parse(shlex.split(line), read=lambda _: b""))
     sentence = str(error.value)
     assert sentence.isprintable()
     assert len(sentence) < 260
@@ -189,7 +189,7 @@ ACCEPTED: list[tuple[str, dict[str, object]]] = [
 
 @pytest.mark.parametrize(("line", "values"), ACCEPTED, ids=[line for line, _ in ACCEPTED])
 def test_what_means_the_same_is_taken(line: str, values: dict[str, object]) -> None:
-    got, _ = handshakes.settle(parse.parse(shlex.split(line)))
+    got, _ = handshakes.choose(parse.parse(shlex.split(line)))
     assert {attr: getattr(got, attr) for attr in values} == values
 
 
@@ -245,10 +245,10 @@ def test_words_that_ask_for_a_text(word: str) -> None:
 
 
 def test_the_start_of_a_scan_says_what_names_became() -> None:
-    _, notes = handshakes.settle(Options(handshakes=("https", "http", "http")))
+    _, notes = handshakes.choose(Options(handshakes=("https", "http", "http")))
     assert notes == ("https is tls here", "http is asked once")
-    _, notes = handshakes.settle(Options(handshakes=("auto",)))
+    _, notes = handshakes.choose(Options(handshakes=("auto",)))
     assert notes == (f"auto is {', '.join(handshakes.AUTO)}",)
-    got, notes = handshakes.settle(Options(handshakes=("all",)))
+    got, notes = handshakes.choose(Options(handshakes=("all",)))
     assert len(got.handshakes) < 256
     assert f"{len(got.handshakes) * 5} packets at most" in notes[1]

@@ -18,7 +18,7 @@ from lzr.options import completion, handshakes, types
 from lzr.options import table as options
 from lzr.options.option import COLUMNS, Option
 from lzr.options.parse import parse
-from lzr.options.rules import settled
+from lzr.options.rules import apply
 from lzr.options.scanning import Scanning
 from lzr.options.table import ACTIONS, GROUPS, TABLE, Options, UsageError
 from tests import ROOT
@@ -195,7 +195,7 @@ VALUES = st.fixed_dictionaries(
 @given(VALUES)
 def test_echo_reads_back(values: dict[str, object]) -> None:
     try:
-        given_options = settled(values)
+        given_options = apply(values)
     except UsageError:
         return
     argv = [f"{flag}={text}" for flag, text in given_options.echo()]

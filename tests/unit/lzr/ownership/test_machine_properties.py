@@ -26,127 +26,127 @@ from lzr.ownership.events import Adopted, Died, Fenced, Linked, Ready, Released
 from lzr.ownership.processes import COLLECT, FLOW
 from lzr.ownership.succession import State as Place
 from lzr.ownership.table import State
-from tests.simulated import Fleet, Written, alive
+from tests.simulated import Pool, Written, alive
 
 numbers = st.integers(0, 99)
 
 
 class Scan(RuleBasedStateMachine):
-    fleet: Fleet
+    pool: Pool
 
     @initialize(
         shards=st.integers(1, 6), flow=st.integers(1, 3), collect=st.integers(1, 3), seed=st.integers(0, 9999)
     )
     def begin(self, shards: int, flow: int, collect: int, seed: int) -> None:
-        self.fleet = Fleet(shards, Random(seed))
-        self.fleet.want(flow, collect)
+        self.pool = Pool(shards, Random(seed))
+        self.pool.want(flow, collect)
 
     @rule(count=st.integers(1, 8))
     def inputs_come(self, count: int) -> None:
-        self.fleet.read(count)
+        self.pool.read(count)
 
     @rule(number=numbers)
     def a_process_works(self, number: int) -> None:
-        names = list(self.fleet.children)
-        self.fleet.step(names[number % len(names)])
+        names = list(self.pool.children)
+        self.pool.step(names[number % len(names)])
 
     @rule(rounds=st.integers(1, 3))
     def all_work(self, rounds: int) -> None:
         for _ in range(rounds):
-            for name in list(self.fleet.children):
-                self.fleet.step(name)
-            self.fleet.turn(quick=True)
+            for name in list(self.pool.children):
+                self.pool.step(name)
+            self.pool.turn(quick=True)
 
     @rule(quick=st.booleans())
     def the_coordinator_works(self, quick: bool) -> None:
-        self.fleet.turn(quick=quick)
+        self.pool.turn(quick=quick)
 
-    @precondition(lambda self: alive(self.fleet))
+    @precondition(lambda self: alive(self.pool))
     @rule(number=numbers)
     def a_process_dies(self, number: int) -> None:
-        names = alive(self.fleet)
-        self.fleet.kill(names[number % len(names)])
+        names = alive(self.pool)
+        self.pool.kill(names[number % len(names)])
 
-    @precondition(lambda self: any(map(self._fences, self.fleet.children)))
+    @precondition(lambda self: any(map(self._fences, self.pool.children)))
     @rule()
     def the_writer_dies_before_a_fence_is_known(self) -> None:
-        self.fleet.kill(self.fleet.machine.succession.writer)
+        self.pool.kill(self.pool.machine.succession.writer)
 
     def _fences(self, name: str) -> bool:
-        return any(order[0] == "fence" for order in self.fleet.children[name].orders)
+        return any(order[0] == "fence" for order in self.pool.children[name].orders)
 
     @rule(flow=st.integers(0, 7), collect=st.integers(0, 4))
     def counts_change(self, flow: int, collect: int) -> None:
-        self.fleet.want(flow, collect)
+        self.pool.want(flow, collect)
 
-    @precondition(lambda self: self.fleet.gone and self.fleet.said)
+    @precondition(lambda self: self.pool.gone and self.pool.said)
     @rule(number=numbers)
     def the_dead_repeat_themselves(self, number: int) -> None:
-        dead = {child.name for child in self.fleet.gone}
-        said = [report for report in self.fleet.said if report.name in dead]
+        dead = {child.name for child in self.pool.gone}
+        said = [report for report in self.pool.said if report.name in dead]
         if said:
-            self.fleet.say_again(said[number % len(said)])
+            self.pool.say_again(said[number % len(said)])
 
-    @precondition(lambda self: self.fleet.said)
+    @precondition(lambda self: self.pool.said)
     @rule()
     def a_report_comes_twice(self) -> None:
-        self.fleet.say_again(self.fleet.said[-1])
+        self.pool.say_again(self.pool.said[-1])
 
-    @rule(number=numbers, shard=st.integers(-1, 6), source=st.integers(0, 12))
-    def somebody_lies(self, number: int, shard: int, source: int) -> None:
+    @rule(number=numbers, shard=st.integers(-1, 6), incarnation=st.integers(0, 12))
+    def somebody_lies(self, number: int, shard: int, incarnation: int) -> None:
         """About what is not its own: a worker that lies about its own shard loses only that."""
-        fleet, machine = self.fleet, self.fleet.machine
-        names = [*fleet.children, *(child.name for child in fleet.gone), "nobody", ""]
+        pool, machine = self.pool, self.pool.machine
+        names = [*pool.children, *(child.name for child in pool.gone), "nobody", ""]
         name = names[number % len(names)]
         process = machine.processes.get(name)
         if process is None or process.ready:
-            fleet.say_again(Ready(name))
+            pool.say_again(Ready(name))
         owner = 0 <= shard < len(machine.shards) and machine.shards.all[shard].owner == name
         if not owner:
-            fleet.say_again(Adopted(name, shard))
-            fleet.say_again(Released(name, shard, ("forged",)))
+            pool.say_again(Adopted(name, shard))
+            pool.say_again(Released(name, shard, ("forged",)))
         if name != machine.succession.writer:
-            fleet.say_again(Fenced(name, source))
+            pool.say_again(Fenced(name, incarnation))
         if machine.succession.states.get(name) is not Place.LINKING:
-            fleet.say_again(Linked(name, machine.succession.writer))
+            pool.say_again(Linked(name, machine.succession.writer))
         if process is None:
-            fleet.say_again(Died(name, 0))
-        fleet.say_again(Written(name + "?", (), {}, 0))
+            pool.say_again(Died(name, 0))
+        pool.say_again(Written(name + "?", (), {}, 0))
 
     @invariant()
     def a_shard_has_one_owner_that_has_it(self) -> None:
         """Who may be fed is there, has started and stays; the machine and who feeds agree on who that is."""
-        if not hasattr(self, "fleet"):
+        if not hasattr(self, "pool"):
             return
-        machine = self.fleet.machine
+        machine = self.pool.machine
         for shard in machine.shards.all:
             owner = machine.processes.get(shard.owner)
             assert owner is not None
             assert owner.role == FLOW
             assert not owner.leaving
-            fed = self.fleet.owners[shard.number]
+            fed = self.pool.owners[shard.number]
             assert fed == (owner.index + 1 if shard.state is State.OPEN else 0)
             assert bool(shard.fences) == (shard.state in (State.LOST, State.TAKEN))
             assert shard.flows is None or shard.state is State.ASSIGNED
 
     @invariant()
     def nobody_sends_to_who_cannot_take_it(self) -> None:
-        if not hasattr(self, "fleet"):
+        if not hasattr(self, "pool"):
             return
-        succession = self.fleet.machine.succession
+        succession = self.pool.machine.succession
         for worker, collector in succession._collector_of.items():
-            assert worker in self.fleet.children
-            assert collector in self.fleet.children
+            assert worker in self.pool.children
+            assert collector in self.pool.children
         writing = [name for name, state in succession.states.items() if state is Place.WRITING]
         assert writing in ([], [succession.writer])
         if not succession.writes:
             assert not {Place.LINKING, Place.LINKED} & set(succession.states.values())
-        assert succession.states.keys() <= {each.name for each in self.fleet.machine.processes.of(COLLECT)}
+        assert succession.states.keys() <= {each.name for each in self.pool.machine.processes.of(COLLECT)}
 
     def teardown(self) -> None:
-        if hasattr(self, "fleet"):
-            self.fleet.rest()
-            self.fleet.check_end()
+        if hasattr(self, "pool"):
+            self.pool.rest()
+            self.pool.check_end()
 
 
 def test_whatever_happens_every_input_is_written_once() -> None:

@@ -88,7 +88,7 @@ def test_nobody_is_called_silent_whose_answer_is_still_in_the_ring() -> None:
     for turn in range(5):
         engine.turn(3 * second + turn, epoch + 3 * second + turn)
     assert not len(ring.segments)
-    engine.settle()
+    engine.hand_over_outcomes()
     assert table.in_flight == 0
     assert table.silent == 0
 

@@ -23,7 +23,7 @@ def numbers(sent: list[list[Buffer]]) -> list[int]:
     for message in sent:
         outcomes, _, _ = messages.unpack([bytes(part) for part in message])
         assert isinstance(outcomes, messages.Outcomes)
-        assert outcomes.source == 7
+        assert outcomes.incarnation == 7
         found.append(outcomes.seq)
     return found
 

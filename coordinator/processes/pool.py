@@ -1,4 +1,4 @@
-"""The fleet: the fork server and the children it forked, as the coordinator sees them.
+"""The pool: the fork server and the children it forked, as the coordinator sees them.
 
 Every child has a name that is used once ("flow-0.2" is the second incarnation of flow worker 0): its sockets
 are called after it, so nothing that was meant for a dead process reaches its successor.
@@ -105,7 +105,7 @@ class Child:
             self.feed.close(linger=0)
 
 
-class Fleet:
+class Pool:
     def __init__(self, scratch: Scratch, printed: ChildOutput | None = None) -> None:
         """Starts the fork server at once: it loads its modules while we find the network.
 
@@ -265,7 +265,7 @@ class Fleet:
                 os.kill(child.pid, signal.SIGKILL)
 
     @property
-    def bell(self) -> int:
+    def wakeup(self) -> int:
         """Becomes readable when a report comes after `receive` has found none."""
         return self.reports.fileno()
 
