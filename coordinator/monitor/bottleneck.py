@@ -92,7 +92,7 @@ def _busiest(snapshot: Snapshot) -> str | None:
 def _starved(snapshot: Snapshot) -> str | None:
     """Busy by the clock, but not on a core: more workers would only wait as well."""
     why = "too many workers (-)" if snapshot.used >= TAKEN * snapshot.cores else "others use this machine"
-    for process in (*snapshot.collectors, *snapshot.workers):
+    for process in (*snapshot.collectors, *snapshot.workers, snapshot.coordinator):
         if process.busy >= FULL and 0 < process.cpu < STARVED * process.busy:
             return (
                 f"{process.name} lacks a core ({numbers.percent(process.busy)} busy, "

@@ -473,7 +473,6 @@ body {"paths":["/.well-known kubernetes
 body {"errors":["missingclienttoken"] vault
 body {"error":"arangodb arangodb
 body {"ok":true,"status":"ready","version":{"number" couchbase
-body itlookslikeyouaretryingtoaccessmongodb mongodb
 body <?xmlversion="1.0"encoding="utf-8"?><error><code> s3
 body <?xmlversion="1.0"encoding="utf-8"standalone="yes"?><error><code> s3
 body {"swagger": swagger

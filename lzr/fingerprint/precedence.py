@@ -29,6 +29,7 @@ def _rule(winners: str, losers: str, why: str) -> Rule:
 RULES: tuple[Rule, ...] = (
     _rule("tls", "http", "a page that says it was asked in plain HTTP on a TLS port speaks TLS"),
     _rule("ipp kubernetes rtsp", "http", "protocols on top of HTTP, or in its form, name themselves in it"),
+    _rule("mongodb hadoop-ipc clickhouse socks", "http", "a page that says that the port is not the web's"),
     _rule("lmtp dict vmware-authd", "ftp smtp", "a 220 line that names its protocol is that protocol's"),
     _rule("couchbase", "memcached_binary", "couchbase's greeting is a command that memcached has not"),
     _rule("rpcbind", "rpc", "the port mapper is one program among those called by RPC"),

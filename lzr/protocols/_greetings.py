@@ -120,6 +120,12 @@ def _by_shape(code: bytes, host: bytes, qualified: bool, words: set[bytes], rest
         return _FILES
     if code != b"220":
         if code == b"421" or not words.isdisjoint((b"command", b"syntax", b"unrecognized")):
+            if (
+                b"transmission channel" in rest
+            ):  # RFC 5321's word for what RFC 959 calls the control connection
+                return _MAIL
+            if b"control connection" in rest or b"internet address" in rest:
+                return _FILES
             if b"too many" in rest and (b"user" in rest or b"from this" in rest):
                 return _FILES
             return _BOTH

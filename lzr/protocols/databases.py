@@ -52,6 +52,9 @@ def _postgres(data: bytes) -> bool:
 
 
 def _mongodb(data: bytes) -> bool:
+    """A message of the wire protocol, or the page by which the server says that this is no port for HTTP."""
+    if data[:1] == b"H":
+        return data.find(b"trying to access MongoDB ", 80, 200) > 0
     size = le32(data, 0)
     if not 26 <= size <= 48_000_000 or len(data) < 26 or len(data) > size:
         return False
@@ -232,12 +235,19 @@ PROTOCOLS: tuple[Protocol, ...] = (
         spec="MongoDB wire protocol: OP_REPLY, OP_MSG",
         match=_mongodb,
         probe=_OP_QUERY,
+        starts=(b"HTTP/1.0 200 OK\r\nConnection: close\r\nContent-Type: text/plain\r\nContent-Length: ",),
         at=((12, b"\x01\0\0\0"), (12, b"\xdd\x07\0\0")),
         examples=(
+            b"HTTP/1.0 200 OK\r\nConnection: close\r\nContent-Type: text/plain\r\nContent-Length: 85\r\n\r\n"
+            b"It looks like you are trying to access MongoDB over HTTP on the native driver port.\r\n",
             struct.pack("<iiiiiqii", 41, 7, 1, 1, 8, 0, 0, 1) + b"\x05\0\0\0\0",
             struct.pack("<iiiiiB", 26, 7, 1, 2013, 0, 0) + b"\x05\0\0\0\0",
         ),
-        rejects=(bytes(40), b"\xff" * 12 + b"\x01\0\0\0" + bytes(20)),
+        rejects=(
+            bytes(40),
+            b"\xff" * 12 + b"\x01\0\0\0" + bytes(20),
+            b"HTTP/1.0 200 OK\r\nConnection: close\r\nContent-Type: text/plain\r\nContent-Length: 85\r\n\r\n",
+        ),
         ports=(27017, 27018, 27019),
         zgrab="mongodb",
     ),

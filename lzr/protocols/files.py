@@ -12,6 +12,8 @@ PROTOCOLS: tuple[Protocol, ...] = (
         match=greetings.is_files,
         starts=greetings.CODES,
         examples=(
+            b"421 There are too many connections from your internet address.\r\n",
+            b"421 Service not available, closing control connection.\r\n",
             b"421 Too many connections from this address\r\n",
             b"220 ftp.example.com ready\r\n",
             b"220 host FTP server (SMTP notify) ready\r\n",

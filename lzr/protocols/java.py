@@ -50,11 +50,18 @@ def _ajp(data: bytes) -> bool:
 
 
 def _hadoop(data: bytes) -> bool:
-    """length, a delimited RpcResponseHeaderProto with a call, a status, and the server's IPC version."""
+    """length, a delimited RpcResponseHeaderProto with a call, a status, and the server's IPC version; or the
+    page by which it says that this is no port for HTTP."""
+    if data[:1] == b"H":
+        return True
     return fits(data, be32(data, 0) + 4) and data[5:6] == b"\x08" and b"org.apache.hadoop." in data[:64]
 
 
 _VERSION_MISMATCH = b"\x08\0\x10\2\x18\x09\x22\x29org.apache.hadoop.ipc.RPC$VersionMismatch\x2a\5wrong"
+_NO_WEB = (
+    b"HTTP/1.1 404 Not Found\r\nContent-type: text/plain\r\n\r\n"
+    b"It looks like you are making an HTTP request to a Hadoop IPC port."
+)
 
 PROTOCOLS: tuple[Protocol, ...] = (
     Protocol(
@@ -123,13 +130,19 @@ PROTOCOLS: tuple[Protocol, ...] = (
         match=_hadoop,
         # A version of the protocol that does not exist: the server says which one it speaks.
         probe=b"hrpc\x0a\0\0",
+        starts=(_NO_WEB,),
         at=((5, b"\x08"),),
         examples=(
+            _NO_WEB + b" This is not the correct port for the web interface on this daemon.\r\n",
             (len(_VERSION_MISMATCH) + 1).to_bytes(4, "big")
             + bytes((len(_VERSION_MISMATCH),))
             + _VERSION_MISMATCH,
         ),
-        rejects=(bytes(4) + _VERSION_MISMATCH, (len(_VERSION_MISMATCH)).to_bytes(4, "big") + bytes(61)),
+        rejects=(
+            _NO_WEB[:-6],
+            bytes(4) + _VERSION_MISMATCH,
+            (len(_VERSION_MISMATCH)).to_bytes(4, "big") + bytes(61),
+        ),
         ports=(8020, 9000),
     ),
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 
 from lzr.protocols._bytes import le32
 from lzr.protocols._framing import leads
@@ -56,9 +57,17 @@ def _levin(data: bytes) -> bool:
     return leads(data, 33 + size) and le32(data, 25) == 2 and le32(data, 29) == 1 and len(data) >= 33
 
 
+_REFUSED = re.compile(rb'\{"(?:id|error|result)": ?[^\n]{0,80}"error": ?\[2[0-5], ?"[A-Z]')
+"""An error of the protocol's own: 20 to 25, and words."""
+
+
 def _stratum(data: bytes) -> bool:
     head = data[:500]
-    return (b'"mining.' in head or b"mining.notify" in head) and b'"id"' in head and b'"result"' in head
+    if b'"mining.' in head:  # an answer, or a job that the server gives out
+        return b'"id"' in head and (
+            b'"result"' in head or b'"mining.notify"' in head or b'"mining.set_' in head
+        )
+    return _REFUSED.match(head) is not None
 
 
 def _electrum(data: bytes) -> bool:
@@ -108,8 +117,16 @@ PROTOCOLS: tuple[Protocol, ...] = (
         match=_stratum,
         probe=b'{"id":1,"method":"mining.subscribe","params":[]}\n',
         starts=(b"{",),
-        examples=(b'{"id":1,"result":[[["mining.notify","ae68"]],"08000002",4],"error":null}\n',),
-        rejects=(b'{"id":1,"method":"mining.subscribe","params":[]}\n', b'{"id":1,"result":true}\n'),
+        examples=(
+            b'{"id":1,"result":[[["mining.notify","ae68"]],"08000002",4],"error":null}\n',
+            b'{"id":null,"method":"mining.notify","params":[]}\n',
+            b'{"id":1,"result":null,"error":[24,"Unauthorized worker",null]}\n',
+        ),
+        rejects=(
+            b'{"id":1,"method":"mining.subscribe","params":[]}\n',
+            b'{"id":1,"result":true}\n',
+            b'{"id":1,"result":null,"error":[30,"Unauthorized worker",null]}\n',
+        ),
         ports=(3333,),
     ),
     Protocol(

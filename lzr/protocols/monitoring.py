@@ -59,22 +59,33 @@ def _hddtemp(data: bytes) -> bool:
 
 
 def _clock(text: bytes) -> bool:
-    """HH:MM:SS"""
-    parts = text.split(b":")
+    """HH:MM:SS, perhaps with a zone behind a hyphen."""
+    parts = text.partition(b"-")[0].split(b":")
     return len(parts) == 3 and all(1 <= len(part) <= 2 and part.isdigit() for part in parts)
 
 
 def _daytime(data: bytes) -> bool:
     """One line of date and time, in any of the usual orders (RFC 867 gives none)."""
     words = data[:100].replace(b",", b" ").split()
-    if len(data) > 80 or not 4 <= len(words) <= 9 or not any(_clock(word) for word in words):
+    if len(data) > 80 or not 2 <= len(words) <= 9 or not any(_clock(word) for word in words):
         return False
     if words[0].isdigit() and len(words[0]) == 5:
         return words[1].count(b"-") == 2 and words[-1] == b"*"
     if words[0].isdigit() and (len(words[0]) > 2 or words[1][:3].capitalize() not in _MONTHS):
         return False
+    if len(words) < 4:  # all in numbers, as Windows has it
+        return any(map(_day, words)) and all(_clock(w) or _day(w) or w in _HALVES for w in words)
     months = [word for word in words if word[:3].capitalize() in _MONTHS]
     return len(months) == 1 and any(len(word) == 4 and word.isdigit() for word in words)
+
+
+_HALVES = frozenset((b"AM", b"PM"))
+
+
+def _day(word: bytes) -> bool:
+    """A date in numbers, with its year first or last."""
+    parts = word.replace(b"/", b"-").replace(b".", b"-").split(b"-")
+    return len(parts) == 3 and all(part.isdigit() for part in parts) and 4 in (len(parts[0]), len(parts[2]))
 
 
 def _chargen(data: bytes) -> bool:
@@ -218,19 +229,21 @@ PROTOCOLS: tuple[Protocol, ...] = (
         starts=(
             *(day + b" " for day in _DAYS),
             *(day + b", " for day in _DAYS),
+            *(day + b"day, " for day in (b"Mon", b"Tues", b"Wednes", b"Thurs", b"Fri", b"Satur", b"Sun")),
             b"\n",
-            b"0",
-            b"1",
-            b"2",
-            b"3",
+            *(bytes((digit,)) for digit in b"0123456789"),
         ),
         examples=(
             b"Sun Nov 22 09:06:31 2026\r\n",
             b"22 NOV 2026 09:06:31 UTC\r\n",
+            b"9:06:31 AM 11/22/2026\n",
+            b"Sunday, November 22, 2026 09:06:31-UTC\r\n",
             b"\n60310 23-12-31 12:00:00 00 0 0 431.7 UTC(NIST) * \n",
         ),
         rejects=(
             b"Mon nothing of a clock here\r\n",
+            b"9:06:31 AM somewhere\n",
+            b"09:06:31 1.2\n",
             b"12 bananas at 09:06:31 in 2026\r\n",
             b"Sun is up at 09:06:31 \r\n",
             b"220 mail 09:06:31 ready 2026\r\n",

@@ -266,12 +266,13 @@ PROTOCOLS: tuple[Protocol, ...] = (
         last_resort=True,
         spec="RFC 3912 §2",
         match=_whois,
-        starts=(b"% ", b"%% ", b"%\n", b"%\r\n"),
+        starts=(b"% ", b"%% ", b"%\n", b"%\r\n", b"No match for "),
         examples=(
+            b'No match for "GET".\r\n>>> Last update of whois database: 2026-11-28T10:00:00Z <<<\r\n',
             b"% This is the example Whois server.\n%\n% No entries found\n",
             b"%\n% Example database query service\n",
         ),
-        rejects=(b"% cat\n", b"%% 12\n"),
+        rejects=(b"% cat\n", b"%% 12\n", b"No match for it\n"),
         ports=(43,),
     ),
     Protocol(

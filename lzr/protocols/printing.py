@@ -10,7 +10,8 @@ from lzr.protocols._protocol import Protocol
 
 _LPD = re.compile(
     rb"(?:[\w.-]{1,64}: )?(?:/usr/\w*/?lib/)?lpd(?: \[@[\w.-]{1,64}\])?: [\w\"'<(]"
-    rb"|[\w.-]{1,64}: (?:lpd: )?(?:your host does not have|host name for your address)",
+    rb"|[\w.-]{1,64}: (?:lpd: )?(?:your host does not have|host name for your address)"
+    rb"|no connect permissions\n?$",
     re.IGNORECASE,
 )
 _INET = re.compile(rb"(?:[\w ]{1,40} )?Data Protector [\w. ]{1,30}: INET, internal build ")
@@ -105,6 +106,7 @@ PROTOCOLS: tuple[Protocol, ...] = (
         starts=tuple(bytes((letter,)) for letter in (*range(65, 91), *range(97, 123), 47)),
         examples=(
             b"lpd: Malformed from address\n",
+            b"no connect permissions\n",
             b"print.example.com: lpd: Illegal service request\n",
             b"print: Your host does not have line printer access\n",
             b"lpd [@print.example.com]: unknown printer\n",

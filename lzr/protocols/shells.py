@@ -45,7 +45,7 @@ OTHERS = (b"HTTP/", b"SSH-", b"RTSP/", b"SIP/", b"ERROR", b"-ERR", b"* OK", b"RF
 PROMPT = re.compile(
     rb"(?:log ?in|log ?on|user|password|passwd|passcode|account|verification code|access code|terminal type"
     rb"|(?:user|log ?in|log ?on|account) ?(?:name|id|number)|(?:your|enter) ?(?:id|number|login))"
-    rb"\s?(?:\([^()\n]{0,40}\))?\s?[:>?]+[ \0]{0,4}(?:\x1b\[[0-9;]{0,8}[A-Za-z])*$",
+    rb"\s?(?:\([^()\n]{0,40}\))?\s?[:>?]+[ \0]{0,4}(?:\x1b\[[0-9;?]{0,8}[A-Za-z])*$",
     re.IGNORECASE,
 )
 SHELL_PROMPT = re.compile(rb"(?:~|-|[A-Za-z0-9(~][A-Za-z0-9_.()@/~ -]{1,32})?[>#]")
@@ -170,6 +170,7 @@ PROTOCOLS: tuple[Protocol, ...] = (
             *(b"\0\xff" + bytes([command]) for command in range(SB, DONT + 1)),
         ),
         examples=(
+            b"\x1b[24;1HUsername: \x1b[?25h\x1b[24;11H",
             b"\0\xff\xfb\1\xff\xfd\x18",
             b"\x07\xff\xfd\3\r\nlogin: ",
             b"This is the telnet server of example.com\r\n",

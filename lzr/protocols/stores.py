@@ -104,7 +104,10 @@ def _aerospike(data: bytes) -> bool:
 
 
 def _clickhouse(data: bytes) -> bool:
-    """An exception: packet 2, code, name of its class."""
+    """An exception: packet 2, code, name of its class; or the page by which the server says that this is no
+    port for HTTP."""
+    if data[:1] == b"H":
+        return data.find(b" is for clickhouse-client program", 28, 80) > 0
     size = data[5] if len(data) > 5 else 0
     return le32(data, 1) < 2000 and printable(data[6 : 6 + size]) and 6 + size < len(data)
 
@@ -309,9 +312,18 @@ PROTOCOLS: tuple[Protocol, ...] = (
         match=_clickhouse,
         # A ping before the greeting: the server says that it expected a greeting.
         probe=b"\x04",
+        starts=(b"HTTP/1.0 400 Bad Request\r\n\r\nPort ",),
         at=((6, b"DB::"),),
-        examples=(b"\2\x65\0\0\0\x10DB::NetException\x0eDB::Unexpected\0",),
-        rejects=(b"hello DB::world", b"\2\xff\xff\xff\xff\x04DB::x"),
+        examples=(
+            b"\2\x65\0\0\0\x10DB::NetException\x0eDB::Unexpected\0",
+            b"HTTP/1.0 400 Bad Request\r\n\r\nPort 9000 is for clickhouse-client program\r\n"
+            b"You must use port 8123 for HTTP.\r\n",
+        ),
+        rejects=(
+            b"hello DB::world",
+            b"\2\xff\xff\xff\xff\x04DB::x",
+            b"HTTP/1.0 400 Bad Request\r\n\r\nPort 9000 is closed\r\n",
+        ),
         ports=(9000,),
     ),
     Protocol(

@@ -8,10 +8,11 @@ from lzr.protocols._protocol import Host, Protocol
 
 
 def _socks(data: bytes) -> bool:
-    """Version 5: the method chosen, alone. Version 4: zero, a reply code, port and address, alone."""
+    """Version 5: the method chosen, alone. Version 4: zero, a reply code, port and address, alone. Tor
+    says to those who ask in HTTP that it is none of its proxies."""
     if len(data) == 2:
         return data[0] == 5 and data[1] in {0, 1, 2, 0xFF}
-    return len(data) == 8 and data[0] == 0 and 0x5A <= data[1] <= 0x5D
+    return data[:1] == b"H" or (len(data) == 8 and data[0] == 0 and 0x5A <= data[1] <= 0x5D)
 
 
 def _openvpn(data: bytes) -> bool:
@@ -87,6 +88,8 @@ def _tor(data: bytes) -> bool:
         return data[17:18].isdigit() and b"\r\n250" in data
     if data[:1] == b"\0":  # asked in no text at all, it answers in the frames it once had: length, type, code
         return be16(data, 0) + 4 == len(data) and data[2:6] == b"\0\0\0\1"
+    if data.startswith(b"510 "):
+        return data[25:26] == b'"' and data.endswith(b'"\r\n')
     return data in {b"514 Authentication required.\r\n", b"514 Authentication Required.\r\n"}
 
 
@@ -105,9 +108,21 @@ PROTOCOLS: tuple[Protocol, ...] = (
         spec="RFC 1928 §3; SOCKS 4 protocol note (Y.-D. Lee)",
         match=_socks,
         probe=b"\5\2\0\2",
-        starts=(b"\5\0", b"\5\1", b"\5\2", b"\5\xff", b"\0\x5a", b"\0\x5b", b"\0\x5c", b"\0\x5d"),
-        examples=(b"\5\0", b"\5\2", b"\5\xff", b"\0\x5b" + bytes(6), b"\0\x5a\x04\x38\xc0\0\2\1"),
-        rejects=(b"\5\0\0", b"\5\3", b"\0\x5b" + bytes(7), b"\0\x5e" + bytes(6)),
+        starts=(
+            *(b"\5\0", b"\5\1", b"\5\2", b"\5\xff", b"\0\x5a", b"\0\x5b", b"\0\x5c", b"\0\x5d"),
+            b"HTTP/1.0 501 Tor is not an HTTP Proxy\r\n",
+        ),
+        examples=(
+            *(b"\5\0", b"\5\2", b"\5\xff", b"\0\x5b" + bytes(6), b"\0\x5a\x04\x38\xc0\0\2\1"),
+            b"HTTP/1.0 501 Tor is not an HTTP Proxy\r\nContent-Type: text/html\r\n\r\n<html>",
+        ),
+        rejects=(
+            b"HTTP/1.0 501 Tor is a proxy\r\n",
+            b"\5\0\0",
+            b"\5\3",
+            b"\0\x5b" + bytes(7),
+            b"\0\x5e" + bytes(6),
+        ),
         ports=(1080,),
     ),
     Protocol(
@@ -211,14 +226,19 @@ PROTOCOLS: tuple[Protocol, ...] = (
         spec="Tor control protocol (control-spec) §3.21 PROTOCOLINFO",
         match=_tor,
         probe=b"PROTOCOLINFO 1\r\n",
-        starts=(b"250-PROTOCOLINFO ", b"514 Authentication "),
+        starts=(b"250-PROTOCOLINFO ", b"514 Authentication ", b"510 Unrecognized command "),
         at=((6, b"The v0 control protocol is not supported by Tor "),),
         examples=(
             b'250-PROTOCOLINFO 1\r\n250-AUTH METHODS=NULL\r\n250-VERSION Tor="0.4.7.16"\r\n250 OK\r\n',
             b"514 Authentication required.\r\n",
+            b'510 Unrecognized command "GET"\r\n',
             b"\0\x38\0\0\0\1The v0 control protocol is not supported by Tor 0.1.2\0",
         ),
-        rejects=(b"250-PROTOCOLINFO follows\r\n", b"514 Authentication failed\r\n"),
+        rejects=(
+            b"510 Unrecognized command GET\r\n",
+            b"250-PROTOCOLINFO follows\r\n",
+            b"514 Authentication failed\r\n",
+        ),
         ports=(9051,),
     ),
     Protocol(

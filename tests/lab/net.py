@@ -332,7 +332,7 @@ def lab() -> Iterator[Lab]:
         made.close()
 
 
-def wait_for(fact: Callable[[], T], what: str, seconds: float = 20, pause: float = 0.02) -> T:
+def wait_for(fact: Callable[[], T], what: str, seconds: float = 60, pause: float = 0.02) -> T:
     """Polls `fact` until it is truthy; raises LabError, naming `what`, when it never is."""
     deadline = time.monotonic() + seconds
     while True:

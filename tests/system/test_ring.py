@@ -220,7 +220,7 @@ def test_frames_that_are_refused_wait_in_the_ring(lab: net.Lab, how: str) -> Non
     assert ring.send(frames(0, 5), BUILDER) == 5
     assert not ring.flush()
     assert not ring.flush()
-    assert time.monotonic() - begun < 0.5
+    assert time.monotonic() - begun < 5
     assert ring.stuck
     assert (ring.placed, ring.sent, ring.sent_octets) == (5, 0, 0)
     assert set(ring.errors) == {how}

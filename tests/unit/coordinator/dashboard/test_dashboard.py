@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import fcntl
 import json
 import os
@@ -215,6 +216,7 @@ class Terminal:
         self.stream = os.fdopen(slave, "w")
         self.resize(width, height)
         os.set_blocking(self.master, False)
+        self._decoder = codecs.getincrementaldecoder("utf-8")()  # a read may end within a character
 
     def resize(self, width: int, height: int) -> None:
         fcntl.ioctl(self.master, termios.TIOCSWINSZ, struct.pack("4H", height, width, 0, 0))
@@ -224,7 +226,7 @@ class Terminal:
         found = b""
         while select.select([self.master], [], [], 0.05)[0]:
             found += os.read(self.master, 65536)
-        return found.decode()
+        return self._decoder.decode(found)
 
     def close(self) -> None:
         self.stream.close()

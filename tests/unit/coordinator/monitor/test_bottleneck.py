@@ -64,6 +64,10 @@ CALM = Snapshot(
             "flow 0 lacks a core (98% busy, 25% cpu)",
         ),
         ({"coordinator": ProcessView("coordinator", cpu=0.93)}, "coordinator 93% busy"),
+        (
+            {"coordinator": ProcessView("coordinator", busy=0.9, cpu=0.22)},
+            "coordinator lacks a core (90% busy, 22% cpu): others use this machine",
+        ),
         ({"backlog": 0, "rate_in": 1234.0}, "input slower than workers (1.23K/s)"),
         ({"input_waiting": True}, "input slower than workers"),
         ({"paced": True, "rate_limit": 5000.0}, "paced by -rate 5,000/s"),

@@ -87,3 +87,11 @@ def test_a_lone_byte_counts_only_where_it_was_asked_for(name: str) -> None:
 def test_the_table_in_the_docs_is_current() -> None:
     document = ROOT / "docs" / "protocols.md"
     assert document.read_text().endswith(table()), "run: python -m lzr.protocols"
+
+
+@pytest.mark.parametrize("name", ["mongodb", "hadoop-ipc", "clickhouse", "socks"])
+def test_a_page_that_says_that_the_port_is_not_the_webs_is_not_the_webs(name: str) -> None:
+    pages = [example for example in BY_NAME[name].examples if example.startswith(b"HTTP/")]
+    assert pages
+    for page in pages:
+        assert Classifier(("http",)).classify(page, BY_NAME["http"]) == name
