@@ -55,7 +55,7 @@ def open_output(
                 _suspect(place, name, invoker)
                 return Opened(_open_fifo(place, name, pause, say), made=False, regular=False)
             if mode and not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
-                return Opened(place.open(os.O_WRONLY), made=False, regular=False)
+                return Opened(_open_device(place, name, invoker, 0), made=False, regular=False)
             return _open(place, name, invoker, create=create, append=True, access=os.O_RDWR)
     except OSError as error:
         raise UsageError(f"cannot write {printable(name)}: {error.strerror}") from error
@@ -81,8 +81,7 @@ def open_written(
             _suspect(place, name, invoker)
             return _open_fifo(place, name, pause, say)
         if mode and not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
-            _suspect(place, name, invoker)
-            return place.open(os.O_WRONLY | (os.O_APPEND if append else 0))
+            return _open_device(place, name, invoker, os.O_APPEND if append else 0)
         return _open(place, name, invoker, create=True, append=append, access=os.O_WRONLY).descriptor
 
 
@@ -156,6 +155,26 @@ def _open(
         os.close(descriptor)
         raise
     return Opened(descriptor, made, regular=True)
+
+
+def _open_device(place: Place, name: str, invoker: tuple[int, int] | None, flags: int) -> int:
+    """What is neither file nor directory nor FIFO, and has not become one since we looked. Without waiting.
+
+    Raises OSError, UsageError.
+    """
+    if place.directory is None:  # open already, whatever it is
+        return place.open(os.O_WRONLY | flags)
+    descriptor = place.open(os.O_WRONLY | os.O_NONBLOCK | flags)
+    try:
+        status = os.fstat(descriptor)
+        if stat.S_ISREG(status.st_mode) or stat.S_ISFIFO(status.st_mode):
+            raise OSError(errno.EAGAIN, os.strerror(errno.EAGAIN))
+        _suspect(place, name, invoker, status)
+        os.set_blocking(descriptor, True)
+    except (OSError, UsageError):
+        os.close(descriptor)
+        raise
+    return descriptor
 
 
 def _suspect(

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import stat
 from collections import deque
 from collections.abc import Iterator
@@ -18,7 +19,8 @@ from typing import NamedTuple
 
 from lzr.errors import UsageError, printable
 
-_HELD = ("/dev/fd/", "/dev/std", "/proc/")  # links of the kernel's to what is open already
+_HELD = re.compile(r"/dev/(fd/\d+|stdin|stdout|stderr)|/proc/(self|thread-self|\d+)(/task/\d+)?/fd/\d+", re.A)
+"""Links of the kernel's to what is open already, and no others: ``/proc/../tmp/x`` is somebody's."""
 _MOST_LINKS = 40  # as in the kernel, path_resolution(7)
 _LOOK = os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC
 
@@ -61,7 +63,7 @@ def others_write(directory: os.stat_result, friends: set[int]) -> bool:
 @contextmanager
 def reach(path: str, invoker: tuple[int, int] | None) -> Iterator[Place]:
     """The place of a file. Raises OSError, and UsageError for a link that an outsider has put on the way."""
-    if path.startswith(_HELD):
+    if _HELD.fullmatch(path):
         yield Place(None, path)
         return
     friends = trusted(invoker)
@@ -89,7 +91,7 @@ def reach(path: str, invoker: tuple[int, int] | None) -> Iterator[Place]:
                             "in a directory that others can write"
                         )
                     target = os.readlink("", dir_fd=found)
-                    if target.startswith(_HELD) and not steps:
+                    if _HELD.fullmatch(target) and not steps:
                         yield Place(None, target)
                         return
                     steps.extendleft(reversed(_steps(target)))

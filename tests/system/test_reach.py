@@ -12,7 +12,7 @@ import pytest
 from coordinator.checkpoint.checkpoint import Checkpoint, load, open_checkpoint
 from coordinator.console.console import Console
 from coordinator.files import opening
-from coordinator.files.reach import reach
+from coordinator.files.reach import Place, reach
 from coordinator.monitor.log import open_log
 from coordinator.monitor.profiling import open_profiles
 from coordinator.results.metadata import open_metadata
@@ -203,3 +203,33 @@ def test_links_in_the_callers_own_checkpoint_directory(shared: Path, prize: Path
     with pytest.raises(UsageError, match="symbolic links"), open_checkpoint(resume, CALLER):
         pass
     assert prize.stat().st_uid == 0
+
+
+@pytest.mark.parametrize("write", [written, result])
+@pytest.mark.parametrize("way", ["/proc/..", "/dev/fd/../../..", "/proc/self/root", "/dev/std/../.."])
+def test_names_that_only_begin_like_the_kernels_own(
+    shared: Path, prize: Path, write: Callable[..., None], way: str
+) -> None:
+    plant(shared / "file", prize)
+    with pytest.raises((UsageError, OSError)):
+        write(f"{way}{shared}/file")
+    assert prize.read_text() == "root's"
+
+
+@pytest.mark.parametrize("write", [written, result])
+@pytest.mark.parametrize("instead", ["fifo", "file", "link"])
+def test_what_becomes_something_else_while_we_look(
+    shared: Path, prize: Path, monkeypatch: pytest.MonkeyPatch, write: Callable[..., None], instead: str
+) -> None:
+    """A socket of theirs, and by the time it is opened what would be waited for, or written over."""
+    place = shared / "thing"
+    if instead == "fifo":
+        os.mkfifo(place)
+    elif instead == "file":
+        os.link(prize, place)
+    else:
+        plant(place, prize)
+    monkeypatch.setattr(Place, "mode", lambda self: stat.S_IFSOCK | 0o666)
+    with pytest.raises((UsageError, OSError)):
+        write(str(place))
+    assert prize.read_text() == "root's"
