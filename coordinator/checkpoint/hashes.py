@@ -16,7 +16,7 @@ from lzr.options.table import Options
 Mark = tuple[int, bytes]
 
 _PREFIX = 4096
-LISTS = ("blocklist_file", "allowlist_file")
+LISTS = ("blocklist_file", "allowlist_file", "targets_file")
 
 
 class InputDiffers(UsageError):

@@ -27,6 +27,11 @@ class SavedOutput(NamedTuple):
     lines: int = 0
 
 
+def _frozen(value: Any) -> Any:
+    """A value of an option as the table has it: tuples, of tuples."""
+    return tuple(map(_frozen, value)) if isinstance(value, list) else value
+
+
 @dataclass
 class Saved:
     """What a checkpoint says.
@@ -83,9 +88,7 @@ class Saved:
         above = np.unpackbits(marks, count=found["marked"]).astype(np.bool_)
         known = Options().values()
         values: dict[str, Any] = {
-            name: tuple(value) if isinstance(value, list) else value
-            for name, value in found["options"].items()
-            if name in known
+            name: _frozen(value) for name, value in found["options"].items() if name in known
         }
         for attr in LISTS:  # one file, as it was once kept
             if not isinstance(values.get(attr), tuple):

@@ -121,7 +121,7 @@ def _scan(argv: list[str], guard: Guard | None) -> int:
         options = parse.parse(argv, _read_config)
         if sys.platform != "linux":
             raise UsageError(NOT_LINUX)
-        if options.input_file is None:
+        if options.input_file is None and not options.target_ports:
             from coordinator.files import standard
             from coordinator.input.stream import Stream
 

@@ -29,14 +29,14 @@ _THREADS = 16
 Lookup = Callable[[str], Sequence[Any]]
 
 
-def _ask(name: str) -> Sequence[Any]:
+def ask(name: str) -> Sequence[Any]:
     return socket.getaddrinfo(name, None, type=socket.SOCK_STREAM)
 
 
 def policy(
     options: Options,
     reading: Reading,
-    lookup: Lookup = _ask,
+    lookup: Lookup = ask,
     warn: Callable[[str], None] = lambda _: None,
 ) -> Blocklist | None:
     """Who may be contacted, None for everybody. warn: told of a blocklist that blocks nobody.
@@ -57,10 +57,22 @@ def policy(
     return Blocklist(blocked, allowed)
 
 
-def prefixes(paths: Sequence[str], reading: Reading, lookup: Lookup = _ask) -> Prefixes:
+def prefixes(paths: Sequence[str], reading: Reading, lookup: Lookup = ask) -> Prefixes:
     """The networks of several lists together. Raises UsageError, or Interrupted."""
+    return Prefixes(covered((), paths, reading, lookup))
+
+
+def covered(
+    words: Sequence[str], paths: Sequence[str], reading: Reading, lookup: Lookup = ask
+) -> list[tuple[int, int]]:
+    """What entries of a command line and several lists cover. Raises UsageError, or Interrupted."""
     ranges: list[tuple[int, int]] = []
     names: dict[str, str] = {}
+    for word in words:
+        found_ranges, named = entries(word)
+        ranges += found_ranges
+        for name in named:
+            names.setdefault(name, printable(name))
     for path in paths:
         raw = reading.whole(path)
         plain = text(raw)
@@ -83,7 +95,7 @@ def prefixes(paths: Sequence[str], reading: Reading, lookup: Lookup = _ask) -> P
                 ranges += ranges_of(address)
             except ValueError:
                 raise UsageError(f"{names[name]} has no usable address: {printable(address)}") from None
-    return Prefixes(ranges)
+    return ranges
 
 
 def text(raw: bytes) -> bytes:

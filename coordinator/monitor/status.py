@@ -54,8 +54,8 @@ def _rates(now: float, average: float) -> str:
 
 
 _WIDEST = 400
-_REFUSED = "refused by this host"
-"""`Reason.SEND_REFUSED`: shown where there were any, for few hosts have such a fault."""
+_SOMETIMES = {"refused": "RST to the SYN", "send_refused": "refused by this host"}
+"""Shown where there were any: only a sweep tells the first apart, and few hosts have the second fault."""
 
 CSV_HEADER = ",".join([*COLUMNS] + [f"outcome-{name.replace('_', '-')}" for name in OUTCOME_WORDS])
 
@@ -187,7 +187,7 @@ def _ending(snapshot: Snapshot) -> str:
 
 def _fates(snapshot: Snapshot) -> list[str]:
     rows = [("outcome", "count", "share")]
-    words = OUTCOME_WORDS | ({"send_refused": _REFUSED} if snapshot.outcomes.get("send_refused") else {})
+    words = OUTCOME_WORDS | {name: word for name, word in _SOMETIMES.items() if snapshot.outcomes.get(name)}
     for name, word in words.items():
         number = snapshot.outcomes.get(name, 0)
         share = numbers.percent(number / snapshot.done, 1) if snapshot.done else "-"

@@ -83,11 +83,11 @@ def begin(opened: Opened, signals: Signals) -> Begun:
         seed = (seed + checkpoint.run * 0x9E3779B97F4A7) % 2**64
     ledger = Ledger()
     intake = Intake(
-        _reader(options),
+        _reader(options) if opened.sweep is None else opened.sweep.reader,
         ledger,
         blocklist=opened.blocklist,
-        shards=options.shards,
-        shard=options.shard,
+        shards=options.shards if opened.sweep is None else 1,  # its reader has this box's share only
+        shard=options.shard if opened.sweep is None else 0,
         max_targets=options.max_targets,
         allow_printers=options.allow_printers,
         checkpoint=checkpoint,

@@ -11,6 +11,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from secrets import randbits as random_bits
 from typing import Any
 
 from coordinator.checkpoint.checkpoint import Checkpoint, open_checkpoint
@@ -23,6 +24,7 @@ from coordinator.guard.guard import Guard, GuardError
 from coordinator.input import networks
 from coordinator.input.comparing import compare
 from coordinator.input.stream import Stream
+from coordinator.input.sweep import Sweep, swept
 from coordinator.input.unpack import Unpacked
 from coordinator.monitor import appended
 from coordinator.monitor.log import Log, open_log
@@ -61,6 +63,7 @@ class Opened:
     checkpoint: Checkpoint | None
     outputs: Outputs
     stream: Unpacked
+    sweep: Sweep | None
     blocklist: Blocklist | None
     run_as: tuple[int, int]
     directory: str
@@ -99,7 +102,14 @@ def open_all(
     trace = _open_trace(options, stack, **waiting)
     blocklist = networks.policy(options, reading, warn=log.warn)
     outputs = stack.enter_context(open_outputs(options, invoker(), checkpoint, **waiting))
-    stream = _open_input(options, stdin, reading)
+    sweep = None
+    if options.target_ports:
+        begun = checkpoint.resumed.prefix if checkpoint is not None and checkpoint.resumed else b""
+        seed = random_bits(64) if options.seed is None else options.seed
+        sweep = swept(options, reading, blocklist, seed, begun)
+        log.info(sweep.told)
+        options = options.replace(targets_total=options.targets_total or sweep.reader.total or None)
+    stream = _open_input(options, stdin, reading) if sweep is None else Unpacked(sweep.stream())
     record.input_hash = InputHash() if checkpoint is None else checkpoint.input
     record.lists = digests(options, reading.whole) if options.metadata_file else {}
     if checkpoint is not None and checkpoint.resumed is not None:
@@ -120,6 +130,7 @@ def open_all(
         checkpoint=checkpoint,
         outputs=outputs,
         stream=stream,
+        sweep=sweep,
         blocklist=blocklist,
         run_as=run_as,
         directory=scratch.here,

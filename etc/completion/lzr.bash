@@ -8,6 +8,9 @@ _lzr() {
         --handshakes)
             _lzr_list "$(lzr --list-handshakes 2>/dev/null | awk '/^[^ :]+  / && $1 != "name" {print $1}')"
             return ;;
+        --targets-file)
+            COMPREPLY=($(compgen -f -- "$cur"))
+            return ;;
         -I|--input-file)
             COMPREPLY=($(compgen -f -- "$cur"))
             return ;;
@@ -85,7 +88,7 @@ _lzr() {
         COMPREPLY=($(compgen -W "identify doctor guard ctl help version" -- "$cur"))
         return
     fi
-    COMPREPLY=($(compgen -W "--handshakes -sendSYNs --send-syns --no-send-syns --dryrun -I --input-file -forceAllHandshakes --force-all-handshakes --no-force-all-handshakes -pushDataOnly --push-data-only --no-push-data-only -priorityFingerprint --priority-fingerprint --user-agent --haf -hafThreshold --haf-threshold -e --seed --shards --shard -sourceIP -S --source-ip -s --source-port -gatewayMac -G --gateway-mac -sendInterface -i --interface --ipv6 --no-ipv6 -r --rate --max-rate -B --bandwidth -n --max-targets -N --max-results --max-runtime -rt --retransmit-wait -rn --retransmit-number -t --timeout -c --cooldown-time --settle --max-size --probe-delay -f -o --output-file --overwrite --no-overwrite -O --output-module --output-fields -feedZGrab --feed-zgrab --no-feed-zgrab --notes -m --metadata-file -onlyDataRecord --only-data-record --no-only-data-record --output-filter --zgrab-only-known --no-zgrab-only-known -b --blocklist-file --allowlist-file --allow-printers --no-allow-printers -w --workers --collect-workers --auto-workers --no-auto-workers --pin --no-pin --user --guard --without-guard --no-without-guard --max-send-failures --checkpoint --resume --resume-changed --reopen --no-reopen -q --quiet --no-quiet -v --verbosity -l --log-file -L --log-directory -u --status-updates-file --dashboard --no-dashboard --dashboard-file --targets-total --metrics-port --metrics-address --control-socket -d --debug --no-debug --trace-pcap --cpuprofile --memprofile -h --help --help-all -V --version --list-handshakes --list-output-fields --list-output-modules -C --config" -- "$cur"))
+    COMPREPLY=($(compgen -W "--handshakes -sendSYNs --send-syns --no-send-syns -p --target-ports --targets --targets-file --dryrun -I --input-file -forceAllHandshakes --force-all-handshakes --no-force-all-handshakes -pushDataOnly --push-data-only --no-push-data-only -priorityFingerprint --priority-fingerprint --user-agent --haf -hafThreshold --haf-threshold -e --seed --shards --shard -sourceIP -S --source-ip -s --source-port -gatewayMac -G --gateway-mac -sendInterface -i --interface --ipv6 --no-ipv6 -r --rate --max-rate -B --bandwidth -n --max-targets -N --max-results --max-runtime -rt --retransmit-wait -rn --retransmit-number -t --timeout -c --cooldown-time --settle --max-size --probe-delay -f -o --output-file --overwrite --no-overwrite -O --output-module --output-fields -feedZGrab --feed-zgrab --no-feed-zgrab --notes -m --metadata-file -onlyDataRecord --only-data-record --no-only-data-record --output-filter --zgrab-only-known --no-zgrab-only-known -b --blocklist-file --allowlist-file --allow-printers --no-allow-printers -w --workers --collect-workers --auto-workers --no-auto-workers --pin --no-pin --user --guard --without-guard --no-without-guard --max-send-failures --checkpoint --resume --resume-changed --reopen --no-reopen -q --quiet --no-quiet -v --verbosity -l --log-file -L --log-directory -u --status-updates-file --dashboard --no-dashboard --dashboard-file --targets-total --metrics-port --metrics-address --control-socket -d --debug --no-debug --trace-pcap --cpuprofile --memprofile -h --help --help-all -V --version --list-handshakes --list-output-fields --list-output-modules -C --config" -- "$cur"))
 }
 
 # Completes the last name of a comma-separated list.

@@ -35,6 +35,10 @@ EXAMPLES = (
         ),
     ),
     (
+        "Sweep networks without ZMap:",
+        ("lzr -p 80,443,8000-8100 192.0.2.0/24 198.51.100.0/22 -f found.json",),
+    ),
+    (
         "Fingerprint a list of address:port:",
         ("lzr --handshakes http,tls -sendSYNs --rate 5000 < services",),
     ),

@@ -18,13 +18,15 @@ if TYPE_CHECKING:
 
 _TABLE = """
 targets come from stdin or -I FILE, one address:port a line, with -sendSYNs
-    iL iR includefile include-file include list hosts host target targets range iplist ip-list
-    list-of-ips-file target-list targets-file infile stdin readscan
+    iL iR includefile include-file include list hosts host target range iplist ip-list
+    list-of-ips-file target-list infile stdin readscan
 targets are taken in the order of the input
     randomize-hosts
 a port belongs to each target: address:port on each line of the list, or zmap's choice
-    p port ports target-port target-ports top-ports tp F dest-port ports-file pf exclude-ports
-    exclude-port ep destination-port p- port-ratio dport
+    port top-ports tp F dest-port ports-file pf exclude-ports
+    exclude-port ep destination-port port-ratio dport
+all ports of the addresses that are named are -p 0-65535
+    p-
 our own ports are --source-port LOW-HIGH
     sport
 networks to leave out stand in a file: -b FILE, one CIDR block a line
@@ -234,8 +236,6 @@ def option(flag: str, name: str, flags: Mapping[str, Option], negated: Mapping[s
         return _HINTS[name]
     if len(name) == 2 and name[0] == "T" and name[1].isdigit():
         return _TEMPLATE
-    if name[:1] == "p" and name[1:].replace(",", "").replace("-", "").isdigit():
-        return _HINTS["p"]
     # With one dash the reference's names come first, with two the long ones; both are right either way.
     known = [shown for row in (*TABLE, *ACTIONS) for shown in row.shown_names]
     known += [f"--{other}" for other in negated]
@@ -336,7 +336,7 @@ def _target(word: str) -> str:
     shown = printable(word)
     if word.lower().startswith(_BEGINNINGS):
         return f"is a target, and those come from stdin or -I FILE: echo '{shown}' | lzr -sendSYNs"
-    if word.lower().endswith(_ENDINGS) or word.startswith(("/", "./", "../", "~")):
+    if is_list(word):
         return f": flags only; targets come from stdin or --input-file: lzr -sendSYNs -I {shown}"
     address, slash, _ = word.partition("/")
     if slash and _address(address):
@@ -350,6 +350,11 @@ def _target(word: str) -> str:
     if "." in word.strip(".") and all(part.replace("-", "").isalnum() for part in word.split(".")):
         return f"is a target without a port; targets are read: echo '{shown}:443' | lzr -sendSYNs"
     return ""
+
+
+def is_list(word: str) -> bool:
+    """Whether this is the name of a file rather than of a host."""
+    return word.lower().endswith(_ENDINGS) or word.startswith(("/", "./", "../", "~"))
 
 
 def _address(text: str) -> bool:

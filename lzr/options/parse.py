@@ -137,6 +137,9 @@ def _flags(argv: Sequence[str]) -> Iterator[tuple[Option, str, str]]:
         i += 1
         if word == "--" and i == len(argv):
             return
+        if not word.startswith("-") and _is_target(word):
+            yield FLAGS["targets"], "targets", word
+            continue
         if not word.startswith("-") or word in ("-", "--"):
             at = i if word == "--" else i - 1
             raise UsageError(_stray(argv[at], argv, at))
@@ -165,6 +168,21 @@ def _flags(argv: Sequence[str]) -> Iterator[tuple[Option, str, str]]:
                 joined = printable(text + argv[i])
                 raise UsageError(f"{flag} takes its values without blanks: {flag} {joined}")
         yield row, flag, text
+
+
+def _is_target(word: str) -> bool:
+    """Whether a word that is no flag's names what is to be swept."""
+    if not (word[:1].isalnum() or word.startswith(":")) or ("." not in word and ":" not in word):
+        return False
+    from lzr.options import hints
+
+    if hints.is_list(word):
+        return False
+    try:
+        FLAGS["targets"].kind.parse(word)
+    except ValueError:
+        return False
+    return True
 
 
 def _check_quotes(flag: str, text: str) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lzr.errors import UsageError
+from lzr.errors import UsageError, printable
 from lzr.options.table import Options
 from lzr.targets import zmapfields
 
@@ -17,7 +17,7 @@ def apply(values: dict[str, Any]) -> Options:
     """Options of what was given (attribute → value), the rules between options applied. Raises UsageError."""
     options = Options(**values)
     changes: dict[str, object] = {}
-    if options.dryrun:
+    if options.dryrun or options.target_ports:
         changes["send_syns"] = True
     if options.force_all_handshakes:
         changes["haf"] = 0
@@ -69,10 +69,39 @@ def apply(values: dict[str, Any]) -> Options:
             "--resume-changed needs --resume DIR",
         ),
         (options.reopen and options.resume is None, "--reopen needs --resume DIR"),
+        *_sweep(options),
     ):
         if wrong:
             raise UsageError(sentence)
     return options.saying(values)
+
+
+def _sweep(options: Options) -> list[tuple[bool, str]]:
+    """What is wrong with a sweep, and the sentence."""
+    named = (*options.targets, *options.targets_file)
+    ports = Options.rows["target_ports"].kind.show(options.target_ports)
+    sweep, resumed = bool(options.target_ports), options.resume is not None
+    return [
+        (
+            sweep and not named and not resumed,
+            f"-p {ports}: which addresses? name them, as in lzr -p {ports} 192.0.2.0/24 (a list of targets "
+            "has address:port on each line)",
+        ),
+        (
+            bool(named) and not sweep and not resumed,
+            f"{printable(next(iter(named), ''))}: on which ports? as in lzr -p 80,443 "
+            f"{printable(next(iter(named), ''))}",
+        ),
+        (
+            sweep and (options.input_file is not None or bool(options.dryrun) or options.reopen),
+            f"-p {ports}: a sweep reads no input; leave -I, -dryrun and --reopen out",
+        ),
+        (
+            sweep and options.shards > 1 and options.seed is None and not resumed,
+            "--shards: all boxes have to sweep in the same order; give each the same --seed, a large number "
+            "that nobody can guess",
+        ),
+    ]
 
 
 def _names_fields(text: str | None) -> bool:

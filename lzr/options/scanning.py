@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from lzr.options import types
 from lzr.options.groups import INPUT, NETWORK, PACE, TIMING
-from lzr.options.option import FIXED, FREE, OWN, Table, option
+from lzr.options.option import CONTENT, FIXED, FREE, OWN, Table, option
 from lzr.sourceports import DEFAULT_RANGE
 
 MANY = 2**63 - 1
@@ -36,6 +36,37 @@ class Scanning(Table):
         reference="sendSYNs",
         common=True,
         was="false",
+    )
+    target_ports: tuple[tuple[int, int], ...] = option(
+        INPUT,
+        types.PORT_LIST,
+        "sweep these ports, as in 80,443,8000-8100 (* is all), of the subnets given as arguments; nothing is "
+        "read from stdin",
+        default=(),
+        on_resume=FIXED,
+        short="p",
+        aliases=("target-port", "ports"),
+        default_text="none",
+        common=True,
+        example='"80,443,8000-8100"',
+    )
+    targets: tuple[str, ...] = option(
+        INPUT,
+        types.TARGETS,
+        "with -p: addresses, networks, ranges and names to sweep; as arguments (lzr -p 80 192.0.2.0/24) they "
+        "need no flag",
+        default=(),
+        on_resume=FIXED,
+        default_text="none",
+        example='["192.0.2.0/24"]',
+    )
+    targets_file: tuple[str, ...] = option(
+        INPUT,
+        types.LISTS,
+        "with -p: sweep what is named in FILE, too (one address, network, range or name a line)",
+        default=(),
+        on_resume=CONTENT,
+        example='["networks.txt"]',
     )
     dryrun: str = option(
         INPUT,

@@ -250,6 +250,44 @@ def _ports(text: str) -> tuple[int, int]:
     return pair
 
 
+def _port_list(text: str) -> tuple[tuple[int, int], ...]:
+    """``80,443,8000-8100`` or ``*``: ranges of ports, as given."""
+    found = []
+    for part in text.split(","):
+        low, dash, high = ("0", "-", "65535") if part.strip() == "*" else part.strip().partition("-")
+        try:
+            pair = _whole(low), _whole(high if dash else low)
+        except ValueError:
+            raise ValueError("must be ports and ranges of ports, as in 80,443,8000-8100, or *") from None
+        if not 0 <= pair[0] <= 65535 or not 0 <= pair[1] <= 65535:
+            raise ValueError("must be ports from 0 to 65535")
+        if pair[0] > pair[1]:
+            raise ValueError("has a range whose first port is above its last")
+        found.append(pair)
+    return tuple(found)
+
+
+def show_port_list(pairs: tuple[tuple[int, int], ...]) -> str:
+    return ",".join(map(_show_ports, pairs))
+
+
+def _target(text: str) -> str:
+    """An address, a network, a range of addresses, or a name."""
+    from lzr.targets.blocklist import entries  # only who sweeps pays for it
+
+    covered, names = entries(text) if text.strip() and "#" not in text and "\n" not in text else ([], {})
+    if not covered and not any("." in name for name in names):
+        raise ValueError("is neither an address nor a network")
+    return text.strip()
+
+
+def _targets(text: str) -> tuple[str, ...]:
+    try:
+        return tuple(dict.fromkeys(_target(part) for part in text.split(",")))
+    except ValueError:
+        raise ValueError("must be addresses, networks, ranges of addresses or names") from None
+
+
 def _show_ports(pair: tuple[int, int]) -> str:
     return str(pair[0]) if pair[0] == pair[1] else f"{pair[0]}-{pair[1]}"
 
@@ -360,6 +398,8 @@ AGENT = Kind("TEXT", _agent)
 FRACTION = Kind("X", _fraction, show=show_number)
 PORT = Kind("PORT", _port)
 PORTS = Kind("LOW-HIGH", _ports, show=_show_ports, once=True)
+PORT_LIST = Kind("PORTS", _port_list, show=show_port_list, once=True)
+TARGETS = Kind("A,B,CIDR", _targets, show=",".join, adds=True)
 MAC = Kind("MAC", _mac)
 INTERFACE = Kind("NAME", _interface, file="interface")
 ADDRESS = Kind("ADDRESS", _address)

@@ -134,6 +134,12 @@ class Prefixes:
         """How many disjoint ranges there are."""
         return len(self._first_hi)
 
+    def ranges(self) -> list[Range]:
+        """They, in order."""
+        halves = (self._first_hi, self._first_lo, self._last_hi, self._last_lo)
+        rows = zip(*(half.tolist() for half in halves), strict=True)
+        return [(first_hi << 64 | first, last_hi << 64 | last) for first_hi, first, last_hi, last in rows]
+
     @classmethod
     def parse(cls, text: str) -> Prefixes:
         """A list's text, without names. Raises ValueError that names the line."""

@@ -17,7 +17,7 @@ from lzr.fingerprint import Classifier
 from lzr.ipc.messages import Counts, Tally
 from lzr.options.table import Options
 from lzr.protocols import Identity, handshake
-from lzr.records.encoders import ENCODERS, UNKNOWN, Encoder, ZgrabEncoder
+from lzr.records.encoders import ENCODERS, UNKNOWN, Encoder, ZgrabEncoder, refused
 from lzr.records.filter import record_filter
 from lzr.records.summary import Summary
 from lzr.rows import Reason
@@ -60,6 +60,9 @@ class BlockMaker:
         lines = [encoder.encode(rows, blob, names) for encoder in self.encoders]
         summary = Summary()
         summary.add(rows, [name.label for name in names], self._options.handshakes)
+        if self._options.target_ports and (closed := int(np.count_nonzero(refused(rows)))):
+            summary.reasons["rst"] -= closed  # of a sweep they are told apart: hosts that are there
+            summary.reasons["refused"] = closed
         findings, omitted = self._found(rows, blob, names) if self._findings else ([], 0)
         counts = Counts(
             findings=findings,
@@ -142,6 +145,7 @@ def _encoder(options: Options, form: str) -> Encoder:
         "handshakes": options.handshakes,
         "expanded": options.ipv6,
         "only_data": options.only_data_record,
+        "answered": bool(options.target_ports),
         "wanted": record_filter(options.output_filter) if options.output_filter else None,
     }
     if form in ("feed", "zgrab"):

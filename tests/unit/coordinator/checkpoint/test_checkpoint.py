@@ -235,6 +235,7 @@ VALUES = {
     "output_filter": "ttl > 3",
     "guard": "output",
     "haf_threshold": "0.5",
+    "targets": "192.0.2.0/24",
 }
 """Texts for what takes neither a number nor a path."""
 

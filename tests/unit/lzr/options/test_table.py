@@ -152,6 +152,15 @@ SPECIAL: dict[str, st.SearchStrategy[Any]] = {
     "blocklist_file": st.lists(PATH, min_size=1, max_size=3, unique=True).map(tuple),
     "allowlist_file": st.lists(PATH, min_size=1, max_size=3, unique=True).map(tuple),
     "shards": st.integers(1, 65535),
+    "target_ports": st.lists(
+        st.tuples(st.integers(0, 65535), st.integers(0, 65535)).map(lambda p: (min(p), max(p))),
+        min_size=1,
+        max_size=3,
+    ).map(tuple),
+    "targets": st.lists(
+        V4 | V4.map(lambda address: f"{address}/24"), min_size=1, max_size=3, unique=True
+    ).map(tuple),
+    "targets_file": st.lists(PATH, min_size=1, max_size=3, unique=True).map(tuple),
     "source_ips": st.lists(V4, min_size=1, max_size=3).map(tuple),
     "source_port": st.tuples(st.integers(1, 65535), st.integers(1, 65535)).map(lambda p: (min(p), max(p))),
     "gateway_mac": st.binary(min_size=6, max_size=6).map(lambda b: b.hex(":")),
@@ -304,6 +313,8 @@ def test_example_configuration_reads_and_holds_every_option() -> None:
             return one
 
         base = ["--resume", "d"] if row.attr in ("reopen", "resume_changed") else []
+        if row.attr.startswith("target") and row.attr != "targets_total":
+            base = ["--targets", "192.0.2.1"] if row.attr == "target_ports" else ["-p", "80"]
         parse([*base, "--config", "c"], read=read)
 
 

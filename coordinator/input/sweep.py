@@ -1,0 +1,109 @@
+"""What is to be swept, from the command line: addresses less those that are blocked, times ports.
+
+The reader that comes of it stands where that of a list would. Its input is a short text that says the order
+and what is swept: so a checkpoint knows a sweep again as it knows a list, and a resumed one keeps the order.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+from dataclasses import dataclass
+
+from coordinator.files.reading import Reading
+from coordinator.input import networks
+from coordinator.input.stream import Stream
+from lzr.errors import UsageError
+from lzr.options import types
+from lzr.options.table import Options
+from lzr.secrets import Key, Secrets
+from lzr.sweep.ranges import Range, intersection, size, union
+from lzr.sweep.reader import SweepReader, hosts
+from lzr.sweep.space import Space
+from lzr.targets.blocklist import Blocklist
+
+ASKS = 1 << 24
+"""Pairs beyond which a blocklist has to be named: a /8 on one port."""
+
+_ORDER = re.compile(rb"order ([0-9a-f]{32})\n")
+
+
+@dataclass(frozen=True, slots=True)
+class Sweep:
+    """text: the input that stands for it. told: a sentence for the log."""
+
+    reader: SweepReader
+    text: bytes
+    told: str
+
+    def stream(self) -> Stream:
+        """The text, to be read as an input."""
+        descriptor = os.memfd_create("lzr sweep", os.MFD_CLOEXEC)
+        os.write(descriptor, self.text)
+        os.lseek(descriptor, 0, os.SEEK_SET)
+        return Stream(descriptor)
+
+
+def swept(
+    options: Options,
+    reading: Reading,
+    blocklist: Blocklist | None,
+    seed: int,
+    begun: bytes = b"",
+    lookup: networks.Lookup = networks.ask,
+) -> Sweep:
+    """begun: how the text of the sweep that is resumed begins. Raises UsageError, and Interrupted."""
+    asked = union(networks.covered(options.targets, options.targets_file, reading, lookup))
+    allowed = asked
+    if blocklist is not None and blocklist.only is not None:
+        allowed = intersection(asked, blocklist.only.ranges())
+    blocked = blocklist.blocked.ranges() if blocklist is not None and blocklist.blocked is not None else []
+    chosen = hosts(allowed, blocked)
+    pairs = size(chosen) * size(options.target_ports)
+    try:
+        space = Space(chosen, options.target_ports)
+    except ValueError:
+        raise UsageError(
+            f"{pairs:,} pairs of address and port are more than can be swept (2^48, which is IPv4 with all "
+            "its ports): name smaller prefixes, or a hit list with --targets-file"
+        ) from None
+    if pairs > ASKS and not options.blocklist_file:
+        raise UsageError(
+            f"{pairs:,} pairs of address and port are more than a /8 has addresses: say whom not to contact, "
+            "with --blocklist-file FILE (etc/blocklist.conf holds the special-purpose networks of IANA; "
+            "/dev/null blocks nobody)"
+        )
+    found = _ORDER.match(begun)
+    key = Secrets.derive(seed).order if found is None else _words(found[1])
+    reader = SweepReader(space, key, options.shard, options.shards)
+    ports = len(space.ports)
+    told = f"{space.pairs:,} pairs: {_many(space.addresses, 'address', 'es')}, {_many(ports, 'port', 's')}"
+    if left := size(asked) - space.addresses:
+        told += f"; {left:,} blocked, not allowed or nobody's are left out"
+    if options.shards > 1:
+        told += f"; of these {reader.total:,} are ours"
+    return Sweep(reader, _text(key, chosen, options), told)
+
+
+def _many(count: int, one: str, plural: str) -> str:
+    return f"{count:,} {one}{'' if count == 1 else plural}"
+
+
+def _words(text: bytes) -> Key:
+    number = int(text, 16)
+    return number >> 64, number & (1 << 64) - 1
+
+
+def _text(key: Key, chosen: list[Range], options: Options) -> bytes:
+    """The order, the ports, and the addresses by their hash: they may be many."""
+    total = hashlib.sha256()
+    for first, last in chosen:
+        total.update(first.to_bytes(16, "big") + last.to_bytes(16, "big"))
+    lines = (
+        f"order {key[0] << 64 | key[1]:032x}",
+        f"ports {types.show_port_list(options.target_ports)}",
+        f"addresses {size(chosen)} {total.hexdigest()}",
+        f"share {options.shard} of {options.shards}",
+    )
+    return "".join(f"{line}\n" for line in lines).encode()

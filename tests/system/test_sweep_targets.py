@@ -1,0 +1,83 @@
+"""A sweep of subnets by the real program, each pair counted by who was asked."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.lab.net import wait_for
+from tests.lab.responder import PORT, SCANNER, Range, letter_of
+from tests.lab.scan import LZR, parse
+from tests.system.test_advice_running import lzr
+
+pytestmark = [pytest.mark.root, pytest.mark.timeout(300)]
+
+QUICK = ("-handshakes", "http", "-rt", "0.3", "-t", "0.6", "-c", "1", "-w", "flow=1,collect=1")
+CLASSES = "hsaqrfzhnnnncccc"
+NETWORK = "10.64.0.0/22"
+HOSTS = [f"10.64.{third}.{last}" for third in range(4) for last in range(256)]
+
+
+def test_each_pair_gets_its_fate_and_nobody_else_a_packet(arena: Range) -> None:
+    blocked = arena.lab.directory / "blocked"
+    blocked.write_text("10.64.0.0/28\n10.64.1.7\n")
+    responder = arena.respond(first="10.64.0.0", count=1024, port=PORT, source=SCANNER, classes=CLASSES)
+    done = lzr(arena, "-p", str(PORT), NETWORK, *QUICK, "-r", "4000", "-b", str(blocked), "-f", "-")
+    assert done.returncode == 0, done.stderr
+    counters = responder.stop()
+    asked = [host for host in HOSTS if not host.startswith("10.64.0.") or int(host.split(".")[3]) > 15]
+    asked.remove("10.64.1.7")
+    assert f"{len(asked):,} pairs: {len(asked):,} addresses, 1 port; 17 blocked" in done.stderr
+    records, torn = parse(done.stdout)
+    assert not torn
+    letters = {host: letter_of(host, CLASSES) for host in asked}
+    answering = sorted(host for host, letter in letters.items() if letter not in "nc")
+    assert sorted(record["saddr"] for record in records) == answering
+    assert counters["addresses"] == len(asked)
+    assert counters["wrong_address"] == counters["wrong_port"] == 0
+    said = " ".join(done.stderr.split())
+    assert f"inputs: {len(asked)} read = {len(asked)} recorded (agree)" in said
+    for letter, words in (("n", "no SYN-ACK"), ("c", "RST to the SYN")):
+        assert f"{words} {sum(1 for one in letters.values() if one == letter)} " in said
+
+
+def test_a_sweep_that_was_interrupted_is_resumed_in_its_order(arena: Range) -> None:
+    directory = arena.lab.directory
+    state, out, err = directory / "state", directory / "out", directory / "err"
+    arena.respond(first="10.64.0.0", count=1024, port=PORT, source=SCANNER, classes="hsa")
+    words = ("-p", str(PORT), NETWORK, *QUICK, "-r", "300", "-f", str(out), "--no-dashboard")
+    with err.open("w") as said:
+        process = subprocess.Popen(
+            arena.scanner.command(LZR, *words, "--checkpoint", state), stdin=subprocess.DEVNULL, stderr=said
+        )
+        wait_for(lambda: out.exists() and out.stat().st_size > 10_000, "the first records", 60)
+        process.send_signal(signal.SIGINT)
+        assert process.wait(60) == 128 + signal.SIGINT, err.read_text()
+    before = len(_hosts(out))
+    assert 0 < before < 1024
+    done = lzr(arena, "--resume", str(state), "-r", "4000")
+    assert done.returncode == 0, done.stderr
+    assert sorted(_hosts(out)) == sorted(HOSTS)
+    other = lzr(arena, "--resume", str(state), "-p", str(PORT), "10.64.0.0/23")
+    assert other.returncode == 2
+    assert "cannot change on the way" in other.stderr
+
+
+def _hosts(out: Path) -> list[str]:
+    records, torn = parse(out.read_text())
+    assert not torn
+    return [record["saddr"] for record in records]
+
+
+def test_several_ports_and_a_limit(arena: Range) -> None:
+    arena.respond(first="10.64.0.0", count=256, port=PORT, source=SCANNER, classes="h")
+    done = lzr(arena, "-p", f"1-3,{PORT}", "10.64.0.0/25", *QUICK, "-n", "100", "-f", "-")
+    assert done.returncode == 0, done.stderr
+    assert "512 pairs: 128 addresses, 4 ports" in done.stderr
+    records, _ = parse(done.stdout)
+    assert len(records) < 100
+    assert {record["sport"] for record in records} == {PORT}
+    assert "100 recorded" in " ".join(done.stderr.split())

@@ -1,0 +1,132 @@
+"""What a command line asks to be swept, and what is refused before a packet is sent."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from coordinator.files.reading import Reading
+from coordinator.input.sweep import Sweep, swept
+from lzr.errors import UsageError
+from lzr.options.parse import parse
+from lzr.targets.blocklist import Blocklist, ranges_of
+from tests import ROOT
+
+READING = Reading(lambda seconds: False, lambda sentence: None)
+
+
+def lookup(name: str) -> list[Any]:
+    if name != "www.example.org":
+        raise OSError(-2, "Name or service not known")
+    return [(2, 1, 6, "", ("192.0.2.7", 0)), (10, 1, 6, "", ("2001:db8::7", 0, 0, 0))]
+
+
+def made(*words: str, blocklist: str = "", allowlist: str | None = None, begun: bytes = b"") -> Sweep:
+    policy = Blocklist.parse(blocklist, allowlist) if blocklist or allowlist is not None else None
+    return swept(parse(["-p", "80,443", *words]), READING, policy, 5, begun, lookup)
+
+
+def test_subnets_ranges_names_and_a_file(tmp_path: Path) -> None:
+    file = tmp_path / "list"
+    file.write_text("198.51.100.0/30  # ours\nwww.example.org\n")
+    sweep = made("192.0.2.0/29", "192.0.2.4-15", "www.example.org", "--targets-file", str(file))
+    assert sweep.reader.total == 2 * (16 + 4 + 1)
+    assert sweep.told == "42 pairs: 21 addresses, 2 ports"
+
+
+def test_who_is_blocked_or_not_allowed_is_not_in_it_and_that_is_said() -> None:
+    sweep = made("192.0.2.0/24", blocklist="192.0.2.0/28", allowlist="192.0.2.0/27")
+    assert sweep.reader.total == 32
+    assert sweep.told == "32 pairs: 16 addresses, 2 ports; 240 blocked, not allowed or nobody's are left out"
+    assert made("192.0.2.0/24", blocklist="192.0.0.0/16").reader.total == 0
+
+
+def test_it_is_known_again_by_its_text() -> None:
+    first = made("192.0.2.0/24")
+    assert first.text == made("192.0.2.0-192.0.2.255").text
+    assert first.text != made("192.0.2.0/25").text
+    stream = first.stream()
+    assert stream.read() == first.text
+    assert stream.read() == b""
+    os.close(stream.descriptor)
+    first.reader.finish()
+    order = first.reader.more().rows["peer_lo"].tolist()
+    options = parse(["-p", "80,443", "192.0.2.0/24"])
+    other = swept(options, READING, None, 6)
+    other.reader.finish()
+    assert other.reader.more().rows["peer_lo"].tolist() != order
+    resumed = swept(options, READING, None, 6, begun=first.text)
+    resumed.reader.finish()
+    assert resumed.text == first.text
+    assert resumed.reader.more().rows["peer_lo"].tolist() == order
+
+
+def test_boxes_with_one_seed_share_it_out() -> None:
+    sweeps = [made("192.0.2.0/24", "--shards", "2", "--shard", str(box), "-e", "9") for box in range(2)]
+    assert [sweep.reader.total for sweep in sweeps] == [256, 256]
+    assert "of these 256 are ours" in sweeps[0].told
+    assert sweeps[0].text != sweeps[1].text
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (("10.0.0.0/8",), "say whom not to contact, with --blocklist-file FILE"),
+        (("2001:db8::/64",), "more than can be swept"),
+        (("www.example.com",), "www.example.com is no network, and no name that has an address"),
+        (("--targets-file", "/nonexistent"), "nonexistent"),
+    ],
+)
+def test_what_is_refused(words: tuple[str, ...], sentence: str) -> None:
+    with pytest.raises(UsageError, match=sentence):
+        made(*words)
+
+
+def test_the_list_that_is_shipped_leaves_a_large_sweep_nothing_special() -> None:
+    text = (ROOT / "etc/blocklist.conf").read_text()
+    options = parse(["-p", "80", "0.0.0.0/0", "-b", str(ROOT / "etc/blocklist.conf")])
+    sweep = swept(options, READING, Blocklist.parse(text), 5)
+    assert 3_700_000_000 < sweep.reader.total < 3_710_000_000
+    public = Blocklist.parse(text)
+    for address in ("9.9.9.9", "192.0.0.9", "2620:fe::fe", "2001:4860::8888", "64:ff9b::808:808"):
+        (first, _), *_ = ranges_of(address)
+        assert public.blocked is not None
+        assert not any(low <= first <= high for low, high in public.blocked.ranges()), address
+
+
+@pytest.mark.parametrize(
+    ("line", "sentence"),
+    [
+        ("-p 80", "which addresses\\?"),
+        ("192.0.2.0/24", "on which ports\\?"),
+        ("--targets-file x", "on which ports\\?"),
+        ("-p 80 -I list 192.0.2.0/24", "a sweep reads no input"),
+        ("-p 80 -dryrun 192.0.2.0/24", "a sweep reads no input"),
+        ("-p 80 --shards 2 192.0.2.0/24", "the same --seed"),
+        ("-p 80-70 192.0.2.0/24", "first port is above its last"),
+        ("-p 65536 192.0.2.0/24", "from 0 to 65535"),
+        ("-p http 192.0.2.0/24", "as in 80,443,8000-8100"),
+        ("-p 80 192.0.2.0/33", "flags only|prefix"),
+        ("-p 80 192.0.2.1:80", "is a target"),
+        ("-p 80 networks.txt", "networks.txt"),
+        ("-p 80 http", "flags only"),
+    ],
+)
+def test_mistakes_of_a_command_line(line: str, sentence: str) -> None:
+    with pytest.raises(UsageError, match=sentence):
+        parse(line.split())
+
+
+def test_ports_and_subnets_wherever_they_stand() -> None:
+    options = parse(["192.0.2.0/24", "-p", "80,8000-8100", "-r", "5K", "2001:db8::/120", "www.example.org"])
+    assert options.targets == ("192.0.2.0/24", "2001:db8::/120", "www.example.org")
+    assert options.target_ports == ((80, 80), (8000, 8100))
+    assert options.send_syns
+    assert parse(["-p", "*", "192.0.2.1"]).target_ports == ((0, 65535),)
+    assert parse(["--target-port=80", "--targets", "192.0.2.1,192.0.2.2"]).targets == (
+        "192.0.2.1",
+        "192.0.2.2",
+    )
