@@ -38,6 +38,7 @@ from workers.collect.sink import UNKNOWN, Sink
 from workers.flow.worker import FlowWorker
 
 _MAX_MESSAGE = 1 << 18
+_ROOM = "look at ulimit -u, TasksMax= under systemd, --pids-limit of a container, and at free memory"
 _MAX_DESCRIPTORS = 250
 
 
@@ -94,18 +95,27 @@ class ForkServer:
                     if not data:
                         self._end()
                         return
-                    spawn = unpack_spawn(data)
-                    poller.register(self._fork(spawn, given), select.POLLIN)
+                    pidfd = self._fork(unpack_spawn(data), given)
+                    if pidfd is not None:
+                        poller.register(pidfd, select.POLLIN)
                     for descriptor in given:
                         os.close(descriptor)
                 else:
                     poller.unregister(fd)
                     self._bury(fd)
 
-    def _fork(self, spawn: Spawn, given: list[int]) -> int:
+    def _fork(self, spawn: Spawn, given: list[int]) -> int | None:
+        """A descriptor of the child; None if there can be none, which is told like a death."""
         sys.stderr.flush()
         parent = os.getpid()
-        pid = os.fork()
+        try:
+            pid = os.fork()
+        except OSError as error:
+            print(
+                f"lzr: {spawn.name} cannot be started: {error.strerror}; {_ROOM}", file=sys.stderr, flush=True
+            )
+            self._tell(Event("died", spawn.name, parent, 1))
+            return None
         if pid == 0:
             self._become(spawn, parent, given)
         pidfd = os.pidfd_open(pid)

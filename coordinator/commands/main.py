@@ -109,9 +109,10 @@ def _subcommand(name: str, argv: list[str]) -> int:
 
 def _scan(argv: list[str], guard: Guard | None) -> int:
     if sys.platform == "linux":
-        from coordinator.files import pipes
+        from coordinator.files import patient, pipes
 
         pipes.widen(0)  # it may be filling up already
+        patient.settle_stderr()
     from lzr.errors import UsageError
     from lzr.options import parse
 
@@ -141,6 +142,9 @@ def _scan(argv: list[str], guard: Guard | None) -> int:
         return USAGE
     except _Interrupted as error:
         return 128 + error.number
+    except MemoryError:
+        print("lzr: there is not memory enough: fewer workers (-w), or a higher ulimit -v", file=sys.stderr)
+        return FAILED
     finally:
         if stream is not None:
             stream.stop_reading_ahead()  # a thread that still reads while the interpreter ends may crash it

@@ -22,6 +22,7 @@ from coordinator.dashboard.terminal import abilities, wanted
 from coordinator.endpoints.control import ControlError, ControlServer
 from coordinator.endpoints.prometheus import MetricsServer
 from coordinator.endpoints.requests import Change, Command
+from coordinator.files import patient
 from coordinator.files.opening import Interrupted, open_lines, open_written
 from coordinator.monitor import autoscale, status
 from coordinator.monitor.findings import on_terminal
@@ -346,7 +347,11 @@ class Console:
 
         try:
             with self._create(path, "w") as file:
-                file.write(export(snapshot, export_kind(path)))
+                text = export(snapshot, export_kind(path))
+                if stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+                    file.write(text)
+                else:
+                    patient.write_whole(file.fileno(), text.encode())
         except Interrupted:
             self.log.error(f"cannot write {Path(path).name}: nobody reads that FIFO")
         except (OSError, ValueError, UsageError) as error:

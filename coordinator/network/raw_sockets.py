@@ -137,9 +137,14 @@ def _together(do: Callable[[socket.socket], None], sockets: list[socket.socket])
         except OSError as error:
             failures.append(error)
 
-    threads = [threading.Thread(target=one, args=(sock,)) for sock in sockets]
-    for thread in threads:
-        thread.start()
+    threads = []
+    for sock in sockets:
+        thread = threading.Thread(target=one, args=(sock,))
+        try:
+            thread.start()
+            threads.append(thread)
+        except RuntimeError:  # there can be no more (ulimit -u, -v): one after the other, then
+            one(sock)
     for thread in threads:
         thread.join()
     if failures:

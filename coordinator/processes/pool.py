@@ -105,6 +105,22 @@ class Child:
             self.feed.close(linger=0)
 
 
+def hand(forkserver: socket.socket, order: bytes, given: Sequence[int], seconds: float = 20.0) -> None:
+    """An order with descriptors, to a fork server that may be behind: many are started at once.
+
+    Raises ChildProcessError if it takes nothing for so long.
+    """
+    while True:
+        try:
+            socket.send_fds(forkserver, [order], given)
+            return
+        except BlockingIOError:
+            if not select.select([], [forkserver], [], seconds)[1]:
+                raise ChildProcessError(
+                    "the fork server, which starts the workers, takes no orders"
+                ) from None
+
+
 class Pool:
     def __init__(self, scratch: Scratch, printed: ChildOutput | None = None) -> None:
         """Starts the fork server at once: it loads its modules while we find the network.
@@ -182,7 +198,7 @@ class Pool:
         if role == "collect":
             given.append(self._scratch.listen(f"results-{name}"))
         try:
-            socket.send_fds(self.forkserver, [pack(spawn)], given)
+            hand(self.forkserver, pack(spawn), given)
         finally:
             for descriptor in given:
                 os.close(descriptor)
@@ -280,7 +296,8 @@ class Pool:
             self._process.wait(2)
         except subprocess.TimeoutExpired:
             os.kill(self._process.pid, signal.SIGKILL)
-            self._process.wait(2)
+            with contextlib.suppress(subprocess.TimeoutExpired):  # its memory is given back, or will be
+                self._process.wait(20)
         for child in self.children.values():
             _await_end(child.pid)
         self.printed.read()

@@ -12,6 +12,7 @@ import json
 import os
 import platform
 import resource
+import stat
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -20,6 +21,7 @@ from datetime import UTC, datetime
 from importlib import metadata as installed
 from typing import IO, TYPE_CHECKING, Any
 
+from coordinator.files import patient
 from coordinator.files.opening import open_written
 from coordinator.monitor import figures
 from lzr import __version__, kernels
@@ -105,10 +107,14 @@ class Metadata:
         if self.file is None:
             return
         text = json.dumps(self.as_dict(ended), indent=2, default=str)
-        self.file.write(text + "\n")
+        if stat.S_ISREG(os.fstat(self.file.fileno()).st_mode):
+            self.file.write(text + "\n")
+            self.file.flush()
+            if self.file is not sys.stdout:
+                self.file.truncate()
+            return
         self.file.flush()
-        if self.file is not sys.stdout and self.file.seekable():
-            self.file.truncate()
+        patient.write_whole(self.file.fileno(), f"{text}\n".encode())
 
 
 @contextmanager

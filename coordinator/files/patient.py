@@ -1,0 +1,127 @@
+"""Writing to a pipe, a socket or a terminal whose reader may have stopped reading: so long, and no longer.
+
+A pager that nobody scrolls, a terminal that Ctrl-S has stopped, a supervisor that hangs: a write would wait
+for ever there, and with it the scan, its signals, and the guard that is to be taken away. Light to import: it
+is there before the options are read.
+"""
+
+from __future__ import annotations
+
+import errno
+import io
+import os
+import select
+import stat
+import sys
+import time
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+AT_ONCE = 4096
+"""PIPE_BUF: a pipe that has room at all takes as much without waiting (pipe(7))."""
+PATIENCE = 0.5
+"""Seconds for which a line on stderr waits for room."""
+METADATA = 5.0
+"""Seconds for which a whole file of ours waits, that who reads it wants."""
+
+
+class StuckError(OSError):
+    """The other end takes nothing."""
+
+    def __init__(self) -> None:
+        super().__init__(errno.EAGAIN, "its reader takes nothing")
+
+
+def write(descriptor: int, data: bytes, seconds: float) -> int:
+    """Write until there was no room for so many seconds; how many bytes found some. Raises OSError."""
+    own = _reopened(descriptor)
+    try:
+        return _write(descriptor if own is None else own, data, seconds)
+    finally:
+        if own is not None:
+            os.close(own)
+
+
+def write_whole(descriptor: int, data: bytes, seconds: float = METADATA) -> None:
+    """Raises StuckError if not all of it found room in time, OSError."""
+    if write(descriptor, data, seconds) < len(data):
+        raise StuckError
+
+
+def _write(descriptor: int, data: bytes, seconds: float) -> int:
+    poll, done = select.poll(), 0
+    poll.register(descriptor, select.POLLOUT)
+    end = time.monotonic() + seconds
+    while done < len(data):
+        if not poll.poll(max(0.0, end - time.monotonic()) * 1000):
+            break
+        try:
+            written = os.write(descriptor, data[done : done + AT_ONCE])
+        except BlockingIOError:
+            if time.monotonic() >= end:
+                break
+            time.sleep(0.01)  # room, but less than that takes
+            continue
+        done += written
+        end = time.monotonic() + seconds
+    return done
+
+
+def _reopened(descriptor: int) -> int | None:
+    """The same pipe or terminal once more, and not waited for: the flag is the opener's, not the file's.
+
+    None where that cannot be had (a socket, another user's pipe, no /proc): there `poll` has to do.
+    """
+    try:
+        return os.open(
+            f"/proc/self/fd/{descriptor}", os.O_WRONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
+        )
+    except OSError:
+        return None
+
+
+class Stderr(io.BufferedIOBase):
+    """stderr, under a TextIOWrapper. What finds no room in time is left out, and how much is said later."""
+
+    def __init__(self, descriptor: int = 2, seconds: float = PATIENCE) -> None:
+        self._descriptor = descriptor
+        self._own = _reopened(descriptor)
+        self._seconds = seconds
+        self._stuck = self._torn = False
+        self.lost = 0
+        """Lines that found no room since the last that did."""
+
+    def fileno(self) -> int:
+        return self._descriptor
+
+    def isatty(self) -> bool:
+        return os.isatty(self._descriptor)
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: Any) -> int:
+        octets = bytes(data)
+        text = octets
+        if self.lost:
+            left_out = b"lzr: %d lines found no room here and are left out\n" % self.lost
+            text = (b"\n" if self._torn else b"") + left_out + octets
+        out = self._descriptor if self._own is None else self._own
+        done = _write(out, text, 0.0 if self._stuck else self._seconds)
+        self._stuck = done < len(text)
+        self._torn = self._stuck and (done > 0 or self._torn)
+        self.lost = self.lost + octets.count(b"\n") if self._stuck else 0
+        return len(octets)
+
+
+def settle_stderr() -> None:
+    """Let what is printed to stderr wait for nobody. A file takes everything, and stays as it is."""
+    try:
+        if stat.S_ISREG(os.fstat(2).st_mode) or sys.stderr.fileno() != 2:
+            return
+    except (OSError, ValueError, AttributeError):
+        return
+    raw: Any = Stderr()
+    sys.stderr = io.TextIOWrapper(raw, sys.stderr.encoding, "backslashreplace", line_buffering=True)

@@ -1,0 +1,110 @@
+"""Whoever reads what a scan says has stopped: the scan goes on, loses no result, and ends on a signal.
+
+And little of what a host gives to a process: threads, memory, processes.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import signal
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.faults import lines_in
+from tests.lab.net import Lab, wait_for
+from tests.lab.responder import FIRST, PORT, SCANNER, Range
+from tests.lab.scan import LZR, parse
+from tests.system.test_e2e_responder import services
+
+pytestmark = pytest.mark.root
+
+QUICK = ("-sendSYNs", "-rt", "0.3", "-t", "0.6", "-c", "2", "-w", "1", "--no-dashboard")
+COUNT = 64
+_F_SETPIPE_SZ = 1031
+
+
+@pytest.fixture(scope="module")
+def here() -> Iterator[Range]:
+    with Lab() as lab:
+        made = Range(lab)
+        made.respond(first=FIRST, count=COUNT, port=PORT, source=SCANNER, classes="h")
+        yield made
+
+
+@pytest.fixture
+def full() -> Iterator[int]:
+    """The end to write to of a pipe in which there is no room."""
+    reads, writes = os.pipe()
+    fill(writes)
+    yield writes
+    os.close(reads)
+    os.close(writes)
+
+
+def fill(descriptor: int) -> None:
+    fcntl.fcntl(descriptor, _F_SETPIPE_SZ, 4096)
+    os.set_blocking(descriptor, False)
+    for size in (512, 1):
+        try:
+            while True:
+                os.write(descriptor, b"x" * size)
+        except BlockingIOError:
+            pass
+    os.set_blocking(descriptor, True)
+
+
+def start(here: Range, *words: str | Path, stderr: int) -> subprocess.Popen[str]:
+    return here.scanner.popen(LZR, *QUICK, *words, stdin=subprocess.PIPE, stderr=stderr, text=True)
+
+
+def test_nobody_reads_stderr(here: Range, full: int, tmp_path: Path) -> None:
+    """As with a pager that nobody scrolls: all results, and a signal ends it."""
+    process = start(here, "-f", tmp_path / "found", "-d", stderr=full)
+    assert process.stdin is not None
+    process.stdin.write("".join(services(COUNT)))
+    process.stdin.flush()
+    wait_for(lambda: lines_in(tmp_path / "found") == COUNT, "records")
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(60) == 128 + signal.SIGTERM
+    assert "lzr_" not in here.scanner.rules()
+
+
+def test_nobody_reads_the_metadata(here: Range, tmp_path: Path) -> None:
+    """It is given up after some seconds, and that is said; the results are whole, the guard is gone."""
+    os.mkfifo(tmp_path / "meta")
+    reads = os.open(tmp_path / "meta", os.O_RDONLY | os.O_NONBLOCK)
+    writes = os.open(tmp_path / "meta", os.O_WRONLY)
+    fill(writes)
+    process = start(here, "-f", tmp_path / "found", "-m", tmp_path / "meta", stderr=subprocess.PIPE)
+    _, said = process.communicate("".join(services(COUNT)), timeout=60)
+    os.close(reads)
+    os.close(writes)
+    assert process.returncode == 0, said
+    assert f"cannot write {tmp_path}/meta: its reader takes nothing" in said
+    assert len(parse((tmp_path / "found").read_text())[0]) == COUNT
+    assert "lzr_" not in here.scanner.rules()
+
+
+def test_little_memory_and_few_processes(here: Range, tmp_path: Path) -> None:
+    """With 300 MB of addresses no thread can be started; with one process no worker, which is said."""
+    (tmp_path / "list").write_text("".join(services(COUNT)))
+    lzr = f"{LZR} {' '.join(QUICK)}"
+    done = here.scanner.run(
+        "bash", "-c", f"ulimit -v 300000; {lzr} -f found -m meta <list", cwd=tmp_path, timeout=60, check=False
+    )
+    assert "Traceback" not in done.stderr, done.stderr
+    if done.returncode:
+        assert "ulimit -v" in done.stderr, done.stderr
+    else:
+        assert json.loads((tmp_path / "meta").read_text())["inputs"]["fates"]["recorded"] == COUNT
+    words = ("prlimit", "--nproc=1", LZR, *QUICK, "--user", "games", "-f", "other", "-I", "list")
+    done = here.scanner.run(*words, cwd=tmp_path, timeout=60, check=False)
+    assert done.returncode == 1, done.stderr
+    assert "cannot be started: Resource temporarily unavailable; look at ulimit -u" in done.stderr
+    assert "the scan cannot go on" in done.stderr
+    assert "lzr_" not in here.scanner.rules()
