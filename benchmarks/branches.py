@@ -1,10 +1,13 @@
 """Which conditions of the matchers came out only one way under the examples, the rejects and the corpus?
 
-    python -m benchmarks.branches [FILE]
+    python -m benchmarks.branches [FILE] [--mutate]
 
 The suite asks that every line be reached; this asks it of every condition in a line, which takes a while. A
 condition that is always true or never may be right (a guard against bytes that nobody sent so far); one that
 contradicts another is a mistake. FILE is that of `benchmarks.corpus`.
+
+With --mutate the examples are cut, grown and changed byte by byte, and their own matcher is asked where its
+keys let them through: a condition that nothing turns is worth a look.
 """
 
 from __future__ import annotations
@@ -13,7 +16,7 @@ import dis
 import os
 import sys
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import CodeType, FrameType
 from typing import Any
@@ -24,6 +27,9 @@ from lzr.fingerprint import Classifier
 from lzr.protocols import PROTOCOLS
 
 ROOT = protocols.__path__[0]
+DEEP = 64
+"""Bytes of a reply that are changed one by one, and the greatest length it is cut to."""
+
 CONDITIONAL = ("POP_JUMP", "JUMP_IF")
 
 
@@ -71,7 +77,32 @@ def one_way(code: CodeType, steps: set[tuple[int, int]]) -> list[tuple[int, str]
     return found
 
 
+def mutated(data: bytes) -> Iterator[bytes]:
+    """The reply cut, grown, and changed in each of its first bytes."""
+    yield from (data[:end] for end in range(1, min(len(data), DEEP)))
+    yield from (data + more for more in (b"\0", b"x", b"\r\n", b" " * 600))
+    for at in range(min(len(data), DEEP)):
+        for byte in {
+            0,
+            1,
+            0x20,
+            0x39,
+            0x41,
+            0x80,
+            0xFF,
+            data[at] ^ 1,
+            data[at] + 1 & 255,
+            data[at] - 1 & 255,
+        }:
+            yield data[:at] + bytes((byte,)) + data[at + 1 :]
+    for mark in (b" ", b":", b"\n", b'"', b"."):
+        yield data.replace(mark, b"")
+        yield data.replace(mark, b"\t")
+
+
 def main(argv: list[str]) -> int:
+    mutate = "--mutate" in argv
+    argv = [word for word in argv if word != "--mutate"]
     path = Path(argv[0] if argv else os.environ.get("LZR_CORPUS", DEFAULT))
     path = path / "replies.jsonl" if path.is_dir() else path
     replies = [row["data"] for row in load(path)] if path.is_file() else []
@@ -79,6 +110,17 @@ def main(argv: list[str]) -> int:
         (p.match, e) for p in PROTOCOLS if p.match for e in (*p.examples, *p.rejects)
     ]
     calls += [(Classifier().classify, reply) for reply in replies]
+    if mutate:
+        replies = [e for p in PROTOCOLS if p.match for e in (*p.examples, *p.rejects)]
+        calls += [(Classifier().classify, reply) for reply in replies]
+        calls += [(p.match, e[:end]) for p in PROTOCOLS if p.match for e in p.examples for end in range(DEEP)]
+        calls += [
+            (p.matches, m)
+            for p in PROTOCOLS
+            if p.match
+            for e in (*p.examples, *p.rejects)
+            for m in mutated(e)
+        ]
     total = 0
     for code, steps in sorted(
         traced(calls).items(), key=lambda item: (item[0].co_filename, item[0].co_firstlineno)

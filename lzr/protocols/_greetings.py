@@ -38,7 +38,7 @@ FILES = frozenset(
 """Words that file servers' greetings hold (most of them name a device) and mail servers' don't."""
 
 OTHERS = frozenset(
-    b"lmtp snpp svdrp saft sendfiled amanda hylafax rmate nntp nnrp imsp mupdate acap poppassd".split()
+    b"lmtp snpp svdrp saft sendfiled amanda hylafax rmate nntp nnrp imsp mupdate acap poppassd pop3pw".split()
 )
 """Protocols and programs that are neither, and greet in the same form."""
 

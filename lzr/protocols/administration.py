@@ -41,9 +41,9 @@ _FEATURES = 0x1B
 """The command that asks what a base station is able to do."""
 
 
-def _acp_header(command: int, status: int = 0) -> bytes:
-    """A message without a body or a password: version 3.1, checksums of header and body, flags 4."""
-    rest = (1).to_bytes(4, "big") + bytes(4) + b"\0\0\0\4" + bytes(4) + command.to_bytes(4, "big")
+def _acp_header(command: int, status: int = 0, size: int = 0) -> bytes:
+    """The head of a message without a password: version 3.1, checksums, the body's size, flags 4."""
+    rest = b"\0\0\0\1" + size.to_bytes(4, "big") + b"\0\0\0\4" + bytes(4) + command.to_bytes(4, "big")
     rest += status.to_bytes(4, "big", signed=True) + bytes(92)
     start = b"acpp\0\3\0\1"
     return start + adler32(start + bytes(4) + rest).to_bytes(4, "big") + rest
@@ -90,7 +90,12 @@ PROTOCOLS: tuple[Protocol, ...] = (
         match=_acp,
         probe=_acp_header(_FEATURES),
         starts=(b"acpp",),
-        examples=(_acp_header(1, -10), _acp_header(0x14) + b"body", _acp_header(_FEATURES, -16)),
+        examples=(
+            _acp_header(1, -10),
+            _acp_header(0x14) + b"body",
+            _acp_header(_FEATURES, -16),
+            _acp_header(_FEATURES, size=4),
+        ),
         rejects=(b"acpp" + bytes(124), _acp_header(1)[:-1], b"acpp is a word\r\n"),
         ports=(5009,),
     ),

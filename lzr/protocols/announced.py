@@ -155,6 +155,8 @@ PROTOCOLS: tuple[Protocol, ...] = (
         examples=(
             b"200 poppassd v1.8.5 hello, who are you?\r\n",
             b"200 mail.example.com popassd v1.6 hello, who are you?\r\n",
+            b"200 Example POP3 Password Server 6.1.22.0 ready\r\n",
+            b"220 pop3pw ready\r\n",
         ),
         rejects=(b"200 hello, who are you?\r\n", b"200 hello\r\npoppassd\r\n"),
         ports=(106,),

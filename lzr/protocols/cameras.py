@@ -20,8 +20,10 @@ def _dahua(data: bytes) -> bool:
 
 
 def _hikvision(data: bytes) -> bool:
-    """An answer of 16 bytes without data: length, checksum (the sum of the words that follow), status."""
-    return be32(data, 0) == 16 == len(data) and data[4:8] == data[8:12] and 0 < be32(data, 8) < 1024
+    """An answer of 16 bytes without data: length, checksum (the sum of what follows), status, zero."""
+    if len(data) != 16 or data[4:8] != data[8:12] or data[12:] != bytes(4):
+        return False
+    return 0 < be32(data, 8) < 1024
 
 
 _REALM = b"Realm:Login to 5EXAMPLE\r\nRandom:123456789\r\n\r\n"
@@ -37,6 +39,7 @@ PROTOCOLS: tuple[Protocol, ...] = (
         examples=(
             bytes.fromhex("b0010058") + bytes((len(_REALM),)) + bytes(27) + _REALM,
             bytes.fromhex("b0000078 00000000 0105") + bytes(22),
+            bytes.fromhex("f6000000 0e000000 01000000 00000000 0e000000") + bytes(12) + b'{"result":0}\n\0',
             b"\x20\0\0\0DHIP" + bytes(8) + b"\x0e\0\0\0\0\0\0\0\x0e\0\0\0\0\0\0\0" + b'{"result":0}\n\0',
         ),
         rejects=(
@@ -60,6 +63,8 @@ PROTOCOLS: tuple[Protocol, ...] = (
         ),
         rejects=(
             bytes.fromhex("00000010 0000001e 0000001f 00000000"),
+            bytes.fromhex("00000010 0000001e 0000001e 00000001"),
+            bytes.fromhex("00000010 0000041e 0000041e 00000000"),
             bytes.fromhex("00000010 00000000 00000000 00000000"),
             bytes.fromhex("00000010 0000001e 0000001e 0000000000"),
         ),

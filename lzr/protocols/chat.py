@@ -29,12 +29,11 @@ def _irc(data: bytes) -> bool:
     command, _, rest = line.partition(b" ")
     rest = rest.lstrip(b" ")
     if len(command) == 3 and command.isdigit():
-        return bool(source) and b":" in rest
+        return b":" in rest
     if command in {b"ERROR", b"PING"}:
         return rest.startswith(b":") and len(rest) > 1
     if command == b"NOTICE":
-        target, _, text = rest.partition(b" ")
-        return bool(target) and text.startswith(b":")
+        return rest.partition(b" ")[2].startswith(b":")
     return False
 
 
@@ -143,6 +142,8 @@ PROTOCOLS: tuple[Protocol, ...] = (
         examples=(
             b"<?xml version='1.0'?><stream:stream id='a1' version='1.0' xml:lang='en' from='localhost' "
             b"xmlns:stream='http://etherx.jabber.org/streams' xmlns='jabber:client'>",
+            b"<stream:stream xmlns:stream='http://etherx.jabber.org/streams'\nid='a1'>",
+            b"<stream:stream xmlns:stream='http://etherx.jabber.org/streams'><stream:error><bad-format/>",
             b"<stream:error xmlns:stream='http://etherx.jabber.org/streams'><invalid-xml/></stream:error>",
         ),
         rejects=(b"<?xml version='1.0'?><html>stream:stream</html>",),

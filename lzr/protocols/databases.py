@@ -281,6 +281,8 @@ PROTOCOLS: tuple[Protocol, ...] = (
             b"*1\r\n<",
             b"-a\r\n",
             b"$5x\r\nhello\r\n",
+            b"$12345678901\r\n",
+            b"*-2\r\n",
             _PROTECTED,
         ),
         ports=(6379,),
@@ -347,6 +349,7 @@ PROTOCOLS: tuple[Protocol, ...] = (
         at=tuple((2, bytes((0, 0, kind))) for kind in (2, 4, 5, 11)),
         examples=(
             _tns(5, b"\0\x0b(ADDRESS=x)"),
+            _tns(5, b"\0\x40"),  # where to is said in the next packet
             _tns(4, b"\x22\0" + struct.pack(">H", len(_REFUSAL)) + _REFUSAL),
             _tns(11, b""),
             _tns(2, struct.pack(">8H", 314, 0, 8192, 32767, 1, 0, 32, 0x0101)),

@@ -187,6 +187,7 @@ PROTOCOLS: tuple[Protocol, ...] = (
         rejects=(
             bytes.fromhex("300c 02050000000001 6105 0a0100"),
             b"\x30",
+            bytes.fromhex("3010 02050000000001 6107 0a0100 0400 0400"),
             bytes.fromhex("3080 020101 6107 0a0100 0400 0400"),
             bytes.fromhex("300c 020101 0407 0a0100 0400 0400"),
             bytes.fromhex("300d 020101 6107 0a0100 0400 0400"),

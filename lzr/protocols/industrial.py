@@ -124,6 +124,7 @@ PROTOCOLS: tuple[Protocol, ...] = (
             b"\0\1\0\0\0\5\xff\3\2\0\x2a" * 2,
             b"\0\1\0\0\0\3\1\7\x6d",
             b"\0\1\0\0\0\x08\1\x16\0\4\0\xf2\0\x25",
+            b"\0\1\0\0\0\x08\1\x18\0\4\0\1\1\xb8",  # a queue
             b"GET \0\3H\xd4\1",  # to "GET / HTTP/1.1"
             b"\r\n\r\n\0\3\r\x8a\1",  # to empty lines
             b"\x16\3\1\0\0\3\0\x81\1",  # to a ClientHello
@@ -137,6 +138,9 @@ PROTOCOLS: tuple[Protocol, ...] = (
             b"\x12\x34\0\0\0\x05\0\x2b\x0e\x01\0",
             bytes(12),
             b"GET \0\3H\xd4\x0c",
+            b"\0\1\0\0\0\5\1\7\1\2\3",
+            b"\0\1\0\0\0\x08\1\x18\0\5\0\1\1\xb8",
+            b"\0\1\0\0\0\x08\1\x19\0\4\0\1\1\xb8",
             b"GET \0\3H\x54\1",
             b"\xa1\xb2\xc3\xd4\0\3H\xd4\1",
             b"\0\x01\0\0\0\x05\xff\x03\x09\0\x2a",

@@ -54,7 +54,7 @@ def _hadoop(data: bytes) -> bool:
     page by which it says that this is no port for HTTP."""
     if data[:1] == b"H":
         return True
-    return fits(data, be32(data, 0) + 4) and data[5:6] == b"\x08" and b"org.apache.hadoop." in data[:64]
+    return fits(data, be32(data, 0) + 4) and b"org.apache.hadoop." in data[:64]
 
 
 _VERSION_MISMATCH = b"\x08\0\x10\2\x18\x09\x22\x29org.apache.hadoop.ipc.RPC$VersionMismatch\x2a\5wrong"

@@ -135,7 +135,11 @@ PROTOCOLS: tuple[Protocol, ...] = (
         match=_electrum,
         probe=b'{"jsonrpc":"2.0","id":0,"method":"server.version","params":["lzr","1.4"]}\n',
         starts=(b"{",),
-        examples=(b'{"jsonrpc":"2.0","result":["ElectrumX 1.16.0","1.4"],"id":0}\n',),
+        examples=(
+            b'{"jsonrpc":"2.0","result":["ElectrumX 1.16.0","1.4"],"id":0}\n',
+            b'{"jsonrpc":"2.0","result":["electrs/0.9.11","1.4"],"id":0}\n',
+            b'{"jsonrpc":"2.0","result":["Fulcrum 1.9.1","1.4"],"id":0}\n',
+        ),
         rejects=(b'{"jsonrpc":"2.0","result":["hello","1.4"],"id":0}\n',),
         ports=(50001,),
     ),

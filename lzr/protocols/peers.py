@@ -56,9 +56,7 @@ def _radmin(data: bytes) -> bool:
 def _openflow(data: bytes) -> bool:
     """HELLO: version, type 0, length; from 1.3 on perhaps with a bitmap of versions (§7.5.1)."""
     size = be16(data, 2)
-    if size != len(data) or not 1 <= data[0] <= 6:
-        return False
-    return size == 8 or (size == 16 and data[8:12] == b"\0\1\0\x08")
+    return size == len(data) and (size == 8 or data[8:12] == b"\0\1\0\x08")
 
 
 def _thrift(data: bytes) -> bool:
@@ -182,7 +180,11 @@ PROTOCOLS: tuple[Protocol, ...] = (
         spec="BOINC GUI RPC protocol",
         match=_boinc,
         starts=(b"<boinc_gui_rpc_reply>",),
-        examples=(b"<boinc_gui_rpc_reply>\n<unauthorized/>\n</boinc_gui_rpc_reply>\n\3",),
+        examples=(
+            b"<boinc_gui_rpc_reply>\n<unauthorized/>\n</boinc_gui_rpc_reply>\n\3",
+            b"<boinc_gui_rpc_reply>\n<nonce>1764330000.123456</nonce>\n",
+            b"<boinc_gui_rpc_reply>\n<unrecognized/>\n</boinc_gui_rpc_reply>\n\3",
+        ),
         rejects=(b"<boinc_gui_rpc_reply>\n",),
         ports=(31416,),
     ),

@@ -228,6 +228,7 @@ PROTOCOLS: tuple[Protocol, ...] = (
         examples=(
             b"ACKF\x1c\0\0\0\0\0\0\0\xff\xff\0\0\xff\xff\0\0\0\0\0\0\0\0\0\0",
             b"ERRF\x13\0\0\0\0\0\x83\x80\3\0\0\0bad",
+            b"ERRF\x10\0\0\0\0\0\x83\x80\xff\xff\xff\xff",  # no reason is given
         ),
         rejects=(b"ACKF\x1d\0\0\0" + bytes(20), b"ERRF\x13\0\0\0\0\0\x83\0\3\0\0\0bad"),
         ports=(4840,),
@@ -243,6 +244,7 @@ PROTOCOLS: tuple[Protocol, ...] = (
             bytes.fromhex("0300001b 02f080 7201000c") + bytes(12) + bytes.fromhex("72010000"),
             _CC + _SETUP_ANSWER,
             _SETUP_ANSWER,
+            bytes.fromhex("0300001d 02f080 32070000 0000 0008 0004") + bytes(12),  # user data
         ),
         rejects=(_CC, _SETUP, _SETUP_ANSWER[:-1]),
         ports=(102,),

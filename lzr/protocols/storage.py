@@ -104,8 +104,16 @@ PROTOCOLS: tuple[Protocol, ...] = (
         spec="NBD protocol (doc/proto.md), Newstyle negotiation",
         match=_nbd,
         starts=(b"NBDMAGIC",),
-        examples=(b"NBDMAGICIHAVEOPT\0\3", b"NBDMAGIC"),
-        rejects=(b"NBDMAGICIHAVENOT\0\3", b"NBDMAGIC is here\r\n"),
+        examples=(
+            b"NBDMAGICIHAVEOPT\0\3",
+            b"NBDMAGIC",
+            b"NBDMAGIC\0\0\x42\2\x81\x86\x12\x53" + bytes(4) + b"\x40\0\0\0\0\0\0\1" + bytes(124),
+        ),
+        rejects=(
+            b"NBDMAGICIHAVENOT\0\3",
+            b"NBDMAGIC is here\r\n",
+            b"NBDMAGIC\0\0\x42\2\x81\x86\x12\x53" + bytes(8),
+        ),
         ports=(10809,),
     ),
     Protocol(

@@ -39,12 +39,10 @@ def _length(data: bytes, at: int) -> int:
 
 
 def _told(token: int, body: bytes) -> bool:
-    if token == 0xAD:  # status of the login, version of the protocol, the server's name
-        return (
-            body[0] in (5, 6, 7)
-            and body[1] in (4, 5)
-            and _name(body[6 : 6 + body[5]] if len(body) > 5 else b"")
-        )
+    if token == 0xAD:  # status of the login, version of the protocol, the server's name behind its length
+        if len(body) < 6 or body[0] not in (5, 6, 7) or body[1] not in (4, 5):
+            return False
+        return _name(body[6 : 6 + body[5]])
     if token in (0xAA, 0xAB):  # number, state, class, text
         return _name(body[6:].rstrip(b"\r\n"))
     # number, state, class, state of SQL, status, transaction, then the text behind its length
@@ -114,6 +112,8 @@ PROTOCOLS: tuple[Protocol, ...] = (
             _packet(*(_token(0xE3, b"\4\x03512\x03512"),) * 4),
             _packet(_token(0xE5, b"\xa2\x0f\0\0\1\x0e")),
             _packet(_token(0xAD, b"\5\5\0\0\0")),
+            _packet(_token(0xAD, b"\5")),
+            _packet(_token(0xAD, b"\4\5\0\0\0\x0aSQL Server\x0c\0\0\0")),
             b"\4\1\0\x29" + _packet(_token(0xAA, _FAILED), _DONE)[4:],
         ),
         ports=(5000, 2048, 4100),

@@ -218,7 +218,12 @@ PROTOCOLS: tuple[Protocol, ...] = (
             b"3'/lzr' does not exist\t\terror.host\t1\r\n.\r\n",
             b"1Files\t/files\tgopher.example.org\t70\r\n",
         ),
-        rejects=(b"1\t2\t3\r\n", b"id\tname\ta host\t70\r\n", b"i\t\t\tport\r\n"),
+        rejects=(
+            b"1\t2\t3\r\n",
+            b"id\tname\ta host\t70\r\n",
+            b"i\t\t\tport\r\n",
+            b"1Docs\t/\ta host\t70\r\n",
+        ),
         ports=(70,),
     ),
     Protocol(

@@ -146,3 +146,15 @@ def test_every_truncation_of_every_example_is_answered(protocol: Protocol) -> No
     for example in protocol.examples:
         for end in range(min(len(example), 160) + 1):
             assert isinstance(protocol.match(example[:end]), bool)
+
+
+@pytest.mark.parametrize("protocol", MATCHED, ids=lambda p: p.name)
+def test_a_reply_changed_in_any_byte_or_cut_anywhere_is_answered(protocol: Protocol) -> None:
+    """The systematic form of the test above: lengths that point past the end are in there somewhere."""
+    assert protocol.match is not None
+    for reply in (*protocol.examples, *protocol.rejects):
+        for at in range(min(len(reply), 48)):
+            for byte in (0, 1, 0x7F, 0xFF):
+                changed = reply[:at] + bytes((byte,)) + reply[at + 1 :]
+                assert protocol.match(changed) in (True, False)
+                assert protocol.match(changed[: at + 4]) in (True, False)
