@@ -196,7 +196,7 @@ def find_tool(name: str) -> str | None:
     """
     tools = ("nft", "iptables")
     for path in (os.environ.get("PATH", ""), SYSTEM_PATH):
-        folders = [folder for folder in path.split(":") if folder]
+        folders = [folder for folder in path.split(":") if folder.startswith("/")]
         found = _look(folders, name)
         if found or any(_look(folders, tool) for tool in tools):
             return found

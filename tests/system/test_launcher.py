@@ -99,3 +99,46 @@ def test_no_guard_is_put_up_where_none_is_wanted(wire: Wire, launcher: Path, fla
     with inside(wire.box):
         done = subprocess.run([launcher, *flags], capture_output=True, text=True, timeout=60, check=False)
     assert done.stdout == "<>\n"
+
+
+CALLERS = """\
+import os, sys
+print(os.environ["PATH"], *sorted(name for name in os.environ if name.startswith(("LD_", "PYTHON"))))
+print(sys.flags.inspect, [path for path in sys.path if "thicket" in path])
+"""
+
+
+@pytest.mark.parametrize("path", [".:{}", "{}:", ":{}", "{}:bin::../x", "{}"])
+def test_nothing_of_the_callers_environment_names_code_for_root(
+    wire: Wire, launcher: Path, tmp_path: Path, path: str
+) -> None:
+    """Under sudo that lets all of it through, in a directory with programs called as those of root's."""
+    become(launcher, f"#!{sys.executable}\n{CALLERS}")
+    caller = tmp_path / "thicket"
+    (caller / "bin").mkdir(parents=True)
+    for name in ("nft", "env", "readlink", "sleep", "iptables", "sh", "bin/nft"):
+        (caller / name).write_text(f"#!/bin/sh\ntouch {tmp_path}/owned\n")
+        (caller / name).chmod(0o755)
+    for name in ("sitecustomize", "encodings/__init__", "coordinator/__init__"):
+        (caller / name).parent.mkdir(exist_ok=True)
+        (caller / f"{name}.py").write_text(f"open({str(tmp_path / 'owned')!r}, 'w').close()\n")
+    system = "/usr/sbin:/usr/bin:/sbin:/bin"
+    hostile = dict.fromkeys(
+        ("PYTHONPATH", "PYTHONHOME", "PYTHONUSERBASE", "PYTHONPYCACHEPREFIX", "LD_LIBRARY_PATH"), str(caller)
+    )
+    hostile |= {"PYTHONINSPECT": "1", "PYTHONWARNINGS": "error::sitecustomize.x", "PATH": path.format(system)}
+    with inside(wire.box):
+        done = subprocess.run(
+            [launcher, "-f", "-"],
+            env={"SUDO_UID": "1000", **hostile},
+            cwd=caller,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines() == [system, "0 []"]
+    assert not (tmp_path / "owned").exists()
+    wait_for(lambda: "lzr_" not in wire.rules(), "the table to be gone", 20)
