@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import struct
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -70,12 +70,13 @@ def parse(
     out = np.zeros(len(at), SEGMENT)
     header = np.zeros(len(at), np.int64)
     total = np.zeros(len(at), np.int64)
+    headers = _Headers(head, out, header, total, fault)
     four, six = np.flatnonzero(is4), np.flatnonzero(version == 6)
     fault[(fault < 0) & (version != 4) & (version != 6)] = _NOT_TCP
     if len(four):
-        _parse4(head, four, out, header, total, fault)
+        _parse4(headers, four)
     if len(six):
-        _parse6(buffer, at, captured, head, six, out, header, total, fault)
+        _parse6(buffer, at, captured, headers, six)
     fault[(fault < 0) & (header + 20 > np.minimum(total, captured))] = _TRUNCATED
     fault[(fault < 0) & (captured < np.minimum(total, CUT))] = _TRUNCATED
     good = fault < 0
@@ -113,14 +114,21 @@ def _padded(buffer: Bytes, at: NDArray[np.int64]) -> Bytes:
     return np.concatenate([buffer, np.zeros(need - len(buffer), np.uint8)])
 
 
-def _parse4(
-    head: Bytes,
-    rows: NDArray[np.intp],
-    out: NDArray[Any],
-    header: NDArray[np.int64],
-    total: NDArray[np.int64],
-    fault: NDArray[np.int8],
-) -> None:
+class _Headers(NamedTuple):
+    """What is filled in by each family, a row a packet: SEGMENT rows, lengths of header and packet, faults.
+
+    head: the first bytes of each packet.
+    """
+
+    head: Bytes
+    out: NDArray[Any]
+    header: NDArray[np.int64]
+    total: NDArray[np.int64]
+    fault: NDArray[np.int8]
+
+
+def _parse4(headers: _Headers, rows: NDArray[np.intp]) -> None:
+    head, out, header, total, fault = headers
     ip = head[rows]
     words = ip.view(">u2")
     longs = ip.view(">u4")
@@ -140,13 +148,10 @@ def _parse6(
     buffer: Bytes,
     at: NDArray[np.int64],
     captured: NDArray[np.int64],
-    head: Bytes,
+    headers: _Headers,
     rows: NDArray[np.intp],
-    out: NDArray[Any],
-    header: NDArray[np.int64],
-    total: NDArray[np.int64],
-    fault: NDArray[np.int8],
 ) -> None:
+    head, out, header, total, fault = headers
     ip = head[rows]
     longs = ip.view(">u4")
     halves = longs[:, 2:10].astype(np.uint64)

@@ -49,13 +49,14 @@ def _poppassd(data: bytes) -> bool:
     return b"poppassd" in line or b"popassd" in line or b"password server" in line or b"pop3pw" in line
 
 
+_announced = partial(Protocol, last_resort=True, starts=_REPLY)
+"""One that is asked when the protocols which greet in the same way have not taken the reply."""
+
 PROTOCOLS: tuple[Protocol, ...] = (
-    Protocol(
+    _announced(
         name="snpp",
-        last_resort=True,
         spec="RFC 1861 §4.1",
         match=_says(b"SNPP"),
-        starts=_REPLY,
         examples=(
             b"220 SNPP Gateway Ready\r\n",
             b"220-pager.example.com snpp (V3) ready\r\n",
@@ -64,39 +65,32 @@ PROTOCOLS: tuple[Protocol, ...] = (
         rejects=(b"220 snpp.example.com ESMTP\r\n", b"220 example.com ready\r\n250 no SNPP here\r\n"),
         ports=(444,),
     ),
-    Protocol(
+    _announced(
         name="svdrp",
-        last_resort=True,
         spec="Video Disk Recorder, PROTOCOLS: SVDRP",
         match=_says(b"SVDRP"),
-        starts=_REPLY,
         examples=(b"220 box SVDRP VideoDiskRecorder 2.6.0; Sat Nov 28 20:00:00 2026; UTF-8\r\n",),
         rejects=(b"220 svdrp.example.com FTP\r\n", b"220 recorder ready\r\n"),
         ports=(6419, 2001),
     ),
-    Protocol(
+    _announced(
         name="saft",
-        last_resort=True,
         spec="SAFT protocol (sendfile), Server messages",
         match=_saft,
-        starts=_REPLY,
         examples=(b"220 host.example.com SAFT server (sendfiled 2.1) ready.\r\n",),
         rejects=(b"220 saft.example.com ready\r\n",),
         ports=(487,),
     ),
-    Protocol(
+    _announced(
         name="amanda",
-        last_resort=True,
         spec="Amanda, index server protocol: the greeting",
         match=_says(b"AMANDA (?:index|backup|tape)?"),
-        starts=_REPLY,
         examples=(b"220 host AMANDA index server (3.5.1) ready.\r\n",),
         rejects=(b"220 amanda.example.com ready\r\n",),
         ports=(10082, 10083),
     ),
-    Protocol(
+    _announced(
         name="hylafax",
-        last_resort=True,
         spec="HylaFAX, hfaxd(8): the client-server protocol",
         match=_hylafax,
         starts=(*_REPLY, b"130 "),
@@ -104,19 +98,16 @@ PROTOCOLS: tuple[Protocol, ...] = (
         rejects=(b"220 hylafax.example.com ready\r\n",),
         ports=(4559,),
     ),
-    Protocol(
+    _announced(
         name="rmate",
-        last_resort=True,
         spec="TextMate, rmate: the greeting",
         match=_says(b"RMATE"),
-        starts=_REPLY,
         examples=(b"220 mac.local RMATE TextMate (OS X 10.9)\n",),
         rejects=(b"220 mate ready\r\n",),
         ports=(52698,),
     ),
-    Protocol(
+    _announced(
         name="imsp",
-        last_resort=True,
         spec="IMSP (draft-myers-imap-imsp): the greeting",
         match=_imsp,
         starts=(b"* OK ",),
@@ -124,9 +115,8 @@ PROTOCOLS: tuple[Protocol, ...] = (
         rejects=(b"* OK Cyrus IMAP ready\r\n* OK IMSP too\r\n",),
         ports=(406,),
     ),
-    Protocol(
+    _announced(
         name="mupdate",
-        last_resort=True,
         spec="RFC 3656 §4.1",
         match=_mupdate,
         starts=(b"* OK MUPDATE ", b"* AUTH ", b"* STARTTLS", b"* PARTIAL-UPDATE"),
@@ -146,9 +136,8 @@ PROTOCOLS: tuple[Protocol, ...] = (
         rejects=(b"* ACAP (who?)\r\n",),
         ports=(674,),
     ),
-    Protocol(
+    _announced(
         name="pop3pw",
-        last_resort=True,
         spec="poppassd: change of passwords for POP users, the greeting",
         match=_poppassd,
         starts=(b"200 ", b"220 "),

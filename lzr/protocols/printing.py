@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import partial
 
 from lzr.protocols._bytes import is_text
 from lzr.protocols._framing import first_line, printable
@@ -37,20 +38,21 @@ def _data_protector(data: bytes) -> bool:
     return _INET.match(text) is not None
 
 
+_refuses = partial(Protocol, match=_refusal)
+"""A service of those whose first octet says that what follows is an error."""
+
 PROTOCOLS: tuple[Protocol, ...] = (
-    Protocol(
+    _refuses(
         name="login",
         spec="RFC 1282; rlogind(8)",
-        match=_refusal,
         starts=(b"\1rlogind: ",),
         examples=(b"\1rlogind: Permission denied.\r\n",),
         rejects=(b"\1rlogind: Permission", b"\1rlogind: \1\n"),
         ports=(513,),
     ),
-    Protocol(
+    _refuses(
         name="shell",
         spec="rshd(8), Diagnostics",
-        match=_refusal,
         starts=(
             b"\1rshd: ",
             b"\1remshd: ",
@@ -62,10 +64,9 @@ PROTOCOLS: tuple[Protocol, ...] = (
         rejects=(b"\1rshd: ", b"\1rshd: \1\n"),
         ports=(514,),
     ),
-    Protocol(
+    _refuses(
         name="exec",
         spec="rexecd(8), Diagnostics",
-        match=_refusal,
         starts=(
             b"\1rexecd: ",
             b"\1Where are you?",
@@ -77,10 +78,9 @@ PROTOCOLS: tuple[Protocol, ...] = (
         rejects=(b"\1Where are you?", b"\1rexecd: \1\n"),
         ports=(512,),
     ),
-    Protocol(
+    _refuses(
         name="klogin",
         spec="klogind(8): Kerberos rlogin",
-        match=_refusal,
         starts=(b"\1klogind: ", b"\1Kerberos authentication failed"),
         examples=(
             b"\1klogind: Permission denied.\r\n",
@@ -89,10 +89,9 @@ PROTOCOLS: tuple[Protocol, ...] = (
         rejects=(b"\1klogind: ",),
         ports=(543,),
     ),
-    Protocol(
+    _refuses(
         name="kshell",
         spec="kshd(8): Kerberos rsh",
-        match=_refusal,
         starts=(b"\1kshd: ", b"\1krshd: "),
         examples=(b"\1kshd: Authentication failed.\n",),
         rejects=(b"\1kshd: ",),

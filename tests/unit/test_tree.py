@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import importlib.util
 import re
 from collections.abc import Iterator
 from graphlib import TopologicalSorter
@@ -96,6 +97,21 @@ def test_the_documentation_names_each_package_and_no_file_that_is_not_there() ->
         assert f"| `{name(package)}/` |" in text, name(package)
     for found in re.findall(r"`((?:lzr|coordinator|workers|tests|bin)/[\w/]+\.\w+)`", text):
         assert (ROOT / found).exists(), found
+
+
+def test_the_documentation_lists_every_module_by_its_own_sentence() -> None:
+    spec = importlib.util.spec_from_file_location("modules", ROOT / "docs/modules.py")
+    assert spec is not None
+    assert spec.loader is not None
+    writer = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(writer)
+    text = (ROOT / "ARCHITECTURE.md").read_text()
+    assert writer.page(text) == text, "run: python docs/modules.py"
+    assert text.count(writer.BEGIN) == text.count(writer.END) == 1
+    for path in SOURCES:
+        if path.name != "__init__.py":
+            assert f"| `{name(path)}` |" in text
+            assert writer.sentence(path), f"{name(path)} does not say what it is"
 
 
 def test_unit_tests_need_no_root() -> None:
