@@ -27,7 +27,7 @@ def command(
     if (environ or {}).get("SUDO_USER"):
         words.insert(0, "sudo")
     text = " ".join(map(quoted, words))
-    if options.input_file is not None:
+    if options.input_file is not None or options.target_ports:
         return text
     return f"{text} < {quoted(stdin)}" if stdin is not None else f"{text} < INPUT"
 

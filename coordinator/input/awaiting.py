@@ -41,7 +41,7 @@ class Interrupts(Protocol):
 
 def typed(options: Options) -> bool:
     """Whether targets come from the terminal that the dashboard would be on."""
-    if options.input_file is not None:
+    if options.input_file is not None or options.target_ports:
         return False
     try:
         return os.isatty(0) and not (os.isatty(2) and os.ttyname(0) != os.ttyname(2))

@@ -68,6 +68,8 @@ def swept(
             f"{pairs:,} pairs of address and port are more than can be swept (2^48, which is IPv4 with all "
             "its ports): name smaller prefixes, or a hit list with --targets-file"
         ) from None
+    if not pairs:
+        raise UsageError("nothing is left to sweep: all addresses are blocked, not allowed, or nobody's")
     if pairs > ASKS and not options.blocklist_file:
         raise UsageError(
             f"{pairs:,} pairs of address and port are more than a /8 has addresses: say whom not to contact, "

@@ -68,7 +68,7 @@ def say_how_to_go_on(options: Options, log: Log) -> None:
     """The last line on stderr is a command."""
     stdin = resumecommand.stdin_file() if options.input_file is None else None
     text = resumecommand.command(options, resumecommand.program_name(), stdin, os.environ)
-    same = " (INPUT: the same lines again)" if options.input_file is None and stdin is None else ""
+    same = " (INPUT: the same lines again)" if text.endswith("< INPUT") else ""
     log.note(f"to go on with this scan: {text}")
     if options.quiet:
         return

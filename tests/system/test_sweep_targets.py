@@ -56,6 +56,7 @@ def test_a_sweep_that_was_interrupted_is_resumed_in_its_order(arena: Range) -> N
         wait_for(lambda: out.exists() and out.stat().st_size > 10_000, "the first records", 60)
         process.send_signal(signal.SIGINT)
         assert process.wait(60) == 128 + signal.SIGINT, err.read_text()
+    assert err.read_text().splitlines()[-1].endswith(f" --resume {state} --dashboard=false")  # and no input
     before = len(_hosts(out))
     assert 0 < before < 1024
     done = lzr(arena, "--resume", str(state), "-r", "4000")

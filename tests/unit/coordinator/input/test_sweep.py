@@ -8,7 +8,9 @@ from typing import Any
 
 import pytest
 
+from coordinator.checkpoint.resumecommand import command
 from coordinator.files.reading import Reading
+from coordinator.input.awaiting import typed
 from coordinator.input.sweep import Sweep, swept
 from lzr.errors import UsageError
 from lzr.options.parse import parse
@@ -41,7 +43,8 @@ def test_who_is_blocked_or_not_allowed_is_not_in_it_and_that_is_said() -> None:
     sweep = made("192.0.2.0/24", blocklist="192.0.2.0/28", allowlist="192.0.2.0/27")
     assert sweep.reader.total == 32
     assert sweep.told == "32 pairs: 16 addresses, 2 ports; 240 blocked, not allowed or nobody's are left out"
-    assert made("192.0.2.0/24", blocklist="192.0.0.0/16").reader.total == 0
+    with pytest.raises(UsageError, match="nothing is left to sweep"):
+        made("192.0.2.0/24", blocklist="192.0.0.0/16")
 
 
 def test_it_is_known_again_by_its_text() -> None:
@@ -118,6 +121,16 @@ def test_the_list_that_is_shipped_leaves_a_large_sweep_nothing_special() -> None
 def test_mistakes_of_a_command_line(line: str, sentence: str) -> None:
     with pytest.raises(UsageError, match=sentence):
         parse(line.split())
+
+
+def test_nobody_is_asked_to_type_or_give_an_input(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "isatty", lambda descriptor: True)
+    monkeypatch.setattr(os, "ttyname", lambda descriptor: "/dev/pts/0")
+    options = parse(["-p", "80", "192.0.2.0/24", "--checkpoint", "state"])
+    assert not typed(options)
+    assert typed(parse(["-sendSYNs"]))
+    assert command(options, "lzr", None) == "lzr --resume state"
+    assert command(options, "lzr", "/tmp/list") == "lzr --resume state"
 
 
 def test_ports_and_subnets_wherever_they_stand() -> None:
