@@ -14,7 +14,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import asdict
 
-from coordinator.doctor import checks, facts, probing
+from coordinator.doctor import checks, egress, facts, probing
 from coordinator.doctor.checks import FAULT, LEVELS, Finding, Wanted
 from coordinator.processes import cpus, ownuser, privilege
 from lzr import __version__, safetext
@@ -36,8 +36,8 @@ Exit status: 0 all is well, 1 there are warnings, 2 there is a fault, with which
 example: lzr doctor 192.0.2.7 -i eth0
 """
 _ORDER = (
-    "kernels", "installation", "capabilities", "confinement", "route", "source", "guard", "memory", "rings",
-    "descriptors", "room", "clock", "scans",
+    "kernels", "installation", "capabilities", "confinement", "route", "source", "guard", "egress", "memory",
+    "rings", "descriptors", "room", "clock", "scans",
 )  # fmt: skip
 
 
@@ -98,6 +98,9 @@ def examine(options: Options, target: str | None) -> list[Finding]:
     found += [one for one in checks.preflight(known, wanted) if one.check not in {had.check for had in found}]
     if known.not_root_enough is None:
         found.append(probing.guarding(options, wanted))
+        way_out = egress.egress(wanted.interface)
+        if way_out is not None:
+            found.append(way_out)
         if net is not None:
             found.append(probing.rings(options, wanted, net, options.source_port or DEFAULT_PORTS))
     files = [options.output_file, options.log_file, options.metadata_file, options.status_updates_file]

@@ -12,7 +12,7 @@ from collections import Counter, deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from coordinator.monitor.figures import OUTCOME_WORDS
+from coordinator.monitor.figures import OUTCOME_WORDS, RARE_OUTCOMES
 
 HISTORY_SECONDS = 60
 """Length of the sparklines."""
@@ -236,7 +236,7 @@ class Snapshot(Figures):
     @property
     def by_reason(self) -> dict[str, int]:
         """How the flows ended that made a record; each reason is there, also where it is 0."""
-        return {reason: self.outcomes.get(reason, 0) for reason in OUTCOME_WORDS}
+        return {reason: self.outcomes.get(reason, 0) for reason in (*OUTCOME_WORDS, *RARE_OUTCOMES)}
 
     @property
     def identified(self) -> int:

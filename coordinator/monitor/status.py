@@ -16,7 +16,7 @@ from typing import Any
 
 from coordinator.monitor import numbers
 from coordinator.monitor.bottleneck import bottleneck
-from coordinator.monitor.figures import COLUMNS, OUTCOME_WORDS
+from coordinator.monitor.figures import COLUMNS, OUTCOME_WORDS, RARE_OUTCOMES
 from coordinator.monitor.snapshot import Phase, Snapshot
 from lzr import safetext
 from lzr.records.summary import ledger_line
@@ -54,10 +54,9 @@ def _rates(now: float, average: float) -> str:
 
 
 _WIDEST = 400
-_SOMETIMES = {"refused": "RST to the SYN", "send_refused": "refused by this host"}
-"""Shown where there were any: only a sweep tells the first apart, and few hosts have the second fault."""
-
-CSV_HEADER = ",".join([*COLUMNS] + [f"outcome-{name.replace('_', '-')}" for name in OUTCOME_WORDS])
+CSV_HEADER = ",".join(
+    [*COLUMNS] + [f"outcome-{name.replace('_', '-')}" for name in (*OUTCOME_WORDS, *RARE_OUTCOMES)]
+)
 
 
 def csv_row(snapshot: Snapshot) -> str:
@@ -187,7 +186,9 @@ def _ending(snapshot: Snapshot) -> str:
 
 def _fates(snapshot: Snapshot) -> list[str]:
     rows = [("outcome", "count", "share")]
-    words = OUTCOME_WORDS | {name: word for name, word in _SOMETIMES.items() if snapshot.outcomes.get(name)}
+    words = OUTCOME_WORDS | {
+        name: word for name, word in RARE_OUTCOMES.items() if snapshot.outcomes.get(name)
+    }
     for name, word in words.items():
         number = snapshot.outcomes.get(name, 0)
         share = numbers.percent(number / snapshot.done, 1) if snapshot.done else "-"

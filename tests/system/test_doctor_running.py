@@ -67,6 +67,11 @@ def test_a_host_that_is_well(home: Namespace) -> None:
     assert all(line.split()[0] in (OK, WARNING) for line in shown[:-1])
     assert "on the same link" in findings(home, f"{FAR}:443")[1]["route"]["sentence"]
     assert "is this host itself" in findings(home, "127.0.0.1")[1]["route"]["sentence"]
+    hook = "type filter hook egress device eth0 priority 0"
+    home.nft(f"table netdev t {{ chain c {{ {hook}; ip daddr {FAR} drop; }}; }}")
+    warned = findings(home, BEYOND)[1]["egress"]
+    assert warned["level"] == WARNING
+    assert "netdev t c (egress)" in warned["sentence"]
 
 
 @pytest.mark.root
