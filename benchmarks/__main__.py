@@ -11,7 +11,20 @@ import argparse
 import sys
 from collections.abc import Callable
 
-from benchmarks import calm, classify, endtoend, linear, memory, pace, paced, stages, start, steady, text
+from benchmarks import (
+    calm,
+    classify,
+    endtoend,
+    linear,
+    memory,
+    pace,
+    paced,
+    stages,
+    start,
+    steady,
+    syns,
+    text,
+)
 
 
 def _text(_: list[str]) -> None:
@@ -66,6 +79,11 @@ def main(argv: list[str] | None = None) -> int:
         ("Fingerprints: at most 3 µs a reply", classify.main, []),
         ("Text: under 1.5 µs a line and a record", _text, []),
         ("Each stage alone", stages.main, []),
+        (
+            "SYNs of a sweep: at most 1.5 times the floor of sending them, 5 million pairs a second",
+            syns.main,
+            ["--repeat", "1"] if quick else [],
+        ),
     ]
     for title, run, words in parts:
         print(f"\n== {title}\n", flush=True)

@@ -6,6 +6,8 @@
  * what is left is what the kernel takes for these frames, so "CPU per flow" of the scanner can be read as
  * a multiple of it. Frames leave by sendmmsg, as many at a time as there is room in the window.
  *
+ * --syns: the SYNs of a sweep instead, one to each address, whatever comes back.
+ *
  * Prints one JSON object: CPU microseconds per flow (user, system), frames, answers, losses.
  */
 #define _GNU_SOURCE
@@ -79,12 +81,14 @@ int main(int argc, char **argv)
 {
     static const struct option options[] = {
         {"interface", 1, 0, 'i'}, {"classes", 1, 0, 'c'}, {"first", 1, 0, 'f'}, {"count", 1, 0, 'n'},
-        {"port", 1, 0, 'p'}, {"source", 1, 0, 's'}, {"gateway-mac", 1, 0, 'g'}, {"window", 1, 0, 'w'}, {0},
+        {"port", 1, 0, 'p'}, {"source", 1, 0, 's'}, {"gateway-mac", 1, 0, 'g'}, {"window", 1, 0, 'w'},
+        {"syns", 0, 0, 'S'}, {0},
     };
     const char *interface = "eth0", *classes = "hshahqhrhfhzhshh", *gateway = "";
     struct in_addr address = {0};
     uint32_t first = 0, count = 100000, source = 0, window = 4096;
     uint16_t port = 9002;
+    bool syns = false;
     int option;
     while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
         switch (option) {
@@ -96,6 +100,7 @@ int main(int argc, char **argv)
         case 'p': port = strtoul(optarg, NULL, 0); break;
         case 'g': gateway = optarg; break;
         case 'w': window = strtoul(optarg, NULL, 0); break;
+        case 'S': syns = true; break;
         default: return 2;
         }
     }
@@ -122,6 +127,15 @@ int main(int argc, char **argv)
     double begun = seconds(), last = begun;
     s.source.w[0] = source;
     s.dport = port;
+    for (; syns && next < count; next++) {
+        s.target.w[0] = first + next;
+        s.sport = 32768 + next % 28233;
+        s.seq = isn_of(&s.target, &s.source, false, port, s.sport);
+        s.flags = TH_SYN;
+        s.data_len = 0;
+        emit(&s);
+    }
+    flush_out();
     while (next < count || awaited > answered) {
         while (next < count && awaited - answered < window) {
             char class = classes[(first + next) % 256 % class_count];

@@ -140,6 +140,7 @@ def outcomes(s: Snapshot, width: int, height: int, g: Glyphs) -> list[Line]:
     lines = [_headed(["outcome", "count", "share"], widths)]
     for name, word in OUTCOME_WORDS.items():
         number = s.outcomes.get(name, 0)
+        number += s.outcomes.get("refused", 0) if name == "rst" else 0  # there is no row for it
         share = number / s.done if s.done else 0.0
         style = "" if number else "dim"
         cells = [

@@ -135,6 +135,7 @@ class Figures:
     input_waiting: bool = False  # the coordinator waits for stdin
     input_held: bool = False  # stdin waits for the coordinator
     guard_missing: bool = False
+    sweep: bool = False  # most of whom we ask are not there, and that is as it should be
     results_lost: bool = False  # results are missing or wrong for one of the reasons in the alerts
     refused: int = 0  # messages between the processes that were not believed
     paused: bool = False

@@ -39,7 +39,8 @@ def warnings(snapshot: Snapshot) -> tuple[str, ...]:
             what = "this host's own firewall drops some"
         refused = f"{snapshot.recent_send_failures:,} sends refused in the last minute"
         found.append(f"{refused} and tried again ({errors}): {what}")
-    if snapshot.done >= ENOUGH and snapshot.hit_rate < LOW_HIT_RATE:
+    low = snapshot.hit_rate < LOW_HIT_RATE and not (snapshot.sweep and snapshot.rx)
+    if snapshot.done >= ENOUGH and low:
         found.append(_low(snapshot))
     if snapshot.recent_restarts:
         names = ", ".join(f"{p.name} x{p.restarts}" for p in processes if p.restarts)

@@ -124,6 +124,7 @@ class Loop:
         self._born = True  # the fork server may have something to tell
         self._polls: dict[tuple[int, ...], select.poll] = {}
         self.totals.shards = job.shards
+        self.totals.sweep = bool(options.target_ports)
         self.totals.rate_limit = self.pacer.rate
 
     # --- life ------------------------------------------------------------------------------------------

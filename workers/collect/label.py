@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
+from itertools import compress
 from typing import Any
 
 import numpy as np
@@ -17,7 +18,7 @@ from lzr.fingerprint import Classifier
 from lzr.ipc.messages import Counts, Tally
 from lzr.options.table import Options
 from lzr.protocols import Identity, handshake
-from lzr.records.encoders import ENCODERS, UNKNOWN, Encoder, ZgrabEncoder, refused
+from lzr.records.encoders import ENCODERS, UNKNOWN, Encoder, ZgrabEncoder, refused, unanswered
 from lzr.records.filter import record_filter
 from lzr.records.summary import Summary
 from lzr.rows import Reason
@@ -58,11 +59,7 @@ class BlockMaker:
         names, found = self._identify(rows, blob)
         before = [encoder.lines for encoder in self.encoders]
         lines = [encoder.encode(rows, blob, names) for encoder in self.encoders]
-        summary = Summary()
-        summary.add(rows, [name.label for name in names], self._options.handshakes)
-        if self._options.target_ports and (closed := int(np.count_nonzero(refused(rows)))):
-            summary.reasons["rst"] -= closed  # of a sweep they are told apart: hosts that are there
-            summary.reasons["refused"] = closed
+        summary = self._summary(rows, [name.label for name in names])
         findings, omitted = self._found(rows, blob, names) if self._findings else ([], 0)
         counts = Counts(
             findings=findings,
@@ -74,6 +71,20 @@ class BlockMaker:
             lines=[encoder.lines - was for encoder, was in zip(self.encoders, before, strict=True)],
         )
         return Block(lines, rows["ticket"][rows["final"] != 0], len(rows), counts)
+
+    def _summary(self, rows: NDArray[Any], labels: list[str]) -> Summary:
+        """Counts of a batch. In a sweep, those that did not answer with a SYN-ACK only count as that."""
+        summary = Summary()
+        if self._options.target_ports:
+            quiet = unanswered(rows)
+            some = rows[quiet]
+            closed = refused(some)
+            summary.resolved = int(np.count_nonzero(some["final"]))
+            found = Counter(Reason.NAMES[reason] for reason in some["reason"][~closed].tolist())
+            summary.reasons = found + Counter(refused=int(np.count_nonzero(closed)))
+            rows, labels = rows[~quiet], list(compress(labels, (~quiet).tolist()))
+        summary.add(rows, labels, self._options.handshakes)
+        return summary
 
     def part(self, rows: NDArray[Any], blob: bytes, records: int) -> Block:
         """The beginning of a batch, up to so many records in the first output (at least 1).

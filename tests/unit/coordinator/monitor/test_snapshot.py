@@ -216,6 +216,9 @@ def test_a_low_hit_rate_warns_with_its_likely_cause() -> None:
     assert "too high for the path" in meter.snapshot(2, totals).warnings[0]
     totals.outcomes = Counter(rst=995, data=5)
     assert "RST guard" in meter.snapshot(3, totals).warnings[0]
+    totals.outcomes, totals.sweep = Counter(no_syn_ack=995, data=5), True
+    assert meter.snapshot(3, totals).warnings == ()
+    totals.sweep = False
     totals.outcomes = Counter(data=500, silent=500)
     assert meter.snapshot(4, totals).warnings == ()
 
