@@ -80,7 +80,7 @@ class InputHash:
         return [*self._passed, (self.length, self._sum.digest()), *self._awaited]
 
     def as_dict(self) -> dict[str, object]:
-        """For the metadata."""
+        """Length and hash of what was read, as the metadata have them."""
         return {"bytes": self.length, "sha256": self._sum.hexdigest()}
 
 

@@ -28,9 +28,9 @@ CHUNK = 1 << 18
 _AHEAD = 1 << 26  # bytes
 _SOCKET = 1 << 15  # bytes in lines of their own that fit into a socket's buffer, about
 _SMALL = 1 << 14  # bytes; after less, the thread lets more gather
-_REST = 0.002
+_REST = 0.002  # seconds that it waits for more then (`python -m benchmarks.calm`: CPU of a slow input)
 _STALE = 10.0  # seconds; hosts repeat a SYN-ACK for a minute, ZMap's next answers are worth as much as these
-_SPAN = 0.05  # seconds between the first and the last piece of what is given as one
+_SPAN = 0.05  # seconds between the first and the last part of what is given as one
 _FULL = 0.875  # the writes of lines leave a little of each page of a pipe unused
 
 

@@ -359,7 +359,7 @@ class Routing:
     # --- while the scan runs -------------------------------------------------------------------------------
 
     def order(self) -> messages.Routes:
-        """What the workers have to know."""
+        """The ways as a message for the workers."""
         link = self._link
         macs = {version: gateway.mac for version, gateway in self._gateways.items()}
         return messages.Routes(

@@ -16,7 +16,7 @@ class Acknowledgements:
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
         self._to_tell = False  # more is written than the workers know
-        self._much = False  # a good deal was written in one go: they may be waiting to hear it
+        self._much = False  # acknowledge at once: a large batch was written, and workers may wait for that
         self._due = 0.0
 
     def note(self, written: Iterable[tuple[int, int]], inputs: int) -> None:

@@ -50,11 +50,11 @@ class Outputs:
         ]
 
     def state(self) -> list[SavedOutput]:
-        """For the checkpoint."""
+        """Form, length and records of each output, to be kept in the checkpoint."""
         return list(map(SavedOutput, self.forms, self.offsets, self.fresh, self.lines))
 
     def closing(self) -> list[str]:
-        """Where the results are, for the end."""
+        """A sentence that says where the results are, for the end of a scan."""
         count = self.lines[0] if self.lines else 0
         return [f"results: {count:,} record{'' if count == 1 else 's'} of this scan in {self.name}"]
 

@@ -103,7 +103,7 @@ class Accounts:
         self._totals.interrupted += len(tickets) + self._intake.give_up()
 
     def abandon_open(self) -> None:
-        """What is without a fate stays so."""
+        """Count every input without a fate as interrupted: nobody works on it any more."""
         self._totals.interrupted += self._ledger.open
 
     def update(self, backlog: int) -> None:

@@ -29,14 +29,16 @@ from lzr.ownership.events import Want
 from lzr.ownership.orders import GiveUp, News, ShardClosed, ShardOpened, TryAgain
 from lzr.pacing.pacer import Pacer
 
-_STUCK = 0.002
-_BREATH = 0.003  # after being woken with little to do: what comes meanwhile costs no turn of its own
-_FIGURES = 0.05  # seconds between two looks at the figures
-_STRIDE = 0.003  # between two handfuls of paced targets
-_IDLE = 0.25
-_JUDGED_OVER = 0.5
-_END_SECONDS = 2.0
-_LAST_REPORTS = 0.05
+# Seconds. `python -m benchmarks.calm` shows what the first five cost and save: CPU when idle and with 1,000
+# lines a second, and the time from a line to its ACK.
+_BREATH = 0.003  # slept after being woken with little to do: what comes meanwhile costs no turn of its own
+_STRIDE = 0.003  # between two batches of paced targets
+_STUCK = 0.002  # until another try to feed a worker that had no room
+_FIGURES = 0.05  # between two looks at the figures
+_IDLE = 0.25  # the longest wait
+_JUDGED_OVER = 0.5  # over which it is judged what held work back
+_END_SECONDS = 2.0  # for the workers to end by themselves
+_LAST_REPORTS = 0.05  # for what they reported last
 OK, FAILED, USAGE, LOST = 0, 1, 2, 3
 READER_GONE = 128 + signal.SIGPIPE
 """As a shell sees any program that is ended by it: ``lzr -f - | head``."""

@@ -90,7 +90,7 @@ class Departure:
                 )
 
     def order(self) -> messages.Routes:
-        """What a worker has to know."""
+        """The ways as a message for a worker."""
         return self.routing.order()
 
     def look(self, now: float) -> messages.Routes | None:

@@ -30,7 +30,7 @@ class Egress:
         return self.departure.network
 
     def title(self) -> str:
-        """For people."""
+        """Interface and source addresses as the dashboard's header shows them."""
         texts = self.network.sources
         more = f" and {len(texts) - 2} more" if len(texts) > 2 else ""
         return f"via {self.network.interface} from {', '.join(texts[:2])}{more}"

@@ -176,7 +176,7 @@ def _change_again(guard: Guard | None, checkpoint: Checkpoint) -> None:
 
 
 def _say(sentence: str) -> None:
-    """Before there is a log."""
+    """Say a sentence on stderr: there is no log yet."""
     print(safetext.line(f"lzr: {sentence}"), file=sys.stderr, flush=True)
 
 

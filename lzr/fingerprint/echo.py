@@ -1,4 +1,4 @@
-"""An echo is an echo: is a reply nothing but our own probe come back?
+"""Whether a reply is an echo: nothing but our own probe, come back whole or in part.
 
 The probe is known as parts; its fixed parts must come back in order, with anything of a plausible length
 where the peer's name, its address or random bytes stood. A reply that begins with the whole probe is an

@@ -103,7 +103,7 @@ class FirewallProbes:
         return np.asarray(self._hits[slots] >= self._store.plan.hits_needed, bool)
 
     def drop(self, slots: Slots) -> None:
-        """These probes are over."""
+        """Drop these probes: they were answered, or nothing came in time."""
         self._store.index.remove(self._store.rows["key"][slots])
         self._store.give_back(slots)
 

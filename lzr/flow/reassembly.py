@@ -74,7 +74,7 @@ class Reassembly:
         return held
 
     def forget(self, slots: list[int]) -> None:
-        """These flows go on or end without."""
+        """Drop what is held of these flows."""
         for slot in slots:
             self.cost -= self._of(slot)
             self._held.pop(slot, None)

@@ -40,7 +40,7 @@ class Sender(NamedTuple):
 
     @property
     def text(self) -> str:
-        """As messages have it."""
+        """As text, the form that stands in messages."""
         return f"{self.name}#{self.number}"
 
     @property
@@ -49,7 +49,7 @@ class Sender(NamedTuple):
 
 
 def mark(key: bytes, sender: Sender) -> bytes:
-    """What this sender of results shows."""
+    """The bytes with which a sender shows that its results are its own: a keyed hash of its name."""
     return blake2b(sender.text.encode(), key=key, digest_size=SIZE).digest()
 
 

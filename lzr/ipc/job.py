@@ -140,7 +140,7 @@ class Event(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 def pack(what: Setup | Spawn) -> bytes:
-    """For the way to the fork server."""
+    """As msgpack, for the socket to the fork server."""
     return bytes(msgpack.packb(msgspec.to_builtins(what, builtin_types=(bytes,), enc_hook=_plain)))
 
 

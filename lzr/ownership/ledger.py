@@ -50,7 +50,7 @@ class Ledger:
         return deal(rows, hash_seed, owners, self._rows, self._shards)
 
     def give(self, rows: NDArray[Any]) -> None:
-        """Their worker has these now."""
+        """Note that these rows have been sent to the worker that owns their shard."""
         self._given[rows["ticket"]] = True
 
     def withdraw(self, tickets: NDArray[np.uint32]) -> NDArray[np.uint64]:

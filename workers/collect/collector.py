@@ -26,7 +26,9 @@ from workers.collect.label import Block, BlockMaker
 from workers.collect.sink import OutputFull, OutputGone, Sink
 from workers.ipc import channels
 
-_PAUSE = 80_000_000  # ns between two small turns: a turn costs more than the lines of a small batch
+_PAUSE = (
+    80_000_000  # ns between two small turns (`python -m benchmarks.calm`: they cost more than their lines)
+)
 _STUCK = 0.002  # until another try, where the collector that writes has no room
 _MOST_REFUSED = 1000  # messages that it complains of: who sends more than that is heard of enough
 _TURN = 4096  # records written together, or a few more: until they are, nobody hears that any is written
@@ -151,7 +153,7 @@ class Collector:
                 self._rest(poller, readers, start + _PAUSE if batches else now)
 
     def _rest(self, poller: zmq.Poller, readers: list[int], until: int) -> None:
-        """Until there is something to do; after a turn for more to gather, unless orders come."""
+        """Wait for results or orders; after a turn, a pause in which more results gather, unless an order comes."""
         if self._stopping and not self._waiting:
             return
         while (now := time.monotonic_ns()) < until:

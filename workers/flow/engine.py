@@ -22,7 +22,8 @@ from workers.flow.transmit import Transmit
 from workers.flow.window import Window
 
 TAKE = 1024
-"""Frames looked at together: large enough to amortise a batch, small enough to stay in the cache."""
+"""Frames looked at together: large enough to amortise a batch, small enough to stay in the cache
+(`python -m benchmarks.stages` has the cost of each stage in large batches and in small ones)."""
 OPEN = 1024
 """Targets begun, or timers acted on, together. A ring holds the answers to many times as many."""
 SETTLE = 2048
@@ -30,6 +31,7 @@ SETTLE = 2048
 SMALL = 64
 """Frames and targets in a turn, below which there is nothing more to do: a worker rests after it."""
 _ROUNDS = 8
+"""Batches of each kind in a turn: after that it looks at its orders."""
 
 
 class Engine:
@@ -66,14 +68,14 @@ class Engine:
         self._opening = False  # the connections begun last are ours from the SYN on
 
     def add(self, shard: int, ring: Ring) -> None:
-        """A shard more."""
+        """Take over one more shard: its rings, and the flows in it."""
         self.rings[shard] = ring
         smallest = min(each.rx_frames for each in self.rings.values())
         self._window = Window(smallest, len(self.rings), self._wait)
         self.transmit.add(ring, self._now)
 
     def remove(self, shard: int) -> Ring:
-        """This shard is somebody else's now."""
+        """Give up a shard that another worker is to have; returns its ring."""
         ring = self.rings.pop(shard)
         self.transmit.remove(ring, self._now)
         return ring

@@ -38,7 +38,7 @@ class Exit:
 
     @staticmethod
     def of(routes: messages.Routes, probes: tuple[ProbeTemplate, ...]) -> Exit:
-        """What the coordinator has ordered."""
+        """How packets leave by these routes, which the coordinator has ordered."""
         mtu = min(routes.mtu, _ETHERNET_MTU)
         link = Link(
             routes.own_mac,

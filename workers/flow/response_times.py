@@ -9,9 +9,11 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-_NEARLY_ALL = 0.98
+_NEARLY_ALL = (
+    0.98  # of those that answer have done so by then; ARCHITECTURE.md, Choices, has what that brought
+)
 _ENOUGH = 256  # answers: of fewer nothing is concluded
-_LATELY = 8192
+_LATELY = 8192  # answers, of which those before are forgotten
 _LEAST = 1 << 25  # ns: a busy machine reads what has come that much later
 
 

@@ -54,13 +54,13 @@ class Transmit:
         return self._exit.link
 
     def take_routes(self, routes: messages.Routes, probes: tuple[ProbeTemplate, ...]) -> None:
-        """Packets leave like that from now on."""
+        """Send packets by these ways from now on."""
         self._exit = Exit.of(routes, probes)
         for ring in self._rings:
             ring.link = self._exit.link
 
     def add(self, ring: Ring, now: int) -> None:
-        """A ring more; it becomes the way out."""
+        """Take over one more ring; frames leave by it from now on."""
         self._rings.append(ring)
         if ring.stuck:
             self.note_stuck(ring, now)

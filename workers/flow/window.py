@@ -15,7 +15,7 @@ from __future__ import annotations
 from collections import deque
 
 _PATIENCE = 100_000_000  # ns between two steps of growth
-_SLICES = 16
+_SLICES = 16  # of the time that is waited for an answer, in which what was begun is counted
 _TOGETHER = 1 << 22  # ns: what is begun within them counts as begun at once
 
 

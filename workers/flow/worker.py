@@ -37,10 +37,12 @@ from workers.flow.ring import Ring, SendFailure
 from workers.flow.routed import Routed
 from workers.ipc import channels
 
-_PAUSE = 80_000_000  # ns between two turns with little to do: packets and timers meanwhile are taken together
+# `python -m benchmarks.calm` shows what the pauses save (CPU at 1,000 lines a second) and cost (time from
+# line to ACK), `python -m benchmarks.endtoend` what the bounds of the outbox do at full speed.
+_PAUSE = 80_000_000  # ns between two turns with little to do: packets and timers meanwhile go together
 _SHORT_PAUSE = 10_000_000  # the same where few flows are open: they may be all there is
 _FEW = 64
-_STRIDE = 5_000_000  # between two handfuls of packets that --max-rate or --bandwidth holds back
+_STRIDE = 5_000_000  # between two batches of packets that --max-rate or --bandwidth holds back
 _STUCK = 2_000_000  # ns until another try, where results or targets wait for room
 _MAX_OUTBOX = 1 << 23  # bytes of unacknowledged results, with which new targets have to wait
 _FULL_OUTBOX = 1 << 19  # as many keep a collector at work: more have to wait where they are written late,
@@ -130,7 +132,7 @@ class FlowWorker:
         self._context.destroy(linger=1000)
 
     def _rest(self, now: int) -> bool:
-        """Until there is something to do; whether that is new targets or orders, and the rest is to wait."""
+        """Wait for work. True if only targets or orders came, so that the next turn need look at nothing else."""
         # ZeroMQ's descriptors tell of changes only: look before waiting on one that was not read to its end.
         if (
             not self._drained
