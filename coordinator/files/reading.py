@@ -1,7 +1,7 @@
 """Files that are read by name: lists of networks whole, the input as it comes.
 
-Whatever is waited for here can be interrupted, and is said. Opening a FIFO waits for its writer, and so does reading it
-(fifo(7)): meanwhile a signal ends us, and it is said what is awaited. What has been read is kept, for what
+Whatever is waited for here can be interrupted, and is said. Opening a FIFO waits for its writer, and so does
+reading it (fifo(7)): meanwhile a signal ends us, and it is said what is awaited. What has been read is kept, for what
 came through a FIFO cannot be read again.
 """
 

@@ -132,7 +132,7 @@ class FlowWorker:
         self._context.destroy(linger=1000)
 
     def _rest(self, now: int) -> bool:
-        """Wait for work. True if only targets or orders came, so that the next turn need look at nothing else."""
+        """Wait for work. True if only targets or orders came, and the next turn need look at nothing else."""
         # ZeroMQ's descriptors tell of changes only: look before waiting on one that was not read to its end.
         if (
             not self._drained
