@@ -1,8 +1,8 @@
 """Files that are read by name: lists of networks whole, the input as it comes.
 
 Whatever is waited for here can be interrupted, and is said. Opening a FIFO waits for its writer, and so does
-reading it (fifo(7)): meanwhile a signal ends us, and it is said what is awaited. What has been read is kept, for what
-came through a FIFO cannot be read again.
+reading it (fifo(7)): meanwhile a signal ends us, and it is said what is awaited. What has been read is kept,
+for what came through a FIFO cannot be read again.
 """
 
 from __future__ import annotations

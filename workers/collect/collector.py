@@ -153,7 +153,7 @@ class Collector:
                 self._rest(poller, readers, start + _PAUSE if batches else now)
 
     def _rest(self, poller: zmq.Poller, readers: list[int], until: int) -> None:
-        """Wait for results or orders; after a turn, pause so that more results gather, unless an order comes."""
+        """Wait for results or orders; after a turn, pause so that more gather, unless an order comes."""
         if self._stopping and not self._waiting:
             return
         while (now := time.monotonic_ns()) < until:
