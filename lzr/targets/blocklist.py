@@ -8,10 +8,13 @@ list looks it up (``coordinator/input/networks.py``).
 
 An IPv4 entry also covers the IPv6 addresses by which a network reaches the same host: the mapped form
 ``::ffff:0:0/96`` (RFC 4291 §2.5.5.2), ``64:ff9b::/96`` (NAT64, RFC 6052 §2.1), and ``2002::/16`` (6to4, RFC
-3056 §2: all behind the router that has the address). Not those of Teredo (RFC 4380 §4), whose clients are
-behind a NAT with an address that is one of two in there, nor of ISATAP and of NAT64 with a prefix of one's
-own, where only the site knows which addresses these are, nor ``::/96``, which is deprecated and not routed
-(RFC 4291 §2.5.5.1).
+3056 §2: all behind the router that has the address). Not those of NAT64 with a prefix of one's own, where
+only the site knows which addresses these are, nor ``::/96``, which is deprecated and not routed (RFC 4291
+§2.5.5.1).
+
+An IPv4 entry of a blocklist covers those of ISATAP, too (RFC 5214 §6.1: the last bits behind ``0:5efe`` or
+``200:5efe``, whatever the prefix), and of Teredo (RFC 4380 §4: the server's and the client's NAT's). They are
+no ranges, so they are taken out of the addresses asked for, and an allowlist does not name them.
 
 IPv4 is looked up in its mapped form, so an IPv6 network that happens to cover ``::ffff:0:0/96`` (``::/0``,
 ``::/8``) is cut around it: it says nothing about IPv4.
@@ -35,6 +38,7 @@ Range = tuple[int, int]
 _LOW = (1 << 64) - 1
 _NAT64 = 0x0064FF9B << 96
 _6TO4, _6TO4_SHIFT = 0x2002 << 112, 80
+_TEREDO, _ISATAP = 0x20010000, 0x00005EFE
 _V4_FIRST, _V4_LAST = V4_MAPPED, V4_MAPPED | 0xFFFFFFFF
 
 
@@ -186,6 +190,16 @@ def _halves(numbers: list[int]) -> tuple[NDArray[np.uint64], NDArray[np.uint64]]
     return hi, lo
 
 
+def _within(
+    hi: NDArray[np.uint64], lo: NDArray[np.uint64]
+) -> list[tuple[NDArray[np.bool_], NDArray[np.uint64]]]:
+    """Which of the addresses have an IPv4 address in them that makes no range of them, and which one."""
+    low = np.uint64(0xFFFFFFFF)
+    teredo = hi >> np.uint64(32) == _TEREDO
+    isatap = (lo >> np.uint64(32)) & np.uint64(~0x02000000 & 0xFFFFFFFF) == _ISATAP
+    return [(teredo, hi & low), (teredo, ~lo & low), (isatap & (hi != 0), lo & low)]
+
+
 class Blocklist:
     """The policy: allowed is who is on the allowlist, where there is one, and not on the blocklist."""
 
@@ -205,4 +219,10 @@ class Blocklist:
             answer &= self.only.contains(hi, lo)
         if self.blocked is not None and len(self.blocked):
             answer &= ~self.blocked.contains(hi, lo)
+            if hi.any():
+                for which, v4 in _within(hi, lo):
+                    at = np.flatnonzero(which)
+                    if len(at):
+                        mapped = v4[at] | np.uint64(_V4_FIRST)
+                        answer[at] &= ~self.blocked.contains(np.zeros(len(at), np.uint64), mapped)
         return answer

@@ -129,6 +129,31 @@ def test_an_ipv4_entry_covers_the_ipv6_forms_of_the_same_host() -> None:
         )
 
 
+@pytest.mark.attack
+def test_an_ipv4_entry_of_a_blocklist_covers_what_has_it_inside() -> None:
+    """ISATAP with any prefix, and Teredo: by its server, or by the client's NAT, whose bits are inverted."""
+    forms = [
+        "2001:db8::5efe:c000:207",
+        "fe80::200:5efe:192.0.2.7",
+        "2001:db8:1:2:0:5efe:c000:207",
+        "2001:0:c000:207:8000:63bf:3fff:fdd2",
+        "2001:0:4136:e378:8000:63bf:3fff:fdf8",
+    ]
+    others = [
+        "2001:db8::5efe:c000:208",
+        "2001:db8::5eff:c000:207",
+        "2001:db8::c000:207",
+        "2001:1:c000:207::1",
+        "2001:0:4136:e378:8000:63bf:c000:207",
+        "::5efe:c000:207",
+    ]
+    policy = Blocklist.parse("192.0.2.7")
+    assert policy.allowed(*columns(forms + others)).tolist() == [False] * 5 + [True] * 6
+    for host in forms:
+        assert policy.allowed(*columns([host])).tolist() == [False]
+    assert not Blocklist.parse("", "192.0.2.7").allowed(*columns(forms)).any(), "an allowlist names none"
+
+
 def test_the_allowlist_is_narrowed_by_the_blocklist() -> None:
     policy = Blocklist.parse("10.1.0.0/16", "10.0.0.0/8\n::1")
     hosts = ["10.0.0.1", "10.1.0.1", "11.0.0.1", "::1", "::2"]
