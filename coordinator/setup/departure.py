@@ -33,6 +33,7 @@ class Departure:
         self._changed = False
         self._heard: frozenset[int] = frozenset()
         self._links: tuple[int, ...] = ()
+        self._said: set[str] = set()  # links that are not listened on
         self.losses: dict[str, str] = {}
         """By what they are about: sentences on why results are missing, to be taken from there."""
 
@@ -69,6 +70,7 @@ class Departure:
         self._heard, self._links = frozenset(own_v4), links
         deaf = self._unlistened()
         if deaf:
+            self._said.update(deaf)
             self.notes.append(
                 f"answers that come by {', '.join(deaf)} are not heard: so many interfaces cannot be "
                 "listened to; choose one with --interface"
@@ -98,9 +100,10 @@ class Departure:
         changed = self.routing.heed(now) or self._changed
         self._changed = False
         if changed and self._links:
-            deaf = self._unlistened()
-            if deaf:
-                self.losses["link"] = _deaf(deaf)
+            deaf = [name for name in self._unlistened() if name not in self._said]
+            if deaf:  # whether anybody answers by it is not known: no loss yet
+                self._said.update(deaf)
+                self.notes.append(_deaf(deaf))
         self.losses.update(self.routing.take_losses())
         return self.routing.order() if changed else None
 

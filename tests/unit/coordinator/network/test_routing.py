@@ -1,0 +1,178 @@
+"""The ways of targets from what the kernel says; what it tells meanwhile. Its answers are made up here."""
+
+from __future__ import annotations
+
+import ipaddress
+import socket
+from typing import Any
+
+import numpy as np
+import pytest
+
+from coordinator.network import netlink as nl
+from coordinator.network import routing as module
+from coordinator.network.neighbours import NoRouteError
+from coordinator.network.routing import Routing
+from coordinator.network.survey import Answer, Hardware, address
+from lzr import addresses
+from lzr.packet import ways
+from lzr.packet.ways import Kind
+from lzr.rows import TARGET, Opening
+
+MAC, OTHER = bytes.fromhex("020000000001"), bytes.fromhex("020000000002")
+GATEWAY, OWN = ipaddress.ip_address("10.0.0.1"), ipaddress.ip_address("10.0.0.9")
+LINKS = {
+    1: Hardware(1, "lo", 772, 65536, bytes(6), True, True, False, False),
+    2: Hardware(2, "eth0", 1, 1500, MAC, True, True, False, False),
+    3: Hardware(3, "tun0", 65534, 1400, b"", True, True, False, False),
+}
+_TEXTS = ("10.0.0.0/24", "192.0.2.0/24", "10.9.0.0/24", "127.0.0.0/8", "10.8.0.0/24")
+LAN, NET, TUN, HOME, SHUT = map(ipaddress.ip_network, _TEXTS)
+FOUND: dict[Any, Answer] = {
+    LAN: Answer(2, None, OWN, 1500, True, False),
+    NET: Answer(2, GATEWAY, OWN, 1500, True, False),
+    TUN: Answer(3, None, ipaddress.ip_address("10.9.0.2"), 1400, True, False),
+    HOME: Answer(1, None, ipaddress.ip_address("127.0.0.1"), 65536, True, True),
+}
+
+
+class Kernel:
+    """Stands in for a Netlink; news: what has arrived."""
+
+    def __init__(self, groups: int = 0) -> None:
+        self.news: list[tuple[int, Any]] = []
+
+    def arrived(self) -> list[tuple[int, Any]]:
+        news, self.news = self.news, []
+        return news
+
+    def close(self) -> None:
+        pass
+
+
+class Survey:
+    """Stands in for the kernel's routing."""
+
+    def __init__(self, kernel: Any, sources: Any = (), oif: int | None = None) -> None:
+        self.links, self.complete = LINKS, True
+        bounds = (ways.bounds(net.network_address.packed, net.prefixlen) for net in (*FOUND, SHUT))
+        self.edges = sorted({*ways.ALWAYS, *(edge for pair in bounds for edge in pair)})
+        self.answers = [self.ask(edge) for edge in self.edges]
+
+    def ask(self, number: int) -> Answer | None:
+        target = address(number)
+        return next((FOUND[net] for net in FOUND if target.version == 4 and target in net), None)
+
+    def why(self, number: int) -> int:
+        target = address(number)
+        if target.version == 6:
+            return Kind.NO_ADDRESS
+        return Kind.REFUSED if target in SHUT else Kind.NONE
+
+    def listening(self) -> list[int]:
+        return [2, 3]
+
+
+@pytest.fixture
+def said() -> list[str]:
+    return []
+
+
+@pytest.fixture
+def made(monkeypatch: pytest.MonkeyPatch, said: list[str]) -> Routing:
+    monkeypatch.setattr(module, "Netlink", Kernel)
+    monkeypatch.setattr(module, "Survey", Survey)
+    monkeypatch.setattr(module.neighbours, "resolve", lambda *_: MAC)
+    monkeypatch.setattr(module.neighbours, "confirm", lambda *_: MAC)
+    return Routing(Kernel(), None, (), said.append)  # type: ignore[arg-type]
+
+
+def targets(*hosts: str) -> Any:
+    rows = np.zeros(len(hosts), TARGET)
+    for row, host in zip(rows, hosts, strict=True):
+        row["peer_hi"], row["peer_lo"] = addresses.parse(host)
+    rows["syn"] = Opening.OURS
+    return rows
+
+
+def neighbour(host: str, state: int, mac: bytes = MAC) -> tuple[int, nl.Message]:
+    fields = nl.NEIGHBOUR.unpack(nl.NEIGHBOUR.pack(2, 2, state, 0, 0))
+    attributes = {nl.NDA_DST: socket.inet_aton(host), nl.NDA_LLADDR: mac}
+    return nl.NEWNEIGH, nl.Message(nl.NEWNEIGH, fields, attributes)
+
+
+def test_each_target_has_its_way_and_its_source(made: Routing) -> None:
+    hosts = ("192.0.2.7", "10.0.0.5", "10.9.0.7", "127.0.0.1", "10.8.0.1", "203.0.113.1", "2001:db8::1")
+    rows = targets(*hosts)
+    made.choose_link([targets("192.0.2.1", "192.0.2.2", "10.0.0.5")])
+    kinds, fresh, changed = made.admit(rows)
+    ring, kernel = Kind.RING, Kind.KERNEL
+    assert kinds.tolist() == [ring, kernel, kernel, kernel, Kind.REFUSED, Kind.NONE, Kind.NO_ADDRESS]
+    assert [addresses.text(int(row["own_hi"]), int(row["own_lo"])) for row in rows[:4]] == [
+        "10.0.0.9", "10.0.0.9", "10.9.0.2", "127.0.0.1",
+    ]  # fmt: skip
+    assert (set(fresh), changed) == ({"10.9.0.2", "127.0.0.1"}, False)
+    assert made.admit(rows)[1] == []  # each is new once
+    assert made.listening == [2, 3, 1]
+    order = made.order()
+    assert (order.link, order.own_mac, order.gateway_v4) == (2, MAC, MAC)
+    order.check()
+
+
+@pytest.mark.parametrize(
+    ("host", "sentence"),
+    [
+        ("10.8.0.1", "a route of this host refuses 10.8.0.1"),
+        ("203.0.113.1", "there is no IPv4 route to 203.0.113.1: give --interface"),
+        ("2001:db8::1", "this host has no address of that family"),
+    ],
+)
+def test_where_none_can_be_reached_it_is_said_why(made: Routing, host: str, sentence: str) -> None:
+    with pytest.raises(NoRouteError) as caught:
+        made.choose_link([targets(host)])
+    assert sentence in str(caught.value)
+
+
+def test_the_gateway_moves_goes_and_comes_back(made: Routing, said: list[str]) -> None:
+    made.choose_link([targets("192.0.2.1")])
+    made.heed(1.0)
+    news: Any = made._news
+    news.news = [neighbour("10.0.0.1", nl.NUD_REACHABLE, OTHER)]
+    assert made.heed(1.1)
+    assert made.order().gateway_v4 == OTHER
+    assert said == ["the gateway 10.0.0.1 has another MAC now: 02:00:00:00:00:02"]
+    news.news = [neighbour("10.0.0.1", nl.NUD_FAILED), neighbour("10.0.0.1", nl.NUD_FAILED)]
+    made.heed(1.2)
+    losses = made.take_losses()
+    assert list(losses) == ["gateway"]
+    assert "10.0.0.1 does not answer ARP on eth0 any more" in losses["gateway"]
+    news.news = [neighbour("10.0.0.1", nl.NUD_FAILED)]
+    made.heed(1.3)
+    assert made.take_losses() == {}  # once
+    news.news = [neighbour("10.0.0.1", nl.NUD_REACHABLE)]
+    made.heed(1.4)
+    assert said[-1] == "the gateway 10.0.0.1 answers again"
+    assert made.silent == set()
+
+
+def test_silent_neighbours_are_counted_if_packets_go_to_them(made: Routing) -> None:
+    made.choose_link([targets("192.0.2.1")])
+    news: Any = made._news
+    silent = ("10.0.0.5", "10.0.0.6", "10.0.0.6", "192.0.2.9")  # the last is behind the gateway
+    news.news = [neighbour(host, nl.NUD_FAILED) for host in silent]
+    assert not made.heed(1.0)
+    assert set(map(str, made.silent)) == {"10.0.0.5", "10.0.0.6"}
+    news.news = [neighbour("10.0.0.5", nl.NUD_REACHABLE), (0, None), (nl.NEWNEIGH, None)]
+    made.heed(1.1)
+    assert set(map(str, made.silent)) == {"10.0.0.6"}
+
+
+def test_where_the_user_has_said_where_all_goes_nothing_is_looked_up(made: Routing) -> None:
+    made.choose_link([targets("192.0.2.1")])
+    assert made.network is not None
+    made.fix(made.network)
+    rows = targets("203.0.113.1", "10.8.0.1")
+    kinds, fresh, changed = made.admit(rows)
+    assert (kinds.tolist(), fresh, changed) == ([Kind.RING] * 2, [], False)
+    assert made.ways.simple
+    assert not made.heed(9.0)

@@ -1,0 +1,126 @@
+"""Packets for the kernel to route: built whole, cut where they must be, and kept while there is no room."""
+
+from __future__ import annotations
+
+import errno
+import socket
+from typing import Any
+
+import numpy as np
+import pytest
+
+from lzr import addresses
+from lzr.packet.payloads import ProbeTemplate
+from lzr.packet.segments import Builder, Link
+from lzr.packet.ways import Kind, Way, make
+from lzr.rows import ACK, FRAME, NO_PROBE, SYN
+from workers.flow import routed
+from workers.flow.routed import Routed
+
+LINK = Link(b"\2\0\0\0\0\1", b"\2\0\0\0\0\2", b"\2\0\0\0\0\3")
+BUILDER = Builder(LINK, (ProbeTemplate((b"p" * 900,)),))
+WAYS = make([0], lambda first, last: Way(Kind.KERNEL, mtu=500), Way(Kind.RING))
+
+
+class Raw:
+    """A raw socket; trouble: the errno of each of the next calls, 0 for none."""
+
+    def __init__(self, family: int) -> None:
+        self.family = family
+        self.trouble: list[int] = []
+        self.sent: list[tuple[bytes, Any, Any]] = []
+
+    def sendmsg(self, octets: list[bytes], ancillary: Any, flags: int, destination: Any) -> None:
+        number = self.trouble.pop(0) if self.trouble else 0
+        if number:
+            raise OSError(number, "so it is")
+        assert flags == socket.MSG_DONTWAIT
+        self.sent.append((octets[0], ancillary, destination))
+
+
+def frames(count: int, flags: int = SYN, probe: int = NO_PROBE, peer: str = "192.0.2.") -> Any:
+    rows = np.zeros(count, FRAME)
+    six = ":" in peer
+    for at, row in enumerate(rows):
+        row["peer_hi"], row["peer_lo"] = addresses.parse(f"{peer}{at + 1}")
+        row["own_hi"], row["own_lo"] = addresses.parse("2001:db8::9" if six else "198.51.100.9")
+    rows["flags"], rows["probe"] = flags, probe
+    return rows
+
+
+def send(made: Routed, rows: Any) -> int:
+    return made.send(rows, WAYS.of(rows), WAYS, BUILDER)
+
+
+@pytest.mark.parametrize(("peer", "header", "option"), [("192.0.2.", 20, 8), ("2001:db8::", 40, 50)])
+def test_a_packet_is_whole_and_says_where_it_is_from(peer: str, header: int, option: int) -> None:
+    """The source stands beside it too, for the rules that look at it; the MSS is that of the way."""
+    sockets = [Raw(socket.AF_INET), Raw(socket.AF_INET6)]
+    made = Routed(sockets)  # type: ignore[arg-type]
+    octets = send(made, frames(3, peer=peer))
+    (mine,) = [each for each in sockets if each.sent]
+    assert made.sent == 3
+    assert octets == made.sent_octets == sum(len(packet) for packet, _, _ in mine.sent)
+    for at, (packet, ancillary, destination) in enumerate(mine.sent):
+        assert destination == (f"{peer}{at + 1}", 0)
+        source = packet[12:16] if header == 20 else packet[8:24]
+        ((_, kind, info),) = ancillary
+        assert kind == option
+        assert source in info
+        assert packet[header + 13] == SYN
+        assert packet[header + 20 : header + 24] == b"\x02\x04" + (500 - header - 20).to_bytes(2, "big")
+
+
+def test_a_probe_that_does_not_fit_goes_in_pieces() -> None:
+    raw = Raw(socket.AF_INET)
+    made = Routed([raw])  # type: ignore[list-item]
+    send(made, frames(1, ACK, 0))
+    assert [len(packet) for packet, _, _ in raw.sent] == [500, 40 + 900 - 460]
+    assert b"".join(packet[40:] for packet, _, _ in raw.sent) == b"p" * 900
+
+
+def test_what_finds_no_room_waits_and_is_sent_later(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(routed, "_AGAIN", 0)
+    raw = Raw(socket.AF_INET)
+    raw.trouble = [0, errno.ENOBUFS, errno.EAGAIN]
+    made = Routed([raw])  # type: ignore[list-item]
+    send(made, frames(4))
+    assert made.sent == 2
+    assert made.patience is not None
+    made.flush()
+    assert (made.sent, made.patience) == (4, None)
+    assert not made.errors
+    assert {destination[0] for _, _, destination in raw.sent} == {f"192.0.2.{at}" for at in range(1, 5)}
+
+
+def test_what_waits_for_too_long_is_given_up_and_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(routed, "_AGAIN", 0)
+    monkeypatch.setattr(routed, "_PATIENCE", -1)
+    raw = Raw(socket.AF_INET)
+    raw.trouble = [errno.ENOBUFS]
+    made = Routed([raw])  # type: ignore[list-item]
+    send(made, frames(1))
+    made.flush()
+    assert (made.sent, dict(made.errors)) == (0, {"ENOBUFS": 1})
+
+
+def test_what_the_kernel_refuses_is_counted_by_its_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    raw = Raw(socket.AF_INET)
+    raw.trouble = [errno.EPERM, 0, errno.ENETUNREACH]
+    made = Routed([raw])  # type: ignore[list-item]
+    send(made, frames(3))
+    send(made, frames(2, peer="2001:db8::"))
+    assert (made.sent, dict(made.errors)) == (1, {"EPERM": 1, "ENETUNREACH": 1, "EAFNOSUPPORT": 2})
+
+
+def test_a_full_table_clogs() -> None:
+    """What cannot be kept is counted; nothing new is begun before."""
+    raw = Raw(socket.AF_INET)
+    raw.trouble = [errno.ENOBUFS] * 10_000
+    made = Routed([raw])  # type: ignore[list-item]
+    for _ in range(4):
+        send(made, frames(200))
+    assert made.clogged
+    for _ in range(20):
+        send(made, frames(200))
+    assert made.errors["ENOBUFS"] == 24 * 200 - routed._MOST
