@@ -142,6 +142,8 @@ def _in_certificate(data: bytes) -> str:
     if place < 0:  # TLS 1.3 shows no certificate
         return ""
     text = data[place : place + 400]
+    if text.startswith(b"www.", 7) and _RELAY.match(text):
+        return "tor"
     place = data.find(_OTHER_NAMES)
     if place >= 0:
         text += data[place : place + 256]
@@ -150,4 +152,11 @@ def _in_certificate(data: bytes) -> str:
 
 
 _ATTRIBUTE = b"\x06\x03\x55\x04"
+_RELAY = re.compile(
+    rb"\x06\x03U\x04\x03[\x0c\x13].www\.[a-z2-7]{8,20}\.com0\x1e(?:\x17\x0d\d{12}Z){2}"
+    rb"0.1.0.\x06\x03U\x04\x03[\x0c\x13].www\.[a-z2-7]{8,20}\.net0",
+    re.DOTALL,
+)
+"""Issuer, validity and subject as a Tor relay makes them up: one name each, www, 8 to 20 letters of base 32,
+com for the issuer and net for the subject (tor-spec, link certificates). With TLS 1.3 they are not seen."""
 _OTHER_NAMES = b"\x06\x03\x55\x1d\x11"

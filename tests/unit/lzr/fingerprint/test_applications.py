@@ -104,3 +104,34 @@ def test_a_lookalike_is_something_else(data: bytes, name: str) -> None:
 def test_the_longest_needle_wins() -> None:
     assert read(OK + b"Server: Cisco-IOS\r\n\r\n") == "cisco-ios"
     assert read(OK + b"Server: Cisco AWARE 2.0\r\n\r\n") == "cisco"
+
+
+def relay(
+    issuer: bytes = b"www.abcdefghij23.com", subject: bytes = b"www.k4l5mnopqr.net", more: bytes = b"0"
+) -> bytes:
+    """A record of TLS 1.2 with a certificate of those names."""
+
+    def named(text: bytes) -> bytes:
+        attribute = b"\x06\x03\x55\x04\x03\x0c" + bytes((len(text),)) + text
+        sized = b"0" + bytes((len(attribute),)) + attribute
+        inner = b"1" + bytes((len(sized),)) + sized
+        return b"0" + bytes((len(inner),)) + inner
+
+    dates = b"0\x1e\x17\x0d261101000000Z\x17\x0d271101000000Z"
+    body = b"\x02\0\0\x26\3\3" + b"r" * 32 + b"\0\xc0\x2f\0" + b"c" * 40
+    record = body + named(issuer) + dates + named(subject) + more + b"\x82" * 80
+    return b"\x16\3\3" + len(record).to_bytes(2, "big") + record
+
+
+def test_a_tor_relay_shows_by_its_names() -> None:
+    found = identify(relay())
+    assert (found.label, found.application) == ("tls", "tor")
+    assert identify(relay(issuer=b"www.example.com", subject=b"www.example.net")).application == ""
+    for other in (
+        relay(issuer=b"www.abcdefghij23.net"),
+        relay(subject=b"www.k4l5mnopqr.com"),
+        relay(subject=b"www.k4l5mnopqr89.net"),
+        relay(subject=b"mail.k4l5mnopqr.net"),
+        relay(more=b"1"),
+    ):
+        assert identify(other).application == ""
