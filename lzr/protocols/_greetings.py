@@ -21,7 +21,7 @@ MAIL = frozenset(
     b"halon xeams mailcow iredmail mailhog mailpit mailcatcher inbucket sophos trendmicro symantec "
     b"haraka cloudmark mimesweeper vircom modusmail gordano ntmail emwac postoffice mailtraq citadel "
     b"masqmail ssmtp dragonfly anubis exchangedefender appriver spamtitan mxlogic postini spamexperts "
-    b"dovecot".split()
+    b"dovecot eims alligate greylisting gwava pgp meridius openvms".split()
 )
 """Words that mail servers' greetings hold and file servers' don't, in lower case."""
 
@@ -38,7 +38,8 @@ FILES = frozenset(
 """Words that file servers' greetings hold (most of them name a device) and mail servers' don't."""
 
 OTHERS = frozenset(
-    b"lmtp snpp svdrp saft sendfiled amanda hylafax rmate nntp nnrp imsp mupdate acap poppassd pop3pw".split()
+    b"lmtp snpp svdrp saft sendfiled amanda hylafax rmate nntp nnrp imsp mupdate acap poppassd pop3pw "
+    b"dlmtp".split()
 )
 """Protocols and programs that are neither, and greet in the same form."""
 
@@ -50,7 +51,7 @@ DATE = re.compile(rb"\d\d:\d\d:\d\d [+-]\d{4}")
 
 MAIL_CODES = frozenset((b"554", b"521", b"450", b"451", b"452", b"552", b"553", b"571", b"556"))
 FILE_CODES = frozenset((b"120", b"530", b"531", b"532", b"534", b"331", b"431"))
-SHARED_CODES = frozenset((b"220", b"421", b"500", b"501", b"502", b"503", b"550"))
+SHARED_CODES = frozenset((b"220", b"230", b"421", b"500", b"501", b"502", b"503", b"550"))
 ALL_CODES = MAIL_CODES | FILE_CODES | SHARED_CODES
 CODES = tuple(sorted(ALL_CODES))
 
@@ -120,9 +121,7 @@ def _by_shape(code: bytes, host: bytes, qualified: bool, words: set[bytes], rest
         return _FILES
     if code != b"220":
         if code == b"421" or not words.isdisjoint((b"command", b"syntax", b"unrecognized")):
-            if (
-                b"transmission channel" in rest
-            ):  # RFC 5321's word for what RFC 959 calls the control connection
+            if b"closing transmission" in rest or b"(#4." in rest:  # RFC 5321's word; qmail's code
                 return _MAIL
             if b"control connection" in rest or b"internet address" in rest:
                 return _FILES
@@ -131,7 +130,7 @@ def _by_shape(code: bytes, host: bytes, qualified: bool, words: set[bytes], rest
             return _BOTH
         return _NEITHER
     if qualified:
-        if host.startswith((b"mail", b"smtp", b"mx", b"relay")) or DATE.search(rest):
+        if host.startswith((b"mail", b"smtp", b"mx", b"relay", b"rblsmtpd")) or DATE.search(rest):
             return _MAIL
         return _FILES if host.startswith(b"ftp") else _BOTH
     return _BOTH if len(words) <= 2 or (len(words) <= 5 and len(words - STOCK) <= 1) else _FILES

@@ -46,7 +46,18 @@ def _mupdate(data: bytes) -> bool:
 
 def _poppassd(data: bytes) -> bool:
     line = first_line(data).lower()
-    return b"poppassd" in line or b"popassd" in line or b"password server" in line or b"pop3pw" in line
+    return any(name in line for name in _CHANGERS)
+
+
+_CHANGERS = (
+    b"poppassd",
+    b"popassd",
+    b"courierpassd",
+    b"password server",
+    b"password service",
+    b"pwd server",
+    b"pop3pw",
+)
 
 
 _announced = partial(Protocol, last_resort=True, starts=_REPLY)
@@ -146,6 +157,7 @@ PROTOCOLS: tuple[Protocol, ...] = (
             b"200 mail.example.com popassd v1.6 hello, who are you?\r\n",
             b"200 Example POP3 Password Server 6.1.22.0 ready\r\n",
             b"220 pop3pw ready\r\n",
+            b"200 courierpassd v1.1.2 hello, who are you?\r\n",
         ),
         rejects=(b"200 hello, who are you?\r\n", b"200 hello\r\npoppassd\r\n"),
         ports=(106,),

@@ -30,6 +30,8 @@ def _irc(data: bytes) -> bool:
     rest = rest.lstrip(b" ")
     if len(command) == 3 and command.isdigit():
         return b":" in rest
+    if command == b"ERROR" and rest.startswith(b"Your host is trying to (re)connect too fast"):
+        return True
     if command in {b"ERROR", b"PING"}:
         return rest.startswith(b":") and len(rest) > 1
     if command == b"NOTICE":
@@ -105,9 +107,10 @@ PROTOCOLS: tuple[Protocol, ...] = (
         spec="RFC 2812 §2.3",
         match=_irc,
         probe=b"PING lzr\r\n",
-        starts=(b":", b"ERROR :", b"NOTICE ", b"PING :"),
+        starts=(b":", b"ERROR :", b"ERROR Your host is ", b"NOTICE ", b"PING :"),
         examples=(
             b":irc.example.net NOTICE * :*** Looking up your hostname...\r\n",
+            b"ERROR Your host is trying to (re)connect too fast -- throttled\r\n",
             b"NOTICE AUTH :*** Processing connection to irc.example.net\r\n",
             b"ERROR :Closing Link: [192.0.2.9] (Throttled: reconnecting too fast)\r\n",
             b":irc.example.net 451 * PING :You have not registered\r\n",

@@ -37,7 +37,9 @@ def _console(data: bytes) -> bool:
     line = head[:120].split(b"\r", 1)[0]
     if line.lower() == b"crestron terminal protocol console opened":
         return True
-    return line.endswith(b" Console") and line.count(b" ") <= 2 and b">" in data[:400]
+    if line.endswith(b" Control Console"):
+        return line.count(b" ") == 2
+    return line.endswith(b" Console") and line.count(b" ") == 1 and b">" in data[:400]
 
 
 _MODELS = tuple(b"AV2 AV3 CEN- CP2 CP3 CP4 DM- DMPS MC2 MC3 MC4 PRO QM- RMC TPMC TSS- TST- TSW-".split())
@@ -115,6 +117,7 @@ PROTOCOLS: tuple[Protocol, ...] = (
             b"\x0f\0\1\2",
             b"Crestron Terminal Protocol Console opened\r\n",
             b"\r\nPRO2 Control Console\r\n\r\nPRO2>",
+            b"\r\nMC2E Control Console\r\n",
             b"TSW-750 Console\r\n\r\nTSW-750>",
         ),
         rejects=(

@@ -81,6 +81,16 @@ def _netbios(data: bytes) -> bool:
     return data == b"\x82\0\0\0" or (len(data) == 5 and data[4] in {0x80, 0x81, 0x82, 0x83, 0x8F})
 
 
+_OTHERS = (
+    b"Finger online ",
+    b"\r\nIntegrated port",
+    b"\r\nUSB port",
+    b"\r\nPrinter Type: ",
+    b"Printer Type: ",
+)
+"""How some begin that tell no users, or have none."""
+
+
 def _finger(data: bytes) -> bool:
     """What fingerd prints: a table of users, one user's entry, or that there is none."""
     line = first_line(data.lstrip(b"\r\n \t"))
@@ -90,8 +100,10 @@ def _finger(data: bytes) -> bool:
         return b"In real life: " in line
     if line.startswith(b"Login "):
         return b"Name" in line and (b"Tty" in line or b"TTY" in line)
-    if line.startswith((b"No one logged on", b"finger: ")):
+    if line.startswith((b"No one logged on", b"finger: ", b"Finger ")):
         return len(line) < 120
+    if data.find(b"Printer Type: ", 0, 60) >= 0:  # a printer tells of itself
+        return line.startswith((b"Printer Type: ", b"Integrated port", b"USB port"))
     return line.startswith(b"Line ") and b"User" in line and b"Host(s)" in line
 
 
@@ -277,10 +289,22 @@ PROTOCOLS: tuple[Protocol, ...] = (
         spec="RFC 1288 §2.5",
         match=_finger,
         probe=b"\r\n",
-        starts=(b"Login", b"No one logged", b"finger: ", b"\r\nLogin", b"\r\n  ", b"\n  ", b"  ", b"Line "),
+        starts=(
+            b"Login",
+            b"No one logged",
+            b"finger: ",
+            b"\r\nLogin",
+            b"\r\n  ",
+            b"\n  ",
+            b"  ",
+            b"Line ",
+            *_OTHERS,
+        ),
         examples=(
             b"Login     Name       Tty      Idle  Login Time   Office     Office Phone\r\n",
             b"No one logged on.\r\n",
+            b"Finger online user list request denied.\r\n",
+            b"\r\nIntegrated port\r\nPrinter Type: Lexmark T640\r\nPrint Job Status: No Job\r\n",
             b"Login: root           \t\t\tName: root\r\nDirectory: /root\r\n",
             b"Login name: GET       \t\t\tIn real life: ???\r\n",
             b"\r\n    Line       User       Host(s)              Idle       Location\r\n",

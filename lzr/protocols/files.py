@@ -12,6 +12,7 @@ PROTOCOLS: tuple[Protocol, ...] = (
         match=greetings.is_files,
         starts=greetings.CODES,
         examples=(
+            b"230 User logged in.\r\n",
             b"421 There are too many connections from your internet address.\r\n",
             b"421 Service not available, closing control connection.\r\n",
             b"421 Too many connections from this address\r\n",

@@ -83,6 +83,7 @@ PROTOCOLS: tuple[Protocol, ...] = (
             b"220 Example mail server with POP3 and IMAP4 ready\r\n",
             b"220 mail.example.com\r\n",
             b"220 [192.0.2.1] ESMTP server ready\r\n",
+            b"421 unable to read controls (#4.3.0)\r\n",
             b"421 example.com Service not available, closing transmission channel\r\n",
             b"220 box.example.com Sat, 28 Nov 2026 20:24:01 +0000\r\n",
             b"220 host ESMTP and FTP\r\n",

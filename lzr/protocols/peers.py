@@ -268,8 +268,10 @@ PROTOCOLS: tuple[Protocol, ...] = (
         last_resort=True,
         spec="RFC 3912 §2",
         match=_whois,
-        starts=(b"% ", b"%% ", b"%\n", b"%\r\n", b"No match for "),
+        starts=(b"% ", b"%% ", b"%\n", b"%\r\n", b"No match for ", b"%rwhois V-", b"WHOIS LIMIT "),
         examples=(
+            b"%rwhois V-1.5:003eff:00 rwhois.example.com (by Example, V-1.5.9)\n",
+            b"WHOIS LIMIT EXCEEDED - SEE WWW.EXAMPLE.COM/WHOIS FOR DETAILS\n",
             b'No match for "GET".\r\n>>> Last update of whois database: 2026-11-28T10:00:00Z <<<\r\n',
             b"% This is the example Whois server.\n%\n% No entries found\n",
             b"%\n% Example database query service\n",

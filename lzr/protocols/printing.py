@@ -11,17 +11,22 @@ from lzr.protocols._protocol import Protocol
 
 _LPD = re.compile(
     rb"(?:[\w.-]{1,64}: )?(?:/usr/\w*/?lib/)?lpd(?: \[@[\w.-]{1,64}\])?: [\w\"'<(]"
-    rb"|[\w.-]{1,64}: (?:lpd: )?(?:your host does not have|host name for your address)"
-    rb"|no connect permissions\n?$",
+    rb"|[\w.-]{1,64}: (?:(?:lpd|lpsched): )?(?:your host does not have|host ?name for your address"
+    rb"|address for your hostname|malformed from address)"
+    rb"|\x01?no connect permissions\n?$",
     re.IGNORECASE,
 )
 _INET = re.compile(rb"(?:[\w ]{1,40} )?Data Protector [\w. ]{1,30}: INET, internal build ")
 
 
 def _refusal(data: bytes) -> bool:
-    """After an octet of one: one line of text (rlogind(8), rshd(8), rexecd(8))."""
-    line = data[1:].rstrip(b"\r\n")
-    return printable(line) and data[-1:] == b"\n"
+    """After an octet of one: one line of text (rlogind(8), rshd(8), rexecd(8)); some end it with a NUL."""
+    line = data[1:].rstrip(b"\0").rstrip(b"\r\n")
+    return is_text(line) and b"\n" not in line and data.rstrip(b"\0")[-1:] == b"\n"
+
+
+def _kerberos(data: bytes) -> bool:
+    return _refusal(data) and b"erberos" in data[:80]
 
 
 def _pjl(data: bytes) -> bool:
@@ -45,8 +50,13 @@ PROTOCOLS: tuple[Protocol, ...] = (
     _refuses(
         name="login",
         spec="RFC 1282; rlogind(8)",
-        starts=(b"\1rlogind: ",),
-        examples=(b"\1rlogind: Permission denied.\r\n",),
+        match=lambda data: _refusal(data) and b"erberos" not in data[:80],
+        starts=(b"\1rlogind: ", b"\1in.rlogind: ", b"\1UX:in.rlogind: "),
+        examples=(
+            b"\1rlogind: Permission denied.\r\n",
+            b"\1UX:in.rlogind: Permission denied.\r\n",
+            "\1rlogind: Accès refusé.\r\n".encode("latin-1"),
+        ),
         rejects=(b"\1rlogind: Permission", b"\1rlogind: \1\n"),
         ports=(513,),
     ),
@@ -81,8 +91,14 @@ PROTOCOLS: tuple[Protocol, ...] = (
     _refuses(
         name="klogin",
         spec="klogind(8): Kerberos rlogin",
-        starts=(b"\1klogind: ", b"\1Kerberos authentication failed"),
+        match=lambda data: _kerberos(data) or (_refusal(data) and not data.startswith(b"\1r")),
+        starts=(
+            *(b"\1klogind: ", b"\1eklogin: ", b"\1eklogind: ", b"\1krlogind: "),
+            *(b"\1rlogind: ", b"\1Kerberos authentication failed"),
+        ),
         examples=(
+            b"\1rlogind: Kerberos authentication failed, exiting.\r\n",
+            b"\1krlogind: Kerberos Authentication Failed.\r\n\0",
             b"\1klogind: Permission denied.\r\n",
             b"\1klogind: All authentication systems disabled\r\n",
         ),
@@ -101,11 +117,14 @@ PROTOCOLS: tuple[Protocol, ...] = (
         name="lpd",
         last_resort=True,
         spec="RFC 1179; lpd(8), Diagnostics",
-        match=lambda data: _LPD.match(data) is not None and is_text(data[:200]),
-        starts=tuple(bytes((letter,)) for letter in (*range(65, 91), *range(97, 123), 47)),
+        match=lambda data: _LPD.match(data) is not None and is_text(data[1:200]),
+        starts=(b"\1no connect", *(bytes((letter,)) for letter in (*range(65, 91), *range(97, 123), 47))),
         examples=(
             b"lpd: Malformed from address\n",
             b"no connect permissions\n",
+            b"\1no connect permissions\n",
+            b"print: lpsched: Malformed from address\n",
+            b"print.example.com: lpd: address for your hostname (print) not matched\n",
             b"print.example.com: lpd: Illegal service request\n",
             b"print: Your host does not have line printer access\n",
             b"lpd [@print.example.com]: unknown printer\n",

@@ -79,6 +79,8 @@ def _gopher(data: bytes) -> bool:
     """Menu lines: type and display, selector, host, port, between tabs (RFC 1436 §3.4)."""
     if data[:7] == b"Error: ":
         return b" Gophernicus/" in data
+    if data[:1] == b"3" and data.endswith(b"\r\n.\r\n") and data.count(b"\r\n") == 2:
+        return True  # an error, and no more than its text
     parts = first_line(data).split(b"\t")
     return len(parts) in {4, 5} and 1 <= len(parts[3]) <= 5 and parts[3].isdigit() and b" " not in parts[2]
 
@@ -213,6 +215,7 @@ PROTOCOLS: tuple[Protocol, ...] = (
         probe=b"/\r\n",
         starts=(*(bytes((kind,)) for kind in b"0123456789+TgIihsd"), b"Error: "),
         examples=(
+            b"3 --6 Bad Request. \r\n.\r\n",
             b"Error: File or directory not found!\n_____\nGophered by Gophernicus/3.1 on Linux\n",
             b"iWelcome\tfake\t(NULL)\t0\r\n",
             b"3'/lzr' does not exist\t\terror.host\t1\r\n.\r\n",

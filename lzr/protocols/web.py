@@ -22,10 +22,14 @@ PAGE_STARTS = (b"<!doctype html", b"<html", b"<head", b"<title", b"<body", b"<me
 STATUS_LINE = re.compile(rb"(?:HTTP|http|RTSP)/\d\.\d [1-9]\d\d[ \r\n]")
 """RFC 9112 §4: version, SP, three digits; then anything that ends them. Some have codes of their own."""
 
-LOOSE_LINE = re.compile(rb"(?:HTTP|http|RTSP)/\d(?:\.\d)? +[1-9]\d\d(?:[ \r\n]|$)")
-"""As some write it: more blanks, no minor version, nothing after it."""
+LOOSE_LINE = re.compile(
+    rb"(?:HTTP|http|RTSP)/?\d(?:\.\d)? +[1-9]\d\d(?:[ \r\n]|$)|HTTP/(?:\d\.\d|\*\.\*) (?:-1|0|4\d\d) [A-Z(]"
+)
+"""As some write it: more blanks, no minor version, no slash, no code that means something."""
 
-NO_VERSION = re.compile(rb"(?:UNKNOWN)? [45]\d\d [A-Z][A-Za-z ]{1,40}\r\n(?:[A-Z][\w-]{1,40}: |\r\n)")
+NO_VERSION = re.compile(
+    rb"(?:UNKNOWN|UnknownMethod|\(null\)|INV)? [2345]\d\d [A-Z][A-Za-z ]{1,40}\r\n(?:[A-Z][\w-]{1,40}: |\r\n)"
+)
 """What small servers write that could not read the request's version."""
 
 
@@ -79,10 +83,10 @@ def _kubernetes(data: bytes) -> bool:
 
 def _rtsp(data: bytes) -> bool:
     """RTSP's own status line, or HTTP's, in which some of its servers refuse what is no RTSP: under it they
-    name themselves, or number the answer (RFC 2326 §12.17), as HTTP never does."""
+    name themselves, list their methods, or number the answer (RFC 2326 §12.17), as HTTP never does."""
     if data[:1] == b"H":
         end = _head(data)
-        if data.find(b"\nCSeq: ", 12, end) > 0:
+        if data.find(b"\nCSeq: ", 12, end) > 0 or data.find(b" TEARDOWN", 12, end) > 0:
             return True
         return data.find(b"RTSP", 12, end) > 0 and RTSP_SERVER.search(data, 12, end) is not None
     return STATUS_LINE.match(data) is not None or LOOSE_LINE.match(data) is not None
@@ -96,6 +100,8 @@ _IPP_REQUEST = (  # RFC 8010 §3.1: IPP/1.1, Get-Printer-Attributes, request 1
     b"\x03"
 )
 
+_ODD = (b"HTTP1.", b"(null) ", b"UnknownMethod ", b"INV ")
+
 PROTOCOLS: tuple[Protocol, ...] = (
     Protocol(
         name="http",
@@ -106,7 +112,7 @@ PROTOCOLS: tuple[Protocol, ...] = (
             Host(),
             b"\r\nUser-Agent: " + USER_AGENT + b"\r\nAccept: */*\r\nConnection: close\r\n\r\n",
         ),
-        starts=(b"HTTP/", b"http/", b"<", b"\xef\xbb\xbf", b"\r\n", b"\n", b" ", b"UNKNOWN "),
+        starts=(b"HTTP/", b"http/", b"<", b"\xef\xbb\xbf", b"\r\n", b"\n", b" ", b"UNKNOWN ", *_ODD),
         examples=(
             b"HTTP/1.1 200 OK\r\nServer: nginx\r\nContent-Length: 0\r\n\r\n",
             b"HTTP/1.0 302\r\nLocation: https://192.0.2.1/\r\n\r\n",
@@ -115,6 +121,11 @@ PROTOCOLS: tuple[Protocol, ...] = (
             b"HTTP/1.0  200 OK\r\nContent-Type: text/html\r\n\r\n",
             b"HTTP/1.1 200",
             b" 501 Not Implemented\r\nConnection: close\r\n\r\n",
+            b"(null) 400 Bad Request\r\nServer: mini_httpd/1.19\r\n\r\n",
+            b"UnknownMethod 403 Forbidden\r\nConnection: keep-alive\r\n\r\n",
+            b"HTTP1.1 405 Method Not Allowed\r\n",
+            b"HTTP/1.0 -1 Internal Server Error\r\n\r\n",
+            b"HTTP/*.* 400 Bad Request\r\nContent-Type:text/plain\r\n\r\n",
             b"UNKNOWN 400 Bad Request\r\nServer: mini_httpd/1.30\r\n\r\n",
             b"<?xml version='1.0'?>\n<!DOCTYPE html>\n<html>",
             b"<!DOCTYPE HTML>\n<html><head><title>Error response</title></head>",
@@ -130,6 +141,9 @@ PROTOCOLS: tuple[Protocol, ...] = (
             b"\r\nlogin: ",
             b"HTTP/1.1 2000 OK\r\n",
             b"HTTP/1.1 099 OK\r\n",
+            b"(null) pointer\r\n",
+            b"HTTP1 is old\r\n",
+            b"HTTP/1.1 0 apples\r\n",
             b" 501 apples\r\nand pears\r\n",
             b" 501 Not Implemented yet, and no header follows",
             b"UNKNOWN COMMAND\n",
@@ -184,6 +198,7 @@ PROTOCOLS: tuple[Protocol, ...] = (
             b"RTSP/1.0 401 Unauthorized\r\nCSeq: 1\r\n\r\n",
             b"HTTP/1.1 503 Service Unavailable\r\nServer: GStreamer RTSP server\r\n\r\n",
             b"HTTP/1.0 400 Bad Request\r\nCSeq: 0\r\n\r\n",
+            b"HTTP/1.0 501 Not Implemented\r\nAllow: DESCRIBE, PLAY, SETUP, TEARDOWN\r\n\r\n",
         ),
         rejects=(
             b"RTSP/1.0\r\n",

@@ -52,7 +52,8 @@ def test_no_two_rules_contradict() -> None:
 def test_a_label_is_made_of_what_was_found(found: set[str], preferred: list[str]) -> None:
     names = [name for name in ORDER if name in found]
     label = resolve(names, preferred)
-    kept = resolve(names).split("-") if len(names) > 1 else []
+    joined = f"-{resolve(names)}-"
+    kept = [name for name in names if f"-{name}-" in joined] if len(names) > 1 else []
     chosen = next((name for name in preferred if name in kept), None)
     if chosen:
         assert label == chosen
