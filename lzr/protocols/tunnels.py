@@ -216,6 +216,7 @@ PROTOCOLS: tuple[Protocol, ...] = (
         starts=(*(bytes((kind,)) for kind in b"0123456789+TgIihsd"), b"Error: "),
         examples=(
             b"3 --6 Bad Request. \r\n.\r\n",
+            b"3 --6 Bad Request. \r\n.\r\n",
             b"Error: File or directory not found!\n_____\nGophered by Gophernicus/3.1 on Linux\n",
             b"iWelcome\tfake\t(NULL)\t0\r\n",
             b"3'/lzr' does not exist\t\terror.host\t1\r\n.\r\n",
