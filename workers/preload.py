@@ -32,6 +32,7 @@ LATE = (
     "operator",
     "lzr.records.filter",
     "lzr.records.fields",
+    "lzr.targets.blocklist",
     "lzr.protocols",
     "lzr.errors",
     # the standard library: a traceback, a warning, an error of a thread

@@ -84,6 +84,7 @@ def test_the_wheel_holds_what_a_user_needs(built: tuple[Path, Path]) -> None:
     for wanted in (
         "data/share/lzr/etc/all.ini",
         "data/share/lzr/etc/lzr.toml",
+        "data/share/lzr/etc/blocklist.conf",
         "data/share/lzr/etc/grafana-lzr.json",
         "data/share/man/man1/lzr.1",
         "data/share/bash-completion/completions/lzr.bash",
