@@ -42,5 +42,7 @@ setuptools.setup(
         )
     ],
     options={"build": {"build_base": build}},
-    **{"license_expression" if SPDX else "license": "Apache-2.0"},
+    **{
+        "license_expression" if SPDX else "license": "Apache-2.0 AND BSD-2-Clause"
+    },  # the fingerprints: NOTICE
 )

@@ -106,6 +106,7 @@ BEYOND_TESTS: dict[str, tuple[str, ...]] = {
     "output_fields": ("system/test_dropin_pipelines.py::test_output_modules_fields_and_filter",),
     "output_filter": ("system/test_dropin_pipelines.py::test_output_modules_fields_and_filter",),
     "zgrab_only_known": ("system/test_dropin_pipelines.py::test_the_feed_of_what_is_known",),
+    "enrich": ("system/test_enrich_running.py::test_fingerprints_add_fields_and_change_no_label",),
     "notes": ("system/test_dropin_pipelines.py::test_metadata_status_and_log",),
     "metadata_file": ("system/test_dropin_pipelines.py::test_metadata_status_and_log",),
     "status_updates_file": ("system/test_dropin_pipelines.py::test_metadata_status_and_log",),

@@ -30,6 +30,7 @@ LATE = (
     "difflib",
     "ipaddress",
     "operator",
+    "lzr.fingerprint.enrichment",
     "lzr.records.filter",
     "lzr.records.fields",
     "lzr.targets.blocklist",
@@ -77,6 +78,9 @@ CODECS = (
 """Encodings are modules too, loaded when one is first asked for by its name."""
 
 _QUOTED = ("lzr", "workers", "__main__")
+_DATA = frozenset(("lzr.fingerprint.recog.data",))
+"""Large modules of ours in which nothing runs."""
+
 _sources: dict[str, bytes] = {}
 
 
@@ -139,6 +143,6 @@ def _read_sources() -> None:
         path = getattr(module, "__file__", None)
         if isinstance(path, str) and path.endswith(".py") and not _sources.get(path):
             _sources[path] = b""
-            if name.partition(".")[0] in _QUOTED:
+            if name.partition(".")[0] in _QUOTED and name not in _DATA:
                 with contextlib.suppress(OSError), open(path, "rb", buffering=0) as file:
                     _sources[path] = file.read()  # installed without: a traceback has no quotations then

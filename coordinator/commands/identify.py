@@ -22,6 +22,7 @@ from lzr import safetext
 from lzr.errors import UsageError, printable, two_dashes
 from lzr.fingerprint import Classifier
 from lzr.fingerprint.conversations import Segment, first_answers
+from lzr.fingerprint.enrichment import EnrichingClassifier
 from lzr.options import handshakes as choice
 from lzr.options.table import Options
 from lzr.protocols import BY_NAME, Identity, Part, Protocol
@@ -70,7 +71,7 @@ def main(argv: list[str]) -> int:
             )
         )
         handshakes = asked.handshakes
-        classifier = Classifier(asked.priority_fingerprint or handshakes)
+        classifier = EnrichingClassifier(asked.priority_fingerprint or handshakes)
         status = OK
         for path in options.files or ["-"]:
             for payload in _payloads(path, options.format, handshakes):
@@ -319,6 +320,7 @@ def _line(payload: Payload, classifier: Classifier, *, as_json: bool) -> str:
             "application": found.application,
             "product": found.product,
             "version": found.version,
+            **{name: text for name, text in found.details._asdict().items() if text},
             **dict(payload.where),
         }
         return json.dumps(told)

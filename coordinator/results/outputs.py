@@ -18,6 +18,7 @@ from coordinator.results.resultfile import ResultFile, content, default_name, op
 from lzr.ipc.job import Output
 from lzr.options.table import Options, UsageError
 from lzr.records.encoders import ENCODERS
+from lzr.records.fields import written
 
 __all__ = ["Outputs", "begin", "default_name", "open_outputs"]
 
@@ -124,7 +125,7 @@ def _open(
     return open_result(
         name,
         options.output_module,
-        options.output_fields,
+        written(options.output_fields, enrich=options.enrich),
         invoker,
         overwrite=options.overwrite,
         resumed=resumed,
@@ -154,7 +155,8 @@ def begin(outputs: Outputs, checkpoint: Checkpoint | None, options: Options) -> 
         if file is not None and descriptor == file.descriptor:
             outputs.offsets[number], outputs.fresh[number], sentence = file.begin()
         elif outputs.offsets[number] and form in ENCODERS:
-            heading = ENCODERS[form](fields=options.output_fields).header()
+            names = written(options.output_fields, enrich=options.enrich)
+            heading = ENCODERS[form](fields=names).header()
             outputs.fresh[number] = not (heading and content(descriptor, 0, len(heading)) == heading)
             if _appends(descriptor) and content(descriptor, outputs.offsets[number] - 1, 1) not in (
                 b"",

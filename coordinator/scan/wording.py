@@ -21,6 +21,7 @@ from lzr import __version__, safetext
 from lzr.options import handshakes
 from lzr.options.table import Options
 from lzr.records.encoders import ENCODERS
+from lzr.records.fields import written
 
 OK = 0
 
@@ -54,7 +55,8 @@ def nothing_to_do(opened: Opened, begun: Begun, console: Console, signals: Signa
         opened.log.info(why)
     for descriptor, form, fresh in zip(outputs.descriptors, outputs.forms, outputs.fresh, strict=True):
         if form in ENCODERS and fresh:
-            os.write(descriptor, ENCODERS[form](fields=options.output_fields).header())
+            names = written(options.output_fields, enrich=options.enrich)
+            os.write(descriptor, ENCODERS[form](fields=names).header())
     accounts = Accounts(begun.ledger, intake, outputs, console.totals)
     accounts.update(0)
     for sentence in intake.refused:

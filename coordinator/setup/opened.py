@@ -6,7 +6,7 @@ import os
 import stat
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import datetime
@@ -41,7 +41,7 @@ from lzr.errors import printable
 from lzr.options import handshakes
 from lzr.options.table import Options, UsageError, check_fields
 from lzr.records import fields
-from lzr.records.filter import ExpressionError, record_filter
+from lzr.records.filter import ExpressionError, fields_of, parse, record_filter
 from lzr.sourceports import DEFAULT_PORTS
 from lzr.targets.blocklist import Blocklist
 
@@ -141,6 +141,12 @@ def open_all(
     )
 
 
+def _check_enriched(option: str, names: Collection[str], options: Options) -> None:
+    for name in () if options.enrich else fields.ENRICHED:
+        if name in names:
+            raise UsageError(f"{option}: the field {name} is empty without --enrich")
+
+
 def _check_output(options: Options) -> None:
     """Fields and filter, which the collectors would stumble over. Raises UsageError."""
     names = options.output_fields
@@ -148,8 +154,10 @@ def _check_output(options: Options) -> None:
         if names is not None:
             check_fields(names, fields.NUMBERS)
             fields.choose(names)
+            _check_enriched("--output-fields", names, options)
         if options.output_filter is not None:
             record_filter(options.output_filter)
+            _check_enriched("--output-filter", fields_of(parse(options.output_filter)), options)
     except ExpressionError as error:
         raise UsageError(f"--output-filter {options.output_filter}: {error}") from error
     except ValueError as error:

@@ -10,7 +10,7 @@
 enum {
     SADDR, DADDR, SPORT, DPORT, SEQNUM, ACKNUM, WINDOW, TTL, COUNTER, ACK, ACKED, SYN, RST, FIN, PUSH,
     HANDSHAKE_NUM, FINGERPRINT, TIMESTAMP, EXPECTED, DATA, FIREWALL, APPLICATION, PRODUCT, VERSION, TRUNCATED,
-    HANDSHAKE, REASON, FIELD_COUNT
+    HANDSHAKE, REASON, DEVICE, HARDWARE, OS, CPE, SUBJECT, FIELD_COUNT
 };
 
 /* The encoder is told which fields to write by their place here. */
@@ -18,10 +18,12 @@ static const char *const FIELD_NAMES[FIELD_COUNT] = {
     "saddr", "daddr", "sport", "dport", "seqnum", "acknum", "window", "ttl", "Counter", "ACK", "ACKed", "SYN",
     "RST", "FIN", "PUSH", "HandshakeNum", "fingerprint", "Timestamp", "expectedRToLZR", "data",
     "ackingFirewall", "application", "product", "version", "truncated", "handshake", "reason",
+    "device", "hardware", "os", "cpe", "subject",
 };
 
 static const uint8_t NAME_SIZES[FIELD_COUNT] = {5, 5, 5, 5, 6, 6, 6, 3, 7, 3, 5, 3, 3,
-                                                3, 4, 12, 11, 9, 14, 4, 14, 11, 7, 7, 9, 9, 6};
+                                                3, 4, 12, 11, 9, 14, 4, 14, 11, 7, 7, 9, 9, 6,
+                                                6, 8, 2, 3, 7};
 
 static const char *const EXPECTED_NAMES[] = {"", "sa", "ack", "data"};
 static const char *const REASON_NAMES[] = {"data",        "silent",     "rst",             "fin",
@@ -221,7 +223,7 @@ struct job {
     const uint8_t *fields;
     Py_ssize_t field_count;
     PyObject *handshakes; /* tuple */
-    PyObject *attributes[4]; /* names of Identity's attributes */
+    PyObject *attributes[5]; /* names of Identity's attributes */
     int expanded;
     uint64_t second;  /* that `time` stands for */
     char time[64];    /* as far as the second */
@@ -313,6 +315,21 @@ static int identity_field(struct job *job, int field, PyObject *identity, int *f
     return good;
 }
 
+/* Details is a tuple of strings, in the order of the fields. */
+static int details_field(struct job *job, int field, PyObject *identity, int *first)
+{
+    if (identity == Py_None || PyUnicode_Check(identity))
+        return 1;
+    PyObject *details = PyObject_GetAttr(identity, job->attributes[4]);
+    int good = 0;
+    if (details != NULL && PyTuple_Check(details) && PyTuple_GET_SIZE(details) == 1 + SUBJECT - DEVICE)
+        good = string_field(job, field, PyTuple_GET_ITEM(details, field - DEVICE), first);
+    else if (details != NULL)
+        PyErr_SetString(PyExc_TypeError, "an identity's details are five strings");
+    Py_XDECREF(details);
+    return good;
+}
+
 static int record(struct job *job, const struct outcome *row, const uint8_t *data, PyObject *identity)
 {
     struct text *out = &job->out;
@@ -339,6 +356,14 @@ static int record(struct job *job, const struct outcome *row, const uint8_t *dat
         case PRODUCT:
         case VERSION:
             if (!identity_field(job, field, identity, &first))
+                return 0;
+            continue;
+        case DEVICE:
+        case HARDWARE:
+        case OS:
+        case CPE:
+        case SUBJECT:
+            if (!details_field(job, field, identity, &first))
                 return 0;
             continue;
         case HANDSHAKE:
@@ -471,7 +496,7 @@ static int every_record(struct job *job, const Py_buffer *rows, const Py_buffer 
 PyObject *lzr_json_records(PyObject *self, PyObject *const *args, Py_ssize_t count)
 {
     (void)self;
-    static const char *const ATTRIBUTES[] = {"label", "application", "product", "version"};
+    static const char *const ATTRIBUTES[] = {"label", "application", "product", "version", "details"};
     Py_buffer buffers[4]; /* rows, blob, keep, fields */
     int got = 0;
     PyObject *identities = NULL, *result = NULL;
@@ -486,7 +511,7 @@ PyObject *lzr_json_records(PyObject *self, PyObject *const *args, Py_ssize_t cou
     if (got < 4 || (job.expanded = PyObject_IsTrue(args[6])) < 0 ||
         (identities = PySequence_Tuple(args[4])) == NULL || (job.handshakes = PySequence_Tuple(args[5])) == NULL)
         goto done;
-    for (int i = 0; i < 4; i++)
+    for (int i = 0; i < 5; i++)
         if ((job.attributes[i] = PyUnicode_InternFromString(ATTRIBUTES[i])) == NULL)
             goto done;
     job.fields = buffers[3].buf;
@@ -511,7 +536,7 @@ done:
     free(job.out.at);
     Py_XDECREF(identities);
     Py_XDECREF(job.handshakes);
-    for (int i = 0; i < 4; i++)
+    for (int i = 0; i < 5; i++)
         Py_XDECREF(job.attributes[i]);
     while (got > 0)
         PyBuffer_Release(&buffers[--got]);

@@ -73,6 +73,14 @@ class Options(Scanning):
         default_text="the reference's, and ours where known",
         example='["saddr", "sport", "fingerprint"]',
     )
+    enrich: bool = option(
+        OUTPUT,
+        types.SWITCH,
+        "look replies up among the 2,860 fingerprints of Recog too: fields cpe, device, hardware, os and "
+        "subject, and more products and versions",
+        default=False,
+        on_resume=FIXED,
+    )
     feed_zgrab: bool = option(
         OUTPUT,
         types.SWITCH,

@@ -34,6 +34,22 @@ Part = bytes | Host | Address | Random
 Matcher = Callable[[bytes], bool]
 
 
+class Details(NamedTuple):
+    """What fingerprints say beyond that ("" where nothing).
+
+    hardware: maker and model. os: with its version. cpe: with blanks between them. subject: of a certificate.
+    """
+
+    device: str = ""
+    hardware: str = ""
+    os: str = ""
+    cpe: str = ""
+    subject: str = ""
+
+
+NO_DETAILS = Details()
+
+
 class Identity(NamedTuple):
     """What a reply gives away: its label, and where plainly stated what runs there ("" where not)."""
 
@@ -41,6 +57,7 @@ class Identity(NamedTuple):
     application: str = ""
     product: str = ""
     version: str = ""
+    details: Details = NO_DETAILS
 
 
 @dataclass(frozen=True, slots=True)

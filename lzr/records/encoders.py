@@ -18,7 +18,7 @@ from lzr import addresses
 from lzr.kernels import NATIVE, in_c
 from lzr.protocols._protocol import Identity
 from lzr.records.escape import csv_cell, json_string, time_text
-from lzr.records.fields import FIELDS, NUMBERS, choose
+from lzr.records.fields import ENRICHED, FIELDS, NUMBERS, choose
 from lzr.rows import ACK, FIN, OUTCOME, PSH, RST, SYN, Expected, Reason
 
 Record = dict[str, Any]
@@ -104,6 +104,7 @@ def record(
         "truncated": row.cut != 0,
         "handshake": handshakes[row.handshake] if row.handshake < len(handshakes) else "",
         "reason": Reason.NAMES[row.reason] if row.reason < len(Reason.NAMES) else "",
+        **it.details._asdict(),
     }
 
 
@@ -241,7 +242,7 @@ class JsonEncoder(Encoder):
         return "{" + ",".join(parts) + "}\n"
 
 
-_FOREIGN = frozenset({"data", "fingerprint", "application", "product", "version", "handshake"})
+_FOREIGN = frozenset({"data", "fingerprint", "application", "product", "version", "handshake", *ENRICHED})
 """Fields whose text others chose; the rest are numbers, addresses and words of our own."""
 
 

@@ -1,6 +1,6 @@
 """The fields of a result record: one table, from which every output and its documentation are made.
 
-The first twenty-one are the reference's, in its order, with its names and types; the last six are ours.
+The first twenty-one are the reference's, in its order, with its names and types; the others are ours.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ class Field(NamedTuple):
     kind: "string", "int" or "bool".
     optional: left out of a JSON record when empty or false.
     default: written unless --output-fields says otherwise.
+    enriched: there is something in it with --enrich only, and it is written by default only then.
     """
 
     name: str
@@ -23,6 +24,7 @@ class Field(NamedTuple):
     derived: str
     optional: bool = False
     default: bool = True
+    enriched: bool = False
 
 
 FIELDS = (
@@ -84,6 +86,27 @@ FIELDS = (
     ),
     Field("handshake", "string", "name of the handshake HandshakeNum counts", "-handshakes", True, False),
     Field("reason", "string", "how the flow ended", "state of the flow", True, False),
+    Field("device", "string", "kind of device", "reply; --enrich", True, False, True),
+    Field("hardware", "string", "its maker and model", "reply; --enrich", True, False, True),
+    Field("os", "string", "operating system, and its version", "reply; --enrich", True, False, True),
+    Field(
+        "cpe",
+        "string",
+        "CPE 2.2 names of service, hardware and system, with blanks between them",
+        "reply; --enrich",
+        True,
+        False,
+        True,
+    ),
+    Field(
+        "subject",
+        "string",
+        "whom the certificate names, where it comes in clear",
+        "TLS up to 1.2; --enrich",
+        True,
+        False,
+        True,
+    ),
 )
 
 TYPES: dict[str, type] = {
@@ -91,6 +114,12 @@ TYPES: dict[str, type] = {
 }
 NUMBERS = {field.name: number for number, field in enumerate(FIELDS)}
 DEFAULT = tuple(field.name for field in FIELDS if field.default)
+ENRICHED = tuple(field.name for field in FIELDS if field.enriched)
+
+
+def written(names: tuple[str, ...] | None, *, enrich: bool) -> tuple[str, ...] | None:
+    """What was asked for; where nothing was, None for the default ones, or with `enrich` its own too."""
+    return DEFAULT + ENRICHED if enrich and names is None else names
 
 
 def choose(names: Iterable[str] | None) -> tuple[str, ...]:
@@ -113,7 +142,13 @@ def listing() -> str:
     wide = max(len(field.name) for field in FIELDS)
     lines = []
     for field in FIELDS:
-        note = "" if field.default else " (not written unless asked for)"
+        note = (
+            " (with --enrich)"
+            if field.enriched
+            else ""
+            if field.default
+            else " (not written unless asked for)"
+        )
         lines.append(f"{field.name:<{wide}}  {field.kind:<6}  {field.text}{note}\n")
     return "".join(lines)
 
@@ -123,5 +158,6 @@ def table() -> str:
     lines = ["| field | type | meaning | taken from | in JSON |", "|---|---|---|---|---|"]
     for field in FIELDS:
         when = "always" if not field.optional else "when not empty" if field.default else "when asked for"
+        when = "with `--enrich`, when not empty" if field.enriched else when
         lines.append(f"| `{field.name}` | {field.kind} | {field.text} | {field.derived} | {when} |")
     return "\n".join(lines) + "\n"

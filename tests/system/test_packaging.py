@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 import sysconfig
+import tarfile
 import venv
 import zipfile
 from email import message_from_bytes
@@ -92,10 +93,16 @@ def test_the_wheel_holds_what_a_user_needs(built: tuple[Path, Path]) -> None:
         "data/share/doc/lzr/README.md",
         "scripts/lzr",
         "lzr/py.typed",
+        "lzr/fingerprint/recog/LICENSE",
+        f"lzr-{__version__}.dist-info/licenses/NOTICE",
         f"lzr-{__version__}.dist-info/licenses/LICENSE",
     ):
         assert wanted in names
     assert not [name for name in names if name.endswith((".c", ".h")) or name.startswith(("tests/", "demo/"))]
+    with zipfile.ZipFile(wheel_of(built)) as archive:
+        licence = archive.read("lzr/fingerprint/recog/LICENSE").decode()
+    assert "Rapid7" in licence
+    assert "Redistributions in binary form" in licence
     modules = {
         str(path.relative_to(ROOT))
         for package in ("lzr", "coordinator", "workers")
@@ -104,9 +111,23 @@ def test_the_wheel_holds_what_a_user_needs(built: tuple[Path, Path]) -> None:
     assert modules <= names
 
 
+def test_the_sdist_holds_what_the_fingerprints_are_made_with(built: tuple[Path, Path]) -> None:
+    (sdist,) = built[1].glob("*.tar.gz")
+    with tarfile.open(sdist) as archive:
+        names = {name.partition("/")[2] for name in archive.getnames()}
+    for wanted in (
+        "NOTICE",
+        "fingerprints/__main__.py",
+        "lzr/fingerprint/recog/LICENSE",
+        "lzr/fingerprint/recog/data.py",
+        "tests/unit/lzr/fingerprint/recog/examples.jsonl.gz",
+    ):
+        assert wanted in names
+
+
 def test_metadata_says_what_an_index_asks_for(built: tuple[Path, Path]) -> None:
     found = metadata(wheel_of(built))
-    assert found["License-Expression"] == "Apache-2.0"
+    assert found["License-Expression"] == "Apache-2.0 AND BSD-2-Clause"
     assert found["Requires-Python"] == ">=3.11"
     assert found["Description-Content-Type"] == "text/markdown"
     classifiers = found.get_all("Classifier", [])

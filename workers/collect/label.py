@@ -19,6 +19,7 @@ from lzr.ipc.messages import Counts, Tally
 from lzr.options.table import Options
 from lzr.protocols import Identity, handshake
 from lzr.records.encoders import ENCODERS, UNKNOWN, Encoder, ZgrabEncoder, refused, unanswered
+from lzr.records.fields import written
 from lzr.records.filter import record_filter
 from lzr.records.summary import Summary
 from lzr.rows import Reason
@@ -49,7 +50,7 @@ class BlockMaker:
         self._findings = findings
         self._options = options
         self.encoders = [_encoder(options, form) for form in forms]
-        self._classifier = Classifier(options.priority_fingerprint or options.handshakes)
+        self._classifier = _classifier(options)
         self._sent = [handshake(name, options.user_agent) for name in options.handshakes]
         # Many services say the same to the byte: banners, alerts, error pages.
         self._known: dict[tuple[int, bytes], Identity] = {}
@@ -151,6 +152,15 @@ class BlockMaker:
         return found
 
 
+def _classifier(options: Options) -> Classifier:
+    preferred = options.priority_fingerprint or options.handshakes
+    if not options.enrich:
+        return Classifier(preferred)
+    from lzr.fingerprint.enrichment import EnrichingClassifier  # half a megabyte of fingerprints
+
+    return EnrichingClassifier(preferred)
+
+
 def _encoder(options: Options, form: str) -> Encoder:
     common: dict[str, Any] = {
         "handshakes": options.handshakes,
@@ -161,4 +171,4 @@ def _encoder(options: Options, form: str) -> Encoder:
     }
     if form in ("feed", "zgrab"):
         return ZgrabEncoder(known_only=options.zgrab_only_known, **common)
-    return ENCODERS[form](fields=options.output_fields, **common)
+    return ENCODERS[form](fields=written(options.output_fields, enrich=options.enrich), **common)

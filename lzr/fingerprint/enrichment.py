@@ -1,0 +1,165 @@
+"""What Recog's fingerprints add to an identity: CPE, device, hardware, operating system, and product and
+version where our own readers have none (--enrich; always in `lzr identify`).
+
+What our own readers name stays, so that a record says the same with and without; but not the name of a
+platform, which stands first in the Server field of UPnP ("Linux/2.6 UPnP/1.0 miniupnpd/1.0"), nor a maker's,
+and not MySQL, whose descendants are told apart better here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from lzr.fingerprint.classifier import Classifier
+from lzr.fingerprint.recog import texts
+from lzr.fingerprint.recog.data import TABLES
+from lzr.fingerprint.recog.facts import told
+from lzr.fingerprint.recog.table import Says, Table
+from lzr.protocols._protocol import Details, Identity, Protocol
+
+_REMEMBERED = 4096
+"""Texts whose facts are kept at hand: headers and greetings repeat where whole replies do not."""
+
+_MODULES = 8
+"""Words of Apache's description of itself that are looked up."""
+
+_PLATFORMS = frozenset(
+    ("linux", "debian", "ubuntu", "fedora", "windows", "freebsd", "upnp", "unknown", "ipos", "python")
+)
+"""What a Server field may begin with that is no server."""
+
+_NO_KIND = frozenset(("", "General"))
+"""Kinds of device that say nothing."""
+
+
+class EnrichingClassifier(Classifier):
+    """A classifier whose identities have `details`."""
+
+    def __init__(self, preferred: Sequence[str] = ()) -> None:
+        super().__init__(preferred)
+        self._facts = _Facts()
+
+    def identify(self, data: bytes, sent: Protocol | None = None) -> Identity:
+        found = super().identify(data, sent)
+        asked = texts.of(found.label, data)
+        return self._enriched(found, asked) if asked else found
+
+    def _enriched(self, found: Identity, asked: texts.Texts) -> Identity:
+        subject = next((text for table, text in asked if table == "subject"), b"").decode("latin-1")
+        said = [says for says in self._facts.all(asked) if says]
+        if not said:
+            return found._replace(details=Details(subject=subject)) if subject else found
+        product, version = found.product, found.version
+        if _is_vague(found, asked, said):
+            named = next((pair for says in said if (pair := _product(says))[0]), (product, version))
+            if not named[0].endswith(product):
+                product, version = named
+        for says in said:
+            theirs, its = _product(says)
+            if theirs and not product:
+                product, version = theirs, its
+            elif its and not version and says.get("service.product", "").lower() == product.lower():
+                version = its
+        details = Details(
+            next((kind for says in said if (kind := _kind(says))), ""),
+            next((name for says in said if (name := _named(says, "hw"))), ""),
+            next((name for says in said if (name := _named(says, "os"))), ""),
+            " ".join(_cpes(said)),
+            subject,
+        )
+        return Identity(found.label, found.application, product, version, details)
+
+
+class _Facts:
+    """The tables, each read when it is first asked, and what they said of texts seen before."""
+
+    def __init__(self) -> None:
+        self._tables: dict[str, Table] = {}
+        self._known: dict[tuple[str, bytes], list[Says]] = {}
+
+    def all(self, asked: texts.Texts) -> list[Says]:
+        """What each text says, and what Apache's words about itself say."""
+        said = []
+        known = self._known
+        for table, text in asked:
+            key = table, text
+            says = known.get(key)
+            if says is None:
+                if len(known) >= _REMEMBERED:
+                    known.clear()
+                says = known[key] = self._said(table, text)
+            said += says
+        return said
+
+    def _said(self, table: str, text: bytes) -> list[Says]:
+        says = told(self._table(table), text)
+        info = says.get("apache.info", "").encode("latin-1", "replace")
+        if not info:
+            return [says]
+        words = info.split()[:_MODULES]
+        said = [says, told(self._table("apache-os"), info)]
+        # A module is no product beside the server: only its CPE counts.
+        for word in words:
+            cpe = told(self._table("apache-module"), word).get("service.cpe23", "")
+            if cpe:
+                said.append({"service.cpe23": cpe})
+        return said
+
+    def _table(self, name: str) -> Table:
+        table = self._tables.get(name)
+        if table is None:
+            table = self._tables[name] = Table(TABLES[name])
+        return table
+
+
+def _is_vague(found: Identity, asked: texts.Texts, said: list[Says]) -> bool:
+    """Whether what our own reader calls a product is a platform, a maker, or the ancestor of several."""
+    first = found.product.lower().replace("_", " ").replace(",", " ").partition(" ")[0]
+    if first in _PLATFORMS or found.label == "mysql":
+        return True
+    table, text = asked[0]
+    if table == "server":
+        return b"UPnP/" in text
+    makers = {says.get(f"{whose}.vendor", "").lower() for says in said for whose in ("service", "hw", "os")}
+    return table.startswith("sip") and first in makers
+
+
+def _product(says: Says) -> tuple[str, str]:
+    """The service, else the hardware, else the operating system, with its maker, and its version."""
+    for whose in ("service", "hw", "os"):
+        name = _with_maker(says, whose)
+        if name:
+            return name, says.get(f"{whose}.version", "")
+    return "", ""
+
+
+def _with_maker(says: Says, whose: str) -> str:
+    vendor, product = says.get(f"{whose}.vendor", ""), says.get(f"{whose}.product", "")
+    return product if product.lower().startswith(vendor.lower()) else f"{vendor} {product}" if product else ""
+
+
+def _kind(says: Says) -> str:
+    for whose in ("hw", "os", "service"):
+        kind = says.get(f"{whose}.device", "")
+        if kind not in _NO_KIND:
+            return kind
+    return ""
+
+
+def _named(says: Says, whose: str) -> str:
+    """Maker, name and of a system the version in a row, without saying anything twice."""
+    name = _with_maker(says, whose)
+    version = says.get(f"{whose}.version", "") if whose == "os" else ""
+    return f"{name} {version}" if name and version and version not in name else name
+
+
+def _cpes(said: Iterable[Says]) -> list[str]:
+    """Each once, services first; one without a version is left out where the same has one."""
+    found = [
+        says[f"{whose}.cpe23"]
+        for whose in ("service", "hw", "os")
+        for says in said
+        if f"{whose}.cpe23" in says
+    ]
+    exact = {cpe.rpartition(":")[0] for cpe in found if not cpe.endswith(":-")}
+    return list(dict.fromkeys(cpe for cpe in found if not cpe.endswith(":-") or cpe[:-2] not in exact))
