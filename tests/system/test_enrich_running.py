@@ -21,7 +21,7 @@ SERVER = r"""
 import socket, threading
 ANSWERS = {
     8001: b"HTTP/1.1 200 OK\r\nServer: Apache/2.4.29 (Ubuntu)\r\n\r\n",
-    8002: b"HTTP/1.1 401 No\r\nServer: =cmd|,\x1b[2J\"Boa\r\nWWW-Authenticate: Basic realm=\"DSL-2640B\"\r\n\r\n",
+    8002: b"HTTP/1.1 401 No\r\nServer: =cmd|,\x1b[2J\"Boa\r\nSet-Cookie: PHPSESSID=1\r\n\r\n",
     8003: b"HTTP/1.1 200 OK\r\nServer: " + b"Linux/" * 80 + b" UPnP/1.0 miniupnpd/\xff\x00\r\n\r\n",
     8004: b"not known at all\r\n",
 }
@@ -71,6 +71,7 @@ def test_fingerprints_add_fields_and_change_no_label(scanner: Namespace) -> None
         assert record["data"] == plain[port]["data"]
     assert rich[8001]["cpe"] == "cpe:/a:apache:http_server:2.4.29 cpe:/o:canonical:ubuntu_linux:-"
     assert (rich[8001]["os"], rich[8001]["product"]) == ("Ubuntu Linux", "Apache")
+    assert rich[8002]["cpe"] == "cpe:/a:php:php:-"
     assert not [name for name in ENRICHED if name in rich[8004]]
 
 

@@ -1,4 +1,4 @@
-"""Fingerprints of rapid7/recog, commit 14fa1a7abcde: data, made by python -m fingerprints.
+"""Fingerprints of rapid7/recog, commit 14fa1a7211e7: data, made by python -m fingerprints.
 
 Copyright (c) 2014-2015, Rapid7. BSD-2-Clause: the file LICENSE beside this one.
 """
