@@ -52,6 +52,11 @@ def line(text: str) -> str:
     return "".join([letter if letter.isprintable() else _escaped(letter) for letter in text])
 
 
+def row(text: str) -> str:
+    """A line whose cells have tabs between them: those stay."""
+    return "\t".join(map(line, text.split("\t")))
+
+
 def lines(text: str) -> str:
     """Text of several lines, of any length: what is not printable is escaped, but for the line breaks."""
     return "".join(

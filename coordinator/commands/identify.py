@@ -78,7 +78,7 @@ def main(argv: list[str]) -> int:
                 if payload.trouble:
                     status = INVALID
                     print(safetext.line(f"lzr identify: {payload.trouble}"), file=sys.stderr)
-                print(safetext.line(_line(payload, classifier, as_json=options.json)), flush=path == "-")
+                print(safetext.row(_line(payload, classifier, as_json=options.json)), flush=path == "-")
         sys.stdout.flush()
         return status
     except UsageError as error:

@@ -17,7 +17,7 @@ from lzr import safetext
 pytestmark = pytest.mark.attack
 
 ROOT = Path(__file__).parents[3]
-SAFE = {"line", "lines", "plain", "printable"}
+SAFE = {"line", "lines", "plain", "printable", "row"}
 OWN_TEXT = {"json.dumps", "_parser().format_help", "table"}
 """Calls that give nothing but ASCII of our own: json escapes all else."""
 EVIL = "a\x1b]0;owned\x07\x9b31m\u202e\nlzr: all is well\udcff"
