@@ -17,6 +17,7 @@ from pathlib import Path
 
 from benchmarks.corpus import DEFAULT, load
 from lzr.fingerprint import Classifier
+from lzr.fingerprint.enrichment import EnrichingClassifier
 from lzr.protocols import BY_NAME, PROTOCOLS
 
 ROUNDS = 9
@@ -46,6 +47,8 @@ def main(argv: list[str]) -> int:
     print(f"classify            {best(classifier.classify, replies):6.2f} µs")
     print(f"classify, probe too {best(lambda data: classifier.classify(data, sent), replies):6.2f} µs")
     print(f"identify            {best(classifier.identify, replies):6.2f} µs")
+    enriching = EnrichingClassifier(("http", "tls"))
+    print(f"with --enrich       {best(enriching.identify, replies):6.2f} µs, texts seen before")
     by_label: dict[str, list[bytes]] = defaultdict(list)
     for reply in replies:
         by_label[classifier.classify(reply)].append(reply)
