@@ -12,6 +12,7 @@ from tests.lab.net import Lab
 from tests.lab.responder import FIRST, PORT, SCANNER, Range
 from tests.lab.scan import LZR, parse
 from tests.system.test_e2e_responder import services
+from tests.unit.coordinator.doctor.test_doctor import everybodys  # noqa: F401  # fixtures
 
 pytestmark = pytest.mark.root
 
@@ -70,3 +71,29 @@ def test_no_place_to_write(here: Range) -> None:
     status, _, said = scanned(here, *words)
     assert (status, said.count("\n")) in ((2, 1), (0, 0)), said
     assert status == 0 or "no place for the sockets of a run" in said
+
+
+CONTAINER = (
+    "-all,+chown,+dac_override,+fsetid,+fowner,+mknod,+net_raw,+net_admin,+setgid,+setuid,+setfcap,+setpcap,"
+    "+net_bind_service,+sys_chroot,+kill,+audit_write"
+)
+"""What `docker run --cap-add NET_ADMIN` leaves."""
+TWO = "-all,+net_raw,+net_admin"
+
+
+def test_all_of_twenty_thousand_with_few_rights(tmp_path: Path, everybodys: Path) -> None:
+    """In a container, and as an ordinary user with two ambient capabilities: as many results as hosts."""
+    many = 20_000
+    with Lab() as lab:
+        here = Range(lab)
+        here.respond(first=FIRST, count=many, port=PORT, source=SCANNER, classes="h")
+        (tmp_path / "list").write_text("".join(services(many)))
+        words = ("-sendSYNs", "-rate", "20000", "-rn", "2", "-w", "1", "--no-dashboard", "-q", "-f", "-")
+        user = ("--reuid=65534", "--regid=65534", "--clear-groups", f"--ambient-caps={TWO}")
+        for rights in (
+            (f"--bounding-set={CONTAINER}", f"--inh-caps={CONTAINER}"),
+            (f"--inh-caps={TWO}", *user),
+        ):
+            with (tmp_path / "list").open() as source:
+                done = here.scanner.run("setpriv", *rights, everybodys, *words, stdin=source, timeout=120)
+            assert done.stdout.count("\n") == many, done.stderr
