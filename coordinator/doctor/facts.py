@@ -199,7 +199,10 @@ def synchronised() -> bool | None:
 
 def room_for_sockets(places: Iterable[Path]) -> tuple[Path, str]:
     """The first of the places where the sockets of a run can be made, or one where they cannot, and why."""
-    found = Path(tempfile.gettempdir()), "others may rename what is in it"
+    try:
+        found = Path(tempfile.gettempdir()), "others may rename what is in it"
+    except FileNotFoundError:
+        found = Path("/tmp"), "nothing can be written there"
     for place in places:
         found = place, trouble_writing(place)
         if not found[1]:

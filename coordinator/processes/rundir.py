@@ -112,7 +112,8 @@ def _places() -> Iterator[tuple[Path, str]]:
         yield Path("/run/lzr"), _IN_OUR_OWN
     elif runtime := os.environ.get("XDG_RUNTIME_DIR", ""):
         yield Path(runtime) / "lzr", _IN_OUR_OWN
-    yield Path(tempfile.gettempdir()), _AMONG_OTHERS
+    with contextlib.suppress(FileNotFoundError):  # nothing can be written, as with a read-only root
+        yield Path(tempfile.gettempdir()), _AMONG_OTHERS
     yield Path("/dev/shm"), _AMONG_OTHERS
 
 
