@@ -25,13 +25,14 @@ def about(running: Running) -> dict[str, Any]:
 
 
 def test_what_is_taken_away_is_put_back_and_said(arena: Range) -> None:
-    running = Running(arena, count=8000, rate="2000")
+    running = Running(arena, count=30_000, rate="2000")
     before = arena.scanner.rules()
     name = before.partition("table inet lzr_")[2].split()[0]
     for words in (("flush", "ruleset"), ("flush", "chain", "inet", f"lzr_{name}", "resets")):
         arena.scanner.run("nft", *words)
-        wait_for(lambda: _rules(arena) == _plain(before), "the guard to be back", 10)
+        wait_for(lambda: _rules(arena) == _plain(before), "the guard to be back")
     at = lines_in(running.target)
+    running.ctl("rate", "none")
     assert running.victim.wait(90) == 3, running.victim.said()[-3000:]
     said = running.victim.said()
     assert said.count("[ERROR] lzr: the RST guard was taken away") == 2, said[-3000:]
