@@ -129,7 +129,7 @@ def test_it_goes_on_where_reading_ahead_has_ended(
 ) -> None:
     """Without having been told to: what is held is bounded."""
     monkeypatch.setattr(stream, "_AHEAD", 4096)
-    made, pieces = Stream(pipe[0]), lines(20_000)
+    made, pieces = Stream(pipe[0]), lines(60_000)
     writer = write(pipe[1], pieces)
     all_read(made)
     assert writer.is_alive(), "nothing pushed back"

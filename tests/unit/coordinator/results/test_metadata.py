@@ -115,12 +115,12 @@ def test_an_older_file_is_kept_until_the_end_and_then_replaced(tmp_path: Path) -
     assert json.loads(path.read_text())["program"] == "lzr"
 
 
-def test_stdout(capsys: pytest.CaptureFixture[str]) -> None:
+def test_stdout(capfd: pytest.CaptureFixture[str]) -> None:
     with open_metadata(Options(metadata_file="-"), [], 0) as made:
         made.write(1)
-    assert json.loads(capsys.readouterr().out)["program"] == "lzr"
+    assert json.loads(capfd.readouterr().out)["program"] == "lzr"
     print("stdout is still there")
-    assert capsys.readouterr().out
+    assert capfd.readouterr().out
 
 
 def test_what_cannot_be_written_is_the_users_mistake() -> None:
