@@ -162,7 +162,8 @@ class Stream:
         if self._thread is not None:
             with contextlib.suppress(BlockingIOError):
                 os.eventfd_read(self._told)
-            if self._blocks or not self._over:
+            over = self._over  # looked at first: what the thread kept before it ended is in the blocks then
+            if self._blocks or not over:
                 return None
             self.stop_reading_ahead()
         return self._take()

@@ -8,6 +8,7 @@ import os
 import select
 import socket
 import threading
+from collections import deque
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -22,10 +23,20 @@ LINE = b'{ "saddr": "10.64.0.%d", "daddr": "10.1.0.2", "sport": 9002, "dport": 4
 
 
 @pytest.fixture
-def pipe() -> Iterator[tuple[int, int]]:
-    """Descriptors to read from and to write to."""
+def pipe(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[int, int]]:
+    """Descriptors to read from and to write to. Who reads ahead of them ends before they are closed."""
+    made: list[Stream] = []
+    begin = Stream.__init__
+
+    def noted(self: Stream, descriptor: int) -> None:
+        made.append(self)
+        begin(self, descriptor)
+
+    monkeypatch.setattr(Stream, "__init__", noted)
     reads, writes = os.pipe()
     yield reads, writes
+    for each in made:
+        each.stop_reading_ahead()
     for descriptor in (reads, writes):
         with contextlib.suppress(OSError):
             os.close(descriptor)
@@ -135,6 +146,31 @@ def test_it_goes_on_where_reading_ahead_has_ended(
     assert writer.is_alive(), "nothing pushed back"
     assert b"".join(drain(made)) == b"".join(pieces)
     writer.join(20)
+
+
+def test_what_is_read_ahead_last_comes_before_what_follows(
+    pipe: tuple[int, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The thread keeps a piece and ends just when the loop has seen that there is none."""
+
+    class Blocks(deque[tuple[bytearray, float]]):
+        looks = 0
+
+        def __bool__(self) -> bool:
+            found = len(self) > 0
+            self.looks += 1
+            if self.looks == 2:
+                self.append((bytearray(b"before\n"), 0.0))
+                made._over = True
+                os.eventfd_write(made._told, 1)
+            return found
+
+    monkeypatch.setattr(Stream, "_read_ahead", lambda self: None)
+    made = Stream(pipe[0])
+    made._blocks = Blocks()
+    os.write(pipe[1], b"after\n")
+    os.close(pipe[1])
+    assert b"".join(piece for piece in (made.read(), *drain(made)) if piece) == b"before\nafter\n"
 
 
 @pytest.mark.parametrize("after", [0, 5, 5000])
