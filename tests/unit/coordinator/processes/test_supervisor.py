@@ -25,6 +25,7 @@ from lzr.ipc.job import Spawn, unpack_spawn
 from lzr.ipc.messages import Message, pack, unpack
 from lzr.ownership.events import Adopted, Died, Event, Want
 from lzr.ownership.orders import News, ShardClosed, ShardOpened, TryAgain
+from tests.lab.net import wait_for
 from tests.messagesamples import SAMPLES, mutated
 
 C0, F0 = "collect-0.1", "flow-0.1"
@@ -73,6 +74,8 @@ class Scene:
 
     def send(self, parts: list[Any]) -> None:
         """Something comes to where reports come, from whoever it is."""
+        # Where a connection has been closed, what is sent before ZeroMQ has noticed that is lost.
+        wait_for(lambda: self.pool.reports._connections or self.pool.reports.poll(20), "a connection")
         self.reports.send_multipart(parts)
         assert self.pool.reports.poll(5000)
 
