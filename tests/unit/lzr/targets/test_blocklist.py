@@ -210,9 +210,9 @@ def test_many_prefixes_cost_little_for_each_target() -> None:
     def cost(policy: Blocklist) -> float:
         times = []
         for _ in range(7):
-            start = time.perf_counter()
+            start = time.thread_time()
             policy.allowed(hi, lo)
-            times.append(time.perf_counter() - start)
+            times.append(time.thread_time() - start)
         return min(times)
 
     assert cost(many) < 20 * cost(few)
