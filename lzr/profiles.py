@@ -54,6 +54,9 @@ class CpuProfile:
         others = self._last[1] - self._last[0] - self._first
         return _folded(self._spent + Counter({f"{self._title};other threads": max(0, others)}), 1000)
 
+    def close(self) -> None:
+        """Nothing has to be stopped: it records when `sample` is called."""
+
 
 class MemoryProfile:
     """What a process held when it held most."""
@@ -62,6 +65,7 @@ class MemoryProfile:
         self._title = title
         self._most = 0
         self._snapshot: tracemalloc.Snapshot | None = None
+        self._began = not tracemalloc.is_tracing()
         tracemalloc.start(DEPTH)
 
     def sample(self) -> None:
@@ -79,6 +83,11 @@ class MemoryProfile:
                 if not frames[-1].startswith(_IGNORED):
                     held[";".join((self._title, *frames))] += trace.size
         return _folded(held, 1)
+
+    def close(self) -> None:
+        """Record no more: each allocation costs several times as much while it is recorded."""
+        if self._began:
+            tracemalloc.stop()
 
 
 class Clock(Protocol):
@@ -128,6 +137,8 @@ class Profiling(threading.Thread):
         for descriptor, profile in zip(self._descriptors, self._profiles, strict=True):
             profile.sample()
             self._write(descriptor, profile.text().encode())
+        for profile in self._profiles:
+            profile.close()
 
 
 def _of_main_thread(title: str, clock: Clock) -> CpuProfile:

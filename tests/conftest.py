@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import shutil
 import signal
+import sys
+import tracemalloc
 from collections.abc import Iterator
 
 import pytest
@@ -40,6 +43,15 @@ def cannot_run(why: str) -> None:
     if IN_CI:
         pytest.fail(f"cannot run here: {why}")
     pytest.skip(why)
+
+
+@pytest.fixture(autouse=True)
+def _nothing_slows_the_next() -> Iterator[None]:
+    """What a test leaves on in this process would make all later ones slow."""
+    yield
+    assert not tracemalloc.is_tracing()
+    assert sys.getprofile() is None
+    assert gc.isenabled()
 
 
 @pytest.fixture

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import tracemalloc
 from collections import Counter
 
 from lzr.profiles import CpuProfile, MemoryProfile
@@ -43,8 +44,7 @@ def test_memory_at_its_most() -> None:
         profile.sample()
         found = folded(profile.text())
     finally:
-        import tracemalloc
-
-        tracemalloc.stop()
+        profile.close()
+    assert not tracemalloc.is_tracing()
     here = [weight for stack, weight in found.items() if "test_profiles.py" in stack[-1]]
     assert 10_000_000 <= max(here) < 11_000_000
