@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import bisect
 import ipaddress
+import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -373,7 +374,9 @@ class Routing:
         )
 
     def wait(self, now: float) -> float:
-        """Seconds until `heed` has something to do by itself."""
+        """Seconds until `heed` has something to do by itself; for ever where the user has said the way."""
+        if self._fixed:
+            return math.inf
         due = min(self._confirm_at, self._survey_at if self._survey_at is not None else self._confirm_at)
         return max(0.0, due - now)
 

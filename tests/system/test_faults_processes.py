@@ -277,7 +277,8 @@ def test_zmap_connections_are_opened_anew(arena: Range, source: Path) -> None:
     once_each(found, wanted(count))
     right(found)
     counters = responder.stop()
-    assert 0 < counters["syn"] < count
+    # What had its record was not asked again, and nobody was asked more than twice.
+    assert 0 < counters["syn"] <= 2 * (count - 2000)
 
 
 def test_resume_refuses_another_input(arena: Range, source: Path) -> None:

@@ -131,10 +131,10 @@ def shows(screen: str, status: dict[str, Any]) -> bool:
     facts += [rf" {name} +{count:,} " for name, count in status["fingerprints"].items()]
     for worker in status["workers"]:
         facts.append(
-            rf" {worker['name']} +[<0-9]+%.* 0 .* {numbers.fit(worker['retransmits'], 6)} "
+            rf" {worker['name']} +[<>0-9]+%.* 0 .* {numbers.fit(worker['retransmits'], 6)} "
             rf".* {numbers.fit(worker['drops'], 5)} "
         )
-    facts += [rf" {process['name']} +[<0-9]+%" for process in (*status["collectors"], status["coordinator"])]
+    facts += [rf" {process['name']} +[<>0-9]+%" for process in (*status["collectors"], status["coordinator"])]
     return all(re.search(fact, screen, re.MULTILINE) for fact in facts)
 
 
@@ -159,6 +159,9 @@ def test_the_screen_says_what_was_counted(arena: Range, window: Open, width: int
     here.ctl("pause")
     status = here.quiet()
     assert 2000 < status["done"] < count
+    wait_for(
+        lambda: here.status()["coordinator"]["cpu"] < 0.5, "a coordinator that rests while nothing comes"
+    )
     screen = here.tmux.until(lambda screen: shows(screen, status))
     assert len(screen.splitlines()) == height
     assert screen.splitlines()[-1].startswith(" + - flow")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import math
 import socket
 from typing import Any
 
@@ -171,6 +172,8 @@ def test_where_the_user_has_said_where_all_goes_nothing_is_looked_up(made: Routi
     made.choose_link([targets("192.0.2.1")])
     assert made.network is not None
     made.fix(made.network)
+    made.heed(100.0)
+    assert made.wait(100.0) == math.inf, "whoever waits by this would not wait at all"
     rows = targets("203.0.113.1", "10.8.0.1")
     kinds, fresh, changed = made.admit(rows)
     assert (kinds.tolist(), fresh, changed) == ([Kind.RING] * 2, [], False)
