@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Callable
+import tempfile
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -123,7 +124,16 @@ def test_what_is_changed_on_the_way_does_not_matter(shared: Path, theirs: Path) 
     assert list(victim.iterdir()) == []
 
 
-def test_what_was_there_is_not_given_away(tmp_path: Path) -> None:
+@pytest.fixture
+def device() -> Iterator[Path]:
+    """A device of the test's own. In /dev: what lies in a /tmp like Debian 13's cannot be opened (nodev)."""
+    with tempfile.TemporaryDirectory(dir="/dev") as directory:
+        made = Path(directory) / "null"
+        os.mknod(made, 0o666 | stat.S_IFCHR, os.makedev(1, 3))
+        yield made
+
+
+def test_what_was_there_is_not_given_away(tmp_path: Path, device: Path) -> None:
     """Of all options: devices and older files keep their owner, new files are the caller's."""
 
     def write(path: Path) -> None:
@@ -143,8 +153,7 @@ def test_what_was_there_is_not_given_away(tmp_path: Path) -> None:
         written(name, CALLER)
         result(name, CALLER)
 
-    devices = [tmp_path / "null", Path("/dev/null")]
-    os.mknod(devices[0], 0o666 | stat.S_IFCHR, os.makedev(1, 3))
+    devices = [device, Path("/dev/null")]
     old = tmp_path / "old"
     old.touch()
     os.chown(old, 7, 7)
