@@ -142,3 +142,19 @@ def test_nothing_of_the_callers_environment_names_code_for_root(
     assert done.stdout.splitlines() == [system, "0 []"]
     assert not (tmp_path / "owned").exists()
     wait_for(lambda: "lzr_" not in wire.rules(), "the table to be gone", 20)
+
+
+@pytest.mark.parametrize(("owner", "loaded"), [(1000, False), (0, True)])
+def test_packages_in_the_callers_home_are_not_roots(
+    wire: Wire, launcher: Path, tmp_path: Path, owner: int, loaded: bool
+) -> None:
+    """With the system's Python, outside a virtual environment: only such a one looks there."""
+    become(launcher, "#!/usr/bin/python3\nimport site\nprint(site.ENABLE_USER_SITE)\n")
+    home = tmp_path / "home"
+    home.mkdir()
+    os.chown(home, owner, owner)
+    environment = {"SUDO_UID": "1000", "HOME": str(home), "PATH": "/usr/sbin:/usr/bin:/sbin:/bin"}
+    with inside(wire.box):
+        words = [launcher, "--version"]
+        done = subprocess.run(words, env=environment, capture_output=True, text=True, timeout=60, check=False)
+    assert (done.stdout, done.stderr) == (f"{loaded}\n", "")
