@@ -99,6 +99,15 @@ class Stream:
             self._held += len(piece)
 
     @property
+    def piped(self) -> bool:
+        """Whether it is a pipe, whose writer waits while it is full."""
+        return self._pipe > 0
+
+    def threads(self) -> list[int]:
+        """The number of the thread that reads ahead, while there is one."""
+        return [] if self._thread is None or self._thread.native_id is None else [self._thread.native_id]
+
+    @property
     def behind(self) -> bool:
         """Whether more was read ahead than the next `read` would give."""
         return len(self._blocks) > 1

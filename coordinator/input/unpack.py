@@ -39,6 +39,13 @@ class Unpacked:
         return self.stream.descriptor
 
     @property
+    def piped(self) -> bool:
+        return self.stream.piped
+
+    def threads(self) -> list[int]:
+        return self.stream.threads()
+
+    @property
     def age(self) -> float:
         return self.stream.age
 

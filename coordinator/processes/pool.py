@@ -26,6 +26,7 @@ import zmq
 from coordinator.processes import privilege
 from coordinator.processes.childoutput import ChildOutput
 from coordinator.processes.inbox import Inbox, Unbelievable
+from coordinator.processes.priority import Priority
 from coordinator.processes.rundir import Scratch
 from lzr.ipc import credentials, messages
 from lzr.ipc.credentials import Credentials, Sender
@@ -36,7 +37,6 @@ from lzr.safetext import plain
 FEED_MARK = 4
 _MAX_EVENT = 1 << 16
 _DESCRIPTORS_AT_ONCE = 200
-_PATIENT = 10  # nice
 _REMEMBERED = 64
 _MOST = 1 << 23
 """Bytes that a report may have; with the flows of a shard, `messages.MOST_OCTETS` more."""
@@ -141,10 +141,7 @@ class Pool:
                 start_new_session=True,
             )
         self.printed.handed_over()
-        # While it loads, ZMap beside us needs the processor more: it loses answers when it has to wait.
-        self._patient = privilege.may_renice()
-        if self._patient:
-            os.setpriority(os.PRIO_PROCESS, self._process.pid, _PATIENT)
+        self.priority = Priority(self._process.pid, may_raise=privilege.may_renice())
         self.forkserver = ours
         self.forkserver.setblocking(False)
         self._context: zmq.Context[Any] = zmq.Context(io_threads=1)
@@ -162,8 +159,6 @@ class Pool:
         sockets: the shards' and, behind them, the raw IP sockets. results: outputs, which only the collector
         that writes keeps open. others: files that all keep.
         """
-        if self._patient:
-            os.setpriority(os.PRIO_PROCESS, self._process.pid, os.getpriority(os.PRIO_PROCESS, 0))
         descriptors = [self._scratch.descriptor, *(sock.fileno() for sock in sockets), *results, *others]
         data = pack(Setup(job, len(results), len(others), len(sockets) - job.shards))
         self.forkserver.setblocking(True)
@@ -225,6 +220,7 @@ class Pool:
                 raise ChildProcessError(plain(str(error), 200)) from error
             if event.event == "spawned" and event.name in self.children:
                 self.children[event.name].open_to(event.pid)
+                self.priority.begun(event.pid)
             found.append(event)
 
     def bury(self, name: str) -> Child | None:
@@ -272,6 +268,10 @@ class Pool:
         """The child of this name, which may have ended, if the token is its own."""
         child = self.children.get(name) or self._buried.get(name)
         return child if child is not None and hmac.compare_digest(token, child.token) else None
+
+    def restore_priority(self) -> None:
+        """Nobody who loses answers waits for us any more."""
+        self.priority.restore([child.pid for child in self.children.values() if child.pid])
 
     def kill(self, child: Child) -> None:
         """End a process that cannot be trusted any more; its death is told like any other."""

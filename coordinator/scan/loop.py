@@ -196,6 +196,8 @@ class Loop:
             worked = True
             self.reading.stop_reading_ahead()
         self.acknowledgements.tell(now, urgent=self.supervisor.machine.moving)
+        if self.pool.priority.lowered and self.reading.ended:
+            self.pool.restore_priority()
         self._save(now)
         self._keep_bounds(now)
         finished = self._finished

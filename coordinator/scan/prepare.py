@@ -184,6 +184,10 @@ def prepare(
     relay = Relay(opened.outputs.descriptors)
     opened.pool.set_up(job, [*sockets, *routed], relay.handed, [*locks, *opened.profiles])
     relay.handed_over()
+    if begun.more and opened.stream.piped and not options.send_syns:
+        opened.pool.priority.lower(opened.stream.threads())
+    else:
+        opened.pool.restore_priority()
     if follows(options):
         _follow(Following(guard, options, shown.alert), intake, heard)
     else:
