@@ -27,8 +27,8 @@ from coordinator.network.discover import Network
 from coordinator.network.neighbours import NetworkError, NoRouteError
 from coordinator.network.netlink import Netlink
 from coordinator.network.raw_sockets import SocketError, close_shards, open_shards
-from coordinator.network.routing import ANYWHERE, Routing
-from coordinator.network.survey import Address
+from coordinator.network.routing import Routing
+from coordinator.network.survey import ANYWHERE, Address
 from lzr import addresses
 from lzr.options.table import Options
 from lzr.rows import TARGET, Opening

@@ -19,18 +19,13 @@ from dataclasses import dataclass
 
 from coordinator.network import neighbours
 from coordinator.network import netlink as nl
-from coordinator.network.neighbours import NetworkError
+from coordinator.network.neighbours import RESOLVE_SECONDS, NetworkError
 from coordinator.network.netlink import Netlink
+from coordinator.network.survey import ANYWHERE, ETHERNET, LOOPBACK
 
 MOST_SOURCES = 65536
-RESOLVE_SECONDS = 3.5
-"""The kernel asks three times, a second apart, and says so when it has given up."""
-
 NO_MAC = bytes(6)
-_ETHERNET, _LOOPBACK = 1, 772  # ARPHRD_*, linux/if_arp.h
 _FAMILY = {4: socket.AF_INET, 6: socket.AF_INET6}
-_ANYWHERE = {4: "198.41.0.4", 6: "2001:503:ba3e::2:30"}
-"""An address that only a default route reaches, to ask the routing table about. Nothing is sent to it."""
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
@@ -156,7 +151,7 @@ class _Finder:
 
     def has_route(self, version: int) -> bool:
         try:
-            _lookup(self._kernel, _address(_ANYWHERE[version]), self._link)
+            _lookup(self._kernel, ANYWHERE[version], self._link)
         except OSError:
             return False
         return True
@@ -195,7 +190,7 @@ class _Finder:
         )
 
     def _route(self, version: int, target: Address | None, given: list[Address]) -> _Route | None:
-        goal = target or _address(_ANYWHERE[version])
+        goal = target or ANYWHERE[version]
         source = next((one for one in given if self._owns(one)), None)
         for origin in (source, None):  # policy routing may look at the source
             try:
@@ -222,7 +217,7 @@ class _Finder:
             raise NetworkError(f"interface {link.name} is down: ip link set {link.name} up")
         if not link.flags & nl.IFF_RUNNING and not link.loopback:
             raise NetworkError(f"interface {link.name} has no carrier: is its cable in, or its other end up?")
-        if link.kind not in (_ETHERNET, _LOOPBACK) or len(link.mac) != 6:
+        if link.kind not in (ETHERNET, LOOPBACK) or len(link.mac) != 6:
             raise NetworkError(f"interface {link.name} is not Ethernet: choose another with --interface")
         return link
 

@@ -16,6 +16,9 @@ from coordinator.network.netlink import Message, Netlink
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
+RESOLVE_SECONDS = 3.5
+"""How long a next hop is asked for its MAC: the kernel asks three times, a second apart (ucast_solicit,
+arp(7)), and says so when it has given up."""
 _FAMILY = {4: socket.AF_INET, 6: socket.AF_INET6}
 
 

@@ -23,6 +23,15 @@ from lzr.rows import V4_MAPPED
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 ETHERNET, LOOPBACK = 1, 772  # ARPHRD_*, linux/if_arp.h
+MOST_SOURCES = 16
+"""Of our source addresses, how many the kernel is asked about; the routes of more are taken to be the
+same."""
+ANYWHERE: dict[int, Address] = {
+    4: ipaddress.ip_address("198.41.0.4"),
+    6: ipaddress.ip_address("2001:503:ba3e::2:30"),
+}
+"""By IP version, an address that only a default route reaches (that of a root name server), to ask the
+routing table about. Nothing is sent to it."""
 _PORTS = ("bridge", "bond", "team", "openvswitch", "ovs")
 """What a link may be a part of without having addresses of its own: its packets are seen on the whole too."""
 
@@ -108,7 +117,7 @@ class Survey:
             return None
         target = address(number)
         found: list[Answer | None] = []
-        origins: list[Address | None] = [*self._sources[target.version][:_MOST_SOURCES]]
+        origins: list[Address | None] = [*self._sources[target.version][:MOST_SOURCES]]
         for source in origins or [None]:
             found.append(self._one(target, source))
         if all(one == found[0] for one in found):
@@ -123,7 +132,7 @@ class Survey:
         target = address(number)
         if not any(_is_usable(one, target.version) for one in self.addresses):
             return Kind.NO_ADDRESS
-        origins: list[Address | None] = [*self._sources[target.version][:_MOST_SOURCES]]
+        origins: list[Address | None] = [*self._sources[target.version][:MOST_SOURCES]]
         try:
             real, *_ = self._lookup(target, (origins or [None])[0], 0)
         except OSError as error:
@@ -195,8 +204,6 @@ class Survey:
 
 _REFUSALS = (errno.EHOSTUNREACH, errno.EACCES, errno.EINVAL)
 """What the kernel answers where a route is of type unreachable, prohibit or blackhole."""
-_MOST_SOURCES = 16
-"""So many of our sources are asked about; more are taken to be alike."""
 
 
 def _is_usable(one: Address, version: int) -> bool:

@@ -2,7 +2,7 @@
 
 The kernel's routing is a function of the destination that changes its value only where a route, a rule or an
 address begins or ends. Those places are the boundaries; between two of them one answer of the kernel's holds
-for all (`coordinator/network/routing.py` asks). So policy rules, metrics and nexthop objects stay the
+for all (`coordinator/network/survey.py` asks). So policy rules, metrics and nexthop objects stay the
 kernel's business, and a batch of targets costs one search in a short sorted table.
 """
 

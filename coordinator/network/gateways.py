@@ -1,0 +1,202 @@
+"""The rings' gateways: at most one next hop for each family, all on one link, and their MACs.
+
+Packets leave by the transmit rings only where one of these is the next hop. The one that most targets are
+behind is chosen at the start; afterwards it is followed when its MAC or the default route changes.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from coordinator.network import neighbours
+from coordinator.network import netlink as nl
+from coordinator.network.neighbours import RESOLVE_SECONDS, NetworkError
+from coordinator.network.netlink import Netlink
+from coordinator.network.survey import ANYWHERE, Address, Answer, Hardware, Survey, address
+from lzr.packet import ways
+
+_OTHER_SECONDS = 0.5
+"""How long a gateway is asked for its MAC whose family has no target yet; this is a judgement: it is what
+such a scan's start is delayed by where that gateway is silent, and a MAC that comes later is taken up."""
+
+
+@dataclass(frozen=True, slots=True)
+class Gateway:
+    """A next hop of the rings. mtu: bytes of an IP packet on the path there. mac: 6 bytes, None if
+    unknown."""
+
+    hop: Address
+    mtu: int
+    mac: bytes | None
+
+
+class Gateways:
+    """The link of the rings, None where there is none, and its gateways by IP version.
+
+    losses: sentences about results that may be missing, by kind; the caller takes them away.
+    """
+
+    def __init__(self, kernel: Netlink, say: Callable[[str], None]) -> None:
+        """say: takes a sentence for the user."""
+        self._kernel = kernel
+        self._say = say
+        self.link: Hardware | None = None
+        self.by_version: dict[int, Gateway] = {}
+        self.losses: dict[str, str] = {}
+        self._lost: set[int] = set()  # versions whose gateway answered once and no longer does
+
+    def mac(self, version: int) -> bytes | None:
+        """The MAC of the gateway of a family; None if there is no gateway, or its MAC is not known."""
+        gateway = self.by_version.get(version)
+        return gateway.mac if gateway is not None else None
+
+    @property
+    def mtu(self) -> int:
+        """Bytes of an IP packet that the path to every gateway takes; Ethernet's where there is no
+        gateway."""
+        return min((gateway.mtu for gateway in self.by_version.values()), default=1500)
+
+    def are_next_hop(self, survey: Survey, answer: Answer | None, version: int) -> bool:
+        """Whether packets that the kernel would send as in `answer` can leave by the rings instead."""
+        gateway, link = self.by_version.get(version), self.link
+        return (
+            answer is not None
+            and gateway is not None
+            and link is not None
+            and (answer.index, answer.gateway, answer.mtu) == (link.index, gateway.hop, gateway.mtu)
+            and _fits_a_ring(survey, answer)
+        )
+
+    # --- the start -----------------------------------------------------------------------------------------
+
+    def choose(self, survey: Survey, counts: NDArray[np.int64]) -> None:
+        """Choose the link and the gateways that most targets are behind, else those of the default route.
+
+        counts: (intervals,) the targets in each interval of the survey.
+        """
+        weights: Counter[tuple[int, int, Address, int]] = Counter()
+        answers: list[tuple[int, Answer | None, float]] = [
+            (address(edge).version, answer, float(count))
+            for edge, answer, count in zip(survey.edges, survey.answers, counts, strict=False)
+        ]
+        # The default route counts for less than one target: it decides where targets do not.
+        answers += [(version, survey.ask(ways.number(one.packed)), 0.5) for version, one in ANYWHERE.items()]
+        links: Counter[int] = Counter()
+        for version, answer, count in answers:
+            if answer is not None and count and answer.gateway is not None and _fits_a_ring(survey, answer):
+                weights[version, answer.index, answer.gateway, answer.mtu] += count  # type: ignore[assignment]
+                links[answer.index] += count  # type: ignore[assignment]
+        self.by_version.clear()
+        self.link = survey.links[links.most_common(1)[0][0]] if links else None
+        for (version, index, hop, mtu), _ in weights.most_common():
+            if self.link is not None and index == self.link.index and version not in self.by_version:
+                self.by_version[version] = Gateway(hop, mtu, None)
+
+    def ask(self, survey: Survey, reached: Sequence[int]) -> None:
+        """Ask each gateway for its MAC. Raises NetworkError if no target can be reached without it.
+
+        reached: the intervals of the survey that hold targets.
+        """
+        for version, gateway in self.by_version.items():
+            assert self.link is not None
+            link = self.link
+            behind = [at for at in reached if self.are_next_hop(survey, survey.answers[at], version)]
+            try:
+                seconds = RESOLVE_SECONDS if behind else _OTHER_SECONDS
+                mac = neighbours.resolve(self._kernel, link.index, gateway.hop, seconds)
+            except PermissionError:
+                raise NetworkError(
+                    f"finding the MAC of {gateway.hop} needs root: run with sudo, or give --gateway-mac"
+                ) from None
+            if mac is None and behind:
+                sentence = f"the gateway {gateway.hop} does not answer {_means(gateway)} on {link.name}"
+                if len(behind) == len(reached):
+                    raise NetworkError(f"{sentence}: give --gateway-mac")
+                self._say(sentence)
+            self.by_version[version] = replace(gateway, mac=mac)
+
+    # --- while the scan runs -------------------------------------------------------------------------------
+
+    def take_news(self, message: nl.Message, *, failed: bool) -> tuple[bool, bool]:
+        """Take up what the kernel tells of a neighbour: (whether it is a gateway, whether its MAC is new).
+
+        failed: the kernel has asked for its MAC in vain.
+        """
+        mac = neighbours.known_mac(message)
+        for version, gateway in self.by_version.items():
+            if self.link is not None and neighbours.is_about(message, self.link.index, gateway.hop):
+                if failed:
+                    self._lose(version)
+                elif mac is not None and version in self._lost:
+                    self._lost.discard(version)
+                    self._say(f"the gateway {gateway.hop} answers again")
+                return True, self._note_mac(version, mac)
+        return False, False
+
+    def confirm(self) -> bool:
+        """Have the kernel make sure of the gateways' MACs; whether one has changed."""
+        changed = False
+        for version, gateway in list(self.by_version.items()):
+            if self.link is not None:
+                try:
+                    mac = neighbours.confirm(self._kernel, self.link.index, gateway.hop)
+                except OSError:
+                    continue  # the link is down, or the table full: the next time
+                changed |= self._note_mac(version, mac)
+        return changed
+
+    def follow(self, survey: Survey) -> None:
+        """Go over to the gateway of the default route where it is another one and nothing needs the old one.
+
+        Raises OSError where the kernel cannot be asked for its MAC.
+        """
+        if self.link is not None:
+            self.link = survey.links.get(self.link.index, self.link)
+        for version, one in ANYWHERE.items():
+            gateway, answer = self.by_version.get(version), survey.ask(ways.number(one.packed))
+            if gateway is None or answer is None or self.link is None:
+                continue
+            if answer.gateway is None or not _fits_a_ring(survey, answer):
+                continue
+            if any(self.are_next_hop(survey, other, version) for other in (answer, *survey.answers)):
+                continue  # as before, or others still go there
+            if answer.index != self.link.index:
+                self.link = survey.links[answer.index]
+                self.by_version = {}
+            mac = neighbours.confirm(self._kernel, answer.index, answer.gateway)
+            self.by_version[version] = Gateway(answer.gateway, answer.mtu, mac)
+            self._say(f"packets leave by {self.link.name} to {answer.gateway} now: the routes have changed")
+
+    def _lose(self, version: int) -> None:
+        gateway = self.by_version[version]
+        if gateway.mac is None or version in self._lost or self.link is None:
+            return
+        self._lost.add(version)
+        self.losses["gateway"] = (
+            f"the gateway {gateway.hop} does not answer {_means(gateway)} on {self.link.name} any more: what "
+            "is sent by way of it may be lost; is it down? Scan the targets without an answer again"
+        )
+
+    def _note_mac(self, version: int, mac: bytes | None) -> bool:
+        gateway = self.by_version[version]
+        if mac is None or mac == gateway.mac:
+            return False
+        self.by_version[version] = replace(gateway, mac=mac)
+        if gateway.mac is not None:
+            self._say(f"the gateway {gateway.hop} has another MAC now: {mac.hex(':')}")
+        return True
+
+
+def _fits_a_ring(survey: Survey, answer: Answer) -> bool:
+    """Whether such packets could leave by a transmit ring: one next hop, on an Ethernet link that is up."""
+    link = survey.links[answer.index]
+    return answer.gateway is not None and answer.single and link.ethernet and link.up
+
+
+def _means(gateway: Gateway) -> str:
+    return "ARP" if gateway.hop.version == 4 else "neighbour discovery"

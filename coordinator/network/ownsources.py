@@ -1,0 +1,73 @@
+"""Our own addresses: those that the user has chosen or ZMap has used, and those that packets leave from."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Iterable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from coordinator.network.survey import MOST_SOURCES, Address
+from lzr import addresses
+from lzr.packet import ways
+from lzr.packet.ways import Kind, Ways
+from lzr.rows import Opening, Rows
+
+_LOOKED_AT = 1024
+"""Rows with an address of ours that is not known yet, looked at one by one in a batch: they are TARGET rows
+of ZMap's, which has sent from few addresses, so the first of them name all."""
+
+
+class OwnSources:
+    """chosen: the user's. seen: those that ZMap's rows name, at most MOST_SOURCES."""
+
+    def __init__(self, chosen: Iterable[str]) -> None:
+        self.chosen = [ipaddress.ip_address(source) for source in chosen]
+        self.seen: list[Address] = []
+        self._taken: set[int] = set()  # ways, by number, that targets have taken
+        self._used: list[str] = []  # the source addresses of these
+
+    @property
+    def given(self) -> list[Address]:
+        """All that are named by somebody: the routes are looked up for packets from there."""
+        return [*self.chosen, *self.seen]
+
+    def note_seen(self, backlog: Iterable[Rows]) -> bool:
+        """Take up addresses of ours that TARGET rows of ZMap's name; whether there are new ones."""
+        before = len(self.seen)
+        for rows in backlog:
+            taken = rows[rows["syn"] != Opening.OURS]
+            if not len(taken) or len(self.seen) >= MOST_SOURCES:
+                continue
+            low_halves = [ways.number(one.packed) & (1 << 64) - 1 for one in self.seen]
+            strange = taken[~np.isin(taken["own_lo"], np.array(low_halves, np.uint64))]
+            for high, low in {(int(row["own_hi"]), int(row["own_lo"])) for row in strange[:_LOOKED_AT]}:
+                one = ipaddress.ip_address(addresses.text(high, low))
+                if one not in self.seen and len(self.seen) < MOST_SOURCES:
+                    self.seen.append(one)
+        return len(self.seen) > before
+
+    def note_used(self, codes: NDArray[np.uint8], table: Ways, known: Iterable[str]) -> list[str]:
+        """The source addresses of these ways that nothing has left from before.
+
+        codes: (n,) numbers of ways that targets take. known: addresses that are in use anyway.
+        """
+        fresh = [code for code in np.flatnonzero(np.bincount(codes)).tolist() if code not in self._taken]
+        self._taken.update(fresh)
+        texts = [_source_of(table, code) for code in fresh]
+        before = {*self._used, *known}
+        new = [text for text in dict.fromkeys(texts) if text and text not in before]
+        self._used += new
+        return new
+
+    def forget_ways(self) -> None:
+        """The table of ways is another one: its numbers have other meanings."""
+        self._taken.clear()
+
+
+def _source_of(table: Ways, code: int) -> str:
+    way = table.ways[code]
+    if way["kind"] >= Kind.NONE or not way["source_lo"]:
+        return ""
+    return addresses.text(int(way["source_hi"]), int(way["source_lo"]))
