@@ -40,7 +40,7 @@ class _Ruleset(ctypes.Structure):
 
 
 def version() -> int:
-    """Of the kernel's Landlock; 0 where there is none, or it is not switched on."""
+    """The version of the kernel's Landlock; 0 where there is none, or it is not switched on."""
     try:
         return _call(_CREATE_RULESET, None, ctypes.c_size_t(0), ctypes.c_uint32(_VERSION))
     except OSError as error:
@@ -50,9 +50,9 @@ def version() -> int:
 
 
 def confine() -> bool:
-    """For good, and for all children: no file by name. Whether the kernel knows how.
+    """Forbid this process and all its children to use files by name, for good; whether the kernel can.
 
-    There may be no new privileges any more. Raises PrivilegeError, after which the caller must end.
+    PR_SET_NO_NEW_PRIVS must be set. Raises PrivilegeError, after which the caller must end.
     """
     try:
         known = version()
@@ -73,10 +73,10 @@ def confine() -> bool:
 
 
 def filter_calls(more: dict[str, tuple[syscalls.Only, ...]] | None = None) -> bool:
-    """For good, for this process and its threads: the system calls of a worker's loop and no others.
+    """Allow this process only the system calls of a worker's loop, for good; whether machine and kernel can.
 
-    Before there are threads, and with no new privileges any more. Whether machine and kernel know how. Raises
-    PrivilegeError, after which the caller must end.
+    more: calls that are allowed besides. To be called before there are threads; PR_SET_NO_NEW_PRIVS must be
+    set. Raises PrivilegeError, after which the caller must end.
     """
     code = syscalls.program(os.uname().machine, more)
     if code is None:

@@ -37,9 +37,9 @@ from workers.collect.collector import Collector
 from workers.collect.sink import UNKNOWN, Sink
 from workers.flow.worker import FlowWorker
 
-_MAX_MESSAGE = 1 << 18
+_MAX_MESSAGE = 1 << 18  # bytes of a Setup or Spawn: far more than the options of any scan have
 _ROOM = "look at ulimit -u, TasksMax= under systemd, --pids-limit of a container, and at free memory"
-_MAX_DESCRIPTORS = 250
+_MAX_DESCRIPTORS = 250  # with one message; the kernel takes 253 (SCM_MAX_FD, unix(7))
 
 
 class ForkServer:
@@ -105,7 +105,8 @@ class ForkServer:
                     self._bury(fd)
 
     def _fork(self, spawn: Spawn, given: list[int]) -> int | None:
-        """A descriptor of the child; None if there can be none, which is told like a death."""
+        """Fork a child. Returns its pidfd; None if there can be no more processes, which is told as a
+        death."""
         sys.stderr.flush()
         parent = os.getpid()
         try:
@@ -137,7 +138,7 @@ class ForkServer:
             self._end()
 
     def _end(self) -> None:
-        """The coordinator is gone: end the children we started, leave no torn line, and end ourselves."""
+        """The coordinator is gone: end all children, cut a torn last line off the outputs, and end."""
         for pid, _ in self._children.values():
             os.kill(pid, signal.SIGKILL)
         for pid, _ in self._children.values():

@@ -1,4 +1,4 @@
-"""Everything that a worker may ever load or open by name, had before root is given up.
+"""Loads everything that a worker may ever import or open by name, before root is given up.
 
 After `close`, nothing is loaded. The installation may lie where only root can read
 it (/root is 0700 on Debian; pipx and uv install there), and Landlock closes the file system to the children
@@ -45,7 +45,7 @@ LATE = (
     "tracemalloc",
     "threading",
 )
-"""Modules that something imports only when it is first used."""
+"""Modules that are imported only when something is first used."""
 
 OF_LIBRARIES = (
     # pyzmq: a message that is not copied
@@ -57,7 +57,7 @@ OF_LIBRARIES = (
         for name in ("_dtype", "_dtype_ctypes", "_exceptions", "_internal", "_methods", "arrayprint")
     ),
 )
-"""The same; another version of the library may not have them."""
+"""The same, of libraries; one that another version of the library does not have is passed over."""
 
 CODECS = (
     "ascii",

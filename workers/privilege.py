@@ -1,8 +1,8 @@
 """What a child process gives up before it looks at a byte from outside.
 
-What is dropped cannot be had again, and that is checked, not believed. User and
-groups, all five capability sets (capabilities(7)) and the right to gain any by running a program
-(``PR_SET_NO_NEW_PRIVS``, prctl(2)).
+User and groups, all five capability sets (capabilities(7)) and the right to gain any by running a program
+(``PR_SET_NO_NEW_PRIVS``, prctl(2)). None of them can be had again; each is read back to check that it is
+gone.
 """
 
 from __future__ import annotations
@@ -39,7 +39,8 @@ def drop(uid: int, gid: int, root: int | None = None) -> bool:
 
 
 def _enclose(root: int) -> bool:
-    """Unix sockets are connected to by name, and Landlock does not forbid that: so there are no names."""
+    """Make `root` the root directory; whether that was allowed to us. Unix sockets are connected to by name,
+    which Landlock does not forbid: below this root there are none but the scan's own."""
     try:
         os.fchdir(root)
         os.chroot(".")
@@ -90,7 +91,7 @@ def _call(libc: ctypes.CDLL, what: str, option: int, *arguments: int) -> None:
 
 
 def _drop_bounding_set(libc: ctypes.CDLL) -> None:
-    """One by one; a number past the kernel's last one is refused, and ends it."""
+    """Drop every capability from the bounding set, by number, until the kernel knows no further one."""
     for capability in range(64):
         try:
             _call(libc, "bounding set", PR_CAPBSET_DROP, capability)

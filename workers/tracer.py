@@ -20,13 +20,13 @@ import time
 
 from workers import confinement, privilege
 
-SNAPLEN = 1 << 16
+SNAPLEN = 1 << 16  # bytes of a packet that are kept: all of any TCP packet
 _SOL_PACKET, _PACKET_STATISTICS = 263, 6
 _SO_TIMESTAMPNS = 35
 _OUTGOING = 4  # PACKET_OUTGOING, packet(7)
 _ETHERNET, _LOOPBACK = 1, 772  # ARPHRD_…
 _IP = 101  # LINKTYPE_RAW
-_BATCH = 512
+_BATCH = 512  # frames written together
 _TIME = struct.Struct("@qq")
 _RECORD = struct.Struct("=IIII")
 
@@ -56,7 +56,7 @@ class Tracer:
         self._write([heading()])
 
     def take(self) -> int:
-        """Write what has come, at most a batch: how many frames that was."""
+        """Write the frames that have come, at most `_BATCH`; how many that was."""
         pieces = []
         for _ in range(_BATCH):
             try:

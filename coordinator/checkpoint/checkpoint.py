@@ -2,10 +2,10 @@
 
 One file says two things that belong together: which inputs have their fate, and
 how long each output was when exactly those had been written. It is replaced whole (write, fsync, rename),
-and only after the outputs have been synced up to that length. So whatever is cut off, a kernel or the power
-included, the newest checkpoint is true: a resumed scan cuts the outputs back to it and does the rest.
+and only after the outputs have been synced up to that length. So the newest checkpoint holds even after a
+crash of the kernel or a power cut: a resumed scan cuts the outputs back to it and does the rest.
 
-A checkpoint that cannot be written is a warning: the one before it is older, and no less true.
+A checkpoint that cannot be written is a warning: the one before it still holds.
 
 Inputs are numbered as they are read, so the input has to be the same (`coordinator.checkpoint.hashes`); so
 have the lists of networks. Which options may change is decided in `lzr.options.resume`.
@@ -38,7 +38,8 @@ from lzr.options import resume
 from lzr.options.table import Options
 
 EVERY = 1.0
-"""Seconds between checkpoints, at least."""
+"""Seconds between checkpoints, at least. A judgement: so much of a scan's work is done again after a crash;
+more often, and a disk would be syncing all the time."""
 
 _PATIENCE = 4.0  # for the processes of a killed scan to end: they do so within two seconds
 
@@ -46,7 +47,7 @@ _PATHS = ("input_file", "output_file")
 
 
 class Checkpoint:
-    """Of a running scan. `options` are those to go by: on a resumed scan, as it was begun."""
+    """The checkpoint of a running scan. options: those to go by; on a resumed scan, as it was begun."""
 
     def __init__(
         self,
@@ -59,10 +60,11 @@ class Checkpoint:
         lists: dict[str, str] | None = None,
         place: int | None = None,
     ) -> None:
-        """lock: a descriptor; while a process holds it, no other scan uses the directory.
+        """saved: the checkpoint to go on from, None for a new scan. lock: a descriptor; while a process holds
+        it, no other scan uses the directory. invoker: user and group that new files belong to.
 
-        place: a descriptor of the directory, which by its name may be another one by now.
-        lists: hashes of the lists of networks, as they are now.
+        place: a descriptor of the directory: its name may mean another one by now. lists: hashes of the lists
+        of networks, as they are now.
         """
         self.options = options
         self.resumed = saved
@@ -87,11 +89,14 @@ class Checkpoint:
         return self._runs - 1
 
     def settled(self, lines: NDArray[np.uint64]) -> None:
-        """These inputs have their fate, and what the outputs say of them is within their lengths."""
+        """Note that these inputs have their fate, and their records are within the lengths of the outputs."""
         self.progress.add(lines)
 
     def compare_sources(self, sources: Sequence[str], *, forced: bool) -> None:
-        """Our addresses, where nobody has given them. Raises UsageError if they are others than they were."""
+        """Compare our source addresses, where the user gave none, with those of the scan that is resumed.
+
+        Raises UsageError if they differ, unless `forced`.
+        """
         before = self.resumed.sources if self.resumed is not None else []
         if before and not set(before) & set(sources) and not forced:
             raise UsageError(
@@ -108,7 +113,10 @@ class Checkpoint:
         summary: Callable[[], dict[str, Any]],
         note: Callable[[str], None],
     ) -> None:
-        """Save if it is time to, beside the caller: syncing a disk may take longer than a scan can wait."""
+        """Begin to save, in a thread, if it is time to: syncing a disk may take longer than a scan can wait.
+
+        descriptors: files to be synced first. outputs, summary: give what is saved. note: takes a warning.
+        """
         if self._trouble and not self._told:
             self._told = True
             note(self._trouble)
@@ -120,7 +128,7 @@ class Checkpoint:
         self._thread.start()
 
     def finish(self, descriptors: Sequence[int], outputs: list[SavedOutput], summary: dict[str, Any]) -> str:
-        """The last one. Returns what went wrong, or an empty text."""
+        """Save the last checkpoint and wait for it. Returns what went wrong, or an empty text."""
         if self._thread is not None:
             self._thread.join()
         self._trouble = ""
@@ -166,9 +174,9 @@ def _is_file(descriptor: int) -> bool:
 
 
 def _replace(place: int, data: bytes, invoker: tuple[int, int] | None) -> None:
-    """The new checkpoint in the place of the old one: at every moment one of them is there, whole.
+    """Put the new checkpoint in the place of the old one; at every moment one of them is there, whole.
 
-    place: a descriptor of the directory, in which whoever owns it may have put anything meanwhile.
+    place: a descriptor of the directory, in which its owner may have put anything meanwhile. Raises OSError.
     """
     with contextlib.suppress(FileNotFoundError):
         os.unlink("checkpoint.new", dir_fd=place)
@@ -204,7 +212,7 @@ def load(directory: Path, place: int | None = None) -> Saved | None:
 
 
 def _content(name: Path | str, place: int | None) -> bytes:
-    """Of a regular file that is no link. Raises OSError."""
+    """What is in a regular file that is no symbolic link. Raises OSError."""
     descriptor = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=place)
     with open(descriptor, "rb") as file:
         if not _is_file(descriptor):
@@ -218,7 +226,7 @@ def open_checkpoint(
     invoker: tuple[int, int] | None = None,
     read: Callable[[str], bytes] = lambda path: Path(path).read_bytes(),
 ) -> Iterator[Checkpoint | None]:
-    """What --checkpoint and --resume ask for, None where neither does. Raises UsageError.
+    """The checkpoint that --checkpoint or --resume asks for, None where neither is given. Raises UsageError.
 
     read: gives what is in a list of networks, and raises UsageError.
     """
@@ -255,7 +263,7 @@ def open_checkpoint(
 
 
 def _enter(directory: Path, invoker: tuple[int, int] | None, *, create: bool) -> int:
-    """The directory, made if need be: a descriptor. Raises UsageError.
+    """Open the directory, and make it if need be: a descriptor. Raises UsageError.
 
     A checkpoint says what a resumed scan does, so the directory has to belong to us (root, or who called
     sudo), and nobody else may put anything into it.
@@ -287,7 +295,8 @@ def _enter(directory: Path, invoker: tuple[int, int] | None, *, create: bool) ->
 
 
 def _lock(directory: Path, place: int, invoker: tuple[int, int] | None, *, create: bool) -> int:
-    """Held by every process of a scan, so that its writer is gone before another one begins."""
+    """Lock the directory: a descriptor that every process of the scan inherits, so that the lock is held
+    until the last of them has ended. Raises UsageError if another scan holds it."""
     flags = os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
     try:
         try:

@@ -15,7 +15,7 @@ from lzr.options.table import Options
 
 Mark = tuple[int, bytes]
 
-_PREFIX = 4096
+_PREFIX = 4096  # bytes of the beginning of an input that are kept and compared as they are
 LISTS = ("blocklist_file", "allowlist_file", "targets_file")
 
 
@@ -42,7 +42,7 @@ class InputHash:
         self._first = prefix
 
     def feed(self, chunk: bytes) -> None:
-        """Raises InputDiffers."""
+        """Take in the next bytes of the input. Raises InputDiffers."""
         self._compare_beginning(chunk)
         view = memoryview(chunk)
         while view:
@@ -59,7 +59,7 @@ class InputHash:
                     raise InputDiffers(f" (it differs within its first {length:,} bytes)")
 
     def _compare_beginning(self, chunk: bytes) -> None:
-        """The first bytes are compared as they are: before a host is contacted that was not meant."""
+        """Compare the first bytes, before a host is contacted. Raises InputDiffers."""
         if len(self._prefix) < _PREFIX:
             self._prefix += chunk[: _PREFIX - len(self._prefix)]
             both = min(len(self._prefix), len(self._first))

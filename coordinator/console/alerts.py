@@ -1,4 +1,4 @@
-"""What a running scan loses results by, noticed while it runs: said at once, and it stands to the end."""
+"""Tells the user at once of what a running scan loses results by; the sentences stand to its end."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from coordinator.input.intake import Fates
 from coordinator.network.routing import Routing
 from lzr.packet.ways import Kind
 
-_NAMED = 3
+_NAMED = 3  # hosts that are named in a sentence
 
 
 class Alerts:
-    """One for a scan. Cheap: called in every turn of its loop."""
+    """Looks at guard, routing and fates of the inputs, and alerts the console of what is new."""
 
     def __init__(self, console: Console, guarded: GuardWatch, routing: Routing, fates: Fates) -> None:
         self._console = console
@@ -26,7 +26,7 @@ class Alerts:
         self._unroutable: dict[str, int] = {}
 
     def look(self, now: float) -> None:
-        """now: monotonic seconds."""
+        """Look for news; called in every turn of the loop. now: monotonic seconds."""
         totals = self._console.totals
         if said := self._guarded.look(now):
             totals.guard_missing = self._guarded.missing

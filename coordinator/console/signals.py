@@ -11,7 +11,8 @@ ENDINGS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class Signals:
-    """SIGINT and SIGTERM as a count, seen by the loop at once through a pipe; SIGTSTP (Ctrl-Z) as a wish."""
+    """count: how many signals have asked to end, SIGINT, SIGTERM and SIGHUP alike; a pipe wakes the loop.
+    SIGTSTP (Ctrl-Z) sets `to_stop`."""
 
     def __init__(self) -> None:
         self.count = 0
@@ -28,12 +29,12 @@ class Signals:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, ENDINGS)  # held back since we began; taken from now on
 
     def ignore(self) -> None:
-        """From here on nothing is to be cut short: what was set up is being taken away."""
+        """Ignore further signals: what was set up on the host is being taken away."""
         for number in ENDINGS:
             signal.signal(number, signal.SIG_IGN)
 
     def pause(self, seconds: float) -> bool:
-        """Wait so long; whether we are to end."""
+        """Wait for so many seconds, or until a signal asks to end; whether one has."""
         if not self.count:
             select.select([self.fileno], [], [], seconds)
         return self.count > 0
@@ -42,7 +43,8 @@ class Signals:
         self.to_stop = True
 
     def stop(self) -> None:
-        """Stop as SIGTSTP does by itself; returns when continued (at once where nobody could do that)."""
+        """Stop this process as SIGTSTP does by default. Returns when it is continued, or at once where it is
+        in an orphaned process group, which nobody could continue."""
         self.to_stop = False
         self.drain()
         signal.signal(signal.SIGTSTP, signal.SIG_DFL)

@@ -12,7 +12,7 @@ from coordinator.monitor import numbers
 from coordinator.monitor.bottleneck import FULL, RING_FULL
 from coordinator.monitor.snapshot import ProcessView, Snapshot, State, WorkerView
 
-LONG_QUEUE = 16
+LONG_QUEUE = 16  # batches of a process's queue from which it is shown as an alarm
 
 Column = tuple[str, int, Callable[[ProcessView], str], Callable[[ProcessView], str]]
 """Heading, width, text, style."""

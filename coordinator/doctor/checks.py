@@ -16,14 +16,15 @@ LEVELS = (OK, WARNING, FAULT)
 MEGABYTE = 1 << 20
 
 _PROCESS = 50 * MEGABYTE
-"""What a process of ours holds, without the flows and the rings (benchmarks/README.md)."""
+"""Bytes that a process of ours holds without flows and rings: `python -m benchmarks.memory` has 133 MB for
+all with fifty thousand flows (13 MB of these), rounded up to leave room."""
 _EARLIEST = 1_735_689_600.0
 """2025-01-01: a clock that shows an earlier day has not been set."""
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """check: what was looked at. remedy: what to do about it, or nothing."""
+    """What a check has found. check: its name. level: of LEVELS. remedy: what to do, or an empty text."""
 
     check: str
     level: str
@@ -36,7 +37,8 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What the scan is going to need. sources: our addresses; frames: of each shard's two rings."""
+    """What the scan is going to need. sources: our addresses. frames: of each shard's receive and transmit
+    ring."""
 
     interface: str | None = None
     sources: tuple[str, ...] = ()
@@ -117,7 +119,7 @@ def capabilities(facts: Facts, wanted: Wanted) -> Finding:
 
 
 def source(facts: Facts, wanted: Wanted) -> Finding:
-    """Answers to an address that is not this host's reach it only if somebody sends them here."""
+    """Whether the source addresses are this host's: answers to others come only if they are routed here."""
     for address in wanted.sources:
         there = facts.addresses.get(address)
         if there is None:
@@ -165,7 +167,7 @@ def clock(facts: Facts, wanted: Wanted) -> Finding:
 
 
 def descriptors(facts: Facts, wanted: Wanted) -> Finding:
-    """Of the two limits the hard one counts: a scan raises the other by itself."""
+    """Whether enough descriptors can be open: the hard limit counts, a scan raises the soft one by itself."""
     need = 64 + 2 * wanted.shards + 16 * wanted.processes
     most = max(facts.descriptors, facts.most_descriptors)
     sentence = f"{most} may be open at once, and about {need} are needed"
@@ -196,7 +198,7 @@ def scans(facts: Facts, wanted: Wanted) -> Finding:
 
 
 def confinement(facts: Facts, wanted: Wanted) -> Finding:
-    """What holds a worker that was taken over, besides being an ordinary user."""
+    """Whether Landlock and a filter of system calls confine the workers, besides their being another user."""
     missing = [facts.no_filter] if facts.no_filter else []
     if not facts.landlock:
         missing.append("this kernel has no Landlock (5.13), or does not switch it on")

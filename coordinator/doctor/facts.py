@@ -31,7 +31,7 @@ from lzr.options.table import Options
 _TIME_ERROR = 5  # adjtimex(2): the clock is not synchronised
 _TIMEX = 208  # bytes of struct timex where long has eight
 NO_LIMIT = 1 << 60
-"""What cgroups of version 1 say for "as much as you like" is larger."""
+"""Bytes: a limit above this is none. Control groups of version 1 say 2^63 less a page for no limit."""
 
 
 def gather(options: Options, user: User) -> Facts:
@@ -76,7 +76,7 @@ def gather(options: Options, user: User) -> Facts:
 
 
 def landlock() -> int:
-    """The version of the kernel's, 0 if it has none."""
+    """The version of the kernel's Landlock, 0 if it has none."""
     call = ctypes.CDLL(None).syscall
     number, ask = 444, 1  # landlock_create_ruleset, LANDLOCK_CREATE_RULESET_VERSION
     return max(0, int(call(ctypes.c_long(number), None, ctypes.c_size_t(0), ctypes.c_uint32(ask))))
@@ -181,7 +181,7 @@ def _left(top: Path, path: str, names: tuple[str, str]) -> Iterator[tuple[int, s
 
 
 def _reclaimable(folder: Path) -> int:
-    """Bytes of files that are counted as the group's, and are let go when it needs them."""
+    """Bytes of cached files that count as the group's memory and are freed when it needs memory."""
     for line in (folder / "memory.stat").read_text().splitlines():
         name, _, number = line.partition(" ")
         if name in ("inactive_file", "total_inactive_file"):
@@ -190,7 +190,7 @@ def _reclaimable(folder: Path) -> int:
 
 
 def synchronised() -> bool | None:
-    """Somebody sets the clock of this host by the network's, as adjtimex(2) has it."""
+    """Whether something keeps the clock of this host synchronised (adjtimex(2)); None if that is unknown."""
     if struct.calcsize("l") != 8:
         return None
     state = ctypes.CDLL(None).adjtimex(ctypes.create_string_buffer(_TIMEX))  # modes 0: only asks

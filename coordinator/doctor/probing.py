@@ -134,7 +134,7 @@ def guard_can_be_tried(address: str) -> bool:
 
 
 def refused(address: str, port: int, patience: float = PATIENCE) -> bool:
-    """A connection of this host to itself is reset within so many seconds."""
+    """Whether a connection of this host to its own closed port is reset within so many seconds."""
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
     with socket.socket(family, socket.SOCK_STREAM) as sock:
         sock.setblocking(False)

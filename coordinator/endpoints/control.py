@@ -32,7 +32,7 @@ class ControlError(OSError):
 
 
 def directories() -> list[Path]:
-    """Where sockets may lie, best first."""
+    """The directories where a scan's control socket may lie, best first."""
     found = [Path("/run/lzr")] if os.geteuid() == 0 else []
     runtime = os.environ.get("XDG_RUNTIME_DIR")
     if runtime and _is_own(runtime):  # sudo may hand on that of the user who called it
@@ -81,7 +81,7 @@ class ControlServer:
         return self._listener.fileno()
 
     def publish(self, snapshot: Snapshot) -> None:
-        """What `status` answers from now on, and what commands are checked against."""
+        """Set the snapshot that `status` answers with and that commands are checked against."""
         self._snapshot = snapshot
 
     def handle(self, now: float) -> list[Command]:
@@ -169,7 +169,8 @@ def _bind(path: Path) -> socket.socket:
 
 
 def is_ours(sock: socket.socket) -> bool:
-    """Is the other end root, or this user? For who connected: whoever was listening, when it began to."""
+    """Whether the other end is root or this user (SO_PEERCRED): for the side that connects, whoever
+    listened."""
     size = struct.calcsize("3i")
     _, uid, _ = struct.unpack("3i", sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, size))
     return uid in (0, os.geteuid())

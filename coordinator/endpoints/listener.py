@@ -1,10 +1,10 @@
 """A small server inside a loop that must never wait: bounded in clients, bytes and time.
 
-Whatever a client does (sends a byte an hour, reads nothing, sends a gigabyte, opens a thousand
-connections), `handle` returns at once and memory stays bounded. Where there are too many clients, whoever
-comes is let in and the oldest of the address that has most goes: who only holds connections starves nobody.
-There is one descriptor to wait for
-(`fileno`, an epoll set that is itself pollable); without a client, it costs nothing.
+Whatever a client does (sends a byte an hour, reads nothing, sends a gigabyte, opens a thousand connections),
+`handle` returns at once and memory stays bounded. Where there are too many clients, a new one is accepted and
+the oldest of the address with the most connections is dropped, so one that only holds connections keeps
+nobody out. There is one descriptor to wait for (`fileno`, an epoll set that is itself pollable); without a
+client it costs nothing.
 """
 
 from __future__ import annotations
@@ -106,7 +106,8 @@ class Listener:
                 return
 
     def _dispensable(self) -> _Client:
-        """The oldest client of the address that has most, rather one that has not sent anything."""
+        """Whom to drop: of the address with the most connections the oldest, those first that sent
+        nothing."""
         crowd = Counter(client.peer for client in self._clients.values())
         most = max(crowd.values())
         theirs = [client for client in self._clients.values() if crowd[client.peer] == most]
@@ -114,7 +115,7 @@ class Listener:
         return (idle or theirs)[0]
 
     def _read(self, client: _Client, now: float) -> bool:
-        """Take what it says; whether it was answered."""
+        """Read what a client has sent, and answer if it is complete; whether it was answered."""
         try:
             data = client.sock.recv(self._most_request)
         except BlockingIOError:

@@ -28,7 +28,7 @@ class Interrupted(Exception):
 
 @dataclass(frozen=True)
 class Opened:
-    """made: by us, just now."""
+    """An open file. made: it did not exist before this call. regular: it is a regular file."""
 
     descriptor: int
     made: bool
@@ -110,7 +110,7 @@ def open_lines(
 
 
 class _Leaky(io.BufferedIOBase):
-    """A pipe into which a line goes whole, or not at all if its reader leaves no room."""
+    """A pipe into which a line is written whole, or dropped if its reader leaves no room."""
 
     def __init__(self, descriptor: int) -> None:
         self._descriptor = descriptor
@@ -180,7 +180,7 @@ def _open_device(place: Place, name: str, invoker: tuple[int, int] | None, flags
 def _suspect(
     place: Place, name: str, invoker: tuple[int, int] | None, status: os.stat_result | None = None
 ) -> None:
-    """Raises UsageError for a file that an outsider may have put there for us to write to, or to wait for.
+    """Raise UsageError for a file that another user may have put there for us to write to, or to wait for.
 
     As the kernel does where fs.protected_regular and fs.protected_hardlinks are set, proc_sys_fs(5).
     """
@@ -197,7 +197,8 @@ def _suspect(
 
 
 def _open_fifo(place: Place, name: str, pause: Callable[[float], bool], say: Callable[[str], None]) -> int:
-    """Once it has a reader: opening it would wait for one, deaf to everything (fifo(7))."""
+    """Open a FIFO for writing once it has a reader. A plain open waits for one and sees no signal
+    (fifo(7))."""
     waited = 0.0
     while True:
         try:

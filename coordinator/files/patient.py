@@ -1,8 +1,8 @@
-"""Writing to a pipe, a socket or a terminal whose reader may have stopped reading: so long, and no longer.
+"""Writing to a pipe, socket or terminal whose reader may have stopped reading, for a bounded time.
 
-A pager that nobody scrolls, a terminal that Ctrl-S has stopped, a supervisor that hangs: a write would wait
-for ever there, and with it the scan, its signals, and the guard that is to be taken away. Light to import: it
-is there before the options are read.
+A pager that nobody scrolls, a terminal that Ctrl-S has stopped, a supervisor that hangs: a plain write would
+wait for ever there, and with it the scan, its signals, and the guard that is to be taken away. This module
+imports little, since it is used before the options are read.
 """
 
 from __future__ import annotations
@@ -22,9 +22,10 @@ if TYPE_CHECKING:
 AT_ONCE = 4096
 """PIPE_BUF: a pipe that has room at all takes as much without waiting (pipe(7))."""
 PATIENCE = 0.5
-"""Seconds for which a line on stderr waits for room."""
+"""Seconds for which a line on stderr waits for room. A judgement: the scan stands still meanwhile."""
 METADATA = 5.0
-"""Seconds for which a whole file of ours waits, that who reads it wants."""
+"""Seconds for which a file that is written whole into a pipe (metadata, a profile) waits for room. A
+judgement: its reader wants it, and nothing else is left to do then."""
 
 
 class StuckError(OSError):
@@ -35,7 +36,7 @@ class StuckError(OSError):
 
 
 def write(descriptor: int, data: bytes, seconds: float) -> int:
-    """Write until there was no room for so many seconds; how many bytes found some. Raises OSError."""
+    """Write until all is written or there was no room for `seconds`; how many bytes were. Raises OSError."""
     own = _reopened(descriptor)
     try:
         return _write(descriptor if own is None else own, data, seconds)
@@ -45,7 +46,7 @@ def write(descriptor: int, data: bytes, seconds: float) -> int:
 
 
 def write_whole(descriptor: int, data: bytes, seconds: float = METADATA) -> None:
-    """Raises StuckError if not all of it found room in time, OSError."""
+    """Write all of `data`. Raises StuckError if there was no room for `seconds`, OSError."""
     if write(descriptor, data, seconds) < len(data):
         raise StuckError
 
@@ -70,9 +71,9 @@ def _write(descriptor: int, data: bytes, seconds: float) -> int:
 
 
 def _reopened(descriptor: int) -> int | None:
-    """The same pipe or terminal once more, and not waited for: the flag is the opener's, not the file's.
+    """Open the same pipe or terminal again with O_NONBLOCK, so that nobody else who has it open is affected.
 
-    None where that cannot be had (a socket, another user's pipe, no /proc): there `poll` has to do.
+    None where that is impossible (a socket, another user's pipe, no /proc): there `poll` has to do.
     """
     try:
         return os.open(
@@ -83,7 +84,7 @@ def _reopened(descriptor: int) -> int | None:
 
 
 class Stderr(io.BufferedIOBase):
-    """stderr, under a TextIOWrapper. What finds no room in time is left out, and how much is said later."""
+    """The raw stream under sys.stderr. What finds no room in time is dropped; how much is said later."""
 
     def __init__(self, descriptor: int = 2, seconds: float = PATIENCE) -> None:
         self._descriptor = descriptor
@@ -117,7 +118,7 @@ class Stderr(io.BufferedIOBase):
 
 
 def settle_stderr() -> None:
-    """Let what is printed to stderr wait for nobody. A file takes everything, and stays as it is."""
+    """Make sys.stderr a `Stderr`, unless it is a regular file, which always takes everything."""
     try:
         if stat.S_ISREG(os.fstat(2).st_mode) or sys.stderr.fileno() != 2:
             return

@@ -1,7 +1,7 @@
-"""How much a pipe holds.
+"""Makes a pipe hold more.
 
-A writer that must not wait (ZMap loses the answers that come meanwhile) gets as much as we may give it, as
-soon as we can: 64 KiB, which a pipe has by itself, are nine milliseconds of ZMap's lines at 50,000 a second.
+ZMap loses the answers that come while it waits for room in the pipe to us, so the pipe is widened as far as
+we are allowed to, as soon as possible: its 64 KiB hold nine milliseconds of ZMap's lines at 50,000 a second.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ _SIZES = (1 << 20, 1 << 19, 1 << 18, 1 << 17)  # the first that we are allowed (
 
 
 def widen(descriptor: int) -> int:
-    """Let a pipe hold as much as we may. Returns how many bytes that is; 0: it is no pipe."""
+    """Make a pipe hold as many bytes as we are allowed to. Returns how many that is; 0 if it is no pipe."""
     try:
         has = fcntl.fcntl(descriptor, fcntl.F_GETPIPE_SZ)
     except OSError:

@@ -1,8 +1,7 @@
 """Files that are read by name: lists of networks whole, the input as it comes.
 
-Whatever is waited for here can be interrupted, and is said. Opening a FIFO waits for its writer, and so does
-reading it (fifo(7)): meanwhile a signal ends us, and it is said what is awaited. What has been read is kept,
-for what came through a FIFO cannot be read again.
+Opening a FIFO waits for its writer, and so does reading it (fifo(7)). Here such a wait is told to the user,
+and a signal ends it. What has been read is kept, since what came through a FIFO cannot be read again.
 """
 
 from __future__ import annotations
@@ -19,7 +18,8 @@ _STEP = 0.1  # seconds between two looks whether we are to end
 _SILENT = 0.5  # seconds after which it is said that nothing comes
 _CHUNK = 1 << 16
 _MOST = 1 << 28
-"""Bytes of one list: ten million networks. A device that never ends is no list."""
+"""Bytes of one list at most: some ten million networks. It keeps a device such as /dev/zero from being read
+for ever."""
 
 
 class Reading:

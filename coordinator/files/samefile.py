@@ -18,7 +18,8 @@ _WRITTEN = (
     *("dashboard_file", "cpuprofile", "memprofile", "trace_pcap"),
 )
 _TORN = tuple(f"{Options.rows[attr].flag} " for attr in ("output_file", "metadata_file"))
-"""What a line of the log in the middle would spoil; stdout and stderr may be one file, the user said so."""
+"""Flags of files that a line of the log in the middle would spoil. stdout and stderr may still be one file:
+then the user has chosen that."""
 
 Identity = tuple[int, int] | str
 Named = tuple[str, Identity]

@@ -69,7 +69,7 @@ class Cover:
         return sorted(self.four), sorted(self.six), self.ports, self.interface, self.wide
 
     def holds(self, address: str) -> bool:
-        """True when a single canonical address is covered by name (a wide cover names none)."""
+        """Whether a single address in canonical text is among `four` or `six`."""
         wanted = _number(address)
         for text in self.six if ":" in address else self.four:
             base, _, length = text.partition("/")

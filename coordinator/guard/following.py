@@ -23,7 +23,9 @@ from lzr.sourceports import DEFAULT_PORTS
 ANY = (1024, 65535)
 """What it is widened to; the sockets listen on all of these from the start, for their filter is fixed."""
 DOUBT = 1.0
-"""Seconds after a widening within which connections may have been reset before it."""
+"""Seconds after the guard was widened for which lines may tell of connections that were reset before. A
+judgement: far longer than a line takes from ZMap's capture to us; too long costs a new connection at most,
+where a RST comes."""
 
 
 class Alert(Protocol):
@@ -45,7 +47,11 @@ def listened(options: Options, ports: tuple[int, int]) -> tuple[int, int]:
 
 
 class Following:
-    """ports: those of which half-open connections are taken, and which are covered."""
+    """Widens the guard to the ports and addresses that lines name.
+
+    ports: first and last of our ports; half-open connections on these are taken over, and the guard covers
+    them.
+    """
 
     def __init__(
         self, guard: Guard | None, options: Options, alert: Alert, clock: Callable[[], float] = monotonic
@@ -60,7 +66,7 @@ class Following:
         self._said = False
 
     def take(self, rows: NDArray[Any]) -> bool:
-        """See to what TARGET rows of ZMap's lines name; whether our kernel may have reset some of them."""
+        """Cover what TARGET rows of ZMap's lines name; whether our kernel may have reset some of them."""
         if not len(rows):
             return False
         now = self._clock()

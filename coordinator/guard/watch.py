@@ -1,9 +1,10 @@
-"""Does the guard still stand while the scan runs? What somebody else takes away is put back.
+"""Watches that the guard stands while the scan runs, and puts it up again if somebody takes it away.
 
-``nft flush ruleset``, ``iptables -F``, a firewall's reload: the kernel says so at once to who listens
-(netlink, group NFNLGRP_NFTABLES, linux/netfilter/nfnetlink.h). Such news is only searched for our table's
-name, and only where it is found is the table looked at, so that a host whose rules change all day costs
-nothing. iptables of the old kind tells nobody: there, and where we may not listen, a look every two seconds.
+The kernel tells listeners of every change of nftables at once (netlink, group NFNLGRP_NFTABLES,
+linux/netfilter/nfnetlink.h), be it by ``nft flush ruleset`` or a firewall's reload. The guard itself is only
+looked at where such a message holds the name of its table, so changes of other rules cost next to nothing.
+The old kind of iptables sends no messages: there, and where we may not listen, the guard is looked at every
+two seconds.
 """
 
 from __future__ import annotations
@@ -18,9 +19,10 @@ _NFNLGRP_NFTABLES = 7
 _NETLINK_NETFILTER = 12
 _LARGEST = 1 << 17
 LOOK_EVERY = 2.0
-"""Seconds between two looks where nobody tells."""
+"""Seconds between two looks where the kernel sends no messages. A judgement: a look runs iptables, which
+takes 3 ms of processor; and the kernel resets connections unseen for so long at most."""
 AGAIN = 1.0
-"""Seconds until the next attempt, where the guard could not be put back."""
+"""Seconds until the next attempt where the guard could not be put up again; a judgement likewise."""
 
 LOST = (
     "the RST guard was taken away (nft flush ruleset, iptables -F, a firewall's reload?) and put back at once"

@@ -1,4 +1,4 @@
-"""Until there is something to scan: what is said while we wait, and what if it never comes."""
+"""Reads until there is something to scan; says what is awaited meanwhile, and why there was nothing."""
 
 from __future__ import annotations
 
@@ -111,7 +111,7 @@ def _useless(what: str, intake: Intake, options: Options) -> str:
 def nothing(intake: Intake, options: Options) -> str:
     """Why there is nothing to scan, when the input has ended. Raises UsageError where that is a mistake.
 
-    An empty input is none: ZMap may have found nothing.
+    An empty input is no mistake: ZMap may have found nothing.
     """
     fates = intake.fates
     if not fates.read:

@@ -12,7 +12,7 @@ from coordinator.input.unpack import Unpacked
 
 
 def compare(descriptor: int, binary: bool, marks: Sequence[Mark], prefix: bytes) -> None:
-    """A file that is the input of a resumed scan, from where it is to be read. Raises InputDiffers.
+    """Read a file that is the input of a resumed scan and compare its hashes. Raises InputDiffers.
 
     binary: as for `Unpacked`. Anything but a regular file is left alone.
     """

@@ -1,4 +1,4 @@
-"""The intake: text in, admitted targets out. Every input it sees gets a fate or a ticket, here.
+"""The intake: text in, admitted targets out. Every input gets a fate or a ticket here.
 
 In order: parse, this box's share of the input (--shards), blocklist, duplicates, ticket; and, for
 connections we open ourselves, a source address and port. Nothing is read that cannot be kept: whoever calls
@@ -34,10 +34,17 @@ from lzr.targets.expand import Expansion
 from lzr.targets.reader import SHOWN, UNFOLDED, Batch, Reader
 from lzr.targets.screen import FOREIGN, SPARED, screen
 
-_DUPLICATES = 1 << 20  # inputs within which the same target is scanned once
+_DUPLICATES = 1 << 20
+"""Inputs within which the same target is scanned once. ZMap's default of --dedup-window is the same 10^6; it
+takes up to 64 MB (`RecentTargets`)."""
 EARLY = 0.25
-"""Seconds after our start within which a line may tell of a SYN-ACK that came before the guard was up."""
-_CROWD = 1 << 14  # lines whose name is being looked up; after that no more are read
+"""Seconds after our start within which a line may tell of a SYN-ACK that came before the guard was up. A
+judgement: the guard stands 5 ms after bin/lzr began, 15 to 40 ms without it (docs/rst-guard.md), several
+times later on a busy host. Where it is too long, a connection that is reset is opened anew, at the cost of
+one SYN."""
+_CROWD = 1 << 14
+"""Lines whose name is being looked up, at which no more input is read. A judgement: it bounds memory, and is
+512 names for each of the threads that look them up."""
 _ANY = (0, 65535)
 _PRINTERS = (9100, 9107)  # raw printing: what is sent to these ports may come out on paper
 
@@ -46,7 +53,7 @@ Rows = NDArray[Any]
 
 @dataclass
 class Fates:
-    """Inputs that ended before a worker saw them, and the sum that must agree."""
+    """How many inputs ended before a worker saw them, by reason; `read` counts all inputs."""
 
     read: int = 0
     rejected: int = 0
@@ -188,16 +195,19 @@ class Intake:
         return getattr(self._reader, "first", b"")
 
     def listen_on(self, ports: tuple[int, int]) -> None:
-        """Our source ports are known: half-open connections of others are not admitted from here on."""
+        """Set our source ports: half-open connections on other ports are not admitted from here on."""
         self._ports = ports
 
     def follow(self, following: Follower) -> None:
-        """What lines name from here on is shown to it; `listen_on` is its business then."""
+        """From here on show every batch to `following`, which also decides what ports are ours."""
         self._following = following
         self._ports = following.ports
 
     def feed(self, chunk: bytes, *, early: bool = False) -> None:
-        """early: our kernel may have reset these half-open connections before it could be kept from that."""
+        """Take the next bytes of the input. Raises InputDiffers where a resumed scan's input has changed.
+
+        early: our kernel may have reset these half-open connections before the guard was up.
+        """
         if self._hash is not None:
             self._hash.feed(chunk)
         self._take(self._reader.feed(chunk), early)
@@ -237,7 +247,7 @@ class Intake:
         return [self._resolver.fileno()] if self._parked else []
 
     def more(self) -> None:
-        """Some of the targets that are `pending`."""
+        """Make and admit some of the targets that are `pending`."""
         if not self._found:
             self._take(self._reader.more())
             return
@@ -261,7 +271,7 @@ class Intake:
                     self._place(line, answer, again=number > 0)
 
     def forget(self) -> None:
-        """What was not unfolded yet of lines that name many is not wanted: it counts as not read."""
+        """Drop the targets of lines that name many which were not made yet: they count as not read."""
         self._reader.forget()
 
     def _park(self, line: Expansion) -> None:
@@ -370,7 +380,7 @@ class Intake:
         return rows
 
     def give_up(self) -> int:
-        """Names, and targets of names, are waited for no longer; how many inputs that were."""
+        """Wait no longer for names; how many inputs that gives up."""
         lines = [*self._found, *(line for lines in self._parked.values() for line in lines)]
         self._found.clear()
         self._parked.clear()
@@ -378,7 +388,7 @@ class Intake:
         return sum(line.left for line in lines)
 
     def abandon(self) -> NDArray[np.uint32]:
-        """Give up what no worker has: the tickets."""
+        """Give up the targets that no worker has; their tickets, (n,) uint32."""
         tickets = [rows["ticket"] for rows in self.backlog]
         self.backlog.clear()
         self.waiting = 0

@@ -1,7 +1,7 @@
 """The lists of networks (blocklist, allowlist): read, names in them looked up once, one policy made of all.
 
-A name in a list is every address that it has now. One that has none is a mistake: a blocklist that does not
-say whom it blocks is not to be scanned with.
+A name in a list stands for every address that it has now. A name without an address is a mistake: a scan must
+not begin with a blocklist that does not say whom it blocks.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ from lzr.targets.textencoding import Text, coding
 
 SECONDS = 30.0
 """How long all names together are waited for."""
-_STEP = 0.1
-_THREADS = 16
+_STEP = 0.1  # seconds between two looks whether the user wants to end
+_THREADS = 16  # that look names up at once
 
 Lookup = Callable[[str], Sequence[Any]]
 

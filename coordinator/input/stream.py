@@ -24,14 +24,21 @@ from collections import deque
 
 from coordinator.files import pipes
 
-CHUNK = 1 << 18
-_AHEAD = 1 << 26  # bytes
-_SOCKET = 1 << 15  # bytes in lines of their own that fit into a socket's buffer, about
-_SMALL = 1 << 14  # bytes; after less, the thread lets more gather
-_REST = 0.002  # seconds that it waits for more then (`python -m benchmarks.calm`: CPU of a slow input)
-_STALE = 10.0  # seconds; hosts repeat a SYN-ACK for a minute, ZMap's next answers are worth as much as these
-_SPAN = 0.05  # seconds between the first and the last part of what is given as one
-_FULL = 0.875  # the writes of lines leave a little of each page of a pipe unused
+CHUNK = 1 << 18  # bytes that one `read` gives at most, about: some 1,400 of ZMap's lines
+_AHEAD = 1 << 26
+"""Bytes that are read ahead at most: ten seconds of ZMap's JSON at 36,000 lines a second."""
+_SOCKET = 1 << 15
+"""Bytes that fit into the buffer of a Unix socket when each line is a write of its own, about: each takes
+several times its length there."""
+_SMALL = 1 << 14  # bytes; after reading less, the thread waits for `_REST` so that more gathers
+_REST = 0.002  # seconds (`python -m benchmarks.calm` shows the CPU of a slow input)
+_STALE = 10.0
+"""Seconds after which a line is too old to be hoarded beside newer ones. A judgement: hosts repeat a SYN-ACK
+for up to a minute, so a line of ten seconds ago is still good, but no better than one that ZMap is about to
+write."""
+_SPAN = 0.05  # seconds between the first and the last part of what one `read` gives
+_FULL = 0.875
+"""Share of its size from which a pipe counts as full: writes of lines leave the end of each page unused."""
 
 
 class Stream:
@@ -113,9 +120,9 @@ class Stream:
         return len(self._blocks) > 1
 
     def hoard(self) -> None:
-        """Read what there is, for a later `read`: its writer loses what it cannot write.
+        """Read ahead what there is, because ZMap loses the answers that it cannot write.
 
-        Not beyond a bound, and not once what is held is so old that the connections it tells of are dying.
+        No more than `_AHEAD` bytes, and nothing while the oldest line that is held is older than `_STALE`.
         """
         reads_ahead = self._thread is not None and not self._over
         if reads_ahead or self._ended or not self._capacity:
@@ -158,7 +165,7 @@ class Stream:
         return self.pending or bool(select.select([self.fileno()], [], [], 0)[0])
 
     def read(self) -> bytes | None:
-        """The next piece; empty at the end; None if there is nothing yet."""
+        """The next chunk of bytes; empty at the end; None if there is nothing yet."""
         with self._lock:
             if self._blocks:
                 block, self.age = self._blocks.popleft()

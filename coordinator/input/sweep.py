@@ -31,7 +31,8 @@ _ORDER = re.compile(rb"order ([0-9a-f]{32})\n")
 
 @dataclass(frozen=True, slots=True)
 class Sweep:
-    """text: the input that stands for it. told: a sentence for the log."""
+    """A sweep. reader: gives its targets. text: the input that stands for it. told: a sentence for the
+    log."""
 
     reader: SweepReader
     text: bytes

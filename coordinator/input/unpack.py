@@ -1,7 +1,8 @@
-"""The input made plain: decompressed, in UTF-8, one line feed a line; or refused by name, if it is no list.
+"""The input decompressed, in UTF-8, each line ended by a line feed; refused by name if it is another kind of
+file.
 
-It has the form of a `Stream` and stands before one. Nothing is read ahead of what is asked for, and of what
-one read of a compressed input brings, some megabytes at most are given at once: the rest is `pending`.
+It has the interface of a `Stream`, which it reads from. One `read` gives some megabytes at most, however much
+a compressed chunk holds: the rest is `pending`.
 """
 
 from __future__ import annotations
@@ -79,7 +80,7 @@ class Unpacked:
         return self.pending or self.stream.ready()
 
     def read(self) -> bytes | None:
-        """The next piece; empty at the end; None if there is nothing yet. Raises UsageError."""
+        """The next chunk of text; empty at the end; None if there is nothing yet. Raises UsageError."""
         if self._binary:
             return self.stream.read()
         piece = self._piece()
@@ -88,7 +89,7 @@ class Unpacked:
         return self._take(piece) or None if piece else self._end()
 
     def _piece(self) -> bytes | None:
-        """As `read`, whatever the bytes mean."""
+        """The next chunk of decompressed bytes, as `read`, but in whatever coding the text is."""
         if self._first is not None:
             return self._begin()
         packed = self._packed
@@ -126,7 +127,7 @@ class Unpacked:
         return self._packed.read() or None
 
     def _take(self, piece: bytes) -> bytes:
-        """The text in a piece, once there is enough of it to know what it is."""
+        """The text of a chunk, once enough has come to know its coding. Raises UsageError."""
         if self._head is None:
             return self._text.feed(piece)
         self._head += piece

@@ -1,6 +1,6 @@
-"""Files that are written on at their end: the log and the status updates. They have to be ours.
+"""Checks that a file which would be appended to (the log, the status updates) is one of ours.
 
-``-l list.txt`` is the list of targets in other tools; here it would be the log, at the end of that list.
+In other tools ``-l list.txt`` is the list of targets; here the log would be appended to that list.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ def check(options: Options) -> None:
 
 
 def _beginning(path: str) -> bytes:
-    """Empty if there is no such file, or it is none: whoever opens it will say what is wrong."""
+    """The first bytes of a file; empty if it cannot be read, which the caller finds out when it opens it."""
     try:
         if not stat.S_ISREG(os.stat(path).st_mode):
             return b""

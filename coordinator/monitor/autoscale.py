@@ -1,17 +1,21 @@
-"""`--auto-workers`: how many workers the figures ask for.
+"""`--auto-workers`: how many workers a scan should have, judged from a `Snapshot` once a second. Pure.
 
-It is pure, and slow to change its mind: a channel gets one worker more when its busiest has been busy for
-RAISE_AFTER seconds without a break, one less when, for LOWER_AFTER seconds, its work would have fitted into
-one worker less with room to spare; after any change, whoever made it, nothing moves for SETTLE seconds,
-because the figures are then those of a change. Collectors are also busy when batches pile up before them
-while they work. (Targets pile up before flow workers whenever the input is fast: that says nothing.)
+There are two channels, flow workers and collectors. A channel gets one worker more when its busiest process
+has been busy for RAISE_AFTER seconds without a break, and one less when for LOWER_AFTER seconds the same work
+would have kept each process of a smaller channel under CALM. After any change, whoever made it, nothing is
+changed for SETTLE seconds, because moving shards shows in the figures.
+
+Busy is a process that works more than BUSY of the time. Collectors are also busy when a long queue stands
+before them while they work. (The queue before flow workers is long whenever the input is fast, so it does not
+count.) Processes that want to work but get too little of a core (`bottleneck.STARVED`) are not busy: another
+one would only wait too. Whether there is a core for one more is judged from the time that our processes use,
+not from their number, since one that mostly waits takes up no core.
 
 A flow worker sends to one collector, so a collector beyond the number of flow workers would have nothing to
-do: it brings a flow worker along, and no flow worker leaves before it.
+do: a collector more may bring a flow worker along, and there are never fewer flow workers than collectors.
 
-Whether there is room for one more is judged from the time that our processes use, not from how many they
-are: one that mostly waits takes up no core. Busy without a core to be busy on does not count. What would be
-raised again is never lowered: CALM lies under STARVED times BUSY, and under QUEUED.
+A channel that was made smaller must not ask for the worker again at once: therefore CALM is less than
+STARVED * BUSY (a process that gets all of a core it wants is then far from BUSY) and less than QUEUED.
 """
 
 from __future__ import annotations
@@ -23,15 +27,26 @@ from coordinator.monitor import numbers
 from coordinator.monitor.bottleneck import STARVED, cores_left, hottest
 from coordinator.monitor.snapshot import Phase, ProcessView, Snapshot, State
 
+# No benchmark set these: they are judgements, and trade the speed of adapting against useless moves. To move
+# a shard costs little, but what was wrong is corrected after SETTLE seconds at the earliest.
 BUSY = 0.85
+"""Share of its time that a process works, from which it counts as busy: a queue grows long before all of
+it."""
 CALM = 0.5
+"""Share of a core that the busiest process of a channel with one worker less would use, at most, for it to be
+made smaller."""
 QUEUED = 0.7
-"""Share of a core each of them uses, from which a long queue before collectors counts."""
+"""Share of a core that each collector uses, from which a long queue before them counts."""
 QUEUE_LONG = 8
-"""Batches that wait for each of them, from which a queue is long."""
+"""Batches that wait for each collector, from which a queue is long: twice what a worker may have on the
+way."""
 RAISE_AFTER = 5.0
+"""Seconds: longer than a burst of the input, shorter than anybody would want to wait."""
 LOWER_AFTER = 30.0
+"""Seconds: a worker too many costs little, so it is taken away late."""
 SETTLE = 10.0
+"""Seconds after a change without another: more than the three over which rates are averaged (`meter.WINDOW`),
+and time for a queue to be worked off."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +69,9 @@ class Observed:
 
 
 def step(observed: Observed, snapshot: Snapshot) -> tuple[Observed, Advice | None]:
-    """Look once (once a second is enough). Returns what to remember and, seldom, what to do."""
+    """Judge once, about once a second. Returns what to pass in the next time, and what to change, if
+    anything.
+    """
     now = snapshot.now
     wanted = (snapshot.wanted_flow, snapshot.wanted_collect)
     if observed.wanted not in (None, wanted):
@@ -111,7 +128,8 @@ def _advise(
 
 
 def _more(wanted: tuple[int, int], channel: int) -> tuple[int, int]:
-    """The counts with one more of a kind at work: a collector needs a flow worker that sends to it."""
+    """(flow, collect) with one more worker in a channel, which has something to do there: a collector needs a
+    flow worker that sends to it."""
     flow, collect = wanted
     if channel == 0 or collect > flow:
         return flow + 1, collect
@@ -143,14 +161,15 @@ def _behind(snapshot: Snapshot) -> bool:
 
 
 def _starved(processes: tuple[ProcessView, ...]) -> bool:
-    """They wait for a core: another worker would wait as well."""
+    """Whether the processes want to work but get too little of a core, so that one more would wait as
+    well."""
     return (
         0 < sum(process.cpu for process in processes) < STARVED * sum(process.busy for process in processes)
     )
 
 
 def _calm(snapshot: Snapshot, wanted: tuple[int, int], channel: int) -> bool:
-    """Would the busiest of one worker less have time to spare?"""
+    """Whether the busiest process of a channel with one worker less would use at most CALM of a core."""
     flow, collect = wanted
     if channel == 0:
         return flow > max(1, collect) and _work(snapshot.workers) * _part(snapshot.shards, flow - 1) <= CALM
@@ -158,17 +177,18 @@ def _calm(snapshot: Snapshot, wanted: tuple[int, int], channel: int) -> bool:
 
 
 def _part(parts: int, places: int) -> float:
-    """The largest share of one of the places among which so many equal parts are dealt out."""
+    """The largest share that a place gets when `parts` equal parts are dealt out to `places`, as 0..1."""
     return ceil(parts / places) / parts
 
 
 def _work(processes: tuple[ProcessView, ...]) -> float:
-    """Cores' worth that they need: to wait for one is no work, and fewer workers would wait less."""
+    """How many cores the processes use together. Waiting for a core does not count: fewer would wait less."""
     return sum(process.work for process in processes)
 
 
 def _room(snapshot: Snapshot, wanted: tuple[int, int], more: tuple[int, int]) -> bool:
-    """Something is left of the cores; and more workers of a kind than cores would only take turns."""
+    """Whether there is a core for one more: some of the cores' time is unused, and no channel would have more
+    workers than there are cores or, of flow workers, shards."""
     most = min(snapshot.cores, snapshot.shards), snapshot.cores
     fits = all(more[i] <= most[i] for i in (0, 1) if more[i] > wanted[i])
     return fits and cores_left(snapshot)

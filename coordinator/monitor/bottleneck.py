@@ -12,23 +12,26 @@ from collections.abc import Sequence
 from coordinator.monitor import numbers
 from coordinator.monitor.snapshot import Phase, ProcessView, Snapshot
 
+# Judgements, for sentences that people read; `autoscale` uses STARVED and ROOM too. At worst one names the
+# wrong cause of two that are nearly as true.
 FULL = 0.85
-"""Share of its time from which a process counts as busy."""
+"""Share of its time that a process works, from which it counts as busy."""
 
 STARVED = 0.6
-"""Share of a process's busy time that it has a core, under which others must be using it."""
+"""Processor time over busy time, below which a process does not get the core that it wants."""
 
 TAKEN = 0.75
-"""Share of the cores from which it is we who use them up."""
+"""Share of all cores that our own processes use, from which they are what uses the cores up."""
 
 ROOM = 0.25
-"""Cores' worth of time that must be left for a worker more to be of use."""
+"""How much of a core must be unused for one more worker to be of use."""
 
 RING_FULL = 0.7
+"""Share of a receive ring that is filled, from which it is named."""
 
 
 def bottleneck(snapshot: Snapshot) -> str:
-    """The sentence."""
+    """What holds the scan back, in one sentence."""
     if snapshot.phase == Phase.DONE:
         return snapshot.ending or ("interrupted" if snapshot.interrupted else "done")
     if snapshot.paused:
@@ -69,12 +72,13 @@ def bottleneck(snapshot: Snapshot) -> str:
 
 
 def cores_left(snapshot: Snapshot) -> bool:
-    """Could one more process have a good part of a core? The time that ours use counts, not their number."""
+    """Whether one more process would get a good part of a core, by the time that ours use now."""
     return snapshot.used + ROOM <= snapshot.cores
 
 
 def _busiest(snapshot: Snapshot) -> str | None:
-    """The stage that has no time left. The last stage first: what is before it only waits for it."""
+    """The sentence about a stage that is always busy; the last such stage, since those before it wait for
+    it."""
     starved = _starved(snapshot)
     if starved is not None:
         return starved
@@ -90,7 +94,7 @@ def _busiest(snapshot: Snapshot) -> str | None:
 
 
 def _starved(snapshot: Snapshot) -> str | None:
-    """Busy by the clock, but not on a core: more workers would only wait as well."""
+    """The sentence about processes that want to work but get too little of a core."""
     why = "too many workers (-)" if snapshot.used >= TAKEN * snapshot.cores else "others use this machine"
     for process in (*snapshot.collectors, *snapshot.workers, snapshot.coordinator):
         if process.busy >= FULL and 0 < process.cpu < STARVED * process.busy:

@@ -26,16 +26,19 @@ from coordinator.monitor.snapshot import (
 from coordinator.monitor.warnings import warnings
 
 WINDOW = 3.0
-"""Seconds over which "now" is averaged."""
+"""Seconds over which rates "now" are averaged. A judgement: reports come four times a second, so twelve of
+them."""
 
 SILENT_AFTER = 3.0
 """Seconds without a report until a process counts as silent."""
 
 SILENCE = 100
-"""Packets sent without a single one received from which the network itself is doubted."""
+"""Packets sent without a single one received, from which a warning doubts the network itself. A judgement: in
+a list of live services the first answers come within a few packets."""
 
 BLOCKED = 0.3
-"""Share of its time the writing collector waits for the reader of the results, from which that is said."""
+"""Share of its time that the writing collector waits for the reader of the results, from which a warning says
+so. A judgement."""
 
 _SUMMED = ("rx", "tx", "rx_bytes", "tx_bytes", "retransmits", "drops", "send_failures")
 _CUMULATIVE = (*_SUMMED, "cpu_ns", "busy_ns", "blocked_ns", "records", "bytes")
@@ -266,7 +269,8 @@ class Meter:
     def _turn_seconds(
         self, now: float, counts: tuple[int, int, int, int], faults: tuple[int, int, int]
     ) -> None:
-        """Close every second that has passed; what came since the last look is spread evenly over them."""
+        """Add an entry for every second that has passed since the last call; what was counted since then is
+        spread evenly over them."""
         second = int(now - self.started)
         passed = second - self._second
         if passed <= 0:

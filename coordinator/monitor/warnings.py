@@ -10,7 +10,8 @@ from __future__ import annotations
 from coordinator.monitor.snapshot import Snapshot, State
 
 ENOUGH = 500
-"""Finished inputs before a low hit rate means anything."""
+"""Finished inputs from which a low hit rate is told. A judgement: of 500 with a true rate of 2 % ten have
+data, and fewer than four in one case of a hundred."""
 
 LOW_HIT_RATE = 0.02
 

@@ -15,9 +15,9 @@ from collections.abc import Callable
 from lzr import safetext
 from lzr.safetext import plain
 
-_CHUNK = 1 << 16
-_AT_A_TIME = 16
-_LONGEST = 4000
+_CHUNK = 1 << 16  # bytes of one read
+_AT_A_TIME = 16  # reads in one turn of the loop
+_LONGEST = 4000  # characters of a line
 _MOST = 2000
 """Lines of a scan that are passed on, unless -d asked for all there are."""
 _KEPT = 200
@@ -56,7 +56,8 @@ class ChildOutput:
         os.close(self._theirs)
 
     def read(self) -> None:
-        """Pass on what has come; a process that prints without end gets no more than a share of a turn."""
+        """Pass on the lines that have come; at most `_AT_A_TIME` reads, as a process may print without
+        end."""
         for _ in range(_AT_A_TIME):
             try:
                 data = os.read(self.descriptor, _CHUNK)
@@ -71,7 +72,7 @@ class ChildOutput:
         self._pass_on()
 
     def close(self) -> None:
-        """The rest, with a last line that has no end. Nobody writes any more."""
+        """Pass on the rest, a last line without its end too. To be called when nobody writes any more."""
         self.read()
         if self._begun:
             self._take([self._begun])

@@ -1,8 +1,8 @@
-"""Where the reports of all children come in: what each may make us hold is bounded in bytes.
+"""Receives the reports of all children; how much memory each can make us use is bounded in bytes.
 
-A child speaks by ZeroMQ; we read its connection ourselves (`lzr.ipc.zmtp`). Nothing is read ahead: what
-we have not come to stays in the child's own memory, but for what the kernel holds of a socket. So a child
-that floods us waits, and takes no memory here but that of the one message which it has begun.
+A child sends by ZeroMQ; we read its connection ourselves (`lzr.ipc.zmtp`), and nothing ahead of need: what
+has not been read stays in the child's memory, apart from what the kernel's buffer of a socket holds. So a
+child that sends too much has to wait, and takes no memory here but that of the one message that it has begun.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ from lzr.ipc.zmtp import Decoder
 _CHUNK = 1 << 18
 """Bytes read of one connection before the next has its turn."""
 _TURNS = 16
-"""How often each is read while no message is complete, until the caller may look after other things."""
-_EVENTS = 64
+"""Times that each connection is read in one call while no message is complete."""
+_EVENTS = 64  # of epoll, taken together
 _CONNECTIONS = 4
-"""Of one process: one is what it needs."""
+"""Connections that one process may have; it needs one."""
 _CREDENTIALS = struct.Struct("3i")
 
 
@@ -36,8 +36,10 @@ class _Connection:
 
 
 class Inbox:
-    """listener: descriptor of the listening socket, ours from now on. most: bytes that a message of the
-    process with this pid may have just now.
+    """The receiving end of all children's reports.
+
+    listener: descriptor of the listening socket, which is closed with the inbox. most: from a pid to the
+    bytes that a message of this process may have just now.
     """
 
     def __init__(self, listener: int, most: Callable[[int], int]) -> None:
@@ -89,7 +91,7 @@ class Inbox:
         self._listener.close()
 
     def _read(self) -> bool:
-        """A piece of each connection that has one; whether there was anything."""
+        """Read up to `_CHUNK` bytes of each connection that has some; whether there were any."""
         events = self._epoll.poll(0, _EVENTS)
         for descriptor, _ in events:
             connection = self._connections.get(descriptor)

@@ -6,8 +6,8 @@ import contextlib
 import resource
 
 LEAST = 40
-"""Descriptors without which nothing can be begun at all."""
-_WANTED = 4096
+"""Descriptors without which no scan can begin."""
+_WANTED = 4096  # descriptors: 256 workers with a few each, and as many shards
 
 
 def raise_descriptors(wanted: int = _WANTED) -> int:

@@ -87,7 +87,8 @@ def _has_a_name_or_process(number: int) -> bool:
 
 
 def _open(path: Path) -> int | None:
-    """None where there can be no locks: then the numbers are only unlikely to be the same."""
+    """Open the file of locks. None where there can be none: then two runs may draw the same number, by
+    chance."""
     try:
         path.parent.mkdir(0o700, exist_ok=True)
         if not _trusted(path.parent):

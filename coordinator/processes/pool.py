@@ -34,10 +34,9 @@ from lzr.ipc.job import Event, Job, Output, Setup, Spawn, pack
 from lzr.ipc.messages import Buffer, Message, SchemaError
 from lzr.safetext import plain
 
-FEED_MARK = 4
-_MAX_EVENT = 1 << 16
-_DESCRIPTORS_AT_ONCE = 200
-_REMEMBERED = 64
+_MAX_EVENT = 1 << 16  # bytes of an Event
+_DESCRIPTORS_AT_ONCE = 200  # in one message to the fork server; the kernel takes 253 (SCM_MAX_FD, unix(7))
+_REMEMBERED = 64  # children that have ended, whose last reports are still believed
 _MOST = 1 << 23
 """Bytes that a report may have; with the flows of a shard, `messages.MOST_OCTETS` more."""
 # As a plain number: what an enumeration's operators take is much of the cost of a small turn.
@@ -66,9 +65,9 @@ class Child:
     """Its sockets that nobody is let in by yet: their address, and the listening descriptor."""
 
     def open_to(self, pid: int) -> None:
-        """From now on its sockets take this process, as the kernel knows it, and no other.
+        """Let this process connect to its sockets, by its pid as the kernel knows it, and no other.
 
-        ZeroMQ gives what is sent to whoever is connected: another one would get a share of the targets.
+        ZeroMQ shares what is sent among all that are connected: another one would get some of the targets.
         """
         self.pid = pid
         for sock, address, listener in self.doors:
@@ -78,7 +77,7 @@ class Child:
         self.doors.clear()
 
     def tell_written(self) -> None:
-        """What a worker knows to be written, it does not keep, nor send again."""
+        """Tell a flow worker up to which message its results are written, if it does not know yet."""
         if self.written > self.told:
             self.order(messages.Acked(self.written))
             self.told = self.written
@@ -106,9 +105,9 @@ class Child:
 
 
 def hand(forkserver: socket.socket, order: bytes, given: Sequence[int], seconds: float = 20.0) -> None:
-    """An order with descriptors, to a fork server that may be behind: many are started at once.
+    """Send the fork server an order with descriptors; it may be slow, as many children are started at once.
 
-    Raises ChildProcessError if it takes nothing for so long.
+    Raises ChildProcessError if it takes nothing for so many seconds.
     """
     while True:
         try:
@@ -180,7 +179,7 @@ class Pool:
     ) -> Child:
         """name, number: its own. fenced: numbers of flow workers that have died, for a collector."""
         orders = self._socket(zmq.PUSH, 0)
-        feed = self._socket(zmq.PUSH, FEED_MARK) if role == "flow" else None
+        feed = self._socket(zmq.PUSH, messages.FEED_MARK) if role == "flow" else None
         child = self.children[name] = Child(role, index, name, number, orders, feed, replaces=replaces)
         for kind, sock in (("orders", orders), ("feed", feed)):
             if sock is not None:  # it listens now, and lets nobody in before we know who it is for
@@ -203,7 +202,7 @@ class Pool:
         return [child for child in self.children.values() if child.role == role]
 
     def events(self) -> list[Event]:
-        """What the fork server tells. Raises ChildProcessError when it is gone itself, or out of its mind."""
+        """What the fork server tells. Raises ChildProcessError when it is gone, or sends what it cannot."""
         found: list[Event] = []
         while True:
             try:
@@ -235,7 +234,8 @@ class Pool:
         return child
 
     def receive(self) -> tuple[Child, Message] | None:
-        """The next report, and of which child; it may have ended. Raises SchemaError for what cannot be."""
+        """The next report, and the child that sent it, which may have ended. Raises SchemaError for a message
+        that is not one of a child's."""
         try:
             received = self.reports.receive()
         except Unbelievable as error:

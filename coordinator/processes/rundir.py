@@ -1,6 +1,4 @@
-"""The directory of a run's sockets, in which nobody but we can change a name.
-
-Laws:
+"""The directory of a run's sockets, in which nobody else can create, rename or remove anything.
 
 * The directory is ours (root's, in a scan under sudo), and no one else may write in it: nothing in it is
   made, given away or removed but by us. The workers' user may pass through it to sockets that are that
@@ -24,7 +22,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-_BACKLOG = 128
+_BACKLOG = 128  # connections that may wait to be accepted by a socket
 _IN_OUR_OWN, _AMONG_OTHERS = "run-", "lzr-run-"
 
 

@@ -28,11 +28,11 @@ from lzr.ownership.processes import COLLECT, FLOW
 from lzr.safetext import plain
 
 _LAST_WORDS = 0.25
-"""Seconds that the figures of a process that has ended may still be on their way."""
+"""Seconds for which the last figures of a process that has ended are waited for: as often as it reports."""
 _REPORTS = 1000
-"""Taken at a time: whoever waits for us is not to wait for all there are."""
+"""Reports taken in one turn of the loop, so that other work is not kept waiting."""
 _TOLD = 5
-"""Messages of unknown origin that the user is told of one by one."""
+"""Messages of unknown origin that the user is told of one by one; more are only counted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +45,7 @@ class Spawned:
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """Outcomes are on disk, says a collector."""
+    """The collector `name` says that outcomes are written."""
 
     name: str
     message: messages.Written
@@ -181,7 +181,7 @@ class Supervisor:
         return None
 
     def refuse(self, reason: str, name: str) -> None:
-        """A message is not believed. Who sent it, if that is certain, is ended and replaced."""
+        """Count and tell of a message that cannot be right. Its sender, if certain, is ended and replaced."""
         self.refused += 1
         child = self.pool.children.get(name)
         if child is not None and not child.condemned:
@@ -203,7 +203,8 @@ class Supervisor:
         return news
 
     def handle(self, event: Event | Spawned, now: float) -> list[News]:
-        """Perform what is to be done about this; what concerns who feeds the shards is returned."""
+        """Let the machine decide what to do about an event, and do it; returns what concerns the feeding of
+        shards."""
         if isinstance(event, Spawned):
             child = self.pool.children.get(event.name)
             if child is not None:
@@ -264,7 +265,8 @@ class Supervisor:
             self._meter.removed(order.role, order.index)
 
     def push(self) -> None:
-        """Orders that found no taker yet, and the markers, which stay behind the targets on the way."""
+        """Send orders that found no room before, and the markers of releases behind the targets on the
+        way."""
         for child in self.pool.children.values():
             child.push_orders()
         for _ in range(len(self._markers)):
@@ -276,7 +278,8 @@ class Supervisor:
     # --- the end -------------------------------------------------------------------------------------------
 
     def end(self, seconds: float) -> Iterator[Written | Stats]:
-        """Ask all to end and wait for them, at most so long for each kind; gives what they still report."""
+        """Order flow workers, then collectors to end, wait at most `seconds` for each kind, and yield what
+        they still report."""
         for role in (FLOW, COLLECT):
             self.handle(Ending(role), time.monotonic())
             until = time.monotonic() + seconds
@@ -298,7 +301,7 @@ class Supervisor:
                     until = min(until, time.monotonic() + _LAST_WORDS)
 
     def last_reports(self, seconds: float) -> Iterator[Written | Stats]:
-        """What is still on the way when no process is left: no more once nothing has come for so long."""
+        """Yield what is still on the way when no process is left, until nothing has come for `seconds`."""
         milliseconds = round(seconds * 1000)
         while self.pool.reports.poll(milliseconds):
             try:

@@ -1,4 +1,4 @@
-"""The outputs: opened before anything is sent, so that an unwritable one costs nothing but a sentence."""
+"""The outputs, opened before anything is sent: one that cannot be written is a mistake told at once."""
 
 from __future__ import annotations
 
@@ -23,7 +23,9 @@ from lzr.records.fields import written
 __all__ = ["Outputs", "begin", "default_name", "open_outputs"]
 
 _LAST_MOMENTS = 60.0
-"""Seconds after the last checkpoint within which a scan that was cut off may have written."""
+"""Seconds after the last checkpoint within which a scan that was cut off may have written to an output. A
+judgement: checkpoints come every second, but a disk may have been slow; what came later is somebody
+else's."""
 
 
 @dataclass
@@ -60,7 +62,7 @@ class Outputs:
         return [f"results: {count:,} record{'' if count == 1 else 's'} of this scan in {self.name}"]
 
     def cut_back(self) -> None:
-        """Drop what nobody has acknowledged: it is not counted either. Nobody writes any more."""
+        """Cut off what is not acknowledged and so not counted. To be called when nobody writes any more."""
         for descriptor, offset, shared in zip(self.descriptors, self.offsets, self.shared, strict=True):
             status = os.fstat(descriptor)
             if stat.S_ISREG(status.st_mode) and not shared and status.st_size > offset:
@@ -146,7 +148,7 @@ def free_name(now: datetime, module: str) -> str:
 
 
 def begin(outputs: Outputs, checkpoint: Checkpoint | None, options: Options) -> str:
-    """The scan begins: what a sentence says about the result file is done to it now. Returns the sentence."""
+    """Make the outputs ready for the first record. Returns a sentence on what was done to the result file."""
     if checkpoint is not None and checkpoint.resumed is not None:
         return _go_on(outputs, checkpoint.resumed.outputs)
     sentence = "results go to stdout"

@@ -1,7 +1,7 @@
-"""Results that go to a terminal: carried there by us.
+"""Copies results to a terminal, so that no collector holds a descriptor of it.
 
-A collector that was taken over and holds the terminal could write escape sequences there and read what is
-typed. So it gets a pipe, and what comes out of it is harmless text: records are printable ASCII anyway
+A collector that an attacker has taken over could write escape sequences to a terminal and read what is typed.
+So it gets a pipe, and what comes out of that is made harmless: records are printable ASCII anyway
 (`lzr.records.escape`), and anything else is escaped.
 """
 
@@ -21,7 +21,8 @@ _PRINTABLE = bytes(range(0x20, 0x7F)) + b"\n"
 
 
 class Relay:
-    """descriptors: of outputs. `handed`: the same, each terminal replaced by a pipe that a thread empties."""
+    """descriptors: of the outputs. handed: the same, where each terminal is replaced by a pipe that a thread
+    copies to the terminal."""
 
     def __init__(self, descriptors: Sequence[int]) -> None:
         self.handed: list[int] = []
@@ -38,13 +39,15 @@ class Relay:
             self._threads[-1].start()
 
     def handed_over(self) -> None:
-        """Others hold the writing ends now: who reads sees the end when they have ended."""
+        """Close our writing ends, once the fork server has them: a pipe ends when the last collector does."""
         for descriptor in self._pipes:
             os.close(descriptor)
         self._pipes.clear()
 
     def finish(self) -> None:
-        """Until all is out, as long as the terminal takes anything. Nobody writes any more."""
+        """Wait until all is copied, while the terminal takes anything. To be called when nobody writes any
+        more.
+        """
         for thread in self._threads:
             carried = -1
             while thread.is_alive() and carried != thread.carried:

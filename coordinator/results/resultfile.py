@@ -131,7 +131,7 @@ def _count(found: ResultFile, *, heading: bool) -> None:
 
 
 def content(descriptor: int, at: int, count: int) -> bytes:
-    """What stands in a file that we may have open for writing only; nothing if that cannot be seen."""
+    """`count` bytes from `at` of a file that may be open for writing only; empty if it cannot be read."""
     try:
         again = os.open(f"/proc/self/fd/{descriptor}", os.O_RDONLY | os.O_CLOEXEC)
     except OSError:

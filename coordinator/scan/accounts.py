@@ -1,4 +1,4 @@
-"""The accounts: what has become of each input. The one place where a result that is written settles one."""
+"""Counts what has become of each input; the only place where a written result gives an input its fate."""
 
 from __future__ import annotations
 
@@ -53,9 +53,9 @@ class Accounts:
         return self._ledger.open
 
     def take(self, written: messages.Written) -> int:
-        """Outcomes are on disk: the one message that settles anything. How many inputs got their fate.
+        """Take in a collector's report that outcomes are written. Returns how many inputs got their fate.
 
-        Raises ValueError, and counts nothing, if it cannot be true.
+        Raises ValueError, and counts nothing, if the report cannot be true.
         """
         outputs = self.outputs
         if not len(written.offsets) == len(written.lines) == len(outputs.offsets):
@@ -98,7 +98,7 @@ class Accounts:
         self._intake.ended.clear()
 
     def interrupt(self, tickets: NDArray[np.uint32]) -> None:
-        """These are given up: no fate that lasts, a resumed scan takes them up again."""
+        """Count these as interrupted; a resumed scan takes them up again."""
         self._ledger.withdraw(tickets)
         self._totals.interrupted += len(tickets) + self._intake.give_up()
 

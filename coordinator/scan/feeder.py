@@ -22,22 +22,26 @@ from lzr.pacing.pacer import Pacer
 from lzr.packet.ways import Kind
 from lzr.rows import Opening, join, pick, put
 
-_BATCH = 2048  # targets in one message
-BACKLOG = 16384  # targets read ahead of the workers
+_BATCH = 2048
+"""Targets in one message. `python -m benchmarks.stages`: the hop costs 0.19 µs a target in batches of 2,048,
+2.0 in batches of 64."""
+BACKLOG = 16384
+"""Targets read ahead of the workers: eight batches, of which a worker's feed takes four."""
 _ASIDE = 0.1
-"""Seconds of the rate that may wait for shards which have no worker just now. At the start that is all of
-them: with all let through that the start took, 2,000 a second began with 1,700 within 0.2 s. A shard that
-moves has an eighth of the targets or less, and is back before so much waits."""
+"""Seconds' worth of the rate that may wait for shards which have no worker just now. At the start that is all
+of them: when everything was let through that had come due during the start, a scan at 2,000 a second began
+with 1,700 within 0.2 s. A shard that moves has an eighth of the targets or less, and is open again before so
+much waits."""
 
 Rows = NDArray[Any]
 
 
 @dataclass(slots=True)
 class Paced:
-    """What the pace did since the last look.
+    """What the pacing did since `look` was called last.
 
-    begun: targets that were let through. held: some had to wait for the rate. clogged: the workers did not
-    take what it let through.
+    begun: targets that were let through. held: some had to wait for the rate. clogged: the workers had no
+    room for those that were let through.
     """
 
     begun: int = 0
@@ -114,13 +118,14 @@ class Feeder:
         self._to_sort = True
 
     def try_again(self, shard: int) -> None:
-        """A shard is back after a crash: what it owed goes out again."""
+        """A shard that was lost is open again: its inputs without a fate are to be sent again."""
         self._to_try_again.append(shard)
 
     def sort(self) -> list[tuple[int, int]]:
-        """Sort what waits anew, if a shard has changed hands.
+        """Put what waits into the queues of the workers that own its shards now, if a shard has changed
+        hands.
 
-        Returns the shards of which flows are tried again, with how many.
+        Returns (shard, number of targets) for each shard whose targets are sent again.
         """
         if not self._to_sort:
             return []
@@ -136,7 +141,7 @@ class Feeder:
         return [(shard, count) for shard in shards if (count := self._take_back(shard))]
 
     def _take_back(self, shard: int) -> int:
-        """What a shard owed goes out again, on connections of our own; how many."""
+        """Enqueue a lost shard's inputs without a fate again, as connections that we open; how many."""
         rows = self._ledger.take_back(shard)
         if len(rows):
             rows["syn"], rows["seq"], rows["ack"], rows["window"] = 1, 0, 0, 0
@@ -148,7 +153,8 @@ class Feeder:
     # --- to the workers --------------------------------------------------------------------------------
 
     def dispatch(self, now: float) -> bool:
-        """From the backlog to the workers' queues, as fast as the pace allows; whether there was anything."""
+        """Move targets from the backlog to the workers' queues, as the rate allows; whether there were
+        any."""
         if self._queued >= BACKLOG:
             return False
         rate = self.pacer.rate
@@ -180,7 +186,7 @@ class Feeder:
         return self._only(rows, kinds)
 
     def _only(self, rows: Rows, kinds: NDArray[np.uint8]) -> Rows:
-        """Those that can be reached; the others have their fate."""
+        """The rows that can be reached. The others get their fate: unroutable, by the kind of their way."""
         keep = kinds < Kind.NONE
         if keep.all():
             return rows
@@ -197,7 +203,8 @@ class Feeder:
         self._deal(rows)
 
     def _deal(self, rows: Rows) -> None:
-        """Into the queue of each row's worker, or aside while its shard is changing hands."""
+        """Put rows into the queue of the worker that owns their shard, or aside while no worker has it
+        open."""
         for owner, part in self._ledger.deal(rows, self._shard_key, self._owners):
             there = owner > 0 and self._worker(owner - 1) is not None
             queue = self._queues.setdefault(owner - 1, deque()) if there else self._parked
@@ -205,7 +212,7 @@ class Feeder:
             self._aside += 0 if there else len(part)
 
     def feed(self) -> bool:
-        """From the queues to the workers, batch by batch, while they have room; whether any left."""
+        """Send batches from the queues to the workers while they have room; whether any was sent."""
         if self._held:  # until every shard has its worker: what waits for one would change the order
             self._held = not self._owners.all()
             return False
@@ -223,7 +230,7 @@ class Feeder:
         return worked
 
     def give_up(self) -> NDArray[np.uint32]:
-        """Give up what no worker has begun: the tickets."""
+        """Give up what no worker has; the tickets, (n,) uint32."""
         tickets = [self._intake.abandon()]
         for queue in (*self._queues.values(), self._parked):
             tickets += [rows["ticket"] for rows in queue]

@@ -1,4 +1,4 @@
-"""What held work back, from what the input and the pace did within the last half second or so."""
+"""Decides what holds the scan back: the rate, the input or the workers, from the last half second."""
 
 from __future__ import annotations
 
@@ -8,13 +8,17 @@ from coordinator.scan.feeder import Paced
 from coordinator.scan.reading import Seen
 
 _NEARLY = 0.8
-"""Share of the rate from which it counts as reached."""
+"""Share of the rate from which it counts as reached. A judgement: over half a second a rate varies by a
+tenth."""
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """paced: the rate asked for. late: the same, and yet it was not reached: nobody was there when it let
-    work go. input_waiting: the input. input_held: we, and the input waited for us."""
+    """What held work back.
+
+    paced: the rate. late: the rate held work back and yet was not reached, as nobody was ready when work was
+    let through. input_waiting: we waited for the input. input_held: the input waited for us.
+    """
 
     paced: bool
     late: bool

@@ -1,4 +1,5 @@
-"""The coordinator's loop: input to shards, reports to the accounts, and an end when everything has its fate.
+"""The coordinator's loop: feeds the input to the workers, takes their reports, ends when every input has its
+fate.
 
 It never blocks on one thing. Input is read only while there is room for it: the backlog here and the
 high-water marks on the way push back to stdin.
@@ -132,7 +133,7 @@ class Loop:
     # --- life ------------------------------------------------------------------------------------------
 
     def run(self) -> Ending:
-        """Until everything has its fate, or somebody ends it; then end the other processes."""
+        """Run the scan until every input has its fate or somebody ends it; then end the other processes."""
         failure, mistaken = "", False
         try:
             self._start()
@@ -209,19 +210,20 @@ class Loop:
 
     @property
     def _finished(self) -> bool:
-        """Nothing will come any more, and everything that came has its fate, written."""
+        """Whether the input has ended and every input has its fate."""
         intake = self.intake
         coming = intake.backlog or intake.pending or intake.parked
         return self.reading.ended and not coming and not self.accounts.open
 
     @property
     def _unfinished(self) -> bool:
-        """There is something left that --resume could do."""
+        """Whether something is left that --resume could do."""
         given_up = self._abandoned or self.totals.cut_short or self.totals.interrupted > 0
         return self.checkpoint is not None and given_up and not self.accounts.enough
 
     def _close(self) -> None:
-        """Ask the children to end and wait for them, within bounds; the rest is ended by the pool."""
+        """Order the children to end and wait for them for a bounded time; the pool ends those that are
+        left."""
         outputs = self.accounts.outputs
         with contextlib.suppress(ChildProcessError):  # the fork server has died: its children do too
             for report in self.supervisor.end(_END_SECONDS):
@@ -285,7 +287,7 @@ class Loop:
                 self._heed(self.supervisor.want(flow, collect, now))
 
     def _cut_short(self) -> None:
-        """The input is given up; how much there would have been is known as well as before."""
+        """Read no more of the input; the total that was known or estimated stays as it is."""
         if not self.reading.ended:
             self._estimate()
             self.totals.cut_short = True
@@ -325,7 +327,7 @@ class Loop:
                     self._heed(self.supervisor.handle(report, now))
 
     def _take_last(self, report: Written | Stats) -> None:
-        """What still counts when all are ending: what has been written, and the figures."""
+        """Take a report that comes while all are ending: only what has been written and figures count."""
         match report:
             case Written():
                 self._take_written(report)
@@ -343,7 +345,9 @@ class Loop:
         self.acknowledgements.note(report.message.last, settled)
 
     def _heed(self, news: list[News]) -> None:
-        """What the supervisor has done that concerns what is fed to whom."""
+        """Tell the feeder which shards were opened or closed, or are to be sent again; end the scan on
+        GiveUp.
+        """
         for each in news:
             match each:
                 case ShardOpened(shard, name, index, took):
@@ -358,13 +362,14 @@ class Loop:
                     raise ScanError(reason)
 
     def _look_at_shards(self) -> None:
-        """Who may be fed what, after a shard has changed hands."""
+        """Sort waiting targets anew after shards have changed hands, and tell of those that are sent
+        again."""
         self.supervisor.push()
         for shard, flows in self.feeder.sort():
             self.console.note(f"shard {shard}: {flows} flows are tried again")
 
     def _look_at_routes(self, now: float) -> None:
-        """Routes or neighbours have changed: the workers are told."""
+        """Tell the workers of routes or neighbours that have changed."""
         order = self.departure.look(now)
         if order is not None:
             for child in self.pool.of_role("flow"):
@@ -377,7 +382,7 @@ class Loop:
         self.departure.losses.clear()
 
     def _look_up_names(self) -> None:
-        """Names whose address has come; what is to be said of the input."""
+        """Admit targets of names whose address has come, and log sentences about the input."""
         intake = self.intake
         intake.look_up()
         for sentence in intake.told:
@@ -387,7 +392,7 @@ class Loop:
     # --- what is kept up to date -----------------------------------------------------------------------
 
     def _save(self, now: float) -> None:
-        """The checkpoint, if it is time for one."""
+        """Save a checkpoint, if it is time for one."""
         self.accounts.settle_ended()
         outputs, summary = self.accounts.outputs, self.accounts.summary
         if self.checkpoint is not None:
@@ -420,7 +425,7 @@ class Loop:
             self._estimate()
 
     def _count_refused(self) -> None:
-        """Messages that were not believed: counted, and shown to the end."""
+        """Count the messages that were not believed, and alert the user."""
         totals, refused = self.totals, self.supervisor.refused
         if refused != totals.refused:
             totals.refused = refused
@@ -437,7 +442,10 @@ class Loop:
     # --- waiting ---------------------------------------------------------------------------------------
 
     def _wait(self, others: list[int], seconds: float, now: float, worked: bool) -> bool:
-        """Until something happens; descriptors that cannot do anything useful now are left out."""
+        """Wait at most `seconds` until something happens; whether one of `others` is what happened.
+
+        worked: the last turn did something. Descriptors are left out that would wake us for nothing now.
+        """
         forkserver = self.pool.forkserver.fileno()
         awaited = [forkserver, self.pool.printed.descriptor, *others, *self.intake.awaited]
         awaited.append(self.departure.routing.fileno())

@@ -1,4 +1,5 @@
-"""From what is opened to what is scanned how: all is settled, in one frozen value, before the loop begins."""
+"""Prepares a scan: network, guard, processes and sockets, settled in one frozen value before the loop
+begins."""
 
 from __future__ import annotations
 
@@ -37,14 +38,16 @@ from lzr.targets.reader import Reader
 from lzr.targets.zmap import ListReader, ZmapReader
 
 _UNREACHED = 4096
-"""Targets of which the first can be reached, or it is taken for a mistake."""
+"""First targets of which at least one must have a route, else the scan ends with a mistake. A judgement: a
+list may begin with hosts that have no route, but hardly with thousands."""
 
 
 @dataclass(frozen=True, slots=True)
 class Begun:
     """The input, read as far as its first targets, if it has any.
 
-    more: it has not ended. size: how long it is. now: when the scan began (monotonic seconds).
+    seed, secrets: of this run. more: the input has not ended. size: estimates how long it is. now: when the
+    scan began (monotonic seconds).
     """
 
     seed: int
@@ -58,10 +61,10 @@ class Begun:
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """Everything that the loop goes by. sources: our addresses and ports, chosen for each target.
+    """Everything that the loop goes by.
 
-    workers: processes to start with. warnings: of the checks that were made. relay: carries results that
-    go to a terminal.
+    sources: chooses our address and port for each target. workers: how many processes to start with.
+    warnings: of the checks that were made. relay: copies results that go to a terminal.
     """
 
     opened: Opened
@@ -211,7 +214,10 @@ def _find(opened: Opened, begun: Begun, guard: Guard | None, signals: Signals) -
 
 
 def _follow(following: Following, intake: Intake, heard: tuple[int, int]) -> None:
-    """From the first lines on, which are read already. heard: ports that the sockets listen on."""
+    """Show `following` the first lines, which are read already, and all that come.
+
+    heard: first and last of the ports that the sockets let in.
+    """
     for rows in intake.backlog:
         if following.take(rows):
             rows["syn"][rows["syn"] == Opening.TAKEN] = Opening.DOUBTFUL

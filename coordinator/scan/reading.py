@@ -1,4 +1,4 @@
-"""Reading the input: a chunk when there is one and room for it, and no more often than pays."""
+"""Reads the input into the intake: a chunk at a time while there is room, small ones not too often."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from coordinator.input.intake import EARLY, Intake
 from coordinator.input.stream import CHUNK
 from coordinator.input.unpack import Unpacked
 
-_SMALL = 1 << 14  # bytes; after less, let more gather before the next read
+_SMALL = 1 << 14  # bytes: after a smaller chunk the next read waits for _PAUSE, so that more gathers
 _PAUSE = 0.0155  # seconds between two small reads (`python -m benchmarks.calm`: CPU, time from line to ACK)
 _OVERTAKEN = (
     "the input comes faster than it is scanned, and its pipe is full: a ZMap that writes it loses answers "
@@ -19,9 +19,9 @@ _OVERTAKEN = (
 
 @dataclass(slots=True)
 class Seen:
-    """How the input was since the last look.
+    """How the input was since `look` was called last.
 
-    starved: it had nothing. filled: we had no room. held_up: more waited in it than we could take at once.
+    starved: it had nothing. filled: we had no room. held_up: more waited in it than we took at once.
     """
 
     starved: bool = False
@@ -30,10 +30,10 @@ class Seen:
 
 
 class Reading:
-    """From the input to the intake.
+    """Reads `stream` into `intake`.
 
-    stream: None when the input has ended already. zmap_waits: who writes it loses what it cannot write, so it
-    is read on for a while where there is no room. note: takes a sentence for the user.
+    stream: None when the input has ended already. zmap_waits: ZMap writes it and loses answers while it
+    cannot write, so it is hoarded for a while where there is no room. note: takes a sentence for the user.
     """
 
     def __init__(
@@ -61,7 +61,9 @@ class Reading:
         self._intake.forget()
 
     def unfold(self, room: bool) -> bool:
-        """Some more of lines that name many targets: before anything new is read. Whether there were any."""
+        """Admit some more targets of lines that name many, before anything new is read; whether there were
+        any.
+        """
         if not self._intake.pending or not room:
             return False
         self._intake.more()
@@ -106,12 +108,12 @@ class Reading:
                 self._note(_OVERTAKEN)
 
     def stop_reading_ahead(self) -> None:
-        """The workers are there; once we are up with the input, it can wait for us."""
+        """Let the thread end that reads ahead, once the loop has caught up with it: the workers are there."""
         if self._stream is not None and not self._stream.behind:
             self._stream.stop_reading_ahead()
 
     def rest(self, now: float) -> float:
-        """Seconds for which the input is left alone, so that more may gather in it."""
+        """Seconds until the input is read again; meanwhile more gathers in it."""
         return 0.0 if self._stream is None else max(0.0, self._next - now)
 
     def filenos(self) -> list[int]:

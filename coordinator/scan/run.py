@@ -61,7 +61,7 @@ def _run(options: Options, guard: Guard | None, stdin: Stream | None, signals: S
 
 
 def _scan(ready: Prepared, signals: Signals, guarded: GuardWatch) -> int:
-    """Everything that can be wrong has been found: from here on packets are sent."""
+    """Start the processes and run the loop; from here on packets are sent. Returns the exit status."""
     opened, shown, log, record = ready.opened, ready.console, ready.opened.log, ready.opened.record
     shown.open(lambda: wording.announce(ready))
     if opened.outputs.file is not None and opened.outputs.file.regular:
@@ -95,7 +95,7 @@ def _scan(ready: Prepared, signals: Signals, guarded: GuardWatch) -> int:
 
 
 def _tell(ready: Prepared, ending: Ending) -> None:
-    """What to look at, where nobody has answered."""
+    """Log what to look at, where nobody has answered."""
     options = ready.job.options
     snapshot = ready.console.snapshot(time.monotonic(), time.time())
     said = unanswered(snapshot, ready.egress.network, opening=options.send_syns)

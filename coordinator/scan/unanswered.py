@@ -1,4 +1,4 @@
-"""What to look at when a scan has ended and nobody has answered at all: from the facts at hand."""
+"""Says what to look at when a scan has ended and nobody has answered at all."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""What is said when a scan begins and when it ends, however it ends; and what is put down then."""
+"""What is said when a scan begins and when it ends, however it ends; and the metadata that are written
+then."""
 
 from __future__ import annotations
 
@@ -27,7 +28,7 @@ OK = 0
 
 
 def announce(ready: Prepared) -> None:
-    """What is scanned how, in the log; what was said of the result file is done to it now."""
+    """Log what is scanned and how, and make the outputs ready for the first record."""
     opened, job, net = ready.opened, ready.job, ready.egress.network
     options, log = opened.options, opened.log
     how = "".join(f" {flag}={value}" for flag, value in options.echo())
@@ -67,7 +68,7 @@ def nothing_to_do(opened: Opened, begun: Begun, console: Console, signals: Signa
 
 
 def say_how_to_go_on(options: Options, log: Log) -> None:
-    """The last line on stderr is a command."""
+    """Print the command that goes on with the scan, as the last line on stderr."""
     stdin = resumecommand.stdin_file() if options.input_file is None else None
     text = resumecommand.command(options, resumecommand.program_name(), stdin, os.environ)
     same = " (INPUT: the same lines again)" if text.endswith("< INPUT") else ""
@@ -78,7 +79,7 @@ def say_how_to_go_on(options: Options, log: Log) -> None:
 
 
 def put_down(record: Metadata, console: Console, log: Log) -> None:
-    """The last lines of the log, and the metadata."""
+    """Write the last lines of the log, and the metadata."""
     wall = time.time()
     snapshot = record.snapshot = console.snapshot(time.monotonic(), wall)
     if record.failure:

@@ -1,4 +1,5 @@
-"""How the targets of a scan are reached, settled from the first of them; and each that comes later."""
+"""How the targets of a scan are reached: settled from the first of them, then looked up for each later
+one."""
 
 from __future__ import annotations
 
@@ -44,7 +45,7 @@ class Departure:
 
     @property
     def links(self) -> tuple[int, ...]:
-        """Where answers are looked for; as many as the filter takes, the rings' link first."""
+        """Links on which answers are looked for, by index: the rings' first, as many as a filter can name."""
         found = sorted(self.routing.listening, key=lambda index: index != self.network.index)
         return tuple(found[:MOST_LINKS]) or (self.network.index,)
 
@@ -77,12 +78,12 @@ class Departure:
             )
 
     def _unlistened(self) -> list[str]:
-        """Links in use that the sockets do not listen on, which was settled when they were opened."""
+        """Names of links in use that the sockets do not listen on, because they came up later."""
         late = sorted(set(self.routing.listening) - set(self._links))
         return [self.routing.name_of(index) for index in late if index < max(self._links)]
 
     def cover(self, address: str) -> None:
-        """Have the kernel keep quiet at this address too, or say that it does not."""
+        """Extend the guard to one more address of ours, or tell the user that it cannot be."""
         if self._guard is not None:
             try:
                 self._guard.extend(address)
@@ -96,7 +97,7 @@ class Departure:
         return self.routing.order()
 
     def look(self, now: float) -> messages.Routes | None:
-        """What all workers have to be told, if something has changed."""
+        """The ways for all workers, if something has changed; None otherwise. now: monotonic seconds."""
         changed = self.routing.heed(now) or self._changed
         self._changed = False
         if changed and self._links:

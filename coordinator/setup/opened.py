@@ -1,4 +1,4 @@
-"""What a scan opens before its input is looked at: what cannot be opened costs nothing but a sentence."""
+"""Opens everything that a scan needs before its input is looked at; what cannot be opened is told at once."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ from lzr.sourceports import DEFAULT_PORTS
 from lzr.targets.blocklist import Blocklist
 
 _CAPTURES = (b"\x4d\x3c\xb2\xa1", b"\xa1\xb2\x3c\x4d", b"\xd4\xc3\xb2\xa1", b"\xa1\xb2\xc3\xd4")
-"""How a pcap file begins: what may be emptied for another one."""
+"""How a pcap file begins: a file that begins otherwise is not overwritten by --trace-pcap."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,7 +171,7 @@ def _check_output(options: Options) -> None:
 
 
 def _change_again(guard: Guard | None, checkpoint: Checkpoint) -> None:
-    """The guard went up before it was known how the scan that is resumed was begun."""
+    """Change the guard to what the resumed scan's options ask for, which were not known when it went up."""
     options = checkpoint.options
     if guard is None or checkpoint.resumed is None:
         return

@@ -52,6 +52,9 @@ _ENVELOPE = 256
 """Bytes within which version, kind, sender and token must lie: they are read before anything large is."""
 _SMALL, _LARGE = 1 << 16, 1 << 22
 """Bytes a header may have: of a report; of one that tells of thousands of results."""
+FEED_MARK = 4
+"""ZeroMQ's high-water mark of a flow worker's feed, at either end, in messages of up to 2,048 targets: so
+many wait for a worker besides those that it has taken."""
 MOST_PARTS = 40
 MOST_OCTETS = 1 << 27
 """Of one part: a million flows have 104 MB. ZeroMQ hangs up on who sends more."""

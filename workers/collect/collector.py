@@ -1,10 +1,10 @@
-"""The collector: merges the workers' outcomes, identifies, encodes, writes, acknowledges what is written.
+"""The collector: takes the workers' outcomes, identifies and encodes them, writes and acknowledges the lines.
 
-Collector 0 writes. Where there are more, they identify and encode, and hand it finished lines. A batch counts
-as taken only when its lines are out: then its tickets, its number and the length of the file go to the
-coordinator in one message. So whatever dies, what is not acknowledged can be made again: a successor cuts the
-file back to the acknowledged length first, and a batch that comes a second time is known by its number.
-Batches of a worker that died before a fence are dropped: its flows have been given to somebody else.
+Collector 0 writes. Where there are more, they identify and encode, and send it finished lines. When the lines
+of a batch are written, its tickets, its number and the length of the file go to the coordinator in one
+message. What has not been acknowledged so can be made again if a process dies: a successor cuts the file back
+to the acknowledged length first, and a batch that comes a second time is known by its number. Once a fence is
+put up around a worker that died, its batches are dropped: its flows are tried again by another worker.
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ _PAUSE = (
     80_000_000  # ns between two small turns (`python -m benchmarks.calm`: they cost more than their lines)
 )
 _STUCK = 0.002  # until another try, where the collector that writes has no room
-_MOST_REFUSED = 1000  # messages that it complains of: who sends more than that is heard of enough
-_TURN = 4096  # records written together, or a few more: until they are, nobody hears that any is written
+_MOST_REFUSED = 1000  # messages not believed that are reported; more would only flood the coordinator
+_TURN = 4096  # records written together, or a few more; none of them is acknowledged before all are written
 
 
 Batch = messages.Outcomes | messages.Lines
@@ -96,6 +96,7 @@ class Collector:
         self._report(messages.Ready())
 
     def run(self) -> None:
+        """Work until the coordinator orders to stop, or no output can be written any more."""
         try:
             if self._writes:
                 for sink, fresh, encoder in zip(self._sinks, self._fresh, self._maker.encoders, strict=True):
@@ -202,7 +203,7 @@ class Collector:
         return self._maker.make(batch.rows, batch.payloads.tobytes())
 
     def _write(self, batches: list[Batch]) -> None:
-        """Lines out, then one message that says so."""
+        """Write the lines of these batches, then report that they are written."""
         if not batches:
             return
         blocks = [self._block(batch) for batch in batches]
@@ -221,7 +222,7 @@ class Collector:
     def _wanted(
         self, limit: int, batches: list[Batch], blocks: list[Block]
     ) -> tuple[list[Batch], list[Block]]:
-        """As many of them, the last perhaps in part, as there are records to be in all."""
+        """The batches, the last perhaps in part, with which `limit` records in all are written (-N)."""
         wanted: list[Block] = []
         room = limit - self._lines[0]
         for batch, block in zip(batches, blocks, strict=True):
@@ -238,7 +239,7 @@ class Collector:
         return self._maker.part(batch.rows, batch.payloads.tobytes(), records)
 
     def _put_what_fits(self, batch: Batch, block: Block) -> None:
-        """Raises OutputFull when not all of it does; what still finds room counts."""
+        """Write a batch as far as the disk has room, half by half. Raises OutputFull for the rest."""
         try:
             self._put([batch], [block])
             return
@@ -255,7 +256,7 @@ class Collector:
         raise full
 
     def _put(self, batches: list[Batch], blocks: list[Block]) -> None:
-        """All of it, or OutputFull and none of it."""
+        """Write all of it and report it. Raises OutputFull, and then none of it counts."""
         before = [sink.offset for sink in self._sinks]
         try:
             self._put_lines(batches, blocks)
@@ -289,19 +290,19 @@ class Collector:
         self._report(written)
 
     def _wait_for_reader(self, seconds: float) -> None:
-        """The reader of an output is slower than we are: that is not work, and it is told."""
+        """Count time that we wait for a slow reader of an output as waiting, not as work; keep reporting."""
         self._blocked += round(seconds * 1e9)
         self._send_stats_when_due(time.monotonic_ns())
 
     def _hand_over(self) -> None:
-        """Finished lines to the collector that writes; they wait here while it has no room."""
+        """Send finished lines to the collector that writes; they wait here while it has no room."""
         while (
             self._waiting and self._writer is not None and channels.try_send(self._writer, self._waiting[0])
         ):
             self._waiting.pop(0)
 
     def _checked(self, received: Received) -> Batch:
-        """Raises SchemaError for what only this scan can tell to be impossible."""
+        """The batch in a message, checked against this scan's options and processes. Raises SchemaError."""
         message, text, shown = received
         assert isinstance(message, Batch)
         sender = verified(self._key, text, shown)
@@ -319,9 +320,8 @@ class Collector:
             raise
 
     def _refuse(self, error: SchemaError) -> None:
-        """Tell of a message that is not believed; its sender, if that is certain, is not heard any more.
-
-        It is ended then, and its flows are begun again by its successor.
+        """Report a message that cannot be right. If its sender is certain, nothing more is taken of it: the
+        coordinator ends it, and its successor begins its flows again.
         """
         self._refused += 1
         sender = verified(self._key, error.sender, error.token)
@@ -362,7 +362,7 @@ class Collector:
             self._send_stats()
 
     def _send_stats(self, *, last: bool = False) -> None:
-        """last: there will be no more."""
+        """Report the figures. last: the process is about to end."""
         usage = resource.getrusage(resource.RUSAGE_SELF)
         stats = messages.CollectStats(
             last=last,

@@ -17,12 +17,13 @@ from typing import Any
 
 PIPE_BUF = 4096
 _PATIENCE_MS = 250
+"""How often the waiting for a reader is told while a pipe is full: as often as figures are reported."""
 UNKNOWN = -1
 """The length of an output that nobody has begun to write, or that is no file of ours alone."""
 
 
 class OutputGone(Exception):
-    """The reader of our output has gone (EPIPE): quiet, quick."""
+    """The reader of our output has gone (EPIPE): the scan ends without a complaint, as `| head` expects."""
 
 
 class OutputFull(Exception):
@@ -31,10 +32,11 @@ class OutputFull(Exception):
 
 @dataclass
 class Sink:
-    """offset: how much of it counts, where it is a file.
+    """An output that lines are written to.
 
-    whole: (1,) int64 or None, where to say how long the output is when its last line is whole.
-    shared: others write there too, so that nothing may be cut off.
+    offset: bytes of a file up to the end of the last line that is written.
+    whole: (1,) int64 or None: shared memory in which the same length is kept for the fork server.
+    shared: other programs write there too, so nothing may be cut off.
     waiting: called while the reader of a pipe leaves no room in it, with the seconds since the last call.
     """
 
@@ -50,7 +52,7 @@ class Sink:
         self.can_cut = stat.S_ISREG(mode) and not self.shared
 
     def cut_back(self) -> None:
-        """Drop what a predecessor wrote and nobody acknowledged."""
+        """Cut the file back to `offset`: what follows was written by a predecessor and not acknowledged."""
         if self.can_cut:
             if os.fstat(self.descriptor).st_size > self.offset:  # never make it longer: somebody cut it short
                 os.ftruncate(self.descriptor, self.offset)
@@ -58,7 +60,8 @@ class Sink:
             self._note()
 
     def write(self, data: bytes) -> None:
-        """All of `data`, which is whole lines. Raises OutputGone, or OutputFull: then none of it counts."""
+        """Write all of `data`, which is whole lines. Raises OutputGone, or OutputFull and none of it
+        counts."""
         before = self.offset
         try:
             if self.is_pipe:
@@ -79,7 +82,7 @@ class Sink:
         self._note()
 
     def _await_room(self) -> None:
-        """Until the pipe takes PIPE_BUF bytes: a write then does not wait."""
+        """Wait until the pipe has room for PIPE_BUF bytes, so that a write of as many does not block."""
         poller = select.poll()
         poller.register(self.descriptor, select.POLLOUT)
         if poller.poll(0):

@@ -1,4 +1,4 @@
-"""Targets that have come and are not begun."""
+"""A flow worker's targets that have come from the coordinator and have not been begun."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from lzr.rows import TARGET, join, pick
 
 
 class Backlog:
-    """shard_key: of the hash that says which of so many shards a target is of."""
+    """A queue of TARGET rows. shard_key: seed of `sharding.shard_of`; shards: how many there are."""
 
     def __init__(self, shard_key: int, shards: int) -> None:
         self._shard_key, self._shards = shard_key, shards
@@ -21,17 +21,17 @@ class Backlog:
         self._count = 0
 
     def __len__(self) -> int:
-        """Targets."""
+        """How many targets wait."""
         return self._count
 
     def put(self, targets: NDArray[Any]) -> None:
-        """TARGET rows, to be begun in their turn."""
+        """Add TARGET rows at the end."""
         if len(targets):
             self._waiting.append(targets)
             self._count += len(targets)
 
     def take(self, most: int) -> NDArray[Any]:
-        """The first of them, at most so many."""
+        """Remove and return the first TARGET rows, at most `most`."""
         parts, count = [], 0
         while self._waiting and count < most:
             targets = self._waiting.popleft()
@@ -44,7 +44,7 @@ class Backlog:
         return join(parts) if parts else np.empty(0, TARGET)
 
     def withdraw(self, shard: int) -> NDArray[Any]:
-        """Those of this shard: somebody else's now."""
+        """Remove and return the TARGET rows of a shard that another worker is to have."""
         taken = []
         waiting, self._waiting, self._count = self._waiting, deque(), 0
         for targets in waiting:

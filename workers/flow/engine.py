@@ -1,4 +1,4 @@
-"""A flow worker's work: the rings of its shards, one flow table over all of them, and what goes out of it."""
+"""A flow worker's work without its messages: the rings of its shards, one flow table, frames, outcomes."""
 
 from __future__ import annotations
 
@@ -35,9 +35,10 @@ _ROUNDS = 8
 
 
 class Engine:
-    """Frames and targets in; frames, and outcomes for the collector, out.
+    """Targets and received frames in; frames to send and outcomes for the collector out.
 
-    outbox: where outcomes go; budget: what may leave, None for no limit.
+    outbox: where outcomes go. budget: limits of packets and bits a second, None for no limit. routed: sends
+    what the kernel has to route.
     """
 
     def __init__(
@@ -68,7 +69,7 @@ class Engine:
         self._opening = False  # the connections begun last are ours from the SYN on
 
     def add(self, shard: int, ring: Ring) -> None:
-        """Take over one more shard: its rings, and the flows in it."""
+        """Take over one more shard with its ring; its flows come by `FlowTable.adopt`."""
         self.rings[shard] = ring
         smallest = min(each.rx_frames for each in self.rings.values())
         self._window = Window(smallest, len(self.rings), self._wait)
@@ -130,7 +131,7 @@ class Engine:
         return work
 
     def _receive(self, now: int) -> int:
-        """What the rings hold, all of them together, in batches; how many frames that was."""
+        """Take all frames from all rings, in batches, and act on them; how many frames that was."""
         arrivals, taken = self._arrivals, dict.fromkeys(self.rings, 0)
         rings = deque(self.rings.items())
         rings.rotate(-self._rounds)
@@ -156,7 +157,7 @@ class Engine:
         return sum(taken.values())
 
     def _see_to_refused(self, now: int) -> None:
-        """Frames that the kernel refuses while it takes others: tried again, or their flows end."""
+        """Try frames again that the kernel refused while it took others; end the flows of those given up."""
         for ring in self.rings.values():
             if ring.refused and ring.refused.is_due(now) and not ring.flush():
                 self.transmit.note_stuck(ring, now)
@@ -165,7 +166,7 @@ class Engine:
                 ring.refused.given_up.clear()
 
     def begin(self, now: int, wall: int) -> int:
-        """Begin new targets and nothing else; how many."""
+        """Begin new targets, as many as the window allows, and nothing else; how many."""
         if not self.backlog or self.transmit.held or self.transmit.routed.clogged:
             return 0
         self._now = now
@@ -181,11 +182,11 @@ class Engine:
         return len(targets)
 
     def flush(self, *, all_of_it: bool = False) -> None:
-        """Put the table's frames on the wire: those that may leave, or all of it."""
+        """Put the table's frames on the wire. all_of_it: more than the budget allows too."""
         self.transmit.send(self.table.take_frames(), self._now, all_of_it=all_of_it)
 
     def finish(self) -> None:
-        """The end: what there still is to send, leaves within moments or not at all."""
+        """At the end of a scan: send what is left, for a short time; what does not leave then is dropped."""
         self.flush(all_of_it=True)
         self.transmit.finish()
 

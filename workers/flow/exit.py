@@ -1,4 +1,4 @@
-"""Which frames of a burst leave by the rings, and which are the kernel's to route."""
+"""Which frames of a burst leave by the transmit rings, and which the kernel routes one by one."""
 
 from __future__ import annotations
 
@@ -21,9 +21,11 @@ _ETHERNET_MTU = MAX_FRAME - ETHERNET
 
 @dataclass(frozen=True)
 class Exit:
-    """builder: of the rings' frames. link: where they leave, 0 where the sockets are bound to one.
+    """builder: makes the rings' frames. link: index of the link where they leave; 0 where the sockets are
+    bound to one.
 
-    mtu: of packets by the rings. longest: bytes of each probe, at most.
+    ways: the table of `lzr.packet.ways`. mtu: bytes of an IP packet that may leave by the rings. longest: the
+    most bytes that each handshake's probe can have, by number of the handshake.
     """
 
     builder: Builder
@@ -56,7 +58,8 @@ class Exit:
         return self.ways.simple and max(self.longest, default=0) + _HEADERS <= self.mtu
 
     def divert(self, burst: Rows, routed: Routed) -> tuple[Rows, int]:
-        """Have sent what is not the rings'; the FRAME rows that are, and the bytes of the others."""
+        """Send what the kernel has to route. Returns the FRAME rows that are left for the rings, and the
+        bytes of those that were sent."""
         codes = self.ways.of(burst)
         others = self._routed.take(codes)
         probe = int(burst["probe"][0])

@@ -13,10 +13,10 @@ from lzr.ipc.messages import Buffer
 
 
 class Outbox:
-    """incarnation: of this worker; with it and its number a message is known. sender, mark: what
-    shows whose it is (`lzr.ipc.credentials`).
+    """incarnation: this worker's number; it and the sequence number identify a message. sender, mark: what
+    shows that the messages are this worker's (`lzr.ipc.credentials`).
 
-    octets: of what is not known to be written. sequence: of the last message.
+    octets: bytes of all messages that are not known to be written. sequence: number of the last message.
     """
 
     def __init__(self, incarnation: int, sender: str = "", mark: bytes = b"") -> None:
@@ -37,7 +37,7 @@ class Outbox:
         return bool(self._pending)
 
     def put(self, rows: NDArray[Any], payloads: Buffer, now: int) -> None:
-        """OUTCOME rows and their payloads, as one message."""
+        """Make one message of OUTCOME rows and their payloads (end to end). now: monotonic ns."""
         if not len(rows):
             return
         self.sequence += 1
@@ -48,7 +48,7 @@ class Outbox:
         self.octets += sum(map(len, message))
 
     def push(self, send: Callable[[list[Buffer]], bool]) -> None:
-        """Hand on what waits, as long as it is taken. send: returns whether it was."""
+        """Send the messages that wait, in order, until `send` returns False because there is no room."""
         while self._pending and send(self._pending[0]):
             self._pending.popleft()
 

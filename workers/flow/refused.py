@@ -1,12 +1,13 @@
-"""Frames that the kernel refuses while it takes others: the host's own firewall drops what goes there.
+"""Frames that the kernel refuses while it takes others: this host's own firewall drops what goes there.
 
 A rule of nftables' egress hook (or a queueing discipline that drops by address) answers a packet socket with
 ENOBUFS, as a full queue does, and the frame stays at the head of the transmit ring: nothing behind it would
-ever leave. So where nothing has moved for a moment, the ring tries another frame in its place, and where all
-that wait are suspect, one of no meaning (`Ring._sort_out`). A full queue and a dead link refuse that too: all
-wait, as they must. If it is taken, the refused one is set aside here, and tried again a few times, later and
-later; a queue that was full by chance takes it then. After that it is given up, and its flow ends for that
-reason.
+ever leave. So where no frame is taken for a while, the ring offers another frame first, or, where all that
+wait have been refused before, a frame that means nothing to anybody (`Ring._sort_out`). If the kernel takes
+that one, the refusal is about the first frame: it is set aside here and tried again a few times, after
+growing pauses, because the queue may have been full by chance. After that it is given up, and its flow ends
+with the reason `send_refused`. A full queue or a link that is down refuses the other frame too: then all
+wait.
 """
 
 from __future__ import annotations
@@ -21,7 +22,9 @@ from lzr.packet.segments import parse
 
 TRIES = 5
 """Refusals, while others were taken, after which a frame is given up: nearly a second after the first."""
-_PAUSE = 50_000_000  # ns until it is tried again, twice as long each time
+_PAUSE = 50_000_000
+"""ns until a frame that was set aside is tried again, twice as long each time: 50, 100, 200, 400 ms. A
+judgement, with TRIES: long enough for a queue to drain, short beside the time-outs of the flow (`-t`)."""
 _IP = (b"\x08\x00", b"\x86\xdd")  # EtherTypes
 MOST = 1024
 """Frames set aside at once; beyond that they are given up at the first refusal."""
@@ -37,7 +40,7 @@ class Aside:
 
 
 class Refused:
-    """Those of one ring."""
+    """The refused frames of one ring. given_up: those that are tried no more, for the caller to take."""
 
     def __init__(self) -> None:
         self._aside: list[Aside] = []
@@ -64,7 +67,7 @@ class Refused:
 
     @property
     def returned(self) -> int:
-        """At most so many are in the ring again."""
+        """How many of the frames in the ring have been refused before, at most."""
         return len(self._again)
 
     @property
@@ -87,14 +90,14 @@ class Refused:
         self._again.clear()
 
     def all(self) -> list[bytes]:
-        """All that are aside, which are so no longer."""
+        """Remove and return all frames that are set aside."""
         found = [frame.octets for frame in self._aside]
         self._aside.clear()
         return found
 
 
 def segments_of(frames: list[bytes]) -> NDArray[Any]:
-    """SEGMENT rows of frames of ours, sent from own to peer: so our address stands as their peer."""
+    """SEGMENT rows of frames that we sent. They are parsed as if received, so `peer` is our own address."""
     lengths = np.array([len(frame) for frame in frames], np.int64)
     headers = np.array([header_of(frame) for frame in frames], np.int64)
     rows, _ = parse(

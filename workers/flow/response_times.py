@@ -1,7 +1,7 @@
-"""Within how long hosts answer, if they do: nearly all of those that answered lately took no longer.
+"""Within what time hosts answer: the 98th percentile of the last few thousand response times.
 
-What is told is a power of two, the first that 98 % stay under, so it is one to two times what the slowest of
-them took. The counts are halved as they grow: what is said is about the last few thousand answers.
+The percentile is rounded up to a power of two of nanoseconds, so it is one to two times the true one. The
+counts are halved when they have grown, so that old answers are forgotten.
 """
 
 from __future__ import annotations
@@ -18,7 +18,11 @@ _LEAST = 1 << 25  # ns: a busy machine reads what has come that much later
 
 
 def prompt(ages: NDArray[np.int64]) -> int | None:
-    """ns; None while too little has come. ages: of `columns.note_ages`; they are halved in place."""
+    """The time in ns within which nearly all answers come; None while there were too few to tell.
+
+    ages: (AGES,) int64, `ages[k]` the number of answers that took 2^(k-1) to 2^k ns (`columns.note_ages`);
+    they are halved in place when there are many.
+    """
     so_far = ages.cumsum()
     total = int(so_far[-1])
     if total < _ENOUGH:

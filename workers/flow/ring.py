@@ -8,8 +8,8 @@ so a row may be reused at once even where the peer is on this machine.
 The socket outlives its process (the coordinator holds it), so a successor finds the rings as they were:
 it looks for the first frame to read, and for frames its predecessor had filled but not sent.
 
-Nothing here waits for an interface: a frame that the kernel does not take stays as it is in the ring
-(SEND_REQUEST, whatever the errno), the ring is `stuck`, and `flush` tries again when its pause is over.
+Nothing here waits for an interface: a frame that the kernel does not take stays in the ring with the status
+SEND_REQUEST, the ring is `stuck`, and `flush` tries again when its pause is over.
 A frame that is refused while those behind it are taken does not hold them up (`workers.flow.refused`).
 """
 
@@ -53,14 +53,21 @@ _LIBC.sendto.restype = ctypes.c_ssize_t
 _NOTHING = ctypes.c_size_t(0)
 
 _MOMENTS = (0.0002, 0.001, 0.005)
-"""Seconds that are slept through between attempts: a driver gives frames back within such times."""
+"""Seconds slept between the first attempts to send. A judgement: a driver's queue of 1,000 frames of 1,500
+bytes drains in 1.2 ms at 10 Gb/s and in 12 ms at 1 Gb/s. The worker does nothing else meanwhile, so it is 6
+ms in all."""
 _PAUSES = (0.02, 0.05)
-"""Seconds until the next attempt after that; the worker does other things meanwhile."""
+"""Seconds until the next attempt after that, the first time and later; the worker does other things
+meanwhile. A judgement: what is lost when a link comes up again is at most the longer one."""
 _TRANSIENT = (errno.ENOBUFS, errno.EAGAIN, errno.ENETDOWN, errno.EINTR)
-_SORTED = 64  # refused frames that are set aside in one attempt
+_SORTED = 64
+"""Refused frames that are set aside, or tried again, in one attempt. A judgement: each takes up to three
+system calls, so that the worker is away for about a millisecond."""
 _ALONE = 25
-"""Attempts, over a second, after which a frame that waits alone may be set aside."""
+"""Failed attempts (over a second, with `_PAUSES`) after which a frame that waits alone on a link without
+Ethernet headers may be set aside: nothing else can be offered to the kernel there to compare."""
 _NEUTRAL = b"\x88\xb5"
+"""EtherType for local experiments (IEEE 802): of a frame that nobody acts on."""
 _FULL = "ring full"
 """Counted like an errno: all frames are with the driver, so there is nothing to ask the kernel for."""
 
@@ -72,14 +79,14 @@ class SendFailure(Exception):
 
 
 class Arrivals:
-    """What several rings have brought, parsed: SEGMENT rows in order of arrival within each ring.
+    """Frames of several rings parsed into one batch of SEGMENT rows, in order of arrival within each ring.
 
     Payloads are copied out of the rings (they are in the cache just then), so the frames go back to the
     kernel at once, and one batch may come from many rings.
     """
 
     def __init__(self, most: int, octets: int = 1 << 20) -> None:
-        """most: segments; octets: of payload, after which a batch is full too."""
+        """A batch is full with `most` segments, or with `octets` bytes of payload."""
         self._segments = np.empty(most, SEGMENT)
         self._payloads = np.empty(octets, np.uint8)
         self.faults = np.zeros(len(MALFORMED), np.int64)
@@ -95,7 +102,7 @@ class Arrivals:
 
     @property
     def payloads(self) -> Bytes:
-        """What `data_at` of the segments points into."""
+        """(n,) uint8: the payloads end to end; `data_at` of a segment is an index into it."""
         return self._payloads
 
     def _native_take(self, ring: Bytes, at: int, limit: int) -> tuple[int, int]:
@@ -107,7 +114,8 @@ class Arrivals:
 
     @in_c(_native_take)
     def take(self, ring: Bytes, at: int, limit: int) -> tuple[int, int]:
-        """Frames of a ring from row `at` on: how many there was room for, and their bytes on the wire."""
+        """Add frames of a ring from row `at` on, at most `limit`. Returns how many were taken and their bytes
+        on the wire."""
         rows = ring.reshape(-1, FRAME_SIZE)
         limit = min(limit, len(self._segments) - self._made, (len(self._payloads) - self._used) // FRAME_SIZE)
         ready = rows[at : at + limit, :4].view(np.uint32)[:, 0] & STATUS_USER
@@ -132,7 +140,7 @@ class Arrivals:
 
 
 class Ring:
-    """Both rings of one socket that already has them (see coordinator.network.raw_sockets)."""
+    """Both rings of one socket that already has them (`coordinator/network/raw_sockets.py` makes them)."""
 
     def __init__(
         self,
@@ -144,8 +152,9 @@ class Ring:
     ) -> None:
         """positions: (2,) int64 in memory that outlives the process: the next frame to read, to fill.
 
-        frames: of the receive and the transmit ring. max_failures: give up after so many attempts in a row
-        in which no frame was taken, 0 never.
+        frames: how many the receive and the transmit ring have. max_failures: raise SendFailure after so many
+        attempts in a row in which no frame was taken; 0: never. link: index of the link to send by, 0 where
+        the socket is bound to one.
         """
         self._socket = sock
         self._positions = positions
@@ -180,7 +189,7 @@ class Ring:
         return self._socket.fileno()
 
     def _find_place(self) -> None:
-        """Where a predecessor stopped, if there was one."""
+        """Find where a predecessor stopped, if there was one: the first frame to read, those not yet sent."""
         ready = np.flatnonzero(self._rx_status & STATUS_USER)
         if len(ready):
             before = self._rx_status[(ready - 1) % self.rx_frames] & STATUS_USER == 0
@@ -249,7 +258,7 @@ class Ring:
         return start
 
     def _await_row(self, at: int) -> bool:
-        """Every frame has been taken: does the driver give this row back within moments?"""
+        """Wait a few milliseconds for the driver to give a row back; whether it has."""
         for moment in (0.0, *_MOMENTS):
             time.sleep(moment)
             if self._tx_status[at] == 0:
@@ -286,7 +295,7 @@ class Ring:
 
     @in_c(_native_unsent)
     def _unsent(self) -> tuple[int, int]:
-        """Of the frames filled since all were gone: not yet taken by the driver, refused by the kernel."""
+        """Of the frames that wait to be sent: how many the driver has not taken, how many are malformed."""
         first = (int(self._positions[1]) - self._filled) % self._tx_frames
         status = self._tx_status[(first + np.arange(self._filled)) % self._tx_frames]
         return int(np.count_nonzero(status & STATUS_SEND_REQUEST)), int(
@@ -316,9 +325,10 @@ class Ring:
         return self.errors.total()
 
     def flush(self) -> bool:
-        """Have the kernel send every filled frame; whether it has taken them all.
+        """Have the kernel send every frame that waits; whether it has taken them all.
 
-        Takes moments at most. A stuck ring is tried again only when its pause is over.
+        Takes a few milliseconds at most. A stuck ring is tried again only when its pause is over. Raises
+        SendFailure.
         """
         if self.stuck and time.monotonic_ns() < self.retry_at:
             return False
@@ -357,16 +367,16 @@ class Ring:
         return False
 
     def _others_pass(self) -> bool:
-        """The last frame is taken where the first was refused, which is the last then."""
+        """Offer the last frame first; whether it was taken. The one that was refused is the last then."""
         if self._filled <= max(1, self.refused.returned):
             return False  # all that wait have been refused before
         return self._try_first(int(self._positions[1] - 1) % self._tx_frames)
 
     def _neutral_passes(self) -> bool:
-        """A frame that concerns nobody is taken where the first was refused, which is the last then.
+        """Offer a frame that nobody acts on first; whether it was taken. The refused one is the last then.
 
-        It is as long, of the EtherType for local experiments (IEEE 802), from our own address to it. Where
-        there are no such addresses, one that has waited alone for a second has had its chance.
+        It is as long as the refused one, from our own MAC address to it. Where the link has no such
+        addresses, a frame counts as refused when it has waited alone for a second.
         """
         at = int(self._positions[1])
         first = (at - self._filled) % self._tx_frames
@@ -385,12 +395,13 @@ class Ring:
         return False
 
     def _octets(self, at: int) -> bytes:
-        """The frame of a row."""
+        """The bytes of the frame in a row, from its link-layer header on."""
         begin = TX_DATA + VNET_HEADER
         return self._tx[at, begin : begin + int(self._tx_length[at]) - VNET_HEADER].tobytes()
 
     def _try_first(self, last: int) -> bool:
-        """Whether the last frame is taken where the first was refused; they have changed places then."""
+        """Exchange the first frame that waits with the last, and send; whether that one is taken. If not,
+        they are exchanged back."""
         first = int(self._positions[1] - self._filled) % self._tx_frames
         before = self._filled
         self._exchange(first, last)
@@ -402,12 +413,12 @@ class Ring:
         return self._filled < before
 
     def _exchange(self, one: int, other: int) -> None:
-        """Two rows that both wait change places."""
+        """Exchange the frames of two rows that both wait."""
         rows = self._tx[[one, other], 4:]
         self._tx[[other, one], 4:] = rows
 
     def _set_aside(self, at: int) -> None:
-        """The last frame, which waits, leaves the ring."""
+        """Take the last frame, which waits, out of the ring, to be tried again later."""
         frame = self._octets(at)
         self.refused.set_aside(frame, time.monotonic_ns())
         self._tx_status[at] = 0
@@ -419,7 +430,7 @@ class Ring:
         self.placed_octets -= len(frame)
 
     def _bring_back(self, now: int) -> None:
-        """Those whose time has come, into the ring again."""
+        """Put the refused frames whose pause is over into the ring again."""
         room = min(self._tx_frames - 1 - self._filled, _SORTED)
         for frame in self.refused.due(now, max(0, room)):
             self._put_back(frame)
@@ -434,7 +445,7 @@ class Ring:
         self.placed_octets += len(frame)
 
     def _place(self, frame: bytes, at: int) -> None:
-        """A whole frame into the next row, which is free."""
+        """Put a whole frame into the next row, which is free."""
         begin = TX_DATA + VNET_HEADER
         self._tx[at, begin : begin + len(frame)] = np.frombuffer(frame, np.uint8)
         self._tx_length[at] = len(frame) + VNET_HEADER
@@ -444,7 +455,8 @@ class Ring:
         self._filled += 1
 
     def _push(self, *, trial: bool = False) -> bool:
-        """One attempt; whether nothing is left. trial: that nothing is taken counts for nothing."""
+        """Attempt to send once; whether no frame is left that waits. trial: do not count it as a failure
+        where none is taken."""
         error = ""
         try:
             if self.link:
@@ -473,7 +485,7 @@ class Ring:
         return not waiting
 
     def _send_by(self, link: int) -> None:
-        """Have the frames sent by a link. Python's own sendto wants its name, and would look it up."""
+        """Attempt to send by a link, given by index: Python's own sendto wants a name, and looks it up."""
         address = struct.pack("=HHiHBB8s", socket.AF_PACKET, socket.htons(ETH_P_ALL), link, 0, 0, 0, b"")
         flags = int(socket.MSG_DONTWAIT)
         if _LIBC.sendto(self._socket.fileno(), None, _NOTHING, flags, address, len(address)) < 0:
@@ -492,7 +504,8 @@ class Ring:
         self.retry_at = time.monotonic_ns() + round(pause * 1e9)
 
     def close(self) -> None:
-        """Unmap. The socket stays open: it is the coordinator's; what was set aside waits in the ring."""
+        """Unmap the rings. The socket stays open, and what was set aside waits in the ring for a
+        successor."""
         for frame in self.refused.all()[: self._tx_frames - 1 - self._filled]:
             self._put_back(frame)
         for name in ("_rx", "_tx", "_flat", "_tx_flat", "_rx_status", "_tx_status", "_tx_length", "_tx_copy"):

@@ -1,4 +1,5 @@
-"""Frames on their way to the wire: what the budget allows, and what a ring that is stuck holds back."""
+"""Frames on their way to the wire: they leave as fast as the budget allows, and wait while a ring is
+stuck."""
 
 from __future__ import annotations
 
@@ -18,16 +19,20 @@ from workers.flow.exit import Exit
 from workers.flow.ring import Ring, SendFailure
 from workers.flow.routed import Routed
 
-_LONG = 50_000_000  # ns without sending, for which timers have to be set later
-_LAST_TRIES = 0.5  # seconds, for what there still is to send at the end
+_LONG = 50_000_000
+"""ns for which nothing could be sent, from which on timers are postponed by as much. A judgement: a twentieth
+of the shortest time-out in use (1 s), so shorter waits change no verdict."""
+_LAST_TRIES = 0.5
+"""Seconds that the last frames of a scan are tried for: RSTs, mostly. A judgement: an interface that takes
+nothing for so long is down, and the end of a scan should not wait for it."""
 
 
 class Transmit:
-    """Any ring will do for any frame: one of them is the way out.
+    """Sends the frames of all flows of a worker by one of its rings; any ring will do for any frame.
 
-    postpone: sets the timers later by so many ns, since `now`; time in which nothing could be sent is not
-    time that a peer had to answer. budget: what may leave, None for no limit; shards: of how many it is.
-    routed: sends what does not leave by a ring.
+    postpone: called with (ns, now), sets all timers later; for time in which nothing could be sent a peer had
+    no chance to answer. budget: the limits of --max-rate and --bandwidth, None for no limit. shards: how many
+    the scan has; a worker may use its share of the budget. routed: sends what does not leave by a ring.
     """
 
     def __init__(
@@ -67,7 +72,7 @@ class Transmit:
         self._share(now)
 
     def remove(self, ring: Ring, now: int) -> None:
-        """This ring is somebody else's now, with the frames in it."""
+        """Give a ring up, with the frames in it: another worker will have it."""
         self._rings.remove(ring)
         if ring in self._stuck:
             self._stuck.remove(ring)
@@ -143,14 +148,14 @@ class Transmit:
             self.note_stuck(out, now)
 
     def note_stuck(self, ring: Ring, now: int) -> None:
-        """The kernel has not taken what is in this ring."""
+        """The kernel has not taken the frames of this ring: try again later, and hold back others."""
         if not self._stuck:
             self._stuck_since = now
         if ring not in self._stuck:
             self._stuck.append(ring)
 
     def _try_again(self, now: int) -> bool:
-        """The stuck rings: have their frames been taken?"""
+        """Try the rings that are stuck again; whether none is left."""
         self._stuck = [ring for ring in self._stuck if not ring.flush()]
         if not self._stuck:
             self._postpone(now)

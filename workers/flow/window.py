@@ -1,13 +1,21 @@
-"""How many flows may be begun at once, so that their answers find room in the receive rings.
+"""How many flows may wait for a first answer at once, so that the answers find room in the receive rings.
 
-*soon to answer* = fresh flows (their first packet is out, nothing has come back) less those that
-never will (as many as fell silent within the last wait), and never more than were begun within the time that
-nearly all hosts take (`response_times`). That number stays under a window, which begins at half of what the
-rings hold together: answers spread evenly over them, as flows do. It halves when a turn finds a ring half
-full, and grows while it is what holds the scan back: the faster, the emptier the rings have been since, and
-beyond what they hold in even steps. So a peer close by, whose answers come in bursts, gets about the rings'
-worth, and the Internet, where a thousand round trips overlap, gets what its delay asks for. `now` is an
-argument.
+This is a window as TCP's congestion window is (RFC 5681): new flows are begun while fewer than that many
+answers are expected. Expected are the fresh flows (first packet sent, nothing received), less as many as have
+been given up as silent within the last `wait`, because as many of the fresh ones will be silent too; and at
+most as many as were begun within the time in which nearly all hosts answer (`response_times`).
+
+The window begins at half of the frames that all rings hold, since answers spread evenly over the rings. Then,
+from the most frames that one turn has taken from one ring:
+
+- half of the ring's frames or more: the window halves, to a quarter of one ring's frames at least;
+- where the window has held flows back, at most once in `_PATIENCE`: it doubles if no frame came at all; grows
+  by a quarter (at most by an eighth of all rings' frames) if less than an eighth of a ring was full; grows by
+  an eighth of a ring, up to all rings' frames, if less than a quarter was.
+
+So with a peer close by, whose answers come in bursts, it stays near what the rings hold, and on the Internet,
+where answers come one by one after long round trips, it grows to the rate times the round-trip time.
+All times are monotonic ns; `now` is an argument.
 """
 
 from __future__ import annotations
@@ -21,9 +29,9 @@ _TOGETHER = 1 << 22  # ns: what is begun within them counts as begun at once
 
 class Window:
     def __init__(self, frames: int, rings: int, wait: int) -> None:
-        """frames: in the smallest ring; rings: over which answers spread evenly, as the hash of their flows.
+        """frames: of the smallest receive ring. rings: how many there are.
 
-        wait: ns after which a flow that has not answered is acted upon.
+        wait: ns after which a flow that has not answered is sent to again or given up.
         """
         self._frames = frames
         self._room = frames * rings
@@ -44,7 +52,7 @@ class Window:
         return self._size
 
     def room(self, fresh: int, now: int) -> int:
-        """Flows that may be begun now."""
+        """How many flows may be begun now. fresh: flows that are out and have had no answer yet."""
         while self._silent and self._silent[0][0] <= now - _SLICES * self._slice:
             self._silent_total -= self._silent.popleft()[1]
         soon = max(0, fresh - self._silent_total)
@@ -64,6 +72,7 @@ class Window:
         return count
 
     def note_begun(self, flows: int, now: int) -> None:
+        """So many flows have been begun."""
         begun = self._begun
         if begun and now - begun[-1][0] < _TOGETHER:
             begun[-1] = (begun[-1][0], begun[-1][1] + flows)
@@ -75,12 +84,12 @@ class Window:
     def note_prompt(self, prompt: int | None, answers: int = 1) -> None:
         """Nearly all hosts that answer do so within `prompt` ns; None where that is not known.
 
-        answers: that a flow gets one after the other.
+        answers: how many a flow waits for one after the other, each of which may take as long.
         """
         self._prompt = self._wait if prompt is None else prompt * answers
 
     def note_silent(self, flows: int, now: int) -> None:
-        """These flows have been waited for in vain."""
+        """So many flows have had no answer within `wait`."""
         if not flows:
             return
         self._silent_total += flows
@@ -91,7 +100,7 @@ class Window:
             self._silent.append((now, flows))
 
     def note_fill(self, frames: int, now: int) -> None:
-        """A turn took so many frames from one ring."""
+        """A turn of the worker took so many frames from its fullest ring: adapt the window."""
         if frames >= self._frames // 2:
             self._size = max(self._least, self._size // 2)
             self._start_over(now)

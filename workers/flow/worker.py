@@ -44,9 +44,9 @@ _SHORT_PAUSE = 10_000_000  # the same where few flows are open: they may be all 
 _FEW = 64
 _STRIDE = 5_000_000  # between two batches of packets that --max-rate or --bandwidth holds back
 _STUCK = 2_000_000  # ns until another try, where results or targets wait for room
-_MAX_OUTBOX = 1 << 23  # bytes of unacknowledged results, with which new targets have to wait
-_FULL_OUTBOX = 1 << 19  # as many keep a collector at work: more have to wait where they are written late,
-_LATE = 200_000_000  # ns; a shard changes hands only when its results are written
+_MAX_OUTBOX = 1 << 23  # bytes of results that are not written yet, from which on no new target is taken
+_FULL_OUTBOX = 1 << 19  # the same where the oldest of them waits for longer than _LATE: a shard can change
+_LATE = 200_000_000  # hands only when its results are written, so a slow collector gets no longer queue (ns)
 _RING_COUNTS = ("received", "received_octets", "sent", "sent_octets", "kernel_drops")
 
 
@@ -54,7 +54,10 @@ class FlowWorker:
     def __init__(
         self, job: Job, spawn: Spawn, sockets: list[socket.socket], positions: NDArray[np.int64]
     ) -> None:
-        """sockets, positions: of every shard there is; which of them are ours, the coordinator orders."""
+        """sockets: by shard, then the raw IP ones. positions: (2 * shards,) int64, shared with other workers.
+
+        A worker has all of them, and uses those whose shards the coordinator orders it to adopt.
+        """
         self._job = job
         self._name, self._token = spawn.name, spawn.token
         self._sockets = sockets
@@ -70,7 +73,7 @@ class FlowWorker:
         outbox = Outbox(spawn.number, Sender(spawn.name, spawn.number).text, spawn.results)
         self._engine = Engine(outbox, table, builder, budget, Routed(sockets[job.shards :]))
         self._context: zmq.Context[Any] = zmq.Context(io_threads=1)
-        self._feed = channels.pull(self._context, job.endpoint(f"feed-{spawn.name}"), mark=channels.FEED_MARK)
+        self._feed = channels.pull(self._context, job.endpoint(f"feed-{spawn.name}"), mark=messages.FEED_MARK)
         # Apart from the feed: an acknowledgement may be what makes room for the next targets.
         self._orders = channels.pull(
             self._context, job.endpoint(f"orders-{spawn.name}"), mark=channels.REPORT_MARK
@@ -132,7 +135,11 @@ class FlowWorker:
         self._context.destroy(linger=1000)
 
     def _rest(self, now: int) -> bool:
-        """Wait for work. True if only targets or orders came, and the next turn need look at nothing else."""
+        """Wait for work. True if only targets came, so that the next turn can be a light one
+        (`Engine.begin`).
+
+        After a turn it waits until `_resting_until`, so that packets gather; targets and orders end the wait.
+        """
         # ZeroMQ's descriptors tell of changes only: look before waiting on one that was not read to its end.
         if (
             not self._drained
@@ -163,7 +170,7 @@ class FlowWorker:
         return False
 
     def _has_room(self) -> bool:
-        """For targets: none are waiting to be begun, and the collector is not behind."""
+        """Whether more targets may be taken: none wait to be begun, and the collector is not behind."""
         outbox = self._engine.outbox
         if not self._engine.wants_targets or outbox.octets >= _MAX_OUTBOX:
             return False
@@ -219,7 +226,7 @@ class FlowWorker:
         self._report(messages.Adopted(number))
 
     def _release(self, shard: int) -> None:
-        """Touch this shard no more: what comes for it waits in its ring until the next worker looks."""
+        """Stop using a shard: what comes for it waits in its ring until the next worker adopts it."""
         engine = self._engine
         engine.flush(all_of_it=True)
         state = engine.table.extract(shard)
@@ -238,7 +245,7 @@ class FlowWorker:
         self._finish_releases()
 
     def _finish_releases(self) -> None:
-        """Hand over what was released, once its outcomes are written: we may be asked for them again."""
+        """Report shards as released whose outcomes are written; until then they may have to be sent again."""
         while self._releasing:
             sequence, released = self._releasing[0]
             if not self._engine.outbox.is_written(sequence):
@@ -263,7 +270,7 @@ class FlowWorker:
         self._reports.send_multipart(messages.pack(report, self._name, self._token))
 
     def _send_stats(self, *, last: bool = False) -> None:
-        """last: there will be no more."""
+        """Report the figures. last: the process is about to end."""
         engine, table = self._engine, self._engine.table
         rings = engine.rings.values()
         usage = resource.getrusage(resource.RUSAGE_SELF)
@@ -298,7 +305,7 @@ class FlowWorker:
 
 
 def _tell(lines: Iterator[str]) -> None:
-    """-d: lines on stderr, in one piece, since other workers write there too."""
+    """Write the lines of -d to stderr, in one write, since other workers write there too."""
     text = "".join(f"{line}\n" for line in lines).encode()
     while text:
         try:

@@ -10,10 +10,10 @@ import zmq
 from lzr.ipc import messages
 from lzr.ipc.messages import Buffer, Message, Received
 
-FEED_MARK = 4
-"""Batches that may wait for a flow worker beside those on the wire."""
 RESULT_MARK = 64
-REPORT_MARK = 0  # to the coordinator: small, and it must always be able to take them
+"""High-water mark of the results to a collector, in messages."""
+REPORT_MARK = 0
+"""No limit: reports are small, and a worker must never wait to send one."""
 
 # As plain numbers: what an enumeration's operators take is much of the cost of a small turn.
 _NOBLOCK, _POLLIN, _EVENTS = int(zmq.NOBLOCK), int(zmq.POLLIN), int(zmq.EVENTS)
@@ -22,7 +22,8 @@ _NOBLOCK, _POLLIN, _EVENTS = int(zmq.NOBLOCK), int(zmq.POLLIN), int(zmq.EVENTS)
 def pull(
     context: zmq.Context[Any], endpoint: str, *, mark: int, listener: int | None = None
 ) -> zmq.Socket[bytes]:
-    """listener: the descriptor of the socket that listens there, if it is ours."""
+    """A socket that receives. listener: descriptor of a socket that listens at the endpoint already, or
+    None."""
     return _open(context.socket(zmq.PULL), endpoint, zmq.RCVHWM, mark, listener)
 
 
