@@ -29,7 +29,7 @@ def suggest(name: str, known: Iterable[str]) -> str:
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
-    """The known name that `name` is a slip of (a letter or two too many, wanting, wrong), or ""."""
+    """The known name that `name` probably misspells (one or two letters added, missing or wrong), or ""."""
     known = tuple(known)
     for other in known:
         if other.lower() == name.lower():

@@ -1,4 +1,4 @@
-"""Which body each hot function has: the one in C, or its equal in Python. Chosen here, once, at import.
+"""Chooses, once at import, whether the hot functions run in C or in Python.
 
 The Python body is the definition. `in_c` pairs it with the one that calls ``lzr._native``, which runs where
 that was built for this version (`layout`); elsewhere, and with ``LZR_PURE=1``, the Python one does.

@@ -111,7 +111,7 @@ OUTCOME = np.dtype(
         ("firewall", "u1"),  # 1: ACKing firewall (HyperACKtive)
         ("final", "u1"),  # 1: the last outcome of its ticket (0: -forceAllHandshakes has more to come)
         ("record", "u1"),  # 0: only the ticket is settled (duplicate; nothing new after -forceAllHandshakes)
-        ("cut", "u1"),  # 1: more payload came than was kept (--max-size, or the worker's memory for pieces)
+        ("cut", "u1"),  # 1: more payload came than was kept (--max-size, or a worker's memory for segments)
     ]
 )
 """What became of one flow; the collector makes a result record of it."""
@@ -187,7 +187,7 @@ FLOW = np.dtype(
         ("handshake", "u1"),
         ("counter", "u1"),
         ("acked", "u1"),
-        ("answers", "u1"),  # what we sent at once in answer to repeated SYN-ACKs and to pieces of a reply
+        ("answers", "u1"),  # frames sent at once in answer to repeated SYN-ACKs and to segments of a reply
         ("measured", "u1"),  # 1: the SYN-ACK came so soon that its sender knows the round trip
         ("doubt", "u1"),  # whether our own kernel may have reset the connection: a Doubt
         ("kept", "u1"),  # outcomes recorded already (-forceAllHandshakes)
@@ -202,7 +202,7 @@ ASKED = np.dtype(
         ("hits", "u1"),  # of a flow's probes, answered with SYN-ACK
     ]
 )
-"""A flow whose host was asked on ports where nobody listens, or such a question, in another process."""
+"""A flow with probes for an ACKing firewall, or such a probe, while it moves to another process."""
 
 HELD = np.dtype(
     [
@@ -212,7 +212,7 @@ HELD = np.dtype(
         ("early", "<u4"),  # 1: beyond a gap; 0: all that has come in order
     ]
 )
-"""A piece of a banner that a flow holds, in another process; its bytes travel beside the rows (16 bytes)."""
+"""A part of a reply that a flow holds while it moves to another process; its bytes travel beside the rows."""
 
 TIMER = np.dtype(
     [
@@ -238,7 +238,7 @@ class State(IntEnum):
     SYN_SENT = 2  # our SYN is out, a SYN-ACK is awaited
     DATA_SENT = 3  # ACK with the probe is out, an answer is awaited
     ACKED = 4  # the peer acknowledged the probe, data is awaited
-    SETTLING = 5  # a first, short piece of data has come, more may follow
+    SETTLING = 5  # a first, short segment of a reply has come, more may follow
     PROBE = 6  # a SYN to a random port, asking whether the host is an ACKing firewall
 
 

@@ -1,4 +1,4 @@
-"""Bytes of strangers, made fit to be shown on a terminal.
+"""Makes bytes that came from strangers harmless to show on a terminal.
 
 What comes out is printable ASCII (0x20 to 0x7e) and at most one mark that says "cut". So it holds
 no control character, escape sequence (7 or 8 bit) or text direction override, nothing wider than one cell and
@@ -28,11 +28,11 @@ def printable(data: bytes, width: int, *, mark: str = "…") -> str:
     room = width - len(mark)
     shown: list[str] = []
     for byte in data:
-        piece = SHOWN[byte]
-        if len(piece) > room:  # an escape is shown whole or not at all
+        text = SHOWN[byte]
+        if len(text) > room:  # an escape is shown whole or not at all
             break
-        shown.append(piece)
-        room -= len(piece)
+        shown.append(text)
+        room -= len(text)
     return "".join(shown) + mark[:width]
 
 

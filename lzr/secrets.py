@@ -1,4 +1,4 @@
-"""The secrets of a scan: one for each purpose, none of which tells anything of another or of the seed.
+"""The secrets of a scan: one for each purpose; none of them reveals anything of another or of the seed.
 
 A peer sees our ISNs, source ports and addresses, and the random bytes of our probes. Each is the truncated
 output of SipHash-2-4 under a key of its own, so no number of them, collected by somebody who owns hosts that

@@ -192,7 +192,7 @@ class ForkServer:
         except BaseException:  # the process ends here whatever it was
             story = f"lzr: {spawn.role} {spawn.index} failed; its story:\n{preload.format_exception()}"
             with contextlib.suppress(OSError):
-                os.write(2, story.encode("utf-8", "backslashreplace"))  # in one piece: others write there too
+                os.write(2, story.encode("utf-8", "backslashreplace"))  # in one write: others write there too
         finally:
             with contextlib.suppress(OSError):
                 if profiling is not None:

@@ -57,7 +57,7 @@ class Tracer:
 
     def take(self) -> int:
         """Write the frames that have come, at most `_BATCH`; how many that was."""
-        pieces = []
+        records = []
         for _ in range(_BATCH):
             try:
                 frame, extra, _, address = self._sock.recvmsg(SNAPLEN, 64, socket.MSG_DONTWAIT)
@@ -75,17 +75,17 @@ class Tracer:
             seconds, nanoseconds = (
                 _TIME.unpack(when) if len(when) == _TIME.size else divmod(time.time_ns(), 10**9)
             )
-            pieces.append(record(frame, seconds, nanoseconds))
-        if pieces and self._descriptor >= 0:
-            self._write(pieces)
-        return len(pieces)
+            records.append(record(frame, seconds, nanoseconds))
+        if records and self._descriptor >= 0:
+            self._write(records)
+        return len(records)
 
     def dropped(self) -> int:
         packed = self._sock.getsockopt(_SOL_PACKET, _PACKET_STATISTICS, 8)
         return int(struct.unpack("=II", packed)[1])
 
-    def _write(self, pieces: list[bytes]) -> None:
-        view = memoryview(b"".join(pieces))
+    def _write(self, records: list[bytes]) -> None:
+        view = memoryview(b"".join(records))
         try:
             while view:
                 view = view[os.write(self._descriptor, view) :]
@@ -95,8 +95,8 @@ class Tracer:
             self._descriptor = -1
             self.trouble = f"the trace cannot be written any more: {error.strerror}"
             return
-        self._length += sum(map(len, pieces))
-        self.written += len(pieces)
+        self._length += sum(map(len, records))
+        self.written += len(records)
 
 
 def main() -> None:

@@ -63,16 +63,16 @@ class Reading:
 
     def _read(self, path: str, descriptor: int) -> bytes:
         mode = os.fstat(descriptor).st_mode
-        pieces: list[bytes] = []
+        chunks: list[bytes] = []
         length = 0
         while True:
             if not stat.S_ISREG(mode):
                 self._await(descriptor, f"waiting for the end of {path}")
-            piece = os.read(descriptor, _CHUNK)
-            if not piece:
-                return b"".join(pieces)
-            pieces.append(piece)
-            length += len(piece)
+            chunk = os.read(descriptor, _CHUNK)
+            if not chunk:
+                return b"".join(chunks)
+            chunks.append(chunk)
+            length += len(chunk)
             if length > _MOST:
                 raise UsageError(f"{path} is no list: it has more than {_MOST >> 20} MiB")
 

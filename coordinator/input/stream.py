@@ -81,12 +81,12 @@ class Stream:
                 ready, _, _ = select.select([self._descriptor, self._stopped], [], [])
                 if self._stopped in ready:
                     return
-                piece = os.read(self._descriptor, CHUNK)
-                self._keep(piece)
+                chunk = os.read(self._descriptor, CHUNK)
+                self._keep(chunk)
                 os.eventfd_write(self._told, 1)
-                if not piece:
+                if not chunk:
                     return
-                if len(piece) < small and select.select([self._stopped], [], [], _REST)[0]:
+                if len(chunk) < small and select.select([self._stopped], [], [], _REST)[0]:
                     return
         except OSError:
             return  # the loop, which reads on from here, will meet it too
@@ -94,16 +94,16 @@ class Stream:
             self._over = True
             os.eventfd_write(self._told, 1)
 
-    def _keep(self, piece: bytes) -> None:
+    def _keep(self, chunk: bytes) -> None:
         age = time.monotonic() - self._born
         with self._lock:
-            if not piece:
+            if not chunk:
                 self._ended = True
             elif self._blocks and len(self._blocks[-1][0]) < CHUNK and age < self._blocks[-1][1] + _SPAN:
-                self._blocks[-1][0].extend(piece)
+                self._blocks[-1][0].extend(chunk)
             else:
-                self._blocks.append((bytearray(piece), age))
-            self._held += len(piece)
+                self._blocks.append((bytearray(chunk), age))
+            self._held += len(chunk)
 
     @property
     def piped(self) -> bool:
@@ -132,9 +132,9 @@ class Stream:
             self.overtaken = self.overtaken or self._is_full()
             return
         if select.select([self._descriptor], [], [], 0)[0]:
-            piece = self._take()
-            if piece:
-                self._keep(piece)
+            chunk = self._take()
+            if chunk:
+                self._keep(chunk)
 
     def stop_reading_ahead(self) -> None:
         """Stop reading ahead: when what was read is given, `read` reads."""

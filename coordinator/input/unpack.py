@@ -83,20 +83,20 @@ class Unpacked:
         """The next chunk of text; empty at the end; None if there is nothing yet. Raises UsageError."""
         if self._binary:
             return self.stream.read()
-        piece = self._piece()
-        if piece is None:
+        chunk = self._unpacked()
+        if chunk is None:
             return None
-        return self._take(piece) or None if piece else self._end()
+        return self._take(chunk) or None if chunk else self._end()
 
-    def _piece(self) -> bytes | None:
+    def _unpacked(self) -> bytes | None:
         """The next chunk of decompressed bytes, as `read`, but in whatever coding the text is."""
         if self._first is not None:
             return self._begin()
         packed = self._packed
         if packed is None:
             return self.stream.read()
-        piece = packed.read()
-        if not piece and not packed.trouble:
+        plain = packed.read()
+        if not plain and not packed.trouble:
             chunk = self.stream.read()
             if chunk is None:
                 return None
@@ -105,7 +105,7 @@ class Unpacked:
                 return packed.read() or None
             packed.finish()
         self.trouble = packed.trouble
-        return piece
+        return plain
 
     def _begin(self) -> bytes | None:
         chunk = self.stream.read()
@@ -126,11 +126,11 @@ class Unpacked:
         self._packed.feed(first)
         return self._packed.read() or None
 
-    def _take(self, piece: bytes) -> bytes:
+    def _take(self, chunk: bytes) -> bytes:
         """The text of a chunk, once enough has come to know its coding. Raises UsageError."""
         if self._head is None:
-            return self._text.feed(piece)
-        self._head += piece
+            return self._text.feed(chunk)
+        self._head += chunk
         if filetypes.may_begin(self._head) or coding(self._head) is None:
             return b""
         return self._open(self._head)

@@ -98,7 +98,7 @@ class Inbox:
             if connection is None:
                 self._accept()
             else:
-                self._read_piece(connection)
+                self._read_chunk(connection)
         return bool(events)
 
     def _accept(self) -> None:
@@ -120,7 +120,7 @@ class Inbox:
         self._connections[sock.fileno()] = _Connection(sock, pid)
         self._epoll.register(sock.fileno(), select.EPOLLIN)
 
-    def _read_piece(self, connection: _Connection) -> None:
+    def _read_chunk(self, connection: _Connection) -> None:
         try:
             data = connection.sock.recv(_CHUNK)
         except (BlockingIOError, InterruptedError):

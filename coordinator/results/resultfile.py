@@ -17,7 +17,7 @@ from lzr.errors import UsageError
 from lzr.records.existing import WINDOW, Earlier, NotOurs, is_ours, look
 
 _COUNTED = 1 << 28  # bytes whose lines are counted; of a longer file the rest is estimated
-_PIECE = 1 << 20
+_CHUNK = 1 << 20
 _PATIENCE = 3.0  # for the processes of a killed scan, which still hold its file
 
 
@@ -121,9 +121,9 @@ def _count(found: ResultFile, *, heading: bool) -> None:
     """Whole lines, less a heading."""
     at = lines = 0
     end = min(found.size, _COUNTED)
-    while at < end and (piece := os.pread(found.descriptor, min(_PIECE, end - at), at)):
-        lines += piece.count(b"\n")
-        at += len(piece)
+    while at < end and (chunk := os.pread(found.descriptor, min(_CHUNK, end - at), at)):
+        lines += chunk.count(b"\n")
+        at += len(chunk)
     found.exact = at >= found.size
     if not found.exact:
         lines = round(lines / max(1, at) * found.size)

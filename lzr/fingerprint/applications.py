@@ -1,4 +1,4 @@
-"""Which application speaks HTTP: what its reply gives away, as data (`applicationtable`), one line each.
+"""Which web application sent a reply, recognised by marks that stand in `applicationtable`, one line each.
 
 Plain web servers are products (`products`), not applications. The head is split once, so the cost does not
 grow with the table.
@@ -14,7 +14,7 @@ _Names = dict[bytes, str]
 
 
 _GOES_ON: set[bytes] = set()
-"""Needles behind which a word may go on."""
+"""Needles that may be followed by more letters of the same word."""
 
 
 def _read(table: str) -> dict[str, _Names]:
@@ -46,20 +46,20 @@ _BY_HEADER = {
     b"www-authenticate": "realm",
 }
 _WEAK = frozenset(("server", "upgrade"))
-"""Fields that say what carries an application; one that names it says more."""
+"""Header fields that may name only the server below an application; any other field that names one wins."""
 
 HTTP = frozenset(("http", "tls", "ipp", "kubernetes"))
 """Labels whose replies `read` understands."""
 
 _INITIALS = bytes(sorted({name[0] for name in (*_BY_HEADER, *_HEADERS)}))
 _FIELD = re.compile(rb"\n([%b%b][\w-]*): ?([^\r\n]*)" % (_INITIALS, _INITIALS.upper()))
-"""Fields that may say something, found in one pass over the head."""
+"""Header fields that the table has needles for, found in one pass over the head of a reply."""
 
 _SERVER = re.compile(rb"\nserver:[ \t]*([^\r\n]{0,120})", re.IGNORECASE)
 
 
 def of(label: str, data: bytes) -> str:
-    """The application a reply gives away, or ""."""
+    """The name of the application that sent a reply with this label, or ""."""
     return read(data)[0] if label in HTTP else ""
 
 

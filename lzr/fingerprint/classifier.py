@@ -30,7 +30,7 @@ class Classifier:
                 echo = self._echoes[sent.name] = Echo(sent)
             if data.startswith(echo.head, echo.at) and echo.returned(data):
                 return ECHO
-            if len(data) < FEW and echo.nibbles(data):
+            if len(data) < FEW and echo.is_first_bytes(data):
                 return UNKNOWN
         if len(data) <= _SHORT and data in _SOLICITED and sent is not None:
             return sent.name if sent.name in _SOLICITED[data] else UNKNOWN
@@ -70,7 +70,7 @@ _SOLICITED = {
 _SHORT = max(map(len, _SOLICITED), default=0)
 _DISPATCHER = Dispatcher(PROTOCOLS)
 _PLAIN: dict[str, Identity] = {}
-"""Of the replies that say no more than their label: there are only as many as there are labels."""
+"""By label, the identity of replies that say no more than their label: made once for each."""
 _DEFAULT = Classifier()
 
 

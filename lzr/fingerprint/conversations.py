@@ -1,9 +1,10 @@
 """What the servers in a capture said first: TCP segments in, the first payload of each conversation out.
 
-What counts as the first payload is what the scan would have taken for it. The first piece in order is
-enough when it is long, or a line, or the last; else it may grow by what follows within GROWTH, until the
-client speaks. The server is who answers a SYN; where none was captured, the side with the lower port.
-Conversations come out in the order in which they began; those in which the server said nothing, not at all.
+What counts as the first payload is what the scan would have taken for it. The first segment in order is
+enough when it is long, or ends a line, or is the last; else what follows within GROWTH seconds is added,
+until the client speaks. The server is the side that answers a SYN; where none was captured, the side with the
+lower port. Conversations come out in the order in which they began, those without data of the server not at
+all.
 """
 
 from __future__ import annotations
@@ -81,11 +82,11 @@ class _Conversation:
             if ahead < _AHEAD:
                 self.early.setdefault(segment.seq, segment.data)
             return
-        piece = segment.data[(-ahead) & _MASK :] if ahead else segment.data
-        while piece:
-            self.said.answer += piece
-            self.awaited = self.awaited + len(piece) & _MASK
-            piece = self.early.pop(self.awaited, b"")
+        data = segment.data[(-ahead) & _MASK :] if ahead else segment.data
+        while data:
+            self.said.answer += data
+            self.awaited = self.awaited + len(data) & _MASK
+            data = self.early.pop(self.awaited, b"")
         self.last = segment.time
         answer = self.said.answer
         self.done = complete(answer)

@@ -1,10 +1,10 @@
-"""Whether a reply is an echo: nothing but our own probe, come back whole or in part.
+"""Whether a reply is an echo: our own probe, sent back whole or in part.
 
-The probe is known as parts; its fixed parts must come back in order, with anything of a plausible length
-where the peer's name, its address or random bytes stood. A reply that begins with the whole probe is an
-echo. So is the beginning of one (a short buffer, one line of several), unless the probe's own protocol
-would take it for an answer. The first few bytes of one prove nothing either way, so they get no name at all
-(`nibbles`).
+A probe consists of parts. Its fixed parts must come back in order, with anything of a plausible length in
+place of the peer's name, its address or random bytes. A reply that begins with the whole probe is an echo. So
+is the beginning of a probe (a short buffer, one line of several), unless the probe's own protocol takes it
+for an answer. A beginning of fewer than FEW bytes proves nothing either way and gets no label
+(`is_first_bytes`).
 """
 
 from __future__ import annotations
@@ -19,41 +19,43 @@ _LONGEST_NAME = 64
 
 
 class Echo:
-    """One handshake's echo. A reply that doesn't start with `head` at `at` is none, which is soon seen."""
+    """Recognises the echo of one handshake's probe. A reply without `head` at offset `at` is ruled out
+    first."""
 
     def __init__(self, sent: Protocol) -> None:
         self.sent = sent
-        self.pieces, self.size = _pieces(sent.parts)
-        self.at, first = self.pieces[0] if self.pieces else (1 << 30, b"")
+        self.fixed, self.size = _fixed_parts(sent.parts)
+        self.at, first = self.fixed[0] if self.fixed else (1 << 30, b"")
         self.head = first[:4]
         self.opening = first[:FEW] if self.at == 0 else b""
 
-    def nibbles(self, data: bytes) -> bool:
-        """Whether these few bytes are only how the probe began, and no answer of its own protocol's."""
+    def is_first_bytes(self, data: bytes) -> bool:
+        """Whether these few bytes are how the probe begins, and no answer of the probe's own protocol."""
         return self.opening.startswith(data) and len(data) > 1 and not self.sent.matches(data)
 
     def returned(self, data: bytes) -> bool:
         """Whether `data` is the probe, whole or cut short."""
-        pieces, size, sent = self.pieces, self.size, self.sent
-        if not pieces or not data.startswith(self.head, self.at):
+        fixed, size, sent = self.fixed, self.size, self.sent
+        if not fixed or not data.startswith(self.head, self.at):
             return False
-        if len(data) >= size and _whole(data, pieces):
-            return size >= 8 or _repeats(data, pieces[0][1])
-        if len(data) < min(FEW, size * 3 // 4) or not _beginning(data, pieces, size):
+        if len(data) >= size and _whole(data, fixed):
+            return size >= 8 or _repeats(data, fixed[0][1])
+        if len(data) < min(FEW, size * 3 // 4) or not _beginning(data, fixed, size):
             return False
         return sent.match is None or not sent.matches(data)
 
 
-def _pieces(parts: tuple[Part, ...]) -> tuple[tuple[tuple[int, bytes], ...], int]:
-    """Fixed parts, each with the exact size of the gap before it (-1: a name's), and the least size."""
-    pieces: list[tuple[int, bytes]] = []
+def _fixed_parts(parts: tuple[Part, ...]) -> tuple[tuple[tuple[int, bytes], ...], int]:
+    """The fixed parts of a probe, each with the size of the gap before it (-1: that of a name, which varies),
+    and the least size of the whole."""
+    fixed: list[tuple[int, bytes]] = []
     gap = size = 0
     for part in parts:
         if isinstance(part, bytes):
-            if pieces and gap == 0:
-                pieces[-1] = (pieces[-1][0], pieces[-1][1] + part)
+            if fixed and gap == 0:
+                fixed[-1] = (fixed[-1][0], fixed[-1][1] + part)
             else:
-                pieces.append((gap, part))
+                fixed.append((gap, part))
             gap = 0
             size += len(part)
         elif isinstance(part, Random):
@@ -62,35 +64,35 @@ def _pieces(parts: tuple[Part, ...]) -> tuple[tuple[tuple[int, bytes], ...], int
         else:
             gap = -1
             size += 2
-    return tuple(pieces), size
+    return tuple(fixed), size
 
 
-def _whole(data: bytes, pieces: tuple[tuple[int, bytes], ...]) -> bool:
+def _whole(data: bytes, fixed: tuple[tuple[int, bytes], ...]) -> bool:
     """Whether every fixed part comes back in its place."""
     place = 0
-    for gap, piece in pieces:
+    for gap, part in fixed:
         if gap >= 0:
-            if not data.startswith(piece, place + gap):
+            if not data.startswith(part, place + gap):
                 return False
-            place += gap + len(piece)
+            place += gap + len(part)
         else:
-            place = data.find(piece, place, place + _LONGEST_NAME + len(piece))
+            place = data.find(part, place, place + _LONGEST_NAME + len(part))
             if place < 0:
                 return False
-            place += len(piece)
+            place += len(part)
     return True
 
 
-def _beginning(data: bytes, pieces: tuple[tuple[int, bytes], ...], size: int) -> bool:
+def _beginning(data: bytes, fixed: tuple[tuple[int, bytes], ...], size: int) -> bool:
     """Whether `data` is the probe as far as it goes, or opens with the probe's first line."""
-    first = pieces[0][1]
+    first = fixed[0][1]
     line = first.split(b"\n", 1)[0].rstrip(b"\r")
     if len(line) >= 8 and line.isascii() and data.startswith(line):
         return True
     place = 0
-    for gap, piece in pieces:
+    for gap, part in fixed:
         if gap < 0:
-            found = data.find(piece[:4], place, place + _LONGEST_NAME + 4)
+            found = data.find(part[:4], place, place + _LONGEST_NAME + 4)
             if found < 0:
                 return len(data) - place <= _LONGEST_NAME
             place = found
@@ -98,13 +100,13 @@ def _beginning(data: bytes, pieces: tuple[tuple[int, bytes], ...], size: int) ->
             place += gap
         if place >= len(data):
             return True
-        shown = data[place : place + len(piece)]
-        if not piece.startswith(shown):
+        shown = data[place : place + len(part)]
+        if not part.startswith(shown):
             return False
         place += len(shown)
-    return len(data) <= max(place, size)  # random bytes may end it
+    return len(data) <= max(place, size)  # the probe may end in random bytes
 
 
 def _repeats(data: bytes, probe: bytes) -> bool:
-    """Whether `data` is a short probe, once or over and over: real replies may begin with its few bytes."""
+    """Whether `data` is a short probe, once or repeatedly; a real reply may only begin with its few bytes."""
     return data == (probe * (len(data) // len(probe) + 1))[: len(data)]

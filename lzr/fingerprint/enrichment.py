@@ -18,15 +18,16 @@ from lzr.fingerprint.recog.table import Says, Table
 from lzr.protocols._protocol import Details, Identity, Protocol
 
 _REMEMBERED = 4096
-"""Texts whose facts are kept at hand: headers and greetings repeat where whole replies do not."""
+"""Texts whose facts are kept: headers and greetings repeat where whole replies do not. A judgement: a few
+hundred bytes each, so about a megabyte."""
 
 _MODULES = 8
-"""Words of Apache's description of itself that are looked up."""
+"""Words behind "Apache/x.y" in a Server field that are looked up, at most."""
 
 _PLATFORMS = frozenset(
     ("linux", "debian", "ubuntu", "fedora", "windows", "freebsd", "upnp", "unknown", "ipos", "python")
 )
-"""What a Server field may begin with that is no server."""
+"""What a Server field may begin with that is a platform and not a server."""
 
 _NO_KIND = frozenset(("", "General"))
 """Kinds of device that say nothing."""
@@ -71,7 +72,7 @@ class EnrichingClassifier(Classifier):
 
 
 class _Facts:
-    """The tables, each read when it is first asked, and what they said of texts seen before."""
+    """The tables of fingerprints, each read when it is first needed, and their answers to recent texts."""
 
     def __init__(self) -> None:
         self._tables: dict[str, Table] = {}

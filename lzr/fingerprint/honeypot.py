@@ -1,6 +1,7 @@
-"""Does a reply greet in the name of several protocols in a row, as some honeypots do?
+"""Recognises replies that hold the banners of several protocols in a row, as some honeypots send them.
 
-A server speaks one protocol; a text greeting whose later lines open another protocol's banner is no server's.
+A server speaks one protocol, so a text greeting in which a later line begins another protocol's banner is not
+a server's.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ _LATER = re.compile(rb"\n(?:" + _BANNERS.replace(rb"[245]\d\d", rb"220") + rb")"
 GREETINGS = frozenset(("ssh", "smtp", "ftp", "smtp-ftp", "pop3", "imap", "vnc", "rsync", "nntp", "redis"))
 """Labels whose replies are text that a server says by itself, line by line."""
 
-_REACH = 2048
+_REACH = 2048  # bytes of a reply that are searched for a second banner
 
 
 def like(data: bytes) -> bool:

@@ -1,8 +1,8 @@
-"""ACKing firewalls: SYNs to ports where nobody listens, and what their answers say of the host.
+"""Detects ACKing firewalls: SYNs to random ports of a flow's host, where nobody should answer with a SYN-ACK.
 
-Asking never delays the flow itself, and costs a host at most `haf` packets. A probe is a row of its own in
-state PROBE, which ends with its answer or in silence. What is known only of flows whose hosts are asked
-stands here and not in every row: without `haf` it costs nothing.
+This never delays the flow itself and costs a host at most `haf` packets. Each of these SYNs is a row of its
+own in state PROBE, which ends with its answer or by a time-out. What is known only of flows with such probes
+is kept here and not in the rows, so that without `haf` it costs nothing.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _PORT, _OWN_PORT = 2, 3  # salts
 
 
 class FirewallProbes:
-    """The questions asked beside the handshakes of the flows in `store`."""
+    """The probes for ACKing firewalls that belong to the flows in `store`."""
 
     def __init__(self, store: FlowStore, timers: Timers, output: Output) -> None:
         plan = store.plan
@@ -35,13 +35,13 @@ class FirewallProbes:
         self._parent = np.empty(0, np.int32)  # by slot of a probe: the flow that it asks for
 
     def begin(self, slots: Slots) -> None:
-        """New flows are in these rows: nobody has been asked for them."""
+        """Reset what is known of these slots: they hold new flows, for which no probe has been sent."""
         if self.wanted:
             self._fit()
             self._asked[slots], self._hits[slots] = False, 0
 
     def _fit(self) -> None:
-        """As many entries as the store has rows."""
+        """Grow the arrays to as many entries as the store has rows."""
         more = len(self._store.rows) - len(self._asked)
         if more:
             self._asked = np.concatenate([self._asked, np.zeros(more, bool)])
@@ -83,7 +83,8 @@ class FirewallProbes:
         self._timers.arm(TIMEOUT, slots, now)
 
     def count(self, slots: Slots) -> Slots:
-        """SYN-ACKs have come to these probes. Returns the flows whose hosts are firewalls, by that."""
+        """Count SYN-ACKs to these probes. Returns the slots of the flows whose hosts are now known to be
+        firewalls and that may end at once."""
         rows = self._store.rows
         probes, parents = pick(rows, slots), self._parent[slots]
         self.drop(slots)
@@ -110,7 +111,8 @@ class FirewallProbes:
     # --- moving to another process ---------------------------------------------------------------------
 
     def extract(self, slots: Slots, place: NDArray[np.int32]) -> Rows:
-        """ASKED rows of the flows and probes in `slots`. place: by slot, where it moves to."""
+        """ASKED rows of the flows and probes in `slots`. place: by slot, its position among the rows that
+        move."""
         if not self.wanted:
             return np.empty(0, ASKED)
         probing = self._store.rows["state"][slots] == State.PROBE
@@ -122,7 +124,7 @@ class FirewallProbes:
         return found
 
     def adopt(self, asked: Rows, slots: Slots) -> None:
-        """Take over what another one's `extract` gave. slots: by place, where it is now."""
+        """Take over the ASKED rows of another table's `extract`. slots: by place, the slot it has here."""
         self.begin(slots)
         if not len(asked) or not self.wanted:
             return

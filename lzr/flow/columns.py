@@ -1,8 +1,8 @@
-"""What is done to the rows of many flows at once: judge segments, open, send, record.
+"""Operations on the rows of many flows at once: judge segments, open, send, record.
 
 Each function has two bodies. The one in numpy is the definition; the one in ``lzr._native`` touches each row
-once and gives the same (tests/unit/lzr/test_kernels.py), and runs where there is one. No function here knows
-what a flow does next: that is `machine` and `table`.
+once, gives the same (tests/unit/lzr/test_kernels.py), and runs where the extension was built. No function
+here decides what a flow does next: that is done by `machine` and `table`.
 
 `rows` is the flow table (FLOW), `slots` are the rows meant, (n,) int32, each at most once.
 """
@@ -72,10 +72,10 @@ def step(
 ) -> tuple[Slots, NDArray[np.uint8], Slots, int, int]:
     """One round: the first segment of each flow among ``segments[todo]``, which is in order of arrival.
 
-    slots, keys: of each segment. Segments that mean something are noted in their flows. Returns which
-    those are and the Action of each, what is left for the next round (later segments of the same flows), how
-    many meant nothing, and how many flows are no longer fresh (see `is_fresh`); these are counted in
-    `ages`, see `note_ages`.
+    slots, keys: of each segment, (n,). todo: indices of segments. Fields of segments that raise a trigger are
+    noted in their flows. Returns the indices of these segments; the Action of each, (m,) uint8; the indices
+    left for the next round (later segments of the same flows); how many raised no trigger; how many flows are
+    no longer fresh (see `is_fresh`), whose times are counted in `ages` (see `note_ages`).
     """
     _, first = np.unique(slots[todo], return_index=True)
     first.sort()
@@ -105,7 +105,10 @@ def step(
 
 
 def note_ages(ages: NDArray[np.int64], sent: U64, came: U64) -> None:
-    """Count how long answers took, in ns: ages[k] are those of k bits, 2^(k-1) to 2^k; ages is (AGES,)."""
+    """Count how long answers took, by powers of two: ages[k], of (AGES,), are those of 2^(k-1) to 2^k ns.
+
+    sent, came: (n,) uint64, ns since the epoch.
+    """
     took = np.where(came > sent, came - sent, np.uint64(0))
     bits = np.frexp(took.astype(np.float64))[1]
     np.add.at(ages, np.minimum(bits, AGES - 1), 1)
@@ -135,15 +138,20 @@ def _native_due(
 def due(
     rows: Rows, slots: Slots, generations: Numbers, trigger: Trigger
 ) -> tuple[Slots, NDArray[np.uint8], int]:
-    """Of timers that came due, those that still count, the Action of each, and how many flows are fresh."""
+    """Which of the timers that came due still count: their slots, the Action of each, how many flows are
+    fresh.
+
+    slots, generations: of the timers; one counts if its flow still has that generation.
+    """
     live = slots[(rows["generation"][slots] == generations) & (rows["state"][slots] != State.FREE)]
     return live, TRANSITIONS[rows["state"][live], trigger], count_fresh(rows[live])
 
 
 def isn(rows: Rows, number: U64, salt: int, secrets: Secrets) -> Numbers:
-    """(n,) uint32: an ISN that nobody can guess (RFC 6528 §3), with our filter's cookie in its low bits.
+    """(n,) uint32: ISNs that cannot be guessed (RFC 6528 §3), with our filter's cookie in their low bits.
 
-    number: of the connection, (n,), the same in every run with this seed. salt: what kind it is.
+    number: (n,) uint64, of the connection; the same in every run with this seed. salt: the kind of
+    connection.
     """
     random = (siphash(secrets.isn, number, salt) & np.uint64(_HIGH_BITS)).astype(np.uint32)
     return np.asarray(random | cookie(rows, secrets.cookie), np.uint32)
@@ -162,10 +170,10 @@ def _native_open_rows(
 def open_rows(
     rows: Rows, index: FlowIndex, targets: Rows, slots: Slots, secrets: Secrets, wall: int
 ) -> tuple[NDArray[np.uint8], tuple[int, int, int, int, int]]:
-    """New flows for TARGET rows, and into the index with them. The generations of the rows go on.
+    """Make flows of TARGET rows in these slots and put them into the index.
 
-    Returns the Kind of each, (n,) uint8, how many there are of each, and how many are doubtful. A row is
-    left alone where its 4-tuple is in the index already.
+    Returns the Kind of each, (n,) uint8, and (READY, CLOSED, OURS, DUPLICATE, doubtful) counts. Where a
+    4-tuple is in the index already, its slot is left alone. wall: ns since the epoch.
     """
     kinds = np.empty(len(targets), np.uint8)
     keys = flow_key(targets, secrets.index)
@@ -223,10 +231,12 @@ def send(
     *,
     arm: bool = False,
 ) -> tuple[Rows, Numbers | None]:
-    """A FRAME row for each flow, and with `arm` its next generation, (n,) uint32: its timer is void.
+    """A FRAME row for each flow, (n,); with `arm` also its next generation, (n,) uint32, which voids its
+    timer.
 
-    probe: the handshake whose payload it carries, or NO_PROBE. template: what is sent from `una` on, whether
-    this frame carries it or none does.
+    number: which sequence number the frames carry. probe: the handshake whose payload they carry, or
+    NO_PROBE. template: the probe of that handshake, from whose length `nxt` follows, whether or not this
+    frame carries it.
     """
     if template is not None:
         rows["nxt"][slots] = rows["una"][slots] + template.lengths(rows[slots])
@@ -270,9 +280,9 @@ def _native_finish(
 def finish(
     rows: Rows, index: FlowIndex, slots: Slots, reason: int, lengths: Numbers | None, secrets: Secrets
 ) -> tuple[Rows, Rows]:
-    """The last of these flows: FRAME rows that close what is open, an OUTCOME row for each; rows are freed.
+    """End flows: FRAME rows that close open connections, and an OUTCOME row for each; the rows are freed.
 
-    lengths: bytes of payload, (n,), None where there is none.
+    reason: a Reason. lengths: (n,) bytes of payload, None where no flow has any.
     """
     if lengths is None:
         lengths = np.zeros(len(slots), np.uint32)
@@ -299,9 +309,10 @@ def _native_take_data(
 def take_data(
     rows: Rows, slots: Slots, segments: Rows, buffer: Any, enough: int, line: int
 ) -> tuple[Numbers, Numbers, NDArray[np.bool_]]:
-    """Take the new data of SEGMENT rows: where it starts in `buffer`, how long it is, whether it is enough.
+    """Take the new data of SEGMENT rows: (n,) starts in `buffer`, (n,) lengths, (n,) bool whether it is
+    enough.
 
-    Enough is `enough` bytes, or a line of `line` bytes, or what comes with a FIN.
+    Enough is `enough` bytes, or a line of `line` bytes, or whatever comes with a FIN.
     """
     ahead = rows["rcv"][slots] - segments["seq"]
     starts = segments["data_at"] + ahead
@@ -360,9 +371,10 @@ def _native_gather(buffer: Any, starts: Numbers, lengths: Numbers) -> bytes:
 
 @in_c(_native_gather)
 def gather(buffer: Any, starts: Numbers, lengths: Numbers) -> bytes:
-    """The pieces of `buffer`, one after the other. Raises IndexError for one that is not inside."""
+    """The parts of `buffer` with these starts and lengths, joined. Raises IndexError for one outside of
+    it."""
     view = memoryview(buffer)
     ends = starts.astype(np.int64) + lengths
     if len(ends) and int(ends.max()) > len(view):
-        raise IndexError("a piece outside the buffer")
+        raise IndexError("a part lies outside the buffer")
     return b"".join(view[a:b] for a, b in zip(starts.tolist(), ends.tolist(), strict=True))

@@ -1,4 +1,4 @@
-"""What the user asked of every flow, in the form the flow table needs it."""
+"""The options that concern every flow, in the form in which the flow table needs them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,10 @@ RTO, RTO_UNMEASURED = 1.0, 3.0
 """First retransmission time-out of a TCP, in seconds: the least it may be where a round trip was measured
 (RFC 6298 §2.4), and after a handshake in which a segment had to be repeated, which measures none (§5.7)."""
 
-_MAX_REPEATS = 4  # with which a flow is held for most of a minute; nothing is gained by more
+_MAX_REPEATS = 4
+"""Repeats of an answer that are waited for at most, whatever -rn says: with RTO_UNMEASURED the fourth comes
+after 45 s. A judgement: as many losses in a row are rare at any loss that a scan is of use at
+(docs/faults.md)."""
 
 
 @dataclass(frozen=True)
@@ -58,5 +61,5 @@ class Plan:
 
     @property
     def hits_needed(self) -> int:
-        """SYN-ACKs from random ports that make an ACKing firewall."""
+        """How many probes of random ports must be answered with SYN-ACK for the host to be a firewall."""
         return max(1, math.ceil(self.haf * self.haf_threshold - 1e-9))

@@ -1,7 +1,7 @@
-"""A shard's flows on the way from one process to another: rows, timers, bytes held, as plain arrays.
+"""A shard's flows on the way from one process to another: rows, timers and held bytes, as plain arrays.
 
-Places are positions in `flows`. Timers are rows of TIMER, in the order in which they are due within a kind.
-`extract` takes them out of the parts of one flow table, `adopt` puts them into those of another.
+A place is a position in `flows`. `extract` takes the flows out of the parts of one flow table, `adopt` puts
+them into those of another.
 """
 
 from __future__ import annotations
@@ -24,8 +24,9 @@ Held = dict[int, tuple[bytes, dict[int, bytes]]]
 
 @dataclass(frozen=True, slots=True)
 class ShardFlows:
-    """flows: FLOW rows; armed: TIMER rows; asked: ASKED rows, what is known of questions for firewalls;
-    held: place -> (bytes in order, early ones by sequence number)."""
+    """flows: FLOW rows. armed: TIMER rows, within a kind in the order in which they are due. asked: ASKED
+    rows, of probes for ACKing firewalls. held: by place, the bytes that came in order and early segments by
+    sequence number."""
 
     flows: NDArray[Any]
     armed: NDArray[Any]

@@ -14,7 +14,7 @@ Slots = NDArray[np.int32]
 
 
 class FlowIndex:
-    """key -> slot. A dict: what `NativeIndex` is measured against."""
+    """Maps keys to slots, as a dict; `NativeIndex` gives the same."""
 
     def __init__(self) -> None:
         self._slots: dict[int, int] = {}

@@ -15,7 +15,9 @@ from lzr.flow.store import FlowStore
 from lzr.flow.timers import Timers, Wait
 from lzr.rows import ACK, NO_PROBE, OUTCOME, SYN, Number, Reason, join
 
-_SHORT = 512  # bytes of a payload that are kept even where memory runs short
+_SHORT = 512
+"""Bytes of a payload that are kept even where memory runs short. A judgement: banners and the heads of
+replies, by which nearly every label is found, fit into it."""
 _TUPLE = ("peer_hi", "peer_lo", "own_hi", "own_lo", "peer_port", "own_port")
 
 
@@ -138,7 +140,7 @@ class Output:
                 self._let_go(slot)
 
     def shorten_held(self, excess: int) -> None:
-        """Cut the longest payloads of those, until `excess` bytes are gone or each has at most `_SHORT`."""
+        """Cut the longest payloads that are held, until `excess` bytes are freed or none exceeds `_SHORT`."""
         held = [(slot, at) for slot, outcomes in self._held.items() for at in range(len(outcomes))]
         held.sort(key=lambda place: len(self._held[place[0]][place[1]][1]), reverse=True)
         for slot, at in held:
@@ -151,7 +153,7 @@ class Output:
             self._held[slot][at] = outcome, bytes(payload[:_SHORT])
 
     def let_go_of_shard(self, shard: int) -> None:
-        """What the flows of a shard have brought so far leaves from here: the shard is about to move."""
+        """Let the outcomes that are held for flows of a shard leave now: the shard is about to move."""
         held = np.fromiter(self._held, np.int32, len(self._held))
         for slot in held[self._store.shards(self._store.rows[held]) == shard].tolist():
             self._let_go(slot)

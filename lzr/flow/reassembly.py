@@ -1,13 +1,15 @@
-"""Banners that come in several segments: what has arrived in order, and what came too early, flow by flow.
+"""Replies that come in several segments: what has arrived in order, and segments beyond a gap, by flow.
 
 Few flows ever get here (most answer with one segment that is enough), so this is a dict and not columns.
 A flow may hold a bounded number of early segments; what does not fit is dropped, and its peer sends it again.
-What all of them hold is counted with what it costs in memory, so that whoever runs them can keep it bounded.
+The memory that all flows take here is counted in `cost`, so that the flow table can bound it.
 """
 
 from __future__ import annotations
 
 _MAX_EARLY = 16
+"""Early segments that a flow may hold: more than the nine that are left of TCP's initial window when the
+first of ten is lost (RFC 6928)."""
 _COST = 200
 """Bytes of memory that a segment takes beside its own: the object and its place in a dict."""
 _HALF = 1 << 31
@@ -31,7 +33,7 @@ class Reassembly:
         return bool(self._held or self._early)
 
     def keep_early(self, slot: int, sequence: int, data: bytes) -> None:
-        """`data` begins beyond a gap, at `sequence`."""
+        """Keep `data`, which begins beyond a gap, at `sequence`."""
         early = self._early.setdefault(slot, {})
         before = early.get(sequence)
         more = len(data) - (0 if before is None else len(before))
@@ -41,10 +43,10 @@ class Reassembly:
             self.cost += more + (_COST if before is None else 0)
 
     def append(self, slot: int, awaited: int, data: bytes) -> tuple[bytearray, int]:
-        """`data` is the next in order; what follows it may be here already.
+        """Append `data`, the next in order, and the early segments that follow it.
 
-        awaited: the sequence number after `data`. Returns all that has come in order, and how far the awaited
-        number has moved on beyond `data`.
+        awaited: the sequence number after `data`. Returns all that has come in order, and how many bytes of
+        early segments were appended.
         """
         if slot not in self._held:
             self.cost += _COST
@@ -68,22 +70,22 @@ class Reassembly:
         return held, moved
 
     def take(self, slot: int) -> bytes:
-        """All that came in order; the flow is forgotten."""
+        """Remove a flow and return all its bytes that came in order."""
         held = bytes(self._held.get(slot, b""))
         self.forget([slot])
         return held
 
     def forget(self, slots: list[int]) -> None:
-        """Drop what is held of these flows."""
+        """Remove these flows and what they hold."""
         for slot in slots:
             self.cost -= self._of(slot)
             self._held.pop(slot, None)
             self._early.pop(slot, None)
 
     def largest(self, excess: int) -> tuple[list[int], list[int]]:
-        """The flows that hold most, as many as are needed to be rid of `excess` bytes of memory.
+        """The slots of the flows that hold most, as many as together take `excess` bytes of memory.
 
-        Those of which something has come in order, and those that hold nothing but early segments.
+        Two lists: flows with bytes in order, and flows that hold nothing but early segments.
         """
         begun: list[int] = []
         early: list[int] = []

@@ -21,7 +21,8 @@ from lzr.siphash import siphash
 Mask = NDArray[np.bool_]
 
 _MAX_DRAWS = 512
-"""Of a port. Each fits one time in `shards`: with 32 of them one flow in ten million finds none."""
+"""Draws of a source port at most. One in `shards` belongs to the flow's shard, so with 32 shards the chance
+to find none is (31/32)^512, less than one in ten million."""
 
 
 class FlowStore:
@@ -38,7 +39,7 @@ class FlowStore:
 
     @property
     def free(self) -> Slots:
-        """The slots that nobody uses."""
+        """The slots that are not in use."""
         return self._free[: self._free_count]
 
     def allocate(self, count: int) -> Slots:
@@ -66,17 +67,18 @@ class FlowStore:
         self.note_released(slots)
 
     def note_released(self, slots: Slots) -> None:
-        """The same where index and row are done with already (`columns.finish`)."""
+        """The same for flows whose index entry and row `columns.finish` has freed already."""
         self.in_flight -= len(slots)
         self._released.append(slots)
 
     def give_back(self, slots: Slots) -> None:
-        """Rows that hold no flow in flight (a duplicate, a probe, one that has moved) and are in no index."""
+        """Free rows that hold no flow in flight (a duplicate, a probe, one that has moved) and are not in the
+        index."""
         columns.bump(self.rows, slots, State.FREE)
         self._released.append(slots)
 
     def end_of_call(self) -> None:
-        """What was released since the last time may be used again."""
+        """Make what was released since the last call usable again."""
         for slots in self._released:
             self._free[self._free_count : self._free_count + len(slots)] = slots
             self._free_count += len(slots)

@@ -4,8 +4,8 @@ The life of a flow, with handshakes h0..hk given by the user:
 
 1. A SYN-ACK is there, from ZMap's line or in answer to our own SYN. Window 0: record it, end.
 2. Send ACK carrying h0's bytes, without PSH; wait `retransmit_wait`.
-3. Data arrives, in order: send RST, record it, end. A first piece too short to be judged may grow for
-   `settle` first, each piece acknowledged.
+3. Data arrives, in order: send RST, record it, end. A first segment too short to be judged may be followed by
+   others for `settle` seconds first; each is acknowledged.
 4. A bare ACK of our bytes: the service takes data but is silent, or its answer was lost. Wait `timeout`; with
    more than one retransmit also for as many repeats of the answer, which come the later the less the peer
    knows of the round trip (`Plan.patience`).
@@ -49,8 +49,8 @@ Rows = NDArray[Any]
 Slots = NDArray[np.int32]
 Mask = NDArray[np.bool_]
 
-_MAX_ANSWERS = 32  # to segments of a reply, after which it is taken as it is
-_PROMPT = 900  # ms: no SYN-ACK is repeated sooner (RFC 6298 §2.1 says 1 s; clocks may be coarse)
+_MAX_ANSWERS = 32  # ACKs that a host gets for segments of a reply (docs/faults.md); then it is taken as it is
+_PROMPT = 900  # ms within which a SYN-ACK is no repeated one (RFC 6298 §2.1: 1 s; clocks may be coarse)
 _PORT, _ISN = 1, 1  # salts
 _NONE = np.empty(0, np.int32)
 # As plain numbers: to look a member of an enumeration up costs as much as a small batch.
@@ -95,7 +95,7 @@ class FlowTable:
             Action.GIVE_UP_SILENT: lambda slots, _: self._give_up(slots, Reason.SILENT),
             Action.GIVE_UP_SYN: lambda slots, _: self._give_up(slots, Reason.NO_SYN_ACK),
             Action.GIVE_UP_REFUSED: lambda slots, _: self._give_up(slots, Reason.RST),
-            Action.FINISH_DATA: lambda slots, _: self._finish_pieces(slots),
+            Action.FINISH_DATA: lambda slots, _: self._finish_parts(slots),
             Action.RETRANSMIT: self._retransmit,
             Action.RETRANSMIT_SYN: self._retransmit_syn,
             Action.OPEN: lambda slots, _: self._send_syn(slots),
@@ -133,7 +133,7 @@ class FlowTable:
         return self.output.take_outcomes()
 
     def extract(self, shard: int) -> ShardFlows:
-        """Take the flows of `shard` out of this table; what they have brought so far is let go of here."""
+        """Take the flows of `shard` out of this table; outcomes that are held for them leave from here."""
         self.output.let_go_of_shard(shard)
         state = handover.extract(shard, self.store, self.timers, self.firewall_probes, self.reassembly)
         self.fresh = columns.count_fresh(self.rows)
@@ -213,9 +213,9 @@ class FlowTable:
         self.store.end_of_call()
 
     def refuse(self, frames: Rows) -> None:
-        """Our own host does not let these out, whatever we do: their flows end, and say so.
+        """End the flows of frames that this host's firewall does not let out, with the reason SEND_REFUSED.
 
-        frames: SEGMENT rows as they were sent, so that we are the peer of the address that they went to.
+        frames: SEGMENT rows of what was to be sent, so `peer` is our own address.
         """
         rows = frames.copy()
         for one, other in (("peer_hi", "own_hi"), ("peer_lo", "own_lo"), ("peer_port", "own_port")):
@@ -334,18 +334,18 @@ class FlowTable:
             self._finish_whole(slots[done], start[done], length[done])
         rest = np.flatnonzero(~done)
         fin = segments["flags"][rest] & FIN != 0
-        self._take_piece(slots[rest], start[rest], start[rest] + length[rest], fin)
+        self._take_part(slots[rest], start[rest], start[rest] + length[rest], fin)
 
     def _finish_whole(self, slots: Slots, start: Rows, length: Rows) -> None:
-        """Of these a first segment is enough; start, length: where its data is in the buffer."""
+        """End flows whose first segment is enough; start, length: (n,) where its data is in the buffer."""
         most = self.plan.max_data
         cut = None
         if int(length.max()) > most:
             cut, length = length > most, np.minimum(length, np.uint32(most))
         self._finish(slots, Reason.DATA, length, columns.gather(self._buffer, start, length), cut)
 
-    def _take_piece(self, slots: Slots, start: Rows, end: Rows, fin: Mask) -> None:
-        """Keep a piece, acknowledge it, and wait for more unless it is enough by now."""
+    def _take_part(self, slots: Slots, start: Rows, end: Rows, fin: Mask) -> None:
+        """Keep segments of replies, acknowledge them, and wait for more unless the reply is enough by now."""
         complete = fin.copy()
         awaited = self.rows["rcv"][slots]
         spans = zip(slots.tolist(), start.tolist(), end.tolist(), strict=True)
@@ -357,7 +357,7 @@ class FlowTable:
         self.rows["answers"][slots] += 1
         complete |= self.rows["answers"][slots] >= _MAX_ANSWERS
         if complete.any():
-            self._finish_pieces(slots[complete])
+            self._finish_parts(slots[complete])
         waiting = slots[~complete]
         if len(waiting):
             self.output.send(waiting, Number.NXT, ACK)
@@ -375,8 +375,9 @@ class FlowTable:
             self.rows["answers"][slots] += 1
             self.output.send(slots, Number.NXT, ACK)
 
-    def _finish_pieces(self, slots: Slots, *, early: bool = False) -> None:
-        """These have what they get. early: more might have come."""
+    def _finish_parts(self, slots: Slots, *, early: bool = False) -> None:
+        """End flows with what has come of their replies. early: before `settle` was over, for want of
+        memory."""
         payloads = [self.reassembly.take(slot) for slot in slots.tolist()]
         lengths = np.fromiter(map(len, payloads), np.uint32, len(payloads))
         most = self.plan.max_data
@@ -385,10 +386,10 @@ class FlowTable:
         self._finish(slots, Reason.DATA, np.minimum(lengths, np.uint32(most)), joined, cut)
 
     def _stay_within(self) -> None:
-        """Where peers make us hold more than we may, those that hold most end with what they have.
+        """Where flows hold more memory than `most_held`, end those that hold most with what they have.
 
-        Down to three quarters, so that the search for them is worth its time. What has only come too early is
-        let go of: its peer sends it again.
+        This frees a quarter at once, so that the search is not made for every segment. Segments beyond a gap
+        are dropped: the peer sends them again.
         """
         excess = self.reassembly.cost + self.output.held_bytes - self.plan.most_held
         if excess <= 0:
@@ -402,14 +403,14 @@ class FlowTable:
         begun, early = self.reassembly.largest(excess)
         self.reassembly.forget(early)
         if begun:
-            self._finish_pieces(np.array(begun, np.int32), early=True)
+            self._finish_parts(np.array(begun, np.int32), early=True)
 
     def _give_up_fin(self, slots: Slots, segments: Rows | None) -> None:
         self.rows["rcv"][slots] += np.uint32(1)  # a FIN takes a sequence number
         self._give_up(slots, Reason.FIN)
 
     def _give_up(self, slots: Slots, reason: int) -> None:
-        """This handshake brought nothing: the next one, or the end."""
+        """Go on to the next handshake, as this one brought nothing; after the last, end with `reason`."""
         rows = self.rows
         if self._doubts and reason == Reason.RST:
             slots = self._reopen(slots)
@@ -484,14 +485,14 @@ class FlowTable:
         self._follow_up(going)
 
     def _condemn(self, slots: Slots) -> None:
-        """These answer everywhere: no service is behind what they say."""
+        """End flows whose hosts answer on every port, as ACKing firewalls."""
         if len(slots):
             unmet = slots[~np.isin(slots, self._met)]  # the others have shown a sign of life by now
             self.fresh -= columns.count_fresh(pick(self.rows, unmet))
             self._finish(slots, Reason.FIREWALL)
 
     def _reopen(self, slots: Slots) -> Slots:
-        """Open connections anew that our own kernel may have reset; returns those of which it is not so."""
+        """Open connections anew that our own kernel may have reset; returns the slots of all others."""
         doubtful = self.rows["doubt"][slots] == Doubt.HALF_OPEN
         again = slots[doubtful]
         if len(again):
@@ -501,7 +502,7 @@ class FlowTable:
         return rest
 
     def _follow_up(self, slots: Slots) -> None:
-        """The next handshake, on a connection of its own."""
+        """Begin the next handshake, on a new connection."""
         self.rows["handshake"][slots] += 1
         self.rows["doubt"][slots] = Doubt.NONE  # it was about the first connection
         slots = self._reconnect(slots)

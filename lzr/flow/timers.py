@@ -73,7 +73,7 @@ class DelayQueue:
         return np.concatenate(slots), np.concatenate(generations)
 
     def postpone(self, by: int, now: int) -> None:
-        """Nothing could happen for the last `by` ns: what was left then is left now, and no more than all."""
+        """Make every timer due `by` ns later, but none later than `now + delay`."""
         self._due = deque((min(due + by, now + self.delay), s, g) for due, s, g in self._due)
 
     def extract(

@@ -1,7 +1,7 @@
-"""Every step of every flow, told (``-d``): what came, what went, what became of it.
+"""Writes every step of every flow as text (``-d``): segments received and sent, and outcomes.
 
-Telling changes nothing. `Traced` is a flow table that passes each batch to `tell` as lines of text on
-its way in or out; who wants to be quick takes `FlowTable` itself.
+`Traced` is a flow table that also passes each batch to `tell` as lines of text on its way in or out; without
+``-d`` a plain `FlowTable` is used.
 
     10.64.0.1:9002 from 10.1.0.2:40000 <- SYN ACK seq 17 ack 42 window 64240
     10.64.0.1:9002 from 10.1.0.2:40000 -> ACK seq 42 ack 18 carrying http

@@ -1,4 +1,4 @@
-"""What a segment means to its flow: the numbers are checked here, and only here."""
+"""Which trigger a segment raises for its flow; sequence numbers are checked here and nowhere else."""
 
 from __future__ import annotations
 
@@ -14,7 +14,10 @@ Rows = NDArray[Any]
 
 
 def read_triggers(flows: Rows, segments: Rows) -> NDArray[np.uint8]:
-    """(n,) uint8 of Trigger: what each segment means to its flow; NOTHING where its numbers are wrong."""
+    """(n,) uint8 of Trigger: what each segment raises for its flow; NOTHING where its numbers are wrong.
+
+    flows: FLOW rows, (n,), of the SEGMENT rows.
+    """
     flags = segments["flags"]
     syn, fin, rst, acks = (flags & bit != 0 for bit in (SYN, FIN, RST, ACK))
     ack_ok = acks & (segments["ack"] - flows["una"] <= flows["nxt"] - flows["una"])
@@ -43,7 +46,8 @@ def read_triggers(flows: Rows, segments: Rows) -> NDArray[np.uint8]:
 
 
 def awaited(flows: Rows, reason: int) -> NDArray[np.uint8]:
-    """What was awaited at the end: absent where the peer ended it."""
+    """(n,) uint8 of Expected: what flows were waiting for when they ended; NOTHING where the peer ended
+    it."""
     if reason in (Reason.ZERO_WINDOW, Reason.RST, Reason.FIN):
         return np.zeros(len(flows), np.uint8)
     if reason == Reason.DATA:

@@ -54,7 +54,7 @@ def mark(key: bytes, sender: Sender) -> bytes:
 
 
 def verified(key: bytes, text: str, shown: bytes) -> Sender | None:
-    """Who sent what says to be of `text` and shows this; None if that is not so."""
+    """The sender named by `text`, if `shown` is its mark under `key`; None otherwise."""
     found = _SENDER.fullmatch(text)
     if found is None:
         return None

@@ -51,7 +51,7 @@ _TICKET, _BYTE = np.dtype("<u4"), np.dtype("u1")
 _ENVELOPE = 256
 """Bytes within which version, kind, sender and token must lie: they are read before anything large is."""
 _SMALL, _LARGE = 1 << 16, 1 << 22
-"""Bytes a header may have: of a report; of one that tells of thousands of results."""
+"""Bytes that the header of a message may have: of most kinds; of those that tell of thousands of results."""
 FEED_MARK = 4
 """ZeroMQ's high-water mark of a flow worker's feed, at either end, in messages of up to 2,048 targets: so
 many wait for a worker besides those that it has taken."""
@@ -71,7 +71,7 @@ Counters = Annotated[dict[Word, Number], Meta(max_length=4096)]
 
 
 class SchemaError(Exception):
-    """A message that nobody of this installation sends. sender, token: as far as it says who sent it."""
+    """A message that no process of this installation sends. sender, token: as it states them, or empty."""
 
     def __init__(self, reason: str, sender: str = "", token: bytes = b"") -> None:
         super().__init__(reason)

@@ -311,7 +311,7 @@ PyObject *lzr_take_data(PyObject *self, PyObject *const *args, Py_ssize_t count)
         const struct segment *s = segments + i;
         uint32_t ahead = flow->rcv - s->seq;
         if (ahead >= s->data_len || s->data_at > size || s->data_len > size - s->data_at) {
-            PyErr_SetString(PyExc_IndexError, "a piece outside the buffer");
+            PyErr_SetString(PyExc_IndexError, "a part lies outside the buffer");
             goto end;
         }
         starts[i] = s->data_at + ahead;

@@ -57,7 +57,7 @@ static PyMethodDef methods[] = {
     {"remember", FAST(lzr_remember), METH_FASTCALL,
      "remember(targets, key, new, used, old, fresh) -> added: which targets were not seen a short while ago"},
     {"enter", FAST(lzr_enter), METH_FASTCALL, "enter(table, hashes): hashes that a table of `remember` does not have"},
-    {"gather", FAST(lzr_gather), METH_FASTCALL, "gather(buffer, starts, lengths) -> bytes: pieces end to end"},
+    {"gather", FAST(lzr_gather), METH_FASTCALL, "gather(buffer, starts, lengths) -> bytes: the parts, joined"},
     {"sweep_permute", FAST(lzr_sweep_permute), METH_FASTCALL,
      "sweep_permute(order, first, step, out): elements of a sweep's permutation"},
     {"sweep_place", FAST(lzr_sweep_place), METH_FASTCALL,

@@ -279,7 +279,7 @@ end:
     return result;
 }
 
-/* (buffer, starts, lengths) -> bytes: the pieces, one after the other */
+/* (buffer, starts, lengths) -> bytes: the parts, joined */
 PyObject *lzr_gather(PyObject *self, PyObject *const *args, Py_ssize_t count)
 {
     (void)self;
@@ -296,7 +296,7 @@ PyObject *lzr_gather(PyObject *self, PyObject *const *args, Py_ssize_t count)
         goto end;
     for (size_t i = 0; i < n; i++) {
         if (starts[i] > size || lengths[i] > size - starts[i]) {
-            PyErr_SetString(PyExc_IndexError, "a piece outside the buffer");
+            PyErr_SetString(PyExc_IndexError, "a part lies outside the buffer");
             goto end;
         }
         total += lengths[i];

@@ -17,7 +17,8 @@ from lzr.protocols._catalogue import BY_NAME, PROTOCOLS
 from lzr.protocols._protocol import Protocol
 
 AUTO = ("http", "tls", "sip", "dns", "smb", "oracle", "pptp", "wait")
-"""Two that name most services, five that add most to them, and silence for what any data puts off."""
+"""http and tls find most services, the next five add most to them (docs/response-matrix.md), and `wait` sends
+nothing, for servers that stay silent once they have been sent anything."""
 
 PRESETS = ("auto", "all")
 
@@ -29,7 +30,7 @@ REASONS = {
     "lower": "is not TCP, and lzr asks nothing else",
     "paper": "is a printer's, which prints what it is sent: never asked",
 }
-"""Of `aliases.ABSENT`, in words."""
+"""By the keys of `aliases.ABSENT`: why there is no such handshake."""
 
 _OURS = {plain(name): name for name in BY_NAME}
 _TRANSPORTS = ("tcp", "udp")

@@ -1,4 +1,4 @@
-"""What somebody meant who wrote an option of another tool, or a word where none is expected.
+"""Guesses what was meant by an option of another tool, or by a word where none is expected.
 
 Imported only on the way to an error. Each function gives the end of one sentence; `parse` puts what was
 written before it. The tables go by the names of the options, without dashes; the tools are ZMap, masscan,

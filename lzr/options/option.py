@@ -1,4 +1,4 @@
-"""The form of the table of options: a class whose body is the table.
+"""How the table of options is written down: as the body of a class.
 
 ``attribute: type = option(...)`` is the one place that says everything about an option: its attribute, its
 type, default, flags, help, and how the reference has it. The metaclass makes a frozen, slotted value class

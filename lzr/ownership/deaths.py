@@ -1,4 +1,4 @@
-"""When a process that keeps dying ends the scan: replacing it is only right while that helps."""
+"""Decides when a process that keeps dying is not replaced again, so that the scan ends."""
 
 from __future__ import annotations
 

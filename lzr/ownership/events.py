@@ -1,6 +1,6 @@
-"""What can happen: to a process, and to what it was asked for.
+"""The events of the ownership machine: what can happen to a process, and what a process reports.
 
-`name` is always the process that says so, or that has ended.
+`name` is always the process that reports, or that has ended.
 
 A name is used once ("flow-0.2" is the second process at the place flow 0), so a late report of a process that
 has died is never taken for one of its successor.

@@ -1,8 +1,8 @@
 """The ledger: every input that was admitted and has no fate yet, by ticket.
 
-A ticket is a row number. It goes out with the flow and comes back with its last outcome, once that is
-written; then the row is free again, so the ledger is as large as what is in flight and no larger. When a
-worker dies, what it owned is here to be tried again.
+A ticket is a row number. It goes out with the flow and comes back with the flow's last outcome, once that is
+written; then the row is free again, so the ledger is as large as what is in flight. When a worker dies, the
+inputs of its shards are found here to be tried again.
 """
 
 from __future__ import annotations
@@ -43,7 +43,8 @@ class Ledger:
     def deal(
         self, rows: NDArray[Any], hash_seed: int, owners: NDArray[np.uint16]
     ) -> list[tuple[int, NDArray[Any]]]:
-        """These TARGET rows belong to shards now, as they are (their source may have been chosen since).
+        """Enter the shards of TARGET rows, and the rows as they are now: their source may have been chosen
+        since.
 
         owners: by shard. Returns (owner, rows), the rows in their order.
         """
@@ -54,12 +55,13 @@ class Ledger:
         self._given[rows["ticket"]] = True
 
     def withdraw(self, tickets: NDArray[np.uint32]) -> NDArray[np.uint64]:
-        """These have their fate without ever having been given to a worker. Returns the input lines."""
+        """Free tickets whose inputs got their fate without being given to a worker. Returns the input lines,
+        (n,) uint64."""
         self._given[tickets] = True
         return self.settle(tickets)
 
     def settle(self, tickets: NDArray[np.uint32]) -> NDArray[np.uint64]:
-        """These have their fate: free them. Returns the input lines, (n,) uint64.
+        """Free tickets whose inputs have their fate. Returns the input lines, (n,) uint64.
 
         Raises ValueError, and frees none, if one of them was not open: a result was made twice.
         """
@@ -77,7 +79,8 @@ class Ledger:
         return self._rows["line"][tickets]
 
     def take_back(self, shard: int) -> NDArray[Any]:
-        """TARGET rows of what `shard` still owes, in the order of the input; nobody has them now."""
+        """TARGET rows of the inputs in `shard` without a fate, in the order of the input, to be sent
+        again."""
         tickets = np.flatnonzero(self._given & (self._shards == shard))
         self._given[tickets] = False
         rows = pick(self._rows, tickets)

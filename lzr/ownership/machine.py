@@ -1,8 +1,8 @@
-"""Events in, orders out: everything that is decided about the processes of a scan.
+"""Decides everything about the processes of a scan: events in, orders out.
 
 The machine knows the processes by name, the shards (`shards`) and the collectors (`succession`). After every
-event it also sees to what follows from the whole: shards go where they belong, processes with nothing left
-are stopped, and flow workers are told where to send.
+event it also balances shards among the workers, stops processes that have nothing left to do, and tells flow
+workers where to send their results.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ class Machine:
         return self._ignore(event)
 
     def _reported(self, event: Event, process: Process, now: float) -> Iterator[Order] | None:
-        """None: this cannot be true, or is no news."""
+        """The orders that follow from a report; None if it cannot be true or says nothing new."""
         match event:
             case Ready() if not process.ready:
                 process.ready = True

@@ -1,4 +1,4 @@
-"""What is to be done: orders to processes, and what whoever feeds the shards has to know."""
+"""The orders of the ownership machine: what the supervisor has to do, and what the feeder has to know."""
 
 from __future__ import annotations
 

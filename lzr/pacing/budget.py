@@ -25,7 +25,7 @@ class Budget:
         self._share = 1.0
 
     def set_share(self, share: float, now: int) -> None:
-        """Which part of the limits is ours."""
+        """Set which part of the limits is ours, 0..1."""
         self.frames(now)
         self._share = share
 
@@ -41,7 +41,7 @@ class Budget:
         return max(0, room)
 
     def spend(self, packets: int, octets: int) -> None:
-        """These have left; octets: of their frames."""
+        """Count packets that have left. octets: bytes of their frames, from the Ethernet header on."""
         if self._packets is not None:
             self._packets.spend(packets)
         if self._bits is not None:

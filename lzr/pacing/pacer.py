@@ -24,7 +24,7 @@ class Pacer:
             self._bucket.rate = rate
 
     def allowance(self, now: float) -> int:
-        """How many there is room for now."""
+        """How many connections may be opened now."""
         return 1 << 30 if self._bucket is None else int(self._bucket.fill(now))
 
     def spend(self, connections: int) -> None:
@@ -32,7 +32,7 @@ class Pacer:
             self._bucket.spend(connections)
 
     def rest(self, now: float) -> None:
-        """Nothing could leave for another reason than the pace: that is not made good for."""
+        """Do not catch up on time in which something else than the rate held connections up."""
         if self._bucket is not None:
             self._bucket.rest()
             self._bucket.fill(now)

@@ -23,12 +23,12 @@ def cut(packet: bytes, mtu: int) -> list[bytes]:
     data, found = packet[head:], []
     sequence = struct.unpack_from(">I", packet, start + 4)[0]
     for at in range(0, len(data), room):
-        piece = data[at : at + room]
+        part = data[at : at + room]
         headers = bytearray(packet[:head])
         struct.pack_into(">I", headers, start + 4, (sequence + at) & 0xFFFFFFFF)
         if at + room < len(data):
             headers[start + 13] &= ~(FIN | PSH)
-        found.append(_seal(headers, piece, start, v4))
+        found.append(_seal(headers, part, start, v4))
     return found
 
 

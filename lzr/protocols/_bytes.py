@@ -13,33 +13,33 @@ BINARY = bytes([*range(9), 11, *range(14, 27), *range(28, 32), 127])
 
 
 def be16(data: bytes, at: int) -> int:
-    piece = data[at : at + 2]
-    return int.from_bytes(piece, "big") if len(piece) == 2 else -1
+    field = data[at : at + 2]
+    return int.from_bytes(field, "big") if len(field) == 2 else -1
 
 
 def be24(data: bytes, at: int) -> int:
-    piece = data[at : at + 3]
-    return int.from_bytes(piece, "big") if len(piece) == 3 else -1
+    field = data[at : at + 3]
+    return int.from_bytes(field, "big") if len(field) == 3 else -1
 
 
 def be32(data: bytes, at: int) -> int:
-    piece = data[at : at + 4]
-    return int.from_bytes(piece, "big") if len(piece) == 4 else -1
+    field = data[at : at + 4]
+    return int.from_bytes(field, "big") if len(field) == 4 else -1
 
 
 def le16(data: bytes, at: int) -> int:
-    piece = data[at : at + 2]
-    return int.from_bytes(piece, "little") if len(piece) == 2 else -1
+    field = data[at : at + 2]
+    return int.from_bytes(field, "little") if len(field) == 2 else -1
 
 
 def le24(data: bytes, at: int) -> int:
-    piece = data[at : at + 3]
-    return int.from_bytes(piece, "little") if len(piece) == 3 else -1
+    field = data[at : at + 3]
+    return int.from_bytes(field, "little") if len(field) == 3 else -1
 
 
 def le32(data: bytes, at: int) -> int:
-    piece = data[at : at + 4]
-    return int.from_bytes(piece, "little") if len(piece) == 4 else -1
+    field = data[at : at + 4]
+    return int.from_bytes(field, "little") if len(field) == 4 else -1
 
 
 def is_ascii_text(data: bytes) -> bool:

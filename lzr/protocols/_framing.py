@@ -28,7 +28,7 @@ def first_line(data: bytes) -> bytes:
 
 
 def printable(text: bytes) -> bool:
-    """Whether this is a piece of plain ASCII text, without control characters."""
+    """Whether this is plain ASCII text, without control characters."""
     return text.isascii() and text.decode("ascii").isprintable()
 
 

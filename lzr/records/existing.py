@@ -1,4 +1,4 @@
-"""What a file that exists already holds: results of ours, to which more may be added, or something else.
+"""Recognises what an existing file holds: results of ours, to which more may be appended, or something else.
 
 Pure: it sees the first and the last bytes of the file. A record is known by the names of its fields, so that
 files of the reference count as ours, and ZMap's output, which has some of the same names, does not.
@@ -47,9 +47,9 @@ def look(form: str, fields: Sequence[str] | None, head: bytes, tail: bytes) -> E
     first, newline, _ = head.partition(b"\n")
     first = first.removesuffix(b"\r")
     rest = tail[tail.rfind(b"\n") + 1 :]
-    piece = rest.rstrip(b"\0")  # a file system that lost its power may leave zeros
+    begun = rest.rstrip(b"\0")  # a file system that lost its power may leave zeros
     if form == "csv":
-        return _csv(choose(fields), first, bool(newline), rest, piece, tail)
+        return _csv(choose(fields), first, bool(newline), rest, begun, tail)
     whole: Callable[[bytes], bool] = _is_feed
     begins: Callable[[bytes], bool] = _begins_feed
     if form == "json":
@@ -58,9 +58,9 @@ def look(form: str, fields: Sequence[str] | None, head: bytes, tail: bytes) -> E
         raise NotOurs("holds no results of lzr")
     if not rest:
         return Earlier()
-    if form == "json" and piece == rest and whole(piece):
+    if form == "json" and begun == rest and whole(begun):
         return Earlier(unended=True)
-    if len(rest) == len(tail) >= WINDOW or not (begins(piece) or (newline and not piece)):
+    if len(rest) == len(tail) >= WINDOW or not (begins(begun) or (newline and not begun)):
         raise NotOurs("holds no results of lzr")
     return Earlier(torn=len(rest))
 
@@ -93,11 +93,11 @@ def _is_record(line: bytes, asked: frozenset[str]) -> bool:
     return not found.keys() <= _ZMAP or found.keys() == asked
 
 
-def _begins_record(piece: bytes) -> bool:
+def _begins_record(begun: bytes) -> bool:
     """A record that was cut off: its first field is one of ours."""
-    if not piece.isascii():
+    if not begun.isascii():
         return False
-    text = piece.decode("ascii")
+    text = begun.decode("ascii")
     if len(text) < 3:
         return bool(text) and '{"'.startswith(text)
     name, quote, _ = text[2:].partition('"')
@@ -117,8 +117,8 @@ def _is_feed(line: bytes) -> bool:
     return int(parts[-1]) <= 65535
 
 
-def _begins_feed(piece: bytes) -> bool:
-    return len(piece) < 512 and piece[:1].isalnum() and b" " not in piece
+def _begins_feed(begun: bytes) -> bool:
+    return len(begun) < 512 and begun[:1].isalnum() and b" " not in begun
 
 
 def _columns(line: bytes) -> list[str] | None:
@@ -127,9 +127,9 @@ def _columns(line: bytes) -> list[str] | None:
     return names if all(name in NUMBERS for name in names) else None
 
 
-def _csv(fields: Sequence[str], first: bytes, ended: bool, rest: bytes, piece: bytes, tail: bytes) -> Earlier:
+def _csv(fields: Sequence[str], first: bytes, ended: bool, rest: bytes, begun: bytes, tail: bytes) -> Earlier:
     heading = ",".join(fields).encode("ascii")
-    if not ended and len(first) < len(heading) and heading.startswith(piece):
+    if not ended and len(first) < len(heading) and heading.startswith(begun):
         return Earlier(torn=len(rest))
     if first != heading:
         there = _columns(first)
@@ -142,7 +142,7 @@ def _csv(fields: Sequence[str], first: bytes, ended: bool, rest: bytes, piece: b
         raise NotOurs("does not end as a CSV of lzr does")
     if not rest:
         return Earlier(headed=True)
-    if piece == rest and _has_cells(piece, len(fields)):
+    if begun == rest and _has_cells(begun, len(fields)):
         return Earlier(unended=True, headed=True)
     return Earlier(torn=len(rest), headed=True)
 

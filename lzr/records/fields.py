@@ -81,7 +81,7 @@ FIELDS = (
         "truncated",
         "bool",
         "more data came than was kept",
-        "--max-size; the worker's memory for banners that come in pieces",
+        "--max-size; the worker's memory for replies of several segments",
         optional=True,
     ),
     Field("handshake", "string", "name of the handshake HandshakeNum counts", "-handshakes", True, False),

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 DEEPEST = 100
 """Parentheses and negations that may be open at once: the parser recurses."""
 
-LONGEST = 65536
+LONGEST = 65536  # characters of an expression
 
 _OPERATORS = frozenset(("=", "!=", "<", ">", "<=", ">="))
 _TWO = frozenset(("&&", "||", "!=", "<=", ">=", "=="))

@@ -1,4 +1,4 @@
-"""What to say where no line of an input can be used: what it seems to be, and what to do.
+"""What the user is told where no line of an input can be used: what it seems to be, and what to do.
 
 By the first line only, and never by guessing at targets: the sentence is for the user, nothing is scanned.
 """

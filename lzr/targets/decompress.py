@@ -2,7 +2,7 @@
 
 What goes in may be hostile, so no call gives more than some megabytes however small its input, and
 what is damaged or cut short is said in a sentence while everything before it is given. Several compressed
-pieces one after the other (``cat a.gz b.gz``) are one text, as their own tools have it.
+members one after the other (``cat a.gz b.gz``) are one text, as their own tools have it.
 
 zstd is read by Python itself since 3.14, before that by the package ``zstandard``, which need not be there.
 """
@@ -36,7 +36,7 @@ class _Decoder(Protocol):
     eof: bool
 
     def take(self, data: bytes) -> tuple[bytes, bytes]:
-        """(plain bytes, what is left of `data`); nothing is left unless much came out or the piece ended."""
+        """(plain bytes, what is left of `data`); nothing is left unless much came out or the member ended."""
 
 
 class _Zlib:
@@ -144,7 +144,7 @@ class Decompressor:
         self.trouble = ""
         self._decoder = _decoder(form)
         self._left = b""
-        self._between = False  # a piece has ended; another may begin
+        self._between = False  # a member has ended; another may begin
 
     @property
     def pending(self) -> bool:
@@ -181,7 +181,7 @@ class Decompressor:
             self.trouble = f"the {self.form} data is cut short"
 
     def _begin(self, *, last: bool = False) -> bool:
-        """Whether another compressed piece begins. What pads a file with zeros is left out."""
+        """Whether another compressed member begins. Zeros that pad a file are passed over."""
         self._left = self._left.lstrip(b"\0")
         magic = MAGICS[self.form]
         if not self._left or (len(self._left) < len(magic) and magic.startswith(self._left) and not last):

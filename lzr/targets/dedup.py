@@ -1,4 +1,4 @@
-"""Which inputs were seen a short while ago.
+"""Removes duplicates: remembers which targets were among the latest inputs.
 
 Two hash sets; when the newer holds `window` keys, the older is thrown away. So a key seen within the last
 `window` inputs is always found (one seen up to twice as long ago may be), and memory never grows. The key is
@@ -19,7 +19,7 @@ _FIRST = np.uint64(0x9E3779B97F4A7C15)
 _SECOND = np.uint64(0xBF58476D1CE4E5B9)
 _THIRD = np.uint64(0x94D049BB133111EB)
 _TOGETHER = 4096  # inputs between two looks at how full the newer set is
-_GROWTH = 4
+_GROWTH = 4  # times the size of a table that is full
 
 Table = NDArray[np.uint64]
 """A power of two of hashes; open addressing with linear probing; 0 marks a free place."""

@@ -1,4 +1,4 @@
-"""Files that are no list of targets: what they are, by their first bytes, and what to do with them.
+"""Recognises files that are no list of targets by their first bytes, and says what to do with them.
 
 Only what is certain. A signature here never begins a line of any list that is read (docs/input.md);
 what is merely odd is left to the reader of lines, which says why it cannot use a line.

@@ -1,4 +1,4 @@
-"""A block of whole lines made into rows at once: what a kernel understands, and what it leaves to Python.
+"""Makes rows of a block of whole lines at once: in C what is plain, the rest is left to Python.
 
 Each function takes the block, the rows to fill (one for each line there may be) and the number of the block's
 first input. It returns how many inputs the block has, the lines that `LineReader.target` has to read, and how
@@ -79,17 +79,17 @@ def every(block: bytes, *, comments: bool = False) -> Found:
     """Leave every line to Python that is neither blank nor, if there are such, a comment."""
     left: Left = []
     start = number = 0
-    for piece in block.split(b"\n"):
-        end = start + len(piece)
-        text = piece
-        if len(piece) <= LONGEST_LINE:
-            text = piece.lstrip(BLANK)
+    for line in block.split(b"\n"):
+        end = start + len(line)
+        text = line
+        if len(line) <= LONGEST_LINE:
+            text = line.lstrip(BLANK)
             first = end - len(text)
             text = text.rstrip(BLANK)
         else:
             first = start
         number += 1
-        if text and not (comments and len(piece) <= LONGEST_LINE and text.startswith(b"#")):
+        if text and not (comments and len(line) <= LONGEST_LINE and text.startswith(b"#")):
             left.append((len(left), first, first + len(text), number))
         start = end + 1
     return len(left), left, number - (not block or block.endswith(b"\n"))

@@ -1,4 +1,4 @@
-"""What every input reader keeps: bytes come in any pieces, and every input gets exactly one fate.
+"""The base of all input readers: chunks of bytes in, cut anywhere; targets and refused inputs out.
 
 A reader is fed chunks as they arrive and gives back a `Batch` for each: the targets whose lines are complete
 and the inputs it refused, with a reason. It holds at most one unfinished line, and of an endless line only
@@ -28,9 +28,9 @@ SHOWN = 10
 """Refused inputs whose text is kept, over the life of a reader; the rest are only counted."""
 
 UNFOLDED = 8192
-"""Targets of lines that name many, in one batch."""
+"""Targets in one batch that are made of lines that name many."""
 
-EXCERPT = 60
+EXCERPT = 60  # characters of a refused line that are shown
 _MARK = b"\xef\xbb\xbf"
 
 _PACK = struct.Struct("<QQQQQIIIHHHBB")  # rows.TARGET
@@ -247,9 +247,9 @@ class LineReader(Reader):
         self._tail.clear()
         return self._block(block)
 
-    def _hold(self, piece: bytes) -> None:
+    def _hold(self, begun: bytes) -> None:
         """Keep the beginning of an unfinished line; one byte past the limit shows that it is too long."""
-        self._tail += piece[: LONGEST_LINE + 1 - len(self._tail)]
+        self._tail += begun[: LONGEST_LINE + 1 - len(self._tail)]
 
     def _block(self, block: bytes) -> Batch:
         if not self._started:

@@ -1,4 +1,4 @@
-"""Targets on their way in: which may be scanned, and whose they are.
+"""Targets on their way in: which of them may be scanned, and which worker owns their shard.
 
 Each function has two bodies, one in numpy, which is the definition, and one in C (see `lzr.flow.columns`).
 """
@@ -60,7 +60,7 @@ def _native_deal(
 def deal(
     rows: Rows, hash_seed: int, owners: NDArray[np.uint16], kept: Rows, shards: NDArray[np.uint16]
 ) -> list[tuple[int, Rows]]:
-    """TARGET rows by the owner of their shard: (owner, rows) in order of the owners; the rows keep theirs.
+    """Group TARGET rows by the owner of their shard: (owner, rows) by owner, the rows of each in their order.
 
     owners: by shard, each at most the number of shards. kept, shards: by ticket; here the rows and their
     shards are entered.

@@ -35,7 +35,7 @@ def coding(head: bytes) -> str | None:
 
 
 class Text:
-    """Bytes of a text in any pieces; out come its lines in UTF-8, each ended by a line feed."""
+    """Takes a text in chunks of bytes, cut anywhere; gives its lines in UTF-8, each ended by a line feed."""
 
     def __init__(self) -> None:
         self._head = b""

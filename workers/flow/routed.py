@@ -110,7 +110,7 @@ class Routed:
         else:
             info = struct.pack("=16si", whole[8:24], 0)
             ancillary = [(socket.IPPROTO_IPV6, IPV6_PKTINFO, info)]
-        return [_Packet(piece, sock, ancillary, (peer, 0), until) for piece in cut(whole, mtu)]
+        return [_Packet(octets, sock, ancillary, (peer, 0), until) for octets in cut(whole, mtu)]
 
     def _try(self, packet: _Packet) -> bool:
         """Send it. False if the kernel has no room; True if it is sent, or refused for good and counted."""

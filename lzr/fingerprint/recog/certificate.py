@@ -23,8 +23,8 @@ _SHORT = {
 
 _ORDER = ("SERIALNUMBER", "CN", "OU", "O", "POSTALCODE", "STREET", "L", "ST", "C")
 _SPECIAL = frozenset(b',+"\\<>;')
-_MOST = 16384
-_ATTRIBUTES = 24
+_MOST = 16384  # bytes of handshake messages that are looked at
+_ATTRIBUTES = 24  # of a name that are read
 _UNICODE = 0x1E
 """The tag of a BMPString: two bytes a character."""
 

@@ -1,7 +1,7 @@
-"""What the fingerprint that matched says of service, hardware and operating system, with its holes filled.
+"""What a text tells of service, hardware and operating system, by the first fingerprint that matches it.
 
-`Says` has names as `service.product`, `hw.device`, `os.cpe23`. A value may hold `{name}`, which stands for
-another value; what a peer wrote comes in only through groups of the pattern.
+`Says` maps names such as `service.product`, `hw.device`, `os.cpe23` to values. In the data a value may hold
+`{name}`, which is replaced by the value of that name; only groups of the pattern bring in text of the peer.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ def told(table: Table, text: bytes) -> Says:
 
 
 def _filled(value: str, known: Says, *, cpe: bool) -> str:
-    """`value` with its holes filled; "" where something that a CPE needs is not known."""
+    """`value` with every `{name}` replaced; "" where a value is missing that a CPE needs."""
     for _ in range(2):  # a value that fills a hole may have one itself
         for hole in _HOLE.findall(value):
             text = known.get(hole, "")

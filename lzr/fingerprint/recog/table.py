@@ -19,18 +19,20 @@ LONGEST = 1024
 """Bytes of a text that are looked at."""
 
 MOST_TRIED = 40
-"""Patterns that are tried on a text; those that mean none else hold few words of others."""
+"""Patterns that are tried on a text at most. It bounds the time for texts that are made of the literals of
+many fingerprints; a genuine text holds those of few."""
 
 _KEY = 4
 """Bytes of a beginning that rows are found by; shorter beginnings have rows of their own."""
 
 
 class Row(NamedTuple):
-    """limit: bytes of a text up to which the pattern is tried: over more it may take too long.
+    """One fingerprint. limit: the pattern is tried on texts of at most so many bytes; on longer ones it may
+    take too long.
 
-    starts: what the text begins with; holds: what it holds; one of each, in small letters, if any is given.
-
-    says: a name and its text, in which `{name}` stands for another's, or the number of the group that has it.
+    starts, holds: literals in lower case; the text must begin with one of `starts` and hold one of `holds`,
+    where there are any. says: by name a text, in which `{name}` stands for another value, or the number of a
+    group.
     """
 
     pattern: str

@@ -14,10 +14,11 @@ from lzr.protocols._bytes import be16, le16, line
 Texts = list[tuple[str, bytes]]
 """(name of a table, text), what says most first."""
 
-_HEAD = 4096
-_BODY = 8192
-_LINES = 8
-_COOKIES = 8
+# Bounds of what is looked at, so that no reply takes long: judgements, all larger than genuine replies need.
+_HEAD = 4096  # bytes of the head of an HTTP reply
+_BODY = 8192  # bytes of its body, for the title
+_LINES = 8  # lines of a greeting
+_COOKIES = 8  # Set-Cookie fields
 
 _FIELD = re.compile(
     rb"\n(server|www-authenticate|set-cookie|x-powered-by|user-agent):[ \t]*([^\r\n]{1,512})", re.IGNORECASE
