@@ -113,7 +113,7 @@ def capabilities(facts: Facts, wanted: Wanted) -> Finding:
             remedy = "in a container: --cap-add" if trouble == facts.not_giving_up else ""
             return Finding("capabilities", FAULT, trouble, remedy)
     if not facts.may_renice:
-        sentence = "all that is needed; without CAP_SYS_NICE the start does not make way for a ZMap beside it"
+        sentence = "all that is needed; without CAP_SYS_NICE lzr does not make way for a ZMap beside it"
         return Finding("capabilities", OK, sentence)
     return Finding("capabilities", OK, "all that is needed")
 
