@@ -1,4 +1,4 @@
-/* FRAME rows into frames, and into the rows of a transmit ring; the equal of segments.Builder.
+/* FRAME rows into frames, and into the rows of a transmit ring; gives what segments.Builder gives.
  *
  * A probe comes as a program (see lzr/packet/payloads.py): a byte that says which part, then what it takes.
  * Everything is written into a frame of a fixed size first, and its end is checked at each part.

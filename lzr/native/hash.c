@@ -170,7 +170,7 @@ uint32_t lzr_cookie(const uint64_t *address, uint16_t peer_port, uint16_t own_po
     return mix(lzr_hash(address, peer_port, own_port, (uint32_t)key), (uint32_t)(key >> 32)) >> (32 - COOKIE_BITS);
 }
 
-/* flowrows.isn */
+/* columns.isn */
 uint32_t lzr_isn(const uint64_t *address, uint16_t peer_port, uint16_t own_port, uint64_t number, uint64_t salt,
                  const struct secrets *secrets)
 {

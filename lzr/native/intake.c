@@ -1,4 +1,4 @@
-/* Targets on their way in: which may be scanned, and whose they are. The equals of lzr/targets/screen.py. */
+/* Which targets may be scanned, and which worker owns the shard of each: the functions of lzr/targets/screen.py. */
 #include "native.h"
 
 enum verdict { WANTED, SPARED, FOREIGN };

@@ -191,7 +191,7 @@ static int heed(int key, int64_t value, unsigned *said)
     return value == 0 || value == 1;
 }
 
-/* targets._passed_over; such a row holds nothing else */
+/* zmap._passed_over; such a row holds nothing else */
 static void pass_over(unsigned said, struct target *row)
 {
     memset(row, 0, sizeof *row);

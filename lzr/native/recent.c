@@ -1,4 +1,4 @@
-/* Which inputs were seen a short while ago: the equal of lzr/targets/dedup.py, which is the definition.
+/* Removes duplicates: the functions of lzr/targets/dedup.py, which are the definition.
  *
  * A table is a power of two of 64-bit hashes, 0 where a place is free, open addressing with linear probing.
  * The hashes have a secret in them, so nobody outside can aim at one place.

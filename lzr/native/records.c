@@ -1,4 +1,4 @@
-/* Outcomes into JSON lines; the same bytes as results.JsonEncoder makes in Python.
+/* Outcomes into JSON lines; the same bytes as encoders.JsonEncoder makes in Python.
  *
  * The output is ASCII whatever the peer sent: a payload byte stands as the code point of the same value,
  * and everything outside printable ASCII, the quote and the backslash is escaped (RFC 8259 §7).

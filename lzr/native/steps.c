@@ -1,12 +1,12 @@
 /* What segments and timers mean to many flows at once: of lzr/flow/columns.py `step`, `due`, `bump` and `gather`.
  *
- * The state machine itself is transitions.TRANSITIONS; it comes as an argument and is only looked up here.
+ * The state machine itself is machine.TRANSITIONS; it comes as an argument and is only looked up here.
  * Slots and other numbers come from Python, and each is checked against the table before it is used.
  */
 #include "flow.h"
 #include "native.h"
 
-/* transitions.Trigger; kernels.py checks that the names are these */
+/* rows.Trigger; kernels.py checks that the names are these */
 enum trigger { NOTHING, SYN_ACK, ZERO_WINDOW, ACK, DATA, FIN, RST, RETRANSMIT_DUE, TIMED_OUT, SETTLED, DELAY_OVER,
            EARLY_DATA, SYN_ACK_AGAIN, TRIGGERS };
 
@@ -97,7 +97,7 @@ static int is_fresh(const struct flow *flow)
     return flow->counter == 0 && (flow->state == DATA_SENT || flow->state == SYN_SENT);
 }
 
-/* flowrows.note_ages for one answer */
+/* columns.note_ages for one answer */
 static void note_age(int64_t *ages, uint64_t sent, uint64_t came)
 {
     uint64_t age = came > sent ? came - sent : 0;

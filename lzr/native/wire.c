@@ -1,4 +1,4 @@
-/* Frames off the wire into SEGMENT rows; the equal of lzr/packet/segments.py's parse.
+/* Received frames into SEGMENT rows; gives what `parse` of lzr/packet/segments.py gives.
  *
  * A packet is judged as there: what does not hold what its headers claim is counted by kind and makes no row.
  */

@@ -1,20 +1,22 @@
-"""When the first bytes of a server are all that there is to wait for, in a scan as in `lzr identify`.
+"""When a server's first bytes are enough to be identified, in a scan and in `lzr identify`.
 
-A reply is complete at once when it is long or a line; else it may grow for a moment, by what follows.
+A reply is complete at once when it is long or ends a line; else what follows within GROWTH is added to it.
 """
 
 from __future__ import annotations
 
 ENOUGH = 64
-"""Bytes that leave nothing to wait for: every matcher of lzr/protocols knows its own by fewer."""
+"""Bytes from which a reply is complete: every matcher of lzr/protocols recognises its protocol by fewer."""
 
 LINE = 8
-"""Bytes after which a reply that ends with a newline is taken for whole."""
+"""Bytes from which a reply that ends with a newline is complete."""
 
 GROWTH = 0.25
-"""Seconds that a shorter one may grow."""
+"""Seconds for which more is awaited after a shorter reply; the default of --settle, a judgement: a round
+trip or so, as a server that sends a banner in two writes waits for our ACK in between (Nagle, RFC 1122
+§4.2.3.4)."""
 
 
 def complete(reply: bytes | bytearray) -> bool:
-    """Whether a reply, as far as it has come, leaves nothing to wait for."""
+    """Whether a reply, as far as it has come, is complete."""
     return len(reply) >= ENOUGH or (len(reply) >= LINE and reply[-1] == 0x0A)

@@ -1,4 +1,4 @@
-"""Is a three-digit reply line the greeting of a mail or of a file server?
+"""Tells whether a three-digit reply line is the greeting of a mail server or of a file server.
 
 SMTP (RFC 5321 §4.2) and FTP (RFC 959 §4.2) share their form and most codes. What decides, in order: the
 words SMTP and FTP outside the host name, what the next lines answer, names of programs (the two sets below),
@@ -44,7 +44,7 @@ OTHERS = frozenset(
 """Protocols and programs that are neither, and greet in the same form."""
 
 STOCK = frozenset(b"ready service server welcome ok hello connected to the greetings at your".split())
-"""Words that say nothing."""
+"""Words that greetings of both kinds hold."""
 
 DATE = re.compile(rb"\d\d:\d\d:\d\d [+-]\d{4}")
 """As mail writes the time (RFC 5322 §3.3), zone and all."""
@@ -160,7 +160,8 @@ def _is_enhanced(word: bytes) -> bool:
 
 
 _last: tuple[bytes, int] = (b"", _NEITHER)
-"""Both matchers ask in a row, of the same reply."""
+"""The last reply and its verdict: the matchers of SMTP and FTP ask about the same reply one after the
+other."""
 
 
 def is_mail(data: bytes) -> bool:

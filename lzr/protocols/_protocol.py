@@ -1,4 +1,4 @@
-"""The form of a fingerprint: one value per protocol, with the proof beside the claim.
+"""The form of a protocol: one value with its probe, its matcher, and examples that the tests try.
 
 A *handshake* is what we put into the first ACK (`probe`); a *matcher* says whether a reply is this
 protocol. Every matcher sees every reply, whatever was sent, so a protocol needs no probe to be recognised
@@ -35,9 +35,10 @@ Matcher = Callable[[bytes], bool]
 
 
 class Details(NamedTuple):
-    """What fingerprints say beyond that ("" where nothing).
+    """What fingerprints of Recog add to an identity; "" where nothing is known.
 
-    hardware: maker and model. os: with its version. cpe: with blanks between them. subject: of a certificate.
+    device: its kind. hardware: maker and model. os: name and version. cpe: all CPEs, with blanks between
+    them. subject: of the certificate.
     """
 
     device: str = ""
@@ -51,7 +52,8 @@ NO_DETAILS = Details()
 
 
 class Identity(NamedTuple):
-    """What a reply gives away: its label, and where plainly stated what runs there ("" where not)."""
+    """What a reply is identified as: its label and, where the reply states it, what runs there ("" where
+    not)."""
 
     label: str
     application: str = ""

@@ -1,4 +1,4 @@
-"""Who we say we are, in the probes that can say it: HTTP's User-Agent, and its kin's.
+"""Sets the User-Agent of the probes that have one: requests of HTTP, RTSP, SIP and ICAP.
 
 RFC 9110 §10.1.5; RTSP (RFC 2326 §12.41), SIP (RFC 3261 §20.41) and ICAP (RFC 3507 §4.3.2) have the field too.
 Unless told otherwise, the probes of the reference keep its browser's name and the others say nothing.
