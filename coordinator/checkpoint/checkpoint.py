@@ -32,6 +32,7 @@ from numpy.typing import NDArray
 from coordinator.checkpoint.hashes import LISTS, InputHash, digests
 from coordinator.checkpoint.progress import Progress
 from coordinator.checkpoint.saved import Saved, SavedOutput
+from coordinator.files.opening import is_regular
 from coordinator.files.reach import reach, trusted
 from lzr.errors import UsageError, printable
 from lzr.options import resume
@@ -152,7 +153,7 @@ class Checkpoint:
     def _save(self, data: bytes, descriptors: Sequence[int]) -> None:
         try:
             for descriptor in descriptors:
-                with contextlib.suppress(OSError) if not _is_file(descriptor) else contextlib.nullcontext():
+                with contextlib.suppress(OSError) if not is_regular(descriptor) else contextlib.nullcontext():
                     os.fsync(descriptor)
             place = self._place
             if place is None:
@@ -165,12 +166,6 @@ class Checkpoint:
             self._trouble, self._told = "", False
         except OSError as error:
             self._trouble = f"cannot write the checkpoint in {self._directory}: {error.strerror}"
-
-
-def _is_file(descriptor: int) -> bool:
-    import stat
-
-    return stat.S_ISREG(os.fstat(descriptor).st_mode)
 
 
 def _replace(place: int, data: bytes, invoker: tuple[int, int] | None) -> None:
@@ -215,7 +210,7 @@ def _content(name: Path | str, place: int | None) -> bytes:
     """What is in a regular file that is no symbolic link. Raises OSError."""
     descriptor = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=place)
     with open(descriptor, "rb") as file:
-        if not _is_file(descriptor):
+        if not is_regular(descriptor):
             raise OSError(errno.EINVAL, "it is no regular file")
         return file.read()
 

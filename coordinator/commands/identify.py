@@ -27,13 +27,11 @@ from lzr.options import handshakes as choice
 from lzr.options.table import Options
 from lzr.protocols import BY_NAME, Identity, Part, Protocol
 from lzr.safetext import plain
+from lzr.targets import filetypes
 from lzr.targets.decompress import Decompressor, NotHere, compression
 
 OK, INVALID, MISTAKE = 0, 1, 2
 FORMATS = ("auto", "raw", "base64", "hex", "jsonl", "pcap")
-_CAPTURES = (
-    b"\xa1\xb2\xc3\xd4", b"\xd4\xc3\xb2\xa1", b"\xa1\xb2\x3c\x4d", b"\x4d\x3c\xb2\xa1", b"\x0a\x0d\x0d\x0a",
-)  # fmt: skip
 _JSON_NAMES = (".json", ".jsonl", ".ndjson")
 _ENDINGS = ("gz", "bz2", "xz", "zst", "zstd")
 _WHERE = ("saddr", "sport", "daddr", "dport")
@@ -200,7 +198,7 @@ def _plain(file: Any, path: str, what: str) -> tuple[IO[bytes], str]:
 
 
 def _guess(path: str, file: Any) -> str:
-    if file.peek(4)[:4] in _CAPTURES:
+    if file.peek(4)[:4] in (*filetypes.PCAP, filetypes.PCAPNG):
         return "pcap"
     return "jsonl" if path.endswith(_JSON_NAMES) else "raw"
 

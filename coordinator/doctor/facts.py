@@ -23,13 +23,14 @@ from coordinator.doctor.checks import Facts
 from coordinator.endpoints import control
 from coordinator.network import netlink
 from coordinator.network.netlink import Netlink
-from coordinator.processes import ownuser, privilege, rundir
+from coordinator.processes import cgroups, ownuser, privilege, rundir
 from coordinator.processes.privilege import User
 from lzr import kernels, syscalls
 from lzr.options.table import Options
 
 _TIME_ERROR = 5  # adjtimex(2): the clock is not synchronised
 _TIMEX = 208  # bytes of struct timex where long has eight
+_MEMORY_V1 = ("memory.limit_in_bytes", "memory.usage_in_bytes")
 NO_LIMIT = 1 << 60
 """Bytes: a limit above this is none. Control groups of version 1 say 2^63 less a page for no limit."""
 
@@ -156,28 +157,13 @@ def room_in_memory(root: Path = Path("/")) -> tuple[int | None, str]:
         for line in (root / "proc/meminfo").read_text().splitlines():
             if line.startswith("MemAvailable:"):
                 found.append((int(line.split()[1]) * 1024, "this host has"))
-    with contextlib.suppress(OSError):
-        for line in (root / "proc/self/cgroup").read_text().splitlines():
-            _, controllers, path = line.split(":", 2)
-            if not controllers:
-                names = ("memory.max", "memory.current")
-                found += _left(root / "sys/fs/cgroup", path, names)
-            elif "memory" in controllers.split(","):
-                names = ("memory.limit_in_bytes", "memory.usage_in_bytes")
-                found += _left(root / "sys/fs/cgroup/memory", path, names)
-    return min(found, default=(None, ""))
-
-
-def _left(top: Path, path: str, names: tuple[str, str]) -> Iterator[tuple[int, str]]:
-    """What the group at this path and each above it has left. In a container only `top` may be there."""
-    place = top / path.strip("/")
-    for folder in (place, *place.parents):
+    for version, folder in cgroups.folders("memory", root):
+        names = ("memory.max", "memory.current") if version == 2 else _MEMORY_V1
         with contextlib.suppress(OSError, ValueError):  # "max" is no number
             most, now = (int((folder / name).read_text()) for name in names)
             if most < NO_LIMIT:
-                yield max(0, most - now + _reclaimable(folder)), "the control group has"
-        if folder == top:
-            return
+                found.append((max(0, most - now + _reclaimable(folder)), "the control group has"))
+    return min(found, default=(None, ""))
 
 
 def _reclaimable(folder: Path) -> int:

@@ -26,6 +26,7 @@ from coordinator.network import discover
 from coordinator.network.discover import Network
 from coordinator.network.neighbours import NetworkError, NoRouteError
 from coordinator.network.netlink import Netlink
+from coordinator.network.ownsources import is_own
 from coordinator.network.raw_sockets import SocketError, close_shards, open_shards
 from coordinator.network.routing import Routing
 from coordinator.network.survey import ANYWHERE, Address
@@ -98,7 +99,7 @@ def guarding(
     """Put a guard up over one port of ours, see that the kernel keeps quiet there, and take it away."""
     if options.guard == "none":
         return Finding("guard", WARNING, "none is wanted, so the kernel resets what it does not know")
-    address = next((text for text in wanted.sources if guard_can_be_tried(text)), "127.0.0.1")
+    address = next((text for text in wanted.sources if is_own(text)), "127.0.0.1")
     port = _free_port(address)
     try:
         before = refused(address, port)
@@ -121,16 +122,6 @@ def guarding(
         return Finding("guard", OK, sentence, bridged)
     sentence = f"{seen.tool} keeps the kernel quiet ({ways}; tried at {address}:{port})"
     return Finding("guard", WARNING if notes else OK, "; ".join([sentence, *notes]), bridged)
-
-
-def guard_can_be_tried(address: str) -> bool:
-    family = socket.AF_INET6 if ":" in address else socket.AF_INET
-    with socket.socket(family, socket.SOCK_DGRAM) as sock:
-        try:
-            sock.bind((address, 0))
-        except OSError:
-            return False
-    return True
 
 
 def refused(address: str, port: int, patience: float = PATIENCE) -> bool:

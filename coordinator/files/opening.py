@@ -216,6 +216,11 @@ def _open_fifo(place: Place, name: str, pause: Callable[[float], bool], say: Cal
         waited += _STEP
 
 
+def is_regular(descriptor: int) -> bool:
+    """Whether an open file is a regular one."""
+    return stat.S_ISREG(os.fstat(descriptor).st_mode)
+
+
 def lock(descriptor: int, pause: Callable[[float], bool], seconds: float) -> bool:
     """Hold a file as long as one of our processes has it open; False if another scan does.
 

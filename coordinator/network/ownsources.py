@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import socket
 from collections.abc import Iterable
 
 import numpy as np
@@ -64,6 +65,17 @@ class OwnSources:
     def forget_ways(self) -> None:
         """The table of ways is another one: its numbers have other meanings."""
         self._taken.clear()
+
+
+def is_own(text: str) -> bool:
+    """Whether an address is this host's: one can bind to it."""
+    family = socket.AF_INET6 if ":" in text else socket.AF_INET
+    with socket.socket(family, socket.SOCK_DGRAM) as sock:
+        try:
+            sock.bind((text, 0))
+        except OSError:
+            return False
+    return True
 
 
 def _source_of(table: Ways, code: int) -> str:

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from coordinator.processes import cgroups
 from lzr import pinning
 
 FLOW_TO_COLLECT = 4
@@ -128,36 +128,16 @@ def _cores(number: int) -> str:
 
 
 def _quota(root: Path) -> float | None:
-    """Cores' worth of time that the control groups above this process allow, the tightest of them."""
+    """Cores' worth of time that the control groups of this process allow, the tightest of them."""
     found: list[float] = []
-    with contextlib.suppress(OSError):
-        for line in (root / "proc/self/cgroup").read_text().splitlines():
-            _, controllers, path = line.split(":", 2)
-            if not controllers:  # version 2; "unified" where both are there
-                for top in ("sys/fs/cgroup", "sys/fs/cgroup/unified"):
-                    found += _above(root / top, path, _allowed)
-            elif "cpu" in controllers.split(","):
-                found += _above(root / "sys/fs/cgroup/cpu", path, _allowed_v1)
+    for version, folder in cgroups.folders("cpu", root):
+        with contextlib.suppress(OSError, ValueError):  # "max" is no number: no limit
+            if version == 2:
+                most, period = map(int, (folder / "cpu.max").read_text().split())
+            else:
+                most, period = (
+                    int((folder / f"cpu.cfs_{name}_us").read_text()) for name in ("quota", "period")
+                )
+            if most >= 0:
+                found.append(most / period)
     return min(found, default=None)
-
-
-def _above(top: Path, path: str, allowed: Callable[[Path], float | None]) -> Iterator[float]:
-    """What the group at this path and each one above it allows. In a container only `top` may be there."""
-    place = top / path.strip("/")
-    for folder in (place, *place.parents):
-        with contextlib.suppress(OSError, ValueError):
-            share = allowed(folder)
-            if share is not None:
-                yield share
-        if folder == top:
-            return
-
-
-def _allowed(folder: Path) -> float | None:
-    most, period = (folder / "cpu.max").read_text().split()
-    return None if most == "max" else int(most) / int(period)
-
-
-def _allowed_v1(folder: Path) -> float | None:
-    most, period = (int((folder / f"cpu.cfs_{name}_us").read_text()) for name in ("quota", "period"))
-    return None if most < 0 else most / period

@@ -96,7 +96,7 @@ def open_outputs(
             _add(outputs, found.descriptor, options.output_module)
         if options.feed_zgrab:
             _add(outputs, 1, "feed")
-        if 1 in outputs.descriptors and _is_file(1) and not opening.lock(1, pause, 0.0):
+        if 1 in outputs.descriptors and opening.is_regular(1) and not opening.lock(1, pause, 0.0):
             raise UsageError("the file that stdout goes to is being written by another lzr")
         if checkpoint is not None and checkpoint.resumed is not None:
             _compare(outputs, checkpoint.resumed)
@@ -174,7 +174,7 @@ def _add(outputs: Outputs, descriptor: int, form: str) -> None:
     outputs.fresh.append(True)
     outputs.lines.append(0)
     offset, shared = 0, False
-    if _is_file(descriptor):  # stdout may be a file that somebody appends to, or one with our own stderr
+    if opening.is_regular(descriptor):  # stdout may be one, appended to or shared with stderr
         offset = os.lseek(descriptor, 0, os.SEEK_END if _appends(descriptor) else os.SEEK_CUR)
         shared = descriptor == 1 and _is_same(1, 2)
         standard.append(descriptor)
@@ -186,7 +186,7 @@ def _compare(outputs: Outputs, saved: Saved) -> None:
     """Whether the files can be what the checkpoint tells of, and no more. Raises UsageError."""
     known = {one.form: one.length for one in saved.outputs}
     for number, (descriptor, form) in enumerate(zip(outputs.descriptors, outputs.forms, strict=True)):
-        if not _is_file(descriptor):
+        if not opening.is_regular(descriptor):
             continue
         what = "stdout (append to it with >>)" if descriptor == 1 else outputs.name
         if outputs.shared[number]:
@@ -210,16 +210,12 @@ def _go_on(outputs: Outputs, saved: list[SavedOutput]) -> str:
     for number, (descriptor, form) in enumerate(zip(outputs.descriptors, outputs.forms, strict=True)):
         one = known.get(form, SavedOutput(form))
         outputs.fresh[number], outputs.lines[number] = one.fresh, one.lines
-        if _is_file(descriptor):
+        if opening.is_regular(descriptor):
             os.ftruncate(descriptor, one.length)
             os.lseek(descriptor, one.length, os.SEEK_SET)
             outputs.offsets[number] = one.length
     count = outputs.lines[0]
     return f"going on in {outputs.name}, which holds {count:,} record{'' if count == 1 else 's'} of this scan"
-
-
-def _is_file(descriptor: int) -> bool:
-    return stat.S_ISREG(os.fstat(descriptor).st_mode)
 
 
 def _is_same(one: int, other: int) -> bool:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import socket
 from pathlib import Path
 
 from coordinator.monitor.snapshot import Snapshot
 from coordinator.network.discover import Network
+from coordinator.network.ownsources import is_own
 
 _SILENT = ("no_syn_ack", "silent")
 _TUNNELS = ("tun", "tap", "wg", "ppp", "utun", "tailscale", "zt", "nordlynx", "proton")
@@ -27,7 +27,7 @@ def unanswered(snapshot: Snapshot, net: Network, *, opening: bool) -> str:
     back = "nothing came back" if not snapshot.rx else f"of {snapshot.rx:,} that came back none was an answer"
     via = f"{net.interface} from {shown}" if sources else net.interface
     checks = []
-    foreign = [address for address in sources if not _is_ours(address)]
+    foreign = [address for address in sources if not is_own(address)]
     if foreign:
         checks.append(f"{foreign[0]} is no address of this machine, are answers to it routed here?")
     if not opening:
@@ -44,16 +44,6 @@ def unanswered(snapshot: Snapshot, net: Network, *, opening: bool) -> str:
     else:
         checks.append("does a firewall, a VPN or the provider drop them?")
     return f"nobody answered: {snapshot.tx:,} packets left {via}, {back}. To check: {'; '.join(checks)}"
-
-
-def _is_ours(address: str) -> bool:
-    family = socket.AF_INET6 if ":" in address else socket.AF_INET
-    with socket.socket(family, socket.SOCK_DGRAM) as probe:
-        try:
-            probe.bind((address, 0))
-        except OSError:
-            return False
-    return True
 
 
 def _is_tunnel(interface: str) -> bool:

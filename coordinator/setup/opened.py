@@ -43,10 +43,8 @@ from lzr.options.table import Options, UsageError, check_fields
 from lzr.records import fields
 from lzr.records.filter import ExpressionError, fields_of, parse, record_filter
 from lzr.sourceports import DEFAULT_PORTS
+from lzr.targets import filetypes
 from lzr.targets.blocklist import Blocklist
-
-_CAPTURES = (b"\x4d\x3c\xb2\xa1", b"\xa1\xb2\x3c\x4d", b"\xd4\xc3\xb2\xa1", b"\xa1\xb2\xc3\xd4")
-"""How a pcap file begins: a file that begins otherwise is not overwritten by --trace-pcap."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,7 +204,7 @@ def _open_trace(
         stack.callback(os.close, found)
         if stat.S_ISREG(os.fstat(found).st_mode):
             head = content(found, 0, 4)
-            if head and head not in _CAPTURES:
+            if head and head not in filetypes.PCAP:
                 shown = printable(options.trace_pcap)
                 raise UsageError(f"--trace-pcap {shown}: the file is there and is no capture")
             os.ftruncate(found, 0)

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import re
 
+PCAP = (b"\xa1\xb2\xc3\xd4", b"\xd4\xc3\xb2\xa1", b"\xa1\xb2\x3c\x4d", b"\x4d\x3c\xb2\xa1")
+"""How a pcap file begins: times in micro- or nanoseconds, in either byte order (pcap-savefile(5))."""
+PCAPNG = b"\x0a\x0d\x0d\x0a"
+
 _SIGNATURES: tuple[tuple[bytes, str], ...] = (
-    (b"\xa1\xb2\xc3\xd4", "a packet capture (pcap): lzr identify FILE names what is in it"),
-    (b"\xd4\xc3\xb2\xa1", "a packet capture (pcap): lzr identify FILE names what is in it"),
-    (b"\xa1\xb2\x3c\x4d", "a packet capture (pcap): lzr identify FILE names what is in it"),
-    (b"\x4d\x3c\xb2\xa1", "a packet capture (pcap): lzr identify FILE names what is in it"),
-    (b"\x0a\x0d\x0d\x0a", "a packet capture (pcapng): lzr identify FILE names what is in it"),
+    *((magic, "a packet capture (pcap): lzr identify FILE names what is in it") for magic in PCAP),
+    (PCAPNG, "a packet capture (pcapng): lzr identify FILE names what is in it"),
     (b"masscan/1.", "masscan's binary output: masscan --readscan FILE -oL - makes a list of it"),
     (b"PK\x03\x04", "a zip archive (a spreadsheet or a document may be one): unpack it, or save it as CSV"),
     (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "an old Word or Excel document: save it as CSV or text"),
