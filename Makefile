@@ -68,11 +68,12 @@ else
 	$(PYTEST) -m 'not live' $(ARGS)
 endif
 
-# Without root: no tool is installed, and a test that lacks one is skipped (fails where CI is set).
+# Without root: no tool is installed, and a test that lacks one is skipped (fails where CI is set). QUICK: a quarter
+# of the examples of each property (tests/effort.py); `make test` tries all.
 PROCESSES := 2
-UNIT := $(PYTEST) -m unit -n $(PROCESSES)
+UNIT := $(PYTEST) -m unit -n $(PROCESSES) --dist loadfile
 unit: $(VENV)/.installed
-	$(UNIT) $(or $(ARGS),tests/unit tests/docs)
+	QUICK=1 $(UNIT) $(or $(ARGS),tests/unit tests/docs)
 
 # `native` are tests that compare with the kernels in C. What does not call a kernel is as in `unit`.
 unit-pure: $(VENV)/.installed

@@ -14,6 +14,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from tests import ROOT
+from tests.effort import examples
 from tests.lab import net
 from tests.lab.links import KernelLacksError
 from tests.lab.responder import Range
@@ -22,9 +23,10 @@ from tests.wire import BODIES, kernels_of
 IN_CI = bool(os.environ.get("CI"))
 
 # On a busy machine an example takes as long as it takes. With CI set, hypothesis has a profile of its own.
-_EVERYWHERE = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 if not IN_CI:
-    settings.register_profile("patient", _EVERYWHERE)
+    settings.register_profile(
+        "patient", deadline=None, suppress_health_check=[HealthCheck.too_slow], max_examples=examples(100)
+    )
     settings.load_profile("patient")
 
 # What this machine tells Python, a user's does not; it hides faults (output that is never flushed).
@@ -85,6 +87,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         place = item.path.relative_to(ROOT / "tests").parts[0]
         if place in ("unit", "docs") and not any(map(item.get_closest_marker, ("root", "live"))):
             item.add_marker(pytest.mark.unit)
+
+
+def pytest_collection_finish() -> None:
+    """Thousands of items live to the end: the garbage collector need not look at them again and again."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.hookimpl(tryfirst=True)

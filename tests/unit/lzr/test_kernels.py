@@ -44,6 +44,7 @@ from lzr.secrets import Secrets
 from lzr.siphash import siphash
 from lzr.targets import screen
 from lzr.targets.dedup import RecentTargets
+from tests.effort import examples
 from tests.wire import kernels_of
 
 pytestmark = pytest.mark.native
@@ -77,7 +78,7 @@ def random_rows(draw: np.random.Generator, dtype: np.dtype[Any], count: int) -> 
 
 
 @given(SEEDS, st.sampled_from([TARGET, OUTCOME, SEGMENT, FRAME, FLOW]), st.integers(0, 40))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(40), deadline=None)
 def test_hashes(seed: int, dtype: np.dtype[Any], count: int) -> None:
     rows = random_rows(np.random.default_rng(seed), dtype, count)
     ways: tuple[Callable[[], NDArray[Any]], ...] = (
@@ -94,7 +95,7 @@ def test_hashes(seed: int, dtype: np.dtype[Any], count: int) -> None:
 
 
 @given(SEEDS, st.integers(1, 40))
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=examples(20), deadline=None)
 def test_recent_targets(seed: int, window: int) -> None:
     draw = np.random.default_rng(seed)
     pool = random_rows(draw, TARGET, 60)
@@ -108,7 +109,7 @@ def test_recent_targets(seed: int, window: int) -> None:
 
 
 @given(SEEDS, st.integers(0, 60), st.integers(1, 9))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 def test_on_the_way_in(seed: int, count: int, shards: int) -> None:
     draw = np.random.default_rng(seed)
     rows = random_rows(draw, TARGET, count)
@@ -143,7 +144,7 @@ def test_no_room_to_remember() -> None:
 
 
 @given(SEEDS)
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(40), deadline=None)
 def test_index(seed: int) -> None:
     assert NATIVE is not None
     draw = np.random.default_rng(seed)
@@ -215,7 +216,7 @@ def packets(draw: np.random.Generator, count: int) -> tuple[NDArray[np.uint8], N
 
 
 @given(SEEDS)
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(40), deadline=None)
 def test_packets(seed: int) -> None:
     draw = np.random.default_rng(seed)
     buffer, at = packets(draw, 12)
@@ -228,7 +229,7 @@ def test_packets(seed: int) -> None:
 
 
 @given(SEEDS, st.integers(1, 30))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(40), deadline=None)
 def test_frames(seed: int, count: int) -> None:
     draw = np.random.default_rng(seed)
     parts = (b"GET / HTTP/1.1\r\nHost: ", Host(), b"\r\n", Address(), Random(13), b"!", Random(8), Random(1))
@@ -280,7 +281,7 @@ def related(draw: np.random.Generator, count: int) -> tuple[Rows, Rows, NDArray[
 
 
 @given(SEEDS, st.integers(1, 80))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(40), deadline=None)
 def test_a_round(seed: int, count: int) -> None:
     draw = np.random.default_rng(seed)
     rows, found, slots = related(draw, count)
@@ -307,7 +308,7 @@ def test_a_round(seed: int, count: int) -> None:
 
 
 @given(SEEDS, st.integers(0, 24))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(40), deadline=None)
 def test_rows(seed: int, count: int) -> None:
     draw = np.random.default_rng(seed)
     rows = related(draw, 1)[0]
@@ -338,7 +339,7 @@ def alike(act: Callable[[Rows, FlowIndex], Any], rows: Rows, keys: NDArray[np.ui
 
 
 @given(SEEDS, st.integers(0, 24))
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=examples(30), deadline=None)
 def test_acts(seed: int, count: int) -> None:
     """What is done to many flows at once: the index says which of the two does it."""
     draw = np.random.default_rng(seed)
@@ -374,7 +375,7 @@ def test_acts(seed: int, count: int) -> None:
 
 
 @given(SEEDS, st.integers(0, 24))
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=examples(20), deadline=None)
 def test_sent_and_taken(seed: int, count: int) -> None:
     draw = np.random.default_rng(seed)
     rows, found, met = related(draw, max(1, count))
@@ -422,7 +423,7 @@ def test_sent_and_taken(seed: int, count: int) -> None:
 
 
 @given(st.binary(max_size=300), SEEDS)
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(40), deadline=None)
 def test_gather(data: bytes, seed: int) -> None:
     draw = np.random.default_rng(seed)
     starts = draw.integers(0, len(data) + 1, 9).astype(np.uint32)
@@ -512,7 +513,7 @@ def trace(seed: int) -> list[bytes]:
 
 
 @given(SEEDS)
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=examples(12), deadline=None)
 def test_whole_traces(seed: int) -> None:
     native, python = both(lambda: trace(seed))
     assert native == python

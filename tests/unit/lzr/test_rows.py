@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lzr.rows import FLOW, OUTCOME, SEGMENT, TARGET, TIMER, copied, join, pick, put
+from tests.effort import examples
 
 SEEDS = st.integers(0, 2**32 - 1)
 
@@ -19,7 +20,7 @@ def some(draw: np.random.Generator, dtype: np.dtype[Any], count: int) -> Any:
 
 
 @given(SEEDS, st.sampled_from([TARGET, OUTCOME, SEGMENT, FLOW, TIMER]), st.integers(0, 30))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 def test_as_numpy_would(seed: int, dtype: np.dtype[Any], count: int) -> None:
     draw = np.random.default_rng(seed)
     rows = some(draw, dtype, count)
@@ -42,7 +43,7 @@ def test_as_numpy_would(seed: int, dtype: np.dtype[Any], count: int) -> None:
 
 
 @given(SEEDS, st.lists(st.integers(0, 9), min_size=1, max_size=5))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(40), deadline=None)
 def test_joined(seed: int, counts: list[int]) -> None:
     draw = np.random.default_rng(seed)
     parts = [some(draw, TARGET, 2 * count)[:: draw.integers(1, 3)] for count in counts]

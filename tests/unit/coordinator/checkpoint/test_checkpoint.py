@@ -31,6 +31,7 @@ from lzr.options.table import TABLE, Options
 from lzr.ownership.ledger import Ledger
 from lzr.targets.blocklist import Blocklist
 from lzr.targets.zmap import ListReader, ZmapReader
+from tests.effort import examples
 
 LIST = Options(send_syns=True)
 
@@ -42,7 +43,7 @@ def lines(*numbers: int) -> np.ndarray:
 # --- progress ----------------------------------------------------------------------------------------------
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100), deadline=None)
 @given(st.lists(st.lists(st.integers(0, 20_000), max_size=40), max_size=30), st.randoms())
 def test_progress_is_a_set(batches: list[list[int]], random: object) -> None:
     progress, truth = Progress(), set()
@@ -96,7 +97,7 @@ def test_it_comes_back_whole() -> None:
     assert (after.summary, after.prefix, after.runs) == (before.summary, before.prefix, before.runs)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 @given(st.data())
 def test_damage_is_seen(data: st.DataObject) -> None:
     whole = bytearray(saved().pack())
@@ -413,7 +414,7 @@ def test_another_input_is_noticed() -> None:
 LONG = b"".join(b"198.51.%d.%d:80\n" % (at >> 8, at & 255) for at in range(30_000))
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=examples(50), deadline=None)
 @given(st.data())
 def test_one_changed_byte_is_noticed_wherever_it_is(data: st.DataObject) -> None:
     """And at the latest when what was read before has been read; what follows may be anything."""

@@ -35,6 +35,7 @@ from coordinator.monitor.figures import OUTCOME_WORDS
 from coordinator.monitor.snapshot import Phase, Snapshot, State, WorkerView
 from tests import ROOT
 from tests.dashboard_driver import HOSTILE, Scan
+from tests.effort import examples
 
 SIZES = ((80, 24), (120, 40), (200, 50))
 UTF8 = {"TERM": "xterm-256color", "LANG": "C.UTF-8"}
@@ -135,7 +136,7 @@ def test_hostile_banners_labels_and_warnings(width: int, height: int) -> None:
     assert shown  # as it is, not obeyed
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(
     st.integers(1, 260),
     st.integers(1, 80),

@@ -17,6 +17,7 @@ from lzr.rows import TARGET
 from lzr.secrets import Secrets
 from lzr.targets.blocklist import Blocklist
 from lzr.targets.zmap import ListReader, ZmapReader
+from tests.effort import examples
 
 BLOCKED = "10.0.0.8/29\n2001:db8:bad::/48\n"
 
@@ -94,7 +95,7 @@ lines = st.one_of(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(
     text=st.lists(lines, max_size=40).map(lambda found: "\n".join(found).encode("latin-1")),
     cuts=st.lists(st.integers(0, 2000), max_size=6),

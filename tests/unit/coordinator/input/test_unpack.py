@@ -22,6 +22,7 @@ from lzr.errors import UsageError
 from lzr.targets import decompress, filetypes
 from lzr.targets.decompress import MOST, Decompressor, NotHere, compression
 from lzr.targets.textencoding import Text
+from tests.effort import examples
 
 LINES = b"".join(b"10.%d.%d.7:%d\n" % (at >> 8 & 255, at & 255, 1 + at % 65535) for at in range(50_000))
 
@@ -114,7 +115,7 @@ def test_zstd_without_its_package_is_one_sentence(monkeypatch: pytest.MonkeyPatc
 
 
 @pytest.mark.parametrize("form", PACKERS)
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(40), deadline=None)
 @given(junk=st.binary(max_size=300), cut=st.integers(0, 300))
 def test_junk_never_raises(form: str, junk: bytes, cut: int) -> None:
     data = PACKERS[form](b"10.0.0.1:80\n" * 9)
@@ -144,7 +145,7 @@ SHORT = b"10.0.0.1:80\n[2001:db8::1]:443\nexample.com:22\n"
 
 @pytest.mark.parametrize("name", ["utf-8", "utf-16", "utf-16-le", "utf-16-be", "utf-32"])
 @pytest.mark.parametrize("end", ["\n", "\r\n", "\r", "\r\r\n"])
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=examples(25), deadline=None)
 @given(cuts=st.lists(st.integers(0, 200), max_size=8))
 def test_every_coding_and_line_end(name: str, end: str, cuts: list[int]) -> None:
     data = SHORT.decode().replace("\n", end).encode(name)
@@ -156,7 +157,7 @@ def test_every_coding_and_line_end(name: str, end: str, cuts: list[int]) -> None
     assert lines_of(texted(cut_at(unended, cuts))) == lines_of(SHORT)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 @given(data=st.binary(max_size=60) | st.text("1.:\r\n \ufeff\x00", max_size=40).map(str.encode))
 def test_text_in_any_cut_is_the_same(data: bytes) -> None:
     whole = lines_of(texted([data]))
@@ -263,7 +264,7 @@ def outcome(data: bytes, step: int) -> tuple[bytes, str]:
     return plain.rstrip(b"\r\n"), trouble
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100), deadline=None)
 @given(data=st.binary(min_size=0, max_size=80) | st.text("1.: a\n", max_size=60).map(str.encode))
 def test_any_bytes_end_in_the_same_however_they_come(data: bytes) -> None:
     for form in (data, gzip.compress(data), zlib.compress(data)):

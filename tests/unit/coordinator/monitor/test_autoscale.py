@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from coordinator.monitor.autoscale import LOWER_AFTER, RAISE_AFTER, SETTLE, Observed, step
 from coordinator.monitor.snapshot import Phase, ProcessView, Snapshot, State, WorkerView
+from tests.effort import examples
 
 OWN = 0.2  # cores' worth of the coordinator
 
@@ -196,7 +197,7 @@ def test_a_long_queue_before_collectors_that_work_counts_as_busy() -> None:
     assert collectors(0.75, 50, output_blocked=True) == []  # nobody reads what they write
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=examples(50), deadline=None)
 @given(st.floats(0, 10), st.floats(0, 3), st.integers(1, 8), st.integers(1, 4), st.integers(1, 16))
 def test_steady_work_comes_to_rest(
     flow_work: float, collect_work: float, flow: int, collect: int, cores: int

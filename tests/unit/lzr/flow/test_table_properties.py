@@ -35,6 +35,7 @@ from lzr.packet.sharding import cookie
 from lzr.rows import ACK, FIN, NO_PROBE, PSH, RST, SEGMENT, SYN, TARGET, Opening, Reason, State
 from lzr.secrets import Secrets
 from lzr.sourceports import DEFAULT_PORTS
+from tests.effort import examples
 from tests.playbook import MASK, OWN, PEER, SECOND, Watched, check_books
 
 PIECES = 32
@@ -386,4 +387,6 @@ class Scan(RuleBasedStateMachine):
 
 
 def test_whatever_happens_the_books_balance() -> None:
-    run_state_machine_as_test(Scan, settings=settings(max_examples=25, stateful_step_count=30, deadline=None))
+    run_state_machine_as_test(
+        Scan, settings=settings(max_examples=examples(25), stateful_step_count=30, deadline=None)
+    )

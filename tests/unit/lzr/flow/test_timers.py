@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lzr.flow.timers import DelayQueue
+from tests.effort import examples
 
 
 def push(queue: DelayQueue, now: int, slots: list[int], generation: int = 0) -> None:
@@ -20,7 +21,7 @@ def popped(queue: DelayQueue, now: int) -> list[tuple[int, int]]:
     return list(zip(due[0].tolist(), due[1].tolist(), strict=True))
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 @given(
     st.integers(0, 50),
     st.lists(st.tuples(st.integers(0, 20), st.lists(st.integers(0, 100), max_size=4)), max_size=30),
@@ -69,7 +70,7 @@ def test_some_move_to_another_queue() -> None:
     assert popped(there, 12) == [(21, 2)]
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 @given(st.integers(1, 50), st.lists(st.integers(0, 20), min_size=1, max_size=30), st.data())
 def test_time_that_did_not_count(delay: int, steps: list[int], data: st.DataObject) -> None:
     """What was armed before has as long as it had then, what was armed since has all its time."""

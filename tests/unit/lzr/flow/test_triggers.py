@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from lzr.flow.triggers import awaited, read_triggers
 from lzr.layout import REPEATED, WINDOW
 from lzr.rows import ACK, FIN, FLOW, RST, SEGMENT, SYN, Expected, Reason, State, Trigger
+from tests.effort import examples
 
 WORD = 1 << 32
 
@@ -83,7 +84,7 @@ def rows(dtype: Any, made: list[dict[str, int]]) -> Any:
     return out
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 @given(st.lists(meetings(), min_size=1, max_size=8))
 def test_columns_say_what_plain_words_say(made: list[tuple[dict[str, int], dict[str, int]]]) -> None:
     flows, segments = rows(FLOW, [flow for flow, _ in made]), rows(SEGMENT, [segment for _, segment in made])

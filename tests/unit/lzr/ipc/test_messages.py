@@ -17,6 +17,7 @@ from lzr.ipc.messages import KINDS, MOST_PARTS, VERSION, Message, SchemaError, p
 from lzr.options.table import Options
 from lzr.rows import FLOW, HELD, OUTCOME, TARGET
 from lzr.secrets import Secrets
+from tests.effort import examples
 from tests.messagesamples import SAMPLES, header_of, mutated, same, with_header
 
 pytestmark = pytest.mark.attack
@@ -143,7 +144,7 @@ def test_columns_are_views_of_what_was_received() -> None:
     assert np.shares_memory(message.rows, np.frombuffer(parts[1], np.uint8))
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=examples(80), deadline=None)
 @given(st.lists(st.binary(max_size=40), max_size=3))
 def test_junk_is_refused(parts: list[bytes]) -> None:
     with pytest.raises(SchemaError):
@@ -162,7 +163,7 @@ anything = st.recursive(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 @given(
     st.tuples(
         st.just(VERSION) | anything,
@@ -183,7 +184,7 @@ def test_a_header_of_any_shape(head: Any, rest: list[bytes]) -> None:
     assert type(message) is KINDS[head[1]]
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 @given(st.sampled_from(SAMPLES), st.data())
 def test_flipped_bits(sample: Message, data: st.DataObject) -> None:
     parts = [bytearray(part) for part in pack(sample, "flow-0.1", b"token")]

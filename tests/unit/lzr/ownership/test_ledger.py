@@ -19,6 +19,7 @@ from hypothesis.stateful import (
 from lzr.ownership.ledger import Ledger
 from lzr.packet.sharding import shard_of
 from lzr.rows import TARGET
+from tests.effort import examples
 
 
 def targets(lines: list[int]) -> Any:
@@ -114,7 +115,7 @@ class Books(RuleBasedStateMachine):
 
 def test_the_ledger_is_a_dict_of_what_is_open() -> None:
     run_state_machine_as_test(
-        Books, settings=settings(max_examples=25, stateful_step_count=30, deadline=None)
+        Books, settings=settings(max_examples=examples(25), stateful_step_count=30, deadline=None)
     )
 
 

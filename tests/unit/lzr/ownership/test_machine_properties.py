@@ -26,6 +26,7 @@ from lzr.ownership.events import Adopted, Died, Fenced, Linked, Ready, Released
 from lzr.ownership.processes import COLLECT, FLOW
 from lzr.ownership.succession import State as Place
 from lzr.ownership.table import State
+from tests.effort import examples
 from tests.simulated import Pool, Written, alive
 
 numbers = st.integers(0, 99)
@@ -151,5 +152,5 @@ class Scan(RuleBasedStateMachine):
 
 def test_whatever_happens_every_input_is_written_once() -> None:
     run_state_machine_as_test(
-        Scan, settings=settings(max_examples=100, stateful_step_count=40, deadline=None)
+        Scan, settings=settings(max_examples=examples(100), stateful_step_count=40, deadline=None)
     )

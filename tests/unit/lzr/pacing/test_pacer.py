@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lzr.pacing.pacer import Pacer
+from tests.effort import examples
 
 RATES = [10, 37.5, 100, 1_000, 9_999, 10_000, 50_000, 100_000]
 
@@ -51,7 +52,7 @@ def test_over_any_second(rate: float) -> None:
         assert held <= rate * 1.125 + 1, gone[end]
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 @given(
     st.floats(0.1, 1e6),
     st.lists(st.floats(0, 5) | st.floats(0, 0.01), min_size=1, max_size=40),
@@ -69,7 +70,7 @@ def test_never_a_burst_of_more_than_25_ms(rate: float, waits: list[float]) -> No
     assert total <= rate * now + 1 + 1e-6
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 @given(st.floats(0.1, 1e6), st.floats(0, 1e6))
 def test_after_the_wait_there_is_one(rate: float, now: float) -> None:
     pacer = Pacer(rate, now)

@@ -13,6 +13,7 @@ from lzr.packet.payloads import ProbeTemplate
 from lzr.protocols import handshake
 from lzr.protocols._protocol import Address, Host, Part, Random
 from lzr.rows import FRAME
+from tests.effort import examples
 from tests.wire import halves, text, v4, v6
 
 
@@ -72,7 +73,7 @@ parts = st.lists(
 peers = st.tuples(v4 | v6, st.integers(0, 65535) | st.just(80)).map(lambda p: (text(*halves(p[0])), p[1]))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(parts, st.lists(peers, min_size=1, max_size=8))
 def test_any_probe_for_any_peers(made: tuple[Part, ...], to: list[tuple[str, int]]) -> None:
     """Texts of several widths in one batch, both families, random parts between them."""

@@ -18,6 +18,7 @@ from lzr.layout import CUT, MAX_FRAME
 from lzr.packet.payloads import ProbeTemplate
 from lzr.packet.segments import ETHERNET, Builder, Link, _fold, _words
 from lzr.rows import ACK, FRAME, NO_PROBE, PSH, RST, SYN
+from tests.effort import examples
 from tests.wire import (
     BODIES,
     extension_header,
@@ -118,7 +119,7 @@ def oracle(row: Any, data: bytes) -> bytes:
     return bytes(Ether(src=MAC, dst=GATEWAY6 if six else GATEWAY4) / head / segment / Raw(data))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(
     pairs=st.lists(st.tuples(v4, v4) | st.tuples(v6, v6), min_size=1, max_size=6),
     flags=st.sampled_from([SYN, ACK, ACK | PSH, RST | ACK, RST]),
@@ -157,7 +158,7 @@ def test_a_handshake_without_bytes_is_a_bare_ack() -> None:
     assert build(burst, b"") == [oracle(burst[0], b"")]
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=examples(50), deadline=None)
 @given(st.tuples(v4, v4) | st.tuples(v6, v6), word, word, st.binary(max_size=50))
 def test_what_we_build_we_can_read(pair: tuple[str, str], seq: int, ack: int, data: bytes) -> None:
     burst = frame(*pair, flags=ACK, seq=seq, ack=ack, own_port=1, peer_port=2, probe=0)
@@ -170,7 +171,7 @@ def test_what_we_build_we_can_read(pair: tuple[str, str], seq: int, ack: int, da
 # --- parsing --------------------------------------------------------------------------------------------
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(st.lists(packets(), min_size=1, max_size=4), st.booleans())
 def test_every_field_is_as_scapy_has_it(made: list[tuple[Any, bytes]], checked: bool) -> None:
     """IP options, IPv6 extension headers, TCP options, payloads of even and odd lengths, both families."""
@@ -182,7 +183,7 @@ def test_every_field_is_as_scapy_has_it(made: list[tuple[Any, bytes]], checked: 
         assert payload == data
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(packets(), st.data())
 def test_a_flipped_bit_never_becomes_a_row(made: tuple[Any, bytes], data: st.DataObject) -> None:
     packet = made[0]
@@ -196,7 +197,7 @@ def test_a_flipped_bit_never_becomes_a_row(made: tuple[Any, bytes], data: st.Dat
     assert set(malformed) <= {"bad_checksum", "bad_offset"}
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(packets(), st.data())
 def test_cut_anywhere(made: tuple[Any, bytes], data: st.DataObject) -> None:
     """A frame may end anywhere; cut off by the ring is only what is longer than a ring's row."""
@@ -215,7 +216,7 @@ def test_cut_anywhere(made: tuple[Any, bytes], data: st.DataObject) -> None:
         assert set(malformed) <= {"truncated", "bad_offset", "not_tcp"}
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=examples(80), deadline=None)
 @given(
     st.lists(
         st.tuples(st.sampled_from([b"", b"\x45", b"\x46", b"\x4f", b"\x60"]), st.binary(max_size=200)),
@@ -227,7 +228,7 @@ def test_junk(made: list[tuple[bytes, bytes]], checked: bool) -> None:
     read([start + rest for start, rest in made], checked=checked)
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=examples(80), deadline=None)
 @given(
     packets(),
     st.lists(st.tuples(st.integers(0, 120), st.integers(0, 255)), min_size=1, max_size=6),

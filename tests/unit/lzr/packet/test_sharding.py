@@ -16,6 +16,7 @@ from scapy.packet import Packet
 from lzr.layout import COOKIE_BITS
 from lzr.packet.sharding import cookie, fanout_program, flow_hash, flow_key, shard_of, socket_filter
 from lzr.rows import ACK, RST, SEGMENT, SYN
+from tests.effort import examples
 from tests.wire import halves, packets, read
 
 SEED = 0xC0FFEE11
@@ -91,7 +92,7 @@ def run_bpf(program: bytes, packet: bytes) -> int:
     raise AssertionError("it does not end")
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(packets(), st.integers(0, 2**32 - 1))
 def test_the_program_hashes_as_numpy_does(made: tuple[Packet, bytes], seed: int) -> None:
     raw = bytes(made[0])
@@ -99,7 +100,7 @@ def test_the_program_hashes_as_numpy_does(made: tuple[Packet, bytes], seed: int)
     assert run_bpf(fanout_program(seed), raw) == flow_hash(rows, seed)[0]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(
     packets(),
     st.integers(0, 2**32 - 1),
@@ -132,7 +133,7 @@ def test_the_filter_lets_in_what_it_should(
         assert bool(run_bpf(socket_filter(ports, seed, addresses), raw)) == (expected and let_in)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(packets(), st.data())
 def test_the_programs_end_on_anything(made: tuple[Packet, bytes], data: st.DataObject) -> None:
     raw = bytearray(bytes(made[0]))

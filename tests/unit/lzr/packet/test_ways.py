@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from lzr.packet import ways
 from lzr.packet.ways import Kind, Way
 from lzr.rows import FRAME, TARGET, V4_MAPPED
+from tests.effort import examples
 from tests.unit.lzr.test_kernels import both
 
 RING = Way(Kind.RING)
@@ -32,7 +33,7 @@ def at(text: str) -> int:
 @given(
     st.lists(st.integers(0, ways.END - 1) | st.integers(0, 1 << 34).map(lambda n: V4_MAPPED + n), max_size=30)
 )
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 def test_each_address_has_the_answer_of_its_interval(starts: list[int]) -> None:
     def answer(first: int, last: int) -> Way:
         return Way(first % 3, source=(0, first % 5))

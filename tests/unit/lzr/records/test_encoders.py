@@ -21,6 +21,7 @@ from lzr.records.encoders import CsvEncoder, JsonEncoder, Name, ZgrabEncoder
 from lzr.records.escape import csv_cell, time_text
 from lzr.rows import ACK, FIN, OUTCOME, PSH, RST, SYN, V4_MAPPED, Expected, Reason
 from tests import ROOT
+from tests.effort import examples
 from tests.wire import kernels_of
 
 REFERENCE = [
@@ -183,7 +184,7 @@ labels = st.one_of(
 
 
 @pytest.mark.native
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 @given(data=st.data())
 def test_native_and_python_agree(data: st.DataObject) -> None:
     raw = data.draw(arrays.arrays(np.uint8, (data.draw(st.integers(0, 6)), OUTCOME.itemsize)))

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from lzr.packet.sharding import cookie
 from lzr.rows import ACK, FIN, FRAME, PSH, RST, SEGMENT, SYN, V4_MAPPED
 from lzr.sweep.cookie import ANSWERED, REFUSED, UNRELATED, Cookies
+from tests.effort import examples
 
 pytestmark = [pytest.mark.usefixtures("kernels"), pytest.mark.attack]
 
@@ -58,7 +59,7 @@ def test_what_is_believed(v6: bool) -> None:
     st.sampled_from(["peer_hi", "peer_lo", "own_hi", "own_lo", "peer_port", "own_port", "ack"]),
     st.integers(0, 63),
 )
-@settings(deadline=None, max_examples=100)
+@settings(deadline=None, max_examples=examples(100))
 def test_a_bit_that_is_wrong_anywhere_is_not_believed(seed: int, name: str, bit: int) -> None:
     """But for one in 2^38, which is what a guess comes to."""
     rows = answers(asked(3, seed), SYN | ACK)

@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lzr.sweep.permutation import MOST, Permutation
+from tests.effort import examples
 
 pytestmark = pytest.mark.usefixtures("kernels")
 
@@ -16,7 +17,7 @@ KEYS = st.tuples(st.integers(0, 2**64 - 1), st.integers(0, 2**64 - 1))
 
 
 @given(st.integers(0, 700), KEYS, st.integers(1, 9))
-@settings(deadline=None, max_examples=150)
+@settings(deadline=None, max_examples=examples(150))
 def test_shards_are_disjoint_and_complete(size: int, key: tuple[int, int], shards: int) -> None:
     order = Permutation.of(size, key)
     found = np.concatenate(
@@ -32,7 +33,7 @@ def test_every_element_once(size: int) -> None:
 
 
 @given(st.integers(1, MOST), KEYS, st.data())
-@settings(deadline=None, max_examples=100)
+@settings(deadline=None, max_examples=examples(100))
 def test_any_part_of_any_size_is_the_same_alone(size: int, key: tuple[int, int], data: st.DataObject) -> None:
     order = Permutation.of(size, key)
     step = data.draw(st.integers(1, max(1, size // 20)))

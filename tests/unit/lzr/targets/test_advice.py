@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lzr.targets.advice import advice
+from tests.effort import examples
 
 ZMAP = "zmap for -f saddr,daddr,sport,dport,seqnum,acknum,window"
 RECORD = b'{"saddr":"10.0.0.1","daddr":"10.0.0.2","sport":80,"dport":5,"seqnum":1,"acknum":2,"window":3}'
@@ -46,7 +47,7 @@ def test_where_a_list_is_awaited(line: bytes) -> None:
     assert FOR_LISTS[line] in advice(line, send_syns=True)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 @given(st.one_of(st.binary(max_size=40), st.sampled_from([*FOR_ZMAP, RECORD])), st.booleans())
 def test_there_is_always_something_to_say(line: bytes, send_syns: bool) -> None:
     said = advice(line, send_syns=send_syns)

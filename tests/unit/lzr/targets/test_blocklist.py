@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from lzr import addresses
 from lzr.targets.blocklist import Blocklist, Prefixes
+from tests.effort import examples
 
 _LOW = (1 << 64) - 1
 
@@ -76,7 +77,7 @@ def cases(draw: st.DrawFn) -> tuple[list[str], list[str]]:
     return networks, draw(st.lists(hosts, max_size=30))
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 @given(case=cases())
 def test_as_the_oracle_says(case: tuple[list[str], list[str]]) -> None:
     networks, hosts = case

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from lzr.rows import TARGET
 from lzr.targets.dedup import RecentTargets
+from tests.effort import examples
 
 
 def targets(ports: list[int], **columns: Any) -> Any:
@@ -21,7 +22,7 @@ def targets(ports: list[int], **columns: Any) -> Any:
     return rows
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 @given(
     batches=st.lists(st.lists(st.integers(1, 40), max_size=40), max_size=10),
     window=st.integers(1, 30),

@@ -17,6 +17,7 @@ from lzr.targets.lists import blocks, heading
 from lzr.targets.reader import UNFOLDED, Refused
 from lzr.targets.zmap import ListReader
 from tests import ROOT
+from tests.effort import examples
 from tests.unit.lzr.targets.test_lists_targets import listed, read
 
 DOC = (ROOT / "docs/input.md").read_text()
@@ -302,7 +303,7 @@ _pieces = st.sampled_from(
 )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 @given(st.lists(_pieces | st.text(max_size=3), min_size=1, max_size=12).map("".join))
 def test_any_line_is_targets_or_a_reason(line: str) -> None:
     text = line.replace("\n", " ").strip(" \t\r").encode("utf-8", "replace")

@@ -17,6 +17,7 @@ from lzr.rows import TARGET, V4_MAPPED
 from lzr.targets.lines import LONGEST_LINE
 from lzr.targets.reader import EXCERPT, SHOWN, UNFOLDED
 from lzr.targets.zmap import Batch, DryrunReader, FastDryrunReader, ListReader, Reader, ZmapReader
+from tests.effort import examples
 from tests.wire import kernels_of
 
 LINE = (
@@ -396,7 +397,7 @@ texts = st.lists(st.one_of(_words, mutated(), st.binary(max_size=30)), max_size=
 
 @pytest.mark.usefixtures("kernels")
 @pytest.mark.parametrize("make", READERS, ids=["zmap", "list", "dry", "fast"])
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100), deadline=None)
 @given(text=texts, cuts=st.lists(st.integers(0, 2000), max_size=6))
 def test_any_cut_gives_the_same(make: Callable[[], Reader], text: bytes, cuts: list[int]) -> None:
     edges = [0, *sorted(cut % (len(text) + 1) for cut in cuts), len(text)]
@@ -409,7 +410,7 @@ def test_any_cut_gives_the_same(make: Callable[[], Reader], text: bytes, cuts: l
 
 @pytest.mark.native
 @pytest.mark.parametrize("kind", [ZmapReader, ListReader])
-@settings(max_examples=250, deadline=None)
+@settings(max_examples=examples(250), deadline=None)
 @given(text=texts)
 def test_native_and_python_agree(kind: type[ZmapReader] | type[ListReader], text: bytes) -> None:
     native = read(kind(), [text])
@@ -423,7 +424,7 @@ _ipv6ish = st.lists(
 
 
 @pytest.mark.native
-@settings(max_examples=250, deadline=None)
+@settings(max_examples=examples(250), deadline=None)
 @given(parts=_ipv6ish)
 def test_ipv6_text_is_read_alike(parts: list[str]) -> None:
     line = f"[{''.join(parts)}]:80\n".encode()
