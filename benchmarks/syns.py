@@ -23,10 +23,12 @@ from coordinator.network.raw_sockets import close_shards, open_shards
 from lzr.addresses import parse
 from lzr.layout import MAX_FRAME
 from lzr.packet.segments import Builder, Link
+from lzr.packet.ways import everywhere
 from lzr.rows import FRAME
 from lzr.secrets import Secrets
 from lzr.sweep.cookie import Cookies
 from lzr.sweep.permutation import Permutation
+from lzr.sweep.share import Share
 from lzr.sweep.space import Space
 from lzr.sweep.syns import OwnAddresses, Syns
 from lzr.targets.blocklist import ranges_of
@@ -38,13 +40,14 @@ BATCH = 2048
 PORTS = (32768, 61000)
 RING = (1024, 4096)
 SECRETS = Secrets.derive(1)
+WAYS = everywhere()
 
 
 def syns_of(networks: str, ports: tuple[int, int]) -> Syns:
     space = Space(ranges_of(networks), [ports])
     cookies = Cookies(SECRETS.syn, SECRETS.cookie, PORTS)
     own = OwnAddresses([parse(SCANNER)], [], SECRETS.addresses)
-    return Syns(space, Permutation.of(space.pairs, SECRETS.order), own, cookies)
+    return Syns(Share(space, Permutation.of(space.pairs, SECRETS.order)), own, cookies)
 
 
 def floor(arena: Range, pairs: int) -> float:
@@ -65,7 +68,7 @@ def ours(arena: Range, pairs: int) -> float:
     ring = Ring(sockets[0], np.zeros(2, np.int64), RING, 0)
     sent, begun = 0, time.process_time()
     while sent < pairs:
-        rows = syns.take(sent, 1, min(BATCH, pairs - sent))
+        rows, _ = syns.take(sent, min(BATCH, pairs - sent), WAYS)
         placed = 0
         while placed < len(rows):
             placed += ring.send(rows[placed:], builder)
@@ -92,14 +95,16 @@ def alone(work: Callable[[], object], rounds: int = 200) -> float:
 def stages() -> dict[str, float]:
     """Each step on all of IPv4 with all ports: 2^48 pairs."""
     syns = syns_of("0.0.0.0/0", (0, 65535))
-    numbers, rows = syns.order.take(12345, 3, BATCH), syns.take(12345, 3, BATCH)
+    order = syns.share.order
+    numbers, (rows, _) = order.take(12345, 3, BATCH), syns.take(12345, BATCH, WAYS)
     out, placed = np.zeros((BATCH, MAX_FRAME), np.uint8), np.zeros(BATCH, FRAME)
     builder = Builder(Link(bytes(6), bytes(6), bytes(6)), ())
     return {
-        "permutation": alone(lambda: syns.order.take(12345, 3, BATCH)),
-        "number to pair": alone(lambda: syns.space.place(numbers, placed)),
+        "permutation": alone(lambda: order.take(12345, 3, BATCH)),
+        "number to pair": alone(lambda: syns.share.space.place(numbers, placed)),
         "port and ISN": alone(lambda: syns.cookies.expected(rows)),
-        "SYN rows, all of it": alone(lambda: syns.take(12345, 3, BATCH)),
+        "SYN rows, all of it": alone(lambda: syns.take(12345, BATCH, WAYS)),
+        "pair to place": alone(lambda: syns.share.places(rows)),
         "frames": alone(lambda: builder.build(rows, out)),
     }
 

@@ -11,6 +11,7 @@ import numpy as np
 from lzr.ipc import messages
 from lzr.ipc.messages import KINDS, VERSION, Message, pack
 from lzr.rows import ASKED, FLOW, HELD, INTERVAL, OUTCOME, TARGET, TIMER, WAY
+from lzr.sweep.space import RANGE
 
 TALLY = messages.Tally({"Data": 1}, {"ssh": 1}, {"wait": 1}, {"data": 1}, 1)
 COUNTS = messages.Counts(TALLY, 0, [("wait", "ssh", 1)], [("192.0.2.1", 22, "ssh", "wait", b"SSH-2.0")], [1])
@@ -39,6 +40,9 @@ _TICKETS = np.array([5, 6], "<u4")
 
 SAMPLES: tuple[Message, ...] = (
     messages.Targets(np.zeros(3, TARGET)),
+    messages.Stretch(4, 1000, 12, b"\0\x10"),
+    messages.Swept((1, 1 << 63), 2, 3, np.zeros(2, RANGE), b"\1\0\2\0", bytes(32), bytes(16)),
+    messages.Heard([4], np.zeros(2, TARGET), b"\1\2"),
     messages.Release(7),
     messages.Hurry(),
     messages.Adopt(*_SHARD),

@@ -45,6 +45,10 @@ class Progress:
         found[inside] = self._marks[(lines[inside] - np.uint64(self._base)).astype(np.int64)]
         return found
 
+    def among(self, first: int, count: int) -> NDArray[np.bool_]:
+        """(count,) bool: which of those from `first` on have their fate."""
+        return self.contains(np.arange(first, first + count, dtype=np.uint64))
+
     def above(self) -> NDArray[np.bool_]:
         """(n,) bool for the inputs from `low` on, no longer than need be."""
         self._compact()

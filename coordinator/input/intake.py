@@ -32,7 +32,7 @@ from lzr.targets.blocklist import Blocklist
 from lzr.targets.dedup import RecentTargets
 from lzr.targets.expand import Expansion
 from lzr.targets.reader import SHOWN, UNFOLDED, Batch, Reader
-from lzr.targets.screen import FOREIGN, SPARED, screen
+from lzr.targets.screen import FOREIGN, PRINTERS, SPARED, screen
 
 _DUPLICATES = 1 << 20
 """Inputs within which the same target is scanned once. ZMap's default of --dedup-window is the same 10^6; it
@@ -46,7 +46,6 @@ _CROWD = 1 << 14
 """Lines whose name is being looked up, at which no more input is read. A judgement: it bounds memory, and is
 512 names for each of the threads that look them up."""
 _ANY = (0, 65535)
-_PRINTERS = (9100, 9107)  # raw printing: what is sent to these ports may come out on paper
 
 Rows = NDArray[Any]
 
@@ -105,6 +104,7 @@ class SourceAddresses:
         ports: tuple[int, int],
         secrets: Secrets,
     ) -> None:
+        self.pools = v4, v6
         self._pools = {True: np.array(v4, np.uint64), False: np.array(v6, np.uint64)}
         self._ports = ports
         self._secrets = secrets
@@ -167,7 +167,7 @@ class Intake:
         self._blocklist = blocklist
         self._shards, self._shard = shards, shard
         self._max_targets = max_targets
-        self._spared = (1, 0) if allow_printers else _PRINTERS
+        self._spared = (1, 0) if allow_printers else PRINTERS
         self._checkpoint = checkpoint
         self._hash = checkpoint.input if checkpoint is not None else input_hash
         self._reopen = reopen

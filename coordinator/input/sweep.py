@@ -1,7 +1,7 @@
 """What is to be swept, from the command line: addresses less those that are blocked, times ports.
 
-The reader that comes of it stands where that of a list would. Its input is a short text that says the order
-and what is swept: so a checkpoint knows a sweep again as it knows a list, and a resumed one keeps the order.
+In the place of an input stands a short text that says the order and what is swept: so a checkpoint knows a
+sweep again as it knows a list, and a resumed one keeps the order.
 """
 
 from __future__ import annotations
@@ -18,10 +18,13 @@ from lzr.errors import UsageError
 from lzr.options import types
 from lzr.options.table import Options
 from lzr.secrets import Key, Secrets
-from lzr.sweep.ranges import Range, intersection, size, union
-from lzr.sweep.reader import SweepReader, hosts
+from lzr.sweep.permutation import Permutation
+from lzr.sweep.ranges import Range, difference, intersection, size, union
+from lzr.sweep.reader import hosts
+from lzr.sweep.share import Share
 from lzr.sweep.space import Space
 from lzr.targets.blocklist import Blocklist
+from lzr.targets.screen import PRINTERS
 
 ASKS = 1 << 24
 """Pairs beyond which a blocklist has to be named: a /8 on one port."""
@@ -31,10 +34,14 @@ _ORDER = re.compile(rb"order ([0-9a-f]{32})\n")
 
 @dataclass(frozen=True, slots=True)
 class Sweep:
-    """A sweep. reader: gives its targets. text: the input that stands for it. told: a sentence for the
-    log."""
+    """share: the pairs that are ours. key: of their order. total: how many of them are asked.
 
-    reader: SweepReader
+    text: the input that stands for it. told: a sentence for the log.
+    """
+
+    share: Share
+    key: Key
+    total: int
     text: bytes
     told: str
 
@@ -61,15 +68,19 @@ def swept(
         allowed = intersection(asked, blocklist.only.ranges())
     blocked = blocklist.blocked.ranges() if blocklist is not None and blocklist.blocked is not None else []
     chosen = hosts(allowed, blocked)
-    pairs = size(chosen) * size(options.target_ports)
+    spared = [] if options.allow_printers else [PRINTERS]
+    chosen_ports = difference(union(options.target_ports), spared)
+    pairs = size(chosen) * size(chosen_ports)
     try:
-        space = Space(chosen, options.target_ports)
+        space = Space(chosen, chosen_ports)
     except ValueError:
         raise UsageError(
             f"{pairs:,} pairs of address and port are more than can be swept (2^48, which is IPv4 with all "
             "its ports): name smaller prefixes, or a hit list with --targets-file"
         ) from None
     if not pairs:
+        if not chosen_ports:
+            raise UsageError("nothing is left to sweep: these are ports of printers (--allow-printers)")
         raise UsageError("nothing is left to sweep: all addresses are blocked, not allowed, or nobody's")
     if pairs > ASKS and not options.blocklist_file:
         raise UsageError(
@@ -79,14 +90,17 @@ def swept(
         )
     found = _ORDER.match(begun)
     key = Secrets.derive(seed).order if found is None else _words(found[1])
-    reader = SweepReader(space, key, options.shard, options.shards)
+    share = Share(space, Permutation.of(space.pairs, key), options.shard, options.shards)
     ports = len(space.ports)
     told = f"{space.pairs:,} pairs: {_many(space.addresses, 'address', 'es')}, {_many(ports, 'port', 's')}"
     if left := size(asked) - space.addresses:
         told += f"; {left:,} blocked, not allowed or nobody's are left out"
+    if left := size(union(options.target_ports)) - ports:
+        told += f"; {_many(left, 'port', 's')} of printers left out"
     if options.shards > 1:
-        told += f"; of these {reader.total:,} are ours"
-    return Sweep(reader, _text(key, chosen, options), told)
+        told += f"; of these {share.total:,} are ours"
+    total = share.total if options.max_targets is None else min(share.total, options.max_targets)
+    return Sweep(share, key, total, _text(key, chosen, chosen_ports, options), told)
 
 
 def _many(count: int, one: str, plural: str) -> str:
@@ -98,14 +112,14 @@ def _words(text: bytes) -> Key:
     return number >> 64, number & (1 << 64) - 1
 
 
-def _text(key: Key, chosen: list[Range], options: Options) -> bytes:
+def _text(key: Key, chosen: list[Range], ports: list[Range], options: Options) -> bytes:
     """The order, the ports, and the addresses by their hash: they may be many."""
     total = hashlib.sha256()
     for first, last in chosen:
         total.update(first.to_bytes(16, "big") + last.to_bytes(16, "big"))
     lines = (
         f"order {key[0] << 64 | key[1]:032x}",
-        f"ports {types.show_port_list(options.target_ports)}",
+        f"ports {types.show_port_list(tuple(ports))}",
         f"addresses {size(chosen)} {total.hexdigest()}",
         f"share {options.shard} of {options.shards}",
     )

@@ -41,8 +41,12 @@ OUTCOME_WORDS = {
 }
 """What a person calls each `lzr.rows.Reason` that makes a record (a duplicate makes none)."""
 
-RARE_OUTCOMES = {"refused": "RST to the SYN", "send_refused": "refused by this host"}
-"""Shown to people where there were any: only a sweep tells the first apart, and few hosts have the second
+RARE_OUTCOMES = {
+    "refused": "RST to the SYN",
+    "unreachable": "ICMP error to the SYN",
+    "send_refused": "refused by this host",
+}
+"""Shown to people where there were any: only a sweep tells the first two apart, and few hosts have the last
 fault. For machines they are always there."""
 
 _NOT_BELIEVED = "Messages between the processes that were not believed."

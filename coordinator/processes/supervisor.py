@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -69,7 +69,15 @@ class Fault:
     gone: bool
 
 
-Report = Event | Spawned | Written | Stats | Fault
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """A flow worker has heard answers to a sweep, or sent SYNs."""
+
+    name: str
+    message: messages.Heard
+
+
+Report = Event | Spawned | Written | Stats | Fault | Heard
 
 
 class Supervisor:
@@ -90,7 +98,7 @@ class Supervisor:
         self.pool = pool
         self.machine = Machine(shards)
         self.unread = False  # there were more reports than are taken at a time
-        self.greet: Callable[[], messages.Message] | None = None
+        self.greet: Callable[[], Sequence[messages.Message]] | None = None
         """What a new flow worker is told before anything else."""
         self._outputs = outputs
         self._meter = meter
@@ -109,6 +117,11 @@ class Supervisor:
         """The flow worker at this place."""
         process = self.machine.processes.at(FLOW, index)
         return None if process is None else self.pool.children.get(process.name)
+
+    def leaves(self, name: str) -> bool:
+        """Whether this process was told to end, so that its death loses nothing."""
+        process = self.machine.processes.get(name)
+        return process is None or process.leaving or self.machine.ending
 
     # --- what has happened ---------------------------------------------------------------------------------
 
@@ -160,6 +173,8 @@ class Supervisor:
                 return Stats(name, msgspec.structs.asdict(message) | who, message.last)
             case messages.Written():
                 return Written(name, message)
+            case messages.Heard():
+                return Heard(name, message)
             case messages.Fault(reason, gone):
                 if gone and name != self.writer:
                     raise messages.SchemaError("a reader has gone, says one that does not write", name)
@@ -216,7 +231,8 @@ class Supervisor:
             show = self._meter.restarted if child.replaces else self._meter.launched
             show(now, child.role, child.index, child.pid)
             if child.role == FLOW and self.greet is not None:
-                child.order(self.greet())
+                for told in self.greet():
+                    child.order(told)
         news: list[News] = []
         for order in orders:
             if isinstance(order, News):

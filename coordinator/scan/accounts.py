@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
@@ -12,8 +14,10 @@ from coordinator.input.size import InputSize
 from coordinator.monitor.findings import Findings
 from coordinator.monitor.snapshot import Identified, Totals
 from coordinator.results.outputs import Outputs
+from lzr.addresses import text
 from lzr.ipc import messages
 from lzr.ownership.ledger import Ledger
+from lzr.packet.ways import Kind
 from lzr.records.summary import Summary
 
 
@@ -91,6 +95,28 @@ class Accounts:
         if self._checkpoint is not None:
             self._checkpoint.settled(lines)
 
+    def unanswered(self, reasons: dict[str, int], lines: NDArray[np.uint64]) -> None:
+        """Pairs of a sweep whose time is over and that have no record; by reason."""
+        count = sum(reasons.values())
+        self._totals.done += count
+        self._totals.outcomes.update(reasons)
+        self.summary.reasons.update(reasons)
+        self.summary.resolved += count
+        self.settled(lines)
+
+    def unroutable(self, lines: NDArray[np.uint64], kinds: NDArray[np.uint8], rows: NDArray[Any]) -> None:
+        """These cannot be reached. kinds: a `ways.Kind` of each."""
+        self.settled(lines)
+        for kind, why in Kind.WHY.items():
+            found = np.flatnonzero(kinds == kind)
+            if len(found):
+                row = rows[found[0]]
+                self._intake.fates.lose(why, len(found), text(int(row["peer_hi"]), int(row["peer_lo"])))
+
+    def swept(self, asked: int, before: int) -> None:
+        """How many pairs of a sweep have been taken up. before: those that were done in the one resumed."""
+        self._intake.fates.read, self._intake.fates.resumed = asked, before
+
     def settle_ended(self) -> None:
         """Lines that got their fate while they were read."""
         for lines in self._intake.ended:
@@ -102,9 +128,12 @@ class Accounts:
         self._ledger.withdraw(tickets)
         self._totals.interrupted += len(tickets) + self._intake.give_up()
 
-    def abandon_open(self) -> None:
-        """Count every input without a fate as interrupted: nobody works on it any more."""
-        self._totals.interrupted += self._ledger.open
+    def abandon_open(self, more: int = 0) -> None:
+        """Count every input without a fate as interrupted: nobody works on it any more.
+
+        more: pairs of a sweep that are none of the ledger's.
+        """
+        self._totals.interrupted += self._ledger.open + more
 
     def update(self, backlog: int) -> None:
         """Bring the figures up to date. backlog: targets that no worker has."""

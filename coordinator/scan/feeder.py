@@ -176,6 +176,17 @@ class Feeder:
         self._enqueue(rows)
         return True
 
+    def put(self, rows: Rows) -> None:
+        """Targets that are begun whatever the pace: half open, their packets are answers."""
+        self._paced.begun += len(rows)
+        self._enqueue(rows)
+
+    def feeds(self) -> list[Child]:
+        """The workers that may be given something to send: those with a shard."""
+        places = np.flatnonzero(np.bincount(self._owners))
+        found = (self._worker(place - 1) for place in places.tolist() if place)
+        return [child for child in found if child is not None]
+
     def _address(self, rows: Rows, opening: NDArray[np.bool_]) -> Rows:
         """Give the connections that we open a source address and port."""
         chosen = pick(rows, opening)

@@ -12,6 +12,7 @@ import select
 import signal
 import time
 from dataclasses import dataclass
+from typing import Any
 
 from coordinator.checkpoint.hashes import InputDiffers
 from coordinator.console.alerts import Alerts
@@ -20,15 +21,19 @@ from coordinator.endpoints.requests import Command
 from coordinator.guard.watch import GuardWatch
 from coordinator.monitor.snapshot import Phase
 from coordinator.processes.acknowledge import Acknowledgements
-from coordinator.processes.supervisor import Fault, Stats, Supervisor, Written
+from coordinator.processes.supervisor import Fault, Heard, Spawned, Stats, Supervisor, Written
 from coordinator.scan.accounts import Accounts
 from coordinator.scan.feeder import Feeder
 from coordinator.scan.judging import judge
 from coordinator.scan.prepare import Prepared
 from coordinator.scan.reading import Reading
-from lzr.ownership.events import Want
+from coordinator.scan.sweeping import Sweeping
+from lzr.ipc import messages
+from lzr.ownership.events import Adopted, Died, Fenced, Linked, Ready, Released, Want
 from lzr.ownership.orders import GiveUp, News, ShardClosed, ShardOpened, TryAgain
 from lzr.pacing.pacer import Pacer
+from lzr.records.summary import Summary
+from lzr.sweep.dealing import Dealing
 
 # Seconds. `python -m benchmarks.calm` shows what the first five cost and save: CPU when idle and with 1,000
 # lines a second, and the time from a line to its ACK.
@@ -91,7 +96,6 @@ class Loop:
             self.console.log.debug,
         )
         self.departure = ready.egress.departure
-        self.supervisor.greet = self.departure.order
         self.acknowledgements = Acknowledgements(opened.pool)
         self.pacer = Pacer(options.rate if options.send_syns or options.reopen else None, now)
         self.reading = Reading(
@@ -112,6 +116,8 @@ class Loop:
             settled=self.accounts.settled,
             admit=ready.egress.departure.admit,
         )
+        self.sweeping = self._swept(ready)
+        self.supervisor.greet = self._greet
         self._ready = ready
         self._signals = signals
         self._guarded = guarded
@@ -129,6 +135,36 @@ class Loop:
         self.totals.shards = job.shards
         self.totals.sweep = bool(options.target_ports)
         self.totals.rate_limit = self.pacer.rate
+
+    def _swept(self, ready: Prepared) -> Sweeping | None:
+        """The sweep, if this is one."""
+        sweep, options, begun = ready.opened.sweep, ready.job.options, ready.begun
+        if sweep is None:
+            return None
+        done = None if self.checkpoint is None else self.checkpoint.done
+        dealing = Dealing(
+            sweep.total,
+            cooldown=options.cooldown,
+            probes=options.probes,
+            begin=begun.low,
+            done=None if done is None else done.among,
+        )
+        return Sweeping(
+            sweep.share,
+            sweep.key,
+            dealing,
+            ledger=begun.ledger,
+            feeder=self.feeder,
+            accounts=self.accounts,
+            departure=self.departure,
+            sources=ready.sources.pools,
+            workers=self.feeder.feeds,
+        )
+
+    def _greet(self) -> list[messages.Message]:
+        """What a new worker is told before anything else."""
+        routes = self.departure.order()
+        return [routes] if self.sweeping is None else [routes, self.sweeping.order()]
 
     # --- life ------------------------------------------------------------------------------------------
 
@@ -193,9 +229,13 @@ class Loop:
             room = self.feeder.has_room
             worked = self.reading.unfold(room) or self.reading.read(now, room)
             worked |= self.feeder.dispatch(now)
+            if self.sweeping is not None:
+                worked |= self.sweeping.deal(now)
         if self.feeder.feed():
             worked = True
             self.reading.stop_reading_ahead()
+        if self.sweeping is not None:
+            self.sweeping.close(now)
         self.acknowledgements.tell(now, urgent=self.supervisor.machine.moving)
         if self.pool.priority.lowered and self.reading.ended:
             self.pool.restore_priority()
@@ -213,7 +253,8 @@ class Loop:
         """Whether the input has ended and every input has its fate."""
         intake = self.intake
         coming = intake.backlog or intake.pending or intake.parked
-        return self.reading.ended and not coming and not self.accounts.open
+        swept = self.sweeping is None or self.sweeping.dealing.finished
+        return self.reading.ended and not coming and swept and not self.accounts.open
 
     @property
     def _unfinished(self) -> bool:
@@ -234,11 +275,11 @@ class Loop:
         self._ready.relay.finish()
         outputs.cut_back()
         if self._abandoned:
-            self.accounts.abandon_open()
+            self.accounts.abandon_open(0 if self.sweeping is None else self.sweeping.abandon())
         self.pool.close()
         if self.checkpoint is not None:
             self.accounts.settle_ended()
-            summary = self.accounts.summary.to_dict()
+            summary = self._summary(time.monotonic())
             trouble = self.checkpoint.finish(outputs.descriptors, outputs.state(), summary)
             if trouble:
                 self.console.note(trouble)
@@ -292,6 +333,9 @@ class Loop:
             self._estimate()
             self.totals.cut_short = True
         self.reading.end()
+        if self.sweeping is not None and not self.sweeping.dealing.all_dealt:
+            self.totals.cut_short = True
+            self.sweeping.stop()
 
     def _interrupt(self) -> None:
         """Read no more and give up what no worker has begun."""
@@ -319,11 +363,22 @@ class Loop:
                     self.meter.feed(now, figures)
                 case Written():
                     self._take_written(report)
+                case Heard(name, heard):
+                    if self.sweeping is None:
+                        self.supervisor.refuse("it has heard answers to no sweep", name)
+                    else:
+                        self.sweeping.hear(name, heard, now)
                 case Fault(reason, gone):
                     self._gone |= gone
                     if reason:
                         raise ScanError(reason)
-                case _:
+                case Died(name) if self.sweeping is not None:
+                    lost = not self.supervisor.leaves(name)
+                    self._heed(self.supervisor.handle(report, now))
+                    again = self.sweeping.left(name, now, lost=lost)
+                    if again and lost:
+                        self.console.note(f"{again} pairs of the sweep are asked again")
+                case Spawned() | Ready() | Adopted() | Released() | Fenced() | Linked() | Died():
                     self._heed(self.supervisor.handle(report, now))
 
     def _take_last(self, report: Written | Stats) -> None:
@@ -372,6 +427,8 @@ class Loop:
         """Tell the workers of routes or neighbours that have changed."""
         order = self.departure.look(now)
         if order is not None:
+            if self.sweeping is not None:
+                self.sweeping.cover()
             for child in self.pool.of_role("flow"):
                 child.order(order)
         for sentence in self.departure.notes:
@@ -394,18 +451,35 @@ class Loop:
     def _save(self, now: float) -> None:
         """Save a checkpoint, if it is time for one."""
         self.accounts.settle_ended()
-        outputs, summary = self.accounts.outputs, self.accounts.summary
+        outputs = self.accounts.outputs
         if self.checkpoint is not None:
-            self.checkpoint.tick(now, outputs.descriptors, outputs.state, summary.to_dict, self.console.note)
+            self.checkpoint.tick(
+                now, outputs.descriptors, outputs.state, lambda: self._summary(now), self.console.note
+            )
         for sentence in self.intake.refused:
             self.console.note(sentence)
         self.intake.refused.clear()
 
+    def _summary(self, now: float) -> dict[str, Any]:
+        """For the checkpoint: with those pairs of a sweep that it takes for done."""
+        summary = self.accounts.summary
+        if self.sweeping is None:
+            return summary.to_dict()
+        reasons = self.sweeping.quiet(now)
+        whole = Summary.from_dict(summary.to_dict())
+        whole.reasons.update(reasons)
+        whole.resolved += sum(reasons.values())
+        return whole.to_dict()
+
     def _update_totals(self, now: float) -> None:
         totals, machine = self.totals, self.supervisor.machine
+        ended = self.reading.ended
+        if self.sweeping is not None:
+            self.sweeping.update()
+            ended &= self.sweeping.dealing.all_dealt
         self.accounts.update(self.feeder.backlog)
         totals.busy_ns = self._busy
-        totals.input_ended = self.reading.ended
+        totals.input_ended = ended
         totals.wanted_flow, totals.wanted_collect = machine.wanted
         totals.moves, totals.slowest_move = machine.shards.moves, machine.shards.slowest_move
         self._count_refused()
@@ -417,7 +491,7 @@ class Loop:
                 self.feeder.look(),
                 rate=self.pacer.rate,
                 seconds=now - self._judged,
-                ended=self.reading.ended,
+                ended=ended,
             )
             totals.paced, totals.late = verdict.paced, verdict.late
             totals.input_waiting, totals.input_held = verdict.input_waiting, verdict.input_held
@@ -465,10 +539,16 @@ class Loop:
             seconds = min(seconds, max(self.pacer.wait(now), _STRIDE))
         if self.feeder.waiting:
             seconds = min(seconds, _STUCK)
+        if self.sweeping is not None:
+            waits = self.sweeping.wait(now, _STRIDE, _STUCK)
+            if waits is not None and not (self.totals.paused and not self.sweeping.dealing.all_dealt):
+                seconds = min(seconds, waits)
         due = self.acknowledgements.wait(now)
         if due is not None:
             seconds = min(seconds, due)
         more = self.intake.backlog or self.feeder.waiting or not self.reading.rest(now)
+        if self.sweeping is not None and self.pacer.rate is not None:
+            more = self.feeder.waiting
         if self.supervisor.unread or (worked and more):
             seconds = 0.0
         ready = {fd for fd, _ in self._poll(tuple(awaited)).poll(seconds * 1000)}

@@ -23,6 +23,7 @@ from coordinator.network.raw_sockets import SocketError, close_shards, open_rout
 from coordinator.network.tracing import Trace
 from coordinator.processes import cpus, privilege
 from coordinator.results.relay import Relay
+from coordinator.scan.sweeping import sample
 from coordinator.setup import egress
 from coordinator.setup.egress import Egress
 from coordinator.setup.opened import Opened, invoker
@@ -31,8 +32,9 @@ from lzr.ipc.job import Job
 from lzr.options import handshakes, resume
 from lzr.options.table import Options, UsageError
 from lzr.ownership.ledger import Ledger
-from lzr.rows import Opening
+from lzr.rows import Opening, Rows
 from lzr.secrets import Secrets
+from lzr.sweep.reader import SweepReader
 from lzr.targets.dryrun import DryrunReader, FastDryrunReader
 from lzr.targets.reader import Reader
 from lzr.targets.zmap import ListReader, ZmapReader
@@ -47,7 +49,8 @@ class Begun:
     """The input, read as far as its first targets, if it has any.
 
     seed, secrets: of this run. more: the input has not ended. size: estimates how long it is. now: when the
-    scan began (monotonic seconds).
+    scan began (monotonic seconds). low: of a sweep, the first pair without a fate. first: TARGET rows that
+    tell where packets are to leave.
     """
 
     seed: int
@@ -57,6 +60,13 @@ class Begun:
     size: InputSize
     more: bool
     now: float
+    low: int = 0
+    first: tuple[Rows, ...] = ()
+
+    @property
+    def empty(self) -> bool:
+        """Nothing is to be scanned."""
+        return not self.first
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +96,7 @@ def begin(opened: Opened, signals: Signals) -> Begun:
         seed = (seed + checkpoint.run * 0x9E3779B97F4A7) % 2**64
     ledger = Ledger()
     intake = Intake(
-        _reader(options) if opened.sweep is None else opened.sweep.reader,
+        _reader(options) if opened.sweep is None else SweepReader(),
         ledger,
         blocklist=opened.blocklist,
         shards=options.shards if opened.sweep is None else 1,  # its reader has this box's share only
@@ -103,7 +113,15 @@ def begin(opened: Opened, signals: Signals) -> Begun:
     for sentence in intake.told:
         opened.log.info(sentence)
     intake.told.clear()
-    return Begun(seed, Secrets.derive(seed), ledger, intake, size, more, time.monotonic())
+    begun = Begun(seed, Secrets.derive(seed), ledger, intake, size, more, time.monotonic())
+    if opened.sweep is None:
+        return replace(begun, first=tuple(intake.backlog))
+    low = 0 if checkpoint is None or checkpoint.done is None else checkpoint.done.low
+    if low >= opened.sweep.total:
+        intake.fates.read = intake.fates.resumed = opened.sweep.total
+        return begun
+    first = sample(opened.sweep.share, low, min(_UNREACHED, opened.sweep.total - low))
+    return replace(begun, low=low, first=(first,))
 
 
 def make_console(opened: Opened, begun: Begun, title: str, cores: int = 1, *, guarded: bool) -> Console:
@@ -203,14 +221,15 @@ def _find(opened: Opened, begun: Begun, guard: Guard | None, signals: Signals) -
     intake = begun.intake
     while True:
         try:
-            return egress.find(opened.options, intake, guard), begun
+            return egress.find(opened.options, begun.first, guard), begun
         except NoRouteError as error:
             if not begun.more or intake.waiting >= _UNREACHED:
                 raise UsageError(str(error)) from error
         before = [*intake.backlog]
         intake.backlog.clear()
-        begun = replace(begun, more=first_targets(intake, opened.stream, signals, opened.options, opened.log))
+        more = first_targets(intake, opened.stream, signals, opened.options, opened.log)
         intake.backlog.extendleft(reversed(before))
+        begun = replace(begun, more=more, first=tuple(intake.backlog))
 
 
 def _follow(following: Following, intake: Intake, heard: tuple[int, int]) -> None:

@@ -49,7 +49,7 @@ def _run(options: Options, guard: Guard | None, stdin: Stream | None, signals: S
         opened = open_all(options, guard, stdin, signals, stack)
         begun = begin(opened, signals)
         record, intake = opened.record, begun.intake
-        if not intake.backlog:
+        if begun.empty:
             title = handshakes.shown(opened.options.handshakes)
             shown = make_console(opened, begun, title, guarded=guard is not None)
             record.summary, record.fates = Summary(), intake.fates

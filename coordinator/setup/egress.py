@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from coordinator.guard.guard import Guard, GuardError
@@ -10,7 +11,7 @@ from coordinator.network.discover import Network
 from coordinator.setup.departure import Departure, find_departure, first_of_each_family
 from lzr import addresses
 from lzr.options.table import Options, UsageError
-from lzr.rows import Opening
+from lzr.rows import Opening, Rows
 from lzr.sourceports import DEFAULT_PORTS
 
 _FILTER_ADDRESSES = 16  # addresses that a socket filter can name (`sharding.socket_filter`)
@@ -36,10 +37,13 @@ class Egress:
         return f"via {self.network.interface} from {', '.join(texts[:2])}{more}"
 
 
-def find(options: Options, intake: Intake, guard: Guard | None) -> Egress:
-    """How the first targets are reached. Raises UsageError; NoRouteError if none of them can be."""
-    departure = find_departure(options, intake.backlog, guard)
-    return Egress(departure, _ports(options, intake), _own_v4(options, departure))
+def find(options: Options, first: Sequence[Rows], guard: Guard | None) -> Egress:
+    """How the first targets are reached. Raises UsageError; NoRouteError if none of them can be.
+
+    first: TARGET rows.
+    """
+    departure = find_departure(options, first, guard)
+    return Egress(departure, _ports(options, first), _own_v4(options, departure))
 
 
 def cover(guard: Guard, egress: Egress, intake: Intake, options: Options) -> None:
@@ -59,12 +63,12 @@ def cover(guard: Guard, egress: Egress, intake: Intake, options: Options) -> Non
         raise UsageError(str(error)) from error
 
 
-def _ports(options: Options, intake: Intake) -> tuple[int, int]:
+def _ports(options: Options, first: Sequence[Rows]) -> tuple[int, int]:
     """Our source ports: as given, or ZMap's, and those that its first lines name."""
     if options.source_port is not None:
         return options.source_port
     low, high = DEFAULT_PORTS
-    for rows in intake.backlog:
+    for rows in first:
         given = rows["own_port"][rows["syn"] != Opening.OURS]
         if len(given):
             low, high = min(low, int(given.min())), max(high, int(given.max()))

@@ -106,7 +106,7 @@ def open_all(
         seed = random_bits(64) if options.seed is None else options.seed
         sweep = swept(options, reading, blocklist, seed, begun)
         log.info(sweep.told)
-        options = options.replace(targets_total=options.targets_total or sweep.reader.total or None)
+        options = options.replace(targets_total=options.targets_total or sweep.total)
     stream = _open_input(options, stdin, reading) if sweep is None else Unpacked(sweep.stream())
     record.input_hash = InputHash() if checkpoint is None else checkpoint.input
     record.lists = digests(options, reading.whole) if options.metadata_file else {}

@@ -77,6 +77,8 @@ class FlowTable:
         self.ages = np.zeros(AGES, np.int64)  # of first answers, see `columns.note_ages`
         self.retransmits = 0
         self.ignored = {"stray": 0, "out_of_turn": 0}
+        self.hear: Callable[[Rows], int] | None = None
+        """Takes segments of no flow, in a sweep; how many of them it knows what to do with."""
         self._now = 0
         self._buffer = memoryview(b"")
         self._met = _NONE  # slots of the flows of this round
@@ -181,7 +183,10 @@ class FlowTable:
         slots = self.index.find(keys)
         known = slots >= 0
         if not known.all():
-            self.ignored["stray"] += int(len(slots) - np.count_nonzero(known))
+            strays = int(len(slots) - np.count_nonzero(known))
+            if self.hear is not None:
+                strays -= self.hear(pick(segments, ~known))
+            self.ignored["stray"] += strays
             segments, keys, slots = pick(segments, known), keys[known], slots[known]
         todo = np.arange(len(slots), dtype=np.int32)
         while len(todo):

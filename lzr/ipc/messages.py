@@ -9,6 +9,7 @@ travels.
 | kind | from → to | columns |
 |---|---|---|
 | Targets | coordinator → flow worker (feed) | TARGET |
+| Stretch | coordinator → flow worker (feed): pairs of a sweep to ask | which of them not, a bit each |
 | Release | coordinator → flow worker (feed, behind its targets) | |
 | Hurry | coordinator → flow worker (orders): a release is on its way | |
 | Adopt | coordinator → flow worker (orders) | what the last worker released, or nothing |
@@ -17,6 +18,8 @@ travels.
 | Fence | coordinator → the collector that writes (orders) | |
 | Stop | coordinator → any (orders) | |
 | Routes | coordinator → flow worker (orders), before its first shard and after changes | INTERVAL, WAY |
+| Swept | coordinator → flow worker (orders), before its first stretch | RANGE, ports, our addresses |
+| Heard | flow worker → coordinator (reports): who answered a sweep, and what is sent | TARGET, verdicts |
 | Outcomes | flow worker → collector | OUTCOME, payload bytes |
 | Lines | collector → the one that writes | tickets, bytes for each output; with -N the outcomes too |
 | Written | collector → coordinator (reports) | final tickets |
@@ -41,13 +44,15 @@ from numpy.typing import NDArray
 
 from lzr.packet.ways import Kind
 from lzr.rows import ASKED, FLOW, HELD, INTERVAL, OUTCOME, TARGET, TIMER, WAY, Expected, Reason, State
+from lzr.sweep.dealing import Verdict
+from lzr.sweep.space import RANGE
 
 VERSION = 2
 Buffer = bytes | bytearray | memoryview
 Rows = Any
 """A column or rows of one dtype: NDArray. It travels apart from the header."""
 
-_TICKET, _BYTE = np.dtype("<u4"), np.dtype("u1")
+_TICKET, _BYTE, _PORT, _HALF = (np.dtype(one) for one in ("<u4", "u1", "<u2", "<u8"))
 _ENVELOPE = 256
 """Bytes within which version, kind, sender and token must lie: they are read before anything large is."""
 _SMALL, _LARGE = 1 << 16, 1 << 22
@@ -60,6 +65,7 @@ MOST_OCTETS = 1 << 27
 """Of one part: a million flows have 104 MB. ZeroMQ hangs up on who sends more."""
 
 Number = Annotated[int, Meta(ge=0, le=(1 << 63) - 1)]
+Word64 = Annotated[int, Meta(ge=0)]
 Small = Annotated[int, Meta(ge=0, lt=1 << 32)]
 Shard = Annotated[int, Meta(ge=0, lt=1 << 16)]
 Port = Annotated[int, Meta(ge=0, lt=1 << 16)]
@@ -98,6 +104,53 @@ class Targets(Message, frozen=True):
 
     columns = {"rows": TARGET}
     rows: Rows
+
+
+class Stretch(Message, frozen=True):
+    """Places of a sweep's share to be asked. skip: a bit for each, 1: not this one; nothing where all are."""
+
+    columns = {"skip": _BYTE}
+    number: Number
+    first: Number
+    count: Annotated[int, Meta(ge=1, le=1 << 16)]
+    skip: Rows
+
+    def check(self) -> None:
+        _require(len(self.skip) in (0, -(-self.count // 8)), "bits for other pairs than there are")
+
+
+class Swept(Message, frozen=True):
+    """What is swept, and this box's share of it. order: the key of the permutation.
+
+    v4, v6: our addresses, as (hi, lo) one after the other.
+    """
+
+    columns = {"ranges": RANGE, "ports": _PORT, "v4": _HALF, "v6": _HALF}
+    order: tuple[Word64, Word64]
+    first: Number
+    step: Annotated[int, Meta(ge=1, lt=1 << 32)]
+    ranges: Rows
+    ports: Rows
+    v4: Rows
+    v6: Rows
+
+    def check(self) -> None:
+        _require(not len(self.v4) % 2 and not len(self.v6) % 2, "half an address")
+
+
+class Heard(Message, frozen=True):
+    """Who answered a sweep. sent: numbers of stretches whose SYNs have left. verdicts: a
+    `lzr.sweep.dealing.Verdict` for each row."""
+
+    columns = {"rows": TARGET, "verdicts": _BYTE}
+    sent: Annotated[list[Number], Meta(max_length=4096)]
+    rows: Rows
+    verdicts: Rows
+
+    def check(self) -> None:
+        _require(len(self.rows) == len(self.verdicts), "verdicts on others than there are")
+        told = (Verdict.ANSWERED, Verdict.REFUSED, Verdict.UNREACHABLE, Verdict.NO_WAY)
+        _require(bool(np.isin(self.verdicts, told).all()), "a verdict that is none")
 
 
 class Release(Message, frozen=True):
@@ -347,12 +400,12 @@ class CollectStats(Message, frozen=True):
 
 
 Kinds = tuple[type[Message], ...]
-FEED: Kinds = (Targets, Release)
-FLOW_ORDERS: Kinds = (Adopt, Acked, Hurry, Resend, Routes, Stop)
+FEED: Kinds = (Targets, Stretch, Release)
+FLOW_ORDERS: Kinds = (Adopt, Acked, Hurry, Resend, Routes, Swept, Stop)
 COLLECT_ORDERS: Kinds = (Fence, Resend, Stop)
 RESULTS: Kinds = (Outcomes, Lines)
 REPORTS: dict[str, Kinds] = {
-    "flow": (Ready, Adopted, Released, FlowStats, Fault),
+    "flow": (Ready, Adopted, Released, Heard, FlowStats, Fault),
     "collect": (Ready, Written, Fenced, Linked, CollectStats, Fault, Refused),
 }
 """By role: what such a process may report."""

@@ -75,7 +75,7 @@ the pace is --rate N, targets a second
 -n N stops after N targets, -N N after N results
     limit count
 each target is asked once by each handshake; lost packets are sent again -rn times
-    probes P connections-per-host
+    connections-per-host
 lzr ends when its last target has its fate
     warm-up-time
 masscan's --wait is -c SECONDS; to ask nothing and await a banner: -handshakes wait

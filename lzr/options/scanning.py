@@ -312,6 +312,15 @@ class Scanning(Table):
         reference="rt",
         was="1",
     )
+    probes: int = option(
+        TIMING,
+        types.number(1, 16),
+        "with -p: SYNs to each pair, a second apart, until it answers",
+        default=1,
+        on_resume=FIXED,
+        short="P",
+        example="2",
+    )
     retransmit_number: int = option(
         TIMING,
         types.number(0, 255),

@@ -118,20 +118,6 @@ def unpack(rows: NDArray[Any], blob: bytes | memoryview) -> Iterator[tuple[Row, 
         start += row.data_len
 
 
-def refused(rows: NDArray[Any]) -> NDArray[np.bool_]:
-    """Which of these outcomes are the RST to a first SYN: its sequence number is 0 (RFC 9293 §3.5.2)."""
-    flags = rows["flags"] & (RST | ACK) == RST | ACK
-    return np.asarray(
-        (rows["reason"] == Reason.RST) & flags & (rows["seq"] == 0) & (rows["handshake"] == 0), np.bool_
-    )
-
-
-def unanswered(rows: NDArray[Any]) -> NDArray[np.bool_]:
-    """Which of these outcomes are of a first SYN that got no SYN-ACK: silence, a RST, or it was not sent."""
-    silent = (rows["reason"] == Reason.NO_SYN_ACK) | (rows["reason"] == Reason.SEND_REFUSED)
-    return np.asarray(silent & (rows["handshake"] == 0) | refused(rows), np.bool_)
-
-
 class Encoder(ABC):
     """Rows in, lines out.
 
@@ -140,7 +126,6 @@ class Encoder(ABC):
     expanded: print IPv6 addresses in full.
     only_data: leave out records of flows that brought no data.
     wanted: a filter over `record`.
-    answered: leave out targets that did not answer the first SYN with a SYN-ACK (`unanswered`).
     """
 
     def __init__(
@@ -151,14 +136,12 @@ class Encoder(ABC):
         expanded: bool = False,
         only_data: bool = False,
         wanted: Predicate | None = None,
-        answered: bool = False,
     ) -> None:
         self.fields = choose(fields)
         self.handshakes = tuple(handshakes)
         self.expanded = expanded
         self.only_data = only_data
         self.wanted = wanted
-        self.answered = answered
         self.lines = 0
         """Lines made so far."""
 
@@ -171,8 +154,6 @@ class Encoder(ABC):
         keep: NDArray[np.bool_] = rows["record"] != 0
         if self.only_data:
             keep &= rows["reason"] == Reason.DATA
-        if self.answered:
-            keep &= ~unanswered(rows)
         if self.wanted is not None:
             for at, ((row, data), name) in enumerate(zip(unpack(rows, blob), names, strict=True)):
                 keep[at] = keep[at] and self.wanted(self.record(row, data, name))

@@ -70,6 +70,23 @@ class Permutation:
             found[outside] = self._once(found[outside])
         return found
 
+    def places(self, elements: U64) -> U64:
+        """(n,) u64: where in the order each of these elements is; all of them are below `size`."""
+        found = self._back(elements)
+        while len(outside := np.flatnonzero(found >= self.size)):
+            found[outside] = self._back(found[outside])
+        return found
+
+    def _back(self, elements: U64) -> U64:
+        """What `_once` has made these of."""
+        left_range, right_range = np.uint64(self.left), np.uint64(self.right)
+        left = elements // right_range
+        right = elements - left * right_range
+        for at in reversed(range(0, ROUNDS, 2)):
+            right = _taken(right, left, right_range, self.keys[at + 1])
+            left = _taken(left, right, left_range, self.keys[at])
+        return left * right_range + right
+
     def _once(self, numbers: U64) -> U64:
         left_range, right_range = np.uint64(self.left), np.uint64(self.right)
         left = numbers // right_range
@@ -82,8 +99,18 @@ class Permutation:
 
 def _added(to: U64, of: U64, within: np.uint64, key: int) -> U64:
     """One round: what was mixed of the other half, scaled to the range, is added modulo the range."""
-    total = to + ((mix64(of ^ np.uint64(key)) >> _HALF) * within >> _HALF)
+    total = to + _mixed(of, within, key)
     return np.where(total >= within, total - within, total)
+
+
+def _taken(from_: U64, of: U64, within: np.uint64, key: int) -> U64:
+    """The same round backwards."""
+    mixed = _mixed(of, within, key)
+    return np.where(from_ < mixed, from_ + within - mixed, from_ - mixed)
+
+
+def _mixed(of: U64, within: np.uint64, key: int) -> U64:
+    return (mix64(of ^ np.uint64(key)) >> _HALF) * within >> _HALF
 
 
 def _check(order: Permutation, first: int, step: int, count: int) -> None:

@@ -2,7 +2,7 @@
 
 Addresses that may not be contacted are not in it at all: they have no number, so nothing is drawn only to be
 skipped. The pairs of an address follow one another (``number = rank of the address * ports + rank of the
-port``); it is the permutation that takes them apart. Memory is 24 bytes for each range of addresses and two
+port``); it is the permutation that takes them apart. Memory is 56 bytes for each range of addresses and two
 for each port, whatever the size.
 """
 
@@ -20,6 +20,9 @@ from lzr.sweep.ranges import Range, size, union
 MOST_PAIRS = 1 << 48
 """All of IPv4 with all ports. At a million a second that takes nine years."""
 
+RANGE = np.dtype([("hi", "<u8"), ("lo", "<u8"), ("count", "<u8")])
+"""Addresses that follow one another: the first, and how many there are (24 bytes)."""
+
 U64 = NDArray[np.uint64]
 Rows = NDArray[Any]
 
@@ -29,24 +32,42 @@ _LOW = (1 << 64) - 1
 class Space:
     """Addresses times ports.
 
-    starts: (n,) u64, the rank of each range's first address; hi, lo: (n,) u64, that address; no range lies
-    across a multiple of 2^64. ports: (m,) u2, in order.
+    ranges: (n,) RANGE, in order; none lies across a multiple of 2^64. starts: (n,) u64, the rank of each
+    one's first address; hi, lo: (n,) u64, that address. ports: (m,) u2, in order.
     """
 
     def __init__(self, addresses: Iterable[Range], ports: Iterable[tuple[int, int]]) -> None:
         """Ranges of addresses as 128-bit numbers, ranges of ports. Raises ValueError if that is too much."""
         merged = union(addresses)
-        self.addresses = size(merged)
         listed = [np.arange(first, last + 1, dtype=np.uint16) for first, last in union(ports)]
-        self.ports = np.concatenate([np.empty(0, np.uint16), *listed])
-        self.pairs = self.addresses * len(self.ports)
-        if max(self.addresses, self.pairs) > MOST_PAIRS:
-            raise ValueError(f"{self.pairs} pairs of address and port are more than {MOST_PAIRS}")
-        ranges = [part for whole in merged for part in _within_halves(*whole)]
-        counts = np.array([0, *(last - first + 1 for first, last in ranges)], np.uint64)
-        self.starts: U64 = np.cumsum(counts, dtype=np.uint64)[:-1].copy()
-        self.hi: U64 = np.array([first >> 64 for first, _ in ranges], np.uint64)
-        self.lo: U64 = np.array([first & _LOW for first, _ in ranges], np.uint64)
+        total = size(merged) * sum(map(len, listed))
+        if max(size(merged), total) > MOST_PAIRS:
+            raise ValueError(f"{total} pairs of address and port are more than {MOST_PAIRS}")
+        parts = [
+            (first >> 64, first & _LOW, last - first + 1)
+            for whole in merged
+            for first, last in _within_halves(*whole)
+        ]
+        self._set(np.array(parts, RANGE), np.concatenate([np.empty(0, np.uint16), *listed]))
+
+    @classmethod
+    def of(cls, ranges: Rows, ports: NDArray[np.uint16]) -> Space:
+        """That of which these are `ranges` and `ports`, in another process. Raises ValueError."""
+        pairs = sum(ranges["count"].tolist()) * len(ports)
+        if pairs > MOST_PAIRS or (np.diff(ports.astype(np.int32)) <= 0).any():
+            raise ValueError("no space of a sweep")
+        made = cls.__new__(cls)
+        made._set(ranges.copy(), ports.astype(np.uint16))
+        return made
+
+    def _set(self, ranges: Rows, ports: NDArray[np.uint16]) -> None:
+        self.ranges, self.ports = ranges, ports
+        self.starts: U64 = np.cumsum(ranges["count"], dtype=np.uint64) - ranges["count"]
+        self.hi: U64 = ranges["hi"].copy()
+        self.lo: U64 = ranges["lo"].copy()
+        self._counts: U64 = ranges["count"].copy()
+        self.addresses = sum(ranges["count"].tolist())
+        self.pairs = self.addresses * len(ports)
 
     def _native_place(self, numbers: U64, rows: Rows) -> None:
         numbers = np.ascontiguousarray(numbers)
@@ -66,6 +87,35 @@ class Space:
         at = np.searchsorted(self.starts, rank, "right") - 1
         rows["peer_hi"] = self.hi[at]
         rows["peer_lo"] = self.lo[at] + (rank - self.starts[at])
+
+    def numbers(self, rows: Rows) -> tuple[U64, NDArray[np.bool_]]:
+        """The number of each row's pair, (n,) u64, and whether it is in the space at all, (n,) bool.
+
+        rows: with peer_hi, peer_lo, peer_port.
+        """
+        if not self.pairs:
+            return np.zeros(len(rows), np.uint64), np.zeros(len(rows), bool)
+        if (rows["peer_hi"] == 0).all():  # nearly always: IPv4, and ranges sort by their lower half
+            first = int(np.searchsorted(self.hi, np.uint64(0), "right"))
+            at = np.searchsorted(self.lo[:first], rows["peer_lo"], "right") - 1
+        else:
+            starts = _sortable(self.hi, self.lo)
+            at = np.searchsorted(starts, _sortable(rows["peer_hi"], rows["peer_lo"]), "right") - 1
+        inside = at >= 0
+        at = np.maximum(at, 0)
+        offset = rows["peer_lo"] - self.lo[at]
+        inside &= (self.hi[at] == rows["peer_hi"]) & (offset < self._counts[at])
+        port = np.minimum(np.searchsorted(self.ports, rows["peer_port"]), len(self.ports) - 1)
+        inside &= self.ports[port] == rows["peer_port"]
+        rank = self.starts[at] + np.where(inside, offset, np.uint64(0))
+        return rank * np.uint64(len(self.ports)) + port.astype(np.uint64), np.asarray(inside, bool)
+
+
+def _sortable(high: U64, low: U64) -> NDArray[Any]:
+    """Addresses as 16 bytes that sort as they do."""
+    both = np.empty((len(high), 2), ">u8")
+    both[:, 0], both[:, 1] = high, low
+    return both.view("S16")[:, 0]
 
 
 def _within_halves(first: int, last: int) -> Iterable[Range]:

@@ -10,14 +10,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lzr.addresses import Halves
-from lzr.rows import FRAME, NO_PROBE, SYN, V4_MAPPED
+from lzr.packet.ways import Kind, Ways, sources
+from lzr.rows import FRAME, NO_PROBE, SYN, V4_MAPPED, pick
 from lzr.secrets import Key
 from lzr.siphash import siphash
 from lzr.sweep.cookie import Cookies
-from lzr.sweep.permutation import Permutation
-from lzr.sweep.space import Space
+from lzr.sweep.share import Share
 
 Rows = NDArray[Any]
+Mask = NDArray[np.bool_]
 
 
 class OwnAddresses:
@@ -27,16 +28,16 @@ class OwnAddresses:
         self._pools = {True: np.array(v4, np.uint64), False: np.array(v6, np.uint64)}
         self._key = key
 
-    def choose(self, rows: Rows) -> None:
-        """Set own_hi and own_lo. Raises ValueError where there is no address of a peer's family."""
+    def choose(self, rows: Rows) -> NDArray[np.bool_]:
+        """Set own_hi and own_lo where they are 0. (n,) bool: False where we have no address of the family."""
         v4 = (rows["peer_hi"] == 0) & (rows["peer_lo"] >> np.uint64(32) == V4_MAPPED >> 32)
+        given = (rows["own_hi"] != 0) | (rows["own_lo"] != 0)
+        found = given.copy()
         for family in (True, False):
-            chosen = v4 == family
-            if not chosen.any():
+            chosen, pool = (v4 == family) & ~given, self._pools[family]
+            if not len(pool) or not chosen.any():
                 continue
-            pool = self._pools[family]
-            if not len(pool):
-                raise ValueError(f"no source address for IPv{4 if family else 6}")
+            found |= chosen
             which: slice | NDArray[np.bool_] = slice(None) if chosen.all() else chosen
             if len(pool) == 1:
                 rows["own_hi"][which], rows["own_lo"][which] = pool[0]
@@ -48,20 +49,31 @@ class OwnAddresses:
             )
             own = pool[(drawn % np.uint64(len(pool))).astype(np.intp)]
             rows["own_hi"][which], rows["own_lo"][which] = own[:, 0], own[:, 1]
+        return np.asarray(found, bool)
 
 
 @dataclass(frozen=True)
 class Syns:
-    space: Space
-    order: Permutation
+    share: Share
     own: OwnAddresses
     cookies: Cookies
 
-    def take(self, first: int, step: int, count: int) -> Rows:
-        """(count,) FRAME: the SYNs at positions first, first + step, ... of the order."""
+    def take(self, place: int, count: int, ways: Ways, skip: Mask | None = None) -> tuple[Rows, Rows]:
+        """The SYNs to the pairs at `count` places from `place` on: FRAME rows, and those that have no way.
+
+        ways: how packets leave, which decides on our address too. skip: (count,) bool, those not to be asked.
+        """
         rows = np.zeros(count, FRAME)
-        self.space.place(self.order.take(first, step, count), rows)
-        self.own.choose(rows)
+        self.share.pairs(place, rows)
+        if skip is not None and skip.any():
+            rows = pick(rows, ~skip)
+        codes = ways.of(rows)
+        sources(rows, codes, ways)
+        reached = self.own.choose(rows)
+        reached &= ways.ways["kind"][codes] < Kind.NONE
+        lost = rows[:0]
+        if not reached.all():
+            lost, rows = pick(rows, ~reached), pick(rows, reached)
         rows["own_port"], rows["seq"] = self.cookies.expected(rows)
         rows["flags"], rows["probe"] = SYN, NO_PROBE
-        return rows
+        return rows, lost

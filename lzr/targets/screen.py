@@ -20,6 +20,9 @@ WANTED, SPARED, FOREIGN = range(3)
 """What `screen` says of a target: to be scanned; on a port that is spared; half open on a port of ours
 where we do not listen."""
 
+PRINTERS = (9100, 9107)
+"""Ports of raw printing: what is sent there may come out on paper."""
+
 
 def _native_screen(rows: Rows, own: tuple[int, int], spared: tuple[int, int]) -> NDArray[np.uint8] | None:
     verdicts = np.empty(len(rows), np.uint8)

@@ -40,6 +40,7 @@ def test_each_pair_gets_its_fate_and_nobody_else_a_packet(arena: Range) -> None:
     assert counters["wrong_address"] == counters["wrong_port"] == 0
     said = " ".join(done.stderr.split())
     assert f"inputs: {len(asked)} read = {len(asked)} recorded (agree)" in said
+    assert counters["syn"] == len(asked)  # one SYN a pair, and none again
     assert f'"TotalResponses":{len(answering)},' in done.stderr
     for letter, words in (("n", "no SYN-ACK"), ("c", "RST to the SYN")):
         assert f"{words} {sum(1 for one in letters.values() if one == letter)} " in said

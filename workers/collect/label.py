@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
-from itertools import compress
 from typing import Any
 
 import numpy as np
@@ -18,7 +17,7 @@ from lzr.fingerprint import Classifier
 from lzr.ipc.messages import Counts, Tally
 from lzr.options.table import Options
 from lzr.protocols import Identity, handshake
-from lzr.records.encoders import ENCODERS, UNKNOWN, Encoder, ZgrabEncoder, refused, unanswered
+from lzr.records.encoders import ENCODERS, UNKNOWN, Encoder, ZgrabEncoder
 from lzr.records.fields import written
 from lzr.records.filter import record_filter
 from lzr.records.summary import Summary
@@ -80,16 +79,8 @@ class BlockMaker:
         return Block(lines, rows["ticket"][rows["final"] != 0], len(rows), counts)
 
     def _summary(self, rows: NDArray[Any], labels: list[str]) -> Summary:
-        """Counts of a batch. In a sweep, those that did not answer with a SYN-ACK only count as that."""
+        """Counts of a batch."""
         summary = Summary()
-        if self._options.target_ports:
-            quiet = unanswered(rows)
-            some = rows[quiet]
-            closed = refused(some)
-            summary.resolved = int(np.count_nonzero(some["final"]))
-            found = Counter(Reason.NAMES[reason] for reason in some["reason"][~closed].tolist())
-            summary.reasons = found + Counter(refused=int(np.count_nonzero(closed)))
-            rows, labels = rows[~quiet], list(compress(labels, (~quiet).tolist()))
         summary.add(rows, labels, self._options.handshakes)
         return summary
 
@@ -172,7 +163,6 @@ def _encoder(options: Options, form: str) -> Encoder:
         "handshakes": options.handshakes,
         "expanded": options.ipv6,
         "only_data": options.only_data_record,
-        "answered": bool(options.target_ports),
         "wanted": record_filter(options.output_filter) if options.output_filter else None,
     }
     if form in ("feed", "zgrab"):

@@ -9,15 +9,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lzr.flow.table import FlowTable
+from lzr.ipc import messages
 from lzr.pacing.budget import Budget
 from lzr.packet.segments import Builder
-from lzr.rows import Opening
+from lzr.rows import Opening, Rows
 from workers.flow.backlog import Backlog
 from workers.flow.outbox import Outbox
 from workers.flow.refused import segments_of
 from workers.flow.response_times import prompt
 from workers.flow.ring import Arrivals, Ring
 from workers.flow.routed import Routed
+from workers.flow.sweeper import Sweeper
 from workers.flow.transmit import Transmit
 from workers.flow.window import Window
 
@@ -67,6 +69,7 @@ class Engine:
         self._window = Window(1, 1, self._wait)
         self._step = max(64, OPEN // (1 + plan.haf))
         self._opening = False  # the connections begun last are ours from the SYN on
+        self.sweeper: Sweeper | None = None
 
     def add(self, shard: int, ring: Ring) -> None:
         """Take over one more shard with its ring; its flows come by `FlowTable.adopt`."""
@@ -86,9 +89,38 @@ class Engine:
         """Frames that made no segment, by kind."""
         return self._arrivals.faults
 
+    def sweep(self, swept: messages.Swept) -> None:
+        """What the stretches to come are of."""
+        self.sweeper = Sweeper(swept, self.table.plan, self._wait)
+        self.table.hear = self._hear
+
+    def _hear(self, segments: Rows) -> int:
+        return 0 if self.sweeper is None else self.sweeper.hear(segments, self._now)
+
+    @property
+    def _to_ask(self) -> int:
+        return 0 if self.sweeper is None else self.sweeper.waiting
+
+    @property
+    def waiting(self) -> bool:
+        """Whether targets, or pairs of a sweep, wait to be begun."""
+        return bool(self.backlog or self._to_ask)
+
+    @property
+    def queue(self) -> int:
+        """The same in batches."""
+        return -(-(len(self.backlog) + self._to_ask) // OPEN)
+
+    @property
+    def ignored(self) -> dict[str, int]:
+        """Segments that were not acted on, by kind."""
+        if self.sweeper is None:
+            return self.table.ignored
+        return self.table.ignored | {"answered_again": self.sweeper.repeats}
+
     @property
     def wants_targets(self) -> bool:
-        return len(self.backlog) < OPEN
+        return len(self.backlog) + self._to_ask < OPEN
 
     @property
     def next_due(self) -> int | None:
@@ -166,20 +198,44 @@ class Engine:
                 ring.refused.given_up.clear()
 
     def begin(self, now: int, wall: int) -> int:
-        """Begin new targets, as many as the window allows, and nothing else; how many."""
-        if not self.backlog or self.transmit.held or self.transmit.routed.clogged:
+        """Begin new targets, ask new pairs of a sweep, and nothing else; how many."""
+        if not self.waiting or self.transmit.held or self.transmit.routed.clogged:
             return 0
         self._now = now
-        room = min(self._step, self._window.room(self.table.fresh, now))
+        room = min(self._step, self._window.room(self._fresh(now), now))
         if not room:
             self.window_held = True
             return 0
         targets = self.backlog.take(room)
-        self._opening = bool((targets["syn"] == Opening.OURS).any())
-        self._window.note_begun(len(targets), now)
-        self.table.open(targets, now, wall)
+        if len(targets):
+            self._opening = bool((targets["syn"] == Opening.OURS).any())
+            self._window.note_begun(len(targets), now)
+            self.table.open(targets, now, wall)
+        asked = self._ask(room - len(targets), now)
         self.flush()
-        return len(targets)
+        return len(targets) + asked
+
+    def _fresh(self, now: int) -> int:
+        """Packets whose answer is soon to come."""
+        if self.sweeper is None:
+            return self.table.fresh
+        self._window.note_silent(self.sweeper.silent(now), now)
+        return self.table.fresh + self.sweeper.fresh
+
+    def _ask(self, room: int, now: int) -> int:
+        """Ask so many pairs of a sweep, by whichever ring: who has their shards hears them; how many."""
+        if self.sweeper is None or not self.rings or room <= 0 or not self.sweeper.waiting:
+            return 0
+        before = self.sweeper.waiting
+        syns = self.sweeper.ask(room, self.transmit.ways, now)
+        if len(syns):
+            self._window.note_begun(len(syns), now)
+            self.transmit.queue(syns)
+        return before - self.sweeper.waiting
+
+    def heard(self) -> list[messages.Heard]:
+        """What the coordinator is to be told of a sweep."""
+        return [] if self.sweeper is None else self.sweeper.reports(left=not self.transmit.held)
 
     def flush(self, *, all_of_it: bool = False) -> None:
         """Put the table's frames on the wire. all_of_it: more than the budget allows too."""

@@ -15,6 +15,7 @@ from lzr.ipc import messages
 from lzr.pacing.budget import Budget
 from lzr.packet.payloads import ProbeTemplate
 from lzr.packet.segments import Builder
+from lzr.packet.ways import Ways
 from workers.flow.exit import Exit
 from workers.flow.ring import Ring, SendFailure
 from workers.flow.routed import Routed
@@ -57,6 +58,15 @@ class Transmit:
     def link(self) -> int:
         """Where the rings' frames leave, by index; 0: their sockets are bound to it."""
         return self._exit.link
+
+    @property
+    def ways(self) -> Ways:
+        """How packets leave, by their destination."""
+        return self._exit.ways
+
+    def queue(self, burst: NDArray[Any]) -> None:
+        """FRAME rows that leave with the next that is sent, behind what waits."""
+        self._waiting.append(burst)
 
     def take_routes(self, routes: messages.Routes, probes: tuple[ProbeTemplate, ...]) -> None:
         """Send packets by these ways from now on."""

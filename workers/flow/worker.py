@@ -31,7 +31,7 @@ from lzr.ipc.messages import Message
 from lzr.layout import MALFORMED
 from lzr.pacing.budget import Budget
 from lzr.packet.segments import Builder, Link
-from workers.flow.engine import OPEN, SMALL, Engine
+from workers.flow.engine import SMALL, Engine
 from workers.flow.outbox import Outbox
 from workers.flow.ring import Ring, SendFailure
 from workers.flow.routed import Routed
@@ -123,6 +123,8 @@ class FlowWorker:
                 self._resting_until = start + (_SHORT_PAUSE if few else _PAUSE)
                 work = engine.turn(start, time.time_ns())
                 self._push_results()
+                for heard in engine.heard():
+                    self._report(heard)
             now = time.monotonic_ns()
             self._busy += now - start
             if now >= self._next_stats:
@@ -131,6 +133,8 @@ class FlowWorker:
             self._light = work < SMALL and not self._stopping and self._rest(now)
         if self._engine.rings:
             self._engine.finish()
+        for heard in self._engine.heard():
+            self._report(heard)
         self._send_stats(last=True)
         self._context.destroy(linger=1000)
 
@@ -146,24 +150,24 @@ class FlowWorker:
             and channels.has_message(self._feed)
             and (self._hurrying > 0 or self._has_room())
         ):
-            return now < self._resting_until and not self._engine.backlog
+            return now < self._resting_until and not self._engine.waiting
         held = self._engine.patience
         if held is not None:
             until = now + min(max(round(held * 1e9), _STRIDE), self._report_every)
             self._resting_until = min(until, self._resting_until) if now < self._resting_until else until
         if now < self._resting_until:
             wait = self._resting_until - now
-            if self._engine.outbox.pending or (self._engine.backlog and held is None):
+            if self._engine.outbox.pending or (self._engine.waiting and held is None):
                 wait = min(wait, _STUCK)
             if rung := self._bell.poll(wait / 1e6):
                 self._ordered = len(rung) > 1 or rung[0][0] != self._fed
-                return not self._engine.backlog
+                return not self._engine.waiting
             now = self._resting_until
         if held is not None:
             return False
         due = self._engine.next_due
         wait = (self._next_stats if due is None else min(due, self._next_stats)) - now
-        if self._engine.outbox.pending or self._engine.backlog:
+        if self._engine.outbox.pending or self._engine.waiting:
             wait = min(wait, _STUCK)
         if wait > 0:
             self._poller.poll(wait / 1e6)
@@ -191,6 +195,8 @@ class FlowWorker:
                     self._release(shard)
                 case messages.Targets(rows=rows):
                     self._engine.backlog.put(rows)
+                case messages.Stretch() if self._engine.sweeper is not None:
+                    self._engine.sweeper.put(message)
 
     def _read_orders(self) -> None:
         while (message := channels.try_receive(self._orders, messages.FLOW_ORDERS)) is not None:
@@ -209,6 +215,8 @@ class FlowWorker:
                 self._connect_results(collector)
             case messages.Routes():
                 self._engine.transmit.take_routes(message, self._probes)
+            case messages.Swept():
+                self._engine.sweep(message)
             case messages.Stop():
                 self._stopping = True
 
@@ -294,11 +302,11 @@ class FlowWorker:
             drops=sum(ring.read_drops() for ring in rings) + self._gone["kernel_drops"],
             ring_used=max((ring.fill() for ring in rings), default=0),
             ring_size=max((ring.rx_frames for ring in rings), default=0),
-            queue=-(-len(engine.backlog) // OPEN),
+            queue=engine.queue,
             outbox=len(engine.outbox),
             send_failures=errors.total(),
             send_errors=errors,
-            ignored=table.ignored | dict(zip(MALFORMED, engine.malformed.tolist(), strict=True)),
+            ignored=engine.ignored | dict(zip(MALFORMED, engine.malformed.tolist(), strict=True)),
         )
         self._report(stats)
         engine.window_held = False

@@ -35,13 +35,13 @@ def test_subnets_ranges_names_and_a_file(tmp_path: Path) -> None:
     file = tmp_path / "list"
     file.write_text("198.51.100.0/30  # ours\nwww.example.org\n")
     sweep = made("192.0.2.0/29", "192.0.2.4-15", "www.example.org", "--targets-file", str(file))
-    assert sweep.reader.total == 2 * (16 + 4 + 1)
+    assert sweep.total == 2 * (16 + 4 + 1)
     assert sweep.told == "42 pairs: 21 addresses, 2 ports"
 
 
 def test_who_is_blocked_or_not_allowed_is_not_in_it_and_that_is_said() -> None:
     sweep = made("192.0.2.0/24", blocklist="192.0.2.0/28", allowlist="192.0.2.0/27")
-    assert sweep.reader.total == 32
+    assert sweep.total == 32
     assert sweep.told == "32 pairs: 16 addresses, 2 ports; 240 blocked, not allowed or nobody's are left out"
     with pytest.raises(UsageError, match="nothing is left to sweep"):
         made("192.0.2.0/24", blocklist="192.0.0.0/16")
@@ -55,21 +55,34 @@ def test_it_is_known_again_by_its_text() -> None:
     assert stream.read() == first.text
     assert stream.read() == b""
     os.close(stream.descriptor)
-    first.reader.finish()
-    order = first.reader.more().rows["peer_lo"].tolist()
+    order = first.share.order
     options = parse(["-p", "80,443", "192.0.2.0/24"])
     other = swept(options, READING, None, 6)
-    other.reader.finish()
-    assert other.reader.more().rows["peer_lo"].tolist() != order
+    assert other.share.order != order
     resumed = swept(options, READING, None, 6, begun=first.text)
-    resumed.reader.finish()
     assert resumed.text == first.text
-    assert resumed.reader.more().rows["peer_lo"].tolist() == order
+    assert resumed.share.order == order
+
+
+def test_so_many_pairs_and_no_printers() -> None:
+    assert made("192.0.2.0/24", "-n", "100").total == 100
+    assert made("192.0.2.0/24", "-n", "1000").total == 512
+
+
+@pytest.mark.parametrize(("more", "pairs"), [((), 2 * 94), (("--allow-printers",), 2 * 102)])
+def test_printers_are_spared(more: tuple[str, ...], pairs: int) -> None:
+    options = parse(["-p", "80,9100-9200", "192.0.2.0/31", *more])
+    sweep = swept(options, READING, None, 5)
+    assert sweep.total == pairs
+    assert sweep.told.endswith("; 8 ports of printers left out") == (not more)
+    if not more:
+        with pytest.raises(UsageError, match="--allow-printers"):
+            swept(parse(["-p", "9100", "192.0.2.0/31"]), READING, None, 5)
 
 
 def test_boxes_with_one_seed_share_it_out() -> None:
     sweeps = [made("192.0.2.0/24", "--shards", "2", "--shard", str(box), "-e", "9") for box in range(2)]
-    assert [sweep.reader.total for sweep in sweeps] == [256, 256]
+    assert [sweep.total for sweep in sweeps] == [256, 256]
     assert "of these 256 are ours" in sweeps[0].told
     assert sweeps[0].text != sweeps[1].text
 
@@ -92,7 +105,7 @@ def test_the_list_that_is_shipped_leaves_a_large_sweep_nothing_special() -> None
     text = (ROOT / "etc/blocklist.conf").read_text()
     options = parse(["-p", "80", "0.0.0.0/0", "-b", str(ROOT / "etc/blocklist.conf")])
     sweep = swept(options, READING, Blocklist.parse(text), 5)
-    assert 3_700_000_000 < sweep.reader.total < 3_710_000_000
+    assert 3_700_000_000 < sweep.total < 3_710_000_000
     public = Blocklist.parse(text)
     for address in ("9.9.9.9", "192.0.0.9", "2620:fe::fe", "2001:4860::8888", "64:ff9b::808:808"):
         (first, _), *_ = ranges_of(address)

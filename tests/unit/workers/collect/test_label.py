@@ -1,10 +1,9 @@
-"""Outcomes of a sweep: who answered has a record, the rest are counted for what came of them."""
+"""A batch of outcomes into lines and counts."""
 
 from __future__ import annotations
 
-import json
-
 import numpy as np
+import pytest
 
 from lzr.options.parse import parse
 from lzr.rows import ACK, OUTCOME, RST, SYN, V4_MAPPED, Reason
@@ -24,21 +23,10 @@ def outcomes() -> np.ndarray:
     return rows
 
 
-def test_of_a_sweep_only_who_answered_is_recorded_and_all_are_counted() -> None:
-    options = parse(["-p", "80", "192.0.2.0/24", "--handshakes", "http,tls"])
-    block = BlockMaker(options, ["json"]).make(outcomes(), b"abcd")
-    found = [json.loads(line)["saddr"] for line in block.lines[0].splitlines()]
-    assert found == ["192.0.2.0", "192.0.2.3", "192.0.2.4"]
-    summary = block.counts.summary
-    assert summary.reasons == {"data": 1, "no_syn_ack": 2, "refused": 1, "rst": 1}
-    assert summary.resolved == 5
-    assert summary.counters["TotalResponses"] == 3
-    assert sum(summary.fingerprints.values()) == 3
-    assert block.tickets.tolist() == [0, 1, 2, 3, 4]
-
-
-def test_of_a_list_everybody_has_a_record() -> None:
-    options = parse(["-sendSYNs", "--handshakes", "http,tls"])
+@pytest.mark.parametrize("words", ["-sendSYNs", "-p 80 192.0.2.0/24"])
+def test_everybody_has_a_record(words: str) -> None:
+    """Of a sweep come those who have answered, also if they do not when they are asked again."""
+    options = parse([*words.split(), "--handshakes", "http,tls"])
     block = BlockMaker(options, ["json"]).make(outcomes(), b"abcd")
     assert len(block.lines[0].splitlines()) == 5
     assert block.counts.summary.reasons == {"data": 1, "no_syn_ack": 2, "rst": 2}

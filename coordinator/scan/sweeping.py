@@ -1,0 +1,219 @@
+"""A sweep while it runs: stretches to the workers at the pace, answers into targets, the rest is counted.
+
+What is known of each pair, and what is dealt again when a worker dies, is decided by `lzr.sweep.dealing`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from coordinator.processes.pool import Child, try_feed
+from coordinator.scan.accounts import Accounts
+from coordinator.scan.feeder import Feeder
+from coordinator.setup.departure import Departure
+from lzr import addresses
+from lzr.ipc import messages
+from lzr.ownership.ledger import Ledger
+from lzr.packet.ways import Kind
+from lzr.rows import FRAME, TARGET, Opening, Rows, copied, pick
+from lzr.secrets import Key
+from lzr.sweep.dealing import Closed, Dealing, Verdict
+from lzr.sweep.share import Share
+
+_BATCH = 2048  # pairs in one message
+_UNANSWERED = (Verdict.NOTHING, Verdict.REFUSED, Verdict.UNREACHABLE)
+"""Verdicts of pairs that have no flow and are counted when their time is over."""
+
+
+class Sweeping:
+    """workers: those that may be given something to send. sources: of ours, v4 and v6, as two halves each."""
+
+    def __init__(
+        self,
+        share: Share,
+        key: Key,
+        dealing: Dealing,
+        *,
+        ledger: Ledger,
+        feeder: Feeder,
+        accounts: Accounts,
+        departure: Departure,
+        sources: tuple[Sequence[addresses.Halves], Sequence[addresses.Halves]],
+        workers: Callable[[], list[Child]],
+    ) -> None:
+        self.dealing = dealing
+        self.clogged = False  # no worker has room
+        self._share = share
+        self._ledger, self._feeder, self._accounts = ledger, feeder, accounts
+        self._departure = departure
+        self._workers = workers
+        self._turn = 0
+        self._begin = dealing.next  # places before this have their fate in the sweep that is resumed
+        self._before = self._lost = 0  # pairs closed that had their fate before; that have no way
+        self._order = messages.Swept(
+            order=key,
+            first=share.first,
+            step=share.step,
+            ranges=share.space.ranges,
+            ports=share.space.ports,
+            v4=_halves(sources[0]),
+            v6=_halves(sources[1]),
+        )
+        self.cover()
+
+    def order(self) -> messages.Swept:
+        """What a worker has to know before its first stretch."""
+        return self._order
+
+    def cover(self) -> None:
+        """Take up every way that a pair may take, before any does: our addresses on them are covered by the
+        guard. To be called again when routes have changed."""
+        ranges, table = self._share.space.ranges, self._departure.routing.ways.intervals
+        rows = np.zeros(len(ranges) + len(table), TARGET)
+        rows["syn"] = Opening.OURS
+        for name, half in (("peer_hi", "hi"), ("peer_lo", "lo")):
+            rows[name] = np.concatenate([ranges[half], table[half]])
+        rows["peer_port"] = self._share.space.ports[0]
+        self._departure.admit(pick(rows, self._share.space.numbers(rows)[1]))
+
+    # --- asking --------------------------------------------------------------------------------------------
+
+    def deal(self, now: float) -> bool:
+        """Stretches to the workers, as the pace allows and while they have room; whether there was any."""
+        dealing, pacer, dealt = self.dealing, self._feeder.pacer, False
+        self.clogged = False
+        if dealing.all_dealt and not dealing.due(now):
+            return False
+        workers = self._workers() if self._feeder.has_room else []
+        room = pacer.allowance(now)
+        while workers and room > 0:
+            worker = workers[self._turn % len(workers)]
+            taken = dealing.take(min(room, _BATCH), worker.name, now)
+            if taken is None:
+                return dealt
+            stretch, skip = taken
+            bits = np.packbits(skip) if skip.any() else b""
+            message = messages.Stretch(stretch.number, stretch.first, stretch.count, bits)
+            if not try_feed(worker, messages.pack(message)):
+                dealing.give_back(stretch)
+                workers.remove(worker)
+                continue
+            asked = stretch.count - int(np.count_nonzero(skip))
+            pacer.spend(asked)
+            room -= asked
+            dealt = True
+            self._turn += 1
+        if room > 0:
+            self.clogged = True
+            pacer.rest(now)
+        return dealt
+
+    def left(self, worker: str, now: float, *, lost: bool) -> int:
+        """A worker has ended: how many pairs are asked again for that. lost: it died."""
+        return self.dealing.left(worker, now, lost=lost)
+
+    def stop(self) -> None:
+        """Nothing new is begun."""
+        self.dealing.stop()
+
+    # --- hearing -------------------------------------------------------------------------------------------
+
+    def hear(self, worker: str, heard: messages.Heard, now: float) -> None:
+        """Who answered, and which stretches are sent."""
+        if len(heard.rows):
+            self._hear(heard.rows, heard.verdicts)
+        for number in heard.sent:
+            self.dealing.sent(number, worker, now)
+
+    def _hear(self, rows: Rows, verdicts: NDArray[np.uint8]) -> None:
+        places = self._share.places(rows)
+        news = self.dealing.hear(places, verdicts)
+        answered = news & (verdicts == Verdict.ANSWERED)
+        if answered.any():
+            targets = copied(pick(rows, answered))
+            targets["line"], targets["syn"] = places[answered], Opening.TAKEN
+            self._ledger.admit(targets)
+            self._feeder.put(targets)
+        lost = news & (verdicts == Verdict.NO_WAY)
+        if lost.any():
+            self._lose(pick(rows, lost), places[lost])
+
+    def _lose(self, rows: Rows, places: NDArray[np.int64]) -> None:
+        """No packet of ours can reach these."""
+        kinds = self._departure.routing.ways.kinds(rows)
+        kinds[kinds < Kind.NONE] = Kind.NO_ADDRESS
+        self._lost += len(rows)
+        self._accounts.unroutable(places.astype(np.uint64), kinds, rows)
+
+    # --- the end of each pair ------------------------------------------------------------------------------
+
+    def close(self, now: float) -> None:
+        """Count the pairs whose time is over."""
+        for closed in self.dealing.close(now):
+            counts = _counts(closed)
+            self._before += int(counts[Verdict.BEFORE])
+            self._accounts.unanswered(_reasons(counts), _places(closed))
+
+    def quiet(self, now: float) -> dict[str, int]:
+        """For a checkpoint: what will be counted of the pairs that nobody is waited for any more, who are
+        taken for done from now on; by reason."""
+        found = self.dealing.quiet(now)
+        self._accounts.settled(_places(found))
+        return _reasons(_counts(found))
+
+    def update(self) -> None:
+        """Bring the figures up to date."""
+        self._accounts.swept(self.dealing.next, self._begin + self._before)
+
+    def abandon(self) -> int:
+        """How many pairs are given up without a fate; those that have answered are the ledger's."""
+        counts = _counts(Closed(0, self.dealing.open_verdicts))
+        self._before += int(counts[Verdict.BEFORE])
+        return int(sum(counts[verdict] for verdict in _UNANSWERED))
+
+    def wait(self, now: float, stride: float, stuck: float) -> float | None:
+        """Seconds until there is something to do; None if only what others do brings it about."""
+        if self.clogged:
+            return stuck
+        if not self.dealing.all_dealt:
+            return max(self._feeder.pacer.wait(now), stride)
+        return self.dealing.wait(now)
+
+
+def sample(share: Share, place: int, count: int) -> Rows:
+    """The first of the pairs from a place on, as TARGET rows: to find the way to them."""
+    pairs = np.zeros(max(0, min(count, share.total - place)), FRAME)
+    share.pairs(place, pairs)
+    rows = np.zeros(len(pairs), TARGET)
+    for name in ("peer_hi", "peer_lo", "peer_port"):
+        rows[name] = pairs[name]
+    rows["syn"] = Opening.OURS
+    return rows
+
+
+def _halves(found: Sequence[addresses.Halves]) -> NDArray[Any]:
+    return np.array(found, np.uint64).reshape(-1)
+
+
+def _counts(closed: Closed) -> NDArray[np.int64]:
+    return np.bincount(closed.verdicts, minlength=Verdict.COUNT)
+
+
+def _reasons(counts: NDArray[np.int64]) -> dict[str, int]:
+    """By the words of the summary; none that is 0."""
+    found = {
+        "no_syn_ack": counts[Verdict.NOTHING],
+        "refused": counts[Verdict.REFUSED],
+        "unreachable": counts[Verdict.UNREACHABLE],
+    }
+    return {reason: int(count) for reason, count in found.items() if count}
+
+
+def _places(closed: Closed) -> NDArray[np.uint64]:
+    """Of the pairs that are counted now."""
+    counted = np.isin(closed.verdicts, _UNANSWERED)
+    return (np.flatnonzero(counted) + closed.first).astype(np.uint64)

@@ -1,0 +1,272 @@
+"""Who sends which stretch of a sweep, and what is known of each pair until its time is over: a pure machine.
+
+The places of a share are dealt in order, in stretches, to whoever has room. A stretch is
+
+* *given* to a worker, until that says that its SYNs have left;
+* *sent*, and waits for answers; once every pair in it has answered, or `cooldown` seconds have passed since
+  the last SYN, the stretch at the front is closed and what became of its pairs is told;
+* dealt *again* where another SYN was asked for (`probes`), and after a worker's death: what was given to it
+  and not sent, and what anybody sent within the last `AGAIN` seconds, since the answers that the dead worker
+  had taken from its rings and not told are lost. Pairs that have answered are left out then.
+
+The verdict on each pair lies here, a byte a pair from the first stretch that is open to the last that was
+dealt, and nowhere else: so the first answer of a pair makes a flow, and no later one does, whichever worker
+hears it and whoever died in between. What is answered after its stretch was closed comes too late.
+
+Numbers of places and seconds in, values out; `now` is an argument.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+Mask = NDArray[np.bool_]
+Places = NDArray[np.int64]
+Verdicts = NDArray[np.uint8]
+
+AGAIN = 0.75
+"""Seconds: whoever answers later than this repeats his SYN-ACK (RFC 6298 §2.1), and is believed then."""
+SETTLED = 1.0
+"""Seconds after its SYN from which a pair that has not answered is taken for silent by a checkpoint."""
+
+
+class Verdict:
+    """What is known of a pair. BEFORE: it had its fate in the sweep that is resumed. NO_WAY: no packet of
+    ours can reach it. UNREACHABLE: an ICMP error came for its SYN."""
+
+    NOTHING, ANSWERED, REFUSED, UNREACHABLE, NO_WAY, BEFORE = range(6)
+    COUNT = 6
+
+
+@dataclass(slots=True)
+class Stretch:
+    """first, count: its places. worker: who has it. sent_at: when its last SYN left, None until then.
+
+    more: how many times it is still to be asked after this.
+    """
+
+    number: int
+    first: int
+    count: int
+    more: int
+    worker: str = ""
+    sent_at: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Closed:
+    """A stretch is over: the verdict on each place from `first` on."""
+
+    first: int
+    verdicts: Verdicts
+
+
+class Dealing:
+    """repeats: answers of pairs that had one. late: those of pairs whose time was over, or that were never
+    asked."""
+
+    def __init__(
+        self,
+        total: int,
+        *,
+        cooldown: float,
+        probes: int = 1,
+        pause: float = 1.0,
+        begin: int = 0,
+        done: Callable[[int, int], Mask] | None = None,
+    ) -> None:
+        """total: places in all. probes: SYNs to each pair, `pause` seconds apart, until it answers.
+
+        begin, done: where a sweep is resumed, the first place without a fate, and which of `count` places
+        from one on have theirs.
+        """
+        self.total = total
+        self.next = begin
+        self.repeats = self.late = 0
+        self._cooldown, self._probes, self._pause = cooldown, probes, pause
+        self._done = done
+        self._base = begin  # place of the first verdict
+        self._verdicts = np.zeros(1 << 12, np.uint8)
+        self._start = 0  # where in there it is
+        self._open: deque[Stretch] = deque()  # in order; they follow one another without a gap
+        self._numbered: dict[int, Stretch] = {}
+        self._again: deque[Stretch] = deque()
+        self._number = 0
+
+    @property
+    def all_dealt(self) -> bool:
+        """Whether nothing is left to be dealt for now; a death may change that."""
+        return self.next >= self.total and not self._again
+
+    @property
+    def finished(self) -> bool:
+        return self.next >= self.total and not self._open
+
+    @property
+    def open(self) -> int:
+        """Pairs whose time is not over."""
+        return self.next - self._base
+
+    @property
+    def open_verdicts(self) -> Verdicts:
+        """Those on them."""
+        return self._verdicts[self._start : self._start + self.open]
+
+    def due(self, now: float) -> bool:
+        """Whether another SYN of a stretch is due."""
+        return self._probes > 1 and any(self._is_due(stretch, now) for stretch in self._open)
+
+    def stop(self) -> None:
+        """Nothing new is begun."""
+        self.total = self.next
+
+    # --- dealing -------------------------------------------------------------------------------------------
+
+    def take(self, most: int, worker: str, now: float) -> tuple[Stretch, Mask] | None:
+        """The next stretch, for this worker, and which of its pairs not to ask; None if there is none.
+
+        most: pairs of a new one. One that is dealt again comes first, whole.
+        """
+        self._ask_more(now)
+        while self._again:
+            stretch = self._again.popleft()
+            skip = self._of(stretch) != Verdict.NOTHING
+            if skip.all():
+                stretch.sent_at, stretch.more = now, 0
+                continue
+            stretch.worker, stretch.sent_at = worker, None
+            return stretch, skip
+        while most > 0 and self.next < self.total:
+            stretch = self._new(min(most, self.total - self.next))
+            skip = self._of(stretch) != Verdict.NOTHING
+            if skip.all():
+                stretch.sent_at, stretch.more = now, 0
+                continue
+            stretch.worker = worker
+            return stretch, skip
+        return None
+
+    def give_back(self, stretch: Stretch) -> None:
+        """It could not be given after all: the next one to be taken."""
+        stretch.worker = ""
+        self._again.appendleft(stretch)
+
+    def sent(self, number: int, worker: str, now: float) -> bool:
+        """Its SYNs have left. False if this worker does not have it."""
+        stretch = self._numbered.get(number)
+        if stretch is None or stretch.worker != worker or stretch.sent_at is not None:
+            return False
+        stretch.sent_at = now
+        return True
+
+    def left(self, worker: str, now: float, *, lost: bool) -> int:
+        """A worker has ended; how many pairs are asked again. lost: it died, with what it had heard."""
+        found = [
+            stretch
+            for stretch in self._open
+            if (stretch.worker == worker and stretch.sent_at is None)
+            or (lost and stretch.sent_at is not None and stretch.sent_at > now - AGAIN)
+        ]
+        for stretch in found:
+            stretch.worker = ""
+            stretch.sent_at = None
+            self._again.append(stretch)
+        return sum(int(np.count_nonzero(self._of(stretch) == Verdict.NOTHING)) for stretch in found)
+
+    def _new(self, count: int) -> Stretch:
+        self._number += 1
+        stretch = Stretch(self._number, self.next, count, self._probes - 1)
+        self._make_room(count)
+        self.next += count
+        self._open.append(stretch)
+        self._numbered[stretch.number] = stretch
+        if self._done is not None:
+            self._of(stretch)[self._done(stretch.first, count)] = Verdict.BEFORE
+        return stretch
+
+    def _make_room(self, count: int) -> None:
+        """For the verdicts on so many pairs more, at the end of what is in use."""
+        used = self._verdicts[self._start : self._start + self.open]
+        if self._start + self.open + count > len(self._verdicts):
+            moved = np.zeros(max(len(self._verdicts), 2 * (self.open + count)), np.uint8)
+            moved[: len(used)] = used
+            self._verdicts, self._start = moved, 0
+
+    def _ask_more(self, now: float) -> None:
+        """Stretches whose next SYN is due, where more than one was asked for."""
+        if self._probes > 1:
+            for stretch in self._open:
+                if self._is_due(stretch, now):
+                    stretch.more -= 1
+                    stretch.worker = ""
+                    stretch.sent_at = None
+                    self._again.append(stretch)
+
+    def _is_due(self, stretch: Stretch, now: float) -> bool:
+        return bool(stretch.more) and stretch.sent_at is not None and stretch.sent_at <= now - self._pause
+
+    # --- answers -------------------------------------------------------------------------------------------
+
+    def hear(self, places: Places, verdicts: Verdicts) -> Mask:
+        """(n,) bool: which of these are news: the first that is heard of a pair, or its first SYN-ACK."""
+        news = np.zeros(len(places), bool)
+        inside = (places >= self._base) & (places < self.next)
+        self.late += int(len(places) - np.count_nonzero(inside))
+        for verdict in (Verdict.ANSWERED, Verdict.REFUSED, Verdict.UNREACHABLE, Verdict.NO_WAY):
+            chosen = np.flatnonzero(inside & (verdicts == verdict))
+            if not len(chosen):
+                continue
+            at, first = np.unique(places[chosen] - self._base + self._start, return_index=True)
+            known = self._verdicts[at]
+            better = known == Verdict.NOTHING
+            if verdict == Verdict.ANSWERED:
+                better |= (known == Verdict.REFUSED) | (known == Verdict.UNREACHABLE)
+            self._verdicts[at[better]] = verdict
+            news[chosen[first[better]]] = True
+        self.repeats += int(np.count_nonzero(inside & ~news))
+        return news
+
+    # --- the end of a stretch ------------------------------------------------------------------------------
+
+    def close(self, now: float) -> list[Closed]:
+        """The stretches at the front whose time is over; their answers come too late from now on."""
+        found: list[Closed] = []
+        while self._open:
+            stretch = self._open[0]
+            if stretch.sent_at is None:
+                break
+            verdicts = self._of(stretch)
+            over = not stretch.more and stretch.sent_at + self._cooldown <= now
+            if not over and not verdicts.all():
+                break
+            found.append(Closed(stretch.first, verdicts.copy()))
+            self._open.popleft()
+            del self._numbered[stretch.number]
+            self._base += stretch.count
+            self._start += stretch.count
+        return found
+
+    def wait(self, now: float) -> float | None:
+        """Seconds until `close`, or another SYN, has something to do, if nothing is heard; None if never."""
+        stretch = next((one for one in self._open if one.sent_at is not None), None)
+        if stretch is None or stretch.sent_at is None:
+            return None
+        return max(0.0, stretch.sent_at + (self._pause if stretch.more else self._cooldown) - now)
+
+    def quiet(self, now: float) -> Closed:
+        """The places at the front, with their verdicts, of which nobody is waited for but who is slow."""
+        end = self._base
+        for stretch in self._open:
+            if stretch.sent_at is None or stretch.more or stretch.sent_at > now - SETTLED:
+                break
+            end = stretch.first + stretch.count
+        return Closed(self._base, self._verdicts[self._start : self._start + end - self._base])
+
+    def _of(self, stretch: Stretch) -> Verdicts:
+        start = self._start + stretch.first - self._base
+        return self._verdicts[start : start + stretch.count]

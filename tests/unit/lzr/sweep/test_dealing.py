@@ -1,0 +1,223 @@
+"""Every pair is asked and has one end, whoever dies when; its first answer counts and no other."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+import numpy as np
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+
+from lzr.sweep.dealing import AGAIN, SETTLED, Dealing, Verdict
+
+ANSWERED, REFUSED = Verdict.ANSWERED, Verdict.REFUSED
+COOLDOWN = 8.0
+
+
+def given(dealing: Dealing, worker: str, now: float, most: int = 10) -> tuple[int, int, list[int]]:
+    """What is dealt: number of the stretch, its first place, and the places that are asked."""
+    taken = dealing.take(most, worker, now)
+    assert taken is not None
+    stretch, skip = taken
+    asked = (np.flatnonzero(~skip) + stretch.first).tolist()
+    return stretch.number, stretch.first, asked
+
+
+def hear(dealing: Dealing, verdict: int, *places: int) -> list[int]:
+    news = dealing.hear(np.array(places, np.int64), np.full(len(places), verdict, np.uint8))
+    return [place for place, new in zip(places, news.tolist(), strict=True) if new]
+
+
+def closed(dealing: Dealing, now: float) -> list[list[int]]:
+    return [each.verdicts.tolist() for each in dealing.close(now)]
+
+
+def test_a_stretch_is_over_when_its_cooldown_is() -> None:
+    dealing = Dealing(15, cooldown=COOLDOWN)
+    number, first, asked = given(dealing, "flow-0.1", 0.0)
+    assert (first, asked) == (0, list(range(10)))
+    assert not dealing.sent(number, "flow-1.1", 1.0)
+    assert dealing.sent(number, "flow-0.1", 1.0)
+    assert not dealing.sent(number, "flow-0.1", 2.0)
+    assert hear(dealing, ANSWERED, 3, 3, 12, -1) == [3]
+    assert (dealing.repeats, dealing.late) == (1, 2)
+    assert hear(dealing, REFUSED, 4) == [4]
+    assert hear(dealing, ANSWERED, 4) == [4]  # after all
+    assert closed(dealing, 1.0 + COOLDOWN - 0.01) == []
+    assert dealing.wait(5.0) == 4.0
+    assert closed(dealing, 1.0 + COOLDOWN) == [[0, 0, 0, 1, 1, 0, 0, 0, 0, 0]]
+    assert hear(dealing, ANSWERED, 5) == []
+    assert dealing.late == 3
+    assert not dealing.finished
+
+
+def test_nobody_is_waited_for_where_all_have_answered() -> None:
+    dealing = Dealing(3, cooldown=COOLDOWN)
+    number, *_ = given(dealing, "flow-0.1", 0.0)
+    hear(dealing, ANSWERED, 0, 1)
+    hear(dealing, REFUSED, 2)
+    assert closed(dealing, 0.1) == []  # its SYNs have not left, for all we know
+    dealing.sent(number, "flow-0.1", 0.2)
+    assert closed(dealing, 0.2) == [[1, 1, 2]]
+    assert dealing.finished
+
+
+def test_after_a_death_what_may_be_lost_is_asked_again_and_who_answered_is_not() -> None:
+    dealing = Dealing(50, cooldown=COOLDOWN)
+    numbers = [given(dealing, "flow-0.1", 0.0)[0]]
+    numbers += [given(dealing, name, 5.0)[0] for name in ("flow-0.1", "flow-1.1", "flow-1.1")]
+    dealing.sent(numbers[0], "flow-0.1", 4.9 - AGAIN)
+    dealing.sent(numbers[2], "flow-1.1", 4.9)
+    hear(dealing, ANSWERED, 11, 25)
+    assert dealing.left("flow-0.1", 5.0, lost=True) == 18
+    assert not dealing.sent(numbers[1], "flow-0.1", 5.0)  # a late report
+    assert given(dealing, "flow-0.2", 5.1)[2] == [10, *range(12, 20)]
+    assert given(dealing, "flow-0.2", 5.1)[2] == [*range(20, 25), *range(26, 30)]
+    assert given(dealing, "flow-0.2", 5.1)[2] == list(range(40, 50))
+    assert dealing.take(10, "flow-0.2", 5.1) is None
+
+
+def test_who_was_told_to_end_has_lost_nothing() -> None:
+    dealing = Dealing(20, cooldown=COOLDOWN)
+    numbers = [given(dealing, "flow-0.1", 0.0)[0] for _ in range(2)]
+    dealing.sent(numbers[0], "flow-0.1", 0.0)
+    assert dealing.left("flow-0.1", 0.0, lost=False) == 10
+    assert given(dealing, "flow-1.1", 0.0)[2] == list(range(10, 20))
+
+
+def test_several_syns_until_there_is_an_answer() -> None:
+    dealing = Dealing(3, cooldown=COOLDOWN, probes=3, pause=1.0)
+    number, *_ = given(dealing, "flow-0.1", 0.0)
+    dealing.sent(number, "flow-0.1", 0.0)
+    assert dealing.take(10, "flow-0.1", 0.9) is None
+    assert not dealing.due(0.9)
+    assert dealing.wait(0.9) == 1.0 - 0.9
+    hear(dealing, ANSWERED, 1)
+    assert dealing.due(1.0)
+    assert given(dealing, "flow-1.1", 1.0) == (number, 0, [0, 2])
+    dealing.sent(number, "flow-1.1", 1.0)
+    assert given(dealing, "flow-1.1", 2.0)[2] == [0, 2]
+    dealing.sent(number, "flow-1.1", 2.0)
+    assert dealing.take(10, "flow-0.1", 9.0) is None
+    assert closed(dealing, 9.9) == []
+    assert closed(dealing, 10.0) == [[0, 1, 0]]
+
+
+def test_a_resumed_sweep_leaves_out_who_had_his_fate() -> None:
+    done = {3, 4, 5, 8, 9}
+    dealing = Dealing(
+        10,
+        cooldown=COOLDOWN,
+        begin=3,
+        done=lambda first, count: np.array([at in done for at in range(first, first + count)]),
+    )
+    number, first, asked = given(dealing, "flow-0.1", 0.0, most=4)
+    assert (first, asked) == (3, [6])
+    dealing.sent(number, "flow-0.1", 0.0)
+    assert hear(dealing, ANSWERED, 3, 6) == [6]
+    number, _, asked = given(dealing, "flow-0.1", 0.0)
+    assert asked == [7]
+    assert closed(dealing, 0.0) == [[5, 5, 5, 1]]
+
+
+def test_what_a_checkpoint_takes_for_done() -> None:
+    dealing = Dealing(20, cooldown=COOLDOWN)
+    numbers = [given(dealing, "flow-0.1", 0.0)[0] for _ in range(2)]
+    dealing.sent(numbers[0], "flow-0.1", 1.0)
+    hear(dealing, ANSWERED, 2)
+    assert len(dealing.quiet(1.0 + SETTLED - 0.01).verdicts) == 0
+    assert dealing.quiet(1.0 + SETTLED).verdicts.tolist() == [0, 0, 1, *[0] * 7]
+    dealing.stop()
+    assert dealing.all_dealt
+    assert not dealing.finished
+
+
+class Sweep(RuleBasedStateMachine):
+    """Workers that send, hear, tell and die as chance has it; hosts that answer once or twice, or not."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.now = 0.0
+        self.dealing = Dealing(200, cooldown=COOLDOWN, probes=2)
+        self.given: dict[str, list[tuple[int, list[int]]]] = {"0": [], "1": []}
+        self.names = {"0": "flow-0.1", "1": "flow-1.1"}
+        self.asked: Counter[int] = Counter()
+        self.last: dict[int, float] = {}
+        self.news: Counter[int] = Counter()
+        self.ends: dict[int, int] = {}
+        self.deaths = 0
+
+    @rule(place=st.sampled_from("01"), most=st.integers(1, 30))
+    def deal(self, place: str, most: int) -> None:
+        taken = self.dealing.take(most, self.names[place], self.now)
+        if taken is not None:
+            stretch, skip = taken
+            asked = (np.flatnonzero(~skip) + stretch.first).tolist()
+            self.given[place].append((stretch.number, asked))
+
+    @rule(place=st.sampled_from("01"))
+    def send(self, place: str) -> None:
+        if self.given[place]:
+            number, asked = self.given[place].pop(0)
+            self.asked.update(asked)
+            self.last.update(dict.fromkeys(asked, self.now))
+            assert self.dealing.sent(number, self.names[place], self.now)
+
+    @rule(place=st.sampled_from("01"), again=st.booleans())
+    def die(self, place: str, again: bool) -> None:
+        if self.deaths >= 3:
+            return
+        self.deaths += 1
+        old, self.given[place] = self.given[place], []
+        if again and old:  # the SYNs left, and nobody was told
+            self.asked.update(old[0][1])
+        dead = self.names[place]
+        self.names[place] = f"{dead[:-1]}{int(dead[-1]) + 1}"
+        self.dealing.left(dead, self.now, lost=True)
+        for number, _ in old:
+            assert not self.dealing.sent(number, dead, self.now)
+
+    @precondition(lambda self: self.asked)
+    @rule(data=st.data(), verdict=st.sampled_from((ANSWERED, REFUSED)))
+    def answer(self, data: Any, verdict: int) -> None:
+        places = data.draw(st.lists(st.sampled_from(sorted(self.asked)), max_size=6))
+        for place in hear(self.dealing, verdict, *places):
+            if verdict == ANSWERED:
+                self.news[place] += 1
+            assert place not in self.ends
+
+    @rule(seconds=st.sampled_from((0.1, 0.5, 1.0, 4.0)))
+    def pass_time(self, seconds: float) -> None:
+        self.now += seconds
+        self.close()
+
+    def close(self) -> None:
+        for each in self.dealing.close(self.now):
+            for at, verdict in enumerate(each.verdicts.tolist(), each.first):
+                assert at not in self.ends
+                self.ends[at] = verdict
+                assert verdict or (self.asked[at] and self.last[at] + COOLDOWN <= self.now)
+
+    @invariant()
+    def an_answer_counts_once(self) -> None:
+        assert not self.news or max(self.news.values()) == 1
+
+    def teardown(self) -> None:
+        for _ in range(2000):
+            self.now += 0.25
+            for place in "01":
+                self.deal(place, 30)
+                self.send(place)
+            self.close()
+            if self.dealing.finished:
+                break
+        assert self.dealing.finished
+        assert sorted(self.ends) == list(range(200))
+        assert {place for place, verdict in self.ends.items() if verdict == ANSWERED} == set(self.news)
+        assert max(self.asked.values()) <= 2 + 2 * self.deaths
+
+
+TestSweep = Sweep.TestCase
+TestSweep.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)

@@ -1,0 +1,166 @@
+"""A flow worker's part in a sweep: SYNs without a flow, and who answers them.
+
+Nothing is kept of a SYN that has left. An answer is believed for what it acknowledges (`lzr.sweep.cookie`),
+told to the coordinator, and forgotten but for a memory of the latest, so that who repeats himself is told
+once. The coordinator makes a target of it, half open as in a line of ZMap's, for whoever has its shard.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections import deque
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lzr.addresses import Halves
+from lzr.flow.config import Plan
+from lzr.ipc import messages
+from lzr.packet.ways import Ways
+from lzr.rows import FRAME, TARGET, join, pick
+from lzr.sweep.cookie import ANSWERED, REFUSED, Cookies
+from lzr.sweep.dealing import Verdict
+from lzr.sweep.permutation import Permutation
+from lzr.sweep.share import Share
+from lzr.sweep.space import Space
+from lzr.sweep.syns import OwnAddresses, Syns
+from lzr.targets.dedup import RecentTargets
+
+Rows = NDArray[Any]
+
+_REMEMBERED = 1 << 16
+_TOLD = 1 << 15  # rows in one report
+_SLICES = 16  # of the time in which an answer counts as soon to come
+_SHARED = ("peer_hi", "peer_lo", "own_hi", "own_lo", "peer_port", "own_port")
+
+
+class Sweeper:
+    """waiting: pairs that are to be asked. repeats: answers of those that were heard lately."""
+
+    def __init__(self, swept: messages.Swept, plan: Plan, soon: int) -> None:
+        """soon: ns after a SYN within which its answer is expected."""
+        space = Space.of(swept.ranges, swept.ports)
+        share = Share(space, Permutation.of(space.pairs, swept.order), swept.first, swept.step)
+        keys = plan.secrets
+        self._cookies = Cookies(keys.syn, keys.cookie, plan.ports)
+        own = OwnAddresses(_halves(swept.v4), _halves(swept.v6), keys.addresses)
+        self._syns = Syns(share, own, self._cookies)
+        self._stretches: deque[tuple[messages.Stretch, int]] = deque()  # with how many of it are done
+        self._begun: list[int] = []  # numbers of stretches whose last SYN was made
+        self._rows: list[Rows] = []
+        self._verdicts: list[NDArray[np.uint8]] = []
+        self._answered, self._refused = (RecentTargets(_REMEMBERED, secrets.randbits(64)) for _ in range(2))
+        self._slice = max(1, soon // _SLICES)
+        self._slices: deque[list[int]] = deque()  # when, SYNs, answers
+        self.waiting = 0
+        self.repeats = 0
+        self.fresh = 0
+        """SYNs whose answer is soon to come."""
+
+    # --- asking --------------------------------------------------------------------------------------------
+
+    def put(self, stretch: messages.Stretch) -> None:
+        """A stretch to be asked in its turn."""
+        self._stretches.append((stretch, 0))
+        self.waiting += stretch.count
+
+    def ask(self, most: int, ways: Ways, now: int) -> Rows:
+        """FRAME rows: the SYNs to at most so many of the pairs that wait."""
+        parts: list[Rows] = []
+        while self._stretches and most > 0:
+            stretch, done = self._stretches.popleft()
+            count = min(most, stretch.count - done)
+            skip = None
+            if len(stretch.skip):
+                skip = np.unpackbits(stretch.skip, count=stretch.count)[done : done + count] != 0
+            rows, lost = self._syns.take(stretch.first + done, count, ways, skip)
+            parts.append(rows)
+            if len(lost):
+                self._tell(_targets(lost), np.full(len(lost), Verdict.NO_WAY, np.uint8))
+            if done + count < stretch.count:
+                self._stretches.appendleft((stretch, done + count))
+            else:
+                self._begun.append(stretch.number)
+            self.waiting -= count
+            most -= count
+        rows = join(parts) if parts else np.empty(0, FRAME)
+        self._note(now, len(rows), 0)
+        return rows
+
+    # --- hearing -------------------------------------------------------------------------------------------
+
+    def hear(self, segments: Rows, now: int) -> int:
+        """SEGMENT rows of no flow: how many of them answer our SYNs."""
+        judged = self._cookies.judge(segments)
+        believed = 0
+        for kind, verdict, recent in (
+            (ANSWERED, Verdict.ANSWERED, self._answered),
+            (REFUSED, Verdict.REFUSED, self._refused),
+        ):
+            found = np.flatnonzero(judged == kind)
+            if not len(found):
+                continue
+            believed += len(found)
+            rows = _targets(pick(segments, found))
+            rows = pick(rows, recent.fresh(rows))
+            self.repeats += len(found) - len(rows)
+            self._note(now, 0, len(rows))
+            self._tell(rows, np.full(len(rows), verdict, np.uint8))
+        return believed
+
+    def _tell(self, rows: Rows, verdicts: NDArray[np.uint8]) -> None:
+        if len(rows):
+            self._rows.append(rows)
+            self._verdicts.append(verdicts)
+
+    def reports(self, *, left: bool) -> list[messages.Heard]:
+        """What the coordinator is to be told now. left: all SYNs that were made have left."""
+        begun: list[int] = []
+        if left:
+            begun, self._begun = self._begun, []
+        if not begun and not self._rows:
+            return []
+        rows = join(self._rows) if self._rows else np.empty(0, TARGET)
+        verdicts = np.concatenate([np.empty(0, np.uint8), *self._verdicts])
+        self._rows, self._verdicts = [], []
+        found = [
+            messages.Heard([], rows[at : at + _TOLD], verdicts[at : at + _TOLD])
+            for at in range(0, len(rows), _TOLD)
+        ]
+        # Behind the answers: a stretch that is sent may be over.
+        return [*found, messages.Heard(begun, rows[:0], verdicts[:0])] if begun else found
+
+    # --- for the window ------------------------------------------------------------------------------------
+
+    def _note(self, now: int, asked: int, answers: int) -> None:
+        slices = self._slices
+        if not slices or now - slices[-1][0] >= self._slice:
+            slices.append([now, 0, 0])
+        slices[-1][1] += asked
+        slices[-1][2] += answers
+        self.fresh = max(0, self.fresh + asked - answers)
+
+    def silent(self, now: int) -> int:
+        """How many SYNs have been waited for in vain since this was asked last; they are fresh no longer."""
+        slices, found = self._slices, 0
+        while slices and slices[0][0] <= now - _SLICES * self._slice:
+            _, asked, answers = slices.popleft()
+            found += max(0, asked - answers)
+        if not slices:
+            found = max(found, self.fresh)
+        self.fresh -= min(found, self.fresh)
+        return found
+
+
+def _halves(found: NDArray[np.uint64]) -> list[Halves]:
+    return [(int(high), int(low)) for high, low in found.reshape(-1, 2)]
+
+
+def _targets(rows: Rows) -> Rows:
+    """SEGMENT or FRAME rows as half-open TARGET rows."""
+    made = np.zeros(len(rows), TARGET)
+    names = rows.dtype.names or ()
+    for name in (*_SHARED, *(name for name in ("seq", "ack", "window", "ttl") if name in names)):
+        made[name] = rows[name]
+    return made
