@@ -314,7 +314,7 @@ class Scanning(Table):
     )
     probes: int = option(
         TIMING,
-        types.number(1, 16),
+        types.number(1, 255),
         "with -p: SYNs to each pair, a second apart, until it answers",
         default=1,
         on_resume=FIXED,
