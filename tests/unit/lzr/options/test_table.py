@@ -168,6 +168,7 @@ SPECIAL: dict[str, st.SearchStrategy[Any]] = {
     "rate": st.none() | FLOAT,
     "max_send_failures": st.none() | COUNT,
     "retransmit_number": st.integers(0, 255),
+    "probes": st.integers(1, 255),
     "max_size": st.integers(1, 1024),
     "output_module": st.sampled_from(["json", "csv"]),
     "output_filter": st.sampled_from(["ttl > 60", "!RST && (fingerprint != 'http' || ACKed)"]),
