@@ -20,9 +20,9 @@ COOKIE_BITS = 8
 MSS_V4, MSS_V6 = 1460, 1440
 """What fits an Ethernet frame (RFC 9293 §3.7.1)."""
 
-TTL = 255
+TTL = 255  # of our packets
 
-MAX_FRAME = 1514
+MAX_FRAME = 1514  # bytes of an Ethernet frame without its checksum
 
 CUT = 1600
 """Bytes of a packet that are always captured. One that claims to be longer than what came, and of which less
@@ -34,7 +34,7 @@ MALFORMED = ("truncated", "not_tcp", "fragment", "bad_offset", "bad_checksum")
 # linux/if_packet.h: TPACKET_V2 rings, each frame a row
 
 SOL_PACKET = 263
-FRAME_SIZE = 2048
+FRAME_SIZE = 2048  # bytes of a row of a ring: a frame and its headers
 TX_DATA = 32
 """Where the frame begins in a transmit row: TPACKET2_HDRLEN less the sockaddr_ll."""
 VNET_HEADER = 10

@@ -15,8 +15,8 @@ from lzr import safetext
 from lzr.errors import printable, suggest
 from lzr.safetext import lines
 
-PATIENCE = 5.0
-SETTLING = 30.0
+PATIENCE = 5.0  # seconds for which a reply is awaited; a scan answers within a turn of its loop
+SETTLING = 30.0  # seconds for which --wait waits until workers have started and shards have moved
 MOST_REPLY = 4 << 20
 """Bytes; the status of a scan with 1,024 workers has less than one million."""
 

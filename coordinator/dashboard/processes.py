@@ -72,7 +72,7 @@ COLUMNS: tuple[Column, ...] = (
 )
 """Most important first: as many are shown as the width holds."""
 
-_NAME = 11
+_NAME = 11  # cells of the column of names: "coordinator"
 
 
 def processes(s: Snapshot, width: int, height: int, g: Glyphs) -> list[Line]:

@@ -16,7 +16,7 @@ from coordinator.guard import tablenames
 from coordinator.guard.firewall import CommandError, find_tool, run
 
 _HOOKS = ("egress", "output", "postrouting")
-_NAMED = 4
+_NAMED = 4  # chains that a sentence names
 
 
 def egress(interface: str | None, ask: Callable[[], str] | None = None) -> Finding | None:

@@ -15,8 +15,8 @@ from dataclasses import dataclass, field
 from lzr.errors import nearest
 
 CHANNELS = ("flow", "collect")
-MOST_WORKERS = 1024
-MOST_RATE = 1e9
+MOST_WORKERS = 1024  # so that a slip of the keyboard does not start thousands
+MOST_RATE = 1e9  # targets a second
 
 HELP = """\
 workers flow=N collect=N   set the worker counts (also +1, -1)

@@ -16,7 +16,7 @@ from lzr.errors import UsageError
 
 _STEP = 0.1  # seconds between two looks whether we are to end
 _SILENT = 0.5  # seconds after which it is said that nothing comes
-_CHUNK = 1 << 16
+_CHUNK = 1 << 16  # bytes of one read: what a pipe holds
 _MOST = 1 << 28
 """Bytes of one list at most: some ten million networks. It keeps a device such as /dev/zero from being read
 for ever."""

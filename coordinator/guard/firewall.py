@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
 SYSTEM_PATH = "/usr/sbin:/sbin:/usr/local/sbin"
-TIMEOUT = 10.0
+TIMEOUT = 10.0  # seconds for one command: long for a busy host, and then a GuardError says so
 _MAPPED = bytes(10) + b"\xff\xff"
 
 

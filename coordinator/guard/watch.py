@@ -17,7 +17,7 @@ from coordinator.guard.guard import Guard, GuardError
 
 _NFNLGRP_NFTABLES = 7
 _NETLINK_NETFILTER = 12
-_LARGEST = 1 << 17
+_LARGEST = 1 << 17  # bytes of one netlink message: larger than any batch of changes
 LOOK_EVERY = 2.0
 """Seconds between two looks where the kernel sends no messages. A judgement: a look runs iptables, which
 takes 3 ms of processor; and the kernel resets connections unseen for so long at most."""

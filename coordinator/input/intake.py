@@ -45,7 +45,7 @@ one SYN."""
 _CROWD = 1 << 14
 """Lines whose name is being looked up, at which no more input is read. A judgement: it bounds memory, and is
 512 names for each of the threads that look them up."""
-_ANY = (0, 65535)
+_ANY = (0, 65535)  # ports
 
 Rows = NDArray[Any]
 

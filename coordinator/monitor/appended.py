@@ -13,7 +13,7 @@ from coordinator.monitor.status import CSV_HEADER
 from lzr.errors import UsageError, printable
 from lzr.options.table import Options
 
-_HEAD = 4096
+_HEAD = 4096  # bytes of a file that are looked at
 
 _LOG_LINE = re.compile(rb"[^\n\[]{0,40}[0-9]{2}:[0-9]{2}:[0-9]{2}[.,]?[0-9]* \[[A-Z]+\] ")
 """A log of ours, or of ZMap's, which may share it: ``Nov 22 09:31:00.123 [INFO] zmap: ...``"""

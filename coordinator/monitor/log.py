@@ -29,7 +29,7 @@ from lzr.safetext import plain
 
 FATAL, ERROR, WARN, INFO, DEBUG, TRACE = range(6)
 NAMES = ("FATAL", "ERROR", "WARN", "INFO", "DEBUG", "TRACE")
-_LONGEST = 2000
+_LONGEST = 2000  # characters of a line
 
 
 class Log:

@@ -53,7 +53,7 @@ def _rates(now: float, average: float) -> str:
     return f"{numbers.short(now)}/s ({numbers.short(average)}/s avg)"
 
 
-_WIDEST = 400
+_WIDEST = 400  # characters of a line of the report
 CSV_HEADER = ",".join(
     [*COLUMNS] + [f"outcome-{name.replace('_', '-')}" for name in (*OUTCOME_WORDS, *RARE_OUTCOMES)]
 )

@@ -13,7 +13,7 @@ ENOUGH = 500
 """Finished inputs from which a low hit rate is told. A judgement: of 500 with a true rate of 2 % ten have
 data, and fewer than four in one case of a hundred."""
 
-LOW_HIT_RATE = 0.02
+LOW_HIT_RATE = 0.02  # share of finished inputs with data, below which a warning says so; a judgement
 
 
 def warnings(snapshot: Snapshot) -> tuple[str, ...]:

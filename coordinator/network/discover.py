@@ -23,7 +23,7 @@ from coordinator.network.neighbours import RESOLVE_SECONDS, NetworkError
 from coordinator.network.netlink import Netlink
 from coordinator.network.survey import ANYWHERE, ETHERNET, LOOPBACK
 
-MOST_SOURCES = 65536
+MOST_SOURCES = 65536  # source addresses that the user may give: an IPv4 /16
 NO_MAC = bytes(6)
 _FAMILY = {4: socket.AF_INET, 6: socket.AF_INET6}
 

@@ -30,7 +30,7 @@ IP_HDRINCL, IP_RECVERR, IPV6_RECVERR, IPV6_FREEBIND = 3, 11, 25, 78
 """Errors are asked for, since a full queue or table of neighbours is not told of otherwise."""
 SO_BINDTODEVICE, SO_SNDBUFFORCE = 25, 32
 _WAITING = 1 << 24  # bytes of packets that wait for neighbours which do not answer, without holding up others
-_BLOCK = 1 << 16
+_BLOCK = 1 << 16  # bytes of a ring that the kernel allocates together
 
 
 class SocketError(Exception):

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 
 from lzr.safetext import SHOWN
 
-_CHUNK = 1 << 16
+_CHUNK = 1 << 16  # bytes of one read: what a pipe holds
 _PATIENCE = 2.0
 """Seconds in which a terminal takes nothing, after which the end does not wait for it."""
 _TABLE = tuple(text.encode("ascii") for text in SHOWN)

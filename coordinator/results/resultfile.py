@@ -17,7 +17,7 @@ from lzr.errors import UsageError
 from lzr.records.existing import WINDOW, Earlier, NotOurs, is_ours, look
 
 _COUNTED = 1 << 28  # bytes whose lines are counted; of a longer file the rest is estimated
-_CHUNK = 1 << 20
+_CHUNK = 1 << 20  # bytes of one read
 _PATIENCE = 3.0  # for the processes of a killed scan, which still hold its file
 
 

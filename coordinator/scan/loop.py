@@ -36,7 +36,8 @@ from lzr.records.summary import Summary
 from lzr.sweep.dealing import Dealing
 
 # Seconds. `python -m benchmarks.calm` shows what the first five cost and save: CPU when idle and with 1,000
-# lines a second, and the time from a line to its ACK.
+# lines a second, and the time from a line to its ACK. With a _BREATH of 0.5, 3 and 15 ms that is 27, 26 and
+# 21 % of a core (a busy machine) and 11.3, 11.2 and 19.6 ms in the median. The last three are judgements.
 _BREATH = 0.003  # slept after being woken with little to do: what comes meanwhile costs no turn of its own
 _STRIDE = 0.003  # between two batches of paced targets
 _STUCK = 0.002  # until another try to feed a worker that had no room

@@ -11,7 +11,7 @@ from coordinator.network.ownsources import is_own
 _SILENT = ("no_syn_ack", "silent")
 _TUNNELS = ("tun", "tap", "wg", "ppp", "utun", "tailscale", "zt", "nordlynx", "proton")
 _ETHERNET = "1"  # ARPHRD_ETHER, in /sys/class/net/*/type
-_SHOWN = 2
+_SHOWN = 2  # source addresses that the sentence names
 
 
 def unanswered(snapshot: Snapshot, net: Network, *, opening: bool) -> str:

@@ -14,7 +14,7 @@ import re
 from hashlib import blake2b
 from typing import NamedTuple
 
-SIZE = 16
+SIZE = 16  # bytes of a token and of a key
 _SENDER = re.compile(r"((?:flow|collect)-[0-9]{1,9}\.[0-9]{1,9})#([0-9]{1,19})", re.ASCII)
 
 

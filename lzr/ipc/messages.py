@@ -47,7 +47,7 @@ from lzr.rows import ASKED, FLOW, HELD, INTERVAL, OUTCOME, TARGET, TIMER, WAY, E
 from lzr.sweep.dealing import Verdict
 from lzr.sweep.space import RANGE
 
-VERSION = 2
+VERSION = 2  # of the messages: grows when a field changes
 Buffer = bytes | bytearray | memoryview
 Rows = Any
 """A column or rows of one dtype: NDArray. It travels apart from the header."""
@@ -60,7 +60,7 @@ _SMALL, _LARGE = 1 << 16, 1 << 22
 FEED_MARK = 4
 """ZeroMQ's high-water mark of a flow worker's feed, at either end, in messages of up to 2,048 targets: so
 many wait for a worker besides those that it has taken."""
-MOST_PARTS = 40
+MOST_PARTS = 40  # parts of a message: a collector sends a line blob for each output, and a few columns
 MOST_OCTETS = 1 << 27
 """Of one part: a million flows have 104 MB. ZeroMQ hangs up on who sends more."""
 

@@ -16,7 +16,7 @@ _GREETING = 64
 _SIGNATURE = b"\xff\x00\x00\x00\x00\x00\x00\x00\x01\x7f"
 _MECHANISM = b"NULL".ljust(20, b"\0")
 _MORE, _LONG, _COMMAND = 1, 2, 4
-_LONGEST_COMMAND = 512
+_LONGEST_COMMAND = 512  # bytes of a command of ZMTP; READY has fewer than 100
 _READY = b"\x05READY"
 _IS_PULL = b"\x0bSocket-Type" + struct.pack(">I", 4) + b"PULL"
 

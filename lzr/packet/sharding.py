@@ -48,12 +48,12 @@ _NET = 0xFFF00000  # SKF_NET_OFF: relative to the network header, so VLAN tags d
 _AD_PROTOCOL = 0xFFFFF000  # SKF_AD_OFF + SKF_AD_PROTOCOL: the EtherType
 _AD_PKTTYPE, _AD_IFINDEX, _AD_VLAN_TAG, _AD_VLAN_TAG_PRESENT = (_AD_PROTOCOL + at for at in (4, 8, 44, 48))
 _OTHERHOST = 3  # linux/if_packet.h
-MOST_LINKS = 32
+MOST_LINKS = 32  # links that a socket filter can name
 
 _ETH_P_IP, _ETH_P_IPV6, _TCP = 0x0800, 0x86DD, 6
 _EXTENSIONS = (0, 43, 60)  # hop-by-hop, routing, destination options (RFC 8200 §4)
 _FRAGMENT_HEADER = 44
-_MAX_EXTENSIONS = 4
+_MAX_EXTENSIONS = 4  # IPv6 extension headers that are followed
 _SLOT_HASH, _SLOT_OFFSET, _SLOT_NEXT = 0, 1, 2
 
 

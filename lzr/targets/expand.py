@@ -21,7 +21,7 @@ from lzr.rows import TARGET, V4_MAPPED, join
 MOST_ADDRESSES = 1 << 24
 """In one block: an IPv4 /8, an IPv6 /104."""
 
-_GOLDEN = 0.6180339887498949
+_GOLDEN = 0.6180339887498949  # 1 / golden ratio: steps of so much of a range are spread evenly
 _ALL = np.uint64(V4_MAPPED | 0xFFFFFFFF)
 
 Ports = tuple[tuple[int, int], ...]

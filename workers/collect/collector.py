@@ -31,7 +31,11 @@ _PAUSE = (
 )
 _STUCK = 0.002  # until another try, where the collector that writes has no room
 _MOST_REFUSED = 1000  # messages not believed that are reported; more would only flood the coordinator
-_TURN = 4096  # records written together, or a few more; none of them is acknowledged before all are written
+_TURN = 4096
+"""Records written together, or a few more; none is acknowledged before all are written. `benchmarks.endtoend`
+(100,000 flows, three rounds) has 2.4, 2.0 and 2.1 times the floor for 1,024, 4,096 and 16,384, each within
+1.5 and 2.8: no difference that can be told from the noise, so it is small, for a shard waits for it when it
+changes hands."""
 
 
 Batch = messages.Outcomes | messages.Lines

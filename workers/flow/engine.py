@@ -24,16 +24,22 @@ from workers.flow.transmit import Transmit
 from workers.flow.window import Window
 
 TAKE = 1024
-"""Frames looked at together: large enough to amortise a batch, small enough to stay in the cache
-(`python -m benchmarks.stages` has the cost of each stage in large batches and in small ones)."""
+"""Frames looked at together. `python -m benchmarks.stages`: 0.26 µs a flow in batches of 2,048, 1.1 in those
+of 64. By `benchmarks.endtoend` (100,000 flows, three rounds) a flow costs 2.7, 2.1 and 1.9 times the floor
+with 256, 1,024 and 4,096, each within 1.6 and 3.4: larger ones gain little, and a turn would take longer."""
 OPEN = 1024
-"""Targets begun, or timers acted on, together. A ring holds the answers to many times as many."""
+"""Targets begun, or timers acted on, together: at most an eighth of the frames that a worker's rings hold, so
+that the answers to one batch always find room. By `benchmarks.stages` 0.22 µs a flow in batches of 2,048,
+0.53 of 64."""
 SETTLE = 2048
-"""Outcomes sent together, while there is more to do."""
+"""Outcomes sent together, while there is more to do: by `benchmarks.stages` the hop costs 0.23 µs in batches
+of 2,048, 2.3 in those of 64."""
 SMALL = 64
-"""Frames and targets in a turn, below which there is nothing more to do: a worker rests after it."""
+"""Frames and targets of a turn, below which the worker waits for more after it. By `benchmarks.stages` a flow
+costs several times as much in smaller batches; `benchmarks.calm` shows what that saves."""
 _ROUNDS = 8
-"""Batches of each kind in a turn: after that it looks at its orders."""
+"""Batches of frames in a turn, at most: after that it looks at its orders. A judgement: a turn takes some 10
+ms."""
 
 
 class Engine:
