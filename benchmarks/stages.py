@@ -37,7 +37,7 @@ from lzr.protocols import handshake
 from lzr.rows import ACK, FRAME, PSH
 from lzr.targets.zmap import ZmapReader
 from workers.collect.label import BlockMaker
-from workers.flow.ring import Arrivals
+from workers.flow.arrivals import Arrivals
 
 BATCHES = (2048, 64, 8)
 ANSWER = (

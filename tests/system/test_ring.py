@@ -19,7 +19,8 @@ from lzr.rows import ACK, FRAME, NO_PROBE, RST
 from lzr.secrets import Secrets
 from tests.lab import net
 from tests.wire import halves
-from workers.flow.ring import Arrivals, Ring, SendFailure
+from workers.flow.arrivals import Arrivals
+from workers.flow.ring import Ring, SendFailure
 
 pytestmark = [pytest.mark.root, pytest.mark.usefixtures("kernels")]
 

@@ -26,7 +26,8 @@ from lzr.secrets import Secrets
 from tests.lab import net
 from tests.unit.lzr.packet.test_sharding import PORTS, SEED, THEM4, THEM6, US4, US6
 from tests.wire import extension_header, halves
-from workers.flow.ring import Arrivals, Ring
+from workers.flow.arrivals import Arrivals
+from workers.flow.ring import Ring
 
 pytestmark = pytest.mark.usefixtures("kernels")
 

@@ -13,11 +13,12 @@ from lzr.ipc import messages
 from lzr.pacing.budget import Budget
 from lzr.packet.segments import Builder
 from lzr.rows import Opening, Rows
+from workers.flow.arrivals import Arrivals
 from workers.flow.backlog import Backlog
 from workers.flow.outbox import Outbox
 from workers.flow.refused import segments_of
 from workers.flow.response_times import prompt
-from workers.flow.ring import Arrivals, Ring
+from workers.flow.ring import Ring
 from workers.flow.routed import Routed
 from workers.flow.sweeper import Sweeper
 from workers.flow.transmit import Transmit

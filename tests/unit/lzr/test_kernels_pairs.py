@@ -33,7 +33,8 @@ from tests import wire
 from tests.unit.lzr import test_kernels as compared
 from tests.unit.lzr.targets.test_lists_targets import LINE, read, same
 from tests.wire import kernels_of
-from workers.flow.ring import Arrivals, Ring
+from workers.flow.arrivals import Arrivals
+from workers.flow.ring import Ring
 
 pytestmark = pytest.mark.native
 

@@ -12,10 +12,10 @@ from lzr.flow.table import FlowTable
 from lzr.packet.payloads import ProbeTemplate
 from lzr.packet.segments import Builder, Link
 from lzr.rows import ACK, SEGMENT, TARGET
+from workers.flow.arrivals import Arrivals
 from workers.flow.engine import TAKE, Engine
 from workers.flow.outbox import Outbox
 from workers.flow.refused import Refused
-from workers.flow.ring import Arrivals
 
 
 class Queue:
