@@ -50,13 +50,15 @@ def floor(arena: Range, flows: int, classes: str) -> dict[str, Any]:
     return figures
 
 
-def scan(arena: Range, source: Path, flows: int, classes: str, options: list[str]) -> dict[str, Any]:
+def scan(
+    arena: Range, source: Path, flows: int, classes: str, options: list[str], program: Path = LZR
+) -> dict[str, Any]:
     """One scan of `flows` lines: seconds of CPU and bytes by process, records, losses."""
     responder = _respond(arena, flows, classes)
     target = arena.lab.directory / "out.json"
     log = arena.lab.directory / "out.log"
     target.unlink(missing_ok=True)  # results are appended
-    words = [str(LZR), "--no-dashboard", "-f", str(target), *options]
+    words = [str(program), "--no-dashboard", "-f", str(target), *options]
     begun = time.monotonic()
     with source.open() as stdin, log.open("w") as stderr:
         process = arena.scanner.popen(*words, stdin=stdin, stderr=stderr, stdout=subprocess.DEVNULL)

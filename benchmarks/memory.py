@@ -15,6 +15,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 from typing import Any
 
 from benchmarks.processes import pss, title, tree
@@ -24,7 +25,7 @@ from tests.lab.scan import LZR
 from tests.lab.zmaplines import lines
 
 
-def in_flight(arena: Range, flows: int, options: list[str]) -> dict[str, int]:
+def in_flight(arena: Range, flows: int, options: list[str], program: Path = LZR) -> dict[str, int]:
     """PSS by process title while `flows` flows wait for an answer."""
     responder = arena.respond(
         first=FIRST, count=flows, port=PORT, source=SCANNER, classes="q", more=["--premade"]
@@ -33,7 +34,7 @@ def in_flight(arena: Range, flows: int, options: list[str]) -> dict[str, int]:
     source, status = directory / "lines", directory / "status"
     with source.open("w") as out:
         out.writelines(lines(flows, classes="q"))
-    words = [str(LZR), "--no-dashboard", "-f", "/dev/null", "-rt", "600", *options]
+    words = [str(program), "--no-dashboard", "-f", "/dev/null", "-rt", "600", *options]
     status.unlink(missing_ok=True)
     with source.open() as stdin:
         process = arena.scanner.popen(
