@@ -248,6 +248,8 @@ class Meter:
     @staticmethod
     def _cooldown_left(now: float, totals: Totals, places: list[_Process]) -> float | None:
         """How long the last of the flows may still wait, when all of them only wait for a late SYN-ACK."""
+        if totals.sweep_left is not None:
+            return totals.sweep_left
         if totals.phase != Phase.FINISHING or totals.backlog or not totals.in_flight:
             return None
         workers = [place for place in places if place.role == "flow" and place.reported]

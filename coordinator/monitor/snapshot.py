@@ -164,6 +164,7 @@ class Totals(Figures):
     warnings: list[str] = field(default_factory=list)  # sentences of the coordinator, oldest first
     alerts: dict[str, str] = field(default_factory=dict)  # what has gone wrong, by kind: stands to the end
     busy_ns: int = 0  # time the coordinator did not wait
+    sweep_left: float | None = None  # seconds until a sweep gives up its last pair, if nothing else waits
 
 
 @dataclass(slots=True)

@@ -478,6 +478,8 @@ class Loop:
         if self.sweeping is not None:
             self.sweeping.update()
             ended &= self.sweeping.dealing.all_dealt
+            idle = ended and not self.accounts.open
+            totals.sweep_left = self.sweeping.dealing.left_to_wait(time.monotonic()) if idle else None
         self.accounts.update(self.feeder.backlog)
         totals.busy_ns = self._busy
         totals.input_ended = ended
@@ -541,7 +543,7 @@ class Loop:
         if self.feeder.waiting:
             seconds = min(seconds, _STUCK)
         if self.sweeping is not None:
-            waits = self.sweeping.wait(now, _STRIDE, _STUCK)
+            waits = self.sweeping.wait(now, _STRIDE)
             if waits is not None and not (self.totals.paused and not self.sweeping.dealing.all_dealt):
                 seconds = min(seconds, waits)
         due = self.acknowledgements.wait(now)

@@ -25,6 +25,7 @@ from lzr.sweep.dealing import Closed, Dealing, Verdict
 from lzr.sweep.share import Share
 
 _BATCH = 2048  # pairs in one message
+_CLOGGED = 0.01  # seconds until another try where no worker has room: each has work for several times as long
 _UNANSWERED = (Verdict.NOTHING, Verdict.REFUSED, Verdict.UNREACHABLE)
 """Verdicts of pairs that have no flow and are counted when their time is over."""
 
@@ -175,10 +176,13 @@ class Sweeping:
         self._before += int(counts[Verdict.BEFORE])
         return int(sum(counts[verdict] for verdict in _UNANSWERED))
 
-    def wait(self, now: float, stride: float, stuck: float) -> float | None:
-        """Seconds until there is something to do; None if only what others do brings it about."""
+    def wait(self, now: float, stride: float) -> float | None:
+        """Seconds until there is something to do; None if only what others do brings it about.
+
+        stride: between two batches.
+        """
         if self.clogged:
-            return stuck
+            return _CLOGGED
         if not self.dealing.all_dealt:
             return max(self._feeder.pacer.wait(now), stride)
         return self.dealing.wait(now)

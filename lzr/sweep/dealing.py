@@ -258,6 +258,13 @@ class Dealing:
             return None
         return max(0.0, stretch.sent_at + (self._pause if stretch.more else self._cooldown) - now)
 
+    def left_to_wait(self, now: float) -> float | None:
+        """Seconds until the last pair that was asked is given up; None if some SYNs have not left."""
+        if not self._open or any(stretch.sent_at is None or stretch.more for stretch in self._open):
+            return None
+        latest = max(stretch.sent_at or 0.0 for stretch in self._open)
+        return max(0.0, latest + self._cooldown - now)
+
     def quiet(self, now: float) -> Closed:
         """The places at the front, with their verdicts, of which nobody is waited for but who is slow."""
         end = self._base

@@ -67,13 +67,19 @@ class Syns:
         self.share.pairs(place, rows)
         if skip is not None and skip.any():
             rows = pick(rows, ~skip)
-        codes = ways.of(rows)
-        sources(rows, codes, ways)
-        reached = self.own.choose(rows)
-        reached &= ways.ways["kind"][codes] < Kind.NONE
         lost = rows[:0]
-        if not reached.all():
-            lost, rows = pick(rows, ~reached), pick(rows, reached)
+        if not len(rows):
+            return rows, lost
+        codes = ways.of(rows)
+        present = np.flatnonzero(np.bincount(codes))
+        way = ways.ways[present[0]]
+        if len(present) == 1 and way["kind"] < Kind.NONE and way["source_lo"]:  # mostly
+            rows["own_hi"], rows["own_lo"] = way["source_hi"], way["source_lo"]
+        else:
+            sources(rows, codes, ways)
+            reached = self.own.choose(rows) & (ways.ways["kind"][codes] < Kind.NONE)
+            if not reached.all():
+                lost, rows = pick(rows, ~reached), pick(rows, reached)
         rows["own_port"], rows["seq"] = self.cookies.expected(rows)
         rows["flags"], rows["probe"] = SYN, NO_PROBE
         return rows, lost

@@ -218,7 +218,8 @@ class Engine:
             self._opening = bool((targets["syn"] == Opening.OURS).any())
             self._window.note_begun(len(targets), now)
             self.table.open(targets, now, wall)
-        asked = self._ask(room - len(targets), now)
+            self.flush()
+        asked = 0 if self.transmit.held else self._ask(room - len(targets), now)
         self.flush()
         return len(targets) + asked
 
@@ -230,7 +231,11 @@ class Engine:
         return self.table.fresh + self.sweeper.fresh
 
     def _ask(self, room: int, now: int) -> int:
-        """Ask so many pairs of a sweep, by whichever ring: who has their shards hears them; how many."""
+        """Ask so many pairs of a sweep, by whichever ring: who has their shards hears them; how many.
+
+        No more than may leave now: what answers others must not wait behind them.
+        """
+        room = min(room, self.transmit.room(now))
         if self.sweeper is None or not self.rings or room <= 0 or not self.sweeper.waiting:
             return 0
         before = self.sweeper.waiting

@@ -64,6 +64,10 @@ class Transmit:
         """How packets leave, by their destination."""
         return self._exit.ways
 
+    def room(self, now: int) -> int:
+        """How many frames more the budget lets leave at once."""
+        return 1 << 30 if self._budget is None else self._budget.frames(now)
+
     def queue(self, burst: NDArray[Any]) -> None:
         """FRAME rows that leave with the next that is sent, behind what waits."""
         self._waiting.append(burst)

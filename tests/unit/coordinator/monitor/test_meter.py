@@ -9,7 +9,7 @@ from coordinator.monitor.meter import Meter
 from coordinator.monitor.snapshot import Snapshot, Totals
 from lzr.ipc.messages import FlowStats
 
-OF_THE_COORDINATOR_ONLY = {"found", "busy_ns"}
+OF_THE_COORDINATOR_ONLY = {"found", "busy_ns", "sweep_left"}
 MADE_OF = {"latest", "warnings", "alerts", "total_estimated"}  # shown in another form
 
 

@@ -46,7 +46,7 @@ def test_a_stretch_is_over_when_its_cooldown_is() -> None:
     assert hear(dealing, REFUSED, 4) == [4]
     assert hear(dealing, ANSWERED, 4) == [4]  # after all
     assert closed(dealing, 1.0 + COOLDOWN - 0.01) == []
-    assert dealing.wait(5.0) == 4.0
+    assert dealing.wait(5.0) == dealing.left_to_wait(5.0) == 4.0
     assert closed(dealing, 1.0 + COOLDOWN) == [[0, 0, 0, 1, 1, 0, 0, 0, 0, 0]]
     assert hear(dealing, ANSWERED, 5) == []
     assert dealing.late == 3
