@@ -11,9 +11,8 @@ from numpy.typing import NDArray
 
 from coordinator.network.survey import MOST_SOURCES, Address
 from lzr import addresses
-from lzr.packet import ways
 from lzr.packet.ways import Kind, Ways
-from lzr.rows import Opening, Rows
+from lzr.rows import Opening, Rows, pick
 
 _LOOKED_AT = 1024
 """Rows with an address of ours that is not known yet, looked at one by one in a batch: they are TARGET rows
@@ -26,6 +25,7 @@ class OwnSources:
     def __init__(self, chosen: Iterable[str]) -> None:
         self.chosen = [ipaddress.ip_address(source) for source in chosen]
         self.seen: list[Address] = []
+        self._halves: list[addresses.Halves] = []  # of those
         self._taken: set[int] = set()  # ways, by number, that targets have taken
         self._used: list[str] = []  # the source addresses of these
 
@@ -38,15 +38,19 @@ class OwnSources:
         """Take up addresses of ours that TARGET rows of ZMap's name; whether there are new ones."""
         before = len(self.seen)
         for rows in backlog:
-            taken = rows[rows["syn"] != Opening.OURS]
-            if not len(taken) or len(self.seen) >= MOST_SOURCES:
+            if len(self.seen) >= MOST_SOURCES:
+                break
+            strange = rows["syn"] != Opening.OURS
+            for high, low in self._halves:  # of one address, mostly: cheaper than to look them up
+                strange &= (rows["own_lo"] != low) | (rows["own_hi"] != high)
+            if not strange.any():
                 continue
-            low_halves = [ways.number(one.packed) & (1 << 64) - 1 for one in self.seen]
-            strange = taken[~np.isin(taken["own_lo"], np.array(low_halves, np.uint64))]
-            for high, low in {(int(row["own_hi"]), int(row["own_lo"])) for row in strange[:_LOOKED_AT]}:
-                one = ipaddress.ip_address(addresses.text(high, low))
+            new = pick(rows, np.flatnonzero(strange)[:_LOOKED_AT])
+            for half in dict.fromkeys(zip(new["own_hi"].tolist(), new["own_lo"].tolist(), strict=True)):
+                one = ipaddress.ip_address(addresses.text(*half))
                 if one not in self.seen and len(self.seen) < MOST_SOURCES:
                     self.seen.append(one)
+                    self._halves.append(half)
         return len(self.seen) > before
 
     def note_used(self, codes: NDArray[np.uint8], table: Ways, known: Iterable[str]) -> list[str]:
