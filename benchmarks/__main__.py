@@ -22,6 +22,7 @@ from benchmarks import (
     stages,
     start,
     steady,
+    sweep,
     syns,
     text,
 )
@@ -82,6 +83,11 @@ def main(argv: list[str] | None = None) -> int:
         (
             "SYNs of a sweep: at most 1.5 times the floor of sending them, 5 million pairs a second",
             syns.main,
+            ["--repeat", "1"] if quick else [],
+        ),
+        (
+            "A sweep: a silent pair at most 1.5 times that floor; less CPU than zmap | lzr; 200 MB",
+            sweep.main,
             ["--repeat", "1"] if quick else [],
         ),
     ]

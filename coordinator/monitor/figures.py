@@ -43,7 +43,6 @@ OUTCOME_WORDS = {
 
 RARE_OUTCOMES = {
     "refused": "RST to the SYN",
-    "unreachable": "ICMP error to the SYN",
     "send_refused": "refused by this host",
 }
 """Shown to people where there were any: only a sweep tells the first two apart, and few hosts have the last

@@ -252,10 +252,12 @@ class Loop:
     @property
     def _finished(self) -> bool:
         """Whether the input has ended and every input has its fate."""
+        if not self.reading.ended:
+            return False
         intake = self.intake
         coming = intake.backlog or intake.pending or intake.parked
         swept = self.sweeping is None or self.sweeping.dealing.finished
-        return self.reading.ended and not coming and swept and not self.accounts.open
+        return not coming and swept and not self.accounts.open
 
     @property
     def _unfinished(self) -> bool:

@@ -26,7 +26,7 @@ from lzr.sweep.share import Share
 
 _BATCH = 2048  # pairs in one message
 _CLOGGED = 0.01  # seconds until another try where no worker has room: each has work for several times as long
-_UNANSWERED = (Verdict.NOTHING, Verdict.REFUSED, Verdict.UNREACHABLE)
+_UNANSWERED = (Verdict.NOTHING, Verdict.REFUSED)
 """Verdicts of pairs that have no flow and are counted when their time is over."""
 
 
@@ -212,7 +212,6 @@ def _reasons(counts: NDArray[np.int64]) -> dict[str, int]:
     found = {
         "no_syn_ack": counts[Verdict.NOTHING],
         "refused": counts[Verdict.REFUSED],
-        "unreachable": counts[Verdict.UNREACHABLE],
     }
     return {reason: int(count) for reason, count in found.items() if count}
 

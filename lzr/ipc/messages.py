@@ -149,7 +149,7 @@ class Heard(Message, frozen=True):
 
     def check(self) -> None:
         _require(len(self.rows) == len(self.verdicts), "verdicts on others than there are")
-        told = (Verdict.ANSWERED, Verdict.REFUSED, Verdict.UNREACHABLE, Verdict.NO_WAY)
+        told = (Verdict.ANSWERED, Verdict.REFUSED, Verdict.NO_WAY)
         _require(bool(np.isin(self.verdicts, told).all()), "a verdict that is none")
 
 

@@ -37,10 +37,10 @@ SETTLED = 1.0
 
 class Verdict:
     """What is known of a pair. BEFORE: it had its fate in the sweep that is resumed. NO_WAY: no packet of
-    ours can reach it. UNREACHABLE: an ICMP error came for its SYN."""
+    ours can reach it."""
 
-    NOTHING, ANSWERED, REFUSED, UNREACHABLE, NO_WAY, BEFORE = range(6)
-    COUNT = 6
+    NOTHING, ANSWERED, REFUSED, NO_WAY, BEFORE = range(5)
+    COUNT = 5
 
 
 @dataclass(slots=True)
@@ -217,7 +217,7 @@ class Dealing:
         news = np.zeros(len(places), bool)
         inside = (places >= self._base) & (places < self.next)
         self.late += int(len(places) - np.count_nonzero(inside))
-        for verdict in (Verdict.ANSWERED, Verdict.REFUSED, Verdict.UNREACHABLE, Verdict.NO_WAY):
+        for verdict in (Verdict.ANSWERED, Verdict.REFUSED, Verdict.NO_WAY):
             chosen = np.flatnonzero(inside & (verdicts == verdict))
             if not len(chosen):
                 continue
@@ -225,7 +225,7 @@ class Dealing:
             known = self._verdicts[at]
             better = known == Verdict.NOTHING
             if verdict == Verdict.ANSWERED:
-                better |= (known == Verdict.REFUSED) | (known == Verdict.UNREACHABLE)
+                better |= known == Verdict.REFUSED
             self._verdicts[at[better]] = verdict
             news[chosen[first[better]]] = True
         self.repeats += int(np.count_nonzero(inside & ~news))

@@ -24,7 +24,7 @@ def seen(seconds: int = 20, **changes: object) -> Snapshot:
 
 def test_every_reason_that_makes_a_record_has_a_word() -> None:
     words = {*status.OUTCOME_WORDS, *status.RARE_OUTCOMES}
-    assert set(Reason.NAMES) - {"duplicate"} == words - {"refused", "unreachable"}  # a sweep's: no records
+    assert set(Reason.NAMES) - {"duplicate"} == words - {"refused"}  # a sweep's: no record
 
 
 def test_status_line_says_what_the_snapshot_says() -> None:

@@ -119,7 +119,7 @@ def test_a_resumed_sweep_leaves_out_who_had_his_fate() -> None:
     assert hear(dealing, ANSWERED, 3, 6) == [6]
     number, _, asked = given(dealing, "flow-0.1", 0.0)
     assert asked == [7]
-    assert closed(dealing, 0.0) == [[5, 5, 5, 1]]
+    assert closed(dealing, 0.0) == [[Verdict.BEFORE] * 3 + [Verdict.ANSWERED]]
 
 
 def test_what_a_checkpoint_takes_for_done() -> None:
