@@ -66,7 +66,8 @@ def bottleneck(snapshot: Snapshot) -> str:
         return f"-rate {rate}/s is not reached: the coordinator waits for a core"
     if snapshot.input_held:
         return "the input waits for us: catching up with what came before"
-    if snapshot.input_waiting or (not snapshot.backlog and (snapshot.read or snapshot.rate_in)):
+    fed = not snapshot.sweep and not snapshot.backlog and (snapshot.read or snapshot.rate_in)
+    if snapshot.input_waiting or fed:
         return f"input slower than workers ({numbers.short(snapshot.rate_in)}/s): feed it faster"
     return "nothing stands out: all parts have time left"
 

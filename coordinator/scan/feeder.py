@@ -179,8 +179,13 @@ class Feeder:
 
     def put(self, rows: Rows) -> None:
         """Targets that are begun whatever the pace: half open, their packets are answers."""
-        self._paced.begun += len(rows)
         self._enqueue(rows)
+
+    def note_asked(self, count: int, *, held: bool, clogged: bool) -> None:
+        """So many pairs of a sweep were let through. held, clogged: more wait, for the rate or workers."""
+        self._paced.begun += count
+        self._paced.held |= held
+        self._paced.clogged |= clogged
 
     def feeds(self) -> list[Child]:
         """The workers that may be given something to send: those with a shard."""

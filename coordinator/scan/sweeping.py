@@ -85,7 +85,7 @@ class Sweeping:
 
     def deal(self, now: float) -> bool:
         """Stretches to the workers, as the pace allows and while they have room; whether there was any."""
-        dealing, pacer, dealt = self.dealing, self._feeder.pacer, False
+        dealing, pacer, dealt = self.dealing, self._feeder.pacer, 0
         self.clogged = False
         if dealing.all_dealt and not dealing.due(now):
             return False
@@ -95,7 +95,7 @@ class Sweeping:
             worker = workers[self._turn % len(workers)]
             taken = dealing.take(min(room, _BATCH), worker.name, now)
             if taken is None:
-                return dealt
+                break
             stretch, skip = taken
             bits = np.packbits(skip) if skip.any() else b""
             message = messages.Stretch(stretch.number, stretch.first, stretch.count, bits)
@@ -106,12 +106,14 @@ class Sweeping:
             asked = stretch.count - int(np.count_nonzero(skip))
             pacer.spend(asked)
             room -= asked
-            dealt = True
+            dealt += asked
             self._turn += 1
-        if room > 0:
+        more = not dealing.all_dealt
+        if more and room > 0:
             self.clogged = True
             pacer.rest(now)
-        return dealt
+        self._feeder.note_asked(dealt, held=more and pacer.rate is not None, clogged=self.clogged)
+        return dealt > 0
 
     def left(self, worker: str, now: float, *, lost: bool) -> int:
         """A worker has ended: how many pairs are asked again for that. lost: it died."""

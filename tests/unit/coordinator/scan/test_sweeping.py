@@ -1,0 +1,90 @@
+"""How many pairs of a sweep are dealt, and what is said of why no more were."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from coordinator.scan import sweeping
+from coordinator.scan.judging import judge
+from coordinator.scan.reading import Seen
+from coordinator.scan.sweeping import Sweeping
+from lzr.packet import ways
+from lzr.sweep.dealing import Dealing
+from lzr.sweep.permutation import Permutation
+from lzr.sweep.share import Share
+from lzr.sweep.space import Space
+from tests.unit.coordinator.scan.test_feeder import Feeding
+
+
+class Workers:
+    """Flow workers with room for so many messages in all."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, room: int) -> None:
+        self.room = room
+        self.children: list[Any] = [SimpleNamespace(name="flow-0.1"), SimpleNamespace(name="flow-1.1")]
+        monkeypatch.setattr(sweeping, "try_feed", self.take)
+
+    def take(self, child: object, message: object) -> bool:
+        self.room -= 1
+        return self.room >= 0
+
+
+def made(feeder: Any, workers: Workers, pairs: int) -> Sweeping:
+    space = Space([(0xFFFF_0A00_0000, 0xFFFF_0A00_0000 + pairs - 1)], [(80, 80)])
+    share = Share(space, Permutation.of(space.pairs, (1, 2)))
+    departure: Any = SimpleNamespace(
+        routing=SimpleNamespace(ways=ways.everywhere()), admit=lambda rows: ways.everywhere().kinds(rows)
+    )
+    return Sweeping(
+        share,
+        (1, 2),
+        Dealing(space.pairs, cooldown=8.0),
+        ledger=SimpleNamespace(),  # type: ignore[arg-type]
+        feeder=feeder,
+        accounts=SimpleNamespace(),  # type: ignore[arg-type]
+        departure=departure,
+        sources=([(0, 0xFFFF_0A01_0001)], []),
+        workers=lambda: list(workers.children),
+    )
+
+
+RATE = 10_000.0
+
+
+def dealt(swept: Sweeping, feeder: Any, seconds: float) -> Any:
+    """What is said of that time, in which the loop turned every 5 ms."""
+    feeder.look()
+    for turn in range(round(seconds / 0.005)):
+        swept.deal(turn * 0.005)
+    return judge(Seen(), feeder.look(), rate=feeder.pacer.rate, seconds=seconds, ended=False)
+
+
+def test_it_is_the_rate_that_holds_a_sweep_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    feeding = Feeding(0, RATE)
+    feeding.open_all()
+    swept = made(feeding.feeder, Workers(monkeypatch, 1 << 20), 1 << 16)
+    said = dealt(swept, feeding.feeder, 0.5)
+    assert (said.paced, said.late, said.input_waiting) == (True, False, False)
+    assert 0.8 * RATE / 2 < swept.dealing.next < 1.1 * RATE / 2
+
+
+def test_workers_without_room_are_not_the_rate(monkeypatch: pytest.MonkeyPatch) -> None:
+    feeding = Feeding(0, RATE)
+    feeding.open_all()
+    swept = made(feeding.feeder, Workers(monkeypatch, 3), 1 << 16)
+    said = dealt(swept, feeding.feeder, 0.5)
+    assert (said.paced, said.late, said.input_waiting) == (False, False, False)
+    assert swept.clogged
+
+
+def test_when_all_is_dealt_nothing_is_held_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    feeding = Feeding(0, RATE)
+    feeding.open_all()
+    swept = made(feeding.feeder, Workers(monkeypatch, 1 << 20), 50)
+    dealt(swept, feeding.feeder, 0.5)
+    assert swept.dealing.all_dealt
+    said = dealt(swept, feeding.feeder, 0.5)
+    assert (said.paced, said.late) == (False, False)
