@@ -53,9 +53,12 @@ class Paced:
 class Feeder:
     """Queues by flow worker, between the intake and the workers' own high-water marks.
 
-    shard_key: of the hash that says whose a target is; shards: how many there are. in_order: nothing leaves
-    before every shard has a worker. worker: the flow worker at a place, if there is one. settled: takes the
-    input lines that get their fate here. admit: the `ways.Kind` of each TARGET row.
+    shard_key: of the hash that says whose a target is; shards: how many there are. worker: the flow worker at
+    a place, if there is one. settled: takes the input lines that get their fate here. admit: the `ways.Kind`
+    of each TARGET row.
+
+    Nothing leaves before every shard has had a worker. Else what has piled up by then for the first shard
+    would go out alone, and its answers would come to one of many receive rings, which has no room for them.
     """
 
     def __init__(
@@ -67,7 +70,6 @@ class Feeder:
         *,
         shard_key: int,
         shards: int,
-        in_order: bool,
         worker: Callable[[int], Child | None],
         settled: Callable[[NDArray[np.uint64]], None],
         admit: Callable[[Rows], NDArray[np.uint8]],
@@ -80,7 +82,7 @@ class Feeder:
         self._worker = worker
         self._settled = settled
         self._admit = admit
-        self._held = in_order
+        self._held = True
         self._queues: dict[int, deque[Rows]] = {}  # by the place of a flow worker
         self._parked: deque[Rows] = deque()  # for shards that are changing hands
         self._owners = np.zeros(shards, np.uint16)  # by shard: 1 + place of its open worker, 0 none
@@ -230,8 +232,8 @@ class Feeder:
 
     def feed(self) -> bool:
         """Send batches from the queues to the workers while they have room; whether any was sent."""
-        if self._held:  # until every shard has its worker: what waits for one would change the order
-            self._held = not self._owners.all()
+        self._held = self._held and (self._to_sort or not self._owners.all())
+        if self._held:
             return False
         worked = False
         for place, queue in self._queues.items():

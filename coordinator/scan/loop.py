@@ -112,7 +112,6 @@ class Loop:
             self.pacer,
             shard_key=job.secrets.shard,
             shards=job.shards,
-            in_order=options.seed is not None,
             worker=self.supervisor.worker,
             settled=self.accounts.settled,
             admit=ready.egress.departure.admit,

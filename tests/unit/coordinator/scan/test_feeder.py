@@ -45,7 +45,7 @@ class Worker:
 class Feeding:
     """A feeder with two workers, of which none has a shard yet."""
 
-    def __init__(self, targets: int, rate: float | None = None, *, in_order: bool = False) -> None:
+    def __init__(self, targets: int, rate: float | None = None) -> None:
         self.ledger = Ledger()
         self.intake = Intake(ListReader(), self.ledger)
         self.workers: list[Any] = [Worker("flow-0"), Worker("flow-1")]
@@ -59,7 +59,6 @@ class Feeding:
             Pacer(rate, 0.0),
             shard_key=SECRETS.shard,
             shards=SHARDS,
-            in_order=in_order,
             worker=lambda place: self.workers[place],
             settled=lambda lines: self.settled.extend(lines.tolist()),
             admit=self.kinds,
@@ -101,6 +100,8 @@ def test_each_target_goes_to_the_worker_of_its_shard_in_order() -> None:
 def test_what_comes_for_a_shard_on_the_move_waits_for_its_next_worker() -> None:
     feeding = Feeding(500)
     feeding.open_all()
+    feeding.feeder.sort()
+    feeding.feeder.feed()
     feeding.feeder.close(1)
     feeding.turn()
     assert feeding.shards(1) == {3}
@@ -126,8 +127,8 @@ def test_a_worker_without_room_holds_up_only_its_own() -> None:
     assert feeding.all_lines() == list(range(500))
 
 
-def test_with_a_seed_nothing_leaves_before_every_shard_has_a_worker() -> None:
-    feeding = Feeding(100, in_order=True)
+def test_nothing_leaves_before_every_shard_has_a_worker() -> None:
+    feeding = Feeding(100)
     feeding.feeder.open(0, 0)
     feeding.turn()
     assert feeding.all_lines() == []
