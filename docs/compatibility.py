@@ -31,6 +31,7 @@ FLAG_TESTS: dict[str, tuple[str, ...]] = {
         "system/test_dropin_scanning.py::test_the_dry_run_of_real_zmap",
         "system/test_dropin_scanning.py::test_dry_runs_of_zmap_4",
         "unit/lzr/targets/test_lists_targets.py::test_dry_run_of_zmap_2_and_4",
+        "unit/coordinator/scan/test_targetlist.py::test_each_pair_once_in_the_order_of_the_seed",
     ),
     "sourceIP": (
         "system/test_dropin_pipelines.py::test_several_source_addresses_and_a_range_of_ports",

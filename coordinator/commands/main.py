@@ -122,6 +122,11 @@ def _scan(argv: list[str], guard: Guard | None) -> int:
         options = parse.parse(argv, _read_config)
         if sys.platform != "linux":
             raise UsageError(NOT_LINUX)
+        if options.target_ports and options.dryrun:
+            if guard is not None:
+                guard.remove()
+                guard = None
+            return _list_targets(options)
         if options.input_file is None and not options.target_ports:
             from coordinator.files import standard
             from coordinator.input.stream import Stream
@@ -207,6 +212,26 @@ def _answer(answer: parse.Answer) -> int:
         sys.stdout = None  # or the interpreter flushes it once more
     print(safetext.line(f"lzr: {trouble}"), file=sys.stderr)
     return FAILED
+
+
+def _list_targets(options: Options) -> int:
+    """The dry run of a sweep. Raises UsageError."""
+    _hold_signals(False)
+    from coordinator.scan import targetlist
+    from lzr.errors import UsageError
+
+    if trouble := _stdout_trouble():
+        raise UsageError(f"{trouble}, and the targets are to go there")
+    try:
+        targetlist.show(options)
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:  # lzr -p 80 --dryrun 192.0.2.0/24 | head
+        return OK
+    except OSError as error:
+        print(safetext.line(f"lzr: stdout cannot be written: {error.strerror}"), file=sys.stderr)
+        return FAILED
+    return OK
 
 
 def _guarded(guard: Guard | None, options: Options) -> Guard | None:

@@ -93,8 +93,12 @@ def _sweep(options: Options) -> list[tuple[bool, str]]:
             f"{printable(next(iter(named), ''))}",
         ),
         (
-            sweep and (options.input_file is not None or bool(options.dryrun) or options.reopen),
-            f"-p {ports}: a sweep reads no input; leave -I, -dryrun and --reopen out",
+            sweep and (options.input_file is not None or options.reopen),
+            f"-p {ports}: a sweep reads no input; leave -I and --reopen out",
+        ),
+        (
+            sweep and resumed and bool(options.dryrun),
+            "--dryrun prints the targets of a sweep from its beginning; leave --resume out",
         ),
         (
             sweep and options.shards > 1 and options.seed is None and not resumed,

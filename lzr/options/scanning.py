@@ -71,8 +71,8 @@ class Scanning(Table):
     dryrun: str = option(
         INPUT,
         types.DRYRUN,
-        "the input is the text that zmap --dryrun prints, or with =fast the six-byte records of "
-        "--fast-dryrun; implies -sendSYNs",
+        "with -p: print the targets, send nothing; without: the input is the text that zmap --dryrun prints "
+        "(implies -sendSYNs); =fast: both are the six-byte records of zmap --fast-dryrun",
         default="",
         on_resume=FIXED,
         reference="dryrun",

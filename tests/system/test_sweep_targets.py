@@ -77,10 +77,18 @@ def _hosts(out: Path) -> list[str]:
 
 def test_several_ports_and_a_limit(arena: Range) -> None:
     arena.respond(first="10.64.0.0", count=256, port=PORT, source=SCANNER, classes="h")
-    done = lzr(arena, "-p", f"1-3,{PORT}", "10.64.0.0/25", *QUICK, "-n", "100", "-f", "-")
+    words = ("-p", f"1-3,{PORT}", "10.64.0.0/25", *QUICK, "-n", "100", "-e", "7", "-f", "-")
+    done = lzr(arena, *words)
     assert done.returncode == 0, done.stderr
     assert "512 pairs: 128 addresses, 4 ports" in done.stderr
     records, _ = parse(done.stdout)
     assert len(records) < 100
     assert {record["sport"] for record in records} == {PORT}
     assert "100 recorded" in " ".join(done.stderr.split())
+    dry = lzr(arena, *words, "--dryrun")
+    assert dry.returncode == 0, dry.stderr
+    listed = dry.stdout.splitlines()
+    assert len(set(listed)) == len(listed) == 100
+    assert {line for line in listed if line.endswith(f":{PORT}")} == {
+        f"{record['saddr']}:{record['sport']}" for record in records
+    }

@@ -120,7 +120,6 @@ def test_the_list_that_is_shipped_leaves_a_large_sweep_nothing_special() -> None
         ("192.0.2.0/24", "on which ports\\?"),
         ("--targets-file x", "on which ports\\?"),
         ("-p 80 -I list 192.0.2.0/24", "a sweep reads no input"),
-        ("-p 80 -dryrun 192.0.2.0/24", "a sweep reads no input"),
         ("-p 80 --shards 2 192.0.2.0/24", "the same --seed"),
         ("-p 80-70 192.0.2.0/24", "first port is above its last"),
         ("-p 65536 192.0.2.0/24", "from 0 to 65535"),

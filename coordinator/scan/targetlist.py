@@ -1,0 +1,71 @@
+"""The dry run of a sweep: what would be asked, in that order, on stdout.
+
+Nothing is sent or looked up but names, nothing else is written, and nobody need be root.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import sys
+import time
+from collections.abc import Callable
+from secrets import randbits as random_bits
+
+import numpy as np
+
+from coordinator.files.reading import Reading
+from coordinator.input import networks
+from coordinator.input.sweep import swept
+from lzr import safetext
+from lzr.errors import UsageError
+from lzr.options import handshakes
+from lzr.options.table import Options
+from lzr.rows import FRAME, Rows
+from lzr.sweep import listing
+from lzr.sweep.share import Share
+
+_AT_ONCE = 1 << 15  # pairs of one write
+
+
+def show(options: Options) -> None:
+    """Print the targets. Raises UsageError for what the scan would refuse, OSError of stdout."""
+    options, _ = handshakes.choose(options)
+    reading = Reading(_pause, _say)
+    blocklist = networks.policy(options, reading, warn=_say)
+    seed = random_bits(64) if options.seed is None else options.seed
+    sweep = swept(options, reading, blocklist, seed)
+    space, encode = sweep.share.space, listing.lines
+    if options.dryrun == "fast":
+        encode = listing.records
+        if not listing.v4(space.hi, space.lo).all():
+            raise UsageError("-dryrun=fast: six bytes hold no IPv6 address; -dryrun prints both families")
+    if not options.quiet:
+        _say(f"{sweep.told}; nothing is sent")
+    _print(sweep.share, sweep.total, encode)
+
+
+def _print(share: Share, total: int, encode: Callable[[Rows], bytes]) -> None:
+    for place in range(0, total, _AT_ONCE):
+        rows = np.zeros(min(_AT_ONCE, total - place), FRAME)
+        share.pairs(place, rows)
+        _write(encode(rows))
+
+
+def _write(data: bytes) -> None:
+    """All of it to stdout, which may be a pipe that somebody has made non-blocking."""
+    left = memoryview(data)
+    while left:
+        try:
+            left = left[os.write(1, left) :]
+        except BlockingIOError:
+            select.select([], [1], [])
+
+
+def _pause(seconds: float) -> bool:
+    time.sleep(seconds)
+    return False
+
+
+def _say(sentence: str) -> None:
+    print(safetext.line(f"lzr: {sentence}"), file=sys.stderr, flush=True)
