@@ -196,10 +196,10 @@ class Console:
         if not (second or frame or touched):
             return found
         self.totals.warnings = self._fresh_notes(now)
-        found += self._serve(now, wall, late=second)
         if second or frame:
             self.meter.feed(now, self._own_report())
             self._snapshot = self.meter.snapshot(now, self.totals, wall)
+        found += self._serve(now, wall, late=second)
         if frame and self._dashboard is not None:
             if self._typed and self.totals.input_ended:
                 self._typed = False
@@ -218,9 +218,10 @@ class Console:
         servers = [server for server in (self._control, self._metrics) if server is not None]
         if not select.select(servers, [], [], 0)[0] and not late:
             return []
-        snapshot = self.meter.snapshot(now, self.totals, wall)
+        if self._snapshot.now != now:
+            self._snapshot = self.meter.snapshot(now, self.totals, wall)
         for server in servers:
-            server.publish(snapshot)
+            server.publish(self._snapshot)
         if self._metrics is not None:
             self._metrics.handle(now)
         return self._control.handle(now) if self._control is not None else []

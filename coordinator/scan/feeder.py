@@ -237,7 +237,7 @@ class Feeder:
             return False
         worked = False
         for place, queue in self._queues.items():
-            child = self._worker(place)
+            child = self._worker(place) if queue else None
             while queue and child is not None:
                 batch = _merge(queue, _BATCH)
                 if not try_feed(child, messages.pack(messages.Targets(batch))):

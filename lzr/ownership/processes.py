@@ -40,9 +40,10 @@ class Processes:
 
     def at(self, role: str, index: int) -> Process | None:
         """Who is at this place and stays; one that was told to end does not count."""
-        return next(
-            (each for each in self if (each.role, each.index) == (role, index) and not each.leaving), None
-        )
+        for each in self._all.values():
+            if each.index == index and each.role == role and not each.leaving:
+                return each
+        return None
 
     def those_wanted(self, role: str) -> list[Process]:
         """Who is there, of the places that are to be filled, in their order."""
