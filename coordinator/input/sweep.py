@@ -99,7 +99,7 @@ def swept(
         told += f"; {_many(left, 'port', 's')} of printers left out"
     if options.shards > 1:
         told += f"; of these {share.total:,} are ours"
-    total = share.total if options.max_targets is None else min(share.total, options.max_targets)
+    total = types.share_of(share.total, options.max_targets)
     return Sweep(share, key, total, _text(key, chosen, chosen_ports, options), told)
 
 

@@ -515,7 +515,8 @@ class Loop:
     def _estimate(self) -> None:
         options = self._ready.job.options
         if not self.reading.ended and options.targets_total is None:
-            self.accounts.estimate(self._ready.begun.size, options.max_targets)
+            most = options.max_targets if isinstance(options.max_targets, int) else None
+            self.accounts.estimate(self._ready.begun.size, most)
 
     # --- waiting ---------------------------------------------------------------------------------------
 

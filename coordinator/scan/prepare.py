@@ -101,7 +101,7 @@ def begin(opened: Opened, signals: Signals) -> Begun:
         blocklist=opened.blocklist,
         shards=options.shards if opened.sweep is None else 1,  # its reader has this box's share only
         shard=options.shard if opened.sweep is None else 0,
-        max_targets=options.max_targets,
+        max_targets=options.max_targets if isinstance(options.max_targets, int) else None,
         allow_printers=options.allow_printers,
         checkpoint=checkpoint,
         input_hash=opened.record.input_hash if options.metadata_file else None,

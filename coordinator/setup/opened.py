@@ -38,7 +38,7 @@ from coordinator.results.outputs import Outputs, free_name, open_outputs
 from coordinator.results.resultfile import content
 from lzr import safetext
 from lzr.errors import printable
-from lzr.options import handshakes
+from lzr.options import handshakes, rules
 from lzr.options.table import Options, UsageError, check_fields
 from lzr.records import fields
 from lzr.records.filter import ExpressionError, fields_of, parse, record_filter
@@ -89,6 +89,8 @@ def open_all(
     if checkpoint is not None:
         options = checkpoint.options
         _change_again(guard, checkpoint)
+        if isinstance(options.max_targets, str) and not options.target_ports:
+            raise UsageError(rules.no_share(options))
     samefile.check(options)
     appended.check(options)
     log = stack.enter_context(open_log(options, invoker(), **waiting))
@@ -106,7 +108,8 @@ def open_all(
         seed = random_bits(64) if options.seed is None else options.seed
         sweep = swept(options, reading, blocklist, seed, begun)
         log.info(sweep.told)
-        options = options.replace(targets_total=options.targets_total or sweep.total)
+        most = None if options.max_targets is None else sweep.total
+        options = options.replace(targets_total=options.targets_total or sweep.total, max_targets=most)
     stream = _open_input(options, stdin, reading) if sweep is None else Unpacked(sweep.stream())
     record.input_hash = InputHash() if checkpoint is None else checkpoint.input
     record.lists = digests(options, reading.whole) if options.metadata_file else {}

@@ -299,7 +299,7 @@ def value(row: Option, text: str) -> str:
     if row.attr == "verbosity":
         return "-v takes a number from 0 to 5"
     if row.attr == "max_targets" and text.startswith("-"):
-        return "-n takes a number of targets"
+        return "-n takes a number of targets, or with -p a percentage"
     return ""
 
 

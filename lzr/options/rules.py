@@ -101,11 +101,20 @@ def _sweep(options: Options) -> list[tuple[bool, str]]:
             "--dryrun prints the targets of a sweep from its beginning; leave --resume out",
         ),
         (
+            isinstance(options.max_targets, str) and not sweep and not resumed,
+            no_share(options),
+        ),
+        (
             sweep and options.shards > 1 and options.seed is None and not resumed,
             "--shards: all boxes have to sweep in the same order; give each the same --seed, a large number "
             "that nobody can guess",
         ),
     ]
+
+
+def no_share(options: Options) -> str:
+    """What is said where -n is a percentage of an input that has not been read."""
+    return f"-n {options.max_targets}: how many a list has is not known before its end; give a number"
 
 
 def _names_fields(text: str | None) -> bool:

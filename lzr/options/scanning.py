@@ -275,10 +275,10 @@ class Scanning(Table):
         default_text="no limit",
         example='"500M"',
     )
-    max_targets: int | None = option(
+    max_targets: int | str | None = option(
         PACE,
-        types.number(1, MANY),
-        "stop reading after N targets",
+        types.number_or_share(1, MANY),
+        "stop reading after N targets; with -p also a percentage of the pairs, as in 0.5%",
         default=None,
         on_resume=FREE,
         short="n",

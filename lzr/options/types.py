@@ -110,6 +110,35 @@ def number(low: int, high: int, *, metavar: str = "N", unit: str = "", none: str
     return Kind(metavar, parse, show=lambda value: none if value is None else str(value))
 
 
+def number_or_share(low: int, high: int) -> Kind:
+    """A whole number, or a percentage above 0, which stays a text: ``0.5%``."""
+
+    def parse(text: str) -> int | str:
+        if not text.endswith("%"):
+            value = _whole(text)
+            if not low <= value <= high:
+                raise ValueError(f"must be at least {low}, or a percentage")
+            return value
+        try:
+            share = _real(text[:-1])
+        except ValueError:
+            raise ValueError("must be a whole number, or a percentage as in 0.5%") from None
+        if not 0 < share <= 100:
+            raise ValueError("must be above 0% and at most 100%")
+        return f"{show_number(share)}%"
+
+    return Kind("N[%]", parse)
+
+
+def share_of(total: int, limit: int | str | None) -> int:
+    """How many of `total` that is; a percentage is rounded down, but to no less than one."""
+    if limit is None or isinstance(limit, int):
+        return total if limit is None else min(total, limit)
+    from fractions import Fraction  # exact, and only who sweeps pays for it
+
+    return min(total, max(1, int(total * Fraction(limit.removesuffix("%")) / 100)))
+
+
 def seconds(*, positive: bool = False) -> Kind:
     """A duration: plain seconds, or with a unit (500ms, 2s, 5m, 1h)."""
 

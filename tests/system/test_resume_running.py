@@ -140,6 +140,8 @@ def test_what_decides_what_a_record_means_is_kept(arena: Range, tmp_path: Path) 
         assert done.returncode == 2, (words, done.stderr)
         assert "--resume-changed" in done.stderr
         assert done.stderr.count("\n") == 1
+    done = before.resume("-n", "5%")  # of what?
+    assert (done.returncode, "-n 5%: how many a list has" in done.stderr) == (2, True)
     blocked.write_text("198.51.100.0/24\n10.64.0.0/16\n")
     done = before.resume()
     assert (done.returncode, "--blocklist-file has changed" in done.stderr) == (2, True)

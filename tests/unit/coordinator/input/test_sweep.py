@@ -14,6 +14,7 @@ from coordinator.input.awaiting import typed
 from coordinator.input.sweep import Sweep, swept
 from lzr.errors import UsageError
 from lzr.options.parse import parse
+from lzr.options.types import share_of
 from lzr.targets.blocklist import Blocklist, ranges_of
 from tests import ROOT
 
@@ -67,6 +68,33 @@ def test_it_is_known_again_by_its_text() -> None:
 def test_so_many_pairs_and_no_printers() -> None:
     assert made("192.0.2.0/24", "-n", "100").total == 100
     assert made("192.0.2.0/24", "-n", "1000").total == 512
+    assert made("192.0.2.0/24", "-n", "12.5%").total == 64
+    assert made("192.0.2.0/24", "-n", "0.5%").total == 2
+    assert made("192.0.2.0/24", "-n", "100%").total == 512
+    assert made("192.0.2.0/24", "-n", "1e-9%").total == 1
+    boxes = [
+        made("192.0.2.0/24", "-n", "12.5%", "--shards", "3", "--shard", str(box), "-e", "9").total
+        for box in range(3)
+    ]
+    assert boxes == [21, 21, 21]  # of 171, 171 and 170
+    blocked = made("192.0.2.0/24", "-n", "50%", blocklist="192.0.2.0/25")
+    assert blocked.total == 128
+
+
+@pytest.mark.parametrize(
+    ("total", "limit", "found"),
+    [
+        (7, None, 7),
+        (7, 3, 3),
+        (7, 9, 7),
+        (1000, "0.1%", 1),
+        (1000, "0.7%", 7),
+        (1 << 48, "33.3%", (1 << 48) * 333 // 1000),
+        (1 << 48, "100%", 1 << 48),
+    ],
+)
+def test_a_share_is_exact(total: int, limit: int | str | None, found: int) -> None:
+    assert share_of(total, limit) == found
 
 
 @pytest.mark.parametrize(("more", "pairs"), [((), 2 * 94), (("--allow-printers",), 2 * 102)])

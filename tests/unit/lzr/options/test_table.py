@@ -146,6 +146,7 @@ SPECIAL: dict[str, st.SearchStrategy[Any]] = {
     "output_fields": st.lists(NAME, min_size=1, max_size=5).map(tuple),
     "resume_changed": st.lists(NAME, min_size=1, max_size=5).map(tuple),
     "dryrun": st.sampled_from(["", "text", "fast"]),
+    "max_targets": COUNT | st.floats(1e-9, 100).map(lambda share: f"{types.show_number(share)}%"),
     "haf": st.integers(0, 100),
     "haf_threshold": st.floats(0, 1),
     "seed": st.integers(0, 2**64 - 1),
