@@ -49,6 +49,7 @@ _OPENINGS = {"Opening.OURS": Opening.OURS, "Opening.DOUBTFUL": Opening.DOUBTFUL}
 _EXPECTED = ("NOTHING", "SYN_ACK", "ACK", "DATA")
 _REASONS = (
     "DATA", "SILENT", "RST", "FIN", "ZERO_WINDOW", "NO_SYN_ACK", "FIREWALL", "DUPLICATE", "SEND_REFUSED",
+    "SA_ONLY",
 )  # fmt: skip
 
 

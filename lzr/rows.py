@@ -270,10 +270,10 @@ class Expected:
 class Reason:
     """Why a flow ended. One of these for every outcome."""
 
-    DATA, SILENT, RST, FIN, ZERO_WINDOW, NO_SYN_ACK, FIREWALL, DUPLICATE, SEND_REFUSED = range(9)
+    DATA, SILENT, RST, FIN, ZERO_WINDOW, NO_SYN_ACK, FIREWALL, DUPLICATE, SEND_REFUSED, SA_ONLY = range(10)
     NAMES = (
         "data", "silent", "rst", "fin", "zero_window", "no_syn_ack", "acking_firewall", "duplicate",
-        "send_refused",
+        "send_refused", "sa_only",
     )  # fmt: skip
 
 

@@ -68,7 +68,7 @@ def main(argv: list[str]) -> int:
                 priority_fingerprint=_names(options.priority_fingerprint),
             )
         )
-        handshakes = asked.handshakes
+        handshakes = choice.tried(asked.handshakes)
         classifier = EnrichingClassifier(asked.priority_fingerprint or handshakes)
         status = OK
         for path in options.files or ["-"]:

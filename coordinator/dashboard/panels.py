@@ -7,12 +7,13 @@ strangers passes `lzr.safetext`.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from functools import lru_cache
 
 from coordinator.dashboard.canvas import Glyphs, Line, bar, chart, columns, fit, rule, spread, width_of
 from coordinator.monitor import numbers
-from coordinator.monitor.figures import OUTCOME_WORDS, WORDS
+from coordinator.monitor.figures import WORDS, outcome_words
 from coordinator.monitor.snapshot import Phase, Snapshot
 from coordinator.monitor.status import found_by
 from lzr import safetext
@@ -134,13 +135,17 @@ _OUTCOME_STYLE = {"data": "bar", "rst": "bar3", "fin": "bar3", "acking_firewall"
 
 
 def outcomes(s: Snapshot, width: int, height: int, g: Glyphs) -> list[Line]:
-    """How flows ended."""
+    """How flows ended; where there is no room for all, those that there were none of are left out first."""
     widths = [15, 10, 6]
     room = max(0, width - sum(widths) - 4)
     lines = [_headed(["outcome", "count", "share"], widths)]
-    for name, word in OUTCOME_WORDS.items():
-        number = s.outcomes.get(name, 0)
-        number += s.outcomes.get("refused", 0) if name == "rst" else 0  # there is no row for it
+    counts = Counter(s.outcomes)
+    counts["rst"] += counts.pop("refused", 0)  # there is no row for it
+    words = outcome_words(counts)
+    for name in [name for name in reversed(words) if not counts[name]][: max(0, len(words) + 1 - height)]:
+        del words[name]
+    for name, word in words.items():
+        number = counts[name]
         share = number / s.done if s.done else 0.0
         style = "" if number else "dim"
         cells = [

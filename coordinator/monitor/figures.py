@@ -7,7 +7,7 @@ updates, the metric for Prometheus and the place in the metadata; `lzr ctl statu
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 
@@ -44,9 +44,15 @@ OUTCOME_WORDS = {
 RARE_OUTCOMES = {
     "refused": "RST to the SYN",
     "send_refused": "refused by this host",
+    "sa_only": "SYN-ACK",
 }
-"""Shown to people where there were any: only a sweep tells the first two apart, and few hosts have the last
-fault. For machines they are always there."""
+"""Shown to people where there were any: few scans have them. For machines they are always there."""
+
+
+def outcome_words(outcomes: Mapping[str, int]) -> dict[str, str]:
+    """The words to show a person for so many of each: those of rare ones only where there were any."""
+    return OUTCOME_WORDS | {name: word for name, word in RARE_OUTCOMES.items() if outcomes.get(name)}
+
 
 _NOT_BELIEVED = "Messages between the processes that were not believed."
 

@@ -247,8 +247,9 @@ class Snapshot(Figures):
 
     @property
     def hit_rate(self) -> float:
-        """Share of the finished inputs that sent data."""
-        return self.outcomes.get("data", 0) / self.done if self.done else 0.0
+        """Share of the finished inputs that sent data; in a port scan, that answered."""
+        hits = self.outcomes.get("data", 0) + self.outcomes.get("sa_only", 0)
+        return hits / self.done if self.done else 0.0
 
     @property
     def share(self) -> float | None:

@@ -16,7 +16,7 @@ from typing import Any
 
 from coordinator.monitor import numbers
 from coordinator.monitor.bottleneck import bottleneck
-from coordinator.monitor.figures import COLUMNS, OUTCOME_WORDS, RARE_OUTCOMES
+from coordinator.monitor.figures import COLUMNS, OUTCOME_WORDS, RARE_OUTCOMES, outcome_words
 from coordinator.monitor.snapshot import Phase, Snapshot
 from lzr import safetext
 from lzr.records.summary import ledger_line
@@ -186,10 +186,7 @@ def _ending(snapshot: Snapshot) -> str:
 
 def _fates(snapshot: Snapshot) -> list[str]:
     rows = [("outcome", "count", "share")]
-    words = OUTCOME_WORDS | {
-        name: word for name, word in RARE_OUTCOMES.items() if snapshot.outcomes.get(name)
-    }
-    for name, word in words.items():
+    for name, word in outcome_words(snapshot.outcomes).items():
         number = snapshot.outcomes.get(name, 0)
         share = numbers.percent(number / snapshot.done, 1) if snapshot.done else "-"
         rows.append((word, numbers.count(number), share))

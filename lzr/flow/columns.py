@@ -259,7 +259,7 @@ def send(
 
 def close(rows: Rows, slots: Slots, reason: int, secrets: Secrets) -> Rows:
     """FRAME rows: RST with the number the peer awaits (RFC 5961 §3.2), where there is a connection."""
-    if reason not in (Reason.ZERO_WINDOW, Reason.DATA):
+    if reason not in (Reason.ZERO_WINDOW, Reason.DATA, Reason.SA_ONLY):
         states = rows["state"][slots]
         slots = slots[(states != State.SYN_SENT) & (states != State.DELAYED)]
     # A FIN says what the peer had of ours.

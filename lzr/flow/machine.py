@@ -91,7 +91,7 @@ TRANSITIONS.flags.writeable = False
 LEADS_TO: dict[Action, tuple[State, ...]] = {
     Action.COUNT_PROBE: (State.FREE,),
     Action.DROP_PROBE: (State.FREE,),
-    Action.SEND_PROBE_DATA: (State.DATA_SENT,),
+    Action.SEND_PROBE_DATA: (State.DATA_SENT, State.FREE),
     Action.REFUSE_WINDOW: (State.FREE,),
     Action.NOTE_ACK: (State.ACKED,),
     Action.TAKE_DATA: (State.SETTLING, State.FREE, State.SYN_SENT, State.DELAYED),
@@ -107,7 +107,8 @@ LEADS_TO: dict[Action, tuple[State, ...]] = {
     Action.KEEP_EARLY: (),
     Action.REPEAT: (),
 }
-"""Where an action may leave its flow: after giving up, the next handshake if there is one, else the end."""
+"""Where an action may leave its flow: after giving up, the next handshake if there is one, else the end.
+Where no handshake was asked for, the SYN-ACK is the end."""
 
 
 def diagram() -> str:

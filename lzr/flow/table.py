@@ -170,7 +170,7 @@ class FlowTable:
         if ours:
             self._send_syn(slots if ours == len(slots) else slots[kinds == _OURS])
         if closed:
-            self._finish(slots[kinds == _CLOSED], Reason.ZERO_WINDOW)
+            self._finish(slots[kinds == _CLOSED], self._refused)
         if ready:
             self._send_first(slots if ready == len(slots) else slots[kinds == _READY])
         self.store.end_of_call()
@@ -275,10 +275,18 @@ class FlowTable:
     def _refuse_window(self, slots: Slots, segments: Rows | None) -> None:
         assert segments is not None
         self.rows["rcv"][slots] = segments["seq"] + np.uint32(1)
-        self._finish(slots, Reason.ZERO_WINDOW)
+        self._finish(slots, self._refused)
+
+    @property
+    def _refused(self) -> int:
+        """Why a flow ends whose SYN-ACK announces no window: a port scan would have sent nothing."""
+        return Reason.ZERO_WINDOW if self.plan.probes else Reason.SA_ONLY
 
     def _send_first(self, slots: Slots) -> None:
         """The ACK that completes the handshake, with the probe unless only PSH may carry it."""
+        if not self.plan.probes:
+            self._finish(slots, Reason.SA_ONLY)
+            return
         self.fresh += len(slots)
         if self.plan.push_data_only:
             self.output.send(slots, Number.UNA, ACK)

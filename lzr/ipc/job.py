@@ -11,6 +11,7 @@ from msgspec import Meta, Struct
 
 from lzr.flow.config import Plan
 from lzr.ipc.messages import Name, SchemaError
+from lzr.options.handshakes import tried
 from lzr.options.table import Options
 from lzr.packet.payloads import ProbeTemplate
 from lzr.protocols import handshake
@@ -48,7 +49,7 @@ class Job:
         options = self.options
         return Plan(
             probes=tuple(
-                ProbeTemplate(handshake(name, options.user_agent).parts) for name in options.handshakes
+                ProbeTemplate(handshake(name, options.user_agent).parts) for name in tried(options.handshakes)
             ),
             retransmit_wait=options.retransmit_wait,
             retransmit_number=options.retransmit_number,

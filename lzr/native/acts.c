@@ -37,7 +37,7 @@ static void make_frame(struct frame *to, const struct flow *flow, size_t number,
 /* triggers.awaited for one flow */
 static enum expected awaited(const struct flow *flow, size_t reason)
 {
-    if (reason == BY_ZERO_WINDOW || reason == BY_RST || reason == BY_FIN)
+    if (reason == BY_ZERO_WINDOW || reason == BY_RST || reason == BY_FIN || reason == BY_SYN_ACK)
         return AWAITED_NOTHING;
     if (reason == BY_DATA)
         return AWAITED_DATA;
@@ -212,7 +212,7 @@ PyObject *lzr_outcome_rows(PyObject *self, PyObject *const *args, Py_ssize_t cou
         (final = lzr_view(&views, args[4], 0, 1, &n_final)) == NULL ||
         (out = lzr_view(&views, args[5], 1, sizeof *out, &room)) == NULL ||
         !lzr_as_many(n_lengths == n && n_final == n && room >= n) ||
-        !lzr_check(reason <= BY_SEND_REFUSED, "no such reason") ||
+        !lzr_check(reason < REASONS, "no such reason") ||
         !lzr_slots_fit(slots, n, n_flows))
         goto end;
     for (size_t i = 0; i < n; i++) {
@@ -251,11 +251,11 @@ PyObject *lzr_finish(PyObject *self, PyObject *const *args, Py_ssize_t count)
         (frames = lzr_view(&views, args[5], 1, sizeof *frames, &frames_room)) == NULL ||
         (outcomes = lzr_view(&views, args[6], 1, sizeof *outcomes, &outcomes_room)) == NULL ||
         !lzr_as_many((lengths == NULL || n_lengths == n) && frames_room >= n && outcomes_room >= n) ||
-        !lzr_check(reason <= BY_SEND_REFUSED, "no such reason") ||
+        !lzr_check(reason < REASONS, "no such reason") ||
         !lzr_slots_fit(slots, n, n_flows))
         goto end;
     int closes = reason != BY_RST && reason != BY_NO_SYN_ACK && reason != BY_SEND_REFUSED;
-    int always = reason == BY_ZERO_WINDOW || reason == BY_DATA;
+    int always = reason == BY_ZERO_WINDOW || reason == BY_DATA || reason == BY_SYN_ACK;
     size_t number = reason == BY_DATA ? FROM_NXT : reason == BY_FIN ? FROM_ACK : FROM_CLOSE;
     for (size_t i = 0; i < n; i++) {
         if (i + 4 < n)

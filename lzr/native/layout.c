@@ -63,7 +63,7 @@ static const struct named NUMBERS[] = {
     {"Expected.DATA", AWAITED_DATA}, {"Reason.DATA", BY_DATA}, {"Reason.SILENT", BY_SILENCE},
     {"Reason.RST", BY_RST}, {"Reason.FIN", BY_FIN}, {"Reason.ZERO_WINDOW", BY_ZERO_WINDOW},
     {"Reason.NO_SYN_ACK", BY_NO_SYN_ACK}, {"Reason.FIREWALL", BY_FIREWALL}, {"Reason.DUPLICATE", BY_DUPLICATE},
-    {"Reason.SEND_REFUSED", BY_SEND_REFUSED},
+    {"Reason.SEND_REFUSED", BY_SEND_REFUSED}, {"Reason.SA_ONLY", BY_SYN_ACK},
     {"Number.UNA", FROM_UNA}, {"Number.ISN", FROM_ISN}, {"Number.NXT", FROM_NXT}, {"Number.ACK", FROM_ACK},
     {"Number.CLOSE", FROM_CLOSE}, {"Kind.READY", READY}, {"Kind.CLOSED", CLOSED}, {"Kind.OURS", OURS},
     {"Kind.DUPLICATE", DUPLICATE}, {NULL, 0},

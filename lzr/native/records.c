@@ -10,7 +10,7 @@
 enum {
     SADDR, DADDR, SPORT, DPORT, SEQNUM, ACKNUM, WINDOW, TTL, COUNTER, ACK, ACKED, SYN, RST, FIN, PUSH,
     HANDSHAKE_NUM, FINGERPRINT, TIMESTAMP, EXPECTED, DATA, FIREWALL, APPLICATION, PRODUCT, VERSION, TRUNCATED,
-    HANDSHAKE, REASON, DEVICE, HARDWARE, OS, CPE, SUBJECT, FIELD_COUNT
+    HANDSHAKE, REASON, SA_ONLY, DEVICE, HARDWARE, OS, CPE, SUBJECT, FIELD_COUNT
 };
 
 /* The encoder is told which fields to write by their place here. */
@@ -18,17 +18,18 @@ static const char *const FIELD_NAMES[FIELD_COUNT] = {
     "saddr", "daddr", "sport", "dport", "seqnum", "acknum", "window", "ttl", "Counter", "ACK", "ACKed", "SYN",
     "RST", "FIN", "PUSH", "HandshakeNum", "fingerprint", "Timestamp", "expectedRToLZR", "data",
     "ackingFirewall", "application", "product", "version", "truncated", "handshake", "reason",
-    "device", "hardware", "os", "cpe", "subject",
+    "sa_only", "device", "hardware", "os", "cpe", "subject",
 };
 
 static const uint8_t NAME_SIZES[FIELD_COUNT] = {5, 5, 5, 5, 6, 6, 6, 3, 7, 3, 5, 3, 3,
                                                 3, 4, 12, 11, 9, 14, 4, 14, 11, 7, 7, 9, 9, 6,
-                                                6, 8, 2, 3, 7};
+                                                7, 6, 8, 2, 3, 7};
 
 static const char *const EXPECTED_NAMES[] = {"", "sa", "ack", "data"};
 static const char *const REASON_NAMES[] = {"data",        "silent",     "rst",             "fin",
                                            "zero_window", "no_syn_ack", "acking_firewall", "duplicate",
-                                           "send_refused"};
+                                           "send_refused", "sa_only"};
+#define BY_SYN_ACK (sizeof REASON_NAMES / sizeof *REASON_NAMES - 1) /* sa_only, as in flow.h */
 
 #define TYPICAL 256       /* a record without its payload, to begin with */
 #define LONGEST_FIXED 128 /* one field without a string from outside: name, punctuation, value */
@@ -387,6 +388,10 @@ static int record(struct job *job, const struct outcome *row, const uint8_t *dat
             if (!row->cut)
                 continue;
             break;
+        case SA_ONLY:
+            if (row->reason != BY_SYN_ACK)
+                continue;
+            break;
         default:
             break;
         }
@@ -457,6 +462,9 @@ static int record(struct job *job, const struct outcome *row, const uint8_t *dat
             break;
         case TRUNCATED:
             flag = row->cut;
+            break;
+        case SA_ONLY:
+            flag = 1;
             break;
         default:
             flag = row->firewall;

@@ -204,7 +204,7 @@ qmp: qemu qemu-monitor
 libvirt: libvirtd
 varnish-cli: varnish varnishadm
 rserve: r-serve
-wait: banner banners greeting greetings null none nothing passive silent silence listen server-first no-data
+wait: banner banners greeting greetings null nothing passive silent silence listen server-first no-data
   empty tcp tcpwrapped syn-ack connect
 newlines: newline crlf lf enter
 """

@@ -22,6 +22,9 @@ nothing, for servers that stay silent once they have been sent anything."""
 
 PRESETS = ("auto", "all")
 
+NONE = ("none",)
+"""As -handshakes: a port scan. Who answers the SYN has a record and is asked nothing."""
+
 NO_PREFERENCE = ("none",)
 """As -priorityFingerprint: no label is preferred, the fixed order decides (`precedence`)."""
 
@@ -49,7 +52,11 @@ def handshakes(names: Sequence[str]) -> Choice:
     """What names of handshakes, presets and other tools' names come to. Raises UsageError."""
     found: dict[str, bool] = {}
     notes: list[str] = []
+    if [*map(plain, names)] == [*NONE]:
+        return Choice(NONE, (), ("none: who answers the SYN has a record, and is asked nothing",))
     for name in names:
+        if plain(name) in NONE:
+            raise UsageError("none asks for no handshake: it cannot stand beside others (wait sends nothing)")
         if plain(name) in PRESETS:
             for member in preset(plain(name)):
                 found.setdefault(member, False)
@@ -116,8 +123,16 @@ def choose(options: Options) -> tuple[Options, tuple[str, ...]]:
             f"over up to {minutes:.0f} min; auto asks the {len(AUTO)} that name most"
         )
     notes += [*asked.notes, *preferred.notes]
+    if asked.names == NONE and (options.haf or options.only_data_record):
+        flag = "-haf" if options.haf else "-onlyDataRecord"
+        raise UsageError(f"-handshakes none asks nothing that {flag} could be about; leave one of them out")
     options = options.replace(handshakes=asked.names, priority_fingerprint=labels)
     return options, tuple(dict.fromkeys(notes))
+
+
+def tried(names: Sequence[str]) -> tuple[str, ...]:
+    """Of what `choose` gives: the handshakes that something is sent for."""
+    return () if tuple(names) == NONE else tuple(names)
 
 
 def shown(names: Sequence[str]) -> str:

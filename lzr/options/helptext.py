@@ -195,6 +195,7 @@ def handshakes() -> str:
             f"auto: {', '.join(choice.AUTO)}.",
             f"all: {len(choice.preset('all'))} handshakes, all that differ. Names of other tools",
             "(https, mariadb, ...) are understood too: docs/handshakes.md.",
+            "none: no handshake, a port scan.",
             "",
             "first: who speaks first. bytes: what we send (+: and the peer's address).",
             "label: what the answer it asks for earns. Every reply is compared with every",

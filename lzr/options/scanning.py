@@ -18,7 +18,7 @@ class Scanning(Table):
     handshakes: tuple[str, ...] = option(
         INPUT,
         types.NAMES,
-        "handshakes to try, in this order; auto: the few that name most; all: every one; "
+        "handshakes to try, in this order; auto: the few that name most; all: every one; none: a port scan; "
         "--list-handshakes names them",
         default=("http",),
         on_resume=FIXED,

@@ -104,6 +104,7 @@ def record(
         "truncated": row.cut != 0,
         "handshake": handshakes[row.handshake] if row.handshake < len(handshakes) else "",
         "reason": Reason.NAMES[row.reason] if row.reason < len(Reason.NAMES) else "",
+        "sa_only": row.reason == Reason.SA_ONLY,
         **it.details._asdict(),
     }
 

@@ -65,8 +65,10 @@ class Summary:
         counters["HyperACKtive"] += int(np.count_nonzero(firewall))
         rows = pick(rows, ~firewall) if firewall.any() else rows
         flags, data = rows["flags"], rows["data_len"] != 0
+        reasons = rows["reason"]
+        refused = (reasons == Reason.ZERO_WINDOW) | ((reasons == Reason.SA_ONLY) & (rows["window"] == 0))
         for name, which in (
-            ("ZeroWindow", rows["reason"] == Reason.ZERO_WINDOW),
+            ("ZeroWindow", refused),
             ("ACKed", rows["acked"] != 0),
             ("Data", data),
             ("No_SYNACK", rows["expected"] == Expected.SYN_ACK),

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import signal
 import subprocess
 from pathlib import Path
 
 import pytest
 
+from tests.lab.capture import capture
 from tests.lab.net import wait_for
 from tests.lab.responder import PORT, SCANNER, Range, letter_of
 from tests.lab.scan import LZR, parse
@@ -73,6 +75,41 @@ def _hosts(out: Path) -> list[str]:
     records, torn = parse(out.read_text())
     assert not torn
     return [record["saddr"] for record in records]
+
+
+def test_a_port_scan(arena: Range) -> None:
+    """-handshakes none: a record for each that answers SYN-ACK, and to it a SYN and a RST, nothing else."""
+    meta = arena.lab.directory / "meta"
+    responder = arena.respond(first="10.64.0.0", count=1024, port=PORT, source=SCANNER, classes=CLASSES)
+    fields = ("--output-fields", "saddr,sport,window,sa_only,reason,handshake", "-m", str(meta))
+    words = ("-p", str(PORT), NETWORK, *QUICK[2:], "-handshakes", "none", "-r", "4000", *fields, "-f", "-")
+    with capture(arena.far) as seen:
+        done = lzr(arena, *words)
+    assert done.returncode == 0, done.stderr
+    counters = responder.stop()
+    records, torn = parse(done.stdout)
+    assert not torn
+    letters = {host: letter_of(host, CLASSES) for host in HOSTS}
+    answering = {host for host, letter in letters.items() if letter not in "nc"}
+    assert sorted(record["saddr"] for record in records) == sorted(answering)
+    same = {"sport": PORT, "sa_only": True, "reason": "sa_only", "handshake": "none"}
+    assert all(same.items() <= record.items() for record in records)
+    assert {record["saddr"] for record in records if not record["window"]} == {
+        host for host in answering if letters[host] == "z"
+    }
+    sent: dict[str, str] = dict.fromkeys(HOSTS, "")
+    for segment in seen.stop():
+        if segment.source == SCANNER:
+            sent[segment.target] += f"{segment.letters} "
+    assert sent == {host: "S R. " if host in answering else "S " for host in HOSTS}
+    assert counters["syn"] == len(HOSTS)
+    said = " ".join(done.stderr.split())
+    assert f"inputs: {len(HOSTS)} read = {len(HOSTS)} recorded (agree)" in said
+    assert f" SYN-ACK {len(answering)} " in said
+    counts = json.loads(meta.read_text())["reasons"]
+    assert counts["sa_only"] + counts["refused"] + counts["no_syn_ack"] == len(HOSTS)
+    mixed = lzr(arena, "-p", "80", NETWORK, "-handshakes", "none,http")
+    assert (mixed.returncode, "cannot stand beside others" in mixed.stderr) == (2, True)
 
 
 def test_several_ports_and_a_limit(arena: Range) -> None:

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from lzr import addresses
 from lzr.fingerprint import Classifier
 from lzr.ipc.messages import Counts, Tally
+from lzr.options.handshakes import tried
 from lzr.options.table import Options
 from lzr.protocols import Identity, handshake
 from lzr.records.encoders import ENCODERS, UNKNOWN, Encoder, ZgrabEncoder
@@ -56,7 +57,7 @@ class BlockMaker:
         self._options = options
         self.encoders = [_encoder(options, form) for form in forms]
         self._classifier = _classifier(options)
-        self._sent = [handshake(name, options.user_agent) for name in options.handshakes]
+        self._sent = [handshake(name, options.user_agent) for name in tried(options.handshakes)]
         # Many services say the same to the byte: banners, alerts, error pages.
         self._known: dict[tuple[int, bytes], Identity] = {}
 
@@ -150,7 +151,7 @@ class BlockMaker:
 
 
 def _classifier(options: Options) -> Classifier:
-    preferred = options.priority_fingerprint or options.handshakes
+    preferred = options.priority_fingerprint or tried(options.handshakes)
     if not options.enrich:
         return Classifier(preferred)
     from lzr.fingerprint.enrichment import EnrichingClassifier  # half a megabyte of fingerprints

@@ -272,6 +272,19 @@ def test_zero_window_in_answer_to_our_syn() -> Play:
     return play
 
 
+@pytest.mark.parametrize("window", [0, 64000])
+def test_a_port_scan_ends_with_the_syn_ack(window: int) -> None:
+    ended = Ended("sa_only", window=window, flags="SA", expected="", acked=0)
+    play = Play()
+    play >> Line(window=window) << Sent("RA", seq=1) << ended
+    play >> Line(syn=True) << Sent.syn()
+    play >> Batch(Got("SA", seq=0, ack=1, window=window), Got("SA", seq=0, ack=1, window=window))
+    play << Sent("RA", seq=1, ack=1) << ended
+    play >> Line(syn=True) << Sent.syn()
+    play >> Got("RA", seq=0, ack=1) << Ended("rst", flags="RA")
+    play.over()
+
+
 def test_duplicate_syn_acks_are_no_news() -> None:
     play = Play(HELLO)
     syn_ack = Got("SA", seq=0, ack=1)

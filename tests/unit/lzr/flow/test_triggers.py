@@ -106,6 +106,6 @@ def test_what_was_awaited() -> None:
     expected = [Expected.SYN_ACK, Expected.SYN_ACK, Expected.ACK, Expected.DATA, Expected.DATA]
     for reason in (Reason.SILENT, Reason.NO_SYN_ACK, Reason.FIREWALL):
         assert awaited(flows, reason).tolist() == expected
-    for reason in (Reason.RST, Reason.FIN, Reason.ZERO_WINDOW):
+    for reason in (Reason.RST, Reason.FIN, Reason.ZERO_WINDOW, Reason.SA_ONLY):
         assert not awaited(flows, reason).any()
     assert (awaited(flows, Reason.DATA) == Expected.DATA).all()

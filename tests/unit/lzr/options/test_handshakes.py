@@ -36,6 +36,22 @@ def test_our_own_names_mean_themselves(name: str) -> None:
     assert handshakes.fingerprints((name,)).names == (name,)
 
 
+def test_none_is_a_port_scan() -> None:
+    chosen, notes = handshakes.choose(Options(handshakes=("none",)))
+    assert chosen.handshakes == handshakes.NONE
+    assert handshakes.tried(chosen.handshakes) == ()
+    assert "asked nothing" in notes[0]
+    assert handshakes.tried(("http", "wait")) == ("http", "wait")
+    for options in (
+        Options(handshakes=("none", "http")),
+        Options(handshakes=("none", "none")),
+        Options(handshakes=("none",), haf=3),
+        Options(handshakes=("none",), only_data_record=True),
+    ):
+        with pytest.raises(UsageError, match="none asks"):
+            handshakes.choose(options)
+
+
 KNOWN = st.sampled_from([*BY_NAME, *ALIASES, "auto", "all", "x/udp"])
 
 

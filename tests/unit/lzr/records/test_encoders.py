@@ -105,6 +105,16 @@ def test_ours_are_there_when_known() -> None:
 
 
 @pytest.mark.usefixtures("kernels")
+def test_a_port_scans_records_say_so_when_asked() -> None:
+    encoder = JsonEncoder(fields=("sport", "sa_only", "reason"), handshakes=("none",))
+    rows = np.concatenate([outcome(reason=Reason.SA_ONLY, peer_port=80), outcome(peer_port=81)])
+    found = encoder.encode(rows, b"", [None, None]).decode().splitlines()
+    assert found == [
+        '{"sport":80,"sa_only":true,"reason":"sa_only"}',
+        '{"sport":81,"reason":"silent"}',
+    ]
+
+
 def test_fields_can_be_chosen_and_ordered() -> None:
     encoder = JsonEncoder(fields=("reason", "sport", "handshake", "saddr"), handshakes=("wait", "http"))
     assert encoder.encode(outcome(handshake=1), b"", [None]) == (

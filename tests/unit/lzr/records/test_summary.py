@@ -33,13 +33,15 @@ def test_the_counters() -> None:
             outcome(reason=Reason.FIREWALL, firewall=1, flags=ACK, acked=1),
             outcome(reason=Reason.SILENT, flags=ACK, acked=1, final=0),
             outcome(reason=Reason.DUPLICATE, record=0),
+            outcome(reason=Reason.SA_ONLY, flags=SYN | ACK),
+            outcome(reason=Reason.SA_ONLY, window=0, flags=SYN | ACK),
         ]
     )
     summary = Summary()
-    summary.add(rows, ["http", *["unknown"] * 6], ("wait", "http"))
+    summary.add(rows, ["http", *["unknown"] * 8], ("wait", "http"))
     assert summary.counters == {
-        "TotalResponses": 6,
-        "ZeroWindow": 1,
+        "TotalResponses": 8,
+        "ZeroWindow": 2,
         "ACKed": 2,
         "Data": 1,
         "No_SYNACK": 1,
@@ -48,13 +50,13 @@ def test_the_counters() -> None:
         "Resp_ack": 2,
         "HyperACKtive": 1,
     }
-    assert summary.fingerprints == {"http": 1, "unknown": 5}
+    assert summary.fingerprints == {"http": 1, "unknown": 7}
     assert summary.handshakes == {"http": 1}
-    assert summary.resolved == 6
+    assert summary.resolved == 8
     assert summary.reasons["silent"] == 1
     first, *rest = summary.lines()
     assert list(json.loads(first)) == list(COUNTERS)
-    assert rest == ["unknown: 5", "http: 1"]
+    assert rest == ["unknown: 7", "http: 1"]
 
 
 @settings(deadline=None)
