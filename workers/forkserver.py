@@ -64,7 +64,8 @@ class ForkServer:
         enclosed = False
         if self._job.uid is not None and self._job.gid is not None:
             enclosed = privilege.drop(self._job.uid, self._job.gid, directory)
-            confinement.confine()
+            if not confinement.confine() and not self._job.uid:
+                raise privilege.PrivilegeError("a worker that stays user 0 needs Landlock")
         # Somebody of our user may have stopped us: then we go on, see that it is gone, and end our children.
         privilege.die_with_parent(parent, signal.SIGCONT)
         if enclosed:
@@ -166,7 +167,11 @@ class ForkServer:
             if self._job.uid is not None:
                 routed = [sock.fileno() for sock in self._sockets[self._job.shards :]]
                 more = syscalls.sending(routed) if spawn.role == "flow" else None
-                confinement.filter_calls(more)  # before the first thread
+                filtered = confinement.filter_calls(more)  # before the first thread
+                if not filtered and not self._job.uid:
+                    raise privilege.PrivilegeError(
+                        "a worker that stays user 0 needs a filter of system calls"
+                    )
             options = self._job.options
             if options.cpuprofile or options.memprofile:
                 files = self._others[-sum(map(bool, (options.cpuprofile, options.memprofile))) :]

@@ -7,6 +7,7 @@ gone.
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import os
 import signal
@@ -14,6 +15,9 @@ from typing import TextIO
 
 PR_SET_PDEATHSIG, PR_CAPBSET_DROP, PR_SET_NO_NEW_PRIVS, PR_CAP_AMBIENT = 1, 24, 38, 47
 PR_CAP_AMBIENT_CLEAR_ALL = 4
+PR_SET_SECUREBITS = 28
+_NO_ROOT = 0b11101111
+"""All but KEEP_CAPS, each locked: user 0 is a user like any other, capabilities(7)."""
 _CAPABILITY_VERSION_3 = 0x20080522  # linux/capability.h
 _SETS = ("CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb")
 
@@ -26,16 +30,29 @@ def drop(uid: int, gid: int, root: int | None = None) -> bool:
     """Become an ordinary user for good. Raises PrivilegeError, after which the caller must end.
 
     root: descriptor of a directory, from then on all that there is of the file system, where it is allowed to
-    us (CAP_SYS_CHROOT); returns whether it was. Descriptors that are open stay usable. The kernel forgets a
+    us (CAP_SYS_CHROOT); returns whether it was. uid and gid may be 0 where the user namespace has no other:
+    then it must be allowed. Descriptors that are open stay usable. The kernel forgets a
     death signal when the user changes, so call ``die_with_parent`` after this.
     """
-    if uid == 0 or gid == 0:
+    alone = uid == 0 and gid == 0 and only_user()
+    if (uid == 0 or gid == 0) and not alone:
         raise PrivilegeError("a worker does not run as root")
     libc = _libc()
     with open("/proc/self/status") as status:  # which we may be unable to find afterwards
         moved = root is not None and _enclose(root)
-        _become(libc, uid, gid, status)
+        if alone and root is not None and not moved:
+            raise PrivilegeError("a worker that stays user 0 has to be moved out of the file system")
+        _become(libc, uid, gid, status, alone=alone)
     return moved
+
+
+def only_user() -> bool:
+    """Whether there is nobody but user 0 in our user namespace, as in containers without root."""
+    try:
+        with open("/proc/self/uid_map") as users, open("/proc/self/gid_map") as groups:
+            return all(lines.read().split()[0::2] == ["0", "1"] for lines in (users, groups))
+    except OSError:
+        return False
 
 
 def _enclose(root: int) -> bool:
@@ -50,11 +67,19 @@ def _enclose(root: int) -> bool:
     return True
 
 
-def _become(libc: ctypes.CDLL, uid: int, gid: int, status: TextIO) -> None:
+def _become(libc: ctypes.CDLL, uid: int, gid: int, status: TextIO, *, alone: bool) -> None:
+    """alone: there is nobody else to become, so user 0 is to be one like any other."""
     try:
         was_root = os.geteuid() == 0
         if was_root:
             _drop_bounding_set(libc)
+        if alone:
+            _call(libc, "securebits", PR_SET_SECUREBITS, _NO_ROOT)
+            with contextlib.suppress(
+                PermissionError
+            ):  # such a namespace mostly forbids it, user_namespaces(7)
+                os.setgroups([])
+        elif was_root:
             os.setgroups([])
             os.setresgid(gid, gid, gid)
             os.setresuid(uid, uid, uid)
@@ -66,7 +91,9 @@ def _become(libc: ctypes.CDLL, uid: int, gid: int, status: TextIO) -> None:
     except OSError as error:
         raise PrivilegeError(f"privilege cannot be dropped: {error.strerror}") from error
     who = (uid, gid) if was_root else (os.getuid(), os.getgid())
-    _verify(*who, status, was_root=was_root)
+    if alone:
+        os.setuid(0)  # which gives nothing back, as is looked at now
+    _verify(*who, status, was_root=was_root, alone=alone)
 
 
 def die_with_parent(parent: int, number: int = signal.SIGKILL) -> None:
@@ -101,7 +128,7 @@ def _drop_bounding_set(libc: ctypes.CDLL) -> None:
             return
 
 
-def _verify(uid: int, gid: int, file: TextIO, *, was_root: bool) -> None:
+def _verify(uid: int, gid: int, file: TextIO, *, was_root: bool, alone: bool) -> None:
     status = dict(line.rstrip("\n").split(":\t", 1) for line in file if ":\t" in line)
     left = [name for name in _SETS if int(status.get(name, "0"), 16)]
     if not was_root:
@@ -110,6 +137,8 @@ def _verify(uid: int, gid: int, file: TextIO, *, was_root: bool) -> None:
         raise PrivilegeError(f"privilege is left: {', '.join(left) or 'new privileges'}")
     if os.getresuid() != (uid, uid, uid) or os.getresgid() != (gid, gid, gid):
         raise PrivilegeError("privilege is left: another user or group can be had again")
+    if alone:
+        return
     if was_root and os.getgroups():
         raise PrivilegeError("privilege is left: supplementary groups")
     try:

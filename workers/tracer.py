@@ -103,7 +103,8 @@ def main() -> None:
     """Arguments: descriptors of socket and file, user and group to run as, names of links."""
     packets, file, uid, gid = map(int, sys.argv[1:5])
     privilege.drop(uid, gid)
-    confinement.confine()
+    if not confinement.confine() and not uid:
+        raise privilege.PrivilegeError("a process that stays user 0 needs Landlock")
     tracer = Tracer(socket.socket(fileno=packets), file, frozenset(sys.argv[5:]))
     tracer.begin()
     print("ready", flush=True)

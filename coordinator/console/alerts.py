@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 
 from coordinator.console.console import Console
 from coordinator.guard.watch import GuardWatch
@@ -24,6 +24,7 @@ class Alerts:
         self._fates = fates
         self._refused = self._silent = 0
         self._unroutable: dict[str, int] = {}
+        self._unsent: set[str] = set()
 
     def look(self, now: float) -> None:
         """Look for news; called in every turn of the loop. now: monotonic seconds."""
@@ -41,7 +42,28 @@ class Alerts:
             self._console.alert("unroutable", _unroutable(fates.unroutable, fates.examples), lost=False)
         if len(self._routing.silent) != self._silent:
             self._silent = len(self._routing.silent)
-            self._console.alert("neighbours", _silent(self._routing.silent), lost=False)
+            if self._silent:
+                self._console.alert("neighbours", _silent(self._routing.silent), lost=False)
+            else:
+                totals.alerts.pop("neighbours", None)  # all of them have answered after all
+
+    def note_unsent(self, errors: Iterable[str]) -> None:
+        """errors: names of errno with which the kernel has not sent packets, of a worker's figures."""
+        for name in errors:
+            if name in _NOT_SENT and name not in self._unsent:
+                self._unsent.add(name)
+                self._console.alert(f"unsent {name}", f"{_NOT_SENT[name]} ({name})", lost=True)
+
+
+_AGAIN = "what went there is lost; scan the targets without an answer again"
+_NOT_SENT = {
+    "EPERM": f"this host's own firewall refuses packets: look at nft list ruleset (output hooks); {_AGAIN}",
+    "ENETUNREACH": f"this host has no route any more for some packets: look at ip route; {_AGAIN}",
+    "EHOSTUNREACH": f"a route of this host (unreachable) refuses packets: look at ip route; {_AGAIN}",
+    "EACCES": f"a route or rule of this host (prohibit) refuses packets: look at ip route, ip rule; {_AGAIN}",
+    "EINVAL": f"a route of this host (blackhole) refuses packets: look at ip route, ip rule; {_AGAIN}",
+}
+"""What the kernel answers to packets that it routes one by one, where trying again is of no use."""
 
 
 def _refused(count: int) -> str:

@@ -68,6 +68,8 @@ class Facts:
     """What of the installation the workers' user cannot read, or nothing."""
     not_root_enough: str | None = None
     not_giving_up: str | None = None
+    alone: bool = False
+    """The workers stay user 0, as there is no other in this user namespace."""
     may_renice: bool = True
     addresses: Mapping[str, str] = field(default_factory=dict)
     """This host's addresses, and the interface of each."""
@@ -112,6 +114,14 @@ def capabilities(facts: Facts, wanted: Wanted) -> Finding:
         if trouble:
             remedy = "in a container: --cap-add" if trouble == facts.not_giving_up else ""
             return Finding("capabilities", FAULT, trouble, remedy)
+    if facts.alone:
+        sentence = (
+            "this user namespace has one user, so workers stay what it is outside, without capabilities, "
+            "files by name, or system calls that they do not need"
+        )
+        return Finding(
+            "capabilities", WARNING, sentence, "map more users, as subuid(5) has them, for one apart"
+        )
     if not facts.may_renice:
         sentence = "all that is needed; without CAP_SYS_NICE lzr does not make way for a ZMap beside it"
         return Finding("capabilities", OK, sentence)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import ipaddress
 import json
-import os
 import socket
 import sys
 from collections.abc import Sequence
@@ -77,7 +76,7 @@ def examine(options: Options, target: str | None) -> list[Finding]:
     if own is not None:
         own.release()  # one like it is what a scan takes
     try:
-        user = own.user if own else privilege.choose_user(options.user if os.geteuid() == 0 else None)
+        user = facts.whom(options.user, own)
     except privilege.UserError as error:
         found.append(Finding("installation", FAULT, str(error)))
         user = privilege.choose_user(None)

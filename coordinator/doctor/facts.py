@@ -57,6 +57,7 @@ def gather(options: Options, user: User) -> Facts:
         closed=closed_to(user, (place, Path(sys.executable), Path(socket.__file__))),
         not_root_enough=trouble_with_rights,
         not_giving_up=privilege.why_not_give_up_root(user, held),
+        alone=user.uid == 0,
         may_renice=privilege.may_renice(held),
         addresses=addresses(),
         forwards=forwards(),
@@ -74,6 +75,21 @@ def gather(options: Options, user: User) -> Facts:
         landlock=landlock(),
         no_filter=no_filter(),
     )
+
+
+def whom(wanted: str | None, own: ownuser.OwnUser | None) -> privilege.User:
+    """Whom workers run as: `own`, a number of the run's own, if there is one. Raises privilege.UserError."""
+    if own is not None:
+        return own.user
+    if wanted is None:
+        try:
+            held = privilege.capabilities()
+        except OSError:
+            held = 0
+        myself = privilege.stay(held, confined=bool(landlock()) and not no_filter())
+        if myself is not None:
+            return myself
+    return privilege.choose_user(wanted if os.geteuid() == 0 else None)
 
 
 def landlock() -> int:

@@ -16,6 +16,10 @@ data, and fewer than four in one case of a hundred."""
 LOW_HIT_RATE = 0.02  # share of finished inputs with data, below which a warning says so; a judgement
 
 
+_FULL = {"ENOBUFS", "EAGAIN", "ENOMEM"}
+_UNSENT = {"ENETDOWN": "is the interface down?", "EMSGSIZE": "has the size of packets (MTU) changed?"}
+
+
 def warnings(snapshot: Snapshot) -> tuple[str, ...]:
     """Every warning that follows from the figures."""
     found = list(snapshot.alerts)
@@ -35,7 +39,7 @@ def warnings(snapshot: Snapshot) -> tuple[str, ...]:
         )
     if snapshot.recent_send_failures:
         errors = ", ".join(sorted(snapshot.send_errors))
-        what = "is the interface down?" if errors == "ENETDOWN" else "lower the rate"
+        what = _UNSENT.get(errors, "lower the rate" if _FULL & {*snapshot.send_errors} else "see above")
         if snapshot.outcomes.get("send_refused"):
             what = "this host's own firewall drops some"
         refused = f"{snapshot.recent_send_failures:,} sends refused in the last minute"

@@ -6,7 +6,8 @@ behind is chosen at the start; afterwards it is followed when its MAC or the def
 
 from __future__ import annotations
 
-from collections import Counter
+import math
+from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
@@ -17,6 +18,7 @@ from coordinator.network import neighbours
 from coordinator.network import netlink as nl
 from coordinator.network.neighbours import RESOLVE_SECONDS, NetworkError
 from coordinator.network.netlink import Netlink
+from coordinator.network.presence import Presence
 from coordinator.network.survey import ANYWHERE, Address, Answer, Hardware, Survey, address
 from lzr.packet import ways
 
@@ -48,7 +50,7 @@ class Gateways:
         self.link: Hardware | None = None
         self.by_version: dict[int, Gateway] = {}
         self.losses: dict[str, str] = {}
-        self._lost: set[int] = set()  # versions whose gateway answered once and no longer does
+        self._presence: defaultdict[int, Presence] = defaultdict(Presence)  # by version
 
     def mac(self, version: int) -> bytes | None:
         """The MAC of the gateway of a family; None if there is no gateway, or its MAC is not known."""
@@ -130,23 +132,29 @@ class Gateways:
         mac = neighbours.known_mac(message)
         for version, gateway in self.by_version.items():
             if self.link is not None and neighbours.is_about(message, self.link.index, gateway.hop):
-                if failed:
-                    self._lose(version)
-                elif mac is not None and version in self._lost:
-                    self._lost.discard(version)
+                sure = bool(message.fields[2] & nl.NUD_SURE)
+                if not failed and sure and self._presence[version].answered():
                     self._say(f"the gateway {gateway.hop} answers again")
                 return True, self._note_mac(version, mac)
         return False, False
 
-    def confirm(self) -> bool:
-        """Have the kernel make sure of the gateways' MACs; whether one has changed."""
+    @property
+    def due(self) -> float:
+        """When `miss` is worth calling again; for ever if no answer is awaited."""
+        return min((one.due for one in self._presence.values()), default=math.inf)
+
+    def confirm(self, now: float) -> bool:
+        """Have the kernel make sure of the gateways' MACs; whether one has changed. now: monotonic
+        seconds."""
         changed = False
         for version, gateway in list(self.by_version.items()):
             if self.link is not None:
                 try:
-                    mac = neighbours.confirm(self._kernel, self.link.index, gateway.hop)
+                    mac, asked = neighbours.confirm(self._kernel, self.link.index, gateway.hop)
                 except OSError:
                     continue  # the link is down, or the table full: the next time
+                if asked:
+                    self._presence[version].asked(now)
                 changed |= self._note_mac(version, mac)
         return changed
 
@@ -168,19 +176,27 @@ class Gateways:
             if answer.index != self.link.index:
                 self.link = survey.links[answer.index]
                 self.by_version = {}
-            mac = neighbours.confirm(self._kernel, answer.index, answer.gateway)
+            mac, _ = neighbours.confirm(self._kernel, answer.index, answer.gateway)
             self.by_version[version] = Gateway(answer.gateway, answer.mtu, mac)
-            self._say(f"packets leave by {self.link.name} to {answer.gateway} now: the routes have changed")
+            self._presence.pop(version, None)
+            if gateway.hop != answer.gateway:  # else nothing but the size of packets
+                self._say(
+                    f"packets leave by {self.link.name} to {answer.gateway} now: the routes have changed"
+                )
 
-    def _lose(self, version: int) -> None:
-        gateway = self.by_version[version]
-        if gateway.mac is None or version in self._lost or self.link is None:
-            return
-        self._lost.add(version)
-        self.losses["gateway"] = (
-            f"the gateway {gateway.hop} does not answer {_means(gateway)} on {self.link.name} any more: what "
-            "is sent by way of it may be lost; is it down? Scan the targets without an answer again"
-        )
+    def miss(self, now: float) -> None:
+        """Note the loss of gateways that have answered once, and have not for too long. now: monotonic
+        seconds."""
+        for version, presence in self._presence.items():
+            if not presence.overdue(now):
+                continue
+            gateway = self.by_version.get(version)
+            if gateway is not None and gateway.mac is not None and self.link is not None:
+                self.losses["gateway"] = (
+                    f"the gateway {gateway.hop} does not answer {_means(gateway)} on {self.link.name} any "
+                    "more: what is sent by way of it may be lost; is it down? Scan the targets without an "
+                    "answer again"
+                )
 
     def _note_mac(self, version: int, mac: bytes | None) -> bool:
         gateway = self.by_version[version]

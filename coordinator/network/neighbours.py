@@ -52,19 +52,23 @@ def resolve(kernel: Netlink, index: int, hop: Address, seconds: float) -> bytes 
 
 def entry(kernel: Netlink, index: int, hop: Address) -> Message | None:
     """What the kernel knows of it already."""
-    fixed = nl.NEIGHBOUR.pack(_FAMILY[hop.version], 0, 0, 0, 0)
-    for message in kernel.ask(nl.GETNEIGH, fixed, flags=nl.F_DUMP):
-        if is_about(message, index, hop):
-            return message
-    return None
+    family = _FAMILY[hop.version]
+    try:
+        fixed = nl.NEIGHBOUR.pack(family, index, 0, 0, 0)
+        found = kernel.ask(nl.GETNEIGH, fixed, {nl.NDA_DST: hop.packed})
+    except OSError as error:
+        if error.errno == errno.ENOENT:
+            return None
+        found = kernel.ask(nl.GETNEIGH, nl.NEIGHBOUR.pack(family, 0, 0, 0, 0), flags=nl.F_DUMP)  # Linux < 5.0
+    return next((message for message in found if is_about(message, index, hop)), None)
 
 
-def confirm(kernel: Netlink, index: int, hop: Address) -> bytes | None:
-    """Have the kernel make sure of an entry that it learned, or ask where there is none; its MAC now.
+def confirm(kernel: Netlink, index: int, hop: Address) -> tuple[bytes | None, bool]:
+    """Have the kernel make sure of an entry that it learned, or ask where there is none.
 
-    That is one question to one host, which may have gone though the kernel still believes what it said.
-
-    What an administrator has entered is left alone. Raises OSError.
+    Its MAC now, and whether an answer is awaited. That is one question to one host, which may have gone
+    though the kernel still believes what it said. What an administrator has entered is left alone. Raises
+    OSError.
     """
     found = entry(kernel, index, hop)
     state = 0 if found is None else found.fields[2]
@@ -75,7 +79,8 @@ def confirm(kernel: Netlink, index: int, hop: Address) -> bytes | None:
     elif state in (0, nl.NUD_FAILED):
         fixed = nl.NEIGHBOUR.pack(family, index, 0, nl.NTF_USE, 0)
         kernel.ask(nl.NEWNEIGH, fixed, {nl.NDA_DST: hop.packed}, nl.F_ACK | nl.F_CREATE)
-    return None if found is None else known_mac(found)
+    asked = not state & (nl.NUD_NOARP | nl.NUD_PERMANENT)
+    return None if found is None else known_mac(found), asked
 
 
 def _request(listener: Netlink, index: int, hop: Address, seconds: float) -> None:

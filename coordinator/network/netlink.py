@@ -41,6 +41,8 @@ IFA_F_DEPRECATED, IFA_F_TENTATIVE = 0x20, 0x40
 SCOPE_UNIVERSE, SCOPE_LINK = 0, 253
 NTF_USE = 0x01
 NUD_REACHABLE, NUD_STALE, NUD_PROBE, NUD_FAILED, NUD_NOARP, NUD_PERMANENT = 0x02, 0x04, 0x10, 0x20, 0x40, 0x80
+NUD_INCOMPLETE, NUD_DELAY = 0x01, 0x08
+NUD_SURE = 0x02 | 0x40 | 0x80  # reachable, no ARP, permanent
 NUD_KNOWN = 0x02 | 0x04 | 0x08 | 0x10 | 0x40 | 0x80  # reachable, stale, delay, probe, no ARP, permanent
 
 HEADER = struct.Struct("=IHHII")
@@ -58,11 +60,15 @@ Attributes = dict[int, bytes]
 
 
 class Message(NamedTuple):
-    """One object of the kernel's: its fixed fields (see the layouts) and its attributes."""
+    """One object of the kernel's: its fixed fields (see the layouts) and its attributes.
+
+    by: the port of who has changed it; 0 if it was the kernel itself.
+    """
 
     kind: int
     fields: tuple[int, ...]
     attributes: Attributes
+    by: int = 0
 
 
 def pack_attributes(attributes: Attributes) -> bytes:
@@ -85,23 +91,23 @@ def parse_attributes(data: bytes) -> Attributes:
     return found
 
 
-def parse_messages(data: bytes) -> Iterator[tuple[int, int, bytes]]:
-    """(type, sequence number, body) of each whole message of a datagram."""
+def parse_messages(data: bytes) -> Iterator[tuple[int, int, bytes, int]]:
+    """(type, sequence number, body, port) of each whole message of a datagram."""
     at = 0
     while at + HEADER.size <= len(data):
-        length, kind, _, number, _ = HEADER.unpack_from(data, at)
+        length, kind, _, number, port = HEADER.unpack_from(data, at)
         if length < HEADER.size or at + length > len(data):
             return
-        yield kind, number, data[at + HEADER.size : at + length]
+        yield kind, number, data[at + HEADER.size : at + length], port
         at += length + 3 & ~3
 
 
-def parse_body(kind: int, body: bytes) -> Message | None:
+def parse_body(kind: int, body: bytes, by: int = 0) -> Message | None:
     """The object in a message's body, or None when it is none that we know, or is cut short."""
     layout = FIXED.get(kind)
     if layout is None or len(body) < layout.size:
         return None
-    return Message(kind, layout.unpack_from(body), parse_attributes(body[layout.size :]))
+    return Message(kind, layout.unpack_from(body), parse_attributes(body[layout.size :]), by)
 
 
 class Netlink:
@@ -131,7 +137,7 @@ class Netlink:
         self._socket.send(header + body)
         found: list[Message] = []
         while True:
-            for reply, number, content in parse_messages(self._socket.recv(1 << 17)):
+            for reply, number, content, _ in parse_messages(self._socket.recv(1 << 17)):
                 if number != self._number:
                     continue  # news for our groups, or the tail of an older answer
                 if reply == NLMSG_ERROR:
@@ -162,7 +168,7 @@ class Netlink:
             except OSError:
                 found.append((0, None))  # ENOBUFS
                 continue
-            found += ((kind, parse_body(kind, content)) for kind, _, content in parse_messages(data))
+            found += ((kind, parse_body(kind, body, by)) for kind, _, body, by in parse_messages(data))
         return found
 
     def news(self, seconds: float) -> Iterator[Message]:
@@ -173,7 +179,7 @@ class Netlink:
                 data = self._socket.recv(1 << 17)
             except OSError:
                 continue  # ENOBUFS: some news was lost; the next may still say what is awaited
-            for kind, _, content in parse_messages(data):
+            for kind, _, content, _ in parse_messages(data):
                 message = parse_body(kind, content)
                 if message is not None:
                     yield message

@@ -20,14 +20,15 @@ of ZMap's, which has sent from few addresses, so the first of them name all."""
 
 
 class OwnSources:
-    """chosen: the user's. seen: those that ZMap's rows name, at most MOST_SOURCES."""
+    """chosen: the user's. seen: those that ZMap's rows name, at most MOST_SOURCES. used: the others that
+    packets have left from."""
 
     def __init__(self, chosen: Iterable[str]) -> None:
         self.chosen = [ipaddress.ip_address(source) for source in chosen]
         self.seen: list[Address] = []
         self._halves: list[addresses.Halves] = []  # of those
         self._taken: set[int] = set()  # ways, by number, that targets have taken
-        self._used: list[str] = []  # the source addresses of these
+        self.used: list[str] = []
 
     @property
     def given(self) -> list[Address]:
@@ -53,8 +54,10 @@ class OwnSources:
                     self._halves.append(half)
         return len(self.seen) > before
 
-    def note_used(self, codes: NDArray[np.uint8], table: Ways, known: Iterable[str]) -> list[str]:
-        """The source addresses of these ways that nothing has left from before.
+    def note_used(
+        self, codes: NDArray[np.uint8], table: Ways, known: Iterable[str]
+    ) -> tuple[list[int], list[str]]:
+        """The ways that nothing has left by before, and source addresses that nothing has left from.
 
         codes: (n,) numbers of ways that targets take. known: addresses that are in use anyway.
         """
@@ -63,10 +66,10 @@ class OwnSources:
         fresh = [code for code in np.flatnonzero(np.bincount(codes)).tolist() if code not in self._taken]
         self._taken.update(fresh)
         texts = [_source_of(table, code) for code in fresh]
-        before = {*self._used, *known}
+        before = {*self.used, *known}
         new = [text for text in dict.fromkeys(texts) if text and text not in before]
-        self._used += new
-        return new
+        self.used += new
+        return fresh, new
 
     def forget_ways(self) -> None:
         """The table of ways is another one: its numbers have other meanings."""

@@ -6,14 +6,17 @@ host itself) are left to the kernel, by raw IP sockets: it finds link, next hop 
 policy rules. A target that has no way at all is counted as unroutable, wherever in the input it stands.
 
 What the kernel would do is asked by `survey`; `waytable` makes the table that the workers go by; `ownsources`
-knows our addresses. Netlink tells of changes of MACs, routes, addresses and links: `heed` takes them up.
+knows our addresses. Netlink tells of changes of MACs, routes, addresses and links: `heed` takes them up, and
+`standing` says what they cost.
 """
 
 from __future__ import annotations
 
+import contextlib
 import ipaddress
 import math
-from collections.abc import Callable, Iterable, Sequence
+import time
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,7 +28,18 @@ from coordinator.network.gateways import Gateway, Gateways
 from coordinator.network.neighbours import NetworkError, NoRouteError
 from coordinator.network.netlink import Netlink
 from coordinator.network.ownsources import OwnSources
-from coordinator.network.survey import ANYWHERE, LOOPBACK, MOST_SOURCES, Address, Survey, address
+from coordinator.network.standing import Standing
+from coordinator.network.survey import (
+    ANYWHERE,
+    LOOPBACK,
+    MOST_SOURCES,
+    Address,
+    Hardware,
+    Survey,
+    address,
+    links,
+    own_addresses,
+)
 from lzr import addresses
 from lzr.ipc import messages
 from lzr.packet import ways
@@ -37,9 +51,13 @@ _GATHER, _APART = 0.05, 0.25
 
 A judgement: `ip` and routing daemons make several changes within milliseconds, and a survey takes 3 ms of
 processor time on a host with two routes, 90 ms on one with 1,000. A change is taken up that much later."""
-_CONFIRM = 5.0
-"""Seconds between two questions to the kernel whether the gateway still has its MAC. A judgement: one ARP
-request in five seconds is nothing beside a scan, and as long is sent to a MAC that nobody has any more."""
+_SHARE = 20
+"""A survey waits until so many times what the last one took have passed since that.
+
+A judgement: a router with many routes hears of changes all day; following them takes 5 % of a core."""
+_CONFIRM = 2.0
+"""Seconds between two questions to a gateway. A judgement: one ARP request in two seconds is nothing beside a
+scan; with `presence.OVERDUE` it is known within 4.5 s that a gateway has gone."""
 _MOST_SILENT = 1 << 16
 """Hosts without an answer to ARP that are kept; more are not counted, and memory stays bounded."""
 
@@ -61,8 +79,9 @@ class Routing:
         self._own = OwnSources(sources)
         self._survey = Survey(kernel, (), None)
         self._gateways = Gateways(kernel, say)
+        self._standing = Standing(say)
         self._survey_at: float | None = None  # when to look again at routes that have changed
-        self._surveyed = 0.0
+        self._surveyed, self._apart = 0.0, _APART
         self._confirm_at = 0.0
         self._fixed = False  # the user has said where all packets go
         self.silent: set[Address] = set()
@@ -125,7 +144,14 @@ class Routing:
                     f"interface {link.name} has no carrier: is its cable in, or its other end up?"
                 )
             oif = link.index
-        self._survey = Survey(self._kernel, self._own.given[:MOST_SOURCES], oif)
+        survey = Survey(self._kernel, self._own.given[:MOST_SOURCES], oif)
+        self._note_standing(survey.links, survey.addresses)
+        self._survey = survey
+
+    def _note_standing(self, hardware: Mapping[int, Hardware], own: Collection[Address]) -> None:
+        used = (*(self.network.sources if self.network else ()), *self._own.used, *map(str, self._own.seen))
+        self._standing.note_links(self._survey, hardware, self._gateways.link)
+        self._standing.note_addresses(self._survey, own, used)
 
     # --- targets -------------------------------------------------------------------------------------------
 
@@ -140,10 +166,14 @@ class Routing:
         if changed:
             self._take_survey()
             self.ways = waytable.make(self._survey, self._gateways, self._own)
+            self._standing.begin(self.ways)
         codes = self.ways.of(rows)
+        self._standing.note_unreached(rows, codes, self.ways)
         ways.sources(rows, codes, self.ways)
         known = self.network.sources if self.network else ()
-        return self.ways.ways["kind"][codes], self._own.note_used(codes, self.ways, known), changed
+        fresh, new = self._own.note_used(codes, self.ways, known)
+        self._standing.note_used(fresh, rows, codes, self.ways)
+        return self.ways.ways["kind"][codes], new, changed
 
     def describe(self, target: Address) -> str:
         """How packets to this address leave, for people; empty if they do not."""
@@ -185,33 +215,38 @@ class Routing:
 
     def wait(self, now: float) -> float:
         """Seconds until `heed` has something to do by itself; for ever where the user has said the way."""
-        if self._fixed:
-            return math.inf
-        due = min(self._confirm_at, self._survey_at if self._survey_at is not None else self._confirm_at)
-        return max(0.0, due - now)
+        dues = [math.inf if self._fixed else self._confirm_at, self._gateways.due]
+        if self._survey_at is not None:
+            dues.append(self._survey_at)
+        return max(0.0, min(dues) - now)
 
     def heed(self, now: float) -> bool:
         """Take up what has changed; whether the workers have to be told. now: monotonic seconds."""
-        if self._fixed:
-            self._news.arrived()
-            return False
         changed = False
         for kind, message in self._news.arrived():
-            if kind == nl.NEWNEIGH and message is not None:
-                changed |= self._take_neighbour(message)
-            elif kind != nl.DELNEIGH and self._survey_at is None:
-                self._survey_at = max(now + _GATHER, self._surveyed + _APART)
+            if kind in (nl.NEWNEIGH, nl.DELNEIGH):
+                if kind == nl.NEWNEIGH and message is not None and not self._fixed:
+                    changed |= self._take_neighbour(message)
+                continue
+            if kind == nl.NEWLINK and message is not None:
+                self._standing.note_news(message, self._survey, self._gateways.link)
+            if self._survey_at is None:
+                self._survey_at = max(now + _GATHER, self._surveyed + self._apart)
         if self._survey_at is not None and now >= self._survey_at:
             self._survey_at, self._surveyed = None, now
+            begun = time.monotonic()
             changed |= self._survey_again()
-        if now >= self._confirm_at:
+            self._apart = max(_APART, _SHARE * (time.monotonic() - begun))
+        if now >= self._confirm_at and not self._fixed:
             self._confirm_at = now + _CONFIRM
-            changed |= self._remade(self._gateways.confirm())
+            changed |= self._remade(self._gateways.confirm(now))
+        self._gateways.miss(now)
         return changed
 
     def take_losses(self) -> dict[str, str]:
         """Why results may be missing, by what it is about; each once."""
-        losses, self._gateways.losses = self._gateways.losses, {}
+        losses = {**self._gateways.losses, **self._standing.losses}
+        self._gateways.losses, self._standing.losses = {}, {}
         return losses
 
     def _remade(self, changed: bool) -> bool:
@@ -224,10 +259,11 @@ class Routing:
         failed = bool(message.fields[2] & nl.NUD_FAILED)
         is_gateway, changed = self._gateways.take_news(message, failed=failed)
         if is_gateway:
-            if failed:
+            if failed:  # it did not answer, or somebody has emptied the table: ask again
                 self._confirm_at = 0.0
             return self._remade(changed)
         known = neighbours.known_mac(message) is not None
+        failed = failed and not message.by  # else somebody has emptied the table
         self._note_silence(message.attributes.get(nl.NDA_DST, b""), failed=failed, known=known)
         return False
 
@@ -246,7 +282,14 @@ class Routing:
 
     def _survey_again(self) -> bool:
         """Routes, addresses or links have changed: make the table anew; whether it is another one."""
-        before, survey = self.order(), self._survey
+        survey = self._survey
+        if self._fixed or not survey.complete:
+            with contextlib.suppress(OSError):
+                hardware, own = links(self._kernel), own_addresses(self._kernel)
+                self._note_standing(hardware, own)
+                survey.links, survey.addresses = hardware, own
+            return False
+        before, table = self.order(), self.ways
         old = self._gateways.link, dict(self._gateways.by_version)
         try:
             self._take_survey()
@@ -258,6 +301,7 @@ class Routing:
             return False
         if _same(before, self.order()):
             return False
+        self._standing.note_table(table, self.ways)
         self._own.forget_ways()
         return True
 

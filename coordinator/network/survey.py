@@ -83,7 +83,7 @@ class Survey:
         self._oif = oif
         self._sources = {family: [one for one in sources if one.version == family] for family in (4, 6)}
         self.links = links(kernel)
-        self.addresses = _own_addresses(kernel)
+        self.addresses = own_addresses(kernel)
         self.edges = self._boundaries()
         self.complete = len(self.edges) <= ways.MOST_INTERVALS
         """Otherwise the routes are so many that no table is made of them."""
@@ -238,7 +238,7 @@ def links(kernel: Netlink) -> dict[int, Hardware]:
     return found
 
 
-def _own_addresses(kernel: Netlink) -> dict[Address, set[int]]:
+def own_addresses(kernel: Netlink) -> dict[Address, set[int]]:
     """This host's addresses, and the links that have them."""
     found: dict[Address, set[int]] = {}
     for message in kernel.ask(nl.GETADDR, nl.ADDRESS.pack(0, 0, 0, 0, 0), flags=nl.F_DUMP):

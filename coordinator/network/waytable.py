@@ -34,7 +34,8 @@ def make(survey: Survey, gateways: Gateways, own: OwnSources) -> Ways:
             source = addresses.parse(str(answer.source))
         version = address(first).version
         by_ring = gateways.mac(version) is not None and gateways.are_next_hop(survey, answer, version)
-        return Way(Kind.RING if by_ring else Kind.KERNEL, source, max(answer.mtu, ways.LEAST_MTU))
+        kind, link = (Kind.RING, 0) if by_ring else (Kind.KERNEL, answer.index)
+        return Way(kind, source, max(answer.mtu, ways.LEAST_MTU), link)
 
     return ways.make(survey.edges, way, Way(Kind.RING, mtu=gateways.mtu))
 

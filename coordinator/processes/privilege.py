@@ -11,10 +11,12 @@ import os
 import pwd
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 _NAMES = {12: "CAP_NET_ADMIN", 13: "CAP_NET_RAW"}
 _TO_GIVE_UP_ROOT = {0: "CAP_CHOWN", 1: "CAP_DAC_OVERRIDE", 6: "CAP_SETGID", 7: "CAP_SETUID", 8: "CAP_SETPCAP"}
 _SYS_NICE = 23
+_ALONE = {8: "CAP_SETPCAP", 18: "CAP_SYS_CHROOT"}
 _NET_RAW = 13
 _NOBODY = 65534
 
@@ -66,7 +68,7 @@ def why_not_give_up_root(user: User, held: int | None = None) -> str | None:
 
     held: the capabilities, those of this process unless given.
     """
-    if os.geteuid() != 0:
+    if os.geteuid() != 0 or (user.uid, user.gid) == (0, 0):  # see `stay`
         return None
     held = capabilities() if held is None else held
     for what, number, table in (("user", user.uid, "uid_map"), ("group", user.gid, "gid_map")):
@@ -81,6 +83,27 @@ def why_not_give_up_root(user: User, held: int | None = None) -> str | None:
     return f"workers cannot give up root and become {user.name}: {' and '.join(missing)} missing"
 
 
+def alone(directory: str = "/proc/self") -> bool:
+    """Whether we are user 0 of a user namespace that has no other user or group to become."""
+    if os.geteuid() != 0:
+        return False
+    try:
+        texts = [Path(directory, table).read_text().split() for table in ("uid_map", "gid_map")]
+    except OSError:
+        return False
+    return all(words[0::2] == ["0", "1"] for words in texts)
+
+
+def stay(held: int, *, confined: bool) -> User | None:
+    """Ourselves, where we are `alone` and children can be held without another user; else None.
+
+    held: the capabilities. confined: the kernel has Landlock and a filter of system calls.
+    """
+    if not alone() or not confined or any(not held >> number & 1 for number in _ALONE):
+        return None
+    return User("0, as there is no other here", 0, 0)
+
+
 def mapped(number: int, table: str, directory: str = "/proc/self") -> bool:
     """Whether a user or group exists in our user namespace. table: uid_map, gid_map (user_namespaces(7))."""
     try:
@@ -91,9 +114,14 @@ def mapped(number: int, table: str, directory: str = "/proc/self") -> bool:
     return not ranges or any(first <= number < first + count for first, _, count in ranges)
 
 
-def may_renice(held: int | None = None) -> bool:
-    """A priority that was lowered can be raised again."""
-    return bool((capabilities() if held is None else held) >> _SYS_NICE & 1)
+def may_renice(held: int | None = None, directory: str = "/proc/self") -> bool:
+    """A priority that was lowered can be raised again: a right that counts in the first user namespace."""
+    if not (capabilities() if held is None else held) >> _SYS_NICE & 1:
+        return False
+    try:
+        return Path(directory, "uid_map").read_text().split() == ["0", "0", str(2**32 - 1)]
+    except OSError:
+        return True  # a kernel without user namespaces
 
 
 def capabilities() -> int:

@@ -11,6 +11,7 @@ import contextlib
 import select
 import signal
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -362,7 +363,7 @@ class Loop:
         for report in self.supervisor.reports(forkserver=self._born):
             match report:
                 case Stats(_, figures):
-                    self.meter.feed(now, figures)
+                    self._take_figures(figures, now)
                 case Written():
                     self._take_written(report)
                 case Heard(name, heard):
@@ -389,7 +390,13 @@ class Loop:
             case Written():
                 self._take_written(report)
             case Stats(_, figures):
-                self.meter.feed(time.monotonic(), figures)
+                self._take_figures(figures, time.monotonic())
+
+    def _take_figures(self, figures: Mapping[str, Any], now: float) -> None:
+        self.meter.feed(now, figures)
+        errors = figures.get("send_errors")
+        if errors:
+            self._alerts.note_unsent(errors)
 
     def _take_written(self, report: Written) -> None:
         if report.name != self.supervisor.writer:

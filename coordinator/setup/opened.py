@@ -17,6 +17,7 @@ from typing import Any
 from coordinator.checkpoint.checkpoint import Checkpoint, open_checkpoint
 from coordinator.checkpoint.hashes import InputHash, digests
 from coordinator.console.signals import Signals
+from coordinator.doctor import facts
 from coordinator.files import samefile, standard
 from coordinator.files.opening import open_written
 from coordinator.files.reading import Reading
@@ -238,7 +239,7 @@ def _unprivileged(options: Options, stack: ExitStack) -> tuple[int, int]:
     if own is not None:
         stack.callback(own.release)
     try:
-        user = own.user if own else privilege.choose_user(options.user if os.geteuid() == 0 else None)
+        user = facts.whom(options.user, own)
     except privilege.UserError as error:
         raise UsageError(str(error)) from error
     why_not = privilege.why_not_give_up_root(user)

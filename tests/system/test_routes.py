@@ -229,16 +229,55 @@ class TestMeanwhile:
         assert found(done) == set(many[:20]), done.stderr
 
     def test_a_way_that_opens_while_the_scan_runs(self, town: Town, many: list[str]) -> None:
-        """A better route appears and the old one goes: packets follow it."""
+        """A better route appears and the old one goes: packets follow it. An emptied table is no loss."""
         town.box.ip("route", "add", "10.50.1.0/24", "via", "10.60.0.20")  # nobody
         words = (*OPTIONS, "-rate", "50", "-rn", "2", "-rt", "1.5")
         before = len(town.greeters[town.far].asked)
-        with when(
-            lambda: len(town.greeters[town.far].asked) > before,
-            lambda: town.box.ip("route", "del", "10.50.1.0/24"),
-        ):
+
+        def change() -> None:
+            town.box.ip("neigh", "flush", "all")
+            town.box.ip("route", "del", "10.50.1.0/24")
+
+        with when(lambda: len(town.greeters[town.far].asked) > before, change):
             done = scan(town.box, *words, lines=lines("10.50.0.1", *many[:100]))
         assert found(done) == {"10.50.0.1", *many[:100]}, done.stderr
+        assert (done.returncode, "[ERROR]" in done.stderr) == (0, False), done.stderr
+        assert "neighbours do not answer" not in done.stderr
+
+    def test_a_cable_that_is_pulled_out(self, town: Town, many: list[str]) -> None:
+        """Said at once, with status 3; when it is back the scan goes on."""
+        before = len(town.greeters[town.far].asked)
+
+        def flap() -> None:
+            for state in ("down", "up"):
+                town.switch.ip("link", "set", "pbeth0", state)
+
+        with when(lambda: len(town.greeters[town.far].asked) > before, flap):
+            done = scan(town.box, *OPTIONS, "-rate", "50", "-rn", "2", "-rt", "1.5", lines=lines(*many[:50]))
+        assert found(done) == {*many[:50]}, done.stderr
+        assert done.returncode == 3, done.stderr
+        assert "[ERROR] lzr: the interface eth0 has no carrier" in done.stderr
+        assert "the interface eth0 is up again" in done.stderr
+
+    def test_routes_and_rules_that_shut_and_our_own_firewall(self, town: Town, many: list[str]) -> None:
+        """What had a way and has none now is counted, said while the scan runs, and makes status 3."""
+        before = len(town.greeters[town.far].asked)
+        town.box.nft(
+            "table ip own { chain out { type filter hook output priority 0; ip daddr 10.60.0.4 drop; }; }"
+        )
+        with when(
+            lambda: len(town.greeters[town.far].asked) > before,
+            lambda: town.box.ip("rule", "add", "to", "10.50.1.0/25", "prohibit"),
+        ):
+            hosts = ("10.60.0.3", "10.60.0.4", *many[:30])
+            done = scan(town.box, *SHORT, "-rate", "20", lines=lines(*hosts))
+        town.box.ip("rule", "del", "to", "10.50.1.0/25", "prohibit")
+        town.box.run("nft", "delete", "table", "ip", "own")
+        assert done.returncode == 3, done.stderr
+        assert "10.60.0.3" in found(done)
+        assert "[ERROR] lzr: routes of this host have gone while the scan runs" in done.stderr
+        assert "this host's own firewall refuses packets" in done.stderr
+        assert "lower the rate" not in done.stderr
 
     def test_the_gateway_has_gone(self, town: Town, many: list[str]) -> None:
         """Said while the scan runs, with status 3, though the kernel still believes the entry."""

@@ -48,6 +48,7 @@ def test_a_host_as_it_should_be_has_nothing_to_say() -> None:
         (checks.capabilities, {"not_root_enough": "no raw packets"}, FAULT, "no raw packets"),
         (checks.capabilities, {"not_giving_up": "CAP_SETUID missing"}, FAULT, "--cap-add"),
         (checks.capabilities, {"may_renice": False}, OK, "CAP_SYS_NICE"),
+        (checks.capabilities, {"alone": True}, WARNING, "this user namespace has one user"),
         (checks.source, {"addresses": {}}, WARNING, "192.0.2.1 is not an address of this host"),
         (checks.source, {"addresses": {"192.0.2.1": "eth1"}}, WARNING, "an address of eth1, not of eth0"),
         (checks.source, {"addresses": {"192.0.2.1": "lo"}}, OK, "192.0.2.1 on lo"),
@@ -196,13 +197,15 @@ def test_machines_without_a_filter_of_calls() -> None:
     assert facts.no_filter("aarch64") == ""
 
 
-def test_what_root_lacks_to_become_another_user(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_root_lacks_to_become_another_user(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     user = User("nobody", 65534, 65534)
     monkeypatch.setattr(os, "geteuid", lambda: 0)
     assert privilege.why_not_give_up_root(user, ~0) is None
     sentence = privilege.why_not_give_up_root(user, ~(1 << 7 | 1 << 8))
     assert sentence == "workers cannot give up root and become nobody: CAP_SETUID and CAP_SETPCAP missing"
     assert not privilege.may_renice(~(1 << 23))
-    assert privilege.may_renice(1 << 23)
+    for users, may in (("0 0 4294967295", True), ("0 1000 1", False), ("0 0 65536", False)):
+        (tmp_path / "uid_map").write_text(f"{users}\n")
+        assert privilege.may_renice(1 << 23, str(tmp_path)) is may, users
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
     assert privilege.why_not_give_up_root(user, 0) is None  # stays who it is

@@ -66,7 +66,7 @@ def test_attributes_survive_the_round_trip(attributes: dict[int, bytes]) -> None
 @given(st.binary(max_size=200))
 def test_junk_from_the_kernel_never_raises(junk: bytes) -> None:
     netlink.parse_attributes(junk)
-    for kind, _, body in netlink.parse_messages(junk):
+    for kind, _, body, _ in netlink.parse_messages(junk):
         netlink.parse_body(kind, body)
     for kind in netlink.FIXED:
         netlink.parse_body(kind, junk)
@@ -77,5 +77,5 @@ def test_a_cut_message_is_left_out(body: bytes, cut: int) -> None:
     whole = netlink.HEADER.pack(16 + len(body), netlink.NEWLINK, 0, 7, 0) + body
     short = whole[: min(cut, len(whole) - 1)]
     assert list(netlink.parse_messages(short)) == []
-    assert list(netlink.parse_messages(whole)) == [(netlink.NEWLINK, 7, body)]
+    assert list(netlink.parse_messages(whole)) == [(netlink.NEWLINK, 7, body, 0)]
     assert struct.unpack_from("=I", whole)[0] == len(whole)

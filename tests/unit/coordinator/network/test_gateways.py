@@ -44,7 +44,7 @@ def said() -> list[str]:
 @pytest.fixture
 def made(monkeypatch: pytest.MonkeyPatch, said: list[str]) -> Gateways:
     monkeypatch.setattr(module.neighbours, "resolve", lambda *_: MAC)
-    monkeypatch.setattr(module.neighbours, "confirm", lambda *_: MAC)
+    monkeypatch.setattr(module.neighbours, "confirm", lambda *_: (MAC, True))
     return Gateways(object(), said.append)  # type: ignore[arg-type]
 
 

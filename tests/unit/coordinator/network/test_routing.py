@@ -59,6 +59,7 @@ class Survey:
         bounds = (ways.bounds(net.network_address.packed, net.prefixlen) for net in (*FOUND, SHUT))
         self.edges = sorted({*ways.ALWAYS, *(edge for pair in bounds for edge in pair)})
         self.answers = [self.ask(edge) for edge in self.edges]
+        self.addresses = {OWN: {2}}
 
     def ask(self, number: int) -> Answer | None:
         target = address(number)
@@ -84,7 +85,7 @@ def made(monkeypatch: pytest.MonkeyPatch, said: list[str]) -> Routing:
     monkeypatch.setattr(module, "Netlink", Kernel)
     monkeypatch.setattr(module, "Survey", Survey)
     monkeypatch.setattr(module.neighbours, "resolve", lambda *_: MAC)
-    monkeypatch.setattr(module.neighbours, "confirm", lambda *_: MAC)
+    monkeypatch.setattr(module.neighbours, "confirm", lambda *_: (None, True))
     return Routing(Kernel(), None, (), said.append)  # type: ignore[arg-type]
 
 
@@ -137,21 +138,29 @@ def test_where_none_can_be_reached_it_is_said_why(made: Routing, host: str, sent
 def test_the_gateway_moves_goes_and_comes_back(made: Routing, said: list[str]) -> None:
     made.choose_link([targets("192.0.2.1")])
     made.heed(1.0)
+    assert made.wait(1.0) == 2.0  # until it is asked again
     news: Any = made._news
     news.news = [neighbour("10.0.0.1", nl.NUD_REACHABLE, OTHER)]
     assert made.heed(1.1)
     assert made.order().gateway_v4 == OTHER
     assert said == ["the gateway 10.0.0.1 has another MAC now: 02:00:00:00:00:02"]
     news.news = [neighbour("10.0.0.1", nl.NUD_FAILED), neighbour("10.0.0.1", nl.NUD_FAILED)]
-    made.heed(1.2)
+    assert not made.heed(1.2)
+    assert made.take_losses() == {}, "ip neigh flush says the same: it is asked again"
+    assert made.wait(1.2) == 2.0
+    made.heed(3.2)
+    assert made.take_losses() == {}
+    assert made.wait(3.2) == pytest.approx(0.5)
+    made.heed(3.7)
     losses = made.take_losses()
     assert list(losses) == ["gateway"]
     assert "10.0.0.1 does not answer ARP on eth0 any more" in losses["gateway"]
-    news.news = [neighbour("10.0.0.1", nl.NUD_FAILED)]
-    made.heed(1.3)
+    news.news = [neighbour("10.0.0.1", nl.NUD_FAILED), neighbour("10.0.0.1", nl.NUD_PROBE, OTHER)]
+    assert not made.heed(9.0)
     assert made.take_losses() == {}  # once
-    news.news = [neighbour("10.0.0.1", nl.NUD_REACHABLE)]
-    made.heed(1.4)
+    assert said[1:] == []
+    news.news = [neighbour("10.0.0.1", nl.NUD_REACHABLE, OTHER)]
+    made.heed(9.1)
     assert said[-1] == "the gateway 10.0.0.1 answers again"
     assert made.silent == set()
 
@@ -160,7 +169,9 @@ def test_silent_neighbours_are_counted_if_packets_go_to_them(made: Routing) -> N
     made.choose_link([targets("192.0.2.1")])
     news: Any = made._news
     silent = ("10.0.0.5", "10.0.0.6", "10.0.0.6", "192.0.2.9")  # the last is behind the gateway
-    news.news = [neighbour(host, nl.NUD_FAILED) for host in silent]
+    flushed = neighbour("10.0.0.7", nl.NUD_FAILED)
+    news.news = [(flushed[0], flushed[1]._replace(by=4711))]  # ip neigh flush
+    news.news += [neighbour(host, nl.NUD_FAILED) for host in silent]
     assert not made.heed(1.0)
     assert set(map(str, made.silent)) == {"10.0.0.5", "10.0.0.6"}
     news.news = [neighbour("10.0.0.5", nl.NUD_REACHABLE), (0, None), (nl.NEWNEIGH, None)]
@@ -179,3 +190,70 @@ def test_where_the_user_has_said_where_all_goes_nothing_is_looked_up(made: Routi
     assert (kinds.tolist(), fresh, changed) == ([Kind.RING] * 2, [], False)
     assert made.ways.simple
     assert not made.heed(9.0)
+
+
+def link(index: int, flags: int) -> tuple[int, nl.Message]:
+    return nl.NEWLINK, nl.Message(nl.NEWLINK, (0, 1, index, flags, 0), {})
+
+
+@pytest.mark.parametrize(
+    ("flags", "sentence"), [(nl.IFF_UP, "eth0 has no carrier"), (nl.IFF_RUNNING, "eth0 was set down")]
+)
+@pytest.mark.parametrize("fixed", [False, True])
+def test_a_link_in_use_that_goes_down_is_a_loss_at_once(
+    made: Routing, said: list[str], flags: int, sentence: str, fixed: bool
+) -> None:
+    made.choose_link([targets("192.0.2.1")])
+    if fixed:
+        assert made.network is not None
+        made.fix(made.network)
+    news: Any = made._news
+    news.news = [link(3, flags), link(2, flags), link(2, nl.IFF_UP | nl.IFF_RUNNING)]
+    made.heed(1.0)
+    losses = made.take_losses()
+    assert list(losses) == ["link eth0"], "nothing goes by the other"
+    assert sentence in losses["link eth0"]
+    assert said == ["the interface eth0 is up again"]
+
+
+def test_a_link_that_single_packets_leave_by_is_watched_too(made: Routing) -> None:
+    made.choose_link([targets("192.0.2.1")])
+    made.admit(targets("10.9.0.7"))
+    news: Any = made._news
+    news.news = [link(3, nl.IFF_UP)]
+    made.heed(1.0)
+    assert list(made.take_losses()) == ["link tun0"]
+
+
+def test_targets_and_addresses_that_lose_their_way_are_losses(
+    made: Routing, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made.choose_link([targets("192.0.2.1")])
+    made.admit(targets("192.0.2.1", "10.0.0.5"))
+    news: Any = made._news
+
+    def surveyed(at: float) -> dict[str, str]:
+        news.news = [(nl.NEWROUTE, None)]
+        made.heed(at)
+        made.heed(at + 0.3)
+        return made.take_losses()
+
+    monkeypatch.setitem(FOUND, ipaddress.ip_network("198.51.100.0/24"), FOUND[NET])
+    assert surveyed(1.0) == {}
+    made.admit(targets("198.51.100.1"))
+    monkeypatch.delitem(FOUND, TUN)
+    assert surveyed(2.0) == {}, "nothing has gone there"
+    kinds, *_ = made.admit(targets("10.9.0.7", "203.0.113.7"))
+    assert kinds.tolist() == [Kind.NONE] * 2
+    assert "10.9.0.7" in made.take_losses()["routes"]
+    monkeypatch.setattr(Survey, "addresses", {}, raising=False)
+    monkeypatch.setattr(
+        Survey,
+        "__setattr__",
+        lambda self, name, value: name == "addresses" or object.__setattr__(self, name, value),
+    )
+    monkeypatch.delitem(FOUND, NET)
+    losses = surveyed(3.0)
+    assert set(losses) == {"address", "routes"}
+    assert "10.0.0.9 is no longer an address of this host" in losses["address"]
+    assert "routes of this host have gone" in losses["routes"]

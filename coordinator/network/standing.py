@@ -1,0 +1,104 @@
+"""Whether what packets of a scan leave by and from still stands: links, addresses and ways."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from coordinator.network import changes
+from coordinator.network import netlink as nl
+from coordinator.network.survey import Address, Hardware, Survey
+from lzr import addresses
+from lzr.packet import ways
+from lzr.packet.ways import Kind, Ways
+from lzr.rows import TARGET, Rows
+
+
+class Standing:
+    """losses: sentences about results that may be missing, by kind; the caller takes them away."""
+
+    def __init__(self, say: Callable[[str], None]) -> None:
+        """say: takes a sentence for the user."""
+        self._say = say
+        self.losses: dict[str, str] = {}
+        self._told: set[str] = set()  # kinds of losses
+        self._links: set[int] = set()  # that single packets leave by
+        self._hardware: dict[int, Hardware] = {}  # links as they were told of last
+        self._witnesses: Rows = np.zeros(0, TARGET)  # the first target of each way
+        self._begun: Ways | None = None  # the ways as the scan began
+
+    # --- what is used --------------------------------------------------------------------------------------
+
+    def begin(self, table: Ways) -> None:
+        """The scan goes by this table from now on, without anything having been lost."""
+        self._begun = table
+
+    def note_used(self, fresh: Iterable[int], rows: Rows, codes: NDArray[np.uint8], table: Ways) -> None:
+        """Packets leave by ways for the first time. fresh: their numbers. codes: (n,) of TARGET rows."""
+        for code in fresh:
+            if table.links:
+                self._links.add(table.links[code])
+            if table.ways["kind"][code] < Kind.NONE and len(self._witnesses) < ways.MOST_WAYS:
+                self._witnesses = np.concatenate([self._witnesses, rows[codes == code][:1]])
+
+    # --- what has changed ----------------------------------------------------------------------------------
+
+    def note_unreached(self, rows: Rows, codes: NDArray[np.uint8], table: Ways) -> None:
+        """Take up targets (TARGET rows) that would have had a way, had their turn come sooner."""
+        if self._begun is None:
+            self._begun = table
+        if self._begun is table or "routes" in self._told:
+            return
+        late = table.ways["kind"][codes] >= Kind.NONE
+        if late.any():
+            late &= self._begun.kinds(rows) < Kind.NONE
+        if late.any():
+            row = rows[late][0]
+            one = addresses.text(int(row["peer_hi"]), int(row["peer_lo"]))
+            self._lose("routes", changes.unreached(one))
+
+    def note_table(self, before: Ways, after: Ways) -> None:
+        """The table of ways is another one."""
+        gone = before.kinds(self._witnesses) < Kind.NONE
+        if (gone & (after.kinds(self._witnesses) >= Kind.NONE)).any():
+            self._lose("routes", changes.WAYS)
+
+    def note_news(self, message: nl.Message, survey: Survey, ring: Hardware | None) -> None:
+        """Take up a link as it is at this moment: one that is up again before the next survey was down.
+
+        ring: the link of the rings.
+        """
+        index, flags = message.fields[2:4]
+        before = self._hardware.get(index, survey.links.get(index))
+        if before is not None:
+            up, running = bool(flags & nl.IFF_UP), bool(flags & nl.IFF_RUNNING)
+            self._note_link(before, replace(before, up=up, running=running), ring)
+
+    def note_links(self, survey: Survey, after: Mapping[int, Hardware], ring: Hardware | None) -> None:
+        """Take up all links as they are now. survey: as they were. ring: the link of the rings."""
+        for index, link in {**survey.links, **self._hardware}.items():
+            self._note_link(link, after.get(index), ring)
+        self._hardware = dict(after)
+
+    def note_addresses(self, survey: Survey, after: Collection[Address], used: Iterable[str]) -> None:
+        """Take up this host's addresses as they are now. survey: as they were. used: those of packets."""
+        own = dict.fromkeys(map(ipaddress.ip_address, used))
+        gone = [one for one in own if one in survey.addresses and one not in after]
+        self._lose("address", changes.addresses_lost(gone))
+
+    def _note_link(self, before: Hardware, after: Hardware | None, ring: Hardware | None) -> None:
+        if after is not None:
+            self._hardware[after.index] = after
+        if before.index in self._links or (ring is not None and before.index == ring.index):
+            self._lose(f"link {before.name}", changes.link_lost(before, after))
+            if after is not None and changes.link_back(before, after):
+                self._say(f"the interface {after.name} is up again")
+
+    def _lose(self, kind: str, sentence: str) -> None:
+        if sentence:
+            self._told.add(kind)
+            self.losses[kind] = sentence
