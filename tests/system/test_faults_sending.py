@@ -30,6 +30,7 @@ pytestmark = pytest.mark.root
 
 COUNT = 20_000
 LINK_FAULTS = {"down": "ENETDOWN", "no carrier": "ENOBUFS"}
+LOST = ("was set down", "has no carrier")
 QUEUE_FAULTS = {"short queue": "ENOBUFS", "long queue": "EAGAIN"}
 FAULTS = LINK_FAULTS | QUEUE_FAULTS
 _LIMITS = {"short queue": "2000", "long queue": "10000000"}  # bytes
@@ -109,10 +110,12 @@ class Running:
         assert sum(found.values()) == packets["send_failures"]
         return found
 
-    def is_right(self) -> None:
-        """Every target has one record, and the right one."""
-        assert self.victim.wait(90) == 0, self.victim.said()[-3000:]
+    def is_right(self, fault: str) -> None:
+        """Every target has one record, and the right one; that the link was gone is said, with status 3."""
+        status = self.victim.wait(90)
         said = self.victim.said()
+        assert status == (3 if fault in LINK_FAULTS else 0), said[-3000:]
+        assert any(f"[ERROR] lzr: the interface eth0 {what}" in said for what in LOST) == bool(status), said
         assert "(agree)" in said
         assert "Traceback" not in said
         found = read(self.target)
@@ -128,7 +131,7 @@ def test_for_a_while(arena: Range, fault: str) -> None:
     time.sleep(1.5)
     assert running.victim.process.poll() is None, running.victim.said()
     trouble.end()
-    running.is_right()
+    running.is_right(fault)
     errors = running.errors()
     assert errors[FAULTS[fault]] > 10, errors
     # The kernel takes an interface's queue away before it takes the interface down: a frame then finds none.
@@ -157,7 +160,7 @@ def test_what_had_to_wait_has_its_whole_time_afterwards(lab: Lab) -> None:
         lines.writelines(others)
     time.sleep(4)
     trouble.end()
-    assert victim.wait(60) == 0, victim.said()[-3000:]
+    assert victim.wait(60) == 3, victim.said()[-3000:]  # as results may have been lost
     found = read(target)
     once_each(found, wanted(count))
     right(found)
@@ -217,7 +220,7 @@ def test_workers_go_on_meanwhile(arena: Range, fault: str) -> None:
         wait_for(partial(shared, running, workers), "the shards to have moved")
         assert running.status()["moves"] > moves
     trouble.end()
-    running.is_right()
+    running.is_right(fault)
 
 
 def shared(running: Running, workers: int) -> bool:
@@ -238,7 +241,7 @@ def test_a_worker_dies_meanwhile(arena: Range, fault: str) -> None:
     wait_for(lambda: set(running.victim.of_role("flow worker")) - set(first), "a successor")
     time.sleep(0.5)
     trouble.end()
-    running.is_right()
+    running.is_right(fault)
 
 
 @pytest.mark.parametrize("fault", LINK_FAULTS)
@@ -274,5 +277,5 @@ def test_a_path_that_is_always_slow(arena: Range) -> None:
     trouble = Trouble(arena, "long queue")
     trouble.begin(rate="1mbit")
     running = Running(arena, "-rn", "3", "-rt", "1", "-t", "2", count=4000, rate="none")
-    running.is_right()
+    running.is_right("long queue")
     assert set(running.errors()) == {"EAGAIN"}
