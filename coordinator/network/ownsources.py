@@ -62,7 +62,7 @@ class OwnSources:
         codes: (n,) numbers of ways that targets take. known: addresses that are in use anyway.
         """
         if len(codes) and int(codes[0]) in self._taken and (codes == codes[0]).all():
-            return []
+            return [], []
         fresh = [code for code in np.flatnonzero(np.bincount(codes)).tolist() if code not in self._taken]
         self._taken.update(fresh)
         texts = [_source_of(table, code) for code in fresh]
