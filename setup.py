@@ -24,6 +24,8 @@ SOURCES = [
     "recent",
     "intake",
     "sweep",
+    "needles",
+    "webreply",
 ]
 SPDX = int(setuptools.__version__.partition(".")[0]) >= 77
 
@@ -36,7 +38,7 @@ setuptools.setup(
         setuptools.Extension(
             "lzr._native",
             sources=[f"lzr/native/{name}.c" for name in SOURCES],
-            depends=["lzr/native/native.h", "lzr/native/flow.h"],
+            depends=["lzr/native/native.h", "lzr/native/flow.h", "lzr/native/needles.h"],
             extra_compile_args=["-O3", "-Wall", "-Wextra"],
             optional=True,
         )

@@ -112,3 +112,9 @@ def sweep_cookies(
     isns: Buffer,
     /,
 ) -> None: ...
+def web_table(
+    others: tuple[tuple[tuple[bytes, ...], tuple[bytes, ...]], ...],
+    places: tuple[tuple[tuple[bytes, str | None, int], ...], ...],
+    /,
+) -> object: ...
+def web_reply(table: object, data: bytes, /) -> tuple[str, bytes] | None: ...

@@ -13,7 +13,7 @@ from lzr.fingerprint.applicationtable import TABLE
 _Names = dict[bytes, str]
 
 
-_GOES_ON: set[bytes] = set()
+GOES_ON: set[bytes] = set()
 """Needles that may be followed by more letters of the same word."""
 
 
@@ -26,7 +26,7 @@ def _read(table: str) -> dict[str, _Names]:
             text = (needle if keep else needle.replace("_", " ")).encode()
             if text.endswith(b"*"):
                 text = text[:-1]
-                _GOES_ON.add(text)
+                GOES_ON.add(text)
             places.setdefault(where, {})[text] = name
     return places
 
@@ -35,10 +35,10 @@ def _by_initial(names: _Names) -> dict[bytes, tuple[bytes, ...]]:
     return {first: tuple(n for n in names if n[:1] == first) for first in {n[:1] for n in names}}
 
 
-_PLACES = _read(TABLE)
-_HEADERS = _PLACES["header"]
-_STARTS = {where: _by_initial(names) for where, names in _PLACES.items()}
-_BY_HEADER = {
+PLACES = _read(TABLE)
+_HEADERS = PLACES["header"]
+_STARTS = {where: _by_initial(names) for where, names in PLACES.items()}
+BY_HEADER = {
     b"server": "server",
     b"upgrade": "upgrade",
     b"set-cookie": "cookie",
@@ -51,7 +51,7 @@ _WEAK = frozenset(("server", "upgrade"))
 HTTP = frozenset(("http", "tls", "ipp", "kubernetes"))
 """Labels whose replies `read` understands."""
 
-_INITIALS = bytes(sorted({name[0] for name in (*_BY_HEADER, *_HEADERS)}))
+_INITIALS = bytes(sorted({name[0] for name in (*BY_HEADER, *_HEADERS)}))
 _FIELD = re.compile(rb"\n([%b%b][\w-]*): ?([^\r\n]*)" % (_INITIALS, _INITIALS.upper()))
 """Header fields that the table has needles for, found in one pass over the head of a reply."""
 
@@ -74,7 +74,7 @@ def read(data: bytes) -> tuple[str, bytes]:
         end = data.find(b"\r\n\r\n", 0, 4096)
         for name, value in _FIELD.findall(data, 0, end if end >= 0 else 4096):
             field = name.lower()
-            where = _BY_HEADER.get(field)
+            where = BY_HEADER.get(field)
             if where is None:
                 found = _HEADERS.get(field, "")
             elif where in _WEAK:
@@ -113,13 +113,13 @@ def _starting(where: str, text: bytes) -> str:
     if needles is None or not text.startswith(needles):
         return ""
     fit = [needle for needle in needles if text.startswith(needle) and _ends(needle, text)]
-    return _PLACES[where][max(fit, key=len)] if fit else ""
+    return PLACES[where][max(fit, key=len)] if fit else ""
 
 
 def _ends(needle: bytes, text: bytes) -> bool:
     """Whether the needle's last word is a whole word of the text: `webs` is not how `webserver` starts."""
     after = text[len(needle) : len(needle) + 1]
-    return not after.isalpha() or not needle[-1:].isalnum() or needle in _GOES_ON
+    return not after.isalpha() or not needle[-1:].isalnum() or needle in GOES_ON
 
 
 def _in_body(body: bytes) -> str:
@@ -129,7 +129,7 @@ def _in_body(body: bytes) -> str:
         return found
     if low.lstrip()[:1] == b"{":
         first = low[:700].replace(b" ", b"_")
-        return next((name for needle, name in _PLACES["json"].items() if needle in first), "")
+        return next((name for needle, name in PLACES["json"].items() if needle in first), "")
     place = low.find(b"<title")
     if place < 0:
         return ""
@@ -148,7 +148,7 @@ def _in_certificate(data: bytes) -> str:
     if place >= 0:
         text += data[place : place + 256]
     text = text.lower()
-    return next((name for needle, name in _PLACES["certificate"].items() if needle in text), "")
+    return next((name for needle, name in PLACES["certificate"].items() if needle in text), "")
 
 
 _ATTRIBUTE = b"\x06\x03\x55\x04"

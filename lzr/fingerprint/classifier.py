@@ -8,6 +8,7 @@ from lzr.fingerprint import applications, honeypot, products
 from lzr.fingerprint.dispatch import Dispatcher
 from lzr.fingerprint.echo import FEW, Echo
 from lzr.fingerprint.precedence import UNKNOWN, resolve
+from lzr.fingerprint.webreply import BEGINNING, Surveyed, survey
 from lzr.protocols._catalogue import PROTOCOLS
 from lzr.protocols._protocol import Identity, Protocol
 
@@ -25,24 +26,20 @@ class Classifier:
     def classify(self, data: bytes, sent: Protocol | None = None) -> str:
         """The label of a reply, `unknown` if none fits; given the handshake it answers, echoes show too."""
         if sent is not None:
-            echo = self._echoes.get(sent.name)
-            if echo is None or echo.sent is not sent:
-                echo = self._echoes[sent.name] = Echo(sent)
-            if data.startswith(echo.head, echo.at) and echo.returned(data):
-                return ECHO
-            if len(data) < FEW and echo.is_first_bytes(data):
-                return UNKNOWN
-        if len(data) <= _SHORT and data in _SOLICITED and sent is not None:
-            return sent.name if sent.name in _SOLICITED[data] else UNKNOWN
-        found = self._matching(data)
-        label = found[0] if len(found) == 1 else resolve(found, self.preferred)
-        if label in honeypot.GREETINGS and data.find(b"\n", 3, -1) > 0 and honeypot.like(data):
-            return UNKNOWN
-        return label
+            label = self._by_probe(data, sent)
+            if label:
+                return label
+        return self._by_matchers(data)
 
     def identify(self, data: bytes, sent: Protocol | None = None) -> Identity:
         """The label, and what the reply plainly says about the program behind it."""
-        label = self.classify(data, sent)
+        label = self._by_probe(data, sent) if sent is not None else ""
+        if not label:
+            if data.startswith(BEGINNING):
+                surveyed = survey(data)
+                if surveyed is not None:
+                    return _WEB.get(surveyed) or _web(surveyed)
+            label = self._by_matchers(data)
         application = ""
         if label == UNKNOWN:
             product, version = products.NOTHING
@@ -61,6 +58,45 @@ class Classifier:
             plain = _PLAIN[label] = Identity(label)
         return plain
 
+    def _by_probe(self, data: bytes, sent: Protocol) -> str:
+        """The label of a reply that is settled by what was sent: an echo, or too few bytes; else ""."""
+        echo = self._echoes.get(sent.name)
+        if echo is None or echo.sent is not sent:
+            echo = self._echoes[sent.name] = Echo(sent)
+        if data.startswith(echo.head, echo.at) and echo.returned(data):
+            return ECHO
+        size = len(data)
+        if size < FEW and echo.is_first_bytes(data):
+            return UNKNOWN
+        if size <= _SHORT and data in _SOLICITED:
+            return sent.name if sent.name in _SOLICITED[data] else UNKNOWN
+        return ""
+
+    def _by_matchers(self, data: bytes) -> str:
+        """The label that the matchers give."""
+        found = self._matching(data)
+        label = found[0] if len(found) == 1 else resolve(found, self.preferred)
+        if label in honeypot.GREETINGS and data.find(b"\n", 3, -1) > 0 and honeypot.like(data):
+            return UNKNOWN
+        return label
+
+
+def _web(surveyed: Surveyed) -> Identity:
+    """The identity of a response that says this of itself."""
+    application, server = surveyed
+    found = Identity("http", application, *products.server(server))
+    if len(_WEB) >= _REMEMBERED:
+        _WEB.clear()
+    _WEB[surveyed] = found
+    return found
+
+
+_REMEMBERED = 4096
+"""What responses said of themselves that is kept; then all is forgotten. A Server field of 4 KB at most each,
+so 16 MB where strangers want it so, half a megabyte where they do not."""
+
+_WEB: dict[Surveyed, Identity] = {}
+"""By what responses say of themselves: the field repeats where whole replies do not."""
 
 _SOLICITED = {
     reply: tuple(p.name for p in PROTOCOLS if reply in p.solicited)

@@ -2,7 +2,7 @@
 #include "native.h"
 
 /* Of the functions below; kernels.py asks for this one. It grows whenever an argument changes. */
-#define VERSION 12
+#define VERSION 13
 
 #define FAST(function) ((PyCFunction)(void (*)(void))(function))
 
@@ -64,6 +64,9 @@ static PyMethodDef methods[] = {
      "sweep_place(numbers, pairs, starts, hi, lo, ports, rows): pairs of address and port by number, into FRAME rows"},
     {"sweep_cookies", FAST(lzr_sweep_cookies), METH_FASTCALL,
      "sweep_cookies(rows, size, addresses, ports, key, key, filter, first, last, own_ports, isns): of a sweep's SYNs"},
+    {"web_table", FAST(lzr_web_table), METH_FASTCALL, "web_table(others, places) -> table: what web_reply looks for"},
+    {"web_reply", FAST(lzr_web_reply), METH_FASTCALL,
+     "web_reply(table, data) -> (application, Server): of a response that no other protocol can take, or None"},
     {NULL, NULL, 0, NULL},
 };
 

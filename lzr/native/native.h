@@ -196,6 +196,10 @@ PyObject *lzr_sweep_permute(PyObject *self, PyObject *const *args, Py_ssize_t co
 PyObject *lzr_sweep_place(PyObject *self, PyObject *const *args, Py_ssize_t count);
 PyObject *lzr_sweep_cookies(PyObject *self, PyObject *const *args, Py_ssize_t count);
 
+/* webreply.c */
+PyObject *lzr_web_table(PyObject *self, PyObject *const *args, Py_ssize_t count);
+PyObject *lzr_web_reply(PyObject *self, PyObject *const *args, Py_ssize_t count);
+
 /* acts.c */
 PyObject *lzr_open_rows(PyObject *self, PyObject *const *args, Py_ssize_t count);
 PyObject *lzr_send(PyObject *self, PyObject *const *args, Py_ssize_t count);

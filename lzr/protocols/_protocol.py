@@ -80,6 +80,9 @@ class Protocol:
         `starts` nor `at`, `match` is called for every reply: a last resort, and then it must be cheap.
     solicited: whole replies too short to prove anything by themselves (a lone ``N``), which count only where
         this protocol's own probe drew them, or nothing is known of what was sent. `match` must take them.
+    in_http: byte strings of which one must be in an HTTP response for `match` to take it, for protocols whose
+        replies may begin as HTTP's do: without one the response is http's (`webreply`). Empty: `match`
+        is asked.
     last_resort: asked only about replies that no other protocol takes: for matchers that go by ordinary words
         (a login prompt, a date).
     examples: replies that this matcher, and no stronger one, must match.
@@ -95,6 +98,7 @@ class Protocol:
     starts: tuple[bytes, ...] = ()
     at: tuple[tuple[int, bytes], ...] = ()
     solicited: tuple[bytes, ...] = ()
+    in_http: tuple[bytes, ...] = ()
     last_resort: bool = False
     examples: tuple[bytes, ...] = ()
     rejects: tuple[bytes, ...] = ()

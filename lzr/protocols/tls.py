@@ -164,6 +164,7 @@ PROTOCOLS: tuple[Protocol, ...] = (
             b"<html>",
             b"<!DOCTYPE HTML PUBLIC",
         ),
+        in_http=(b"HTTPS", b"SSL", b"TLS"),
         examples=(
             _SERVER_HELLO,
             bytes.fromhex("15030100020228"),

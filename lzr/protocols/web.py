@@ -14,6 +14,11 @@ from lzr.protocols.tls import CLIENT_HELLO
 
 IPP_HEADER = re.compile(rb"\n(?:Server: (?:CUPS|[^\r\n]{0,80}IPP/)|Content-Type: application/ipp)")
 
+STATUS_OBJECT = re.compile(
+    rb'{ "kind" : "Status" , "apiVersion" : "v1"'.replace(b" ", rb"[ \r\n\t]*").replace(b"{", rb"\{")
+)
+"""How the object that the API server answers with begins (API conventions, Response Status Kind)."""
+
 RTSP_SERVER = re.compile(rb"\n[Ss]erver: [^\r\n]{0,80}\bRTSP")
 
 PAGE_STARTS = (b"<!doctype html", b"<html", b"<head", b"<title", b"<body", b"<meta ", b"<h1>", b"<script")
@@ -77,8 +82,7 @@ def _kubernetes(data: bytes) -> bool:
         return False
     if data.find(b"\nX-Kubernetes-Pf-", 12, end) > 0:
         return True
-    body = data[end + 4 : end + 260].translate(None, b" \r\n\t")
-    return body.startswith(b'{"kind":"Status","apiVersion":"v1"')
+    return STATUS_OBJECT.match(data, end + 4, end + 260) is not None
 
 
 def _rtsp(data: bytes) -> bool:
@@ -162,6 +166,7 @@ PROTOCOLS: tuple[Protocol, ...] = (
             b"%d\r\nConnection: close\r\n\r\n" % len(_IPP_REQUEST) + _IPP_REQUEST,
         ),
         starts=(b"HTTP/1.",),
+        in_http=(b"Server: CUPS", b"IPP/", b"application/ipp"),
         examples=(
             b"HTTP/1.1 200 OK\r\nServer: CUPS/2.3 IPP/2.1\r\nContent-Type: text/html\r\n\r\n<html>",
             b"HTTP/1.1 200 OK\r\nContent-Type: application/ipp\r\n\r\n\x02\x00\x00\x00\x00\x00\x00\x01",
@@ -176,6 +181,7 @@ PROTOCOLS: tuple[Protocol, ...] = (
         match=_kubernetes,
         probe=CLIENT_HELLO,
         starts=(b"HTTP/1.",),
+        in_http=(b"X-Kubernetes-Pf-", b'"kind"'),
         examples=(
             b"HTTP/1.1 403 Forbidden\r\nX-Kubernetes-Pf-Flowschema-Uid: 1\r\n\r\n{}",
             b"HTTP/1.1 403 Forbidden\r\nContent-Type: application/json\r\n\r\n"
@@ -193,6 +199,7 @@ PROTOCOLS: tuple[Protocol, ...] = (
         match=_rtsp,
         probe=(b"OPTIONS rtsp://", Host(), b"/ RTSP/1.0\r\nCSeq: 1\r\n\r\n"),
         starts=(b"RTSP/1.", b"RTSP/2.", b"HTTP/1.0 4", b"HTTP/1.0 5", b"HTTP/1.1 4", b"HTTP/1.1 5"),
+        in_http=(b"CSeq: ", b"TEARDOWN", b"RTSP"),
         examples=(
             b"RTSP/1.0 200 OK\r\nCSeq: 1\r\nPublic: OPTIONS, DESCRIBE, SETUP, PLAY\r\n\r\n",
             b"RTSP/1.0 401 Unauthorized\r\nCSeq: 1\r\n\r\n",

@@ -17,6 +17,7 @@ import pytest
 import lzr
 import workers
 from lzr import kernels
+from lzr.fingerprint import webreply
 from lzr.flow import columns
 from lzr.layout import FRAME_SIZE, STATUS_SEND_REQUEST, STATUS_USER, STATUS_WRONG_FORMAT
 from lzr.packet import ways
@@ -180,6 +181,16 @@ def sweeps(seed: int) -> None:
     assert native == python
 
 
+def surveys(_: int) -> None:
+    for data in (
+        b"HTTP/1.1 200 OK\r\nServer: consul\r\n\r\n",
+        b"HTTP/1.1 400 x\r\n\r\nHTTPS",
+        b"SSH-2.0-x\r\n",
+    ):
+        native, python = compared.both(lambda data=data: webreply.survey(data))  # type: ignore[misc]
+        assert native == python
+
+
 COMPARED: dict[str, Callable[[int], None]] = {
     "make_index": drawn(compared.test_whole_traces),
     "flow_hash": drawn(compared.test_hashes, TARGET, 9),
@@ -212,6 +223,7 @@ COMPARED: dict[str, Callable[[int], None]] = {
     "Arrivals.take": rows_of_a_ring,
     "Ring._fill": rows_of_a_ring,
     "Ring._unsent": rows_of_a_ring,
+    "survey": surveys,
 }
 """A hot function -> a test that asks both bodies for the same."""
 

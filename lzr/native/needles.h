@@ -1,0 +1,20 @@
+/* Short strings that are looked for in replies (needles.c), and tables of them (webreply.c). */
+#ifndef LZR_NEEDLES_H
+#define LZR_NEEDLES_H
+
+#include "native.h"
+
+#define NOWHERE SIZE_MAX
+#define LONGEST_NEEDLE 512
+
+struct needle {
+    const uint8_t *text;
+    size_t size, one, two; /* two of its bytes by which it is looked for */
+};
+
+int lzr_needle(PyObject *object, struct needle *needle); /* 0 and an exception if it is none */
+
+/* Where the needle first stands in the `size` bytes of data, or NOWHERE. */
+size_t lzr_find(const uint8_t *data, size_t size, const struct needle *needle);
+
+#endif

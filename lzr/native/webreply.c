@@ -1,0 +1,438 @@
+/* What an HTTP response says of itself: lzr/fingerprint/webreply.py, which is the definition, in one pass.
+ *
+ * The table is made once of the rows of lzr/fingerprint/applicationtable.py and of the catalogue; a capsule holds it.
+ */
+#include "needles.h"
+
+#define REACH 4096 /* bytes of a reply that are looked at */
+#define SERVER_REACH 120
+#define OPENING 160
+#define BODY_REACH 2048
+#define JSON_REACH 700
+#define TITLE_REACH 200
+#define LONGEST_NAME 64 /* of header fields in the table */
+
+enum place { SERVER, UPGRADE, COOKIE, LOCATION, REALM, TITLE, BODY, JSON, HEADER, PLACES };
+
+struct mark {
+    struct needle needle;
+    PyObject *name; /* what it gives away; the table's tuple keeps it */
+    int goes_on;    /* the needle's last word may be longer in the text */
+};
+
+struct marks {
+    struct mark *at;
+    size_t count;
+};
+
+struct other { /* a protocol whose replies may begin as HTTP's do */
+    struct needle *starts, *inside;
+    size_t n_starts, n_inside;
+};
+
+struct table {
+    PyObject *kept;          /* the tuples that all of this is made of */
+    struct marks marks[PLACES];
+    struct mark *by_initial[PLACES][256]; /* the first of those that begin so; marks are sorted by their first byte */
+    struct mark *by_size[LONGEST_NAME + 2]; /* header fields, sorted by size */
+    struct other *others;
+    size_t n_others;
+};
+
+struct text {
+    const uint8_t *at;
+    size_t size;
+};
+
+static const char CAPSULE[] = "lzr._native.web_table";
+
+static uint8_t lower(uint8_t byte) { return byte >= 'A' && byte <= 'Z' ? byte | 32 : byte; }
+static int is_alpha(uint8_t byte) { return lower(byte) >= 'a' && lower(byte) <= 'z'; }
+static int is_digit(uint8_t byte) { return byte >= '0' && byte <= '9'; }
+static int is_word(uint8_t byte) { return is_alpha(byte) || is_digit(byte) || byte == '_' || byte == '-'; }
+static int is_space(uint8_t byte) { return byte == ' ' || (byte >= 9 && byte <= 13); }
+
+static struct text left_stripped(struct text text)
+{
+    while (text.size > 0 && is_space(*text.at))
+        text.at++, text.size--;
+    return text;
+}
+
+static struct text right_stripped(struct text text)
+{
+    while (text.size > 0 && is_space(text.at[text.size - 1]))
+        text.size--;
+    return text;
+}
+
+/* Whether the text, in lower case, begins with these bytes, which are in lower case. */
+static int begins(struct text text, const uint8_t *with, size_t size)
+{
+    if (text.size < size)
+        return 0;
+    for (size_t i = 0; i < size; i++)
+        if (lower(text.at[i]) != with[i])
+            return 0;
+    return 1;
+}
+
+/* Where these bytes, in lower case, first stand in the text, or NOWHERE. */
+static size_t within(struct text text, const char *bytes, size_t size)
+{
+    for (size_t i = 0; i + size <= text.size; i++)
+        if (begins((struct text){text.at + i, text.size - i}, (const uint8_t *)bytes, size))
+            return i;
+    return NOWHERE;
+}
+
+/* applications._starting: the name of the longest needle that the text starts with, or NULL */
+static PyObject *starting(const struct table *table, enum place place, struct text text)
+{
+    if (text.size == 0)
+        return NULL;
+    const uint8_t first = lower(*text.at);
+    const struct mark *end = table->marks[place].at + table->marks[place].count, *best = NULL;
+    for (const struct mark *mark = table->by_initial[place][first]; mark != NULL && mark < end; mark++) {
+        const struct needle *needle = &mark->needle;
+        if (needle->text[0] != first)
+            break;
+        if ((best != NULL && best->needle.size >= needle->size) || !begins(text, needle->text, needle->size))
+            continue;
+        uint8_t last = needle->text[needle->size - 1];
+        if (mark->goes_on || text.size == needle->size || !is_alpha(text.at[needle->size]) ||
+            !(is_alpha(last) || is_digit(last)))
+            best = mark;
+    }
+    return best != NULL ? best->name : NULL;
+}
+
+/* applications._subject */
+static struct text subject(enum place place, struct text value)
+{
+    size_t at;
+    if (place == REALM && (at = within(value, "realm=\"", 7)) != NOWHERE && at + 7 < value.size)
+        return (struct text){value.at + at + 7, value.size - at - 7};
+    if (place == LOCATION && (at = within((struct text){value.at, value.size < 8 ? value.size : 8}, "://", 3)) != NOWHERE) {
+        const uint8_t *rest = value.at + at + 3;
+        const uint8_t *slash = memchr(rest, '/', value.size - at - 3);
+        return slash == NULL ? (struct text){(const uint8_t *)"/", 1}
+                             : (struct text){slash, (size_t)(value.at + value.size - slash)};
+    }
+    return value;
+}
+
+/* applications._server: the first Server field of the head, where one that tells more came before it */
+static struct text server_field(struct text head)
+{
+    const uint8_t *end = head.at + head.size;
+    for (const uint8_t *at = head.at; (at = memchr(at, '\n', (size_t)(end - at))) != NULL;) {
+        at++;
+        if (!begins((struct text){at, (size_t)(end - at)}, (const uint8_t *)"server:", 7))
+            continue;
+        at += 7;
+        while (at < end && (*at == ' ' || *at == '\t'))
+            at++;
+        struct text value = {at, 0};
+        while (value.size < SERVER_REACH && at + value.size < end && at[value.size] != '\r' && at[value.size] != '\n')
+            value.size++;
+        return right_stripped(value);
+    }
+    return (struct text){head.at, 0};
+}
+
+/* What a field of the table gives away, in `name`; `server`, `weak`: what has been seen so far. Returns whether it ends
+ * the search. */
+static int field(const struct table *table, struct text name, struct text value, PyObject **weak, struct text *server)
+{
+    if (name.size > LONGEST_NAME)
+        return 0;
+    for (const struct mark *mark = table->by_size[name.size]; mark < table->by_size[name.size + 1]; mark++) {
+        if (lower(*name.at) != mark->needle.text[0] || !begins(name, mark->needle.text, name.size))
+            continue;
+        if (PyUnicode_Check(mark->name)) {
+            *weak = mark->name;
+            return 1;
+        }
+        enum place place = (enum place)mark->goes_on;
+        struct text stripped = left_stripped(value);
+        if (place == SERVER || place == UPGRADE) {
+            if (*weak == NULL)
+                *weak = starting(table, place, stripped);
+            if (place == SERVER && server->size == 0)
+                *server = right_stripped(stripped);
+            return 0;
+        }
+        PyObject *found = starting(table, place, subject(place, stripped));
+        if (found == NULL)
+            return 0;
+        *weak = found;
+        return 1;
+    }
+    return 0;
+}
+
+/* applications._in_body */
+static PyObject *in_body(const struct table *table, struct text body)
+{
+    uint8_t copy[JSON_REACH];
+    size_t size = 0;
+    if (body.size > BODY_REACH)
+        body.size = BODY_REACH;
+    for (size_t i = 0; i < body.size && i < OPENING; i++)
+        if (body.at[i] != ' ' && body.at[i] != '\t' && body.at[i] != '\r' && body.at[i] != '\n')
+            copy[size++] = body.at[i];
+    if (body.size < OPENING)
+        copy[size++] = '$';
+    PyObject *found = starting(table, BODY, (struct text){copy, size});
+    if (found != NULL)
+        return found;
+    struct text stripped = left_stripped(body);
+    if (stripped.size > 0 && *stripped.at == '{') {
+        for (size = 0; size < body.size && size < JSON_REACH; size++)
+            copy[size] = body.at[size] == ' ' ? '_' : lower(body.at[size]);
+        const struct marks *json = &table->marks[JSON];
+        for (size_t i = 0; i < json->count; i++)
+            if (lzr_find(copy, size, &json->at[i].needle) != NOWHERE)
+                return json->at[i].name;
+        return NULL;
+    }
+    const uint8_t *end = body.at + body.size;
+    for (const uint8_t *at = body.at; (at = memchr(at, '<', (size_t)(end - at))) != NULL; at++) {
+        struct text rest = {at, (size_t)(end - at)};
+        if (rest.size < 6 || lower(at[1]) != 't' || !begins(rest, (const uint8_t *)"<title", 6))
+            continue;
+        if (rest.size > TITLE_REACH)
+            rest.size = TITLE_REACH;
+        const uint8_t *close = memchr(at, '>', rest.size);
+        if (close == NULL)
+            return NULL;
+        return starting(table, TITLE, left_stripped((struct text){close + 1, rest.size - (size_t)(close + 1 - at)}));
+    }
+    return NULL;
+}
+
+/* applications.read, of a response */
+static PyObject *read_response(const struct table *table, const uint8_t *data, size_t size)
+{
+    static const struct needle BLANK = {(const uint8_t *)"\r\n\r\n", 4, 0, 3};
+    if (size > REACH)
+        size = REACH;
+    size_t end = lzr_find(data, size, &BLANK);
+    const struct text head = {data, end != NOWHERE ? end : size};
+    struct text server = {data, 0};
+    PyObject *found = NULL;
+    int ends = 0;
+    const uint8_t *stop = head.at + head.size;
+    for (const uint8_t *at = head.at; !ends && (at = memchr(at, '\n', (size_t)(stop - at))) != NULL;) {
+        struct text name = {++at, 0};
+        while (at < stop && is_word(*at))
+            at++;
+        name.size = (size_t)(at - name.at);
+        if (name.size == 0 || at == stop || *at != ':')
+            continue;
+        at++;
+        if (at < stop && *at == ' ')
+            at++;
+        struct text value = {at, 0};
+        const uint8_t *line = memchr(at, '\n', (size_t)(stop - at));
+        at = line != NULL ? line : stop;
+        const uint8_t *back = memchr(value.at, '\r', (size_t)(at - value.at));
+        value.size = (size_t)((back != NULL ? back : at) - value.at);
+        ends = field(table, name, value, &found, &server);
+    }
+    if (ends && server.size == 0)
+        server = server_field(head);
+    if (!ends && end != NOWHERE) {
+        PyObject *inside = in_body(table, (struct text){data + end + 4, size - end - 4});
+        if (inside != NULL)
+            found = inside;
+    }
+    PyObject *value = PyBytes_FromStringAndSize((const char *)server.at, (Py_ssize_t)server.size);
+    PyObject *name = found != NULL ? Py_NewRef(found) : PyUnicode_FromStringAndSize("", 0);
+    PyObject *both = value != NULL && name != NULL ? PyTuple_New(2) : NULL;
+    if (both == NULL) {
+        Py_XDECREF(value);
+        Py_XDECREF(name);
+        return NULL;
+    }
+    PyTuple_SET_ITEM(both, 0, name);
+    PyTuple_SET_ITEM(both, 1, value);
+    return both;
+}
+
+/* A status line as RFC 9112 §4 has it: version, SP, three digits, then anything that ends them. */
+static int is_response(const uint8_t *data, size_t size)
+{
+    return size > 12 && memcmp(data, "HTTP/1.", 7) == 0 && is_digit(data[7]) && data[8] == ' ' && data[9] >= '1' &&
+           data[9] <= '9' && is_digit(data[10]) && is_digit(data[11]) &&
+           (data[12] == ' ' || data[12] == '\r' || data[12] == '\n');
+}
+
+static int may_be(const struct other *other, const uint8_t *data, size_t size)
+{
+    for (size_t i = 0; i < other->n_starts; i++) {
+        const struct needle *start = &other->starts[i];
+        if (size < start->size || memcmp(data, start->text, start->size) != 0)
+            continue;
+        for (size_t k = 0; k < other->n_inside; k++)
+            if (lzr_find(data, size, &other->inside[k]) != NOWHERE)
+                return 1;
+        return other->n_inside == 0;
+    }
+    return 0;
+}
+
+/* (table, data) -> (application, Server) of a response that no other protocol can take, or None */
+PyObject *lzr_web_reply(PyObject *self, PyObject *const *args, Py_ssize_t count)
+{
+    (void)self;
+    if (count != 2)
+        return lzr_wants("(table, data)");
+    const struct table *table = PyCapsule_GetPointer(args[0], CAPSULE);
+    char *text;
+    Py_ssize_t length;
+    if (table == NULL || PyBytes_AsStringAndSize(args[1], &text, &length) < 0)
+        return NULL;
+    const uint8_t *data = (const uint8_t *)text;
+    const size_t size = (size_t)length;
+    if (!is_response(data, size))
+        Py_RETURN_NONE;
+    for (size_t i = 0; i < table->n_others; i++)
+        if (may_be(&table->others[i], data, size))
+            Py_RETURN_NONE;
+    return read_response(table, data, size);
+}
+
+static void drop(struct table *table)
+{
+    for (size_t i = 0; i < table->n_others && table->others != NULL; i++) {
+        PyMem_Free(table->others[i].starts);
+        PyMem_Free(table->others[i].inside);
+    }
+    PyMem_Free(table->others);
+    for (int place = 0; place < PLACES; place++)
+        PyMem_Free(table->marks[place].at);
+    Py_XDECREF(table->kept);
+    PyMem_Free(table);
+}
+
+static void destroy(PyObject *capsule)
+{
+    struct table *table = PyCapsule_GetPointer(capsule, CAPSULE);
+    if (table != NULL)
+        drop(table);
+}
+
+static int is_tuple(PyObject *object, Py_ssize_t size)
+{
+    if (PyTuple_Check(object) && (size < 0 || PyTuple_GET_SIZE(object) == size))
+        return 1;
+    PyErr_SetString(PyExc_TypeError, "a table is made of tuples");
+    return 0;
+}
+
+static struct needle *needles(PyObject *tuple, size_t *count)
+{
+    if (!is_tuple(tuple, -1))
+        return NULL;
+    *count = (size_t)PyTuple_GET_SIZE(tuple);
+    struct needle *all = PyMem_Calloc(*count + 1, sizeof *all);
+    if (all == NULL)
+        return (void *)PyErr_NoMemory();
+    for (size_t i = 0; i < *count; i++) {
+        if (!lzr_needle(PyTuple_GET_ITEM(tuple, (Py_ssize_t)i), &all[i])) {
+            PyMem_Free(all);
+            return NULL;
+        }
+    }
+    return all;
+}
+
+/* A place's rows: (needle, name or the place in which a field's value is looked for, goes on), already sorted. */
+static int fill(struct table *table, enum place place, PyObject *rows)
+{
+    if (!is_tuple(rows, -1))
+        return 0;
+    struct marks *marks = &table->marks[place];
+    size_t count = (size_t)PyTuple_GET_SIZE(rows);
+    if ((marks->at = PyMem_Calloc(count + 1, sizeof *marks->at)) == NULL) {
+        PyErr_NoMemory();
+        return 0;
+    }
+    for (size_t i = 0; i < count; i++) {
+        PyObject *row = PyTuple_GET_ITEM(rows, (Py_ssize_t)i);
+        struct mark *mark = &marks->at[i];
+        if (!is_tuple(row, 3) || !lzr_needle(PyTuple_GET_ITEM(row, 0), &mark->needle))
+            return 0;
+        mark->name = PyTuple_GET_ITEM(row, 1);
+        mark->goes_on = (int)PyLong_AsLong(PyTuple_GET_ITEM(row, 2));
+        if (PyErr_Occurred())
+            return 0;
+        int is_place = place == HEADER && mark->name == Py_None;
+        if (!lzr_check(is_place ? mark->goes_on >= SERVER && mark->goes_on <= REALM : PyUnicode_Check(mark->name),
+                       "a needle stands for a name or a place"))
+            return 0;
+        uint8_t first = mark->needle.text[0];
+        if (place == JSON) {
+            marks->count = i + 1;
+            continue;
+        }
+        if (place == HEADER) {
+            size_t before = i > 0 ? marks->at[i - 1].needle.size : 0;
+            if (!lzr_check(mark->needle.size >= before && mark->needle.size <= LONGEST_NAME, "fields by size"))
+                return 0;
+        } else if (table->by_initial[place][first] == NULL) {
+            table->by_initial[place][first] = mark;
+        } else if (!lzr_check(marks->at[i - 1].needle.text[0] == first, "needles by their first byte")) {
+            return 0;
+        }
+        marks->count = i + 1;
+    }
+    if (place == HEADER) {
+        struct mark *at = marks->at, *end = marks->at + marks->count;
+        for (size_t size = 0; size <= LONGEST_NAME + 1; size++) {
+            while (at < end && at->needle.size < size)
+                at++;
+            table->by_size[size] = at;
+        }
+    }
+    return 1;
+}
+
+/* (others, places) -> table. others: (starts, inside) of each protocol; places: their rows, in the order of `enum place` */
+PyObject *lzr_web_table(PyObject *self, PyObject *const *args, Py_ssize_t count)
+{
+    (void)self;
+    if (count != 2)
+        return lzr_wants("(others, places)");
+    if (!is_tuple(args[0], -1) || !is_tuple(args[1], PLACES))
+        return NULL;
+    struct table *table = PyMem_Calloc(1, sizeof *table);
+    if (table == NULL)
+        return PyErr_NoMemory();
+    if ((table->kept = PyTuple_Pack(2, args[0], args[1])) == NULL)
+        goto failed;
+    size_t others = (size_t)PyTuple_GET_SIZE(args[0]);
+    if ((table->others = PyMem_Calloc(others + 1, sizeof *table->others)) == NULL) {
+        PyErr_NoMemory();
+        goto failed;
+    }
+    table->n_others = others;
+    for (size_t i = 0; i < others; i++) {
+        PyObject *pair = PyTuple_GET_ITEM(args[0], (Py_ssize_t)i);
+        struct other *other = &table->others[i];
+        if (!is_tuple(pair, 2) || (other->starts = needles(PyTuple_GET_ITEM(pair, 0), &other->n_starts)) == NULL ||
+            (other->inside = needles(PyTuple_GET_ITEM(pair, 1), &other->n_inside)) == NULL)
+            goto failed;
+    }
+    for (int place = 0; place < PLACES; place++)
+        if (!fill(table, (enum place)place, PyTuple_GET_ITEM(args[1], place)))
+            goto failed;
+    PyObject *capsule = PyCapsule_New(table, CAPSULE, destroy);
+    if (capsule != NULL)
+        return capsule;
+failed:
+    drop(table);
+    return NULL;
+}

@@ -1,0 +1,152 @@
+"""What is told of a response in one pass is what matchers and readers tell one by one, in C as in Python."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lzr import kernels
+from lzr.fingerprint import Classifier, applications, classifier, products, webreply
+from lzr.fingerprint.applicationtable import TABLE
+from lzr.fingerprint.dispatch import Dispatcher
+from lzr.protocols import BY_NAME, PROTOCOLS, Identity
+from lzr.protocols.web import STATUS_LINE
+from tests.unit.lzr.fingerprint.test_applications import needle, reply
+from tests.wire import kernels_of
+
+pytestmark = pytest.mark.native
+
+EXAMPLES = [e for p in PROTOCOLS for e in (*p.examples, *p.rejects) if e.startswith(b"HTTP/")]
+ROWS = [
+    reply(where, needle(text, where))
+    for where, text, _ in (line.split(" ") for line in TABLE.strip().split("\n"))
+    if where != "certificate"
+]
+INSIDE = sorted({text for _, inside in webreply.OTHERS for text in inside})
+BITS = [
+    *INSIDE,
+    *(b"\r\n\r\n", b"\r\n", b"\n", b"\r", b" ", b"\t", b":", b"/", b"\0", b"\xe9", b"{", b"x", b"Q"),
+    *(b"\nServer: ", b"\nserver:\t", b"\nUpgrade: ", b"\nSet-Cookie: ", b"\nLocation: http://x"),
+    *(b'\nWWW-Authenticate: Basic realm="', b"<title>", b"<TITLE lang=x>\n ", b'{"kind": "Status"'),
+    *(b"<" * 40, b"\nX-Jenkins:"),
+]
+TEXTS = st.one_of(
+    st.sampled_from(BITS), st.sampled_from(ROWS).map(lambda row: row[70:]), st.binary(max_size=9)
+)
+MATCHING = Dispatcher(PROTOCOLS).matching
+
+
+@st.composite
+def responses(draw: st.DrawFn) -> bytes:
+    """A response as somebody might send it: an example with a few things put in, taken out, or cut off."""
+    data = draw(st.sampled_from(EXAMPLES + ROWS))
+    if draw(st.booleans()):
+        status = draw(st.sampled_from([b"200 ", b"400 ", b"501\r", b"404\n", b"099 ", b"1000", b"20"]))
+        data = data[:9] + status + data[13:]
+    for _ in range(draw(st.integers(0, 4))):
+        at = draw(st.integers(0, len(data)))
+        gone = draw(st.sampled_from([0, 0, 1, 30]))
+        data = data[:at] + draw(TEXTS) * draw(st.sampled_from([1, 1, 1, 2, 300])) + data[at + gone :]
+    return data[: draw(st.integers(0, len(data)))] if draw(st.integers(0, 3)) == 0 else data
+
+
+def surveyed(data: bytes) -> webreply.Surveyed | None:
+    """What both bodies say."""
+    native = webreply.survey(data)
+    with kernels_of("python"):
+        assert webreply.survey(data) == native, data
+    return native
+
+
+def agrees(data: bytes) -> None:
+    """Neither body says another thing than the matchers and the readers."""
+    found = surveyed(data)
+    if found is None:
+        return
+    assert MATCHING(data) == ["http"], data
+    assert found == applications.read(data), data
+    application, server = found
+    expected = Identity("http", application, *products.server(server))
+    assert Classifier(("tls", "http")).identify(data, BY_NAME["http"]) == expected, data
+    assert Classifier().classify(data) == "http"
+
+
+def test_every_example_and_every_row_of_the_table() -> None:
+    for data in EXAMPLES + ROWS:
+        agrees(data)
+        agrees(data + b" " * 5000)
+        agrees(data.upper())
+        agrees(data.replace(b"\r\n", b"\n"))
+    assert sum(webreply.survey(data) is not None for data in ROWS) > len(ROWS) * 0.9
+
+
+def test_every_cut() -> None:
+    for data in (
+        EXAMPLES[0],
+        ROWS[0],
+        ROWS[200],
+        ROWS[-1],
+        b"HTTP/1.1 401 x\r\nServer: \r\n" + ROWS[300][15:],
+    ):
+        for size in range(len(data)):
+            agrees(data[:size])
+
+
+@given(responses())
+def test_whatever_is_changed(data: bytes) -> None:
+    agrees(data)
+
+
+@given(responses(), st.sampled_from(INSIDE), st.integers(0, 2000))
+def test_a_protocol_in_http_is_recognised_by_what_it_declares(data: bytes, text: bytes, at: int) -> None:
+    for sample in (data, data[:at] + text + data[at:]):
+        if not sample.startswith(webreply.BEGINNING) or STATUS_LINE.match(sample) is None:
+            continue
+        for name in MATCHING(sample):
+            inside = BY_NAME[name].in_http
+            assert name == "http" or not inside or any(text in sample for text in inside), (name, sample)
+
+
+def test_a_needle_is_found_wherever_it_stands() -> None:
+    """Also over the edges of what is compared at once."""
+    for text in INSIDE:
+        for at in (*range(150), 1000, 3000, 5000):
+            data = b"HTTP/1.1 400 x\r\n\r\n" + b"S" * at + text + b"L" * (at % 70)
+            assert surveyed(data) is None
+        assert surveyed(b"HTTP/1.1 400 x\r\n\r\n" + b"S" * 99 + text[:-1]) is not None
+
+
+def test_what_is_remembered_of_strangers_has_a_bound() -> None:
+    for i in range(classifier._REMEMBERED + 100):
+        server = b"x/%d" % i
+        found = Classifier().identify(b"HTTP/1.1 200 OK\r\nServer: " + server + b"\r\n\r\n")
+        assert (found.product, found.version) == ("x", str(i))
+    assert len(classifier._WEB) <= classifier._REMEMBERED
+
+
+def test_a_response_that_is_an_echo_of_the_probe_is_an_echo() -> None:
+    sent = BY_NAME["http"]
+    data = b"HTTP/1.1 200 OK\r\nServer: nginx\r\n\r\n"
+    mirror = type(sent)(name="mirror", spec="", match=None, probe=data)
+    assert Classifier().identify(data, mirror).label == "echo"
+    assert Classifier().identify(data[:14], mirror).label == "unknown"
+    assert Classifier().identify(data, sent).label == "http"
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ((), ()),
+        (((b"HTTP",),), ((),) * 9),
+        ((((b"",), ()),), ((),) * 9),
+        ((), (((b"x", 5, 0),), *((),) * 8)),
+        ((), (((b"xa", "x", 0), (b"y", "y", 0), (b"xb", "x", 0)), *((),) * 8)),
+        ((), (*((),) * 8, ((b"server", None, 99),))),
+        ((), (*((),) * 8, ((b"x" * 65, "x", 0),))),
+        ((), (*((),) * 8, ((b"longer", "x", 0), (b"x", "x", 0)))),
+    ],
+)
+def test_a_table_that_cannot_be_is_refused(arguments: tuple[object, object]) -> None:
+    with pytest.raises((TypeError, ValueError)):
+        kernels.NATIVE.web_table(*arguments)
