@@ -10,6 +10,7 @@ import hashlib
 import os
 import re
 from dataclasses import dataclass
+from fractions import Fraction
 
 from coordinator.files.reading import Reading
 from coordinator.input import networks
@@ -18,6 +19,7 @@ from lzr.errors import UsageError
 from lzr.options import types
 from lzr.options.table import Options
 from lzr.secrets import Key, Secrets
+from lzr.sweep import listing
 from lzr.sweep.permutation import Permutation
 from lzr.sweep.ranges import Range, difference, intersection, size, union
 from lzr.sweep.reader import hosts
@@ -44,6 +46,12 @@ class Sweep:
     total: int
     text: bytes
     told: str
+
+    @property
+    def families(self) -> list[int]:
+        """EtherTypes of the packets that are sent."""
+        v4 = listing.v4(self.share.space.hi, self.share.space.lo)
+        return [kind for kind, any_ in ((0x0800, v4.any()), (0x86DD, not v4.all())) if any_]
 
     def stream(self) -> Stream:
         """The text, to be read as an input."""
@@ -99,8 +107,15 @@ def swept(
         told += f"; {_many(left, 'port', 's')} of printers left out"
     if options.shards > 1:
         told += f"; of these {share.total:,} are ours"
-    total = types.share_of(share.total, options.max_targets)
+    total = share_of(share.total, options.max_targets)
     return Sweep(share, key, total, _text(key, chosen, chosen_ports, options), told)
+
+
+def share_of(total: int, limit: int | str | None) -> int:
+    """How many of `total` that is; a percentage is rounded down, but to no less than one."""
+    if limit is None or isinstance(limit, int):
+        return total if limit is None else min(total, limit)
+    return min(total, max(1, int(total * Fraction(limit.removesuffix("%")) / 100)))
 
 
 def _many(count: int, one: str, plural: str) -> str:

@@ -130,15 +130,6 @@ def number_or_share(low: int, high: int) -> Kind:
     return Kind("N[%]", parse)
 
 
-def share_of(total: int, limit: int | str | None) -> int:
-    """How many of `total` that is; a percentage is rounded down, but to no less than one."""
-    if limit is None or isinstance(limit, int):
-        return total if limit is None else min(total, limit)
-    from fractions import Fraction  # exact, and only who sweeps pays for it
-
-    return min(total, max(1, int(total * Fraction(limit.removesuffix("%")) / 100)))
-
-
 def seconds(*, positive: bool = False) -> Kind:
     """A duration: plain seconds, or with a unit (500ms, 2s, 5m, 1h)."""
 

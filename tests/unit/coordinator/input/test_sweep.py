@@ -11,10 +11,9 @@ import pytest
 from coordinator.checkpoint.resumecommand import command
 from coordinator.files.reading import Reading
 from coordinator.input.awaiting import typed
-from coordinator.input.sweep import Sweep, swept
+from coordinator.input.sweep import Sweep, share_of, swept
 from lzr.errors import UsageError
 from lzr.options.parse import parse
-from lzr.options.types import share_of
 from lzr.targets.blocklist import Blocklist, ranges_of
 from tests import ROOT
 
