@@ -19,7 +19,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 # linux/bpf_common.h
-LOAD, AND, JUMP_EQUAL, RETURN = 0x20, 0x54, 0x15, 0x06
+LOAD, AND, JUMP, JUMP_EQUAL, RETURN = 0x20, 0x54, 0x05, 0x15, 0x06
 KILL, REFUSE, ALLOW = 0x80000000, 0x00050000, 0x7FFF0000
 _NUMBER, _ARCHITECTURE, _ARGUMENTS = 0, 4, 16
 """Where they lie in struct seccomp_data."""
@@ -36,9 +36,22 @@ class Only:
     mask: int = _INT
 
 
-_NO_CODE = Only(2, (0,), 0x4)  # PROT_EXEC
+@dataclass(frozen=True, slots=True)
+class Not:
+    """A call is allowed if this argument, an int, is none of these."""
 
-ALLOWED: dict[str, tuple[Only, ...]] = {
+    argument: int
+    values: tuple[int, ...]
+
+
+_NO_CODE = Only(2, (0,), 0x4)  # PROT_EXEC
+# MAP_SHARED, MAP_ANONYMOUS, MAP_HUGETLB: no memory that RLIMIT_DATA does not count, and no huge pages that
+# the host keeps for others. A file's may be shared: the rings.
+_OWN_MEMORY = Only(3, (0x00, 0x01, 0x20), 0x40021)
+
+Limits = tuple[Only | Not, ...]
+
+ALLOWED: dict[str, Limits] = {
     # descriptors that are open
     **dict.fromkeys(("read", "write", "readv", "writev", "close", "lseek", "ftruncate", "fstat"), ()),
     "newfstatat": (Only(3, (0x1000,)),),  # AT_EMPTY_PATH: of a descriptor
@@ -52,7 +65,7 @@ ALLOWED: dict[str, tuple[Only, ...]] = {
     "sendto": (Only(4, (0,), _ALL),),  # to where the socket is bound or connected: no address
     # memory
     **dict.fromkeys(("brk", "munmap", "mremap", "madvise"), ()),
-    "mmap": (_NO_CODE,),
+    "mmap": (_NO_CODE, _OWN_MEMORY),
     "mprotect": (_NO_CODE,),
     # threads
     "clone": (Only(0, (0x10000,), 0x10000),),  # CLONE_THREAD: no process
@@ -105,16 +118,21 @@ ARCHITECTURES: dict[str, tuple[int, dict[str, int]]] = {
 """By the machine's name (uname(2)): its AUDIT_ARCH and the numbers of its calls. Others have no filter."""
 
 
-def sending(routed: Sequence[int]) -> dict[str, tuple[Only, ...]]:
+def sending(routed: Sequence[int]) -> dict[str, Limits]:
     """What a flow worker may do besides: have frames sent by a link (struct sockaddr_ll), and packets by the
-    raw IP sockets `routed`, by number."""
-    found: dict[str, tuple[Only, ...]] = {"sendto": (Only(5, (0, 20)),)}
+    raw IP sockets `routed`, by number.
+
+    It may not close these: another socket would get the number, and by a Unix socket sendmsg hands over
+    descriptors.
+    """
+    found: dict[str, Limits] = {"sendto": (Only(5, (0, 20)),)}
     if routed:
         found["sendmsg"] = (Only(0, tuple(routed)),)
+        found["close"] = (Not(0, tuple(routed)),)
     return found
 
 
-def program(machine: str, more: dict[str, tuple[Only, ...]] | None = None) -> bytes | None:
+def program(machine: str, more: dict[str, Limits] | None = None) -> bytes | None:
     """struct sock_filter[] for seccomp(2), None for a machine whose numbers are not known here.
 
     more: calls that are allowed besides, or otherwise.
@@ -132,10 +150,15 @@ def program(machine: str, more: dict[str, tuple[Only, ...]] | None = None) -> by
     return b"".join(code)
 
 
-def _check(only: Only) -> list[bytes]:
+def _check(only: Only | Not) -> list[bytes]:
     """Go on behind these if the argument fits, else refuse."""
     code: list[bytes] = []
     at = _ARGUMENTS + 8 * only.argument
+    if isinstance(only, Not):
+        count = len(only.values)
+        jumps = [_jump(value, count - index, 0) for index, value in enumerate(only.values)]
+        skip = struct.pack("=HBBI", JUMP, 0, 0, 1)
+        return [_load(at), *jumps, skip, _return(REFUSE | errno.EPERM)]
     halves = [(at, 0)] if only.mask <= _INT else [(at, 0), (at + 4, 32)]  # little endian, both machines
     for place, shift in halves:
         mask = only.mask >> shift & _INT

@@ -53,7 +53,7 @@ SAMPLES: tuple[Message, ...] = (
     messages.Stop(),
     messages.Outcomes(2, 1, _outcomes(), b"payload"),
     messages.Lines(2, 1, 2, COUNTS, _TICKETS, _outcomes(), b"payload", (b"a line\n",)),
-    messages.Written([(2, 1)], [100], [2], False, [COUNTS], _TICKETS),
+    messages.Written([(2, 1)], [100], [2], False, [COUNTS], [(2, 2)], _TICKETS),
     messages.Released(*_SHARD),
     messages.Ready(),
     messages.Adopted(3),
@@ -62,7 +62,7 @@ SAMPLES: tuple[Message, ...] = (
     messages.Fault("cannot write results: disk full", gone=False),
     messages.FlowStats(False, *range(4), True, *range(13), {"no room": 1}, {"stray": 2}),
     messages.CollectStats(False, *range(7)),
-    messages.Refused("Outcomes: 3 bytes are no rows", ""),
+    messages.Refused("Outcomes: 3 bytes are no rows", "", 7),
 )
 
 WRONG: tuple[Any, ...] = (

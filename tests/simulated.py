@@ -314,6 +314,9 @@ class Pool:
         if not isinstance(report, Written):
             self.handle(report)
         elif report.name == self.machine.succession.writer:
+            tickets = np.array([flow.ticket for flow in report.flows], np.uint32)
+            (incarnation,) = report.last
+            assert not self.ledger.not_theirs(tickets, [(incarnation, len(tickets))])
             self.ledger.settle(np.array([flow.ticket for flow in report.flows], np.uint32))
             self.acknowledged = report.length
             self.written.update({s: seq - self.written[s] for s, seq in report.last.items()})
@@ -326,6 +329,8 @@ class Pool:
                 self._spawn(role, index, name, number, fenced)
             case Adopt(name, shard, flows):
                 self.given[shard] = name
+                if flows is not None:
+                    self.ledger.moved(shard, self.children[name].number)
                 self._order(name, "adopt", shard, flows)
             case Release(name, shard):
                 self.markers.append((name, shard))
@@ -429,7 +434,7 @@ class Pool:
                 if not isinstance(child, Worker) or len(child.feed) >= MARK:
                     self._wait_for_worker(part)
                     continue
-                self.ledger.give(part)
+                self.ledger.give(part, child.number)
                 shards = shard_of(part, HASH_SEED, len(self.owners)).tolist()
                 assert all(self.machine.shards.all[shard].state is State.OPEN for shard in shards)
                 assert not any(self.had[shard] for shard in shards), "it is fed before what it owes is known"

@@ -72,7 +72,7 @@ def confine() -> bool:
     return True
 
 
-def filter_calls(more: dict[str, tuple[syscalls.Only, ...]] | None = None) -> bool:
+def filter_calls(more: dict[str, syscalls.Limits] | None = None) -> bool:
     """Allow this process only the system calls of a worker's loop, for good; whether machine and kernel can.
 
     more: calls that are allowed besides. To be called before there are threads; PR_SET_NO_NEW_PRIVS must be

@@ -32,7 +32,7 @@ from lzr.ipc.credentials import Credentials
 from lzr.ipc.job import Event, Setup, Spawn, unpack_setup, unpack_spawn
 from lzr.pinning import core_of
 from lzr.profiles import Profiling
-from workers import confinement, preload, privilege
+from workers import confinement, limits, preload, privilege
 from workers.collect.collector import Collector
 from workers.collect.sink import UNKNOWN, Sink
 from workers.flow.worker import FlowWorker
@@ -61,6 +61,7 @@ class ForkServer:
         self._whole = np.frombuffer(self._lengths, np.int64)[: len(self._outputs)]
         self._whole[:] = UNKNOWN
         self._children: dict[int, tuple[int, Spawn]] = {}  # pidfd -> (pid, what it is)
+        self._memory = limits.memory()
         enclosed = False
         if self._job.uid is not None and self._job.gid is not None:
             enclosed = privilege.drop(self._job.uid, self._job.gid, directory)
@@ -161,10 +162,12 @@ class ForkServer:
             known = Credentials.unpack(os.read(pipe, 64))  # which the fork server has never seen
             os.close(pipe)
             spawn = dataclasses.replace(spawn, token=known.token, results=known.results)
+            highest = self._highest(given)
             self._keep_only_what_it_needs(spawn)
             if self._job.cores:
                 os.sched_setaffinity(0, {core_of(spawn.role, spawn.index, self._job.cores)})
             if self._job.uid is not None:
+                limits.bound(self._memory, highest, self._job.shards, own_user=self._job.own_user)
                 routed = [sock.fileno() for sock in self._sockets[self._job.shards :]]
                 more = syscalls.sending(routed) if spawn.role == "flow" else None
                 filtered = confinement.filter_calls(more)  # before the first thread
@@ -204,6 +207,11 @@ class ForkServer:
                     profiling.finish()
             sys.stderr.flush()
             os._exit(code)
+
+    def _highest(self, given: list[int]) -> int:
+        """No descriptor has a higher number."""
+        sockets = [sock.fileno() for sock in self._sockets]
+        return max(*given, *sockets, *self._outputs, *self._others, 2) + len(self._children)
 
     def _keep_only_what_it_needs(self, spawn: Spawn) -> None:
         """In the child: packets are the flow workers' alone, results the writing collector's, and nobody

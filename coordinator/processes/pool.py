@@ -264,6 +264,11 @@ class Pool:
     def _of_pid(self, pid: int) -> Child | None:
         return next((child for child in self.children.values() if pid and child.pid == pid), None)
 
+    def name_of(self, pid: int) -> str:
+        """The name of the child with this pid; empty if there is none."""
+        child = self._of_pid(pid)
+        return "" if child is None else child.name
+
     def _known(self, name: str, token: bytes) -> Child | None:
         """The child of this name, which may have ended, if the token is its own."""
         child = self.children.get(name) or self._buried.get(name)

@@ -100,6 +100,8 @@ class Supervisor:
         self.unread = False  # there were more reports than are taken at a time
         self.greet: Callable[[], Sequence[messages.Message]] | None = None
         """What a new flow worker is told before anything else."""
+        self.moved: Callable[[int, int], None] = lambda shard, number: None
+        """Told of a shard whose flows are sent to the flow worker with this number."""
         self._outputs = outputs
         self._meter = meter
         self._note = note
@@ -179,8 +181,8 @@ class Supervisor:
                 if gone and name != self.writer:
                     raise messages.SchemaError("a reader has gone, says one that does not write", name)
                 return Fault(plain(reason, 200), gone)
-            case messages.Refused(reason, sender):
-                self.refuse(f"says {name}: {reason}", sender)
+            case messages.Refused(reason, sender, pid):
+                self.refuse(f"says {name}: {reason}", sender or self.pool.name_of(pid))
             case messages.Ready():
                 return Ready(name)
             case messages.Adopted(shard):
@@ -205,6 +207,23 @@ class Supervisor:
             self.pool.kill(child)
         elif child is None and self.refused <= _TOLD:
             self._note(f"a message is not believed: {plain(reason, 160)}")
+
+    def refuse_results(self, reason: str, numbers: set[int], writer: str) -> None:
+        """What is written is not to be believed, and some of it is of flow workers with these numbers.
+
+        They are ended, and whoever wrote it as well: its successor cuts the output back to what is believed.
+        """
+        liars = [child for child in self.pool.of_role(FLOW) if child.number in numbers]
+        if {child.number for child in liars} != numbers:  # of somebody who is not there: then it is its own
+            self.refuse(reason, writer)
+            return
+        for child in liars:
+            self.refuse(reason, child.name)
+        wrote = self.pool.children.get(writer)
+        if wrote is not None and not wrote.condemned:
+            wrote.condemned = True
+            self._note(f"{writer} is replaced, so that they are not in the output")
+            self.pool.kill(wrote)
 
     # --- what is to be done --------------------------------------------------------------------------------
 
@@ -249,6 +268,8 @@ class Supervisor:
                 self.pool.spawn(role, index, name, number, outputs, fenced=fenced, replaces=replaces)
             case do.Adopt(name, shard, flows):
                 columns = flows if isinstance(flows, tuple) else (b"",) * len(messages.Adopt.columns)
+                if isinstance(flows, tuple):
+                    self.moved(shard, children[name].number)
                 children[name].order(messages.Adopt(shard, *columns))
             case do.Release(name, shard):
                 self._markers.append((name, messages.pack(messages.Release(shard))))

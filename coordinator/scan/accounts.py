@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -16,15 +17,25 @@ from coordinator.monitor.snapshot import Identified, Totals
 from coordinator.results.outputs import Outputs
 from lzr.addresses import text
 from lzr.ipc import messages
+from lzr.ipc.counted import Names
+from lzr.ipc.messages import SchemaError
 from lzr.ownership.ledger import Ledger
 from lzr.packet.ways import Kind
 from lzr.records.summary import Summary
 
 
+class NotTheirs(Exception):
+    """numbers: of flow workers that would settle inputs which are not theirs."""
+
+    def __init__(self, numbers: set[int]) -> None:
+        super().__init__("results of inputs that it was not given")
+        self.numbers = numbers
+
+
 class Accounts:
     """Fates and counts of the inputs, in the ledger, the figures (`totals`), the summary and the checkpoint.
 
-    findings: shows services as they are found, where that is wanted.
+    findings: shows services as they are found, where that is wanted. handshakes: those of the scan.
     """
 
     def __init__(
@@ -37,6 +48,7 @@ class Accounts:
         checkpoint: Checkpoint | None = None,
         findings: Findings | None = None,
         max_results: int | None = None,
+        handshakes: Sequence[str] = (),
     ) -> None:
         self.summary = Summary()
         if checkpoint is not None and checkpoint.resumed is not None and checkpoint.resumed.summary:
@@ -49,6 +61,7 @@ class Accounts:
         self._totals = totals
         self._checkpoint = checkpoint
         self._findings = findings
+        self._names = Names(handshakes)
         self._late_duplicates = 0  # found by a flow worker: the 4-tuple was in flight
 
     @property
@@ -59,12 +72,19 @@ class Accounts:
     def take(self, written: messages.Written) -> int:
         """Take in a collector's report that outcomes are written. Returns how many inputs got their fate.
 
-        Raises ValueError, and counts nothing, if the report cannot be true.
+        Raises SchemaError or NotTheirs, and counts nothing, if the report cannot be true.
         """
         outputs = self.outputs
         if not len(written.offsets) == len(written.lines) == len(outputs.offsets):
-            raise ValueError("it is of other outputs than there are")
-        lines = self._ledger.settle(written.tickets)
+            raise SchemaError("it is of other outputs than there are")
+        for counts in written.counts:
+            self._names.check(counts)
+        if strangers := self._ledger.not_theirs(written.tickets, written.shares):
+            raise NotTheirs(strangers)
+        try:
+            lines = self._ledger.settle(written.tickets)
+        except ValueError as error:
+            raise SchemaError(str(error)) from error
         self.settled(lines)
         outputs.offsets = list(written.offsets)
         outputs.fresh = [False] * len(outputs.offsets)

@@ -243,7 +243,7 @@ class Feeder:
                 if not try_feed(child, messages.pack(messages.Targets(batch))):
                     queue.appendleft(batch)
                     break
-                self._ledger.give(batch)
+                self._ledger.give(batch, child.number)
                 self._queued -= len(batch)
                 worked = True
         return worked

@@ -23,13 +23,14 @@ from coordinator.guard.watch import GuardWatch
 from coordinator.monitor.snapshot import Phase
 from coordinator.processes.acknowledge import Acknowledgements
 from coordinator.processes.supervisor import Fault, Heard, Spawned, Stats, Supervisor, Written
-from coordinator.scan.accounts import Accounts
+from coordinator.scan.accounts import Accounts, NotTheirs
 from coordinator.scan.feeder import Feeder
 from coordinator.scan.judging import judge
 from coordinator.scan.prepare import Prepared
 from coordinator.scan.reading import Reading
 from coordinator.scan.sweeping import Sweeping
 from lzr.ipc import messages
+from lzr.ipc.messages import SchemaError
 from lzr.ownership.events import Adopted, Died, Fenced, Linked, Ready, Released, Want
 from lzr.ownership.orders import GiveUp, News, ShardClosed, ShardOpened, TryAgain
 from lzr.pacing.pacer import Pacer
@@ -88,6 +89,7 @@ class Loop:
             checkpoint=opened.checkpoint,
             findings=ready.console.findings,
             max_results=options.max_results,
+            handshakes=options.handshakes,
         )
         self.supervisor = Supervisor(
             opened.pool,
@@ -98,6 +100,7 @@ class Loop:
             self.console.log.debug,
         )
         self.departure = ready.egress.departure
+        self.supervisor.moved = begun.ledger.moved
         self.acknowledgements = Acknowledgements(opened.pool)
         self.pacer = Pacer(options.rate if options.send_syns or options.reopen else None, now)
         self.reading = Reading(
@@ -403,8 +406,11 @@ class Loop:
             return  # of a collector that is gone: its successor writes these again
         try:
             settled = self.accounts.take(report.message)
-        except ValueError as error:
+        except SchemaError as error:
             self.supervisor.refuse(str(error), report.name)
+            return
+        except NotTheirs as error:
+            self.supervisor.refuse_results(str(error), error.numbers, report.name)
             return
         self.acknowledgements.note(report.message.last, settled)
 

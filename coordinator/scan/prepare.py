@@ -21,7 +21,7 @@ from coordinator.network import discover
 from coordinator.network.neighbours import NoRouteError
 from coordinator.network.raw_sockets import SocketError, close_shards, open_routed, open_shards
 from coordinator.network.tracing import Trace
-from coordinator.processes import cpus, privilege
+from coordinator.processes import cpus, ownuser, privilege
 from coordinator.results.relay import Relay
 from coordinator.scan.sweeping import sample
 from coordinator.setup import egress
@@ -177,6 +177,7 @@ def prepare(
         cores=cpus.order() if options.pin else (),
         report_every=shown.report_every,
         findings=shown.findings is not None,
+        own_user=options.user is None and ownuser.is_own(opened.run_as[0]),
     )
     warnings = _preflight(options, job, opened.run_as, out, workers)
     sources = SourceAddresses(

@@ -27,6 +27,7 @@ class Job:
     transmit ring. seed: of everything drawn at random, by way of `secrets`. cores: by use, where processes
     are bound to them, else empty. uid, gid: whom the children run as, None to stay who we are.
     report_every: seconds between two reports of a child's figures. findings: collectors tell of each service.
+    own_user: uid is nobody else's.
     """
 
     options: Options
@@ -44,6 +45,7 @@ class Job:
     cores: tuple[int, ...] = ()
     report_every: float = 0.25
     findings: bool = False
+    own_user: bool = False
 
     def plan(self) -> Plan:
         options = self.options

@@ -63,6 +63,8 @@ many wait for a worker besides those that it has taken."""
 MOST_PARTS = 40  # parts of a message: a collector sends a line blob for each output, and a few columns
 MOST_OCTETS = 1 << 27
 """Of one part: a million flows have 104 MB. ZeroMQ hangs up on who sends more."""
+PIECE, PIECE_ROWS = 1 << 23, 1 << 15
+"""Bytes of hosts' data, and results, in one message of them; what belongs to one target is not cut."""
 
 Number = Annotated[int, Meta(ge=0, le=(1 << 63) - 1)]
 Word64 = Annotated[int, Meta(ge=0)]
@@ -74,6 +76,7 @@ Word = Annotated[str, Meta(max_length=64, pattern=r"^[\x20-\x7e]*\Z")]
 Sentence = Annotated[str, Meta(max_length=1000)]
 Name = Annotated[str, Meta(max_length=32, pattern=r"^(flow|collect)-[0-9]+\.[0-9]+\Z")]
 Counters = Annotated[dict[Word, Number], Meta(max_length=4096)]
+FewCounters = Annotated[dict[Word, Number], Meta(max_length=256)]
 
 
 class SchemaError(Exception):
@@ -314,7 +317,7 @@ class Written(Message, frozen=True):
     """Lines are in the outputs, says who writes.
 
     last: by incarnation, the last message of which that is so. offsets, lines: by output, its length and
-    records.
+    records. shares: in the order of the tickets, of which incarnation they are, and how many.
     enough: the number of results that were asked for is reached.
     """
 
@@ -325,7 +328,11 @@ class Written(Message, frozen=True):
     lines: Annotated[list[Number], Meta(max_length=16)]
     enough: bool
     counts: Annotated[list[Counts], Meta(max_length=8192)]
+    shares: Annotated[list[tuple[Number, Number]], Meta(max_length=8192)]
     tickets: Rows
+
+    def check(self) -> None:
+        _require(sum(count for _, count in self.shares) == len(self.tickets), "tickets of nobody")
 
 
 class Ready(Message, frozen=True):
@@ -354,10 +361,12 @@ class Fault(Message, frozen=True):
 
 
 class Refused(Message, frozen=True):
-    """A collector does not believe a message. sender: who certainly sent it, or nothing."""
+    """A collector does not believe a message. sender: who certainly sent it, or nothing. pid: whose
+    connection it was, where only that is known, or 0."""
 
     reason: Sentence
     sender: Annotated[str, Meta(max_length=32, pattern=r"^((flow|collect)-[0-9]+\.[0-9]+)?\Z")]
+    pid: Small
 
 
 class FlowStats(Message, frozen=True):
@@ -382,8 +391,8 @@ class FlowStats(Message, frozen=True):
     queue: Number
     outbox: Number
     send_failures: Number
-    send_errors: Counters
-    ignored: Counters
+    send_errors: FewCounters
+    ignored: FewCounters
 
 
 class CollectStats(Message, frozen=True):

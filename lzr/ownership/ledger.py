@@ -7,6 +7,7 @@ inputs of its shards are found here to be tried again.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -21,6 +22,7 @@ class Ledger:
         self._rows = np.zeros(capacity, TARGET)
         self._shards = np.zeros(capacity, np.uint16)
         self._given = np.zeros(capacity, bool)
+        self._holders = np.zeros(capacity, np.uint32)  # by ticket that is given: number of the flow worker
         self._free = np.arange(capacity - 1, -1, -1, dtype=np.uint32)
         self._free_count = capacity
         self.admitted = 0
@@ -50,9 +52,33 @@ class Ledger:
         """
         return deal(rows, hash_seed, owners, self._rows, self._shards)
 
-    def give(self, rows: NDArray[Any]) -> None:
-        """Note that these rows have been sent to the worker that owns their shard."""
+    def give(self, rows: NDArray[Any], holder: int = 0) -> None:
+        """Note that these rows have been sent to the worker that owns their shard. holder: its number."""
         self._given[rows["ticket"]] = True
+        self._holders[rows["ticket"]] = holder
+
+    def moved(self, shard: int, holder: int) -> None:
+        """A worker has given up a shard, its flows and all, and they are sent to this one."""
+        self._holders[self._given & (self._shards == shard)] = holder
+
+    def not_theirs(self, tickets: NDArray[np.uint32], shares: Sequence[tuple[int, int]]) -> set[int]:
+        """Who would settle an input that it does not hold, or one twice: numbers of flow workers.
+
+        shares: of whom the tickets are, in order, and how many.
+        """
+        by_holder: dict[int, list[NDArray[np.uint32]]] = {}
+        at = 0
+        for number, count in shares:
+            by_holder.setdefault(number, []).append(tickets[at : at + count])
+            at += count
+        found = set()
+        for number, parts in by_holder.items():
+            theirs = np.sort(np.concatenate(parts))
+            known = not len(theirs) or int(theirs[-1]) < len(self._given)
+            held = known and (self._given[theirs] & (self._holders[theirs] == number)).all()
+            if not held or (theirs[1:] == theirs[:-1]).any():
+                found.add(number)
+        return found
 
     def withdraw(self, tickets: NDArray[np.uint32]) -> NDArray[np.uint64]:
         """Free tickets whose inputs got their fate without being given to a worker. Returns the input lines,
@@ -95,7 +121,7 @@ class Ledger:
     def _grow(self, count: int) -> None:
         old = len(self._rows)
         new = old + max(count, old if old < 1 << 20 else old // 4)
-        for name in ("_rows", "_shards", "_given", "_free"):
+        for name in ("_rows", "_shards", "_given", "_holders", "_free"):
             before = getattr(self, name)
             after = np.zeros(new, before.dtype)
             after[:old] = before

@@ -32,7 +32,7 @@ from tests.system.test_faults_processes import LIVELY, QUICK, right, wanted
 from tests.system.test_installed_private import use
 from tests.unit.lzr.ipc.test_zmtp import BEGUN, frame
 
-pytestmark = pytest.mark.root
+pytestmark = [pytest.mark.root, pytest.mark.attack]
 
 # Reads what to send from files, since it has nothing else: a line of JSON with sockets and messages.
 INTRUDER = """
@@ -50,16 +50,18 @@ pulls = {}
 for name in told["listen"]:
     pulls[name] = context.socket(zmq.PULL)
     pulls[name].connect(f"ipc:///{name}")
-swallowed = 0
-with socket.socket(socket.AF_UNIX) as flood:
-    flood.connect("/reports")
-    flood.settimeout(10)
-    try:
-        flood.sendall(told["begun"].encode("latin-1"))
-        while swallowed < 1 << 30:
-            swallowed += flood.send(told["endless"].encode("latin-1"))
-    except OSError:
-        pass
+swallowed = []
+for name in told["speak"]:
+    with socket.socket(socket.AF_UNIX) as flood:
+        flood.connect("/" + name)
+        flood.settimeout(10)
+        swallowed.append(0)
+        try:
+            flood.sendall(told["begun"].encode("latin-1"))
+            while swallowed[-1] < 1 << 30:
+                swallowed[-1] += flood.send(told["endless"].encode("latin-1"))
+        except OSError:
+            pass
 pushes = []
 for name in told["speak"]:
     sock = context.socket(zmq.PUSH)
@@ -138,7 +140,8 @@ def test_a_process_in_a_workers_place(arena: Range) -> None:
     )
     taken, swallowed = json.loads(stolen.stdout)
     assert taken == {}, "targets and orders are for one process alone"
-    assert swallowed < 1 << 25, "a message without end is not taken"
+    assert len(swallowed) == 3
+    assert max(swallowed) < 1 << 26, "a message without end is not taken, by no process"
     assert victim.wait(60) == 0, victim.said()[-2000:]
     records = read(target)
     once_each(records, wanted(count))
@@ -161,17 +164,31 @@ def place() -> Iterator[Path]:
     shutil.rmtree(found)
 
 
+LIES = {
+    "a reason": ('rows["reason"] = 250', "says collect-", "a reason that is none"),
+    "inputs of others": ('rows["ticket"] += 1', "(results of inputs that it was not given)", "is replaced"),
+    "nothing": (
+        "rows, payloads = rows[:0], b''",
+        "says collect-",
+        "results of nothing",
+    ),
+}
+"""What a worker does with its results from the second time on, and what is said of that."""
+
+
+@pytest.mark.parametrize("lie", LIES)
 def test_a_worker_that_sends_what_cannot_be(
-    arena: Range, place: Path, monkeypatch: pytest.MonkeyPatch
+    arena: Range, place: Path, monkeypatch: pytest.MonkeyPatch, lie: str
 ) -> None:
     """It is ended and replaced, its flows are begun again, and the scan has every record."""
+    does, *telling = LIES[lie]
     owned = Installation(place / "owned")
     owned.change(
         "workers/flow/outbox.py",
         "        self.sequence += 1\n",
         "        self.sequence += 1\n"
         '        if self._shown[0].startswith("flow-0.1#") and self.sequence > 1:\n'
-        '            rows["reason"] = 250\n',
+        f"            {does}\n",
     )
     use(owned, monkeypatch)
     count = 6000
@@ -186,7 +203,8 @@ def test_a_worker_that_sends_what_cannot_be(
     once_each(records, wanted(count))
     right(records)
     said = victim.said()
-    assert "flow-0.1 sent what cannot be (says collect-" in said
-    assert "a reason that is none" in said
-    assert "ended unasked and were replaced: 1" in said
+    assert "flow-0.1 sent what cannot be (" in said
+    for words in telling:
+        assert words in said
+    assert f"ended unasked and were replaced: {1 + ('others' in lie)}" in said
     assert "not believed" in said

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -107,7 +108,10 @@ def among_the_sockets(pid: int) -> dict[str, str]:
 def beyond_the_loop(victim: Victim, role: str, pid: int) -> dict[str, str]:
     """Calls that no worker makes, and arguments that it does not make them with."""
     brother = victim.worker("collector" if role == "flow worker" else "flow worker")
-    numbers = {"x86_64": (321, 298, 323), "aarch64": (280, 241, 282)}[os.uname().machine]
+    numbers = {
+        "x86_64": (321, 298, 323, 322, 222, 234, 248),
+        "aarch64": (280, 241, 282, 281, 107, 131, 217),
+    }[os.uname().machine]
     calls = {
         "a TCP socket": call("socket", 2, 1, 0),
         "a UDP socket": call("socket", 2, 2, 0),
@@ -133,10 +137,34 @@ def beyond_the_loop(victim: Victim, role: str, pid: int) -> dict[str, str]:
         "performance counters": call("syscall", numbers[1], 0, 0, 0),
         "faults of its own": call("syscall", numbers[2], 0),
         "a ring of calls": call("syscall", 425, 8, 0),
+        "a program by a descriptor": call("syscall", numbers[3], 1, "$path", 0, 0, 0x1000),
+        "memory that is not counted": call("mmap", 0, 4096, 3, 0x21, -1, 0),
+        "huge pages": call("mmap", 0, 1 << 21, 3, 0x40022, -1, 0),
+        "pages that stay in memory": call("mlock", "$frame", 60),
+        "another signal of a descriptor": call("fcntl", 1, 10, 9),
+        "to hear of a file": call("fcntl", 1, 1024, 0),
+        "a brother's limits": call("prlimit", brother, 7, 0, 0),
+        "more than its own limits": call("setrlimit", 7, "$path"),
+        "a brother's processors": call("sched_setaffinity", brother, 8, "$path"),
+        "words typed for others": call("ioctl", 0, 0x5412, "$path"),
+        "a timer": call("syscall", numbers[4], 0, 0, "$path"),
+        "an alarm": call("setitimer", 0, "$frame", 0),
+        "a signal to a thread": call("syscall", numbers[5], brother, brother, 0),
+        "a brother by a descriptor": call("syscall", 434, brother, 0),
+        "a signal by it": call("syscall", 424, 1, 9, 0, 0),
+        "descriptors by it": call("syscall", 438, 1, 0, 0),
+        "advice for a brother's memory": call("syscall", 440, 1, 0, 0, 0, 0),
+        "a personality with code everywhere": call("personality", 0x400000),
+        "a key": call("syscall", numbers[6], "$path", "$path", 0, 0, -3),
+        "memory of System V": call("shmget", 0, 4096, 0o1600),
+        "a queue of System V": call("msgget", 0, 0o1600),
+        "to watch files": call("inotify_init1", 0),
+        "a pipe": call("pipe2", "$path", 0),
     }
     if role == "flow worker":
-        (packets, *_) = packet_descriptors(pid)
+        (packets, *_), (routed, *_) = packet_descriptors(pid), descriptors(pid, "raw", "raw6")
         calls |= {
+            "a raw socket's number for another": call("close", routed),
             "packets to a name": call("sendto", packets, "$frame", 60, 0, "$path", 110),
             "packets of others": call("setsockopt", packets, 1, 27, 0, 0),
             "another fan-out": call("setsockopt", packets, 263, 22, "$frame", 16),
@@ -145,9 +173,33 @@ def beyond_the_loop(victim: Victim, role: str, pid: int) -> dict[str, str]:
     return calls
 
 
+def bounded(pid: int) -> list[str]:
+    """Of what a process may have no more, hard limits, than a share of this machine."""
+    memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    most = {
+        "data size": max(memory // 2, 1 << 30),
+        "processes": 8192,
+        "open files": 8192,
+        "core file size": 0,
+        "locked memory": 0,
+    }
+    text = Path(f"/proc/{pid}/limits").read_text()
+    hard = {name: re.search(rf"^Max {name} +\S+ +(\S+)", text, re.M) for name in most}
+    limits = {name: found[1] for name, found in hard.items() if found}
+    return [name for name, limit in limits.items() if limit.isdigit() and int(limit) <= most[name]]
+
+
 def packet_descriptors(pid: int) -> list[int]:
-    """Those of a process that are packet sockets: told by the inodes in its /proc/PID/net/packet."""
-    inodes = {line.split()[8] for line in Path(f"/proc/{pid}/net/packet").read_text().splitlines()[1:]}
+    """Those of a process that are packet sockets."""
+    return descriptors(pid, "packet")
+
+
+def descriptors(pid: int, *tables: str) -> list[int]:
+    """Those of a process that are such sockets: told by the inodes in its /proc/PID/net/TABLE."""
+    inodes = set()
+    for table in tables:
+        lines = Path(f"/proc/{pid}/net/{table}").read_text().splitlines()
+        inodes |= {line.split()[8 if table == "packet" else 9] for line in lines[1:]}
     links = {int(link.name): os.readlink(link) for link in Path(f"/proc/{pid}/fd").iterdir()}
     return [number for number, link in links.items() if link.strip("socket:[]") in inodes]
 
@@ -213,6 +265,7 @@ def test_what_running_processes_are_refused(arena: Range, proof: list[Path]) -> 
         calls = attempts(victim, target) | among_the_sockets(pid) | where_all_may()
         calls |= beyond_the_loop(victim, role, pid)
         found = asked(pid, calls, PREPARE)
+        assert bounded(pid) == ["data size", "processes", "open files", "core file size", "locked memory"]
         allowed = {name: result for name, (result, _) in found.items() if result != -1}
         assert not allowed, (role, allowed)
         errors = {name: errno.errorcode[error] for name, (_, error) in found.items() if error not in REFUSED}

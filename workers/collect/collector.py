@@ -20,8 +20,10 @@ from numpy.typing import NDArray
 
 from lzr.ipc import messages
 from lzr.ipc.credentials import Sender, mark, verified
+from lzr.ipc.inbox import Unbelievable
 from lzr.ipc.job import Job, Spawn
 from lzr.ipc.messages import Buffer, Message, Received, SchemaError
+from workers.collect.bounds import Bounds
 from workers.collect.label import Block, BlockMaker
 from workers.collect.sink import OutputFull, OutputGone, Sink
 from workers.ipc import channels
@@ -36,6 +38,7 @@ _TURN = 4096
 (100,000 flows, three rounds) has 2.4, 2.0 and 2.1 times the floor for 1,024, 4,096 and 16,384, each within
 1.5 and 2.8: no difference that can be told from the noise, so it is small, for a shard waits for it when it
 changes hands."""
+_TURN_OCTETS = 1 << 24  # bytes of messages, likewise: a judgement, twice as many as one message may have
 
 
 Batch = messages.Outcomes | messages.Lines
@@ -69,13 +72,11 @@ class Collector:
             if self._writes
             else []
         )
-        self._outputs = len(spawn.outputs)
         for sink in self._sinks:
             sink.waiting = self._wait_for_reader
         self._fresh = [output.fresh for output in spawn.outputs]
         self._lines = [output.lines for output in spawn.outputs]
         self._limit = job.options.max_results
-        self._handshakes = len(job.options.handshakes)
         self._enough = False  # so many are written
         self._fenced = set(spawn.fenced)
         self._last = dict(spawn.written)  # by incarnation: the last message taken
@@ -86,8 +87,8 @@ class Collector:
         self._job = job
         self._refused = 0  # messages that were none
         self._condemned: set[str] = set()  # who sent some: nothing more of them is believed
-        endpoint = job.endpoint(f"results-{spawn.name}")
-        self._results = channels.pull(self._context, endpoint, mark=channels.RESULT_MARK, listener=listener)
+        self._results = channels.inbox(listener)
+        self._bounds = Bounds(job.options, len(spawn.outputs))
         self._orders = channels.pull(
             self._context, job.endpoint(f"orders-{spawn.name}"), mark=channels.REPORT_MARK
         )
@@ -117,7 +118,7 @@ class Collector:
 
     def _loop(self) -> None:
         poller = zmq.Poller()
-        poller.register(self._results, zmq.POLLIN)
+        poller.register(self._results.fileno(), zmq.POLLIN)
         poller.register(self._orders, zmq.POLLIN)
         readers = [sink.descriptor for sink in self._sinks if sink.is_pipe]
         for descriptor in readers:
@@ -125,20 +126,23 @@ class Collector:
         while True:
             start, blocked = time.monotonic_ns(), self._blocked
             batches: list[Batch] = []
-            records = 0
+            records = octets = 0
             drained = bool(self._waiting)  # or held up by the one that writes
-            while not drained and records < _TURN:
+            while not drained and records < _TURN and octets < _TURN_OCTETS:
                 try:
-                    received = channels.receive(self._results, messages.RESULTS)
-                    batch = None if received is None else self._checked(received)
+                    received = self._results.receive()
+                    if received is None:
+                        drained = True
+                        break
+                    parts = received[1]
+                    octets += sum(map(len, parts))
+                    batch = self._checked(messages.unpack(parts, messages.RESULTS))
                 except SchemaError as error:
+                    octets += _TURN_OCTETS >> 10  # who sends what is none without end does not hold us up
                     self._refuse(error)
                     continue
-                if batch is None:
-                    drained = True
-                else:
-                    batches.append(batch)
-                    records += _records_of(batch)
+                batches.append(batch)
+                records += _records_of(batch)
             if batches:
                 self._take(batches)
             self._hand_over()
@@ -154,7 +158,7 @@ class Collector:
                 self._send_stats(last=True)
                 self._context.destroy(linger=2000)
                 return
-            if records < _TURN:
+            if drained:
                 self._rest(poller, readers, start + _PAUSE if batches else now)
 
     def _rest(self, poller: zmq.Poller, readers: list[int], until: int) -> None:
@@ -289,6 +293,9 @@ class Collector:
             lines=self._lines,
             enough=self._enough,
             counts=[block.counts for block in blocks],
+            shares=[
+                (batch.incarnation, len(block.tickets)) for batch, block in zip(batches, blocks, strict=True)
+            ],
             tickets=np.concatenate([block.tickets for block in blocks]),
         )
         self._report(written)
@@ -318,10 +325,11 @@ class Collector:
         if not own or (sender.role == "flow") != isinstance(message, messages.Outcomes):
             raise SchemaError(f"{type(message).__name__} of another's", text, shown)
         try:
-            return self._possible(message)
+            self._bounds.check(message)
         except SchemaError as error:
             error.sender, error.token = text, shown
             raise
+        return message
 
     def _refuse(self, error: SchemaError) -> None:
         """Report a message that cannot be right. If its sender is certain, nothing more is taken of it: the
@@ -330,17 +338,11 @@ class Collector:
         self._refused += 1
         sender = verified(self._key, error.sender, error.token)
         name = "" if sender is None else sender.name
+        pid = error.pid if isinstance(error, Unbelievable) else 0
         if name not in self._condemned and self._refused <= _MOST_REFUSED:
-            self._report(messages.Refused(str(error)[:200], name))
+            self._report(messages.Refused(str(error)[:200], name, pid))
         if name:
             self._condemned.add(name)
-
-    def _possible(self, message: Batch) -> Batch:
-        if len(message.rows) and int(message.rows["handshake"].max()) >= self._handshakes:
-            raise SchemaError("a handshake that is not tried")
-        if isinstance(message, messages.Lines) and len(message.lines) != self._outputs:
-            raise SchemaError("lines for other outputs than there are")
-        return message
 
     def _obey(self, order: Message) -> None:
         match order:

@@ -27,10 +27,10 @@ from lzr.rows import Reason
 _LATEST = 2  # services of a batch that the dashboard may show in its panel of latest services
 _FINDINGS = 256  # services of a batch that are listed on a terminal where there is no result file
 _PHRASE = 100  # characters of a product or version in such a list
-_REMEMBERED = 4096
+_REMEMBERED, _REPEATED = 4096, 4096
 """Replies whose identity is kept, to be looked up when the same bytes come again; then all are forgotten.
 `python -m benchmarks.endtoend` shows what it saves: 1.6 µs a flow in the collector where replies repeat, 5.4
-where none does. The size is a judgement: at 16 KB a reply at most, 64 MB."""
+where none does. Longer ones are seldom the same, and not kept. The sizes are a judgement: 16 MB at most."""
 _SHOWN = 160  # bytes of a banner in the panel of latest services
 
 
@@ -112,7 +112,9 @@ class BlockMaker:
                 key = handshakes[row], blob[at : at + length]
                 name = known.get(key)
                 if name is None:
-                    name = known[key] = self._classifier.identify(key[1], self._sent[key[0]])
+                    name = self._classifier.identify(key[1], self._sent[key[0]])
+                    if length <= _REPEATED:
+                        known[key] = name
                 names[row] = name
                 found.append((key[0], name.label))
                 at += length

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
 
 from lzr.ipc import messages
@@ -37,7 +38,18 @@ class Outbox:
         return bool(self._pending)
 
     def put(self, rows: NDArray[Any], payloads: Buffer, now: int) -> None:
-        """Make one message of OUTCOME rows and their payloads (end to end). now: monotonic ns."""
+        """Make messages of OUTCOME rows and their payloads (end to end): one, or as few as their size allows.
+
+        now: monotonic ns.
+        """
+        if len(payloads) <= messages.PIECE and len(rows) <= messages.PIECE_ROWS:
+            self._put(rows, payloads, now)
+            return
+        view = memoryview(payloads)
+        for first, end, start, stop in pieces(rows):
+            self._put(rows[first:end], bytes(view[start:stop]), now)
+
+    def _put(self, rows: NDArray[Any], payloads: Buffer, now: int) -> None:
         if not len(rows):
             return
         self.sequence += 1
@@ -69,3 +81,23 @@ class Outbox:
     def resend(self) -> None:
         """A new collector: it gets all that has not been acknowledged."""
         self._pending = deque(message for _, message, _ in self._kept)
+
+
+def pieces(
+    rows: NDArray[Any], most: int = messages.PIECE, most_rows: int = messages.PIECE_ROWS
+) -> Iterator[tuple[int, int, int, int]]:
+    """OUTCOME rows in pieces with at most so many bytes of payload: the rows' bounds, and their payloads'.
+
+    The rows of one target stay together, so a piece that is one target's may have more.
+    """
+    ends = np.cumsum(rows["data_len"], dtype=np.int64)
+    # Behind these a piece may end: what follows is of another target.
+    last = np.flatnonzero(np.append(rows["ticket"][1:] != rows["ticket"][:-1], True))
+    first = start = 0
+    while first < len(rows):
+        fit = min(int(np.searchsorted(ends, start + most, "right")), first + most_rows)
+        at = max(int(np.searchsorted(last, fit)) - 1, int(np.searchsorted(last, first)))
+        end = int(last[at]) + 1
+        stop = int(ends[end - 1])
+        yield first, end, start, stop
+        first, start = end, stop

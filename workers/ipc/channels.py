@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
+import os
+import select
+import socket
+import struct
 from collections.abc import Sequence
 from typing import Any
 
 import zmq
 
 from lzr.ipc import messages
+from lzr.ipc.inbox import Inbox
 from lzr.ipc.messages import Buffer, Message, Received
 
 RESULT_MARK = 64
@@ -19,29 +26,58 @@ REPORT_MARK = 0
 _NOBLOCK, _POLLIN, _EVENTS = int(zmq.NOBLOCK), int(zmq.POLLIN), int(zmq.EVENTS)
 
 
-def pull(
-    context: zmq.Context[Any], endpoint: str, *, mark: int, listener: int | None = None
-) -> zmq.Socket[bytes]:
-    """A socket that receives. listener: descriptor of a socket that listens at the endpoint already, or
-    None."""
-    return _open(context.socket(zmq.PULL), endpoint, zmq.RCVHWM, mark, listener)
+_CONNECTIONS = 2
+"""Of one process to a collector: the old one may still be there when it connects anew."""
+_CREDENTIALS = struct.Struct("3i")
+
+
+def pull(context: zmq.Context[Any], endpoint: str, *, mark: int) -> zmq.Socket[bytes]:
+    """A socket that receives."""
+    return _open(context.socket(zmq.PULL), endpoint, zmq.RCVHWM, mark)
 
 
 def push(context: zmq.Context[Any], endpoint: str, *, mark: int) -> zmq.Socket[bytes]:
     return _open(context.socket(zmq.PUSH), endpoint, zmq.SNDHWM, mark)
 
 
-def _open(sock: Any, endpoint: str, which: int, mark: int, listener: int | None = None) -> zmq.Socket[bytes]:
+def _open(sock: Any, endpoint: str, which: int, mark: int) -> zmq.Socket[bytes]:
     sock.setsockopt(which, mark)
     sock.setsockopt(zmq.MAXMSGSIZE, messages.MOST_OCTETS)
     sock.setsockopt(zmq.LINGER, 0)
-    if listener is not None:
-        sock.setsockopt(zmq.USE_FD, listener)
-        sock.bind(endpoint)
-    else:
-        sock.connect(endpoint)
+    sock.connect(endpoint)
     found: zmq.Socket[bytes] = sock
     return found
+
+
+def inbox(listener: int) -> Inbox:
+    """What comes to a socket that listens already, from PUSH sockets: read here, so that it has bounds.
+
+    ZeroMQ bounds a part of a message and the number of messages, not the message.
+    """
+    door = socket.socket(fileno=listener)
+    _set_non_blocking(listener)
+    epoll = select.epoll()
+    epoll.register(listener, select.EPOLLIN)
+
+    def accept() -> tuple[socket.socket, int] | None:
+        try:
+            sock, _ = door.accept()
+        except OSError:  # it has gone again, or there are no descriptors left
+            return None
+        pid = 0
+        with contextlib.suppress(OSError):
+            credentials = sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
+            pid, _, _ = _CREDENTIALS.unpack(credentials)
+        _set_non_blocking(sock.fileno())
+        return sock, pid
+
+    return Inbox(door, epoll, accept, lambda _: messages.MOST_OCTETS, _CONNECTIONS)
+
+
+def _set_non_blocking(descriptor: int) -> None:
+    """By fcntl: Python's own way is by ioctl, which workers may not call (lzr/syscalls.py)."""
+    flags = fcntl.fcntl(descriptor, fcntl.F_GETFL)
+    fcntl.fcntl(descriptor, fcntl.F_SETFL, flags | os.O_NONBLOCK)
 
 
 def try_send(sock: zmq.Socket[bytes], parts: Sequence[Buffer]) -> bool:

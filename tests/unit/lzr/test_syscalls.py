@@ -15,12 +15,13 @@ from lzr.syscalls import (
     ALLOWED,
     AND,
     ARCHITECTURES,
+    JUMP,
     JUMP_EQUAL,
     KILL,
     LOAD,
     REFUSE,
     RETURN,
-    Only,
+    Limits,
     program,
     sending,
 )
@@ -34,7 +35,7 @@ def verdict(
     number: int,
     *arguments: int,
     architecture: int | None = None,
-    more: dict[str, tuple[Only, ...]] | None = None,
+    more: dict[str, Limits] | None = None,
 ) -> int:
     """What the program returns for a call, as the kernel runs it."""
     padded = (*arguments, *[0] * 6)[:6]
@@ -52,6 +53,8 @@ def verdict(
                 (accumulator,) = struct.unpack_from("=I", data, k)
             case syscalls.AND:
                 accumulator &= k
+            case syscalls.JUMP:
+                at += k
             case syscalls.JUMP_EQUAL:
                 at += then if accumulator == k else otherwise
             case syscalls.RETURN:
@@ -73,7 +76,7 @@ def test_the_program_is_one_that_the_kernel_takes(machine: str) -> None:
     lines = list(struct.iter_unpack("=HBBI", code))
     assert len(lines) < 4096
     for at, (operation, then, otherwise, k) in enumerate(lines):
-        assert operation in (LOAD, AND, JUMP_EQUAL, RETURN)
+        assert operation in (LOAD, AND, JUMP, JUMP_EQUAL, RETURN)
         if operation == LOAD:
             assert k % 4 == 0
             assert k < 64
@@ -113,7 +116,14 @@ def test_what_is_allowed_whatever_is_asked(machine: str) -> None:
             [(2, 1, 0), (10, 2, 0), (17, 3, 768), (1, 2, 0), (1, 5, 0)],
         ),
         ("clone", [(0x3D0F00,)], [(0x11,), (0x1200011,), (0x10000011 - 0x11,), (0x4000,)]),
-        ("mmap", [(0, 4096, 3), (0, 4096, 0)], [(0, 4096, 7), (0, 4096, 4), (0, 4096, 5)]),
+        (
+            "mmap",
+            [(0, 4096, 3, 0x22), (0, 4096, 0, 0x4022), (0, 4096, 3, 0x2001), (0, 4096, 1, 2)],
+            [
+                *((0, 4096, code, 0x22) for code in (7, 4, 5)),
+                *((0, 4096, 3, memory) for memory in (0x21, 0x23, 0x40022, 0x40001)),
+            ],
+        ),
         ("mprotect", [(0, 4096, 3)], [(0, 4096, 5)]),
         ("fcntl", [(5, 3), (5, 4, 0o4000), (5, 1030)], [(5, 6), (5, 8, 1), (5, 10), (5, 1026), (5, 1032)]),
         ("sendto", [(5, 1, 9, 0, 0, 0)], [(5, 1, 9, 0, 4096, 20), (5, 1, 9, 0, 1 << 32, 20)]),
@@ -141,6 +151,7 @@ def test_what_a_flow_worker_may_besides(machine: str) -> None:
     for name, allowed, refused in (
         ("sendto", [(5, 0, 0, 64, 4096, 20), (5, 1, 9, 0, 0, 0)], [(5, 1, 9, 0, 4096, 110)]),
         ("sendmsg", [(7, 4096, 64), (8, 4096, 0)], [(1, 4096, 0), (9, 4096, 0)]),
+        ("close", [(0,), (6,), (9,), (1 << 20,)], [(7,), (8,), (8 | 1 << 32,)]),
     ):
         for arguments in allowed:
             assert verdict(machine, numbers[name], *arguments, more=more) == ALLOW

@@ -318,15 +318,40 @@ def test_what_the_fork_server_tells_is_checked(scene: Scene, event: bytes) -> No
 
 def test_what_a_collector_refuses_costs_its_sender(scene: Scene) -> None:
     scene.start()
-    assert scene.say(C0, messages.Refused("Outcomes: a reason that is none", F0)) == []
+    assert scene.say(C0, messages.Refused("Outcomes: a reason that is none", F0, 0)) == []
     assert scene.killed == [F0]
     assert scene.notes == [
         f"{F0} sent what cannot be (says {C0}: Outcomes: a reason that is none): it is ended"
     ]
-    scene.say(C0, messages.Refused("Outcomes in the name of 'x', by somebody else", ""))
+    scene.say(C0, messages.Refused("Outcomes in the name of 'x', by somebody else", "", 1))
     assert scene.killed == [F0]
     assert scene.supervisor.refused == 2
     assert "a message is not believed" in scene.notes[-1]
+
+
+def test_who_floods_a_collector_is_known_by_the_connection(scene: Scene) -> None:
+    scene.start()
+    scene.child(F0).pid = 4_000_001
+    scene.say(C0, messages.Refused("a message of more than 40 parts", "", 4_000_001))
+    assert scene.killed == [F0]
+
+
+def test_results_of_inputs_that_are_not_its_own_cost_the_worker_and_not_the_scan(scene: Scene) -> None:
+    """Who wrote them believed them: it is replaced, so that they are cut off, and is not to blame."""
+    scene.start()
+    number = scene.child(F0).number
+    scene.supervisor.refuse_results("results of others", {number}, C0)
+    assert scene.killed == [F0, C0]
+    assert scene.notes[0].startswith(f"{F0} sent what cannot be")
+    assert scene.notes[1:] == [f"{C0} is replaced, so that they are not in the output"]
+    assert scene.supervisor.refused == 1
+
+
+def test_results_of_a_worker_that_there_is_not_are_the_collectors_own(scene: Scene) -> None:
+    scene.start()
+    scene.supervisor.refuse_results("results of others", {999}, C0)
+    assert scene.killed == [C0]
+    assert scene.notes == [f"{C0} sent what cannot be (results of others): it is ended"]
 
 
 def test_a_released_shard_outlives_its_message(scene: Scene) -> None:

@@ -139,3 +139,27 @@ def test_settled_twice_is_a_mistake_of_ours() -> None:
     ledger.settle(rows["ticket"])
     with pytest.raises(ValueError, match="has one already"):
         ledger.settle(rows["ticket"])
+
+
+@pytest.mark.attack
+def test_who_settles_what_it_does_not_hold_is_known() -> None:
+    ledger = Ledger(capacity=4)
+    rows = targets(list(range(10)))
+    ledger.admit(rows)
+    for shard, (_, part) in enumerate(ledger.deal(rows, 7, np.arange(2, dtype=np.uint16))):
+        ledger.give(part, holder=5 + shard)
+    tickets = rows["ticket"]
+    shards = shard_of(rows, 7, 2)
+    mine, others = tickets[shards == 0], tickets[shards == 1]
+    both = np.concatenate((mine, others))
+    right = [(5, len(mine)), (6, len(others))]
+    assert not ledger.not_theirs(both, right)
+    assert ledger.not_theirs(both, [(5, len(mine) + 1), (6, len(others) - 1)]) == {5}, "another's"
+    assert ledger.not_theirs(np.concatenate((mine, mine[:1])), [(5, len(mine)), (5, 1)]) == {5}, "twice"
+    assert ledger.not_theirs(np.array([1 << 31], np.uint32), [(6, 1)]) == {6}, "of no input"
+    assert ledger.not_theirs(both, [(8, len(both))]) == {8}, "of nobody"
+    ledger.moved(0, holder=6)
+    assert ledger.not_theirs(both, right) == {5}
+    assert not ledger.not_theirs(both, [(6, len(both))])
+    ledger.settle(mine)
+    assert ledger.not_theirs(mine, [(6, len(mine))]) == {6}, "settled already"

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
 
 from lzr.ipc import messages
 from lzr.ipc.messages import Buffer
 from lzr.rows import OUTCOME
-from workers.flow.outbox import Outbox
+from workers.flow.outbox import Outbox, pieces
 
 
 def filled(count: int) -> Outbox:
@@ -79,3 +81,34 @@ def test_a_new_collector_gets_all_that_is_not_acknowledged_and_nothing_else() ->
     box.resend()
     box.push(lambda message: not sent.append(message))
     assert numbers(sent) == [2, 3, 4, 5]
+
+
+@given(st.lists(st.tuples(st.integers(0, 30), st.integers(1, 4)), max_size=40), st.integers(1, 60))
+def test_large_results_go_in_pieces_and_a_targets_stay_together(
+    targets: list[tuple[int, int]], most: int
+) -> None:
+    """targets: bytes of each of its records, and how many records it has."""
+    rows = np.zeros(sum(count for _, count in targets), OUTCOME)
+    rows["data_len"] = [size for size, count in targets for _ in range(count)]
+    rows["ticket"] = [at for at, (_, count) in enumerate(targets) for _ in range(count)]
+    found = list(pieces(rows, most, most_rows=10))
+    at = octets = 0
+    for first, end, start, stop in found:
+        assert (first, start) == (at, octets)
+        at, octets = end, stop
+        part = rows[first:end]
+        assert stop - start == part["data_len"].sum()
+        small = stop - start <= most and len(part) <= 10
+        assert small or len(set(part["ticket"].tolist())) == 1
+        assert end == len(rows) or rows["ticket"][end] != rows["ticket"][end - 1]
+    assert (at, octets) == (len(rows), rows["data_len"].sum())
+
+
+def test_many_bytes_are_many_messages() -> None:
+    box, sent = Outbox(7), list[list[Buffer]]()
+    rows = np.zeros(20, OUTCOME)
+    rows["ticket"], rows["data_len"] = np.arange(20), 1 << 20
+    box.put(rows, bytes(20 << 20), 1)
+    box.push(lambda message: not sent.append(message))  # type: ignore[func-returns-value]
+    assert numbers(sent) == [1, 2, 3]
+    assert len(box) == 3

@@ -1,0 +1,78 @@
+"""Results come to a collector from real ZeroMQ sockets, and from one who fills its memory."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import socket
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+import zmq
+
+from lzr.ipc import messages
+from lzr.ipc.inbox import Inbox, Unbelievable
+from tests.unit.lzr.ipc.test_zmtp import BEGUN, frame
+from workers.ipc import channels
+
+pytestmark = pytest.mark.attack
+
+
+@pytest.fixture
+def door(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Inbox]]:
+    path = str(tmp_path_factory.mktemp("c") / "results")
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(path)
+        listener.listen()
+        inbox = channels.inbox(os.dup(listener.fileno()))
+    yield path, inbox
+    inbox.close()
+
+
+def awaited(inbox: Inbox, wanted: Callable[[Any], bool]) -> Any:
+    for _ in range(2000):
+        try:
+            found = inbox.receive()
+        except Unbelievable as error:
+            found = error
+        if wanted(found):
+            return found
+        inbox.wait(0.01)
+    raise AssertionError("it does not come")
+
+
+def test_a_message_without_end_costs_its_connection_and_nobody_else_is_held_up(
+    door: tuple[str, Inbox],
+) -> None:
+    path, inbox = door
+    context: zmq.Context[Any] = zmq.Context()
+    honest = channels.push(context, f"ipc://{path}", mark=channels.RESULT_MARK)
+    with socket.socket(socket.AF_UNIX) as attacker:
+        attacker.connect(path)
+        attacker.setblocking(False)
+        attacker.send(BEGUN)
+        part = frame(bytes(60_000), more=True)
+        sent, told = 0, None
+        while told is None:
+            with contextlib.suppress(BlockingIOError, BrokenPipeError):
+                sent += attacker.send(part)
+            with contextlib.suppress(BlockingIOError):
+                told = awaited(inbox, lambda _: True)
+            assert sent < 2 * messages.MOST_OCTETS
+        assert isinstance(told, Unbelievable)
+        assert told.pid == os.getpid()
+    honest.send_multipart([b"a", b"result"])
+    assert awaited(inbox, bool) == (os.getpid(), [b"a", b"result"])
+    context.destroy(linger=0)
+
+
+def test_one_process_has_few_connections(door: tuple[str, Inbox]) -> None:
+    path, inbox = door
+    attackers = [socket.socket(socket.AF_UNIX) for _ in range(5)]
+    for sock in attackers:
+        sock.connect(path)
+    refused = [awaited(inbox, lambda found: isinstance(found, Unbelievable)) for _ in range(3)]
+    assert {str(error) for error in refused} == {"more than 2 connections"}
+    for sock in attackers:
+        sock.close()

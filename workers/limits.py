@@ -1,0 +1,41 @@
+"""What a worker or collector may take of the machine: memory, descriptors, threads (setrlimit(2)).
+
+One that was taken over is not to fill the memory of the host, nor its tables of files and processes. The
+limits are far above what a scan needs, and nobody can raise them again without root.
+"""
+
+from __future__ import annotations
+
+import os
+import resource
+
+_LEAST_MEMORY = 1 << 30
+_ROOM = 64  # descriptors of ZeroMQ's and Python's own
+_THREADS = 4  # of a child, with one to spare
+_OTHERS = 1024  # children beside the flow workers, at most: `lzr ctl` takes no larger number
+
+
+def memory() -> int:
+    """Bytes that a child may have of its own: half of what the machine has, if that is a gigabyte."""
+    return max(_LEAST_MEMORY, os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2)
+
+
+def bound(octets: int, highest: int, shards: int, *, own_user: bool) -> None:
+    """For good, for this process. Before it has threads.
+
+    octets: of memory of its own. highest: descriptor that is open. own_user: nobody else's processes count as
+    this user's, so its threads can be counted.
+    """
+    _lower(resource.RLIMIT_DATA, octets)
+    _lower(resource.RLIMIT_NOFILE, highest + 1 + _ROOM + 2 * (shards + _OTHERS))
+    if own_user:
+        _lower(resource.RLIMIT_NPROC, _THREADS * (shards + _OTHERS))
+    _lower(resource.RLIMIT_MEMLOCK, 0)
+    _lower(resource.RLIMIT_CORE, 0)  # it would hold the secrets of the scan
+
+
+def _lower(which: int, most: int) -> None:
+    _, hard = resource.getrlimit(which)
+    if hard != resource.RLIM_INFINITY:
+        most = min(most, hard)
+    resource.setrlimit(which, (most, most))
