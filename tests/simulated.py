@@ -306,6 +306,10 @@ class Pool:
     def handle(self, event: Event) -> None:
         if isinstance(event, Released) and self.given.get(event.shard) == event.name:
             del self.given[event.shard]
+            if event.name in self.children:
+                assert isinstance(event.flows, tuple)
+                tickets = np.array([flow.ticket for flow in event.flows], np.uint32)
+                assert self.ledger.holds(self.children[event.name].number, event.shard, tickets)
         for order in self.machine.handle(event, self.now):
             self._perform(order)
 

@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import msgspec
+import numpy as np
+from numpy.typing import NDArray
 
 from coordinator.monitor.meter import Meter
 from coordinator.monitor.snapshot import State
@@ -25,6 +27,7 @@ from lzr.ownership import orders as do
 from lzr.ownership.events import Adopted, Died, Ending, Event, Fenced, Linked, Ready, Released, Want
 from lzr.ownership.orders import News
 from lzr.ownership.processes import COLLECT, FLOW
+from lzr.rows import State as Flow
 from lzr.safetext import plain
 
 _LAST_WORDS = 0.25
@@ -102,6 +105,8 @@ class Supervisor:
         """What a new flow worker is told before anything else."""
         self.moved: Callable[[int, int], None] = lambda shard, number: None
         """Told of a shard whose flows are sent to the flow worker with this number."""
+        self.holds: Callable[[int, int, NDArray[np.uint32]], bool] = lambda number, shard, tickets: True
+        """Whether the flow worker with this number has these inputs of a shard."""
         self._outputs = outputs
         self._meter = meter
         self._note = note
@@ -189,6 +194,10 @@ class Supervisor:
                 return Adopted(name, shard)
             case messages.Released():  # the columns lie in memory that the message holds
                 child.releasing = max(0, child.releasing - 1)
+                if name in self.pool.children and not self.holds(
+                    child.number, message.shard, _tickets(message)
+                ):
+                    raise messages.SchemaError("a shard with inputs that it was not given", name)
                 columns = tuple(getattr(message, column).copy() for column in message.columns)
                 return Released(name, message.shard, columns)
             case messages.Fenced(source):
@@ -349,3 +358,9 @@ class Supervisor:
             report = self._arrived.popleft()
             if isinstance(report, Written | Stats):
                 yield report
+
+
+def _tickets(released: messages.Released) -> NDArray[np.uint32]:
+    """Of inputs that go with a shard; a probe for ACKing firewalls has its flow's, which may have ended."""
+    flows = released.flows[released.flows["state"] != Flow.PROBE]
+    return np.concatenate((flows["ticket"], released.targets["ticket"]))

@@ -100,7 +100,7 @@ class Loop:
             self.console.log.debug,
         )
         self.departure = ready.egress.departure
-        self.supervisor.moved = begun.ledger.moved
+        self.supervisor.moved, self.supervisor.holds = begun.ledger.moved, begun.ledger.holds
         self.acknowledgements = Acknowledgements(opened.pool)
         self.pacer = Pacer(options.rate if options.send_syns or options.reopen else None, now)
         self.reading = Reading(

@@ -63,8 +63,9 @@ many wait for a worker besides those that it has taken."""
 MOST_PARTS = 40  # parts of a message: a collector sends a line blob for each output, and a few columns
 MOST_OCTETS = 1 << 27
 """Of one part: a million flows have 104 MB. ZeroMQ hangs up on who sends more."""
-PIECE, PIECE_ROWS = 1 << 23, 1 << 15
-"""Bytes of hosts' data, and results, in one message of them; what belongs to one target is not cut."""
+PIECE, PIECE_ROWS = 1 << 22, 1 << 15
+"""Bytes of hosts' data, and results, in one message of them; what belongs to one target is not cut. A record
+may have six characters for a byte, once for each output, and MOST_OCTETS is for all of them."""
 
 Number = Annotated[int, Meta(ge=0, le=(1 << 63) - 1)]
 Word64 = Annotated[int, Meta(ge=0)]

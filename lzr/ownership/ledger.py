@@ -61,6 +61,16 @@ class Ledger:
         """A worker has given up a shard, its flows and all, and they are sent to this one."""
         self._holders[self._given & (self._shards == shard)] = holder
 
+    def holds(self, holder: int, shard: int, tickets: NDArray[np.uint32]) -> bool:
+        """Whether these are inputs of this shard without a fate, no one twice, that this worker was given."""
+        if not len(tickets):
+            return True
+        theirs = np.sort(tickets)
+        if int(theirs[-1]) >= len(self._given) or (theirs[1:] == theirs[:-1]).any():
+            return False
+        right = self._given[theirs] & (self._holders[theirs] == holder) & (self._shards[theirs] == shard)
+        return bool(right.all())
+
     def not_theirs(self, tickets: NDArray[np.uint32], shares: Sequence[tuple[int, int]]) -> set[int]:
         """Who would settle an input that it does not hold, or one twice: numbers of flow workers.
 

@@ -25,6 +25,7 @@ from lzr.ipc.job import Spawn, unpack_spawn
 from lzr.ipc.messages import Message, pack, unpack
 from lzr.ownership.events import Adopted, Died, Event, Want
 from lzr.ownership.orders import News, ShardClosed, ShardOpened, TryAgain
+from lzr.rows import FLOW, TARGET, State
 from tests.lab.net import wait_for
 from tests.messagesamples import SAMPLES, mutated
 
@@ -368,3 +369,28 @@ def test_a_released_shard_outlives_its_message(scene: Scene) -> None:
         assert getattr(adopt, name).tobytes() == (
             sent if isinstance(sent, bytes) else np.asarray(sent).tobytes()
         )
+
+
+def test_a_shard_is_not_released_with_inputs_of_others(scene: Scene) -> None:
+    """Else whoever adopts it would settle them, and be taken for the liar."""
+    scene.start()
+    scene.supervisor.want(2, 1, 0.0)
+    scene.say("flow-1.1", messages.Ready())
+    asked: list[tuple[int, int, list[int]]] = []
+
+    def holds(number: int, shard: int, tickets: Any) -> bool:
+        asked.append((number, shard, tickets.tolist()))
+        return False
+
+    scene.supervisor.holds = holds
+    sample = next(each for each in SAMPLES if isinstance(each, messages.Released))
+    flows = np.zeros(3, FLOW)
+    flows["state"], flows["ticket"] = [State.SYN_SENT, State.PROBE, State.ACKED], [7, 8, 9]
+    columns = {name: getattr(sample, name)[:0] for name in sample.columns} | {"flows": flows}
+    targets = np.zeros(1, TARGET)
+    targets["ticket"] = 5
+    columns["targets"] = targets
+    scene.say(F0, messages.Released(1, *(columns[name] for name in sample.columns)))
+    assert asked == [(scene.child(F0).number, 1, [7, 9, 5])], "probes have their flow's ticket"
+    assert scene.killed == [F0]
+    assert not [order for order in orders_of(scene, "flow-1.1") if isinstance(order, messages.Adopt)]
