@@ -54,3 +54,10 @@ def unreached(example: str) -> str:
         f"the routes have changed while the scan runs, and targets that had a way have none now ({example}): "
         f"see ip route get {example}; scan those that are counted as unroutable, or have no answer, again"
     )
+
+
+PORTS = (
+    "rules of this host choose the way by port (ip rule, sport or dport), and packets that the kernel routes "
+    "one by one do not follow them: some are sent another way than connections of this host; scan the ports "
+    "of each such rule by themselves, or change the rules"
+)

@@ -31,6 +31,8 @@ IFLA_INFO_KIND, IFLA_INFO_SLAVE_KIND = 1, 4  # in IFLA_LINKINFO
 IFA_ADDRESS, IFA_LOCAL, IFA_FLAGS = 1, 2, 8
 RTA_DST, RTA_SRC, RTA_OIF, RTA_GATEWAY, RTA_PREFSRC, RTA_METRICS = 1, 2, 4, 5, 7, 8
 RTA_MULTIPATH, RTA_VIA, RTA_ENCAP = 9, 18, 22
+RTA_IP_PROTO, RTA_SPORT, RTA_DPORT = 27, 28, 29
+FRA_IP_PROTO, FRA_SPORT_RANGE, FRA_DPORT_RANGE = 22, 23, 24  # linux/fib_rules.h
 RTAX_MTU = 2  # in RTA_METRICS
 RTM_F_FIB_MATCH = 0x2000
 """Of a question: answer with the route itself, not with what comes of it for this destination."""

@@ -28,6 +28,7 @@ from coordinator.network.gateways import Gateway, Gateways
 from coordinator.network.neighbours import NetworkError, NoRouteError
 from coordinator.network.netlink import Netlink
 from coordinator.network.ownsources import OwnSources
+from coordinator.network.portrules import PortsUsed
 from coordinator.network.standing import Standing
 from coordinator.network.survey import (
     ANYWHERE,
@@ -45,6 +46,7 @@ from lzr.ipc import messages
 from lzr.packet import ways
 from lzr.packet.ways import Kind, Ways
 from lzr.rows import TARGET, Rows
+from lzr.sourceports import DEFAULT_PORTS
 
 _GATHER, _APART = 0.05, 0.25
 """Seconds that are waited after a change for others that come with it, and at least between two surveys.
@@ -70,13 +72,22 @@ class Routing:
     """
 
     def __init__(
-        self, kernel: Netlink, interface: str | None, sources: Iterable[str], say: Callable[[str], None]
+        self,
+        kernel: Netlink,
+        interface: str | None,
+        sources: Iterable[str],
+        say: Callable[[str], None],
+        own_ports: tuple[int, int] = DEFAULT_PORTS,
     ) -> None:
-        """interface, sources: what the user has chosen. say: takes a sentence for the user."""
+        """interface, sources: what the user has chosen. say: takes a sentence for the user.
+
+        own_ports: the first and the last of those that our connections leave from.
+        """
         self._kernel = kernel
         self._news = Netlink(nl.GROUP_LINKS | nl.GROUP_NEIGHBOURS | nl.GROUP_ROUTES)
         self._interface = interface
         self._own = OwnSources(sources)
+        self._ports = PortsUsed(own_ports)
         self._survey = Survey(kernel, (), None)
         self._gateways = Gateways(kernel, say)
         self._standing = Standing(say)
@@ -106,6 +117,10 @@ class Routing:
         rows = list(backlog)
         self._own.note_seen(rows)
         self._take_survey()
+        for each in rows:
+            self._ports.note(each, self._survey.port_bounds)
+        if self._ports.pairs:
+            self._take_survey()
         survey = self._survey
         counts = np.zeros(len(survey.edges), np.int64)
         for each in rows:
@@ -144,7 +159,7 @@ class Routing:
                     f"interface {link.name} has no carrier: is its cable in, or its other end up?"
                 )
             oif = link.index
-        survey = Survey(self._kernel, self._own.given[:MOST_SOURCES], oif)
+        survey = Survey(self._kernel, self._own.given[:MOST_SOURCES], oif, self._ports.pairs)
         self._note_standing(survey.links, survey.addresses)
         self._survey = survey
 
@@ -163,6 +178,7 @@ class Routing:
         if self._fixed:
             return np.full(len(rows), Kind.RING, np.uint8), [], False
         changed = self._own.note_seen([rows])
+        changed |= self._ports.note(rows, self._survey.port_bounds)
         if changed:
             self._take_survey()
             self.ways = waytable.make(self._survey, self._gateways, self._own)

@@ -42,6 +42,8 @@ class Standing:
         for code in fresh:
             if table.links:
                 self._links.add(table.links[code])
+            if table.by_port and table.by_port[code] and "ports" not in self._told:
+                self._lose("ports", changes.PORTS)
             if table.ways["kind"][code] < Kind.NONE and len(self._witnesses) < ways.MOST_WAYS:
                 self._witnesses = np.concatenate([self._witnesses, rows[codes == code][:1]])
 

@@ -2,7 +2,8 @@
 
 The boundaries come from a dump of all routes of all tables, and of all rules; what lies between two of them
 is asked of the kernel once for each of our sources. Nothing of its algorithm is repeated here: metrics,
-policy rules, nexthop objects, VRFs, IPv4 by way of IPv6 are what RTM_GETROUTE makes of them.
+policy rules, nexthop objects, VRFs, IPv4 by way of IPv6 are what RTM_GETROUTE makes of them. It is asked for
+TCP, for the user whose sockets ours are, and, where rules look at ports, for the ports that the scan uses.
 """
 
 from __future__ import annotations
@@ -12,10 +13,12 @@ import ipaddress
 import socket
 import struct
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from coordinator.network import netlink as nl
+from coordinator.network import portrules
 from coordinator.network.netlink import Netlink
+from coordinator.network.portrules import Pair
 from lzr.packet import ways
 from lzr.packet.ways import Kind
 from lzr.rows import V4_MAPPED
@@ -58,7 +61,7 @@ class Hardware:
 @dataclass(frozen=True, slots=True)
 class Answer:
     """Where packets to an interval go. gateway: None on the same link. single: one next hop, with nothing
-    wrapped around the packet. local: to this host itself."""
+    wrapped around the packet. local: to this host itself. by_port: a rule that looks at ports has a say."""
 
     index: int
     gateway: Address | None
@@ -66,6 +69,7 @@ class Answer:
     mtu: int
     single: bool
     local: bool
+    by_port: bool = False
 
 
 class Survey:
@@ -74,13 +78,23 @@ class Survey:
     edges: where the intervals begin, ascending, the first at 0; answers: of each, None where there is no way.
     """
 
-    def __init__(self, kernel: Netlink, sources: Sequence[Address] = (), oif: int | None = None) -> None:
+    def __init__(
+        self,
+        kernel: Netlink,
+        sources: Sequence[Address] = (),
+        oif: int | None = None,
+        ports: Sequence[Pair] = (),
+    ) -> None:
         """sources: ours, if the user or ZMap has chosen them: the ways are those of packets from there.
 
-        oif: the link that packets have to leave by. Raises OSError.
+        oif: the link that packets have to leave by. ports: those that are used, if rules look at them.
+        Raises OSError.
         """
         self._kernel = kernel
         self._oif = oif
+        self._ports = tuple(ports)
+        self.port_bounds: tuple[set[int], set[int]] = (set(), set())
+        """As in `portrules.bounds`; nothing where no rule looks at ports."""
         self._sources = {family: [one for one in sources if one.version == family] for family in (4, 6)}
         self.links = links(kernel)
         self.addresses = own_addresses(kernel)
@@ -101,6 +115,9 @@ class Survey:
                     found = self._kernel.ask(kind, fixed, flags=nl.F_DUMP)
                 except OSError:
                     continue  # a kernel without IPv6
+                if kind == nl.GETRULE:
+                    for known, new in zip(self.port_bounds, portrules.bounds(found), strict=True):
+                        known.update(new)
                 for message in found:
                     if message.fields[0] != family:
                         continue
@@ -118,12 +135,16 @@ class Survey:
         target = address(number)
         found: list[Answer | None] = []
         origins: list[Address | None] = [*self._sources[target.version][:MOST_SOURCES]]
+        by_port = False
         for source in origins or [None]:
-            found.append(self._one(target, source))
+            several = [self._one(target, source, pair) for pair in self._ports or (None,)]
+            found += several
+            by_port |= bool(self._ports) and any(one != self._one(target, source) for one in several)
         if all(one == found[0] for one in found):
-            return found[0]
+            return found[0] and replace(found[0], by_port=by_port)
         some = next(one for one in found if one is not None)
-        return Answer(some.index, None, None, min(one.mtu for one in found if one), False, False)
+        origin = None if origins else some.source
+        return Answer(some.index, None, origin, min(one.mtu for one in found if one), False, False, by_port)
 
     def why(self, number: int) -> int:
         """The reason, a `Kind`, for which `ask` knows no way to an address."""
@@ -134,7 +155,7 @@ class Survey:
             return Kind.NO_ADDRESS
         origins: list[Address | None] = [*self._sources[target.version][:MOST_SOURCES]]
         try:
-            real, *_ = self._lookup(target, (origins or [None])[0], 0)
+            real, *_ = self._lookup(target, (origins or [None])[0], next(iter(self._ports), None), 0)
         except OSError as error:
             return Kind.REFUSED if error.errno in _REFUSALS else Kind.NONE
         except ValueError:
@@ -143,9 +164,11 @@ class Survey:
             return Kind.NO_ADDRESS if nl.RTA_OIF in real.attributes else Kind.NONE
         return Kind.NOBODY  # broadcast, anycast, multicast
 
-    def _one(self, target: Address, source: Address | None) -> Answer | None:
+    def _one(self, target: Address, source: Address | None, ports: Pair | None = None) -> Answer | None:
         try:
-            (real, *_), (route, *_) = (self._lookup(target, source, flag) for flag in (0, nl.RTM_F_FIB_MATCH))
+            (real, *_), (route, *_) = (
+                self._lookup(target, source, ports, flag) for flag in (0, nl.RTM_F_FIB_MATCH)
+            )
         except (OSError, ValueError):
             return None
         kind, found = real.fields[7], real.attributes
@@ -178,8 +201,12 @@ class Survey:
             local=kind == nl.RTN_LOCAL,
         )
 
-    def _lookup(self, target: Address, source: Address | None, flags: int) -> list[nl.Message]:
-        attributes = {nl.RTA_DST: target.packed}
+    def _lookup(
+        self, target: Address, source: Address | None, ports: Pair | None, flags: int
+    ) -> list[nl.Message]:
+        attributes = {nl.RTA_DST: target.packed, nl.RTA_IP_PROTO: bytes([socket.IPPROTO_TCP])}
+        if ports is not None:
+            attributes[nl.RTA_SPORT], attributes[nl.RTA_DPORT] = (struct.pack("!H", port) for port in ports)
         bits = target.max_prefixlen
         if self._oif is not None:
             attributes[nl.RTA_OIF] = struct.pack("=I", self._oif)

@@ -35,7 +35,7 @@ def make(survey: Survey, gateways: Gateways, own: OwnSources) -> Ways:
         version = address(first).version
         by_ring = gateways.mac(version) is not None and gateways.are_next_hop(survey, answer, version)
         kind, link = (Kind.RING, 0) if by_ring else (Kind.KERNEL, answer.index)
-        return Way(kind, source, max(answer.mtu, ways.LEAST_MTU), link)
+        return Way(kind, source, max(answer.mtu, ways.LEAST_MTU), link, answer.by_port and not by_ring)
 
     return ways.make(survey.edges, way, Way(Kind.RING, mtu=gateways.mtu))
 

@@ -78,7 +78,11 @@ class Sweeping:
         rows["syn"] = Opening.OURS
         for name, half in (("peer_hi", "hi"), ("peer_lo", "lo")):
             rows[name] = np.concatenate([ranges[half], table[half]])
-        rows["peer_port"] = self._share.space.ports[0]
+        ports = self._share.space.ports
+        rows["peer_port"] = ports[0]
+        each = np.repeat(rows[:1], len(ports))  # rules may look at ports
+        each["peer_port"] = ports
+        rows = np.concatenate([rows, each])
         self._departure.admit(pick(rows, self._share.space.numbers(rows)[1]))
 
     # --- asking --------------------------------------------------------------------------------------------

@@ -21,6 +21,7 @@ from lzr.ipc import messages
 from lzr.options.table import Options, UsageError
 from lzr.packet.sharding import MOST_LINKS
 from lzr.rows import Opening, Rows
+from lzr.sourceports import DEFAULT_PORTS
 
 
 class Departure:
@@ -128,7 +129,9 @@ def find_departure(options: Options, backlog: Iterable[Rows], guard: Guard | Non
     rows, notes = list(backlog), list[str]()
     try:
         given = discover.expand_sources(options.source_ips)
-        routing = Routing(Netlink(), options.interface, given, notes.append)
+        routing = Routing(
+            Netlink(), options.interface, given, notes.append, options.source_port or DEFAULT_PORTS
+        )
     except NetworkError as error:
         raise UsageError(str(error)) from error
     except OSError as error:

@@ -47,13 +47,15 @@ class Kind:
 class Way:
     """source: our address, as two halves; (0, 0) where any of the family will do. mtu: of the packets.
 
-    link: by which they leave, 0 where that is not to be told apart.
+    link: by which they leave, 0 where that is not to be told apart. by_port: the kernel routes them one by
+    one, and would choose another way for connections of its own, which have ports.
     """
 
     kind: int
     source: tuple[int, int] = (0, 0)
     mtu: int = 1500
     link: int = 0
+    by_port: bool = False
 
 
 def mss(mtu: int, v4: bool) -> int:
@@ -120,12 +122,13 @@ def place(rows: Rows, edges: Sequence[int]) -> NDArray[np.intp]:
 class Ways:
     """intervals: INTERVAL rows; ways: WAY rows, by number. Number 0 is the ring's.
 
-    links: of each way, as in `Way`; empty where nobody asks.
+    links, by_port: of each way, as in `Way`; empty where nobody asks.
     """
 
     intervals: Rows
     ways: Rows
     links: tuple[int, ...] = ()
+    by_port: tuple[bool, ...] = ()
     simple: bool = field(init=False)
     """Everything goes by the ring: nothing has to be looked up to send it."""
 
@@ -168,7 +171,12 @@ def make(starts: Iterable[int], answer: Callable[[int, int], Way], ring: Way) ->
     intervals = np.zeros(len(found), INTERVAL)
     for at, (first, place) in enumerate(found):
         intervals[at] = (first >> 64, first & (1 << 64) - 1, place, b"")
-    return Ways(intervals, _rows(list(numbers)), tuple(way.link for way in numbers))
+    return Ways(
+        intervals,
+        _rows(list(numbers)),
+        tuple(way.link for way in numbers),
+        tuple(way.by_port for way in numbers),
+    )
 
 
 def _rows(ways: Sequence[Way]) -> Rows:

@@ -54,7 +54,9 @@ class Kernel:
 class Survey:
     """Stands in for the kernel's routing."""
 
-    def __init__(self, kernel: Any, sources: Any = (), oif: int | None = None) -> None:
+    port_bounds: tuple[set[int], set[int]] = (set(), set())
+
+    def __init__(self, kernel: Any, sources: Any = (), oif: int | None = None, ports: Any = ()) -> None:
         self.links, self.complete = LINKS, True
         bounds = (ways.bounds(net.network_address.packed, net.prefixlen) for net in (*FOUND, SHUT))
         self.edges = sorted({*ways.ALWAYS, *(edge for pair in bounds for edge in pair)})

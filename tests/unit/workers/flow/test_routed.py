@@ -23,12 +23,20 @@ WAYS = make([0], lambda first, last: Way(Kind.KERNEL, mtu=500), Way(Kind.RING))
 
 
 class Raw:
-    """A raw socket; trouble: the errno of each of the next calls, 0 for none."""
+    """A raw socket; trouble: the errno of each of the next calls, 0 for none. new: its kernel can be told the
+    protocol."""
 
-    def __init__(self, family: int) -> None:
+    def __init__(self, family: int, *, new: bool = False) -> None:
         self.family = family
+        self.new = new
         self.trouble: list[int] = []
         self.sent: list[tuple[bytes, Any, Any]] = []
+
+    def getsockopt(self, level: int, option: int) -> int:
+        assert (level, option) == (socket.IPPROTO_IP, 52)
+        if not self.new:
+            raise OSError(errno.ENOPROTOOPT, "so it is")
+        return socket.IPPROTO_RAW
 
     def sendmsg(self, octets: list[bytes], ancillary: Any, flags: int, destination: Any) -> None:
         number = self.trouble.pop(0) if self.trouble else 0
@@ -52,19 +60,23 @@ def send(made: Routed, rows: Any) -> int:
     return made.send(rows, WAYS.of(rows), WAYS, BUILDER)
 
 
+@pytest.mark.parametrize("new", [False, True])
 @pytest.mark.parametrize(("peer", "header", "option"), [("192.0.2.", 20, 8), ("2001:db8::", 40, 50)])
-def test_a_packet_is_whole_and_says_where_it_is_from(peer: str, header: int, option: int) -> None:
-    """The source stands beside it too, for the rules that look at it; the MSS is that of the way."""
-    sockets = [Raw(socket.AF_INET), Raw(socket.AF_INET6)]
+def test_a_packet_is_whole_and_says_where_it_is_from(peer: str, header: int, option: int, new: bool) -> None:
+    """The source stands beside it too, and that it is TCP where the kernel takes it, for the rules that look
+    at them; the MSS is that of the way."""
+    sockets = [Raw(socket.AF_INET, new=new), Raw(socket.AF_INET6, new=new)]
     made = Routed(sockets)  # type: ignore[arg-type]
     octets = send(made, frames(3, peer=peer))
     (mine,) = [each for each in sockets if each.sent]
     assert made.sent == 3
     assert octets == made.sent_octets == sum(len(packet) for packet, _, _ in mine.sent)
     for at, (packet, ancillary, destination) in enumerate(mine.sent):
-        assert destination == (f"{peer}{at + 1}", 0)
+        by_port = socket.IPPROTO_TCP if new and header == 40 else 0  # where IPv6 is told
+        assert destination == (f"{peer}{at + 1}", by_port)
         source = packet[12:16] if header == 20 else packet[8:24]
-        ((_, kind, info),) = ancillary
+        (_, kind, info), *more = ancillary
+        assert more == ([(0, 52, b"\6\0\0\0")] if new and header == 20 else [])
         assert kind == option
         assert source in info
         assert packet[header + 13] == SYN
