@@ -9,11 +9,12 @@ from __future__ import annotations
 import re
 
 from lzr.fingerprint.applicationtable import TABLE
+from lzr.kernels import NATIVE, in_c
 
 _Names = dict[bytes, str]
 
 
-GOES_ON: set[bytes] = set()
+_GOES_ON: set[bytes] = set()
 """Needles that may be followed by more letters of the same word."""
 
 
@@ -26,7 +27,7 @@ def _read(table: str) -> dict[str, _Names]:
             text = (needle if keep else needle.replace("_", " ")).encode()
             if text.endswith(b"*"):
                 text = text[:-1]
-                GOES_ON.add(text)
+                _GOES_ON.add(text)
             places.setdefault(where, {})[text] = name
     return places
 
@@ -35,10 +36,10 @@ def _by_initial(names: _Names) -> dict[bytes, tuple[bytes, ...]]:
     return {first: tuple(n for n in names if n[:1] == first) for first in {n[:1] for n in names}}
 
 
-PLACES = _read(TABLE)
-_HEADERS = PLACES["header"]
-_STARTS = {where: _by_initial(names) for where, names in PLACES.items()}
-BY_HEADER = {
+_PLACES = _read(TABLE)
+_HEADERS = _PLACES["header"]
+_STARTS = {where: _by_initial(names) for where, names in _PLACES.items()}
+_BY_HEADER = {
     b"server": "server",
     b"upgrade": "upgrade",
     b"set-cookie": "cookie",
@@ -51,7 +52,7 @@ _WEAK = frozenset(("server", "upgrade"))
 HTTP = frozenset(("http", "tls", "ipp", "kubernetes"))
 """Labels whose replies `read` understands."""
 
-_INITIALS = bytes(sorted({name[0] for name in (*BY_HEADER, *_HEADERS)}))
+_INITIALS = bytes(sorted({name[0] for name in (*_BY_HEADER, *_HEADERS)}))
 _FIELD = re.compile(rb"\n([%b%b][\w-]*): ?([^\r\n]*)" % (_INITIALS, _INITIALS.upper()))
 """Header fields that the table has needles for, found in one pass over the head of a reply."""
 
@@ -63,8 +64,43 @@ def of(label: str, data: bytes) -> str:
     return read(data)[0] if label in HTTP else ""
 
 
+_ORDER = ("server", "upgrade", "cookie", "location", "realm", "title", "body", "json", "certificate")
+"""The places as webreply.c numbers them; the header fields come last."""
+
+Row = tuple[bytes, str | None, int]
+
+
+def rows() -> tuple[tuple[Row, ...], ...]:
+    """The table as the kernels take it, by place: needle, name, and whether the needle's last word may go on.
+    A header field whose value is looked up has no name but the number of its place."""
+    places: list[tuple[Row, ...]] = []
+    for where in _ORDER:
+        names = _PLACES[where]
+        anywhere = where in ("json", "certificate")
+        needles = list(names) if anywhere else sorted(names, key=lambda needle: needle[:1])
+        places.append(tuple((needle, names[needle], needle in _GOES_ON) for needle in needles))
+    fields: dict[bytes, Row] = {name: (name, application, 0) for name, application in _HEADERS.items()}
+    for name, where in _BY_HEADER.items():
+        fields[name] = name, None, _ORDER.index(where)
+    places.append(tuple(fields[name] for name in sorted(fields, key=len)))
+    return tuple(places)
+
+
+_TABLE = None if NATIVE is None else NATIVE.web_table((), rows())
+
+
+def _native_read(data: bytes) -> tuple[str, bytes]:
+    found: tuple[str, bytes] | None = NATIVE.web_read(_TABLE, data)
+    return _read_in_python(data) if found is None else found
+
+
+@in_c(_native_read)
 def read(data: bytes) -> tuple[str, bytes]:
     """The application, "" where nothing gives it away, and the value of the Server field."""
+    return _read_in_python(data)
+
+
+def _read_in_python(data: bytes) -> tuple[str, bytes]:
     if data[:1] == b"\x16":
         return _in_certificate(data[:4096]), b""
     end = 0
@@ -74,7 +110,7 @@ def read(data: bytes) -> tuple[str, bytes]:
         end = data.find(b"\r\n\r\n", 0, 4096)
         for name, value in _FIELD.findall(data, 0, end if end >= 0 else 4096):
             field = name.lower()
-            where = BY_HEADER.get(field)
+            where = _BY_HEADER.get(field)
             if where is None:
                 found = _HEADERS.get(field, "")
             elif where in _WEAK:
@@ -113,13 +149,13 @@ def _starting(where: str, text: bytes) -> str:
     if needles is None or not text.startswith(needles):
         return ""
     fit = [needle for needle in needles if text.startswith(needle) and _ends(needle, text)]
-    return PLACES[where][max(fit, key=len)] if fit else ""
+    return _PLACES[where][max(fit, key=len)] if fit else ""
 
 
 def _ends(needle: bytes, text: bytes) -> bool:
     """Whether the needle's last word is a whole word of the text: `webs` is not how `webserver` starts."""
     after = text[len(needle) : len(needle) + 1]
-    return not after.isalpha() or not needle[-1:].isalnum() or needle in GOES_ON
+    return not after.isalpha() or not needle[-1:].isalnum() or needle in _GOES_ON
 
 
 def _in_body(body: bytes) -> str:
@@ -129,7 +165,7 @@ def _in_body(body: bytes) -> str:
         return found
     if low.lstrip()[:1] == b"{":
         first = low[:700].replace(b" ", b"_")
-        return next((name for needle, name in PLACES["json"].items() if needle in first), "")
+        return next((name for needle, name in _PLACES["json"].items() if needle in first), "")
     place = low.find(b"<title")
     if place < 0:
         return ""
@@ -148,7 +184,7 @@ def _in_certificate(data: bytes) -> str:
     if place >= 0:
         text += data[place : place + 256]
     text = text.lower()
-    return next((name for needle, name in PLACES["certificate"].items() if needle in text), "")
+    return next((name for needle, name in _PLACES["certificate"].items() if needle in text), "")
 
 
 _ATTRIBUTE = b"\x06\x03\x55\x04"

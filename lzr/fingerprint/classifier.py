@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from lzr.fingerprint import applications, honeypot, products
+from lzr.fingerprint import applications, honeypot, products, remembered
 from lzr.fingerprint.dispatch import Dispatcher
 from lzr.fingerprint.echo import FEW, Echo
 from lzr.fingerprint.precedence import UNKNOWN, resolve
-from lzr.fingerprint.webreply import BEGINNING, Surveyed, survey
+from lzr.fingerprint.webreply import BEGINNING
 from lzr.protocols._catalogue import PROTOCOLS
 from lzr.protocols._protocol import Identity, Protocol
 
@@ -36,9 +36,13 @@ class Classifier:
         label = self._by_probe(data, sent) if sent is not None else ""
         if not label:
             if data.startswith(BEGINNING):
-                surveyed = survey(data)
-                if surveyed is not None:
-                    return _WEB.get(surveyed) or _web(surveyed)
+                found = remembered.response(data)
+            elif data.startswith(remembered.SSH):
+                found = remembered.ssh(data)
+            else:
+                found = None
+            if found is not None:
+                return found
             label = self._by_matchers(data)
         application = ""
         if label == UNKNOWN:
@@ -80,23 +84,6 @@ class Classifier:
             return UNKNOWN
         return label
 
-
-def _web(surveyed: Surveyed) -> Identity:
-    """The identity of a response that says this of itself."""
-    application, server = surveyed
-    found = Identity("http", application, *products.server(server))
-    if len(_WEB) >= _REMEMBERED:
-        _WEB.clear()
-    _WEB[surveyed] = found
-    return found
-
-
-_REMEMBERED = 4096
-"""What responses said of themselves that is kept; then all is forgotten. A Server field of 4 KB at most each,
-so 16 MB where strangers want it so, half a megabyte where they do not."""
-
-_WEB: dict[Surveyed, Identity] = {}
-"""By what responses say of themselves: the field repeats where whole replies do not."""
 
 _SOLICITED = {
     reply: tuple(p.name for p in PROTOCOLS if reply in p.solicited)

@@ -8,8 +8,6 @@ with a proper status line in which nothing of that stands is `http` without any 
 
 from __future__ import annotations
 
-from typing import Any
-
 from lzr.fingerprint import applications
 from lzr.kernels import NATIVE, in_c
 from lzr.protocols._catalogue import PROTOCOLS
@@ -39,27 +37,7 @@ def _others(protocols: tuple[Protocol, ...]) -> tuple[Other, ...]:
 
 OTHERS = _others(PROTOCOLS)
 
-_ORDER = ("server", "upgrade", "cookie", "location", "realm", "title", "body", "json")
-"""The places as webreply.c numbers them; the header fields come last."""
-
-
-def _table() -> Any:
-    """What the kernel looks for: `OTHERS`, and the rows of the application table, in an order of its own."""
-    places: list[tuple[tuple[bytes, str | None, int], ...]] = []
-    for where in _ORDER:
-        names = applications.PLACES[where]
-        needles = list(names) if where == "json" else sorted(names, key=lambda needle: needle[:1])
-        places.append(tuple((needle, names[needle], needle in applications.GOES_ON) for needle in needles))
-    fields: dict[bytes, tuple[bytes, str | None, int]] = {
-        name: (name, application, 0) for name, application in applications.PLACES["header"].items()
-    }
-    for name, where in applications.BY_HEADER.items():
-        fields[name] = name, None, _ORDER.index(where)
-    places.append(tuple(fields[name] for name in sorted(fields, key=len)))
-    return NATIVE.web_table(OTHERS, tuple(places))
-
-
-_TABLE = None if NATIVE is None else _table()
+_TABLE = None if NATIVE is None else NATIVE.web_table(OTHERS, applications.rows())
 
 
 def _native_survey(data: bytes) -> Surveyed | None:

@@ -67,6 +67,8 @@ static PyMethodDef methods[] = {
     {"web_table", FAST(lzr_web_table), METH_FASTCALL, "web_table(others, places) -> table: what web_reply looks for"},
     {"web_reply", FAST(lzr_web_reply), METH_FASTCALL,
      "web_reply(table, data) -> (application, Server): of a response that no other protocol can take, or None"},
+    {"web_read", FAST(lzr_web_read), METH_FASTCALL,
+     "web_read(table, data) -> (application, Server): of a reply of HTTP or TLS; None where Python has to look"},
     {NULL, NULL, 0, NULL},
 };
 

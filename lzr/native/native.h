@@ -198,6 +198,7 @@ PyObject *lzr_sweep_cookies(PyObject *self, PyObject *const *args, Py_ssize_t co
 
 /* webreply.c */
 PyObject *lzr_web_table(PyObject *self, PyObject *const *args, Py_ssize_t count);
+PyObject *lzr_web_read(PyObject *self, PyObject *const *args, Py_ssize_t count);
 PyObject *lzr_web_reply(PyObject *self, PyObject *const *args, Py_ssize_t count);
 
 /* acts.c */

@@ -1,4 +1,5 @@
-/* What an HTTP response says of itself: lzr/fingerprint/webreply.py, which is the definition, in one pass.
+/* What an HTTP response says of itself, in one pass: lzr/fingerprint/webreply.py and lzr/fingerprint/applications.py,
+ * which are the definition.
  *
  * The table is made once of the rows of lzr/fingerprint/applicationtable.py and of the catalogue; a capsule holds it.
  */
@@ -11,8 +12,10 @@
 #define JSON_REACH 700
 #define TITLE_REACH 200
 #define LONGEST_NAME 64 /* of header fields in the table */
+#define NAMES_REACH 400 /* of a certificate, from its first name on */
+#define OTHER_NAMES_REACH 256
 
-enum place { SERVER, UPGRADE, COOKIE, LOCATION, REALM, TITLE, BODY, JSON, HEADER, PLACES };
+enum place { SERVER, UPGRADE, COOKIE, LOCATION, REALM, TITLE, BODY, JSON, CERTIFICATE, HEADER, PLACES };
 
 struct mark {
     struct needle needle;
@@ -35,6 +38,7 @@ struct table {
     struct marks marks[PLACES];
     struct mark *by_initial[PLACES][256]; /* the first of those that begin so; marks are sorted by their first byte */
     struct mark *by_size[LONGEST_NAME + 2]; /* header fields, sorted by size */
+    uint8_t may_begin[256];                 /* whether a field of the table begins with this byte */
     struct other *others;
     size_t n_others;
 };
@@ -50,6 +54,7 @@ static uint8_t lower(uint8_t byte) { return byte >= 'A' && byte <= 'Z' ? byte | 
 static int is_alpha(uint8_t byte) { return lower(byte) >= 'a' && lower(byte) <= 'z'; }
 static int is_digit(uint8_t byte) { return byte >= '0' && byte <= '9'; }
 static int is_word(uint8_t byte) { return is_alpha(byte) || is_digit(byte) || byte == '_' || byte == '-'; }
+static int is_blank(uint8_t byte) { return byte == ' ' || byte == '\t' || byte == '\r' || byte == '\n'; }
 static int is_space(uint8_t byte) { return byte == ' ' || (byte >= 9 && byte <= 13); }
 
 static struct text left_stripped(struct text text)
@@ -86,25 +91,79 @@ static size_t within(struct text text, const char *bytes, size_t size)
     return NOWHERE;
 }
 
+/* applications._ends: whether a needle that the text starts with ends where a word ends; `after`: what follows it */
+static int ends(const struct mark *mark, int after)
+{
+    uint8_t last = mark->needle.text[mark->needle.size - 1];
+    return mark->goes_on || after < 0 || !is_alpha((uint8_t)after) || !(is_alpha(last) || is_digit(last));
+}
+
+/* The needles of a place that begin with `first`: up to but not including `*end`. */
+static const struct mark *beginning(const struct table *table, enum place place, uint8_t first, const struct mark **end)
+{
+    const struct mark *from = table->by_initial[place][first], *to = table->marks[place].at + table->marks[place].count;
+    for (*end = from; from != NULL && *end < to && (*end)->needle.text[0] == first; (*end)++)
+        ;
+    return from;
+}
+
 /* applications._starting: the name of the longest needle that the text starts with, or NULL */
 static PyObject *starting(const struct table *table, enum place place, struct text text)
 {
+    const struct mark *best = NULL, *end;
     if (text.size == 0)
         return NULL;
-    const uint8_t first = lower(*text.at);
-    const struct mark *end = table->marks[place].at + table->marks[place].count, *best = NULL;
-    for (const struct mark *mark = table->by_initial[place][first]; mark != NULL && mark < end; mark++) {
-        const struct needle *needle = &mark->needle;
-        if (needle->text[0] != first)
-            break;
-        if ((best != NULL && best->needle.size >= needle->size) || !begins(text, needle->text, needle->size))
-            continue;
-        uint8_t last = needle->text[needle->size - 1];
-        if (mark->goes_on || text.size == needle->size || !is_alpha(text.at[needle->size]) ||
-            !(is_alpha(last) || is_digit(last)))
+    for (const struct mark *mark = beginning(table, place, lower(*text.at), &end); mark < end; mark++) {
+        size_t size = mark->needle.size;
+        if ((best == NULL || best->needle.size < size) && begins(text, mark->needle.text, size) &&
+            ends(mark, text.size > size ? text.at[size] : -1))
             best = mark;
     }
     return best != NULL ? best->name : NULL;
+}
+
+/* The next byte of how a body begins, in lower case and without white space, with a dollar sign behind a short one;
+ * -1 at the end. */
+static int next_squeezed(struct text body, size_t *at)
+{
+    const size_t limit = body.size < OPENING ? body.size : OPENING;
+    while (*at < limit) {
+        uint8_t byte = body.at[(*at)++];
+        if (!is_blank(byte))
+            return lower(byte);
+    }
+    if (*at > limit || limit == OPENING)
+        return -1;
+    ++*at;
+    return '$';
+}
+
+/* The same as `starting` of what `next_squeezed` gives. */
+static PyObject *starting_squeezed(const struct table *table, enum place place, struct text body)
+{
+    const struct mark *best = NULL, *end;
+    size_t second = 0;
+    int first = next_squeezed(body, &second);
+    if (first < 0)
+        return NULL;
+    for (const struct mark *mark = beginning(table, place, (uint8_t)first, &end); mark < end; mark++) {
+        size_t at = second, same = 1;
+        int byte = next_squeezed(body, &at);
+        for (; same < mark->needle.size && byte == mark->needle.text[same]; same++)
+            byte = next_squeezed(body, &at);
+        if (same == mark->needle.size && (best == NULL || best->needle.size < same) && ends(mark, byte))
+            best = mark;
+    }
+    return best != NULL ? best->name : NULL;
+}
+
+/* The name of the first needle, in the table's order, that stands in these bytes; NULL where none does */
+static PyObject *first_of(const struct marks *marks, const uint8_t *data, size_t size)
+{
+    for (size_t i = 0; i < marks->count; i++)
+        if (lzr_find(data, size, &marks->at[i].needle) != NOWHERE)
+            return marks->at[i].name;
+    return NULL;
 }
 
 /* applications._subject */
@@ -175,27 +234,18 @@ static int field(const struct table *table, struct text name, struct text value,
 /* applications._in_body */
 static PyObject *in_body(const struct table *table, struct text body)
 {
-    uint8_t copy[JSON_REACH];
-    size_t size = 0;
     if (body.size > BODY_REACH)
         body.size = BODY_REACH;
-    for (size_t i = 0; i < body.size && i < OPENING; i++)
-        if (body.at[i] != ' ' && body.at[i] != '\t' && body.at[i] != '\r' && body.at[i] != '\n')
-            copy[size++] = body.at[i];
-    if (body.size < OPENING)
-        copy[size++] = '$';
-    PyObject *found = starting(table, BODY, (struct text){copy, size});
+    PyObject *found = starting_squeezed(table, BODY, body);
     if (found != NULL)
         return found;
     struct text stripped = left_stripped(body);
     if (stripped.size > 0 && *stripped.at == '{') {
-        for (size = 0; size < body.size && size < JSON_REACH; size++)
+        uint8_t copy[JSON_REACH];
+        size_t size = 0;
+        for (; size < body.size && size < JSON_REACH; size++)
             copy[size] = body.at[size] == ' ' ? '_' : lower(body.at[size]);
-        const struct marks *json = &table->marks[JSON];
-        for (size_t i = 0; i < json->count; i++)
-            if (lzr_find(copy, size, &json->at[i].needle) != NOWHERE)
-                return json->at[i].name;
-        return NULL;
+        return first_of(&table->marks[JSON], copy, size);
     }
     const uint8_t *end = body.at + body.size;
     for (const uint8_t *at = body.at; (at = memchr(at, '<', (size_t)(end - at))) != NULL; at++) {
@@ -212,42 +262,9 @@ static PyObject *in_body(const struct table *table, struct text body)
     return NULL;
 }
 
-/* applications.read, of a response */
-static PyObject *read_response(const struct table *table, const uint8_t *data, size_t size)
+/* (application, Server) */
+static PyObject *pair(PyObject *found, struct text server)
 {
-    static const struct needle BLANK = {(const uint8_t *)"\r\n\r\n", 4, 0, 3};
-    if (size > REACH)
-        size = REACH;
-    size_t end = lzr_find(data, size, &BLANK);
-    const struct text head = {data, end != NOWHERE ? end : size};
-    struct text server = {data, 0};
-    PyObject *found = NULL;
-    int ends = 0;
-    const uint8_t *stop = head.at + head.size;
-    for (const uint8_t *at = head.at; !ends && (at = memchr(at, '\n', (size_t)(stop - at))) != NULL;) {
-        struct text name = {++at, 0};
-        while (at < stop && is_word(*at))
-            at++;
-        name.size = (size_t)(at - name.at);
-        if (name.size == 0 || at == stop || *at != ':')
-            continue;
-        at++;
-        if (at < stop && *at == ' ')
-            at++;
-        struct text value = {at, 0};
-        const uint8_t *line = memchr(at, '\n', (size_t)(stop - at));
-        at = line != NULL ? line : stop;
-        const uint8_t *back = memchr(value.at, '\r', (size_t)(at - value.at));
-        value.size = (size_t)((back != NULL ? back : at) - value.at);
-        ends = field(table, name, value, &found, &server);
-    }
-    if (ends && server.size == 0)
-        server = server_field(head);
-    if (!ends && end != NOWHERE) {
-        PyObject *inside = in_body(table, (struct text){data + end + 4, size - end - 4});
-        if (inside != NULL)
-            found = inside;
-    }
     PyObject *value = PyBytes_FromStringAndSize((const char *)server.at, (Py_ssize_t)server.size);
     PyObject *name = found != NULL ? Py_NewRef(found) : PyUnicode_FromStringAndSize("", 0);
     PyObject *both = value != NULL && name != NULL ? PyTuple_New(2) : NULL;
@@ -259,6 +276,110 @@ static PyObject *read_response(const struct table *table, const uint8_t *data, s
     PyTuple_SET_ITEM(both, 0, name);
     PyTuple_SET_ITEM(both, 1, value);
     return both;
+}
+
+/* applications.read, of a response */
+static PyObject *read_response(const struct table *table, const uint8_t *data, size_t size)
+{
+    static const struct needle BLANK = {(const uint8_t *)"\r\n\r\n", 4, 0, 3};
+    if (size > REACH)
+        size = REACH;
+    size_t end = lzr_find(data, size, &BLANK);
+    const struct text head = {data, end != NOWHERE ? end : size};
+    struct text server = {data, 0};
+    PyObject *found = NULL;
+    int done = 0;
+    const uint8_t *stop = head.at + head.size;
+    for (const uint8_t *at = head.at; !done && (at = memchr(at, '\n', (size_t)(stop - at))) != NULL;) {
+        struct text name = {++at, 0};
+        if (at == stop || !table->may_begin[*at])
+            continue;
+        while (at < stop && is_word(*at))
+            at++;
+        name.size = (size_t)(at - name.at);
+        if (at == stop || *at != ':')
+            continue;
+        at++;
+        if (at < stop && *at == ' ')
+            at++;
+        struct text value = {at, 0};
+        const uint8_t *line = memchr(at, '\n', (size_t)(stop - at));
+        at = line != NULL ? line : stop;
+        const uint8_t *back = memchr(value.at, '\r', (size_t)(at - value.at));
+        value.size = (size_t)((back != NULL ? back : at) - value.at);
+        done = field(table, name, value, &found, &server);
+    }
+    if (done && server.size == 0)
+        server = server_field(head);
+    if (!done && end != NOWHERE) {
+        PyObject *inside = in_body(table, (struct text){data + end + 4, size - end - 4});
+        if (inside != NULL)
+            found = inside;
+    }
+    return pair(found, server);
+}
+
+/* applications._in_certificate; 0 where only that can tell */
+static int in_certificate(const struct table *table, const uint8_t *data, size_t size, PyObject **found)
+{
+    static const struct needle ATTRIBUTE = {(const uint8_t *)"\x06\x03\x55\x04", 4, 2, 3};
+    static const struct needle OTHER_NAMES = {(const uint8_t *)"\x06\x03\x55\x1d\x11", 5, 2, 3};
+    uint8_t text[NAMES_REACH + OTHER_NAMES_REACH];
+    *found = NULL;
+    if (size > REACH)
+        size = REACH;
+    size_t at = lzr_find(data, size, &ATTRIBUTE);
+    if (at == NOWHERE)
+        return 1;
+    size_t length = size - at < NAMES_REACH ? size - at : NAMES_REACH;
+    if (length >= 11 && memcmp(data + at + 7, "www.", 4) == 0)
+        return 0; /* it may be a relay's of Tor */
+    memcpy(text, data + at, length);
+    at = lzr_find(data, size, &OTHER_NAMES);
+    if (at != NOWHERE) {
+        size_t more = size - at < OTHER_NAMES_REACH ? size - at : OTHER_NAMES_REACH;
+        memcpy(text + length, data + at, more);
+        length += more;
+    }
+    for (size_t i = 0; i < length; i++)
+        text[i] = lower(text[i]);
+    *found = first_of(&table->marks[CERTIFICATE], text, length);
+    return 1;
+}
+
+/* The table and the reply of a call. */
+static const struct table *asked(PyObject *const *args, Py_ssize_t count, const uint8_t **data, size_t *size)
+{
+    char *text;
+    Py_ssize_t length;
+    if (count != 2)
+        return (void *)lzr_wants("(table, data)");
+    const struct table *table = PyCapsule_GetPointer(args[0], CAPSULE);
+    if (table == NULL || PyBytes_AsStringAndSize(args[1], &text, &length) < 0)
+        return NULL;
+    *data = (const uint8_t *)text;
+    *size = (size_t)length;
+    return table;
+}
+
+/* (table, data) -> (application, Server) of a reply of HTTP or TLS; None where the definition has to look */
+PyObject *lzr_web_read(PyObject *self, PyObject *const *args, Py_ssize_t count)
+{
+    (void)self;
+    const uint8_t *data = NULL;
+    size_t size = 0;
+    PyObject *found;
+    const struct table *table = asked(args, count, &data, &size);
+    if (table == NULL)
+        return NULL;
+    const struct text none = {data, 0};
+    if (size == 0 || *data == 'H' || *data == 'h')
+        return read_response(table, data, size);
+    if (*data != 0x16)
+        return pair(in_body(table, (struct text){data, size < REACH ? size : REACH}), none);
+    if (!in_certificate(table, data, size, &found))
+        Py_RETURN_NONE;
+    return pair(found, none);
 }
 
 /* A status line as RFC 9112 §4 has it: version, SP, three digits, then anything that ends them. */
@@ -287,15 +408,11 @@ static int may_be(const struct other *other, const uint8_t *data, size_t size)
 PyObject *lzr_web_reply(PyObject *self, PyObject *const *args, Py_ssize_t count)
 {
     (void)self;
-    if (count != 2)
-        return lzr_wants("(table, data)");
-    const struct table *table = PyCapsule_GetPointer(args[0], CAPSULE);
-    char *text;
-    Py_ssize_t length;
-    if (table == NULL || PyBytes_AsStringAndSize(args[1], &text, &length) < 0)
+    const uint8_t *data = NULL;
+    size_t size = 0;
+    const struct table *table = asked(args, count, &data, &size);
+    if (table == NULL)
         return NULL;
-    const uint8_t *data = (const uint8_t *)text;
-    const size_t size = (size_t)length;
     if (!is_response(data, size))
         Py_RETURN_NONE;
     for (size_t i = 0; i < table->n_others; i++)
@@ -374,7 +491,7 @@ static int fill(struct table *table, enum place place, PyObject *rows)
                        "a needle stands for a name or a place"))
             return 0;
         uint8_t first = mark->needle.text[0];
-        if (place == JSON) {
+        if (place == JSON || place == CERTIFICATE) {
             marks->count = i + 1;
             continue;
         }
@@ -382,6 +499,7 @@ static int fill(struct table *table, enum place place, PyObject *rows)
             size_t before = i > 0 ? marks->at[i - 1].needle.size : 0;
             if (!lzr_check(mark->needle.size >= before && mark->needle.size <= LONGEST_NAME, "fields by size"))
                 return 0;
+            table->may_begin[first] = table->may_begin[is_alpha(first) ? first & ~32 : first] = 1;
         } else if (table->by_initial[place][first] == NULL) {
             table->by_initial[place][first] = mark;
         } else if (!lzr_check(marks->at[i - 1].needle.text[0] == first, "needles by their first byte")) {

@@ -17,7 +17,7 @@ import pytest
 import lzr
 import workers
 from lzr import kernels
-from lzr.fingerprint import webreply
+from lzr.fingerprint import applications, webreply
 from lzr.flow import columns
 from lzr.layout import FRAME_SIZE, STATUS_SEND_REQUEST, STATUS_USER, STATUS_WRONG_FORMAT
 from lzr.packet import ways
@@ -187,7 +187,7 @@ def surveys(_: int) -> None:
         b"HTTP/1.1 400 x\r\n\r\nHTTPS",
         b"SSH-2.0-x\r\n",
     ):
-        native, python = compared.both(lambda data=data: webreply.survey(data))  # type: ignore[misc]
+        native, python = compared.both(lambda data=data: (webreply.survey(data), applications.read(data)))  # type: ignore[misc]
         assert native == python
 
 
@@ -224,6 +224,7 @@ COMPARED: dict[str, Callable[[int], None]] = {
     "Ring._fill": rows_of_a_ring,
     "Ring._unsent": rows_of_a_ring,
     "survey": surveys,
+    "read": surveys,
 }
 """A hot function -> a test that asks both bodies for the same."""
 
