@@ -168,7 +168,8 @@ class ForkServer:
                 os.sched_setaffinity(0, {core_of(spawn.role, spawn.index, self._job.cores)})
             if self._job.uid is not None:
                 limits.bound(self._memory, highest, self._job.shards, own_user=self._job.own_user)
-                routed = [sock.fileno() for sock in self._sockets[self._job.shards :]]
+                others = self._sockets[self._job.shards :]
+                routed = [sock.fileno() for sock in others if sock.family != socket.AF_PACKET]
                 more = syscalls.sending(routed) if spawn.role == "flow" else None
                 filtered = confinement.filter_calls(more)  # before the first thread
                 if not filtered and not self._job.uid:

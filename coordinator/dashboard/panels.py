@@ -141,7 +141,10 @@ def outcomes(s: Snapshot, width: int, height: int, g: Glyphs) -> list[Line]:
     lines = [_headed(["outcome", "count", "share"], widths)]
     counts = Counter(s.outcomes)
     counts["rst"] += counts.pop("refused", 0)  # there is no row for it
-    words = outcome_words(counts)
+    for name in [name for name in counts if name.startswith("unreachable_")]:
+        del counts[name]
+    counts["unreachable"] = s.unreachable  # nor for each kind of these
+    words = outcome_words(counts) | ({"unreachable": WORDS["unreachable"]} if s.unreachable else {})
     for name in [name for name in reversed(words) if not counts[name]][: max(0, len(words) + 1 - height)]:
         del words[name]
     for name, word in words.items():

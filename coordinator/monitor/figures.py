@@ -45,6 +45,13 @@ RARE_OUTCOMES = {
     "refused": "RST to the SYN",
     "send_refused": "refused by this host",
     "sa_only": "SYN-ACK",
+    "unreachable_net": "unreachable: net",
+    "unreachable_host": "unreachable: host",
+    "unreachable_protocol": "unreachable: protocol",
+    "unreachable_port": "unreachable: port",
+    "unreachable_prohibited": "unreachable: prohibited",
+    "unreachable_ttl": "unreachable: TTL exceeded",
+    "unreachable_other": "unreachable: other",
 }
 """Shown to people where there were any: few scans have them. For machines they are always there."""
 
@@ -79,6 +86,10 @@ FIGURES = (
     Figure("hit_rate", word="hits", column="hit-rate", place="pace.hit_rate"),
     Figure("identified", word="identified"),
     Figure("by_reason", "Results by the reason the flow ended.", metric="outcomes_total", label="reason"),
+    Figure(
+        "unreachable", "Pairs of a sweep to which an ICMP error came back, of all kinds.", "unreachable",
+        "unreachable-total", "unreachable_total", "", "inputs.unreachable",
+    ),
     Figure("rx", "Packets.", "", "recv-total", "packets_total", "direction=in", "packets.received"),
     Figure("rx_rate", "Packets per second, now.", "", "recv-last-one-sec", "packet_rate", "direction=in"),
     Figure("rx_bits", "Bits per second, now.", metric="bit_rate", label="direction=in"),

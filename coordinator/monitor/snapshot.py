@@ -241,6 +241,11 @@ class Snapshot(Figures):
         return {reason: self.outcomes.get(reason, 0) for reason in (*OUTCOME_WORDS, *RARE_OUTCOMES)}
 
     @property
+    def unreachable(self) -> int:
+        """Pairs of a sweep to which an ICMP error came back, of all kinds."""
+        return sum(count for reason, count in self.outcomes.items() if reason.startswith("unreachable_"))
+
+    @property
     def identified(self) -> int:
         """Services that were given a name."""
         return sum(self.fingerprints.values()) - self.fingerprints.get("unknown", 0)

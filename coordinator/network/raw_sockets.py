@@ -13,7 +13,7 @@ import os
 import socket
 import struct
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from lzr.layout import FRAME_SIZE, SOL_PACKET
 from lzr.packet import sharding
@@ -25,11 +25,12 @@ FANOUT_CBPF, FANOUT_IGNORE_OUTGOING = 6, 0x4000
 TPACKET_V2 = 1
 SO_ATTACH_FILTER, SO_LOCK_FILTER = 26, 44
 SO_RCVBUFFORCE, SO_TIMESTAMPNS = 33, 35
-ETH_P_ALL = 3
+ETH_P_ALL, ETH_P_IP, ETH_P_IPV6 = 3, 0x0800, 0x86DD
 IP_HDRINCL, IP_RECVERR, IPV6_RECVERR, IPV6_FREEBIND = 3, 11, 25, 78
 """Errors are asked for, since a full queue or table of neighbours is not told of otherwise."""
 SO_BINDTODEVICE, SO_SNDBUFFORCE = 25, 32
 _WAITING = 1 << 24  # bytes of packets that wait for neighbours which do not answer, without holding up others
+_ERRORS = 1 << 22  # bytes of ICMP errors that wait: some 4,000
 _BLOCK = 1 << 16  # bytes of a ring that the kernel allocates together
 
 
@@ -82,12 +83,12 @@ def open_shards(
     return sockets
 
 
-def _bind(sock: socket.socket, interface: str | None) -> None:
+def _bind(sock: socket.socket, interface: str | None, protocol: int = ETH_P_ALL) -> None:
     if interface is not None:
         sock.bind((interface, ETH_P_ALL))
         return
     # To all links: with Python's addresses that cannot be said. struct sockaddr_ll
-    everywhere = struct.pack("=HHiHBB8s", socket.AF_PACKET, socket.htons(ETH_P_ALL), 0, 0, 0, 0, b"")
+    everywhere = struct.pack("=HHiHBB8s", socket.AF_PACKET, socket.htons(protocol), 0, 0, 0, 0, b"")
     libc = ctypes.CDLL(None, use_errno=True)
     if libc.bind(sock.fileno(), everywhere, len(everywhere)):
         raise OSError(ctypes.get_errno(), "bind")
@@ -119,6 +120,31 @@ def open_routed(interface: str | None) -> list[socket.socket]:
             sock.setsockopt(socket.SOL_SOCKET, SO_SNDBUFFORCE, _WAITING)
         except PermissionError:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _WAITING)
+    return found
+
+
+def open_errors(
+    families: Sequence[int], ports: tuple[int, int], secrets: Secrets, links: tuple[int, ...]
+) -> list[socket.socket]:
+    """A socket for each of these EtherTypes, to which ICMP errors come that quote SYNs of ours, from the IP
+    header on.
+
+    Raises SocketError.
+    """
+    found: list[socket.socket] = []
+    try:
+        for family in families:
+            sock = socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM, 0)
+            found.append(sock)
+            program = sharding.errors_filter(ports, secrets.cookie, links)
+            _attach(sock, socket.SOL_SOCKET, SO_ATTACH_FILTER, program)
+            with contextlib.suppress(OSError):
+                sock.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, _ERRORS)
+            _bind(sock, None, family)
+            sock.setsockopt(socket.SOL_SOCKET, SO_LOCK_FILTER, 1)
+    except OSError as error:
+        close_shards(found)
+        raise SocketError(f"cannot open a raw socket: {os.strerror(error.errno or 0)}") from error
     return found
 
 

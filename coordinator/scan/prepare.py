@@ -19,7 +19,7 @@ from coordinator.input.intake import Intake, SourceAddresses
 from coordinator.input.size import InputSize
 from coordinator.network import discover
 from coordinator.network.neighbours import NoRouteError
-from coordinator.network.raw_sockets import SocketError, close_shards, open_routed, open_shards
+from coordinator.network.raw_sockets import SocketError, close_shards, open_errors, open_routed, open_shards
 from coordinator.network.tracing import Trace
 from coordinator.processes import cpus, ownuser, privilege
 from coordinator.results.relay import Relay
@@ -194,9 +194,13 @@ def prepare(
         )
         stack.callback(close_shards, sockets)
         routed = open_routed(options.interface)
+        errors = (
+            [] if opened.sweep is None else open_errors(opened.sweep.families, heard, begun.secrets, links)
+        )
     except SocketError as error:
         raise UsageError(str(error)) from error
     stack.callback(close_shards, routed)
+    stack.callback(close_shards, errors)
     if opened.trace is not None:
         trace = Trace(opened.trace, links, out.ports, opened.run_as)
         trace.tell(shown.note)
@@ -204,7 +208,7 @@ def prepare(
     out.departure.started(out.own_v4, links)
     locks = [] if checkpoint is None else [checkpoint.lock]
     relay = Relay(opened.outputs.descriptors)
-    opened.pool.set_up(job, [*sockets, *routed], relay.handed, [*locks, *opened.profiles])
+    opened.pool.set_up(job, [*sockets, *routed, *errors], relay.handed, [*locks, *opened.profiles])
     relay.handed_over()
     if begun.more and opened.stream.piped and not options.send_syns:
         opened.pool.priority.lower(opened.stream.threads())

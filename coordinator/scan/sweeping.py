@@ -18,6 +18,7 @@ from coordinator.setup.departure import Departure
 from lzr import addresses
 from lzr.ipc import messages
 from lzr.ownership.ledger import Ledger
+from lzr.packet.icmp import KINDS
 from lzr.packet.ways import Kind
 from lzr.rows import FRAME, TARGET, Opening, Rows, copied, pick
 from lzr.secrets import Key
@@ -26,7 +27,10 @@ from lzr.sweep.share import Share
 
 _BATCH = 2048  # pairs in one message
 _CLOGGED = 0.01  # seconds until another try where no worker has room: each has work for several times as long
-_UNANSWERED = (Verdict.NOTHING, Verdict.REFUSED)
+_REASONS = {"no_syn_ack": Verdict.NOTHING, "refused": Verdict.REFUSED} | {
+    f"unreachable_{kind}": Verdict.UNREACHABLE + at for at, kind in enumerate(KINDS)
+}
+_UNANSWERED = tuple(_REASONS.values())
 """Verdicts of pairs that have no flow and are counted when their time is over."""
 
 
@@ -215,11 +219,7 @@ def _counts(closed: Closed) -> NDArray[np.int64]:
 
 def _reasons(counts: NDArray[np.int64]) -> dict[str, int]:
     """By the words of the summary; none that is 0."""
-    found = {
-        "no_syn_ack": counts[Verdict.NOTHING],
-        "refused": counts[Verdict.REFUSED],
-    }
-    return {reason: int(count) for reason, count in found.items() if count}
+    return {reason: int(counts[verdict]) for reason, verdict in _REASONS.items() if counts[verdict]}
 
 
 def _places(closed: Closed) -> NDArray[np.uint64]:

@@ -153,8 +153,7 @@ class Heard(Message, frozen=True):
 
     def check(self) -> None:
         _require(len(self.rows) == len(self.verdicts), "verdicts on others than there are")
-        told = (Verdict.ANSWERED, Verdict.REFUSED, Verdict.NO_WAY)
-        _require(bool(np.isin(self.verdicts, told).all()), "a verdict that is none")
+        _require(bool(np.isin(self.verdicts, Verdict.TOLD).all()), "a verdict that is none")
 
 
 class Release(Message, frozen=True):

@@ -51,6 +51,7 @@ _OTHERHOST = 3  # linux/if_packet.h
 MOST_LINKS = 32  # links that a socket filter can name
 
 _ETH_P_IP, _ETH_P_IPV6, _TCP = 0x0800, 0x86DD, 6
+_ICMP, _ICMPV6 = 1, 58
 _EXTENSIONS = (0, 43, 60)  # hop-by-hop, routing, destination options (RFC 8200 §4)
 _FRAGMENT_HEADER = 44
 _MAX_EXTENSIONS = 4  # IPv6 extension headers that are followed
@@ -368,6 +369,92 @@ def socket_filter(
     p.label("none")
     p.op(_RET_K, 0)
     return p.assemble()
+
+
+def errors_filter(ports: tuple[int, int], key: int, links: tuple[int, ...] = ()) -> bytes:
+    """The classic-BPF program that lets in ICMP errors which quote a SYN of ours, as far as the cookie tells.
+
+    The arguments are those of `socket_filter`. What is let in has to be looked at all the same: one in
+    2**COOKIE_BITS of those that are forged is among it.
+    """
+    p = _Program()
+    if links:
+        _only_links(p, links[:MOST_LINKS])
+    p.op(_LD_W_ABS, _AD_PROTOCOL)
+    p.jump(_JEQ, _ETH_P_IP, "v4", 0)
+    p.jump(_JEQ, _ETH_P_IPV6, "v6", 0)
+    p.jump(_JA, 0, "none")
+    p.label("v4")
+    _only_if(p, _LD_B_ABS, 9, _ICMP)
+    p.op(_LD_H_ABS, _NET + 6)
+    p.jump(_JSET, 0x3FFF, 0, 1)  # no fragments
+    p.jump(_JA, 0, "none")
+    p.op(_LDX_MSH, _NET)
+    _only_if(p, _LD_B_IND, 0, 3, 11, 12)  # unreachable, time exceeded, parameter problem (RFC 792)
+    _only_if(p, _LD_B_IND, 8, 0x45)  # our IPv4 headers have no options
+    _only_if(p, _LD_B_IND, 8 + 9, _TCP)
+    _only_our_syn(p, ports, key, own=8 + 12, tcp=8 + 20, words=1)
+    p.label("v6")
+    _only_if(p, _LD_B_ABS, 6, _ICMPV6)
+    p.op(_LDX_IMM, 40)
+    _only_if(p, _LD_B_IND, 0, 1, 3, 4)  # the same (RFC 4443)
+    _only_if(p, _LD_B_IND, 8 + 6, _TCP)
+    _only_our_syn(p, ports, key, own=8 + 8, tcp=8 + 40, words=4)
+    p.label("none")
+    p.op(_RET_K, 0)
+    return p.assemble()
+
+
+def _only_if(p: _Program, load: int, at: int, *values: int) -> None:
+    """Drop what has none of these values there."""
+    p.op(load, _NET + at)
+    for left, value in enumerate(reversed(values)):
+        p.jump(_JEQ, value, len(values) - left, 0)
+    p.jump(_JA, 0, "none")
+
+
+def _only_our_syn(p: _Program, ports: tuple[int, int], key: int, *, own: int, tcp: int, words: int) -> None:
+    """Let in a quoted TCP header from our ports whose sequence number has our cookie, and drop the rest.
+
+    X: where the ICMP header is. own, tcp: from there, our address and the TCP header. words: of an address;
+    the peer's follows ours.
+    """
+    p.op(_STX, _SLOT_OFFSET)
+    p.op(_LD_H_IND, _NET + tcp)
+    p.jump(_JGE, ports[0], 1, 0)
+    p.jump(_JA, 0, "none")
+    p.jump(_JGT, ports[1], 0, 1)
+    p.jump(_JA, 0, "none")
+    p.op(_LD_IMM, key & 0xFFFFFFFF)
+    p.op(_ST, _SLOT_HASH)
+    for word in range(words):
+        p.op(_LDX_MEM, _SLOT_OFFSET)
+        p.op(_LD_W_IND, _NET + own + 4 * (words + word))
+        _hash_word(p)
+    p.op(_LDX_MEM, _SLOT_OFFSET)
+    p.op(_LD_H_IND, _NET + tcp + 2)
+    p.op(_LSH_K, 16)
+    p.op(_ST, _SLOT_NEXT)
+    p.op(_LD_H_IND, _NET + tcp)
+    p.op(_LDX_MEM, _SLOT_NEXT)
+    p.op(_ADD_X)  # the peer's port << 16 | ours
+    _hash_word(p)
+    for word in range(words):
+        p.op(_LDX_MEM, _SLOT_OFFSET)
+        p.op(_LD_W_IND, _NET + own + 4 * word)
+        _hash_word(p)
+    p.op(_LD_IMM, key >> 32)
+    _hash_word(p)
+    p.op(_LD_MEM, _SLOT_HASH)
+    p.op(_RSH_K, 32 - COOKIE_BITS)
+    p.op(_ST, _SLOT_HASH)
+    p.op(_LDX_MEM, _SLOT_OFFSET)
+    p.op(_LD_W_IND, _NET + tcp + 4)
+    p.op(_AND_K, (1 << COOKIE_BITS) - 1)
+    p.op(_LDX_MEM, _SLOT_HASH)
+    p.jump(_JEQ_X, 0, 1, 0)
+    p.jump(_JA, 0, "none")
+    p.op(_RET_K, 0x40000)
 
 
 def tap_filter(ports: tuple[int, int]) -> bytes:

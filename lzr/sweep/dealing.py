@@ -25,6 +25,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from lzr.packet.icmp import KINDS
+
 Mask = NDArray[np.bool_]
 Places = NDArray[np.int64]
 Verdicts = NDArray[np.uint8]
@@ -37,10 +39,12 @@ SETTLED = 1.0
 
 class Verdict:
     """What is known of a pair. BEFORE: it had its fate in the sweep that is resumed. NO_WAY: no packet of
-    ours can reach it."""
+    ours can reach it. From UNREACHABLE on: what an ICMP error said of it (`lzr.packet.icmp.KINDS`)."""
 
-    NOTHING, ANSWERED, REFUSED, NO_WAY, BEFORE = range(5)
-    COUNT = 5
+    NOTHING, ANSWERED, REFUSED, NO_WAY, BEFORE, UNREACHABLE = range(6)
+    COUNT = UNREACHABLE + len(KINDS)
+    TOLD = (ANSWERED, REFUSED, NO_WAY, *range(UNREACHABLE, COUNT))
+    """Those that a worker tells, the stronger first: a host's own word counts for more than a router's."""
 
 
 @dataclass(slots=True)
@@ -213,11 +217,13 @@ class Dealing:
     # --- answers -------------------------------------------------------------------------------------------
 
     def hear(self, places: Places, verdicts: Verdicts) -> Mask:
-        """(n,) bool: which of these are news: the first that is heard of a pair, or its first SYN-ACK."""
+        """(n,) bool: which of these are news: the first that is heard of a pair, or its first SYN-ACK, or
+        after a router's word the host's own."""
         news = np.zeros(len(places), bool)
         inside = (places >= self._base) & (places < self.next)
         self.late += int(len(places) - np.count_nonzero(inside))
-        for verdict in (Verdict.ANSWERED, Verdict.REFUSED, Verdict.NO_WAY):
+        present = set(verdicts.tolist())
+        for verdict in (verdict for verdict in Verdict.TOLD if verdict in present):
             chosen = np.flatnonzero(inside & (verdicts == verdict))
             if not len(chosen):
                 continue
@@ -226,6 +232,8 @@ class Dealing:
             better = known == Verdict.NOTHING
             if verdict == Verdict.ANSWERED:
                 better |= known == Verdict.REFUSED
+            if verdict in (Verdict.ANSWERED, Verdict.REFUSED):
+                better |= known >= Verdict.UNREACHABLE
             self._verdicts[at[better]] = verdict
             news[chosen[first[better]]] = True
         self.repeats += int(np.count_nonzero(inside & ~news))

@@ -22,6 +22,7 @@ from workers.flow.ring import Ring
 from workers.flow.routed import Routed
 from workers.flow.sweeper import Sweeper
 from workers.flow.transmit import Transmit
+from workers.flow.unreachable import Unreachable
 from workers.flow.window import Window
 
 TAKE = 1024
@@ -47,7 +48,7 @@ class Engine:
     """Targets and received frames in; frames to send and outcomes for the collector out.
 
     outbox: where outcomes go. budget: limits of packets and bits a second, None for no limit. routed: sends
-    what the kernel has to route.
+    what the kernel has to route. icmp: errors, in a sweep; who has the first shard looks at them.
     """
 
     def __init__(
@@ -57,6 +58,7 @@ class Engine:
         builder: Builder,
         budget: Budget | None = None,
         routed: Routed | None = None,
+        icmp: Unreachable | None = None,
     ) -> None:
         plan = table.plan
         self.table = table
@@ -77,6 +79,7 @@ class Engine:
         self._step = max(64, OPEN // (1 + plan.haf))
         self._opening = False  # the connections begun last are ours from the SYN on
         self.sweeper: Sweeper | None = None
+        self._icmp = icmp
 
     def add(self, shard: int, ring: Ring) -> None:
         """Take over one more shard with its ring; its flows come by `FlowTable.adopt`."""
@@ -123,7 +126,8 @@ class Engine:
         """Segments that were not acted on, by kind."""
         if self.sweeper is None:
             return self.table.ignored
-        return self.table.ignored | {"answered_again": self.sweeper.repeats}
+        sweeper = self.sweeper
+        return self.table.ignored | {"answered_again": sweeper.repeats, "icmp_of_others": sweeper.forged}
 
     @property
     def wants_targets(self) -> bool:
@@ -152,6 +156,8 @@ class Engine:
         if self.transmit.held or self.transmit.routed.patience is not None:
             self.flush()
         work += self._receive(now)
+        if self._icmp is not None and self.sweeper is not None and 0 in self.rings:
+            self.sweeper.hear_errors(*self._icmp.take(now), now)
         self._see_to_refused(now)
         seen = min(now, now - wall + self._waiting_since) if self._waiting_since else now
         due = None if self.transmit.held else self.table.next_due  # nothing new while packets are held back

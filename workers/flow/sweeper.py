@@ -50,11 +50,15 @@ class Sweeper:
         self._begun: list[int] = []  # numbers of stretches whose last SYN was made
         self._rows: list[Rows] = []
         self._verdicts: list[NDArray[np.uint8]] = []
-        self._answered, self._refused = (RecentTargets(_REMEMBERED, secrets.randbits(64)) for _ in range(2))
+        self._answered, self._refused, self._unreachable = (
+            RecentTargets(_REMEMBERED, secrets.randbits(64)) for _ in range(3)
+        )
         self._slice = max(1, soon // _SLICES)
         self._slices: deque[list[int]] = deque()  # when, SYNs, answers
         self.waiting = 0
         self.repeats = 0
+        self.forged = 0
+        """ICMP errors that quote no SYN of ours."""
         self.fresh = 0
         """SYNs whose answer is soon to come."""
 
@@ -108,6 +112,17 @@ class Sweeper:
             self._note(now, 0, len(rows))
             self._tell(rows, np.full(len(rows), verdict, np.uint8))
         return believed
+
+    def hear_errors(self, quoted: Rows, kinds: NDArray[np.uint8], now: int) -> None:
+        """FRAME rows that ICMP errors quote, and of which kind those are (`lzr.packet.icmp`)."""
+        believed = self._cookies.sent(quoted)
+        self.forged += len(quoted) - int(np.count_nonzero(believed))
+        rows, kinds = _targets(pick(quoted, believed)), kinds[believed]
+        fresh = self._unreachable.fresh(rows)
+        self.repeats += len(rows) - int(np.count_nonzero(fresh))
+        rows, kinds = pick(rows, fresh), kinds[fresh]
+        self._note(now, 0, len(rows))
+        self._tell(rows, kinds + np.uint8(Verdict.UNREACHABLE))
 
     def _tell(self, rows: Rows, verdicts: NDArray[np.uint8]) -> None:
         if len(rows):

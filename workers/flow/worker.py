@@ -35,6 +35,7 @@ from workers.flow.engine import SMALL, Engine
 from workers.flow.outbox import Outbox
 from workers.flow.ring import Ring, SendFailure
 from workers.flow.routed import Routed
+from workers.flow.unreachable import Unreachable
 from workers.ipc import channels
 
 _PAUSE = 80_000_000
@@ -64,7 +65,8 @@ class FlowWorker:
     def __init__(
         self, job: Job, spawn: Spawn, sockets: list[socket.socket], positions: NDArray[np.int64]
     ) -> None:
-        """sockets: by shard, then the raw IP ones. positions: (2 * shards,) int64, shared with other workers.
+        """sockets: by shard, then the raw IP ones, then those of ICMP errors. positions: (2 * shards,) int64,
+        shared with other workers.
 
         A worker has all of them, and uses those whose shards the coordinator orders it to adopt.
         """
@@ -81,7 +83,10 @@ class FlowWorker:
         if options.max_rate is not None or options.bandwidth is not None:
             budget = Budget(options.max_rate, options.bandwidth, time.monotonic_ns())
         outbox = Outbox(spawn.number, Sender(spawn.name, spawn.number).text, spawn.results)
-        self._engine = Engine(outbox, table, builder, budget, Routed(sockets[job.shards :]))
+        errors = [sock for sock in sockets[job.shards :] if sock.family == socket.AF_PACKET]
+        routed = Routed([sock for sock in sockets[job.shards :] if sock not in errors])
+        icmp = Unreachable(errors) if errors else None
+        self._engine = Engine(outbox, table, builder, budget, routed, icmp)
         self._context: zmq.Context[Any] = zmq.Context(io_threads=1)
         self._feed = channels.pull(self._context, job.endpoint(f"feed-{spawn.name}"), mark=messages.FEED_MARK)
         # Apart from the feed: an acknowledgement may be what makes room for the next targets.

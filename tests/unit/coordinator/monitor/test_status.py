@@ -11,6 +11,7 @@ import pytest
 from coordinator.monitor import numbers, status
 from coordinator.monitor.bottleneck import bottleneck
 from coordinator.monitor.snapshot import Identified, Phase, Snapshot
+from lzr.packet.icmp import KINDS
 from lzr.rows import Reason
 from tests.dashboard_driver import HOSTILE, Scan
 
@@ -24,7 +25,8 @@ def seen(seconds: int = 20, **changes: object) -> Snapshot:
 
 def test_every_reason_that_makes_a_record_has_a_word() -> None:
     words = {*status.OUTCOME_WORDS, *status.RARE_OUTCOMES}
-    assert set(Reason.NAMES) - {"duplicate"} == words - {"refused"}  # a sweep's: no record
+    swept = {"refused", *(f"unreachable_{kind}" for kind in KINDS)}  # a sweep's: no record
+    assert set(Reason.NAMES) - {"duplicate"} == words - swept
 
 
 def test_status_line_says_what_the_snapshot_says() -> None:
@@ -103,6 +105,13 @@ def test_summary_shows_both_sides_of_the_ledger() -> None:
     text = status.summary(replace(agreed, outcomes={**agreed.outcomes, "send_refused": 5}))
     (line,) = [line for line in text.splitlines() if line.startswith("refused by this host ")]
     assert line.split()[4] == "5"
+    found = {"unreachable_host": 4, "unreachable_ttl": 2}
+    text = status.summary(replace(agreed, outcomes={**agreed.outcomes, **found}))
+    assert [" ".join(line.split()[:-1]) for line in text.splitlines() if "unreachable" in line] == [
+        "unreachable: host 4",
+        "unreachable: TTL exceeded 2",
+    ]
+    assert replace(agreed, outcomes=found).unreachable == 6
     assert "http 97%, tls 3%" in text
     assert status.summary(Snapshot())
 

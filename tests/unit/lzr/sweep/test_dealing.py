@@ -64,6 +64,24 @@ def test_nobody_is_waited_for_where_all_have_answered() -> None:
     assert dealing.finished
 
 
+def test_a_hosts_own_word_counts_for_more_than_a_routers() -> None:
+    net, port = Verdict.UNREACHABLE, Verdict.UNREACHABLE + 3
+    dealing = Dealing(6, cooldown=COOLDOWN, probes=2)
+    number, *_ = given(dealing, "flow-0.1", 0.0)
+    assert hear(dealing, net, 0, 1, 2, 2) == [0, 1, 2]
+    assert hear(dealing, port, 0, 1) == []  # the first router's word stands
+    assert hear(dealing, REFUSED, 1) == [1]
+    assert hear(dealing, ANSWERED, 0) == [0]
+    assert hear(dealing, net, 0, 1) == []
+    assert dealing.repeats == 5
+    both = dealing.hear(np.array([3, 3], np.int64), np.array([port, ANSWERED], np.uint8))
+    assert both.tolist() == [False, True]
+    dealing.sent(number, "flow-0.1", 0.1)
+    assert given(dealing, "flow-0.1", 2.0)[2] == [4, 5]  # nor is asked again who is out of reach
+    dealing.sent(number, "flow-0.1", 2.0)
+    assert closed(dealing, 2.0 + COOLDOWN) == [[ANSWERED, REFUSED, net, ANSWERED, 0, 0]]
+
+
 def test_after_a_death_what_may_be_lost_is_asked_again_and_who_answered_is_not() -> None:
     dealing = Dealing(50, cooldown=COOLDOWN)
     numbers = [given(dealing, "flow-0.1", 0.0)[0]]
