@@ -27,7 +27,7 @@ class Worker:
     """A flow worker's end of the feed; full: it takes no more."""
 
     def __init__(self, name: str) -> None:
-        self.name, self.full = name, False
+        self.name, self.number, self.full = name, 1, False
         self.feed = self
         self.got: list[Any] = []
 
