@@ -10,6 +10,7 @@ import re
 
 from lzr.fingerprint.applicationtable import TABLE
 from lzr.kernels import NATIVE, in_c
+from lzr.protocols._protocol import Identity
 
 _Names = dict[bytes, str]
 
@@ -86,7 +87,7 @@ def rows() -> tuple[tuple[Row, ...], ...]:
     return tuple(places)
 
 
-_TABLE = None if NATIVE is None else NATIVE.web_table((), rows())
+_TABLE = None if NATIVE is None else NATIVE.web_table((), rows(), Identity("http"))
 
 
 def _native_read(data: bytes) -> tuple[str, bytes]:

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from lzr.fingerprint import applications, honeypot, products, remembered
+from lzr.fingerprint import applications, honeypot, products, sshline, webreply
 from lzr.fingerprint.dispatch import Dispatcher
 from lzr.fingerprint.echo import FEW, Echo
 from lzr.fingerprint.precedence import UNKNOWN, resolve
-from lzr.fingerprint.webreply import BEGINNING
 from lzr.protocols._catalogue import PROTOCOLS
 from lzr.protocols._protocol import Identity, Protocol
 
@@ -35,10 +34,10 @@ class Classifier:
         """The label, and what the reply plainly says about the program behind it."""
         label = self._by_probe(data, sent) if sent is not None else ""
         if not label:
-            if data.startswith(BEGINNING):
-                found = remembered.response(data)
-            elif data.startswith(remembered.SSH):
-                found = remembered.ssh(data)
+            if data.startswith(webreply.BEGINNING):
+                found = webreply.identity(data)
+            elif data.startswith(sshline.BEGINNING):
+                found = sshline.identity(data)
             else:
                 found = None
             if found is not None:

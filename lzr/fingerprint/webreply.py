@@ -1,21 +1,18 @@
-"""HTTP responses, the commonest replies, told in one pass: that they are plain HTTP, their application, their
-Server field.
+"""HTTP responses, the commonest replies, identified in one pass where they are plain HTTP.
 
 A protocol whose replies begin as HTTP's do says what else must be in them (`Protocol.in_http`). A response
 with a proper status line in which nothing of that stands is `http` without any matcher being asked, and
-`applications.read` has its application. `survey` is both; in C it goes over the reply once.
+`applications.read` has its application. `identity` is all of that; in C it goes over the reply once.
+Nothing is remembered, so replies of which no two are alike cost no more than others.
 """
 
 from __future__ import annotations
 
-from lzr.fingerprint import applications
+from lzr.fingerprint import applications, products
 from lzr.kernels import NATIVE, in_c
 from lzr.protocols._catalogue import PROTOCOLS
-from lzr.protocols._protocol import Protocol
+from lzr.protocols._protocol import Identity, Protocol
 from lzr.protocols.web import STATUS_LINE
-
-Surveyed = tuple[str, bytes]
-"""The application, "" where nothing gives it away, and the value of the Server field."""
 
 BEGINNING = b"HTTP/1."
 
@@ -37,20 +34,21 @@ def _others(protocols: tuple[Protocol, ...]) -> tuple[Other, ...]:
 
 OTHERS = _others(PROTOCOLS)
 
-_TABLE = None if NATIVE is None else NATIVE.web_table(OTHERS, applications.rows())
+_TABLE = None if NATIVE is None else NATIVE.web_table(OTHERS, applications.rows(), Identity("http"))
 
 
-def _native_survey(data: bytes) -> Surveyed | None:
-    found: Surveyed | None = NATIVE.web_reply(_TABLE, data)
+def _native_identity(data: bytes) -> Identity | None:
+    found: Identity | None = NATIVE.web_reply(_TABLE, data)
     return found
 
 
-@in_c(_native_survey)
-def survey(data: bytes) -> Surveyed | None:
-    """What a response says of itself that is HTTP and can be no other protocol; None of any other reply."""
+@in_c(_native_identity)
+def identity(data: bytes) -> Identity | None:
+    """Of a response that is HTTP and can be no other protocol; None of any other reply."""
     if not data.startswith(BEGINNING) or STATUS_LINE.match(data) is None:
         return None
     for starts, inside in OTHERS:
         if data.startswith(starts) and (not inside or any(text in data for text in inside)):
             return None
-    return applications.read(data)
+    application, server = applications.read(data)
+    return Identity("http", application, *products.server(server))

@@ -41,6 +41,8 @@ struct table {
     uint8_t may_begin[256];                 /* whether a field of the table begins with this byte */
     struct other *others;
     size_t n_others;
+    PyTypeObject *identity; /* lzr.protocols.Identity, a named tuple */
+    PyObject *label, *empty, *details;
 };
 
 struct text {
@@ -278,8 +280,47 @@ static PyObject *pair(PyObject *found, struct text server)
     return both;
 }
 
-/* applications.read, of a response */
-static PyObject *read_response(const struct table *table, const uint8_t *data, size_t size)
+/* products.server: product and version of a Server field */
+static int stated(struct text server, PyObject **product, PyObject **version)
+{
+    if (server.size > SERVER_REACH)
+        server.size = SERVER_REACH;
+    struct text name = server, number = {server.at, 0};
+    const uint8_t *slash = server.size > 0 ? memchr(server.at, '/', server.size) : NULL;
+    if (slash != NULL && memchr(server.at, '(', (size_t)(slash - server.at)) == NULL) {
+        const uint8_t *end = server.at + server.size;
+        name.size = (size_t)(slash - server.at);
+        number.at = slash + 1;
+        while (number.at + number.size < end && number.at[number.size] != ' ' && number.at[number.size] != ',')
+            number.size++;
+        if (number.size > 0 && !is_digit(*number.at))
+            number.size = 0;
+    }
+    *product = PyUnicode_DecodeLatin1((const char *)name.at, (Py_ssize_t)name.size, NULL);
+    *version = PyUnicode_DecodeLatin1((const char *)number.at, (Py_ssize_t)number.size, NULL);
+    return *product != NULL && *version != NULL;
+}
+
+/* The identity of plain HTTP with this application and this Server field. */
+static PyObject *identity(const struct table *table, PyObject *found, struct text server)
+{
+    PyObject *product = NULL, *version = NULL;
+    PyObject *it = stated(server, &product, &version) ? table->identity->tp_alloc(table->identity, 5) : NULL;
+    if (it == NULL) {
+        Py_XDECREF(product);
+        Py_XDECREF(version);
+        return NULL;
+    }
+    PyTuple_SET_ITEM(it, 0, Py_NewRef(table->label));
+    PyTuple_SET_ITEM(it, 1, Py_NewRef(found != NULL ? found : table->empty));
+    PyTuple_SET_ITEM(it, 2, product);
+    PyTuple_SET_ITEM(it, 3, version);
+    PyTuple_SET_ITEM(it, 4, Py_NewRef(table->details));
+    return it;
+}
+
+/* applications.read, of a response: returns the application, or NULL, and the Server field */
+static PyObject *read_response(const struct table *table, const uint8_t *data, size_t size, struct text *said)
 {
     static const struct needle BLANK = {(const uint8_t *)"\r\n\r\n", 4, 0, 3};
     if (size > REACH)
@@ -316,7 +357,8 @@ static PyObject *read_response(const struct table *table, const uint8_t *data, s
         if (inside != NULL)
             found = inside;
     }
-    return pair(found, server);
+    *said = server;
+    return found;
 }
 
 /* applications._in_certificate; 0 where only that can tell */
@@ -372,14 +414,16 @@ PyObject *lzr_web_read(PyObject *self, PyObject *const *args, Py_ssize_t count)
     const struct table *table = asked(args, count, &data, &size);
     if (table == NULL)
         return NULL;
-    const struct text none = {data, 0};
-    if (size == 0 || *data == 'H' || *data == 'h')
-        return read_response(table, data, size);
+    struct text server = {data, 0};
+    if (size == 0 || *data == 'H' || *data == 'h') {
+        found = read_response(table, data, size, &server);
+        return pair(found, server);
+    }
     if (*data != 0x16)
-        return pair(in_body(table, (struct text){data, size < REACH ? size : REACH}), none);
+        return pair(in_body(table, (struct text){data, size < REACH ? size : REACH}), server);
     if (!in_certificate(table, data, size, &found))
         Py_RETURN_NONE;
-    return pair(found, none);
+    return pair(found, server);
 }
 
 /* A status line as RFC 9112 §4 has it: version, SP, three digits, then anything that ends them. */
@@ -404,7 +448,7 @@ static int may_be(const struct other *other, const uint8_t *data, size_t size)
     return 0;
 }
 
-/* (table, data) -> (application, Server) of a response that no other protocol can take, or None */
+/* (table, data) -> Identity of a response that no other protocol can take, or None */
 PyObject *lzr_web_reply(PyObject *self, PyObject *const *args, Py_ssize_t count)
 {
     (void)self;
@@ -418,7 +462,9 @@ PyObject *lzr_web_reply(PyObject *self, PyObject *const *args, Py_ssize_t count)
     for (size_t i = 0; i < table->n_others; i++)
         if (may_be(&table->others[i], data, size))
             Py_RETURN_NONE;
-    return read_response(table, data, size);
+    struct text server = {data, 0};
+    PyObject *found = read_response(table, data, size, &server);
+    return identity(table, found, server);
 }
 
 static void drop(struct table *table)
@@ -431,6 +477,7 @@ static void drop(struct table *table)
     for (int place = 0; place < PLACES; place++)
         PyMem_Free(table->marks[place].at);
     Py_XDECREF(table->kept);
+    Py_XDECREF(table->empty);
     PyMem_Free(table);
 }
 
@@ -518,19 +565,27 @@ static int fill(struct table *table, enum place place, PyObject *rows)
     return 1;
 }
 
-/* (others, places) -> table. others: (starts, inside) of each protocol; places: their rows, in the order of `enum place` */
+/* (others, places, identity) -> table. others: (starts, inside) of each protocol; places: their rows, in the order of
+ * `enum place`; identity: one that says nothing but its label, as the pattern of those that are made */
 PyObject *lzr_web_table(PyObject *self, PyObject *const *args, Py_ssize_t count)
 {
     (void)self;
-    if (count != 2)
-        return lzr_wants("(others, places)");
+    if (count != 3)
+        return lzr_wants("(others, places, identity)");
+    if (!PyTuple_Check(args[2]) || Py_TYPE(args[2]) == &PyTuple_Type || !is_tuple(args[2], 5) ||
+        Py_TYPE(args[2])->tp_basicsize != PyTuple_Type.tp_basicsize)
+        return lzr_wants("an identity");
     if (!is_tuple(args[0], -1) || !is_tuple(args[1], PLACES))
         return NULL;
     struct table *table = PyMem_Calloc(1, sizeof *table);
     if (table == NULL)
         return PyErr_NoMemory();
-    if ((table->kept = PyTuple_Pack(2, args[0], args[1])) == NULL)
+    if ((table->kept = PyTuple_Pack(3, args[0], args[1], args[2])) == NULL ||
+        (table->empty = PyUnicode_FromStringAndSize("", 0)) == NULL)
         goto failed;
+    table->identity = Py_TYPE(args[2]);
+    table->label = PyTuple_GET_ITEM(args[2], 0);
+    table->details = PyTuple_GET_ITEM(args[2], 4);
     size_t others = (size_t)PyTuple_GET_SIZE(args[0]);
     if ((table->others = PyMem_Calloc(others + 1, sizeof *table->others)) == NULL) {
         PyErr_NoMemory();

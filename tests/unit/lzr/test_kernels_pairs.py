@@ -181,13 +181,13 @@ def sweeps(seed: int) -> None:
     assert native == python
 
 
-def surveys(_: int) -> None:
+def web_replies(_: int) -> None:
     for data in (
         b"HTTP/1.1 200 OK\r\nServer: consul\r\n\r\n",
         b"HTTP/1.1 400 x\r\n\r\nHTTPS",
         b"SSH-2.0-x\r\n",
     ):
-        native, python = compared.both(lambda data=data: (webreply.survey(data), applications.read(data)))  # type: ignore[misc]
+        native, python = compared.both(lambda data=data: (webreply.identity(data), applications.read(data)))  # type: ignore[misc]
         assert native == python
 
 
@@ -223,8 +223,8 @@ COMPARED: dict[str, Callable[[int], None]] = {
     "Arrivals.take": rows_of_a_ring,
     "Ring._fill": rows_of_a_ring,
     "Ring._unsent": rows_of_a_ring,
-    "survey": surveys,
-    "read": surveys,
+    "identity": web_replies,
+    "read": web_replies,
 }
 """A hot function -> a test that asks both bodies for the same."""
 

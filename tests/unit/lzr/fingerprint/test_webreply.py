@@ -51,27 +51,27 @@ def responses(draw: st.DrawFn) -> bytes:
     return data[: draw(st.integers(0, len(data)))] if draw(st.integers(0, 3)) == 0 else data
 
 
-def surveyed(data: bytes) -> webreply.Surveyed | None:
+def both_say(data: bytes) -> Identity | None:
     """What both bodies say."""
-    native = webreply.survey(data)
+    native = webreply.identity(data)
     with kernels_of("python"):
-        assert webreply.survey(data) == native, data
+        assert webreply.identity(data) == native, data
     return native
 
 
 def agrees(data: bytes) -> None:
     """Neither body says another thing than the matchers and the readers, and these say the same."""
-    found = surveyed(data)
+    found = both_say(data)
     read = applications.read(data)
     with kernels_of("python"):
         assert applications.read(data) == read, data
     if found is None:
         return
     assert MATCHING(data) == ["http"], data
-    assert found == read, data
-    application, server = found
-    expected = Identity("http", application, *products.server(server))
-    assert Classifier(("tls", "http")).identify(data, BY_NAME["http"]) == expected, data
+    application, server = read
+    assert found == Identity("http", application, *products.server(server)), data
+    assert type(found) is Identity
+    assert Classifier(("tls", "http")).identify(data, BY_NAME["http"]) == found, data
     assert Classifier().classify(data) == "http"
 
 
@@ -81,7 +81,7 @@ def test_every_example_and_every_row_of_the_table() -> None:
         agrees(data + b" " * 5000)
         agrees(data.upper())
         agrees(data.replace(b"\r\n", b"\n"))
-    assert sum(webreply.survey(data) is not None for data in ROWS) > len(ROWS) * 0.9
+    assert sum(webreply.identity(data) is not None for data in ROWS) > len(ROWS) * 0.9
 
 
 def test_every_cut() -> None:
@@ -116,8 +116,17 @@ def test_a_needle_is_found_wherever_it_stands() -> None:
     for text in INSIDE:
         for at in (*range(150), 1000, 3000, 5000):
             data = b"HTTP/1.1 400 x\r\n\r\n" + b"S" * at + text + b"L" * (at % 70)
-            assert surveyed(data) is None
-        assert surveyed(b"HTTP/1.1 400 x\r\n\r\n" + b"S" * 99 + text[:-1]) is not None
+            assert both_say(data) is None
+        assert both_say(b"HTTP/1.1 400 x\r\n\r\n" + b"S" * 99 + text[:-1]) is not None
+
+
+def test_a_response_that_is_an_echo_of_the_probe_is_an_echo() -> None:
+    sent = BY_NAME["http"]
+    data = b"HTTP/1.1 200 OK\r\nServer: nginx\r\n\r\n"
+    mirror = type(sent)(name="mirror", spec="", match=None, probe=data)
+    assert Classifier().identify(data, mirror).label == "echo"
+    assert Classifier().identify(data[:14], mirror).label == "unknown"
+    assert Classifier().identify(data, sent).label == "http"
 
 
 @pytest.mark.parametrize(
@@ -135,4 +144,10 @@ def test_a_needle_is_found_wherever_it_stands() -> None:
 )
 def test_a_table_that_cannot_be_is_refused(arguments: tuple[object, object]) -> None:
     with pytest.raises((TypeError, ValueError)):
-        kernels.NATIVE.web_table(*arguments)
+        kernels.NATIVE.web_table(*arguments, Identity("http"))
+
+
+@pytest.mark.parametrize("identity", [None, (), ("http", "", "", "", ()), [1] * 5])
+def test_an_identity_that_is_none_is_refused(identity: object) -> None:
+    with pytest.raises(TypeError):
+        kernels.NATIVE.web_table((), applications.rows(), identity)

@@ -1,4 +1,4 @@
-"""What is remembered of replies is what the matchers and readers say of each, whatever else stands in it."""
+"""What is remembered of a line is what matchers and readers say of the whole reply."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lzr.fingerprint import Classifier, honeypot, products, remembered
+from lzr.fingerprint import Classifier, honeypot, products, sshline
 from lzr.fingerprint.classifier import UNKNOWN
 from lzr.protocols import BY_NAME, PROTOCOLS, Identity
 
@@ -29,8 +29,7 @@ BITS = [
 
 @pytest.fixture(autouse=True)
 def _nothing_remembered() -> None:
-    remembered._ssh.clear()
-    remembered._web.clear()
+    sshline._known.clear()
 
 
 def without_memory(data: bytes) -> Identity:
@@ -52,7 +51,7 @@ def test_only_the_protocols_that_were_thought_of_may_begin_as_ssh_does() -> None
     may = [
         p.name
         for p in PROTOCOLS
-        if not p.last_resort and any((remembered.SSH + key[4:]).startswith(key) for key in p.starts)
+        if not p.last_resort and any((sshline.BEGINNING + key[4:]).startswith(key) for key in p.starts)
     ]
     assert may == ["ssh", "postgres"]
     postgres = BY_NAME["postgres"].match
@@ -83,26 +82,11 @@ def test_what_a_server_sends_behind_its_line_makes_it_no_other() -> None:
     for i in range(20):
         data = b"SSH-2.0-OpenSSH_9.6\r\n\0\0\1\xfc\x0a\x14" + bytes((i,)) * 16
         assert Classifier().identify(data) == Identity("ssh", "", "OpenSSH", "9.6")
-    assert len(remembered._ssh) == 1
-    for i in range(20):
-        data = b"HTTP/1.1 200 OK\r\nDate: %d\r\nSet-Cookie: id=%d\r\nServer: nginx/1.2\r\n\r\n%d" % (i, i, i)
-        assert Classifier().identify(data) == Identity("http", "", "nginx", "1.2")
-    assert len(remembered._web) == 1
+    assert len(sshline._known) == 1
 
 
 def test_what_is_remembered_of_strangers_has_a_bound() -> None:
-    for i in range(remembered.REMEMBERED + 100):
-        found = Classifier().identify(b"HTTP/1.1 200 OK\r\nServer: x/%d\r\n\r\n" % i)
-        assert (found.product, found.version) == ("x", str(i))
+    for i in range(sshline.REMEMBERED + 100):
         found = Classifier().identify(b"SSH-2.0-x_%d\r\n" % i)
         assert (found.product, found.version) == ("x", str(i))
-    assert len(remembered._web) == len(remembered._ssh) == 100
-
-
-def test_a_response_that_is_an_echo_of_the_probe_is_an_echo() -> None:
-    sent = BY_NAME["http"]
-    data = b"HTTP/1.1 200 OK\r\nServer: nginx\r\n\r\n"
-    mirror = type(sent)(name="mirror", spec="", match=None, probe=data)
-    assert Classifier().identify(data, mirror).label == "echo"
-    assert Classifier().identify(data[:14], mirror).label == "unknown"
-    assert Classifier().identify(data, sent).label == "http"
+    assert len(sshline._known) == 100
