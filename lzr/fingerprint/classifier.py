@@ -34,12 +34,8 @@ class Classifier:
         """The label, and what the reply plainly says about the program behind it."""
         label = self._by_probe(data, sent) if sent is not None else ""
         if not label:
-            if data.startswith(webreply.BEGINNING):
-                found = webreply.identity(data)
-            elif data.startswith(sshline.BEGINNING):
-                found = sshline.identity(data)
-            else:
-                found = None
+            whole = _WHOLE.get(data[:4])
+            found = whole(data) if whole is not None else None
             if found is not None:
                 return found
             label = self._by_matchers(data)
@@ -83,6 +79,9 @@ class Classifier:
             return UNKNOWN
         return label
 
+
+_WHOLE = {b"HTTP": webreply.identity, b"SSH-": sshline.identity}
+"""By its first four bytes, what identifies a reply at once, or leaves it to matchers and readers."""
 
 _SOLICITED = {
     reply: tuple(p.name for p in PROTOCOLS if reply in p.solicited)

@@ -23,14 +23,15 @@ from lzr.records.fields import written
 from lzr.records.filter import record_filter
 from lzr.records.summary import Summary
 from lzr.rows import Reason
+from workers.collect.repeats import Repeats
 
 _LATEST = 2  # services of a batch that the dashboard may show in its panel of latest services
 _FINDINGS = 256  # services of a batch that are listed on a terminal where there is no result file
 _PHRASE = 100  # characters of a product or version in such a list
 _REMEMBERED, _REPEATED = 4096, 4096
 """Replies whose identity is kept, to be looked up when the same bytes come again; then all are forgotten.
-`python -m benchmarks.endtoend` shows what it saves: 1.6 µs a flow in the collector where replies repeat, 5.4
-where none does. Longer ones are seldom the same, and not kept. The sizes are a judgement: 16 MB at most."""
+`python -m benchmarks.endtoend` shows what it saves where replies repeat. Longer ones are
+seldom the same, and not kept. The sizes are a judgement: 16 MB at most."""
 _SHOWN = 160  # bytes of a banner in the panel of latest services
 
 
@@ -60,6 +61,7 @@ class BlockMaker:
         self._sent = [handshake(name, options.user_agent) for name in tried(options.handshakes)]
         # Many services say the same to the byte: banners, alerts, error pages.
         self._known: dict[tuple[int, bytes], Identity] = {}
+        self._repeats = Repeats()
 
     def make(self, rows: NDArray[Any], blob: bytes) -> Block:
         """Identify and encode a batch. rows: OUTCOME rows; blob: their payloads end to end."""
@@ -101,23 +103,26 @@ class BlockMaker:
     def _identify(self, rows: NDArray[Any], blob: bytes) -> tuple[list[Identity], Counter[tuple[int, str]]]:
         """The identity of each row, and how many of each label each handshake (by index) has brought."""
         names: list[Identity] = [UNKNOWN] * len(rows)
-        known = self._known
-        if len(known) > _REMEMBERED:
+        known, identify, sent = self._known, self._classifier.identify, self._sent
+        pay = self._repeats.pay
+        if len(known) > _REMEMBERED or not pay:
             known.clear()
-        at = 0
+        at = new = 0
         found = []
         lengths, handshakes = rows["data_len"].tolist(), rows["handshake"].tolist()
         for row, length in enumerate(lengths):
             if length:
-                key = handshakes[row], blob[at : at + length]
-                name = known.get(key)
+                by, data = handshakes[row], blob[at : at + length]
+                name = known.get((by, data)) if pay else None
                 if name is None:
-                    name = self._classifier.identify(key[1], self._sent[key[0]])
-                    if length <= _REPEATED:
-                        known[key] = name
+                    name = identify(data, sent[by])
+                    new += 1
+                    if pay and length <= _REPEATED:
+                        known[by, data] = name
                 names[row] = name
-                found.append((key[0], name.label))
+                found.append((by, name.label))
                 at += length
+        self._repeats.met(len(found), new)
         return names, Counter(found)
 
     def _found(
