@@ -41,6 +41,8 @@ FRAME = 0.25
 """Seconds between pictures of the dashboard. A judgement: quick enough for the eye to follow; a picture costs
 about a millisecond."""
 
+_FRESH_ENOUGH = 0.5
+"""Seconds; how old the figures may be that somebody gets by the metrics port. A judgement."""
 _GROWING = ("egress", "unroutable", "neighbours")
 """Alerts that count: logged the first time."""
 FRESH = 60.0
@@ -216,9 +218,11 @@ class Console:
         """Answer who asks, with how it is now. late: look for those who ask nothing, too."""
         servers: list[ControlServer | MetricsServer]
         servers = [server for server in (self._control, self._metrics) if server is not None]
-        if not select.select(servers, [], [], 0)[0] and not late:
+        asked = select.select(servers, [], [], 0)[0]
+        if not asked and not late:
             return []
-        if self._snapshot.now != now:
+        # Anybody may ask for metrics, as often as he likes: the figures are not quite of this moment.
+        if now - self._snapshot.now > (0.0 if self._control in asked else _FRESH_ENOUGH):
             self._snapshot = self.meter.snapshot(now, self.totals, wall)
         for server in servers:
             server.publish(self._snapshot)

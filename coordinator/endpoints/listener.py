@@ -3,8 +3,9 @@
 Whatever a client does (sends a byte an hour, reads nothing, sends a gigabyte, opens a thousand connections),
 `handle` returns at once and memory stays bounded. Where there are too many clients, a new one is accepted and
 the oldest of the address with the most connections is dropped, so one that only holds connections keeps
-nobody out. There is one descriptor to wait for (`fileno`, an epoll set that is itself pollable); without a
-client it costs nothing.
+nobody out. Where more was answered in a second than may be, new clients wait for the next, so that a flood of
+requests takes no more of the loop's time. There is one descriptor to wait for (`fileno`, an epoll set that is
+itself pollable); without a client it costs nothing.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ class _Client:
 
 
 class Listener:
-    """Serves `respond` on a listening socket."""
+    """Serves `respond` on a listening socket. most_answers: in a second; None for any number."""
 
     def __init__(
         self,
@@ -47,6 +48,7 @@ class Listener:
         most_clients: int = 16,
         most_request: int = 4096,
         patience: float = 5.0,
+        most_answers: int | None = None,
         admit: Callable[[socket.socket], bool] = lambda _: True,
     ) -> None:
         self._sock = sock
@@ -54,6 +56,9 @@ class Listener:
         self._too_long = too_long
         self._most_clients, self._most_request, self._patience = most_clients, most_request, patience
         self._admit = admit
+        self._most_answers = most_answers
+        self._answers, self._second = 0, 0.0  # since when they are counted
+        self._resting = False  # nobody is let in
         self._clients: dict[int, _Client] = {}
         sock.setblocking(False)
         self._epoll = select.epoll()
@@ -65,6 +70,9 @@ class Listener:
 
     def handle(self, now: float) -> None:
         """Serve whoever is ready. Call it when `fileno` is readable, and once a second for the time-outs."""
+        if not self._second <= now < self._second + 1:
+            self._answers, self._second = 0, now
+            self._rest(False)
         for fd, events in self._epoll.poll(0):
             if fd == self._sock.fileno():
                 self._accept(now)
@@ -86,6 +94,12 @@ class Listener:
             self._drop(client)
         self._epoll.close()
         self._sock.close()
+
+    def _rest(self, rest: bool) -> None:
+        """Whether new clients wait where the kernel keeps them."""
+        if rest != self._resting:
+            self._resting = rest
+            self._epoll.modify(self._sock.fileno(), 0 if rest else select.EPOLLIN)
 
     def _accept(self, now: float) -> None:
         for _ in range(_ACCEPTED):
@@ -136,6 +150,9 @@ class Listener:
             client.reply, client.closing = client.reply + self._too_long, True
         answered = bool(client.reply)
         if answered:
+            self._answers += 1
+            if self._most_answers is not None and self._answers >= self._most_answers:
+                self._rest(True)
             self._write(client)
         return answered
 

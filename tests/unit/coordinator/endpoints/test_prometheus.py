@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 import select
@@ -16,6 +17,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from coordinator.endpoints import prometheus
 from coordinator.endpoints.prometheus import MetricsServer, exposition
 from coordinator.monitor.snapshot import Snapshot, Totals
 from tests import ROOT
@@ -287,3 +289,40 @@ def test_one_address_does_not_push_another_out(server: MetricsServer) -> None:
             sock.connect(("127.0.0.1", server.port))
             server.handle(100.0)
         assert b"200 OK" in scrape.exchange(b"GET /metrics HTTP/1.1\r\n\r\n")
+
+
+@pytest.mark.attack
+def test_a_flood_of_requests_is_answered_only_so_often(
+    server: MetricsServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its text is made once a snapshot; who comes when enough was answered waits for the next second."""
+    made: list[Snapshot] = []
+
+    def counted(snapshot: Snapshot) -> str:
+        made.append(snapshot)
+        return exposition(snapshot)
+
+    monkeypatch.setattr(prometheus, "exposition", counted)
+
+    def flood(now: float, count: int) -> int:
+        answered = 0
+        with ExitStack() as stack:
+            for _ in range(count):
+                client = stack.enter_context(Client(server))
+                client.sock.send(b"GET /metrics HTTP/1.1\r\n\r\n")
+                server.handle(now)
+                with contextlib.suppress(BlockingIOError):
+                    answered += client.sock.recv(12) == b"HTTP/1.1 200"
+            server.handle(now)
+            assert not select.select([server], [], [], 0)[0], "it does not wake the scan's loop"
+        return answered
+
+    assert 40 <= flood(100.0, 80) <= 60
+    assert flood(100.9, 30) == 0
+    assert made == [server._snapshot]
+    server.publish(server._snapshot)
+    assert b"200 OK" in exchange(server, b"GET /metrics HTTP/1.1\r\n\r\n")
+    assert len(made) == 1
+    server.publish(replace(server._snapshot, now=3.0))
+    assert b"200 OK" in exchange(server, b"GET /metrics HTTP/1.1\r\n\r\n")
+    assert len(made) == 2
