@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 import select
 import socket
 import struct
@@ -14,7 +15,8 @@ from contextlib import contextmanager
 
 import pytest
 
-from tests.lab.net import Lab, Namespace
+from tests.faults import Victim, lines_in, read
+from tests.lab.net import Lab, Namespace, wait_for
 from tests.lab.responder import PORT
 from tests.lab.scan import LZR, parse
 
@@ -32,6 +34,18 @@ WAYS = {
 }
 """What becomes of what goes to 32 addresses of 10.70.0.0/24 each; the last 32 are sent round in a circle."""
 WAYS6 = {0x00: "no-route", 0x20: "addr-unreachable", 0x40: "port-unreachable", 0x60: "admin-prohibited"}
+SWEPT = ("-p", f"{PORT},{PORT + 1}", "10.70.0.0/24", "10.66.0.0/27", "fd70::/121", "fd66::/125")
+EXPECTED = {
+    "sa_only": 40,
+    "refused": 40,
+    "unreachable_net": 2 * (32 + 32),
+    "unreachable_host": 2 * (32 + 32),
+    "unreachable_protocol": 2 * 32,
+    "unreachable_port": 2 * (32 + 32),
+    "unreachable_prohibited": 2 * (32 + 32 + 32),
+    "unreachable_ttl": 2 * 32,
+    "no_syn_ack": 2 * 32,
+}
 FORGED_FOR = bytes((10, 70, 0, 192))
 """The first of those that are silent."""
 REPLAYED_FOR = bytes((10, 70, 0, 33))
@@ -137,37 +151,44 @@ def forger(router: Namespace) -> Iterator[Counter[str]]:
 def test_unreachable_pairs_are_counted_by_kind(lab: Lab, path: tuple[Namespace, Namespace]) -> None:
     us, router = path
     meta, updates = lab.directory / "meta", lab.directory / "updates"
-    words = ("-p", f"{PORT},{PORT + 1}", "10.70.0.0/24", "10.66.0.0/27", "fd70::/121", "fd66::/125")
     quick = ("-handshakes", "none", "-c", "2", "-r", "1000", "-w", "flow=2,collect=1", "--no-dashboard")
     with forger(router) as sent:
-        done = us.run(LZR, *words, *quick, "-m", meta, "-u", updates, "-f", "-", timeout=120, check=False)
+        done = us.run(LZR, *SWEPT, *quick, "-m", meta, "-u", updates, "-f", "-", timeout=120, check=False)
     assert done.returncode == 0, done.stderr
     records, _ = parse(done.stdout)
     assert len(records) == 32 + 8
     found = json.loads(meta.read_text())
-    expected = {
-        "sa_only": 40,
-        "refused": 40,
-        "unreachable_net": 2 * (32 + 32),
-        "unreachable_host": 2 * (32 + 32),
-        "unreachable_protocol": 2 * 32,
-        "unreachable_port": 2 * (32 + 32),
-        "unreachable_prohibited": 2 * (32 + 32 + 32),
-        "unreachable_ttl": 2 * 32,
-        "no_syn_ack": 2 * 32,
-    }
-    assert found["reasons"] == expected
+    assert found["reasons"] == EXPECTED
     assert sent["forged"] == 5 * 2 * 32
     assert sent["replayed"] > 100
     assert found["packets"]["ignored"]["icmp_of_others"] > 0
     assert found["packets"]["drops"] == 0
-    unreachable = sum(count for reason, count in expected.items() if reason.startswith("unreachable"))
+    unreachable = sum(count for reason, count in EXPECTED.items() if reason.startswith("unreachable"))
     assert found["inputs"]["unreachable"] == unreachable
     said = " ".join(done.stderr.split())
-    total = sum(expected.values())
+    total = sum(EXPECTED.values())
     assert f"inputs: {total} read = {total} recorded (agree)" in said
     for words_ in ("unreachable: host 128 ", "unreachable: TTL exceeded 64 ", "no SYN-ACK 64 "):
         assert words_ in said
     last = list(csv.DictReader(updates.read_text().splitlines()))[-1]
     assert int(last["unreachable-total"]) == unreachable
-    assert int(last["outcome-unreachable-prohibited"]) == expected["unreachable_prohibited"]
+    assert int(last["outcome-unreachable-prohibited"]) == EXPECTED["unreachable_prohibited"]
+
+
+def test_whoever_is_killed_each_pair_is_counted_once(lab: Lab, path: tuple[Namespace, Namespace]) -> None:
+    """A worker, then the coordinator; the counts of the runs together are those of one."""
+    us, _ = path
+    target, state, meta = (lab.directory / name for name in ("out", "state", "meta"))
+    quick = ("-handshakes", "none", "-c", "2", "-r", "200", "-w", "flow=2,collect=1")
+    with open(os.devnull) as stdin:
+        victim = Victim(us, *SWEPT, *quick, "-f", target, "--checkpoint", state, stdin=stdin)
+    wait_for(lambda: lines_in(target) > 4, "the first records", 60)
+    assert victim.kill("flow worker")
+    wait_for(lambda: lines_in(target) > 16 and (state / "checkpoint").exists(), "records", 60)
+    victim.process.kill()
+    victim.process.wait(30)
+    done = us.run(LZR, "--resume", state, "--no-dashboard", "-m", meta, timeout=120, check=False)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(meta.read_text())["reasons"] == EXPECTED
+    records = read(target)
+    assert len({(record["saddr"], record["sport"]) for record in records}) == len(records) == 40
