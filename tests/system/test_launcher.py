@@ -158,3 +158,63 @@ def test_packages_in_the_callers_home_are_not_roots(
         words = [launcher, "--version"]
         done = subprocess.run(words, env=environment, capture_output=True, text=True, timeout=60, check=False)
     assert (done.stdout, done.stderr) == (f"{loaded}\n", "")
+
+
+HARMLESS = {
+    "PATH": "/usr/sbin:/usr/bin:/sbin:/bin",
+    "HOME": "/root",
+    "TERM": "xterm",
+    "LANG": "C.UTF-8",
+    "LC_TIME": "C",
+    "SUDO_UID": "1000",
+    "SUDO_GID": "1000",
+    "SUDO_USER": "somebody",
+}
+OF_FILES = (
+    *("XTABLES_LIBDIR", "GCONV_PATH", "OPENSSL_CONF", "OPENSSL_MODULES", "PYTHONPERFSUPPORT", "PYTHONPATH"),
+    *(
+        "LOCPATH",
+        "NLSPATH",
+        "LANGUAGE",
+        "TERMINFO",
+        "TZDIR",
+        "RUNTIME_DIRECTORY",
+        "TMPDIR",
+        "BASH_ENV",
+        "ENV",
+    ),
+    *("LD_LIBRARY_PATH", "LD_DEBUG_OUTPUT", "MALLOC_TRACE", "GLIBC_TUNABLES", "HOSTALIASES", "IFS", "CDPATH"),
+    *("OPENBLAS_CORETYPE", "SSL_CERT_FILE", "NSS_WRAPPER_PASSWD", "a", "_x1"),
+)
+
+
+@pytest.mark.attack
+@pytest.mark.parametrize("flags", [["-f", "-"], ["--version"]])
+@pytest.mark.parametrize(
+    ("zone", "kept"), [("Europe/Berlin", True), ("/home/x", False), (":x", False), ("a/../x", False)]
+)
+def test_only_what_names_no_file_is_left_of_the_callers_environment(
+    wire: Wire, launcher: Path, tmp_path: Path, zone: str, kept: bool, flags: list[str]
+) -> None:
+    if flags == ["-f", "-"] and kept:
+        zone = "UTC"
+    become(launcher, f"#!{sys.executable}\nimport os, sys\nprint(*sorted(os.environ), sys.argv[1:])\n")
+    harmless = HARMLESS | {"TZ": zone}
+    # A value that looks like the name of another one, and one that would be a pattern.
+    hostile = dict.fromkeys(OF_FILES, str(tmp_path)) | {"MANY": "x\nexport LANG='y'\n*", "STAR": "*"}
+    with inside(wire.box):
+        done = subprocess.run(
+            [launcher, *flags],
+            env=harmless | hostile,
+            cwd=tmp_path,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+    *names, _, _ = done.stdout.split() if len(flags) > 1 else [*done.stdout.split(), ""]
+    left = {name for name in names if not name.startswith("LZR_")} - {"PWD", "LC_CTYPE"}
+    assert left == set(harmless if kept else HARMLESS), done.stderr
+    assert done.stderr == ""
+    wait_for(lambda: "lzr_" not in wire.rules(), "the table to be gone", 20)
