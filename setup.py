@@ -26,6 +26,7 @@ SOURCES = [
     "sweep",
     "needles",
     "webreply",
+    "tally",
 ]
 SPDX = int(setuptools.__version__.partition(".")[0]) >= 77
 

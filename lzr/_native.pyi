@@ -112,6 +112,7 @@ def sweep_cookies(
     isns: Buffer,
     /,
 ) -> None: ...
+def tally(rows: Buffer, /) -> tuple[int, tuple[int, ...], dict[int, int], dict[int, int]]: ...
 def web_table(
     others: tuple[tuple[tuple[bytes, ...], tuple[bytes, ...]], ...],
     places: tuple[tuple[tuple[bytes, str | None, int], ...], ...],

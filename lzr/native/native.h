@@ -196,6 +196,9 @@ PyObject *lzr_sweep_permute(PyObject *self, PyObject *const *args, Py_ssize_t co
 PyObject *lzr_sweep_place(PyObject *self, PyObject *const *args, Py_ssize_t count);
 PyObject *lzr_sweep_cookies(PyObject *self, PyObject *const *args, Py_ssize_t count);
 
+/* tally.c */
+PyObject *lzr_tally(PyObject *self, PyObject *const *args, Py_ssize_t count);
+
 /* webreply.c */
 PyObject *lzr_web_table(PyObject *self, PyObject *const *args, Py_ssize_t count);
 PyObject *lzr_web_read(PyObject *self, PyObject *const *args, Py_ssize_t count);

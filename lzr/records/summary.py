@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from lzr.kernels import NATIVE, in_c
 from lzr.rows import ACK, FIN, RST, SYN, Expected, Reason, pick
 
 COUNTERS = (
@@ -29,6 +30,43 @@ COUNTERS = (
     "Resp_ack",  # the last packet had ACK and not SYN: something came after the SYN-ACK
     "HyperACKtive",  # ACKing firewall
 )
+
+
+Tallied = tuple[int, tuple[int, ...], dict[int, int], dict[int, int]]
+"""Inputs at their end; counts in the order of COUNTERS; records by reason; those with data by handshake."""
+
+
+def _native_tally(rows: NDArray[Any]) -> Tallied:
+    found: Tallied = NATIVE.tally(np.ascontiguousarray(rows))
+    return found
+
+
+@in_c(_native_tally)
+def tally(rows: NDArray[Any]) -> Tallied:
+    """The counts of a batch of OUTCOME rows, reasons and handshakes by number."""
+    resolved = int(np.count_nonzero(rows["final"]))
+    rows = pick(rows, rows["record"] != 0)
+    total, reasons = len(rows), rows["reason"]
+    firewall = (rows["firewall"] != 0) | (reasons == Reason.FIREWALL)
+    by_reason = _by_number(reasons)
+    rows = pick(rows, ~firewall)
+    flags, data, reasons = rows["flags"], rows["data_len"] != 0, rows["reason"]
+    counts = (
+        (reasons == Reason.ZERO_WINDOW) | ((reasons == Reason.SA_ONLY) & (rows["window"] == 0)),
+        rows["acked"] != 0,
+        data,
+        rows["expected"] == Expected.SYN_ACK,
+        flags & RST != 0,
+        flags & FIN != 0,
+        flags & (SYN | ACK) == ACK,
+        firewall,
+    )
+    counters = total, *(int(np.count_nonzero(which)) for which in counts)
+    return resolved, counters, by_reason, _by_number(rows["handshake"][data])
+
+
+def _by_number(column: NDArray[Any]) -> dict[int, int]:
+    return {number: count for number, count in enumerate(np.bincount(column).tolist()) if count}
 
 
 @dataclass(slots=True)
@@ -50,36 +88,16 @@ class Summary:
 
     def add(self, rows: NDArray[Any], labels: Iterable[str], handshakes: Sequence[str] = ()) -> None:
         """Count a batch: OUTCOME rows and the label of each. `handshakes` names the handshakes by index."""
-        self.resolved += int(np.count_nonzero(rows["final"]))
-        recorded = rows["record"] != 0
-        self.fingerprints.update(labels if recorded.all() else compress(labels, recorded.tolist()))
-        rows = rows if recorded.all() else pick(rows, recorded)
-        reasons = rows["reason"]
-        firewall = (rows["firewall"] != 0) | (reasons == Reason.FIREWALL)
-        for number, count in enumerate(np.bincount(reasons).tolist()):
-            if count:
-                name = Reason.NAMES[number] if number < len(Reason.NAMES) else str(number)
-                self.reasons[name] += count
-        counters = self.counters
-        counters["TotalResponses"] += len(rows)
-        counters["HyperACKtive"] += int(np.count_nonzero(firewall))
-        rows = pick(rows, ~firewall) if firewall.any() else rows
-        flags, data = rows["flags"], rows["data_len"] != 0
-        reasons = rows["reason"]
-        refused = (reasons == Reason.ZERO_WINDOW) | ((reasons == Reason.SA_ONLY) & (rows["window"] == 0))
-        for name, which in (
-            ("ZeroWindow", refused),
-            ("ACKed", rows["acked"] != 0),
-            ("Data", data),
-            ("No_SYNACK", rows["expected"] == Expected.SYN_ACK),
-            ("Rst", flags & RST != 0),
-            ("Fin", flags & FIN != 0),
-            ("Resp_ack", flags & (SYN | ACK) == ACK),
-        ):
-            counters[name] += int(np.count_nonzero(which))
-        for number, count in enumerate(np.bincount(rows["handshake"][data]).tolist()):
-            if count:
-                self.handshakes[handshakes[number] if number < len(handshakes) else str(number)] += count
+        resolved, counters, reasons, brought = tally(rows)
+        self.resolved += resolved
+        recorded = counters[0] == len(rows)
+        self.fingerprints.update(labels if recorded else compress(labels, (rows["record"] != 0).tolist()))
+        for name, count in zip(COUNTERS, counters, strict=True):
+            self.counters[name] += count
+        for number, count in reasons.items():
+            self.reasons[Reason.NAMES[number] if number < len(Reason.NAMES) else str(number)] += count
+        for number, count in brought.items():
+            self.handshakes[handshakes[number] if number < len(handshakes) else str(number)] += count
 
     def merge(self, other: Summary) -> None:
         """Count what `other` counted too."""

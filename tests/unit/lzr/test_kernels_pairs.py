@@ -23,8 +23,9 @@ from lzr.layout import FRAME_SIZE, STATUS_SEND_REQUEST, STATUS_USER, STATUS_WRON
 from lzr.packet import ways
 from lzr.packet.payloads import ProbeTemplate
 from lzr.packet.segments import Builder, Link
+from lzr.records import summary
 from lzr.records.encoders import JsonEncoder
-from lzr.rows import ACK, FRAME, NO_PROBE, OUTCOME, TARGET, State
+from lzr.rows import ACK, FRAME, NO_PROBE, OUTCOME, TARGET, Reason, State
 from lzr.sweep.cookie import Cookies
 from lzr.sweep.permutation import Permutation
 from lzr.sweep.space import Space
@@ -181,6 +182,23 @@ def sweeps(seed: int) -> None:
     assert native == python
 
 
+def tallies(seed: int) -> None:
+    rows = compared.random_rows(np.random.default_rng(seed), OUTCOME, 200)
+    rows["record"][: seed % 200] = 1
+    rows["reason"][::2] %= len(Reason.NAMES)
+    rows["firewall"][::3] = 0
+    rows["final"] %= 2
+    rows["window"][::4] = rows["data_len"][::3] = rows["record"][::5] = 0
+    for some in (rows, rows[::2], rows[:0]):
+        native, python = compared.both(lambda some=some: summary.tally(some))  # type: ignore[misc]
+        assert native == python
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_counts_of_rows(seed: int) -> None:
+    tallies(seed)
+
+
 def web_replies(_: int) -> None:
     for data in (
         b"HTTP/1.1 200 OK\r\nServer: consul\r\n\r\n",
@@ -224,6 +242,7 @@ COMPARED: dict[str, Callable[[int], None]] = {
     "Ring._fill": rows_of_a_ring,
     "Ring._unsent": rows_of_a_ring,
     "identity": web_replies,
+    "tally": tallies,
     "read": web_replies,
 }
 """A hot function -> a test that asks both bodies for the same."""
