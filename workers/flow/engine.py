@@ -79,7 +79,7 @@ class Engine:
         self._step = max(64, OPEN // (1 + plan.haf))
         self._opening = False  # the connections begun last are ours from the SYN on
         self.sweeper: Sweeper | None = None
-        self._icmp = icmp
+        self._icmp, self._icmp_lost = icmp, 0
 
     def add(self, shard: int, ring: Ring) -> None:
         """Take over one more shard with its ring; its flows come by `FlowTable.adopt`."""
@@ -126,8 +126,10 @@ class Engine:
         """Segments that were not acted on, by kind."""
         if self.sweeper is None:
             return self.table.ignored
-        sweeper = self.sweeper
-        return self.table.ignored | {"answered_again": sweeper.repeats, "icmp_of_others": sweeper.forged}
+        found = {"answered_again": self.sweeper.repeats, "icmp_of_others": self.sweeper.forged}
+        if self._icmp is not None and 0 in self.rings:
+            self._icmp_lost = self._icmp.read_lost()
+        return self.table.ignored | found | {"icmp_lost": self._icmp_lost}
 
     @property
     def wants_targets(self) -> bool:
@@ -157,7 +159,7 @@ class Engine:
             self.flush()
         work += self._receive(now)
         if self._icmp is not None and self.sweeper is not None and 0 in self.rings:
-            self.sweeper.hear_errors(*self._icmp.take(now), now)
+            self._icmp.note_news(self.sweeper.hear_errors(*self._icmp.take(now), now))
         self._see_to_refused(now)
         seen = min(now, now - wall + self._waiting_since) if self._waiting_since else now
         due = None if self.transmit.held else self.table.next_due  # nothing new while packets are held back

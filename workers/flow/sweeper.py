@@ -113,8 +113,9 @@ class Sweeper:
             self._tell(rows, np.full(len(rows), verdict, np.uint8))
         return believed
 
-    def hear_errors(self, quoted: Rows, kinds: NDArray[np.uint8], now: int) -> None:
-        """FRAME rows that ICMP errors quote, and of which kind those are (`lzr.packet.icmp`)."""
+    def hear_errors(self, quoted: Rows, kinds: NDArray[np.uint8], now: int) -> int:
+        """FRAME rows that ICMP errors quote, and of which kind those are (`lzr.packet.icmp`): how many of
+        them tell of a pair for the first time."""
         believed = self._cookies.sent(quoted)
         self.forged += len(quoted) - int(np.count_nonzero(believed))
         rows, kinds = _targets(pick(quoted, believed)), kinds[believed]
@@ -123,6 +124,7 @@ class Sweeper:
         rows, kinds = pick(rows, fresh), kinds[fresh]
         self._note(now, 0, len(rows))
         self._tell(rows, kinds + np.uint8(Verdict.UNREACHABLE))
+        return len(rows)
 
     def _tell(self, rows: Rows, verdicts: NDArray[np.uint8]) -> None:
         if len(rows):
