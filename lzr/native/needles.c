@@ -24,7 +24,8 @@ static block loaded(const uint8_t *at)
 static size_t compared(const uint8_t *data, size_t from, size_t to, const struct needle *needle)
 {
     for (size_t i = from; i < to; i++)
-        if (data[i + needle->one] == needle->text[needle->one] && memcmp(data + i, needle->text, needle->size) == 0)
+        if (data[i + needle->one] == needle->text[needle->one] &&
+            data[i + needle->two] == needle->text[needle->two] && memcmp(data + i, needle->text, needle->size) == 0)
             return i;
     return NOWHERE;
 }
@@ -57,6 +58,32 @@ size_t lzr_find(const uint8_t *data, size_t size, const struct needle *needle)
     return compared(data, i, places, needle);
 }
 
+size_t lzr_find_tag(const uint8_t *data, size_t size, const uint8_t *name, size_t length)
+{
+    if (length < 2 || size < length + 1)
+        return NOWHERE;
+    const size_t places = size - length; /* of '<', behind which the name has room */
+    const block tag = (block){0} + '<', first = (block){0} + name[0], second = (block){0} + name[1];
+    const block letter = (block){0} + 32; /* makes capital letters small, and these are compared again */
+    for (size_t i = 0; i < places;) {
+        size_t end = places - i < 16 ? places : i + 16;
+        if (end == i + 16 && !any((block)(loaded(data + i) == tag) &
+                                  (block)((loaded(data + i + 1) | letter) == first) &
+                                  (block)((loaded(data + i + 2) | letter) == second))) {
+            i = end;
+            continue;
+        }
+        for (; i < end; i++) {
+            size_t same = 0;
+            while (data[i] == '<' && same < length && (data[i + 1 + same] | 32) == name[same])
+                same++;
+            if (same == length)
+                return i;
+        }
+    }
+    return NOWHERE;
+}
+
 /* How common a byte is in text and pages, roughly. */
 static int common(uint8_t byte)
 {
@@ -65,15 +92,18 @@ static int common(uint8_t byte)
     return byte == ' ' || byte == '-' || byte == '/' || byte == '"' || byte == '\n' ? 2 : 1;
 }
 
+/* Two different bytes where there are such, so that a reply of nothing but one byte is no work. */
 static void choose(struct needle *needle)
 {
+    const uint8_t *text = needle->text;
     needle->one = 0;
     for (size_t i = 1; i < needle->size; i++)
-        if (common(needle->text[i]) < common(needle->text[needle->one]))
+        if (common(text[i]) < common(text[needle->one]))
             needle->one = i;
-    needle->two = needle->one == 0 ? needle->size - 1 : 0;
+    needle->two = needle->one;
     for (size_t i = 0; i < needle->size; i++)
-        if (i != needle->one && common(needle->text[i]) <= common(needle->text[needle->two]))
+        if (text[i] != text[needle->one] &&
+            (needle->two == needle->one || common(text[i]) <= common(text[needle->two])))
             needle->two = i;
 }
 

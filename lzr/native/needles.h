@@ -14,6 +14,9 @@ struct needle {
 
 int lzr_needle(PyObject *object, struct needle *needle); /* 0 and an exception if it is none */
 
+/* Where a tag of this name (small letters, two at least) first begins, or NOWHERE. */
+size_t lzr_find_tag(const uint8_t *data, size_t size, const uint8_t *name, size_t length);
+
 /* Where the needle first stands in the `size` bytes of data, or NOWHERE. */
 size_t lzr_find(const uint8_t *data, size_t size, const struct needle *needle);
 

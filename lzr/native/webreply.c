@@ -249,19 +249,14 @@ static PyObject *in_body(const struct table *table, struct text body)
             copy[size] = body.at[size] == ' ' ? '_' : lower(body.at[size]);
         return first_of(&table->marks[JSON], copy, size);
     }
-    const uint8_t *end = body.at + body.size;
-    for (const uint8_t *at = body.at; (at = memchr(at, '<', (size_t)(end - at))) != NULL; at++) {
-        struct text rest = {at, (size_t)(end - at)};
-        if (rest.size < 6 || lower(at[1]) != 't' || !begins(rest, (const uint8_t *)"<title", 6))
-            continue;
-        if (rest.size > TITLE_REACH)
-            rest.size = TITLE_REACH;
-        const uint8_t *close = memchr(at, '>', rest.size);
-        if (close == NULL)
-            return NULL;
-        return starting(table, TITLE, left_stripped((struct text){close + 1, rest.size - (size_t)(close + 1 - at)}));
-    }
-    return NULL;
+    size_t at = lzr_find_tag(body.at, body.size, (const uint8_t *)"title", 5);
+    if (at == NOWHERE)
+        return NULL;
+    struct text rest = {body.at + at, body.size - at < TITLE_REACH ? body.size - at : TITLE_REACH};
+    const uint8_t *close = memchr(rest.at, '>', rest.size);
+    if (close == NULL)
+        return NULL;
+    return starting(table, TITLE, left_stripped((struct text){close + 1, (size_t)(rest.at + rest.size - close - 1)}));
 }
 
 /* (application, Server) */

@@ -151,3 +151,17 @@ def test_a_table_that_cannot_be_is_refused(arguments: tuple[object, object]) -> 
 def test_an_identity_that_is_none_is_refused(identity: object) -> None:
     with pytest.raises(TypeError):
         kernels.NATIVE.web_table((), applications.rows(), identity)
+
+
+def test_a_title_is_found_wherever_it_stands() -> None:
+    for at in (*range(80), 2000, 2034, 2035, 2041, 2048):
+        for tag in (
+            b"<title>grafana",
+            b"<TITLE lang='x'>\n Grafana",
+            b"<t<ti<title>grafana",
+            b"<tit<titl>grafana",
+        ):
+            agrees(b"HTTP/1.1 200 OK\r\n\r\n" + b"<" * at + tag + b" " * (at % 40))
+    found = both_say(b"HTTP/1.1 200 OK\r\n\r\n" + b"<" * 500 + b"<tITle>Grafana</title>")
+    assert found is not None
+    assert found.application == "grafana"
