@@ -128,14 +128,17 @@ class BlockMaker:
     def _found(
         self, rows: NDArray[Any], blob: bytes, names: list[Identity]
     ) -> tuple[list[tuple[str, int, str, str, str]], int]:
-        """Address, port, label, product, version of the services that sent data and are recorded."""
-        kept = self.encoders[0].keep(rows, blob, names) & (rows["reason"] == Reason.DATA)
+        """Address, port, label, product, version of the services that sent data and are recorded; in a port
+        scan, of all that answered."""
+        open_ = rows["reason"] == Reason.SA_ONLY
+        kept = self.encoders[0].keep(rows, blob, names) & ((rows["reason"] == Reason.DATA) | open_)
         chosen = np.flatnonzero(kept).tolist()
         found = []
         for row in chosen[:_FINDINGS]:
             peer, name = addresses.text(int(rows["peer_hi"][row]), int(rows["peer_lo"][row])), names[row]
             words = (name.product or name.application)[:_PHRASE], name.version[:_PHRASE]
-            found.append((peer, int(rows["peer_port"][row]), name.label, *words))
+            label = "open" if open_[row] else name.label
+            found.append((peer, int(rows["peer_port"][row]), label, *words))
         return found, max(0, len(chosen) - _FINDINGS)
 
     def _latest(
