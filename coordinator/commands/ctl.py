@@ -9,7 +9,8 @@ import time
 from pathlib import Path
 
 from coordinator.endpoints import control, requests
-from coordinator.endpoints.control import ControlError, running
+from coordinator.endpoints.control import running
+from coordinator.endpoints.named import ControlError
 from coordinator.endpoints.requests import CommandError
 from lzr import safetext
 from lzr.errors import printable, suggest

@@ -19,7 +19,8 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 from coordinator.dashboard.terminal import abilities, wanted
-from coordinator.endpoints.control import ControlError, ControlServer
+from coordinator.endpoints.control import ControlServer
+from coordinator.endpoints.named import ControlError
 from coordinator.endpoints.prometheus import MetricsServer
 from coordinator.endpoints.requests import Change, Command
 from coordinator.files import patient
@@ -124,7 +125,7 @@ class Console:
             except OSError as error:
                 raise UsageError(error.strerror or str(error)) from error
         try:
-            self._control = ControlServer(options.control_socket)
+            self._control = ControlServer(options.control_socket, self._invoker)
         except ControlError as error:
             if options.control_socket:
                 raise UsageError(str(error)) from error

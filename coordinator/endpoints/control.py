@@ -19,16 +19,10 @@ from pathlib import Path
 
 from coordinator.endpoints import requests
 from coordinator.endpoints.listener import Answer, Listener
+from coordinator.endpoints.named import ControlError, Named, alive
 from coordinator.endpoints.requests import Command, CommandError
 from coordinator.endpoints.sweep import private, sweep
 from coordinator.monitor.snapshot import Snapshot
-from lzr.errors import printable
-
-LONGEST_PATH = 107  # bytes: sun_path of unix(7), less its closing NUL
-
-
-class ControlError(OSError):
-    """The socket cannot be made or reached; the text says why."""
 
 
 def directories() -> list[Path]:
@@ -62,12 +56,14 @@ def default_path(pid: int) -> Path:
 class ControlServer:
     """The scan's side. Wait on `fileno`, call `handle`, carry out what it returns."""
 
-    def __init__(self, path: str | Path | None = None) -> None:
+    def __init__(self, path: str | Path | None = None, invoker: tuple[int, int] | None = None) -> None:
+        """path: where, in a place of our own unless given. invoker: user and group of who called sudo."""
         self.path = Path(path) if path else default_path(os.getpid())
         self._snapshot = Snapshot()
         self._commands: list[Command] = []
+        self._named = Named(self.path, invoker)
         self._listener = Listener(
-            _bind(self.path),
+            self._named.sock,
             self._respond,
             too_long=b"error: the line is too long\n",
             most_clients=8,
@@ -75,7 +71,6 @@ class ControlServer:
             patience=60.0,
             admit=is_ours,
         )
-        self._inode = self.path.stat().st_ino
 
     def fileno(self) -> int:
         return self._listener.fileno()
@@ -92,9 +87,7 @@ class ControlServer:
 
     def close(self) -> None:
         self._listener.close()
-        with contextlib.suppress(OSError):
-            if self.path.stat().st_ino == self._inode:  # not one that a later scan put in its place
-                self.path.unlink()
+        self._named.remove()
 
     def _respond(self, request: bytes) -> Answer:
         line, newline, rest = request.partition(b"\n")
@@ -139,51 +132,12 @@ class ControlServer:
         return f"ok workers flow={wanted_flow} collect={wanted_collect} (were flow={flow} collect={collect})"
 
 
-def _bind(path: Path) -> socket.socket:
-    if len(os.fsencode(path)) > LONGEST_PATH:
-        sentence = (
-            f"the path of the control socket is longer than {LONGEST_PATH} bytes: {printable(str(path))}"
-        )
-        raise ControlError(sentence)
-    if os.path.exists(path):
-        if not path.is_socket():
-            raise ControlError(f"{printable(str(path))} is there and is no socket")
-        if _alive(path):
-            raise ControlError(
-                f"{printable(str(path))} is the control socket of another scan that is running"
-            )
-        path.unlink()  # a killed run left it behind
-    sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
-    before = os.umask(0o177)
-    try:
-        sock.bind(os.fspath(path))
-        sock.listen(8)
-    except OSError as error:
-        sock.close()
-        raise ControlError(
-            f"cannot make the control socket {printable(str(path))}: {error.strerror}"
-        ) from error
-    finally:
-        os.umask(before)
-    return sock
-
-
 def is_ours(sock: socket.socket) -> bool:
     """Whether the other end is root or this user (SO_PEERCRED): for the side that connects, whoever
     listened."""
     size = struct.calcsize("3i")
     _, uid, _ = struct.unpack("3i", sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, size))
     return uid in (0, os.geteuid())
-
-
-def _alive(path: Path) -> bool:
-    try:
-        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as sock:
-            sock.settimeout(1.0)
-            sock.connect(os.fspath(path))
-    except OSError:
-        return False
-    return True
 
 
 def running() -> list[Path]:
@@ -194,5 +148,5 @@ def running() -> list[Path]:
             if not private(directory.lstat()):
                 continue
             sweep(directory)
-            found += [path for path in sorted(directory.glob("*.sock")) if path.is_socket() and _alive(path)]
+            found += [path for path in sorted(directory.glob("*.sock")) if path.is_socket() and alive(path)]
     return found

@@ -15,7 +15,7 @@ import pytest
 from coordinator.commands import ctl
 from coordinator.commands.ctl import ask
 from coordinator.endpoints import control
-from coordinator.endpoints.control import ControlError
+from coordinator.endpoints.named import ControlError
 from coordinator.monitor.snapshot import ProcessView, Snapshot, WorkerView
 from tests.controlled import Running
 

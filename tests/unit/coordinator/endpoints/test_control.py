@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 
 from coordinator.commands.ctl import ask
 from coordinator.endpoints import control
-from coordinator.endpoints.control import ControlError, ControlServer
+from coordinator.endpoints.control import ControlServer
+from coordinator.endpoints.named import ControlError
 from coordinator.endpoints.requests import Change, Command, CommandError, parse, rate, workers
 from tests.controlled import Running
 

@@ -1,0 +1,106 @@
+"""A Unix socket that listens under a name, in the directory that was reached when the name was looked at.
+
+Whoever may write that directory can rename and replace what is in it, at any moment. So the path is gone only
+once: the directory is reached as that of a file which is written (`coordinator.files.reach`), and the name is
+looked at, bound and taken away in it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import socket
+import stat
+from pathlib import Path
+
+from coordinator.files.reach import reach, trusted
+from lzr.errors import UsageError, printable
+
+LONGEST_PATH = 107  # bytes: sun_path of unix(7), less its closing NUL
+
+
+class ControlError(OSError):
+    """The socket cannot be made or reached; the text says why."""
+
+
+class Named:
+    """sock: it listens. Mode 0600. What lies there already is replaced if it is a dead socket of ours."""
+
+    def __init__(self, path: Path, invoker: tuple[int, int] | None = None) -> None:
+        """invoker: user and group of who called sudo. Raises ControlError."""
+        shown = printable(str(path))
+        if len(os.fsencode(path)) > LONGEST_PATH:
+            raise ControlError(f"the path of the control socket is longer than {LONGEST_PATH} bytes: {shown}")
+        try:
+            with reach(os.fspath(path), invoker) as place:
+                if place.directory is None:
+                    raise ControlError(f"{shown} is there and is no socket")
+                self._directory, self._name = os.dup(place.directory), place.name
+        except UsageError as error:
+            raise ControlError(str(error)) from error
+        except OSError as error:
+            if isinstance(error, ControlError):
+                raise
+            raise _cannot(shown, error) from error
+        self._by = f"/proc/self/fd/{self._directory}/{self._name}"
+        if len(os.fsencode(self._by)) > LONGEST_PATH and not place.others_write:
+            self._by = os.fspath(path)
+        try:
+            self._clear(shown, trusted(invoker))
+            self.sock = self._listen(shown)
+            self._inode = self._status().st_ino
+        except BaseException:
+            os.close(self._directory)
+            raise
+
+    def remove(self) -> None:
+        """Take the name away, unless a later scan has put its own in its place."""
+        with contextlib.suppress(OSError):
+            if self._status().st_ino == self._inode:
+                os.unlink(self._name, dir_fd=self._directory)
+        os.close(self._directory)
+
+    def _status(self) -> os.stat_result:
+        return os.stat(self._name, dir_fd=self._directory, follow_symlinks=False)
+
+    def _clear(self, shown: str, friends: set[int]) -> None:
+        try:
+            there = self._status()
+        except FileNotFoundError:
+            return
+        if not stat.S_ISSOCK(there.st_mode):
+            raise ControlError(f"{shown} is there and is no socket")
+        if there.st_uid not in friends:
+            raise ControlError(f"{shown} is a socket of somebody else's")
+        if alive(self._by):
+            raise ControlError(f"{shown} is the control socket of another scan that is running")
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(self._name, dir_fd=self._directory)  # a killed run left it behind
+
+    def _listen(self, shown: str) -> socket.socket:
+        sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
+        before = os.umask(0o177)
+        try:
+            sock.bind(self._by)  # where something lies by now, a link too, it fails
+            sock.listen(8)
+        except OSError as error:
+            sock.close()
+            raise _cannot(shown, error) from error
+        finally:
+            os.umask(before)
+        return sock
+
+
+def _cannot(shown: str, error: OSError) -> ControlError:
+    return ControlError(f"cannot make the control socket {shown}: {error.strerror or error}")
+
+
+def alive(path: str | Path) -> bool:
+    """Does somebody listen there?"""
+    try:
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as sock:
+            sock.settimeout(1.0)
+            sock.connect(os.fspath(path))
+    except OSError:
+        return False
+    return True
