@@ -79,6 +79,15 @@ def test_everything_that_matters_is_there_at_every_size(width: int, height: int,
     assert "? help" in text
 
 
+def test_outcomes_of_a_sweep_take_the_room_of_those_that_there_are_none_of() -> None:
+    found = {"sa_only": 40, "refused": 30, "unreachable_net": 20, "unreachable_ttl": 1, "no_syn_ack": 9}
+    snapshot = replace(seen(), outcomes=found, done=100)
+    text = "\n".join(render(snapshot, 80, 24).text())
+    for word, number in (("SYN-ACK", 40), ("RST", 30), ("unreachable", 21), ("no SYN-ACK", 9)):
+        assert re.search(rf"^ {word} +{number} +{number}\.0%", text, re.MULTILINE), word
+    assert "ACKing firewall" not in text
+
+
 def test_more_room_shows_more() -> None:
     snapshot = seen()
     found = [sum(len(line.split()) for line in render(snapshot, *size).text()) for size in SIZES]
