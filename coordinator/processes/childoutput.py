@@ -19,7 +19,7 @@ _CHUNK = 1 << 16  # bytes of one read
 _AT_A_TIME = 16  # reads in one turn of the loop
 _LONGEST = 4000  # characters of a line
 _MOST = 2000
-"""Lines of a scan that are passed on, unless -d asked for all there are."""
+"""Lines of a scan that are passed on, unless it says otherwise."""
 _KEPT = 200
 """Lines kept while nothing can be shown, the first of them: a failure tells its reason first."""
 _PRINTABLE = bytes(range(0x20, 0x7F)) + b"\n\t"

@@ -36,6 +36,8 @@ _REPORTS = 1000
 """Reports taken in one turn of the loop, so that other work is not kept waiting."""
 _TOLD = 5
 """Messages of unknown origin that the user is told of one by one; more are only counted."""
+_TOLD_IGNORED = 1000
+"""Reports without effect that a debug log has: a worker that was taken over could fill the disk with them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +114,7 @@ class Supervisor:
         self._note = note
         self._tell = tell
         self.refused = 0  # messages that nobody sends who is what he should be
+        self._ignored = 0  # reports that have no effect
         self._arrived: deque[Report] = deque()
         self._markers: deque[tuple[str, list[messages.Buffer]]] = deque()
 
@@ -299,7 +302,9 @@ class Supervisor:
             case do.Bury():
                 self._bury(order, now)
             case do.Ignored(event):
-                self._tell(f"ignored, since it is not true or too late: {event}"[:200])
+                self._ignored += 1
+                if self._ignored <= _TOLD_IGNORED:
+                    self._tell(f"ignored, since it is not true or too late: {event}"[:200])
 
     def _bury(self, order: do.Bury, now: float) -> None:
         child = self.pool.bury(order.name)

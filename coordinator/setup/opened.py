@@ -47,6 +47,9 @@ from lzr.sourceports import DEFAULT_PORTS
 from lzr.targets import filetypes
 from lzr.targets.blocklist import Blocklist
 
+_MOST_TRACED = 10_000_000
+"""Lines of -d in all, about 1 GB: no worker that was taken over, and no host, fills a disk with them."""
+
 
 @dataclass(frozen=True, slots=True)
 class Opened:
@@ -220,7 +223,7 @@ def _open_trace(
 def _printed(options: Options, log: Log) -> ChildOutput:
     """Where what the children print is shown: in the log file, else on stderr, beside no dashboard."""
     if options.debug:  # what is asked for is shown as it is
-        return ChildOutput(most=None)
+        return ChildOutput(most=_MOST_TRACED)
     return ChildOutput(None if log.file is None else log.error, lambda: log.screen_taken)
 
 

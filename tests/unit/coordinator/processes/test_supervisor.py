@@ -394,3 +394,17 @@ def test_a_shard_is_not_released_with_inputs_of_others(scene: Scene) -> None:
     assert asked == [(scene.child(F0).number, 1, [7, 9, 5])], "probes have their flow's ticket"
     assert scene.killed == [F0]
     assert not [order for order in orders_of(scene, "flow-1.1") if isinstance(order, messages.Adopt)]
+
+
+@pytest.mark.attack
+def test_reports_without_effect_do_not_fill_a_debug_log(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scene.start()
+    told: list[str] = []
+    monkeypatch.setattr(scene.supervisor, "_tell", told.append)
+    for _ in range(3000):
+        assert scene.supervisor.handle(Adopted(F0, 0), 1.0) == []
+    assert len(told) == 1000
+    assert told[0].startswith("ignored, since it is not true or too late: Adopted(")
+    assert max(map(len, told)) <= 200
