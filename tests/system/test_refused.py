@@ -88,6 +88,29 @@ def test_what_is_let_through_after_all_is_sent_once(lab: net.Lab) -> None:
     assert one.refused.total == 0
 
 
+@pytest.mark.parametrize("count", [1, 10])
+def test_let_through_while_others_are_tried(
+    lab: net.Lab, count: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The kernel takes all of them then: none is left to be set aside, and the ring goes on where it is."""
+    wire = Wire(lab)
+    wire.us.nft(RULES)
+    one, push, tried = wire.ring(), Ring._push, []
+
+    def mended(self: Ring, *, trial: bool = False) -> bool:
+        if trial and not tried:
+            tried.append(wire.us.run("nft", "flush", "ruleset"))
+        return push(self, trial=trial)
+
+    monkeypatch.setattr(Ring, "_push", mended)
+    fill(one, {0}, 0, count)
+    net.wait_for(lambda: one.flush() and tried, "all to leave")
+    one.send(frames(count, 5), BUILDER)
+    until_all_are_sent(one)
+    assert sorted(numbers(wire, count + 5)) == list(range(count + 5))
+    assert (one.sent, one.placed, len(one.refused)) == (count + 5, count + 5, 0)
+
+
 @pytest.mark.parametrize("how", ["rule", "no carrier"])
 def test_one_that_waits_alone(lab: net.Lab, how: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing is behind it that could be tried: a frame of no meaning decides."""

@@ -292,6 +292,8 @@ class Ring:
         for _ in range(_SORTED):
             if not (self._others_pass() or self._neutral_passes()):
                 return False
+            if not self._filled:
+                return True  # the kernel has taken it meanwhile, and all the others
             self._set_aside(int(self._positions[1] - 1) % self._tx_frames)
             if not self._filled or self._push():
                 return True
