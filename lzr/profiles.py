@@ -114,7 +114,7 @@ class Profiling(threading.Thread):
         cpu: bool,
         memory: bool,
         clock: Clock,
-        write: Callable[[int, bytes], int],
+        write: Callable[[int, bytes], object],
     ) -> None:
         super().__init__(daemon=True)
         self._over = threading.Event()
@@ -132,14 +132,20 @@ class Profiling(threading.Thread):
                 profile.sample()
 
     def finish(self) -> None:
-        """Stop, and add what was recorded to the files."""
+        """Stop, and add what was recorded to the files. Raises OSError if one of them did not take it."""
         self._over.set()
         self.join()
+        trouble: OSError | None = None
         for descriptor, profile in zip(self._descriptors, self._profiles, strict=True):
             profile.sample()
-            self._write(descriptor, profile.text().encode())
+            try:
+                self._write(descriptor, profile.text().encode())
+            except OSError as error:
+                trouble = error
         for profile in self._profiles:
             profile.close()
+        if trouble is not None:
+            raise trouble
 
 
 def _of_main_thread(title: str, clock: Clock) -> CpuProfile:

@@ -32,7 +32,7 @@ from lzr.ipc.credentials import Credentials
 from lzr.ipc.job import Event, Setup, Spawn, unpack_setup, unpack_spawn
 from lzr.pinning import core_of
 from lzr.profiles import Profiling
-from workers import confinement, limits, preload, privilege
+from workers import bounded, confinement, limits, preload, privilege
 from workers.collect.collector import Collector
 from workers.collect.sink import UNKNOWN, Sink
 from workers.flow.worker import FlowWorker
@@ -185,7 +185,7 @@ class ForkServer:
                     cpu=options.cpuprofile is not None,
                     memory=options.memprofile is not None,
                     clock=time,
-                    write=os.write,
+                    write=bounded.write,
                 )
                 profiling.start()
             if spawn.role == "flow":

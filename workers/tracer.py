@@ -18,7 +18,7 @@ import struct
 import sys
 import time
 
-from workers import confinement, privilege
+from workers import bounded, confinement, privilege
 
 SNAPLEN = 1 << 16  # bytes of a packet that are kept: all of any TCP packet
 _SOL_PACKET, _PACKET_STATISTICS = 263, 6
@@ -27,6 +27,9 @@ _OUTGOING = 4  # PACKET_OUTGOING, packet(7)
 _ETHERNET, _LOOPBACK = 1, 772  # ARPHRD_…
 _IP = 101  # LINKTYPE_RAW
 _BATCH = 512  # frames written together
+_PATIENCE = 10.0
+"""Seconds for which a pipe may have no room before the trace is given up. A judgement: what comes meanwhile
+waits in the socket, which holds 64 MiB."""
 _TIME = struct.Struct("@qq")
 _RECORD = struct.Struct("=IIII")
 
@@ -41,12 +44,22 @@ def record(frame: bytes, seconds: int, nanoseconds: int) -> bytes:
 
 
 class Tracer:
-    """links: names of those that the scan uses; what passes others below or above them is the same again."""
+    """links: names of those that the scan uses; what passes others below or above them is the same again.
 
-    def __init__(self, sock: socket.socket, descriptor: int, links: frozenset[str] = frozenset()) -> None:
+    ending: a descriptor that can be read when the scan ends.
+    """
+
+    def __init__(
+        self,
+        sock: socket.socket,
+        descriptor: int,
+        links: frozenset[str] = frozenset(),
+        ending: int | None = None,
+    ) -> None:
         self._sock = sock
         self._descriptor = descriptor
         self._links = links
+        self._ending = ending
         self._regular = stat.S_ISREG(os.fstat(descriptor).st_mode)
         self._length = 0
         self.written = 0
@@ -85,10 +98,8 @@ class Tracer:
         return int(struct.unpack("=II", packed)[1])
 
     def _write(self, records: list[bytes]) -> None:
-        view = memoryview(b"".join(records))
         try:
-            while view:
-                view = view[os.write(self._descriptor, view) :]
+            bounded.write(self._descriptor, b"".join(records), _PATIENCE, self._ending)
         except OSError as error:
             if self._regular:  # a full disk takes part of a frame
                 os.ftruncate(self._descriptor, self._length)
@@ -105,9 +116,9 @@ def main() -> None:
     privilege.drop(uid, gid)
     if not confinement.confine() and not uid:
         raise privilege.PrivilegeError("a process that stays user 0 needs Landlock")
-    tracer = Tracer(socket.socket(fileno=packets), file, frozenset(sys.argv[5:]))
-    tracer.begin()
+    tracer = Tracer(socket.socket(fileno=packets), file, frozenset(sys.argv[5:]), 0)
     print("ready", flush=True)
+    tracer.begin()
     poll = select.poll()
     for descriptor in (packets, 0):
         poll.register(descriptor, select.POLLIN)

@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+from coordinator.files import patient
 from coordinator.files.opening import open_written
 from lzr.errors import UsageError, printable
 from lzr.options.table import Options
@@ -49,7 +50,10 @@ def open_profiles(
             yield files
         finally:
             if profiling is not None:
-                profiling.finish()
+                try:
+                    profiling.finish()
+                except OSError as error:
+                    say(f"a profile is not whole: {error.strerror}")
     finally:
         for file in files:
             os.close(file)
@@ -57,4 +61,13 @@ def open_profiles(
 
 def _recording(options: Options, title: str, files: list[int]) -> Profiling:
     cpu, memory = options.cpuprofile is not None, options.memprofile is not None
-    return Profiling(title, files, cpu=cpu, memory=memory, clock=time, write=os.write)
+    return Profiling(title, files, cpu=cpu, memory=memory, clock=time, write=_write)
+
+
+def _write(descriptor: int, data: bytes) -> None:
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        patient.write_whole(descriptor, data)
+        return
+    view = memoryview(data)
+    while view:
+        view = view[os.write(descriptor, view) :]

@@ -90,6 +90,37 @@ def test_nobody_reads_the_metadata(here: Range, tmp_path: Path) -> None:
     assert "lzr_" not in here.scanner.rules()
 
 
+def test_nobody_reads_trace_profiles_or_status(here: Range, tmp_path: Path) -> None:
+    """All of them at once: what finds no room is left out, and said where it was asked for whole."""
+    names = ("trace-pcap", "cpuprofile", "status-updates-file")
+    words, ends = [], []
+    for name in names:
+        os.mkfifo(tmp_path / name)
+        ends.append(os.open(tmp_path / name, os.O_RDONLY | os.O_NONBLOCK))
+        ends.append(os.open(tmp_path / name, os.O_WRONLY))
+        fill(ends[-1])
+        words += [f"--{name}", tmp_path / name]
+    with (tmp_path / "stderr").open("w") as stderr, (tmp_path / "list").open("w+") as source:
+        source.write("".join(services(COUNT)))
+        source.seek(0)
+        process = here.scanner.popen(
+            LZR, *QUICK, "-f", tmp_path / "found", *words, stdin=source, stderr=stderr
+        )
+        try:
+            status = process.wait(60)
+        finally:
+            process.kill()
+            for end in ends:
+                os.close(end)
+    said = (tmp_path / "stderr").read_text()
+    assert status == 0, said
+    assert "Traceback" not in said
+    assert "--trace-pcap: the trace cannot be written any more: its reader takes nothing" in said
+    assert "a profile is not whole: its reader takes nothing" in said
+    assert len(parse((tmp_path / "found").read_text())[0]) == COUNT
+    assert "lzr_" not in here.scanner.rules()
+
+
 def test_little_memory_and_few_processes(here: Range, tmp_path: Path) -> None:
     """With 300 MB of addresses no thread can be started; with one process no worker, which is said."""
     (tmp_path / "list").write_text("".join(services(COUNT)))
