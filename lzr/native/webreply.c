@@ -311,6 +311,7 @@ static PyObject *identity(const struct table *table, PyObject *found, struct tex
     PyTuple_SET_ITEM(it, 2, product);
     PyTuple_SET_ITEM(it, 3, version);
     PyTuple_SET_ITEM(it, 4, Py_NewRef(table->details));
+    PyObject_GC_UnTrack(it); /* strings, and a tuple of strings, are in no cycle */
     return it;
 }
 
