@@ -271,7 +271,7 @@ def test_the_interface_goes_down_for_a_while(arena: Range, source: Path) -> None
     assert victim.process.poll() is None, victim.said()
     arena.scanner.ip("link", "set", "eth0", "up")
     arena.scanner.ip("route", "replace", "default", "via", "10.1.0.1")
-    assert victim.wait(60) == 0, victim.said()[-2000:]
+    assert victim.wait(60) == 3, victim.said()[-2000:]  # as results may have been lost
     found = read(target)
     once_each(found, {(address(index), PORT) for index in range(count)})
     labels = [record["fingerprint"] for record in found]
