@@ -25,8 +25,7 @@ def test_ports_that_only_the_lines_name(arena: Range) -> None:
     found = json.loads(about.read_text())
     assert len(done.records) == found["inputs"]["read"] > 0.8 * COUNT  # ZMap loses some on a busy machine
     ports = {record["dport"] for record in done.records}
-    assert min(ports) < 32768
-    assert max(ports) > 61000
+    assert any(not 32768 <= port <= 61000 for port in ports)  # what is opened anew has one of ours
     assert done.labels().keys() == {"http", "ssh"}
     assert done.stderr.count("[WARN] lzr: ZMap sends from port") == 1
     (warning,) = [text for text in found["warnings"] if "ZMap sends" in text]
