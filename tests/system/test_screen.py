@@ -147,18 +147,18 @@ def test_the_screen_says_what_was_counted(arena: Range, window: Open, width: int
     here.listed(count)
     updates, frame = here.directory / "updates.csv", here.directory / "frame.svg"
     here.run(
-        *("-sendSYNs", "-sourceIP", SCANNER, "-gatewayMac", arena.gateway_mac, "-rate", "4000"),
+        *("-sendSYNs", "-sourceIP", SCANNER, "-gatewayMac", arena.gateway_mac, "-rate", "1800"),
         *("-w", "flow=2,collect=2", "-handshakes", "wait,http", "--metrics-port", METRICS_PORT),
         *("--status-updates-file", str(updates), "--dashboard-file", str(frame), "-c", "1", *QUICK),
     )
-    wait_for(lambda: here.status()["done"] > 2000, "some results")
+    wait_for(lambda: here.status()["done"] > 1000, "some results")
     other = (120, 40) if height < 40 else (100, 30)
     here.tmux.resize(*other)  # while it runs
     here.tmux.until(lambda screen: len(screen.splitlines()) == other[1] and "? help" in screen)
     here.tmux.resize(width, height)
     here.ctl("pause")
     status = here.quiet()
-    assert 2000 < status["done"] < count
+    assert 1000 < status["done"] < count
     wait_for(
         lambda: here.status()["coordinator"]["cpu"] < 0.5, "a coordinator that rests while nothing comes"
     )
