@@ -60,7 +60,7 @@ SAMPLES: tuple[Message, ...] = (
     messages.Fenced(4),
     messages.Linked("collect-0.1"),
     messages.Fault("cannot write results: disk full", gone=False),
-    messages.FlowStats(False, *range(4), True, *range(13), {"no room": 1}, {"stray": 2}),
+    messages.FlowStats(False, *range(5), True, *range(13), {"no room": 1}, {"stray": 2}),
     messages.CollectStats(False, *range(7)),
     messages.Refused("Outcomes: 3 bytes are no rows", "", 7),
 )

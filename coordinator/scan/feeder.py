@@ -99,6 +99,11 @@ class Feeder:
         return self._intake.waiting + self._queued < BACKLOG and not self._intake.crowded
 
     @property
+    def all_owned(self) -> bool:
+        """Whether every shard has a worker."""
+        return bool(self._owners.all())
+
+    @property
     def backlog(self) -> int:
         """Targets that no worker has."""
         return self._intake.waiting + self._queued

@@ -365,8 +365,10 @@ class Loop:
     def _take_reports(self, now: float) -> None:
         for report in self.supervisor.reports(forkserver=self._born):
             match report:
-                case Stats(_, figures):
+                case Stats(name, figures):
                     self._take_figures(figures, now)
+                    if self.sweeping is not None and "looked_ns" in figures:
+                        self.sweeping.note_looked(name, figures["looked_ns"] / 1e9)
                 case Written():
                     self._take_written(report)
                 case Heard(name, heard):
@@ -422,6 +424,8 @@ class Loop:
             match each:
                 case ShardOpened(shard, name, index, took):
                     self.feeder.open(shard, index)
+                    if self.sweeping is not None:
+                        self.sweeping.forget_looked()
                     if took is not None:
                         self.console.log.debug(f"shard {shard} is with {name} after {took * 1000:.0f} ms")
                 case ShardClosed(shard):

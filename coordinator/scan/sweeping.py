@@ -57,6 +57,7 @@ class Sweeping:
         self._departure = departure
         self._workers = workers
         self._turn = 0
+        self._looked: dict[str, float] = {}  # by worker: all that came before has been looked at
         self._begin = dealing.next  # places before this have their fate in the sweep that is resumed
         self._before = self._lost = 0  # pairs closed that had their fate before; that have no way
         self._order = messages.Swept(
@@ -162,9 +163,23 @@ class Sweeping:
 
     # --- the end of each pair ------------------------------------------------------------------------------
 
+    def note_looked(self, worker: str, when: float) -> None:
+        """All that had come to this worker's rings by then, monotonic seconds, it has told."""
+        self._looked[worker] = when
+
+    def forget_looked(self) -> None:
+        """A shard has another worker: what it had not read before is still to be told."""
+        self._looked.clear()
+
+    def _heard(self, now: float) -> float:
+        """The time up to which all answers have been told: nobody is silent whose answer lies unread."""
+        if not self._feeder.all_owned:
+            return 0.0
+        return min([now, *(self._looked.get(worker.name, 0.0) for worker in self._workers())])
+
     def close(self, now: float) -> None:
         """Count the pairs whose time is over."""
-        for closed in self.dealing.close(now):
+        for closed in self.dealing.close(self._heard(now)):
             counts = _counts(closed)
             self._before += int(counts[Verdict.BEFORE])
             self._accounts.unanswered(_reasons(counts), _places(closed))
@@ -172,7 +187,7 @@ class Sweeping:
     def quiet(self, now: float) -> dict[str, int]:
         """For a checkpoint: what will be counted of the pairs that nobody is waited for any more, who are
         taken for done from now on; by reason."""
-        found = self.dealing.quiet(now)
+        found = self.dealing.quiet(self._heard(now))
         self._accounts.settled(_places(found))
         return _reasons(_counts(found))
 
@@ -195,7 +210,8 @@ class Sweeping:
             return _CLOGGED
         if not self.dealing.all_dealt:
             return max(self._feeder.pacer.wait(now), stride)
-        return self.dealing.wait(now)
+        waits = self.dealing.wait(now)
+        return None if waits is None else max(waits, stride)  # overdue: until the workers have looked
 
 
 def sample(share: Share, place: int, count: int) -> Rows:

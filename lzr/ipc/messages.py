@@ -370,9 +370,11 @@ class Refused(Message, frozen=True):
 
 
 class FlowStats(Message, frozen=True):
-    """A flow worker's figures. last: there will be no more."""
+    """A flow worker's figures. last: there will be no more. looked_ns: all that came before, by the monotonic
+    clock, has been looked at."""
 
     last: bool
+    looked_ns: Number
     cpu_ns: Number
     busy_ns: Number
     shards: Number

@@ -66,6 +66,8 @@ class Engine:
         self.backlog = Backlog(plan.secrets.shard, plan.shards)
         self.transmit = Transmit(builder, table.timers.postpone, budget, plan.shards, routed)
         self.outbox = outbox
+        self.looked = 0
+        """All that came before this (monotonic ns) has been looked at."""
         self.window_held = False  # since it was last set to False, targets waited for answers to others
         self._now = time.monotonic_ns()
         self._rounds = 0  # of receiving, since the start
@@ -162,6 +164,7 @@ class Engine:
             self._icmp.note_news(self.sweeper.hear_errors(*self._icmp.take(now), now))
         self._see_to_refused(now)
         seen = min(now, now - wall + self._waiting_since) if self._waiting_since else now
+        self.looked = seen
         due = None if self.transmit.held else self.table.next_due  # nothing new while packets are held back
         if due is not None and due <= seen:
             before = self.table.silent

@@ -302,6 +302,7 @@ class FlowWorker:
         errors = sum((ring.errors for ring in rings), self._gone_errors) + routed.errors
         stats = messages.FlowStats(
             last=last,
+            looked_ns=engine.looked,
             cpu_ns=round((usage.ru_utime + usage.ru_stime) * 1e9),
             busy_ns=self._busy,
             shards=len(rings),

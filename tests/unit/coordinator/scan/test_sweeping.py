@@ -5,13 +5,16 @@ from __future__ import annotations
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
 
 from coordinator.scan import sweeping
 from coordinator.scan.judging import judge
 from coordinator.scan.reading import Seen
 from coordinator.scan.sweeping import Sweeping
+from lzr.ipc import messages
 from lzr.packet import ways
+from lzr.rows import TARGET
 from lzr.sweep.dealing import Dealing
 from lzr.sweep.permutation import Permutation
 from lzr.sweep.share import Share
@@ -32,7 +35,7 @@ class Workers:
         return self.room >= 0
 
 
-def made(feeder: Any, workers: Workers, pairs: int) -> Sweeping:
+def made(feeder: Any, workers: Workers, pairs: int, accounts: Any = None) -> Sweeping:
     space = Space([(0xFFFF_0A00_0000, 0xFFFF_0A00_0000 + pairs - 1)], [(80, 80)])
     share = Share(space, Permutation.of(space.pairs, (1, 2)))
     departure: Any = SimpleNamespace(
@@ -44,7 +47,7 @@ def made(feeder: Any, workers: Workers, pairs: int) -> Sweeping:
         Dealing(space.pairs, cooldown=8.0),
         ledger=SimpleNamespace(),  # type: ignore[arg-type]
         feeder=feeder,
-        accounts=SimpleNamespace(),  # type: ignore[arg-type]
+        accounts=accounts,
         departure=departure,
         sources=([(0, 0xFFFF_0A01_0001)], []),
         workers=lambda: list(workers.children),
@@ -88,3 +91,35 @@ def test_when_all_is_dealt_nothing_is_held_back(monkeypatch: pytest.MonkeyPatch)
     assert swept.dealing.all_dealt
     said = dealt(swept, feeding.feeder, 0.5)
     assert (said.paced, said.late) == (False, False)
+
+
+def test_nobody_is_silent_whose_answer_may_lie_unread(monkeypatch: pytest.MonkeyPatch) -> None:
+    feeding, silent = Feeding(0), list[int]()
+    feeding.open_all()
+    accounts = SimpleNamespace(unanswered=lambda reasons, places: silent.extend(places.tolist()))
+    workers = Workers(monkeypatch, 1 << 20)
+    swept = made(feeding.feeder, workers, 50, accounts)
+    swept.deal(0.0)
+    nobody = np.zeros(0, TARGET), np.zeros(0, np.uint8)
+    swept.hear("flow-0.1", messages.Heard([1], *nobody), 1.0)
+
+    def closed(*, one: float, other: float, now: float = 100.0) -> int:
+        swept.note_looked("flow-0.1", one)
+        swept.note_looked("flow-1.1", other)
+        swept.close(now)
+        return len(silent)
+
+    swept.close(100.0)  # a worker that was stopped, say, has told nothing yet
+    assert not silent
+    assert swept.wait(100.0, 0.003) == 0.003
+    assert not closed(one=20.0, other=8.9)
+    feeding.feeder.close(2)
+    feeding.feeder.sort()
+    assert not closed(one=20.0, other=20.0)  # nobody reads a ring
+    feeding.feeder.open(2, 0)
+    swept.forget_looked()
+    swept.close(100.0)
+    assert not silent  # who has it now has not looked
+    assert not closed(one=9.1, other=9.1, now=8.9)  # nobody may look ahead
+    assert closed(one=9.1, other=9.1) == 50
+    assert swept.dealing.finished
