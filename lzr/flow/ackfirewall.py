@@ -1,6 +1,7 @@
 """Detects ACKing firewalls: SYNs to random ports of a flow's host, where nobody should answer with a SYN-ACK.
 
-This never delays the flow itself and costs a host at most `haf` packets. Each of these SYNs is a row of its
+This never delays the flow itself and costs a host at most `haf` packets, however many of its ports are asked:
+flows to a host that another flow has asked about go by what that brings. Each of these SYNs is a row of its
 own in state PROBE, which ends with its answer or by a time-out. What is known only of flows with such probes
 is kept here and not in the rows, so that without `haf` it costs nothing.
 """
@@ -11,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lzr.flow import columns
+from lzr.flow.askedhosts import AskedHosts
 from lzr.flow.columns import Rows, Slots
 from lzr.flow.output import Output
 from lzr.flow.store import FlowStore
@@ -30,6 +32,7 @@ class FirewallProbes:
         plan = store.plan
         self._store, self._timers, self._output = store, timers, output
         self.wanted = plan.haf > 0 and not plan.force_all_handshakes
+        self._hosts = AskedHosts()
         self._asked = np.empty(0, bool)  # by slot: this flow's host has been asked
         self._hits = np.empty(0, np.uint8)  # by slot of a flow: its probes that were answered with SYN-ACK
         self._parent = np.empty(0, np.int32)  # by slot of a probe: the flow that it asks for
@@ -49,14 +52,16 @@ class FirewallProbes:
             self._parent = np.concatenate([self._parent, np.full(more, _NO_PARENT, np.int32)])
 
     def ask(self, parents: Slots, now: int) -> None:
-        """SYNs to random ephemeral ports of each flow's host, once per flow. The store may grow."""
+        """SYNs to random ephemeral ports of each flow's host, once per host. The store may grow."""
         if not self.wanted:
             return
+        store, plan = self._store, self._store.plan
         parents = parents[~self._asked[parents]]
+        self._asked[parents] = True
+        if len(parents):
+            parents = parents[self._hosts.note(pick(store.rows, parents))]
         if not len(parents):
             return
-        store, plan = self._store, self._store.plan
-        self._asked[parents] = True
         low, high = DEFAULT_PORTS
         probes = pick(store.rows, np.repeat(parents, plan.haf))
         home = store.shards(probes)  # of the flow itself
@@ -88,6 +93,7 @@ class FirewallProbes:
         rows = self._store.rows
         probes, parents = pick(rows, slots), self._parent[slots]
         self.drop(slots)
+        self._hosts.count(probes)
         # The row may have ended and belong to another flow by now.
         alive = (parents >= 0) & (rows["state"][parents] != State.FREE)
         alive &= (rows["ticket"][parents] == probes["ticket"]) & (rows["line"][parents] == probes["line"])
@@ -101,7 +107,12 @@ class FirewallProbes:
 
     def condemns(self, slots: Slots) -> NDArray[np.bool_]:
         """(n,) bool: whether enough has been answered to call the host of each flow a firewall."""
-        return np.asarray(self._hits[slots] >= self._store.plan.hits_needed, bool)
+        needed = self._store.plan.hits_needed
+        found = np.asarray(self._hits[slots] >= needed, bool)
+        others = np.flatnonzero(~found & self._asked[slots])  # by other flows to their hosts, perhaps
+        if len(others):
+            found[others] = self._hosts.hits(pick(self._store.rows, slots[others])) >= needed
+        return found
 
     def drop(self, slots: Slots) -> None:
         """Drop these probes: they were answered, or nothing came in time."""
@@ -118,7 +129,8 @@ class FirewallProbes:
         probing = self._store.rows["state"][slots] == State.PROBE
         moving = slots[probing | self._asked[slots]]
         found = np.empty(len(moving), ASKED)
-        found["place"], found["hits"] = place[moving], self._hits[moving]
+        by_others = np.minimum(self._hosts.hits(pick(self._store.rows, moving)), 255)
+        found["place"], found["hits"] = place[moving], np.maximum(self._hits[moving], by_others)
         parents = np.where(self._store.rows["state"][moving] == State.PROBE, self._parent[moving], _NO_PARENT)
         found["parent"] = np.where(parents == _NO_PARENT, _NO_PARENT, place[parents])
         return found
@@ -131,4 +143,5 @@ class FirewallProbes:
         at, parents = slots[asked["place"]], asked["parent"]
         self._hits[at] = asked["hits"]
         self._asked[at] = True  # of a probe nobody looks at it
+        self._hosts.adopt(pick(self._store.rows, at), asked["hits"])
         self._parent[at] = np.where(parents == _NO_PARENT, _NO_PARENT, slots[parents])

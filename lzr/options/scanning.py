@@ -138,6 +138,8 @@ class Scanning(Table):
         default_text="0, off",
         common=True,
         was="0",
+        why="A host is asked once for all its ports (each flow worker for those it has); the reference asks "
+        "for each.",
     )
     haf_threshold: float = option(
         INPUT,

@@ -262,3 +262,61 @@ def test_probes_whose_flow_has_ended_move_too() -> None:
     play >> Batch(*(Got(**SYN_ACK, conn=conn) for conn in (1, 2)))
     play >> 9.0
     play.over()
+
+
+def silent_flow(play: Play, port: int, conn: int) -> None:
+    """Another port of the same host takes our bytes and says nothing."""
+    play >> Line(port=port, own_port=40000 + port) << Sent("A", data=HELLO, conn=conn)
+    play >> Got("A", ack=6, conn=conn)
+
+
+def test_a_firewall_is_asked_once_for_all_its_ports() -> None:
+    play = Play(HELLO, haf=2)
+    silent_flow(play, 80, 0)
+    assert len(play.sent()) == 2
+    silent_flow(play, 81, 3)  # before the verdict
+    play >> Batch(*(Got(**SYN_ACK, conn=conn) for conn in (1, 2)))
+    silent_flow(play, 82, 4)  # behind it
+    play >> 5.0
+    assert [ended["peer_port"] for ended in play.ended() if ended["firewall"]] == [80, 81, 82]
+    assert len(play.sent()) == 3  # a RST each
+    silent_flow(play, 83, 5)
+    play >> Got("PA", ack=6, data=BANNER, conn=5)
+    assert [(ended["reason"], ended["firewall"]) for ended in play.ended()] == [("data", 0)]
+    play.sent()
+    play.over()
+
+
+def test_ports_of_one_host_that_come_together_ask_once() -> None:
+    play = Play(HELLO, haf=3)
+    for at, port in enumerate((80, 81, 82)):
+        play >> Line(port=port, own_port=40000 + port) << Sent("A", data=HELLO, conn=at)
+    play >> Batch(*(Got("A", ack=6, conn=conn) for conn in range(3)))
+    assert len(play.sent()) == 3
+    play >> 5.0
+    assert [ended["reason"] for ended in play.ended()] == ["silent"] * 3
+
+
+def test_who_refuses_one_port_of_a_firewall_is_not_called_one() -> None:
+    play = Play(HELLO, haf=1)
+    silent_flow(play, 80, 0)
+    play << Sent.syn(1)
+    play >> Got(**SYN_ACK, conn=1)
+    play >> Line(port=81, own_port=40081) << Sent("A", data=HELLO, conn=2)
+    play >> Got("R", ack=0, conn=2) << Ended("rst", firewall=0)
+    play >> 5.0 << Sent("RA", seq=6, conn=0) << Ended("acking_firewall", firewall=1)
+    play.over()
+
+
+def test_what_is_known_of_a_host_moves_with_its_flows() -> None:
+    play = Play(HELLO, haf=2)
+    silent_flow(play, 80, 0)
+    assert len(play.sent()) == 2
+    silent_flow(play, 81, 3)
+    play >> Got(**SYN_ACK, conn=1)
+    play >> Move()
+    play >> Got(**SYN_ACK, conn=2)
+    play >> 5.0
+    assert [ended["firewall"] for ended in play.ended()] == [1, 1]
+    play.sent()
+    play.over()
