@@ -72,7 +72,7 @@ class Scanning(Table):
         INPUT,
         types.DRYRUN,
         "with -p: print the targets, send nothing; without: the input is the text that zmap --dryrun prints "
-        "(implies -sendSYNs); =fast: both are the six-byte records of zmap --fast-dryrun",
+        "(implies -sendSYNs); =fast: both are the six-byte records of ZMap's --fast-dryrun",
         default="",
         on_resume=FIXED,
         reference="dryrun",
