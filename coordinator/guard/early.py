@@ -96,10 +96,28 @@ def _end_keeper() -> None:
         return
     try:
         if os.waitpid(int(text), os.WNOHANG) == (0, 0):  # it is a child of ours, and lives
+            naps = _naps(text)
             os.kill(int(text), 9)  # by number: the signal module costs an import of enum
             os.waitpid(int(text), 0)
+            for nap in naps:
+                os.kill(nap, 9)
     except OSError:
         pass
+
+
+def _naps(keeper: str) -> list[int]:
+    """The sleeps that this shell waits for: they would be there for up to two seconds after it."""
+    found = []
+    try:
+        with open(f"/proc/{keeper}/task/{keeper}/children", "rb") as file:
+            children = file.read().split()
+        for child in children:
+            with open(b"/proc/%s/comm" % child, "rb") as file:
+                if file.read() == b"sleep\n":
+                    found.append(int(child))
+    except OSError:  # no such file in this kernel, or it has ended
+        pass
+    return found
 
 
 def _ports(text: str) -> tuple[int, int]:
