@@ -13,7 +13,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import asdict
 
-from coordinator.doctor import checks, egress, facts, probing
+from coordinator.doctor import checks, egress, facts, portways, probing
 from coordinator.doctor.checks import FAULT, LEVELS, Finding, Wanted
 from coordinator.processes import cpus, ownuser, privilege
 from lzr import __version__, safetext
@@ -35,8 +35,8 @@ Exit status: 0 all is well, 1 there are warnings, 2 there is a fault, with which
 example: lzr doctor 192.0.2.7 -i eth0
 """
 _ORDER = (
-    "kernels", "installation", "capabilities", "confinement", "route", "source", "guard", "egress", "memory",
-    "rings", "descriptors", "room", "clock", "scans",
+    "kernels", "installation", "capabilities", "confinement", "route", "rules", "source", "guard", "egress",
+    "memory", "rings", "descriptors", "room", "clock", "scans",
 )  # fmt: skip
 
 
@@ -83,7 +83,7 @@ def examine(options: Options, target: str | None) -> list[Finding]:
     have, why = cpus.usable()
     workers = cpus.choose(options.flow_workers, options.collect_workers, have, why)
     here, net = probing.route(options, target)
-    found.append(here)
+    found += [here, portways.ways_by_port()]
     shards = cpus.shards(workers.flow, have)
     wanted = Wanted(
         interface=net.interface if net else options.interface,

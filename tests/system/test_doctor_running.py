@@ -72,6 +72,11 @@ def test_a_host_that_is_well(home: Namespace) -> None:
     warned = findings(home, BEYOND)[1]["egress"]
     assert warned["level"] == WARNING
     assert "netdev t c (egress)" in warned["sentence"]
+    home.ip("rule", "add", "ipproto", "udp", "dport", "53", "table", "99")
+    assert findings(home, BEYOND)[1]["rules"]["level"] == OK
+    home.ip("rule", "add", "ipproto", "tcp", "dport", "80-90", "table", "99")
+    warned = findings(home, BEYOND)[1]["rules"]
+    assert (warned["level"], "(dport: ip rule)" in warned["sentence"]) == (WARNING, True)
 
 
 @pytest.mark.root
