@@ -34,7 +34,11 @@ def processes(process: subprocess.Popen[Any]) -> list[int]:
 def nice(process: subprocess.Popen[Any]) -> list[int]:
     """Of all their threads."""
     threads = [int(name) for number in processes(process) for name in os.listdir(f"/proc/{number}/task")]
-    return [os.getpriority(os.PRIO_PROCESS, thread) for thread in threads]
+    found = []
+    for thread in threads:
+        with contextlib.suppress(ProcessLookupError):  # it has ended
+            found.append(os.getpriority(os.PRIO_PROCESS, thread))
+    return found
 
 
 def group(process: subprocess.Popen[Any]) -> str:
