@@ -35,7 +35,6 @@ LATE = (
     "lzr.records.fields",
     "lzr.targets.blocklist",
     "lzr.protocols",
-    "lzr.targets.blocklist",
     "lzr.errors",
     # the standard library: a traceback, a warning, an error of a thread
     "ast",

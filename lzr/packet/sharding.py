@@ -352,12 +352,7 @@ def socket_filter(
         p.jump(_JEQ, 0, 0, f"pass{family}")
         p.label(f"cookie{family}")
         _hash_packet(p, family, key & 0xFFFFFFFF)
-        p.op(_LD_IMM, key >> 32)
-        _hash_word(p)
-        p.op(_LD_MEM, _SLOT_HASH)
-        p.op(_RSH_K, 32 - COOKIE_BITS)
-        p.op(_ST, _SLOT_HASH)
-        p.op(_LDX_MEM, _SLOT_OFFSET)
+        _end_cookie(p, key)
         p.op(_LD_W_IND, _NET + 8)
         p.op(_ADD_K, 0xFFFFFFFF)  # the acknowledgement number less one is our ISN
         p.op(_AND_K, (1 << COOKIE_BITS) - 1)
@@ -405,6 +400,16 @@ def errors_filter(ports: tuple[int, int], key: int, links: tuple[int, ...] = ())
     return p.assemble()
 
 
+def _end_cookie(p: _Program, key: int) -> None:
+    """Make the cookie of the hash of a 4-tuple, in its slot. X: the offset, as it was."""
+    p.op(_LD_IMM, key >> 32)
+    _hash_word(p)
+    p.op(_LD_MEM, _SLOT_HASH)
+    p.op(_RSH_K, 32 - COOKIE_BITS)
+    p.op(_ST, _SLOT_HASH)
+    p.op(_LDX_MEM, _SLOT_OFFSET)
+
+
 def _only_if(p: _Program, load: int, at: int, *values: int) -> None:
     """Drop what has none of these values there."""
     p.op(load, _NET + at)
@@ -443,12 +448,7 @@ def _only_our_syn(p: _Program, ports: tuple[int, int], key: int, *, own: int, tc
         p.op(_LDX_MEM, _SLOT_OFFSET)
         p.op(_LD_W_IND, _NET + own + 4 * word)
         _hash_word(p)
-    p.op(_LD_IMM, key >> 32)
-    _hash_word(p)
-    p.op(_LD_MEM, _SLOT_HASH)
-    p.op(_RSH_K, 32 - COOKIE_BITS)
-    p.op(_ST, _SLOT_HASH)
-    p.op(_LDX_MEM, _SLOT_OFFSET)
+    _end_cookie(p, key)
     p.op(_LD_W_IND, _NET + tcp + 4)
     p.op(_AND_K, (1 << COOKIE_BITS) - 1)
     p.op(_LDX_MEM, _SLOT_HASH)
