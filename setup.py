@@ -26,6 +26,7 @@ SOURCES = [
     "sweep",
     "needles",
     "webreply",
+    "webbatch",
     "tally",
 ]
 SPDX = int(setuptools.__version__.partition(".")[0]) >= 77
@@ -39,7 +40,7 @@ setuptools.setup(
         setuptools.Extension(
             "lzr._native",
             sources=[f"lzr/native/{name}.c" for name in SOURCES],
-            depends=["lzr/native/native.h", "lzr/native/flow.h", "lzr/native/needles.h"],
+            depends=[f"lzr/native/{name}.h" for name in ("native", "flow", "needles", "webreply")],
             extra_compile_args=["-O3", "-Wall", "-Wextra"],
             optional=True,
         )

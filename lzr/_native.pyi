@@ -119,5 +119,14 @@ def web_table(
     identity: Identity,
     /,
 ) -> object: ...
+def web_batch(
+    table: object,
+    rows: Buffer,
+    blob: Buffer,
+    heads: tuple[tuple[int, bytes], ...],
+    least: int,
+    names: list[Identity],
+    /,
+) -> tuple[list[tuple[int, int]], dict[int, int]]: ...
 def web_read(table: object, data: bytes, /) -> tuple[str, bytes] | None: ...
 def web_reply(table: object, data: bytes, /) -> Identity | None: ...

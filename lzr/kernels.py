@@ -34,7 +34,7 @@ from lzr.rows import (
     Trigger,
 )
 
-VERSION = 14
+VERSION = 15
 """Of the functions in C; it grows whenever an argument changes."""
 
 _ROWS = {

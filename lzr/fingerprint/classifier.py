@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
+
+from numpy.typing import NDArray
 
 from lzr.fingerprint import applications, honeypot, products, sshline, webreply
 from lzr.fingerprint.dispatch import Dispatcher
@@ -56,6 +59,21 @@ class Classifier:
         if plain is None:
             plain = _PLAIN[label] = Identity(label)
         return plain
+
+    def identify_plain(
+        self, rows: NDArray[Any], blob: bytes, sent: Sequence[Protocol], names: list[Identity]
+    ) -> tuple[webreply.Left, dict[int, int]]:
+        """Identify at once what is plain HTTP among the replies of OUTCOME rows: their identities go into
+        `names`. `sent`: the handshakes, by number. Returns what is left for `identify`, and by handshake how
+        many were identified; each of these is labelled `http`."""
+        heads = tuple((echo.at, echo.head) for echo in map(self._echo, sent))
+        return webreply.batch(rows, blob, heads, max(FEW, _SHORT + 1), names)
+
+    def _echo(self, sent: Protocol) -> Echo:
+        echo = self._echoes.get(sent.name)
+        if echo is None or echo.sent is not sent:
+            echo = self._echoes[sent.name] = Echo(sent)
+        return echo
 
     def _by_probe(self, data: bytes, sent: Protocol) -> str:
         """The label of a reply that is settled by what was sent: an echo, or too few bytes; else ""."""

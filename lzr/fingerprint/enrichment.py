@@ -9,7 +9,12 @@ and not MySQL, whose descendants are told apart better here.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
+from lzr.fingerprint import webreply
 from lzr.fingerprint.classifier import Classifier
 from lzr.fingerprint.recog import texts
 from lzr.fingerprint.recog.data import TABLES
@@ -44,6 +49,20 @@ class EnrichingClassifier(Classifier):
         found = super().identify(data, sent)
         asked = texts.of(found.label, data)
         return self._enriched(found, asked) if asked else found
+
+    def identify_plain(
+        self, rows: NDArray[Any], blob: bytes, sent: Sequence[Protocol], names: list[Identity]
+    ) -> tuple[webreply.Left, dict[int, int]]:
+        """The same, with details."""
+        left, counts = super().identify_plain(rows, blob, sent, names)
+        beginnings = np.cumsum(rows["data_len"], dtype=np.int64) - rows["data_len"]
+        lengths = rows["data_len"].tolist()
+        for row, at in enumerate(beginnings.tolist()):
+            name = names[row]
+            if name.label == "http":
+                asked = texts.of("http", blob[at : at + lengths[row]])
+                names[row] = self._enriched(name, asked) if asked else name
+        return left, counts
 
     def _enriched(self, found: Identity, asked: texts.Texts) -> Identity:
         subject = next((text for table, text in asked if table == "subject"), b"").decode("latin-1")

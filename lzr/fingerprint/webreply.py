@@ -8,6 +8,11 @@ Nothing is remembered, so replies of which no two are alike cost no more than ot
 
 from __future__ import annotations
 
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
 from lzr.fingerprint import applications, products
 from lzr.kernels import NATIVE, in_c
 from lzr.protocols._catalogue import PROTOCOLS
@@ -52,3 +57,56 @@ def identity(data: bytes) -> Identity | None:
             return None
     application, server = applications.read(data)
     return Identity("http", application, *products.server(server))
+
+
+Left = list[tuple[int, int]]
+"""Rows that somebody else has to look at: their numbers, and where their payloads begin."""
+
+
+def _native_batch(
+    rows: NDArray[Any],
+    blob: bytes,
+    heads: tuple[tuple[int, bytes], ...],
+    least: int,
+    names: list[Identity],
+) -> tuple[Left, dict[int, int]]:
+    found: tuple[Left, dict[int, int]] = NATIVE.web_batch(
+        _TABLE, np.ascontiguousarray(rows), blob, heads, least, names
+    )
+    return found
+
+
+@in_c(_native_batch)
+def batch(
+    rows: NDArray[Any],
+    blob: bytes,
+    heads: tuple[tuple[int, bytes], ...],
+    least: int,
+    names: list[Identity],
+) -> tuple[Left, dict[int, int]]:
+    """Identify what is plain HTTP among the replies of OUTCOME rows, whose payloads lie end to end in `blob`.
+
+    heads: by handshake, where and how an echo of its probe begins. Replies that may be echoes and those of
+    fewer than `least` bytes are left. names: gets the identities. Returns what is left, and by handshake how
+    many were identified. Raises ValueError if the rows promise more than there is.
+    """
+    left: Left = []
+    counts: dict[int, int] = {}
+    at = 0
+    for row, (length, by) in enumerate(
+        zip(rows["data_len"].tolist(), rows["handshake"].tolist(), strict=True)
+    ):
+        if length > len(blob) - at:
+            raise ValueError("the rows promise more payload than there is")
+        if not length:
+            continue
+        data = blob[at : at + length]
+        echo = by >= len(heads) or data.startswith(heads[by][1], heads[by][0])
+        found = None if echo or length < least else identity(data)
+        if found is None:
+            left.append((row, at))
+        else:
+            names[row] = found
+            counts[by] = counts.get(by, 0) + 1
+        at += length
+    return left, dict(sorted(counts.items()))

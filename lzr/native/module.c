@@ -2,7 +2,7 @@
 #include "native.h"
 
 /* Of the functions below; kernels.py asks for this one. It grows whenever an argument changes. */
-#define VERSION 14
+#define VERSION 15
 
 #define FAST(function) ((PyCFunction)(void (*)(void))(function))
 
@@ -67,6 +67,8 @@ static PyMethodDef methods[] = {
     {"web_table", FAST(lzr_web_table), METH_FASTCALL, "web_table(others, places, identity) -> table: what web_reply looks for"},
     {"web_reply", FAST(lzr_web_reply), METH_FASTCALL,
      "web_reply(table, data) -> Identity: of a response that no other protocol can take, or None"},
+    {"web_batch", FAST(lzr_web_batch), METH_FASTCALL,
+     "web_batch(table, rows, blob, heads, least, names) -> (left, counts): identities of responses into `names`"},
     {"web_read", FAST(lzr_web_read), METH_FASTCALL,
      "web_read(table, data) -> (application, Server): of a reply of HTTP or TLS; None where Python has to look"},
     {"tally", FAST(lzr_tally), METH_FASTCALL,

@@ -310,7 +310,10 @@ static int identity_field(struct job *job, int field, PyObject *identity, int *f
         return string_field(job, field, identity, first);
     if (identity == Py_None || PyUnicode_Check(identity))
         return 1;
-    PyObject *value = PyObject_GetAttr(identity, job->attributes[field == FINGERPRINT ? 0 : 1 + field - APPLICATION]);
+    const int place = field == FINGERPRINT ? 0 : 1 + field - APPLICATION;
+    if (PyTuple_Check(identity) && PyTuple_GET_SIZE(identity) == 5) /* a named tuple, in this order */
+        return string_field(job, field, PyTuple_GET_ITEM(identity, place), first);
+    PyObject *value = PyObject_GetAttr(identity, job->attributes[place]);
     int good = value != NULL && string_field(job, field, value, first);
     Py_XDECREF(value);
     return good;

@@ -21,7 +21,7 @@ static void count_row(const struct outcome *row, Py_ssize_t counters[COUNTS], Py
 }
 
 /* {number: count}, without those that are 0 */
-static PyObject *counted(const Py_ssize_t counts[256])
+PyObject *lzr_counted(const Py_ssize_t counts[256])
 {
     PyObject *found = PyDict_New();
     for (long i = 0; found != NULL && i < 256; i++) {
@@ -66,7 +66,7 @@ PyObject *lzr_tally(PyObject *self, PyObject *const *args, Py_ssize_t count)
             PyTuple_SET_ITEM(all, i, number);
     }
     if (all != NULL)
-        result = Py_BuildValue("(nNNN)", resolved, all, counted(reasons), counted(handshakes));
+        result = Py_BuildValue("(nNNN)", resolved, all, lzr_counted(reasons), lzr_counted(handshakes));
 end:
     lzr_release(&views);
     return result;

@@ -3,7 +3,7 @@
  *
  * The table is made once of the rows of lzr/fingerprint/applicationtable.py and of the catalogue; a capsule holds it.
  */
-#include "needles.h"
+#include "webreply.h"
 
 #define REACH 4096 /* bytes of a reply that are looked at */
 #define SERVER_REACH 120
@@ -33,6 +33,15 @@ struct other { /* a protocol whose replies may begin as HTTP's do */
     size_t n_starts, n_inside;
 };
 
+/* An identity that was made lately: most servers say what others said, whatever else their replies hold. */
+#define MADE 1024
+
+struct made {
+    PyObject *identity, *found; /* NULL: none yet; no application */
+    uint8_t server[SERVER_REACH];
+    size_t size;
+};
+
 struct table {
     PyObject *kept;          /* the tuples that all of this is made of */
     struct marks marks[PLACES];
@@ -43,6 +52,7 @@ struct table {
     size_t n_others;
     PyTypeObject *identity; /* lzr.protocols.Identity, a named tuple */
     PyObject *label, *empty, *details;
+    struct made *made; /* MADE of them */
 };
 
 struct text {
@@ -297,7 +307,7 @@ static int stated(struct text server, PyObject **product, PyObject **version)
 }
 
 /* The identity of plain HTTP with this application and this Server field. */
-static PyObject *identity(const struct table *table, PyObject *found, struct text server)
+static PyObject *new_identity(const struct table *table, PyObject *found, struct text server)
 {
     PyObject *product = NULL, *version = NULL;
     PyObject *it = stated(server, &product, &version) ? table->identity->tp_alloc(table->identity, 5) : NULL;
@@ -313,6 +323,37 @@ static PyObject *identity(const struct table *table, PyObject *found, struct tex
     PyTuple_SET_ITEM(it, 4, Py_NewRef(table->details));
     PyObject_GC_UnTrack(it); /* strings, and a tuple of strings, are in no cycle */
     return it;
+}
+
+static struct made *place_of(const struct table *table, PyObject *found, struct text server)
+{
+    uint64_t hash = (uint64_t)(uintptr_t)found + server.size;
+    size_t i = 0;
+    for (uint64_t word; i + 8 <= server.size; i += 8) {
+        memcpy(&word, server.at + i, 8);
+        hash = lzr_mix64(hash ^ word);
+    }
+    for (; i < server.size; i++)
+        hash = hash * 31 + server.at[i];
+    return &table->made[lzr_mix64(hash) % MADE];
+}
+
+/* The same, from among those that were made lately where it is there. */
+static PyObject *identity(const struct table *table, PyObject *found, struct text server)
+{
+    if (server.size > SERVER_REACH)
+        server.size = SERVER_REACH;
+    struct made *made = place_of(table, found, server);
+    if (made->identity == NULL || made->found != found || made->size != server.size ||
+        memcmp(made->server, server.at, server.size) != 0) {
+        PyObject *it = new_identity(table, found, server), *was = made->identity;
+        if (it == NULL)
+            return NULL;
+        *made = (struct made){.identity = it, .found = found, .size = server.size};
+        memcpy(made->server, server.at, server.size);
+        Py_XDECREF(was);
+    }
+    return Py_NewRef(made->identity);
 }
 
 /* applications.read, of a response: returns the application, or NULL, and the Server field */
@@ -385,6 +426,8 @@ static int in_certificate(const struct table *table, const uint8_t *data, size_t
     return 1;
 }
 
+const struct table *lzr_web_table_of(PyObject *capsule) { return PyCapsule_GetPointer(capsule, CAPSULE); }
+
 /* The table and the reply of a call. */
 static const struct table *asked(PyObject *const *args, Py_ssize_t count, const uint8_t **data, size_t *size)
 {
@@ -392,7 +435,7 @@ static const struct table *asked(PyObject *const *args, Py_ssize_t count, const 
     Py_ssize_t length;
     if (count != 2)
         return (void *)lzr_wants("(table, data)");
-    const struct table *table = PyCapsule_GetPointer(args[0], CAPSULE);
+    const struct table *table = lzr_web_table_of(args[0]);
     if (table == NULL || PyBytes_AsStringAndSize(args[1], &text, &length) < 0)
         return NULL;
     *data = (const uint8_t *)text;
@@ -444,6 +487,18 @@ static int may_be(const struct other *other, const uint8_t *data, size_t size)
     return 0;
 }
 
+PyObject *lzr_web_identity(const struct table *table, const uint8_t *data, size_t size)
+{
+    if (!is_response(data, size))
+        return NULL;
+    for (size_t i = 0; i < table->n_others; i++)
+        if (may_be(&table->others[i], data, size))
+            return NULL;
+    struct text server = {data, 0};
+    PyObject *found = read_response(table, data, size, &server);
+    return identity(table, found, server);
+}
+
 /* (table, data) -> Identity of a response that no other protocol can take, or None */
 PyObject *lzr_web_reply(PyObject *self, PyObject *const *args, Py_ssize_t count)
 {
@@ -453,14 +508,8 @@ PyObject *lzr_web_reply(PyObject *self, PyObject *const *args, Py_ssize_t count)
     const struct table *table = asked(args, count, &data, &size);
     if (table == NULL)
         return NULL;
-    if (!is_response(data, size))
-        Py_RETURN_NONE;
-    for (size_t i = 0; i < table->n_others; i++)
-        if (may_be(&table->others[i], data, size))
-            Py_RETURN_NONE;
-    struct text server = {data, 0};
-    PyObject *found = read_response(table, data, size, &server);
-    return identity(table, found, server);
+    PyObject *it = lzr_web_identity(table, data, size);
+    return it != NULL || PyErr_Occurred() ? it : Py_NewRef(Py_None);
 }
 
 static void drop(struct table *table)
@@ -472,6 +521,9 @@ static void drop(struct table *table)
     PyMem_Free(table->others);
     for (int place = 0; place < PLACES; place++)
         PyMem_Free(table->marks[place].at);
+    for (size_t i = 0; i < MADE && table->made != NULL; i++)
+        Py_XDECREF(table->made[i].identity);
+    PyMem_Free(table->made);
     Py_XDECREF(table->kept);
     Py_XDECREF(table->empty);
     PyMem_Free(table);
@@ -583,7 +635,8 @@ PyObject *lzr_web_table(PyObject *self, PyObject *const *args, Py_ssize_t count)
     table->label = PyTuple_GET_ITEM(args[2], 0);
     table->details = PyTuple_GET_ITEM(args[2], 4);
     size_t others = (size_t)PyTuple_GET_SIZE(args[0]);
-    if ((table->others = PyMem_Calloc(others + 1, sizeof *table->others)) == NULL) {
+    if ((table->made = PyMem_Calloc(MADE, sizeof *table->made)) == NULL ||
+        (table->others = PyMem_Calloc(others + 1, sizeof *table->others)) == NULL) {
         PyErr_NoMemory();
         goto failed;
     }

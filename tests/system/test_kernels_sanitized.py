@@ -206,6 +206,7 @@ def _fuzz_packets(draw: random.Random) -> None:
             lengths = draw.choice([None, numbers[0]])
             NATIVE.finish(table, index, same, draw.randrange(9), lengths, rows, outcomes)
     _fuzz_sweep(draw)
+    _fuzz_web(draw)
     places = np.zeros(draw.choice([1, 3, 4, 8, 16]), np.uint64)
     with contextlib.suppress(ValueError):
         NATIVE.remember(targets, 5, places, draw.randrange(9), places.copy(), np.empty(4, bool))
@@ -242,6 +243,34 @@ def _fuzz_sweep(draw: random.Random) -> None:
         isns = np.zeros(draw.randrange(5), np.uint32)
         where = (draw.choice((56, 35, 4096)), draw.choice((0, 24, 1 << 40)), draw.choice((48, 52, 53)))
         NATIVE.sweep_cookies(rows, *where, 1, 2, 3, first, last, np.zeros(4, np.uint16), isns)
+
+
+def _fuzz_web(draw: random.Random) -> None:
+    """Responses that were changed and cut, alone and in a batch of rows that may promise too much."""
+    import contextlib
+
+    import numpy as np
+
+    from lzr.fingerprint import applications, webreply
+    from lzr.protocols._protocol import Identity
+    from lzr.rows import OUTCOME
+
+    page = b"HTTP/1.1 %d OK\r\nServer: %s\r\nX-Powered-By: x\r\n\r\n<html><title>Grafana</title>{}"
+    replies = []
+    for _ in range(4):
+        text = _mutate(draw, page % (draw.randrange(1200), b"n" * draw.randrange(200)))
+        replies.append(bytes(memoryview(text)[: draw.choice((len(text), draw.randrange(len(text) + 1)))]))
+        webreply.identity(replies[-1])
+        applications.read(replies[-1])
+    rows = np.zeros(4, OUTCOME)
+    rows["data_len"] = [len(reply) for reply in replies]
+    if draw.random() < 0.2:
+        rows["data_len"][draw.randrange(4)] = draw.randrange(1 << 32)
+    rows["handshake"] = draw.choice((0, 1, 9, 255))
+    heads = tuple((draw.choice((0, 3, 1 << 30)), draw.randbytes(draw.choice((0, 4)))) for _ in range(2))
+    names = [Identity("unknown")] * draw.choice((4, 4, 3))
+    with contextlib.suppress(ValueError):
+        webreply.batch(rows, b"".join(replies), heads, draw.randrange(30), names)
 
 
 if __name__ == "__main__":

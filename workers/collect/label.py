@@ -103,27 +103,27 @@ class BlockMaker:
     def _identify(self, rows: NDArray[Any], blob: bytes) -> tuple[list[Identity], Counter[tuple[int, str]]]:
         """The identity of each row, and how many of each label each handshake (by index) has brought."""
         names: list[Identity] = [UNKNOWN] * len(rows)
+        left, plain = self._classifier.identify_plain(rows, blob, self._sent, names)
+        found = Counter({(by, "http"): count for by, count in plain.items()})
         known, identify, sent = self._known, self._classifier.identify, self._sent
         pay = self._repeats.pay
         if len(known) > _REMEMBERED or not pay:
             known.clear()
-        at = new = 0
-        found = []
+        new = 0
         lengths, handshakes = rows["data_len"].tolist(), rows["handshake"].tolist()
-        for row, length in enumerate(lengths):
-            if length:
-                by, data = handshakes[row], blob[at : at + length]
-                name = known.get((by, data)) if pay else None
-                if name is None:
-                    name = identify(data, sent[by])
-                    new += 1
-                    if pay and length <= _REPEATED:
-                        known[by, data] = name
-                names[row] = name
-                found.append((by, name.label))
-                at += length
-        self._repeats.met(len(found), new)
-        return names, Counter(found)
+        for row, at in left:
+            length, by = lengths[row], handshakes[row]
+            data = blob[at : at + length]
+            name = known.get((by, data)) if pay else None
+            if name is None:
+                name = identify(data, sent[by])
+                new += 1
+                if pay and length <= _REPEATED:
+                    known[by, data] = name
+            names[row] = name
+            found[by, name.label] += 1
+        self._repeats.met(len(left), new)
+        return names, found
 
     def _found(
         self, rows: NDArray[Any], blob: bytes, names: list[Identity]

@@ -23,6 +23,7 @@ from lzr.layout import FRAME_SIZE, STATUS_SEND_REQUEST, STATUS_USER, STATUS_WRON
 from lzr.packet import ways
 from lzr.packet.payloads import ProbeTemplate
 from lzr.packet.segments import Builder, Link
+from lzr.protocols import Identity
 from lzr.records import summary
 from lzr.records.encoders import JsonEncoder
 from lzr.rows import ACK, FRAME, NO_PROBE, OUTCOME, TARGET, Reason, State
@@ -209,6 +210,20 @@ def web_replies(_: int) -> None:
         assert native == python
 
 
+def web_batches(_: int) -> None:
+    rows = np.zeros(3, OUTCOME)
+    page = b"HTTP/1.1 200 OK\r\nServer: a/1\r\n\r\n"
+    rows["data_len"] = len(page), 0, 5
+
+    def told() -> Any:
+        names = [Identity("unknown")] * 3
+        return webreply.batch(rows, page + b"SSH-2", ((0, b"GET "),), 16, names), names
+
+    native, python = compared.both(told)
+    assert native == python
+    assert native[0] == ([(2, len(page))], {0: 1})
+
+
 COMPARED: dict[str, Callable[[int], None]] = {
     "make_index": drawn(compared.test_whole_traces),
     "flow_hash": drawn(compared.test_hashes, TARGET, 9),
@@ -242,6 +257,7 @@ COMPARED: dict[str, Callable[[int], None]] = {
     "Ring._fill": rows_of_a_ring,
     "Ring._unsent": rows_of_a_ring,
     "identity": web_replies,
+    "batch": web_batches,
     "tally": tallies,
     "read": web_replies,
 }

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -12,6 +15,7 @@ from lzr.fingerprint.applicationtable import TABLE
 from lzr.fingerprint.dispatch import Dispatcher
 from lzr.protocols import BY_NAME, PROTOCOLS, Identity
 from lzr.protocols.web import STATUS_LINE
+from lzr.rows import OUTCOME
 from tests.unit.lzr.fingerprint.test_applications import needle, reply
 from tests.wire import kernels_of
 
@@ -165,3 +169,90 @@ def test_a_title_is_found_wherever_it_stands() -> None:
     found = both_say(b"HTTP/1.1 200 OK\r\n\r\n" + b"<" * 500 + b"<tITle>Grafana</title>")
     assert found is not None
     assert found.application == "grafana"
+
+
+HANDSHAKES = tuple(BY_NAME[name] for name in ("wait", "http", "tls", "bgp"))
+OTHER = [*(p.examples[0] for p in PROTOCOLS if p.examples), b"", b"H", b"HTTP/1.1 200", b"HTTP/1.1 200 OK"]
+
+
+def rows_of(replies: list[bytes], handshakes: list[int]) -> Any:
+    rows = np.zeros(len(replies), OUTCOME)
+    rows["data_len"], rows["handshake"] = [len(reply) for reply in replies], handshakes
+    return rows
+
+
+def batched(replies: list[bytes], handshakes: list[int]) -> None:
+    """A batch tells what each reply alone tells, in C as in Python, and leaves the others where they are."""
+    rows, blob = rows_of(replies, handshakes), b"".join(replies)
+    classifier = Classifier(("tls", "http"))
+    names = [Identity("unknown")] * len(replies)
+    left, counts = classifier.identify_plain(rows, blob, HANDSHAKES, names)
+    with kernels_of("python"):
+        same = [Identity("unknown")] * len(replies)
+        assert classifier.identify_plain(rows, blob, HANDSHAKES, same) == (left, counts)
+    assert same == names
+    others = dict(left)
+    for row, (data, by) in enumerate(zip(replies, handshakes, strict=True)):
+        if row in others:
+            assert blob[others[row] :].startswith(data)
+            assert names[row].label == "unknown"
+        elif data:
+            assert classifier.identify(data, HANDSHAKES[by]) == names[row], data
+    assert sum(counts.values()) + len(left) == sum(map(bool, replies))
+
+
+@given(st.lists(st.tuples(st.one_of(responses(), st.sampled_from(OTHER)), st.integers(0, 3)), max_size=9))
+def test_a_batch(drawn: list[tuple[bytes, int]]) -> None:
+    batched([reply for reply, _ in drawn], [by for _, by in drawn])
+
+
+def test_a_batch_of_all_examples() -> None:
+    for by in range(4):
+        batched(EXAMPLES + ROWS + OTHER, [by] * len(EXAMPLES + ROWS + OTHER))
+
+
+def test_servers_are_remembered_by_all_they_say() -> None:
+    """Thousands of fields, again and again, alike but for a byte, at all lengths that are kept and beyond."""
+    values = [b"x" * size + b"%d" % end for size in range(118) for end in range(9)] * 2
+    values += [b"apache/%d" % n for n in range(3000)] * 2
+    replies = [b"HTTP/1.1 200 OK\r\nServer: %s\r\n\r\n" % value for value in values]
+    names = [Identity("unknown")] * len(replies)
+    left, counts = Classifier().identify_plain(
+        rows_of(replies, [1] * len(replies)), b"".join(replies), HANDSHAKES, names
+    )
+    assert (left, counts) == ([], {1: len(replies)})
+    assert names == [Identity("http", "", *products.server(value)) for value in values]
+
+
+def test_where_an_application_is_known_by_another_field_it_is_not_forgotten() -> None:
+    plain, known = (
+        b"HTTP/1.1 200 OK\r\nServer: nginx\r\n%s\r\n" % more for more in (b"", b"X-Jenkins: 2.4\r\n")
+    )
+    for data in (plain, known, plain, known):
+        found = webreply.identity(data)
+        assert found is not None
+        assert found.application == ("jenkins" if data is known else "")
+
+
+def test_rows_that_promise_too_much() -> None:
+    for kind in ("native", "python"):
+        with kernels_of(kind), pytest.raises(ValueError, match="more payload"):
+            webreply.batch(rows_of([b"abcd"], [0]), b"abc", ((0, b"GET"),), 16, [Identity("unknown")])
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        (b"", b"", (), 16, ()),
+        (b"x", b"", (), 16, []),
+        (b"", b"", [], 16, []),
+        (b"", b"", ((0,),), 16, []),
+        (b"", b"", ((-1, b""),), 16, []),
+        (b"", b"", ((0, "x"),), 16, []),
+        (b"", b"", (), -1, []),
+        (bytes(OUTCOME.itemsize), b"", (), 16, []),
+    ],
+)
+def test_a_batch_that_cannot_be_is_refused(arguments: tuple[object, ...]) -> None:
+    with pytest.raises((TypeError, ValueError, OverflowError)):
+        kernels.NATIVE.web_batch(webreply._TABLE, *arguments)

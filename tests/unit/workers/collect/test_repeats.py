@@ -38,13 +38,13 @@ def test_what_is_found_is_the_same_in_either_case() -> None:
     for batch in range(40):
         unlike = 10 <= batch < 20
         replies = [
-            b"HTTP/1.1 200 OK\r\nServer: nginx/1.%d\r\n\r\n" % (batch * 200 + i if unlike else i % 10)
+            b"220 mx.example.com ESMTP Exim 1.%d\r\n" % (batch * 200 + i if unlike else i % 10)
             for i in range(200)
         ]
         rows = np.zeros(len(replies), OUTCOME)
         rows["data_len"] = [len(reply) for reply in replies]
         names, found = maker._identify(rows, b"".join(replies))
-        assert found == {(0, "http"): 200}
+        assert found == {(0, "smtp"): 200}
         told.append([name.version for name in names])
         paid.append(maker._repeats.pay)
         assert [f"1.{batch * 200 + i if unlike else i % 10}" for i in range(200)] == told[-1]

@@ -1,0 +1,96 @@
+/* A batch of replies, of which plain HTTP responses are identified: `batch` in lzr/fingerprint/webreply.py, which is
+ * the definition. */
+#include "webreply.h"
+
+struct head { /* how an echo of a handshake's probe begins, and where */
+    size_t at, size;
+    const uint8_t *text;
+};
+
+static int read_heads(PyObject *tuple, struct head heads[256], size_t *count)
+{
+    if (!PyTuple_Check(tuple) || PyTuple_GET_SIZE(tuple) > 256) {
+        lzr_wants("heads, one for each handshake");
+        return 0;
+    }
+    *count = (size_t)PyTuple_GET_SIZE(tuple);
+    for (size_t i = 0; i < *count; i++) {
+        PyObject *pair = PyTuple_GET_ITEM(tuple, (Py_ssize_t)i);
+        char *text;
+        Py_ssize_t size;
+        if (!PyTuple_Check(pair) || PyTuple_GET_SIZE(pair) != 2) {
+            lzr_wants("heads of (at, text)");
+            return 0;
+        }
+        heads[i].at = PyLong_AsSize_t(PyTuple_GET_ITEM(pair, 0));
+        if (PyErr_Occurred() || PyBytes_AsStringAndSize(PyTuple_GET_ITEM(pair, 1), &text, &size) < 0)
+            return 0;
+        heads[i].text = (const uint8_t *)text;
+        heads[i].size = (size_t)size;
+    }
+    return 1;
+}
+
+static int may_be_echo(const struct head *head, const uint8_t *data, size_t size)
+{
+    return head->at <= size && head->size <= size - head->at && memcmp(data + head->at, head->text, head->size) == 0;
+}
+
+static int leave(PyObject *left, size_t row, size_t at)
+{
+    PyObject *place = Py_BuildValue("(nn)", (Py_ssize_t)row, (Py_ssize_t)at);
+    int good = place != NULL && PyList_Append(left, place) == 0;
+    Py_XDECREF(place);
+    return good;
+}
+
+/* (table, rows, blob, heads, least, names) -> (left, counts): identities of the replies that are plain HTTP go into
+ * `names`; left: (row, place in the blob) of the others; counts: by handshake, how many went in */
+PyObject *lzr_web_batch(PyObject *self, PyObject *const *args, Py_ssize_t count)
+{
+    (void)self;
+    struct views views = {.count = 0};
+    const struct table *table;
+    const struct outcome *rows;
+    const uint8_t *blob;
+    struct head heads[256];
+    size_t n, size, n_heads, at = 0;
+    Py_ssize_t counts[256] = {0};
+    PyObject *left = NULL, *result = NULL, *tally = NULL;
+    if (count != 6 || !PyList_Check(args[5]))
+        return lzr_wants("(table, rows, blob, heads, least, names)");
+    PyObject *names = args[5];
+    size_t least = PyLong_AsSize_t(args[4]);
+    if (PyErr_Occurred() || (table = lzr_web_table_of(args[0])) == NULL || !read_heads(args[3], heads, &n_heads))
+        return NULL;
+    if ((rows = lzr_view(&views, args[1], 0, sizeof *rows, &n)) == NULL ||
+        (blob = lzr_view(&views, args[2], 0, 1, &size)) == NULL || !lzr_as_many((size_t)PyList_GET_SIZE(names) == n) ||
+        (left = PyList_New(0)) == NULL)
+        goto end;
+    for (size_t i = 0; i < n; i++) {
+        const size_t length = rows[i].data_len, by = rows[i].handshake;
+        if (!lzr_check(length <= size - at, "the rows promise more payload than there is"))
+            goto end;
+        if (length == 0)
+            continue;
+        PyObject *it = NULL;
+        if (length >= least && by < n_heads && !may_be_echo(&heads[by], blob + at, length) &&
+            (it = lzr_web_identity(table, blob + at, length)) == NULL && PyErr_Occurred())
+            goto end;
+        if (it != NULL) {
+            counts[by]++;
+            if (PyList_SetItem(names, (Py_ssize_t)i, it) < 0)
+                goto end;
+        } else if (!leave(left, i, at)) {
+            goto end;
+        }
+        at += length;
+    }
+    if ((tally = lzr_counted(counts)) != NULL)
+        result = PyTuple_Pack(2, left, tally);
+end:
+    Py_XDECREF(left);
+    Py_XDECREF(tally);
+    lzr_release(&views);
+    return result;
+}
