@@ -14,7 +14,8 @@ enum {
 };
 
 /* The encoder is told which fields to write by their place here. */
-static const char *const FIELD_NAMES[FIELD_COUNT] = {
+#define NAME_ROOM 16
+static const char FIELD_NAMES[FIELD_COUNT][NAME_ROOM] = {
     "saddr", "daddr", "sport", "dport", "seqnum", "acknum", "window", "ttl", "Counter", "ACK", "ACKed", "SYN",
     "RST", "FIN", "PUSH", "HandshakeNum", "fingerprint", "Timestamp", "expectedRToLZR", "data",
     "ackingFirewall", "application", "product", "version", "truncated", "handshake", "reason",
@@ -58,7 +59,7 @@ static int reserve(struct text *out, size_t more)
     return 1;
 }
 
-/* The put functions write into room that was reserved. */
+/* The put functions write into room that was reserved, some of them a few bytes beyond what they put. */
 static void put(struct text *out, const char *text, size_t size)
 {
     memcpy(out->at + out->size, text, size);
@@ -71,12 +72,13 @@ static void put_name(struct text *out, const char *text) { put(out, text, strlen
 
 static void put_number(struct text *out, uint64_t value)
 {
-    char digits[20];
-    size_t at = sizeof digits;
+    char digits[40]; /* 20 is the most; all 20 bytes behind the first are copied */
+    size_t at = 20;
     do
         digits[--at] = (char)('0' + value % 10);
     while (value /= 10);
-    put(out, digits + at, sizeof digits - at);
+    memcpy(out->at + out->size, digits + at, 20);
+    out->size += 20 - at;
 }
 
 /* Exactly `size` digits. */
@@ -156,13 +158,15 @@ static char *escape_unit(char *to, unsigned unit)
 
 static inline int plain(unsigned unit) { return unit >= 0x20 && unit < 0x7f && unit != '"' && unit != '\\'; }
 
-/* The same for eight bytes at once: in each, the high bit tells of one that is not. */
-static inline int all_plain(uint64_t eight)
+/* How many of eight bytes, from the first on, are plain. What is subtracted and added below carries from a byte only to
+ * those behind it, so the first that is not plain is told exactly. */
+static inline unsigned plain_of(uint64_t eight)
 {
     const uint64_t ones = ~(uint64_t)0 / 255, high = ones * 128;
     uint64_t quote = eight ^ ones * '"', slash = eight ^ ones * '\\';
     uint64_t strange = (eight - ones * 0x20) | (eight + ones) | ((quote - ones) & ~quote) | ((slash - ones) & ~slash);
-    return ((strange | eight) & high) == 0;
+    strange = (strange | eight) & high;
+    return strange == 0 ? 8 : (unsigned)__builtin_ctzll(strange) / 8;
 }
 
 static int put_bytes(struct text *out, const uint8_t *p, size_t size)
@@ -173,15 +177,18 @@ static int put_bytes(struct text *out, const uint8_t *p, size_t size)
         return 0;
     }
     char *to = out->at + out->size;
-    for (const uint8_t *end = p + size; p < end; p++) {
+    const uint8_t *end = p + size;
+    while (end - p >= 8) {
         uint64_t eight;
-        while (end - p >= 8 && (memcpy(&eight, p, 8), all_plain(eight))) {
-            memcpy(to, &eight, 8);
-            to += 8;
-            p += 8;
-        }
-        if (p == end)
-            break;
+        memcpy(&eight, p, 8);
+        memcpy(to, &eight, 8); /* there is room: LONGEST_FIXED more than the text can take */
+        unsigned good = plain_of(eight);
+        p += good;
+        to += good;
+        if (good < 8)
+            to = escape_unit(to, *p++);
+    }
+    for (; p < end; p++) {
         if (plain(*p))
             *to++ = (char)*p;
         else
@@ -266,20 +273,25 @@ static void put_time(struct job *job, uint64_t ns)
         job->second = second;
         job->time_size = text.size;
     }
-    put(&job->out, job->time, job->time_size);
+    memcpy(job->out.at + job->out.size, job->time, 32); /* of which the last may be nothing */
+    job->out.size += job->time_size;
     put_digits(&job->out, ns % 1000000000, 9);
     PUT(&job->out, "Z");
 }
 
+/* The name as it stands in a record; all NAME_ROOM bytes are copied, which is quicker than as many as there are. */
 static void begin(struct job *job, int field, int *first)
 {
-    if (*first)
-        PUT(&job->out, "\"");
-    else
-        PUT(&job->out, ",\"");
+    struct text *out = &job->out;
+    char *to = out->at + out->size;
+    *to = ',';
+    to += !*first;
+    *to++ = '"';
+    memcpy(to, FIELD_NAMES[field], NAME_ROOM);
+    to += NAME_SIZES[field];
+    memcpy(to, "\":", 2);
+    out->size = (size_t)(to + 2 - out->at);
     *first = 0;
-    put(&job->out, FIELD_NAMES[field], NAME_SIZES[field]);
-    PUT(&job->out, "\":");
 }
 
 /* A field whose value is a Python string; left out when empty. */
@@ -571,7 +583,9 @@ PyObject *lzr_field_names(void)
 
 size_t lzr_address_text(char *to, uint64_t hi, uint64_t lo)
 {
-    struct text out = {.at = to};
+    char room[LONGEST_FIXED]; /* what is put is copied in steps that may go beyond the text */
+    struct text out = {.at = room};
     put_address(&out, hi, lo, 0);
+    memcpy(to, room, out.size);
     return out.size;
 }
