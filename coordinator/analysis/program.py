@@ -1,0 +1,222 @@
+"""What the commands over results share: their parser, how they end, the file they write, progress.
+
+A command is ``main(argv) -> int`` and runs inside `ended`: the user's mistakes become one sentence and status
+2, as does an output that cannot be written; Ctrl-C leaves no half file.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import os
+import secrets
+import stat
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import NoReturn
+
+from coordinator.analysis.reading import Reading, duckdb
+from coordinator.analysis.source import Progress
+from lzr import safetext
+from lzr.errors import UsageError, printable
+
+OK, MISTAKE = 0, 2
+
+
+class Parser(argparse.ArgumentParser):
+    """An ArgumentParser whose complaint is a UsageError."""
+
+    def error(self, message: str) -> NoReturn:
+        raise UsageError(message)
+
+
+def ended(name: str, run: Callable[[], int]) -> int:
+    """The exit status of `run`, a command's body; `name` is the command's, as in ``lzr NAME``."""
+    try:
+        status = run()
+        sys.stdout.flush()
+        return status
+    except UsageError as error:
+        say(name, str(error))
+    except BrokenPipeError:
+        # What is left in the buffer has no reader; the interpreter must not find that out once more.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return OK
+    except OSError as error:
+        say(name, f"{error.strerror or error}")
+    except MemoryError:
+        say(name, "there is not enough memory")
+    except Exception as error:
+        if not _of_duckdb(error):
+            raise
+        say(name, f"{_io(error)}")
+    return MISTAKE
+
+
+def say(name: str, sentence: str) -> None:
+    """A sentence on stderr."""
+    with contextlib.suppress(OSError):
+        print(safetext.line(f"lzr {name}: {sentence}"), file=sys.stderr, flush=True)
+
+
+def _of_duckdb(error: Exception) -> bool:
+    return isinstance(error, duckdb().Error)
+
+
+def _io(error: Exception) -> str:
+    """What DuckDB says of a disk or of memory, short."""
+    text = str(error)
+    if "No space left" in text:
+        return "cannot write: no space left on device"
+    return text.partition("\n")[0][:200]
+
+
+@dataclass(frozen=True)
+class Output:
+    """Where a result goes. path: to write to, by whoever wants a name (DuckDB); name: to call it by."""
+
+    path: str
+    name: str
+    descriptor: int
+
+
+@contextlib.contextmanager
+def output(
+    path: str, *, overwrite: bool, inputs: tuple[str, ...] = (), force_pipe: bool = False
+) -> Iterator[Output]:
+    """A file that is there whole or not at all: written beside its place, then renamed.
+
+    ``-`` is standard output; what is no regular file (a FIFO, a device) is written to as it is. inputs: files
+    that it must not be. Raises UsageError: it exists (and not `overwrite`), it is an input, it cannot be
+    written.
+    """
+    name = "the standard output" if path == "-" else printable(path)
+    status = None
+    if path == "-":
+        sys.stdout.flush()
+        descriptor = sys.stdout.fileno()
+        status = os.fstat(descriptor)
+        if stat.S_ISCHR(status.st_mode) and os.isatty(descriptor) and not force_pipe:
+            raise UsageError("this is not for a terminal: name a file with -o, or send it into a pipe")
+    else:
+        with contextlib.suppress(OSError, ValueError):
+            status = os.stat(path)
+    for other in inputs:
+        _refuse_same(status, name, other)
+    if path == "-":
+        yield Output(f"/proc/self/fd/{descriptor}", name, descriptor)
+        return
+    if status is not None and stat.S_ISDIR(status.st_mode):
+        raise UsageError(f"cannot write {name}: it is a directory")
+    if status is not None and not stat.S_ISREG(status.st_mode):
+        with _opened(path, os.O_WRONLY, name) as descriptor:
+            yield Output(f"/proc/self/fd/{descriptor}", name, descriptor)
+        return
+    if status is not None and not overwrite:
+        raise UsageError(f"{name} exists; --overwrite replaces it")
+    target = os.path.realpath(path)
+    beside = os.path.join(
+        os.path.dirname(target), f".{os.path.basename(target)[:100]}.{secrets.token_hex(6)}.part"
+    )
+    with _opened(beside, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, name) as descriptor:
+        try:
+            if status is not None:
+                os.fchmod(descriptor, stat.S_IMODE(status.st_mode))
+            yield Output(f"/proc/self/fd/{descriptor}", name, descriptor)
+            os.fsync(descriptor)
+            if overwrite:
+                os.replace(beside, target)
+            else:
+                try:
+                    os.link(beside, target)  # unlike rename, it replaces nothing that came meanwhile
+                except FileExistsError:
+                    raise UsageError(f"{name} exists; --overwrite replaces it") from None
+                except OSError:  # a file system without links
+                    os.replace(beside, target)
+                    return
+                os.unlink(beside)
+        except BaseException as error:
+            with contextlib.suppress(OSError):
+                os.unlink(beside)
+            if isinstance(error, OSError):
+                raise UsageError(f"cannot write {name}: {error.strerror or error}") from error
+            if isinstance(error, Exception) and _of_duckdb(error) and "No space left" in str(error):
+                raise UsageError(f"cannot write {name}: no space left on device") from error
+            raise
+
+
+@contextlib.contextmanager
+def _opened(path: str, flags: int, name: str) -> Iterator[int]:
+    try:
+        descriptor = os.open(path, flags | os.O_CLOEXEC, 0o666)
+    except (OSError, ValueError) as error:
+        raise UsageError(f"cannot write {name}: {getattr(error, 'strerror', '') or error}") from error
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+def _refuse_same(status: os.stat_result | None, name: str, other: str) -> None:
+    if status is None or not stat.S_ISREG(status.st_mode):
+        return
+    try:
+        found = os.fstat(sys.stdin.fileno()) if other == "-" else os.stat(other)
+    except (OSError, ValueError, AttributeError):
+        return
+    if (found.st_dev, found.st_ino) == (status.st_dev, status.st_ino):
+        raise UsageError(f"{name} is the input too")
+
+
+class Bar:
+    """Progress on stderr, where that is a terminal, of what takes longer than a second."""
+
+    def __init__(self, what: str, total: int = 0) -> None:
+        """total: bytes to read; 0: not known."""
+        self.total = total
+        self._what = what
+        self._began = time.monotonic()
+        self._last = self._began + 0.75
+        self._shown = False
+        self._terminal = sys.stderr is not None and sys.stderr.isatty()
+
+    def __call__(self, done: int) -> None:
+        """So many bytes are done."""
+        now = time.monotonic()
+        if not self._terminal or now - self._last < 0.25:
+            return
+        self._last, self._shown = now, True
+        text = f"{self._what}: {done / 1e6:,.0f} MB"
+        if self.total:
+            share = min(done / self.total, 1.0)
+            filled = round(share * 30)
+            text = f"{self._what} [{'#' * filled}{'.' * (30 - filled)}] {share:4.0%}"
+        self._write(f"\r{text}  {now - self._began:.0f} s\x1b[K")
+
+    def end(self) -> None:
+        """Take the line away."""
+        if self._shown:
+            self._write("\r\x1b[K")
+            self._shown = False
+
+    def _write(self, text: str) -> None:
+        with contextlib.suppress(OSError):
+            sys.stderr.write(text)
+            sys.stderr.flush()
+
+    def __enter__(self) -> Bar:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.end()
+
+
+def tell(name: str, reading: Reading) -> None:
+    """Say on stderr what of a file could not be read."""
+    if trouble := reading.trouble():
+        say(name, trouble)
+
+
+__all__ = ["MISTAKE", "OK", "Bar", "Output", "Parser", "Progress", "ended", "output", "say", "tell"]

@@ -1,0 +1,302 @@
+"""Files of results into DuckDB: JSON lines, CSV, the feed for ZGrab2, Parquet; compressed or not; or stdin.
+
+DuckDB is closed in: it reaches no file but its own temporary ones, loads no extension and so has no network.
+Nothing that comes from the command line or a file is ever part of a statement.
+"""
+
+from __future__ import annotations
+
+import atexit
+import csv
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from coordinator.analysis import arrowstream as arrow
+from coordinator.analysis import decoding
+from coordinator.analysis.source import LONGEST, Progress, Source
+from lzr.analysis.columns import BY_NAME, COLUMNS, table
+from lzr.errors import UsageError
+from lzr.targets import filetypes
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
+
+MISSING = "this needs DuckDB: pip install 'lzr[analysis]'"
+_PARQUET = b"PAR1"
+_ZMAP = frozenset(("saddr", "daddr", "sport", "dport", "seqnum", "acknum", "window"))
+"""What ZMap writes for LZR: a file of exactly these is what goes in, not what came out."""
+_LOOK = 1 << 20
+"""Bytes of a file in which there has to be a record."""
+
+
+@dataclass
+class Reading:
+    """What came of reading a file.
+
+    name: of the file. records: read. unreadable: lines that are no record, left out. first: the first of
+    those, in a sentence. damage: what is wrong with the compression of the file, which ended early there.
+    """
+
+    name: str
+    records: int = 0
+    unreadable: int = 0
+    first: str = ""
+    damage: str = ""
+
+    def trouble(self) -> str:
+        """A sentence on what could not be read; empty where all could."""
+        parts = []
+        if self.unreadable:
+            lines = "1 line" if self.unreadable == 1 else f"{self.unreadable:,} lines"
+            parts.append(f"{lines} of {self.name} could not be read ({self.first})")
+        if self.damage:
+            parts.append(f"{self.name} was read up to where {self.damage}")
+        return "; ".join(parts)
+
+
+def duckdb() -> Any:
+    """The module. Raises UsageError where it is not installed."""
+    try:
+        import duckdb as module
+    except ImportError:
+        raise UsageError(MISSING) from None
+    return module
+
+
+_temporary: str = ""
+
+
+def temporary() -> str:
+    """A directory of this process's own for what does not fit into memory; removed at the end."""
+    global _temporary
+    if not _temporary or not os.path.isdir(_temporary):
+        _temporary = tempfile.mkdtemp(prefix="lzr-")
+        atexit.register(shutil.rmtree, _temporary, ignore_errors=True)
+    return _temporary
+
+
+def connect(*, memory: int = 1 << 30, files: bool = False) -> DuckDBPyConnection:
+    """A database in memory, without extensions and network.
+
+    memory: bytes that it may use before it writes to temporary files. files: statements may name files.
+    Raises UsageError where DuckDB is not installed.
+    """
+    connection: DuckDBPyConnection = duckdb().connect(":memory:")
+    settings: dict[str, Any] = {
+        "temp_directory": temporary(),
+        "memory_limit": f"{memory >> 20}MiB",
+        "autoinstall_known_extensions": False,
+        "autoload_known_extensions": False,
+        "allow_community_extensions": False,
+        "allow_persistent_secrets": False,
+        "TimeZone": "UTC",
+    }
+    if not files:
+        settings["enable_external_access"] = False
+    for name, value in settings.items():
+        # SET takes no parameters; the only value here that is not a constant is a path that mkdtemp made.
+        quoted = str(value).replace("'", "''")
+        connection.execute(f"SET {name} = '{quoted}'")
+    return connection
+
+
+def load(
+    connection: DuckDBPyConnection,
+    path: str,
+    name: str = "records",
+    *,
+    progress: Progress | None = None,
+    say: Callable[[str], None] | None = None,
+) -> Reading:
+    """Read a file (``-``: standard input) into a new table `name` with the columns of `lzr.analysis.columns`.
+
+    The rows stand in the order of the file. progress: told how many bytes have been read. say: told in a
+    sentence what could not be read. Raises UsageError for what cannot be opened or holds no results.
+    """
+    connection.execute(table(name))
+    with Records(path, progress) as records:
+        insert(connection, records, name)
+        reading = records.finish()
+    if say is not None and (trouble := reading.trouble()):
+        say(trouble)
+    return reading
+
+
+def insert(connection: DuckDBPyConnection, records: Records, name: str) -> None:
+    """All records into the table `name`."""
+    records.register(connection, "lzr_incoming")
+    columns = ", ".join(f'"{column.name}"' for column in COLUMNS)
+    try:
+        records.execute(connection, f'INSERT INTO "{name}" SELECT {columns} FROM lzr_incoming')
+    finally:
+        connection.unregister("lzr_incoming")
+
+
+class Records:
+    """The records of a file as a stream, to be read once: ``register``, ``execute``, ``finish``.
+
+    reading: what has come of it so far. Raises UsageError where it cannot be opened or is something else.
+    """
+
+    def __init__(self, path: str, progress: Progress | None = None) -> None:
+        self.source = Source(path, progress)
+        self.reading = Reading(self.source.name)
+        self._stream: Any = None
+        self._decoder: decoding.Decoder | None = None
+        self._inner: DuckDBPyConnection | None = None
+        try:
+            self.form = self._what()
+            if self.form != "parquet":
+                self._decoder = decoding.Decoder(self.form)
+        except UsageError:
+            self.source.close()
+            raise
+
+    def __enter__(self) -> Records:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._inner is not None:
+            self._inner.close()
+        self.source.close()
+
+    @property
+    def size(self) -> int:
+        """Bytes of the file; 0: not known."""
+        return self.source.size
+
+    def register(self, connection: DuckDBPyConnection, name: str) -> None:
+        """Make `name` a table of the records that can be read once."""
+        if self.form == "parquet":
+            self._stream = self._parquet()
+        else:
+            self._stream = arrow.Stream([(c.name, c.arrow) for c in COLUMNS], self.batches())
+        connection.register(name, self._stream)
+
+    def execute(self, connection: DuckDBPyConnection, statement: str, parameters: Any = None) -> None:
+        """Run a statement that reads the registered records. Raises what reading them raised."""
+        try:
+            connection.execute(statement, parameters).fetchall()
+        except (duckdb().Error, RuntimeError) as error:
+            self.raise_trouble()
+            if self.form == "parquet" and not isinstance(error, duckdb().IOException):
+                raise UsageError(f"cannot read {self.source.name}: {_brief(error)}") from None
+            raise
+        self.raise_trouble()
+
+    def raise_trouble(self) -> None:
+        trouble = getattr(self._stream, "trouble", None)
+        if trouble is not None:
+            raise trouble
+
+    def batches(self) -> Iterator[arrow.Batch]:
+        """The records as columns, some thousands at a time. Raises UsageError where there are none at all."""
+        decoder = self._decoder
+        assert decoder is not None
+        seen = 0
+        for chunk in self.source.chunks():
+            seen += len(chunk)
+            batch = decoder.batch(chunk)
+            if batch is not None:
+                yield batch
+            elif not decoder.told.records and decoder.told.unreadable and seen >= _LOOK:
+                raise UsageError(f"{self.source.name} holds no results of lzr ({decoder.told.first})")
+
+    def finish(self) -> Reading:
+        """What came of it, at the end. Raises UsageError where the file holds something else."""
+        reading = self.reading
+        if self._decoder is not None:
+            told = self._decoder.told
+            reading.records = told.records
+            reading.unreadable = told.unreadable + self.source.too_long
+            reading.first = told.first or (f"longer than {LONGEST >> 20} MiB" if reading.unreadable else "")
+            reading.damage = self.source.damage
+            if reading.unreadable and not reading.records:
+                raise UsageError(f"{self.source.name} holds no results of lzr ({reading.first})")
+        return reading
+
+    def _what(self) -> str:
+        """The form of the file. Raises UsageError."""
+        head = self.source.head
+        if head.startswith(_PARQUET):
+            if not self.source.regular or self.source.packed:
+                raise UsageError(
+                    f"{self.source.name} is Parquet, which can only be read from a file as it is"
+                )
+            return "parquet"
+        lines = [line.removesuffix(b"\r") for line in head[:_LOOK].split(b"\n") if line.strip()]
+        if not lines:
+            return "json"
+        first = lines[0]
+        if first.lstrip().startswith(b"{"):
+            self._refuse_zmap(decoding.keys(first))
+            return "json"
+        cells = _cells(first)
+        if decoding.heading(cells):
+            self._refuse_zmap(cells)
+            return "csv"
+        if decoding.is_feed(first):
+            return "feed"
+        if any(line.startswith(b'{"') for line in lines):  # its first line is cut off
+            return "json"
+        if any(map(decoding.is_feed, lines)):
+            return "feed"
+        found = filetypes.what(head)
+        raise UsageError(
+            f"{self.source.name} holds no results of lzr" + (f", it is {found}" if found else "")
+        )
+
+    def _refuse_zmap(self, names: list[str]) -> None:
+        if set(names) == _ZMAP:
+            raise UsageError(f"{self.source.name} holds no results of lzr, it is ZMap's output")
+
+    def _parquet(self) -> Any:
+        """A Parquet file with columns of ours, read by a database of its own that may read that file."""
+        module = duckdb()
+        self._inner = inner = connect(memory=1 << 28, files=True)
+        # By its descriptor: a name may look like a pattern, an address or a statement.
+        place = f"/proc/self/fd/{self.source.fileno()}"
+        try:
+            there = inner.execute("DESCRIBE SELECT * FROM read_parquet(?)", [place]).fetchall()
+        except module.Error as error:
+            raise UsageError(f"cannot read {self.source.name}: {_brief(error)}") from None
+        found = {row[0] for row in there}
+        if not found & BY_NAME.keys():
+            raise UsageError(f"{self.source.name} holds no results of lzr: none of its columns is ours")
+        columns = ", ".join(
+            f'CAST("{c.name}" AS {c.sql}) AS "{c.name}"'
+            if c.name in found
+            else f'CAST(NULL AS {c.sql}) AS "{c.name}"'
+            for c in COLUMNS
+        )
+        inner.execute(f"CREATE VIEW records AS SELECT {columns} FROM read_parquet('{place}')")
+        ((counted,),) = inner.execute("SELECT count(*) FROM records").fetchall()
+        self.reading.records = int(counted)
+        return _Bridge(inner)
+
+
+class _Bridge:
+    """What one database reads, for another, as an Arrow stream."""
+
+    def __init__(self, inner: DuckDBPyConnection) -> None:
+        self._inner = inner
+
+    def __arrow_c_stream__(self, requested_schema: object = None) -> Any:
+        relation: Any = self._inner.sql("SELECT * FROM records")
+        return relation.__arrow_c_stream__(requested_schema)
+
+
+def _cells(line: bytes) -> list[str]:
+    try:
+        return next(csv.reader([line[:10_000].decode("latin-1")]), [])
+    except csv.Error:
+        return []
+
+
+def _brief(error: BaseException) -> str:
+    """The first line of what DuckDB says."""
+    return str(error).partition("\n")[0][:200]
