@@ -22,6 +22,10 @@ FLAG_TESTS: dict[str, tuple[str, ...]] = {
         "system/test_e2e_responder.py::test_list",
         "system/test_dropin_scanning.py::test_all_handshakes",
     ),
+    "handshakes-by-port": (
+        "system/test_byport_running.py::test_each_port_is_asked_in_its_order",
+        "unit/lzr/options/test_byport.py::test_a_mistake_is_one_sentence",
+    ),
     "f": ("system/test_dropin_pipelines.py::test_the_file_of_the_reference",),
     "sendSYNs": (
         "system/test_dropin_pipelines.py::test_a_list_at_the_pace_of_its_writer",

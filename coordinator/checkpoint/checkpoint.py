@@ -326,8 +326,11 @@ def _compare_lists(options: Options, before: dict[str, str], now: dict[str, str]
         if before.get(attr) != now.get(attr) and attr not in forced:
             flag = Options.rows[attr].flag
             what = "is new" if attr not in before else "is missing" if attr not in now else "has changed"
+            other = "would be of other networks"
+            if attr == "handshakes_by_port":
+                other = "would mean something else (HandshakeNum counts through its handshakes, too)"
             raise UsageError(
-                f"{flag} {what} since this scan was begun, so its records would be of other networks: "
+                f"{flag} {what} since this scan was begun, so its records {other}: "
                 f"--resume-changed {flag.lstrip('-')} goes on with the list as it is now"
             )
 

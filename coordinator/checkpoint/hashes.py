@@ -16,7 +16,7 @@ from lzr.options.table import Options
 Mark = tuple[int, bytes]
 
 _PREFIX = 4096  # bytes of the beginning of an input that are kept and compared as they are
-LISTS = ("blocklist_file", "allowlist_file", "targets_file")
+LISTS = ("blocklist_file", "allowlist_file", "targets_file", "handshakes_by_port")
 
 
 class InputDiffers(UsageError):
@@ -85,7 +85,8 @@ class InputHash:
 
 
 def digests(options: Options, read: Callable[[str], bytes]) -> dict[str, str]:
-    """The lists of networks, by attribute: a hash of what is in them, one after the other.
+    """The lists of networks and the orders by port, by attribute: a hash of what is in them, one after the
+    other.
 
     read: gives what is in a file, and raises UsageError.
     """

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from lzr.errors import UsageError
 from lzr.options.table import Options
 
-_READ = ("input_file", "blocklist_file", "allowlist_file")
+_READ = ("input_file", "blocklist_file", "allowlist_file", "handshakes_by_port")
 _WRITTEN = (
     *("output_file", "metadata_file", "log_file", "status_updates_file"),
     *("dashboard_file", "cpuprofile", "memprofile", "trace_pcap"),

@@ -27,6 +27,7 @@ from coordinator.monitor import figures
 from lzr import __version__, kernels
 from lzr.errors import UsageError, printable
 from lzr.options.table import Options
+from lzr.options.types import show_port_list
 
 if TYPE_CHECKING:
     from coordinator.checkpoint.hashes import InputHash
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from coordinator.monitor.snapshot import Snapshot
     from coordinator.network.discover import Network
     from lzr.ipc.job import Job
+    from lzr.options.byport import Settled
     from lzr.records.summary import Summary
 
 FORMAT = 1
@@ -57,6 +59,7 @@ class Metadata:
     fates: Fates | None = None
     input_hash: InputHash | None = None
     lists: dict[str, str] = field(default_factory=dict)
+    orders: Settled | None = None
     status: int | None = None
     failure: str = ""
 
@@ -94,6 +97,11 @@ class Metadata:
                 "source_ports": list(self.job.ports),
                 "handshakes": list(self.options.handshakes),
             }
+            if self.orders is not None:
+                found["scan"]["orders"] = [
+                    {"ports": show_port_list(self.orders.ports(at)), "handshakes": self.orders.named(at)}
+                    for at in range(len(self.orders.orders))
+                ]
         if self.snapshot is not None:
             found |= _counts(self.snapshot, self.fates)
         if self.summary is not None:

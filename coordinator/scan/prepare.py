@@ -4,6 +4,7 @@ begins."""
 from __future__ import annotations
 
 import time
+import zlib
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from secrets import randbits as random_bits
@@ -178,6 +179,8 @@ def prepare(
         report_every=shown.report_every,
         findings=shown.findings is not None,
         own_user=options.user is None and ownuser.is_own(opened.run_as[0]),
+        orders=() if opened.orders is None else opened.orders.orders,
+        order_of_port=b"" if opened.orders is None else zlib.compress(opened.orders.of_port.tobytes()),
     )
     warnings = _preflight(options, job, opened.run_as, out, workers)
     sources = SourceAddresses(

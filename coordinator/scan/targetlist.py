@@ -17,9 +17,10 @@ import numpy as np
 from coordinator.files.reading import Reading
 from coordinator.input import networks
 from coordinator.input.sweep import swept
+from coordinator.setup.opened import read_orders
 from lzr import safetext
 from lzr.errors import UsageError
-from lzr.options import handshakes
+from lzr.options import byport
 from lzr.options.table import Options
 from lzr.rows import FRAME, Rows
 from lzr.sweep import listing
@@ -30,8 +31,11 @@ _AT_ONCE = 1 << 15  # pairs of one write
 
 def show(options: Options) -> None:
     """Print the targets. Raises UsageError for what the scan would refuse, OSError of stdout."""
-    options, _ = handshakes.choose(options)
     reading = Reading(_pause, _say)
+    orders = read_orders(options, reading)
+    options, _ = byport.choose_default(options, orders)
+    if options.handshakes_by_port:
+        byport.settle(options.handshakes, orders)
     blocklist = networks.policy(options, reading, warn=_say)
     seed = random_bits(64) if options.seed is None else options.seed
     sweep = swept(options, reading, blocklist, seed)

@@ -39,7 +39,7 @@ from coordinator.results.outputs import Outputs, free_name, open_outputs
 from coordinator.results.resultfile import content
 from lzr import safetext
 from lzr.errors import printable
-from lzr.options import handshakes, rules
+from lzr.options import byport, rules
 from lzr.options.table import Options, UsageError, check_fields
 from lzr.records import fields
 from lzr.records.filter import ExpressionError, fields_of, parse, record_filter
@@ -55,11 +55,12 @@ _MOST_TRACED = 10_000_000
 class Opened:
     """options: those to go by, which a checkpoint may have changed. directory: of the processes' sockets.
 
-    run_as: whom workers and collectors run as. profiles, trace: descriptors of files for them. pause: waits
-    so many seconds, returns whether the user wants to end.
+    orders: of handshakes by port, where there are any. run_as: whom workers and collectors run as. profiles,
+    trace: descriptors of files for them. pause: waits so many seconds, returns whether the user wants to end.
     """
 
     options: Options
+    orders: byport.Settled | None
     log: Log
     record: Metadata
     checkpoint: Checkpoint | None
@@ -82,9 +83,9 @@ def open_all(
 
     Raises UsageError, and Interrupted where a signal came while we waited for an output.
     """
-    options, chosen = handshakes.choose(options)
-    _check_output(options)
     reading = Reading(signals.pause, _say)
+    options, chosen = byport.choose_default(options, read_orders(options, reading))
+    _check_output(options)
     waiting: dict[str, Any] = {"pause": signals.pause, "say": _say}
     if options.checkpoint and not options.resume and options.output_file is None:
         name = free_name(datetime.now(), options.output_module)  # to be found again
@@ -95,6 +96,11 @@ def open_all(
         _change_again(guard, checkpoint)
         if isinstance(options.max_targets, str) and not options.target_ports:
             raise UsageError(rules.no_share(options))
+    orders = None
+    if options.handshakes_by_port:
+        orders = byport.settle(options.handshakes, read_orders(options, reading))
+        options = options.replace(handshakes=orders.names)
+        chosen = (*chosen, byport.shown(orders))
     samefile.check(options)
     appended.check(options)
     log = stack.enter_context(open_log(options, invoker(), **waiting))
@@ -103,6 +109,7 @@ def open_all(
         log.info(f"handshakes: {sentence}")
     profiles = stack.enter_context(open_profiles(options, "lzr: coordinator", invoker(), **waiting))
     record = stack.enter_context(open_metadata(options, sys.argv, time.time(), invoker(), **waiting))
+    record.orders = orders
     trace = _open_trace(options, stack, **waiting)
     blocklist = networks.policy(options, reading, warn=log.warn)
     outputs = stack.enter_context(open_outputs(options, invoker(), checkpoint, **waiting))
@@ -130,6 +137,7 @@ def open_all(
     stack.callback(_close_quietly, pool)
     return Opened(
         options=options,
+        orders=orders,
         log=log,
         record=record,
         checkpoint=checkpoint,
@@ -144,6 +152,14 @@ def open_all(
         trace=trace,
         pause=signals.pause,
     )
+
+
+def read_orders(options: Options, reading: Reading) -> byport.ByPort:
+    """Of handshakes by port. By whole paths, as a checkpoint has them: a FIFO is read once.
+
+    Raises UsageError, or Interrupted.
+    """
+    return byport.read(options.handshakes_by_port, lambda path: reading.whole(os.path.abspath(path)))
 
 
 def _check_enriched(option: str, names: Collection[str], options: Options) -> None:

@@ -15,7 +15,7 @@ from lzr.flow.columns import Rows, Slots
 from lzr.flow.config import Plan
 from lzr.flow.index import FlowIndex, make_index
 from lzr.packet.sharding import flow_key, shard_of
-from lzr.rows import FLOW, State, pick
+from lzr.rows import FLOW, NO_PROBE, State, pick
 from lzr.siphash import siphash
 
 Mask = NDArray[np.bool_]
@@ -83,6 +83,23 @@ class FlowStore:
             self._free[self._free_count : self._free_count + len(slots)] = slots
             self._free_count += len(slots)
         self._released.clear()
+
+    # --- handshakes ------------------------------------------------------------------------------------
+
+    def at_first(self, slots: Slots) -> Mask:
+        """Whether each flow is at the first of its handshakes."""
+        orders = self.plan.orders
+        handshakes = self.rows["handshake"][slots]
+        if orders is None:
+            return np.asarray(handshakes == 0)
+        return np.asarray(handshakes == orders.first(pick(self.rows, slots)))
+
+    def has_another(self, slots: Slots) -> Mask:
+        """Whether each flow has a handshake after the one it is at."""
+        orders = self.plan.orders
+        if orders is None:
+            return np.asarray(self.rows["handshake"][slots] + 1 < len(self.plan.probes))
+        return np.asarray(orders.following(pick(self.rows, slots)) != NO_PROBE)
 
     # --- shards and ports ------------------------------------------------------------------------------
 

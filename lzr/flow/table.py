@@ -165,6 +165,8 @@ class FlowTable:
             self.output.duplicates(pick(targets, refused))
             self.store.give_back(slots[refused])
         self._doubts |= doubtful > 0
+        if plan.orders is not None:
+            self.rows["handshake"][slots] = plan.orders.first(pick(self.rows, slots))
         self.store.in_flight += len(slots) - duplicates
         self.firewall_probes.begin(slots)
         if ours:
@@ -441,9 +443,8 @@ class FlowTable:
         if len(self.plan.probes) == 1:
             self._finish(slots, reason)
             return
-        handshakes = rows["handshake"][slots]
-        first_syn = (rows["state"][slots] == State.SYN_SENT) & (handshakes == 0)
-        more = (handshakes + 1 < len(self.plan.probes)) & ~first_syn
+        first_syn = (rows["state"][slots] == State.SYN_SENT) & self.store.at_first(slots)
+        more = self.store.has_another(slots) & ~first_syn
         if not more.all():
             self._finish(slots[~more], reason)
         if more.any():
@@ -485,7 +486,7 @@ class FlowTable:
             self.output.send_close(slots, reason)
         final = np.ones(len(slots), bool)
         if reason == Reason.DATA:
-            final = self.rows["handshake"][slots] + 1 >= len(self.plan.probes)
+            final = ~self.store.has_another(slots)
         if lengths is None:
             lengths = np.zeros(len(slots), np.uint32)
         self.output.hold(slots, reason, lengths, payloads, final, cut)
@@ -516,7 +517,10 @@ class FlowTable:
 
     def _follow_up(self, slots: Slots) -> None:
         """Begin the next handshake, on a new connection."""
-        self.rows["handshake"][slots] += 1
+        if self.plan.orders is None:
+            self.rows["handshake"][slots] += 1
+        else:
+            self.rows["handshake"][slots] = self.plan.orders.following(pick(self.rows, slots))
         self.rows["doubt"][slots] = Doubt.NONE  # it was about the first connection
         slots = self._reconnect(slots)
         self.firewall_probes.ask(slots, self._now)  # may grow the table

@@ -141,7 +141,7 @@ class Timers:
             self.arm(RETRANSMIT, slots[again], now)
         last = slots[~again]
         states = states[~again]
-        first_syn = (states == State.SYN_SENT) & (rows["handshake"][last] == 0)
+        first_syn = (states == State.SYN_SENT) & self._store.at_first(last)
         acked = states == State.ACKED
         waits = [(COOLDOWN, first_syn), (PATIENCE, acked), (TIMEOUT, ~first_syn & ~acked)]
         if plan.retransmit_number > 1:

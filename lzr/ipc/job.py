@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import zlib
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal, get_type_hints
 
 import msgpack
 import msgspec
+import numpy as np
 from msgspec import Meta, Struct
 
 from lzr.flow.config import Plan
+from lzr.flow.orders import Orders
 from lzr.ipc.messages import Name, SchemaError
 from lzr.options.handshakes import tried
 from lzr.options.table import Options
@@ -27,7 +30,8 @@ class Job:
     transmit ring. seed: of everything drawn at random, by way of `secrets`. cores: by use, where processes
     are bound to them, else empty. uid, gid: whom the children run as, None to stay who we are.
     report_every: seconds between two reports of a child's figures. findings: collectors tell of each service.
-    own_user: uid is nobody else's.
+    own_user: uid is nobody else's. orders: of numbers of handshakes, the first that of the ports without one,
+    and order_of_port: (65536,) uint8, packed with zlib; both are empty where all ports have one order.
     """
 
     options: Options
@@ -46,6 +50,8 @@ class Job:
     report_every: float = 0.25
     findings: bool = False
     own_user: bool = False
+    orders: tuple[tuple[int, ...], ...] = ()
+    order_of_port: bytes = b""
 
     def plan(self) -> Plan:
         options = self.options
@@ -67,7 +73,13 @@ class Job:
             ports=self.ports or DEFAULT_PORTS,
             secrets=self.secrets,
             shards=self.shards,
+            orders=self._orders(),
         )
+
+    def _orders(self) -> Orders | None:
+        if len(self.orders) < 2:
+            return None
+        return Orders(self.orders, np.frombuffer(zlib.decompress(self.order_of_port), np.uint8))
 
     def endpoint(self, name: str) -> str:
         """ZeroMQ's address of the socket of that name."""

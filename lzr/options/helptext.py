@@ -192,7 +192,7 @@ def handshakes() -> str:
     return columns(rows, ("name", "first", "bytes", "label", "defined in")) + "\n".join(
         (
             "",
-            f"auto: {', '.join(choice.AUTO)}.",
+            *(f"{name}: {', '.join(choice.preset(name))}." for name in choice.PRESETS if name != "all"),
             f"all: {len(choice.preset('all'))} handshakes, all that differ. Names of other tools",
             "(https, mariadb, ...) are understood too: docs/handshakes.md.",
             "none: no handshake, a port scan.",

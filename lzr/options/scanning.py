@@ -26,6 +26,16 @@ class Scanning(Table):
         common=True,
         was="http",
     )
+    handshakes_by_port: tuple[str, ...] = option(
+        INPUT,
+        types.LISTS,
+        "handshakes of their own for ports, from FILE (TOML, as lzr plan writes it); other ports have those "
+        "of -handshakes, else the default in FILE",
+        default=(),
+        on_resume=CONTENT,
+        default_text="one order for all ports",
+        example='["order.toml"]',
+    )
     send_syns: bool = option(
         INPUT,
         types.SWITCH,

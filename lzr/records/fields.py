@@ -45,7 +45,12 @@ FIELDS = (
     Field("RST", "bool", "flag of the last packet", "TCP header"),
     Field("FIN", "bool", "flag of the last packet", "TCP header"),
     Field("PUSH", "bool", "flag of the last packet", "TCP header"),
-    Field("HandshakeNum", "int", "which handshake this is about", "index into -handshakes, from 0"),
+    Field(
+        "HandshakeNum",
+        "int",
+        "which handshake this is about",
+        "index into -handshakes, from 0 (beyond: --handshakes-by-port)",
+    ),
     Field(
         "fingerprint",
         "string",

@@ -306,7 +306,7 @@ def test_our_address_is_kept_too(tmp_path: Path) -> None:
     again.compare_sources(["192.0.2.2"], forced=True)
 
 
-@pytest.mark.parametrize("attr", ["blocklist_file", "allowlist_file"])
+@pytest.mark.parametrize("attr", ["blocklist_file", "allowlist_file", "handshakes_by_port"])
 def test_a_list_of_networks_that_has_changed(tmp_path: Path, attr: str) -> None:
     kept, networks, moved = tmp_path / "kept", tmp_path / "networks", tmp_path / "moved"
     networks.write_text("192.0.2.0/24\n")

@@ -6,8 +6,10 @@ reason; with every handshake asked for, each that got data is told.
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
+from lzr.flow.orders import Orders
 from lzr.packet.sharding import shard_of
 from lzr.rows import State, Trigger
 from lzr.secrets import Secrets
@@ -227,4 +229,47 @@ def test_force_all_handshakes_with_pieces_in_each() -> None:
     play >> Got("PA", ack=11, data=b"2") << Sent("A", seq=11, ack=2)
     play >> 0.5 << Sent("RA", seq=11, ack=2) << Ended("data", data=b"1", final=0, handshake=0)
     play << Ended("data", data=b"2", final=1, handshake=1)
+    play.over()
+
+
+# --- orders of their own for ports ----------------------------------------------------------------------
+
+
+def by_port(port: int = 25) -> Orders:
+    """AGAIN, then HELLO, on one port; HELLO, AGAIN on all others; THIRD nowhere else than on port 1."""
+    of_port = np.zeros(1 << 16, np.uint8)
+    of_port[port], of_port[1] = 1, 2
+    return Orders(((0, 1), (1, 0), (2,)), of_port)
+
+
+def test_a_port_with_an_order_of_its_own() -> None:
+    play = Play(HELLO, AGAIN, THIRD, orders=by_port())
+    play >> Line(port=25) << Sent("A", data=AGAIN, conn=0)
+    play >> Got("R", ack=0) << Sent.syn(conn=1)
+    play >> Got("SA", seq=0, ack=1) << Sent("A", data=HELLO, conn=1)
+    play >> Got("R", ack=6) << Ended("rst", handshake=0)  # the last of its order
+    play >> Line(port=26) << Sent("A", data=HELLO)
+    play >> Got("PA", ack=6, data=LONG) << Sent("RA", seq=6, ack=257)
+    play << Ended("data", handshake=0, data=LONG)
+    play >> Line(port=1, window=0) << Sent("RA") << Ended("zero_window", handshake=2)
+    play.over()
+
+
+def test_a_listed_port_with_an_order_of_its_own_waits_for_its_first_syn_as_the_others() -> None:
+    play = Play(HELLO, AGAIN, THIRD, orders=by_port(), timeout=3, cooldown=8)
+    play >> Line(port=25, syn=1) << Sent.syn()
+    play >> 1.0 << Sent.syn()
+    play >> 8.5
+    play >> 9.0 << Ended("no_syn_ack", handshake=1, expected="sa")
+    play.over()
+
+
+def test_an_order_of_its_own_with_every_handshake_asked_for() -> None:
+    play = Play(HELLO, AGAIN, THIRD, orders=by_port(), force_all_handshakes=True)
+    play >> Line(port=25) << Sent("A", data=AGAIN)
+    play >> Got("PA", ack=11, data=LONG) << Sent("RA", seq=11, ack=257, conn=0) << Sent.syn(conn=1)
+    play >> Got("SA", seq=0, ack=1) << Sent("A", data=HELLO)
+    play >> Got("PA", ack=6, data=LONG) << Sent("RA", seq=6, ack=257, conn=1)
+    play << Ended("data", data=LONG, handshake=1, final=0)
+    play << Ended("data", data=LONG, handshake=0, final=1)
     play.over()

@@ -162,6 +162,7 @@ SPECIAL: dict[str, st.SearchStrategy[Any]] = {
         V4 | V4.map(lambda address: f"{address}/24"), min_size=1, max_size=3, unique=True
     ).map(tuple),
     "targets_file": st.lists(PATH, min_size=1, max_size=3, unique=True).map(tuple),
+    "handshakes_by_port": st.lists(PATH, min_size=1, max_size=3, unique=True).map(tuple),
     "source_ips": st.lists(V4, min_size=1, max_size=3).map(tuple),
     "source_port": st.tuples(st.integers(1, 65535), st.integers(1, 65535)).map(lambda p: (min(p), max(p))),
     "gateway_mac": st.binary(min_size=6, max_size=6).map(lambda b: b.hex(":")),
