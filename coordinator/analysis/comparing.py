@@ -1,0 +1,368 @@
+"""Compares two scans that were read into DuckDB: what appeared, went or changed, by address and port.
+
+Of several records of one service (-forceAllHandshakes, a file with several runs) the best one counts: one
+with data before one without, with a name before one without, then the one of the earlier handshake, then the
+later one. Where both scans have records with data of one name, these are compared, whichever are best.
+
+The work is done by columns in DuckDB. Only replies that are not the same bytes come into Python, in batches,
+where `lzr.analysis.replies.masking` tells noise from change.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from lzr.analysis.asked import Asked, number
+from lzr.analysis.replies.masking import alike
+from lzr.analysis.replies.tls import leaf, same_hello
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
+
+KINDS = ("protocol", "product", "version", "certificate", "reply")
+"""What may have changed, the firmest first."""
+
+CHANGES = ("appeared", "gone", "changed")
+"""What makes two scans differ."""
+
+SHOWN = ("fingerprint", "application", "product", "version", "subject")
+"""What is said of a service in each scan."""
+
+_BITS = {kind: 1 << at for at, kind in enumerate(KINDS)}
+_BATCH = 20_000
+_ENRICHED = ("device", "hardware", "os", "cpe", "subject")
+
+Turn = Callable[[str, float], None]
+
+_STATE = """CASE WHEN coalesce({0}."ackingFirewall", false) THEN 0 WHEN octet_length({0}.data) > 0 THEN 2
+    WHEN coalesce({0}.sa_only, false) THEN 1 ELSE 0 END"""
+"""0: no answer that tells of a service; 1: an open port that was asked nothing; 2: data."""
+
+_HOW = """CASE WHEN {0}.reason IS NOT NULL THEN {0}.reason
+    WHEN coalesce({0}."ackingFirewall", false) THEN 'acking_firewall'
+    WHEN {0}."expectedRToLZR" = 'sa' THEN 'no_syn_ack'
+    WHEN {0}."RST" THEN 'rst' WHEN {0}."FIN" THEN 'fin'
+    WHEN {0}."expectedRToLZR" IS NULL AND {0}."window" = 0 THEN 'zero_window'
+    WHEN {0}.saddr_key IS NOT NULL THEN 'silent' END"""
+"""Why a record holds no data (`lzr.rows.Reason`), where the scan did not write it down."""
+
+
+@dataclass
+class Compared:
+    """counts: services by what became of them: CHANGES, `same` and `not_asked`. old, new: services of each
+    scan.
+
+    kinds: changed services by kind; one may count under several. not_asked: those by reason. notes:
+    sentences on what could not be compared.
+    """
+
+    old: int = 0
+    new: int = 0
+    counts: dict[str, int] = field(default_factory=dict)
+    kinds: dict[str, int] = field(default_factory=dict)
+    not_asked: dict[str, int] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+
+    @property
+    def differ(self) -> bool:
+        return any(self.counts.get(name) for name in CHANGES)
+
+
+def compare(
+    connection: DuckDBPyConnection,
+    asked: Asked,
+    *,
+    handshakes: tuple[str, ...] = (),
+    kinds: Iterable[str] = KINDS,
+    turn: Turn = lambda what, share: None,
+) -> Compared:
+    """Compare the tables `old` and `new`, of the columns of `lzr.analysis.columns`, into a table `changes`.
+
+    asked: what the new scan is known to have asked. handshakes: of the old scan, where known. kinds: which
+    changes count. turn: called as the work goes on, with what is done and which share of it is.
+
+    `changes` has a row for each service that did not stay the same: key (16 bytes), sport, change (CHANGES or
+    not_asked), kinds (a bit each, see `kinds_of`), how (why the new scan had no answer, or was not asked;
+    of what appeared, why the old one had none), old_place and new_place (the row in each table, or NULL).
+    """
+    told = Compared()
+    run = connection.execute
+    for at, side in enumerate(("old", "new")):
+        turn("comparing", 0.15 * at)
+        _one_each(connection, side)
+    turn("comparing", 0.3)
+    differences = _differences(connection, told)
+    run(
+        _both(
+            differences,
+            "FROM old_one o FULL JOIN new_one n ON o.saddr_key = n.saddr_key AND o.sport = n.sport",
+        )
+    )
+    _pair_by_label(connection, differences)
+    turn("comparing", 0.5)
+    _replies(connection, lambda share: turn("comparing replies", 0.5 + share * 0.4))
+    _not_found(connection, asked, handshakes)
+    turn("comparing", 0.95)
+    wanted = sum(_BITS[kind] for kind in set(kinds))
+    run(f"""
+        CREATE OR REPLACE TABLE changes AS
+        SELECT key, sport, change, kinds, how, old_place, new_place FROM (
+            SELECT b.key, b.sport, b.old_place, b.new_place, b.old_state, b.new_state, b.in_old,
+                CASE WHEN b.old_state = 0 THEN 'appeared' WHEN b.new_state = 0 OR b.new_state < b.old_state
+                    THEN coalesce(m.change, 'not_asked') ELSE 'changed' END AS change,
+                CASE WHEN b.old_state = 0 THEN b.old_how WHEN b.new_state < b.old_state THEN m.how END AS how,
+                (b.kinds | coalesce(r.kinds, 0)) & {wanted} AS kinds
+            FROM services b LEFT JOIN not_found m ON b.key = m.key AND b.sport = m.sport
+            LEFT JOIN reply_kinds r ON b.old_place = r.old_place)
+        WHERE change <> 'changed' OR kinds > 0""")
+    _count(connection, told)
+    turn("comparing", 1.0)
+    return told
+
+
+def kinds_of(bits: int) -> list[str]:
+    """The column `kinds` in words."""
+    return [kind for kind, bit in _BITS.items() if bits & bit]
+
+
+def _one_each(connection: DuckDBPyConnection, side: str) -> None:
+    """A view `{side}_one` of the best record of each service; `place` is its row."""
+    state = _STATE.format(side)
+    connection.execute(f"""
+        CREATE OR REPLACE TABLE {side}_worse AS
+        WITH several AS (SELECT saddr_key, sport FROM {side} GROUP BY ALL HAVING count(*) > 1)
+        SELECT place FROM (
+            SELECT {side}.rowid AS place, row_number() OVER (
+                PARTITION BY saddr_key, sport ORDER BY {state} DESC,
+                coalesce(fingerprint, 'unknown') <> 'unknown' DESC,
+                "HandshakeNum", "Timestamp" DESC, {side}.rowid
+            ) AS rank FROM {side} SEMI JOIN several USING (saddr_key, sport))
+        WHERE rank > 1""")
+    connection.execute(f"""
+        CREATE OR REPLACE VIEW {side}_one AS
+        SELECT {side}.rowid AS place, * FROM {side} ANTI JOIN {side}_worse ON {side}.rowid =
+        {side}_worse.place WHERE saddr_key IS NOT NULL AND sport IS NOT NULL""")
+
+
+def _differences(connection: DuckDBPyConnection, told: Compared) -> str:
+    """The expression for the kinds of change that the columns alone show."""
+    enriched = {}
+    for side in ("old", "new"):
+        any_ = " OR ".join(f"count({name}) > 0" for name in _ENRICHED)
+        row = connection.execute(
+            f"SELECT {any_}, count(product) > 0, count(application) > 0 FROM {side}"
+        ).fetchone()
+        enriched[side] = row or (False, False, False)
+    (olds, old_product, old_application), (news, new_product, new_application) = (
+        enriched["old"],
+        enriched["new"],
+    )
+    one_sided = olds != news
+    if one_sided:
+        told.notes.append(
+            f"only the {'old' if olds else 'new'} scan was made with --enrich: product and version are "
+            f"compared "
+            "where both name them"
+        )
+    strict = old_product and new_product and not one_sided
+    test = "o.{0} IS DISTINCT FROM n.{0}" if strict else "o.{0} <> n.{0}"
+    products = [test.format("product")]
+    if old_application and new_application:
+        products.append("o.application IS DISTINCT FROM n.application")
+    tests = {
+        "protocol": "o.fingerprint IS DISTINCT FROM n.fingerprint",
+        "product": " OR ".join(products),
+        "version": test.format("version"),
+        "certificate": "o.subject <> n.subject",
+    }
+    return " + ".join(f"CASE WHEN {test} THEN {_BITS[kind]} ELSE 0 END" for kind, test in tests.items())
+
+
+def _both(differences: str, source: str, into: str = "CREATE OR REPLACE TABLE services AS") -> str:
+    """The statement that puts what is known of each service in both scans side by side."""
+    old_state, new_state = _STATE.format("o"), _STATE.format("n")
+    return f"""
+        {into} SELECT
+            coalesce(o.saddr_key, n.saddr_key) AS key, coalesce(o.sport, n.sport) AS sport,
+            o.place AS old_place, n.place AS new_place, o.place IS NOT NULL AS in_old, n.place IS NOT NULL
+            AS in_new, CASE WHEN o.place IS NULL THEN 0 ELSE {old_state} END AS old_state,
+            CASE WHEN n.place IS NULL THEN 0 ELSE {new_state} END AS new_state,
+            {_HOW.format("o")} AS old_how, {_HOW.format("n")} AS new_how,
+            o.data IS NOT DISTINCT FROM n.data AS same_data,
+            o."HandshakeNum" AS handshake_number, o.handshake AS handshake_name,
+            CASE WHEN {old_state} = 2 AND {new_state} = 2 THEN
+                {differences} ELSE 0 END AS kinds
+        {source}
+        WHERE (o.place IS NOT NULL AND {old_state} > 0) OR (n.place IS NOT NULL AND {new_state} > 0)"""
+
+
+def _pair_by_label(connection: DuckDBPyConnection, differences: str) -> None:
+    """Where a service has several records, those of one name are the ones to compare."""
+    several = connection.execute("SELECT (SELECT count(*) FROM old_worse) + (SELECT count(*) FROM new_worse)")
+    if not (several.fetchone() or (0,))[0]:
+        return
+    run = connection.execute
+    run(f"""
+        CREATE OR REPLACE TABLE paired AS
+        SELECT s.key, s.sport, min_by(struct_pack(o := o.rowid, n := n.rowid),
+            (o."HandshakeNum"::BIGINT * 65536 + n."HandshakeNum")) AS places
+        FROM services s JOIN old o ON o.saddr_key = s.key AND o.sport = s.sport
+        JOIN new n ON n.saddr_key = s.key AND n.sport = s.sport AND n.fingerprint = o.fingerprint
+        WHERE s.kinds & 1 = 1 AND o.fingerprint <> 'unknown'
+            AND {_STATE.format("o")} = 2 AND {_STATE.format("n")} = 2
+        GROUP BY s.key, s.sport""")
+    run("DELETE FROM services USING paired p WHERE services.key = p.key AND services.sport = p.sport")
+    run(
+        _both(
+            differences,
+            """FROM paired p JOIN (SELECT rowid AS place, * FROM old) o ON o.place = p.places.o
+            JOIN (SELECT rowid AS place, * FROM new) n ON n.place = p.places.n""",
+            "INSERT INTO services",
+        )
+    )
+
+
+def _replies(connection: DuckDBPyConnection, turn: Callable[[float], None]) -> None:
+    """A table `reply_kinds`: what the replies show to have changed, by the row in the old scan."""
+    condition = "s.old_state = 2 AND s.new_state = 2 AND NOT s.same_data"
+    run = connection.execute
+    run("CREATE OR REPLACE TABLE reply_kinds (old_place BIGINT, kinds INTEGER)")
+    counted = run(f"SELECT count(*) FROM services s WHERE {condition}").fetchone()
+    total = counted[0] if counted else 0
+    if not total:
+        return
+    # A cursor of its own: results are inserted while this one is read.
+    reader = connection.cursor()
+    reader.execute(f"""
+        SELECT s.old_place, o.fingerprint, o.data, n.data, s.kinds
+        FROM services s JOIN old o ON o.rowid = s.old_place JOIN new n ON n.rowid = s.new_place
+        WHERE {condition} AND NOT ({_DATE_ONLY})""")
+    found: list[tuple[int, str]] = []
+    done = 0
+    while batch := reader.fetchmany(_BATCH):
+        found += _judged(batch)
+        done += len(batch)
+        turn(done / total)
+    found = _but_for_our_address(connection, found)
+    for start in range(0, len(found), _BATCH):
+        part = found[start : start + _BATCH]
+        run(
+            "INSERT INTO reply_kinds SELECT unnest(?::BIGINT[]), unnest(?::INTEGER[])",
+            [[place for place, _ in part], [_BITS[kind] for _, kind in part]],
+        )
+
+
+_DATE = "e'\\r\\nDate: '"
+_AT = f"strpos(try(decode(o.data)), {_DATE})"
+_DATE_ONLY = f"""CASE WHEN o.fingerprint = 'http' AND s.kinds = 0 THEN coalesce(
+    o.data[{_AT}:{_AT} + 7] = encode({_DATE}) AND o.data[1:{_AT} + 7] = n.data[1:{_AT} + 7]
+    AND o.data[{_AT} + 37:] = n.data[{_AT} + 37:], false) ELSE false END"""
+"""Most pairs of replies over HTTP differ in this field only (RFC 9110 §6.6.1), and need not come into Python.
+The first comparison is there since `strpos` counts characters and the slices bytes."""
+
+
+def _but_for_our_address(
+    connection: DuckDBPyConnection, found: list[tuple[int, str]]
+) -> list[tuple[int, str]]:
+    """Without the replies that differ because they quote the address that the scan came from."""
+    places = [place for place, kind in found if kind == "reply"]
+    moved = """o.rowid = s.old_place AND n.rowid = s.new_place AND o.daddr <> n.daddr"""
+    reader = connection.cursor()
+    reader.execute(
+        f"""SELECT s.old_place, o.fingerprint, o.data, n.data, o.daddr, n.daddr
+        FROM (SELECT unnest(?::BIGINT[]) AS place) p JOIN services s ON s.old_place = p.place, old o, new n
+        WHERE {moved}""",
+        [places],
+    )
+    same = set()
+    while batch := reader.fetchmany(_BATCH):
+        for place, label, before, now, olds_own, news_own in batch:
+            if alike(before, now, label or "", olds_own.encode(), news_own.encode()):
+                same.add(place)
+    return [one for one in found if one[0] not in same]
+
+
+def _judged(rows: Iterable[tuple[int, str, bytes, bytes, int]]) -> Iterator[tuple[int, str]]:
+    """Of pairs of replies that are not the same, those whose difference is more than noise."""
+    for place, label, old, new, known in rows:
+        if old[:1] == b"\x16" == new[:1]:
+            if same_hello(old, new):
+                continue
+            before, now = leaf(old), leaf(new)
+            if before and now and before != now:
+                yield place, "certificate"
+                continue
+        if not known and not alike(old, new, label or ""):
+            yield place, "reply"
+
+
+def _not_found(connection: DuckDBPyConnection, asked: Asked, handshakes: tuple[str, ...]) -> None:
+    """A table `not_found`: what the old scan had and the new one has not; gone only where it was asked."""
+    run = connection.execute
+    run("CREATE OR REPLACE TABLE not_found (key BLOB, sport USMALLINT, change VARCHAR, how VARCHAR)")
+    reader = connection.cursor()
+    reader.execute("""
+        SELECT key, sport, in_new, new_state, new_how, handshake_number, handshake_name FROM services
+        WHERE old_state > 0 AND new_state < old_state""")
+    while batch := reader.fetchmany(_BATCH):
+        judged = [_fate(asked, handshakes, *row) for row in batch]
+        run(
+            "INSERT INTO not_found SELECT unnest(?::BLOB[]), unnest(?::USMALLINT[]), unnest(?::VARCHAR[]), "
+            "unnest(?::VARCHAR[])",
+            [
+                [row[0] for row in batch],
+                [row[1] for row in batch],
+                [change for change, _ in judged],
+                [how for _, how in judged],
+            ],
+        )
+
+
+def _fate(
+    asked: Asked,
+    handshakes: tuple[str, ...],
+    key: bytes,
+    port: int,
+    recorded: bool,
+    state: int,
+    how: str | None,
+    place: int | None,
+    name: str | None,
+) -> tuple[str, str]:
+    """Gone or not asked, and how that shows."""
+    if state:
+        return "not_asked", "open, and asked nothing"
+    if not name and place is not None and place < len(handshakes):
+        name = handshakes[place]
+    other = bool(name and asked.handshakes and name not in asked.handshakes)
+    if recorded:
+        if how == "send_refused" or (how == "no_syn_ack" and asked.unsent):
+            return "not_asked", "refused by the scanner's own firewall"
+        if other and how not in ("no_syn_ack", "refused"):
+            return "not_asked", f"not asked with {name}"
+        return "gone", how or "silent"
+    if not asked.covers(number(key), port):
+        return "not_asked", "no record"
+    if other and not asked.silent_recorded:
+        return "not_asked", f"not asked with {name}"
+    return "gone", "no answer"
+
+
+def _count(connection: DuckDBPyConnection, told: Compared) -> None:
+    run = connection.execute
+    row = run("""SELECT count(*) FILTER (old_state > 0), count(*) FILTER (new_state > 0),
+        count(*) FILTER (old_state > 0 AND new_state >= old_state) FROM services""").fetchone()
+    told.old, told.new, both = row or (0, 0, 0)
+    told.counts = dict.fromkeys((*CHANGES, "same", "not_asked"), 0)
+    told.counts |= dict(run("SELECT change, count(*) FROM changes GROUP BY ALL").fetchall())
+    told.counts["same"] = both - told.counts["changed"]
+    sums = ", ".join(f"count(*) FILTER (kinds & {bit} > 0)" for bit in _BITS.values())
+    told.kinds = dict(zip(KINDS, run(f"SELECT {sums} FROM changes").fetchone() or (), strict=False))
+    told.not_asked = dict(
+        run(
+            "SELECT coalesce(how, ''), count(*) FROM changes WHERE change = 'not_asked' GROUP BY ALL ORDER "
+            "BY 2 DESC"
+        ).fetchall()
+    )

@@ -1,0 +1,249 @@
+"""What a scan is known to have asked, from the metadata of it and of the one before.
+
+A service that an older scan found and a newer one has no record of is gone only if the newer one asked for
+it. Three things show that, each from the files alone:
+
+* a record of the newer scan for that address and port that tells of no answer (no need of metadata);
+* both scans had the same input (its SHA-256), and the newer one has given each input its fate;
+* the newer scan swept networks and ports that hold it, to the end, and left out no more than the older one.
+
+A scan that was cut off, that lost results, that had only its share of an input or blocked other networks
+shows nothing beyond its records, and then the sentence says which of these it was.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from lzr import addresses
+from lzr.sweep.ranges import Range, difference, intersection, union
+from lzr.targets.blocklist import ranges_of
+from lzr.targets.screen import PRINTERS
+
+_EVERY_PORT = ((0, 65535),)
+_HARMLESS = ("recorded", "unparsable", "duplicate", "done before", "blocklisted", "printer port")
+"""Fates that the same input has in the same way each time, given the same lists."""
+_CUT = ("interrupted", "for another shard", "beyond --max-targets", "outside --source-port")
+
+
+class NoMetadata(ValueError):
+    """The JSON object is no metadata of a scan; the text completes "FILE …"."""
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Every address of `ranges` (as `union` gives them) on every port of `ports`."""
+
+    ranges: tuple[Range, ...]
+    ports: tuple[tuple[int, int], ...] = _EVERY_PORT
+
+
+@dataclass(frozen=True)
+class Asked:
+    """everything: whatever the older scan asked. parts: what was asked by its address.
+
+    why: a sentence, why no more is known; "" if there is nothing to add.
+    unsent: the newer scan has records of targets to which this host's firewall let nothing out.
+    handshakes: of the newer scan, where known. silent_recorded: an open port without data has a record
+    there, so that an input without one was not even open.
+    """
+
+    everything: bool = False
+    parts: tuple[Part, ...] = ()
+    why: str = ""
+    unsent: bool = False
+    handshakes: tuple[str, ...] = ()
+    silent_recorded: bool = True
+    _starts: dict[int, list[int]] = field(default_factory=dict, repr=False)
+
+    def covers(self, address: int, port: int) -> bool:
+        """Whether it was asked. address: 128 bits, IPv4 in its mapped form."""
+        if self.everything:
+            return True
+        for number, part in enumerate(self.parts):
+            if not any(first <= port <= last for first, last in part.ports):
+                continue
+            starts = self._starts.get(number)
+            if starts is None:
+                starts = self._starts[number] = [first for first, _ in part.ranges]
+            at = bisect_right(starts, address) - 1
+            if at >= 0 and address <= part.ranges[at][1]:
+                return True
+        return False
+
+
+def _section(metadata: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    found = metadata.get(name)
+    return found if isinstance(found, Mapping) else {}
+
+
+def check(metadata: Any) -> Mapping[str, Any]:
+    """Raises NoMetadata."""
+    if not isinstance(metadata, Mapping) or metadata.get("program") != "lzr":
+        raise NoMetadata("is no metadata of lzr (--metadata-file)")
+    if type(metadata.get("format")) is not int or metadata["format"] != 1:
+        raise NoMetadata("is metadata in a format that this version does not know")
+    return metadata
+
+
+def unfinished(metadata: Mapping[str, Any]) -> str:
+    """Why a scan has not given every input a whole answer; "" if it has."""
+    ending, inputs = _section(metadata, "ending"), _section(metadata, "inputs")
+    how = ending.get("how")
+    if ending.get("status") != 0:
+        return f"it ended as {how!s}" if isinstance(how, str) else "it is not said how it ended"
+    if inputs.get("agree") is not True:
+        return "its ledger of inputs does not agree"
+    if metadata.get("results_lost"):
+        return "it lost results"
+    options = _section(metadata, "options")
+    for name in ("max_targets", "max_results", "max_runtime"):
+        if options.get(name) is not None:
+            return f"--{name.replace('_', '-')} may have ended it early"
+    if options.get("shards") not in (None, 1):
+        return "it had a share of the targets only (--shards)"
+    fates = _section(inputs, "fates")
+    if not fates:
+        return "it does not say what became of its inputs"
+    for name in _CUT:
+        if fates.get(name):
+            return f"{fates[name]} of its inputs are said to be {name!r}"
+    return ""
+
+
+def known(new: Mapping[str, Any] | None, old: Mapping[str, Any] | None = None, *, records: int = 0) -> Asked:
+    """What is known of the newer scan. old: metadata of the older one; records: how many its file holds.
+
+    Both metadata as `check` returns them.
+    """
+    if new is None:
+        return Asked(why="there is no metadata of the new scan")
+    reasons = _section(new, "reasons")
+    options = _section(new, "options")
+    told = Asked(
+        unsent=bool(reasons.get("send_refused")),
+        handshakes=names(new),
+        silent_recorded=not options.get("only_data_record"),
+    )
+    why = unfinished(new)
+    if not why and options.get("output_filter"):
+        why = "its records were filtered"
+    if not why and not _same_lists(new, old):
+        why = "it had other lists of networks, or those of the old scan are not known"
+    if why:
+        return replace(told, why=f"the new scan shows no more than its records: {why}")
+    parts = swept(new)
+    everything = old is not None and _same_input(new, old) and 0 < records <= _counted(old)
+    if not everything and not parts:
+        why = "the new scan had another input than the old one, so only its own records show what it asked"
+    return replace(told, everything=everything, parts=parts, why=why)
+
+
+def names(metadata: Mapping[str, Any] | None) -> tuple[str, ...]:
+    """The handshakes of a scan, in order."""
+    listed = _section(metadata or {}, "scan").get("handshakes")
+    return tuple(map(str, listed)) if isinstance(listed, Sequence) and not isinstance(listed, str) else ()
+
+
+def _digests(metadata: Mapping[str, Any]) -> dict[str, str]:
+    return {
+        name: str(entry.get("sha256"))
+        for name, entry in _section(metadata, "lists").items()
+        if isinstance(entry, Mapping) and name != "targets_file"
+    }
+
+
+def _same_lists(new: Mapping[str, Any], old: Mapping[str, Any] | None) -> bool:
+    """Whether whatever the old scan contacted, the new one could: it had no lists, or the same."""
+    now = _digests(new)
+    return not now or (old is not None and now == _digests(old))
+
+
+def _same_input(new: Mapping[str, Any], old: Mapping[str, Any]) -> bool:
+    now, then = _section(new, "input").get("sha256"), _section(old, "input").get("sha256")
+    fates = _section(_section(new, "inputs"), "fates")
+    if not isinstance(now, str) or now != then or not fates.get("recorded"):
+        return False
+    return not any(count for name, count in fates.items() if name not in _HARMLESS)
+
+
+def _counted(metadata: Mapping[str, Any]) -> int:
+    """Records that the scan itself made: a file with more holds those of other scans too."""
+    total = _section(metadata, "counters").get("TotalResponses")
+    return total if type(total) is int else 0
+
+
+def swept(metadata: Mapping[str, Any]) -> tuple[Part, ...]:
+    """The networks and ports of a sweep, without names and files of networks, whose contents are not
+    known."""
+    options = _section(metadata, "options")
+    ports, targets = options.get("target_ports"), options.get("targets")
+    if not ports or not isinstance(ports, list) or not isinstance(targets, list):
+        return ()
+    ranges: list[Range] = []
+    for word in targets:
+        try:
+            ranges += ranges_of(str(word))
+        except ValueError:
+            continue
+    try:
+        chosen = union((int(first), int(last)) for first, last in ports)
+    except (TypeError, ValueError):
+        return ()
+    spared = [] if options.get("allow_printers") else [PRINTERS]
+    left = difference(intersection(chosen, list(_EVERY_PORT)), spared)
+    return (Part(tuple(union(ranges)), tuple(left)),) if ranges and left else ()
+
+
+def listed(text: str) -> tuple[Part, ...]:
+    """What a list says was asked: on each line an address, a range or a network, with or without ``:PORT``.
+
+    Raises ValueError, with the line that is none of these.
+    """
+    by_ports: dict[tuple[tuple[int, int], ...], list[Range]] = {}
+    for number, line in enumerate(text.splitlines(), 1):
+        entry = line.split("#", 1)[0].strip()
+        if not entry:
+            continue
+        try:
+            where, ports = _split(entry)
+            by_ports.setdefault(ports, []).extend(ranges_of(where))
+        except ValueError:
+            raise ValueError(f"line {number}: {entry[:80]!r} is no address, range or network") from None
+    return tuple(Part(tuple(union(ranges)), ports) for ports, ranges in by_ports.items())
+
+
+def _split(entry: str) -> tuple[str, tuple[tuple[int, int], ...]]:
+    if entry.startswith("["):
+        where, bracket, port = entry[1:].partition("]")
+        if not bracket or (port and not port.startswith(":")):
+            raise ValueError(entry)
+        port = port[1:]
+    elif entry.count(":") == 1:
+        where, _, port = entry.partition(":")
+    else:
+        return entry, _EVERY_PORT
+    if not port:
+        return where, _EVERY_PORT
+    ranges = []
+    for word in port.split(","):
+        first, _, last = word.partition("-")
+        low, high = int(first), int(last or first)
+        if not 0 <= low <= high <= 65535:
+            raise ValueError(entry)
+        ranges.append((low, high))
+    return where, tuple(union(ranges))
+
+
+def number(key: bytes) -> int:
+    """The 16 bytes of `saddr_key` as the number that `covers` takes."""
+    return int.from_bytes(key, "big")
+
+
+def shown(address: int, port: int) -> str:
+    """``address:port`` as a list for ``lzr -sendSYNs`` has it."""
+    text = addresses.text(address >> 64, address & (1 << 64) - 1)
+    return f"[{text}]:{port}" if ":" in text else f"{text}:{port}"
