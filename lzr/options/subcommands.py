@@ -25,6 +25,15 @@ SUBCOMMANDS = (
         "",
     ),
     Subcommand(
+        "diff",
+        "OLD NEW [FLAGS]",
+        "what changed between two scans",
+        "compare two files of results: what appeared, what is gone (only where it was asked for), what "
+        "changed; exit status 0 nothing, "
+        "1 something, 2 a mistake",
+        "",
+    ),
+    Subcommand(
         "doctor",
         "[TARGET] [FLAGS]",
         "see whether a scan would begin here",
@@ -55,7 +64,7 @@ ANSWERS = (
         "[COMMAND|TOPIC]",
         "this, or help on one thing",
         "print help: on scanning, on a command, or on options, handshakes, fields or modules",
-        "guard ctl identify doctor options handshakes fields modules",
+        "guard ctl identify diff doctor options handshakes fields modules",
     ),
     Subcommand(
         "version",

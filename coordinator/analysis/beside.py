@@ -1,0 +1,63 @@
+"""The metadata of a scan (--metadata-file) that belong to a file of results: named, or found beside it."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from typing import Any
+
+from lzr.analysis.asked import NoMetadata, check
+from lzr.errors import UsageError, printable
+
+_MOST = 64 << 20
+"""Bytes of a metadata file; a real one has some 20 KB."""
+
+_ENDINGS = (".gz", ".zst", ".bz2", ".xz", ".parquet", ".json", ".jsonl", ".ndjson", ".csv")
+
+
+def candidates(path: str) -> list[str]:
+    """Where the metadata of a file of results may lie, by its name: of scan.json.gz in scan.metadata.json
+    too."""
+    found = [f"{path}.metadata.json", f"{path}.metadata"]
+    stem = path
+    while stem.endswith(_ENDINGS):
+        stem = stem.rpartition(".")[0]
+        found += [f"{stem}.metadata.json", f"{stem}.metadata", f"{stem}-metadata.json", f"{stem}.meta.json"]
+    return found
+
+
+def read(path: str) -> Mapping[str, Any]:
+    """A metadata file that somebody has named. Raises UsageError."""
+    try:
+        with open(path, "rb") as file:
+            text = file.read(_MOST + 1)
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", "") or error
+        raise UsageError(f"cannot read {printable(path)}: {reason}") from error
+    if len(text) > _MOST:
+        raise UsageError(f"{printable(path)} is no metadata of lzr: it is larger than {_MOST >> 20} MiB")
+    try:
+        return check(json.loads(text))
+    except NoMetadata as error:
+        raise UsageError(f"{printable(path)} {error}") from None
+    except (ValueError, RecursionError):
+        raise UsageError(f"{printable(path)} is no metadata of lzr: it is not JSON") from None
+
+
+def find(path: str) -> tuple[Mapping[str, Any] | None, str]:
+    """The metadata beside a file of results, and the name of its file; (None, "") where there are none."""
+    if path == "-":
+        return None, ""
+    for name in candidates(path):
+        if os.path.isfile(name):
+            try:
+                return read(name), name
+            except UsageError:
+                continue
+    return None, ""
+
+
+def given(path: str | None, results: str) -> tuple[Mapping[str, Any] | None, str]:
+    """What was named, else what lies beside the results. Raises UsageError for what was named and is none."""
+    return (read(path), path) if path is not None else find(results)
