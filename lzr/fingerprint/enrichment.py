@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lzr.fingerprint import webreply
+from lzr.fingerprint import applications, errorpages, ntlm, webreply
 from lzr.fingerprint.classifier import Classifier
 from lzr.fingerprint.recog import texts
 from lzr.fingerprint.recog.data import TABLES
@@ -46,9 +46,7 @@ class EnrichingClassifier(Classifier):
         self._facts = _Facts()
 
     def identify(self, data: bytes, sent: Protocol | None = None) -> Identity:
-        found = super().identify(data, sent)
-        asked = texts.of(found.label, data)
-        return self._enriched(found, asked) if asked else found
+        return self._with_facts(super().identify(data, sent), data)
 
     def identify_plain(
         self, rows: NDArray[Any], blob: bytes, sent: Sequence[Protocol], names: list[Identity]
@@ -60,9 +58,20 @@ class EnrichingClassifier(Classifier):
         for row, at in enumerate(beginnings.tolist()):
             name = names[row]
             if name.label == "http":
-                asked = texts.of("http", blob[at : at + lengths[row]])
-                names[row] = self._enriched(name, asked) if asked else name
+                names[row] = self._with_facts(name, blob[at : at + lengths[row]])
         return left, counts
+
+    def _with_facts(self, found: Identity, data: bytes) -> Identity:
+        asked = texts.of(found.label, data)
+        if asked:
+            found = self._enriched(found, asked)
+        if not found.product and found.label in applications.HTTP:
+            product, version = errorpages.stated(data)
+            found = found._replace(product=product, version=version) if product else found
+        if found.label in ntlm.CARRIERS and not found.details.os:
+            system = ntlm.system(data)
+            found = found._replace(details=found.details._replace(os=system)) if system else found
+        return found
 
     def _enriched(self, found: Identity, asked: texts.Texts) -> Identity:
         subject = next((text for table, text in asked if table == "subject"), b"").decode("latin-1")

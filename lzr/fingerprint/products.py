@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable
 from functools import partial
 
-from lzr.fingerprint import statements
+from lzr.fingerprint import fields, freetext, statements
 from lzr.fingerprint.applications import HTTP
 from lzr.protocols._bytes import be16, line
 
@@ -144,8 +144,12 @@ NAMES: dict[str, tuple[tuple[bytes, str], ...]] = {
 _VERSION = re.compile(rb"(?:^|[\s/(_-])[vVX]?(\d{1,4}(?:\.\w{1,12}){1,5})")
 _ROUTING = re.compile(rb"\r\nHello, this is ([A-Za-z]{1,32}) \(version ([^)\s]{1,40})\)")
 _SERVER = re.compile(rb"\nserver:([^\n]{0,120})", re.IGNORECASE)
+_MICROSOFT_NEWS = re.compile(rb"20[01] NNTP Service [^\r\n]{0,60}?Version: (\d{1,4}(?:\.\d{1,5}){1,4})")
 _SSH_VERSION = re.compile(rb"[-_/ ](?:v|release_)?(\d[A-Za-z0-9.~]*)")
 
+
+_NEGOTIATED = 12
+"""Bytes that terminals may exchange before a word is said (RFC 855); shorter replies are not read."""
 
 _WORDS = bytes.maketrans(bytes(b for b in range(256) if not chr(b).isalnum() or b > 127), b" " * 194)
 _NOT_BREAKING = b"-_."
@@ -259,9 +263,11 @@ def _mssql(data: bytes) -> Stated:
 
 
 def _telnet(data: bytes) -> Stated:
-    """A routing daemon's terminal: "Hello, this is FRRouting (version 8.4.4)."."""
+    """A routing daemon ("Hello, this is FRRouting (version 8.4.4)."), or what the first lines name."""
     found = _ROUTING.match(data)
-    return (found[1].decode("ascii"), found[2].decode("latin-1")) if found else NOTHING
+    if found is not None:
+        return found[1].decode("ascii"), found[2].decode("latin-1")
+    return freetext.terminal(data) if len(data) > _NEGOTIATED else NOTHING
 
 
 def _ftp(data: bytes) -> Stated:
@@ -269,7 +275,31 @@ def _ftp(data: bytes) -> Stated:
     found = statements.device(data)
     if found is NOTHING:
         found = _named("ftp", data)
-    return statements.elsewhere(data) if found is NOTHING else found
+    if found is NOTHING:
+        found = statements.elsewhere(data)
+    if found is NOTHING:
+        found = freetext.greeting(data)
+    return freetext.device(data) if found is NOTHING else found
+
+
+def _mail(label: str, data: bytes) -> Stated:
+    """A program that is known by name, or one that the greeting's form shows."""
+    found = _named(label, data)
+    return freetext.greeting(data) if found is NOTHING else found
+
+
+def _irc(data: bytes) -> Stated:
+    """A program that is named, or that answers another protocol in words of its own."""
+    found = statements.stated("irc", data)
+    return ("ngIRCd", "") if found is NOTHING and b"This is IRC!" in data[:80] else found
+
+
+def _news(data: bytes) -> Stated:
+    found = statements.stated("nntp", data)
+    if found is NOTHING:
+        service = _MICROSOFT_NEWS.match(data)
+        found = ("Microsoft NNTP Service", service[1].decode("ascii")) if service else NOTHING
+    return freetext.greeting(data) if found is NOTHING else found
 
 
 READERS: dict[str, Callable[[bytes], Stated]] = {
@@ -279,13 +309,17 @@ READERS: dict[str, Callable[[bytes], Stated]] = {
     "amqp": _amqp,
     "mssql": _mssql,
     "telnet": _telnet,
-    **{label: partial(_named, label) for label in NAMES},
+    **{label: partial(_mail, label) for label in NAMES},
     "ftp": _ftp,
+    "smtp-ftp": _ftp,
     **dict.fromkeys(("rtsp", "sip", "icap"), _server_header),
     **{label: partial(statements.stated, label) for label in statements.READS},
+    "nntp": _news,
+    "irc": _irc,
     "modbus": statements.modbus,
     "memcached_binary": statements.memcached_binary,
     "rabbitmq-stream": statements.rabbitmq_stream,
+    **fields.READERS,
 }
 
 

@@ -38,6 +38,27 @@ PATTERNS: dict[str, tuple[re.Pattern[bytes], str]] = {
         ),
         ("electrum", rb'"(?P<p>ElectrumX|electrs|Fulcrum)[ /-]NUMBER', ""),
         ("t3", rb"HELO:(?P<v>\d+(?:\.\d+)+)\.(?:false|true)", "Oracle WebLogic Server"),
+        ("managesieve", rb'"IMPLEMENTATION" "(?P<p>[A-Za-z][\w -]{0,40}?)(?: v?NUMBER[^"]{0,30})?"', ""),
+        ("lmtp", rb"220[ -][^\r\n]{0,80}? LMTP (?P<p>Cyrus|Dovecot|Exim|Postfix|Zimbra)(?: v?NUMBER)?", ""),
+        ("acap", rb'\(IMPLEMENTATION "(?P<p>[A-Za-z][\w -]{0,40}?)(?: v?NUMBER[^"]{0,30})?"', ""),
+        ("mupdate", rb'\* OK MUPDATE "[^"]{1,120}" "(?P<p>[^"]{1,40})" "v?NUMBER', ""),
+        ("imsp", rb"(?P<p>Cyrus IMSP) version NUMBER", ""),
+        ("pop3pw", rb"(?P<p>(?:poppassd|popassd|courierpassd))(?: v?NUMBER)?", ""),
+        ("saft", rb"\((?P<p>sendfiled) NUMBER\)", ""),
+        ("amanda", rb"AMANDA \w{1,8} server \(NUMBER\)", "Amanda"),
+        ("rmate", rb"RMATE (?P<p>[A-Z]\w{2,20})", ""),
+        ("ganglia", rb'<GANGLIA_XML VERSION="NUMBER" SOURCE="(?P<p>gm(?:on|eta)d)"', ""),
+        ("tor-control", rb'VERSION Tor="NUMBER', "Tor"),
+        ("directconnect", rb" Pk=(?P<p>[A-Za-z+]{2,20})NUMBER", ""),
+        ("gnutella", rb"\r\nUser-Agent: (?P<p>[A-Za-z][\w-]{1,30})/NUMBER", ""),
+        ("bitcoin", rb"/(?P<p>[A-Za-z][\w ]{1,30}):NUMBER", ""),
+        ("uptime-agent", rb"up\.time agent NUMBER", "up.time agent"),
+        ("rserve", rb"Rsrv(?P<v>\d{4})QAP1", "Rserve"),
+        ("proconos", rb"ProConOS V(?P<v>\d{1,3}(?:\.\d{1,6}){1,3})", "ProConOS"),
+        ("aerospike", rb"\bbuild\tNUMBER", "Aerospike"),
+        ("redis", rb"\nserver\r\n\$\d{1,2}\r\n(?P<p>\w{2,20})\r\n\$7\r\nversion\r\n\$\d{1,2}\r\nNUMBER", ""),
+        ("fox", rb"\napp\.name=s:\w{1,20}\napp\.version=s:NUMBER", "Niagara"),
+        ("stun", rb"(?P<p>Coturn|[A-Z][a-z]+ ?TURN)-NUMBER", ""),
         ("stomp", rb"\nserver:(?P<p>[A-Za-z][\w -]{0,40}?)/NUMBER", ""),
     )
 }
@@ -180,8 +201,14 @@ def modbus(data: bytes) -> Stated:
     return named, objects.get(2, "") if named else ""
 
 
+_STATISTIC = re.compile(rb"\x81\x10\0\x07\0{4}.{16}version(?P<v>\d{1,3}(?:\.\d{1,4}){1,3})", re.DOTALL)
+
+
 def memcached_binary(data: bytes) -> Stated:
-    """The answer to the version command is the version."""
+    """The answer to the version command is the version; it is among the statistics, too."""
+    found = _STATISTIC.search(data[:1500])
+    if found is not None:
+        return "memcached", found["v"].decode("ascii")
     size = int.from_bytes(data[8:12], "big")
     text = data[24 : 24 + size]
     fits = data[1:2] == b"\x0b" and 3 <= len(text) <= 32 and text[:1].isdigit() and text.isascii()

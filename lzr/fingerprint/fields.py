@@ -1,0 +1,117 @@
+"""Products and versions that binary replies state in a field of their own: names of devices, makers, systems.
+
+Each reader takes a reply that has its label already, and is given "" where the field is empty or no text.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+from lzr.fingerprint.statements import NOTHING, Stated
+from lzr.protocols._bytes import be16, le16
+
+_MOST = 60  # characters of a name
+
+
+def _text(data: bytes, start: int, size: int) -> str:
+    """The characters of a field as far as its first zero byte; "" where they are no printable ASCII."""
+    field = data[start : start + size].split(b"\0", 1)[0].strip()
+    text = field.decode("latin-1")
+    return text if 1 < len(text) <= _MOST and text.isascii() and text.isprintable() else ""
+
+
+def _enip(data: bytes) -> Stated:
+    """ListIdentity (CIP Networks Library vol. 2 §2-4.3): the first item is the identity; its revision stands
+    before status and serial number, then comes the name behind its length."""
+    if data[:2] != b"\x63\0" or le16(data, 26) != 0x0C or len(data) < 63:
+        return NOTHING
+    name = _text(data, 63, data[62])
+    return (name, f"{data[54]}.{data[55]:03d}") if name else NOTHING
+
+
+def _ams(data: bytes) -> Stated:
+    """ReadDeviceInfo (Beckhoff InfoSys, ADS): result, version, revision, build, a name of 16 bytes."""
+    name = _text(data, 46, 16)
+    if data[22:24] != b"\x01\0" or data[38:42] != bytes(4) or not name:
+        return NOTHING
+    return name, f"{data[42]}.{data[43]}.{le16(data, 44)}"
+
+
+def _pptp(data: bytes) -> Stated:
+    """Start-Control-Connection-Reply (RFC 2637 §2.2): the vendor, in 64 bytes. Its firmware's number has no
+    form of its own."""
+    return (_text(data, 92, 64), "") if len(data) >= 156 else NOTHING
+
+
+def _codesys(data: bytes) -> Stated:
+    """The system, its version, and the product; the product counts."""
+    product = _text(data, 128, 32) or _text(data, 129, 32)
+    return product, ""
+
+
+def _crimson(data: bytes) -> Stated:
+    """A register, behind its length: of the maker or of the model."""
+    return _text(data, 6, max(be16(data, 0) - 4, 0)), ""
+
+
+def _slmp(data: bytes) -> Stated:
+    """Read Type Name (SLMP Reference Manual §5.1): sixteen characters behind the end code."""
+    return (_text(data, 11, 16), "") if data[9:11] == b"\0\0" and le16(data, 7) >= 18 else NOTHING
+
+
+def _melsoft(data: bytes) -> Stated:
+    """The model of the CPU is the last word."""
+    found = _MODEL.search(data[-24:])
+    return (found[0].decode("ascii"), "") if found is not None else NOTHING
+
+
+_MODEL = re.compile(rb"[QLRF][\dX][\w-]{2,16}(?=[ \0]*\Z)")
+
+
+def _qmp(data: bytes) -> Stated:
+    """{"qemu": {"micro": 0, "minor": 2, "major": 7}}, in any order."""
+    numbers = {key: value.decode("ascii") for key, value in _PART.findall(data[:400])}
+    parts = [numbers.get(part, "") for part in (b"major", b"minor", b"micro")]
+    return ("QEMU", ".".join(parts)) if all(parts) else NOTHING
+
+
+_PART = re.compile(rb'"(major|minor|micro)": {0,4}(\d{1,4})')
+
+
+def _minecraft(data: bytes) -> Stated:
+    """Status: the version's name is the server's with its version, or the game's version alone."""
+    found = _NAMED.search(data[:4000])
+    if found is None:
+        return NOTHING
+    return (found[1] or b"Minecraft").decode("latin-1").strip(), found[2].decode("latin-1")
+
+
+_NAMED = re.compile(
+    rb'"version": {0,4}\{[^{}]{0,80}?"name": {0,4}"([A-Za-z]{0,30}) ?(\d{1,3}(?:\.\d{1,4}){1,3})"'
+)
+
+
+def _drda(data: bytes) -> Stated:
+    """EXCSATRD (DDM): the server's class SRVCLSNM (0x1147), in EBCDIC or ASCII."""
+    place = data.find(b"\x11\x47", 10, 1000)
+    size = be16(data, place - 2) - 4 if place >= 2 else 0
+    if not 2 <= size <= _MOST:
+        return NOTHING
+    field = data[place + 2 : place + 2 + size]
+    text = field.decode("latin-1" if field.isascii() else "cp500").strip()
+    return (text, "") if text.isascii() and text.isprintable() else NOTHING
+
+
+READERS: dict[str, Callable[[bytes], Stated]] = {
+    "enip": _enip,
+    "ams": _ams,
+    "pptp": _pptp,
+    "codesys": _codesys,
+    "crimson": _crimson,
+    "slmp": _slmp,
+    "melsoft": _melsoft,
+    "qmp": _qmp,
+    "minecraft": _minecraft,
+    "drda": _drda,
+}

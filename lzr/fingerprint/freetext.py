@@ -1,0 +1,220 @@
+"""What greetings in free words say of the program or the device that sends them, told by their form.
+
+`products.NAMES` lists programs that are known; this reads those that are not: words that begin with capitals
+in front of a version number ("Example FTP Server 0.8.3"), and a maker's name with the model behind it
+("Grandstream GXW-1"). A host's name is no program, nor are the words that every greeting holds; what is left
+in doubt has no product.
+"""
+
+from __future__ import annotations
+
+import re
+
+from lzr.fingerprint.statements import NOTHING, Stated
+
+_REACH = 400  # bytes of a greeting that are read
+_WORDS = 6  # of a name, at most
+
+_NUMBER = r"\d{1,4}(?:\.\w{1,12}){1,5}"
+_VERSION = re.compile(rf"[(\[]?(?:[Vv](?:er(?:sion)?)?\.?)?({_NUMBER}(?:-\w{{1,8}})?)[)\],;:.!]{{0,2}}")
+_JOINED = re.compile(
+    rf"[(\[]?([A-Za-z][A-Za-z+]{{2,30}}(?:-[A-Za-z]{{2,20}})?)[/_-]v?({_NUMBER})[)\],;:.]{{0,2}}"
+)
+_DOTTED = re.compile(r"\d\.\d")
+_QUAD = re.compile(r"\d{1,3}(?:\.\d{1,3}){3}")
+_NAME = re.compile(r"[(\[]?[A-Z](?:[\w+'&/-]{0,30}[\w+])?")
+_TRADE_MARKS = re.compile(r"\((?:TM|tm|R|r|C|c)\)|[®™©]")
+_NEGOTIATION = re.compile(rb"\xff(?:[\xfb-\xfe].|\xfa[^\xff]{0,64}\xff\xf0|[\xf0-\xf9])", re.DOTALL)
+
+_PROTOCOL_WORDS = """
+ftp sftp ftps smtp esmtp lmtp pop pop2 pop3 imap imap4 imap4rev1 nntp telnet ssl tls http tcp
+"""
+_PROTOCOLS = frozenset(_PROTOCOL_WORDS.split())
+
+_GENERIC_WORDS = """
+server service services daemon ready version ver release build level rev revision software firmware
+system kernel edition receiver agent mail the this is to at on in of and with for from by running
+welcome hello here unregistered copyright inc ltd corporation corp co company gmbh mon tue wed thu
+fri sat sun jan feb mar apr may jun jul aug sep oct nov dec gmt utc est pst cet local localhost user
+users you your i a an no not only ok connected connection host hostname ip address port protocol id
+warning error internet network login printer gateway router console terminal shell command switch
+device box ftpd smtpd telnetd utility session password username account press type enter line
+"""
+_GENERIC = _PROTOCOLS | frozenset(_GENERIC_WORDS.split())
+"""Words that greetings hold whatever runs there; alone they name nothing."""
+
+_MARKS = frozenset(("version", "ver", "release", "rev", "revision", "build", "v"))
+"""Words that announce a version number."""
+
+
+def greeting(data: bytes) -> Stated:
+    """The product and version in a greeting of lines with a code or a sign in front (FTP, mail, news)."""
+    lines = data[:_REACH].decode("latin-1").split("\n")[:4]
+    text = "\n".join(line.lstrip("+*0123456789- ").removeprefix("OK ") for line in lines)
+    return _versioned(text) if _DOTTED.search(text) else NOTHING
+
+
+def terminal(data: bytes) -> Stated:
+    """The system, the device or the program that a terminal's first lines name (RFC 854)."""
+    text = _NEGOTIATION.sub(b"", data[: 2 * _REACH])[:_REACH].decode("latin-1")
+    found = _system(text)
+    if found is NOTHING and _DOTTED.search(text):
+        found = _versioned(text)
+    return found if found is not NOTHING else _made(text, _ORDINARY)
+
+
+def device(data: bytes) -> Stated:
+    """The maker and model that a file server's greeting names. Companies that have servers of their own, and
+    names that people may have too, need a model behind them."""
+    return _made(data[4:_REACH].decode("latin-1").split("\n", 1)[0], _ORDINARY | _COMPANIES)
+
+
+_SYSTEM_NAMES = (
+    r"Debian GNU/Linux|Ubuntu|CentOS(?: Linux| Stream)?|Fedora(?: Core| Linux)?|Rocky Linux|AlmaLinux"
+    r"|Red Hat Enterprise Linux(?: [ASEW]{2}\b| Server)?|Red Hat Linux|openSUSE(?: Leap)?"
+    r"|SUSE Linux Enterprise Server|Amazon Linux(?: AMI)?|Oracle Linux(?: Server)?|Raspbian GNU/Linux"
+    r"|Slackware|Gentoo|Alpine Linux|Arch Linux|OpenWrt|LEDE|DD-WRT|BusyBox|MikroTik|KeeneticOS|NDMS|VyOS"
+    r"|pfSense|FreeBSD|NetBSD|OpenBSD|DragonFly BSD|SunOS|(?:Oracle )?Solaris|HP-UX|AIX|IRIX|Digital UNIX"
+    r"|(?:Compaq )?Tru64 UNIX|OpenVMS|QNX|VxWorks|Windows CE Telnet Service|Microsoft Telnet Se\w{4}"
+)
+_SYSTEMS = re.compile(
+    rf"\b(?P<p>{_SYSTEM_NAMES})(?:/\w{{1,8}}|\(TM\))?"
+    r"(?:,? (?:[Vv]ersion|[Rr]elease) | [vV]?|[ (]{0,2}[vV])?(?P<v>\d{1,4}(?:\.\w{1,12}){0,4}(?!\w))?"
+)
+"""Systems that a login is asked for by name, many with a version of one number."""
+
+
+_FULLER = {"MikroTik": "MikroTik RouterOS"}
+
+_TITLED = re.compile(
+    r"(?:^|\n)\s{0,8}Model(?: [Nn]ame)?\s{0,16}: {0,16}(?P<p>[A-Za-z][\w +/-]{1,30}\d[\w+/-]{0,12})"
+)
+
+
+def _system(text: str) -> Stated:
+    titled = _TITLED.search(text)
+    if titled is not None:
+        return titled["p"], ""
+    found = _SYSTEMS.search(text)
+    if found is None:
+        return NOTHING
+    return _FULLER.get(found["p"], found["p"]), found["v"] or ""
+
+
+def _versioned(text: str) -> Stated:
+    """The words with capitals in front of the first version number that has such."""
+    for line in _TRADE_MARKS.sub("", text).split("\n"):
+        words = line.split()[:40]
+        for at, word in enumerate(words):
+            joined = _JOINED.fullmatch(word)
+            if joined and joined[1].lower() not in _GENERIC and not _QUAD.fullmatch(joined[2]):
+                return joined[1], joined[2]
+            found = _VERSION.fullmatch(word)
+            if found is None or not at:
+                continue
+            marked = word.lstrip("([")[0] in "Vv" or words[at - 1].strip("(:,").lower() in _MARKS
+            if _QUAD.fullmatch(found[1]) and not marked:
+                continue
+            name = _name_before(words, at)
+            if name:
+                return name, found[1]
+    return NOTHING
+
+
+def _name_before(words: list[str], at: int) -> str:
+    """The name that ends before the word number `at`; "" where there is none."""
+    end = at
+    while end and words[end - 1].strip("(:,").lower() in _MARKS:
+        end -= 1
+        # In "box FTP server (Version 6.00)" the name in front is the host's.
+        if words[end].startswith("(") and end and words[end - 1].lower() in ("server", "service"):
+            return ""
+    first = end
+    while first and end - first < _WORDS:
+        word = words[first - 1]
+        if first == end:
+            word = word.rstrip(",")
+        if not (_NAME.fullmatch(word) or (word.isdigit() and first > 1) or word.lower() in _TRAILING):
+            break
+        first -= 1
+        if word[0] in "([":
+            break
+    if first and words[first - 1].lower() in _BEFORE_PLATFORMS:
+        return ""
+    name = [word.lstrip("([").rstrip(",") for word in words[first:end]]
+    while name and (name[0].lower() in _GENERIC or name[0].isdigit()):
+        name.pop(0)
+    while name and name[-1].lower() in _PROTOCOLS | {"ready"}:
+        name.pop()
+    return " ".join(name) if any(len(word) > 1 and word.lower() not in _GENERIC for word in name) else ""
+
+
+_TRAILING = frozenset(("server", "service", "daemon"))
+_BEFORE_PLATFORMS = frozenset(("for", "on", "under", "using", "at", "from"))
+"""Words behind which a platform or a place comes, and no program."""
+
+_MAKER_NAMES = """
+ConnectUPS 3Com Actiontec ADTRAN Aastra Acer Advantech Airlink Aironet Alcatel Alcatel-Lucent Allied Alteon
+Apple Arris Aruba Asus Asustor AudioCodes Avaya Avocent AVTECH AXIS Barix Beckhoff Belkin Billion
+Biamp BlueCoat Bosch Brocade Brother Buffalo CalAmp Cambium Canon Carel Cisco Ciena CyberPower
+D-Link DASAN Dahua Datalogic Dell Digi Digium DrayTek EFI Eaton Edgecore EdgeSwitch EdgeRouter
+Edimax Eltex Emerson EMC Epson Ericsson Exabyte Extreme ExtremeXOS FiberHome Fortinet FortiGate
+Foundry FRITZ!Box Fujitsu GeoVision Gestetner Grandstream Grundfos Hikvision Hirschmann Hitachi
+Honeywell HUAWEI HP Hewlett-Packard Infoblox Infortrend Intermec IQinVision Iomega JetDirect Juniper
+Kathrein KeyWave Kyocera Konica LaCie Lanier LANCOM Lantronix LaserJet Lexmark LG-Ericsson Liebert
+Linksys Lutron LevelOne Maipu MikroTik Milesight Mitel Mobotix MOXA Motorola Netgear NetApp
+NetScaler NetVanta Nokia Nortel NRG Oki OkiLAN OfficeJet OptiPlex Oce Panasonic Patton Pelco Perle
+Phaser Planet Polycom PowerConnect ProCurve ProLiant QLogic QNAP Quantum Raritan Raisecom ReadyNAS
+RICOH Riverbed Riverstone Rockwell Ruckus Ruijie RuggedCom SAVIN Sagemcom SAGEM Samsung SATO
+Schneider Seagate Sercomm Sharp Siemens Sierra SIMATIC SMC SMCWBR Sofrel SonicWALL Sony SpeedStream
+SpeedTouch SpeedPort StorEdge StorageTek Supermicro SYNOLOGY TANDBERG Tektronix Telindus Tellabs
+Teltonika Tenda Thecus Thomson TOSHIBA TP-LINK Trendnet Tripp TVIP Ubiquiti UniFi UTStarcom Uniden
+Verifone Vivotek Vigor WAGO Watchguard WDMyCloud Westermo Xerox Xirrus Yamaha Yealink Zebra Zhone
+ZTE ZXHN ZXDSL ZyXEL
+"""
+_MAKERS = frozenset(_MAKER_NAMES.lower().split())
+"""Makers, and names of models that stand for them."""
+
+_ORDINARY_NAMES = """
+allied brother quantum extreme planet sharp apple axis digi eaton foundry billion phaser oki sierra
+zebra vigor honeywell acer emerson bosch dell patton oce hitachi canon nokia sony tripp
+"""
+_ORDINARY = frozenset(_ORDINARY_NAMES.split())
+"""Those that may be somebody's name too."""
+
+_COMPANIES_NAMES = """
+alcatel alcatel-lucent cisco emc epson ericsson fujitsu hewlett-packard hp huawei juniper motorola
+netapp nortel panasonic rockwell samsung schneider seagate siemens toshiba xerox yamaha
+"""
+_COMPANIES = frozenset(_COMPANIES_NAMES.split())
+"""Those with servers of their own."""
+
+_MODEL = re.compile(r"(?=[\w+/.-]*\d)[A-Za-z0-9][\w+/.-]{1,24}")
+_LETTERED = re.compile(r"[A-Z][\w+/-]{1,20}")
+
+
+def _made(text: str, doubtful: frozenset[str]) -> Stated:
+    """A maker's name, written as names are, and the words behind it in its line that may be of the model."""
+    for line in text.split("\n")[:8]:
+        words = line.split()[:40]
+        for at, word in enumerate(words):
+            bare = word.strip("([,;:.)]*=-|\"'")
+            if bare.lower() not in _MAKERS or not (bare[:1].isupper() or bare[:1].isdigit()):
+                continue
+            phrase = [bare, *_models(words[at + 1 : at + 4])] if word[-1] not in ",;:.)]" else [bare]
+            if bare.lower() not in doubtful or any(map(_MODEL.fullmatch, phrase[1:])):
+                return " ".join(phrase), ""
+    return NOTHING
+
+
+def _models(words: list[str]) -> list[str]:
+    """The first of these words, as long as they may be a model's name."""
+    found = []
+    for word in words:
+        clean = word.rstrip(",;:.)]")
+        if clean.lower() in _GENERIC or not (_MODEL.fullmatch(clean) or _LETTERED.fullmatch(clean)):
+            break
+        found.append(clean)
+        if clean != word:
+            break
+    return found

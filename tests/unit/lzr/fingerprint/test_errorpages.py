@@ -1,0 +1,98 @@
+"""Servers that their pages name, and Windows that a challenge of NTLM tells."""
+
+from __future__ import annotations
+
+import struct
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lzr.fingerprint import errorpages, identify, ntlm
+from lzr.fingerprint.enrichment import EnrichingClassifier
+
+CLASSIFIER = EnrichingClassifier()
+HEAD = b"HTTP/1.1 400 Bad Request\r\nContent-Type: text/html\r\n%s\r\n<html><body>%s</body></html>\r\n"
+PAGES = [
+    (b"", b"<hr><address>Apache/2.4.57 (Unix) Server at box.example Port 80</address>", "Apache", "2.4.57"),
+    (b"", b"<ADDRESS>\n WEBrick/1.4.2 (Ruby/2.5.1) at\n box:80</ADDRESS>", "WEBrick", "1.4.2"),
+    (b"", b"<hr><center>nginx/1.18.0</center>", "nginx", "1.18.0"),
+    (b"", b"<hr><center>openresty</center>", "openresty", ""),
+    (b"", b"<hr><h3>Apache Tomcat/9.0.43</h3>", "Apache Tomcat", "9.0.43"),
+    (b"", b"<hr/>Powered by Jetty:// 9.4.43<hr/>", "Jetty", "9.4.43"),
+    (b"", b"Generated Sun by box (squid/4.10)", "squid", "4.10"),
+    (b"", b"<hr><p>Varnish cache server</p>", "Varnish", ""),
+    (b"Proxy-Agent: Sample-Proxy/5.6\r\n", b"", "Sample-Proxy", "5.6"),
+    (b"Via: 1.1 box.example (Sampler/3.5)\r\n", b"", "Sampler", "3.5"),
+    (b"Server: \r\n", b"<hr><center>nginx</center>", "nginx", ""),
+]
+
+
+@pytest.mark.parametrize(("field", "page", "product", "version"), PAGES)
+def test_a_page_without_a_server_field(field: bytes, page: bytes, product: str, version: str) -> None:
+    found = CLASSIFIER.identify(HEAD % (field, page))
+    assert (found.label, found.product, found.version) == ("http", product, version)
+    assert identify(HEAD % (field, page)).product == ""
+
+
+def test_pythons_own_page_has_no_head() -> None:
+    page = (
+        b'<!DOCTYPE HTML>\n<html lang="en">\n<head><title>Error response</title></head>\n<body>\n'
+        b"<p>Error code: 400</p>\n<p>Error code explanation: HTTPStatus.BAD_REQUEST - no.</p>\n"
+        b"</body>\n</html>\n"
+    )
+    assert CLASSIFIER.identify(page).product == "Python http.server"
+
+
+@pytest.mark.parametrize(
+    "page",
+    [
+        b"<p>nginx/1.18.0 is a server</p>",
+        b"<address>12 Apache Road</address>",
+        b"(squid)",
+        b"<center>nginx</center>",
+    ],
+)
+def test_what_a_page_only_writes_about(page: bytes) -> None:
+    assert CLASSIFIER.identify(HEAD % (b"", page)).product == ""
+
+
+def test_a_server_field_counts_more() -> None:
+    reply = HEAD % (b"Server: lighttpd/1.4.1\r\n", b"<hr><center>nginx/1.18.0</center>")
+    assert CLASSIFIER.identify(reply).product == "lighttpd"
+
+
+@given(st.binary(max_size=300))
+def test_any_bytes(data: bytes) -> None:
+    for text in (data, b"HTTP/1.1 200 OK\r\nVia: " + data, b"<address>" + data):
+        product, version = errorpages.stated(text)
+        assert product or not version
+        ntlm.system(b"NTLMSSP\0\2\0\0\0" + data)
+
+
+def challenge(flags: int = 0x02000000, build: int = 17763, revision: int = 15) -> bytes:
+    return (
+        b"NTLMSSP\0"
+        + struct.pack("<IHHII", 2, 0, 0, 56, flags)
+        + bytes(24)
+        + struct.pack("<BBH3xB", 10, 0, build, revision)
+    )
+
+
+def test_the_version_of_windows() -> None:
+    assert ntlm.system(b"x" * 30 + challenge()) == "Windows 10.0.17763"
+    for other in (
+        challenge(flags=1),
+        challenge(build=0),
+        challenge(revision=9),
+        challenge()[:55],
+        b"NTLMSSP\0",
+    ):
+        assert ntlm.system(other) == ""
+
+
+def test_it_is_told_with_details() -> None:
+    reply = bytes.fromhex("3044 020101 613f 0a010e 0400 0438") + challenge()
+    found = CLASSIFIER.identify(reply)
+    assert found.label == "ldap"
+    assert found.details.os == "Windows 10.0.17763"

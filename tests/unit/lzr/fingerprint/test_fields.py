@@ -1,0 +1,116 @@
+"""Names and versions in fields of binary replies and in fixed places of text."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lzr.fingerprint import fields, products, statements
+from lzr.protocols import BY_NAME
+
+ENIP = bytes.fromhex("6300 3300") + bytes(20) + bytes.fromhex("0100 0c00 2d00 0100") + bytes(16)
+ENIP += bytes.fromhex("0100 0e00 3600 1410 6030 01020304") + b"\x0eSAMPLE-L61/B X\0"
+AMS = bytes.fromhex("0000 3800 0000 7f0000010101 2180 7f0000010101 1027 0100 0500 18000000 00000000 4c5a5231")
+AMS += bytes(4) + b"\x03\x01\x39\x05" + b"SamplePlc Ctrl".ljust(16, b"\0")
+PPTP = BY_NAME["pptp"].examples[0][:92] + b"Sample".ljust(64, b"\0")
+CODESYS = BY_NAME["codesys"].examples[0]
+
+SAID = [
+    ("enip", ENIP, ("SAMPLE-L61/B X", "20.016")),
+    ("ams", AMS, ("SamplePlc Ctrl", "3.1.1337")),
+    ("pptp", PPTP, ("Sample", "")),
+    ("codesys", CODESYS, ("PLC", "")),
+    ("crimson", b"\x00\x09\x01\x2a\x03\x00G310\x00", ("G310", "")),
+    ("slmp", BY_NAME["slmp"].examples[0], ("Q03UDECPU", "")),
+    ("melsoft", BY_NAME["melsoft"].examples[0], ("Q06UDHCP", "")),
+    ("qmp", BY_NAME["qmp"].examples[0], ("QEMU", "7.2.0")),
+    ("minecraft", b'J\x00H{"version":{"name":"Paper 1.20.4","protocol":765}}', ("Paper", "1.20.4")),
+    ("minecraft", BY_NAME["minecraft"].examples[0], ("Minecraft", "1.20.4")),
+    (
+        "drda",
+        b"\0\x1d\xd0\2\0\1\0\x17\x14\x43\0\x13\x11\x47" + "SAMPLE/LINUXX86".encode("cp500"),
+        ("SAMPLE/LINUXX86", ""),
+    ),
+    ("proconos", BY_NAME["proconos"].examples[0], ("ProConOS", "4.1.0100")),
+    (
+        "managesieve",
+        b'"IMPLEMENTATION" "Sample timsieved v2.4.17"\r\n"SIEVE" "x"\r\n',
+        ("Sample timsieved", "2.4.17"),
+    ),
+    ("managesieve", BY_NAME["managesieve"].examples[1], ("Example Pigeonhole", "")),
+    ("lmtp", BY_NAME["lmtp"].examples[0], ("Cyrus", "3.6.1")),
+    ("acap", BY_NAME["acap"].examples[0], ("Example", "1.0")),
+    ("mupdate", BY_NAME["mupdate"].examples[0], ("Cyrus Murder", "3.2.6")),
+    ("imsp", BY_NAME["imsp"].examples[0], ("Cyrus IMSP", "1.8")),
+    ("pop3pw", BY_NAME["pop3pw"].examples[0], ("poppassd", "1.8.5")),
+    ("saft", BY_NAME["saft"].examples[0], ("sendfiled", "2.1")),
+    ("amanda", BY_NAME["amanda"].examples[0], ("Amanda", "3.5.1")),
+    ("rmate", BY_NAME["rmate"].examples[0], ("TextMate", "")),
+    ("ganglia", b'<?xml?>\n<GANGLIA_XML VERSION="3.7.2" SOURCE="gmond">\n', ("gmond", "3.7.2")),
+    ("tor-control", BY_NAME["tor-control"].examples[0], ("Tor", "0.4.7.16")),
+    ("directconnect", BY_NAME["directconnect"].examples[0], ("EXAMPLE", "1.0")),
+    ("gnutella", BY_NAME["gnutella"].examples[0], ("Example", "1.0")),
+    ("bitcoin", BY_NAME["bitcoin"].examples[0], ("Satoshi", "25.0.0")),
+    ("uptime-agent", BY_NAME["uptime-agent"].examples[0], ("up.time agent", "7.4.0")),
+    ("rserve", BY_NAME["rserve"].examples[0], ("Rserve", "0103")),
+    ("aerospike", BY_NAME["aerospike"].examples[0], ("Aerospike", "6.3.0.10")),
+    (
+        "redis",
+        b"%7\r\n$6\r\nserver\r\n$6\r\nsample\r\n$7\r\nversion\r\n$5\r\n7.2.5\r\n",
+        ("sample", "7.2.5"),
+    ),
+    (
+        "fox",
+        b"fox a 0 -1 fox hello\n{\nfox.version=s:1.0\napp.name=s:Station\napp.version=s:4.8.0\n};;\n",
+        ("Niagara", "4.8.0"),
+    ),
+    (
+        "memcached_binary",
+        b"\x81\x10\0\7\0\0\0\0\0\0\0\x0d" + bytes(12) + b"version1.6.18",
+        ("memcached", "1.6.18"),
+    ),
+    ("irc", b'ERROR :"Oops, HTTP request received? This is IRC!"\r\n', ("ngIRCd", "")),
+]
+
+SILENT = [
+    ("enip", BY_NAME["enip"].examples[1]),
+    ("enip", ENIP[:60]),
+    ("ams", BY_NAME["ams"].examples[0]),
+    ("pptp", BY_NAME["pptp"].examples[0]),
+    ("slmp", b"\xd0\0\0\xff\xff\3\0\x14\0\x51\xc0Q03UDECPU       h\2"),
+    ("melsoft", b"\xd7\0\1\0"),
+    ("qmp", b'{"QMP": {"version": {"qemu": {"micro": 0, "minor": 2}}}}'),
+    ("minecraft", b'J\0H{"version":{"name":"a server","protocol":765}}'),
+    ("drda", BY_NAME["drda"].examples[0]),
+    ("drda", b"\0\x0c\xd0\2\0\1\0\6\x14\x43\x11\x47"),
+    ("redis", b"+PONG\r\n"),
+    ("fox", BY_NAME["fox"].examples[0]),
+    ("irc", BY_NAME["irc"].examples[0]),
+]
+
+
+@pytest.mark.parametrize(("label", "data", "stated"), SAID)
+def test_what_is_said(label: str, data: bytes, stated: tuple[str, str]) -> None:
+    assert products.of(label, data) == stated
+
+
+@pytest.mark.parametrize(("label", "data"), SILENT)
+def test_where_nothing_is_said(label: str, data: bytes) -> None:
+    assert products.of(label, data) == ("", "")
+
+
+def test_each_reader_and_each_pattern_has_an_example() -> None:
+    said = {label for label, _, _ in SAID}
+    assert said >= set(fields.READERS)
+
+
+@given(st.sampled_from([data for _, data, _ in SAID]), st.data())
+def test_replies_that_were_cut_or_changed(data: bytes, draw: st.DataObject) -> None:
+    at = draw.draw(st.integers(0, len(data)))
+    changed = data[:at] + draw.draw(st.binary(max_size=4)) + data[at + draw.draw(st.integers(0, 4)) :]
+    for one in (data[:at], changed):
+        for label in (*fields.READERS, *statements.READS, "memcached_binary", "irc"):
+            product, version = products.of(label, one)
+            assert len(product) < 200
+            assert product or not version
