@@ -1,7 +1,7 @@
 """A made Internet for the order of handshakes: services of every kind on usual and unusual ports.
 
-What a service answers to which handshake goes by its kind, with the shares of the LZR paper where it gives any
-(65 % HTTP and 30 % TLS on unexpected ports; 28 % of what SYN-ACKs never sends data); the rest is made up.
+What a service answers to which handshake goes by its kind, with the shares of the LZR paper where it gives
+any (65 % HTTP and 30 % TLS on unexpected ports; 28 % of what SYN-ACKs never sends data); the rest is made up.
 """
 
 from __future__ import annotations
@@ -30,7 +30,15 @@ KINDS: dict[str, tuple[tuple[int, ...], dict[str, int]]] = {
     "silent": ((9002, 179), {}),
 }
 NAMES = tuple(KINDS)
-_ANYWHERE = {"http": 0.45, "tls": 0.21, "strict tls": 0.02, "ssh": 0.02, "smtp": 0.01, "dns": 0.004, "redis": 0.001}
+_ANYWHERE = {
+    "http": 0.45,
+    "tls": 0.21,
+    "strict tls": 0.02,
+    "ssh": 0.02,
+    "smtp": 0.01,
+    "dns": 0.004,
+    "redis": 0.001,
+}
 _USUAL = {"http": 0.3, "tls": 0.25, "strict tls": 0.02, "ssh": 0.09, "smtp": 0.07, "shy": 0.01, "dns": 0.03}
 _USUAL |= {"smb": 0.02, "oracle": 0.002, "pptp": 0.02, "redis": 0.004, "mqtt": 0.004, "odd": 0.01}
 
@@ -48,7 +56,9 @@ def made(
         ports[there] = random.choice(KINDS[name][0], int(there.sum()))
     # Some of what stands on a port is always something else than is usual there.
     strange = ~anywhere & (random.random(count) < 0.05)
-    ports[strange] = random.choice([port for usual, _ in KINDS.values() for port in usual], int(strange.sum()))
+    ports[strange] = random.choice(
+        [port for usual, _ in KINDS.values() for port in usual], int(strange.sum())
+    )
     table = np.array(
         [[KINDS[name][1].get(handshake, NOTHING) for handshake in HANDSHAKES] for name in NAMES], np.uint8
     )

@@ -1,13 +1,13 @@
 """The order in which handshakes are worth their packets, learned from a scan that did all of them.
 
-A service is what each handshake got of it: nothing, data that no label fits, or data that one does. A scan asks
-a service until data comes, so what the second handshake finds is what the first left, and the order is chosen
-greedily: next is what identifies most of those that are left, for the packets that it costs at all of them
-(the greedy cover of the LZR paper, weighted by packets). Data without a label ends a service too; those whom
-another handshake would have identified count against the one that ends them.
+A service is what each handshake got of it: nothing, data that no label fits, or data that one does. A scan
+asks a service until data comes, so what the second handshake finds is what the first left, and the order is
+chosen greedily: next is what identifies most of those that are left, for the packets that it costs at all of
+them (the greedy cover of the LZR paper, weighted by packets). Data without a label ends a service too; those
+whom another handshake would have identified count against the one that ends them.
 
-Each port has an order of its own. Where few services were seen on it, it leans on what holds for all ports: to
-the port's own services come `PRIOR` more, made up as all services are. A network can be learned for alone:
+Each port has an order of its own. Where few services were seen on it, it leans on what holds for all ports:
+to the port's own services come `PRIOR` more, made up as all services are. A network can be learned for alone:
 then its ports lean on the same port everywhere, and that on all ports.
 
 How far down its order a port is asked is one price for all: steps that identify less for a packet are left
@@ -27,8 +27,8 @@ NOTHING, UNKNOWN, IDENTIFIED = range(3)
 END = 255
 """In a row of an order: nothing more is asked."""
 PRIOR = 10.0
-"""So many services like all others are added to a port's own. A judgement: with ten of its own a port's order is
-half its own."""
+"""So many services like all others are added to a port's own. A judgement: with ten of its own a port's order
+is half its own."""
 _PORTS = 1 << 16
 _AT_ONCE = 1 << 22  # weights (ports times kinds of services) in one piece
 
@@ -90,8 +90,8 @@ class Services:
 class Learned:
     """orders: (rows, steps) of handshakes, END after the last; row 0 is that of all ports without a row.
 
-    of_port: (65536,) row of each port. worth: (rows, steps) what a step identifies for a packet, from the best
-    of those to come; it never rises along a row, and is infinite at the first.
+    of_port: (65536,) row of each port. worth: (rows, steps) what a step identifies for a packet, with those
+    that follow it where they identify more; it never rises along a row, and is infinite at the first.
     """
 
     orders: Bytes
@@ -223,7 +223,7 @@ def single(order: tuple[int, ...]) -> Learned:
 
 
 def merged(learned: Learned, services: Services, most: int) -> tuple[list[tuple[int, ...]], Bytes]:
-    """At most `most` different orders, the first that of all other ports, and each port's (65536,) among them.
+    """At most `most` different orders, the first that of all other ports, and each port's, (65536,).
 
     Ports whose orders are shared by the fewest services fall back to the first.
     """
@@ -279,7 +279,8 @@ def _greedy(weights: Floats, outcomes: Bytes, costs: Costs) -> tuple[Bytes, Floa
     live = np.arange(rows)
     for step in range(handshakes):
         gain, spent = weights[live] @ value, weights[live] @ each
-        score = np.where(used[live] | (gain <= least[live, None]), -1.0, gain / np.maximum(spent, 1e-12))
+        poor = used[live] | (gain <= least[live, None])
+        score = np.where(poor, -1.0, gain / np.maximum(spent, 1e-12))
         if step == 0:  # an order is not empty, even where nothing can be identified
             score = np.maximum(score, 0.0)
         best = np.argmax(score, axis=1)
@@ -313,4 +314,4 @@ def _worth(gains: Floats, packets: Floats, asked: Mask) -> Floats:
 
 def _ends(worth: Floats) -> list[int]:
     """The last place of each price: steps of one price are taken together."""
-    return [*np.flatnonzero(np.diff(worth) != 0).tolist(), len(worth) - 1] if len(worth) else []
+    return [*np.flatnonzero(worth[1:] != worth[:-1]).tolist(), len(worth) - 1] if len(worth) else []

@@ -1,0 +1,285 @@
+"""``lzr plan``: the order of handshakes for each port, learned from a scan that did all of them.
+
+The file that it writes is what ``lzr -handshakes-by-port FILE`` takes. How good it is is measured on services
+that it was not learned from: each half of the hosts is judged by the orders that the other half teaches.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from dataclasses import dataclass
+
+import numpy as np
+
+from coordinator.analysis import learning, program, reading
+from lzr.analysis import order, plantext
+from lzr.analysis.plantext import Point, Told
+from lzr.errors import UsageError, printable, two_dashes
+from lzr.flow.orders import MOST
+from lzr.options import handshakes as choice
+from lzr.protocols import BY_NAME
+
+NAME = "plan"
+_FLAGS = (
+    *("output", "overwrite", "handshakes", "metadata-file", "coverage", "max-packets", "network", "json"),
+    *("least", "retransmit-number", "quiet", "help"),
+)
+_PRESETS = ("auto", "iana", "ephemeral")
+COVERAGE = 0.995
+
+
+@dataclass(frozen=True)
+class About:
+    """What the metadata say of the scan, and what was said on the command line."""
+
+    handshakes: tuple[str, ...] = ()
+    retransmits: int = 1
+
+
+def main(argv: list[str]) -> int:
+    """Run the command; the exit status is 0, or 2 for a mistake."""
+    return program.ended(NAME, lambda: _run(argv))
+
+
+def _run(argv: list[str]) -> int:
+    asked = _parser().parse_args(two_dashes(argv, _FLAGS))
+    about = _about(asked)
+    connection = reading.connect()
+    with program.Bar("reading") as bar:
+        if asked.file != "-":
+            bar.total = _size(asked.file)
+        program.tell(NAME, reading.load(connection, asked.file, progress=bar))
+    learnt = learning.services(connection, about.handshakes, asked.network)
+    connection.close()
+    costs = order.Costs.of(about.retransmits)
+    learned, told = _plan(learnt, costs, asked)
+    text = _write_up(learned, learnt, told)
+    report = json.dumps(plantext.as_dict(text[1]), indent=2) + "\n" if asked.json else plantext.table(text[1])
+    if asked.output == "-":
+        sys.stdout.write(text[0])
+        sys.stdout.flush()
+        if not asked.quiet:
+            sys.stderr.write(report)
+        return program.OK
+    with program.output(asked.output, overwrite=asked.overwrite, inputs=_inputs(asked)) as out:
+        _write(out.descriptor, text[0].encode())
+    if not asked.quiet:
+        sys.stdout.write(report)
+    return program.OK
+
+
+def _plan(
+    learnt: learning.Learnt, costs: order.Costs, asked: argparse.Namespace
+) -> tuple[order.Learned, Told]:
+    services, inside = learnt.services, learnt.inside
+    here = services if inside is None else services.take(inside)
+    learned = order.learn(services, costs, inside=inside, least=asked.least)
+    half = order.halves(learnt.hosts)
+    judged = half if inside is None else half[inside]
+    curves = order.held_out(services, half, costs, inside=inside, least=asked.least)
+    parts = here.take(~judged), here.take(judged)
+    price = min(
+        curve.price_of(asked.coverage * part.identified) for curve, part in zip(curves, parts, strict=True)
+    )
+    if asked.max_packets is not None:
+        whole = order.curve(learned, here, costs)
+        price = max(price, whole.price_within(asked.max_packets))
+        if whole.at(price)[1] > asked.max_packets:
+            raise UsageError(
+                f"--max-packets {asked.max_packets:g}: one handshake with each of these services takes "
+                f"{whole.at(np.inf)[1]:,.0f} packets"
+            )
+    reached = [curve.at(price) for curve in curves]
+    merged = _both(curves)
+    names = learnt.handshakes
+    others = [("all handshakes, until data comes", tuple(range(len(names))))]
+    for preset in _PRESETS:
+        members = choice.preset(preset)
+        if set(members) <= set(names):
+            others.append((preset, tuple(names.index(member) for member in members)))
+    told = Told(
+        services=len(here),
+        ports=len(np.unique(here.ports)),
+        left_out=learnt.left_out,
+        identified=here.identified,
+        packets=here.packets(costs),
+        handshakes=names,
+        held_out=Point("this plan", sum(r[0] for r in reached), sum(r[1] for r in reached)),
+        others=tuple(_other(name, one, here, costs) for name, one in others),
+        curve=plantext.points(merged[0].tolist(), merged[1].tolist(), here.identified),
+        orders=(),
+    )
+    return learned.cut(price), told
+
+
+def _both(curves: tuple[order.Curve, order.Curve]) -> tuple[order.Floats, order.Floats]:
+    """Both halves as one curve: (identified, packets) as the price falls for both."""
+    prices = np.unique(np.concatenate([curve.worth for curve in curves]))[::-1]
+    identified, packets = np.zeros(len(prices)), np.zeros(len(prices))
+    for curve in curves:
+        taken = np.searchsorted(-curve.worth, -prices, side="right")
+        identified += np.concatenate([[0.0], curve.identified])[taken]
+        packets += np.concatenate([[0.0], curve.packets])[taken]
+    return identified, packets
+
+
+def _other(name: str, one: tuple[int, ...], services: order.Services, costs: order.Costs) -> Point:
+    gains, packets = order.run(order.single(one), services, costs)
+    return Point(name, float(gains.sum()), float(packets.sum()))
+
+
+def _write_up(learned: order.Learned, learnt: learning.Learnt, told: Told) -> tuple[str, Told]:
+    """The file, and what is said of it."""
+    here = learnt.services if learnt.inside is None else learnt.services.take(learnt.inside)
+    orders, of_port = order.merged(learned, here, MOST)
+    counts = np.bincount(of_port[here.ports], minlength=len(orders)).tolist()
+    named = [tuple(learnt.handshakes[at] for at in one) for one in orders]
+    shown = [
+        (plantext.ranges(of_port == at) if at else "all other ports", named[at], counts[at])
+        for at in sorted(range(len(orders)), key=lambda at: -counts[at])
+    ]
+    told = Told(**{**vars(told), "orders": tuple(shown)})
+    return plantext.toml(named, of_port, counts, told), told
+
+
+def _about(asked: argparse.Namespace) -> About:
+    """Raises UsageError."""
+    names: tuple[str, ...] = ()
+    retransmits = 1
+    if asked.metadata_file is not None:
+        names, retransmits = _metadata(asked.metadata_file)
+    if asked.handshakes is not None:
+        names = choice.handshakes([name.strip() for name in asked.handshakes.split(",")]).names
+    if asked.retransmit_number is not None:
+        retransmits = asked.retransmit_number
+    return About(names, retransmits)
+
+
+def _metadata(path: str) -> tuple[tuple[str, ...], int]:
+    where = f"--metadata-file {printable(path)}"
+    try:
+        with open(path, "rb") as file:
+            found = json.loads(file.read(1 << 26))
+    except OSError as error:
+        raise UsageError(f"cannot read {printable(path)}: {error.strerror}") from error
+    except (ValueError, RecursionError):
+        raise UsageError(f"{where}: is no metadata of a scan") from None
+    try:
+        names = found["scan"]["handshakes"]
+        retransmits = found["options"]["retransmit_number"]
+        forced = found["options"]["force_all_handshakes"]
+    except (KeyError, TypeError, IndexError):
+        raise UsageError(f"{where}: is no metadata of a scan") from None
+    if not isinstance(names, list) or not all(isinstance(name, str) and name in BY_NAME for name in names):
+        raise UsageError(f"{where}: does not say which handshakes the scan did")
+    if forced is not True:
+        raise UsageError(
+            f"{where}: the scan was made without -forceAllHandshakes, so there is no order to learn"
+        )
+    return tuple(names), retransmits if isinstance(retransmits, int) and 0 <= retransmits <= 100 else 1
+
+
+def _share(text: str) -> float:
+    """A share: 0.995, 99.5% or 99.5."""
+    try:
+        value = float(text.removesuffix("%"))
+    except ValueError:
+        value = -1.0
+    if text.endswith("%") or 1 < value <= 100:
+        value /= 100
+    if not 0 < value <= 1:
+        raise argparse.ArgumentTypeError(f"{printable(text)} must be a share, as in 99.5% or 0.995")
+    return value
+
+
+def _count(text: str) -> float:
+    units = {"k": 1e3, "m": 1e6, "g": 1e9}
+    try:
+        value = float(text[:-1]) * units[text[-1].lower()] if text[-1:].lower() in units else float(text)
+    except ValueError:
+        value = 0.0
+    if not 1 <= value < 1e18:
+        raise argparse.ArgumentTypeError(f"{printable(text)} must be a number of packets, as in 200000 or 5M")
+    return value
+
+
+def _whole(text: str) -> int:
+    if not text.isascii() or not text.isdigit() or len(text) > 6:
+        raise argparse.ArgumentTypeError(f"{printable(text)} must be a whole number")
+    return int(text)
+
+
+def _size(path: str) -> int:
+    try:
+        return os.stat(path).st_size
+    except (OSError, ValueError):
+        return 0
+
+
+def _inputs(asked: argparse.Namespace) -> tuple[str, ...]:
+    return (asked.file, *((asked.metadata_file,) if asked.metadata_file is not None else ()))
+
+
+def _write(descriptor: int, data: bytes) -> None:
+    view = memoryview(data)
+    while view:
+        view = view[os.write(descriptor, view) :]
+
+
+def _parser() -> program.Parser:
+    parser = program.Parser(
+        prog="lzr plan",
+        description="Learn from a scan with -forceAllHandshakes which handshakes are worth their packets on "
+        "which port, and write the file for lzr -handshakes-by-port.",
+        allow_abbrev=False,
+    )
+    parser.add_argument("file", nargs="?", default="-", help="results of the scan (default: standard input)")
+    parser.add_argument(
+        "-o", "--output", default="-", metavar="FILE", help="the order, as TOML (default: stdout)"
+    )
+    parser.add_argument("--overwrite", action="store_true", help="replace FILE if it exists")
+    parser.add_argument(
+        "--coverage",
+        type=_share,
+        default=COVERAGE,
+        metavar="SHARE",
+        help="identify this share of what all handshakes do, on hosts not learned from (default: 99.5%%)",
+    )
+    parser.add_argument(
+        "--max-packets",
+        type=_count,
+        metavar="N",
+        help="spend no more on as many services as the scan has, whatever the coverage",
+    )
+    parser.add_argument(
+        "--network",
+        metavar="CIDR",
+        help="learn for this network; where it has few services on a port, the whole scan's count",
+    )
+    parser.add_argument(
+        "--handshakes",
+        metavar="A,B,C",
+        help="those of the scan, in their order, where its records do not name them",
+    )
+    parser.add_argument(
+        "-m", "--metadata-file", metavar="FILE", help="the scan's metadata, which say its handshakes"
+    )
+    parser.add_argument(
+        "--retransmit-number",
+        type=_whole,
+        metavar="N",
+        help="-rn of the scans to come, which silence costs (default: that of the metadata, else 1)",
+    )
+    parser.add_argument(
+        "--least",
+        type=_whole,
+        default=5,
+        metavar="N",
+        help="services on a port that give it an order of its own (default: 5)",
+    )
+    parser.add_argument("--json", action="store_true", help="what is said of the order as JSON")
+    parser.add_argument("-q", "--quiet", action="store_true", help="say nothing of the order")
+    return parser

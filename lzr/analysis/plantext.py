@@ -1,0 +1,146 @@
+"""What a learned order looks like: the TOML file that a scan takes, the table that a person reads."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+
+from lzr.analysis.order import Bytes
+from lzr.options.types import show_port_list
+
+_STEPS = (0.5, 0.8, 0.9, 0.95, 0.98, 0.99, 0.995, 0.999, 1.0)
+"""Shares of the curve that are shown."""
+_WIDTH = 100
+
+
+@dataclass(frozen=True)
+class Point:
+    """Services identified and packets spent, by what is called `name`."""
+
+    name: str
+    identified: float
+    packets: float
+
+
+@dataclass(frozen=True)
+class Told:
+    """What is said of a plan.
+
+    services, ports, left_out: of the scan. identified, packets: by all handshakes with each, whose names are
+    `handshakes`. held_out: what the plan does with each service where its host was not learned from. others:
+    other orders, with the same services. curve: the plan's, as steps are taken. orders: ports, handshakes and
+    services of each.
+    """
+
+    services: int
+    ports: int
+    left_out: int
+    identified: int
+    packets: float
+    handshakes: tuple[str, ...]
+    held_out: Point
+    others: tuple[Point, ...]
+    curve: tuple[Point, ...]
+    orders: tuple[tuple[str, tuple[str, ...], int], ...]
+
+
+def points(identified: Sequence[float], packets: Sequence[float], reachable: float) -> tuple[Point, ...]:
+    """Of a whole curve: the first step with each service, round shares of what is reachable, all steps."""
+    got = np.asarray(identified)
+    places = {0: "the first handshake of each"}
+    for share in _STEPS:
+        at = np.flatnonzero(got >= share * reachable - 1e-9)
+        if len(at):
+            places.setdefault(int(at[0]), f"{share:.1%}")
+    places.setdefault(len(got) - 1, "all steps")
+    return tuple(Point(places[at], float(got[at]), float(packets[at])) for at in sorted(places) if len(got))
+
+
+def toml(orders: Sequence[tuple[str, ...]], of_port: Bytes, services: Sequence[int], told: Told) -> str:
+    """The file for -handshakes-by-port. orders: the first that of other ports; services: of each order."""
+    found, spent = (
+        _share(told.held_out.identified, told.identified),
+        _share(told.held_out.packets, told.packets),
+    )
+    lines = [
+        f"# Learned by lzr plan from {told.services:,} services on {told.ports:,} ports. On hosts that it",
+        f"# was not learned from: {found} of what all {len(told.handshakes)} handshakes identify,",
+        f"# for {spent} of their packets.",
+        f"default = {_list(orders[0])}",
+        "",
+        "[ports]",
+    ]
+    for number, order in sorted(enumerate(orders), key=lambda item: -services[item[0]]):
+        if number:
+            count = services[number]
+            key = ranges(of_port == number)
+            lines.append(f'"{key}" = {_list(order)}  # {count:,} service{"s" * (count != 1)}')
+    return "\n".join(lines) + "\n"
+
+
+def ranges(ports: np.ndarray[Any, np.dtype[np.bool_]]) -> str:
+    """As after -p, of a mask of 65536."""
+    found = np.flatnonzero(ports)
+    if not len(found):
+        return ""
+    gaps = np.flatnonzero(np.diff(found) > 1)
+    low, high = found[np.r_[0, gaps + 1]].tolist(), found[np.r_[gaps, len(found) - 1]].tolist()
+    return show_port_list(tuple(zip(low, high, strict=True)))
+
+
+def table(told: Told) -> str:
+    """For a person."""
+    return "\n".join(_lines(told)) + "\n"
+
+
+def _lines(told: Told) -> Iterator[str]:
+    left_out = f" ({told.left_out:,} that took no connection left out)" if told.left_out else ""
+    yield f"{told.services:,} services on {told.ports:,} ports{left_out}, {len(told.handshakes)} handshakes"
+    yield f"{told.identified:,} identified by any, for {told.packets:,.0f} packets of all"
+    yield ""
+    yield "on hosts that were not learned from      identified         of all   packets   of all"
+    for point in (told.held_out, *told.others):
+        yield _row(point, told)
+    yield ""
+    yield "as steps are taken, the best first       identified         of all   packets   of all"
+    for point in told.curve:
+        yield _row(point, told)
+    yield ""
+    yield "services  order"
+    for ports, order, services in told.orders[:20]:
+        names = ",".join(order)
+        yield f"{services:>8,}  {names}  on {_shortened(ports, max(24, _WIDTH - 14 - len(names)))}"
+    if len(told.orders) > 20:
+        yield f"          and {len(told.orders) - 20} more orders"
+
+
+def _row(point: Point, told: Told) -> str:
+    return (
+        f"  {point.name[:36]:<36} {point.identified:>12,.0f} {_share(point.identified, told.identified):>14} "
+        f"{point.packets:>9,.0f} {_share(point.packets, told.packets):>8}"
+    )
+
+
+def as_dict(told: Told) -> dict[str, Any]:
+    """For a program."""
+    found = asdict(told)
+    found["orders"] = [
+        {"ports": ports, "handshakes": list(order), "services": services}
+        for ports, order, services in told.orders
+    ]
+    return found
+
+
+def _share(part: float, whole: float) -> str:
+    return f"{100 * part / whole:.1f} %" if whole else "-"
+
+
+def _list(order: Sequence[str]) -> str:
+    return "[" + ", ".join(f'"{name}"' for name in order) + "]"
+
+
+def _shortened(text: str, width: int) -> str:
+    return text if len(text) <= width else text[: width - 2].rpartition(",")[0] + ",…"
