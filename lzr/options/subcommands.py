@@ -34,6 +34,14 @@ SUBCOMMANDS = (
         "",
     ),
     Subcommand(
+        "plan",
+        "[SCAN] [FLAGS]",
+        "the handshakes worth their packets, by port",
+        "learn from a scan with -forceAllHandshakes which handshakes are worth their packets on which port, "
+        "and write the file for -handshakes-by-port",
+        "",
+    ),
+    Subcommand(
         "doctor",
         "[TARGET] [FLAGS]",
         "see whether a scan would begin here",
@@ -64,7 +72,7 @@ ANSWERS = (
         "[COMMAND|TOPIC]",
         "this, or help on one thing",
         "print help: on scanning, on a command, or on options, handshakes, fields or modules",
-        "guard ctl identify diff doctor options handshakes fields modules",
+        "guard ctl identify diff plan doctor options handshakes fields modules",
     ),
     Subcommand(
         "version",

@@ -1,0 +1,189 @@
+"""`lzr plan`: from a file of results to a file of orders, and each mistake in a sentence."""
+
+from __future__ import annotations
+
+import gzip
+import ipaddress
+import json
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from coordinator.commands import plan
+from lzr.options import byport
+from tests.madeservices import HANDSHAKES, NAMES, made
+
+NAMED = ("--handshakes", ",".join(HANDSHAKES))
+
+
+def records(count: int, *, named: bool = False, seed: int = 1) -> list[dict[str, Any]]:
+    """What -forceAllHandshakes writes of made services: one for each that got data, else one at the end."""
+    hosts, ports, kinds, outcomes = made(count, seed)
+    found: list[dict[str, Any]] = []
+    for host, port, kind, got in zip(hosts.tolist(), ports.tolist(), kinds, outcomes.tolist(), strict=True):
+        label = NAMES[kind].split()[-1]
+        base = {"saddr": str(ipaddress.IPv4Address(host)), "sport": port, "window": 64240, "RST": False}
+        answered = [at for at, outcome in enumerate(got) if outcome]
+        for at in answered or [len(got) - 1]:
+            record = {**base, "HandshakeNum": at, "fingerprint": label if got[at] == 2 else "unknown"}
+            record |= {"data": "x"} if answered else {}
+            record |= {"expectedRToLZR": "data"} | ({"handshake": HANDSHAKES[at]} if named else {})
+            found.append(record)
+    return found
+
+
+def write(path: Path, rows: list[dict[str, Any]]) -> Path:
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return path
+
+
+def run(capsys: pytest.CaptureFixture[str], *words: str | Path) -> tuple[int, str, str]:
+    status = plan.main([str(word) for word in words])
+    out, err = capsys.readouterr()
+    return status, out, err
+
+
+@pytest.fixture(scope="module")
+def scan(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write(tmp_path_factory.mktemp("plan") / "scan.json", records(6_000))
+
+
+def test_a_scan_becomes_orders_that_a_scan_takes(
+    scan: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    order = tmp_path / "order.toml"
+    status, out, err = run(capsys, scan, *NAMED, "-o", order)
+    assert (status, err) == (0, "")
+    found = byport.read([str(order)], lambda path: Path(path).read_bytes())
+    settled = byport.settle(found.default, found)
+    first = {port: settled.named(int(settled.of_port[port]))[0] for port in (80, 443, 53, 445, 1723, 5900)}
+    assert (first[53], first[445], first[5900]) == ("dns", "smb", "wait")
+    assert first[443] in ("http", "tls")
+    assert "6,000 services on" in out
+    assert "10 handshakes" in out
+    for name in ("this plan", "all handshakes, until data comes", "auto", "iana", "ephemeral"):
+        assert f"  {name} " in out
+    assert "exists; --overwrite replaces it" in run(capsys, scan, *NAMED, "-o", order)[2]
+    status, out, err = run(capsys, scan, *NAMED, "-o", order, "--overwrite", "-json", "--coverage", "99.9%")
+    assert (status, err) == (0, "")
+    told = json.loads(out)
+    assert told["services"] == 6_000
+    assert told["held_out"]["identified"] >= 0.99 * told["identified"]
+    assert told["held_out"]["packets"] <= 0.5 * told["packets"]
+    curve = [(point["identified"], point["packets"]) for point in told["curve"]]
+    assert curve == sorted(curve)
+    assert sum(order["services"] for order in told["orders"]) == 6_000
+
+
+def test_packets_bound_it(scan: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    spent = {}
+    for most in ("20k", "1M"):
+        status, out, err = run(capsys, scan, *NAMED, "-q", "--max-packets", most)
+        assert (status, err) == (0, "")
+        orders = [tomllib.loads(out)["default"], *tomllib.loads(out)["ports"].values()]
+        spent[most] = sum(map(len, orders))
+    assert spent["20k"] < spent["1M"]
+    status, out, err = run(capsys, scan, *NAMED, "--max-packets", "6000")
+    assert (status, out) == (2, "")
+    assert "--max-packets 6000: one handshake with each of these services takes" in err
+
+
+def test_names_from_the_records_and_from_the_metadata(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    plain, meta = write(tmp_path / "plain", records(600)), tmp_path / "meta"
+    named = write(tmp_path / "named", records(600, named=True))
+    packed = tmp_path / "packed.gz"
+    packed.write_bytes(gzip.compress(plain.read_bytes()))
+    about: dict[str, Any] = {"scan": {"handshakes": list(HANDSHAKES)}}
+    about["options"] = {"retransmit_number": 1, "force_all_handshakes": True}
+    meta.write_text(json.dumps(about))
+    results = [
+        run(capsys, *words)
+        for words in (
+            (plain, *NAMED),
+            (named,),
+            (packed, "-m", meta),
+            (named, *NAMED, "--retransmit-number", "1"),
+        )
+    ]
+    assert {status for status, _, _ in results} == {0}
+    assert len({out for _, out, _ in results}) == 1
+    meta.write_text(json.dumps(about | {"options": {"retransmit_number": 1, "force_all_handshakes": False}}))
+    assert "without -forceAllHandshakes" in run(capsys, plain, "-m", meta)[2]
+
+
+def test_a_network_has_orders_of_its_own(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    rows = records(2_000)
+    base = {"sport": 80, "window": 1, "HandshakeNum": 8, "fingerprint": "redis", "data": "x"}
+    rows += [base | {"saddr": f"198.51.100.{last}"} for last in range(40)]
+    scan = write(tmp_path / "scan", rows)
+    status, out, _ = run(capsys, scan, *NAMED, "--network", "198.51.100.0/24", "--json", "-o", tmp_path / "o")
+    assert status == 0
+    told = json.loads(out)
+    assert (told["services"], told["ports"]) == (40, 1)
+    (own,) = [order["handshakes"] for order in told["orders"] if order["services"] == 40]
+    assert own[0] == "redis"
+    _, out, _ = run(capsys, scan, *NAMED, "-q")
+    orders = {
+        port: order for ports, order in tomllib.loads(out)["ports"].items() for port in ports.split(",")
+    }
+    assert orders["80"][0] in ("http", "sip")
+
+
+def test_what_is_no_service_is_left_out(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    rows = records(600)
+    one = {"window": 64000, "HandshakeNum": 0, "fingerprint": "unknown", "sport": 9}
+    rows += [
+        one | {"saddr": "192.0.2.1", "expectedRToLZR": "sa"},  # no SYN-ACK
+        one | {"saddr": "192.0.2.2", "RST": True},  # refused
+        one | {"saddr": "192.0.2.3", "window": 0},
+        one | {"saddr": "192.0.2.4", "ackingFirewall": True},
+        one | {"saddr": "192.0.2.5", "HandshakeNum": 9, "RST": True},  # it took all, and reset each
+    ]
+    status, out, _ = run(capsys, write(tmp_path / "scan", rows), *NAMED, "--json", "-o", tmp_path / "o")
+    assert (status, json.loads(out)["services"], json.loads(out)["left_out"]) == (0, 601, 4)
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        ((), "the records do not name their handshakes"),
+        (("--handshakes", "http,tls"), "a record has HandshakeNum 9, and --handshakes names 2"),
+        (("--handshakes", "htpt"), "htpt is not a handshake; did you mean http?"),
+        (("-m", "/nowhere"), "cannot read /nowhere"),
+        (("-m", "/dev/null"), "is no metadata of a scan"),
+        ((*NAMED, "--network", "300.1.1.1"), "is no network"),
+        ((*NAMED, "--network", "203.0.113.0/31"), "no service of the scan is in it"),
+        ((*NAMED, "--coverage", "101%"), "must be a share"),
+        ((*NAMED, "--max-packets", "many"), "must be a number of packets"),
+        ((*NAMED, "-o", "/nowhere/x"), "cannot write /nowhere/x"),
+    ],
+)
+def test_a_mistake_is_one_sentence(
+    scan: Path, capsys: pytest.CaptureFixture[str], words: tuple[str, ...], sentence: str
+) -> None:
+    status, out, err = run(capsys, scan, *words)
+    assert (status, out, err.count("\n")) == (2, "", 1)
+    assert err.startswith("lzr plan: ")
+    assert sentence in err
+
+
+def test_scans_from_which_no_order_can_be_learned(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    first: dict[tuple[str, int], dict[str, Any]] = {}
+    for row in records(300):
+        first.setdefault((row["saddr"], row["sport"]), row)
+    silent = [row for row in records(300) if "data" not in row]
+    for rows, sentence in (
+        (list(first.values()), "no service in it has answers to two handshakes"),
+        (silent, "no service in it sent data"),
+        ([], "no record in it is of a service"),
+        ([{"saddr": "x" * 5000, "sport": 1, "fingerprint": "http"}] * 3, "holds no results of lzr"),
+    ):
+        status, out, err = run(capsys, write(tmp_path / "scan", rows), *NAMED)
+        assert (status, out, err.count("\n")) == (2, "", 1), err
+        assert sentence in err
+    only = write(tmp_path / "scan", [row for row in records(99) if not row["HandshakeNum"]])
+    assert "did one handshake only" in run(capsys, only, "--handshakes", "http")[2]
