@@ -144,6 +144,8 @@ NAMES: dict[str, tuple[tuple[bytes, str], ...]] = {
 _VERSION = re.compile(rb"(?:^|[\s/(_-])[vVX]?(\d{1,4}(?:\.\w{1,12}){1,5})")
 _ROUTING = re.compile(rb"\r\nHello, this is ([A-Za-z]{1,32}) \(version ([^)\s]{1,40})\)")
 _SERVER = re.compile(rb"\nserver:([^\n]{0,120})", re.IGNORECASE)
+_PLAIN_NUMBER = re.compile(rb"[0-9]+(?:\.[0-9A-Za-z_-]+)+")
+_ADDRESS = re.compile(rb"[0-9]+\.[0-9]+\.[0-9]+\.[0-9]+")
 _MICROSOFT_NEWS = re.compile(rb"20[01] NNTP Service [^\r\n]{0,60}?Version: (\d{1,4}(?:\.\d{1,5}){1,4})")
 _SSH_VERSION = re.compile(rb"[-_/ ](?:v|release_)?(\d[A-Za-z0-9.~]*)")
 
@@ -199,11 +201,16 @@ def _ssh(data: bytes) -> Stated:
 
 
 def server(value: bytes) -> Stated:
-    """A Server field (RFC 9110 §10.2.4): product, slash, version."""
+    """A Server field (RFC 9110 §10.2.4): product, slash, version; or a version as the last word."""
     value = value[:120]
     if not value:
         return NOTHING
     name, slash, rest = value.partition(b"/")
+    if not slash:
+        name, _, number = value.rpartition(b" ")
+        number = number[1:] if number[:1] in b"vV" else number
+        if name and b"(" not in name and _PLAIN_NUMBER.fullmatch(number) and not _ADDRESS.fullmatch(number):
+            return name.rstrip().decode("latin-1"), number.decode("latin-1")
     if not slash or b"(" in name:
         return value.decode("latin-1"), ""
     version = rest.split(b" ", 1)[0].split(b",", 1)[0]

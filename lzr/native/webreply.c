@@ -285,6 +285,38 @@ static PyObject *pair(PyObject *found, struct text server)
     return both;
 }
 
+/* products.server: where the last word, without a "v", is a version: digits, then parts of letters and digits behind dots,
+ * which are no address. Returns where it begins, and in `size` what is left in front of it; 0 where it is none. */
+static size_t last_number(struct text value, size_t *size)
+{
+    size_t at = value.size, dots = 0, part = 0, plain = 1;
+    while (at > 0 && value.at[at - 1] != ' ')
+        at--;
+    const size_t end = at;
+    if (at == 0 || memchr(value.at, '(', at - 1) != NULL)
+        return 0;
+    if (at < value.size && lower(value.at[at]) == 'v')
+        at++;
+    for (size_t i = at; i < value.size; i++) {
+        uint8_t byte = value.at[i];
+        if (byte == '.') {
+            if (part == 0)
+                return 0;
+            dots++;
+            part = 0;
+        } else if (is_digit(byte) || (dots > 0 && is_word(byte))) {
+            plain &= is_digit(byte) != 0;
+            part++;
+        } else {
+            return 0;
+        }
+    }
+    if (dots == 0 || part == 0 || (dots == 3 && plain) || end == 1)
+        return 0;
+    *size = right_stripped((struct text){value.at, end - 1}).size;
+    return at;
+}
+
 /* products.server: product and version of a Server field */
 static int stated(struct text server, PyObject **product, PyObject **version)
 {
@@ -300,6 +332,10 @@ static int stated(struct text server, PyObject **product, PyObject **version)
             number.size++;
         if (number.size > 0 && !is_digit(*number.at))
             number.size = 0;
+    } else if (slash == NULL) {
+        size_t at = last_number(server, &name.size);
+        if (at > 0)
+            number = (struct text){server.at + at, server.size - at};
     }
     *product = PyUnicode_DecodeLatin1((const char *)name.at, (Py_ssize_t)name.size, NULL);
     *version = PyUnicode_DecodeLatin1((const char *)number.at, (Py_ssize_t)number.size, NULL);

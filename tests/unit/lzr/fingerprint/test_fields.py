@@ -39,6 +39,23 @@ SAID = [
         ("Sample timsieved", "2.4.17"),
     ),
     ("managesieve", BY_NAME["managesieve"].examples[1], ("Example Pigeonhole", "")),
+    (
+        "managesieve",
+        b'"IMPLEMENTATION" "Dovecot (Sample) Pigeonhole"\r\n',
+        ("Dovecot (Sample) Pigeonhole", ""),
+    ),
+    ("munin", b"# munin node at box.example.com\n", ("Munin node", "")),
+    (
+        "apcupsd",
+        b"\0\x18APC      : 001,019,0476\n\0\x20VERSION  : 3.14.14 (31 May 2016)\n",
+        ("apcupsd", "3.14.14"),
+    ),
+    ("nrpe", b"\0\2\0\2\x7c\xcb\xd1\x92\0\0NRPE v4.1.0" + bytes(99), ("NRPE", "4.1.0")),
+    (
+        "jdwp",
+        b"JDWP-Handshake\0\0\0\xe7\0\0\0\1\x80\0\0Debug\nJVM version 17.0.2+8 (Sample 64-Bit Server VM, x)",
+        ("Sample 64-Bit Server VM", "17.0.2"),
+    ),
     ("lmtp", BY_NAME["lmtp"].examples[0], ("Cyrus", "3.6.1")),
     ("acap", BY_NAME["acap"].examples[0], ("Example", "1.0")),
     ("mupdate", BY_NAME["mupdate"].examples[0], ("Cyrus Murder", "3.2.6")),

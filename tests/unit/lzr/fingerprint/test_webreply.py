@@ -34,6 +34,7 @@ BITS = [
     *(b"\nServer: ", b"\nserver:\t", b"\nUpgrade: ", b"\nSet-Cookie: ", b"\nLocation: http://x"),
     *(b'\nWWW-Authenticate: Basic realm="', b"<title>", b"<TITLE lang=x>\n ", b'{"kind": "Status"'),
     *(b"<" * 40, b"\nX-Jenkins:"),
+    *(b" 2.4.4\r\n", b" v1.0-x\r\n", b"\nServer: a b 1.2", b" 192.0.2.1\r\n", b"(", b".", b"1"),
 ]
 TEXTS = st.one_of(
     st.sampled_from(BITS), st.sampled_from(ROWS).map(lambda row: row[70:]), st.binary(max_size=9)
@@ -222,6 +223,38 @@ def test_servers_are_remembered_by_all_they_say() -> None:
     )
     assert (left, counts) == ([], {1: len(replies)})
     assert names == [Identity("http", "", *products.server(value)) for value in values]
+
+
+SERVERS = st.lists(
+    st.sampled_from(
+        [b" ", b"  ", b"v", b"V", b".", b"1", b"20", b"a", b"-", b"_", b"(", b")", b"/", b",", b"\t"]
+    )
+).map(b"".join)
+
+
+@given(SERVERS)
+def test_a_version_as_the_last_word(value: bytes) -> None:
+    data = b"HTTP/1.1 200 OK\r\nServer: x%s\r\n\r\n" % value
+    agrees(data)
+
+
+@pytest.mark.parametrize(
+    ("value", "product", "version"),
+    [
+        (b"Icecast 2.4.4", "Icecast", "2.4.4"),
+        (b"Some Server v1.0-beta", "Some Server", "1.0-beta"),
+        (b"nginx/1.22.1", "nginx", "1.22.1"),
+        (b"box 192.0.2.1", "box 192.0.2.1", ""),
+        (b"Apache (Unix) 1.2", "Apache (Unix) 1.2", ""),
+        (b"Server 2008", "Server 2008", ""),
+        (b"1.2", "1.2", ""),
+        (b"x 1..2", "x 1..2", ""),
+    ],
+)
+def test_a_server_field(value: bytes, product: str, version: str) -> None:
+    found = both_say(b"HTTP/1.1 200 OK\r\nServer: %s\r\n\r\n" % value)
+    assert found is not None
+    assert (found.product, found.version) == (product, version)
 
 
 def test_where_an_application_is_known_by_another_field_it_is_not_forgotten() -> None:
