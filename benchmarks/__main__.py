@@ -1,6 +1,6 @@
 """Everything that is asked of the speed, in one run: `make bench` (some ten minutes; `--quick`: about three).
 
-    sudo .venv/bin/python -m benchmarks [--quick]
+    sudo .venv/bin/python -m benchmarks [--quick] [--zmap zmap /opt/zmap4/zmap]
 
 Each part says first what is asked for. The parts are programs of their own, for whoever wants only one.
 """
@@ -12,6 +12,7 @@ import sys
 from collections.abc import Callable
 
 from benchmarks import (
+    beside,
     calm,
     classify,
     endtoend,
@@ -36,7 +37,9 @@ def _text(_: list[str]) -> None:
 def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="benchmarks", description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--quick", action="store_true", help="fewer flows and rounds")
-    quick = parser.parse_args(argv).quick
+    parser.add_argument("--zmap", nargs="+", default=["zmap"], metavar="PATH", help="ZMaps to compare with")
+    options = parser.parse_args(argv)
+    quick, zmaps = options.quick, options.zmap
     flows, repeat = ("200000", "1") if quick else ("400000", "3")
     many = "200000" if quick else "1000000"
     parts: list[tuple[str, Callable[[list[str]], object], list[str]]] = [
@@ -86,9 +89,14 @@ def main(argv: list[str] | None = None) -> int:
             ["--repeat", "1"] if quick else [],
         ),
         (
-            "A sweep: a silent pair at most 1.5 times that floor; less CPU than zmap | lzr; 200 MB",
+            "A sweep: a silent pair at most 1.5 times that floor, 200 MB for 2^32 pairs",
             sweep.main,
             ["--repeat", "1"] if quick else [],
+        ),
+        (
+            "A sweep beside zmap | lzr and masscan: no fewer hosts, less CPU, no more packets",
+            beside.main,
+            [*(["--repeat", "1", "--pairs", "262144"] if quick else []), "--zmap", *zmaps],
         ),
     ]
     for title, run, words in parts:

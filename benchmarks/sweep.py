@@ -1,17 +1,18 @@
-"""A whole sweep: a silent pair beside the floor of its SYN, `lzr -p` beside `zmap | lzr`, memory.
+"""A whole sweep: a silent pair beside the floor of its SYN, one that answers beside one of a list, memory.
 
-    sudo .venv/bin/python -m benchmarks.sweep [--pairs 400000] [--rate 50000] [--repeat 3]
+    sudo .venv/bin/python -m benchmarks.sweep [--pairs 400000] [--repeat 3]
 
 All runs of a round are in the same namespaces, one after the other, with the same responder. A silent pair
-is what a long sweep costs more than a short one. Asked: at most 1.5 times the floor (floor.c --syns), with
-1 % and with 60 % answering no more processor time than ZMap with lzr behind it, and the same hosts found; at
-most 200 MB for 2^32 pairs.
+is what a long sweep costs more than a short one. Asked: at most 1.5 times the floor (floor.c --syns); a pair
+that answers takes no more than as a line of a list (`-sendSYNs`); at most 200 MB, all processes together, for
+2^32 pairs with 10,000 flows in flight. `benchmarks.beside` compares with other programs.
 """
 
 from __future__ import annotations
 
 import argparse
 import os
+import re
 import statistics
 import subprocess
 import sys
@@ -21,11 +22,11 @@ from typing import Any
 from benchmarks.processes import Watcher
 from benchmarks.syns import floor
 from tests.lab.net import lab
+from tests.lab.rate import write_hosts
 from tests.lab.responder import FIRST, PORT, SCANNER, Range
-from tests.lab.scan import LZR, zmap_words
+from tests.lab.scan import LZR
 
 SHORT = 0.125
-FEW, MANY = "h" + 99 * "n", "hhhnn"
 QUICK = ("-handshakes", "http", "-t", "1", "-c", "2")
 
 
@@ -58,9 +59,7 @@ def timed(arena: Range, *words: str | Path) -> dict[str, Any]:
 
 
 def respond(arena: Range, pairs: int, classes: str) -> Any:
-    return arena.respond(
-        first=FIRST, count=pairs, port=PORT, source=SCANNER, classes=classes, more=["--premade"]
-    )
+    return arena.respond(first=FIRST, count=pairs, port=PORT, source=SCANNER, classes=classes)
 
 
 def swept(arena: Range, pairs: int, classes: str, *words: str) -> dict[str, Any]:
@@ -73,15 +72,25 @@ def swept(arena: Range, pairs: int, classes: str, *words: str) -> dict[str, Any]
     return found | {"counters": responder.stop(), "hosts": hosts(out)}
 
 
-def piped(arena: Range, pairs: int, classes: str, rate: int) -> dict[str, Any]:
-    """The same by `zmap | lzr`."""
-    responder = respond(arena, pairs, classes)
-    out, script = arena.lab.directory / "sweep.out", arena.lab.directory / "sweep.sh"
+def listed(arena: Range, pairs: int, classes: str, *words: str) -> dict[str, Any]:
+    """The same pairs as lines of a list."""
+    respond(arena, pairs, classes)
+    source, out = arena.lab.directory / f"list.{pairs}", arena.lab.directory / "sweep.out"
     out.unlink(missing_ok=True)
-    zmap = zmap_words(arena.scanner, SCANNER, arena.gateway_mac, PORT, rate, [network(pairs)])
-    quoted = (" ".join(f"'{word}'" for word in line) for line in (zmap, [LZR, *QUICK, "--no-dashboard"]))
-    script.write_text(f"{' | '.join(quoted)} -f {out}\n")
-    return timed(arena, "bash", script) | {"counters": responder.stop(), "hosts": hosts(out)}
+    if not source.exists():
+        write_hosts(source, pairs)
+    more = ("--input-file", str(source), "-b", "/dev/null", "--no-dashboard", "-f", str(out))
+    return timed(arena, LZR, "-sendSYNs", *QUICK[:4], *words, *more) | {"hosts": hosts(out)}
+
+
+def answering(arena: Range, pairs: int) -> tuple[float, float]:
+    """µs of CPU of a pair that answers: of a sweep, and of a list."""
+    few, found = max(1 << 12, pairs // 8), []
+    for run in (swept, listed):
+        short, long = (run(arena, count, "h") for count in (few, pairs))
+        assert len(long["hosts"]) == pairs
+        found.append((long["cpu"] - short["cpu"]) / (pairs - few) * 1e6)
+    return found[0], found[1]
 
 
 def hosts(out: Path) -> set[bytes]:
@@ -106,7 +115,6 @@ def silent(arena: Range, pairs: int) -> tuple[float, float, dict[str, float]]:
 def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="sweep", description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--pairs", type=int, default=1 << 19)
-    parser.add_argument("--rate", type=int, default=50_000)
     parser.add_argument("--repeat", type=int, default=3)
     options = parser.parse_args(argv)
     pairs = 1 << (options.pairs - 1).bit_length()
@@ -118,21 +126,19 @@ def main(argv: list[str] | None = None) -> int:
         print(f"silent pair            {mine:7.3f} µs, the floor's SYN {base:.3f}; ratio {ratio:.2f}")
         for name, cpu in sorted(found[-1][2].items()):
             print(f"  {name:<20} {cpu:7.3f} µs")
-        for title, classes in (("1 % answer", FEW), ("60 % answer", MANY)):
-            one = swept(arena, pairs // 2, classes, "-r", str(options.rate))
-            other = piped(arena, pairs // 2, classes, options.rate)
-            truth = one["counters"]["syn_ack"]
-            print(f"{title}, {pairs // 2:,} pairs at {options.rate:,}/s")
-            for name, run in (("lzr -p", one), ("zmap | lzr", other)):
-                sent = run["counters"]["frames"] / max(1, len(run["hosts"]))
-                print(
-                    f"  {name:<12} {run['cpu']:6.2f} s CPU, {len(run['hosts']):,} hosts with a record of "
-                    f"{truth:,}, {sent:.2f} packets each"
-                )
-        respond(arena, 1, "n")  # so that there is a gateway
-        words = ("-p", "80", "0.0.0.0/0", *QUICK, "-b", "/dev/null", "--max-runtime", "8", "-r", "20000")
-        large = timed(arena, LZR, *words, "--no-dashboard", "-f", "/dev/null")
-        print(f"2^32 pairs             {large['pss'] / 1e6:7.1f} MB in all processes")
+        each = [answering(arena, pairs // 2) for _ in range(options.repeat)]
+        of_sweep, of_list = (statistics.median(one[at] for one in each) for at in (0, 1))
+        ratio = statistics.median(one[0] / one[1] for one in each)
+        print(
+            f"pair that answers      {of_sweep:7.3f} µs, as a line of a list {of_list:.3f}; ratio {ratio:.2f}"
+        )
+        arena.respond(classes="q")  # everybody answers the SYN and says nothing then
+        words = ("-p", "80", "0.0.0.0/0", "-handshakes", "http", "-t", "2", "-b", "/dev/null", "-r", "8000")
+        large = timed(arena, LZR, *words, "--max-runtime", "12", "--no-dashboard", "-f", "/dev/null")
+        flows = max(map(int, re.findall(r"in flight: (\d+)", large["log"])))
+        print(
+            f"2^32 pairs             {large['pss'] / 1e6:7.1f} MB in all processes, {flows:,} flows in flight"
+        )
     return 0
 
 

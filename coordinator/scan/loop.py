@@ -555,14 +555,14 @@ class Loop:
                 awaited += self.reading.filenos()
                 seconds = 0.0 if self.reading.pending else seconds
             seconds = 0.0 if self.intake.pending else seconds
-        if not resting:
+        if not resting and not (self.sweeping is not None and self.sweeping.resting(now)):
             awaited.append(self.pool.wakeup)
         if self.intake.backlog and not self.totals.paused:
             seconds = min(seconds, max(self.pacer.wait(now), _STRIDE))
         if self.feeder.waiting:
             seconds = min(seconds, _STUCK)
         if self.sweeping is not None:
-            waits = self.sweeping.wait(now, _STRIDE)
+            waits = self.sweeping.wait(now)
             if waits is not None and not (self.totals.paused and not self.sweeping.dealing.all_dealt):
                 seconds = min(seconds, waits)
         due = self.acknowledgements.wait(now)

@@ -26,12 +26,21 @@ from lzr.sweep.dealing import Closed, Dealing, Verdict
 from lzr.sweep.share import Share
 
 _BATCH = 2048  # pairs in one message
+_STRIDE = 0.016
+"""Seconds between two batches of stretches, which the workers ask slice by slice (`lzr.sweep.spread`): a turn
+of the coordinator costs as much as some hundred SYNs. Within the 20 ms that a `Bucket` holds.
+`benchmarks.beside`, 1 % answering, 50,000 a second: with 3 ms the coordinator took 1.6 s of CPU beyond its
+start, with 12 ms 0.8 s."""
+_LEAST_STRIDE = 0.003  # where the rate brings several messages in _STRIDE: for four
+_HASTE = 1.25  # how much quicker than the rate a stretch is asked: who is late catches up
+_MOST_SPAN = 0.05  # seconds over which a stretch is asked, at most
 _CLOGGED = 0.01  # seconds until another try where no worker has room: each has work for several times as long
 _REASONS = {"no_syn_ack": Verdict.NOTHING, "refused": Verdict.REFUSED} | {
     f"unreachable_{kind}": Verdict.UNREACHABLE + at for at, kind in enumerate(KINDS)
 }
 _UNANSWERED = tuple(_REASONS.values())
 """Verdicts of pairs that have no flow and are counted when their time is over."""
+_IS_UNANSWERED = np.isin(np.arange(Verdict.COUNT), _UNANSWERED)
 
 
 class Sweeping:
@@ -57,6 +66,7 @@ class Sweeping:
         self._departure = departure
         self._workers = workers
         self._turn = 0
+        self._next = 0.0  # when stretches are dealt again
         self._looked: dict[str, float] = {}  # by worker: all that came before has been looked at
         self._begin = dealing.next  # places before this have their fate in the sweep that is resumed
         self._before = self._lost = 0  # pairs closed that had their fate before; that have no way
@@ -98,8 +108,11 @@ class Sweeping:
         self.clogged = False
         if dealing.all_dealt and not dealing.due(now):
             return False
+        if now < self._next:
+            return False
         workers = self._workers() if self._feeder.has_room else []
         room = pacer.allowance(now)
+        span, stride = self._over(room)
         while workers and room > 0:
             worker = workers[self._turn % len(workers)]
             taken = dealing.take(min(room, _BATCH), worker.name, now)
@@ -107,7 +120,7 @@ class Sweeping:
                 break
             stretch, skip = taken
             bits = np.packbits(skip) if skip.any() else b""
-            message = messages.Stretch(stretch.number, stretch.first, stretch.count, bits)
+            message = messages.Stretch(stretch.number, stretch.first, stretch.count, span, bits)
             if not try_feed(worker, messages.pack(message)):
                 dealing.give_back(stretch)
                 workers.remove(worker)
@@ -121,8 +134,17 @@ class Sweeping:
         if more and room > 0:
             self.clogged = True
             pacer.rest(now)
+        self._next = now + stride if dealt and not self.clogged else 0.0
         self._feeder.note_asked(dealt, held=more and pacer.rate is not None, clogged=self.clogged)
         return dealt > 0
+
+    def _over(self, room: int) -> tuple[int, float]:
+        """Over how many ns so many pairs are asked, and seconds until the next are dealt."""
+        rate = self._feeder.pacer.rate
+        if rate is None:
+            return 0, 0.0
+        span = min(_MOST_SPAN, room / rate / _HASTE)
+        return int(span * 1e9), max(_LEAST_STRIDE, min(_STRIDE, 4 * _BATCH / rate))
 
     def left(self, worker: str, now: float, *, lost: bool) -> int:
         """A worker has ended: how many pairs are asked again for that. lost: it died."""
@@ -201,17 +223,18 @@ class Sweeping:
         self._before += int(counts[Verdict.BEFORE])
         return int(sum(counts[verdict] for verdict in _UNANSWERED))
 
-    def wait(self, now: float, stride: float) -> float | None:
-        """Seconds until there is something to do; None if only what others do brings it about.
+    def resting(self, now: float) -> bool:
+        """Whether what comes meanwhile can wait until stretches are dealt again, so that it costs no turn."""
+        return not self.dealing.all_dealt and now < self._next
 
-        stride: between two batches.
-        """
+    def wait(self, now: float) -> float | None:
+        """Seconds until there is something to do; None if only what others do brings it about."""
         if self.clogged:
             return _CLOGGED
         if not self.dealing.all_dealt:
-            return max(self._feeder.pacer.wait(now), stride)
+            return max(self._feeder.pacer.wait(now), self._next - now, _LEAST_STRIDE)
         waits = self.dealing.wait(now)
-        return None if waits is None else max(waits, stride)  # overdue: until the workers have looked
+        return None if waits is None else max(waits, _STRIDE)  # overdue: until the workers have looked
 
 
 def sample(share: Share, place: int, count: int) -> Rows:
@@ -240,5 +263,4 @@ def _reasons(counts: NDArray[np.int64]) -> dict[str, int]:
 
 def _places(closed: Closed) -> NDArray[np.uint64]:
     """Of the pairs that are counted now."""
-    counted = np.isin(closed.verdicts, _UNANSWERED)
-    return (np.flatnonzero(counted) + closed.first).astype(np.uint64)
+    return (np.flatnonzero(_IS_UNANSWERED[closed.verdicts]) + closed.first).astype(np.uint64)

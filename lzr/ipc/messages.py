@@ -111,12 +111,14 @@ class Targets(Message, frozen=True):
 
 
 class Stretch(Message, frozen=True):
-    """Places of a sweep's share to be asked. skip: a bit for each, 1: not this one; nothing where all are."""
+    """Places of a sweep's share to be asked, over `span` ns. skip: a bit for each, 1: not this one; nothing
+    where all are."""
 
     columns = {"skip": _BYTE}
     number: Number
     first: Number
     count: Annotated[int, Meta(ge=1, le=1 << 16)]
+    span: Annotated[int, Meta(ge=0, le=1_000_000_000)]
     skip: Rows
 
     def check(self) -> None:
@@ -142,6 +144,9 @@ class Swept(Message, frozen=True):
         _require(not len(self.v4) % 2 and not len(self.v6) % 2, "half an address")
 
 
+_TOLD = np.isin(np.arange(Verdict.COUNT + 1), Verdict.TOLD)
+
+
 class Heard(Message, frozen=True):
     """Who answered a sweep. sent: numbers of stretches whose SYNs have left. verdicts: a
     `lzr.sweep.dealing.Verdict` for each row."""
@@ -153,7 +158,8 @@ class Heard(Message, frozen=True):
 
     def check(self) -> None:
         _require(len(self.rows) == len(self.verdicts), "verdicts on others than there are")
-        _require(bool(np.isin(self.verdicts, Verdict.TOLD).all()), "a verdict that is none")
+        told = _TOLD[np.minimum(self.verdicts, Verdict.COUNT)]
+        _require(bool(told.all()), "a verdict that is none")
 
 
 class Release(Message, frozen=True):

@@ -24,6 +24,7 @@ from lzr.sweep.dealing import Verdict
 from lzr.sweep.permutation import Permutation
 from lzr.sweep.share import Share
 from lzr.sweep.space import Space
+from lzr.sweep.spread import Spread
 from lzr.sweep.syns import OwnAddresses, Syns
 from lzr.targets.dedup import RecentTargets
 
@@ -36,7 +37,7 @@ _SHARED = ("peer_hi", "peer_lo", "own_hi", "own_lo", "peer_port", "own_port")
 
 
 class Sweeper:
-    """waiting: pairs that are to be asked. repeats: answers of those that were heard lately."""
+    """to_ask: the pairs that are to be asked. repeats: answers of those that were heard lately."""
 
     def __init__(self, swept: messages.Swept, plan: Plan, soon: int) -> None:
         """soon: ns after a SYN within which its answer is expected."""
@@ -46,7 +47,8 @@ class Sweeper:
         self._cookies = Cookies(keys.syn, keys.cookie, plan.ports)
         own = OwnAddresses(_halves(swept.v4), _halves(swept.v6), keys.addresses)
         self._syns = Syns(share, own, self._cookies)
-        self._stretches: deque[tuple[messages.Stretch, int]] = deque()  # with how many of it are done
+        self.to_ask: Spread[messages.Stretch] = Spread()
+        self._made: Rows = np.empty(0, FRAME)  # the SYNs of the stretch that is being asked
         self._begun: list[int] = []  # numbers of stretches whose last SYN was made
         self._rows: list[Rows] = []
         self._verdicts: list[NDArray[np.uint8]] = []
@@ -55,7 +57,6 @@ class Sweeper:
         )
         self._slice = max(1, soon // _SLICES)
         self._slices: deque[list[int]] = deque()  # when, SYNs, answers
-        self.waiting = 0
         self.repeats = 0
         self.forged = 0
         """ICMP errors that quote no SYN of ours."""
@@ -64,33 +65,35 @@ class Sweeper:
 
     # --- asking --------------------------------------------------------------------------------------------
 
-    def put(self, stretch: messages.Stretch) -> None:
+    def put(self, stretch: messages.Stretch, now: int) -> None:
         """A stretch to be asked in its turn."""
-        self._stretches.append((stretch, 0))
-        self.waiting += stretch.count
+        self.to_ask.put(stretch, stretch.count, stretch.span, now)
 
     def ask(self, most: int, ways: Ways, now: int) -> Rows:
-        """FRAME rows: the SYNs to at most so many of the pairs that wait."""
+        """FRAME rows: the SYNs to at most so many of the pairs that are due."""
         parts: list[Rows] = []
-        while self._stretches and most > 0:
-            stretch, done = self._stretches.popleft()
-            count = min(most, stretch.count - done)
-            skip = None
-            if len(stretch.skip):
-                skip = np.unpackbits(stretch.skip, count=stretch.count)[done : done + count] != 0
-            rows, lost = self._syns.take(stretch.first + done, count, ways, skip)
-            parts.append(rows)
-            if len(lost):
-                self._tell(_targets(lost), np.full(len(lost), Verdict.NO_WAY, np.uint8))
-            if done + count < stretch.count:
-                self._stretches.appendleft((stretch, done + count))
-            else:
+        while (taken := self.to_ask.take(most, now)) is not None:
+            stretch, done, count, over = taken
+            if not done:
+                self._make(stretch, ways)
+            # Some of its pairs may have no SYN: the others are spread as the pairs are.
+            first, end = (len(self._made) * pairs // stretch.count for pairs in (done, done + count))
+            parts.append(self._made[first:end])
+            if over:
                 self._begun.append(stretch.number)
-            self.waiting -= count
             most -= count
         rows = join(parts) if parts else np.empty(0, FRAME)
         self._note(now, len(rows), 0)
         return rows
+
+    def _make(self, stretch: messages.Stretch, ways: Ways) -> None:
+        """All SYNs of a stretch at once, also where they leave in slices."""
+        skip = None
+        if len(stretch.skip):
+            skip = np.unpackbits(stretch.skip, count=stretch.count) != 0
+        self._made, lost = self._syns.take(stretch.first, stretch.count, ways, skip)
+        if len(lost):
+            self._tell(_targets(lost), np.full(len(lost), Verdict.NO_WAY, np.uint8))
 
     # --- hearing -------------------------------------------------------------------------------------------
 
@@ -141,12 +144,14 @@ class Sweeper:
         rows = join(self._rows) if self._rows else np.empty(0, TARGET)
         verdicts = np.concatenate([np.empty(0, np.uint8), *self._verdicts])
         self._rows, self._verdicts = [], []
-        found = [
-            messages.Heard([], rows[at : at + _TOLD], verdicts[at : at + _TOLD])
-            for at in range(0, len(rows), _TOLD)
+        ends = range(_TOLD, max(1, len(rows)) + _TOLD, _TOLD)
+        # What is sent comes with the last answers, not before them: a stretch that is sent may be over.
+        return [
+            messages.Heard(
+                begun if end >= len(rows) else [], rows[end - _TOLD : end], verdicts[end - _TOLD : end]
+            )
+            for end in ends
         ]
-        # Behind the answers: a stretch that is sent may be over.
-        return [*found, messages.Heard(begun, rows[:0], verdicts[:0])] if begun else found
 
     # --- for the window ------------------------------------------------------------------------------------
 

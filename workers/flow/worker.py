@@ -98,10 +98,11 @@ class FlowWorker:
         self._releasing: deque[tuple[int, messages.Released]] = deque()  # after this batch, what
         self._hurrying = 0  # shards to be released behind targets that are still on the way
         self._poller = select.poll()
-        self._bell = select.poll()
+        self._bell, self._order_bell = select.poll(), select.poll()
         for sock in (self._feed, self._orders):
             self._poller.register(channels.descriptor(sock), select.POLLIN)
             self._bell.register(channels.descriptor(sock), select.POLLIN)
+        self._order_bell.register(channels.descriptor(self._orders), select.POLLIN)
         self._gone = dict.fromkeys(_RING_COUNTS, 0)  # by rings that have been released
         self._gone_errors: Counter[str] = Counter()
         self._stopping = False
@@ -130,11 +131,11 @@ class FlowWorker:
             if self._ordered:
                 self._read_orders()
             self._ordered = True
-            self._read_feed()
+            self._read_feed(start)
             if self._light:
                 work = engine.begin(start, time.time_ns())
             else:
-                few = engine.table.in_flight < _FEW
+                few = engine.table.in_flight < _FEW and not engine.asking
                 self._resting_until = start + (_SHORT_PAUSE if few else _PAUSE)
                 work = engine.turn(start, time.time_ns())
                 self._push_results()
@@ -157,7 +158,8 @@ class FlowWorker:
         """Wait for work. True if only targets came, so that the next turn can be a light one
         (`Engine.begin`).
 
-        After a turn it waits until `_resting_until`, so that packets gather; targets and orders end the wait.
+        After a turn it waits until `_resting_until`, so that packets gather; targets, orders and pairs of a
+        sweep that are due end the wait.
         """
         # ZeroMQ's descriptors tell of changes only: look before waiting on one that was not read to its end.
         if (
@@ -167,6 +169,7 @@ class FlowWorker:
         ):
             return now < self._resting_until and not self._engine.waiting
         held = self._engine.patience
+        asked = None if held is not None else self._engine.next_asked
         if held is not None:
             until = now + min(max(round(held * 1e9), _STRIDE), self._report_every)
             self._resting_until = min(until, self._resting_until) if now < self._resting_until else until
@@ -174,8 +177,16 @@ class FlowWorker:
             wait = self._resting_until - now
             if self._engine.outbox.pending or (self._engine.waiting and held is None):
                 wait = min(wait, _STUCK)
-            if rung := self._bell.poll(wait / 1e6):
+            soon = asked is not None and asked <= now + wait
+            if soon and asked is not None:
+                wait = max(0, asked - now)
+            # A feed that is not read now would ring on and on.
+            bell = self._bell if self._hurrying > 0 or self._has_room() else self._order_bell
+            if rung := bell.poll(wait / 1e6):
                 self._ordered = len(rung) > 1 or rung[0][0] != self._fed
+                return not self._engine.waiting
+            if soon:
+                self._ordered = False
                 return not self._engine.waiting
             now = self._resting_until
         if held is not None:
@@ -184,6 +195,8 @@ class FlowWorker:
         wait = (self._next_stats if due is None else min(due, self._next_stats)) - now
         if self._engine.outbox.pending or self._engine.waiting:
             wait = min(wait, _STUCK)
+        if asked is not None:
+            wait = min(wait, asked - now)
         if wait > 0:
             self._poller.poll(wait / 1e6)
         return False
@@ -197,7 +210,7 @@ class FlowWorker:
 
     # --- messages --------------------------------------------------------------------------------------
 
-    def _read_feed(self) -> None:
+    def _read_feed(self, now: int) -> None:
         self._drained = False
         while self._hurrying > 0 or self._has_room():
             message = channels.try_receive(self._feed, messages.FEED)
@@ -211,7 +224,7 @@ class FlowWorker:
                 case messages.Targets(rows=rows):
                     self._engine.backlog.put(rows)
                 case messages.Stretch() if self._engine.sweeper is not None:
-                    self._engine.sweeper.put(message)
+                    self._engine.sweeper.put(message, now)
 
     def _read_orders(self) -> None:
         while (message := channels.try_receive(self._orders, messages.FLOW_ORDERS)) is not None:

@@ -1,0 +1,88 @@
+"""Stretches of a sweep over time: a worker is given some milliseconds' worth at once, and asks it in slices.
+
+So the coordinator turns seldom and the wire sees a smooth rate all the same. Times are in ns, arguments.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+SLICE = 3_000_000
+"""ns between two slices of a stretch: at 10,000 a second 30 SYNs leave together. A judgement: a worker's turn
+costs what some tens of SYNs do."""
+
+T = TypeVar("T")
+
+
+@dataclass(slots=True)
+class Part(Generic[T]):
+    """count: pairs, of which `done` have been taken. begin: when the first of so many slices is due."""
+
+    what: T
+    count: int
+    begin: int
+    slices: int
+    done: int = 0
+
+    def due(self, now: int) -> int:
+        """How many may be taken by now and have not been."""
+        slices = min(self.slices, (now - self.begin) // SLICE + 1)
+        return max(0, -(-self.count * slices // self.slices) - self.done)
+
+    @property
+    def next_due(self) -> int:
+        """When the next of those that are left is due."""
+        return self.begin + self.done * self.slices // self.count * SLICE
+
+
+class Spread(Generic[T]):
+    """What is to be asked, in order, each part over a time of its own, one after the other."""
+
+    def __init__(self) -> None:
+        self.waiting = 0
+        """Pairs, due or not."""
+        self._parts: deque[Part[T]] = deque()
+        self._until = 0  # the last part's time ends then
+
+    def put(self, what: T, count: int, span: int, now: int) -> None:
+        """A part of so many pairs, over `span` ns from now, or from the end of the last; 0: at once."""
+        slices = max(1, span // SLICE)
+        begin = max(now, self._until) if span else now
+        self._parts.append(Part(what, count, begin, slices))
+        self._until = begin + span
+        self.waiting += count
+
+    def due(self, now: int) -> int:
+        """How many pairs may be taken now."""
+        found = 0
+        for part in self._parts:
+            if part.begin > now:
+                break
+            found += part.due(now)
+        return found
+
+    def next_due(self, now: int) -> int | None:
+        """When there is something to take; None if nothing is left, or if there is something already."""
+        if not self._parts or (due := self._parts[0].next_due) <= now:
+            return None
+        return due
+
+    def take(self, most: int, now: int) -> tuple[T, int, int, bool] | None:
+        """Of the first part: what it is, how many were taken before, how many now, whether that is all.
+
+        None where nothing is due.
+        """
+        if not self._parts:
+            return None
+        part = self._parts[0]
+        count, before = min(most, part.due(now)), part.done
+        if count <= 0:
+            return None
+        part.done += count
+        self.waiting -= count
+        over = part.done == part.count
+        if over:
+            self._parts.popleft()
+        return part.what, before, count, over
