@@ -13,7 +13,22 @@ TYPE_CHECKING = False  # as in typing, whose import alone costs 10 ms
 if TYPE_CHECKING:
     from typing import Any
 
+    import duckdb
+
     from lzr.fingerprint import identify
+
+
+def open(path: str) -> duckdb.DuckDBPyRelation:
+    """Results of a scan as a relation of DuckDB: ``.filter``, ``.df()``, ``.pl()``, SQL.
+
+    path: JSON lines, CSV, the feed for ZGrab2, each compressed or not, or Parquet of ``lzr export``. The
+    columns are those of `lzr.analysis.columns`. Lines that cannot be read are told by a warning. Needs
+    ``lzr[analysis]``. Raises `lzr.errors.UsageError`.
+    """
+    from importlib import import_module
+
+    found: duckdb.DuckDBPyRelation = import_module("coordinator.analysis.opened").relation(path)
+    return found
 
 
 def __getattr__(name: str) -> Any:  # PEP 562: the guard must be up before anything slow is imported

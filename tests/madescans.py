@@ -93,7 +93,7 @@ def record(number: int, rng: random.Random, *, data: bytes | None = None, enrich
         if product and label != "unknown":
             found["product"], found["version"] = product, f"{numbers[0]}.{numbers[1]}"
             if enrich:
-                found["os"], found["device"] = "Linux", "Web server"
+                found["device"], found["os"] = "Web server", "Linux"
                 found["cpe"] = f"cpe:/a:{product.lower()}:{product.lower()}:{numbers[0]}.{numbers[1]}"
         return found
     found["fingerprint"], found["PUSH"] = "unknown", False

@@ -10,12 +10,13 @@ import argparse
 import contextlib
 import os
 import secrets
+import signal
 import stat
 import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from coordinator.analysis.reading import Reading, duckdb
 from coordinator.analysis.source import Progress
@@ -34,7 +35,17 @@ class Parser(argparse.ArgumentParser):
 
 def ended(name: str, run: Callable[[], int]) -> int:
     """The exit status of `run`, a command's body; `name` is the command's, as in ``lzr NAME``."""
+    came: list[int] = []
+
+    def interrupted(number: int, _: object) -> NoReturn:
+        came.append(number)
+        raise KeyboardInterrupt  # SIGTERM too: what is half done is taken away as after Ctrl-C
+
+    before: dict[int, Any] = {}
     try:
+        with contextlib.suppress(ValueError):  # not in the main thread
+            for signum in (signal.SIGINT, signal.SIGTERM):
+                before[int(signum)] = signal.signal(signum, interrupted)
         status = run()
         sys.stdout.flush()
         return status
@@ -49,9 +60,16 @@ def ended(name: str, run: Callable[[], int]) -> int:
     except MemoryError:
         say(name, "there is not enough memory")
     except Exception as error:
+        if came:  # DuckDB, which was interrupted, has errors of its own for that
+            raise KeyboardInterrupt from None
         if not _of_duckdb(error):
             raise
+        if "Broken pipe" in str(error):
+            return OK
         say(name, f"{_io(error)}")
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
     return MISTAKE
 
 
@@ -101,7 +119,9 @@ def output(
         if stat.S_ISCHR(status.st_mode) and os.isatty(descriptor) and not force_pipe:
             raise UsageError("this is not for a terminal: name a file with -o, or send it into a pipe")
     else:
-        with contextlib.suppress(OSError, ValueError):
+        if "\0" in path or not path:
+            raise UsageError(f"cannot write {name}: that is no name of a file")
+        with contextlib.suppress(OSError):
             status = os.stat(path)
     for other in inputs:
         _refuse_same(status, name, other)
@@ -116,35 +136,70 @@ def output(
         return
     if status is not None and not overwrite:
         raise UsageError(f"{name} exists; --overwrite replaces it")
-    target = os.path.realpath(path)
-    beside = os.path.join(
-        os.path.dirname(target), f".{os.path.basename(target)[:100]}.{secrets.token_hex(6)}.part"
-    )
-    with _opened(beside, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, name) as descriptor:
-        try:
+    try:
+        with _unnamed(os.path.realpath(path), name) as (descriptor, keep):
             if status is not None:
                 os.fchmod(descriptor, stat.S_IMODE(status.st_mode))
             yield Output(f"/proc/self/fd/{descriptor}", name, descriptor)
             os.fsync(descriptor)
-            if overwrite:
-                os.replace(beside, target)
-            else:
-                try:
-                    os.link(beside, target)  # unlike rename, it replaces nothing that came meanwhile
-                except FileExistsError:
-                    raise UsageError(f"{name} exists; --overwrite replaces it") from None
-                except OSError:  # a file system without links
-                    os.replace(beside, target)
-                    return
-                os.unlink(beside)
-        except BaseException as error:
-            with contextlib.suppress(OSError):
-                os.unlink(beside)
-            if isinstance(error, OSError):
+            keep(overwrite)
+    except FileExistsError:
+        raise UsageError(f"{name} exists; --overwrite replaces it") from None
+    except OSError as error:
+        raise UsageError(f"cannot write {name}: {error.strerror or error}") from error
+    except Exception as error:
+        if _of_duckdb(error) and "No space left" in str(error):
+            raise UsageError(f"cannot write {name}: no space left on device") from error
+        raise
+
+
+@contextlib.contextmanager
+def _unnamed(target: str, name: str) -> Iterator[tuple[int, Callable[[bool], None]]]:
+    """A file without a name in the directory of `target`, and what gives it that name.
+
+    Whoever is killed leaves nothing then. Where the file system has no such files, one with a name that
+    begins with a dot and ends with .part. Raises UsageError; what it gives raises OSError, FileExistsError.
+    """
+    folder, last = os.path.split(target)
+    beside = f".{last[:100]}.{secrets.token_hex(6)}.part"
+    with _opened(folder, os.O_PATH | os.O_DIRECTORY, name) as there:
+        named = False
+        try:
+            descriptor = os.open(folder, os.O_RDWR | os.O_TMPFILE | os.O_CLOEXEC, 0o666)
+        except OSError:
+            try:
+                flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+                descriptor = os.open(beside, flags, 0o666, dir_fd=there)
+            except OSError as error:
                 raise UsageError(f"cannot write {name}: {error.strerror or error}") from error
-            if isinstance(error, Exception) and _of_duckdb(error) and "No space left" in str(error):
-                raise UsageError(f"cannot write {name}: no space left on device") from error
-            raise
+            named = True
+
+        def keep(overwrite: bool) -> None:
+            nonlocal named
+            if not named and not overwrite:
+                _link(descriptor, last, there)
+                return
+            if not named:
+                _link(descriptor, beside, there)
+                named = True
+            if overwrite:
+                os.replace(beside, last, src_dir_fd=there, dst_dir_fd=there)
+                named = False
+            else:  # unlike a rename, a link replaces nothing that has come meanwhile
+                os.link(beside, last, src_dir_fd=there, dst_dir_fd=there)
+
+        try:
+            yield descriptor, keep
+        finally:
+            os.close(descriptor)
+            if named:
+                with contextlib.suppress(OSError):
+                    os.unlink(beside, dir_fd=there)
+
+
+def _link(descriptor: int, name: str, there: int) -> None:
+    """Give an open file a name in the directory `there`."""
+    os.link(f"/proc/self/fd/{descriptor}", name, dst_dir_fd=there, follow_symlinks=True)
 
 
 @contextlib.contextmanager
@@ -168,6 +223,13 @@ def _refuse_same(status: os.stat_result | None, name: str, other: str) -> None:
         return
     if (found.st_dev, found.st_ino) == (status.st_dev, status.st_ino):
         raise UsageError(f"{name} is the input too")
+
+
+def write_whole(descriptor: int, data: bytes) -> None:
+    """All of it, also into a pipe. Raises OSError."""
+    view = memoryview(data)
+    while view:
+        view = view[os.write(descriptor, view) :]
 
 
 class Bar:

@@ -11,12 +11,12 @@ import csv
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from coordinator.analysis import arrowstream as arrow
-from coordinator.analysis import decoding
+from coordinator.analysis import decoding, interrupts
 from coordinator.analysis.source import LONGEST, Progress, Source
 from lzr.analysis.columns import BY_NAME, COLUMNS, table
 from lzr.errors import UsageError
@@ -136,6 +136,21 @@ def insert(connection: DuckDBPyConnection, records: Records, name: str) -> None:
         connection.unregister("lzr_incoming")
 
 
+def transfer(connection: DuckDBPyConnection, batches: Iterable[arrow.Batch], name: str) -> None:
+    """Batches into the table `name`. Raises what making them raises."""
+    stream = arrow.Stream([(c.name, c.arrow) for c in COLUMNS], iter(batches))
+    connection.register("lzr_incoming", stream)
+    try:
+        with interrupts.held(connection):
+            connection.execute(f'INSERT INTO "{name}" SELECT * FROM lzr_incoming').fetchall()
+    except (duckdb().Error, RuntimeError):
+        if stream.trouble is not None:
+            raise stream.trouble from None
+        raise
+    finally:
+        connection.unregister("lzr_incoming")
+
+
 class Records:
     """The records of a file as a stream, to be read once: ``register``, ``execute``, ``finish``.
 
@@ -180,7 +195,8 @@ class Records:
     def execute(self, connection: DuckDBPyConnection, statement: str, parameters: Any = None) -> None:
         """Run a statement that reads the registered records. Raises what reading them raised."""
         try:
-            connection.execute(statement, parameters).fetchall()
+            with interrupts.held(connection):
+                connection.execute(statement, parameters).fetchall()
         except (duckdb().Error, RuntimeError) as error:
             self.raise_trouble()
             if self.form == "parquet" and not isinstance(error, duckdb().IOException):

@@ -7,17 +7,21 @@ out and counted, and a compressed file that is damaged or cut ends where it was 
 from __future__ import annotations
 
 import os
+import select
 import stat
 import sys
 from collections.abc import Callable, Iterator
 from typing import IO
 
+from coordinator.analysis import interrupts
 from lzr.errors import UsageError, printable
 from lzr.targets.decompress import Decompressor, NotHere, compression
 
 CHUNK = 4 << 20
 LONGEST = 32 << 20
 """Bytes of a line: a record with the largest reply that --max-size allows by default has 100 KB."""
+
+_WAIT = 0.2  # seconds between two looks whether somebody wants to end
 
 Progress = Callable[[int], None]
 """Told how many bytes of the file have been read so far."""
@@ -66,13 +70,15 @@ class Source:
         return self._packed is not None
 
     def close(self) -> None:
-        if self._file.fileno() > 2:
-            self._file.close()
+        self._file.close()
 
     def _more(self, least: int = 1) -> bytes:
         """The next bytes as they lie there: at least so many, but at the end. Raises UsageError."""
         data = b""
         while len(data) < least:
+            interrupts.check()
+            if not self.regular and not select.select([self._file], [], [], _WAIT)[0]:
+                continue
             try:
                 part = self._file.read(CHUNK if self.regular else 1 << 18)
             except OSError as error:
@@ -144,4 +150,4 @@ def _stdin() -> IO[bytes]:
         raise UsageError("stdin is closed, and no file is named")
     if sys.stdin.isatty():
         print("reading results from the terminal, up to ^D", file=sys.stderr, flush=True)
-    return sys.stdin.buffer
+    return open(sys.stdin.fileno(), "rb", 0, closefd=False)

@@ -23,7 +23,7 @@ _POSIX = sys.platform != "win32"
 OK, FAILED, USAGE = 0, 1, 2
 _ENDINGS = (1, 2, 15)
 """SIGHUP, SIGINT, SIGTERM; the module that has their names costs 2 ms."""
-OVER_RESULTS = ("diff", "plan")
+OVER_RESULTS = ("diff", "enrich", "export", "plan", "predict", "report")
 """Those of `lzr.options.subcommands` that read files of results, in a module of their own name; any system
 will do."""
 NOT_LINUX = "scanning needs Linux (its packet sockets and firewall); on this system there is lzr identify"

@@ -42,6 +42,13 @@ SUBCOMMANDS = (
         "",
     ),
     Subcommand(
+        "export",
+        "FILE -o OUTPUT ...",
+        "results as Parquet, CSV or JSON",
+        "write results as Parquet with typed columns, CSV or JSON lines, also of a running scan",
+        "",
+    ),
+    Subcommand(
         "doctor",
         "[TARGET] [FLAGS]",
         "see whether a scan would begin here",
@@ -72,7 +79,7 @@ ANSWERS = (
         "[COMMAND|TOPIC]",
         "this, or help on one thing",
         "print help: on scanning, on a command, or on options, handshakes, fields or modules",
-        "guard ctl identify diff plan doctor options handshakes fields modules",
+        "guard ctl identify diff plan export doctor options handshakes fields modules",
     ),
     Subcommand(
         "version",

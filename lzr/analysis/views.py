@@ -1,0 +1,177 @@
+"""The same records under the names of others: ZGrab2's envelope, Censys-like, Elastic Common Schema.
+
+A view is a list of names, with dots where they nest, each with an expression over the columns of
+`lzr.analysis.columns`. Bytes of strangers come as printable ASCII with ``\\xHH`` for the rest, and in
+hexadecimal.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple
+
+from lzr.analysis.columns import COLUMNS, KEYS
+
+
+class Named(NamedTuple):
+    """name: in the view. sql: what stands there."""
+
+    name: str
+    sql: str
+
+
+_MOMENT = "strftime(\"Timestamp\", '%Y-%m-%dT%H:%M:%S.%nZ')"
+_BANNER = 'CAST("data" AS VARCHAR)'
+_HEX = 'lower(hex("data"))'
+_SERVICE = "CASE WHEN fingerprint <> 'unknown' THEN fingerprint END"
+_FAMILY = "CASE WHEN saddr IS NULL THEN NULL WHEN contains(saddr, ':') THEN 'ipv6' ELSE 'ipv4' END"
+_STATUS = (
+    'CASE WHEN "data" IS NOT NULL THEN \'success\' WHEN "RST" OR "FIN" THEN \'connection-closed\' '
+    "WHEN \"expectedRToLZR\" = 'sa' THEN 'connection-timeout' ELSE 'io-timeout' END"
+)
+
+VIEWS: dict[str, tuple[Named, ...]] = {
+    "lzr": tuple(Named(column.name, f'"{column.name}"') for column in COLUMNS),
+    # https://github.com/zmap/zgrab2: a line for each target, `data` keyed by the module that was run
+    "zgrab": (
+        Named("ip", "saddr"),
+        Named("port", "sport"),
+        Named("data.status", _STATUS),
+        Named("data.protocol", f"coalesce({_SERVICE}, 'banner')"),
+        Named("data.port", "sport"),
+        Named("data.result.banner", _BANNER),
+        Named("data.result.banner_hex", _HEX),
+        Named("data.timestamp", _MOMENT),
+    ),
+    # names as in search results of Censys, a line for each service rather than for each host
+    "censys": (
+        Named("ip", "saddr"),
+        Named("services.port", "sport"),
+        Named("services.service_name", f"upper({_SERVICE})"),
+        Named("services.extended_service_name", "upper(coalesce(application, " + _SERVICE + "))"),
+        Named("services.transport_protocol", "'TCP'"),
+        Named("services.banner", _BANNER),
+        Named("services.banner_hex", _HEX),
+        Named("services.observed_at", _MOMENT),
+        Named("services.software.product", "product"),
+        Named("services.software.version", "version"),
+        Named("services.software.uniform_resource_identifier", "cpe"),
+        Named("operating_system.product", "os"),
+        Named("autonomous_system.asn", "asn"),
+        Named("autonomous_system.name", "as_name"),
+        Named("location.country_code", "country"),
+    ),
+    # https://www.elastic.co/guide/en/ecs/current/ecs-field-reference.html; the rest is under lzr.
+    "ecs": (
+        Named("@timestamp", _MOMENT),
+        Named("ecs.version", "'8.11'"),
+        Named("event.kind", "'event'"),
+        Named("event.category", "'network'"),
+        Named("event.type", "'info'"),
+        Named("event.dataset", "'lzr.scan'"),
+        Named("observer.product", "'LZR'"),
+        Named("source.ip", "daddr"),
+        Named("source.port", "dport"),
+        Named("destination.ip", "saddr"),
+        Named("destination.port", "sport"),
+        Named("destination.as.number", "asn"),
+        Named("destination.as.organization.name", "as_name"),
+        Named("destination.geo.country_iso_code", "country"),
+        Named("network.transport", "'tcp'"),
+        Named("network.type", _FAMILY),
+        Named("network.protocol", _SERVICE),
+        Named("service.name", "product"),
+        Named("service.version", "version"),
+        Named("host.os.full", "os"),
+        Named("lzr.acked", '"ACKed"'),
+        Named("lzr.acking_firewall", '"ackingFirewall"'),
+        Named("lzr.banner", _BANNER),
+        Named("lzr.banner_hex", _HEX),
+        Named("lzr.cpe", "cpe"),
+    ),
+}
+
+
+def select(view: str, table: str) -> str:
+    """The query that shows the records in `table` so. `table`: a plain word."""
+    if not table.isidentifier():
+        raise ValueError(f"{table!r} is no name for a table")
+    return f'SELECT {", ".join(f"{sql} AS {quoted(name)}" for name, sql in VIEWS[view])} FROM "{table}"'
+
+
+_TEXTS = frozenset(f'"{c.name}"' for c in COLUMNS if c.sql == "VARCHAR" and c.name not in ("saddr", "daddr"))
+_FOREIGN = _TEXTS | {name.strip('"') for name in _TEXTS}
+
+
+def in_csv(view: str, table: str) -> str:
+    """The query that shows them as cells of our CSV: what is no printable ASCII in a text is ``\\xHH``."""
+    cells = []
+    for name, sql in VIEWS[view]:
+        if view == "lzr" and name in KEYS:
+            continue
+        if sql == '"Timestamp"':
+            made = _MOMENT
+        elif sql in ('"data"', _BANNER):
+            made = _unformula(f"replace({_BANNER}, ';', '\\x3b')")
+        elif sql in _FOREIGN or _SERVICE in sql:
+            made = _cell(f"({sql})")
+        else:
+            made = sql
+        cells.append(f"{made} AS {quoted(name)}")
+    return f'SELECT {", ".join(cells)} FROM "{table}"'
+
+
+def _unformula(sql: str) -> str:
+    """No cell begins as a formula does in a spreadsheet."""
+    return (
+        f"CASE WHEN regexp_matches({sql}, '^[=+@| -]') "
+        f"THEN printf('\\x%02x', unicode({sql})) || substr({sql}, 2) ELSE {sql} END"
+    )
+
+
+_PLAIN = "[!-*,./0-:<?A-Z\\[\\]^_`a-{}~][ -:<-\\[\\]-~]*"
+"""Printable ASCII without semicolon and backslash, that does not begin as a formula does."""
+
+
+def _cell(sql: str) -> str:
+    """A text as `lzr.records.escape.csv_cell` writes it. Nearly all need nothing."""
+    letter = (
+        "CASE WHEN c BETWEEN ' ' AND '~' AND c NOT IN (';', '\\') THEN c "
+        "WHEN unicode(c) < 256 THEN printf('\\x%02x', unicode(c)) "
+        "WHEN unicode(c) < 65536 THEN printf('\\u%04x', unicode(c)) "
+        "ELSE printf('\\U%08x', unicode(c)) END"
+    )
+    escaped = f"array_to_string(list_transform(string_split({sql}, ''), lambda c: {letter}), '')"
+    return (
+        f"CASE WHEN {sql} IS NULL OR regexp_full_match({sql}, '{_PLAIN}') "
+        f"THEN {sql} ELSE {_unformula(escaped)} END"
+    )
+
+
+def quoted(name: str) -> str:
+    """A name of a column in a statement."""
+    return '"' + name.replace('"', '""') + '"'
+
+
+def nested(names: Sequence[str], row: Iterable[Any]) -> dict[str, Any]:
+    """A row as an object of JSON; what is not there is left out.
+
+    >>> nested(("ip", "as.number", "as.name"), ("192.0.2.1", 64500, None))
+    {'ip': '192.0.2.1', 'as': {'number': 64500}}
+    """
+    found: dict[str, Any] = {}
+    for name, value in zip(names, row, strict=True):
+        if value is None:
+            continue
+        *above, last = name.split(".")
+        into = found
+        for part in above:
+            into = into.setdefault(part, {})
+        into[last] = value
+    return found
+
+
+def enveloped(found: dict[str, Any]) -> dict[str, Any]:
+    """An object of the view "zgrab" as ZGrab2 writes it: what came, under the name of its protocol."""
+    data = found.get("data", {})
+    return {**found, "data": {data.get("protocol", "banner"): data}}

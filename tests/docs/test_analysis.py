@@ -1,0 +1,54 @@
+"""docs/analysis.md: every snippet of it runs as it stands."""
+
+from __future__ import annotations
+
+import os
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+
+import duckdb
+import pytest
+
+from tests import ROOT, madescans
+from tests.docs.test_docs import blocks
+from tests.lab.net import run
+from tests.lab.scan import LZR
+
+PAGE = "docs/analysis.md"
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    madescans.write(tmp_path / "found.json", 1500)
+    return tmp_path
+
+
+def sh(folder: Path, *kinds: str) -> None:
+    """The blocks of shell, one after the other, with `lzr` as it is here."""
+    (folder / "bin").mkdir()
+    (folder / "bin" / "lzr").symlink_to(LZR)
+    path = f"{folder / 'bin'}:{os.environ['PATH']}"
+    for block in (block for kind in kinds for block in blocks(PAGE, kind)):
+        run("bash", "-euo", "pipefail", "-c", block, cwd=folder, env={**os.environ, "PATH": path})
+
+
+def test_shell_and_sql_as_the_page_has_them(folder: Path) -> None:
+    sh(folder, "sh")
+    made = {path.name for path in folder.iterdir()}
+    assert {"found.parquet", "parts-00000.parquet", "zgrab.json", "censys.parquet", "ecs.json"} <= made
+    assert {"schema.json", "record.schema.json"} <= made
+    (query,) = blocks(PAGE, "sql")
+    for statement in query.split(";")[:-1]:
+        in_folder = statement.replace("'found.parquet'", "read_parquet($1)")
+        assert duckdb.sql(in_folder, params=[str(folder / "found.parquet")]).fetchall()
+
+
+def test_python_as_the_page_has_it(folder: Path) -> None:
+    (program,) = blocks(PAGE, "python")
+    env = {**os.environ, "PYTHONPATH": str(ROOT)}
+    assert "http" in run(sys.executable, "-W", "error", "-c", program, cwd=folder, env=env).stdout
+    (packages,) = blocks(PAGE, "python packages")
+    compile(packages, PAGE, "exec")
+    if find_spec("pandas"):  # which the tests do not ask for
+        assert "http" in run(sys.executable, "-c", packages, cwd=folder, env=env).stdout
