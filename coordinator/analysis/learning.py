@@ -21,6 +21,8 @@ from lzr.errors import UsageError, printable
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
+_FEW = 20
+"""With fewer hosts than these, halves are made of services, not of hosts."""
 _DATA = "(octet_length(data) > 0 OR reason = 'data' OR (data IS NULL AND fingerprint != 'unknown'))"
 _NO_SERVICE = f"""coalesce("ackingFirewall", false) OR coalesce(sa_only, false)
     OR coalesce(reason IN ('no_syn_ack', 'zero_window', 'send_refused', 'acking_firewall'), false)
@@ -32,7 +34,8 @@ _NO_SERVICE = f"""coalesce("ackingFirewall", false) OR coalesce(sa_only, false)
 
 @dataclass(frozen=True)
 class Learnt:
-    """services: of the scan; hosts: (n,) a number of each one's host; inside: (n,) those of the network that
+    """services: of the scan; hosts: (n,) a number of each one's host, of the service
+    itself where there are few hosts; inside: (n,) those of the network that
     was asked for, None for all; handshakes: the names of the columns; left_out: ports that are none."""
 
     services: Services
@@ -62,10 +65,11 @@ def services(
     connection.execute(
         """CREATE OR REPLACE TEMP TABLE lzr_services AS
         SELECT saddr_key, sport, row_number() OVER (ORDER BY saddr_key, sport) - 1 AS number,
-            md5_number_lower(saddr_key::VARCHAR)::UBIGINT AS host
+            md5_number_lower(saddr_key::VARCHAR)::UBIGINT AS host,
+            md5_number_lower(saddr_key::VARCHAR || ':' || sport::VARCHAR)::UBIGINT AS one
         FROM lzr_got WHERE NOT no_service GROUP BY saddr_key, sport"""
     )
-    columns = "number, sport, host"
+    columns = "number, sport, host, one"
     if network is not None:
         low, high = _bounds(network)
         columns += ", saddr_key >= $low AND saddr_key <= $high AS inside"
@@ -95,7 +99,10 @@ def services(
     if inside is not None and not inside.any():
         raise UsageError(f"--network {printable(str(network))}: no service of the scan is in it")
     made = Services.of(np.asarray(found["sport"], np.uint16), outcomes)
-    return Learnt(made, np.asarray(found["host"], np.uint64), inside, names, int(all_ports) - count)
+    hosts = np.asarray(found["host"], np.uint64)
+    if len(np.unique(hosts if inside is None else hosts[inside])) < _FEW:
+        hosts = np.asarray(found["one"], np.uint64)
+    return Learnt(made, hosts, inside, names, int(all_ports) - count)
 
 
 def _forced(outcomes: NDArray[np.uint8], handshakes: int) -> None:

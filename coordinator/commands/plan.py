@@ -276,9 +276,9 @@ def _parser() -> program.Parser:
     parser.add_argument(
         "--least",
         type=_whole,
-        default=5,
+        default=2,
         metavar="N",
-        help="services on a port that give it an order of its own (default: 5)",
+        help="services on a port that give it an order of its own (default: 2)",
     )
     parser.add_argument("--json", action="store_true", help="what is said of the order as JSON")
     parser.add_argument("-q", "--quiet", action="store_true", help="say nothing of the order")

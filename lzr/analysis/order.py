@@ -26,9 +26,9 @@ NOTHING, UNKNOWN, IDENTIFIED = range(3)
 """What a handshake got of a service."""
 END = 255
 """In a row of an order: nothing more is asked."""
-PRIOR = 10.0
-"""So many services like all others are added to a port's own. A judgement: with ten of its own a port's order
-is half its own."""
+PRIOR = 2.0
+"""So many services like all others are added to a port's own. On made Internets of 1,000 to 100,000 services
+(`tests.madeservices`) 0.5 to 5 do equally well; more loses services where few were seen."""
 _PORTS = 1 << 16
 _AT_ONCE = 1 << 22  # weights (ports times kinds of services) in one piece
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator
 
@@ -10,7 +11,7 @@ import pytest
 from tests.lab import net
 from tests.lab.daemons import Daemon, Fleet, install
 from tests.lab.fleet_core import CORE
-from tests.lab.scan import scan, zmap_scan, zmap_words
+from tests.lab.scan import LZR, scan, zmap_scan, zmap_words
 from tests.lab.town import SCANNER, WAITS, Town, complaint, found_town
 
 pytestmark = pytest.mark.root
@@ -46,6 +47,26 @@ def test_through_zmap(town: Town, daemon: Daemon) -> None:
     allowed = daemon.labels | set(daemon.others.values())
     assert record["fingerprint"] in allowed, complaint(record, daemon, town.fleet)
     assert record["daddr"] == SCANNER
+
+
+def test_a_plan_finds_as_much_for_fewer_packets(town: Town) -> None:
+    """All handshakes with each, an order learned from that for each port, and a scan in that order."""
+    directory = town.lab.directory
+    order, meta = directory / "order.toml", directory / "meta"
+    lines = [f"{one.address}:{one.port}\n" for one in town.fleet.running if not one.trouble]
+    words = ("-sendSYNs", "--allow-printers", "-rt", "0.5", "-t", "2", "-m", meta)
+    asked = ("--handshakes", "wait,http,tls,dns,postgres", "-forceAllHandshakes")
+    every = scan(town.scanner, *words, *asked, lines=lines, name="every")
+    assert every.returncode == 0, every.stderr
+    packets = json.loads(meta.read_text())["packets"]["sent"]
+    net.run(LZR, "plan", directory / "every.out", "-m", meta, "--least", "1", "-o", order)
+    planned = scan(town.scanner, *words, "--handshakes-by-port", order, lines=lines, name="planned")
+    assert planned.returncode == 0, planned.stderr
+    found = {r["sport"] for r in every.records if r["fingerprint"] != "unknown"}
+    again = {r["sport"] for r in planned.records if r["fingerprint"] != "unknown"}
+    assert len(found) > 0.8 * len(lines)
+    assert len(found - again) <= len(found) // 20, (found - again, order.read_text())
+    assert json.loads(meta.read_text())["packets"]["sent"] <= 0.6 * packets
 
 
 _MANY = Daemon(

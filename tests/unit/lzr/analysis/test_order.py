@@ -52,24 +52,24 @@ def test_data_without_a_label_ends_a_service_and_counts_against_whom_it_ends() -
 
 def test_a_port_with_few_services_leans_on_all_ports_and_one_with_many_does_not() -> None:
     found = services((80, 100, (I, N)), (22, 1, (N, I)), (23, 100, (N, I)), (81, 200, (I, N)))
-    learned = order.learn(found, COSTS)
+    learned = order.learn(found, COSTS, prior=10.0)
     assert of(learned, 22) == of(learned, 9) == (0, 1)
     assert of(learned, 23) == (1, 0)
     assert of(order.learn(found, COSTS, prior=0.0), 22) == (1,)
-    few = order.learn(found, COSTS, least=2)
+    few = order.learn(found, COSTS, prior=10.0, least=2)
     assert few.of_port[22] == 0
     assert few.of_port[23] > 0
 
 
 def test_a_network_leans_on_the_same_port_elsewhere() -> None:
-    found = services((80, 100, (I, N)), (23, 100, (N, I)), (80, 20, (N, I)), (23, 2, (I, N)))
+    found = services((80, 100, (I, N)), (23, 100, (N, I)), (80, 20, (N, I)), (23, 1, (I, N)))
     inside = np.arange(len(found)) >= 200
     learned = order.learn(found, COSTS, inside=inside)
     assert of(learned, 80) == (1, 0)  # twenty of its own
-    assert of(learned, 23) == (1, 0)  # two of its own, a hundred elsewhere
+    assert of(learned, 23) == (1, 0)  # one of its own, a hundred elsewhere
     assert of(order.learn(found, COSTS), 80) == (0, 1)
     one, two = order.held_out(found, np.arange(len(found)) % 2 == 0, COSTS, inside=inside)
-    assert one.identified[-1] + two.identified[-1] == 22
+    assert one.identified[-1] + two.identified[-1] == 21
 
 
 def test_a_price_leaves_out_what_is_worth_less() -> None:
@@ -141,9 +141,9 @@ def test_hosts_that_were_not_learned_from_are_identified_for_fewer_packets(count
     found, half = Services.of(ports, outcomes), order.halves(hosts)
     assert 0.45 < half.mean() < 0.55
     seen, rest = found.take(half), found.take(~half)
-    learned = order.learn(seen, COSTS, least=5)
+    learned = order.learn(seen, COSTS, least=2)
     quarters = order.halves(hosts[half] * np.uint64(3))
-    judged = order.held_out(seen, quarters, COSTS, least=5)  # the price comes from that half alone, too
+    judged = order.held_out(seen, quarters, COSTS, least=2)  # the price comes from that half alone, too
     price = min(
         curve.price_of(0.995 * seen.take(which).identified)
         for curve, which in zip(judged, (~quarters, quarters), strict=True)
@@ -160,7 +160,7 @@ def test_hosts_that_were_not_learned_from_are_identified_for_fewer_packets(count
 def test_the_file_is_what_the_scan_reads() -> None:
     _, ports, _, outcomes = made(5_000)
     found = Services.of(ports, outcomes)
-    orders, of_port = order.merged(order.learn(found, COSTS, least=5), found, 255)
+    orders, of_port = order.merged(order.learn(found, COSTS, least=2), found, 255)
     named = [tuple(HANDSHAKES[at] for at in one) for one in orders]
     point = plantext.Point("x", 1.0, 1.0)
     told = plantext.Told(1, 1, 1, 1, 1.0, HANDSHAKES, point, (), (), ())
