@@ -20,13 +20,8 @@ def _ssh(data: bytes) -> bool:
     if data[:3] != b"SSH":
         return data in SSH_REFUSALS
     text = data[4:260].split(b"\n", 1)[0].rstrip(b"\r")
-    version, dash, software = text.partition(b"-")
-    return (
-        software not in (b"", b"LZR")
-        and dash == b"-"
-        and version.replace(b".", b"", 1).isdigit()
-        and is_text(software)
-    )
+    version, _, software = text.partition(b"-")
+    return software not in (b"", b"LZR") and version.replace(b".", b"", 1).isdigit() and is_text(software)
 
 
 # --- Telnet ------------------------------------------------------------------------------------------

@@ -1,0 +1,22 @@
+"""Matchers at the edges of what they look at."""
+
+from __future__ import annotations
+
+import pytest
+
+from lzr.protocols import BY_NAME
+from tests.unit.lzr.protocols.turns import NOT, YES
+
+
+@pytest.mark.parametrize(("name", "data"), NOT)
+def test_look_alikes_are_refused(name: str, data: bytes) -> None:
+    match = BY_NAME[name].match
+    assert match is not None
+    assert not match(data)
+
+
+@pytest.mark.parametrize(("name", "data"), YES)
+def test_what_is_right_is_taken(name: str, data: bytes) -> None:
+    match = BY_NAME[name].match
+    assert match is not None
+    assert match(data)
