@@ -11,7 +11,7 @@ import csv
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -31,6 +31,9 @@ _ZMAP = frozenset(("saddr", "daddr", "sport", "dport", "seqnum", "acknum", "wind
 """What ZMap writes for LZR: a file of exactly these is what goes in, not what came out."""
 _LOOK = 1 << 20
 """Bytes of a file in which there has to be a record."""
+
+
+_SHAPE = [(column.name, column.arrow) for column in COLUMNS]
 
 
 @dataclass
@@ -136,9 +139,14 @@ def insert(connection: DuckDBPyConnection, records: Records, name: str) -> None:
         connection.unregister("lzr_incoming")
 
 
-def transfer(connection: DuckDBPyConnection, batches: Iterable[arrow.Batch], name: str) -> None:
-    """Batches into the table `name`. Raises what making them raises."""
-    stream = arrow.Stream([(c.name, c.arrow) for c in COLUMNS], iter(batches))
+def transfer(
+    connection: DuckDBPyConnection,
+    batches: Iterable[arrow.Batch],
+    name: str,
+    columns: Sequence[tuple[str, str]] = _SHAPE,
+) -> None:
+    """Batches of these columns (name, Arrow format) into the table `name`. Raises what making them raises."""
+    stream = arrow.Stream(columns, iter(batches))
     connection.register("lzr_incoming", stream)
     try:
         with interrupts.held(connection):
@@ -184,12 +192,25 @@ class Records:
         """Bytes of the file; 0: not known."""
         return self.source.size
 
-    def register(self, connection: DuckDBPyConnection, name: str) -> None:
-        """Make `name` a table of the records that can be read once."""
+    @property
+    def decoder(self) -> decoding.Decoder:
+        """Of a file of lines."""
+        assert self._decoder is not None
+        return self._decoder
+
+    @property
+    def inner(self) -> DuckDBPyConnection | None:
+        """The database that reads a registered Parquet file, as ``records``."""
+        return self._inner
+
+    def register(
+        self, connection: DuckDBPyConnection, name: str, batches: Iterator[arrow.Batch] | None = None
+    ) -> None:
+        """Make `name` a table of the records that can be read once. batches: the records, if changed."""
         if self.form == "parquet":
             self._stream = self._parquet()
         else:
-            self._stream = arrow.Stream([(c.name, c.arrow) for c in COLUMNS], self.batches())
+            self._stream = arrow.Stream(_SHAPE, batches or self.batches())
         connection.register(name, self._stream)
 
     def execute(self, connection: DuckDBPyConnection, statement: str, parameters: Any = None) -> None:
@@ -211,8 +232,7 @@ class Records:
 
     def batches(self) -> Iterator[arrow.Batch]:
         """The records as columns, some thousands at a time. Raises UsageError where there are none at all."""
-        decoder = self._decoder
-        assert decoder is not None
+        decoder = self.decoder
         seen = 0
         for chunk in self.source.chunks():
             seen += len(chunk)

@@ -49,6 +49,13 @@ SUBCOMMANDS = (
         "",
     ),
     Subcommand(
+        "enrich",
+        "FILE --asn TABLE ...",
+        "whose each address is, and where",
+        "add the autonomous system and country of each address, looked up in files of yours",
+        "",
+    ),
+    Subcommand(
         "doctor",
         "[TARGET] [FLAGS]",
         "see whether a scan would begin here",
@@ -79,7 +86,7 @@ ANSWERS = (
         "[COMMAND|TOPIC]",
         "this, or help on one thing",
         "print help: on scanning, on a command, or on options, handshakes, fields or modules",
-        "guard ctl identify diff plan export doctor options handshakes fields modules",
+        "guard ctl identify diff plan export enrich doctor options handshakes fields modules",
     ),
     Subcommand(
         "version",

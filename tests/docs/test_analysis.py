@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gzip
+import json
 import os
 import sys
 from importlib.util import find_spec
@@ -10,7 +12,7 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from tests import ROOT, madescans
+from tests import ROOT, mademmdb, madescans
 from tests.docs.test_docs import blocks
 from tests.lab.net import run
 from tests.lab.scan import LZR
@@ -42,6 +44,15 @@ def test_shell_and_sql_as_the_page_has_them(folder: Path) -> None:
     for statement in query.split(";")[:-1]:
         in_folder = statement.replace("'found.parquet'", "read_parquet($1)")
         assert duckdb.sql(in_folder, params=[str(folder / "found.parquet")]).fetchall()
+
+
+def test_enrich_as_the_page_has_it(folder: Path) -> None:
+    row = "10.0.0.0\t10.0.255.255\t64500\tCH\tONE\n"
+    (folder / "ip2asn-combined.tsv.gz").write_bytes(gzip.compress(row.encode()))
+    (folder / "country.mmdb").write_bytes(mademmdb.database({"10.0.0.0/24": {"country": {"iso_code": "FR"}}}))
+    sh(folder, "sh enrich")
+    first = json.loads((folder / "known.json").read_text().partition("\n")[0])
+    assert (first["asn"], first["as_name"], first["country"]) == (64500, "ONE", "FR")
 
 
 def test_python_as_the_page_has_it(folder: Path) -> None:

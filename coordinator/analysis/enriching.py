@@ -1,0 +1,153 @@
+"""Records with what the user's files say of their addresses: system, its name, country."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from coordinator.analysis import arrowstream as arrow
+from coordinator.analysis.decoding import Decoder
+from coordinator.analysis.networks import Places
+from coordinator.analysis.reading import Records, transfer
+from lzr.analysis.columns import COLUMNS, ENRICHED, NAMES
+from lzr.analysis.ranges import Told
+from lzr.errors import UsageError
+from lzr.records.escape import json_string
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
+
+_KEY = NAMES.index("saddr_key")
+_OURS = tuple(column.name for column in ENRICHED)
+_FIRST = NAMES.index(_OURS[0])
+assert NAMES[_FIRST:] == _OURS
+
+
+@dataclass
+class Counts:
+    """Records, and of how many a system and a country are known."""
+
+    records: int = 0
+    asn: int = 0
+    country: int = 0
+
+
+class Enricher:
+    """Batches of records with the columns of `ENRICHED` filled."""
+
+    def __init__(self, places: Places) -> None:
+        self.places = places
+        self.counts = Counts()
+
+    def told(self, batch: arrow.Batch) -> list[Told]:
+        """What is known of the address of each record."""
+        of = batch.columns[_KEY].buffers[1]
+        joined = of if isinstance(of, bytes) else np.ascontiguousarray(of).tobytes()
+        known = self.places.told
+        found = [known[number] for number in self.places.find(joined[: batch.rows * 16]).tolist()]
+        self.counts.records += batch.rows
+        self.counts.asn += sum(told.asn is not None for told in found)
+        self.counts.country += sum(told.country is not None for told in found)
+        return found
+
+    def batches(self, batches: Iterator[arrow.Batch]) -> Iterator[arrow.Batch]:
+        for batch in batches:
+            yield arrow.Batch(batch.rows, [*batch.columns[:_FIRST], *columns(self.told(batch))])
+
+    def lines(self, records: Records) -> Iterator[bytes]:
+        """The lines of a JSON file as they are, each with what is known of its address at the end.
+
+        Lines that are no record are left out and counted in `records`. Raises UsageError.
+        """
+        decoder = records.decoder
+        for chunk in records.source.chunks():
+            trial = Decoder("json")
+            batch = trial.batch(chunk)
+            lines = [line for line in chunk.split(b"\n") if line.strip()]
+            told = trial.told
+            if batch is not None and told.unreadable == 0 and batch.rows == len(lines) and _fresh(batch):
+                decoder.told.records += told.records
+                decoder.told.lines += told.lines
+                yield b"".join(
+                    [
+                        line.rstrip()[:-1] + _suffix(of)
+                        for line, of in zip(lines, self.told(batch), strict=True)
+                    ]
+                )
+                continue
+            for line in chunk.split(b"\n")[: None if not chunk.endswith(b"\n") else -1]:
+                one = decoder.batch(line + b"\n")
+                if one is not None and one.rows == 1:
+                    (of,) = self.told(one)
+                    yield (line if _fresh(one) else _without(line)).rstrip()[:-1] + _suffix(of)
+            if not decoder.told.records and decoder.told.unreadable > 1000:
+                raise UsageError(f"{records.source.name} holds no results of lzr ({decoder.told.first})")
+
+    def joined(self, records: Records, connection: DuckDBPyConnection, table: str) -> None:
+        """A stream of records from Parquet, registered as `table`, into the view ``lzr_enriched``."""
+        inner = records.inner
+        assert inner is not None
+        cursor = inner.cursor()
+        cursor.execute("SELECT DISTINCT saddr_key FROM records WHERE saddr_key IS NOT NULL")
+        types = "saddr_key BLOB, asn UINTEGER, as_name VARCHAR, country VARCHAR"
+        connection.execute(f"CREATE TABLE lzr_places ({types})").fetchall()
+        shape = [("saddr_key", "w:16"), *((column.name, column.arrow) for column in ENRICHED)]
+        while rows := cursor.fetchmany(50_000):
+            unique = [row[0] for row in rows if len(row[0]) == 16]
+            known = self.places.told
+            found = [known[number] for number in self.places.find(b"".join(unique)).tolist()]
+            batch = arrow.Batch(len(unique), [arrow.fixed(unique, 16), *columns(found)])
+            transfer(connection, [batch], "lzr_places", shape)
+        kept = ", ".join(f'r."{name}"' for name in NAMES[:_FIRST])
+        ours = ", ".join(f'p."{name}"' for name in _OURS)
+        connection.execute(
+            f'CREATE VIEW lzr_enriched AS SELECT {kept}, {ours} FROM "{table}" r '
+            "LEFT JOIN lzr_places p ON r.saddr_key = p.saddr_key"
+        ).fetchall()
+
+
+def columns(found: list[Told]) -> list[arrow.Values]:
+    """The columns of `ENRICHED`."""
+    return [
+        arrow.numbers([told.asn for told in found], np.uint32),
+        arrow.texts([told.as_name for told in found]),
+        arrow.texts([told.country for told in found]),
+    ]
+
+
+def _fresh(batch: arrow.Batch) -> bool:
+    """Whether no record says anything yet that we will say."""
+    return all(values.nulls == batch.rows for values in batch.columns[_FIRST:])
+
+
+_suffixes: dict[Told, bytes] = {}
+
+
+def _suffix(told: Told) -> bytes:
+    """What is written in the place of a record's last brace."""
+    found = _suffixes.get(told)
+    if found is None:
+        parts: list[Any] = [
+            f',"{name}":{json_string(value) if isinstance(value, str) else value}'
+            for name, value in zip(_OURS, told, strict=True)
+            if value is not None
+        ]
+        found = ("".join(parts) + "}\n").encode("ascii")
+        if len(_suffixes) < 1 << 18:
+            _suffixes[told] = found
+    return found
+
+
+def _without(line: bytes) -> bytes:
+    """A record without what was said before."""
+    record = json.loads(line)
+    for name in _OURS:
+        record.pop(name, None)
+    return json.dumps(record, separators=(",", ":")).encode("ascii")
+
+
+__all__ = ["COLUMNS", "Counts", "Enricher", "columns"]

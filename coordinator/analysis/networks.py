@@ -1,0 +1,223 @@
+"""Whose an address is and where: the user's own files, tables of ranges (iptoasn.com) and MaxMind DBs.
+
+A table has a line for each range, cells parted by tabs: first address, last address, number of the autonomous
+system, country, name; or first, last, country. Addresses may be numbers (``ip2asn-v4-u32.tsv``).
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable
+from socket import AF_INET, AF_INET6, inet_ntop
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from coordinator.analysis.decoding import address
+from coordinator.analysis.source import Source
+from lzr.analysis.ranges import MAPPED, NOTHING, UNKNOWN, Ranges, Told, keys
+from lzr.errors import UsageError, printable
+from lzr.safetext import plain
+
+Lookup = Callable[[NDArray[np.uint8]], NDArray[np.int32]]
+_KEPT = 1 << 20
+"""Networks of a MaxMind DB that are remembered."""
+_TEXT = 200
+"""Characters of a name."""
+
+
+class Networks:
+    """One file. told: what is known, by number; `find` gives the number for each address."""
+
+    def __init__(self, path: str) -> None:
+        self.name = printable(path)
+        self.told: list[Told] = []
+        self._numbers: dict[Told, int] = {}
+        self.find: Lookup
+
+    def number(self, told: Told) -> int:
+        if told == UNKNOWN:
+            return NOTHING
+        found = self._numbers.get(told)
+        if found is None:
+            found = self._numbers[told] = len(self.told)
+            self.told.append(told)
+        return found
+
+
+class Table(Networks):
+    """A table of ranges, compressed or not."""
+
+    def __init__(self, path: str) -> None:
+        super().__init__(path)
+        firsts: list[bytes] = []
+        lasts: list[bytes] = []
+        numbers: list[int] = []
+        source = Source(path)
+        line_number = 0
+        wrong = ""
+        try:
+            for chunk in source.chunks():
+                for line in chunk.split(b"\n"):
+                    line_number += 1
+                    if not line.strip() or line.startswith(b"#"):
+                        continue
+                    try:
+                        first, last, told = _range(line.rstrip(b"\r").decode("utf-8", "replace").split("\t"))
+                    except (OSError, ValueError) as error:
+                        wrong = wrong or f"line {line_number}: {plain(str(error), 80)}"
+                        if not firsts:
+                            raise UsageError(f"{self.name} is no table of ranges ({wrong})") from None
+                        continue
+                    firsts.append(first)
+                    lasts.append(last)
+                    numbers.append(self.number(told))
+                line_number -= 1
+        finally:
+            source.close()
+        if not firsts or source.damage:
+            raise UsageError(f"{self.name} is no table of ranges ({source.damage or 'it is empty'})")
+        if wrong:
+            raise UsageError(f"{self.name} holds what is no range ({wrong})")
+        self.find = Ranges(firsts, lasts, numbers).find
+
+
+def _range(cells: list[str]) -> tuple[bytes, bytes, Told]:
+    """Raises OSError, ValueError."""
+    if len(cells) < 3:
+        raise ValueError("fewer than three cells between tabs")
+    first, last = _key(cells[0]), _key(cells[1])
+    if first > last:
+        raise ValueError("the range ends before it begins")
+    asn = None
+    rest = cells[2:]
+    if rest[0].removeprefix("AS").isdigit() and rest[0].isascii():
+        asn = int(rest.pop(0).removeprefix("AS")[:12])
+        if asn > 0xFFFFFFFF:
+            raise ValueError("an AS number beyond 32 bits")
+    country = rest[0].strip() if rest else ""
+    name = rest[1].strip() if len(rest) > 1 else ""
+    if not asn:  # 0: nobody announces it
+        return first, last, Told(None, None, _country(country))
+    return first, last, Told(asn, name[:_TEXT] or None, _country(country))
+
+
+def _key(text: str) -> bytes:
+    if text.isascii() and text.isdigit():
+        return MAPPED + int(text[:11]).to_bytes(4, "big") if int(text[:11]) < 1 << 32 else _too_large()
+    return address(text.strip())[1]
+
+
+def _too_large() -> bytes:
+    raise ValueError("a number that is no IPv4 address")
+
+
+def _country(text: object) -> str | None:
+    """A code of two letters; "None" and "Unknown" are none."""
+    if isinstance(text, str) and len(text) == 2 and text.isascii() and text.isalpha():
+        return text.upper()
+    return None
+
+
+class Database(Networks):
+    """A MaxMind DB: GeoLite2, GeoIP2, DB-IP, IPinfo and others that name these things likewise."""
+
+    def __init__(self, path: str) -> None:
+        super().__init__(path)
+        try:
+            import maxminddb
+        except ImportError:
+            raise UsageError("--mmdb needs maxminddb: pip install 'lzr[analysis]'") from None
+        try:
+            if not os.path.isfile(path):
+                open(path, "rb").close()
+                raise UsageError(f"cannot read {self.name}: it is no file")
+            self._reader: Any = maxminddb.open_database(path)
+        except OSError as error:
+            raise UsageError(f"cannot read {self.name}: {error.strerror or error}") from error
+        except (maxminddb.InvalidDatabaseError, ValueError) as error:
+            raise UsageError(f"{self.name} is no MaxMind DB ({plain(str(error), 80)})") from error
+        self._errors = (maxminddb.InvalidDatabaseError, ValueError, OverflowError)
+        self._six = self._reader.metadata().ip_version == 6
+        self._known: dict[bytes, int] = {}
+        self.find = self._find
+
+    def _find(self, addresses: NDArray[np.uint8]) -> NDArray[np.int32]:
+        return np.fromiter(map(self._one, map(bytes, addresses)), np.int32, len(addresses))
+
+    def _one(self, key: bytes) -> int:
+        """The number for an address. What is known of a /24 or /48 as a whole is remembered."""
+        four = key.startswith(MAPPED)
+        network = key[:15] if four else key[:6]
+        found = self._known.get(network)
+        if found is None:
+            found = self._known.get(key)
+        if found is not None:
+            return found
+        if not four and not self._six:
+            return NOTHING
+        try:
+            text = inet_ntop(AF_INET, key[12:]) if four else inet_ntop(AF_INET6, key)
+            record, length = self._reader.get_with_prefix_len(text)
+            found = self.number(_told(record))
+        except self._errors as error:
+            raise UsageError(f"{self.name} is damaged ({plain(str(error), 80)})") from error
+        if len(self._known) >= _KEPT:
+            self._known.clear()
+        self._known[network if length <= (24 if four else 48) else key] = found
+        return found
+
+
+def _told(record: Any) -> Told:
+    """What a record says, in the words of whoever made the database."""
+    if not isinstance(record, dict):
+        return UNKNOWN
+    number = record.get("autonomous_system_number", record.get("asn", record.get("as_number")))
+    if isinstance(number, str) and number.removeprefix("AS").isdecimal():
+        number = int(number.removeprefix("AS")[:12])
+    asn = number if type(number) is int and 0 < number <= 0xFFFFFFFF else None
+    name = record.get("autonomous_system_organization", record.get("as_name", record.get("name")))
+    place = None
+    for key in ("country", "country_code", "registered_country"):
+        of = record.get(key)
+        place = place or _country(of.get("iso_code") if isinstance(of, dict) else of)
+    return Told(asn, name[:_TEXT] if asn and isinstance(name, str) and name else None, place)
+
+
+class Places:
+    """All files: system and name by the first that knows, countries likewise. `find` -> `Told` by number."""
+
+    def __init__(self, tables: Iterable[str], databases: Iterable[str]) -> None:
+        """Systems are asked of `tables` first, countries of `databases`. Raises UsageError."""
+        self._tables: list[Networks] = [Table(path) for path in tables]
+        self._databases: list[Networks] = [Database(path) for path in databases]
+        self._together: dict[tuple[int, ...], int] = {}
+        self.told: list[Told] = [UNKNOWN]
+
+    def find(self, joined: bytes) -> NDArray[np.int64]:
+        """A number for each address of 16 bytes, end to end; `told` says what it means."""
+        addresses = keys(joined)
+        found = [source.find(addresses) for source in (*self._tables, *self._databases)]
+        if not len(addresses):
+            return np.zeros(0, np.int64)
+        # Few different answers come for a batch: each is settled once.
+        kinds, which = np.unique(np.stack(found, axis=1), axis=0, return_inverse=True)
+        numbers = [self._settled(tuple(kind)) for kind in kinds.tolist()]
+        settled: NDArray[np.int64] = np.array(numbers, np.int64)[which.reshape(-1)]
+        return settled
+
+    def _settled(self, kind: tuple[int, ...]) -> int:
+        number = self._together.get(kind)
+        if number is None:
+            said = [
+                source.told[at] if at >= 0 else UNKNOWN
+                for source, at in zip((*self._tables, *self._databases), kind, strict=True)
+            ]
+            system = next((told for told in said if told.asn is not None), UNKNOWN)
+            after = len(self._tables)
+            places = (*said[after:], *said[:after])
+            country = next((told.country for told in places if told.country is not None), None)
+            number = self._together[kind] = len(self.told)
+            self.told.append(Told(system.asn, system.as_name, country))
+        return number
