@@ -6,6 +6,11 @@ any (65 % HTTP and 30 % TLS on unexpected ports; 28 % of what SYN-ACKs never sen
 
 from __future__ import annotations
 
+import ipaddress
+import json
+from pathlib import Path
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -73,3 +78,24 @@ def _drawn(random: np.random.Generator, shares: dict[str, float], count: int) ->
     weights = np.array([shares.get(name, 0.0) for name in NAMES])
     weights[NAMES.index("silent")] = 1 - weights.sum()
     return random.choice(len(NAMES), count, p=weights)
+
+
+def records(count: int, *, named: bool = False, seed: int = 1) -> list[dict[str, Any]]:
+    """What -forceAllHandshakes writes of made services: one for each that got data, else one at the end."""
+    hosts, ports, kinds, outcomes = made(count, seed)
+    found: list[dict[str, Any]] = []
+    for host, port, kind, got in zip(hosts.tolist(), ports.tolist(), kinds, outcomes.tolist(), strict=True):
+        label = NAMES[kind].split()[-1]
+        base = {"saddr": str(ipaddress.IPv4Address(host)), "sport": port, "window": 64240, "RST": False}
+        answered = [at for at, outcome in enumerate(got) if outcome]
+        for at in answered or [len(got) - 1]:
+            record = {**base, "HandshakeNum": at, "fingerprint": label if got[at] == 2 else "unknown"}
+            record |= {"data": "x"} if answered else {}
+            record |= {"expectedRToLZR": "data"} | ({"handshake": HANDSHAKES[at]} if named else {})
+            found.append(record)
+    return found
+
+
+def write(path: Path, rows: list[dict[str, Any]]) -> Path:
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return path

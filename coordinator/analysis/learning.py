@@ -15,12 +15,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from coordinator.analysis.reading import Reading, Records
+from coordinator.analysis.source import Progress
 from lzr.analysis.order import IDENTIFIED, UNKNOWN, Services
 from lzr.errors import UsageError, printable
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
+_LOOKED_AT = """saddr_key, sport, "HandshakeNum", handshake, fingerprint, reason, "RST", "expectedRToLZR",
+    "window", "ackingFirewall", sa_only, CASE WHEN octet_length(data) > 0 THEN 'x'::BLOB END AS data"""
 _FEW = 20
 """With fewer hosts than these, halves are made of services, not of hosts."""
 _DATA = "(octet_length(data) > 0 OR reason = 'data' OR (data IS NULL AND fingerprint != 'unknown'))"
@@ -43,6 +47,20 @@ class Learnt:
     inside: NDArray[np.bool_] | None
     handshakes: tuple[str, ...]
     left_out: int
+
+
+def load(connection: DuckDBPyConnection, path: str, progress: Progress | None = None) -> Reading:
+    """Read of a file (``-``: standard input) what is looked at here into the table `records`: no replies.
+
+    progress: told how many bytes have been read. Raises UsageError.
+    """
+    with Records(path, progress) as records:
+        records.register(connection, "lzr_incoming")
+        try:
+            records.execute(connection, f"CREATE TABLE records AS SELECT {_LOOKED_AT} FROM lzr_incoming")
+        finally:
+            connection.unregister("lzr_incoming")
+        return records.finish()
 
 
 def services(

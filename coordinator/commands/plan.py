@@ -51,7 +51,7 @@ def _run(argv: list[str]) -> int:
     with program.Bar("reading") as bar:
         if asked.file != "-":
             bar.total = _size(asked.file)
-        program.tell(NAME, reading.load(connection, asked.file, progress=bar))
+        program.tell(NAME, learning.load(connection, asked.file, bar))
     learnt = learning.services(connection, about.handshakes, asked.network)
     connection.close()
     costs = order.Costs.of(about.retransmits)

@@ -6,13 +6,14 @@ import gzip
 import json
 import os
 import sys
+import tomllib
 from importlib.util import find_spec
 from pathlib import Path
 
 import duckdb
 import pytest
 
-from tests import ROOT, mademmdb, madescans
+from tests import ROOT, mademmdb, madescans, madeservices
 from tests.docs.test_docs import blocks
 from tests.lab.net import run
 from tests.lab.scan import LZR
@@ -53,6 +54,20 @@ def test_enrich_as_the_page_has_it(folder: Path) -> None:
     sh(folder, "sh enrich")
     first = json.loads((folder / "known.json").read_text().partition("\n")[0])
     assert (first["asn"], first["as_name"], first["country"]) == (64500, "ONE", "FR")
+
+
+def test_plan_as_the_page_has_it(folder: Path) -> None:
+    every_one = madeservices.records(1500)
+    for record in every_one:  # the networks of the page
+        record["saddr"] = "198.51." + record["saddr"].split(".", 2)[2]
+    madeservices.write(folder / "every.json", every_one)
+    about = {"force_all_handshakes": True, "retransmit_number": 1}
+    every = {"scan": {"handshakes": madeservices.HANDSHAKES}, "options": about}
+    (folder / "every.meta.json").write_text(json.dumps(every))
+    sh(folder, "sh plan")
+    order, ours = ((folder / name).read_text() for name in ("order.toml", "ours.toml"))
+    assert tomllib.loads(order)["ports"] != tomllib.loads(ours)["ports"]
+    assert json.loads((folder / "ours.json").read_text())["services"] < 100
 
 
 def test_python_as_the_page_has_it(folder: Path) -> None:

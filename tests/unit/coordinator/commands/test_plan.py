@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gzip
-import ipaddress
 import json
 import tomllib
 from pathlib import Path
@@ -13,30 +12,9 @@ import pytest
 
 from coordinator.commands import plan
 from lzr.options import byport
-from tests.madeservices import HANDSHAKES, NAMES, made
+from tests.madeservices import HANDSHAKES, records, write
 
 NAMED = ("--handshakes", ",".join(HANDSHAKES))
-
-
-def records(count: int, *, named: bool = False, seed: int = 1) -> list[dict[str, Any]]:
-    """What -forceAllHandshakes writes of made services: one for each that got data, else one at the end."""
-    hosts, ports, kinds, outcomes = made(count, seed)
-    found: list[dict[str, Any]] = []
-    for host, port, kind, got in zip(hosts.tolist(), ports.tolist(), kinds, outcomes.tolist(), strict=True):
-        label = NAMES[kind].split()[-1]
-        base = {"saddr": str(ipaddress.IPv4Address(host)), "sport": port, "window": 64240, "RST": False}
-        answered = [at for at, outcome in enumerate(got) if outcome]
-        for at in answered or [len(got) - 1]:
-            record = {**base, "HandshakeNum": at, "fingerprint": label if got[at] == 2 else "unknown"}
-            record |= {"data": "x"} if answered else {}
-            record |= {"expectedRToLZR": "data"} | ({"handshake": HANDSHAKES[at]} if named else {})
-            found.append(record)
-    return found
-
-
-def write(path: Path, rows: list[dict[str, Any]]) -> Path:
-    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
-    return path
 
 
 def run(capsys: pytest.CaptureFixture[str], *words: str | Path) -> tuple[int, str, str]:
