@@ -95,6 +95,9 @@ def _narrow(s: Snapshot, width: int, room: int, g: Glyphs) -> list[Line]:
     right = panels.fingerprints(s, right_width, for_findings, g) if right_width >= 30 else []
     lines += beside(left, right, left_width, right_width, 1)
     lines += [[]] * airy
+    if airy and s.heat:
+        lines += panels.heat(s, width, min(1 + len(s.heat), 9, max(0, (room - len(lines)) * 2 // 3)), g)
+        lines += [[]]
     return [*lines, *panels.latest(s, width, room - len(lines), g)]
 
 
@@ -111,7 +114,12 @@ def _wide(s: Snapshot, width: int, room: int, g: Glyphs) -> list[Line]:
     left += [[], [(" ", ""), *rule("outcomes", left_width - 1, g)]]
     left += panels.outcomes(s, min(left_width, 100), findings, g)
     right: list[Line] = [[(" ", ""), *rule("fingerprints", right_width - 2, g)]]
-    right += panels.fingerprints(s, right_width, len(left) - 1, g)
+    for_heat = min(1 + len(s.heat), (len(left) - 2) // 2) if s.heat else 0
+    right += panels.fingerprints(s, right_width, len(left) - 1 - (for_heat + 1 if for_heat else 0), g)
+    if for_heat:
+        right += [[]] * (len(left) - len(right) - for_heat - 1)
+        right += [[(" ", ""), *rule("answered", right_width - 2, g)]]
+        right += panels.heat(s, right_width, for_heat, g)
     middle = beside(left, right, left_width, right_width, 2)
     return [*middle, [], *panels.latest(s, width, room - len(middle) - 1, g)]
 

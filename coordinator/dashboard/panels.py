@@ -15,7 +15,7 @@ from coordinator.dashboard.canvas import Glyphs, Line, bar, chart, columns, fit,
 from coordinator.monitor import numbers
 from coordinator.monitor.figures import WORDS, outcome_words
 from coordinator.monitor.snapshot import Phase, Snapshot
-from coordinator.monitor.status import found_by
+from coordinator.monitor.status import found_by, heat_rows
 from lzr import safetext
 
 
@@ -213,6 +213,28 @@ def fingerprints(s: Snapshot, width: int, height: int, g: Glyphs) -> list[Line]:
         left_out = sum(list(s.fingerprints.values())[height - 2 :])
         lines[-1] = [(f" and {hidden + 1} more: {numbers.count(left_out)}", "dim")]
     return lines[:height]
+
+
+def heat(s: Snapshot, width: int, height: int, g: Glyphs) -> list[Line]:
+    """Where a sweep is answered: by port or network, those with most answers first."""
+    if height < 2 or not s.heat:
+        return []
+    rows = heat_rows(s, height - 1)
+    widths = [max(10, *(len(place) for place, *_ in rows)), 9, 8, 7]
+    room = max(0, width - sum(widths) - 5)
+    lines = [_headed([s.heat_by, "answered", "asked", "share"], widths)]
+    most = max(share for *_, share in rows) or 1.0
+    for place, answered, asked, share in rows:
+        style = "" if answered else "dim"
+        cells = [
+            (place, style or "name"),
+            (numbers.fit(answered, 9), style),
+            (f"~{numbers.short(asked)}", style),
+            (numbers.percent(share, 2), style),
+        ]
+        picture = bar(share / most, room, g, "bar2", empty=False) if room >= 4 and answered else []
+        lines.append([(" ", ""), *columns(cells, widths), (" ", ""), *picture])
+    return lines
 
 
 def _headed(names: list[str], widths: list[int]) -> Line:

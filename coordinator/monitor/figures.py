@@ -90,6 +90,11 @@ FIGURES = (
         "unreachable", "Pairs of a sweep to which an ICMP error came back, of all kinds.", "unreachable",
         "unreachable-total", "unreachable_total", "", "inputs.unreachable",
     ),
+    Figure(
+        "heat_answered", "Pairs of a sweep that answered SYN-ACK, by port or network; those with most.",
+        metric="sweep_answered_total", label="place",
+    ),
+    Figure("heat_asked", "About how many pairs were asked there.", metric="sweep_asked", label="place"),
     Figure("rx", "Packets.", "", "recv-total", "packets_total", "direction=in", "packets.received"),
     Figure("rx_rate", "Packets per second, now.", "", "recv-last-one-sec", "packet_rate", "direction=in"),
     Figure("rx_bits", "Bits per second, now.", metric="bit_rate", label="direction=in"),

@@ -136,6 +136,8 @@ class Figures:
     input_held: bool = False  # stdin waits for the coordinator
     guard_missing: bool = False
     sweep: bool = False  # most of whom we ask are not there, and that is as it should be
+    heat_by: str = ""  # "port" or "network": what `heat` tells apart
+    heat: Mapping[str, tuple[int, int]] = field(default_factory=dict)  # place -> answered, about asked
     results_lost: bool = False  # results are missing or wrong for one of the reasons in the alerts
     refused: int = 0  # messages between the processes that were not believed
     paused: bool = False
@@ -239,6 +241,16 @@ class Snapshot(Figures):
     def by_reason(self) -> dict[str, int]:
         """How the flows ended that made a record; each reason is there, also where it is 0."""
         return {reason: self.outcomes.get(reason, 0) for reason in (*OUTCOME_WORDS, *RARE_OUTCOMES)}
+
+    @property
+    def heat_answered(self) -> dict[str, int]:
+        """Pairs of a sweep that answered SYN-ACK, by place."""
+        return {place: answered for place, (answered, _) in self.heat.items()}
+
+    @property
+    def heat_asked(self) -> dict[str, int]:
+        """About how many pairs were asked there."""
+        return {place: asked for place, (_, asked) in self.heat.items()}
 
     @property
     def unreachable(self) -> int:

@@ -145,6 +145,7 @@ def report(snapshot: Snapshot) -> str:
         )
     lines += table(rows, right=range(1, 9))
     lines += ["", *_fates(snapshot), "", *_prints(snapshot, 10, "-"), ""]
+    lines += [*_heat(snapshot, 10), ""] if snapshot.heat else []
     lines += [f"bottleneck: {bottleneck(snapshot)}"]
     lines += [f"warning: {text}" for text in snapshot.warnings]
     return "\n".join(_plain(text, _WIDEST) for text in lines) + "\n"
@@ -210,6 +211,23 @@ def _prints(snapshot: Snapshot, most: int, dash: str) -> list[str]:
             (f"{len(ordered) - most} more", numbers.count(rest), numbers.percent(rest / total, 1), "")
         )
     return table(rows, right=(1, 2))
+
+
+def heat_rows(snapshot: Snapshot, most: int) -> list[tuple[str, int, int, float]]:
+    """Place, answered, about asked, share: those with most answers first, at most so many."""
+    places = [(place, *counts) for place, counts in snapshot.heat.items()]
+    if len(places) > most:
+        rest = places[max(0, most - 1) :]
+        places = places[: max(0, most - 1)]
+        places.append(("others", sum(one[1] for one in rest), sum(one[2] for one in rest)))
+    return [(*one, min(1.0, one[1] / one[2]) if one[2] else 0.0) for one in places[:most]]
+
+
+def _heat(snapshot: Snapshot, most: int) -> list[str]:
+    rows = [(snapshot.heat_by, "answered", "asked", "share")]
+    for place, answered, asked, share in heat_rows(snapshot, most):
+        rows.append((place, numbers.count(answered), f"~{numbers.short(asked)}", numbers.percent(share, 2)))
+    return table(rows, right=(1, 2, 3))
 
 
 def found_by(snapshot: Snapshot, fingerprint: str, most: int) -> str:

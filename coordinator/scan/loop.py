@@ -23,6 +23,7 @@ from coordinator.guard.watch import GuardWatch
 from coordinator.monitor.snapshot import Phase
 from coordinator.processes.acknowledge import Acknowledgements
 from coordinator.processes.supervisor import Fault, Heard, Spawned, Stats, Supervisor, Written
+from coordinator.scan import sweeping
 from coordinator.scan.accounts import Accounts, NotTheirs
 from coordinator.scan.feeder import Feeder
 from coordinator.scan.judging import judge
@@ -33,6 +34,7 @@ from lzr.ipc import messages
 from lzr.ipc.messages import SchemaError
 from lzr.ownership.events import Adopted, Died, Fenced, Linked, Ready, Released, Want
 from lzr.ownership.orders import GiveUp, News, ShardClosed, ShardOpened, TryAgain
+from lzr.pacing.bucket import DEPTH
 from lzr.pacing.pacer import Pacer
 from lzr.records.summary import Summary
 from lzr.sweep.dealing import Dealing
@@ -102,7 +104,11 @@ class Loop:
         self.departure = ready.egress.departure
         self.supervisor.moved, self.supervisor.holds = begun.ledger.moved, begun.ledger.holds
         self.acknowledgements = Acknowledgements(opened.pool)
-        self.pacer = Pacer(options.rate if options.send_syns or options.reopen else None, now)
+        self.pacer = Pacer(
+            options.rate if options.send_syns or options.reopen else None,
+            now,
+            DEPTH if ready.opened.sweep is None else sweeping.DEPTH,
+        )
         self.reading = Reading(
             begun.intake,
             opened.stream if begun.more else None,
@@ -495,6 +501,8 @@ class Loop:
         ended = self.reading.ended
         if self.sweeping is not None:
             self.sweeping.update()
+            totals.heat = self.sweeping.heat.top(self.sweeping.asked)
+            totals.heat_by = self.sweeping.heat.kind
             ended &= self.sweeping.dealing.all_dealt
             idle = ended and not self.accounts.open
             totals.sweep_left = self.sweeping.dealing.left_to_wait(time.monotonic()) if idle else None

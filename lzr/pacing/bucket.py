@@ -12,16 +12,18 @@ from __future__ import annotations
 # Set by `python -m benchmarks.pace`, which compares the rate of ten seconds with the one asked for: 98.3 to
 # 100.9 % from 10 to 100,000 a second.
 _DEBT = 0.2  # seconds' worth of tokens that may be made good for
-_DEPTH = 0.02  # seconds' worth that may leave at once
+DEPTH = 0.02  # seconds' worth that may leave at once
 _HASTE = 1.25  # the rate while it catches up, as a multiple of the rate asked for
 
 
 class Bucket:
-    def __init__(self, rate: float, now: float, least: float = 1.0, tokens: float = 1.0) -> None:
+    def __init__(
+        self, rate: float, now: float, least: float = 1.0, tokens: float = 1.0, depth: float = DEPTH
+    ) -> None:
         """rate: tokens a second. least: tokens that are spent at once, which it can hold besides. tokens: how
-        many there are at the start. now: seconds."""
+        many there are at the start. depth: seconds' worth that may be taken at once. now: seconds."""
         self.rate = rate
-        self._least = least
+        self._least, self._depth = least, depth
         self._tokens = self._burst = tokens
         self._behind = False  # all that could leave has left: more may be waiting
         self._last = now
@@ -32,9 +34,9 @@ class Bucket:
         rate = self.rate * share
         passed = max(0.0, now - self._last)
         # `least` more than the depth, so that at low rates a part is not lost while a whole one waits.
-        depth = _DEBT if self._behind else _DEPTH
+        depth = _DEBT if self._behind else self._depth
         self._tokens = min(self._least + rate * depth, self._tokens + passed * rate)
-        self._burst = min(self._least + rate * _DEPTH, self._burst + passed * rate * _HASTE)
+        self._burst = min(self._least + rate * self._depth, self._burst + passed * rate * _HASTE)
         self._last = now
         return min(self._tokens, self._burst)
 
@@ -44,9 +46,7 @@ class Bucket:
         self._behind = min(self._tokens, self._burst) < self._least
 
     def rest(self) -> None:
-        """Drop tokens beyond `_DEPTH`: work was held up by something else than the rate, so it does not catch
-        up.
-        """
+        """Drop tokens beyond the depth: what held work up was not the rate, so it does not catch up."""
         self._behind = False
 
     def wait(self, tokens: float, share: float = 1.0) -> float:

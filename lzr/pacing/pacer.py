@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from lzr.pacing.bucket import Bucket
+from lzr.pacing.bucket import DEPTH, Bucket
 
 
 class Pacer:
-    def __init__(self, rate: float | None, now: float) -> None:
-        """rate: connections per second; None for no limit."""
-        self._bucket = None if rate is None else Bucket(rate, now)
+    def __init__(self, rate: float | None, now: float, depth: float = DEPTH) -> None:
+        """rate: connections per second; None for no limit. depth: seconds' worth that may be let through at
+        once: little, unless who opens them spreads them over that time."""
+        self._depth = depth
+        self._bucket = None if rate is None else Bucket(rate, now, depth=depth)
 
     @property
     def rate(self) -> float | None:
@@ -18,7 +20,7 @@ class Pacer:
         if rate is None:
             self._bucket = None
         elif self._bucket is None:
-            self._bucket = Bucket(rate, now)
+            self._bucket = Bucket(rate, now, depth=self._depth)
         else:
             self._bucket.fill(now)
             self._bucket.rate = rate

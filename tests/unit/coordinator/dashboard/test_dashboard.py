@@ -88,6 +88,24 @@ def test_outcomes_of_a_sweep_take_the_room_of_those_that_there_are_none_of() -> 
     assert "ACKing firewall" not in text
 
 
+@pytest.mark.parametrize("unicode", [True, False])
+def test_where_a_sweep_is_answered_is_shown_where_there_is_room(unicode: bool) -> None:
+    heat = {str(port): (9000 - port, 10_000) for port in range(80, 112)} | {"others": (7, 2_000_000)}
+    snapshot = replace(seen(), heat=heat, heat_by="port")
+    for width, height in ((100, 50), (120, 44), (160, 40), (200, 50), (250, 70)):
+        lines = render(snapshot, width, height, unicode=unicode).text()
+        assert {len(line) for line in lines} == {width}
+        assert len(lines) == height
+        text = "\n".join(lines)
+        assert re.search(r"port +answered +asked +share", text), (width, height)
+        assert re.search(r"80 +8,920 +~10.0K +89.20%", text)
+        assert re.search(r"others +[\d,]+ +~2\.[\dM]+", text)
+        assert "latest" in text
+        assert bottleneck(snapshot) in text
+        assert "answered" not in "\n".join(render(seen(), width, height).text())
+    assert "answered" not in "\n".join(render(snapshot, 80, 24).text())
+
+
 def test_more_room_shows_more() -> None:
     snapshot = seen()
     found = [sum(len(line.split()) for line in render(snapshot, *size).text()) for size in SIZES]

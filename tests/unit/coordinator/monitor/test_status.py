@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 from dataclasses import replace
 
 import pytest
@@ -115,6 +116,16 @@ def test_summary_shows_both_sides_of_the_ledger() -> None:
     assert replace(agreed, outcomes=found).unreachable == 6
     assert "http 97%, tls 3%" in text
     assert status.summary(Snapshot())
+
+
+def test_report_says_where_a_sweep_is_answered() -> None:
+    heat = {f"10.{net}.0.0/16": (100 - net, 2000) for net in range(30)}
+    found = status.report(seen(heat=heat, heat_by="network"))
+    assert re.search(r"network +answered +asked +share\n10\.0\.0\.0/16 +100 +~2\.00K +5\.00%\n", found)
+    rest = sum(100 - net for net in range(9, 30))
+    assert re.search(rf"\nothers +{rest:,} +~42\.0K +4\.\d+%\n", found)
+    assert "answered" not in status.report(seen())
+    assert json.loads(status.as_json(seen(heat=heat)))["heat"]["10.3.0.0/16"] == [97, 2000]
 
 
 def test_report_has_a_line_for_each_process() -> None:

@@ -13,6 +13,7 @@ from coordinator.scan.judging import judge
 from coordinator.scan.reading import Seen
 from coordinator.scan.sweeping import Sweeping
 from lzr.ipc import messages
+from lzr.pacing.pacer import Pacer
 from lzr.packet import ways
 from lzr.rows import TARGET
 from lzr.sweep.dealing import Dealing
@@ -145,3 +146,13 @@ def test_stretches_are_spread_over_the_time_that_the_rate_gives_them(monkeypatch
             assert not any(spans)
         else:
             assert all(0.010e9 < span < 0.016e9 for span in spans)
+
+
+def test_the_rate_holds_where_the_loop_is_late(monkeypatch: pytest.MonkeyPatch) -> None:
+    feeding = Feeding(0, RATE)
+    feeding.feeder.pacer = Pacer(RATE, 0.0, sweeping.DEPTH)
+    feeding.open_all()
+    swept = made(feeding.feeder, Workers(monkeypatch, 1 << 20), 1 << 16)
+    for turn in range(100):
+        swept.deal(turn * 0.05)
+    assert 0.95 * RATE * 5 < swept.dealing.next < 1.02 * RATE * 5
