@@ -36,11 +36,11 @@ _ENRICHED = ("device", "hardware", "os", "cpe", "subject")
 
 Turn = Callable[[str, float], None]
 
-_STATE = """CASE WHEN coalesce({0}."ackingFirewall", false) THEN 0 WHEN octet_length({0}.data) > 0 THEN 2
+STATE = """CASE WHEN coalesce({0}."ackingFirewall", false) THEN 0 WHEN octet_length({0}.data) > 0 THEN 2
     WHEN coalesce({0}.sa_only, false) THEN 1 ELSE 0 END"""
 """0: no answer that tells of a service; 1: an open port that was asked nothing; 2: data."""
 
-_HOW = """CASE WHEN {0}.reason IS NOT NULL THEN {0}.reason
+HOW = """CASE WHEN {0}.reason IS NOT NULL THEN {0}.reason
     WHEN coalesce({0}."ackingFirewall", false) THEN 'acking_firewall'
     WHEN {0}."expectedRToLZR" = 'sa' THEN 'no_syn_ack'
     WHEN {0}."RST" THEN 'rst' WHEN {0}."FIN" THEN 'fin'
@@ -91,7 +91,7 @@ def compare(
     run = connection.execute
     for at, side in enumerate(("old", "new")):
         turn("comparing", 0.15 * at)
-        _one_each(connection, side)
+        one_each(connection, side)
     turn("comparing", 0.3)
     differences = _differences(connection, told)
     run(
@@ -127,9 +127,9 @@ def kinds_of(bits: int) -> list[str]:
     return [kind for kind, bit in _BITS.items() if bits & bit]
 
 
-def _one_each(connection: DuckDBPyConnection, side: str) -> None:
+def one_each(connection: DuckDBPyConnection, side: str) -> None:
     """A view `{side}_one` of the best record of each service; `place` is its row."""
-    state = _STATE.format(side)
+    state = STATE.format(side)
     connection.execute(f"""
         CREATE OR REPLACE TABLE {side}_worse AS
         WITH several AS (SELECT saddr_key, sport FROM {side} GROUP BY ALL HAVING count(*) > 1)
@@ -182,14 +182,14 @@ def _differences(connection: DuckDBPyConnection, told: Compared) -> str:
 
 def _both(differences: str, source: str, into: str = "CREATE OR REPLACE TABLE services AS") -> str:
     """The statement that puts what is known of each service in both scans side by side."""
-    old_state, new_state = _STATE.format("o"), _STATE.format("n")
+    old_state, new_state = STATE.format("o"), STATE.format("n")
     return f"""
         {into} SELECT
             coalesce(o.saddr_key, n.saddr_key) AS key, coalesce(o.sport, n.sport) AS sport,
             o.place AS old_place, n.place AS new_place, o.place IS NOT NULL AS in_old, n.place IS NOT NULL
             AS in_new, CASE WHEN o.place IS NULL THEN 0 ELSE {old_state} END AS old_state,
             CASE WHEN n.place IS NULL THEN 0 ELSE {new_state} END AS new_state,
-            {_HOW.format("o")} AS old_how, {_HOW.format("n")} AS new_how,
+            {HOW.format("o")} AS old_how, {HOW.format("n")} AS new_how,
             o.data IS NOT DISTINCT FROM n.data AS same_data,
             o."HandshakeNum" AS handshake_number, o.handshake AS handshake_name,
             CASE WHEN {old_state} = 2 AND {new_state} = 2 THEN
@@ -211,7 +211,7 @@ def _pair_by_label(connection: DuckDBPyConnection, differences: str) -> None:
         FROM services s JOIN old o ON o.saddr_key = s.key AND o.sport = s.sport
         JOIN new n ON n.saddr_key = s.key AND n.sport = s.sport AND n.fingerprint = o.fingerprint
         WHERE s.kinds & 1 = 1 AND o.fingerprint <> 'unknown'
-            AND {_STATE.format("o")} = 2 AND {_STATE.format("n")} = 2
+            AND {STATE.format("o")} = 2 AND {STATE.format("n")} = 2
         GROUP BY s.key, s.sport""")
     run("DELETE FROM services USING paired p WHERE services.key = p.key AND services.sport = p.sport")
     run(

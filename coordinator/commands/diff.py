@@ -10,36 +10,24 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Iterator
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from coordinator.analysis import beside, comparing
-from coordinator.analysis.comparing import CHANGES, KINDS, SHOWN, Compared
-from coordinator.analysis.program import OK, Bar, Parser, ended, say, tell
-from coordinator.analysis.reading import connect, load
+from coordinator.analysis import changes, comparing
+from coordinator.analysis.comparing import CHANGES, KINDS, Compared
+from coordinator.analysis.program import OK, Parser, ended, say
+from coordinator.analysis.reading import connect
 from lzr import safetext
 from lzr.analysis import asked as asking
 from lzr.analysis.asked import Asked
 from lzr.errors import UsageError, printable, two_dashes
 
 if TYPE_CHECKING:
-    from duckdb import DuckDBPyConnection
+    pass
 
 NAME = "diff"
 CHANGED = 1
 _FLAGS = ("json", "confirm", "asked", "ignore", "old-metadata", "new-metadata", "not-asked", "help")
-_MEMORY = 2 << 30
-_BATCH = 10_000
 _SIGNS = {"appeared": "+", "gone": "-", "changed": "~", "not_asked": "?"}
-_HOW = {
-    "no_syn_ack": "no SYN-ACK",
-    "rst": "RST",
-    "fin": "FIN",
-    "zero_window": "zero window",
-    "acking_firewall": "ACKing firewall",
-    "refused": "RST to the SYN",
-}
 
 
 def main(argv: list[str]) -> int:
@@ -98,8 +86,8 @@ def _run(options: argparse.Namespace) -> int:
     for kind in ignored:
         if kind not in KINDS:
             raise UsageError(f"--ignore: no change is called {printable(kind)}; there are {', '.join(KINDS)}")
-    connection = connect(memory=_MEMORY)
-    told, asked = compared(
+    connection = connect(memory=changes.MEMORY)
+    told, asked = changes.compared(
         connection,
         options.old,
         options.new,
@@ -107,16 +95,17 @@ def _run(options: argparse.Namespace) -> int:
         new_metadata=options.new_metadata,
         listed=options.asked,
         kinds=tuple(kind for kind in KINDS if kind not in ignored),
+        name=NAME,
     )
     out = sys.stdout
     if options.confirm:
-        for key, port, *_ in _rows(connection, ("gone",)):
+        for key, port, *_ in changes.rows(connection, ("gone",)):
             out.write(f"{asking.shown(asking.number(key), port)}\n")
         for line in _summary(told, asked):
             say(NAME, line)
         return CHANGED if told.differ else OK
     shown = (*CHANGES, "not_asked") if options.not_asked else CHANGES
-    for row in _rows(connection, shown):
+    for row in changes.rows(connection, shown):
         out.write(_object(row) if options.json else _line(row))
     if options.json:
         summary = {
@@ -129,79 +118,9 @@ def _run(options: argparse.Namespace) -> int:
     return CHANGED if told.differ else OK
 
 
-def compared(
-    connection: DuckDBPyConnection,
-    old: str,
-    new: str,
-    *,
-    old_metadata: str | None = None,
-    new_metadata: str | None = None,
-    listed: str | None = None,
-    kinds: tuple[str, ...] = KINDS,
-    name: str = NAME,
-) -> tuple[Compared, Asked]:
-    """Read two files into the tables `old` and `new`, and compare them. Raises UsageError.
-
-    name: of the command, for what is said on stderr.
-    """
-    before, _ = beside.given(old_metadata, old)
-    now, _ = beside.given(new_metadata, new)
-    parts = _listed(listed) if listed is not None else ()
-    records = 0
-    for table, path in (("old", old), ("new", new)):
-        with Bar(f"reading {printable(path)}") as bar:
-            reading = load(connection, path, table, progress=bar)
-        tell(name, reading)
-        records = records or reading.records
-    asked = asking.known(now, before, records=records)
-    if parts:
-        asked = replace(asked, parts=(*asked.parts, *parts), why="")
-    with Bar("comparing", 1000) as bar:
-        told = comparing.compare(
-            connection,
-            asked,
-            handshakes=asking.names(before),
-            kinds=kinds,
-            turn=lambda _, share: bar(round(share * 1000)),
-        )
-    return told, asked
-
-
-def _listed(path: str) -> tuple[asking.Part, ...]:
-    try:
-        with open(path, "rb") as file:
-            return asking.listed(file.read(1 << 30).decode("utf-8", "replace"))
-    except ValueError as error:
-        raise UsageError(f"{printable(path)}, {error}") from None
-    except OSError as error:
-        raise UsageError(f"cannot read {printable(path)}: {error.strerror or error}") from error
-
-
-def _rows(connection: DuckDBPyConnection, changes: tuple[str, ...]) -> Iterator[tuple[Any, ...]]:
-    """Of each service: key, port, change, kinds, how, and SHOWN of the old scan, then of the new one."""
-    columns = ", ".join(f"{side}.{name}" for side in ("o", "n") for name in SHOWN)
-    cursor = connection.cursor()
-    cursor.execute(
-        f"""SELECT c.key, c.sport, c.change, c.kinds, c.how, {columns}
-        FROM changes c LEFT JOIN old o ON o.rowid = c.old_place LEFT JOIN new n ON n.rowid = c.new_place
-        WHERE list_contains(?, c.change) ORDER BY c.key, c.sport""",
-        [list(changes)],
-    )
-    while batch := cursor.fetchmany(_BATCH):
-        yield from batch
-
-
-def _sides(row: tuple[Any, ...]) -> tuple[dict[str, str], dict[str, str]]:
-    old, new = row[5 : 5 + len(SHOWN)], row[5 + len(SHOWN) :]
-    return (
-        {name: value for name, value in zip(SHOWN, old, strict=True) if value is not None},
-        {name: value for name, value in zip(SHOWN, new, strict=True) if value is not None},
-    )
-
-
 def _object(row: tuple[Any, ...]) -> str:
     key, port, change, kinds, how = row[:5]
-    old, new = _sides(row)
+    old, new = changes.sides(row)
     address, _, _ = asking.shown(asking.number(key), port).rpartition(":")
     found: dict[str, Any] = {"change": change, "saddr": address.strip("[]"), "sport": port}
     if change == "changed":
@@ -216,36 +135,11 @@ def _object(row: tuple[Any, ...]) -> str:
 
 
 def _line(row: tuple[Any, ...]) -> str:
-    key, port, change, kinds, how = row[:5]
-    old, new = _sides(row)
-    where = asking.shown(asking.number(key), port)
-    if change == "changed":
-        what = "; ".join(_change(kind, old, new) for kind in comparing.kinds_of(kinds))
-        label = new.get("fingerprint", "unknown")
-    else:
-        side = new if change == "appeared" else old
-        label = side.get("fingerprint", "unknown")
-        names = [side[name] for name in ("application", "product", "version") if side.get(name)]
-        if change != "appeared":
-            names.append(f"({_HOW.get(how, how)})")
-        what = " ".join(names)
+    key, port, change = row[:3]
+    label, what = changes.brief(row)
     named, told = safetext.plain(label, 24, mark="..."), safetext.plain(what, 300, mark="...")
+    where = asking.shown(asking.number(key), port)
     return f"{_SIGNS[change]} {where:<21}  {named:<12}  {told}".rstrip() + "\n"
-
-
-def _change(kind: str, old: dict[str, str], new: dict[str, str]) -> str:
-    if kind == "protocol":
-        return f"protocol {old.get('fingerprint', 'unknown')} -> {new.get('fingerprint', 'unknown')}"
-    if kind == "product":
-        names = ("application", "product")
-        before, now = (" ".join(side[name] for name in names if side.get(name)) for side in (old, new))
-        return f"product {before or '-'} -> {now or '-'}"
-    if kind == "version":
-        product = new.get("product") or old.get("product") or ""
-        return f"{product} {old.get('version', '-')} -> {new.get('version', '-')}".strip()
-    if kind == "certificate" and old.get("subject") != new.get("subject"):
-        return f"certificate {old.get('subject', '-')} -> {new.get('subject', '-')}"
-    return {"certificate": "another certificate", "reply": "another reply"}[kind]
 
 
 def _summary(told: Compared, asked: Asked) -> list[str]:

@@ -34,9 +34,16 @@ SUBCOMMANDS = (
         "",
     ),
     Subcommand(
+        "report",
+        "SCAN [OLDER] -o FILE",
+        "a scan as one page to look at",
+        "make one HTML page of a file of results that needs nothing else; with an older one, what changed",
+        "",
+    ),
+    Subcommand(
         "plan",
         "[SCAN] [FLAGS]",
-        "the handshakes worth their packets, by port",
+        "which handshakes are worth it, by port",
         "learn from a scan with -forceAllHandshakes which handshakes are worth their packets on which port, "
         "and write the file for -handshakes-by-port",
         "",
@@ -86,7 +93,7 @@ ANSWERS = (
         "[COMMAND|TOPIC]",
         "this, or help on one thing",
         "print help: on scanning, on a command, or on options, handshakes, fields or modules",
-        "guard ctl identify diff plan export enrich doctor options handshakes fields modules",
+        "guard ctl identify diff report plan export enrich doctor options handshakes fields modules",
     ),
     Subcommand(
         "version",

@@ -1,0 +1,130 @@
+"""Two files of results read and compared, and the rows that come of it, for the commands that show them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from coordinator.analysis import beside, comparing
+from coordinator.analysis.comparing import KINDS, SHOWN, Compared
+from coordinator.analysis.program import Bar, tell
+from coordinator.analysis.reading import load
+from lzr.analysis import asked as asking
+from lzr.analysis.asked import Asked
+from lzr.errors import UsageError, printable
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
+
+MEMORY = 2 << 30
+"""Bytes that two scans may use before they go to temporary files."""
+
+_BATCH = 10_000
+HOW = {
+    "no_syn_ack": "no SYN-ACK",
+    "rst": "RST",
+    "fin": "FIN",
+    "zero_window": "zero window",
+    "acking_firewall": "ACKing firewall",
+    "refused": "RST to the SYN",
+}
+
+
+def compared(
+    connection: DuckDBPyConnection,
+    old: str,
+    new: str,
+    *,
+    old_metadata: str | None = None,
+    new_metadata: str | None = None,
+    listed: str | None = None,
+    kinds: tuple[str, ...] = KINDS,
+    name: str,
+) -> tuple[Compared, Asked]:
+    """Read two files into the tables `old` and `new`, and compare them. Raises UsageError.
+
+    name: of the command, for what is said on stderr.
+    """
+    before, _ = beside.given(old_metadata, old)
+    now, _ = beside.given(new_metadata, new)
+    parts = _listed(listed) if listed is not None else ()
+    records = 0
+    for table, path in (("old", old), ("new", new)):
+        with Bar(f"reading {printable(path)}") as bar:
+            reading = load(connection, path, table, progress=bar)
+        tell(name, reading)
+        records = records or reading.records
+    asked = asking.known(now, before, records=records)
+    if parts:
+        asked = replace(asked, parts=(*asked.parts, *parts), why="")
+    with Bar("comparing", 1000) as bar:
+        told = comparing.compare(
+            connection,
+            asked,
+            handshakes=asking.names(before),
+            kinds=kinds,
+            turn=lambda _, share: bar(round(share * 1000)),
+        )
+    return told, asked
+
+
+def _listed(path: str) -> tuple[asking.Part, ...]:
+    try:
+        with open(path, "rb") as file:
+            return asking.listed(file.read(1 << 30).decode("utf-8", "replace"))
+    except ValueError as error:
+        raise UsageError(f"{printable(path)}, {error}") from None
+    except OSError as error:
+        raise UsageError(f"cannot read {printable(path)}: {error.strerror or error}") from error
+
+
+def rows(connection: DuckDBPyConnection, changes: tuple[str, ...]) -> Iterator[tuple[Any, ...]]:
+    """Of each service: key, port, change, kinds, how, and SHOWN of the old scan, then of the new one."""
+    columns = ", ".join(f"{side}.{name}" for side in ("o", "n") for name in SHOWN)
+    cursor = connection.cursor()
+    cursor.execute(
+        f"""SELECT c.key, c.sport, c.change, c.kinds, c.how, {columns}
+        FROM changes c LEFT JOIN old o ON o.rowid = c.old_place LEFT JOIN new n ON n.rowid = c.new_place
+        WHERE list_contains(?, c.change) ORDER BY c.key, c.sport""",
+        [list(changes)],
+    )
+    while batch := cursor.fetchmany(_BATCH):
+        yield from batch
+
+
+def sides(row: tuple[Any, ...]) -> tuple[dict[str, str], dict[str, str]]:
+    old, new = row[5 : 5 + len(SHOWN)], row[5 + len(SHOWN) :]
+    return (
+        {name: value for name, value in zip(SHOWN, old, strict=True) if value is not None},
+        {name: value for name, value in zip(SHOWN, new, strict=True) if value is not None},
+    )
+
+
+def told_of(kind: str, old: dict[str, str], new: dict[str, str]) -> str:
+    if kind == "protocol":
+        return f"protocol {old.get('fingerprint', 'unknown')} -> {new.get('fingerprint', 'unknown')}"
+    if kind == "product":
+        names = ("application", "product")
+        before, now = (" ".join(side[name] for name in names if side.get(name)) for side in (old, new))
+        return f"product {before or '-'} -> {now or '-'}"
+    if kind == "version":
+        product = new.get("product") or old.get("product") or ""
+        return f"{product} {old.get('version', '-')} -> {new.get('version', '-')}".strip()
+    if kind == "certificate" and old.get("subject") != new.get("subject"):
+        return f"certificate {old.get('subject', '-')} -> {new.get('subject', '-')}"
+    return {"certificate": "another certificate", "reply": "another reply"}[kind]
+
+
+def brief(row: tuple[Any, ...]) -> tuple[str, str]:
+    """The protocol of a row, and what there is to say of it in a few words: raw text, from hosts too."""
+    _, _, change, kinds, how = row[:5]
+    old, new = sides(row)
+    if change == "changed":
+        told = "; ".join(told_of(kind, old, new) for kind in comparing.kinds_of(kinds))
+        return new.get("fingerprint", "unknown"), told
+    side = new if change == "appeared" else old
+    names = [side[name] for name in ("application", "product", "version") if side.get(name)]
+    if change != "appeared":
+        names.append(f"({HOW.get(how, how)})")
+    return side.get("fingerprint", "unknown"), " ".join(names)

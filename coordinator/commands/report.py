@@ -1,0 +1,117 @@
+"""``lzr report``: a scan as one page to look at and to pass on, which needs no network and no other file.
+
+With a second, older file it shows what has changed since. `--static` leaves out every script.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+from datetime import UTC, datetime
+from importlib import util
+
+from coordinator.analysis import beside, changes, reporting
+from coordinator.analysis.program import OK, Bar, Parser, ended, output, tell
+from coordinator.analysis.reading import connect, load
+from lzr import __version__
+from lzr.analysis.page.document import write
+from lzr.errors import UsageError, printable, two_dashes
+
+NAME = "report"
+_FLAGS = ("output", "static", "overwrite", "metadata", "old-metadata", "asked", "title", "help")
+NO_PLOTLY = "the charts need plotly: pip install 'lzr[analysis]'; or ask for --static, which needs none"
+
+
+def main(argv: list[str]) -> int:
+    """Run the command; the exit status is 0, or 2 for a mistake."""
+    return ended(NAME, lambda: _run(_parser().parse_args(two_dashes(argv, _FLAGS))))
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = Parser(
+        prog="lzr report",
+        description="Make one HTML page of a scan: what was found, unexpected services, products, "
+        "firewalls and "
+        "middleboxes, how the run went, and a table of services that can be searched. It loads nothing from "
+        "anywhere. With an older scan it shows what has changed since.",
+        epilog="example: lzr report found.json -o report.html",
+    )
+    parser.add_argument(
+        "scan", metavar="SCAN", help="results: JSON, CSV, Parquet, compressed or not; - is stdin"
+    )
+    parser.add_argument("older", nargs="?", metavar="OLDER", help="results of an older scan, to compare with")
+    parser.add_argument(
+        "-o", "--output", required=True, metavar="FILE", help="where the page goes; - is stdout"
+    )
+    parser.add_argument("--overwrite", action="store_true", help="replace FILE where it exists")
+    parser.add_argument(
+        "--static", action="store_true", help="no script at all: charts as SVG, a shorter table"
+    )
+    parser.add_argument("--title", metavar="TEXT", help="a heading in place of the file's name")
+    parser.add_argument(
+        "--metadata",
+        metavar="FILE",
+        help="the run's metadata (default: NAME.metadata.json beside the results)",
+    )
+    parser.add_argument("--old-metadata", metavar="FILE", help="those of the older scan")
+    parser.add_argument("--asked", metavar="FILE", help="what the newer scan covered, as lzr diff takes it")
+    return parser
+
+
+def _run(options: argparse.Namespace) -> int:
+    plotly = None if options.static else _plotly()
+    if options.scan == options.older == "-":
+        raise UsageError("only one of the two scans can come from stdin")
+    metadata, metadata_name = beside.given(options.metadata, options.scan)
+    inputs = tuple(path for path in (options.scan, options.older) if path)
+    with output(options.output, overwrite=options.overwrite, inputs=inputs) as out:
+        connection = connect(memory=changes.MEMORY)
+        difference = None
+        if options.older:
+            told, asked = changes.compared(
+                connection,
+                options.older,
+                options.scan,
+                old_metadata=options.old_metadata,
+                new_metadata=options.metadata,
+                listed=options.asked,
+                name=NAME,
+            )
+            difference = told, asked, os.path.basename(options.older)
+        else:
+            with Bar(f"reading {printable(options.scan)}") as bar:
+                reading = load(connection, options.scan, "new", progress=bar)
+            tell(NAME, reading)
+        name = "standard input" if options.scan == "-" else os.path.basename(options.scan)
+        made = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
+        foot = f"Made by lzr {__version__} on {made}."
+        if plotly is not None:
+            foot += " Charts by plotly.js (MIT licence; its notice stands in the page)."
+        with Bar("counting", 1000) as bar:
+            report = reporting.make(
+                connection,
+                options.title or name,
+                metadata=metadata,
+                metadata_name=os.path.basename(metadata_name),
+                difference=difference,
+                foot=foot,
+                turn=lambda _, share: bar(round(share * 1000)),
+            )
+        with open(os.dup(out.descriptor), "w", encoding="utf-8", newline="") as page:
+            page.writelines(write(report, plotly))
+    return OK
+
+
+def _plotly() -> str:
+    """The text of plotly.min.js, from the package plotly, without importing it. Raises UsageError."""
+    spec = util.find_spec("plotly")
+    for place in (spec.submodule_search_locations or []) if spec is not None else []:
+        path = os.path.join(place, "package_data", "plotly.min.js")
+        try:
+            with open(path, encoding="utf-8") as file:
+                text = file.read()
+        except OSError:
+            continue
+        if "</script" not in text and "<!--" not in text:
+            return text.replace("\r\n", "\n").replace("\r", "\n")
+    raise UsageError(NO_PLOTLY)
