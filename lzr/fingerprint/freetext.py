@@ -20,7 +20,8 @@ _VERSION = re.compile(rf"[(\[]?(?:[Vv](?:er(?:sion)?)?\.?)?({_NUMBER}(?:-\w{{1,8
 _JOINED = re.compile(
     rf"[(\[]?([A-Za-z][A-Za-z+]{{2,30}}(?:-[A-Za-z]{{2,20}})?)[/_-]v?({_NUMBER})[)\],;:.]{{0,2}}"
 )
-_DOTTED = re.compile(r"\d\.\d")
+_NUMBERED = re.compile(rb"[ (\[/_-][vV]?(?:er(?:sion)?\.?)?\d{1,4}\.\w")
+"""What holds a version number holds this; most greetings do not, and are read no further."""
 _QUAD = re.compile(r"\d{1,3}(?:\.\d{1,3}){3}")
 _NAME = re.compile(r"[(\[]?[A-Z](?:[\w+'&/-]{0,30}[\w+])?")
 _TRADE_MARKS = re.compile(r"\((?:TM|tm|R|r|C|c)\)|[®™©]")
@@ -49,24 +50,36 @@ _MARKS = frozenset(("version", "ver", "release", "rev", "revision", "build", "v"
 
 def greeting(data: bytes) -> Stated:
     """The product and version in a greeting of lines with a code or a sign in front (FTP, mail, news)."""
+    if _NUMBERED.search(data, 3, _REACH) is None:
+        return NOTHING
     lines = data[:_REACH].decode("latin-1").split("\n")[:4]
-    text = "\n".join(line.lstrip("+*0123456789- ").removeprefix("OK ") for line in lines)
-    return _versioned(text) if _DOTTED.search(text) else NOTHING
+    return _versioned("\n".join(line.lstrip("+*0123456789- ").removeprefix("OK ") for line in lines))
 
 
 def terminal(data: bytes) -> Stated:
     """The system, the device or the program that a terminal's first lines name (RFC 854)."""
-    text = _NEGOTIATION.sub(b"", data[: 2 * _REACH])[:_REACH].decode("latin-1")
-    found = _system(text)
-    if found is NOTHING and _DOTTED.search(text):
+    if data[:1] == b"\xff":
+        data = _NEGOTIATION.sub(b"", data[: 2 * _REACH])
+    data = data[:_REACH]
+    words = set(data.lower().translate(_PARTED).split())
+    known = not words.isdisjoint(_FIRST)
+    numbered = _NUMBERED.search(data) is not None
+    if not known and not numbered:
+        return NOTHING
+    text = data.decode("latin-1")
+    found = _system(text) if known else NOTHING
+    if found is NOTHING and numbered:
         found = _versioned(text)
-    return found if found is not NOTHING else _made(text, _ORDINARY)
+    return _made(text, _ORDINARY) if found is NOTHING and known else found
 
 
 def device(data: bytes) -> Stated:
     """The maker and model that a file server's greeting names. Companies that have servers of their own, and
     names that people may have too, need a model behind them."""
-    return _made(data[4:_REACH].decode("latin-1").split("\n", 1)[0], _ORDINARY | _COMPANIES)
+    first = data[4:_REACH].split(b"\n", 1)[0]
+    if _FIRST.isdisjoint(first.lower().translate(_PARTED).split()):
+        return NOTHING
+    return _made(first.decode("latin-1"), _DOUBTFUL)
 
 
 _SYSTEM_NAMES = (
@@ -218,3 +231,14 @@ def _models(words: list[str]) -> list[str]:
         if clean != word:
             break
     return found
+
+
+_DOUBTFUL = _ORDINARY | _COMPANIES
+_PARTED = bytes.maketrans(b"([,;:.)]*=|\"'/", b" " * 14)
+_SYSTEM_WORDS = """
+debian ubuntu centos fedora rocky almalinux red opensuse suse amazon oracle raspbian slackware gentoo alpine
+arch openwrt lede dd-wrt busybox mikrotik keeneticos ndms vyos pfsense freebsd netbsd openbsd dragonfly sunos
+solaris hp-ux aix irix digital compaq tru64 openvms qnx vxworks windows microsoft model
+"""
+_FIRST = frozenset(word.encode("ascii") for word in (*_MAKERS, *_SYSTEM_WORDS.split()))
+"""Words of which one is in what `_system` or `_made` find, in small letters: a look whether to ask them."""
