@@ -49,6 +49,8 @@ class Classifier:
                 application = honeypot.NAME
         elif label in applications.HTTP:
             application, server = applications.read(data)
+            if not server and data[:1] not in _BEGINNINGS:
+                server = products.server_field(data)
             product, version = products.server(server)
         else:
             reader = products.READERS.get(label)
@@ -97,6 +99,9 @@ class Classifier:
             return UNKNOWN
         return label
 
+
+_BEGINNINGS = b"Hh<\x15\x16"
+"""How HTTP and TLS begin: `applications.read` has read these. Some servers have no status line but fields."""
 
 _WHOLE = {b"HTTP": webreply.identity, b"SSH-": sshline.identity}
 """By its first four bytes, what identifies a reply at once, or leaves it to matchers and readers."""

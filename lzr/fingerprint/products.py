@@ -217,10 +217,15 @@ def server(value: bytes) -> Stated:
     return name.decode("latin-1"), version.decode("latin-1") if version[:1].isdigit() else ""
 
 
-def _server_header(data: bytes) -> Stated:
+def server_field(data: bytes) -> bytes:
+    """The value of the Server field among those of a head; empty where there is none."""
     end = data.find(b"\r\n\r\n", 0, 2048)
     found = _SERVER.search(data, 0, end if end >= 0 else 2048)
-    return server(found[1].strip()) if found else NOTHING
+    return found[1].strip() if found else b""
+
+
+def _server_header(data: bytes) -> Stated:
+    return server(server_field(data))
 
 
 def _mysql(data: bytes) -> Stated:

@@ -96,3 +96,12 @@ def test_it_is_told_with_details() -> None:
     found = CLASSIFIER.identify(reply)
     assert found.label == "ldap"
     assert found.details.os == "Windows 10.0.17763"
+
+
+@pytest.mark.parametrize(
+    "line", [b"(null) 400 Bad Request", b" 501 Not Implemented", b"HTTP/1.1 400 Bad Request"]
+)
+def test_a_server_field_without_a_status_line_of_http(line: bytes) -> None:
+    for found in map(identify, (line + b"\r\nServer: sample/1.30 x\r\nDate: x\r\n\r\n<html>",)):
+        assert (found.label, found.product, found.version) == ("http", "sample", "1.30")
+    assert identify(line + b"\r\nDate: x\r\n\r\nServer: sample/1.30").product == ""
