@@ -28,6 +28,7 @@ SOURCES = [
     "webreply",
     "webbatch",
     "tally",
+    "table",
 ]
 SPDX = int(setuptools.__version__.partition(".")[0]) >= 77
 

@@ -1,4 +1,5 @@
 from collections.abc import Sequence
+from typing import Any
 
 from typing_extensions import Buffer
 
@@ -112,6 +113,9 @@ def sweep_cookies(
     isns: Buffer,
     /,
 ) -> None: ...
+def table_lines(
+    block: Buffer, start: int, columns: tuple[tuple[str, str, int, int], ...], /
+) -> tuple[int, int, list[tuple[Any, ...]]]: ...
 def tally(rows: Buffer, /) -> tuple[int, tuple[int, ...], dict[int, int], dict[int, int]]: ...
 def web_table(
     others: tuple[tuple[tuple[bytes, ...], tuple[bytes, ...]], ...],

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 import numpy as np
 
 from coordinator.analysis import arrowstream as arrow
@@ -64,26 +65,20 @@ class Enricher:
         Lines that are no record are left out and counted in `records`. Raises UsageError.
         """
         decoder = records.decoder
+        bad = 0
         for chunk in records.source.chunks():
-            trial = Decoder("json")
-            batch = trial.batch(chunk)
-            lines = [line for line in chunk.split(b"\n") if line.strip()]
-            told = trial.told
-            if batch is not None and told.unreadable == 0 and batch.rows == len(lines) and _fresh(batch):
-                decoder.told.records += told.records
-                decoder.told.lines += told.lines
+            for piece, batch, _ in decoder.pieces(chunk):
+                lines = [line for line in piece.split(b"\n") if line.strip()]
+                sound = decoder.told.unreadable == bad
+                bad = decoder.told.unreadable
+                if batch is None:
+                    continue
+                if not (sound and batch.rows == len(lines) and _fresh(batch)):
+                    lines = [made for line in lines for made in _without(line)]
+                told = self.told(batch)
                 yield b"".join(
-                    [
-                        line.rstrip()[:-1] + _suffix(of)
-                        for line, of in zip(lines, self.told(batch), strict=True)
-                    ]
+                    [line.rstrip()[:-1] + _suffix(of) for line, of in zip(lines, told, strict=True)]
                 )
-                continue
-            for line in chunk.split(b"\n")[: None if not chunk.endswith(b"\n") else -1]:
-                one = decoder.batch(line + b"\n")
-                if one is not None and one.rows == 1:
-                    (of,) = self.told(one)
-                    yield (line if _fresh(one) else _without(line)).rstrip()[:-1] + _suffix(of)
             if not decoder.told.records and decoder.told.unreadable > 1000:
                 raise UsageError(f"{records.source.name} holds no results of lzr ({decoder.told.first})")
 
@@ -142,12 +137,16 @@ def _suffix(told: Told) -> bytes:
     return found
 
 
-def _without(line: bytes) -> bytes:
-    """A record without what was said before."""
-    record = json.loads(line)
-    for name in _OURS:
-        record.pop(name, None)
-    return json.dumps(record, separators=(",", ":")).encode("ascii")
+def _without(line: bytes) -> list[bytes]:
+    """The records in a line, mostly one or none, without what was said before."""
+    if Decoder("json").batch(line) is None:
+        return []
+    made = []
+    for record in msgspec.json.Decoder().decode_lines(line):
+        for name in _OURS:
+            record.pop(name, None)
+        made.append(json.dumps(record, separators=(",", ":")).encode("ascii"))
+    return made
 
 
 __all__ = ["COLUMNS", "Counts", "Enricher", "columns"]

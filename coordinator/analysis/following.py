@@ -171,13 +171,12 @@ class Follower:
         if self._decoder is None:
             first = lines.lstrip().partition(b"\n")[0].rstrip(b"\r").decode("latin-1")
             self._decoder = Decoder("csv" if heading(first.split(",")) else "json")
-        batch = self._decoder.batch(lines)
-        if batch is None:
-            return
-        transfer(self._connection, [batch], "records")
-        if not self._held:
+        before = self._decoder.told.records
+        transfer(self._connection, self._decoder.batches(lines), "records")
+        new = self._decoder.told.records - before
+        if new and not self._held:
             self._since = time.monotonic()
-        self._held += batch.rows
+        self._held += new
 
     def _part(self) -> None:
         if self._held:

@@ -236,10 +236,8 @@ class Records:
         seen = 0
         for chunk in self.source.chunks():
             seen += len(chunk)
-            batch = decoder.batch(chunk)
-            if batch is not None:
-                yield batch
-            elif not decoder.told.records and decoder.told.unreadable and seen >= _LOOK:
+            yield from decoder.batches(chunk)
+            if not decoder.told.records and decoder.told.unreadable and seen >= _LOOK:
                 raise UsageError(f"{self.source.name} holds no results of lzr ({decoder.told.first})")
 
     def finish(self) -> Reading:

@@ -71,6 +71,8 @@ static PyMethodDef methods[] = {
      "web_batch(table, rows, blob, heads, least, names) -> (left, counts): identities of responses into `names`"},
     {"web_read", FAST(lzr_web_read), METH_FASTCALL,
      "web_read(table, data) -> (application, Server): of a reply of HTTP or TLS; None where Python has to look"},
+    {"table_lines", FAST(lzr_table_lines), METH_FASTCALL,
+     "table_lines(block, start, columns) -> (end, rows, columns): JSON lines as we write them, as columns of Arrow"},
     {"tally", FAST(lzr_tally), METH_FASTCALL,
      "tally(rows) -> (resolved, counters, reasons, handshakes): counts of OUTCOME rows"},
     {NULL, NULL, 0, NULL},

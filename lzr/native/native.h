@@ -198,6 +198,7 @@ PyObject *lzr_sweep_cookies(PyObject *self, PyObject *const *args, Py_ssize_t co
 
 /* tally.c */
 PyObject *lzr_tally(PyObject *self, PyObject *const *args, Py_ssize_t count);
+PyObject *lzr_table_lines(PyObject *self, PyObject *const *args, Py_ssize_t count);
 
 /* webreply.c */
 PyObject *lzr_web_table(PyObject *self, PyObject *const *args, Py_ssize_t count);

@@ -136,7 +136,30 @@ def _fuzz(seconds: float) -> int:
         except ValueError:
             assert int(rows["data_len"].sum(dtype=np.uint64)) > len(blob)
         _fuzz_packets(draw)
+        _fuzz_table(draw)
     return rounds
+
+
+def _fuzz_table(draw: random.Random) -> None:
+    """Lines of results, of ours and torn, from anywhere in a block; columns of any kind."""
+    import contextlib
+
+    from lzr.kernels import NATIVE
+
+    line = (
+        b'{"saddr":"10.4.0.131","daddr":"2001:db8::1","sport":9002,"ttl":64,"ACK":true,"data":"\\u00ff\\n",'
+        b'"Timestamp":"2026-11-22T09:26:01.201934127Z","product":"\\u00e9x","truncated":true}\n'
+    )
+    kinds = [
+        ("saddr", "a", 0, 0), ("daddr", "a", 0, 0), ("sport", "n", 2, 65535), ("ttl", "n", 1, 255),
+        ("ACK", "b", 0, 0), ("data", "d", 0, 0), ("Timestamp", "w", 0, 0), ("product", "t", 0, 0),
+        ("truncated", "B", 0, 0), ("asn", "n", 4, 1 << 32),
+    ]  # fmt: skip
+    block = b"".join(_mutate(draw, line) if draw.random() < 0.4 else line for _ in range(draw.randrange(12)))
+    NATIVE.table_lines(block, draw.randrange(len(block) + 1), tuple(kinds))
+    names = [(name, draw.choice("tdanbBwx"), draw.randrange(20), draw.getrandbits(64)) for name, *_ in kinds]
+    with contextlib.suppress(ValueError):
+        NATIVE.table_lines(block, draw.randrange(-1, len(block) + 3), tuple(names))
 
 
 def _fuzz_packets(draw: random.Random) -> None:
