@@ -49,6 +49,14 @@ SUBCOMMANDS = (
         "",
     ),
     Subcommand(
+        "predict",
+        "SEED --space NET",
+        "where services are likely, best first",
+        "list the pairs of address and port that a seed makes likely, the likeliest first, or scan them "
+        "batch by batch and learn from each",
+        "",
+    ),
+    Subcommand(
         "export",
         "FILE -o OUTPUT ...",
         "results as Parquet, CSV or JSON",

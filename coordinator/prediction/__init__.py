@@ -1,0 +1,1 @@
+"""What `lzr predict` does with files: seeds, lists, and the loop that scans them."""

@@ -1,0 +1,247 @@
+"""From files to a list of what to ask next, and back: what `lzr predict` does, once or in rounds."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from coordinator.analysis.source import Progress
+from coordinator.prediction import seeding
+from coordinator.prediction.seeding import Seed, covered_by
+from lzr import addresses
+from lzr.analysis import predict
+from lzr.analysis.asked import Part
+from lzr.analysis.predict import SIX, Comparison, Listed, Model, Told
+from lzr.analysis.predictasked import BLIND, Addresses, Asked
+from lzr.analysis.predictconditions import Bound, rank_of
+from lzr.rows import V4_MAPPED
+from lzr.safetext import plain
+from lzr.targets.screen import PRINTERS
+
+I64 = NDArray[np.int64]
+F64 = NDArray[np.float64]
+
+_LINE = re.compile(r"(?:\[([0-9a-f:.]+)\]|([0-9.]+)):(\d+) # ([0-9.e-]+) (-?\d+) ([0-9.e-]+)\n")
+
+
+@dataclass
+class Round:
+    """A list that has been asked. number, port, rank: (n,) i64; chance and score: (n,) f8."""
+
+    number: I64
+    port: I64
+    rank: I64
+    chance: F64
+    score: F64
+
+
+@dataclass
+class Learnt:
+    """A model, and the seed that it comes from."""
+
+    seed: Seed
+    model: Model
+
+
+def learn(
+    paths: Sequence[str],
+    parts: Sequence[Part],
+    ranges: Sequence[tuple[int, int]],
+    *,
+    rounds: Sequence[Round] = (),
+    strangers: bool = True,
+    bound: Bound | None = None,
+    assume: bool | None = None,
+    progress: Progress | None = None,
+    say: Callable[[str], None] = lambda _: None,
+) -> Learnt:
+    """ranges: of the space, 128 bits each, sorted. rounds: lists that have been asked since the seed.
+
+    Raises UsageError.
+    """
+    asked = Asked()
+    for number, round_ in enumerate(rounds, 1):
+        asked.add_pairs(round_.number, round_.port, round_.rank, round_=number)
+    seed = seeding.read(paths, asked=asked, parts=parts, progress=progress, say=say, assume=assume)
+    space = covered_by(ranges, seed.six)
+    told = _told(seed, rounds[-2:]) if rounds else None
+    return Learnt(
+        seed, predict.learn(seed.services, asked, space, strangers=strangers, bound=bound, told=told)
+    )
+
+
+def _told(seed: Seed, rounds: Sequence[Round]) -> Told:
+    """What came of the last lists."""
+    services = seed.services
+    pairs = services.number << 16 | services.port
+    score, hit, strange, strange_hit = [], [], [], []
+    for round_ in rounds:
+        wanted = round_.number << 16 | round_.port
+        answered = np.isin(wanted, pairs)
+        own = round_.rank != BLIND
+        score.append(round_.score[own])
+        hit.append(answered[own])
+        strange.append(round_.score[~own])
+        strange_hit.append(answered[~own])
+    return Told(*map(np.concatenate, (score, hit, strange, strange_hit)))
+
+
+def listed(
+    learnt: Learnt, budget: int, *, printers: bool = False, followed: NDArray[np.bool_] | None = None
+) -> Listed:
+    """The best `budget` pairs."""
+    never = Addresses.of(learnt.seed.odd)
+    found = predict.candidates(learnt.model, budget, followed=followed, never=never)
+    if printers:
+        return found
+    allowed = (found.port < PRINTERS[0]) | (found.port > PRINTERS[1])
+    return found if allowed.all() else Listed(*(column[allowed] for column in vars(found).values()))
+
+
+def round_of(learnt: Learnt, found: Listed) -> Round:
+    """A list as what will have been asked."""
+    model = learnt.model
+    own = found.row >= 0
+    rank = np.full(len(found), BLIND)
+    score = np.zeros(len(found))
+    if own.any():
+        rank[own] = rank_of(model.services.kinds, model.conditions.kind[found.row[own]])
+        score[own] = model.conditions.score[found.row[own]]
+    if not own.all():
+        score[~own] = model.networks.score.reshape(-1)[found.cell[~own]]
+    return Round(found.number, found.port, rank, found.chance, score)
+
+
+# --- lines -------------------------------------------------------------------------------------------------
+
+
+def address_of(number: int, six: list[bytes]) -> str:
+    if number >= SIX:
+        value = int.from_bytes(six[number - SIX], "big")
+        return addresses.text(value >> 64, value & (1 << 64) - 1)
+    return f"{number >> 24}.{number >> 16 & 255}.{number >> 8 & 255}.{number & 255}"
+
+
+def _pair(number: int, port: int, six: list[bytes]) -> str:
+    return f"[{address_of(number, six)}]:{port}" if number >= SIX else f"{address_of(number, six)}:{port}"
+
+
+def lines(found: Listed, six: list[bytes]) -> Iterator[str]:
+    """``address:port`` each, as ``lzr -sendSYNs`` reads them."""
+    for number, port in zip(found.number.tolist(), found.port.tolist(), strict=True):
+        yield f"{_pair(number, port, six)}\n"
+
+
+def kept_lines(round_: Round, six: list[bytes]) -> Iterator[str]:
+    """The same with what the next round is to know, as a comment: chance, sort of the reason, score."""
+    columns = (round_.number, round_.port, round_.chance, round_.rank, round_.score)
+    for number, port, chance, rank, score in zip(*(column.tolist() for column in columns), strict=True):
+        yield f"{_pair(number, port, six)} # {chance:.5g} {rank} {score:.5g}\n"
+
+
+def round_from(text: str, six: list[bytes]) -> Round:
+    """The list of an earlier round. Raises ValueError."""
+    places = {key: SIX + rank for rank, key in enumerate(six)}
+    rows: list[tuple[float, ...]] = []
+    for line in text.splitlines(keepends=True):
+        match = _LINE.fullmatch(line)
+        if match is None:
+            raise ValueError(f"{line[:80]!r} is no line of a list of lzr predict")
+        hi, lo = addresses.parse(match[1] or match[2])
+        key = (hi << 64 | lo).to_bytes(16, "big")
+        number = lo - V4_MAPPED if not hi and lo >> 32 == 0xFFFF else places.get(key, -1)
+        rows.append((number, *map(float, match.groups()[2:])))
+    table = np.array(rows, np.float64).reshape(-1, 5)
+    table = table[table[:, 0] >= 0]
+    whole = table.astype(np.int64)
+    return Round(whole[:, 0], whole[:, 1], whole[:, 3], table[:, 2].copy(), table[:, 4].copy())
+
+
+def reasons(learnt: Learnt, found: Listed) -> Iterator[dict[str, object]]:
+    """Of each pair, why it is on the list."""
+    model, seed = learnt.model, learnt.seed
+    conditions, networks = model.conditions, model.networks
+    kinds = model.services.kinds
+    values: dict[int, str] = {}
+    for number, port, chance, row, cell in zip(*(c.tolist() for c in vars(found).values()), strict=True):
+        told: dict[str, object] = {"saddr": address_of(number, seed.six), "sport": port, "chance": chance}
+        if row >= 0:
+            kind = int(conditions.kind[row])
+            told |= {
+                "because": "host", "port": int(conditions.given[row]),
+                "answered": int(conditions.hits[row]), "asked": int(conditions.asked[row]),
+            }  # fmt: skip
+            if kind >= 0:
+                told["feature"] = kinds[kind]
+                if row not in values:
+                    values[row] = _value(seed, kinds[kind], kind, int(conditions.code[row]), number)
+                told["value"] = values[row]
+        else:
+            place, column = divmod(cell, len(networks.ports))
+            width = 32 - networks.bits
+            told |= {
+                "because": "network", "network": f"{address_of(int(networks.first[place]), [])}/{width}",
+                "answered": int(networks.hits[place, column]), "asked": int(networks.asked[place, column]),
+            }  # fmt: skip
+        yield told
+
+
+def _value(seed: Seed, name: str, kind: int, code: int, number: int) -> str:
+    if kind < len(seed.names):
+        return seed.names[kind](code)
+    if number >= SIX:
+        return "its network"
+    bits = int(name.rpartition("/")[2])
+    network = number >> (32 - bits) << (32 - bits)
+    return f"{address_of(network, [])}/{bits}"
+
+
+def explained(told: dict[str, object], pair: str) -> str:
+    """A line with its reason as a comment."""
+    chance, answered, asked = told["chance"], told["answered"], told["asked"]
+    if told["because"] == "network":
+        why = f"{told['network']}: {answered} of {asked} addresses answered there"
+    else:
+        with_ = f" with {told['feature']} {plain(str(told['value']), 60)}" if "feature" in told else ""
+        why = f"it answers on {told['port']}{with_}: {answered} of {asked} such hosts do here"
+    return f"{pair}  # {chance:.4f} {why}\n"
+
+
+def explained_lines(learnt: Learnt, found: Listed) -> Iterator[str]:
+    pairs = lines(found, learnt.seed.six)
+    for told, pair in zip(reasons(learnt, found), pairs, strict=True):
+        yield explained(told, pair.rstrip("\n"))
+
+
+def sentences(told: Comparison) -> list[str]:
+    """What the list is worth, and what whole ports would have been: plainly."""
+    lines_ = [
+        f"{told.probes:,} probes are expected to find {told.expected:,.0f} services",
+    ]
+    if not told.ports_and_seed:
+        return [*lines_, "what whole ports would find cannot be said: nobody was asked at random"]
+    better = "more than" if told.expected > told.whole else "no more than"
+    lines_.append(
+        f"that is {better} whole ports in the seed's order, which should find {told.whole:,.0f} "
+        f"({told.ports:.2f} ports of {told.space:,} addresses)"
+    )
+    both = told.expected + told.seed_found
+    if told.whole_and_seed >= both:
+        verdict = (
+            "without a seed, scanning whole ports would have been the better way, had their order been known"
+        )
+    else:
+        verdict = "so the seed was worth it"
+    lines_.append(
+        f"the seed cost {told.seed_cost:,} probes and found {told.seed_found:,} services; for both together, "
+        f"whole ports should find {told.whole_and_seed:,.0f} ({told.ports_and_seed:.2f} ports) against "
+        f"{both:,.0f}: {verdict}"
+    )
+    return lines_
+
+
+__all__ = ["Learnt", "Round", "explained_lines", "kept_lines", "learn", "lines", "listed", "reasons"]

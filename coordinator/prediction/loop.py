@@ -1,0 +1,278 @@
+"""The loop of `lzr predict`: a list, a scan of it, what was learnt, the next list.
+
+All that it knows stands in its directory: ``round-0001.list`` is what was asked, with what was expected,
+``round-0001.done`` says that the scan of it ended, ``found.json`` holds the results of all. A scan that was
+interrupted has a checkpoint beside its list; the same command goes on with it, and with the loop. The scan is
+a process group of its own, so that a Ctrl-C comes to it once, from here, and it ends by its own rules.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from coordinator.prediction import lists
+from coordinator.prediction.lists import Learnt, Round
+from lzr.analysis import predict
+from lzr.analysis.asked import Part
+from lzr.analysis.predictconditions import Bound, Services
+from lzr.errors import UsageError, printable
+
+OK, FAILED, LOST = 0, 1, 3
+_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+_OURS = {
+    "-f", "-o", "--output-file", "--overwrite", "-I", "--input-file", "--checkpoint", "--resume", "-p",
+    "--target-ports", "--target-port", "--targets", "--targets-file", "-O", "--output-module",
+    "--output-filter", "-n", "--max-targets", "-N", "--max-results", "--max-runtime", "--shards", "--shard",
+    "--dryrun", "-feedZGrab", "--feed-zgrab", "--output-fields",
+}  # fmt: skip
+"""Options of the scan that would keep a list from being asked whole, or its results from being read."""
+
+_ANSWERS = "ACKed = 1 || fingerprint != unknown || sa_only = 1 || ackingFirewall = 1"
+"""Records that are kept: who said nothing is known from the lists."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is asked for. seeds: files. ranges: of the space. stop_at: share of a batch. scan: its options."""
+
+    seeds: tuple[str, ...]
+    parts: tuple[Part, ...]
+    ranges: tuple[tuple[int, int], ...]
+    budget: int
+    batch: int
+    stop_at: float
+    state: str
+    follow: bool
+    printers: bool
+    scan: tuple[str, ...]
+
+
+class State:
+    """The directory. Raises UsageError where it cannot be used, or somebody else uses it."""
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+        try:
+            os.makedirs(path, mode=0o755, exist_ok=True)
+            self._lock = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        except OSError as error:
+            raise UsageError(f"cannot use {printable(path)}: {error.strerror}") from error
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise UsageError(f"another loop uses {printable(path)}") from None
+        self.results = self.of("found.json")
+
+    def of(self, name: str) -> str:
+        return os.path.join(self.path, name)
+
+    def list_of(self, number: int) -> str:
+        return self.of(f"round-{number:04}.list")
+
+    def checkpoint_of(self, number: int) -> str:
+        return self.of(f"round-{number:04}.checkpoint")
+
+    def done_of(self, number: int) -> str:
+        return self.of(f"round-{number:04}.done")
+
+    def lists(self) -> int:
+        """How many rounds have a list."""
+        number = 0
+        while os.path.exists(self.list_of(number + 1)):
+            number += 1
+        return number
+
+    def done(self, number: int) -> bool:
+        return os.path.exists(self.done_of(number))
+
+    def write(self, path: str, lines: Iterator[str]) -> None:
+        """A file that is there whole or not at all."""
+        beside = f"{path}.part"
+        with open(beside, "w", encoding="ascii") as file:
+            file.writelines(lines)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(beside, path)
+
+    def round(self, number: int, six: list[bytes]) -> Round:
+        """Raises UsageError where the list has been changed."""
+        with open(self.list_of(number), encoding="ascii", errors="replace") as file:
+            text = file.read()
+        try:
+            return lists.round_from(text, six)
+        except ValueError as error:
+            raise UsageError(f"{printable(self.list_of(number))}: {error}") from None
+
+
+def run(plan: Plan, say: Callable[[str], None]) -> int:
+    """Go on until the budget is spent or a batch yields too little; the exit status."""
+    for word in plan.scan:
+        name = word.partition("=")[0]
+        if name in _OURS or f"-{name}" in _OURS:
+            raise UsageError(f"{printable(name)} is not for the scans of a loop: it sets that itself")
+    state = State(plan.state)
+    learnt = lists.learn(plan.seeds, plan.parts, plan.ranges, strangers=plan.follow, say=say)
+    for note in learnt.seed.notes:
+        say(note)
+    loop = _Loop(plan, state, say, learnt)
+    status = loop.catch_up()
+    while status is None:
+        status = loop.step()
+    return status
+
+
+class _Loop:
+    """The rounds so far, and what has been learnt from them."""
+
+    def __init__(self, plan: Plan, state: State, say: Callable[[str], None], learnt: Learnt) -> None:
+        self.plan, self.state, self.say = plan, state, say
+        self.learnt = learnt
+        self.rounds: list[Round] = []
+        self.spent = 0
+        self._assume = learnt.seed.assumed
+        self._bound: Bound | None = None
+
+    def catch_up(self) -> int | None:
+        """Take the rounds up that the directory holds; the exit status where it ends here."""
+        for number in range(1, self.state.lists() + 1):
+            if not self.state.done(number):
+                self.say(f"going on with batch {number}, which was interrupted")
+                if (status := self._scan(number)) is not None:
+                    return status
+            self._add(self.state.round(number, self.learnt.seed.six))
+        if self.rounds:
+            self.say(f"{len(self.rounds)} batches of {self.spent:,} probes have been asked")
+            self._learn()
+        return None
+
+    def step(self) -> int | None:
+        """One round; the exit status where it was the last."""
+        plan = self.plan
+        left = plan.budget - self.spent
+        if left <= 0:
+            self.say(f"the budget is spent; what answered is in {printable(self.state.results)}")
+            return OK
+        if self.learnt.model.held_out >= _ENOUGH and self._bound is None:
+            self._bound = self.learnt.model.conditions.bound
+        deciding = predict.deciding(self.learnt.seed.services, self._when(), follow=plan.follow)
+        found = lists.listed(self.learnt, min(plan.batch, left), printers=plan.printers, followed=deciding)
+        if not len(found):
+            self.say("nothing is left to ask that the seed and what was found give a reason for")
+            return OK
+        number, round_ = len(self.rounds) + 1, lists.round_of(self.learnt, found)
+        self.state.write(self.state.list_of(number), lists.kept_lines(round_, self.learnt.seed.six))
+        if (status := self._scan(number)) is not None:
+            return status
+        self._add(round_)
+        self._learn()
+        answered = int(np.isin(_pairs(round_), _pairs(self.learnt.seed.services)).sum())
+        share = answered / len(found)
+        self.say(
+            f"batch {number}: {answered:,} of {len(found):,} answered ({share:.2%}; expected "
+            f"{found.chance.sum():,.0f}); {self.spent:,} of {plan.budget:,} probes"
+        )
+        if share < plan.stop_at:
+            self.say(f"fewer than {plan.stop_at:.2%} of a batch answered: this is the end")
+            return OK
+        return None
+
+    def _add(self, round_: Round) -> None:
+        self.rounds.append(round_)
+        self.spent += len(round_.number)
+
+    def _learn(self) -> None:
+        plan, results = self.plan, self.state.results
+        paths = plan.seeds
+        with contextlib.suppress(OSError):
+            if os.path.getsize(results):
+                paths = (*plan.seeds, results)
+        self.learnt = lists.learn(
+            paths, plan.parts, plan.ranges, rounds=self.rounds, strangers=plan.follow, bound=self._bound,
+            assume=self._assume, say=self.say,
+        )  # fmt: skip
+
+    def _when(self) -> NDArray[np.int64]:
+        """The round in which each service was asked; 0: by the seed."""
+        services = self.learnt.seed.services
+        pairs = _pairs(services)
+        when = np.zeros(len(services), np.int64)
+        for number, round_ in enumerate(self.rounds, 1):
+            when[np.isin(pairs, _pairs(round_))] = number
+        return when
+
+    def _scan(self, number: int) -> int | None:
+        """Scan a list, or go on with it; None when it is done, else the exit status to end with."""
+        status = _child(self.plan, self.state, number)
+        if status in (OK, LOST):
+            if status == LOST:
+                self.say(f"batch {number}: the scan says that results may be missing")
+            self.state.write(self.state.done_of(number), iter([f"{status}\n"]))
+            shutil.rmtree(self.state.checkpoint_of(number), ignore_errors=True)
+            return None
+        if status in (130, 143, 129):
+            self.say("interrupted; the same command goes on from here")
+        else:
+            self.say(f"the scan of batch {number} ended with status {status}")
+        return status
+
+
+_ENOUGH = 5_000
+
+
+def _pairs(of: Round | Services) -> NDArray[np.int64]:
+    return of.number << 16 | of.port
+
+
+def program() -> str:
+    """The lzr that we are part of: the launcher beside the program, which puts the guard up early."""
+    called = os.path.realpath(sys.argv[0] or "lzr")
+    beside = os.path.join(os.path.dirname(called), "lzr")
+    found = beside if os.access(beside, os.X_OK) else shutil.which("lzr")
+    if found is None:
+        raise UsageError("the program lzr is not found, which a loop needs to scan")
+    return found
+
+
+def _child(plan: Plan, state: State, number: int) -> int:
+    """Scan a list with lzr; its exit status. Signals are handed on to it."""
+    checkpoint = state.checkpoint_of(number)
+    words = [program()]
+    if os.path.isdir(checkpoint) and os.listdir(checkpoint):
+        words += ["-sendSYNs", "--resume", checkpoint]
+    else:
+        words += ["-sendSYNs", "--checkpoint", checkpoint]
+    words += ["-f", state.results, "--output-filter", _ANSWERS, *plan.scan]
+    got: list[int] = []
+    child: list[subprocess.Popen[bytes]] = []
+
+    def hand_on(number_: int, _: Any) -> None:
+        got.append(number_)
+        for process in child:
+            with contextlib.suppress(ProcessLookupError):
+                process.send_signal(number_)
+
+    before = {number_: signal.signal(number_, hand_on) for number_ in _SIGNALS}
+    try:
+        with open(state.list_of(number), "rb") as asked:
+            # A group of its own: the terminal's Ctrl-C is not to come to it twice.
+            process = subprocess.Popen(words, stdin=asked, stdout=subprocess.DEVNULL, process_group=0)
+            child.append(process)
+            if got:
+                process.send_signal(got[0])
+            status = process.wait()
+    finally:
+        for number_, handler in before.items():
+            signal.signal(number_, handler)
+    return status if status >= 0 else 128 - status

@@ -1,0 +1,288 @@
+"""The list of what to ask next: pairs of address and port, the likeliest first.
+
+Two kinds stand in it. Hosts that have answered are asked on the ports that hosts like them answer on
+(`predictconditions`); addresses of which nothing is known, on those that are frequent in their network
+(`predictnetworks`). What has been asked is never asked again, and nothing outside the space is.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lzr.analysis import predictnetworks
+from lzr.analysis.predictasked import PORTS, Addresses, Asked
+from lzr.analysis.predictconditions import (
+    BOUNDS,
+    Bound,
+    Calibration,
+    Conditions,
+    Services,
+    calibrated,
+    calibration,
+)
+from lzr.analysis.predictnetworks import Networks
+
+I64 = NDArray[np.int64]
+F64 = NDArray[np.float64]
+Bool = NDArray[np.bool_]
+
+NETWORK_KINDS = ("/16", "/20", "/24")
+MOST_SERVICES = 40
+"""Services of a host beyond which it teaches nothing: middleboxes and ACKing firewalls answer on every
+port."""
+
+LEAST = 0.0005
+"""Chances below are not worth a place in the table of candidates."""
+
+
+@dataclass
+class Model:
+    """What was learnt. strangers: hosts that answered are left to the conditions (see
+    `predictnetworks`)."""
+
+    services: Services
+    asked: Asked
+    space: Addresses
+    conditions: Conditions
+    calibration: Calibration
+    held_out: int
+    networks: Networks
+    strangers: bool
+
+
+@dataclass
+class Listed:
+    """Best first. number, port: (n,) i64. chance: (n,) f8. row: (n,) i64 of the conditions, or -1.
+
+    cell: (n,) i64 of the networks' table, or -1.
+    """
+
+    number: I64
+    port: I64
+    chance: F64
+    row: I64
+    cell: I64
+
+    def __len__(self) -> int:
+        return len(self.number)
+
+
+SIX = 1 << 33
+"""IPv6 hosts are numbered from here on: those that the seed holds. Nobody looks for others."""
+
+_WIDTHS = ((16, 32), (12, 16), (8, 0))
+"""Free bits of IPv4's networks, and of the upper half of IPv6's (/32, /48, /64)."""
+
+
+def with_networks(services: Services, upper: NDArray[np.uint64] | None = None) -> Services:
+    """The same with the networks of each host as features, and product (or fingerprint) in the widest.
+
+    upper: of each IPv6 host, in the order of their numbers, the upper half of its address.
+    """
+    number = services.number
+    six = number >= SIX
+    columns = []
+    for four, free in _WIDTHS:
+        network = number >> four
+        if upper is not None and six.any():
+            high = (upper >> np.uint64(free)).astype(np.int64)
+            network = np.where(six, ~high[np.where(six, number - SIX, 0)], network)
+        columns.append(_codes(network))
+    what = services.codes[:, services.kinds.index("product")].astype(np.int64)
+    name = services.codes[:, services.kinds.index("fingerprint")].astype(np.int64)
+    both = np.where(what >= 0, what * 2 + 1, name * 2)
+    crossed = _codes(columns[0] << 32 | np.maximum(both, 0))
+    crossed[both < 0] = -1
+    codes = np.column_stack([services.codes, *columns, crossed]).astype(np.int32)
+    local = (*NETWORK_KINDS, "product in /16")
+    return Services(number, services.port, codes, (*services.kinds, *local), (*services.local, *local))
+
+
+def _codes(values: I64) -> I64:
+    return np.unique(values, return_inverse=True)[1].astype(np.int64)
+
+
+def plain_hosts(services: Services, firewalls: I64, most: int = MOST_SERVICES) -> tuple[Services, int]:
+    """Without hosts that answer on more than `most` ports, and without `firewalls`; and how many those
+    are."""
+    hosts, host, count = np.unique(services.number, return_inverse=True, return_counts=True)
+    odd = (count > most) | np.isin(hosts, firewalls)
+    return services.take(~odd[host]), int(odd.sum())
+
+
+@dataclass
+class Told:
+    """What came of earlier lists: scores that were given, and whether it answered; of hosts, and of
+    strangers."""
+
+    score: F64
+    hit: Bool
+    strange: F64
+    strange_hit: Bool
+
+
+def learn(
+    services: Services,
+    asked: Asked,
+    space: Addresses,
+    *,
+    strangers: bool = True,
+    bound: Bound | None = None,
+    told: Told | None = None,
+) -> Model:
+    """services: with all features, of plain hosts, sorted by number and port.
+
+    bound: that of the model before, where scores in `told` are to mean the same.
+    """
+    bound, score, hit = calibrated(services, asked, BOUNDS if bound is None else (bound,))
+    conditions = Conditions(services, asked, bound)
+    held_out = len(score)
+    strange = Calibration(np.array([0.0, 1.0]), np.array([0.0, 1.0]))
+    if told is not None:
+        # What came of it counts for more than what was held out.
+        few = slice(None, None, max(1, 10 * len(score) // max(len(told.score), 1)))
+        enough = len(told.score) >= _ENOUGH
+        score = np.concatenate([score[few] if enough else score, told.score])
+        hit = np.concatenate([hit[few] if enough else hit, told.hit])
+        if len(told.strange) >= _ENOUGH:
+            strange = calibration(told.strange, told.strange_hit, bins=60)
+    networks = predictnetworks.learn(services, asked, space.within(0, (1 << 32) - 1), strangers=strangers)
+    networks.score, networks.chance = networks.chance, strange(networks.chance)
+    return Model(services, asked, space, conditions, calibration(score, hit), held_out, networks, strangers)
+
+
+_ENOUGH = 5_000
+
+
+def candidates(
+    model: Model,
+    budget: int,
+    *,
+    followed: Bool | None = None,
+    never: Addresses = predictnetworks.EMPTY,
+    least: float = LEAST,
+) -> Listed:
+    """The `budget` likeliest pairs that have not been asked.
+
+    followed: which services' hosts are asked further, all by default. never: hosts that get nothing at all.
+    """
+    services = model.services
+    mine = services if followed is None else services.take(followed)
+    inside = model.space.contains(mine.number) & ~never.contains(mine.number)
+    mine = mine.take(inside)
+    hosts, group = np.unique(mine.number, return_inverse=True)
+    found = model.conditions.candidates(mine, group, least)
+    number = hosts[found.group] if len(found.group) else found.group
+    chance = model.calibration(found.score)
+    keep = np.flatnonzero(chance >= least)
+    keep = keep[~model.asked.contains(number[keep], found.port[keep])]
+    number, port, chance, row = number[keep], found.port[keep], chance[keep], found.row[keep]
+    if len(keep) > budget:
+        best = np.argpartition(-chance, budget)[:budget]
+        number, port, chance, row = number[best], port[best], chance[best], row[best]
+
+    without = [never.first], [never.last]
+    if model.strangers:
+        known = np.unique(services.number)
+        without[0].append(known)
+        without[1].append(known)
+    seen = Addresses(np.concatenate(without[0]), np.concatenate(without[1]))
+    floor = least if len(number) < budget else float(chance.min())
+    four = model.space.within(0, (1 << 32) - 1)
+    units = model.networks.units(four, budget, floor)
+    more = predictnetworks.expand(model.networks, units, four, model.asked, seen)
+    number = np.concatenate([number, more[0]])
+    port = np.concatenate([port, more[1]])
+    chance = np.concatenate([chance, more[2]])
+    row = np.concatenate([row, np.full(len(more[0]), -1)])
+    cell = np.concatenate([np.full(len(keep) if len(keep) <= budget else budget, -1), more[3]])
+    if not model.strangers:  # a host may be in both: its network's line and its own
+        number, port, chance, row, cell = _once(number, port, chance, row, cell)
+    if len(number) > budget:
+        best = np.argpartition(-chance, budget)[:budget]
+        number, port, chance, row, cell = number[best], port[best], chance[best], row[best], cell[best]
+    order = np.lexsort((_mixed(number, port), -chance))
+    return Listed(number[order], port[order], chance[order], row[order], cell[order])
+
+
+def deciding(services: Services, when: I64, *, follow: bool) -> Bool:
+    """Which answers of hosts decide what those hosts are asked next, in a loop.
+
+    when: (n,) i64 the round in which each was asked; 0 is the seed.
+
+    Those of the seed do. Of a host that the loop has found, none does; with `follow` one: its first
+    answer (of several in a round, that on the lowest port). What it answers later, or
+    does not, changes nothing for it.
+    """
+    if not follow or not len(when):
+        return np.asarray(when == 0, np.bool_)
+    order = np.lexsort((services.port, when, services.number))
+    number = services.number[order]
+    first = np.zeros(len(order), np.bool_)
+    first[order[np.concatenate([[True], number[1:] != number[:-1]])]] = True
+    return np.asarray(first | (when == 0), np.bool_)
+
+
+def _once(number: I64, port: I64, chance: F64, row: I64, cell: I64) -> tuple[I64, I64, F64, I64, I64]:
+    order = np.lexsort((-chance, number << 16 | port))
+    pair = (number << 16 | port)[order]
+    keep = order[np.concatenate([[True], pair[1:] != pair[:-1]])] if len(order) else order
+    return number[keep], port[keep], chance[keep], row[keep], cell[keep]
+
+
+def _mixed(number: I64, port: I64) -> NDArray[np.uint64]:
+    """A number without order for each pair: neighbours of one chance do not follow each other."""
+    mixed = (number.astype(np.uint64) << np.uint64(16) | port.astype(np.uint64)) * np.uint64(
+        0x9E3779B97F4A7C15
+    )
+    return (mixed ^ mixed >> np.uint64(29)) * np.uint64(0xBF58476D1CE4E5B9)
+
+
+# --- would whole ports have been better?
+# -------------------------------------------------------------------
+
+
+@dataclass
+class Comparison:
+    """probes: of the list; space: addresses. expected: services that the list should find.
+
+    whole: services that whole ports in the seed's order should find with as many probes; ports: how many
+    that are.
+    whole_and_seed, ports_and_seed: the same with the seed's probes as well. seed_cost, seed_found: of
+    the seed.
+    """
+
+    probes: int
+    space: int
+    expected: float
+    whole: float
+    ports: float
+    whole_and_seed: float
+    ports_and_seed: float
+    seed_cost: int
+    seed_found: int
+
+
+def compare(model: Model, listed: Listed) -> Comparison:
+    space = model.space.within(0, (1 << 32) - 1)
+    ports, hits, total = predictnetworks.root(model.services, model.asked, space)
+    size = space.size
+    # Of ports that answered once or twice most are chance: what they promise is drawn towards nothing.
+    share = np.maximum(hits - 0.5, 0.0) / np.maximum(total, 1)
+    left = np.array(
+        [max(size - model.asked.of_port(port).common(space).size, 0) for port in ports[:PORTS].tolist()]
+    )
+
+    def whole(probes: float, rooms: NDArray[np.float64]) -> tuple[float, float]:
+        used = np.minimum(np.maximum(probes - (np.cumsum(rooms) - rooms), 0), rooms)
+        return float((used * share).sum()), float((used / np.maximum(rooms, 1)).sum())
+
+    found, count = whole(len(listed), left.astype(np.float64))
+    with_seed, more = whole(len(listed) + model.asked.cost, np.full(len(ports), float(size)))
+    return Comparison(
+        len(listed), size, float(listed.chance.sum()), found, count, with_seed, more, model.asked.cost,
+        len(model.services),
+    )  # fmt: skip

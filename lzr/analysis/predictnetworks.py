@@ -1,0 +1,323 @@
+"""How often an address of which nothing is known answers on a port: P(port | network), from wide to narrow.
+
+Networks are nested: all, /16, /20, /24. The share of addresses that answered on a port in a network is
+drawn towards that of the network around it, scaled by how alive the network is (answers on all ports
+over what was to be expected), so that an empty /24 is left alone after its first port. Counted are only
+pairs that were asked without knowing
+anything of the host: those that were asked because of an answer say nothing of a stranger.
+
+Where hosts that answered are left to `predictconditions` (`strangers`), the rest of a network that was
+asked on port 80
+are the hosts without port 80: then the hosts of the seed that answered on a port that their network has
+been asked on count no more, neither as asked nor as answers.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lzr.analysis.predictasked import EMPTY, PORTS, Addresses, Asked, by_port, joined
+from lzr.analysis.predictconditions import Services
+
+I64 = NDArray[np.int64]
+F64 = NDArray[np.float64]
+Bool = NDArray[np.bool_]
+
+LEVELS = (16, 12, 8)
+"""Free bits of the networks, from wide to narrow."""
+
+MOST_CELLS = 24_000_000
+"""Networks times ports that are kept; beyond, the narrowest networks are left out (8 bytes each, five
+times)."""
+
+MOST_PORTS = 2_048
+_MOST_SAMPLED = 4_000_000
+
+
+class Pull(NamedTuple):
+    """strength: addresses' worth of what the network around says of a port. alive: answers' worth of how
+    alive it is."""
+
+    strength: float
+    alive: float
+
+
+PULLS = tuple(Pull(strength, alive) for strength in (15.0, 50.0, 200.0) for alive in (2.0, 8.0, 32.0))
+
+
+@dataclass
+class Networks:
+    """The table. first: (n,) i64 of each network, `bits` free; ports: (m,) i64.
+
+    chance: (n, m) f8; hits, asked: the counts behind it (n, m), of the narrowest level. score: chance,
+    before it was corrected by what came of earlier lists.
+    """
+
+    bits: int
+    first: I64
+    ports: I64
+    chance: F64
+    hits: F64
+    asked: F64
+    score: F64 = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.score = self.chance
+
+    def units(self, space: Addresses, budget: int, least: float = 0.0) -> tuple[I64, I64, F64]:
+        """(network's place, port's place, chance), best first, of as many as `budget` addresses need."""
+        if not self.chance.size:
+            return np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0)
+        room = space.between(self.first, self.first + (1 << self.bits) - 1).astype(np.float64)
+        free = np.maximum(room[:, None] - self.asked, 0)  # of an estimate: `expand` looks at each address
+        flat = np.flatnonzero((self.chance >= max(least, 1e-7)) & (free > 0))
+        value = self.chance.reshape(-1)[flat]
+        order = np.argsort(-value, kind="stable")
+        enough = int(np.searchsorted(np.cumsum(free.reshape(-1)[flat[order]]), 1.25 * budget + 4096)) + 1
+        chosen = flat[order[:enough]]
+        return chosen // len(self.ports), chosen % len(self.ports), value[order[:enough]]
+
+
+def root(services: Services, asked: Asked, space: Addresses) -> tuple[I64, F64, F64]:
+    """(port, hits, asked) in the space, of ports with an answer among those asked blindly; most frequent
+    first."""
+    sampled, _ = _blind(services, asked)
+    hits = np.bincount(services.port[sampled], minlength=PORTS).astype(np.float64)
+    ports = np.flatnonzero(hits)
+    total = np.zeros(PORTS)
+    for addresses, of in asked.products:
+        total += addresses.common(space).size * of
+    for port, addresses in asked.blind.items():
+        total[port] += addresses.common(space).size
+    share = hits[ports] / np.maximum(total[ports], 1)
+    order = np.argsort(-share, kind="stable")
+    ports = ports[order]
+    return ports, hits[ports], np.maximum(total[ports], hits[ports])
+
+
+def _blind(services: Services, asked: Asked) -> tuple[Bool, Bool]:
+    """Which services were asked blindly, and which of these by a product."""
+    product = np.zeros(len(services), np.bool_)
+    for addresses, ports in asked.products:
+        may = np.flatnonzero(ports[services.port] & ~product)
+        product[may] = addresses.contains(services.number[may])
+    single = np.zeros(len(services), np.bool_)
+    for number, rows in by_port(services.port):
+        if number in asked.blind:
+            single[rows] = asked.blind[number].contains(services.number[rows])
+    return product | single, product
+
+
+def learn(services: Services, asked: Asked, space: Addresses, *, strangers: bool) -> Networks:
+    """Estimates for all networks of the space. `strangers`: only of hosts that have not answered
+    anywhere."""
+    blind, product = _blind(services, asked)
+    inside = space.contains(services.number) & blind
+    hits = np.bincount(services.port[inside], minlength=PORTS)
+    ports = np.flatnonzero(hits >= 2)
+    ports = np.sort(ports[np.argsort(-hits[ports], kind="stable")][:MOST_PORTS])
+    levels = [bits for bits in LEVELS if len(_blocks(space, bits)) * max(len(ports), 1) <= MOST_CELLS]
+    if not levels:
+        raise ValueError("the space is too large")
+    finest = levels[-1]
+    first = _blocks(space, finest)
+    last = first + (1 << finest) - 1
+    column = np.full(PORTS, -1)
+    column[ports] = np.arange(len(ports))
+
+    room = np.maximum(space.between(first, last), 1).astype(np.float64)
+    single_n = np.zeros((len(first), len(ports)))
+    for port, addresses in asked.blind.items():
+        if column[port] >= 0:
+            single_n[:, column[port]] = addresses.common(space).between(first, last)
+    sample_n = np.zeros((len(first), len(ports)))
+    for addresses, of in asked.products:
+        sample_n += addresses.common(space).between(first, last)[:, None] * of[ports]
+
+    rows = np.flatnonzero(inside & (column[services.port] >= 0))
+    block = np.searchsorted(first, services.number[rows], "right") - 1
+    place = column[services.port[rows]]
+    drawn = product[rows]
+    cells = block * len(ports) + place
+    size = len(first) * len(ports)
+    sample_k, single_k = (
+        np.bincount(cells[which], minlength=size).reshape(len(first), len(ports)).astype(np.float64)
+        for which in (drawn, ~drawn)
+    )
+    sample_n, total_n = np.maximum(sample_n, sample_k), sample_n + single_n
+    if not len(ports):
+        return Networks(finest, first, ports, sample_n, sample_k, total_n)
+    pull = _pull(services, asked, rows, block, place, levels, first, len(ports))
+    chance = _shrunk(sample_k, sample_n, first, levels, pull)
+    done = total_n >= 0.5 * room[:, None]
+    if strangers and done.any():
+        left, found = _left(services, rows, place, drawn, done, len(ports), float(sample_n.max(1).sum()))
+        usual = np.where(done, sample_k.sum(0) / np.maximum(sample_n.sum(0), 1), 0).sum(1)
+        hoped = found * np.where(done, chance, 0).sum(1) / np.maximum(usual, 1e-9) * room
+        hosts = np.zeros(len(first))
+        who, at = np.unique(services.number[rows[~drawn]], return_index=True)
+        hosts += np.bincount(block[~drawn][at], minlength=len(first)) if len(who) else 0
+        hoped = np.where(single_n.sum(1) > 0, np.maximum(hoped, (chance * single_n).max(1)), 0)
+        most = 1.0
+    else:
+        left, hosts, hoped, most = np.ones(1), single_k.sum(1), (chance * single_n).sum(1), 3.0
+    life = _kept(hosts, hoped, first, levels, most)
+    wide = _kept(single_k, single_n * chance, first, levels[:1], 1.0)
+    own = np.minimum((single_k + _KEPT) / (single_n * chance * life[:, None] * wide + _KEPT), 1.0)
+    chance = np.minimum(chance * left * life[:, None] * wide * own, 0.95)
+    return Networks(finest, first, ports, chance, sample_k + single_k, total_n)
+
+
+def _shrunk(k: F64, n: F64, first: I64, levels: list[int], pull: Pull) -> F64:
+    """The estimates from a random sample, from the counts of the narrowest networks."""
+    above: F64 = ((k.sum(0) + 0.2) / (n.sum(0) + 200.0))[None, :]
+    up = np.zeros(len(first), np.int64)
+    for bits in levels:
+        here_k, own, starts = _summed(k, first, bits)
+        here_n, _, _ = _summed(n, first, bits)
+        around = above[up[starts]]
+        alive = (here_k.sum(1) + pull.alive) / ((here_n * around).sum(1) + pull.alive)
+        expected = np.minimum(around * alive[:, None], 0.95)
+        above = (here_k + pull.strength * expected) / (here_n + pull.strength)
+        up = own
+    return above
+
+
+def _summed(counts: F64, first: I64, bits: int) -> tuple[F64, I64, I64]:
+    """Counts of the networks with `bits` free; to which each narrow one belongs; and where each begins."""
+    numbers, own = np.unique(first >> bits, return_inverse=True)
+    starts = np.searchsorted(own, np.arange(len(numbers)))
+    return (counts if len(numbers) == len(first) else np.add.reduceat(counts, starts)), own, starts
+
+
+_KEPT = 8.0
+"""Answers' worth of trust that a network keeps what its sample promises."""
+
+
+def _kept(found: F64, hoped: F64, first: I64, levels: list[int], most: float) -> F64:
+    """What networks that were asked kept of what was hoped for, from wide to narrow: a factor for each
+    narrow one.
+
+    They were asked where most was hoped for, so what they found beyond that is nothing to hope for
+    elsewhere (`most`).
+    """
+    factor = np.ones(found.shape)
+    for bits in levels:
+        got, own, _ = _summed(found, first, bits)
+        wanted, _, _ = _summed(hoped * factor, first, bits)
+        factor *= np.minimum((got + _KEPT) / (wanted + _KEPT), most)[own]
+    return factor
+
+
+_MOST_HOSTS = 4_000
+
+
+def _left(
+    services: Services, rows: I64, place: I64, drawn: Bool, done: Bool, ports: int, sampled: float
+) -> tuple[F64, F64]:
+    """(networks, ports): how frequent a port is still, once the hosts of the ports that are done are
+    known, as a share of what it was; and (networks,) the share of all addresses that these hosts are."""
+    hosts, host = np.unique(services.number[rows[drawn]], return_inverse=True)
+    step = max(1, -(-len(hosts) // _MOST_HOSTS))
+    has = np.zeros((len(hosts), ports), np.float32)
+    has[host, place[drawn]] = 1
+    has = has[::step]
+    signs, of = np.unique(done, axis=0, return_inverse=True)
+    strange = np.empty((len(signs), ports))
+    share = np.empty(len(signs))
+    every = has.sum(0)
+    for low in range(0, len(signs), 512):
+        gone = (signs[low : low + 512].astype(np.float32) @ has.T) > 0
+        share[low : low + 512] = gone.sum(1) * step / max(sampled, 1.0)
+        strange[low : low + 512] = ((~gone).astype(np.float32) @ has + 0.5) / (every + 0.5)
+    strange /= np.maximum(1 - share, 0.05)[:, None]
+    return np.minimum(strange, 1.0)[of.reshape(-1)], share[of.reshape(-1)]
+
+
+def _pull(
+    services: Services,
+    asked: Asked,
+    rows: I64,
+    block: I64,
+    place: I64,
+    levels: list[int],
+    first: I64,
+    ports: int,
+) -> Pull:
+    """Of PULLS, that with which one half of the sampled hosts tells the other half best."""
+    sampled = [(part, of) for part, of in asked.products if part.size <= _MOST_SAMPLED and of.sum() > 1]
+    if not sampled or not ports:
+        return PULLS[len(PULLS) // 2]
+    addresses = joined(part for part, _ in sampled)
+    number = addresses.ranked(np.arange(addresses.size))
+    at = np.searchsorted(first, number, "right") - 1
+    within = (at >= 0) & (number < first[np.maximum(at, 0)] + (1 << levels[-1]))
+    number, at = number[within], at[within]
+    mine = addresses.contains(services.number[rows])
+    used, where = np.unique(at, return_inverse=True)
+    if not len(used):
+        return PULLS[len(PULLS) // 2]
+    host_at = np.minimum(np.searchsorted(used, block[mine]), len(used) - 1)
+    right = used[host_at] == block[mine]
+    halves: list[tuple[F64, F64]] = []
+    for half in (0, 1):
+        asked_here = np.bincount(where[_half(number) == half], minlength=len(used)).astype(np.float64)
+        ours = right & (_half(services.number[rows[mine]]) == half)
+        cells = host_at[ours] * ports + place[mine][ours]
+        k = np.bincount(cells, minlength=len(used) * ports).reshape(len(used), ports).astype(np.float64)
+        halves.append((k, np.maximum(np.repeat(asked_here[:, None], ports, 1), k)))
+    best = (-np.inf, PULLS[0])
+    for pull in PULLS:
+        worth = 0.0
+        for (k, n), (other_k, other_n) in (halves, halves[::-1]):
+            chance = np.clip(_shrunk(k, n, first[used], levels, pull), 1e-7, 0.999)
+            worth += float((other_k * np.log(chance) + (other_n - other_k) * np.log1p(-chance)).sum())
+        best = max(best, (worth, pull))
+    return best[1]
+
+
+def _half(number: I64) -> I64:
+    mixed = number.astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15)
+    return (mixed >> np.uint64(63)).astype(np.int64)
+
+
+def _blocks(space: Addresses, bits: int) -> I64:
+    """First addresses of the networks that hold some of the space, in order."""
+    low, high = space.first >> bits, space.last >> bits
+    counts = high - low + 1
+    if counts.sum() > MOST_CELLS:
+        return np.arange(MOST_CELLS + 1, dtype=np.int64)  # too many to be used: who asks compares the length
+    at = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts - low, counts)
+    return np.unique(at) << bits
+
+
+def expand(
+    networks: Networks, units: tuple[I64, I64, F64], space: Addresses, asked: Asked, without: Addresses
+) -> tuple[I64, I64, F64, I64]:
+    """(address, port, chance, cell) of all that is left to ask in these networks on these ports."""
+    block, place, chance = units
+    parts: list[tuple[I64, I64, F64, I64]] = []
+    for column in np.unique(place).tolist():
+        mine = place == column
+        order = np.argsort(networks.first[block[mine]])
+        chosen, value = block[mine][order], chance[mine][order]
+        begins = networks.first[chosen]
+        port = int(networks.ports[column])
+        left = Addresses(begins, begins + (1 << networks.bits) - 1).common(space)
+        left = left.without(joined((asked.of_port(port), without)))
+        number = left.ranked(np.arange(left.size))
+        at = np.searchsorted(begins, number, "right") - 1
+        parts.append(
+            (number, np.full(len(number), port), value[at], chosen[at] * len(networks.ports) + column)
+        )
+    if not parts:
+        return np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0), np.empty(0, np.int64)
+    address, port_of, value, cell = (np.concatenate([part[column] for part in parts]) for column in range(4))
+    return address, port_of, value, cell
+
+
+__all__ = ["EMPTY", "LEVELS", "Networks", "expand", "learn", "root"]

@@ -1,0 +1,152 @@
+"""What is listed to be asked next, on a small made Internet of which every service is known."""
+
+from __future__ import annotations
+
+from functools import cache
+
+import numpy as np
+import pytest
+
+from benchmarks.madeinternet import FIRST, Internet, made
+from benchmarks.predicting import in_port_order, loop, services_of
+from lzr.analysis import predict
+from lzr.analysis.predict import Model
+from lzr.analysis.predictasked import EMPTY, PORTS, Addresses, Asked
+from lzr.analysis.predictconditions import Services
+
+KINDS = ("fingerprint", "product")
+
+
+@cache
+def small() -> Internet:
+    return made(17)
+
+
+def seeded(internet: Internet, share: float = 0.01) -> tuple[Model, np.ndarray]:
+    """A model of a random share of all addresses, asked on all ports."""
+    sample = internet.sample(share, 7)
+    asked = Asked()
+    asked.add_product(Addresses.of(sample), np.ones(PORTS, bool))
+    space = Addresses(np.array([FIRST]), np.array([FIRST + internet.size - 1]))
+    return predict.learn(services_of(internet, internet.of_hosts(sample)), asked, space), sample
+
+
+def made_of(rows: list[tuple[int, int, int]]) -> Services:
+    """Services of (number, port, product)."""
+    table = np.array(sorted(rows), np.int64).reshape(-1, 3)
+    codes = np.column_stack([np.zeros(len(table), np.int64), table[:, 2]]).astype(np.int32)
+    return predict.with_networks(Services(table[:, 0], table[:, 1], codes, KINDS))
+
+
+def test_a_seed_finds_more_than_whole_ports_do_and_promises_no_more_than_it_keeps() -> None:
+    internet = small()
+    model, sample = seeded(internet)
+    listed = predict.candidates(model, 40_000)
+    found = internet.find(listed.number, listed.port) >= 0
+    assert found.sum() > in_port_order(internet, sample, 40_000) * len(internet.address)
+    assert listed.chance.sum() < 2 * found.sum()
+    assert (np.diff(listed.chance) <= 0).all()
+
+
+def test_nothing_is_asked_twice_nor_outside_the_space_nor_of_whom_never_to_ask() -> None:
+    internet = small()
+    model, sample = seeded(internet)
+    model.space = Addresses(np.array([FIRST]), np.array([FIRST + 9_999]))
+    never = Addresses(np.array([FIRST + 100]), np.array([FIRST + 199]))
+    listed = predict.candidates(model, 30_000, never=never)
+    assert len(listed) == 30_000
+    assert len(np.unique(listed.number << 16 | listed.port)) == 30_000
+    assert not np.isin(listed.number, sample).any()
+    assert ((listed.number >= FIRST) & (listed.number < FIRST + 10_000)).all()
+    assert not never.contains(listed.number).any()
+
+
+@pytest.mark.parametrize("follow", [True, False])
+def test_rounds_find_more_than_whole_ports_do_and_what_they_promise(follow: bool) -> None:
+    internet = small()
+    promised, kept, tried = loop(internet, 40_000, 120_000, follow=follow, share=0.01, say=False)
+    sample = internet.sample(0.01, 7)
+    whole = in_port_order(internet, sample, 120_000) * len(internet.address)
+    assert kept.sum() > (1.6 if follow else 1.05) * whole
+    assert abs(promised.sum() - kept.sum()) / tried.sum() < 0.05
+
+
+def test_a_port_is_predicted_from_the_product_that_goes_with_it() -> None:
+    rows = []
+    for host in range(200):  # product 1 has 8443, product 2 has not
+        number = (host * 7919 % 4096) << 8 | 7
+        rows.append((number, 443, 1 + host % 2))
+        if host % 2 == 0:
+            rows.append((number, 8443, 3))
+    fresh = [(1 << 24 | 9, 443, 1), (1 << 24 | 10, 443, 2)]
+    asked = Asked()
+    asked.add_product(Addresses.of(np.array([row[0] for row in rows])), np.ones(PORTS, bool))
+    asked.add_pairs(np.array([row[0] for row in fresh]), np.array([443, 443]), 0)
+    space = Addresses(np.array([0]), np.array([1 << 25]))
+    model = predict.learn(made_of(rows + fresh), asked, space)
+    listed = predict.candidates(model, 5)
+    own = listed.row >= 0
+    best = listed.number[own][0], listed.port[own][0], listed.chance[own][0]
+    assert best[:2] == (1 << 24 | 9, 8443)
+    assert best[2] > 0.7
+    row = listed.row[own][0]
+    kinds = model.services.kinds
+    assert kinds[model.conditions.kind[row]] == "product"
+    assert (model.conditions.hits[row], model.conditions.asked[row]) == (100, 100)
+
+
+def test_misses_count() -> None:
+    """A fifth of those with 80 answer on 81: who is told of the others, too, says a fifth."""
+    rows = [((host * 53) << 8, 80, 1) for host in range(100)]
+    rows += [((host * 53) << 8, 81, 1) for host in range(20)]
+    fresh = (9_000 << 8, 80, 1)
+    everybody = np.array([row[0] for row in rows])
+    asked = Asked()
+    asked.add_pairs(everybody, np.full(len(everybody), 80), 0)
+    asked.add_pairs(everybody, np.full(len(everybody), 81), 0)
+    asked.add_pairs(np.array([fresh[0]]), np.array([80]), 0)
+    model = predict.learn(made_of([*rows, fresh]), asked, Addresses(np.array([0]), np.array([1 << 25])))
+    listed = predict.candidates(model, 1)
+    assert (listed.number[0], listed.port[0]) == (fresh[0], 81)
+    assert 0.08 < listed.chance[0] < 0.3
+
+
+def test_hosts_with_many_ports_and_firewalls_teach_nothing() -> None:
+    rows = [(5, port, 1) for port in range(1, 100)] + [(6, 80, 1), (7, 80, 1), (7, 81, 1)]
+    services, odd = predict.plain_hosts(made_of(rows), np.array([7]))
+    assert odd == 2
+    assert np.unique(services.number).tolist() == [6]
+
+
+def test_of_a_host_that_a_loop_found_only_the_first_answer_decides_and_only_if_asked_for() -> None:
+    services = made_of([(1, 22, 1), (1, 80, 1), (2, 22, 1), (2, 80, 1), (2, 443, 1)])
+    when = np.array([0, 3, 4, 2, 2])
+    assert predict.deciding(services, when, follow=False).tolist() == [True, False, False, False, False]
+    assert predict.deciding(services, when, follow=True).tolist() == [True, False, False, True, False]
+
+
+def test_what_whole_ports_would_find_is_said() -> None:
+    internet = small()
+    model, sample = seeded(internet, 0.02)
+    told = predict.compare(model, predict.candidates(model, 40_000))
+    truth = in_port_order(internet, sample, 40_000) * len(internet.address)
+    assert told.seed_cost == len(sample) * PORTS
+    assert told.whole == pytest.approx(truth, rel=0.5)
+    assert told.whole_and_seed > told.whole
+    assert told.expected > told.whole
+
+
+def test_an_empty_seed_gives_nothing() -> None:
+    model = predict.learn(made_of([]), Asked(), Addresses(np.array([0]), np.array([9])))
+    assert not len(predict.candidates(model, 10))
+    assert predict.compare(model, predict.candidates(model, 10)).whole == 0
+
+
+def test_without_a_word_on_who_was_asked_strangers_are_left_alone() -> None:
+    rows = [(host << 8, port, 1) for host in range(30) for port in (80, 443)]
+    asked = Asked()
+    asked.assumed = Addresses.of(np.array([row[0] for row in rows])), np.isin(np.arange(PORTS), [80, 443])
+    model = predict.learn(made_of(rows), asked, Addresses(np.array([0]), np.array([1 << 20])))
+    listed = predict.candidates(model, 100)
+    assert (listed.row >= 0).all()
+    assert EMPTY.size == 0
