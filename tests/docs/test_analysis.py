@@ -5,6 +5,8 @@ from __future__ import annotations
 import gzip
 import json
 import os
+import shlex
+import subprocess
 import sys
 import tomllib
 from importlib.util import find_spec
@@ -68,6 +70,23 @@ def test_plan_as_the_page_has_it(folder: Path) -> None:
     order, ours = ((folder / name).read_text() for name in ("order.toml", "ours.toml"))
     assert tomllib.loads(order)["ports"] != tomllib.loads(ours)["ports"]
     assert json.loads((folder / "ours.json").read_text())["services"] < 100
+
+
+def test_diff_and_report_as_the_page_has_them(folder: Path) -> None:
+    lines = (folder / "found.json").read_text().splitlines(keepends=True)
+    (folder / "monday.json").write_text("".join(lines[:-20]))
+    (folder / "tuesday.json").write_text("".join(lines[20:]))
+    table, objects = blocks(PAGE, "sh diff")
+    done = subprocess.run(
+        [LZR, *shlex.split(table)[1:]], cwd=folder, capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stderr) == (1, "")
+    assert done.stdout.startswith("+ ")
+    sh(folder, "sh confirm", "sh report")
+    assert (folder / "gone.txt").read_text() == ""
+    assert objects.startswith(table.replace("diff ", "diff --json ").strip())
+    for name in ("report.html", "changes.html", "plain.html"):
+        assert (folder / name).read_text().endswith("</html>\n")
 
 
 def test_python_as_the_page_has_it(folder: Path) -> None:
