@@ -114,7 +114,8 @@ def _wide(s: Snapshot, width: int, room: int, g: Glyphs) -> list[Line]:
     left += [[], [(" ", ""), *rule("outcomes", left_width - 1, g)]]
     left += panels.outcomes(s, min(left_width, 100), findings, g)
     right: list[Line] = [[(" ", ""), *rule("fingerprints", right_width - 2, g)]]
-    for_heat = min(1 + len(s.heat), (len(left) - 2) // 2) if s.heat else 0
+    spare = len(left) - 2
+    for_heat = min(1 + len(s.heat), max(spare // 2, spare - 1 - len(s.fingerprints))) if s.heat else 0
     right += panels.fingerprints(s, right_width, len(left) - 1 - (for_heat + 1 if for_heat else 0), g)
     if for_heat:
         right += [[]] * (len(left) - len(right) - for_heat - 1)

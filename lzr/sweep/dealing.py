@@ -3,8 +3,8 @@
 The places of a share are dealt in order, in stretches, to whoever has room. A stretch is
 
 * *given* to a worker, until that says that its SYNs have left;
-* *sent*, and waits for answers; once every pair in it has answered, or `cooldown` seconds have passed since
-  the last SYN, the stretch at the front is closed and what became of its pairs is told;
+* *sent*, and waits for answers; once every pair in it has answered itself, or `cooldown` seconds have passed
+  since the last SYN, the stretch at the front is closed and what became of its pairs is told;
 * dealt *again* where another SYN was asked for (`probes`), and after a worker's death: what was given to it
   and not sent, and what anybody sent within the last `AGAIN` seconds, since the answers that the dead worker
   had taken from its rings and not told are lost. Pairs that have answered are left out then.
@@ -45,6 +45,12 @@ class Verdict:
     COUNT = UNREACHABLE + len(KINDS)
     TOLD = (ANSWERED, REFUSED, NO_WAY, *range(UNREACHABLE, COUNT))
     """Those that a worker tells, the stronger first: a host's own word counts for more than a router's."""
+
+
+_SPOKEN = np.isin(
+    np.arange(Verdict.COUNT), (Verdict.ANSWERED, Verdict.REFUSED, Verdict.NO_WAY, Verdict.BEFORE)
+)
+"""Of whom nothing better is to come: a router's word may yet be followed by the host's own."""
 
 
 @dataclass(slots=True)
@@ -250,7 +256,7 @@ class Dealing:
                 break
             verdicts = self._of(stretch)
             over = not stretch.more and stretch.sent_at + self._cooldown <= now
-            if not over and not verdicts.all():
+            if not over and not _SPOKEN[verdicts].all():
                 break
             found.append(Closed(stretch.first, verdicts.copy()))
             self._open.popleft()

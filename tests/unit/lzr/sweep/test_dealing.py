@@ -239,3 +239,19 @@ class Sweep(RuleBasedStateMachine):
 
 TestSweep = Sweep.TestCase
 TestSweep.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
+
+
+def test_a_routers_word_is_waited_on() -> None:
+    """Whoever a router calls unreachable may answer yet, so the time of all such pairs is waited for."""
+    dealing = Dealing(4, cooldown=8.0)
+    taken = dealing.take(4, "a", 0.0)
+    assert taken is not None
+    dealing.sent(taken[0].number, "a", 0.0)
+    places = np.arange(4)
+    assert dealing.hear(places, np.full(4, Verdict.UNREACHABLE, np.uint8)).all()
+    assert not dealing.close(1.0)
+    own = np.array([Verdict.ANSWERED, Verdict.REFUSED], np.uint8)
+    assert dealing.hear(places[:2], own).all()
+    assert not dealing.close(7.9)
+    (closed,) = dealing.close(8.0)
+    assert closed.verdicts.tolist() == [*own.tolist(), Verdict.UNREACHABLE, Verdict.UNREACHABLE]
