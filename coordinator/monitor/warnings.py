@@ -25,7 +25,7 @@ def warnings(snapshot: Snapshot) -> tuple[str, ...]:
     found = list(snapshot.alerts)
     if snapshot.guard_missing:
         found.append("RST guard missing: the kernel resets connections before we can use them (lzr guard on)")
-    if snapshot.gateway_silent:
+    if snapshot.gateway_silent and not snapshot.unreachable:
         found.append(f"nothing received, {snapshot.tx:,} packets sent: check --gateway-mac, --interface")
     processes = (*snapshot.workers, *snapshot.collectors)
     for process in processes:
@@ -37,6 +37,8 @@ def warnings(snapshot: Snapshot) -> tuple[str, ...]:
         found.append(
             f"kernel dropped {snapshot.recent_drops:,} packets in the last minute: + or a lower rate"
         )
+    if lost := snapshot.ignored.get("icmp_lost", 0):
+        found.append(f"{lost:,} ICMP errors found no room: their pairs may count as silent; a lower rate")
     if snapshot.recent_send_failures:
         errors = ", ".join(sorted(snapshot.send_errors))
         what = _UNSENT.get(errors, "lower the rate" if _FULL & {*snapshot.send_errors} else "see above")
@@ -44,7 +46,8 @@ def warnings(snapshot: Snapshot) -> tuple[str, ...]:
             what = "this host's own firewall drops some"
         refused = f"{snapshot.recent_send_failures:,} sends refused in the last minute"
         found.append(f"{refused} and tried again ({errors}): {what}")
-    low = snapshot.hit_rate < LOW_HIT_RATE and not (snapshot.sweep and snapshot.rx)
+    heard = snapshot.rx or snapshot.unreachable
+    low = snapshot.hit_rate < LOW_HIT_RATE and not (snapshot.sweep and heard)
     if snapshot.done >= ENOUGH and low:
         found.append(_low(snapshot))
     if snapshot.recent_restarts:

@@ -20,7 +20,8 @@ def unanswered(snapshot: Snapshot, net: Network, *, opening: bool) -> str:
     opening: the connections were opened by us, not by ZMap.
     """
     outcomes = {name: count for name, count in snapshot.outcomes.items() if count}
-    if not snapshot.tx or not outcomes or set(outcomes) - set(_SILENT):
+    silent = set(_SILENT[:1] if snapshot.sweep else _SILENT)  # who is silent in a sweep has sent a SYN-ACK
+    if not snapshot.tx or not outcomes or set(outcomes) - silent:
         return ""
     sources = [*net.sources]
     shown = ", ".join(sources[:_SHOWN]) + (" and others" if len(sources) > _SHOWN else "")

@@ -124,6 +124,11 @@ class Engine:
         return bool(self.backlog) or (self.sweeper is not None and self.sweeper.to_ask.due(self._now) > 0)
 
     @property
+    def errors_at(self) -> int | None:
+        """When ICMP errors that were left are to be looked at (monotonic ns); None if there are none."""
+        return None if self._icmp is None or 0 not in self.rings else self._icmp.more_at
+
+    @property
     def asking(self) -> bool:
         """Whether pairs of a sweep are left to be asked."""
         return self._to_ask > 0

@@ -41,6 +41,7 @@ class Unreachable:
         self._next = 0
         self._taken = 0  # at the last look
         self._most = _FEW
+        self._more = False  # the last look took as many as it may
         self._lost = 0
 
     def take(self, now: int) -> tuple[Rows, NDArray[np.uint8]]:
@@ -60,8 +61,14 @@ class Unreachable:
                 except OSError:  # nothing more; or the link is down, which the rings see too
                     break
         count = self._taken = len(lengths)
+        self._more = count >= self._most
         widest = max(lengths, default=0)
         return quoted(self._block[:count, :widest], np.array(lengths, np.int64))
+
+    @property
+    def more_at(self) -> int | None:
+        """When to look again (monotonic ns) for those that the last look left; None if it left none."""
+        return self._next if self._more else None
 
     def note_news(self, count: int) -> None:
         """So many of those that were taken last were of pairs of which nothing was known."""

@@ -138,6 +138,8 @@ class FlowWorker:
                 few = engine.table.in_flight < _FEW and not engine.asking
                 self._resting_until = start + (_SHORT_PAUSE if few else _PAUSE)
                 work = engine.turn(start, time.time_ns())
+                if (left := engine.errors_at) is not None:
+                    self._resting_until = min(self._resting_until, left)
                 self._push_results()
                 for heard in engine.heard():
                     self._report(heard)

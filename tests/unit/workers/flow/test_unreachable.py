@@ -47,13 +47,16 @@ def test_so_many_at_a_look(
     for _ in range(100):
         out.send(packet)
     assert looks(1, 8) == 8
+    assert errors.more_at == 2 * LOOK
     assert errors.take(1 * LOOK + 1)[0].size == 0  # not yet
     errors.note_news(0)
+    assert errors.more_at == 2 * LOOK
     assert looks(2, 16) == 32
     assert looks(3, 15) == 32
     assert looks(4, 0) == 8
     assert looks(5, 8) == 8
     assert looks(6, 0) == 12
+    assert errors.more_at is None
     assert looks(7, 0) == 0
 
 
