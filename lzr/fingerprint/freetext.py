@@ -39,7 +39,8 @@ welcome hello here unregistered copyright inc ltd corporation corp co company gm
 fri sat sun jan feb mar apr may jun jul aug sep oct nov dec gmt utc est pst cet local localhost user
 users you your i a an no not only ok connected connection host hostname ip address port protocol id
 warning error internet network login printer gateway router console terminal shell command switch
-device box ftpd smtpd telnetd utility session password username account press type enter line
+device box mozilla applewebkit gecko chrome safari ftpd smtpd telnetd utility session password
+username account press type enter line
 """
 _GENERIC = _PROTOCOLS | frozenset(_GENERIC_WORDS.split())
 """Words that greetings hold whatever runs there; alone they name nothing."""
@@ -49,18 +50,30 @@ _MARKS = frozenset(("version", "ver", "release", "rev", "revision", "build", "v"
 
 
 def greeting(data: bytes) -> Stated:
-    """The product and version in a greeting of lines with a code or a sign in front (FTP, mail, news)."""
-    if _NUMBERED.search(data, 3, _REACH) is None:
+    """The product and version in a greeting of lines with a code or a sign in front (FTP, mail, news).
+
+    What comes behind the greeting is an answer to what was sent, and may quote it.
+    """
+    end = data.find(b"\n", 0, _REACH)
+    if data[3:4] == b"-":  # its last line has the code and a blank (RFC 959 §4.2)
+        last = data.find(b"\n" + data[:3] + b" ", 0, _REACH)
+        end = data.find(b"\n", last + 1, _REACH) if last >= 0 else -1
+    end = end if end >= 0 else _REACH
+    if _NUMBERED.search(data, 3, end) is None:
         return NOTHING
-    lines = data[:_REACH].decode("latin-1").split("\n")[:4]
+    lines = data[:end].decode("latin-1").split("\n")[:4]
     return _versioned("\n".join(line.lstrip("+*0123456789- ").removeprefix("OK ") for line in lines))
+
+
+_QUOTED = re.compile(rb"(?:GET|OPTIONS|EHLO|HELP|PING|CONNECT) |HTTP/1|User-Agent|SSH-2|\x16\x03")
+"""How what we send begins, which terminals give back as it is typed."""
 
 
 def terminal(data: bytes) -> Stated:
     """The system, the device or the program that a terminal's first lines name (RFC 854)."""
     if data[:1] == b"\xff":
         data = _NEGOTIATION.sub(b"", data[: 2 * _REACH])
-    data = data[:_REACH]
+    data = _QUOTED.split(data[:_REACH], 1)[0]
     words = set(data.lower().translate(_PARTED).split())
     known = not words.isdisjoint(_FIRST)
     numbered = _NUMBERED.search(data) is not None
@@ -148,6 +161,9 @@ def _name_before(words: list[str], at: int) -> str:
         if first == end:
             word = word.rstrip(",")
         if not (_NAME.fullmatch(word) or (word.isdigit() and first > 1) or word.lower() in _TRAILING):
+            # Small letters in brackets that begin with a name: "(GNU inetutils 2.4)".
+            if first == end and first > 1 and word.isalnum() and _BRACKETED.fullmatch(words[first - 2]):
+                first -= 2
             break
         first -= 1
         if word[0] in "([":
@@ -162,6 +178,7 @@ def _name_before(words: list[str], at: int) -> str:
     return " ".join(name) if any(len(word) > 1 and word.lower() not in _GENERIC for word in name) else ""
 
 
+_BRACKETED = re.compile(r"\([A-Z]\w{1,30}")
 _TRAILING = frozenset(("server", "service", "daemon"))
 _BEFORE_PLATFORMS = frozenset(("for", "on", "under", "using", "at", "from"))
 """Words behind which a platform or a place comes, and no program."""

@@ -53,6 +53,13 @@ def _ganglia(data: bytes) -> bool:
     return xml_root(data).startswith((b"<!DOCTYPE GANGLIA_XML", b"<GANGLIA_XML"))
 
 
+def _rrdcached(data: bytes) -> bool:
+    """A status, negative for errors; or how many lines follow, the first of which is UPDATE's."""
+    if data[:1] == b"-":
+        return 20 < data.find(b"\n") < 1000
+    return data.partition(b"\n")[2].startswith(b"UPDATE <")
+
+
 def _hddtemp(data: bytes) -> bool:
     parts = data.split(b"|")
     return len(parts) >= 6 and (parts[3].isdigit() or parts[3].isupper()) and parts[4] in {b"C", b"F", b"*"}
@@ -249,6 +256,23 @@ PROTOCOLS: tuple[Protocol, ...] = (
             b"220 mail 09:06:31 ready 2026\r\n",
         ),
         ports=(13,),
+    ),
+    Protocol(
+        name="rrdcached",
+        spec="rrdcached(1), Protocol: commands and responses",
+        match=_rrdcached,
+        probe=b"HELP\n",
+        starts=(b"-1 Unknown command: ", *(b"%d Command overview\n" % lines for lines in range(5, 60))),
+        examples=(
+            b"-1 Unknown command: GET\n-1 Unknown command: Host:\n",
+            b"22 Command overview\nUPDATE <filename> <values> [<values> ...]\nFLUSH <filename>\n",
+        ),
+        rejects=(
+            b"-1 Unknown command: \xff\xfe\0and no end",
+            b"22 Command overview\nand nothing of the kind\n",
+            b"22 Command overview\n",
+        ),
+        ports=(42217,),
     ),
     Protocol(
         name="qotd",

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lzr.fingerprint import freetext, identify
+from lzr.protocols import PROTOCOLS
 
 NAMED = [
     (b"220 Idle FTP Server 1.83.2 (localhost) [192.0.2.1]\r\n", "Idle FTP Server", "1.83.2"),
@@ -17,6 +18,7 @@ NAMED = [
         "Some OS Server",
         "10.3",
     ),
+    (b"220 box FTP server (GNU samplers 2.4) ready.\r\n", "GNU samplers", "2.4"),
     (b"220-Be nice\r\n220 Example-ftpd/2.4.1 ready\r\n", "Example-ftpd", "2.4.1"),
     (b"220 mx.example.com SMTP Relaymaster 4.15 (Release) ready\r\n", "Relaymaster", "4.15"),
     (
@@ -101,3 +103,21 @@ def test_any_bytes(data: bytes) -> None:
         product, version = reader(data)
         assert product or not version
         assert len(product) + len(version) < 300
+
+
+SENT = [b"".join(part for part in p.parts if isinstance(part, bytes)) for p in PROTOCOLS if p.probe]
+AGENT = b"GET / HTTP/1.1\r\nHost: 192.0.2.1\r\nUser-Agent: Mozilla/5.0 (Windows NT 10.0) Sampler/7.1\r\n\r\n"
+
+
+@pytest.mark.parametrize("sent", [*SENT, AGENT])
+def test_what_was_sent_and_comes_back_is_no_product(sent: bytes) -> None:
+    quoted = sent.replace(b"\r\n", b"\r\n500 ")
+    for reply in (
+        b"220 box FTP server ready.\r\n500 '%s': command not understood\r\n" % quoted,
+        b"220-box FTP server\r\n220 ready.\r\n500 '%s': command not understood\r\n" % quoted,
+        b"220 mx.example.com ESMTP\r\n500 '%s': unknown\r\n" % quoted,
+        b"+OK POP3 ready\r\n-ERR %s\r\n" % sent,
+        b"* OK IMAP4rev1 ready\r\n%s BAD\r\n" % sent,
+        b"\xff\xfb\x01\xff\xfb\x03box login: %s\r\nPassword: " % sent,
+    ):
+        assert identify(reply).product == "", reply
