@@ -67,6 +67,8 @@ def services(
     connection: DuckDBPyConnection, handshakes: Sequence[str], network: str | None, name: str = "records"
 ) -> Learnt:
     """handshakes: those of the scan, in order, where they are known. Raises UsageError."""
+    if not _one(connection, f'SELECT count(*) FROM "{name}"')[0]:
+        raise UsageError("there is no record in it")
     names = _names(connection, handshakes, name)
     connection.execute("CREATE OR REPLACE TEMP TABLE lzr_names (handshake VARCHAR, place INTEGER)")
     for place, one in enumerate(names):

@@ -78,12 +78,8 @@ def _plan(
     here = services if inside is None else services.take(inside)
     learned = order.learn(services, costs, inside=inside, least=asked.least)
     half = order.halves(learnt.hosts)
-    judged = half if inside is None else half[inside]
-    curves = order.held_out(services, half, costs, inside=inside, least=asked.least)
-    parts = here.take(~judged), here.take(judged)
-    price = min(
-        curve.price_of(asked.coverage * part.identified) for curve, part in zip(curves, parts, strict=True)
-    )
+    judged = order.held_out(services, half, costs, inside=inside, least=asked.least)
+    price = judged.price_of(asked.coverage * here.identified)
     if asked.max_packets is not None:
         whole = order.curve(learned, here, costs)
         price = max(price, whole.price_within(asked.max_packets))
@@ -92,8 +88,6 @@ def _plan(
                 f"--max-packets {asked.max_packets:g}: one handshake with each of these services takes "
                 f"{whole.at(np.inf)[1]:,.0f} packets"
             )
-    reached = [curve.at(price) for curve in curves]
-    merged = _both(curves)
     names = learnt.handshakes
     others = [("all handshakes, until data comes", tuple(range(len(names))))]
     for preset in _PRESETS:
@@ -107,23 +101,12 @@ def _plan(
         identified=here.identified,
         packets=here.packets(costs),
         handshakes=names,
-        held_out=Point("this plan", sum(r[0] for r in reached), sum(r[1] for r in reached)),
+        held_out=Point("this plan", *judged.at(price)),
         others=tuple(_other(name, one, here, costs) for name, one in others),
-        curve=plantext.points(merged[0].tolist(), merged[1].tolist(), here.identified),
+        curve=plantext.points(judged.identified.tolist(), judged.packets.tolist(), here.identified),
         orders=(),
     )
     return learned.cut(price), told
-
-
-def _both(curves: tuple[order.Curve, order.Curve]) -> tuple[order.Floats, order.Floats]:
-    """Both halves as one curve: (identified, packets) as the price falls for both."""
-    prices = np.unique(np.concatenate([curve.worth for curve in curves]))[::-1]
-    identified, packets = np.zeros(len(prices)), np.zeros(len(prices))
-    for curve in curves:
-        taken = np.searchsorted(-curve.worth, -prices, side="right")
-        identified += np.concatenate([[0.0], curve.identified])[taken]
-        packets += np.concatenate([[0.0], curve.packets])[taken]
-    return identified, packets
 
 
 def _other(name: str, one: tuple[int, ...], services: order.Services, costs: order.Costs) -> Point:

@@ -204,8 +204,8 @@ def curve(learned: Learned, services: Services, costs: Costs) -> Curve:
 
 def held_out(
     services: Services, half: Mask, costs: Costs, *, inside: Mask | None = None, least: int = 1
-) -> tuple[Curve, Curve]:
-    """Each half of the services judged by the orders that the other has taught. half: (n,)"""
+) -> Curve:
+    """Each half of the services judged by the orders that the other has taught, as one curve. half: (n,)"""
     judged = np.ones(len(services), bool) if inside is None else inside
     found = []
     for teach in (half, ~half):
@@ -213,7 +213,18 @@ def held_out(
             services.take(teach), costs, inside=None if inside is None else inside[teach], least=least
         )
         found.append(curve(learned, services.take(~teach & judged), costs))
-    return found[0], found[1]
+    return _together(found)
+
+
+def _together(curves: list[Curve]) -> Curve:
+    """Several curves as one: what all of them do at each price."""
+    worth = np.unique(np.concatenate([curve.worth for curve in curves]))[::-1]
+    identified, packets = np.zeros(len(worth)), np.zeros(len(worth))
+    for one in curves:
+        taken = np.searchsorted(-one.worth, -worth, side="right")
+        identified += np.concatenate([[0.0], one.identified])[taken]
+        packets += np.concatenate([[0.0], one.packets])[taken]
+    return Curve(worth, identified, packets)
 
 
 def single(order: tuple[int, ...]) -> Learned:

@@ -7,11 +7,14 @@ the handshake it is at says where it stands. So both are a look into small table
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from lzr.rows import NO_PROBE, Rows
+from lzr.rows import NO_PROBE
+
+Column = NDArray[Any]
 
 PORTS = 1 << 16
 MOST = 255
@@ -31,12 +34,10 @@ class Orders:
         for number, order in enumerate(orders):
             self._next[number, list(order[:-1])] = order[1:]
 
-    def first(self, rows: Rows) -> NDArray[np.uint8]:
-        """The first handshake of each FLOW row, (n,) uint8."""
-        found: NDArray[np.uint8] = self._first[self._of_port[rows["peer_port"]]]
-        return found
+    def first(self, ports: Column) -> Column:
+        """The first handshake on each port, (n,) uint8."""
+        return self._first[self._of_port[ports]]
 
-    def following(self, rows: Rows) -> NDArray[np.uint8]:
-        """The handshake after the one that each FLOW row is at, NO_PROBE after its last, (n,) uint8."""
-        found: NDArray[np.uint8] = self._next[self._of_port[rows["peer_port"]], rows["handshake"]]
-        return found
+    def following(self, ports: Column, handshakes: Column) -> Column:
+        """The handshake after each of these on its port, NO_PROBE after the last, (n,) uint8."""
+        return self._next[self._of_port[ports], handshakes]

@@ -88,18 +88,23 @@ class FlowStore:
 
     def at_first(self, slots: Slots) -> Mask:
         """Whether each flow is at the first of its handshakes."""
-        orders = self.plan.orders
-        handshakes = self.rows["handshake"][slots]
-        if orders is None:
-            return np.asarray(handshakes == 0)
-        return np.asarray(handshakes == orders.first(pick(self.rows, slots)))
+        orders, handshakes = self.plan.orders, self.rows["handshake"][slots]
+        found: Mask = handshakes == (0 if orders is None else orders.first(self.rows["peer_port"][slots]))
+        return found
+
+    def following(self, slots: Slots) -> NDArray[np.uint8]:
+        """The handshake that follows the one each flow is at; NO_PROBE after its last. For orders by port."""
+        assert self.plan.orders is not None
+        return self.plan.orders.following(self.rows["peer_port"][slots], self.rows["handshake"][slots])
 
     def has_another(self, slots: Slots) -> Mask:
         """Whether each flow has a handshake after the one it is at."""
-        orders = self.plan.orders
-        if orders is None:
-            return np.asarray(self.rows["handshake"][slots] + 1 < len(self.plan.probes))
-        return np.asarray(orders.following(pick(self.rows, slots)) != NO_PROBE)
+        found: Mask
+        if self.plan.orders is None:
+            found = self.rows["handshake"][slots] + 1 < len(self.plan.probes)
+        else:
+            found = self.following(slots) != NO_PROBE
+        return found
 
     # --- shards and ports ------------------------------------------------------------------------------
 

@@ -166,7 +166,7 @@ class FlowTable:
             self.store.give_back(slots[refused])
         self._doubts |= doubtful > 0
         if plan.orders is not None:
-            self.rows["handshake"][slots] = plan.orders.first(pick(self.rows, slots))
+            self.rows["handshake"][slots] = plan.orders.first(self.rows["peer_port"][slots])
         self.store.in_flight += len(slots) - duplicates
         self.firewall_probes.begin(slots)
         if ours:
@@ -520,7 +520,7 @@ class FlowTable:
         if self.plan.orders is None:
             self.rows["handshake"][slots] += 1
         else:
-            self.rows["handshake"][slots] = self.plan.orders.following(pick(self.rows, slots))
+            self.rows["handshake"][slots] = self.store.following(slots)
         self.rows["doubt"][slots] = Doubt.NONE  # it was about the first connection
         slots = self._reconnect(slots)
         self.firewall_probes.ask(slots, self._now)  # may grow the table

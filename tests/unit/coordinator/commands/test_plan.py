@@ -157,7 +157,7 @@ def test_scans_from_which_no_order_can_be_learned(tmp_path: Path, capsys: pytest
     for rows, sentence in (
         (list(first.values()), "no service in it has answers to two handshakes"),
         (silent, "no service in it sent data"),
-        ([], "no record in it is of a service"),
+        ([], "there is no record in it"),
         ([{"saddr": "x" * 5000, "sport": 1, "fingerprint": "http"}] * 3, "holds no results of lzr"),
     ):
         status, out, err = run(capsys, write(tmp_path / "scan", rows), *NAMED)
