@@ -34,7 +34,7 @@ from lzr.rows import (
     Trigger,
 )
 
-VERSION = 15
+VERSION = 16
 """Of the functions in C; it grows whenever an argument changes."""
 
 _ROWS = {
@@ -49,7 +49,7 @@ _OPENINGS = {"Opening.OURS": Opening.OURS, "Opening.DOUBTFUL": Opening.DOUBTFUL}
 _EXPECTED = ("NOTHING", "SYN_ACK", "ACK", "DATA")
 _REASONS = (
     "DATA", "SILENT", "RST", "FIN", "ZERO_WINDOW", "NO_SYN_ACK", "FIREWALL", "DUPLICATE", "SEND_REFUSED",
-    "SA_ONLY",
+    "BLOCKED", "SA_ONLY",
 )  # fmt: skip
 
 

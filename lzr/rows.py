@@ -110,7 +110,10 @@ OUTCOME = np.dtype(
         ("reason", "u1"),  # why the flow ended: a Reason
         ("firewall", "u1"),  # 1: ACKing firewall (HyperACKtive)
         ("final", "u1"),  # 1: the last outcome of its ticket (0: -forceAllHandshakes has more to come)
-        ("record", "u1"),  # 0: only the ticket is settled (duplicate; nothing new after -forceAllHandshakes)
+        (
+            "record",
+            "u1",
+        ),  # 0: only the ticket is settled (duplicate, blocked; no news with -forceAllHandshakes)
         ("cut", "u1"),  # 1: more payload came than was kept (--max-size, or a worker's memory for segments)
     ]
 )
@@ -270,10 +273,12 @@ class Expected:
 class Reason:
     """Why a flow ended. One of these for every outcome."""
 
-    DATA, SILENT, RST, FIN, ZERO_WINDOW, NO_SYN_ACK, FIREWALL, DUPLICATE, SEND_REFUSED, SA_ONLY = range(10)
+    (
+        DATA, SILENT, RST, FIN, ZERO_WINDOW, NO_SYN_ACK, FIREWALL, DUPLICATE, SEND_REFUSED, BLOCKED, SA_ONLY,
+    ) = range(11)  # fmt: skip
     NAMES = (
         "data", "silent", "rst", "fin", "zero_window", "no_syn_ack", "acking_firewall", "duplicate",
-        "send_refused", "sa_only",
+        "send_refused", "blocked", "sa_only",
     )  # fmt: skip
 
 

@@ -42,6 +42,7 @@ SAMPLES: tuple[Message, ...] = (
     messages.Targets(np.zeros(3, TARGET)),
     messages.Stretch(4, 1000, 12, 9_000_000, b"\0\x10"),
     messages.Swept((1, 1 << 63), 2, 3, np.zeros(2, RANGE), b"\1\0\2\0", bytes(32), bytes(16)),
+    messages.Blocked(2, bytes(64)),
     messages.Heard([4], np.zeros(2, TARGET), b"\1\2"),
     messages.Release(7),
     messages.Hurry(),
@@ -60,7 +61,7 @@ SAMPLES: tuple[Message, ...] = (
     messages.Fenced(4),
     messages.Linked("collect-0.1"),
     messages.Fault("cannot write results: disk full", gone=False),
-    messages.FlowStats(False, *range(5), True, *range(13), {"no room": 1}, {"stray": 2}),
+    messages.FlowStats(False, *range(5), True, *range(13), {"no room": 1}, {"stray": 2}, 1),
     messages.CollectStats(False, *range(7)),
     messages.Refused("Outcomes: 3 bytes are no rows", "", 7),
 )

@@ -75,6 +75,10 @@ class Checkpoint:
         self._runs = 1 if saved is None else saved.runs + 1
         self.input = InputHash() if saved is None else InputHash(saved.marks, saved.prefix)
         self.sources: list[str] = []
+        self.blocks: list[dict[str, Any]] = [] if saved is None else list(saved.blocks)
+        """Whom somebody blocked while the scan ran, as plain values; kept from the next checkpoint on."""
+        self.kept_blocks = len(self.blocks)
+        """How many of them are in the checkpoint that is on the disk."""
         self._lists = lists or {}
         self._directory = directory
         self._invoker = invoker
@@ -106,6 +110,10 @@ class Checkpoint:
             )
         self.sources = list(sources)
 
+    def hurry(self) -> None:
+        """Save as soon as may be."""
+        self._next = 0.0
+
     def tick(
         self,
         now: float,
@@ -125,7 +133,8 @@ class Checkpoint:
             return
         self._next = now + EVERY
         data = self._snapshot(outputs(), summary())
-        self._thread = threading.Thread(target=self._save, args=(data, list(descriptors)), daemon=True)
+        what = data, list(descriptors), len(self.blocks)
+        self._thread = threading.Thread(target=self._save, args=what, daemon=True)
         self._thread.start()
 
     def finish(self, descriptors: Sequence[int], outputs: list[SavedOutput], summary: dict[str, Any]) -> str:
@@ -133,7 +142,7 @@ class Checkpoint:
         if self._thread is not None:
             self._thread.join()
         self._trouble = ""
-        self._save(self._snapshot(outputs, summary, ended=True), descriptors)
+        self._save(self._snapshot(outputs, summary, ended=True), descriptors, len(self.blocks))
         return self._trouble
 
     def _snapshot(self, outputs: list[SavedOutput], summary: dict[str, Any], *, ended: bool = False) -> bytes:
@@ -148,9 +157,10 @@ class Checkpoint:
             marks=self.input.marks(),
             lists=self._lists,
             sources=self.sources,
+            blocks=list(self.blocks),
         ).pack()
 
-    def _save(self, data: bytes, descriptors: Sequence[int]) -> None:
+    def _save(self, data: bytes, descriptors: Sequence[int], blocks: int) -> None:
         try:
             for descriptor in descriptors:
                 with contextlib.suppress(OSError) if not is_regular(descriptor) else contextlib.nullcontext():
@@ -163,7 +173,7 @@ class Checkpoint:
             finally:
                 if place != self._place:
                     os.close(place)
-            self._trouble, self._told = "", False
+            self._trouble, self._told, self.kept_blocks = "", False, blocks
         except OSError as error:
             self._trouble = f"cannot write the checkpoint in {self._directory}: {error.strerror}"
 

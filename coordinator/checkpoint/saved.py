@@ -38,7 +38,8 @@ class Saved:
 
     summary: `lzr.records.summary.Summary` as plain values. runs: times it was begun. prefix, marks: of its
     input. lists: hashes of the lists of networks. sources: our addresses, where the route decided them.
-    ended: it is the last one of its run, and nobody wrote after it. written: when (epoch seconds).
+    ended: it is the last one of its run, and nobody wrote after it. written: when (epoch seconds). blocks:
+    whom somebody blocked while it ran, as plain values (`coordinator.scan.blocks`).
     """
 
     options: Options
@@ -52,6 +53,7 @@ class Saved:
     marks: list[Mark] = field(default_factory=list)
     lists: dict[str, str] = field(default_factory=dict)
     sources: list[str] = field(default_factory=list)
+    blocks: list[dict[str, Any]] = field(default_factory=list)
 
     def pack(self) -> bytes:
         marks = self.progress.above()
@@ -70,6 +72,7 @@ class Saved:
                 "read": self.marks,
                 "lists": self.lists,
                 "sources": self.sources,
+                "blocks": self.blocks,
             }
         )
         return b"".join((_MAGIC, hashlib.sha256(body).digest(), body))
@@ -105,4 +108,5 @@ class Saved:
             [(length, digest) for length, digest in found["read"]],
             found["lists"],
             found["sources"],
+            found.get("blocks", []),
         )

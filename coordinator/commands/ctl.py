@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import os
 import socket
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 from coordinator.endpoints import control, requests
 from coordinator.endpoints.control import running
 from coordinator.endpoints.named import ControlError
-from coordinator.endpoints.requests import CommandError
+from coordinator.endpoints.requests import Command, CommandError
 from lzr import safetext
 from lzr.errors import printable, suggest
 from lzr.safetext import lines
@@ -72,10 +74,11 @@ def _is_whole(reply: bytes) -> bool:
 
 
 USAGE = """\
-usage: lzr ctl [--socket PATH] [--wait] COMMAND
+usage: lzr ctl [--socket PATH | --all] [--wait] COMMAND
 
-Steers a scan that is running. Without --socket, the one running scan is found by itself. --wait returns
-when the workers that were asked for are there.
+Steers a scan that is running. Without --socket, the one running scan is found by itself; with --all, every
+one of this user's is told. --wait returns when the workers that were asked for are there. `block` returns
+when no packet leaves any more, and with status 1 where that is not known.
 
 """
 
@@ -86,7 +89,7 @@ def main(argv: list[str]) -> int:
         print(USAGE + requests.HELP, end="", file=sys.stderr)
         return 2
     socket_path: str | None = None
-    wait = False
+    wait = everywhere = False
     words: list[str] = []
     left = list(argv)
     while left:
@@ -96,14 +99,19 @@ def main(argv: list[str]) -> int:
         if name in ("h", "help"):
             words = ["help"]
             break
+        if words[:1] == ["block"] and name in ("reason", "by"):
+            words += [word, *left]
+            break
         if name == "wait" and not equals:
             wait = True
+        elif name == "all" and not equals:
+            everywhere = True
         elif name in ("socket", "control-socket"):
             if not equals and not left:
                 return _fail(f"{word} needs a value (PATH)", 2)
             socket_path = value if equals else left.pop(0)
         elif name and name != "json" and not name.isdigit():
-            guess = suggest(f"--{name}", ("--socket", "--wait", "--json", "--help"))
+            guess = suggest(f"--{name}", ("--socket", "--all", "--wait", "--json", "--reason", "--help"))
             return _fail(f"unknown option {printable(word)}{guess or '; see lzr ctl --help'}", 2)
         else:
             words.append(word)
@@ -117,33 +125,81 @@ def main(argv: list[str]) -> int:
     if command.kind == "help":
         print(USAGE + requests.HELP, end="")
         return 0
+    if command.kind == "block" and not command.by:
+        line = _signed(line)
     if socket_path is None:
         scans = running()
         if not scans:
             return _fail("no scan is running (as this user)", 1)
+        if everywhere:
+            return max(_steer(os.fspath(path), command, line, wait, f"{path.stem}: ") for path in scans)
         if len(scans) > 1:
             return _fail(
                 "several scans are running, choose one: "
-                + ", ".join(f"--socket {printable(str(path))}" for path in scans),
+                + ", ".join(f"--socket {printable(str(path))}" for path in scans)
+                + ", or all: --all",
                 2,
             )
         socket_path = os.fspath(scans[0])
+    elif everywhere:
+        return _fail("--socket names one scan, and --all means every one", 2)
+    return _steer(socket_path, command, line, wait)
+
+
+def _steer(path: str, command: Command, line: str, wait: bool, head: str = "") -> int:
+    """Send a command to one scan; 0 where it was obeyed. head: begins what is printed."""
     try:
-        good, text = ask(socket_path, line)
+        good, text = ask(path, line)
         if good and wait and command.kind == "workers":
-            good, text = _settled(socket_path, text)
+            good, text = _settled(path, text)
+        if good and command.kind == "block":
+            good, text = _in_force(path, command, text)
     except ControlError as error:
-        return _fail(str(error), 1)
+        return _fail(head + str(error), 1)
     if not good:
-        return _fail(text, 1)
-    print(safetext.lines(text.rstrip("\n").removeprefix("ok ") or "ok"))
+        return _fail(head + text, 1)
+    print(safetext.lines(head + (text.rstrip("\n").removeprefix("ok ") or "ok")))
     return 0
+
+
+def _signed(line: str) -> str:
+    """The line with the name of who asks, in front of the reason: sudo tells whom it works for."""
+    name = os.environ.get("SUDO_USER") or os.environ.get("LOGNAME") or ""
+    name = "".join(letter for letter in name[:32] if letter.isalnum() or letter in "._-") or str(os.getuid())
+    before, reason, after = line.partition(" --reason")
+    if not reason:
+        before, reason, after = line.partition(" -reason")
+    return f"{before} --by {name}{reason}{after}"
+
+
+def _in_force(path: str, command: Command, text: str) -> tuple[bool, str]:
+    """Wait until every process of the scan goes by it, and the checkpoint has it, if there is one."""
+    until = time.monotonic() + PATIENCE
+    while time.monotonic() < until:
+        ours = [block for block in _status(path, "blocks") if tuple(block["networks"]) == command.networks]
+        if ours and ours[-1]["in_force"]:
+            return True, text
+        time.sleep(0.02)
+    shown = ", ".join(command.networks)
+    return False, f"{shown}: not every process has confirmed it within {PATIENCE:.0f} s; see lzr ctl status"
+
+
+def _status(path: str, what: str) -> list[dict[str, Any]]:
+    """A list out of the status of a scan. Raises ControlError."""
+    _, reply = ask(path, "status --json")
+    try:
+        found = json.loads(reply)[what]
+        if not all(isinstance(one, dict) and "networks" in one and "in_force" in one for one in found):
+            raise TypeError
+    except (ValueError, KeyError, TypeError) as error:
+        raise ControlError(
+            f"{printable(path)}: that is no status of a scan ({type(error).__name__})"
+        ) from error
+    return list(found)
 
 
 def _settled(path: str, text: str) -> tuple[bool, str]:
     """Wait until the workers that are wanted are there, and have a fair share of the shards each."""
-    import json
-
     until = time.monotonic() + SETTLING
     while time.monotonic() < until:
         _, reply = ask(path, "status --json")

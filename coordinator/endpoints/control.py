@@ -24,6 +24,9 @@ from coordinator.endpoints.requests import Command, CommandError
 from coordinator.endpoints.sweep import private, sweep
 from coordinator.monitor.snapshot import Snapshot
 
+MOST_BLOCKS = 4096
+"""Orders to block somebody, in one scan."""
+
 
 def directories() -> list[Path]:
     """The directories where a scan's control socket may lie, best first."""
@@ -67,7 +70,7 @@ class ControlServer:
             self._respond,
             too_long=b"error: the line is too long\n",
             most_clients=8,
-            most_request=1024,
+            most_request=8192,
             patience=60.0,
             admit=is_ours,
         )
@@ -113,6 +116,10 @@ class ControlServer:
         elif command.kind == "rate":
             wanted = command.wanted_rate(snapshot.rate_limit)
             reply = "ok no rate limit" if wanted is None else f"ok rate {wanted:g}/s"
+        elif command.kind == "block":
+            if len(snapshot.blocks) >= MOST_BLOCKS:
+                raise CommandError(f"{MOST_BLOCKS} orders are the most: put the rest into one")
+            reply = f"ok blocked {' '.join(command.networks)}"
         elif command.kind in ("pause", "resume") and snapshot.draining:
             raise CommandError("the scan is ending")
         else:

@@ -5,6 +5,7 @@ place that obeys. The words are parsed here and nowhere else; a line that is not
 for its author, never an exception in the scan.
 
     workers flow=4,collect=2    workers flow=+1    rate 5000    rate x1.25    rate none
+    block 192.0.2.0/24 198.51.100.7 --by alice --reason ticket 42
     pause    resume    drain    quit    status    status --json    help
 """
 
@@ -13,10 +14,15 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from lzr.errors import nearest
+from lzr.safetext import plain
+from lzr.targets.blocklist import ranges_of
 
 CHANNELS = ("flow", "collect")
 MOST_WORKERS = 1024  # so that a slip of the keyboard does not start thousands
 MOST_RATE = 1e9  # targets a second
+MOST_V4, MOST_V6 = 1 << 24, 1 << 96
+_WIDEST = ("/8", "/32")
+"""What one network may cover that is blocked: a slip of the keyboard should not end a whole scan."""
 
 HELP = """\
 workers flow=N collect=N   set the worker counts (also +1, -1)
@@ -24,6 +30,8 @@ rate N                     targets started per second (also x1.25; none: no limi
 pause, resume              stop and go on feeding
 drain                      read no more, finish what is in flight, end
 quit                       end at once
+block NET ... [--reason TEXT]
+                           no packet more to these networks, in this scan and when it is resumed
 status [--json]            how it is
 """
 
@@ -47,12 +55,18 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """`kind`: workers, rate, pause, resume, drain, quit (and status and help, which the server answers)."""
+    """`kind`: workers, rate, pause, resume, drain, quit, block; status and help, which the server answers.
+
+    networks, reason, by: whom to block, why, and who asks for it.
+    """
 
     kind: str
     workers: dict[str, Change] = field(default_factory=dict)  # by channel
     rate: Change | None = None  # None with kind "rate": no limit
     json: bool = False
+    networks: tuple[str, ...] = ()
+    reason: str = ""
+    by: str = ""
 
     def wanted(self, flow: int, collect: int, most_flow: int = MOST_WORKERS) -> tuple[int, int]:
         """The worker counts this command asks for, given those now wanted; at least one each."""
@@ -94,6 +108,8 @@ def parse(line: str) -> Command:
         if rest not in ([], ["--json"], ["-json"], ["json"]):
             raise CommandError("status takes --json or nothing")
         return Command(kind, json=bool(rest))
+    if kind == "block":
+        return _block(rest)
     if kind in ("pause", "resume", "drain", "quit", "help"):
         if rest:
             raise CommandError(f"{kind} takes no argument")
@@ -101,12 +117,13 @@ def parse(line: str) -> Command:
     raise CommandError(f"unknown command {kind[:40]!r}{_meant(kind)}")
 
 
-_KINDS = ("workers", "rate", "pause", "resume", "drain", "quit", "status", "help")
+_KINDS = ("workers", "rate", "pause", "resume", "drain", "quit", "block", "status", "help")
 _OTHERS = {
     "quit (at once) or drain (when what is in flight is done)": "stop end exit kill abort shutdown cancel",
     "resume": "continue unpause start go unfreeze",
     "pause": "hold suspend wait freeze",
     "drain": "finish",
+    "block NET": "blocklist blacklist exclude ban deny stop-address remove",
     "rate N": "speed pace limit",
     "workers flow=N collect=N": "worker flow collect scale threads processes flow-workers",
     "status": "stats info show state progress ps list",
@@ -120,6 +137,38 @@ def _meant(kind: str) -> str:
             return f": that is {ours}"
     near = nearest(kind, _KINDS)
     return f"; did you mean {near}?" if near else "; try: help"
+
+
+def _block(words: list[str]) -> Command:
+    """Networks, then who asks for it and why."""
+    words, reason = _option(words, "reason")
+    words, by = _option(words, "by")
+    networks = tuple(word.rstrip(",") for word in words)
+    if not networks:
+        raise CommandError("block needs a network: block 192.0.2.0/24 --reason ticket 42")
+    for network in networks:
+        shown = plain(network, 60)
+        try:
+            covered = sum(last - first + 1 for first, last in ranges_of(network))
+        except ValueError:
+            raise CommandError(f"{shown!r} is neither an address nor a network") from None
+        if covered > (MOST_V6 if ":" in network else MOST_V4):
+            raise CommandError(
+                f"{shown} is more than a {_WIDEST[':' in network]}: drain or quit ends the scan"
+            )
+    return Command("block", networks=networks, reason=plain(reason, 200), by=plain(by, 32))
+
+
+def _option(words: list[str], name: str) -> tuple[list[str], str]:
+    """The words before `--name`, and those behind it as a text."""
+    for at, word in enumerate(words):
+        option, equals, value = word.lstrip("-").partition("=")
+        if word.startswith("-") and option == name:
+            text = " ".join([value] * bool(equals) + words[at + 1 :]).strip()
+            if not text:
+                raise CommandError(f"--{name} needs a text")
+            return words[:at], text
+    return words, ""
 
 
 def _workers(words: list[str]) -> dict[str, Change]:

@@ -28,7 +28,7 @@ from lzr.packet.sharding import mix64
 from lzr.rows import Opening, copied, join, pick
 from lzr.secrets import Secrets
 from lzr.siphash import siphash
-from lzr.targets.blocklist import Blocklist
+from lzr.targets.blocklist import Blocklist, Range
 from lzr.targets.dedup import RecentTargets
 from lzr.targets.expand import Expansion
 from lzr.targets.reader import SHOWN, UNFOLDED, Batch, Reader
@@ -59,6 +59,7 @@ class Fates:
     unresolved: int = 0  # names without an address
     elsewhere: int = 0  # another box's share
     blocklisted: int = 0
+    blocked: int = 0  # by whoever watched the scan, after it had been let in
     printers: int = 0
     duplicates: int = 0
     surplus: int = 0  # beyond --max-targets
@@ -80,6 +81,7 @@ class Fates:
         return {
             "name without an address": self.unresolved,
             "for another shard": self.elsewhere,
+            "blocked while it ran": self.blocked,
             "printer port": self.printers,
             "beyond --max-targets": self.surplus,
             **{f"unroutable ({why})": count for why, count in self.unroutable.items()},
@@ -378,6 +380,10 @@ class Intake:
             rows = rows[:most]
         self.waiting -= len(rows)
         return rows
+
+    def block(self, ranges: list[Range]) -> None:
+        """Admit nobody in these networks any more."""
+        self._blocklist = (self._blocklist or Blocklist()).without(ranges)
 
     def give_up(self) -> int:
         """Wait no longer for names; how many inputs that gives up."""

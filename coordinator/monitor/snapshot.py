@@ -109,6 +109,21 @@ class Identified:
     banner: bytes = b""
 
 
+@dataclass(frozen=True, slots=True)
+class Block:
+    """Somebody has asked that these networks are not contacted any more.
+
+    by: who, as he says himself. at: seconds since the epoch. in_force: every process goes by it, and the
+    checkpoint has it.
+    """
+
+    networks: tuple[str, ...]
+    reason: str = ""
+    by: str = ""
+    at: float = 0.0
+    in_force: bool = False
+
+
 @dataclass(slots=True)
 class Figures:
     """What the coordinator counts and has settled: kept in its `Totals`, shown in every `Snapshot`.
@@ -140,6 +155,7 @@ class Figures:
     heat: Mapping[str, tuple[int, int]] = field(default_factory=dict)  # place -> answered, about asked
     results_lost: bool = False  # results are missing or wrong for one of the reasons in the alerts
     refused: int = 0  # messages between the processes that were not believed
+    blocks: tuple[Block, ...] = ()  # whom somebody blocked while the scan ran
     paused: bool = False
     draining: bool = False
     auto_workers: bool = False

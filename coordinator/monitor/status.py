@@ -17,7 +17,7 @@ from typing import Any
 from coordinator.monitor import numbers
 from coordinator.monitor.bottleneck import bottleneck
 from coordinator.monitor.figures import COLUMNS, OUTCOME_WORDS, RARE_OUTCOMES, outcome_words
-from coordinator.monitor.snapshot import Phase, Snapshot
+from coordinator.monitor.snapshot import Block, Phase, Snapshot
 from lzr import safetext
 from lzr.records.summary import ledger_line
 
@@ -147,8 +147,17 @@ def report(snapshot: Snapshot) -> str:
     lines += ["", *_fates(snapshot), "", *_prints(snapshot, 10, "-"), ""]
     lines += [*_heat(snapshot, 10), ""] if snapshot.heat else []
     lines += [f"bottleneck: {bottleneck(snapshot)}"]
+    lines += map(_block, snapshot.blocks)
     lines += [f"warning: {text}" for text in snapshot.warnings]
     return "\n".join(_plain(text, _WIDEST) for text in lines) + "\n"
+
+
+def _block(block: Block) -> str:
+    """Whom somebody blocked, when, who and why."""
+    when = datetime.fromtimestamp(block.at, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    why = f": {block.reason}" if block.reason else ""
+    state = "blocked" if block.in_force else "being blocked"
+    return f"{state} {', '.join(block.networks)} ({when}, {block.by or 'somebody'}{why})"
 
 
 def summary(

@@ -200,6 +200,7 @@ def _counts(snapshot: Snapshot, fates: Fates | None) -> dict[str, Any]:
     found["guard"] = not snapshot.guard_missing
     found["results_lost"] = snapshot.results_lost
     found["warnings"] = list(snapshot.warnings)
+    found["blocks"] = [asdict(block) for block in snapshot.blocks]
     return found
 
 

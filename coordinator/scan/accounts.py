@@ -102,7 +102,8 @@ class Accounts:
         self.summary.merge(part)
         totals.outcomes.update(part.reasons)
         self._late_duplicates += counts.duplicates
-        totals.done -= counts.duplicates
+        totals.done -= counts.duplicates + counts.blocked
+        self._intake.fates.blocked += counts.blocked
         for handshake, label, count in counts.found:
             totals.found[handshake, label] += count
         if self._findings is not None:
@@ -114,6 +115,11 @@ class Accounts:
         """These input lines have their fate."""
         if self._checkpoint is not None:
             self._checkpoint.settled(lines)
+
+    def blocked(self, lines: NDArray[np.uint64]) -> None:
+        """These pairs of a sweep may not be asked any more."""
+        self._intake.fates.blocked += len(lines)
+        self.settled(lines)
 
     def unanswered(self, reasons: dict[str, int], lines: NDArray[np.uint64]) -> None:
         """Pairs of a sweep whose time is over and that have no record; by reason."""

@@ -20,11 +20,12 @@ from coordinator.console.alerts import Alerts
 from coordinator.console.signals import Signals
 from coordinator.endpoints.requests import Command
 from coordinator.guard.watch import GuardWatch
-from coordinator.monitor.snapshot import Phase
+from coordinator.monitor.snapshot import Block, Phase
 from coordinator.processes.acknowledge import Acknowledgements
 from coordinator.processes.supervisor import Fault, Heard, Spawned, Stats, Supervisor, Written
 from coordinator.scan import sweeping
 from coordinator.scan.accounts import Accounts, NotTheirs
+from coordinator.scan.blocks import Blocks, of_plain, plain, ranges
 from coordinator.scan.feeder import Feeder
 from coordinator.scan.judging import judge
 from coordinator.scan.prepare import Prepared
@@ -127,6 +128,14 @@ class Loop:
             admit=ready.egress.departure.admit,
         )
         self.sweeping = self._swept(ready)
+        checkpoint = opened.checkpoint
+        self.blocks = Blocks(
+            [] if checkpoint is None else of_plain(checkpoint.blocks),
+            lambda: (child.name for child in opened.pool.of_role("flow")),
+            lambda: None if checkpoint is None else checkpoint.kept_blocks,
+        )
+        if self.blocks:
+            self.intake.block(self.blocks.ranges)
         self.supervisor.greet = self._greet
         self._ready = ready
         self._signals = signals
@@ -173,8 +182,12 @@ class Loop:
 
     def _greet(self) -> list[messages.Message]:
         """What a new worker is told before anything else."""
-        routes = self.departure.order()
-        return [routes] if self.sweeping is None else [routes, self.sweeping.order()]
+        told: list[messages.Message] = [self.departure.order()]
+        if self.sweeping is not None:
+            told.append(self.sweeping.order())
+        if self.blocks:
+            told.append(self.blocks.order())
+        return told
 
     # --- life ------------------------------------------------------------------------------------------
 
@@ -334,10 +347,25 @@ class Loop:
                 self._cut_short()
             case "quit":
                 self._quitting = True
+            case "block":
+                self._block(command)
             case "workers":
                 shards = self._ready.job.shards
                 flow, collect = command.wanted(*self.supervisor.machine.wanted, shards)
                 self._heed(self.supervisor.want(flow, collect, now))
+
+    def _block(self, command: Command) -> None:
+        """Contact these networks no more, in this scan and in one that resumes it."""
+        block = Block(command.networks, command.reason, command.by, time.time())
+        self.blocks.add(block)
+        self.intake.block(ranges(block.networks))
+        for child in self.pool.of_role("flow"):
+            child.order(self.blocks.order())
+        if self.checkpoint is not None:
+            self.checkpoint.blocks.append(plain(block))
+            self.checkpoint.hurry()
+        why = f": {block.reason}" if block.reason else ""
+        self.console.note(f"blocked {', '.join(block.networks)} (by {block.by or 'somebody'}{why})")
 
     def _cut_short(self) -> None:
         """Read no more of the input; the total that was known or estimated stays as it is."""
@@ -373,6 +401,7 @@ class Loop:
             match report:
                 case Stats(name, figures):
                     self._take_figures(figures, now)
+                    self.blocks.note(name, figures.get("blocked", 0))
                     if self.sweeping is not None and "looked_ns" in figures:
                         self.sweeping.note_looked(name, figures["looked_ns"] / 1e9)
                 case Written():
@@ -512,6 +541,7 @@ class Loop:
         totals.wanted_flow, totals.wanted_collect = machine.wanted
         totals.moves, totals.slowest_move = machine.shards.moves, machine.shards.slowest_move
         self._count_refused()
+        totals.blocks = self.blocks.look()
         if totals.input_ended and not totals.backlog:
             totals.phase = Phase.FINISHING
         if now >= self._judged + _JUDGED_OVER:

@@ -73,7 +73,7 @@ class Sweeping:
         self._next = 0.0  # when stretches are dealt again
         self._looked: dict[str, float] = {}  # by worker: all that came before has been looked at
         self._begin = dealing.next  # places before this have their fate in the sweep that is resumed
-        self._before = self._lost = 0  # pairs closed that had their fate before; that have no way
+        self._before = 0  # pairs closed that had their fate before
         self.heat = Heat(share.space)
         self._order = messages.Swept(
             order=key,
@@ -153,7 +153,7 @@ class Sweeping:
 
     def left(self, worker: str, now: float, *, lost: bool) -> int:
         """A worker has ended: how many pairs are asked again for that. lost: it died."""
-        return self.dealing.left(worker, now, lost=lost)
+        return self.dealing.left(worker, self._looked.pop(worker, now), lost=lost)
 
     def stop(self) -> None:
         """Nothing new is begun."""
@@ -178,6 +178,9 @@ class Sweeping:
             self._ledger.admit(targets)
             self._feeder.put(targets)
             self.heat.add(targets)
+        blocked = news & (verdicts == Verdict.BLOCKED)
+        if blocked.any():
+            self._accounts.blocked(places[blocked].astype(np.uint64))
         lost = news & (verdicts == Verdict.NO_WAY)
         if lost.any():
             self._lose(pick(rows, lost), places[lost])
@@ -186,7 +189,6 @@ class Sweeping:
         """No packet of ours can reach these."""
         kinds = self._departure.routing.ways.kinds(rows)
         kinds[kinds < Kind.NONE] = Kind.NO_ADDRESS
-        self._lost += len(rows)
         self._accounts.unroutable(places.astype(np.uint64), kinds, rows)
 
     # --- the end of each pair ------------------------------------------------------------------------------

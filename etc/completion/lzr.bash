@@ -81,7 +81,7 @@ _lzr() {
             COMPREPLY=($(compgen -W "on off status" -- "$cur"))
             return ;;
         ctl)
-            COMPREPLY=($(compgen -W "status workers rate pause resume drain quit help" -- "$cur"))
+            COMPREPLY=($(compgen -W "status workers rate pause resume drain quit block help" -- "$cur"))
             return ;;
         help)
             COMPREPLY=($(compgen -W "guard ctl identify diff report plan export enrich doctor options handshakes fields modules" -- "$cur"))

@@ -287,7 +287,7 @@ def finish(
     if lengths is None:
         lengths = np.zeros(len(slots), np.uint32)
     outcomes = outcome_rows(rows, slots, reason, lengths, np.ones(len(slots), bool))
-    if reason in (Reason.RST, Reason.NO_SYN_ACK, Reason.SEND_REFUSED):
+    if reason in (Reason.RST, Reason.NO_SYN_ACK, Reason.SEND_REFUSED, Reason.BLOCKED):
         frames = np.empty(0, FRAME)
     else:
         frames = close(rows, slots, reason, secrets)
@@ -344,7 +344,7 @@ def outcome_rows(rows: Rows, slots: Slots, reason: int, lengths: Numbers, final:
     outcome["firewall"] = reason == Reason.FIREWALL
     outcome["final"] = final
     # With every handshake asked for, those that got nothing are told only if none got anything.
-    outcome["record"] = (flows["kept"] == 0) | (reason == Reason.DATA)
+    outcome["record"] = ((flows["kept"] == 0) & (reason != Reason.BLOCKED)) | (reason == Reason.DATA)
     return outcome
 
 

@@ -13,7 +13,7 @@ from lzr.flow import columns
 from lzr.flow.columns import Rows, Slots
 from lzr.flow.store import FlowStore
 from lzr.flow.timers import Timers, Wait
-from lzr.rows import ACK, NO_PROBE, OUTCOME, SYN, Number, Reason, join
+from lzr.rows import ACK, NO_PROBE, OUTCOME, SYN, Number, join
 
 _SHORT = 512
 """Bytes of a payload that are kept even where memory runs short. A judgement: banners and the heads of
@@ -86,12 +86,14 @@ class Output:
 
     # --- outcomes --------------------------------------------------------------------------------------
 
-    def duplicates(self, targets: Rows) -> None:
-        """TARGET rows whose 4-tuple is in flight already: an outcome, no flow."""
+    def unopened(self, targets: Rows, reason: int) -> None:
+        """TARGET rows that get an outcome and no flow. reason: DUPLICATE, their 4-tuple is in flight already;
+        BLOCKED.
+        """
         outcome = np.zeros(len(targets), OUTCOME)
         for name in (*_TUPLE, "line", "ticket", "seq", "ack"):
             outcome[name] = targets[name]
-        outcome["reason"], outcome["final"] = Reason.DUPLICATE, 1
+        outcome["reason"], outcome["final"] = reason, 1
         self._outcomes.append(outcome)
 
     def finish(

@@ -44,6 +44,7 @@ from lzr.layout import AGES
 from lzr.packet.sharding import flow_key
 from lzr.protocols import _firstreply
 from lzr.rows import ACK, FIN, PSH, Doubt, Kind, Number, Reason, State, pick
+from lzr.targets.blocklist import Blocklist
 
 Rows = NDArray[Any]
 Slots = NDArray[np.int32]
@@ -162,7 +163,7 @@ class FlowTable:
         )
         if duplicates:
             refused = kinds == _DUPLICATE
-            self.output.duplicates(pick(targets, refused))
+            self.output.unopened(pick(targets, refused), Reason.DUPLICATE)
             self.store.give_back(slots[refused])
         self._doubts |= doubtful > 0
         if plan.orders is not None:
@@ -234,6 +235,23 @@ class FlowTable:
         slots = slots[~asking]
         self.fresh -= columns.count_fresh(pick(self.rows, slots))
         self._finish(slots, Reason.SEND_REFUSED)
+        self.store.end_of_call()
+
+    def block(self, policy: Blocklist) -> None:
+        """End the flows of hosts that may not be contacted any more: with what has come of a reply, else with
+        the reason BLOCKED. What is left to be sent to them is for who sends it to hold back.
+        """
+        slots = np.flatnonzero(self.rows["state"] != State.FREE).astype(np.int32)
+        rows = pick(self.rows, slots)
+        slots = slots[~policy.allowed(rows["peer_hi"], rows["peer_lo"])]
+        states = self.rows["state"][slots]
+        self.firewall_probes.drop(slots[states == State.PROBE])
+        self._finish_parts(slots[states == State.SETTLING])
+        slots = slots[(states != State.PROBE) & (states != State.SETTLING)]
+        self.fresh -= columns.count_fresh(pick(self.rows, slots))
+        recorded = self.rows["kept"][slots] != 0  # another handshake's data is their record
+        self._finish(slots[recorded], Reason.SILENT)
+        self._finish(slots[~recorded], Reason.BLOCKED)
         self.store.end_of_call()
 
     # --- one round -------------------------------------------------------------------------------------
@@ -482,7 +500,7 @@ class FlowTable:
         cut: Mask | None,
     ) -> None:
         """The same where every handshake was asked for."""
-        if reason not in (Reason.RST, Reason.NO_SYN_ACK, Reason.SEND_REFUSED):
+        if reason not in (Reason.RST, Reason.NO_SYN_ACK, Reason.SEND_REFUSED, Reason.BLOCKED):
             self.output.send_close(slots, reason)
         final = np.ones(len(slots), bool)
         if reason == Reason.DATA:

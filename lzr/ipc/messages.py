@@ -19,6 +19,7 @@ travels.
 | Stop | coordinator → any (orders) | |
 | Routes | coordinator → flow worker (orders), before its first shard and after changes | INTERVAL, WAY |
 | Swept | coordinator → flow worker (orders), before its first stretch | RANGE, ports, our addresses |
+| Blocked | coordinator → flow worker (orders): who may not be contacted any more | ranges of addresses |
 | Heard | flow worker → coordinator (reports): who answered a sweep, and what is sent | TARGET, verdicts |
 | Outcomes | flow worker → collector | OUTCOME, payload bytes |
 | Lines | collector → the one that writes | tickets, bytes for each output; with -N the outcomes too |
@@ -47,7 +48,7 @@ from lzr.rows import ASKED, FLOW, HELD, INTERVAL, OUTCOME, TARGET, TIMER, WAY, E
 from lzr.sweep.dealing import Verdict
 from lzr.sweep.space import RANGE
 
-VERSION = 2  # of the messages: grows when a field changes
+VERSION = 3  # of the messages: grows when a field changes
 Buffer = bytes | bytearray | memoryview
 Rows = Any
 """A column or rows of one dtype: NDArray. It travels apart from the header."""
@@ -142,6 +143,20 @@ class Swept(Message, frozen=True):
 
     def check(self) -> None:
         _require(not len(self.v4) % 2 and not len(self.v6) % 2, "half an address")
+
+
+class Blocked(Message, frozen=True):
+    """No packet more to these. ranges: first and last address, two halves each, one range after the other.
+
+    number: how many orders there have been so far; `FlowStats` shows which one is obeyed.
+    """
+
+    columns = {"ranges": _HALF}
+    number: Number
+    ranges: Rows
+
+    def check(self) -> None:
+        _require(not len(self.ranges) % 4, "half a range")
 
 
 _TOLD = np.isin(np.arange(Verdict.COUNT + 1), Verdict.TOLD)
@@ -285,7 +300,8 @@ class Counts(Struct, frozen=True, forbid_unknown_fields=True):
 
     found: records with data, by handshake and label. latest: address, port, label, handshake and banner of a
     few. lines: records, by output. findings: address, port, label, product and version of those
-    that are shown to who has no file of results; omitted: how many more there were.
+    that are shown to who has no file of results; omitted: how many more there were. blocked: inputs that
+    ended because their hosts were blocked.
     """
 
     summary: Tally
@@ -297,6 +313,7 @@ class Counts(Struct, frozen=True, forbid_unknown_fields=True):
     lines: Annotated[list[Number], Meta(max_length=16)]
     findings: Annotated[list[tuple[Word, Port, Word, Phrase, Phrase]], Meta(max_length=256)] = []
     omitted: Number = 0
+    blocked: Number = 0
 
 
 class Lines(Message, frozen=True):
@@ -377,7 +394,7 @@ class Refused(Message, frozen=True):
 
 class FlowStats(Message, frozen=True):
     """A flow worker's figures. last: there will be no more. looked_ns: all that came before, by the monotonic
-    clock, has been looked at."""
+    clock, has been looked at. blocked: the number of the last `Blocked` that is obeyed."""
 
     last: bool
     looked_ns: Number
@@ -401,6 +418,7 @@ class FlowStats(Message, frozen=True):
     send_failures: Number
     send_errors: FewCounters
     ignored: FewCounters
+    blocked: Number
 
 
 class CollectStats(Message, frozen=True):
@@ -418,7 +436,7 @@ class CollectStats(Message, frozen=True):
 
 Kinds = tuple[type[Message], ...]
 FEED: Kinds = (Targets, Stretch, Release)
-FLOW_ORDERS: Kinds = (Adopt, Acked, Hurry, Resend, Routes, Swept, Stop)
+FLOW_ORDERS: Kinds = (Adopt, Acked, Hurry, Resend, Routes, Swept, Blocked, Stop)
 COLLECT_ORDERS: Kinds = (Fence, Resend, Stop)
 RESULTS: Kinds = (Outcomes, Lines)
 REPORTS: dict[str, Kinds] = {

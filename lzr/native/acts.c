@@ -63,7 +63,7 @@ static void make_outcome(struct outcome *to, const struct flow *flow, size_t rea
         .data_len = length, .peer_port = flow->peer_port, .own_port = flow->own_port, .window = flow->window,
         .ttl = flow->ttl, .flags = flow->flags, .counter = flow->counter, .acked = flow->acked,
         .handshake = flow->handshake, .expected = (uint8_t)awaited(flow, reason), .reason = (uint8_t)reason,
-        .firewall = reason == BY_FIREWALL, .final = final != 0, .record = flow->kept == 0 || reason == BY_DATA,
+        .firewall = reason == BY_FIREWALL, .final = final != 0, .record = (flow->kept == 0 && reason != BY_BLOCK) || reason == BY_DATA,
     };
     memcpy(to, &outcome, sizeof outcome);
 }
@@ -254,7 +254,7 @@ PyObject *lzr_finish(PyObject *self, PyObject *const *args, Py_ssize_t count)
         !lzr_check(reason < REASONS, "no such reason") ||
         !lzr_slots_fit(slots, n, n_flows))
         goto end;
-    int closes = reason != BY_RST && reason != BY_NO_SYN_ACK && reason != BY_SEND_REFUSED;
+    int closes = reason != BY_RST && reason != BY_NO_SYN_ACK && reason != BY_SEND_REFUSED && reason != BY_BLOCK;
     int always = reason == BY_ZERO_WINDOW || reason == BY_DATA || reason == BY_SYN_ACK;
     size_t number = reason == BY_DATA ? FROM_NXT : reason == BY_FIN ? FROM_ACK : FROM_CLOSE;
     for (size_t i = 0; i < n; i++) {

@@ -29,7 +29,7 @@ static const uint8_t NAME_SIZES[FIELD_COUNT] = {5, 5, 5, 5, 6, 6, 6, 3, 7, 3, 5,
 static const char *const EXPECTED_NAMES[] = {"", "sa", "ack", "data"};
 static const char *const REASON_NAMES[] = {"data",        "silent",     "rst",             "fin",
                                            "zero_window", "no_syn_ack", "acking_firewall", "duplicate",
-                                           "send_refused", "sa_only"};
+                                           "send_refused", "blocked", "sa_only"};
 #define BY_SYN_ACK (sizeof REASON_NAMES / sizeof *REASON_NAMES - 1) /* sa_only, as in flow.h */
 
 #define TYPICAL 256       /* a record without its payload, to begin with */

@@ -89,8 +89,9 @@ SUBCOMMANDS = (
         "ctl",
         "status|workers|rate ...",
         "watch and steer a running scan",
-        "ask a running scan for its status, or change its workers and rate",
-        "status workers rate pause resume drain quit help",
+        "ask a running scan for its status, change its workers and rate, or have it contact a network no "
+        "more",
+        "status workers rate pause resume drain quit block help",
     ),
 )
 """Those that are programs of their own, and answer ``lzr help NAME`` themselves."""

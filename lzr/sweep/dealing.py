@@ -6,8 +6,9 @@ The places of a share are dealt in order, in stretches, to whoever has room. A s
 * *sent*, and waits for answers; once every pair in it has answered itself, or `cooldown` seconds have passed
   since the last SYN, the stretch at the front is closed and what became of its pairs is told;
 * dealt *again* where another SYN was asked for (`probes`), and after a worker's death: what was given to it
-  and not sent, and what anybody sent within the last `AGAIN` seconds, since the answers that the dead worker
-  had taken from its rings and not told are lost. Pairs that have answered are left out then.
+  and not sent, and what anybody sent later than `AGAIN` seconds before the last moment of which the dead
+  worker has told all that had come: what it took from its rings after that is lost. Pairs that have answered
+  are left out then.
 
 The verdict on each pair lies here, a byte a pair from the first stretch that is open to the last that was
 dealt, and nowhere else: so the first answer of a pair makes a flow, and no later one does, whichever worker
@@ -39,11 +40,13 @@ SETTLED = 1.0
 
 class Verdict:
     """What is known of a pair. BEFORE: it had its fate in the sweep that is resumed. NO_WAY: no packet of
-    ours can reach it. From UNREACHABLE on: what an ICMP error said of it (`lzr.packet.icmp.KINDS`)."""
+    ours can reach it. BLOCKED: it may not be asked any more. From UNREACHABLE on: what an ICMP error said of
+    it (`lzr.packet.icmp.KINDS`).
+    """
 
-    NOTHING, ANSWERED, REFUSED, NO_WAY, BEFORE, UNREACHABLE = range(6)
+    NOTHING, ANSWERED, REFUSED, NO_WAY, BLOCKED, BEFORE, UNREACHABLE = range(7)
     COUNT = UNREACHABLE + len(KINDS)
-    TOLD = (ANSWERED, REFUSED, NO_WAY, *range(UNREACHABLE, COUNT))
+    TOLD = (ANSWERED, REFUSED, NO_WAY, BLOCKED, *range(UNREACHABLE, COUNT))
     """Those that a worker tells, the stronger first: a host's own word counts for more than a router's."""
 
 
@@ -174,13 +177,16 @@ class Dealing:
         stretch.sent_at = now
         return True
 
-    def left(self, worker: str, now: float, *, lost: bool) -> int:
-        """A worker has ended; how many pairs are asked again. lost: it died, with what it had heard."""
+    def left(self, worker: str, told: float, *, lost: bool) -> int:
+        """A worker has ended; how many pairs are asked again. lost: it died, with what it had heard.
+
+        told: of all that had come by then it has told, seconds.
+        """
         found = [
             stretch
             for stretch in self._open
             if (stretch.worker == worker and stretch.sent_at is None)
-            or (lost and stretch.sent_at is not None and stretch.sent_at > now - AGAIN)
+            or (lost and stretch.sent_at is not None and stretch.sent_at > told - AGAIN)
         ]
         for stretch in found:
             stretch.worker = ""

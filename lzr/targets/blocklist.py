@@ -138,11 +138,19 @@ class Prefixes:
         """How many disjoint ranges there are."""
         return len(self._first_hi)
 
+    @classmethod
+    def of(cls, halves: NDArray[np.uint64]) -> Prefixes:
+        """That of which `halves` is the column, in another process."""
+        return cls(_ranges(halves))
+
+    def halves(self) -> NDArray[np.uint64]:
+        """(4n,) u64: of each range the first and the last address, two halves each."""
+        ranges = (self._first_hi, self._first_lo, self._last_hi, self._last_lo)
+        return np.stack(ranges, axis=1).reshape(-1)
+
     def ranges(self) -> list[Range]:
         """They, in order."""
-        halves = (self._first_hi, self._first_lo, self._last_hi, self._last_lo)
-        rows = zip(*(half.tolist() for half in halves), strict=True)
-        return [(first_hi << 64 | first, last_hi << 64 | last) for first_hi, first, last_hi, last in rows]
+        return _ranges(self.halves())
 
     @classmethod
     def parse(cls, text: str) -> Prefixes:
@@ -190,6 +198,11 @@ def _halves(numbers: list[int]) -> tuple[NDArray[np.uint64], NDArray[np.uint64]]
     return hi, lo
 
 
+def _ranges(halves: NDArray[np.uint64]) -> list[Range]:
+    rows = halves.reshape(-1, 4).tolist()
+    return [(first_hi << 64 | first, last_hi << 64 | last) for first_hi, first, last_hi, last in rows]
+
+
 def _within(
     hi: NDArray[np.uint64], lo: NDArray[np.uint64]
 ) -> list[tuple[NDArray[np.bool_], NDArray[np.uint64]]]:
@@ -211,6 +224,11 @@ class Blocklist:
     def parse(cls, text: str, allowlist: str | None = None) -> Blocklist:
         """From the texts of the two files. Raises ValueError that names the line."""
         return cls(Prefixes.parse(text), None if allowlist is None else Prefixes.parse(allowlist))
+
+    def without(self, ranges: list[Range]) -> Blocklist:
+        """The policy that blocks these, too."""
+        before = [] if self.blocked is None else self.blocked.ranges()
+        return Blocklist(Prefixes(before + ranges), self.only)
 
     def allowed(self, hi: NDArray[Any], lo: NDArray[Any]) -> NDArray[np.bool_]:
         """Which of the addresses may be contacted. Halves are u64 columns of equal length."""

@@ -17,6 +17,7 @@ from lzr.packet.payloads import ProbeTemplate
 from lzr.packet.segments import Builder, Link
 from lzr.rows import ACK, FRAME, NO_PROBE, RST
 from lzr.secrets import Secrets
+from lzr.targets.blocklist import Blocklist
 from tests.lab import net
 from tests.wire import halves
 from workers.flow.arrivals import Arrivals
@@ -342,3 +343,34 @@ def test_a_checksum_left_to_the_card_is_not_looked_for(lab: net.Lab) -> None:
     assert ring.take(1, came) == 1
     assert not came.faults.any()
     assert came.segments["own_port"].tolist() == [40000]
+
+
+def test_who_is_blocked_gets_nothing_that_waits_in_the_ring(lab: net.Lab) -> None:
+    """While the link is down; neither from this process nor from the one that finds the ring."""
+    wire = Wire(lab)
+    positions = np.zeros(2, np.int64)
+    ring = wire.ring(positions)
+    ring.send(frames(0, 10), BUILDER)
+    ring.flush()
+    wire.arrived(10)
+    wire.us.ip("link", "set", "eth0", "down")
+    other = "10.99.0.9"
+    for first, peer in ((10, THEM), (14, other), (18, THEM), (22, other)):
+        ring.send(frames(first, 4, peer=peer), BUILDER)
+    assert not ring.flush()
+    ring.block(Blocklist.parse(other))
+    assert (ring.placed, ring.sent) == (18, 10)
+    ring.send(frames(30, 2, peer="10.99.0.8"), BUILDER)
+    assert not ring.flush()
+    successor = Ring(wire.socket, positions, SIZE, policy=Blocklist.parse(f"{other}\n10.99.0.8"))
+    lab.on_close(successor.close)
+    wire.us.ip("link", "set", "eth0", "up")
+    until = time.monotonic() + 10
+    while not successor.flush():
+        assert time.monotonic() < until
+        time.sleep(0.02)
+    numbers = [int.from_bytes(frame[38:42], "big") for frame in wire.arrived(8)]
+    assert numbers == [*range(10, 14), *range(18, 22)]
+    wire.far.settimeout(0.3)
+    with pytest.raises(TimeoutError):
+        wire.arrived(1)

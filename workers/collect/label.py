@@ -75,6 +75,7 @@ class BlockMaker:
             omitted=omitted,
             summary=Tally(**summary.to_dict()),
             duplicates=int(np.count_nonzero(rows["reason"] == Reason.DUPLICATE)),
+            blocked=int(np.count_nonzero(rows["reason"] == Reason.BLOCKED)),
             found=[(self._options.handshakes[by], label, n) for (by, label), n in found.items()],
             latest=self._latest(rows, blob, names),
             lines=[encoder.lines - was for encoder, was in zip(self.encoders, before, strict=True)],

@@ -12,7 +12,8 @@ from lzr.flow.table import FlowTable
 from lzr.ipc import messages
 from lzr.pacing.budget import Budget
 from lzr.packet.segments import Builder
-from lzr.rows import Opening, Rows
+from lzr.rows import Opening, Reason, Rows, pick
+from lzr.targets.blocklist import Blocklist
 from workers.flow.arrivals import Arrivals
 from workers.flow.backlog import Backlog
 from workers.flow.outbox import Outbox
@@ -106,9 +107,34 @@ class Engine:
         """Frames that made no segment, by kind."""
         return self._arrivals.faults
 
+    def block(self, policy: Blocklist) -> None:
+        """Contact nobody any more whom this policy does not allow: no packet leaves after this returns."""
+        self.transmit.block(policy)
+        self.end_blocked()
+        if self.sweeper is not None:
+            self.sweeper.policy = policy
+
+    def end_blocked(self) -> None:
+        """End flows that may not go on, if there are any: a shard may have brought some."""
+        if self.transmit.policy is not None:
+            self.table.block(self.transmit.policy)
+            self.flush()
+            self.hand_over_outcomes()
+
+    def _permitted(self, targets: Rows) -> Rows:
+        """The TARGET rows that may be begun; the others have their outcome."""
+        policy = self.transmit.policy
+        if policy is None:
+            return targets
+        allowed = policy.allowed(targets["peer_hi"], targets["peer_lo"])
+        if not allowed.all():
+            self.table.output.unopened(pick(targets, ~allowed), Reason.BLOCKED)
+        return pick(targets, allowed)
+
     def sweep(self, swept: messages.Swept) -> None:
         """What the stretches to come are of."""
         self.sweeper = Sweeper(swept, self.table.plan, self._wait)
+        self.sweeper.policy = self.transmit.policy
         self.table.hear = self._hear
 
     def _hear(self, segments: Rows) -> int:
@@ -246,6 +272,8 @@ class Engine:
             self.window_held = True
             return 0
         targets = self.backlog.take(room)
+        begun = len(targets)
+        targets = self._permitted(targets)
         if len(targets):
             self._opening = bool((targets["syn"] == Opening.OURS).any())
             self._window.note_begun(len(targets), now)
@@ -255,8 +283,8 @@ class Engine:
         self.flush()
         self._asked += asked
         if self._asked >= LOOK:
-            return len(targets) + max(asked, SMALL)  # their answers are to be looked at
-        return len(targets) + (asked if self.waiting else 0)
+            return begun + max(asked, SMALL)  # their answers are to be looked at
+        return begun + (asked if self.waiting else 0)
 
     def _fresh(self, now: int) -> int:
         """Packets whose answer is soon to come."""

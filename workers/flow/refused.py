@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lzr.packet.segments import parse
+from lzr.targets.blocklist import Blocklist
 
 TRIES = 5
 """Refusals, while others were taken, after which a frame is given up: nearly a second after the first."""
@@ -65,6 +66,11 @@ class Refused:
         tries = self._again.pop(octets, 0)
         self._aside.append(Aside(octets, tries, now + _PAUSE))
 
+    def block(self, policy: Blocklist) -> None:
+        """Forget those for anybody else than whom this policy allows."""
+        stay = allowed([frame.octets for frame in self._aside], policy)
+        self._aside = [frame for frame, stays in zip(self._aside, stay, strict=True) if stays]
+
     @property
     def returned(self) -> int:
         """How many of the frames in the ring have been refused before, at most."""
@@ -94,6 +100,23 @@ class Refused:
         found = [frame.octets for frame in self._aside]
         self._aside.clear()
         return found
+
+
+def allowed(frames: list[bytes], policy: Blocklist) -> list[bool]:
+    """Of frames that we sent: whether those they are for may be contacted; nobody may for what is no
+    segment."""
+    found = [False] * len(frames)
+    if frames:
+        rows = segments_of(frames)
+        if len(rows) != len(frames):  # one by one, to know which
+            return [bool(len(row := segments_of([one]))) and _allows(policy, row)[0] for one in frames]
+        found = _allows(policy, rows)
+    return found
+
+
+def _allows(policy: Blocklist, rows: NDArray[Any]) -> list[bool]:
+    found: list[bool] = policy.allowed(rows["own_hi"], rows["own_lo"]).tolist()
+    return found
 
 
 def segments_of(frames: list[bytes]) -> NDArray[Any]:

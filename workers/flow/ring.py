@@ -39,8 +39,9 @@ from lzr.layout import (
     VNET_HEADER,
 )
 from lzr.packet.segments import Builder
+from lzr.targets.blocklist import Blocklist
 from workers.flow.arrivals import Arrivals
-from workers.flow.refused import Refused, header_of
+from workers.flow.refused import Refused, allowed, header_of
 
 PACKET_STATISTICS = 6
 ETH_P_ALL = 3
@@ -82,12 +83,13 @@ class Ring:
         frames: tuple[int, int],
         max_failures: int = 0,
         link: int = 0,
+        policy: Blocklist | None = None,
     ) -> None:
         """positions: (2,) int64 in memory that outlives the process: the next frame to read, to fill.
 
         frames: how many the receive and the transmit ring have. max_failures: raise SendFailure after so many
         attempts in a row in which no frame was taken; 0: never. link: index of the link to send by, 0 where
-        the socket is bound to one.
+        the socket is bound to one. policy: whom frames may be sent to that a predecessor has left.
         """
         self._socket = sock
         self._positions = positions
@@ -116,12 +118,12 @@ class Ring:
         self._sorting = False  # the last trial set a frame aside: the next is made at once
         self.errors: Counter[str] = Counter()
         """Failed attempts, by the name of the errno."""
-        self._find_place()
+        self._find_place(policy)
 
     def fileno(self) -> int:
         return self._socket.fileno()
 
-    def _find_place(self) -> None:
+    def _find_place(self, policy: Blocklist | None) -> None:
         """Find where a predecessor stopped, if there was one: the first frame to read, those not yet sent."""
         ready = np.flatnonzero(self._rx_status & STATUS_USER)
         if len(ready):
@@ -135,6 +137,8 @@ class Ring:
             self._positions[1] = (int(waiting[first][0]) + len(waiting)) % self._tx_frames
             self._filled = len(waiting)
             self.placed, self.placed_octets = len(waiting), self._waiting_octets()
+            if policy is not None:
+                self.block(policy)
             self.flush()
 
     def _oldest(self) -> int:
@@ -251,6 +255,27 @@ class Ring:
         rows = (first + np.arange(self._filled)) % self._tx_frames
         rows = rows[self._tx_status[rows] & STATUS_SEND_REQUEST != 0]
         return int((self._tx_length[rows] - np.uint32(VNET_HEADER)).sum(dtype=np.int64))
+
+    def block(self, policy: Blocklist) -> None:
+        """Take the frames out of the ring that wait to be sent to anybody whom this policy does not allow."""
+        self.refused.block(policy)
+        if not self._filled:
+            return
+        rows = (int(self._positions[1]) - self._filled + np.arange(self._filled)) % self._tx_frames
+        rows = rows[self._tx_status[rows] & STATUS_SEND_REQUEST != 0]
+        frames = [self._octets(at) for at in rows.tolist()]
+        stay = allowed(frames, policy)
+        if all(stay):
+            return
+        self._tx_status[rows] = 0
+        self._positions[1] = rows[0]
+        self._filled -= len(rows)
+        self.placed -= len(rows)
+        self.placed_octets -= sum(map(len, frames))
+        for frame, stays in zip(frames, stay, strict=True):
+            if stays:
+                self._put_back(frame)
+        self.stuck &= self._filled > 0
 
     @property
     def failures(self) -> int:

@@ -25,6 +25,7 @@ from lzr.packet.cutting import cut
 from lzr.packet.segments import ETHERNET, Builder
 from lzr.packet.ways import Ways, mss
 from lzr.rows import SYN, Rows
+from lzr.targets.blocklist import Blocklist
 
 IP_PKTINFO, IPV6_PKTINFO, IP_PROTOCOL = 8, 50, 52
 _NO_ROOM = (errno.ENOBUFS, errno.EAGAIN, errno.ENOMEM)
@@ -133,6 +134,12 @@ class Routed:
         self.sent += 1
         self.sent_octets += len(packet.octets)
         return True
+
+    def block(self, policy: Blocklist) -> None:
+        """Forget what waits for anybody else than whom this policy allows."""
+        halves = np.array([addresses.parse(packet.destination[0]) for packet in self._waiting], np.uint64)
+        allowed = policy.allowed(*halves.reshape(-1, 2).T)
+        self._waiting = deque(packet for packet, stays in zip(self._waiting, allowed, strict=True) if stays)
 
     def flush(self) -> None:
         """Try what waits, once each."""

@@ -26,6 +26,7 @@ from lzr.sweep.share import Share
 from lzr.sweep.space import Space
 from lzr.sweep.spread import Spread
 from lzr.sweep.syns import OwnAddresses, Syns
+from lzr.targets.blocklist import Blocklist
 from lzr.targets.dedup import RecentTargets
 
 Rows = NDArray[Any]
@@ -57,6 +58,8 @@ class Sweeper:
         )
         self._slice = max(1, soon // _SLICES)
         self._slices: deque[list[int]] = deque()  # when, SYNs, answers
+        self.policy: Blocklist | None = None
+        """Who may be asked, where somebody was blocked since the sweep began."""
         self.repeats = 0
         self.forged = 0
         """ICMP errors that quote no SYN of ours."""
@@ -78,7 +81,7 @@ class Sweeper:
                 self._make(stretch, ways)
             # Some of its pairs may have no SYN: the others are spread as the pairs are.
             first, end = (len(self._made) * pairs // stretch.count for pairs in (done, done + count))
-            parts.append(self._made[first:end])
+            parts.append(self._permitted(self._made[first:end]))
             if over:
                 self._begun.append(stretch.number)
             most -= count
@@ -94,6 +97,15 @@ class Sweeper:
         self._made, lost = self._syns.take(stretch.first, stretch.count, ways, skip)
         if len(lost):
             self._tell(_targets(lost), np.full(len(lost), Verdict.NO_WAY, np.uint8))
+
+    def _permitted(self, rows: Rows) -> Rows:
+        """The FRAME rows to those who may be asked; the coordinator is told of the others."""
+        if self.policy is None:
+            return rows
+        allowed = self.policy.allowed(rows["peer_hi"], rows["peer_lo"])
+        blocked = _targets(pick(rows, ~allowed))
+        self._tell(blocked, np.full(len(blocked), Verdict.BLOCKED, np.uint8))
+        return pick(rows, allowed)
 
     # --- hearing -------------------------------------------------------------------------------------------
 

@@ -16,6 +16,8 @@ from lzr.pacing.budget import Budget
 from lzr.packet.payloads import ProbeTemplate
 from lzr.packet.segments import Builder
 from lzr.packet.ways import Ways
+from lzr.rows import pick
+from lzr.targets.blocklist import Blocklist
 from workers.flow.exit import Exit
 from workers.flow.ring import Ring, SendFailure
 from workers.flow.routed import Routed
@@ -53,6 +55,8 @@ class Transmit:
         self._waiting: deque[NDArray[Any]] = deque()  # FRAME rows that budget or a stuck ring holds back
         self._stuck: list[Ring] = []  # rings with frames that the kernel has not taken
         self._stuck_since = 0
+        self.policy: Blocklist | None = None
+        """Whom frames may be sent to, where somebody was blocked since the scan began."""
 
     @property
     def link(self) -> int:
@@ -70,7 +74,23 @@ class Transmit:
 
     def queue(self, burst: NDArray[Any]) -> None:
         """FRAME rows that leave with the next that is sent, behind what waits."""
-        self._waiting.append(burst)
+        self._waiting += self._permitted((burst,))
+
+    def block(self, policy: Blocklist) -> None:
+        """From now on no frame leaves for anybody else than whom this policy allows, whatever waits."""
+        self.policy = policy
+        self._waiting = deque(self._permitted(self._waiting))
+        self.routed.block(policy)
+        for ring in self._rings:
+            ring.block(policy)
+
+    def _permitted(self, bursts: Iterable[NDArray[Any]]) -> Iterable[NDArray[Any]]:
+        """FRAME rows without those for whom the policy does not allow."""
+        policy = self.policy
+        if policy is None:
+            return bursts
+        kept = (pick(rows, policy.allowed(rows["peer_hi"], rows["peer_lo"])) for rows in bursts)
+        return [rows for rows in kept if len(rows)]
 
     def take_routes(self, routes: messages.Routes, probes: tuple[ProbeTemplate, ...]) -> None:
         """Send packets by these ways from now on."""
@@ -81,6 +101,8 @@ class Transmit:
     def add(self, ring: Ring, now: int) -> None:
         """Take over one more ring; frames leave by it from now on."""
         self._rings.append(ring)
+        if self.policy is not None:
+            ring.block(self.policy)
         if ring.stuck:
             self.note_stuck(ring, now)
         self._share(now)
@@ -117,7 +139,7 @@ class Transmit:
 
         While a ring is stuck they wait here; with `all_of_it` in the rings, as far as there is room.
         """
-        self._waiting += bursts
+        self._waiting += self._permitted(bursts)
         self.routed.flush()
         if self._stuck and not self._try_again(now) and not all_of_it:
             return

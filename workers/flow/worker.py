@@ -31,6 +31,7 @@ from lzr.ipc.messages import Message
 from lzr.layout import MALFORMED
 from lzr.pacing.budget import Budget
 from lzr.packet.segments import Builder, Link
+from lzr.targets.blocklist import Blocklist, Prefixes
 from workers.flow.engine import SMALL, Engine
 from workers.flow.outbox import Outbox
 from workers.flow.ring import Ring, SendFailure
@@ -106,6 +107,7 @@ class FlowWorker:
         self._gone = dict.fromkeys(_RING_COUNTS, 0)  # by rings that have been released
         self._gone_errors: Counter[str] = Counter()
         self._stopping = False
+        self._blocked = 0  # the number of the last order to contact somebody no more
         self._busy = 0
         self._next_stats = 0
         self._report_every = round(job.report_every * 1e9)
@@ -247,6 +249,10 @@ class FlowWorker:
                 self._engine.transmit.take_routes(message, self._probes)
             case messages.Swept():
                 self._engine.sweep(message)
+            case messages.Blocked(number=number, ranges=ranges):
+                self._engine.block(Blocklist(Prefixes.of(ranges)))
+                self._blocked = number
+                self._send_stats()  # somebody waits to hear that it is so
             case messages.Stop():
                 self._stopping = True
 
@@ -254,10 +260,12 @@ class FlowWorker:
         number = order.shard
         at = self._positions[2 * number : 2 * number + 2]
         most = self._job.options.max_send_failures or 0
-        ring = Ring(self._sockets[number], at, self._job.frames, most, self._engine.transmit.link)
+        transmit = self._engine.transmit
+        ring = Ring(self._sockets[number], at, self._job.frames, most, transmit.link, transmit.policy)
         self._engine.add(number, ring)
         held = ShardFlows.held_of(order.held, order.octets.tobytes())
         self._engine.table.adopt(ShardFlows(order.flows, order.timers, order.asked, held))
+        self._engine.end_blocked()
         self._engine.backlog.put(order.targets)
         self._poller.register(ring.fileno(), select.POLLIN)
         self._send_stats()  # first: who is told that a shard has moved may ask whose it is
@@ -338,6 +346,7 @@ class FlowWorker:
             send_failures=errors.total(),
             send_errors=errors,
             ignored=engine.ignored | dict(zip(MALFORMED, engine.malformed.tolist(), strict=True)),
+            blocked=self._blocked,
         )
         self._report(stats)
         engine.window_held = False

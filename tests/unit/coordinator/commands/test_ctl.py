@@ -16,7 +16,7 @@ from coordinator.commands import ctl
 from coordinator.commands.ctl import ask
 from coordinator.endpoints import control
 from coordinator.endpoints.named import ControlError
-from coordinator.monitor.snapshot import ProcessView, Snapshot, WorkerView
+from coordinator.monitor.snapshot import Block, ProcessView, Snapshot, WorkerView
 from tests.controlled import Running
 
 
@@ -133,3 +133,42 @@ def test_what_is_no_status_is_said(tmp_path: Path, capsys: pytest.CaptureFixture
     with Planted(tmp_path / "s", b"[1]\nok\n"):
         assert ctl.main(["--socket", str(tmp_path / "s"), "--wait", "workers", "flow=2"]) == 1
     assert "that is no status of a scan" in capsys.readouterr().err
+
+
+def test_block_waits_until_it_is_in_force(
+    scan: Running, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    where = ("--socket", str(scan.server.path))
+    monkeypatch.setenv("SUDO_USER", "ali\x1b ce")
+    done = Block(("192.0.2.0/24", "198.51.100.7"), in_force=True)
+    scan.server.publish(Snapshot(blocks=(Block(("203.0.113.9",)), done)))
+    assert ctl.main([*where, "block", *done.networks, "--reason", "ticket", "42"]) == 0
+    assert capsys.readouterr().out == "blocked 192.0.2.0/24 198.51.100.7\n"
+    (command,) = scan.commands
+    assert (command.networks, command.by, command.reason) == (done.networks, "alice", "ticket 42")
+    monkeypatch.setattr(ctl, "PATIENCE", 0.3)
+    assert ctl.main([*where, "block", "203.0.113.9"]) == 1
+    assert "not every process has confirmed it" in capsys.readouterr().err
+    assert ctl.main([*where, "block", "here"]) == 2
+    assert "neither an address nor a network" in capsys.readouterr().err
+    scan.server.publish(Snapshot(blocks=(done,) * control.MOST_BLOCKS))
+    assert ctl.main([*where, "block", "203.0.113.9"]) == 1
+    assert "are the most" in capsys.readouterr().err
+
+
+def test_all_scans_are_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(control, "directories", lambda: [tmp_path])
+    tmp_path.chmod(0o700)
+    here = Path(control.default_path(os.getpid()))
+    scans = [Running(here), Running(tmp_path / "1.sock")]
+    try:
+        assert ctl.main(["--all", "pause"]) == 0
+        assert capsys.readouterr().out == f"1: pause\n{os.getpid()}: pause\n"
+        assert ctl.main(["--all", "--socket", str(here), "pause"]) == 2
+        assert "every one" in capsys.readouterr().err
+    finally:
+        for each in scans:
+            each.close()
+    assert [[command.kind for command in each.commands] for each in scans] == [["pause"], ["pause"]]

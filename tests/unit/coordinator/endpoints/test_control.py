@@ -192,3 +192,25 @@ def test_a_socket_left_behind_is_replaced_one_in_use_is_not(tmp_path: Path) -> N
         ControlServer(tmp_path / ("x" * 120))
     with pytest.raises(ControlError, match="cannot make"):
         ControlServer(tmp_path / "nowhere" / "s.sock")
+
+
+def test_whom_to_block_and_why() -> None:
+    asked = parse("block 192.0.2.0/24, 198.51.100.7 2001:db8::/32 --by alice --reason ticket 42, again")
+    assert asked.kind == "block"
+    assert asked.networks == ("192.0.2.0/24", "198.51.100.7", "2001:db8::/32")
+    assert (asked.by, asked.reason) == ("alice", "ticket 42, again")
+    assert parse("block 192.0.2.1-9 --reason=x").reason == "x"
+    for line, sentence in (
+        ("block", "needs a network"),
+        ("block --reason x", "needs a network"),
+        ("block 192.0.2.0/24 --reason", "--reason needs a text"),
+        ("block 192.0.2.0/33", "neither an address nor a network"),
+        ("block example.com", "neither an address nor a network"),
+        ("block 192.0.0.0/7", "more than a /8"),
+        ("block 0.0.0.0-255.255.255.255", "more than a /8"),
+        ("block 2001::/16", "more than a /32"),
+        ("exclude 192.0.2.0/24", "that is block NET"),
+    ):
+        with pytest.raises(CommandError, match=sentence):
+            parse(line)
+    assert parse("block 192.0.2.1 --reason \x1b[2J").reason == "\\x1b[2J"

@@ -255,3 +255,13 @@ def test_a_routers_word_is_waited_on() -> None:
     assert not dealing.close(7.9)
     (closed,) = dealing.close(8.0)
     assert closed.verdicts.tolist() == [*own.tolist(), Verdict.UNREACHABLE, Verdict.UNREACHABLE]
+
+
+def test_after_a_death_all_is_asked_again_that_it_may_not_have_told() -> None:
+    """A worker that had no processor for seconds dies with answers to what was sent before that."""
+    dealing = Dealing(20, cooldown=COOLDOWN)
+    numbers = [given(dealing, "flow-0.1", 0.0)[0] for _ in range(2)]
+    dealing.sent(numbers[0], "flow-0.1", 1.9 - AGAIN)
+    dealing.sent(numbers[1], "flow-0.1", 2.1 - AGAIN)
+    assert dealing.left("flow-0.1", 2.0, lost=True) == 10
+    assert given(dealing, "flow-1.1", 5.0)[2] == list(range(10, 20))

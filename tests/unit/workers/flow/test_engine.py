@@ -5,13 +5,16 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import pytest
 from numpy.typing import NDArray
 
+from lzr.flow import columns
 from lzr.flow.config import Plan
 from lzr.flow.table import FlowTable
 from lzr.packet.payloads import ProbeTemplate
 from lzr.packet.segments import Builder, Link
-from lzr.rows import ACK, SEGMENT, TARGET
+from lzr.rows import ACK, SEGMENT, TARGET, Opening, Reason, State
+from lzr.targets.blocklist import Blocklist, Prefixes
 from workers.flow.arrivals import Arrivals
 from workers.flow.engine import TAKE, Engine
 from workers.flow.outbox import Outbox
@@ -111,3 +114,56 @@ def test_a_flood_does_not_stop_the_clock() -> None:
         engine.turn(4 * second + turn, epoch + 4 * second + turn)
     assert len(ring.segments) > TAKE, "it goes on"
     assert table.in_flight == 0
+
+
+def test_who_is_blocked_is_not_begun_and_what_is_open_ends() -> None:
+    """Flows in all states; one that has its data from an earlier handshake keeps its record."""
+    probes = (ProbeTemplate((b"hello",)), ProbeTemplate((b"again",)))
+    table = FlowTable(Plan(probes, force_all_handshakes=True))
+    engine = Engine(Outbox(1), table, Builder(Link(bytes(6), bytes(6), bytes(6)), probes))
+    targets = np.zeros(6, TARGET)
+    targets["peer_lo"], targets["peer_port"], targets["own_port"] = np.arange(6) + 100, 80, 40000
+    targets["window"], targets["line"], targets["ticket"] = 1000, np.arange(6), np.arange(6)
+    targets["syn"][1] = Opening.OURS
+    table.open(targets[:4], 0, 0)
+    table.rows["kept"][table.rows["line"] == 2] = 1
+    left: list[Any] = []
+    ended: list[Any] = []
+    engine.flush = lambda **_: left.extend(table.take_frames())  # type: ignore[method-assign]
+    engine.hand_over_outcomes = lambda: ended.append(table.take_outcomes()[0])  # type: ignore[method-assign]
+    engine.block(Blocklist(Prefixes([(101, 102), (104, 104)])))
+    (outcomes,) = ended
+    assert {(row["line"], row["reason"], row["record"], row["final"]) for row in outcomes} == {
+        (1, Reason.BLOCKED, 0, 1),
+        (2, Reason.SILENT, 0, 1),
+    }
+    assert table.in_flight == 2
+    engine.backlog.put(targets[4:])
+    ring: Any = Queue(0)
+    ring.block = lambda policy: None
+    engine.add(0, ring)
+    assert engine.begin(0, 0) == 2
+    begun = table.take_outcomes()[0]
+    assert begun[["line", "reason", "record", "final"]].tolist() == [(4, Reason.BLOCKED, 0, 1)]
+    assert table.in_flight == 3
+
+
+@pytest.mark.parametrize(
+    "state", [State.SYN_SENT, State.DATA_SENT, State.ACKED, State.SETTLING, State.DELAYED]
+)
+def test_a_reply_that_has_begun_is_kept(state: State) -> None:
+    table = FlowTable(Plan((ProbeTemplate((b"hello",)),)))
+    target = np.zeros(1, TARGET)
+    target["window"], target["peer_lo"] = 1000, 7
+    table.open(target, 0, 0)
+    table.rows["state"][table.rows["state"] != State.FREE] = state
+    table.fresh = columns.count_fresh(table.rows)
+    if state == State.SETTLING:
+        table.reassembly.append(int(np.flatnonzero(table.rows["state"])[0]), 0, b"220")
+    table.block(Blocklist(Prefixes([(7, 7)])))
+    (row,), data = table.take_outcomes()
+    whole = state == State.SETTLING
+    assert (row["reason"], row["record"], data) == (
+        (Reason.DATA, 1, b"220") if whole else (Reason.BLOCKED, 0, b"")
+    )
+    assert table.in_flight == table.fresh == 0

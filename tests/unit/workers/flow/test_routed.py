@@ -14,6 +14,7 @@ from lzr.packet.payloads import ProbeTemplate
 from lzr.packet.segments import Builder, Link
 from lzr.packet.ways import Kind, Way, make
 from lzr.rows import ACK, FRAME, NO_PROBE, SYN
+from lzr.targets.blocklist import Blocklist
 from workers.flow import routed
 from workers.flow.routed import Routed
 
@@ -136,3 +137,16 @@ def test_a_full_table_clogs() -> None:
     for _ in range(20):
         send(made, frames(200))
     assert made.errors["ENOBUFS"] == 24 * 200 - routed._MOST
+
+
+def test_what_waits_for_whom_nobody_may_contact_is_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(routed, "_AGAIN", 0)
+    raw = Raw(socket.AF_INET)
+    raw.trouble = [errno.ENOBUFS] * 3
+    made = Routed([raw])  # type: ignore[list-item]
+    made.block(Blocklist())
+    send(made, frames(3))
+    made.block(Blocklist.parse("192.0.2.2"))
+    made.flush()
+    assert [destination for _, _, destination in raw.sent] == [("192.0.2.1", 0), ("192.0.2.3", 0)]
+    assert made.patience is None

@@ -13,6 +13,7 @@ from lzr.pacing.budget import Budget
 from lzr.packet.payloads import ProbeTemplate
 from lzr.packet.segments import Builder, Link
 from lzr.rows import FRAME
+from lzr.targets.blocklist import Blocklist, Prefixes
 from workers.flow import transmit
 from workers.flow.ring import SendFailure
 from workers.flow.transmit import Transmit
@@ -29,12 +30,16 @@ class Wire:
         self.placed_octets, self.retry_at = 0, 0
         self.stuck = False
         self.errors: Counter[str] = Counter()
+        self.policy: Blocklist | None = None
 
     def send(self, burst: Any, builder: Builder) -> int:
         count = min(len(burst), self.room - len(self.placed))
         self.placed += burst["seq"][:count].tolist()
         self.placed_octets += 60 * count
         return count
+
+    def block(self, policy: Blocklist) -> None:
+        self.policy = policy
 
     def flush(self) -> bool:
         if self.gone:
@@ -151,3 +156,25 @@ def test_the_end_does_not_wait_for_an_interface_that_takes_nothing(
     sending.transmit.finish()
     assert time.monotonic() - began < 5
     assert wire.sent == []
+
+
+def test_nothing_leaves_for_whom_nobody_may_contact() -> None:
+    """What waits, what comes later, and what a ring brings along."""
+    wire = Wire(room=1)
+    sending = Sending(wire)
+    wire.shut = True
+    burst = np.zeros(4, FRAME)
+    burst["seq"], burst["peer_lo"] = [1, 2, 3, 4], [7, 7, 8, 9]
+    sending.transmit.send([burst], 0)
+    sending.transmit.block(Blocklist(Prefixes([(8, 8)])))
+    sending.transmit.queue(burst[2:3])
+    assert wire.policy is sending.transmit.policy
+    wire.shut = False
+    sending.transmit.send([burst[2:3], burst[3:]], SECOND)
+    for _ in range(8):
+        sending.transmit.send([burst[2:3]], SECOND)
+    assert wire.sent == [1, 2, 4, 4]
+    assert not sending.transmit.held
+    other = Wire()
+    sending.transmit.add(other, 0)  # type: ignore[arg-type]
+    assert other.policy is sending.transmit.policy

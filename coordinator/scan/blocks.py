@@ -1,0 +1,77 @@
+"""Whom somebody has blocked while the scan runs, and whether every process goes by it.
+
+Blocking is for good: it lasts to the end of the scan, and a resumed one keeps it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
+from typing import Any
+
+from coordinator.monitor.snapshot import Block
+from lzr.ipc import messages
+from lzr.targets.blocklist import Prefixes, Range, ranges_of
+
+
+class Blocks:
+    """The orders so far, in order. workers: names of the flow workers that are there. kept: how many of the
+    orders are in the checkpoint; None where there is none."""
+
+    def __init__(
+        self,
+        before: Iterable[Block],
+        workers: Callable[[], Iterable[str]],
+        kept: Callable[[], int | None],
+    ) -> None:
+        """before: those of the scan that is resumed. Raises ValueError if they name no networks."""
+        self._blocks = list(before)
+        self._workers, self._kept = workers, kept
+        self._obeyed: dict[str, int] = {}  # by worker, the last order that it goes by
+        self._ranges = [one for block in self._blocks for one in ranges(block.networks)]
+
+    def __len__(self) -> int:
+        return len(self._blocks)
+
+    @property
+    def ranges(self) -> list[Range]:
+        """All that is blocked."""
+        return self._ranges
+
+    def add(self, block: Block) -> None:
+        """One more order."""
+        self._blocks.append(block)
+        self._ranges = self._ranges + ranges(block.networks)
+
+    def order(self) -> messages.Blocked:
+        """What a flow worker is told: all of it, each time."""
+        return messages.Blocked(len(self._blocks), Prefixes(self._ranges).halves())
+
+    def note(self, worker: str, number: int) -> None:
+        """A worker goes by the first `number` orders."""
+        self._obeyed[worker] = number
+
+    def look(self) -> tuple[Block, ...]:
+        """The orders, each with whether it is in force: every worker goes by it and the checkpoint has it."""
+        obeyed = min((self._obeyed.get(name, 0) for name in self._workers()), default=len(self._blocks))
+        kept = self._kept()
+        last = obeyed if kept is None else min(obeyed, kept)
+        return tuple(replace(block, in_force=at < last) for at, block in enumerate(self._blocks))
+
+
+def ranges(networks: Sequence[str]) -> list[Range]:
+    """What these cover. Raises ValueError."""
+    return [one for network in networks for one in ranges_of(network)]
+
+
+def plain(block: Block) -> dict[str, Any]:
+    """For a checkpoint."""
+    return {"networks": list(block.networks), "reason": block.reason, "by": block.by, "at": block.at}
+
+
+def of_plain(found: Iterable[dict[str, Any]]) -> list[Block]:
+    """Those of a checkpoint. Raises ValueError."""
+    blocks = [Block(tuple(one["networks"]), one["reason"], one["by"], one["at"]) for one in found]
+    for block in blocks:
+        ranges(block.networks)
+    return blocks
