@@ -59,7 +59,7 @@ class Priority:
             if thread not in spared:
                 with contextlib.suppress(OSError):  # it has ended
                     os.setpriority(os.PRIO_PROCESS, thread, value)
-        if process == self._forkserver:
+        if process == self._forkserver and _leads(process):  # else the group is that of who started us
             try:
                 Path(f"/proc/{process}/autogroup").write_text(str(value))
             except BlockingIOError:
@@ -67,6 +67,14 @@ class Priority:
             except OSError:
                 pass  # a kernel without them, no /proc, or it has ended
         return done
+
+
+def _leads(process: int) -> bool:
+    """Whether it has a session of its own."""
+    try:
+        return os.getsid(process) == process
+    except OSError:
+        return False  # it has ended
 
 
 def _threads(process: int) -> list[int]:

@@ -56,3 +56,16 @@ def test_one_that_has_ended_is_no_fault() -> None:
     priority = Priority(process.pid, may_raise=True)
     priority.restore([process.pid])
     assert not priority.lowered
+
+
+def test_the_group_of_who_started_us_is_left_alone() -> None:
+    """A process in somebody else's session shares its autogroup: that may be the user's shell."""
+    before = group(os.getpid())
+    words = [sys.executable, "-c", _CHILD]
+    with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as child:
+        assert child.stdout is not None
+        assert child.stdout.readline() == b"up\n"
+        Priority(child.pid, may_raise=os.geteuid() == 0)
+        assert nice(child.pid) == {os.getpriority(os.PRIO_PROCESS, 0) + 10 * (os.geteuid() == 0)}
+        assert group(os.getpid()) == before
+        child.kill()

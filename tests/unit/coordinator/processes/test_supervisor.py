@@ -40,7 +40,7 @@ class Scene:
 
         def instead(words: list[str], **_: Any) -> Any:
             self.control = os.dup(int(words[-1]))
-            return start(["cat"], stdin=self.control, stdout=subprocess.DEVNULL)
+            return start(["cat"], stdin=self.control, stdout=subprocess.DEVNULL, start_new_session=True)
 
         with monkeypatch.context() as patch:
             patch.setattr(pools.subprocess, "Popen", instead)
