@@ -65,7 +65,10 @@ def greeting(data: bytes) -> Stated:
     return _versioned("\n".join(line.lstrip("+*0123456789- ").removeprefix("OK ") for line in lines))
 
 
-_QUOTED = re.compile(rb"(?:GET|OPTIONS|EHLO|HELP|PING|CONNECT) |HTTP/1|User-Agent|SSH-2|\x16\x03")
+_QUOTED = (
+    *(b"GET ", b"OPTIONS ", b"EHLO ", b"HELP ", b"PING ", b"CONNECT ", b"HTTP/1", b"User-Agent", b"SSH-2"),
+    b"\x16\x03",
+)
 """How what we send begins, which terminals give back as it is typed."""
 
 
@@ -73,24 +76,28 @@ def terminal(data: bytes) -> Stated:
     """The system, the device or the program that a terminal's first lines name (RFC 854)."""
     if data[:1] == b"\xff":
         data = _NEGOTIATION.sub(b"", data[: 2 * _REACH])
-    data = _QUOTED.split(data[:_REACH], 1)[0]
+    data = data[:_REACH]
+    for mark in _QUOTED:
+        at = data.find(mark)
+        if at >= 0:
+            data = data[:at]
     words = set(data.lower().translate(_PARTED).split())
-    known = not words.isdisjoint(_FIRST)
+    system, maker = not words.isdisjoint(_SYSTEM_FIRST), not words.isdisjoint(_MAKER_FIRST)
     numbered = _NUMBERED.search(data) is not None
-    if not known and not numbered:
+    if not (system or maker or numbered):
         return NOTHING
     text = data.decode("latin-1")
-    found = _system(text) if known else NOTHING
+    found = _system(text) if system else NOTHING
     if found is NOTHING and numbered:
         found = _versioned(text)
-    return _made(text, _ORDINARY) if found is NOTHING and known else found
+    return _made(text, _ORDINARY) if found is NOTHING and maker else found
 
 
 def device(data: bytes) -> Stated:
     """The maker and model that a file server's greeting names. Companies that have servers of their own, and
     names that people may have too, need a model behind them."""
     first = data[4:_REACH].split(b"\n", 1)[0]
-    if _FIRST.isdisjoint(first.lower().translate(_PARTED).split()):
+    if _MAKER_FIRST.isdisjoint(first.lower().translate(_PARTED).split()):
         return NOTHING
     return _made(first.decode("latin-1"), _DOUBTFUL)
 
@@ -132,6 +139,8 @@ def _versioned(text: str) -> Stated:
     for line in _TRADE_MARKS.sub("", text).split("\n"):
         words = line.split()[:40]
         for at, word in enumerate(words):
+            if "." not in word:
+                continue
             joined = _JOINED.fullmatch(word)
             if joined and joined[1].lower() not in _GENERIC and not _QUAD.fullmatch(joined[2]):
                 return joined[1], joined[2]
@@ -257,5 +266,6 @@ debian ubuntu centos fedora rocky almalinux red opensuse suse amazon oracle rasp
 arch openwrt lede dd-wrt busybox mikrotik keeneticos ndms vyos pfsense freebsd netbsd openbsd dragonfly sunos
 solaris hp-ux aix irix digital compaq tru64 openvms qnx vxworks windows microsoft model
 """
-_FIRST = frozenset(word.encode("ascii") for word in (*_MAKERS, *_SYSTEM_WORDS.split()))
+_SYSTEM_FIRST = frozenset(word.encode("ascii") for word in _SYSTEM_WORDS.split())
+_MAKER_FIRST = frozenset(word.encode("ascii") for word in _MAKERS)
 """Words of which one is in what `_system` or `_made` find, in small letters: a look whether to ask them."""

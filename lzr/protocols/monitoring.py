@@ -56,7 +56,7 @@ def _ganglia(data: bytes) -> bool:
 def _rrdcached(data: bytes) -> bool:
     """A status, negative for errors; or how many lines follow, the first of which is UPDATE's."""
     if data[:1] == b"-":
-        return 20 < data.find(b"\n") < 1000
+        return 20 <= data.find(b"\n") < 1000
     return data.partition(b"\n")[2].startswith(b"UPDATE <")
 
 
@@ -266,6 +266,7 @@ PROTOCOLS: tuple[Protocol, ...] = (
         examples=(
             b"-1 Unknown command: GET\n-1 Unknown command: Host:\n",
             b"22 Command overview\nUPDATE <filename> <values> [<values> ...]\nFLUSH <filename>\n",
+            b"-1 Unknown command: \n-1 Unknown command: \n",
         ),
         rejects=(
             b"-1 Unknown command: \xff\xfe\0and no end",
