@@ -162,6 +162,8 @@ def _metadata(path: str) -> tuple[tuple[str, ...], int]:
         raise UsageError(
             f"{where}: the scan was made without -forceAllHandshakes, so there is no order to learn"
         )
+    if found["scan"].get("orders"):
+        program.say(NAME, "the scan had orders by port: what a port was not asked counts as unanswered there")
     return tuple(names), retransmits if isinstance(retransmits, int) and 0 <= retransmits <= 100 else 1
 
 

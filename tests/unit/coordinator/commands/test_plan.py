@@ -91,6 +91,13 @@ def test_names_from_the_records_and_from_the_metadata(
     assert len({out for _, out, _ in results}) == 1
     meta.write_text(json.dumps(about | {"options": {"retransmit_number": 1, "force_all_handshakes": False}}))
     assert "without -forceAllHandshakes" in run(capsys, plain, "-m", meta)[2]
+    by_port = {"handshakes": list(HANDSHAKES), "orders": [{"ports": "0-65535", "handshakes": ["http"]}]}
+    meta.write_text(json.dumps(about | {"scan": by_port}))
+    status, _, err = run(capsys, plain, "-m", meta, "-q")
+    assert (status, err.count("\n"), "counts as unanswered there" in err) == (0, 1, True)
+    for strange in ("[]", '{"scan": [], "options": {}}', '{"scan": {"handshakes": 1}, "options": {}}', "\0"):
+        meta.write_text(strange)
+        assert "is no metadata of a scan" in run(capsys, plain, "-m", meta)[2]
 
 
 def test_a_network_has_orders_of_its_own(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
