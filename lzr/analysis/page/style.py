@@ -56,7 +56,8 @@ svg.share{width:60px;height:8px;vertical-align:middle;margin-right:6px}
 .services{font-size:13.5px}
 table{border-collapse:collapse;width:100%;font-size:14px}
 th,td{text-align:left;padding:7px 10px;border-bottom:1px solid
-var(--line);vertical-align:top;overflow-wrap:anywhere} thead
+var(--line);vertical-align:top;overflow-wrap:break-word;max-width:42ch}
+td:last-child{overflow-wrap:anywhere;max-width:none} thead
 th{color:var(--soft);font-weight:600;font-size:13px;white-space:nowrap} tbody tr:last-child td,tbody
 tr:last-child th{border-bottom:0}
 th.num{text-align:right}
