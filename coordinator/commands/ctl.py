@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import pwd
 import socket
 import sys
 import time
@@ -164,7 +166,9 @@ def _steer(path: str, command: Command, line: str, wait: bool, head: str = "") -
 
 def _signed(line: str) -> str:
     """The line with the name of who asks, in front of the reason: sudo tells whom it works for."""
-    name = os.environ.get("SUDO_USER") or os.environ.get("LOGNAME") or ""
+    name = os.environ.get("SUDO_USER") or ""
+    with contextlib.suppress(KeyError):  # nobody in /etc/passwd
+        name = name or pwd.getpwuid(os.getuid()).pw_name
     name = "".join(letter for letter in name[:32] if letter.isalnum() or letter in "._-") or str(os.getuid())
     before, reason, after = line.partition(" --reason")
     if not reason:

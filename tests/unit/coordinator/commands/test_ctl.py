@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import pwd
 import socket
 import subprocess
 import sys
@@ -147,7 +148,9 @@ def test_block_waits_until_it_is_in_force(
     (command,) = scan.commands
     assert (command.networks, command.by, command.reason) == (done.networks, "alice", "ticket 42")
     monkeypatch.setattr(ctl, "PATIENCE", 0.3)
+    monkeypatch.delenv("SUDO_USER")
     assert ctl.main([*where, "block", "203.0.113.9"]) == 1
+    assert scan.commands[-1].by == pwd.getpwuid(os.getuid()).pw_name
     assert "not every process has confirmed it" in capsys.readouterr().err
     assert ctl.main([*where, "block", "here"]) == 2
     assert "neither an address nor a network" in capsys.readouterr().err
