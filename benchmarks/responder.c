@@ -17,6 +17,7 @@
  * TPACKET_V2 ring and answered with sendmmsg. SIGTERM or SIGINT: the counters as one JSON object on stdout.
  * "ready" is printed to stdout when it listens. --times FILE: a pair of 64-bit numbers for each address from --first on,
  * when its first SYN and when the first data for it came, in ns since the epoch (kernel clock); 0: never.
+ * --table FILE: what is open, 64-bit numbers (address << 16 | port) in order; elsewhere SYNs get a RST (IPv4).
  */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
@@ -80,6 +81,8 @@ static uint32_t first4, count4;          /* the addresses that may be contacted;
 static uint16_t only_port;               /* the port that may be contacted; 0: all */
 static struct in_addr only_source;       /* the scanner's address; 0: any */
 static int premade, verify_checksum = 1, ack_first;
+static const uint64_t *table;            /* what is open, in order; NULL: by class and port */
+static size_t table_count;
 static uint16_t *per_address;            /* segments received, by address - first4 */
 static uint64_t *times, arrived;         /* of the first SYN and of the first data, likewise; of this frame */
 
@@ -128,6 +131,19 @@ static void answer(const struct segment *in, uint32_t seq, uint32_t ack, uint8_t
     emit(build(frame, &reply));
 }
 
+static int in_table(uint64_t pair)
+{
+    size_t low = 0, high = table_count;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (table[middle] < pair)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low < table_count && table[low] == pair;
+}
+
 static void on_tcp(const struct segment *in)
 {
     if (in->v6 || !only_source.s_addr) {
@@ -158,6 +174,12 @@ static void on_tcp(const struct segment *in)
                 answer(in, 0, in->seq + 1, TH_RST | TH_ACK, 0, NULL, 0);
             return;
         }
+    }
+    if (table != NULL && !in->v6 && !in_table((uint64_t)in->target.w[0] << 16 | in->dport)) {
+        COUNT(wrong_port);
+        if (in->flags & TH_SYN)
+            answer(in, 0, in->seq + 1, TH_RST | TH_ACK, 0, NULL, 0);
+        return;
     }
     if (in->flags & TH_RST) {
         COUNT(rst);
@@ -333,7 +355,7 @@ static void usage(void)
 {
     fputs("usage: responder --interface IF [--classes LETTERS] [--first ADDRESS --count N] [--port P]\n"
           "                 [--source ADDRESS] [--premade] [--ack-first] [--no-checksum] [--ring FRAMES]\n"
-          "                 [--times FILE]\n",
+          "                 [--times FILE] [--table FILE]\n",
           stderr);
     exit(2);
 }
@@ -344,9 +366,9 @@ int main(int argc, char **argv)
         {"interface", 1, 0, 'i'}, {"classes", 1, 0, 'c'}, {"first", 1, 0, 'f'}, {"count", 1, 0, 'n'},
         {"port", 1, 0, 'p'}, {"source", 1, 0, 's'}, {"premade", 0, 0, 'm'}, {"ack-first", 0, 0, 'a'},
         {"no-checksum", 0, 0, 'x'}, {"ring", 1, 0, 'r'},
-        {"times", 1, 0, 't'}, {0},
+        {"times", 1, 0, 't'}, {"table", 1, 0, 'o'}, {0},
     };
-    const char *interface = NULL, *times_file = NULL;
+    const char *interface = NULL, *times_file = NULL, *table_file = NULL;
     unsigned frames = 32768;
     struct in_addr address;
     int option;
@@ -363,6 +385,7 @@ int main(int argc, char **argv)
         case 'x': verify_checksum = 0; break;
         case 'r': frames = strtoul(optarg, NULL, 0); break;
         case 't': times_file = optarg; break;
+        case 'o': table_file = optarg; break;
         default: usage();
         }
     }
@@ -377,6 +400,17 @@ int main(int argc, char **argv)
             die("times");
         times = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, file, 0);
         if (times == MAP_FAILED)
+            die("mmap");
+    }
+
+    if (table_file != NULL) {
+        int file = open(table_file, O_RDONLY);
+        off_t size = file < 0 ? -1 : lseek(file, 0, SEEK_END);
+        if (size < (off_t)sizeof *table)
+            die("table");
+        table_count = (size_t)size / sizeof *table;
+        table = mmap(NULL, (size_t)size, PROT_READ, MAP_SHARED, file, 0);
+        if (table == MAP_FAILED)
             die("mmap");
     }
 

@@ -253,7 +253,7 @@ def _child(plan: Plan, state: State, number: int) -> int:
         words += ["-sendSYNs", "--resume", checkpoint]
     else:
         words += ["-sendSYNs", "--checkpoint", checkpoint]
-    words += ["-f", state.results, "--output-filter", _ANSWERS, *plan.scan]
+    words += ["-f", state.results, "--output-filter", _ANSWERS, "--no-dashboard", *plan.scan]
     got: list[int] = []
     child: list[subprocess.Popen[bytes]] = []
 
