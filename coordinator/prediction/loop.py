@@ -249,7 +249,7 @@ def _child(plan: Plan, state: State, number: int) -> int:
     """Scan a list with lzr; its exit status. Signals are handed on to it."""
     checkpoint = state.checkpoint_of(number)
     words = [program()]
-    if os.path.isdir(checkpoint) and os.listdir(checkpoint):
+    if os.path.isfile(os.path.join(checkpoint, "checkpoint")):  # a scan that was cut off early has none yet
         words += ["-sendSYNs", "--resume", checkpoint]
     else:
         words += ["-sendSYNs", "--checkpoint", checkpoint]
