@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from lzr.analysis.asked import Asked, number
 from lzr.analysis.replies.masking import alike
-from lzr.analysis.replies.tls import leaf, same_hello
+from lzr.analysis.replies.tls import leaf
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -47,6 +47,22 @@ HOW = """CASE WHEN {0}.reason IS NOT NULL THEN {0}.reason
     WHEN {0}."expectedRToLZR" IS NULL AND {0}."window" = 0 THEN 'zero_window'
     WHEN {0}.saddr_key IS NOT NULL THEN 'silent' END"""
 """Why a record holds no data (`lzr.rows.Reason`), where the scan did not write it down."""
+
+
+_DATE = "e'\\r\\nDate: '"
+_DATE_AT = f"CASE WHEN fingerprint = 'http' THEN strpos(try(decode(data[1:700])), {_DATE}) END"
+_NOISE = f"""CASE WHEN o.data IS NOT DISTINCT FROM n.data THEN true
+    WHEN o.fingerprint = 'http' THEN coalesce(
+        o.data[o.date_at:o.date_at + 7] = encode({_DATE})
+        AND o.data[1:o.date_at + 7] = n.data[1:o.date_at + 7]
+        AND o.data[o.date_at + 37:] = n.data[o.date_at + 37:], false)
+    WHEN o.fingerprint = 'tls' THEN coalesce(
+        o.data[1:11] = n.data[1:11] AND o.data[6:6] = '\\x02'::BLOB AND o.data[44:44] = '\\x20'::BLOB
+        AND n.data[44:44] = '\\x20'::BLOB AND o.data[77:] = n.data[77:], false)
+    ELSE false END"""
+"""Pairs of replies that need not come into Python: the same bytes, over HTTP another Date (RFC 9110
+§6.6.1), over TLS another random and session id (RFC 8446 §4.1.3). `strpos` counts characters and the slices
+bytes, so what is left out is first seen to be the field."""
 
 
 @dataclass
@@ -142,7 +158,8 @@ def one_each(connection: DuckDBPyConnection, side: str) -> None:
         WHERE rank > 1""")
     connection.execute(f"""
         CREATE OR REPLACE VIEW {side}_one AS
-        SELECT {side}.rowid AS place, * FROM {side} ANTI JOIN {side}_worse ON {side}.rowid =
+        SELECT {side}.rowid AS place, {_DATE_AT} AS date_at, *
+        FROM {side} ANTI JOIN {side}_worse ON {side}.rowid =
         {side}_worse.place WHERE saddr_key IS NOT NULL AND sport IS NOT NULL""")
 
 
@@ -151,10 +168,10 @@ def _differences(connection: DuckDBPyConnection, told: Compared) -> str:
     enriched = {}
     for side in ("old", "new"):
         any_ = " OR ".join(f"count({name}) > 0" for name in _ENRICHED)
-        row = connection.execute(
+        (row,) = connection.execute(
             f"SELECT {any_}, count(product) > 0, count(application) > 0 FROM {side}"
-        ).fetchone()
-        enriched[side] = row or (False, False, False)
+        ).fetchall()
+        enriched[side] = row
     (olds, old_product, old_application), (news, new_product, new_application) = (
         enriched["old"],
         enriched["new"],
@@ -190,7 +207,7 @@ def _both(differences: str, source: str, into: str = "CREATE OR REPLACE TABLE se
             AS in_new, CASE WHEN o.place IS NULL THEN 0 ELSE {old_state} END AS old_state,
             CASE WHEN n.place IS NULL THEN 0 ELSE {new_state} END AS new_state,
             {HOW.format("o")} AS old_how, {HOW.format("n")} AS new_how,
-            o.data IS NOT DISTINCT FROM n.data AS same_data,
+            {_NOISE} AS same_data,
             o."HandshakeNum" AS handshake_number, o.handshake AS handshake_name,
             CASE WHEN {old_state} = 2 AND {new_state} = 2 THEN
                 {differences} ELSE 0 END AS kinds
@@ -201,7 +218,7 @@ def _both(differences: str, source: str, into: str = "CREATE OR REPLACE TABLE se
 def _pair_by_label(connection: DuckDBPyConnection, differences: str) -> None:
     """Where a service has several records, those of one name are the ones to compare."""
     several = connection.execute("SELECT (SELECT count(*) FROM old_worse) + (SELECT count(*) FROM new_worse)")
-    if not (several.fetchone() or (0,))[0]:
+    if not several.fetchall()[0][0]:
         return
     run = connection.execute
     run(f"""
@@ -217,8 +234,8 @@ def _pair_by_label(connection: DuckDBPyConnection, differences: str) -> None:
     run(
         _both(
             differences,
-            """FROM paired p JOIN (SELECT rowid AS place, * FROM old) o ON o.place = p.places.o
-            JOIN (SELECT rowid AS place, * FROM new) n ON n.place = p.places.n""",
+            """FROM paired p JOIN (SELECT rowid AS place, NULL::BIGINT AS date_at, * FROM old) o
+            ON o.place = p.places.o JOIN (SELECT rowid AS place, * FROM new) n ON n.place = p.places.n""",
             "INSERT INTO services",
         )
     )
@@ -229,8 +246,7 @@ def _replies(connection: DuckDBPyConnection, turn: Callable[[float], None]) -> N
     condition = "s.old_state = 2 AND s.new_state = 2 AND NOT s.same_data"
     run = connection.execute
     run("CREATE OR REPLACE TABLE reply_kinds (old_place BIGINT, kinds INTEGER)")
-    counted = run(f"SELECT count(*) FROM services s WHERE {condition}").fetchone()
-    total = counted[0] if counted else 0
+    total = run(f"SELECT count(*) FROM services s WHERE {condition}").fetchall()[0][0]
     if not total:
         return
     # A cursor of its own: results are inserted while this one is read.
@@ -238,7 +254,7 @@ def _replies(connection: DuckDBPyConnection, turn: Callable[[float], None]) -> N
     reader.execute(f"""
         SELECT s.old_place, o.fingerprint, o.data, n.data, s.kinds
         FROM services s JOIN old o ON o.rowid = s.old_place JOIN new n ON n.rowid = s.new_place
-        WHERE {condition} AND NOT ({_DATE_ONLY})""")
+        WHERE {condition}""")
     found: list[tuple[int, str]] = []
     done = 0
     while batch := reader.fetchmany(_BATCH):
@@ -252,15 +268,6 @@ def _replies(connection: DuckDBPyConnection, turn: Callable[[float], None]) -> N
             "INSERT INTO reply_kinds SELECT unnest(?::BIGINT[]), unnest(?::INTEGER[])",
             [[place for place, _ in part], [_BITS[kind] for _, kind in part]],
         )
-
-
-_DATE = "e'\\r\\nDate: '"
-_AT = f"strpos(try(decode(o.data)), {_DATE})"
-_DATE_ONLY = f"""CASE WHEN o.fingerprint = 'http' AND s.kinds = 0 THEN coalesce(
-    o.data[{_AT}:{_AT} + 7] = encode({_DATE}) AND o.data[1:{_AT} + 7] = n.data[1:{_AT} + 7]
-    AND o.data[{_AT} + 37:] = n.data[{_AT} + 37:], false) ELSE false END"""
-"""Most pairs of replies over HTTP differ in this field only (RFC 9110 §6.6.1), and need not come into Python.
-The first comparison is there since `strpos` counts characters and the slices bytes."""
 
 
 def _but_for_our_address(
@@ -288,8 +295,6 @@ def _judged(rows: Iterable[tuple[int, str, bytes, bytes, int]]) -> Iterator[tupl
     """Of pairs of replies that are not the same, those whose difference is more than noise."""
     for place, label, old, new, known in rows:
         if old[:1] == b"\x16" == new[:1]:
-            if same_hello(old, new):
-                continue
             before, now = leaf(old), leaf(new)
             if before and now and before != now:
                 yield place, "certificate"
@@ -352,14 +357,14 @@ def _fate(
 
 def _count(connection: DuckDBPyConnection, told: Compared) -> None:
     run = connection.execute
-    row = run("""SELECT count(*) FILTER (old_state > 0), count(*) FILTER (new_state > 0),
-        count(*) FILTER (old_state > 0 AND new_state >= old_state) FROM services""").fetchone()
-    told.old, told.new, both = row or (0, 0, 0)
+    (row,) = run("""SELECT count(*) FILTER (old_state > 0), count(*) FILTER (new_state > 0),
+        count(*) FILTER (old_state > 0 AND new_state >= old_state) FROM services""").fetchall()
+    told.old, told.new, both = row
     told.counts = dict.fromkeys((*CHANGES, "same", "not_asked"), 0)
     told.counts |= dict(run("SELECT change, count(*) FROM changes GROUP BY ALL").fetchall())
     told.counts["same"] = both - told.counts["changed"]
     sums = ", ".join(f"count(*) FILTER (kinds & {bit} > 0)" for bit in _BITS.values())
-    told.kinds = dict(zip(KINDS, run(f"SELECT {sums} FROM changes").fetchone() or (), strict=False))
+    told.kinds = dict(zip(KINDS, run(f"SELECT {sums} FROM changes").fetchall()[0], strict=True))
     told.not_asked = dict(
         run(
             "SELECT coalesce(how, ''), count(*) FROM changes WHERE change = 'not_asked' GROUP BY ALL ORDER "

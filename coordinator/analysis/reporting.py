@@ -75,7 +75,8 @@ class Maker:
         )
 
     def _row(self, statement: str) -> tuple[Any, ...]:
-        return self._run(statement).fetchone() or ()
+        (row,) = self._run(statement).fetchall()
+        return row
 
     def _rows(self, statement: str) -> list[tuple[Any, ...]]:
         return self._run(statement).fetchall()

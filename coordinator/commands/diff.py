@@ -86,7 +86,7 @@ def _run(options: argparse.Namespace) -> int:
     for kind in ignored:
         if kind not in KINDS:
             raise UsageError(f"--ignore: no change is called {printable(kind)}; there are {', '.join(KINDS)}")
-    connection = connect(memory=changes.MEMORY)
+    connection = connect(memory=changes.MEMORY, files=True)
     told, asked = changes.compared(
         connection,
         options.old,

@@ -65,7 +65,7 @@ def _run(options: argparse.Namespace) -> int:
     metadata, metadata_name = beside.given(options.metadata, options.scan)
     inputs = tuple(path for path in (options.scan, options.older) if path)
     with output(options.output, overwrite=options.overwrite, inputs=inputs) as out:
-        connection = connect(memory=changes.MEMORY)
+        connection = connect(memory=changes.MEMORY, files=True)
         difference = None
         if options.older:
             told, asked = changes.compared(

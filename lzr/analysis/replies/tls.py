@@ -57,20 +57,6 @@ def leaf(data: bytes) -> bytes:
     return b""
 
 
-def same_hello(old: bytes, new: bytes) -> bool:
-    """Whether two replies differ in random and session id at most: quick, and enough for many of TLS 1.3."""
-    if (
-        len(old) != len(new)
-        or len(old) < 44
-        or old[:11] != new[:11]
-        or old[5] != _SERVER_HELLO
-        or old[43] != new[43]
-    ):
-        return False
-    after = 44 + old[43]
-    return old[after:] == new[after:]
-
-
 def masked(data: bytes) -> bytes:
     """Without randoms, session ids, keys, signatures and whatever is encrypted."""
     parts = []
