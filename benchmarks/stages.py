@@ -71,7 +71,9 @@ class Hop:
 def ring_of(builder: Builder, frames: Any) -> Any:
     """The answers to FRAME rows as a receive ring holds them: (n * 2048,) uint8, TPACKET_V2."""
     ring = np.zeros((len(frames), FRAME_SIZE), np.uint8)
-    lengths = builder.build(frames, ring[:, _HEADERS:])
+    wire = np.zeros((len(frames), FRAME_SIZE - _HEADERS), np.uint8)
+    lengths = builder.build(frames, wire)
+    ring[:, _HEADERS:] = wire
     words, halves = ring.view(np.uint32), ring.view(np.uint16)
     words[:, 0] = _READY
     words[:, 1] = words[:, 2] = lengths
