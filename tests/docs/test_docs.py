@@ -106,6 +106,10 @@ def anchors(page: Path) -> set[str]:
     return {re.sub(r"[^\w\- ]", "", head.lower()).replace(" ", "-") for head in heads}
 
 
+CTL_FLAGS = ("json", "format", "cap-add", "all", "reason")
+"""Of first words (`lzr identify`, `lzr ctl`) and of other programs in such lines."""
+
+
 def test_every_flag_that_the_pages_for_users_type_is_known() -> None:
     """In lines that call lzr: what follows it, up to the end of the command."""
     unknown = []
@@ -114,7 +118,7 @@ def test_every_flag_that_the_pages_for_users_type_is_known() -> None:
             r"\blzr(?: (?:doctor|guard|ctl|identify))?((?: [^|;&`\n)]*)?)", (ROOT / page).read_text()
         ):
             for flag in re.findall(r"(?<=\s)--?([A-Za-z][\w-]*)", command):
-                known = flag in parse.FLAGS or flag in parse.NEGATED or flag in ("json", "format", "cap-add")
+                known = flag in parse.FLAGS or flag in parse.NEGATED or flag in CTL_FLAGS
                 if not known:
                     unknown.append(f"{page}: {flag} in{command}")
     assert unknown == []
