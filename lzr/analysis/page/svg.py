@@ -7,7 +7,6 @@ from html import escape
 from lzr.analysis.page.parts import Bars, Line
 
 _WIDTH = 560
-_LABEL = 176
 _ROW = 26
 _LETTERS = 26
 """Of a label that fit beside its bar."""
@@ -16,19 +15,20 @@ _LETTERS = 26
 def bars(chart: Bars) -> str:
     """Horizontal bars with their values."""
     most = max((*chart.values, 1))
-    room = _WIDTH - _LABEL - 78
+    shown = [label if len(label) <= _LETTERS else label[: _LETTERS - 1] + "…" for label in chart.labels]
+    left = 14 + round(7.4 * max(map(len, shown), default=0))
+    room = _WIDTH - left - 78
     height = _ROW * max(len(chart.labels), 1)
     parts = [_open(height, chart.title)]
     tone = f" {chart.tone}" if chart.tone else ""
     for at, (label, value) in enumerate(zip(chart.labels, chart.values, strict=True)):
         y = at * _ROW
         size = max(round(room * value / most, 1), 1.5)
-        shown = label if len(label) <= _LETTERS else label[: _LETTERS - 1] + "…"
         parts.append(
             f"<g><title>{escape(label)}: {value:,}</title>"
-            f'<text class="label" x="{_LABEL - 8}" y="{y + 17}" text-anchor="end">{escape(shown)}</text>'
-            f'<rect class="bar{tone}" x="{_LABEL}" y="{y + 4}" width="{size}" height="{_ROW - 8}" rx="3"/>'
-            f'<text class="value" x="{_LABEL + size + 7}" y="{y + 17}">{value:,}</text></g>'
+            f'<text class="label" x="{left - 8}" y="{y + 17}" text-anchor="end">{escape(shown[at])}</text>'
+            f'<rect class="bar{tone}" x="{left}" y="{y + 4}" width="{size}" height="{_ROW - 8}" rx="3"/>'
+            f'<text class="value" x="{left + size + 7}" y="{y + 17}">{value:,}</text></g>'
         )
     return "".join(parts) + "</svg>"
 

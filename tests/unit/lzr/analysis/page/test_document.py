@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lzr.analysis.page import svg
 from lzr.analysis.page.document import STATIC_ROWS, write
 from lzr.analysis.page.health import health
 from lzr.analysis.page.parts import (
@@ -224,3 +225,13 @@ def test_metadata_may_hold_anything(junk: object) -> None:
         (*metadata(), "times", "packets", "pace", "processes", "warnings", "host", "network"), junk
     )
     Page("".join(write(Report("t", "s", (), (health(made),), Services()), None)))
+
+
+def test_labels_of_static_bars_have_room_beside_their_bars() -> None:
+    for labels in (("a", "b"), ("a much longer label than would fit beside a bar", "b"), ()):
+        drawn = Page(svg.bars(Bars("t", labels, tuple(range(len(labels))))))
+        texts = [float(found["x"] or 0) for tag, found in drawn.elements if found.get("class") == "label"]
+        bars = [float(found["x"] or 0) for tag, found in drawn.elements if tag == "rect"]
+        longest = max((min(len(label), 26) for label in labels), default=0)
+        assert all(7 * longest < text < bar for text, bar in zip(texts, bars, strict=True))
+        assert "".join(drawn.text).count("…") == (1 if longest == 26 else 0)
