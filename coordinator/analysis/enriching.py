@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 import numpy as np
+from numpy.typing import NDArray
 
 from coordinator.analysis import arrowstream as arrow
 from coordinator.analysis.decoding import Decoder
@@ -44,16 +45,22 @@ class Enricher:
         self.places = places
         self.counts = Counts()
 
-    def told(self, batch: arrow.Batch) -> list[Told]:
-        """What is known of the address of each record."""
+    def numbers(self, batch: arrow.Batch) -> NDArray[np.int64]:
+        """For each record the number of what is known of its address, in ``places.told``."""
         of = batch.columns[_KEY].buffers[1]
         joined = of if isinstance(of, bytes) else np.ascontiguousarray(of).tobytes()
-        known = self.places.told
-        found = [known[number] for number in self.places.find(joined[: batch.rows * 16]).tolist()]
+        found = self.places.find(joined[: batch.rows * 16])
+        kinds, counts = np.unique(found, return_counts=True)
         self.counts.records += batch.rows
-        self.counts.asn += sum(told.asn is not None for told in found)
-        self.counts.country += sum(told.country is not None for told in found)
+        for kind, count in zip(kinds.tolist(), counts.tolist(), strict=True):
+            told = self.places.told[kind]
+            self.counts.asn += count * (told.asn is not None)
+            self.counts.country += count * (told.country is not None)
         return found
+
+    def told(self, batch: arrow.Batch) -> list[Told]:
+        known = self.places.told
+        return [known[number] for number in self.numbers(batch).tolist()]
 
     def batches(self, batches: Iterator[arrow.Batch]) -> Iterator[arrow.Batch]:
         for batch in batches:
@@ -88,20 +95,24 @@ class Enricher:
         assert inner is not None
         cursor = inner.cursor()
         cursor.execute("SELECT DISTINCT saddr_key FROM records WHERE saddr_key IS NOT NULL")
-        types = "saddr_key BLOB, asn UINTEGER, as_name VARCHAR, country VARCHAR"
-        connection.execute(f"CREATE TABLE lzr_places ({types})").fetchall()
-        shape = [("saddr_key", "w:16"), *((column.name, column.arrow) for column in ENRICHED)]
+        connection.execute("CREATE TABLE lzr_places (saddr_key BLOB, number UINTEGER)").fetchall()
+        shape = [("saddr_key", "w:16"), ("number", "I")]
         while rows := cursor.fetchmany(50_000):
             unique = [row[0] for row in rows if len(row[0]) == 16]
-            known = self.places.told
-            found = [known[number] for number in self.places.find(b"".join(unique)).tolist()]
-            batch = arrow.Batch(len(unique), [arrow.fixed(unique, 16), *columns(found)])
+            numbers = self.places.find(b"".join(unique)).astype(np.uint32)
+            batch = arrow.Batch(len(unique), [arrow.fixed(unique, 16), arrow.Values((None, numbers), 0)])
             transfer(connection, [batch], "lzr_places", shape)
+        types = "number UINTEGER, asn UINTEGER, as_name VARCHAR, country VARCHAR"
+        connection.execute(f"CREATE TABLE lzr_told ({types})").fetchall()
+        known = self.places.told
+        shape = [("number", "I"), *((column.name, column.arrow) for column in ENRICHED)]
+        batch = arrow.Batch(len(known), [arrow.numbers(range(len(known)), np.uint32), *columns(known)])
+        transfer(connection, [batch], "lzr_told", shape)
         kept = ", ".join(f'r."{name}"' for name in NAMES[:_FIRST])
-        ours = ", ".join(f'p."{name}"' for name in _OURS)
+        ours = ", ".join(f't."{name}"' for name in _OURS)
         connection.execute(
             f'CREATE VIEW lzr_enriched AS SELECT {kept}, {ours} FROM "{table}" r '
-            "LEFT JOIN lzr_places p ON r.saddr_key = p.saddr_key"
+            "LEFT JOIN lzr_places p ON r.saddr_key = p.saddr_key LEFT JOIN lzr_told t ON p.number = t.number"
         ).fetchall()
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable
-from socket import AF_INET, AF_INET6, inet_ntop
+from socket import AF_INET, AF_INET6, inet_ntop, inet_pton
 from typing import Any
 
 import numpy as np
@@ -54,6 +54,7 @@ class Table(Networks):
         firsts: list[bytes] = []
         lasts: list[bytes] = []
         numbers: list[int] = []
+        known: dict[bytes, int] = {}
         source = Source(path)
         line_number = 0
         wrong = ""
@@ -64,15 +65,21 @@ class Table(Networks):
                     if not line.strip() or line.startswith(b"#"):
                         continue
                     try:
-                        first, last, told = _range(line.rstrip(b"\r").decode("utf-8", "replace").split("\t"))
+                        head, tail, rest = line.split(b"\t", 2)
+                        first, last = _key(head), _key(tail)
+                        if first > last:
+                            raise ValueError("the range ends before it begins")
+                        number = known.get(rest)
+                        if number is None:
+                            number = known[rest] = self.number(_said(rest))
                     except (OSError, ValueError) as error:
-                        wrong = wrong or f"line {line_number}: {plain(str(error), 80)}"
+                        wrong = wrong or f"line {line_number}: {_why(error, line)}"
                         if not firsts:
                             raise UsageError(f"{self.name} is no table of ranges ({wrong})") from None
                         continue
                     firsts.append(first)
                     lasts.append(last)
-                    numbers.append(self.number(told))
+                    numbers.append(number)
                 line_number -= 1
         finally:
             source.close()
@@ -83,27 +90,36 @@ class Table(Networks):
         self.find = Ranges(firsts, lasts, numbers).find
 
 
-def _range(cells: list[str]) -> tuple[bytes, bytes, Told]:
-    """Raises OSError, ValueError."""
-    if len(cells) < 3:
-        raise ValueError("fewer than three cells between tabs")
-    first, last = _key(cells[0]), _key(cells[1])
-    if first > last:
-        raise ValueError("the range ends before it begins")
+def _why(error: Exception, line: bytes) -> str:
+    if line.count(b"\t") < 2:
+        return "fewer than three cells between tabs"
+    return plain("no address" if isinstance(error, OSError) else str(error), 80)
+
+
+def _said(rest: bytes) -> Told:
+    """What stands behind the two addresses. Raises ValueError."""
+    cells = rest.rstrip(b"\r").decode("utf-8", "replace").split("\t")
     asn = None
-    rest = cells[2:]
-    if rest[0].removeprefix("AS").isdigit() and rest[0].isascii():
-        asn = int(rest.pop(0).removeprefix("AS")[:12])
+    if cells[0].removeprefix("AS").isdigit() and cells[0].isascii():
+        asn = int(cells.pop(0).removeprefix("AS")[:12])
         if asn > 0xFFFFFFFF:
             raise ValueError("an AS number beyond 32 bits")
-    country = rest[0].strip() if rest else ""
-    name = rest[1].strip() if len(rest) > 1 else ""
+    country = cells[0].strip() if cells else ""
+    name = cells[1].strip() if len(cells) > 1 else ""
     if not asn:  # 0: nobody announces it
-        return first, last, Told(None, None, _country(country))
-    return first, last, Told(asn, name[:_TEXT] or None, _country(country))
+        return Told(None, None, _country(country))
+    return Told(asn, name[:_TEXT] or None, _country(country))
 
 
-def _key(text: str) -> bytes:
+def _key(cell: bytes) -> bytes:
+    """Raises OSError, ValueError."""
+    text = cell.decode("latin-1")
+    if b":" in cell:
+        return inet_pton(AF_INET6, text.strip())
+    try:
+        return MAPPED + inet_pton(AF_INET, text)
+    except OSError:
+        pass
     if text.isascii() and text.isdigit():
         return MAPPED + int(text[:11]).to_bytes(4, "big") if int(text[:11]) < 1 << 32 else _too_large()
     return address(text.strip())[1]
@@ -202,10 +218,14 @@ class Places:
         if not len(addresses):
             return np.zeros(0, np.int64)
         # Few different answers come for a batch: each is settled once.
-        kinds, which = np.unique(np.stack(found, axis=1), axis=0, return_inverse=True)
-        numbers = [self._settled(tuple(kind)) for kind in kinds.tolist()]
-        settled: NDArray[np.int64] = np.array(numbers, np.int64)[which.reshape(-1)]
-        return settled
+        which = np.zeros(len(addresses), np.int64)
+        for numbers in found:
+            kinds, places = np.unique(numbers, return_inverse=True)
+            which = which * len(kinds) + places.reshape(-1)
+        _, firsts, places = np.unique(which, return_index=True, return_inverse=True)
+        settled = [self._settled(tuple(int(numbers[at]) for numbers in found)) for at in firsts.tolist()]
+        answers: NDArray[np.int64] = np.array(settled, np.int64)[places.reshape(-1)]
+        return answers
 
     def _settled(self, kind: tuple[int, ...]) -> int:
         number = self._together.get(kind)

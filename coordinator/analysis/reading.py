@@ -96,6 +96,8 @@ def connect(*, memory: int = 1 << 30, files: bool = False) -> DuckDBPyConnection
         "autoload_known_extensions": False,
         "allow_community_extensions": False,
         "allow_persistent_secrets": False,
+        "enable_progress_bar": False,
+        "enable_progress_bar_print": False,
         "TimeZone": "UTC",
     }
     if not files:

@@ -35,9 +35,12 @@ class Ranges:
     def __init__(self, first: Sequence[bytes], last: Sequence[bytes], what: Sequence[int]) -> None:
         """first, last: addresses, the last one belongs to the range."""
         starts = keys(b"".join(first))
-        order = np.argsort(_sortable(starts), kind="stable")
-        self._starts, self._ends = starts[order], keys(b"".join(last))[order]
-        self._what = np.asarray(what, np.int32)[order]
+        ends, numbers = keys(b"".join(last)), np.asarray(what, np.int32)
+        values = _sortable(starts)
+        if not (values[:-1] <= values[1:]).all():  # they mostly are
+            order = np.argsort(values, kind="stable")
+            starts, ends, numbers = starts[order], ends[order], numbers[order]
+        self._starts, self._ends, self._what = starts, ends, numbers
         self._v4 = _is_v4(self._starts)
         # IPv4 apart, as numbers of 32 bits: most addresses are such, and these are compared at once.
         self._starts4, self._ends4 = _low(self._starts[self._v4]), _low(self._ends[self._v4])
