@@ -44,13 +44,11 @@ def ranges(path: Path, count: int) -> None:
 
     with gzip.open(path, "wt", 1) as file:
         for at in range(count):
-            first = at * width
-            number = at % 60_000 + 1
+            first, number = at * width, at % 60_000 + 1
             file.write(f"{text(first)}\t{text(first + width - 1)}\t{number}\tCH\tSYSTEM-{number}\n")
         for at in range(count // 4):
-            file.write(
-                f"2001:db8:{at >> 8:x}:{at & 255:x}::\t2001:db8:{at >> 8:x}:{at & 255:x}:ffff::\t{at + 1}\tDE\tSIX\n"
-            )
+            network = f"2001:db8:{at >> 8:x}:{at & 255:x}"
+            file.write(f"{network}::\t{network}:ffff::\t{at + 1}\tDE\tSIX\n")
 
 
 def main(argv: list[str] | None = None) -> int:

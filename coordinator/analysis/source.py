@@ -6,6 +6,7 @@ out and counted, and a compressed file that is damaged or cut ends where it was 
 
 from __future__ import annotations
 
+import codecs
 import os
 import select
 import stat
@@ -16,6 +17,7 @@ from typing import IO
 from coordinator.analysis import interrupts
 from lzr.errors import UsageError, printable
 from lzr.targets.decompress import Decompressor, NotHere, compression
+from lzr.targets.textencoding import Text, coding
 
 CHUNK = 4 << 20
 LONGEST = 32 << 20
@@ -42,6 +44,7 @@ class Source:
         self._progress = progress
         self._read = 0
         self._packed: Decompressor | None = None
+        self._text: Text | None = None
         try:
             self._file: IO[bytes] = _stdin() if path == "-" else open(path, "rb", 0)  # noqa: SIM115
             status = os.fstat(self._file.fileno())
@@ -59,8 +62,10 @@ class Source:
                 raise UsageError(f"{self.name} is compressed ({form}): {missing}") from None
             self._packed.feed(first)
             first = self._plain()
-        self.head = first
-        self._left = first
+        if coding(first):  # as PowerShell's > writes it
+            self._text = Text()
+            first = self._text.feed(first)
+        self.head = self._left = first.removeprefix(codecs.BOM_UTF8)
 
     def fileno(self) -> int:
         return self._file.fileno()
@@ -118,7 +123,11 @@ class Source:
             while len(data) < CHUNK:
                 part = self._plain()
                 if not part:
+                    if self._text is not None:
+                        data, self._text = data + self._text.finish(), None
                     break
+                if self._text is not None:
+                    part = self._text.feed(part)
                 data += part
             ended = not data
             if skipping:

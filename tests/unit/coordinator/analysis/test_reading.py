@@ -143,6 +143,15 @@ def test_compressed_ones(loaded: Load, pack: Callable[[bytes], bytes]) -> None:
     assert "cut short" in reading.trouble()
 
 
+@pytest.mark.parametrize("coded", ["utf-16", "utf-16-le", "utf-16-be", "utf-32", "utf-8-sig"])
+def test_text_as_other_systems_save_it(loaded: Load, coded: str) -> None:
+    text = lines(300)
+    whole, _ = loaded(text)
+    rows, reading = loaded(text.replace("\n", "\r\n").encode(coded))
+    assert rows == whole
+    assert reading.unreadable == 0
+
+
 def test_csv_of_ours(loaded: Load) -> None:
     made = [*madescans.records(300), *madescans.hostile()]
     fields = ("saddr", "sport", "fingerprint", "data", "ACKed", "product", "Timestamp")
