@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from coordinator.analysis import arrowstream as arrow
 from coordinator.analysis.decoding import Decoder
+from coordinator.analysis.identifying import FILLED, Products
 from coordinator.analysis.networks import Places
 from coordinator.analysis.reading import Records, transfer
 from lzr.analysis.columns import COLUMNS, ENRICHED, NAMES
@@ -39,10 +40,10 @@ class Counts:
 
 
 class Enricher:
-    """Batches of records with the columns of `ENRICHED` filled."""
+    """Batches of records with the columns of `ENRICHED` filled, and with products what their replies say."""
 
-    def __init__(self, places: Places) -> None:
-        self.places = places
+    def __init__(self, places: Places, products: Products | None = None) -> None:
+        self.places, self.products = places, products
         self.counts = Counts()
 
     def numbers(self, batch: arrow.Batch) -> NDArray[np.int64]:
@@ -64,7 +65,12 @@ class Enricher:
 
     def batches(self, batches: Iterator[arrow.Batch]) -> Iterator[arrow.Batch]:
         for batch in batches:
-            yield arrow.Batch(batch.rows, [*batch.columns[:_FIRST], *columns(self.told(batch))])
+            if self.products is not None:
+                batch, _ = self.products.fill(batch)  # noqa: PLW2901
+            if self.places:
+                yield arrow.Batch(batch.rows, [*batch.columns[:_FIRST], *columns(self.told(batch))])
+            else:
+                yield batch
 
     def lines(self, records: Records) -> Iterator[bytes]:
         """The lines of a JSON file as they are, each with what is known of its address at the end.
@@ -80,12 +86,14 @@ class Enricher:
                 bad = decoder.told.unreadable
                 if batch is None:
                     continue
-                if not (sound and batch.rows == len(lines) and _fresh(batch)):
-                    lines = [made for line in lines for made in _without(line)]
-                told = self.told(batch)
-                yield b"".join(
-                    [line.rstrip()[:-1] + _suffix(of) for line, of in zip(lines, told, strict=True)]
-                )
+                again = bool(self.places) and not _fresh(batch)
+                if again or not sound or batch.rows != len(lines):
+                    lines = [made for line in lines for made in _without(line, _OURS if again else ())]
+                ends = list(map(_suffix, self.told(batch))) if self.places else [b"}\n"] * batch.rows
+                if self.products is not None:
+                    _, added = self.products.fill(batch)
+                    ends = [_said(of) + end if any(of) else end for of, end in zip(added, ends, strict=True)]
+                yield b"".join([line.rstrip()[:-1] + end for line, end in zip(lines, ends, strict=True)])
             if not decoder.told.records and decoder.told.unreadable > 1000:
                 raise UsageError(f"{records.source.name} holds no results of lzr ({decoder.told.first})")
 
@@ -148,13 +156,20 @@ def _suffix(told: Told) -> bytes:
     return found
 
 
-def _without(line: bytes) -> list[bytes]:
-    """The records in a line, mostly one or none, without what was said before."""
+def _said(added: tuple[str | None, ...]) -> bytes:
+    """What a reply says, as it stands within a record."""
+    return "".join(
+        [f',"{name}":{json_string(text)}' for name, text in zip(FILLED, added, strict=True) if text]
+    ).encode("ascii")
+
+
+def _without(line: bytes, names: tuple[str, ...]) -> list[bytes]:
+    """The records in a line, mostly one or none, without what was said before under these names."""
     if Decoder("json").batch(line) is None:
         return []
     made = []
     for record in msgspec.json.Decoder().decode_lines(line):
-        for name in _OURS:
+        for name in names:
             record.pop(name, None)
         made.append(json.dumps(record, separators=(",", ":")).encode("ascii"))
     return made

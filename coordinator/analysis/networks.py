@@ -211,6 +211,9 @@ class Places:
         self._together: dict[tuple[int, ...], int] = {}
         self.told: list[Told] = [UNKNOWN]
 
+    def __bool__(self) -> bool:
+        return bool(self._tables or self._databases)
+
     def find(self, joined: bytes) -> NDArray[np.int64]:
         """A number for each address of 16 bytes, end to end; `told` says what it means."""
         addresses = keys(joined)

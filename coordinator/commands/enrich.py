@@ -11,7 +11,7 @@ from coordinator.analysis.program import OK
 from lzr.errors import UsageError, two_dashes
 
 NAME = "enrich"
-_FLAGS = ("asn", "mmdb", "output", "format", "overwrite", "quiet", "help")
+_FLAGS = ("asn", "mmdb", "products", "output", "format", "overwrite", "quiet", "help")
 
 
 def main(argv: list[str]) -> int:
@@ -21,11 +21,13 @@ def main(argv: list[str]) -> int:
 
 def _run(argv: list[str]) -> int:
     options = _parser().parse_args(two_dashes(argv, _FLAGS))
-    if not options.asn and not options.mmdb:
-        raise UsageError("say what to look addresses up in: --asn ip2asn-combined.tsv.gz, --mmdb FILE.mmdb")
+    if not (options.asn or options.mmdb or options.products):
+        raise UsageError(
+            "say what to add: --asn ip2asn-combined.tsv.gz, --mmdb FILE.mmdb (system and country), --products"
+        )
     if options.file is None and sys.stdin is not None and sys.stdin.isatty():
         raise UsageError("name a file of results, as in: lzr enrich scan.json --asn ip2asn-combined.tsv.gz")
-    from coordinator.analysis import writing
+    from coordinator.analysis import identifying, writing
     from coordinator.analysis.enriching import Enricher
     from coordinator.analysis.networks import Places
     from coordinator.analysis.reading import Records, connect
@@ -34,7 +36,8 @@ def _run(argv: list[str]) -> int:
     form = writing.form_of(output, options.format)
     connection = connect(memory=1 << 28, files=True)
     inputs = (path, *options.asn, *options.mmdb)
-    enricher = Enricher(Places(options.asn, options.mmdb))
+    products = identifying.Products() if options.products else None
+    enricher = Enricher(Places(options.asn, options.mmdb), products)
     with (
         program.output(output, overwrite=options.overwrite, inputs=inputs) as to,
         program.Bar("read") as bar,
@@ -45,6 +48,10 @@ def _run(argv: list[str]) -> int:
             for lines in enricher.lines(records):
                 program.write_whole(to.descriptor, lines)
         elif records.form == "parquet":
+            if options.products:
+                raise UsageError(
+                    "--products reads lines: enrich the JSON lines, or export this to JSON first"
+                )
             records.register(connection, "lzr_records")
             enricher.joined(records, connection, "lzr_records")
             writing.write(connection, records, "lzr_enriched", to, form, "lzr")
@@ -78,6 +85,11 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--mmdb", action="append", default=[], metavar="FILE", help="a MaxMind DB of systems or countries"
+    )
+    parser.add_argument(
+        "--products",
+        action="store_true",
+        help="fill product, version, cpe, os and so on from the replies, as --enrich does in a scan",
     )
     parser.add_argument("-o", "--output", metavar="FILE", help="what to write; - or nothing is stdout")
     parser.add_argument("--format", choices=("parquet", "csv", "json"), help="default: by the name")

@@ -178,3 +178,29 @@ def test_mistakes_are_one_sentence(
     assert "holds no results" in capsys.readouterr().err
     assert enrich.main([str(scan), "-o", "/dev/full", "--format", "json", "--asn", str(table)]) == 2
     assert "No space left" in capsys.readouterr().err
+
+
+def test_products_from_the_replies(table: Path, tmp_path: Path) -> None:
+    """Of records that say nothing yet; what they say already stays, and so do all other fields."""
+    scan = tmp_path / "plain.json"
+    records = [*madescans.records(300), *madescans.hostile()]
+    for at, record in enumerate(records):
+        if at % 3:
+            record.pop("product", None)
+            record.pop("version", None)
+    scan.write_text("".join(map(madescans.line, records)))
+    for words in ([], ["--asn", str(table)]):
+        out, parquet = tmp_path / f"{len(words)}.json", tmp_path / f"{len(words)}.parquet"
+        assert enrich.main([str(scan), "--products", *words, "-o", str(out), "-q"]) == 0
+        assert enrich.main([str(scan), "--products", *words, "-o", str(parquet), "-q"]) == 0
+        after = [json.loads(line) for line in out.read_text().splitlines()]
+        for old, new in zip(records, after, strict=True):
+            assert {name: new[name] for name in old} == old
+            if old["fingerprint"] == "ssh":
+                assert new["product"] == "OpenSSH"
+                assert "openssh" in new["cpe"]
+            assert ("asn" in new) == (bool(words) and expected(new["saddr"])[0] is not None)
+        query = "SELECT product, version, cpe, os FROM read_parquet($1)"
+        found = duckdb.sql(query, params=[str(parquet)]).fetchall()
+        names = ("product", "version", "cpe", "os")
+        assert found == [tuple(record.get(name) for name in names) for record in after]
