@@ -49,13 +49,15 @@ def compared(
     before, _ = beside.given(old_metadata, old)
     now, _ = beside.given(new_metadata, new)
     parts = _listed(listed) if listed is not None else ()
-    records = 0
+    readings = []
     for table, path in (("old", old), ("new", new)):
         with Bar(f"reading {printable(path)}") as bar:
-            reading = load(connection, path, table, progress=bar)
-        tell(name, reading)
-        records = records or reading.records
-    asked = asking.known(now, before, records=records)
+            readings.append(load(connection, path, table, progress=bar))
+        tell(name, readings[-1])
+    asked = asking.known(now, before, records=readings[0].records, held=readings[1].records)
+    if readings[1].trouble():  # what it does not hold may have been asked, and have answered
+        asked = replace(asked, everything=False, parts=(), why="the file of the new scan is damaged")
+        parts = ()
     if parts:
         asked = replace(asked, parts=(*asked.parts, *parts), why="")
     with Bar("comparing", 1000) as bar:

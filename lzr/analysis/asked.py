@@ -114,10 +114,17 @@ def unfinished(metadata: Mapping[str, Any]) -> str:
     return ""
 
 
-def known(new: Mapping[str, Any] | None, old: Mapping[str, Any] | None = None, *, records: int = 0) -> Asked:
-    """What is known of the newer scan. old: metadata of the older one; records: how many its file holds.
+def known(
+    new: Mapping[str, Any] | None,
+    old: Mapping[str, Any] | None = None,
+    *,
+    records: int = 0,
+    held: int | None = None,
+) -> Asked:
+    """What is known of the newer scan.
 
-    Both metadata as `check` returns them.
+    old: metadata of the older one; both metadata as `check` returns them. records: how many the older file
+    holds; held: how many the newer one does, where that was counted.
     """
     if new is None:
         return Asked(why="there is no metadata of the new scan")
@@ -131,6 +138,8 @@ def known(new: Mapping[str, Any] | None, old: Mapping[str, Any] | None = None, *
     why = unfinished(new)
     if not why and options.get("output_filter"):
         why = "its records were filtered"
+    if not why and held is not None and held < _written(new):
+        why = "its file holds fewer records than it made"
     if not why and not _same_lists(new, old):
         why = "it had other lists of networks, or those of the old scan are not known"
     if why:
@@ -174,6 +183,14 @@ def _counted(metadata: Mapping[str, Any]) -> int:
     """Records that the scan itself made: a file with more holds those of other scans too."""
     total = _section(metadata, "counters").get("TotalResponses")
     return total if type(total) is int else 0
+
+
+def _written(metadata: Mapping[str, Any]) -> int:
+    """Records that have to be in the file of a scan, at least."""
+    if not _section(metadata, "options").get("only_data_record"):
+        return _counted(metadata)
+    data = _section(metadata, "counters").get("Data")
+    return data if type(data) is int else 0
 
 
 def swept(metadata: Mapping[str, Any]) -> tuple[Part, ...]:

@@ -115,6 +115,7 @@ def test_nothing_changed_is_status_0(run: Run) -> None:
 
 
 HERE = "10.0.0.1", 80
+FEW = {"TotalResponses": 1, "Data": 1}
 
 
 @pytest.mark.parametrize(
@@ -130,14 +131,14 @@ HERE = "10.0.0.1", 80
         ([a_record(*HERE, ackingFirewall=True)], None, ("gone", "acking_firewall")),
         ([silent(*HERE, sa_only=True)], None, ("not_asked", "open, and asked nothing")),
         ([], None, ("not_asked", "no record")),
-        ([], metadata(), ("gone", "no answer")),
-        ([], metadata(**SWEEP), ("gone", "no answer")),
+        ([], metadata(counters=FEW), ("gone", "no answer")),
+        ([], metadata(**SWEEP, counters=FEW), ("gone", "no answer")),
         ([], metadata(**{**SWEEP, "ending": {"status": 1}}), ("not_asked", "no record")),
         ([], metadata(input={"sha256": "other"}), ("not_asked", "no record")),
         ([silent(*HERE)], metadata(scan={"handshakes": ["tls"]}), ("not_asked", "not asked with http")),
         ([silent(*HERE, "sa")], metadata(scan={"handshakes": ["tls"]}), ("gone", "no_syn_ack")),
-        ([], metadata(scan={"handshakes": ["tls"]}, options__only_data_record=True), ("not_asked", "not "
-        "asked with http")),
+        ([], metadata(scan={"handshakes": ["tls"]}, options__only_data_record=True, counters=FEW),
+         ("not_asked", "not asked with http")),
     ],
 )  # fmt: skip
 def test_gone_only_where_it_was_asked_for(
@@ -149,6 +150,24 @@ def test_gone_only_where_it_was_asked_for(
     )
     assert found(objects) == {HERE: expected}
     assert status == (1 if expected[0] == "gone" else 0)
+
+
+def test_a_file_that_lost_records_calls_nothing_gone(run: Run, tmp_path: Path, capsys: Any) -> None:
+    """However whole its metadata say that the scan was."""
+    old, new = [a_record("10.0.0.1", 80), a_record("10.0.0.2", 80)], [a_record("10.0.0.2", 80)]
+    whole = metadata(**SWEEP, counters={"TotalResponses": 1})
+    status, objects, _ = run(old, new, meta=whole)
+    assert (status, found(objects)) == (1, {HERE: ("gone", "no answer")})
+    status, objects, _ = run(old, new, meta=metadata(**SWEEP, counters={"TotalResponses": 2}))
+    assert (status, found(objects)) == (0, {})
+    assert "fewer records" in objects[-1]["summary"]["notes"][0]
+    (tmp_path / "asked").write_text("10.0.0.0/8\n")
+    (tmp_path / "new.metadata.json").write_text(json.dumps(whole))
+    with (tmp_path / "new.json").open("a") as file:
+        file.write('{"saddr":"10.0.0.1","da')
+    words = ("--asked", str(tmp_path / "asked"), str(tmp_path / "old.json"), str(tmp_path / "new.json"))
+    assert diff.main(list(words)) == 0
+    assert "damaged" in capsys.readouterr().out
 
 
 def test_what_a_list_says_was_asked_is(run: Run, tmp_path: Path) -> None:

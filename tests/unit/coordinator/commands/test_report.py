@@ -78,7 +78,9 @@ def test_an_older_scan_and_metadata_beside_it(tmp_path: Path) -> None:
         tmp_path / "newer.json",
         [a_record("10.0.0.2", 80, product="a", version="2"), a_record("10.0.0.3", 81)],
     )
-    (tmp_path / "newer.metadata.json").write_text(json.dumps(metadata(**SWEEP)))
+    (tmp_path / "newer.metadata.json").write_text(
+        json.dumps(metadata(**SWEEP, counters={"TotalResponses": 2}))
+    )
     text = words(made(tmp_path / "page.html", newer, older, "--static", "--title", "Office <b>"))
     for told in (
         "Office <b>", "1 appeared", "1 gone asked for, and no answer", "1 changed", "0 not asked again",
