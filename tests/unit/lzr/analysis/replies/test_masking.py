@@ -217,9 +217,9 @@ def test_masking_takes_linear_time(part: bytes) -> None:
         data = (part * size)[: size * 2]
         best = 9.0
         for _ in range(3):
-            began = time.perf_counter()
+            began = time.process_time()
             mask(data)
-            best = min(best, time.perf_counter() - began)
+            best = min(best, time.process_time() - began)
         return best
 
     assert cost(64_000) < 100 * max(cost(4_000), 2e-4)
