@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import fcntl
 import json
@@ -191,7 +192,7 @@ def test_who_is_ended_leaves_nothing(number: int, tmp_path: Path) -> None:
     lines = "".join(map(madescans.line, madescans.records(500))).encode()
     process.stdin.write(lines * 20)
     process.stdin.flush()
-    until(lambda: any("deleted" in os.readlink(path) for path in Path(f"/proc/{process.pid}/fd").iterdir()))
+    until(lambda: writes_into(process.pid, tmp_path))
     process.send_signal(number)
     process.stdin.close()
     assert process.stderr is not None
@@ -199,7 +200,19 @@ def test_who_is_ended_leaves_nothing(number: int, tmp_path: Path) -> None:
     process.stderr.close()
     assert process.wait(60) in (130, -9), told
     assert told == b""
-    assert left(tmp_path) == set()
+    # Where the file system has no files without a name, one that is killed leaves a hidden one.
+    assert {
+        name for name in left(tmp_path) if number != signal.SIGKILL or not name.endswith(".part")
+    } == set()
+
+
+def writes_into(pid: int, folder: Path) -> bool:
+    """Whether a process has a file in a folder open, with a name or without."""
+    for descriptor in Path(f"/proc/{pid}/fd").iterdir():
+        with contextlib.suppress(FileNotFoundError):
+            if os.readlink(descriptor).startswith(f"{folder}/"):
+                return True
+    return False
 
 
 def until(true: Callable[[], bool]) -> None:
@@ -276,7 +289,9 @@ def test_a_follower_that_is_interrupted_writes_what_it_has(tmp_path: Path) -> No
 def at_end(pid: int, path: Path) -> bool:
     """Whether a process has read all of a file."""
     for descriptor in Path(f"/proc/{pid}/fd").iterdir():
-        if os.readlink(descriptor) == str(path):
+        with contextlib.suppress(FileNotFoundError):
+            if os.readlink(descriptor) != str(path):
+                continue
             (place,) = re.findall(
                 r"^pos:\s*(\d+)", Path(f"/proc/{pid}/fdinfo/{descriptor.name}").read_text(), re.M
             )
