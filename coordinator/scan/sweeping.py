@@ -26,13 +26,14 @@ from lzr.sweep.dealing import Closed, Dealing, Verdict
 from lzr.sweep.heat import Heat
 from lzr.sweep.share import Share
 
-_BATCH = 2048  # pairs in one message
+_BATCH = 4096  # pairs in one message
 _STRIDE = 0.016
 """Seconds between two batches of stretches, which the workers ask slice by slice (`lzr.sweep.spread`): a turn
 of the coordinator costs as much as some hundred SYNs.
 `benchmarks.beside`, 1 % answering, 50,000 a second: with 3 ms the coordinator took 1.6 s of CPU beyond its
 start, with 12 ms 0.8 s."""
 _LEAST_STRIDE = 0.003  # where the rate brings several messages in _STRIDE: for four
+_AHEAD = 0.3  # seconds' worth of pairs that the workers may have and not have sent
 _HASTE = 1.25  # how much quicker than the rate a stretch is asked: who is late catches up
 DEPTH = 0.1
 """Seconds' worth of pairs that are dealt at once at most, where the coordinator was held up: they are asked
@@ -116,6 +117,8 @@ class Sweeping:
         if now < self._next:
             return False
         workers = self._workers() if self._feeder.has_room else []
+        if pacer.rate is not None and dealing.unsent > max(_AHEAD * pacer.rate, 2 * _BATCH * len(workers)):
+            workers = []  # they have enough; who ends the scan or sets another rate does not wait for it
         room = pacer.allowance(now)
         span, stride = self._over(room)
         while workers and room > 0:
@@ -125,7 +128,9 @@ class Sweeping:
                 break
             stretch, skip = taken
             bits = np.packbits(skip) if skip.any() else b""
-            message = messages.Stretch(stretch.number, stretch.first, stretch.count, span, bits)
+            message = messages.Stretch(
+                stretch.number, stretch.first, stretch.count, int(now * 1e9), span, bits
+            )
             if not try_feed(worker, messages.pack(message)):
                 dealing.give_back(stretch)
                 workers.remove(worker)

@@ -112,13 +112,14 @@ class Targets(Message, frozen=True):
 
 
 class Stretch(Message, frozen=True):
-    """Places of a sweep's share to be asked, over `span` ns. skip: a bit for each, 1: not this one; nothing
-    where all are."""
+    """Places of a sweep's share to be asked from `begin` (ns, monotonic) on, over `span` ns. skip: a bit for
+    each, 1: not this one; nothing where all are."""
 
     columns = {"skip": _BYTE}
     number: Number
     first: Number
     count: Annotated[int, Meta(ge=1, le=1 << 16)]
+    begin: Number
     span: Annotated[int, Meta(ge=0, le=1_000_000_000)]
     skip: Rows
 

@@ -51,7 +51,8 @@ class Verdict:
 
 
 _SPOKEN = np.isin(
-    np.arange(Verdict.COUNT), (Verdict.ANSWERED, Verdict.REFUSED, Verdict.NO_WAY, Verdict.BEFORE)
+    np.arange(Verdict.COUNT),
+    (Verdict.ANSWERED, Verdict.REFUSED, Verdict.NO_WAY, Verdict.BLOCKED, Verdict.BEFORE),
 )
 """Of whom nothing better is to come: a router's word may yet be followed by the host's own."""
 
@@ -81,7 +82,7 @@ class Closed:
 
 class Dealing:
     """repeats: answers of pairs that had one. late: those of pairs whose time was over, or that were never
-    asked."""
+    asked. unsent: pairs of stretches that are given and not sent."""
 
     def __init__(
         self,
@@ -101,6 +102,7 @@ class Dealing:
         self.total = total
         self.next = begin
         self.repeats = self.late = 0
+        self.unsent = 0
         self._cooldown, self._probes, self._pause = cooldown, probes, pause
         self._done = done
         self._base = begin  # place of the first verdict
@@ -153,6 +155,7 @@ class Dealing:
                 stretch.sent_at, stretch.more = now, 0
                 continue
             stretch.worker, stretch.sent_at = worker, None
+            self.unsent += stretch.count
             return stretch, skip
         while most > 0 and self.next < self.total:
             stretch = self._new(min(most, self.total - self.next))
@@ -161,12 +164,14 @@ class Dealing:
                 stretch.sent_at, stretch.more = now, 0
                 continue
             stretch.worker = worker
+            self.unsent += stretch.count
             return stretch, skip
         return None
 
     def give_back(self, stretch: Stretch) -> None:
         """It could not be given after all: the next one to be taken."""
         stretch.worker = ""
+        self.unsent -= stretch.count
         self._again.appendleft(stretch)
 
     def sent(self, number: int, worker: str, now: float) -> bool:
@@ -175,6 +180,7 @@ class Dealing:
         if stretch is None or stretch.worker != worker or stretch.sent_at is not None:
             return False
         stretch.sent_at = now
+        self.unsent -= stretch.count
         return True
 
     def left(self, worker: str, told: float, *, lost: bool) -> int:
@@ -189,6 +195,7 @@ class Dealing:
             or (lost and stretch.sent_at is not None and stretch.sent_at > told - AGAIN)
         ]
         for stretch in found:
+            self.unsent -= stretch.count if stretch.sent_at is None else 0
             stretch.worker = ""
             stretch.sent_at = None
             self._again.append(stretch)

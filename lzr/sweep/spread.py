@@ -46,10 +46,13 @@ class Spread(Generic[T]):
         self._parts: deque[Part[T]] = deque()
         self._until = 0  # the last part's time ends then
 
-    def put(self, what: T, count: int, span: int, now: int) -> None:
-        """A part of so many pairs, over `span` ns from now, or from the end of the last; 0: at once."""
+    def put(self, what: T, count: int, span: int, begin: int) -> None:
+        """A part of so many pairs, over `span` ns from `begin`, or from the end of the last; 0: at once.
+
+        What comes late is due at once: whoever takes it does not fall behind.
+        """
         slices = max(1, span // SLICE)
-        begin = max(now, self._until) if span else now
+        begin = max(begin, self._until) if span else begin
         self._parts.append(Part(what, count, begin, slices))
         self._until = begin + span
         self.waiting += count

@@ -207,7 +207,8 @@ class Engine:
             self.flush()
         work += self._receive(now)
         if self._icmp is not None and self.sweeper is not None and 0 in self.rings:
-            self._icmp.note_news(self.sweeper.hear_errors(*self._icmp.take(now), now))
+            quoted, kinds = self._icmp.take(now)
+            self._icmp.note_news(self.sweeper.hear_errors(quoted, kinds, now) if len(quoted) else 0)
         self._see_to_refused(now)
         seen = min(now, now - wall + self._waiting_since) if self._waiting_since else now
         self.looked = seen
@@ -308,9 +309,15 @@ class Engine:
             self.transmit.queue(syns)
         return before - self._to_ask
 
-    def heard(self) -> list[messages.Heard]:
-        """What the coordinator is to be told of a sweep."""
-        return [] if self.sweeper is None else self.sweeper.reports(left=not self.transmit.held)
+    def heard(self, *, last: bool = False) -> list[messages.Heard]:
+        """What the coordinator is to be told of a sweep: now and then, since each time costs it a turn.
+
+        last: all of it, now.
+        """
+        sweeper = self.sweeper
+        if sweeper is None or not (last or sweeper.telling(self._now)):
+            return []
+        return sweeper.reports(self._now, left=not self.transmit.held)
 
     def flush(self, *, all_of_it: bool = False) -> None:
         """Put the table's frames on the wire. all_of_it: more than the budget allows too."""

@@ -33,6 +33,8 @@ Rows = NDArray[Any]
 
 _REMEMBERED = 1 << 16
 _TOLD = 1 << 15  # rows in one report
+_TELL = 20_000_000  # ns between two times that the coordinator is told; a round trip is longer, mostly
+_MANY = 16  # batches of answers that are told at once
 _SLICES = 16  # of the time in which an answer counts as soon to come
 _SHARED = ("peer_hi", "peer_lo", "own_hi", "own_lo", "peer_port", "own_port")
 
@@ -50,6 +52,7 @@ class Sweeper:
         self._syns = Syns(share, own, self._cookies)
         self.to_ask: Spread[messages.Stretch] = Spread()
         self._made: Rows = np.empty(0, FRAME)  # the SYNs of the stretch that is being asked
+        self._tell_at = 0
         self._begun: list[int] = []  # numbers of stretches whose last SYN was made
         self._rows: list[Rows] = []
         self._verdicts: list[NDArray[np.uint8]] = []
@@ -68,9 +71,9 @@ class Sweeper:
 
     # --- asking --------------------------------------------------------------------------------------------
 
-    def put(self, stretch: messages.Stretch, now: int) -> None:
+    def put(self, stretch: messages.Stretch) -> None:
         """A stretch to be asked in its turn."""
-        self.to_ask.put(stretch, stretch.count, stretch.span, now)
+        self.to_ask.put(stretch, stretch.count, stretch.span, stretch.begin)
 
     def ask(self, most: int, ways: Ways, now: int) -> Rows:
         """FRAME rows: the SYNs to at most so many of the pairs that are due."""
@@ -146,7 +149,11 @@ class Sweeper:
             self._rows.append(rows)
             self._verdicts.append(verdicts)
 
-    def reports(self, *, left: bool) -> list[messages.Heard]:
+    def telling(self, now: int) -> bool:
+        """Whether there is so much to tell, or for so long, that it should be told now."""
+        return now >= self._tell_at or len(self._rows) > _MANY
+
+    def reports(self, now: int, *, left: bool) -> list[messages.Heard]:
         """What the coordinator is to be told now. left: all SYNs that were made have left."""
         begun: list[int] = []
         if left:
@@ -156,6 +163,7 @@ class Sweeper:
         rows = join(self._rows) if self._rows else np.empty(0, TARGET)
         verdicts = np.concatenate([np.empty(0, np.uint8), *self._verdicts])
         self._rows, self._verdicts = [], []
+        self._tell_at = now + _TELL
         ends = range(_TOLD, max(1, len(rows)) + _TOLD, _TOLD)
         # What is sent comes with the last answers, not before them: a stretch that is sent may be over.
         return [

@@ -32,6 +32,9 @@ _WIDTH = 1536
 §2.4)."""
 
 
+_NONE = np.empty(0, FRAME), np.empty(0, np.uint8)
+
+
 class Unreachable:
     """sockets: datagrams from the IP header on, one for each family that is swept."""
 
@@ -48,7 +51,7 @@ class Unreachable:
         """What the errors are about that have come: FRAME rows, and their kinds (`lzr.packet.icmp`)."""
         if now < self._next:
             self._taken = 0
-            return np.empty(0, FRAME), np.empty(0, np.uint8)
+            return _NONE
         self._next = now + _EVERY
         lengths: list[int] = []
         for at, sock in enumerate(self._sockets):
@@ -62,6 +65,8 @@ class Unreachable:
                     break
         count = self._taken = len(lengths)
         self._more = count >= self._most
+        if not count:
+            return _NONE
         widest = max(lengths, default=0)
         return quoted(self._block[:count, :widest], np.array(lengths, np.int64))
 

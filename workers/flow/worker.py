@@ -133,7 +133,7 @@ class FlowWorker:
             if self._ordered:
                 self._read_orders()
             self._ordered = True
-            self._read_feed(start)
+            self._read_feed()
             if self._light:
                 work = engine.begin(start, time.time_ns())
             else:
@@ -153,8 +153,6 @@ class FlowWorker:
             self._light = work < SMALL and not self._stopping and self._rest(now)
         if self._engine.rings:
             self._engine.finish()
-        for heard in self._engine.heard():
-            self._report(heard)
         self._send_stats(last=True)
         self._context.destroy(linger=1000)
 
@@ -214,7 +212,7 @@ class FlowWorker:
 
     # --- messages --------------------------------------------------------------------------------------
 
-    def _read_feed(self, now: int) -> None:
+    def _read_feed(self) -> None:
         self._drained = False
         while self._hurrying > 0 or self._has_room():
             message = channels.try_receive(self._feed, messages.FEED)
@@ -228,7 +226,7 @@ class FlowWorker:
                 case messages.Targets(rows=rows):
                     self._engine.backlog.put(rows)
                 case messages.Stretch() if self._engine.sweeper is not None:
-                    self._engine.sweeper.put(message, now)
+                    self._engine.sweeper.put(message)
 
     def _read_orders(self) -> None:
         while (message := channels.try_receive(self._orders, messages.FLOW_ORDERS)) is not None:
@@ -316,7 +314,10 @@ class FlowWorker:
         self._reports.send_multipart(messages.pack(report, self._name, self._token))
 
     def _send_stats(self, *, last: bool = False) -> None:
-        """Report the figures. last: the process is about to end."""
+        """Report the figures, and before them who has answered: `looked_ns` says that this is told. last: the
+        process is about to end."""
+        for heard in self._engine.heard(last=True):
+            self._report(heard)
         engine, table = self._engine, self._engine.table
         rings = engine.rings.values()
         usage = resource.getrusage(resource.RUSAGE_SELF)

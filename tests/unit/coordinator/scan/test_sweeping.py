@@ -155,4 +155,18 @@ def test_the_rate_holds_where_the_loop_is_late(monkeypatch: pytest.MonkeyPatch) 
     swept = made(feeding.feeder, Workers(monkeypatch, 1 << 20), 1 << 16)
     for turn in range(100):
         swept.deal(turn * 0.05)
+        for stretch in [one for one in swept.dealing._open if one.sent_at is None]:
+            assert swept.dealing.sent(stretch.number, stretch.worker, turn * 0.05)
     assert 0.95 * RATE * 5 < swept.dealing.next < 1.02 * RATE * 5
+
+
+def test_workers_that_have_enough_get_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is dealt and not sent is some tenths of a second's worth, however much the workers would take."""
+    feeding = Feeding(0, RATE * 10)
+    feeding.feeder.pacer = Pacer(RATE * 10, 0.0, sweeping.DEPTH)
+    feeding.open_all()
+    swept = made(feeding.feeder, Workers(monkeypatch, 1 << 20), 1 << 20)
+    for turn in range(200):
+        swept.deal(turn * 0.02)
+    assert swept.clogged
+    assert RATE < swept.dealing.unsent < RATE * 10

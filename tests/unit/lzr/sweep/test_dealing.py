@@ -265,3 +265,22 @@ def test_after_a_death_all_is_asked_again_that_it_may_not_have_told() -> None:
     dealing.sent(numbers[1], "flow-0.1", 2.1 - AGAIN)
     assert dealing.left("flow-0.1", 2.0, lost=True) == 10
     assert given(dealing, "flow-1.1", 5.0)[2] == list(range(10, 20))
+
+
+def test_what_is_given_and_not_sent_is_counted() -> None:
+    dealing = Dealing(100, cooldown=8.0)
+    first, second, third = (dealing.take(10, worker, 0.0) for worker in "aba")
+    assert first is not None
+    assert second is not None
+    assert third is not None
+    assert dealing.unsent == 30
+    dealing.give_back(third[0])
+    assert dealing.unsent == 20
+    assert dealing.sent(first[0].number, "a", 0.0)
+    assert not dealing.sent(first[0].number, "a", 0.0)
+    assert dealing.unsent == 10
+    dealing.left("b", 0.1, lost=True)  # and what "a" sent is asked again too
+    assert dealing.unsent == 0
+    again = [dealing.take(10, "a", 0.2) for _ in range(3)]
+    assert dealing.unsent == 30
+    assert {taken[0].number for taken in again if taken is not None} == {1, 2, 3}
