@@ -13,6 +13,7 @@ from collections.abc import Callable
 from time import monotonic
 from typing import Any, Protocol
 
+import numpy as np
 from numpy.typing import NDArray
 
 from coordinator.guard.guard import Guard, GuardError
@@ -70,11 +71,12 @@ class Following:
         if not len(rows):
             return False
         now = self._clock()
-        low, high = int(rows["own_port"].min()), int(rows["own_port"].max())
+        ports = rows["own_port"]
+        low, high = int(np.minimum.reduce(ports)), int(np.maximum.reduce(ports))
         if low < self.ports[0] or high > self.ports[1]:
             self._port(low if low < self.ports[0] else high, now)
         hi, lo = rows["own_hi"], rows["own_lo"]
-        if (lo == lo[0]).all() and (hi == hi[0]).all():
+        if not np.count_nonzero(lo != lo[0]) and not np.count_nonzero(hi != hi[0]):
             hi, lo = hi[:1], lo[:1]
         for address in set(zip(hi.tolist(), lo.tolist(), strict=True)) - self._known:
             self._known.add(address)

@@ -363,9 +363,10 @@ class Intake:
             self.waiting += len(rows)
 
     def _keep(self, rows: Rows, keep: NDArray[np.bool_], fate: str) -> Rows:
-        if keep.all():
+        kept = np.count_nonzero(keep)
+        if kept == len(rows):
             return rows
-        setattr(self.fates, fate, getattr(self.fates, fate) + int(len(rows) - np.count_nonzero(keep)))
+        setattr(self.fates, fate, getattr(self.fates, fate) + len(rows) - int(kept))
         if fate != "surplus":  # a scan that is resumed may go on with those
             self.ended.append(rows["line"][~keep])
         return pick(rows, keep)

@@ -41,10 +41,12 @@ class OwnSources:
         for rows in backlog:
             if len(self.seen) >= MOST_SOURCES:
                 break
+            if self._halves and _all_from(rows, *self._halves[0]):
+                continue
             strange = rows["syn"] != Opening.OURS
             for high, low in self._halves:  # of one address, mostly: cheaper than to look them up
                 strange &= (rows["own_lo"] != low) | (rows["own_hi"] != high)
-            if not strange.any():
+            if not np.count_nonzero(strange):
                 continue
             new = pick(rows, np.flatnonzero(strange)[:_LOOKED_AT])
             for half in dict.fromkeys(zip(new["own_hi"].tolist(), new["own_lo"].tolist(), strict=True)):
@@ -61,7 +63,7 @@ class OwnSources:
 
         codes: (n,) numbers of ways that targets take. known: addresses that are in use anyway.
         """
-        if len(codes) and int(codes[0]) in self._taken and (codes == codes[0]).all():
+        if len(codes) and int(codes[0]) in self._taken and not np.count_nonzero(codes != codes[0]):
             return [], []
         fresh = [code for code in np.flatnonzero(np.bincount(codes)).tolist() if code not in self._taken]
         self._taken.update(fresh)
@@ -74,6 +76,11 @@ class OwnSources:
     def forget_ways(self) -> None:
         """The table of ways is another one: its numbers have other meanings."""
         self._taken.clear()
+
+
+def _all_from(rows: Rows, high: int, low: int) -> bool:
+    """Whether one address of ours is that of all TARGET rows: a few microseconds, where it mostly is."""
+    return not np.count_nonzero(rows["own_lo"] != low) and not np.count_nonzero(rows["own_hi"] != high)
 
 
 def is_own(text: str) -> bool:

@@ -23,6 +23,11 @@ class Acknowledgements:
         self._much = False  # acknowledge at once: a large batch was written, and workers may wait for that
         self._due = 0.0
 
+    @property
+    def pending(self) -> bool:
+        """Whether workers are to be told something, now or later."""
+        return self._to_tell
+
     def note(self, written: Iterable[tuple[int, int]], inputs: int) -> None:
         """written: by number of a worker, its last message of which all is. inputs: that got their fate."""
         last = dict(written)

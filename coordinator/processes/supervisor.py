@@ -135,16 +135,17 @@ class Supervisor:
 
     # --- what has happened ---------------------------------------------------------------------------------
 
-    def reports(self, *, forkserver: bool = True) -> Iterator[Report]:
+    def reports(self, *, told: bool = True) -> Iterator[Report]:
         """What has happened, in an order in which it can be handled; what is not taken comes the next time.
 
-        forkserver: whether it may have something to tell. What a process had reported comes before its death.
-        A message that cannot be is not among them (see `refuse`). Raises ChildProcessError when the fork
-        server is gone.
+        told: whether the fork server may have something to tell, or children have printed. What a process had
+        reported comes before its death. A message that cannot be is not among them (see `refuse`). Raises
+        ChildProcessError when the fork server is gone.
         """
-        self.pool.printed.read()  # also so that nobody waits for room to print
+        if told:
+            self.pool.printed.read()  # also so that nobody waits for room to print
         deaths: list[Report] = []
-        for event in self.pool.events() if forkserver else ():
+        for event in self.pool.events() if told else ():
             self._tell(f"{event.name} {event.event}: pid {event.pid}")
             if event.event == "spawned":
                 self._arrived.append(Spawned(event.name, event.pid))

@@ -179,7 +179,7 @@ class Feeder:
         self._paced.begun += len(rows)
         rows = self._only(rows, self._admit(rows))
         opening = rows["syn"] == Opening.OURS
-        if opening.any():
+        if np.count_nonzero(opening):
             rows = self._address(rows, opening)
         self._enqueue(rows)
         return True
@@ -212,7 +212,7 @@ class Feeder:
     def _only(self, rows: Rows, kinds: NDArray[np.uint8]) -> Rows:
         """The rows that can be reached. The others get their fate: unroutable, by the kind of their way."""
         keep = kinds < Kind.NONE
-        if keep.all():
+        if np.count_nonzero(keep) == len(rows):
             return rows
         self._settled(self._ledger.withdraw(rows["ticket"][~keep]))
         for kind, why in Kind.WHY.items():

@@ -46,7 +46,7 @@ from lzr.sweep.dealing import Dealing
 _BREATH = 0.003  # slept after being woken with little to do: what comes meanwhile costs no turn of its own
 _STRIDE = 0.003  # between two batches of paced targets
 _STUCK = 0.002  # until another try to feed a worker that had no room
-_FIGURES = 0.05  # between two looks at the figures
+_UPKEEP = 0.05  # between two rounds of `_look_around`: with 1,000 lines a second there are 75 turns a second
 _IDLE = 0.25  # the longest wait
 _JUDGED_OVER = 0.5  # over which it is judged what held work back
 _END_SECONDS = 2.0  # for the workers to end by themselves
@@ -146,10 +146,13 @@ class Loop:
         self._gone = False  # the reader of our output has gone
         self._abandoned = False
         self._deadline = None if options.max_runtime is None else now + float(options.max_runtime)
-        self._figures_due = 0.0
+        self._upkeep_due = 0.0
+        self._routes_due = 0.0
         self._judged = now
         self._busy = 0
-        self._born = True  # the fork server may have something to tell
+        self._others: frozenset[int] = frozenset()  # descriptors of signals, console and guard
+        self._telling: tuple[int, ...] = ()  # those, and all others but the input's and the reports'
+        self._told = True  # one of `_telling` was readable
         self._polls: dict[tuple[int, ...], select.poll] = {}
         self.totals.shards = job.shards
         self.totals.sweep = bool(options.target_ports)
@@ -221,32 +224,33 @@ class Loop:
 
     def _turns(self) -> None:
         touched = True
-        descriptors = [self._signals.fileno, *self.console.filenos(), *self._guarded.filenos()]
+        self._others = frozenset((self._signals.fileno, *self.console.filenos(), *self._guarded.filenos()))
+        forkserver, printed = self.pool.forkserver.fileno(), self.pool.printed.descriptor
+        self._telling = (forkserver, printed, self.departure.routing.fileno(), *self._others)
         while not (self._finished or self._gone or self.accounts.enough):
             if self._signals.count > self._interrupted:
                 self._heed_signal()
             else:
                 self._stop_if_asked()
                 now = time.monotonic()
-                self._alerts.look(now)
                 for command in self.console.tick(now, time.time(), touched=touched):
                     self._obey(command, now)
                 if not self._quitting:
-                    touched = self._turn(descriptors, self.console.patience(now))
+                    touched = self._turn(self.console.patience(now))
             if self._quitting:
                 self._abandon()
                 return
 
-    def _turn(self, others: list[int], patience: float) -> bool:
+    def _turn(self, patience: float) -> bool:
         """One turn; then wait at most `patience` seconds, or until something happens.
 
-        others: descriptors to wait for besides ours. Returns whether one of them is what happened.
+        Returns whether it is a signal, the guard, or somebody who asks the console.
         """
         now = time.monotonic()
         self._take_reports(now)
         self._look_at_shards()
-        self._look_at_routes(now)
-        self._look_up_names()
+        if self._told or self.departure.changed or now >= min(self._upkeep_due, self._routes_due):
+            self._look_around(now)
         worked = False
         if not self.totals.paused:
             room = self.feeder.has_room
@@ -259,17 +263,26 @@ class Loop:
             self.reading.stop_reading_ahead()
         if self.sweeping is not None:
             self.sweeping.close(now)
-        self.acknowledgements.tell(now, urgent=self.supervisor.machine.moving)
+        if self.acknowledgements.pending:
+            self.acknowledgements.tell(now, urgent=self.supervisor.machine.moving)
+        finished = self._finished
+        if finished:
+            self._look_around(now)
+        self._busy += int((time.monotonic() - now) * 1e9)
+        return not finished and self._wait(min(patience, _IDLE), now, worked)
+
+    def _look_around(self, now: float) -> None:
+        """Look after what lines and results do not wait for: alerts, routes, names, checkpoint, figures."""
+        self._upkeep_due = now + _UPKEEP
+        self._alerts.look(now)
+        self._look_at_routes(now)
+        self._routes_due = now + self.departure.routing.wait(now)
+        self._look_up_names()
         if self.pool.priority.lowered and self.reading.ended:
             self.pool.restore_priority()
         self._save(now)
         self._keep_bounds(now)
-        finished = self._finished
-        if finished or now >= self._figures_due:
-            self._figures_due = now + _FIGURES
-            self._update_totals(now)
-        self._busy += int((time.monotonic() - now) * 1e9)
-        return not finished and self._wait(others, min(patience, _IDLE), now, worked)
+        self._update_totals(now)
 
     @property
     def _finished(self) -> bool:
@@ -291,6 +304,7 @@ class Loop:
         """Order the children to end and wait for them for a bounded time; the pool ends those that are
         left."""
         outputs = self.accounts.outputs
+        self._say_refused()
         with contextlib.suppress(ChildProcessError):  # the fork server has died: its children do too
             for report in self.supervisor.end(_END_SECONDS):
                 self._take_last(report)
@@ -397,7 +411,7 @@ class Loop:
     # --- reports ---------------------------------------------------------------------------------------
 
     def _take_reports(self, now: float) -> None:
-        for report in self.supervisor.reports(forkserver=self._born):
+        for report in self.supervisor.reports(told=self._told):
             match report:
                 case Stats(name, figures):
                     self._take_figures(figures, now)
@@ -510,6 +524,9 @@ class Loop:
             self.checkpoint.tick(
                 now, outputs.descriptors, outputs.state, lambda: self._summary(now), self.console.note
             )
+        self._say_refused()
+
+    def _say_refused(self) -> None:
         for sentence in self.intake.refused:
             self.console.note(sentence)
         self.intake.refused.clear()
@@ -575,26 +592,25 @@ class Loop:
 
     # --- waiting ---------------------------------------------------------------------------------------
 
-    def _wait(self, others: list[int], seconds: float, now: float, worked: bool) -> bool:
-        """Wait at most `seconds` until something happens; whether one of `others` is what happened.
+    def _wait(self, seconds: float, now: float, worked: bool) -> bool:
+        """Wait at most `seconds` until something happens; whether one of `_others` is what happened.
 
         worked: the last turn did something. Descriptors are left out that would wake us for nothing now.
         """
-        forkserver = self.pool.forkserver.fileno()
-        awaited = [forkserver, self.pool.printed.descriptor, *others, *self.intake.awaited]
-        awaited.append(self.departure.routing.fileno())
-        seconds = min(seconds, self.departure.routing.wait(now))
-        resting = 0.0
+        told = self._telling if not self.intake.parked else (*self._telling, *self.intake.awaited)
+        awaited = told
+        seconds = min(seconds, max(0.0, self._routes_due - now))
+        rest, resting = self.reading.rest(now), 0.0
         if not self.totals.paused and self.feeder.has_room:
-            resting = self.reading.rest(now)
+            resting = rest
             if resting:  # reports can wait as long
                 seconds = min(seconds, resting)
             else:
-                awaited += self.reading.filenos()
+                awaited = (*awaited, *self.reading.filenos())
                 seconds = 0.0 if self.reading.pending else seconds
             seconds = 0.0 if self.intake.pending else seconds
         if not resting and not (self.sweeping is not None and self.sweeping.resting(now)):
-            awaited.append(self.pool.wakeup)
+            awaited = (*awaited, self.pool.wakeup)
         if self.intake.backlog and not self.totals.paused:
             seconds = min(seconds, max(self.pacer.wait(now), _STRIDE))
         if self.feeder.waiting:
@@ -606,16 +622,16 @@ class Loop:
         due = self.acknowledgements.wait(now)
         if due is not None:
             seconds = min(seconds, due)
-        more = self.intake.backlog or self.feeder.waiting or not self.reading.rest(now)
+        more = self.intake.backlog or self.feeder.waiting or not rest
         if self.sweeping is not None and self.pacer.rate is not None:
             more = self.feeder.waiting
         if self.supervisor.unread or (worked and more):
             seconds = 0.0
-        ready = {fd for fd, _ in self._poll(tuple(awaited)).poll(seconds * 1000)}
+        ready = [descriptor for descriptor, _ in self._poll(awaited).poll(seconds * 1000)]
         if seconds > _BREATH and not resting:
             time.sleep(_BREATH)
-        self._born = forkserver in ready
-        return not ready.isdisjoint(others)
+        self._told = any(descriptor in told for descriptor in ready)
+        return self._told and not self._others.isdisjoint(ready)
 
     def _poll(self, descriptors: tuple[int, ...]) -> select.poll:
         found = self._polls.get(descriptors)

@@ -93,6 +93,11 @@ class Departure:
                     f"the kernel cannot be kept from resetting connections of {address}: {error}"
                 )
 
+    @property
+    def changed(self) -> bool:
+        """Whether `look` has something that the workers need before they send more."""
+        return self._changed
+
     def order(self) -> messages.Routes:
         """The ways as a message for a worker."""
         return self.routing.order()

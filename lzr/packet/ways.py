@@ -188,7 +188,7 @@ def _rows(ways: Sequence[Way]) -> Rows:
 
 def sources(rows: Rows, codes: NDArray[np.uint8], ways: Ways) -> NDArray[np.bool_]:
     """Set own_hi, own_lo of TARGET rows that have none, as their way has it; (n,) bool: which."""
-    if rows["own_lo"].all():  # ZMap's rows, mostly
+    if np.count_nonzero(rows["own_lo"]) == len(rows):  # ZMap's rows, mostly
         return np.zeros(len(rows), np.bool_)
     chosen = ways.ways[codes]
     open_ = (rows["own_hi"] == 0) & (rows["own_lo"] == 0) & (chosen["source_lo"] != 0)
