@@ -49,6 +49,7 @@ class ForkServer:
         preload.load()
         setup, (directory, *descriptors) = self._receive_setup()
         self._job = setup.job
+        preload.load_asked(self._job.options)
         shards = self._job.shards
         self._sockets = [socket.socket(fileno=fd) for fd in descriptors[: shards + setup.routed]]
         self._outputs = descriptors[shards + setup.routed :][: setup.results]

@@ -25,12 +25,13 @@ from collections.abc import Sequence
 from importlib.machinery import BuiltinImporter, FrozenImporter, ModuleSpec
 from types import ModuleType
 
+from lzr.options.table import Options
+
 LATE = (
     # imported in functions of ours, for who scans nothing starts sooner without them
     "difflib",
     "ipaddress",
     "operator",
-    "lzr.fingerprint.enrichment",
     "lzr.records.filter",
     "lzr.records.fields",
     "lzr.targets.blocklist",
@@ -45,6 +46,9 @@ LATE = (
     "threading",
 )
 """Modules that are imported only when something is first used."""
+
+ENRICHING = "lzr.fingerprint.enrichment"
+"""The same, where it is asked for: a megabyte of fingerprints."""
 
 OF_LIBRARIES = (
     # pyzmq: a message that is not copied
@@ -82,6 +86,13 @@ _DATA = frozenset(("lzr.fingerprint.recog.data",))
 """Large modules of ours in which nothing runs."""
 
 _sources: dict[str, bytes] = {}
+
+
+def load_asked(options: Options) -> None:
+    """Import what only these options need."""
+    if options.enrich:
+        importlib.import_module(ENRICHING)
+        _read_sources()
 
 
 def load() -> None:

@@ -18,7 +18,6 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
-from importlib import metadata as installed
 from typing import IO, TYPE_CHECKING, Any
 
 from coordinator.files import patient
@@ -223,6 +222,8 @@ def host() -> dict[str, Any]:
 
 def versions() -> dict[str, str]:
     """Of the interpreter and of the libraries that are installed."""
+    from importlib import metadata as installed  # two megabytes, for those who want the file
+
     found = {"lzr": __version__, "python": platform.python_version()}
     for name in _LIBRARIES:
         with contextlib.suppress(installed.PackageNotFoundError):

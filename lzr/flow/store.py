@@ -33,21 +33,29 @@ class FlowStore:
         self.index = make_index() if index is None else index
         self.rows = np.zeros(capacity, FLOW)
         self.in_flight = 0
-        self._free = np.arange(capacity - 1, -1, -1, dtype=np.int32)
-        self._free_count = capacity
+        self._free = np.empty(capacity, np.int32)  # slots that were in use before
+        self._free_count = 0
+        self._unused = 0  # from this one on none has been in use yet
         self._released: list[Slots] = []
 
     @property
     def free(self) -> Slots:
         """The slots that are not in use."""
-        return self._free[: self._free_count]
+        before = self._free[: self._free_count]
+        return np.concatenate((before, np.arange(self._unused, len(self.rows), dtype=np.int32)))
 
     def allocate(self, count: int) -> Slots:
         """(count,) int32 slots of free rows; there are always enough, but `rows` may be another array now."""
-        if count > self._free_count:
-            self._grow(count)
-        self._free_count -= count
-        return self._free[self._free_count : self._free_count + count].copy()
+        back = min(count, self._free_count)
+        new = count - back
+        if new > len(self.rows) - self._unused:
+            self._grow(new)
+        self._free_count -= back
+        slots = np.empty(count, np.int32)
+        slots[:back] = self._free[self._free_count : self._free_count + back]
+        slots[back:] = np.arange(self._unused, self._unused + new)
+        self._unused += new
+        return slots
 
     def _grow(self, count: int) -> None:
         old = len(self.rows)
@@ -56,9 +64,7 @@ class FlowStore:
         rows[:old].view(np.uint8)[:] = self.rows.view(np.uint8)
         free = np.empty(new, np.int32)
         free[: self._free_count] = self._free[: self._free_count]
-        free[self._free_count : self._free_count + new - old] = np.arange(new - 1, old - 1, -1)
         self.rows, self._free = rows, free
-        self._free_count += new - old
 
     def release(self, slots: Slots) -> None:
         """These flows have ended: out of the index, and free when the call ends."""

@@ -23,8 +23,9 @@ class Ledger:
         self._shards = np.zeros(capacity, np.uint16)
         self._given = np.zeros(capacity, bool)
         self._holders = np.zeros(capacity, np.uint32)  # by ticket that is given: number of the flow worker
-        self._free = np.arange(capacity - 1, -1, -1, dtype=np.uint32)
-        self._free_count = capacity
+        self._free = np.empty(capacity, np.uint32)  # tickets that have come back
+        self._free_count = 0
+        self._unused = 0  # from this one on none has been given yet
         self.admitted = 0
         self.settled = 0
 
@@ -123,10 +124,16 @@ class Ledger:
         return pick(rows, np.argsort(rows["line"], kind="stable"))
 
     def _take(self, count: int) -> NDArray[np.uint32]:
-        if count > self._free_count:
-            self._grow(count)
-        self._free_count -= count
-        return self._free[self._free_count : self._free_count + count][::-1].copy()
+        back = min(count, self._free_count)
+        new = count - back
+        if new > len(self._rows) - self._unused:
+            self._grow(new)
+        self._free_count -= back
+        tickets = np.empty(count, np.uint32)
+        tickets[:back] = self._free[self._free_count : self._free_count + back][::-1]
+        tickets[back:] = np.arange(self._unused, self._unused + new)
+        self._unused += new
+        return tickets
 
     def _grow(self, count: int) -> None:
         old = len(self._rows)
@@ -134,7 +141,6 @@ class Ledger:
         for name in ("_rows", "_shards", "_given", "_holders", "_free"):
             before = getattr(self, name)
             after = np.zeros(new, before.dtype)
-            after[:old] = before
+            used = self._free_count if name == "_free" else old
+            after[:used] = before[:used]
             setattr(self, name, after)
-        self._free[self._free_count : self._free_count + new - old] = np.arange(new - 1, old - 1, -1)
-        self._free_count += new - old

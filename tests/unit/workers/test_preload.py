@@ -18,7 +18,10 @@ from tests.host_net import ROOT
 from workers import preload
 
 PACKAGES = ("lzr", "workers")
-FORKSERVER = "import sys; from workers import forkserver, preload; preload.load(); "
+FORKSERVER = (
+    "import sys; from workers import forkserver, preload; preload.load(); "
+    "from lzr.options.table import Options; preload.load_asked(Options(enrich=True)); "
+)
 # Whatever is opened or searched for from here on ends the interpreter: it does not only fail, it is seen.
 SHUT = (
     "preload.close(); import os\n"
@@ -131,7 +134,15 @@ def test_every_codec_that_is_named_is_loaded(loaded: set[str]) -> None:
 
 def test_what_is_listed_is_loaded(loaded: set[str]) -> None:
     """With the versions that the tests have, that of the libraries too."""
-    assert set(preload.LATE) | set(preload.OF_LIBRARIES) <= loaded
+    assert set(preload.LATE) | set(preload.OF_LIBRARIES) | {preload.ENRICHING} <= loaded
+
+
+def test_the_fingerprints_of_enrich_are_loaded_where_they_are_asked_for() -> None:
+    code = "from workers import forkserver, preload; preload.load(); from lzr.options.table import Options; "
+    code += "import sys; preload.load_asked(Options()); print(preload.ENRICHING in sys.modules)"
+    words = [sys.executable, "-P", "-c", code]
+    done = subprocess.run(words, capture_output=True, text=True, cwd=ROOT, check=False, timeout=60)
+    assert done.stdout == "False\n", done.stderr
 
 
 def test_an_import_that_was_forgotten_is_an_error_with_its_name() -> None:

@@ -108,9 +108,10 @@ class Books(RuleBasedStateMachine):
         ledger = self.ledger
         assert (ledger.admitted, ledger.settled) == (self.next_line, self.settled)
         assert ledger.open == len(self.open)
-        assert ledger._free_count == len(ledger._rows) - len(self.open)
-        free = set(ledger._free[: ledger._free_count].tolist())
-        assert free == set(range(len(ledger._rows))) - set(self.open)
+        back = ledger._free[: ledger._free_count].tolist()
+        assert len(set(back)) == len(back)
+        unused = range(ledger._unused, len(ledger._rows))
+        assert sorted([*back, *unused]) == sorted(set(range(len(ledger._rows))) - set(self.open))
 
 
 def test_the_ledger_is_a_dict_of_what_is_open() -> None:
