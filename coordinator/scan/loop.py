@@ -21,6 +21,7 @@ from coordinator.console.signals import Signals
 from coordinator.endpoints.requests import Command
 from coordinator.guard.watch import GuardWatch
 from coordinator.monitor.snapshot import Block, Phase
+from coordinator.processes import heap
 from coordinator.processes.acknowledge import Acknowledgements
 from coordinator.processes.supervisor import Fault, Heard, Spawned, Stats, Supervisor, Written
 from coordinator.scan import sweeping
@@ -153,6 +154,7 @@ class Loop:
         self._others: frozenset[int] = frozenset()  # descriptors of signals, console and guard
         self._telling: tuple[int, ...] = ()  # those, and all others but the input's and the reports'
         self._told = True  # one of `_telling` was readable
+        self._trimmed = False
         self._polls: dict[tuple[int, ...], select.poll] = {}
         self.totals.shards = job.shards
         self.totals.sweep = bool(options.target_ports)
@@ -283,6 +285,9 @@ class Loop:
         self._save(now)
         self._keep_bounds(now)
         self._update_totals(now)
+        if self.reading.ended and not self.feeder.backlog and not self._trimmed:
+            self._trimmed = True
+            heap.give_back()  # of 400,000 lines, 5 MB
 
     @property
     def _finished(self) -> bool:
