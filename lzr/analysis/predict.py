@@ -173,14 +173,16 @@ def candidates(
     mine = services if followed is None else services.take(followed)
     inside = model.space.contains(mine.number) & ~never.contains(mine.number)
     mine = mine.take(inside)
-    hosts, group = np.unique(mine.number, return_inverse=True)
-    found = model.conditions.candidates(mine, group, least)
-    number = hosts[found.group] if len(found.group) else found.group
-    chance = model.calibration(found.score)
-    keep = np.flatnonzero(chance >= least)
-    keep = keep[~model.asked.contains(number[keep], found.port[keep])]
-    number, port, chance, row = number[keep], found.port[keep], chance[keep], found.row[keep]
-    if len(keep) > budget:
+    masks, mask = np.unique(model.asked.masks(mine.number), return_inverse=True)
+    assumed = model.asked.assumed is not None  # which is not asked
+    if not assumed:
+        everything = np.all(model.asked.covered(masks)[:, 1:], axis=1)
+        mine = mine.take(~np.asarray(everything, np.bool_)[mask])
+    enough = model.conditions.floor(mine, 3 * budget)
+    number, port, chance, row = _of_hosts(model, mine, max(least, enough), least)
+    if len(number) < budget and enough > least:
+        number, port, chance, row = _of_hosts(model, mine, least, least)
+    if len(number) > budget:
         best = np.argpartition(-chance, budget)[:budget]
         number, port, chance, row = number[best], port[best], chance[best], row[best]
 
@@ -198,7 +200,7 @@ def candidates(
     port = np.concatenate([port, more[1]])
     chance = np.concatenate([chance, more[2]])
     row = np.concatenate([row, np.full(len(more[0]), -1)])
-    cell = np.concatenate([np.full(len(keep) if len(keep) <= budget else budget, -1), more[3]])
+    cell = np.concatenate([np.full(len(number) - len(more[0]), -1), more[3]])
     if not model.strangers:  # a host may be in both: its network's line and its own
         number, port, chance, row, cell = _once(number, port, chance, row, cell)
     if len(number) > budget:
@@ -206,6 +208,17 @@ def candidates(
         number, port, chance, row, cell = number[best], port[best], chance[best], row[best], cell[best]
     order = np.lexsort((_mixed(number, port), -chance))
     return Listed(number[order], port[order], chance[order], row[order], cell[order])
+
+
+def _of_hosts(model: Model, mine: Services, score: float, least: float) -> tuple[I64, I64, F64, I64]:
+    """(number, port, chance, row) of what hosts that answered have not been asked, from a score on."""
+    hosts, group = np.unique(mine.number, return_inverse=True)
+    found = model.conditions.candidates(mine, group, score)
+    number = hosts[found.group] if len(found.group) else found.group
+    chance = model.calibration(found.score)
+    keep = np.flatnonzero(chance >= least)
+    keep = keep[~model.asked.contains(number[keep], found.port[keep])]
+    return number[keep], found.port[keep], chance[keep], found.row[keep]
 
 
 def deciding(services: Services, when: I64, *, follow: bool) -> Bool:

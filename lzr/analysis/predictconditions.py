@@ -166,6 +166,23 @@ class Conditions:
             total += of_key[of] * covered[number, to]
         return total
 
+    def floor(self, services: Services, most: int) -> float:
+        """A score that at least `most` candidates of these services reach, duplicates among them; or 0."""
+        steps = 1 << 12
+        count = np.zeros(steps)
+        for kind, (keys, starts) in enumerate(zip(self._keys, self._starts, strict=True)):
+            if not len(keys):
+                continue
+            code = services.codes[:, kind - 1].astype(np.int64) if kind else np.zeros(len(services), np.int64)
+            key = np.where(code >= 0, code * PORTS + services.port, -1)
+            at = np.minimum(np.searchsorted(keys, key), len(keys) - 1)
+            many = np.bincount(at[keys[at] == key], minlength=len(keys))
+            score = np.minimum(self.score[starts[0] : starts[-1]], 1.0)
+            weights = np.repeat(many, np.diff(starts))
+            count += np.bincount((score * (steps - 1)).astype(np.int64), weights, steps)
+        above = np.flatnonzero(np.cumsum(count[::-1])[::-1] >= most)
+        return float(above[-1] / (steps - 1)) if len(above) else 0.0
+
     def candidates(self, services: Services, group: I64, least: float) -> Found:
         """For each group of rows (0.., in order), every port that some condition tells of, with the best
         score.

@@ -308,8 +308,9 @@ def expand(
         begins = networks.first[chosen]
         port = int(networks.ports[column])
         left = Addresses(begins, begins + (1 << networks.bits) - 1).common(space)
-        left = left.without(joined((asked.of_port(port), without)))
         number = left.ranked(np.arange(left.size))
+        number = number[~without.contains(number)]
+        number = number[~asked.contains(number, np.full(len(number), port))]
         at = np.searchsorted(begins, number, "right") - 1
         parts.append(
             (number, np.full(len(number), port), value[at], chosen[at] * len(networks.ports) + column)

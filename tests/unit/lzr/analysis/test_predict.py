@@ -150,3 +150,22 @@ def test_without_a_word_on_who_was_asked_strangers_are_left_alone() -> None:
     listed = predict.candidates(model, 100)
     assert (listed.row >= 0).all()
     assert EMPTY.size == 0
+
+
+def test_a_small_budget_gets_the_best_of_a_large_one() -> None:
+    """Candidates below a floor are not looked at; the list is no other for it."""
+    internet = small()
+    sample = internet.sample(0.3, 5)
+    ports = np.isin(np.arange(PORTS), [22, 80, 443])
+    asked = Asked()
+    asked.add_product(Addresses.of(sample[::2]), np.ones(PORTS, bool))
+    asked.add_product(Addresses.of(sample[1::2]), ports)
+    rows = internet.of_hosts(sample)
+    of_all = np.isin(internet.address[rows], sample[::2]) | ports[internet.port[rows]]
+    model = predict.learn(
+        services_of(internet, rows[of_all]), asked, Addresses(np.array([FIRST]), np.array([FIRST + 1]))
+    )
+    model.space = Addresses(np.array([FIRST]), np.array([FIRST + internet.size - 1]))
+    few, many = predict.candidates(model, 500), predict.candidates(model, 20_000)
+    assert np.allclose(few.chance, many.chance[:500])
+    assert model.conditions.floor(model.services, 1_500) > 0
