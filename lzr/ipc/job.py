@@ -66,7 +66,7 @@ class Job:
             settle=options.settle,
             max_data=options.max_size << 10,
             probe_delay=options.probe_delay,
-            haf=0 if options.force_all_handshakes else options.haf,
+            haf=options.haf,
             haf_threshold=options.haf_threshold,
             push_data_only=options.push_data_only,
             force_all_handshakes=options.force_all_handshakes,
