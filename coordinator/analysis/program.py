@@ -20,6 +20,8 @@ from typing import Any, NoReturn
 
 from coordinator.analysis.reading import Reading, duckdb
 from coordinator.analysis.source import Progress
+from coordinator.files.reach import reach
+from coordinator.processes.privilege import invoking_user
 from lzr import safetext
 from lzr.errors import UsageError, printable
 
@@ -137,7 +139,8 @@ def output(
     if status is not None and not overwrite:
         raise UsageError(f"{name} exists; --overwrite replaces it")
     try:
-        with _unnamed(os.path.realpath(path), name) as (descriptor, keep):
+        user = invoking_user()
+        with _unnamed(path, name, None if user is None else (user.uid, user.gid)) as (descriptor, keep):
             if status is not None:
                 os.fchmod(descriptor, stat.S_IMODE(status.st_mode))
             yield Output(f"/proc/self/fd/{descriptor}", name, descriptor)
@@ -154,18 +157,22 @@ def output(
 
 
 @contextlib.contextmanager
-def _unnamed(target: str, name: str) -> Iterator[tuple[int, Callable[[bool], None]]]:
-    """A file without a name in the directory of `target`, and what gives it that name.
+def _unnamed(
+    target: str, name: str, invoker: tuple[int, int] | None
+) -> Iterator[tuple[int, Callable[[bool], None]]]:
+    """A file without a name in the directory of `target`, and what gives it that name. invoker: who called
+    sudo, whose it is to be.
 
     Whoever is killed leaves nothing then. Where the file system has no such files, one with a name that
     begins with a dot and ends with .part. Raises UsageError; what it gives raises OSError, FileExistsError.
     """
-    folder, last = os.path.split(target)
-    beside = f".{last[:100]}.{secrets.token_hex(6)}.part"
-    with _opened(folder, os.O_PATH | os.O_DIRECTORY, name) as there:
-        named = False
+    with reach(target, invoker) as place:
+        last, there, named = place.name, place.directory, False
+        if there is None:
+            raise UsageError(f"cannot write {name}: it cannot be replaced")
+        beside = f".{last[:100]}.{secrets.token_hex(6)}.part"
         try:
-            descriptor = os.open(folder, os.O_RDWR | os.O_TMPFILE | os.O_CLOEXEC, 0o666)
+            descriptor = os.open(".", os.O_RDWR | os.O_TMPFILE | os.O_CLOEXEC, 0o666, dir_fd=there)
         except OSError:
             try:
                 flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
@@ -173,6 +180,8 @@ def _unnamed(target: str, name: str) -> Iterator[tuple[int, Callable[[bool], Non
             except OSError as error:
                 raise UsageError(f"cannot write {name}: {error.strerror or error}") from error
             named = True
+        if invoker is not None:
+            os.fchown(descriptor, *invoker)
 
         def keep(overwrite: bool) -> None:
             nonlocal named

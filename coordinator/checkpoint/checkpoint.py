@@ -33,7 +33,7 @@ from coordinator.checkpoint.hashes import LISTS, InputHash, digests
 from coordinator.checkpoint.progress import Progress
 from coordinator.checkpoint.saved import Saved, SavedOutput
 from coordinator.files.opening import is_regular
-from coordinator.files.reach import reach, trusted
+from coordinator.files.owned import enter
 from lzr.errors import UsageError, printable
 from lzr.options import resume
 from lzr.options.table import Options
@@ -239,7 +239,10 @@ def open_checkpoint(
         yield None
         return
     directory = Path(options.checkpoint)
-    place = _enter(directory, invoker, create=options.resume is None)
+    missing = f"there is no checkpoint in {printable(str(directory))}"
+    place = enter(
+        str(directory), invoker, create=options.resume is None, purpose="for the checkpoint", missing=missing
+    )
     lock = -1
     try:
         lock = _lock(directory, place, invoker, create=options.resume is None)
@@ -265,38 +268,6 @@ def open_checkpoint(
         for descriptor in (lock, place):
             if descriptor >= 0:
                 os.close(descriptor)
-
-
-def _enter(directory: Path, invoker: tuple[int, int] | None, *, create: bool) -> int:
-    """Open the directory, and make it if need be: a descriptor. Raises UsageError.
-
-    A checkpoint says what a resumed scan does, so the directory has to belong to us (root, or who called
-    sudo), and nobody else may put anything into it.
-    """
-    shown = printable(str(directory))
-    try:
-        with reach(str(directory), invoker) as found:
-            made = create and not found.mode()
-            if made:
-                os.mkdir(found.name, 0o755, dir_fd=found.directory)
-            place = found.open(os.O_RDONLY | os.O_DIRECTORY)
-    except FileNotFoundError as error:
-        what = f"cannot make {shown}" if create else f"there is no checkpoint in {shown}"
-        raise UsageError(what) from error
-    except OSError as error:
-        raise UsageError(f"cannot use {shown} for the checkpoint: {error.strerror}") from error
-    status = os.fstat(place)
-    wrong, group = "", 0 if invoker is None else invoker[1]
-    if status.st_uid not in trusted(invoker):
-        wrong = "it belongs to somebody else"
-    elif status.st_mode & 0o002 or (os.geteuid() == 0 and status.st_mode & 0o020 and status.st_gid != group):
-        wrong = "others can write in it"
-    if wrong:
-        os.close(place)
-        raise UsageError(f"cannot use {shown} for the checkpoint: {wrong}")
-    if made and invoker is not None:
-        os.fchown(place, *invoker)
-    return place
 
 
 def _lock(directory: Path, place: int, invoker: tuple[int, int] | None, *, create: bool) -> int:

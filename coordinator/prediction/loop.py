@@ -22,8 +22,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from coordinator.files.owned import enter
 from coordinator.prediction import lists
 from coordinator.prediction.lists import Learnt, Round
+from coordinator.processes.privilege import invoking_user
 from lzr.analysis import predict
 from lzr.analysis.asked import Part
 from lzr.analysis.predictconditions import Bound, Services
@@ -64,11 +66,9 @@ class State:
 
     def __init__(self, path: str) -> None:
         self.path = path
-        try:
-            os.makedirs(path, mode=0o755, exist_ok=True)
-            self._lock = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        except OSError as error:
-            raise UsageError(f"cannot use {printable(path)}: {error.strerror}") from error
+        user = invoking_user()
+        self._invoker = None if user is None else (user.uid, user.gid)
+        self._lock = enter(path, self._invoker, create=True, purpose="for what a loop knows")
         try:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
@@ -78,42 +78,70 @@ class State:
     def of(self, name: str) -> str:
         return os.path.join(self.path, name)
 
-    def list_of(self, number: int) -> str:
-        return self.of(f"round-{number:04}.list")
-
     def checkpoint_of(self, number: int) -> str:
         return self.of(f"round-{number:04}.checkpoint")
-
-    def done_of(self, number: int) -> str:
-        return self.of(f"round-{number:04}.done")
 
     def lists(self) -> int:
         """How many rounds have a list."""
         number = 0
-        while os.path.exists(self.list_of(number + 1)):
+        while self._there(_list(number + 1)):
             number += 1
         return number
 
     def done(self, number: int) -> bool:
-        return os.path.exists(self.done_of(number))
+        return self._there(_done(number))
 
-    def write(self, path: str, lines: Iterator[str]) -> None:
-        """A file that is there whole or not at all."""
-        beside = f"{path}.part"
-        with open(beside, "w", encoding="ascii") as file:
+    def begin(self, number: int, lines: Iterator[str]) -> None:
+        """Keep the list of a round."""
+        self._write(_list(number), lines)
+
+    def end(self, number: int, status: int) -> None:
+        """The scan of a round has ended with this status."""
+        self._write(_done(number), iter([f"{status}\n"]))
+        shutil.rmtree(self.checkpoint_of(number), ignore_errors=True)
+
+    def open_list(self, number: int) -> int:
+        """A descriptor, to read. Raises OSError."""
+        return os.open(_list(number), os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=self._lock)
+
+    def _there(self, name: str) -> bool:
+        try:
+            os.stat(name, dir_fd=self._lock, follow_symlinks=False)
+        except FileNotFoundError:
+            return False
+        return True
+
+    def _write(self, name: str, lines: Iterator[str]) -> None:
+        """A file that is there whole or not at all, whatever the directory's owner has put there."""
+        beside = f"{name}.part"
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(beside, dir_fd=self._lock)
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+        descriptor = os.open(beside, flags, 0o644, dir_fd=self._lock)
+        with open(descriptor, "w", encoding="ascii") as file:
+            if self._invoker is not None:
+                os.fchown(descriptor, *self._invoker)
             file.writelines(lines)
             file.flush()
-            os.fsync(file.fileno())
-        os.replace(beside, path)
+            os.fsync(descriptor)
+        os.replace(beside, name, src_dir_fd=self._lock, dst_dir_fd=self._lock)
 
     def round(self, number: int, six: list[bytes]) -> Round:
         """Raises UsageError where the list has been changed."""
-        with open(self.list_of(number), encoding="ascii", errors="replace") as file:
+        with open(self.open_list(number), encoding="ascii", errors="replace") as file:
             text = file.read()
         try:
             return lists.round_from(text, six)
         except ValueError as error:
-            raise UsageError(f"{printable(self.list_of(number))}: {error}") from None
+            raise UsageError(f"{printable(self.of(_list(number)))}: {error}") from None
+
+
+def _list(number: int) -> str:
+    return f"round-{number:04}.list"
+
+
+def _done(number: int) -> str:
+    return f"round-{number:04}.done"
 
 
 def run(plan: Plan, say: Callable[[str], None]) -> int:
@@ -172,7 +200,7 @@ class _Loop:
             self.say("nothing is left to ask that the seed and what was found give a reason for")
             return OK
         number, round_ = len(self.rounds) + 1, lists.round_of(self.learnt, found)
-        self.state.write(self.state.list_of(number), lists.kept_lines(round_, self.learnt.seed.six))
+        self.state.begin(number, lists.kept_lines(round_, self.learnt.seed.six))
         if (status := self._scan(number)) is not None:
             return status
         self._add(round_)
@@ -218,8 +246,7 @@ class _Loop:
         if status in (OK, LOST):
             if status == LOST:
                 self.say(f"batch {number}: the scan says that results may be missing")
-            self.state.write(self.state.done_of(number), iter([f"{status}\n"]))
-            shutil.rmtree(self.state.checkpoint_of(number), ignore_errors=True)
+            self.state.end(number, status)
             return None
         if status in (130, 143, 129):
             self.say("interrupted; the same command goes on from here")
@@ -265,7 +292,7 @@ def _child(plan: Plan, state: State, number: int) -> int:
 
     before = {number_: signal.signal(number_, hand_on) for number_ in _SIGNALS}
     try:
-        with open(state.list_of(number), "rb") as asked:
+        with open(state.open_list(number), "rb") as asked:
             # A group of its own: the terminal's Ctrl-C is not to come to it twice.
             process = subprocess.Popen(words, stdin=asked, stdout=subprocess.DEVNULL, process_group=0)
             child.append(process)

@@ -1,0 +1,41 @@
+"""A directory whose files decide what we do later: it has to be ours, and only we may put things there."""
+
+from __future__ import annotations
+
+import os
+
+from coordinator.files.reach import reach, trusted
+from lzr.errors import UsageError, printable
+
+
+def enter(
+    directory: str, invoker: tuple[int, int] | None, *, create: bool, purpose: str, missing: str = ""
+) -> int:
+    """Open it, and make it if need be: a descriptor. Raises UsageError.
+
+    invoker: who called sudo, whose it may be, and is if we make it. purpose: completes "cannot use DIRECTORY
+    ...". missing: the sentence where it is not there and is not to be made.
+    """
+    shown = printable(directory)
+    try:
+        with reach(directory, invoker) as found:
+            made = create and not found.mode()
+            if made:
+                os.mkdir(found.name, 0o755, dir_fd=found.directory)
+            place = found.open(os.O_RDONLY | os.O_DIRECTORY)
+    except FileNotFoundError as error:
+        raise UsageError(f"cannot make {shown}" if create else missing) from error
+    except OSError as error:
+        raise UsageError(f"cannot use {shown} {purpose}: {error.strerror}") from error
+    status = os.fstat(place)
+    wrong, group = "", 0 if invoker is None else invoker[1]
+    if status.st_uid not in trusted(invoker):
+        wrong = "it belongs to somebody else"
+    elif status.st_mode & 0o002 or (os.geteuid() == 0 and status.st_mode & 0o020 and status.st_gid != group):
+        wrong = "others can write in it"
+    if wrong:
+        os.close(place)
+        raise UsageError(f"cannot use {shown} {purpose}: {wrong}")
+    if made and invoker is not None:
+        os.fchown(place, *invoker)
+    return place

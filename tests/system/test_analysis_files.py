@@ -1,0 +1,88 @@
+"""What the commands over results write as root in directories where others can put links."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from coordinator.commands import export
+from coordinator.prediction.loop import State
+from lzr.errors import UsageError
+from tests import madescans
+
+pytestmark = [pytest.mark.root, pytest.mark.attack]
+
+STRANGER = 65534
+
+
+@pytest.fixture
+def shared(tmp_path: Path) -> Path:
+    """A directory like /tmp, without its protection of links, which a kernel may not have."""
+    place = tmp_path / "shared"
+    place.mkdir()
+    place.chmod(0o777)
+    return place
+
+
+def planted(link: Path, target: Path) -> None:
+    link.symlink_to(target)
+    os.lchown(link, STRANGER, STRANGER)
+
+
+def test_a_strangers_link_is_not_written_through(
+    shared: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    scan = madescans.write(tmp_path / "scan.json", 50)
+    precious = tmp_path / "precious"
+    precious.write_text("root's")
+    planted(shared / "out.csv", precious)
+    assert export.main([str(scan), "-o", str(shared / "out.csv"), "--overwrite"]) == 2
+    assert "symbolic link of somebody else's" in capsys.readouterr().err
+    (tmp_path / "secret").mkdir()
+    planted(shared / "dir", tmp_path / "secret")
+    assert export.main([str(scan), "-o", str(shared / "dir" / "out.csv")]) == 2
+    assert "symbolic link of somebody else's" in capsys.readouterr().err
+    assert precious.read_text() == "root's"
+    assert not list((tmp_path / "secret").iterdir())
+    (tmp_path / "mine").symlink_to(precious)
+    assert export.main([str(scan), "-o", str(tmp_path / "mine"), "--overwrite", "--format", "csv"]) == 0
+    assert precious.read_text().startswith("saddr,")
+
+
+def test_what_is_made_under_sudo_is_the_callers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SUDO_UID", str(STRANGER))
+    monkeypatch.setenv("SUDO_GID", str(STRANGER))
+    scan = madescans.write(tmp_path / "scan.json", 50)
+    assert export.main([str(scan), "-o", str(tmp_path / "out.csv")]) == 0
+    assert (tmp_path / "out.csv").stat().st_uid == STRANGER
+
+
+def test_a_loop_keeps_what_it_knows_where_nobody_else_writes(shared: Path, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="others can write in it"):
+        State(str(shared))
+    theirs = tmp_path / "theirs"
+    theirs.mkdir()
+    os.chown(theirs, STRANGER, STRANGER)
+    with pytest.raises(UsageError, match="belongs to somebody else"):
+        State(str(theirs))
+
+
+def test_a_loop_follows_no_link_of_who_called_sudo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The directory is the caller's, so he may have put anything there."""
+    monkeypatch.setenv("SUDO_UID", str(STRANGER))
+    monkeypatch.setenv("SUDO_GID", str(STRANGER))
+    precious = tmp_path / "precious"
+    precious.write_text("root's")
+    state = State(str(tmp_path / "state"))
+    assert (tmp_path / "state").stat().st_uid == STRANGER
+    for name in ("round-0001.list.part", "round-0001.done.part", "round-0002.list"):
+        planted(tmp_path / "state" / name, precious)
+    state.begin(1, iter(["192.0.2.1:80\n"]))
+    state.end(1, 0)
+    assert precious.read_text() == "root's"
+    assert (tmp_path / "state" / "round-0001.list").stat().st_uid == STRANGER
+    assert state.done(1)
+    with pytest.raises(OSError, match="symbolic links"):
+        state.open_list(2)
