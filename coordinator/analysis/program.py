@@ -264,17 +264,17 @@ class Bar:
             share = min(done / self.total, 1.0)
             filled = round(share * 30)
             text = f"{self._what} [{'#' * filled}{'.' * (30 - filled)}] {share:4.0%}"
-        self._write(f"\r{text}  {now - self._began:.0f} s\x1b[K")
+        self._write(f"{text}  {now - self._began:.0f} s")
 
     def end(self) -> None:
         """Take the line away."""
         if self._shown:
-            self._write("\r\x1b[K")
+            self._write("")
             self._shown = False
 
     def _write(self, text: str) -> None:
         with contextlib.suppress(OSError):
-            sys.stderr.write(text)
+            sys.stderr.write("\r" + safetext.line(text) + "\x1b[K")
             sys.stderr.flush()
 
     def __enter__(self) -> Bar:

@@ -36,10 +36,10 @@ def _run(argv: list[str]) -> int:
     options = _parser().parse_args(two_dashes(argv, _FLAGS))
     if options.schema:
         made = schemas.json_schema() if options.schema == "json" else schemas.bigquery()
-        text = json.dumps(made, indent=2) + "\n"
         if options.output in (None, "-"):
-            sys.stdout.write(text)
+            sys.stdout.write(json.dumps(made, indent=2) + "\n")
         else:
+            text = json.dumps(made, indent=2) + "\n"
             with program.output(options.output, overwrite=options.overwrite) as to:
                 program.write_whole(to.descriptor, text.encode("ascii"))
         return OK

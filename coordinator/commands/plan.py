@@ -15,6 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from coordinator.analysis import learning, program, reading
+from lzr import safetext
 from lzr.analysis import order, plantext
 from lzr.analysis.plantext import Point, Told
 from lzr.errors import UsageError, printable, two_dashes
@@ -59,15 +60,15 @@ def _run(argv: list[str]) -> int:
     text = _write_up(learned, learnt, told)
     report = json.dumps(plantext.as_dict(text[1]), indent=2) + "\n" if asked.json else plantext.table(text[1])
     if asked.output == "-":
-        sys.stdout.write(text[0])
+        sys.stdout.write(safetext.lines(text[0]))
         sys.stdout.flush()
         if not asked.quiet:
-            sys.stderr.write(report)
+            sys.stderr.write(safetext.lines(report))
         return program.OK
     with program.output(asked.output, overwrite=asked.overwrite, inputs=_inputs(asked)) as out:
         _write(out.descriptor, text[0].encode())
     if not asked.quiet:
-        sys.stdout.write(report)
+        sys.stdout.write(safetext.lines(report))
     return program.OK
 
 
