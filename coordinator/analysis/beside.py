@@ -1,4 +1,4 @@
-"""The metadata of a scan (--metadata-file) that belong to a file of results: named, or found beside it."""
+"""What says whom a scan asked, beside its results: its metadata (--metadata-file), or a list (--asked)."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
-from lzr.analysis.asked import NoMetadata, check
+from lzr.analysis.asked import NoMetadata, Part, check
+from lzr.analysis.asked import listed as parts_of
 from lzr.errors import UsageError, printable
 
 _MOST = 64 << 20
@@ -61,3 +62,14 @@ def find(path: str) -> tuple[Mapping[str, Any] | None, str]:
 def given(path: str | None, results: str) -> tuple[Mapping[str, Any] | None, str]:
     """What was named, else what lies beside the results. Raises UsageError for what was named and is none."""
     return (read(path), path) if path is not None else find(results)
+
+
+def listed(path: str) -> tuple[Part, ...]:
+    """What a file of --asked names. Raises UsageError."""
+    try:
+        with open(path, "rb") as file:
+            return parts_of(file.read(1 << 30).decode("utf-8", "replace"))
+    except ValueError as error:
+        raise UsageError(f"{printable(path)}, {error}") from None
+    except OSError as error:
+        raise UsageError(f"cannot read {printable(path)}: {error.strerror or error}") from error

@@ -12,7 +12,7 @@ from coordinator.analysis.program import Bar, tell
 from coordinator.analysis.reading import load
 from lzr.analysis import asked as asking
 from lzr.analysis.asked import Asked
-from lzr.errors import UsageError, printable
+from lzr.errors import printable
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -48,7 +48,7 @@ def compared(
     """
     before, _ = beside.given(old_metadata, old)
     now, _ = beside.given(new_metadata, new)
-    parts = _listed(listed) if listed is not None else ()
+    parts = beside.listed(listed) if listed is not None else ()
     readings = []
     for table, path in (("old", old), ("new", new)):
         with Bar(f"reading {printable(path)}") as bar:
@@ -69,16 +69,6 @@ def compared(
             turn=lambda _, share: bar(round(share * 1000)),
         )
     return told, asked
-
-
-def _listed(path: str) -> tuple[asking.Part, ...]:
-    try:
-        with open(path, "rb") as file:
-            return asking.listed(file.read(1 << 30).decode("utf-8", "replace"))
-    except ValueError as error:
-        raise UsageError(f"{printable(path)}, {error}") from None
-    except OSError as error:
-        raise UsageError(f"cannot read {printable(path)}: {error.strerror or error}") from error
 
 
 def rows(connection: DuckDBPyConnection, changes: tuple[str, ...]) -> Iterator[tuple[Any, ...]]:

@@ -12,6 +12,7 @@ import re
 import sys
 from typing import TYPE_CHECKING, Any
 
+from coordinator.analysis import beside
 from coordinator.analysis.program import OK, Bar, Parser, ended, say
 from coordinator.files.reading import Reading
 from coordinator.input import networks
@@ -110,7 +111,7 @@ def _run(options: argparse.Namespace, scan: list[str] | None) -> int:
     if options.loop and "-" in options.seed:
         raise UsageError("a loop reads its seed more than once: name a file, not stdin")
     ranges = _space(options)
-    parts = [part for path in options.asked for part in _listed(path)]
+    parts = [part for path in options.asked for part in beside.listed(path)]
     if options.loop:
         from coordinator.prediction import loop
 
@@ -190,13 +191,3 @@ def _space(options: argparse.Namespace) -> list[Range]:
     if not left:
         raise UsageError("nothing is left of the space: all of it is blocked, not allowed, or nobody's")
     return left
-
-
-def _listed(path: str) -> tuple[asking.Part, ...]:
-    try:
-        with open(path, "rb") as file:
-            return asking.listed(file.read(1 << 30).decode("utf-8", "replace"))
-    except ValueError as error:
-        raise UsageError(f"{printable(path)}, {error}") from None
-    except OSError as error:
-        raise UsageError(f"cannot read {printable(path)}: {error.strerror or error}") from error
