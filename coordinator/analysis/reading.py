@@ -50,6 +50,10 @@ class Reading:
     first: str = ""
     damage: str = ""
 
+    def counted(self) -> str:
+        """How many records, in words."""
+        return "1 record" if self.records == 1 else f"{self.records:,} records"
+
     def trouble(self) -> str:
         """A sentence on what could not be read; empty where all could."""
         parts = []

@@ -64,7 +64,7 @@ def _run(argv: list[str]) -> int:
     if output != "-" and not options.quiet:
         counts = enricher.counts
         known = f"; a system is known for {counts.asn:,}, a country for {counts.country:,}"
-        program.say(NAME, f"{reading.records:,} records in {to.name}{known if counts.records else ''}")
+        program.say(NAME, f"{reading.counted()} in {to.name}{known if counts.records else ''}")
     return OK
 
 

@@ -66,7 +66,7 @@ def _run(argv: list[str]) -> int:
     if trouble := reading.trouble():
         program.say(NAME, trouble)
     if output != "-" and not options.quiet:
-        program.say(NAME, f"{reading.records:,} records in {to.name}")
+        program.say(NAME, f"{reading.counted()} in {to.name}")
     return OK
 
 
@@ -82,7 +82,9 @@ def _follow(path: str, output: str, form: str, options: argparse.Namespace) -> i
     if trouble := reading.trouble():
         say(trouble)
     if not options.quiet:
-        say(f"{reading.records:,} records in {len(parts.written)} parts")
+        say(
+            f"{reading.counted()} in {'1 part' if len(parts.written) == 1 else f'{len(parts.written)} parts'}"
+        )
     return OK
 
 

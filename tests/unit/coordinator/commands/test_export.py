@@ -297,3 +297,9 @@ def at_end(pid: int, path: Path) -> bool:
             )
             return int(place) == path.stat().st_size
     return False
+
+
+def test_one_record_is_called_one(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    scan = madescans.write(tmp_path / "one.json", 1)
+    assert export.main([str(scan), "-o", str(tmp_path / "one.csv")]) == 0
+    assert capsys.readouterr().err.startswith("lzr export: 1 record in ")
