@@ -1,0 +1,160 @@
+"""The parts of a running scan, put together: each is given here what it needs of the others."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+
+from coordinator.checkpoint.checkpoint import Checkpoint
+from coordinator.console.alerts import Alerts
+from coordinator.console.console import Console
+from coordinator.guard.watch import GuardWatch
+from coordinator.input.intake import Intake
+from coordinator.monitor.snapshot import Totals
+from coordinator.processes.acknowledge import Acknowledgements
+from coordinator.processes.pool import Pool
+from coordinator.processes.supervisor import Supervisor
+from coordinator.scan import sweeping
+from coordinator.scan.accounts import Accounts
+from coordinator.scan.blocks import Blocks, of_plain
+from coordinator.scan.feeder import Feeder
+from coordinator.scan.prepare import Prepared
+from coordinator.scan.reading import Reading
+from coordinator.scan.sweeping import Sweeping
+from coordinator.setup.departure import Departure
+from lzr.ipc import messages
+from lzr.pacing.bucket import DEPTH
+from lzr.pacing.pacer import Pacer
+from lzr.sweep.dealing import Dealing
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """sweeping: None where no address space is swept. checkpoint: None without --checkpoint."""
+
+    ready: Prepared
+    console: Console
+    totals: Totals
+    pool: Pool
+    intake: Intake
+    checkpoint: Checkpoint | None
+    departure: Departure
+    accounts: Accounts
+    supervisor: Supervisor
+    acknowledgements: Acknowledgements
+    pacer: Pacer
+    reading: Reading
+    feeder: Feeder
+    sweeping: Sweeping | None
+    blocks: Blocks
+    alerts: Alerts
+
+
+def assemble(ready: Prepared, guarded: GuardWatch) -> Parts:
+    """Make the parts of what is prepared; no process is started yet."""
+    opened, begun, job, console = ready.opened, ready.begun, ready.job, ready.console
+    options, checkpoint, departure = job.options, opened.checkpoint, ready.egress.departure
+    totals = console.totals
+    accounts = Accounts(
+        begun.ledger,
+        begun.intake,
+        opened.outputs,
+        totals,
+        checkpoint=checkpoint,
+        findings=console.findings,
+        max_results=options.max_results,
+        handshakes=options.handshakes,
+    )
+    supervisor = Supervisor(
+        opened.pool, job.shards, opened.outputs.for_collector, console.meter, console.note, console.log.debug
+    )
+    supervisor.moved, supervisor.holds = begun.ledger.moved, begun.ledger.holds
+    pacer = Pacer(
+        options.rate if options.send_syns or options.reopen else None,
+        time.monotonic(),
+        DEPTH if opened.sweep is None else sweeping.DEPTH,
+    )
+    reading = Reading(
+        begun.intake,
+        opened.stream if begun.more else None,
+        zmap_waits=not options.send_syns,
+        note=console.note,
+    )
+    feeder = Feeder(
+        begun.intake,
+        begun.ledger,
+        ready.sources,
+        pacer,
+        shard_key=job.secrets.shard,
+        shards=job.shards,
+        worker=supervisor.worker,
+        settled=accounts.settled,
+        admit=departure.admit,
+    )
+    blocks = Blocks(
+        [] if checkpoint is None else of_plain(checkpoint.blocks),
+        lambda: (child.name for child in opened.pool.of_role("flow")),
+        lambda: None if checkpoint is None else checkpoint.kept_blocks,
+    )
+    if blocks:
+        begun.intake.block(blocks.ranges)
+    swept = _swept(ready, feeder, accounts)
+
+    def greet() -> list[messages.Message]:
+        """What a new flow worker is told before anything else."""
+        told: list[messages.Message] = [departure.order()]
+        if swept is not None:
+            told.append(swept.order())
+        if blocks:
+            told.append(blocks.order())
+        return told
+
+    supervisor.greet = greet
+    totals.shards = job.shards
+    totals.sweep = bool(options.target_ports)
+    totals.rate_limit = pacer.rate
+    return Parts(
+        ready=ready,
+        console=console,
+        totals=totals,
+        pool=opened.pool,
+        intake=begun.intake,
+        checkpoint=checkpoint,
+        departure=departure,
+        accounts=accounts,
+        supervisor=supervisor,
+        acknowledgements=Acknowledgements(opened.pool),
+        pacer=pacer,
+        reading=reading,
+        feeder=feeder,
+        sweeping=swept,
+        blocks=blocks,
+        alerts=Alerts(console, guarded, departure.routing, begun.intake.fates),
+    )
+
+
+def _swept(ready: Prepared, feeder: Feeder, accounts: Accounts) -> Sweeping | None:
+    """The sweep, if this is one."""
+    sweep, options, begun = ready.opened.sweep, ready.job.options, ready.begun
+    if sweep is None:
+        return None
+    checkpoint = ready.opened.checkpoint
+    done = None if checkpoint is None else checkpoint.done
+    dealing = Dealing(
+        sweep.total,
+        cooldown=options.cooldown,
+        probes=options.probes,
+        begin=begun.low,
+        done=None if done is None else done.among,
+    )
+    return Sweeping(
+        sweep.share,
+        sweep.key,
+        dealing,
+        ledger=begun.ledger,
+        feeder=feeder,
+        accounts=accounts,
+        departure=ready.egress.departure,
+        sources=ready.sources.pools,
+        workers=feeder.feeds,
+    )

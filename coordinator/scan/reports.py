@@ -1,0 +1,114 @@
+"""What the processes report, taken to the part that it concerns."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from coordinator.processes.supervisor import Fault, Heard, Spawned, Stats, Written
+from coordinator.scan.accounts import NotTheirs
+from coordinator.scan.parts import Parts
+from lzr.ipc.messages import SchemaError
+from lzr.ownership.events import Adopted, Died, Fenced, Linked, Ready, Released
+from lzr.ownership.orders import GiveUp, News, ShardClosed, ShardOpened, TryAgain
+
+
+class ScanError(Exception):
+    """The scan cannot go on; the sentence says why. What is written stays."""
+
+
+class Reports:
+    """Takes reports off the supervisor, and what they mean for shards to the feeder and the sweep.
+
+    Every method may raise ScanError.
+    """
+
+    def __init__(self, parts: Parts) -> None:
+        self.reader_gone = False
+        """Whether the reader of our output has gone, as a collector says."""
+        self._console, self._supervisor, self._accounts = parts.console, parts.supervisor, parts.accounts
+        self._acknowledgements, self._feeder = parts.acknowledgements, parts.feeder
+        self._sweeping, self._blocks, self._alerts = parts.sweeping, parts.blocks, parts.alerts
+
+    def take(self, now: float, *, told: bool) -> None:
+        """Take what has been reported. told: whether the fork server may have something to tell."""
+        for report in self._supervisor.reports(told=told):
+            match report:
+                case Stats(name, figures):
+                    self._take_figures(figures, now)
+                    self._blocks.note(name, figures.get("blocked", 0))
+                    if self._sweeping is not None and "looked_ns" in figures:
+                        self._sweeping.note_looked(name, figures["looked_ns"] / 1e9)
+                case Written():
+                    self._take_written(report)
+                case Heard(name, heard):
+                    if self._sweeping is None:
+                        self._supervisor.refuse("it has heard answers to no sweep", name)
+                    else:
+                        self._sweeping.hear(name, heard, now)
+                case Fault(reason, gone):
+                    self.reader_gone |= gone
+                    if reason:
+                        raise ScanError(reason)
+                case Died(name) if self._sweeping is not None:
+                    lost = not self._supervisor.leaves(name)
+                    self.heed(self._supervisor.handle(report, now))
+                    again = self._sweeping.left(name, now, lost=lost)
+                    if again and lost:
+                        self._console.note(f"{again} pairs of the sweep are asked again")
+                case Spawned() | Ready() | Adopted() | Released() | Fenced() | Linked() | Died():
+                    self.heed(self._supervisor.handle(report, now))
+
+    def take_last(self, report: Written | Stats) -> None:
+        """Take a report that comes while all are ending: only what has been written and figures count."""
+        match report:
+            case Written():
+                self._take_written(report)
+            case Stats(_, figures):
+                self._take_figures(figures, time.monotonic())
+
+    def _take_figures(self, figures: Mapping[str, Any], now: float) -> None:
+        self._console.meter.feed(now, figures)
+        errors = figures.get("send_errors")
+        if errors:
+            self._alerts.note_unsent(errors)
+
+    def _take_written(self, report: Written) -> None:
+        if report.name != self._supervisor.writer:
+            return  # of a collector that is gone: its successor writes these again
+        try:
+            settled = self._accounts.take(report.message)
+        except SchemaError as error:
+            self._supervisor.refuse(str(error), report.name)
+            return
+        except NotTheirs as error:
+            self._supervisor.refuse_results(str(error), error.numbers, report.name)
+            return
+        self._acknowledgements.note(report.message.last, settled)
+
+    def heed(self, news: list[News]) -> None:
+        """Tell the feeder which shards were opened or closed, or are to be sent again; end the scan on
+        GiveUp.
+        """
+        for each in news:
+            match each:
+                case ShardOpened(shard, name, index, took):
+                    self._feeder.open(shard, index)
+                    if self._sweeping is not None:
+                        self._sweeping.forget_looked()
+                    if took is not None:
+                        self._console.log.debug(f"shard {shard} is with {name} after {took * 1000:.0f} ms")
+                case ShardClosed(shard):
+                    self._feeder.close(shard)
+                case TryAgain(shard):
+                    self._feeder.try_again(shard)
+                case GiveUp(reason):
+                    raise ScanError(reason)
+
+    def sort(self) -> None:
+        """Sort waiting targets anew after shards have changed hands, and tell of those that are sent
+        again."""
+        self._supervisor.push()
+        for shard, flows in self._feeder.sort():
+            self._console.note(f"shard {shard}: {flows} flows are tried again")

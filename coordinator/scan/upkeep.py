@@ -1,0 +1,161 @@
+"""What a scan looks after besides lines and results: routes, names, the checkpoint, alerts, figures."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from coordinator.monitor.snapshot import Phase
+from coordinator.processes import heap
+from coordinator.scan.judging import judge
+from coordinator.scan.parts import Parts
+from lzr.records.summary import Summary
+
+_EVERY = 0.05
+"""Seconds between two rounds where nothing calls for one: with 1,000 lines a second there are 75 turns of the
+loop a second (`python -m benchmarks.calm`)."""
+_JUDGED_OVER = 0.5
+"""Seconds over which it is judged what held work back. A judgement: as often as the screen can be read."""
+
+
+class Upkeep:
+    """Looks after what lines and results do not wait for, in rounds."""
+
+    def __init__(self, parts: Parts, now: float) -> None:
+        self._parts = parts
+        self._due = 0.0
+        self._routes_due = 0.0
+        self._judged = now
+        self._trimmed = False
+
+    def due(self, now: float) -> bool:
+        """Whether it is time for a round, though nothing may have happened."""
+        return now >= min(self._due, self._routes_due) or self._parts.departure.changed
+
+    def wait(self, now: float) -> float:
+        """Seconds until a round has to be made at the latest."""
+        return max(0.0, self._routes_due - now)
+
+    def look(self, now: float) -> None:
+        """Make a round."""
+        parts = self._parts
+        self._due = now + _EVERY
+        parts.alerts.look(now)
+        self._look_at_routes(now)
+        self._routes_due = now + parts.departure.routing.wait(now)
+        self._look_up_names()
+        if parts.pool.priority.lowered and parts.reading.ended:
+            parts.pool.restore_priority()
+        self._save(now)
+        self.update(now)
+        if parts.reading.ended and not parts.feeder.backlog and not self._trimmed:
+            self._trimmed = True
+            heap.give_back()  # of 400,000 lines, 5 MB
+
+    def finish(self, now: float) -> None:
+        """The last round, when all other processes have ended and every input has its fate or is given up."""
+        parts = self._parts
+        if parts.checkpoint is not None:
+            parts.accounts.settle_ended()
+            outputs = parts.accounts.outputs
+            trouble = parts.checkpoint.finish(outputs.descriptors, outputs.state(), self._summary(now))
+            if trouble:
+                parts.console.note(trouble)
+        self._count_refused()
+        parts.alerts.look(now)
+
+    def _look_at_routes(self, now: float) -> None:
+        """Tell the workers of routes or neighbours that have changed."""
+        order = self._parts.departure.look(now)
+        if order is not None:
+            if self._parts.sweeping is not None:
+                self._parts.sweeping.cover()
+            for child in self._parts.pool.of_role("flow"):
+                child.order(order)
+        for sentence in self._parts.departure.notes:
+            self._parts.console.note(sentence)
+        self._parts.departure.notes.clear()
+        for kind, sentence in self._parts.departure.losses.items():
+            self._parts.console.alert(kind, sentence, lost=True)
+        self._parts.departure.losses.clear()
+
+    def _look_up_names(self) -> None:
+        """Admit targets of names whose address has come, and log sentences about the input."""
+        intake = self._parts.intake
+        intake.look_up()
+        for sentence in intake.told:
+            self._parts.console.log.info(sentence)
+        intake.told.clear()
+
+    def _save(self, now: float) -> None:
+        """Save a checkpoint, if it is time for one."""
+        self._parts.accounts.settle_ended()
+        outputs = self._parts.accounts.outputs
+        if self._parts.checkpoint is not None:
+            self._parts.checkpoint.tick(
+                now, outputs.descriptors, outputs.state, lambda: self._summary(now), self._parts.console.note
+            )
+        self.say_refused()
+
+    def say_refused(self) -> None:
+        for sentence in self._parts.intake.refused:
+            self._parts.console.note(sentence)
+        self._parts.intake.refused.clear()
+
+    def _summary(self, now: float) -> dict[str, Any]:
+        """For the checkpoint: with those pairs of a sweep that it takes for done."""
+        summary = self._parts.accounts.summary
+        if self._parts.sweeping is None:
+            return summary.to_dict()
+        reasons = self._parts.sweeping.quiet(now)
+        whole = Summary.from_dict(summary.to_dict())
+        whole.reasons.update(reasons)
+        whole.resolved += sum(reasons.values())
+        return whole.to_dict()
+
+    def update(self, now: float) -> None:
+        totals, machine = self._parts.totals, self._parts.supervisor.machine
+        ended = self._parts.reading.ended
+        if self._parts.sweeping is not None:
+            self._parts.sweeping.update()
+            totals.heat = self._parts.sweeping.heat.top(self._parts.sweeping.asked)
+            totals.heat_by = self._parts.sweeping.heat.kind
+            ended &= self._parts.sweeping.dealing.all_dealt
+            idle = ended and not self._parts.accounts.open
+            totals.sweep_left = self._parts.sweeping.dealing.left_to_wait(time.monotonic()) if idle else None
+        self._parts.accounts.update(self._parts.feeder.backlog)
+        totals.input_ended = ended
+        totals.wanted_flow, totals.wanted_collect = machine.wanted
+        totals.moves, totals.slowest_move = machine.shards.moves, machine.shards.slowest_move
+        self._count_refused()
+        totals.blocks = self._parts.blocks.look()
+        if totals.input_ended and not totals.backlog:
+            totals.phase = Phase.FINISHING
+        if now >= self._judged + _JUDGED_OVER:
+            verdict = judge(
+                self._parts.reading.look(),
+                self._parts.feeder.look(),
+                rate=self._parts.pacer.rate,
+                seconds=now - self._judged,
+                ended=ended,
+            )
+            totals.paced, totals.late = verdict.paced, verdict.late
+            totals.input_waiting, totals.input_held = verdict.input_waiting, verdict.input_held
+            self._judged = now
+            self.estimate()
+
+    def _count_refused(self) -> None:
+        """Count the messages that were not believed, and alert the user."""
+        totals, refused = self._parts.totals, self._parts.supervisor.refused
+        if refused != totals.refused:
+            totals.refused = refused
+            was = (
+                "message between the processes was" if refused == 1 else "messages between the processes were"
+            )
+            totals.alerts["messages"] = f"{refused:,} {was} not believed"
+
+    def estimate(self) -> None:
+        options = self._parts.ready.job.options
+        if not self._parts.reading.ended and options.targets_total is None:
+            most = options.max_targets if isinstance(options.max_targets, int) else None
+            self._parts.accounts.estimate(self._parts.ready.begun.size, most)
