@@ -105,6 +105,10 @@ def _subcommand(name: str, argv: list[str]) -> int:
         from coordinator.commands import ctl
 
         return ctl.main(argv)
+    if name == "fleet":
+        from coordinator.commands import fleet
+
+        return fleet.main(argv)
     if name == "doctor":
         from coordinator.doctor import doctor
 

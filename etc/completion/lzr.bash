@@ -83,12 +83,15 @@ _lzr() {
         ctl)
             COMPREPLY=($(compgen -W "status workers rate pause resume drain quit block help" -- "$cur"))
             return ;;
+        fleet)
+            COMPREPLY=($(compgen -W "check shard assign certs worker start up down status watch rate pause resume drain quit block merge" -- "$cur"))
+            return ;;
         help)
-            COMPREPLY=($(compgen -W "guard ctl identify diff report plan export enrich doctor options handshakes fields modules" -- "$cur"))
+            COMPREPLY=($(compgen -W "guard ctl fleet identify diff report plan export enrich doctor options handshakes fields modules" -- "$cur"))
             return ;;
     esac
     if ((COMP_CWORD == 1)) && [[ $cur != -* ]]; then
-        COMPREPLY=($(compgen -W "identify diff report plan predict export enrich doctor guard ctl help version" -- "$cur"))
+        COMPREPLY=($(compgen -W "identify diff report plan predict export enrich doctor guard ctl fleet help version" -- "$cur"))
         return
     fi
     COMPREPLY=($(compgen -W "--handshakes --handshakes-by-port -sendSYNs --send-syns --no-send-syns -p --target-ports --targets --targets-file --dryrun -I --input-file -forceAllHandshakes --force-all-handshakes --no-force-all-handshakes -pushDataOnly --push-data-only --no-push-data-only -priorityFingerprint --priority-fingerprint --user-agent --haf -hafThreshold --haf-threshold -e --seed --shards --shard -sourceIP -S --source-ip -s --source-port -gatewayMac -G --gateway-mac -sendInterface -i --interface --ipv6 --no-ipv6 -r --rate --max-rate -B --bandwidth -n --max-targets -N --max-results --max-runtime -rt --retransmit-wait -P --probes -rn --retransmit-number -t --timeout -c --cooldown-time --settle --max-size --probe-delay -f -o --output-file --overwrite --no-overwrite -O --output-module --output-fields --enrich --no-enrich -feedZGrab --feed-zgrab --no-feed-zgrab --notes -m --metadata-file -onlyDataRecord --only-data-record --no-only-data-record --output-filter --zgrab-only-known --no-zgrab-only-known -b --blocklist-file --allowlist-file --allow-printers --no-allow-printers -w --workers --collect-workers --auto-workers --no-auto-workers --pin --no-pin --user --guard --without-guard --no-without-guard --max-send-failures --checkpoint --resume --resume-changed --reopen --no-reopen -q --quiet --no-quiet -v --verbosity -l --log-file -L --log-directory -u --status-updates-file --dashboard --no-dashboard --dashboard-file --targets-total --metrics-port --metrics-address --control-socket -d --debug --no-debug --trace-pcap --cpuprofile --memprofile -h --help --help-all -V --version --list-handshakes --list-output-fields --list-output-modules -C --config" -- "$cur"))

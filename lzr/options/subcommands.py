@@ -93,6 +93,13 @@ SUBCOMMANDS = (
         "more",
         "status workers rate pause resume drain quit block help",
     ),
+    Subcommand(
+        "fleet",
+        "check|shard|assign ...",
+        "one scan on several boxes",
+        "settle a plan for several boxes, run this box's part of it, and look at all of them",
+        "check shard assign certs worker start up down status watch rate pause resume drain quit block merge",
+    ),
 )
 """Those that are programs of their own, and answer ``lzr help NAME`` themselves."""
 
@@ -102,7 +109,7 @@ ANSWERS = (
         "[COMMAND|TOPIC]",
         "this, or help on one thing",
         "print help: on scanning, on a command, or on options, handshakes, fields or modules",
-        "guard ctl identify diff report plan export enrich doctor options handshakes fields modules",
+        "guard ctl fleet identify diff report plan export enrich doctor options handshakes fields modules",
     ),
     Subcommand(
         "version",

@@ -18,6 +18,7 @@ _THOUSANDS = {"k": 1e3, "m": 1e6, "g": 1e9}
 _LONGEST_AGENT = 256  # with which the longest probe still fits one packet
 _REAL = frozenset("0123456789.eE+-")
 _HEX = frozenset("0123456789abcdef")
+MOST_SHARDS = 65535
 
 
 class Kind:
@@ -285,6 +286,31 @@ def _port_list(text: str) -> tuple[tuple[int, int], ...]:
             raise ValueError("has a range whose first port is above its last")
         found.append(pair)
     return tuple(found)
+
+
+def shard_list(text: str) -> tuple[tuple[int, int], ...]:
+    """``3,7-9``: ranges of shards, in order and joined where they meet. Raises ValueError."""
+    pairs: list[tuple[int, int]] = []
+    for part in text.split(","):
+        first, dash, last = part.strip().partition("-")
+        try:
+            pair = _whole(first), _whole(last if dash else first)
+        except ValueError:
+            raise ValueError("must be shards and ranges of shards, as in 3,7-9") from None
+        if not 0 <= pair[0] <= MOST_SHARDS - 1 or not 0 <= pair[1] <= MOST_SHARDS - 1:
+            raise ValueError(f"must be shards from 0 to {MOST_SHARDS - 1}")
+        if pair[0] > pair[1]:
+            raise ValueError("has a range whose first shard is above its last")
+        pairs.append(pair)
+    joined: list[tuple[int, int]] = []
+    for low, high in sorted(pairs):
+        if joined and low <= joined[-1][1]:
+            raise ValueError(f"names shard {low} twice")
+        if joined and low == joined[-1][1] + 1:
+            joined[-1] = joined[-1][0], high
+        else:
+            joined.append((low, high))
+    return tuple(joined)
 
 
 def show_port_list(pairs: tuple[tuple[int, int], ...]) -> str:

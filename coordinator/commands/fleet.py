@@ -1,0 +1,95 @@
+"""``lzr fleet``: one scan on several boxes. The second word says what, and a module of its own does it."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib import import_module
+
+from lzr import safetext
+from lzr.errors import UsageError, printable, suggest
+
+OK, MISTAKE = 0, 2
+
+
+@dataclass(frozen=True)
+class Word:
+    """takes: what follows the word. brief: for the help. where: ``module:function`` that runs it with the
+    words that follow and returns the exit status; "" where this version has none."""
+
+    name: str
+    takes: str
+    brief: str
+    where: str = ""
+
+
+THIS_BOX = (
+    Word("check", "PLAN", "look at a plan and settle it: plan.lock.json", "coordinator.fleet.checking:main"),
+    Word("shard", "PLAN K|--box NAME", "the scan that has this shard, on this box", ""),
+    Word("assign", "PLAN --from BOX --to BOX", "give a box's shards to another, by hand", ""),
+)
+"""What needs no other box."""
+
+ALL_BOXES = (
+    Word("certs", "DIR", "", ""),
+    Word("worker", "PLAN --box NAME", "", ""),
+    Word("start", "PLAN", "", ""),
+    Word("up", "PLAN", "", ""),
+    Word("down", "PLAN", "", ""),
+    Word("status", "PLAN", "", ""),
+    Word("rate", "PLAN N", "", ""),
+    Word("pause", "PLAN", "", ""),
+    Word("resume", "PLAN", "", ""),
+    Word("drain", "PLAN", "", ""),
+    Word("quit", "PLAN", "", ""),
+    Word("block", "PLAN NET", "", ""),
+)
+"""What a controller does, on all boxes."""
+
+LOOKING = (
+    Word("watch", "PLAN", "", ""),
+    Word("merge", "PLAN FILES...", "", ""),
+)
+"""What shows all boxes, and makes one of their results."""
+
+WORDS = (*THIS_BOX, *ALL_BOXES, *LOOKING)
+
+
+def main(argv: list[str]) -> int:
+    """Run one of `WORDS`; the exit status is its own, or 2 for a mistake."""
+    there = [word for word in WORDS if word.where]
+    asked = argv[0].lstrip("-") if argv else ""
+    if asked in ("h", "help"):
+        sys.stdout.write(safetext.lines(usage()))
+        return OK
+    if not argv:
+        sys.stderr.write(safetext.lines(usage()))
+        return MISTAKE
+    for word in there:
+        if word.name == argv[0]:
+            return _run(word, argv[1:])
+    sentence = f"lzr fleet: unknown command {printable(argv[0])}{suggest(argv[0], [w.name for w in there])}"
+    print(safetext.line(sentence), file=sys.stderr)
+    return MISTAKE
+
+
+def _run(word: Word, argv: list[str]) -> int:
+    module, _, function = word.where.partition(":")
+    try:
+        run: Callable[[list[str]], int] = getattr(import_module(module), function)
+        return run(argv)
+    except UsageError as error:
+        print(safetext.line(f"lzr fleet {word.name}: {error}"), file=sys.stderr)
+        return MISTAKE
+
+
+def usage() -> str:
+    """The help on all of them."""
+    rows = [(f"{word.name} {word.takes}".strip(), word.brief) for word in WORDS if word.where]
+    width = max(len(head) for head, _ in rows) + 2
+    return (
+        "usage: lzr fleet COMMAND ...\n\nOne scan on several boxes, each from its own address, as a plan "
+        "says.\nlzr fleet COMMAND --help tells more.\n\n"
+        + "".join(f"  {head.ljust(width)}{brief}\n" for head, brief in rows)
+    )

@@ -1,0 +1,78 @@
+"""``lzr fleet check PLAN``: looks at a plan as far as this machine can tell, and settles it.
+
+Names of files become absolute ones, from where the plan lies: on every box they have to be the same files,
+which their hashes prove.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+from functools import partial
+
+from coordinator.analysis import program
+from coordinator.fleet import lockfile
+from lzr import __version__, safetext
+from lzr.errors import UsageError, printable, two_dashes
+from lzr.fleet import dealing
+from lzr.fleet import lock as locks
+from lzr.fleet import plan as plans
+from lzr.fleet.lock import Lock
+
+NAME = "fleet check"
+
+
+def main(argv: list[str]) -> int:
+    """The exit status: 0 settled (or nothing has changed), 2 a mistake."""
+    return program.ended(NAME, partial(_run, argv))
+
+
+def _run(argv: list[str]) -> int:
+    asked = _parser().parse_args(two_dashes(argv, ("overwrite", "quiet", "help")))
+    where = lockfile.beside(asked.plan)
+    lock = settle(asked.plan)
+    before = lockfile.there(where)
+    if before is not None and before.id == lock.id:
+        lock, told = before, f"nothing has changed since {printable(where)} was written"
+    else:
+        if before is not None and not asked.overwrite:
+            raise UsageError(
+                f"{printable(where)} settles the plan as it was before (plan id {before.id}); boxes that "
+                "scan by it do not go on with another: --overwrite settles this one, which begins anew"
+            )
+        lockfile.write(where, lock)
+        told = f"settled in {printable(where)}"
+    if not asked.quiet:
+        for run in lock.current:
+            shards = dealing.ranges(run.shards)
+            print(safetext.line(f"{run.box}: shards {shards}, from {', '.join(run.source)}"))
+        print(safetext.line(f"plan id {lock.id}, generation {lock.generation}: {told}"))
+    return program.OK
+
+
+def settle(path: str) -> Lock:
+    """The lock of the plan in this file, as nobody has begun it. Raises UsageError."""
+    data = lockfile.read_plan(path)
+    plan = plans.of_toml(data, printable(path))
+    folder = os.path.dirname(os.path.abspath(path))
+    plan = replace(
+        plan,
+        input=None if plan.input is None else os.path.join(folder, plan.input),
+        blocklist=tuple(os.path.join(folder, name) for name in plan.blocklist),
+    )
+    digest, lines = (None, None) if plan.input is None else lockfile.digest_of_input(plan.input)
+    blocked = locks.blocklist_hash([lockfile.digest(name) for name in plan.blocklist])
+    return locks.settled(plan, __version__, lockfile.sum_of(data), digest, lines, blocked)
+
+
+def _parser() -> program.Parser:
+    parser = program.Parser(
+        prog="lzr fleet check",
+        description="Look at a plan (plan.toml) and settle it: which version, input and blocklist it is, and "
+        "which box has which shards. Writes plan.lock.json beside it.",
+        allow_abbrev=False,
+    )
+    parser.add_argument("plan", metavar="PLAN", help="the plan, as TOML")
+    parser.add_argument("--overwrite", action="store_true", help="settle a plan that has changed anew")
+    parser.add_argument("-q", "--quiet", action="store_true", help="say nothing of what was settled")
+    return parser

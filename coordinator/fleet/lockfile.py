@@ -1,0 +1,103 @@
+"""Files of a plan on this machine: plan.toml, its lock, and the sums of what a plan names."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import stat
+
+from coordinator.analysis import program
+from coordinator.input.stream import Stream
+from coordinator.input.unpack import Unpacked
+from lzr.errors import UsageError, printable
+from lzr.fleet import lock as locks
+from lzr.fleet import plan as plans
+from lzr.fleet.lock import Lock
+
+
+def beside(path: str) -> str:
+    """The name of the lock of a plan: plan.toml -> plan.lock.json; a lock's name stays."""
+    if path.endswith(".lock.json"):
+        return path
+    return f"{path.removesuffix('.toml')}.lock.json"
+
+
+def read_plan(path: str) -> bytes:
+    """The bytes of a plan. Raises UsageError."""
+    return _read(path, plans.MOST_BYTES)
+
+
+def there(path: str) -> Lock | None:
+    """The lock in this file, or None where there is none. Raises UsageError."""
+    return Lock.of_json(_read(path, locks.MOST_BYTES), printable(path)) if os.path.lexists(path) else None
+
+
+def read(path: str) -> Lock:
+    """The lock of a plan, by the name of either; a plan that was changed since then is refused.
+
+    Raises UsageError.
+    """
+    where = beside(path)
+    if not os.path.lexists(where):
+        raise UsageError(f"{printable(where)} is not there: lzr fleet check {printable(path)} makes it")
+    lock = Lock.of_json(_read(where, locks.MOST_BYTES), printable(where))
+    if path != where and sum_of(read_plan(path)) != lock.plan_sha256:
+        raise UsageError(
+            f"{printable(path)} was changed since it was settled in {printable(where)}: lzr fleet check "
+            f"{printable(path)} looks at it again"
+        )
+    return lock
+
+
+def write(path: str, lock: Lock) -> None:
+    """Put a lock in the place of whatever has this name: whole, or not at all. Raises UsageError."""
+    with program.output(path, overwrite=True) as to:
+        program.write_whole(to.descriptor, lock.to_json())
+
+
+def sum_of(data: bytes) -> str:
+    """sha256, in hexadecimal."""
+    return hashlib.sha256(data).hexdigest()
+
+
+def digest(path: str) -> str:
+    """The sha256 of a file's bytes. Raises UsageError."""
+    descriptor = _open(path)
+    with os.fdopen(descriptor, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def digest_of_input(path: str) -> tuple[str, int]:
+    """The sha256 of an input and how many lines it has, as a scan reads it (decompressed, in UTF-8).
+
+    Raises UsageError.
+    """
+    descriptor = _open(path)
+    try:
+        plain, found, lines, last = Unpacked(Stream(descriptor), binary=False), hashlib.sha256(), 0, b"\n"
+        while (chunk := plain.read()) != b"":
+            found.update(chunk or b"")
+            lines += (chunk or b"").count(b"\n")
+            last = chunk[-1:] if chunk else last
+        return found.hexdigest(), lines + (last != b"\n")
+    finally:
+        os.close(descriptor)
+
+
+def _open(path: str) -> int:
+    """A regular file, open for reading. Raises UsageError."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+    except (OSError, ValueError) as error:
+        raise UsageError(
+            f"cannot read {printable(path)}: {getattr(error, 'strerror', '') or error}"
+        ) from None
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise UsageError(f"{printable(path)} is no file")
+    return descriptor
+
+
+def _read(path: str, most: int) -> bytes:
+    with os.fdopen(_open(path), "rb") as file:
+        return file.read(most + 1)

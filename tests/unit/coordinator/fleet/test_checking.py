@@ -1,0 +1,75 @@
+"""`lzr fleet check`: what it settles, what it refuses, and that it settles the same twice."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+from pathlib import Path
+
+import pytest
+
+from coordinator.fleet import lockfile
+from coordinator.fleet.checking import main
+from lzr.errors import UsageError
+from lzr.fleet.lock import blocklist_hash
+from tests.unit.lzr.fleet.test_plan import PLAN
+
+TARGETS = b"192.0.2.1:80\n192.0.2.2:443\n192.0.2.3:22"
+
+
+@pytest.fixture
+def plan(tmp_path: Path) -> Path:
+    (tmp_path / "services.txt").write_bytes(TARGETS)
+    (tmp_path / "no.conf").write_text("198.18.0.0/15\n")
+    path = tmp_path / "plan.toml"
+    path.write_text(PLAN.replace("rate = 60000", 'rate = 60000\nblocklist = "no.conf"'))
+    return path
+
+
+def test_a_plan_is_settled(plan: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([str(plan)]) == 0
+    lock = lockfile.read(str(plan))
+    assert lock == lockfile.read(str(plan.with_name("plan.lock.json")))
+    assert lock.plan.input == str(plan.with_name("services.txt"))
+    assert (lock.input_sha256, lock.input_lines) == (hashlib.sha256(TARGETS).hexdigest(), 3)
+    assert lock.blocklist_sha256 == blocklist_hash([hashlib.sha256(b"198.18.0.0/15\n").hexdigest()])
+    out = capsys.readouterr().out
+    assert f"plan id {lock.id}, generation 1" in out
+    assert "fra1: shards 0-42, from 198.51.100.10" in out
+
+
+def test_what_was_assigned_stays_where_nothing_has_changed(plan: Path) -> None:
+    assert main([str(plan), "-q"]) == 0
+    where = lockfile.beside(str(plan))
+    after = lockfile.read(str(plan)).assigned("fra1", ["ams1"], "test")
+    lockfile.write(where, after)
+    assert main([str(plan), "-q"]) == 0
+    assert lockfile.read(str(plan)) == after
+
+
+def test_a_changed_plan_replaces_no_lock_by_itself(plan: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([str(plan), "-q"]) == 0
+    before = lockfile.read(str(plan))
+    plan.write_text(plan.read_text().replace("60000", "50000"))
+    with pytest.raises(UsageError, match="was changed since it was settled"):
+        lockfile.read(str(plan))
+    assert main([str(plan), "-q"]) == 2
+    assert "--overwrite settles this one" in capsys.readouterr().err
+    assert lockfile.there(lockfile.beside(str(plan))) == before
+    assert main([str(plan), "-q", "--overwrite"]) == 0
+    assert lockfile.read(str(plan)).plan.rate == 50000
+
+
+def test_an_input_is_summed_as_a_scan_reads_it(tmp_path: Path) -> None:
+    (tmp_path / "list.gz").write_bytes(gzip.compress(TARGETS))
+    digest = hashlib.sha256(TARGETS).hexdigest()
+    assert lockfile.digest_of_input(str(tmp_path / "list.gz")) == (digest, 3)
+
+
+def test_what_is_missing_is_said(plan: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(UsageError, match="is not there: lzr fleet check"):
+        lockfile.read(str(plan))
+    plan.with_name("services.txt").unlink()
+    assert main([str(plan)]) == 2
+    assert "No such file" in capsys.readouterr().err
+    assert not plan.with_name("plan.lock.json").exists()
