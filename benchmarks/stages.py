@@ -26,7 +26,8 @@ import zmq
 from coordinator.input.intake import Intake
 from lzr.flow.config import Plan
 from lzr.flow.table import FlowTable
-from lzr.ipc import messages
+from lzr.ipc import messages, packing
+from lzr.ipc.schema import Message
 from lzr.kernels import NATIVE
 from lzr.layout import FRAME_SIZE
 from lzr.options.table import Options
@@ -60,9 +61,9 @@ class Hop:
         self._pull.bind(f"ipc://{directory}/hop")
         self._push.connect(f"ipc://{directory}/hop")
 
-    def __call__(self, message: messages.Message) -> messages.Message:
-        self._push.send_multipart(messages.pack(message))
-        return messages.unpack(self._pull.recv_multipart()).message
+    def __call__(self, message: Message) -> Message:
+        self._push.send_multipart(packing.pack(message))
+        return packing.unpack(self._pull.recv_multipart()).message
 
     def close(self) -> None:
         self._context.destroy(linger=0)

@@ -21,7 +21,8 @@ from lzr.fingerprint.classifier import identify
 from lzr.flow.config import Plan
 from lzr.flow.handover import ShardFlows
 from lzr.flow.table import FlowTable
-from lzr.ipc.messages import SchemaError, pack, unpack
+from lzr.ipc.packing import pack, unpack
+from lzr.ipc.schema import SchemaError
 from lzr.kernels import NATIVE
 from lzr.layout import MAX_FRAME
 from lzr.packet.payloads import ProbeTemplate

@@ -9,7 +9,9 @@ import msgpack
 import numpy as np
 
 from lzr.ipc import messages
-from lzr.ipc.messages import KINDS, VERSION, Message, pack
+from lzr.ipc.messages import KINDS
+from lzr.ipc.packing import VERSION, pack
+from lzr.ipc.schema import Message
 from lzr.rows import ASKED, FLOW, HELD, INTERVAL, OUTCOME, TARGET, TIMER, WAY
 from lzr.sweep.space import RANGE
 

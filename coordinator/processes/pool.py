@@ -28,17 +28,17 @@ from coordinator.processes.childoutput import ChildOutput
 from coordinator.processes.inbox import Inbox, Unbelievable
 from coordinator.processes.priority import Priority
 from coordinator.processes.rundir import Scratch
-from lzr.ipc import credentials, messages
+from lzr.ipc import credentials, limits, messages, packing
 from lzr.ipc.credentials import Credentials, Sender
 from lzr.ipc.job import Event, Job, Output, Setup, Spawn, pack
-from lzr.ipc.messages import Buffer, Message, SchemaError
+from lzr.ipc.schema import Buffer, Message, SchemaError
 from lzr.safetext import plain
 
 _MAX_EVENT = 1 << 16  # bytes of an Event
 _DESCRIPTORS_AT_ONCE = 200  # in one message to the fork server; the kernel takes 253 (SCM_MAX_FD, unix(7))
 _REMEMBERED = 64  # children that have ended, whose last reports are still believed
 _MOST = 1 << 23
-"""Bytes that a report may have; with the flows of a shard, `messages.MOST_OCTETS` more."""
+"""Bytes that a report may have; with the flows of a shard, `limits.MOST_OCTETS` more."""
 # As a plain number: what an enumeration's operators take is much of the cost of a small turn.
 _NOBLOCK = int(zmq.NOBLOCK)
 
@@ -83,7 +83,7 @@ class Child:
             self.told = self.written
 
     def order(self, order: Message) -> None:
-        self.waiting.append(messages.pack(order))
+        self.waiting.append(packing.pack(order))
         self.push_orders()
 
     def push_orders(self) -> None:
@@ -179,7 +179,7 @@ class Pool:
     ) -> Child:
         """name, number: its own. fenced: numbers of flow workers that have died, for a collector."""
         orders = self._socket(zmq.PUSH, 0)
-        feed = self._socket(zmq.PUSH, messages.FEED_MARK) if role == "flow" else None
+        feed = self._socket(zmq.PUSH, limits.FEED_MARK) if role == "flow" else None
         child = self.children[name] = Child(role, index, name, number, orders, feed, replaces=replaces)
         for kind, sock in (("orders", orders), ("feed", feed)):
             if sock is not None:  # it listens now, and lets nobody in before we know who it is for
@@ -245,7 +245,7 @@ class Pool:
             return None
         _, parts = received
         try:
-            message, name, token = messages.unpack(parts)
+            message, name, token = packing.unpack(parts)
         except SchemaError as error:
             if self._known(error.sender, error.token) is None:
                 error.sender = ""  # anybody may have sent it
@@ -259,7 +259,7 @@ class Pool:
 
     def _most(self, pid: int) -> int:
         child = self._of_pid(pid)
-        return _MOST + messages.MOST_OCTETS if child is not None and child.releasing else _MOST
+        return _MOST + limits.MOST_OCTETS if child is not None and child.releasing else _MOST
 
     def _of_pid(self, pid: int) -> Child | None:
         return next((child for child in self.children.values() if pid and child.pid == pid), None)
@@ -324,7 +324,7 @@ class Pool:
         sock: zmq.Socket[bytes] = self._context.socket(kind)
         sock.setsockopt(zmq.RCVHWM if kind == zmq.PULL else zmq.SNDHWM, mark)
         sock.setsockopt(zmq.LINGER, 0)
-        sock.setsockopt(zmq.MAXMSGSIZE, messages.MOST_OCTETS)
+        sock.setsockopt(zmq.MAXMSGSIZE, limits.MOST_OCTETS)
         return sock
 
 

@@ -20,8 +20,9 @@ from numpy.typing import NDArray
 from coordinator.monitor.meter import Meter
 from coordinator.monitor.snapshot import State
 from coordinator.processes.pool import Child, Pool, try_feed
-from lzr.ipc import messages
+from lzr.ipc import messages, packing
 from lzr.ipc.job import Output
+from lzr.ipc.schema import Buffer, Message, SchemaError
 from lzr.ownership import Machine
 from lzr.ownership import orders as do
 from lzr.ownership.events import Adopted, Died, Ending, Event, Fenced, Linked, Ready, Released, Want
@@ -103,7 +104,7 @@ class Supervisor:
         self.pool = pool
         self.machine = Machine(shards)
         self.unread = False  # there were more reports than are taken at a time
-        self.greet: Callable[[], Sequence[messages.Message]] | None = None
+        self.greet: Callable[[], Sequence[Message]] | None = None
         """What a new flow worker is told before anything else."""
         self.moved: Callable[[int, int], None] = lambda shard, number: None
         """Told of a shard whose flows are sent to the flow worker with this number."""
@@ -116,7 +117,7 @@ class Supervisor:
         self.refused = 0  # messages that nobody sends who is what he should be
         self._ignored = 0  # reports that have no effect
         self._arrived: deque[Report] = deque()
-        self._markers: deque[tuple[str, list[messages.Buffer]]] = deque()
+        self._markers: deque[tuple[str, list[Buffer]]] = deque()
 
     @property
     def writer(self) -> str:
@@ -157,7 +158,7 @@ class Supervisor:
                 if not self._read():
                     self.unread = False
                     break
-            except messages.SchemaError as error:
+            except SchemaError as error:
                 self.refuse(str(error), error.sender)
         self._arrived += deaths
         while self._arrived:
@@ -176,7 +177,7 @@ class Supervisor:
             self._arrived.append(report)
         return True
 
-    def _report_of(self, child: Child, message: messages.Message) -> Report | None:
+    def _report_of(self, child: Child, message: Message) -> Report | None:
         name = child.name
         match message:
             case messages.FlowStats() | messages.CollectStats():
@@ -188,7 +189,7 @@ class Supervisor:
                 return Heard(name, message)
             case messages.Fault(reason, gone):
                 if gone and name != self.writer:
-                    raise messages.SchemaError("a reader has gone, says one that does not write", name)
+                    raise SchemaError("a reader has gone, says one that does not write", name)
                 return Fault(plain(reason, 200), gone)
             case messages.Refused(reason, sender, pid):
                 self.refuse(f"says {name}: {reason}", sender or self.pool.name_of(pid))
@@ -201,7 +202,7 @@ class Supervisor:
                 if name in self.pool.children and not self.holds(
                     child.number, message.shard, _tickets(message)
                 ):
-                    raise messages.SchemaError("a shard with inputs that it was not given", name)
+                    raise SchemaError("a shard with inputs that it was not given", name)
                 columns = tuple(getattr(message, column).copy() for column in message.columns)
                 return Released(name, message.shard, columns)
             case messages.Fenced(source):
@@ -285,7 +286,7 @@ class Supervisor:
                     self.moved(shard, children[name].number)
                 children[name].order(messages.Adopt(shard, *columns))
             case do.Release(name, shard):
-                self._markers.append((name, messages.pack(messages.Release(shard))))
+                self._markers.append((name, packing.pack(messages.Release(shard))))
                 children[name].releasing += 1
                 children[name].order(messages.Hurry())
             case do.Fence(name, source):
@@ -358,7 +359,7 @@ class Supervisor:
         while self.pool.reports.poll(milliseconds):
             try:
                 self._read()
-            except messages.SchemaError as error:
+            except SchemaError as error:
                 self.refuse(str(error), error.sender)
         while self._arrived:
             report = self._arrived.popleft()

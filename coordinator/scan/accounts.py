@@ -18,7 +18,7 @@ from coordinator.results.outputs import Outputs
 from lzr.addresses import text
 from lzr.ipc import messages
 from lzr.ipc.counted import Names
-from lzr.ipc.messages import SchemaError
+from lzr.ipc.schema import SchemaError
 from lzr.ownership.ledger import Ledger
 from lzr.packet.ways import Kind
 from lzr.records.summary import Summary

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from coordinator.input.intake import Intake, SourceAddresses
 from coordinator.processes.pool import Child, try_feed
 from lzr.addresses import text
-from lzr.ipc import messages
+from lzr.ipc import messages, packing
 from lzr.ownership.ledger import Ledger
 from lzr.pacing.pacer import Pacer
 from lzr.packet.ways import Kind
@@ -245,7 +245,7 @@ class Feeder:
             child = self._worker(place) if queue else None
             while queue and child is not None:
                 batch = _merge(queue, _BATCH)
-                if not try_feed(child, messages.pack(messages.Targets(batch))):
+                if not try_feed(child, packing.pack(messages.Targets(batch))):
                     queue.appendleft(batch)
                     break
                 self._ledger.give(batch, child.number)

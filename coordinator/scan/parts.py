@@ -22,7 +22,7 @@ from coordinator.scan.prepare import Prepared
 from coordinator.scan.reading import Reading
 from coordinator.scan.sweeping import Sweeping
 from coordinator.setup.departure import Departure
-from lzr.ipc import messages
+from lzr.ipc.schema import Message
 from lzr.pacing.bucket import DEPTH
 from lzr.pacing.pacer import Pacer
 from lzr.sweep.dealing import Dealing
@@ -100,9 +100,9 @@ def assemble(ready: Prepared, guarded: GuardWatch) -> Parts:
         begun.intake.block(blocks.ranges)
     swept = _swept(ready, feeder, accounts)
 
-    def greet() -> list[messages.Message]:
+    def greet() -> list[Message]:
         """What a new flow worker is told before anything else."""
-        told: list[messages.Message] = [departure.order()]
+        told: list[Message] = [departure.order()]
         if swept is not None:
             told.append(swept.order())
         if blocks:

@@ -9,7 +9,7 @@ from typing import Any
 from coordinator.processes.supervisor import Fault, Heard, Spawned, Stats, Written
 from coordinator.scan.accounts import NotTheirs
 from coordinator.scan.parts import Parts
-from lzr.ipc.messages import SchemaError
+from lzr.ipc.schema import SchemaError
 from lzr.ownership.events import Adopted, Died, Fenced, Linked, Ready, Released
 from lzr.ownership.orders import GiveUp, News, ShardClosed, ShardOpened, TryAgain
 

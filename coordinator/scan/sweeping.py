@@ -16,7 +16,7 @@ from coordinator.scan.accounts import Accounts
 from coordinator.scan.feeder import Feeder
 from coordinator.setup.departure import Departure
 from lzr import addresses
-from lzr.ipc import messages
+from lzr.ipc import messages, packing
 from lzr.ownership.ledger import Ledger
 from lzr.packet.icmp import KINDS
 from lzr.packet.ways import Kind
@@ -131,7 +131,7 @@ class Sweeping:
             message = messages.Stretch(
                 stretch.number, stretch.first, stretch.count, int(now * 1e9), span, bits
             )
-            if not try_feed(worker, messages.pack(message)):
+            if not try_feed(worker, packing.pack(message)):
                 dealing.give_back(stretch)
                 workers.remove(worker)
                 continue

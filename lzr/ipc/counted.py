@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from lzr.ipc.messages import Counts, SchemaError
+from lzr.ipc.messages import Counts
+from lzr.ipc.schema import SchemaError
 from lzr.records.summary import COUNTERS
 from lzr.rows import Reason
 

@@ -12,7 +12,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
-from lzr.ipc.messages import SchemaError
+from lzr.ipc.schema import SchemaError
 from lzr.ipc.zmtp import Decoder
 
 _CHUNK = 1 << 18

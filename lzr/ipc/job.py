@@ -13,7 +13,7 @@ from msgspec import Meta, Struct
 
 from lzr.flow.config import Plan
 from lzr.flow.orders import Orders
-from lzr.ipc.messages import Name, SchemaError
+from lzr.ipc.schema import Name, SchemaError
 from lzr.options.handshakes import tried
 from lzr.options.table import Options
 from lzr.packet.payloads import ProbeTemplate

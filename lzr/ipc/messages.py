@@ -1,10 +1,7 @@
-"""What the processes say to one another: one frozen struct a kind; a small msgpack header, then columns as
-raw buffers.
+"""What the processes say to one another: one frozen struct a kind.
 
-Every message is a batch. ``pack`` gives the parts of one multipart message. ``unpack`` believes nothing:
-version, kind, number of parts, sizes and the range of every field are checked there, at the border, and what
-does not fit is a `SchemaError`. The dtype of every column belongs to the kind, so nothing about layout
-travels.
+Every message is a batch. `lzr.ipc.packing` makes of it the parts that travel, and checks what comes. The
+dtype of every column belongs to the kind, so nothing about layout travels.
 
 | kind | from → to | columns |
 |---|---|---|
@@ -34,80 +31,40 @@ name.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Annotated, Any, ClassVar, NamedTuple
+from typing import Annotated, Any, ClassVar
 
-import msgpack
-import msgspec
 import numpy as np
 from msgspec import Meta, Struct
 from numpy.typing import NDArray
 
+from lzr.ipc.schema import (
+    LARGE,
+    Counters,
+    FewCounters,
+    Message,
+    Name,
+    Number,
+    Port,
+    Rows,
+    Sentence,
+    Shard,
+    Small,
+    Word,
+    Word64,
+    require,
+)
 from lzr.packet.ways import Kind
 from lzr.rows import ASKED, FLOW, HELD, INTERVAL, OUTCOME, TARGET, TIMER, WAY, Expected, Reason, State
 from lzr.sweep.dealing import Verdict
 from lzr.sweep.space import RANGE
 
-VERSION = 3  # of the messages: grows when a field changes
-Buffer = bytes | bytearray | memoryview
-Rows = Any
-"""A column or rows of one dtype: NDArray. It travels apart from the header."""
-
 _TICKET, _BYTE, _PORT, _HALF = (np.dtype(one) for one in ("<u4", "u1", "<u2", "<u8"))
-_ENVELOPE = 256
-"""Bytes within which version, kind, sender and token must lie: they are read before anything large is."""
-_SMALL, _LARGE = 1 << 16, 1 << 22
-"""Bytes that the header of a message may have: of most kinds; of those that tell of thousands of results."""
-FEED_MARK = 4
-"""ZeroMQ's high-water mark of a flow worker's feed, at either end, in messages of up to 2,048 targets: so
-many wait for a worker besides those that it has taken."""
-MOST_PARTS = 40  # parts of a message: a collector sends a line blob for each output, and a few columns
-MOST_OCTETS = 1 << 27
-"""Of one part: a million flows have 104 MB. ZeroMQ hangs up on who sends more."""
-PIECE, PIECE_ROWS = 1 << 22, 1 << 15
-"""Bytes of hosts' data, and results, in one message of them; what belongs to one target is not cut. A record
-may have six characters for a byte, once for each output, and MOST_OCTETS is for all of them."""
-
-Number = Annotated[int, Meta(ge=0, le=(1 << 63) - 1)]
-Word64 = Annotated[int, Meta(ge=0)]
-Small = Annotated[int, Meta(ge=0, lt=1 << 32)]
-Shard = Annotated[int, Meta(ge=0, lt=1 << 16)]
-Port = Annotated[int, Meta(ge=0, lt=1 << 16)]
-Word = Annotated[str, Meta(max_length=64, pattern=r"^[\x20-\x7e]*\Z")]
-"""What may be shown on a terminal as it is."""
-Sentence = Annotated[str, Meta(max_length=1000)]
-Name = Annotated[str, Meta(max_length=32, pattern=r"^(flow|collect)-[0-9]+\.[0-9]+\Z")]
-Counters = Annotated[dict[Word, Number], Meta(max_length=4096)]
-FewCounters = Annotated[dict[Word, Number], Meta(max_length=256)]
-
-
-class SchemaError(Exception):
-    """A message that no process of this installation sends. sender, token: as it states them, or empty."""
-
-    def __init__(self, reason: str, sender: str = "", token: bytes = b"") -> None:
-        super().__init__(reason)
-        self.sender, self.token = sender, token
-
-
-class Message(Struct, frozen=True, forbid_unknown_fields=True):
-    """columns: its fields that travel as raw buffers, in order, with their dtype. rest: as many more as
-    there are.
-
-    most: bytes that its header may have.
-    """
-
-    columns: ClassVar[dict[str, np.dtype[Any]]] = {}
-    rest: ClassVar[str] = ""
-    most: ClassVar[int] = _SMALL
-
-    def check(self) -> None:
-        """Raise SchemaError if the columns do not fit together."""
 
 
 class Targets(Message, frozen=True):
     """Targets to begin."""
 
-    columns = {"rows": TARGET}
+    columns: ClassVar = {"rows": TARGET}
     rows: Rows
 
 
@@ -115,7 +72,7 @@ class Stretch(Message, frozen=True):
     """Places of a sweep's share to be asked from `begin` (ns, monotonic) on, over `span` ns. skip: a bit for
     each, 1: not this one; nothing where all are."""
 
-    columns = {"skip": _BYTE}
+    columns: ClassVar = {"skip": _BYTE}
     number: Number
     first: Number
     count: Annotated[int, Meta(ge=1, le=1 << 16)]
@@ -124,7 +81,7 @@ class Stretch(Message, frozen=True):
     skip: Rows
 
     def check(self) -> None:
-        _require(len(self.skip) in (0, -(-self.count // 8)), "bits for other pairs than there are")
+        require(len(self.skip) in (0, -(-self.count // 8)), "bits for other pairs than there are")
 
 
 class Swept(Message, frozen=True):
@@ -133,7 +90,7 @@ class Swept(Message, frozen=True):
     v4, v6: our addresses, as (hi, lo) one after the other.
     """
 
-    columns = {"ranges": RANGE, "ports": _PORT, "v4": _HALF, "v6": _HALF}
+    columns: ClassVar = {"ranges": RANGE, "ports": _PORT, "v4": _HALF, "v6": _HALF}
     order: tuple[Word64, Word64]
     first: Number
     step: Annotated[int, Meta(ge=1, lt=1 << 32)]
@@ -143,7 +100,7 @@ class Swept(Message, frozen=True):
     v6: Rows
 
     def check(self) -> None:
-        _require(not len(self.v4) % 2 and not len(self.v6) % 2, "half an address")
+        require(not len(self.v4) % 2 and not len(self.v6) % 2, "half an address")
 
 
 class Blocked(Message, frozen=True):
@@ -152,12 +109,12 @@ class Blocked(Message, frozen=True):
     number: how many orders there have been so far; `FlowStats` shows which one is obeyed.
     """
 
-    columns = {"ranges": _HALF}
+    columns: ClassVar = {"ranges": _HALF}
     number: Number
     ranges: Rows
 
     def check(self) -> None:
-        _require(not len(self.ranges) % 4, "half a range")
+        require(not len(self.ranges) % 4, "half a range")
 
 
 _TOLD = np.isin(np.arange(Verdict.COUNT + 1), Verdict.TOLD)
@@ -167,15 +124,15 @@ class Heard(Message, frozen=True):
     """Who answered a sweep. sent: numbers of stretches whose SYNs have left. verdicts: a
     `lzr.sweep.dealing.Verdict` for each row."""
 
-    columns = {"rows": TARGET, "verdicts": _BYTE}
+    columns: ClassVar = {"rows": TARGET, "verdicts": _BYTE}
     sent: Annotated[list[Number], Meta(max_length=4096)]
     rows: Rows
     verdicts: Rows
 
     def check(self) -> None:
-        _require(len(self.rows) == len(self.verdicts), "verdicts on others than there are")
+        require(len(self.rows) == len(self.verdicts), "verdicts on others than there are")
         told = _TOLD[np.minimum(self.verdicts, Verdict.COUNT)]
-        _require(bool(told.all()), "a verdict that is none")
+        require(bool(told.all()), "a verdict that is none")
 
 
 class Release(Message, frozen=True):
@@ -213,7 +170,7 @@ class Routes(Message, frozen=True):
     mtu: of packets by the rings.
     """
 
-    columns = {"intervals": INTERVAL, "ways": WAY}
+    columns: ClassVar = {"intervals": INTERVAL, "ways": WAY}
     link: Annotated[int, Meta(ge=0, lt=1 << 31)]
     own_mac: Mac
     gateway_v4: Mac
@@ -224,9 +181,9 @@ class Routes(Message, frozen=True):
 
     def check(self) -> None:
         table, ways = self.intervals, self.ways
-        _require(len(table) > 0 and not table["hi"][0] and not table["lo"][0], "a table that begins nowhere")
-        _require(int(table["way"].max()) < len(ways), "a way that there is not")
-        _require(int(ways["kind"].max()) <= Kind.NOBODY, "a way of no kind")
+        require(len(table) > 0 and not table["hi"][0] and not table["lo"][0], "a table that begins nowhere")
+        require(int(table["way"].max()) < len(ways), "a way that there is not")
+        require(int(ways["kind"].max()) <= Kind.NOBODY, "a way of no kind")
 
 
 _SHARD_FLOWS = {
@@ -254,12 +211,12 @@ class _ShardFlows(Message, frozen=True):
     def check(self) -> None:
         count = len(self.flows)
         states = self.flows["state"]
-        _require(not count or 0 < states.min() <= states.max() < len(State), "flows of a state that is none")
+        require(not count or 0 < states.min() <= states.max() < len(State), "flows of a state that is none")
         for rows in (self.timers, self.held, self.asked):
             places = rows["place"]
-            _require(not len(rows) or 0 <= places.min() <= places.max() < count, "a place beyond the flows")
+            require(not len(rows) or 0 <= places.min() <= places.max() < count, "a place beyond the flows")
         octets = int(self.held["length"].sum(dtype=np.uint64))
-        _require(octets == len(self.octets), "held parts without their bytes")
+        require(octets == len(self.octets), "held parts without their bytes")
 
 
 class Adopt(_ShardFlows, frozen=True):
@@ -270,10 +227,19 @@ class Released(_ShardFlows, frozen=True):
     pass
 
 
+def _check_outcomes(rows: NDArray[Any], payloads: NDArray[Any]) -> None:
+    if not len(rows):
+        require(not len(payloads), "payloads of no outcomes")
+        return
+    require(int(rows["data_len"].sum(dtype=np.uint64)) == len(payloads), "payloads of another length")
+    require(int(rows["reason"].max()) < len(Reason.NAMES), "a reason that is none")
+    require(int(rows["expected"].max()) < len(Expected.NAMES), "an expectation that is none")
+
+
 class Outcomes(Message, frozen=True):
     """payloads: of the rows, end to end."""
 
-    columns = {"rows": OUTCOME, "payloads": _BYTE}
+    columns: ClassVar = {"rows": OUTCOME, "payloads": _BYTE}
     incarnation: Number
     seq: Number
     rows: Rows
@@ -320,9 +286,9 @@ class Counts(Struct, frozen=True, forbid_unknown_fields=True):
 class Lines(Message, frozen=True):
     """Finished lines. rows, payloads: what they were made from, where the number of results is limited."""
 
-    columns = {"tickets": _TICKET, "rows": OUTCOME, "payloads": _BYTE}
+    columns: ClassVar = {"tickets": _TICKET, "rows": OUTCOME, "payloads": _BYTE}
     rest = "lines"
-    most = _LARGE
+    most = LARGE
     incarnation: Number
     seq: Number
     records: Number
@@ -333,7 +299,7 @@ class Lines(Message, frozen=True):
     lines: tuple[Rows, ...]
 
     def check(self) -> None:
-        _require(len(self.lines) == len(self.counts.lines), "lines for other outputs than there are")
+        require(len(self.lines) == len(self.counts.lines), "lines for other outputs than there are")
         _check_outcomes(self.rows, self.payloads)
 
 
@@ -345,8 +311,8 @@ class Written(Message, frozen=True):
     enough: the number of results that were asked for is reached.
     """
 
-    columns = {"tickets": _TICKET}
-    most = _LARGE
+    columns: ClassVar = {"tickets": _TICKET}
+    most = LARGE
     last: Annotated[list[tuple[Number, Number]], Meta(max_length=4096)]
     offsets: Annotated[list[Number], Meta(max_length=16)]
     lines: Annotated[list[Number], Meta(max_length=16)]
@@ -356,7 +322,7 @@ class Written(Message, frozen=True):
     tickets: Rows
 
     def check(self) -> None:
-        _require(sum(count for _, count in self.shares) == len(self.tickets), "tickets of nobody")
+        require(sum(count for _, count in self.shares) == len(self.tickets), "tickets of nobody")
 
 
 class Ready(Message, frozen=True):
@@ -450,100 +416,3 @@ KINDS: dict[str, type[Message]] = {
     kind.__name__: kind
     for kind in (*FEED, *FLOW_ORDERS, *COLLECT_ORDERS, *RESULTS, *REPORTS["flow"], *REPORTS["collect"])
 }
-
-
-class Received(NamedTuple):
-    message: Message
-    sender: str
-    token: bytes
-
-
-def pack(message: Message, sender: str = "", token: bytes = b"") -> list[Buffer]:
-    """The parts of one multipart message. Columns are contiguous rows of the right dtype, or bytes."""
-    kind = type(message)
-    header = {
-        name: msgspec.to_builtins(getattr(message, name), builtin_types=(bytes,))
-        for name in kind.__struct_fields__
-        if name not in kind.columns and name != kind.rest
-    }
-    head = msgpack.packb([VERSION, kind.__name__, sender, token, header], use_bin_type=True)
-    columns = [_buffer(getattr(message, name), dtype) for name, dtype in kind.columns.items()]
-    more = getattr(message, kind.rest) if kind.rest else ()
-    return [head, *columns, *(_buffer(each, _BYTE) for each in more)]
-
-
-def _buffer(column: NDArray[Any] | bytes, dtype: np.dtype[Any]) -> Buffer:
-    if isinstance(column, bytes) or not len(column):
-        return bytes(column)
-    assert column.dtype == dtype
-    return np.ascontiguousarray(column).view(np.uint8).data
-
-
-def unpack(parts: Sequence[Buffer], kinds: Sequence[type[Message]] | None = None) -> Received:
-    """The message and who says to have sent it; its columns are views of `parts`.
-
-    kinds: those that may come this way, None for all. Raises SchemaError, and nothing else.
-    """
-    if not 1 <= len(parts) <= MOST_PARTS:
-        raise SchemaError(f"a message of {len(parts)} parts")
-    name, sender, token, at = _envelope(parts[0])
-    kind = KINDS.get(name)
-    if kind is None or (kinds is not None and kind not in kinds):
-        raise SchemaError(f"a message of the kind {name[:40]!r}, which does not come this way", sender, token)
-    try:
-        if len(parts[0]) - at > kind.most:
-            raise SchemaError(f"{name}: a header of {len(parts[0])} bytes")
-        header = msgpack.unpackb(memoryview(parts[0])[at:], raw=False)
-        message: Message = msgspec.convert(header | _columns(kind, parts[1:]), kind)
-        message.check()
-    except (ValueError, TypeError, msgpack.UnpackException, msgspec.MsgspecError) as error:
-        raise SchemaError(f"{name}: {error}"[:200], sender, token) from error
-    except SchemaError as error:
-        error.sender, error.token = sender, token
-        raise
-    return Received(message, sender, token)
-
-
-def _envelope(head: Buffer) -> tuple[str, str, bytes, int]:
-    """Kind, sender, token, and where the header proper begins."""
-    unpacker = msgpack.Unpacker(raw=False, max_buffer_size=_ENVELOPE)
-    try:
-        unpacker.feed(memoryview(head)[:_ENVELOPE])
-        if unpacker.read_array_header() != 5:
-            raise SchemaError("a message without an envelope")
-        version, name, sender, token = (unpacker.unpack() for _ in range(4))
-    except (ValueError, TypeError, msgpack.UnpackException) as error:
-        raise SchemaError(f"a message without an envelope: {error}"[:200]) from error
-    if not (isinstance(name, str) and isinstance(sender, str) and isinstance(token, bytes)):
-        raise SchemaError("a message without an envelope")
-    if type(version) is not int or version != VERSION:
-        raise SchemaError(f"a message of version {str(version)[:20]}, not {VERSION}", sender, token)
-    return name, sender, token, unpacker.tell()
-
-
-def _columns(kind: type[Message], parts: Sequence[Buffer]) -> dict[str, Any]:
-    more = len(parts) - len(kind.columns)
-    if more < 0 or (more and not kind.rest):
-        raise SchemaError(f"{kind.__name__}: {len(parts)} columns")
-    found: dict[str, Any] = {}
-    for (name, dtype), part in zip(kind.columns.items(), parts, strict=False):
-        if len(part) % dtype.itemsize:
-            raise SchemaError(f"{kind.__name__}: {len(part)} bytes are no rows of {name}")
-        found[name] = np.frombuffer(part, dtype) if len(part) else np.empty(0, dtype)
-    if kind.rest:
-        found[kind.rest] = tuple(bytes(part) for part in parts[len(kind.columns) :])
-    return found
-
-
-def _require(condition: bool, otherwise: str) -> None:
-    if not condition:
-        raise SchemaError(otherwise)
-
-
-def _check_outcomes(rows: NDArray[Any], payloads: NDArray[Any]) -> None:
-    if not len(rows):
-        _require(not len(payloads), "payloads of no outcomes")
-        return
-    _require(int(rows["data_len"].sum(dtype=np.uint64)) == len(payloads), "payloads of another length")
-    _require(int(rows["reason"].max()) < len(Reason.NAMES), "a reason that is none")
-    _require(int(rows["expected"].max()) < len(Expected.NAMES), "an expectation that is none")

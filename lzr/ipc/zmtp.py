@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import struct
 
-from lzr.ipc.messages import MOST_PARTS, SchemaError
+from lzr.ipc.limits import MOST_PARTS
+from lzr.ipc.schema import SchemaError
 
 _GREETING = 64
 _SIGNATURE = b"\xff\x00\x00\x00\x00\x00\x00\x00\x01\x7f"

@@ -20,7 +20,7 @@ import pytest
 
 from lzr.ipc import messages
 from lzr.ipc.credentials import Sender, mark
-from lzr.ipc.messages import pack
+from lzr.ipc.packing import pack
 from lzr.rows import OUTCOME
 from tests.faults import Victim, lines_in, once_each, read
 from tests.lab.net import wait_for

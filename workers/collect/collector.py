@@ -18,11 +18,12 @@ import numpy as np
 import zmq
 from numpy.typing import NDArray
 
-from lzr.ipc import messages
+from lzr.ipc import messages, packing
 from lzr.ipc.credentials import Sender, mark, verified
 from lzr.ipc.inbox import Unbelievable
 from lzr.ipc.job import Job, Spawn
-from lzr.ipc.messages import Buffer, Message, Received, SchemaError
+from lzr.ipc.packing import Received
+from lzr.ipc.schema import Buffer, Message, SchemaError
 from workers.collect.bounds import Bounds
 from workers.collect.label import Block, BlockMaker
 from workers.collect.sink import OutputFull, OutputGone, Sink
@@ -136,7 +137,7 @@ class Collector:
                         break
                     parts = received[1]
                     octets += sum(map(len, parts))
-                    batch = self._checked(messages.unpack(parts, messages.RESULTS))
+                    batch = self._checked(packing.unpack(parts, messages.RESULTS))
                 except SchemaError as error:
                     octets += _TURN_OCTETS >> 10  # who sends what is none without end does not hold us up
                     self._refuse(error)
@@ -193,7 +194,7 @@ class Collector:
                 payloads,
                 tuple(block.lines),
             )
-            self._waiting.append(messages.pack(lines, self._sender.text, mark(self._key, self._sender)))
+            self._waiting.append(packing.pack(lines, self._sender.text, mark(self._key, self._sender)))
             self._records += block.records
 
     def _is_new(self, batch: Batch) -> bool:
@@ -360,7 +361,7 @@ class Collector:
                 self._stopping = True
 
     def _report(self, report: Message) -> None:
-        self._reports.send_multipart(messages.pack(report, self._name, self._token))
+        self._reports.send_multipart(packing.pack(report, self._name, self._token))
 
     def _send_stats_when_due(self, now: int) -> None:
         if now >= self._next_stats:

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lzr.ipc import messages
-from lzr.ipc.messages import Buffer
+from lzr.ipc import limits, messages, packing
+from lzr.ipc.schema import Buffer
 
 
 class Outbox:
@@ -42,7 +42,7 @@ class Outbox:
 
         now: monotonic ns.
         """
-        if len(payloads) <= messages.PIECE and len(rows) <= messages.PIECE_ROWS:
+        if len(payloads) <= limits.BATCH_OCTETS and len(rows) <= limits.BATCH_ROWS:
             self._put(rows, payloads, now)
             return
         view = memoryview(payloads)
@@ -54,7 +54,7 @@ class Outbox:
             return
         self.sequence += 1
         outcomes = messages.Outcomes(self._incarnation, self.sequence, rows, payloads)
-        message = messages.pack(outcomes, *self._shown)
+        message = packing.pack(outcomes, *self._shown)
         self._pending.append(message)
         self._kept.append((self.sequence, message, now))
         self.octets += sum(map(len, message))
@@ -84,7 +84,7 @@ class Outbox:
 
 
 def pieces(
-    rows: NDArray[Any], most: int = messages.PIECE, most_rows: int = messages.PIECE_ROWS
+    rows: NDArray[Any], most: int = limits.BATCH_OCTETS, most_rows: int = limits.BATCH_ROWS
 ) -> Iterator[tuple[int, int, int, int]]:
     """OUTCOME rows in pieces with at most so many bytes of payload: the rows' bounds, and their payloads'.
 

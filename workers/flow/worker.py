@@ -24,10 +24,10 @@ from numpy.typing import NDArray
 from lzr.flow.handover import ShardFlows
 from lzr.flow.table import FlowTable
 from lzr.flow.trace import Traced
-from lzr.ipc import messages
+from lzr.ipc import limits, messages, packing
 from lzr.ipc.credentials import Sender
 from lzr.ipc.job import Job, Spawn
-from lzr.ipc.messages import Message
+from lzr.ipc.schema import Message
 from lzr.layout import MALFORMED
 from lzr.pacing.budget import Budget
 from lzr.packet.segments import Builder, Link
@@ -89,7 +89,7 @@ class FlowWorker:
         icmp = Unreachable(errors) if errors else None
         self._engine = Engine(outbox, table, builder, budget, routed, icmp)
         self._context: zmq.Context[Any] = zmq.Context(io_threads=1)
-        self._feed = channels.pull(self._context, job.endpoint(f"feed-{spawn.name}"), mark=messages.FEED_MARK)
+        self._feed = channels.pull(self._context, job.endpoint(f"feed-{spawn.name}"), mark=limits.FEED_MARK)
         # Apart from the feed: an acknowledgement may be what makes room for the next targets.
         self._orders = channels.pull(
             self._context, job.endpoint(f"orders-{spawn.name}"), mark=channels.REPORT_MARK
@@ -311,7 +311,7 @@ class FlowWorker:
             self._engine.outbox.push(lambda message: channels.try_send(results, message))
 
     def _report(self, report: Message) -> None:
-        self._reports.send_multipart(messages.pack(report, self._name, self._token))
+        self._reports.send_multipart(packing.pack(report, self._name, self._token))
 
     def _send_stats(self, *, last: bool = False) -> None:
         """Report the figures, and before them who has answered: `looked_ns` says that this is told. last: the

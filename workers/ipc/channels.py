@@ -13,9 +13,10 @@ from typing import Any
 
 import zmq
 
-from lzr.ipc import messages
+from lzr.ipc import limits, packing
 from lzr.ipc.inbox import Inbox
-from lzr.ipc.messages import Buffer, Message, Received
+from lzr.ipc.packing import Received
+from lzr.ipc.schema import Buffer, Message
 
 RESULT_MARK = 64
 """High-water mark of the results to a collector, in messages."""
@@ -42,7 +43,7 @@ def push(context: zmq.Context[Any], endpoint: str, *, mark: int) -> zmq.Socket[b
 
 def _open(sock: Any, endpoint: str, which: int, mark: int) -> zmq.Socket[bytes]:
     sock.setsockopt(which, mark)
-    sock.setsockopt(zmq.MAXMSGSIZE, messages.MOST_OCTETS)
+    sock.setsockopt(zmq.MAXMSGSIZE, limits.MOST_OCTETS)
     sock.setsockopt(zmq.LINGER, 0)
     sock.connect(endpoint)
     found: zmq.Socket[bytes] = sock
@@ -71,7 +72,7 @@ def inbox(listener: int) -> Inbox:
         _set_non_blocking(sock.fileno())
         return sock, pid
 
-    return Inbox(door, epoll, accept, lambda _: messages.MOST_OCTETS, _CONNECTIONS)
+    return Inbox(door, epoll, accept, lambda _: limits.MOST_OCTETS, _CONNECTIONS)
 
 
 def _set_non_blocking(descriptor: int) -> None:
@@ -99,7 +100,7 @@ def receive(sock: zmq.Socket[bytes], kinds: Sequence[type[Message]]) -> Received
     """The same, with who says to have sent it."""
     if not has_message(sock):  # far cheaper than an exception, and mostly there is none
         return None
-    return messages.unpack(sock.recv_multipart(_NOBLOCK), kinds)
+    return packing.unpack(sock.recv_multipart(_NOBLOCK), kinds)
 
 
 def has_message(sock: zmq.Socket[bytes]) -> bool:

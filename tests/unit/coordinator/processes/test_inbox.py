@@ -15,7 +15,7 @@ import pytest
 import zmq
 
 from coordinator.processes.inbox import Inbox, Unbelievable
-from lzr.ipc.messages import MOST_PARTS
+from lzr.ipc.limits import MOST_PARTS
 from tests.unit.lzr.ipc.test_zmtp import BEGUN, frame
 
 pytestmark = pytest.mark.attack

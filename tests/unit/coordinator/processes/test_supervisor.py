@@ -22,7 +22,8 @@ from coordinator.processes.supervisor import Fault, Stats, Supervisor, Written
 from lzr.ipc import messages
 from lzr.ipc.credentials import Credentials, verified
 from lzr.ipc.job import Spawn, unpack_spawn
-from lzr.ipc.messages import Message, pack, unpack
+from lzr.ipc.packing import pack, unpack
+from lzr.ipc.schema import Message
 from lzr.ownership.events import Adopted, Died, Event, Want
 from lzr.ownership.orders import News, ShardClosed, ShardOpened, TryAgain
 from lzr.rows import FLOW, TARGET, State

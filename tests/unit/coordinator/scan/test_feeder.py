@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from coordinator.input.intake import Intake, SourceAddresses
 from coordinator.scan.feeder import BACKLOG, Feeder
-from lzr.ipc import messages
+from lzr.ipc import messages, packing
 from lzr.ownership.ledger import Ledger
 from lzr.pacing.pacer import Pacer
 from lzr.packet.sharding import shard_of
@@ -34,7 +34,7 @@ class Worker:
     def send_multipart(self, parts: Any, flags: int) -> None:
         if self.full:
             raise zmq.Again
-        message, _, _ = messages.unpack([bytes(part) for part in parts])
+        message, _, _ = packing.unpack([bytes(part) for part in parts])
         assert isinstance(message, messages.Targets)
         self.got.append(message.rows)
 

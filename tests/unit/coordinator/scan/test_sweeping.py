@@ -12,7 +12,7 @@ from coordinator.scan import sweeping
 from coordinator.scan.judging import judge
 from coordinator.scan.reading import Seen
 from coordinator.scan.sweeping import Sweeping
-from lzr.ipc import messages
+from lzr.ipc import messages, packing
 from lzr.pacing.pacer import Pacer
 from lzr.packet import ways
 from lzr.rows import TARGET
@@ -136,7 +136,7 @@ def test_stretches_are_spread_over_the_time_that_the_rate_gives_them(monkeypatch
         monkeypatch.setattr(
             sweeping,
             "try_feed",
-            lambda _, parts, given=given: not given.append(messages.unpack(parts, messages.FEED).message),
+            lambda _, parts, given=given: not given.append(packing.unpack(parts, messages.FEED).message),
         )
         for turn in range(1000):
             swept.deal(turn * 0.001)

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lzr.ipc.messages import MOST_PARTS, SchemaError
+from lzr.ipc.limits import MOST_PARTS
+from lzr.ipc.schema import SchemaError
 from lzr.ipc.zmtp import Decoder
 
 MOST = 1 << 16

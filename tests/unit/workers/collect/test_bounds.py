@@ -10,7 +10,8 @@ import pytest
 
 from lzr.ipc import messages
 from lzr.ipc.counted import MOST_LABELS, Names
-from lzr.ipc.messages import Counts, SchemaError
+from lzr.ipc.messages import Counts
+from lzr.ipc.schema import SchemaError
 from lzr.options.table import Options
 from lzr.rows import OUTCOME
 from tests.messagesamples import COUNTS

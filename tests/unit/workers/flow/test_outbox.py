@@ -6,8 +6,8 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lzr.ipc import messages
-from lzr.ipc.messages import Buffer
+from lzr.ipc import messages, packing
+from lzr.ipc.schema import Buffer
 from lzr.rows import OUTCOME
 from workers.flow.outbox import Outbox, pieces
 
@@ -23,7 +23,7 @@ def filled(count: int) -> Outbox:
 def numbers(sent: list[list[Buffer]]) -> list[int]:
     found = []
     for message in sent:
-        outcomes, _, _ = messages.unpack([bytes(part) for part in message])
+        outcomes, _, _ = packing.unpack([bytes(part) for part in message])
         assert isinstance(outcomes, messages.Outcomes)
         assert outcomes.incarnation == 7
         found.append(outcomes.seq)

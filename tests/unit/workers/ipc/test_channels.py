@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import zmq
 
-from lzr.ipc import messages
+from lzr.ipc import limits
 from lzr.ipc.inbox import Inbox, Unbelievable
 from tests.unit.lzr.ipc.test_zmtp import BEGUN, frame
 from workers.ipc import channels
@@ -59,7 +59,7 @@ def test_a_message_without_end_costs_its_connection_and_nobody_else_is_held_up(
                 sent += attacker.send(part)
             with contextlib.suppress(BlockingIOError):
                 told = awaited(inbox, lambda _: True)
-            assert sent < 2 * messages.MOST_OCTETS
+            assert sent < 2 * limits.MOST_OCTETS
         assert isinstance(told, Unbelievable)
         assert told.pid == os.getpid()
     honest.send_multipart([b"a", b"result"])

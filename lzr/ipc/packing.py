@@ -1,0 +1,108 @@
+"""A message as the parts that travel: a small msgpack header, then its columns as raw buffers; and back.
+
+`unpack` believes nothing: version, kind, number of parts, sizes and the range of every field are checked
+there, at the border, and what does not fit is a `SchemaError`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import msgpack
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from lzr.ipc.limits import MOST_PARTS
+from lzr.ipc.messages import KINDS
+from lzr.ipc.schema import Buffer, Message, SchemaError
+
+VERSION = 3
+"""Of the messages: grows when a field changes."""
+_ENVELOPE = 256
+"""Bytes within which version, kind, sender and token must lie: they are read before anything large is."""
+_BYTE = np.dtype("u1")
+
+
+class Received(NamedTuple):
+    message: Message
+    sender: str
+    token: bytes
+
+
+def pack(message: Message, sender: str = "", token: bytes = b"") -> list[Buffer]:
+    """The parts of one multipart message. Columns are contiguous rows of the right dtype, or bytes."""
+    kind = type(message)
+    header = {
+        name: msgspec.to_builtins(getattr(message, name), builtin_types=(bytes,))
+        for name in kind.__struct_fields__
+        if name not in kind.columns and name != kind.rest
+    }
+    head = msgpack.packb([VERSION, kind.__name__, sender, token, header], use_bin_type=True)
+    columns = [_buffer(getattr(message, name), dtype) for name, dtype in kind.columns.items()]
+    more = getattr(message, kind.rest) if kind.rest else ()
+    return [head, *columns, *(_buffer(each, _BYTE) for each in more)]
+
+
+def _buffer(column: NDArray[Any] | bytes, dtype: np.dtype[Any]) -> Buffer:
+    if isinstance(column, bytes) or not len(column):
+        return bytes(column)
+    assert column.dtype == dtype
+    return np.ascontiguousarray(column).view(np.uint8).data
+
+
+def unpack(parts: Sequence[Buffer], kinds: Sequence[type[Message]] | None = None) -> Received:
+    """The message and who says to have sent it; its columns are views of `parts`.
+
+    kinds: those that may come this way, None for all. Raises SchemaError, and nothing else.
+    """
+    if not 1 <= len(parts) <= MOST_PARTS:
+        raise SchemaError(f"a message of {len(parts)} parts")
+    name, sender, token, at = _envelope(parts[0])
+    kind = KINDS.get(name)
+    if kind is None or (kinds is not None and kind not in kinds):
+        raise SchemaError(f"a message of the kind {name[:40]!r}, which does not come this way", sender, token)
+    try:
+        if len(parts[0]) - at > kind.most:
+            raise SchemaError(f"{name}: a header of {len(parts[0])} bytes")
+        header = msgpack.unpackb(memoryview(parts[0])[at:], raw=False)
+        message: Message = msgspec.convert(header | _columns(kind, parts[1:]), kind)
+        message.check()
+    except (ValueError, TypeError, msgpack.UnpackException, msgspec.MsgspecError) as error:
+        raise SchemaError(f"{name}: {error}"[:200], sender, token) from error
+    except SchemaError as error:
+        error.sender, error.token = sender, token
+        raise
+    return Received(message, sender, token)
+
+
+def _envelope(head: Buffer) -> tuple[str, str, bytes, int]:
+    """Kind, sender, token, and where the header proper begins."""
+    unpacker = msgpack.Unpacker(raw=False, max_buffer_size=_ENVELOPE)
+    try:
+        unpacker.feed(memoryview(head)[:_ENVELOPE])
+        if unpacker.read_array_header() != 5:
+            raise SchemaError("a message without an envelope")
+        version, name, sender, token = (unpacker.unpack() for _ in range(4))
+    except (ValueError, TypeError, msgpack.UnpackException) as error:
+        raise SchemaError(f"a message without an envelope: {error}"[:200]) from error
+    if not (isinstance(name, str) and isinstance(sender, str) and isinstance(token, bytes)):
+        raise SchemaError("a message without an envelope")
+    if type(version) is not int or version != VERSION:
+        raise SchemaError(f"a message of version {str(version)[:20]}, not {VERSION}", sender, token)
+    return name, sender, token, unpacker.tell()
+
+
+def _columns(kind: type[Message], parts: Sequence[Buffer]) -> dict[str, Any]:
+    more = len(parts) - len(kind.columns)
+    if more < 0 or (more and not kind.rest):
+        raise SchemaError(f"{kind.__name__}: {len(parts)} columns")
+    found: dict[str, Any] = {}
+    for (name, dtype), part in zip(kind.columns.items(), parts, strict=False):
+        if len(part) % dtype.itemsize:
+            raise SchemaError(f"{kind.__name__}: {len(part)} bytes are no rows of {name}")
+        found[name] = np.frombuffer(part, dtype) if len(part) else np.empty(0, dtype)
+    if kind.rest:
+        found[kind.rest] = tuple(bytes(part) for part in parts[len(kind.columns) :])
+    return found

@@ -1,0 +1,56 @@
+"""What every message has: columns of rows beside a header, and fields of which each type has a range."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, ClassVar
+
+import numpy as np
+from msgspec import Meta, Struct
+
+Buffer = bytes | bytearray | memoryview
+Rows = Any
+"""A column or rows of one dtype: NDArray. It travels apart from the header."""
+
+SMALL, LARGE = 1 << 16, 1 << 22
+"""Bytes that the header of a message may have: of most kinds; of those that tell of thousands of results."""
+
+Number = Annotated[int, Meta(ge=0, le=(1 << 63) - 1)]
+Word64 = Annotated[int, Meta(ge=0)]
+Small = Annotated[int, Meta(ge=0, lt=1 << 32)]
+Shard = Annotated[int, Meta(ge=0, lt=1 << 16)]
+Port = Annotated[int, Meta(ge=0, lt=1 << 16)]
+Word = Annotated[str, Meta(max_length=64, pattern=r"^[\x20-\x7e]*\Z")]
+"""What may be shown on a terminal as it is."""
+Sentence = Annotated[str, Meta(max_length=1000)]
+Name = Annotated[str, Meta(max_length=32, pattern=r"^(flow|collect)-[0-9]+\.[0-9]+\Z")]
+Counters = Annotated[dict[Word, Number], Meta(max_length=4096)]
+FewCounters = Annotated[dict[Word, Number], Meta(max_length=256)]
+
+
+class SchemaError(Exception):
+    """A message that no process of this installation sends. sender, token: as it states them, or empty."""
+
+    def __init__(self, reason: str, sender: str = "", token: bytes = b"") -> None:
+        super().__init__(reason)
+        self.sender, self.token = sender, token
+
+
+class Message(Struct, frozen=True, forbid_unknown_fields=True):
+    """columns: its fields that travel as raw buffers, in order, with their dtype. rest: as many more as
+    there are.
+
+    most: bytes that its header may have.
+    """
+
+    columns: ClassVar[dict[str, np.dtype[Any]]] = {}
+    rest: ClassVar[str] = ""
+    most: ClassVar[int] = SMALL
+
+    def check(self) -> None:
+        """Raise SchemaError if the columns do not fit together."""
+
+
+def require(condition: bool, otherwise: str) -> None:
+    """Raise SchemaError with this sentence unless it is so."""
+    if not condition:
+        raise SchemaError(otherwise)

@@ -1,0 +1,169 @@
+"""What one process packs, another unpacks; what is no message is refused and never believed."""
+
+from __future__ import annotations
+
+import resource
+from typing import Any
+
+import msgpack
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from lzr.ipc import messages
+from lzr.ipc.limits import MOST_PARTS
+from lzr.ipc.messages import KINDS
+from lzr.ipc.packing import VERSION, pack, unpack
+from lzr.ipc.schema import Message, SchemaError
+from lzr.rows import TARGET
+from tests.effort import examples
+from tests.messagesamples import SAMPLES, header_of, mutated, same
+
+pytestmark = pytest.mark.attack
+
+kinds = pytest.mark.parametrize("sample", SAMPLES, ids=lambda sample: type(sample).__name__)
+
+
+@kinds
+def test_there_and_back(sample: Message) -> None:
+    parts = [bytes(part) for part in pack(sample, "flow-0.1", b"token")]
+    message, sender, token = unpack(parts)
+    assert type(message) is type(sample)
+    assert same(message, sample)
+    assert (sender, token) == ("flow-0.1", b"token")
+    assert unpack(parts, [type(sample)]).sender == "flow-0.1"
+
+
+@kinds
+def test_every_field_wrong_in_every_way_is_refused_or_means_what_it_says(sample: Message) -> None:
+    refused = 0
+    for parts in mutated(sample):
+        try:
+            message = unpack(parts).message
+        except SchemaError:
+            refused += 1
+        else:  # right by chance: an empty list, another sentence, other bytes in a column
+            assert list(map(bytes, pack(message)[1:])) == parts[1:]
+            assert header_of(message) == msgpack.unpackb(parts[0])[4]
+    assert refused >= 20
+
+
+def test_every_second_row() -> None:
+    """Rows that do not lie side by side are copied on the way, not misread."""
+    rows = np.zeros(10, TARGET)
+    rows["line"] = np.arange(10)
+    message = unpack(pack(messages.Targets(rows[::2]))).message
+    assert isinstance(message, messages.Targets)
+    assert message.rows["line"].tolist() == [0, 2, 4, 6, 8]
+
+
+def test_columns_are_views_of_what_was_received() -> None:
+    parts = [bytes(part) for part in pack(messages.Targets(np.zeros(3, TARGET)))]
+    message = unpack(parts).message
+    assert isinstance(message, messages.Targets)
+    assert np.shares_memory(message.rows, np.frombuffer(parts[1], np.uint8))
+
+
+@settings(max_examples=examples(80), deadline=None)
+@given(st.lists(st.binary(max_size=40), max_size=3))
+def test_junk_is_refused(parts: list[bytes]) -> None:
+    with pytest.raises(SchemaError):
+        unpack(parts)
+
+
+anything = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**63), 2**64 - 1)
+    | st.floats()
+    | st.text(max_size=5)
+    | st.binary(max_size=5),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=3), inner, max_size=3),
+    max_leaves=8,
+)
+
+
+@settings(max_examples=examples(150), deadline=None)
+@given(
+    st.tuples(
+        st.just(VERSION) | anything,
+        st.sampled_from(sorted(KINDS)) | anything,
+        st.text(max_size=9) | anything,
+        st.binary(max_size=16) | anything,
+        anything,
+    )
+    | anything,
+    st.lists(st.binary(max_size=30), max_size=4),
+)
+def test_a_header_of_any_shape(head: Any, rest: list[bytes]) -> None:
+    """Well-formed msgpack of another shape is refused like noise."""
+    try:
+        message = unpack([msgpack.packb(head), *rest]).message
+    except SchemaError:
+        return
+    assert type(message) is KINDS[head[1]]
+
+
+@settings(max_examples=examples(150), deadline=None)
+@given(st.sampled_from(SAMPLES), st.data())
+def test_flipped_bits(sample: Message, data: st.DataObject) -> None:
+    parts = [bytearray(part) for part in pack(sample, "flow-0.1", b"token")]
+    for _ in range(data.draw(st.integers(1, 4))):
+        part = data.draw(st.sampled_from([part for part in parts if part]))
+        part[data.draw(st.integers(0, len(part) - 1))] ^= 1 << data.draw(st.integers(0, 7))
+    try:
+        unpack([bytes(part) for part in parts])
+    except SchemaError:
+        return
+
+
+@pytest.mark.parametrize(
+    "parts",
+    [
+        [msgpack.packb([VERSION + 1, "Stop", "", b"", {}])],
+        [msgpack.packb([VERSION, "Stop", "", b""])],
+        [msgpack.packb([VERSION, "Stop", "", b"", {}]), b""],
+        [msgpack.packb([VERSION, "Targets", "", b"", {}])],
+        [msgpack.packb([VERSION, "Targets", "", b"", {}]), b"1234567"],
+        [msgpack.packb([VERSION, "NoSuch", "", b"", {}])],
+        [msgpack.packb([VERSION, "Stop", "x" * 500, b"", {}])],
+        [msgpack.packb([VERSION, "Stop", "", b"", {}])] * (MOST_PARTS + 1),
+        [b"\x91" * 100_000],
+        [b"\xdd\xff\xff\xff\xff"],
+        [],
+    ],
+    ids=[
+        "version",
+        "short",
+        "column too many",
+        "column missing",
+        "half a row",
+        "unknown kind",
+        "long sender",
+        "many parts",
+        "deep",
+        "said to be long",
+        "nothing",
+    ],
+)
+def test_another_installation_is_told_so(parts: list[bytes]) -> None:
+    with pytest.raises(SchemaError):
+        unpack(parts)
+
+
+@pytest.mark.parametrize(
+    "bomb",
+    [[0] * (40 << 20), [[]] * (8 << 20), {"a": [None] * (30 << 20)}],
+    ids=["numbers", "lists", "nothings"],
+)
+def test_a_large_header_is_refused_before_it_is_unpacked(bomb: Any) -> None:
+    """An element of one byte would become an object of eight or more."""
+    envelope = msgpack.packb([VERSION, "Ready", "flow-0.1", b"token", 0])[:-1]
+    head = envelope + msgpack.packb(bomb)
+    del bomb
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    with pytest.raises(SchemaError, match="a header of") as caught:
+        unpack([head])
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 1 << 14  # kB
+    assert (caught.value.sender, caught.value.token) == ("flow-0.1", b"token")
