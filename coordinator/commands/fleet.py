@@ -32,7 +32,12 @@ THIS_BOX = (
 """What needs no other box."""
 
 ALL_BOXES = (
-    Word("certs", "DIR", "", ""),
+    Word(
+        "certs",
+        "PLAN",
+        "make the certificates by which boxes know each other",
+        "coordinator.fleet.certs:main",
+    ),
     Word("worker", "PLAN --box NAME", "", ""),
     Word("start", "PLAN", "", ""),
     Word("up", "PLAN", "", ""),

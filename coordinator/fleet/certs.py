@@ -18,9 +18,14 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
+from coordinator.analysis import program
 from coordinator.files.owned import enter
-from lzr.errors import UsageError, printable
+from coordinator.fleet import lockfile
+from coordinator.processes.privilege import invoking_user
+from lzr import safetext
+from lzr.errors import UsageError, printable, two_dashes
 
+NAME = "fleet certs"
 CONTROLLER = "controller"
 """The name that the controller's certificate bears; no box may have it."""
 CONTROLLERS, BOXES = "controller-ca", "box-ca"
@@ -127,9 +132,9 @@ def load(directory: str, name: str) -> Identity:
     finally:
         os.close(place)
     found = {}
-    now = datetime.datetime.now(datetime.timezone.utc)
+    now = datetime.datetime.now(datetime.UTC)
     for file, pem in pems.items():
-        shown = printable(os.path.join(directory, f"{file}.pem"))
+        shown = f"{file}.pem in {printable(directory)}"
         try:
             found[file] = one = x509.load_pem_x509_certificate(pem)
         except ValueError:
@@ -139,22 +144,21 @@ def load(directory: str, name: str) -> Identity:
                 f"{shown} is valid from {one.not_valid_before_utc:%Y-%m-%d} to "
                 f"{one.not_valid_after_utc:%Y-%m-%d}, and the clock of this host says {now:%Y-%m-%d}"
             )
-    path = os.path.join(directory, f"{name}.pem")
+    shown = f"{name}.pem in {printable(directory)}"
     if signer in found:
         try:
             found[name].verify_directly_issued_by(found[signer])
         except (ValueError, TypeError, InvalidSignature):
-            raise UsageError(
-                f"{printable(path)} is not signed by the authority in {signer}.pem beside it"
-            ) from None
+            raise UsageError(f"{shown} is not signed by the authority in {signer}.pem beside it") from None
     if common_name(found[name]) != name:
         whose = printable(common_name(found[name]))
-        raise UsageError(f"{printable(path)} is the certificate of {whose}, not of {printable(name)}")
-    return Identity(name, "".join(pems[file].decode("ascii", "replace") for file in trusted), path)
+        raise UsageError(f"{shown} is the certificate of {whose}, not of {printable(name)}")
+    believed = "".join(pems[file].decode("ascii", "replace") for file in trusted)
+    return Identity(name, believed, os.path.join(os.path.abspath(directory), f"{name}.pem"))
 
 
 def _pem(place: int, directory: str, name: str, *, secret: bool) -> bytes:
-    path = printable(os.path.join(directory, f"{name}.pem"))
+    path = f"{name}.pem in {printable(directory)}"
     try:
         return _read(place, f"{name}.pem", secret=secret)
     except FileNotFoundError:
@@ -194,9 +198,10 @@ def _issued(name: str, authority: Any, signing: Any) -> bytes:
     from cryptography import x509
     from cryptography.hazmat.primitives import hashes, serialization
     from cryptography.hazmat.primitives.asymmetric import ec
+    from cryptography.x509.oid import ExtendedKeyUsageOID
 
     key = ec.generate_private_key(ec.SECP256R1())
-    both = [x509.ExtendedKeyUsageOID.SERVER_AUTH, x509.ExtendedKeyUsageOID.CLIENT_AUTH]
+    both = [ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH]
     signer = x509.AuthorityKeyIdentifier.from_issuer_public_key(signing.public_key())
     certificate = (
         _begun(_name(name), authority.subject, key.public_key(), LASTS)
@@ -208,13 +213,14 @@ def _issued(name: str, authority: Any, signing: Any) -> bytes:
         .add_extension(signer, critical=False)
         .sign(signing, hashes.SHA256())
     )
-    return certificate.public_bytes(serialization.Encoding.PEM) + _private(key)
+    pem: bytes = certificate.public_bytes(serialization.Encoding.PEM)
+    return pem + _private(key)
 
 
 def _begun(subject: Any, issuer: Any, public: Any, lasts: datetime.timedelta) -> Any:
     from cryptography import x509
 
-    now = datetime.datetime.now(datetime.timezone.utc)
+    now = datetime.datetime.now(datetime.UTC)
     return (
         x509.CertificateBuilder()
         .subject_name(subject)
@@ -277,3 +283,37 @@ def _read(place: int, name: str, *, secret: bool = False) -> bytes:
         if secret and status.st_mode & 0o077:
             raise UsageError(f"{printable(name)} holds a key, and others can read it: chmod 600")
         return file.read(MOST_BYTES)
+
+
+def beside(plan: str) -> str:
+    """Where the certificates of a plan are, unless somebody says otherwise."""
+    return os.path.join(os.path.dirname(os.path.abspath(plan)), "certs")
+
+
+def main(argv: list[str]) -> int:
+    """The exit status: 0 they are there, 2 a mistake."""
+    return program.ended(NAME, lambda: _run(argv))
+
+
+def _run(argv: list[str]) -> int:
+    asked = _parser().parse_args(two_dashes(argv, ("certs", "help")))
+    where = asked.certs or beside(asked.plan)
+    user = invoking_user()
+    boxes = [box.name for box in lockfile.plan(asked.plan).boxes]
+    made = make(where, boxes, None if user is None else (user.uid, user.gid))
+    for name in (CONTROLLER, *boxes):
+        load(where, name)
+    print(safetext.line(f"{where}: {'made ' + ', '.join(made) if made else 'all of them are there'}"))
+    return program.OK
+
+
+def _parser() -> program.Parser:
+    parser = program.Parser(
+        prog="lzr fleet certs",
+        description="Make the certificates of a plan that are not there yet: the controller's, one for each "
+        f"box, and the two authorities that sign them. A box needs {CONTROLLERS}.pem and NAME.pem.",
+        allow_abbrev=False,
+    )
+    parser.add_argument("plan", metavar="PLAN", help="plan.toml or its lock")
+    parser.add_argument("--certs", metavar="DIR", help="where to (default: certs beside the plan)")
+    return parser

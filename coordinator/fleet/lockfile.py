@@ -13,6 +13,7 @@ from lzr.errors import UsageError, printable
 from lzr.fleet import lock as locks
 from lzr.fleet import plan as plans
 from lzr.fleet.lock import Lock
+from lzr.fleet.plan import Plan
 
 
 def beside(path: str) -> str:
@@ -25,6 +26,13 @@ def beside(path: str) -> str:
 def read_plan(path: str) -> bytes:
     """The bytes of a plan. Raises UsageError."""
     return _read(path, plans.MOST_BYTES)
+
+
+def plan(path: str) -> Plan:
+    """The plan in this file, which may be its lock. Raises UsageError."""
+    if path.endswith(".lock.json"):
+        return read(path).plan
+    return plans.of_toml(read_plan(path), printable(path))
 
 
 def there(path: str) -> Lock | None:

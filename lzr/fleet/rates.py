@@ -1,4 +1,4 @@
-"""The rate for all boxes, dealt by weight: no box gets more than its cap, and what one cannot take goes to others."""
+"""The rate for all boxes, dealt by weight: none gets more than its cap, and others get what it cannot take."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def most(boxes: Iterable[Share]) -> int | None:
 
 
 def _whole(room: int, boxes: list[Share]) -> dict[str, int]:
-    """Whole numbers by weight that sum to `room`, where each can have 1: the largest remainders are rounded up."""
+    """Whole numbers by weight, each 1 at least, that sum to `room`: the largest remainders are rounded up."""
     if not boxes:
         return {}
     weights = sum(box.weight for box in boxes)

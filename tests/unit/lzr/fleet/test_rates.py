@@ -47,5 +47,7 @@ def test_sum_caps_and_order(rate: int, boxes: list[Share]) -> None:
     assert min(dealt.values()) >= 1
     capped = most(boxes)
     wanted = rate if capped is None else min(rate, capped)
-    assert sum(dealt.values()) == pytest.approx(max(wanted, len(boxes)), abs=len(boxes) if wanted < 100 else 1)
+    assert sum(dealt.values()) == pytest.approx(
+        max(wanted, len(boxes)), abs=len(boxes) if wanted < 100 else 1
+    )
     assert deal(rate, boxes[::-1]) == dealt
