@@ -107,6 +107,14 @@ def sentence() -> str:
     return f"kernels in Python ({WHY_PYTHON}), about {SLOWER} times slower"
 
 
+T = TypeVar("T")
+
+
+def prepared(make: Callable[[Any], T], otherwise: T) -> T:
+    """What only bodies in C use, made once of the extension by `make`; `otherwise` where there is none."""
+    return otherwise if NATIVE is None else make(NATIVE)
+
+
 F = TypeVar("F", bound=Callable[..., Any])
 
 

@@ -9,14 +9,15 @@ import msgpack
 import numpy as np
 
 from lzr.ipc import messages
+from lzr.ipc.counts import Counts, Tally
 from lzr.ipc.messages import KINDS
 from lzr.ipc.packing import VERSION, pack
 from lzr.ipc.schema import Message
 from lzr.rows import ASKED, FLOW, HELD, INTERVAL, OUTCOME, TARGET, TIMER, WAY
 from lzr.sweep.space import RANGE
 
-TALLY = messages.Tally({"Data": 1}, {"ssh": 1}, {"wait": 1}, {"data": 1}, 1)
-COUNTS = messages.Counts(TALLY, 0, [("wait", "ssh", 1)], [("192.0.2.1", 22, "ssh", "wait", b"SSH-2.0")], [1])
+TALLY = Tally({"Data": 1}, {"ssh": 1}, {"wait": 1}, {"data": 1}, 1)
+COUNTS = Counts(TALLY, 0, [("wait", "ssh", 1)], [("192.0.2.1", 22, "ssh", "wait", b"SSH-2.0")], [1])
 
 
 def _outcomes() -> Any:

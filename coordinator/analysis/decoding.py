@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from coordinator.analysis import arrowstream as arrow
 from lzr.analysis.columns import COLUMNS, KEYS, Column
-from lzr.kernels import NATIVE
+from lzr.kernels import prepared
 from lzr.safetext import plain
 
 _MAPPED = bytes(10) + b"\xff\xff"
@@ -219,7 +219,7 @@ def is_feed(line: bytes) -> bool:
     return match is not None and match[1].count(b".") + match[1].count(b":") >= 2
 
 
-_QUICK: Any = getattr(NATIVE, "table_lines", None)
+_QUICK: Any = prepared(lambda native: native.table_lines, None)
 """What reads lines that are just as we write them, in C."""
 
 

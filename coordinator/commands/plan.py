@@ -14,8 +14,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from coordinator.analysis import learning, program, reading
+from coordinator.analysis import beside, learning, program, reading
 from lzr import safetext
+from lzr.analysis import asked as scanned
 from lzr.analysis import order, plantext
 from lzr.analysis.plantext import Point, Told
 from lzr.errors import UsageError, printable, two_dashes
@@ -143,29 +144,19 @@ def _about(asked: argparse.Namespace) -> About:
 
 
 def _metadata(path: str) -> tuple[tuple[str, ...], int]:
-    where = f"--metadata-file {printable(path)}"
-    try:
-        with open(path, "rb") as file:
-            found = json.loads(file.read(1 << 26))
-    except OSError as error:
-        raise UsageError(f"cannot read {printable(path)}: {error.strerror}") from error
-    except (ValueError, RecursionError):
-        raise UsageError(f"{where}: is no metadata of a scan") from None
-    try:
-        names = found["scan"]["handshakes"]
-        retransmits = found["options"]["retransmit_number"]
-        forced = found["options"]["force_all_handshakes"]
-    except (KeyError, TypeError, IndexError):
-        raise UsageError(f"{where}: is no metadata of a scan") from None
-    if not isinstance(names, list) or not all(isinstance(name, str) and name in BY_NAME for name in names):
+    """Handshakes and --retransmit-number of the scan that a file tells of. Raises UsageError."""
+    where, found = f"--metadata-file {printable(path)}", beside.read(path)
+    names, options = scanned.names(found), scanned.section(found, "options")
+    if not names or not BY_NAME.keys() >= set(names):
         raise UsageError(f"{where}: does not say which handshakes the scan did")
-    if forced is not True:
+    if options.get("force_all_handshakes") is not True:
         raise UsageError(
             f"{where}: the scan was made without -forceAllHandshakes, so there is no order to learn"
         )
-    if found["scan"].get("orders"):
+    if scanned.section(found, "scan").get("orders"):
         program.say(NAME, "the scan had orders by port: what a port was not asked counts as unanswered there")
-    return tuple(names), retransmits if isinstance(retransmits, int) and 0 <= retransmits <= 100 else 1
+    retransmits = options.get("retransmit_number")
+    return names, retransmits if isinstance(retransmits, int) and 0 <= retransmits <= 100 else 1
 
 
 def _share(text: str) -> float:

@@ -58,7 +58,7 @@ class Resolver:
         self._asked: set[str] = set()
         self._known: OrderedDict[str, Answer] = OrderedDict()
         self._threads = 0
-        self._bell = self._ring = -1
+        self._readable = self._writable = -1  # ends of a pipe: a byte for each answer
 
     @property
     def crowded(self) -> bool:
@@ -71,7 +71,7 @@ class Resolver:
 
     def fileno(self) -> int:
         """Becomes readable when there are answers; -1 while none were ever asked for."""
-        return self._bell
+        return self._readable
 
     def ask(self, name: str) -> Answer | None:
         """The answer, if it is known. Else None: it is looked up, and comes later, in `answers`."""
@@ -81,8 +81,8 @@ class Resolver:
             return known
         if name not in self._asked:
             self._asked.add(name)
-            if self._bell < 0:
-                self._bell, self._ring = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
+            if self._readable < 0:
+                self._readable, self._writable = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
             self._wanted.put(name)
             if self._threads < min(THREADS, len(self._asked)):
                 self._threads += 1
@@ -94,7 +94,7 @@ class Resolver:
         if not self._asked:
             return []
         with contextlib.suppress(BlockingIOError):
-            while os.read(self._bell, 4096):
+            while os.read(self._readable, 4096):
                 pass
         found = []
         while True:
@@ -125,7 +125,7 @@ class Resolver:
             self._begun.pop(name, None)
             self._found.put(answer)
             with contextlib.suppress(BlockingIOError):  # it rings already
-                os.write(self._ring, b".")
+                os.write(self._writable, b".")
 
     def _resolve(self, name: str) -> Answer:
         try:

@@ -17,7 +17,7 @@ from coordinator.monitor.snapshot import Identified, Totals
 from coordinator.results.outputs import Outputs
 from lzr.addresses import text
 from lzr.ipc import messages
-from lzr.ipc.counted import Names
+from lzr.ipc.counts import Counts, Names
 from lzr.ipc.schema import SchemaError
 from lzr.ownership.ledger import Ledger
 from lzr.packet.ways import Kind
@@ -95,7 +95,7 @@ class Accounts:
         self.enough |= written.enough
         return len(lines)
 
-    def _count(self, counts: messages.Counts) -> None:
+    def _count(self, counts: Counts) -> None:
         """What a batch of results adds to the figures."""
         totals = self._totals
         part = Summary.from_dict(msgspec.structs.asdict(counts.summary))

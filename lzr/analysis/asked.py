@@ -75,7 +75,8 @@ class Asked:
         return False
 
 
-def _section(metadata: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+def section(metadata: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    """An object in the metadata; an empty one where there is none of this name."""
     found = metadata.get(name)
     return found if isinstance(found, Mapping) else {}
 
@@ -91,7 +92,7 @@ def check(metadata: Any) -> Mapping[str, Any]:
 
 def unfinished(metadata: Mapping[str, Any]) -> str:
     """Why a scan has not given every input a whole answer; "" if it has."""
-    ending, inputs = _section(metadata, "ending"), _section(metadata, "inputs")
+    ending, inputs = section(metadata, "ending"), section(metadata, "inputs")
     how = ending.get("how")
     if ending.get("status") != 0:
         return f"it ended as {how!s}" if isinstance(how, str) else "it is not said how it ended"
@@ -99,13 +100,13 @@ def unfinished(metadata: Mapping[str, Any]) -> str:
         return "its ledger of inputs does not agree"
     if metadata.get("results_lost"):
         return "it lost results"
-    options = _section(metadata, "options")
+    options = section(metadata, "options")
     for name in ("max_targets", "max_results", "max_runtime"):
         if options.get(name) is not None:
             return f"--{name.replace('_', '-')} may have ended it early"
     if options.get("shards") not in (None, 1):
         return "it had a share of the targets only (--shards)"
-    fates = _section(inputs, "fates")
+    fates = section(inputs, "fates")
     if not fates:
         return "it does not say what became of its inputs"
     for name in _CUT:
@@ -128,8 +129,8 @@ def known(
     """
     if new is None:
         return Asked(why="there is no metadata of the new scan")
-    reasons = _section(new, "reasons")
-    options = _section(new, "options")
+    reasons = section(new, "reasons")
+    options = section(new, "options")
     told = Asked(
         unsent=bool(reasons.get("send_refused")),
         handshakes=names(new),
@@ -153,14 +154,14 @@ def known(
 
 def names(metadata: Mapping[str, Any] | None) -> tuple[str, ...]:
     """The handshakes of a scan, in order."""
-    listed = _section(metadata or {}, "scan").get("handshakes")
+    listed = section(metadata or {}, "scan").get("handshakes")
     return tuple(map(str, listed)) if isinstance(listed, Sequence) and not isinstance(listed, str) else ()
 
 
 def _digests(metadata: Mapping[str, Any]) -> dict[str, str]:
     return {
         name: str(entry.get("sha256"))
-        for name, entry in _section(metadata, "lists").items()
+        for name, entry in section(metadata, "lists").items()
         if isinstance(entry, Mapping) and name != "targets_file"
     }
 
@@ -172,8 +173,8 @@ def _same_lists(new: Mapping[str, Any], old: Mapping[str, Any] | None) -> bool:
 
 
 def _same_input(new: Mapping[str, Any], old: Mapping[str, Any]) -> bool:
-    now, then = _section(new, "input").get("sha256"), _section(old, "input").get("sha256")
-    fates = _section(_section(new, "inputs"), "fates")
+    now, then = section(new, "input").get("sha256"), section(old, "input").get("sha256")
+    fates = section(section(new, "inputs"), "fates")
     if not isinstance(now, str) or now != then or not fates.get("recorded"):
         return False
     return not any(count for name, count in fates.items() if name not in _HARMLESS)
@@ -181,22 +182,22 @@ def _same_input(new: Mapping[str, Any], old: Mapping[str, Any]) -> bool:
 
 def _counted(metadata: Mapping[str, Any]) -> int:
     """Records that the scan itself made: a file with more holds those of other scans too."""
-    total = _section(metadata, "counters").get("TotalResponses")
+    total = section(metadata, "counters").get("TotalResponses")
     return total if type(total) is int else 0
 
 
 def _written(metadata: Mapping[str, Any]) -> int:
     """Records that have to be in the file of a scan, at least."""
-    if not _section(metadata, "options").get("only_data_record"):
+    if not section(metadata, "options").get("only_data_record"):
         return _counted(metadata)
-    data = _section(metadata, "counters").get("Data")
+    data = section(metadata, "counters").get("Data")
     return data if type(data) is int else 0
 
 
 def swept(metadata: Mapping[str, Any]) -> tuple[Part, ...]:
     """The networks and ports of a sweep, without names and files of networks, whose contents are not
     known."""
-    options = _section(metadata, "options")
+    options = section(metadata, "options")
     ports, targets = options.get("target_ports"), options.get("targets")
     if not ports or not isinstance(ports, list) or not isinstance(targets, list):
         return ()

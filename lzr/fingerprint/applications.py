@@ -7,9 +7,10 @@ grow with the table.
 from __future__ import annotations
 
 import re
+from typing import Any
 
 from lzr.fingerprint.applicationtable import TABLE
-from lzr.kernels import NATIVE, in_c
+from lzr.kernels import NATIVE, in_c, prepared
 from lzr.protocols._protocol import Identity
 
 _Names = dict[bytes, str]
@@ -87,7 +88,7 @@ def rows() -> tuple[tuple[Row, ...], ...]:
     return tuple(places)
 
 
-_TABLE = None if NATIVE is None else NATIVE.web_table((), rows(), Identity("http"))
+_TABLE: Any = prepared(lambda native: native.web_table((), rows(), Identity("http")), None)
 
 
 def _native_read(data: bytes) -> tuple[str, bytes]:

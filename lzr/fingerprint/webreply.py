@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lzr.fingerprint import applications, products
-from lzr.kernels import NATIVE, in_c
+from lzr.kernels import NATIVE, in_c, prepared
 from lzr.protocols._catalogue import PROTOCOLS
 from lzr.protocols._protocol import Identity, Protocol
 from lzr.protocols.web import STATUS_LINE
@@ -39,7 +39,7 @@ def _others(protocols: tuple[Protocol, ...]) -> tuple[Other, ...]:
 
 OTHERS = _others(PROTOCOLS)
 
-_TABLE = None if NATIVE is None else NATIVE.web_table(OTHERS, applications.rows(), Identity("http"))
+_TABLE: Any = prepared(lambda native: native.web_table(OTHERS, applications.rows(), Identity("http")), None)
 
 
 def _native_identity(data: bytes) -> Identity | None:

@@ -34,22 +34,20 @@ from __future__ import annotations
 from typing import Annotated, Any, ClassVar
 
 import numpy as np
-from msgspec import Meta, Struct
+from msgspec import Meta
 from numpy.typing import NDArray
 
+from lzr.ipc.counts import Counts
 from lzr.ipc.schema import (
     LARGE,
-    Counters,
     FewCounters,
     Message,
     Name,
     Number,
-    Port,
     Rows,
     Sentence,
     Shard,
     Small,
-    Word,
     Word64,
     require,
 )
@@ -247,40 +245,6 @@ class Outcomes(Message, frozen=True):
 
     def check(self) -> None:
         _check_outcomes(self.rows, self.payloads)
-
-
-class Tally(Struct, frozen=True, forbid_unknown_fields=True):
-    """`lzr.records.summary.Summary`, as it travels."""
-
-    counters: Counters
-    fingerprints: Counters
-    handshakes: Counters
-    reasons: Counters
-    resolved: Number
-
-
-Phrase = Annotated[str, Meta(max_length=100)]
-
-
-class Counts(Struct, frozen=True, forbid_unknown_fields=True):
-    """What a batch of results adds to the figures.
-
-    found: records with data, by handshake and label. latest: address, port, label, handshake and banner of a
-    few. lines: records, by output. findings: address, port, label, product and version of those
-    that are shown to who has no file of results; omitted: how many more there were. blocked: inputs that
-    ended because their hosts were blocked.
-    """
-
-    summary: Tally
-    duplicates: Number
-    found: Annotated[list[tuple[Word, Word, Number]], Meta(max_length=4096)]
-    latest: Annotated[
-        list[tuple[Word, Port, Word, Word, Annotated[bytes, Meta(max_length=256)]]], Meta(max_length=16)
-    ]
-    lines: Annotated[list[Number], Meta(max_length=16)]
-    findings: Annotated[list[tuple[Word, Port, Word, Phrase, Phrase]], Meta(max_length=256)] = []
-    omitted: Number = 0
-    blocked: Number = 0
 
 
 class Lines(Message, frozen=True):

@@ -110,7 +110,7 @@ def version() -> str:
     """``--version``: a second line where the kernels are not those in C."""
     from lzr import kernels
 
-    slow = f"{kernels.sentence()}\n" if kernels.NATIVE is None else ""
+    slow = f"{kernels.sentence()}\n" if kernels.WHY_PYTHON else ""
     return f"lzr {__version__}\n{slow}"
 
 

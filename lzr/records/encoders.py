@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lzr import addresses
-from lzr.kernels import NATIVE, in_c
+from lzr.kernels import NATIVE, in_c, prepared
 from lzr.protocols._protocol import Identity
 from lzr.records.escape import csv_cell, json_string, time_text
 from lzr.records.fields import ENRICHED, FIELDS, NUMBERS, choose
@@ -28,7 +28,9 @@ Name = Identity | str | None
 
 UNKNOWN = Identity("unknown")
 
-_PLACES = {} if NATIVE is None else {name: place for place, name in enumerate(NATIVE.FIELDS)}
+_PLACES: dict[str, int] = prepared(
+    lambda native: {name: place for place, name in enumerate(native.FIELDS)}, {}
+)
 """How the encoder in C calls the fields that it knows: by their place in its own table."""
 
 

@@ -164,6 +164,13 @@ def test_lzr_is_pure() -> None:
     assert {module: used for module, used in found.items() if used} == EXCEPT
 
 
+def test_which_kernels_run_is_chosen_in_one_place() -> None:
+    asking = [
+        name(path) for path in SOURCES if re.search(r"NATIVE (is|==|!=)|getattr\(NATIVE", path.read_text())
+    ]
+    assert asking == ["lzr/kernels.py"]
+
+
 def test_no_module_imports_itself_by_a_detour() -> None:
     """Not even in a function: what imports what is a graph without a circle."""
     list(TopologicalSorter(imports()).static_order())  # or a CycleError that names them

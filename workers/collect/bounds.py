@@ -7,7 +7,7 @@ found, and cannot make a collector hold more than a few of its messages.
 from __future__ import annotations
 
 from lzr.ipc import limits, messages
-from lzr.ipc.counted import Names
+from lzr.ipc.counts import Names
 from lzr.ipc.schema import SchemaError
 from lzr.options.table import Options
 

@@ -96,8 +96,8 @@ class Collector:
         self._reports = channels.push(self._context, job.endpoint("reports"), mark=channels.REPORT_MARK)
         self._writer: zmq.Socket[bytes] | None = None  # where finished lines go, if we do not write
         self._waiting: list[list[Buffer]] = []
-        self._bell = select.poll()
-        self._bell.register(channels.descriptor(self._orders), select.POLLIN)
+        self._order_poller = select.poll()
+        self._order_poller.register(channels.descriptor(self._orders), select.POLLIN)
         self._stopping = False
         self._report(messages.Ready())
 
@@ -167,7 +167,7 @@ class Collector:
         if self._stopping and not self._waiting:
             return
         while (now := time.monotonic_ns()) < until:
-            if self._bell.poll((until - now) / 1e6) and channels.has_message(self._orders):
+            if self._order_poller.poll((until - now) / 1e6) and channels.has_message(self._orders):
                 return
         if self._waiting:
             time.sleep(_STUCK)

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from lzr import addresses
 from lzr.fingerprint import Classifier
-from lzr.ipc.messages import Counts, Tally
+from lzr.ipc.counts import Counts, Tally
 from lzr.options.handshakes import tried
 from lzr.options.table import Options
 from lzr.protocols import Identity, handshake

@@ -99,11 +99,11 @@ class FlowWorker:
         self._releasing: deque[tuple[int, messages.Released]] = deque()  # after this batch, what
         self._hurrying = 0  # shards to be released behind targets that are still on the way
         self._poller = select.poll()
-        self._bell, self._order_bell = select.poll(), select.poll()
+        self._message_poller, self._order_poller = select.poll(), select.poll()
         for sock in (self._feed, self._orders):
             self._poller.register(channels.descriptor(sock), select.POLLIN)
-            self._bell.register(channels.descriptor(sock), select.POLLIN)
-        self._order_bell.register(channels.descriptor(self._orders), select.POLLIN)
+            self._message_poller.register(channels.descriptor(sock), select.POLLIN)
+        self._order_poller.register(channels.descriptor(self._orders), select.POLLIN)
         self._gone = dict.fromkeys(_RING_COUNTS, 0)  # by rings that have been released
         self._gone_errors: Counter[str] = Counter()
         self._stopping = False
@@ -182,10 +182,11 @@ class FlowWorker:
             soon = asked is not None and asked <= now + wait
             if soon and asked is not None:
                 wait = max(0, asked - now)
-            # A feed that is not read now would ring on and on.
-            bell = self._bell if self._hurrying > 0 or self._has_room() else self._order_bell
-            if rung := bell.poll(wait / 1e6):
-                self._ordered = len(rung) > 1 or rung[0][0] != self._fed
+            # A feed that is not read now would wake us again and again.
+            reads = self._hurrying > 0 or self._has_room()
+            poller = self._message_poller if reads else self._order_poller
+            if ready := poller.poll(wait / 1e6):
+                self._ordered = len(ready) > 1 or ready[0][0] != self._fed
                 return not self._engine.waiting
             if soon:
                 self._ordered = False

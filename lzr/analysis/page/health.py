@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from lzr import safetext
+from lzr.analysis.asked import section
 from lzr.analysis.page.parts import Bars, Part, Section, Table, Text, Tile, Tiles
 
 _NOTHING = (
@@ -20,14 +21,14 @@ def health(metadata: Mapping[str, Any] | None, name: str = "") -> Section:
     the file."""
     if metadata is None:
         return Section("run", "The run", "", (Text(_NOTHING),))
-    packets, inputs, pace = (_section(metadata, key) for key in ("packets", "inputs", "pace"))
-    times, ending = _section(metadata, "times"), _section(metadata, "ending")
+    packets, inputs, pace = (section(metadata, key) for key in ("packets", "inputs", "pace"))
+    times, ending = section(metadata, "times"), section(metadata, "ending")
     seconds = _number(times.get("seconds"))
     sent, received = _number(packets.get("sent")), _number(packets.get("received"))
     again, drops = _number(packets.get("retransmits")), _number(packets.get("drops"))
     failures, restarts = (
         _number(packets.get("send_failures")),
-        _number(_section(metadata, "processes").get("restarts")),
+        _number(section(metadata, "processes").get("restarts")),
     )
     how = _text(ending.get("how"))
     tiles = [
@@ -44,7 +45,7 @@ def health(metadata: Mapping[str, Any] | None, name: str = "") -> Section:
         Tile(f"{restarts:,.0f}", "processes restarted", "", "warn" if restarts else "good"),
     ]
     parts: list[Part] = [Tiles(tuple(tiles))]
-    fates = {_text(key): value for key, value in _section(inputs, "fates").items() if _number(value)}
+    fates = {_text(key): value for key, value in section(inputs, "fates").items() if _number(value)}
     if fates:
         agree = inputs.get("agree") is True
         note = "Both sides agree: every input has one fate." if agree else "The two sides do not agree."
@@ -58,7 +59,7 @@ def health(metadata: Mapping[str, Any] | None, name: str = "") -> Section:
                 "" if agree else "warn",
             )
         )
-    ignored = {_text(key): value for key, value in _section(packets, "ignored").items() if _number(value)}
+    ignored = {_text(key): value for key, value in section(packets, "ignored").items() if _number(value)}
     if ignored:
         ranked = sorted(ignored.items(), key=lambda item: -_number(item[1]))[:12]
         labels = tuple(key.replace("_", " ") for key, _ in ranked)
@@ -71,7 +72,7 @@ def health(metadata: Mapping[str, Any] | None, name: str = "") -> Section:
 
 
 def _about(metadata: Mapping[str, Any], name: str) -> Table:
-    scan, host, network = (_section(metadata, key) for key in ("scan", "host", "network"))
+    scan, host, network = (section(metadata, key) for key in ("scan", "host", "network"))
     words = metadata.get("command_line")
     handshakes = scan.get("handshakes")
     rows = (
@@ -80,16 +81,11 @@ def _about(metadata: Mapping[str, Any], name: str) -> Table:
         ("version", f"lzr {metadata.get('version')}"),
         ("host", f"{host.get('system')}, {host.get('cores_allowed')} cores"),
         ("interface", str(network.get("interface") or "")),
-        ("input", str(_section(metadata, "input").get("sha256") or "")),
+        ("input", str(section(metadata, "input").get("sha256") or "")),
         ("metadata", name),
     )
     kept = tuple((key, _text(value, 400)) for key, value in rows if value and "None" not in str(value))
     return Table("What was asked for", ("", ""), kept)
-
-
-def _section(metadata: Mapping[str, Any], name: str) -> Mapping[str, Any]:
-    found = metadata.get(name)
-    return found if isinstance(found, Mapping) else {}
 
 
 def _number(value: object) -> float:

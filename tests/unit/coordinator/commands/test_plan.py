@@ -75,7 +75,7 @@ def test_names_from_the_records_and_from_the_metadata(
     named = write(tmp_path / "named", records(600, named=True))
     packed = tmp_path / "packed.gz"
     packed.write_bytes(gzip.compress(plain.read_bytes()))
-    about: dict[str, Any] = {"scan": {"handshakes": list(HANDSHAKES)}}
+    about: dict[str, Any] = {"program": "lzr", "format": 1, "scan": {"handshakes": list(HANDSHAKES)}}
     about["options"] = {"retransmit_number": 1, "force_all_handshakes": True}
     meta.write_text(json.dumps(about))
     results = [
@@ -95,9 +95,12 @@ def test_names_from_the_records_and_from_the_metadata(
     meta.write_text(json.dumps(about | {"scan": by_port}))
     status, _, err = run(capsys, plain, "-m", meta, "-q")
     assert (status, err.count("\n"), "counts as unanswered there" in err) == (0, 1, True)
-    for strange in ("[]", '{"scan": [], "options": {}}', '{"scan": {"handshakes": 1}, "options": {}}', "\0"):
+    for strange in ("[]", '{"scan": [], "options": {}}', "\0"):
         meta.write_text(strange)
-        assert "is no metadata of a scan" in run(capsys, plain, "-m", meta)[2]
+        assert "is no metadata of lzr" in run(capsys, plain, "-m", meta)[2]
+    for strange in ([], {"handshakes": 1}, {"handshakes": ["htpt"]}):
+        meta.write_text(json.dumps(about | {"scan": strange}))
+        assert "does not say which handshakes" in run(capsys, plain, "-m", meta)[2]
 
 
 def test_a_network_has_orders_of_its_own(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -139,7 +142,7 @@ def test_what_is_no_service_is_left_out(tmp_path: Path, capsys: pytest.CaptureFi
         (("--handshakes", "http,tls"), "a record has HandshakeNum 9, and --handshakes names 2"),
         (("--handshakes", "htpt"), "htpt is not a handshake; did you mean http?"),
         (("-m", "/nowhere"), "cannot read /nowhere"),
-        (("-m", "/dev/null"), "is no metadata of a scan"),
+        (("-m", "/dev/null"), "is no metadata of lzr"),
         ((*NAMED, "--network", "300.1.1.1"), "is no network"),
         ((*NAMED, "--network", "203.0.113.0/31"), "no service of the scan is in it"),
         ((*NAMED, "--coverage", "101%"), "must be a share"),

@@ -9,8 +9,7 @@ import numpy as np
 import pytest
 
 from lzr.ipc import messages
-from lzr.ipc.counted import MOST_LABELS, Names
-from lzr.ipc.messages import Counts
+from lzr.ipc.counts import MOST_LABELS, Counts, Names
 from lzr.ipc.schema import SchemaError
 from lzr.options.table import Options
 from lzr.rows import OUTCOME

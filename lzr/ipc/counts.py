@@ -7,9 +7,11 @@ adds them up, and every screen and file on which they are shown.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Annotated
 
-from lzr.ipc.messages import Counts
-from lzr.ipc.schema import SchemaError
+from msgspec import Meta, Struct
+
+from lzr.ipc.schema import Counters, Number, Port, SchemaError, Word
 from lzr.records.summary import COUNTERS
 from lzr.rows import Reason
 
@@ -19,8 +21,42 @@ _COUNTERS = frozenset(COUNTERS)
 _REASONS = frozenset((*Reason.NAMES, "refused"))
 
 
+class Tally(Struct, frozen=True, forbid_unknown_fields=True):
+    """`lzr.records.summary.Summary`, as it travels."""
+
+    counters: Counters
+    fingerprints: Counters
+    handshakes: Counters
+    reasons: Counters
+    resolved: Number
+
+
+Phrase = Annotated[str, Meta(max_length=100)]
+
+
+class Counts(Struct, frozen=True, forbid_unknown_fields=True):
+    """What a batch of results adds to the figures.
+
+    found: records with data, by handshake and label. latest: address, port, label, handshake and banner of a
+    few. lines: records, by output. findings: address, port, label, product and version of those
+    that are shown to who has no file of results; omitted: how many more there were. blocked: inputs that
+    ended because their hosts were blocked.
+    """
+
+    summary: Tally
+    duplicates: Number
+    found: Annotated[list[tuple[Word, Word, Number]], Meta(max_length=4096)]
+    latest: Annotated[
+        list[tuple[Word, Port, Word, Word, Annotated[bytes, Meta(max_length=256)]]], Meta(max_length=16)
+    ]
+    lines: Annotated[list[Number], Meta(max_length=16)]
+    findings: Annotated[list[tuple[Word, Port, Word, Phrase, Phrase]], Meta(max_length=256)] = []
+    omitted: Number = 0
+    blocked: Number = 0
+
+
 class Names:
-    """handshakes: those of the scan."""
+    """The names under which a scan counts. handshakes: those of the scan."""
 
     def __init__(self, handshakes: Iterable[str]) -> None:
         self._handshakes = frozenset(handshakes)
