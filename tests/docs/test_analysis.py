@@ -64,7 +64,7 @@ def test_plan_as_the_page_has_it(folder: Path) -> None:
         record["saddr"] = "198.51." + record["saddr"].split(".", 2)[2]
     madeservices.write(folder / "every.json", every_one)
     about = {"force_all_handshakes": True, "retransmit_number": 1}
-    every = {"scan": {"handshakes": madeservices.HANDSHAKES}, "options": about}
+    every = {"program": "lzr", "format": 1, "scan": {"handshakes": madeservices.HANDSHAKES}, "options": about}
     (folder / "every.meta.json").write_text(json.dumps(every))
     sh(folder, "sh plan")
     order, ours = ((folder / name).read_text() for name in ("order.toml", "ours.toml"))
