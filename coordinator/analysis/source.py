@@ -74,6 +74,11 @@ class Source:
     def packed(self) -> bool:
         return self._packed is not None
 
+    @property
+    def plain(self) -> bool:
+        """Whether its lines lie in a file just as `chunks` gives them."""
+        return self.regular and self._packed is None and self._text is None
+
     def close(self) -> None:
         self._file.close()
 

@@ -1,0 +1,182 @@
+"""Records of many files put together: which belongs to the scan, which of two is kept, and in what order.
+
+A record is judged by what it says and by nothing else, neither by its file nor by its place there: its host
+and port give its shard, our address in it the box, and both together the generation. So any order of files
+gives the same result, and putting a result together with what it was made of gives itself.
+
+One record is kept for each (saddr, sport, HandshakeNum). Of several the one that has data goes before one
+that has none; of these that of the lower generation, then the earlier one, then the one whose line has the
+smaller hash. What is kept is in the order of address, port and handshake.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from ipaddress import ip_network
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lzr.packet.sharding import mix64
+from lzr.rows import V4_MAPPED
+
+Rows = NDArray[Any]
+
+_LOW = (1 << 64) - 1
+
+RECORD = np.dtype(
+    [
+        ("peer_hi", "<u8"),
+        ("peer_lo", "<u8"),
+        ("own_hi", "<u8"),
+        ("own_lo", "<u8"),
+        ("time", "<i8"),
+        ("digest", "<u8"),
+        ("at", "<u8"),
+        ("length", "<u4"),
+        ("peer_port", "<u2"),
+        ("handshake", "<u2"),
+        ("generation", "<u2"),
+        ("file", "<u2"),
+        ("silent", "?"),
+    ]
+)
+"""A record (69 bytes): host, our address, when (nanoseconds since the epoch), a hash of its line, where the
+line is (file, offset, bytes without its end), generation, whether it has no data."""
+
+FOREIGN = 0xFFFF
+"""In the place of a generation: no run of the plan has asked for this."""
+
+ANY = -1
+"""In the place of a shard: it cannot be told from address and port."""
+
+
+class Placing(Protocol):
+    """Which shard a pair of address and port is in."""
+
+    def __call__(self, rows: Rows) -> NDArray[np.int64]:
+        """(n,) int64: the shard; of the field names of RECORD it sees peer_hi, peer_lo and peer_port.
+
+        `ANY` where that cannot be told; -2 where the plan does not ask for the pair at all.
+        """
+
+
+class OfRun(Protocol):
+    """What is asked of a run of the plan here (see `lzr.fleet.lock.Run`)."""
+
+    @property
+    def generation(self) -> int: ...
+    @property
+    def shards(self) -> Sequence[int]: ...
+    @property
+    def source(self) -> Sequence[str]: ...
+
+
+@dataclass(frozen=True)
+class Hashed:
+    """Shards of a list: by a hash of address and port, as `--shards` of a scan has them."""
+
+    shards: int
+
+    def __call__(self, rows: Rows) -> NDArray[np.int64]:
+        ports = rows["peer_port"].astype(np.uint64)
+        found = mix64(rows["peer_hi"] ^ mix64(rows["peer_lo"] ^ ports)) % np.uint64(self.shards)
+        return found.astype(np.int64)
+
+
+def anywhere(rows: Rows) -> NDArray[np.int64]:
+    """Shards of ZMap's: which one a host was in, only its own order says."""
+    return np.full(len(rows), ANY, np.int64)
+
+
+@dataclass(frozen=True)
+class _Source:
+    """A network of source addresses: its halves, the bits of them that count, and by shard the generation."""
+
+    base: tuple[int, int]
+    mask: tuple[int, int]
+    generations: NDArray[np.uint16]
+
+    def holds(self, rows: Rows) -> NDArray[np.bool_]:
+        """(n,) bool: which RECORD rows were made from here."""
+        found = np.ones(len(rows), np.bool_)
+        for name, base, mask in zip(("own_hi", "own_lo"), self.base, self.mask, strict=True):
+            found &= rows[name] & np.uint64(mask) == np.uint64(base)
+        return found
+
+
+class Generations:
+    """In which generation a record was made, by our address in it and its shard."""
+
+    def __init__(self, runs: Iterable[OfRun], shards: int, placing: Placing) -> None:
+        """runs: all of the plan, those that were given up too. Raises ValueError where a source is none."""
+        self._placing = placing
+        tables: dict[tuple[tuple[int, int], tuple[int, int]], NDArray[np.uint16]] = {}
+        for run in runs:
+            for source in run.source:
+                table = tables.setdefault(_network(source), np.full(shards + 1, FOREIGN, np.uint16))
+                held = [*run.shards, shards]  # the last place: any shard of this source
+                table[held] = np.minimum(table[held], np.uint16(min(run.generation, FOREIGN - 1)))
+        self._sources = [_Source(base, mask, table) for (base, mask), table in tables.items()]
+
+    def enter(self, rows: Rows) -> None:
+        """Set `generation` of RECORD rows: the first in which a box with that source had the shard."""
+        rows["generation"] = FOREIGN
+        shards = self._placing(rows)
+        asked = shards >= ANY
+        for source in self._sources:
+            ours = source.holds(rows) & asked
+            found = source.generations[shards[ours]]
+            rows["generation"][ours] = np.minimum(rows["generation"][ours], found)
+
+
+def _network(text: str) -> tuple[tuple[int, int], tuple[int, int]]:
+    """Base and mask, in halves, of an address or a network. Raises ValueError."""
+    network = ip_network(text, strict=False)
+    first, bits = int(network.network_address), network.prefixlen
+    if network.version == 4:
+        first, bits = V4_MAPPED | first, bits + 96
+    mask = (1 << 128) - (1 << 128 - bits)
+    first &= mask
+    return (first >> 64, first & _LOW), (mask >> 64, mask & _LOW)
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """What is kept of RECORD rows.
+
+    rows: their numbers, (n,) int64, in the order in which they are written. same: records of which an equal
+    one is kept; other: of which one that says something else is kept.
+    """
+
+    rows: NDArray[np.int64]
+    same: int
+    other: int
+
+
+def chosen(rows: Rows) -> Chosen:
+    """One for each (saddr, sport, HandshakeNum). rows: RECORD, none of them FOREIGN."""
+    if not len(rows):
+        return Chosen(np.empty(0, np.int64), 0, 0)
+    order = np.lexsort(
+        (
+            *(rows["file"], rows["at"]),  # of equal lines: the result is the same, and so is the way to it
+            *(rows["length"], rows["digest"], rows["time"], rows["generation"], rows["silent"]),
+            *(rows["handshake"], rows["peer_port"], rows["peer_lo"], rows["peer_hi"]),
+        )
+    )
+    first = np.ones(len(rows), np.bool_)
+    equal = np.ones(len(rows), np.bool_)
+    for name in ("peer_hi", "peer_lo", "peer_port", "handshake"):
+        column = rows[name][order]
+        equal[1:] &= column[1:] == column[:-1]
+    first[1:] = ~equal[1:]
+    kept = order[first]
+    of_group = np.cumsum(first) - 1
+    same = ~first
+    for name in ("digest", "length"):
+        same &= rows[name][order] == rows[name][kept][of_group]
+    alike = int(np.count_nonzero(same))
+    return Chosen(kept, alike, len(rows) - len(kept) - alike)

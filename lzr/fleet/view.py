@@ -1,0 +1,269 @@
+"""All boxes of a fleet at one moment: what each told last and when, as one value that is shown.
+
+A box is red once nothing was heard of it for `LOST` seconds; its last figures stay, with since when they are
+old, and no rate of it counts in the totals any more. Times are seconds of one clock, whichever it is; nothing
+here reads one.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+LOST = 3.0
+"""Seconds without a word after which a box is shown as not heard of. Its status is asked for once a second; a
+judgement: one answer that comes late is no alarm."""
+
+ELSEWHERE = "for another shard"
+"""The fate of an input of a list that another box has."""
+
+MOST_WARNINGS = 50
+
+
+class OfScan(Protocol):
+    """What is looked at of the status of a scan (see `coordinator.monitor.snapshot.Snapshot`)."""
+
+    @property
+    def phase(self) -> str: ...
+    @property
+    def paused(self) -> bool: ...
+    @property
+    def draining(self) -> bool: ...
+    @property
+    def read(self) -> int: ...
+    @property
+    def done(self) -> int: ...
+    @property
+    def in_flight(self) -> int: ...
+    @property
+    def drops(self) -> int: ...
+    @property
+    def identified(self) -> int: ...
+    @property
+    def rate_done(self) -> float: ...
+    @property
+    def rx_rate(self) -> float: ...
+    @property
+    def tx_rate(self) -> float: ...
+    @property
+    def rate_limit(self) -> float | None: ...
+    @property
+    def share(self) -> float | None: ...
+    @property
+    def eta(self) -> float | None: ...
+    @property
+    def hit_rate(self) -> float: ...
+    @property
+    def outcomes(self) -> Mapping[str, int]: ...
+    @property
+    def by_fate(self) -> Mapping[str, int]: ...
+    @property
+    def warnings(self) -> Sequence[str]: ...
+
+
+class State:
+    """How a box is. A plain string, so that it prints as it is."""
+
+    UNKNOWN = "never heard of"
+    LOST = "not heard of"
+    IDLE = "no scan"
+    DONE = "done"
+    INTERRUPTED = "interrupted"
+    FAILED = "failed"
+    PAUSED = "paused"
+    ENDING = "ending"
+    RUNNING = "running"
+
+
+BAD = frozenset((State.UNKNOWN, State.LOST, State.FAILED))
+"""Shown in red."""
+ENDED = frozenset((State.DONE, State.INTERRUPTED, State.FAILED, State.IDLE))
+
+
+@dataclass(frozen=True)
+class Heard:
+    """What a box told last.
+
+    at: when. figures: of its scan, where one runs or the last ones of it are known. state: of `State`, where
+    no scan runs; "" where one does. sentence: how it ended, or why nothing is heard.
+    """
+
+    at: float | None = None
+    figures: OfScan | None = None
+    state: str = ""
+    sentence: str = ""
+
+
+@dataclass(frozen=True)
+class Row:
+    """A box as it is shown.
+
+    age: seconds since anything was heard of it; None: never. shards: how many it has. asked: inputs that are
+    its own and have been read. share, eta: as in a `Snapshot`, None where they are not known.
+    """
+
+    name: str
+    state: str
+    age: float | None = None
+    generation: int = 1
+    shards: int = 0
+    sentence: str = ""
+    asked: int = 0
+    done: int = 0
+    in_flight: int = 0
+    rate_done: float = 0.0
+    rate_limit: float | None = None
+    rx_rate: float = 0.0
+    tx_rate: float = 0.0
+    drops: int = 0
+    identified: int = 0
+    hits: int = 0
+    share: float | None = None
+    eta: float | None = None
+
+    @property
+    def bad(self) -> bool:
+        return self.state in BAD
+
+    @property
+    def hit_rate(self) -> float:
+        """Share of its finished inputs that sent data."""
+        return self.hits / self.done if self.done else 0.0
+
+
+@dataclass(frozen=True)
+class FleetView:
+    """name: of the plan. rows: a box each, in the plan's order. totals: of all, its name "all". warnings: of
+    the boxes, each with the name of its own. blind: names of boxes that are not heard of.
+    """
+
+    name: str
+    rows: tuple[Row, ...]
+    totals: Row
+    warnings: tuple[str, ...] = ()
+    blind: tuple[str, ...] = field(default=())
+
+
+class OfRun(Protocol):
+    """What is asked of a run of the plan here (see `lzr.fleet.lock.Run`)."""
+
+    @property
+    def box(self) -> str: ...
+    @property
+    def generation(self) -> int: ...
+    @property
+    def shards(self) -> Sequence[int]: ...
+
+
+def view(name: str, runs: Iterable[OfRun], heard: Mapping[str, Heard], now: float) -> FleetView:
+    """name: of the plan. runs: those that have shards, in the plan's order of boxes; a box may have several.
+
+    heard: by the name of the box. now: on the clock of `Heard.at`.
+    """
+    boxes: dict[str, list[OfRun]] = {}
+    for run in runs:
+        boxes.setdefault(run.box, []).append(run)
+    for box in heard:
+        boxes.setdefault(box, [])
+    rows = tuple(_row(box, held, heard.get(box, Heard()), now) for box, held in boxes.items())
+    warnings = [
+        f"{row.name}: {'not heard of' if row.age is not None else 'never heard of'}"
+        f"{f' for {row.age:.0f} s' if row.age is not None else ''}{_after(row.sentence)}"
+        for row in rows
+        if row.state in (State.LOST, State.UNKNOWN)
+    ]
+    warnings += [f"{row.name}: {row.sentence}" for row in rows if row.state == State.FAILED and row.sentence]
+    for box in boxes:
+        figures = heard.get(box, Heard()).figures
+        warnings += [f"{box}: {text}" for text in (figures.warnings if figures is not None else ())]
+    blind = tuple(row.name for row in rows if row.state in (State.LOST, State.UNKNOWN))
+    return FleetView(name, rows, _totals(rows), tuple(warnings[:MOST_WARNINGS]), blind)
+
+
+def _after(sentence: str) -> str:
+    return f" ({sentence})" if sentence else ""
+
+
+def _row(box: str, runs: Sequence[OfRun], heard: Heard, now: float) -> Row:
+    age = None if heard.at is None else max(0.0, now - heard.at)
+    s = heard.figures
+    lost = age is None or age > LOST
+    state = _state(heard, lost)
+    shards = sum(len(run.shards) for run in runs)
+    generation = max((run.generation for run in runs), default=0)
+    if s is None:
+        return Row(box, state, age, generation, shards, heard.sentence)
+    moving = not lost and state not in ENDED
+    return Row(
+        box,
+        state,
+        age,
+        generation,
+        shards,
+        heard.sentence,
+        asked=s.read - s.by_fate.get(ELSEWHERE, 0),
+        done=s.done,
+        in_flight=s.in_flight if moving else 0,
+        rate_done=s.rate_done if moving else 0.0,
+        rate_limit=s.rate_limit,
+        rx_rate=s.rx_rate if moving else 0.0,
+        tx_rate=s.tx_rate if moving else 0.0,
+        drops=s.drops,
+        identified=s.identified,
+        hits=s.outcomes.get("data", 0) + s.outcomes.get("sa_only", 0),
+        share=s.share,
+        eta=s.eta if moving else None,
+    )
+
+
+def _state(heard: Heard, lost: bool) -> str:
+    if lost:
+        # How it ended stays true, whether or not it is still heard of.
+        if heard.state in (State.DONE,):
+            return heard.state
+        return State.UNKNOWN if heard.at is None else State.LOST
+    if heard.state:
+        return heard.state
+    figures = heard.figures
+    if figures is None:
+        return State.IDLE
+    if figures.paused:
+        return State.PAUSED
+    if figures.draining:
+        return State.ENDING
+    return State.RUNNING
+
+
+def _totals(rows: Sequence[Row]) -> Row:
+    """Sums; how far all are is by shards, and how long it takes what the slowest takes."""
+    shards = sum(row.shards for row in rows)
+    known = [row for row in rows if row.share is not None or not row.shards]
+    share = None
+    if shards and len(known) == len(rows):
+        share = sum((row.share or 0.0) * row.shards for row in rows) / shards
+    going = [row for row in rows if row.state not in ENDED and row.shards]
+    etas = [row.eta for row in going if row.eta is not None]
+    limits = [row.rate_limit for row in going]
+    states = Counter(row.state for row in rows)
+    state = next(iter(states)) if len(states) == 1 else ", ".join(f"{n} {s}" for s, n in states.items())
+    return Row(
+        "all",
+        state,
+        max((row.age for row in rows if row.age is not None), default=None),
+        max((row.generation for row in rows), default=0),
+        shards,
+        asked=sum(row.asked for row in rows),
+        done=sum(row.done for row in rows),
+        in_flight=sum(row.in_flight for row in rows),
+        rate_done=sum(row.rate_done for row in rows),
+        rate_limit=sum(limit for limit in limits if limit is not None) if any(limits) else None,
+        rx_rate=sum(row.rx_rate for row in rows),
+        tx_rate=sum(row.tx_rate for row in rows),
+        drops=sum(row.drops for row in rows),
+        identified=sum(row.identified for row in rows),
+        hits=sum(row.hits for row in rows),
+        share=share,
+        eta=max(etas) if etas and len(etas) == len(going) else None,
+    )
