@@ -54,7 +54,10 @@ ALL_BOXES = (
 
 LOOKING = (
     Word("watch", "PLAN", "", ""),
-    Word("merge", "PLAN FILES...", "", ""),
+    Word("merge", "PLAN [FILE...]", "results of all runs as one file", "coordinator.fleet.results:merge"),
+    Word(
+        "ledger", "PLAN [FILE...]", "has every input its fate, once?", "coordinator.fleet.results:tell_ledger"
+    ),
 )
 """What shows all boxes, and makes one of their results."""
 

@@ -23,6 +23,11 @@ def beside(path: str) -> str:
     return f"{path.removesuffix('.toml')}.lock.json"
 
 
+def results_of(path: str) -> str:
+    """The directory for the results that are fetched from all boxes: plan.toml -> plan.results."""
+    return f"{path.removesuffix('.lock.json').removesuffix('.toml')}.results"
+
+
 def read_plan(path: str) -> bytes:
     """The bytes of a plan. Raises UsageError."""
     return _read(path, plans.MOST_BYTES)

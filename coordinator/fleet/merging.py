@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from hashlib import blake2b
 from typing import IO, Any
@@ -26,6 +26,7 @@ from coordinator.analysis.source import CHUNK, LONGEST, Progress
 from lzr import addresses
 from lzr.analysis.columns import NAMES
 from lzr.errors import UsageError
+from lzr.fleet.ledger import many
 from lzr.fleet.merging import FOREIGN, RECORD, Chosen, Generations, chosen
 
 Rows = NDArray[Any]
@@ -64,12 +65,12 @@ class OfFile:
         found = []
         if self.foreign:
             found.append(
-                f"{_many(self.foreign, 'record')} of {self.name} left out that no run of this plan has asked "
+                f"{many(self.foreign, 'record')} of {self.name} left out that no run of this plan has asked "
                 f"for (the first: {self.first_foreign})"
             )
         if self.unreadable:
             found.append(
-                f"{_many(self.unreadable, 'line')} of {self.name} could not be read ({self.first_unreadable})"
+                f"{many(self.unreadable, 'line')} of {self.name} could not be read ({self.first_unreadable})"
             )
         if self.cut:
             found.append(f"{self.name} is cut: its last line has no end")
@@ -324,16 +325,3 @@ def _shown(row: Any) -> str:
     peer = addresses.text(int(row["peer_hi"]), int(row["peer_lo"]))
     own = addresses.text(int(row["own_hi"]), int(row["own_lo"]))
     return f"{peer} port {row['peer_port']} from {own}"
-
-
-def _many(count: int, what: str) -> str:
-    return f"{count:,} {what}{'' if count == 1 else 's'}"
-
-
-def merge(merger: Merger, paths: Sequence[str], descriptor: int) -> Chosen:
-    """Read files and write what is kept of them. Raises UsageError, OSError."""
-    for path in paths:
-        merger.read(path)
-    kept = merger.settle()
-    merger.write(descriptor, kept)
-    return kept

@@ -1,0 +1,56 @@
+"""Which shard of a plan a pair of address and port is in, as the boxes themselves have dealt them.
+
+A list is dealt by a hash of the pair, a sweep by the place that the pair has in its order, for which the
+space that is swept is made again: the same prefixes, ports and blocklist, under the plan's seed.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from coordinator.files.reading import Reading
+from coordinator.fleet import lockfile
+from coordinator.input import networks
+from coordinator.input.sweep import swept
+from lzr.errors import UsageError
+from lzr.fleet import lock as locks
+from lzr.fleet.lock import Lock
+from lzr.fleet.merging import Hashed, Placing, Rows, anywhere
+from lzr.options import parse
+from lzr.sweep.share import Share
+
+NOBODYS = -2
+"""In the place of a shard: the plan does not ask for this pair."""
+
+
+@dataclass(frozen=True)
+class Swept:
+    """Shards of a sweep. whole: all of its pairs."""
+
+    whole: Share
+    shards: int
+
+    def __call__(self, rows: Rows) -> NDArray[np.int64]:
+        """As `lzr.fleet.merging.Placing`."""
+        places = self.whole.places(rows)
+        return np.where(places < 0, NOBODYS, places % self.shards)
+
+
+def of(lock: Lock) -> Placing:
+    """That of a plan. Raises UsageError where what is swept cannot be told any more."""
+    plan = lock.plan
+    if plan.zmap is not None:
+        return anywhere
+    if plan.input is not None:
+        return Hashed(plan.shards)
+    if locks.blocklist_hash([lockfile.digest(path) for path in plan.blocklist]) != lock.blocklist_sha256:
+        raise UsageError("the plan's blocklist is not what it was, so it cannot be told what was to be swept")
+    blocklists = [word for path in plan.blocklist for word in ("--blocklist-file", path)]
+    words = [*plan.options, *blocklists, "--target-ports", plan.target_ports or "", *plan.targets]
+    options = parse.parse(words)
+    reading = Reading(lambda _: False, lambda _: None)
+    share = swept(options, reading, networks.policy(options, reading), plan.seed).share
+    return Swept(share, plan.shards)

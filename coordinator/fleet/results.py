@@ -1,0 +1,210 @@
+"""``lzr fleet merge`` and ``lzr fleet ledger``: what all boxes have found, in one file; and is it all?
+
+Among the files may be the metadata of runs (they are told apart by what is in them), and directories stand
+for all that lies in them; where metadata are there, the ledger is told beside what was merged.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import tempfile
+from collections.abc import Sequence
+from functools import partial
+from typing import Any
+
+from coordinator.analysis import program, reading, writing
+from coordinator.fleet import lockfile, placing
+from coordinator.fleet.merging import Merger
+from lzr.errors import UsageError, printable, two_dashes
+from lzr.fleet import ledger
+from lzr.fleet.lock import Lock
+from lzr.fleet.merging import Chosen, Generations
+
+NAME = "fleet merge"
+OK, DIFFERS, MISSING = program.OK, 1, 3
+"""DIFFERS: the ledger does not agree. MISSING: results may be missing or were left out."""
+
+_RESULTS = (".json", ".jsonl", ".ndjson", ".json.gz", ".json.zst")
+_MOST = 1 << 26  # bytes of metadata
+
+
+def merge(argv: list[str]) -> int:
+    """The exit status: 0, 3 where something could not be taken or the ledger does not agree, 2 a mistake."""
+    return program.ended(NAME, partial(_merge, argv))
+
+
+def tell_ledger(argv: list[str]) -> int:
+    """The exit status: 0 every input has its fate once, 1 it is not so, 2 a mistake."""
+    return program.ended("fleet ledger", partial(_ledger, argv))
+
+
+def _merge(argv: list[str]) -> int:
+    asked = _parser().parse_intermixed_args(two_dashes(argv, ("output", "overwrite", "quiet", "help")))
+    lock = lockfile.read(asked.plan)
+    metadata, results = sorted_out(_files(lock, asked))
+    if not results:
+        raise UsageError("no file of results is named; see lzr fleet merge --help")
+    generations = Generations(lock.runs, lock.plan.shards, placing.of(lock))
+    form = writing.form_of(asked.output, None)
+    if form == "csv":
+        raise UsageError("what is merged is written as JSON lines or Parquet; lzr export makes CSV of it")
+    if form == "parquet":
+        reading.duckdb()  # or a sentence, before anything is read
+    with (
+        Merger(generations) as merger,
+        program.output(asked.output, overwrite=asked.overwrite, inputs=tuple(results)) as to,
+    ):
+        with program.Bar("read") as bar:
+            bar.total = sum(map(_size, results))
+            before = 0
+            for path in results:
+                merger.read(path, lambda done, before=before: bar(before + done))  # type: ignore[misc]
+                before += _size(path)
+        kept = merger.settle()
+        with program.Bar("write") as bar:
+            _write(merger, kept, to, form, bar)
+    for sentence in (sentence for file in merger.files for sentence in file.trouble()):
+        program.say(NAME, sentence)
+    if asked.output != "-" and not asked.quiet:
+        program.say(NAME, _told(kept, len(results), to.name))
+    whole = merger.whole
+    if metadata:
+        whole &= _say_ledger(NAME, lock, metadata, quiet=asked.quiet)
+    return OK if whole else MISSING
+
+
+def _write(merger: Merger, kept: Chosen, to: program.Output, form: str, bar: program.Bar) -> None:
+    if form == "json":
+        merger.write(to.descriptor, kept, bar)
+        return
+    with tempfile.NamedTemporaryFile(dir=reading.temporary(), suffix=".json") as lines:
+        merger.write(lines.fileno(), kept, bar)
+        connection = reading.connect(memory=1 << 28, files=True)
+        with reading.Records(lines.name) as records:
+            records.register(connection, "lzr_records")
+            writing.write(connection, records, "lzr_records", to, form, "lzr")
+            records.finish()
+
+
+def _told(kept: Chosen, files: int, name: str) -> str:
+    """What was merged, in a sentence."""
+    text = f"{ledger.many(len(kept.rows), 'record')} of {ledger.many(files, 'file')} in {name}"
+    if kept.same:
+        text += f"; {ledger.many(kept.same, 'line')} came more than once"
+    if kept.other:
+        text += f"; {ledger.many(kept.other, 'record')} of what was asked twice left out for another"
+    return text
+
+
+def _ledger(argv: list[str]) -> int:
+    asked = _ledger_parser().parse_intermixed_args(two_dashes(argv, ("quiet", "help")))
+    lock = lockfile.read(asked.plan)
+    metadata, _ = sorted_out(_files(lock, asked))
+    return OK if _say_ledger("fleet ledger", lock, metadata, quiet=asked.quiet) else DIFFERS
+
+
+def _say_ledger(name: str, lock: Lock, metadata: Sequence[tuple[str, Any]], *, quiet: bool) -> bool:
+    """Tell the ledger; whether it agrees."""
+    told = ledger.of(lock, metadata)
+    for sentence in told.faults:
+        program.say(name, sentence)
+    if not quiet or not told.agrees:
+        program.say(name, told.sentence())
+    return told.agrees
+
+
+def _files(lock: Lock, asked: argparse.Namespace) -> list[str]:
+    """The files that are named, directories as what lies in them. Raises UsageError."""
+    found: list[str] = []
+    for path in asked.files or [lockfile.results_of(asked.plan)]:
+        if path == "-" or not os.path.isdir(path):
+            found.append(path)
+            continue
+        try:
+            names = sorted(os.listdir(path))
+        except OSError as error:
+            raise UsageError(f"cannot read {printable(path)}: {error.strerror}") from None
+        found += [os.path.join(path, name) for name in names if name.endswith(_RESULTS)]
+    return found
+
+
+def sorted_out(paths: Sequence[str]) -> tuple[list[tuple[str, Any]], list[str]]:
+    """Metadata of runs, (name, what is in it), and files of results. Raises UsageError."""
+    metadata: list[tuple[str, Any]] = []
+    results: list[str] = []
+    for path in paths:
+        found = _metadata(path)
+        if found is None:
+            results.append(path)
+        else:
+            metadata.append((printable(path), found))
+    return metadata, results
+
+
+def _metadata(path: str) -> Any:
+    """What is in a file of metadata, None where it is something else. Raises UsageError."""
+    if path == "-" or not os.path.isfile(path):
+        return None
+    try:
+        with open(path, "rb") as file:
+            if b'"program"' not in file.read(64).split(b":")[0]:
+                return None
+            file.seek(0)
+            return json.loads(file.read(_MOST))
+    except OSError as error:
+        raise UsageError(f"cannot read {printable(path)}: {error.strerror}") from None
+    except (ValueError, RecursionError):
+        raise UsageError(f"{printable(path)} begins as the metadata of a scan, and is none") from None
+
+
+def _size(path: str) -> int:
+    try:
+        return os.stat(path).st_size
+    except (OSError, ValueError):
+        return 0
+
+
+def _parser() -> program.Parser:
+    parser = program.Parser(
+        prog="lzr fleet merge",
+        description="Make one file of the results of all runs of a plan: one record for each address, port "
+        "and handshake, in their order. The same files in any order give the same bytes, and so does the "
+        "result with any of them again.",
+        epilog="exit status: 0 done; 3 done, but something could not be taken, or inputs are without their "
+        "fate; 2 a mistake. example: lzr fleet merge plan.toml -o found.json fra1-g1/ ams1-g1/",
+        allow_abbrev=False,
+    )
+    parser.add_argument("plan", metavar="PLAN", help="the plan, or its lock")
+    parser.add_argument(
+        "files",
+        nargs="*",
+        metavar="FILE",
+        help="results (JSON lines; gzip, bzip2, xz and zstd too), metadata, directories of them; nothing: "
+        "what lzr fleet start has fetched",
+    )
+    parser.add_argument(
+        "-o", "--output", default="-", metavar="FILE", help="what to write: .json or .parquet (stdout)"
+    )
+    parser.add_argument("--overwrite", action="store_true", help="replace FILE if it exists")
+    parser.add_argument("-q", "--quiet", action="store_true", help="do not say what there was")
+    return parser
+
+
+def _ledger_parser() -> program.Parser:
+    parser = program.Parser(
+        prog="lzr fleet ledger",
+        description="Say whether every input of a plan has its fate exactly once, by its runs' metadata.",
+        epilog="exit status: 0 it is so, 1 it is not, 2 a mistake",
+        allow_abbrev=False,
+    )
+    parser.add_argument("plan", metavar="PLAN", help="the plan, or its lock")
+    parser.add_argument(
+        "files",
+        nargs="*",
+        metavar="FILE",
+        help="metadata of runs, directories of them; nothing: what lzr fleet start has fetched",
+    )
+    parser.add_argument("-q", "--quiet", action="store_true", help="say nothing where it is so")
+    return parser

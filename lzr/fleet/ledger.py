@@ -1,0 +1,166 @@
+"""The ledger of a fleet: whether every input of a plan has its fate exactly once, by its runs' metadata.
+
+Each run tells what became of the inputs that it has read. Of a list every box reads all: what it says of
+inputs of other shards, and of lines that are no target (which every box refuses alike), is none of its own.
+What is left of all runs that hold shards now has to be the whole input. A run that was given up (``lzr fleet
+assign``) counts no input: whoever has its shards now asks all of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from lzr.analysis.asked import NoMetadata, check
+from lzr.errors import printable
+from lzr.fleet.lock import Lock, Run, of_ranges
+
+ELSEWHERE = "for another shard"
+COMMON = ("unparsable", "not a SYN-ACK", "unsuccessful", "repeat")
+"""Fates that an input has before it is dealt to a shard: they are the same on every box."""
+
+
+@dataclass(frozen=True)
+class OfRun:
+    """What a run says: inputs it has read; its own of them; those that no shard has; records."""
+
+    run: Run
+    read: int = 0
+    own: int = 0
+    common: int = 0
+
+
+@dataclass
+class Ledger:
+    """inputs: of the whole plan. runs: those that count, in the lock's order. common: inputs that every box
+    refuses. faults: sentences; where there is none, `agrees`.
+    """
+
+    inputs: int = 0
+    runs: list[OfRun] = field(default_factory=list)
+    common: int = 0
+    faults: list[str] = field(default_factory=list)
+
+    @property
+    def agrees(self) -> bool:
+        return not self.faults
+
+    def sentence(self) -> str:
+        """Both sides of it."""
+        parts = [f"{one.own:,} of {one.run.name}" for one in self.runs]
+        if self.common:
+            parts.append(f"{self.common:,} that are no target")
+        total = sum(one.own for one in self.runs) + self.common
+        said = "each has its fate once" if self.agrees else "that is not each once"
+        return f"inputs: {self.inputs:,}; {' + '.join(parts) or 'nothing is known'} = {total:,}: {said}"
+
+
+def of(lock: Lock, metadata: Sequence[tuple[str, Any]]) -> Ledger:
+    """metadata: what to call it and what is in it, of any runs in any order, each once or more often."""
+    ledger = Ledger()
+    found: dict[Run, OfRun] = {}
+    for name, table in metadata:
+        try:
+            one = _of_run(lock, table, name, ledger)
+        except NoMetadata as error:
+            ledger.faults.append(f"{name} {error}")
+            continue
+        if one is not None and found.setdefault(one.run, one) != one:
+            ledger.faults.append(f"{name}: {one.run.name} is told twice, and not in the same way")
+    current = lock.current
+    ledger.runs = [found[run] for run in current if run in found]
+    for run in current:
+        if run not in found:
+            ledger.faults.append(f"nothing is known of {run.name}: its {many(len(run.shards), 'shard')}")
+    _compare(lock, ledger)
+    return ledger
+
+
+def _compare(lock: Lock, ledger: Ledger) -> None:
+    """What all say together."""
+    runs = ledger.runs
+    total = sum(one.own for one in runs)
+    if lock.plan.input is None:
+        ledger.inputs = total
+        return
+    ledger.inputs = max((one.read for one in runs), default=0)
+    ledger.common = max((one.common for one in runs), default=0)
+    for one in runs:
+        if one.read != ledger.inputs:
+            ledger.faults.append(f"{one.run.name} has read {one.read:,} inputs, not {ledger.inputs:,}")
+        if one.common != ledger.common:
+            ledger.faults.append(
+                f"{one.run.name} calls {one.common:,} inputs no target, another run {ledger.common:,}"
+            )
+    if len(runs) == len(lock.current) and total + ledger.common != ledger.inputs:
+        missing = ledger.inputs - total - ledger.common
+        what = "have no fate" if missing > 0 else "have more than one fate"
+        ledger.faults.append(f"{abs(missing):,} of {ledger.inputs:,} inputs {what}")
+
+
+def _of_run(lock: Lock, table: Any, name: str, ledger: Ledger) -> OfRun | None:
+    """What one file says; faults go into the ledger. None: it does not count. Raises NoMetadata."""
+    metadata = check(table)
+    options, inputs = _section(metadata, "options"), _section(metadata, "inputs")
+    plan_id, generation = options.get("plan_id"), options.get("generation")
+    if plan_id != lock.id:
+        shown = printable(plan_id) if isinstance(plan_id, str) and plan_id else "none"
+        raise NoMetadata(f"is of another plan (its plan id is {shown}, not {lock.id})")
+    shards = _shards(options.get("shard"))
+    run = next((one for one in lock.runs if (one.generation, one.shards) == (generation, shards)), None)
+    if run is None or options.get("shards") != lock.plan.shards:
+        raise NoMetadata("is of a run that the plan does not have")
+    if not lock.is_current(run):
+        return None
+    fates = {
+        fate: count for fate, count in _section(inputs, "fates").items() if type(count) is int and count >= 0
+    }
+    read = inputs.get("read")
+    if type(read) is not int or read < 0:
+        raise NoMetadata("does not say what became of its inputs")
+    faults = _faults(lock, metadata, fates)
+    ledger.faults += [f"{run.name}: {fault}" for fault in faults]
+    common = sum(fates.get(fate, 0) for fate in COMMON) if lock.plan.input is not None else 0
+    return OfRun(run, read, read - fates.get(ELSEWHERE, 0) - common, common)
+
+
+def _faults(lock: Lock, metadata: Mapping[str, Any], fates: Mapping[str, int]) -> list[str]:
+    """Why a run has not given each of its inputs a whole answer."""
+    found = []
+    ending = _section(metadata, "ending")
+    how = ending.get("how")
+    if ending.get("status") != 0:
+        found.append(f"it ended as {printable(how)}" if isinstance(how, str) else "it has not ended")
+    if _section(metadata, "inputs").get("agree") is not True:
+        found.append("its own ledger does not agree")
+    if metadata.get("results_lost"):
+        found.append("it lost results")
+    if given_up := fates.get("interrupted"):
+        found.append(f"{many(given_up, 'input')} were given up")
+    digest = _section(metadata, "input").get("sha256")
+    if lock.input_sha256 is not None and digest != lock.input_sha256:
+        found.append("it has read another input than the plan's")
+    return found
+
+
+def _section(metadata: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    found = metadata.get(name)
+    return found if isinstance(found, Mapping) else {}
+
+
+def _shards(value: Any) -> tuple[int, ...]:
+    """The shards that an option of the metadata names; none where it names none."""
+    if type(value) is int:
+        return (value,)
+    try:
+        if isinstance(value, str):
+            return of_ranges(value)
+        return tuple(n for low, high in value for n in range(low, min(high, low + 65_535) + 1))
+    except (TypeError, ValueError):
+        return ()
+
+
+def many(count: int, what: str) -> str:
+    """``1 input``, ``2,000 inputs``."""
+    return f"{count:,} {what}{'' if count == 1 else 's'}"

@@ -1,0 +1,191 @@
+"""``lzr fleet merge``: the same bytes in any order and once more, and nothing left out without a word."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import itertools
+import json
+import random
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from coordinator.commands import fleet
+from tests import madefleet, madescans
+
+
+@pytest.fixture
+def plan(tmp_path: Path) -> Path:
+    return madefleet.written(tmp_path / "plan.toml")
+
+
+@pytest.fixture
+def parts(tmp_path: Path) -> list[Path]:
+    return madefleet.files(madefleet.lock(), tmp_path, 400)
+
+
+def merge(plan: Path, output: Path | str, files: Sequence[Path], *more: str) -> int:
+    return fleet.main(["merge", str(plan), "-o", str(output), "--overwrite", *more, *map(str, files)])
+
+
+def sum_of(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def records(path: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+def key(record: dict[str, Any]) -> tuple[Any, ...]:
+    return record["saddr"], record["sport"], record["HandshakeNum"]
+
+
+def test_any_order_gives_the_same_bytes_and_again_with_its_parts(
+    plan: Path, parts: list[Path], tmp_path: Path
+) -> None:
+    sums = set()
+    for order in itertools.permutations(parts):
+        assert merge(plan, tmp_path / "all.json", order) == 0
+        sums.add(sum_of(tmp_path / "all.json"))
+    assert len(sums) == 1
+    merged = tmp_path / "all.json"
+    for again in ([merged], [merged, *parts], [parts[1], merged, merged]):
+        assert merge(plan, tmp_path / "again.json", again) == 0
+        assert sum_of(tmp_path / "again.json") in sums, again
+    made = {key(record): record for path in parts for record in records(path)}
+    assert {key(record): record for record in records(merged)} == made
+    assert len(records(merged)) == len(made)
+
+
+def test_lines_in_any_order_within_files_and_files_cut_otherwise(
+    plan: Path, parts: list[Path], tmp_path: Path
+) -> None:
+    assert merge(plan, tmp_path / "all.json", parts) == 0
+    lines = [line for path in parts for line in path.read_text().splitlines(keepends=True)]
+    random.Random(3).shuffle(lines)
+    one, two = tmp_path / "one.json", tmp_path / "two.json"
+    one.write_text("".join(lines[:50]))
+    two.write_text("".join(lines[40:]).removesuffix("\n"))  # the last record is whole without its line's end
+    assert merge(plan, tmp_path / "again.json", [two, one]) == 0
+    assert sum_of(tmp_path / "again.json") == sum_of(tmp_path / "all.json")
+
+
+def test_compressed_files_and_windows_ends_of_lines(plan: Path, parts: list[Path], tmp_path: Path) -> None:
+    assert merge(plan, tmp_path / "all.json", parts) == 0
+    packed = tmp_path / "fra1.json.gz"
+    packed.write_bytes(gzip.compress(parts[0].read_bytes()))
+    ended = tmp_path / "ams1.txt"
+    ended.write_bytes(b"\xef\xbb\xbf\r\n" + parts[1].read_bytes().replace(b"\n", b"\r\n"))
+    assert merge(plan, tmp_path / "again.json", [packed, ended, parts[2]]) == 0
+    assert sum_of(tmp_path / "again.json") == sum_of(tmp_path / "all.json")
+
+
+def test_zstd(plan: Path, parts: list[Path], tmp_path: Path) -> None:
+    zstandard = pytest.importorskip("zstandard")
+    packed = tmp_path / "fra1.json.zst"
+    packed.write_bytes(zstandard.compress(parts[0].read_bytes()))
+    assert merge(plan, tmp_path / "one.json", parts[:1]) == merge(plan, tmp_path / "two.json", [packed]) == 0
+    assert sum_of(tmp_path / "one.json") == sum_of(tmp_path / "two.json")
+
+
+def test_foreign_records_are_counted_and_said(
+    plan: Path, parts: list[Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """From a source that the plan does not have, and of a shard that another box has."""
+    assert merge(plan, tmp_path / "all.json", parts) == 0
+    made = records(parts[0])
+    wrong = tmp_path / "wrong.json"
+    wrong.write_text(
+        madescans.line({**made[0], "daddr": "192.0.2.77", "sport": 1})
+        + madescans.line(made[1])
+        + madescans.line({**made[2], "daddr": madefleet.SOURCES["nyc1"]})
+    )
+    capsys.readouterr()
+    assert merge(plan, tmp_path / "again.json", [*parts, wrong]) == 3
+    assert sum_of(tmp_path / "again.json") == sum_of(tmp_path / "all.json")
+    said = capsys.readouterr().err
+    assert "2 records of" in said
+    assert "192.0.2.77" in said
+    assert "; 1 line came more than once" in said
+
+
+def test_what_is_cut_damaged_or_no_record_is_counted_and_said(
+    plan: Path, parts: list[Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert merge(plan, tmp_path / "all.json", parts) == 0
+    whole = parts[0].read_bytes()
+    torn = tmp_path / "torn.json"
+    lines = whole.splitlines(keepends=True)
+    torn.write_bytes(b"".join([lines[0], b"not a record\n", b'{"saddr":"10.0.0.1"}\n', *lines[1:]])[:-20])
+    capsys.readouterr()
+    assert merge(plan, tmp_path / "again.json", [torn, *parts[1:]]) == 3
+    said = capsys.readouterr().err
+    assert "is cut: its last line has no end" in said
+    assert "2 lines of" in said
+    assert len(records(tmp_path / "again.json")) == len(records(tmp_path / "all.json")) - 1
+    packed = tmp_path / "half.json.gz"
+    packed.write_bytes(gzip.compress(whole)[:-3000])
+    assert merge(plan, tmp_path / "again.json", [packed, *parts[1:]]) == 3
+    assert "was read up to where" in capsys.readouterr().err
+
+
+def test_a_service_that_was_asked_twice_is_one_record(
+    plan: Path, parts: list[Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    made = next(record for record in records(parts[0]) if record.get("data"))
+    silent = {name: value for name, value in made.items() if name != "data"}
+    more = tmp_path / "more.json"
+    more.write_text(madescans.line({**silent, "Timestamp": "2026-11-01T00:00:00.000000000Z"}))
+    assert merge(plan, tmp_path / "all.json", [more, *parts]) == 0
+    assert "1 record of what was asked twice left out" in capsys.readouterr().err
+    assert made in records(tmp_path / "all.json")
+    assert merge(plan, tmp_path / "again.json", parts) == 0
+    assert sum_of(tmp_path / "again.json") == sum_of(tmp_path / "all.json")
+
+
+def test_parquet_holds_the_same_and_is_the_same_each_time(
+    plan: Path, parts: list[Path], tmp_path: Path
+) -> None:
+    duckdb = pytest.importorskip("duckdb")
+    assert merge(plan, tmp_path / "all.json", parts) == 0
+    sums = set()
+    for order in (parts, parts[::-1]):
+        assert merge(plan, tmp_path / "all.parquet", order) == 0
+        sums.add(sum_of(tmp_path / "all.parquet"))
+    assert len(sums) == 1
+    found = duckdb.sql(f"SELECT saddr, sport, HandshakeNum FROM '{tmp_path / 'all.parquet'}'").fetchall()
+    assert found == [key(record) for record in records(tmp_path / "all.json")]
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (["x.csv"], "what is merged are JSON lines"),
+        (["nothing.json"], "cannot read"),
+        (["text.json"], "holds no results of lzr"),
+        (["-o", "out.csv", "fra1-g1.json"], "lzr export makes CSV of it"),
+        (["-o", "fra1-g1.json", "--overwrite", "fra1-g1.json"], "is the input too"),
+        ([], "no file of results is named"),
+    ],
+)
+def test_mistakes(
+    plan: Path,
+    parts: list[Path],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    words: list[str],
+    sentence: str,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "x.csv").write_text("saddr,sport\n10.0.0.1,80\n")
+    (tmp_path / "text.json").write_text("hello\n")
+    (tmp_path / "plan.results").mkdir()
+    assert fleet.main(["merge", str(plan), "-o", "out.json", *words]) == 2
+    said = capsys.readouterr().err
+    assert sentence in said
+    assert said.count("\n") == 1
+    assert not (tmp_path / "out.json").exists()
