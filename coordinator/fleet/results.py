@@ -7,14 +7,13 @@ for all that lies in them; where metadata are there, the ledger is told beside w
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import tempfile
 from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
-from coordinator.analysis import program, reading, writing
+from coordinator.analysis import beside, program, reading, writing
 from coordinator.fleet import lockfile, placing
 from coordinator.fleet.merging import Merger
 from lzr.errors import UsageError, printable, two_dashes
@@ -27,7 +26,7 @@ OK, DIFFERS, MISSING = program.OK, 1, 3
 """DIFFERS: the ledger does not agree. MISSING: results may be missing or were left out."""
 
 _RESULTS = (".json", ".jsonl", ".ndjson", ".json.gz", ".json.zst")
-_MOST = 1 << 26  # bytes of metadata
+_NONE = frozenset(("status.json", "plan.lock.json"))  # in a directory of a run, and no results
 
 
 def merge(argv: list[str]) -> int:
@@ -126,7 +125,7 @@ def _files(lock: Lock, asked: argparse.Namespace) -> list[str]:
             names = sorted(os.listdir(path))
         except OSError as error:
             raise UsageError(f"cannot read {printable(path)}: {error.strerror}") from None
-        found += [os.path.join(path, name) for name in names if name.endswith(_RESULTS)]
+        found += [os.path.join(path, name) for name in names if name.endswith(_RESULTS) and name not in _NONE]
     return found
 
 
@@ -149,14 +148,10 @@ def _metadata(path: str) -> Any:
         return None
     try:
         with open(path, "rb") as file:
-            if b'"program"' not in file.read(64).split(b":")[0]:
-                return None
-            file.seek(0)
-            return json.loads(file.read(_MOST))
+            head = file.read(64)
     except OSError as error:
         raise UsageError(f"cannot read {printable(path)}: {error.strerror}") from None
-    except (ValueError, RecursionError):
-        raise UsageError(f"{printable(path)} begins as the metadata of a scan, and is none") from None
+    return beside.read(path) if b'"program"' in head.split(b":")[0] else None
 
 
 def _size(path: str) -> int:

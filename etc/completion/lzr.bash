@@ -84,7 +84,7 @@ _lzr() {
             COMPREPLY=($(compgen -W "status workers rate pause resume drain quit block help" -- "$cur"))
             return ;;
         fleet)
-            COMPREPLY=($(compgen -W "check shard assign certs worker start up down status watch rate pause resume drain quit block merge" -- "$cur"))
+            COMPREPLY=($(compgen -W "check shard assign certs worker start up down status watch rate pause resume drain quit block merge ledger" -- "$cur"))
             return ;;
         help)
             COMPREPLY=($(compgen -W "guard ctl fleet identify diff report plan export enrich doctor options handshakes fields modules" -- "$cur"))

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from lzr.analysis.asked import NoMetadata, check
+from lzr.analysis.asked import NoMetadata, check, section
 from lzr.errors import printable
 from lzr.fleet.lock import Lock, Run, of_ranges
 
@@ -102,7 +102,7 @@ def _compare(lock: Lock, ledger: Ledger) -> None:
 def _of_run(lock: Lock, table: Any, name: str, ledger: Ledger) -> OfRun | None:
     """What one file says; faults go into the ledger. None: it does not count. Raises NoMetadata."""
     metadata = check(table)
-    options, inputs = _section(metadata, "options"), _section(metadata, "inputs")
+    options, inputs = section(metadata, "options"), section(metadata, "inputs")
     plan_id, generation = options.get("plan_id"), options.get("generation")
     if plan_id != lock.id:
         shown = printable(plan_id) if isinstance(plan_id, str) and plan_id else "none"
@@ -114,7 +114,7 @@ def _of_run(lock: Lock, table: Any, name: str, ledger: Ledger) -> OfRun | None:
     if not lock.is_current(run):
         return None
     fates = {
-        fate: count for fate, count in _section(inputs, "fates").items() if type(count) is int and count >= 0
+        fate: count for fate, count in section(inputs, "fates").items() if type(count) is int and count >= 0
     }
     read = inputs.get("read")
     if type(read) is not int or read < 0:
@@ -128,25 +128,20 @@ def _of_run(lock: Lock, table: Any, name: str, ledger: Ledger) -> OfRun | None:
 def _faults(lock: Lock, metadata: Mapping[str, Any], fates: Mapping[str, int]) -> list[str]:
     """Why a run has not given each of its inputs a whole answer."""
     found = []
-    ending = _section(metadata, "ending")
+    ending = section(metadata, "ending")
     how = ending.get("how")
     if ending.get("status") != 0:
         found.append(f"it ended as {printable(how)}" if isinstance(how, str) else "it has not ended")
-    if _section(metadata, "inputs").get("agree") is not True:
+    if section(metadata, "inputs").get("agree") is not True:
         found.append("its own ledger does not agree")
     if metadata.get("results_lost"):
         found.append("it lost results")
     if given_up := fates.get("interrupted"):
         found.append(f"{many(given_up, 'input')} were given up")
-    digest = _section(metadata, "input").get("sha256")
+    digest = section(metadata, "input").get("sha256")
     if lock.input_sha256 is not None and digest != lock.input_sha256:
         found.append("it has read another input than the plan's")
     return found
-
-
-def _section(metadata: Mapping[str, Any], name: str) -> Mapping[str, Any]:
-    found = metadata.get(name)
-    return found if isinstance(found, Mapping) else {}
 
 
 def _shards(value: Any) -> tuple[int, ...]:

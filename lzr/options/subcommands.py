@@ -98,7 +98,8 @@ SUBCOMMANDS = (
         "check|shard|assign ...",
         "one scan on several boxes",
         "settle a plan for several boxes, run this box's part of it, and look at all of them",
-        "check shard assign certs worker start up down status watch rate pause resume drain quit block merge",
+        "check shard assign certs worker start up down status watch rate pause resume drain quit block merge "
+        "ledger",
     ),
 )
 """Those that are programs of their own, and answer ``lzr help NAME`` themselves."""

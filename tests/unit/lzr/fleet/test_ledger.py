@@ -162,4 +162,4 @@ def test_the_command(lock: Lock, tmp_path: Path, capsys: pytest.CaptureFixture[s
     assert "nothing is known of fra1-g1" in capsys.readouterr().err
     (results / "fra1-g1.metadata.json").write_text('{\n  "program": "lzr", x')
     assert fleet.main(["ledger", str(plan)]) == 2
-    assert "begins as the metadata of a scan, and is none" in capsys.readouterr().err
+    assert "is no metadata of lzr" in capsys.readouterr().err
