@@ -27,6 +27,10 @@ Rows = NDArray[Any]
 BODIES = (pytest.param("native", marks=pytest.mark.native), "python")
 """What `kernels_of` takes, as the parameters of a fixture."""
 
+PORTS = (40000, 50000)
+"""Ours, both ends included; the addresses of either side are below."""
+US4, US6, THEM4, THEM6 = "10.99.0.2", "fd99::2", "10.4.0.1", "fd04::1"
+
 
 def halves(address: str) -> tuple[int, int]:
     parsed = ipaddress.ip_address(address)

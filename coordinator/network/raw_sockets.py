@@ -16,7 +16,7 @@ import threading
 from collections.abc import Callable, Sequence
 
 from lzr.layout import FRAME_SIZE, SOL_PACKET
-from lzr.packet import sharding
+from lzr.packet import filters
 from lzr.secrets import Secrets
 
 PACKET_RX_RING, PACKET_VERSION, PACKET_TX_RING = 5, 10, 13
@@ -63,7 +63,7 @@ def open_shards(
                 sock,
                 socket.SOL_SOCKET,
                 SO_ATTACH_FILTER,
-                sharding.socket_filter(ports, secrets.cookie, own_v4, links),
+                filters.socket_filter(ports, secrets.cookie, own_v4, links),
             )
             sock.setsockopt(SOL_PACKET, PACKET_VERSION, TPACKET_V2)
             sock.setsockopt(SOL_PACKET, PACKET_VNET_HDR, 1)
@@ -136,7 +136,7 @@ def open_errors(
         for family in families:
             sock = socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM, 0)
             found.append(sock)
-            program = sharding.errors_filter(ports, secrets.cookie, links)
+            program = filters.errors_filter(ports, secrets.cookie, links)
             _attach(sock, socket.SOL_SOCKET, SO_ATTACH_FILTER, program)
             with contextlib.suppress(OSError):
                 sock.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, _ERRORS)
@@ -200,7 +200,7 @@ def join(sockets: list[socket.socket], seed: int) -> None:
                 raise
     for sock in sockets[1:]:
         sock.setsockopt(SOL_PACKET, PACKET_FANOUT, group | FANOUT_CBPF << 16 | FANOUT_IGNORE_OUTGOING << 16)
-    _attach(sockets[0], SOL_PACKET, PACKET_FANOUT_DATA, sharding.fanout_program(seed))
+    _attach(sockets[0], SOL_PACKET, PACKET_FANOUT_DATA, filters.fanout_program(seed))
 
 
 def _attach(sock: socket.socket, level: int, option: int, program: bytes) -> None:
@@ -217,7 +217,7 @@ def open_tap(ports: tuple[int, int], room: int) -> socket.socket:
     """
     sock = socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM, 0)
     try:
-        _attach(sock, socket.SOL_SOCKET, SO_ATTACH_FILTER, sharding.tap_filter(ports))
+        _attach(sock, socket.SOL_SOCKET, SO_ATTACH_FILTER, filters.tap_filter(ports))
         with contextlib.suppress(OSError):
             sock.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, room)
         sock.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)

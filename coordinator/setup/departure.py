@@ -19,7 +19,7 @@ from coordinator.network.routing import Routing
 from lzr import addresses
 from lzr.ipc import messages
 from lzr.options.table import Options, UsageError
-from lzr.packet.sharding import MOST_LINKS
+from lzr.packet.filters import MOST_LINKS
 from lzr.rows import Opening, Rows
 from lzr.sourceports import DEFAULT_PORTS
 

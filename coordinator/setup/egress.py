@@ -14,7 +14,7 @@ from lzr.options.table import Options, UsageError
 from lzr.rows import Opening, Rows
 from lzr.sourceports import DEFAULT_PORTS
 
-_FILTER_ADDRESSES = 16  # addresses that a socket filter can name (`sharding.socket_filter`)
+_FILTER_ADDRESSES = 16  # addresses that a socket filter can name (`filters.socket_filter`)
 
 
 @dataclass(frozen=True, slots=True)

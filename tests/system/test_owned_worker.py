@@ -20,7 +20,7 @@ import pytest
 
 from coordinator.network.raw_sockets import PACKET_FANOUT_DATA, SO_ATTACH_FILTER
 from lzr.layout import SOL_PACKET
-from lzr.packet import sharding
+from lzr.packet import filters
 from tests.faults import Victim, alive, family, lines_in, once_each, read
 from tests.lab.net import wait_for
 from tests.lab.responder import FIRST, PORT, SCANNER, Range
@@ -162,7 +162,7 @@ def test_terminal_filters_and_sockets(arena: Range, accomplice: tuple[str, str])
             sock.setsockopt(socket.SOL_SOCKET, _SO_DETACH_FILTER, 0)
         sock.close()
     with socket.socket(socket.AF_PACKET, socket.SOCK_RAW) as free:  # the attack is one
-        attach(free, socket.SOL_SOCKET, SO_ATTACH_FILTER, sharding.fanout_program(1))
+        attach(free, socket.SOL_SOCKET, SO_ATTACH_FILTER, filters.fanout_program(1))
         attach(free, socket.SOL_SOCKET, SO_ATTACH_FILTER, everything)
         free.setsockopt(socket.SOL_SOCKET, _SO_DETACH_FILTER, 0)
 

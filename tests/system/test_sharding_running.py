@@ -24,8 +24,8 @@ from lzr.packet.sharding import cookie, shard_of
 from lzr.rows import ACK, FRAME, NO_PROBE, PSH, RST, SEGMENT, SYN
 from lzr.secrets import Secrets
 from tests.lab import net
-from tests.unit.lzr.packet.test_sharding import PORTS, SEED, THEM4, THEM6, US4, US6
-from tests.wire import extension_header, halves
+from tests.unit.lzr.packet.test_sharding import SEED
+from tests.wire import PORTS, THEM4, THEM6, US4, US6, extension_header, halves
 from workers.flow.arrivals import Arrivals
 from workers.flow.ring import Ring
 

@@ -1,6 +1,6 @@
 """ICMP errors, as they come to sockets of their own: so many of them cost the scan no room in its rings.
 
-The kernel lets in what quotes an ISN with our cookie (`sharding.errors_filter`); what a socket has no room
+The kernel lets in what quotes an ISN with our cookie (`filters.errors_filter`); what a socket has no room
 for is lost, and counts as silence. They are looked at now and then, and so many at most each time.
 """
 

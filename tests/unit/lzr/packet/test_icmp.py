@@ -19,12 +19,13 @@ from scapy.layers.inet6 import (
 )
 from scapy.packet import Packet, Raw
 
+from lzr.packet.filters import errors_filter
 from lzr.packet.icmp import KINDS, quoted
-from lzr.packet.sharding import cookie, errors_filter
+from lzr.packet.sharding import cookie
 from lzr.rows import FRAME
 from tests.effort import examples
-from tests.unit.lzr.packet.test_sharding import PORTS, THEM4, THEM6, US4, US6, run_bpf
-from tests.wire import halves
+from tests.runbpf import run_bpf
+from tests.wire import PORTS, THEM4, THEM6, US4, US6, halves
 
 pytestmark = [pytest.mark.usefixtures("kernels"), pytest.mark.attack]
 
