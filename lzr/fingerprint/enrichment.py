@@ -87,7 +87,15 @@ class EnrichingClassifier(Classifier):
             theirs, its = _product(says)
             if theirs and not product:
                 product, version = theirs, its
-            elif its and not version and says.get("service.product", "").lower() == product.lower():
+            elif (
+                its
+                and not version
+                and product.lower()
+                in (
+                    theirs.lower(),
+                    says.get("service.product", "").lower(),
+                )
+            ):
                 version = its
         details = Details(
             next((kind for says in said if (kind := _kind(says))), ""),

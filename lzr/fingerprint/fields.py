@@ -103,6 +103,40 @@ def _drda(data: bytes) -> Stated:
     return (text, "") if text.isascii() and text.isprintable() else NOTHING
 
 
+def _afp(data: bytes) -> Stated:
+    """DSIGetStatus (Apple Filing Protocol Reference): the machine's type is a string behind its length, its
+    offset stands first; Netatalk writes its version into it."""
+    at = 16 + be16(data, 16)
+    kind = _text(data, at + 1, data[at]) if data[1:2] == b"\3" and 18 < at < len(data) else ""
+    found = _NETATALK.fullmatch(kind)
+    return (found[1], found[2]) if found is not None else (kind, "")
+
+
+_NETATALK = re.compile(r"(Netatalk) ?v?(\d{1,3}(?:\.\w{1,8}){1,4})")
+
+
+def _dns(data: bytes) -> Stated:
+    """The text that version.bind answers with (draft-ietf-dnsop-serverid §2.2): a number alone is BIND's."""
+    asked = data.find(b"\x07version\x04bind\0\0\x10\0\3", 12, 80)
+    if asked < 0:
+        return NOTHING
+    at = asked + 18
+    at += 2 if data[at : at + 1] == b"\xc0" else 14
+    if data[at : at + 4] != b"\0\x10\0\3" or at + 10 >= len(data):
+        return NOTHING
+    text = _text(data, at + 11, data[at + 10])
+    found = _DNS_SERVER.match(text)
+    if found is None:
+        return NOTHING
+    return (found[1] or "BIND").strip(" -/"), found[2]
+
+
+_DNS_SERVER = re.compile(
+    r"(BIND |dnsmasq-|unbound |PowerDNS (?:Authoritative Server|Recursor) |Microsoft DNS |NSD |Knot DNS "
+    r"|Knot Resolver |CoreDNS-|Nominum Vantio |)(\d{1,3}(?:\.\w{1,12}){1,4}(?:-P\d{1,2})?)"
+)
+
+
 READERS: dict[str, Callable[[bytes], Stated]] = {
     "enip": _enip,
     "ams": _ams,
@@ -114,4 +148,6 @@ READERS: dict[str, Callable[[bytes], Stated]] = {
     "qmp": _qmp,
     "minecraft": _minecraft,
     "drda": _drda,
+    "afp": _afp,
+    "dns": _dns,
 }

@@ -1,6 +1,6 @@
 """What greetings in free words say of the program or the device that sends them, told by their form.
 
-`products.NAMES` lists programs that are known; this reads those that are not: words that begin with capitals
+`greetings.names` lists programs that are known; this reads those that are not: words that begin with capitals
 in front of a version number ("Example FTP Server 0.8.3"), and a maker's name with the model behind it
 ("Grandstream GXW-1"). A host's name is no program, nor are the words that every greeting holds; what is left
 in doubt has no product.
@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import re
 
+from lzr.fingerprint.greetings.named import greeting as said_first
+from lzr.fingerprint.greetings.named import named
 from lzr.fingerprint.statements import NOTHING, Stated
 
 _REACH = 400  # bytes of a greeting that are read
@@ -40,7 +42,7 @@ fri sat sun jan feb mar apr may jun jul aug sep oct nov dec gmt utc est pst cet 
 users you your i a an no not only ok connected connection host hostname ip address port protocol id
 warning error internet network login printer gateway router console terminal shell command switch
 device box mozilla applewebkit gecko chrome safari ftpd smtpd telnetd utility session password
-username account press type enter line
+username account press type enter line sw fw hw boot loader app rom bios nntp-service servicio servizio
 """
 _GENERIC = _PROTOCOLS | frozenset(_GENERIC_WORDS.split())
 """Words that greetings hold whatever runs there; alone they name nothing."""
@@ -54,15 +56,31 @@ def greeting(data: bytes) -> Stated:
 
     What comes behind the greeting is an answer to what was sent, and may quote it.
     """
-    end = data.find(b"\n", 0, _REACH)
-    if data[3:4] == b"-":  # its last line has the code and a blank (RFC 959 §4.2)
-        last = data.find(b"\n" + data[:3] + b" ", 0, _REACH)
-        end = data.find(b"\n", last + 1, _REACH) if last >= 0 else -1
-    end = end if end >= 0 else _REACH
-    if _NUMBERED.search(data, 3, end) is None:
-        return NOTHING
-    lines = data[:end].decode("latin-1").split("\n")[:4]
-    return _versioned("\n".join(line.lstrip("+*0123456789- ").removeprefix("OK ") for line in lines))
+    said = said_first(data)
+    found = NOTHING
+    if _NUMBERED.search(said, 3) is not None:
+        lines = said.decode("latin-1").split("\n")[:4]
+        found = _versioned("\n".join(line.lstrip("+*0123456789- ").removeprefix("OK ") for line in lines))
+    if found is NOTHING:
+        daemon = _DAEMON.search(said, 4) or _IN_BRACKETS.search(said, 4)
+        if daemon is not None:
+            version = daemon["v"] if daemon.re is _DAEMON else b""
+            found = daemon["p"].decode("ascii"), (version or b"").decode("ascii")
+    return found
+
+
+_DAEMON = re.compile(
+    rb"(?<![\w.@/-])(?P<p>(?!in\.)[a-z][\w+-]{1,20}?(?:ftp|smtp|pop3?|imap|nntp)d)(?![\w.@-])"
+    rb"(?:[ /_(]{1,2}v?(?P<v>\d{1,4}(?:\.\w{1,12}){1,5}))?",
+    re.IGNORECASE,
+)
+"""Servers are called by their protocol and a d: what has more in front of it is the name of a program."""
+
+_IN_BRACKETS = re.compile(
+    rb"(?i:server|service|proxy) "
+    rb"\((?P<p>(?=[\w /-]{0,30}[a-z][A-Z])[A-Z][\w-]{2,20}(?: [A-Z][\w-]{1,20}){0,2})\)"
+)
+"""Behind the word server a program stands in brackets, if it is spelled with capitals inside its words."""
 
 
 _QUOTED = (
@@ -85,12 +103,14 @@ def terminal(data: bytes) -> Stated:
     system, maker = not words.isdisjoint(_SYSTEM_FIRST), not words.isdisjoint(_MAKER_FIRST)
     numbered = _NUMBERED.search(data) is not None
     if not (system or maker or numbered):
-        return NOTHING
+        return named("t", data)
     text = data.decode("latin-1")
     found = _system(text) if system else NOTHING
     if found is NOTHING and numbered:
         found = _versioned(text)
-    return _made(text, _ORDINARY) if found is NOTHING and maker else found
+    if found is NOTHING and maker:
+        found = _made(text, _ORDINARY)
+    return named("t", data) if found is NOTHING else found
 
 
 def device(data: bytes) -> Stated:
@@ -108,7 +128,7 @@ _SYSTEM_NAMES = (
     r"|SUSE Linux Enterprise Server|Amazon Linux(?: AMI)?|Oracle Linux(?: Server)?|Raspbian GNU/Linux"
     r"|Slackware|Gentoo|Alpine Linux|Arch Linux|OpenWrt|LEDE|DD-WRT|BusyBox|MikroTik|KeeneticOS|NDMS|VyOS"
     r"|pfSense|FreeBSD|NetBSD|OpenBSD|DragonFly BSD|SunOS|(?:Oracle )?Solaris|HP-UX|AIX|IRIX|Digital UNIX"
-    r"|(?:Compaq )?Tru64 UNIX|OpenVMS|QNX|VxWorks|Windows CE Telnet Service|Microsoft Telnet Se\w{4}"
+    r"|(?:Compaq )?Tru64 UNIX|OpenVMS|QNX|VxWorks|Windows CE Telnet Service|Microsoft Telnet Se\w{4,5}"
 )
 _SYSTEMS = re.compile(
     rf"\b(?P<p>{_SYSTEM_NAMES})(?:/\w{{1,8}}|\(TM\))?"
@@ -209,7 +229,13 @@ Schneider Seagate Sercomm Sharp Siemens Sierra SIMATIC SMC SMCWBR Sofrel SonicWA
 SpeedTouch SpeedPort StorEdge StorageTek Supermicro SYNOLOGY TANDBERG Tektronix Telindus Tellabs
 Teltonika Tenda Thecus Thomson TOSHIBA TP-LINK Trendnet Tripp TVIP Ubiquiti UniFi UTStarcom Uniden
 Verifone Vivotek Vigor WAGO Watchguard WDMyCloud Westermo Xerox Xirrus Yamaha Yealink Zebra Zhone
-ZTE ZXHN ZXDSL ZyXEL
+ZTE ZXHN ZXDSL ZyXEL TASKalfa ECOSYS bizhub imageRUNNER imagePROGRAF Xyratex silex Comau Datamax
+Printronix TallyGenicom Bixolon Intermec EasyCoder IFT Drobo Freecom Snom Gigaset innovaphone Allworx ShoreTel
+LifeSize VBrick Haivision Teradek Evertz Comrex GatesAir FANUC KUKA Yaskawa OMRON KEYENCE Cognex HIOKI
+Yokogawa Keysight Agilent LeCroy Anritsu EXFO Viavi JDSU Loxone Tridium Danfoss Vaisala SIXNET Robustel
+Peplink Pepwave Cradlepoint Technicolor Arcadyan Netopia Westell USRobotics Comtrend Iskratel Pirelli
+Telsey OmniAccess OmniSwitch OmniStack WorkCentre DocuCentre DocuPrint ColorWave Aficio Infoprint
+VersaLink AltaLink PIXMA Stylus SureColor MobileIron PageWriter ScanStation iRMC iDRAC PowerVault EqualLogic
 """
 _MAKERS = frozenset(_MAKER_NAMES.lower().split())
 """Makers, and names of models that stand for them."""

@@ -1,7 +1,7 @@
 """The product and version that a banner states plainly; nothing is guessed.
 
-Text protocols name their program in a line or a header; NAMES says how it is spelled there and what to
-call it. Binary ones have a field for it.
+Text protocols name their program in a line (`greetings.names` says how it is spelled there and what to call
+it) or a header. Binary ones have a field for it.
 """
 
 from __future__ import annotations
@@ -12,178 +12,27 @@ from functools import partial
 
 from lzr.fingerprint import fields, freetext, statements
 from lzr.fingerprint.applications import HTTP
+from lzr.fingerprint.greetings.named import greeting, named
 from lzr.protocols._bytes import be16, line
 
 Stated = statements.Stated
 NOTHING = statements.NOTHING
 
-NAMES: dict[str, tuple[tuple[bytes, str], ...]] = {
-    "smtp": (
-        (b"postfix", "Postfix"),
-        (b"exim", "Exim"),
-        (b"dovecot", "Dovecot"),
-        (b"sendmail", "Sendmail"),
-        (b"opensmtpd", "OpenSMTPD"),
-        (b"microsoft esmtp mail service", "Microsoft Exchange"),
-        (b"microsoft smtp mail", "Microsoft Exchange"),
-        (b"mailenable", "MailEnable"),
-        (b"mdaemon", "MDaemon"),
-        (b"domino", "Domino"),
-        (b"groupwise", "GroupWise"),
-        (b"kerio connect", "Kerio Connect"),
-        (b"kerio mailserver", "Kerio MailServer"),
-        (b"communigate pro", "CommuniGate Pro"),
-        (b"icewarp", "IceWarp"),
-        (b"haraka", "Haraka"),
-        (b"powermta", "PowerMTA"),
-        (b"ecelerity", "Momentum"),
-        (b"smartermail", "SmarterMail"),
-        (b"hmailserver", "hMailServer"),
-        (b"zimbra", "Zimbra"),
-        (b"qmail", "qmail"),
-        (b"python smtp", "aiosmtpd"),
-        (b"argosoft mail server", "ArGoSoft Mail Server"),
-        (b"mailsite", "MailSite"),
-        (b"merak", "Merak"),
-        (b"james", "Apache James"),
-        (b"sonicwall", "SonicWall"),
-        (b"subethasmtp", "SubEthaSMTP"),
-    ),
-    "ftp": (
-        (b"vsftpd", "vsFTPd"),
-        (b"proftpd", "ProFTPD"),
-        (b"pure-ftpd", "Pure-FTPd"),
-        (b"pureftpd", "Pure-FTPd"),
-        (b"filezilla server", "FileZilla Server"),
-        (b"microsoft ftp service", "Microsoft FTP Service"),
-        (b"serv-u ftp", "Serv-U"),
-        (b"pyftpdlib", "pyftpdlib"),
-        (b"bftpd", "bftpd"),
-        (b"tnftpd", "tnftpd"),
-        (b"version wu-", "WU-FTPD"),
-        (b"mikrotik", "MikroTik"),
-        (b"tornado-vxworks", "VxWorks"),
-        (b"vxworks", "VxWorks"),
-        (b"oops: ", "vsFTPd"),
-        (b"ws_ftp server", "WS_FTP Server"),
-        (b"gene6 ftp server", "Gene6 FTP Server"),
-        (b"titan ftp server", "Titan FTP Server"),
-        (b"cerberus ftp server", "Cerberus FTP Server"),
-        (b"wing ftp server", "Wing FTP Server"),
-        (b"crushftp", "CrushFTP"),
-        (b"surgeftp", "SurgeFTP"),
-        (b"twisted", "Twisted"),
-        (b"freeftpd", "freeFTPd"),
-        (b"ucftpd", "ucftpd"),
-        # Windows
-        (b"xlight ftp server", "Xlight FTP Server"),
-        (b"xlight server", "Xlight FTP Server"),
-        (b"bulletproof ftp server", "BulletProof FTP Server"),
-        (b"g6 ftp server", "Gene6 FTP Server"),
-        (b"golden ftp server", "Golden FTP Server"),
-        (b"guildftpd", "GuildFTPd"),
-        (b"raidenftpd", "RaidenFTPD"),
-        (b"cesarftp", "CesarFTP"),
-        (b"slimftpd", "SlimFTPd"),
-        (b"3com 3cdaemon", "3CDaemon"),
-        (b"wftpd", "WFTPD"),
-        (b"war-ftpd", "War FTP Daemon"),
-        (b"quick 'n easy ftp server", "Quick 'n Easy FTP Server"),
-        (b"home ftp server", "Home Ftp Server"),
-        (b"typsoft ftp server", "TYPSoft FTP Server"),
-        (b"zftpserver", "zFTPServer"),
-        (b"core ftp server", "Core FTP Server"),
-        (b"completeftp", "CompleteFTP"),
-        (b"sami ftp server", "Sami FTP Server"),
-        (b"pcman's ftp server", "PCMan's FTP Server"),
-        (b"freefloat ftp server", "Freefloat FTP Server"),
-        (b"femitter ftp server", "Femitter FTP Server"),
-        (b"netware ftp server", "NetWare FTP Server"),
-        (b"rumpus", "Rumpus"),
-        (b"globalscape", "GlobalSCAPE EFT Server"),
-        # Unix and large machines
-        (b"ncftpd server", "NcFTPd"),
-        (b"glftpd", "glFTPd"),
-        (b"drftpd", "DrFTPD"),
-        (b"lukemftpd", "lukemftpd"),
-        (b"sunos", "SunOS ftpd"),
-        (b"hclftpd", "Hummingbird FTP Server"),
-        (b"ibm ftp cs", "IBM FTP CS"),
-        (b"qtcp at", "IBM i FTP Server"),
-        (b"apache ftpserver", "Apache FtpServer"),
-        # devices
-        (b"hp arpa ftp server", "HP ARPA FTP Server"),
-        (b"nucleus ftp server", "Nucleus FTP Server"),
-        (b"network management card aos", "APC Network Management Card"),
-    ),
-    "imap": (
-        (b"dovecot", "Dovecot"),
-        (b"cyrus imap", "Cyrus IMAP"),
-        (b"courier-imap", "Courier"),
-        (b"microsoft exchange", "Microsoft Exchange"),
-        (b"zimbra", "Zimbra"),
-        (b"domino imap4 server", "Domino"),
-        (b"kerio connect", "Kerio Connect"),
-        (b"mdaemon", "MDaemon"),
-        (b"coremail", "Coremail"),
-    ),
-    "pop3": (
-        (b"dovecot", "Dovecot"),
-        (b"cyrus pop3", "Cyrus IMAP"),
-        (b"microsoft exchange", "Microsoft Exchange"),
-        (b"zimbra", "Zimbra"),
-        (b"lotus notes pop3 server", "Domino"),
-        (b"qpopper", "Qpopper"),
-        (b"qpop", "Qpopper"),
-        (b"kerio connect", "Kerio Connect"),
-        (b"mdaemon", "MDaemon"),
-        (b"courier", "Courier"),
-    ),
-}
+_GREETERS = {"smtp": "s", "ftp": "f", "imap": "i", "pop3": "p"}
+"""Labels of those who greet with a line, and their letters in `greetings.names`."""
 
-_VERSION = re.compile(rb"(?:^|[\s/(_-])[vVX]?(\d{1,4}(?:\.\w{1,12}){1,5})")
 _ROUTING = re.compile(rb"\r\nHello, this is ([A-Za-z]{1,32}) \(version ([^)\s]{1,40})\)")
 _SERVER = re.compile(rb"\nserver:([^\n]{0,120})", re.IGNORECASE)
 _PLAIN_NUMBER = re.compile(rb"[0-9]+(?:\.[0-9A-Za-z_-]+)+")
 _ADDRESS = re.compile(rb"[0-9]+\.[0-9]+\.[0-9]+\.[0-9]+")
-_MICROSOFT_NEWS = re.compile(rb"20[01] NNTP Service [^\r\n]{0,60}?Version: (\d{1,4}(?:\.\d{1,5}){1,4})")
+_MICROSOFT_NEWS = re.compile(
+    rb"20[01] (?:NNTP[ -]Service|Serv[^\s]{1,8} NNTP)[ ,][^\r\n]{0,60}?Version: (\d{1,4}(?:\.\d{1,5}){1,4})"
+)
 _SSH_VERSION = re.compile(rb"[-_/ ](?:v|release_)?(\d[A-Za-z0-9.~]*)")
 
 
 _NEGOTIATED = 12
 """Bytes that terminals may exchange before a word is said (RFC 855); shorter replies are not read."""
-
-_WORDS = bytes.maketrans(bytes(b for b in range(256) if not chr(b).isalnum() or b > 127), b" " * 194)
-_NOT_BREAKING = b"-_."
-"""Hosts and names like pure-ftpd stay whole."""
-
-
-def _by_word(names: tuple[tuple[bytes, str], ...]) -> dict[bytes, list[tuple[bytes, str]]]:
-    found: dict[bytes, list[tuple[bytes, str]]] = {}
-    for needle, name in names:
-        found.setdefault(needle.split(b" ")[0].rstrip(b":"), []).append((needle, name))
-    return found
-
-
-_BY_WORD = {label: _by_word(names) for label, names in NAMES.items()}
-_SPLIT = bytes(byte if byte in _NOT_BREAKING else _WORDS[byte] for byte in range(256))
-
-
-def _named(label: str, data: bytes) -> Stated:
-    """Looks the greeting's words up among those that names begin with."""
-    text = data[:512].split(b"\n", 1)[0]
-    low = text.lower()
-    by_word = _BY_WORD[label]
-    words = low.translate(_SPLIT).split()
-    if by_word.keys().isdisjoint(words):
-        return NOTHING
-    for word in words:
-        for needle, name in by_word.get(word, ()):
-            place = low.find(needle)
-            if place >= 0:
-                found = _VERSION.search(text[place + len(needle) : place + len(needle) + 60])
-                return name, found[1].decode("latin-1") if found else ""
-    return NOTHING
 
 
 def _ssh(data: bytes) -> Stated:
@@ -286,23 +135,32 @@ def _ftp(data: bytes) -> Stated:
     """A device that names itself first, a program anywhere in the line, or a device after other words."""
     found = statements.device(data)
     if found is NOTHING:
-        found = _named("ftp", data)
+        found = named("f", greeting(data))
     if found is NOTHING:
         found = statements.elsewhere(data)
-    if found is NOTHING:
-        found = freetext.greeting(data)
+    found = _fuller(found, data)
     return freetext.device(data) if found is NOTHING else found
 
 
-def _mail(label: str, data: bytes) -> Stated:
+def _mail(letter: str, data: bytes) -> Stated:
     """A program that is known by name, or one that the greeting's form shows."""
-    found = _named(label, data)
-    return freetext.greeting(data) if found is NOTHING else found
+    return _fuller(named(letter, greeting(data)), data)
+
+
+def _fuller(found: Stated, data: bytes) -> Stated:
+    """What the greeting's form shows, where no version was found, and it is no other program."""
+    if found[1]:
+        return found
+    shown = freetext.greeting(data)
+    same = found[0].lower() in shown[0].lower() or shown[0].lower() in found[0].lower()
+    return shown if shown[0] and same and (shown[1] or not found[0]) else found
 
 
 def _irc(data: bytes) -> Stated:
     """A program that is named, or that answers another protocol in words of its own."""
     found = statements.stated("irc", data)
+    if found is NOTHING:
+        found = named("c", data[:400])
     return ("ngIRCd", "") if found is NOTHING and b"This is IRC!" in data[:80] else found
 
 
@@ -311,6 +169,8 @@ def _news(data: bytes) -> Stated:
     if found is NOTHING:
         service = _MICROSOFT_NEWS.match(data)
         found = ("Microsoft NNTP Service", service[1].decode("ascii")) if service else NOTHING
+    if found is NOTHING:
+        found = named("n", greeting(data))
     return freetext.greeting(data) if found is NOTHING else found
 
 
@@ -321,7 +181,7 @@ READERS: dict[str, Callable[[bytes], Stated]] = {
     "amqp": _amqp,
     "mssql": _mssql,
     "telnet": _telnet,
-    **{label: partial(_mail, label) for label in NAMES},
+    **{label: partial(_mail, letter) for label, letter in _GREETERS.items()},
     "ftp": _ftp,
     "smtp-ftp": _ftp,
     **dict.fromkeys(("rtsp", "sip", "icap"), _server_header),

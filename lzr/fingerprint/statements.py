@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import re
 
+from lzr.fingerprint.greetings.named import NOTHING, Stated
 from lzr.protocols._bytes import be16
 
-Stated = tuple[str, str]
-NOTHING: Stated = ("", "")
+__all__ = ["NOTHING", "Stated"]
 
 _NUMBER = rb"(?P<v>\d{1,4}(?:\.\w{1,12}){1,5})"
 

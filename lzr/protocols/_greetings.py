@@ -104,12 +104,17 @@ def verdict(data: bytes) -> int:
         return _FILES if b"ftp serv" in rest and b"esmtp" not in rest else _MAIL
     if answered and FILE_ANSWERS.search(data):
         return _FILES
+    if b"concurrent connection limit in av" in text:  # a guard of mail that stands before the server
+        return _MAIL
     words = set(rest.translate(_SPACES).split())
     if not words.isdisjoint(OTHERS):
         return _NEITHER
     mail, files = b"mail" in rest or not words.isdisjoint(MAIL), not words.isdisjoint(FILES)
     if mail != files:
         return _MAIL if mail else _FILES
+    if answered and data[3:4] == b" " and code == b"220":  # the form is the greeting's, not the answers'
+        rest = rest.partition(b"\n")[0] if qualified else text.partition(b"\n")[0]
+        words = set(rest.translate(_SPACES).split())
     return _by_shape(code, host, qualified, words, rest)
 
 

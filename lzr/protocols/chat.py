@@ -6,7 +6,19 @@ from lzr.protocols._bytes import be16, is_text
 from lzr.protocols._framing import first_line, leads, printable, varint, xml_root
 from lzr.protocols._protocol import Host, Protocol
 
-_NEWS_WORDS = (b"nntp", b"nnrp", b"internetnews", b"usenet", b"news", b"posting", b"no permission to talk")
+_NEWS_WORDS = (
+    b"nntp",
+    b"nnrp",
+    b"internetnews",
+    b"usenet",
+    b"news",
+    b"posting",
+    b"no permission to talk",
+    b"could not get your access name",
+    b"transfer permission denied",
+    b"(typhoon v",
+    b"you can post",
+)
 
 
 def _nntp(data: bytes) -> bool:
@@ -45,14 +57,16 @@ def _sip(data: bytes) -> bool:
 
 
 def _xmpp(data: bytes) -> bool:
-    """A server's stream header, which has an id (a client's has none), or a stream error."""
+    """A server's stream header, which has an id (a client's has none) or says whom it is from and not
+    whom it is to, or a stream error."""
     root = xml_root(data)[:700]
     if root.startswith(b"<stream:error"):
         return True
     tag, end, rest = root.partition(b">")
     if not root.startswith(b"<stream:stream") or not end or b"etherx.jabber.org/streams" not in tag:
         return False
-    return b" id=" in tag or b"\nid=" in tag or rest.startswith(b"<stream:error")
+    serves = b" from=" in tag and b" to=" not in tag
+    return serves or b" id=" in tag or b"\nid=" in tag or rest.startswith(b"<stream:error")
 
 
 def _teamspeak(data: bytes) -> bool:
@@ -92,12 +106,15 @@ PROTOCOLS: tuple[Protocol, ...] = (
         name="nntp",
         spec="RFC 3977 §5.1",
         match=_nntp,
-        starts=(b"200 ", b"201 ", b"400 ", b"502 ", b"480 "),
+        starts=(b"200 ", b"201 ", b"203 ", b"400 ", b"502 ", b"480 "),
         examples=(
             b"200 news.example.org InterNetNews NNRP server INN 2.7.1 ready (posting ok)\r\n",
             b"201 NNTP Service Ready, posting prohibited\r\n",
             b"200 Willkommen beim Nachrichtendienst f\xc3\xbcr alle, NNRP bereit\r\n",
             b"502 You have no permission to talk. Goodbye.\r\n",
+            b"502 news.example.com: Transfer permission denied to 192.0.2.9 - all (DIABLO 5.1)\r\n",
+            b"502 Could not get your access name. Goodbye.\r\n",
+            b"203 news.example.com NNTPCache server V2.3 ready\r\n",
         ),
         rejects=(b"200 OK\r\n", b"200 hello and welcome\r\n", b"502 Bad Gateway\r\n", b"200 news\x01\r\n"),
         ports=(119, 433),

@@ -16,7 +16,13 @@ def _managesieve(data: bytes) -> bool:
     if data[:1] == b"B":  # a refusal (§1.3): one quoted sentence
         return data.endswith(b'"\r\n') and len(data) > 9 and data.count(b'"') == 2 and printable(data[4:-2])
     head = data[:1500].upper()
+    if head.startswith(_SIEVES):  # other capabilities may come later
+        return True
     return b'"SIEVE" "' in head or (b'"IMPLEMENTATION" "' in head and b"SIEVE" in head)
+
+
+_SIEVES = (b'"IMPLEMENTATION" "DOVECOT', b'"IMPLEMENTATION" "CYRUS')
+"""The first line of the commonest servers, in capitals."""
 
 
 def _spamd(data: bytes) -> bool:
@@ -81,6 +87,7 @@ PROTOCOLS: tuple[Protocol, ...] = (
         examples=(
             b'BYE "Too many connections"\r\n',
             b'"IMPLEMENTATION" "Example Pigeonhole"\r\n"SIEVE" "fileinto reject"\r\nOK "ready."\r\n',
+            b'"IMPLEMENTATION" "dovecot"\r\n',
         ),
         rejects=(b'"a quoted word" "and another"\r\n', b'"IMPLEMENTATION" "of nothing"\r\n'),
         ports=(4190, 2000),

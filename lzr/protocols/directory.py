@@ -81,7 +81,25 @@ def _netbios(data: bytes) -> bool:
     return data == b"\x82\0\0\0" or (len(data) == 5 and data[4] in {0x80, 0x81, 0x82, 0x83, 0x8F})
 
 
+_FINGERS = (
+    *(b" finger server", b" finger server.", b"finger service...", b" finger service"),
+    *(b" is not known at this site.", b" does not want to be fingered."),
+)
+"""How sentences end in which a server says what it is, or that it tells nothing."""
+
+_FINGER_ASKS = frozenset(
+    (b"must provide username", b"please supply a username", b"you must supply a username")
+)
+
 _OTHERS = (
+    *(
+        b"User",
+        b"This is ",
+        b"Must provide username",
+        b"Please supply a username",
+        b"You must supply a username",
+    ),
+    *(b"OpenLDAP Finger", b"GET ", b"That user does not want"),
     b"Finger online ",
     b"\r\nIntegrated port",
     b"\r\nUSB port",
@@ -100,6 +118,11 @@ def _finger(data: bytes) -> bool:
         return b"In real life: " in line
     if line.startswith(b"Login "):
         return b"Name" in line and (b"Tty" in line or b"TTY" in line)
+    low = line.lower()
+    if low.startswith((b"user", b"username ")) and b"name" in low and b"idle" in low and b"tty" in low:
+        return True
+    if low.endswith(_FINGERS) or low in _FINGER_ASKS:
+        return True
     if line.startswith((b"No one logged on", b"finger: ", b"Finger ")):
         return len(line) < 120
     if data.find(b"Printer Type: ", 0, 60) >= 0:  # a printer tells of itself
@@ -109,7 +132,7 @@ def _finger(data: bytes) -> bool:
 
 def _ident(data: bytes) -> bool:
     """port , port : USERID or ERROR : … (RFC 1413 §6)."""
-    line = first_line(data)
+    line = first_line(data.lstrip(b"\r\n"))
     if line[:1] not in _DIGITS:  # what was asked was no pair of ports, and comes back as it was or not at all
         return printable(line) and _NO_PORTS.search(line) is not None
     ports, colon, rest = line.partition(b":")
@@ -309,8 +332,19 @@ PROTOCOLS: tuple[Protocol, ...] = (
             b"Login name: GET       \t\t\tIn real life: ???\r\n",
             b"\r\n    Line       User       Host(s)              Idle       Location\r\n",
             b"       Line      User      Host(s)      Idle Location\n",
+            b"Username Real name                      Idletime TTY Remote console location\n",
+            b"This is example.com finger server.\r\n\r\nPlease use username@domain format.\r\n",
+            b"Must provide username\n",
+            b"GET / HTTP/1.1 is not known at this site.\r\n",
         ),
-        rejects=(b"Login: ", b"Login incorrect\r\n", b"  Line of users\r\n", b"Login name: \r\n"),
+        rejects=(
+            b"Login: ",
+            b"Login incorrect\r\n",
+            b"  Line of users\r\n",
+            b"Login name: \r\n",
+            b"User is idle\r\n",
+            b"This is it\r\n",
+        ),
         ports=(79,),
     ),
     Protocol(
@@ -319,12 +353,14 @@ PROTOCOLS: tuple[Protocol, ...] = (
         spec="RFC 1413 §6",
         match=_ident,
         probe=b"0,0\r\n",
-        starts=(*_DIGITS, b" ", b":", b"GET", b"EHLO", b"HELP", b"OPTIONS"),
+        starts=(*_DIGITS, b" ", b":", b",", b"\r\n:", b"GET", b"EHLO", b"HELP", b"OPTIONS"),
         examples=(
             b"0,0:ERROR:INVALID-PORT\r\n",
             b"6193, 23 : USERID : UNIX : stjohns\r\n",
             b"GET/HTTP/1.0 : ERROR : INVALID-PORT\r\n",
             b" : USERID : UNIX : x\r\n",
+            b",  : USERID : UNIX : nobody\r\n",
+            b"\r\n: ERROR : HIDDEN-USER\r\n",
         ),
         rejects=(b"0,0\r\n", b"12:30, noon : ERROR\r\n", b"GET / : ERROR : no\r\n", b" : USERID : me\r\n"),
         ports=(113,),

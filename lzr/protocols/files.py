@@ -27,6 +27,7 @@ PROTOCOLS: tuple[Protocol, ...] = (
             b"421 Too many users logged in, try later\r\n",
             b"530 Please login with USER and PASS.\r\n",
             b"220 ready\r\n530 Please login with USER and PASS.\r\n",
+            b"220 ftp.example.com ready\r\n500 Syntax error, command unrecognized\r\n",
             b"220 ready\r\n500 'GET /': command not understood.\r\n",
             b"500 OOPS: could not bind listening IPv4 socket\r\n",
             b"500 Sorry, no server available to handle request on 192.0.2.1\r\n",

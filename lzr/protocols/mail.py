@@ -99,6 +99,7 @@ PROTOCOLS: tuple[Protocol, ...] = (
             b"220 example.com ready\r\n250-SIZE 1000\r\n250-AUTH LOGIN PLAIN\r\n250 8BITMIME\r\n",
             b"220 box.example.com\r\n221 2.7.0 Error: I can break rules, too. Goodbye.\r\n",
             b"220 ready\r\n502 unimplemented (#5.5.1)\r\n",
+            b"421 concurrent connection limit in avast! exceeded(pass:0, processes:a.exe[50])\r\n",
         ),
         rejects=(
             b"220 example.com FTP server ready.\r\n",

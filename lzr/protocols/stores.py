@@ -115,7 +115,7 @@ def _clickhouse(data: bytes) -> bool:
 def _monetdb(data: bytes) -> bool:
     """A block header (size, last flag), then salt:kind:version:hashes:byte order:…
 
-    An engine's salt has 8 to 11 characters, that of the daemon before the engines (merovingian) 31 or 8.
+    A salt has 8 to 11 characters; that of the daemon before the engines (merovingian) may have 31.
     """
     size = le16(data, 0) >> 1
     fields = data[2 : 2 + size].split(b":")
@@ -330,11 +330,15 @@ PROTOCOLS: tuple[Protocol, ...] = (
         name="monetdb",
         spec="MonetDB documentation, MAPI: the challenge",
         match=_monetdb,
-        at=(*((at, b":mserver:") for at in (10, 11, 12, 13)), *((at, b":merovingian:") for at in (10, 33))),
+        at=(
+            *((at, b":mserver:") for at in (10, 11, 12, 13)),
+            *((at, b":merovingian:") for at in (10, 11, 12, 13, 33)),
+        ),
         examples=(
             _challenge(b"a1B2c3D4", b"mserver"),
             _challenge(b"a1B2c3D4e5f", b"mserver"),
             _challenge(b"a1B2c3D4", b"merovingian"),
+            _challenge(b"a1B2c3D4e5f", b"merovingian"),
             _challenge(b"a1B2c3D4e5f6a1B2c3D4e5f6a1B2c3D", b"merovingian"),
         ),
         rejects=(b"ab" + _challenge(b"a1B2c3D4", b"mserver"), b"xxab:mserver:9", b"xxa1B2c3D4:mserver:9"),

@@ -160,6 +160,7 @@ PROTOCOLS: tuple[Protocol, ...] = (
             b"\x15\x03",
             b"HTTP/1.1 400",
             b"HTTP/1.0 400",
+            b"HTTP/1.1 497",  # how nginx counts it, if told to
             b"HTTP/1.0 200 Document follows",
             b"<html>",
             b"<!DOCTYPE HTML PUBLIC",
@@ -170,6 +171,7 @@ PROTOCOLS: tuple[Protocol, ...] = (
             bytes.fromhex("15030100020228"),
             bytes.fromhex("15030300020246"),
             b"HTTP/1.1 400 Bad Request\r\nServer: x\r\n\r\nThe plain HTTP request was sent to HTTPS port",
+            b"HTTP/1.1 497 \r\nServer: x\r\n\r\nThe plain HTTP request was sent to HTTPS port",
             b"HTTP/1.0 400 Bad Request\r\n\r\nClient sent an HTTP request to an HTTPS server.\n",
             b"HTTP/1.1 400 \r\n\r\nBad Request\r\nThis combination of host and port requires TLS.\r\n",
             b"HTTP/1.1 400 Bad Request\r\n\r\nYou're speaking plain HTTP to an SSL-enabled server port.",

@@ -16,6 +16,12 @@ AMS += bytes(4) + b"\x03\x01\x39\x05" + b"SamplePlc Ctrl".ljust(16, b"\0")
 PPTP = BY_NAME["pptp"].examples[0][:92] + b"Sample".ljust(64, b"\0")
 CODESYS = BY_NAME["codesys"].examples[0]
 
+AFP = bytes.fromhex("0103 0001 00000000 00000030 00000000 0018 0020 0028 002a 8ffb") + b"\x05SAMPL" + bytes(8)
+AFP += b"\x0eNetatalk3.1.12" + bytes(9)
+VERSION = (
+    b"\0\x48\0\6\x84\0\0\1\0\1\0\0\0\0\x07version\x04bind\0\0\x10\0\3\xc0\x0c\0\x10\0\3\0\0\0\0\0\x11\x10%b"
+)
+
 SAID = [
     ("enip", ENIP, ("SAMPLE-L61/B X", "20.016")),
     ("ams", AMS, ("SamplePlc Ctrl", "3.1.1337")),
@@ -32,6 +38,11 @@ SAID = [
         b"\0\x1d\xd0\2\0\1\0\x17\x14\x43\0\x13\x11\x47" + "SAMPLE/LINUXX86".encode("cp500"),
         ("SAMPLE/LINUXX86", ""),
     ),
+    ("afp", AFP, ("Netatalk", "3.1.12")),
+    ("afp", AFP.replace(b"Netatalk3.1.12", b"TimeCapsule1,2"), ("TimeCapsule1,2", "")),
+    ("dns", VERSION % b"9.18.49-1-Debian", ("BIND", "9.18.49")),
+    ("dns", VERSION % b"dnsmasq-2.80test", ("dnsmasq", "2.80test")),
+    ("dns", VERSION % b"none of your zoo", ("", "")),
     ("proconos", BY_NAME["proconos"].examples[0], ("ProConOS", "4.1.0100")),
     (
         "managesieve",

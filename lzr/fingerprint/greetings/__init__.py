@@ -1,0 +1,1 @@
+"""What servers that greet in lines of text say of themselves: mail, files, news, chat, terminals."""

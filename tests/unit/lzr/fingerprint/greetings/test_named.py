@@ -1,0 +1,80 @@
+"""Programs that greetings name: by whole words, with the version behind them, and not what others say."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lzr.fingerprint import identify
+from lzr.fingerprint.greetings.named import greeting, named
+
+NAMED = [
+    (b"220 ProFTPD Server (Debian) [192.0.2.1]\r\n", "ProFTPD", ""),
+    (b"220 ProFTPD 1.3.8 Server (box) [192.0.2.1]\r\n", "ProFTPD", "1.3.8"),
+    (b"220-Cerberus FTP Server - Home Edition\r\n220 Welcome\r\n", "Cerberus FTP Server", ""),
+    (b"220-\r\n220-Please log in\r\n220 ioFTPD [www.example.com] ready\r\n", "ioFTPD", ""),
+    (b"220-GuildFTPd FTP Server (c) 1999\r\n220-Version 0.9.2\r\n220 hello\r\n", "GuildFTPd", "0.9.2"),
+    (b"220 box FTP server (LiteServe) Ready!\r\n", "LiteServe", ""),
+    (b"220 box FTP server (SampleServe) Ready!\r\n", "SampleServe", ""),
+    (b"220 sampleftpd ready at your service\r\n", "sampleftpd", ""),
+    (b"220 x FTP service (sampleftpd 2.1) ready\r\n", "sampleftpd", "2.1"),
+    (b"220 WS_FTP Server 8.5 ready\r\n", "WS_FTP Server", "8.5"),
+    (b"220 WinGate Engine FTP Gateway ready on 192.0.2.1\r\n", "WinGate", ""),
+    (b"220 mx.example.com ESMTP Citadel server ready.\r\n", "Citadel", ""),
+    (b"220 mx.example.com ESMTP qpsmtpd 0.96 ready; send us your mail\r\n", "qpsmtpd", "0.96"),
+    (b"220 ESMTP on WinWebMail [3.9.0.7] ready.\r\n", "WinWebMail", "3.9.0.7"),
+    (b"220 mx.example.com ESMTP Postfix\r\n", "Postfix", ""),
+    (b"+OK CommuniGate Pro POP3 Server ready <1.2.3@example.com>\r\n", "CommuniGate Pro", ""),
+    (b"+OK avast! POP3 proxy ready.\r\n", "avast!", ""),
+    (b"* OK dbmail imap (protocol version 4r1) server 2.2.17 ready to run\r\n", "DBMail", "2.2.17"),
+    (b"* OK [CAPABILITY IMAP4rev1] perdition ready on example.com\r\n", "Perdition", ""),
+    (b"200 news.example.com - colobus 2.1 ready - (posting ok).\r\n", "Colobus", "2.1"),
+    (
+        b"200 NNTP-Service 6.0.1 Version: 6.0.3790.1 Posting Allowed\r\n",
+        "Microsoft NNTP Service",
+        "6.0.3790.1",
+    ),
+    (b":irc.example.com NOTICE * :BitlBee-IRCd initialized, please go on\r\n", "BitlBee", ""),
+    (b"\xff\xfb\x01\r\nWelcome to the WhatRoute TELNET Server.\r\n", "WhatRoute", ""),
+    (b"\xff\xfb\x01\r\n>>> System box - OpenVMS Alpha V8.4 <<<\r\nUsername: ", "OpenVMS", ""),
+]
+
+NOT_NAMED = [
+    b"220 mailgate ESMTP ready\r\n",
+    b"220 box FTP server (Authorized Users Only) ready.\r\n",
+    b"220 box FTP server (localhost) ready.\r\n",
+    b"220 Welcome to Acme Corporation FTP Server\r\n",
+    b"220 titan FTP server ready.\r\n",
+    b"220 mercury.example.com ESMTP\r\n",
+    b"220 xfilezilla servers ready for ftp\r\n",
+    b"220 Use the FileZilla client for this FTP server\r\n",
+    b"refused in.ftpd from box\r\n",
+    b"220 sampleftpd.example.com FTP server ready\r\n",
+    b"220 box FTP server ready\r\n214 like ProFTPD\r\n",
+]
+
+
+@pytest.mark.parametrize(("reply", "product", "version"), NAMED)
+def test_what_greetings_name(reply: bytes, product: str, version: str) -> None:
+    found = identify(reply)
+    assert (found.product, found.version) == (product, version)
+
+
+@pytest.mark.parametrize("reply", NOT_NAMED)
+def test_what_they_do_not_name(reply: bytes) -> None:
+    found = identify(reply)
+    assert (found.product, found.version) == ("", "")
+
+
+def test_a_greeting_ends_where_the_answers_begin() -> None:
+    assert greeting(b"220 a\r\n500 b\r\n") == b"220 a\r"
+    assert greeting(b"220-a\r\n more\r\n220 b\r\n500 c\r\n") == b"220-a\r\n more\r\n220 b\r"
+    assert greeting(b"220-a\r\n220-b\r\n") == b"220-a\r\n220-b\r\n"
+    assert len(greeting(b"x" * 4000)) == 512
+
+
+@given(st.sampled_from("fspinct"), st.binary(max_size=600))
+def test_any_bytes(letter: str, data: bytes) -> None:
+    product, version = named(letter, greeting(data))
+    assert product or not version
