@@ -44,7 +44,9 @@ _TICKETS = np.array([5, 6], "<u4")
 SAMPLES: tuple[Message, ...] = (
     messages.Targets(np.zeros(3, TARGET)),
     messages.Stretch(4, 1000, 12, 5_000_000_000, 9_000_000, b"\0\x10"),
-    messages.Swept((1, 1 << 63), 2, 3, np.zeros(2, RANGE), b"\1\0\2\0", bytes(32), bytes(16)),
+    messages.Swept(
+        (1, 1 << 63), b"\1\0\0\0\2\0\0\0", 3, np.zeros(2, RANGE), b"\1\0\2\0", bytes(32), bytes(16)
+    ),
     messages.Blocked(2, bytes(64)),
     messages.Heard([4], np.zeros(2, TARGET), b"\1\2"),
     messages.Release(7),

@@ -44,6 +44,9 @@ more often, and a disk would be syncing all the time."""
 
 _PATIENCE = 4.0  # for the processes of a killed scan to end: they do so within two seconds
 
+HANDED = "LZR_CHECKPOINT_LOCK"
+"""Variable that says which descriptor is the lock of the checkpoint's directory, if it was handed down."""
+
 _PATHS = ("input_file", "output_file")
 
 
@@ -274,6 +277,8 @@ def _lock(directory: Path, place: int, invoker: tuple[int, int] | None, *, creat
     """Lock the directory: a descriptor that every process of the scan inherits, so that the lock is held
     until the last of them has ended. Raises UsageError if another scan holds it."""
     flags = os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
+    if (handed := _handed(place)) is not None:
+        return handed
     try:
         try:
             if not create:
@@ -298,6 +303,22 @@ def _lock(directory: Path, place: int, invoker: tuple[int, int] | None, *, creat
                 os.close(lock)
                 raise UsageError(f"another scan is using {directory}") from error
             time.sleep(0.02)
+
+
+def _handed(place: int) -> int | None:
+    """The lock that whoever started us holds already and has handed down: so nobody can come in between."""
+    text = os.environ.pop(HANDED, "")
+    if not text.isdigit() or int(text) < 3:
+        return None
+    lock = int(text)
+    try:
+        if not os.path.samestat(os.fstat(lock), os.stat("lock", dir_fd=place, follow_symlinks=False)):
+            return None
+        os.set_inheritable(lock, False)
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return None
+    return lock
 
 
 def _compare_lists(options: Options, before: dict[str, str], now: dict[str, str]) -> None:

@@ -11,7 +11,6 @@ are `parked` until its address is known (`look_up`). Both have their numbers fro
 from __future__ import annotations
 
 import secrets
-import zlib
 from collections import deque
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -24,7 +23,6 @@ from coordinator.checkpoint.hashes import InputHash
 from coordinator.input.resolve import Answer, Resolver
 from lzr import addresses
 from lzr.ownership.ledger import Ledger
-from lzr.packet.sharding import mix64
 from lzr.rows import Opening, copied, join, pick
 from lzr.secrets import Secrets
 from lzr.siphash import siphash
@@ -33,6 +31,7 @@ from lzr.targets.dedup import RecentTargets
 from lzr.targets.expand import Expansion
 from lzr.targets.reader import SHOWN, UNFOLDED, Batch, Reader
 from lzr.targets.screen import FOREIGN, PRINTERS, SPARED, screen
+from lzr.targets.sharing import shard_of_name, shards_of
 
 _DUPLICATES = 1 << 20
 """Inputs within which the same target is scanned once. ZMap's default of --dedup-window is the same 10^6; it
@@ -150,7 +149,7 @@ class Intake:
         *,
         blocklist: Blocklist | None = None,
         shards: int = 1,
-        shard: int = 0,
+        shard: tuple[int, ...] = (0,),
         max_targets: int | None = None,
         allow_printers: bool = False,
         checkpoint: Checkpoint | None = None,
@@ -167,7 +166,8 @@ class Intake:
         self._reader = reader
         self._ledger = ledger
         self._blocklist = blocklist
-        self._shards, self._shard = shards, shard
+        self._shards, self._ours = shards, np.zeros(shards, np.bool_)
+        self._ours[list(shard)] = True
         self._max_targets = max_targets
         self._spared = (1, 0) if allow_printers else PRINTERS
         self._checkpoint = checkpoint
@@ -279,7 +279,7 @@ class Intake:
     def _park(self, line: Expansion) -> None:
         name = line.block.name
         numbers = np.arange(line.ordinal, line.ordinal + line.left, dtype=np.uint64)
-        if self._shards > 1 and zlib.crc32(name.encode()) % self._shards != self._shard:
+        if not self._ours[shard_of_name(name, self._shards)]:
             self.fates.elsewhere += len(numbers)  # by its name: other boxes may see another address
             self.ended.append(numbers)
             return
@@ -326,9 +326,7 @@ class Intake:
             ):
                 rows = self._keep(rows, rows["syn"] != opening, fate)
         if self._shards > 1:
-            ports: NDArray[np.uint64] = rows["peer_port"].astype(np.uint64)
-            mine = mix64(rows["peer_hi"] ^ mix64(rows["peer_lo"] ^ ports))
-            rows = self._keep(rows, mine % np.uint64(self._shards) == self._shard, "elsewhere")
+            rows = self._keep(rows, self._ours[shards_of(rows, self._shards)], "elsewhere")
         self._admit(rows, early)
 
     def _admit(self, rows: Rows, early: bool = False) -> None:

@@ -98,7 +98,7 @@ def swept(
         )
     found = _ORDER.match(begun)
     key = Secrets.derive(seed).order if found is None else _words(found[1])
-    share = Share(space, Permutation.of(space.pairs, key), options.shard, options.shards)
+    share = Share.of(space, Permutation.of(space.pairs, key), types.shards(options.shard), options.shards)
     ports = len(space.ports)
     told = f"{space.pairs:,} pairs: {_many(space.addresses, 'address', 'es')}, {_many(ports, 'port', 's')}"
     if left := size(asked) - space.addresses:

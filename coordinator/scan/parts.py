@@ -92,7 +92,7 @@ def assemble(ready: Prepared, guarded: GuardWatch) -> Parts:
         admit=departure.admit,
     )
     blocks = Blocks(
-        [] if checkpoint is None else of_plain(checkpoint.blocks),
+        of_plain(opened.blocks),
         lambda: (child.name for child in opened.pool.of_role("flow")),
         lambda: None if checkpoint is None else checkpoint.kept_blocks,
     )

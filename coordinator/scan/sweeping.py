@@ -78,7 +78,7 @@ class Sweeping:
         self.heat = Heat(share.space)
         self._order = messages.Swept(
             order=key,
-            first=share.first,
+            mine=np.array(share.mine, np.uint32),
             step=share.step,
             ranges=share.space.ranges,
             ports=share.space.ports,

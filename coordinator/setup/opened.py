@@ -44,7 +44,7 @@ from lzr.options.table import Options, UsageError, check_fields
 from lzr.records import fields
 from lzr.records.filter import ExpressionError, fields_of, parse, record_filter
 from lzr.sourceports import DEFAULT_PORTS
-from lzr.targets import filetypes
+from lzr.targets import blockorders, filetypes
 from lzr.targets.blocklist import Blocklist
 
 _MOST_TRACED = 10_000_000
@@ -55,7 +55,8 @@ _MOST_TRACED = 10_000_000
 class Opened:
     """options: those to go by, which a checkpoint may have changed. directory: of the processes' sockets.
 
-    orders: of handshakes by port, where there are any. run_as: whom workers and collectors run as. profiles,
+    orders: of handshakes by port, where there are any. blocks: orders to block that hold from the beginning,
+    as plain values (`coordinator.scan.blocks`). run_as: whom workers and collectors run as. profiles,
     trace: descriptors of files for them. pause: waits so many seconds, returns whether the user wants to end.
     """
 
@@ -68,6 +69,7 @@ class Opened:
     stream: Unpacked
     sweep: Sweep | None
     blocklist: Blocklist | None
+    blocks: list[dict[str, Any]]
     run_as: tuple[int, int]
     directory: str
     pool: Pool
@@ -145,6 +147,7 @@ def open_all(
         stream=stream,
         sweep=sweep,
         blocklist=blocklist,
+        blocks=_ordered(options, checkpoint, reading),
         run_as=run_as,
         directory=scratch.here,
         pool=pool,
@@ -160,6 +163,20 @@ def read_orders(options: Options, reading: Reading) -> byport.ByPort:
     Raises UsageError, or Interrupted.
     """
     return byport.read(options.handshakes_by_port, lambda path: reading.whole(os.path.abspath(path)))
+
+
+def _ordered(options: Options, checkpoint: Checkpoint | None, reading: Reading) -> list[dict[str, Any]]:
+    """Orders to block, of the scan that is resumed and of a file. Raises UsageError."""
+    before = [] if checkpoint is None else checkpoint.blocks
+    if options.block_orders is None:
+        return before
+    try:
+        found = blockorders.together(before, blockorders.of_lines(reading.whole(options.block_orders)))
+    except ValueError as error:
+        raise UsageError(f"--block-orders {printable(options.block_orders)}: {error}") from None
+    if checkpoint is not None:
+        checkpoint.blocks = found
+    return found
 
 
 def _check_enriched(option: str, names: Collection[str], options: Options) -> None:

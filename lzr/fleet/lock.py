@@ -289,7 +289,7 @@ def of_ranges(text: object) -> tuple[int, ...]:
     """The shards that ``3,7-9`` names, in order. Raises ValueError."""
     if not isinstance(text, str):
         raise ValueError("must be a text")
-    return tuple(n for low, high in types.shard_list(text) for n in range(low, high + 1))
+    return types.shards(text)
 
 
 def _is_sum(value: object) -> bool:

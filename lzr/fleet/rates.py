@@ -1,4 +1,4 @@
-"""The rate for all boxes, dealt by weight: none gets more than its cap, and others get what it cannot take."""
+"""The rate for all boxes, dealt by weight: none gets more than its cap, others get what it cannot take."""
 
 from __future__ import annotations
 

@@ -85,12 +85,13 @@ class Stretch(Message, frozen=True):
 class Swept(Message, frozen=True):
     """What is swept, and this box's share of it. order: the key of the permutation.
 
-    v4, v6: our addresses, as (hi, lo) one after the other.
+    mine, step: those places whose number modulo `step` is one of `mine` (`lzr.sweep.share`). v4, v6: our
+    addresses, as (hi, lo) one after the other.
     """
 
-    columns: ClassVar = {"ranges": RANGE, "ports": _PORT, "v4": _HALF, "v6": _HALF}
+    columns: ClassVar = {"mine": _TICKET, "ranges": RANGE, "ports": _PORT, "v4": _HALF, "v6": _HALF}
     order: tuple[Word64, Word64]
-    first: Number
+    mine: Rows
     step: Annotated[int, Meta(ge=1, lt=1 << 32)]
     ranges: Rows
     ports: Rows
@@ -99,6 +100,8 @@ class Swept(Message, frozen=True):
 
     def check(self) -> None:
         require(not len(self.v4) % 2 and not len(self.v6) % 2, "half an address")
+        inside = bool(len(self.mine)) and bool((self.mine < self.step).all())
+        require(inside and bool((self.mine[1:] > self.mine[:-1]).all()), "no share of the order")
 
 
 class Blocked(Message, frozen=True):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from lzr.errors import UsageError, printable
+from lzr.options import types
 from lzr.options.table import Options
 from lzr.targets import zmapfields
 
@@ -35,7 +36,10 @@ def apply(values: dict[str, Any]) -> Options:
             f"-f {options.output_file}: -f is the file that results go to; fields are chosen with "
             f"--output-fields {options.output_file} (a file of that name is -f ./{options.output_file})",
         ),
-        (options.shard >= options.shards, f"--shard {options.shard}: shards count from 0 to --shards less 1"),
+        (
+            types.shard_list(str(options.shard))[-1][1] >= options.shards,
+            f"--shard {printable(str(options.shard))}: shards count from 0 to --shards less 1",
+        ),
         (
             options.log_file is not None and options.log_directory is not None,
             "give --log-file or --log-directory, not both",

@@ -180,12 +180,28 @@ class Scanning(Table):
         default=1,
         on_resume=FIXED,
     )
-    shard: int = option(
+    shard: int | str = option(
         INPUT,
-        types.number(0, 65534, metavar="K"),
-        "which of the N shards this box scans, from 0",
+        types.SHARDS,
+        "which of the N shards this box scans, from 0; several as in 3,7-9",
         default=0,
         on_resume=FIXED,
+    )
+    plan_id: str | None = option(
+        INPUT,
+        types.HEX,
+        "which plan for several boxes this scan is part of (lzr fleet), for checkpoint and metadata",
+        default=None,
+        on_resume=FIXED,
+        example='"0123456789abcdef"',
+    )
+    generation: int | None = option(
+        INPUT,
+        types.number(1, MANY),
+        "how many times the shards of that plan have been dealt to boxes",
+        default=None,
+        on_resume=FIXED,
+        example="1",
     )
 
     # Network

@@ -251,6 +251,15 @@ class Options(Scanning):
         metavar="OPTION,...",
         example='["blocklist-file"]',
     )
+    block_orders: str | None = option(
+        SAFETY,
+        types.path(),
+        "send nothing to whom the orders in FILE block (one JSON object a line, as lzr fleet keeps them); "
+        "they hold as those of lzr ctl block do",
+        default=None,
+        on_resume=OWN,
+        example='"blocks.jsonl"',
+    )
     reopen: bool = option(
         SAFETY,
         types.SWITCH,

@@ -313,6 +313,25 @@ def shard_list(text: str) -> tuple[tuple[int, int], ...]:
     return tuple(joined)
 
 
+def shards(value: int | str) -> tuple[int, ...]:
+    """The shards that a value of --shard names, in order. Raises ValueError."""
+    return tuple(number for low, high in shard_list(str(value)) for number in range(low, high + 1))
+
+
+def _hex(text: str) -> str:
+    if not 8 <= len(text) <= 64 or not _HEX.issuperset(text):
+        raise ValueError("must be 8 to 64 digits of 0-9 and a-f")
+    return text
+
+
+def _shards(text: str) -> int | str:
+    """One shard, or several as `shard_list` takes them, in one form."""
+    found = shard_list(text)
+    if len(found) == 1 and found[0][0] == found[0][1]:
+        return found[0][0]
+    return ",".join(map(_show_ports, found))
+
+
 def show_port_list(pairs: tuple[tuple[int, int], ...]) -> str:
     return ",".join(map(_show_ports, pairs))
 
@@ -444,6 +463,8 @@ AGENT = Kind("TEXT", _agent)
 FRACTION = Kind("X", _fraction, show=show_number)
 PORT = Kind("PORT", _port)
 PORTS = Kind("LOW-HIGH", _ports, show=_show_ports, once=True)
+HEX = Kind("ID", _hex, once=True)
+SHARDS = Kind("K", _shards, once=True)
 PORT_LIST = Kind("PORTS", _port_list, show=show_port_list, once=True)
 TARGETS = Kind("A,B,CIDR", _targets, show=",".join, adds=True)
 MAC = Kind("MAC", _mac)

@@ -1,12 +1,13 @@
 """The pairs of a sweep that are this box's, each known by its place: 0 is the first that is asked.
 
-A share is the places first, first + step, first + 2 step... of the order. A pair's place can be told from the
-pair, as the pair from the place: so who answers need not be remembered to be recognised.
+The order is counted off: a share is the places whose number modulo `step` is one of `mine`. A pair's place
+can be told from the pair, as the pair from the place: so who answers need not be remembered to be recognised.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -20,19 +21,47 @@ Rows = NDArray[Any]
 
 @dataclass(frozen=True)
 class Share:
+    """mine: numbers below `step`, ascending."""
+
     space: Space
     order: Permutation
-    first: int = 0
+    mine: tuple[int, ...] = (0,)
     step: int = 1
 
-    @property
+    @classmethod
+    def of(cls, space: Space, order: Permutation, mine: tuple[int, ...], step: int) -> Share:
+        """The same; all that is there is counted off by one."""
+        return cls(space, order) if len(mine) == step else cls(space, order, mine, step)
+
+    @cached_property
     def total(self) -> int:
         """Pairs of this share."""
-        return len(range(self.first, self.space.pairs, self.step))
+        rounds, rest = divmod(self.space.pairs, self.step)
+        return int(rounds * len(self.mine) + sum(number < rest for number in self.mine))
+
+    @cached_property
+    def _mine(self) -> NDArray[np.int64]:
+        return np.array(self.mine, np.int64)
+
+    @cached_property
+    def _turn(self) -> NDArray[np.int64]:
+        """By number below `step`: which of ours it is; -1 for another share's."""
+        turns = np.full(self.step, -1, np.int64)
+        turns[self._mine] = np.arange(len(self.mine))
+        return turns
 
     def pairs(self, place: int, rows: Rows) -> None:
         """Set peer_hi, peer_lo and peer_port of FRAME rows to the pairs from this place on."""
-        numbers = self.order.take(self.first + self.step * place, self.step, len(rows))
+        count, each = len(rows), len(self.mine)
+        rounds, turn = divmod(place, each)
+        if each == 1:
+            self.space.place(self.order.take(self.mine[0] + self.step * rounds, self.step, count), rows)
+            return
+        numbers = np.empty(count, np.uint64)
+        for at in range(min(each, count)):  # every `each`-th of them is one step on
+            more, which = divmod(turn + at, each)
+            first = self.mine[which] + self.step * (rounds + more)
+            numbers[at::each] = self.order.take(first, self.step, len(range(at, count, each)))
         self.space.place(numbers, rows)
 
     def places(self, rows: Rows) -> NDArray[np.int64]:
@@ -44,7 +73,7 @@ class Share:
         numbers, inside = self.space.numbers(rows)
         if not inside.any():
             return found
-        behind = self.order.places(numbers[inside]).astype(np.int64) - self.first
-        places, other = np.divmod(behind, self.step)
-        found[inside] = np.where((other == 0) & (behind >= 0), places, -1)
+        rounds, number = np.divmod(self.order.places(numbers[inside]).astype(np.int64), self.step)
+        turns = self._turn[number]
+        found[inside] = np.where(turns >= 0, rounds * len(self.mine) + turns, -1)
         return found

@@ -45,7 +45,7 @@ class Sweeper:
     def __init__(self, swept: messages.Swept, plan: Plan, soon: int) -> None:
         """soon: ns after a SYN within which its answer is expected."""
         space = Space.of(swept.ranges, swept.ports)
-        share = Share(space, Permutation.of(space.pairs, swept.order), swept.first, swept.step)
+        share = Share(space, Permutation.of(space.pairs, swept.order), tuple(swept.mine.tolist()), swept.step)
         keys = plan.secrets
         self._cookies = Cookies(keys.syn, keys.cookie, plan.ports)
         own = OwnAddresses(_halves(swept.v4), _halves(swept.v6), keys.addresses)

@@ -237,6 +237,7 @@ VALUES = {
     "guard": "output",
     "haf_threshold": "0.5",
     "targets": "192.0.2.0/24",
+    "plan_id": "0123456789abcdef",
 }
 """Texts for what takes neither a number nor a path."""
 

@@ -16,6 +16,7 @@ from lzr.ownership.ledger import Ledger
 from lzr.rows import TARGET
 from lzr.secrets import Secrets
 from lzr.targets.blocklist import Blocklist
+from lzr.targets.sharing import shards_of
 from lzr.targets.zmap import ListReader, ZmapReader
 from tests.effort import examples
 
@@ -113,7 +114,7 @@ def test_every_input_has_one_fate(
         "allow_printers": printers,
         "shards": shards,
     }
-    made = intake(**options, shard=shards - 1)
+    made = intake(**options, shard=(shards - 1,))
     rows = run(made, text, cuts)
     sum_agrees(made, len(rows))
     ended = np.concatenate([*made.ended, np.empty(0, np.uint64)]).tolist()
@@ -122,7 +123,7 @@ def test_every_input_has_one_fate(
     assert fated <= set(range(made.fates.read))
     if most is not None:
         assert len(rows) <= most
-    again = intake(**options, shard=shards - 1)
+    again = intake(**options, shard=(shards - 1,))
     assert (run(again, text) == rows).all(), "how it was cut made a difference"
 
 
@@ -130,10 +131,22 @@ def test_shards_of_a_scan_share_the_input_out() -> None:
     text = b"".join(b"10.%d.%d.7:%d\n" % (at % 200, at // 200, 80 + at % 3) for at in range(6000))
     seen: list[int] = []
     for shard in range(3):
-        made = intake(shards=3, shard=shard)
+        made = intake(shards=3, shard=(shard,))
         rows = run_fast(made, text)
         assert 1800 < len(rows) < 2200
         assert made.fates.elsewhere == 6000 - len(rows)
+        seen += rows["line"].tolist()
+    assert sorted(seen) == list(range(6000))
+
+
+def test_a_box_may_have_several_shards() -> None:
+    text = b"".join(b"10.%d.%d.7:%d\n" % (at % 200, at // 200, 80 + at % 3) for at in range(6000))
+    seen: list[int] = []
+    for mine in ((0, 1, 2, 9), (3,), (4, 5, 6, 7, 8)):
+        made = intake(shards=10, shard=mine)
+        rows = run_fast(made, text)
+        assert 500 < len(rows) / len(mine) < 700
+        assert set(shards_of(rows, 10).tolist()) == set(mine)
         seen += rows["line"].tolist()
     assert sorted(seen) == list(range(6000))
 

@@ -149,7 +149,7 @@ def test_every_input_has_one_fate_with_names_too(names: Names) -> None:
 def test_boxes_share_names_by_their_spelling(names: Names) -> None:
     total = 0
     for shard in range(3):
-        intake = made(names, shards=3, shard=shard)
+        intake = made(names, shards=3, shard=(shard,))
         rows = run(intake, TEXT)
         sum_agrees(intake, len(rows))
         total += len(rows) + intake.fates.unresolved + intake.fates.duplicates

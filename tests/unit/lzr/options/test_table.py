@@ -183,6 +183,7 @@ SPECIAL: dict[str, st.SearchStrategy[Any]] = {
     "metrics_port": st.integers(1, 65535),
     "metrics_address": V4,
     "notes": PATH,
+    "plan_id": st.text("0123456789abcdef", min_size=8, max_size=64),
     "user": NAME,
     "user_agent": st.text(st.characters(min_codepoint=33, max_codepoint=126), min_size=1, max_size=256),
 }
@@ -265,6 +266,10 @@ def test_resume_goes_on_checkpointing() -> None:
     ("line", "sentence"),
     [
         ("--shards 2 --shard 2", "--shard 2: shards count from 0"),
+        ("--shards 9 --shard 1,7-9", "--shard 1,7-9: shards count from 0"),
+        ("--shards 9 --shard 1,0-2", "names shard 1 twice"),
+        ("--shards 9 --shard 3-1", "has a range whose first shard is above its last"),
+        ("--shards 9 --shard 1,,2", "must be shards and ranges of shards, as in 3,7-9"),
         ("-l a -L b", "not both"),
         ("-feedZGrab -f -", "-feedZGrab writes to stdout"),
         ("-m - -f -", "both go to stdout"),

@@ -15,23 +15,56 @@ from lzr.targets.blocklist import ranges_of
 KEYS = st.tuples(st.integers(0, 2**64 - 1), st.integers(0, 2**64 - 1))
 
 
-def share_of(*networks: str, step: int = 1, first: int = 0, ports: tuple[int, int] = (80, 82)) -> Share:
-    space = Space([one for network in networks for one in ranges_of(network)], [ports, (443, 443)])
-    return Share(space, Permutation.of(space.pairs, (1, 2)), first, step)
+def share_of(*networks: str, step: int = 1, mine: tuple[int, ...] = (0,)) -> Share:
+    space = Space([one for network in networks for one in ranges_of(network)], [(80, 82), (443, 443)])
+    return Share.of(space, Permutation.of(space.pairs, (1, 2)), mine, step)
 
 
 def test_boxes_share_them_out_and_each_knows_its_own_again() -> None:
     networks = ("192.0.2.0/26", "198.51.100.7/32", "2001:db8::/122", "2001:db8:0:1::/123")
     found: list[tuple[int, int, int]] = []
     for box in range(3):
-        share = share_of(*networks, step=3, first=box)
+        share = share_of(*networks, step=3, mine=(box,))
         rows = np.zeros(share.total, FRAME)
         share.pairs(0, rows)
         assert share.places(rows).tolist() == list(range(share.total))
-        other = share_of(*networks, step=3, first=(box + 1) % 3)
+        other = share_of(*networks, step=3, mine=((box + 1) % 3,))
         assert (other.places(rows) == -1).all()
         found += rows[["peer_hi", "peer_lo", "peer_port"]].tolist()
     assert len(set(found)) == len(found) == (64 + 1 + 64 + 32) * 4
+
+
+SHARES = st.lists(st.integers(0, 4), min_size=1, max_size=40)
+
+
+@given(SHARES, st.data())
+@settings(deadline=None)
+def test_boxes_with_several_shards_have_every_pair_once(boxes: list[int], data: st.DataObject) -> None:
+    """boxes: by shard, whose it is."""
+    networks = ("192.0.2.0/29", "198.51.100.7/32", "2001:db8::/126")
+    whole = share_of(*networks)
+    everything = np.zeros(whole.total, FRAME)
+    whole.pairs(0, everything)
+    found: list[tuple[int, int, int]] = []
+    for box in set(boxes):
+        mine = tuple(shard for shard, owner in enumerate(boxes) if owner == box)
+        share = share_of(*networks, step=len(boxes), mine=mine)
+        rows = np.zeros(share.total, FRAME)
+        share.pairs(0, rows)
+        assert share.places(rows).tolist() == list(range(share.total))
+        if share.total:
+            place = data.draw(st.integers(0, share.total - 1))
+            part = np.zeros(data.draw(st.integers(0, share.total - place)), FRAME)
+            share.pairs(place, part)
+            assert (part == rows[place : place + len(part)]).all()
+        ours = {tuple(row) for row in rows[["peer_hi", "peer_lo", "peer_port"]].tolist()}
+        rest = [tuple(row) not in ours for row in everything[["peer_hi", "peer_lo", "peer_port"]].tolist()]
+        assert (share.places(everything[rest]) == -1).all()
+        order = whole.places(rows)
+        assert (np.diff(order) > 0).all()
+        assert set((order % len(boxes)).tolist()) <= set(mine)
+        found += ours
+    assert len(set(found)) == len(found) == whole.total
 
 
 def test_who_was_never_asked_has_no_place() -> None:

@@ -1,0 +1,1 @@
+"""`lzr fleet shard`: one scan, whoever calls for it and whoever is killed."""
