@@ -26,7 +26,12 @@ class Word:
 
 THIS_BOX = (
     Word("check", "PLAN", "look at a plan and settle it: plan.lock.json", "coordinator.fleet.checking:main"),
-    Word("shard", "PLAN K|--box NAME", "the scan that has this shard, on this box", ""),
+    Word(
+        "shard",
+        "PLAN K|--box NAME",
+        "the scan that has this shard, on this box",
+        "coordinator.fleet.shardcommand:main",
+    ),
     Word("assign", "PLAN --from BOX --to BOX", "give a box's shards to another, by hand", ""),
 )
 """What needs no other box."""

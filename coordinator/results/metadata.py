@@ -61,6 +61,8 @@ class Metadata:
     orders: Settled | None = None
     status: int | None = None
     failure: str = ""
+    unfinished: bool = False
+    """--resume could do the rest."""
 
     def as_dict(self, ended: float) -> dict[str, Any]:
         """Everything, in types that JSON has. ended: seconds since the epoch."""
@@ -76,7 +78,12 @@ class Metadata:
                 "end": _moment(ended),
                 "seconds": round(ended - self.started, 3),
             },
-            "ending": {"status": self.status, "how": _how(self.status), "failure": self.failure},
+            "ending": {
+                "status": self.status,
+                "how": _how(self.status),
+                "failure": self.failure,
+                "unfinished": self.unfinished,
+            },
             "host": host(),
             "versions": versions(),
             "kernels": kernels.sentence().removeprefix("kernels in "),

@@ -73,7 +73,7 @@ def _scan(ready: Prepared, signals: Signals, guarded: GuardWatch) -> int:
     record.summary, record.fates = loop.accounts.summary, ready.begun.intake.fates
     try:
         ending = loop.run()
-        record.status, record.failure = ending.status, ending.failure
+        record.status, record.failure, record.unfinished = ending.status, ending.failure, ending.unfinished
         _tell(ready, ending)
         if opened.stream.trouble and ending.status == OK:
             ending = replace(

@@ -100,7 +100,7 @@ def test_sides_that_disagree_are_said(tmp_path: Path) -> None:
 )
 def test_how_it_ended(status: int | None, how: str) -> None:
     made = Metadata(Options(), [], 0, status=status, failure="x")
-    assert made.as_dict(1)["ending"] == {"status": status, "how": how, "failure": "x"}
+    assert made.as_dict(1)["ending"] == {"status": status, "how": how, "failure": "x", "unfinished": False}
     json.dumps(made.as_dict(1))
 
 

@@ -1,0 +1,201 @@
+"""The scan of one run, as a process of its own: its command line, how it is started, and how it has ended.
+
+It outlives who started it: a session of its own, no descriptor but the lock of its checkpoint, all that it
+says in the log of the run. The lock is handed down, so that nobody can come between who decided and the scan.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from coordinator.checkpoint.checkpoint import HANDED, load
+from coordinator.checkpoint.saved import Saved
+from coordinator.files.opening import open_written
+from coordinator.fleet import lockfile
+from coordinator.fleet.rundirectory import RunDirectory
+from lzr import __version__
+from lzr.errors import UsageError, printable
+from lzr.fleet import dealing, rates
+from lzr.fleet import lock as locks
+from lzr.fleet.lock import Lock, Run
+from lzr.fleet.plan import Plan
+
+OK, FAILED, LOST = 0, 1, 3
+_MOST_METADATA = 64 << 20
+_TAIL = 4096
+_FOREIGN = ("SUDO_", "DOAS_", "PKEXEC_", "LZR_GUARD", HANDED)
+"""Variables by which files would belong to who called sudo: what a fleet keeps belongs to who scans."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What there is to say of a run.
+
+    state: done, interrupted, failed or running. status: for the shell, 0 or 3 where it is done. records: in
+    its results. inputs: those that have their fate, other boxes' among them.
+    """
+
+    state: str
+    status: int
+    sentence: str
+    records: int
+    inputs: int
+
+
+def rate_of(lock: Lock, box: str) -> int:
+    """Targets a second of this box's own, of those that the plan gives all boxes with shards."""
+    at_work = {run.box for run in lock.current} | {box}
+    shares = [
+        rates.Share(one.name, one.weight, one.rate_cap) for one in lock.plan.boxes if one.name in at_work
+    ]
+    return rates.deal(lock.plan.rate, shares)[box]
+
+
+def words(lock: Lock, run: Run, found: RunDirectory, *, resumed: bool) -> list[str]:
+    """The flags of lzr for a run."""
+    plan, box = lock.plan, lock.plan.box(run.box)
+    kept = (
+        [f"--resume={found.checkpoint}"] if resumed else [f"--checkpoint={found.checkpoint}", "--overwrite"]
+    )
+    return [
+        *plan.options,
+        "--quiet",
+        "--no-dashboard",
+        f"--plan-id={lock.id}",
+        f"--generation={run.generation}",
+        f"--shards={plan.shards}",
+        f"--shard={dealing.ranges(run.shards)}",
+        f"--seed={plan.seed}",
+        f"--source-ip={','.join(run.source)}",
+        *([f"--interface={box.interface}"] if box.interface is not None else []),
+        f"--rate={rate_of(lock, run.box)}",
+        *(f"--blocklist-file={path}" for path in plan.blocklist),
+        f"--block-orders={found.orders}",
+        f"--output-file={found.results}",
+        f"--metadata-file={found.metadata}",
+        f"--control-socket={found.control}",
+        *kept,
+        *_scanned(plan),
+    ]
+
+
+def _scanned(plan: Plan) -> list[str]:
+    if plan.input is not None:
+        return ["--send-syns", f"--input-file={plan.input}"]
+    return [f"--target-ports={plan.target_ports}", *(f"--targets={target}" for target in plan.targets)]
+
+
+def check(lock: Lock) -> None:
+    """Whether this box has what was settled. Raises UsageError."""
+    if lock.version != __version__:
+        raise UsageError(f"the plan was settled by lzr {lock.version}, and this box has {__version__}")
+    blocked = locks.blocklist_hash([lockfile.digest(path) for path in lock.plan.blocklist])
+    if blocked != lock.blocklist_sha256:
+        raise UsageError("the blocklist on this box is not the one that was settled")
+    if lock.plan.input is not None and lockfile.digest_of_input(lock.plan.input)[0] != lock.input_sha256:
+        raise UsageError(f"{printable(lock.plan.input)} on this box is not the input that was settled")
+
+
+def start(lock: Lock, run: Run, found: RunDirectory, held: int) -> subprocess.Popen[bytes]:
+    """Start the scan of a run, or go on with it. held: the lock of its checkpoint. Raises UsageError."""
+    check(lock)
+    resumed = load(Path(found.checkpoint)) is not None
+    if not os.path.lexists(found.orders):
+        with contextlib.suppress(FileExistsError):
+            os.close(os.open(found.orders, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(found.metadata)  # it tells of the run before
+    program = [sys.executable, "-P", "-m", "coordinator.commands.main"]
+    return _spawn([*program, *words(lock, run, found, resumed=resumed)], found, held)
+
+
+def _spawn(command: list[str], found: RunDirectory, held: int) -> subprocess.Popen[bytes]:
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(_FOREIGN)}
+    log = open_written(found.log, None, append=True)
+    try:
+        return subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            cwd=found.here,
+            env={**environment, HANDED: str(held)},
+            pass_fds=(held,),
+            start_new_session=True,
+        )
+    except OSError as error:
+        raise UsageError(f"the scan cannot be started: {error.strerror}") from error
+    finally:
+        os.close(log)
+
+
+def outcome(lock: Lock, run: Run, found: RunDirectory, status: int | None = None) -> Outcome:
+    """How a run stands that nobody is at work on. status: of the process that has just ended, if it was ours.
+
+    Raises UsageError where its checkpoint cannot be read.
+    """
+    saved = load(Path(found.checkpoint))
+    records, inputs = counts(saved)
+    ending = _ending(lock, run, found)
+    if ending is not None and ending[0] in (OK, LOST) and not ending[1]:
+        what = "done" if ending[0] == OK else "done, and results were lost"
+        sentence = f"{run.name} is {what}: {records:,} records"
+        return Outcome("done", ending[0], sentence, records, inputs)
+    why = (ending[2] if ending is not None else "") or _last_line(found.log)
+    told = f": {why}" if why else ""
+    left = ending[0] if ending is not None else status
+    code = left if left is not None and 0 < left < 256 else FAILED
+    if saved is None:
+        return Outcome("failed", code, f"{run.name} has not begun{told}", records, inputs)
+    if ending is not None and ending[0] not in (OK, LOST) and ending[0] <= 128:
+        return Outcome(
+            "failed", code, f"{run.name} has failed after {records:,} records{told}", records, inputs
+        )
+    sentence = f"{run.name} was interrupted after {records:,} records; lzr fleet shard goes on with it"
+    return Outcome("interrupted", code, sentence, records, inputs)
+
+
+def counts(saved: Saved | None) -> tuple[int, int]:
+    """Records and inputs that a checkpoint vouches for."""
+    if saved is None:
+        return 0, 0
+    return sum(output.lines for output in saved.outputs[:1]), saved.progress.count
+
+
+def load_quietly(found: RunDirectory) -> Saved | None:
+    """The checkpoint of a scan that is at work, if it can be read."""
+    with contextlib.suppress(UsageError):
+        return load(Path(found.checkpoint))
+    return None
+
+
+def _ending(lock: Lock, run: Run, found: RunDirectory) -> tuple[int, bool, str] | None:
+    """Status, whether something is left to do, and what failed, as the metadata say it of this very run."""
+    try:
+        with open(found.metadata, "rb") as file:
+            table = json.loads(file.read(_MOST_METADATA))
+        options, ending = table["options"], table["ending"]
+        status, unfinished, failure = ending["status"], ending["unfinished"], ending["failure"]
+        same = (options["plan_id"], options["generation"]) == (lock.id, run.generation)
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        return None
+    if not same or type(status) is not int or type(unfinished) is not bool or not isinstance(failure, str):
+        return None
+    return status, unfinished, failure
+
+
+def _last_line(path: str) -> str:
+    """The last thing that was said in a log."""
+    try:
+        with open(path, "rb") as file:
+            file.seek(max(0, os.fstat(file.fileno()).st_size - _TAIL))
+            lines = file.read().decode("utf-8", "replace").splitlines()
+    except OSError:
+        return ""
+    return next((line.strip()[:300] for line in reversed(lines) if line.strip()), "")

@@ -1,0 +1,170 @@
+"""Where a box keeps what is of a plan, and of each of its runs; made so that only we can put things there.
+
+`<directory>/<plan id>/` has the box's copy of the lock and the orders to block; in it `g<generation>/` is one
+run: checkpoint, results, metadata, control socket, log. `checkpoint/lock` is held by every process of a scan,
+and by whoever is about to start one: it alone says whether the run is at work.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from coordinator.endpoints.named import LONGEST_PATH
+from coordinator.files.owned import enter
+from coordinator.files.reach import reach
+from coordinator.fleet import lockfile, orderfile
+from lzr.errors import UsageError, printable
+from lzr.fleet.lock import Lock, Run
+
+FOR_ROOT = "/var/lib/lzr/fleet"
+_PURPOSE = "for a plan's scans"
+
+
+@dataclass(frozen=True)
+class RunDirectory:
+    """Names of what is of one run. plan: the directory of the plan."""
+
+    plan: str
+    here: str
+
+    @property
+    def checkpoint(self) -> str:
+        """The directory of the scan's checkpoint."""
+        return f"{self.here}/checkpoint"
+
+    @property
+    def results(self) -> str:
+        """JSON lines."""
+        return f"{self.here}/results.json"
+
+    @property
+    def metadata(self) -> str:
+        """Of the last run that was not killed."""
+        return f"{self.here}/metadata.json"
+
+    @property
+    def control(self) -> str:
+        """The socket that `lzr ctl --socket` talks to."""
+        return f"{self.here}/control.sock"
+
+    @property
+    def log(self) -> str:
+        """What the scan says."""
+        return f"{self.here}/log.txt"
+
+    @property
+    def lock(self) -> str:
+        """The box's copy of plan.lock.json."""
+        return f"{self.plan}/plan.lock.json"
+
+    @property
+    def orders(self) -> str:
+        """Orders to block (`lzr.fleet.orders`)."""
+        return f"{self.plan}/{orderfile.NAME}"
+
+
+def root(lock: Lock) -> str:
+    """The directory of all plans on this box."""
+    if lock.plan.directory is not None:
+        return lock.plan.directory
+    if os.geteuid() == 0:
+        return FOR_ROOT
+    state = os.environ.get("XDG_STATE_HOME", "")
+    home = state if state.startswith("/") else str(Path.home() / ".local" / "state")
+    return f"{home.rstrip('/')}/lzr/fleet"
+
+
+def of_plan(lock: Lock) -> str:
+    """The directory of this plan on this box."""
+    return f"{root(lock)}/{lock.id}"
+
+
+def of_run(lock: Lock, run: Run) -> RunDirectory:
+    """That of a run. Raises UsageError where a socket in it would have too long a name."""
+    plan = of_plan(lock)
+    found = RunDirectory(plan, f"{plan}/g{run.generation}")
+    if len(os.fsencode(found.control)) > LONGEST_PATH:
+        raise UsageError(
+            f"{printable(found.control)} has more than {LONGEST_PATH} bytes, too many for a socket: give the "
+            "plan a shorter directory"
+        )
+    return found
+
+
+def make(lock: Lock, run: Run) -> RunDirectory:
+    """Make the directories of a run that are missing. Raises UsageError where they are not ours."""
+    found = of_run(lock, run)
+    make_plan(lock)
+    for path in (found.here, found.checkpoint):
+        os.close(enter(path, None, create=True, purpose=_PURPOSE))
+    return found
+
+
+def make_plan(lock: Lock) -> str:
+    """Make the directory of a plan, as far as it is missing. Raises UsageError where it is not ours."""
+    path = root(lock)
+    missing = [path]
+    while not os.path.lexists(os.path.dirname(missing[-1])):
+        missing.append(os.path.dirname(missing[-1]))
+    for one in (*reversed(missing), of_plan(lock)):
+        os.close(enter(one, None, create=True, purpose=_PURPOSE))
+    return of_plan(lock)
+
+
+def keep(lock: Lock) -> Lock:
+    """Keep a lock on this box, unless it has one of a later generation: that which holds. Raises UsageError.
+
+    The directory of the plan has to be there.
+    """
+    folder = of_plan(lock)
+    where = f"{folder}/plan.lock.json"
+    place = enter(folder, None, create=False, purpose=_PURPOSE, missing=f"{printable(folder)} is not there")
+    try:
+        fcntl.flock(place, fcntl.LOCK_EX)  # for as long as a file takes to be read and written
+        there = lockfile.there(where)
+        if there is not None and there.id != lock.id:
+            raise UsageError(f"{printable(where)} is of another plan")
+        if there is not None and there.generation >= lock.generation:
+            return there
+        lockfile.write(where, lock)
+        return lock
+    finally:
+        os.close(place)
+
+
+def take(found: RunDirectory) -> int | None:
+    """Take the lock of a run: a descriptor, or None where a scan, or who is about to start it, holds it.
+
+    Raises UsageError.
+    """
+    flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK
+    try:
+        with reach(f"{found.checkpoint}/lock", None) as place:
+            descriptor = place.open(flags)
+    except OSError as error:
+        raise UsageError(f"cannot use {printable(found.checkpoint)}: {error.strerror}") from error
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(descriptor)
+        return None
+    return descriptor
+
+
+def is_running(found: RunDirectory) -> bool:
+    """Whether a scan of this run is at work, or about to be. A run that was never begun is not."""
+    with contextlib.suppress(FileNotFoundError):
+        descriptor = os.open(
+            f"{found.checkpoint}/lock", os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
+        )
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except OSError:
+            return True
+        finally:
+            os.close(descriptor)
+    return False
