@@ -123,7 +123,7 @@ class Dashboard:
     def start(self, stream: IO[str]) -> None:
         """Take the terminal of `stream` (stderr)."""
         self.can = abilities(stream, self._environ)
-        self._sgr = _painter(self.can.colours) if self.can.cursor else _plain
+        self._sgr = painter(self.can.colours) if self.can.cursor else _plain
         self._screen = Screen(stream, cursor=self.can.cursor)
         self._enter(self._screen)
 
@@ -260,7 +260,7 @@ def _plain(line: Line) -> str:
     return "".join([text for text, _ in line])
 
 
-def _painter(colours: bool) -> Callable[[Line], str]:
+def painter(colours: bool) -> Callable[[Line], str]:
     """Lines to text with the terminal's codes, made once for each style."""
     codes: dict[str, str] = {}
     for name, style in STYLES.items():

@@ -7,7 +7,7 @@ scan wait. The server listens on loopback unless told otherwise and knows one pa
 from __future__ import annotations
 
 import socket
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 from coordinator.endpoints.listener import Answer, Listener
 from coordinator.monitor.figures import Metric, metrics
@@ -15,9 +15,20 @@ from coordinator.monitor.snapshot import ProcessView, Snapshot
 
 
 def exposition(snapshot: Snapshot) -> str:
-    """All metrics: those of the table of figures, then those by phase, service, process and worker."""
+    """All metrics of a scan as text."""
+    return page(families(snapshot))
+
+
+def families(snapshot: Snapshot) -> Iterable[Metric]:
+    """Those of the table of figures, then those by phase, service, process and worker."""
+    yield from metrics(snapshot)
+    yield from _others(snapshot)
+
+
+def page(found: Iterable[Metric]) -> str:
+    """Metrics as text."""
     lines: list[str] = []
-    for name, kind, text, samples in (*metrics(snapshot), *_others(snapshot)):
+    for name, kind, text, samples in found:
         lines.append(f"# HELP lzr_{name} {text}")
         lines.append(f"# TYPE lzr_{name} {kind}")
         lines += [f"lzr_{name}{_labels(labels)} {_number(value)}" for labels, value in samples]
@@ -94,7 +105,8 @@ class MetricsServer:
             ) from error
         self.port: int = sock.getsockname()[1]
         self._snapshot = Snapshot()
-        self._page = ""  # made of it for the first who asks
+        self._make: Callable[[], str] = self._exposition
+        self._page = ""  # made for the first who asks
         self._listener = Listener(
             sock,
             self._respond,
@@ -107,7 +119,15 @@ class MetricsServer:
 
     def publish(self, snapshot: Snapshot) -> None:
         if snapshot is not self._snapshot:
-            self._snapshot, self._page = snapshot, ""
+            self._snapshot = snapshot
+            self.publish_page(self._exposition)
+
+    def publish_page(self, make: Callable[[], str]) -> None:
+        """From here on the answer is what this gives, once it is asked for; until the next call the same."""
+        self._make, self._page = make, ""
+
+    def _exposition(self) -> str:
+        return exposition(self._snapshot)
 
     def handle(self, now: float) -> None:
         self._listener.handle(now)
@@ -126,7 +146,7 @@ class MetricsServer:
             return b"", _reply("405 Method Not Allowed", extra="Allow: GET, HEAD\r\n"), True
         if words[1].split(b"?", 1)[0] != b"/metrics":
             return b"", _reply("404 Not Found", "lzr: see /metrics\n"), True
-        self._page = self._page or exposition(self._snapshot)
+        self._page = self._page or self._make()
         reply = _reply("200 OK", self._page, content="text/plain; version=0.0.4; charset=utf-8")
         return b"", reply if words[0] == b"GET" else reply[: reply.index(b"\r\n\r\n") + 4], True
 

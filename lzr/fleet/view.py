@@ -100,12 +100,14 @@ class Heard:
 class Row:
     """A box as it is shown.
 
-    age: seconds since anything was heard of it; None: never. shards: how many it has. asked: inputs that are
-    its own and have been read. share, eta: as in a `Snapshot`, None where they are not known.
+    at: when anything was heard of it last, age: how many seconds ago; None: never. shards: how many it has.
+    asked: inputs that are its own and have been read. share, eta: as in a `Snapshot`, None where they are not
+    known.
     """
 
     name: str
     state: str
+    at: float | None = None
     age: float | None = None
     generation: int = 1
     shards: int = 0
@@ -194,11 +196,12 @@ def _row(box: str, runs: Sequence[OfRun], heard: Heard, now: float) -> Row:
     shards = sum(len(run.shards) for run in runs)
     generation = max((run.generation for run in runs), default=0)
     if s is None:
-        return Row(box, state, age, generation, shards, heard.sentence)
+        return Row(box, state, heard.at, age, generation, shards, heard.sentence)
     moving = not lost and state not in ENDED
     return Row(
         box,
         state,
+        heard.at,
         age,
         generation,
         shards,
@@ -221,7 +224,7 @@ def _row(box: str, runs: Sequence[OfRun], heard: Heard, now: float) -> Row:
 def _state(heard: Heard, lost: bool) -> str:
     if lost:
         # How it ended stays true, whether or not it is still heard of.
-        if heard.state in (State.DONE,):
+        if heard.state == State.DONE:
             return heard.state
         return State.UNKNOWN if heard.at is None else State.LOST
     if heard.state:
@@ -251,7 +254,8 @@ def _totals(rows: Sequence[Row]) -> Row:
     return Row(
         "all",
         state,
-        max((row.age for row in rows if row.age is not None), default=None),
+        max((row.at for row in rows if row.at is not None), default=None),
+        min((row.age for row in rows if row.age is not None), default=None),
         max((row.generation for row in rows), default=0),
         shards,
         asked=sum(row.asked for row in rows),
