@@ -145,14 +145,10 @@ def _faults(lock: Lock, metadata: Mapping[str, Any], fates: Mapping[str, int]) -
 
 
 def _shards(value: Any) -> tuple[int, ...]:
-    """The shards that an option of the metadata names; none where it names none."""
-    if type(value) is int:
-        return (value,)
+    """The shards that --shard of the metadata names, a number or a text; none where it names none."""
     try:
-        if isinstance(value, str):
-            return of_ranges(value)
-        return tuple(n for low, high in value for n in range(low, min(high, low + 65_535) + 1))
-    except (TypeError, ValueError):
+        return of_ranges(str(value) if type(value) is int else value)
+    except ValueError:
         return ()
 
 

@@ -19,8 +19,8 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from lzr.packet.sharding import mix64
 from lzr.rows import V4_MAPPED
+from lzr.targets.sharing import shards_of
 
 Rows = NDArray[Any]
 
@@ -81,9 +81,7 @@ class Hashed:
     shards: int
 
     def __call__(self, rows: Rows) -> NDArray[np.int64]:
-        ports = rows["peer_port"].astype(np.uint64)
-        found = mix64(rows["peer_hi"] ^ mix64(rows["peer_lo"] ^ ports)) % np.uint64(self.shards)
-        return found.astype(np.int64)
+        return shards_of(rows, self.shards)
 
 
 def anywhere(rows: Rows) -> NDArray[np.int64]:

@@ -47,9 +47,10 @@ def plan(directory: Path, mode: str) -> Path:
     return path
 
 
-def scan(arena: Range, mode: str, source: str, shard: int, target: Path) -> None:
-    words = [*WORDS, "--source-ip", source, "--shards", str(SHARDS), "--shard", str(shard), "-f", target]
-    words += ["--seed", "11"]
+def scan(arena: Range, mode: str, plan_id: str, source: str, shards: str, target: Path) -> None:
+    words = [*WORDS, "--source-ip", source, "--shards", str(SHARDS), "--shard", shards, "-f", target]
+    words += ["--seed", "11", "--plan-id", plan_id, "--generation", "1"]
+    words += ["-m", target.with_suffix(".metadata.json")]
     words += (
         ["-sendSYNs", "-I", arena.lab.directory / "list"] if mode == "list" else ["-p", PORT, "10.64.0.0/23"]
     )
@@ -70,19 +71,22 @@ def test_three_boxes_make_one_result(arena: Range, mode: str, capsys: pytest.Cap
         arena.scanner.ip("addr", "add", f"{source}/32", "dev", "eth0")
     arena.respond(first=FIRST, count=COUNT, port=PORT)
     lock = json.loads(plan(directory, mode).with_suffix(".lock.json").read_bytes())
-    boxes = {"fra1": (0, 1), "ams1": (2,), "nyc1": (3,)}
-    assert {run["box"]: run["shards"] for run in lock["runs"]} == {"fra1": "0-1", "ams1": "2", "nyc1": "3"}
     parts = []
-    for name, shards in boxes.items():
-        for shard in shards:
-            parts.append(directory / f"{name}-{shard}.json")
-            scan(arena, mode, SOURCES[name], shard, parts[-1])
+    for run_ in lock["runs"]:
+        parts.append(directory / f"{run_['box']}.json")
+        scan(arena, mode, lock["id"], SOURCES[run_["box"]], run_["shards"], parts[-1])
+    metadata = [str(part.with_suffix(".metadata.json")) for part in parts]
     sums = set()
     for order in (parts, parts[::-1], parts[2:] + parts[:2]):
         words = ["merge", str(directory / "plan.toml"), "-o", str(directory / "all.json"), "--overwrite"]
-        assert fleet.main([*words, *map(str, order)]) == 0, capsys.readouterr().err
+        assert fleet.main([*words, *metadata, *map(str, order)]) == 0, capsys.readouterr().err
         sums.add(hashlib.sha256((directory / "all.json").read_bytes()).hexdigest())
     assert len(sums) == 1
+    assert fleet.main(["ledger", words[1], *metadata]) == 0
+    said = capsys.readouterr().err
+    assert said.splitlines()[-1].endswith(f"= {COUNT}: each has its fate once")
+    assert f"lzr fleet ledger: inputs: {COUNT}; " in said
+    assert fleet.main(["ledger", words[1], *metadata[:2]]) == 1
     found = [json.loads(line) for line in (directory / "all.json").read_text().splitlines()]
     hosts = [record["saddr"] for record in found]
     assert len(set(hosts)) == COUNT

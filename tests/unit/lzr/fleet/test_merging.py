@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 
 from lzr import addresses
 from lzr.fleet.merging import ANY, FOREIGN, RECORD, Generations, Hashed, anywhere, chosen
-from lzr.packet.sharding import mix64
 from tests.effort import examples
 from tests.madefleet import SOURCES, lock
 
@@ -124,9 +123,3 @@ def test_a_source_that_no_box_has_is_foreign_and_networks_hold_their_addresses()
     generations.enter(found)
     assert set(found["generation"].tolist()) == {1}
     assert set(anywhere(found).tolist()) == {ANY}
-
-
-def test_the_hash_is_that_of_a_scan_s_intake() -> None:
-    found = of_pairs(("10.1.2.3", 443, "::"), ("2001:db8::5", 22, "::"))
-    mixed = mix64(found["peer_hi"] ^ mix64(found["peer_lo"] ^ found["peer_port"].astype(np.uint64)))
-    assert Hashed(64)(found).tolist() == (mixed % np.uint64(64)).tolist()
