@@ -71,13 +71,13 @@ def ours(arena: Range, pairs: int) -> float:
         rows, _ = syns.take(sent, min(BATCH, pairs - sent), WAYS)
         placed = 0
         while placed < len(rows):
-            placed += ring.send(rows[placed:], builder)
-            ring.flush()
+            placed += ring.out.send(rows[placed:], builder)
+            ring.out.flush()
         sent += len(rows)
-    while not ring.flush():
+    while not ring.out.flush():
         pass
     took = time.process_time() - begun
-    assert ring.sent == pairs
+    assert ring.out.sent == pairs
     ring.close()
     close_shards(sockets)
     return took / pairs * 1e6

@@ -21,9 +21,10 @@ from tests.system.test_ring import (
     until_all_are_sent,
 )
 from tests.wire import halves
-from workers.flow import refused, ring
+from workers.flow import refused, transmitring
 from workers.flow.refused import segments_of
 from workers.flow.ring import Ring
+from workers.flow.transmitring import TransmitRing
 
 pytestmark = [pytest.mark.root, pytest.mark.usefixtures("kernels")]
 
@@ -39,11 +40,11 @@ def fill(ring: Ring, forbidden: set[int], first: int, count: int) -> None:
     burst = frames(first, count)
     which = np.isin(np.arange(first, first + count), list(forbidden))
     burst["peer_hi"][which], burst["peer_lo"][which] = halves(FORBIDDEN)
-    assert ring.send(burst, BUILDER) == count
+    assert ring.out.send(burst, BUILDER) == count
 
 
 def given_up(ring: Ring) -> list[str]:
-    rows = segments_of(ring.refused.given_up)
+    rows = segments_of(ring.out.refused.given_up)
     assert all(addresses.text(int(row["peer_hi"]), int(row["peer_lo"])) == US for row in rows)
     return [addresses.text(int(row["own_hi"]), int(row["own_lo"])) for row in rows]
 
@@ -55,21 +56,21 @@ def test_it_holds_nobody_up(lab: net.Lab, forbidden: set[int]) -> None:
     one = wire.ring()
     fill(one, forbidden, 0, 20)
     begun = time.monotonic()
-    net.wait_for(one.flush, "the others to leave")
+    net.wait_for(one.out.flush, "the others to leave")
     others = [number for number in range(20) if number not in forbidden]
     assert sorted(numbers(wire, len(others))) == others
-    assert not one.stuck
-    assert one.sent == one.placed == len(others)
+    assert not one.out.stuck
+    assert one.out.sent == one.out.placed == len(others)
 
     def tried_out() -> bool:
-        one.flush()
-        return len(one.refused.given_up) == len(forbidden) and not one.refused
+        one.out.flush()
+        return len(one.out.refused.given_up) == len(forbidden) and not one.out.refused
 
     net.wait_for(tried_out, "it to be given up")
     assert time.monotonic() - begun > 0.5, "it had its chances"
     assert given_up(one) == [FORBIDDEN] * len(forbidden)
-    assert one.refused.total == len(forbidden)
-    one.send(frames(20, 5), BUILDER)
+    assert one.out.refused.total == len(forbidden)
+    one.out.send(frames(20, 5), BUILDER)
     until_all_are_sent(one)
     assert numbers(wire, 5) == list(range(20, 25))
 
@@ -79,13 +80,13 @@ def test_what_is_let_through_after_all_is_sent_once(lab: net.Lab) -> None:
     wire.us.nft(RULES)
     one = wire.ring()
     fill(one, {3}, 0, 10)
-    net.wait_for(one.flush, "the others to leave")
-    assert len(one.refused) == 1
+    net.wait_for(one.out.flush, "the others to leave")
+    assert len(one.out.refused) == 1
     wire.us.run("nft", "flush", "ruleset")
-    net.wait_for(lambda: one.flush() and one.sent == 10, "the last to leave")
+    net.wait_for(lambda: one.out.flush() and one.out.sent == 10, "the last to leave")
     assert sorted(numbers(wire, 10)) == list(range(10))
-    assert not one.refused
-    assert one.refused.total == 0
+    assert not one.out.refused
+    assert one.out.refused.total == 0
 
 
 @pytest.mark.parametrize("count", [1, 10])
@@ -95,40 +96,40 @@ def test_let_through_while_others_are_tried(
     """The kernel takes all of them then: none is left to be set aside, and the ring goes on where it is."""
     wire = Wire(lab)
     wire.us.nft(RULES)
-    one, push, tried = wire.ring(), Ring._push, []
+    one, push, tried = wire.ring(), TransmitRing._push, []
 
-    def mended(self: Ring, *, trial: bool = False) -> bool:
+    def mended(self: TransmitRing, *, trial: bool = False) -> bool:
         if trial and not tried:
             tried.append(wire.us.run("nft", "flush", "ruleset"))
         return push(self, trial=trial)
 
-    monkeypatch.setattr(Ring, "_push", mended)
+    monkeypatch.setattr(TransmitRing, "_push", mended)
     fill(one, {0}, 0, count)
-    net.wait_for(lambda: one.flush() and tried, "all to leave")
-    one.send(frames(count, 5), BUILDER)
+    net.wait_for(lambda: one.out.flush() and tried, "all to leave")
+    one.out.send(frames(count, 5), BUILDER)
     until_all_are_sent(one)
     assert sorted(numbers(wire, count + 5)) == list(range(count + 5))
-    assert (one.sent, one.placed, len(one.refused)) == (count + 5, count + 5, 0)
+    assert (one.out.sent, one.out.placed, len(one.out.refused)) == (count + 5, count + 5, 0)
 
 
 @pytest.mark.parametrize("how", ["rule", "no carrier"])
 def test_one_that_waits_alone(lab: net.Lab, how: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing is behind it that could be tried: a frame of no meaning decides."""
     monkeypatch.setattr(refused, "_PAUSE", 1_000_000)
-    monkeypatch.setattr(ring, "_PAUSES", (0.002, 0.002))
+    monkeypatch.setattr(transmitring, "_PAUSES", (0.002, 0.002))
     wire = Wire(lab)
     one = wire.ring()
     if how == "rule":
         wire.us.nft(RULES)
         fill(one, {0}, 0, 1)
-        net.wait_for(lambda: one.flush() and one.refused.given_up, "it to be given up")
+        net.wait_for(lambda: one.out.flush() and one.out.refused.given_up, "it to be given up")
         assert given_up(one) == [FORBIDDEN]
         return
     break_it(wire, "ENOBUFS")
     fill(one, set(), 0, 1)
-    net.wait_for(lambda: one.flush() or one.failures > 3 * ring._ALONE, "many attempts")
-    assert one.stuck
-    assert not one.refused
+    net.wait_for(lambda: one.out.flush() or one.out.failures > 3 * transmitring._ALONE, "many attempts")
+    assert one.out.stuck
+    assert not one.out.refused
     mend_it(wire, "ENOBUFS")
     until_all_are_sent(one)
     assert numbers(wire, 1) == [0]
@@ -140,7 +141,7 @@ def test_a_successor_has_what_was_set_aside(lab: net.Lab) -> None:
     positions = np.zeros(2, np.int64)
     one = wire.ring(positions)
     fill(one, {3}, 0, 10)
-    net.wait_for(one.flush, "the others to leave")
+    net.wait_for(one.out.flush, "the others to leave")
     one.close()
     wire.us.run("nft", "flush", "ruleset")
     until_all_are_sent(wire.ring(positions))

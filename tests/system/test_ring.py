@@ -21,7 +21,8 @@ from lzr.targets.blocklist import Blocklist
 from tests.lab import net
 from tests.wire import halves
 from workers.flow.arrivals import Arrivals
-from workers.flow.ring import Ring, SendFailure
+from workers.flow.ring import Ring
+from workers.flow.transmitring import SendFailure
 
 pytestmark = [pytest.mark.root, pytest.mark.usefixtures("kernels")]
 
@@ -105,12 +106,12 @@ def test_everything_leaves_in_order_as_built(lab: net.Lab) -> None:
     wire = Wire(lab)
     ring = wire.ring()
     burst = frames(0, 500, probe=0)
-    ring.send(burst, BUILDER)  # eight times the ring
-    ring.flush()
+    ring.out.send(burst, BUILDER)  # eight times the ring
+    ring.out.flush()
     out = np.zeros((500, MAX_FRAME), np.uint8)
     lengths = BUILDER.build(burst, out)
     assert wire.arrived(500) == [row[:length].tobytes() for row, length in zip(out, lengths, strict=True)]
-    assert (ring.sent, ring.sent_octets, ring.failures) == (500, int(lengths.sum()), 0)
+    assert (ring.out.sent, ring.out.sent_octets, ring.out.failures) == (500, int(lengths.sum()), 0)
 
 
 def test_a_row_is_used_again_while_its_frame_is_still_on_the_way(lab: net.Lab) -> None:
@@ -118,8 +119,8 @@ def test_a_row_is_used_again_while_its_frame_is_still_on_the_way(lab: net.Lab) -
     wire = Wire(lab)
     ring = wire.ring()
     for first in range(0, 192, 32):
-        ring.send(frames(first, 32), BUILDER)
-        ring.flush()
+        ring.out.send(frames(first, 32), BUILDER)
+        ring.out.flush()
     assert [int.from_bytes(frame[38:42], "big") for frame in wire.arrived(192)] == list(range(192))
 
 
@@ -166,7 +167,7 @@ def test_a_successor_reads_on_where_its_predecessor_stopped(lab: net.Lab, waitin
     assert read(first, 40) == list(range(40))
     wire.send(1000, waiting)
     deadline = time.monotonic() + 10
-    while np.count_nonzero(first._rx_status & 1) < waiting:
+    while np.count_nonzero(first._status & 1) < waiting:
         assert time.monotonic() < deadline
     assert read(wire.ring(), waiting) == list(range(1000, 1000 + waiting))
 
@@ -185,12 +186,12 @@ def test_a_successor_of_a_ring_that_was_empty_keeps_the_place(lab: net.Lab) -> N
 def test_a_successor_sends_what_was_filled_and_not_sent(lab: net.Lab) -> None:
     wire = Wire(lab)
     first = wire.ring()
-    first.send(frames(0, 50), BUILDER)
-    first.flush()
-    first.send(frames(50, 10), BUILDER)  # and is killed before `flush`
+    first.out.send(frames(0, 50), BUILDER)
+    first.out.flush()
+    first.out.send(frames(50, 10), BUILDER)  # and is killed before `flush`
     successor = wire.ring()
-    successor.send(frames(60, 20), BUILDER)
-    successor.flush()
+    successor.out.send(frames(60, 20), BUILDER)
+    successor.out.flush()
     assert [int.from_bytes(frame[38:42], "big") for frame in wire.arrived(80)] == list(range(80))
 
 
@@ -199,7 +200,7 @@ def numbers(wire: Wire, count: int) -> list[int]:
 
 
 def until_all_are_sent(ring: Ring) -> None:
-    net.wait_for(ring.flush, "the frames to leave")
+    net.wait_for(ring.out.flush, "the frames to leave")
 
 
 def break_it(wire: Wire, how: str) -> None:
@@ -219,22 +220,22 @@ def test_frames_that_are_refused_wait_in_the_ring(lab: net.Lab, how: str) -> Non
     ring = wire.ring()
     break_it(wire, how)
     begun = time.monotonic()
-    assert ring.send(frames(0, 5), BUILDER) == 5
-    assert not ring.flush()
-    assert not ring.flush()
+    assert ring.out.send(frames(0, 5), BUILDER) == 5
+    assert not ring.out.flush()
+    assert not ring.out.flush()
     assert time.monotonic() - begun < 5
-    assert ring.stuck
-    assert (ring.placed, ring.sent, ring.sent_octets) == (5, 0, 0)
-    assert set(ring.errors) == {how}
-    assert ring.send(frames(5, 100), BUILDER) == 58, "one row stays free"
-    assert ring.send(frames(63, 1), BUILDER) == 0
+    assert ring.out.stuck
+    assert (ring.out.placed, ring.out.sent, ring.out.sent_octets) == (5, 0, 0)
+    assert set(ring.out.errors) == {how}
+    assert ring.out.send(frames(5, 100), BUILDER) == 58, "one row stays free"
+    assert ring.out.send(frames(63, 1), BUILDER) == 0
     mend_it(wire, how)
     until_all_are_sent(ring)
-    assert not ring.stuck
-    ring.send(frames(63, 37), BUILDER)
+    assert not ring.out.stuck
+    ring.out.send(frames(63, 37), BUILDER)
     until_all_are_sent(ring)
     assert numbers(wire, 100) == list(range(100))
-    assert (ring.sent, ring.sent_octets) == (100, ring.placed_octets)
+    assert (ring.out.sent, ring.out.sent_octets) == (100, ring.out.placed_octets)
 
 
 @pytest.mark.parametrize("before", [0, 1, 40])
@@ -242,37 +243,37 @@ def test_frames_that_are_refused_wait_in_the_ring(lab: net.Lab, how: str) -> Non
 def test_a_stuck_ring_goes_to_a_successor(lab: net.Lab, before: int, waiting: int) -> None:
     wire = Wire(lab)
     ring = wire.ring()
-    ring.send(frames(0, before), BUILDER)
-    ring.flush()
+    ring.out.send(frames(0, before), BUILDER)
+    ring.out.flush()
     break_it(wire, "ENOBUFS")
-    assert ring.send(frames(before, waiting), BUILDER) == waiting
-    assert not ring.flush()
-    counted = ring.sent
+    assert ring.out.send(frames(before, waiting), BUILDER) == waiting
+    assert not ring.out.flush()
+    counted = ring.out.sent
     assert counted == before
     successor = wire.ring()
-    assert successor.stuck
+    assert successor.out.stuck
     mend_it(wire, "ENOBUFS")
     until_all_are_sent(successor)
-    successor.send(frames(before + waiting, 10), BUILDER)
+    successor.out.send(frames(before + waiting, 10), BUILDER)
     until_all_are_sent(successor)
     assert numbers(wire, before + waiting + 10) == list(range(before + waiting + 10))
-    assert counted + successor.sent == before + waiting + 10
+    assert counted + successor.out.sent == before + waiting + 10
 
 
 @pytest.mark.parametrize("how", ["ENETDOWN", "ENOBUFS"])
 def test_an_interface_that_never_takes_anything_is_given_up(lab: net.Lab, how: str) -> None:
     wire = Wire(lab)
     ring = wire.ring(max_failures=6)
-    ring.send(frames(0, 5), BUILDER)
-    ring.flush()
+    ring.out.send(frames(0, 5), BUILDER)
+    ring.out.flush()
     break_it(wire, how)
-    ring.send(frames(5, 5), BUILDER)
+    ring.out.send(frames(5, 5), BUILDER)
     with pytest.raises(SendFailure, match=rf"took no frame in 6 attempts \({how}\)"):
-        net.wait_for(ring.flush, "a failure")
-    assert ring.errors == {how: 6}
+        net.wait_for(ring.out.flush, "a failure")
+    assert ring.out.errors == {how: 6}
     mend_it(wire, how)
     patient = wire.ring()
-    patient.send(frames(10, 5), BUILDER)
+    patient.out.send(frames(10, 5), BUILDER)
     until_all_are_sent(patient)
     assert numbers(wire, 15) == list(range(15))
 
@@ -281,9 +282,9 @@ def test_an_interface_that_is_gone_is_not_waited_for(lab: net.Lab) -> None:
     wire = Wire(lab)
     ring = wire.ring()
     wire.us.ip("link", "del", "eth0")
-    ring.send(frames(0, 5), BUILDER)
+    ring.out.send(frames(0, 5), BUILDER)
     with pytest.raises(SendFailure, match="is gone"):
-        ring.flush()
+        ring.out.flush()
 
 
 def test_an_interface_that_was_down_does_not_keep_a_worker_awake(lab: net.Lab) -> None:
@@ -312,12 +313,12 @@ def test_a_queue_behind_the_interface(lab: net.Lab, how: str) -> None:
     lab.on_close(socket_.close)
     ring = Ring(socket_, np.zeros(2, np.int64), (64, 1024), 1000)
     lab.on_close(ring.close)
-    assert ring.send(frames(0, 400), BUILDER) == 400
-    assert not ring.flush()
-    some = ring.sent
+    assert ring.out.send(frames(0, 400), BUILDER) == 400
+    assert not ring.out.flush()
+    some = ring.out.sent
     assert 0 < some < 400
-    net.wait_for(lambda: ring.flush() or ring.sent > some + 20, "some more to leave")
-    assert set(ring.errors) == {how}
+    net.wait_for(lambda: ring.out.flush() or ring.out.sent > some + 20, "some more to leave")
+    assert set(ring.out.errors) == {how}
     wire.us.run("tc", *slow, "1gbit")
     until_all_are_sent(ring)
     assert sorted(numbers(wire, 400)) == list(range(400)), "none lost, none twice"
@@ -350,23 +351,23 @@ def test_who_is_blocked_gets_nothing_that_waits_in_the_ring(lab: net.Lab) -> Non
     wire = Wire(lab)
     positions = np.zeros(2, np.int64)
     ring = wire.ring(positions)
-    ring.send(frames(0, 10), BUILDER)
-    ring.flush()
+    ring.out.send(frames(0, 10), BUILDER)
+    ring.out.flush()
     wire.arrived(10)
     wire.us.ip("link", "set", "eth0", "down")
     other = "10.99.0.9"
     for first, peer in ((10, THEM), (14, other), (18, THEM), (22, other)):
-        ring.send(frames(first, 4, peer=peer), BUILDER)
-    assert not ring.flush()
-    ring.block(Blocklist.parse(other))
-    assert (ring.placed, ring.sent) == (18, 10)
-    ring.send(frames(30, 2, peer="10.99.0.8"), BUILDER)
-    assert not ring.flush()
+        ring.out.send(frames(first, 4, peer=peer), BUILDER)
+    assert not ring.out.flush()
+    ring.out.block(Blocklist.parse(other))
+    assert (ring.out.placed, ring.out.sent) == (18, 10)
+    ring.out.send(frames(30, 2, peer="10.99.0.8"), BUILDER)
+    assert not ring.out.flush()
     successor = Ring(wire.socket, positions, SIZE, policy=Blocklist.parse(f"{other}\n10.99.0.8"))
     lab.on_close(successor.close)
     wire.us.ip("link", "set", "eth0", "up")
     until = time.monotonic() + 10
-    while not successor.flush():
+    while not successor.out.flush():
         assert time.monotonic() < until
         time.sleep(0.02)
     numbers = [int.from_bytes(frame[38:42], "big") for frame in wire.arrived(8)]

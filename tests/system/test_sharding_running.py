@@ -196,8 +196,8 @@ def test_what_we_send_does_not_come_back(lab: net.Lab) -> None:
     burst["own_hi"], burst["own_lo"] = halves(THEM4)
     burst["peer_hi"], burst["peer_lo"] = halves(US4)
     burst["peer_port"], burst["flags"], burst["probe"] = 45000, ACK, NO_PROBE
-    rings[0].send(burst, Builder(LINK, ()))
-    rings[0].flush()
+    rings[0].out.send(burst, Builder(LINK, ()))
+    rings[0].out.flush()
     last = plain_frames(False, 8, RST, 0)
     wire.send(last)
     collect(rings, lambda rows: sum(map(len, rows)) >= len(last))

@@ -94,12 +94,12 @@ class Engine:
         self.rings[shard] = ring
         smallest = min(each.rx_frames for each in self.rings.values())
         self._window = Window(smallest, len(self.rings), self._wait)
-        self.transmit.add(ring, self._now)
+        self.transmit.add(ring.out, self._now)
 
     def remove(self, shard: int) -> Ring:
         """Give up a shard that another worker is to have; returns its ring."""
         ring = self.rings.pop(shard)
-        self.transmit.remove(ring, self._now)
+        self.transmit.remove(ring.out, self._now)
         return ring
 
     @property
@@ -186,7 +186,7 @@ class Engine:
     @property
     def next_due(self) -> int | None:
         """When `turn` has something to do next, if nothing comes (monotonic ns)."""
-        dues = [ring.refused.next_due for ring in self.rings.values() if ring.refused]
+        dues = [ring.out.refused.next_due for ring in self.rings.values() if ring.out.refused]
         return min((due for due in (self.table.next_due, *dues) if due is not None), default=None)
 
     @property
@@ -256,11 +256,12 @@ class Engine:
     def _see_to_refused(self, now: int) -> None:
         """Try frames again that the kernel refused while it took others; end the flows of those given up."""
         for ring in self.rings.values():
-            if ring.refused and ring.refused.is_due(now) and not ring.flush():
-                self.transmit.note_stuck(ring, now)
-            if ring.refused.given_up:
-                self.table.refuse(segments_of(ring.refused.given_up))
-                ring.refused.given_up.clear()
+            out, refused = ring.out, ring.out.refused
+            if refused and refused.is_due(now) and not out.flush():
+                self.transmit.note_stuck(out, now)
+            if refused.given_up:
+                self.table.refuse(segments_of(refused.given_up))
+                refused.given_up.clear()
 
     def begin(self, now: int, wall: int) -> int:
         """Begin new targets, ask new pairs of a sweep, and nothing else; how many, those pairs left out after

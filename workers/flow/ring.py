@@ -1,80 +1,32 @@
 """A raw packet socket's receive and transmit rings as matrices.
 
 TPACKET_V2 (Linux packet_mmap): a ring is `frames` rows of 2,048 bytes, each with a status word; a run of
-ready frames is a slice, a header field is a strided view. Frames we send carry a virtio_net_hdr whose
-header length is the whole frame: the kernel then copies it, instead of lending our pages to the receiver,
-so a row may be reused at once even where the peer is on this machine.
+ready frames is a slice, a header field is a strided view.
 
 The socket outlives its process (the coordinator holds it), so a successor finds the rings as they were:
 it looks for the first frame to read, and for frames its predecessor had filled but not sent.
-
-Nothing here waits for an interface: a frame that the kernel does not take stays in the ring with the status
-SEND_REQUEST, the ring is `stuck`, and `flush` tries again when its pause is over.
-A frame that is refused while those behind it are taken does not hold them up (`workers.flow.refused`).
 """
 
 from __future__ import annotations
 
-import ctypes
-import errno
 import mmap
-import os
 import socket
 import struct
-import time
-from collections import Counter
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from lzr.kernels import NATIVE, in_c
-from lzr.layout import (
-    FRAME_SIZE,
-    SOL_PACKET,
-    STATUS_SEND_REQUEST,
-    STATUS_USER,
-    STATUS_WRONG_FORMAT,
-    TX_DATA,
-    VNET_HEADER,
-)
-from lzr.packet.segments import Builder
+from lzr.layout import FRAME_SIZE, SOL_PACKET, STATUS_USER
 from lzr.targets.blocklist import Blocklist
 from workers.flow.arrivals import Arrivals
-from workers.flow.refused import Refused, allowed, header_of
+from workers.flow.transmitring import TransmitRing
 
 PACKET_STATISTICS = 6
-ETH_P_ALL = 3
-_LIBC = ctypes.CDLL(None, use_errno=True)
-_LIBC.sendto.restype = ctypes.c_ssize_t
-_NOTHING = ctypes.c_size_t(0)
-
-_MOMENTS = (0.0002, 0.001, 0.005)
-"""Seconds slept between the first attempts to send. A judgement: a driver's queue of 1,000 frames of 1,500
-bytes drains in 1.2 ms at 10 Gb/s and in 12 ms at 1 Gb/s. The worker does nothing else meanwhile, so it is 6
-ms in all."""
-_PAUSES = (0.02, 0.05)
-"""Seconds until the next attempt after that, the first time and later; the worker does other things
-meanwhile. A judgement: what is lost when a link comes up again is at most the longer one."""
-_TRANSIENT = (errno.ENOBUFS, errno.EAGAIN, errno.ENETDOWN, errno.EINTR)
-_SORTED = 64
-"""Refused frames that are set aside, or tried again, in one attempt. A judgement: each takes up to three
-system calls, so that the worker is away for about a millisecond."""
-_ALONE = 25
-"""Failed attempts (over a second, with `_PAUSES`) after which a frame that waits alone on a link without
-Ethernet headers may be set aside: nothing else can be offered to the kernel there to compare."""
-_NEUTRAL = b"\x88\xb5"
-"""EtherType for local experiments (IEEE 802): of a frame that nobody acts on."""
-_FULL = "ring full"
-"""Counted like an errno: all frames are with the driver, so there is nothing to ask the kernel for."""
-
-
-class SendFailure(Exception):
-    """The interface has taken nothing for longer than the user allows."""
 
 
 class Ring:
-    """Both rings of one socket that already has them (`coordinator/network/raw_sockets.py` makes them)."""
+    """Both rings of one socket that already has them (`coordinator/network/raw_sockets.py` makes them): what
+    comes in is read here, what goes out is `out`'s."""
 
     def __init__(
         self,
@@ -87,72 +39,41 @@ class Ring:
     ) -> None:
         """positions: (2,) int64 in memory that outlives the process: the next frame to read, to fill.
 
-        frames: how many the receive and the transmit ring have. max_failures: raise SendFailure after so many
-        attempts in a row in which no frame was taken; 0: never. link: index of the link to send by, 0 where
-        the socket is bound to one. policy: whom frames may be sent to that a predecessor has left.
+        frames: how many the receive and the transmit ring have. max_failures, link, policy: of `out`.
         """
         self._socket = sock
         self._positions = positions
-        self.rx_frames, self._tx_frames = frames
+        self.rx_frames = frames[0]
         self._map = mmap.mmap(sock.fileno(), sum(frames) * FRAME_SIZE)
         every = np.frombuffer(self._map, np.uint8).reshape(sum(frames), FRAME_SIZE)
-        self._rx, self._tx = every[: self.rx_frames], every[self.rx_frames :]
-        self._flat, self._tx_flat = self._rx.reshape(-1), self._tx.reshape(-1)
-        self._rx_status = self._rx.view(np.uint32)[:, 0]
-        self._tx_status = self._tx.view(np.uint32)[:, 0]
-        self._tx_length = self._tx.view(np.uint32)[:, 1]
-        self._tx_copy = self._tx.view(np.uint16)[:, (TX_DATA + 2) // 2]
-        self._tx[:, TX_DATA : TX_DATA + VNET_HEADER] = 0
-        self._filled = 0  # frames that may not have been taken yet: the last before positions[1]
-        self._max_failures = max_failures
+        self._rows = every[: self.rx_frames]
+        self._flat = self._rows.reshape(-1)
+        self._status = self._rows.view(np.uint32)[:, 0]
         self.received = self.received_octets = self.kernel_drops = 0
-        self.placed = self.placed_octets = 0  # in the transmit ring
-        self.stuck = False
-        """Frames wait that the kernel did not take."""
-        self.retry_at = 0  # monotonic ns, while stuck
-        self._missed = 0  # attempts in a row that moved nothing
-        self.link = link
-        """Where frames leave, by index; 0: the socket is bound to one."""
-        self.refused = Refused()
-        self._error = ""  # of the last attempt
-        self._sorting = False  # the last trial set a frame aside: the next is made at once
-        self.errors: Counter[str] = Counter()
-        """Failed attempts, by the name of the errno."""
-        self._find_place(policy)
+        self._find_place()
+        self.out = TransmitRing(sock, every[self.rx_frames :], positions[1:], max_failures, link, policy)
 
     def fileno(self) -> int:
         return self._socket.fileno()
 
-    def _find_place(self, policy: Blocklist | None) -> None:
-        """Find where a predecessor stopped, if there was one: the first frame to read, those not yet sent."""
-        ready = np.flatnonzero(self._rx_status & STATUS_USER)
+    def _find_place(self) -> None:
+        """Find the first frame to read, where a predecessor stopped, if there was one."""
+        ready = np.flatnonzero(self._status & STATUS_USER)
         if len(ready):
-            before = self._rx_status[(ready - 1) % self.rx_frames] & STATUS_USER == 0
+            before = self._status[(ready - 1) % self.rx_frames] & STATUS_USER == 0
             starts = ready[before]
             self._positions[0] = starts[0] if len(starts) else self._oldest()
-        waiting = np.flatnonzero(self._tx_status & STATUS_SEND_REQUEST)
-        if len(waiting):
-            # There is a first one: `send` leaves a row free.
-            first = self._tx_status[(waiting - 1) % self._tx_frames] & STATUS_SEND_REQUEST == 0
-            self._positions[1] = (int(waiting[first][0]) + len(waiting)) % self._tx_frames
-            self._filled = len(waiting)
-            self.placed, self.placed_octets = len(waiting), self._waiting_octets()
-            if policy is not None:
-                self.block(policy)
-            self.flush()
 
     def _oldest(self) -> int:
-        head = self._rx[:, :24].view(np.uint32)
+        head = self._rows[:, :24].view(np.uint32)
         return int(np.argmin(head[:, 4].astype(np.uint64) * np.uint64(10**9) + head[:, 5]))
-
-    # --- receive ---------------------------------------------------------------------------------------
 
     def take(self, limit: int, arrivals: Arrivals) -> int:
         """Move at most `limit` frames into `arrivals`, and give them back to the kernel; how many."""
         at = int(self._positions[0])
         count, octets = arrivals.take(self._flat, at, limit)
         if count:
-            self._rx_status[at : at + count] = 0
+            self._status[at : at + count] = 0
             self._positions[0] = (at + count) % self.rx_frames
             self.received += count
             self.received_octets += octets
@@ -160,7 +81,7 @@ class Ring:
 
     def fill(self) -> int:
         """Frames waiting to be read (looks at every 64th status word, so it is an estimate)."""
-        return int(np.count_nonzero(self._rx_status[::64] & STATUS_USER)) * 64
+        return int(np.count_nonzero(self._status[::64] & STATUS_USER)) * 64
 
     def read_drops(self) -> int:
         """Frames the kernel dropped because the ring was full, since the start."""
@@ -170,304 +91,10 @@ class Ring:
         self.kernel_drops += struct.unpack("II", raw)[1]
         return self.kernel_drops
 
-    # --- transmit --------------------------------------------------------------------------------------
-
-    def send(self, burst: NDArray[Any], builder: Builder) -> int:
-        """Put FRAME rows (alike in probe and in having SYN) into the ring; `flush` has them sent.
-
-        Returns how many there was room for: fewer only if the ring is stuck.
-        """
-        start = 0
-        while start < len(burst):
-            at = int(self._positions[1])
-            # One row stays free, so that a successor can tell where those that wait begin.
-            rows = burst[start : start + self._tx_frames - 1 - self._filled]
-            done, octets = self._fill(at, rows, builder) if len(rows) else (0, 0)
-            if not done:
-                if not self.flush() or not self._await_row(at):
-                    return start
-                continue
-            self._positions[1] = (at + done) % self._tx_frames  # before the send: see _find_place
-            self._filled += done
-            self.placed += done
-            self.placed_octets += octets
-            start += done
-        return start
-
-    def _await_row(self, at: int) -> bool:
-        """Wait a few milliseconds for the driver to give a row back; whether it has."""
-        for moment in (0.0, *_MOMENTS):
-            time.sleep(moment)
-            if self._tx_status[at] == 0:
-                return True
-        self.errors[_FULL] += 1
-        self._miss(_FULL)
-        self._hold()
-        return False
-
-    def _native_fill(self, at: int, rows: NDArray[Any], builder: Builder) -> tuple[int, int]:
-        done, octets = NATIVE.fill_ring(self._tx_flat, at, rows, *builder.native)
-        return done, octets
-
-    @in_c(_native_fill)
-    def _fill(self, at: int, rows: NDArray[Any], builder: Builder) -> tuple[int, int]:
-        """As many frames as there is room for up to the end of the ring: how many, and their bytes."""
-        room = min(len(rows), self._tx_frames - at)
-        busy = self._tx_status[at : at + room] != 0
-        if busy.any():
-            room = int(busy.argmax())
-        if not room:
-            return 0, 0
-        frames = self._tx[at : at + room, TX_DATA + VNET_HEADER :]
-        lengths = builder.build(rows[:room], frames)
-        self._tx_length[at : at + room] = lengths + np.uint32(VNET_HEADER)
-        self._tx_copy[at : at + room] = lengths
-        self._tx_status[at : at + room] = STATUS_SEND_REQUEST
-        return room, int(lengths.sum())
-
-    def _native_unsent(self) -> tuple[int, int]:
-        first = (int(self._positions[1]) - self._filled) % self._tx_frames
-        waiting, refused = NATIVE.unsent(self._tx_flat, first, self._filled)
-        return waiting, refused
-
-    @in_c(_native_unsent)
-    def _unsent(self) -> tuple[int, int]:
-        """Of the frames that wait to be sent: how many the driver has not taken, how many are malformed."""
-        first = (int(self._positions[1]) - self._filled) % self._tx_frames
-        status = self._tx_status[(first + np.arange(self._filled)) % self._tx_frames]
-        return int(np.count_nonzero(status & STATUS_SEND_REQUEST)), int(
-            np.count_nonzero(status == STATUS_WRONG_FORMAT)
-        )
-
-    @property
-    def sent(self) -> int:
-        """Frames that the kernel has taken."""
-        return self.placed - self._unsent()[0]
-
-    @property
-    def sent_octets(self) -> int:
-        return self.placed_octets - self._waiting_octets()
-
-    def _waiting_octets(self) -> int:
-        if not self._filled:
-            return 0
-        first = int(self._positions[1]) - self._filled
-        rows = (first + np.arange(self._filled)) % self._tx_frames
-        rows = rows[self._tx_status[rows] & STATUS_SEND_REQUEST != 0]
-        return int((self._tx_length[rows] - np.uint32(VNET_HEADER)).sum(dtype=np.int64))
-
-    def block(self, policy: Blocklist) -> None:
-        """Take the frames out of the ring that wait to be sent to anybody whom this policy does not allow."""
-        self.refused.block(policy)
-        if not self._filled:
-            return
-        rows = (int(self._positions[1]) - self._filled + np.arange(self._filled)) % self._tx_frames
-        rows = rows[self._tx_status[rows] & STATUS_SEND_REQUEST != 0]
-        frames = [self._octets(at) for at in rows.tolist()]
-        stay = allowed(frames, policy)
-        if all(stay):
-            return
-        self._tx_status[rows] = 0
-        self._positions[1] = rows[0]
-        self._filled -= len(rows)
-        self.placed -= len(rows)
-        self.placed_octets -= sum(map(len, frames))
-        for frame, stays in zip(frames, stay, strict=True):
-            if stays:
-                self._put_back(frame)
-        self.stuck &= self._filled > 0
-
-    @property
-    def failures(self) -> int:
-        """Attempts that the kernel refused."""
-        return self.errors.total()
-
-    def flush(self) -> bool:
-        """Have the kernel send every frame that waits; whether it has taken them all.
-
-        Takes a few milliseconds at most. A stuck ring is tried again only when its pause is over. Raises
-        SendFailure.
-        """
-        if self.stuck and time.monotonic_ns() < self.retry_at:
-            return False
-        if self.refused:
-            self._bring_back(time.monotonic_ns())
-        for moment in _MOMENTS:
-            if not self._filled or self._push() or self._sort_out():
-                break
-            if self._missed > len(_MOMENTS):
-                self._hold()  # it lasts: no more than one attempt at a time
-                return False
-            time.sleep(moment)
-        else:
-            if not (self._push() or self._sort_out()):
-                self._hold()
-                return False
-        self.stuck = False
-        self.refused.sent()
-        return True
-
-    # --- frames that are refused while others are taken ------------------------------------------------
-
-    def _sort_out(self) -> bool:
-        """Set frames aside that are refused while others are taken; whether none is left that waits."""
-        if self._error != "ENOBUFS" or not (self._sorting or self._missed >= len(_MOMENTS)):
-            return False
-        self._sorting = False
-        for _ in range(_SORTED):
-            if not (self._others_pass() or self._neutral_passes()):
-                return False
-            if not self._filled:
-                return True  # the kernel has taken it meanwhile, and all the others
-            self._set_aside(int(self._positions[1] - 1) % self._tx_frames)
-            if not self._filled or self._push():
-                return True
-            if self._error != "ENOBUFS":
-                return False
-        return False
-
-    def _others_pass(self) -> bool:
-        """Offer the last frame first; whether it was taken. The one that was refused is the last then."""
-        if self._filled <= max(1, self.refused.returned):
-            return False  # all that wait have been refused before
-        return self._try_first(int(self._positions[1] - 1) % self._tx_frames)
-
-    def _neutral_passes(self) -> bool:
-        """Offer a frame that nobody acts on first; whether it was taken. The refused one is the last then.
-
-        It is as long as the refused one, from our own MAC address to it. Where the link has no such
-        addresses, a frame counts as refused when it has waited alone for a second.
-        """
-        at = int(self._positions[1])
-        first = (at - self._filled) % self._tx_frames
-        refused = self._octets(first)
-        if not header_of(refused):
-            return self._filled == 1 and self._missed >= _ALONE
-        if self._filled + 1 >= self._tx_frames or self._tx_status[at] != 0:
-            return False
-        own = refused[6:12]
-        self._place((own + own + _NEUTRAL).ljust(max(60, len(refused)), b"\0"), at)
-        if self._try_first(at):
-            return True
-        self._tx_status[at] = 0
-        self._positions[1] = at
-        self._filled -= 1
-        return False
-
-    def _octets(self, at: int) -> bytes:
-        """The bytes of the frame in a row, from its link-layer header on."""
-        begin = TX_DATA + VNET_HEADER
-        return self._tx[at, begin : begin + int(self._tx_length[at]) - VNET_HEADER].tobytes()
-
-    def _try_first(self, last: int) -> bool:
-        """Exchange the first frame that waits with the last, and send; whether that one is taken. If not,
-        they are exchanged back."""
-        first = int(self._positions[1] - self._filled) % self._tx_frames
-        before = self._filled
-        self._exchange(first, last)
-        try:
-            self._push(trial=True)
-        finally:
-            if self._filled == before:  # it is not about this frame: all wait as they were
-                self._exchange(first, last)
-        return self._filled < before
-
-    def _exchange(self, one: int, other: int) -> None:
-        """Exchange the frames of two rows that both wait."""
-        rows = self._tx[[one, other], 4:]
-        self._tx[[other, one], 4:] = rows
-
-    def _set_aside(self, at: int) -> None:
-        """Take the last frame, which waits, out of the ring, to be tried again later."""
-        frame = self._octets(at)
-        self.refused.set_aside(frame, time.monotonic_ns())
-        self._tx_status[at] = 0
-        self._positions[1] = at
-        self._filled -= 1
-        self._missed = 0
-        self._sorting = True
-        self.placed -= 1
-        self.placed_octets -= len(frame)
-
-    def _bring_back(self, now: int) -> None:
-        """Put the refused frames whose pause is over into the ring again."""
-        room = min(self._tx_frames - 1 - self._filled, _SORTED)
-        for frame in self.refused.due(now, max(0, room)):
-            self._put_back(frame)
-
-    def _put_back(self, frame: bytes) -> None:
-        at = int(self._positions[1])
-        if self._tx_status[at] != 0:
-            self.refused.postpone(frame, time.monotonic_ns())
-            return
-        self._place(frame, at)
-        self.placed += 1
-        self.placed_octets += len(frame)
-
-    def _place(self, frame: bytes, at: int) -> None:
-        """Put a whole frame into the next row, which is free."""
-        begin = TX_DATA + VNET_HEADER
-        self._tx[at, begin : begin + len(frame)] = np.frombuffer(frame, np.uint8)
-        self._tx_length[at] = len(frame) + VNET_HEADER
-        self._tx_copy[at] = len(frame)
-        self._tx_status[at] = STATUS_SEND_REQUEST
-        self._positions[1] = (at + 1) % self._tx_frames
-        self._filled += 1
-
-    def _push(self, *, trial: bool = False) -> bool:
-        """Attempt to send once; whether no frame is left that waits. trial: do not count it as a failure
-        where none is taken."""
-        error = ""
-        try:
-            if self.link:
-                self._send_by(self.link)
-            else:
-                self._socket.send(b"", socket.MSG_DONTWAIT)
-        except OSError as failure:
-            if failure.errno in (errno.ENXIO, errno.ENODEV):
-                raise SendFailure("the interface is gone") from failure
-            if failure.errno not in _TRANSIENT:
-                raise
-            error = errno.errorcode[failure.errno]
-        self._error = error
-        waiting, refused = self._unsent()
-        if refused:
-            raise RuntimeError(f"the kernel refused {refused} of our frames as malformed")
-        if waiting < self._filled:
-            self._missed = 0
-        if trial and waiting == self._filled:
-            return False
-        if error:
-            self.errors[error] += 1
-        if waiting == self._filled:
-            self._miss(error or "no error")
-        self._filled = waiting  # what is in flight, the driver gives back by itself
-        return not waiting
-
-    def _send_by(self, link: int) -> None:
-        """Attempt to send by a link, given by index: Python's own sendto wants a name, and looks it up."""
-        address = struct.pack("=HHiHBB8s", socket.AF_PACKET, socket.htons(ETH_P_ALL), link, 0, 0, 0, b"")
-        flags = int(socket.MSG_DONTWAIT)
-        if _LIBC.sendto(self._socket.fileno(), None, _NOTHING, flags, address, len(address)) < 0:
-            code = ctypes.get_errno()
-            raise OSError(code, os.strerror(code))
-
-    def _miss(self, error: str) -> None:
-        self._missed += 1
-        if self._max_failures and self._missed >= self._max_failures:
-            raise SendFailure(f"the interface took no frame in {self._missed} attempts ({error})")
-
-    def _hold(self) -> None:
-        self.stuck = True
-        lasting = self._missed > len(_MOMENTS) + 1
-        pause = _PAUSES[lasting] if self._missed else 0  # it moves, slowly
-        self.retry_at = time.monotonic_ns() + round(pause * 1e9)
-
     def close(self) -> None:
         """Unmap the rings. The socket stays open, and what was set aside waits in the ring for a
         successor."""
-        for frame in self.refused.all()[: self._tx_frames - 1 - self._filled]:
-            self._put_back(frame)
-        for name in ("_rx", "_tx", "_flat", "_tx_flat", "_rx_status", "_tx_status", "_tx_length", "_tx_copy"):
+        self.out.close()
+        for name in ("_rows", "_flat", "_status"):
             setattr(self, name, None)
         self._map.close()

@@ -19,8 +19,8 @@ from lzr.packet.ways import Ways
 from lzr.rows import pick
 from lzr.targets.blocklist import Blocklist
 from workers.flow.exit import Exit
-from workers.flow.ring import Ring, SendFailure
 from workers.flow.routed import Routed
+from workers.flow.transmitring import SendFailure, TransmitRing
 
 _LONG = 50_000_000
 """ns for which nothing could be sent, from which on timers are postponed by as much. A judgement: a twentieth
@@ -51,9 +51,9 @@ class Transmit:
         self._postpone_timers = postpone
         self._budget = budget
         self._shards = shards
-        self._rings: list[Ring] = []
+        self._rings: list[TransmitRing] = []
         self._waiting: deque[NDArray[Any]] = deque()  # FRAME rows that budget or a stuck ring holds back
-        self._stuck: list[Ring] = []  # rings with frames that the kernel has not taken
+        self._stuck: list[TransmitRing] = []  # rings with frames that the kernel has not taken
         self._stuck_since = 0
         self.policy: Blocklist | None = None
         """Whom frames may be sent to, where somebody was blocked since the scan began."""
@@ -98,7 +98,7 @@ class Transmit:
         for ring in self._rings:
             ring.link = self._exit.link
 
-    def add(self, ring: Ring, now: int) -> None:
+    def add(self, ring: TransmitRing, now: int) -> None:
         """Take over one more ring; frames leave by it from now on."""
         self._rings.append(ring)
         if self.policy is not None:
@@ -107,7 +107,7 @@ class Transmit:
             self.note_stuck(ring, now)
         self._share(now)
 
-    def remove(self, ring: Ring, now: int) -> None:
+    def remove(self, ring: TransmitRing, now: int) -> None:
         """Give a ring up, with the frames in it: another worker will have it."""
         self._rings.remove(ring)
         if ring in self._stuck:
@@ -160,7 +160,7 @@ class Transmit:
                 time.sleep(0.005)
                 self.send((), time.monotonic_ns(), all_of_it=True)
 
-    def _put(self, out: Ring, now: int, all_of_it: bool) -> None:
+    def _put(self, out: TransmitRing, now: int, all_of_it: bool) -> None:
         budget = self._budget
         while self._waiting:
             burst = self._waiting.popleft()
@@ -183,7 +183,7 @@ class Transmit:
         if not out.flush():
             self.note_stuck(out, now)
 
-    def note_stuck(self, ring: Ring, now: int) -> None:
+    def note_stuck(self, ring: TransmitRing, now: int) -> None:
         """The kernel has not taken the frames of this ring: try again later, and hold back others."""
         if not self._stuck:
             self._stuck_since = now

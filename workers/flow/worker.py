@@ -15,6 +15,7 @@ import socket
 import time
 from collections import Counter, deque
 from collections.abc import Iterator
+from operator import attrgetter
 from typing import Any
 
 import numpy as np
@@ -34,8 +35,9 @@ from lzr.packet.segments import Builder, Link
 from lzr.targets.blocklist import Blocklist, Prefixes
 from workers.flow.engine import SMALL, Engine
 from workers.flow.outbox import Outbox
-from workers.flow.ring import Ring, SendFailure
+from workers.flow.ring import Ring
 from workers.flow.routed import Routed
+from workers.flow.transmitring import SendFailure
 from workers.flow.unreachable import Unreachable
 from workers.ipc import channels
 
@@ -59,7 +61,7 @@ most."""
 _MAX_OUTBOX = 1 << 23  # bytes of results that are not written yet, from which on no new target is taken
 _FULL_OUTBOX = 1 << 19  # the same where the oldest of them waits for longer than _LATE: a shard can change
 _LATE = 200_000_000  # hands only when its results are written, so a slow collector gets no longer queue (ns)
-_RING_COUNTS = ("received", "received_octets", "sent", "sent_octets", "kernel_drops")
+_RING_COUNTS = ("received", "received_octets", "kernel_drops", "out.sent", "out.sent_octets")
 
 
 class FlowWorker:
@@ -280,8 +282,8 @@ class FlowWorker:
         ring = engine.remove(shard)
         self._poller.unregister(ring.fileno())
         for name in self._gone:
-            self._gone[name] += getattr(ring, name)
-        self._gone_errors += ring.errors
+            self._gone[name] += attrgetter(name)(ring)
+        self._gone_errors += ring.out.errors
         ring.close()
         held, octets = state.plain_held()
         targets = engine.backlog.withdraw(shard)
@@ -324,7 +326,7 @@ class FlowWorker:
         usage = resource.getrusage(resource.RUSAGE_SELF)
         cooling, until = table.timers.cooling()
         routed = self._engine.transmit.routed
-        errors = sum((ring.errors for ring in rings), self._gone_errors) + routed.errors
+        errors = sum((ring.out.errors for ring in rings), self._gone_errors) + routed.errors
         stats = messages.FlowStats(
             last=last,
             looked_ns=engine.looked,
@@ -336,9 +338,11 @@ class FlowWorker:
             cooling=cooling,
             cooling_ns=max(0, until - time.monotonic_ns()),
             rx=sum(ring.received for ring in rings) + self._gone["received"],
-            tx=sum(ring.sent for ring in rings) + self._gone["sent"] + routed.sent,
+            tx=sum(ring.out.sent for ring in rings) + self._gone["out.sent"] + routed.sent,
             rx_bytes=sum(ring.received_octets for ring in rings) + self._gone["received_octets"],
-            tx_bytes=sum(ring.sent_octets for ring in rings) + self._gone["sent_octets"] + routed.sent_octets,
+            tx_bytes=sum(ring.out.sent_octets for ring in rings)
+            + self._gone["out.sent_octets"]
+            + routed.sent_octets,
             retransmits=table.retransmits,
             drops=sum(ring.read_drops() for ring in rings) + self._gone["kernel_drops"],
             ring_used=max((ring.fill() for ring in rings), default=0),

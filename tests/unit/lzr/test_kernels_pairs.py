@@ -109,19 +109,19 @@ def rows_of_a_ring(seed: int) -> None:
         positions = np.zeros(2, np.int64)
         with Memory() as memory:
             ring = Ring(memory, positions, (RING, RING))  # type: ignore[arg-type]
-            ring._tx_status[busy] = STATUS_SEND_REQUEST
-            filled = ring._fill(at, frames, builder)
-            ring._tx_status[busy] = STATUS_WRONG_FORMAT
-            ring._filled, positions[1] = RING - 1, at
-            unsent = ring._unsent()
+            ring.out._status[busy] = STATUS_SEND_REQUEST
+            filled = ring.out._fill(at, frames, builder)
+            ring.out._status[busy] = STATUS_WRONG_FORMAT
+            ring.out._filled, positions[1] = RING - 1, at
+            unsent = ring.out._unsent()
             for row, (start, stop) in enumerate(itertools.pairwise(starts)):
                 size = int(stop - start)
-                ring._rx[row, :24].view(np.uint32)[:] = STATUS_USER, size, size, 0, row, row
-                ring._rx[row, :24].view(np.uint16)[6:8] = 66, 66
-                ring._rx[row, 66 : 66 + size] = packets[start:stop]
+                ring._rows[row, :24].view(np.uint32)[:] = STATUS_USER, size, size, 0, row, row
+                ring._rows[row, :24].view(np.uint16)[6:8] = 66, 66
+                ring._rows[row, 66 : 66 + size] = packets[start:stop]
             arrivals = Arrivals(RING)
             taken = arrivals.take(ring._flat, 0, RING)
-            told = [part.tobytes() for part in (ring._tx, arrivals.segments, arrivals.faults)]
+            told = [part.tobytes() for part in (ring.out._rows, arrivals.segments, arrivals.faults)]
             told.append(arrivals.payloads[: arrivals._used].tobytes())
             del ring
         return filled, unsent, taken, told
@@ -254,8 +254,8 @@ COMPARED: dict[str, Callable[[int], None]] = {
     "Permutation.take": sweeps,
     "Cookies.expected": sweeps,
     "Arrivals.take": rows_of_a_ring,
-    "Ring._fill": rows_of_a_ring,
-    "Ring._unsent": rows_of_a_ring,
+    "TransmitRing._fill": rows_of_a_ring,
+    "TransmitRing._unsent": rows_of_a_ring,
     "identity": web_replies,
     "batch": web_batches,
     "tally": tallies,

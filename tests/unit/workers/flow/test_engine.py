@@ -21,14 +21,26 @@ from workers.flow.outbox import Outbox
 from workers.flow.refused import Refused
 
 
+class Unused:
+    """A transmit ring into which nothing is put."""
+
+    stuck = False
+
+    def __init__(self) -> None:
+        self.refused = Refused()
+
+    def block(self, policy: Blocklist) -> None:
+        """There is nothing to hold back."""
+
+
 class Queue:
     """A ring that holds frames, of which only the number is looked at: they belong to no flow."""
 
-    rx_frames, stuck = 4096, False
+    rx_frames = 4096
 
     def __init__(self, waiting: int) -> None:
         self.waiting = waiting
-        self.refused = Refused()
+        self.out = Unused()
 
     def take(self, limit: int, arrivals: Arrivals) -> int:
         count = min(limit, self.waiting, 2 * TAKE - len(arrivals.segments))
@@ -53,11 +65,11 @@ def test_a_flood_at_some_rings_starves_no_other() -> None:
 class Recorded:
     """A ring that holds these segments, in order."""
 
-    rx_frames, stuck = 65536, False
+    rx_frames = 65536
 
     def __init__(self, segments: NDArray[Any]) -> None:
         self.segments = segments
-        self.refused = Refused()
+        self.out = Unused()
 
     def take(self, limit: int, arrivals: Arrivals) -> int:
         count = min(limit, len(self.segments), 2 * TAKE - len(arrivals.segments))
@@ -140,7 +152,6 @@ def test_who_is_blocked_is_not_begun_and_what_is_open_ends() -> None:
     assert table.in_flight == 2
     engine.backlog.put(targets[4:])
     ring: Any = Queue(0)
-    ring.block = lambda policy: None
     engine.add(0, ring)
     assert engine.begin(0, 0) == 2
     begun = table.take_outcomes()[0]

@@ -15,8 +15,8 @@ from lzr.packet.segments import Builder, Link
 from lzr.rows import FRAME
 from lzr.targets.blocklist import Blocklist, Prefixes
 from workers.flow import transmit
-from workers.flow.ring import SendFailure
 from workers.flow.transmit import Transmit
+from workers.flow.transmitring import SendFailure
 
 SECOND = 10**9
 

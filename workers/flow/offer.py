@@ -1,0 +1,28 @@
+"""Asks the kernel to send what stands in a transmit ring."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import socket
+import struct
+
+_ETH_P_ALL = 3
+_LIBC = ctypes.CDLL(None, use_errno=True)
+_LIBC.sendto.restype = ctypes.c_ssize_t
+_NOTHING = ctypes.c_size_t(0)
+
+
+def offer(sock: socket.socket, link: int) -> None:
+    """Have the kernel send the frames of a socket's ring, without waiting. Raises OSError.
+
+    link: index of the link to send by; 0 where the socket is bound to one.
+    """
+    if not link:
+        sock.send(b"", socket.MSG_DONTWAIT)
+        return
+    # Python's own sendto wants a name, and looks it up.
+    address = struct.pack("=HHiHBB8s", socket.AF_PACKET, socket.htons(_ETH_P_ALL), link, 0, 0, 0, b"")
+    if _LIBC.sendto(sock.fileno(), None, _NOTHING, int(socket.MSG_DONTWAIT), address, len(address)) < 0:
+        code = ctypes.get_errno()
+        raise OSError(code, os.strerror(code))
