@@ -177,8 +177,19 @@ _SERVERS = np.array([0.8, 0.6, 0.15, 0.2, 0.4, 0.25, 0.2, 0.3, 0.15])
 """How much of the servers of a pool are of each model: mostly plain web servers."""
 
 
-def made(bits: int = 22, density: float = 0.079, at_random: float = 0.15, seed: int = 1) -> Internet:
-    """2^bits addresses, of which about `density` belong to hosts."""
+def made(
+    bits: int = 22,
+    density: float = 0.079,
+    at_random: float = 0.15,
+    seed: int = 1,
+    *,
+    spread: float = 1.3,
+    empty: float = 0.4,
+) -> Internet:
+    """2^bits addresses, of which about `density` belong to hosts.
+
+    spread: of how dense pools are (sigma of a lognormal); empty: the share of pools with nobody.
+    """  # fmt: skip
     rng = np.random.default_rng(seed)
     size = 1 << bits
     kinds = _models()
@@ -211,7 +222,7 @@ def made(bits: int = 22, density: float = 0.079, at_random: float = 0.15, seed: 
                 weights[pool, place_of["servers"]] += 0.4 * rng.dirichlet(_SERVERS)
             else:
                 weights[pool, place_of["things"]] = rng.dirichlet(np.full(len(place_of["things"]), 0.3))
-    dense = rng.lognormal(0.0, 1.3, pools) * (rng.random(pools) < 0.6)
+    dense = rng.lognormal(0.0, spread, pools) * (rng.random(pools) < 1 - empty)
     dense = np.minimum(dense / dense.mean() * density, 0.85)
     alive = np.flatnonzero(rng.random(size) < np.repeat(dense, 1 << pool_bits)[:size])
     pool = alive >> pool_bits

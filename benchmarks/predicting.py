@@ -1,7 +1,8 @@
 # ruff: noqa: E501
 """What `lzr predict` is worth on a made Internet: against whole ports in the seed's order, with a given seed.
 
-    .venv/bin/python -m benchmarks.predicting [--bits 22] [--batch 1000000] [--scans 13] [--populations]
+    .venv/bin/python -m benchmarks.predicting [--bits 22] [--batch 1000000] [--scans 13] [--follow-hosts]
+        [--seed 1] [--density 0.079] [--at-random 0.15] [--spread 1.3] [--empty 0.4] [--share 0.001]
 
 Nothing is sent: the answers are looked up in the table of all services (`benchmarks.madeinternet`).
 """
@@ -104,11 +105,28 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--bits", type=int, default=22)
     parser.add_argument("--batch", type=int, default=1_000_000)
     parser.add_argument("--scans", type=float, default=13)
-    parser.add_argument("--populations", action="store_true", help="do not follow the hosts that are found")
+    parser.add_argument("--follow-hosts", action="store_true", help="as lzr predict --follow-hosts")
+    parser.add_argument("--seed", type=int, default=1, help="of the made Internet")
+    parser.add_argument("--density", type=float, default=0.079)
+    parser.add_argument("--at-random", type=float, default=0.15)
+    parser.add_argument("--spread", type=float, default=1.3)
+    parser.add_argument("--empty", type=float, default=0.4)
+    parser.add_argument("--share", type=float, default=0.001, help="of the addresses, that the seed asked")
     options = parser.parse_args(argv)
-    internet = made(options.bits)
+    internet = made(
+        options.bits,
+        options.density,
+        options.at_random,
+        options.seed,
+        spread=options.spread,
+        empty=options.empty,
+    )
     promised, kept, tried = loop(
-        internet, options.batch, int(options.scans * internet.size), follow=not options.populations
+        internet,
+        options.batch,
+        int(options.scans * internet.size),
+        follow=options.follow_hosts,
+        share=options.share,
     )
     for kind, name in enumerate(("strangers", "hosts that answered", "all")):
         p, k, t = (part[kind] if kind < 2 else part.sum(0) for part in (promised, kept, tried))

@@ -148,13 +148,16 @@ def learn(
         score = np.concatenate([score[few] if enough else score, told.score])
         hit = np.concatenate([hit[few] if enough else hit, told.hit])
         if len(told.strange) >= _ENOUGH:
-            strange = calibration(told.strange, told.strange_hit, bins=60)
+            strange = calibration(told.strange, told.strange_hit, least=_LIKE)
     networks = predictnetworks.learn(services, asked, space.within(0, (1 << 32) - 1), strangers=strangers)
-    networks.score, networks.chance = networks.chance, strange(networks.chance)
+    networks.score = networks.chance
+    networks.chance = strange(networks.chance.astype(np.float64)).astype(np.float32)
     return Model(services, asked, space, conditions, calibration(score, hit), held_out, networks, strangers)
 
 
 _ENOUGH = 5_000
+_LIKE = 2_000.0
+"""Strangers' worth of trust in a chance: addresses of a network are alike, and count as one."""
 
 
 def candidates(

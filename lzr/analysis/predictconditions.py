@@ -15,7 +15,6 @@ After Izhikevich, Teixeira, Durumeric: *Predicting IPv4 Services Across All Port
 from __future__ import annotations
 
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -328,32 +327,34 @@ class Calibration(NamedTuple):
         return np.interp(score, self.score, self.probability)
 
 
-def calibration(score: F64, hit: Bool, *, bins: int = 24, least: int = 8) -> Calibration:
-    """From held-out candidates: bins of equal numbers, then made to rise (pool adjacent violators)."""
-    order = np.argsort(score, kind="stable")
-    parts = min(bins, max(1, len(order) // (2 * least)))
-    edges = np.linspace(0, len(order), parts + 1).astype(int)
+def calibration(score: F64, hit: Bool, *, least: float = 8) -> Calibration:
+    """From what came of scores: steps of the score, then made to rise (pool adjacent violators).
+
+    least: made-up candidates in each step that come out as their score says: little data moves little.
+    """
+    step = np.floor(np.sqrt(np.clip(score, 0, 1)) * _STEPS).astype(np.int64)
+    many = np.bincount(step, minlength=_STEPS + 1)
+    at = np.flatnonzero(many)
+    middle = np.bincount(step, score, minlength=_STEPS + 1)[at] / many[at]
+    hits = np.bincount(step, hit, minlength=_STEPS + 1)[at]
     levels: list[list[float]] = []  # weight, sum of scores, sum of hits
-    for low, high in pairwise(edges.tolist()):
-        rows = order[low:high]
-        if not len(rows):
-            continue
-        # A few made-up candidates that come out as their score says: little data moves little.
-        middle = float(score[rows].mean())
-        levels.append(
-            [len(rows) + least, middle * (len(rows) + least), float(hit[rows].sum()) + least * middle]
-        )
+    for count, mean, answered in zip(many[at].tolist(), middle.tolist(), hits.tolist(), strict=True):
+        levels.append([count + least, mean * (count + least), answered + least * mean])
         while len(levels) > 1 and levels[-2][2] / levels[-2][0] >= levels[-1][2] / levels[-1][0]:
-            weight, scores, hits = levels.pop()
-            levels[-1] = [levels[-1][0] + weight, levels[-1][1] + scores, levels[-1][2] + hits]
+            weight, scores, some = levels.pop()
+            levels[-1] = [levels[-1][0] + weight, levels[-1][1] + scores, levels[-1][2] + some]
     if not levels:
         return Calibration(np.array([0.0, 1.0]), np.array([0.0, 1.0]))
-    points = np.array([[scores / weight, hits / weight] for weight, scores, hits in levels])
-    top = points[-1, 1] + (1 - points[-1, 1]) * 0.5
+    points = np.array([[scores / weight, some / weight] for weight, scores, some in levels])
+    last, probability = points[-1]
+    top = max(probability, min(probability / max(last, 1e-9), 1.0))  # beyond, as far off as there
     return Calibration(
-        np.concatenate([[0.0], points[:, 0], [1.0]]),
-        np.concatenate([[0.0], points[:, 1], [max(points[-1, 1], min(1.0, top))]]),
+        np.concatenate([[0.0], points[:, 0], [max(1.0, last)]]),
+        np.concatenate([[0.0], points[:, 1], [top]]),
     )
+
+
+_STEPS = 200
 
 
 def calibrated(

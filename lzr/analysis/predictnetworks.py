@@ -1,29 +1,29 @@
 """How often an address of which nothing is known answers on a port: P(port | network), from wide to narrow.
 
-Networks are nested: all, /16, /20, /24. The share of addresses that answered on a port in a network is
-drawn towards that of the network around it, scaled by how alive the network is (answers on all ports
-over what was to be expected), so that an empty /24 is left alone after its first port. Counted are only
-pairs that were asked without knowing
-anything of the host: those that were asked because of an answer say nothing of a stranger.
+Networks are nested: all, /16, /20, /24. What is to be expected of one comes from the kinds of hosts that
+it seems to hold and from the networks around it (`predictkinds`). Counted are only pairs that were asked
+without knowing anything of the host: those that were asked because of an answer say nothing of a stranger.
 
 Where hosts that answered are left to `predictconditions` (`strangers`), the rest of a network that was
-asked on port 80
-are the hosts without port 80: then the hosts of the seed that answered on a port that their network has
-been asked on count no more, neither as asked nor as answers.
+asked on port 80 are the hosts without port 80. Then what is to be expected comes from the seed's random
+sample alone; from it go the hosts that answered on a port that their network has been asked on, neither
+as asked nor as answers; and a network is hoped for as much as it has kept of what was hoped for before.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from lzr.analysis import predictkinds
 from lzr.analysis.predictasked import EMPTY, PORTS, Addresses, Asked, by_port, joined
 from lzr.analysis.predictconditions import Services
+from lzr.analysis.predictkinds import USUAL, Answers, Pull
 
 I64 = NDArray[np.int64]
+F32 = NDArray[np.float32]
 F64 = NDArray[np.float64]
 Bool = NDArray[np.bool_]
 
@@ -31,22 +31,11 @@ LEVELS = (16, 12, 8)
 """Free bits of the networks, from wide to narrow."""
 
 MOST_CELLS = 24_000_000
-"""Networks times ports that are kept; beyond, the narrowest networks are left out (8 bytes each, five
-times)."""
+"""Networks times ports that are kept; beyond, the narrowest networks are left out (4 bytes each, a
+dozen times)."""
 
 MOST_PORTS = 2_048
 _MOST_SAMPLED = 4_000_000
-
-
-class Pull(NamedTuple):
-    """strength: addresses' worth of what the network around says of a port. alive: answers' worth of how
-    alive it is."""
-
-    strength: float
-    alive: float
-
-
-PULLS = tuple(Pull(strength, alive) for strength in (15.0, 50.0, 200.0) for alive in (2.0, 8.0, 32.0))
 
 
 @dataclass
@@ -60,10 +49,10 @@ class Networks:
     bits: int
     first: I64
     ports: I64
-    chance: F64
-    hits: F64
-    asked: F64
-    score: F64 = field(init=False)
+    chance: F64 | F32
+    hits: F64 | F32
+    asked: F64 | F32
+    score: F64 | F32 = field(init=False)
 
     def __post_init__(self) -> None:
         self.score = self.chance
@@ -75,7 +64,7 @@ class Networks:
         room = space.between(self.first, self.first + (1 << self.bits) - 1).astype(np.float64)
         free = np.maximum(room[:, None] - self.asked, 0)  # of an estimate: `expand` looks at each address
         flat = np.flatnonzero((self.chance >= max(least, 1e-7)) & (free > 0))
-        value = self.chance.reshape(-1)[flat]
+        value = self.chance.reshape(-1)[flat].astype(np.float64)
         order = np.argsort(-value, kind="stable")
         enough = int(np.searchsorted(np.cumsum(free.reshape(-1)[flat[order]]), 1.25 * budget + 4096)) + 1
         chosen = flat[order[:enough]]
@@ -130,11 +119,11 @@ def learn(services: Services, asked: Asked, space: Addresses, *, strangers: bool
     column[ports] = np.arange(len(ports))
 
     room = np.maximum(space.between(first, last), 1).astype(np.float64)
-    single_n = np.zeros((len(first), len(ports)))
+    single_n = np.zeros((len(first), len(ports)), np.float32)
     for port, addresses in asked.blind.items():
         if column[port] >= 0:
             single_n[:, column[port]] = addresses.common(space).between(first, last)
-    sample_n = np.zeros((len(first), len(ports)))
+    sample_n = np.zeros((len(first), len(ports)), np.float32)
     for addresses, of in asked.products:
         sample_n += addresses.common(space).between(first, last)[:, None] * of[ports]
 
@@ -145,16 +134,25 @@ def learn(services: Services, asked: Asked, space: Addresses, *, strangers: bool
     cells = block * len(ports) + place
     size = len(first) * len(ports)
     sample_k, single_k = (
-        np.bincount(cells[which], minlength=size).reshape(len(first), len(ports)).astype(np.float64)
+        np.bincount(cells[which], minlength=size).reshape(len(first), len(ports)).astype(np.float32)
         for which in (drawn, ~drawn)
     )
-    sample_n, total_n = np.maximum(sample_n, sample_k), sample_n + single_n
+    sample_n = np.maximum(sample_n, sample_k)
+    total_n = sample_n + single_n
     if not len(ports):
         return Networks(finest, first, ports, sample_n, sample_k, total_n)
-    pull = _pull(services, asked, rows, block, place, levels, first, len(ports))
-    chance = _shrunk(sample_k, sample_n, first, levels, pull)
+    said, port_of = predictkinds.columns(place, _said(services, rows))
+    answers = Answers(block, said, port_of)
+    known = _kinds(asked, services.number[rows[drawn]], said[drawn], ports, port_of, sample_k, sample_n)
+    pull = _pull(asked, services.number[rows], answers, first, levels, len(ports), known)
+    if not strangers:
+        asked_there = np.maximum(total_n, sample_k + single_k)
+        chance = predictkinds.estimated(answers, asked_there, first, levels, known, pull)
+        return Networks(finest, first, ports, chance, sample_k + single_k, total_n)
+    sampled = Answers(block[drawn], said[drawn], port_of)
+    chance = predictkinds.estimated(sampled, sample_n, first, levels, known, pull).astype(np.float64)
     done = total_n >= 0.5 * room[:, None]
-    if strangers and done.any():
+    if done.any():
         left, found = _left(services, rows, place, drawn, done, len(ports), float(sample_n.max(1).sum()))
         usual = np.where(done, sample_k.sum(0) / np.maximum(sample_n.sum(0), 1), 0).sum(1)
         hoped = found * np.where(done, chance, 0).sum(1) / np.maximum(usual, 1e-9) * room
@@ -166,25 +164,36 @@ def learn(services: Services, asked: Asked, space: Addresses, *, strangers: bool
     else:
         left, hosts, hoped, most = np.ones(1), single_k.sum(1), (chance * single_n).sum(1), 3.0
     life = _kept(hosts, hoped, first, levels, most)
-    wide = _kept(single_k, single_n * chance, first, levels[:1], 1.0)
+    wide = _kept(single_k.astype(np.float64), (single_n * chance).astype(np.float64), first, levels[:1], 1.0)
     own = np.minimum((single_k + _KEPT) / (single_n * chance * life[:, None] * wide + _KEPT), 1.0)
     chance = np.minimum(chance * left * life[:, None] * wide * own, 0.95)
     return Networks(finest, first, ports, chance, sample_k + single_k, total_n)
 
 
-def _shrunk(k: F64, n: F64, first: I64, levels: list[int], pull: Pull) -> F64:
-    """The estimates from a random sample, from the counts of the narrowest networks."""
-    above: F64 = ((k.sum(0) + 0.2) / (n.sum(0) + 200.0))[None, :]
-    up = np.zeros(len(first), np.int64)
-    for bits in levels:
-        here_k, own, starts = _summed(k, first, bits)
-        here_n, _, _ = _summed(n, first, bits)
-        around = above[up[starts]]
-        alive = (here_k.sum(1) + pull.alive) / ((here_n * around).sum(1) + pull.alive)
-        expected = np.minimum(around * alive[:, None], 0.95)
-        above = (here_k + pull.strength * expected) / (here_n + pull.strength)
-        up = own
-    return above
+def _said(services: Services, rows: I64) -> I64:
+    """What each answered with, as a number: the product, or else the fingerprint."""
+    product = services.codes[rows, services.kinds.index("product")].astype(np.int64)
+    name = services.codes[rows, services.kinds.index("fingerprint")].astype(np.int64)
+    return np.asarray(np.where(product >= 0, product * 2 + 1, np.maximum(name, -1) * 2 + 2), np.int64)
+
+
+def _kinds(
+    asked: Asked, number: I64, column: I64, ports: I64, port_of: I64, k: F32, n: F32
+) -> predictkinds.Profiles:
+    """Kinds of the hosts that a random sample holds. number, column: of what answered in it."""
+    share = ((k.sum(0) + 0.2) / (n.sum(0) + 200.0))[port_of] / np.bincount(port_of)[port_of]
+    told, mine = np.zeros(len(port_of), np.bool_), np.empty(0, np.int64)
+    for addresses, of in sorted(asked.products, key=lambda product: -int(product[1].sum())):
+        mine = np.flatnonzero(addresses.contains(number))
+        if len(mine):
+            told = of[ports[port_of]]
+            break
+    hosts, host = np.unique(number[mine], return_inverse=True)
+    step = max(1, -(-len(hosts) // predictkinds.MOST_HOSTS))
+    few = (host % step == 0) & told[column[mine]]
+    has = np.zeros((-(-len(hosts) // step), len(port_of)), np.bool_)
+    has[host[few] // step, column[mine[few]]] = True
+    return predictkinds.profiles(has, told, share.astype(np.float64))
 
 
 def _summed(counts: F64, first: I64, bits: int) -> tuple[F64, I64, I64]:
@@ -239,45 +248,36 @@ def _left(
 
 
 def _pull(
-    services: Services,
     asked: Asked,
-    rows: I64,
-    block: I64,
-    place: I64,
-    levels: list[int],
+    number: I64,
+    answers: Answers,
     first: I64,
+    levels: list[int],
     ports: int,
+    known: predictkinds.Profiles,
 ) -> Pull:
-    """Of PULLS, that with which one half of the sampled hosts tells the other half best."""
-    sampled = [(part, of) for part, of in asked.products if part.size <= _MOST_SAMPLED and of.sum() > 1]
-    if not sampled or not ports:
-        return PULLS[len(PULLS) // 2]
-    addresses = joined(part for part, _ in sampled)
-    number = addresses.ranked(np.arange(addresses.size))
-    at = np.searchsorted(first, number, "right") - 1
-    within = (at >= 0) & (number < first[np.maximum(at, 0)] + (1 << levels[-1]))
-    number, at = number[within], at[within]
-    mine = addresses.contains(services.number[rows])
+    """That with which one half of the sampled addresses tells the other half best. number: of the answers."""
+    sampled = [part for part, of in asked.products if part.size <= _MOST_SAMPLED and of.sum() > 1]
+    if not sampled:
+        return USUAL
+    addresses = joined(sampled)
+    every = addresses.ranked(np.arange(addresses.size))
+    at = np.searchsorted(first, every, "right") - 1
+    within = (at >= 0) & (every < first[np.maximum(at, 0)] + (1 << levels[-1]))
+    every, at = every[within], at[within]
     used, where = np.unique(at, return_inverse=True)
-    if not len(used):
-        return PULLS[len(PULLS) // 2]
-    host_at = np.minimum(np.searchsorted(used, block[mine]), len(used) - 1)
-    right = used[host_at] == block[mine]
-    halves: list[tuple[F64, F64]] = []
+    mine = np.flatnonzero(addresses.contains(number))
+    if not len(used) or not len(mine):
+        return USUAL
+    halves: list[tuple[Answers, F32]] = []
     for half in (0, 1):
-        asked_here = np.bincount(where[_half(number) == half], minlength=len(used)).astype(np.float64)
-        ours = right & (_half(services.number[rows[mine]]) == half)
-        cells = host_at[ours] * ports + place[mine][ours]
-        k = np.bincount(cells, minlength=len(used) * ports).reshape(len(used), ports).astype(np.float64)
-        halves.append((k, np.maximum(np.repeat(asked_here[:, None], ports, 1), k)))
-    best = (-np.inf, PULLS[0])
-    for pull in PULLS:
-        worth = 0.0
-        for (k, n), (other_k, other_n) in (halves, halves[::-1]):
-            chance = np.clip(_shrunk(k, n, first[used], levels, pull), 1e-7, 0.999)
-            worth += float((other_k * np.log(chance) + (other_n - other_k) * np.log1p(-chance)).sum())
-        best = max(best, (worth, pull))
-    return best[1]
+        here = np.bincount(where[_half(every) == half], minlength=len(used)).astype(np.float32)
+        ours = mine[_half(number[mine]) == half]
+        row = np.searchsorted(used, answers.row[ours])
+        halves.append(
+            (Answers(row, answers.column[ours], answers.port_of), np.repeat(here[:, None], ports, 1))
+        )
+    return predictkinds.best_pull((halves[0], halves[1]), first[used], levels, known)
 
 
 def _half(number: I64) -> I64:
