@@ -132,6 +132,8 @@ def _faults(lock: Lock, metadata: Mapping[str, Any], fates: Mapping[str, int]) -
     how = ending.get("how")
     if ending.get("status") != 0:
         found.append(f"it ended as {printable(how)}" if isinstance(how, str) else "it has not ended")
+    elif ending.get("unfinished"):
+        found.append("it was told to end before it had asked for all")
     if section(metadata, "inputs").get("agree") is not True:
         found.append("its own ledger does not agree")
     if metadata.get("results_lost"):

@@ -70,6 +70,7 @@ def test_it_agrees_where_every_input_has_its_fate_once(lock: Lock) -> None:
         ("inputs.fates.unparsable", 5, "calls 4 inputs no target, another run 5"),
         ("ending", {"status": 143, "how": "interrupted"}, "fra1-g1: it ended as interrupted"),
         ("ending", None, "fra1-g1: it has not ended"),
+        ("ending.unfinished", True, "fra1-g1: it was told to end before it had asked for all"),
         ("results_lost", True, "fra1-g1: it lost results"),
         ("input.sha256", "1" * 64, "fra1-g1: it has read another input than the plan's"),
         ("options.plan_id", "0" * 16, "is of another plan"),

@@ -1,0 +1,175 @@
+"""Fetches the results of all runs from their boxes, while they scan and after: a file for each run.
+
+What is here is on the disk before more is asked for, so whoever is killed goes on where the file ends. At the
+end the whole is compared with the box's by its hash.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import hashlib
+import os
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from coordinator.files.opening import is_regular
+from coordinator.files.owned import enter
+from lzr.errors import UsageError, printable
+from lzr.fleet import fetched
+from lzr.fleet.fetched import CHUNK, Held
+from lzr.fleet.lock import Lock, Run
+
+Call = Callable[[str, str, Mapping[str, Any]], Awaitable[Any]]
+"""Asks a box: its name, what for, with what. Raises Exception, with a sentence without the box's name."""
+
+SPARE = 256 << 20
+"""Bytes of the disk that are left free."""
+
+
+@dataclass
+class State:
+    """How far a run is. here: bytes of results. held: what its box says. whole: all of it is here, and the
+    same. trouble: why it was not gone on with last, "" if it was.
+    """
+
+    run: Run
+    here: int = 0
+    held: Held = field(default_factory=Held)
+    whole: bool = False
+    trouble: str = ""
+
+
+class Fetcher:
+    """lock: of the plan. directory: where the files are to be; call: asks a box."""
+
+    def __init__(self, lock: Lock, directory: str, call: Call) -> None:
+        """Raises UsageError where the directory is not ours."""
+        self._lock, self._call = lock, call
+        self.directory = directory
+        self._place = enter(directory, None, create=True, purpose="for the results of all boxes")
+        self.states = {run.name: State(run) for run in lock.runs}
+
+    def close(self) -> None:
+        os.close(self._place)
+
+    def __enter__(self) -> Fetcher:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def take(self, lock: Lock) -> None:
+        """Runs of a later generation are fetched too."""
+        self._lock = lock
+        for run in lock.runs:
+            self.states.setdefault(run.name, State(run))
+
+    @property
+    def whole(self) -> bool:
+        """Whether all of every run that has shards is here."""
+        return all(self.states[run.name].whole for run in self._lock.current)
+
+    async def turn(self, boxes: set[str] | None = None) -> None:
+        """Fetch what there is, of all boxes side by side. boxes: only of these."""
+        runs: dict[str, list[State]] = {}
+        for state in self.states.values():
+            if not state.whole and (boxes is None or state.run.box in boxes):
+                runs.setdefault(state.run.box, []).append(state)
+        await asyncio.gather(*map(self._fetch_box, runs.values()))
+
+    async def _fetch_box(self, states: list[State]) -> None:
+        for state in states:
+            try:
+                await self._fetch(state)
+                state.trouble = ""
+            except (UsageError, ValueError, OSError) as error:
+                state.trouble = str(getattr(error, "strerror", None) or error)
+            except Exception as error:  # whatever asking a box may raise
+                state.trouble = str(error)[:500] or type(error).__name__
+
+    async def _fetch(self, state: State) -> None:
+        run = state.run
+        of = {"generation": run.generation}
+        state.held = held = Held.of(await self._call(run.box, "held", of))
+        descriptor = await asyncio.to_thread(self._open, f"{run.name}.json")
+        try:
+            state.here = os.fstat(descriptor).st_size
+            while (chunk := fetched.next_chunk(state.here, held)) is not None:
+                offset, length = chunk
+                asked = {"file": "results.json", "offset": offset, "length": length, **of}
+                data = fetched.data_of(await self._call(run.box, "chunk", asked), length)
+                await asyncio.to_thread(_append, descriptor, offset, data)
+                state.here += length
+            if held.metadata:
+                await self._fetch_metadata(state)
+            if held.ended:
+                await self._compare(state, descriptor)
+        finally:
+            os.close(descriptor)
+
+    async def _fetch_metadata(self, state: State) -> None:
+        """Small, and other ones after each run of the scan: whole each time."""
+        run, parts, at = state.run, [], 0
+        while at < state.held.metadata:
+            length = min(CHUNK, state.held.metadata - at)
+            asked = {"file": "metadata.json", "offset": at, "length": length, "generation": run.generation}
+            parts.append(fetched.data_of(await self._call(run.box, "chunk", asked), length))
+            at += length
+        await asyncio.to_thread(self._replace, f"{run.name}.metadata.json", b"".join(parts))
+
+    async def _compare(self, state: State, descriptor: int) -> None:
+        """Whether what is here is what the box has. If not it is fetched anew."""
+        ours = await asyncio.to_thread(_digest, descriptor, state.held.length)
+        asked = {"length": state.held.length, "generation": state.run.generation}
+        theirs = await self._call(state.run.box, "digest", asked)
+        if not isinstance(theirs, Mapping) or theirs.get("sha256") != ours:
+            await asyncio.to_thread(os.ftruncate, descriptor, 0)
+            state.here = 0
+            raise ValueError("has other results than were fetched, which are fetched anew")
+        state.whole = True
+
+    def _open(self, name: str) -> int:
+        flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+        descriptor = os.open(name, flags, 0o644, dir_fd=self._place)
+        if not is_regular(descriptor):
+            os.close(descriptor)
+            raise UsageError(f"{printable(os.path.join(self.directory, name))} is no file")
+        return descriptor
+
+    def _replace(self, name: str, data: bytes) -> None:
+        fresh = f".{name}.part"
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(fresh, dir_fd=self._place)
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+        descriptor = os.open(fresh, flags, 0o644, dir_fd=self._place)
+        try:
+            _append(descriptor, 0, data)
+        finally:
+            os.close(descriptor)
+        os.replace(fresh, name, src_dir_fd=self._place, dst_dir_fd=self._place)
+
+
+def _append(descriptor: int, offset: int, data: bytes) -> None:
+    """Put these bytes there, and on the disk. Raises OSError; UsageError where the disk is nearly full."""
+    disk = os.fstatvfs(descriptor)
+    if disk.f_bavail * disk.f_frsize < SPARE + len(data):
+        raise UsageError("nothing more is fetched: the disk here is nearly full")
+    view = memoryview(data)
+    while view:
+        written = os.pwrite(descriptor, view, offset)
+        view, offset = view[written:], offset + written
+    os.fdatasync(descriptor)
+
+
+def _digest(descriptor: int, length: int) -> str:
+    """The sha256 of the first bytes of a file."""
+    found, at = hashlib.sha256(), 0
+    while at < length:
+        data = os.pread(descriptor, min(CHUNK, length - at), at)
+        if not data:
+            break
+        found.update(data)
+        at += len(data)
+    return found.hexdigest()

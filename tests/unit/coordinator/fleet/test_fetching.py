@@ -1,0 +1,168 @@
+"""Fetching: what is here is always a beginning of what the box has, whoever dies and whatever is answered."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import random
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from coordinator.fleet.fetching import Fetcher
+from lzr.fleet.fetched import CHUNK
+from lzr.fleet.lock import Lock
+from tests import madefleet
+
+
+class Died(BaseException):
+    """Whoever fetched was killed."""
+
+
+class Boxes:
+    """What boxes would answer. results: by the name of the run. deaths: calls before the fetcher dies."""
+
+    def __init__(self, lock: Lock) -> None:
+        self.lock = lock
+        draw = random.Random(1)
+        self.results = {run.name: draw.randbytes(CHUNK * 2 + 1000) for run in lock.runs}
+        self.length = dict.fromkeys(self.results, 0)
+        self.metadata = dict.fromkeys(self.results, b"")
+        self.ended: set[str] = set()
+        self.away: set[str] = set()
+        self.deaths = 10**9
+        self.calls: list[tuple[str, str]] = []
+        self.lies: dict[str, Any] = {}
+
+    async def __call__(self, box: str, what: str, given: Mapping[str, Any]) -> Any:
+        await asyncio.sleep(0)
+        self.deaths -= 1
+        if self.deaths < 0:
+            raise Died
+        if box in self.away:
+            raise RuntimeError("is not connected")
+        self.calls.append((box, what))
+        if what in self.lies:
+            return self.lies[what]
+        name = f"{box}-g{given['generation']}"
+        if what == "held":
+            return {
+                "length": self.length[name],
+                "ended": name in self.ended,
+                "metadata": len(self.metadata[name]),
+            }
+        if what == "digest":
+            return {"sha256": hashlib.sha256(self.results[name][: given["length"]]).hexdigest()}
+        assert what == "chunk"
+        data = self.results[name] if given["file"] == "results.json" else self.metadata[name]
+        return {"data": data[given["offset"] : given["offset"] + given["length"]]}
+
+
+@pytest.fixture
+def boxes() -> Boxes:
+    return Boxes(madefleet.lock())
+
+
+def turn(boxes: Boxes, folder: Path) -> Fetcher:
+    with Fetcher(boxes.lock, str(folder), boxes) as fetcher:
+        asyncio.run(fetcher.turn())
+    return fetcher
+
+
+def all_done(boxes: Boxes) -> None:
+    for name, data in boxes.results.items():
+        boxes.length[name] = len(data)
+        boxes.metadata[name] = b'{\n  "program": "lzr"\n}\n'
+        boxes.ended.add(name)
+
+
+def test_as_far_as_the_box_vouches_for_it_and_then_all(boxes: Boxes, tmp_path: Path) -> None:
+    for length in (0, 10, CHUNK, CHUNK + 1):
+        boxes.length = dict.fromkeys(boxes.results, length)
+        assert not turn(boxes, tmp_path).whole
+        for name, data in boxes.results.items():
+            assert (tmp_path / f"{name}.json").read_bytes() == data[:length]
+    all_done(boxes)
+    assert turn(boxes, tmp_path).whole
+    for name, data in boxes.results.items():
+        assert (tmp_path / f"{name}.json").read_bytes() == data
+        assert (tmp_path / f"{name}.metadata.json").read_bytes() == boxes.metadata[name]
+    assert len(list(tmp_path.iterdir())) == 2 * len(boxes.results)
+
+
+def test_killed_at_every_call_it_goes_on(boxes: Boxes, tmp_path: Path) -> None:
+    all_done(boxes)
+    for deaths in range(1, 40):
+        boxes.deaths = deaths
+        try:
+            whole = turn(boxes, tmp_path).whole
+        except Died:
+            whole = False
+        for name, data in boxes.results.items():
+            path = tmp_path / f"{name}.json"
+            assert data.startswith(path.read_bytes() if path.exists() else b"")
+        if whole:
+            break
+    assert whole
+    asked = [call for call in boxes.calls if call[1] == "chunk"]
+    assert len(asked) < 5 * 4 * len(boxes.results), "what was here was not fetched once more"
+
+
+def test_a_box_that_is_away_holds_nobody_up(boxes: Boxes, tmp_path: Path) -> None:
+    all_done(boxes)
+    boxes.away = {"ams1"}
+    fetcher = turn(boxes, tmp_path)
+    assert fetcher.states["ams1-g1"].trouble == "is not connected"
+    assert fetcher.states["fra1-g1"].whole
+    assert not fetcher.whole
+    boxes.away = set()
+    assert turn(boxes, tmp_path).whole
+
+
+def test_results_that_are_not_those_that_were_fetched_are_fetched_anew(boxes: Boxes, tmp_path: Path) -> None:
+    all_done(boxes)
+    data = boxes.results["fra1-g1"]
+    (tmp_path / "fra1-g1.json").write_bytes(data[:100] + b"x" + data[101:2000])
+    fetcher = turn(boxes, tmp_path)
+    assert "fetched anew" in fetcher.states["fra1-g1"].trouble
+    assert turn(boxes, tmp_path).whole
+    assert (tmp_path / "fra1-g1.json").read_bytes() == data
+    boxes.length["fra1-g1"] = 10
+    assert "not the same any more" in turn(boxes, tmp_path).states["fra1-g1"].trouble
+    assert (tmp_path / "fra1-g1.json").read_bytes() == data, "nothing is thrown away for a box's word"
+
+
+@pytest.mark.parametrize(
+    ("what", "answer"),
+    [
+        ("held", None),
+        ("held", {"length": -1, "ended": True, "metadata": 0}),
+        ("held", {"length": 1 << 60, "ended": True, "metadata": 0}),
+        ("held", {"length": True, "ended": True, "metadata": 0}),
+        ("held", {"length": 5, "ended": 1, "metadata": 0}),
+        ("held", {"length": 5, "ended": True, "metadata": 1 << 40}),
+        ("chunk", {"data": b"too few"}),
+        ("chunk", {"data": "text"}),
+        ("chunk", b""),
+        ("digest", []),
+    ],
+)
+def test_what_no_box_would_answer(boxes: Boxes, tmp_path: Path, what: str, answer: Any) -> None:
+    all_done(boxes)
+    boxes.lies = {what: answer}
+    fetcher = turn(boxes, tmp_path)
+    assert not fetcher.whole
+    assert all(state.trouble for state in fetcher.states.values())
+
+
+def test_no_link_of_somebody_else_is_followed(boxes: Boxes, tmp_path: Path) -> None:
+    all_done(boxes)
+    other = tmp_path / "other"
+    other.write_bytes(b"mine")
+    folder = tmp_path / "results"
+    folder.mkdir()
+    (folder / "fra1-g1.json").symlink_to(other)
+    assert turn(boxes, folder).states["fra1-g1"].trouble
+    assert other.read_bytes() == b"mine"
