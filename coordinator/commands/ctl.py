@@ -128,7 +128,7 @@ def main(argv: list[str]) -> int:
         print(USAGE + requests.HELP, end="")
         return 0
     if command.kind == "block" and not command.by:
-        line = _signed(line)
+        line = signed(line)
     if socket_path is None:
         scans = running()
         if not scans:
@@ -164,7 +164,7 @@ def _steer(path: str, command: Command, line: str, wait: bool, head: str = "") -
     return 0
 
 
-def _signed(line: str) -> str:
+def signed(line: str) -> str:
     """The line with the name of who asks, in front of the reason: sudo tells whom it works for."""
     name = os.environ.get("SUDO_USER") or ""
     with contextlib.suppress(KeyError):  # nobody in /etc/passwd
@@ -186,6 +186,11 @@ def _in_force(path: str, command: Command, text: str) -> tuple[bool, str]:
         time.sleep(0.02)
     shown = ", ".join(command.networks)
     return False, f"{shown}: not every process has confirmed it within {PATIENCE:.0f} s; see lzr ctl status"
+
+
+def blocks(path: str | Path) -> list[dict[str, Any]]:
+    """Whom a scan has blocked: by order its networks, and whether it is in force. Raises ControlError."""
+    return _status(os.fspath(path), "blocks")
 
 
 def _status(path: str, what: str) -> list[dict[str, Any]]:

@@ -81,7 +81,7 @@ def order_of(found: object) -> Order:
     name, networks, at = found.get("id"), found.get("networks"), found.get("at")
     if not isinstance(name, str) or len(name) != 16 or not set(name) <= set("0123456789abcdef"):
         raise ValueError("has no id")
-    if not isinstance(networks, list) or not 0 < len(networks) <= 1000:
+    if not isinstance(networks, (list, tuple)) or not 0 < len(networks) <= 1000:
         raise ValueError("names no networks")
     for network in networks:
         if not isinstance(network, str) or len(network) > 64:

@@ -1,0 +1,71 @@
+"""Asking the controller of a plan, which runs on this machine: one request, one reply (`desk`)."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import socket
+import time
+from pathlib import Path
+from typing import Any
+
+from coordinator.endpoints import control
+from coordinator.endpoints.sweep import private
+from lzr.errors import UsageError, printable
+from lzr.fleet.lock import Lock
+
+PATIENCE = 30.0
+MOST_REPLY = 256 << 20
+"""Bytes: statuses of a thousand boxes."""
+
+
+class NoController(UsageError):
+    """None runs here for this plan."""
+
+
+def where(lock: Lock) -> Path:
+    """The socket of this plan's controller, whether there is one or not. Raises UsageError."""
+    for directory in control.directories():
+        with contextlib.suppress(OSError):
+            directory.mkdir(mode=0o700, exist_ok=True)
+            if private(directory.lstat()):
+                return directory / f"{lock.id}.fleet"
+    raise UsageError("there is no private directory for the controller's socket")
+
+
+def ask(lock: Lock, patience: float = PATIENCE, **request: Any) -> dict[str, Any]:
+    """The reply to a request (`do` and what goes with it). Raises NoController, and UsageError."""
+    path = where(lock)
+    until = time.monotonic() + patience
+    reply = bytearray()
+    try:
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as sock:
+            sock.settimeout(patience)
+            try:
+                sock.connect(str(path))
+            except (FileNotFoundError, ConnectionRefusedError):
+                raise NoController(
+                    f"no controller of plan {lock.plan.name} ({lock.id}) runs here: lzr fleet start is one"
+                ) from None
+            if not control.is_ours(sock):
+                raise UsageError(f"{printable(str(path))} is somebody else's: nothing was sent")
+            sock.sendall(json.dumps(request).encode() + b"\n")
+            while not reply.endswith(b"\n"):
+                sock.settimeout(max(0.001, until - time.monotonic()))
+                data = sock.recv(1 << 18)
+                if not data or len(reply) > MOST_REPLY:
+                    raise UsageError("the controller ended before it answered")
+                reply += data
+    except TimeoutError:
+        raise UsageError(f"the controller did not answer within {patience:g} s") from None
+    except OSError as error:
+        raise UsageError(f"cannot ask the controller: {error.strerror or error}") from error
+    try:
+        found = json.loads(reply)
+    except ValueError:
+        found = None
+    if not isinstance(found, dict):
+        raise UsageError("the controller answered what is no answer")
+    if found.get("ok") is not True:
+        raise UsageError(str(found.get("error"))[:1000])
+    return found

@@ -1,0 +1,312 @@
+"""What a box does when the controller asks, by name and with plain values; nothing else can be asked of it.
+
+Scans are processes of their own: here somebody waits for one to end, and asks it how it is once a second. All
+that the controller sends is checked as if it came from anybody.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import threading
+import time
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeVar
+
+from coordinator.commands import ctl
+from coordinator.endpoints.named import ControlError
+from coordinator.fleet import attend as attending
+from coordinator.fleet import orderfile, rundirectory
+from coordinator.fleet.boxscan import Outcome
+from coordinator.fleet.engine import examining
+from coordinator.fleet.rundirectory import RunDirectory
+from lzr.errors import UsageError, printable
+from lzr.fleet import orders
+from lzr.fleet.lock import Lock
+from lzr.fleet.orders import Order
+
+T = TypeVar("T")
+
+EVERY = 1.0
+"""Seconds between two looks at the scan."""
+PATIENCE = 5.0
+"""Seconds for a scan to confirm that it goes by an order."""
+MOST_CHUNK = 4 << 20
+MOST_STATUS = 1 << 20
+"""Bytes of a status that go to the controller; the scan with 1,024 workers has less."""
+STEERING = ("rate", "pause", "resume", "drain", "quit", "workers")
+"""Lines that a controller may send to a scan; `block` has a call of its own."""
+FILES = ("results.json", "metadata.json", "log.txt")
+"""Files of a run that a controller may read."""
+
+
+async def in_thread(function: Callable[..., T], *words: Any) -> T:
+    """Run it in a thread of its own, that ends with the process at the latest: nobody waits for it then."""
+    loop = asyncio.get_running_loop()
+    future: asyncio.Future[T] = loop.create_future()
+
+    def settle(what: Callable[[], None]) -> None:
+        with contextlib.suppress(RuntimeError):  # the loop is gone
+            loop.call_soon_threadsafe(lambda: None if future.done() else what())
+
+    def run() -> None:
+        try:
+            result = function(*words)
+        except BaseException as error:
+            caught = error
+            settle(lambda: future.set_exception(caught))
+        else:
+            settle(lambda: future.set_result(result))
+
+    threading.Thread(target=run, daemon=True).start()
+    return await future
+
+
+class BoxSide:
+    """This box. Used as a context: it looks at its scan meanwhile."""
+
+    def __init__(self, box: str) -> None:
+        self.box = box
+        self._lock: Lock | None = None
+        self._waiting: asyncio.Future[Outcome] | None = None
+        self._leave = False
+        self._outcome: Outcome | None = None
+        self._status: tuple[float, str] = (0.0, "")
+        self._watch: asyncio.Task[None] | None = None
+        self._calls: dict[str, Callable[..., Awaitable[Any]]] = {
+            "take": self._take,
+            "facts": self._facts,
+            "state": self._state,
+            "block": self._block,
+            "tell": self._tell,
+            "chunk": self._chunk,
+        }
+
+    async def __aenter__(self) -> BoxSide:
+        self._watch = asyncio.ensure_future(self._look())
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self._leave = True
+        if self._watch is not None:
+            self._watch.cancel()
+
+    async def answer(self, what: str, given: dict[str, Any]) -> Any:
+        """The answer to a call, of types that msgpack has. Raises UsageError."""
+        call = self._calls.get(what)
+        if call is None:
+            raise UsageError(
+                f"this box does not know {printable(str(what)[:60])}: it has another version of lzr"
+            )
+        try:
+            return await call(**given)
+        except TypeError as error:
+            raise UsageError(f"{what} was asked in another way than this version of lzr knows") from error
+        except OSError as error:
+            raise UsageError(f"{what}: {error.strerror or error}") from error
+
+    def told(self) -> dict[str, Any]:
+        """What every heartbeat says of this box."""
+        at, status = self._status
+        lock = self._lock
+        return {
+            "plan": "" if lock is None else lock.id,
+            "generation": 0 if lock is None else lock.generation,
+            "state": self._how(),
+            "sentence": "" if self._outcome is None else self._outcome.sentence,
+            "status": status,
+            "status_at": at,
+            "now": time.time(),
+        }
+
+    def _how(self) -> str:
+        if self._waiting is not None:
+            return "running"
+        return "" if self._outcome is None else self._outcome.state
+
+    async def attend(self, lock: bytes) -> None:
+        """Attend to this box's runs until they have ended. Whoever asks meanwhile waits for the same."""
+        taken = await self._given(lock)
+        if self._waiting is None:
+            self._outcome = None
+            self._waiting = asyncio.ensure_future(in_thread(self._attend, taken))
+            self._waiting.add_done_callback(self._ended)
+        with contextlib.suppress(UsageError, OSError):  # `_ended` keeps it
+            await asyncio.shield(self._waiting)
+
+    def _attend(self, lock: Lock) -> Outcome:
+        return attending.attend(lock, self.box, ended=lambda: self._leave)
+
+    def _ended(self, future: asyncio.Future[Outcome]) -> None:
+        self._waiting = None
+        trouble = None if future.cancelled() else future.exception()
+        if trouble is not None:
+            self._outcome = Outcome("failed", 2, str(trouble)[:500], 0, 0)
+        elif not future.cancelled():
+            self._outcome = future.result()
+
+    async def _given(self, lock: bytes) -> Lock:
+        """A lock from the controller, checked and kept. Raises UsageError."""
+        if not isinstance(lock, bytes):
+            raise UsageError("the lock is none")
+        self._lock = await in_thread(_keep_lock, lock, self.box)
+        return self._lock
+
+    def _locked(self) -> Lock:
+        if self._lock is None:
+            raise UsageError("this box has no lock yet")
+        return self._lock
+
+    async def _take(self, lock: bytes) -> dict[str, Any]:
+        taken = await self._given(lock)
+        return {"id": taken.id, "generation": taken.generation, **await self._state()}
+
+    async def _state(self) -> dict[str, Any]:
+        """How its runs are, as their directories say; `told`: who ended one has asked it to."""
+        lock = self._locked()
+        if self._waiting is not None:
+            return _plain(Outcome("running", 0, "", 0, 0)) | {"begun": True}
+        return await in_thread(_stand, lock, self.box, self._outcome)
+
+    async def _facts(self) -> dict[str, Any]:
+        return await in_thread(examining.facts, self._locked(), self.box)
+
+    def _at_work(self) -> list[RunDirectory]:
+        """Those of its runs, given up or not, that a scan is at work on."""
+        runs = [] if self._lock is None else [run for run in self._lock.runs if run.box == self.box]
+        found = [rundirectory.of_run(self._locked(), run) for run in runs]
+        return [one for one in found if rundirectory.is_running(one)]
+
+    async def _tell(self, line: str) -> str:
+        """Send a line to the scan; what it answers. Raises UsageError."""
+        if not isinstance(line, str) or line.split(" ", 1)[0] not in STEERING or "\n" in line:
+            raise UsageError("a scan is not told that from here")
+        scans = await in_thread(self._at_work)
+        if not scans:
+            raise UsageError("no scan is running")
+        try:
+            good, text = await in_thread(ctl.ask, scans[-1].control, line, PATIENCE)
+        except ControlError as error:
+            raise UsageError(str(error)) from error
+        if not good:
+            raise UsageError(text)
+        return text.rstrip("\n").removeprefix("ok ")
+
+    async def _block(self, given: list[dict[str, Any]]) -> list[str]:
+        """Keep these orders, and have the scan go by them; the ids of those that it goes by.
+
+        First they are on the disk, where every start looks, then the scan that runs is told.
+        """
+        if not isinstance(given, (list, tuple)) or len(given) > orders.MOST:
+            raise UsageError("the orders are none")
+        try:
+            wanted = [orders.order_of(one) for one in given]
+        except ValueError as error:
+            raise UsageError(f"an order {error}") from error
+        path = f"{await in_thread(rundirectory.make_plan, self._locked())}/{orderfile.NAME}"
+        await in_thread(_keep, path, wanted)
+        until = time.monotonic() + PATIENCE
+        while not await in_thread(self._in_force, wanted):
+            if time.monotonic() > until:
+                raise UsageError("its scan has not confirmed it")
+            await asyncio.sleep(0.01)
+        return [order.id for order in wanted]
+
+    def _in_force(self, wanted: list[Order]) -> bool:
+        """Whether every scan here goes by these; one that starts now reads them before its first packet."""
+        try:
+            return all(_goes_by(one.control, wanted) for one in self._at_work())
+        except ControlError:
+            return False  # it starts, or ends
+
+    async def _chunk(self, file: str, offset: int, length: int, generation: int) -> dict[str, Any]:
+        """Bytes of a file of a run: {"data", "size"}; a file that is not there has no bytes."""
+        lock = self._locked()
+        if file not in FILES or not 0 <= offset < 1 << 62 or not 0 < length <= MOST_CHUNK:
+            raise UsageError("there is no such chunk")
+        run = lock.run_named(self.box, generation)
+        if run is None:
+            raise UsageError(f"{self.box} has no run of generation {generation}")
+        return await in_thread(_read, f"{rundirectory.of_run(lock, run).here}/{file}", offset, length)
+
+    async def _look(self) -> None:
+        """Ask the scan how it is, once a second."""
+        while True:
+            with contextlib.suppress(ControlError, OSError, UsageError):
+                for one in await in_thread(self._at_work):
+                    good, text = await in_thread(ctl.ask, one.control, "status --json", EVERY)
+                    if good and len(text) <= MOST_STATUS:
+                        self._status = time.time(), text
+            await asyncio.sleep(EVERY)
+
+
+def _keep(path: str, wanted: list[Order]) -> None:
+    known = {order.id for order in orderfile.read(path).orders}
+    orderfile.append(path, [order for order in wanted if order.id not in known])
+
+
+def _goes_by(path: str, wanted: list[Order]) -> bool:
+    """Whether the scan goes by all of these; it is told those that it does not have. Raises ControlError."""
+    there = ctl.blocks(path)
+    has = {tuple(one["networks"]): one["in_force"] for one in there}
+    for order in wanted:
+        if order.networks not in has:
+            good, text = ctl.ask(path, order.words(), PATIENCE)
+            if not good:
+                raise ControlError(text)
+    return all(has.get(order.networks) for order in wanted)
+
+
+def _keep_lock(data: bytes, box: str) -> Lock:
+    """The lock that this box goes by from now on. Raises UsageError."""
+    lock = Lock.of_json(data, "the controller's lock")
+    lock.plan.box(box)
+    rundirectory.make_plan(lock)
+    there = rundirectory.keep(lock)
+    if there.generation > lock.generation:
+        raise UsageError(
+            f"the controller's lock is of generation {lock.generation}, and this box has generation "
+            f"{there.generation}: give the controller that plan.lock.json"
+        )
+    return lock
+
+
+def _stand(lock: Lock, box: str, known: Outcome | None) -> dict[str, Any]:
+    """How the runs of a box stand that nobody attends to here."""
+    runs = lock.runs_of(box)
+    found = [rundirectory.of_run(lock, run) for run in runs]
+    begun = any(os.path.lexists(f"{one.checkpoint}/lock") for one in found)
+    if known is not None and known.state == "failed":
+        outcome = known
+    else:
+        stand = [attending.look(lock, run) for run in runs]
+        nothing = Outcome("done", 0, f"{box} has no shard", 0, 0)
+        outcome = next((one for one in stand if one.state != "done"), stand[-1] if stand else nothing)
+    told = outcome.state == "interrupted" and any(os.path.lexists(one.metadata) for one in found)
+    if not begun:
+        outcome = Outcome("", 0, "", 0, 0) if known is None else known
+    return _plain(outcome) | {"begun": begun, "told": told}
+
+
+def _plain(outcome: Outcome) -> dict[str, Any]:
+    return {
+        "state": outcome.state,
+        "status": outcome.status,
+        "sentence": outcome.sentence,
+        "records": outcome.records,
+        "inputs": outcome.inputs,
+    }
+
+
+def _read(path: str, offset: int, length: int) -> dict[str, Any]:
+    try:
+        with open(path, "rb") as file:
+            size = file.seek(0, 2)
+            file.seek(offset)
+            return {"data": file.read(length), "size": size}
+    except FileNotFoundError:
+        return {"data": b"", "size": 0}
+
+
+__all__ = ["BoxSide", "in_thread"]

@@ -1,0 +1,379 @@
+"""The controller of a fleet: takes every box through its run, and does to all of them what it is asked.
+
+What it knows it can lose: boxes know how their runs are, and what was ordered is in two files beside the
+lock. So it may be killed at any moment, and the next one goes on from there.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import secrets
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from coordinator.fleet.engine.engine import BoxError, Engine, status_of
+from coordinator.fleet.engine.kept import Keeping
+from lzr.errors import UsageError
+from lzr.fleet import course, orders, preflight, steering
+from lzr.fleet.course import Known, Step
+from lzr.fleet.lock import Lock
+from lzr.fleet.orders import Confirmed, Kept, Order
+from lzr.safetext import plain
+
+TURN = 0.1
+"""Seconds between two looks at what is to be done."""
+UNHEARD = 3.0
+BLOCKING, BACK, TAKING, CHECKING, TELLING = 3.0, 1.0, 10.0, 90.0, 5.0
+"""Seconds of patience with a box for each of these. BACK: for one that was not heard of just now."""
+RETRY = 2.0
+"""Seconds before something is tried again that a box refused, or a run is resumed that was cut off."""
+LOOK_AGAIN = 15.0
+"""Seconds before a box that was not fit is looked at again."""
+MOST_RESUMED = 5
+"""Times that a run is resumed which gets nowhere."""
+
+
+class NotFit(Exception):
+    """Nobody has begun, and these are the reasons (one sentence each) why nobody may."""
+
+    def __init__(self, faults: Sequence[str]) -> None:
+        super().__init__("; ".join(faults))
+        self.faults = tuple(faults)
+
+
+@dataclass
+class BoxState:
+    """What is known of a box, and what is being done with it."""
+
+    name: str
+    known: Known = field(default_factory=Known)
+    step: asyncio.Task[None] | None = None
+    attending: asyncio.Future[None] | None = None
+    not_before: float = 0.0  # when a step may be tried again, on the monotonic clock
+    facts: dict[str, Any] | None = None
+    faults: tuple[str, ...] = ()
+    state: str = ""  # as the box says: running, done, interrupted, failed
+    sentence: str = ""
+    records: int = 0
+    inputs: int = 0
+    resumed: int = 0
+    silent: bool = False
+    since: float = 0.0  # of being heard, or not; seconds since 1970
+    told: float = 0.0  # when its scan was last told something, monotonic
+    giving: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+
+class Controller:
+    """lock: what is done. keeping: the files beside it. say: takes a sentence, of a box or of all ("")."""
+
+    def __init__(self, lock: Lock, engine: Engine, keeping: Keeping, say: Callable[[str, str], None]) -> None:
+        """Raises UsageError."""
+        self.lock, self._engine, self._keeping, self._say = lock, engine, keeping, say
+        self.orders: Kept = keeping.orders()
+        self.wanted = keeping.wanted()
+        self._boxes = {box.name: BoxState(box.name, since=time.time()) for box in lock.plan.boxes}
+        self._running = {run.box for run in lock.current}
+        self._may_begin = False
+
+    @property
+    def over(self) -> bool:
+        """Whether every run has ended, or is not to go on by itself."""
+        return all(box.known.ended for box in self._boxes.values() if box.name in self._running)
+
+    @property
+    def done(self) -> bool:
+        """Whether every run was done."""
+        return all(box.state == "done" for box in self._boxes.values() if box.name in self._running)
+
+    async def run(self, wait: float) -> None:
+        """Until it is over. wait: seconds for the boxes to connect, before anything begins. Raises NotFit."""
+        until = time.monotonic() + wait
+        try:
+            while not self.over:
+                self._look()
+                if not self._may_begin:
+                    await self._gate(time.monotonic() > until)
+                self._turn()
+                await asyncio.sleep(TURN)
+        finally:
+            for box in self._boxes.values():
+                if box.step is not None:
+                    box.step.cancel()
+
+    def _look(self) -> None:
+        """Who is there."""
+        for box in self._boxes.values():
+            here, silent = self._engine.here(box.name), self._engine.silent(box.name)
+            lost = silent is None or silent > UNHEARD
+            if lost != box.silent and silent is not None:
+                box.silent, box.since = lost, time.time() - (silent if lost else 0)
+                self._say(box.name, f"not heard of since {_clock(box.since)}" if lost else "heard of again")
+            if box.attending is not None and box.attending.done():
+                box.attending = None
+            if here and not box.known.here:
+                self._say(box.name, "connected")
+            if not here:
+                self._set(box, here=False, taken=False)
+            heard = self._engine.heard(box.name)
+            self._set(
+                box, here=here, lacks=bool(self.orders.missing(box.name)), attended=box.attending is not None,
+                busy=box.step is not None and not box.step.done(),
+            )  # fmt: skip
+            if heard is not None and box.known.attended and not lost:
+                self._steer(box, heard.told)
+
+    def _set(self, box: BoxState, **what: bool) -> None:
+        if any(getattr(box.known, name) != value for name, value in what.items()):
+            box.known = Known(**{name: getattr(box.known, name) for name in Known.__slots__} | what)
+
+    def _turn(self) -> None:
+        """Begin the next step of every box."""
+        now = time.monotonic()
+        for box in self._boxes.values():
+            if now < box.not_before:
+                continue
+            step = course.step(box.known, self._may_begin and not box.faults)
+            if box.name not in self._running and step not in (Step.TAKE, Step.ORDERS):
+                continue
+            if step is Step.ATTEND:
+                self._attend(box)
+            elif step is Step.CHECK and not self._may_begin:
+                continue  # all are looked at side by side
+            elif step is not Step.NOTHING:
+                box.step = asyncio.ensure_future(self._do(box, step))
+
+    async def _do(self, box: BoxState, step: Step) -> None:
+        try:
+            if step is Step.TAKE:
+                await self._take(box)
+            elif step is Step.ORDERS:
+                await self.give([box.name])
+            elif step is Step.CHECK:
+                await self._check(box)
+        except BoxError as error:
+            if str(error) != box.sentence:
+                box.sentence = str(error)
+                self._say(box.name, box.sentence)
+            box.not_before = time.monotonic() + RETRY
+
+    async def _take(self, box: BoxState) -> None:
+        given = {"lock": self.lock.to_json()}
+        answer = await self._engine.call(box.name, "take", given, TAKING)
+        if not isinstance(answer, dict):
+            raise BoxError("answered what is no answer")
+        box.sentence = ""
+        self._note(box, answer)
+        self._set(box, taken=True)
+
+    def _note(self, box: BoxState, answer: dict[str, Any]) -> None:
+        """How a box says that its run is."""
+        state, sentence = answer.get("state"), answer.get("sentence")
+        box.state = state if state in ("running", "done", "interrupted", "failed") else ""
+        box.sentence = plain(sentence, 500) if isinstance(sentence, str) else ""
+        numbers = [answer.get(name) for name in ("records", "inputs")]
+        before = box.inputs
+        box.records, box.inputs = (one if isinstance(one, int) and one >= 0 else 0 for one in numbers)
+        if box.inputs > before:
+            box.resumed = 0
+        self._set(box, begun=answer.get("begun") is True)
+
+    def _attend(self, box: BoxState) -> None:
+        self._say(box.name, "goes on with its run" if box.known.begun else "begins its run")
+        box.attending = asyncio.ensure_future(self._until_over(box))
+        self._set(box, attended=True, begun=True)
+
+    async def _until_over(self, box: BoxState) -> None:
+        """Wait for a run, as a task on its box, and find out what became of it."""
+        await self._engine.attend(box.name)
+        try:
+            answer = await self._engine.call(box.name, "state", {}, TELLING)
+        except BoxError:
+            return  # the box is lost; when it is back it attends again
+        if not isinstance(answer, dict):
+            return
+        self._note(box, answer)
+        if box.state:
+            self._say(box.name, f"{box.state}: {box.sentence}" if box.sentence else box.state)
+        if box.state in ("done", "failed") or box.name in dict(self.wanted.ending):
+            self._set(box, ended=True)
+        elif answer.get("told") is True:
+            self._say(box.name, "was told to end there: lzr fleet start goes on with it")
+            self._set(box, ended=True)
+        elif box.state == "interrupted":
+            box.resumed += 1
+            box.not_before = time.monotonic() + RETRY
+            if box.resumed > MOST_RESUMED:
+                self._say(box.name, f"was cut off {box.resumed} times and gets nowhere: it is left alone")
+                self._set(box, ended=True)
+
+    async def _gate(self, late: bool) -> None:
+        """Look at all boxes that have not begun, side by side, once they are there. Raises NotFit."""
+        waited = [self._boxes[name] for name in sorted(self._running)]
+        new = [box for box in waited if not box.known.begun]
+        if not late and not all(box.known.taken or box.known.begun for box in waited):
+            return
+        there = [box for box in new if box.known.taken]
+        faults: dict[str, tuple[str, ...]] = {
+            box.name: (preflight.unreachable(self.lock.plan, box.name, box.sentence),)
+            for box in new
+            if not box.known.taken
+        }
+        if there:
+            found = await self._engine.calls([box.name for box in there], "facts", {}, CHECKING)
+            for box in there:
+                one = found[box.name]
+                if isinstance(one, dict):
+                    box.facts = one
+                else:
+                    faults[box.name] = (f"cannot be looked at: it {one}",)
+            faults |= self._judged()
+        for box in there:
+            box.faults = faults.get(box.name, ())
+            self._set(box, checked=not box.faults)
+        sentences = [f"{name}: {fault}" for name in sorted(faults) for fault in faults[name]]
+        if sentences and len(new) == len(waited):
+            raise NotFit(sentences)
+        for name in sorted(faults):
+            for fault in faults[name]:
+                self._say(name, fault)
+        self._may_begin = True
+
+    def _judged(self) -> dict[str, tuple[str, ...]]:
+        facts = {box.name: box.facts for box in self._boxes.values() if box.facts is not None}
+        return {name: found for name, found in preflight.judge(self.lock, facts).items() if found}
+
+    async def _check(self, box: BoxState) -> None:
+        """Look at one box that has come later."""
+        facts = await self._engine.call(box.name, "facts", {}, CHECKING)
+        box.facts = facts if isinstance(facts, dict) else None
+        box.faults = self._judged().get(box.name, ()) if box.facts else ("answered what is no answer",)
+        for fault in box.faults:
+            self._say(box.name, fault)
+        if box.faults:
+            box.not_before = time.monotonic() + LOOK_AGAIN
+        self._set(box, checked=not box.faults)
+
+    def _steer(self, box: BoxState, told: Any) -> None:
+        """Have a scan do what is wanted of all, where it does not."""
+        status, now = status_of(told), time.monotonic()
+        if status is None or now < box.told + RETRY or (box.step is not None and not box.step.done()):
+            return
+        lines = steering.lines(box.name, self.wanted, self.dealt(), status)
+        if lines:
+            box.told = now
+            box.step = asyncio.ensure_future(self._tell_all(box.name, lines))
+
+    async def _tell_all(self, name: str, lines: Iterable[str]) -> None:
+        for line in lines:
+            with contextlib.suppress(BoxError):
+                await self._engine.call(name, "tell", {"line": line}, TELLING)
+
+    def dealt(self) -> dict[str, int] | None:
+        """What each box may send in a second, or None where the plan's own deal holds."""
+        over = [box.name for box in self._boxes.values() if box.known.ended or box.name not in self._running]
+        dealt = self.wanted.dealt(self.lock.plan.rate, self.lock.plan.boxes, over)
+        return None if dealt is None else dict(dealt)
+
+    # What it is asked.
+
+    def look(self) -> list[BoxState]:
+        """All boxes, in the order of the plan."""
+        return list(self._boxes.values())
+
+    def who(self, names: Sequence[str] | None) -> list[str]:
+        """The boxes of these names, or all that have a run. Raises UsageError."""
+        if names is None:
+            return sorted(self._running)
+        return [self.lock.plan.box(name).name for name in names]
+
+    async def block(self, networks: Sequence[str], reason: str, by: str) -> tuple[Order, dict[str, str]]:
+        """Block on all boxes at once: the order, and why each box that has not confirmed it has not.
+
+        It is kept before anybody is told. Raises UsageError.
+        """
+        order = Order(secrets.token_hex(8), tuple(networks), plain(reason, 200), plain(by, 32), time.time())
+        if len(self.orders.orders) >= orders.MOST:
+            raise UsageError(f"{orders.MOST} orders are the most: put the rest into one")
+        await asyncio.to_thread(self._keeping.add, [order])
+        self.orders = Kept((*self.orders.orders, order), self.orders.confirmed)
+        concerned = [
+            box.name for box in self._boxes.values() if not (box.state == "done" and box.known.ended)
+        ]
+        missing = await self.give(concerned)
+        return order, missing
+
+    async def give(self, names: Iterable[str]) -> dict[str, str]:
+        """Give boxes the orders that they lack; why each that still lacks one does."""
+
+        async def give(name: str) -> str:
+            async with self._boxes[name].giving:
+                return await given(name)
+
+        async def given(name: str) -> str:
+            lacks = self.orders.missing(name)
+            box = self._boxes[name]
+            if not lacks:
+                return ""
+            patience = BACK if box.silent else BLOCKING
+            try:
+                if not box.known.taken:
+                    await self._take(box)
+                answer = await self._engine.call(
+                    name, "block", {"given": [one.plain() for one in lacks]}, patience
+                )
+            except BoxError as error:
+                return str(error)
+            ids = set(answer) if isinstance(answer, (list, tuple)) else set()
+            confirmed = [Confirmed(one.id, name, time.time()) for one in lacks if one.id in ids]
+            await asyncio.to_thread(self._keeping.add, confirmed)
+            self.orders = Kept(self.orders.orders, (*self.orders.confirmed, *confirmed))
+            for one in lacks:
+                if one.id in ids:
+                    self._say(name, f"goes by it: no packet more to {', '.join(one.networks)}")
+            return "" if len(confirmed) == len(lacks) else "has not confirmed it"
+
+        boxes = list(names)
+        found = dict(zip(boxes, await asyncio.gather(*map(give, boxes)), strict=True))
+        return {name: why for name, why in found.items() if why}
+
+    async def rate(self, rate: int, box: str | None) -> tuple[dict[str, int], dict[str, str]]:
+        """Set the rate for all, or of one box: what each is dealt, and why some do not have it yet."""
+        self._want(self.wanted.with_rate(rate, box))
+        return await self._dealt_now()
+
+    async def _dealt_now(self) -> tuple[dict[str, int], dict[str, str]]:
+        dealt = self.dealt() or {}
+        found = await asyncio.gather(*(self._try(name, f"rate {one}") for name, one in dealt.items()))
+        return dealt, {name: why for name, why in zip(dealt, found, strict=True) if why}
+
+    async def tell(self, line: str, names: Sequence[str]) -> dict[str, str]:
+        """pause, resume, drain or quit some boxes: why each that does not yet does not."""
+        self._want(self.wanted.with_line(line, names))
+        found = await asyncio.gather(*(self._try(name, line) for name in names))
+        if line in steering.ENDINGS:
+            for name in names:
+                box = self._boxes[name]
+                if box.attending is None:
+                    self._set(box, ended=True)
+            if not self.over:
+                await self._dealt_now()
+        return {name: why for name, why in zip(names, found, strict=True) if why}
+
+    async def _try(self, name: str, line: str) -> str:
+        """Tell a scan a line; why that was not possible, or nothing."""
+        try:
+            await self._engine.call(name, "tell", {"line": line}, TELLING)
+        except BoxError as error:
+            return str(error)
+        return ""
+
+    def _want(self, wanted: steering.Wanted) -> None:
+        self._keeping.want(wanted)
+        self.wanted = wanted
+
+
+def _clock(at: float) -> str:
+    return time.strftime("%H:%M:%S", time.localtime(at))

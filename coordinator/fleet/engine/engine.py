@@ -1,0 +1,160 @@
+"""The scheduler of a fleet, in this process: which boxes are there, and calls to them with their patience.
+
+Nothing that a box sends is unpickled here: calls and their answers are plain values in msgpack, heartbeats
+too, and of a task only whether it has ended.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import errno
+import json
+import time
+import uuid
+from collections.abc import Awaitable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from distributed import Client
+
+from coordinator.fleet.certs import Identity
+from coordinator.fleet.engine import tasks, transport
+from lzr.errors import UsageError, printable
+from lzr.fleet.lock import Lock
+from lzr.safetext import plain
+
+UNHEARD = 3.0
+"""Seconds without a heartbeat (there are two a second) after which a box counts as not heard of."""
+
+
+class BoxError(Exception):
+    """A box did not answer, or refused; the text says so, without its name."""
+
+
+class Unheard(BoxError):
+    """It did not answer, so nobody knows whether it has heard."""
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """What a box said last. at: when, by our clock. told: as `boxside.BoxSide.told` has it."""
+
+    at: float
+    told: Mapping[str, Any]
+
+
+class Engine:
+    """A scheduler at the plan's address and a client of its own. Used as a context."""
+
+    def __init__(self, lock: Lock, identity: Identity) -> None:
+        self._lock, self._identity = lock, identity
+        self._stack = contextlib.AsyncExitStack()
+        self._scheduler: transport.FleetScheduler
+        self._client: Any = None
+        self._heard: dict[str, Heard] = {}
+
+    async def __aenter__(self) -> Engine:
+        """Raises UsageError."""
+        transport.settle()
+        security = transport.security(self._identity)
+        host, _, port = self._lock.plan.controller.rpartition(":")
+        try:
+            scheduler = transport.FleetScheduler(
+                host=host.strip("[]"), port=int(port), protocol="tls", security=security, dashboard=False
+            )
+            self._scheduler = await self._stack.enter_async_context(scheduler)
+        except OSError as error:
+            if error.errno == errno.EADDRINUSE:
+                why = "a controller runs there already, or another program has that port"
+            else:
+                why = error.strerror or str(error)
+            raise UsageError(f"cannot listen at {printable(self._lock.plan.controller)}: {why}") from error
+        self._client = await self._stack.enter_async_context(
+            Client(self._scheduler.address, security=security, asynchronous=True, set_as_default=False)
+        )
+        self._client._stream_handlers["task-erred"] = self._erred
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._stack.aclose()
+
+    def _erred(self, key: Any = None, **_: Any) -> None:
+        """A task that failed: what a box says of why is a pickle, which is left closed."""
+        state = self._client.futures.get(key)
+        if state is not None:
+            state.set_error(RuntimeError("the box gave it up"), None)
+
+    def here(self, box: str) -> bool:
+        """Whether its worker is connected."""
+        return box in self._scheduler.aliases
+
+    def heard(self, box: str) -> Heard | None:
+        """What it said last, connected or not; None where it was never heard."""
+        state = self._scheduler.workers.get(self._scheduler.aliases.get(box))
+        if state is not None:
+            told = state.metrics.get("lzr")
+            self._heard[box] = Heard(state.last_seen, told if isinstance(told, dict) else {})
+        return self._heard.get(box)
+
+    def silent(self, box: str) -> float | None:
+        """For how many seconds it was not heard; None where it never was."""
+        heard = self.heard(box)
+        return None if heard is None else max(0.0, time.time() - heard.at)
+
+    async def call(self, box: str, what: str, given: Mapping[str, Any], patience: float) -> Any:
+        """The answer of a box to a call, within `patience` seconds. Raises BoxError."""
+        address = self._scheduler.aliases.get(box)
+        if address is None:
+            raise Unheard("is not connected")
+        try:
+            remote = self._scheduler.rpc(address)
+            reply = await asyncio.wait_for(remote.lzr(what=what, given=dict(given)), patience)
+        except TimeoutError:
+            raise Unheard(f"did not answer within {patience:g} s") from None
+        except Exception as error:  # whatever Dask makes of what a box said
+            raise Unheard(plain(f"cannot be asked ({type(error).__name__}: {error})", 200)) from error
+        if isinstance(reply, dict) and isinstance(reply.get("refused"), str):
+            raise BoxError(plain(reply["refused"], 500))
+        if not isinstance(reply, dict) or "answer" not in reply:
+            raise BoxError("answered what is no answer")
+        return reply["answer"]
+
+    async def calls(
+        self, boxes: Iterable[str], what: str, given: Mapping[str, Any], patience: float
+    ) -> dict[str, Any]:
+        """The same call to several at once: by box its answer, or the BoxError."""
+        names = list(boxes)
+        found = await asyncio.gather(
+            *(self.call(name, what, given, patience) for name in names), return_exceptions=True
+        )
+        for one in found:
+            if isinstance(one, BaseException) and not isinstance(one, BoxError):
+                raise one
+        return dict(zip(names, found, strict=True))
+
+    def attend(self, box: str) -> Awaitable[None]:
+        """Have a box attend to its run: a task of its own. Over when that is, whatever became of it."""
+        future = self._client.submit(
+            tasks.attend, self._lock.to_json(), key=f"attend-{box}-{uuid.uuid4().hex}", pure=False,
+            resources={transport.resource(box): 1}, retries=0, allow_other_workers=False,
+        )  # fmt: skip
+        return _over(future)
+
+
+async def _over(future: Any) -> None:
+    with contextlib.suppress(Exception):
+        await future._state.wait()
+    future.release()
+
+
+def status_of(told: Mapping[str, Any]) -> dict[str, Any] | None:
+    """The status of its scan that a box has told, or None: what `lzr ctl status --json` says."""
+    text = told.get("status")
+    if not isinstance(text, str) or not text:
+        return None
+    try:
+        found = json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+    return found if isinstance(found, dict) else None

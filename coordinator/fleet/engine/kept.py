@@ -1,0 +1,49 @@
+"""What a controller keeps beside the lock, for the next one to go on from: orders to block, and wishes."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+
+from coordinator.analysis import program
+from coordinator.fleet import lockfile, orderfile
+from lzr.errors import UsageError, printable
+from lzr.fleet.orders import Confirmed, Kept, Order
+from lzr.fleet.steering import Wanted
+
+MOST_BYTES = 1 << 20
+
+
+class Keeping:
+    """The files of a plan's controller: plan.blocks.jsonl and plan.wanted.json beside plan.lock.json."""
+
+    def __init__(self, plan: str, invoker: tuple[int, int] | None = None) -> None:
+        """plan: path of the plan or of its lock. invoker: who called sudo."""
+        stem = os.path.abspath(lockfile.beside(plan)).removesuffix(".lock.json")
+        self._orders, self._wanted = f"{stem}.blocks.jsonl", f"{stem}.wanted.json"
+        self._invoker = invoker
+
+    def orders(self) -> Kept:
+        """Raises UsageError."""
+        return orderfile.read(self._orders)
+
+    def add(self, what: Sequence[Order | Confirmed]) -> None:
+        """On the disk when it returns. Raises UsageError."""
+        orderfile.append(self._orders, what, self._invoker)
+
+    def wanted(self) -> Wanted:
+        """Raises UsageError."""
+        try:
+            with open(self._wanted, "rb") as file:
+                return Wanted.of_json(file.read(MOST_BYTES))
+        except FileNotFoundError:
+            return Wanted()
+        except (OSError, ValueError, RecursionError) as error:
+            raise UsageError(
+                f"cannot read what was wanted of the boxes in {printable(self._wanted)}: {error}"
+            ) from error
+
+    def want(self, wanted: Wanted) -> None:
+        """Put it in the place of what was wanted before. Raises UsageError."""
+        with program.output(self._wanted, overwrite=True) as to:
+            program.write_whole(to.descriptor, wanted.to_json())

@@ -1,0 +1,101 @@
+"""``lzr fleet start PLAN``: the controller, from its options to its exit status."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import signal
+import time
+from collections.abc import Callable
+
+from coordinator.analysis import program
+from coordinator.fleet import certs, lockfile
+from coordinator.fleet.engine.controller import Controller, NotFit
+from coordinator.fleet.engine.desk import Desk
+from coordinator.fleet.engine.engine import Engine
+from coordinator.fleet.engine.kept import Keeping
+from coordinator.processes.privilege import invoking_user
+from lzr import safetext
+from lzr.errors import UsageError, two_dashes
+
+NAME = "fleet start"
+NOT_DONE = 1
+WAIT = 15.0
+
+
+def main(argv: list[str]) -> int:
+    """The exit status: 0 every run is done, 1 not all of them, 2 a mistake, or a box that is not fit."""
+    return program.ended(NAME, lambda: _run(argv))
+
+
+def _run(argv: list[str]) -> int:
+    asked = _parser().parse_args(two_dashes(argv, ("certs", "wait", "help")))
+    lock = lockfile.read(asked.plan)
+    identity = certs.load(asked.certs or certs.beside(asked.plan), certs.CONTROLLER)
+    for name in ("distributed", "tornado"):
+        logging.getLogger(name).setLevel(logging.CRITICAL)
+    user = invoking_user()
+    keeping = Keeping(asked.plan, None if user is None else (user.uid, user.gid))
+
+    async def whole() -> int:
+        async with Engine(lock, identity) as engine:
+            controller = Controller(lock, engine, keeping, say)
+            say("", f"plan {lock.plan.name} ({lock.id}), generation {lock.generation}: waiting for its boxes")
+            async with Desk(controller, engine):
+                await controller.run(asked.wait)
+                await asyncio.sleep(0)
+            return program.OK if controller.done else NOT_DONE
+
+    return asyncio.run(_until_ended(whole))
+
+
+async def _until_ended(whole: Callable[[], object]) -> int:
+    """Runs until it is over; SIGTERM and Ctrl-C end it, and the boxes go on."""
+    task = asyncio.ensure_future(whole())  # type: ignore[call-overload]
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, task.cancel)
+    try:
+        status: int = await task
+        return status
+    except NotFit as error:
+        raise UsageError("nothing was begun:\n" + "\n".join(f"  {fault}" for fault in error.faults)) from None
+    except asyncio.CancelledError:
+        say("", "this controller ends; the boxes go on, and the next one attends to them again")
+        return NOT_DONE
+
+
+def say(box: str, sentence: str) -> None:
+    """A sentence with the time on stdout; box: whom it is about, or "" for all."""
+    head = f"{time.strftime('%H:%M:%S')} {box + ': ' if box else ''}"
+    with contextlib.suppress(OSError):
+        print(safetext.line(head + sentence), flush=True)
+
+
+def _seconds(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0 <= value <= 86400:
+        raise UsageError(f"--wait needs seconds, not {text[:40]!r}")
+    return value
+
+
+def _parser() -> program.Parser:
+    parser = program.Parser(
+        prog="lzr fleet start",
+        description="Look at all boxes of a plan, then have each begin, or go on with, its run. Ends when "
+        "all of them are done; it may be ended and started again meanwhile.",
+        allow_abbrev=False,
+    )
+    parser.add_argument("plan", metavar="PLAN", help="the plan, settled by lzr fleet check")
+    parser.add_argument(
+        "--certs", metavar="DIR", help="where the certificates are (default: certs beside the plan)"
+    )
+    parser.add_argument(
+        "--wait", type=_seconds, default=WAIT, metavar="SECONDS",
+        help=f"for the boxes to connect, before anything begins (default: {WAIT:.0f})",
+    )  # fmt: skip
+    return parser

@@ -1,0 +1,149 @@
+"""How controller and boxes speak: Dask's connections, under TLS always, and who may say what over them.
+
+A worker takes connections of the controller alone (`coordinator.fleet.certs`: it trusts no other authority).
+The scheduler takes a box's for what a worker has to say, as the box that its certificate names, and nothing
+else: a box cannot give orders to another, take its name, or speak for it. Nobody serves HTTP.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from typing import Any
+
+import dask
+from distributed import Scheduler
+from distributed.comm import CommClosedError
+from distributed.security import Security
+
+from coordinator.fleet.certs import CONTROLLER, Identity
+
+CONNECT, LOST = 3, 12
+"""Seconds within which a connection has to stand, and after which a silent one is given up; Dask takes no
+less than eleven. `coordinator.fleet.engine.worker` gives up sooner, as its heartbeats are not answered."""
+
+_SETTINGS: dict[str, Any] = {
+    "distributed.comm.timeouts.connect": f"{CONNECT}s",
+    "distributed.comm.timeouts.tcp": f"{LOST}s",
+    "distributed.comm.require-encryption": True,
+    "distributed.comm.tls.min-version": 1.3,
+    "distributed.comm.compression": False,
+    # A task runs where it was put, once: what a box was doing is known to its checkpoint, not to a scheduler.
+    "distributed.scheduler.work-stealing": False,
+    "distributed.scheduler.allowed-failures": 0,
+    "distributed.scheduler.worker-ttl": f"{LOST}s",
+    "distributed.scheduler.active-memory-manager.start": False,
+    "distributed.scheduler.events-cleanup-delay": "1m",
+    "distributed.scheduler.http.routes": [],
+    "distributed.worker.http.routes": [],
+    "distributed.worker.profile.enabled": False,
+    "distributed.worker.memory.target": False,
+    "distributed.worker.memory.spill": False,
+    "distributed.worker.memory.pause": False,
+    "distributed.worker.memory.terminate": False,
+    "distributed.worker.lifetime.duration": None,
+    "distributed.client.scheduler-info-interval": "1h",
+    "distributed.admin.system-monitor.interval": "10s",
+    # What a user's own configuration of Dask would load or run stays out of this.
+    **{f"distributed.{who}.preload": [] for who in ("scheduler", "worker", "nanny", "client")},
+    **{f"distributed.{who}.preload-argv": [] for who in ("scheduler", "worker", "nanny", "client")},
+    "distributed.client.security-loader": None,
+    "scheduler-address": None,
+}
+
+_OF_A_BOX = frozenset(("register-worker", "heartbeat_worker", "close", "ping"))
+"""What the scheduler hears from a box."""
+
+
+def settle() -> None:
+    """Set Dask up for a fleet, in this process."""
+    dask.config.set(_SETTINGS)
+
+
+def security(identity: Identity) -> Security:
+    """What Dask's connections of this process show, and whom they believe."""
+    own: dict[str, str] = {}
+    for role in ("client", "scheduler", "worker"):
+        own[f"tls_{role}_cert"] = own[f"tls_{role}_key"] = identity.own
+    return Security(require_encryption=True, tls_ca_file=identity.trusted, **own)
+
+
+def resource(box: str) -> str:
+    """What a task asks for to be run on this box, and on no other."""
+    return f"box-{box}"
+
+
+def peer(comm: Any) -> str:
+    """The name in the certificate of who is at the other end, or an empty text where that is not known."""
+    with contextlib.suppress(AttributeError, ValueError):
+        shown = comm.stream.socket.getpeercert() or {}
+        names = [value for part in shown["subject"] for key, value in part if key == "commonName"]
+        return names[0] if len(names) == 1 else ""
+    return ""
+
+
+class FleetScheduler(Scheduler):  # type: ignore[misc]
+    """A scheduler that serves no HTTP, hears boxes as themselves, and takes one that is back at once."""
+
+    def start_http_server(self, *_: Any, **__: Any) -> None:
+        pass
+
+    async def _handle_comm(self, comm: Any) -> None:
+        name = peer(comm)
+        if not name:
+            comm.abort()
+            return
+        if name != CONTROLLER:
+            comm.read = _Heard(self, comm, name).read
+        await super()._handle_comm(comm)
+
+    async def add_worker(self, comm: Any, **what: Any) -> None:
+        """A box is back before its old connection was given up: that one is over."""
+        old = self.aliases.get(what["name"])
+        if old is not None:
+            self.stream_comms[old].abort()
+            await self.remove_worker(old, close=False, stimulus_id=f"lzr-fleet-back-{time.time()}")
+        await super().add_worker(comm, **what)
+
+    async def handle_worker(self, comm: Any, worker: str) -> None:
+        """As Dask's, but the end of an old connection does not take away the same worker's new one."""
+        comm.name = "Scheduler connection to worker"
+        stream = self.stream_comms[worker]
+        stream.start(comm)
+        try:
+            await self.handle_stream(comm=comm, extra={"worker": worker})
+        finally:
+            if self.stream_comms.get(worker) is stream:
+                stream.abort()
+                await self.remove_worker(worker, stimulus_id=f"lzr-fleet-lost-{time.time()}")
+
+
+class _Heard:
+    """What is read from a box, while it is what a box may say; else the connection ends."""
+
+    def __init__(self, scheduler: Scheduler, comm: Any, name: str) -> None:
+        self._scheduler, self._comm, self._name = scheduler, comm, name
+        self._read = comm.read
+        self._registered = False
+
+    async def read(self, *words: Any, **more: Any) -> Any:
+        message = await self._read(*words, **more)
+        if not self._may(message):
+            self._comm.abort()
+            raise CommClosedError(f"box {self._name} said what a box has no right to say")
+        return message
+
+    def _may(self, message: Any) -> bool:
+        if isinstance(message, (list, tuple)):  # after its registration, of its tasks
+            return self._registered
+        if not isinstance(message, dict) or message.get("op") not in _OF_A_BOX:
+            return False
+        if message["op"] == "register-worker":
+            self._registered = True
+            return message.get("name") == self._name and set(message.get("resources", ())) <= {
+                resource(self._name)
+            }
+        if message["op"] == "heartbeat_worker":
+            known = self._scheduler.workers.get(message.get("address"))
+            return known is None or known.name == self._name
+        return True

@@ -1,0 +1,198 @@
+"""``lzr fleet worker PLAN --box NAME``: this box, for a controller that comes and goes.
+
+A worker of Dask ends when its scheduler is lost, so here one follows another in the same process, for as long
+as it takes: within a second or two of the controller's being there, this box is with it again. Scans are
+processes of their own and mind none of that. What the controller asks comes as calls by name with plain
+values (`coordinator.fleet.engine.boxside`), the runs as tasks that wait for a scan to end.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import signal
+import socket
+from typing import Any
+
+from distributed import Worker
+from distributed.comm import CommClosedError, connect
+
+from coordinator.analysis import program
+from coordinator.fleet import certs, lockfile
+from coordinator.fleet.certs import Identity
+from coordinator.fleet.engine import transport
+from coordinator.fleet.engine.boxside import BoxSide
+from lzr.errors import UsageError, printable, two_dashes
+from lzr.fleet.plan import Box, Plan
+
+NAME = "fleet worker"
+UNHEARD = 3.0
+"""Seconds for an answer to a heartbeat; a link that is cut says nothing, and TCP takes long to give up."""
+AGAIN = 0.2
+"""Seconds between two attempts to reach the controller."""
+CLOSING = 1.0
+"""Seconds for what Dask has to put away before this box connects again."""
+
+
+class BoxWorker(Worker):  # type: ignore[misc]
+    """One connection of this box with one scheduler. It serves no HTTP, waits for nobody when it closes."""
+
+    def __init__(self, scheduler: str, side: BoxSide, **more: Any) -> None:
+        super().__init__(scheduler, name=side.box, nthreads=1, dashboard=False, **more)
+        self.side = side
+        self.metrics["lzr"] = _told
+        self.handlers["lzr"] = self.asked
+
+    def start_http_server(self, *_: Any, **__: Any) -> None:
+        pass
+
+    async def asked(self, what: str, given: dict[str, Any]) -> dict[str, Any]:
+        """A call of the controller's: {"answer": …}, or {"refused": sentence}."""
+        try:
+            return {"status": "OK", "answer": await self.side.answer(what, given)}
+        except UsageError as error:
+            return {"status": "OK", "refused": str(error)}
+
+    async def heartbeat(self) -> None:
+        try:
+            await asyncio.wait_for(super().heartbeat(), UNHEARD)
+        except TimeoutError:
+            await self.close(reason="the controller does not answer")
+
+    async def close(self, timeout: float = CLOSING, *_: Any, reason: str = "", **__: Any) -> str | None:
+        closed: str | None = await super().close(
+            timeout=min(timeout, CLOSING), executor_wait=False, nanny=False, reason=reason
+        )
+        return closed
+
+
+async def _told(worker: BoxWorker) -> dict[str, Any]:
+    return worker.side.told()
+
+
+async def serve(plan: Plan, box: Box, identity: Identity, side: BoxSide) -> None:
+    """Be with the controller whenever it is there, until this is cancelled."""
+    transport.settle()
+    security = transport.security(identity)
+    scheduler = f"tls://{plan.controller}"
+    host, contact = _listening(box)
+    said = ""
+    async with side:
+        while True:
+            trouble = await _reach(scheduler, security)
+            if trouble:
+                if trouble != said:
+                    program.say(NAME, trouble)
+                    said = trouble
+                await asyncio.sleep(AGAIN)
+                continue
+            worker = BoxWorker(
+                scheduler, side, security=security, protocol="tls", host=host, port=box.port,
+                contact_address=contact, resources={transport.resource(box.name): 1},
+            )  # fmt: skip
+            try:
+                await asyncio.wait_for(_started(worker), transport.CONNECT + UNHEARD)
+                said = ""
+                program.say(NAME, f"{box.name} is with the controller at {plan.controller}")
+                await worker.finished()
+                program.say(NAME, f"the controller at {plan.controller} is gone; its scans go on")
+            except (OSError, ValueError, RuntimeError, TimeoutError) as error:
+                if (text := f"{type(error).__name__}: {error}") != said:
+                    program.say(NAME, f"cannot be a worker of {plan.controller}: {text}")
+                    said = text
+                await asyncio.sleep(AGAIN)
+            finally:
+                with contextlib.suppress(Exception):
+                    await worker.close()
+
+
+async def _started(worker: BoxWorker) -> None:
+    await worker
+
+
+async def _reach(scheduler: str, security: Any) -> str:
+    """Why the controller cannot be connected to, or nothing."""
+    shown = scheduler.removeprefix("tls://")
+    try:
+        comm = await connect(scheduler, **security.get_connection_args("worker"))
+    except CommClosedError as error:  # before OSError, which it is too
+        if "certificate" in str(error) or "TLS" in str(error):
+            return f"{shown} shows no certificate of this fleet's controller: nothing was said to it"
+        return f"the controller at {shown} does not take this box: {str(error)[:200]}"
+    except OSError:
+        return f"waiting for the controller at {shown}"
+    comm.abort()
+    return ""
+
+
+def _listening(box: Box) -> tuple[str, str | None]:
+    """Where to listen, and what others are to call it: on the plan's address, if that is this host's own."""
+    try:
+        family, _, _, _, where = socket.getaddrinfo(box.address, box.port, type=socket.SOCK_STREAM)[0]
+    except (OSError, UnicodeError):
+        return "0.0.0.0", f"tls://{box.address}:{box.port}"
+    with socket.socket(family, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(where)
+        except OSError as error:
+            if error.errno == 98:  # EADDRINUSE
+                raise UsageError(
+                    f"port {box.port} of {printable(box.address)} is taken: another worker runs there, or "
+                    "the plan gives this box another port"
+                ) from error
+            anywhere = "::" if family == socket.AF_INET6 else "0.0.0.0"
+            return anywhere, f"tls://{box.address}:{box.port}"
+    return str(where[0]), None
+
+
+def main(argv: list[str]) -> int:
+    """The exit status: 0 after SIGTERM or Ctrl-C, 2 for a mistake."""
+    return program.ended(NAME, lambda: _run(argv))
+
+
+def _run(argv: list[str]) -> int:
+    asked = _parser().parse_args(two_dashes(argv, ("box", "certs", "allow-root", "help")))
+    if os.geteuid() == 0 and not asked.allow_root:
+        raise UsageError(
+            "this takes orders over the network and does not run as root: give another user the rights to "
+            "scan (etc/lzr-fleet@.service), or --allow-root"
+        )
+    plan = lockfile.plan(asked.plan)
+    box = plan.box(asked.box)
+    identity = certs.load(asked.certs or certs.beside(asked.plan), box.name)
+    logging.getLogger("distributed").setLevel(logging.CRITICAL)
+    logging.getLogger("tornado").setLevel(logging.CRITICAL)
+    asyncio.run(_until_ended(serve(plan, box, identity, BoxSide(box.name))))
+    return program.OK
+
+
+async def _until_ended(serving: Any) -> None:
+    """Runs until SIGTERM or SIGINT."""
+    task = asyncio.ensure_future(serving)
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, task.cancel)
+    with contextlib.suppress(asyncio.CancelledError):
+        await task
+
+
+def _parser() -> program.Parser:
+    parser = program.Parser(
+        prog="lzr fleet worker",
+        description="Be a box of a plan: connect to its controller, again whenever it comes back, and do "
+        "what it asks. Scans go on when this ends.",
+        allow_abbrev=False,
+    )
+    parser.add_argument("plan", metavar="PLAN", help="plan.toml or plan.lock.json")
+    parser.add_argument("--box", required=True, metavar="NAME", help="which box of the plan this is")
+    parser.add_argument(
+        "--certs", metavar="DIR", help="where its certificate is (default: certs beside the plan)"
+    )
+    parser.add_argument("--allow-root", action="store_true", help="run as root all the same")
+    return parser
+
+
+__all__ = ["BoxWorker", "main", "serve"]

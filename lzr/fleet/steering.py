@@ -1,0 +1,110 @@
+"""What somebody wants of all boxes while they scan: the rate, pauses, who is to end. A controller keeps it.
+
+It is a wish, not a message: a box that was away when it was spoken, or whose scan was resumed since, is told
+when it is back, until it does so.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from lzr.fleet import rates
+from lzr.fleet.plan import Box, is_name
+
+ENDINGS = ("drain", "quit")
+MOST_RATE = 10**9
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """rate: for all, targets a second; None: as the plan has it. own: boxes that have a rate of their own.
+    paused: boxes that are to wait. ending: boxes that are to end, and how (of ENDINGS)."""
+
+    rate: int | None = None
+    own: tuple[tuple[str, int], ...] = ()
+    paused: frozenset[str] = frozenset()
+    ending: tuple[tuple[str, str], ...] = ()
+
+    def with_rate(self, rate: int, box: str | None) -> Wanted:
+        """The same with a rate for all, which a box's own makes way for, or for one box."""
+        if box is None:
+            return replace(self, rate=rate, own=())
+        return replace(self, own=tuple(sorted({**dict(self.own), box: rate}.items())))
+
+    def with_line(self, line: str, boxes: Iterable[str]) -> Wanted:
+        """The same where these boxes are to pause, resume, drain or quit."""
+        names = frozenset(boxes)
+        if line == "pause":
+            return replace(self, paused=self.paused | names)
+        if line == "resume":
+            return replace(self, paused=self.paused - names)
+        return replace(
+            self, ending=tuple(sorted({**dict(self.ending), **dict.fromkeys(names, line)}.items()))
+        )
+
+    def dealt(self, planned: int, boxes: Iterable[Box], over: Iterable[str]) -> Mapping[str, int] | None:
+        """What each box may send in a second, or None where the plan's own deal holds.
+
+        planned: the plan's rate. over: boxes that have ended or are to end, and leave theirs to the others.
+        """
+        gone = {*over, *(name for name, _ in self.ending)}
+        if self.rate is None and not self.own and not gone:
+            return None
+        own = {name: rate for name, rate in self.own if name not in gone}
+        left = [
+            rates.Share(box.name, box.weight, box.rate_cap)
+            for box in boxes
+            if box.name not in gone and box.name not in own
+        ]
+        rate = planned if self.rate is None else self.rate
+        return {**own, **rates.deal(max(1, rate - sum(own.values())), left)}
+
+    def to_json(self) -> bytes:
+        """As it is kept in a file."""
+        found = {
+            "rate": self.rate,
+            "own": dict(self.own),
+            "paused": sorted(self.paused),
+            "ending": dict(self.ending),
+        }
+        return json.dumps(found, indent=1).encode() + b"\n"
+
+    @staticmethod
+    def of_json(data: bytes) -> Wanted:
+        """What a file says. Raises ValueError."""
+        found = json.loads(data)
+        if not isinstance(found, dict):
+            raise ValueError("is none")
+        rate, own = found.get("rate"), found.get("own", {})
+        if rate is not None and not _is_rate(rate):
+            raise ValueError("the rate is none")
+        if not isinstance(own, dict) or not all(is_name(name) and _is_rate(one) for name, one in own.items()):
+            raise ValueError("a box's own rate is none")
+        paused, ending = found.get("paused", []), found.get("ending", {})
+        if not isinstance(paused, list) or not all(isinstance(one, str) and is_name(one) for one in paused):
+            raise ValueError("who is paused is none")
+        if not isinstance(ending, dict) or not all(
+            is_name(name) and how in ENDINGS for name, how in ending.items()
+        ):
+            raise ValueError("who is to end is none")
+        return Wanted(rate, tuple(sorted(own.items())), frozenset(paused), tuple(sorted(ending.items())))
+
+
+def lines(name: str, wanted: Wanted, dealt: Mapping[str, int] | None, status: Mapping[str, Any]) -> list[str]:
+    """What a scan is to be told, so that it does what is wanted. status: of its scan, as it told us last."""
+    ending = dict(wanted.ending).get(name)
+    if ending is not None:
+        return [] if status.get("draining") else [ending]
+    told: list[str] = []
+    if dealt is not None and name in dealt and status.get("rate_limit") != dealt[name]:
+        told.append(f"rate {dealt[name]}")
+    if name in wanted.paused and status.get("paused") is False:
+        told.append("pause")
+    return told
+
+
+def _is_rate(value: object) -> bool:
+    return type(value) is int and 1 <= value <= MOST_RATE

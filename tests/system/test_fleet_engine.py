@@ -1,0 +1,146 @@
+"""Two boxes and their controller, as real processes in namespaces, over TLS: begun, left, killed, blocked."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import struct
+import time
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.lab.boxes import Box, Boxes, packets
+from tests.lab.net import Lab, lab
+from tests.lab.responder import PORT
+
+pytest.importorskip("distributed")
+pytestmark = [pytest.mark.root, pytest.mark.timeout(240)]
+
+COUNT = 4096
+FIRST = "10.64.0.0"
+OPTIONS = '["-handshakes", "http", "-rt", "0.5", "-t", "2", "-c", "3", "-w", "2"]'
+PLAN = f'targets = ["{FIRST}/20"]\ntarget-ports = "{PORT}"\noptions = {OPTIONS}\nseed = 7\n'
+BLOCKED = "10.64.8.0/21"
+AGAIN = 3.0
+"""Seconds within which all is as before when a controller or a link is back."""
+
+
+@pytest.fixture
+def made() -> Iterator[Lab]:
+    with lab() as found:
+        yield found
+
+
+def begun(made: Lab, rate: int, count: int = 2) -> Boxes:
+    boxes = Boxes(made, count, f"{PLAN}rate = {rate}\n")
+    boxes.settle()
+    boxes.respond(FIRST, COUNT)
+    for box in boxes.boxes:
+        boxes.work(box)
+    return boxes
+
+
+def scan_of(box: Box) -> Path:
+    """The directory of its run."""
+    return next(box.state.glob("*/g1"))
+
+
+def coordinator_of(box: Box) -> int:
+    """The process that listens at the control socket of its scan."""
+    with socket.socket(socket.AF_UNIX) as sock:
+        sock.connect(str(scan_of(box) / "control.sock"))
+        return struct.unpack("3i", sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))[0]
+
+
+def asked(boxes: Boxes) -> Counter[str]:
+    """How often each address has a record, over all boxes."""
+    return Counter(record["saddr"] for box in boxes.boxes for record in boxes.results(box.name))
+
+
+def test_the_controller_is_killed_and_everything_goes_on(made: Lab) -> None:
+    boxes = begun(made, 1000)
+    controller = boxes.start()
+    boxes.until(lambda: all(packets(box)[0] > 100 for box in boxes.boxes), "both boxes scan")
+    controller.kill()
+    controller.wait(10)
+    before = [packets(box)[0] for box in boxes.boxes]
+    boxes.until(
+        lambda: all(packets(box)[0] > had + 100 for box, had in zip(boxes.boxes, before, strict=True)),
+        "both go on without a controller",
+    )
+    since = time.monotonic()
+    controller = boxes.start()
+    boxes.until(lambda: boxes.said().count("goes on with its run") == 2, "both are attended to", 20)
+    assert time.monotonic() - since < AGAIN + 2, boxes.said()  # of which its own start takes one
+    boxes.lzr("fleet", "rate", boxes.plan, "20k")
+    assert controller.wait(60) == 0, boxes.said()
+    assert set(asked(boxes).values()) == {1}
+    assert sum(asked(boxes).values()) == COUNT
+    assert [packets(box)[1] for box in boxes.boxes] == [0, 0]
+    assert sum(packets(box)[0] for box in boxes.boxes) == COUNT
+
+
+def test_blocked_everywhere_and_a_box_that_is_away_gets_it_first(made: Lab) -> None:
+    boxes = begun(made, 300)
+    ams1, fra1 = boxes.boxes
+    for box in boxes.boxes:
+        box.far.nft(
+            "table netdev blocked {\n chain in {\n type filter hook ingress device eth0 priority -20; "
+            f"policy accept;\n ip daddr {BLOCKED} counter\n }}\n}}\n"
+        )
+
+    def to_blocked(box: Box) -> int:
+        text = box.far.run("nft", "-j", "list", "table", "netdev", "blocked").stdout
+        rule = next(one["rule"] for one in json.loads(text)["nftables"] if "rule" in one)
+        return int(next(part["counter"]["packets"] for part in rule["expr"] if "counter" in part))
+
+    controller = boxes.start()
+    boxes.until(lambda: all(to_blocked(box) > 20 for box in boxes.boxes), "both boxes scan")
+    boxes.cut(fra1)
+    boxes.until(lambda: boxes.state_of("fra1").get("silent"), "the cut link is noticed", 30)
+    told = boxes.lzr("fleet", "block", boxes.plan, BLOCKED, "--reason", "ticket", "42", check=False)
+    had = to_blocked(ams1)
+    assert told.returncode == 1
+    assert f"blocked {BLOCKED}: confirmed by ams1" in told.stdout
+    assert "fra1: " in told.stderr
+    assert "ams1" not in told.stderr
+    controller.kill()  # what it has promised fra1, the next one keeps
+    controller.wait(10)
+    away = to_blocked(fra1)
+    boxes.until(lambda: to_blocked(fra1) > away + 5, "nobody has told the box that is away")
+    controller = boxes.start()
+    boxes.mend(fra1)
+    boxes.until(lambda: boxes.state_of("fra1").get("lacks") == [], "the order arrives", 30)
+    later = to_blocked(fra1)
+    order = boxes.status()["orders"][0]
+    assert (order["networks"], order["reason"]) == ([BLOCKED], "ticket 42")
+    assert order["confirmed"] == ["ams1", "fra1"]
+    boxes.lzr("fleet", "rate", boxes.plan, "20k")
+    assert controller.wait(60) == 0, boxes.said()
+    assert (to_blocked(ams1), to_blocked(fra1)) == (had, later)
+    blocks = json.loads((scan_of(fra1) / "metadata.json").read_text())["blocks"]
+    assert [one["networks"] for one in blocks] == [[BLOCKED]]
+
+
+def test_a_killed_scan_is_gone_on_with_on_its_box_alone(made: Lab) -> None:
+    boxes = begun(made, 1500)
+    fra1 = boxes["fra1"]
+    controller = boxes.start()
+    boxes.until(lambda: all(len(boxes.results(box.name)) > 100 for box in boxes.boxes), "both boxes scan")
+    os.kill(coordinator_of(fra1), 9)
+    assert fra1.worker is not None
+    fra1.worker.kill()  # and who attended to it
+    fra1.worker.wait(10)
+    boxes.until(lambda: boxes.state_of("fra1").get("connected") is False, "the box is missed")
+    had = packets(fra1)[0]
+    boxes.until(lambda: len(boxes.results("ams1")) > 1000, "the other goes on")
+    assert packets(fra1) == (had, 0)
+    boxes.work(fra1)
+    assert controller.wait(90) == 0, boxes.said()
+    assert set(asked(boxes).values()) == {1}
+    assert sum(asked(boxes).values()) == COUNT
+    assert [packets(box)[1] for box in boxes.boxes] == [0, 0]

@@ -1,0 +1,188 @@
+"""A real scheduler and real workers over TLS on the loopback: who is heard, as whom, and who is not."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import ssl
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytest.importorskip("distributed")
+
+from distributed.comm import connect
+from distributed.core import rpc
+
+from coordinator.fleet import certs
+from coordinator.fleet.engine import transport
+from coordinator.fleet.engine.boxside import BoxSide
+from coordinator.fleet.engine.engine import BoxError, Engine, Unheard
+from coordinator.fleet.engine.worker import serve
+from lzr.fleet import lock as locks
+from lzr.fleet import plan as plans
+from lzr.fleet.lock import Lock
+from tests.unit.coordinator.fleet.engine.ports import free_port
+
+SUM = "0" * 64
+logging.getLogger("distributed").setLevel(logging.CRITICAL)
+
+
+@pytest.fixture(scope="module")
+def places(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    directory = tmp_path_factory.mktemp("fleet")
+    certs.make(str(directory / "certs"), ["ams1", "fra1"], None)
+    certs.make(str(directory / "foreign"), ["ams1", "fra1"], None)
+    return directory
+
+
+@pytest.fixture
+def lock(tmp_path: Path) -> Lock:
+    boxes = "".join(
+        f'[[box]]\nname="{name}"\nsource="198.51.100.{at}"\naddress="127.0.0.1"\nport={free_port()}\n'
+        for at, name in enumerate(("ams1", "fra1"), 1)
+    )
+    plan = plans.of_toml(
+        f'name="test"\nresponsible="tests"\nseed=1\nrate=100\ntargets="192.0.2.0/24"\ntarget-ports="80"\n'
+        f'directory="{tmp_path}/state"\ncontroller="127.0.0.1:{free_port()}"\n{boxes}'.encode()
+    )
+    return locks.settled(plan, "1", SUM, None, None, SUM)
+
+
+async def until(fact: Callable[[], Any], seconds: float = 20) -> None:
+    async with asyncio.timeout(seconds):
+        while not fact():
+            await asyncio.sleep(0.01)
+
+
+@contextlib.asynccontextmanager
+async def worker(lock: Lock, places: Path, name: str, of: str = "certs") -> AsyncIterator[asyncio.Task[None]]:
+    """A box of this name, with a certificate out of the directory `of`."""
+    identity = certs.load(str(places / of), name)
+    task = asyncio.ensure_future(serve(lock.plan, lock.plan.box(name), identity, BoxSide(name)))
+    try:
+        yield task
+    finally:
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
+
+
+def running(whole: Callable[[], Awaitable[None]]) -> None:
+    asyncio.run(asyncio.wait_for(whole(), 60))  # type: ignore[arg-type]
+
+
+def test_a_box_answers_and_is_back_when_the_controller_is(lock: Lock, places: Path) -> None:
+    async def whole() -> None:
+        identity = certs.load(str(places / "certs"), certs.CONTROLLER)
+        async with worker(lock, places, "ams1"):
+            for _ in range(2):
+                async with Engine(lock, identity) as engine:
+                    await until(lambda: engine.here("ams1"), 8)
+                    assert not engine.here("fra1")
+                    answer = await engine.call("ams1", "take", {"lock": lock.to_json()}, 10)
+                    assert answer["begun"] is False
+                    await until(lambda: (engine.heard("ams1").told or {}).get("plan") == lock.id)  # type: ignore[union-attr]
+                    assert engine.silent("ams1") < 3  # type: ignore[operator]
+                    with pytest.raises(BoxError, match="does not know"):
+                        await engine.call("ams1", "format", {}, 10)
+                    with pytest.raises(BoxError, match="another way"):
+                        await engine.call("ams1", "take", {"key": b""}, 10)
+                    with pytest.raises(BoxError, match="is no lock"):
+                        await engine.call("ams1", "take", {"lock": b"[]"}, 10)
+                    with pytest.raises(Unheard, match="is not connected"):
+                        await engine.call("fra1", "state", {}, 10)
+
+    running(whole)
+
+
+def test_the_same_box_twice_is_the_later_one(lock: Lock, places: Path) -> None:
+    """As after a cut link, before the old connection was given up."""
+
+    async def whole() -> None:
+        identity = certs.load(str(places / "certs"), certs.CONTROLLER)
+        async with Engine(lock, identity) as engine, worker(lock, places, "ams1"):
+            await until(lambda: engine.here("ams1"))
+            first = engine._scheduler.aliases["ams1"]
+            other = plans.of_table(plans.as_table(lock.plan) | {
+                "box": [{**table, "port": free_port()} for table in plans.as_table(lock.plan)["box"]]
+            })  # fmt: skip
+            own = certs.load(str(places / "certs"), "ams1")
+            task = asyncio.ensure_future(serve(other, other.box("ams1"), own, BoxSide("ams1")))
+            await until(lambda: engine._scheduler.aliases.get("ams1") not in (None, first))
+            task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await task
+            await until(lambda: engine._scheduler.aliases.get("ams1") == first)
+
+    running(whole)
+
+
+def test_certificates_of_others_are_refused_on_both_sides(lock: Lock, places: Path) -> None:
+    async def whole() -> None:
+        ours = certs.load(str(places / "certs"), certs.CONTROLLER)
+        foreign = certs.load(str(places / "foreign"), certs.CONTROLLER)
+        async with worker(lock, places, "ams1", "foreign"), worker(lock, places, "fra1"):
+            async with Engine(lock, ours) as engine:
+                await until(lambda: engine.here("fra1"))
+                assert not engine.here("ams1")
+            async with Engine(lock, foreign) as engine:
+                await until(lambda: engine.here("ams1"))
+                assert not engine.here("fra1")
+
+    running(whole)
+
+
+def test_who_speaks_no_tls_is_not_heard(lock: Lock, places: Path) -> None:
+    async def whole() -> None:
+        ours = certs.load(str(places / "certs"), certs.CONTROLLER)
+        async with Engine(lock, ours) as engine, worker(lock, places, "ams1"):
+            await until(lambda: engine.here("ams1"))
+            host, _, port = lock.plan.controller.partition(":")
+            for where in (int(port), lock.plan.box("ams1").port):
+                with pytest.raises((OSError, asyncio.TimeoutError)):
+                    await connect(f"tcp://{host}:{where}", timeout=1)
+                nobody = ssl.create_default_context()
+                nobody.check_hostname, nobody.verify_mode = False, ssl.CERT_NONE
+                reader, writer = await asyncio.open_connection(host, where, ssl=nobody)
+                writer.write(b"\0" * 64)
+                with contextlib.suppress(OSError):
+                    assert await asyncio.wait_for(reader.read(64), 10) == b""
+                writer.close()
+            assert (await engine.call("ams1", "take", {"lock": lock.to_json()}, 10))["begun"] is False
+
+    running(whole)
+
+
+def test_a_box_has_no_say_over_others(lock: Lock, places: Path) -> None:
+    """With a good certificate: a box is no client, cannot be another box, and is not heard by a box."""
+
+    async def whole() -> None:
+        ours = certs.load(str(places / "certs"), certs.CONTROLLER)
+        async with Engine(lock, ours) as engine, worker(lock, places, "ams1"):
+            await until(lambda: engine.here("ams1"))
+            args = transport.security(certs.load(str(places / "certs"), "fra1")).get_connection_args("worker")
+            scheduler = f"tls://{lock.plan.controller}"
+            for words in (
+                {"op": "broadcast", "msg": {"op": "lzr", "what": "state", "given": {}}},
+                {"op": "run_function", "function": b""},
+                {"op": "register-client", "client": "fra1"},
+                {"op": "unregister", "address": engine._scheduler.aliases["ams1"], "stimulus_id": "x"},
+                {"op": "register-worker", "name": "ams1", "address": "tls://127.0.0.1:1", "resources": {}},
+                {"op": "register-worker", "name": "fra1", "resources": {"box-ams1": 1}},
+                {"op": "heartbeat_worker", "address": engine._scheduler.aliases["ams1"], "metrics": {}},
+            ):
+                comm = await connect(scheduler, **args)
+                await comm.write(words)
+                with pytest.raises(OSError):  # noqa: PT011
+                    await asyncio.wait_for(comm.read(), 10)
+            box = f"tls://127.0.0.1:{lock.plan.box('ams1').port}"
+            with pytest.raises(OSError):  # noqa: PT011
+                async with rpc(box, connection_args=args) as other:
+                    await other.lzr(what="state", given={})
+            assert engine.here("ams1")
+
+    running(whole)

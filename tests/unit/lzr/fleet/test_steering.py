@@ -1,0 +1,91 @@
+"""What is wanted of all boxes: kept, dealt, and told until a scan does it."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lzr.fleet.plan import Box
+from lzr.fleet.steering import Wanted, lines
+
+BOXES = (
+    Box("ams1", None, ("198.51.100.1",), 1.0),
+    Box("fra1", None, ("198.51.100.2",), 2.0),
+    Box("lon1", None, ("198.51.100.3",), 1.0, rate_cap=500),
+)
+
+
+def test_the_plans_own_deal_holds_until_somebody_wants_another() -> None:
+    assert Wanted().dealt(6000, BOXES, ()) is None
+
+
+def test_a_rate_for_all() -> None:
+    wanted = Wanted().with_rate(9500, None)
+    assert wanted.dealt(6000, BOXES, ()) == {"ams1": 3000, "fra1": 6000, "lon1": 500}
+
+
+def test_a_box_that_is_drained_leaves_its_rate_to_the_others() -> None:
+    wanted = Wanted().with_line("drain", ["fra1"])
+    assert wanted.dealt(6000, BOXES, ()) == {"ams1": 5500, "lon1": 500}
+    assert Wanted().dealt(6000, BOXES, ("fra1", "lon1")) == {"ams1": 6000}
+
+
+def test_a_rate_of_ones_own_until_there_is_another_for_all() -> None:
+    wanted = Wanted().with_rate(100, "fra1")
+    assert wanted.dealt(2100, BOXES, ()) == {"ams1": 1500, "fra1": 100, "lon1": 500}
+    assert wanted.with_rate(800, None).own == ()
+
+
+def test_told_until_it_does_so() -> None:
+    wanted = Wanted().with_line("pause", ["ams1"])
+    assert lines("ams1", wanted, None, {"paused": False}) == ["pause"]
+    assert lines("ams1", wanted, None, {"paused": True}) == []
+    assert lines("fra1", wanted, None, {"paused": False}) == []
+    assert lines("ams1", wanted.with_line("resume", ["ams1"]), None, {"paused": False}) == []
+    assert lines("ams1", Wanted(), {"ams1": 10}, {"rate_limit": 20.0}) == ["rate 10"]
+    assert lines("ams1", Wanted(), {"ams1": 10}, {"rate_limit": 10.0}) == []
+    ending = wanted.with_line("quit", ["ams1"])
+    assert lines("ams1", ending, {"ams1": 10}, {"draining": False, "paused": False}) == ["quit"]
+    assert lines("ams1", ending, {"ams1": 10}, {"draining": True}) == []
+
+
+names = st.sampled_from([box.name for box in BOXES])
+
+
+@given(
+    st.builds(
+        Wanted,
+        st.none() | st.integers(1, 10**9),
+        st.dictionaries(names, st.integers(1, 10**9)).map(lambda found: tuple(sorted(found.items()))),
+        st.frozensets(names),
+        st.dictionaries(names, st.sampled_from(["drain", "quit"])).map(
+            lambda found: tuple(sorted(found.items()))
+        ),
+    )
+)
+def test_round_trip(wanted: Wanted) -> None:
+    assert Wanted.of_json(wanted.to_json()) == wanted
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"rate": 0},
+        {"rate": True},
+        {"rate": "many"},
+        {"own": {"ams1": -1}},
+        {"own": {"../x": 1}},
+        {"own": []},
+        {"paused": [1]},
+        {"paused": "ams1"},
+        {"ending": {"ams1": "explode"}},
+    ],
+)
+def test_what_is_none(change: dict[str, object]) -> None:
+    found = json.loads(replace(Wanted(), rate=5).to_json()) | change
+    with pytest.raises(ValueError, match="is none"):
+        Wanted.of_json(json.dumps(found).encode())
