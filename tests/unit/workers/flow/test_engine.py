@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from lzr.flow import columns
 from lzr.flow.config import Plan
 from lzr.flow.table import FlowTable
 from lzr.packet.payloads import ProbeTemplate
@@ -168,7 +167,7 @@ def test_a_reply_that_has_begun_is_kept(state: State) -> None:
     target["window"], target["peer_lo"] = 1000, 7
     table.open(target, 0, 0)
     table.rows["state"][table.rows["state"] != State.FREE] = state
-    table.fresh = columns.count_fresh(table.rows)
+    table.connections.count_fresh()
     if state == State.SETTLING:
         table.reassembly.append(int(np.flatnonzero(table.rows["state"])[0]), 0, b"220")
     table.block(Blocklist(Prefixes([(7, 7)])))
