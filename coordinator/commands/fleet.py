@@ -32,7 +32,12 @@ THIS_BOX = (
         "the scan that has this shard, on this box",
         "coordinator.fleet.shardcommand:main",
     ),
-    Word("assign", "PLAN --from BOX --to BOX", "give a box's shards to another, by hand", ""),
+    Word(
+        "assign",
+        "PLAN --from BOX --to BOX",
+        "give a box's shards to others, by hand",
+        "coordinator.fleet.assigning:main",
+    ),
 )
 """What needs no other box."""
 

@@ -12,17 +12,18 @@ import os
 import subprocess
 import sys
 from dataclasses import dataclass
+from ipaddress import ip_address, ip_network
 from pathlib import Path
 
 from coordinator.checkpoint.checkpoint import HANDED, load
 from coordinator.checkpoint.saved import Saved
+from coordinator.doctor import facts
 from coordinator.files.opening import open_written
 from coordinator.fleet import lockfile
 from coordinator.fleet.rundirectory import RunDirectory
 from lzr import __version__
 from lzr.errors import UsageError, printable
 from lzr.fleet import dealing, rates
-from lzr.fleet import lock as locks
 from lzr.fleet.lock import Lock, Run
 from lzr.fleet.plan import Plan
 
@@ -91,20 +92,31 @@ def _scanned(plan: Plan) -> list[str]:
     return [f"--target-ports={plan.target_ports}", *(f"--targets={target}" for target in plan.targets)]
 
 
-def check(lock: Lock) -> None:
-    """Whether this box has what was settled. Raises UsageError."""
+def check(lock: Lock, run: Run) -> None:
+    """Whether this is the box of a run, and has what was settled. Raises UsageError."""
+    interface = lock.plan.box(run.box).interface
+    there = facts.addresses()
+    for source in run.source:
+        network = ip_network(source)
+        on = {where for text, where in there.items() if ip_address(text) in network}
+        if not on:
+            raise UsageError(
+                f"{source} is not an address of this machine, and {run.name} scans from nowhere else: this "
+                f"is not {run.box}"
+            )
+        if interface is not None and not on & {interface, "lo"}:
+            raise UsageError(f"{source} is an address of {min(on)}, not of {interface} as the plan has it")
     if lock.version != __version__:
         raise UsageError(f"the plan was settled by lzr {lock.version}, and this box has {__version__}")
-    blocked = locks.blocklist_hash([lockfile.digest(path) for path in lock.plan.blocklist])
-    if blocked != lock.blocklist_sha256:
-        raise UsageError("the blocklist on this box is not the one that was settled")
+    if lockfile.digest_of_lists(lock.plan) != lock.blocklist_sha256:
+        raise UsageError("the blocklist on this box, or another list, is not the one that was settled")
     if lock.plan.input is not None and lockfile.digest_of_input(lock.plan.input)[0] != lock.input_sha256:
         raise UsageError(f"{printable(lock.plan.input)} on this box is not the input that was settled")
 
 
 def start(lock: Lock, run: Run, found: RunDirectory, held: int) -> subprocess.Popen[bytes]:
     """Start the scan of a run, or go on with it. held: the lock of its checkpoint. Raises UsageError."""
-    check(lock)
+    check(lock, run)
     resumed = load(Path(found.checkpoint)) is not None
     if not os.path.lexists(found.orders):
         with contextlib.suppress(FileExistsError):

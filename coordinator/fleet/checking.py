@@ -14,7 +14,7 @@ from coordinator.analysis import program
 from coordinator.fleet import lockfile
 from lzr import __version__, safetext
 from lzr.errors import UsageError, printable, two_dashes
-from lzr.fleet import dealing
+from lzr.fleet import dealing, planoptions
 from lzr.fleet import lock as locks
 from lzr.fleet import plan as plans
 from lzr.fleet.lock import Lock
@@ -59,9 +59,10 @@ def settle(path: str) -> Lock:
         plan,
         input=None if plan.input is None else os.path.join(folder, plan.input),
         blocklist=tuple(os.path.join(folder, name) for name in plan.blocklist),
+        options=planoptions.flags(plan.options, partial(os.path.join, folder)),
     )
     digest, lines = (None, None) if plan.input is None else lockfile.digest_of_input(plan.input)
-    blocked = locks.blocklist_hash([lockfile.digest(name) for name in plan.blocklist])
+    blocked = lockfile.digest_of_lists(plan)
     return locks.settled(plan, __version__, lockfile.sum_of(data), digest, lines, blocked)
 
 

@@ -12,6 +12,7 @@ from coordinator.input.unpack import Unpacked
 from lzr.errors import UsageError, printable
 from lzr.fleet import lock as locks
 from lzr.fleet import plan as plans
+from lzr.fleet import planoptions
 from lzr.fleet.lock import Lock
 from lzr.fleet.plan import Plan
 
@@ -78,6 +79,13 @@ def digest(path: str) -> str:
     descriptor = _open(path)
     with os.fdopen(descriptor, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def digest_of_lists(plan: Plan) -> str:
+    """One sum for a plan's blocklists, and other lists that its options name. Raises UsageError."""
+    return locks.blocklist_hash(
+        [digest(path) for path in (*plan.blocklist, *planoptions.lists(plan.options))]
+    )
 
 
 def digest_of_input(path: str) -> tuple[str, int]:

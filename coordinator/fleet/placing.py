@@ -16,7 +16,6 @@ from coordinator.fleet import lockfile
 from coordinator.input import networks
 from coordinator.input.sweep import swept
 from lzr.errors import UsageError
-from lzr.fleet import lock as locks
 from lzr.fleet.lock import Lock
 from lzr.fleet.merging import Hashed, Placing, Rows, anywhere
 from lzr.options import parse
@@ -46,7 +45,7 @@ def of(lock: Lock) -> Placing:
         return anywhere
     if plan.input is not None:
         return Hashed(plan.shards)
-    if locks.blocklist_hash([lockfile.digest(path) for path in plan.blocklist]) != lock.blocklist_sha256:
+    if lockfile.digest_of_lists(plan) != lock.blocklist_sha256:
         raise UsageError("the plan's blocklist is not what it was, so it cannot be told what was to be swept")
     blocklists = [word for path in plan.blocklist for word in ("--blocklist-file", path)]
     words = [*plan.options, *blocklists, "--target-ports", plan.target_ports or "", *plan.targets]

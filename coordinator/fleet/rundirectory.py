@@ -15,7 +15,6 @@ from pathlib import Path
 
 from coordinator.endpoints.named import LONGEST_PATH
 from coordinator.files.owned import enter
-from coordinator.files.reach import reach
 from coordinator.fleet import lockfile, orderfile
 from lzr.errors import UsageError, printable
 from lzr.fleet.lock import Lock, Run
@@ -141,12 +140,15 @@ def take(found: RunDirectory) -> int | None:
 
     Raises UsageError.
     """
-    flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK
+    flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+    shown = printable(found.checkpoint)
+    place = enter(found.checkpoint, None, create=False, purpose=_PURPOSE, missing=f"{shown} is not there")
     try:
-        with reach(f"{found.checkpoint}/lock", None) as place:
-            descriptor = place.open(flags)
+        descriptor = os.open("lock", flags, 0o644, dir_fd=place)
     except OSError as error:
-        raise UsageError(f"cannot use {printable(found.checkpoint)}: {error.strerror}") from error
+        raise UsageError(f"cannot use {shown}: {error.strerror}") from error
+    finally:
+        os.close(place)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:

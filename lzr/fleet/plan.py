@@ -13,9 +13,8 @@ from ipaddress import ip_network
 from typing import Any
 
 from lzr.errors import UsageError, printable, suggest
-from lzr.options import handshakes, parse, types
-from lzr.options.option import Option
-from lzr.options.table import TABLE, Options
+from lzr.fleet import planoptions
+from lzr.options import types
 
 SHARDS = 64
 WORKER_PORT = 8790
@@ -23,42 +22,6 @@ CONTROLLER = "127.0.0.1:8786"
 MOST_BOXES = 1024
 MOST_BYTES = 1 << 20
 """Of a plan's text."""
-
-DECIDED = {
-    **dict.fromkeys(("targets", "targets_file"), "the plan's targets"),
-    "target_ports": "the plan's target-ports",
-    "input_file": "the plan's input",
-    "blocklist_file": "the plan's blocklist",
-    "seed": "the plan's seed",
-    "rate": "the plan's rate",
-    "source_ips": "source of a box",
-    "interface": "interface of a box",
-    **dict.fromkeys(("shards", "shard"), "the plan's shards"),
-}
-"""Options that have a key of their own in a plan, and which."""
-
-REFUSED = frozenset(
-    (
-        *("config", "dryrun", "gateway_mac", "max_targets", "max_results", "output_file", "overwrite"),
-        *("output_module", "output_fields", "feed_zgrab", "metadata_file", "checkpoint", "resume"),
-        *("resume_changed", "reopen", "quiet", "log_file", "log_directory", "status_updates_file"),
-        *("dashboard", "dashboard_file", "targets_total", "metrics_port", "metrics_address"),
-        *("control_socket", "debug", "trace_pcap", "cpuprofile", "memprofile", "plan_id", "generation"),
-    )
-)
-"""Options that a fleet sets on each box, or that mean nothing for all boxes together."""
-
-ZMAP_DECIDED = {
-    **dict.fromkeys(("-o", "--output-file", "-O", "--output-module", "-f", "--output-fields"), "its output"),
-    **dict.fromkeys(("-S", "--source-ip", "-i", "--interface"), "interface and source of a box"),
-    **dict.fromkeys(("-r", "--rate", "-B", "--bandwidth"), "the plan's rate"),
-    **dict.fromkeys(("-e", "--seed"), "the plan's seed"),
-    **dict.fromkeys(("--shards", "--shard"), "the plan's shards"),
-    **dict.fromkeys(("-b", "--blocklist-file", "--blacklist-file"), "the plan's blocklist"),
-    **dict.fromkeys(("-h", "--help", "-V", "--version", "-d", "--dryrun", "-C", "--config"), "the plan"),
-    **dict.fromkeys(("-n", "--max-targets", "-N", "--max-results", "-t", "--max-runtime"), "the plan"),
-}
-"""Flags of ZMap that a plan decides itself, and by what."""
 
 
 @dataclass(frozen=True)
@@ -389,32 +352,5 @@ def _check(plan: Plan, where: str) -> None:
             types.TARGETS.parse(text)
         except ValueError as error:
             raise UsageError(f"{where}: targets: {printable(text)} {error}") from None
-    for word in plan.zmap or ():
-        flag = word.partition("=")[0]
-        short = flag[:2] if flag.startswith("-") and not flag.startswith("--") else flag
-        if decided := ZMAP_DECIDED.get(flag) or ZMAP_DECIDED.get(short):
-            raise UsageError(f"{where}: zmap: {printable(flag)} is decided by {decided}")
-    _check_options(plan.options, where)
-
-
-def _check_options(words: tuple[str, ...], where: str) -> None:
-    def no_file(path: str) -> bytes:
-        raise UsageError("--config names options; write them down in the plan")
-
-    try:
-        options = parse.parse(words, no_file)
-        handshakes.handshakes(options.handshakes)
-    except UsageError as error:
-        raise UsageError(f"{where}: options: {error}") from None
-    except parse.Answer as answer:
-        raise UsageError(f"{where}: options: --{answer.action} asks for a text, not for a scan") from None
-    for row in TABLE:
-        if row.attr in options.given:
-            _check_row(row, options, where)
-
-
-def _check_row(row: Option, options: Options, where: str) -> None:
-    if row.attr in DECIDED:
-        raise UsageError(f"{where}: options: {row.flag} is decided by {DECIDED[row.attr]}")
-    if row.attr in REFUSED:
-        raise UsageError(f"{where}: options: {row.flag} cannot be said for all boxes")
+    planoptions.check_zmap(plan.zmap or (), where)
+    planoptions.check(plan.options, where)

@@ -5,18 +5,22 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import random
 import signal
 import subprocess
 from collections import Counter
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from coordinator.fleet import lockfile, rundirectory
+from coordinator.fleet import lockfile, orderfile, rundirectory
 from coordinator.fleet.rundirectory import RunDirectory
+from lzr.fleet.orders import Order
 from tests.faults import alive, lines_in, once_each, read, title
+from tests.lab.capture import Capture, capture
 from tests.lab.net import wait_for
 from tests.lab.responder import FIRST, PORT, SCANNER, Range
 from tests.lab.scan import LZR
@@ -92,18 +96,24 @@ class Fleet:
         assert len(found) == 1, [title(pid) for pid in found]
         return found[0]
 
+    def ended(self, pid: int) -> None:
+        wait_for(lambda: not rundirectory.is_running(self.files), "the end of all processes", 20)
+        assert not alive(pid)
+
+    def mine(self) -> set[str]:
+        """The addresses of this box's shards."""
+        return {
+            address(index)
+            for index in range(COUNT)
+            if shard({"saddr": address(index), "sport": PORT}, 16) in self.run.shards
+        }
+
     def log(self) -> str:
         return Path(self.files.log).read_text()
 
     def whole(self) -> None:
         """Every target of this box has one record, and no other has one."""
-        found = read(self.results)
-        mine = {
-            index
-            for index in range(COUNT)
-            if shard({"saddr": address(index), "sport": PORT}, 16) in self.run.shards
-        }
-        once_each(found, {(address(index), PORT) for index in mine})
+        once_each(read(self.results), {(host, PORT) for host in self.mine()})
 
 
 @pytest.fixture
@@ -159,3 +169,126 @@ def test_a_scan_that_was_killed_is_gone_on_with(fleet: Fleet) -> None:
     code, said = fleet.said(fleet.call("3"))
     assert (code, "here-g1 is done" in said) == (0, True), (said, fleet.log())
     fleet.whole()
+
+
+def asked(seen: Capture) -> Counter[tuple[str, str]]:
+    """Of a capture: (who asked, whom), and how often in another run than before: by the source port."""
+    ports = {(one.source, one.target, one.sport) for one in seen.stop() if one.letters == "S"}
+    return Counter((source, target) for source, target, _ in ports)
+
+
+def more_than(results: Path, lines: int) -> bool:
+    return lines_in(results) > lines
+
+
+def test_random_kills_lose_nothing_and_ask_nobody_twice_beyond_a_second(arena: Range, tmp_path: Path) -> None:
+    arena.respond(first=FIRST, count=COUNT, port=PORT, source=SCANNER, classes="h")
+    rate, draw = 1600, random.Random(5)
+    fleet = Fleet(arena, tmp_path, rate=rate)
+    kills = 0
+    with capture(arena.far) as seen:
+        while True:
+            before, caller = lines_in(fleet.results), fleet.call("--box", "here")
+            if kills < 4:
+                pid = fleet.coordinator()
+                enough = before + draw.randrange(100, 900)
+                wait_for(partial(more_than, fleet.results, enough), "records", 30)
+                os.kill(pid, signal.SIGKILL)
+                kills += 1
+            code, said = fleet.said(caller)
+            if code == 0:
+                break
+            assert "was interrupted" in said, fleet.log()
+        times = asked(seen)
+    fleet.whole()
+    assert {source for source, _ in times} == {SCANNER}
+    assert {target for _, target in times} == fleet.mine()
+    again = sum(count - 1 for count in times.values())
+    assert again <= kills * 1.5 * rate * 3 / 4, again
+
+
+def test_only_its_own_box_scans_a_shard(fleet: Fleet) -> None:
+    with capture(fleet.arena.far) as seen:
+        for words in (("15",), ("--box", "there")):
+            code, said = fleet.said(fleet.call(*words))
+            assert (code, OTHER in said) == (2, True), (said, fleet.log())
+            assert said.count("\n") == 1
+        assert not [one for one in seen.stop() if one.letters == "S"]
+    assert fleet.said(fleet.call("16")) == (
+        2,
+        "lzr fleet shard: there is no shard 16: the plan has 0 to 15\n",
+    )
+
+
+def test_what_was_settled_is_what_is_scanned(fleet: Fleet) -> None:
+    source = fleet.plan.with_name("list")
+    source.write_text(source.read_text() + f"{address(7)}:{PORT + 1}\n")
+    code, said = fleet.said(fleet.call("0"))
+    assert (code, "is not the input that was settled" in said) == (2, True), said
+    fleet.plan.write_text(fleet.plan.read_text().replace("4711", "4712"))
+    code, said = fleet.said(fleet.call("0"))
+    assert (code, "was changed since it was settled" in said) == (2, True), said
+
+
+def test_orders_to_block_hold_from_the_first_packet_of_each_start(fleet: Fleet) -> None:
+    first, second = "10.64.0.0/22", "10.64.8.0/22"
+    rundirectory.make(fleet.lock, fleet.run)
+    order = Order("0" * 16, (first,), "ticket 42", "ada", 1.0)
+    orderfile.append(fleet.files.orders, [order])
+    with capture(fleet.arena.far, more=f"and net {first}") as seen:
+        caller = fleet.call("0")
+        pid = fleet.coordinator()
+        wait_for(lambda: lines_in(fleet.results) > 500, "records", 30)
+        os.kill(pid, signal.SIGKILL)
+        assert fleet.said(caller)[0] == 1
+        orderfile.append(fleet.files.orders, [Order("1" * 16, (second,), "ticket 43", "ada", 2.0)])
+        with capture(fleet.arena.far, more=f"and net {second}") as later:
+            code, said = fleet.said(fleet.call("0"))
+            assert code == 0, (said, fleet.log())
+            assert not later.stop()
+        assert not seen.stop()
+    about = json.loads(Path(fleet.files.metadata).read_text())
+    assert [(one["networks"], one["reason"], one["in_force"]) for one in about["blocks"]] == [
+        ([first], "ticket 42", True), ([second], "ticket 43", True)
+    ]  # fmt: skip
+
+
+def test_a_box_ends_the_scan_of_shards_that_another_has(arena: Range, tmp_path: Path) -> None:
+    arena.respond(first=FIRST, count=COUNT, port=PORT, source=SCANNER, classes="h")
+    fleet = Fleet(arena, tmp_path, rate=400)
+    caller = fleet.call("0")
+    pid = fleet.coordinator()
+    wait_for(lambda: lines_in(fleet.results) > 50, "records", 30)
+
+    def assign(*words: str) -> subprocess.CompletedProcess[str]:
+        return fleet.arena.scanner.run(
+            LZR, "fleet", "assign", fleet.plan, "--from", "here", "--to", "there", *words, check=False
+        )
+
+    for words, sentence in (
+        ((), "here is scanning: end that first"),
+        (("--force",), "--force needs a --reason"),
+        (("--force", "--reason", "burnt down"), "nothing was changed; --yes does it"),
+    ):
+        done = assign(*words)
+        assert done.returncode != 0
+        assert sentence in done.stderr, done.stderr
+    assert lockfile.read(str(fleet.plan)).generation == 1
+    done = assign("--force", "--reason", "burnt down", "--yes")
+    assert done.returncode == 0, done.stderr
+    assert f"there scans shards 0-11 from their beginning, from {OTHER}" in done.stdout
+    assert "targets may be asked a second time, from another address" in done.stdout
+    after = lockfile.read(str(fleet.plan))
+    assert (after.generation, after.run_of(0).reason, after.id) == (2, "burnt down", fleet.lock.id)
+    code, said = fleet.said(fleet.call("--box", "here"))
+    assert (code, "the shards" in said or "no shard" in said) == (2, True), said
+    fleet.ended(pid)
+    assert fleet.said(caller)[0] != 0
+    # Whoever comes with the lock of before is told what holds.
+    old = fleet.plan.with_name("old.lock.json")
+    lockfile.write(str(old), fleet.lock)
+    process = fleet.arena.scanner.popen(
+        LZR, "fleet", "shard", old, "--box", "here", stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    assert fleet.said(process)[0] == 2
+    assert not fleet.coordinators()

@@ -1,0 +1,86 @@
+"""``lzr fleet assign PLAN --from BOX --to BOX``: others scan the shards of a box, from their own addresses.
+
+Never by itself: a box that is away may come back. It writes the next generation of plan.lock.json; a box that
+is shown it ends its scan of shards that are not its own any more (`coordinator.fleet.attend`).
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+from functools import partial
+
+from coordinator.analysis import program
+from coordinator.fleet import attend, lockfile, rundirectory
+from coordinator.fleet.boxscan import Outcome
+from lzr import safetext
+from lzr.errors import printable, two_dashes
+from lzr.fleet import giving
+from lzr.fleet.lock import Lock, Run
+
+NAME = "fleet assign"
+_FLAGS = ("from", "to", "force", "reason", "yes", "help")
+NOT_DONE = 1
+
+Heard = Callable[[Lock, Run], Outcome | None]
+"""How a run stands, as far as can be told; None where it cannot."""
+
+
+def here(lock: Lock, run: Run) -> Outcome | None:
+    """The same of a run whose directory is on this machine."""
+    found = rundirectory.of_run(lock, run)
+    return attend.look(lock, run) if os.path.isdir(found.here) else None
+
+
+def main(argv: list[str], heard: Heard = here) -> int:
+    """The exit status: 0 done, 1 nothing was changed, 2 a mistake."""
+    return program.ended(NAME, partial(_run, argv, heard))
+
+
+def _run(argv: list[str], heard: Heard) -> int:
+    asked = _parser().parse_args(two_dashes(argv, _FLAGS))
+    lock = lockfile.read(asked.plan)
+    lock.plan.box(asked.box)
+    after = lock.assigned(asked.box, asked.to.split(","), asked.reason or "")
+    outcomes = [heard(lock, run) for run in lock.runs_of(asked.box)]
+    standing = [None if outcome is None else outcome.state for outcome in outcomes]
+    giving.check(asked.box, standing, force=asked.force, reason=asked.reason or "")
+    known = None if None in outcomes else sum(one.inputs for one in outcomes if one is not None)
+    for sentence in giving.told(lock, after, asked.box, known):
+        print(safetext.line(sentence))
+    if not asked.yes and not _agreed():
+        program.say(NAME, "nothing was changed; --yes does it")
+        return NOT_DONE
+    where = lockfile.beside(asked.plan)
+    lockfile.write(where, after)
+    print(
+        safetext.line(f"generation {after.generation} is in {printable(where)}: lzr fleet start takes it up")
+    )
+    return program.OK
+
+
+def _agreed() -> bool:
+    """Whether somebody at a terminal says so."""
+    if sys.stdin is None or not sys.stdin.isatty():
+        return False
+    sys.stdout.flush()
+    print("Go on? [y/N] ", end="", file=sys.stderr, flush=True)
+    return sys.stdin.readline().strip().lower() in ("y", "yes")
+
+
+def _parser() -> program.Parser:
+    parser = program.Parser(
+        prog="lzr fleet assign",
+        description="Give the shards of a box to others, who scan them from their beginning and from their "
+        "own addresses: a new generation of the plan. Never done by itself. Says beforehand how many targets "
+        "may be asked twice.",
+        allow_abbrev=False,
+    )
+    parser.add_argument("plan", metavar="PLAN", help="the plan or its lock")
+    parser.add_argument("--from", dest="box", required=True, metavar="BOX", help="who has the shards now")
+    parser.add_argument("--to", required=True, metavar="BOX[,BOX...]", help="who is to have them, by weight")
+    parser.add_argument("--force", action="store_true", help="although the box may be scanning still")
+    parser.add_argument("--reason", metavar="TEXT", help="why; it is kept in the lock")
+    parser.add_argument("--yes", action="store_true", help="do not ask")
+    return parser
