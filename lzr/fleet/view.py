@@ -159,10 +159,16 @@ class OfRun(Protocol):
     def shards(self) -> Sequence[int]: ...
 
 
-def view(name: str, runs: Iterable[OfRun], heard: Mapping[str, Heard], now: float) -> FleetView:
+def view(
+    name: str,
+    runs: Iterable[OfRun],
+    heard: Mapping[str, Heard],
+    now: float,
+    warnings: Sequence[str] = (),
+) -> FleetView:
     """name: of the plan. runs: those that have shards, in the plan's order of boxes; a box may have several.
 
-    heard: by the name of the box. now: on the clock of `Heard.at`.
+    heard: by the name of the box. now: on the clock of `Heard.at`. warnings: of no box, to be shown first.
     """
     boxes: dict[str, list[OfRun]] = {}
     for run in runs:
@@ -170,18 +176,19 @@ def view(name: str, runs: Iterable[OfRun], heard: Mapping[str, Heard], now: floa
     for box in heard:
         boxes.setdefault(box, [])
     rows = tuple(_row(box, held, heard.get(box, Heard()), now) for box, held in boxes.items())
-    warnings = [
+    said = [*warnings]
+    said += [
         f"{row.name}: {'not heard of' if row.age is not None else 'never heard of'}"
         f"{f' for {row.age:.0f} s' if row.age is not None else ''}{_after(row.sentence)}"
         for row in rows
         if row.state in (State.LOST, State.UNKNOWN)
     ]
-    warnings += [f"{row.name}: {row.sentence}" for row in rows if row.state == State.FAILED and row.sentence]
+    said += [f"{row.name}: {row.sentence}" for row in rows if row.state == State.FAILED and row.sentence]
     for box in boxes:
         figures = heard.get(box, Heard()).figures
-        warnings += [f"{box}: {text}" for text in (figures.warnings if figures is not None else ())]
+        said += [f"{box}: {text}" for text in (figures.warnings if figures is not None else ())]
     blind = tuple(row.name for row in rows if row.state in (State.LOST, State.UNKNOWN))
-    return FleetView(name, rows, _totals(rows), tuple(warnings[:MOST_WARNINGS]), blind)
+    return FleetView(name, rows, _totals(rows), tuple(said[:MOST_WARNINGS]), blind)
 
 
 def _after(sentence: str) -> str:

@@ -1,0 +1,107 @@
+"""``lzr fleet watch PLAN``: all boxes on one screen, as the controller on this machine hears them."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from coordinator.analysis import program
+from coordinator.fleet import lockfile
+from coordinator.fleet.engine import asking
+from coordinator.fleet.watching import screen, statuses
+from coordinator.fleet.watching.screen import Looked
+from lzr.errors import UsageError, two_dashes
+from lzr.fleet.lock import Lock
+from lzr.fleet.view import Heard, view
+
+NAME = "fleet watch"
+_PATIENCE = 2.0
+
+
+def main(argv: list[str]) -> int:
+    """The exit status: 0, or 2 for a mistake."""
+    return program.ended(NAME, lambda: _run(argv))
+
+
+def _run(argv: list[str]) -> int:
+    asked = _parser().parse_args(two_dashes(argv, ("until-done", "help")))
+    controller = Controller(asked.plan)
+    controller.ask()  # where there is none, that is a mistake told at once; later it may come back
+    return screen.watch(controller.look, until=controller.is_over if asked.until_done else lambda _: False)
+
+
+class Controller:
+    """What the controller of a plan says of its boxes, as far as it can be asked."""
+
+    def __init__(self, plan: str) -> None:
+        """Raises UsageError."""
+        self._plan = plan
+        self._lock: Lock = lockfile.read(plan)
+        self._heard: dict[str, Heard] = {}
+        self._over = False
+
+    def ask(self) -> None:
+        """Raises UsageError where it does not answer."""
+        reply = asking.ask(self._lock, _PATIENCE, do="status")
+        if reply.get("generation") != self._lock.generation:
+            self._lock = lockfile.read(self._plan)
+        self._heard = heard(reply)
+        self._over = over(reply)
+
+    def look(self) -> Looked:
+        """All boxes; where the controller is away, as they were heard last."""
+        warnings: tuple[str, ...] = ()
+        try:
+            self.ask()
+        except UsageError as error:
+            warnings = (f"the controller does not answer: {error}",)
+        lock = self._lock
+        seen = view(lock.plan.name, lock.current, self._heard, time.time(), warnings)
+        return screen.looked(seen, self._heard)
+
+    def is_over(self, _: Looked) -> bool:
+        """Whether every run has ended."""
+        return self._over
+
+
+def heard(reply: Mapping[str, Any]) -> dict[str, Heard]:
+    """What a controller's status says of each box."""
+    found: dict[str, Heard] = {}
+    for box in reply.get("boxes", ()):
+        at = box["heard"]
+        if not isinstance(at, int | float):
+            found[box["name"]] = Heard(sentence=_sentence(box))
+            continue
+        age = box["status_age"]
+        told = {
+            "state": box["state"],
+            "sentence": _sentence(box),
+            "status": json.dumps(box["status"]) if box["status"] is not None else "",
+            **({"status_at": reply["now"] - age, "now": reply["now"]} if age is not None else {}),
+        }
+        found[box["name"]] = statuses.heard(float(at), told)
+    return found
+
+
+def over(reply: Mapping[str, Any]) -> bool:
+    """Whether no box has anything left to do, as a controller's status says."""
+    boxes = [box for box in reply.get("boxes", ()) if box["shards"]]
+    return bool(boxes) and all(box["ended"] for box in boxes)
+
+
+def _sentence(box: Mapping[str, Any]) -> str:
+    return "; ".join([box["sentence"], *box["faults"]] if box["sentence"] else box["faults"])
+
+
+def _parser() -> program.Parser:
+    parser = program.Parser(
+        prog="lzr fleet watch",
+        description="All boxes of a plan on one screen, as the controller on this machine (lzr fleet start) "
+        "hears them; a line every few seconds where there is no terminal. Closing it changes nothing.",
+        allow_abbrev=False,
+    )
+    parser.add_argument("plan", metavar="PLAN", help="the plan, settled by lzr fleet check")
+    parser.add_argument("--until-done", action="store_true", help="close it when every run has ended")
+    return parser
