@@ -44,11 +44,14 @@ class State:
 class Fetcher:
     """lock: of the plan. directory: where the files are to be; call: asks a box."""
 
-    def __init__(self, lock: Lock, directory: str, call: Call) -> None:
-        """Raises UsageError where the directory is not ours."""
+    def __init__(
+        self, lock: Lock, directory: str, call: Call, invoker: tuple[int, int] | None = None
+    ) -> None:
+        """invoker: whom the files are to belong to. Raises UsageError where the directory is not ours."""
         self._lock, self._call = lock, call
         self.directory = directory
-        self._place = enter(directory, None, create=True, purpose="for the results of all boxes")
+        self._invoker = invoker
+        self._place = enter(directory, invoker, create=True, purpose="for the results of all boxes")
         self.states = {run.name: State(run) for run in lock.runs}
 
     def close(self) -> None:
@@ -136,7 +139,12 @@ class Fetcher:
         if not is_regular(descriptor):
             os.close(descriptor)
             raise UsageError(f"{printable(os.path.join(self.directory, name))} is no file")
+        self._give(descriptor)
         return descriptor
+
+    def _give(self, descriptor: int) -> None:
+        if self._invoker is not None:
+            os.fchown(descriptor, *self._invoker)
 
     def _replace(self, name: str, data: bytes) -> None:
         fresh = f".{name}.part"
@@ -145,6 +153,7 @@ class Fetcher:
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
         descriptor = os.open(fresh, flags, 0o644, dir_fd=self._place)
         try:
+            self._give(descriptor)
             _append(descriptor, 0, data)
         finally:
             os.close(descriptor)

@@ -12,7 +12,9 @@ from lzr.errors import UsageError
 from lzr.fleet.fetched import CHUNK, MOST_METADATA, Held
 from lzr.fleet.lock import Lock, Run
 
-FILES = ("results.json", "metadata.json")
+FILES = ("results.json", "metadata.json", "log.txt")
+"""Files of a run that a controller may read."""
+MOST_CHUNK = 4 << 20
 
 
 def held(lock: Lock, run: Run) -> dict[str, Any]:
@@ -29,12 +31,18 @@ def held(lock: Lock, run: Run) -> dict[str, Any]:
 
 
 def chunk(lock: Lock, run: Run, file: str, offset: int, length: int) -> dict[str, Any]:
-    """Bytes of one of FILES: {"data"}, fewer where there are no more. Raises UsageError, OSError."""
-    if not 0 <= offset < 1 << 62 or not 0 < length <= CHUNK:
+    """Bytes of one of FILES: {"data", "size"}; a file that is not there has none.
+
+    Raises UsageError, OSError.
+    """
+    if file not in FILES or not 0 <= offset < 1 << 62 or not 0 < length <= MOST_CHUNK:
         raise UsageError("there is no such chunk")
-    descriptor = _open(rundirectory.of_run(lock, run), file)
     try:
-        return {"data": os.pread(descriptor, length, offset)}
+        descriptor = _open(rundirectory.of_run(lock, run), file)
+    except FileNotFoundError:
+        return {"data": b"", "size": 0}
+    try:
+        return {"data": os.pread(descriptor, length, offset), "size": os.fstat(descriptor).st_size}
     finally:
         os.close(descriptor)
 
@@ -54,10 +62,7 @@ def digest(lock: Lock, run: Run, length: int) -> dict[str, Any]:
 
 
 def _open(found: RunDirectory, file: str) -> int:
-    if file not in FILES:
-        raise UsageError("a run has no such file")
-    path = found.results if file == FILES[0] else found.metadata
-    return os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
+    return os.open(f"{found.here}/{file}", os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
 
 
 def _size(path: str) -> int:

@@ -17,13 +17,13 @@ from typing import Any, TypeVar
 from coordinator.commands import ctl
 from coordinator.endpoints.named import ControlError
 from coordinator.fleet import attend as attending
-from coordinator.fleet import orderfile, rundirectory
+from coordinator.fleet import giving, orderfile, rundirectory
 from coordinator.fleet.boxscan import Outcome
 from coordinator.fleet.engine import examining
 from coordinator.fleet.rundirectory import RunDirectory
 from lzr.errors import UsageError, printable
 from lzr.fleet import orders
-from lzr.fleet.lock import Lock
+from lzr.fleet.lock import Lock, Run
 from lzr.fleet.orders import Order
 
 T = TypeVar("T")
@@ -32,13 +32,10 @@ EVERY = 1.0
 """Seconds between two looks at the scan."""
 PATIENCE = 5.0
 """Seconds for a scan to confirm that it goes by an order."""
-MOST_CHUNK = 4 << 20
 MOST_STATUS = 1 << 20
 """Bytes of a status that go to the controller; the scan with 1,024 workers has less."""
 STEERING = ("rate", "pause", "resume", "drain", "quit", "workers")
 """Lines that a controller may send to a scan; `block` has a call of its own."""
-FILES = ("results.json", "metadata.json", "log.txt")
-"""Files of a run that a controller may read."""
 
 
 async def in_thread(function: Callable[..., T], *words: Any) -> T:
@@ -81,6 +78,8 @@ class BoxSide:
             "block": self._block,
             "tell": self._tell,
             "chunk": self._chunk,
+            "held": self._held,
+            "digest": self._digest,
         }
 
     async def __aenter__(self) -> BoxSide:
@@ -221,14 +220,21 @@ class BoxSide:
             return False  # it starts, or ends
 
     async def _chunk(self, file: str, offset: int, length: int, generation: int) -> dict[str, Any]:
-        """Bytes of a file of a run: {"data", "size"}; a file that is not there has no bytes."""
+        return await in_thread(giving.chunk, *self._run_of(generation), file, offset, length)
+
+    async def _held(self, generation: int) -> dict[str, Any]:
+        return await in_thread(giving.held, *self._run_of(generation))
+
+    async def _digest(self, length: int, generation: int) -> dict[str, Any]:
+        return await in_thread(giving.digest, *self._run_of(generation), length)
+
+    def _run_of(self, generation: int) -> tuple[Lock, Run]:
+        """Raises UsageError."""
         lock = self._locked()
-        if file not in FILES or not 0 <= offset < 1 << 62 or not 0 < length <= MOST_CHUNK:
-            raise UsageError("there is no such chunk")
         run = lock.run_named(self.box, generation)
         if run is None:
             raise UsageError(f"{self.box} has no run of generation {generation}")
-        return await in_thread(_read, f"{rundirectory.of_run(lock, run).here}/{file}", offset, length)
+        return lock, run
 
     async def _look(self) -> None:
         """Ask the scan how it is, once a second."""
@@ -297,16 +303,6 @@ def _plain(outcome: Outcome) -> dict[str, Any]:
         "records": outcome.records,
         "inputs": outcome.inputs,
     }
-
-
-def _read(path: str, offset: int, length: int) -> dict[str, Any]:
-    try:
-        with open(path, "rb") as file:
-            size = file.seek(0, 2)
-            file.seek(offset)
-            return {"data": file.read(length), "size": size}
-    except FileNotFoundError:
-        return {"data": b"", "size": 0}
 
 
 __all__ = ["BoxSide", "in_thread"]

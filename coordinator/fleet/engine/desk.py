@@ -74,7 +74,7 @@ class Desk:
         controller, do = self._controller, asked["do"]
         boxes = asked.get("boxes")
         if do == "status":
-            return self._status()
+            return self.status()
         if do == "block":
             order, missing = await controller.block(asked["networks"], asked["reason"], asked["by"])
             return {"order": order.plain(), "confirmed": controller.orders.by(order.id), "missing": missing}
@@ -94,7 +94,8 @@ class Desk:
             return {"answer": answer}
         raise UsageError(f"a controller does not know {printable(str(do))}")
 
-    def _status(self) -> dict[str, Any]:
+    def status(self) -> dict[str, Any]:
+        """How all boxes are, as it was heard last."""
         controller = self._controller
         dealt = controller.dealt()
         return {

@@ -11,6 +11,7 @@ from collections.abc import Callable
 
 from coordinator.analysis import program
 from coordinator.fleet import certs, lockfile
+from coordinator.fleet.engine import collecting
 from coordinator.fleet.engine.controller import Controller, NotFit
 from coordinator.fleet.engine.desk import Desk
 from coordinator.fleet.engine.engine import Engine
@@ -30,22 +31,29 @@ def main(argv: list[str]) -> int:
 
 
 def _run(argv: list[str]) -> int:
-    asked = _parser().parse_args(two_dashes(argv, ("certs", "wait", "help")))
+    flags = ("certs", "wait", "no-fetch", "metrics-port", "metrics-address", "help")
+    asked = _parser().parse_args(two_dashes(argv, flags))
     lock = lockfile.read(asked.plan)
     identity = certs.load(asked.certs or certs.beside(asked.plan), certs.CONTROLLER)
     for name in ("distributed", "tornado"):
         logging.getLogger(name).setLevel(logging.CRITICAL)
     user = invoking_user()
-    keeping = Keeping(asked.plan, None if user is None else (user.uid, user.gid))
+    invoker = None if user is None else (user.uid, user.gid)
+    keeping = Keeping(asked.plan, invoker)
+    results = None if asked.no_fetch else lockfile.results_of(asked.plan)
 
     async def whole() -> int:
         async with Engine(lock, identity) as engine:
             controller = Controller(lock, engine, keeping, say)
             say("", f"plan {lock.plan.name} ({lock.id}), generation {lock.generation}: waiting for its boxes")
-            async with Desk(controller, engine):
+            async with (
+                Desk(controller, engine) as desk,
+                collecting.serving_metrics(asked.metrics_port, asked.metrics_address, lock, desk),
+                collecting.fetching(lock, engine, results, invoker, say) as finish,
+            ):
                 await controller.run(asked.wait)
-                await asyncio.sleep(0)
-            return program.OK if controller.done else NOT_DONE
+                whole = await finish()
+            return program.OK if controller.done and whole else NOT_DONE
 
     return asyncio.run(_until_ended(whole))
 
@@ -83,6 +91,12 @@ def _seconds(text: str) -> float:
     return value
 
 
+def _port(text: str) -> int:
+    if not text.isascii() or not text.isdigit() or not 1 <= int(text[:6]) <= 65535:
+        raise UsageError(f"--metrics-port needs a port, not {text[:40]!r}")
+    return int(text)
+
+
 def _parser() -> program.Parser:
     parser = program.Parser(
         prog="lzr fleet start",
@@ -98,4 +112,13 @@ def _parser() -> program.Parser:
         "--wait", type=_seconds, default=WAIT, metavar="SECONDS",
         help=f"for the boxes to connect, before anything begins (default: {WAIT:.0f})",
     )  # fmt: skip
+    parser.add_argument(
+        "--no-fetch", action="store_true", help="leave the results on the boxes (default: PLAN.results)"
+    )
+    parser.add_argument(
+        "--metrics-port", type=_port, metavar="PORT", help="serve the metrics of all boxes for Prometheus"
+    )
+    parser.add_argument(
+        "--metrics-address", default="127.0.0.1", metavar="ADDRESS", help="where to (default: 127.0.0.1)"
+    )
     return parser

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import time
-from collections.abc import Mapping
-from typing import Any
 
 from coordinator.analysis import program
 from coordinator.fleet import lockfile
 from coordinator.fleet.engine import asking
-from coordinator.fleet.watching import screen, statuses
+from coordinator.fleet.watching import screen
+from coordinator.fleet.watching.hearing import heard, over
 from coordinator.fleet.watching.screen import Looked
 from lzr.errors import UsageError, two_dashes
 from lzr.fleet.lock import Lock
@@ -64,35 +62,6 @@ class Controller:
     def is_over(self, _: Looked) -> bool:
         """Whether every run has ended."""
         return self._over
-
-
-def heard(reply: Mapping[str, Any]) -> dict[str, Heard]:
-    """What a controller's status says of each box."""
-    found: dict[str, Heard] = {}
-    for box in reply.get("boxes", ()):
-        at = box["heard"]
-        if not isinstance(at, int | float):
-            found[box["name"]] = Heard(sentence=_sentence(box))
-            continue
-        age = box["status_age"]
-        told = {
-            "state": box["state"],
-            "sentence": _sentence(box),
-            "status": json.dumps(box["status"]) if box["status"] is not None else "",
-            **({"status_at": reply["now"] - age, "now": reply["now"]} if age is not None else {}),
-        }
-        found[box["name"]] = statuses.heard(float(at), told)
-    return found
-
-
-def over(reply: Mapping[str, Any]) -> bool:
-    """Whether no box has anything left to do, as a controller's status says."""
-    boxes = [box for box in reply.get("boxes", ()) if box["shards"]]
-    return bool(boxes) and all(box["ended"] for box in boxes)
-
-
-def _sentence(box: Mapping[str, Any]) -> str:
-    return "; ".join([box["sentence"], *box["faults"]] if box["sentence"] else box["faults"])
 
 
 def _parser() -> program.Parser:

@@ -63,7 +63,7 @@ def test_chunks_and_their_hash(lock: Lock, found: RunDirectory) -> None:
     assert giving.chunk(lock, run, "results.json", 100, 50)["data"] == data[100:150]
     assert giving.digest(lock, run, 1500)["sha256"] == hashlib.sha256(data[:1500]).hexdigest()
     for file, offset, length in (
-        ("log.txt", 0, 1),
+        ("checkpoint/lock", 0, 1),
         ("../x", 0, 1),
         ("results.json", -1, 1),
         ("results.json", 0, 0),

@@ -1,0 +1,108 @@
+"""What a controller does beside taking boxes through their runs: it fetches results, and serves metrics."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from typing import Any
+
+from coordinator.fleet.engine.desk import Desk
+from coordinator.fleet.engine.engine import Engine
+from coordinator.fleet.fetching import Fetcher
+from coordinator.fleet.watching import screen, serving
+from coordinator.fleet.watching.hearing import heard
+from lzr.errors import printable
+from lzr.fleet.lock import Lock
+from lzr.fleet.view import view
+
+EVERY = 3.0
+"""Seconds between two looks at what there is to be fetched: a checkpoint is written once a second."""
+PATIENCE = 30.0
+"""Seconds for a chunk, and at the end for a box that gives nothing."""
+
+
+@contextlib.asynccontextmanager
+async def fetching(
+    lock: Lock,
+    engine: Engine,
+    directory: str | None,
+    invoker: tuple[int, int] | None,
+    say: Callable[[str, str], None],
+) -> AsyncIterator[Callable[[], Awaitable[bool]]]:
+    """Fetch results into `directory` meanwhile, unless it is None; gives what fetches the rest at the end,
+    and tells whether all of them are there. Raises UsageError.
+    """
+    if directory is None:
+        yield _nothing
+        return
+
+    def call(box: str, what: str, given: Mapping[str, Any]) -> Any:
+        return engine.call(box, what, given, PATIENCE)
+
+    with Fetcher(lock, directory, call, invoker) as fetcher:
+
+        async def go_on() -> None:
+            told: dict[str, str] = {}
+            while True:
+                await asyncio.sleep(EVERY)
+                await fetcher.turn({box.name for box in lock.plan.boxes if engine.here(box.name)})
+                for name, state in fetcher.states.items():
+                    if state.trouble and state.trouble != told.get(name):
+                        say(state.run.box, f"its results cannot be fetched: {state.trouble}")
+                    told[name] = state.trouble
+
+        task = asyncio.ensure_future(go_on())
+
+        async def finish() -> bool:
+            task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await task
+            return await _finish(fetcher, say)
+
+        try:
+            yield finish
+        finally:
+            task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await task
+
+
+async def _nothing() -> bool:
+    return True
+
+
+async def _finish(fetcher: Fetcher, say: Callable[[str, str], None]) -> bool:
+    """Fetch what is left, as long as anything comes; whether all of it is here."""
+    until, before = time.monotonic() + PATIENCE, -1
+    while True:
+        await fetcher.turn()
+        there = sum(state.here for state in fetcher.states.values())
+        if there != before:
+            until, before = time.monotonic() + PATIENCE, there
+        done = all(state.whole or not state.held.ended for state in fetcher.states.values())
+        troubled = any(state.trouble for state in fetcher.states.values())
+        if fetcher.whole or (done and not troubled) or time.monotonic() > until:
+            break
+        await asyncio.sleep(0.5)
+    for state in fetcher.states.values():
+        if not state.whole and state.trouble:
+            say(state.run.box, f"its results are not all here: {state.trouble}")
+    say("", f"{there:,} bytes of results are in {printable(fetcher.directory)}")
+    return fetcher.whole
+
+
+@contextlib.asynccontextmanager
+async def serving_metrics(port: int | None, address: str, lock: Lock, desk: Desk) -> AsyncIterator[None]:
+    """Serve the metrics of all boxes meanwhile, where a port is given. Raises UsageError."""
+    if port is None:
+        yield
+        return
+
+    def look() -> screen.Looked:
+        said = heard(desk.status())
+        return screen.looked(view(lock.plan.name, lock.current, said, time.time()), said)
+
+    async with serving.serving(port, address, look):
+        yield

@@ -1,0 +1,39 @@
+"""What a controller's status says of each box (`coordinator.fleet.engine.desk`), for the view of all."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from coordinator.fleet.watching import statuses
+from lzr.fleet.view import Heard
+
+
+def heard(reply: Mapping[str, Any]) -> dict[str, Heard]:
+    """What a controller's status says of each box."""
+    found: dict[str, Heard] = {}
+    for box in reply.get("boxes", ()):
+        at = box["heard"]
+        if not isinstance(at, int | float):
+            found[box["name"]] = Heard(sentence=_sentence(box))
+            continue
+        age = box["status_age"]
+        told = {
+            "state": box["state"],
+            "sentence": _sentence(box),
+            "status": json.dumps(box["status"]) if box["status"] is not None else "",
+            **({"status_at": reply["now"] - age, "now": reply["now"]} if age is not None else {}),
+        }
+        found[box["name"]] = statuses.heard(float(at), told)
+    return found
+
+
+def over(reply: Mapping[str, Any]) -> bool:
+    """Whether no box has anything left to do, as a controller's status says."""
+    boxes = [box for box in reply.get("boxes", ()) if box["shards"]]
+    return bool(boxes) and all(box["ended"] for box in boxes)
+
+
+def _sentence(box: Mapping[str, Any]) -> str:
+    return "; ".join([box["sentence"], *box["faults"]] if box["sentence"] else box["faults"])
