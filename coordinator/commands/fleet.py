@@ -83,7 +83,7 @@ ALL_BOXES = (
 """What a controller does, on all boxes."""
 
 LOOKING = (
-    Word("watch", "PLAN", "all boxes on one screen", "coordinator.fleet.watching.watchcommand:main"),
+    Word("watch", "PLAN", "all boxes on one screen", "coordinator.fleet.engine.watchcommand:main"),
     Word("merge", "PLAN [FILE...]", "results of all runs as one file", "coordinator.fleet.results:merge"),
     Word(
         "ledger", "PLAN [FILE...]", "has every input its fate, once?", "coordinator.fleet.results:tell_ledger"
