@@ -70,7 +70,7 @@ def greeting(data: bytes) -> Stated:
 
 
 _DAEMON = re.compile(
-    rb"(?<![\w.@/-])(?P<p>(?!in\.)[a-z][\w+-]{1,20}?(?:ftp|smtp|pop3?|imap|nntp)d)(?![\w.@-])"
+    rb"(?<![\w.@/-])(?P<p>(?!in\.|[st]ftpd)[a-z][\w+-]{0,20}?(?:ftp|smtp|pop3?|imap|nntp)d)(?![\w.@-])"
     rb"(?:[ /_(]{1,2}v?(?P<v>\d{1,4}(?:\.\w{1,12}){1,5}))?",
     re.IGNORECASE,
 )
@@ -266,7 +266,7 @@ def _made(text: str, doubtful: frozenset[str]) -> Stated:
             bare = word.strip("([,;:.)]*=-|\"'")
             if bare.lower() not in _MAKERS or not (bare[:1].isupper() or bare[:1].isdigit()):
                 continue
-            phrase = [bare, *_models(words[at + 1 : at + 4])] if word[-1] not in ",;:.)]" else [bare]
+            phrase = [bare, *_models(words[at + 1 : at + 5])] if word[-1] not in ",;:.)]" else [bare]
             if bare.lower() not in doubtful or any(map(_MODEL.fullmatch, phrase[1:])):
                 return " ".join(phrase), ""
     return NOTHING
@@ -277,12 +277,14 @@ def _models(words: list[str]) -> list[str]:
     found = []
     for word in words:
         clean = word.rstrip(",;:.)]")
+        if clean == "Printer":
+            continue
         if clean.lower() in _GENERIC or not (_MODEL.fullmatch(clean) or _LETTERED.fullmatch(clean)):
             break
         found.append(clean)
         if clean != word:
             break
-    return found
+    return found[:3]
 
 
 _DOUBTFUL = _ORDINARY | _COMPANIES

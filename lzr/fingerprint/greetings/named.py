@@ -55,6 +55,13 @@ def greeting(data: bytes) -> bytes:
     if data[3:4] == b"-" and data[:3].isdigit():
         last = data.find(b"\n" + data[:3] + b" ", 0, _REACH)
         end = data.find(b"\n", last + 1, _REACH) if last >= 0 else -1
+    while (
+        end >= 0
+        and data[:3].isdigit()
+        and data.startswith(data[:3], end + 1)
+        and data[end + 4 : end + 5] in (b" ", b"-")
+    ):
+        end = data.find(b"\n", end + 1, _REACH)  # some say their code and a blank on each line
     return data[: end if end >= 0 else _REACH]
 
 

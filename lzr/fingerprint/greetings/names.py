@@ -181,6 +181,19 @@ spi ken! AVM KEN!
 s davmail DavMail
 pi davmail DavMail
 s smtp4dev smtp4dev
+s indy_smtp_server Indy
+s qk_smtp_server QK SMTP Server
+s burp_collaborator Burp Collaborator
+s hurricane_server Hurricane MTA
+s bitdefender BitDefender
+s totemomail totemomail
+s avksmtp G Data AntiVirenKit
+s spamfilter_for_isp SpamFilter for ISP
+s spamd_ip-based spamd
+s email_sentinel eMail Sentinel
+s ikarus_mailwall Ikarus MailWall
+s smtp-sink smtp-sink
+s i2pnet_mailservice I2P
 s dumbster Dumbster
 s mailhog MailHog
 s mailpit Mailpit
@@ -393,7 +406,6 @@ f personal_ftp_professional_server Personal FTP Server Professional
 f pablo's_ftp_server Pablo's FTP Server
 f mollensoft_ftp_server Mollensoft FTP Server
 f ocean_ftp_server Ocean FTP Server
-f crob_ftp_server Crob FTP Server
 f conti_ftp_server Conti FTP Server
 f sambar_ftp_server Sambar FTP Server
 f blackmoon_ftp_server BlackMoon FTP Server

@@ -18,6 +18,8 @@ NAMED = [
     (b"220 box FTP server (LiteServe) Ready!\r\n", "LiteServe", ""),
     (b"220 box FTP server (SampleServe) Ready!\r\n", "SampleServe", ""),
     (b"220 sampleftpd ready at your service\r\n", "sampleftpd", ""),
+    (b"220 x \r\n220 WFTPD 3.3 service ready for new user\r\n", "WFTPD", "3.3"),
+    (b"220 box Dell Laser Printer 3100zz FTP Server 1.2 ready.\r\n", "Dell Laser 3100zz", ""),
     (b"220 x FTP service (sampleftpd 2.1) ready\r\n", "sampleftpd", "2.1"),
     (b"220 WS_FTP Server 8.5 ready\r\n", "WS_FTP Server", "8.5"),
     (b"220 WinGate Engine FTP Gateway ready on 192.0.2.1\r\n", "WinGate", ""),
@@ -71,6 +73,7 @@ def test_a_greeting_ends_where_the_answers_begin() -> None:
     assert greeting(b"220 a\r\n500 b\r\n") == b"220 a\r"
     assert greeting(b"220-a\r\n more\r\n220 b\r\n500 c\r\n") == b"220-a\r\n more\r\n220 b\r"
     assert greeting(b"220-a\r\n220-b\r\n") == b"220-a\r\n220-b\r\n"
+    assert greeting(b"220 a\r\n220 b\r\n500 c\r\n") == b"220 a\r\n220 b\r"
     assert len(greeting(b"x" * 4000)) == 512
 
 
