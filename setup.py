@@ -26,6 +26,7 @@ SOURCES = [
     "sweep",
     "needles",
     "webreply",
+    "greeting",
     "webbatch",
     "tally",
     "table",
@@ -41,7 +42,9 @@ setuptools.setup(
         setuptools.Extension(
             "lzr._native",
             sources=[f"lzr/native/{name}.c" for name in SOURCES],
-            depends=[f"lzr/native/{name}.h" for name in ("native", "flow", "needles", "webreply")],
+            depends=[
+                f"lzr/native/{name}.h" for name in ("native", "flow", "needles", "webreply", "greeting")
+            ],
             extra_compile_args=["-O3", "-Wall", "-Wextra"],
             optional=True,
         )

@@ -132,5 +132,25 @@ def web_batch(
     names: list[Identity],
     /,
 ) -> tuple[list[tuple[int, int]], dict[int, int]]: ...
+def greeting_table(
+    identities: tuple[Identity, ...],
+    programs: tuple[tuple[tuple[bytes, bytes, str, bool], ...], ...],
+    words: tuple[tuple[bytes, int], ...],
+    makers: tuple[tuple[bytes, int], ...],
+    devices: tuple[tuple[bytes, int], ...],
+    elsewhere: tuple[bytes, ...],
+    /,
+) -> object: ...
+def greeting(table: object, data: bytes, /) -> Identity | None: ...
+def greeting_batch(
+    table: object,
+    rows: Buffer,
+    blob: Buffer,
+    left: list[tuple[int, int]],
+    heads: tuple[tuple[int, bytes], ...],
+    least: int,
+    names: list[Identity],
+    /,
+) -> tuple[list[tuple[int, int]], dict[tuple[int, str], int]]: ...
 def web_read(table: object, data: bytes, /) -> tuple[str, bytes] | None: ...
 def web_reply(table: object, data: bytes, /) -> Identity | None: ...

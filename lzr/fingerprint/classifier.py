@@ -7,7 +7,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from lzr.fingerprint import applications, honeypot, products, sshline, webreply
+from lzr.fingerprint import applications, greetline, honeypot, products, sshline, webreply
 from lzr.fingerprint.dispatch import Dispatcher
 from lzr.fingerprint.echo import FEW, Echo
 from lzr.fingerprint.precedence import UNKNOWN, resolve
@@ -64,12 +64,17 @@ class Classifier:
 
     def identify_plain(
         self, rows: NDArray[Any], blob: bytes, sent: Sequence[Protocol], names: list[Identity]
-    ) -> tuple[webreply.Left, dict[int, int]]:
-        """Identify at once what is plain HTTP among the replies of OUTCOME rows: their identities go into
-        `names`. `sent`: the handshakes, by number. Returns what is left for `identify`, and by handshake how
-        many were identified; each of these is labelled `http`."""
+    ) -> tuple[webreply.Left, greetline.Counts]:
+        """Identify at once what is plain HTTP, or greets in a line, among the replies of OUTCOME rows: their
+        identities go into `names`. `sent`: the handshakes, by number. Returns what is left for `identify`,
+        and by handshake and label how many were identified."""
         heads = tuple((echo.at, echo.head) for echo in map(self._echo, sent))
-        return webreply.batch(rows, blob, heads, max(FEW, _SHORT + 1), names)
+        least = max(FEW, _SHORT + 1)
+        left, web = webreply.batch(rows, blob, heads, least, names)
+        left, counts = greetline.lines(rows, blob, left, heads, least, names)
+        for by, count in web.items():
+            counts[by, "http"] = count
+        return left, counts
 
     def _echo(self, sent: Protocol) -> Echo:
         echo = self._echoes.get(sent.name)
@@ -103,7 +108,11 @@ class Classifier:
 _BEGINNINGS = b"Hh<\x15\x16"
 """How HTTP and TLS begin: `applications.read` has read these. Some servers have no status line but fields."""
 
-_WHOLE = {b"HTTP": webreply.identity, b"SSH-": sshline.identity}
+_WHOLE = {
+    b"HTTP": webreply.identity,
+    b"SSH-": sshline.identity,
+    **dict.fromkeys(greetline.BEGINNINGS, greetline.of_line),
+}
 """By its first four bytes, what identifies a reply at once, or leaves it to matchers and readers."""
 
 _SOLICITED = {

@@ -10,8 +10,9 @@ import re
 from collections.abc import Callable
 from functools import partial
 
-from lzr.fingerprint import fields, freetext, statements
+from lzr.fingerprint import fields, statements
 from lzr.fingerprint.applications import HTTP
+from lzr.fingerprint.greetings import freetext
 from lzr.fingerprint.greetings.named import greeting, named
 from lzr.protocols._bytes import be16, line
 

@@ -107,6 +107,8 @@ def stated(label: str, data: bytes) -> Stated:
     return NOTHING if found is None else _read(found, product)
 
 
+_REACH = 200  # bytes of a greeting in which a device is looked for
+
 _DEVICES = {
     word: (re.compile(rb"220[ -]" + pattern.replace(rb"NUMBER", _NUMBER)), product)
     for word, pattern, product in (
@@ -125,7 +127,6 @@ _DEVICES = {
         (b"Lexmark", rb"(?P<p>Lexmark (?:Optra )?[\w-]{1,12}) FTP Server NUMBER", ""),
         (b"KONICA", rb"(?P<p>KONICA MINOLTA(?: [\w-]{1,12}){0,2}) FTP server", ""),
         (b"Zebra", rb"(?P<p>Zebra [\w-]{1,16})", ""),
-        (b"Welcome", rb"Welcome to (?P<p>ASUS [\w-]{1,20}) FTP service", ""),
     )
 }
 """What devices' file servers say first, by its first word."""
@@ -134,6 +135,7 @@ _DEVICES = {
 _ELSEWHERE: dict[bytes, tuple[re.Pattern[bytes], str]] = {
     word: (re.compile(pattern.replace(rb"NUMBER", _NUMBER)), product)
     for word, pattern, product in (
+        (b"Welcome to ASUS ", rb"Welcome to (?P<p>ASUS [\w-]{1,20}) FTP service", ""),
         (b"SHARP ", rb"(?P<p>SHARP [\w-]{1,16}) Ver NUMBER FTP", ""),
         (b"Oce ", rb"(?P<p>Oce [\w-]{1,16}) Ver NUMBER FTP", ""),
         (
@@ -159,12 +161,23 @@ _ELSEWHERE: dict[bytes, tuple[re.Pattern[bytes], str]] = {
 }
 """What others' greetings hold after a name of the host's own, by a few letters of it."""
 
-_ANY = re.compile(b"|".join(map(re.escape, _ELSEWHERE)))
+DEVICES = tuple(_DEVICES)
+"""First words of the greetings that `device` reads."""
+
+ELSEWHERE = tuple(_ELSEWHERE)
+"""What one of must be in a greeting that `elsewhere` reads."""
+
+_ANY = re.compile(b"|".join(map(re.escape, ELSEWHERE)))
+
+
+def may_be_elsewhere(data: bytes) -> bool:
+    """Whether `elsewhere` may name something."""
+    return _ANY.search(data, 4, _REACH) is not None
 
 
 def elsewhere(data: bytes) -> Stated:
     """A device or a program that an FTP greeting names after other words."""
-    word = _ANY.search(data, 4, 200)
+    word = _ANY.search(data, 4, _REACH)
     if word is None:
         return NOTHING
     pattern, product = _ELSEWHERE[word[0]]
@@ -176,6 +189,12 @@ def _read(found: re.Match[bytes], product: str) -> Stated:
     groups = found.groupdict()
     named = product or (groups.get("p") or b"").decode("latin-1").strip()
     return named, (groups.get("v") or b"").decode("latin-1")
+
+
+def may_be_device(data: bytes) -> bool:
+    """Whether `device` may name something."""
+    word = data[4:40].split(b" ", 1)[0]
+    return word in _DEVICES or b"!Box" in word
 
 
 def device(data: bytes) -> Stated:

@@ -2,7 +2,7 @@
 #include "native.h"
 
 /* Of the functions below; kernels.py asks for this one. It grows whenever an argument changes. */
-#define VERSION 16
+#define VERSION 17
 
 #define FAST(function) ((PyCFunction)(void (*)(void))(function))
 
@@ -71,6 +71,12 @@ static PyMethodDef methods[] = {
      "web_batch(table, rows, blob, heads, least, names) -> (left, counts): identities of responses into `names`"},
     {"web_read", FAST(lzr_web_read), METH_FASTCALL,
      "web_read(table, data) -> (application, Server): of a reply of HTTP or TLS; None where Python has to look"},
+    {"greeting_table", FAST(lzr_greeting_table), METH_FASTCALL,
+     "greeting_table(identities, programs, words, makers, devices, elsewhere) -> table: what greeting looks for"},
+    {"greeting", FAST(lzr_greeting), METH_FASTCALL,
+     "greeting(table, data) -> Identity: of a greeting whose label and program are beyond doubt, or None"},
+    {"greeting_batch", FAST(lzr_greeting_batch), METH_FASTCALL,
+     "greeting_batch(table, rows, blob, left, heads, least, names) -> (left, counts): of greetings into `names`"},
     {"table_lines", FAST(lzr_table_lines), METH_FASTCALL,
      "table_lines(block, start, columns) -> (end, rows, columns): JSON lines as we write them, as columns of Arrow"},
     {"tally", FAST(lzr_tally), METH_FASTCALL,

@@ -205,6 +205,9 @@ PyObject *lzr_web_table(PyObject *self, PyObject *const *args, Py_ssize_t count)
 PyObject *lzr_web_read(PyObject *self, PyObject *const *args, Py_ssize_t count);
 PyObject *lzr_web_reply(PyObject *self, PyObject *const *args, Py_ssize_t count);
 PyObject *lzr_web_batch(PyObject *self, PyObject *const *args, Py_ssize_t count); /* webbatch.c */
+PyObject *lzr_greeting_batch(PyObject *self, PyObject *const *args, Py_ssize_t count);
+PyObject *lzr_greeting_table(PyObject *self, PyObject *const *args, Py_ssize_t count); /* greeting.c */
+PyObject *lzr_greeting(PyObject *self, PyObject *const *args, Py_ssize_t count);
 
 PyObject *lzr_counted(const Py_ssize_t counts[256]); /* tally.c: {number: count}, without those that are 0 */
 

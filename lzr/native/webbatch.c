@@ -1,5 +1,6 @@
-/* A batch of replies, of which plain HTTP responses are identified: `batch` in lzr/fingerprint/webreply.py, which is
- * the definition. */
+/* A batch of replies, of which plain HTTP responses are identified, and greetings of what is left: `batch` in
+ * lzr/fingerprint/webreply.py and `lines` in lzr/fingerprint/greetline.py, which are the definition. */
+#include "greeting.h"
 #include "webreply.h"
 
 struct head { /* how an echo of a handshake's probe begins, and where */
@@ -87,6 +88,85 @@ PyObject *lzr_web_batch(PyObject *self, PyObject *const *args, Py_ssize_t count)
         at += length;
     }
     if ((tally = lzr_counted(counts)) != NULL)
+        result = PyTuple_Pack(2, left, tally);
+end:
+    Py_XDECREF(left);
+    Py_XDECREF(tally);
+    lzr_release(&views);
+    return result;
+}
+
+/* By handshake, how many greetings of each label were identified: {(handshake, label): count}. */
+static PyObject *counted(const struct greetings *table, Py_ssize_t counts[256][GREETING_LABELS])
+{
+    PyObject *all = PyDict_New();
+    for (size_t by = 0; by < 256 && all != NULL; by++)
+        for (size_t label = 0; label < GREETING_LABELS && all != NULL; label++) {
+            if (counts[by][label] == 0)
+                continue;
+            PyObject *key = Py_BuildValue("(nO)", (Py_ssize_t)by, lzr_greeting_label(table, label));
+            PyObject *count = PyLong_FromSsize_t(counts[by][label]);
+            if (key == NULL || count == NULL || PyDict_SetItem(all, key, count) < 0)
+                Py_CLEAR(all);
+            Py_XDECREF(key);
+            Py_XDECREF(count);
+        }
+    return all;
+}
+
+/* A pair of lengths; 0 and an exception if it is none. */
+static int pair_of(PyObject *pair, size_t *row, size_t *at)
+{
+    if (!PyTuple_Check(pair) || PyTuple_GET_SIZE(pair) != 2)
+        return lzr_wants("pairs of row and place") != NULL;
+    *row = PyLong_AsSize_t(PyTuple_GET_ITEM(pair, 0));
+    *at = PyLong_AsSize_t(PyTuple_GET_ITEM(pair, 1));
+    return !PyErr_Occurred();
+}
+
+/* (table, rows, blob, left, heads, least, names) -> (left, counts): identities of the greetings among what was left go into
+ * `names`; left: the others; counts: by handshake and label, how many went in */
+PyObject *lzr_greeting_batch(PyObject *self, PyObject *const *args, Py_ssize_t count)
+{
+    (void)self;
+    struct views views = {.count = 0};
+    const struct greetings *table;
+    const struct outcome *rows;
+    const uint8_t *blob;
+    struct head heads[256];
+    size_t n, size, n_heads, row = 0, at = 0, label = 0;
+    Py_ssize_t counts[256][GREETING_LABELS];
+    PyObject *left = NULL, *result = NULL, *tally = NULL;
+    if (count != 7 || !PyList_Check(args[3]) || !PyList_Check(args[6]))
+        return lzr_wants("(table, rows, blob, left, heads, least, names)");
+    PyObject *names = args[6], *asked = args[3];
+    size_t least = PyLong_AsSize_t(args[5]);
+    if (PyErr_Occurred() || (table = lzr_greetings_of(args[0])) == NULL || !read_heads(args[4], heads, &n_heads))
+        return NULL;
+    memset(counts, 0, sizeof counts);
+    if ((rows = lzr_view(&views, args[1], 0, sizeof *rows, &n)) == NULL ||
+        (blob = lzr_view(&views, args[2], 0, 1, &size)) == NULL || !lzr_as_many((size_t)PyList_GET_SIZE(names) == n) ||
+        (left = PyList_New(0)) == NULL)
+        goto end;
+    for (Py_ssize_t i = 0; i < PyList_GET_SIZE(asked); i++) {
+        PyObject *place = PyList_GET_ITEM(asked, i), *it = NULL;
+        if (!pair_of(place, &row, &at) || !lzr_check(row < n, "there is no such row"))
+            goto end;
+        const size_t length = rows[row].data_len, by = rows[row].handshake;
+        if (!lzr_check(at <= size && length <= size - at, "the rows promise more payload than there is"))
+            goto end;
+        if (length >= least && by < n_heads && !may_be_echo(&heads[by], blob + at, length) &&
+            (it = lzr_greeting_identity(table, blob + at, length, &label)) == NULL && PyErr_Occurred())
+            goto end;
+        if (it != NULL) {
+            counts[by][label]++;
+            if (PyList_SetItem(names, (Py_ssize_t)row, it) < 0)
+                goto end;
+        } else if (PyList_Append(left, place) < 0) {
+            goto end;
+        }
+    }
+    if ((tally = counted(table, counts)) != NULL)
         result = PyTuple_Pack(2, left, tally);
 end:
     Py_XDECREF(left);

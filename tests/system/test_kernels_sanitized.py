@@ -230,6 +230,7 @@ def _fuzz_packets(draw: random.Random) -> None:
             NATIVE.finish(table, index, same, draw.randrange(9), lengths, rows, outcomes)
     _fuzz_sweep(draw)
     _fuzz_web(draw)
+    _fuzz_greetings(draw)
     places = np.zeros(draw.choice([1, 3, 4, 8, 16]), np.uint64)
     with contextlib.suppress(ValueError):
         NATIVE.remember(targets, 5, places, draw.randrange(9), places.copy(), np.empty(4, bool))
@@ -294,6 +295,40 @@ def _fuzz_web(draw: random.Random) -> None:
     names = [Identity("unknown")] * draw.choice((4, 4, 3))
     with contextlib.suppress(ValueError):
         webreply.batch(rows, b"".join(replies), heads, draw.randrange(30), names)
+
+
+def _fuzz_greetings(draw: random.Random) -> None:
+    """Greetings that were changed and cut, alone and in a batch of rows that may promise too much."""
+    import contextlib
+
+    import numpy as np
+
+    from lzr.fingerprint import greetline
+    from lzr.protocols._protocol import Identity
+    from lzr.rows import OUTCOME
+
+    samples = (
+        b"220-mx.example.com ESMTP Postfix 3.8 at [192.0.2.1]\r\n220 ftp.example.com (vsFTPd 3.0.5) v1.2\r\n",
+        b"220 one.example two_three 12:34:56 +0100 er.1.2 Titan FTP Server 8.40 (Abc) ready at 192.0.2.1\r\n",
+        b"+OK CommuniGate Pro POP3 Server 6.1 ready <1.2@example.com>\r\n",
+        b"* OK [CAPABILITY IMAP4rev1] Dovecot ready.\r\n",
+    )
+    replies = []
+    for _ in range(4):
+        text = bytes(_mutate(draw, draw.choice(samples) + draw.choice(samples) * draw.choice((0, 0, 1, 9))))
+        replies.append(bytes(memoryview(text)[: draw.choice((len(text), draw.randrange(len(text) + 1)))]))
+        greetline.of_line(replies[-1])
+    rows = np.zeros(4, OUTCOME)
+    rows["data_len"] = [len(reply) for reply in replies]
+    if draw.random() < 0.2:
+        rows["data_len"][draw.randrange(4)] = draw.randrange(1 << 32)
+    rows["handshake"] = draw.choice((0, 1, 9, 255))
+    heads = tuple((draw.choice((0, 3, 1 << 30)), draw.randbytes(draw.choice((0, 4)))) for _ in range(2))
+    names = [Identity("unknown")] * draw.choice((4, 4, 3))
+    places = np.cumsum([0, *map(len, replies)]).tolist()
+    left = [(row, places[row] + draw.choice((0, 0, 0, 1, 1 << 20))) for row in range(draw.choice((4, 4, 5)))]
+    with contextlib.suppress(ValueError):
+        greetline.lines(rows, b"".join(replies), left, heads, draw.randrange(30), names)
 
 
 if __name__ == "__main__":

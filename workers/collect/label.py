@@ -105,7 +105,7 @@ class BlockMaker:
         """The identity of each row, and how many of each label each handshake (by index) has brought."""
         names: list[Identity] = [UNKNOWN] * len(rows)
         left, plain = self._classifier.identify_plain(rows, blob, self._sent, names)
-        found = Counter({(by, "http"): count for by, count in plain.items()})
+        found = Counter(plain)
         known, identify, sent = self._known, self._classifier.identify, self._sent
         pay = self._repeats.pay
         if len(known) > _REMEMBERED or not pay:

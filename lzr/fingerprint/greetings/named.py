@@ -18,9 +18,11 @@ _WORD = re.compile(rb"[a-z0-9]")
 _REACH = 512  # bytes of a greeting that are read
 _BEHIND = 60  # bytes behind a name in which its version stands
 _VERSION = re.compile(rb"(?:^\s?\[|^|[\s/(_-])[vVX]?(\d{1,4}(?:\.\w{1,12}){1,5})")
-_ADDRESS = re.compile(
-    rb"\b(?:at|on|from|for|address|ip|ready)[ \[(:]{1,3}(?:::ffff:)?\d{1,3}(?:\.\d{1,3}){3}\b", re.IGNORECASE
+_QUAD = re.compile(rb"\d{1,3}(?:\.\d{1,3}){3}(?:\.|\Z)")
+_BEFORE_ADDRESS = re.compile(
+    rb"(?<![A-Za-z])(?:at|on|from|for|address|ip|ready)[ \[(:]{1,3}\Z", re.IGNORECASE
 )
+"""What stands in front of four numbers that are an address and no version."""
 
 
 def _first_word(needle: bytes) -> bytes:
@@ -89,6 +91,13 @@ def named(letter: str, text: bytes) -> Stated:
     return NOTHING
 
 
+def rows_of(letter: str) -> tuple[tuple[bytes, bytes, str, bool], ...]:
+    """The names of a protocol as the kernels take them: first word, needle, name, and whether the needle may
+    be anybody's; in the order in which they are asked."""
+    rows = ((word, *row) for word, some in _BY_WORD[letter].items() for row in some)
+    return tuple((word, needle, name, needle.endswith(_ANYBODY)) for word, needle, name in rows)
+
+
 _ANYBODY = b" ftp server"
 """What stands behind a host's name, too, where a program is not spelled with a capital."""
 
@@ -97,7 +106,6 @@ def _version(text: bytes) -> str:
     found = _VERSION.search(text)
     if found is None:
         return ""
-    address = _ADDRESS.search(text)
-    if address is not None and address.start() < found.start(1) < address.end():
+    if _QUAD.match(found[1]) and _BEFORE_ADDRESS.search(text, 0, found.start(1)):
         return ""
     return found[1].decode("latin-1")

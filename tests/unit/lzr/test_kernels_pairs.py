@@ -17,7 +17,7 @@ import pytest
 import lzr
 import workers
 from lzr import kernels
-from lzr.fingerprint import applications, webreply
+from lzr.fingerprint import applications, greetline, webreply
 from lzr.flow import columns
 from lzr.layout import FRAME_SIZE, STATUS_SEND_REQUEST, STATUS_USER, STATUS_WRONG_FORMAT
 from lzr.packet import ways
@@ -224,6 +224,26 @@ def web_batches(_: int) -> None:
     assert native[0] == ([(2, len(page))], {0: 1})
 
 
+def greetings(_: int) -> None:
+    reply = b"220 mx.example.com ESMTP Postfix 3.8\r\n"
+    rows = np.zeros(2, OUTCOME)
+    rows["data_len"] = len(reply), 5
+
+    def told() -> Any:
+        names = [Identity("unknown")] * 2
+        left = [(0, 0), (1, len(reply))]
+        return (
+            greetline.of_line(reply),
+            greetline.lines(rows, reply + b"220 x", left, ((0, b"GET "),), 4, names),
+            names,
+        )
+
+    native, python = compared.both(told)
+    assert native == python
+    assert native[0] == Identity("smtp", "", "Postfix", "3.8")
+    assert native[1] == ([(1, len(reply))], {(0, "smtp"): 1})
+
+
 COMPARED: dict[str, Callable[[int], None]] = {
     "make_index": drawn(compared.test_whole_traces),
     "flow_hash": drawn(compared.test_hashes, TARGET, 9),
@@ -258,6 +278,8 @@ COMPARED: dict[str, Callable[[int], None]] = {
     "TransmitRing._unsent": rows_of_a_ring,
     "identity": web_replies,
     "batch": web_batches,
+    "of_line": greetings,
+    "lines": greetings,
     "tally": tallies,
     "read": web_replies,
 }

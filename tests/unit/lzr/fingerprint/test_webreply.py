@@ -221,7 +221,7 @@ def test_servers_are_remembered_by_all_they_say() -> None:
     left, counts = Classifier().identify_plain(
         rows_of(replies, [1] * len(replies)), b"".join(replies), HANDSHAKES, names
     )
-    assert (left, counts) == ([], {1: len(replies)})
+    assert (left, counts) == ([], {(1, "http"): len(replies)})
     assert names == [Identity("http", "", *products.server(value)) for value in values]
 
 

@@ -38,13 +38,14 @@ def test_what_is_found_is_the_same_in_either_case() -> None:
     for batch in range(40):
         unlike = 10 <= batch < 20
         replies = [
-            b"220 mx.example.com ESMTP Exim 1.%d\r\n" % (batch * 200 + i if unlike else i % 10)
+            b"200 news.example.com server INN 1.%d ready (posting ok)\r\n"
+            % (batch * 200 + i if unlike else i % 10)
             for i in range(200)
         ]
         rows = np.zeros(len(replies), OUTCOME)
         rows["data_len"] = [len(reply) for reply in replies]
         names, found = maker._identify(rows, b"".join(replies))
-        assert found == {(0, "smtp"): 200}
+        assert found == {(0, "nntp"): 200}
         told.append([name.version for name in names])
         paid.append(maker._repeats.pay)
         assert [f"1.{batch * 200 + i if unlike else i % 10}" for i in range(200)] == told[-1]

@@ -10,9 +10,8 @@ from __future__ import annotations
 
 import re
 
+from lzr.fingerprint.greetings.named import NOTHING, Stated, named
 from lzr.fingerprint.greetings.named import greeting as said_first
-from lzr.fingerprint.greetings.named import named
-from lzr.fingerprint.statements import NOTHING, Stated
 
 _REACH = 400  # bytes of a greeting that are read
 _WORDS = 6  # of a name, at most
@@ -22,7 +21,7 @@ _VERSION = re.compile(rf"[(\[]?(?:[Vv](?:er(?:sion)?)?\.?)?({_NUMBER}(?:-\w{{1,8
 _JOINED = re.compile(
     rf"[(\[]?([A-Za-z][A-Za-z+]{{2,30}}(?:-[A-Za-z]{{2,20}})?)[/_-]v?({_NUMBER})[)\],;:.]{{0,2}}"
 )
-_NUMBERED = re.compile(rb"[ (\[/_-][vV]?(?:er(?:sion)?\.?)?\d{1,4}\.\w")
+_NUMBERED = re.compile(rb"(?!\[\d{1,3}(?:\.\d{1,3}){3}\])[ (\[/_-][vV]?(?:er(?:sion)?\.?)?\d{1,4}\.\w")
 """What holds a version number holds this; most greetings do not, and are read no further."""
 _QUAD = re.compile(r"\d{1,3}(?:\.\d{1,3}){3}")
 _NAME = re.compile(r"[(\[]?[A-Z](?:[\w+'&/-]{0,30}[\w+])?")
@@ -58,7 +57,7 @@ def greeting(data: bytes) -> Stated:
     """
     said = said_first(data)
     found = NOTHING
-    if _NUMBERED.search(said, 3) is not None:
+    if is_numbered(said):
         lines = said.decode("latin-1").split("\n")[:4]
         found = _versioned("\n".join(line.lstrip("+*0123456789- ").removeprefix("OK ") for line in lines))
     if found is NOTHING:
@@ -68,6 +67,19 @@ def greeting(data: bytes) -> Stated:
             found = daemon["p"].decode("ascii"), (version or b"").decode("ascii")
     return found
 
+
+def is_numbered(said: bytes) -> bool:
+    """Whether a greeting may hold a version number."""
+    return _NUMBERED.search(said, 3) is not None
+
+
+def may_show(said: bytes) -> bool:
+    """Whether a greeting without a version number may show a name by its form."""
+    low = said.lower()
+    return any(mark in low for mark in _SHOWN)
+
+
+_SHOWN = (b"ftpd", b"smtpd", b"popd", b"pop3d", b"imapd", b"nntpd", b"server (", b"service (", b"proxy (")
 
 _DAEMON = re.compile(
     rb"(?<![\w.@/-])(?P<p>(?!in\.|[st]ftpd)[a-z][\w+-]{0,20}?(?:ftp|smtp|pop3?|imap|nntp)d)(?![\w.@-])"
@@ -100,7 +112,7 @@ def terminal(data: bytes) -> Stated:
         if at >= 0:
             data = data[:at]
     words = set(data.lower().translate(_PARTED).split())
-    system, maker = not words.isdisjoint(_SYSTEM_FIRST), not words.isdisjoint(_MAKER_FIRST)
+    system, maker = not words.isdisjoint(_SYSTEM_FIRST), not words.isdisjoint(MAKERS)
     numbered = _NUMBERED.search(data) is not None
     if not (system or maker or numbered):
         return named("t", data)
@@ -117,9 +129,15 @@ def device(data: bytes) -> Stated:
     """The maker and model that a file server's greeting names. Companies that have servers of their own, and
     names that people may have too, need a model behind them."""
     first = data[4:_REACH].split(b"\n", 1)[0]
-    if _MAKER_FIRST.isdisjoint(first.lower().translate(_PARTED).split()):
+    if not names_maker(data):
         return NOTHING
     return _made(first.decode("latin-1"), _DOUBTFUL)
+
+
+def names_maker(data: bytes) -> bool:
+    """Whether the first line names somebody who makes devices."""
+    first = data[4:_REACH].split(b"\n", 1)[0]
+    return not MAKERS.isdisjoint(first.lower().translate(_PARTED).split())
 
 
 _SYSTEM_NAMES = (
@@ -295,5 +313,5 @@ arch openwrt lede dd-wrt busybox mikrotik keeneticos ndms vyos pfsense freebsd n
 solaris hp-ux aix irix digital compaq tru64 openvms qnx vxworks windows microsoft model
 """
 _SYSTEM_FIRST = frozenset(word.encode("ascii") for word in _SYSTEM_WORDS.split())
-_MAKER_FIRST = frozenset(word.encode("ascii") for word in _MAKERS)
+MAKERS = frozenset(word.encode("ascii") for word in _MAKERS)
 """Words of which one is in what `_system` or `_made` find, in small letters: a look whether to ask them."""

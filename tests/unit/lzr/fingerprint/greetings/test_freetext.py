@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lzr.fingerprint import freetext, identify
+from lzr.fingerprint import identify
+from lzr.fingerprint.greetings import freetext
 from lzr.protocols import PROTOCOLS
 
 NAMED = [

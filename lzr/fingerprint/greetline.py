@@ -1,0 +1,174 @@
+"""Greetings of mail and file servers, identified at once where label and program are beyond doubt.
+
+Mail and file servers greet with a line, and no two of them with the same. `of_line` takes those lines that
+only SMTP, FTP, POP3 or IMAP can be, that nothing is answered after, and that name a program of
+`greetings.names` or none; all others go through matchers and readers, which say the same of these. In C it
+goes over the line once.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lzr.fingerprint import statements
+from lzr.fingerprint.greetings import freetext
+from lzr.fingerprint.greetings.named import greeting, named, rows_of
+from lzr.fingerprint.webreply import Left
+from lzr.kernels import NATIVE, in_c
+from lzr.protocols import _greetings as lines_of
+from lzr.protocols._catalogue import BY_NAME
+from lzr.protocols._protocol import Identity, Matcher
+
+BEGINNINGS = (b"220 ", b"220-", b"+OK ", b"* OK")
+"""The first four bytes of what is looked at."""
+
+_LETTERS = {"smtp": "s", "ftp": "f", "pop3": "p", "imap": "i"}
+"""Labels, in the order in which they are numbered in C, and their letters in `greetings.names`."""
+
+_LONGEST = 2048  # bytes of a reply; longer ones are no greetings
+_BANNERS = b"S+*HR@-A\xff"
+"""How other protocols' banners begin (`honeypot`)."""
+
+
+def _table() -> object:
+    words: dict[bytes, int] = {}
+    for kind, some in (
+        (1, lines_of.MAIL),
+        (2, lines_of.FILES),
+        (4, lines_of.OTHERS),
+        (8, lines_of.STOCK),
+    ):
+        for word in some:
+            words[word] = words.get(word, 0) | kind
+    return NATIVE.greeting_table(
+        tuple(map(Identity, _LETTERS)),
+        tuple(map(rows_of, _LETTERS.values())),
+        tuple(words.items()),
+        tuple((word, 1) for word in freetext.MAKERS),
+        tuple((word, 1) for word in statements.DEVICES),
+        statements.ELSEWHERE,
+    )
+
+
+_TABLE = None if NATIVE is None else _table()
+
+
+def _native_of_line(data: bytes) -> Identity | None:
+    found: Identity | None = NATIVE.greeting(_TABLE, data)
+    return found
+
+
+@in_c(_native_of_line)
+def of_line(data: bytes) -> Identity | None:
+    """The identity of a greeting whose label and program are beyond doubt; None of any other reply."""
+    label = _label(data)
+    if not label or (label == "ftp" and statements.may_be_device(data)):
+        return None
+    said = greeting(data)
+    product, version = named(_LETTERS[label], said)
+    if not version and freetext.is_numbered(said):
+        return None
+    if not product:
+        if freetext.may_show(said):
+            return None
+        if label == "ftp" and (statements.may_be_elsewhere(data) or freetext.names_maker(data)):
+            return None
+    return Identity(label, "", product, version)
+
+
+def _label(data: bytes) -> str:
+    """The label, where it is beyond doubt; else ""."""
+    if (
+        not 5 <= len(data) <= _LONGEST
+        or b"\0" in data
+        or not data.startswith(BEGINNINGS)
+        or not _goes_on(data)
+    ):
+        return ""
+    if data[:1] == b"2":
+        if b"> <" in data or b"LMTP" in data or data[4:15].lower() == b"vmware auth":  # other protocols'
+            return ""
+        return ("", "smtp", "ftp", "")[lines_of.verdict(data)]
+    if data[:1] == b"+":
+        return "pop3" if _is_pop3(data) else ""
+    return "imap" if data[4:5] == b" " and _is_imap(data) else ""
+
+
+def _goes_on(data: bytes) -> bool:
+    """Whether all lines are the greeting's own: no answer, and no other banner, comes after it."""
+    place = data.find(b"\n", 3)
+    while 0 <= place < len(data) - 1:
+        if data[3:4] != b"-":
+            return False
+        first = data[place + 1 : place + 2]
+        if first.isdigit():
+            head = data[place + 1 : place + 6]
+            if head[:4] not in (b"220 ", b"220-") or (head[4:] and head[4:] in b"#245"):
+                return False
+        elif first in _BANNERS:
+            return False
+        place = data.find(b"\n", place + 1)
+    return True
+
+
+def _matcher(name: str) -> Matcher:
+    match = BY_NAME[name].match
+    assert match is not None
+    return match
+
+
+_is_pop3, _is_imap = _matcher("pop3"), _matcher("imap")
+
+Counts = dict[tuple[int, str], int]
+"""By number of the handshake and label: how many."""
+
+
+def _native_lines(
+    rows: NDArray[Any],
+    blob: bytes,
+    left: Left,
+    heads: tuple[tuple[int, bytes], ...],
+    least: int,
+    names: list[Identity],
+) -> tuple[Left, Counts]:
+    found: tuple[Left, Counts] = NATIVE.greeting_batch(
+        _TABLE, np.ascontiguousarray(rows), blob, left, heads, least, names
+    )
+    return found
+
+
+@in_c(_native_lines)
+def lines(
+    rows: NDArray[Any],
+    blob: bytes,
+    left: Left,
+    heads: tuple[tuple[int, bytes], ...],
+    least: int,
+    names: list[Identity],
+) -> tuple[Left, Counts]:
+    """Identify the greetings among the replies of OUTCOME rows that `webreply.batch` has left.
+
+    heads, least, names: as there. Returns what is left now, and how many were identified. Raises ValueError
+    if a place is not in `blob`.
+    """
+    now: Left = []
+    counts: Counts = {}
+    lengths, handshakes = rows["data_len"].tolist(), rows["handshake"].tolist()
+    for row, at in left:
+        if row >= len(lengths):
+            raise ValueError("there is no such row")
+        length, by = lengths[row], handshakes[row]
+        if at > len(blob) or length > len(blob) - at:
+            raise ValueError("the rows promise more payload than there is")
+        data = blob[at : at + length]
+        echo = by >= len(heads) or data.startswith(heads[by][1], heads[by][0])
+        found = None if echo or length < least else of_line(data)
+        if found is None:
+            now.append((row, at))
+        else:
+            names[row] = found
+            counts[by, found.label] = counts.get((by, found.label), 0) + 1
+    return now, dict(sorted(counts.items()))
