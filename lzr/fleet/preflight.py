@@ -1,21 +1,216 @@
-"""What has to be right on all boxes before any of them sends a packet: facts in, sentences out."""
+"""What has to be right on all boxes before any of them sends a packet: facts in, sentences out.
+
+A box tells what there is; what that means is judged here, side by side, as only all of them together show
+that two have the same address. What boxes tell is taken for a claim: its types are checked.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from ipaddress import ip_address, ip_network
 from typing import Any
 
+from lzr.fleet import rates
 from lzr.fleet.lock import Lock
-from lzr.fleet.plan import Plan
+from lzr.fleet.plan import Box, Plan
+from lzr.options import parse
+from lzr.safetext import plain
+from lzr.sourceports import DEFAULT_PORTS
+
+MOST_OFFSET = 0.5
+"""Seconds by which clocks may differ: times of records are compared."""
+LEAST_ROOM = 256 << 20
+"""Bytes that are free where results go. A judgement: half a million records."""
+FRAME_BITS = (60 + 24) * 8
+"""Of the least that one target takes on the wire: a SYN in a frame, its preamble and the gap behind it."""
+EVERYBODY = ""
+"""In the place of a box's name: of the plan as a whole."""
+_MOST_FINDINGS, _MOST_ADDRESSES = 100, 100_000
 
 
-def judge(lock: Lock, facts: Mapping[str, Mapping[str, Any]]) -> dict[str, tuple[str, ...]]:
-    """The faults of every box of which facts are known, each a sentence without the box's name."""
-    assert lock.plan.boxes
-    return dict.fromkeys(facts, ())
+@dataclass(frozen=True)
+class Facts:
+    """What a box tells of itself. Sums as in the lock; None, with `trouble`, where a file cannot be read.
+
+    offset: seconds that its clock is ahead of the controller's, give or take `error`. addresses: its own,
+    and the interface of each. control: its own address on the way to the controller, "" if unknown.
+    ephemeral: the ports that its kernel takes for connections. room: bytes free for results, None if unknown.
+    speed: bits a second of the plan's interface. findings: faults of `lzr doctor` there, a sentence each.
+    """
+
+    version: str
+    id: str
+    input_sha256: str | None = None
+    blocklist_sha256: str | None = None
+    trouble: str = ""
+    offset: float = 0.0
+    error: float = 0.0
+    addresses: Mapping[str, str] = field(default_factory=dict)
+    control: str = ""
+    ephemeral: tuple[int, int] = (32768, 60999)
+    room: int | None = None
+    speed: int | None = None
+    findings: tuple[str, ...] = ()
+
+
+def of_plain(found: Mapping[str, Any], offset: float, error: float) -> Facts:
+    """The facts that a box has told. offset, error: as measured with it. Raises ValueError."""
+
+    def text(key: str) -> str:
+        value = found.get(key, "")
+        if not isinstance(value, str):
+            raise ValueError(f"{key} is no text")
+        return plain(value, 500)
+
+    def number(key: str) -> int | None:
+        value = found.get(key)
+        if value is not None and (type(value) is not int or not 0 <= value < 1 << 62):
+            raise ValueError(f"{key} is no number")
+        return value
+
+    addresses, findings, ports = found.get("addresses"), found.get("findings"), found.get("ephemeral")
+    if not isinstance(addresses, Mapping) or len(addresses) > _MOST_ADDRESSES:
+        raise ValueError("addresses are none")
+    if not all(isinstance(one, str) for pair in addresses.items() for one in pair):
+        raise ValueError("addresses are none")
+    if not isinstance(findings, (list, tuple)) or not all(isinstance(one, str) for one in findings):
+        raise ValueError("findings are none")
+    if not isinstance(ports, (list, tuple)) or len(ports) != 2 or not all(type(one) is int for one in ports):
+        raise ValueError("ephemeral ports are none")
+    return Facts(
+        text("version"),
+        text("id"),
+        text("input_sha256") or None,
+        text("blocklist_sha256") or None,
+        text("trouble"),
+        offset,
+        error,
+        {plain(address, 64): plain(interface, 32) for address, interface in addresses.items()},
+        text("control"),
+        (ports[0], ports[1]),
+        number("room"),
+        number("speed"),
+        tuple(plain(one, 500) for one in findings[:_MOST_FINDINGS]),
+    )
+
+
+def judge(lock: Lock, facts: Mapping[str, Facts]) -> dict[str, tuple[str, ...]]:
+    """The faults of every box of which facts are known, each a sentence without its name; those of the plan
+    as a whole under EVERYBODY. Boxes without a fault are left out."""
+    found = {name: tuple(_of_box(lock, lock.plan.box(name), facts)) for name in sorted(facts)}
+    found[EVERYBODY] = tuple(_of_all(lock))
+    return {name: faults for name, faults in found.items() if faults}
 
 
 def unreachable(plan: Plan, box: str, why: str) -> str:
     """The fault of a box that is not connected. why: what else is known of it, or ""."""
     remedy = f"lzr fleet worker PLAN --box {box} has to run there, and reach that address"
     return f"is not connected to {plan.controller}: {remedy}{f' ({why})' if why else ''}"
+
+
+def _of_box(lock: Lock, box: Box, facts: Mapping[str, Facts]) -> Iterator[str]:
+    here = facts[box.name]
+    if here.version != lock.version:
+        yield f"has lzr {here.version}, and the plan was settled with {lock.version}"
+    if here.id != lock.id:
+        yield f"has another lock than the controller's ({here.id})"
+    if here.trouble:
+        yield here.trouble
+    elif here.blocklist_sha256 != lock.blocklist_sha256:
+        yield "its blocklist is not the one that was settled"
+    elif here.input_sha256 != lock.input_sha256:
+        yield f"its {lock.plan.input} is not the input that was settled"
+    yield from _sources(box, facts)
+    yield from _channel(lock.plan, box, here)
+    if abs(here.offset) - here.error > MOST_OFFSET:
+        ahead = "ahead of" if here.offset > 0 else "behind"
+        yield f"its clock is {abs(here.offset):.1f} s {ahead} the controller's; {MOST_OFFSET} s are the most"
+    if here.room is not None and here.room < LEAST_ROOM:
+        yield (
+            f"has {here.room >> 20} MB left where results go, and {LEAST_ROOM >> 20} MB are the least; "
+            "directory in the plan chooses another place"
+        )
+    share = dealt(lock).get(box.name, 0)
+    if here.speed and share * FRAME_BITS > here.speed:
+        yield (
+            f"is dealt {share:,} targets a second, more than its link of {here.speed / 1e6:,.0f} Mbit/s "
+            "takes; rate-cap bounds it"
+        )
+    yield from here.findings
+
+
+def _sources(box: Box, facts: Mapping[str, Facts]) -> Iterator[str]:
+    """Its addresses are on its interface, and nobody else's."""
+    here = facts[box.name]
+    for source in box.source:
+        network = ip_network(source)
+        if network.num_addresses == 1:
+            address = str(network.network_address)
+            interface = here.addresses.get(address)
+            if interface is None:
+                has = ", ".join(sorted(filter(_usable, here.addresses))[:4])
+                yield f"has no address {address}, its source in the plan (it has {has or 'none'})"
+            elif box.interface is not None and interface != box.interface:
+                yield f"has its source {address} on {interface}, and the plan says {box.interface}"
+        for name, other in facts.items():
+            if name == box.name:
+                continue
+            for address, interface in other.addresses.items():
+                if _within(address, network):
+                    yield f"its source {address} is an address of {name} too ({interface} there)"
+
+
+def _usable(address: str) -> bool:
+    try:
+        one = ip_address(address)
+    except ValueError:
+        return False
+    return not (one.is_loopback or one.is_link_local)
+
+
+def _within(address: str, network: Any) -> bool:
+    try:
+        one = ip_address(address)
+    except ValueError:
+        return False
+    return one.version == network.version and one in network
+
+
+def _channel(plan: Plan, box: Box, here: Facts) -> Iterator[str]:
+    """--guard ingress drops what comes to the source at ports of the scan, the controller's words too."""
+    options = parse.parse(list(plan.options))
+    if options.guard != "ingress":
+        return
+    low, high = options.source_port or DEFAULT_PORTS
+    for source in box.source:
+        if not here.control or not _within(here.control, ip_network(source)):
+            continue
+        what = []
+        if low <= box.port <= high:
+            what.append(f"port {box.port} of its worker")
+        if here.ephemeral[0] <= high and low <= here.ephemeral[1]:
+            what.append(f"the ports of its connections ({here.ephemeral[0]} to {here.ephemeral[1]})")
+        if what:
+            yield (
+                f"--guard ingress would cut it off: ports {low} to {high} of {here.control} are the scan's, "
+                f"and {' and '.join(what)} there the controller's; give it an address of its own, or "
+                "--source-port"
+            )
+
+
+def dealt(lock: Lock) -> Mapping[str, int]:
+    """Targets a second of each box that has shards, as the plan deals them."""
+    names = {run.box for run in lock.current}
+    return rates.deal(lock.plan.rate, _shares(lock.plan, names))
+
+
+def _of_all(lock: Lock) -> Iterator[str]:
+    names = {run.box for run in lock.current}
+    most = rates.most(_shares(lock.plan, names))
+    if most is not None and most < lock.plan.rate:
+        yield f"the plan's rate is {lock.plan.rate:,}/s, and the caps of its boxes allow {most:,}/s together"
+
+
+def _shares(plan: Plan, names: set[str]) -> list[rates.Share]:
+    return [rates.Share(box.name, box.weight, box.rate_cap) for box in plan.boxes if box.name in names]

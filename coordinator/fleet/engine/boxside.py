@@ -74,6 +74,7 @@ class BoxSide:
         self._calls: dict[str, Callable[..., Awaitable[Any]]] = {
             "take": self._take,
             "facts": self._facts,
+            "clock": self._clock,
             "state": self._state,
             "block": self._block,
             "tell": self._tell,
@@ -170,6 +171,10 @@ class BoxSide:
 
     async def _facts(self) -> dict[str, Any]:
         return await in_thread(examining.facts, self._locked(), self.box)
+
+    async def _clock(self) -> float:
+        """What this box takes the time to be, seconds since 1970."""
+        return time.time()
 
     def _at_work(self) -> list[RunDirectory]:
         """Those of its runs, given up or not, that a scan is at work on."""

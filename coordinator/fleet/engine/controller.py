@@ -11,10 +11,11 @@ import contextlib
 import secrets
 import time
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
+from coordinator.fleet.engine.boxstate import BoxState
 from coordinator.fleet.engine.engine import BoxError, Engine, status_of
+from coordinator.fleet.engine.fitness import Fitness
 from coordinator.fleet.engine.kept import Keeping
 from lzr.errors import UsageError
 from lzr.fleet import course, orders, preflight, steering
@@ -26,7 +27,7 @@ from lzr.safetext import plain
 TURN = 0.1
 """Seconds between two looks at what is to be done."""
 UNHEARD = 3.0
-BLOCKING, BACK, TAKING, CHECKING, TELLING = 3.0, 1.0, 10.0, 90.0, 5.0
+BLOCKING, BACK, TAKING, TELLING = 3.0, 1.0, 10.0, 5.0
 """Seconds of patience with a box for each of these. BACK: for one that was not heard of just now."""
 RETRY = 2.0
 """Seconds before something is tried again that a box refused, or a run is resumed that was cut off."""
@@ -44,28 +45,6 @@ class NotFit(Exception):
         self.faults = tuple(faults)
 
 
-@dataclass
-class BoxState:
-    """What is known of a box, and what is being done with it."""
-
-    name: str
-    known: Known = field(default_factory=Known)
-    step: asyncio.Task[None] | None = None
-    attending: asyncio.Future[None] | None = None
-    not_before: float = 0.0  # when a step may be tried again, on the monotonic clock
-    facts: dict[str, Any] | None = None
-    faults: tuple[str, ...] = ()
-    state: str = ""  # as the box says: running, done, interrupted, failed
-    sentence: str = ""
-    records: int = 0
-    inputs: int = 0
-    resumed: int = 0
-    silent: bool = False
-    since: float = 0.0  # of being heard, or not; seconds since 1970
-    told: float = 0.0  # when its scan was last told something, monotonic
-    giving: asyncio.Lock = field(default_factory=asyncio.Lock)
-
-
 class Controller:
     """lock: what is done. keeping: the files beside it. say: takes a sentence, of a box or of all ("")."""
 
@@ -77,6 +56,7 @@ class Controller:
         self._boxes = {box.name: BoxState(box.name, since=time.time()) for box in lock.plan.boxes}
         self._running = {run.box for run in lock.current}
         self._may_begin = False
+        self._fitness = Fitness(lock, engine)
 
     @property
     def over(self) -> bool:
@@ -221,19 +201,15 @@ class Controller:
             for box in new
             if not box.known.taken
         }
-        if there:
-            found = await self._engine.calls([box.name for box in there], "facts", {}, CHECKING)
-            for box in there:
-                one = found[box.name]
-                if isinstance(one, dict):
-                    box.facts = one
-                else:
-                    faults[box.name] = (f"cannot be looked at: it {one}",)
-            faults |= self._judged()
+        for box in there:
+            box.facts = None
+        await asyncio.gather(*map(self._fitness.examine, there))
+        faults |= {box.name: (box.sentence,) for box in there if box.facts is None}
+        faults |= self._fitness.judged(self.look())
         for box in there:
             box.faults = faults.get(box.name, ())
             self._set(box, checked=not box.faults)
-        sentences = [f"{name}: {fault}" for name in sorted(faults) for fault in faults[name]]
+        sentences = [f"{name or 'the plan'}: {fault}" for name in sorted(faults) for fault in faults[name]]
         if sentences and len(new) == len(waited):
             raise NotFit(sentences)
         for name in sorted(faults):
@@ -241,15 +217,11 @@ class Controller:
                 self._say(name, fault)
         self._may_begin = True
 
-    def _judged(self) -> dict[str, tuple[str, ...]]:
-        facts = {box.name: box.facts for box in self._boxes.values() if box.facts is not None}
-        return {name: found for name, found in preflight.judge(self.lock, facts).items() if found}
-
     async def _check(self, box: BoxState) -> None:
         """Look at one box that has come later."""
-        facts = await self._engine.call(box.name, "facts", {}, CHECKING)
-        box.facts = facts if isinstance(facts, dict) else None
-        box.faults = self._judged().get(box.name, ()) if box.facts else ("answered what is no answer",)
+        await self._fitness.examine(box)
+        judged = self._fitness.judged(self.look())
+        box.faults = (box.sentence,) if box.facts is None else judged.get(box.name, ())
         for fault in box.faults:
             self._say(box.name, fault)
         if box.faults:

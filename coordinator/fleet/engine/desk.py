@@ -15,7 +15,8 @@ from typing import Any
 from coordinator.endpoints import control
 from coordinator.endpoints.named import ControlError, Named
 from coordinator.fleet.engine.asking import where
-from coordinator.fleet.engine.controller import BoxState, Controller
+from coordinator.fleet.engine.boxstate import BoxState
+from coordinator.fleet.engine.controller import Controller
 from coordinator.fleet.engine.engine import BoxError, Engine, status_of
 from lzr.errors import UsageError, printable
 

@@ -1,13 +1,117 @@
-"""What a box says of itself before anything begins."""
+"""What a box says of itself before anything begins: facts for `lzr.fleet.preflight`, no judgement of them.
+
+`lzr doctor --json` is what runs here, with the very flags that the scan would have; the rest are sums of the
+files that the plan names, addresses, room.
+"""
 
 from __future__ import annotations
 
+import contextlib
+import json
+import os
+import socket
+import subprocess
+import sys
+from ipaddress import ip_network
+from pathlib import Path
 from typing import Any
 
+from coordinator.doctor import facts as host
+from coordinator.fleet import boxscan, lockfile, rundirectory
 from lzr import __version__
+from lzr.errors import UsageError
+from lzr.fleet import lock as locks
 from lzr.fleet.lock import Lock
+
+DOCTOR = 60.0
+"""Seconds for `lzr doctor`, which tries the guard and the raw sockets."""
+_MOST_ANSWER = 1 << 20
 
 
 def facts(lock: Lock, box: str) -> dict[str, Any]:
-    """Facts for `lzr.fleet.preflight`, of types that msgpack has."""
-    return {"version": __version__, "box": box, "id": lock.id}
+    """Facts of this box, of types that msgpack has; never raises for what is wrong with it."""
+    found: dict[str, Any] = {"version": __version__, "id": lock.id, "trouble": "", "findings": []}
+    try:
+        digests = [lockfile.digest(path) for path in lock.plan.blocklist]
+        found["blocklist_sha256"] = locks.blocklist_hash(digests)
+        if lock.plan.input is not None:
+            found["input_sha256"] = lockfile.digest_of_input(lock.plan.input)[0]
+        place = rundirectory.make_plan(lock)
+        status = os.statvfs(place)
+        found["room"] = status.f_bavail * status.f_frsize
+        found["findings"] = doctor(lock, box)
+    except UsageError as error:
+        found["trouble"] = str(error)
+    except OSError as error:
+        found["trouble"] = f"{error.strerror or error}"
+    found["addresses"] = host.addresses()
+    found["control"] = _own_address(lock.plan.controller)
+    found["ephemeral"] = _ephemeral()
+    interface = lock.plan.box(box).interface
+    speed = _speed(interface) if interface else None
+    if speed is not None:
+        found["speed"] = speed
+    return found
+
+
+def doctor(lock: Lock, box: str) -> list[str]:
+    """The faults that `lzr doctor` finds here, for the run of this box that would come next."""
+    runs = lock.runs_of(box)
+    if not runs:
+        return []
+    found = rundirectory.make(lock, runs[-1])
+    words = boxscan.words(lock, runs[-1], found, resumed=False)
+    command = [sys.executable, "-P", "-m", "coordinator.commands.main", "doctor", "--json", *_target(lock)]
+    try:
+        done = subprocess.run(
+            [*command, *words], stdin=subprocess.DEVNULL, capture_output=True, timeout=DOCTOR, check=False
+        )
+    except subprocess.TimeoutExpired:
+        return [f"lzr doctor has not ended within {DOCTOR:.0f} s"]
+    try:
+        findings = json.loads(done.stdout[:_MOST_ANSWER])["findings"]
+        return [
+            "; ".join(filter(None, (one["sentence"], one["remedy"])))
+            for one in findings
+            if one["level"] == "fault"
+        ]
+    except (ValueError, KeyError, TypeError):
+        said = done.stderr.decode("utf-8", "replace").strip().splitlines()
+        return [said[-1] if said else f"lzr doctor ends with status {done.returncode}"]
+
+
+def _target(lock: Lock) -> list[str]:
+    """An address on the way to which it is looked; none where the plan names a file."""
+    for target in lock.plan.targets:
+        with contextlib.suppress(ValueError):
+            return [str(ip_network(target, strict=False).network_address)]
+    return []
+
+
+def _own_address(controller: str) -> str:
+    """That which packets to the controller leave from, or an empty text."""
+    host_name, _, port = controller.rpartition(":")
+    with contextlib.suppress(OSError, UnicodeError, ValueError):
+        for family, _, _, _, where in socket.getaddrinfo(
+            host_name.strip("[]"), int(port), type=socket.SOCK_DGRAM
+        ):
+            with socket.socket(family, socket.SOCK_DGRAM) as probe:
+                probe.connect(where)  # sends nothing
+                return str(probe.getsockname()[0])
+    return ""
+
+
+def _ephemeral(root: Path = Path("/proc/sys/net/ipv4")) -> list[int]:
+    with contextlib.suppress(OSError, ValueError):
+        low, high = (root / "ip_local_port_range").read_text().split()
+        return [int(low), int(high)]
+    return [32768, 60999]
+
+
+def _speed(interface: str, root: Path = Path("/sys/class/net")) -> int | None:
+    """Bits a second of a link, where its driver says so."""
+    with contextlib.suppress(OSError, ValueError):
+        megabits = int((root / interface / "speed").read_text())
+        if megabits > 0:
+            return megabits * 1_000_000
+    return None

@@ -68,7 +68,10 @@ async def _until_ended(whole: Callable[[], object]) -> int:
         status: int = await task
         return status
     except NotFit as error:
-        raise UsageError("nothing was begun:\n" + "\n".join(f"  {fault}" for fault in error.faults)) from None
+        for fault in error.faults:
+            program.say(NAME, fault)
+        program.say(NAME, "so nothing was begun; a box without a fault waits for the others")
+        return program.MISTAKE
     except asyncio.CancelledError:
         say("", "this controller ends; the boxes go on, and the next one attends to them again")
         return NOT_DONE

@@ -1,0 +1,53 @@
+"""Whether boxes are fit to begin: asks them for their facts, and what time they have."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Iterable
+
+from coordinator.fleet.engine.boxstate import BoxState
+from coordinator.fleet.engine.engine import BoxError, Engine
+from lzr.fleet import preflight
+from lzr.fleet.lock import Lock
+
+CHECKING, TELLING = 90.0, 5.0
+"""Seconds of patience: with `lzr doctor` and the sums of an input, and with a word."""
+CLOCK_TRIES = 5
+"""The quickest answer of so many says best what time a box has."""
+
+
+class Fitness:
+    """Looks at boxes for a controller."""
+
+    def __init__(self, lock: Lock, engine: Engine) -> None:
+        self._lock, self._engine = lock, engine
+
+    async def examine(self, box: BoxState) -> None:
+        """Ask a box for its facts; where that fails, `facts` is None and `sentence` says why."""
+        box.facts = None
+        try:
+            found = await self._engine.call(box.name, "facts", {}, CHECKING)
+            offset, error = await self._clock(box.name)
+            box.facts = preflight.of_plain(found if isinstance(found, dict) else {}, offset, error)
+        except BoxError as trouble:
+            box.sentence = f"cannot be looked at: it {trouble}"
+        except ValueError as trouble:
+            box.sentence = f"has told what cannot be: {trouble}"
+
+    async def _clock(self, name: str) -> tuple[float, float]:
+        """By how much a box's clock is ahead of ours, and how far off that may be (s). Raises BoxError."""
+        best = (0.0, math.inf)
+        for _ in range(CLOCK_TRIES):
+            before = time.time()
+            there = await self._engine.call(name, "clock", {}, TELLING)
+            after = time.time()
+            if isinstance(there, float) and (after - before) / 2 < best[1]:
+                best = there - (before + after) / 2, (after - before) / 2
+        if best[1] == math.inf:
+            raise BoxError("does not say what time it has")
+        return best
+
+    def judged(self, boxes: Iterable[BoxState]) -> dict[str, tuple[str, ...]]:
+        """The faults by box, of all whose facts are known, side by side."""
+        return preflight.judge(self._lock, {box.name: box.facts for box in boxes if box.facts is not None})
