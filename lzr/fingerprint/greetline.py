@@ -17,7 +17,7 @@ from lzr.fingerprint import statements
 from lzr.fingerprint.greetings import freetext
 from lzr.fingerprint.greetings.named import greeting, named, rows_of
 from lzr.fingerprint.webreply import Left
-from lzr.kernels import NATIVE, in_c
+from lzr.kernels import NATIVE, in_c, prepared
 from lzr.protocols import _greetings as lines_of
 from lzr.protocols._catalogue import BY_NAME
 from lzr.protocols._protocol import Identity, Matcher
@@ -33,7 +33,7 @@ _BANNERS = b"S+*HR@-A\xff"
 """How other protocols' banners begin (`honeypot`)."""
 
 
-def _table() -> object:
+def _table(native: Any) -> object:
     words: dict[bytes, int] = {}
     for kind, some in (
         (1, lines_of.MAIL),
@@ -43,7 +43,7 @@ def _table() -> object:
     ):
         for word in some:
             words[word] = words.get(word, 0) | kind
-    return NATIVE.greeting_table(
+    return native.greeting_table(
         tuple(map(Identity, _LETTERS)),
         tuple(map(rows_of, _LETTERS.values())),
         tuple(words.items()),
@@ -53,7 +53,7 @@ def _table() -> object:
     )
 
 
-_TABLE = None if NATIVE is None else _table()
+_TABLE: Any = prepared(_table, None)
 
 
 def _native_of_line(data: bytes) -> Identity | None:
