@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from coordinator.analysis.decoding import address
 from coordinator.analysis.source import Source
+from coordinator.analysis.values import address
 from lzr.analysis.ranges import MAPPED, NOTHING, UNKNOWN, Ranges, Told, keys
 from lzr.errors import UsageError, printable
 from lzr.safetext import plain

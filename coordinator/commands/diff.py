@@ -12,10 +12,10 @@ import json
 import sys
 from typing import TYPE_CHECKING, Any
 
-from coordinator.analysis import changes, comparing
-from coordinator.analysis.comparing import CHANGES, KINDS, Compared
 from coordinator.analysis.program import OK, Parser, ended, say
 from coordinator.analysis.reading import connect
+from coordinator.reports import changes, comparing
+from coordinator.reports.comparing import CHANGES, KINDS, Compared
 from lzr import safetext
 from lzr.analysis import asked as asking
 from lzr.analysis.asked import Asked

@@ -10,9 +10,11 @@ import os
 from datetime import UTC, datetime
 from importlib import util
 
-from coordinator.analysis import beside, changes, reporting
+from coordinator.analysis import beside
 from coordinator.analysis.program import OK, Bar, Parser, ended, output, tell
 from coordinator.analysis.reading import connect, load
+from coordinator.reports import changes
+from coordinator.reports.report import make
 from lzr import __version__
 from lzr.analysis.page.document import write
 from lzr.errors import UsageError, printable, two_dashes
@@ -88,7 +90,7 @@ def _run(options: argparse.Namespace) -> int:
         if plotly is not None:
             foot += " Charts by plotly.js (MIT licence; its notice stands in the page)."
         with Bar("counting", 1000) as bar:
-            report = reporting.make(
+            report = make(
                 connection,
                 options.title or name,
                 metadata=metadata,

@@ -15,14 +15,10 @@ from typing import Any
 
 import orjson
 
-from lzr import addresses
-from lzr.rows import V4_MAPPED
-from lzr.targets.expand import MOST_ADDRESSES, Block, Ports, merged
+from lzr.targets.expand import Block, merged
+from lzr.targets.hostports import BAD_PORT, NO_PORT, block_of, only_tcp, ports_of
 from lzr.targets.lines import BLANK
-from lzr.targets.reader import Refused, refuse_many, v4_number
-
-NO_PORT = "no port"
-BAD_PORT = "the port is not a whole number from 1 to 65535"
+from lzr.targets.reader import Refused
 
 _ADDRESS_COLUMNS = ("saddr", "ip", "ip_str", "ip_address", "ip address", "ipaddress", "addr", "address")
 _NAME_COLUMNS = ("host", "hostname", "domain", "target")
@@ -111,28 +107,28 @@ def _grepable(match: re.Match[str]) -> list[Block]:
     for entry in listed[1].split(", "):
         fields = entry.split("/")
         if len(fields) >= 3 and fields[1] == "open" and fields[2] == "tcp":
-            ports += _ports(fields[0])
-    return [_block(match[1], merged(ports))] if ports else []
+            ports += ports_of(fields[0])
+    return [block_of(match[1], merged(ports))] if ports else []
 
 
 def _masscan_list(match: re.Match[str]) -> list[Block]:
     """masscan -oL: ``open tcp 80 10.0.0.1 1700000000``"""
     state, protocol, port, address = match.groups()
-    _only_tcp(protocol)
+    only_tcp(protocol)
     if state == "closed":
         raise Refused("a port that is not open")
-    return [_block(address, _ports(port))]
+    return [block_of(address, ports_of(port))]
 
 
 def _discovered(match: re.Match[str]) -> list[Block]:
     """What masscan, nmap -v and naabu print: ``Discovered open port 80/tcp on 10.0.0.1``"""
-    _only_tcp(match[2])
-    return [_block(match[3], _ports(match[1]))]
+    only_tcp(match[2])
+    return [block_of(match[3], ports_of(match[1]))]
 
 
 def _rustscan(match: re.Match[str]) -> list[Block]:
     """rustscan -g: ``10.0.0.1 -> [80,443]``"""
-    return [_block(match[1], _ports(match[2]))]
+    return [block_of(match[1], ports_of(match[2]))]
 
 
 def _url(match: re.Match[str]) -> list[Block]:
@@ -142,11 +138,11 @@ def _url(match: re.Match[str]) -> list[Block]:
     if parts is None or not parts[1]:
         raise Refused("a URL without a host")
     if scheme in ("udp", "dns", "ntp", "snmp"):
-        _only_tcp("udp")
+        only_tcp("udp")
     port = parts[2] or str(SCHEMES.get(scheme, ""))
     if not port and scheme != "tcp":
         raise Refused("a URL of a scheme whose port is not known: write host:port")
-    return [_block(parts[1], _ports(port))]
+    return [block_of(parts[1], ports_of(port))]
 
 
 def _refuse(reason: str) -> Any:
@@ -188,17 +184,17 @@ def _record(record: Any) -> Iterator[Block]:
         raise Refused("not a JSON object")
     if record.get("success") in (0, False) and record.get("success") is not None:
         raise Refused("a port that is not open (success is 0)")
-    _only_tcp(_text(record, ("proto", "protocol", "transport")))
+    only_tcp(_text(record, ("proto", "protocol", "transport")))
     address = _text(record, ("saddr", "ip_str", "ip", "ip_address", "addr", "address", *_NAME_COLUMNS))
     ports = record.get("ports")
     if isinstance(ports, list):  # masscan
         for entry in ports:
             if not isinstance(entry, dict):
-                yield _block(address, _ports(str(entry)))
+                yield block_of(address, ports_of(str(entry)))
                 continue
-            _only_tcp(_text(entry, ("proto",)))
+            only_tcp(_text(entry, ("proto",)))
             if entry.get("status", "open") == "open":
-                yield _block(address, _ports(str(entry.get("port", ""))))
+                yield block_of(address, ports_of(str(entry.get("port", ""))))
         return
     port = next((record[name] for name in _PORT_COLUMNS if record.get(name) is not None), "")
     if isinstance(port, bool | float):
@@ -208,7 +204,7 @@ def _record(record: Any) -> Iterator[Block]:
         return
     if not address or port == "":
         raise Refused("a JSON object without saddr and sport (or ip and port)")
-    yield _block(address, _ports(str(port)))
+    yield block_of(address, ports_of(str(port)))
 
 
 def _text(record: dict[str, Any], names: Sequence[str]) -> str:
@@ -228,9 +224,9 @@ def _row(line: str, columns: Columns) -> Block:
     if columns.success >= 0 and cells[columns.success].lower() in ("0", "false"):
         raise Refused("a port that is not open (success is 0)")
     if columns.protocol >= 0:
-        _only_tcp(cells[columns.protocol])
+        only_tcp(cells[columns.protocol])
     address = next((cells[at] for at in columns.addresses if cells[at]), "")
-    return _block(address, _ports(cells[columns.port]))
+    return block_of(address, ports_of(cells[columns.port]))
 
 
 def _cells(line: str, mark: str) -> list[str]:
@@ -259,7 +255,7 @@ def _plain(line: str) -> Block:
         return _columns(line)
     match = _BRACKETS.match(line) or _SIX.match(line)
     if match:
-        return _block(match[1], _ports(match[2] or ""))
+        return block_of(match[1], ports_of(match[2] or ""))
     if line.startswith("["):
         raise Refused("brackets that do not match: an IPv6 address is written [2001:db8::1]:80")
     if re.fullmatch(r"(?:[0-9A-Fa-f]{2}:){5}[0-9A-Fa-f]{2}", line):
@@ -278,7 +274,7 @@ def _plain(line: str) -> Block:
         raise Refused("more than an address and a port")
     if mark == ":" and ":" in rest:
         raise Refused("more than one colon: not an address and a port")
-    return _block(address, _ports(rest))
+    return block_of(address, ports_of(rest))
 
 
 def _columns(line: str) -> Block:
@@ -286,13 +282,13 @@ def _columns(line: str) -> Block:
     mark = next((found[0] for found in [_MARKED.search(re.sub(r'"[^"]*"', "", line))] if found), ",")
     cells = _cells(line, mark)
     if len(cells) == 1:
-        return _plain(cells[0]) if cells[0][:1] not in ('"', ",", "") else _block("", ())
+        return _plain(cells[0]) if cells[0][:1] not in ('"', ",", "") else block_of("", ())
     if len(cells) == 2:
-        return _block(cells[0], _ports(cells[1]))
+        return block_of(cells[0], ports_of(cells[1]))
     if len(cells) == 4 and not cells[1].isdigit():  # ZGrab2's input, and our feed for it
-        return _block(cells[0] or cells[1], _ports(cells[3]))
+        return block_of(cells[0] or cells[1], ports_of(cells[3]))
     if len(cells) >= 7 and _is_address(cells[0]) and _is_address(cells[1]):  # saddr,daddr,sport,dport,...
-        return _block(cells[0], _ports(cells[2]))
+        return block_of(cells[0], ports_of(cells[2]))
     raise Refused(
         f"{len(cells)} columns without a heading that names them"
         if len(cells) != 3
@@ -306,129 +302,3 @@ def _is_address(text: str) -> bool:
     except ValueError:
         return False
     return True
-
-
-# --- the parts of a line -----------------------------------------------------------------------------------
-
-_PORT_RANGE = re.compile(r"([0-9]{1,5})(?:-([0-9]{1,5}))?(?:/(tcp|udp|sctp))?", re.IGNORECASE)
-
-
-def _ports(text: str) -> Ports:
-    """``80``, ``80,443``, ``8000-8100``. Raises Refused."""
-    text = text.strip(' \t\r"')
-    if not text:
-        raise Refused(NO_PORT)
-    found = []
-    for part in text.split(","):
-        match = _PORT_RANGE.fullmatch(part.strip(" \t"))
-        if match is None or not text.isascii():
-            raise Refused(BAD_PORT)
-        _only_tcp(match[3] or "")
-        first, last = int(match[1]), int(match[2] or match[1])
-        if not 1 <= first <= 65535 or not 1 <= last <= 65535:
-            raise Refused(BAD_PORT)
-        if last < first:
-            raise Refused("a range of ports that ends before it begins")
-        found.append((first, last))
-    return merged(found)
-
-
-def _only_tcp(protocol: str) -> None:
-    if protocol.lower() in ("udp", "sctp"):
-        raise Refused(f"{protocol.upper()}: only TCP is scanned")
-
-
-def _block(text: str, ports: Ports) -> Block:
-    """The addresses that a text names. Raises Refused."""
-    text = text.strip(' \t"')
-    inner = re.fullmatch(r"\[([^\[\]]*)\](/[0-9]+)?", text)
-    if inner:
-        text = inner[1] + (inner[2] or "")
-        if ":" not in text:
-            raise Refused("not an IPv6 address in the brackets")
-    if not text:
-        raise Refused("no address")
-    v4 = v4_number(text)
-    if v4 >= 0:
-        refuse_many(0, V4_MAPPED | v4)
-        return Block((0, V4_MAPPED | v4), ports)
-    if "%" in text:
-        raise Refused("not an address: one with a zone (%) cannot be scanned")
-    if "/" in text:
-        return _network(text, ports)
-    span = re.fullmatch(r"([0-9.]+)-([0-9.]+)", text) or re.fullmatch(
-        r"([0-9a-fA-F:]+)-([0-9a-fA-F:]+)", text
-    )
-    if span and (":" in span[1] or span[1].count(".") == 3):
-        return _range(span[1], span[2], ports)
-    if ":" in text:
-        halves = _address(text)
-        refuse_many(*halves)
-        return Block(halves, ports)
-    return Block((0, 0), ports, name=_name(text))
-
-
-def _address(text: str) -> addresses.Halves:
-    try:
-        return addresses.parse(text)
-    except ValueError:
-        raise Refused("not an address") from None
-
-
-def _network(text: str, ports: Ports) -> Block:
-    address, _, length = text.partition("/")
-    six = ":" in address
-    width = 128 if six else 32
-    if not (length.isascii() and length.isdigit() and int(length[:4]) <= width):
-        raise Refused(f"not a network: what follows / is not a number from 0 to {width}")
-    hi, lo = _address(address)
-    return _run(
-        (hi << 64 | lo) >> width - int(length) << width - int(length), 1 << width - int(length), ports
-    )
-
-
-def _range(first: str, last: str, ports: Ports) -> Block:
-    if last.isdigit() and ":" not in first:  # 10.0.0.1-50
-        last = f"{first.rpartition('.')[0]}.{last}"
-    (hi, lo), (end_hi, end_lo) = _address(first), _address(last)
-    count = (end_hi << 64 | end_lo) - (hi << 64 | lo) + 1
-    if count < 1:
-        raise Refused("a range of addresses that ends before it begins")
-    return _run(hi << 64 | lo, count, ports)
-
-
-def _run(start: int, count: int, ports: Ports) -> Block:
-    if count > MOST_ADDRESSES:
-        raise Refused(
-            f"more than {MOST_ADDRESSES:,} addresses on a line (the most is a /8, or a /104 of IPv6)"
-        )
-    ends = [((at >> 64), at & (1 << 64) - 1) for at in (start, start + count - 1)]
-    if ends[0][0] != ends[1][0]:
-        raise Refused("a range of addresses across two /64 networks: write several")
-    if count == 1 or all(hi >> 56 == 0xFF or _is_multicast(hi, lo) for hi, lo in ends):
-        refuse_many(*ends[0])
-    return Block(ends[0], ports, count)
-
-
-def _is_multicast(hi: int, lo: int) -> bool:
-    return addresses.is_v4(hi, lo) and lo >> 28 & 15 == 14
-
-
-_LABEL = re.compile(r"(?!-)[a-z0-9_-]{1,63}(?<!-)")
-
-
-def _name(text: str) -> str:
-    """A host name in lower case and ASCII (RFC 1123 §2.1, IDNA). Raises Refused."""
-    name = text.lower().removesuffix(".")
-    if not name.isascii():
-        try:
-            name = name.encode("idna").decode("ascii")
-        except (UnicodeError, ValueError):
-            raise Refused("neither an address nor a host name") from None
-    labels = name.split(".")
-    # The last label of a name is never a number: 10.0.0.256 and 10.0.0.01 are no names.
-    if len(name) > 253 or not all(map(_LABEL.fullmatch, labels)) or labels[-1].isdigit():
-        raise Refused(
-            "not an address" if re.fullmatch(r"[0-9.x]+", name) else "neither an address nor a host name"
-        )
-    return name

@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 
 from coordinator.analysis import decoding
-from coordinator.analysis.decoding import Decoder, nanoseconds
+from coordinator.analysis.decoding import Decoder
 from coordinator.analysis.reading import connect, transfer
+from coordinator.analysis.values import nanoseconds
 from lzr.analysis.columns import table
 from tests import madescans
 

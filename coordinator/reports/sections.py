@@ -1,24 +1,18 @@
-"""Makes a report of a scan that was read into DuckDB: counts by columns there, sections of a page here."""
+"""The sections of a report: counts by columns, made by DuckDB, and said here."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from coordinator.analysis import changes, comparing
-from coordinator.analysis.comparing import CHANGES, Compared
+from coordinator.reports import comparing
 from lzr import addresses, safetext
-from lzr.analysis import asked as asking
-from lzr.analysis.asked import Asked
-from lzr.analysis.page.health import health
 from lzr.analysis.page.parts import (
     Bars,
-    Cell,
     Line,
     Matrix,
     Part,
-    Report,
     Section,
     ServiceRow,
     Services,
@@ -26,7 +20,6 @@ from lzr.analysis.page.parts import (
     Table,
     Text,
     Tile,
-    Tiles,
     many,
 )
 from lzr.protocols import PROTOCOLS
@@ -38,7 +31,6 @@ _TOP = 14
 _ROOM = 900_000
 """Bytes of JSON for the table of services: beside plotly.js (4.8 MB) the page stays below 6 MB."""
 _EXCERPT = 56
-_LISTED_CHANGES = 400
 _V4 = "'\\x00\\x00\\x00\\x00\\x00\\x00\\x00\\x00\\x00\\x00\\xFF\\xFF'::BLOB"
 
 _OUTCOMES = {
@@ -57,7 +49,7 @@ _OUTCOMES = {
 Turn = Callable[[str, float], None]
 
 
-class Maker:
+class Sections:
     """Makes the sections from the table `new` (see `comparing`) and the view `new_one` of its best
     records."""
 
@@ -126,6 +118,11 @@ class Maker:
 
     # --- sections
     # ----------------------------------------------------------------------------------------------
+
+    def span(self) -> str:
+        """From when to when the records are."""
+        first, last = self._row('SELECT min("Timestamp")::VARCHAR, max("Timestamp")::VARCHAR FROM new')
+        return f"{first[:19]} to {last[:19]} UTC" if first and last else "no time stamps"
 
     def tiles(self) -> tuple[Tile, ...]:
         named = self._row("SELECT count(*) FROM found WHERE label <> 'unknown'")[0]
@@ -223,8 +220,8 @@ class Maker:
             "Products",
             ("Product", "Services", "Versions", "Most seen versions"),
             tuple(
-                (_shown(product, 60), many, versions, ", ".join(
-                    f"{_shown(one['version'], 30)} ({one['many']:,})" for one in most or ()
+                (shown(product, 60), many, versions, ", ".join(
+                    f"{shown(one['version'], 30)} ({one['many']:,})" for one in most or ()
                 ))
                 for product, many, versions, most in rows
             ),
@@ -345,94 +342,12 @@ def _service_row(found: tuple[Any, ...]) -> ServiceRow:
     where = filter(None, (country, f"AS{asn}" if asn is not None else "", as_name))
     names = filter(None, (application, product, version))
     return (
-        _address(key), port, _shown(label, 40), _shown(" ".join(names), 80),
+        _address(key), port, shown(label, 40), shown(" ".join(names), 80),
         _named(" ".join(where), 50), safetext.printable(data or b"", _EXCERPT), int(bool(off)),
     )  # fmt: skip
 
 
-def make(
-    connection: DuckDBPyConnection,
-    name: str,
-    *,
-    metadata: Mapping[str, Any] | None,
-    metadata_name: str = "",
-    difference: tuple[Compared, Asked, str] | None = None,
-    foot: str = "",
-    turn: Turn = lambda what, share: None,
-) -> Report:
-    """The report of the table `new`. name: of its file. metadata: of the run, from `metadata_name`.
-
-    difference: what `changes.compared` found, and the name of the older file.
-    """
-    if difference is None:
-        comparing.one_each(connection, "new")
-    turn("counting", 0.2)
-    maker = Maker(connection, turn)
-    turn("counting", 0.4)
-    sections: list[Section | None] = []
-    if difference is not None:
-        sections.append(_since(connection, *difference))
-    for at, part in enumerate(
-        (
-            lambda: maker.overview(asking.names(metadata)),
-            maker.unexpected,
-            maker.products,
-            maker.middleboxes,
-            maker.times,
-        )
-    ):
-        sections.append(part())
-        turn("counting", 0.5 + at * 0.08)
-    sections.append(health(metadata, metadata_name))
-    services = maker.table()
-    turn("writing", 0.95)
-    first, last = maker._row('SELECT min("Timestamp")::VARCHAR, max("Timestamp")::VARCHAR FROM new')
-    span = f"{first[:19]} to {last[:19]} UTC" if first and last else "no time stamps"
-    notes = (metadata or {}).get("notes")
-    subtitle = f"{span}{f' · {_shown(str(notes), 200)}' if notes else ''}"
-    kept = tuple(section for section in sections if section is not None)
-    return Report(_shown(name, 120), subtitle, maker.tiles(), kept, services, foot)
-
-
-def _since(connection: DuckDBPyConnection, told: Compared, asked: Asked, older: str) -> Section:
-    counts = told.counts
-    tiles = tuple(
-        Tile(f"{counts[name]:,}", name, note, tone if counts[name] else "")
-        for name, note, tone in (
-            ("appeared", "", "warn"),
-            ("gone", "asked for, and no answer", "warn"),
-            ("changed", "", "warn"),
-            ("same", "but for noise", "good"),
-        )
-    )
-    tiles = (*tiles, Tile(f"{counts['not_asked']:,}", "not asked again", "so not called gone"))
-    parts: list[Part] = [Tiles(tiles)]
-    if any(told.kinds.values()):
-        kinds = sorted(((many, kind) for kind, many in told.kinds.items() if many), reverse=True)
-        parts.append(
-            Bars(
-                "What changed", tuple(kind for _, kind in kinds), tuple(many for many, _ in kinds), wide=True
-            )
-        )
-    rows: list[tuple[Cell, ...]] = []
-    total = sum(counts[name] for name in CHANGES)
-    for row in changes.rows(connection, CHANGES):
-        if len(rows) >= _LISTED_CHANGES:
-            break
-        label, what = changes.brief(row)
-        where = asking.shown(asking.number(row[0]), row[1])
-        rows.append((row[2], where, _shown(label, 40), _shown(what, 200)))
-    left = f"{total - len(rows):,} more: lzr diff lists them all." if total > len(rows) else ""
-    if rows:
-        parts.append(Table("Changes", ("", "Service", "Protocol", "What"), tuple(rows), left))
-    for note in (*told.notes, asked.why if counts["not_asked"] else ""):
-        if note:
-            parts.append(Text(note[:1].upper() + note[1:] + "."))
-    intro = f"Compared with {_shown(older, 100)}: {many(told.old)} then, {told.new:,} now."
-    return Section("changes", "Since the older scan", intro, tuple(parts))
-
-
-def _shown(text: str, width: int) -> str:
+def shown(text: str, width: int) -> str:
     """Text from hosts and files without anything that could move, hide or reverse other text."""
     return safetext.plain(text, width)
 

@@ -6,10 +6,11 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from coordinator.analysis import beside, comparing
-from coordinator.analysis.comparing import KINDS, SHOWN, Compared
+from coordinator.analysis import beside
 from coordinator.analysis.program import Bar, tell
 from coordinator.analysis.reading import load
+from coordinator.reports import comparing
+from coordinator.reports.comparing import KINDS, SHOWN, Compared
 from lzr.analysis import asked as asking
 from lzr.analysis.asked import Asked
 from lzr.errors import printable
