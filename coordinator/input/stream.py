@@ -185,11 +185,13 @@ class Stream:
         return self._take()
 
     def _take(self) -> bytes | None:
-        self.full = self._is_full()
+        self.full = False
         try:
             chunk = os.read(self._descriptor, CHUNK)
         except BlockingIOError:  # somebody made it so, and somebody else was quicker
             return None
+        if len(chunk) >= min(CHUNK, _FULL * self._pipe):  # else that was all, and not so much
+            self.full = self._is_full(len(chunk))
         now = time.monotonic()
         self.age = now - self._born
         if chunk and self._capacity:
@@ -198,9 +200,10 @@ class Stream:
         self._ended = not chunk
         return chunk
 
-    def _is_full(self) -> bool:
+    def _is_full(self, read: int = 0) -> bool:
+        """Whether the pipe is about full, or was before so many bytes were read of it."""
         if not self._pipe:
             return False
         held = bytearray(4)
         fcntl.ioctl(self._descriptor, termios.FIONREAD, held)
-        return int.from_bytes(held, sys.byteorder) >= _FULL * self._pipe
+        return read + int.from_bytes(held, sys.byteorder) >= _FULL * self._pipe

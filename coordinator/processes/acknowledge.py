@@ -20,6 +20,7 @@ class Acknowledgements:
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
         self._to_tell = False  # more is written than the workers know
+        self._fresh = False  # `note` was told something since `tell` last looked
         self._much = False  # acknowledge at once: a large batch was written, and workers may wait for that
         self._due = 0.0
 
@@ -33,14 +34,15 @@ class Acknowledgements:
         last = dict(written)
         for child in self._pool.of_role("flow"):
             child.written = last.get(child.number, child.written)
-        self._to_tell = True
+        self._to_tell = self._fresh = True
         self._much |= inputs >= _MUCH
 
     def tell(self, now: float, *, urgent: bool) -> None:
         """Tell who is to be told by now. urgent: somebody waits for it, as when a shard changes hands."""
-        if not self._to_tell:
-            return
         late = now >= self._due or self._much or urgent
+        if not self._to_tell or not (late or self._fresh):
+            return
+        self._fresh = False
         for child in self._pool.of_role("flow"):
             if late or child.written - child.told >= _MANY:
                 child.tell_written()

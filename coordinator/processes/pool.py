@@ -28,7 +28,7 @@ from coordinator.processes.childoutput import ChildOutput
 from coordinator.processes.inbox import Inbox, Unbelievable
 from coordinator.processes.priority import Priority
 from coordinator.processes.rundir import Scratch
-from lzr.ipc import credentials, limits, messages, packing
+from lzr.ipc import credentials, limits, messages, packing, transfer
 from lzr.ipc.credentials import Credentials, Sender
 from lzr.ipc.job import Event, Job, Output, Setup, Spawn, pack
 from lzr.ipc.schema import Buffer, Message, SchemaError
@@ -90,7 +90,7 @@ class Child:
         """Send what waits. A process that has just died takes nothing, and must not stop us."""
         while self.waiting:
             try:
-                self.orders.send_multipart(self.waiting[0], _NOBLOCK)
+                transfer.send(self.orders, self.waiting[0], _NOBLOCK)
             except zmq.Again:
                 return
             self.waiting.popleft()
@@ -350,7 +350,7 @@ def try_feed(child: Child, parts: Sequence[Buffer]) -> bool:
     """Give a flow worker a batch if it has room for one."""
     assert child.feed is not None
     try:
-        child.feed.send_multipart(parts, _NOBLOCK)
+        transfer.send(child.feed, parts, _NOBLOCK)
     except zmq.Again:
         return False
     return True

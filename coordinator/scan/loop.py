@@ -103,6 +103,8 @@ class Loop:
             else:
                 self._stop_if_asked()
                 now = time.monotonic()
+                if console.patience(now) <= 0.0:
+                    self._upkeep.update(now)  # so that what is shown is of this moment
                 for command in console.tick(now, time.time(), touched=touched):
                     self._obey(command, now)
                 if not self._quitting:
@@ -118,9 +120,10 @@ class Loop:
         """
         parts, reports, told = self._parts, self._reports, self._waiting.told
         now = time.monotonic()
-        reports.take(now, told=told)
+        if told or self._waiting.reported:
+            reports.take(now, told=told)
         reports.sort()
-        if told or self._upkeep.due(now):
+        if told or self._upkeep.due(now) or (self._deadline is not None and now >= self._deadline):
             self._look_around(now)
         worked = False
         if not parts.totals.paused:

@@ -11,9 +11,9 @@ from coordinator.scan.judging import judge
 from coordinator.scan.parts import Parts
 from lzr.records.summary import Summary
 
-_EVERY = 0.05
+_EVERY = 0.2
 """Seconds between two rounds where nothing calls for one: with 1,000 lines a second there are 75 turns of the
-loop a second (`python -m benchmarks.calm`)."""
+loop a second, and a round costs as much as a turn (`python -m benchmarks.calm`)."""
 _JUDGED_OVER = 0.5
 """Seconds over which it is judged what held work back. A judgement: as often as the screen can be read."""
 

@@ -14,7 +14,9 @@ from coordinator.scan.parts import Parts
 _BREATH = 0.003  # slept after being woken with little to do: what comes meanwhile costs no turn of its own
 _STRIDE = 0.003  # between two batches of paced targets
 _STUCK = 0.002  # until another try to feed a worker that had no room
-_IDLE = 0.25  # the longest wait
+_IDLE = 0.5  # the longest wait
+_GATHER = 0.05
+"""Seconds between two looks at reports while a little input is read now and then and nobody waits for one."""
 
 
 class Waiting:
@@ -23,6 +25,9 @@ class Waiting:
     def __init__(self, parts: Parts, others: Iterable[int]) -> None:
         self.told = True
         """Whether one of the descriptors was readable that are neither the input's nor the reports'."""
+        self.reported = True
+        """Whether reports may have come that are to be taken now."""
+        self._reports_due = 0.0
         self._parts = parts
         self._others = frozenset(others)
         forkserver, printed = parts.pool.forkserver.fileno(), parts.pool.printed.descriptor
@@ -43,16 +48,23 @@ class Waiting:
         awaited = told
         if reads and not resting:
             awaited = (*awaited, *parts.reading.filenos())
-        if not resting and not (parts.sweeping is not None and parts.sweeping.resting(now)):
+        listens = not resting and not (parts.sweeping is not None and parts.sweeping.resting(now))
+        if listens:
             awaited = (*awaited, parts.pool.wakeup)
         if parts.supervisor.unread or (worked and self._more(rest)):
             seconds = 0.0
         else:
             seconds = min(seconds, upkeep, _IDLE, self._soonest(now, reads, rest))
         ready = [descriptor for descriptor, _ in self._poll(awaited).poll(seconds * 1000)]
-        if seconds > _BREATH and not resting:
+        slept = bool(ready) and seconds > _BREATH and not resting
+        if slept:
             time.sleep(_BREATH)
         self.told = any(descriptor in told for descriptor in ready)
+        self.reported = slept or parts.supervisor.unread or parts.pool.wakeup in ready
+        if not listens:
+            self.reported = not resting or now >= self._reports_due or parts.supervisor.machine.moving
+        if self.reported:
+            self._reports_due = now + _GATHER
         return self.told and not self._others.isdisjoint(ready)
 
     def _more(self, rest: float) -> bool:

@@ -28,17 +28,14 @@ class Machine:
         self.succession = Succession(self.processes)
         self.ignored: Counter[str] = Counter()
         self.ending = False
+        self.moving = False
+        """Whether a worker has been told to give a shard up: it does when its results are written."""
         self._deaths = Deaths()
 
     @property
     def wanted(self) -> tuple[int, int]:
         """Flow workers and collectors that are to be there."""
         return self.processes.wanted[FLOW], self.processes.wanted[COLLECT]
-
-    @property
-    def moving(self) -> bool:
-        """Whether a worker has been told to give a shard up: it does when its results are written."""
-        return any(shard.state is State.RELEASING for shard in self.shards.all)
 
     def handle(self, event: Event, now: float) -> list[Order]:
         """What is to be done about this, in order. now: seconds of a clock that only goes forward."""
@@ -47,6 +44,7 @@ class Machine:
             orders += self.shards.balance(now)
             orders += self._dismiss()
             orders += self.succession.assign()
+        self.moving = any(shard.state is State.RELEASING for shard in self.shards.all)
         return orders
 
     def _happened(self, event: Event, now: float) -> Iterator[Order]:

@@ -18,7 +18,7 @@ import numpy as np
 import zmq
 from numpy.typing import NDArray
 
-from lzr.ipc import messages, packing
+from lzr.ipc import messages, packing, transfer
 from lzr.ipc.credentials import Sender, mark, verified
 from lzr.ipc.inbox import Unbelievable
 from lzr.ipc.job import Job, Spawn
@@ -29,9 +29,8 @@ from workers.collect.label import Block, BlockMaker
 from workers.collect.sink import OutputFull, OutputGone, Sink
 from workers.ipc import channels
 
-_PAUSE = (
-    80_000_000  # ns between two small turns (`python -m benchmarks.calm`: they cost more than their lines)
-)
+_PAUSE = 160_000_000
+"""ns between two small turns (`python -m benchmarks.calm`: they cost more than their lines)."""
 _STUCK = 0.002  # until another try, where the collector that writes has no room
 _MOST_REFUSED = 1000  # messages not believed that are reported; more would only flood the coordinator
 _TURN = 4096
@@ -361,11 +360,11 @@ class Collector:
                 self._stopping = True
 
     def _report(self, report: Message) -> None:
-        self._reports.send_multipart(packing.pack(report, self._name, self._token))
+        transfer.send(self._reports, packing.pack(report, self._name, self._token))
 
     def _send_stats_when_due(self, now: int) -> None:
         if now >= self._next_stats:
-            self._next_stats = now + self._report_every
+            self._next_stats = channels.next_report(now, self._report_every)
             self._send_stats()
 
     def _send_stats(self, *, last: bool = False) -> None:

@@ -322,7 +322,9 @@ class Engine:
 
     def flush(self, *, all_of_it: bool = False) -> None:
         """Put the table's frames on the wire. all_of_it: more than the budget allows too."""
-        self.transmit.send(self.table.take_frames(), self._now, all_of_it=all_of_it)
+        frames = self.table.take_frames()
+        if frames or all_of_it or not self.transmit.empty:
+            self.transmit.send(frames, self._now, all_of_it=all_of_it)
 
     def finish(self) -> None:
         """At the end of a scan: send what is left, for a short time; what does not leave then is dropped."""

@@ -71,6 +71,11 @@ class Routed:
         return len(self._waiting) >= _CLOGGED
 
     @property
+    def empty(self) -> bool:
+        """Whether nothing waits."""
+        return not self._waiting
+
+    @property
     def patience(self) -> float | None:
         """Seconds until the next attempt, None if nothing waits."""
         if not self._waiting:

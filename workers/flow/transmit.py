@@ -126,6 +126,11 @@ class Transmit:
         """Whether frames are held back."""
         return bool(self._waiting or self._stuck)
 
+    @property
+    def empty(self) -> bool:
+        """Whether there is nothing to send, here or of what the kernel routes."""
+        return not (self._waiting or self._stuck) and self.routed.empty
+
     def wait(self, now: int) -> float | None:
         """Seconds until frames that are held back may leave, or be tried again; None if there are none."""
         if self._stuck:

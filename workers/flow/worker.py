@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 from lzr.flow.handover import ShardFlows
 from lzr.flow.table import FlowTable
 from lzr.flow.trace import Traced
-from lzr.ipc import limits, messages, packing
+from lzr.ipc import limits, messages, packing, transfer
 from lzr.ipc.credentials import Sender
 from lzr.ipc.job import Job, Spawn
 from lzr.ipc.schema import Message
@@ -41,7 +41,7 @@ from workers.flow.transmitring import SendFailure
 from workers.flow.unreachable import Unreachable
 from workers.ipc import channels
 
-_PAUSE = 80_000_000
+_PAUSE = 120_000_000
 """ns between two turns with little to do: packets and timers that come meanwhile are dealt with together. At
 1,000 lines a second (`python -m benchmarks.calm`, a busy machine) all processes took 36, 27 and 24 % of a
 core with 20, 80 and 320 ms, and the median from line to ACK stayed at 11.5 ms, since new targets are begun in
@@ -150,7 +150,7 @@ class FlowWorker:
             now = time.monotonic_ns()
             self._busy += now - start
             if now >= self._next_stats:
-                self._next_stats = now + self._report_every
+                self._next_stats = channels.next_report(now, self._report_every)
                 self._send_stats()
             self._light = work < SMALL and not self._stopping and self._rest(now)
         if self._engine.rings:
@@ -314,7 +314,7 @@ class FlowWorker:
             self._engine.outbox.push(lambda message: channels.try_send(results, message))
 
     def _report(self, report: Message) -> None:
-        self._reports.send_multipart(packing.pack(report, self._name, self._token))
+        transfer.send(self._reports, packing.pack(report, self._name, self._token))
 
     def _send_stats(self, *, last: bool = False) -> None:
         """Report the figures, and before them who has answered: `looked_ns` says that this is told. last: the

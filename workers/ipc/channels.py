@@ -13,7 +13,7 @@ from typing import Any
 
 import zmq
 
-from lzr.ipc import limits, packing
+from lzr.ipc import limits, packing, transfer
 from lzr.ipc.inbox import Inbox
 from lzr.ipc.packing import Received
 from lzr.ipc.schema import Buffer, Message
@@ -30,6 +30,14 @@ _NOBLOCK, _POLLIN, _EVENTS = int(zmq.NOBLOCK), int(zmq.POLLIN), int(zmq.EVENTS)
 _CONNECTIONS = 2
 """Of one process to a collector: the old one may still be there when it connects anew."""
 _CREDENTIALS = struct.Struct("3i")
+
+
+def next_report(now: int, every: int) -> int:
+    """When a process reports its figures next. now: monotonic ns, every: ns between two reports.
+
+    The same moment for all processes: the coordinator wakes once for them all.
+    """
+    return now - now % every + every
 
 
 def pull(context: zmq.Context[Any], endpoint: str, *, mark: int) -> zmq.Socket[bytes]:
@@ -84,7 +92,7 @@ def _set_non_blocking(descriptor: int) -> None:
 def try_send(sock: zmq.Socket[bytes], parts: Sequence[Buffer]) -> bool:
     """Send one message if there is room for it."""
     try:
-        sock.send_multipart(parts, _NOBLOCK, copy=sum(map(len, parts)) < 65536)
+        transfer.send(sock, parts, _NOBLOCK, copy=sum(map(len, parts)) < 65536)
     except zmq.Again:
         return False
     return True
@@ -100,7 +108,7 @@ def receive(sock: zmq.Socket[bytes], kinds: Sequence[type[Message]]) -> Received
     """The same, with who says to have sent it."""
     if not has_message(sock):  # far cheaper than an exception, and mostly there is none
         return None
-    return packing.unpack(sock.recv_multipart(_NOBLOCK), kinds)
+    return packing.unpack(transfer.receive(sock, _NOBLOCK), kinds)
 
 
 def has_message(sock: zmq.Socket[bytes]) -> bool:

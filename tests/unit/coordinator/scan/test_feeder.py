@@ -30,11 +30,16 @@ class Worker:
         self.name, self.number, self.full = name, 1, False
         self.feed = self
         self.got: list[Any] = []
+        self._parts: list[bytes] = []
 
-    def send_multipart(self, parts: Any, flags: int) -> None:
+    def send(self, part: Any, flags: int, copy: bool) -> None:
         if self.full:
             raise zmq.Again
-        message, _, _ = packing.unpack([bytes(part) for part in parts])
+        self._parts.append(bytes(part))
+        if flags & zmq.SNDMORE:
+            return
+        message, _, _ = packing.unpack(self._parts)
+        self._parts = []
         assert isinstance(message, messages.Targets)
         self.got.append(message.rows)
 

@@ -58,6 +58,21 @@ def test_every_second_row() -> None:
     assert message.rows["line"].tolist() == [0, 2, 4, 6, 8]
 
 
+def test_a_message_of_columns_only_is_checked_like_any_other() -> None:
+    """Its first part is known as it is, and nothing is read of it; all else is looked at."""
+    head, rows = (bytes(part) for part in pack(messages.Targets(np.ones(3, TARGET))))
+    assert msgpack.unpackb(head) == [VERSION, "Targets", "", b"", {}]
+    message, sender, token = unpack([head, rows], [messages.Targets])
+    assert isinstance(message, messages.Targets)
+    assert (message.rows == np.ones(3, TARGET)).all()
+    assert (sender, token) == ("", b"")
+    for parts in ([head], [head, rows[1:]], [head, rows, rows]):
+        with pytest.raises(SchemaError):
+            unpack(parts)
+    with pytest.raises(SchemaError, match="does not come this way"):
+        unpack([head, rows], [messages.Outcomes])
+
+
 def test_columns_are_views_of_what_was_received() -> None:
     parts = [bytes(part) for part in pack(messages.Targets(np.zeros(3, TARGET)))]
     message = unpack(parts).message

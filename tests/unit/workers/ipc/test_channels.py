@@ -76,3 +76,10 @@ def test_one_process_has_few_connections(door: tuple[str, Inbox]) -> None:
     assert {str(error) for error in refused} == {"more than 2 connections"}
     for sock in attackers:
         sock.close()
+
+
+def test_processes_report_at_the_same_moments() -> None:
+    every = 500
+    moments = {channels.next_report(now, every) for now in (10_000, 10_001, 10_499)}
+    assert moments == {10_500}
+    assert channels.next_report(10_500, every) == 11_000
