@@ -224,6 +224,8 @@ static enum label by_shape(const struct greetings *table, struct text host, int 
 
 static enum label verdict(const struct greetings *table, struct text text)
 {
+    if (holds(text, " scan") && (holds(text, "daemon mode scanner") || holds(text, "antivirus scan engine")))
+        return LABELS;
     int mail = holds(text, "smtp"), files = holds(text, "ftp");
     if (mail != files) {
         size_t place = find(text, mail ? "smtp" : "ftp");
@@ -325,12 +327,15 @@ static enum label label_of(const struct greetings *table, struct text reply, str
     if (!is_text(line))
         return LABELS;
     if (starts(line, "+OK ")) {
+        if (holds(line, " password server"))
+            return LABELS;
         for (size_t i = 4; i < line.size; i++)
             if (!is_blank(line.at[i]))
                 return POP3;
         return LABELS;
     }
-    return starts(line, "* OK ") && line.size > 5 && !starts(line, "* OK MUPDATE ") && !starts(line, "* OK Cyrus IMSP ")
+    return starts(line, "* OK ") && line.size > 5 && !starts(line, "* OK MUPDATE ") && !starts(line, "* OK Cyrus IMSP ") &&
+                   !starts(line, "* OK SSP ")
                ? IMAP
                : LABELS;
 }

@@ -33,13 +33,13 @@ FILES = frozenset(
     b"phaser docuprint jetdirect ricoh aficio lexmark kyocera xerox epson brother canon konica minolta oki "
     b"sharp toshiba zebra camera encoder decoder axis hikvision dahua telepresence vxworks timos nas "
     b"diskstation synology qnap readynas storage raid router switch modem plc scada simatic modicon "
-    b"controller inverter firmware tls-c oops".split()
+    b"controller inverter firmware tls-c oops logins".split()
 )
 """Words that file servers' greetings hold (most of them name a device) and mail servers' don't."""
 
 OTHERS = frozenset(
     b"lmtp snpp svdrp saft sendfiled amanda hylafax rmate nntp nnrp imsp mupdate acap poppassd pop3pw "
-    b"dlmtp".split()
+    b"dlmtp slnp vtp ggw".split()
 )
 """Protocols and programs that are neither, and greet in the same form."""
 
@@ -76,6 +76,8 @@ def verdict(data: bytes) -> int:
     if data[3:4] not in b" -\r\n":  # the dispatcher has seen to the code
         return _NEITHER
     code, text = data[:3], data[4:512].lower()
+    if b" scan" in text and (b"daemon mode scanner" in text or b"antivirus scan engine" in text):
+        return _NEITHER
     mail, files = b"smtp" in text, b"ftp" in text
     if mail != files:  # one of the words, and behind the host's name or where no host can be
         blank = text.find(b" ", 1)

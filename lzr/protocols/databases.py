@@ -121,7 +121,10 @@ def _memcached_ascii(data: bytes) -> bool:
         whole = b"ERROR\r\n" * (len(data) // 7 + 1)
         return whole.startswith(data) or data[:7] == b"ERROR\r\n" == data[7:14]
     if data[:7] == b"VERSION":
-        return data[8:9].isdigit()
+        rest = data[end + 2 :]
+        return data[8:9].isdigit() and (
+            not rest or rest.startswith((*_MEMCACHED_LINES, b"ERROR\r", b"END\r"))
+        )
     if data[:4] == b"STAT":
         return len(data[5:end].split(b" ")) >= 2
     return True
@@ -305,6 +308,7 @@ PROTOCOLS: tuple[Protocol, ...] = (
         rejects=(
             b"ERROR :Closing Link\r\n",
             b"ERROR Too many cooks\r\n",
+            b"VERSION 2.1.1\r\nJOIN 0\r\n",
             b"STAT us\x01\r\n",
             b"STAT",
             b"VERSION of the truth\r\n",

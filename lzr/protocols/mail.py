@@ -42,7 +42,7 @@ REDIS_PHRASES = (
 
 REFUSALS = tuple(
     b"pop mail connection denied refus busy later login user passw authent permission host clos timeout idle "
-    b"service server system tempora lock block command session allow access address [".split()
+    b"service server system tempora lock block session allow access address [".split()
 )
 """What a mail server's first -ERR is about: why it will not have the caller."""
 
@@ -59,6 +59,8 @@ def _pop3(data: bytes) -> bool:
     if not is_text(text):
         return False
     if data[:1] == b"+":
+        if b" password server" in text:  # ApplePasswordServer
+            return False
         return text[3:4] == b" " and bool(text[4:].strip())
     low = text[5:].lower()
     return text[4:5] == b" " and not is_redis_error(low) and any(word in low for word in REFUSALS)
@@ -67,7 +69,9 @@ def _pop3(data: bytes) -> bool:
 def _imap(data: bytes) -> bool:
     """RFC 9051 §7.1: an untagged greeting."""
     text = line(data)
-    if text.startswith((b"* OK MUPDATE ", b"* OK Cyrus IMSP ")):  # which greet alike, and say so
+    if text.startswith(
+        (b"* OK MUPDATE ", b"* OK Cyrus IMSP ", b"* OK SSP ")
+    ):  # which greet alike, and say so
         return False
     return text[4:5] in (b" ", b"E") and len(text) > 5 and is_text(text)
 
@@ -105,6 +109,8 @@ PROTOCOLS: tuple[Protocol, ...] = (
             b"220 example.com FTP server ready.\r\n",
             b"2200 smtp\r\n",
             b"220 SNPP Gateway Ready\r\n",
+            b"220 Symantec AntiVirus Scan Engine ready.\r\n",
+            b"220-Sampler daemon mode scanner (SMTP)\r\n",
             b"220 mac.example.com RMATE TextMate\r\n",
             b"220 lists.example.com LMTP ready\r\n",
             b"SMTP is spoken elsewhere",
@@ -128,6 +134,8 @@ PROTOCOLS: tuple[Protocol, ...] = (
             b"-ERR unknown command 'GET', with args beginning with: \r\n",
             b"-ERR Protocol version is not an integer or out of range\r\n",
             b"-ERR no flux capacitor\r\n",
+            b"-ERR Invalid command: \r\n-ERR Invalid command: \r\n",
+            b"+OK ApplePasswordServer 10.5 password server at 192.0.2.1 ready.\r\n",
             b"+OKAY then",
         ),
         ports=(110, 995),
@@ -149,6 +157,7 @@ PROTOCOLS: tuple[Protocol, ...] = (
             b"* OK\x00\x01\x02",
             b"* item one\r\n* item two\r\n",
             b"* OK Cyrus IMSP x\r\n",
+            b"* OK SSP some inventory 7.1\r\n",
         ),
         ports=(143, 993),
         zgrab="imap",

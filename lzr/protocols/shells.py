@@ -35,7 +35,7 @@ OPTIONS = frozenset((*range(50), 138, 139, 140, 69, 70, 85, 86, 87, 90, 91, 93, 
 NO_PROMPT = b'<{[+@:$%"'
 """No prompt begins so, but pages, JSON and other protocols' lines do."""
 
-OTHERS = (b"HTTP/", b"SSH-", b"RTSP/", b"SIP/", b"ERROR", b"-ERR", b"* OK", b"RFB 0", b"STAT ", b"VERSION ")
+OTHERS = (b"HTTP/", b"SSH-", b"RTSP/", b"SIP/", b"ERR", b"-ERR", b"* OK", b"RFB 0", b"STAT ", b"VERSION ")
 
 PROMPT = re.compile(
     rb"(?:log ?in|log ?on|user|password|passwd|passcode|account|verification code|access code|terminal type"
@@ -43,7 +43,7 @@ PROMPT = re.compile(
     rb"\s?(?:\([^()\n]{0,40}\))?\s?[:>?]+[ \0]{0,4}(?:\x1b\[[0-9;?]{0,8}[A-Za-z])*$",
     re.IGNORECASE,
 )
-SHELL_PROMPT = re.compile(rb"(?:~|-|[A-Za-z0-9(~][A-Za-z0-9_.()@/~ -]{1,32})?[>#]")
+SHELL_PROMPT = re.compile(rb"(?:~|-|[A-Za-z0-9(~][A-Za-z0-9_.()@/~ -]{1,32})[>#]")
 NAMES_ITSELF = (
     *(b"telnet " + word for word in b"server service session console administration is daemon".split()),
     *(b"telnet connection", b"telnet access", b"telnet login", b"telnetd", b"via telnet", b"please telnet"),
@@ -63,6 +63,8 @@ SPEAKS = (
     b"this session allows you to set the tcpip parameters",
     b"telnet is not allowed",
     b"session limit reached",
+    b"configuration menu",
+    b"here is what i know about myself",
     b"system is engaged",
     b"is currently engaged",
     b"welcome to telnet",
@@ -81,6 +83,10 @@ SPEAKS = (
     b"press <enter> to ",
 )
 """What only an interactive session says, in lower case."""
+
+
+WELCOMES = re.compile(rb"welcome to [^\r\n]{1,60} (\d{1,3}\.){3}\d{1,3} from (\d{1,3}\.){3}\d{1,3}\b")
+"""A device that says where it is, and where its caller."""
 
 
 def _negotiation(data: bytes) -> int:
@@ -138,6 +144,8 @@ def _telnet(data: bytes) -> bool:
     said = text[:400].lower()
     if b"telnet" in said and any(phrase in said for phrase in NAMES_ITSELF):
         return True
+    if b" from " in said and WELCOMES.search(said):
+        return True
     return any(phrase in said for phrase in SPEAKS)
 
 
@@ -190,6 +198,7 @@ PROTOCOLS: tuple[Protocol, ...] = (
             b"\r\n\r\nUser Access Verification\r\n\r\nPassword: ",
             b"Welcome\r\n\xff\xfb\x01Username:",
             b"Vty password is not set.\r\n",
+            b"Welcome to SampleDome 800 192.0.2.1 from 192.0.2.9\r\n",
             b"\r\nHello, this is FRRouting (version 8.4.4).\r\nCopyright 1996-2005 Kunihiro Ishiguro\r\n",
             b"Print server 4\r\nType ? for help\r\nps4> ",
             b"\xff\xfb\1\x07\x08Welcome\0\r\n",
@@ -204,6 +213,8 @@ PROTOCOLS: tuple[Protocol, ...] = (
             b"a\xfb\x01\x03",
             b"220 login: \r\n",
             b"<html>login:",
+            b"Sampler 12 1.4\r\n\r\n>",
+            b"ERR UNAVAILABLE\r\nbox OK>\r\n",
             b"the password: it is long gone and nobody has it\r\n",
             b"By what name do you wish to be known?\r\nWhat is your name? ",
             b"Please enter your name: ",
