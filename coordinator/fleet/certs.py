@@ -157,6 +157,18 @@ def load(directory: str, name: str) -> Identity:
     return Identity(name, believed, os.path.join(os.path.abspath(directory), f"{name}.pem"))
 
 
+def pem(directory: str, name: str) -> bytes:
+    """The file of a certificate, with its key where it has one. Raises UsageError."""
+    place = enter(
+        directory, None, create=False, purpose="for certificates",
+        missing=f"{printable(directory)} is not there: lzr fleet certs makes it",
+    )  # fmt: skip
+    try:
+        return _pem(place, directory, name, secret=name not in (CONTROLLERS, BOXES))
+    finally:
+        os.close(place)
+
+
 def _pem(place: int, directory: str, name: str, *, secret: bool) -> bytes:
     path = f"{name}.pem in {printable(directory)}"
     try:

@@ -14,16 +14,23 @@ import logging
 import os
 import signal
 import socket
+import subprocess
+import sys
+import time
+from collections.abc import Coroutine
 from typing import Any
 
 from distributed import Worker
 from distributed.comm import CommClosedError, connect
 
 from coordinator.analysis import program
+from coordinator.files.opening import open_written
 from coordinator.fleet import certs, lockfile
 from coordinator.fleet.certs import Identity
 from coordinator.fleet.engine import transport
 from coordinator.fleet.engine.boxside import BoxSide
+from coordinator.fleet.engine.single import Single
+from lzr import safetext
 from lzr.errors import UsageError, printable, two_dashes
 from lzr.fleet.plan import Box, Plan
 
@@ -32,6 +39,8 @@ UNHEARD = 3.0
 """Seconds for an answer to a heartbeat; a link that is cut says nothing, and TCP takes long to give up."""
 AGAIN = 0.2
 """Seconds between two attempts to reach the controller."""
+BEGINNING = 15.0
+"""Seconds for a worker that is started apart to hold its lock."""
 CLOSING = 1.0
 """Seconds for what Dask has to put away before this box connects again."""
 
@@ -154,7 +163,13 @@ def main(argv: list[str]) -> int:
 
 
 def _run(argv: list[str]) -> int:
-    asked = _parser().parse_args(two_dashes(argv, ("box", "certs", "allow-root", "help")))
+    flags = ("box", "certs", "allow-root", "detach", "stop", "help")
+    asked = _parser().parse_args(two_dashes(argv, flags))
+    single = Single(f"{os.path.dirname(os.path.abspath(asked.plan))}/{asked.box}.worker.lock")
+    if asked.stop:
+        pid = single.end()
+        print(safetext.line("no worker runs" if pid is None else f"the worker (pid {pid}) has ended"))
+        return program.OK
     if os.geteuid() == 0 and not asked.allow_root:
         raise UsageError(
             "this takes orders over the network and does not run as root: give another user the rights to "
@@ -163,20 +178,58 @@ def _run(argv: list[str]) -> int:
     plan = lockfile.plan(asked.plan)
     box = plan.box(asked.box)
     identity = certs.load(asked.certs or certs.beside(asked.plan), box.name)
+    if asked.detach:
+        return _detached(single, [word for word in argv if word.lstrip("-") != "detach"], asked.plan, box)
+    if not single.take():
+        raise UsageError(f"a worker of {printable(box.name)} runs already (pid {single.holder()})")
     logging.getLogger("distributed").setLevel(logging.CRITICAL)
     logging.getLogger("tornado").setLevel(logging.CRITICAL)
     asyncio.run(_until_ended(serve(plan, box, identity, BoxSide(box.name))))
     return program.OK
 
 
-async def _until_ended(serving: Any) -> None:
-    """Runs until SIGTERM or SIGINT."""
-    task = asyncio.ensure_future(serving)
-    loop = asyncio.get_running_loop()
+def _detached(single: Single, argv: list[str], plan: str, box: Box) -> int:
+    """Start the same as a process of its own, and return once it runs. Raises UsageError."""
+    pid = single.holder()
+    if pid is None:
+        _listening(box)
+        path = f"{os.path.dirname(os.path.abspath(plan))}/{box.name}.worker.log"
+        log = open_written(path, None, append=True)
+        try:
+            process = subprocess.Popen(
+                [sys.executable, "-P", "-m", "coordinator.commands.main", "fleet", "worker", *argv],
+                stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
+            )  # fmt: skip
+        finally:
+            os.close(log)
+        until = time.monotonic() + BEGINNING
+        while single.holder() != process.pid:
+            if process.poll() is not None or time.monotonic() > until:
+                raise UsageError(f"the worker has not begun; {printable(path)} on that box says why")
+            time.sleep(0.02)
+        print(safetext.line(f"its worker runs (pid {process.pid})"))
+    else:
+        print(safetext.line(f"its worker runs already (pid {pid})"))
+    return program.OK
+
+
+async def _until_ended(serving: Coroutine[Any, Any, None]) -> None:
+    """Runs until SIGTERM or SIGINT, and then the process is gone.
+
+    There is nothing to put away: the kernel closes the connections, scans are processes of their own, and
+    whoever waits for one here in a thread would be waited for.
+    """
+    told = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, task.cancel)
-    with contextlib.suppress(asyncio.CancelledError):
-        await task
+        asyncio.get_running_loop().add_signal_handler(number, told.set)
+    serves, ends = asyncio.ensure_future(serving), asyncio.ensure_future(told.wait())
+    await asyncio.wait((serves, ends), return_when=asyncio.FIRST_COMPLETED)
+    if told.is_set():
+        with contextlib.suppress(OSError):
+            sys.stderr.flush()
+        os._exit(program.OK)
+    ends.cancel()
+    await serves
 
 
 def _parser() -> program.Parser:
@@ -191,6 +244,8 @@ def _parser() -> program.Parser:
     parser.add_argument(
         "--certs", metavar="DIR", help="where its certificate is (default: certs beside the plan)"
     )
+    parser.add_argument("--detach", action="store_true", help="return when it runs, as a process of its own")
+    parser.add_argument("--stop", action="store_true", help="end the worker that runs")
     parser.add_argument("--allow-root", action="store_true", help="run as root all the same")
     return parser
 

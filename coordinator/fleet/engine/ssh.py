@@ -1,0 +1,147 @@
+"""``lzr fleet up|down PLAN``: workers on all boxes, started and ended through ssh, all boxes at once.
+
+What a box needs goes with the command: the lock, its certificate, the certificate of the controllers'
+authority. Nothing has to lie there before but lzr, and nobody's password is asked for.
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+import shlex
+import subprocess
+import tarfile
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+
+from coordinator.analysis import program
+from coordinator.fleet import certs, lockfile
+from lzr import safetext
+from lzr.errors import UsageError, two_dashes
+from lzr.fleet.lock import Lock
+from lzr.fleet.plan import Box
+
+FAILED = 1
+PATIENCE = 60.0
+AT_ONCE = 32
+SSH = "ssh -o BatchMode=yes -o ConnectTimeout=10"
+_FLAGS = ("box", "certs", "ssh", "remote-lzr", "allow-root", "help")
+
+
+def up(argv: list[str]) -> int:
+    """0 a worker runs on every box, 1 not on each, 2 a mistake."""
+    return program.ended("fleet up", partial(_run, "fleet up", argv, _up))
+
+
+def down(argv: list[str]) -> int:
+    """0 no worker runs on any, 1 not so on each, 2 a mistake."""
+    return program.ended("fleet down", partial(_run, "fleet down", argv, _down))
+
+
+def _run(name: str, argv: list[str], do: Callable[[Lock, Box, argparse.Namespace], str]) -> int:
+    asked = _parser(name).parse_args(two_dashes(argv, _FLAGS))
+    lock = lockfile.read(asked.plan)
+    boxes = [lock.plan.box(one) for one in asked.box] if asked.box else list(lock.plan.boxes)
+    asked.certs = asked.certs or certs.beside(asked.plan)
+    if do is _up:
+        certs.load(asked.certs, certs.CONTROLLER)
+
+    def one(box: Box) -> tuple[bool, str]:
+        try:
+            return True, do(lock, box, asked)
+        except UsageError as error:
+            return False, str(error)
+
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        found = list(pool.map(one, boxes))
+    for box, (good, told) in zip(boxes, found, strict=True):
+        if good:
+            print(safetext.line(f"{box.name}: {told}"))
+        else:
+            program.say(name, f"{box.name}: {told}")
+    return program.OK if all(good for good, _ in found) else FAILED
+
+
+def _up(lock: Lock, box: Box, asked: argparse.Namespace) -> str:
+    words = ["--detach", *(["--allow-root"] if asked.allow_root else [])]
+    here = f"umask 077 && mkdir -p {_directory(lock, box)} && cd {_directory(lock, box)} && tar -xf -"
+    return _there(box, asked, f"{here} && {_worker(asked, box, words)}", _luggage(lock, box, asked.certs))
+
+
+def _down(lock: Lock, box: Box, asked: argparse.Namespace) -> str:
+    directory = _directory(lock, box)
+    nothing = f"[ -e {directory} ] || {{ echo no worker runs; exit 0; }}"
+    return _there(box, asked, f"{nothing}; cd {directory} && {_worker(asked, box, ['--stop'])}", b"")
+
+
+def _directory(lock: Lock, box: Box) -> str:
+    """Where a worker has its files, in the home of who logs in; no letter of it means anything to a shell."""
+    return f".local/state/lzr/worker/{lock.id}/{box.name}"
+
+
+def _worker(asked: argparse.Namespace, box: Box, words: Sequence[str]) -> str:
+    command = [*shlex.split(asked.remote_lzr), "fleet", "worker", "plan.lock.json", "--box", box.name, *words]
+    return f"exec {shlex.join(command)}"
+
+
+def _luggage(lock: Lock, box: Box, directory: str) -> bytes:
+    """A tar archive of what a worker needs. Raises UsageError."""
+    files = {"plan.lock.json": lock.to_json()}
+    for name in (certs.CONTROLLERS, box.name):
+        files[f"certs/{name}.pem"] = certs.pem(directory, name)
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode="w") as archive:
+        folder = tarfile.TarInfo("certs")
+        folder.type, folder.mode = tarfile.DIRTYPE, 0o700
+        archive.addfile(folder)
+        for name, data in files.items():
+            entry = tarfile.TarInfo(name)
+            entry.size, entry.mode = len(data), 0o600
+            archive.addfile(entry, io.BytesIO(data))
+    return out.getvalue()
+
+
+def _there(box: Box, asked: argparse.Namespace, command: str, stdin: bytes) -> str:
+    """The last line that a command on a box prints. Raises UsageError with its last complaint."""
+    words = [*shlex.split(asked.ssh), "--", box.address, command]
+    try:
+        done = subprocess.run(words, input=stdin, capture_output=True, timeout=PATIENCE, check=False)
+    except subprocess.TimeoutExpired:
+        raise UsageError(f"ssh to {box.address} has not ended within {PATIENCE:.0f} s") from None
+    except OSError as error:
+        raise UsageError(f"{words[0]} cannot be run: {error.strerror}") from error
+    lines = (done.stdout if done.returncode == 0 else done.stderr).decode("utf-8", "replace").splitlines()
+    last = next((line.strip()[:300] for line in reversed(lines) if line.strip()), "")
+    if done.returncode:
+        raise UsageError(last or f"the command on it ended with status {done.returncode}")
+    return last
+
+
+def _parser(name: str) -> program.Parser:
+    starts = name.endswith("up")
+    parser = program.Parser(
+        prog=f"lzr {name}",
+        description="Start a worker on every box of a plan, through ssh to its address, with what it needs; "
+        "one that runs already is left alone."
+        if starts
+        else "End the workers that lzr fleet up has started. Scans go on.",
+        allow_abbrev=False,
+    )
+    parser.add_argument("plan", metavar="PLAN", help="the plan, settled by lzr fleet check")
+    parser.add_argument("--box", action="append", metavar="NAME", help="this box, not all; may be repeated")
+    parser.add_argument(
+        "--certs", metavar="DIR", help="where the certificates are (default: certs beside the plan)"
+    )
+    parser.add_argument("--ssh", default=SSH, metavar="COMMAND", help=f"how to reach them (default: {SSH})")
+    parser.add_argument(
+        "--remote-lzr",
+        default="lzr",
+        metavar="COMMAND",
+        help="lzr on a box, as in 'sudo -n lzr' (default: lzr)",
+    )
+    if starts:
+        parser.add_argument("--allow-root", action="store_true", help="the workers may run as root")
+    else:
+        parser.set_defaults(allow_root=False)
+    return parser
