@@ -13,8 +13,8 @@ import numpy as np
 
 from coordinator.network.raw_sockets import open_routed
 from lzr import addresses, kernels
-from lzr.packet.segments import Builder, Link
-from lzr.packet.ways import END, Kind, Way, make
+from lzr.packet.segments import Builder, LinkHeader
+from lzr.packet.ways import END, Way, WayKind, make
 from lzr.rows import FRAME, NO_PROBE, SYN, TARGET, V4_MAPPED
 from tests.lab.net import Lab
 from workers.flow.routed import Routed
@@ -38,7 +38,7 @@ def lookups() -> None:
     rows["peer_lo"] = (0xFFFF << 32) | rng.integers(1 << 24, 223 << 24, BURST)
     for count in (4, 32, 1024):
         starts = [V4_MAPPED | int(at) for at in rng.integers(0, 1 << 32, count - 2)]
-        table = make([0, *starts, END - 1], lambda first, last: Way(first % 3 % 2), Way(Kind.RING))
+        table = make([0, *starts, END - 1], lambda first, last: Way(first % 3 % 2), Way(WayKind.RING))
         each = best(lambda table=table: table.of(rows), BURST)  # type: ignore[misc]
         print(f"way of a packet, {len(table.intervals):,} intervals: {each * 1e9:.0f} ns")
 
@@ -55,9 +55,9 @@ def routed() -> None:
         rows["own_hi"], rows["own_lo"] = addresses.parse("10.0.0.1")
         rows["peer_hi"], rows["peer_lo"] = addresses.parse("10.0.0.2")
         rows["flags"], rows["probe"] = SYN, NO_PROBE
-        table = make([0], lambda first, last: Way(Kind.KERNEL), Way(Kind.RING))
+        table = make([0], lambda first, last: Way(WayKind.KERNEL), Way(WayKind.RING))
         made, codes = Routed(sockets), table.of(rows)
-        builder = Builder(Link(bytes(6), bytes(6), bytes(6)), ())
+        builder = Builder(LinkHeader(bytes(6), bytes(6), bytes(6)), ())
         out = np.empty((BURST, 2048), np.uint8)
         whole = best(lambda: made.send(rows, codes, table, builder), BURST)
         frame = best(lambda: builder.build(rows.copy(), out), BURST)

@@ -24,7 +24,7 @@ import numpy as np
 import zmq
 
 from coordinator.input.intake import Intake
-from lzr.flow.config import Plan
+from lzr.flow.config import FlowConfig
 from lzr.flow.table import FlowTable
 from lzr.ipc import messages, packing
 from lzr.ipc.schema import Message
@@ -33,11 +33,11 @@ from lzr.layout import FRAME_SIZE
 from lzr.options.table import Options
 from lzr.ownership.ledger import Ledger
 from lzr.packet.payloads import ProbeTemplate
-from lzr.packet.segments import Builder, Link
+from lzr.packet.segments import Builder, LinkHeader
 from lzr.protocols import handshake
 from lzr.rows import ACK, FRAME, PSH
 from lzr.targets.zmap import ZmapReader
-from workers.collect.label import BlockMaker
+from workers.collect.label import Labeller
 from workers.flow.arrivals import Arrivals
 
 BATCHES = (2048, 64, 8)
@@ -103,9 +103,9 @@ def one_round(size: int, first: int, hop: Hop, spent: dict[str, list[float]]) ->
         return result
 
     probe = ProbeTemplate(handshake("http").parts)
-    builder = Builder(Link(bytes(6), bytes(6), bytes(6)), (probe,))
-    peers = Builder(Link(bytes(6), bytes(6), bytes(6)), (ProbeTemplate((ANSWER,)),))
-    plan, numbers = Plan((probe,)), range(first, first + size)
+    builder = Builder(LinkHeader(bytes(6), bytes(6), bytes(6)), (probe,))
+    peers = Builder(LinkHeader(bytes(6), bytes(6), bytes(6)), (ProbeTemplate((ANSWER,)),))
+    config, numbers = FlowConfig((probe,)), range(first, first + size)
     text = "".join(LINE.format(n >> 16 & 255, n >> 8 & 255, n & 255) for n in numbers).encode()
     reader = ZmapReader()
     timed("read a line", lambda: reader.feed(text))
@@ -120,7 +120,7 @@ def one_round(size: int, first: int, hop: Hop, spent: dict[str, list[float]]) ->
 
     timed("choose a shard", place)
     targets = timed("hop to a worker", lambda: hop(messages.Targets(targets))).rows
-    table = _TABLES.setdefault(size, FlowTable(plan))
+    table = _TABLES.setdefault(size, FlowTable(config))
     timed("open", lambda: table.open(targets, 0, 0))
     (sent,) = table.take_frames()
     memory = _MEMORY[:size]
@@ -145,7 +145,7 @@ _INTAKE = Intake(ZmapReader(), _LEDGER), _LEDGER
 _OWNERS = np.arange(8, dtype=np.uint16) % 2 + 1
 _ARRIVALS = Arrivals(2 * max(BATCHES), FRAME_SIZE * max(BATCHES))
 _MEMORY = np.ones((max(BATCHES), 1514), np.uint8)
-_MAKER = BlockMaker(Options(), ["json"])
+_MAKER = Labeller(Options(), ["json"])
 _TABLES: dict[int, FlowTable] = {}
 
 

@@ -22,7 +22,7 @@ import numpy as np
 from coordinator.network.raw_sockets import close_shards, open_shards
 from lzr.addresses import parse
 from lzr.layout import MAX_FRAME
-from lzr.packet.segments import Builder, Link
+from lzr.packet.segments import Builder, LinkHeader
 from lzr.packet.ways import everywhere
 from lzr.rows import FRAME
 from lzr.secrets import Secrets
@@ -63,7 +63,7 @@ def ours(arena: Range, pairs: int) -> float:
     """The same of `pairs` SYNs by a ring."""
     syns = syns_of(f"{FIRST}/8", (PORT, PORT))
     mac = bytes.fromhex(arena.gateway_mac.replace(":", ""))
-    builder = Builder(Link(b"\2\0\0\0\0\1", mac, mac), ())
+    builder = Builder(LinkHeader(b"\2\0\0\0\0\1", mac, mac), ())
     sockets = arena.scanner.call(lambda: open_shards("eth0", 1, SECRETS, PORTS, frames=RING))
     ring = Ring(sockets[0], np.zeros(2, np.int64), RING, 0)
     sent, begun = 0, time.process_time()
@@ -98,7 +98,7 @@ def stages() -> dict[str, float]:
     order = syns.share.order
     numbers, (rows, _) = order.take(12345, 3, BATCH), syns.take(12345, BATCH, WAYS)
     out, placed = np.zeros((BATCH, MAX_FRAME), np.uint8), np.zeros(BATCH, FRAME)
-    builder = Builder(Link(bytes(6), bytes(6), bytes(6)), ())
+    builder = Builder(LinkHeader(bytes(6), bytes(6), bytes(6)), ())
     return {
         "permutation": alone(lambda: order.take(12345, 3, BATCH)),
         "number to pair": alone(lambda: syns.share.space.place(numbers, placed)),

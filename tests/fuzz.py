@@ -18,7 +18,7 @@ import numpy as np
 import pytest
 
 from lzr.fingerprint.classifier import identify
-from lzr.flow.config import Plan
+from lzr.flow.config import FlowConfig
 from lzr.flow.handover import ShardFlows
 from lzr.flow.table import FlowTable
 from lzr.ipc.packing import pack, unpack
@@ -26,7 +26,7 @@ from lzr.ipc.schema import SchemaError
 from lzr.kernels import NATIVE
 from lzr.layout import MAX_FRAME
 from lzr.packet.payloads import ProbeTemplate
-from lzr.packet.segments import ETHERNET, Builder, Link, parse
+from lzr.packet.segments import ETHERNET, Builder, LinkHeader, parse
 from lzr.packet.sharding import flow_key
 from lzr.protocols._protocol import Address, Host, Random
 from lzr.records.filter import ExpressionError, record_filter
@@ -82,12 +82,13 @@ class Scan:
             ProbeTemplate(()),
             ProbeTemplate((Address(),)),
         )
-        self.plan = Plan(
+        self.config = FlowConfig(
             probes, retransmit_wait=0.2, timeout=0.5, cooldown=0.7, secrets=Secrets.derive(5), **options
         )
-        self.table = FlowTable(self.plan, capacity=16)
+        self.table = FlowTable(self.config, capacity=16)
         self.peers = Builder(
-            Link(b"\0" * 6, b"\0" * 6, b"\0" * 6), tuple(ProbeTemplate((p,) if p else ()) for p in PAYLOADS)
+            LinkHeader(b"\0" * 6, b"\0" * 6, b"\0" * 6),
+            tuple(ProbeTemplate((p,) if p else ()) for p in PAYLOADS),
         )
         self.now = 0
         self.tickets = 0
@@ -118,7 +119,7 @@ class Scan:
         rows["window"] = draw.choice([0, 1, 64000], count, p=[0.05, 0.05, 0.9])
         self.hosts |= set((rows["peer_lo"] ^ rows["peer_hi"]).tolist())
         half_open = rows[rows["syn"] != Opening.OURS]
-        for key in flow_key(half_open, self.plan.secrets.index).tolist():
+        for key in flow_key(half_open, self.config.secrets.index).tolist():
             self.starts[key] = self.starts.get(key, 0) + 1
         self.table.open(rows, self.now, self.now)
 
@@ -186,7 +187,7 @@ class Scan:
             assert set((burst["peer_lo"] ^ burst["peer_hi"]).tolist()) <= self.hosts, (
                 "a host nobody asked for"
             )
-            keys = flow_key(burst, self.plan.secrets.index).tolist()
+            keys = flow_key(burst, self.config.secrets.index).tolist()
             if burst["flags"][0] & SYN:
                 assert (burst["flags"] == SYN).all()
                 for key, seq in zip(keys, burst["seq"].tolist(), strict=True):
@@ -195,7 +196,7 @@ class Scan:
             for key in keys:
                 assert key in self.starts, "a connection nobody asked for"
                 self.frames[key] = self.frames.get(key, 0) + 1
-                assert self.frames[key] <= bound(self.plan) * self.starts[key]
+                assert self.frames[key] <= bound(self.config) * self.starts[key]
         rows, blob = self.table.take_outcomes()
         assert rows.dtype == OUTCOME
         assert len(blob) == rows["data_len"].sum()
@@ -212,8 +213,8 @@ class Scan:
 
     def move(self) -> None:
         old = self.table
-        self.table = FlowTable(self.plan, capacity=16)
-        for shard in range(self.plan.shards):
+        self.table = FlowTable(self.config, capacity=16)
+        for shard in range(self.config.shards):
             state = old.extract(shard)
             pieces = ShardFlows.held_of(*state.plain_held())
             self.table.adopt(ShardFlows(state.flows, state.armed, state.asked, pieces))

@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lzr.flow.config import Plan
+from lzr.flow.config import FlowConfig
 from lzr.flow.handover import ShardFlows
 from lzr.flow.machine import LEADS_TO, TRANSITIONS, Action
 from lzr.flow.table import FlowTable
@@ -210,10 +210,10 @@ class Connection:
 class Play:
     """One shard, one clock, and the peers of its flows. `probes` are those of the handshakes, in order."""
 
-    def __init__(self, *probes: bytes | tuple[Part, ...], **plan: Any) -> None:
+    def __init__(self, *probes: bytes | tuple[Part, ...], **config: Any) -> None:
         templates = tuple(ProbeTemplate(p if isinstance(p, tuple) else (p,) if p else ()) for p in probes)
-        self.plan = Plan(templates, **plan)
-        self.table = Watched(self.plan, capacity=4)
+        self.config = FlowConfig(templates, **config)
+        self.table = Watched(self.config, capacity=4)
         self.now, self.tickets = 0.0, 0
         self.connections: list[Connection] = []
         self.out: list[Sent | Ended] = []
@@ -280,9 +280,9 @@ class Play:
 
     def _move(self) -> None:
         """Extracted here, adopted there; what a message carries of it is all there is."""
-        old, self.table = self.table, Watched(self.plan, capacity=16)
+        old, self.table = self.table, Watched(self.config, capacity=16)
         self.table.edges, self.table.ignored = old.edges, old.ignored
-        for shard in range(self.plan.shards):
+        for shard in range(self.config.shards):
             state = old.extract(shard)
             pieces = ShardFlows.held_of(*state.plain_held())
             self.table.adopt(ShardFlows(state.flows, state.armed, state.asked, pieces))
@@ -359,7 +359,7 @@ class Play:
     def _payloads(self, burst: NDArray[Any]) -> list[bytes]:
         payloads = [b""] * len(burst)
         if len(burst) and burst["probe"][0] != NO_PROBE:
-            for indices, block in self.plan.probes[int(burst["probe"][0])].render(burst):
+            for indices, block in self.config.probes[int(burst["probe"][0])].render(burst):
                 where = range(len(burst)) if indices is None else indices.tolist()
                 for at, data in zip(where, block, strict=True):
                     payloads[at] = data.tobytes()

@@ -9,7 +9,7 @@ from coordinator.console.console import Console
 from coordinator.guard.watch import GuardWatch
 from coordinator.input.intake import Fates
 from coordinator.network.routing import Routing
-from lzr.packet.ways import Kind
+from lzr.packet.ways import WayKind
 
 _NAMED = 3  # hosts that are named in a sentence
 
@@ -75,17 +75,17 @@ def _refused(count: int) -> str:
 
 
 _REMEDIES = {
-    Kind.NONE: "see ip route get {}",
-    Kind.REFUSED: "a route of type unreachable, prohibit or blackhole: ip route get {}",
-    Kind.NO_ADDRESS: "give this host one, or leave such targets out",
-    Kind.NOBODY: "multicast, broadcast or reserved",
+    WayKind.NONE: "see ip route get {}",
+    WayKind.REFUSED: "a route of type unreachable, prohibit or blackhole: ip route get {}",
+    WayKind.NO_ADDRESS: "give this host one, or leave such targets out",
+    WayKind.NOBODY: "multicast, broadcast or reserved",
 }
 
 
 def _unroutable(counts: Mapping[str, int], examples: Mapping[str, str]) -> str:
     parts = []
     for kind, remedy in _REMEDIES.items():
-        why = Kind.WHY[kind]
+        why = WayKind.WHY[kind]
         if counts.get(why):
             one = examples[why]
             named = "" if remedy.endswith("{}") else f"{one}: "

@@ -62,7 +62,7 @@ class Fates:
     printers: int = 0
     duplicates: int = 0
     surplus: int = 0  # beyond --max-targets
-    unroutable: dict[str, int] = field(default_factory=dict)  # by reason, see `lzr.packet.ways.Kind`
+    unroutable: dict[str, int] = field(default_factory=dict)  # by reason, see `lzr.packet.ways.WayKind`
     examples: dict[str, str] = field(default_factory=dict)  # the first of them, by reason
     resumed: int = 0  # had its fate in the scan that is resumed
     foreign: int = 0  # half-open on a port of ours that we do not listen on

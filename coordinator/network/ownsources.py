@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from coordinator.network.survey import MOST_SOURCES, Address
 from lzr import addresses
-from lzr.packet.ways import Kind, Ways
+from lzr.packet.ways import WayKind, Ways
 from lzr.rows import Opening, Rows, pick
 
 _LOOKED_AT = 1024
@@ -96,6 +96,6 @@ def is_own(text: str) -> bool:
 
 def _source_of(table: Ways, code: int) -> str:
     way = table.ways[code]
-    if way["kind"] >= Kind.NONE or not way["source_lo"]:
+    if way["kind"] >= WayKind.NONE or not way["source_lo"]:
         return ""
     return addresses.text(int(way["source_hi"]), int(way["source_lo"]))

@@ -44,7 +44,7 @@ from coordinator.network.survey import (
 from lzr import addresses
 from lzr.ipc import messages
 from lzr.packet import ways
-from lzr.packet.ways import Kind, Ways
+from lzr.packet.ways import WayKind, Ways
 from lzr.rows import TARGET, Rows
 from lzr.sourceports import DEFAULT_PORTS
 
@@ -171,12 +171,12 @@ class Routing:
     # --- targets -------------------------------------------------------------------------------------------
 
     def admit(self, rows: Rows) -> tuple[NDArray[np.uint8], list[str], bool]:
-        """The `Kind` of each of TARGET rows' way, (n,); those that we open get the source address of theirs.
+        """The `WayKind` of each of TARGET rows' way, (n,); those that we open get its source address.
 
         With it addresses of ours that are used for the first time, and whether the table has changed.
         """
         if self._fixed:
-            return np.full(len(rows), Kind.RING, np.uint8), [], False
+            return np.full(len(rows), WayKind.RING, np.uint8), [], False
         changed = self._own.note_seen([rows])
         changed |= self._ports.note(rows, self._survey.port_bounds)
         if changed:
@@ -199,7 +199,9 @@ class Routing:
     def possible_v4(self) -> list[str]:
         """The IPv4 addresses that packets may leave from: of all ways that there are."""
         table = self.ways.ways
-        halves = {(int(way["source_hi"]), int(way["source_lo"])) for way in table if way["kind"] < Kind.NONE}
+        halves = {
+            (int(way["source_hi"]), int(way["source_lo"])) for way in table if way["kind"] < WayKind.NONE
+        }
         found = {addresses.text(*each) for each in halves if addresses.is_v4(*each)}
         return sorted(found | set(self.network.source_v4 if self.network else ()))
 
@@ -293,7 +295,7 @@ class Routing:
         elif failed and len(self.silent) < _MOST_SILENT:
             row = np.zeros(1, TARGET)
             row["peer_hi"], row["peer_lo"] = addresses.parse(str(hop))
-            if self.ways.kinds(row)[0] == Kind.KERNEL:
+            if self.ways.kinds(row)[0] == WayKind.KERNEL:
                 self.silent.add(hop)
 
     def _survey_again(self) -> bool:

@@ -14,7 +14,7 @@ from coordinator.network import netlink as nl
 from coordinator.network.survey import Address, Hardware, Survey
 from lzr import addresses
 from lzr.packet import ways
-from lzr.packet.ways import Kind, Ways
+from lzr.packet.ways import WayKind, Ways
 from lzr.rows import TARGET, Rows
 
 
@@ -44,7 +44,7 @@ class Standing:
                 self._links.add(table.links[code])
             if table.by_port and table.by_port[code] and "ports" not in self._told:
                 self._lose("ports", changes.PORTS)
-            if table.ways["kind"][code] < Kind.NONE and len(self._witnesses) < ways.MOST_WAYS:
+            if table.ways["kind"][code] < WayKind.NONE and len(self._witnesses) < ways.MOST_WAYS:
                 self._witnesses = np.concatenate([self._witnesses, rows[codes == code][:1]])
 
     # --- what has changed ----------------------------------------------------------------------------------
@@ -55,9 +55,9 @@ class Standing:
             self._begun = table
         if self._begun is table or "routes" in self._told:
             return
-        late = table.ways["kind"][codes] >= Kind.NONE
+        late = table.ways["kind"][codes] >= WayKind.NONE
         if late.any():
-            late &= self._begun.kinds(rows) < Kind.NONE
+            late &= self._begun.kinds(rows) < WayKind.NONE
         if late.any():
             row = rows[late][0]
             one = addresses.text(int(row["peer_hi"]), int(row["peer_lo"]))
@@ -65,8 +65,8 @@ class Standing:
 
     def note_table(self, before: Ways, after: Ways) -> None:
         """The table of ways is another one."""
-        gone = before.kinds(self._witnesses) < Kind.NONE
-        if (gone & (after.kinds(self._witnesses) >= Kind.NONE)).any():
+        gone = before.kinds(self._witnesses) < WayKind.NONE
+        if (gone & (after.kinds(self._witnesses) >= WayKind.NONE)).any():
             self._lose("routes", changes.WAYS)
 
     def note_news(self, message: nl.Message, survey: Survey, ring: Hardware | None) -> None:

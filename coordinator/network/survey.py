@@ -20,7 +20,7 @@ from coordinator.network import portrules
 from coordinator.network.netlink import Netlink
 from coordinator.network.portrules import Pair
 from lzr.packet import ways
-from lzr.packet.ways import Kind
+from lzr.packet.ways import WayKind
 from lzr.rows import V4_MAPPED
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
@@ -147,22 +147,22 @@ class Survey:
         return Answer(some.index, None, origin, min(one.mtu for one in found if one), False, False, by_port)
 
     def why(self, number: int) -> int:
-        """The reason, a `Kind`, for which `ask` knows no way to an address."""
+        """The reason, a `WayKind`, for which `ask` knows no way to an address."""
         if any(first <= number < end for first, end in ways.NOBODY):
-            return Kind.NOBODY
+            return WayKind.NOBODY
         target = address(number)
         if not any(_is_usable(one, target.version) for one in self.addresses):
-            return Kind.NO_ADDRESS
+            return WayKind.NO_ADDRESS
         origins: list[Address | None] = [*self._sources[target.version][:MOST_SOURCES]]
         try:
             real, *_ = self._lookup(target, (origins or [None])[0], next(iter(self._ports), None), 0)
         except OSError as error:
-            return Kind.REFUSED if error.errno in _REFUSALS else Kind.NONE
+            return WayKind.REFUSED if error.errno in _REFUSALS else WayKind.NONE
         except ValueError:
-            return Kind.NONE
+            return WayKind.NONE
         if real.fields[7] in (nl.RTN_UNICAST, nl.RTN_LOCAL):
-            return Kind.NO_ADDRESS if nl.RTA_OIF in real.attributes else Kind.NONE
-        return Kind.NOBODY  # broadcast, anycast, multicast
+            return WayKind.NO_ADDRESS if nl.RTA_OIF in real.attributes else WayKind.NONE
+        return WayKind.NOBODY  # broadcast, anycast, multicast
 
     def _one(self, target: Address, source: Address | None, ports: Pair | None = None) -> Answer | None:
         try:

@@ -13,7 +13,7 @@ from coordinator.network.ownsources import OwnSources
 from coordinator.network.survey import ANYWHERE, LOOPBACK, Address, Survey, address
 from lzr import addresses
 from lzr.packet import ways
-from lzr.packet.ways import Kind, Way, Ways
+from lzr.packet.ways import Way, WayKind, Ways
 
 
 def make(survey: Survey, gateways: Gateways, own: OwnSources) -> Ways:
@@ -23,7 +23,7 @@ def make(survey: Survey, gateways: Gateways, own: OwnSources) -> Ways:
     family.
     """
     if not survey.complete:
-        return ways.everywhere(Kind.KERNEL)
+        return ways.everywhere(WayKind.KERNEL)
 
     def way(first: int, last: int) -> Way:
         answer = survey.answers[bisect.bisect_right(survey.edges, first) - 1]
@@ -34,10 +34,10 @@ def make(survey: Survey, gateways: Gateways, own: OwnSources) -> Ways:
             source = addresses.parse(str(answer.source))
         version = address(first).version
         by_ring = gateways.mac(version) is not None and gateways.are_next_hop(survey, answer, version)
-        kind, link = (Kind.RING, 0) if by_ring else (Kind.KERNEL, answer.index)
+        kind, link = (WayKind.RING, 0) if by_ring else (WayKind.KERNEL, answer.index)
         return Way(kind, source, max(answer.mtu, ways.LEAST_MTU), link, answer.by_port and not by_ring)
 
-    return ways.make(survey.edges, way, Way(Kind.RING, mtu=gateways.mtu))
+    return ways.make(survey.edges, way, Way(WayKind.RING, mtu=gateways.mtu))
 
 
 def describe_network(
@@ -98,10 +98,10 @@ def why_none(survey: Survey, target: Address | None) -> str:
         return "there is no IPv4 route to the Internet: give --interface and --gateway-mac"
     why = survey.why(ways.number(target.packed))
     route = f"there is no IPv{target.version} route to {target}"
-    if why == Kind.REFUSED:
+    if why == WayKind.REFUSED:
         return f"a route of this host refuses {target} (unreachable, prohibit or blackhole): see ip route"
-    if why == Kind.NOBODY:
+    if why == WayKind.NOBODY:
         return f"{target} is no host's address (multicast, broadcast or reserved)"
-    if why == Kind.NO_ADDRESS:
+    if why == WayKind.NO_ADDRESS:
         return f"{route}, and this host has no address of that family"
     return f"{route}: give --interface and --gateway-mac"

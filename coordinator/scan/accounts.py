@@ -20,7 +20,7 @@ from lzr.ipc import messages
 from lzr.ipc.counts import Counts, Names
 from lzr.ipc.schema import SchemaError
 from lzr.ownership.ledger import Ledger
-from lzr.packet.ways import Kind
+from lzr.packet.ways import WayKind
 from lzr.records.summary import Summary
 
 
@@ -131,9 +131,9 @@ class Accounts:
         self.settled(lines)
 
     def unroutable(self, lines: NDArray[np.uint64], kinds: NDArray[np.uint8], rows: NDArray[Any]) -> None:
-        """These cannot be reached. kinds: a `ways.Kind` of each."""
+        """These cannot be reached. kinds: a `ways.WayKind` of each."""
         self.settled(lines)
-        for kind, why in Kind.WHY.items():
+        for kind, why in WayKind.WHY.items():
             found = np.flatnonzero(kinds == kind)
             if len(found):
                 row = rows[found[0]]

@@ -19,7 +19,7 @@ from lzr.addresses import text
 from lzr.ipc import messages, packing
 from lzr.ownership.ledger import Ledger
 from lzr.pacing.pacer import Pacer
-from lzr.packet.ways import Kind
+from lzr.packet.ways import WayKind
 from lzr.rows import Opening, join, pick, put
 
 _BATCH = 2048
@@ -54,8 +54,8 @@ class Feeder:
     """Queues by flow worker, between the intake and the workers' own high-water marks.
 
     shard_key: of the hash that says whose a target is; shards: how many there are. worker: the flow worker at
-    a place, if there is one. settled: takes the input lines that get their fate here. admit: the `ways.Kind`
-    of each TARGET row.
+    a place, if there is one. settled: takes the input lines that get their fate here. admit: the
+    `ways.WayKind` of each TARGET row.
 
     Nothing leaves before every shard has had a worker. Else what has piled up by then for the first shard
     would go out alone, and its answers would come to one of many receive rings, which has no room for them.
@@ -206,16 +206,16 @@ class Feeder:
         routable = self._sources.choose(chosen)
         put(rows, opening, chosen)
         kinds = np.zeros(len(rows), np.uint8)
-        kinds[opening] = np.where(routable, Kind.RING, Kind.NO_ADDRESS)
+        kinds[opening] = np.where(routable, WayKind.RING, WayKind.NO_ADDRESS)
         return self._only(rows, kinds)
 
     def _only(self, rows: Rows, kinds: NDArray[np.uint8]) -> Rows:
         """The rows that can be reached. The others get their fate: unroutable, by the kind of their way."""
-        keep = kinds < Kind.NONE
+        keep = kinds < WayKind.NONE
         if np.count_nonzero(keep) == len(rows):
             return rows
         self._settled(self._ledger.withdraw(rows["ticket"][~keep]))
-        for kind, why in Kind.WHY.items():
+        for kind, why in WayKind.WHY.items():
             found = np.flatnonzero(kinds == kind)
             if len(found):
                 row = rows[found[0]]

@@ -13,7 +13,7 @@ tenth."""
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class Judgement:
     """What held work back.
 
     paced: the rate. late: the rate held work back and yet was not reached, as nobody was ready when work was
@@ -26,10 +26,10 @@ class Verdict:
     input_held: bool
 
 
-def judge(seen: Seen, paced: Paced, *, rate: float | None, seconds: float, ended: bool) -> Verdict:
+def judge(seen: Seen, paced: Paced, *, rate: float | None, seconds: float, ended: bool) -> Judgement:
     """rate: targets a second at most, None for no limit; seconds: how long that was; ended: the input has."""
     enough = paced.begun >= _NEARLY * (rate or 0.0) * seconds
-    return Verdict(
+    return Judgement(
         paced=paced.held and enough,
         late=paced.held and not enough and not paced.clogged,
         input_waiting=seen.starved and not (seen.filled or seen.held_up) and not ended,

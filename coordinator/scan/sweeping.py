@@ -19,7 +19,7 @@ from lzr import addresses
 from lzr.ipc import messages, packing
 from lzr.ownership.ledger import Ledger
 from lzr.packet.icmp import KINDS
-from lzr.packet.ways import Kind
+from lzr.packet.ways import WayKind
 from lzr.rows import FRAME, TARGET, Opening, Rows, copied, pick
 from lzr.secrets import Key
 from lzr.sweep.dealing import Closed, Dealing, Verdict
@@ -193,7 +193,7 @@ class Sweeping:
     def _lose(self, rows: Rows, places: NDArray[np.int64]) -> None:
         """No packet of ours can reach these."""
         kinds = self._departure.routing.ways.kinds(rows)
-        kinds[kinds < Kind.NONE] = Kind.NO_ADDRESS
+        kinds[kinds < WayKind.NONE] = WayKind.NO_ADDRESS
         self._accounts.unroutable(places.astype(np.uint64), kinds, rows)
 
     # --- the end of each pair ------------------------------------------------------------------------------

@@ -51,7 +51,7 @@ class Departure:
         return tuple(found[:MOST_LINKS]) or (self.network.index,)
 
     def admit(self, rows: Rows) -> NDArray[np.uint8]:
-        """(n,) the `ways.Kind` of each of TARGET rows; those that we open get a source address."""
+        """(n,) the `ways.WayKind` of each of TARGET rows; those that we open get a source address."""
         kinds, fresh, changed = self.routing.admit(rows)
         self._changed |= changed
         for address in fresh:

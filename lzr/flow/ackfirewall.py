@@ -29,9 +29,9 @@ class FirewallProbes:
     """The probes for ACKing firewalls that belong to the flows in `store`."""
 
     def __init__(self, store: FlowStore, timers: Timers, output: Output) -> None:
-        plan = store.plan
+        config = store.config
         self._store, self._timers, self._output = store, timers, output
-        self.wanted = plan.haf > 0 and not plan.force_all_handshakes
+        self.wanted = config.haf > 0 and not config.force_all_handshakes
         self._hosts = AskedHosts()
         self._asked = np.empty(0, bool)  # by slot: this flow's host has been asked
         self._hits = np.empty(0, np.uint8)  # by slot of a flow: its probes that were answered with SYN-ACK
@@ -55,7 +55,7 @@ class FirewallProbes:
         """SYNs to random ephemeral ports of each flow's host, once per host. The store may grow."""
         if not self.wanted:
             return
-        store, plan = self._store, self._store.plan
+        store, config = self._store, self._store.config
         parents = parents[~self._asked[parents]]
         self._asked[parents] = True
         if len(parents):
@@ -63,20 +63,20 @@ class FirewallProbes:
         if not len(parents):
             return
         low, high = DEFAULT_PORTS
-        probes = pick(store.rows, np.repeat(parents, plan.haf))
+        probes = pick(store.rows, np.repeat(parents, config.haf))
         home = store.shards(probes)  # of the flow itself
-        number = np.tile(np.arange(plan.haf, dtype=np.uint64), len(parents))
+        number = np.tile(np.arange(config.haf, dtype=np.uint64), len(parents))
         number += probes["line"] * np.uint64(256)
-        offset = siphash(plan.secrets.ports, number, _PORT) % np.uint64(high - low + 1)
+        offset = siphash(config.secrets.ports, number, _PORT) % np.uint64(high - low + 1)
         probes["peer_port"] = (np.uint64(low) + offset).astype(np.uint16)
         probes["state"] = State.PROBE
         slots = store.allocate(len(probes))
         self._fit()
-        self._parent[slots] = np.repeat(parents, plan.haf)
+        self._parent[slots] = np.repeat(parents, config.haf)
         chosen = store.choose_ports(
             probes, slots, home, number * np.uint64(256) + probes["handshake"], _OWN_PORT
         )
-        isn = columns.isn(probes, probes["key"], 2, plan.secrets)
+        isn = columns.isn(probes, probes["key"], 2, config.secrets)
         probes["una"] = isn + np.uint32(1)
         probes["nxt"] = probes["una"]
         probes["generation"] = store.rows["generation"][slots]
@@ -107,7 +107,7 @@ class FirewallProbes:
 
     def condemns(self, slots: Slots) -> NDArray[np.bool_]:
         """(n,) bool: whether enough has been answered to call the host of each flow a firewall."""
-        needed = self._store.plan.hits_needed
+        needed = self._store.config.hits_needed
         found = np.asarray(self._hits[slots] >= needed, bool)
         others = np.flatnonzero(~found & self._asked[slots])  # by other flows to their hosts, perhaps
         if len(others):

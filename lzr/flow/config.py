@@ -22,7 +22,7 @@ after 45 s. A judgement: as many losses in a row are rare at any loss that a sca
 
 
 @dataclass(frozen=True)
-class Plan:
+class FlowConfig:
     """Times in seconds; `probes[i]` is what handshake i sends. Without any, a flow ends with its SYN-ACK.
 
     cooldown: how long the answer to the first SYN of a listed target is awaited after its last SYN.

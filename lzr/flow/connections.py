@@ -40,7 +40,7 @@ class Connections:
         self.retransmits = 0
         self.doubts = False
         """Whether any flow here ever was in doubt: spares the others the question."""
-        self._plan = store.plan
+        self._config = store.config
         self._store, self._timers, self._output = store, timers, output
         self._firewall_probes, self._reassembly = firewall_probes, reassembly
 
@@ -55,7 +55,7 @@ class Connections:
     def send_syn(self, slots: Slots, now: int) -> None:
         """Open connections of our own."""
         self._store.rows["state"][slots] = State.SYN_SENT
-        if self._plan.retransmit_number > 1:
+        if self._config.retransmit_number > 1:
             self._store.rows["syn_ms"][slots] = _milliseconds(now)
         self._output.send_syn(slots)
         self.fresh += len(slots)
@@ -65,7 +65,7 @@ class Connections:
         """Take SYN-ACKs that answer our SYNs: complete the connections, and send the probes."""
         self._store.rows["rcv"][slots] = segments["seq"] + np.uint32(1)
         self._store.rows["state"][slots] = State.DATA_SENT
-        if self._plan.retransmit_number > 1:
+        if self._config.retransmit_number > 1:
             waited = _milliseconds(now) - self._store.rows["syn_ms"][slots]
             self._store.rows["measured"][slots] = (waited < _PROMPT) & (
                 self._store.rows["counter"][slots] == 0
@@ -81,19 +81,21 @@ class Connections:
     @property
     def refused(self) -> int:
         """Why a flow ends whose SYN-ACK announces no window: a port scan would have sent nothing."""
-        return Reason.ZERO_WINDOW if self._plan.probes else Reason.SA_ONLY
+        return Reason.ZERO_WINDOW if self._config.probes else Reason.SA_ONLY
 
     def send_first(self, slots: Slots, now: int) -> None:
         """The ACK that completes the handshake, with the probe unless only PSH may carry it."""
-        if not self._plan.probes:
+        if not self._config.probes:
             self.finish(slots, Reason.SA_ONLY, now)
             return
         self.fresh += len(slots)
-        if self._plan.push_data_only:
+        if self._config.push_data_only:
             self._output.send(slots, Number.UNA, ACK)
             self._timers.arm_retransmit(slots, now)
         else:
-            self._output.send_probe(slots, ACK, now, RETRANSMIT if self._plan.retransmit_number else TIMEOUT)
+            self._output.send_probe(
+                slots, ACK, now, RETRANSMIT if self._config.retransmit_number else TIMEOUT
+            )
 
     def note_ack(self, slots: Slots, now: int) -> None:
         """The peer has acknowledged a probe, and sent nothing: wait for more, and ask about a firewall."""
@@ -114,12 +116,12 @@ class Connections:
         At once, instead of a retransmit that would have been due later: whatever the peer repeats, it gets
         as many probes as were asked for.
         """
-        counted = "answers" if self._plan.push_data_only else "counter"  # those carry no probe
-        slots = slots[self._store.rows[counted][slots] < self._plan.retransmit_number]
+        counted = "answers" if self._config.push_data_only else "counter"  # those carry no probe
+        slots = slots[self._store.rows[counted][slots] < self._config.retransmit_number]
         if not len(slots):
             return
         self.retransmits += len(slots)
-        if self._plan.push_data_only:
+        if self._config.push_data_only:
             self._store.rows["answers"][slots] += 1
             self._output.send(slots, Number.UNA, ACK)
         else:
@@ -156,7 +158,7 @@ class Connections:
             if firewall.any():
                 self.finish(slots[firewall], Reason.FIREWALL, now)
                 slots = slots[~firewall]
-        if len(self._plan.probes) == 1:
+        if len(self._config.probes) == 1:
             self.finish(slots, reason, now)
             return
         first_syn = (rows["state"][slots] == State.SYN_SENT) & self._store.at_first(slots)
@@ -185,7 +187,7 @@ class Connections:
             return
         if self._reassembly:
             self._reassembly.forget(slots.tolist())
-        if self._plan.force_all_handshakes:
+        if self._config.force_all_handshakes:
             self._finish_some(slots, reason, now, lengths, payloads, cut)
             return
         self._output.finish(slots, reason, lengths, payloads, cut)
@@ -236,14 +238,14 @@ class Connections:
 
     def _follow_up(self, slots: Slots, now: int) -> None:
         """Begin the next handshake, on a new connection."""
-        if self._plan.orders is None:
+        if self._config.orders is None:
             self._store.rows["handshake"][slots] += 1
         else:
             self._store.rows["handshake"][slots] = self._store.following(slots)
         self._store.rows["doubt"][slots] = Doubt.NONE  # it was about the first connection
         slots = self._reconnect(slots, now)
         self._firewall_probes.ask(slots, now)  # may grow the table
-        if self._plan.probe_delay > 0:
+        if self._config.probe_delay > 0:
             self._store.rows["state"][slots] = State.DELAYED
             self._timers.arm(DELAY, slots, now)
         else:
@@ -270,7 +272,7 @@ class Connections:
             rows[name][slots] = flows[name]
         for name in ("counter", "answers"):
             rows[name][slots] = 0
-        isn = columns.isn(flows, number, _ISN, self._plan.secrets)
+        isn = columns.isn(flows, number, _ISN, self._config.secrets)
         rows["una"][slots] = isn + np.uint32(1)
         rows["nxt"][slots] = isn + np.uint32(1)
         return slots

@@ -55,30 +55,32 @@ class Output:
 
     def send(self, slots: Slots, number: Number, flags: int) -> None:
         """A frame of each flow without payload."""
-        self._bursts.append(columns.send(self._store.rows, slots, number, flags, self._store.plan.secrets)[0])
+        self._bursts.append(
+            columns.send(self._store.rows, slots, number, flags, self._store.config.secrets)[0]
+        )
 
     def send_syn(self, slots: Slots) -> None:
         self.send(slots, Number.ISN, SYN)
 
     def send_close(self, slots: Slots, reason: int) -> None:
         """RST, where there is a connection. reason: a Reason, why."""
-        frames = columns.close(self._store.rows, slots, reason, self._store.plan.secrets)
+        frames = columns.close(self._store.rows, slots, reason, self._store.config.secrets)
         if len(frames):
             self._bursts.append(frames)
 
     def send_probe(self, slots: Slots, flags: int, now: int, wait: Wait | None = None) -> None:
         """ACK with the probe of each flow's handshake, from its first byte. wait: the timer that is armed."""
-        rows, plan = self._store.rows, self._store.plan
-        if len(plan.probes) == 1:
+        rows, config = self._store.rows, self._store.config
+        if len(config.probes) == 1:
             groups = [(0, slots)]
         else:
             handshakes = rows["handshake"][slots]
             groups = [(int(h), slots[handshakes == h]) for h in np.flatnonzero(np.bincount(handshakes))]
         for handshake, group in groups:
-            probe = plan.probes[handshake]
+            probe = config.probes[handshake]
             carried, flag = (handshake, flags) if probe.parts else (NO_PROBE, ACK)
             frames, generations = columns.send(
-                rows, group, Number.UNA, flag, plan.secrets, carried, probe, arm=wait is not None
+                rows, group, Number.UNA, flag, config.secrets, carried, probe, arm=wait is not None
             )
             self._bursts.append(frames)
             if wait is not None and generations is not None:
@@ -110,7 +112,9 @@ class Output:
         that came, (n,); None where all are whole.
         """
         store = self._store
-        frames, outcomes = columns.finish(store.rows, store.index, slots, reason, lengths, store.plan.secrets)
+        frames, outcomes = columns.finish(
+            store.rows, store.index, slots, reason, lengths, store.config.secrets
+        )
         if len(frames):
             self._bursts.append(frames)
         if cut is not None:

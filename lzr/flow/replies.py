@@ -37,7 +37,7 @@ class Replies:
         reassembly: Reassembly,
         connections: Connections,
     ) -> None:
-        self._plan = store.plan
+        self._config = store.config
         self._store, self._timers, self._output = store, timers, output
         self._reassembly, self._connections = reassembly, connections
 
@@ -59,7 +59,7 @@ class Replies:
 
     def _finish_whole(self, slots: Slots, start: Rows, length: Rows, buffer: memoryview, now: int) -> None:
         """End flows whose first segment is enough; start, length: (n,) where its data is in the buffer."""
-        most = self._plan.max_data
+        most = self._config.max_data
         cut = None
         if int(length.max()) > most:
             cut, length = length > most, np.minimum(length, np.uint32(most))
@@ -102,7 +102,7 @@ class Replies:
         memory."""
         payloads = [self._reassembly.take(slot) for slot in slots.tolist()]
         lengths = np.fromiter(map(len, payloads), np.uint32, len(payloads))
-        most = self._plan.max_data
+        most = self._config.max_data
         cut = (lengths > most) | early
         joined = b"".join([payload[:most] for payload in payloads])
         self._connections.finish(slots, Reason.DATA, now, np.minimum(lengths, np.uint32(most)), joined, cut)
@@ -113,13 +113,13 @@ class Replies:
         This frees a quarter at once, so that the search is not made for every segment. Segments beyond a gap
         are dropped: the peer sends them again.
         """
-        excess = self._reassembly.cost + self._output.held_bytes - self._plan.most_held
+        excess = self._reassembly.cost + self._output.held_bytes - self._config.most_held
         if excess <= 0:
             return
-        excess += self._plan.most_held // 4
+        excess += self._config.most_held // 4
         if self._output.held_bytes:
             self._output.shorten_held(excess)
-            excess = self._reassembly.cost + self._output.held_bytes - self._plan.most_held
+            excess = self._reassembly.cost + self._output.held_bytes - self._config.most_held
             if excess <= 0:
                 return
         begun, early = self._reassembly.largest(excess)

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from lzr.flow import columns
 from lzr.flow.columns import Rows, Slots
-from lzr.flow.config import Plan
+from lzr.flow.config import FlowConfig
 from lzr.flow.index import FlowIndex, make_index
 from lzr.packet.sharding import flow_key, shard_of
 from lzr.rows import FLOW, NO_PROBE, State, pick
@@ -28,8 +28,8 @@ to find none is (31/32)^512, less than one in ten million."""
 class FlowStore:
     """rows: (capacity,) FLOW, replaced by a larger array when it grows. in_flight: flows, probes apart."""
 
-    def __init__(self, plan: Plan, capacity: int, index: FlowIndex | None = None) -> None:
-        self.plan = plan
+    def __init__(self, config: FlowConfig, capacity: int, index: FlowIndex | None = None) -> None:
+        self.config = config
         self.index = make_index() if index is None else index
         self.rows = np.zeros(capacity, FLOW)
         self.in_flight = 0
@@ -94,20 +94,20 @@ class FlowStore:
 
     def at_first(self, slots: Slots) -> Mask:
         """Whether each flow is at the first of its handshakes."""
-        orders, handshakes = self.plan.orders, self.rows["handshake"][slots]
+        orders, handshakes = self.config.orders, self.rows["handshake"][slots]
         found: Mask = handshakes == (0 if orders is None else orders.first(self.rows["peer_port"][slots]))
         return found
 
     def following(self, slots: Slots) -> NDArray[np.uint8]:
         """The handshake that follows the one each flow is at; NO_PROBE after its last. For orders by port."""
-        assert self.plan.orders is not None
-        return self.plan.orders.following(self.rows["peer_port"][slots], self.rows["handshake"][slots])
+        assert self.config.orders is not None
+        return self.config.orders.following(self.rows["peer_port"][slots], self.rows["handshake"][slots])
 
     def has_another(self, slots: Slots) -> Mask:
         """Whether each flow has a handshake after the one it is at."""
         found: Mask
-        if self.plan.orders is None:
-            found = self.rows["handshake"][slots] + 1 < len(self.plan.probes)
+        if self.config.orders is None:
+            found = self.rows["handshake"][slots] + 1 < len(self.config.probes)
         else:
             found = self.following(slots) != NO_PROBE
         return found
@@ -116,7 +116,7 @@ class FlowStore:
 
     def shards(self, flows: Rows) -> NDArray[np.uint32]:
         """The shard of each FLOW row, (n,) uint32."""
-        return shard_of(flows, self.plan.secrets.shard, self.plan.shards)
+        return shard_of(flows, self.config.secrets.shard, self.config.shards)
 
     def in_shard(self, shard: int) -> Slots:
         """The rows in use whose 4-tuple hashes to `shard`, probes included."""
@@ -132,8 +132,8 @@ class FlowStore:
         number, salt: what the ports are drawn from, beside the secret. (n,) bool: False where no port was
         found in a bounded number of draws.
         """
-        plan = self.plan
-        low, high = plan.ports
+        config = self.config
+        low, high = config.ports
         span = np.uint64(high - low + 1)
         done = np.zeros(len(flows), bool)
         for attempt in range(_MAX_DRAWS):
@@ -141,13 +141,13 @@ class FlowStore:
             if not len(todo):
                 break
             trial = flows[todo]
-            offset = siphash(plan.secrets.ports, number[todo], salt | attempt << 8) % span
+            offset = siphash(config.secrets.ports, number[todo], salt | attempt << 8) % span
             trial["own_port"] = (np.uint64(low) + offset).astype(np.uint16)
             fits = trial["own_port"] != flows["own_port"][todo]
-            if plan.shards > 1:
+            if config.shards > 1:
                 fits &= self.shards(trial) == home[todo]
             todo, trial = todo[fits], trial[fits]
-            keys = flow_key(trial, plan.secrets.index)
+            keys = flow_key(trial, config.secrets.index)
             added = self.index.insert(keys, slots[todo])
             took = todo[added]
             flows["own_port"][took] = trial["own_port"][added]

@@ -8,7 +8,7 @@ The life of a flow, with handshakes h0..hk given by the user:
    others for `settle` seconds first; each is acknowledged.
 4. A bare ACK of our bytes: the service takes data but is silent, or its answer was lost. Wait `timeout`; with
    more than one retransmit also for as many repeats of the answer, which come the later the less the peer
-   knows of the round trip (`Plan.patience`).
+   knows of the round trip (`FlowConfig.patience`).
 5. RST or FIN, or `retransmit_number` retransmits (with PSH) and `timeout` gone by: close with RST, go to the
    next handshake on a fresh source port: SYN, and from step 2. None left: record what was awaited, end.
 6. Against ACKing firewalls (`haf` > 0): with the first bare ACK or beside the first follow-up, SYNs to `haf`
@@ -34,7 +34,7 @@ from numpy.typing import NDArray
 from lzr.flow import columns, handover
 from lzr.flow.ackfirewall import FirewallProbes
 from lzr.flow.columns import Rows, Slots
-from lzr.flow.config import Plan
+from lzr.flow.config import FlowConfig
 from lzr.flow.connections import Connections
 from lzr.flow.handover import ShardFlows
 from lzr.flow.index import FlowIndex
@@ -63,13 +63,13 @@ class FlowTable:
     the steps of a flow's life.
     """
 
-    def __init__(self, plan: Plan, capacity: int = 4096, index: FlowIndex | None = None) -> None:
-        self.plan = plan
-        self.store = FlowStore(plan, capacity, index)
+    def __init__(self, config: FlowConfig, capacity: int = 4096, index: FlowIndex | None = None) -> None:
+        self.config = config
+        self.store = FlowStore(config, capacity, index)
         self.timers = Timers(self.store)
         self.output = Output(self.store, self.timers)
         self.firewall_probes = FirewallProbes(self.store, self.timers, self.output)
-        self.reassembly = Reassembly(plan.max_data)
+        self.reassembly = Reassembly(config.max_data)
         self.connections = Connections(
             self.store, self.timers, self.output, self.firewall_probes, self.reassembly
         )
@@ -180,18 +180,18 @@ class FlowTable:
         now: monotonic ns; wall: ns since the epoch, the time stamp of flows that never answer.
         """
         self._now = now
-        plan, connections = self.plan, self.connections
+        config, connections = self.config, self.connections
         slots = self.store.allocate(len(targets))
         kinds, (ready, closed, ours, duplicates, doubtful) = columns.open_rows(
-            self.rows, self.index, targets, slots, plan.secrets, wall
+            self.rows, self.index, targets, slots, config.secrets, wall
         )
         if duplicates:
             refused = kinds == _DUPLICATE
             self.output.unopened(pick(targets, refused), Reason.DUPLICATE)
             self.store.give_back(slots[refused])
         self.connections.doubts |= doubtful > 0
-        if plan.orders is not None:
-            self.rows["handshake"][slots] = plan.orders.first(self.rows["peer_port"][slots])
+        if config.orders is not None:
+            self.rows["handshake"][slots] = config.orders.first(self.rows["peer_port"][slots])
         self.store.in_flight += len(slots) - duplicates
         self.firewall_probes.begin(slots)
         if ours:
@@ -206,7 +206,7 @@ class FlowTable:
         """Act on SEGMENT rows, in order; their payloads are in `buffer` (bytes-like) until this returns."""
         self._now = now
         self._buffer = memoryview(buffer)
-        keys = flow_key(segments, self.plan.secrets.index)
+        keys = flow_key(segments, self.config.secrets.index)
         slots = self.index.find(keys)
         known = slots >= 0
         if not known.all():
@@ -252,7 +252,7 @@ class FlowTable:
         rows = frames.copy()
         for one, other in (("peer_hi", "own_hi"), ("peer_lo", "own_lo"), ("peer_port", "own_port")):
             rows[one], rows[other] = frames[other], frames[one]
-        slots = np.unique(self.index.find(flow_key(rows, self.plan.secrets.index)))
+        slots = np.unique(self.index.find(flow_key(rows, self.config.secrets.index)))
         slots = slots[slots >= 0].astype(np.int32)
         asking = self.rows["state"][slots] == State.PROBE
         self.firewall_probes.drop(slots[asking])

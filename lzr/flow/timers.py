@@ -108,15 +108,15 @@ class Timers:
 
     def __init__(self, store: FlowStore) -> None:
         self._store = store
-        plan = store.plan
+        config = store.config
         delays = {
-            RETRANSMIT: plan.retransmit_wait,
-            TIMEOUT: plan.timeout,
-            PATIENCE: plan.patience(RTO),
-            LONG_PATIENCE: plan.patience(RTO_UNMEASURED),
-            COOLDOWN: plan.cooldown,
-            SETTLE: plan.settle,
-            DELAY: plan.probe_delay,
+            RETRANSMIT: config.retransmit_wait,
+            TIMEOUT: config.timeout,
+            PATIENCE: config.patience(RTO),
+            LONG_PATIENCE: config.patience(RTO_UNMEASURED),
+            COOLDOWN: config.cooldown,
+            SETTLE: config.settle,
+            DELAY: config.probe_delay,
         }
         self._queues = {wait: DelayQueue(round(seconds * _SECOND)) for wait, seconds in delays.items()}
 
@@ -130,8 +130,8 @@ class Timers:
 
     def arm_retransmit(self, slots: Slots, now: int) -> None:
         """The next retransmit of these flows if there is one left, else the last wait of their state."""
-        plan, rows = self._store.plan, self._store.rows
-        number = max(1, plan.retransmit_number) if plan.push_data_only else plan.retransmit_number
+        config, rows = self._store.config, self._store.rows
+        number = max(1, config.retransmit_number) if config.push_data_only else config.retransmit_number
         states = rows["state"][slots]
         again = (states != State.ACKED) & (rows["counter"][slots] < number)
         if again.all():
@@ -144,7 +144,7 @@ class Timers:
         first_syn = (states == State.SYN_SENT) & self._store.at_first(last)
         acked = states == State.ACKED
         waits = [(COOLDOWN, first_syn), (PATIENCE, acked), (TIMEOUT, ~first_syn & ~acked)]
-        if plan.retransmit_number > 1:
+        if config.retransmit_number > 1:
             unmeasured = acked & self._unmeasured(last)
             waits[1:2] = (PATIENCE, acked & ~unmeasured), (LONG_PATIENCE, unmeasured)
         for wait, which in waits:

@@ -16,7 +16,7 @@ from typing import Any
 from numpy.typing import NDArray
 
 from lzr import addresses
-from lzr.flow.config import Plan
+from lzr.flow.config import FlowConfig
 from lzr.flow.index import FlowIndex
 from lzr.flow.table import FlowTable
 from lzr.rows import ACK, FIN, NO_PROBE, PSH, RST, SYN, Opening, Reason
@@ -76,12 +76,12 @@ class Traced(FlowTable):
 
     def __init__(
         self,
-        plan: Plan,
+        config: FlowConfig,
         handshakes: Sequence[str],
         tell: Callable[[Iterator[str]], None],
         index: FlowIndex | None = None,
     ) -> None:
-        super().__init__(plan, index=index)
+        super().__init__(config, index=index)
         self._handshakes = handshakes
         self._tell = tell
 

@@ -36,7 +36,7 @@ class Connection(Protocol):
     def close(self) -> None: ...
 
 
-class Waiting(Protocol):
+class Epoll(Protocol):
     """An epoll set (epoll(7))."""
 
     def register(self, descriptor: int, events: int, /) -> None: ...
@@ -68,7 +68,7 @@ class Inbox:
     def __init__(
         self,
         listener: Closing,
-        epoll: Waiting,
+        epoll: Epoll,
         accept: Accept,
         most: Callable[[int], int],
         connections: int,

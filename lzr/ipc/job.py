@@ -11,7 +11,7 @@ import msgspec
 import numpy as np
 from msgspec import Meta, Struct
 
-from lzr.flow.config import Plan
+from lzr.flow.config import FlowConfig
 from lzr.flow.orders import Orders
 from lzr.ipc.schema import Name, SchemaError
 from lzr.options.handshakes import tried
@@ -53,9 +53,9 @@ class Job:
     orders: tuple[tuple[int, ...], ...] = ()
     order_of_port: bytes = b""
 
-    def plan(self) -> Plan:
+    def flow_config(self) -> FlowConfig:
         options = self.options
-        return Plan(
+        return FlowConfig(
             probes=tuple(
                 ProbeTemplate(handshake(name, options.user_agent).parts) for name in tried(options.handshakes)
             ),

@@ -51,7 +51,7 @@ from lzr.ipc.schema import (
     Word64,
     require,
 )
-from lzr.packet.ways import Kind
+from lzr.packet.ways import WayKind
 from lzr.rows import ASKED, FLOW, HELD, INTERVAL, OUTCOME, TARGET, TIMER, WAY, Expected, Reason, State
 from lzr.sweep.dealing import Verdict
 from lzr.sweep.space import RANGE
@@ -184,7 +184,7 @@ class Routes(Message, frozen=True):
         table, ways = self.intervals, self.ways
         require(len(table) > 0 and not table["hi"][0] and not table["lo"][0], "a table that begins nowhere")
         require(int(table["way"].max()) < len(ways), "a way that there is not")
-        require(int(ways["kind"].max()) <= Kind.NOBODY, "a way of no kind")
+        require(int(ways["kind"].max()) <= WayKind.NOBODY, "a way of no kind")
 
 
 _SHARD_FLOWS = {

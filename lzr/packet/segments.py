@@ -234,7 +234,7 @@ def _fold(total: NDArray[np.int64]) -> NDArray[np.int64]:
 
 
 @dataclass(frozen=True)
-class Link:
+class LinkHeader:
     """How our frames are addressed on the wire: MACs as 6 bytes; the next hop may differ by family.
 
     mss_v4, mss_v6: what our SYNs announce there.
@@ -251,7 +251,7 @@ class Link:
 class Builder:
     """Builds bursts of frames. `probes[i]` is the payload of handshake i."""
 
-    link: Link
+    link: LinkHeader
     probes: tuple[ProbeTemplate, ...]
     native: tuple[bytes, tuple[bytes, ...]] = field(init=False)
     """What the native kernel asks for: the three MACs with both MSS, and the probes as programs."""
@@ -323,7 +323,7 @@ def _place(
     lengths[where] = width
 
 
-def _template(link: Link, v4: bool, syn: bool) -> Bytes:
+def _template(link: LinkHeader, v4: bool, syn: bool) -> Bytes:
     """The headers of every frame of one kind, variable fields zero."""
     ethernet = (
         (link.gateway_v4 if v4 else link.gateway_v6) + link.own_mac + (b"\x08\x00" if v4 else b"\x86\xdd")

@@ -30,7 +30,7 @@ LEAST_MTU = 256
 """Bytes of an IP packet that every way is taken to carry: less would leave too little beside the headers."""
 
 
-class Kind:
+class WayKind:
     """How a packet leaves: by the rings to the gateway; by a raw IP socket, so that the kernel finds link,
     next hop and neighbour; not at all, from NONE on, each for a reason of its own."""
 
@@ -134,21 +134,21 @@ class Ways:
 
     def __post_init__(self) -> None:
         used = self.ways["kind"][self.intervals["way"]]
-        object.__setattr__(self, "simple", not (used != Kind.RING).any())
+        object.__setattr__(self, "simple", not (used != WayKind.RING).any())
 
     def of(self, rows: Rows) -> NDArray[np.uint8]:
         """(n,) uint8: the number of the way to each row's peer."""
         return lookup(rows, self.intervals)
 
     def kinds(self, rows: Rows) -> NDArray[np.uint8]:
-        """(n,) uint8: a Kind for each row's peer."""
+        """(n,) uint8: a WayKind for each row's peer."""
         kinds: NDArray[np.uint8] = self.ways["kind"][self.of(rows)]
         return kinds
 
 
-def everywhere(kind: int = Kind.RING, mtu: int = 1500) -> Ways:
+def everywhere(kind: int = WayKind.RING, mtu: int = 1500) -> Ways:
     """One way for all."""
-    return make([0], lambda first, last: Way(kind, mtu=mtu), Way(Kind.RING, mtu=mtu))
+    return make([0], lambda first, last: Way(kind, mtu=mtu), Way(WayKind.RING, mtu=mtu))
 
 
 def make(starts: Iterable[int], answer: Callable[[int, int], Way], ring: Way) -> Ways:
@@ -160,7 +160,7 @@ def make(starts: Iterable[int], answer: Callable[[int, int], Way], ring: Way) ->
     numbers: dict[Way, int] = {ring: 0}
     found: list[tuple[int, int]] = []
     edges = sorted({0, *(start for start in starts if 0 <= start < END)})
-    rest = Way(Kind.KERNEL)
+    rest = Way(WayKind.KERNEL)
     for first, end in zip(edges, [*edges[1:], END], strict=True):
         way = answer(first, end - 1)
         if way not in numbers and len(numbers) >= MOST_WAYS - 1:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lzr.addresses import Halves
-from lzr.packet.ways import Kind, Ways, sources
+from lzr.packet.ways import WayKind, Ways, sources
 from lzr.rows import FRAME, NO_PROBE, SYN, V4_MAPPED, pick
 from lzr.secrets import Key
 from lzr.siphash import siphash
@@ -73,11 +73,11 @@ class Syns:
         codes = ways.of(rows)
         present = np.flatnonzero(np.bincount(codes))
         way = ways.ways[present[0]]
-        if len(present) == 1 and way["kind"] < Kind.NONE and way["source_lo"]:  # mostly
+        if len(present) == 1 and way["kind"] < WayKind.NONE and way["source_lo"]:  # mostly
             rows["own_hi"], rows["own_lo"] = way["source_hi"], way["source_lo"]
         else:
             sources(rows, codes, ways)
-            reached = self.own.choose(rows) & (ways.ways["kind"][codes] < Kind.NONE)
+            reached = self.own.choose(rows) & (ways.ways["kind"][codes] < WayKind.NONE)
             if not reached.all():
                 lost, rows = pick(rows, ~reached), pick(rows, reached)
         rows["own_port"], rows["seq"] = self.cookies.expected(rows)

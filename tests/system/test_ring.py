@@ -14,7 +14,7 @@ import pytest
 from coordinator.network.raw_sockets import open_shards
 from lzr.layout import MAX_FRAME
 from lzr.packet.payloads import ProbeTemplate
-from lzr.packet.segments import Builder, Link
+from lzr.packet.segments import Builder, LinkHeader
 from lzr.rows import ACK, FRAME, NO_PROBE, RST
 from lzr.secrets import Secrets
 from lzr.targets.blocklist import Blocklist
@@ -29,7 +29,7 @@ pytestmark = [pytest.mark.root, pytest.mark.usefixtures("kernels")]
 
 US, THEM = "10.99.0.2", "10.99.0.3"
 PORTS = (40000, 50000)
-LINK = Link(b"\x02\0\0\0\x98\1", b"\x02\0\0\0\x98\2", b"\x02\0\0\0\x98\2")
+LINK = LinkHeader(b"\x02\0\0\0\x98\1", b"\x02\0\0\0\x98\2", b"\x02\0\0\0\x98\2")
 SIZE = (64, 64)
 BUILDER = Builder(LINK, (ProbeTemplate((b"probe",)),))
 
@@ -61,7 +61,7 @@ class Wire:
         burst = frames(first, count, own=THEM, peer=US, flags=RST)
         burst["own_port"], burst["peer_port"] = 443, 40000
         out = np.zeros((count, MAX_FRAME), np.uint8)
-        lengths = Builder(Link(LINK.gateway_v4, LINK.own_mac, LINK.own_mac), ()).build(burst, out)
+        lengths = Builder(LinkHeader(LINK.gateway_v4, LINK.own_mac, LINK.own_mac), ()).build(burst, out)
         for row, length in zip(out, lengths, strict=True):
             self.far.send(row[:length].tobytes())
 

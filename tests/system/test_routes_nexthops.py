@@ -15,7 +15,7 @@ import pytest
 
 from coordinator.network.netlink import Netlink
 from coordinator.network.routing import Routing
-from lzr.packet.ways import Kind
+from lzr.packet.ways import WayKind
 from lzr.rows import TARGET, Opening
 from tests.lab.greeter import Greeter
 from tests.lab.net import Lab, Namespace
@@ -146,7 +146,7 @@ def test_each_odd_gateway_is_good_for_the_rings(two: Two) -> None:
         return ordered
 
     mac = two.routers[1].mac("eth0")
-    assert two.box.call(settled) == dict.fromkeys(ODD_GATEWAYS, (mac, [Kind.RING]))
+    assert two.box.call(settled) == dict.fromkeys(ODD_GATEWAYS, (mac, [WayKind.RING]))
 
 
 def test_a_scan_by_an_ipv6_next_hop(two: Two) -> None:

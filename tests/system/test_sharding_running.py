@@ -19,7 +19,7 @@ from scapy.packet import Packet, Raw
 
 from coordinator.network.raw_sockets import open_shards
 from lzr.layout import MAX_FRAME
-from lzr.packet.segments import Builder, Link
+from lzr.packet.segments import Builder, LinkHeader
 from lzr.packet.sharding import cookie, shard_of
 from lzr.rows import ACK, FRAME, NO_PROBE, PSH, RST, SEGMENT, SYN
 from lzr.secrets import Secrets
@@ -33,7 +33,7 @@ pytestmark = pytest.mark.usefixtures("kernels")
 
 SECRETS = replace(Secrets.derive(1), shard=SEED, cookie=SEED)
 
-LINK = Link(b"\x02\0\0\0\x99\2", b"\x02\0\0\0\x99\1", b"\x02\0\0\0\x99\1")
+LINK = LinkHeader(b"\x02\0\0\0\x99\2", b"\x02\0\0\0\x99\1", b"\x02\0\0\0\x99\1")
 
 THEIRS = Ether(src="02:00:00:00:99:02", dst="02:00:00:00:99:01")
 

@@ -25,7 +25,7 @@ from lzr.ipc.job import Job, Spawn
 from lzr.ipc.packing import Received
 from lzr.ipc.schema import Buffer, Message, SchemaError
 from workers.collect.bounds import Bounds
-from workers.collect.label import Block, BlockMaker
+from workers.collect.label import Labelled, Labeller
 from workers.collect.sink import OutputFull, OutputGone, Sink
 from workers.ipc import channels
 
@@ -56,7 +56,7 @@ class Collector:
         self._name, self._token, self._key = spawn.name, spawn.token, spawn.results
         self._sender = Sender(spawn.name, spawn.number)
         self._writes = spawn.index == 0
-        self._maker = BlockMaker(
+        self._labeller = Labeller(
             job.options, [output.form for output in spawn.outputs], findings=job.findings
         )
         self._sinks = (
@@ -104,7 +104,9 @@ class Collector:
         """Work until the coordinator orders to stop, or no output can be written any more."""
         try:
             if self._writes:
-                for sink, fresh, encoder in zip(self._sinks, self._fresh, self._maker.encoders, strict=True):
+                for sink, fresh, encoder in zip(
+                    self._sinks, self._fresh, self._labeller.encoders, strict=True
+                ):
                     sink.cut_back()
                     if fresh:
                         sink.write(encoder.header())
@@ -180,21 +182,21 @@ class Collector:
             self._write([batch for batch in batches if self._is_new(batch)])
             return
         for batch in batches:
-            block = self._block(batch)
+            each = self._label(batch)
             # Where results are counted, who writes may need a part of them only, and makes it anew.
             rows, payloads = (batch.rows, batch.payloads) if self._limit is not None else (b"", b"")
             lines = messages.Lines(
                 batch.incarnation,
                 batch.seq,
-                block.records,
-                block.counts,
-                block.tickets,
+                each.records,
+                each.counts,
+                each.tickets,
                 rows,
                 payloads,
-                tuple(block.lines),
+                tuple(each.lines),
             )
             self._waiting.append(packing.pack(lines, self._sender.text, mark(self._key, self._sender)))
-            self._records += block.records
+            self._records += each.records
 
     def _is_new(self, batch: Batch) -> bool:
         incarnation, sequence = batch.incarnation, batch.seq
@@ -205,56 +207,56 @@ class Collector:
         self._last[incarnation] = sequence
         return True
 
-    def _block(self, batch: Batch) -> Block:
+    def _label(self, batch: Batch) -> Labelled:
         if isinstance(batch, messages.Lines):
-            return Block(list(batch.lines), batch.tickets, batch.records, batch.counts)
-        return self._maker.make(batch.rows, batch.payloads.tobytes())
+            return Labelled(list(batch.lines), batch.tickets, batch.records, batch.counts)
+        return self._labeller.make(batch.rows, batch.payloads.tobytes())
 
     def _write(self, batches: list[Batch]) -> None:
         """Write the lines of these batches, then report that they are written."""
         if not batches:
             return
-        blocks = [self._block(batch) for batch in batches]
+        labelled = [self._label(batch) for batch in batches]
         if self._limit is not None:
-            batches, blocks = self._wanted(self._limit, batches, blocks)
+            batches, labelled = self._wanted(self._limit, batches, labelled)
         if not batches:
             return
         try:
-            self._put(batches, blocks)
+            self._put(batches, labelled)
         except OutputFull:
             if not all(sink.can_cut for sink in self._sinks):
                 raise
-            for batch, block in zip(batches, blocks, strict=True):
-                self._put_what_fits(batch, block)
+            for batch, each in zip(batches, labelled, strict=True):
+                self._put_what_fits(batch, each)
 
     def _wanted(
-        self, limit: int, batches: list[Batch], blocks: list[Block]
-    ) -> tuple[list[Batch], list[Block]]:
+        self, limit: int, batches: list[Batch], labelled: list[Labelled]
+    ) -> tuple[list[Batch], list[Labelled]]:
         """The batches, the last perhaps in part, with which `limit` records in all are written (-N)."""
-        wanted: list[Block] = []
+        wanted: list[Labelled] = []
         room = limit - self._lines[0]
-        for batch, block in zip(batches, blocks, strict=True):
-            count = block.counts.lines[0]
+        for batch, each in zip(batches, labelled, strict=True):
+            count = each.counts.lines[0]
             if count >= room:
                 self._enough = True
             if room <= 0:
                 break
-            wanted.append(block if count <= room else self._part(batch, room))
+            wanted.append(each if count <= room else self._part(batch, room))
             room -= count
         return batches[: len(wanted)], wanted
 
-    def _part(self, batch: Batch, records: int) -> Block:
-        return self._maker.part(batch.rows, batch.payloads.tobytes(), records)
+    def _part(self, batch: Batch, records: int) -> Labelled:
+        return self._labeller.part(batch.rows, batch.payloads.tobytes(), records)
 
-    def _put_what_fits(self, batch: Batch, block: Block) -> None:
+    def _put_what_fits(self, batch: Batch, each: Labelled) -> None:
         """Write a batch as far as the disk has room, half by half. Raises OutputFull for the rest."""
         try:
-            self._put([batch], [block])
+            self._put([batch], [each])
             return
         except OutputFull as error:
             full = error
         there = isinstance(batch, messages.Outcomes) or self._limit is not None
-        records = block.counts.lines[0] if there else 0
+        records = each.counts.lines[0] if there else 0
         while records := records // 2:
             try:
                 self._put([batch], [self._part(batch, records)])
@@ -263,11 +265,11 @@ class Collector:
                 full = error
         raise full
 
-    def _put(self, batches: list[Batch], blocks: list[Block]) -> None:
+    def _put(self, batches: list[Batch], labelled: list[Labelled]) -> None:
         """Write all of it and report it. Raises OutputFull, and then none of it counts."""
         before = [sink.offset for sink in self._sinks]
         try:
-            self._put_lines(batches, blocks)
+            self._put_lines(batches, labelled)
         except OutputFull:
             for sink, offset in zip(self._sinks, before, strict=True):
                 if sink.can_cut:
@@ -275,15 +277,15 @@ class Collector:
                     sink.cut_back()
             raise
 
-    def _put_lines(self, batches: list[Batch], blocks: list[Block]) -> None:
+    def _put_lines(self, batches: list[Batch], labelled: list[Labelled]) -> None:
         for number, sink in enumerate(self._sinks):
-            sink.write(b"".join(block.lines[number] for block in blocks))
+            sink.write(b"".join(each.lines[number] for each in labelled))
         self._lines = [
-            had + sum(block.counts.lines[number] for block in blocks)
+            had + sum(each.counts.lines[number] for each in labelled)
             for number, had in enumerate(self._lines)
         ]
-        self._records += sum(block.records for block in blocks)
-        self._octets += sum(len(part) for block in blocks for part in block.lines)
+        self._records += sum(each.records for each in labelled)
+        self._octets += sum(len(part) for each in labelled for part in each.lines)
         last: dict[int, int] = {}
         for batch in batches:
             last[batch.incarnation] = batch.seq
@@ -292,11 +294,11 @@ class Collector:
             offsets=[sink.offset for sink in self._sinks],
             lines=self._lines,
             enough=self._enough,
-            counts=[block.counts for block in blocks],
+            counts=[each.counts for each in labelled],
             shares=[
-                (batch.incarnation, len(block.tickets)) for batch, block in zip(batches, blocks, strict=True)
+                (batch.incarnation, len(each.tickets)) for batch, each in zip(batches, labelled, strict=True)
             ],
-            tickets=np.concatenate([block.tickets for block in blocks]),
+            tickets=np.concatenate([each.tickets for each in labelled]),
         )
         self._report(written)
 

@@ -36,7 +36,7 @@ _SHOWN = 160  # bytes of a banner in the panel of latest services
 
 
 @dataclass
-class Block:
+class Labelled:
     """What a batch became. lines: bytes to write, by output. tickets: (n,) uint32, of inputs that are done.
 
     records: lines in the first output. counts: what it adds to the figures.
@@ -48,7 +48,7 @@ class Block:
     counts: Counts
 
 
-class BlockMaker:
+class Labeller:
     def __init__(self, options: Options, forms: list[str], *, findings: bool = False) -> None:
         """forms: by output, a name in ENCODERS, or `feed` for the ZGrab feed.
 
@@ -63,7 +63,7 @@ class BlockMaker:
         self._known: dict[tuple[int, bytes], Identity] = {}
         self._repeats = Repeats()
 
-    def make(self, rows: NDArray[Any], blob: bytes) -> Block:
+    def make(self, rows: NDArray[Any], blob: bytes) -> Labelled:
         """Identify and encode a batch. rows: OUTCOME rows; blob: their payloads end to end."""
         names, found = self._identify(rows, blob)
         before = [encoder.lines for encoder in self.encoders]
@@ -80,7 +80,7 @@ class BlockMaker:
             latest=self._latest(rows, blob, names),
             lines=[encoder.lines - was for encoder, was in zip(self.encoders, before, strict=True)],
         )
-        return Block(lines, rows["ticket"][rows["final"] != 0], len(rows), counts)
+        return Labelled(lines, rows["ticket"][rows["final"] != 0], len(rows), counts)
 
     def _summary(self, rows: NDArray[Any], labels: list[str]) -> Summary:
         """Counts of a batch."""
@@ -88,7 +88,7 @@ class BlockMaker:
         summary.add(rows, labels, self._options.handshakes)
         return summary
 
-    def part(self, rows: NDArray[Any], blob: bytes, records: int) -> Block:
+    def part(self, rows: NDArray[Any], blob: bytes, records: int) -> Labelled:
         """The beginning of a batch, with which the first output gets `records` more records (at least 1).
 
         A target of which some records are in the part and others are not counts as done all the same.

@@ -65,11 +65,11 @@ class Engine:
         routed: Routed | None = None,
         icmp: Unreachable | None = None,
     ) -> None:
-        plan = table.plan
+        config = table.config
         self.table = table
         self.rings: dict[int, Ring] = {}  # by shard
-        self.backlog = Backlog(plan.secrets.shard, plan.shards)
-        self.transmit = Transmit(builder, table.timers.postpone, budget, plan.shards, routed)
+        self.backlog = Backlog(config.secrets.shard, config.shards)
+        self.transmit = Transmit(builder, table.timers.postpone, budget, config.shards, routed)
         self.outbox = outbox
         self.looked = 0
         """All that came before this (monotonic ns) has been looked at."""
@@ -80,10 +80,10 @@ class Engine:
         self._waiting_since = (
             0  # what is left in the rings came later than this (ns since the epoch); 0: nothing
         )
-        wait = plan.retransmit_wait if plan.retransmit_number else plan.timeout
+        wait = config.retransmit_wait if config.retransmit_number else config.timeout
         self._wait = round(wait * 1e9)
         self._window = Window(1, 1, self._wait)
-        self._step = max(64, OPEN // (1 + plan.haf))
+        self._step = max(64, OPEN // (1 + config.haf))
         self._opening = False  # the connections begun last are ours from the SYN on
         self.sweeper: Sweeper | None = None
         self._asked = 0  # pairs of a sweep, since the rings were last looked at
@@ -133,7 +133,7 @@ class Engine:
 
     def sweep(self, swept: messages.Swept) -> None:
         """What the stretches to come are of."""
-        self.sweeper = Sweeper(swept, self.table.plan, self._wait)
+        self.sweeper = Sweeper(swept, self.table.config, self._wait)
         self.sweeper.policy = self.transmit.policy
         self.table.hear = self._hear
 

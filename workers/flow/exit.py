@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from lzr.ipc import messages
 from lzr.layout import MAX_FRAME
 from lzr.packet.payloads import ProbeTemplate
-from lzr.packet.segments import ETHERNET, Builder, Link
-from lzr.packet.ways import Kind, Ways, everywhere, mss
+from lzr.packet.segments import ETHERNET, Builder, LinkHeader
+from lzr.packet.ways import WayKind, Ways, everywhere, mss
 from lzr.rows import NO_PROBE, TARGET, Rows, pick
 from workers.flow.routed import Routed
 
@@ -36,13 +36,13 @@ class Exit:
     _routed: NDArray[np.bool_] = field(init=False)  # by way: not the rings'
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "_routed", np.ascontiguousarray(self.ways.ways["kind"] != Kind.RING))
+        object.__setattr__(self, "_routed", np.ascontiguousarray(self.ways.ways["kind"] != WayKind.RING))
 
     @staticmethod
     def of(routes: messages.Routes, probes: tuple[ProbeTemplate, ...]) -> Exit:
         """How packets leave by these routes, which the coordinator has ordered."""
         mtu = min(routes.mtu, _ETHERNET_MTU)
-        link = Link(
+        link = LinkHeader(
             routes.own_mac,
             routes.gateway_v4,
             routes.gateway_v6,

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lzr.addresses import Halves
-from lzr.flow.config import Plan
+from lzr.flow.config import FlowConfig
 from lzr.ipc import messages
 from lzr.packet.ways import Ways
 from lzr.rows import FRAME, TARGET, join, pick
@@ -42,12 +42,12 @@ _SHARED = ("peer_hi", "peer_lo", "own_hi", "own_lo", "peer_port", "own_port")
 class Sweeper:
     """to_ask: the pairs that are to be asked. repeats: answers of those that were heard lately."""
 
-    def __init__(self, swept: messages.Swept, plan: Plan, soon: int) -> None:
+    def __init__(self, swept: messages.Swept, config: FlowConfig, soon: int) -> None:
         """soon: ns after a SYN within which its answer is expected."""
         space = Space.of(swept.ranges, swept.ports)
         share = Share(space, Permutation.of(space.pairs, swept.order), tuple(swept.mine.tolist()), swept.step)
-        keys = plan.secrets
-        self._cookies = Cookies(keys.syn, keys.cookie, plan.ports)
+        keys = config.secrets
+        self._cookies = Cookies(keys.syn, keys.cookie, config.ports)
         own = OwnAddresses(_halves(swept.v4), _halves(swept.v6), keys.addresses)
         self._syns = Syns(share, own, self._cookies)
         self.to_ask: Spread[messages.Stretch] = Spread()

@@ -31,7 +31,7 @@ from lzr.ipc.job import Job, Spawn
 from lzr.ipc.schema import Message
 from lzr.layout import MALFORMED
 from lzr.pacing.budget import Budget
-from lzr.packet.segments import Builder, Link
+from lzr.packet.segments import Builder, LinkHeader
 from lzr.targets.blocklist import Blocklist, Prefixes
 from workers.flow.engine import SMALL, Engine
 from workers.flow.outbox import Outbox
@@ -77,10 +77,10 @@ class FlowWorker:
         self._name, self._token = spawn.name, spawn.token
         self._sockets = sockets
         self._positions = positions
-        plan = job.plan()
-        self._probes = plan.probes
-        builder = Builder(Link(job.own_mac, job.gateway_v4, job.gateway_v6), plan.probes)
-        table = Traced(plan, job.options.handshakes, _tell) if job.options.debug else FlowTable(plan)
+        config = job.flow_config()
+        self._probes = config.probes
+        builder = Builder(LinkHeader(job.own_mac, job.gateway_v4, job.gateway_v6), config.probes)
+        table = Traced(config, job.options.handshakes, _tell) if job.options.debug else FlowTable(config)
         options = job.options
         budget = None
         if options.max_rate is not None or options.bandwidth is not None:

@@ -13,14 +13,14 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from lzr.flow import columns as flowrows
-from lzr.flow.config import Plan
+from lzr.flow.config import FlowConfig
 from lzr.flow.index import FlowIndex, NativeIndex, make_index
 from lzr.flow.table import FlowTable
 from lzr.kernels import NATIVE
 from lzr.layout import AGES
 from lzr.packet import segments, sharding
 from lzr.packet.payloads import ProbeTemplate
-from lzr.packet.segments import Builder, Link
+from lzr.packet.segments import Builder, LinkHeader
 from lzr.protocols._protocol import Address, Host, Random
 from lzr.rows import (
     ACK,
@@ -188,7 +188,7 @@ def packets(draw: np.random.Generator, count: int) -> tuple[NDArray[np.uint8], N
     frames["probe"] = draw.choice([0, 1, NO_PROBE], count)
     blocks, at, where = [], [], 0
     builder = Builder(
-        Link(bytes(6), bytes(6), bytes(6)), (ProbeTemplate((b"GET /x",)), ProbeTemplate((b"y" * 77,)))
+        LinkHeader(bytes(6), bytes(6), bytes(6)), (ProbeTemplate((b"GET /x",)), ProbeTemplate((b"y" * 77,)))
     )
     for row in range(count):
         out = np.zeros((1, 1600), np.uint8)
@@ -234,7 +234,7 @@ def test_frames(seed: int, count: int) -> None:
     draw = np.random.default_rng(seed)
     parts = (b"GET / HTTP/1.1\r\nHost: ", Host(), b"\r\n", Address(), Random(13), b"!", Random(8), Random(1))
     templates = tuple(map(ProbeTemplate, ((), (b"wait",), parts, (Random(32),), (Host(), Address()))))
-    builder = Builder(Link(b"\1\2\3\4\5\6", b"\7" * 6, b"\x08" * 6), templates)
+    builder = Builder(LinkHeader(b"\1\2\3\4\5\6", b"\7" * 6, b"\x08" * 6), templates)
     rows = random_rows(draw, FRAME, count)
     rows["peer_lo"][draw.random(count) < 0.3] &= ~np.uint64(0xFFFF0000)  # runs of zeros in an address
     rows["peer_port"][draw.random(count) < 0.3] = 80
@@ -255,7 +255,7 @@ def test_frames(seed: int, count: int) -> None:
 
 
 def test_a_probe_that_is_too_long() -> None:
-    builder = Builder(Link(bytes(6), bytes(6), bytes(6)), (ProbeTemplate((b"x" * 1600,)),))
+    builder = Builder(LinkHeader(bytes(6), bytes(6), bytes(6)), (ProbeTemplate((b"x" * 1600,)),))
     with pytest.raises(ValueError, match="does not fit"):
         builder.build(np.zeros(1, FRAME), np.zeros((1, 2000), np.uint8))
 
@@ -474,7 +474,7 @@ def answers(draw: np.random.Generator, frames: Rows, buffer: bytearray) -> Rows:
 def trace(seed: int) -> list[bytes]:
     """A table's whole life with hosts of all kinds: every frame and outcome it made, as bytes."""
     draw = np.random.default_rng(seed)
-    plan = Plan(
+    config = FlowConfig(
         probes=tuple(map(ProbeTemplate, ((Host(), b"abc"), (), (Random(9),))))[: draw.integers(1, 4)],
         haf=int(draw.choice([0, 0, 2])),
         push_data_only=bool(draw.random() < 0.2),
@@ -484,7 +484,7 @@ def trace(seed: int) -> list[bytes]:
         secrets=Secrets.derive(seed),
         shards=int(draw.choice([1, 3])),
     )
-    table = FlowTable(plan, capacity=8)
+    table = FlowTable(config, capacity=8)
     told, now, line = [], 0, 0
     for _ in range(14):
         count = int(draw.integers(0, 12))

@@ -22,7 +22,7 @@ from lzr.flow import columns
 from lzr.layout import FRAME_SIZE, STATUS_SEND_REQUEST, STATUS_USER, STATUS_WRONG_FORMAT
 from lzr.packet import ways
 from lzr.packet.payloads import ProbeTemplate
-from lzr.packet.segments import Builder, Link
+from lzr.packet.segments import Builder, LinkHeader
 from lzr.protocols import Identity
 from lzr.records import summary
 from lzr.records.encoders import JsonEncoder
@@ -99,7 +99,7 @@ class Memory:
 def rows_of_a_ring(seed: int) -> None:
     """Frames are filled in, counted and taken alike, whatever the rest of the ring holds."""
     draw = np.random.default_rng(seed)
-    builder = Builder(Link(bytes(6), bytes(6), bytes(6)), (ProbeTemplate((b"GET /",)),))
+    builder = Builder(LinkHeader(bytes(6), bytes(6), bytes(6)), (ProbeTemplate((b"GET /",)),))
     frames = compared.random_rows(draw, FRAME, RING)
     frames["probe"], frames["flags"] = NO_PROBE, ACK
     at, busy = int(draw.integers(0, RING)), int(draw.integers(0, RING))
@@ -156,7 +156,7 @@ def ways_out(seed: int) -> None:
     draw = np.random.default_rng(seed)
     rows = compared.random_rows(draw, TARGET, 50)
     starts = [int(row["peer_hi"]) << 64 | int(row["peer_lo"]) for row in rows[:20]]
-    table = ways.make(starts, lambda first, last: ways.Way(first % 3), ways.Way(ways.Kind.RING))
+    table = ways.make(starts, lambda first, last: ways.Way(first % 3), ways.Way(ways.WayKind.RING))
     native, python = compared.both(lambda: table.of(rows))
     assert np.array_equal(native, python)
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from lzr.flow.config import Plan
+from lzr.flow.config import FlowConfig
 from lzr.flow.index import make_index
 from lzr.flow.table import FlowTable
 from lzr.packet.payloads import ProbeTemplate
@@ -24,7 +24,9 @@ _K2 = 0xC2B2AE3D27D4EB4F
 
 def frames(seed: int, count: int = 64) -> NDArray[Any]:
     """The probes of `count` half-open connections, as FRAME rows."""
-    table = FlowTable(Plan((ProbeTemplate((Random(32),)),), secrets=Secrets.derive(seed)), index=make_index())
+    table = FlowTable(
+        FlowConfig((ProbeTemplate((Random(32),)),), secrets=Secrets.derive(seed)), index=make_index()
+    )
     targets = np.zeros(count, TARGET)
     targets["line"] = targets["ticket"] = np.arange(count)
     targets["peer_lo"] = V4_MAPPED | 0x0A000000 + np.arange(count)

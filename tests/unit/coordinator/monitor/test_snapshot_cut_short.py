@@ -11,14 +11,14 @@ from coordinator.monitor.meter import Meter
 from coordinator.monitor.snapshot import Phase, Totals
 from lzr.options.table import Options
 from lzr.rows import OUTCOME, Reason
-from workers.collect.label import BlockMaker
+from workers.collect.label import Labeller
 
 # --- exactly N ---------------------------------------------------------------------------------------------
 
 
 def test_a_part_of_a_batch() -> None:
     """A cut between the records of one target: it is done; those that follow are not."""
-    maker = BlockMaker(Options(handshakes=("http", "tls"), force_all_handshakes=True), ["json"])
+    maker = Labeller(Options(handshakes=("http", "tls"), force_all_handshakes=True), ["json"])
     rows = np.zeros(6, OUTCOME)
     rows["record"] = [1, 0, 1, 1, 0, 1]
     rows["final"] = [1, 1, 0, 1, 1, 1]

@@ -17,7 +17,7 @@ from coordinator.network.routing import Routing
 from coordinator.network.survey import Answer, Hardware, address
 from lzr import addresses
 from lzr.packet import ways
-from lzr.packet.ways import Kind
+from lzr.packet.ways import WayKind
 from lzr.rows import TARGET, Opening
 
 MAC, OTHER = bytes.fromhex("020000000001"), bytes.fromhex("020000000002")
@@ -70,8 +70,8 @@ class Survey:
     def why(self, number: int) -> int:
         target = address(number)
         if target.version == 6:
-            return Kind.NO_ADDRESS
-        return Kind.REFUSED if target in SHUT else Kind.NONE
+            return WayKind.NO_ADDRESS
+        return WayKind.REFUSED if target in SHUT else WayKind.NONE
 
     def listening(self) -> list[int]:
         return [2, 3]
@@ -110,8 +110,8 @@ def test_each_target_has_its_way_and_its_source(made: Routing) -> None:
     rows = targets(*hosts)
     made.choose_link([targets("192.0.2.1", "192.0.2.2", "10.0.0.5")])
     kinds, fresh, changed = made.admit(rows)
-    ring, kernel = Kind.RING, Kind.KERNEL
-    assert kinds.tolist() == [ring, kernel, kernel, kernel, Kind.REFUSED, Kind.NONE, Kind.NO_ADDRESS]
+    ring, kernel = WayKind.RING, WayKind.KERNEL
+    assert kinds.tolist() == [ring, kernel, kernel, kernel, WayKind.REFUSED, WayKind.NONE, WayKind.NO_ADDRESS]
     assert [addresses.text(int(row["own_hi"]), int(row["own_lo"])) for row in rows[:4]] == [
         "10.0.0.9", "10.0.0.9", "10.9.0.2", "127.0.0.1",
     ]  # fmt: skip
@@ -189,7 +189,7 @@ def test_where_the_user_has_said_where_all_goes_nothing_is_looked_up(made: Routi
     assert made.wait(100.0) == math.inf, "whoever waits by this would not wait at all"
     rows = targets("203.0.113.1", "10.8.0.1")
     kinds, fresh, changed = made.admit(rows)
-    assert (kinds.tolist(), fresh, changed) == ([Kind.RING] * 2, [], False)
+    assert (kinds.tolist(), fresh, changed) == ([WayKind.RING] * 2, [], False)
     assert made.ways.simple
     assert not made.heed(9.0)
 
@@ -246,7 +246,7 @@ def test_targets_and_addresses_that_lose_their_way_are_losses(
     monkeypatch.delitem(FOUND, TUN)
     assert surveyed(2.0) == {}, "nothing has gone there"
     kinds, *_ = made.admit(targets("10.9.0.7", "203.0.113.7"))
-    assert kinds.tolist() == [Kind.NONE] * 2
+    assert kinds.tolist() == [WayKind.NONE] * 2
     assert "10.9.0.7" in made.take_losses()["routes"]
     monkeypatch.setattr(Survey, "addresses", {}, raising=False)
     monkeypatch.setattr(

@@ -14,7 +14,7 @@ from lzr.ipc import messages, packing
 from lzr.ownership.ledger import Ledger
 from lzr.pacing.pacer import Pacer
 from lzr.packet.sharding import shard_of
-from lzr.packet.ways import Kind
+from lzr.packet.ways import WayKind
 from lzr.rows import Rows
 from lzr.secrets import Secrets
 from lzr.targets.zmap import ListReader
@@ -72,7 +72,9 @@ class Feeding:
         self.intake.feed(text.encode())
 
     def kinds(self, rows: Rows) -> NDArray[np.uint8]:
-        return np.array([self.unreachable.get(line, Kind.RING) for line in rows["line"].tolist()], np.uint8)
+        return np.array(
+            [self.unreachable.get(line, WayKind.RING) for line in rows["line"].tolist()], np.uint8
+        )
 
     def open_all(self) -> None:
         for shard in range(SHARDS):
@@ -194,7 +196,7 @@ def test_what_is_given_up_is_what_no_worker_has() -> None:
 
 def test_what_cannot_be_reached_has_its_fate_here() -> None:
     feeding = Feeding(100)
-    feeding.unreachable = {3: Kind.NONE, 70: Kind.REFUSED}
+    feeding.unreachable = {3: WayKind.NONE, 70: WayKind.REFUSED}
     feeding.open_all()
     feeding.turn()
     assert feeding.settled == [3, 70]

@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 
 from coordinator.scan.feeder import Paced
-from coordinator.scan.judging import Verdict, judge
+from coordinator.scan.judging import Judgement, judge
 from coordinator.scan.reading import Seen
 
-NOTHING = Verdict(paced=False, late=False, input_waiting=False, input_held=False)
+NOTHING = Judgement(paced=False, late=False, input_waiting=False, input_held=False)
 
 
 @pytest.mark.parametrize(
@@ -30,7 +30,7 @@ NOTHING = Verdict(paced=False, late=False, input_waiting=False, input_held=False
 )
 def test_verdicts(seen: Seen, paced: Paced, ended: bool, wanted: set[str]) -> None:
     verdict = judge(seen, paced, rate=1000.0, seconds=0.5, ended=ended)
-    assert {name for name in Verdict.__slots__ if getattr(verdict, name)} == wanted
+    assert {name for name in Judgement.__slots__ if getattr(verdict, name)} == wanted
 
 
 def test_without_a_rate_nothing_is_paced() -> None:

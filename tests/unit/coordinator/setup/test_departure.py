@@ -9,7 +9,7 @@ import pytest
 
 from coordinator.guard.guard import GuardError
 from coordinator.setup.departure import Departure
-from lzr.packet.ways import Kind
+from lzr.packet.ways import WayKind
 from lzr.rows import TARGET
 
 
@@ -24,7 +24,7 @@ class Ways:
 
     def admit(self, rows: Any) -> tuple[Any, list[str], bool]:
         fresh, self.fresh = self.fresh, []
-        return np.full(len(rows), Kind.RING, np.uint8), fresh, False
+        return np.full(len(rows), WayKind.RING, np.uint8), fresh, False
 
     def heed(self, now: float) -> bool:
         changed, self.changes = self.changes, False
@@ -68,7 +68,7 @@ def test_an_address_of_ours_is_covered_when_packets_leave_from_it(
     departure, ways, guard = parts
     departure.started((OWN,), (2, 1))
     ways.fresh = ["10.0.0.1", "fd00::1"]
-    assert departure.admit(ROWS).tolist() == [Kind.RING] * 3
+    assert departure.admit(ROWS).tolist() == [WayKind.RING] * 3
     assert guard.covered == ["10.0.0.1", "fd00::1"]
     assert (departure.losses, departure.notes) == ({}, [])
     guard.trouble, ways.fresh = "no such table", ["fd00::2"]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import pytest
 
-from lzr.flow.config import Plan
+from lzr.flow.config import FlowConfig
 from lzr.packet.sharding import shard_of
 from lzr.rows import State, Trigger
 from lzr.secrets import Secrets
@@ -225,7 +225,7 @@ def test_a_delayed_follow_up_survives_the_growth_of_the_table() -> None:
     [(5, 1.0, 5), (5, 0.5, 3), (10, 0.1, 1), (3, 0.34, 2), (1, 0, 1), (10, 0.7, 7)],
 )
 def test_how_many_answers_it_takes(haf: int, threshold: float, needed: int) -> None:
-    assert Plan((), haf=haf, haf_threshold=threshold).hits_needed == needed
+    assert FlowConfig((), haf=haf, haf_threshold=threshold).hits_needed == needed
 
 
 def test_probes_belong_to_the_shard_of_their_flow() -> None:
@@ -235,7 +235,7 @@ def test_probes_belong_to_the_shard_of_their_flow() -> None:
     play >> Got("A", ack=6)
     assert len(play.sent()) == 10
     rows = play.table.rows[play.table.rows["state"] != State.FREE]
-    assert len(set(shard_of(rows, play.plan.secrets.shard, 8).tolist())) == 1
+    assert len(set(shard_of(rows, play.config.secrets.shard, 8).tolist())) == 1
 
 
 def test_probes_move_with_their_flow() -> None:

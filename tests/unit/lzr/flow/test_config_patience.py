@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import pytest
 
-from lzr.flow.config import RTO, RTO_UNMEASURED, Plan
+from lzr.flow.config import RTO, RTO_UNMEASURED, FlowConfig
 from tests.playbook import Ended, Got, Line, Move, Play, Sent
 
 HELLO, AGAIN = b"HELLO", b"EHLO you\r\n"
@@ -35,8 +35,8 @@ pytestmark = pytest.mark.usefixtures("kernels")
     ],
 )
 def test_the_time_that_as_many_repeats_take(number: int, timeout: float, soon: float, late: float) -> None:
-    plan = Plan((), retransmit_number=number, timeout=timeout)
-    assert (plan.patience(RTO), plan.patience(RTO_UNMEASURED)) == (soon, late)
+    config = FlowConfig((), retransmit_number=number, timeout=timeout)
+    assert (config.patience(RTO), config.patience(RTO_UNMEASURED)) == (soon, late)
 
 
 def acked_and_silent(play: Play, since: float, patience: float) -> None:

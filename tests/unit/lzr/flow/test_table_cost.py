@@ -8,7 +8,7 @@ import time
 import numpy as np
 import pytest
 
-from lzr.flow.config import Plan
+from lzr.flow.config import FlowConfig
 from lzr.flow.table import FlowTable
 from lzr.packet.payloads import ProbeTemplate
 from lzr.rows import ACK, PSH, SEGMENT, TARGET, V4_MAPPED
@@ -22,7 +22,7 @@ class Life:
     """A table through which flows pass."""
 
     def __init__(self) -> None:
-        self.table = FlowTable(Plan(probes=(ProbeTemplate((b"hello",)),), secrets=Secrets.derive(7)))
+        self.table = FlowTable(FlowConfig(probes=(ProbeTemplate((b"hello",)),), secrets=Secrets.derive(7)))
         self.begun = 0
 
     def begin(self, count: int) -> np.ndarray:

@@ -151,7 +151,7 @@ def test_source_ports_stay_in_the_range_and_in_the_shard() -> None:
 
 def shard_by_ticket(play: Play) -> dict[int, int]:
     rows = play.table.rows[play.table.rows["state"] != State.FREE]
-    shards = shard_of(rows, play.plan.secrets.shard, play.plan.shards)
+    shards = shard_of(rows, play.config.secrets.shard, play.config.shards)
     return dict(zip(rows["ticket"].tolist(), shards.tolist(), strict=True))
 
 

@@ -25,7 +25,7 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from lzr.flow.config import Plan
+from lzr.flow.config import FlowConfig
 from lzr.flow.handover import ShardFlows
 from lzr.flow.index import make_index
 from lzr.flow.table import FlowTable
@@ -49,10 +49,10 @@ Address = tuple[int, int, int]  # peer, peer port, own port
 pytestmark = [pytest.mark.usefixtures("kernels"), pytest.mark.attack]
 
 
-def bound(plan: Plan) -> int:
+def bound(config: FlowConfig) -> int:
     """Packets one connection may cost: SYN and the ACK that carries the probe, each with its retransmits; an
     ACK for each piece of a banner that drips; one RST."""
-    retransmits = max(plan.retransmit_number, 1 if plan.push_data_only else 0)
+    retransmits = max(config.retransmit_number, 1 if config.push_data_only else 0)
     return 2 * (1 + retransmits) + PIECES + 1
 
 
@@ -80,7 +80,7 @@ class Segment:
 class World:
     """Everything but the flow table: who was asked for, what is on the way, what came out."""
 
-    plan: Plan
+    config: FlowConfig
     table: FlowTable
     now: int = 0
     opened: set[Address] = field(default_factory=set)
@@ -153,8 +153,8 @@ class World:
 
     def move(self) -> None:
         old = self.table
-        self.table = Watched(self.plan, capacity=2, index=make_index())
-        for shard in range(self.plan.shards):
+        self.table = Watched(self.config, capacity=2, index=make_index())
+        for shard in range(self.config.shards):
             state = old.extract(shard)
             pieces = ShardFlows.held_of(*state.plain_held())
             self.table.adopt(ShardFlows(state.flows, state.armed, state.asked, pieces))
@@ -195,11 +195,11 @@ class World:
         peer, port, own_port = address
         assert peer in self.hosts
         assert any(port == asked for host, asked, _ in self.opened if host == peer) or (
-            self.plan.haf and DEFAULT_PORTS[0] <= port <= DEFAULT_PORTS[1]
+            self.config.haf and DEFAULT_PORTS[0] <= port <= DEFAULT_PORTS[1]
         )
-        assert address in self.opened or self.plan.ports[0] <= own_port <= self.plan.ports[1]
+        assert address in self.opened or self.config.ports[0] <= own_port <= self.config.ports[1]
         row = frame.reshape(1)
-        assert int(frame["seq"]) & (1 << COOKIE_BITS) - 1 == int(cookie(row, self.plan.secrets.cookie)[0])
+        assert int(frame["seq"]) & (1 << COOKIE_BITS) - 1 == int(cookie(row, self.config.secrets.cookie)[0])
 
     def _answer(self, address: Address, flags: int, seq: int, ack: int, length: int) -> None:
         """What a peer that behaves puts on the way: how it behaves depends on its number."""
@@ -259,7 +259,7 @@ class Scan(RuleBasedStateMachine):
         force: bool,
         shards: int,
     ) -> None:
-        plan = Plan(
+        config = FlowConfig(
             tuple(ProbeTemplate((probe,) if probe else ()) for probe in PROBES[:handshakes]),
             retransmit_number=number,
             settle=settle,
@@ -272,7 +272,7 @@ class Scan(RuleBasedStateMachine):
             ports=(40000, 40039),
             secrets=Secrets.derive(99),
         )
-        self.world = World(plan, Watched(plan, capacity=2, index=make_index()))
+        self.world = World(config, Watched(config, capacity=2, index=make_index()))
 
     @rule(
         lines=st.lists(
@@ -367,7 +367,7 @@ class Scan(RuleBasedStateMachine):
     @invariant()
     def nobody_gets_too_much(self) -> None:
         if hasattr(self, "world"):
-            most = bound(self.world.plan)
+            most = bound(self.world.config)
             for address, count in self.world.frames.items():
                 assert count <= most * self.world.starts[address]
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from lzr import addresses
 from lzr.flow import trace
-from lzr.flow.config import Plan
+from lzr.flow.config import FlowConfig
 from lzr.flow.table import FlowTable
 from lzr.packet.payloads import ProbeTemplate
 from lzr.rows import ACK, PSH, SEGMENT, SYN, TARGET
@@ -44,9 +44,9 @@ def test_a_flow_from_its_line_to_its_fate() -> None:
     def tell(lines: Iterator[str]) -> None:
         told.extend(lines)
 
-    plan = Plan(probes=(ProbeTemplate((b"hello",)),))
-    traced = play(trace.Traced(plan, ("ssh",), tell))
-    assert traced == play(FlowTable(plan))
+    config = FlowConfig(probes=(ProbeTemplate((b"hello",)),))
+    traced = play(trace.Traced(config, ("ssh",), tell))
+    assert traced == play(FlowTable(config))
     flow = "[2001:db8::1]:22 from [2001:db8::2]:40000"
     assert all(line.startswith(flow) for line in told)
     steps = [line.removeprefix(flow + " ") for line in told]

@@ -16,7 +16,7 @@ from scapy.packet import Raw
 
 from lzr.layout import CUT, MAX_FRAME
 from lzr.packet.payloads import ProbeTemplate
-from lzr.packet.segments import ETHERNET, Builder, Link, _fold, _words
+from lzr.packet.segments import ETHERNET, Builder, LinkHeader, _fold, _words
 from lzr.rows import ACK, FRAME, NO_PROBE, PSH, RST, SYN
 from tests.effort import examples
 from tests.wire import (
@@ -34,7 +34,7 @@ from tests.wire import (
     word,
 )
 
-LINK = Link(b"\x02\0\0\0\0\1", b"\x02\0\0\0\0\4", b"\x02\0\0\0\0\6")
+LINK = LinkHeader(b"\x02\0\0\0\0\1", b"\x02\0\0\0\0\4", b"\x02\0\0\0\0\6")
 MAC, GATEWAY4, GATEWAY6 = "02:00:00:00:00:01", "02:00:00:00:00:04", "02:00:00:00:00:06"
 
 

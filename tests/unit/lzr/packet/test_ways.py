@@ -11,12 +11,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lzr.packet import ways
-from lzr.packet.ways import Kind, Way
+from lzr.packet.ways import Way, WayKind
 from lzr.rows import FRAME, TARGET, V4_MAPPED
 from tests.effort import examples
 from tests.unit.lzr.test_kernels import both
 
-RING = Way(Kind.RING)
+RING = Way(WayKind.RING)
 
 
 def rows(*numbers: int) -> np.ndarray:
@@ -67,17 +67,19 @@ def test_neighbours_alike_are_one_interval_and_one_way_is_simple() -> None:
     assert len(table.intervals) == 1
     assert table.simple
     assert ways.everywhere().simple
-    assert not ways.everywhere(Kind.KERNEL).simple
+    assert not ways.everywhere(WayKind.KERNEL).simple
 
 
 def test_more_ways_than_numbers_are_left_to_the_kernel() -> None:
-    table = ways.make(range(1000), lambda first, last: Way(Kind.NONE, source=(0, first + 1)), RING)
+    table = ways.make(range(1000), lambda first, last: Way(WayKind.NONE, source=(0, first + 1)), RING)
     assert len(table.ways) == ways.MOST_WAYS
-    assert set(table.kinds(rows(*range(ways.MOST_WAYS, 1000))).tolist()) == {Kind.KERNEL}
+    assert set(table.kinds(rows(*range(ways.MOST_WAYS, 1000))).tolist()) == {WayKind.KERNEL}
 
 
 def test_sources_are_those_of_the_way_where_none_is_given() -> None:
-    table = ways.make([0, 10], lambda first, last: RING if first else Way(Kind.KERNEL, source=(7, 8)), RING)
+    table = ways.make(
+        [0, 10], lambda first, last: RING if first else Way(WayKind.KERNEL, source=(7, 8)), RING
+    )
     asked = rows(3, 4, 12)
     asked["own_lo"][1] = 99
     assert ways.sources(asked, table.of(asked), table).tolist() == [True, False, False]
@@ -96,7 +98,7 @@ def test_mss(mtu: int, v4: bool, expected: int) -> None:
 def test_frames_are_looked_up_as_targets_are() -> None:
     frames = np.zeros(2, FRAME)
     frames["peer_lo"] = 5, 15
-    table = ways.make([0, 10], lambda first, last: Way(Kind.KERNEL) if first else RING, RING)
+    table = ways.make([0, 10], lambda first, last: Way(WayKind.KERNEL) if first else RING, RING)
     called: Callable[[], np.ndarray] = lambda: table.of(frames)  # noqa: E731
     native, python = both(called)
     assert native.tolist() == python.tolist() == [0, 1]

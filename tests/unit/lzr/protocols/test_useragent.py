@@ -69,8 +69,8 @@ def test_both_kernels_send_it(protocol: Protocol) -> None:
 def test_a_worker_sends_it_and_a_collector_knows_it() -> None:
     options = Options(handshakes=("http", "tls"), user_agent=AGENT)
     job = Job(options, "", 1, b"", b"", b"", (40000, 40001), (1, 1), 1, 1)
-    assert job.plan().probes[0].parts == handshake("http", AGENT).parts
-    assert job.plan().probes[1].parts == handshake("tls").parts
-    from workers.collect.label import BlockMaker
+    assert job.flow_config().probes[0].parts == handshake("http", AGENT).parts
+    assert job.flow_config().probes[1].parts == handshake("tls").parts
+    from workers.collect.label import Labeller
 
-    assert BlockMaker(options, ["json"])._sent[0].parts == handshake("http", AGENT).parts
+    assert Labeller(options, ["json"])._sent[0].parts == handshake("http", AGENT).parts

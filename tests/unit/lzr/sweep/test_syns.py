@@ -9,8 +9,8 @@ from scapy.layers.l2 import Ether
 
 from lzr.addresses import parse
 from lzr.layout import MAX_FRAME
-from lzr.packet.segments import Builder, Link
-from lzr.packet.ways import Kind, Way, everywhere, make
+from lzr.packet.segments import Builder, LinkHeader
+from lzr.packet.ways import Way, WayKind, everywhere, make
 from lzr.rows import NO_PROBE, SYN, V4_MAPPED
 from lzr.sweep.cookie import Cookies
 from lzr.sweep.permutation import Permutation
@@ -65,10 +65,10 @@ def test_the_way_decides_on_our_address_and_who_has_none_is_told() -> None:
 
     def way(first: int, last: int) -> Way:
         if first >= edges[1]:
-            return Way(Kind.NONE) if first < 1 << 64 else Way(Kind.RING)
-        return Way(Kind.KERNEL, parse("10.7.0.1")) if first >= edges[0] else Way(Kind.RING)
+            return Way(WayKind.NONE) if first < 1 << 64 else Way(WayKind.RING)
+        return Way(WayKind.KERNEL, parse("10.7.0.1")) if first >= edges[0] else Way(WayKind.RING)
 
-    ways = make([*edges, 1 << 64], way, Way(Kind.RING))
+    ways = make([*edges, 1 << 64], way, Way(WayKind.RING))
     rows, lost = made.take(0, 1024, ways)
     hosts = rows["peer_lo"] & np.uint64(0xFF)
     assert len(rows) == 2 * 192
@@ -81,7 +81,7 @@ def test_the_way_decides_on_our_address_and_who_has_none_is_told() -> None:
 def test_on_the_wire() -> None:
     rows, _ = syns("192.0.2.0/30").take(0, 8, everywhere())
     out = np.zeros((8, MAX_FRAME), np.uint8)
-    lengths = Builder(Link(bytes(6), bytes(6), bytes(6)), ()).build(rows, out)
+    lengths = Builder(LinkHeader(bytes(6), bytes(6), bytes(6)), ()).build(rows, out)
     for row, frame, length in zip(rows, out, lengths, strict=True):
         packet = Ether(frame[:length].tobytes())
         assert packet[TCP].flags == "S"

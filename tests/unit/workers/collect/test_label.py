@@ -7,7 +7,7 @@ import pytest
 
 from lzr.options.parse import parse
 from lzr.rows import ACK, OUTCOME, RST, SYN, V4_MAPPED, Reason
-from workers.collect.label import BlockMaker
+from workers.collect.label import Labeller
 
 
 def outcomes() -> np.ndarray:
@@ -27,7 +27,7 @@ def outcomes() -> np.ndarray:
 def test_everybody_has_a_record(words: str) -> None:
     """Of a sweep come those who have answered, also if they do not when they are asked again."""
     options = parse([*words.split(), "--handshakes", "http,tls"])
-    block = BlockMaker(options, ["json"]).make(outcomes(), b"abcd")
+    block = Labeller(options, ["json"]).make(outcomes(), b"abcd")
     assert len(block.lines[0].splitlines()) == 5
     assert block.counts.summary.reasons == {"data": 1, "no_syn_ack": 2, "rst": 2}
     assert block.counts.summary.counters["TotalResponses"] == 5
@@ -38,6 +38,6 @@ def test_a_port_scan_shows_what_is_open_on_a_terminal() -> None:
     rows["reason"], rows["data_len"] = [Reason.SA_ONLY, Reason.NO_SYN_ACK, Reason.SA_ONLY], 0
     rows["peer_port"] = [22, 23, 443]
     options = parse(["-p", "22,23,443", "192.0.2.0/24", "-handshakes", "none"])
-    counts = BlockMaker(options, ["json"], findings=True).make(rows, b"").counts
+    counts = Labeller(options, ["json"], findings=True).make(rows, b"").counts
     assert counts.findings == [("192.0.2.0", 22, "open", "", ""), ("192.0.2.2", 443, "open", "", "")]
     assert counts.summary.reasons == {"sa_only": 2, "no_syn_ack": 1}

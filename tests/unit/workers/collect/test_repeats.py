@@ -6,7 +6,7 @@ import numpy as np
 
 from lzr.options.parse import parse
 from lzr.rows import OUTCOME
-from workers.collect.label import BlockMaker
+from workers.collect.label import Labeller
 from workers.collect.repeats import SAMPLE, Repeats
 
 
@@ -33,7 +33,7 @@ def test_no_more_where_none_does_and_then_tried_again() -> None:
 
 
 def test_what_is_found_is_the_same_in_either_case() -> None:
-    maker = BlockMaker(parse(["--handshakes", "http"]), ["json"])
+    maker = Labeller(parse(["--handshakes", "http"]), ["json"])
     told, paid = [], []
     for batch in range(40):
         unlike = 10 <= batch < 20

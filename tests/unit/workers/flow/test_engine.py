@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from lzr.flow.config import Plan
+from lzr.flow.config import FlowConfig
 from lzr.flow.table import FlowTable
 from lzr.packet.payloads import ProbeTemplate
-from lzr.packet.segments import Builder, Link
+from lzr.packet.segments import Builder, LinkHeader
 from lzr.rows import ACK, SEGMENT, TARGET, Opening, Reason, State
 from lzr.targets.blocklist import Blocklist, Prefixes
 from workers.flow.arrivals import Arrivals
@@ -50,8 +50,8 @@ class Queue:
 
 def test_a_flood_at_some_rings_starves_no_other() -> None:
     probes = (ProbeTemplate((b"x",)),)
-    table = FlowTable(Plan(probes))
-    engine = Engine(Outbox(1), table, Builder(Link(bytes(6), bytes(6), bytes(6)), probes))
+    table = FlowTable(FlowConfig(probes))
+    engine = Engine(Outbox(1), table, Builder(LinkHeader(bytes(6), bytes(6), bytes(6)), probes))
     rings: list[Any] = [Queue(1 << 30), Queue(1 << 30), Queue(100), Queue(1 << 30)]
     for shard, ring in enumerate(rings):
         engine.add(shard, ring)
@@ -82,8 +82,8 @@ def test_nobody_is_called_silent_whose_answer_is_still_in_the_ring() -> None:
     """A worker that had no processor for seconds finds a full ring, and the answer at its end."""
     second, epoch = 10**9, 1_700_000_000 * 10**9
     probes = (ProbeTemplate((b"hello",)),)
-    table = FlowTable(Plan(probes, retransmit_number=0, timeout=1.0))
-    engine = Engine(Outbox(1), table, Builder(Link(bytes(6), bytes(6), bytes(6)), probes))
+    table = FlowTable(FlowConfig(probes, retransmit_number=0, timeout=1.0))
+    engine = Engine(Outbox(1), table, Builder(LinkHeader(bytes(6), bytes(6), bytes(6)), probes))
     target = np.zeros(1, TARGET)
     target["peer_lo"], target["own_lo"], target["peer_port"], target["own_port"] = 7, 9, 80, 40000
     target["window"], target["seq"], target["ack"] = 1000, 100, 200
@@ -111,8 +111,8 @@ def test_a_flood_does_not_stop_the_clock() -> None:
     """Frames that never end are looked at in the order in which they came, so time goes on with them."""
     second, epoch = 10**9, 1_700_000_000 * 10**9
     probes = (ProbeTemplate((b"hello",)),)
-    table = FlowTable(Plan(probes, retransmit_number=0, timeout=1.0))
-    engine = Engine(Outbox(1), table, Builder(Link(bytes(6), bytes(6), bytes(6)), probes))
+    table = FlowTable(FlowConfig(probes, retransmit_number=0, timeout=1.0))
+    engine = Engine(Outbox(1), table, Builder(LinkHeader(bytes(6), bytes(6), bytes(6)), probes))
     target = np.zeros(1, TARGET)
     target["window"] = 1000
     table.open(target, 0, epoch)
@@ -130,8 +130,8 @@ def test_a_flood_does_not_stop_the_clock() -> None:
 def test_who_is_blocked_is_not_begun_and_what_is_open_ends() -> None:
     """Flows in all states; one that has its data from an earlier handshake keeps its record."""
     probes = (ProbeTemplate((b"hello",)), ProbeTemplate((b"again",)))
-    table = FlowTable(Plan(probes, force_all_handshakes=True))
-    engine = Engine(Outbox(1), table, Builder(Link(bytes(6), bytes(6), bytes(6)), probes))
+    table = FlowTable(FlowConfig(probes, force_all_handshakes=True))
+    engine = Engine(Outbox(1), table, Builder(LinkHeader(bytes(6), bytes(6), bytes(6)), probes))
     targets = np.zeros(6, TARGET)
     targets["peer_lo"], targets["peer_port"], targets["own_port"] = np.arange(6) + 100, 80, 40000
     targets["window"], targets["line"], targets["ticket"] = 1000, np.arange(6), np.arange(6)
@@ -162,7 +162,7 @@ def test_who_is_blocked_is_not_begun_and_what_is_open_ends() -> None:
     "state", [State.SYN_SENT, State.DATA_SENT, State.ACKED, State.SETTLING, State.DELAYED]
 )
 def test_a_reply_that_has_begun_is_kept(state: State) -> None:
-    table = FlowTable(Plan((ProbeTemplate((b"hello",)),)))
+    table = FlowTable(FlowConfig((ProbeTemplate((b"hello",)),)))
     target = np.zeros(1, TARGET)
     target["window"], target["peer_lo"] = 1000, 7
     table.open(target, 0, 0)

@@ -11,16 +11,16 @@ import pytest
 
 from lzr import addresses
 from lzr.packet.payloads import ProbeTemplate
-from lzr.packet.segments import Builder, Link
-from lzr.packet.ways import Kind, Way, make
+from lzr.packet.segments import Builder, LinkHeader
+from lzr.packet.ways import Way, WayKind, make
 from lzr.rows import ACK, FRAME, NO_PROBE, SYN
 from lzr.targets.blocklist import Blocklist
 from workers.flow import routed
 from workers.flow.routed import Routed
 
-LINK = Link(b"\2\0\0\0\0\1", b"\2\0\0\0\0\2", b"\2\0\0\0\0\3")
+LINK = LinkHeader(b"\2\0\0\0\0\1", b"\2\0\0\0\0\2", b"\2\0\0\0\0\3")
 BUILDER = Builder(LINK, (ProbeTemplate((b"p" * 900,)),))
-WAYS = make([0], lambda first, last: Way(Kind.KERNEL, mtu=500), Way(Kind.RING))
+WAYS = make([0], lambda first, last: Way(WayKind.KERNEL, mtu=500), Way(WayKind.RING))
 
 
 class Raw:

@@ -11,7 +11,7 @@ import pytest
 
 from lzr.pacing.budget import Budget
 from lzr.packet.payloads import ProbeTemplate
-from lzr.packet.segments import Builder, Link
+from lzr.packet.segments import Builder, LinkHeader
 from lzr.rows import FRAME
 from lzr.targets.blocklist import Blocklist, Prefixes
 from workers.flow import transmit
@@ -56,7 +56,7 @@ class Sending:
 
     def __init__(self, *wires: Wire, budget: Budget | None = None, shards: int = 1) -> None:
         self.postponed: list[tuple[int, int]] = []
-        builder = Builder(Link(bytes(6), bytes(6), bytes(6)), (ProbeTemplate((b"x",)),))
+        builder = Builder(LinkHeader(bytes(6), bytes(6), bytes(6)), (ProbeTemplate((b"x",)),))
         self.transmit = Transmit(builder, lambda by, now: self.postponed.append((by, now)), budget, shards)
         for wire in wires:
             self.transmit.add(wire, 0)  # type: ignore[arg-type]
