@@ -52,7 +52,7 @@ ALL_BOXES = (
         "worker",
         "PLAN --box NAME",
         "be a box of a plan, for its controller",
-        "coordinator.fleet.engine.worker:main",
+        "coordinator.fleet.serving.worker:main",
     ),
     Word(
         "start",

@@ -1,1 +1,1 @@
-"""Boxes and their controller on Dask distributed: who is there, what it is told, what it says of itself."""
+"""The controller on Dask distributed: who is there, what each box is told, and where it is asked itself."""

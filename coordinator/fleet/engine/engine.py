@@ -19,7 +19,7 @@ from typing import Any
 from distributed import Client
 
 from coordinator.fleet.certs import Identity
-from coordinator.fleet.engine import tasks, transport
+from coordinator.fleet.serving import tasks, transport
 from lzr.errors import UsageError, printable
 from lzr.fleet.lock import Lock
 from lzr.safetext import plain

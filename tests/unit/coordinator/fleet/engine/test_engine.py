@@ -18,10 +18,10 @@ from distributed.comm import connect
 from distributed.core import rpc
 
 from coordinator.fleet import certs
-from coordinator.fleet.engine import transport
-from coordinator.fleet.engine.boxside import BoxSide
 from coordinator.fleet.engine.engine import BoxError, Engine, Unheard
-from coordinator.fleet.engine.worker import serve
+from coordinator.fleet.serving import transport
+from coordinator.fleet.serving.boxside import BoxSide
+from coordinator.fleet.serving.worker import serve
 from lzr.fleet import lock as locks
 from lzr.fleet import plan as plans
 from lzr.fleet.lock import Lock

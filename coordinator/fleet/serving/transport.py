@@ -20,7 +20,7 @@ from coordinator.fleet.certs import CONTROLLER, Identity
 
 CONNECT, LOST = 3, 12
 """Seconds within which a connection has to stand, and after which a silent one is given up; Dask takes no
-less than eleven. `coordinator.fleet.engine.worker` gives up sooner, as its heartbeats are not answered."""
+less than eleven. `coordinator.fleet.serving.worker` gives up sooner, as its heartbeats are not answered."""
 
 _SETTINGS: dict[str, Any] = {
     "distributed.comm.timeouts.connect": f"{CONNECT}s",

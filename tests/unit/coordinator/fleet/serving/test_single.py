@@ -6,11 +6,11 @@ import subprocess
 import sys
 from pathlib import Path
 
-from coordinator.fleet.engine.single import Single
+from coordinator.fleet.serving.single import Single
 
 HOLD = """
 import sys, time
-from coordinator.fleet.engine.single import Single
+from coordinator.fleet.serving.single import Single
 single = Single(sys.argv[1])
 print(single.take(), flush=True)
 time.sleep(60)

@@ -19,8 +19,8 @@ from coordinator.endpoints.named import ControlError
 from coordinator.fleet import attend as attending
 from coordinator.fleet import giving, orderfile, rundirectory
 from coordinator.fleet.boxscan import Outcome
-from coordinator.fleet.engine import examining
 from coordinator.fleet.rundirectory import RunDirectory
+from coordinator.fleet.serving import examining
 from lzr.errors import UsageError, printable
 from lzr.fleet import orders
 from lzr.fleet.lock import Lock, Run

@@ -3,7 +3,7 @@
 A worker of Dask ends when its scheduler is lost, so here one follows another in the same process, for as long
 as it takes: within a second or two of the controller's being there, this box is with it again. Scans are
 processes of their own and mind none of that. What the controller asks comes as calls by name with plain
-values (`coordinator.fleet.engine.boxside`), the runs as tasks that wait for a scan to end.
+values (`coordinator.fleet.serving.boxside`), the runs as tasks that wait for a scan to end.
 """
 
 from __future__ import annotations
@@ -27,9 +27,9 @@ from coordinator.analysis import program
 from coordinator.files.opening import open_written
 from coordinator.fleet import certs, lockfile
 from coordinator.fleet.certs import Identity
-from coordinator.fleet.engine import transport
-from coordinator.fleet.engine.boxside import BoxSide
-from coordinator.fleet.engine.single import Single
+from coordinator.fleet.serving import transport
+from coordinator.fleet.serving.boxside import BoxSide
+from coordinator.fleet.serving.single import Single
 from lzr import safetext
 from lzr.errors import UsageError, printable, two_dashes
 from lzr.fleet.plan import Box, Plan
