@@ -10,6 +10,7 @@ import os
 import resource
 
 _LEAST_MEMORY = 1 << 30
+"""Bytes. All processes together take 370 MB with a million flows in flight (benchmarks/README.md)."""
 _ROOM = 64  # descriptors of ZeroMQ's and Python's own
 _THREADS = 4  # of a child, with one to spare
 _OTHERS = 1024  # children beside the flow workers, at most: `lzr ctl` takes no larger number

@@ -20,6 +20,8 @@ from lzr.targets.decompress import Decompressor, NotHere, compression
 from lzr.targets.textencoding import Text, coding
 
 CHUNK = 4 << 20
+"""Bytes of lines that are decoded together. A judgement: some 10,000 records, beside which the cost of a
+batch is nothing."""
 LONGEST = 32 << 20
 """Bytes of a line: a record with the largest reply that --max-size allows by default has 100 KB."""
 

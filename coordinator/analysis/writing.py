@@ -21,6 +21,7 @@ FORMATS = {"parquet": (".parquet",), "csv": (".csv",), "json": (".json", ".jsonl
 ROWS = 65_536
 """In a row group of Parquet: so many have to be held at once."""
 _BATCH = 5_000
+"""Rows taken from DuckDB at a time for text. A judgement: as Python objects they have some 10 MB."""
 
 
 def form_of(path: str, asked: str | None) -> str:

@@ -30,8 +30,11 @@ _AHEAD = 1 << 26
 _SOCKET = 1 << 15
 """Bytes that fit into the buffer of a Unix socket when each line is a write of its own, about: each takes
 several times its length there."""
-_SMALL = 1 << 14  # bytes; after reading less, the thread waits for `_REST` so that more gathers
-_REST = 0.002  # seconds (`python -m benchmarks.calm` shows the CPU of a slow input)
+_SMALL = 1 << 14
+"""Bytes: after reading fewer, the thread waits for `_REST` so that more gathers. A judgement: a quarter of
+what a pipe holds."""
+_REST = 0.002
+"""Seconds; `python -m benchmarks.calm` shows the CPU of a slow input."""
 _STALE = 10.0
 """Seconds after which a line is too old to be hoarded beside newer ones. A judgement: hosts repeat a SYN-ACK
 for up to a minute, so a line of ten seconds ago is still good, but no better than one that ZMap is about to

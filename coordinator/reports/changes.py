@@ -22,6 +22,7 @@ MEMORY = 2 << 30
 """Bytes that two scans may use before they go to temporary files."""
 
 _BATCH = 10_000
+"""Rows taken from DuckDB at a time. A judgement: as Python objects they have some 10 MB."""
 HOW = {
     "no_syn_ack": "no SYN-ACK",
     "rst": "RST",

@@ -32,6 +32,7 @@ SHOWN = ("fingerprint", "application", "product", "version", "subject")
 
 _BITS = {kind: 1 << at for at, kind in enumerate(KINDS)}
 _BATCH = 20_000
+"""Replies compared at a time. A judgement: as Python objects they have some tens of MB."""
 _ENRICHED = ("device", "hardware", "os", "cpe", "subject")
 
 Turn = Callable[[str, float], None]

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
 _LISTED_CHANGES = 400
+"""A judgement: more than anybody reads in a page; `lzr diff` lists them all."""
 
 
 def make(

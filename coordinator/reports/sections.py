@@ -28,9 +28,11 @@ if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
 _TOP = 14
+"""Bars of a chart. A judgement: as many as stand on a screen beside the next chart."""
 _ROOM = 900_000
 """Bytes of JSON for the table of services: beside plotly.js (4.8 MB) the page stays below 6 MB."""
 _EXCERPT = 56
+"""Bytes of a reply in the table of services: one line of it, mostly."""
 _V4 = "'\\x00\\x00\\x00\\x00\\x00\\x00\\x00\\x00\\x00\\x00\\xFF\\xFF'::BLOB"
 
 _OUTCOMES = {

@@ -16,10 +16,13 @@ from lzr.ipc.schema import SchemaError
 from lzr.ipc.zmtp import Decoder
 
 _CHUNK = 1 << 18
-"""Bytes read of one connection before the next has its turn."""
+"""Bytes read of one connection before the next has its turn. A judgement: as many as a pipe or a Unix socket
+of the largest size holds, so that one system call empties it."""
 _TURNS = 16
-"""How often each is read while no message is complete, until the caller may look after other things."""
+"""How often each is read while no message is complete, until the caller may look after other things. A
+judgement: 4 MB, which take a few milliseconds."""
 _EVENTS = 64
+"""Connections that one look at the epoll set tells of. A judgement: more than a scan has, mostly."""
 _READABLE = 1  # EPOLLIN
 
 

@@ -30,9 +30,12 @@ from workers.collect.sink import OutputFull, OutputGone, Sink
 from workers.ipc import channels
 
 _PAUSE = 160_000_000
-"""ns between two small turns (`python -m benchmarks.calm`: they cost more than their lines)."""
-_STUCK = 0.002  # until another try, where the collector that writes has no room
-_MOST_REFUSED = 1000  # messages not believed that are reported; more would only flood the coordinator
+"""ns between two small turns: they cost more than their lines (`python -m benchmarks.calm`). A judgement: a record
+is on the screen and in a pipe within a sixth of a second."""
+_STUCK = 0.002
+"""Seconds until another try, where the collector that writes has no room. A judgement, as in a flow worker."""
+_MOST_REFUSED = 1000
+"""Messages not believed that are reported; more would only flood the coordinator."""
 _TURN = 4096
 """Records written together, or a few more; none is acknowledged before all are written. `benchmarks.endtoend`
 (100,000 flows, three rounds) has 2.4, 2.0 and 2.1 times the floor for 1,024, 4,096 and 16,384, each within

@@ -9,9 +9,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-_NEARLY_ALL = (
-    0.98  # of those that answer have done so by then; ARCHITECTURE.md, Choices, has what that brought
-)
+_NEARLY_ALL = 0.98
+"""Of those that answer have done so by then; ARCHITECTURE.md, Choices, has what that brought."""
 _ENOUGH = 256
 """Answers without which no time is told. A judgement: 2 % of 256 are five."""
 _LATELY = 8192

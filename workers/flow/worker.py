@@ -50,7 +50,8 @@ _SHORT_PAUSE = 10_000_000
 """The same where fewer than _FEW flows are open, which may be all there are: a scan of one target waits for
 it with each packet. With 2, 10 and 40 ms the same benchmark has 25, 27 and 22 % of a core and 11.2, 11.2 and
 12.3 ms."""
-_FEW = 64  # flows: a judgement
+_FEW = 64
+"""Flows. A judgement: a scan of a single target, or of a few, and the last ones of any."""
 _STRIDE = 5_000_000
 """ns between two batches of packets that --max-rate or --bandwidth holds back: a quarter of the burst that a
 `Bucket` may hold (20 ms)."""

@@ -19,7 +19,8 @@ from lzr.ipc.packing import Received
 from lzr.ipc.schema import Buffer, Message
 
 RESULT_MARK = 64
-"""High-water mark of the results to a collector, in messages."""
+"""High-water mark of the results to a collector, in messages. A judgement: what finds no room waits in the
+worker's outbox, whose bytes are bounded, and by which it takes no more targets."""
 REPORT_MARK = 0
 """No limit: reports are small, and a worker must never wait to send one."""
 
