@@ -14,10 +14,11 @@ LAB_TOOLS := mmdebstrap debian-archive-keyring openssl
 # and the completions.
 TEST_TOOLS := tcpdump tmux iptables groff-base zsh gdb jq chromium
 
-.PHONY: help demo test unit unit-pure system test-live attack fresh check bench fuzz corpus dist venv python tools lab-tools test-tools clean
+.PHONY: help demo fleet-demo test unit unit-pure system test-live attack fresh check bench fuzz corpus dist venv python tools lab-tools test-tools clean
 
 help:
 	@echo 'make demo       an embedded Internet, zmap and lzr over it, the findings beside the truth (root)'
+	@echo 'make fleet-demo three boxes scan it together, one is killed on the way and goes on (root)'
 	@echo 'make unit       the tests that need no root, two at a time'
 	@echo 'make unit-pure  those of them that the kernels matter to, with the kernels in Python'
 	@echo 'make system     the tests that run the program, in namespaces (root)'
@@ -56,6 +57,9 @@ venv: python tools
 
 demo: venv lab-tools
 	$(BIN)/python -m demo
+
+fleet-demo: venv lab-tools
+	$(BIN)/python -m demo.fleet
 
 # The first part that fails ends it, with pytest's own last line. With ARGS (files, -k ...) all is one run.
 test: venv lab-tools test-tools

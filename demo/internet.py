@@ -57,6 +57,7 @@ class Internet:
     """What has been built, for the scan to run in."""
 
     scanner: Namespace
+    router: Namespace
     router_mac: str
     fleets: tuple[Fleet, ...]
     responder: Responder
@@ -135,4 +136,4 @@ def build(lab: Lab) -> Internet:
         for port_, name in HOSTS[fleet.address].items():
             fleet.start(DAEMONS[name], port_)
     failed = [one for fleet in fleets for one in fleet.await_all()]
-    return Internet(scanner, router.mac("uplink"), tuple(fleets), responder, tuple(failed))
+    return Internet(scanner, router, router.mac("uplink"), tuple(fleets), responder, tuple(failed))

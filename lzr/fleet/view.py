@@ -19,6 +19,9 @@ judgement: one answer that comes late is no alarm."""
 ELSEWHERE = "for another shard"
 """The fate of an input of a list that another box has."""
 
+BEFORE = "done before"
+"""The fate of an input that was done before its scan was resumed."""
+
 MOST_WARNINGS = 50
 
 
@@ -69,6 +72,7 @@ class State:
     UNKNOWN = "never heard of"
     LOST = "not heard of"
     IDLE = "no scan"
+    STARTING = "starting"
     DONE = "done"
     INTERRUPTED = "interrupted"
     FAILED = "failed"
@@ -101,8 +105,8 @@ class Row:
     """A box as it is shown.
 
     at: when anything was heard of it last, age: how many seconds ago; None: never. shards: how many it has.
-    asked: inputs that are its own and have been read. share, eta: as in a `Snapshot`, None where they are not
-    known.
+    asked: inputs that are its own and have been read. done: of these, before its scan was resumed too; fresh:
+    since then. share, eta: as in a `Snapshot`, None where they are not known.
     """
 
     name: str
@@ -114,6 +118,7 @@ class Row:
     sentence: str = ""
     asked: int = 0
     done: int = 0
+    fresh: int = 0
     in_flight: int = 0
     rate_done: float = 0.0
     rate_limit: float | None = None
@@ -131,8 +136,8 @@ class Row:
 
     @property
     def hit_rate(self) -> float:
-        """Share of its finished inputs that sent data."""
-        return self.hits / self.done if self.done else 0.0
+        """Share of the inputs that are done since it was resumed that sent data."""
+        return self.hits / self.fresh if self.fresh else 0.0
 
 
 @dataclass(frozen=True)
@@ -203,8 +208,9 @@ def _row(box: str, runs: Sequence[OfRun], heard: Heard, now: float) -> Row:
     shards = sum(len(run.shards) for run in runs)
     generation = max((run.generation for run in runs), default=0)
     if s is None:
-        return Row(box, state, heard.at, age, generation, shards, heard.sentence)
-    moving = not lost and state not in ENDED
+        share = 1.0 if state == State.DONE else None
+        return Row(box, state, heard.at, age, generation, shards, heard.sentence, share=share)
+    moving = not lost and state not in ENDED and state != State.STARTING
     return Row(
         box,
         state,
@@ -214,7 +220,8 @@ def _row(box: str, runs: Sequence[OfRun], heard: Heard, now: float) -> Row:
         shards,
         heard.sentence,
         asked=s.read - s.by_fate.get(ELSEWHERE, 0),
-        done=s.done,
+        done=s.done + s.by_fate.get(BEFORE, 0),
+        fresh=s.done,
         in_flight=s.in_flight if moving else 0,
         rate_done=s.rate_done if moving else 0.0,
         rate_limit=s.rate_limit,
@@ -223,7 +230,7 @@ def _row(box: str, runs: Sequence[OfRun], heard: Heard, now: float) -> Row:
         drops=s.drops,
         identified=s.identified,
         hits=s.outcomes.get("data", 0) + s.outcomes.get("sa_only", 0),
-        share=s.share,
+        share=1.0 if state == State.DONE else s.share,
         eta=s.eta if moving else None,
     )
 
@@ -267,6 +274,7 @@ def _totals(rows: Sequence[Row]) -> Row:
         shards,
         asked=sum(row.asked for row in rows),
         done=sum(row.done for row in rows),
+        fresh=sum(row.fresh for row in rows),
         in_flight=sum(row.in_flight for row in rows),
         rate_done=sum(row.rate_done for row in rows),
         rate_limit=sum(limit for limit in limits if limit is not None) if any(limits) else None,

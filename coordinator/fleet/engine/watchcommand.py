@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import time
+from datetime import UTC, datetime
 
 from coordinator.analysis import program
 from coordinator.fleet import lockfile
 from coordinator.fleet.engine import asking
 from coordinator.fleet.watching import screen
-from coordinator.fleet.watching.hearing import heard, over
+from coordinator.fleet.watching.hearing import heard, kept, over
 from coordinator.fleet.watching.screen import Looked
 from lzr.errors import UsageError, two_dashes
 from lzr.fleet.lock import Lock
@@ -38,6 +39,7 @@ class Controller:
         self._plan = plan
         self._lock: Lock = lockfile.read(plan)
         self._heard: dict[str, Heard] = {}
+        self._asked = time.time()
         self._over = False
 
     def ask(self) -> None:
@@ -45,18 +47,20 @@ class Controller:
         reply = asking.ask(self._lock, _PATIENCE, do="status")
         if reply.get("generation") != self._lock.generation:
             self._lock = lockfile.read(self._plan)
-        self._heard = heard(reply)
+        self._heard = kept(heard(reply), self._heard)
+        self._asked = time.time()
         self._over = over(reply)
 
     def look(self) -> Looked:
-        """All boxes; where the controller is away, as they were heard last."""
+        """All boxes; where the controller is away, as they were when it was asked last."""
         warnings: tuple[str, ...] = ()
         try:
             self.ask()
         except UsageError as error:
-            warnings = (f"the controller does not answer: {error}",)
+            since = datetime.fromtimestamp(self._asked, UTC)
+            warnings = (f"nothing is heard of the controller since {since:%H:%M:%S}Z: {error}",)
         lock = self._lock
-        seen = view(lock.plan.name, lock.current, self._heard, time.time(), warnings)
+        seen = view(lock.plan.name, lock.current, self._heard, self._asked, warnings)
         return screen.looked(seen, self._heard)
 
     def is_over(self, _: Looked) -> bool:

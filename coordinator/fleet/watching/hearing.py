@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from coordinator.fleet.watching import statuses
@@ -19,6 +20,8 @@ def heard(reply: Mapping[str, Any]) -> dict[str, Heard]:
             found[box["name"]] = Heard(sentence=_sentence(box))
             continue
         age = box["status_age"]
+        if age is not None:  # when it was heard
+            age = max(0.0, age - (reply["now"] - at))
         told = {
             "state": box["state"],
             "sentence": _sentence(box),
@@ -26,6 +29,15 @@ def heard(reply: Mapping[str, Any]) -> dict[str, Heard]:
             **({"status_at": reply["now"] - age, "now": reply["now"]} if age is not None else {}),
         }
         found[box["name"]] = statuses.heard(float(at), told)
+    return found
+
+
+def kept(now: Mapping[str, Heard], before: Mapping[str, Heard]) -> dict[str, Heard]:
+    """The same, with the last figures of boxes that have told none since they are back."""
+    found = dict(now)
+    for box, one in now.items():
+        if one.figures is None and (was := before.get(box)) is not None:
+            found[box] = replace(one, figures=was.figures)
     return found
 
 

@@ -40,6 +40,7 @@ _STYLES = {
     State.ENDING: "warn",
     State.INTERRUPTED: "warn",
     State.IDLE: "dim",
+    State.STARTING: "warn",
 }
 
 

@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 
 from coordinator.monitor.snapshot import LATEST, Identified, Snapshot
-from lzr.fleet.view import ENDED, LOST, Heard
+from lzr.fleet.view import ENDED, LOST, Heard, State
 
 MOST = 4 << 20
 """Bytes of a status that is looked at; that of a scan with 1,024 workers has less than one million."""
@@ -71,7 +71,7 @@ def heard(at: float, told: Mapping[str, Any]) -> Heard:
             sentence = f"its status cannot be read: {error}"
     known = state if isinstance(state, str) and state in ENDED else ""
     if known or figures is None:
-        return Heard(at, figures, known, sentence)
+        return Heard(at, figures, State.STARTING if state == "running" else known, sentence)
     old = age_of_status(told)
     if old is not None and old > LOST and not sentence:
         sentence = f"its scan has not answered for {old:.0f} s"

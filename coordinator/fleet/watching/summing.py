@@ -50,6 +50,7 @@ def added(view: FleetView, scans: Mapping[str, Snapshot]) -> Snapshot:
         setattr(total, name, sum(getattr(one, name) for one in parts))
     total.other = {fate: count for fate, count in total.other.items() if fate != ELSEWHERE}
     total.read = view.totals.asked
+    total.done = view.totals.fresh
     still = ENDED | {State.LOST, State.UNKNOWN}
     moving = [scans[row.name] for row in view.rows if row.name in scans and row.state not in still]
     for name in _RATES:

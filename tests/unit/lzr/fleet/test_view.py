@@ -107,3 +107,15 @@ def test_a_box_with_two_runs_and_one_without_any() -> None:
 def test_why_a_run_failed_is_said() -> None:
     heard = {"fra1": Heard(0.0, None, State.FAILED, "the disk is full")}
     assert view("x", RUNS[:1], heard, 0.0).warnings == ("fra1: the disk is full",)
+
+
+def test_what_was_done_before_a_scan_was_resumed_is_done() -> None:
+    figures = Figures(done=10, by_fate={"recorded": 10, "done before": 90}, outcomes={"data": 5})
+    row = view("x", RUNS[:1], {"fra1": Heard(0.0, figures)}, 0.0).rows[0]
+    assert (row.done, row.hit_rate) == (100, 0.5)
+
+
+def test_a_box_that_is_done_has_done_all() -> None:
+    found = view("x", RUNS[:1], {"fra1": Heard(0.0, Figures(share=0.998), State.DONE)}, 0.0)
+    assert found.totals.share == 1.0
+    assert view("x", RUNS[:1], {"fra1": Heard(0.0, None, State.DONE)}, 0.0).totals.share == 1.0
