@@ -58,7 +58,7 @@ def loop(
         began = time.monotonic()
         services = services_of(internet, known)
         model = predict.learn(services, asked, space, strangers=follow, bound=bound, told=told)
-        if model.held_out > 5000:
+        if model.held_out > 1000:
             bound = model.conditions.bound
         use = predict.deciding(services, when, follow=follow)
         listed = predict.candidates(model, min(batch, probes - spent), followed=use)
@@ -77,12 +77,7 @@ def loop(
         rank[own] = rank_of(services.kinds, model.conditions.kind[listed.row[own]])
         round_ += 1
         asked.add_pairs(listed.number, listed.port, rank, round_=round_)
-        told = predict.Told(
-            model.conditions.score[listed.row[own]],
-            hit[own],
-            model.networks.score.reshape(-1)[listed.cell[~own]],
-            hit[~own],
-        )
+        told = predict.Told(listed.score[own], hit[own], listed.score[~own], hit[~own])
         known, first = np.unique(np.concatenate([known, at[hit]]), return_index=True)
         when = np.concatenate([when, np.full(int(hit.sum()), round_)])[first]
         spent += len(listed)

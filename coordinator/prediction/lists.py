@@ -99,7 +99,7 @@ def listed(
     if printers:
         return found
     allowed = (found.port < PRINTERS[0]) | (found.port > PRINTERS[1])
-    return found if allowed.all() else Listed(*(column[allowed] for column in vars(found).values()))
+    return found if allowed.all() else found.take(allowed)
 
 
 def round_of(learnt: Learnt, found: Listed) -> Round:
@@ -107,13 +107,9 @@ def round_of(learnt: Learnt, found: Listed) -> Round:
     model = learnt.model
     own = found.row >= 0
     rank = np.full(len(found), BLIND)
-    score = np.zeros(len(found))
     if own.any():
         rank[own] = rank_of(model.services.kinds, model.conditions.kind[found.row[own]])
-        score[own] = model.conditions.score[found.row[own]]
-    if not own.all():
-        score[~own] = model.networks.score.reshape(-1)[found.cell[~own]]
-    return Round(found.number, found.port, rank, found.chance, score)
+    return Round(found.number, found.port, rank, found.chance, found.score)
 
 
 # --- lines -------------------------------------------------------------------------------------------------
@@ -167,7 +163,8 @@ def reasons(learnt: Learnt, found: Listed) -> Iterator[dict[str, object]]:
     conditions, networks = model.conditions, model.networks
     kinds = model.services.kinds
     values: dict[int, str] = {}
-    for number, port, chance, row, cell in zip(*(c.tolist() for c in vars(found).values()), strict=True):
+    columns = (found.number, found.port, found.chance, found.row, found.cell)
+    for number, port, chance, row, cell in zip(*(column.tolist() for column in columns), strict=True):
         told: dict[str, object] = {"saddr": address_of(number, seed.six), "sport": port, "chance": chance}
         if row >= 0:
             kind = int(conditions.kind[row])

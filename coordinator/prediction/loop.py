@@ -255,7 +255,7 @@ class _Loop:
         return status
 
 
-_ENOUGH = 5_000
+_ENOUGH = 1_000
 
 
 def _pairs(of: Round | Services) -> NDArray[np.int64]:

@@ -14,16 +14,10 @@ from numpy.typing import NDArray
 
 from lzr.analysis import predictnetworks
 from lzr.analysis.predictasked import PORTS, Addresses, Asked
-from lzr.analysis.predictconditions import (
-    BOUNDS,
-    Bound,
-    Calibration,
-    Conditions,
-    Services,
-    calibrated,
-    calibration,
-)
+from lzr.analysis.predictconditions import BOUNDS, Bound, Conditions, Services
+from lzr.analysis.predictheldout import Calibration, calibrated, calibration
 from lzr.analysis.predictnetworks import Networks
+from lzr.analysis.predictweighing import Weights
 
 I64 = NDArray[np.int64]
 F64 = NDArray[np.float64]
@@ -47,6 +41,7 @@ class Model:
     asked: Asked
     space: Addresses
     conditions: Conditions
+    weights: Weights
     calibration: Calibration
     held_out: int
     networks: Networks
@@ -57,7 +52,7 @@ class Model:
 class Listed:
     """Best first. number, port: (n,) i64. chance: (n,) f8. row: (n,) i64 of the conditions, or -1.
 
-    cell: (n,) i64 of the networks' table, or -1.
+    cell: (n,) i64 of the networks' table, or -1. score: (n,) f8, the chance before it was corrected.
     """
 
     number: I64
@@ -65,6 +60,10 @@ class Listed:
     chance: F64
     row: I64
     cell: I64
+    score: F64
+
+    def take(self, rows: NDArray[np.intp] | Bool) -> Listed:
+        return Listed(*(column[rows] for column in vars(self).values()))
 
     def __len__(self) -> int:
         return len(self.number)
@@ -137,7 +136,7 @@ def learn(
 
     bound: that of the model before, where scores in `told` are to mean the same.
     """
-    bound, score, hit = calibrated(services, asked, BOUNDS if bound is None else (bound,))
+    bound, weights, score, hit = calibrated(services, asked, BOUNDS if bound is None else (bound,))
     conditions = Conditions(services, asked, bound)
     held_out = len(score)
     strange = Calibration(np.array([0.0, 1.0]), np.array([0.0, 1.0]))
@@ -152,7 +151,8 @@ def learn(
     networks = predictnetworks.learn(services, asked, space.within(0, (1 << 32) - 1), strangers=strangers)
     networks.score = networks.chance
     networks.chance = strange(networks.chance.astype(np.float64)).astype(np.float32)
-    return Model(services, asked, space, conditions, calibration(score, hit), held_out, networks, strangers)
+    line = calibration(score, hit)
+    return Model(services, asked, space, conditions, weights, line, held_out, networks, strangers)
 
 
 _ENOUGH = 5_000
@@ -182,12 +182,10 @@ def candidates(
         everything = np.all(model.asked.covered(masks)[:, 1:], axis=1)
         mine = mine.take(~np.asarray(everything, np.bool_)[mask])
     enough = model.conditions.floor(mine, 3 * budget)
-    number, port, chance, row = _of_hosts(model, mine, max(least, enough), least)
-    if len(number) < budget and enough > least:
-        number, port, chance, row = _of_hosts(model, mine, least, least)
-    if len(number) > budget:
-        best = np.argpartition(-chance, budget)[:budget]
-        number, port, chance, row = number[best], port[best], chance[best], row[best]
+    hosts = _of_hosts(model, mine, max(least, enough), least)
+    if len(hosts) < budget and enough > least:
+        hosts = _of_hosts(model, mine, least, least)
+    hosts = _best(hosts, budget)
 
     without = [never.first], [never.last]
     if model.strangers:
@@ -195,33 +193,45 @@ def candidates(
         without[0].append(known)
         without[1].append(known)
     seen = Addresses(np.concatenate(without[0]), np.concatenate(without[1]))
-    floor = least if len(number) < budget else float(chance.min())
+    floor = least if len(hosts) < budget else float(hosts.chance.min())
     four = model.space.within(0, (1 << 32) - 1)
     units = model.networks.units(four, budget, floor)
-    more = predictnetworks.expand(model.networks, units, four, model.asked, seen)
-    number = np.concatenate([number, more[0]])
-    port = np.concatenate([port, more[1]])
-    chance = np.concatenate([chance, more[2]])
-    row = np.concatenate([row, np.full(len(more[0]), -1)])
-    cell = np.concatenate([np.full(len(number) - len(more[0]), -1), more[3]])
+    number, port, chance, cell = predictnetworks.expand(model.networks, units, four, model.asked, seen)
+    score = model.networks.score.reshape(-1)[cell].astype(np.float64)
+    others = Listed(number, port, chance, np.full(len(number), -1), cell, score)
+    both = (vars(hosts).values(), vars(others).values())
+    found = Listed(*(np.concatenate(columns) for columns in zip(*both, strict=True)))
     if not model.strangers:  # a host may be in both: its network's line and its own
-        number, port, chance, row, cell = _once(number, port, chance, row, cell)
-    if len(number) > budget:
-        best = np.argpartition(-chance, budget)[:budget]
-        number, port, chance, row, cell = number[best], port[best], chance[best], row[best], cell[best]
-    order = np.lexsort((_mixed(number, port), -chance))
-    return Listed(number[order], port[order], chance[order], row[order], cell[order])
+        found = _once(found)
+    found = _best(found, budget)
+    return found.take(np.lexsort((_mixed(found.number, found.port), -found.chance)))
 
 
-def _of_hosts(model: Model, mine: Services, score: float, least: float) -> tuple[I64, I64, F64, I64]:
-    """(number, port, chance, row) of what hosts that answered have not been asked, from a score on."""
+def _best(found: Listed, budget: int) -> Listed:
+    return found if len(found) <= budget else found.take(np.argpartition(-found.chance, budget)[:budget])
+
+
+_WEIGHED = 200_000
+"""Candidates that are weighed at once (a few hundred bytes each)."""
+
+
+def _of_hosts(model: Model, mine: Services, score: float, least: float) -> Listed:
+    """What hosts that answered have not been asked, from a score of conditions on."""
     hosts, group = np.unique(mine.number, return_inverse=True)
     found = model.conditions.candidates(mine, group, score)
     number = hosts[found.group] if len(found.group) else found.group
-    chance = model.calibration(found.score)
+    fresh = np.flatnonzero(~model.asked.contains(number, found.port))
+    number, port, row = number[fresh], found.port[fresh], found.row[fresh]
+    pairs = mine.number << 16 | mine.port
+    place = np.searchsorted(pairs, number << 16 | model.conditions.given[row])
+    weighed = np.empty(len(number))
+    for low in range(0, len(number), _WEIGHED):
+        part = slice(low, low + _WEIGHED)
+        of = (place[part], port[part], found.score[fresh[part]])
+        weighed[part] = model.weights(model.conditions.evidence(mine, *of))
+    chance = model.calibration(weighed)
     keep = np.flatnonzero(chance >= least)
-    keep = keep[~model.asked.contains(number[keep], found.port[keep])]
-    return number[keep], found.port[keep], chance[keep], found.row[keep]
+    return Listed(number, port, chance, row, np.full(len(number), -1), weighed).take(keep)
 
 
 def deciding(services: Services, when: I64, *, follow: bool) -> Bool:
@@ -242,11 +252,11 @@ def deciding(services: Services, when: I64, *, follow: bool) -> Bool:
     return np.asarray(first | (when == 0), np.bool_)
 
 
-def _once(number: I64, port: I64, chance: F64, row: I64, cell: I64) -> tuple[I64, I64, F64, I64, I64]:
-    order = np.lexsort((-chance, number << 16 | port))
-    pair = (number << 16 | port)[order]
-    keep = order[np.concatenate([[True], pair[1:] != pair[:-1]])] if len(order) else order
-    return number[keep], port[keep], chance[keep], row[keep], cell[keep]
+def _once(found: Listed) -> Listed:
+    pair = found.number << 16 | found.port
+    order = np.lexsort((-found.chance, pair))
+    pair = pair[order]
+    return found.take(order[np.concatenate([[True], pair[1:] != pair[:-1]])]) if len(order) else found
 
 
 def _mixed(number: I64, port: I64) -> NDArray[np.uint64]:

@@ -3,11 +3,11 @@
 A *condition* is a port, a kind of feature and its value: "answers on 80 with product nginx", "answers on
 22 from 192.0.0.0/16". For each condition and each other port there are two counts: hosts that were asked
 there, and hosts that answered. Their share is drawn towards that of the port alone (and that towards all
-hosts'), so that three hosts out of
-three are not a certainty, and a lower bound of it is taken: of many conditions the best is chosen, and
-the best of many guesses is a guess too high. How low the bound is, and how far the result can be
-believed, comes from hosts that were held out (`calibrated`). One condition decides, and it is about one
-port of the host: what its other ports say is not joined with it.
+hosts'), so that three hosts out of three are not a certainty, and a lower bound of it is taken. The
+condition with the best lower bound proposes the port; how likely it is, all conditions of the same answer
+say together (`evidence`, `predictweighing`). How low the bound is, how they are weighed, and how far the
+result can be believed, comes from hosts that were held out (`predictheldout`). It is about one port of the
+host: what its other ports say is not joined with it.
 
 After Izhikevich, Teixeira, Durumeric: *Predicting IPv4 Services Across All Ports*, SIGCOMM 2022 (GPS).
 """
@@ -21,12 +21,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lzr.analysis.predictasked import BLIND, PORTS, Asked, Singles
+from lzr.analysis.predictweighing import logit
 
 I32 = NDArray[np.int32]
 I64 = NDArray[np.int64]
 F64 = NDArray[np.float64]
 Bool = NDArray[np.bool_]
 
+LEAST_VAIN = 4
+"""Hosts that must have been asked singly before it counts that fewer than LEAST_HITS answered."""
 LEAST_HITS = 2
 """Hosts that must have answered before a condition says anything of a port: one is chance."""
 
@@ -86,7 +89,7 @@ class Conditions:
         hosts, host = np.unique(services.number, return_inverse=True)
         masks, mask = np.unique(asked.masks(hosts), return_inverse=True)
         covered = asked.covered(masks)
-        known = _Known(services, asked, hosts, host, mask, covered)
+        known = Known(services, asked, hosts, host, mask, covered)
         base = known.base
         # Both from the seed, and the second was asked of everybody:
         first = known.round == 0
@@ -99,6 +102,9 @@ class Conditions:
 
         self._keys: list[I64] = []
         self._starts: list[I64] = []
+        self._means: list[tuple[I64, NDArray[np.float32]]] = []
+        self._of_key: list[I32] = []
+        self._covered, self._base = covered, base
         parts: list[tuple[NDArray[np.int64], ...]] = []
         scores: list[F64] = []
         alone_pairs, alone_score, alone_mean = np.empty(0, np.int64), np.empty(0), np.empty(0)
@@ -117,10 +123,20 @@ class Conditions:
                 [own[left[usable]] * PORTS + right_port[usable], wanted[single_hit[told]]]
             )
             pair, hits = np.unique(answered, return_counts=True)
-            pair, hits = pair[hits >= LEAST_HITS], hits[hits >= LEAST_HITS]
+            vain, times = np.unique(wanted, return_counts=True)
+            vain = np.setdiff1d(vain[times >= LEAST_VAIN], pair[hits >= LEAST_HITS], assume_unique=True)
+            at = np.minimum(np.searchsorted(pair, vain), max(len(pair) - 1, 0))
+            few = np.where(pair[at] == vain, hits[at], 0) if len(pair) else np.zeros(len(vain), np.int64)
+            pair = np.concatenate([pair[hits >= LEAST_HITS], vain])
+            hits = np.concatenate([hits[hits >= LEAST_HITS], few])
+            order = np.argsort(pair, kind="stable")
+            pair, hits = pair[order], hits[order]
             to = pair % PORTS
             of = pair // PORTS
-            total = self._asked(np.where(first, own, -1), mask[host], len(keys), of, to, covered)
+            of_key = self._by_mask(np.where(first, own, -1), mask[host], len(keys), len(covered))
+            total = np.zeros(len(of), np.int64)
+            for by_mask, ports in zip(of_key, covered, strict=True):
+                total += by_mask[of] * ports[to]
             if len(pair):
                 at = np.minimum(np.searchsorted(pair, wanted), len(pair) - 1)
                 total += np.bincount(at[pair[at] == wanted], minlength=len(pair))
@@ -137,11 +153,14 @@ class Conditions:
             score = np.maximum(mean - bound.z * np.sqrt(mean * (1 - mean) / (total + bound.strength + 1)), 0)
             if kind < 0:
                 alone_pairs, alone_score, alone_mean = both, score, mean
-                keep = np.ones(len(pair), np.bool_)
+                keep = hits >= LEAST_HITS
             else:  # the port alone says as much of the same host, and is always there beside it
                 keep = (
                     ~shared | (score > alone_score[at]) if len(alone_pairs) else np.ones(len(pair), np.bool_)
                 )
+                keep &= hits >= LEAST_HITS
+            self._means.append((pair, mean.astype(np.float32)))
+            self._of_key.append(of_key.astype(np.int32))
             of, to, hits, total, score = of[keep], to[keep], hits[keep], total[keep], score[keep]
             self._keys.append(keys)
             self._starts.append(np.searchsorted(of, np.arange(len(keys) + 1)) + rows)
@@ -157,13 +176,45 @@ class Conditions:
         return len(self.score)
 
     @staticmethod
-    def _asked(own: I64, mask: I64, keys: int, of: I64, to: I64, covered: Bool) -> I64:
-        """Hosts of each condition that products of the seed cover on the port."""
-        total = np.zeros(len(of), np.int64)
-        for number in range(len(covered)):
-            of_key = np.bincount(own[(mask == number) & (own >= 0)], minlength=keys)
-            total += of_key[of] * covered[number, to]
-        return total
+    def _by_mask(own: I64, mask: I64, keys: int, masks: int) -> I64:
+        """(masks, keys): hosts of each condition that are in each combination of products of the seed."""
+        mine = own >= 0
+        return np.bincount(mask[mine] * keys + own[mine], minlength=masks * keys).reshape(masks, keys)
+
+    def evidence(self, services: Services, place: I64, port: I64, score: F64) -> F64:
+        """What each kind of feature says of candidates: (n, 2 + kinds), as `predictweighing` takes it.
+
+        place: (n,) the service that the candidate comes from; port: (n,); score: (n,) of its best condition.
+        Columns: log odds of the score, of the port alone, and of each kind what it says beyond that.
+        """
+        table = np.zeros((len(place), 2 + services.codes.shape[1]))
+        given = services.port[place]
+        alone = self._base[port]
+        for kind, (keys, (pairs, means)) in enumerate(zip(self._keys, self._means, strict=True)):
+            if not len(keys):
+                continue
+            code = (
+                services.codes[place, kind - 1].astype(np.int64) if kind else np.zeros(len(place), np.int64)
+            )
+            key = np.where(code >= 0, code * PORTS + given, -1)
+            own = np.minimum(np.searchsorted(keys, key), len(keys) - 1)
+            known = np.flatnonzero(keys[own] == key)
+            own, to, prior = own[known], port[known], alone[known]
+            total = np.zeros(len(known))
+            for by_mask, ports in zip(self._of_key[kind], self._covered, strict=True):
+                total += by_mask[own] * ports[to]
+            mean = self.bound.strength * prior / (total + self.bound.strength)
+            if len(pairs):
+                wanted = own * PORTS + to
+                at = np.minimum(np.searchsorted(pairs, wanted), len(pairs) - 1)
+                mean = np.where(pairs[at] == wanted, means[at], mean)
+            if not kind:
+                alone = alone.copy()
+                alone[known] = mean
+            else:
+                table[known, 1 + kind] = logit(mean) - logit(prior)
+        table[:, 0], table[:, 1] = logit(score), logit(alone)
+        return table
 
     def floor(self, services: Services, most: int) -> float:
         """A score that at least `most` candidates of these services reach, duplicates among them; or 0."""
@@ -239,7 +290,7 @@ def _pairs(host: I64) -> tuple[I64, I64]:
     return left[other], right[other]
 
 
-class _Known:
+class Known:
     """When and why each service was asked for.
 
     singles: what the hosts were asked beside the products; hit: (m,) whether that answered. round: (n,)
@@ -311,110 +362,3 @@ def eligible(kinds: tuple[str, ...], local: tuple[str, ...], kind: I64, rank: I6
     """
     of_network = np.isin(np.array(["", *kinds]), local)[kind + 1]
     return np.where(rank == BLIND, of_network, _TELLS[rank_of(kinds, kind), rank])
-
-
-# --- how far a score can be believed
-# -----------------------------------------------------------------------
-
-
-class Calibration(NamedTuple):
-    """score → probability, a rising line through points: (n,) f8 each."""
-
-    score: F64
-    probability: F64
-
-    def __call__(self, score: F64) -> F64:
-        return np.interp(score, self.score, self.probability)
-
-
-def calibration(score: F64, hit: Bool, *, least: float = 8) -> Calibration:
-    """From what came of scores: steps of the score, then made to rise (pool adjacent violators).
-
-    least: made-up candidates in each step that come out as their score says: little data moves little.
-    """
-    step = np.floor(np.sqrt(np.clip(score, 0, 1)) * _STEPS).astype(np.int64)
-    many = np.bincount(step, minlength=_STEPS + 1)
-    at = np.flatnonzero(many)
-    middle = np.bincount(step, score, minlength=_STEPS + 1)[at] / many[at]
-    hits = np.bincount(step, hit, minlength=_STEPS + 1)[at]
-    levels: list[list[float]] = []  # weight, sum of scores, sum of hits
-    for count, mean, answered in zip(many[at].tolist(), middle.tolist(), hits.tolist(), strict=True):
-        levels.append([count + least, mean * (count + least), answered + least * mean])
-        while len(levels) > 1 and levels[-2][2] / levels[-2][0] >= levels[-1][2] / levels[-1][0]:
-            weight, scores, some = levels.pop()
-            levels[-1] = [levels[-1][0] + weight, levels[-1][1] + scores, levels[-1][2] + some]
-    if not levels:
-        return Calibration(np.array([0.0, 1.0]), np.array([0.0, 1.0]))
-    points = np.array([[scores / weight, some / weight] for weight, scores, some in levels])
-    last, probability = points[-1]
-    top = max(probability, min(probability / max(last, 1e-9), 1.0))  # beyond, as far off as there
-    return Calibration(
-        np.concatenate([[0.0], points[:, 0], [max(1.0, last)]]),
-        np.concatenate([[0.0], points[:, 1], [top]]),
-    )
-
-
-_STEPS = 200
-
-
-def calibrated(
-    services: Services,
-    asked: Asked,
-    bounds: tuple[Bound, ...] = BOUNDS,
-    *,
-    most: int = 16_000,
-    folds: int = 2,
-) -> tuple[Bound, F64, Bool]:
-    """Of `bounds`, that which tells held-out hosts best; and the scores of their candidates, and which
-    answered."""
-    hosts, host = np.unique(services.number, return_inverse=True)
-    mixed = (hosts.astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15)) >> np.uint64(40)
-    few = mixed < (most / max(len(services), 1)) * (1 << 24)
-    rows = few[host]
-    services, host = services.take(rows), host[rows]
-    fold = (mixed[host] % np.uint64(folds)).astype(np.int64)
-    best: tuple[float, Bound, F64, Bool] | None = None
-    for bound in bounds:
-        scores, hits = [], []
-        for number in range(folds):
-            known, held = services.take(fold != number), services.take(fold == number)
-            if not len(known) or not len(held):
-                continue
-            conditions = Conditions(known, asked, bound)
-            found = conditions.candidates(held, np.arange(len(held)), 0.01)
-            use, hit_ = _told(held, asked, found, conditions)
-            scores.append(found.score[use])
-            hits.append(hit_[use])
-        if not scores:
-            break
-        score, hit = np.concatenate(scores), np.concatenate(hits)
-        line = np.clip(calibration(score, hit)(score), 1e-4, 1 - 1e-4)
-        # Likelihood of what came out; what a bound does not propose at all counts as a guess of nothing.
-        gain = float(np.where(hit, np.log(line / 0.001), np.log1p(-line)).sum())
-        if best is None or gain > best[0]:
-            best = gain, bound, score, hit
-    if best is None:
-        return BOUNDS[1], np.empty(0), np.empty(0, np.bool_)
-    return best[1:]
-
-
-def _told(held: Services, asked: Asked, found: Found, conditions: Conditions) -> tuple[Bool, Bool]:
-    """Of which candidates it is known, without favour, whether they answer; and whether they do."""
-    hosts, host = np.unique(held.number, return_inverse=True)
-    masks, mask = np.unique(asked.masks(hosts), return_inverse=True)
-    covered = asked.covered(masks)
-    known = _Known(held, asked, hosts, host, mask, covered)
-    of, port = host[found.group], found.port
-    use = covered[mask[of], port] & (known.round[found.group] == 0)
-    singles = known.singles
-    if len(singles.place):
-        pairs = singles.place << 16 | singles.port
-        wanted = of << 16 | port
-        at = np.minimum(np.searchsorted(pairs, wanted), len(pairs) - 1)
-        fits = (pairs[at] == wanted) & (singles.round[at] >= known.round[found.group])
-        use |= fits & eligible(held.kinds, held.local, conditions.kind[found.row], singles.rank[at])
-    use &= port != held.port[found.group]
-    services = held.number << 16 | held.port
-    wanted = held.number[found.group] << 16 | port
-    at = np.minimum(np.searchsorted(services, wanted), len(services) - 1)
-    return use, services[at] == wanted
