@@ -8,6 +8,7 @@ import os
 import random
 import signal
 import subprocess
+import tempfile
 from collections import Counter
 from collections.abc import Iterator
 from functools import partial
@@ -26,6 +27,8 @@ from tests.lab.responder import FIRST, PORT, SCANNER, Range
 from tests.lab.scan import LZR
 from tests.madefleet import shard
 from tests.system.test_e2e_responder import address, services
+from tests.system.test_hosts_rights import TWO
+from tests.unit.coordinator.doctor.test_doctor import everybodys  # noqa: F401
 
 pytestmark = [pytest.mark.root, pytest.mark.timeout(240)]
 
@@ -292,3 +295,42 @@ def test_a_box_ends_the_scan_of_shards_that_another_has(arena: Range, tmp_path: 
     )
     assert fleet.said(process)[0] == 2
     assert not fleet.coordinators()
+
+
+@pytest.mark.parametrize("uid", [0, 65534])
+def test_plan_and_state_in_a_home_that_nobody_else_may_enter(
+    arena: Range, everybodys: Path, uid: int
+) -> None:
+    """As root, and as a user with two capabilities, whose state is in the home."""
+    arena.respond(first=FIRST, count=COUNT, port=PORT, source=SCANNER, classes="h")
+    with tempfile.TemporaryDirectory(dir="/tmp") as outer:
+        home = Path(outer, "home")
+        home.mkdir()
+        Path(outer).chmod(0o755)
+        (home / "list").write_text("".join(services(600)))
+        plan = home / "plan.toml"
+        text = PLAN.format(directory="/", what='input = "list"', rate=4000)
+        plan.write_text("\n".join(line for line in text.splitlines() if not line.startswith("directory")))
+        for path in (home, plan, home / "list"):
+            os.chown(path, uid, uid)
+        home.chmod(0o700)
+        rights = f"--ambient-caps={TWO}", f"--inh-caps={TWO}"
+        become = (f"--reuid={uid}", f"--regid={uid}", "--clear-groups", *(rights if uid else ()))
+        environ = {"HOME": str(home), "PATH": os.environ["PATH"]}
+        if not uid:
+            plan.write_text(plan.read_text().replace("shards", f'directory = "{home}/state"\nshards', 1))
+
+        def fleet(*words: str | Path) -> subprocess.CompletedProcess[str]:
+            return arena.scanner.run(
+                "setpriv", *become, everybodys, "fleet", *words, check=False, timeout=90, env=environ, cwd="/"
+            )
+
+        done = fleet("check", plan)
+        assert done.returncode == 0, done.stderr
+        done = fleet("shard", plan, "0")
+        logs = [path.read_text() for path in home.rglob("log.txt")]
+        assert (done.returncode, "here-g1 is done" in done.stdout) == (0, True), (done.stderr, logs)
+        (results,) = home.rglob("results.json")
+        assert len({record["saddr"] for record in read(results)}) == lines_in(results) > 400
+        assert {path.stat().st_uid for path in home.rglob("*")} == {uid}
+        assert fleet("shard", plan, "11").stdout == done.stdout
