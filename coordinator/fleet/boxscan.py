@@ -19,7 +19,7 @@ from coordinator.checkpoint.checkpoint import HANDED, load
 from coordinator.checkpoint.saved import Saved
 from coordinator.doctor import facts
 from coordinator.files.opening import open_written
-from coordinator.fleet import lockfile
+from coordinator.fleet import lockfile, zmapstate
 from coordinator.fleet.rundirectory import RunDirectory
 from lzr import __version__
 from lzr.errors import UsageError, printable
@@ -58,29 +58,37 @@ def rate_of(lock: Lock, box: str) -> int:
     return rates.deal(lock.plan.rate, shares)[box]
 
 
-def words(lock: Lock, run: Run, found: RunDirectory, *, resumed: bool) -> list[str]:
-    """The flags of lzr for a run."""
+def common_words(lock: Lock, run: Run, found: RunDirectory) -> list[str]:
+    """The flags of lzr that each scan of a run has."""
     plan, box = lock.plan, lock.plan.box(run.box)
-    kept = (
-        [f"--resume={found.checkpoint}"] if resumed else [f"--checkpoint={found.checkpoint}", "--overwrite"]
-    )
     return [
         *plan.options,
         "--quiet",
         "--no-dashboard",
         f"--plan-id={lock.id}",
         f"--generation={run.generation}",
-        f"--shards={plan.shards}",
-        f"--shard={dealing.ranges(run.shards)}",
-        f"--seed={plan.seed}",
         f"--source-ip={','.join(run.source)}",
         *([f"--interface={box.interface}"] if box.interface is not None else []),
-        f"--rate={rate_of(lock, run.box)}",
         *(f"--blocklist-file={path}" for path in plan.blocklist),
         f"--block-orders={found.orders}",
         f"--output-file={found.results}",
-        f"--metadata-file={found.metadata}",
         f"--control-socket={found.control}",
+    ]
+
+
+def words(lock: Lock, run: Run, found: RunDirectory, *, resumed: bool) -> list[str]:
+    """The flags of lzr for a run."""
+    plan = lock.plan
+    kept = [f"--checkpoint={found.checkpoint}", "--overwrite"]
+    if resumed:
+        kept = [f"--resume={found.checkpoint}"]
+    return [
+        *common_words(lock, run, found),
+        f"--shards={plan.shards}",
+        f"--shard={dealing.ranges(run.shards)}",
+        f"--seed={plan.seed}",
+        f"--rate={rate_of(lock, run.box)}",
+        f"--metadata-file={found.metadata}",
         *kept,
         *_scanned(plan),
     ]
@@ -123,8 +131,12 @@ def start(lock: Lock, run: Run, found: RunDirectory, held: int) -> subprocess.Po
             os.close(os.open(found.orders, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
     with contextlib.suppress(FileNotFoundError):
         os.unlink(found.metadata)  # it tells of the run before
-    program = [sys.executable, "-P", "-m", "coordinator.commands.main"]
-    return _spawn([*program, *words(lock, run, found, resumed=resumed)], found, held)
+    python = [sys.executable, "-P", "-m"]
+    if lock.plan.zmap is not None:
+        program = "coordinator.fleet.zmapruns"
+        return _spawn([*python, program, found.lock, run.box, str(run.generation)], found, held)
+    program = "coordinator.commands.main"
+    return _spawn([*python, program, *words(lock, run, found, resumed=resumed)], found, held)
 
 
 def _spawn(command: list[str], found: RunDirectory, held: int) -> subprocess.Popen[bytes]:
@@ -154,6 +166,10 @@ def outcome(lock: Lock, run: Run, found: RunDirectory, status: int | None = None
     """
     saved = load(Path(found.checkpoint))
     records, inputs = counts(saved)
+    begun = saved is not None
+    if lock.plan.zmap is not None:
+        state = zmapstate.read(found)
+        records, inputs, begun = state.records, state.inputs, begun or bool(state.done)
     ending = _ending(lock, run, found)
     if ending is not None and ending[0] in (OK, LOST) and not ending[1]:
         what = "done" if ending[0] == OK else "done, and results were lost"
@@ -163,7 +179,7 @@ def outcome(lock: Lock, run: Run, found: RunDirectory, status: int | None = None
     told = f": {why}" if why else ""
     left = ending[0] if ending is not None else status
     code = left if left is not None and 0 < left < 256 else FAILED
-    if saved is None:
+    if not begun:
         return Outcome("failed", code, f"{run.name} has not begun{told}", records, inputs)
     if ending is not None and ending[0] not in (OK, LOST) and ending[0] <= 128:
         return Outcome(

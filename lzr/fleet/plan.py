@@ -352,5 +352,11 @@ def _check(plan: Plan, where: str) -> None:
             types.TARGETS.parse(text)
         except ValueError as error:
             raise UsageError(f"{where}: targets: {printable(text)} {error}") from None
-    planoptions.check_zmap(plan.zmap or (), where)
+    if plan.zmap is not None:
+        planoptions.check_zmap(plan.zmap, where)
+        if not plan.blocklist:
+            raise UsageError(f"{where}: zmap needs a blocklist: that of a box itself may be another on each")
+        for box in plan.boxes:
+            if len(box.source) != 1 or ":" in box.source[0]:
+                raise UsageError(f"{where}: box {box.name}: with zmap it has one source, of IPv4")
     planoptions.check(plan.options, where)

@@ -47,6 +47,7 @@ REFUSED = frozenset(
 
 ZMAP_DECIDED = {
     **dict.fromkeys(("-o", "--output-file", "-O", "--output-module", "-f", "--output-fields"), "its output"),
+    **dict.fromkeys(("--output-filter", "-q", "--quiet"), "its output"),
     **dict.fromkeys(("-S", "--source-ip", "-i", "--interface"), "interface and source of a box"),
     **dict.fromkeys(("-r", "--rate", "-B", "--bandwidth"), "the plan's rate"),
     **dict.fromkeys(("-e", "--seed"), "the plan's seed"),

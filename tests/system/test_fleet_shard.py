@@ -39,7 +39,7 @@ name = "test"
 responsible = "test"
 seed = 4711
 rate = {{rate}}
-shards = 16
+shards = {{shards}}
 directory = "{{directory}}"
 options = ["--retransmit-wait=0.3", "--timeout=0.6", "--cooldown=2"]
 {{what}}
@@ -59,12 +59,18 @@ source = "{OTHER}"
 class Fleet:
     """A plan of two boxes, of which the scanner's namespace is `here`."""
 
-    def __init__(self, arena: Range, directory: Path, *, rate: int = 4000, what: str = "") -> None:
+    def __init__(
+        self,
+        arena: Range,
+        directory: Path,
+        *,
+        rate: int = 4000,
+        what: str = 'input = "list"',
+        shards: int = 16,
+    ) -> None:
         self.arena, self.plan = arena, directory / "plan.toml"
         (directory / "list").write_text("".join(services(COUNT)))
-        self.plan.write_text(
-            PLAN.format(directory=directory / "state", what=what or 'input = "list"', rate=rate)
-        )
+        self.plan.write_text(PLAN.format(directory=directory / "state", what=what, rate=rate, shards=shards))
         made = arena.scanner.run(LZR, "fleet", "check", self.plan)
         self.lock = lockfile.read(str(self.plan))
         assert f"plan id {self.lock.id}, generation 1" in made.stdout
@@ -81,11 +87,15 @@ class Fleet:
         return process.returncode, out + wrong
 
     def coordinators(self) -> list[int]:
+        """The pids of the scans that hold the lock of this run's checkpoint."""
+        return [pid for pid in self.holders() if title(pid).startswith("lzr: coord")]
+
+    def holders(self) -> list[int]:
         """The pids of those that hold the lock of this run's checkpoint, without what they have forked."""
         found = {}
         for entry in os.listdir("/proc"):
             with contextlib.suppress(OSError):
-                if entry.isdigit() and Path(f"/proc/{entry}/comm").read_text().startswith("lzr: coord"):
+                if entry.isdigit():
                     held = [
                         os.readlink(f"/proc/{entry}/fd/{name}") for name in os.listdir(f"/proc/{entry}/fd")
                     ]
@@ -124,7 +134,7 @@ def fleet(arena: Range, tmp_path: Path) -> Iterator[Fleet]:
     arena.respond(first=FIRST, count=COUNT, port=PORT, source=SCANNER, classes="h")
     made = Fleet(arena, tmp_path)
     yield made
-    for pid in made.coordinators():
+    for pid in made.holders():
         os.kill(pid, signal.SIGKILL)
 
 
@@ -309,7 +319,7 @@ def test_plan_and_state_in_a_home_that_nobody_else_may_enter(
         Path(outer).chmod(0o755)
         (home / "list").write_text("".join(services(600)))
         plan = home / "plan.toml"
-        text = PLAN.format(directory="/", what='input = "list"', rate=4000)
+        text = PLAN.format(directory="/", what='input = "list"', rate=4000, shards=16)
         plan.write_text("\n".join(line for line in text.splitlines() if not line.startswith("directory")))
         for path in (home, plan, home / "list"):
             os.chown(path, uid, uid)
@@ -334,3 +344,57 @@ def test_plan_and_state_in_a_home_that_nobody_else_may_enter(
         assert len({record["saddr"] for record in read(results)}) == lines_in(results) > 400
         assert {path.stat().st_uid for path in home.rglob("*")} == {uid}
         assert fleet("shard", plan, "11").stdout == done.stdout
+
+
+# --- ZMap in front ----------------------------------------------------------------------------------------
+
+
+def zmap_fleet(arena: Range, directory: Path, rate: int) -> Fleet:
+    """A plan of 1024 hosts in 4 shards of ZMap's, 3 of them this box's."""
+    arena.respond(first=FIRST, count=COUNT, port=PORT, source=SCANNER, classes="h")
+    arena.scanner.run("ping", "-c", "1", "-W", "1", "10.1.0.1", check=False)  # ZMap asks for no gateway
+    (directory / "no.conf").write_text("198.18.0.0/15\n")
+    zmap = ["-p", str(PORT), "-G", arena.gateway_mac, "-c", "2", "10.64.0.0/22"]
+    return Fleet(
+        arena, directory, rate=rate, what=f'zmap = {json.dumps(zmap)}\nblocklist = "no.conf"', shards=4
+    )
+
+
+def test_zmaps_shards_one_after_the_other(arena: Range, tmp_path: Path) -> None:
+    """One is cut off on the way: it is begun anew, those before it are not."""
+    fleet = zmap_fleet(arena, tmp_path, 800)
+    done = Path(fleet.files.here, "zmap.jsonl")
+    with capture(arena.far) as seen:
+        callers = [fleet.call(str(number)) for number in range(3)]
+        wait_for(lambda: done.exists() and lines_in(done) >= 1, "a shard of ZMap's", 60)
+        wait_for(lambda: lines_in(fleet.results) > 100, "records of the next", 60)
+        for pid in (pid for pid in fleet.holders() if "zmapruns" in title(pid)):
+            os.kill(pid, signal.SIGKILL)
+        assert {code for code, _ in map(fleet.said, callers)} == {1}
+        before = done.read_text()
+        code, said = fleet.said(fleet.call("0"), 180)
+        assert (code, "here-g1 is done" in said) == (0, True), (said, fleet.log()[-3000:])
+        times = asked(seen)
+    assert done.read_text().startswith(before)
+    assert {source for source, _ in times} == {SCANNER}
+    found = {record["saddr"] for record in read(fleet.results)}
+    assert found == {target for _, target in times}
+    assert 650 < len(found) < 880  # 3 of 4
+    about = json.loads(Path(fleet.files.metadata).read_text())
+    assert about["ending"] == {"status": 0, "how": "done", "failure": "", "unfinished": False}
+    assert (about["options"]["shard"], about["options"]["plan_id"]) == ("0-2", fleet.lock.id)
+    assert about["inputs"]["read"] >= len(found)
+
+
+def test_an_order_to_block_reaches_zmap(arena: Range, tmp_path: Path) -> None:
+    fleet, blocked = zmap_fleet(arena, tmp_path, 800), "10.64.2.0/23"
+    caller = fleet.call("0")
+    wait_for(lambda: lines_in(fleet.results) > 30, "records", 60)
+    orderfile.append(fleet.files.orders, [Order("0" * 16, (blocked,), "ticket 42", "ada", 1.0)])
+    wait_for(
+        lambda: blocked in Path(fleet.files.here, "zmap-blocklist.conf").read_text(), "its blocklist", 30
+    )
+    with capture(arena.far) as seen:
+        code, said = fleet.said(caller, 180)
+        assert code == 0, (said, fleet.log()[-3000:])
+        assert not [one for one in seen.stop() if one.target.startswith(("10.64.2.", "10.64.3."))]

@@ -1,0 +1,97 @@
+"""ZMap in front: its command line, whom it leaves out, and how a shard ends."""
+
+from __future__ import annotations
+
+import json
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from coordinator.fleet import boxscan, orderfile, rundirectory, zmapruns, zmapstate
+from coordinator.fleet.zmapruns import Ending, Runs
+from lzr.errors import UsageError
+from lzr.fleet.lock import Lock, blocklist_hash, settled
+from lzr.fleet.orders import Order
+from lzr.fleet.plan import of_toml
+from lzr.options.parse import parse
+from tests.unit.lzr.fleet.test_plan import PLAN
+
+
+def there(directory: Path) -> Lock:
+    text = PLAN.replace(
+        'input = "services.txt"',
+        f'zmap = ["-p", "80", "192.0.2.0/24"]\ndirectory = "{directory}"\nblocklist = "{directory}/no.conf"',
+    )
+    (directory / "no.conf").write_text("198.18.0.0/15")
+    return settled(of_toml(text.encode()), "0.1.0", "0" * 64, None, None, blocklist_hash([]))
+
+
+def test_the_command_lines(tmp_path: Path) -> None:
+    lock = there(tmp_path)
+    run = lock.runs[1]
+    found = rundirectory.of_run(lock, run)
+    words = zmapruns.zmap_words(lock, run, found, 44)
+    pairs = dict(pairwise(words))
+    assert words[:4] == ["zmap", "-p", "80", "192.0.2.0/24"]
+    assert (pairs["-S"], pairs["-r"], pairs["--shards"], pairs["--shard"]) == (
+        "203.0.113.0-203.0.113.3", "20000", "64", "44"
+    )  # fmt: skip
+    options = parse(zmapruns.scan_words(lock, run, found))
+    assert (options.source_ips, options.send_syns, options.shards) == (("203.0.113.0/30",), False, 1)
+    assert (options.checkpoint, options.output_file) == (found.checkpoint, found.results)
+
+
+def test_whom_zmap_leaves_out(tmp_path: Path) -> None:
+    lock = there(tmp_path)
+    found = rundirectory.make(lock, lock.runs[0])
+    order = Order("0" * 16, ("192.0.2.7", "2001:db8::/64"), "why", "ada", 1.0)
+    orderfile.append(found.orders, [order])
+    zmapruns.write_blocklist(lock, found)
+    assert Path(found.here, "zmap-blocklist.conf").read_text() == "198.18.0.0/15\n192.0.2.7\n"
+
+
+@pytest.mark.parametrize(
+    ("status", "zmap", "again", "about", "ending"),
+    [
+        (0, 0, False, {"unfinished": False, "failure": ""}, Ending()),
+        (0, 0, True, {"unfinished": False, "failure": ""}, Ending(again=True)),
+        (0, 1, False, {"unfinished": False, "failure": ""}, Ending(1, "zmap has ended with status 1", True)),
+        (0, -9, False, {"unfinished": False, "failure": ""}, Ending(1, "zmap has ended by signal 9", True)),
+        (0, 0, False, {"unfinished": True, "failure": ""}, Ending(0, "", True)),
+        (-9, 0, False, None, Ending(1, "the scan was killed", True)),
+        (1, 0, True, {"unfinished": True, "failure": "no memory"}, Ending(1, "no memory", True)),
+    ],
+)
+def test_how_a_shard_ends(
+    tmp_path: Path, status: int, zmap: int, again: bool, about: dict[str, Any] | None, ending: Ending
+) -> None:
+    lock = there(tmp_path)
+    found = rundirectory.make(lock, lock.runs[0])
+    if about is not None:
+        Path(found.here, "zmap-shard.json").write_text(json.dumps({"ending": about}))
+    assert Runs(lock, lock.runs[0], -1)._ending(status, zmap, again=again) == ending
+
+
+def test_the_metadata_are_of_all_shards(tmp_path: Path) -> None:
+    lock = there(tmp_path)
+    run = lock.runs[0]
+    found = rundirectory.make(lock, run)
+    for shard in (0, 1):
+        zmapstate.add(found, shard, 4, {"inputs": {"read": 6, "agree": True}})
+    zmapruns.write_metadata(lock, run, found, Ending())
+    about = json.loads(Path(found.metadata).read_text())
+    assert about["inputs"] == {"read": 12, "agree": True}
+    assert (about["options"]["shards"], about["options"]["shard"]) == (64, "0-42")
+    outcome = boxscan.outcome(lock, run, found)
+    assert (outcome.state, outcome.records, outcome.inputs) == ("done", 8, 12)
+
+
+def test_what_a_plan_with_zmap_has_to_say(tmp_path: Path) -> None:
+    text = PLAN.replace('input = "services.txt"', 'zmap = ["-p", "80"]')
+    with pytest.raises(UsageError, match="zmap needs a blocklist"):
+        of_toml(text.encode())
+    text = text.replace("rate = 60000", 'rate = 60000\nblocklist = "no.conf"')
+    with pytest.raises(UsageError, match="box fra1: with zmap it has one source"):
+        of_toml(text.replace('["198.51.100.10"]', '["198.51.100.10", "198.51.100.11"]').encode())
