@@ -18,6 +18,7 @@ _NEWS_WORDS = (
     b"transfer permission denied",
     b"(typhoon v",
     b"you can post",
+    b"-- throttling",
 )
 
 

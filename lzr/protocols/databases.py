@@ -39,7 +39,7 @@ def _postgres(data: bytes) -> bool:
     if data[:1] in (b"N", b"S"):
         return len(data) == 1
     if data[:1] == b"E":
-        if data.startswith((b"EFATAL:  ", b"EERROR:  ")):  # protocol 2.0
+        if data.startswith((b"EFATAL:  ", b"EERROR:  ", b"EFATAL 1:  ")):  # protocol 2.0
             return data[-1:] in b"\0\n"
         size = be32(data, 1)
         if not 10 <= size <= 4096 or len(data) > size + 64:
@@ -220,13 +220,14 @@ PROTOCOLS: tuple[Protocol, ...] = (
         spec="PostgreSQL message formats: SSLRequest, ErrorResponse, Authentication*",
         match=_postgres,
         probe=b"\x00\x00\x00\x08\x04\xd2\x16\x2f",
-        starts=(b"N", b"S", b"E\0\0", b"EFATAL:  ", b"EERROR:  ", b"R\0\0"),
+        starts=(b"N", b"S", b"E\0\0", b"EFATAL:  ", b"EERROR:  ", b"EFATAL 1:  ", b"R\0\0"),
         solicited=(b"N", b"S"),
         examples=(
             b"N",
             b"S",
             b"E\0\0\0\x2eSFATAL\0VFATAL\0C0A000\0Mno such protocol\0\0",
             b"EFATAL:  unsupported frontend protocol\n\0",
+            b"EFATAL 1:  invalid length of startup packet\n\0",
             b"R\0\0\0\x08\0\0\0\x03",
         ),
         rejects=(b"SSH", b"NO", b"E\0\0\0\xff" + b"x" * 250, b"ERROR\r\n"),

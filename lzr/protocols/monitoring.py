@@ -193,9 +193,14 @@ PROTOCOLS: tuple[Protocol, ...] = (
     Protocol(
         name="gpsd",
         spec="gpsd_json(5), VERSION",
-        match=lambda data: b'"proto_major"' in data[:300] or b'"release"' in data[:300],
-        starts=(b'{"class":"VERSION"',),
-        examples=(b'{"class":"VERSION","release":"3.22","rev":"3.22","proto_major":3,"proto_minor":14}\r\n',),
+        match=lambda data: (
+            data[:5] == b"GPSD," or b'"proto_major"' in data[:300] or b'"release"' in data[:300]
+        ),
+        starts=(b'{"class":"VERSION"', b"GPSD,"),
+        examples=(
+            b"GPSD,D=?,E=?,T=?\r\n",
+            b'{"class":"VERSION","release":"3.22","rev":"3.22","proto_major":3,"proto_minor":14}\r\n',
+        ),
         rejects=(b'{"class":"VERSION"}\r\n',),
         ports=(2947,),
     ),
@@ -296,8 +301,12 @@ PROTOCOLS: tuple[Protocol, ...] = (
         name="chargen",
         spec="RFC 864",
         match=_chargen,
-        starts=(b' !"#', b'!"#$', b"\x20\x21"),
-        examples=(_RING[:72] + b"\r\n" + _RING[1:73] + b"\r\n", _RING[1:73] + b"\r\n"),
+        starts=tuple((_RING + _RING)[at : at + 4] for at in range(len(_RING))),  # it goes on where it was
+        examples=(
+            _RING[:72] + b"\r\n" + _RING[1:73] + b"\r\n",
+            _RING[1:73] + b"\r\n",
+            (_RING + _RING)[40:112] + b"\r\n",
+        ),
         rejects=(_RING[:71] + b"\r\n", b' !"# what?\r\n'),
         ports=(19,),
     ),

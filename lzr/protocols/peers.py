@@ -21,6 +21,8 @@ def _gnutella(data: bytes) -> bool:
 
 def _directconnect(data: bytes) -> bool:
     """A lock and a public key, then a pipe (NMDC protocol, $Lock)."""
+    if data[:1] == b"<":  # the hub says something before it closes
+        return data[-1:] == b"|"
     return data[:600].find(b" Pk=") > 6 and b"|" in data[:600]
 
 
@@ -161,9 +163,12 @@ PROTOCOLS: tuple[Protocol, ...] = (
         name="directconnect",
         spec="Neo-Modus Direct Connect protocol, $Lock",
         match=_directconnect,
-        starts=(b"$Lock ",),
-        examples=(b"$Lock EXTENDEDPROTOCOLABCABCABCABCABCABC Pk=EXAMPLE1.0|$HubName Example|",),
-        rejects=(b"$Lock me up\r\n", b"$Lock A Pk=B\r\n"),
+        starts=(b"$Lock ", b"<Hub-Security> "),
+        examples=(
+            b"<Hub-Security> You are banned for 5 minutes.|",
+            b"$Lock EXTENDEDPROTOCOLABCABCABCABCABCABC Pk=EXAMPLE1.0|$HubName Example|",
+        ),
+        rejects=(b"<Hub-Security> ", b"$Lock me up\r\n", b"$Lock A Pk=B\r\n"),
         ports=(411,),
     ),
     Protocol(

@@ -10,7 +10,7 @@ from lzr.protocols._framing import first_line, printable
 from lzr.protocols._protocol import Protocol
 
 _LPD = re.compile(
-    rb"(?:[\w.-]{1,64}: )?(?:/usr/\w*/?lib/)?lpd(?: \[@[\w.-]{1,64}\])?: [\w\"'<(]"
+    rb"(?:[\w.-]{1,64}(?:: |/))?(?:/usr/\w*/?lib/)?lpd(?: \[@[\w.-]{1,64}\])?: [\w\"'<(]"
     rb"|[\w.-]{1,64}: (?:(?:lpd|lpsched): )?(?:your host does not have|host ?name for your address"
     rb"|address for your hostname|malformed from address)"
     rb"|\x01?no connect permissions\n?$",
