@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 
+from lzr.fingerprint.greetings import freetext
 from lzr.fingerprint.statements import NOTHING, Stated
 
 _REACH = 4096
@@ -32,9 +33,45 @@ _FORMS = tuple(
             "Python http.server",
         ),
         (b"proxy-agent:", rb"\nProxy-Agent: {0,4}(?P<p>[a-z][\w -]{1,40}?)(?:/NUMBER)?\r?\n", ""),
+        (b"powered-by:", rb"\nX-Powered-By: {0,4}(?P<p>[a-z][a-z .-]{1,30}?)(?:[/ ]v?NUMBER)?\r?\n", ""),
+        (b"ap-server:", rb"\n(?:DAAP|DPAP)-Server: {0,4}(?P<p>[a-z][\w -]{1,30})/NUMBER", ""),
+        (
+            b"generator",
+            rb"<meta name=[\"']?generator[\"']? content=[\"'](?P<p>[a-z][a-z !&+-]{1,40}?)"
+            rb"(?: ?v?NUMBER\b[^\"'>]{0,120}| \d{1,4}\b[^\"'>]{0,120}| ?[(;,\[][^\"'>]{0,120})?[\"']",
+            "",
+        ),
         (b"via:", rb"\nVia: [\d.]{1,4} [^\r\n(]{1,80}\((?P<p>[a-z][\w -]{1,30}?)(?:/NUMBER)?\)", ""),
     )
 )
+
+
+_REALM = re.compile(rb'\nWWW-Authenticate:[^\n]{0,80}?realm="([^"\r\n]{2,80})"', re.IGNORECASE)
+_TITLE = re.compile(rb"<title[^>]{0,40}>\s{0,20}([^<\r\n]{2,80}?)\s{0,20}</title", re.IGNORECASE)
+_MANAGED = re.compile(
+    r"\b(?:log ?[io]n|admin\w*|manage\w*|config\w*|setup|settings|status|home ?page|interface|web ?ui"
+    r"|console|menu|router|switch|camera|printer|gateway|access point|modem|firewall)\b",
+    re.IGNORECASE,
+)
+"""Words of pages by which a device is looked after; others tell of devices that are for sale."""
+
+
+def device(data: bytes) -> Stated:
+    """The device that asks for a password by its name, or has it in the title of its own page."""
+    realm = _REALM.search(data, 0, _REACH)
+    if realm is not None:
+        found = freetext.appliance(realm[1].decode("latin-1"))
+        if found[0]:
+            return found
+    title = _TITLE.search(data, 0, _REACH)
+    text = title[1].decode("latin-1") if title is not None else ""
+    if len(text.split()) <= _FEW or _MANAGED.search(text):
+        return freetext.appliance(text)
+    return NOTHING
+
+
+_FEW = 3
+"""Words of a title that may be nothing but a name."""
 
 
 def stated(data: bytes) -> Stated:
@@ -47,4 +84,4 @@ def stated(data: bytes) -> Stated:
                 groups = found.groupdict()
                 name = product or (groups["p"] or b"").decode("latin-1").strip()
                 return name, (groups.get("v") or b"").decode("latin-1")
-    return NOTHING
+    return device(data)

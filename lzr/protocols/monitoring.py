@@ -198,8 +198,8 @@ PROTOCOLS: tuple[Protocol, ...] = (
         ),
         starts=(b'{"class":"VERSION"', b"GPSD,"),
         examples=(
-            b"GPSD,D=?,E=?,T=?\r\n",
             b'{"class":"VERSION","release":"3.22","rev":"3.22","proto_major":3,"proto_minor":14}\r\n',
+            b"GPSD,D=?,E=?,T=?\r\n",
         ),
         rejects=(b'{"class":"VERSION"}\r\n',),
         ports=(2947,),

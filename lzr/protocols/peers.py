@@ -165,8 +165,8 @@ PROTOCOLS: tuple[Protocol, ...] = (
         match=_directconnect,
         starts=(b"$Lock ", b"<Hub-Security> "),
         examples=(
-            b"<Hub-Security> You are banned for 5 minutes.|",
             b"$Lock EXTENDEDPROTOCOLABCABCABCABCABCABC Pk=EXAMPLE1.0|$HubName Example|",
+            b"<Hub-Security> You are banned for 5 minutes.|",
         ),
         rejects=(b"<Hub-Security> ", b"$Lock me up\r\n", b"$Lock A Pk=B\r\n"),
         ports=(411,),

@@ -42,6 +42,7 @@ users you your i a an no not only ok connected connection host hostname ip addre
 warning error internet network login printer gateway router console terminal shell command switch
 device box mozilla applewebkit gecko chrome safari ftpd smtpd telnetd utility session password
 username account press type enter line sw fw hw boot loader app rom bios nntp-service servicio servizio
+home page web configuration config setup settings admin administration management interface portal
 """
 _GENERIC = _PROTOCOLS | frozenset(_GENERIC_WORDS.split())
 """Words that greetings hold whatever runs there; alone they name nothing."""
@@ -132,6 +133,31 @@ def device(data: bytes) -> Stated:
     if not names_maker(data):
         return NOTHING
     return _made(first.decode("latin-1"), _DOUBTFUL)
+
+
+_MODELS_OF = (
+    ("D-Link", r"(?:DIR|DSL|DI|DWR|DCS|DAP|DGS|DES|DVA|DNS|DVG|DHP|DSR|DWL|DPR|DFL)-\w?\d[\w+/-]{1,12}"),
+    ("TRENDnet", r"TEW-\d[\w+/-]{1,12}|TV-IP\d[\w+/-]{1,12}"),
+    ("TP-LINK", r"TL-[A-Z]{1,4}\d[\w+/-]{1,12}"),
+    ("Linksys", r"(?:WRT|WAG|WAP|SRW|BEFSR|BEFW|SPA)\d[\w+/-]{1,12}"),
+    ("NETGEAR", r"(?:WNR|WNDR|WGR|WGT|WNDAP|DGN|FVS|ProSafe )\d[\w+/-]{1,12}|DG834\w{0,4}|R[78]\d00"),
+    ("DrayTek", r"Vigor ?\d[\w+/-]{1,10}"),
+    ("ZyXEL", r"(?:ZyWALL|Prestige|NBG|VMG|NWA)[ -]?\d[\w+/-]{1,12}"),
+)
+_MODEL_OF = tuple((maker, re.compile(rf"(?<![\w-])(?:{models})(?![\w-])")) for maker, models in _MODELS_OF)
+"""Models that are called alike, and who makes them."""
+
+
+def appliance(text: str) -> Stated:
+    """The device that a realm or a title names: maker and model, or a model that only one makes."""
+    found = _made(text, _DOUBTFUL)
+    if found is not NOTHING and " " in found[0]:
+        return found
+    for maker, model in _MODEL_OF:
+        shown = model.search(text)
+        if shown is not None:
+            return f"{maker} {shown[0]}", ""
+    return found
 
 
 def names_maker(data: bytes) -> bool:

@@ -24,6 +24,15 @@ PAGES = [
     (b"", b"<hr><p>Varnish cache server</p>", "Varnish", ""),
     (b"Proxy-Agent: Sample-Proxy/5.6\r\n", b"", "Sample-Proxy", "5.6"),
     (b"Via: 1.1 box.example (Sampler/3.5)\r\n", b"", "Sampler", "3.5"),
+    (b"X-Powered-By: Sampler/2.1\r\n", b"", "Sampler", "2.1"),
+    (b"X-Powered-By: Express\r\n", b"", "Express", ""),
+    (b"DAAP-Server: Sample Player/1.4\r\n", b"", "Sample Player", "1.4"),
+    (b"", b'<meta name="generator" content="Some CMS 6.4.1 (https://cms.example)" />', "Some CMS", "6.4.1"),
+    (b"", b"<meta name='generator' content='Some Press'>", "Some Press", ""),
+    (b'WWW-Authenticate: Basic realm="DIR-615"\r\n', b"", "D-Link DIR-615", ""),
+    (b'WWW-Authenticate: Basic realm="Linksys WRT-1X"\r\n', b"", "Linksys WRT-1X", ""),
+    (b"", b"<title>Dell Laser Printer 1700zz</title>", "Dell Laser 1700zz", ""),
+    (b"", b"<title>ZyXEL NBG-41 Web Configurator Login</title>", "ZyXEL NBG-41", ""),
     (b"Server: \r\n", b"<hr><center>nginx</center>", "nginx", ""),
 ]
 
@@ -51,6 +60,11 @@ def test_pythons_own_page_has_no_head() -> None:
         b"<address>12 Apache Road</address>",
         b"(squid)",
         b"<center>nginx</center>",
+        b"<title>Samsung S21 is the best phone ever made</title>",
+        b"<title>Cisco Systems</title>",
+        b"<title>Welcome to our brother site</title>",
+        b"<title>My DIR-615 broke again after all these years</title>",
+        b"<meta name='description' content='generator Foo 1.2'>",
     ],
 )
 def test_what_a_page_only_writes_about(page: bytes) -> None:
