@@ -279,7 +279,9 @@ LifeSize VBrick Haivision Teradek Evertz Comrex GatesAir FANUC KUKA Yaskawa OMRO
 Yokogawa Keysight Agilent LeCroy Anritsu EXFO Viavi JDSU Loxone Tridium Danfoss Vaisala SIXNET Robustel
 Peplink Pepwave Cradlepoint Technicolor Arcadyan Netopia Westell USRobotics Comtrend Iskratel Pirelli
 Telsey OmniAccess OmniSwitch OmniStack WorkCentre DocuCentre DocuPrint ColorWave Aficio Infoprint
-VersaLink AltaLink PIXMA Stylus SureColor MobileIron PageWriter ScanStation iRMC iDRAC PowerVault EqualLogic
+VersaLink AltaLink PIXMA Stylus SureColor Dynalink ROTAL NetComm Optibase Precidia
+Trango Minolta Imagistics Cabletron FlowPoint picotux ELSTER bintec Funkwerk Gigalink ForeRunner AliceBox
+Teldat OneAccess Inteno SmartAX DASAN ZTE MobileIron PageWriter ScanStation iRMC iDRAC PowerVault EqualLogic
 """
 _MAKERS = frozenset(_MAKER_NAMES.lower().split())
 """Makers, and names of models that stand for them."""

@@ -632,6 +632,27 @@ t felix_remote_shell Apache Felix
 t karaf Apache Karaf
 t beanshell BeanShell
 t ushare uShare
+t slush slush
+t activefax ActiveFax
+t vlc_media_player VLC media player
+t mldonkey MLDonkey
+t vtrak Promise VTrak
+t projectorview_server Mitsubishi ProjectorView
+t worldgroup Worldgroup
+t qconn QNX qconn
+t gatekeeper(gnu) GNU Gatekeeper
+t ataman_tcp Ataman TCP Remote Logon Services
+t adabas_d Adabas D
+t cimc_debug Cisco Integrated Management Controller
+t multipath_switch Tenor Multipath Switch
+t ingenic_linux Ingenic Linux
+t zem500 ZKSoftware ZEM500
+t server_management_network_terminal IBM Integrated Management Module
+t eggdrop Eggdrop
+t jana-server Jana Server
+t openvpn_management OpenVPN
+t nut/os_telnet Nut/OS
+t windows_ce_telnet Windows CE
 t smplayer SMPlayer
 t foobar2000 foobar2000
 t yersinia yersinia
