@@ -131,7 +131,7 @@ class Loop:
             worked = parts.reading.unfold(room) or parts.reading.read(now, room)
             worked |= parts.feeder.dispatch(now)
             if parts.sweeping is not None:
-                worked |= parts.sweeping.deal(now)
+                worked |= parts.sweeping.assign(now)
         if parts.feeder.feed():
             worked = True
             parts.reading.stop_reading_ahead()
@@ -161,7 +161,7 @@ class Loop:
         if not parts.reading.ended:
             return False
         coming = parts.intake.backlog or parts.intake.pending or parts.intake.parked
-        swept = parts.sweeping is None or parts.sweeping.dealing.finished
+        swept = parts.sweeping is None or parts.sweeping.scheduler.finished
         return not coming and swept and not parts.accounts.open
 
     @property
@@ -252,7 +252,7 @@ class Loop:
             self._upkeep.estimate()
             self._parts.totals.cut_short = True
         self._parts.reading.end()
-        if self._parts.sweeping is not None and not self._parts.sweeping.dealing.all_dealt:
+        if self._parts.sweeping is not None and not self._parts.sweeping.scheduler.all_assigned:
             self._parts.totals.cut_short = True
             self._parts.sweeping.stop()
 

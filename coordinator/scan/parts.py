@@ -25,7 +25,7 @@ from coordinator.setup.departure import Departure
 from lzr.ipc.schema import Message
 from lzr.pacing.bucket import DEPTH
 from lzr.pacing.pacer import Pacer
-from lzr.sweep.dealing import Dealing
+from lzr.sweep.scheduler import Scheduler
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +140,7 @@ def _swept(ready: Prepared, feeder: Feeder, accounts: Accounts) -> Sweeping | No
         return None
     checkpoint = ready.opened.checkpoint
     done = None if checkpoint is None else checkpoint.done
-    dealing = Dealing(
+    scheduler = Scheduler(
         sweep.total,
         cooldown=options.cooldown,
         probes=options.probes,
@@ -150,7 +150,7 @@ def _swept(ready: Prepared, feeder: Feeder, accounts: Accounts) -> Sweeping | No
     return Sweeping(
         sweep.share,
         sweep.key,
-        dealing,
+        scheduler,
         ledger=begun.ledger,
         feeder=feeder,
         accounts=accounts,

@@ -1,6 +1,6 @@
 """A sweep while it runs: stretches to the workers at the pace, answers into targets, the rest is counted.
 
-What is known of each pair, and what is dealt again when a worker dies, is decided by `lzr.sweep.dealing`.
+What is known of each pair, and what is asked again when a worker dies, is decided by `lzr.sweep.scheduler`.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ from lzr.packet.icmp import KINDS
 from lzr.packet.ways import WayKind
 from lzr.rows import FRAME, TARGET, Opening, Rows, copied, pick
 from lzr.secrets import Key
-from lzr.sweep.dealing import Closed, Dealing, Verdict
 from lzr.sweep.heat import Heat
+from lzr.sweep.scheduler import Closed, Scheduler, Verdict
 from lzr.sweep.share import Share
 
 _BATCH = 4096  # pairs in one message
@@ -36,9 +36,9 @@ _LEAST_STRIDE = 0.003  # where the rate brings several messages in _STRIDE: for 
 _AHEAD = 0.3  # seconds' worth of pairs that the workers may have and not have sent
 _HASTE = 1.25  # how much quicker than the rate a stretch is asked: who is late catches up
 DEPTH = 0.1
-"""Seconds' worth of pairs that are dealt at once at most, where the coordinator was held up: they are asked
-over nearly as long. With the 20 ms of other scans a sweep at 40,000 a second came to 26,500 on a machine with
-a load of 7, with this to 40,000."""
+"""Seconds' worth of pairs that are assigned at once at most, where the coordinator was held up: they are
+asked over nearly as long. With the 20 ms of other scans a sweep at 40,000 a second came to 26,500 on a
+machine with a load of 7, with this to 40,000."""
 _CLOGGED = 0.01  # seconds until another try where no worker has room: each has work for several times as long
 _REASONS = {"no_syn_ack": Verdict.NOTHING, "refused": Verdict.REFUSED} | {
     f"unreachable_{kind}": Verdict.UNREACHABLE + at for at, kind in enumerate(KINDS)
@@ -55,7 +55,7 @@ class Sweeping:
         self,
         share: Share,
         key: Key,
-        dealing: Dealing,
+        scheduler: Scheduler,
         *,
         ledger: Ledger,
         feeder: Feeder,
@@ -64,16 +64,16 @@ class Sweeping:
         sources: tuple[Sequence[addresses.Halves], Sequence[addresses.Halves]],
         workers: Callable[[], list[Child]],
     ) -> None:
-        self.dealing = dealing
+        self.scheduler = scheduler
         self.clogged = False  # no worker has room
         self._share = share
         self._ledger, self._feeder, self._accounts = ledger, feeder, accounts
         self._departure = departure
         self._workers = workers
         self._turn = 0
-        self._next = 0.0  # when stretches are dealt again
+        self._next = 0.0  # when stretches are assigned again
         self._looked: dict[str, float] = {}  # by worker: all that came before has been looked at
-        self._begin = dealing.next  # places before this have their fate in the sweep that is resumed
+        self._begin = scheduler.next  # places before this have their fate in the sweep that is resumed
         self._before = 0  # pairs closed that had their fate before
         self.heat = Heat(share.space)
         self._order = messages.Swept(
@@ -108,22 +108,22 @@ class Sweeping:
 
     # --- asking --------------------------------------------------------------------------------------------
 
-    def deal(self, now: float) -> bool:
+    def assign(self, now: float) -> bool:
         """Stretches to the workers, as the pace allows and while they have room; whether there was any."""
-        dealing, pacer, dealt = self.dealing, self._feeder.pacer, 0
+        scheduler, pacer, assigned = self.scheduler, self._feeder.pacer, 0
         self.clogged = False
-        if dealing.all_dealt and not dealing.due(now):
+        if scheduler.all_assigned and not scheduler.due(now):
             return False
         if now < self._next:
             return False
         workers = self._workers() if self._feeder.has_room else []
-        if pacer.rate is not None and dealing.unsent > max(_AHEAD * pacer.rate, 2 * _BATCH * len(workers)):
+        if pacer.rate is not None and scheduler.unsent > max(_AHEAD * pacer.rate, 2 * _BATCH * len(workers)):
             workers = []  # they have enough; who ends the scan or sets another rate does not wait for it
         room = pacer.allowance(now)
         span, stride = self._over(room)
         while workers and room > 0:
             worker = workers[self._turn % len(workers)]
-            taken = dealing.take(min(room, _BATCH), worker.name, now)
+            taken = scheduler.take(min(room, _BATCH), worker.name, now)
             if taken is None:
                 break
             stretch, skip = taken
@@ -132,24 +132,24 @@ class Sweeping:
                 stretch.number, stretch.first, stretch.count, int(now * 1e9), span, bits
             )
             if not try_feed(worker, packing.pack(message)):
-                dealing.give_back(stretch)
+                scheduler.give_back(stretch)
                 workers.remove(worker)
                 continue
             asked = stretch.count - int(np.count_nonzero(skip))
             pacer.spend(asked)
             room -= asked
-            dealt += asked
+            assigned += asked
             self._turn += 1
-        more = not dealing.all_dealt
+        more = not scheduler.all_assigned
         if more and room > 0:
             self.clogged = True
             pacer.rest(now)
-        self._next = now + stride if dealt and not self.clogged else 0.0
-        self._feeder.note_asked(dealt, held=more and pacer.rate is not None, clogged=self.clogged)
-        return dealt > 0
+        self._next = now + stride if assigned and not self.clogged else 0.0
+        self._feeder.note_asked(assigned, held=more and pacer.rate is not None, clogged=self.clogged)
+        return assigned > 0
 
     def _over(self, room: int) -> tuple[int, float]:
-        """Over how many ns so many pairs are asked, and seconds until the next are dealt."""
+        """Over how many ns so many pairs are asked, and seconds until the next are assigned."""
         rate = self._feeder.pacer.rate
         if rate is None:
             return 0, 0.0
@@ -158,11 +158,11 @@ class Sweeping:
 
     def left(self, worker: str, now: float, *, lost: bool) -> int:
         """A worker has ended: how many pairs are asked again for that. lost: it died."""
-        return self.dealing.left(worker, self._looked.pop(worker, now), lost=lost)
+        return self.scheduler.left(worker, self._looked.pop(worker, now), lost=lost)
 
     def stop(self) -> None:
         """Nothing new is begun."""
-        self.dealing.stop()
+        self.scheduler.stop()
 
     # --- hearing -------------------------------------------------------------------------------------------
 
@@ -171,11 +171,11 @@ class Sweeping:
         if len(heard.rows):
             self._hear(heard.rows, heard.verdicts)
         for number in heard.sent:
-            self.dealing.sent(number, worker, now)
+            self.scheduler.sent(number, worker, now)
 
     def _hear(self, rows: Rows, verdicts: NDArray[np.uint8]) -> None:
         places = self._share.places(rows)
-        news = self.dealing.hear(places, verdicts)
+        news = self.scheduler.hear(places, verdicts)
         answered = news & (verdicts == Verdict.ANSWERED)
         if answered.any():
             targets = copied(pick(rows, answered))
@@ -214,7 +214,7 @@ class Sweeping:
 
     def close(self, now: float) -> None:
         """Count the pairs whose time is over."""
-        for closed in self.dealing.close(self._heard(now)):
+        for closed in self.scheduler.close(self._heard(now)):
             counts = _counts(closed)
             self._before += int(counts[Verdict.BEFORE])
             self._accounts.unanswered(_reasons(counts), _places(closed))
@@ -222,36 +222,36 @@ class Sweeping:
     def quiet(self, now: float) -> dict[str, int]:
         """For a checkpoint: what will be counted of the pairs that nobody is waited for any more, who are
         taken for done from now on; by reason."""
-        found = self.dealing.quiet(self._heard(now))
+        found = self.scheduler.quiet(self._heard(now))
         self._accounts.settled(_places(found))
         return _reasons(_counts(found))
 
     @property
     def asked(self) -> int:
         """Pairs that this run has taken up."""
-        return max(0, self.dealing.next - self._begin - self._before)
+        return max(0, self.scheduler.next - self._begin - self._before)
 
     def update(self) -> None:
         """Bring the figures up to date."""
-        self._accounts.swept(self.dealing.next, self._begin + self._before)
+        self._accounts.swept(self.scheduler.next, self._begin + self._before)
 
     def abandon(self) -> int:
         """How many pairs are given up without a fate; those that have answered are the ledger's."""
-        counts = _counts(Closed(0, self.dealing.open_verdicts))
+        counts = _counts(Closed(0, self.scheduler.open_verdicts))
         self._before += int(counts[Verdict.BEFORE])
         return int(sum(counts[verdict] for verdict in _UNANSWERED))
 
     def resting(self, now: float) -> bool:
-        """Whether what comes meanwhile can wait until stretches are dealt again, so that it costs no turn."""
-        return not self.dealing.all_dealt and now < self._next
+        """Whether what comes meanwhile can wait until stretches are assigned again, and costs no turn."""
+        return not self.scheduler.all_assigned and now < self._next
 
     def wait(self, now: float) -> float | None:
         """Seconds until there is something to do; None if only what others do brings it about."""
         if self.clogged:
             return _CLOGGED
-        if not self.dealing.all_dealt:
+        if not self.scheduler.all_assigned:
             return max(self._feeder.pacer.wait(now), self._next - now, _LEAST_STRIDE)
-        waits = self.dealing.wait(now)
+        waits = self.scheduler.wait(now)
         return None if waits is None else max(waits, _STRIDE)  # overdue: until the workers have looked
 
 

@@ -120,9 +120,11 @@ class Upkeep:
             self._parts.sweeping.update()
             totals.heat = self._parts.sweeping.heat.top(self._parts.sweeping.asked)
             totals.heat_by = self._parts.sweeping.heat.kind
-            ended &= self._parts.sweeping.dealing.all_dealt
+            ended &= self._parts.sweeping.scheduler.all_assigned
             idle = ended and not self._parts.accounts.open
-            totals.sweep_left = self._parts.sweeping.dealing.left_to_wait(time.monotonic()) if idle else None
+            totals.sweep_left = (
+                self._parts.sweeping.scheduler.left_to_wait(time.monotonic()) if idle else None
+            )
         self._parts.accounts.update(self._parts.feeder.backlog)
         totals.input_ended = ended
         totals.wanted_flow, totals.wanted_collect = machine.wanted

@@ -89,7 +89,7 @@ class Waiting:
             seconds = min(seconds, _STUCK)
         if parts.sweeping is not None:
             waits = parts.sweeping.wait(now)
-            if waits is not None and not (paused and not parts.sweeping.dealing.all_dealt):
+            if waits is not None and not (paused and not parts.sweeping.scheduler.all_assigned):
                 seconds = min(seconds, waits)
         due = parts.acknowledgements.wait(now)
         return seconds if due is None else min(seconds, due)

@@ -53,7 +53,7 @@ from lzr.ipc.schema import (
 )
 from lzr.packet.ways import WayKind
 from lzr.rows import ASKED, FLOW, HELD, INTERVAL, OUTCOME, TARGET, TIMER, WAY, Expected, Reason, State
-from lzr.sweep.dealing import Verdict
+from lzr.sweep.scheduler import Verdict
 from lzr.sweep.space import RANGE
 
 _TICKET, _BYTE, _PORT, _HALF = (np.dtype(one) for one in ("<u4", "u1", "<u2", "<u8"))
@@ -123,7 +123,7 @@ _TOLD = np.isin(np.arange(Verdict.COUNT + 1), Verdict.TOLD)
 
 class Heard(Message, frozen=True):
     """Who answered a sweep. sent: numbers of stretches whose SYNs have left. verdicts: a
-    `lzr.sweep.dealing.Verdict` for each row."""
+    `lzr.sweep.scheduler.Verdict` for each row."""
 
     columns: ClassVar = {"rows": TARGET, "verdicts": _BYTE}
     sent: Annotated[list[Number], Meta(max_length=4096)]

@@ -30,7 +30,7 @@ def hosts(addresses: list[Range], blocked: list[Range]) -> list[Range]:
 
 
 class SweepReader(Reader):
-    """The pairs are dealt to the workers, who ask them; the targets are those that answer."""
+    """The pairs are assigned to the workers, who ask them; the targets are those that answer."""
 
     def feed(self, chunk: bytes) -> Batch:
         return Batch(np.empty(0, TARGET))

@@ -33,7 +33,7 @@ _PAUSE = 160_000_000
 """ns between two small turns: they cost more than their lines (`python -m benchmarks.calm`). A judgement: a
 record is on the screen and in a pipe within a sixth of a second."""
 _STUCK = 0.002
-"""Seconds until another try, where the collector that writes has no room. A judgement, as in a flow worker."""
+"""Seconds until another try, where the collector that writes has no room. A judgement."""
 _MOST_REFUSED = 1000
 """Messages not believed that are reported; more would only flood the coordinator."""
 _TURN = 4096

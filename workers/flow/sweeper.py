@@ -20,8 +20,8 @@ from lzr.ipc import messages
 from lzr.packet.ways import Ways
 from lzr.rows import FRAME, TARGET, join, pick
 from lzr.sweep.cookie import ANSWERED, REFUSED, Cookies
-from lzr.sweep.dealing import Verdict
 from lzr.sweep.permutation import Permutation
+from lzr.sweep.scheduler import Verdict
 from lzr.sweep.share import Share
 from lzr.sweep.space import Space
 from lzr.sweep.spread import Spread

@@ -1,4 +1,4 @@
-"""How many pairs of a sweep are dealt, and what is said of why no more were."""
+"""How many pairs of a sweep are assigned, and what is said of why no more were."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from lzr.ipc import messages, packing
 from lzr.pacing.pacer import Pacer
 from lzr.packet import ways
 from lzr.rows import TARGET
-from lzr.sweep.dealing import Dealing
 from lzr.sweep.permutation import Permutation
+from lzr.sweep.scheduler import Scheduler
 from lzr.sweep.share import Share
 from lzr.sweep.space import Space
 from tests.unit.coordinator.scan.test_feeder import Feeding
@@ -45,7 +45,7 @@ def made(feeder: Any, workers: Workers, pairs: int, accounts: Any = None) -> Swe
     return Sweeping(
         share,
         (1, 2),
-        Dealing(space.pairs, cooldown=8.0),
+        Scheduler(space.pairs, cooldown=8.0),
         ledger=SimpleNamespace(),  # type: ignore[arg-type]
         feeder=feeder,
         accounts=accounts,
@@ -58,11 +58,11 @@ def made(feeder: Any, workers: Workers, pairs: int, accounts: Any = None) -> Swe
 RATE = 10_000.0
 
 
-def dealt(swept: Sweeping, feeder: Any, seconds: float) -> Any:
+def assigned(swept: Sweeping, feeder: Any, seconds: float) -> Any:
     """What is said of that time, in which the loop turned every 5 ms."""
     feeder.look()
     for turn in range(round(seconds / 0.005)):
-        swept.deal(turn * 0.005)
+        swept.assign(turn * 0.005)
     return judge(Seen(), feeder.look(), rate=feeder.pacer.rate, seconds=seconds, ended=False)
 
 
@@ -70,16 +70,16 @@ def test_it_is_the_rate_that_holds_a_sweep_back(monkeypatch: pytest.MonkeyPatch)
     feeding = Feeding(0, RATE)
     feeding.open_all()
     swept = made(feeding.feeder, Workers(monkeypatch, 1 << 20), 1 << 16)
-    said = dealt(swept, feeding.feeder, 0.5)
+    said = assigned(swept, feeding.feeder, 0.5)
     assert (said.paced, said.late, said.input_waiting) == (True, False, False)
-    assert 0.8 * RATE / 2 < swept.dealing.next < 1.1 * RATE / 2
+    assert 0.8 * RATE / 2 < swept.scheduler.next < 1.1 * RATE / 2
 
 
 def test_workers_without_room_are_not_the_rate(monkeypatch: pytest.MonkeyPatch) -> None:
     feeding = Feeding(0, RATE)
     feeding.open_all()
     swept = made(feeding.feeder, Workers(monkeypatch, 3), 1 << 16)
-    said = dealt(swept, feeding.feeder, 0.5)
+    said = assigned(swept, feeding.feeder, 0.5)
     assert (said.paced, said.late, said.input_waiting) == (False, False, False)
     assert swept.clogged
 
@@ -88,9 +88,9 @@ def test_when_all_is_dealt_nothing_is_held_back(monkeypatch: pytest.MonkeyPatch)
     feeding = Feeding(0, RATE)
     feeding.open_all()
     swept = made(feeding.feeder, Workers(monkeypatch, 1 << 20), 50)
-    dealt(swept, feeding.feeder, 0.5)
-    assert swept.dealing.all_dealt
-    said = dealt(swept, feeding.feeder, 0.5)
+    assigned(swept, feeding.feeder, 0.5)
+    assert swept.scheduler.all_assigned
+    said = assigned(swept, feeding.feeder, 0.5)
     assert (said.paced, said.late) == (False, False)
 
 
@@ -100,7 +100,7 @@ def test_nobody_is_silent_whose_answer_may_lie_unread(monkeypatch: pytest.Monkey
     accounts = SimpleNamespace(unanswered=lambda reasons, places: silent.extend(places.tolist()))
     workers = Workers(monkeypatch, 1 << 20)
     swept = made(feeding.feeder, workers, 50, accounts)
-    swept.deal(0.0)
+    swept.assign(0.0)
     nobody = np.zeros(0, TARGET), np.zeros(0, np.uint8)
     swept.hear("flow-0.1", messages.Heard([1], *nobody), 1.0)
 
@@ -123,7 +123,7 @@ def test_nobody_is_silent_whose_answer_may_lie_unread(monkeypatch: pytest.Monkey
     assert not silent  # who has it now has not looked
     assert not closed(one=9.1, other=9.1, now=8.9)  # nobody may look ahead
     assert closed(one=9.1, other=9.1) == 50
-    assert swept.dealing.finished
+    assert swept.scheduler.finished
 
 
 def test_stretches_are_spread_over_the_time_that_the_rate_gives_them(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -139,7 +139,7 @@ def test_stretches_are_spread_over_the_time_that_the_rate_gives_them(monkeypatch
             lambda _, parts, given=given: not given.append(packing.unpack(parts, messages.FEED).message),
         )
         for turn in range(1000):
-            swept.deal(turn * 0.001)
+            swept.assign(turn * 0.001)
         assert 0 < len(given) < most
         spans = [one.span for one in given[1:]]
         if rate is None:
@@ -154,19 +154,19 @@ def test_the_rate_holds_where_the_loop_is_late(monkeypatch: pytest.MonkeyPatch) 
     feeding.open_all()
     swept = made(feeding.feeder, Workers(monkeypatch, 1 << 20), 1 << 16)
     for turn in range(100):
-        swept.deal(turn * 0.05)
-        for stretch in [one for one in swept.dealing._open if one.sent_at is None]:
-            assert swept.dealing.sent(stretch.number, stretch.worker, turn * 0.05)
-    assert 0.95 * RATE * 5 < swept.dealing.next < 1.02 * RATE * 5
+        swept.assign(turn * 0.05)
+        for stretch in [one for one in swept.scheduler._open if one.sent_at is None]:
+            assert swept.scheduler.sent(stretch.number, stretch.worker, turn * 0.05)
+    assert 0.95 * RATE * 5 < swept.scheduler.next < 1.02 * RATE * 5
 
 
 def test_workers_that_have_enough_get_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What is dealt and not sent is some tenths of a second's worth, however much the workers would take."""
+    """What is assigned and not sent is some tenths of a second's worth, however much workers would take."""
     feeding = Feeding(0, RATE * 10)
     feeding.feeder.pacer = Pacer(RATE * 10, 0.0, sweeping.DEPTH)
     feeding.open_all()
     swept = made(feeding.feeder, Workers(monkeypatch, 1 << 20), 1 << 20)
     for turn in range(200):
-        swept.deal(turn * 0.02)
+        swept.assign(turn * 0.02)
     assert swept.clogged
-    assert RATE < swept.dealing.unsent < RATE * 10
+    assert RATE < swept.scheduler.unsent < RATE * 10

@@ -1,18 +1,18 @@
 """Who sends which stretch of a sweep, and what is known of each pair until its time is over: a pure machine.
 
-The places of a share are dealt in order, in stretches, to whoever has room. A stretch is
+The places of a share are assigned in order, in stretches, to whoever has room. A stretch is
 
 * *given* to a worker, until that says that its SYNs have left;
 * *sent*, and waits for answers; once every pair in it has answered itself, or `cooldown` seconds have passed
   since the last SYN, the stretch at the front is closed and what became of its pairs is told;
-* dealt *again* where another SYN was asked for (`probes`), and after a worker's death: what was given to it
-  and not sent, and what anybody sent later than `AGAIN` seconds before the last moment of which the dead
+* assigned *again* where another SYN was asked for (`probes`), and after a worker's death: what was given to
+  it and not sent, and what anybody sent later than `AGAIN` seconds before the last moment of which the dead
   worker has told all that had come: what it took from its rings after that is lost. Pairs that have answered
   are left out then.
 
 The verdict on each pair lies here, a byte a pair from the first stretch that is open to the last that was
-dealt, and nowhere else: so the first answer of a pair makes a flow, and no later one does, whichever worker
-hears it and whoever died in between. What is answered after its stretch was closed comes too late.
+assigned, and nowhere else: so the first answer of a pair makes a flow, and no later one does, whichever
+worker hears it and whoever died in between. What is answered after its stretch was closed comes too late.
 
 Numbers of places and seconds in, values out; `now` is an argument.
 """
@@ -80,7 +80,7 @@ class Closed:
     verdicts: Verdicts
 
 
-class Dealing:
+class Scheduler:
     """repeats: answers of pairs that had one. late: those of pairs whose time was over, or that were never
     asked. unsent: pairs of stretches that are given and not sent."""
 
@@ -114,8 +114,8 @@ class Dealing:
         self._number = 0
 
     @property
-    def all_dealt(self) -> bool:
-        """Whether nothing is left to be dealt for now; a death may change that."""
+    def all_assigned(self) -> bool:
+        """Whether nothing is left to be assigned for now; a death may change that."""
         return self.next >= self.total and not self._again
 
     @property
@@ -140,12 +140,12 @@ class Dealing:
         """Nothing new is begun."""
         self.total = self.next
 
-    # --- dealing -------------------------------------------------------------------------------------------
+    # --- assigning -----------------------------------------------------------------------------------------
 
     def take(self, most: int, worker: str, now: float) -> tuple[Stretch, Mask] | None:
         """The next stretch, for this worker, and which of its pairs not to ask; None if there is none.
 
-        most: pairs of a new one. One that is dealt again comes first, whole.
+        most: pairs of a new one. One that is assigned again comes first, whole.
         """
         self._ask_more(now)
         while self._again:
