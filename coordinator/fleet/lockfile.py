@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import stat
+from collections.abc import Iterator
 
 from coordinator.analysis import program
 from coordinator.input.stream import Stream
@@ -93,14 +94,22 @@ def digest_of_input(path: str) -> tuple[str, int]:
 
     Raises UsageError.
     """
+    found, lines, last = hashlib.sha256(), 0, b"\n"
+    for chunk in lines_of_input(path):
+        found.update(chunk)
+        lines += chunk.count(b"\n")
+        last = chunk[-1:]
+    return found.hexdigest(), lines + (last != b"\n")
+
+
+def lines_of_input(path: str) -> Iterator[bytes]:
+    """An input as a scan reads it, in chunks that are not empty. Raises UsageError."""
     descriptor = _open(path)
     try:
-        plain, found, lines, last = Unpacked(Stream(descriptor), binary=False), hashlib.sha256(), 0, b"\n"
+        plain = Unpacked(Stream(descriptor), binary=False)
         while (chunk := plain.read()) != b"":
-            found.update(chunk or b"")
-            lines += (chunk or b"").count(b"\n")
-            last = chunk[-1:] if chunk else last
-        return found.hexdigest(), lines + (last != b"\n")
+            if chunk:
+                yield chunk
     finally:
         os.close(descriptor)
 

@@ -20,6 +20,7 @@ from lzr.fleet.lock import Lock
 from lzr.fleet.merging import Hashed, Placing, Rows, anywhere
 from lzr.options import parse
 from lzr.sweep.share import Share
+from lzr.targets.zmap import ListReader
 
 NOBODYS = -2
 """In the place of a shard: the plan does not ask for this pair."""
@@ -44,7 +45,7 @@ def of(lock: Lock) -> Placing:
     if plan.zmap is not None:
         return anywhere
     if plan.input is not None:
-        return Hashed(plan.shards)
+        return anywhere if _has_names(plan.input) else Hashed(plan.shards)
     if lockfile.digest_of_lists(plan) != lock.blocklist_sha256:
         raise UsageError("the plan's blocklist is not what it was, so it cannot be told what was to be swept")
     blocklists = [word for path in plan.blocklist for word in ("--blocklist-file", path)]
@@ -53,3 +54,17 @@ def of(lock: Lock) -> Placing:
     reading = Reading(lambda _: False, lambda _: None)
     share = swept(options, reading, networks.policy(options, reading), plan.seed).share
     return Swept(share, plan.shards)
+
+
+def _has_names(path: str) -> bool:
+    """Whether a list names hosts: those are dealt by their name, which no record has. A list that cannot be
+    read here is taken for one that names none."""
+    reader = ListReader()
+    try:
+        for chunk in lockfile.lines_of_input(path):
+            if reader.feed(chunk).names or reader.named:
+                return True
+            reader.forget()
+    except UsageError:
+        return False
+    return bool(reader.finish().names) or reader.named

@@ -46,9 +46,10 @@ class Held:
 def next_chunk(have: int, held: Held) -> tuple[int, int] | None:
     """Offset and length of what is to be fetched next; None: nothing. have: bytes that are here.
 
-    Raises ValueError where more is here than the box has.
+    A run may vouch for less than before while it is at work (a shard of ZMap's begins without a checkpoint).
+    Raises ValueError where it has ended with less than is here.
     """
-    if have > held.length:
+    if have > held.length and held.ended:
         raise ValueError(
             f"has {held.length:,} bytes of results, and {have:,} were fetched: they are not the same any more"
         )

@@ -115,6 +115,11 @@ class Folded:
         """Targets."""
         return sum(len(one) if isinstance(one, np.ndarray) else one.left for one in self._waiting)
 
+    @property
+    def named(self) -> bool:
+        """Whether a name is among the lines."""
+        return any(not isinstance(one, np.ndarray) and bool(one.block.name) for one in self._waiting)
+
     def put(self, rows: NDArray[Any], shift: int = 0) -> None:
         """rows: become ours; shift: is added to their numbers."""
         if len(rows):

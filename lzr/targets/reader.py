@@ -184,6 +184,11 @@ class Reader(ABC):
         """How many they are."""
         return self._folded.count
 
+    @property
+    def named(self) -> bool:
+        """Whether a name is among what is `pending`."""
+        return self._folded.named
+
     def more(self) -> Batch:
         """The next of those that are `pending`."""
         batch = Batch(np.empty(0, TARGET))

@@ -130,6 +130,9 @@ def test_results_that_are_not_those_that_were_fetched_are_fetched_anew(boxes: Bo
     assert turn(boxes, tmp_path).whole
     assert (tmp_path / "fra1-g1.json").read_bytes() == data
     boxes.length["fra1-g1"] = 10
+    boxes.ended.remove("fra1-g1")
+    assert turn(boxes, tmp_path).states["fra1-g1"].trouble == "", "the next shard of ZMap's has just begun"
+    boxes.ended.add("fra1-g1")
     assert "not the same any more" in turn(boxes, tmp_path).states["fra1-g1"].trouble
     assert (tmp_path / "fra1-g1.json").read_bytes() == data, "nothing is thrown away for a box's word"
 
