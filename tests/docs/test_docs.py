@@ -106,7 +106,7 @@ def anchors(page: Path) -> set[str]:
     return {re.sub(r"[^\w\- ]", "", head.lower()).replace(" ", "-") for head in heads}
 
 
-CTL_FLAGS = ("json", "format", "cap-add", "all", "reason")
+CTL_FLAGS = ("json", "format", "cap-add", "all", "reason", "box")
 """Of first words (`lzr identify`, `lzr ctl`) and of other programs in such lines."""
 
 
