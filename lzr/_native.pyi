@@ -131,7 +131,7 @@ def web_batch(
     least: int,
     names: list[Identity],
     /,
-) -> tuple[list[tuple[int, int]], dict[int, int]]: ...
+) -> tuple[list[tuple[int, int]], dict[tuple[int, str], int]]: ...
 def greeting_table(
     identities: tuple[Identity, ...],
     programs: tuple[tuple[tuple[bytes, bytes, str, bool], ...], ...],

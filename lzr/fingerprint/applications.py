@@ -189,6 +189,12 @@ def _in_certificate(data: bytes) -> str:
     return next((name for needle, name in _PLACES["certificate"].items() if needle in text), "")
 
 
+def may_be_relay(data: bytes) -> bool:
+    """Whether a certificate's first name is like those that Tor relays make up."""
+    place = data[:4096].find(_ATTRIBUTE)
+    return place >= 0 and data[:4096].startswith(b"www.", place + 7)
+
+
 _ATTRIBUTE = b"\x06\x03\x55\x04"
 _RELAY = re.compile(
     rb"\x06\x03U\x04\x03[\x0c\x13].www\.[a-z2-7]{8,20}\.com0\x1e(?:\x17\x0d\d{12}Z){2}"

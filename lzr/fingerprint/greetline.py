@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from lzr.fingerprint import statements
 from lzr.fingerprint.greetings import freetext
 from lzr.fingerprint.greetings.named import greeting, named, rows_of
-from lzr.fingerprint.webreply import Left
+from lzr.fingerprint.webreply import Counts, Left
 from lzr.kernels import NATIVE, in_c, prepared
 from lzr.protocols import _greetings as lines_of
 from lzr.protocols._catalogue import BY_NAME
@@ -121,9 +121,6 @@ def _matcher(name: str) -> Matcher:
 
 
 _is_pop3, _is_imap = _matcher("pop3"), _matcher("imap")
-
-Counts = dict[tuple[int, str], int]
-"""By number of the handshake and label: how many."""
 
 
 def _native_lines(

@@ -1,4 +1,5 @@
-"""HTTP responses, the commonest replies, identified in one pass where they are plain HTTP.
+"""HTTP responses, the commonest replies, identified in one pass where they are plain HTTP; a batch of them
+at once, and TLS records with them.
 
 A protocol whose replies begin as HTTP's do says what else must be in them (`Protocol.in_http`). A response
 with a proper status line in which nothing of that stands is `http` without any matcher being asked, and
@@ -15,7 +16,7 @@ from numpy.typing import NDArray
 
 from lzr.fingerprint import applications, products
 from lzr.kernels import NATIVE, in_c, prepared
-from lzr.protocols._catalogue import PROTOCOLS
+from lzr.protocols._catalogue import BY_NAME, PROTOCOLS
 from lzr.protocols._protocol import Identity, Protocol
 from lzr.protocols.web import STATUS_LINE
 
@@ -36,6 +37,8 @@ def _others(protocols: tuple[Protocol, ...]) -> tuple[Other, ...]:
             found.append((starts or (BEGINNING,), p.in_http))
     return tuple(found)
 
+
+_ALERT = 7  # bytes of a record with an alert
 
 OTHERS = _others(PROTOCOLS)
 
@@ -59,6 +62,24 @@ def identity(data: bytes) -> Identity | None:
     return Identity("http", application, *products.server(server))
 
 
+_is_tls = BY_NAME["tls"].match
+assert _is_tls is not None
+
+
+def record(data: bytes) -> Identity | None:
+    """Of an alert, or a ServerHello of a version that is in use; None of any other reply."""
+    if data[:2] not in (b"\x15\x03", b"\x16\x03") or not _is_tls(data):  # type: ignore[misc]
+        return None
+    if data[:1] == b"\x16":
+        drafts = data[5:6] == b"\0" or data[9:10] == b"\x7f" or data[9:11] == b"\3\4"
+        if drafts or applications.may_be_relay(data):
+            return None
+    return Identity("tls", applications.read(data)[0])
+
+
+Counts = dict[tuple[int, str], int]
+"""By number of the handshake and label: how many."""
+
 Left = list[tuple[int, int]]
 """Rows that somebody else has to look at: their numbers, and where their payloads begin."""
 
@@ -69,8 +90,8 @@ def _native_batch(
     heads: tuple[tuple[int, bytes], ...],
     least: int,
     names: list[Identity],
-) -> tuple[Left, dict[int, int]]:
-    found: tuple[Left, dict[int, int]] = NATIVE.web_batch(
+) -> tuple[Left, Counts]:
+    found: tuple[Left, Counts] = NATIVE.web_batch(
         _TABLE, np.ascontiguousarray(rows), blob, heads, least, names
     )
     return found
@@ -83,15 +104,16 @@ def batch(
     heads: tuple[tuple[int, bytes], ...],
     least: int,
     names: list[Identity],
-) -> tuple[Left, dict[int, int]]:
-    """Identify what is plain HTTP among the replies of OUTCOME rows, whose payloads lie end to end in `blob`.
+) -> tuple[Left, Counts]:
+    """Identify what is plain HTTP or TLS among the replies of OUTCOME rows, whose payloads lie end to end in
+    `blob`.
 
     heads: by handshake, where and how an echo of its probe begins. Replies that may be echoes and those of
-    fewer than `least` bytes are left. names: gets the identities. Returns what is left, and by handshake how
-    many were identified. Raises ValueError if the rows promise more than there is.
+    fewer than `least` bytes, but for alerts, are left. names: gets the identities. Returns what is left, and
+    by handshake and label how many were identified. Raises ValueError if the rows promise more than there is.
     """
     left: Left = []
-    counts: dict[int, int] = {}
+    counts: Counts = {}
     at = 0
     for row, (length, by) in enumerate(
         zip(rows["data_len"].tolist(), rows["handshake"].tolist(), strict=True)
@@ -101,12 +123,15 @@ def batch(
         if not length:
             continue
         data = blob[at : at + length]
-        echo = by >= len(heads) or data.startswith(heads[by][1], heads[by][0])
-        found = None if echo or length < least else identity(data)
+        found = None
+        if by < len(heads) and not data.startswith(heads[by][1], heads[by][0]):
+            alert = length >= _ALERT and data[:1] == b"\x15" != heads[by][1][:1]  # no beginning of a probe
+            if length >= least or alert:
+                found = identity(data) if data[:1] == b"H" else record(data)
         if found is None:
             left.append((row, at))
         else:
             names[row] = found
-            counts[by] = counts.get(by, 0) + 1
+            counts[by, found.label] = counts.get((by, found.label), 0) + 1
         at += length
     return left, dict(sorted(counts.items()))

@@ -2,7 +2,7 @@
 #include "native.h"
 
 /* Of the functions below; kernels.py asks for this one. It grows whenever an argument changes. */
-#define VERSION 17
+#define VERSION 18
 
 #define FAST(function) ((PyCFunction)(void (*)(void))(function))
 
@@ -68,7 +68,7 @@ static PyMethodDef methods[] = {
     {"web_reply", FAST(lzr_web_reply), METH_FASTCALL,
      "web_reply(table, data) -> Identity: of a response that no other protocol can take, or None"},
     {"web_batch", FAST(lzr_web_batch), METH_FASTCALL,
-     "web_batch(table, rows, blob, heads, least, names) -> (left, counts): identities of responses into `names`"},
+     "web_batch(table, rows, blob, heads, least, names) -> (left, counts): identities of HTTP and TLS into `names`"},
     {"web_read", FAST(lzr_web_read), METH_FASTCALL,
      "web_read(table, data) -> (application, Server): of a reply of HTTP or TLS; None where Python has to look"},
     {"greeting_table", FAST(lzr_greeting_table), METH_FASTCALL,

@@ -1,4 +1,4 @@
-/* A batch of replies, of which plain HTTP responses are identified, and greetings of what is left: `batch` in
+/* A batch of replies, of which plain HTTP and TLS are identified, and greetings of what is left: `batch` in
  * lzr/fingerprint/webreply.py and `lines` in lzr/fingerprint/greetline.py, which are the definition. */
 #include "greeting.h"
 #include "webreply.h"
@@ -45,8 +45,24 @@ static int leave(PyObject *left, size_t row, size_t at)
     return good;
 }
 
-/* (table, rows, blob, heads, least, names) -> (left, counts): identities of the replies that are plain HTTP go into
- * `names`; left: (row, place in the blob) of the others; counts: by handshake, how many went in */
+/* What adds to the counts of a label; 0 and an exception where that cannot be. */
+static int add(PyObject *all, size_t by, PyObject *label, Py_ssize_t count)
+{
+    PyObject *key = Py_BuildValue("(nO)", (Py_ssize_t)by, label), *value = PyLong_FromSsize_t(count);
+    int good = key != NULL && value != NULL && PyDict_SetItem(all, key, value) == 0;
+    Py_XDECREF(key);
+    Py_XDECREF(value);
+    return good;
+}
+
+/* Whether so few bytes are enough: an alert is no beginning of a probe. */
+static int may_be_short(const struct head *head, const uint8_t *data, size_t size)
+{
+    return size >= 7 && data[0] == 0x15 && !(head->size > 0 && head->text[0] == 0x15);
+}
+
+/* (table, rows, blob, heads, least, names) -> (left, counts): identities of the replies that are plain HTTP or TLS go into
+ * `names`; left: (row, place in the blob) of the others; counts: by handshake and label, how many went in */
 PyObject *lzr_web_batch(PyObject *self, PyObject *const *args, Py_ssize_t count)
 {
     (void)self;
@@ -56,7 +72,7 @@ PyObject *lzr_web_batch(PyObject *self, PyObject *const *args, Py_ssize_t count)
     const uint8_t *blob;
     struct head heads[256];
     size_t n, size, n_heads, at = 0;
-    Py_ssize_t counts[256] = {0};
+    Py_ssize_t counts[256][WEB_LABELS] = {{0}};
     PyObject *left = NULL, *result = NULL, *tally = NULL;
     if (count != 6 || !PyList_Check(args[5]))
         return lzr_wants("(table, rows, blob, heads, least, names)");
@@ -75,11 +91,14 @@ PyObject *lzr_web_batch(PyObject *self, PyObject *const *args, Py_ssize_t count)
         if (length == 0)
             continue;
         PyObject *it = NULL;
-        if (length >= least && by < n_heads && !may_be_echo(&heads[by], blob + at, length) &&
-            (it = lzr_web_identity(table, blob + at, length)) == NULL && PyErr_Occurred())
+        const uint8_t *data = blob + at;
+        if (by < n_heads && (length >= least || may_be_short(&heads[by], data, length)) &&
+            !may_be_echo(&heads[by], data, length) &&
+            (it = *data == 'H' ? lzr_web_identity(table, data, length) : lzr_tls_identity(table, data, length)) == NULL &&
+            PyErr_Occurred())
             goto end;
         if (it != NULL) {
-            counts[by]++;
+            counts[by][*data != 'H']++;
             if (PyList_SetItem(names, (Py_ssize_t)i, it) < 0)
                 goto end;
         } else if (!leave(left, i, at)) {
@@ -87,31 +106,18 @@ PyObject *lzr_web_batch(PyObject *self, PyObject *const *args, Py_ssize_t count)
         }
         at += length;
     }
-    if ((tally = lzr_counted(counts)) != NULL)
-        result = PyTuple_Pack(2, left, tally);
+    if ((tally = PyDict_New()) == NULL)
+        goto end;
+    for (size_t by = 0; by < 256; by++)
+        for (size_t label = 0; label < WEB_LABELS; label++)
+            if (counts[by][label] != 0 && !add(tally, by, lzr_web_label(table, label), counts[by][label]))
+                goto end;
+    result = PyTuple_Pack(2, left, tally);
 end:
     Py_XDECREF(left);
     Py_XDECREF(tally);
     lzr_release(&views);
     return result;
-}
-
-/* By handshake, how many greetings of each label were identified: {(handshake, label): count}. */
-static PyObject *counted(const struct greetings *table, Py_ssize_t counts[256][GREETING_LABELS])
-{
-    PyObject *all = PyDict_New();
-    for (size_t by = 0; by < 256 && all != NULL; by++)
-        for (size_t label = 0; label < GREETING_LABELS && all != NULL; label++) {
-            if (counts[by][label] == 0)
-                continue;
-            PyObject *key = Py_BuildValue("(nO)", (Py_ssize_t)by, lzr_greeting_label(table, label));
-            PyObject *count = PyLong_FromSsize_t(counts[by][label]);
-            if (key == NULL || count == NULL || PyDict_SetItem(all, key, count) < 0)
-                Py_CLEAR(all);
-            Py_XDECREF(key);
-            Py_XDECREF(count);
-        }
-    return all;
 }
 
 /* A pair of lengths; 0 and an exception if it is none. */
@@ -166,8 +172,13 @@ PyObject *lzr_greeting_batch(PyObject *self, PyObject *const *args, Py_ssize_t c
             goto end;
         }
     }
-    if ((tally = counted(table, counts)) != NULL)
-        result = PyTuple_Pack(2, left, tally);
+    if ((tally = PyDict_New()) == NULL)
+        goto end;
+    for (size_t by = 0; by < 256; by++)
+        for (label = 0; label < GREETING_LABELS; label++)
+            if (counts[by][label] != 0 && !add(tally, by, lzr_greeting_label(table, label), counts[by][label]))
+                goto end;
+    result = PyTuple_Pack(2, left, tally);
 end:
     Py_XDECREF(left);
     Py_XDECREF(tally);

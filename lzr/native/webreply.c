@@ -51,7 +51,7 @@ struct table {
     struct other *others;
     size_t n_others;
     PyTypeObject *identity; /* lzr.protocols.Identity, a named tuple */
-    PyObject *label, *empty, *details;
+    PyObject *label, *empty, *details, *tls, *plain_tls;
     struct made *made; /* MADE of them */
 };
 
@@ -342,8 +342,8 @@ static int stated(struct text server, PyObject **product, PyObject **version)
     return *product != NULL && *version != NULL;
 }
 
-/* The identity of plain HTTP with this application and this Server field. */
-static PyObject *new_identity(const struct table *table, PyObject *found, struct text server)
+/* The identity with this label, this application and this Server field. */
+static PyObject *new_identity(const struct table *table, PyObject *label, PyObject *found, struct text server)
 {
     PyObject *product = NULL, *version = NULL;
     PyObject *it = stated(server, &product, &version) ? table->identity->tp_alloc(table->identity, 5) : NULL;
@@ -352,7 +352,7 @@ static PyObject *new_identity(const struct table *table, PyObject *found, struct
         Py_XDECREF(version);
         return NULL;
     }
-    PyTuple_SET_ITEM(it, 0, Py_NewRef(table->label));
+    PyTuple_SET_ITEM(it, 0, Py_NewRef(label));
     PyTuple_SET_ITEM(it, 1, Py_NewRef(found != NULL ? found : table->empty));
     PyTuple_SET_ITEM(it, 2, product);
     PyTuple_SET_ITEM(it, 3, version);
@@ -382,7 +382,7 @@ static PyObject *identity(const struct table *table, PyObject *found, struct tex
     struct made *made = place_of(table, found, server);
     if (made->identity == NULL || made->found != found || made->size != server.size ||
         memcmp(made->server, server.at, server.size) != 0) {
-        PyObject *it = new_identity(table, found, server), *was = made->identity;
+        PyObject *it = new_identity(table, table->label, found, server), *was = made->identity;
         if (it == NULL)
             return NULL;
         *made = (struct made){.identity = it, .found = found, .size = server.size};
@@ -535,6 +535,47 @@ PyObject *lzr_web_identity(const struct table *table, const uint8_t *data, size_
     return identity(table, found, server);
 }
 
+/* tls.ALERTS, a bit each */
+static int is_alert(uint8_t description)
+{
+    static const uint32_t KNOWN[4] = {0x40700401, 0x100fff00, 0x044100c0, 0x031fe010};
+    return description < 128 && (KNOWN[description / 32] >> description % 32 & 1) != 0;
+}
+
+/* tls._record: an alert, or a ServerHello of SSL 3.0 to TLS 1.3; 0 of what is none, and of drafts and HelloRequests,
+ * which Python looks at */
+static int is_record(const uint8_t *data, size_t size)
+{
+    if (size < 7 || data[1] != 3 || data[2] > 4)
+        return 0;
+    const size_t length = (size_t)data[3] << 8 | data[4];
+    if (data[0] == 0x15)
+        return length == 2 && (data[5] == 1 || data[5] == 2) && is_alert(data[6]);
+    if (data[0] != 0x16 || length < 4 || length > 0x4800 || size < 11 || data[5] != 2 || data[9] != 3 || data[10] > 3)
+        return 0;
+    const size_t hello = (size_t)data[6] << 16 | (size_t)data[7] << 8 | data[8];
+    if (hello < 38 || hello > 0x4000)
+        return 0;
+    if (size <= 43)
+        return 1;
+    const size_t after = 44 + (size_t)data[43];
+    return data[43] <= 32 && (size <= after + 2 || data[after + 2] == 0 || data[after + 2] == 1 || data[after + 2] == 64);
+}
+
+PyObject *lzr_tls_identity(const struct table *table, const uint8_t *data, size_t size)
+{
+    PyObject *found = NULL;
+    if (!is_record(data, size))
+        return NULL;
+    if (data[0] == 0x15)
+        found = in_body(table, (struct text){data, size < REACH ? size : REACH});
+    else if (!in_certificate(table, data, size, &found))
+        return NULL;
+    return found == NULL ? Py_NewRef(table->plain_tls) : new_identity(table, table->tls, found, (struct text){data, 0});
+}
+
+PyObject *lzr_web_label(const struct table *table, size_t number) { return number == 0 ? table->label : table->tls; }
+
 /* (table, data) -> Identity of a response that no other protocol can take, or None */
 PyObject *lzr_web_reply(PyObject *self, PyObject *const *args, Py_ssize_t count)
 {
@@ -562,6 +603,8 @@ static void drop(struct table *table)
     PyMem_Free(table->made);
     Py_XDECREF(table->kept);
     Py_XDECREF(table->empty);
+    Py_XDECREF(table->plain_tls);
+    Py_XDECREF(table->tls);
     PyMem_Free(table);
 }
 
@@ -670,6 +713,9 @@ PyObject *lzr_web_table(PyObject *self, PyObject *const *args, Py_ssize_t count)
     table->identity = Py_TYPE(args[2]);
     table->label = PyTuple_GET_ITEM(args[2], 0);
     table->details = PyTuple_GET_ITEM(args[2], 4);
+    if ((table->tls = PyUnicode_InternFromString("tls")) == NULL ||
+        (table->plain_tls = new_identity(table, table->tls, NULL, (struct text){(const uint8_t *)"", 0})) == NULL)
+        goto failed;
     size_t others = (size_t)PyTuple_GET_SIZE(args[0]);
     if ((table->made = PyMem_Calloc(MADE, sizeof *table->made)) == NULL ||
         (table->others = PyMem_Calloc(others + 1, sizeof *table->others)) == NULL) {

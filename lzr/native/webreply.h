@@ -11,4 +11,11 @@ const struct table *lzr_web_table_of(PyObject *capsule); /* NULL and an exceptio
 /* The identity of a response that no other protocol can take; NULL of other replies, and with an exception. */
 PyObject *lzr_web_identity(const struct table *table, const uint8_t *data, size_t size);
 
+#define WEB_LABELS 2
+
+/* The identity of a TLS record that needs no second look; NULL of other replies, and with an exception. */
+PyObject *lzr_tls_identity(const struct table *table, const uint8_t *data, size_t size);
+
+PyObject *lzr_web_label(const struct table *table, size_t number); /* of those two; borrowed */
+
 #endif

@@ -286,6 +286,11 @@ def _fuzz_web(draw: random.Random) -> None:
         replies.append(bytes(memoryview(text)[: draw.choice((len(text), draw.randrange(len(text) + 1)))]))
         webreply.identity(replies[-1])
         applications.read(replies[-1])
+    hello = bytes.fromhex("160303 0200 020000 50 0303") + bytes(32) + b"\x20" + bytes(32) + b"\xc0\x2f\0"
+    hello += b"\x06\x03\x55\x04\x03\x0c\x10Grafana\x06\x03\x55\x1d\x11" + bytes(draw.randrange(300))
+    record = bytes(_mutate(draw, draw.choice((hello, bytes.fromhex("15030300020228")))))
+    cut = draw.choice((len(record), draw.randrange(len(record) + 1)))
+    replies[draw.randrange(4)] = bytes(memoryview(record)[:cut])
     rows = np.zeros(4, OUTCOME)
     rows["data_len"] = [len(reply) for reply in replies]
     if draw.random() < 0.2:

@@ -43,6 +43,7 @@ warning error internet network login printer gateway router console terminal she
 device box mozilla applewebkit gecko chrome safari ftpd smtpd telnetd utility session password
 username account press type enter line sw fw hw boot loader app rom bios nntp-service servicio servizio
 home page web configuration config setup settings admin administration management interface portal
+print standard edition professional enterprise vik cli bbs sse serviço
 """
 _GENERIC = _PROTOCOLS | frozenset(_GENERIC_WORDS.split())
 """Words that greetings hold whatever runs there; alone they name nothing."""

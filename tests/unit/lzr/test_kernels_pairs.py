@@ -221,7 +221,7 @@ def web_batches(_: int) -> None:
 
     native, python = compared.both(told)
     assert native == python
-    assert native[0] == ([(2, len(page))], {0: 1})
+    assert native[0] == ([(2, len(page))], {(0, "http"): 1})
 
 
 def greetings(_: int) -> None:

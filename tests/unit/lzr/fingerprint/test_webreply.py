@@ -9,11 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from benchmarks.corpus import DEFAULT, load
 from lzr import kernels
 from lzr.fingerprint import Classifier, applications, products, webreply
 from lzr.fingerprint.applicationtable import TABLE
 from lzr.fingerprint.dispatch import Dispatcher
-from lzr.protocols import BY_NAME, PROTOCOLS, Identity
+from lzr.protocols import BY_NAME, PROTOCOLS, Identity, tls
 from lzr.protocols.web import STATUS_LINE
 from lzr.rows import OUTCOME
 from tests.unit.lzr.fingerprint.test_applications import needle, reply
@@ -265,6 +266,70 @@ def test_where_an_application_is_known_by_another_field_it_is_not_forgotten() ->
         found = webreply.identity(data)
         assert found is not None
         assert found.application == ("jenkins" if data is known else "")
+
+
+TLS = [
+    *(reply for reply in (*BY_NAME["tls"].examples, *BY_NAME["tls"].rejects) if reply[:1] in b"\x15\x16"),
+    bytes.fromhex("160303 0200 020000 50 0303") + bytes(32) + b"\x20" + bytes(32) + b"\xc0\x2f\0" + bytes(9),
+    bytes.fromhex("160303 0200 020000 50 0303") + bytes(32) + b"\0\xc0\x2f\2" + bytes(90),
+    bytes.fromhex("160303 0004 000000 00"),
+    bytes.fromhex("15030300020228") + b"<title>grafana</title>",
+    *(b"\x15\3\3\0\2\2" + bytes((description,)) for description in range(256)),
+]
+CERTIFICATE = bytes.fromhex("160303 0400 020000 50 0303") + bytes(78)
+CERTIFICATE += b"\x06\x03\x55\x04\x03\x0c\x10%s" + bytes(40)
+TLS += [CERTIFICATE % name for name in (b"Grafana", b"nothing", b"www.ab2cd3ef.com")]
+
+
+def one(data: bytes, by: int, least: int = 16) -> Identity | None:
+    """What a batch of one reply says of it; `kernels_of` says who makes it."""
+    names = [Identity("unknown")]
+    left, counts = webreply.batch(rows_of([data], [by]), data, ((0, b"GET "), (0, b"\x15\3")), least, names)
+    assert bool(left) == (not counts)
+    return None if left else names[0]
+
+
+def records_agree(data: bytes, by: int = 0) -> None:
+    native = one(data, by)
+    with kernels_of("python"):
+        assert one(data, by) == native, data
+    if native is not None and native.label == "tls":
+        assert Classifier().identify(data) == native, data
+
+
+@pytest.mark.native
+def test_records() -> None:
+    for data in TLS:
+        records_agree(data)
+        records_agree(data, 1)
+    assert one(TLS[0], 0) == Identity("tls")
+    assert one(bytes.fromhex("15030300020228"), 0) == Identity("tls")
+    assert one(bytes.fromhex("15030300020228"), 1) is None, "it may be the beginning of such a probe"
+    if DEFAULT.is_file():
+        for row in load(DEFAULT):
+            if row["data"][:1] in (b"\x15", b"\x16"):
+                records_agree(row["data"])
+
+
+def test_alerts_that_c_and_python_share() -> None:
+    for description in range(256):
+        found = one(b"\x15\3\3\0\2\2" + bytes((description,)), 0)
+        assert (found == Identity("tls")) == (description in tls.ALERTS)
+
+
+@pytest.mark.native
+@given(
+    st.sampled_from(TLS),
+    st.lists(st.tuples(st.integers(0, 120), st.integers(0, 255)), max_size=4),
+    st.integers(0, 150),
+)
+def test_records_that_were_changed(data: bytes, changes: list[tuple[int, int]], end: int) -> None:
+    changed = bytearray(data)
+    for at, byte in changes:
+        if at < len(changed):
+            changed[at] = byte
+    records_agree(bytes(changed))
+    records_agree(bytes(changed[:end]) or b"\x16")
 
 
 def test_rows_that_promise_too_much() -> None:
