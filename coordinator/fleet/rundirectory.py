@@ -18,6 +18,7 @@ from coordinator.files.owned import enter
 from coordinator.fleet import lockfile, orderfile
 from lzr.errors import UsageError, printable
 from lzr.fleet.lock import Lock, Run
+from lzr.fleet.plan import Plan
 
 FOR_ROOT = "/var/lib/lzr/fleet"
 _PURPOSE = "for a plan's scans"
@@ -66,10 +67,10 @@ class RunDirectory:
         return f"{self.plan}/{orderfile.NAME}"
 
 
-def root(lock: Lock) -> str:
+def root(plan: Plan) -> str:
     """The directory of all plans on this box."""
-    if lock.plan.directory is not None:
-        return lock.plan.directory
+    if plan.directory is not None:
+        return plan.directory
     if os.geteuid() == 0:
         return FOR_ROOT
     state = os.environ.get("XDG_STATE_HOME", "")
@@ -79,7 +80,7 @@ def root(lock: Lock) -> str:
 
 def of_plan(lock: Lock) -> str:
     """The directory of this plan on this box."""
-    return f"{root(lock)}/{lock.id}"
+    return f"{root(lock.plan)}/{lock.id}"
 
 
 def of_run(lock: Lock, run: Run) -> RunDirectory:
@@ -105,13 +106,20 @@ def make(lock: Lock, run: Run) -> RunDirectory:
 
 def make_plan(lock: Lock) -> str:
     """Make the directory of a plan, as far as it is missing. Raises UsageError where it is not ours."""
-    path = root(lock)
+    make_root(lock.plan)
+    os.close(enter(of_plan(lock), None, create=True, purpose=_PURPOSE))
+    return of_plan(lock)
+
+
+def make_root(plan: Plan) -> str:
+    """Make the directory of all plans, as far as it is missing. Raises UsageError where it is not ours."""
+    path = root(plan)
     missing = [path]
     while not os.path.lexists(os.path.dirname(missing[-1])):
         missing.append(os.path.dirname(missing[-1]))
-    for one in (*reversed(missing), of_plan(lock)):
+    for one in reversed(missing):
         os.close(enter(one, None, create=True, purpose=_PURPOSE))
-    return of_plan(lock)
+    return path
 
 
 def keep(lock: Lock) -> Lock:

@@ -57,6 +57,7 @@ class Engine:
     async def __aenter__(self) -> Engine:
         """Raises UsageError."""
         transport.settle()
+        transport.quiet()
         security = transport.security(self._identity)
         host, _, port = self._lock.plan.controller.rpartition(":")
         try:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import logging
 import signal
 import time
 from collections.abc import Callable
@@ -35,8 +34,6 @@ def _run(argv: list[str]) -> int:
     asked = _parser().parse_args(two_dashes(argv, flags))
     lock = lockfile.read(asked.plan)
     identity = certs.load(asked.certs or certs.beside(asked.plan), certs.CONTROLLER)
-    for name in ("distributed", "tornado"):
-        logging.getLogger(name).setLevel(logging.CRITICAL)
     user = invoking_user()
     invoker = None if user is None else (user.uid, user.gid)
     keeping = Keeping(asked.plan, invoker)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import logging
 import time
 from collections.abc import Mapping, Sequence
 from functools import partial
@@ -187,8 +186,6 @@ def _alone(lock: Lock, plan: str, directory: str | None, what: Mapping[str, Any]
     from coordinator.fleet.engine.kept import Keeping
 
     identity = certs.load(directory or certs.beside(plan), certs.CONTROLLER)
-    for name in ("distributed", "tornado"):
-        logging.getLogger(name).setLevel(logging.CRITICAL)
 
     async def whole() -> dict[str, Any]:
         async with Engine(lock, identity) as engine:

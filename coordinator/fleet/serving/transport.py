@@ -8,6 +8,7 @@ else: a box cannot give orders to another, take its name, or speak for it. Nobod
 from __future__ import annotations
 
 import contextlib
+import logging
 import time
 from typing import Any
 
@@ -58,6 +59,13 @@ _OF_A_BOX = frozenset(("register-worker", "heartbeat_worker", "close", "ping"))
 def settle() -> None:
     """Set Dask up for a fleet, in this process."""
     dask.config.set(_SETTINGS)
+
+
+def quiet() -> None:
+    """Nothing that Dask logs goes to the terminal: what matters to a person is said in sentences of ours."""
+    for name in [*logging.root.manager.loggerDict, "distributed", "tornado"]:
+        if name.partition(".")[0] in ("distributed", "tornado", "bokeh"):
+            logging.getLogger(name).setLevel(logging.CRITICAL + 1)
 
 
 def security(identity: Identity) -> Security:

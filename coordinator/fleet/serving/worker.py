@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import logging
 import os
 import signal
 import socket
@@ -21,11 +20,12 @@ from collections.abc import Coroutine
 from typing import Any
 
 from distributed import Worker
-from distributed.comm import CommClosedError, connect
+from distributed.comm import connect
+from distributed.comm.core import FatalCommClosedError
 
 from coordinator.analysis import program
 from coordinator.files.opening import open_written
-from coordinator.fleet import certs, lockfile
+from coordinator.fleet import certs, lockfile, rundirectory
 from coordinator.fleet.certs import Identity
 from coordinator.fleet.serving import transport
 from coordinator.fleet.serving.boxside import BoxSide
@@ -126,10 +126,8 @@ async def _reach(scheduler: str, security: Any) -> str:
     shown = scheduler.removeprefix("tls://")
     try:
         comm = await connect(scheduler, **security.get_connection_args("worker"))
-    except CommClosedError as error:  # before OSError, which it is too
-        if "certificate" in str(error) or "TLS" in str(error):
-            return f"{shown} shows no certificate of this fleet's controller: nothing was said to it"
-        return f"the controller at {shown} does not take this box: {str(error)[:200]}"
+    except FatalCommClosedError:
+        return f"{shown} shows no certificate of this fleet's controller: nothing was said to it"
     except OSError:
         return f"waiting for the controller at {shown}"
     comm.abort()
@@ -165,7 +163,10 @@ def main(argv: list[str]) -> int:
 def _run(argv: list[str]) -> int:
     flags = ("box", "certs", "allow-root", "detach", "stop", "help")
     asked = _parser().parse_args(two_dashes(argv, flags))
-    single = Single(f"{os.path.dirname(os.path.abspath(asked.plan))}/{asked.box}.worker.lock")
+    plan = lockfile.plan(asked.plan)
+    box = plan.box(asked.box)
+    place = f"{rundirectory.make_root(plan)}/{box.name}"
+    single = Single(f"{place}.worker.lock")
     if asked.stop:
         pid = single.end()
         print(safetext.line("no worker runs" if pid is None else f"the worker (pid {pid}) has ended"))
@@ -175,25 +176,23 @@ def _run(argv: list[str]) -> int:
             "this takes orders over the network and does not run as root: give another user the rights to "
             "scan (etc/lzr-fleet@.service), or --allow-root"
         )
-    plan = lockfile.plan(asked.plan)
-    box = plan.box(asked.box)
     identity = certs.load(asked.certs or certs.beside(asked.plan), box.name)
     if asked.detach:
-        return _detached(single, [word for word in argv if word.lstrip("-") != "detach"], asked.plan, box)
+        return _detached(
+            single, [word for word in argv if word.lstrip("-") != "detach"], f"{place}.worker.log", box
+        )
     if not single.take():
         raise UsageError(f"a worker of {printable(box.name)} runs already (pid {single.holder()})")
-    logging.getLogger("distributed").setLevel(logging.CRITICAL)
-    logging.getLogger("tornado").setLevel(logging.CRITICAL)
+    transport.quiet()
     asyncio.run(_until_ended(serve(plan, box, identity, BoxSide(box.name))))
     return program.OK
 
 
-def _detached(single: Single, argv: list[str], plan: str, box: Box) -> int:
-    """Start the same as a process of its own, and return once it runs. Raises UsageError."""
+def _detached(single: Single, argv: list[str], path: str, box: Box) -> int:
+    """Start the same as a process of its own; returns once it runs. path: of its log. Raises UsageError."""
     pid = single.holder()
     if pid is None:
         _listening(box)
-        path = f"{os.path.dirname(os.path.abspath(plan))}/{box.name}.worker.log"
         log = open_written(path, None, append=True)
         try:
             process = subprocess.Popen(

@@ -71,10 +71,10 @@ def test_a_socket_with_too_long_a_name_is_told_at_once(tmp_path: Path) -> None:
 def test_whose_directory_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
     lock = made()
     monkeypatch.setattr(os, "geteuid", lambda: 0)
-    assert rundirectory.root(lock) == "/var/lib/lzr/fleet"
+    assert rundirectory.root(lock.plan) == "/var/lib/lzr/fleet"
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
     monkeypatch.setenv("XDG_STATE_HOME", "/home/ada/state")
-    assert rundirectory.root(lock) == "/home/ada/state/lzr/fleet"
+    assert rundirectory.root(lock.plan) == "/home/ada/state/lzr/fleet"
     monkeypatch.setenv("XDG_STATE_HOME", "relative")
     monkeypatch.setenv("HOME", "/home/ada")
-    assert rundirectory.root(lock) == "/home/ada/.local/state/lzr/fleet"
+    assert rundirectory.root(lock.plan) == "/home/ada/.local/state/lzr/fleet"
