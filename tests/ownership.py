@@ -1,7 +1,7 @@
 """Traces of the ownership machine that read like a log: `>>` what happens, `<<` what is done about it.
 
     play = running(shards=2, flow=1)
-    play >> Died("flow-0.1") << Bury("flow-0.1", ...) << Fence("collect-0.1", 2) << Spawn("flow", 0, ...)
+    play >> Died("flow-0.1") << Forget("flow-0.1", ...) << Fence("collect-0.1", 2) << Spawn("flow", 0, ...)
     play.over()
 
 A float is a moment in seconds. The play fails on any order that is not written down, and on any that is

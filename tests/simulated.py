@@ -23,8 +23,8 @@ from lzr.ownership.events import Adopted, Died, Event, Fenced, Linked, Ready, Re
 from lzr.ownership.ledger import Ledger
 from lzr.ownership.orders import (
     Adopt,
-    Bury,
     Fence,
+    Forget,
     GiveUp,
     Ignored,
     Link,
@@ -348,8 +348,8 @@ class Pool:
             case SendTo(name, collector):
                 self._tell_written(name)
                 self._order(name, "send to", self._pipe_to(collector))
-            case Bury(name):
-                self._bury(name)
+            case Forget(name):
+                self._forget(name)
             case ShardOpened(shard, name, index, _):
                 self._opened(shard, name)
                 self.owners[shard] = index + 1
@@ -381,7 +381,7 @@ class Pool:
         child.reports.append(Ready(name))
         self.children[name] = child
 
-    def _bury(self, name: str) -> None:
+    def _forget(self, name: str) -> None:
         child = self.children.pop(name)
         assert not child.alive
         self.gone.append(child)
@@ -432,7 +432,7 @@ class Pool:
         if self.waiting:
             rows = join(self.waiting)
             self.waiting = []
-            for owner, part in self.ledger.deal(rows, HASH_SEED, self.owners):
+            for owner, part in self.ledger.by_owner(rows, HASH_SEED, self.owners):
                 process = self.machine.processes.at(FLOW, owner - 1) if owner else None
                 child = None if process is None else self.children[process.name]
                 if not isinstance(child, Worker) or len(child.feed) >= MARK:

@@ -105,7 +105,7 @@ class ForkServer:
                         os.close(descriptor)
                 else:
                     poller.unregister(fd)
-                    self._bury(fd)
+                    self._reap(fd)
 
     def _fork(self, spawn: Spawn, given: list[int]) -> int | None:
         """Fork a child. Returns its pidfd; None if there can be no more processes, which is told as a
@@ -127,7 +127,7 @@ class ForkServer:
         self._tell(Event("spawned", spawn.name, pid))
         return pidfd
 
-    def _bury(self, pidfd: int) -> None:
+    def _reap(self, pidfd: int) -> None:
         pid, spawn = self._children.pop(pidfd)
         os.close(pidfd)
         _, status = os.waitpid(pid, 0)

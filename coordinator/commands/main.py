@@ -123,7 +123,7 @@ def _scan(argv: list[str], guard: Guard | None) -> int:
         from coordinator.files import patient, pipes
 
         pipes.widen(0)  # it may be filling up already
-        patient.settle_stderr()
+        patient.set_up_stderr()
     from lzr.errors import UsageError
     from lzr.options import parse
 

@@ -117,7 +117,7 @@ class Stderr(io.BufferedIOBase):
         return len(octets)
 
 
-def settle_stderr() -> None:
+def set_up_stderr() -> None:
     """Make sys.stderr a `Stderr`, unless it is a regular file, which always takes everything."""
     try:
         if stat.S_ISREG(os.fstat(2).st_mode) or sys.stderr.fileno() != 2:

@@ -2,7 +2,7 @@
 
 ZMap writes its lines in the thread that reads its packets: a full pipe makes it lose answers. So while we
 load our modules, find the network and start the workers, a thread reads ahead (bounded), until the scan's own
-loop has caught up; from then on there is no thread, and what is neither read nor hoarded pushes back.
+loop has caught up; from then on there is no thread, and what is neither read nor buffered pushes back.
 
 ZMap also flushes every line. What the loop is given is therefore joined: how much it gets at a time depends
 on how much there is, not on how many writes it came in.
@@ -36,7 +36,7 @@ what a pipe holds."""
 _REST = 0.002
 """Seconds; `python -m benchmarks.calm` shows the CPU of a slow input."""
 _STALE = 10.0
-"""Seconds after which a line is too old to be hoarded beside newer ones. A judgement: hosts repeat a SYN-ACK
+"""Seconds after which a line is too old to be buffered beside newer ones. A judgement: hosts repeat a SYN-ACK
 for up to a minute, so a line of ten seconds ago is still good, but no better than one that ZMap is about to
 write."""
 _SPAN = 0.05  # seconds between the first and the last part of what one `read` gives
@@ -60,7 +60,7 @@ class Stream:
         self.full = False
         """Whether the pipe was full before the last `read`: its writer had to wait for us."""
         self.overtaken = False
-        """Whether we are so far behind that the writer has to wait, and `hoard` cannot help it."""
+        """Whether we are so far behind that the writer has to wait, and `read_on` cannot help it."""
         self._ended = False
         self._over = False  # the thread reads no more
         self._thread: threading.Thread | None = None
@@ -122,7 +122,7 @@ class Stream:
         """Whether more was read ahead than the next `read` would give."""
         return len(self._blocks) > 1
 
-    def hoard(self) -> None:
+    def read_on(self) -> None:
         """Read ahead what there is, because ZMap loses the answers that it cannot write.
 
         No more than `_AHEAD` bytes, and nothing while the oldest line that is held is older than `_STALE`.

@@ -66,8 +66,8 @@ class Unpacked:
     def overtaken(self) -> bool:
         return self.stream.overtaken
 
-    def hoard(self) -> None:
-        self.stream.hoard()
+    def read_on(self) -> None:
+        self.stream.read_on()
 
     @property
     def pending(self) -> bool:

@@ -6,8 +6,8 @@ host itself) are left to the kernel, by raw IP sockets: it finds link, next hop 
 policy rules. A target that has no way at all is counted as unroutable, wherever in the input it stands.
 
 What the kernel would do is asked by `survey`; `waytable` makes the table that the workers go by; `ownsources`
-knows our addresses. Netlink tells of changes of MACs, routes, addresses and links: `heed` takes them up, and
-`standing` says what they cost.
+knows our addresses. Netlink tells of changes of MACs, routes, addresses and links: `update` takes them up,
+and `standing` says what they cost.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ _MOST_SILENT = 1 << 16
 
 
 class Routing:
-    """The ways of all targets. They change only in `admit` and `heed`.
+    """The ways of all targets. They change only in `admit` and `update`.
 
     ways: the table; network: the rings' link with what is behind it, in words. silent: hosts of our own
     links, or gateways, which the kernel has asked for their MAC in vain.
@@ -104,7 +104,7 @@ class Routing:
         self._kernel.close()
 
     def fileno(self) -> int:
-        """Becomes readable when `heed` has something to do."""
+        """Becomes readable when `update` has something to do."""
         return self._news.fileno()
 
     # --- the start -----------------------------------------------------------------------------------------
@@ -232,13 +232,13 @@ class Routing:
         )
 
     def wait(self, now: float) -> float:
-        """Seconds until `heed` has something to do by itself; for ever where the user has said the way."""
+        """Seconds until `update` has something to do by itself; for ever where the user has said the way."""
         dues = [math.inf if self._fixed else self._confirm_at, self._gateways.due]
         if self._survey_at is not None:
             dues.append(self._survey_at)
         return max(0.0, min(dues) - now)
 
-    def heed(self, now: float) -> bool:
+    def update(self, now: float) -> bool:
         """Take up what has changed; whether the workers have to be told. now: monotonic seconds."""
         changed = False
         for kind, message in self._news.arrived():

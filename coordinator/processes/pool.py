@@ -27,7 +27,7 @@ from coordinator.processes import privilege
 from coordinator.processes.childoutput import ChildOutput
 from coordinator.processes.inbox import Inbox, Unbelievable
 from coordinator.processes.priority import Priority
-from coordinator.processes.rundir import Scratch
+from coordinator.processes.rundir import RunDir
 from lzr.ipc import credentials, limits, messages, packing, transfer
 from lzr.ipc.credentials import Credentials, Sender
 from lzr.ipc.job import Event, Job, Output, Setup, Spawn, pack
@@ -121,12 +121,12 @@ def hand(forkserver: socket.socket, order: bytes, given: Sequence[int], seconds:
 
 
 class Pool:
-    def __init__(self, scratch: Scratch, printed: ChildOutput | None = None) -> None:
+    def __init__(self, rundir: RunDir, printed: ChildOutput | None = None) -> None:
         """Starts the fork server at once: it loads its modules while we find the network.
 
         printed: takes what it and its children print, so that they hold nothing of the terminal.
         """
-        self._scratch = scratch
+        self._rundir = rundir
         self.printed = ChildOutput() if printed is None else printed
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with theirs:
@@ -144,10 +144,10 @@ class Pool:
         self.forkserver = ours
         self.forkserver.setblocking(False)
         self._context: zmq.Context[Any] = zmq.Context(io_threads=1)
-        self.reports = Inbox(scratch.listen("reports"), self._most)
+        self.reports = Inbox(rundir.listen("reports"), self._most)
         self._key = secrets.token_bytes(credentials.SIZE)  # of what is shown to collectors
         self.children: dict[str, Child] = {}
-        self._buried: dict[str, Child] = {}  # the latest: their last words may still be on their way
+        self._ended: dict[str, Child] = {}  # the latest: their last words may still be on their way
         self.closed = False
 
     def set_up(
@@ -158,7 +158,7 @@ class Pool:
         sockets: the shards' and, behind them, the raw IP sockets. results: outputs, which only the collector
         that writes keeps open. others: files that all keep.
         """
-        descriptors = [self._scratch.descriptor, *(sock.fileno() for sock in sockets), *results, *others]
+        descriptors = [self._rundir.descriptor, *(sock.fileno() for sock in sockets), *results, *others]
         data = pack(Setup(job, len(results), len(others), len(sockets) - job.shards))
         self.forkserver.setblocking(True)
         for at in range(0, len(descriptors), _DESCRIPTORS_AT_ONCE):
@@ -184,13 +184,13 @@ class Pool:
         for kind, sock in (("orders", orders), ("feed", feed)):
             if sock is not None:  # it listens now, and lets nobody in before we know who it is for
                 door = f"{kind}-{name}"
-                child.doors.append((sock, self._address(door), self._scratch.listen(door)))
+                child.doors.append((sock, self._address(door), self._rundir.listen(door)))
         written = tuple((child.number, child.written) for child in self.of_role("flow"))
         spawn = Spawn(role, index, name, number, tuple(outputs), written, tuple(fenced))
         shown = self._key if role == "collect" else credentials.mark(self._key, Sender(name, number))
         given = [_pipe_with(Credentials(child.token, shown).pack())]
         if role == "collect":
-            given.append(self._scratch.listen(f"results-{name}"))
+            given.append(self._rundir.listen(f"results-{name}"))
         try:
             hand(self.forkserver, pack(spawn), given)
         finally:
@@ -222,15 +222,15 @@ class Pool:
                 self.priority.begun(event.pid)
             found.append(event)
 
-    def bury(self, name: str) -> Child | None:
+    def forget(self, name: str) -> Child | None:
         child = self.children.pop(name, None)
         if child is not None:
             child.close()
             for kind in ("orders", "feed", "results"):
-                self._scratch.forget(f"{kind}-{name}")
-            self._buried[name] = child
-            while len(self._buried) > _REMEMBERED:
-                del self._buried[next(iter(self._buried))]
+                self._rundir.forget(f"{kind}-{name}")
+            self._ended[name] = child
+            while len(self._ended) > _REMEMBERED:
+                del self._ended[next(iter(self._ended))]
         return child
 
     def receive(self) -> tuple[Child, Message] | None:
@@ -271,7 +271,7 @@ class Pool:
 
     def _known(self, name: str, token: bytes) -> Child | None:
         """The child of this name, which may have ended, if the token is its own."""
-        child = self.children.get(name) or self._buried.get(name)
+        child = self.children.get(name) or self._ended.get(name)
         return child if child is not None and hmac.compare_digest(token, child.token) else None
 
     def restore_priority(self) -> None:
@@ -315,10 +315,10 @@ class Pool:
         self.printed.close()
         self.reports.close()
         self._context.term()
-        self._scratch.remove()
+        self._rundir.remove()
 
     def _address(self, name: str) -> str:
-        return f"ipc://{self._scratch.here}/{name}"
+        return f"ipc://{self._rundir.here}/{name}"
 
     def _socket(self, kind: int, mark: int) -> zmq.Socket[bytes]:
         sock: zmq.Socket[bytes] = self._context.socket(kind)

@@ -26,15 +26,15 @@ _BACKLOG = 128  # connections that may wait to be accepted by a socket
 _IN_OUR_OWN, _AMONG_OTHERS = "run-", "lzr-run-"
 
 
-class ScratchError(Exception):
+class RunDirError(Exception):
     """There is no place for the directory; the sentence says why."""
 
 
-class Scratch:
+class RunDir:
     """A new directory, there and locked until it is removed or this process ends."""
 
     def __init__(self, run_as: tuple[int, int]) -> None:
-        """run_as: the workers' user and group. Raises ScratchError."""
+        """run_as: the workers' user and group. Raises RunDirError."""
         self._run_as = run_as
         trouble = []
         for parent, prefix in _places():
@@ -54,7 +54,7 @@ class Scratch:
                 continue
             break
         else:
-            raise ScratchError(f"no place for the sockets of a run ({'; '.join(trouble)})")
+            raise RunDirError(f"no place for the sockets of a run ({'; '.join(trouble)})")
         self.path = parent / self._name
         self.descriptor = os.open(self._name, os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=self._parent)
         """What a child needs to reach the sockets: it gives no right that the child has not."""

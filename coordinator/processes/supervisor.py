@@ -104,7 +104,7 @@ class Supervisor:
         self.pool = pool
         self.machine = Machine(shards)
         self.unread = False  # there were more reports than are taken at a time
-        self.greet: Callable[[], Sequence[Message]] | None = None
+        self.first_orders: Callable[[], Sequence[Message]] | None = None
         """What a new flow worker is told before anything else."""
         self.moved: Callable[[int, int], None] = lambda shard, number: None
         """Told of a shard whose flows are sent to the flow worker with this number."""
@@ -263,8 +263,8 @@ class Supervisor:
             child = self.pool.children[event.name]
             show = self._meter.restarted if child.replaces else self._meter.launched
             show(now, child.role, child.index, child.pid)
-            if child.role == FLOW and self.greet is not None:
-                for told in self.greet():
+            if child.role == FLOW and self.first_orders is not None:
+                for told in self.first_orders():
                     child.order(told)
         news: list[News] = []
         for order in orders:
@@ -301,15 +301,15 @@ class Supervisor:
                 child.order(messages.Stop())
                 if not self.machine.ending:
                     self._meter.mark(now, child.role, child.index, State.LEAVING)
-            case do.Bury():
-                self._bury(order, now)
+            case do.Forget():
+                self._forget(order, now)
             case do.Ignored(event):
                 self._ignored += 1
                 if self._ignored <= _TOLD_IGNORED:
                     self._tell(f"ignored, since it is not true or too late: {event}"[:200])
 
-    def _bury(self, order: do.Bury, now: float) -> None:
-        child = self.pool.bury(order.name)
+    def _forget(self, order: do.Forget, now: float) -> None:
+        child = self.pool.forget(order.name)
         if not order.asked:
             pid = 0 if child is None else child.pid
             self._note(f"{order.name} (pid {pid}) ended with status {order.status}; a successor takes over")

@@ -144,7 +144,7 @@ class Feeder:
         self._aside = 0
         if waiting:
             rows = join(waiting)
-            self._deal(pick(rows, np.argsort(rows["line"], kind="stable")))
+            self._queue_up(pick(rows, np.argsort(rows["line"], kind="stable")))
         shards, self._to_try_again = self._to_try_again, []
         return [(shard, count) for shard in shards if (count := self._take_back(shard))]
 
@@ -224,12 +224,12 @@ class Feeder:
 
     def _enqueue(self, rows: Rows) -> None:
         self._queued += len(rows)
-        self._deal(rows)
+        self._queue_up(rows)
 
-    def _deal(self, rows: Rows) -> None:
+    def _queue_up(self, rows: Rows) -> None:
         """Put rows into the queue of the worker that owns their shard, or aside while no worker has it
         open."""
-        for owner, part in self._ledger.deal(rows, self._shard_key, self._owners):
+        for owner, part in self._ledger.by_owner(rows, self._shard_key, self._owners):
             there = owner > 0 and self._worker(owner - 1) is not None
             queue = self._queues.setdefault(owner - 1, deque()) if there else self._parked
             queue.append(part)

@@ -92,14 +92,14 @@ class Loop:
         if not self.accounts.enough:
             workers = self._parts.ready.workers
             want = Want(workers.flow, workers.collect)
-            self._reports.heed(self._parts.supervisor.handle(want, time.monotonic()))
+            self._reports.apply(self._parts.supervisor.handle(want, time.monotonic()))
             self._parts.totals.phase = Phase.RUNNING
 
     def _turns(self) -> None:
         touched, console = True, self._parts.console
         while not (self._finished or self._reports.reader_gone or self.accounts.enough):
             if self._signals.count > self._interrupted:
-                self._heed_signal()
+                self._handle_signal()
             else:
                 self._stop_if_asked()
                 now = time.monotonic()
@@ -194,7 +194,7 @@ class Loop:
 
     # --- what people ask for ---------------------------------------------------------------------------
 
-    def _heed_signal(self) -> None:
+    def _handle_signal(self) -> None:
         self._interrupted = self._signals.count
         self._signals.drain()
         if self._interrupted > 1:
@@ -231,7 +231,7 @@ class Loop:
             case "workers":
                 shards = self._parts.ready.job.shards
                 flow, collect = command.wanted(*self._parts.supervisor.machine.wanted, shards)
-                self._reports.heed(self._parts.supervisor.want(flow, collect, now))
+                self._reports.apply(self._parts.supervisor.want(flow, collect, now))
 
     def _block(self, command: Command) -> None:
         """Contact these networks no more, in this scan and in one that resumes it."""

@@ -100,7 +100,7 @@ def assemble(ready: Prepared, guarded: GuardWatch) -> Parts:
         begun.intake.block(blocks.ranges)
     swept = _swept(ready, feeder, accounts)
 
-    def greet() -> list[Message]:
+    def first_orders() -> list[Message]:
         """What a new flow worker is told before anything else."""
         told: list[Message] = [departure.order()]
         if swept is not None:
@@ -109,7 +109,7 @@ def assemble(ready: Prepared, guarded: GuardWatch) -> Parts:
             told.append(blocks.order())
         return told
 
-    supervisor.greet = greet
+    supervisor.first_orders = first_orders
     totals.shards = job.shards
     totals.sweep = bool(options.target_ports)
     totals.rate_limit = pacer.rate

@@ -36,7 +36,7 @@ class Reading:
     """Reads `stream` into `intake`.
 
     stream: None when the input has ended already. zmap_waits: ZMap writes it and loses answers while it
-    cannot write, so it is hoarded for a while where there is no room. note: takes a sentence for the user.
+    cannot write, so it is buffered for a while where there is no room. note: takes a sentence for the user.
     """
 
     def __init__(
@@ -105,7 +105,7 @@ class Reading:
 
     def _read_on(self, stream: Unpacked) -> None:
         if self._zmap_waits:
-            stream.hoard()
+            stream.read_on()
             if stream.overtaken:
                 self._zmap_waits = False
                 self._note(_OVERTAKEN)

@@ -53,12 +53,12 @@ class Reports:
                         raise ScanError(reason)
                 case Died(name) if self._sweeping is not None:
                     lost = not self._supervisor.leaves(name)
-                    self.heed(self._supervisor.handle(report, now))
+                    self.apply(self._supervisor.handle(report, now))
                     again = self._sweeping.left(name, now, lost=lost)
                     if again and lost:
                         self._console.note(f"{again} pairs of the sweep are asked again")
                 case Spawned() | Ready() | Adopted() | Released() | Fenced() | Linked() | Died():
-                    self.heed(self._supervisor.handle(report, now))
+                    self.apply(self._supervisor.handle(report, now))
 
     def take_last(self, report: Written | Stats) -> None:
         """Take a report that comes while all are ending: only what has been written and figures count."""
@@ -87,7 +87,7 @@ class Reports:
             return
         self._acknowledgements.note(report.message.last, settled)
 
-    def heed(self, news: list[News]) -> None:
+    def apply(self, news: list[News]) -> None:
         """Tell the feeder which shards were opened or closed, or are to be sent again; end the scan on
         GiveUp.
         """

@@ -104,7 +104,7 @@ class Departure:
 
     def look(self, now: float) -> messages.Routes | None:
         """The ways for all workers, if something has changed; None otherwise. now: monotonic seconds."""
-        changed = self.routing.heed(now) or self._changed
+        changed = self.routing.update(now) or self._changed
         self._changed = False
         if changed and self._links:
             deaf = [name for name in self._unlistened() if name not in self._said]

@@ -33,7 +33,7 @@ from coordinator.monitor.profiling import open_profiles
 from coordinator.processes import ownuser, privilege
 from coordinator.processes.childoutput import ChildOutput
 from coordinator.processes.pool import Pool
-from coordinator.processes.rundir import Scratch, ScratchError
+from coordinator.processes.rundir import RunDir, RunDirError
 from coordinator.results.metadata import Metadata, open_metadata
 from coordinator.results.outputs import Outputs, free_name, open_outputs
 from coordinator.results.resultfile import content
@@ -131,11 +131,11 @@ def open_all(
         compare(stream.descriptor, options.dryrun == "fast", resumed.marks, resumed.prefix)
     run_as = _unprivileged(options, stack)
     try:
-        scratch = Scratch(run_as)
-    except ScratchError as error:
+        rundir = RunDir(run_as)
+    except RunDirError as error:
         raise UsageError(str(error)) from error
-    stack.callback(scratch.remove)
-    pool = Pool(scratch, _printed(options, log))
+    stack.callback(rundir.remove)
+    pool = Pool(rundir, _printed(options, log))
     stack.callback(_close_quietly, pool)
     return Opened(
         options=options,
@@ -149,7 +149,7 @@ def open_all(
         blocklist=blocklist,
         blocks=_ordered(options, checkpoint, reading),
         run_as=run_as,
-        directory=scratch.here,
+        directory=rundir.here,
         pool=pool,
         profiles=profiles,
         trace=trace,

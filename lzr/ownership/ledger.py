@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lzr.rows import TARGET, pick, put
-from lzr.targets.screen import deal
+from lzr.targets.screen import group
 
 
 class Ledger:
@@ -43,7 +43,7 @@ class Ledger:
         put(self._rows, tickets, rows)
         self.admitted += len(rows)
 
-    def deal(
+    def by_owner(
         self, rows: NDArray[Any], hash_seed: int, owners: NDArray[np.uint16]
     ) -> list[tuple[int, NDArray[Any]]]:
         """Enter the shards of TARGET rows, and the rows as they are now: their source may have been chosen
@@ -51,7 +51,7 @@ class Ledger:
 
         owners: by shard. Returns (owner, rows), the rows in their order.
         """
-        return deal(rows, hash_seed, owners, self._rows, self._shards)
+        return group(rows, hash_seed, owners, self._rows, self._shards)
 
     def give(self, rows: NDArray[Any], holder: int = 0) -> None:
         """Note that these rows have been sent to the worker that owns their shard. holder: its number."""

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 
 from lzr.ownership.deaths import MOST, Deaths
 from lzr.ownership.events import Adopted, Died, Ending, Event, Fenced, Linked, Ready, Released, Want
-from lzr.ownership.orders import Bury, GiveUp, Ignored, Order, Spawn, Stop
+from lzr.ownership.orders import Forget, GiveUp, Ignored, Order, Spawn, Stop
 from lzr.ownership.processes import COLLECT, FLOW, Process, Processes
 from lzr.ownership.shards import Shards
 from lzr.ownership.succession import Succession
@@ -97,7 +97,7 @@ class Machine:
                 if self.processes.at(role, index) is None:
                     yield self._spawn(role, index)
         if first:
-            self.shards.deal_out(self.processes.of(FLOW))
+            self.shards.assign(self.processes.of(FLOW))
 
     def _spawn(self, role: str, index: int, *, replaces: bool = False) -> Spawn:
         process = self.processes.add(role, index)
@@ -124,7 +124,7 @@ class Machine:
         self.processes.remove(name)
         asked = process.leaving or self.ending
         vacant = asked and not self.ending and self.processes.at(role, index) is None
-        yield Bury(name, status, role, index, asked, vacant)
+        yield Forget(name, status, role, index, asked, vacant)
         if asked:
             self.succession.worker_left(process)
             return

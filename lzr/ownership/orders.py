@@ -73,7 +73,7 @@ class SendTo:
 
 
 @dataclass(frozen=True, slots=True)
-class Bury:
+class Forget:
     """A process has ended: close its sockets.
 
     asked: it was to end. vacant: so it was, and nobody is at its place now, while the scan goes on.
@@ -132,4 +132,4 @@ class Ignored:
 
 
 News = ShardOpened | ShardClosed | TryAgain | GiveUp
-Order = Spawn | Adopt | Release | Stop | Fence | Link | SendTo | Bury | News | Ignored
+Order = Spawn | Adopt | Release | Stop | Fence | Link | SendTo | Forget | News | Ignored

@@ -45,7 +45,7 @@ class Shards:
 
     # --- what happens --------------------------------------------------------------------------------------
 
-    def deal_out(self, workers: list[Process]) -> None:
+    def assign(self, workers: list[Process]) -> None:
         """At the start: to these workers, in turn."""
         for shard in self.all:
             shard.owner = workers[shard.number % len(workers)].name
@@ -65,13 +65,15 @@ class Shards:
         if shard is None:
             return None
         shard.flows = flows
-        heir = self._processes.at(FLOW, shard.next_index) or self.any_worker()
-        return self._step(shard, Trigger.RELEASED, now, heir=heir)
+        successor = self._processes.at(FLOW, shard.next_index) or self.any_worker()
+        return self._step(shard, Trigger.RELEASED, now, successor=successor)
 
     def died(self, worker: Process, successor: Process | None, now: float) -> Iterator[Order]:
         """successor: of this worker; None if it has none, then somebody else gets its shards."""
         for shard in self.owned_by(worker):
-            yield from self._step(shard, Trigger.DIED, now, heir=successor or self.any_worker(), dead=worker)
+            yield from self._step(
+                shard, Trigger.DIED, now, successor=successor or self.any_worker(), dead=worker
+            )
 
     def fenced(self, incarnation: int, now: float) -> Iterator[Order]:
         for shard in self.all:
@@ -98,10 +100,10 @@ class Shards:
         trigger: Trigger,
         now: float,
         *,
-        heir: Process | None = None,
+        successor: Process | None = None,
         dead: Process | None = None,
     ) -> Iterator[Order]:
-        """heir: who gets it next; dead: who had it. Raises KeyError if this cannot happen."""
+        """successor: who gets it next; dead: who had it. Raises KeyError if this cannot happen."""
         action, after = TABLE[shard.state, trigger]
         before, shard.state = shard.state, after
         if before is State.OPEN:
@@ -119,17 +121,17 @@ class Shards:
                 shard.closed_at = now
                 yield Release(shard.owner, shard.number)
             case Action.PASS_ON:
-                yield from self._give(shard, heir, now)
+                yield from self._give(shard, successor, now)
             case Action.LOSE:
                 assert dead is not None
                 shard.fences.add(dead.number)
                 shard.closed_at = now if shard.closed_at is None else shard.closed_at
-                yield from self._give(shard, heir, now)
+                yield from self._give(shard, successor, now)
 
-    def _give(self, shard: Shard, heir: Process | None, now: float) -> Iterator[Order]:
-        assert heir is not None
-        shard.owner = heir.name
-        if heir.ready:
+    def _give(self, shard: Shard, successor: Process | None, now: float) -> Iterator[Order]:
+        assert successor is not None
+        shard.owner = successor.name
+        if successor.ready:
             yield from self._step(shard, Trigger.READY, now)
 
     def _open(self, shard: Shard, now: float) -> Order:

@@ -44,23 +44,23 @@ def screen(rows: Rows, own: tuple[int, int], spared: tuple[int, int]) -> NDArray
     return verdicts if verdicts.any() else None
 
 
-def _native_deal(
+def _native_group(
     rows: Rows, hash_seed: int, owners: NDArray[np.uint16], kept: Rows, shards: NDArray[np.uint16]
 ) -> list[tuple[int, Rows]]:
     if not len(rows):
         return []
-    dealt, counts = np.empty(len(rows), TARGET), np.empty(len(owners) + 1, np.uint32)
-    NATIVE.deal(np.ascontiguousarray(rows), hash_seed, owners, kept, shards, dealt, counts)
+    grouped, counts = np.empty(len(rows), TARGET), np.empty(len(owners) + 1, np.uint32)
+    NATIVE.deal(np.ascontiguousarray(rows), hash_seed, owners, kept, shards, grouped, counts)
     found, start = [], 0
     for owner, count in enumerate(counts.tolist()):
         if count:
-            found.append((owner, dealt[start : start + count]))
+            found.append((owner, grouped[start : start + count]))
             start += count
     return found
 
 
-@in_c(_native_deal)
-def deal(
+@in_c(_native_group)
+def group(
     rows: Rows, hash_seed: int, owners: NDArray[np.uint16], kept: Rows, shards: NDArray[np.uint16]
 ) -> list[tuple[int, Rows]]:
     """Group TARGET rows by the owner of their shard: (owner, rows) by owner, the rows of each in their order.

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from coordinator.processes import rundir
-from coordinator.processes.rundir import Scratch, ScratchError
+from coordinator.processes.rundir import RunDir, RunDirError
 from tests.private import PYTHON
 from tests.system.test_privilege import NOBODY, in_child
 from tests.unit.coordinator.processes.test_rundir import ME, made, place  # noqa: F401  # fixtures too
@@ -23,7 +23,7 @@ pytestmark = pytest.mark.attack
 
 
 @pytest.mark.root
-def test_what_another_user_made_is_let_be(place: Path, made: Callable[..., Scratch]) -> None:
+def test_what_another_user_made_is_let_be(place: Path, made: Callable[..., RunDir]) -> None:
     theirs = place / "run-1-theirs"
     theirs.mkdir(0o700)
     os.chown(theirs, NOBODY, NOBODY)
@@ -32,7 +32,7 @@ def test_what_another_user_made_is_let_be(place: Path, made: Callable[..., Scrat
 
 
 @pytest.mark.root
-def test_the_workers_user_may_connect_and_nothing_more(place: Path, made: Callable[..., Scratch]) -> None:
+def test_the_workers_user_may_connect_and_nothing_more(place: Path, made: Callable[..., RunDir]) -> None:
     """With the descriptor that it is given, wherever the directory lies."""
     place.chmod(0o700)
     mine = made((NOBODY, NOBODY))
@@ -77,7 +77,7 @@ def test_the_workers_user_may_connect_and_nothing_more(place: Path, made: Callab
 
 
 @pytest.mark.root
-def test_others_of_the_same_group_may_not_connect(place: Path, made: Callable[..., Scratch]) -> None:
+def test_others_of_the_same_group_may_not_connect(place: Path, made: Callable[..., RunDir]) -> None:
     """A user's group may be everybody's."""
     mine = made((NOBODY, NOBODY))
     listener = socket.socket(fileno=mine.listen("reports"))
@@ -97,8 +97,8 @@ def test_nor_a_directory_of_somebody_elses(tmp_path: Path, monkeypatch: pytest.M
     theirs.mkdir(0o755)
     os.chown(theirs, NOBODY, NOBODY)
     monkeypatch.setattr(rundir, "_places", lambda: iter([(theirs, "lzr-run-")]))
-    with pytest.raises(ScratchError):
-        Scratch(ME)
+    with pytest.raises(RunDirError):
+        RunDir(ME)
 
 
 NAMES = ("reports", "orders-flow-0.1", "feed-flow-0.1", "results-collect-0.1")
@@ -154,7 +154,7 @@ def prize(place: Path) -> Path:
 
 
 @pytest.mark.root
-def test_a_race_for_the_sockets_gives_nothing_away(made: Callable[..., Scratch], prize: Path) -> None:
+def test_a_race_for_the_sockets_gives_nothing_away(made: Callable[..., RunDir], prize: Path) -> None:
     for _ in range(6):
         mine = made((NOBODY, NOBODY))
         attacker = Attacker(mine.descriptor, prize)

@@ -121,15 +121,15 @@ def test_on_the_way_in(seed: int, count: int, shards: int) -> None:
     rows["ticket"] = draw.permutation(count + 5)[:count]
     owners = draw.integers(0, shards + 1, shards).astype(np.uint16)
 
-    def dealt() -> Any:
+    def grouped() -> Any:
         kept, where = np.zeros(count + 5, TARGET), np.zeros(count + 5, np.uint16)
-        parts = screen.deal(rows, seed, owners, kept, where)
+        parts = screen.group(rows, seed, owners, kept, where)
         return [(owner, part.tobytes()) for owner, part in parts], kept.tobytes(), where.tolist()
 
-    assert len(set(map(repr, both(dealt)))) == 1
+    assert len(set(map(repr, both(grouped)))) == 1
     if count:
         with pytest.raises(IndexError):
-            screen.deal(rows, seed, owners, np.zeros(0, TARGET), np.zeros(0, np.uint16))
+            screen.group(rows, seed, owners, np.zeros(0, TARGET), np.zeros(0, np.uint16))
 
 
 def test_no_room_to_remember() -> None:

@@ -269,7 +269,7 @@ COMPARED: dict[str, Callable[[int], None]] = {
     "enter": entered_hashes,
     "lookup": ways_out,
     "screen": drawn(compared.test_on_the_way_in, 20, 3),
-    "deal": drawn(compared.test_on_the_way_in, 20, 3),
+    "group": drawn(compared.test_on_the_way_in, 20, 3),
     "Space.place": sweeps,
     "Permutation.take": sweeps,
     "Cookies.expected": sweeps,

@@ -116,7 +116,7 @@ def test_a_file_is_left_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
     """And so is what is no file at all."""
     out = io.StringIO()
     monkeypatch.setattr("sys.stderr", out)
-    patient.settle_stderr()
+    patient.set_up_stderr()
     import sys
 
     assert sys.stderr is out

@@ -239,9 +239,9 @@ def test_hoarding(pipe: tuple[int, int], monkeypatch: pytest.MonkeyPatch) -> Non
     made.stop_reading_ahead()
     writer = write(pipe[1], pieces)
     while writer.is_alive():
-        made.hoard()
+        made.read_on()
     assert made.pending
-    wait_for(lambda: made.hoard() or made._ended, "the end")  # type: ignore[func-returns-value]
+    wait_for(lambda: made.read_on() or made._ended, "the end")  # type: ignore[func-returns-value]
     assert b"".join(drain(made)) == b"".join(pieces)
 
 
@@ -252,7 +252,7 @@ def test_hoarding_has_bounds(pipe: tuple[int, int], monkeypatch: pytest.MonkeyPa
     made.stop_reading_ahead()
     for piece in lines(3):
         os.write(pipe[1], piece)
-        made.hoard()
+        made.read_on()
     held = made._held
     assert not made.overtaken, "there is room in the pipe"
     assert held <= len(lines(1)[0])
@@ -279,7 +279,7 @@ def test_a_file_is_old(tmp_path: Path) -> None:
         first = made.read()
         assert first
         assert made.age == float("inf")
-        made.hoard()
+        made.read_on()
         assert not made.pending
         assert first + b"".join(drain(made)) == path.read_bytes()
 
@@ -324,6 +324,6 @@ def test_who_cannot_be_helped_by_hoarding_is_noticed(
     made, pieces = Stream(pipe[0]), lines(40_000)
     made.stop_reading_ahead()
     writer = write(pipe[1], pieces)
-    wait_for(lambda: made.hoard() or made.overtaken, "a full pipe")  # type: ignore[func-returns-value]
+    wait_for(lambda: made.read_on() or made.overtaken, "a full pipe")  # type: ignore[func-returns-value]
     assert b"".join(drain(made)) == b"".join(pieces)
     writer.join(20)

@@ -139,30 +139,30 @@ def test_where_none_can_be_reached_it_is_said_why(made: Routing, host: str, sent
 
 def test_the_gateway_moves_goes_and_comes_back(made: Routing, said: list[str]) -> None:
     made.choose_link([targets("192.0.2.1")])
-    made.heed(1.0)
+    made.update(1.0)
     assert made.wait(1.0) == 2.0  # until it is asked again
     news: Any = made._news
     news.news = [neighbour("10.0.0.1", nl.NUD_REACHABLE, OTHER)]
-    assert made.heed(1.1)
+    assert made.update(1.1)
     assert made.order().gateway_v4 == OTHER
     assert said == ["the gateway 10.0.0.1 has another MAC now: 02:00:00:00:00:02"]
     news.news = [neighbour("10.0.0.1", nl.NUD_FAILED), neighbour("10.0.0.1", nl.NUD_FAILED)]
-    assert not made.heed(1.2)
+    assert not made.update(1.2)
     assert made.take_losses() == {}, "ip neigh flush says the same: it is asked again"
     assert made.wait(1.2) == 2.0
-    made.heed(3.2)
+    made.update(3.2)
     assert made.take_losses() == {}
     assert made.wait(3.2) == pytest.approx(0.5)
-    made.heed(3.7)
+    made.update(3.7)
     losses = made.take_losses()
     assert list(losses) == ["gateway"]
     assert "10.0.0.1 does not answer ARP on eth0 any more" in losses["gateway"]
     news.news = [neighbour("10.0.0.1", nl.NUD_FAILED), neighbour("10.0.0.1", nl.NUD_PROBE, OTHER)]
-    assert not made.heed(9.0)
+    assert not made.update(9.0)
     assert made.take_losses() == {}  # once
     assert said[1:] == []
     news.news = [neighbour("10.0.0.1", nl.NUD_REACHABLE, OTHER)]
-    made.heed(9.1)
+    made.update(9.1)
     assert said[-1] == "the gateway 10.0.0.1 answers again"
     assert made.silent == set()
 
@@ -174,10 +174,10 @@ def test_silent_neighbours_are_counted_if_packets_go_to_them(made: Routing) -> N
     flushed = neighbour("10.0.0.7", nl.NUD_FAILED)
     news.news = [(flushed[0], flushed[1]._replace(by=4711))]  # ip neigh flush
     news.news += [neighbour(host, nl.NUD_FAILED) for host in silent]
-    assert not made.heed(1.0)
+    assert not made.update(1.0)
     assert set(map(str, made.silent)) == {"10.0.0.5", "10.0.0.6"}
     news.news = [neighbour("10.0.0.5", nl.NUD_REACHABLE), (0, None), (nl.NEWNEIGH, None)]
-    made.heed(1.1)
+    made.update(1.1)
     assert set(map(str, made.silent)) == {"10.0.0.6"}
 
 
@@ -185,13 +185,13 @@ def test_where_the_user_has_said_where_all_goes_nothing_is_looked_up(made: Routi
     made.choose_link([targets("192.0.2.1")])
     assert made.network is not None
     made.fix(made.network)
-    made.heed(100.0)
+    made.update(100.0)
     assert made.wait(100.0) == math.inf, "whoever waits by this would not wait at all"
     rows = targets("203.0.113.1", "10.8.0.1")
     kinds, fresh, changed = made.admit(rows)
     assert (kinds.tolist(), fresh, changed) == ([WayKind.RING] * 2, [], False)
     assert made.ways.simple
-    assert not made.heed(9.0)
+    assert not made.update(9.0)
 
 
 def link(index: int, flags: int) -> tuple[int, nl.Message]:
@@ -211,7 +211,7 @@ def test_a_link_in_use_that_goes_down_is_a_loss_at_once(
         made.fix(made.network)
     news: Any = made._news
     news.news = [link(3, flags), link(2, flags), link(2, nl.IFF_UP | nl.IFF_RUNNING)]
-    made.heed(1.0)
+    made.update(1.0)
     losses = made.take_losses()
     assert list(losses) == ["link eth0"], "nothing goes by the other"
     assert sentence in losses["link eth0"]
@@ -223,7 +223,7 @@ def test_a_link_that_single_packets_leave_by_is_watched_too(made: Routing) -> No
     made.admit(targets("10.9.0.7"))
     news: Any = made._news
     news.news = [link(3, nl.IFF_UP)]
-    made.heed(1.0)
+    made.update(1.0)
     assert list(made.take_losses()) == ["link tun0"]
 
 
@@ -236,8 +236,8 @@ def test_targets_and_addresses_that_lose_their_way_are_losses(
 
     def surveyed(at: float) -> dict[str, str]:
         news.news = [(nl.NEWROUTE, None)]
-        made.heed(at)
-        made.heed(at + 0.3)
+        made.update(at)
+        made.update(at + 0.3)
         return made.take_losses()
 
     monkeypatch.setitem(FOUND, ipaddress.ip_network("198.51.100.0/24"), FOUND[NET])

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from coordinator.processes import rundir
-from coordinator.processes.rundir import Scratch, ScratchError
+from coordinator.processes.rundir import RunDir, RunDirError
 from tests import ROOT
 
 pytestmark = pytest.mark.attack
@@ -29,12 +29,12 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture
-def made(place: Path) -> Iterator[Callable[..., Scratch]]:
+def made(place: Path) -> Iterator[Callable[..., RunDir]]:
     """Makes directories, and removes them in the end."""
-    all_of_them: list[Scratch] = []
+    all_of_them: list[RunDir] = []
 
-    def make(owner: tuple[int, int] = ME) -> Scratch:
-        all_of_them.append(Scratch(owner))
+    def make(owner: tuple[int, int] = ME) -> RunDir:
+        all_of_them.append(RunDir(owner))
         return all_of_them[-1]
 
     yield make
@@ -48,8 +48,8 @@ class Another:
 
     def __init__(self) -> None:
         code = (
-            "import os; from coordinator.processes.rundir import Scratch; "
-            "made = Scratch((os.getuid(), os.getgid())); "
+            "import os; from coordinator.processes.rundir import RunDir; "
+            "made = RunDir((os.getuid(), os.getgid())); "
             "made.listen('reports'); print(made.path, flush=True); input()"
         )
         self.process = subprocess.Popen(
@@ -67,9 +67,7 @@ class Another:
         self.process.communicate()
 
 
-def test_what_a_killed_run_left_is_removed_and_nothing_else(
-    place: Path, made: Callable[..., Scratch]
-) -> None:
+def test_what_a_killed_run_left_is_removed_and_nothing_else(place: Path, made: Callable[..., RunDir]) -> None:
     another = Another()
     made()
     assert another.path.is_dir(), "its run lives"
@@ -93,7 +91,7 @@ def test_what_a_killed_run_left_is_removed_and_nothing_else(
     assert (kept / "notes").exists()
 
 
-def test_a_tree_without_end_ends_no_start(place: Path, made: Callable[..., Scratch]) -> None:
+def test_a_tree_without_end_ends_no_start(place: Path, made: Callable[..., RunDir]) -> None:
     """Anybody can make one in a place for temporary directories, under a name like ours."""
     handle = os.open(place, os.O_RDONLY)
     depth = 1500  # more than an interpreter calls itself
@@ -111,7 +109,7 @@ def test_a_tree_without_end_ends_no_start(place: Path, made: Callable[..., Scrat
 
 
 def test_a_directory_swept_before_it_was_locked_is_made_again(
-    place: Path, made: Callable[..., Scratch], monkeypatch: pytest.MonkeyPatch
+    place: Path, made: Callable[..., RunDir], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Another run that starts at the same moment may take it for a dead one's."""
     swept: list[str] = []
@@ -139,7 +137,7 @@ def test_addresses_are_short_however_long_the_path_is(
         far /= "x" * 60
         far.mkdir()
     monkeypatch.setenv("RUNTIME_DIRECTORY", str(far))
-    mine = Scratch(ME)
+    mine = RunDir(ME)
     assert mine.path.parent == far
     with socket.socket(fileno=mine.listen("results-collect-255.1000000")) as listener:
         assert len(os.fsencode(listener.getsockname())) < 107
@@ -162,14 +160,14 @@ def test_places_in_which_others_may_rename_are_passed_over(
         monkeypatch.setattr(rundir, "_places", lambda: iter([(path, "lzr-run-") for path in places]))
 
     among(file, tmp_path / "nowhere", shared, sticky)
-    mine = Scratch(ME)
+    mine = RunDir(ME)
     assert mine.path.parent == sticky
     mine.remove()
     assert rundir.where() == [sticky]
     among(file, shared)
     assert rundir.where() == []
-    with pytest.raises(ScratchError) as caught:
-        Scratch(ME)
+    with pytest.raises(RunDirError) as caught:
+        RunDir(ME)
     assert str(caught.value) == (
         f"no place for the sockets of a run ({file}: Not a directory; "
         f"{shared}: others may rename what is in it)"

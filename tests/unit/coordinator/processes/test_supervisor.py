@@ -17,7 +17,7 @@ import zmq
 from coordinator.monitor.meter import Meter
 from coordinator.processes import pool as pools
 from coordinator.processes.pool import Child, Pool
-from coordinator.processes.rundir import Scratch
+from coordinator.processes.rundir import RunDir
 from coordinator.processes.supervisor import Fault, Stats, Supervisor, Written
 from lzr.ipc import messages
 from lzr.ipc.credentials import Credentials, verified
@@ -45,8 +45,8 @@ class Scene:
 
         with monkeypatch.context() as patch:
             patch.setattr(pools.subprocess, "Popen", instead)
-            self.scratch = Scratch((os.getuid(), os.getgid()))
-            self.pool = Pool(self.scratch)
+            self.rundir = RunDir((os.getuid(), os.getgid()))
+            self.pool = Pool(self.rundir)
         spawn_as_ever = self.pool.spawn
 
         def spawned(*words: Any, **more: Any) -> Child:
@@ -68,7 +68,7 @@ class Scene:
     def connect(self, kind: int, name: str) -> Any:
         sock = self.context.socket(kind)
         sock.setsockopt(zmq.LINGER, 0)
-        sock.connect(f"ipc://{self.scratch.here}/{name}")
+        sock.connect(f"ipc://{self.rundir.here}/{name}")
         return sock
 
     def child(self, name: str) -> Child:
@@ -290,7 +290,7 @@ def test_orders_and_targets_are_for_one_process_alone(scene: Scene) -> None:
         "    print(sock.poll(500))\n"
         "context.destroy(linger=0)\n"
     )
-    path = str(scene.scratch.path)
+    path = str(scene.rundir.path)
     scene.child(F0).order(messages.Acked(1))
     words = [sys.executable, "-c", code, path, f"orders-{F0}", f"feed-{F0}"]
     assert subprocess.run(words, capture_output=True, text=True, check=True).stdout.split() == ["0", "0"]

@@ -17,7 +17,7 @@ class Input:
 
     def __init__(self, *chunks: bytes | None) -> None:
         self.chunks = list(chunks)
-        self.hoarded, self.overtaken, self.settled = 0, False, False
+        self.buffered, self.overtaken, self.settled = 0, False, False
 
     def ready(self) -> bool:
         return bool(self.chunks) and self.chunks[0] is not None
@@ -25,8 +25,8 @@ class Input:
     def read(self) -> bytes | None:
         return self.chunks.pop(0)
 
-    def hoard(self) -> None:
-        self.hoarded += 1
+    def read_on(self) -> None:
+        self.buffered += 1
 
     def stop_reading_ahead(self) -> None:
         self.settled = True
@@ -60,7 +60,7 @@ def test_without_room_nothing_is_read_but_zmap_is_not_kept_waiting() -> None:
     stream = Input(b"10.0.0.1:80\n")
     read, intake, said = reading(stream)
     assert not read.read(0.0, False)
-    assert (stream.hoarded, intake.waiting) == (1, 0)
+    assert (stream.buffered, intake.waiting) == (1, 0)
     assert read.look() == Seen(filled=True)
     assert read.look() == Seen()
     stream.overtaken = True
@@ -68,7 +68,7 @@ def test_without_room_nothing_is_read_but_zmap_is_not_kept_waiting() -> None:
     assert not read.read(0.0, False)
     assert len(said) == 1
     assert "faster than it is scanned" in said[0]
-    assert stream.hoarded == 2
+    assert stream.buffered == 2
 
 
 def test_an_input_that_has_nothing_starves_us() -> None:

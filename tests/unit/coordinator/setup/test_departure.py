@@ -26,7 +26,7 @@ class Ways:
         fresh, self.fresh = self.fresh, []
         return np.full(len(rows), WayKind.RING, np.uint8), fresh, False
 
-    def heed(self, now: float) -> bool:
+    def update(self, now: float) -> bool:
         changed, self.changes = self.changes, False
         return changed
 

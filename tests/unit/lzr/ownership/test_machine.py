@@ -13,8 +13,8 @@ from lzr.ownership.deaths import MOST, WITHIN
 from lzr.ownership.events import Adopted, Died, Ending, Event, Fenced, Linked, Ready, Released, Want
 from lzr.ownership.orders import (
     Adopt,
-    Bury,
     Fence,
+    Forget,
     GiveUp,
     Ignored,
     Link,
@@ -40,9 +40,9 @@ row = note_rows(TRACES)
 C0, C1, F0, F1 = "collect-0.1", "collect-1.1", "flow-0.1", "flow-1.1"
 
 
-def ended(name: str, *, asked: bool = False, vacant: bool = False, status: int = -9) -> Bury:
+def ended(name: str, *, asked: bool = False, vacant: bool = False, status: int = -9) -> Forget:
     role, index = re.split(r"[-.]", name)[:2]
-    return Bury(name, status, role, int(index), asked, vacant)
+    return Forget(name, status, role, int(index), asked, vacant)
 
 
 # --- shards ------------------------------------------------------------------------------------------------
