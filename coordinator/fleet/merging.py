@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from hashlib import blake2b
 from typing import IO, Any
@@ -27,7 +27,8 @@ from lzr import addresses
 from lzr.analysis.columns import NAMES
 from lzr.errors import UsageError
 from lzr.fleet.ledger import many
-from lzr.fleet.merging import FOREIGN, RECORD, Chosen, Generations, chosen
+from lzr.fleet.lock import Run
+from lzr.fleet.merging import FOREIGN, RECORD, Chosen, Generations, by_box, chosen
 
 Rows = NDArray[Any]
 
@@ -202,6 +203,11 @@ class Merger:
         self._parts.clear()
         self._rows = rows
         return chosen(rows)
+
+    def by_box(self, runs: Sequence[Run], kept: Chosen) -> dict[str, int]:
+        """How many lines there were of each box, each counted once however often it came."""
+        assert self._rows is not None
+        return by_box(runs, self._rows, kept.lines)
 
     def write(self, descriptor: int, kept: Chosen, progress: Progress | None = None) -> None:
         """The lines that are kept, in order. Raises UsageError where a file has changed since; OSError."""

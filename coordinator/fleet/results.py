@@ -9,7 +9,7 @@ from __future__ import annotations
 import argparse
 import os
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -26,7 +26,9 @@ OK, DIFFERS, MISSING = program.OK, 1, 3
 """DIFFERS: the ledger does not agree. MISSING: results may be missing or were left out."""
 
 _RESULTS = (".json", ".jsonl", ".ndjson", ".json.gz", ".json.zst")
-_NONE = frozenset(("status.json", "plan.lock.json"))  # in a directory of a run, and no results
+_NONE = frozenset(
+    ("status.json", "plan.lock.json", "zmap-shard.json")
+)  # in a directory of a run, and no results
 
 
 def merge(argv: list[str]) -> int:
@@ -64,13 +66,14 @@ def _merge(argv: list[str]) -> int:
         kept = merger.settle()
         with program.Bar("write") as bar:
             _write(merger, kept, to, form, bar)
+        found = merger.by_box(lock.runs, kept)
     for sentence in (sentence for file in merger.files for sentence in file.trouble()):
         program.say(NAME, sentence)
     if asked.output != "-" and not asked.quiet:
         program.say(NAME, _told(kept, len(results), to.name))
     whole = merger.whole
     if metadata:
-        whole &= _say_ledger(NAME, lock, metadata, quiet=asked.quiet)
+        whole &= _say_ledger(NAME, lock, metadata, found, quiet=asked.quiet)
     return OK if whole else MISSING
 
 
@@ -104,9 +107,18 @@ def _ledger(argv: list[str]) -> int:
     return OK if _say_ledger("fleet ledger", lock, metadata, quiet=asked.quiet) else DIFFERS
 
 
-def _say_ledger(name: str, lock: Lock, metadata: Sequence[tuple[str, Any]], *, quiet: bool) -> bool:
-    """Tell the ledger; whether it agrees."""
+def _say_ledger(
+    name: str,
+    lock: Lock,
+    metadata: Sequence[tuple[str, Any]],
+    found: Mapping[str, int] | None = None,
+    *,
+    quiet: bool,
+) -> bool:
+    """Tell the ledger; whether it agrees. found: records of each box, where those were counted."""
     told = ledger.of(lock, metadata)
+    if found is not None:
+        told.compare(found)
     for sentence in told.faults:
         program.say(name, sentence)
     if not quiet or not told.agrees:

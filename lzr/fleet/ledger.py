@@ -23,28 +23,39 @@ COMMON = ("unparsable", "not a SYN-ACK", "unsuccessful", "repeat")
 
 @dataclass(frozen=True)
 class OfRun:
-    """What a run says: inputs it has read; its own of them; those that no shard has; records."""
+    """What a run says: inputs it has read; its own of them; those that no shard has; records that it has
+    written, None where that is not known."""
 
     run: Run
     read: int = 0
     own: int = 0
     common: int = 0
+    records: int | None = None
 
 
 @dataclass
 class Ledger:
     """inputs: of the whole plan. runs: those that count, in the lock's order. common: inputs that every box
-    refuses. faults: sentences; where there is none, `agrees`.
+    refuses. faults: sentences; where there is none, `agrees`. records: by box, those of all of its runs,
+    where each of them has told.
     """
 
     inputs: int = 0
     runs: list[OfRun] = field(default_factory=list)
     common: int = 0
     faults: list[str] = field(default_factory=list)
+    records: dict[str, int] = field(default_factory=dict)
 
     @property
     def agrees(self) -> bool:
         return not self.faults
+
+    def compare(self, found: Mapping[str, int]) -> None:
+        """Look whether there are as many records of each box as its runs have written. found: by box."""
+        for box, records in self.records.items():
+            if found.get(box, 0) < records:
+                missing = many(records - found.get(box, 0), "record")
+                self.faults.append(f"{box} has written {many(records, 'record')}: {missing} not among these")
 
     def sentence(self) -> str:
         """Both sides of it."""
@@ -66,8 +77,12 @@ def of(lock: Lock, metadata: Sequence[tuple[str, Any]]) -> Ledger:
         except NoMetadata as error:
             ledger.faults.append(f"{name} {error}")
             continue
-        if one is not None and found.setdefault(one.run, one) != one:
+        if found.setdefault(one.run, one) != one:
             ledger.faults.append(f"{name}: {one.run.name} is told twice, and not in the same way")
+    for box in lock.plan.boxes:
+        told = [found[run].records if run in found else None for run in lock.runs if run.box == box.name]
+        if told and None not in told:
+            ledger.records[box.name] = sum(count or 0 for count in told)
     current = lock.current
     ledger.runs = [found[run] for run in current if run in found]
     for run in current:
@@ -99,8 +114,8 @@ def _compare(lock: Lock, ledger: Ledger) -> None:
         ledger.faults.append(f"{abs(missing):,} of {ledger.inputs:,} inputs {what}")
 
 
-def _of_run(lock: Lock, table: Any, name: str, ledger: Ledger) -> OfRun | None:
-    """What one file says; faults go into the ledger. None: it does not count. Raises NoMetadata."""
+def _of_run(lock: Lock, table: Any, name: str, ledger: Ledger) -> OfRun:
+    """What one file says; faults go into the ledger. Raises NoMetadata."""
     metadata = check(table)
     options, inputs = section(metadata, "options"), section(metadata, "inputs")
     plan_id, generation = options.get("plan_id"), options.get("generation")
@@ -111,18 +126,23 @@ def _of_run(lock: Lock, table: Any, name: str, ledger: Ledger) -> OfRun | None:
     run = next((one for one in lock.runs if (one.generation, one.shards) == (generation, shards)), None)
     if run is None or options.get("shards") != lock.plan.shards:
         raise NoMetadata("is of a run that the plan does not have")
-    if not lock.is_current(run):
-        return None
     fates = {
         fate: count for fate, count in section(inputs, "fates").items() if type(count) is int and count >= 0
     }
     read = inputs.get("read")
     if type(read) is not int or read < 0:
         raise NoMetadata("does not say what became of its inputs")
-    faults = _faults(lock, metadata, fates)
-    ledger.faults += [f"{run.name}: {fault}" for fault in faults]
+    if lock.is_current(run):
+        ledger.faults += [f"{run.name}: {fault}" for fault in _faults(lock, metadata, fates)]
     common = sum(fates.get(fate, 0) for fate in COMMON) if lock.plan.input is not None else 0
-    return OfRun(run, read, read - fates.get(ELSEWHERE, 0) - common, common)
+    return OfRun(run, read, read - fates.get(ELSEWHERE, 0) - common, common, _records(metadata))
+
+
+def _records(metadata: Mapping[str, Any]) -> int | None:
+    """How many records a run has written; None where a filter kept some back, or that is not said."""
+    count = section(metadata, "counters").get("TotalResponses")
+    filtered = section(metadata, "options").get("output_filter")
+    return count if type(count) is int and count >= 0 and not filtered else None
 
 
 def _faults(lock: Lock, metadata: Mapping[str, Any], fates: Mapping[str, int]) -> list[str]:

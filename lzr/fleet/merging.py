@@ -25,6 +25,7 @@ from lzr.targets.sharing import shards_of
 Rows = NDArray[Any]
 
 _LOW = (1 << 64) - 1
+_AT_ONCE = 1 << 16  # rows that are copied to be counted
 
 RECORD = np.dtype(
     [
@@ -67,6 +68,8 @@ class OfRun(Protocol):
     """What is asked of a run of the plan here (see `lzr.fleet.lock.Run`)."""
 
     @property
+    def box(self) -> str: ...
+    @property
     def generation(self) -> int: ...
     @property
     def shards(self) -> Sequence[int]: ...
@@ -99,10 +102,7 @@ class _Source:
 
     def holds(self, rows: Rows) -> NDArray[np.bool_]:
         """(n,) bool: which RECORD rows were made from here."""
-        found = np.ones(len(rows), np.bool_)
-        for name, base, mask in zip(("own_hi", "own_lo"), self.base, self.mask, strict=True):
-            found &= rows[name] & np.uint64(mask) == np.uint64(base)
-        return found
+        return _holds(self.base, self.mask, rows)
 
 
 class Generations:
@@ -130,6 +130,13 @@ class Generations:
             rows["generation"][ours] = np.minimum(rows["generation"][ours], found)
 
 
+def _holds(base: tuple[int, int], mask: tuple[int, int], rows: Rows) -> NDArray[np.bool_]:
+    found = np.ones(len(rows), np.bool_)
+    for name, half, bits in zip(("own_hi", "own_lo"), base, mask, strict=True):
+        found &= rows[name] & np.uint64(bits) == np.uint64(half)
+    return found
+
+
 def _network(text: str) -> tuple[tuple[int, int], tuple[int, int]]:
     """Base and mask, in halves, of an address or a network. Raises ValueError."""
     network = ip_network(text, strict=False)
@@ -146,18 +153,20 @@ class Chosen:
     """What is kept of RECORD rows.
 
     rows: their numbers, (n,) int64, in the order in which they are written. same: records of which an equal
-    one is kept; other: of which one that says something else is kept.
+    one is kept; other: of which one that says something else is kept. lines: numbers of rows, one for each
+    line that differs from all others.
     """
 
     rows: NDArray[np.int64]
     same: int
     other: int
+    lines: NDArray[np.int64]
 
 
 def chosen(rows: Rows) -> Chosen:
     """One for each (saddr, sport, HandshakeNum). rows: RECORD, none of them FOREIGN."""
     if not len(rows):
-        return Chosen(np.empty(0, np.int64), 0, 0)
+        return Chosen(np.empty(0, np.int64), 0, 0, np.empty(0, np.int64))
     order = np.lexsort(
         (
             *(rows["file"], rows["at"]),  # of equal lines: the result is the same, and so is the way to it
@@ -173,8 +182,26 @@ def chosen(rows: Rows) -> Chosen:
     first[1:] = ~equal[1:]
     kept = order[first]
     of_group = np.cumsum(first) - 1
-    same = ~first
+    same, again = ~first, ~first
     for name in ("digest", "length"):
-        same &= rows[name][order] == rows[name][kept][of_group]
+        column = rows[name][order]
+        same &= column == rows[name][kept][of_group]
+        again[1:] &= column[1:] == column[:-1]  # equal lines follow one another
     alike = int(np.count_nonzero(same))
-    return Chosen(kept, alike, len(rows) - len(kept) - alike)
+    return Chosen(kept, alike, len(rows) - len(kept) - alike, order[~again])
+
+
+def by_box(runs: Iterable[OfRun], rows: Rows, lines: NDArray[np.int64]) -> dict[str, int]:
+    """How many of these RECORD rows are of each box, by its sources. lines: their numbers."""
+    networks: dict[str, set[tuple[tuple[int, int], tuple[int, int]]]] = {}
+    for run in runs:
+        networks.setdefault(run.box, set()).update(map(_network, run.source))
+    counts = dict.fromkeys(networks, 0)
+    for begin in range(0, len(lines), _AT_ONCE):
+        part = rows[lines[begin : begin + _AT_ONCE]]
+        for box, sources in networks.items():
+            held = np.zeros(len(part), np.bool_)
+            for base, mask in sources:
+                held |= _holds(base, mask, part)
+            counts[box] += int(np.count_nonzero(held))
+    return counts

@@ -91,6 +91,11 @@ def test_three_boxes_make_one_result(arena: Range, mode: str, capsys: pytest.Cap
     hosts = [record["saddr"] for record in found]
     assert len(set(hosts)) == COUNT
     assert sum(len(part.read_text().splitlines()) for part in parts) == len(found)
+    # One of them without its last line, which no line tells.
+    cut = directory / "cut.json"
+    cut.write_text("".join(parts[0].read_text().splitlines(keepends=True)[:-1]))
+    assert fleet.main([*words, *metadata, *map(str, [cut, *parts[1:]])]) == 3
+    assert ": 1 record not among these" in capsys.readouterr().err
     # The results of another box's shard, as if it had scanned from here: none of them belongs to this plan.
     swapped = directory / "swapped.json"
     swapped.write_text(parts[0].read_text().replace(SOURCES["fra1"], SOURCES["nyc1"]))

@@ -121,6 +121,24 @@ def test_two_files_of_a_run_that_differ(lock: Lock) -> None:
     assert found.faults == ["copy: fra1-g1 is told twice, and not in the same way"]
 
 
+def test_records_that_are_missing_are_told_by_their_box(lock: Lock) -> None:
+    made = whole(lock)
+    for (_, metadata), count in zip(made, (480, 240, 250), strict=True):
+        metadata["counters"] = {"TotalResponses": count}
+    found = ledger.of(lock, made)
+    assert found.records == {"fra1": 480, "ams1": 240, "nyc1": 250}
+    found.compare({"fra1": 480, "ams1": 241, "nyc1": 250})
+    assert found.agrees
+    found.compare({"fra1": 470, "nyc1": 250})
+    assert found.faults == [
+        "fra1 has written 480 records: 10 records not among these",
+        "ams1 has written 240 records: 240 records not among these",
+    ]
+    made[0][1]["options"]["output_filter"] = "sport == 80"
+    assert "fra1" not in ledger.of(lock, made).records
+    assert ledger.of(lock, made[1:]).records == {"ams1": 240, "nyc1": 250}
+
+
 @pytest.mark.parametrize("junk", [None, [], 3, "x", {"program": "lzr", "format": 1}, {"program": "lzr"}])
 def test_junk_is_no_metadata(lock: Lock, junk: Any) -> None:
     assert not ledger.of(lock, [*whole(lock), ("junk", junk)]).agrees
