@@ -15,10 +15,13 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
-from coordinator.fleet import lockfile, orderfile, rundirectory
+from coordinator.fleet import lockfile, orderfile, placing, rundirectory
 from coordinator.fleet.rundirectory import RunDirectory
+from lzr import addresses
+from lzr.fleet.merging import RECORD
 from lzr.fleet.orders import Order
 from tests.faults import alive, lines_in, once_each, read, title
 from tests.lab.capture import Capture, capture
@@ -121,6 +124,14 @@ class Fleet:
             if shard({"saddr": address(index), "sport": PORT}, 16) in self.run.shards
         }
 
+    def dealt(self, hosts: set[str]) -> Any:
+        """The shards of these hosts, as whoever merges the results tells them."""
+        rows = np.zeros(len(hosts), RECORD)
+        for row, host in zip(rows, hosts, strict=True):
+            row["peer_hi"], row["peer_lo"] = addresses.parse(host)
+        rows["peer_port"] = PORT
+        return placing.of(self.lock)(rows)
+
     def log(self) -> str:
         return Path(self.files.log).read_text()
 
@@ -169,6 +180,26 @@ def test_it_outlives_who_started_it(fleet: Fleet) -> None:
     fleet.whole()
 
 
+def test_callers_that_are_killed_at_any_moment(fleet: Fleet) -> None:
+    """While they look, while they start the scan, while they wait: there is one scan, and it is whole."""
+    draw = random.Random(11)
+    with capture(fleet.arena.far) as seen:
+        for _ in range(8):
+            callers = [fleet.call(str(number), start_new_session=True) for number in range(3)]
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                callers[0].wait(draw.uniform(0.2, 1.2))
+            assert len(fleet.coordinators()) <= 1
+            for caller in callers:
+                with contextlib.suppress(ProcessLookupError):
+                    os.killpg(caller.pid, signal.SIGKILL)
+                caller.communicate(timeout=20)
+        code, said = fleet.said(fleet.call("--box", "here"))
+        assert (code, "here-g1 is done" in said) == (0, True), (said, fleet.log())
+        times = asked(seen)
+    fleet.whole()
+    assert set(times.values()) == {1}
+
+
 def test_a_scan_that_was_killed_is_gone_on_with(fleet: Fleet) -> None:
     started = fleet.call("0")
     attached = fleet.call("1")
@@ -194,10 +225,14 @@ def more_than(results: Path, lines: int) -> bool:
     return lines_in(results) > lines
 
 
-def test_random_kills_lose_nothing_and_ask_nobody_twice_beyond_a_second(arena: Range, tmp_path: Path) -> None:
+@pytest.mark.parametrize("mode", ["list", "sweep"])
+def test_random_kills_lose_nothing_and_ask_nobody_twice_beyond_a_second(
+    arena: Range, tmp_path: Path, mode: str
+) -> None:
     arena.respond(first=FIRST, count=COUNT, port=PORT, source=SCANNER, classes="h")
     rate, draw = 1600, random.Random(5)
-    fleet = Fleet(arena, tmp_path, rate=rate)
+    swept = f'targets = ["{FIRST}-{address(COUNT - 1)}"]\ntarget-ports = {PORT}'
+    fleet = Fleet(arena, tmp_path, rate=rate, what='input = "list"' if mode == "list" else swept)
     kills = 0
     with capture(arena.far) as seen:
         while True:
@@ -213,9 +248,13 @@ def test_random_kills_lose_nothing_and_ask_nobody_twice_beyond_a_second(arena: R
                 break
             assert "was interrupted" in said, fleet.log()
         times = asked(seen)
-    fleet.whole()
+    mine = fleet.mine() if mode == "list" else {target for _, target in times}
+    once_each(read(fleet.results), {(host, PORT) for host in mine})
     assert {source for source, _ in times} == {SCANNER}
-    assert {target for _, target in times} == fleet.mine()
+    assert {target for _, target in times} == mine
+    if mode == "sweep":
+        assert len(mine) == COUNT * 12 // 16
+        assert set(fleet.dealt(mine).tolist()) == set(fleet.run.shards)
     again = sum(count - 1 for count in times.values())
     assert again <= kills * 1.5 * rate * 3 / 4, again
 

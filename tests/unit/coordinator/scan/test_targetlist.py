@@ -69,11 +69,14 @@ def test_each_pair_once_in_the_order_of_the_seed(tmp_path: Path) -> None:
     few = lzr(*WORDS, "-b", str(blocked), "-n", "5", "-q")
     assert few.stdout.decode().splitlines() == found[:5]
     assert few.stderr == b""
+    dealt = (("2", "0"), ("2", "1"), ("5", "0,3-4"), ("5", "2,1"))
     boxes = [
-        lzr(*WORDS, "-b", str(blocked), "--shards", "2", "--shard", str(box)).stdout.decode().splitlines()
-        for box in range(2)
+        lzr(*WORDS, "-b", str(blocked), "--shards", many, "--shard", mine).stdout.decode().splitlines()
+        for many, mine in dealt
     ]
-    assert boxes == [found[::2], found[1::2]]
+    assert boxes[:2] == [found[::2], found[1::2]]
+    assert boxes[2] == [pair for at, pair in enumerate(found) if at % 5 in (0, 3, 4)]
+    assert boxes[3] == [pair for at, pair in enumerate(found) if at % 5 in (1, 2)]
 
 
 def test_six_bytes_each() -> None:
