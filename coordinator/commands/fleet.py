@@ -36,7 +36,7 @@ THIS_BOX = (
         "assign",
         "PLAN --from BOX --to BOX",
         "give a box's shards to others, by hand",
-        "coordinator.fleet.assigning:main",
+        "coordinator.fleet.engine.assigning:main",
     ),
 )
 """What needs no other box."""

@@ -45,9 +45,7 @@ def attend(
     lock.plan.box(box)
     rundirectory.make_plan(lock)
     lock = rundirectory.keep(lock)
-    for run in lock.runs:
-        if run.box == box and not lock.is_current(run):
-            withdraw(lock, run)
+    withdraw_all(lock, box)
     runs = [run for run in lock.runs_of(box) if generation in (None, run.generation)]
     if not runs:
         whose = lock.run_named(box, generation) if generation is not None else None
@@ -94,6 +92,13 @@ def look(lock: Lock, run: Run) -> Outcome:
     if rundirectory.is_running(found):
         return _running(run, found)
     return boxscan.outcome(lock, run, found)
+
+
+def withdraw_all(lock: Lock, box: str) -> None:
+    """End the scans of all runs of a box whose shards others have now. Raises UsageError."""
+    for run in lock.runs:
+        if run.box == box and not lock.is_current(run):
+            withdraw(lock, run)
 
 
 def withdraw(lock: Lock, run: Run) -> None:

@@ -160,6 +160,7 @@ class BoxSide:
 
     async def _take(self, lock: bytes) -> dict[str, Any]:
         taken = await self._given(lock)
+        await in_thread(attending.withdraw_all, taken, self.box)
         return {"id": taken.id, "generation": taken.generation, **await self._state()}
 
     async def _state(self) -> dict[str, Any]:
