@@ -61,11 +61,6 @@ def settle(path: str) -> Lock:
         blocklist=tuple(os.path.join(folder, name) for name in plan.blocklist),
         options=planoptions.flags(plan.options, partial(os.path.join, folder)),
     )
-    if plan.input is not None and (name := lockfile.name_in(plan.input)):
-        raise UsageError(
-            f"{printable(plan.input)} has names, as {printable(name)}: to two boxes they may mean different "
-            "hosts; look them up first and list addresses"
-        )
     digest, lines = (None, None) if plan.input is None else lockfile.digest_of_input(plan.input)
     blocked = lockfile.digest_of_lists(plan)
     return locks.settled(plan, __version__, lockfile.sum_of(data), digest, lines, blocked)

@@ -16,7 +16,6 @@ from lzr.fleet import plan as plans
 from lzr.fleet import planoptions
 from lzr.fleet.lock import Lock
 from lzr.fleet.plan import Plan
-from lzr.targets.zmap import ListReader
 
 
 def beside(path: str) -> str:
@@ -113,36 +112,6 @@ def lines_of_input(path: str) -> Iterator[bytes]:
                 yield chunk
     finally:
         os.close(descriptor)
-
-
-def name_in(path: str) -> str:
-    """The first target of an input that is written as a name, as it is written; "" where there is none.
-
-    Raises UsageError.
-    """
-    descriptor = _open(path)
-    try:
-        plain, rest = Unpacked(Stream(descriptor), binary=False), b""
-        while (chunk := plain.read()) != b"":
-            whole, end, rest = (rest + (chunk or b"")).rpartition(b"\n")
-            if found := _name_among(whole + end):
-                return found
-        return _name_among(rest + b"\n")
-    finally:
-        os.close(descriptor)
-
-
-def _name_among(lines: bytes) -> str:
-    reader = ListReader()
-    names = reader.feed(lines).names
-    if names or not reader.pending:
-        return names[0].text if names else ""
-    # What follows a line that names many is read when that is through: then one by one.
-    for line in lines.splitlines(keepends=True):
-        names = ListReader().feed(line).names
-        if names:
-            return names[0].text
-    return ""
 
 
 def _open(path: str) -> int:

@@ -66,18 +66,6 @@ def test_an_input_is_summed_as_a_scan_reads_it(tmp_path: Path) -> None:
     assert lockfile.digest_of_input(str(tmp_path / "list.gz")) == (digest, 3)
 
 
-@pytest.mark.parametrize(
-    "text",
-    ["example.org:80\n", "192.0.2.1:80\nhttp://example.org/", "192.0.2.0/24:1-9999\nexample.org:80"],
-)
-def test_an_input_of_names_is_none_for_several_boxes(
-    plan: Path, text: str, capsys: pytest.CaptureFixture[str]
-) -> None:
-    plan.with_name("services.txt").write_text(text)
-    assert main([str(plan)]) == 2
-    assert "has names, as " in capsys.readouterr().err
-
-
 def test_what_is_missing_is_said(plan: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(UsageError, match="is not there: lzr fleet check"):
         lockfile.read(str(plan))
