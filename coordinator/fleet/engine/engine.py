@@ -19,7 +19,7 @@ from typing import Any
 from distributed import Client
 
 from coordinator.fleet.certs import Identity
-from coordinator.fleet.serving import tasks, transport
+from coordinator.fleet.serving import pickles, tasks, transport
 from lzr.errors import UsageError, printable
 from lzr.fleet.lock import Lock
 from lzr.safetext import plain
@@ -58,6 +58,7 @@ class Engine:
         """Raises UsageError."""
         transport.settle()
         transport.quiet()
+        pickles.close()
         security = transport.security(self._identity)
         host, _, port = self._lock.plan.controller.rpartition(":")
         try:
@@ -136,8 +137,9 @@ class Engine:
 
     def attend(self, box: str) -> Awaitable[None]:
         """Have a box attend to its run: a task of its own. Over when that is, whatever became of it."""
+        key = f"{transport.task_key(box)}{uuid.uuid4().hex}"
         future = self._client.submit(
-            tasks.attend, self._lock.to_json(), key=f"attend-{box}-{uuid.uuid4().hex}", pure=False,
+            tasks.attend, self._lock.to_json(), key=key, pure=False,
             resources={transport.resource(box): 1}, retries=0, allow_other_workers=False,
         )  # fmt: skip
         return _over(future)

@@ -55,6 +55,17 @@ _SETTINGS: dict[str, Any] = {
 _OF_A_BOX = frozenset(("register-worker", "heartbeat_worker", "close", "ping"))
 """What the scheduler hears from a box."""
 
+_OF_ITS_TASKS = frozenset(
+    (
+        *("task-finished", "task-erred", "release-worker-data", "add-keys", "long-running", "keep-alive"),
+        "worker-status-change",
+    )
+)
+"""What it hears of a box's tasks after that. Its events would be unpickled and printed by the client; the
+rest is of use only where tasks move."""
+_TOLD = frozenset(("op", "key", "keys", "stimulus_id", "run_id", "startstops", "thread", "status"))
+"""What of such a message is handed on, if it is plain. Why a task failed, and what it gave, is not."""
+
 
 def settle() -> None:
     """Set Dask up for a fleet, in this process."""
@@ -79,6 +90,11 @@ def security(identity: Identity) -> Security:
 def resource(box: str) -> str:
     """What a task asks for to be run on this box, and on no other."""
     return f"box-{box}"
+
+
+def task_key(box: str) -> str:
+    """What the keys of this box's tasks begin with; a slash is in no name of a box."""
+    return f"attend/{box}/"
 
 
 def peer(comm: Any) -> str:
@@ -139,7 +155,28 @@ class _Heard:
         if not self._may(message):
             self._comm.abort()
             raise CommClosedError(f"box {self._name} said what a box has no right to say")
+        if isinstance(message, (list, tuple)):
+            return [self._of_task(one) for one in message if self._is_of_task(one)]
         return message
+
+    def _is_of_task(self, message: Any) -> bool:
+        """Whether this is of a task of this box; keep-alive is of none."""
+        if not isinstance(message, dict) or message.get("op") not in _OF_ITS_TASKS:
+            return False
+        keys = message.get("keys", (message["key"],) if "key" in message else ())
+        mine = task_key(self._name)
+        return isinstance(keys, (list, tuple, set)) and all(
+            isinstance(key, str) and key.startswith(mine) for key in keys
+        )
+
+    def _of_task(self, message: dict[str, Any]) -> dict[str, Any]:
+        """What is said of it, without what would have to be opened."""
+        told = {name: value for name, value in message.items() if name in _TOLD}
+        if told["op"] == "task-finished":
+            told |= {"nbytes": 0, "type": b"", "typename": "NoneType", "metadata": {}}
+        if told["op"] == "task-erred":
+            told |= {"exception": None, "traceback": None, "exception_text": "", "traceback_text": ""}
+        return told
 
     def _may(self, message: Any) -> bool:
         if isinstance(message, (list, tuple)):  # after its registration, of its tasks

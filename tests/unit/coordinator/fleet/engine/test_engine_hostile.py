@@ -1,0 +1,116 @@
+"""A box with a good certificate that attacks its controller: nothing that it sends is opened or run."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import pickle
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytest.importorskip("distributed")
+
+from distributed import Worker
+from distributed.comm import connect
+from distributed.protocol.serialize import Pickled, Serialized
+
+from coordinator.fleet import certs
+from coordinator.fleet.engine.engine import BoxError, Engine
+from coordinator.fleet.serving import transport
+from coordinator.fleet.serving.boxside import BoxSide
+from coordinator.fleet.serving.worker import serve
+from lzr.fleet.lock import Lock
+from tests.unit.coordinator.fleet.engine.test_engine import lock, places, running, until, worker  # noqa: F401
+
+
+class Evil:
+    """What makes a directory where it is unpickled."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self) -> Any:
+        return Path.mkdir, (self.path,)
+
+
+def bomb(path: Path) -> bytes:
+    return pickle.dumps(Evil(path))
+
+
+class Liar(BoxSide):
+    """Answers whatever it is asked with `lie`, and tells it in every heartbeat."""
+
+    lie: Any = None
+
+    async def answer(self, what: str, given: dict[str, Any]) -> Any:
+        return self.lie
+
+    async def attend(self, lock: bytes) -> None:  # noqa: F811
+        await asyncio.sleep(1)
+        raise ValueError("no")
+
+    def told(self) -> dict[str, Any]:
+        return {**super().told(), "status": self.lie}
+
+
+@contextlib.asynccontextmanager
+async def liar(lock: Lock, places: Path, name: str) -> Any:  # noqa: F811
+    side = Liar(name)
+    identity = certs.load(str(places / "certs"), name)
+    task = asyncio.ensure_future(serve(lock.plan, lock.plan.box(name), identity, side))
+    try:
+        yield side
+    finally:
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
+
+
+def test_what_is_pickled_elsewhere_stays_closed(lock: Lock, places: Path, tmp_path: Path) -> None:  # noqa: F811
+    """In a first word, in an answer, in a heartbeat, of a task that failed, in an event."""
+    marks = [tmp_path / f"opened-{n}" for n in range(6)]
+
+    def pickled(n: int) -> Pickled:
+        return Pickled({"pickled-obj": bomb(marks[n])}, [])
+
+    def serialized(n: int) -> Serialized:
+        return Serialized({"serializer": "pickle", "writeable": ()}, [bomb(marks[n])])
+
+    async def whole() -> None:
+        ours = certs.load(str(places / "certs"), certs.CONTROLLER)
+        args = transport.security(certs.load(str(places / "certs"), "fra1")).get_connection_args("worker")
+        async with Engine(lock, ours) as engine, worker(lock, places, "ams1"):
+            await until(lambda: engine.here("ams1"))
+            for words in (
+                {"op": "ping", "stray": pickled(0)},
+                {"op": "heartbeat_worker", "address": "tls://127.0.0.1:1", "metrics": {"lzr": pickled(1)}},
+            ):
+                with contextlib.suppress(OSError):
+                    comm = await connect(f"tls://{lock.plan.controller}", **args)
+                    await comm.write(words)
+                    await asyncio.wait_for(comm.read(), 10)
+            async with liar(lock, places, "fra1") as side:
+                await until(lambda: engine.here("fra1"))
+                for lie in (pickled(2), serialized(3)):
+                    side.lie = lie
+                    with contextlib.suppress(BoxError):
+                        await engine.call("fra1", "state", {}, 5)
+                await until(lambda: engine.here("fra1"))
+                attending = engine.attend("fra1")
+                key = next(iter(engine._client.futures))
+                said = [
+                    {"op": "log-event", "topic": "warn", "msg": {"message": bomb(marks[5])}},
+                    {"op": "task-erred", "key": key, "stimulus_id": "x", "run_id": 0,
+                     "exception": serialized(4), "traceback": None, "exception_text": "", "thread": 1,
+                     "traceback_text": "", "startstops": ()},
+                ]  # fmt: skip
+                box = next(one for one in Worker._instances if one.name == "fra1")
+                for message in said:
+                    box.batched_stream.send(message)
+                await asyncio.wait_for(attending, 10)
+            assert (await engine.call("ams1", "take", {"lock": lock.to_json()}, 10))["id"] == lock.id
+        assert [mark.name for mark in marks if mark.exists()] == []
+
+    running(whole)
