@@ -139,6 +139,7 @@ def greeting_table(
     makers: tuple[tuple[bytes, int], ...],
     devices: tuple[tuple[bytes, int], ...],
     elsewhere: tuple[bytes, ...],
+    terminals: tuple[bytes, tuple[tuple[bytes, int], ...], tuple[bytes, ...], tuple[tuple[int, bytes], ...]],
     /,
 ) -> object: ...
 def greeting(table: object, data: bytes, /) -> Identity | None: ...

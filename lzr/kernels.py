@@ -34,7 +34,7 @@ from lzr.rows import (
     Trigger,
 )
 
-VERSION = 18
+VERSION = 19
 """Of the functions in C; it grows whenever an argument changes."""
 
 _ROWS = {

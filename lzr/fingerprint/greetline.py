@@ -1,9 +1,11 @@
-"""Greetings of mail and file servers, identified at once where label and program are beyond doubt.
+"""Greetings of mail and file servers and of terminals, identified at once where label and program are beyond
+doubt.
 
 Mail and file servers greet with a line, and no two of them with the same. `of_line` takes those lines that
 only SMTP, FTP, POP3 or IMAP can be, that nothing is answered after, and that name a program of
 `greetings.names` or none; all others go through matchers and readers, which say the same of these. In C it
-goes over the line once.
+goes over the line once. A terminal negotiates first (RFC 854), and is taken where the rest is text of which
+the readers make nothing, or a name.
 """
 
 from __future__ import annotations
@@ -19,18 +21,43 @@ from lzr.fingerprint.greetings.named import greeting, named, rows_of
 from lzr.fingerprint.webreply import Counts, Left
 from lzr.kernels import NATIVE, in_c, prepared
 from lzr.protocols import _greetings as lines_of
-from lzr.protocols._catalogue import BY_NAME
+from lzr.protocols import shells
+from lzr.protocols._bytes import is_text
+from lzr.protocols._catalogue import BY_NAME, PROTOCOLS
 from lzr.protocols._protocol import Identity, Matcher
 
 BEGINNINGS = (b"220 ", b"220-", b"+OK ", b"* OK")
 """The first four bytes of what is looked at."""
 
-_LETTERS = {"smtp": "s", "ftp": "f", "pop3": "p", "imap": "i"}
+_LETTERS = {"smtp": "s", "ftp": "f", "pop3": "p", "imap": "i", "telnet": "t"}
 """Labels, in the order in which they are numbered in C, and their letters in `greetings.names`."""
 
 _LONGEST = 2048  # bytes of a reply; longer ones are no greetings
 _BANNERS = b"S+*HR@-A\xff"
 """How other protocols' banners begin (`honeypot`)."""
+
+
+_AGREED = 200  # bytes of negotiation, at most
+_SUBNEGOTIATION = b"\xff\xfa"
+_NEGOTIATED = 12
+"""Bytes that terminals may exchange before a word is said (RFC 855); shorter replies are not read."""
+
+_SEGMENT = 256  # bytes; longer ones may be the first part of a message of DNS
+_LEAST = 3  # bytes of a negotiation
+
+
+def _foreign() -> tuple[tuple[int, bytes], ...]:
+    """Bytes at an offset by which another protocol may be asked about what a terminal says.
+
+    DNS has its length in front (RFC 7766 §8), and takes no message that is shorter than it says and than
+    _SEGMENT.
+    """
+    asked = [p for p in PROTOCOLS if p.match is not None and not p.last_resort and p.name != "dns"]
+    starts = ((0, key) for p in asked for key in p.starts if key[:1] == b"\xff")
+    return (*starts, *sorted({place for p in asked for place in p.at}))
+
+
+FOREIGN = _foreign()
 
 
 def _table(native: Any) -> object:
@@ -50,6 +77,12 @@ def _table(native: Any) -> object:
         tuple((word, 1) for word in freetext.MAKERS),
         tuple((word, 1) for word in statements.DEVICES),
         statements.ELSEWHERE,
+        (
+            bytes(option in shells.OPTIONS for option in range(256)),
+            tuple((word, 1) for word in freetext.SYSTEMS | freetext.MAKERS),
+            freetext.QUOTED,
+            FOREIGN,
+        ),
     )
 
 
@@ -64,6 +97,8 @@ def _native_of_line(data: bytes) -> Identity | None:
 @in_c(_native_of_line)
 def of_line(data: bytes) -> Identity | None:
     """The identity of a greeting whose label and program are beyond doubt; None of any other reply."""
+    if data[:1] == b"\xff":
+        return _terminal(data)
     label = _label(data)
     if not label or (label == "ftp" and statements.may_be_device(data)):
         return None
@@ -77,6 +112,21 @@ def of_line(data: bytes) -> Identity | None:
         if label == "ftp" and (statements.may_be_elsewhere(data) or freetext.names_maker(data)):
             return None
     return Identity(label, "", product, version)
+
+
+def _terminal(data: bytes) -> Identity | None:
+    """The identity of what negotiates, and says nothing behind that but text."""
+    agreed = shells.negotiation(data)
+    rest = data[agreed:]
+    if not 0 < agreed <= _AGREED or len(data) >= _SEGMENT or b"\xff" in rest or _SUBNEGOTIATION in data:
+        return None
+    if not is_text(shells.spoken(rest)) or any(data.startswith(key, at) for at, key in FOREIGN):
+        return None
+    if len(data) <= _NEGOTIATED:
+        return Identity("telnet")
+    if freetext.may_name(rest):
+        return None
+    return Identity("telnet", "", *named("t", rest[: freetext.REACH]))
 
 
 def _label(data: bytes) -> str:
@@ -161,8 +211,10 @@ def lines(
         if at > len(blob) or length > len(blob) - at:
             raise ValueError("the rows promise more payload than there is")
         data = blob[at : at + length]
-        echo = by >= len(heads) or data.startswith(heads[by][1], heads[by][0])
-        found = None if echo or length < least else of_line(data)
+        found = None
+        if by < len(heads) and not data.startswith(heads[by][1], heads[by][0]):
+            short = length >= _LEAST and data[:1] == b"\xff" != heads[by][1][:1]  # no beginning of a probe
+            found = of_line(data) if length >= least or short else None
         if found is None:
             now.append((row, at))
         else:

@@ -11,10 +11,14 @@
 #define DEVICE_REACH 40
 #define ELSEWHERE_REACH 200
 #define MAKERS_REACH 400
+#define TERMINAL_REACH 400 /* bytes of what a terminal says that are read */
+#define NEGOTIATED 12      /* bytes that terminals may exchange before a word is said */
+#define SEGMENT 256        /* bytes; longer ones may be the first part of a message of DNS */
+#define AGREED 200         /* bytes of negotiation, at most */
 #define BEHIND 60 /* bytes behind a name in which its version stands */
 #define MADE 1024
 
-enum label { SMTP, FTP, POP3, IMAP, LABELS = GREETING_LABELS };
+enum label { SMTP, FTP, POP3, IMAP, TELNET, LABELS = GREETING_LABELS };
 enum kind { MAIL_WORD = 1, FILE_WORD = 2, OTHER_WORD = 4, STOCK_WORD = 8 };
 
 struct word {
@@ -25,6 +29,11 @@ struct word {
 struct words { /* a hash table: `mask` is a power of two less one */
     struct word *at;
     size_t mask;
+};
+
+struct needles {
+    struct needle *at;
+    size_t count;
 };
 
 struct program {
@@ -42,10 +51,15 @@ struct made { /* an identity that was made lately */
 
 struct greetings {
     PyObject *kept; /* the tuples that all of this is made of */
-    struct words told, makers, devices, first[LABELS];
+    struct words told, makers, devices, terminals, first[LABELS];
     struct program *programs[LABELS];
-    struct needle *elsewhere;
-    size_t n_elsewhere;
+    struct needles elsewhere, quoted;
+    struct foreign { /* bytes at an offset that other protocols go by */
+        size_t at;
+        struct needle needle;
+    } * foreign;
+    size_t n_foreign;
+    const uint8_t *options; /* 256 of them: whether it is a telnet option */
     PyTypeObject *identity;
     PyObject *labels[LABELS], *plain[LABELS], *empty, *details;
     struct made *made;
@@ -501,10 +515,10 @@ static int is_address(struct text text)
     return 1;
 }
 
-/* freetext._NUMBERED, from the fourth byte on */
-static int is_numbered(struct text text)
+/* freetext._NUMBERED, from a byte on */
+static int is_numbered(struct text text, size_t from)
 {
-    for (size_t i = 3; i < text.size; i++) {
+    for (size_t i = from; i < text.size; i++) {
         if (memchr(" ([/_-", text.at[i], 6) == NULL || is_address((struct text){text.at + i, text.size - i}))
             continue;
         size_t at = i + 1;
@@ -546,16 +560,30 @@ static int may_be_device(const struct greetings *table, struct text reply)
     return value(&table->devices, word) != 0 || holds(word, "!Box");
 }
 
-static int may_be_elsewhere(const struct greetings *table, struct text reply)
+static int holds_one(const struct needles *needles, struct text text)
 {
-    const size_t size = (reply.size < ELSEWHERE_REACH ? reply.size : ELSEWHERE_REACH) - 4;
-    for (size_t i = 0; i < table->n_elsewhere; i++)
-        if (lzr_find(reply.at + 4, size, &table->elsewhere[i]) != NOWHERE)
+    for (size_t i = 0; i < needles->count; i++)
+        if (lzr_find(text.at, text.size, &needles->at[i]) != NOWHERE)
             return 1;
     return 0;
 }
 
+static int may_be_elsewhere(const struct greetings *table, struct text reply)
+{
+    const size_t size = (reply.size < ELSEWHERE_REACH ? reply.size : ELSEWHERE_REACH) - 4;
+    return holds_one(&table->elsewhere, (struct text){reply.at + 4, size});
+}
+
 static int is_of_maker(uint8_t byte) { return !is_blank(byte) && memchr("([,;:.)]*=|\"'/", byte, 14) == NULL; }
+
+static int holds_word(const struct words *words, struct text low)
+{
+    size_t at = 0;
+    for (struct text word; (word = next(low, &at, is_of_maker)).size > 0;)
+        if (value(words, word) != 0)
+            return 1;
+    return 0;
+}
 
 static int names_maker(const struct greetings *table, struct text low)
 {
@@ -563,11 +591,7 @@ static int names_maker(const struct greetings *table, struct text low)
     const uint8_t *end = memchr(line.at, '\n', line.size);
     if (end != NULL)
         line.size = (size_t)(end - line.at);
-    size_t at = 0;
-    for (struct text word; (word = next(line, &at, is_of_maker)).size > 0;)
-        if (value(&table->makers, word) != 0)
-            return 1;
-    return 0;
+    return holds_word(&table->makers, line);
 }
 
 /* --- identities ------------------------------------------------------------------------------------------------- */
@@ -608,9 +632,90 @@ static PyObject *identity(const struct greetings *table, enum label label, PyObj
     return Py_NewRef(made->identity);
 }
 
+/* shells._negotiation, without subnegotiation: how many bytes at the start are well-formed */
+static size_t negotiated(const struct greetings *table, struct text reply)
+{
+    size_t at = 0;
+    while (at + 2 < reply.size && reply.at[at] == 255) {
+        const uint8_t command = reply.at[at + 1];
+        if (command >= 251 && command <= 254) {
+            if (!table->options[reply.at[at + 2]])
+                break;
+            at += 3;
+        } else if (command > 240 && command < 250 && at > 0) {
+            at += 2;
+        } else {
+            break;
+        }
+    }
+    return at;
+}
+
+/* The program of a text, and its version, which may be empty; `small`: the text in small letters */
+static const struct program *program_of(const struct greetings *table, enum label label, struct text text,
+                                        const uint8_t *small, struct text *found)
+{
+    uint8_t blanks[REACH];
+    size_t after = 0;
+    for (size_t i = 0; i < text.size; i++)
+        blanks[i] = small[i] == '_' ? ' ' : small[i];
+    if (text.size > 3 && blanks[3] == '-') {
+        uint8_t code[4];
+        memcpy(code, blanks, 4);
+        for (size_t i = 0; i + 4 <= text.size; i++)
+            if (memcmp(blanks + i, code, 4) == 0)
+                blanks[i += 3] = ' ';
+    }
+    const struct program *program = named(table, label, (struct text){blanks, text.size}, text.at, &after);
+    *found = (struct text){text.at, 0};
+    if (program != NULL) {
+        *found = version((struct text){text.at + after, text.size - after < BEHIND ? text.size - after : BEHIND});
+        if (found->size > 0 && is_quad(*found) &&
+            is_before_address((struct text){text.at + after, (size_t)(found->at - text.at) - after}))
+            found->size = 0;
+    }
+    return program;
+}
+
+/* greetline._terminal: negotiation, and what a terminal says behind it */
+static PyObject *terminal(const struct greetings *table, struct text reply)
+{
+    uint8_t small[TERMINAL_REACH];
+    const size_t agreed = negotiated(table, reply);
+    if (agreed == 0 || agreed > AGREED || reply.size >= SEGMENT)
+        return NULL;
+    for (size_t i = 0; i < table->n_foreign; i++) {
+        const struct foreign *foreign = &table->foreign[i];
+        if (foreign->at <= reply.size && foreign->needle.size <= reply.size - foreign->at &&
+            memcmp(reply.at + foreign->at, foreign->needle.text, foreign->needle.size) == 0)
+            return NULL;
+    }
+    struct text rest = {reply.at + agreed, reply.size - agreed}, found;
+    for (size_t i = 0; i < rest.size; i++) {
+        const uint8_t byte = rest.at[i];
+        if (byte == 255 || (byte < 7 && byte != 0) || byte == 11 || (byte > 13 && byte < 32 && byte != 27) || byte == 127)
+            return NULL;
+    }
+    if (reply.size <= NEGOTIATED)
+        return Py_NewRef(table->plain[TELNET]);
+    if (rest.size > TERMINAL_REACH)
+        rest.size = TERMINAL_REACH;
+    for (size_t i = 0; i < rest.size; i++)
+        small[i] = lower(rest.at[i]);
+    if (holds_one(&table->quoted, rest) || holds_word(&table->terminals, (struct text){small, rest.size}) ||
+        is_numbered(rest, 0))
+        return NULL;
+    const struct program *program = program_of(table, TELNET, rest, small, &found);
+    return program != NULL ? identity(table, TELNET, program->name, found) : Py_NewRef(table->plain[TELNET]);
+}
+
 PyObject *lzr_greeting_identity(const struct greetings *table, const uint8_t *data, size_t size, size_t *number)
 {
-    uint8_t small[REACH], blanks[REACH];
+    uint8_t small[REACH];
+    if (size >= 3 && *data == 255) {
+        *number = TELNET;
+        return terminal(table, (struct text){data, size});
+    }
     if (size < 5 || (*data != '2' && *data != '+' && *data != '*'))
         return NULL;
     const struct text reply = {data, size};
@@ -621,21 +726,9 @@ PyObject *lzr_greeting_identity(const struct greetings *table, const uint8_t *da
     if (label == LABELS || (label == FTP && may_be_device(table, reply)))
         return NULL;
     const struct text greeting = {data, said(reply)};
-    for (size_t i = 0; i < greeting.size; i++)
-        blanks[i] = small[i] == '_' ? ' ' : small[i];
-    if (greeting.size > 3 && blanks[3] == '-')
-        for (size_t i = 0; i + 4 <= greeting.size; i++)
-            if (memcmp(blanks + i, small, 4) == 0)
-                blanks[i += 3] = ' ';
-    size_t after = 0;
-    struct text found = {data, 0};
-    const struct program *program = named(table, label, (struct text){blanks, greeting.size}, data, &after);
-    if (program != NULL)
-        found = version((struct text){data + after, greeting.size - after < BEHIND ? greeting.size - after : BEHIND});
-    if (found.size > 0 && is_quad(found) &&
-        is_before_address((struct text){data + after, (size_t)(found.at - data) - after}))
-        found.size = 0;
-    if (found.size == 0 && is_numbered(greeting))
+    struct text found;
+    const struct program *program = program_of(table, label, greeting, small, &found);
+    if (found.size == 0 && is_numbered(greeting, 3))
         return NULL;
     if (program == NULL && (may_show((struct text){small, greeting.size}) ||
                             (label == FTP && (may_be_elsewhere(table, reply) ||
@@ -659,7 +752,10 @@ static void drop(struct greetings *table)
     PyMem_Free(table->told.at);
     PyMem_Free(table->makers.at);
     PyMem_Free(table->devices.at);
-    PyMem_Free(table->elsewhere);
+    PyMem_Free(table->terminals.at);
+    PyMem_Free(table->elsewhere.at);
+    PyMem_Free(table->quoted.at);
+    PyMem_Free(table->foreign);
     Py_XDECREF(table->empty);
     Py_XDECREF(table->kept);
     PyMem_Free(table);
@@ -739,30 +835,57 @@ static int fill_programs(struct greetings *table, enum label label, PyObject *ro
     return 1;
 }
 
-static int fill_needles(struct greetings *table, PyObject *tuple)
+static int fill_needles(struct needles *needles, PyObject *tuple)
 {
     if (!is_tuple(tuple, -1))
         return 0;
-    table->n_elsewhere = (size_t)PyTuple_GET_SIZE(tuple);
-    if ((table->elsewhere = PyMem_Calloc(table->n_elsewhere + 1, sizeof *table->elsewhere)) == NULL)
+    needles->count = (size_t)PyTuple_GET_SIZE(tuple);
+    if ((needles->at = PyMem_Calloc(needles->count + 1, sizeof *needles->at)) == NULL)
         return PyErr_NoMemory() != NULL;
-    for (size_t i = 0; i < table->n_elsewhere; i++)
-        if (!lzr_needle(PyTuple_GET_ITEM(tuple, (Py_ssize_t)i), &table->elsewhere[i]))
+    for (size_t i = 0; i < needles->count; i++)
+        if (!lzr_needle(PyTuple_GET_ITEM(tuple, (Py_ssize_t)i), &needles->at[i]))
             return 0;
     return 1;
 }
 
-/* (identities, programs, words, makers, devices, elsewhere) -> table. identities: one of each label that says nothing but
- * that; programs: rows of each label; words, makers, devices: pairs of word and number; elsewhere: needles */
+/* (options, words, quoted, foreign) of terminals: 256 bytes; pairs; needles; pairs of offset and bytes */
+static int fill_terminals(struct greetings *table, PyObject *tuple)
+{
+    if (!is_tuple(tuple, 4) || !fill_words(&table->terminals, PyTuple_GET_ITEM(tuple, 1)) ||
+        !fill_needles(&table->quoted, PyTuple_GET_ITEM(tuple, 2)))
+        return 0;
+    PyObject *options = PyTuple_GET_ITEM(tuple, 0), *foreign = PyTuple_GET_ITEM(tuple, 3);
+    if (!PyBytes_Check(options) || PyBytes_GET_SIZE(options) != 256)
+        return lzr_wants("256 options") != NULL;
+    table->options = (const uint8_t *)PyBytes_AS_STRING(options);
+    if (!is_tuple(foreign, -1))
+        return 0;
+    table->n_foreign = (size_t)PyTuple_GET_SIZE(foreign);
+    if ((table->foreign = PyMem_Calloc(table->n_foreign + 1, sizeof *table->foreign)) == NULL)
+        return PyErr_NoMemory() != NULL;
+    for (size_t i = 0; i < table->n_foreign; i++) {
+        PyObject *pair = PyTuple_GET_ITEM(foreign, (Py_ssize_t)i);
+        if (!is_tuple(pair, 2) || !lzr_needle(PyTuple_GET_ITEM(pair, 1), &table->foreign[i].needle))
+            return 0;
+        table->foreign[i].at = PyLong_AsSize_t(PyTuple_GET_ITEM(pair, 0));
+        if (PyErr_Occurred())
+            return 0;
+    }
+    return 1;
+}
+
+/* (identities, programs, words, makers, devices, elsewhere, terminals) -> table. identities: one of each label that says
+ * nothing but that; programs: rows of each label; words, makers, devices: pairs of word and number; elsewhere: needles;
+ * terminals: as `fill_terminals` takes it */
 PyObject *lzr_greeting_table(PyObject *self, PyObject *const *args, Py_ssize_t count)
 {
     (void)self;
-    if (count != 6 || !is_tuple(args[0], LABELS) || !is_tuple(args[1], LABELS))
-        return PyErr_Occurred() ? NULL : lzr_wants("(identities, programs, words, makers, devices, elsewhere)");
+    if (count != 7 || !is_tuple(args[0], LABELS) || !is_tuple(args[1], LABELS))
+        return PyErr_Occurred() ? NULL : lzr_wants("(identities, programs, words, makers, devices, elsewhere, terminals)");
     struct greetings *table = PyMem_Calloc(1, sizeof *table);
     if (table == NULL)
         return PyErr_NoMemory();
-    if ((table->kept = PyTuple_Pack(6, args[0], args[1], args[2], args[3], args[4], args[5])) == NULL ||
+    if ((table->kept = PyTuple_Pack(7, args[0], args[1], args[2], args[3], args[4], args[5], args[6])) == NULL ||
         (table->empty = PyUnicode_FromStringAndSize("", 0)) == NULL)
         goto failed;
     if ((table->made = PyMem_Calloc(MADE, sizeof *table->made)) == NULL) {
@@ -785,7 +908,7 @@ PyObject *lzr_greeting_table(PyObject *self, PyObject *const *args, Py_ssize_t c
             goto failed;
     }
     if (fill_words(&table->told, args[2]) && fill_words(&table->makers, args[3]) && fill_words(&table->devices, args[4]) &&
-        fill_needles(table, args[5])) {
+        fill_needles(&table->elsewhere, args[5]) && fill_terminals(table, args[6])) {
         PyObject *capsule = PyCapsule_New(table, CAPSULE, destroy);
         if (capsule != NULL)
             return capsule;

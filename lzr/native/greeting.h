@@ -4,7 +4,7 @@
 
 #include "needles.h"
 
-#define GREETING_LABELS 4
+#define GREETING_LABELS 5
 
 struct greetings; /* of lzr_greeting_table, which a capsule holds */
 

@@ -55,10 +55,10 @@ static int add(PyObject *all, size_t by, PyObject *label, Py_ssize_t count)
     return good;
 }
 
-/* Whether so few bytes are enough: an alert is no beginning of a probe. */
-static int may_be_short(const struct head *head, const uint8_t *data, size_t size)
+/* Whether so few bytes are enough, where they begin with this one: then they are no beginning of a probe. */
+static int may_be_short(const struct head *head, const uint8_t *data, size_t size, uint8_t first, size_t least)
 {
-    return size >= 7 && data[0] == 0x15 && !(head->size > 0 && head->text[0] == 0x15);
+    return size >= least && data[0] == first && !(head->size > 0 && head->text[0] == first);
 }
 
 /* (table, rows, blob, heads, least, names) -> (left, counts): identities of the replies that are plain HTTP or TLS go into
@@ -92,7 +92,7 @@ PyObject *lzr_web_batch(PyObject *self, PyObject *const *args, Py_ssize_t count)
             continue;
         PyObject *it = NULL;
         const uint8_t *data = blob + at;
-        if (by < n_heads && (length >= least || may_be_short(&heads[by], data, length)) &&
+        if (by < n_heads && (length >= least || may_be_short(&heads[by], data, length, 0x15, 7)) &&
             !may_be_echo(&heads[by], data, length) &&
             (it = *data == 'H' ? lzr_web_identity(table, data, length) : lzr_tls_identity(table, data, length)) == NULL &&
             PyErr_Occurred())
@@ -161,7 +161,8 @@ PyObject *lzr_greeting_batch(PyObject *self, PyObject *const *args, Py_ssize_t c
         const size_t length = rows[row].data_len, by = rows[row].handshake;
         if (!lzr_check(at <= size && length <= size - at, "the rows promise more payload than there is"))
             goto end;
-        if (length >= least && by < n_heads && !may_be_echo(&heads[by], blob + at, length) &&
+        if (by < n_heads && (length >= least || may_be_short(&heads[by], blob + at, length, 0xff, 3)) &&
+            !may_be_echo(&heads[by], blob + at, length) &&
             (it = lzr_greeting_identity(table, blob + at, length, &label)) == NULL && PyErr_Occurred())
             goto end;
         if (it != NULL) {

@@ -89,7 +89,7 @@ WELCOMES = re.compile(rb"welcome to [^\r\n]{1,60} (\d{1,3}\.){3}\d{1,3} from (\d
 """A device that says where it is, and where its caller."""
 
 
-def _negotiation(data: bytes) -> int:
+def negotiation(data: bytes) -> int:
     """Bytes of well-formed negotiation (RFC 854) at the start: 0 if there is none."""
     at, size = 0, len(data)
     while at + 2 < size and data[at] == IAC:
@@ -110,17 +110,17 @@ def _negotiation(data: bytes) -> int:
     return at
 
 
-def _said(data: bytes) -> bytes:
+def spoken(data: bytes) -> bytes:
     """Text without what a terminal takes as well (RFC 854): nothing, bell, back space."""
     return data.translate(None, b"\0\x07\x08")
 
 
 def _negotiates(data: bytes) -> bool:
     """Negotiation, and what follows is a banner, or what a full segment cut off."""
-    agreed = _negotiation(data)
+    agreed = negotiation(data)
     rest = data[agreed:]
     return agreed > 0 and (
-        not rest or rest[0] == IAC or agreed > 6 or is_text(_said(rest.partition(b"\xff")[0]))
+        not rest or rest[0] == IAC or agreed > 6 or is_text(spoken(rest.partition(b"\xff")[0]))
     )
 
 
@@ -132,8 +132,8 @@ def _telnet(data: bytes) -> bool:
     head, iac, tail = data.partition(b"\xff")
     if iac:
         # Nobody says first what he will not do: all options are off at the start (RFC 854).
-        return len(head) < 2048 and tail[:1] in OFFERS and is_text(_said(head)) and _negotiates(iac + tail)
-    if not is_text(_said(data)):
+        return len(head) < 2048 and tail[:1] in OFFERS and is_text(spoken(head)) and _negotiates(iac + tail)
+    if not is_text(spoken(data)):
         return False
     text = data.rstrip(b"\r\n \0")
     last = text[max(text.rfind(b"\n"), text.rfind(b"\r")) + 1 :][-120:]

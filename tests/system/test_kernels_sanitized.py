@@ -317,6 +317,7 @@ def _fuzz_greetings(draw: random.Random) -> None:
         b"220 one.example two_three 12:34:56 +0100 er.1.2 Titan FTP Server 8.40 (Abc) ready at 192.0.2.1\r\n",
         b"+OK CommuniGate Pro POP3 Server 6.1 ready <1.2@example.com>\r\n",
         b"* OK [CAPABILITY IMAP4rev1] Dovecot ready.\r\n",
+        b"\xff\xfb\1\xff\xf1\xff\xfd\x27\r\nWelcome to the WhatRoute TELNET Server 1.2\r\nlogin: ",
     )
     replies = []
     for _ in range(4):

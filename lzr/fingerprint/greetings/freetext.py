@@ -13,7 +13,7 @@ import re
 from lzr.fingerprint.greetings.named import NOTHING, Stated, named
 from lzr.fingerprint.greetings.named import greeting as said_first
 
-_REACH = 400  # bytes of a greeting that are read
+REACH = 400  # bytes of a greeting that are read
 _WORDS = 6  # of a name, at most
 
 _NUMBER = r"\d{1,4}(?:\.\w{1,12}){1,5}"
@@ -97,7 +97,7 @@ _IN_BRACKETS = re.compile(
 """Behind the word server a program stands in brackets, if it is spelled with capitals inside its words."""
 
 
-_QUOTED = (
+QUOTED = (
     *(b"GET ", b"OPTIONS ", b"EHLO ", b"HELP ", b"PING ", b"CONNECT ", b"HTTP/1", b"User-Agent", b"SSH-2"),
     b"\x16\x03",
 )
@@ -107,14 +107,14 @@ _QUOTED = (
 def terminal(data: bytes) -> Stated:
     """The system, the device or the program that a terminal's first lines name (RFC 854)."""
     if data[:1] == b"\xff":
-        data = _NEGOTIATION.sub(b"", data[: 2 * _REACH])
-    data = data[:_REACH]
-    for mark in _QUOTED:
+        data = _NEGOTIATION.sub(b"", data[: 2 * REACH])
+    data = data[:REACH]
+    for mark in QUOTED:
         at = data.find(mark)
         if at >= 0:
             data = data[:at]
     words = set(data.lower().translate(_PARTED).split())
-    system, maker = not words.isdisjoint(_SYSTEM_FIRST), not words.isdisjoint(MAKERS)
+    system, maker = not words.isdisjoint(SYSTEMS), not words.isdisjoint(MAKERS)
     numbered = _NUMBERED.search(data) is not None
     if not (system or maker or numbered):
         return named("t", data)
@@ -127,10 +127,19 @@ def terminal(data: bytes) -> Stated:
     return named("t", data) if found is NOTHING else found
 
 
+def may_name(said: bytes) -> bool:
+    """Whether `terminal` may name more than `named` does: of what is said behind the negotiation."""
+    text = said[:REACH]
+    words = set(text.lower().translate(_PARTED).split())
+    if not (words.isdisjoint(SYSTEMS) and words.isdisjoint(MAKERS)):
+        return True
+    return _NUMBERED.search(text) is not None or any(mark in text for mark in QUOTED)
+
+
 def device(data: bytes) -> Stated:
     """The maker and model that a file server's greeting names. Companies that have servers of their own, and
     names that people may have too, need a model behind them."""
-    first = data[4:_REACH].split(b"\n", 1)[0]
+    first = data[4:REACH].split(b"\n", 1)[0]
     if not names_maker(data):
         return NOTHING
     return _made(first.decode("latin-1"), _DOUBTFUL)
@@ -163,7 +172,7 @@ def appliance(text: str) -> Stated:
 
 def names_maker(data: bytes) -> bool:
     """Whether the first line names somebody who makes devices."""
-    first = data[4:_REACH].split(b"\n", 1)[0]
+    first = data[4:REACH].split(b"\n", 1)[0]
     return not MAKERS.isdisjoint(first.lower().translate(_PARTED).split())
 
 
@@ -341,6 +350,6 @@ debian ubuntu centos fedora rocky almalinux red opensuse suse amazon oracle rasp
 arch openwrt lede dd-wrt busybox mikrotik keeneticos ndms vyos pfsense freebsd netbsd openbsd dragonfly sunos
 solaris hp-ux aix irix digital compaq tru64 openvms qnx vxworks windows microsoft model
 """
-_SYSTEM_FIRST = frozenset(word.encode("ascii") for word in _SYSTEM_WORDS.split())
+SYSTEMS = frozenset(word.encode("ascii") for word in _SYSTEM_WORDS.split())
 MAKERS = frozenset(word.encode("ascii") for word in _MAKERS)
 """Words of which one is in what `_system` or `_made` find, in small letters: a look whether to ask them."""

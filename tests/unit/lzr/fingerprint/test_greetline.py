@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from benchmarks.corpus import DEFAULT, load
 from lzr import kernels
 from lzr.fingerprint import Classifier, greetline, products
+from lzr.fingerprint.greetings import freetext
 from lzr.fingerprint.greetings.names import TABLE
 from lzr.protocols import PROTOCOLS, Identity
 from lzr.rows import OUTCOME
@@ -43,6 +44,10 @@ TOLD = [
     (b"+OK Dovecot ready.\r\n", Identity("pop3", "", "Dovecot")),
     (b"+OK POP3 ready <12.34@example.com>\r\n", Identity("pop3")),
     (b"* OK [CAPABILITY IMAP4rev1] Dovecot ready.\r\n", Identity("imap", "", "Dovecot")),
+    (b"\xff\xfb\1", Identity("telnet")),
+    (b"\xff\xfd\x18\xff\xfd\x20\xff\xf1\xff\xfd\x27", Identity("telnet")),
+    (b"\xff\xfb\1\xff\xfb\3\r\n\r\nUser Access Verification\r\n\r\nUsername: ", Identity("telnet")),
+    (b"\xff\xfb\1\r\n\x07Welcome to the WhatRoute TELNET Server.\r\n", Identity("telnet", "", "WhatRoute")),
 ]
 LEFT = [
     b"",
@@ -70,9 +75,22 @@ LEFT = [
     b'* OK MUPDATE "a" "b" "c" "d"\r\n',
     b"* OK\x01 IMAP\r\n",
     b"HTTP/1.1 200 OK\r\n",
+    b"\xff",
+    b"\xff\xfb",
+    b"\xff\xfb\xb0 hello there",
+    b"\xff\xfa\x18\1\xff\xf0\xff\xfb\1 login: ",
+    b"\xff\xfb\1 hello \xff\xfb\3 there",
+    b"\xff\xfb\1 hello \1 there",
+    b"\xff\xfb\1 MikroTik v6.42\r\nLogin: ",
+    b"\xff\xfb\1 Sampler 1.2\r\nLogin: ",
+    b"\xff\xfb\1 Grandstream\r\nLogin: ",
+    b"\xff\xfb\1 EHLO localhost\r\nLogin: ",
+    b"\xff\xfb\1" * 70,
+    b"\xff\xfb\1 login: " + b" " * 300,
     b"220 ftp " + b"x" * 3000,
 ]
 PIECES = [
+    *(b"\xff\xfb\1", b"\xff\xfa\x18\1\xff\xf0", b"\xff\xf1", b"login: ", b"Debian"),
     *(
         b" ",
         b"\r\n",
@@ -109,7 +127,7 @@ def seeds() -> list[bytes]:
     found += [reply for _, reply in recog_replies()]
     if DEFAULT.is_file():
         found += [row["data"] for row in load(DEFAULT)]
-    return [reply for reply in found if reply[:1] in b"2+*" and reply]
+    return [reply for reply in found if reply[:1] in b"2+*\xff" and reply]
 
 
 SEEDS = seeds()
@@ -172,7 +190,10 @@ def test_greetings_that_were_changed(seed: int) -> None:
         agree(changed(draw))
 
 
-@given(st.sampled_from((*greetline.BEGINNINGS, b"")), st.binary(max_size=700))
+@given(
+    st.sampled_from((*greetline.BEGINNINGS, b"", b"\xff\xfb\1", b"\xff\xfb\3\xff\xf1")),
+    st.binary(max_size=700),
+)
 @example(b"220-", b"\n220 " + b"\n" * 600)
 @example(b"220 ", b"." * 600)
 def test_any_bytes(beginning: bytes, data: bytes) -> None:
@@ -202,7 +223,7 @@ def test_a_batch() -> None:
         if name.label != "unknown":
             assert row % 3 == 0 or not replies[row].startswith(b"220 ")
             assert row % 3 != 2, "there is no such handshake"
-            assert len(replies[row]) >= 16
+            assert len(replies[row]) >= 16 or name.label == "telnet"
 
 
 @pytest.mark.parametrize(
@@ -219,25 +240,30 @@ def test_places_that_are_not_there(left: Any, words: str) -> None:
 
 @pytest.mark.native
 def test_what_is_no_table() -> None:
-    plain, none = (Identity("smtp"),) * 4, ((), (), (), ())
+    plain, none = (Identity("smtp"),) * 5, ((),) * 5
+    nobody = (bytes(256), (), (), ())
     for arguments in (
-        ((), none, (), (), (), ()),
-        (plain, (), (), (), (), ()),
-        (plain[:3], none, (), (), (), ()),
-        (("smtp",) * 4, none, (), (), (), ()),
-        ((("smtp", "", "", "", ()),) * 4, none, (), (), (), ()),
-        (plain, (((b"a", b"ab", 1, False),), (), (), ()), (), (), (), ()),
-        (plain, ((("a", b"ab", "c", False),), (), (), ()), (), (), (), ()),
-        (plain, none, ((b"a",),), (), (), ()),
-        (plain, none, ((b"a", "b"),), (), (), ()),
-        (plain, none, (), (), (), (1,)),
-        (plain, none, [], (), (), ()),
+        ((), none, (), (), (), (), nobody),
+        (plain, (), (), (), (), (), nobody),
+        (plain[:3], none, (), (), (), (), nobody),
+        (("smtp",) * 5, none, (), (), (), (), nobody),
+        ((("smtp", "", "", "", ()),) * 5, none, (), (), (), (), nobody),
+        (plain, (((b"a", b"ab", 1, False),), *none[1:]), (), (), (), (), nobody),
+        (plain, ((("a", b"ab", "c", False),), *none[1:]), (), (), (), (), nobody),
+        (plain, none, ((b"a",),), (), (), (), nobody),
+        (plain, none, ((b"a", "b"),), (), (), (), nobody),
+        (plain, none, (), (), (), (1,), nobody),
+        (plain, none, [], (), (), (), nobody),
+        (plain, none, (), (), (), (), ()),
+        (plain, none, (), (), (), (), (bytes(9), (), (), ())),
+        (plain, none, (), (), (), (), (bytes(256), (), (), ((0,),))),
+        (plain, none, (), (), (), (), (bytes(256), (), (), (("0", b"x"),))),
     ):
         with pytest.raises(TypeError):
             kernels.NATIVE.greeting_table(*arguments)
     with pytest.raises(TypeError):
         kernels.NATIVE.greeting_table(plain)
-    table = kernels.NATIVE.greeting_table(plain, none, (), (), (), ())
+    table = kernels.NATIVE.greeting_table(plain, none, (), (), (), (), nobody)
     assert kernels.NATIVE.greeting(table, b"220 mx.example.com ESMTP\r\n") == plain[0]
     for some in ((table,), (table, 1), (1, b"")):
         with pytest.raises((TypeError, ValueError)):
@@ -249,4 +275,9 @@ def test_numbers_that_c_and_python_share() -> None:
     text = (ROOT / "lzr/native/greeting.c").read_text()
     reach = {name: int(value) for name, value in re.findall(r"#define (\w+) (\d+)", text)}
     assert reach["LINES_REACH"] == greetline._LONGEST
-    assert reach["REACH"] == 512
+    assert (reach["REACH"], reach["AGREED"], reach["SEGMENT"]) == (512, greetline._AGREED, greetline._SEGMENT)
+    assert (reach["TERMINAL_REACH"], reach["NEGOTIATED"]) == (freetext.REACH, greetline._NEGOTIATED)
+
+
+def test_few_bytes_of_a_negotiation_begin_no_solicited_reply() -> None:
+    assert not [p.name for p in PROTOCOLS for reply in p.solicited if reply[:1] == b"\xff"]
