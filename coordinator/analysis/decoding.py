@@ -219,6 +219,8 @@ class Decoder:
 
     def batches(self, chunk: bytes) -> Iterator[arrow.Batch]:
         """The records of whole lines, in their order."""
+        if self._json and b"\r\n" in chunk:  # within a text of JSON it is escaped
+            chunk = chunk.replace(b"\r\n", b"\n")
         for _, batch, _ in self.pieces(chunk):
             if batch is not None:
                 yield batch

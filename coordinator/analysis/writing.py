@@ -6,6 +6,8 @@ import json
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 from coordinator.analysis import interrupts
 from coordinator.analysis.program import Output, write_whole
 from coordinator.analysis.reading import Records, duckdb
@@ -73,13 +75,13 @@ def _json(connection: DuckDBPyConnection, records: Records | None, table: str, t
             rows = cursor.fetchmany(_BATCH)
         while rows:
             if view == "lzr":
-                text = "".join([line(names, row) for row in rows])
+                text = "".join([line(names, row) for row in rows]).encode("ascii")
             else:
-                found: Iterable[Any] = (views.nested(names, row) for row in rows)
+                found: Iterable[Any] = views.nested(names, rows)
                 if view == "zgrab":
                     found = map(views.enveloped, found)
-                text = "".join([json.dumps(one, separators=(",", ":")) + "\n" for one in found])
-            write_whole(to.descriptor, text.encode("ascii"))
+                text = b"".join([_object(one) for one in found])
+            write_whole(to.descriptor, text)
             with interrupts.held(connection):
                 rows = cursor.fetchmany(_BATCH)
     except (duckdb().Error, RuntimeError):
@@ -90,6 +92,15 @@ def _json(connection: DuckDBPyConnection, records: Records | None, table: str, t
         records.raise_trouble()
 
 
+def _object(found: dict[str, Any]) -> bytes:
+    """A line of JSON, in ASCII."""
+    made: bytes = _ENCODE(found)
+    if not made.isascii():
+        made = json.dumps(found, separators=(",", ":")).encode("ascii")
+    return made + b"\n"
+
+
+_ENCODE = msgspec.json.Encoder().encode
 _OPTIONAL = frozenset(c.name for c in COLUMNS if c.field is None or c.field.optional)
 
 

@@ -7,7 +7,7 @@ hexadecimal.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 from lzr.analysis.columns import COLUMNS, KEYS
@@ -153,22 +153,25 @@ def quoted(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
 
 
-def nested(names: Sequence[str], row: Iterable[Any]) -> dict[str, Any]:
-    """A row as an object of JSON; what is not there is left out.
+def nested(names: Sequence[str], rows: Iterable[Iterable[Any]]) -> Iterator[dict[str, Any]]:
+    """Rows as objects of JSON; what is not there is left out.
 
-    >>> nested(("ip", "as.number", "as.name"), ("192.0.2.1", 64500, None))
-    {'ip': '192.0.2.1', 'as': {'number': 64500}}
+    >>> list(nested(("ip", "as.number", "as.name"), [("192.0.2.1", 64500, None)]))
+    [{'ip': '192.0.2.1', 'as': {'number': 64500}}]
     """
-    found: dict[str, Any] = {}
-    for name, value in zip(names, row, strict=True):
-        if value is None:
-            continue
-        *above, last = name.split(".")
-        into = found
-        for part in above:
-            into = into.setdefault(part, {})
-        into[last] = value
-    return found
+    paths = [(tuple(above), last) for *above, last in (name.split(".") for name in names)]
+    for row in rows:
+        found: dict[str, Any] = {}
+        for (above, last), value in zip(paths, row, strict=True):
+            if value is None:
+                continue
+            into = found
+            for part in above:
+                if part not in into:
+                    into[part] = {}
+                into = into[part]
+            into[last] = value
+        yield found
 
 
 def enveloped(found: dict[str, Any]) -> dict[str, Any]:

@@ -95,6 +95,14 @@ def test_what_we_write_is_read_the_quick_way() -> None:
     assert pieces[0][0] == chunk
 
 
+@pytest.mark.native
+def test_lines_that_end_in_crlf_are_read_the_quick_way(monkeypatch: pytest.MonkeyPatch) -> None:
+    lines = "".join(map(madescans.line, madescans.records(50)))
+    wanted = read(lines.encode(), quick=True)
+    monkeypatch.delattr(Decoder, "batch")
+    assert read(lines.replace("\n", "\r\n").encode(), quick=True) == wanted
+
+
 def test_times() -> None:
     assert nanoseconds("1970-01-01T00:00:00Z") == 0
     assert nanoseconds("1970-01-01T01:00:00.5+01:00") == 500_000_000
