@@ -70,9 +70,14 @@ class Fetcher:
             self.states.setdefault(run.name, State(run))
 
     @property
+    def current(self) -> list[State]:
+        """The runs that have shards."""
+        return [self.states[run.name] for run in self._lock.current]
+
+    @property
     def whole(self) -> bool:
-        """Whether all of every run that has shards is here."""
-        return all(self.states[run.name].whole for run in self._lock.current)
+        """Whether all of each of these is here."""
+        return all(state.whole for state in self.current)
 
     async def turn(self, boxes: set[str] | None = None) -> None:
         """Fetch what there is, of all boxes side by side. boxes: only of these."""

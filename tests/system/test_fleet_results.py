@@ -89,3 +89,42 @@ def test_fetched_merged_and_accounted_for(made: Lab) -> None:
         for name in ("all.json", "again.json")
     }
     assert len(sums) == 1
+
+
+def test_what_a_box_found_that_does_not_come_back_stays(made: Lab) -> None:
+    """Its shards are assigned to another by hand; what was fetched of it is in the one result, and each host
+    that both have asked is there once."""
+    boxes = Boxes(made, 2, PLAN.replace("rate = 150", "rate = 300"))
+    targets = "".join(f"10.64.{n >> 8}.{n & 255}:{PORT}\n" for n in range(COUNT))
+    (boxes.directory / "list").write_text(targets)
+    boxes.settle()
+    boxes.respond(FIRST, COUNT)
+    for box in boxes.boxes:
+        boxes.work(box)
+    lost, other = boxes["fra1"], boxes["ams1"]
+    kept = boxes.directory / "plan.results" / "fra1-g1.json"
+    controller = boxes.start()
+    boxes.until(lambda: kept.exists() and kept.stat().st_size > 10_000, "some of its results are here")
+    boxes.cut(lost)
+    for pid in lost.namespace.pids():
+        os.kill(pid, 9)
+    boxes.until(lambda: boxes.state_of("fra1").get("silent"), "it is missed", 30)
+    controller.terminate()
+    controller.wait(20)
+    forced = ("--yes", "--force", "--reason", "fire")
+    boxes.lzr("fleet", "assign", boxes.plan, "--from", "fra1", "--to", "ams1", *forced)
+    controller = boxes.start("--wait", "3")
+    boxes.until(lambda: boxes.status()["boxes"], "it can be asked")
+    boxes.lzr("fleet", "rate", boxes.plan, "20k", check=False)
+    assert controller.wait(120) == 0, boxes.said()
+    done = boxes.lzr("fleet", "merge", boxes.plan, "-o", boxes.directory / "all.json")
+    assert f"inputs: {COUNT:,}; " in done.stderr
+    assert "of ams1-g2 = 3,000: each has its fate once" in done.stderr
+    found = [json.loads(line) for line in (boxes.directory / "all.json").read_text().splitlines()]
+    hosts = Counter(record["saddr"] for record in found)
+    assert hosts == Counter(line.partition(":")[0] for line in targets.splitlines())
+    of_lost = {json.loads(line)["saddr"] for line in kept.read_text().splitlines()}
+    assert of_lost == {record["saddr"] for record in found if record["daddr"] == lost.source}
+    again = f"{len(of_lost)} records of what was asked twice left out for another"
+    assert again in done.stderr
+    assert packets(other)[1] == 0

@@ -81,9 +81,8 @@ async def _finish(fetcher: Fetcher, say: Callable[[str, str], None]) -> bool:
         there = sum(state.here for state in fetcher.states.values())
         if there != before:
             until, before = time.monotonic() + PATIENCE, there
-        done = all(state.whole or not state.held.ended for state in fetcher.states.values())
-        troubled = any(state.trouble for state in fetcher.states.values())
-        if fetcher.whole or (done and not troubled) or time.monotonic() > until:
+        left = [state for state in fetcher.current if not state.whole]
+        if not any(state.held.ended or state.trouble for state in left) or time.monotonic() > until:
             break
         await asyncio.sleep(0.5)
     for state in fetcher.states.values():
