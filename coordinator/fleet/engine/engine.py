@@ -79,7 +79,9 @@ class Engine:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        await self._stack.aclose()
+        # Of a call that is being given up at this moment, to a box that is away: Dask cancels it once more.
+        with contextlib.suppress(RuntimeError):
+            await self._stack.aclose()
 
     def _erred(self, key: Any = None, **_: Any) -> None:
         """A task that failed: what a box says of why is a pickle, which is left closed."""

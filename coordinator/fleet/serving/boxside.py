@@ -67,6 +67,7 @@ class BoxSide:
         self.box = box
         self._lock: Lock | None = None
         self._waiting: asyncio.Future[Outcome] | None = None
+        self._attended = ("", 0)  # plan id and generation of the lock by which runs are attended to
         self._leave = False
         self._outcome: Outcome | None = None
         self._status: tuple[float, str] = (0.0, "")
@@ -126,14 +127,20 @@ class BoxSide:
         return "" if self._outcome is None else self._outcome.state
 
     async def attend(self, lock: bytes) -> None:
-        """Attend to this box's runs until they have ended. Whoever asks meanwhile waits for the same."""
+        """Attend to this box's runs until they have ended. Whoever asks meanwhile waits for the same; who
+        asks with another plan or a later generation waits for its runs too.
+        """
         taken = await self._given(lock)
-        if self._waiting is None:
-            self._outcome = None
-            self._waiting = asyncio.ensure_future(in_thread(self._attend, taken))
-            self._waiting.add_done_callback(self._ended)
-        with contextlib.suppress(UsageError, OSError):  # `_ended` keeps it
-            await asyncio.shield(self._waiting)
+        attended = ("", 0)
+        while attended[0] != taken.id or attended[1] < taken.generation:
+            if self._waiting is None:
+                self._outcome = None
+                self._attended = taken.id, taken.generation
+                self._waiting = asyncio.ensure_future(in_thread(self._attend, taken))
+                self._waiting.add_done_callback(self._ended)
+            attended = self._attended
+            with contextlib.suppress(UsageError, OSError):  # `_ended` keeps it
+                await asyncio.shield(self._waiting)
 
     def _attend(self, lock: Lock) -> Outcome:
         return attending.attend(lock, self.box, ended=lambda: self._leave)
