@@ -106,10 +106,11 @@ class Checkpoint:
         Raises UsageError if they differ, unless `forced`.
         """
         before = self.resumed.sources if self.resumed is not None else []
-        if before and not set(before) & set(sources) and not forced:
+        changed = _changed(before, sources)
+        if changed is not None and not forced:
             raise UsageError(
-                f"this scan was begun from {before[0]}, and our address is now "
-                f"{sources[0] if sources else 'unknown'}; --resume-changed source-ip goes on from there"
+                f"this scan was begun from {changed[0]}, and our address is now {changed[1]}; "
+                "--resume-changed source-ip goes on from there"
             )
         self.sources = list(sources)
 
@@ -179,6 +180,18 @@ class Checkpoint:
             self._trouble, self._told, self.kept_blocks = "", False, blocks
         except OSError as error:
             self._trouble = f"cannot write the checkpoint in {self._directory}: {error.strerror}"
+
+
+def _changed(before: Sequence[str], sources: Sequence[str]) -> tuple[str, str] | None:
+    """An address that a scan was begun from, and one that is another now; None where none is.
+
+    Of IPv6 beside IPv4 it is not said: there it may be a temporary address (RFC 8981).
+    """
+    old = [text for text in before if ":" not in text] or list(before)
+    new = [text for text in sources if text not in old and (":" in text) == (":" in old[0])] if old else []
+    if old and not new and not set(old) & set(sources):  # none of that family is left
+        new = list(sources) or ["unknown"]
+    return (old[0], new[0]) if new else None
 
 
 def _replace(place: int, data: bytes, invoker: tuple[int, int] | None) -> None:

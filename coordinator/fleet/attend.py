@@ -23,8 +23,8 @@ from lzr.fleet.lock import Lock, Run
 
 __all__ = ["Outcome", "attend", "attend_run", "look", "withdraw"]
 
-_LOOK = 0.1
-"""Seconds between two looks at the lock of a scan."""
+_LOOK, _RARELY = 0.1, 1.0
+"""Seconds between two looks at the lock of a scan, at first and after a while: many may wait for hours."""
 _ENDING = 20.0
 """Seconds that a scan which was given up may take to end: it ends at once, but writes what it has."""
 
@@ -66,7 +66,7 @@ def attend_run(
     """The same for one run, which the box's lock has. Raises UsageError."""
     found = rundirectory.make(lock, run)
     process: subprocess.Popen[bytes] | None = None
-    attached = False
+    attached, pause = False, _LOOK
     while True:
         held = rundirectory.take(found)
         if held is not None:
@@ -83,7 +83,8 @@ def attend_run(
             return _running(run, found)
         else:
             attached = True
-        time.sleep(_LOOK)
+        time.sleep(pause)
+        pause = min(_RARELY, pause * 1.05)
 
 
 def look(lock: Lock, run: Run) -> Outcome:

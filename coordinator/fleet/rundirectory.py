@@ -137,10 +137,24 @@ def keep(lock: Lock) -> Lock:
             raise UsageError(f"{printable(where)} is of another plan")
         if there is not None and there.generation >= lock.generation:
             return there
-        lockfile.write(where, lock)
+        _put(place, lock.to_json())
         return lock
+    except OSError as error:
+        raise UsageError(f"cannot write {printable(where)}: {error.strerror}") from error
     finally:
         os.close(place)
+
+
+def _put(place: int, data: bytes) -> None:
+    """Put the box's copy of a lock into a directory: whole, or not at all, and ours whoever calls sudo."""
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink("plan.lock.new", dir_fd=place)
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+    with os.fdopen(os.open("plan.lock.new", flags, 0o644, dir_fd=place), "wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace("plan.lock.new", "plan.lock.json", src_dir_fd=place, dst_dir_fd=place)
 
 
 def take(found: RunDirectory) -> int | None:

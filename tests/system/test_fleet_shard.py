@@ -237,7 +237,7 @@ def test_random_kills_lose_nothing_and_ask_nobody_twice_beyond_a_second(
     with capture(arena.far) as seen:
         while True:
             before, caller = lines_in(fleet.results), fleet.call("--box", "here")
-            if kills < 4:
+            if kills < 3:
                 pid = fleet.coordinator()
                 enough = before + draw.randrange(100, 900)
                 wait_for(partial(more_than, fleet.results, enough), "records", 30)

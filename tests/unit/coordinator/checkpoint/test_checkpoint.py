@@ -304,6 +304,10 @@ def test_our_address_is_kept_too(tmp_path: Path) -> None:
     again.compare_sources(["192.0.2.1", "2001:db8::2"], forced=False)  # of the other family, a temporary one
     with pytest.raises(UsageError, match=r"begun from 192\.0\.2\.1, and our address is now 192\.0\.2\.2"):
         again.compare_sources(["192.0.2.2"], forced=False)
+    with pytest.raises(UsageError, match=r"begun from 192\.0\.2\.1, and our address is now 192\.0\.2\.2"):
+        again.compare_sources(["192.0.2.2", "2001:db8::1"], forced=False)
+    with pytest.raises(UsageError, match="our address is now 2001:db8::1"):
+        again.compare_sources(["2001:db8::1"], forced=False)
     again.compare_sources(["192.0.2.2"], forced=True)
 
 
