@@ -309,7 +309,7 @@ s teamxchange TeamXchange
 i teamxchange TeamXchange
 i softalk Softalk
 i dkimap4 DKIMAP4
-s turbosendmail Sendmail
+s turbosendmail IntraStore TurboSendmail
 i oracle_beehive Oracle Beehive
 i uw_imap UW IMAP
 p ucb_based_pop UCB pop

@@ -226,6 +226,7 @@ def test_a_batch() -> None:
             assert len(replies[row]) >= 16 or name.label == "telnet"
 
 
+@pytest.mark.native
 @pytest.mark.parametrize(
     ("left", "words"), [([(1, 0)], "no such row"), ([(0, 9)], "more payload"), ([(0, 1)], "more")]
 )
