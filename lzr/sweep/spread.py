@@ -9,9 +9,8 @@ from collections import deque
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-SLICE = 3_000_000
-"""ns between two slices of a stretch: at 10,000 a second 30 SYNs leave together. A judgement: a worker's turn
-costs what some tens of SYNs do."""
+SLICE = 1_000_000
+"""ns between two slices of a stretch: whoever asks may take those of some ms at once and space them."""
 
 T = TypeVar("T")
 

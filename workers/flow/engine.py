@@ -38,6 +38,9 @@ LOOK = 4 * OPEN
 """Pairs of a sweep that are asked, slice by slice, until the rings are looked at; how many may be unheard is
 for the window to say. By `benchmarks.beside` (1 % answering) a worker takes 4.9 to 5.8 µs a pair with 2,048,
 4.3 to 4.9 with 4,096: a look at the rings costs what some hundred SYNs do."""
+AHEAD = 12_000_000
+"""ns' worth of pairs of a sweep that are taken at once and spaced, without a turn for each part. A judgement:
+so long orders and answers may have to wait, and a turn costs as much as some fifty SYNs."""
 SETTLE = 2048
 """Outcomes sent together, while there is more to do: by `benchmarks.stages` the hop costs 0.23 µs in batches
 of 2,048, 2.3 in those of 64."""
@@ -292,8 +295,7 @@ class Engine:
         """Packets whose answer is soon to come."""
         if self.sweeper is None:
             return self.table.fresh
-        self._window.note_silent(self.sweeper.silent(now), now)
-        return self.table.fresh + self.sweeper.fresh
+        return self.table.fresh + self.sweeper.expected(now)
 
     def _ask(self, room: int, now: int) -> int:
         """Ask so many pairs of a sweep, by whichever ring: who has their shards hears them; how many.
@@ -303,11 +305,12 @@ class Engine:
         room = min(room, self.transmit.room(now))
         if self.sweeper is None or not self.rings or room <= 0:
             return 0
-        before = self._to_ask
-        syns = self.sweeper.ask(room, self.transmit.ways, now)
+        due, before = self.sweeper.to_ask.due(now), self._to_ask
+        syns = self.sweeper.ask(room, self.transmit.ways, now + AHEAD)
         if len(syns):
             self._window.note_begun(len(syns), now)
-            self.transmit.queue(syns)
+            until = self.sweeper.to_ask.next_due(now) or now + AHEAD
+            self.transmit.spread(syns, now, min(until - now, AHEAD), first=due)
         return before - self._to_ask
 
     def heard(self, *, last: bool = False) -> list[messages.Heard]:

@@ -57,6 +57,10 @@ class Exit:
         """All that is sent leaves by the rings, and fits."""
         return self.ways.simple and max(self.longest, default=0) + _HEADERS <= self.mtu
 
+    def all_by_rings(self, burst: Rows) -> bool:
+        """Whether `divert` would leave all of these FRAME rows to the rings, which carry no probe."""
+        return self.plain or not self._routed.take(self.ways.of(burst)).any()
+
     def divert(self, burst: Rows, routed: Routed) -> tuple[Rows, int]:
         """Send what the kernel has to route. Returns the FRAME rows that are left for the rings, and the
         bytes of those that were sent."""

@@ -25,6 +25,10 @@ from workers.flow.transmitring import SendFailure, TransmitRing
 _LONG = 50_000_000
 """ns for which nothing could be sent, from which on timers are postponed by as much. A judgement: a twentieth
 of the shortest time-out in use (1 s), so shorter waits change no verdict."""
+_FINE, _COARSE = 1_000_000, 3_000_000
+"""ns between two parts of a burst that is spread: where there is much, and where there is little to send."""
+_TOGETHER = 16  # frames that leave together, where that is no coarser: a part costs as much as some ten
+_SHORT = 50_000  # ns that are not slept for: the kernel wakes us that much later anyway
 _LAST_TRIES = 0.5
 """Seconds that the last frames of a scan are tried for: RSTs, mostly. A judgement: an interface that takes
 nothing for so long is down, and the end of a scan should not wait for it."""
@@ -55,6 +59,8 @@ class Transmit:
         self._waiting: deque[NDArray[Any]] = deque()  # FRAME rows that budget or a stuck ring holds back
         self._stuck: list[TransmitRing] = []  # rings with frames that the kernel has not taken
         self._stuck_since = 0
+        self.slept = 0
+        """ns, in the midst of bursts that are spread."""
         self.policy: Blocklist | None = None
         """Whom frames may be sent to, where somebody was blocked since the scan began."""
 
@@ -155,6 +161,47 @@ class Transmit:
             self._postpone(now)  # a shard may be about to leave with its timers
             for ring in self._rings:
                 self._put(ring, now, all_of_it)
+
+    def spread(self, burst: NDArray[Any], now: int, over: int, *, first: int) -> None:
+        """Put FRAME rows on the wire evenly over the next `over` ns, the `first` of them at once, and behind
+        what waits. Raises SendFailure.
+
+        Whoever is woken late sends the next at once. What may not leave yet waits, as with `send`.
+        """
+        put = self._straight(burst)
+        first = min(first, len(burst))
+        rest = len(burst) - first
+        parts = max(1, min(over // _FINE, max(over // _COARSE, rest // _TOGETHER)))
+        begun = 0
+        for part in range(parts):
+            end = first + rest * (part + 1) // parts
+            late = time.monotonic_ns() - now - part * over // parts if part else 0
+            if late < -_SHORT:
+                time.sleep(-late / 1e9)
+                self.slept -= late
+            if end > begun:
+                put(burst[begun:end], now)
+                begun = end
+
+    def _straight(self, burst: NDArray[Any]) -> Callable[[NDArray[Any], int], None]:
+        """What sends a part of this burst: by a ring alone, where all may leave so and nothing waits."""
+        self.send((), 0)
+        exit_, plain = self._exit, self.empty and self._budget is None and bool(self._rings)
+        if not plain or self.policy is not None or not exit_.all_by_rings(burst):
+            return lambda part, now: self.send((part,), now)
+        out = self._rings[-1]
+
+        def put(part: NDArray[Any], now: int) -> None:
+            if not self.empty:
+                self.send((part,), now)
+                return
+            placed = out.send(part, exit_.builder)
+            if placed < len(part):
+                self._waiting.append(part[placed:])
+            if not out.flush():
+                self.note_stuck(out, now)
+
+        return put
 
     def finish(self) -> None:
         """Put all there still is on the wire; an interface that does not take it is not waited for."""

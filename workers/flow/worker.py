@@ -132,7 +132,7 @@ class FlowWorker:
     def _loop(self) -> None:
         engine = self._engine
         while not self._stopping:
-            start = time.monotonic_ns()
+            start, slept = time.monotonic_ns(), engine.transmit.slept
             if self._ordered:
                 self._read_orders()
             self._ordered = True
@@ -149,7 +149,7 @@ class FlowWorker:
                 for heard in engine.heard():
                     self._report(heard)
             now = time.monotonic_ns()
-            self._busy += now - start
+            self._busy += now - start - (engine.transmit.slept - slept)
             if now >= self._next_stats:
                 self._next_stats = channels.next_report(now, self._report_every)
                 self._send_stats()

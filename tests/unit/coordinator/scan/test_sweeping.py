@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from types import SimpleNamespace
 from typing import Any
 
@@ -145,7 +146,7 @@ def test_stretches_are_spread_over_the_time_that_the_rate_gives_them(monkeypatch
         if rate is None:
             assert not any(spans)
         else:
-            assert all(0.010e9 < span < 0.016e9 for span in spans)
+            assert all(0.010e9 < span < 0.018e9 for span in spans)
 
 
 def test_the_rate_holds_where_the_loop_is_late(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -170,3 +171,23 @@ def test_workers_that_have_enough_get_no_more(monkeypatch: pytest.MonkeyPatch) -
         swept.assign(turn * 0.02)
     assert swept.clogged
     assert RATE < swept.scheduler.unsent < RATE * 10
+
+
+def test_what_is_assigned_at_once_leaves_one_after_the_other_at_the_rate(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """After a hold-up several stretches are assigned together, to two workers, each over its own time."""
+    rate = RATE * 10
+    feeding, given = Feeding(0, rate), list[Any]()
+    feeding.feeder.pacer = Pacer(rate, 0.0, sweeping.DEPTH)
+    feeding.open_all()
+    swept = made(feeding.feeder, Workers(monkeypatch, 1 << 20), 1 << 20)
+    monkeypatch.setattr(
+        sweeping, "try_feed", lambda _, parts: not given.append(packing.unpack(parts, messages.FEED).message)
+    )
+    swept.assign(5.0)
+    assert len(given) > 1
+    for one, following in itertools.pairwise(given):
+        assert abs(one.begin + one.span - following.begin) < 1_000_000
+    pairs = sum(one.count for one in given)
+    assert 0.9 < (given[-1].begin + given[-1].span - given[0].begin) / 1e9 * rate / pairs < 1.0

@@ -178,3 +178,63 @@ def test_nothing_leaves_for_whom_nobody_may_contact() -> None:
     other = Wire()
     sending.transmit.add(other, 0)  # type: ignore[arg-type]
     assert other.policy is sending.transmit.policy
+
+
+def _spread(sending: Sending, count: int, over: int, first: int) -> tuple[list[int], list[int]]:
+    """Spreads so many frames; the numbers that leave together, and when, from the first on."""
+    wire, parts, moments = sending.transmit._rings[0], list[int](), list[int]()
+    flush = wire.flush
+
+    def noted() -> bool:
+        parts.append(len(wire.placed))  # type: ignore[arg-type]
+        moments.append(time.monotonic_ns())
+        return flush()
+
+    wire.flush = noted  # type: ignore[method-assign]
+    burst = np.zeros(count, FRAME)
+    burst["seq"] = range(count)
+    begun = time.monotonic_ns()
+    sending.transmit.spread(burst, begun, over, first=first)
+    return parts, [moment - begun for moment in moments]
+
+
+def test_a_burst_is_spread_over_its_time_and_what_is_late_leaves_at_once() -> None:
+    wire = Wire(room=5000)
+    sending = Sending(wire)
+    parts, moments = _spread(sending, 1100, 10_000_000, 100)
+    assert wire.sent == list(range(1100))
+    assert parts == [200, *9 * [100]]
+    assert all(moment >= number * 1_000_000 - 50_000 for number, moment in enumerate(moments))
+    assert sending.transmit.slept > 0
+
+
+def test_little_is_spread_in_few_parts() -> None:
+    wire = Wire()
+    parts, _ = _spread(Sending(wire), 10, 12_000_000, 1)
+    assert len(parts) == 4
+    assert wire.sent == list(range(10))
+    assert _spread(Sending(Wire()), 10, 0, 10)[0] == [10]
+
+
+def test_what_a_ring_does_not_take_of_a_burst_waits_in_order() -> None:
+    wire = Wire(room=150)
+    sending = Sending(wire)
+    wire.shut = True
+    burst = np.zeros(400, FRAME)
+    burst["seq"] = range(400)
+    sending.transmit.spread(burst, time.monotonic_ns(), 4_000_000, first=0)
+    assert wire.placed == list(range(100))
+    assert sending.transmit.held
+    wire.shut = False
+    for _ in range(5):
+        sending.send(now=SECOND)
+    assert wire.sent == list(range(400))
+
+
+def test_a_budget_holds_a_spread_burst_back_too() -> None:
+    wire = Wire(room=5000)
+    sending = Sending(wire, budget=Budget(1000, None, time.monotonic_ns()), shards=1)
+    burst = np.zeros(1000, FRAME)
+    sending.transmit.spread(burst, time.monotonic_ns(), 4_000_000, first=0)
+    assert len(wire.sent) < 200
+    assert sending.transmit.held

@@ -1,0 +1,69 @@
+"""How many answers a sweep expects: of whose time is not over, by what became of those asked before."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from lzr.flow.config import FlowConfig
+from lzr.ipc import messages
+from lzr.packet.payloads import ProbeTemplate
+from lzr.sweep.space import Space
+from lzr.targets.blocklist import ranges_of
+from workers.flow.sweeper import Sweeper
+
+SECOND = 10**9
+STEP = SECOND // 100
+
+
+@pytest.fixture
+def sweeper() -> Sweeper:
+    space = Space(ranges_of("198.18.0.0/15"), [(80, 80)])
+    swept = messages.Swept(
+        order=(1, 2),
+        mine=np.zeros(1, np.uint32),
+        step=1,
+        ranges=space.ranges,
+        ports=space.ports,
+        v4=np.zeros(0, np.uint64),
+        v6=np.zeros(0, np.uint64),
+    )
+    return Sweeper(swept, FlowConfig((ProbeTemplate((b"x",)),)), SECOND)
+
+
+def play(sweeper: Sweeper, begin: int, steps: int, asked: int, answers: int) -> int:
+    """Each hundredth of a second so many are asked, and so many answer; when that ends."""
+    for step in range(steps):
+        now = begin + step * STEP
+        sweeper._note(now, asked, 0)
+        sweeper._note(now, 0, answers)
+        sweeper.expected(now)
+    return begin + steps * STEP
+
+
+def test_all_may_answer_until_more_is_known(sweeper: Sweeper) -> None:
+    now = play(sweeper, 0, 50, 100, 0)
+    assert sweeper.expected(now) == sweeper.fresh == 5000
+
+
+def test_where_few_answer_few_are_expected(sweeper: Sweeper) -> None:
+    now = play(sweeper, 0, 300, 1000, 10)
+    assert 90_000 < sweeper.fresh <= 110_000
+    assert sweeper.fresh // 100 < sweeper.expected(now) < sweeper.fresh // 10
+
+
+def test_where_all_answer_all_are_expected(sweeper: Sweeper) -> None:
+    now = play(sweeper, 0, 300, 100, 90)
+    assert sweeper.expected(now) == sweeper.fresh
+
+
+def test_a_network_that_begins_to_answer_is_known_at_once(sweeper: Sweeper) -> None:
+    now = play(sweeper, 0, 300, 1000, 0)
+    assert sweeper.expected(now) < sweeper.fresh // 50
+    now = play(sweeper, now, 30, 1000, 1000)
+    assert sweeper.expected(now) > sweeper.fresh // 2
+
+
+def test_nobody_is_expected_when_the_time_of_all_is_over(sweeper: Sweeper) -> None:
+    now = play(sweeper, 0, 10, 1000, 0)
+    assert sweeper.expected(now + 2 * SECOND) == sweeper.fresh == 0
