@@ -27,8 +27,8 @@ OK, DIFFERS, MISSING = program.OK, 1, 3
 
 _RESULTS = (".json", ".jsonl", ".ndjson", ".json.gz", ".json.zst")
 _NONE = frozenset(
-    ("status.json", "plan.lock.json", "zmap-shard.json")
-)  # in a directory of a run, and no results
+    ("status.json", "plan.lock.json", "blocks.jsonl", "zmap.jsonl", "zmap-shard.json")
+)  # in the directory of a run, and neither results nor its metadata
 
 
 def merge(argv: list[str]) -> int:

@@ -87,7 +87,7 @@ def of(lock: Lock, metadata: Sequence[tuple[str, Any]]) -> Ledger:
     ledger.runs = [found[run] for run in current if run in found]
     for run in current:
         if run not in found:
-            ledger.faults.append(f"nothing is known of {run.name}: its {many(len(run.shards), 'shard')}")
+            ledger.faults.append(f"nothing is known of {run.name} ({many(len(run.shards), 'shard')})")
     _compare(lock, ledger)
     return ledger
 

@@ -83,6 +83,17 @@ def test_compressed_files_and_windows_ends_of_lines(plan: Path, parts: list[Path
     assert sum_of(tmp_path / "again.json") == sum_of(tmp_path / "all.json")
 
 
+def test_the_directory_of_a_run(plan: Path, parts: list[Path], tmp_path: Path) -> None:
+    """What lies there beside results and metadata is left alone."""
+    here = tmp_path / "g1"
+    here.mkdir()
+    (here / "results.json").write_bytes(parts[0].read_bytes())
+    for name in ("log.txt", "zmap.jsonl", "zmap-shard.json", "blocks.jsonl", "status.json"):
+        (here / name).write_text('{"shard": 3}\n')
+    assert merge(plan, tmp_path / "one.json", parts[:1]) == merge(plan, tmp_path / "two.json", [here]) == 0
+    assert sum_of(tmp_path / "one.json") == sum_of(tmp_path / "two.json")
+
+
 def test_zstd(plan: Path, parts: list[Path], tmp_path: Path) -> None:
     zstandard = pytest.importorskip("zstandard")
     packed = tmp_path / "fra1.json.zst"

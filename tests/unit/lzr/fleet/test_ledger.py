@@ -98,7 +98,7 @@ def test_what_is_not_so_is_said(lock: Lock, path: str, value: Any, fault: str) -
 
 def test_a_run_of_which_nothing_is_known(lock: Lock) -> None:
     found = ledger.of(lock, whole(lock)[1:])
-    assert found.faults == ["nothing is known of fra1-g1: its 6 shards"]
+    assert found.faults == ["nothing is known of fra1-g1 (6 shards)"]
     assert ledger.of(lock, []).faults[0].startswith("nothing is known of fra1-g1")
 
 
@@ -109,7 +109,7 @@ def test_a_run_that_was_given_up_counts_no_input(lock: Lock) -> None:
     given_up["ending"] = {"status": 137, "how": "interrupted"}
     rest = [one for one in whole(lock) if one[0] != "ams1-g1"]
     found = ledger.of(again, [*rest, ("old", given_up)])
-    assert found.faults == ["nothing is known of nyc1-g2: its 3 shards"]
+    assert found.faults == ["nothing is known of nyc1-g2 (3 shards)"]
     found = ledger.of(again, [*rest, ("old", given_up), ("new", told(again, "nyc1-g2", 246))])
     assert found.agrees, found.faults
 
