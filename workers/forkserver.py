@@ -43,6 +43,8 @@ _MAX_DESCRIPTORS = 250  # with one message; the kernel takes 253 (SCM_MAX_FD, un
 
 
 class ForkServer:
+    """Forks children on request. control: the socket to the coordinator."""
+
     def __init__(self, control: socket.socket) -> None:
         parent = os.getppid()
         self._control = control
@@ -89,6 +91,7 @@ class ForkServer:
         return setup, list(descriptors)
 
     def run(self) -> None:
+        """Take requests and tell of deaths, until the coordinator is gone."""
         poller = select.poll()
         poller.register(self._control, select.POLLIN)
         while True:
@@ -235,6 +238,7 @@ class ForkServer:
 
 
 def main() -> None:
+    """Entry point: the fork server, on the socket whose descriptor is the first argument."""
     for number in (signal.SIGINT, signal.SIGHUP, signal.SIGPIPE, signal.SIGTSTP):
         signal.signal(number, signal.SIG_IGN)  # the coordinator decides when to end, and the descriptors tell
     signal.pthread_sigmask(signal.SIG_SETMASK, ())  # it was started while the coordinator held them back

@@ -225,6 +225,7 @@ def fixed(values: Sequence[bytes | None], size: int) -> Values:
 
 
 def texts(values: Sequence[str | None]) -> Values:
+    """A column of texts; None where there is no value."""
     bits, nulls = _there(values)
     there: list[str] = [value or "" for value in values] if nulls else list(values)  # type: ignore[arg-type]
     whole = "".join(there)

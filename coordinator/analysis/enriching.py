@@ -64,6 +64,7 @@ class Enricher:
         return [known[number] for number in self.numbers(batch).tolist()]
 
     def batches(self, batches: Iterator[arrow.Batch]) -> Iterator[arrow.Batch]:
+        """The batches of a stream of records, each with its columns filled."""
         for batch in batches:
             if self.products is not None:
                 batch, _ = self.products.fill(batch)  # noqa: PLW2901

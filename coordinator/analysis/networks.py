@@ -37,6 +37,7 @@ class Networks:
         self.find: Lookup
 
     def number(self, told: Told) -> int:
+        """The number of what is known of a network, the same for the same."""
         if told == UNKNOWN:
             return NOTHING
         found = self._numbers.get(told)

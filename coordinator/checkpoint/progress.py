@@ -24,6 +24,7 @@ class Progress:
         return self._base
 
     def add(self, lines: NDArray[np.uint64]) -> None:
+        """Note that the inputs of these lines, (n,) uint64, have their fate."""
         lines = lines[lines >= self._base]
         if not len(lines):
             return

@@ -56,6 +56,7 @@ class Saved:
     blocks: list[dict[str, Any]] = field(default_factory=list)
 
     def pack(self) -> bytes:
+        """As bytes, with their hash, as they stand in the file."""
         marks = self.progress.above()
         body = msgpack.packb(
             {

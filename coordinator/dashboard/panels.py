@@ -30,6 +30,7 @@ def banner(data: bytes, width: int, mark: str) -> str:
 
 
 def header(s: Snapshot, width: int, g: Glyphs) -> Line:
+    """The first line: in which phase the scan is, and what is scanned."""
     state, style = s.phase, "good"
     if s.paused:
         state, style = "PAUSED", "warn"
@@ -45,6 +46,7 @@ def header(s: Snapshot, width: int, g: Glyphs) -> Line:
 
 
 def progress(s: Snapshot, width: int, g: Glyphs) -> Line:
+    """The line that shows how much of the input is done, as a bar where the total is known."""
     share = s.share
     if share is None:
         text = "total not known (--targets-total)" if not s.input_ended or s.cut_short else "all input read"
@@ -82,6 +84,7 @@ def _facts(pairs: Sequence[tuple[str, str, str]], width: int, gap: str = "   ") 
 
 
 def totals(s: Snapshot, width: int, g: Glyphs) -> Line:
+    """The line of the most important counts."""
     pairs = [
         (WORDS["read"], numbers.count(s.read), "figure"),
         (WORDS["in_flight"], numbers.count(s.in_flight), "figure"),
@@ -265,6 +268,7 @@ def latest(s: Snapshot, width: int, height: int, g: Glyphs) -> list[Line]:
 
 
 def warned(s: Snapshot, width: int, height: int, g: Glyphs) -> list[Line]:
+    """The warnings, as many as there is room for, and how many more there are."""
     if not s.warnings or height <= 0:
         return []
     shown = (
@@ -289,6 +293,7 @@ _KEYS = (("+ -", "flow"), ("> <", "collect"), ("] [", "rate"), ("p", "pause"), (
 
 
 def keys(s: Snapshot, width: int, g: Glyphs) -> Line:
+    """The last line: the keys that do something now, and the numbers of workers."""
     now = ({"pause": "go on"} if s.paused else {}) | ({"end": "end now"} if s.draining else {})
     there = f"flow {_count(len(s.workers), s.wanted_flow, g)}"
     there += f"  collect {_count(len(s.collectors), s.wanted_collect, g)}"

@@ -91,6 +91,7 @@ class Screen:
             self.write(ENTER)
 
     def leave(self) -> None:
+        """Give the terminal back as it was."""
         if not self._entered:
             return
         self._entered = False

@@ -101,6 +101,7 @@ def kernels(facts: Facts, wanted: Wanted) -> Finding:
 
 
 def installation(facts: Facts, wanted: Wanted) -> Finding:
+    """Whether workers can read what is installed."""
     if facts.closed:
         sentence = f"{facts.closed} is closed to {facts.user}, so workers load all they need while still root"
     else:
@@ -110,6 +111,7 @@ def installation(facts: Facts, wanted: Wanted) -> Finding:
 
 
 def capabilities(facts: Facts, wanted: Wanted) -> Finding:
+    """Whether we may do what a scan needs root for, and give it up again."""
     for trouble in (facts.not_root_enough, facts.not_giving_up):
         if trouble:
             remedy = "in a container: --cap-add" if trouble == facts.not_giving_up else ""
@@ -150,6 +152,7 @@ def source(facts: Facts, wanted: Wanted) -> Finding:
 
 
 def memory(facts: Facts, wanted: Wanted) -> Finding:
+    """Whether there is memory for the rings, and for the processes."""
     rings = wanted.ring_bytes
     asked = f"{wanted.shards} shards ask for {_megabytes(rings)} of ring memory"
     if facts.memory is None:
@@ -165,6 +168,7 @@ def memory(facts: Facts, wanted: Wanted) -> Finding:
 
 
 def clock(facts: Facts, wanted: Wanted) -> Finding:
+    """Whether the clocks go, and are right."""
     if not facts.ticks:
         return Finding("clock", FAULT, "the monotonic clock of this host stands still or goes back")
     if facts.wall < _EARLIEST:
@@ -188,6 +192,7 @@ def descriptors(facts: Facts, wanted: Wanted) -> Finding:
 
 
 def room(facts: Facts, wanted: Wanted) -> Finding:
+    """Whether there is room for the outputs, and for a socket."""
     if facts.temporary_trouble:
         trouble = f"no socket can be made in {facts.temporary}: {facts.temporary_trouble}"
         return Finding("room", FAULT, trouble, "set TMPDIR to another directory")

@@ -104,6 +104,7 @@ class Stderr(io.BufferedIOBase):
         return True
 
     def write(self, data: Any) -> int:
+        """Write what finds room in time, and drop the rest; always says that all is written."""
         octets = bytes(data)
         text = octets
         if self.lost:

@@ -94,6 +94,7 @@ class Iptables:
         return list(dict.fromkeys(found for _, _, found in self._all_lines()))
 
     def standing(self) -> list[Standing]:
+        """The guards that stand on this host, as their rules show them."""
         found: dict[str, Standing] = {}
         for _, words, name in self._all_lines("-v"):
             seen = found.setdefault(name, Standing(name, "iptables"))

@@ -143,6 +143,7 @@ class Nft:
         return _names(run([self.path, "list", "tables"]))
 
     def standing(self) -> list[Standing]:
+        """The guards that stand on this host, as their tables show them."""
         import json
 
         found = []

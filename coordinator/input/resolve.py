@@ -46,6 +46,8 @@ def _ask(name: str) -> Sequence[Any]:
 
 
 class Resolver:
+    """Looks names up in threads. lookup: asks for one. seconds: how long one is waited for. now: a clock."""
+
     def __init__(
         self, lookup: Lookup = _ask, *, seconds: float = SECONDS, now: Callable[[], float] = time.monotonic
     ) -> None:

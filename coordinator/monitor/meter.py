@@ -58,6 +58,7 @@ class Rate:
         self._window = window
 
     def add(self, now: float, value: float) -> None:
+        """A new value of the count, at `now` (monotonic seconds)."""
         samples = self._samples
         if samples and now <= samples[-1][0]:
             samples[-1] = (samples[-1][0], value)
@@ -104,6 +105,7 @@ class _Process:
             self.base.update(self.last.pop(next(iter(self.last))))
 
     def feed(self, now: float, stats: Mapping[str, Any]) -> None:
+        """Take a report of the process that is at this place."""
         pid = _count(stats, "pid")
         if pid not in self.last:
             self.filled(pid)
@@ -139,6 +141,7 @@ class _Process:
         return rate.per_second() if rate else 0.0
 
     def common(self, now: float) -> dict[str, Any]:
+        """What the views of workers and collectors have in common."""
         state = self.state
         if state is None:
             late = now - self.heard > SILENT_AFTER
@@ -155,6 +158,7 @@ class _Process:
         }
 
     def worker(self, now: float) -> WorkerView:
+        """The view of a flow worker."""
         size = _count(self.gauges, "ring_size")
         return WorkerView(
             **self.common(now),

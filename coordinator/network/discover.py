@@ -157,6 +157,7 @@ class _Finder:
         return True
 
     def find(self, version: int, target: Address | None, given: list[Address]) -> None:
+        """Settle link, sources and gateway of one family. target: somebody to be reached; given: sources."""
         route = self._route(version, target, given)
         link = self._choose_link(version, route, target, given)
         if given:
@@ -172,6 +173,7 @@ class _Finder:
             self._macs[version] = self._resolve(version, link, route, target)
 
     def network(self) -> Network:
+        """What has been found, when all families have been."""
         link = self._link
         assert link is not None
         gateways = {version: str(gateway) for version, gateway in self._gateways.items() if gateway}

@@ -96,6 +96,7 @@ class Child:
             self.waiting.popleft()
 
     def close(self) -> None:
+        """Close its sockets, and those that listen for it."""
         for _, _, listener in self.doors:
             os.close(listener)
         self.doors.clear()
@@ -223,6 +224,7 @@ class Pool:
             found.append(event)
 
     def forget(self, name: str) -> Child | None:
+        """Take a child that has ended off the list; its last reports are still believed."""
         child = self.children.pop(name, None)
         if child is not None:
             child.close()
@@ -308,6 +310,7 @@ class Pool:
         self.printed.read()
 
     def close(self) -> None:
+        """Close all sockets, and remove the directory of the run."""
         self.closed = True
         self.end()
         for child in self.children.values():

@@ -27,6 +27,8 @@ class UserError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class User:
+    """Somebody to run as."""
+
     name: str
     uid: int
     gid: int

@@ -96,6 +96,7 @@ def sides(row: tuple[Any, ...]) -> tuple[dict[str, str], dict[str, str]]:
 
 
 def told_of(kind: str, old: dict[str, str], new: dict[str, str]) -> str:
+    """What has changed of a service, in words. kind: of KINDS; old, new: the fields of its records."""
     if kind == "protocol":
         return f"protocol {old.get('fingerprint', 'unknown')} -> {new.get('fingerprint', 'unknown')}"
     if kind == "product":

@@ -127,6 +127,7 @@ class Sections:
         return f"{first[:19]} to {last[:19]} UTC" if first and last else "no time stamps"
 
     def tiles(self) -> tuple[Tile, ...]:
+        """The figures at the head of the page."""
         named = self._row("SELECT count(*) FROM found WHERE label <> 'unknown'")[0]
         walls = self._row('SELECT count(*) FROM new_one WHERE "ackingFirewall"')[0]
         return (
@@ -144,6 +145,7 @@ class Sections:
         )
 
     def overview(self, names: tuple[str, ...]) -> Section:
+        """Protocols, ports, handshakes and networks. names: of the handshakes."""
         parts: list[Part] = [self._bars("By protocol", "label"), self._bars("By port", "port::VARCHAR")]
         handshake = "coalesce(handshake, 'handshake ' || number::VARCHAR, '')"
         if names:
@@ -167,6 +169,7 @@ class Sections:
         return Bars("By network (/16, /48)", tuple(map(_network, labels)), values, rest)
 
     def unexpected(self) -> Section:
+        """Services on ports of other protocols."""
         rows = self._rows(
             """SELECT label, sum(many)::BIGINT, coalesce(sum(many) FILTER (off), 0)::BIGINT,
                 list(port ORDER BY many DESC, port) FILTER (off)[1:5]
@@ -211,6 +214,7 @@ class Sections:
         )
 
     def products(self) -> Section:
+        """Programs and their versions."""
         rows = self._rows(
             """SELECT product, sum(many)::BIGINT, count(*) FILTER (version <> ''),
                 max_by({'version': version, 'many': many}, many, 3) FILTER (version <> '')
@@ -236,6 +240,7 @@ class Sections:
         return Section("products", "Products and versions", intro, tuple(parts))
 
     def middleboxes(self) -> Section:
+        """Hosts that answer on all ports, and connections without an answer."""
         how, state = comparing.HOW.format("r"), comparing.STATE.format("r")
         outcome = f"""CASE WHEN {state} = 2 THEN 'data' WHEN {state} = 1 THEN 'open'
             WHEN {how} = 'silent' AND coalesce(r."ACKed", false) THEN 'acked' ELSE {how} END"""
@@ -273,6 +278,7 @@ class Sections:
         )
 
     def times(self) -> Section | None:
+        """When records came, and what was sent again; None where no record has a time."""
         row = self._row("""SELECT count(*) FILTER (again = 0), count(again), max(again),
         epoch_ns(min(moment)), epoch_ns(max(moment)) FROM found""")
         once, counted, most, first, last = row

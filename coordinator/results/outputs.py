@@ -45,6 +45,7 @@ class Outputs:
     name: str = ""
 
     def for_collector(self) -> list[Output]:
+        """What a collector has to know of each output, as far as it is acknowledged now."""
         return [
             Output(number, form, offset, fresh, shared, lines)
             for number, (form, offset, fresh, shared, lines) in enumerate(

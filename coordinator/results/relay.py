@@ -62,6 +62,7 @@ class _Carrier(threading.Thread):
         self.carried = 0
 
     def run(self) -> None:
+        """Copy until there is no more, or the terminal is gone."""
         try:
             while data := os.read(self._reader, _CHUNK):
                 view = memoryview(harmless(data))

@@ -114,6 +114,7 @@ class Upkeep:
         return whole.to_dict()
 
     def update(self, now: float) -> None:
+        """Bring the figures of the coordinator up to date."""
         totals, machine = self._parts.totals, self._parts.supervisor.machine
         ended = self._parts.reading.ended
         if self._parts.sweeping is not None:

@@ -55,6 +55,7 @@ class _Conversation:
     done: bool = False
 
     def take(self, segment: Segment) -> None:
+        """Take the next packet of this connection."""
         if self.done:
             return
         if segment.source == self.said.client:

@@ -20,6 +20,8 @@ from lzr.rows import State, Trigger
 
 
 class Action(IntEnum):
+    """What is done with a flow; in the order in which a batch's actions run."""
+
     IGNORE = 0
     COUNT_PROBE = 1  # first, so that a firewall is known before its other answers are acted on
     DROP_PROBE = 2

@@ -27,6 +27,8 @@ _READABLE = 1  # EPOLLIN
 
 
 class Closing(Protocol):
+    """A socket that can be closed."""
+
     def close(self) -> None: ...
 
 

@@ -54,6 +54,7 @@ class Job:
     order_of_port: bytes = b""
 
     def flow_config(self) -> FlowConfig:
+        """What the options are to a flow table."""
         options = self.options
         return FlowConfig(
             probes=tuple(

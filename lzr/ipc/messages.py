@@ -137,11 +137,13 @@ class Heard(Message, frozen=True):
 
 
 class Release(Message, frozen=True):
+    """Give this shard up, once the targets before this are taken."""
+
     shard: Shard
 
 
 class Hurry(Message, frozen=True):
-    pass
+    """A release is on its way: read the feed, whatever room there is."""
 
 
 class Acked(Message, frozen=True):
@@ -151,15 +153,19 @@ class Acked(Message, frozen=True):
 
 
 class Resend(Message, frozen=True):
+    """Send results to this collector from now on, and again those that are not acknowledged."""
+
     collector: Name
 
 
 class Fence(Message, frozen=True):
+    """Take nothing more from this life of a flow worker: it has ended."""
+
     incarnation: Number
 
 
 class Stop(Message, frozen=True):
-    pass
+    """Finish what is begun, and end."""
 
 
 Mac = Annotated[bytes, Meta(min_length=6, max_length=6)]
@@ -210,6 +216,7 @@ class _ShardFlows(Message, frozen=True):
     octets: Rows
 
     def check(self) -> None:
+        """States and places are used as indices by who adopts the shard."""
         count = len(self.flows)
         states = self.flows["state"]
         require(not count or 0 < states.min() <= states.max() < len(State), "flows of a state that is none")
@@ -221,11 +228,11 @@ class _ShardFlows(Message, frozen=True):
 
 
 class Adopt(_ShardFlows, frozen=True):
-    pass
+    """Take this shard over."""
 
 
 class Released(_ShardFlows, frozen=True):
-    pass
+    """This shard is given up, and everything that was found out about it is written."""
 
 
 def _check_outcomes(rows: NDArray[Any], payloads: NDArray[Any]) -> None:
@@ -293,14 +300,18 @@ class Written(Message, frozen=True):
 
 
 class Ready(Message, frozen=True):
-    pass
+    """It has started, and takes orders."""
 
 
 class Adopted(Message, frozen=True):
+    """It has this shard, and may be fed."""
+
     shard: Shard
 
 
 class Fenced(Message, frozen=True):
+    """Nothing more is taken from this life of a flow worker."""
+
     incarnation: Number
 
 

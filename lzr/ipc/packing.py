@@ -28,6 +28,8 @@ _BYTE = np.dtype("u1")
 
 
 class Received(NamedTuple):
+    """A message, and who says to have sent it with which token."""
+
     message: Message
     sender: str
     token: bytes

@@ -219,6 +219,8 @@ def _path(text: str) -> str:
 
 
 def path(metavar: str = "FILE", *, file: str = "file", endings: tuple[str, ...] = ()) -> Kind:
+    """A kind of value: the name of a file. endings: those that it may have; none for any."""
+
     def parse(text: str) -> str:
         if endings and not text.lower().endswith(endings):
             raise ValueError(f"must end in {' or '.join(endings)}")
@@ -233,6 +235,8 @@ def paths(metavar: str = "FILE") -> Kind:
 
 
 def choice(*values: str) -> Kind:
+    """A kind of value: one of these words."""
+
     def parse(text: str) -> str:
         if text not in values:
             raise ValueError(f"must be {', '.join(values[:-1])} or {values[-1]}")

@@ -18,6 +18,8 @@ from lzr.targets.screen import group
 
 
 class Ledger:
+    """Inputs that have no fate yet, by ticket. admitted, settled: how many came in, and have their fate."""
+
     def __init__(self, capacity: int = 1 << 14) -> None:
         self._rows = np.zeros(capacity, TARGET)
         self._shards = np.zeros(capacity, np.uint16)

@@ -23,6 +23,8 @@ class Process:
 
 
 class Processes:
+    """All workers and collectors that have not ended. wanted: how many of each role there should be."""
+
     def __init__(self) -> None:
         self.wanted = {FLOW: 0, COLLECT: 0}
         self._all: dict[str, Process] = {}

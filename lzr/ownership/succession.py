@@ -22,6 +22,8 @@ from lzr.ownership.processes import COLLECT, FLOW, Process, Processes
 
 
 class State(Enum):
+    """Where a collector is on its way to take results."""
+
     STARTING = auto()
     WRITING = auto()  # the one that writes
     WAITING = auto()  # for a writer
@@ -30,6 +32,8 @@ class State(Enum):
 
 
 class Trigger(Enum):
+    """What can happen to a collector."""
+
     READY_TO_WRITE = auto()  # it has started, and is the one that writes
     READY = auto()  # it has started, and is not
     WRITER = auto()  # there is a writer to send to
@@ -38,6 +42,8 @@ class Trigger(Enum):
 
 
 class Action(Enum):
+    """What is done with a collector."""
+
     NOTHING = auto()
     FENCE = auto()  # tell it of all fences that do not stand yet
     LINK = auto()  # tell it to drop what it holds, and where to send
@@ -75,6 +81,7 @@ class Succession:
             self.writer = collector.name
 
     def ready(self, collector: Process) -> Iterator[Order]:
+        """A collector has started."""
         if collector.name == self.writer:
             yield from self._step(collector.name, Trigger.READY_TO_WRITE)
             self._anew = True

@@ -20,6 +20,8 @@ from types import MappingProxyType
 
 
 class State(Enum):
+    """Whose a shard is, and whether it may be fed."""
+
     ASSIGNED = auto()  # to a worker that has not started yet; the flows, if there are any, wait here
     ADOPTING = auto()  # its worker was told to adopt it
     OPEN = auto()  # its worker has it, and may be fed
@@ -30,6 +32,8 @@ class State(Enum):
 
 
 class Trigger(Enum):
+    """What can happen to a shard."""
+
     READY = auto()  # the worker it is assigned to has started
     ADOPTED = auto()  # its worker says that it has it
     MOVE = auto()  # it is to go to another worker
@@ -39,6 +43,8 @@ class Trigger(Enum):
 
 
 class Action(Enum):
+    """What is done with a shard."""
+
     NOTHING = auto()
     ADOPT = auto()  # tell the worker to adopt it, with the flows
     OPEN_UP = auto()  # feed it from now on

@@ -17,6 +17,7 @@ class Pacer:
         return None if self._bucket is None else self._bucket.rate
 
     def set_rate(self, rate: float | None, now: float) -> None:
+        """Another rate from `now` on (monotonic seconds); None for no limit."""
         if rate is None:
             self._bucket = None
         elif self._bucket is None:

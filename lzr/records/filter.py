@@ -87,6 +87,8 @@ class Compare(Node):
 
 
 class Not(Node):
+    """A node that must not hold."""
+
     __slots__ = ("inner",)
 
     def __init__(self, inner: Node) -> None:
@@ -109,10 +111,14 @@ class Joined(Node):
 
 
 class And(Joined):
+    """Nodes that must all hold."""
+
     __slots__ = ()
 
 
 class Or(Joined):
+    """Nodes of which one must hold."""
+
     __slots__ = ()
 
 
@@ -217,6 +223,7 @@ class _Parser:
         return parts[0] if len(parts) == 1 else And(*parts)
 
     def term(self) -> Node:
+        """A comparison, a negation, or an expression in parentheses."""
         token = self.take()
         if token.kind == "word":
             return self.comparison(token)
@@ -239,6 +246,7 @@ class _Parser:
         return node
 
     def comparison(self, field: Token) -> Node:
+        """``field operator value``, or a field alone."""
         if self.tokens[self.at].kind not in _OPERATORS:
             return Compare(str(field.value), position=field.position)
         operator = self.take()

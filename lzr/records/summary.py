@@ -120,6 +120,7 @@ class Summary:
 
     @classmethod
     def from_dict(cls, plain: Mapping[str, Any]) -> Summary:
+        """What `to_dict` gave."""
         return cls(
             dict(plain["counters"]),
             Counter(plain["fingerprints"]),

@@ -54,6 +54,8 @@ class OwnAddresses:
 
 @dataclass(frozen=True)
 class Syns:
+    """Makes the SYNs of a sweep. share: this box's pairs. own: our addresses. cookies: make the ISNs."""
+
     share: Share
     own: OwnAddresses
     cookies: Cookies

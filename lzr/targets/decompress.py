@@ -60,6 +60,7 @@ class _Bounded:
         self.eof = False
 
     def take(self, data: bytes) -> tuple[bytes, bytes]:
+        """Some of what comes out, after these bytes."""
         parts = [self._inner.decompress(data, MOST)]
         while not self._inner.eof and not self._inner.needs_input and len(parts[-1]):
             parts.append(self._inner.decompress(b"", MOST))
@@ -80,6 +81,7 @@ class _Zstandard:
         self.eof = False
 
     def take(self, data: bytes) -> tuple[bytes, bytes]:
+        """Some of what comes out, after these bytes."""
         parts, size, at = [], 0, 0
         while at < len(data) and size < MOST:
             parts.append(self._inner.decompress(data[at : at + _ZSTD_STEP]))

@@ -129,6 +129,7 @@ class FastDryrunReader(Reader):
         self._tail = b""
 
     def feed(self, chunk: bytes) -> Batch:
+        """Take the next bytes: whole records become targets."""
         block = self._tail + chunk
         cut = len(block) - len(block) % 6
         self._tail = block[cut:]
@@ -150,6 +151,7 @@ class FastDryrunReader(Reader):
         return tally.batch(_rows(found))
 
     def finish(self) -> Batch:
+        """The input has ended: what is left is no whole record."""
         tally = Tally(self._shown)
         if self._tail:
             tally.refuse(

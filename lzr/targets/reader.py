@@ -233,6 +233,7 @@ class LineReader(Reader):
         return False
 
     def feed(self, chunk: bytes) -> Batch:
+        """Take the next bytes: whole lines become targets, and the rest is kept."""
         cut = chunk.rfind(b"\n") + 1
         if not cut:
             self._hold(chunk)

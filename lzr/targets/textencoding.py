@@ -45,6 +45,7 @@ class Text:
         self._return = False  # a carriage return is held back: what follows it decides
 
     def feed(self, data: bytes) -> bytes:
+        """The lines, in UTF-8, that are whole with these bytes."""
         if not self._told:
             self._head += data
             name = coding(self._head)

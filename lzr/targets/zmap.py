@@ -131,6 +131,7 @@ class ZmapReader(LineReader):
         self._lacks = ""  # why nothing under this heading can be used
 
     def heading(self, text: bytes) -> bool:
+        """Whether a line is a heading; if it is, its columns are those of the lines that follow."""
         columns = [name.strip().strip('"') for name in text.decode("latin-1").split(",")]
         missing = [name for name in NAMES if name not in columns]
         if len(columns) != len(set(columns)):

@@ -54,6 +54,7 @@ class Refused:
         return len(self._aside)
 
     def set_aside(self, octets: bytes, now: int) -> None:
+        """Keep a frame that was refused at `now` (monotonic ns), or give it up after too many tries."""
         tries = self._again.pop(octets, 0) + 1
         if tries >= TRIES or len(self._aside) >= MOST:
             self.given_up.append(octets)

@@ -122,6 +122,7 @@ class FlowWorker:
         self._report(messages.Ready())
 
     def run(self) -> None:
+        """Work until the scan ends or the interface is gone; report why, in that case."""
         try:
             self._loop()
         except SendFailure as failure:

@@ -26,6 +26,8 @@ class Tile:
 
 @dataclass(frozen=True, slots=True)
 class Tiles:
+    """Figures side by side."""
+
     tiles: tuple[Tile, ...]
 
 
@@ -75,6 +77,8 @@ Cell = str | int | Share
 
 @dataclass(frozen=True, slots=True)
 class Table:
+    """Rows under headings. note: a line below."""
+
     title: str
     headings: tuple[str, ...]
     rows: tuple[tuple[Cell, ...], ...]
@@ -118,6 +122,8 @@ class Services:
 
 @dataclass(frozen=True)
 class Report:
+    """A whole page. foot: its last line."""
+
     title: str
     subtitle: str
     tiles: tuple[Tile, ...]
