@@ -203,6 +203,11 @@ def load_quietly(found: RunDirectory) -> Saved | None:
     return None
 
 
+def has_ended(lock: Lock, run: Run, found: RunDirectory) -> bool:
+    """Whether the scan that was there last has put away everything itself; one that was killed has not."""
+    return _ending(lock, run, found) is not None
+
+
 def _ending(lock: Lock, run: Run, found: RunDirectory) -> tuple[int, bool, str] | None:
     """Status, whether something is left to do, and what failed, as the metadata say it of this very run."""
     try:

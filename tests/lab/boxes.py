@@ -19,7 +19,7 @@ from tests.lab.scan import LZR, Record, parse
 
 CONTROLLER = "10.9.0.1"
 PORT = 9002
-NAMES = ("ams1", "fra1", "lon1", "par1")
+NAMES = ("ams1", "fra1", "lon1", "par1", "mad1", "nyc1", "osl1", "waw1")
 
 
 @dataclass

@@ -126,6 +126,22 @@ def test_blocked_everywhere_and_a_box_that_is_away_gets_it_first(made: Lab) -> N
     assert [one["networks"] for one in blocks] == [[BLOCKED]]
 
 
+@pytest.mark.parametrize("what", ["lzr: coordinato", "lzr:forkserver"])
+def test_a_scan_that_loses_a_process_goes_on_without_being_asked(made: Lab, what: str) -> None:
+    boxes = begun(made, 1000)
+    fra1 = boxes["fra1"]
+    controller = boxes.start()
+    boxes.until(lambda: all(len(boxes.results(box.name)) > 50 for box in boxes.boxes), "both boxes scan")
+    pids = fra1.namespace.pids()
+    pid = next(pid for pid in pids if Path(f"/proc/{pid}/comm").read_text() == f"{what}\n")
+    os.kill(pid, 9)
+    boxes.until(lambda: "fra1: goes on with its run" in boxes.said(), "it is gone on with")
+    assert controller.wait(90) == 0, boxes.said()
+    assert set(asked(boxes).values()) == {1}
+    assert sum(asked(boxes).values()) == COUNT
+    assert [packets(box)[1] for box in boxes.boxes] == [0, 0]
+
+
 def test_a_killed_scan_is_gone_on_with_on_its_box_alone(made: Lab) -> None:
     boxes = begun(made, 1500)
     fra1 = boxes["fra1"]

@@ -25,6 +25,7 @@ class BoxState:
     records: int = 0
     inputs: int = 0
     resumed: int = 0
+    failed: int = 0
     silent: bool = False
     since: float = 0.0  # of being heard, or not; seconds since 1970
     told: float = 0.0  # when its scan was last told something, monotonic

@@ -35,6 +35,8 @@ LOOK_AGAIN = 15.0
 """Seconds before a box that was not fit is looked at again."""
 MOST_RESUMED = 5
 """Times that a run is resumed which gets nowhere."""
+MOST_FAILED = 3
+"""Times that a scan is tried again which has failed on its way, as where one of its processes was killed."""
 
 
 class NotFit(Exception):
@@ -177,7 +179,11 @@ class Controller:
         self._note(box, answer)
         if box.state:
             self._say(box.name, f"{box.state}: {box.sentence}" if box.sentence else box.state)
-        if box.state in ("done", "failed") or box.name in dict(self.wanted.ending):
+        told = box.name in dict(self.wanted.ending)
+        if box.state == "failed" and answer.get("status") == 1 and not told and box.failed < MOST_FAILED:
+            box.failed += 1
+            box.not_before = time.monotonic() + RETRY
+        elif box.state in ("done", "failed") or told:
             self._set(box, ended=True)
         elif answer.get("told") is True:
             self._say(box.name, "was told to end there: lzr fleet start goes on with it")

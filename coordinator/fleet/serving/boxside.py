@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 from coordinator.commands import ctl
 from coordinator.endpoints.named import ControlError
 from coordinator.fleet import attend as attending
-from coordinator.fleet import giving, orderfile, rundirectory
+from coordinator.fleet import boxscan, giving, orderfile, rundirectory
 from coordinator.fleet.boxscan import Outcome
 from coordinator.fleet.rundirectory import RunDirectory
 from coordinator.fleet.serving import examining
@@ -302,7 +302,9 @@ def _stand(lock: Lock, box: str, known: Outcome | None) -> dict[str, Any]:
         stand = [attending.look(lock, run) for run in runs]
         nothing = Outcome("done", 0, f"{box} has no shard", 0, 0)
         outcome = next((one for one in stand if one.state != "done"), stand[-1] if stand else nothing)
-    told = outcome.state == "interrupted" and any(os.path.lexists(one.metadata) for one in found)
+    told = outcome.state == "interrupted" and any(
+        boxscan.has_ended(lock, run, one) for run, one in zip(runs, found, strict=True)
+    )
     if not begun:
         outcome = Outcome("", 0, "", 0, 0) if known is None else known
     return _plain(outcome) | {"begun": begun, "told": told}
