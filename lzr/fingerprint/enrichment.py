@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lzr.fingerprint import applications, errorpages, ntlm, webreply
+from lzr.fingerprint import applications, errorpages, greetline, ntlm, webreply
 from lzr.fingerprint.classifier import Classifier
 from lzr.fingerprint.recog import texts
 from lzr.fingerprint.recog.data import TABLES
@@ -38,7 +38,7 @@ _NO_KIND = frozenset(("", "General"))
 """Kinds of device that say nothing."""
 
 
-_AT_ONCE = frozenset(("http", "tls", "smtp", "ftp", "pop3", "imap"))
+_AT_ONCE = frozenset(("http", "tls", *greetline.LABELS))
 """Labels of replies that are identified a batch at a time."""
 
 

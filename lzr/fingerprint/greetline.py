@@ -32,6 +32,9 @@ BEGINNINGS = (b"220 ", b"220-", b"+OK ", b"* OK")
 _LETTERS = {"smtp": "s", "ftp": "f", "pop3": "p", "imap": "i", "telnet": "t"}
 """Labels, in the order in which they are numbered in C, and their letters in `greetings.names`."""
 
+LABELS = tuple(_LETTERS)
+"""What `of_line` says, if it says anything."""
+
 _LONGEST = 2048  # bytes of a reply; longer ones are no greetings
 _BANNERS = b"S+*HR@-A\xff"
 """How other protocols' banners begin (`honeypot`)."""

@@ -80,7 +80,7 @@ def named(letter: str, text: bytes) -> Stated:
         words = [word.strip(b".") for word in words]
         if by_word.keys().isdisjoint(words):
             return NOTHING
-    for word in words:
+    for word in dict.fromkeys(words):  # once each, whatever a stranger repeats
         for needle, name in by_word.get(word, ()):
             place = low.find(needle)
             after = place + len(needle)

@@ -14,9 +14,10 @@ from hypothesis import strategies as st
 from benchmarks.corpus import DEFAULT, load
 from lzr import kernels
 from lzr.fingerprint import Classifier, greetline, products
+from lzr.fingerprint.enrichment import EnrichingClassifier
 from lzr.fingerprint.greetings import freetext
 from lzr.fingerprint.greetings.names import TABLE
-from lzr.protocols import PROTOCOLS, Identity
+from lzr.protocols import BY_NAME, PROTOCOLS, Identity
 from lzr.rows import OUTCOME
 from tests import ROOT
 from tests.recogexamples import replies as recog_replies
@@ -278,6 +279,19 @@ def test_numbers_that_c_and_python_share() -> None:
     assert reach["LINES_REACH"] == greetline._LONGEST
     assert (reach["REACH"], reach["AGREED"], reach["SEGMENT"]) == (512, greetline._AGREED, greetline._SEGMENT)
     assert (reach["TERMINAL_REACH"], reach["NEGOTIATED"]) == (freetext.REACH, greetline._NEGOTIATED)
+
+
+def test_what_is_identified_at_once_is_enriched_as_alone() -> None:
+    replies = [reply for reply, _ in TOLD] + [reply for _, reply in recog_replies()][:1500]
+    replies += [example for p in PROTOCOLS for example in p.examples]
+    rows = np.zeros(len(replies), OUTCOME)
+    rows["data_len"] = list(map(len, replies))
+    names = [Identity("unknown")] * len(replies)
+    classifier = EnrichingClassifier()
+    left, _ = classifier.identify_plain(rows, b"".join(replies), (BY_NAME["http"],), names)
+    assert len(left) < len(replies) * 0.8
+    for row in {*range(len(replies))} - {row for row, _ in left}:
+        assert names[row] == classifier.identify(replies[row], BY_NAME["http"]), replies[row]
 
 
 def test_few_bytes_of_a_negotiation_begin_no_solicited_reply() -> None:
