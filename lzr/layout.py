@@ -33,7 +33,7 @@ MALFORMED = ("truncated", "not_tcp", "fragment", "bad_offset", "bad_checksum")
 
 # linux/if_packet.h: TPACKET_V2 rings, each frame a row
 
-SOL_PACKET = 263
+SOL_PACKET, PACKET_STATISTICS = 263, 6
 FRAME_SIZE = 2048  # bytes of a row of a ring: a frame and its headers
 TX_DATA = 32
 """Where the frame begins in a transmit row: TPACKET2_HDRLEN less the sockaddr_ll."""

@@ -16,12 +16,10 @@ import struct
 import numpy as np
 from numpy.typing import NDArray
 
-from lzr.layout import FRAME_SIZE, SOL_PACKET, STATUS_USER
+from lzr.layout import FRAME_SIZE, PACKET_STATISTICS, SOL_PACKET, STATUS_USER
 from lzr.targets.blocklist import Blocklist
 from workers.flow.arrivals import Arrivals
 from workers.flow.transmitring import TransmitRing
-
-PACKET_STATISTICS = 6
 
 
 class Ring:

@@ -14,13 +14,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lzr.layout import SOL_PACKET
+from lzr.layout import PACKET_STATISTICS, SOL_PACKET
 from lzr.packet.icmp import quoted
 from lzr.rows import FRAME
 
 Rows = NDArray[Any]
-
-PACKET_STATISTICS = 6
 
 _EVERY = 5_000_000
 _FEW, _MANY = 256, 1024
