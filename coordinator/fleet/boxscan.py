@@ -27,7 +27,7 @@ from lzr.fleet import dealing, rates
 from lzr.fleet.lock import Lock, Run
 from lzr.fleet.plan import Plan
 
-OK, FAILED, LOST = 0, 1, 3
+OK, FAILED, MISTAKE, LOST = 0, 1, 2, 3
 _MOST_METADATA = 64 << 20
 _TAIL = 4096
 _FOREIGN = ("SUDO_", "DOAS_", "PKEXEC_", "LZR_GUARD", HANDED)
@@ -181,7 +181,8 @@ def outcome(lock: Lock, run: Run, found: RunDirectory, status: int | None = None
     code = left if left is not None and 0 < left < 256 else FAILED
     if not begun:
         return Outcome("failed", code, f"{run.name} has not begun{told}", records, inputs)
-    if ending is not None and ending[0] not in (OK, LOST) and ending[0] <= 128:
+    refused = status == MISTAKE if ending is None else ending[0] not in (OK, LOST) and ending[0] <= 128
+    if refused:
         return Outcome(
             "failed", code, f"{run.name} has failed after {records:,} records{told}", records, inputs
         )

@@ -1,8 +1,8 @@
 """Where a box keeps what is of a plan, and of each of its runs; made so that only we can put things there.
 
-`<directory>/<plan id>/` has the box's copy of the lock and the orders to block; in it `g<generation>/` is one
-run: checkpoint, results, metadata, control socket, log. `checkpoint/lock` is held by every process of a scan,
-and by whoever is about to start one: it alone says whether the run is at work.
+`<directory>/<plan id>/` has the box's copy of the lock and the orders to block; `<box>-g<generation>/` in it
+is one run: checkpoint, results, metadata, control socket, log. `checkpoint/lock` is held by every process of
+a scan, and by whoever is about to start one: it alone says whether the run is at work.
 """
 
 from __future__ import annotations
@@ -86,7 +86,7 @@ def of_plan(lock: Lock) -> str:
 def of_run(lock: Lock, run: Run) -> RunDirectory:
     """That of a run. Raises UsageError where a socket in it would have too long a name."""
     plan = of_plan(lock)
-    found = RunDirectory(plan, f"{plan}/g{run.generation}")
+    found = RunDirectory(plan, f"{plan}/{run.name}")
     if len(os.fsencode(found.control)) > LONGEST_PATH:
         raise UsageError(
             f"{printable(found.control)} has more than {LONGEST_PATH} bytes, too many for a socket: give the "

@@ -46,7 +46,7 @@ def begun(made: Lab, rate: int, count: int = 2) -> Boxes:
 
 def scan_of(box: Box) -> Path:
     """The directory of its run."""
-    return next(box.state.glob("*/g1"))
+    return next(box.state.glob("*/*-g1"))
 
 
 def coordinator_of(box: Box) -> int:

@@ -132,6 +132,9 @@ class Fleet:
         rows["peer_port"] = PORT
         return placing.of(self.lock)(rows)
 
+    def logs(self) -> list[str]:
+        return [path.read_text()[-2000:] for path in Path(self.files.plan).rglob("log.txt")]
+
     def log(self) -> str:
         return Path(self.files.log).read_text()
 
@@ -437,3 +440,32 @@ def test_an_order_to_block_reaches_zmap(arena: Range, tmp_path: Path) -> None:
         code, said = fleet.said(caller, 180)
         assert code == 0, (said, fleet.log()[-3000:])
         assert not [one for one in seen.stop() if one.target.startswith(("10.64.2.", "10.64.3."))]
+
+
+def test_another_box_takes_over_from_its_own_address(fleet: Fleet) -> None:
+    """Both boxes are this machine, which gets the other's address when that has been given the shards."""
+    caller = fleet.call("0")
+    pid = fleet.coordinator()
+    wait_for(partial(more_than, fleet.results, 400), "records", 30)
+    os.kill(pid, signal.SIGKILL)
+    assert fleet.said(caller)[0] != 0
+    given = fleet.arena.scanner.run(
+        LZR, "fleet", "assign", fleet.plan, "--from", "here", "--to", "there", "--yes", timeout=90
+    )
+    assert "about " in given.stdout
+    fleet.arena.scanner.ip("addr", "add", f"{OTHER}/32", "dev", "eth0")
+    with capture(fleet.arena.far) as seen:
+        code, said = fleet.said(fleet.call("--box", "here"))
+        assert (code, "the shards" in said or "no shard" in said) == (2, True), said
+        code, said = fleet.said(fleet.call("0"))
+        assert (code, "there-g2 is done" in said) == (0, True), (said, fleet.logs())
+        code, said = fleet.said(fleet.call("--box", "there"))
+        assert (code, "there-g2 is done" in said) == (0, True), (said, fleet.logs())
+        times = asked(seen)
+    assert {source for source, _ in times} == {OTHER}
+    after = lockfile.read(str(fleet.plan))
+    found = [read(Path(rundirectory.of_run(after, run).results)) for run in after.current]
+    assert [run.name for run in after.current] == ["there-g1", "there-g2"]
+    once_each([*found[0], *found[1]], {(address(index), PORT) for index in range(COUNT)})
+    about = json.loads(Path(rundirectory.of_run(after, after.current[1]).metadata).read_text())
+    assert (about["options"]["generation"], about["options"]["source_ips"]) == (2, [OTHER])

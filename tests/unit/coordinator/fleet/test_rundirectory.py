@@ -21,7 +21,7 @@ def there(directory: Path) -> Lock:
 def test_they_are_made_and_the_lock_is_kept(tmp_path: Path) -> None:
     lock = there(tmp_path / "a" / "b")
     found = rundirectory.make(lock, lock.runs[0])
-    assert found.here == f"{tmp_path}/a/b/{lock.id}/g1"
+    assert found.here == f"{tmp_path}/a/b/{lock.id}/fra1-g1"
     assert os.path.isdir(found.checkpoint)
     assert rundirectory.keep(lock) == lock
     later = lock.assigned("fra1", ["ams1"], "")
