@@ -137,6 +137,7 @@ def test_results_that_are_not_those_that_were_fetched_are_fetched_anew(boxes: Bo
     assert (tmp_path / "fra1-g1.json").read_bytes() == data, "nothing is thrown away for a box's word"
 
 
+@pytest.mark.attack
 @pytest.mark.parametrize(
     ("what", "answer"),
     [
@@ -160,6 +161,7 @@ def test_what_no_box_would_answer(boxes: Boxes, tmp_path: Path, what: str, answe
     assert all(state.trouble for state in fetcher.states.values())
 
 
+@pytest.mark.attack
 def test_no_link_of_somebody_else_is_followed(boxes: Boxes, tmp_path: Path) -> None:
     all_done(boxes)
     other = tmp_path / "other"

@@ -102,6 +102,7 @@ def test_zstd(plan: Path, parts: list[Path], tmp_path: Path) -> None:
     assert sum_of(tmp_path / "one.json") == sum_of(tmp_path / "two.json")
 
 
+@pytest.mark.attack
 def test_foreign_records_are_counted_and_said(
     plan: Path, parts: list[Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -123,6 +124,7 @@ def test_foreign_records_are_counted_and_said(
     assert "; 1 line came more than once" in said
 
 
+@pytest.mark.attack
 def test_what_is_cut_damaged_or_no_record_is_counted_and_said(
     plan: Path, parts: list[Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -34,6 +34,7 @@ def test_a_status_comes_over_whole() -> None:
     assert status.as_dict(again) == status.as_dict(replace(snapshot, latest=cut))
 
 
+@pytest.mark.attack
 @pytest.mark.parametrize(
     "change",
     [
@@ -57,6 +58,7 @@ def test_what_is_none_is_said(change: dict[str, Any]) -> None:
     assert heard.sentence.startswith("its status cannot be read")
 
 
+@pytest.mark.attack
 @settings(max_examples=examples(200), deadline=None)
 @given(
     st.one_of(
@@ -77,6 +79,7 @@ def test_junk_raises_nothing_else(text: str | bytes) -> None:
         statuses.snapshot(text)
 
 
+@pytest.mark.attack
 @given(
     st.dictionaries(
         st.sampled_from(["state", "sentence", "status", "status_at", "now"]),
