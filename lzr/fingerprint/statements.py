@@ -60,7 +60,12 @@ PATTERNS: dict[str, tuple[re.Pattern[bytes], str]] = {
         ("rserve", rb"Rsrv(?P<v>\d{4})QAP1", "Rserve"),
         ("proconos", rb"ProConOS V(?P<v>\d{1,3}(?:\.\d{1,6}){1,3})", "ProConOS"),
         ("aerospike", rb"\bbuild\tNUMBER", "Aerospike"),
-        ("redis", rb"\nserver\r\n\$\d{1,2}\r\n(?P<p>\w{2,20})\r\n\$7\r\nversion\r\n\$\d{1,2}\r\nNUMBER", ""),
+        (
+            "redis",
+            rb"\A-DENIED (?P<p>Redis|Valkey|KeyDB) is running"
+            rb"|\nserver\r\n\$\d{1,2}\r\n(?P<q>\w{2,20})\r\n\$7\r\nversion\r\n\$\d{1,2}\r\nNUMBER",
+            "",
+        ),
         ("fox", rb"\napp\.name=s:\w{1,20}\napp\.version=s:NUMBER", "Niagara"),
         ("stun", rb"(?P<p>Coturn|[A-Z][a-z]+ ?TURN)-NUMBER", ""),
         ("stomp", rb"\nserver:(?P<p>[A-Za-z][\w -]{0,40}?)/NUMBER", ""),
@@ -187,7 +192,7 @@ def elsewhere(data: bytes) -> Stated:
 
 def _read(found: re.Match[bytes], product: str) -> Stated:
     groups = found.groupdict()
-    named = product or (groups.get("p") or b"").decode("latin-1").strip()
+    named = product or (groups.get("p") or groups.get("q") or b"").decode("latin-1").strip()
     return named, (groups.get("v") or b"").decode("latin-1")
 
 

@@ -243,7 +243,10 @@ def _name_before(words: list[str], at: int) -> str:
         word = words[first - 1]
         if first == end:
             word = word.rstrip(",")
-        if not (_NAME.fullmatch(word) or (word.isdigit() and first > 1) or word.lower() in _TRAILING):
+        model = first == end and first > 1 and bool(_NUMBERED_MODEL.fullmatch(word))
+        if not (
+            _NAME.fullmatch(word) or (word.isdigit() and first > 1) or model or word.lower() in _TRAILING
+        ):
             # Small letters in brackets that begin with a name: "(GNU inetutils 2.4)".
             if first == end and first > 1 and word.isalnum() and _BRACKETED.fullmatch(words[first - 2]):
                 first -= 2
@@ -261,6 +264,8 @@ def _name_before(words: list[str], at: int) -> str:
     return " ".join(name) if any(len(word) > 1 and word.lower() not in _GENERIC for word in name) else ""
 
 
+_NUMBERED_MODEL = re.compile(r"\d{2,5}[A-Za-z]{1,3}")
+"""A model that begins with its number, behind its maker's name."""
 _BRACKETED = re.compile(r"\([A-Z]\w{1,30}")
 _TRAILING = frozenset(("server", "service", "daemon"))
 _BEFORE_PLATFORMS = frozenset(("for", "on", "under", "using", "at", "from"))

@@ -43,6 +43,7 @@ SAID = [
     ("dns", VERSION % b"9.18.49-1-Debian", ("BIND", "9.18.49")),
     ("dns", VERSION % b"dnsmasq-2.80test", ("dnsmasq", "2.80test")),
     ("dns", VERSION % b"none of your zoo", ("", "")),
+    ("redis", b"-DENIED Redis is running in protected mode because\r\n", ("Redis", "")),
     ("proconos", BY_NAME["proconos"].examples[0], ("ProConOS", "4.1.0100")),
     (
         "managesieve",

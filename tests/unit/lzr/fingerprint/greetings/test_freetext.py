@@ -13,6 +13,11 @@ from lzr.protocols import PROTOCOLS
 NAMED = [
     (b"220 Idle FTP Server 1.83.2 (localhost) [192.0.2.1]\r\n", "Idle FTP Server", "1.83.2"),
     (b"220 box FTP server (ABC/Net 5.1) ready.\r\n", "ABC/Net", "5.1"),
+    (
+        b"220 EthernetBoard SampleLAN 8450e Ver 01.63 FTP server.\r\n",
+        "EthernetBoard SampleLAN 8450e",
+        "01.63",
+    ),
     (b"220 KX12 FTP server (XY FTPD version 1.00) ready.\r\n", "XY FTPD", "1.00"),
     (
         b"220 example.com FTP server (Version:  Some OS Server 10.3 - +GSSAPI) ready.\r\n",
