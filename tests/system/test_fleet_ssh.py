@@ -93,7 +93,7 @@ def test_up_and_down(made: Lab) -> None:
         "scans go on",
     )
     boxes.lzr("fleet", "up", boxes.plan, *ssh, "--allow-root")
-    boxes.lzr("fleet", "rate", boxes.plan, "20k", check=False)  # where one is not back yet, it is told then
+    boxes.hurry()
     boxes.until(lambda: controller.poll() is not None, "all is done")
     assert controller.returncode == 0, boxes.said()
     assert sum(len(boxes.results(box.name)) for box in boxes.boxes) == 4096

@@ -18,6 +18,7 @@ class BoxState:
     step: asyncio.Task[None] | None = None
     attending: asyncio.Future[None] | None = None
     not_before: float = 0.0  # when a step may be tried again, on the monotonic clock
+    ticket: str = ""  # what it was given with its lock
     facts: preflight.Facts | None = None
     faults: tuple[str, ...] = ()
     state: str = ""  # as the box says: running, done, interrupted, failed

@@ -25,14 +25,14 @@ PATIENCE = 30.0
 
 @contextlib.asynccontextmanager
 async def fetching(
-    lock: Lock,
+    lock: Callable[[], Lock],
     engine: Engine,
     directory: str | None,
     invoker: tuple[int, int] | None,
     say: Callable[[str, str], None],
 ) -> AsyncIterator[Callable[[], Awaitable[bool]]]:
     """Fetch results into `directory` meanwhile, unless it is None; gives what fetches the rest at the end,
-    and tells whether all of them are there. Raises UsageError.
+    and tells whether all of them are there. lock: the newest. Raises UsageError.
     """
     if directory is None:
         yield _nothing
@@ -41,13 +41,14 @@ async def fetching(
     def call(box: str, what: str, given: Mapping[str, Any]) -> Any:
         return engine.call(box, what, given, PATIENCE)
 
-    with Fetcher(lock, directory, call, invoker) as fetcher:
+    with Fetcher(lock(), directory, call, invoker) as fetcher:
 
         async def go_on() -> None:
             told: dict[str, str] = {}
             while True:
                 await asyncio.sleep(EVERY)
-                await fetcher.turn({box.name for box in lock.plan.boxes if engine.here(box.name)})
+                fetcher.take(lock())
+                await fetcher.turn({box.name for box in lock().plan.boxes if engine.here(box.name)})
                 for name, state in fetcher.states.items():
                     if state.trouble and state.trouble != told.get(name):
                         say(state.run.box, f"its results cannot be fetched: {state.trouble}")
@@ -59,6 +60,7 @@ async def fetching(
             task.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await task
+            fetcher.take(lock())
             return await _finish(fetcher, say)
 
         try:
@@ -93,7 +95,9 @@ async def _finish(fetcher: Fetcher, say: Callable[[str, str], None]) -> bool:
 
 
 @contextlib.asynccontextmanager
-async def serving_metrics(port: int | None, address: str, lock: Lock, desk: Desk) -> AsyncIterator[None]:
+async def serving_metrics(
+    port: int | None, address: str, lock: Callable[[], Lock], desk: Desk
+) -> AsyncIterator[None]:
     """Serve the metrics of all boxes meanwhile, where a port is given. Raises UsageError."""
     if port is None:
         yield
@@ -101,7 +105,7 @@ async def serving_metrics(port: int | None, address: str, lock: Lock, desk: Desk
 
     def look() -> screen.Looked:
         said = heard(desk.status())
-        return screen.looked(view(lock.plan.name, lock.current, said, time.time()), said)
+        return screen.looked(view(lock().plan.name, lock().current, said, time.time()), said)
 
     async with serving.serving(port, address, look):
         yield

@@ -18,7 +18,7 @@ from coordinator.fleet.engine.engine import BoxError, Engine, status_of
 from coordinator.fleet.engine.fitness import Fitness
 from coordinator.fleet.engine.kept import Keeping
 from lzr.errors import UsageError
-from lzr.fleet import course, orders, preflight, steering
+from lzr.fleet import course, dealing, orders, preflight, steering
 from lzr.fleet.course import Known, Step
 from lzr.fleet.lock import Lock
 from lzr.fleet.orders import Confirmed, Kept, Order
@@ -27,7 +27,7 @@ from lzr.safetext import plain
 TURN = 0.1
 """Seconds between two looks at what is to be done."""
 UNHEARD = 3.0
-BLOCKING, BACK, TAKING, TELLING = 3.0, 1.0, 10.0, 5.0
+BLOCKING, BACK, TAKING, TELLING = 3.0, 1.0, 30.0, 5.0
 """Seconds of patience with a box for each of these. BACK: for one that was not heard of just now."""
 RETRY = 2.0
 """Seconds before something is tried again that a box refused, or a run is resumed that was cut off."""
@@ -75,6 +75,7 @@ class Controller:
         until = time.monotonic() + wait
         try:
             while not self.over:
+                self._follow()
                 self._look()
                 if not self._may_begin:
                     await self._gate(time.monotonic() > until)
@@ -84,6 +85,25 @@ class Controller:
             for box in self._boxes.values():
                 if box.step is not None:
                     box.step.cancel()
+
+    def _follow(self) -> None:
+        """Take up the next generation when somebody has written it: every box is shown it, and goes by it."""
+        try:
+            newer = self._keeping.newer(self.lock)
+        except UsageError as error:
+            self._say("", str(error))
+            return
+        if newer is None:
+            return
+        before = {name: self.lock.runs_of(name) for name in self._boxes}
+        self.lock = newer
+        self._fitness.take(newer)
+        self._running = {run.box for run in newer.current}
+        for name, box in self._boxes.items():
+            self._set(box, taken=False)
+            if newer.runs_of(name) != before[name]:
+                self._set(box, ended=False)
+        self._say("", f"generation {newer.generation}: {_gains(newer)}")
 
     def _look(self) -> None:
         """Who is there."""
@@ -142,7 +162,8 @@ class Controller:
             box.not_before = time.monotonic() + RETRY
 
     async def _take(self, box: BoxState) -> None:
-        given = {"lock": self.lock.to_json()}
+        box.ticket = secrets.token_hex(8)
+        given = {"lock": self.lock.to_json(), "ticket": box.ticket}
         answer = await self._engine.call(box.name, "take", given, TAKING)
         if not isinstance(answer, dict):
             raise BoxError("answered what is no answer")
@@ -169,7 +190,7 @@ class Controller:
 
     async def _until_over(self, box: BoxState) -> None:
         """Wait for a run, as a task on its box, and find out what became of it."""
-        await self._engine.attend(box.name)
+        await self._engine.attend(box.name, box.ticket)
         try:
             answer = await self._engine.call(box.name, "state", {}, TELLING)
         except BoxError:
@@ -177,8 +198,12 @@ class Controller:
         if not isinstance(answer, dict):
             return
         self._note(box, answer)
+        if box.name not in self._running:
+            return  # its shards are others' now
         if box.state:
             self._say(box.name, f"{box.state}: {box.sentence}" if box.sentence else box.state)
+        if not box.state and box.known.taken:
+            return  # more was assigned to it meanwhile
         told = box.name in dict(self.wanted.ending)
         if box.state == "failed" and answer.get("status") == 1 and not told and box.failed < MOST_FAILED:
             box.failed += 1
@@ -351,6 +376,12 @@ class Controller:
     def _want(self, wanted: steering.Wanted) -> None:
         self._keeping.want(wanted)
         self.wanted = wanted
+
+
+def _gains(lock: Lock) -> str:
+    """Who has got which shards with this generation."""
+    new = [run for run in lock.runs if run.generation == lock.generation]
+    return ", ".join(f"{run.box} has {dealing.ranges(run.shards)}" for run in new)
 
 
 def _clock(at: float) -> str:

@@ -30,14 +30,13 @@ class Desk:
 
     def __init__(self, controller: Controller, engine: Engine) -> None:
         self._controller, self._engine = controller, engine
-        self._lock = controller.lock
         self._named: Named
         self._server: asyncio.Server
 
     async def __aenter__(self) -> Desk:
         """Raises UsageError."""
         try:
-            self._named = Named(where(self._lock))
+            self._named = Named(where(self._controller.lock))
         except ControlError as error:
             raise UsageError(str(error)) from error
         self._named.sock.setblocking(False)
@@ -88,7 +87,7 @@ class Desk:
             return {"boxes": names, "missing": await controller.tell(do, names)}
         if do == "call" and asked["what"] in CALLS:
             answer = await self._engine.call(
-                self._lock.plan.box(asked["box"]).name, asked["what"], asked.get("given", {}), 30.0
+                self._controller.lock.plan.box(asked["box"]).name, asked["what"], asked.get("given", {}), 30.0
             )
             if isinstance(answer, dict) and isinstance(answer.get("data"), bytes):
                 answer = {**answer, "data": base64.b64encode(answer["data"]).decode()}
@@ -100,10 +99,12 @@ class Desk:
         controller = self._controller
         dealt = controller.dealt()
         return {
-            "plan": self._lock.plan.name,
-            "id": self._lock.id,
-            "generation": self._lock.generation,
-            "rate": self._lock.plan.rate if controller.wanted.rate is None else controller.wanted.rate,
+            "plan": self._controller.lock.plan.name,
+            "id": self._controller.lock.id,
+            "generation": self._controller.lock.generation,
+            "rate": self._controller.lock.plan.rate
+            if controller.wanted.rate is None
+            else controller.wanted.rate,
             "now": time.time(),
             "boxes": [self._box(box, dealt) for box in controller.look()],
             "orders": [
@@ -120,10 +121,10 @@ class Desk:
         age = None
         if heard is not None and isinstance(at, (int, float)) and isinstance(here_now, (int, float)) and at:
             age = max(0.0, here_now - at) + max(0.0, time.time() - heard.at)
-        runs = self._lock.runs_of(box.name)
+        runs = self._controller.lock.runs_of(box.name)
         return {
             "name": box.name,
-            "address": self._lock.plan.box(box.name).address,
+            "address": self._controller.lock.plan.box(box.name).address,
             "connected": self._engine.here(box.name),
             "heard": None if heard is None else heard.at,
             "silent": box.silent or heard is None,

@@ -137,11 +137,14 @@ class Engine:
                 raise one
         return dict(zip(names, found, strict=True))
 
-    def attend(self, box: str) -> Awaitable[None]:
-        """Have a box attend to its run: a task of its own. Over when that is, whatever became of it."""
+    def attend(self, box: str, ticket: str) -> Awaitable[None]:
+        """Have a box attend to its run: a task of its own. Over when that is, whatever became of it.
+
+        ticket: what the box was given with its lock.
+        """
         key = f"{transport.task_key(box)}{uuid.uuid4().hex}"
         future = self._client.submit(
-            tasks.attend, self._lock.to_json(), key=key, pure=False,
+            tasks.attend, ticket, key=key, pure=False,
             resources={transport.resource(box): 1}, retries=0, allow_other_workers=False,
         )  # fmt: skip
         return _over(future)

@@ -23,6 +23,10 @@ class Fitness:
     def __init__(self, lock: Lock, engine: Engine) -> None:
         self._lock, self._engine = lock, engine
 
+    def take(self, lock: Lock) -> None:
+        """Boxes are judged by this lock from now on."""
+        self._lock = lock
+
     async def examine(self, box: BoxState) -> None:
         """Ask a box for its facts; where that fails, `facts` is None and `sentence` says why."""
         box.facts = None

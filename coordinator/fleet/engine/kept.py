@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from coordinator.analysis import program
 from coordinator.fleet import lockfile, orderfile
 from lzr.errors import UsageError, printable
+from lzr.fleet.lock import Lock
 from lzr.fleet.orders import Confirmed, Kept, Order
 from lzr.fleet.steering import Wanted
 
@@ -20,8 +21,27 @@ class Keeping:
     def __init__(self, plan: str, invoker: tuple[int, int] | None = None) -> None:
         """plan: path of the plan or of its lock. invoker: who called sudo."""
         stem = os.path.abspath(lockfile.beside(plan)).removesuffix(".lock.json")
+        self._lock = f"{stem}.lock.json"
+        self._seen: tuple[int, int] | None = None
         self._orders, self._wanted = f"{stem}.blocks.jsonl", f"{stem}.wanted.json"
         self._invoker = invoker
+
+    def newer(self, lock: Lock) -> Lock | None:
+        """The lock of the same plan in a later generation, once there is one. Raises UsageError."""
+        try:
+            status = os.stat(self._lock)
+        except OSError:
+            return None
+        seen = status.st_mtime_ns, status.st_ino
+        if seen == self._seen:
+            return None
+        self._seen = seen
+        found = lockfile.there(self._lock)
+        return (
+            found
+            if found is not None and found.id == lock.id and found.generation > lock.generation
+            else None
+        )
 
     def orders(self) -> Kept:
         """Raises UsageError."""

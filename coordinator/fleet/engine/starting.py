@@ -18,6 +18,7 @@ from coordinator.fleet.engine.kept import Keeping
 from coordinator.processes.privilege import invoking_user
 from lzr import safetext
 from lzr.errors import UsageError, two_dashes
+from lzr.fleet.lock import Lock
 
 NAME = "fleet start"
 NOT_DONE = 1
@@ -43,10 +44,14 @@ def _run(argv: list[str]) -> int:
         async with Engine(lock, identity) as engine:
             controller = Controller(lock, engine, keeping, say)
             say("", f"plan {lock.plan.name} ({lock.id}), generation {lock.generation}: waiting for its boxes")
+
+            def newest() -> Lock:
+                return controller.lock
+
             async with (
                 Desk(controller, engine) as desk,
-                collecting.serving_metrics(asked.metrics_port, asked.metrics_address, lock, desk),
-                collecting.fetching(lock, engine, results, invoker, say) as finish,
+                collecting.serving_metrics(asked.metrics_port, asked.metrics_address, newest, desk),
+                collecting.fetching(newest, engine, results, invoker, say) as finish,
             ):
                 await controller.run(asked.wait)
                 whole = await finish()

@@ -66,6 +66,7 @@ class BoxSide:
     def __init__(self, box: str) -> None:
         self.box = box
         self._lock: Lock | None = None
+        self._ticket = ""  # of the tasks that count, since the controller gave its lock over this connection
         self._waiting: asyncio.Future[Outcome] | None = None
         self._attended = ("", 0)  # plan id and generation of the lock by which runs are attended to
         self._leave = False
@@ -126,12 +127,20 @@ class BoxSide:
             return "running"
         return "" if self._outcome is None else self._outcome.state
 
-    async def attend(self, lock: bytes) -> None:
+    def connecting(self) -> None:
+        """A new connection with a controller begins: no task of an older one counts any more."""
+        self._ticket = ""
+
+    async def attend(self, ticket: str) -> None:
         """Attend to this box's runs until they have ended. Whoever asks meanwhile waits for the same; who
         asks with another plan or a later generation waits for its runs too.
+
+        ticket: as it came with the lock. A scheduler may run a task again, whose connection was lost; by then
+        the shards may be another box's, so it counts only for the connection that it was made for.
         """
-        taken = await self._given(lock)
-        attended = ("", 0)
+        if not self._ticket or ticket != self._ticket:
+            return
+        taken, attended = self._locked(), ("", 0)
         while attended[0] != taken.id or attended[1] < taken.generation:
             if self._waiting is None:
                 self._outcome = None
@@ -165,9 +174,10 @@ class BoxSide:
             raise UsageError("this box has no lock yet")
         return self._lock
 
-    async def _take(self, lock: bytes) -> dict[str, Any]:
+    async def _take(self, lock: bytes, ticket: str = "") -> dict[str, Any]:
         taken = await self._given(lock)
         await in_thread(attending.withdraw_all, taken, self.box)
+        self._ticket = ticket if isinstance(ticket, str) else ""
         return {"id": taken.id, "generation": taken.generation, **await self._state()}
 
     async def _state(self) -> dict[str, Any]:
@@ -292,21 +302,21 @@ def _keep_lock(data: bytes, box: str) -> Lock:
 
 
 def _stand(lock: Lock, box: str, known: Outcome | None) -> dict[str, Any]:
-    """How the runs of a box stand that nobody attends to here."""
-    runs = lock.runs_of(box)
-    found = [rundirectory.of_run(lock, run) for run in runs]
-    begun = any(os.path.lexists(f"{one.checkpoint}/lock") for one in found)
+    """How the runs of a box stand that nobody attends to here; no state where one was never begun."""
+    outcome, told, begun, never = Outcome("done", 0, f"{box} has no shard", 0, 0), False, False, False
+    for run in lock.runs_of(box):
+        found = rundirectory.of_run(lock, run)
+        if not os.path.lexists(f"{found.checkpoint}/lock"):
+            never = True
+            continue
+        begun, outcome = True, attending.look(lock, run)
+        if outcome.state != "done":
+            told = outcome.state == "interrupted" and boxscan.has_ended(lock, run, found)
+            break
     if known is not None and known.state == "failed":
-        outcome = known
-    else:
-        stand = [attending.look(lock, run) for run in runs]
-        nothing = Outcome("done", 0, f"{box} has no shard", 0, 0)
-        outcome = next((one for one in stand if one.state != "done"), stand[-1] if stand else nothing)
-    told = outcome.state == "interrupted" and any(
-        boxscan.has_ended(lock, run, one) for run, one in zip(runs, found, strict=True)
-    )
-    if not begun:
-        outcome = Outcome("", 0, "", 0, 0) if known is None else known
+        outcome, told = known, False
+    elif never and outcome.state == "done":
+        outcome = Outcome("", 0, "", 0, 0)
     return _plain(outcome) | {"begun": begun, "told": told}
 
 

@@ -5,6 +5,6 @@ from __future__ import annotations
 from distributed import get_worker
 
 
-async def attend(lock: bytes) -> None:
-    """Attend to the run of the box whose worker this is, until it has ended."""
-    await get_worker().side.attend(lock)
+async def attend(ticket: str) -> None:
+    """Attend to the runs of the box whose worker this is, until they have ended. ticket: of its lock."""
+    await get_worker().side.attend(ticket)

@@ -97,6 +97,7 @@ async def serve(plan: Plan, box: Box, identity: Identity, side: BoxSide) -> None
                     said = trouble
                 await asyncio.sleep(AGAIN)
                 continue
+            side.connecting()
             worker = BoxWorker(
                 scheduler, side, security=security, protocol="tls", host=host, port=box.port,
                 contact_address=contact, resources={transport.resource(box.name): 1},

@@ -83,7 +83,7 @@ def test_a_box_answers_and_is_back_when_the_controller_is(lock: Lock, places: Pa
                 async with Engine(lock, identity) as engine:
                     await until(lambda: engine.here("ams1"), 8)
                     assert not engine.here("fra1")
-                    answer = await engine.call("ams1", "take", {"lock": lock.to_json()}, 10)
+                    answer = await engine.call("ams1", "take", {"lock": lock.to_json(), "ticket": "x"}, 10)
                     assert answer["begun"] is False
                     await until(lambda: (engine.heard("ams1").told or {}).get("plan") == lock.id)  # type: ignore[union-attr]
                     assert engine.silent("ams1") < 3  # type: ignore[operator]
@@ -92,7 +92,7 @@ def test_a_box_answers_and_is_back_when_the_controller_is(lock: Lock, places: Pa
                     with pytest.raises(BoxError, match="another way"):
                         await engine.call("ams1", "take", {"key": b""}, 10)
                     with pytest.raises(BoxError, match="is no lock"):
-                        await engine.call("ams1", "take", {"lock": b"[]"}, 10)
+                        await engine.call("ams1", "take", {"lock": b"[]", "ticket": "x"}, 10)
                     with pytest.raises(Unheard, match="is not connected"):
                         await engine.call("fra1", "state", {}, 10)
 
@@ -152,7 +152,9 @@ def test_who_speaks_no_tls_is_not_heard(lock: Lock, places: Path) -> None:
                 with contextlib.suppress(OSError):
                     assert await asyncio.wait_for(reader.read(64), 10) == b""
                 writer.close()
-            assert (await engine.call("ams1", "take", {"lock": lock.to_json()}, 10))["begun"] is False
+            assert (await engine.call("ams1", "take", {"lock": lock.to_json(), "ticket": "x"}, 10))[
+                "begun"
+            ] is False
 
     running(whole)
 

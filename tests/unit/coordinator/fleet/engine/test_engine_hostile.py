@@ -98,7 +98,7 @@ def test_what_is_pickled_elsewhere_stays_closed(lock: Lock, places: Path, tmp_pa
                     with contextlib.suppress(BoxError):
                         await engine.call("fra1", "state", {}, 5)
                 await until(lambda: engine.here("fra1"))
-                attending = engine.attend("fra1")
+                attending = engine.attend("fra1", "x")
                 key = next(iter(engine._client.futures))
                 said = [
                     {"op": "log-event", "topic": "warn", "msg": {"message": bomb(marks[5])}},
@@ -106,7 +106,11 @@ def test_what_is_pickled_elsewhere_stays_closed(lock: Lock, places: Path, tmp_pa
                      "exception": serialized(4), "traceback": None, "exception_text": "", "thread": 1,
                      "traceback_text": "", "startstops": ()},
                 ]  # fmt: skip
-                box = next(one for one in Worker._instances if one.name == "fra1")
+                box = next(
+                    one
+                    for one in Worker._instances
+                    if one.name == "fra1" and one.status.name == "running" and not one.batched_stream.closed()
+                )
                 for message in said:
                     box.batched_stream.send(message)
                 await asyncio.wait_for(attending, 10)
