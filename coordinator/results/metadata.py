@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from coordinator.monitor.snapshot import Snapshot
     from coordinator.network.discover import Network
     from lzr.ipc.job import Job
-    from lzr.options.byport import Settled
+    from lzr.options.byport import PortOrders
     from lzr.records.summary import Summary
 
 FORMAT = 1
@@ -58,7 +58,7 @@ class Metadata:
     fates: Fates | None = None
     input_hash: InputHash | None = None
     lists: dict[str, str] = field(default_factory=dict)
-    orders: Settled | None = None
+    orders: PortOrders | None = None
     status: int | None = None
     failure: str = ""
     unfinished: bool = False

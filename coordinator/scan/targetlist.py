@@ -35,7 +35,7 @@ def show(options: Options) -> None:
     orders = read_orders(options, reading)
     options, _ = byport.choose_default(options, orders)
     if options.handshakes_by_port:
-        byport.settle(options.handshakes, orders)
+        byport.port_orders(options.handshakes, orders)
     blocklist = networks.policy(options, reading, warn=_say)
     seed = random_bits(64) if options.seed is None else options.seed
     sweep = swept(options, reading, blocklist, seed)

@@ -61,7 +61,7 @@ class Opened:
     """
 
     options: Options
-    orders: byport.Settled | None
+    orders: byport.PortOrders | None
     log: Log
     record: Metadata
     checkpoint: Checkpoint | None
@@ -100,7 +100,7 @@ def open_all(
             raise UsageError(rules.no_share(options))
     orders = None
     if options.handshakes_by_port:
-        orders = byport.settle(options.handshakes, read_orders(options, reading))
+        orders = byport.port_orders(options.handshakes, read_orders(options, reading))
         options = options.replace(handshakes=orders.names)
         chosen = (*chosen, byport.shown(orders))
     samefile.check(options)

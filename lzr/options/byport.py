@@ -42,7 +42,7 @@ class ByPort:
 
 
 @dataclass(frozen=True, slots=True)
-class Settled:
+class PortOrders:
     """The orders of a scan. names: its handshakes, which everything else counts through. orders: by number,
     the first that of all other ports; of_port: each port's, (65536,) uint8."""
 
@@ -108,7 +108,7 @@ def choose_default(options: Options, found: ByPort) -> tuple[Options, tuple[str,
     return options, (*notes, *found.notes)
 
 
-def settle(default: Sequence[str], found: ByPort) -> Settled:
+def port_orders(default: Sequence[str], found: ByPort) -> PortOrders:
     """The orders of a scan. default: the order of all ports that have none. Raises UsageError."""
     if tuple(default) == NONE:
         raise UsageError(
@@ -124,16 +124,16 @@ def settle(default: Sequence[str], found: ByPort) -> Settled:
             raise UsageError(f"--handshakes-by-port: has more than {MOST} different orders")
         for low, high in ranges:
             of_port[low : high + 1] = row
-    return Settled(tuple(numbers), tuple(rows), of_port)
+    return PortOrders(tuple(numbers), tuple(rows), of_port)
 
 
-def shown(settled: Settled) -> str:
+def shown(by_port: PortOrders) -> str:
     """The orders in a sentence."""
-    ports = int(np.count_nonzero(settled.of_port))
-    orders = len(np.unique(settled.of_port[settled.of_port > 0]))
+    ports = int(np.count_nonzero(by_port.of_port))
+    orders = len(np.unique(by_port.of_port[by_port.of_port > 0]))
     return (
         f"by port: {ports:,} port{'s' * (ports != 1)} with {orders} order{'s' * (orders != 1)} of their own, "
-        f"all others {', '.join(settled.named(0))}"
+        f"all others {', '.join(by_port.named(0))}"
     )
 
 

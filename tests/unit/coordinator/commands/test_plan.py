@@ -35,8 +35,8 @@ def test_a_scan_becomes_orders_that_a_scan_takes(
     status, out, err = run(capsys, scan, *NAMED, "-o", order)
     assert (status, err) == (0, "")
     found = byport.read([str(order)], lambda path: Path(path).read_bytes())
-    settled = byport.settle(found.default, found)
-    first = {port: settled.named(int(settled.of_port[port]))[0] for port in (80, 443, 53, 445, 1723, 5900)}
+    by_port = byport.port_orders(found.default, found)
+    first = {port: by_port.named(int(by_port.of_port[port]))[0] for port in (80, 443, 53, 445, 1723, 5900)}
     assert (first[53], first[445], first[5900]) == ("dns", "smb", "wait")
     assert first[443] in ("http", "tls")
     assert "6,000 services on" in out

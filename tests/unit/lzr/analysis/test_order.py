@@ -163,6 +163,6 @@ def test_the_file_is_what_the_scan_reads() -> None:
     text = plantext.toml(named, of_port, [0] * len(named), told)
     assert tomllib.loads(text)["default"] == list(named[0])
     read = byport.read(["f"], lambda _: text.encode())
-    settled = byport.settle(read.default, read)
+    by_port = byport.port_orders(read.default, read)
     for port in (*range(0, 65536, 97), 80, 443, 53):
-        assert settled.named(int(settled.of_port[port])) == named[int(of_port[port])]
+        assert by_port.named(int(by_port.of_port[port])) == named[int(of_port[port])]

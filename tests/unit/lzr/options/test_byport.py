@@ -33,27 +33,27 @@ def test_the_scan_has_one_list_that_begins_with_the_default() -> None:
     options, notes = byport.choose_default(Options(handshakes_by_port=("file0",)), found)
     assert (options.handshakes, options.priority_fingerprint) == (("tls", "wait"), NO_PREFERENCE)
     assert "https is tls here" in notes
-    settled = byport.settle(options.handshakes, found)
-    assert settled.names == ("tls", "wait", "http", "smtp", "dns", "pptp")
+    by_port = byport.port_orders(options.handshakes, found)
+    assert by_port.names == ("tls", "wait", "http", "smtp", "dns", "pptp")
     for port, order in (
         (22, ("wait",)), (80, ("http", "tls")), (8081, ("http", "tls")), (25, ("smtp", "wait")),
         (443, ("tls", "wait")), (9000, IANA), (1, ("tls", "wait")), (65535, ("tls", "wait")),
     ):  # fmt: skip
-        assert settled.named(int(settled.of_port[port])) == order
-    assert settled.of_port[443] == settled.of_port[1] == 0  # the same order is one
-    assert settled.ports(int(settled.of_port[80])) == ((80, 80), (8080, 8081))
-    assert byport.shown(settled) == ("by port: 6 ports with 4 orders of their own, all others tls, wait")
+        assert by_port.named(int(by_port.of_port[port])) == order
+    assert by_port.of_port[443] == by_port.of_port[1] == 0  # the same order is one
+    assert by_port.ports(int(by_port.of_port[80])) == ((80, 80), (8080, 8081))
+    assert byport.shown(by_port) == ("by port: 6 ports with 4 orders of their own, all others tls, wait")
 
 
 def test_handshakes_on_the_command_line_go_before_the_default() -> None:
     asked = Options(handshakes=("ssh", "http"), handshakes_by_port=("x",)).saying(("handshakes",))
     options, _ = byport.choose_default(asked, read(FILE))
     assert (options.handshakes, options.priority_fingerprint) == (("ssh", "http"), ("ssh", "http"))
-    assert byport.settle(options.handshakes, read(FILE)).names[:2] == ("ssh", "http")
+    assert byport.port_orders(options.handshakes, read(FILE)).names[:2] == ("ssh", "http")
     options, _ = byport.choose_default(Options(handshakes_by_port=("x",)), read(b"[ports]\n1=['wait']"))
     assert options.handshakes == ("http",)  # no default at all: that of -handshakes
-    settled = byport.settle(EPHEMERAL, read(b"default = ['ephemeral']"))
-    assert (settled.names, settled.orders) == (EPHEMERAL, ((0, 1, 2, 3, 4),))
+    by_port = byport.port_orders(EPHEMERAL, read(b"default = ['ephemeral']"))
+    assert (by_port.names, by_port.orders) == (EPHEMERAL, ((0, 1, 2, 3, 4),))
 
 
 def test_several_files_add_up() -> None:
@@ -103,7 +103,7 @@ def test_a_mistake_is_one_sentence(files: tuple[bytes, ...], sentence: str) -> N
 
 def test_what_cannot_go_together() -> None:
     with pytest.raises(UsageError, match="cannot stand beside --handshakes-by-port"):
-        byport.settle(("none",), read(FILE))
+        byport.port_orders(("none",), read(FILE))
     with pytest.raises(UsageError, match="printers print a page"):
         byport.choose_default(Options(allow_printers=True), read(b"[ports]\n80=['all']"))
     byport.choose_default(Options(allow_printers=True), read(FILE))
@@ -114,11 +114,11 @@ def test_too_many_orders() -> None:
     text = "[ports]\n" + "\n".join(f"{1 + at} = {list(order)}" for at, order in enumerate(orders))
     found = read(text.replace("'", '"').encode())
     with pytest.raises(UsageError, match="more than 255 different orders"):
-        byport.settle(("http",), found)
-    assert len(byport.settle(("http", "tls", "wait", "ssh", "smtp", "ftp"), found).orders) == 255
+        byport.port_orders(("http",), found)
+    assert len(byport.port_orders(("http", "tls", "wait", "ssh", "smtp", "ftp"), found).orders) == 255
 
 
 @given(st.binary(max_size=60) | st.text(max_size=60).map(str.encode))
 def test_no_file_brings_a_traceback(data: bytes) -> None:
     with contextlib.suppress(UsageError):
-        assert byport.settle(("http",), read(data)).names[0] == "http"
+        assert byport.port_orders(("http",), read(data)).names[0] == "http"
