@@ -11,6 +11,7 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 from lzr.errors import UsageError, printable
@@ -21,6 +22,8 @@ from lzr.options import types
 
 FORMAT = 1
 MOST_BYTES = 16 << 20
+MOST_DEALT = 1 << 22
+"""Shards of all runs together, those given up among them."""
 _HEX = frozenset("0123456789abcdef")
 
 
@@ -68,7 +71,16 @@ class Lock:
         """The run that this shard belongs to now. Raises UsageError."""
         if not 0 <= shard < self.plan.shards:
             raise UsageError(f"there is no shard {shard}: the plan has 0 to {self.plan.shards - 1}")
-        return next(run for run in reversed(self.runs) if shard in run.shards)
+        return self.runs[self._holders[shard]]
+
+    @cached_property
+    def _holders(self) -> list[int]:
+        """By shard, the last of the runs that it was dealt to; -1 where there is none."""
+        found = [-1] * self.plan.shards
+        for at, run in enumerate(self.runs):
+            for shard in run.shards:
+                found[shard] = at
+        return found
 
     def is_current(self, run: Run) -> bool:
         """Whether a run has shards still. It has all or none: shards are given up with their whole run."""
@@ -235,23 +247,24 @@ def _checked(table: object, where: str) -> Lock:
     )
     need(table["id"] == _id(lock), "its id is not that of what it holds: it was changed by hand")
     for run in runs:
-        need(len({lock.run_of(shard) for shard in run.shards} & {run}) == 0 or _whole(lock, run), "is torn")
+        need(len({lock.run_of(shard) == run for shard in run.shards}) == 1, "a run is torn")
     return replace(lock, id=_id(lock))
-
-
-def _whole(lock: Lock, run: Run) -> bool:
-    """Whether a run that has a shard has all of its shards."""
-    return all(lock.run_of(shard) == run for shard in run.shards)
 
 
 def _runs(value: object, plan: Plan, generation: int, where: str) -> tuple[Run, ...]:
     """Raises LockError."""
     if not isinstance(value, list) or not 0 < len(value) <= 100_000:
         raise LockError(f"{where}: runs are none")
-    runs = tuple(_run(one, plan, where) for one in value)
-    for generations in ([run.generation for run in runs],):
-        if generations != sorted(generations) or generations[0] != 1 or generations[-1] != generation:
-            raise LockError(f"{where}: the generations of its runs do not follow one another")
+    found, dealt = [], 0
+    for one in value:
+        found.append(_run(one, plan, where))
+        dealt += len(found[-1].shards)
+        if dealt > MOST_DEALT:
+            raise LockError(f"{where}: more than {MOST_DEALT} shards were dealt")
+    runs = tuple(found)
+    generations = [run.generation for run in runs]
+    if generations != sorted(generations) or generations[0] != 1 or generations[-1] != generation:
+        raise LockError(f"{where}: the generations of its runs do not follow one another")
     seen: set[tuple[int, int]] = set()
     for run in runs:
         pairs = {(run.generation, shard) for shard in run.shards}

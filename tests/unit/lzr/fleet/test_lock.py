@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from lzr.errors import UsageError
 from lzr.fleet.lock import Lock, LockError, blocklist_hash, settled
@@ -102,3 +105,29 @@ def test_part_of_a_run_cannot_be_given_up() -> None:
 def test_what_is_no_object_is_refused(data: bytes) -> None:
     with pytest.raises(LockError):
         Lock.of_json(data)
+
+
+def test_as_many_boxes_and_shards_as_may_be_are_quick() -> None:
+    boxes = "".join(f'[[box]]\nname = "b{n}"\nsource = "10.{n // 250}.{n % 250}.7"\n' for n in range(1000))
+    text = f'name = "x"\nresponsible = "x"\nseed = 1\nrate = 9\nshards = 65535\ninput = "x"\n{boxes}'
+    lock = made(text)
+    assert Lock.of_json(lock.to_json()) == lock
+    assert len(lock.current) == 1000
+    after = lock.assigned("b7", ["b8", "b9"], "")
+    assert [run.generation for run in after.runs_of("b8")] == [1, 2]
+
+
+@given(st.data())
+def test_whatever_is_changed_in_a_lock_it_is_one_or_refused(data: st.DataObject) -> None:
+    table = made().assigned("fra1", ["ams1"], "why").as_dict()
+    junk = (
+        st.none() | st.booleans() | st.integers() | st.text(max_size=5) | st.lists(st.integers(), max_size=2)
+    )
+    where: Any = data.draw(st.sampled_from([table, table["plan"], table["plan"]["box"][0], *table["runs"]]))
+    where[data.draw(st.sampled_from(sorted(where)))] = data.draw(junk | st.just(where))
+    try:
+        text = json.dumps(table).encode()
+    except ValueError:
+        return
+    with contextlib.suppress(UsageError):
+        assert Lock.of_json(text).id == table["id"]
