@@ -36,7 +36,7 @@ _REMEMBERED = 1 << 16
 six seconds' worth, and hosts repeat a SYN-ACK after one and three (RFC 6298 §2.1)."""
 _TOLD = 1 << 15
 """Rows in one report. A judgement: 2 MB, a quarter of what a report may have."""
-_TELL = 20_000_000
+_TELL = 32_000_000
 """ns between two times that the coordinator is told. A judgement: a round trip is longer, mostly."""
 _MANY = 16
 """Batches of answers that are told before that. A judgement: of up to `workers.flow.engine.TAKE` frames."""
