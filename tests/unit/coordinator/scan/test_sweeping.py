@@ -69,6 +69,7 @@ def assigned(swept: Sweeping, feeder: Any, seconds: float) -> Any:
 
 def test_it_is_the_rate_that_holds_a_sweep_back(monkeypatch: pytest.MonkeyPatch) -> None:
     feeding = Feeding(0, RATE)
+    feeding.feeder.pacer = Pacer(RATE, 0.0, sweeping.DEPTH)
     feeding.open_all()
     swept = made(feeding.feeder, Workers(monkeypatch, 1 << 20), 1 << 16)
     said = assigned(swept, feeding.feeder, 0.5)
@@ -131,6 +132,7 @@ def test_stretches_are_spread_over_the_time_that_the_rate_gives_them(monkeypatch
     """Few messages, each asked in slices until about the next comes; without a rate all goes at once."""
     for rate, most in ((RATE, 80), (None, 1 << 20)):
         feeding, given = Feeding(0, rate), list[Any]()
+        feeding.feeder.pacer = Pacer(rate, 0.0, sweeping.DEPTH)
         feeding.open_all()
         workers = Workers(monkeypatch, 1 << 20)
         swept = made(feeding.feeder, workers, 1 << 14)
@@ -146,7 +148,7 @@ def test_stretches_are_spread_over_the_time_that_the_rate_gives_them(monkeypatch
         if rate is None:
             assert not any(spans)
         else:
-            assert all(0.010e9 < span < 0.018e9 for span in spans)
+            assert all(0.025e9 < span < 0.035e9 for span in spans)
 
 
 def test_the_rate_holds_where_the_loop_is_late(monkeypatch: pytest.MonkeyPatch) -> None:
