@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lzr.analysis import predictnetworks
-from lzr.analysis.predictasked import PORTS, Addresses, Asked
+from lzr.analysis.predictasked import Addresses, Asked
 from lzr.analysis.predictconditions import BOUNDS, Bound, Conditions, Services
 from lzr.analysis.predictheldout import Calibration, calibrated, calibration
 from lzr.analysis.predictnetworks import Networks
@@ -298,9 +298,7 @@ def compare(model: Model, listed: Listed) -> Comparison:
     size = space.size
     # Of ports that answered once or twice most are chance: what they promise is drawn towards nothing.
     share = np.maximum(hits - 0.5, 0.0) / np.maximum(total, 1)
-    left = np.array(
-        [max(size - model.asked.of_port(port).common(space).size, 0) for port in ports[:PORTS].tolist()]
-    )
+    left = np.maximum(size - model.asked.counted(ports, space), 0)
 
     def whole(probes: float, rooms: NDArray[np.float64]) -> tuple[float, float]:
         used = np.minimum(np.maximum(probes - (np.cumsum(rooms) - rooms), 0), rooms)

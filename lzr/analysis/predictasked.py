@@ -195,6 +195,19 @@ class Asked:
         parts += [kept[port] for kept in (self.blind, self.followed) if port in kept]
         return joined(parts)
 
+    def counted(self, ports: I64, space: Addresses) -> I64:
+        """(n,) how many addresses of the space were asked on each of the ports."""
+        found, same = np.zeros(len(ports), np.int64), dict[tuple[int, ...], int]()
+        for place, port in enumerate(ports.tolist()):
+            within = tuple(number for number, (_, of) in enumerate(self.products) if of[port])
+            if port in self.blind or port in self.followed:
+                found[place] = self.of_port(port).common(space).size
+                continue
+            if within not in same:  # thousands of ports share what was asked on all of them
+                same[within] = self.of_port(port).common(space).size
+            found[place] = same[within]
+        return found
+
     def contains(self, address: I64, port: I64) -> Bool:
         """Which pairs have been asked."""
         found = self.in_products(address, port)

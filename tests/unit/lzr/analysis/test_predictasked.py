@@ -61,3 +61,15 @@ def test_what_is_assumed_counts_for_hosts_but_not_as_asked() -> None:
     assert not asked.contains(np.array([7]), np.array([80])).any()
     assert asked.covered(asked.masks(np.array([7, 8])))[:, 80].tolist() == [True, False]
     assert asked.cost == 0
+
+
+def test_how_many_were_asked_on_each_port() -> None:
+    asked = Asked()
+    ports = np.zeros(PORTS, bool)
+    ports[[22, 80, 443]] = True
+    asked.add_product(Addresses(np.array([0]), np.array([99])), ports)
+    asked.add_pairs(np.array([95, 150, 300]), np.array([80, 80, 8080]))
+    asked.add_pairs(np.array([151]), np.array([443]), 0)
+    space = Addresses(np.array([50]), np.array([199]))
+    counted = asked.counted(np.array([22, 80, 443, 8080, 9]), space)
+    assert counted.tolist() == [50, 51, 51, 0, 0]
