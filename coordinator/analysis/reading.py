@@ -228,7 +228,12 @@ class Records:
             self._stream = self._parquet()
         else:
             self._stream = arrow.Stream(_SHAPE, batches or self.batches())
-        connection.register(name, self._stream)
+        try:
+            connection.register(name, self._stream)
+        except (duckdb().Error, RuntimeError) as error:
+            if self.form == "parquet":
+                raise UsageError(f"cannot read {self.source.name}: {_brief(error)}") from None
+            raise
 
     def execute(self, connection: DuckDBPyConnection, statement: str, parameters: Any = None) -> None:
         """Run a statement that reads the registered records. Raises what reading them raised."""
@@ -355,5 +360,5 @@ def _cells(line: bytes) -> list[str]:
 
 
 def _brief(error: BaseException) -> str:
-    """The first line of what DuckDB says."""
-    return str(error).partition("\n")[0][:200]
+    """The first line of what DuckDB says; of an error that was handed on, the first."""
+    return str(error).partition("\n")[0].rpartition("Exception: ")[2][:200]

@@ -186,6 +186,10 @@ def test_parquet_and_back(loaded: Load, tmp_path: Path) -> None:
     for cut in (5, 100, 2000):
         with pytest.raises(UsageError, match="cannot read"):
             loaded(odd.read_bytes()[:cut], "cut.parquet")
+    damaged = bytearray(odd.read_bytes())
+    damaged[4 : len(damaged) // 3] = b"\xff" * (len(damaged) // 3 - 4)
+    with pytest.raises(UsageError, match=r"cannot read .*damaged\.parquet: "):
+        loaded(bytes(damaged), "damaged.parquet")
 
 
 def test_lines_that_are_no_records_are_counted(loaded: Load) -> None:
