@@ -244,8 +244,8 @@ def away(options: argparse.Namespace) -> None:
             parts.append(slope(watched(boxes, lambda end=end: time.monotonic() > end)))  # type: ignore[misc]
         print(
             f"away: {seconds:.0f} s without a controller: {parts[1] / parts[0]:.3f} times the rate before, "
-            f"after it {parts[2] / parts[0]:.3f}; attached to both boxes after {attached:.1f} s; from elsewhere "
-            f"{sent(boxes)[1]}",
+            f"after it {parts[2] / parts[0]:.3f}; attached to both boxes after {attached:.1f} s; from "
+            f"elsewhere {sent(boxes)[1]}",
             flush=True,
         )
 
@@ -283,8 +283,9 @@ def block(options: argparse.Namespace) -> None:
             if ended is None and order.poll() is not None:
                 ended = time.monotonic() - begun
         print(
-            f"block: {had - before} packets more, the last {moved - begun:.1f} s after the command was begun (its "
-            f"own start among it), told as confirmed after {ended or -1:.1f} s: {order.communicate()[0].strip()}",
+            f"block: {had - before} packets more, the last {moved - begun:.1f} s after the command was begun "
+            f"(its start among it), told as confirmed after {ended or -1:.1f} s: "
+            f"{order.communicate()[0].strip()}",
             flush=True,
         )
 
