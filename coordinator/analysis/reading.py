@@ -361,4 +361,4 @@ def _cells(line: bytes) -> list[str]:
 
 def _brief(error: BaseException) -> str:
     """The first line of what DuckDB says; of an error that was handed on, the first."""
-    return str(error).partition("\n")[0].rpartition("Exception: ")[2][:200]
+    return str(error).partition("\n")[0].rpartition("' failed: ")[2].rpartition("Exception: ")[2][:200]

@@ -188,7 +188,7 @@ def test_parquet_and_back(loaded: Load, tmp_path: Path) -> None:
             loaded(odd.read_bytes()[:cut], "cut.parquet")
     damaged = bytearray(odd.read_bytes())
     damaged[4 : len(damaged) // 3] = b"\xff" * (len(damaged) // 3 - 4)
-    with pytest.raises(UsageError, match=r"cannot read .*damaged\.parquet: "):
+    with pytest.raises(UsageError, match=r"cannot read /.*: (?!.*lzr_incoming)"):
         loaded(bytes(damaged), "damaged.parquet")
 
 
