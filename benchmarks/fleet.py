@@ -16,11 +16,15 @@ import json
 import os
 import random
 import signal
+import socket
+import struct
 import subprocess
 import sys
+import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
+from ipaddress import ip_address, ip_network
 from pathlib import Path
 
 from tests.lab.boxes import PORT, Box, Boxes, packets
@@ -34,6 +38,7 @@ CLASSES = "hsaq"
 RATE = 2000
 """Targets a second of each box."""
 LONGEST = 240.0
+SO_TIMESTAMPNS = 35
 
 
 def plan(bits: int, rate: int) -> str:
@@ -243,49 +248,51 @@ def away(options: argparse.Namespace) -> None:
             end = time.monotonic() + (seconds if what == "away" else seconds / 2)
             parts.append(slope(watched(boxes, lambda end=end: time.monotonic() > end)))  # type: ignore[misc]
         print(
-            f"away: {seconds:.0f} s without a controller: {parts[1] / parts[0]:.3f} times the rate before, "
-            f"after it {parts[2] / parts[0]:.3f}; attached to both boxes after {attached:.1f} s; from "
-            f"elsewhere {sent(boxes)[1]}",
+            f"away: {seconds:.0f} s without a controller: {parts[1] / parts[0]:.3f} times the rate "
+            f"before, after it {parts[2] / parts[0]:.3f}; attached to both boxes after {attached:.1f} s; "
+            f"from elsewhere {sent(boxes)[1]}",
             flush=True,
         )
+
+
+class Last:
+    """When the kernel saw the last packet to a network, on one box's Internet (seconds since 1970)."""
+
+    def __init__(self, box: Box, network: str) -> None:
+        self.network, self.at, self.count = ip_network(network), 0.0, 0
+        self.sock = box.far.call(
+            lambda: socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM, socket.htons(0x800))
+        )
+        self.sock.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
+        self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 22)
+        threading.Thread(target=self._read, daemon=True).start()
+
+    def _read(self) -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                data, more, _, where = self.sock.recvmsg(64, 64)
+                if where[2] != socket.PACKET_OUTGOING and ip_address(data[16:20]) in self.network:
+                    seconds, nano = struct.unpack("qq", more[0][2][:16])
+                    self.at, self.count = seconds + nano / 1e9, self.count + 1
 
 
 def block(options: argparse.Namespace) -> None:
     network = "10.65.0.0/17"
     with fleet(4, 18, 1600) as boxes:
-        for box in boxes.boxes:
-            box.far.nft(
-                "table netdev blocked {\n chain in {\n type filter hook ingress device eth0 priority -20; "
-                f"policy accept;\n ip daddr {network} counter\n }}\n}}\n"
-            )
-
-        def blocked() -> int:
-            total = 0
-            for box in boxes.boxes:
-                text = box.far.run("nft", "-j", "list", "table", "netdev", "blocked").stdout
-                rule = next(one["rule"] for one in json.loads(text)["nftables"] if "rule" in one)
-                total += int(next(part["counter"]["packets"] for part in rule["expr"] if "counter" in part))
-            return total
-
         boxes.start()
         wait_for(lambda: all(packets(box)[0] > 200 for box in boxes.boxes), "all scan", 60)
-        begun = time.monotonic()
-        before = blocked()
-        order = boxes.controller.popen(
-            LZR, "fleet", "block", boxes.plan, network, "--reason", "test", stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT, text=True,
-        )  # fmt: skip
-        ended, moved, had = None, begun, before
-        while time.monotonic() < begun + 8:
-            at, now = time.monotonic(), blocked()
-            if now != had:
-                moved, had = at, now
-            if ended is None and order.poll() is not None:
-                ended = time.monotonic() - begun
+        seen = [Last(box, network) for box in boxes.boxes]
+        time.sleep(1)
+        begun, had = time.time(), sum(one.count for one in seen)
+        order = boxes.lzr("fleet", "block", boxes.plan, network, "--reason", "test")
+        took = time.time() - begun
+        time.sleep(3)
+        kept = json.loads((boxes.directory / "plan.blocks.jsonl").read_text().splitlines()[0])["at"]
+        last = max(one.at for one in seen)
         print(
-            f"block: {had - before} packets more, the last {moved - begun:.1f} s after the command was begun "
-            f"(its start among it), told as confirmed after {ended or -1:.1f} s: "
-            f"{order.communicate()[0].strip()}",
+            f"block: {sum(one.count for one in seen) - had} packets more ({had} in the second before), the "
+            f"last {last - kept:.2f} s after the controller had it; the command took {took:.2f} s, "
+            f"{kept - begun:.2f} s of it its own start: {order.stdout.strip()}",
             flush=True,
         )
 
@@ -307,16 +314,17 @@ def status(options: argparse.Namespace) -> None:
         at, had = time.monotonic(), sum(map(cpu, pids))
         time.sleep(options.seconds)
         alone = (sum(map(cpu, pids)) - had) / (time.monotonic() - at)
-        watch = boxes.controller.popen(
+        boxes.controller.popen(
             LZR, "fleet", "watch", boxes.plan, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         )
-        time.sleep(3)
-        at, had, shown = time.monotonic(), sum(map(cpu, pids)), cpu(watch.pid)
+        time.sleep(4)
+        watch = [pid for pid in boxes.controller.pids() if pid not in pids]
+        at, had, shown = time.monotonic(), sum(map(cpu, pids)), sum(map(cpu, watch))
         time.sleep(options.seconds)
         wall = time.monotonic() - at
         print(
             f"status: the controller of eight boxes takes {alone:.1%} of a core, beside lzr fleet watch "
-            f"{(sum(map(cpu, pids)) - had) / wall:.1%}, and watch {(cpu(watch.pid) - shown) / wall:.1%}",
+            f"{(sum(map(cpu, pids)) - had) / wall:.1%}, and that {(sum(map(cpu, watch)) - shown) / wall:.1%}",
             flush=True,
         )
         assert controller.poll() is None

@@ -25,7 +25,12 @@ class Word:
 
 
 THIS_BOX = (
-    Word("check", "PLAN", "look at a plan and settle it: plan.lock.json", "coordinator.fleet.checking:main"),
+    Word(
+        "check",
+        "PLAN",
+        "look at a plan and settle it: plan.lock.json",
+        "coordinator.fleet.engine.settling:main",
+    ),
     Word(
         "shard",
         "PLAN K|--box NAME",

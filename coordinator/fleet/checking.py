@@ -7,6 +7,7 @@ which their hashes prove.
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 
@@ -21,13 +22,16 @@ from lzr.fleet.lock import Lock
 
 NAME = "fleet check"
 
+Runs = Callable[[Lock], bool]
+"""Whether a controller is at work by a lock on this machine, as far as can be told."""
 
-def main(argv: list[str]) -> int:
+
+def main(argv: list[str], runs: Runs = lambda _: False) -> int:
     """The exit status: 0 settled (or nothing has changed), 2 a mistake."""
-    return program.ended(NAME, partial(_run, argv))
+    return program.ended(NAME, partial(_run, argv, runs))
 
 
-def _run(argv: list[str]) -> int:
+def _run(argv: list[str], runs: Runs) -> int:
     asked = _parser().parse_args(two_dashes(argv, ("overwrite", "quiet", "help")))
     where = lockfile.beside(asked.plan)
     lock = settle(asked.plan)
@@ -39,6 +43,11 @@ def _run(argv: list[str]) -> int:
             raise UsageError(
                 f"{printable(where)} settles the plan as it was before (plan id {before.id}); boxes that "
                 "scan by it do not go on with another: --overwrite settles this one, which begins anew"
+            )
+        if before is not None and runs(before):
+            raise UsageError(
+                f"lzr fleet start runs here by {printable(where)}, and its boxes could be told nothing any "
+                "more: end it first (lzr fleet quit ends the scans, too)"
             )
         lockfile.write(where, lock)
         told = f"settled in {printable(where)}"

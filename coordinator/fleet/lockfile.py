@@ -64,6 +64,16 @@ def read(path: str) -> Lock:
     return lock
 
 
+def settled(path: str) -> Lock:
+    """The lock of a plan, by the name of either, for who asks what is at work by it: a plan that was edited
+    meanwhile keeps nobody from stopping a scan. Raises UsageError.
+    """
+    where = beside(path)
+    if not os.path.lexists(where):
+        return read(path)
+    return Lock.of_json(_read(where, locks.MOST_BYTES), printable(where))
+
+
 def write(path: str, lock: Lock) -> None:
     """Put a lock in the place of whatever has this name: whole, or not at all. Raises UsageError."""
     with program.output(path, overwrite=True) as to:

@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from coordinator.fleet import lockfile
+from coordinator.fleet.engine import asking
 from coordinator.fleet.rundirectory import RunDirectory, is_running
 from tests.lab.boxes import Box, Boxes, packets
 from tests.lab.net import Lab, lab
@@ -236,3 +238,32 @@ def test_blocking_does_not_wait_for_a_controller(made: Lab) -> None:
         boxes.inside(box, "true")
         orders = next(box.state.glob("*/blocks.jsonl")).read_text()
         assert json.loads(orders)["reason"] == "now"
+
+
+def test_what_is_done_to_a_plan_at_work_stops_nobody_from_stopping_it(made: Lab) -> None:
+    """It is edited and settled anew, another controller is started, another user asks the one that runs."""
+    boxes = begun(made, 200, 1)
+    controller = boxes.start()
+    ams1 = boxes["ams1"]
+    boxes.until(lambda: packets(ams1)[0] > 20, "it scans")
+    boxes.plan.write_text(boxes.plan.read_text().replace("rate = 200", "rate = 300"))
+    lock = boxes.lock.read_bytes()
+    for words, why in (
+        (("check", boxes.plan, "--overwrite"), "lzr fleet start runs here by"),
+        (("start", boxes.plan), "was changed since it was settled"),
+        (("start", boxes.lock), "a controller runs there already"),
+    ):
+        done = boxes.lzr("fleet", *words, check=False)
+        assert (done.returncode, done.stdout.count("begins")) == (2, 0), done
+        assert why in done.stderr
+    assert boxes.lock.read_bytes() == lock
+    blocked = boxes.lzr("fleet", "block", boxes.plan, BLOCKED, "--reason", "mail", check=False)
+    assert (blocked.returncode, blocked.stderr) == (0, "")
+    socket_of = asking.where(lockfile.settled(str(boxes.plan)))
+    other = "import socket,sys; socket.socket(socket.AF_UNIX).connect(sys.argv[1])"
+    nobody = ("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups")
+    refused = boxes.controller.run(*nobody, "/usr/bin/python3", "-c", other, socket_of, check=False)
+    assert "PermissionError" in refused.stderr
+    assert boxes.lzr("fleet", "quit", boxes.plan, check=False).returncode == 0
+    assert controller.wait(60) == 1, boxes.said()
+    assert packets(ams1)[1] == 0

@@ -7,8 +7,9 @@ from collections.abc import Iterator
 import pytest
 
 from tests.lab.boxes import Boxes, packets
-from tests.lab.net import Lab, lab
+from tests.lab.net import Lab, lab, run
 from tests.lab.responder import PORT
+from tests.lab.scan import LZR
 
 pytest.importorskip("distributed")
 pytestmark = [pytest.mark.root, pytest.mark.timeout(240)]
@@ -64,3 +65,37 @@ def test_every_fault_is_told_and_nobody_begins(made: Lab) -> None:
     controller = boxes.start()
     assert controller.wait(90) == 0, boxes.said()
     assert sum(len(boxes.results(box.name)) for box in boxes.boxes) == COUNT
+
+
+def test_faults_of_the_hosts_themselves(made: Lab) -> None:
+    """A gateway that does not answer, a disk that is full, rights that are missing, another interface."""
+    plan = f'targets = ["{FIRST}/24"]\ntarget-ports = "{PORT}"\nseed = 7\nrate = 1000\n'
+    boxes = Boxes(made, 4, f'{plan}options = ["-handshakes", "http", "-c", "2", "-t", "2"]\n')
+    boxes.settle()
+    boxes.respond(FIRST, COUNT)
+    ams1, fra1, lon1, par1 = boxes.boxes
+    assert ams1.responder is not None
+    ams1.responder.stop()
+    run("mount", "-t", "tmpfs", "-o", "size=16m,mode=755", "tmpfs", fra1.state)
+    par1.namespace.ip("addr", "del", f"{par1.source}/30", "dev", "eth0")
+    par1.namespace.ip("addr", "add", f"{par1.source}/30", "dev", "ctl0")
+    par1.namespace.ip("route", "replace", "default", "via", "10.1.4.1", "dev", "eth0", "onlink")
+    for box in (ams1, fra1, par1):
+        boxes.work(box)
+    without = ("setpriv", "--bounding-set=-net_raw", "--inh-caps=-net_raw")
+    words = ("fleet", "worker", lon1.directory / "plan.toml", "--box", "lon1", "--allow-root")
+    with lon1.log.open("a") as log:
+        boxes.inside(lon1, *without, LZR, *words, stdout=log, stderr=log, text=True)
+    controller = boxes.start("--wait", "20")
+    assert controller.wait(90) == 2, boxes.said()
+    told = (boxes.directory / "start.log").read_text()
+    for box, wanted in (
+        ("ams1", "10.1.1.1"),
+        ("fra1", "MB left where results go"),
+        ("lon1", "CAP_NET_RAW"),
+        ("par1", "on ctl0, and the plan says eth0"),
+    ):
+        lines = [line for line in told.splitlines() if line.startswith(f"lzr fleet start: {box}: ")]
+        assert wanted in "\n".join(lines)
+    assert "nothing was begun" in told
+    assert [packets(box) for box in boxes.boxes] == [(0, 0)] * 4

@@ -15,6 +15,7 @@ from lzr.errors import UsageError, printable
 from lzr.fleet.lock import Lock
 
 PATIENCE = 30.0
+_WORD = 3.0
 MOST_REPLY = 256 << 20
 """Bytes: statuses of a thousand boxes."""
 
@@ -31,6 +32,17 @@ def where(lock: Lock) -> Path:
             if private(directory.lstat()):
                 return directory / f"{lock.id}.fleet"
     raise UsageError("there is no private directory for the controller's socket")
+
+
+def runs(lock: Lock) -> bool:
+    """Whether a controller of this plan runs here, as far as can be told."""
+    try:
+        ask(lock, _WORD, do="status")
+    except NoController:
+        return False
+    except UsageError:
+        pass
+    return True
 
 
 def ask(lock: Lock, patience: float = PATIENCE, **request: Any) -> dict[str, Any]:

@@ -28,6 +28,10 @@ UNHEARD = 3.0
 """Seconds without a heartbeat (there are two a second) after which a box counts as not heard of."""
 
 
+MOST_STATUS = 1 << 20
+"""Characters of the status of a scan: as many bytes as a box that tells the truth sends."""
+
+
 class BoxError(Exception):
     """A box did not answer, or refused; the text says so, without its name."""
 
@@ -66,11 +70,14 @@ class Engine:
                 host=host.strip("[]"), port=int(port), protocol="tls", security=security, dashboard=False
             )
             self._scheduler = await self._stack.enter_async_context(scheduler)
-        except OSError as error:
-            if error.errno == errno.EADDRINUSE:
+        except (OSError, RuntimeError) as error:
+            cause = error.__cause__ if isinstance(error, RuntimeError) else error
+            if not isinstance(cause, OSError):
+                raise
+            if cause.errno == errno.EADDRINUSE:
                 why = "a controller runs there already, or another program has that port"
             else:
-                why = error.strerror or str(error)
+                why = cause.strerror or str(cause)
             raise UsageError(f"cannot listen at {printable(self._lock.plan.controller)}: {why}") from error
         self._client = await self._stack.enter_async_context(
             Client(self._scheduler.address, security=security, asynchronous=True, set_as_default=False)
@@ -159,7 +166,7 @@ async def _over(future: Any) -> None:
 def status_of(told: Mapping[str, Any]) -> dict[str, Any] | None:
     """The status of its scan that a box has told, or None: what `lzr ctl status --json` says."""
     text = told.get("status")
-    if not isinstance(text, str) or not text:
+    if not isinstance(text, str) or not 0 < len(text) <= MOST_STATUS:
         return None
     try:
         found = json.loads(text)

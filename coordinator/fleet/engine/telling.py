@@ -164,7 +164,7 @@ def _block(argv: list[str]) -> int:
         command = requests.parse(line if by else ctl.signed(line))
     except CommandError as error:
         raise UsageError(str(error)) from None
-    lock = lockfile.read(asked.plan)
+    lock = lockfile.settled(asked.plan)
     what: dict[str, Any] = {"networks": list(command.networks), "reason": command.reason, "by": command.by}
     try:
         found = asking.ask(lock, do="block", **what)
@@ -216,7 +216,7 @@ def _cut(words: Sequence[str], name: str) -> tuple[list[str], str]:
 
 
 def _ask(plan: str, **request: Any) -> dict[str, Any]:
-    return asking.ask(lockfile.read(plan), **request)
+    return asking.ask(lockfile.settled(plan), **request)
 
 
 def _one(boxes: list[str] | None) -> list[str] | None:

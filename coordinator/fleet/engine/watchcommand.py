@@ -37,7 +37,7 @@ class Controller:
     def __init__(self, plan: str) -> None:
         """Raises UsageError."""
         self._plan = plan
-        self._lock: Lock = lockfile.read(plan)
+        self._lock: Lock = lockfile.settled(plan)
         self._heard: dict[str, Heard] = {}
         self._asked = time.time()
         self._over = False
@@ -46,7 +46,7 @@ class Controller:
         """Raises UsageError where it does not answer."""
         reply = asking.ask(self._lock, _PATIENCE, do="status")
         if reply.get("generation") != self._lock.generation:
-            self._lock = lockfile.read(self._plan)
+            self._lock = lockfile.settled(self._plan)
         self._heard = kept(heard(reply), self._heard)
         self._asked = time.time()
         self._over = over(reply)

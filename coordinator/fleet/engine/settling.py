@@ -1,0 +1,11 @@
+"""``lzr fleet check PLAN``, and not while a controller is at work here by what was settled before."""
+
+from __future__ import annotations
+
+from coordinator.fleet import checking
+from coordinator.fleet.engine import asking
+
+
+def main(argv: list[str]) -> int:
+    """The exit status: 0 settled (or nothing has changed), 2 a mistake."""
+    return checking.main(argv, asking.runs)
