@@ -216,7 +216,7 @@ def kills(options: argparse.Namespace) -> None:
             flush=True,
         )
         for box in boxes.boxes:
-            for path in box.state.glob("*/g1/metadata.json"):
+            for path in box.state.glob("*/*-g1/metadata.json"):
                 with contextlib.suppress(ValueError, KeyError):
                     fates = json.loads(path.read_text())["inputs"]["fates"]
                     print(f"    {box.name}: { {name: many for name, many in fates.items() if many} }")

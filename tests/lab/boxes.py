@@ -161,7 +161,7 @@ class Boxes:
     def said(self) -> str:
         """Everything that was said so far, for a message."""
         files = [self.directory / "start.log", *(box.log for box in self.boxes)]
-        files += (path for box in self.boxes for path in sorted(box.state.glob("*/g*/log.txt")))
+        files += (path for box in self.boxes for path in sorted(box.state.glob("*/*-g*/log.txt")))
         return "\n".join(f"--- {path}\n{path.read_text()[-2500:]}" for path in files if path.exists())
 
     def status(self) -> dict[str, Any]:
@@ -184,7 +184,7 @@ class Boxes:
     def results(self, name: str) -> list[Record]:
         """The records of a box so far."""
         found: list[Record] = []
-        for path in sorted(self[name].state.glob("*/g*/results.json")):
+        for path in sorted(self[name].state.glob("*/*-g*/results.json")):
             found += parse(path.read_text())[0]
         return found
 

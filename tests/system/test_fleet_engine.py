@@ -220,7 +220,7 @@ def test_a_box_is_drained_and_the_others_get_its_rate(made: Lab) -> None:
     boxes.until(lambda: limit("ams1") == 200, "the other has it all")
     assert boxes.lzr("fleet", "rate", boxes.plan, "x40", check=False).stdout == "ams1: 8000/s\n"
     assert controller.wait(60) == 1, boxes.said()
-    assert len(boxes.results("ams1")) == COUNT // 2
+    assert len(boxes.results("ams1")) == COUNT // 2, boxes.said()
     assert 0 < len(boxes.results("fra1")) < COUNT // 2
     assert packets(fra1)[0] == len(boxes.results("fra1"))
 
