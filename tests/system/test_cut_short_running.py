@@ -127,7 +127,12 @@ def test_the_reader_goes_away(arena: Range, words: tuple[str, ...], tmp_path: Pa
     said = (tmp_path / "log").read_text()
     assert "the reader of the output has gone" in said
     assert "interrupted (agree)" in ledger(said)
-    assert json.loads(about.read_text())["ending"] == {"status": 141, "how": "interrupted", "failure": ""}
+    assert json.loads(about.read_text())["ending"] == {
+        "status": 141,
+        "how": "interrupted",
+        "failure": "",
+        "unfinished": False,
+    }
 
 
 @pytest.mark.root

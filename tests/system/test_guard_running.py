@@ -41,7 +41,7 @@ def test_what_is_taken_away_is_put_back_and_said(arena: Range) -> None:
     assert "(agree)" in said
     found = about(running)
     assert found["results_lost"]
-    assert found["ending"] == {"status": 3, "how": "done, results lost", "failure": ""}
+    assert found["ending"] == {"status": 3, "how": "done, results lost", "failure": "", "unfinished": False}
     assert any("leave the firewall alone" in warning for warning in found["warnings"])
     records = read(running.target)
     assert len(records) == running.count
