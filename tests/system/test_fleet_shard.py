@@ -114,7 +114,7 @@ class Fleet:
 
     def ended(self, pid: int) -> None:
         wait_for(lambda: not rundirectory.is_running(self.files), "the end of all processes", 20)
-        assert not alive(pid)
+        wait_for(lambda: not alive(pid), "the end of its coordinator", 20)
 
     def mine(self) -> set[str]:
         """The addresses of this box's shards."""
