@@ -200,7 +200,7 @@ class Controller:
         self._note(box, answer)
         if box.name not in self._running:
             return  # its shards are others' now
-        if box.state:
+        if box.state not in ("", "running"):  # it runs where only the connection was lost
             self._say(box.name, f"{box.state}: {box.sentence}" if box.sentence else box.state)
         if not box.state and box.known.taken:
             return  # more was assigned to it meanwhile
