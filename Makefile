@@ -10,9 +10,9 @@ PYTEST := $(BIN)/python -m pytest
 TOOLS := zmap nftables iproute2 ethtool procps gcc libc6-dev python3-venv python3-dev
 # What makes the roots that real daemons run in; the daemons themselves are never installed here.
 LAB_TOOLS := mmdebstrap debian-archive-keyring openssl
-# What only tests call: captures, terminals, the other firewall, a debugger, a browser, and who reads the man page
+# What only tests call: captures, terminals, the other firewall, a browser, and who reads the man page
 # and the completions.
-TEST_TOOLS := tcpdump tmux iptables groff-base zsh gdb jq chromium
+TEST_TOOLS := tcpdump tmux iptables groff-base zsh jq chromium
 
 .PHONY: help demo fleet-demo test unit unit-pure system test-live attack fresh check bench fuzz corpus dist venv python tools lab-tools test-tools clean
 

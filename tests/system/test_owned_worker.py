@@ -1,6 +1,6 @@
 """What a worker that was taken over holds and can do, in the middle of a scan; docs/faults.md has the table.
 
-A debugger drives the process (see `test_privilege_running`), or the test takes a descriptor out of it.
+The process is made to try it (`tests.lab.inside`), or the test takes a descriptor out of it.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ from coordinator.network.raw_sockets import PACKET_FANOUT_DATA, SO_ATTACH_FILTER
 from lzr.layout import SOL_PACKET
 from lzr.packet import filters
 from tests.faults import Victim, alive, family, lines_in, once_each, read
+from tests.lab.inside import Call, asked, call
 from tests.lab.net import wait_for
 from tests.lab.responder import FIRST, PORT, SCANNER, Range
 from tests.private import PYTHON
 from tests.system.test_e2e_responder import services
 from tests.system.test_faults_processes import LIVELY, QUICK, right, wanted
-from tests.system.test_privilege_running import asked, call
 from workers import confinement
 
 pytestmark = [pytest.mark.root, pytest.mark.attack]
@@ -93,18 +93,14 @@ def accomplice(arena: Range) -> Iterator[tuple[str, str]]:
         Path(names[0]).unlink(missing_ok=True)
 
 
-def connecting(names: tuple[str, str]) -> tuple[tuple[str, ...], dict[str, str]]:
+def connecting(names: tuple[str, str]) -> tuple[dict[str, Call | int | bytes | str], dict[str, Call]]:
     """What prepares the calls, and the calls that connect to an accomplice."""
     path, abstract = names
-    prepare = (
-        "set $named = (char *)calloc(1, 110)",
-        "set $nameless = (char *)calloc(1, 110)",
-        "set *(short *)$named = 1",
-        "set *(short *)$nameless = 1",
-        f'call (void *)memcpy($named + 2, "{path}", {len(path)})',
-        f'call (void *)memcpy($nameless + 3, "{abstract[1:]}", {len(abstract) - 1})',
-        f"set $unix = (void *)(long){call('socket', 1, 1, 0)}",
-    )
+    prepare: dict[str, Call | int | bytes | str] = {
+        "$named": b"\1\0" + path.encode().ljust(108, b"\0"),
+        "$nameless": b"\1\0\0" + abstract[1:].encode().ljust(107, b"\0"),
+        "$unix": call("socket", 1, 1, 0),
+    }
     return prepare, {
         "a socket with a path": call("connect", "$unix", "$named", 110),
         "a socket without": call("connect", "$unix", "$nameless", 2 + len(abstract)),
@@ -166,13 +162,9 @@ def test_terminal_filters_and_sockets(arena: Range, accomplice: tuple[str, str])
         attach(free, socket.SOL_SOCKET, SO_ATTACH_FILTER, everything)
         free.setsockopt(socket.SOL_SOCKET, _SO_DETACH_FILTER, 0)
 
-    prepare = (
-        "set $text = (char *)malloc(64)",
-        'call (void *)memcpy($text, "\\033]0;owned\\007\\n", 11)',
-    )
-    more, connections = connecting(accomplice)
+    prepare, connections = connecting(accomplice)
     for pid in (flow, collectors[0]):
-        told = asked(pid, {"escapes": call("write", 2, "$text", 11), **connections}, (*prepare, *more))
+        told = asked(pid, {"escapes": call("write", 2, b"\x1b]0;owned\x07\n", 11), **connections}, prepare)
         assert told["escapes"][0] == 11
         assert told["a socket with a path"] == (-1, errno.ENOENT)
         if confinement.version() >= 6:

@@ -1,4 +1,4 @@
-"""What a running flow worker and a running collector can do: they try it themselves, told to by a debugger.
+"""What a running flow worker and a running collector can do: they try it themselves, as if taken over.
 
 A child that a test forks would say what such a process can do; these are the ones that look at what strangers
 send, in the middle of a scan, which afterwards has to end as if nothing had been.
@@ -9,15 +9,15 @@ from __future__ import annotations
 import errno
 import os
 import re
-import shutil
+import struct
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.conftest import cannot_run
 from tests.faults import Victim, alive, lines_in, once_each, read
-from tests.lab.net import run, wait_for
+from tests.lab.inside import Call, asked, call
+from tests.lab.net import wait_for
 from tests.lab.responder import FIRST, PORT, SCANNER, Range
 from tests.system.test_e2e_responder import services
 from tests.system.test_faults_processes import LIVELY, QUICK, right, wanted
@@ -27,48 +27,13 @@ pytestmark = [pytest.mark.root, pytest.mark.attack]
 
 REFUSED = {errno.EPERM, errno.EACCES}
 _NETWORK = 0x40000000  # CLONE_NEWNET
-_ERRNO = "*((int *(*)(void))__errno_location)()"
 
 
-def asked(pid: int, calls: dict[str, str], prepare: tuple[str, ...] = ()) -> dict[str, tuple[int, int]]:
-    """Has a process make calls in C; what each returned, and errno. `prepare`: commands of gdb."""
-    if not shutil.which("gdb"):
-        cannot_run("gdb is not installed; `make test` installs it")
-    words = ["gdb", "-nx", "-batch", "-iex", "set auto-load off", "-p", str(pid)]
-    for line in prepare:
-        words += ["-ex", line]
-    for name, text in calls.items():
-        words += ["-ex", f"set $made = {text}", "-ex", f"set $error = {_ERRNO}"]
-        words += ["-ex", f'printf "made: {name}: %d %d\\n", $made, $error']
-    done = run(*words, timeout=60, env={**os.environ, "DEBUGINFOD_URLS": ""})
-    found = {}
-    for line in done.stdout.splitlines():
-        if line.startswith("made: "):
-            _, name, numbers = line.split(": ")
-            result, error = map(int, numbers.split())
-            found[name] = (result, error)
-    assert list(found) == list(calls), f"{done.stdout}\n{done.stderr}"
-    return found
-
-
-def call(name: str, *arguments: int | str | Path) -> str:
-    """C that calls a function of the C library. A word with a $ is the debugger's and a pointer.
-
-    With its types, which the debugger may not know or take for others.
-    """
-    types, words = [], []
-    for argument in arguments:
-        types.append("long" if isinstance(argument, int) else "void *")
-        plain = isinstance(argument, int) or str(argument).startswith("$")
-        words.append(str(argument) if plain else f'"{argument}"')
-    return f"((int (*)({', '.join(types)})){name})({', '.join(words)})"
-
-
-def opened(path: str | Path, flags: int) -> str:
+def opened(path: str | Path, flags: int) -> Call:
     return call("open", path, flags, 0o644)
 
 
-def attempts(victim: Victim, target: Path) -> dict[str, str]:
+def attempts(victim: Victim, target: Path) -> dict[str, Call]:
     """What only root, or somebody else, may do. Results: -1, or what they would let a process have."""
     create = os.O_CREAT | os.O_WRONLY
     return {
@@ -91,7 +56,7 @@ def attempts(victim: Victim, target: Path) -> dict[str, str]:
     }
 
 
-def among_the_sockets(pid: int) -> dict[str, str]:
+def among_the_sockets(pid: int) -> dict[str, Call]:
     """What a process might try in the directory of the sockets, all that it has of the file system."""
     assert Path(os.readlink(f"/proc/{pid}/root")).name.startswith("run-")
     assert Path(f"/proc/{pid}/root/reports").is_socket()
@@ -105,7 +70,7 @@ def among_the_sockets(pid: int) -> dict[str, str]:
     }
 
 
-def beyond_the_loop(victim: Victim, role: str, pid: int) -> dict[str, str]:
+def beyond_the_loop(victim: Victim, role: str, pid: int) -> dict[str, Call]:
     """Calls that no worker makes, and arguments that it does not make them with."""
     brother = victim.worker("collector" if role == "flow worker" else "flow worker")
     numbers = {
@@ -204,7 +169,7 @@ def descriptors(pid: int, *tables: str) -> list[int]:
     return [number for number, link in links.items() if link.strip("socket:[]") in inodes]
 
 
-def where_all_may() -> dict[str, str]:
+def where_all_may() -> dict[str, Call]:
     """What anybody may do with files."""
     create = os.O_CREAT | os.O_WRONLY
     return {
@@ -220,19 +185,15 @@ def where_all_may() -> dict[str, str]:
 
 # A Unix socket, which ZeroMQ needs; addresses: /own, and lo (with a frame for it); what would be descriptors
 # of a socket and a namespace, if they could be had.
-PREPARE = (
-    f"set $unix = (void *)(long){call('socket', 1, 1, 0)}",
-    "set $path = (char *)calloc(1, 110)",
-    "set *(short *)$path = 1",
-    'call (void *)memcpy($path + 2, "/own", 4)',
-    "set $link = (char *)calloc(1, 20)",
-    "set *(short *)$link = 17",
-    "set *(int *)($link + 4) = 1",
-    "set $frame = (char *)calloc(1, 60)",
-    "set $listener = (void *)(long)1",
-    "set $address = $path",
-    f"set $network = (void *)(long){opened('/proc/self/ns/net', os.O_RDONLY)}",
-)
+PREPARE: dict[str, Call | int | bytes | str] = {
+    "$unix": call("socket", 1, 1, 0),
+    "$path": (b"\1\0/own").ljust(110, b"\0"),
+    "$link": struct.pack("<HHi12x", 17, 0, 1),
+    "$frame": bytes(60),
+    "$listener": 1,
+    "$address": "$path",
+    "$network": opened("/proc/self/ns/net", os.O_RDONLY),
+}
 
 
 @pytest.fixture
@@ -281,7 +242,7 @@ def test_what_running_processes_are_refused(arena: Range, proof: list[Path]) -> 
     assert "restarted" not in victim.said()
 
 
-def test_the_debugger_is_believed(arena: Range) -> None:
+def test_what_they_are_made_to_do_is_done(arena: Range) -> None:
     """The same calls in a process that is root, and outside the lab's refusals, do succeed."""
     sleeper = arena.scanner.popen("sleep", "60")
     wait_for(lambda: Path(f"/proc/{sleeper.pid}/comm").read_text() == "sleep\n", "it to sleep")

@@ -1,6 +1,6 @@
 """Processes of the workers' user against the sockets of running scans: they get at nothing by a name.
 
-What an owned worker itself can do there, a debugger has one try in `test_privilege_running.py`.
+What an owned worker itself can do there, one is made to try in `test_privilege_running.py`.
 """
 
 from __future__ import annotations
