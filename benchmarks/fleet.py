@@ -38,7 +38,7 @@ CLASSES = "hsaq"
 RATE = 2000
 """Targets a second of each box."""
 LONGEST = 240.0
-SO_TIMESTAMPNS = 35
+SO_TIMESTAMPNS, ETH_P_ALL = 35, 3  # socket has neither
 
 
 def plan(bits: int, rate: int) -> str:
@@ -261,7 +261,7 @@ class Last:
     def __init__(self, box: Box, network: str) -> None:
         self.network, self.at, self.count = ip_network(network), 0.0, 0
         self.sock = box.far.call(
-            lambda: socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM, socket.htons(0x800))
+            lambda: socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM, socket.htons(ETH_P_ALL))
         )
         self.sock.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
         self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 22)
@@ -271,7 +271,7 @@ class Last:
         with contextlib.suppress(OSError):
             while True:
                 data, more, _, where = self.sock.recvmsg(64, 64)
-                if where[2] != socket.PACKET_OUTGOING and ip_address(data[16:20]) in self.network:
+                if where[1:3] == (0x800, socket.PACKET_HOST) and ip_address(data[16:20]) in self.network:
                     seconds, nano = struct.unpack("qq", more[0][2][:16])
                     self.at, self.count = seconds + nano / 1e9, self.count + 1
 
