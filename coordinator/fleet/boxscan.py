@@ -30,6 +30,8 @@ from lzr.fleet.plan import Plan
 OK, FAILED, MISTAKE, LOST = 0, 1, 2, 3
 _MOST_METADATA = 64 << 20
 _TAIL = 4096
+LEAST_ROOM = 32 << 20
+"""Bytes that are free where a scan is begun or gone on with; preflight asks for more."""
 _FOREIGN = ("SUDO_", "DOAS_", "PKEXEC_", "LZR_GUARD", HANDED)
 """Variables by which files would belong to who called sudo: what a fleet keeps belongs to who scans."""
 
@@ -125,7 +127,15 @@ def check(lock: Lock, run: Run) -> None:
 def start(lock: Lock, run: Run, found: RunDirectory, held: int) -> subprocess.Popen[bytes]:
     """Start the scan of a run, or go on with it. held: the lock of its checkpoint. Raises UsageError."""
     check(lock, run)
-    resumed = load(Path(found.checkpoint)) is not None
+    room = os.statvfs(found.here)
+    if room.f_bavail * room.f_frsize < LEAST_ROOM:
+        raise UsageError(
+            f"less than {LEAST_ROOM >> 20} MB are left for its results in {printable(found.here)}"
+        )
+    saved = load(Path(found.checkpoint))
+    resumed = saved is not None
+    if saved is not None and saved.outputs and lock.plan.zmap is None:
+        _cut(found, saved.outputs[0].length)
     if not os.path.lexists(found.orders):
         with contextlib.suppress(FileExistsError):
             os.close(os.open(found.orders, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
@@ -137,6 +147,23 @@ def start(lock: Lock, run: Run, found: RunDirectory, held: int) -> subprocess.Po
         return _spawn([*python, program, found.lock, run.box, str(run.generation)], found, held)
     program = "coordinator.commands.main"
     return _spawn([*python, program, *words(lock, run, found, resumed=resumed)], found, held)
+
+
+def _cut(found: RunDirectory, length: int) -> None:
+    """Take from the results what the checkpoint does not vouch for: its targets are asked again.
+
+    A scan that is resumed does so itself with what was written just before it was killed. What a full disk or
+    a clock that was set has made look later is refused there, as such a file could be anybody's; this one is
+    ours alone, and nobody writes to it while we hold the lock.
+    """
+    flags = os.O_WRONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+    with contextlib.suppress(FileNotFoundError):
+        descriptor = os.open(found.results, flags)
+        try:
+            if os.fstat(descriptor).st_size > length:
+                os.ftruncate(descriptor, length)
+        finally:
+            os.close(descriptor)
 
 
 def _spawn(command: list[str], found: RunDirectory, held: int) -> subprocess.Popen[bytes]:

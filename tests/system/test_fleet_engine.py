@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import socket
 import struct
+import time
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,7 +18,7 @@ from coordinator.fleet import lockfile
 from coordinator.fleet.engine import asking
 from coordinator.fleet.rundirectory import RunDirectory, is_running
 from tests.lab.boxes import Box, Boxes, packets
-from tests.lab.net import Lab, lab
+from tests.lab.net import Lab, lab, run
 from tests.lab.responder import PORT
 
 pytest.importorskip("distributed")
@@ -267,3 +269,32 @@ def test_what_is_done_to_a_plan_at_work_stops_nobody_from_stopping_it(made: Lab)
     assert boxes.lzr("fleet", "quit", boxes.plan, check=False).returncode == 0
     assert controller.wait(60) == 1, boxes.said()
     assert packets(ams1)[1] == 0
+
+
+def test_a_disk_that_was_full_is_gone_on_with_when_there_is_room(made: Lab) -> None:
+    """Nobody is asked again and again; what lies behind the last checkpoint is no obstacle."""
+    boxes = Boxes(made, 1, f"{PLAN}rate = 400\n")
+    ams1 = boxes["ams1"]
+    run("mount", "-t", "tmpfs", "-o", "size=270m,mode=755", "tmpfs", ams1.state)
+    boxes.settle()
+    boxes.respond(FIRST, COUNT)
+    boxes.work(ams1)
+    controller = boxes.start()
+    boxes.until(lambda: len(boxes.results("ams1")) > 100, "it scans")
+    filler = os.open(ams1.state / "filler", os.O_WRONLY | os.O_CREAT)
+    with contextlib.suppress(OSError):
+        while True:
+            os.write(filler, b"\0" * 65536)
+    assert controller.wait(90) == 1, boxes.said()
+    assert "MB are left for its results" in boxes.said()
+    os.close(filler)
+    (ams1.state / "filler").unlink()
+    with (scan_of(ams1) / "results.json").open("ab") as results:  # as if long after its checkpoint
+        results.write(b"{}\n")
+        os.utime(results.fileno(), (time.time() + 60, time.time() + 60))
+    controller = boxes.start()
+    boxes.until(lambda: len(boxes.results("ams1")) > 600, "it goes on")
+    boxes.hurry()
+    assert controller.wait(90) == 0, boxes.said()
+    assert set(asked(boxes).values()) == {1}
+    assert sum(asked(boxes).values()) == COUNT
