@@ -323,7 +323,10 @@ class Controller:
             patience = BACK if box.silent else BLOCKING
             try:
                 if not box.known.taken:
-                    await self._take(box)
+                    with contextlib.suppress(
+                        TimeoutError
+                    ):  # it has the lock, and ends a scan of a run given up
+                        await asyncio.wait_for(self._take(box), patience)
                 answer = await self._engine.call(
                     name, "block", {"given": [one.plain() for one in lacks]}, patience
                 )
