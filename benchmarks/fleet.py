@@ -11,7 +11,6 @@ from __future__ import annotations
 import argparse
 import contextlib
 import hashlib
-import itertools
 import json
 import os
 import random
@@ -94,12 +93,11 @@ def found(boxes: Boxes, bits: int) -> str:
 
 
 def merged(boxes: Boxes) -> str:
-    """What the merge of the results says, in three orders of the files."""
+    """What the merge of the results says, in four orders of the files."""
     files = sorted((boxes.directory / "plan.results").glob("*.json"))
     sums, status, said = set(), 0, ""
-    for order in itertools.islice(itertools.permutations(files), 0, None, max(1, len(files))):
-        if len(sums) > 4:
-            break
+    for seed in range(4):
+        order = random.Random(seed).sample(files, len(files))
         target = boxes.directory / "merged.json"
         done = boxes.lzr(
             "fleet", "merge", boxes.plan, "-o", target, "--overwrite", *order, check=False, timeout=120
