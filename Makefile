@@ -12,7 +12,7 @@ TOOLS := zmap nftables iproute2 ethtool procps gcc libc6-dev python3-venv python
 LAB_TOOLS := mmdebstrap debian-archive-keyring openssl
 # What only tests call: captures, terminals, the other firewall, a browser, and who reads the man page
 # and the completions.
-TEST_TOOLS := tcpdump tmux iptables groff-base zsh jq chromium
+TEST_TOOLS := tcpdump tmux iptables groff-base zsh jq openssh-client chromium
 
 .PHONY: help demo fleet-demo test unit unit-pure system test-live attack fresh check bench fuzz corpus dist venv python tools lab-tools test-tools clean
 

@@ -21,7 +21,6 @@ from tests.lab.boxes import Box, Boxes, packets
 from tests.lab.net import Lab, lab, run
 from tests.lab.responder import PORT
 
-pytest.importorskip("distributed")
 pytestmark = [pytest.mark.root, pytest.mark.timeout(240)]
 
 COUNT = 4096

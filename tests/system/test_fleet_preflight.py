@@ -11,7 +11,6 @@ from tests.lab.net import Lab, lab, run
 from tests.lab.responder import PORT
 from tests.lab.scan import LZR
 
-pytest.importorskip("distributed")
 pytestmark = [pytest.mark.root, pytest.mark.timeout(240)]
 
 FIRST, COUNT = "10.64.0.0", 256

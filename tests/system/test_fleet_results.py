@@ -17,7 +17,6 @@ from tests.lab.responder import PORT
 from tests.lab.scan import LZR
 from tests.system.test_fleet_engine import coordinator_of
 
-pytest.importorskip("distributed")
 pytestmark = [pytest.mark.root, pytest.mark.timeout(240)]
 
 COUNT = 3000

@@ -15,7 +15,6 @@ from tests.lab.net import Lab, lab, run
 from tests.lab.responder import PORT
 from tests.lab.scan import LZR
 
-pytest.importorskip("distributed")
 pytestmark = [pytest.mark.root, pytest.mark.timeout(180)]
 
 UNIT = Path(__file__).resolve().parents[2] / "etc/lzr-fleet@.service"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,17 +9,13 @@ import pytest
 
 from tests.faults import alive
 from tests.lab.boxes import Boxes, packets
+from tests.lab.daemons import install
+from tests.lab.fleet_core import CORE
 from tests.lab.net import Lab, lab, run, wait_for
 from tests.lab.responder import PORT
 from tests.lab.scan import LZR
 
-pytest.importorskip("distributed")
-SSHD = shutil.which("sshd") or "/usr/sbin/sshd"
-pytestmark = [
-    pytest.mark.root,
-    pytest.mark.timeout(240),
-    pytest.mark.skipif(not Path(SSHD).exists(), reason="no sshd here"),
-]
+pytestmark = [pytest.mark.root, pytest.mark.timeout(400)]
 
 
 @pytest.fixture
@@ -29,11 +24,26 @@ def made() -> Iterator[Lab]:
         yield found
 
 
+def sshd() -> tuple[tuple[str | Path, ...], str]:
+    """What begins the command that starts sshd, and more of its configuration.
+
+    It is that of the root with the lab's daemons, with the libraries there: no server is installed here.
+    """
+    root = install([daemon for daemon in CORE if daemon.name == "openssh"]).path
+    libraries = [path.parent for path in root.glob("usr/lib/*/libcrypto.so.3")]
+    assert libraries, "the root has OpenSSH"
+    helpers = {"SshdSessionPath": "sshd-session", "SshdAuthPath": "sshd-auth"}  # of OpenSSH 9.8, and of 10
+    found = {word: root / "usr/lib/openssh" / name for word, name in helpers.items()}
+    more = "".join(f"{word} {path}\n" for word, path in found.items() if path.exists())
+    return ("env", f"LD_LIBRARY_PATH={libraries[0]}", root / "usr/sbin/sshd"), more
+
+
 def keys(boxes: Boxes) -> Path:
     """A key that opens every box, a host key of each, and the configuration of ssh that goes by them."""
     own = boxes.directory / "id"
     run("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", own)
     known = boxes.directory / "known_hosts"
+    command, more = sshd()
     Path("/run/sshd").mkdir(mode=0o755, exist_ok=True)
     for box in boxes.boxes:
         host = box.directory / "host"
@@ -44,10 +54,10 @@ def keys(boxes: Boxes) -> Path:
         (box.directory / "sshd").write_text(
             f"ListenAddress {box.address}\nHostKey {host}\nAuthorizedKeysFile {box.directory}/authorized\n"
             f"PidFile none\nStrictModes no\nUsePAM no\nPermitRootLogin prohibit-password\n"
-            "PasswordAuthentication no\n"
+            f"PasswordAuthentication no\n{more}"
             f'ForceCommand cd {box.directory} && exec sh -c "$SSH_ORIGINAL_COMMAND"\n'  # its home here
         )
-        boxes.inside(box, SSHD, "-D", "-e", "-f", box.directory / "sshd")
+        boxes.inside(box, *command, "-D", "-e", "-f", box.directory / "sshd")
     config = boxes.directory / "ssh"
     config.write_text(f"Host *\nUser root\nIdentityFile {own}\nUserKnownHostsFile {known}\nBatchMode yes\n")
     return config

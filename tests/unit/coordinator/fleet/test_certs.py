@@ -15,8 +15,6 @@ from coordinator.fleet import certs
 from coordinator.fleet.certs import BOXES, CONTROLLER, CONTROLLERS
 from lzr.errors import UsageError
 
-pytest.importorskip("cryptography")
-
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Path:

@@ -10,8 +10,6 @@ from typing import Any
 
 import pytest
 
-pytest.importorskip("distributed")
-
 from coordinator.fleet import certs, lockfile
 from coordinator.fleet.engine import asking
 from coordinator.fleet.engine.controller import Controller

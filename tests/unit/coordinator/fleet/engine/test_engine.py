@@ -11,9 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
-pytest.importorskip("distributed")
-
 from distributed.comm import connect
 from distributed.core import rpc
 

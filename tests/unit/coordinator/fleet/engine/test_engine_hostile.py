@@ -8,10 +8,6 @@ import pickle
 from pathlib import Path
 from typing import Any
 
-import pytest
-
-pytest.importorskip("distributed")
-
 from distributed import Worker
 from distributed.comm import connect
 from distributed.protocol.serialize import Pickled, Serialized
