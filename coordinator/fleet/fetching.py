@@ -24,6 +24,9 @@ from lzr.fleet.lock import Lock, Run
 Call = Callable[[str, str, Mapping[str, Any]], Awaitable[Any]]
 """Asks a box: its name, what for, with what. Raises Exception, with a sentence without the box's name."""
 
+MOST_ANEW = 3
+"""Times that all of a run is fetched anew because it is not what its box says it is: a disk that lost a block
+costs one. A judgement: a box that says something else each time is not to be believed."""
 SPARE = 256 << 20
 """Bytes of the disk that are left free."""
 
@@ -31,7 +34,7 @@ SPARE = 256 << 20
 @dataclass
 class State:
     """How far a run is. here: bytes of results. held: what its box says. whole: all of it is here, and the
-    same. trouble: why it was not gone on with last, "" if it was.
+    same. trouble: why it was not gone on with last, "" if it was. anew: times that it was begun anew.
     """
 
     run: Run
@@ -39,6 +42,11 @@ class State:
     held: Held = field(default_factory=Held)
     whole: bool = False
     trouble: str = ""
+    anew: int = 0
+
+    @property
+    def given_up(self) -> bool:
+        return self.anew > MOST_ANEW
 
 
 class Fetcher:
@@ -83,7 +91,7 @@ class Fetcher:
         """Fetch what there is, of all boxes side by side. boxes: only of these."""
         runs: dict[str, list[State]] = {}
         for state in self.states.values():
-            if not state.whole and (boxes is None or state.run.box in boxes):
+            if not (state.whole or state.given_up) and (boxes is None or state.run.box in boxes):
                 runs.setdefault(state.run.box, []).append(state)
         await asyncio.gather(*map(self._fetch_box, runs.values()))
 
@@ -133,6 +141,9 @@ class Fetcher:
         asked = {"length": state.held.length, "generation": state.run.generation}
         theirs = await self._call(state.run.box, "digest", asked)
         if not isinstance(theirs, Mapping) or theirs.get("sha256") != ours:
+            state.anew += 1
+            if state.given_up:
+                raise ValueError("has other results than it gives, each time: no more of them are fetched")
             await asyncio.to_thread(os.ftruncate, descriptor, 0)
             state.here = 0
             raise ValueError("has other results than were fetched, which are fetched anew")

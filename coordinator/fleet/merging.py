@@ -43,12 +43,14 @@ _WRITTEN = 1 << 20  # bytes of lines that are written at once
 class OfFile:
     """What came of a file.
 
-    records: taken. foreign: of which no run of the plan has asked. unreadable: lines that are no record, or
-    do not say what a record is known by. cut: its last line has no end, and is no record. damage: what is
-    wrong with its compression. first_foreign, first_unreadable: the first of them in words.
+    box: whose records it can only hold, where that is known. records: taken. foreign: of which no run of the
+    plan has asked, or of another box. unreadable: lines that are no record, or do not say what a record is
+    known by. cut: its last line has no end, and is no record. damage: what is wrong with its compression.
+    first_foreign, first_unreadable: the first of them in words.
     """
 
     name: str
+    box: str | None = None
     records: int = 0
     foreign: int = 0
     unreadable: int = 0
@@ -66,8 +68,9 @@ class OfFile:
         found = []
         if self.foreign:
             found.append(
-                f"{many(self.foreign, 'record')} of {self.name} left out that no run of this plan has asked "
-                f"for (the first: {self.first_foreign})"
+                f"{many(self.foreign, 'record')} of {self.name} left out that "
+                + (f"no run of {self.box}" if self.box else "no run of this plan")
+                + f" has asked for (the first: {self.first_foreign})"
             )
         if self.unreadable:
             found.append(
@@ -108,8 +111,11 @@ class Merger:
         """Whether every line of every file was taken."""
         return all(file.whole for file in self.files)
 
-    def read(self, path: str, progress: Progress | None = None) -> None:
-        """Take the records of a file (``-``: standard input). Raises UsageError where it holds no results."""
+    def read(self, path: str, progress: Progress | None = None, box: str | None = None) -> None:
+        """Take the records of a file (``-``: standard input). Raises UsageError where it holds no results.
+
+        box: where it comes from, if that is known: a box may say what it likes, but not in another's name.
+        """
         if len(self.files) >= MOST_FILES:
             raise UsageError(f"more than {MOST_FILES} files at once: merge some of them first")
         with reading.Records(path, progress) as records:
@@ -119,7 +125,7 @@ class Merger:
                     f"{name} holds results as {records.form}: what is merged are JSON lines, as boxes write "
                     "them"
                 )
-            told = OfFile(name)
+            told = OfFile(name, box)
             if records.source.plain:
                 file: IO[bytes] = open(os.dup(records.source.fileno()), "rb", 0)  # noqa: SIM115
             else:
@@ -188,7 +194,7 @@ class Merger:
                 ("saddr", "daddr", "sport", "HandshakeNum or Timestamp")
             )
             rows = rows[known]
-        self.generations.enter(rows)
+        self.generations.enter(rows, told.box)
         foreign = rows["generation"] == FOREIGN
         if foreign.any():
             told.foreign += int(np.count_nonzero(foreign))

@@ -9,7 +9,7 @@ from __future__ import annotations
 import argparse
 import os
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -61,7 +61,7 @@ def _merge(argv: list[str]) -> int:
             bar.total = sum(map(_size, results))
             before = 0
             for path in results:
-                merger.read(path, lambda done, before=before: bar(before + done))  # type: ignore[misc]
+                merger.read(path, _behind(bar, before), box_of(lock, path))
                 before += _size(path)
         kept = merger.settle()
         with program.Bar("write") as bar:
@@ -75,6 +75,11 @@ def _merge(argv: list[str]) -> int:
     if metadata:
         whole &= _say_ledger(NAME, lock, metadata, found, quiet=asked.quiet)
     return OK if whole else MISSING
+
+
+def _behind(bar: program.Bar, before: int) -> Callable[[int], None]:
+    """What moves the bar for one file of several. before: bytes of those that were read already."""
+    return lambda done: bar(before + done)
 
 
 def _write(merger: Merger, kept: Chosen, to: program.Output, form: str, bar: program.Bar) -> None:
@@ -139,6 +144,17 @@ def _files(lock: Lock, asked: argparse.Namespace) -> list[str]:
             raise UsageError(f"cannot read {printable(path)}: {error.strerror}") from None
         found += [os.path.join(path, name) for name in names if name.endswith(_RESULTS) and name not in _NONE]
     return found
+
+
+def box_of(lock: Lock, path: str) -> str | None:
+    """Whose results lie there, by its name: fra1-g1.json as they are fetched, or results.json in fra1-g1."""
+    directory, name = os.path.split(os.path.abspath(path))
+    for suffix in _RESULTS:
+        stem = name.removesuffix(suffix)
+        if stem != name:
+            stem = os.path.basename(directory) if stem == "results" else stem
+            return next((run.box for run in lock.runs if run.name == stem), None)
+    return None
 
 
 def sorted_out(paths: Sequence[str]) -> tuple[list[tuple[str, Any]], list[str]]:

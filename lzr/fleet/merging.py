@@ -1,8 +1,9 @@
 """Records of many files put together: which belongs to the scan, which of two is kept, and in what order.
 
-A record is judged by what it says and by nothing else, neither by its file nor by its place there: its host
-and port give its shard, our address in it the box, and both together the generation. So any order of files
-gives the same result, and putting a result together with what it was made of gives itself.
+A record is judged by what it says, not by its place in a file: its host and port give its shard, our address
+in it the box, and both together the generation. So any order of files gives the same result, and putting a
+result together with what it was made of gives itself. What is known to come from one box holds no records of
+another.
 
 One record is kept for each (saddr, sport, HandshakeNum). Of several the one that has data goes before one
 that has none; of these that of the lower generation, then the earlier one, then the one whose line has the
@@ -94,11 +95,13 @@ def anywhere(rows: Rows) -> NDArray[np.int64]:
 
 @dataclass(frozen=True)
 class _Source:
-    """A network of source addresses: its halves, the bits of them that count, and by shard the generation."""
+    """A network of source addresses: its halves, the bits of them that count, by shard the generation, and
+    whose it is."""
 
     base: tuple[int, int]
     mask: tuple[int, int]
     generations: NDArray[np.uint16]
+    boxes: frozenset[str]
 
     def holds(self, rows: Rows) -> NDArray[np.bool_]:
         """(n,) bool: which RECORD rows were made from here."""
@@ -112,19 +115,26 @@ class Generations:
         """runs: all of the plan, those that were given up too. Raises ValueError where a source is none."""
         self._placing = placing
         tables: dict[tuple[tuple[int, int], tuple[int, int]], NDArray[np.uint16]] = {}
+        boxes: dict[tuple[tuple[int, int], tuple[int, int]], set[str]] = {}
         for run in runs:
             for source in run.source:
                 table = tables.setdefault(_network(source), np.full(shards + 1, FOREIGN, np.uint16))
+                boxes.setdefault(_network(source), set()).add(run.box)
                 held = [*run.shards, shards]  # the last place: any shard of this source
                 table[held] = np.minimum(table[held], np.uint16(min(run.generation, FOREIGN - 1)))
-        self._sources = [_Source(base, mask, table) for (base, mask), table in tables.items()]
+        self._sources = [_Source(*of, table, frozenset(boxes[of])) for of, table in tables.items()]
 
-    def enter(self, rows: Rows) -> None:
-        """Set `generation` of RECORD rows: the first in which a box with that source had the shard."""
+    def enter(self, rows: Rows, box: str | None = None) -> None:
+        """Set `generation` of RECORD rows: the first in which a box with that source had the shard.
+
+        box: whose records they can only be, where that is known.
+        """
         rows["generation"] = FOREIGN
         shards = self._placing(rows)
         asked = shards >= ANY
         for source in self._sources:
+            if box is not None and box not in source.boxes:
+                continue
             ours = source.holds(rows) & asked
             found = source.generations[shards[ours]]
             rows["generation"][ours] = np.minimum(rows["generation"][ours], found)

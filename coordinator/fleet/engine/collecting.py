@@ -83,7 +83,7 @@ async def _finish(fetcher: Fetcher, say: Callable[[str, str], None]) -> bool:
         there = sum(state.here for state in fetcher.states.values())
         if there != before:
             until, before = time.monotonic() + PATIENCE, there
-        left = [state for state in fetcher.current if not state.whole]
+        left = [state for state in fetcher.current if not (state.whole or state.given_up)]
         if not any(state.held.ended or state.trouble for state in left) or time.monotonic() > until:
             break
         await asyncio.sleep(0.5)

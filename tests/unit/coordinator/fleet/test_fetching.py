@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from coordinator.fleet.fetching import Fetcher
+from coordinator.fleet.fetching import MOST_ANEW, Fetcher
 from lzr.fleet.fetched import CHUNK
 from lzr.fleet.lock import Lock
 from tests import madefleet
@@ -135,6 +135,21 @@ def test_results_that_are_not_those_that_were_fetched_are_fetched_anew(boxes: Bo
     boxes.ended.add("fra1-g1")
     assert "not the same any more" in turn(boxes, tmp_path).states["fra1-g1"].trouble
     assert (tmp_path / "fra1-g1.json").read_bytes() == data, "nothing is thrown away for a box's word"
+
+
+@pytest.mark.attack
+def test_a_box_that_says_something_else_each_time_is_not_asked_for_ever(boxes: Boxes, tmp_path: Path) -> None:
+    all_done(boxes)
+    boxes.lies["digest"] = {"sha256": "0" * 64}
+    with Fetcher(boxes.lock, str(tmp_path), boxes) as fetcher:
+        for _ in range(9):
+            asyncio.run(fetcher.turn())
+        state = fetcher.states["fra1-g1"]
+        assert state.given_up
+        assert "no more of them" in state.trouble
+        assert not fetcher.whole
+        asked = [what for box, what in boxes.calls if box == "fra1"]
+        assert asked.count("chunk") <= 4 * (MOST_ANEW + 2)
 
 
 @pytest.mark.attack

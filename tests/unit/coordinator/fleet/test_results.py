@@ -103,6 +103,23 @@ def test_zstd(plan: Path, parts: list[Path], tmp_path: Path) -> None:
 
 
 @pytest.mark.attack
+@pytest.mark.parametrize("name", ["{}.json", "{}/results.json", "{}.json.gz"])
+def test_a_box_says_nothing_in_the_name_of_another(
+    plan: Path, parts: list[Path], tmp_path: Path, name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Records from others' addresses, of their shards, in a file that came from one box."""
+    run = madefleet.lock().runs[0]
+    own = {tuple(key(record)) for record in records(parts[0])}
+    path = tmp_path / "fetched" / name.format(run.name)
+    path.parent.mkdir(parents=True)
+    data = parts[0].read_bytes() + parts[1].read_bytes()
+    path.write_bytes(gzip.compress(data) if path.suffix == ".gz" else data)
+    assert merge(plan, tmp_path / "all.json", [path]) == 3
+    assert f"left out that no run of {run.box} has asked for" in capsys.readouterr().err
+    assert {key(record) for record in records(tmp_path / "all.json")} == own
+
+
+@pytest.mark.attack
 def test_foreign_records_are_counted_and_said(
     plan: Path, parts: list[Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
