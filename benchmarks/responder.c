@@ -1,7 +1,7 @@
 /* A stateless TCP responder for a whole prefix, on one end of a veth pair.
  *
- * It answers every ARP request and neighbour solicitation (so it is the gateway too), and every SYN with
- * a SYN-ACK whose sequence number is a hash of the 4-tuple; what a host does afterwards is a letter of the
+ * It answers every ARP request (but no probe, RFC 5227) and neighbour solicitation (so it is the gateway
+ * too), and every SYN with a SYN-ACK whose sequence number is a hash of the 4-tuple; what a host does afterwards is a letter of the
  * class table, indexed by the last byte of its address modulo the table's length:
  *
  *   h  HTTP reply to data                    s  SSH banner upon the handshake's ACK
@@ -283,9 +283,11 @@ static void on_tcp(const struct segment *in)
 
 static void on_arp(const uint8_t *frame, size_t len, const uint8_t *mac)
 {
-    static const uint8_t head[8] = {0, 1, 8, 0, 6, 4, 0, 1};
+    static const uint8_t head[8] = {0, 1, 8, 0, 6, 4, 0, 1}, probe[4];
     COUNT(arp);
     if (len < 42 || memcmp(frame + 14, head, 8) || !memcmp(frame + 28, frame + 38, 4))
+        return;
+    if (!memcmp(frame + 28, probe, 4)) /* asks whether an address is taken (RFC 5227): ours are not its */
         return;
     uint8_t *reply = out[out_n];
     memcpy(reply, frame + 6, 6);

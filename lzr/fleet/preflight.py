@@ -37,6 +37,7 @@ class Facts:
     and the interface of each. control: its own address on the way to the controller, "" if unknown.
     ephemeral: the ports that its kernel takes for connections. room: bytes free for results, None if unknown.
     speed: bits a second of the plan's interface. findings: faults of `lzr doctor` there, a sentence each.
+    others: its source addresses that another host on its link has, and the MAC of that, "" if unknown.
     """
 
     version: str
@@ -52,6 +53,7 @@ class Facts:
     room: int | None = None
     speed: int | None = None
     findings: tuple[str, ...] = ()
+    others: Mapping[str, str] = field(default_factory=dict)
 
 
 def of_plain(found: Mapping[str, Any], offset: float, error: float) -> Facts:
@@ -69,11 +71,14 @@ def of_plain(found: Mapping[str, Any], offset: float, error: float) -> Facts:
             raise ValueError(f"{key} is no number")
         return value
 
-    addresses, findings, ports = found.get("addresses"), found.get("findings"), found.get("ephemeral")
-    if not isinstance(addresses, Mapping) or len(addresses) > _MOST_ADDRESSES:
-        raise ValueError("addresses are none")
-    if not all(isinstance(one, str) for pair in addresses.items() for one in pair):
-        raise ValueError("addresses are none")
+    def texts(key: str, value: Any) -> dict[str, str]:
+        if not isinstance(value, Mapping) or len(value) > _MOST_ADDRESSES:
+            raise ValueError(f"{key} are none")
+        if not all(isinstance(one, str) for pair in value.items() for one in pair):
+            raise ValueError(f"{key} are none")
+        return {plain(one, 64): plain(other, 32) for one, other in value.items()}
+
+    findings, ports = found.get("findings"), found.get("ephemeral")
     if not isinstance(findings, (list, tuple)) or not all(isinstance(one, str) for one in findings):
         raise ValueError("findings are none")
     if not isinstance(ports, (list, tuple)) or len(ports) != 2 or not all(type(one) is int for one in ports):
@@ -86,12 +91,13 @@ def of_plain(found: Mapping[str, Any], offset: float, error: float) -> Facts:
         text("trouble"),
         offset,
         error,
-        {plain(address, 64): plain(interface, 32) for address, interface in addresses.items()},
+        texts("addresses", found.get("addresses")),
         text("control"),
         (ports[0], ports[1]),
         number("room"),
         number("speed"),
         tuple(plain(one, 500) for one in findings[:_MOST_FINDINGS]),
+        texts("others", found.get("others", {})),
     )
 
 
@@ -159,6 +165,12 @@ def _sources(box: Box, facts: Mapping[str, Facts]) -> Iterator[str]:
             for address, interface in other.addresses.items():
                 if _within(address, network):
                     yield f"its source {address} is an address of {name} too ({interface} there)"
+    for address, mac in sorted(here.others.items())[:_MOST_FINDINGS]:
+        where = box.interface or here.addresses.get(address, "its link")
+        if mac:
+            yield f"its source {address} is another host's too: {mac} answers for it on {where}"
+        else:
+            yield f"its source {address} is another host's: its kernel has found that on {where}"
 
 
 def _usable(address: str) -> bool:

@@ -124,12 +124,13 @@ class Boxes:
         """`lzr` in the controller's namespace."""
         return self.controller.run(LZR, *words, check=check, timeout=timeout)
 
-    def work(self, box: Box) -> None:
-        """Start the worker of a box."""
+    def work(self, box: Box, **environment: str | Path) -> None:
+        """Start the worker of a box. environment: variables of its own."""
         with box.log.open("a") as log:
             box.worker = self.inside(
                 box, LZR, "fleet", "worker", box.directory / "plan.toml", "--box", box.name, "--allow-root",
                 stdout=log, stderr=log, text=True,
+                env={**self.lab.environment, **{name: str(value) for name, value in environment.items()}},
             )  # fmt: skip
 
     def inside(self, box: Box, *words: str | Path, **more: Any) -> subprocess.Popen[str]:

@@ -12,25 +12,49 @@ import os
 import socket
 import subprocess
 import sys
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from ipaddress import ip_network
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from coordinator.doctor import facts as host
 from coordinator.fleet import boxscan, lockfile, rundirectory
+from coordinator.network import conflicts
 from lzr import __version__
 from lzr.errors import UsageError
 from lzr.fleet import lock as locks
 from lzr.fleet.lock import Lock
+from lzr.fleet.plan import Box
 
 DOCTOR = 60.0
 """Seconds for `lzr doctor`, which tries the guard and the raw sockets."""
+MOST_PROBED = 256
+"""Addresses that are asked for on the wire; of more, as where a source is a large network, the first."""
 _MOST_ANSWER = 1 << 20
 
 
 def facts(lock: Lock, box: str) -> dict[str, Any]:
     """Facts of this box, of types that msgpack has; never raises for what is wrong with it."""
     found: dict[str, Any] = {"version": __version__, "id": lock.id, "trouble": "", "findings": []}
+    found["addresses"] = host.addresses()
+    with ThreadPoolExecutor(1) as beside:
+        asked = beside.submit(others, lock.plan.box(box), found["addresses"])
+        found |= _sums_and_findings(lock, box)
+        found["others"] = asked.result()
+    found["control"] = _own_address(lock.plan.controller)
+    found["ephemeral"] = _ephemeral()
+    interface = lock.plan.box(box).interface
+    speed = _speed(interface) if interface else None
+    if speed is not None:
+        found["speed"] = speed
+    return found
+
+
+def _sums_and_findings(lock: Lock, box: str) -> dict[str, Any]:
+    """What files have to do with, and what `lzr doctor` says."""
+    found: dict[str, Any] = {}
     try:
         digests = [lockfile.digest(path) for path in lock.plan.blocklist]
         found["blocklist_sha256"] = locks.blocklist_hash(digests)
@@ -44,14 +68,21 @@ def facts(lock: Lock, box: str) -> dict[str, Any]:
         found["trouble"] = str(error)
     except OSError as error:
         found["trouble"] = f"{error.strerror or error}"
-    found["addresses"] = host.addresses()
-    found["control"] = _own_address(lock.plan.controller)
-    found["ephemeral"] = _ephemeral()
-    interface = lock.plan.box(box).interface
-    speed = _speed(interface) if interface else None
-    if speed is not None:
-        found["speed"] = speed
     return found
+
+
+def others(box: Box, addresses: Mapping[str, str]) -> dict[str, str]:
+    """Its sources that another host has too, as `conflicts.find` tells. addresses: this host's."""
+    wanted: dict[str, str] = {}
+    for source in box.source:
+        for one in islice(ip_network(source), MOST_PROBED - len(wanted)):
+            interface = box.interface or addresses.get(str(one))
+            if interface is not None:
+                wanted[str(one)] = interface
+    try:
+        return conflicts.find(wanted)
+    except OSError:  # without CAP_NET_RAW, of which `lzr doctor` tells
+        return {}
 
 
 def doctor(lock: Lock, box: str) -> list[str]:

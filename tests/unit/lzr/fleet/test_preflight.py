@@ -87,6 +87,14 @@ FAULTS: list[tuple[dict[str, Any], str]] = [
         {"speed": 1_000_000},
         "is dealt 1,500 targets a second, more than its link of 1 Mbit/s takes; rate-cap bounds it",
     ),
+    (
+        {"others": {"203.0.113.1": "02:00:00:00:00:01"}},
+        "its source 203.0.113.1 is another host's too: 02:00:00:00:00:01 answers for it on eth0",
+    ),
+    (
+        {"others": {"2001:db8::1": ""}},
+        "its source 2001:db8::1 is another host's: its kernel has found that on eth0",
+    ),
     ({"findings": ("the gateway does not answer",)}, "the gateway does not answer"),
 ]
 
@@ -144,6 +152,7 @@ def test_what_a_box_tells_is_checked() -> None:
     for change in (
         {"version": 5}, {"addresses": []}, {"addresses": {"a": 1}}, {"findings": "x"}, {"findings": [1]},
         {"ephemeral": [1]}, {"ephemeral": ["1", 2]}, {"room": -1}, {"room": "much"}, {"speed": True},
+        {"others": 1}, {"others": {"a": 1}}, {"others": None},
     ):  # fmt: skip
         with pytest.raises(ValueError, match=r"none|no (text|number)"):
             of_plain(good | change, 0, 0)
