@@ -75,6 +75,9 @@ def _is_whole(reply: bytes) -> bool:
     return reply[reply.rfind(b"\n", 0, -1) + 1 :].startswith((b"ok", b"error:"))
 
 
+_WORDY = {"block": ("reason", "by"), "lease": ("from",)}
+"""Options of a command itself: what follows is the scan's to read."""
+
 USAGE = """\
 usage: lzr ctl [--socket PATH | --all] [--wait] COMMAND
 
@@ -101,7 +104,7 @@ def main(argv: list[str]) -> int:
         if name in ("h", "help"):
             words = ["help"]
             break
-        if words[:1] == ["block"] and name in ("reason", "by"):
+        if words and name in _WORDY.get(words[0], ()):
             words += [word, *left]
             break
         if name == "wait" and not equals:

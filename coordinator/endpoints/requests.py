@@ -6,11 +6,13 @@ for its author, never an exception in the scan.
 
     workers flow=4,collect=2    workers flow=+1    rate 5000    rate x1.25    rate none
     block 192.0.2.0/24 198.51.100.7 --by alice --reason ticket 42
+    lease 60    lease 60 --from 86412.5
     pause    resume    drain    quit    status    status --json    help
 """
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 
 from lzr.errors import nearest
@@ -20,6 +22,7 @@ from lzr.targets.blocklist import ranges_of
 CHANNELS = ("flow", "collect")
 MOST_WORKERS = 1024  # so that a slip of the keyboard does not start thousands
 MOST_RATE = 1e9  # targets a second
+MOST_LEASE = 30 * 86400  # seconds
 MOST_V4, MOST_V6 = 1 << 24, 1 << 96
 _WIDEST = ("/8", "/32")
 """What one network may cover that is blocked: a slip of the keyboard should not end a whole scan."""
@@ -32,6 +35,8 @@ drain                      read no more, finish what is in flight, end
 quit                       end at once
 block NET ... [--reason TEXT]
                            no packet more to these networks, in this scan and when it is resumed
+lease SECONDS [--from T]   end, as if interrupted, unless this is said again within SECONDS; T: counted from
+                           when the machine had been up for T seconds (suspended ones among them)
 status [--json]            how it is
 """
 
@@ -55,9 +60,10 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """`kind`: workers, rate, pause, resume, drain, quit, block; status and help, which the server answers.
+    """`kind`: workers, rate, pause, resume, drain, quit, block, lease; status and help, for the server.
 
-    networks, reason, by: whom to block, why, and who asks for it.
+    networks, reason, by: whom to block, why, and who asks for it. seconds, since: of a lease, and from
+    when they count, in seconds since the machine was booted; None: from now.
     """
 
     kind: str
@@ -67,6 +73,8 @@ class Command:
     networks: tuple[str, ...] = ()
     reason: str = ""
     by: str = ""
+    seconds: float = 0.0
+    since: float | None = None
 
     def wanted(self, flow: int, collect: int, most_flow: int = MOST_WORKERS) -> tuple[int, int]:
         """The worker counts this command asks for, given those now wanted; at least one each."""
@@ -110,6 +118,8 @@ def parse(line: str) -> Command:
         return Command(kind, json=bool(rest))
     if kind == "block":
         return _block(rest)
+    if kind == "lease":
+        return _lease(rest)
     if kind in ("pause", "resume", "drain", "quit", "help"):
         if rest:
             raise CommandError(f"{kind} takes no argument")
@@ -117,7 +127,7 @@ def parse(line: str) -> Command:
     raise CommandError(f"unknown command {kind[:40]!r}{_meant(kind)}")
 
 
-_KINDS = ("workers", "rate", "pause", "resume", "drain", "quit", "block", "status", "help")
+_KINDS = ("workers", "rate", "pause", "resume", "drain", "quit", "block", "lease", "status", "help")
 _OTHERS = {
     "quit (at once) or drain (when what is in flight is done)": "stop end exit kill abort shutdown cancel",
     "resume": "continue unpause start go unfreeze",
@@ -157,6 +167,27 @@ def _block(words: list[str]) -> Command:
                 f"{shown} is more than a {_WIDEST[':' in network]}: drain or quit ends the scan"
             )
     return Command("block", networks=networks, reason=plain(reason, 200), by=plain(by, 32))
+
+
+def _lease(words: list[str]) -> Command:
+    """Seconds, then from when."""
+    words, since = _option(words, "from")
+    if len(words) != 1:
+        raise CommandError("lease takes one number of seconds: lease 60")
+    seconds = _number(words[0], "a lease in seconds")
+    if not 0 < seconds <= MOST_LEASE:
+        raise CommandError(f"a lease is more than 0 and at most {MOST_LEASE} seconds")
+    return Command("lease", seconds=seconds, since=_number(since, "a moment") if since else None)
+
+
+def _number(text: str, what: str) -> float:
+    try:
+        value = float(text) if len(text) <= 20 and text.isascii() else math.nan
+    except ValueError:
+        value = math.nan
+    if not 0 <= value < 1e12:  # also refuses nan
+        raise CommandError(f"{plain(text, 40)!r} is not {what}")
+    return value
 
 
 def _option(words: list[str], name: str) -> tuple[list[str], str]:

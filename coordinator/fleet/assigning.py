@@ -6,16 +6,18 @@ is shown it ends its scan of shards that are not its own any more (`coordinator.
 
 from __future__ import annotations
 
+import argparse
 import os
 import sys
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Sequence
 from functools import partial
 
 from coordinator.analysis import program
-from coordinator.fleet import attend, lockfile, rundirectory
+from coordinator.fleet import attend, leasefile, lockfile, rundirectory
 from coordinator.fleet.boxscan import Outcome
 from lzr import safetext
-from lzr.errors import printable, two_dashes
+from lzr.errors import UsageError, printable, two_dashes
 from lzr.fleet import giving
 from lzr.fleet.lock import Lock, Run
 
@@ -45,19 +47,33 @@ def _run(argv: list[str], heard: Heard) -> int:
     after = lock.assigned(asked.box, asked.to.split(","), asked.reason or "")
     outcomes = [heard(lock, run) for run in lock.runs_of(asked.box)]
     standing = [None if outcome is None else outcome.state for outcome in outcomes]
-    giving.check(asked.box, standing, force=asked.force, reason=asked.reason or "")
+    _check(asked, lock, standing)
     known = None if None in outcomes else sum(one.inputs for one in outcomes if one is not None)
+    if None in standing and not asked.force:
+        print(safetext.line(f"{asked.box} is not heard of; its lease is over, and with it its scan"))
     for sentence in giving.told(lock, after, asked.box, known):
         print(safetext.line(sentence))
     if not asked.yes and not _agreed():
         program.say(NAME, "nothing was changed; --yes does it")
         return NOT_DONE
     where = lockfile.beside(asked.plan)
-    lockfile.write(where, after)
+    with leasefile.held(asked.plan):  # a box that is back since then may scan on
+        there = lockfile.there(where)
+        if there is None or (there.id, there.generation) != (lock.id, lock.generation):
+            raise UsageError(f"{printable(where)} was changed meanwhile: look at it again")
+        _check(asked, lock, standing)
+        lockfile.write(where, after)
     print(
         safetext.line(f"generation {after.generation} is in {printable(where)}: lzr fleet start takes it up")
     )
     return program.OK
+
+
+def _check(asked: argparse.Namespace, lock: Lock, standing: Sequence[str | None]) -> None:
+    """Whether it may be. Raises UsageError."""
+    free = leasefile.free_in(asked.plan, lock, asked.box)
+    at = "" if free is None else time.strftime("%H:%M:%S", time.localtime(time.time() + free))
+    giving.check(asked.box, standing, force=asked.force, reason=asked.reason or "", free_in=free, free_at=at)
 
 
 def _agreed() -> bool:

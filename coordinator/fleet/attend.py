@@ -15,7 +15,7 @@ from collections.abc import Callable
 
 from coordinator.commands import ctl
 from coordinator.endpoints.named import ControlError
-from coordinator.fleet import boxscan, rundirectory
+from coordinator.fleet import boxscan, leasefile, rundirectory
 from coordinator.fleet.boxscan import Outcome
 from coordinator.fleet.rundirectory import RunDirectory
 from lzr.errors import UsageError
@@ -75,6 +75,10 @@ def attend_run(
                 outcome = boxscan.outcome(lock, run, found, status)
                 if attached or outcome.state == "done":
                     return outcome
+                withheld = leasefile.withheld(lock)
+                if withheld:
+                    sentence = f"{run.name} {withheld}"
+                    return Outcome("interrupted", boxscan.FAILED, sentence, outcome.records, outcome.inputs)
                 process = boxscan.start(lock, run, found, held)
                 attached = True
             finally:

@@ -19,11 +19,11 @@ from coordinator.checkpoint.checkpoint import HANDED, load
 from coordinator.checkpoint.saved import Saved
 from coordinator.doctor import facts
 from coordinator.files.opening import open_written
-from coordinator.fleet import lockfile, zmapstate
+from coordinator.fleet import leasefile, lockfile, zmapstate
 from coordinator.fleet.rundirectory import RunDirectory
 from lzr import __version__
 from lzr.errors import UsageError, printable
-from lzr.fleet import dealing, rates
+from lzr.fleet import dealing, lease, rates
 from lzr.fleet.lock import Lock, Run
 from lzr.fleet.plan import Plan
 
@@ -75,6 +75,7 @@ def common_words(lock: Lock, run: Run, found: RunDirectory) -> list[str]:
         f"--block-orders={found.orders}",
         f"--output-file={found.results}",
         f"--control-socket={found.control}",
+        *leasefile.words(lock),
     ]
 
 
@@ -234,6 +235,12 @@ def load_quietly(found: RunDirectory) -> Saved | None:
 def has_ended(lock: Lock, run: Run, found: RunDirectory) -> bool:
     """Whether the scan that was there last has put away everything itself; one that was killed has not."""
     return _ending(lock, run, found) is not None
+
+
+def has_lost_its_lease(lock: Lock, run: Run, found: RunDirectory) -> bool:
+    """Whether that scan has ended because its lease had run out."""
+    ending = _ending(lock, run, found)
+    return ending is not None and ending[2] == lease.OVER
 
 
 def _ending(lock: Lock, run: Run, found: RunDirectory) -> tuple[int, bool, str] | None:

@@ -137,7 +137,7 @@ def keep(lock: Lock) -> Lock:
             raise UsageError(f"{printable(where)} is of another plan")
         if there is not None and there.generation >= lock.generation:
             return there
-        _put(place, lock.to_json())
+        _put(place, "plan.lock", lock.to_json())
         return lock
     except OSError as error:
         raise UsageError(f"cannot write {printable(where)}: {error.strerror}") from error
@@ -145,16 +145,28 @@ def keep(lock: Lock) -> Lock:
         os.close(place)
 
 
-def _put(place: int, data: bytes) -> None:
-    """Put the box's copy of a lock into a directory: whole, or not at all, and ours whoever calls sudo."""
+def put(folder: str, stem: str, data: bytes) -> None:
+    """Put `<stem>.json` into the directory of a plan: whole, or not at all. Raises UsageError."""
+    place = enter(folder, None, create=False, purpose=_PURPOSE, missing=f"{printable(folder)} is not there")
+    try:
+        fcntl.flock(place, fcntl.LOCK_EX)
+        _put(place, stem, data)
+    except OSError as error:
+        raise UsageError(f"cannot write {printable(folder)}/{stem}.json: {error.strerror}") from error
+    finally:
+        os.close(place)
+
+
+def _put(place: int, stem: str, data: bytes) -> None:
+    """The same into a directory that is open: ours whoever calls sudo."""
     with contextlib.suppress(FileNotFoundError):
-        os.unlink("plan.lock.new", dir_fd=place)
+        os.unlink(f"{stem}.new", dir_fd=place)
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-    with os.fdopen(os.open("plan.lock.new", flags, 0o644, dir_fd=place), "wb") as file:
+    with os.fdopen(os.open(f"{stem}.new", flags, 0o644, dir_fd=place), "wb") as file:
         file.write(data)
         file.flush()
         os.fsync(file.fileno())
-    os.replace("plan.lock.new", "plan.lock.json", src_dir_fd=place, dst_dir_fd=place)
+    os.replace(f"{stem}.new", f"{stem}.json", src_dir_fd=place, dst_dir_fd=place)
 
 
 def take(found: RunDirectory) -> int | None:

@@ -24,12 +24,12 @@ from pathlib import Path
 from typing import Any
 
 from coordinator.checkpoint.checkpoint import HANDED, load
-from coordinator.fleet import boxscan, lockfile, orderfile, rundirectory, zmapstate
+from coordinator.fleet import boxscan, leasefile, lockfile, orderfile, rundirectory, zmapstate
 from coordinator.fleet.rundirectory import RunDirectory
 from coordinator.guard.guard import GuardError, put_up
 from lzr import safetext
 from lzr.errors import UsageError, printable
-from lzr.fleet import dealing
+from lzr.fleet import dealing, lease
 from lzr.fleet.lock import Lock, Run
 from lzr.options import parse
 from lzr.options.table import Options
@@ -115,6 +115,8 @@ class Runs:
 
     def _shard(self, shard: int) -> Ending:
         found = self._found
+        if leasefile.withheld(self._lock):
+            return Ending(lease.INTERRUPTED, lease.OVER, unfinished=True)
         orders = _stamp(found.orders)
         write_blocklist(self._lock, found)
         for path in (f"{found.checkpoint}/checkpoint", _metadata_path(found)):

@@ -23,6 +23,8 @@ from coordinator.scan.prepare import Prepared
 from coordinator.scan.reports import Reports, ScanError
 from coordinator.scan.upkeep import Upkeep
 from coordinator.scan.waiting import Waiting
+from lzr.fleet import lease
+from lzr.fleet.lease import Lease
 from lzr.ownership.events import Want
 
 _END_SECONDS = 2.0
@@ -61,6 +63,7 @@ class Loop:
         self._interrupted = 0  # signals that have been heeded
         self._quitting = False
         self._abandoned = False
+        self._lease = Lease(ready.job.options.lease_until)
         self._deadline = None if most is None else now + float(most)
 
     # --- life ------------------------------------------------------------------------------------------
@@ -79,7 +82,9 @@ class Loop:
             failure, mistaken = str(error), isinstance(error, InputDiffers)
             self._abandon()
         self._close()
-        if failure:
+        if not failure and self._lease.over(_uptime()) and self._abandoned:
+            failure, status = lease.OVER, lease.INTERRUPTED
+        elif failure:
             status = USAGE if mistaken else FAILED
         elif self._interrupted:
             status = 128 + self._signals.number
@@ -98,7 +103,9 @@ class Loop:
     def _turns(self) -> None:
         touched, console = True, self._parts.console
         while not (self._finished or self._reports.reader_gone or self.accounts.enough):
-            if self._signals.count > self._interrupted:
+            if self._lease.over(_uptime()):
+                self._quitting = True
+            elif self._signals.count > self._interrupted:
                 self._handle_signal()
             else:
                 self._stop_if_asked()
@@ -228,6 +235,8 @@ class Loop:
                 self._quitting = True
             case "block":
                 self._block(command)
+            case "lease":
+                self._lease.renew(command.seconds, command.since, _uptime())
             case "workers":
                 shards = self._parts.ready.job.shards
                 flow, collect = command.wanted(*self._parts.supervisor.machine.wanted, shards)
@@ -266,3 +275,8 @@ class Loop:
         self._interrupt()
         self._abandoned = True
         self._upkeep.update(time.monotonic())  # what broke off may have read more before it did
+
+
+def _uptime() -> float:
+    """Seconds since the machine was booted, those that it was suspended for among them."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME)

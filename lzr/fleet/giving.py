@@ -15,10 +15,20 @@ from lzr.fleet.lock import Lock
 MOST_REASON = 200
 
 
-def check(box: str, standing: Sequence[str | None], *, force: bool, reason: str) -> None:
+def check(
+    box: str,
+    standing: Sequence[str | None],
+    *,
+    force: bool,
+    reason: str,
+    free_in: float | None = None,
+    free_at: str = "",
+) -> None:
     """Whether a box may lose its shards. Raises UsageError.
 
     standing: of each of its runs, "running", another word for one that has ended, None where nobody can tell.
+    free_in: seconds until its lease is over for certain, 0 or less: it is; None: it has none. free_at: the
+    same as a time of day.
     """
     if len(reason) > MOST_REASON or not (reason.isprintable() or not reason):
         raise UsageError(f"--reason: must be one line of at most {MOST_REASON} characters")
@@ -31,6 +41,13 @@ def check(box: str, standing: Sequence[str | None], *, force: bool, reason: str)
         raise UsageError(
             f"{shown} is scanning: end that first (lzr fleet quit --box {shown}), or say --force and --reason"
         )
+    if None in standing and free_in is not None:
+        if free_in > 0:
+            raise UsageError(
+                f"nobody can tell from here whether {shown} is scanning: its lease is over at {free_at}, in "
+                f"{free_in:.0f} s; then this needs no --force"
+            )
+        return
     if None in standing:
         raise UsageError(
             f"nobody can tell from here whether {shown} is scanning: once it is certain that it is not and "

@@ -13,7 +13,7 @@ from ipaddress import ip_network
 from typing import Any
 
 from lzr.errors import UsageError, printable, suggest
-from lzr.fleet import planoptions
+from lzr.fleet import lease, planoptions
 from lzr.options import types
 
 SHARDS = 64
@@ -49,7 +49,7 @@ class Plan:
 
     rate: targets to start a second, all boxes together. options: flags of lzr for all boxes. responsible: who
     answers for the scan. directory: where a box keeps what is of the fleet; None: its default. controller:
-    host:port of the scheduler.
+    host:port of the scheduler. lease: seconds for which a box scans without hearing of it; None: for good.
     """
 
     name: str
@@ -66,6 +66,7 @@ class Plan:
     options: tuple[str, ...] = ()
     directory: str | None = None
     controller: str = CONTROLLER
+    lease: int | None = None
 
     def box(self, name: str) -> Box:
         """The box of this name. Raises UsageError."""
@@ -108,6 +109,7 @@ def of_table(table: dict[str, Any], where: str = "the plan") -> Plan:
         options=keys.texts("options"),
         directory=_directory(keys),
         controller=_host_port(keys.text("controller", CONTROLLER), keys),
+        lease=keys.whole("lease", lease.LEAST, lease.MOST) if keys.get("lease") is not None else None,
     )
     keys.end()
     _check(plan, where)
@@ -147,7 +149,7 @@ _PLAN_KEYS = (
         "zmap",
         "blocklist",
     ),
-    *("options", "directory", "controller"),
+    *("options", "directory", "controller", "lease"),
 )
 _BOX_KEYS = ("name", "interface", "source", "weight", "rate-cap", "address", "port")
 

@@ -34,6 +34,7 @@ REFUSED = frozenset(
         *(
             "control_socket",
             "block_orders",
+            "lease_until",
             "debug",
             "trace_pcap",
             "cpuprofile",

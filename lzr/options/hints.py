@@ -190,7 +190,7 @@ _BEGINNINGS = ("http://", "https://", "tcp://")
 _LISTS = ".txt .csv .json .jsonl .ndjson .lst .list .gz .zst .log .tsv .xml .gnmap .in .out .dat .pcap"
 _ENDINGS = tuple(_LISTS.split())
 _VALUES = ("true", "false", "yes", "no", "on", "off", "0", "1", "t", "f", "fast", "text")
-_CTL = ("status", "workers", "rate", "pause", "resume", "drain", "quit")
+_CTL = ("status", "workers", "rate", "pause", "resume", "drain", "quit", "lease")
 _SCANNING = ("scan", "run", "start", "go", "probe", "grab", "fingerprint")
 
 

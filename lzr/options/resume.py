@@ -61,7 +61,7 @@ def _shown(show: object, value: object) -> str:
 
 def own_flags(options: Options) -> list[str]:
     """What was given for this run only, as flags: to be said again when the scan is resumed."""
-    once = ("checkpoint", "resume", "resume_changed", "reopen", "overwrite")
+    once = ("checkpoint", "resume", "resume_changed", "reopen", "overwrite", "lease_until")
     return [
         f"{row.flag}={row.kind.show(getattr(options, row.attr))}"
         for row in TABLE

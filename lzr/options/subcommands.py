@@ -91,7 +91,7 @@ SUBCOMMANDS = (
         "watch and steer a running scan",
         "ask a running scan for its status, change its workers and rate, or have it contact a network no "
         "more",
-        "status workers rate pause resume drain quit block help",
+        "status workers rate pause resume drain quit block lease help",
     ),
     Subcommand(
         "fleet",

@@ -260,6 +260,15 @@ class Options(Scanning):
         on_resume=OWN,
         example='"blocks.jsonl"',
     )
+    lease_until: float | None = option(
+        SAFETY,
+        types.seconds(positive=False),
+        "end, so that --resume can go on, when the machine has been up for this time (suspended or not), "
+        "unless lzr ctl lease says otherwise before",
+        default=None,
+        on_resume=OWN,
+        example='"26h"',
+    )
     reopen: bool = option(
         SAFETY,
         types.SWITCH,

@@ -17,6 +17,7 @@ from coordinator.fleet.engine.boxstate import BoxState
 from coordinator.fleet.engine.engine import BoxError, Engine, status_of
 from coordinator.fleet.engine.fitness import Fitness
 from coordinator.fleet.engine.kept import Keeping
+from coordinator.fleet.engine.renewing import Renewing
 from lzr.errors import UsageError
 from lzr.fleet import course, dealing, orders, preflight, steering
 from lzr.fleet.course import Known, Step
@@ -59,6 +60,7 @@ class Controller:
         self._running = {run.box for run in lock.current}
         self._may_begin = False
         self._fitness = Fitness(lock, engine)
+        self._renewing = Renewing(engine, keeping, say)
 
     @property
     def over(self) -> bool:
@@ -79,9 +81,11 @@ class Controller:
                 self._look()
                 if not self._may_begin:
                     await self._gate(time.monotonic() > until)
+                self._renewing.turn(self.lock, self._boxes.values())
                 self._turn()
                 await asyncio.sleep(TURN)
         finally:
+            self._renewing.close()
             for box in self._boxes.values():
                 if box.step is not None:
                     box.step.cancel()
@@ -141,7 +145,8 @@ class Controller:
             if box.name not in self._running and step not in (Step.TAKE, Step.ORDERS):
                 continue
             if step is Step.ATTEND:
-                self._attend(box)
+                if self._renewing.holds(self.lock, box):
+                    self._attend(box)
             elif step is Step.CHECK and not self._may_begin:
                 continue  # all are looked at side by side
             elif step is not Step.NOTHING:

@@ -6,7 +6,7 @@ import os
 from collections.abc import Sequence
 
 from coordinator.analysis import program
-from coordinator.fleet import lockfile, orderfile
+from coordinator.fleet import leasefile, lockfile, orderfile
 from lzr.errors import UsageError, printable
 from lzr.fleet.lock import Lock
 from lzr.fleet.orders import Confirmed, Kept, Order
@@ -42,6 +42,13 @@ class Keeping:
             if found is not None and found.id == lock.id and found.generation > lock.generation
             else None
         )
+
+    def renew(self, lock: Lock, boxes: Sequence[str]) -> bool:
+        """Write down that these boxes may scan on by this lock; False where there is a later one.
+
+        Raises UsageError.
+        """
+        return leasefile.renew(self._lock, lock, boxes)
 
     def orders(self) -> Kept:
         """Raises UsageError."""

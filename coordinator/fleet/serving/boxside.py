@@ -12,12 +12,13 @@ import os
 import threading
 import time
 from collections.abc import Awaitable, Callable
+from dataclasses import asdict
 from typing import Any, TypeVar
 
 from coordinator.commands import ctl
 from coordinator.endpoints.named import ControlError
 from coordinator.fleet import attend as attending
-from coordinator.fleet import boxscan, giving, orderfile, rundirectory
+from coordinator.fleet import boxscan, giving, leasefile, orderfile, rundirectory
 from coordinator.fleet.boxscan import Outcome
 from coordinator.fleet.rundirectory import RunDirectory
 from coordinator.fleet.serving import examining
@@ -79,6 +80,7 @@ class BoxSide:
             "clock": self._clock,
             "state": self._state,
             "block": self._block,
+            "lease": self._lease,
             "tell": self._tell,
             "chunk": self._chunk,
             "held": self._held,
@@ -120,6 +122,7 @@ class BoxSide:
             "status": status,
             "status_at": at,
             "now": time.time(),
+            "clock": asdict(leasefile.now()),
         }
 
     def _how(self) -> str:
@@ -235,6 +238,19 @@ class BoxSide:
             await asyncio.sleep(0.01)
         return [order.id for order in wanted]
 
+    async def _lease(self, generation: int, boot: str, since: float) -> bool:
+        """This box may scan on: for the plan's lease, from the moment that it has told itself."""
+        lock = self._locked()
+        if generation != lock.generation:
+            raise UsageError(f"this box has generation {lock.generation}")
+        seconds = await in_thread(leasefile.take, lock, boot, since)
+        for run in lock.runs_of(self.box):
+            found = rundirectory.of_run(lock, run)
+            with contextlib.suppress(ControlError):  # it starts, by what was kept, or ends
+                if await in_thread(rundirectory.is_running, found):
+                    await in_thread(ctl.ask, found.control, f"lease {seconds:g} --from {since!r}", EVERY)
+        return True
+
     def _in_force(self, wanted: list[Order]) -> bool:
         """Whether every scan here goes by these; one that starts now reads them before its first packet."""
         try:
@@ -312,6 +328,7 @@ def _stand(lock: Lock, box: str, known: Outcome | None) -> dict[str, Any]:
         begun, outcome = True, attending.look(lock, run)
         if outcome.state != "done":
             told = outcome.state == "interrupted" and boxscan.has_ended(lock, run, found)
+            told = told and not boxscan.has_lost_its_lease(lock, run, found)
             break
     if known is not None and known.state == "failed":
         outcome, told = known, False

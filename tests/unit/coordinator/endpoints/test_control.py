@@ -214,3 +214,21 @@ def test_whom_to_block_and_why() -> None:
         with pytest.raises(CommandError, match=sentence):
             parse(line)
     assert parse("block 192.0.2.1 --reason \x1b[2J").reason == "\\x1b[2J"
+
+
+def test_a_lease_in_seconds_from_a_moment() -> None:
+    assert (parse("lease 60").seconds, parse("lease 60").since) == (60, None)
+    assert parse("lease 60.5 --from 86412.25").since == 86412.25
+    assert parse("lease 60 --from=0").since == 0
+    for line, sentence in (
+        ("lease", "takes one number"),
+        ("lease 1 2", "takes one number"),
+        ("lease 0", "more than 0"),
+        ("lease nan", "is not a lease"),
+        ("lease 1e9", "at most"),
+        ("lease 60 --from", "--from needs a text"),
+        ("lease 60 --from -1", "is not a moment"),
+        ("lease 60 --from inf", "is not a moment"),
+    ):
+        with pytest.raises(CommandError, match=sentence):
+            parse(line)

@@ -68,6 +68,8 @@ def test_a_plan_is_read() -> None:
             "-S192.0.2.1 is decided by interface",
         ),
         (('input = "services.txt"', 'zmap = ["--seed=3"]'), "--seed is decided by the plan's seed"),
+        (("rate = 60000", "rate = 60000\nlease = 29"), "lease must be a whole number from 30"),
+        (("rate = 60000", "rate = 60000\nlease = 60.5"), "lease must be a whole number"),
         (("rate = 60000", "rate = 60000\nshards = 1"), "2 boxes need at least as many shards"),
         (("rate = 60000", 'rate = 60000\ndirectory = "var"'), "directory must be an absolute path"),
         (("rate = 60000", 'rate = 60000\ncontroller = "x"'), "controller must be host:port"),

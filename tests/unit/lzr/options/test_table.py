@@ -195,7 +195,7 @@ def strategy(attr: str) -> st.SearchStrategy[Any]:
     row = Options.rows[attr]
     if row.is_switch:
         return st.booleans()
-    if isinstance(row.default, float) or attr in ("max_rate", "bandwidth", "max_runtime"):
+    if isinstance(row.default, float) or attr in ("max_rate", "bandwidth", "max_runtime", "lease_until"):
         return FLOAT
     return COUNT if row.kind.metavar == "N" else PATH
 

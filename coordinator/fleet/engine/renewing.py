@@ -1,0 +1,78 @@
+"""The controller's side of leases: whoever is heard may scan on, which is written down before it is told."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Callable, Iterable
+
+from coordinator.fleet.engine.boxstate import BoxState
+from coordinator.fleet.engine.engine import BoxError, Engine
+from coordinator.fleet.engine.kept import Keeping
+from lzr.errors import UsageError
+from lzr.fleet import lease
+from lzr.fleet.lease import Clock
+from lzr.fleet.lock import Lock
+
+PATIENCE = 5.0
+"""Seconds for a box to take it."""
+
+
+class Renewing:
+    """say: takes a sentence, of a box or of all ("")."""
+
+    def __init__(self, engine: Engine, keeping: Keeping, say: Callable[[str, str], None]) -> None:
+        self._engine, self._keeping, self._say = engine, keeping, say
+        self._writing: asyncio.Task[None] | None = None
+        self._telling: dict[str, asyncio.Task[None]] = {}
+        self._not_before: dict[str, float] = {}
+        self._holds: dict[str, str] = {}  # by box, the ticket of the connection that it got a lease over
+        self._said = ""
+
+    def holds(self, lock: Lock, box: BoxState) -> bool:
+        """Whether a box may scan: it has got a lease since it has got the lock, or none is needed."""
+        return lock.plan.lease is None or (bool(box.ticket) and self._holds.get(box.name) == box.ticket)
+
+    def turn(self, lock: Lock, boxes: Iterable[BoxState]) -> None:
+        """Begin to renew what is due."""
+        if lock.plan.lease is None or (self._writing is not None and not self._writing.done()):
+            return
+        now, due = time.monotonic(), dict[str, tuple[str, Clock]]()
+        for box in boxes:
+            told = self._engine.heard(box.name)
+            clock = None if told is None else lease.clock_of(told.told.get("clock"))
+            ready = box.known.here and box.known.taken and bool(lock.runs_of(box.name))
+            late = now >= self._not_before.get(box.name, 0.0) or not self.holds(lock, box)
+            at_it = box.name in self._telling and not self._telling[box.name].done()
+            if clock is not None and ready and late and not at_it:
+                due[box.name] = box.ticket, clock
+        if due:
+            self._writing = asyncio.ensure_future(self._renew(lock, due))
+
+    def close(self) -> None:
+        """Give up what is under way."""
+        for task in (self._writing, *self._telling.values()):
+            if task is not None:
+                task.cancel()
+
+    async def _renew(self, lock: Lock, due: dict[str, tuple[str, Clock]]) -> None:
+        pause = lease.interval(lock.plan.lease or lease.LEAST)
+        for name in due:
+            self._not_before[name] = time.monotonic() + pause
+        try:
+            if not await asyncio.to_thread(self._keeping.renew, lock, sorted(due)):
+                return
+        except (UsageError, OSError) as error:
+            if str(error) != self._said:
+                self._said = str(error)
+                self._say("", f"no lease is renewed: {error}")
+            return
+        for name, (ticket, clock) in due.items():
+            self._telling[name] = asyncio.ensure_future(self._tell(lock, name, ticket, clock))
+
+    async def _tell(self, lock: Lock, name: str, ticket: str, clock: Clock) -> None:
+        given = {"generation": lock.generation, "boot": clock.boot, "since": clock.up}
+        with contextlib.suppress(BoxError):  # the next one comes soon
+            await self._engine.call(name, "lease", given, PATIENCE)
+            self._holds[name] = ticket

@@ -1,0 +1,101 @@
+"""Boxes that a cut link takes from their controller end by themselves, and only then others scan for them."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from coordinator.fleet.rundirectory import RunDirectory, is_running
+from lzr.fleet import lease
+from tests.lab.boxes import Box, Boxes
+from tests.lab.net import Lab, lab
+from tests.lab.responder import PORT
+from tests.lab.scan import LZR
+
+pytestmark = [pytest.mark.root, pytest.mark.timeout(180)]
+
+COUNT = 4096
+FIRST = "10.64.0.0"
+OPTIONS = '["-handshakes", "http", "-rt", "0.5", "-t", "2", "-c", "3", "-w", "2"]'
+PLAN = f'targets = ["{FIRST}/20"]\ntarget-ports = "{PORT}"\noptions = {OPTIONS}\nseed = 7\nrate = 75\n'
+LEASE = "lease = 30\n"
+
+
+@pytest.fixture
+def made() -> Iterator[Lab]:
+    with lab() as found:
+        yield found
+
+
+def count_all(box: Box) -> None:
+    """Count every packet of this box at its Internet, those of open connections among them."""
+    hook = "type filter hook ingress device eth0 priority -20; policy accept;"
+    rule = f"ip saddr {box.source} ip protocol tcp counter"
+    box.far.nft(f"table netdev every {{\n chain in {{\n {hook}\n {rule}\n }}\n}}\n")
+
+
+def sent(box: Box) -> int:
+    text = box.far.run("nft", "-j", "list", "table", "netdev", "every").stdout
+    rule = next(one["rule"] for one in json.loads(text)["nftables"] if "rule" in one)
+    return int(next(part["counter"]["packets"] for part in rule["expr"] if "counter" in part))
+
+
+def run_of(box: Box) -> Path:
+    return next(box.state.glob("*/*-g1"))
+
+
+def test_a_box_that_is_away_ends_its_scan_and_others_may_have_its_shards(made: Lab) -> None:
+    boxes = Boxes(made, 3, PLAN + LEASE)
+    boxes.settle()
+    boxes.respond(FIRST, COUNT)
+    away = fra1, lon1 = boxes["fra1"], boxes["lon1"]
+    for box in boxes.boxes:
+        count_all(box)
+        boxes.work(box)
+    controller = boxes.start()
+    boxes.until(lambda: all(sent(box) > 50 for box in boxes.boxes), "all boxes scan")
+    for box in away:
+        boxes.cut(box)
+    cut = [sent(box) for box in away]
+    words = ("fleet", "assign", boxes.plan, "--from", "fra1", "--to", "ams1", "--yes")
+
+    def assigned() -> subprocess.CompletedProcess[str]:
+        return boxes.lzr(*words, check=False)
+
+    boxes.until(lambda: "its lease is over at" in assigned().stderr, "the cut link is noticed", 20)
+    assert all(sent(box) > had + 50 for box, had in zip(away, cut, strict=True)), "they scan on"
+
+    def over(box: Box) -> bool:
+        return not is_running(RunDirectory("", str(run_of(box))))
+
+    boxes.until(lambda: over(fra1) and over(lon1), "both end", 45)
+    ended = sent(fra1)
+    assert assigned().returncode == 2, "somewhat later than the box itself"
+    ending = json.loads((run_of(fra1) / "metadata.json").read_text())["ending"]
+    assert ending == {
+        "status": lease.INTERRUPTED, "how": "interrupted", "failure": lease.OVER, "unfinished": True
+    }  # fmt: skip
+    assert lease.OVER in (run_of(fra1) / "log.txt").read_text()
+    here = boxes.state / run_of(fra1).parent.name / "plan.lock.json"
+    again = boxes.inside(
+        fra1, LZR, "fleet", "shard", here, "--box", "fra1",
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    out, err = again.communicate(timeout=30)
+    assert (again.returncode, "does not go on" in out) == (1, True), out + err
+    boxes.mend(lon1)
+    had = sent(lon1)
+    boxes.until(lambda: sent(lon1) > had + 20, "who is back goes on", 30)
+    boxes.until(lambda: assigned().returncode == 0, "the lease is over", 30)
+    boxes.until(lambda: "generation 2: ams1 has" in boxes.said(), "the new generation is taken up")
+    boxes.mend(fra1)
+    boxes.until(lambda: boxes.state_of("fra1").get("connected"), "the box is back", 30)
+    boxes.hurry()
+    assert controller.wait(60) == 0, boxes.said()
+    assert sent(fra1) == ended
+    found = {record["saddr"] for name in ("ams1", "lon1") for record in boxes.results(name)}
+    assert len(found) == COUNT
