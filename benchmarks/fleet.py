@@ -229,7 +229,8 @@ def attend(boxes: Boxes, said: int) -> None:
 
 def away(options: argparse.Namespace) -> None:
     seconds = options.seconds
-    with fleet(2, 18, RATE) as boxes:
+    bits = max(18, int(RATE * (2 * seconds + 60)).bit_length())  # the scan outlasts all parts
+    with fleet(2, bits, RATE) as boxes:
         controller = boxes.start()
         wait_for(lambda: all(packets(box)[0] > 500 for box in boxes.boxes), "both scan", 60)
         parts = []
