@@ -116,7 +116,8 @@ def test_no_early_answer_is_lost_to_a_kernel_reset(lab: net.Lab) -> None:
     """zmap and lzr start at once, zmap at full speed; the kernel of the scan box must not reset a flow.
 
     Nothing but time orders the two: on a busy machine zmap may be first, as the README says. It is not always
-    first in five times, and then it is so by milliseconds. An answer that a receive ring had no room for is another matter.
+    first in five times, and then it is so by milliseconds. An answer that a receive ring had no room for is
+    another matter.
     """
     scanner, far = lab.namespace("scan"), lab.namespace("town")
     lab.link(scanner, far)
