@@ -107,7 +107,7 @@ BEYOND_TESTS: dict[str, tuple[str, ...]] = {
     "plan_id": ("system/test_fleet_shard.py",),
     "generation": ("system/test_fleet_shard.py",),
     "block_orders": ("system/test_fleet_shard.py",),
-    "lease_until": ("system/test_fleet_lease.py",),
+    "lease_until": ("system/test_lease_running.py",),
     "input_file": ("system/test_dropin_scanning.py::test_dry_runs_of_zmap_4",),
     "source_port": ("system/test_dropin_pipelines.py::test_several_source_addresses_and_a_range_of_ports",),
     "probe_delay": ("system/test_dropin_pipelines.py::test_a_follow_up_may_be_delayed",),

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import time
 from collections.abc import Callable, Iterable
 
 from coordinator.fleet.engine.boxstate import BoxState
-from coordinator.fleet.engine.engine import BoxError, Engine
+from coordinator.fleet.engine.engine import BoxError, Engine, Unheard
 from coordinator.fleet.engine.kept import Keeping
 from lzr.errors import UsageError
 from lzr.fleet import lease
@@ -17,6 +16,8 @@ from lzr.fleet.lock import Lock
 
 PATIENCE = 5.0
 """Seconds for a box to take it."""
+RETRY = 2.0
+"""Seconds before it is tried again with a box that has not taken it."""
 
 
 class Renewing:
@@ -26,9 +27,11 @@ class Renewing:
         self._engine, self._keeping, self._say = engine, keeping, say
         self._writing: asyncio.Task[None] | None = None
         self._telling: dict[str, asyncio.Task[None]] = {}
-        self._not_before: dict[str, float] = {}
+        self._tried: dict[
+            str, tuple[str, float]
+        ] = {}  # by box, with which ticket, and when again (monotonic)
         self._holds: dict[str, str] = {}  # by box, the ticket of the connection that it got a lease over
-        self._said = ""
+        self._said: dict[str, str] = {}
 
     def holds(self, lock: Lock, box: BoxState) -> bool:
         """Whether a box may scan: it has got a lease since it has got the lock, or none is needed."""
@@ -43,7 +46,8 @@ class Renewing:
             told = self._engine.heard(box.name)
             clock = None if told is None else lease.clock_of(told.told.get("clock"))
             ready = box.known.here and box.known.taken and bool(lock.runs_of(box.name))
-            late = now >= self._not_before.get(box.name, 0.0) or not self.holds(lock, box)
+            tried, again = self._tried.get(box.name, ("", 0.0))
+            late = tried != box.ticket or now >= again
             at_it = box.name in self._telling and not self._telling[box.name].done()
             if clock is not None and ready and late and not at_it:
                 due[box.name] = box.ticket, clock
@@ -58,21 +62,30 @@ class Renewing:
 
     async def _renew(self, lock: Lock, due: dict[str, tuple[str, Clock]]) -> None:
         pause = lease.interval(lock.plan.lease or lease.LEAST)
-        for name in due:
-            self._not_before[name] = time.monotonic() + pause
+        for name, (ticket, _) in due.items():
+            wait = pause if self._holds.get(name) == ticket else min(pause, RETRY)
+            self._tried[name] = ticket, time.monotonic() + wait
         try:
             if not await asyncio.to_thread(self._keeping.renew, lock, sorted(due)):
                 return
         except (UsageError, OSError) as error:
-            if str(error) != self._said:
-                self._said = str(error)
-                self._say("", f"no lease is renewed: {error}")
+            self._complain("", f"no lease is renewed: {error}")
             return
         for name, (ticket, clock) in due.items():
             self._telling[name] = asyncio.ensure_future(self._tell(lock, name, ticket, clock))
 
     async def _tell(self, lock: Lock, name: str, ticket: str, clock: Clock) -> None:
         given = {"generation": lock.generation, "boot": clock.boot, "since": clock.up}
-        with contextlib.suppress(BoxError):  # the next one comes soon
+        try:
             await self._engine.call(name, "lease", given, PATIENCE)
             self._holds[name] = ticket
+        except Unheard:
+            pass  # that is said elsewhere
+        except BoxError as error:
+            self._complain(name, f"takes no lease: {error}")
+
+    def _complain(self, name: str, sentence: str) -> None:
+        """Say it, unless it was the last thing said of this box here."""
+        if self._said.get(name) != sentence:
+            self._said[name] = sentence
+            self._say(name, sentence)
