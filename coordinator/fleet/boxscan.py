@@ -214,7 +214,10 @@ def outcome(lock: Lock, run: Run, found: RunDirectory, status: int | None = None
         return Outcome(
             "failed", code, f"{run.name} has failed after {records:,} records{told}", records, inputs
         )
-    sentence = f"{run.name} was interrupted after {records:,} records; lzr fleet shard goes on with it"
+    because = f" ({ending[2]})" if ending is not None and ending[2] else ""
+    sentence = (
+        f"{run.name} was interrupted after {records:,} records{because}; lzr fleet shard goes on with it"
+    )
     return Outcome("interrupted", code, sentence, records, inputs)
 
 

@@ -9,12 +9,14 @@ from pathlib import Path
 
 import pytest
 
+from coordinator.fleet import leasefile
 from coordinator.fleet.rundirectory import RunDirectory, is_running
 from lzr.fleet import lease
 from tests.lab.boxes import Box, Boxes
-from tests.lab.net import Lab, lab
-from tests.lab.responder import PORT
+from tests.lab.net import Lab, lab, wait_for
+from tests.lab.responder import PORT, Range
 from tests.lab.scan import LZR
+from tests.system.test_fleet_shard import zmap_fleet
 
 pytestmark = [pytest.mark.root, pytest.mark.timeout(180)]
 
@@ -99,3 +101,24 @@ def test_a_box_that_is_away_ends_its_scan_and_others_may_have_its_shards(made: L
     assert sent(fra1) == ended
     found = {record["saddr"] for name in ("ams1", "lon1") for record in boxes.results(name)}
     assert len(found) == COUNT
+
+
+def test_zmap_ends_with_the_lease_too(arena: Range, tmp_path: Path) -> None:
+    """And nothing begins without one."""
+    fleet = zmap_fleet(arena, tmp_path, 40, LEASE)
+    code, said = fleet.said(fleet.call("0"))
+    assert (code, "has no lease" in said) == (1, True), said
+    now = leasefile.now()
+    leasefile.take(fleet.lock, now.boot, now.up - 18)
+    caller = fleet.call("0")
+    wait_for(lambda: len(lines(fleet.results)) > 10, "records", 30)
+    code, said = fleet.said(caller)
+    assert leasefile.uptime() < now.up + 12
+    assert (code, "was interrupted" in said, lease.OVER in said) == (lease.INTERRUPTED, True, True), said
+    assert not fleet.holders()
+    code, said = fleet.said(fleet.call("0"))
+    assert (code, "does not go on" in said) == (1, True), said
+
+
+def lines(path: str | Path) -> list[str]:
+    return Path(path).read_text().splitlines() if Path(path).exists() else []

@@ -391,15 +391,14 @@ def test_plan_and_state_in_a_home_that_nobody_else_may_enter(
 # --- ZMap in front ----------------------------------------------------------------------------------------
 
 
-def zmap_fleet(arena: Range, directory: Path, rate: int) -> Fleet:
+def zmap_fleet(arena: Range, directory: Path, rate: int, more: str = "") -> Fleet:
     """A plan of 1024 hosts in 4 shards of ZMap's, 3 of them this box's."""
     arena.respond(first=FIRST, count=COUNT, port=PORT, source=SCANNER, classes="h")
     arena.scanner.run("ping", "-c", "1", "-W", "1", "10.1.0.1", check=False)  # ZMap asks for no gateway
     (directory / "no.conf").write_text("198.18.0.0/15\n")
     zmap = ["-p", str(PORT), "-G", arena.gateway_mac, "-c", "2", "10.64.0.0/22"]
-    return Fleet(
-        arena, directory, rate=rate, what=f'zmap = {json.dumps(zmap)}\nblocklist = "no.conf"', shards=4
-    )
+    what = f'zmap = {json.dumps(zmap)}\nblocklist = "no.conf"\n{more}'
+    return Fleet(arena, directory, rate=rate, what=what, shards=4)
 
 
 def test_zmaps_shards_one_after_the_other(arena: Range, tmp_path: Path) -> None:
