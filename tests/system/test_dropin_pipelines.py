@@ -249,7 +249,7 @@ def test_metadata_of_a_scan_that_was_interrupted(arena: Range) -> None:
     _, said = process.communicate(timeout=30)
     assert process.returncode == 128 + signal.SIGINT, said
     told = json.loads(metadata.read_text())
-    assert told["ending"] == {"status": 130, "how": "interrupted", "failure": ""}
+    assert told["ending"] == {"status": 130, "how": "interrupted", "failure": "", "unfinished": False}
     assert told["inputs"]["agree"] is True
     assert told["inputs"]["read"] == 16
     assert told["inputs"]["fates"]["recorded"] == results.read_text().count("\n")
