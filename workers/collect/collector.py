@@ -33,9 +33,9 @@ _PAUSE = 160_000_000
 """ns between two small turns: they cost more than their lines (`python -m benchmarks.calm`). A judgement: a
 record is on the screen and in a pipe within a sixth of a second."""
 _SMALL = _PAUSE // 8
-"""ns that a turn takes before which another may gather: one that takes longer is not small. Where every record
-is dear (a long --output-filter), a collector that paused after each turn was never more than 60 % busy, and
-held the flow workers up, who wait until what they have told is written."""
+"""ns; a turn that takes longer is not small. Where every record is dear (a long --output-filter), a collector
+that paused after each turn was never more than 60 % busy, and held up the flow workers, who wait until what
+they have told is written."""
 _STUCK = 0.002
 """Seconds until another try, where the collector that writes has no room. A judgement."""
 _MOST_REFUSED = 1000
