@@ -328,10 +328,10 @@ class Controller:
             patience = BACK if box.silent else BLOCKING
             try:
                 if not box.known.taken:
-                    with contextlib.suppress(
-                        TimeoutError
-                    ):  # it has the lock, and ends a scan of a run given up
-                        await asyncio.wait_for(self._take(box), patience)
+                    # It has the lock by then, and ends a scan of a run that was given up.
+                    with contextlib.suppress(TimeoutError):
+                        async with asyncio.timeout(patience):
+                            await self._take(box)
                 answer = await self._engine.call(
                     name, "block", {"given": [one.plain() for one in lacks]}, patience
                 )

@@ -120,7 +120,8 @@ class Engine:
             raise Unheard("is not connected")
         try:
             remote = self._scheduler.rpc(address)
-            reply = await asyncio.wait_for(remote.lzr(what=what, given=dict(given)), patience)
+            async with asyncio.timeout(patience):
+                reply = await remote.lzr(what=what, given=dict(given))
         except TimeoutError:
             raise Unheard(f"did not answer within {patience:g} s") from None
         except Exception as error:  # whatever Dask makes of what a box said

@@ -66,7 +66,8 @@ class BoxWorker(Worker):  # type: ignore[misc]
 
     async def heartbeat(self) -> None:
         try:
-            await asyncio.wait_for(super().heartbeat(), UNHEARD)
+            async with asyncio.timeout(UNHEARD):
+                await super().heartbeat()
         except TimeoutError:
             await self.close(reason="the controller does not answer")
 
@@ -103,7 +104,9 @@ async def serve(plan: Plan, box: Box, identity: Identity, side: BoxSide) -> None
                 contact_address=contact, resources={transport.resource(box.name): 1},
             )  # fmt: skip
             try:
-                await asyncio.wait_for(_started(worker), transport.CONNECT + UNHEARD)
+                # Not wait_for: until Python 3.12 it forgets that we were cancelled if it was just over.
+                async with asyncio.timeout(transport.CONNECT + UNHEARD):
+                    await worker
                 said = ""
                 program.say(NAME, f"{box.name} is with the controller at {plan.controller}")
                 await worker.finished()
@@ -116,10 +119,6 @@ async def serve(plan: Plan, box: Box, identity: Identity, side: BoxSide) -> None
             finally:
                 with contextlib.suppress(Exception):
                     await worker.close()
-
-
-async def _started(worker: BoxWorker) -> None:
-    await worker
 
 
 async def _reach(scheduler: str, security: Any) -> str:

@@ -69,7 +69,12 @@ async def worker(lock: Lock, places: Path, name: str, of: str = "certs") -> Asyn
 
 
 def running(whole: Callable[[], Awaitable[None]]) -> None:
-    asyncio.run(asyncio.wait_for(whole(), 60))  # type: ignore[arg-type]
+    async def bounded() -> None:
+        async with asyncio.timeout(60) as bound:
+            await whole()
+        assert not bound.expired(), "somebody goes on who was cancelled"
+
+    asyncio.run(bounded())
 
 
 def test_a_box_answers_and_is_back_when_the_controller_is(lock: Lock, places: Path) -> None:
