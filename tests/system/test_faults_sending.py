@@ -110,6 +110,10 @@ class Running:
         assert sum(found.values()) == packets["send_failures"]
         return found
 
+    def has_heard(self) -> None:
+        """Wait until it says that the link is gone: of a carrier the kernel tells up to a second later."""
+        wait_for(lambda: any(what in self.victim.said() for what in LOST), "that the link is gone")
+
     def is_right(self, fault: str) -> None:
         """Every target has one record, and the right one; that the link was gone is said, with status 3."""
         status = self.victim.wait(90)
@@ -130,6 +134,8 @@ def test_for_a_while(arena: Range, fault: str) -> None:
     trouble.begin()
     time.sleep(1.5)
     assert running.victim.process.poll() is None, running.victim.said()
+    if fault in LINK_FAULTS:
+        running.has_heard()
     trouble.end()
     running.is_right(fault)
     errors = running.errors()
@@ -241,7 +247,7 @@ def test_a_worker_dies_meanwhile(arena: Range, fault: str) -> None:
     first = running.victim.of_role("flow worker")
     os.kill(first[0], signal.SIGKILL)
     wait_for(lambda: set(running.victim.of_role("flow worker")) - set(first), "a successor")
-    time.sleep(0.5)
+    running.has_heard()
     trouble.end()
     running.is_right(fault)
 
