@@ -96,6 +96,9 @@ LOOKING = (
 )
 """What shows all boxes, and makes one of their results."""
 
+EXTRA = ("cryptography", "dask", "distributed", "tornado")
+"""Packages of the extra `fleet` that some words import."""
+
 WORDS = (*THIS_BOX, *ALL_BOXES, *LOOKING)
 
 
@@ -123,8 +126,13 @@ def _run(word: Word, argv: list[str]) -> int:
         run: Callable[[list[str]], int] = getattr(import_module(module), function)
         return run(argv)
     except UsageError as error:
-        print(safetext.line(f"lzr fleet {word.name}: {error}"), file=sys.stderr)
-        return MISTAKE
+        sentence = str(error)
+    except ImportError as error:
+        if (error.name or "").partition(".")[0] not in EXTRA:
+            raise
+        sentence = f"{error.name} is missing: pip install 'lzr[fleet]' brings it"
+    print(safetext.line(f"lzr fleet {word.name}: {sentence}"), file=sys.stderr)
+    return MISTAKE
 
 
 def usage() -> str:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from importlib import import_module
+from pathlib import Path
 
 import pytest
 
 from coordinator.commands.fleet import WORDS, main
 from lzr.options.subcommands import SUBCOMMANDS
+from tests import madefleet
 
 
 def test_each_word_has_its_module_and_its_completion() -> None:
@@ -27,3 +31,20 @@ def test_help_and_a_word_that_is_none(capsys: pytest.CaptureFixture[str]) -> Non
     assert main([]) == 2
     assert main(["chekc"]) == 2
     assert "unknown command chekc; did you mean check?" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("word", ["start", "worker", "certs", "up"])
+def test_without_the_extra_it_says_what_is_missing(word: str, tmp_path: Path) -> None:
+    """In a process of its own, where neither Dask nor cryptography can be imported."""
+    plan = madefleet.written(tmp_path / "plan.toml")
+    program = (
+        "import sys; sys.modules.update(dict.fromkeys(('cryptography', 'dask', 'distributed')))\n"
+        "from coordinator.commands import fleet; sys.exit(fleet.main(sys.argv[1:]))"
+    )
+    more = ["--box", "fra1"] if word == "worker" else []
+    words = [sys.executable, "-c", program, word, str(plan), *more]
+    done = subprocess.run(words, check=False, capture_output=True, text=True, timeout=60, cwd=tmp_path)
+    assert done.returncode == 2, done.stderr
+    assert "Traceback" not in done.stderr
+    assert done.stderr.count("\n") == 1
+    assert "pip install 'lzr[fleet]'" in done.stderr
