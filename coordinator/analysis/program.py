@@ -82,7 +82,8 @@ def say(name: str, sentence: str) -> None:
 
 
 def _of_duckdb(error: Exception) -> bool:
-    return isinstance(error, duckdb().Error)
+    """Not where DuckDB was never loaded: it may not even be installed."""
+    return sys.modules.get("duckdb") is not None and isinstance(error, duckdb().Error)
 
 
 def _io(error: Exception) -> str:

@@ -35,10 +35,10 @@ def test_help_and_a_word_that_is_none(capsys: pytest.CaptureFixture[str]) -> Non
 
 @pytest.mark.parametrize("word", ["start", "worker", "certs", "up"])
 def test_without_the_extra_it_says_what_is_missing(word: str, tmp_path: Path) -> None:
-    """In a process of its own, where neither Dask nor cryptography can be imported."""
+    """In a process of its own, where Dask, cryptography and DuckDB cannot be imported."""
     plan = madefleet.written(tmp_path / "plan.toml")
     program = (
-        "import sys; sys.modules.update(dict.fromkeys(('cryptography', 'dask', 'distributed')))\n"
+        "import sys; sys.modules.update(dict.fromkeys(('cryptography', 'dask', 'distributed', 'duckdb')))\n"
         "from coordinator.commands import fleet; sys.exit(fleet.main(sys.argv[1:]))"
     )
     more = ["--box", "fra1"] if word == "worker" else []
