@@ -33,6 +33,7 @@ from coordinator.fleet.serving.single import Single
 from lzr import safetext
 from lzr.errors import UsageError, printable, two_dashes
 from lzr.fleet.plan import Box, Plan
+from lzr.safetext import plain
 
 NAME = "fleet worker"
 UNHEARD = 3.0
@@ -111,8 +112,8 @@ async def serve(plan: Plan, box: Box, identity: Identity, side: BoxSide) -> None
                 program.say(NAME, f"{box.name} is with the controller at {plan.controller}")
                 await worker.finished()
                 program.say(NAME, f"the controller at {plan.controller} is gone; its scans go on")
-            except (OSError, ValueError, RuntimeError, TimeoutError) as error:
-                if (text := f"{type(error).__name__}: {error}") != said:
+            except Exception as error:  # of Dask and tornado, which have many for a connection that broke
+                if (text := plain(f"{type(error).__name__}: {error}", 200)) != said:
                     program.say(NAME, f"cannot be a worker of {plan.controller}: {text}")
                     said = text
                 await asyncio.sleep(AGAIN)
@@ -122,7 +123,11 @@ async def serve(plan: Plan, box: Box, identity: Identity, side: BoxSide) -> None
 
 
 async def _reach(scheduler: str, security: Any) -> str:
-    """Why the controller cannot be connected to, or nothing."""
+    """Why the controller cannot be connected to, or nothing.
+
+    Whatever Dask and tornado raise is a reason to try again: where the controller went away between the
+    handshakes of TCP and TLS, for one, it is a ValueError about a stream that is not idle.
+    """
     shown = scheduler.removeprefix("tls://")
     try:
         comm = await connect(scheduler, **security.get_connection_args("worker"))
@@ -130,6 +135,8 @@ async def _reach(scheduler: str, security: Any) -> str:
         return f"{shown} shows no certificate of this fleet's controller: nothing was said to it"
     except OSError:
         return f"waiting for the controller at {shown}"
+    except Exception as error:
+        return plain(f"cannot connect to the controller at {shown} ({type(error).__name__}: {error})", 300)
     comm.abort()
     return ""
 

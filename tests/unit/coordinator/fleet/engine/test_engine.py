@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from distributed.comm import connect
 from distributed.core import rpc
+from tornado.iostream import IOStream
 
 from coordinator.fleet import certs
 from coordinator.fleet.engine.engine import BoxError, Engine, Unheard
@@ -97,6 +98,30 @@ def test_a_box_answers_and_is_back_when_the_controller_is(lock: Lock, places: Pa
                         await engine.call("ams1", "take", {"lock": b"[]", "ticket": "x"}, 10)
                     with pytest.raises(Unheard, match="is not connected"):
                         await engine.call("fra1", "state", {}, 10)
+
+    running(whole)
+
+
+def test_a_connection_that_breaks_before_tls_is_made_again(
+    lock: Lock, places: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As when the controller ends at that moment: tornado raises a ValueError, which was the worker's end."""
+    starts_tls = IOStream.start_tls
+    broken = []
+
+    def breaks(stream: IOStream, server_side: bool, *words: Any, **more: Any) -> Any:
+        if not server_side and len(broken) < 6:
+            broken.append(stream)
+            stream.close()
+        return starts_tls(stream, server_side, *words, **more)
+
+    async def whole() -> None:
+        identity = certs.load(str(places / "certs"), certs.CONTROLLER)
+        async with Engine(lock, identity) as engine:
+            monkeypatch.setattr(IOStream, "start_tls", breaks)
+            async with worker(lock, places, "ams1"):
+                await until(lambda: engine.here("ams1"))
+                assert len(broken) == 6
 
     running(whole)
 
