@@ -48,8 +48,9 @@ REFUSED = frozenset(
 
 ZMAP_DECIDED = {
     **dict.fromkeys(("-o", "--output-file", "-O", "--output-module", "-f", "--output-fields"), "its output"),
-    **dict.fromkeys(("--output-filter", "-q", "--quiet"), "its output"),
+    **dict.fromkeys(("--output-filter", "--output-args", "-q", "--quiet"), "its output"),
     **dict.fromkeys(("-S", "--source-ip", "-i", "--interface"), "interface and source of a box"),
+    **dict.fromkeys(("-s", "--source-port"), "--source-port among the plan's options"),
     **dict.fromkeys(("-r", "--rate", "-B", "--bandwidth"), "the plan's rate"),
     **dict.fromkeys(("-e", "--seed"), "the plan's seed"),
     **dict.fromkeys(("--shards", "--shard"), "the plan's shards"),
@@ -59,14 +60,40 @@ ZMAP_DECIDED = {
 }
 """Flags of ZMap that a plan decides itself, and by what."""
 
+ZMAP_VALUED = frozenset(
+    (
+        *("-p", "--target-port", "--target-ports", "-P", "--probes", "-c", "--cooldown-time", "--retries"),
+        *("-G", "--gateway-mac", "--source-mac", "--probe-args", "-T", "--sender-threads", "--cores"),
+        *("--batch", "--max-sendto-failures", "--min-hitrate", "-v", "--verbosity", "--notes"),
+    )
+)
+ZMAP_BARE = frozenset(
+    (
+        *("-X", "--vpn", "--iplayer", "--disable-syslog"),
+        *("--ignore-invalid-hosts", "--ignore-blocklist-errors"),
+    )
+)
+"""Flags that ZMap may have in a plan, with a value and without. The others write or read files of a box, or
+ask for no SYN-ACKs. A name is written whole: ZMap would take any beginning of it."""
+
 
 def check_zmap(words: tuple[str, ...], where: str) -> None:
     """Whether these can be the arguments of ZMap in a plan. Raises UsageError."""
-    for word in words:
-        flag = word.partition("=")[0]
-        short = flag[:2] if flag.startswith("-") and not flag.startswith("--") else flag
-        if decided := ZMAP_DECIDED.get(flag) or ZMAP_DECIDED.get(short):
-            raise UsageError(f"{where}: zmap: {printable(flag)} is decided by {decided}")
+    rest = iter(words)
+    for word in rest:
+        if not word.startswith("-"):
+            continue  # a network
+        name, joined, _ = word.partition("=") if word.startswith("--") else (word[:2], word[2:], "")
+        if decided := ZMAP_DECIDED.get(name):
+            raise UsageError(f"{where}: zmap: {printable(name)} is decided by {decided}")
+        if name in ZMAP_VALUED:
+            if not joined and next(rest, None) is None:
+                raise UsageError(f"{where}: zmap: {printable(name)} has no value")
+        elif name not in ZMAP_BARE or joined:
+            raise UsageError(
+                f"{where}: zmap: {printable(word)} is no flag that a plan can have; it can have "
+                + ", ".join(sorted(ZMAP_VALUED | ZMAP_BARE, key=str.lower))
+            )
 
 
 def check(words: tuple[str, ...], where: str) -> None:

@@ -65,7 +65,7 @@ def test_a_plan_is_read() -> None:
         ),
         (
             ('input = "services.txt"', 'zmap = ["-p", "80", "-S192.0.2.1"]'),
-            "-S192.0.2.1 is decided by interface",
+            "-S is decided by interface",
         ),
         (('input = "services.txt"', 'zmap = ["--seed=3"]'), "--seed is decided by the plan's seed"),
         (("rate = 60000", "rate = 60000\nlease = 29"), "lease must be a whole number from 30"),

@@ -2,7 +2,19 @@
 
 from __future__ import annotations
 
-from lzr.fleet.planoptions import DECIDED, REFUSED, flags, lists
+import pytest
+
+from lzr.errors import UsageError
+from lzr.fleet.planoptions import (
+    DECIDED,
+    REFUSED,
+    ZMAP_BARE,
+    ZMAP_DECIDED,
+    ZMAP_VALUED,
+    check_zmap,
+    flags,
+    lists,
+)
 from lzr.options.parse import parse
 from lzr.options.table import TABLE
 
@@ -33,3 +45,42 @@ def test_each_option_is_named_as_the_table_has_it() -> None:
     known = {row.attr for row in TABLE} | {"config"}
     assert known >= REFUSED | set(DECIDED)
     assert not REFUSED & set(DECIDED)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("-p", "80", "192.0.2.0/24", "-P2", "--cores=0,1", "-X", "--probe-args", "-o", "-T", "2"),
+        ("--target-port=80", "198.51.100.0/24", "--disable-syslog", "-v0"),
+    ],
+)
+def test_what_zmap_may_be_called_with(words: tuple[str, ...]) -> None:
+    check_zmap(words, "plan.toml")
+
+
+@pytest.mark.parametrize(
+    ("word", "why"),
+    [
+        ("--output-fil=/tmp/x", "--output-fil=/tmp/x is no flag"),  # ZMap takes it for --output-file
+        ("-Xo/tmp/x", "-Xo/tmp/x is no flag"),  # -X and -o
+        ("--vpn=1", "is no flag"),
+        ("-l/tmp/x", "is no flag"),
+        ("--metadata-file=/tmp/x", "is no flag"),
+        ("-w", "-w is no flag"),
+        ("-M", "-M is no flag"),
+        ("-", "- is no flag"),
+        ("--", "-- is no flag"),
+        ("-o/tmp/x", "-o is decided by its output"),
+        ("-s", "-s is decided by --source-port"),
+        ("-P", "-P has no value"),
+        ("--probes", "--probes has no value"),
+    ],
+)
+def test_what_zmap_may_not_be_called_with(word: str, why: str) -> None:
+    with pytest.raises(UsageError, match=rf"plan.toml: zmap: .*{why}"):
+        check_zmap(("-p", "80", word), "plan.toml")
+
+
+def test_a_flag_of_zmap_is_decided_or_free() -> None:
+    assert not (ZMAP_VALUED | ZMAP_BARE) & set(ZMAP_DECIDED)
+    assert not ZMAP_VALUED & ZMAP_BARE
