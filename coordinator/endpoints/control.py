@@ -18,10 +18,10 @@ import struct
 from pathlib import Path
 
 from coordinator.endpoints import requests
+from coordinator.endpoints.deadsockets import private, remove_dead
 from coordinator.endpoints.listener import Answer, Listener
 from coordinator.endpoints.named import ControlError, Named, alive
 from coordinator.endpoints.requests import Command, CommandError
-from coordinator.endpoints.sweep import private, sweep
 from coordinator.monitor.snapshot import Snapshot
 
 MOST_BLOCKS = 4096
@@ -51,7 +51,7 @@ def default_path(pid: int) -> Path:
         with contextlib.suppress(OSError):
             directory.mkdir(mode=0o700, exist_ok=True)
             if private(directory.lstat()):
-                sweep(directory)
+                remove_dead(directory)
                 return directory / f"{pid}.sock"
     raise ControlError("no private directory for the control socket (tried /run/lzr, $XDG_RUNTIME_DIR, /tmp)")
 
@@ -154,6 +154,6 @@ def running() -> list[Path]:
         with contextlib.suppress(OSError):
             if not private(directory.lstat()):
                 continue
-            sweep(directory)
+            remove_dead(directory)
             found += [path for path in sorted(directory.glob("*.sock")) if path.is_socket() and alive(path)]
     return found

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from coordinator.endpoints import control
-from coordinator.endpoints.sweep import private
+from coordinator.endpoints.deadsockets import private
 from lzr.errors import UsageError, printable
 from lzr.fleet.lock import Lock
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from coordinator.endpoints import control
-from coordinator.endpoints.sweep import sweep
+from coordinator.endpoints.deadsockets import remove_dead
 
 
 @pytest.fixture
@@ -51,11 +51,13 @@ def alive(place: Path, dead: int) -> Iterator[Path]:
 
 def test_the_socket_of_a_killed_run_goes(place: Path, dead: int) -> None:
     path = left_behind(place / f"{dead}.sock")
-    assert sweep(place) == [path.name]
+    assert remove_dead(place) == [path.name]
     assert list(place.iterdir()) == []
 
 
-def test_a_new_scan_and_ctl_sweep(place: Path, dead: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_new_scan_and_ctl_remove_dead_sockets(
+    place: Path, dead: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(control, "directories", lambda: [place])
     path = left_behind(place / f"{dead}.sock")
     assert control.running() == []
@@ -82,14 +84,14 @@ def test_after_a_real_kill(place: Path, monkeypatch: pytest.MonkeyPatch) -> None
 
 
 def test_what_answers_stays(place: Path, alive: Path) -> None:
-    assert sweep(place) == []
+    assert remove_dead(place) == []
     assert alive.is_socket()
 
 
 def test_what_a_living_process_has_stays(place: Path) -> None:
     """It may be between bind and listen."""
     path = left_behind(place / f"{os.getpid()}.sock")
-    assert sweep(place) == []
+    assert remove_dead(place) == []
     assert path.is_socket()
 
 
@@ -98,7 +100,7 @@ def test_what_a_living_process_has_stays(place: Path) -> None:
 )
 def test_another_name_stays(place: Path, dead: int, name: str) -> None:
     path = left_behind(place / name.format(dead))
-    assert sweep(place) == []
+    assert remove_dead(place) == []
     assert path.is_socket()
 
 
@@ -110,13 +112,13 @@ def test_no_link_is_followed(place: Path, dead: int, tmp_path: Path) -> None:
     file.write_text("no socket")
     directory = place / f"{dead + 2}.sock"
     directory.mkdir()
-    assert sweep(place) == []
+    assert remove_dead(place) == []
     assert link.is_symlink()
     assert elsewhere.is_socket()
     (tmp_path / "link").symlink_to(place)
-    assert sweep(tmp_path / "link") == []
+    assert remove_dead(tmp_path / "link") == []
     assert file.exists()
-    assert sweep(tmp_path / "nowhere") == []
+    assert remove_dead(tmp_path / "nowhere") == []
 
 
 @pytest.mark.parametrize("mode", [0o777, 0o1777, 0o750, 0o701])
@@ -125,7 +127,7 @@ def test_a_directory_that_others_may_enter_is_left_alone(
 ) -> None:
     path = left_behind(place / f"{dead}.sock")
     place.chmod(mode)
-    assert sweep(place) == []
+    assert remove_dead(place) == []
     monkeypatch.setattr(control, "directories", lambda: [place])
     assert control.running() == []
     assert path.is_socket()

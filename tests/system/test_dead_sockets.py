@@ -1,4 +1,4 @@
-"""`coordinator.endpoints.sweep` on a real system: as root, in namespaces, in whole scans."""
+"""`coordinator.endpoints.deadsockets` on a real system: as root, in namespaces, in whole scans."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from coordinator.endpoints.sweep import sweep
-from tests.unit.coordinator.endpoints.test_sweep import dead, left_behind, place  # noqa: F401  # fixtures too
+from coordinator.endpoints.deadsockets import remove_dead
+from tests.unit.coordinator.endpoints.test_deadsockets import dead, left_behind, place  # noqa: F401  # fixtures too
 
 pytestmark = pytest.mark.attack
 
@@ -17,8 +17,8 @@ pytestmark = pytest.mark.attack
 def test_what_belongs_to_somebody_else_stays(place: Path, dead: int) -> None:
     path = left_behind(place / f"{dead}.sock")
     os.chown(path, 65534, 65534)
-    assert sweep(place) == []
+    assert remove_dead(place) == []
     os.chown(path, 0, 0)
     os.chown(place, 65534, 65534)
-    assert sweep(place) == []
+    assert remove_dead(place) == []
     assert path.is_socket()

@@ -27,7 +27,7 @@ def private(status: os.stat_result) -> bool:
     )
 
 
-def sweep(directory: Path) -> list[str]:
+def remove_dead(directory: Path) -> list[str]:
     """Take dead sockets out of `directory`; the names of those that went. What lies there never raises."""
     try:
         place = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
