@@ -20,7 +20,7 @@ from lzr.analysis import asked as scanned
 from lzr.analysis import order, plantext
 from lzr.analysis.plantext import Point, Told
 from lzr.errors import UsageError, printable, two_dashes
-from lzr.flow.orders import MOST
+from lzr.flow.handshakeorders import MOST
 from lzr.options import handshakes as choice
 from lzr.protocols import BY_NAME
 

@@ -58,7 +58,7 @@ class Metadata:
     fates: Fates | None = None
     input_hash: InputHash | None = None
     lists: dict[str, str] = field(default_factory=dict)
-    orders: PortOrders | None = None
+    port_orders: PortOrders | None = None
     status: int | None = None
     failure: str = ""
     unfinished: bool = False
@@ -103,10 +103,13 @@ class Metadata:
                 "source_ports": list(self.job.ports),
                 "handshakes": list(self.options.handshakes),
             }
-            if self.orders is not None:
+            if self.port_orders is not None:
                 found["scan"]["orders"] = [
-                    {"ports": show_port_list(self.orders.ports(at)), "handshakes": self.orders.named(at)}
-                    for at in range(len(self.orders.orders))
+                    {
+                        "ports": show_port_list(self.port_orders.ports(at)),
+                        "handshakes": self.port_orders.named(at),
+                    }
+                    for at in range(len(self.port_orders.orders))
                 ]
         if self.snapshot is not None:
             found |= _counts(self.snapshot, self.fates)

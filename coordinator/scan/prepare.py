@@ -179,8 +179,10 @@ def prepare(
         report_every=shown.report_every,
         findings=shown.findings is not None,
         own_user=options.user is None and ownuser.is_own(opened.run_as[0]),
-        orders=() if opened.orders is None else opened.orders.orders,
-        order_of_port=b"" if opened.orders is None else zlib.compress(opened.orders.of_port.tobytes()),
+        handshake_orders=() if opened.port_orders is None else opened.port_orders.orders,
+        order_of_port=b""
+        if opened.port_orders is None
+        else zlib.compress(opened.port_orders.of_port.tobytes()),
     )
     warnings = _preflight(options, job, opened.run_as, out, workers)
     sources = SourceAddresses(

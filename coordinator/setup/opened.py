@@ -55,13 +55,14 @@ _MOST_TRACED = 10_000_000
 class Opened:
     """options: those to go by, which a checkpoint may have changed. directory: of the processes' sockets.
 
-    orders: of handshakes by port, where there are any. blocks: orders to block that hold from the beginning,
-    as plain values (`coordinator.scan.blocks`). run_as: whom workers and collectors run as. profiles,
-    trace: descriptors of files for them. pause: waits so many seconds, returns whether the user wants to end.
+    port_orders: in which order each port's handshakes are tried, None where all ports have the same.
+    blocks: orders to block that hold from the beginning, as plain values (`coordinator.scan.blocks`).
+    run_as: user and group of workers and collectors. profiles, trace: descriptors of the files for them.
+    pause: waits so many seconds, returns whether the user wants to end.
     """
 
     options: Options
-    orders: byport.PortOrders | None
+    port_orders: byport.PortOrders | None
     log: Log
     record: Metadata
     checkpoint: Checkpoint | None
@@ -98,11 +99,11 @@ def open_all(
         _change_again(guard, checkpoint)
         if isinstance(options.max_targets, str) and not options.target_ports:
             raise UsageError(rules.no_share(options))
-    orders = None
+    port_orders = None
     if options.handshakes_by_port:
-        orders = byport.port_orders(options.handshakes, read_orders(options, reading))
-        options = options.replace(handshakes=orders.names)
-        chosen = (*chosen, byport.shown(orders))
+        port_orders = byport.port_orders(options.handshakes, read_orders(options, reading))
+        options = options.replace(handshakes=port_orders.names)
+        chosen = (*chosen, byport.shown(port_orders))
     samefile.check(options)
     appended.check(options)
     log = stack.enter_context(open_log(options, invoker(), **waiting))
@@ -111,7 +112,7 @@ def open_all(
         log.info(f"handshakes: {sentence}")
     profiles = stack.enter_context(open_profiles(options, "lzr: coordinator", invoker(), **waiting))
     record = stack.enter_context(open_metadata(options, sys.argv, time.time(), invoker(), **waiting))
-    record.orders = orders
+    record.port_orders = port_orders
     trace = _open_trace(options, stack, **waiting)
     blocklist = networks.policy(options, reading, warn=log.warn)
     outputs = stack.enter_context(open_outputs(options, invoker(), checkpoint, **waiting))
@@ -139,7 +140,7 @@ def open_all(
     stack.callback(_close_quietly, pool)
     return Opened(
         options=options,
-        orders=orders,
+        port_orders=port_orders,
         log=log,
         record=record,
         checkpoint=checkpoint,

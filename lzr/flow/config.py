@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field
 
-from lzr.flow.orders import Orders
+from lzr.flow.handshakeorders import HandshakeOrders
 from lzr.packet.payloads import ProbeTemplate
 from lzr.protocols._firstreply import GROWTH
 from lzr.secrets import Secrets
@@ -27,7 +27,7 @@ class FlowConfig:
 
     cooldown: how long the answer to the first SYN of a listed target is awaited after its last SYN.
     max_data: bytes of an answer that are kept. most_held: bytes of memory for what waits for more to come, of
-    all flows of a worker together. orders: the order of each port, where not all have that of `probes`.
+    all flows of a worker together. handshake_orders: of each port, where not all have that of `probes`.
     """
 
     probes: tuple[ProbeTemplate, ...]
@@ -46,7 +46,7 @@ class FlowConfig:
     shards: int = 1
     max_data: int = 16 << 10
     most_held: int = 64 << 20
-    orders: Orders | None = None
+    handshake_orders: HandshakeOrders | None = None
 
     def patience(self, rto: float) -> float:
         """How long data is awaited from a peer that has acknowledged the probe, in seconds.

@@ -238,7 +238,7 @@ class Connections:
 
     def _follow_up(self, slots: Slots, now: int) -> None:
         """Begin the next handshake, on a new connection."""
-        if self._config.orders is None:
+        if self._config.handshake_orders is None:
             self._store.rows["handshake"][slots] += 1
         else:
             self._store.rows["handshake"][slots] = self._store.following(slots)

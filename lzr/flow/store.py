@@ -94,19 +94,21 @@ class FlowStore:
 
     def at_first(self, slots: Slots) -> Mask:
         """Whether each flow is at the first of its handshakes."""
-        orders, handshakes = self.config.orders, self.rows["handshake"][slots]
+        orders, handshakes = self.config.handshake_orders, self.rows["handshake"][slots]
         found: Mask = handshakes == (0 if orders is None else orders.first(self.rows["peer_port"][slots]))
         return found
 
     def following(self, slots: Slots) -> NDArray[np.uint8]:
         """The handshake that follows the one each flow is at; NO_PROBE after its last. For orders by port."""
-        assert self.config.orders is not None
-        return self.config.orders.following(self.rows["peer_port"][slots], self.rows["handshake"][slots])
+        assert self.config.handshake_orders is not None
+        return self.config.handshake_orders.following(
+            self.rows["peer_port"][slots], self.rows["handshake"][slots]
+        )
 
     def has_another(self, slots: Slots) -> Mask:
         """Whether each flow has a handshake after the one it is at."""
         found: Mask
-        if self.config.orders is None:
+        if self.config.handshake_orders is None:
             found = self.rows["handshake"][slots] + 1 < len(self.config.probes)
         else:
             found = self.following(slots) != NO_PROBE

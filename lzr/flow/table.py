@@ -190,8 +190,8 @@ class FlowTable:
             self.output.unopened(pick(targets, refused), Reason.DUPLICATE)
             self.store.give_back(slots[refused])
         self.connections.doubts |= doubtful > 0
-        if config.orders is not None:
-            self.rows["handshake"][slots] = config.orders.first(self.rows["peer_port"][slots])
+        if config.handshake_orders is not None:
+            self.rows["handshake"][slots] = config.handshake_orders.first(self.rows["peer_port"][slots])
         self.store.in_flight += len(slots) - duplicates
         self.firewall_probes.begin(slots)
         if ours:

@@ -12,7 +12,7 @@ import numpy as np
 from msgspec import Meta, Struct
 
 from lzr.flow.config import FlowConfig
-from lzr.flow.orders import Orders
+from lzr.flow.handshakeorders import HandshakeOrders
 from lzr.ipc.schema import Name, SchemaError
 from lzr.options.handshakes import tried
 from lzr.options.table import Options
@@ -28,10 +28,13 @@ class Job:
 
     directory: that of the ZeroMQ sockets, as this process reaches it. frames: of each shard's receive and
     transmit ring. seed: of everything drawn at random, by way of `secrets`. cores: by use, where processes
-    are bound to them, else empty. uid, gid: whom the children run as, None to stay who we are.
-    report_every: seconds between two reports of a child's figures. findings: collectors tell of each service.
-    own_user: uid is nobody else's. orders: of numbers of handshakes, the first that of the ports without one,
-    and order_of_port: (65536,) uint8, packed with zlib; both are empty where all ports have one order.
+    are bound to them, else empty. uid, gid: user and group of the children, None to stay as we are.
+    report_every: seconds between two reports of a child's figures. findings: collectors report each service.
+    own_user: no other process has this uid.
+
+    handshake_orders: each a sequence of handshakes' numbers, the first for all ports without one of their
+    own. order_of_port: (65536,) uint8, the number of each port's order, packed with zlib. Both are empty
+    where all ports have one order.
     """
 
     options: Options
@@ -50,7 +53,7 @@ class Job:
     report_every: float = 0.25
     findings: bool = False
     own_user: bool = False
-    orders: tuple[tuple[int, ...], ...] = ()
+    handshake_orders: tuple[tuple[int, ...], ...] = ()
     order_of_port: bytes = b""
 
     def flow_config(self) -> FlowConfig:
@@ -74,13 +77,15 @@ class Job:
             ports=self.ports or DEFAULT_PORTS,
             secrets=self.secrets,
             shards=self.shards,
-            orders=self._orders(),
+            handshake_orders=self._handshake_orders(),
         )
 
-    def _orders(self) -> Orders | None:
-        if len(self.orders) < 2:
+    def _handshake_orders(self) -> HandshakeOrders | None:
+        if len(self.handshake_orders) < 2:
             return None
-        return Orders(self.orders, np.frombuffer(zlib.decompress(self.order_of_port), np.uint8))
+        return HandshakeOrders(
+            self.handshake_orders, np.frombuffer(zlib.decompress(self.order_of_port), np.uint8)
+        )
 
     def endpoint(self, name: str) -> str:
         """ZeroMQ's address of the socket of that name."""

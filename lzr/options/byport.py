@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lzr.errors import UsageError, printable, suggest
-from lzr.flow.orders import MOST, PORTS
+from lzr.flow.handshakeorders import MOST, PORTS
 from lzr.options import types
 from lzr.options.aliases import plain
 from lzr.options.handshakes import NONE, choose, handshakes

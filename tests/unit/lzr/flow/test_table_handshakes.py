@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from lzr.flow.orders import Orders
+from lzr.flow.handshakeorders import HandshakeOrders
 from lzr.packet.sharding import shard_of
 from lzr.rows import State, Trigger
 from lzr.secrets import Secrets
@@ -235,15 +235,15 @@ def test_force_all_handshakes_with_pieces_in_each() -> None:
 # --- orders of their own for ports ----------------------------------------------------------------------
 
 
-def by_port(port: int = 25) -> Orders:
+def by_port(port: int = 25) -> HandshakeOrders:
     """AGAIN, then HELLO, on one port; HELLO, AGAIN on all others; THIRD nowhere else than on port 1."""
     of_port = np.zeros(1 << 16, np.uint8)
     of_port[port], of_port[1] = 1, 2
-    return Orders(((0, 1), (1, 0), (2,)), of_port)
+    return HandshakeOrders(((0, 1), (1, 0), (2,)), of_port)
 
 
 def test_a_port_with_an_order_of_its_own() -> None:
-    play = Play(HELLO, AGAIN, THIRD, orders=by_port())
+    play = Play(HELLO, AGAIN, THIRD, handshake_orders=by_port())
     play >> Line(port=25) << Sent("A", data=AGAIN, conn=0)
     play >> Got("R", ack=0) << Sent.syn(conn=1)
     play >> Got("SA", seq=0, ack=1) << Sent("A", data=HELLO, conn=1)
@@ -256,7 +256,7 @@ def test_a_port_with_an_order_of_its_own() -> None:
 
 
 def test_a_listed_port_with_an_order_of_its_own_waits_for_its_first_syn_as_the_others() -> None:
-    play = Play(HELLO, AGAIN, THIRD, orders=by_port(), timeout=3, cooldown=8)
+    play = Play(HELLO, AGAIN, THIRD, handshake_orders=by_port(), timeout=3, cooldown=8)
     play >> Line(port=25, syn=1) << Sent.syn()
     play >> 1.0 << Sent.syn()
     play >> 8.5
@@ -265,7 +265,7 @@ def test_a_listed_port_with_an_order_of_its_own_waits_for_its_first_syn_as_the_o
 
 
 def test_an_order_of_its_own_with_every_handshake_asked_for() -> None:
-    play = Play(HELLO, AGAIN, THIRD, orders=by_port(), force_all_handshakes=True)
+    play = Play(HELLO, AGAIN, THIRD, handshake_orders=by_port(), force_all_handshakes=True)
     play >> Line(port=25) << Sent("A", data=AGAIN)
     play >> Got("PA", ack=11, data=LONG) << Sent("RA", seq=11, ack=257, conn=0) << Sent.syn(conn=1)
     play >> Got("SA", seq=0, ack=1) << Sent("A", data=HELLO)

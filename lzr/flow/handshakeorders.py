@@ -1,7 +1,8 @@
 """Which handshake of a flow is its first, and which follows, where ports have orders of their own.
 
-A flow needs no field for it: its port says which order it has, and since no order names a handshake twice,
-the handshake it is at says where it stands. So both are a look into small tables, for a whole batch.
+No field of a flow is needed for this: the flow's port says which order applies, and as no order names a
+handshake twice, the current handshake says which one comes next. Both are look-ups in small tables, done for
+a whole batch at once.
 """
 
 from __future__ import annotations
@@ -18,12 +19,15 @@ Column = NDArray[Any]
 
 PORTS = 1 << 16
 MOST = 255
-"""Different orders at most, that of all other ports among them: an order's number is a byte."""
+"""Most different orders, the one of all other ports included: an order's number is one byte."""
 
 
-class Orders:
-    """orders: of numbers of handshakes (indices into the scan's list), none twice; the first is that of the
-    ports without one. of_port: (65536,) uint8, the number of each port's order."""
+class HandshakeOrders:
+    """The orders of handshakes of a scan, and which order each port has.
+
+    orders: each is a sequence of handshakes' numbers (indices into the scan's list), none twice in one order;
+    the first order is for all ports without one of their own. of_port: (65536,) uint8, each port's order.
+    """
 
     def __init__(self, orders: Sequence[Sequence[int]], of_port: NDArray[np.uint8]) -> None:
         assert of_port.shape == (PORTS,)
