@@ -110,7 +110,7 @@ class Identified:
 
 
 @dataclass(frozen=True, slots=True)
-class Block:
+class BlockOrder:
     """Somebody has asked that these networks are not contacted any more.
 
     by: who, as he says himself. at: seconds since the epoch. in_force: every process goes by it, and the
@@ -155,7 +155,7 @@ class Figures:
     heat: Mapping[str, tuple[int, int]] = field(default_factory=dict)  # place -> answered, about asked
     results_lost: bool = False  # results are missing or wrong for one of the reasons in the alerts
     refused: int = 0  # messages between the processes that were not believed
-    blocks: tuple[Block, ...] = ()  # whom somebody blocked while the scan ran
+    blocks: tuple[BlockOrder, ...] = ()  # whom somebody blocked while the scan ran
     paused: bool = False
     draining: bool = False
     auto_workers: bool = False

@@ -17,7 +17,7 @@ from typing import Any
 from coordinator.monitor import numbers
 from coordinator.monitor.bottleneck import bottleneck
 from coordinator.monitor.figures import COLUMNS, OUTCOME_WORDS, RARE_OUTCOMES, outcome_words
-from coordinator.monitor.snapshot import Block, Phase, Snapshot
+from coordinator.monitor.snapshot import BlockOrder, Phase, Snapshot
 from lzr import safetext
 from lzr.records.summary import ledger_line
 
@@ -152,7 +152,7 @@ def report(snapshot: Snapshot) -> str:
     return "\n".join(_plain(text, _WIDEST) for text in lines) + "\n"
 
 
-def _block(block: Block) -> str:
+def _block(block: BlockOrder) -> str:
     """Whom somebody blocked, when, who and why."""
     when = datetime.fromtimestamp(block.at, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     why = f": {block.reason}" if block.reason else ""

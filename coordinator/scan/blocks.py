@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from typing import Any
 
-from coordinator.monitor.snapshot import Block
+from coordinator.monitor.snapshot import BlockOrder
 from lzr.ipc import messages
 from lzr.targets.blocklist import Prefixes, Range, ranges_of
 
@@ -20,7 +20,7 @@ class Blocks:
 
     def __init__(
         self,
-        before: Iterable[Block],
+        before: Iterable[BlockOrder],
         workers: Callable[[], Iterable[str]],
         kept: Callable[[], int | None],
     ) -> None:
@@ -38,7 +38,7 @@ class Blocks:
         """All that is blocked."""
         return self._ranges
 
-    def add(self, block: Block) -> None:
+    def add(self, block: BlockOrder) -> None:
         """One more order."""
         self._blocks.append(block)
         self._ranges = self._ranges + ranges(block.networks)
@@ -51,7 +51,7 @@ class Blocks:
         """A worker goes by the first `number` orders."""
         self._obeyed[worker] = number
 
-    def look(self) -> tuple[Block, ...]:
+    def look(self) -> tuple[BlockOrder, ...]:
         """The orders, each with whether it is in force: every worker goes by it and the checkpoint has it."""
         obeyed = min((self._obeyed.get(name, 0) for name in self._workers()), default=len(self._blocks))
         kept = self._kept()
@@ -64,14 +64,14 @@ def ranges(networks: Sequence[str]) -> list[Range]:
     return [one for network in networks for one in ranges_of(network)]
 
 
-def plain(block: Block) -> dict[str, Any]:
+def plain(block: BlockOrder) -> dict[str, Any]:
     """For a checkpoint."""
     return {"networks": list(block.networks), "reason": block.reason, "by": block.by, "at": block.at}
 
 
-def of_plain(found: Iterable[dict[str, Any]]) -> list[Block]:
+def of_plain(found: Iterable[dict[str, Any]]) -> list[BlockOrder]:
     """Those of a checkpoint. Raises ValueError."""
-    blocks = [Block(tuple(one["networks"]), one["reason"], one["by"], one["at"]) for one in found]
+    blocks = [BlockOrder(tuple(one["networks"]), one["reason"], one["by"], one["at"]) for one in found]
     for block in blocks:
         ranges(block.networks)
     return blocks

@@ -16,7 +16,7 @@ from coordinator.checkpoint.hashes import InputDiffers
 from coordinator.console.signals import Signals
 from coordinator.endpoints.requests import Command
 from coordinator.guard.watch import GuardWatch
-from coordinator.monitor.snapshot import Block, Phase
+from coordinator.monitor.snapshot import BlockOrder, Phase
 from coordinator.scan.blocks import plain, ranges
 from coordinator.scan.parts import assemble
 from coordinator.scan.prepare import Prepared
@@ -244,7 +244,7 @@ class Loop:
 
     def _block(self, command: Command) -> None:
         """Contact these networks no more, in this scan and in one that resumes it."""
-        block = Block(command.networks, command.reason, command.by, time.time())
+        block = BlockOrder(command.networks, command.reason, command.by, time.time())
         self._parts.blocks.add(block)
         self._parts.intake.block(ranges(block.networks))
         for child in self._parts.pool.of_role("flow"):

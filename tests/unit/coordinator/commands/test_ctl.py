@@ -17,7 +17,7 @@ from coordinator.commands import ctl
 from coordinator.commands.ctl import ask
 from coordinator.endpoints import control
 from coordinator.endpoints.named import ControlError
-from coordinator.monitor.snapshot import Block, ProcessView, Snapshot, WorkerView
+from coordinator.monitor.snapshot import BlockOrder, ProcessView, Snapshot, WorkerView
 from tests.controlled import Running
 
 
@@ -141,8 +141,8 @@ def test_block_waits_until_it_is_in_force(
 ) -> None:
     where = ("--socket", str(scan.server.path))
     monkeypatch.setenv("SUDO_USER", "ali\x1b ce")
-    done = Block(("192.0.2.0/24", "198.51.100.7"), in_force=True)
-    scan.server.publish(Snapshot(blocks=(Block(("203.0.113.9",)), done)))
+    done = BlockOrder(("192.0.2.0/24", "198.51.100.7"), in_force=True)
+    scan.server.publish(Snapshot(blocks=(BlockOrder(("203.0.113.9",)), done)))
     assert ctl.main([*where, "block", *done.networks, "--reason", "ticket", "42"]) == 0
     assert capsys.readouterr().out == "blocked 192.0.2.0/24 198.51.100.7\n"
     (command,) = scan.commands

@@ -5,13 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from coordinator.monitor.snapshot import Block
+from coordinator.monitor.snapshot import BlockOrder
 from coordinator.scan.blocks import Blocks, of_plain, plain
 from lzr.addresses import parse
 from lzr.targets.blocklist import Blocklist, Prefixes
 
-ONE = Block(("192.0.2.0/24", "2001:db8::/48"), "ticket 42", "alice", 1000.0)
-TWO = Block(("198.51.100.7",), "", "bob", 2000.0)
+ONE = BlockOrder(("192.0.2.0/24", "2001:db8::/48"), "ticket 42", "alice", 1000.0)
+TWO = BlockOrder(("198.51.100.7",), "", "bob", 2000.0)
 
 
 def test_in_force_when_all_have_said_so() -> None:
