@@ -1,6 +1,7 @@
-"""Where the reports of all children come in (`lzr.ipc.inbox`): a socket that listens in the run's directory.
+"""The socket on which the coordinator takes the reports of all children: it listens in the run's directory.
 
-A child speaks by ZeroMQ; we read its connection ourselves: what each may make us hold is bounded in bytes.
+A child sends with a ZeroMQ PUSH socket. The coordinator reads each connection itself (`lzr.ipc.inbox`), so
+that the bytes which one child can make it hold are bounded.
 """
 
 from __future__ import annotations
@@ -13,18 +14,17 @@ import time
 from collections.abc import Callable
 
 from lzr.ipc import inbox
-from lzr.ipc.inbox import Unbelievable
-
-__all__ = ["Inbox", "Unbelievable"]
 
 _CONNECTIONS = 4
-"""Of one process: one is what it needs."""
+"""Connections that one process may have: it needs one."""
 _CREDENTIALS = struct.Struct("3i")
 
 
-class Inbox(inbox.Inbox):
-    """listener: descriptor of the listening socket, ours from now on. most: bytes that a message of the
-    process with this pid may have just now.
+class ReportInbox(inbox.Inbox):
+    """The messages of all children, in the order in which they are complete.
+
+    listener: descriptor of the listening socket, which is closed with this. most: called with a pid, gives
+    the bytes that a message of that process may have just now.
     """
 
     def __init__(self, listener: int, most: Callable[[int], int]) -> None:
@@ -47,7 +47,7 @@ class Inbox(inbox.Inbox):
         return sock, pid
 
     def poll(self, milliseconds: float) -> bool:
-        """Wait at most so long until `receive` has something to give or to raise."""
+        """Wait at most so long until `receive` has a message or an error; whether it has."""
         until = time.monotonic() + milliseconds / 1000
         while not self.wait(max(0.0, until - time.monotonic())):
             if time.monotonic() >= until:

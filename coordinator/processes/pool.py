@@ -25,11 +25,12 @@ import zmq
 
 from coordinator.processes import privilege
 from coordinator.processes.childoutput import ChildOutput
-from coordinator.processes.inbox import Inbox, Unbelievable
+from coordinator.processes.inbox import ReportInbox
 from coordinator.processes.priority import Priority
 from coordinator.processes.rundir import RunDir
 from lzr.ipc import credentials, limits, messages, packing, transfer
 from lzr.ipc.credentials import Credentials, Sender
+from lzr.ipc.inbox import InvalidMessage
 from lzr.ipc.job import Event, Job, Output, Setup, Spawn, pack
 from lzr.ipc.schema import Buffer, Message, SchemaError
 from lzr.safetext import plain
@@ -145,7 +146,7 @@ class Pool:
         self.forkserver = ours
         self.forkserver.setblocking(False)
         self._context: zmq.Context[Any] = zmq.Context(io_threads=1)
-        self.reports = Inbox(rundir.listen("reports"), self._most)
+        self.reports = ReportInbox(rundir.listen("reports"), self._most)
         self._key = secrets.token_bytes(credentials.SIZE)  # of what is shown to collectors
         self.children: dict[str, Child] = {}
         self._ended: dict[str, Child] = {}  # the latest: their last words may still be on their way
@@ -240,7 +241,7 @@ class Pool:
         that is not one of a child's."""
         try:
             received = self.reports.receive()
-        except Unbelievable as error:
+        except InvalidMessage as error:
             child = self._of_pid(error.pid)
             raise SchemaError(str(error), "" if child is None else child.name) from error
         if received is None:

@@ -1,8 +1,8 @@
-"""What comes in from ZeroMQ's PUSH sockets: what each sender may make us hold is bounded in bytes.
+"""Messages from ZeroMQ's PUSH sockets, where the bytes that one sender can make us hold are bounded.
 
-Nothing is read ahead: what we have not come to stays in the sender's own memory, but for what the kernel
-holds of a socket. So a sender that floods us waits, and takes no memory here but that of the one message
-which it has begun. Sockets and their epoll set are given: nothing is opened here, and nobody waited for.
+Nothing is read ahead: a message that has not been read yet stays in the sender's memory, except for what the
+kernel's socket buffer holds. So a sender that floods us has to wait, and the only memory it takes here is
+that of the one message it has begun. Sockets and their epoll set are arguments: nothing is opened here.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ _CHUNK = 1 << 18
 """Bytes read of one connection before the next has its turn. A judgement: as many as a pipe or a Unix socket
 of the largest size holds, so that one system call empties it."""
 _TURNS = 16
-"""How often each is read while no message is complete, until the caller may look after other things. A
-judgement: 4 MB, which take a few milliseconds."""
+"""Rounds of reading while no message is complete, after which the caller may do other things. A judgement: 4
+MB, which take a few milliseconds."""
 _EVENTS = 64
-"""Connections that one look at the epoll set tells of. A judgement: more than a scan has, mostly."""
+"""Connections handled in one look at the epoll set. A judgement: more than a scan mostly has."""
 _READABLE = 1  # EPOLLIN
 
 
@@ -52,7 +52,7 @@ class Epoll(Protocol):
 
 
 Accept = Callable[[], tuple[Connection, int] | None]
-"""The next connection and the pid of who made it (0: not known), None if there is none after all."""
+"""Accepts the next connection: its socket and its peer's pid (0: not known); None if it has gone again."""
 
 
 class _Sender:
@@ -63,11 +63,11 @@ class _Sender:
 
 
 class Inbox:
-    """accept: takes a connection, when `epoll`, in which the listening socket is, says that one has come.
-    listener: that socket, ours to close.
+    """The messages of all connections to one listening socket.
 
-    most: bytes that a message of the process with this pid may have just now. connections: that one process
-    may have.
+    listener: the listening socket, registered in `epoll`; `close` closes both. accept: accepts one
+    connection. most: called with the sender's pid, gives the bytes that one of its messages may have just
+    now. connections: most connections of one process.
     """
 
     def __init__(
@@ -87,13 +87,14 @@ class Inbox:
         self._found: deque[tuple[int, list[bytes] | SchemaError]] = deque()
 
     def fileno(self) -> int:
-        """Becomes readable when something comes."""
+        """A descriptor that becomes readable when something arrives."""
         return self._epoll.fileno()
 
     def receive(self) -> tuple[int, list[bytes]] | None:
-        """The next message, if one is complete, and the pid of who sent it.
+        """The next complete message and its sender's pid, or None if none is complete.
 
-        Raises Unbelievable for what is none; its connection is closed then.
+        Raises InvalidMessage where a sender has broken the protocol or a bound; its connection is closed
+        then.
         """
         for _ in range(_TURNS):
             if self._found:
@@ -104,18 +105,18 @@ class Inbox:
             return None
         pid, found = self._found.popleft()
         if isinstance(found, SchemaError):
-            raise Unbelievable(str(found), pid)
+            raise InvalidMessage(str(found), pid)
         return pid, found
 
     def wait(self, seconds: float) -> bool:
-        """Wait once, at most so long, and read. Whether `receive` has something to give or to raise."""
+        """Poll once, at most so long, and read; whether `receive` has a message or an error."""
         if not self._found:
             self._epoll.poll(seconds, 1)
             self._read()
         return bool(self._found)
 
     def close(self) -> None:
-        """All connections, the listening socket, and the epoll set."""
+        """Close all connections, the listening socket and the epoll set."""
         for sender in self._connections.values():
             sender.sock.close()
         self._connections.clear()
@@ -123,7 +124,7 @@ class Inbox:
         self._listener.close()
 
     def _read(self) -> bool:
-        """A piece of each connection that has one; whether there was anything."""
+        """Read a piece of each connection that is readable; whether there was one."""
         events = self._epoll.poll(0, _EVENTS)
         for descriptor, _ in events:
             sender = self._connections.get(descriptor)
@@ -167,8 +168,8 @@ class Inbox:
             sender.sock.close()
 
 
-class Unbelievable(SchemaError):
-    """pid: whose connection it was."""
+class InvalidMessage(SchemaError):
+    """A sender has broken the protocol or a bound. pid: the sender's."""
 
     def __init__(self, reason: str, pid: int) -> None:
         super().__init__(reason)

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from lzr.ipc import messages, packing, transfer
 from lzr.ipc.credentials import Sender, mark, verified
-from lzr.ipc.inbox import Unbelievable
+from lzr.ipc.inbox import InvalidMessage
 from lzr.ipc.job import Job, Spawn
 from lzr.ipc.packing import Received
 from lzr.ipc.schema import Buffer, Message, SchemaError
@@ -348,7 +348,7 @@ class Collector:
         self._refused += 1
         sender = verified(self._key, error.sender, error.token)
         name = "" if sender is None else sender.name
-        pid = error.pid if isinstance(error, Unbelievable) else 0
+        pid = error.pid if isinstance(error, InvalidMessage) else 0
         if name not in self._condemned and self._refused <= _MOST_REFUSED:
             self._report(messages.Refused(str(error)[:200], name, pid))
         if name:

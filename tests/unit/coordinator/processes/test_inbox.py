@@ -14,7 +14,8 @@ from typing import Any
 import pytest
 import zmq
 
-from coordinator.processes.inbox import Inbox, Unbelievable
+from coordinator.processes.inbox import ReportInbox
+from lzr.ipc.inbox import InvalidMessage
 from lzr.ipc.limits import MOST_PARTS
 from tests.unit.lzr.ipc.test_zmtp import BEGUN, frame
 
@@ -29,7 +30,9 @@ class Post:
         with socket.socket(socket.AF_UNIX) as listener:
             listener.bind(self.path)
             listener.listen()
-            self.inbox = Inbox(os.dup(listener.fileno()), lambda pid: self.most if pid == os.getpid() else 0)
+            self.inbox = ReportInbox(
+                os.dup(listener.fileno()), lambda pid: self.most if pid == os.getpid() else 0
+            )
         self.context: zmq.Context[Any] = zmq.Context()
         self.senders: list[Any] = []
 
@@ -59,7 +62,7 @@ def refusal(post: Post) -> str:
     """Why the inbox believes somebody nothing, if it just does not."""
     try:
         assert post.inbox.receive() is None
-    except Unbelievable as error:
+    except InvalidMessage as error:
         return str(error) if error.pid == os.getpid() else "of another"
     return ""
 

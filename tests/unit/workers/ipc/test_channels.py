@@ -12,7 +12,7 @@ import pytest
 import zmq
 
 from lzr.ipc import limits
-from lzr.ipc.inbox import Inbox, Unbelievable
+from lzr.ipc.inbox import Inbox, InvalidMessage
 from tests.unit.lzr.ipc.test_zmtp import BEGUN, frame
 from workers.ipc import channels
 
@@ -34,7 +34,7 @@ def awaited(inbox: Inbox, wanted: Callable[[Any], bool]) -> Any:
     for _ in range(2000):
         try:
             found = inbox.receive()
-        except Unbelievable as error:
+        except InvalidMessage as error:
             found = error
         if wanted(found):
             return found
@@ -60,7 +60,7 @@ def test_a_message_without_end_costs_its_connection_and_nobody_else_is_held_up(
             with contextlib.suppress(BlockingIOError):
                 told = awaited(inbox, lambda _: True)
             assert sent < 2 * limits.MOST_OCTETS
-        assert isinstance(told, Unbelievable)
+        assert isinstance(told, InvalidMessage)
         assert told.pid == os.getpid()
     honest.send_multipart([b"a", b"result"])
     assert awaited(inbox, bool) == (os.getpid(), [b"a", b"result"])
@@ -72,7 +72,7 @@ def test_one_process_has_few_connections(door: tuple[str, Inbox]) -> None:
     attackers = [socket.socket(socket.AF_UNIX) for _ in range(5)]
     for sock in attackers:
         sock.connect(path)
-    refused = [awaited(inbox, lambda found: isinstance(found, Unbelievable)) for _ in range(3)]
+    refused = [awaited(inbox, lambda found: isinstance(found, InvalidMessage)) for _ in range(3)]
     assert {str(error) for error in refused} == {"more than 2 connections"}
     for sock in attackers:
         sock.close()
