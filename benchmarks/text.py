@@ -17,7 +17,10 @@ from lzr.records.summary import Summary
 from lzr.rows import OUTCOME, TARGET, V4_MAPPED
 from lzr.targets.blocklist import Blocklist
 from lzr.targets.dedup import RecentTargets
-from lzr.targets.zmap import DryrunReader, FastDryrunReader, ListReader, Reader, ZmapReader
+from lzr.targets.dryrun import DryrunReader, FastDryrunReader
+from lzr.targets.lists import ListReader
+from lzr.targets.reader import Reader
+from lzr.targets.zmap import ZmapReader
 from tests.wire import kernels_of
 
 COUNT = 4096

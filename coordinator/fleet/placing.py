@@ -20,7 +20,7 @@ from lzr.fleet.lock import Lock
 from lzr.fleet.merging import Hashed, Placing, Rows, anywhere
 from lzr.options import parse
 from lzr.sweep.share import Share
-from lzr.targets.zmap import ListReader
+from lzr.targets.lists import ListReader
 
 NOBODYS = -2
 """In the place of a shard: the plan does not ask for this pair."""

@@ -37,8 +37,9 @@ from lzr.rows import Opening, Rows
 from lzr.secrets import Secrets
 from lzr.sweep.reader import SweepReader
 from lzr.targets.dryrun import DryrunReader, FastDryrunReader
+from lzr.targets.lists import ListReader
 from lzr.targets.reader import Reader
-from lzr.targets.zmap import ListReader, ZmapReader
+from lzr.targets.zmap import ZmapReader
 
 _UNREACHED = 4096
 """First targets of which at least one must have a route, else the scan ends with a mistake. A judgement: a

@@ -1,7 +1,9 @@
-"""One line of a list of targets, as people and programs write them (docs/input.md names every form).
+"""Lists of targets, as people and programs write them (docs/input.md names every form).
 
-A line is one of the forms here, exactly, or it is refused in a sentence that says what it is; where
-a line could mean two things it is refused too. Nothing is looked up: a name is given back as a name.
+A target of a list is a connection that we open ourselves: in its row `syn` is set, and our own address and
+port are zero until they are chosen. A line has exactly one of the forms here, or it is refused in a sentence
+that says what it is; a line that could mean two things is refused too. Names are not looked up here: a name
+is given back as a name.
 """
 
 from __future__ import annotations
@@ -15,10 +17,11 @@ from typing import Any
 
 import orjson
 
+from lzr.targets import lines
 from lzr.targets.expand import Block, merged
 from lzr.targets.hostports import BAD_PORT, NO_PORT, block_of, only_tcp, ports_of
 from lzr.targets.lines import BLANK
-from lzr.targets.reader import Refused
+from lzr.targets.reader import LineReader, Refused, Target
 
 _ADDRESS_COLUMNS = ("saddr", "ip", "ip_str", "ip_address", "ip address", "ipaddress", "addr", "address")
 _NAME_COLUMNS = ("host", "hostname", "domain", "target")
@@ -302,3 +305,28 @@ def _is_address(text: str) -> bool:
     except ValueError:
         return False
     return True
+
+
+class ListReader(LineReader):
+    """Reads a list: ``a.b.c.d:port``, ``[v6]:port`` and every other form that `blocks` knows; # begins a
+    comment.
+    """
+
+    comments = True
+
+    def __init__(self) -> None:
+        super().__init__(lines.listed)
+        self._columns: Columns | None = None
+
+    def heading(self, text: bytes) -> bool:
+        columns = heading(text)
+        if columns is not None and not columns.plain:
+            self._columns = columns
+            self._scan = lines.commented
+        return columns is not None
+
+    def target(self, text: bytes) -> Target | list[Block]:
+        found = blocks(text, self._columns)
+        if len(found) == 1 and found[0].total == 1 and not found[0].name:
+            return Target(found[0].first, found[0].ports[0][0])
+        return found

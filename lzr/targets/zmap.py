@@ -1,8 +1,7 @@
-"""Input text into targets: what ZMap found (JSON or CSV), and lists of targets.
+"""ZMap's output, JSON or CSV, into targets: each line is a half-open connection to take over.
 
-A line of ZMap's is a half-open connection to take over; a line of a list is a connection we open ourselves
-(`syn` is set, and our own address and port are zero until they are chosen). Every field is checked before it
-is used: a line that is not exactly understood is refused with a reason, never guessed at.
+Every field is checked before it is used. A line that is not understood exactly is refused with a reason; its
+meaning is never guessed.
 """
 
 from __future__ import annotations
@@ -16,20 +15,8 @@ import orjson
 
 from lzr import addresses
 from lzr.rows import Opening
-from lzr.targets import lines, lists, zmapfields
-from lzr.targets.dryrun import DryrunReader, FastDryrunReader
-from lzr.targets.expand import Block
-from lzr.targets.reader import Batch, LineReader, Reader, Refused, Rejected, Target, host
-
-__all__ = [
-    "Batch",
-    "DryrunReader",
-    "FastDryrunReader",
-    "ListReader",
-    "Reader",
-    "Rejected",
-    "ZmapReader",
-]
+from lzr.targets import lines, zmapfields
+from lzr.targets.reader import LineReader, Refused, Target, host
 
 NAMES = zmapfields.NEEDED
 """The fields a ZMap record must have. `ttl` is used if there, and what a row says of itself (`SAID`)."""
@@ -198,26 +185,3 @@ class ZmapReader(LineReader):
             elif name in NAMES:
                 raise Refused(f"{name} is not a whole number" if value else f"{name} is missing")
         return record
-
-
-class ListReader(LineReader):
-    """Lists of targets: ``a.b.c.d:port``, ``[v6]:port`` and what else `lists` knows; # is a comment."""
-
-    comments = True
-
-    def __init__(self) -> None:
-        super().__init__(lines.listed)
-        self._columns: lists.Columns | None = None
-
-    def heading(self, text: bytes) -> bool:
-        columns = lists.heading(text)
-        if columns is not None and not columns.plain:
-            self._columns = columns
-            self._scan = lines.commented
-        return columns is not None
-
-    def target(self, text: bytes) -> Target | list[Block]:
-        found = lists.blocks(text, self._columns)
-        if len(found) == 1 and found[0].total == 1 and not found[0].name:
-            return Target(found[0].first, found[0].ports[0][0])
-        return found

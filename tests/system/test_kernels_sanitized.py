@@ -100,7 +100,8 @@ def _fuzz(seconds: float) -> int:
     from lzr.records.encoders import JsonEncoder
     from lzr.records.fields import NUMBERS
     from lzr.rows import OUTCOME
-    from lzr.targets.zmap import ListReader, ZmapReader
+    from lzr.targets.lists import ListReader
+    from lzr.targets.zmap import ZmapReader
 
     assert NATIVE is sys.modules["lzr._native"]
     seed = random.randrange(1 << 32)

@@ -31,7 +31,8 @@ from lzr.sweep.cookie import Cookies
 from lzr.sweep.permutation import Permutation
 from lzr.sweep.space import Space
 from lzr.targets import dedup
-from lzr.targets.zmap import ListReader, ZmapReader
+from lzr.targets.lists import ListReader
+from lzr.targets.zmap import ZmapReader
 from tests import wire
 from tests.unit.lzr import test_kernels as compared
 from tests.unit.lzr.targets.test_lists_targets import LINE, read, same

@@ -30,7 +30,8 @@ from lzr.options.parse import parse
 from lzr.options.table import TABLE, Options
 from lzr.ownership.ledger import Ledger
 from lzr.targets.blocklist import Blocklist
-from lzr.targets.zmap import ListReader, ZmapReader
+from lzr.targets.lists import ListReader
+from lzr.targets.zmap import ZmapReader
 from tests.effort import examples
 
 LIST = Options(send_syns=True)

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from coordinator.commands import diff
-from lzr.targets.zmap import ListReader
+from lzr.targets.lists import ListReader
 from tests import madescans
 from tests.unit.lzr.analysis.test_asked import SWEEP, metadata
 

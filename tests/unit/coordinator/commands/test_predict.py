@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from coordinator.commands.predict import main
-from lzr.targets.zmap import ListReader
+from lzr.targets.lists import ListReader
 
 
 def record(saddr: str, sport: int, data: str = "", **more: Any) -> dict[str, Any]:

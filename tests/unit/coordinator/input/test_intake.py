@@ -16,8 +16,9 @@ from lzr.ownership.ledger import Ledger
 from lzr.rows import TARGET
 from lzr.secrets import Secrets
 from lzr.targets.blocklist import Blocklist
+from lzr.targets.lists import ListReader
 from lzr.targets.sharing import shards_of
-from lzr.targets.zmap import ListReader, ZmapReader
+from lzr.targets.zmap import ZmapReader
 from tests.effort import examples
 
 BLOCKED = "10.0.0.8/29\n2001:db8:bad::/48\n"

@@ -15,7 +15,7 @@ from coordinator.input.intake import Intake
 from coordinator.input.resolve import Answer, Resolver, choose
 from lzr import addresses
 from lzr.ownership.ledger import Ledger
-from lzr.targets.zmap import ListReader
+from lzr.targets.lists import ListReader
 from tests.unit.coordinator.input.test_intake import fates, run, sum_agrees
 
 

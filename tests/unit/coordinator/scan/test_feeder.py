@@ -17,7 +17,7 @@ from lzr.packet.sharding import shard_of
 from lzr.packet.ways import WayKind
 from lzr.rows import Rows
 from lzr.secrets import Secrets
-from lzr.targets.zmap import ListReader
+from lzr.targets.lists import ListReader
 
 SHARDS = 4
 SECRETS = Secrets.derive(5)

@@ -7,7 +7,7 @@ from typing import Any
 from coordinator.input.intake import Intake
 from coordinator.scan.reading import Reading, Seen
 from lzr.ownership.ledger import Ledger
-from lzr.targets.zmap import ListReader
+from lzr.targets.lists import ListReader
 
 
 class Input:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from lzr.rows import FRAME, V4_MAPPED
 from lzr.sweep.listing import lines, records
 from lzr.targets.dryrun import FastDryrunReader
-from lzr.targets.zmap import ListReader
+from lzr.targets.lists import ListReader
 
 V4 = st.integers(0x01000000, 0xDFFFFFFF).map(lambda number: (0, V4_MAPPED | number))
 V6 = st.tuples(st.integers(0x2000 << 48, 0x3FFF << 48), st.integers(0, 2**64 - 1))

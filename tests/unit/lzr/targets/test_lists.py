@@ -13,9 +13,8 @@ from hypothesis import strategies as st
 from lzr import addresses
 from lzr.records.encoders import CsvEncoder
 from lzr.targets.expand import MOST_ADDRESSES, Block, Expansion, merged, spread
-from lzr.targets.lists import blocks, heading
+from lzr.targets.lists import ListReader, blocks, heading
 from lzr.targets.reader import UNFOLDED, Refused
-from lzr.targets.zmap import ListReader
 from tests import ROOT
 from tests.effort import examples
 from tests.unit.lzr.targets.test_lists_targets import listed, read
