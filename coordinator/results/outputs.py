@@ -15,8 +15,9 @@ from coordinator.checkpoint.checkpoint import Checkpoint
 from coordinator.checkpoint.saved import Saved, SavedOutput
 from coordinator.files import opening, standard
 from coordinator.results.resultfile import ResultFile, content, default_name, open_result
+from lzr.errors import UsageError
 from lzr.ipc.job import Output
-from lzr.options.table import Options, UsageError
+from lzr.options.table import Options
 from lzr.records.encoders import ENCODERS
 from lzr.records.fields import written
 

@@ -29,9 +29,10 @@ from coordinator.setup import egress
 from coordinator.setup.egress import Egress
 from coordinator.setup.opened import Opened, invoker
 from lzr import addresses
+from lzr.errors import UsageError
 from lzr.ipc.job import Job
 from lzr.options import handshakes, resume, types
-from lzr.options.table import Options, UsageError
+from lzr.options.table import Options
 from lzr.ownership.ledger import Ledger
 from lzr.rows import Opening, Rows
 from lzr.secrets import Secrets

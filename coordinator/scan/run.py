@@ -22,8 +22,9 @@ from coordinator.scan.prepare import Prepared, begin, make_console, prepare
 from coordinator.scan.unanswered import unanswered
 from coordinator.setup.opened import open_all
 from lzr import safetext
+from lzr.errors import UsageError
 from lzr.options import handshakes
-from lzr.options.table import Options, UsageError
+from lzr.options.table import Options
 from lzr.records.summary import Summary
 
 

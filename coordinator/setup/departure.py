@@ -17,8 +17,9 @@ from coordinator.network.neighbours import NetworkError, NoRouteError
 from coordinator.network.netlink import Netlink
 from coordinator.network.routing import Routing
 from lzr import addresses
+from lzr.errors import UsageError
 from lzr.ipc import messages
-from lzr.options.table import Options, UsageError
+from lzr.options.table import Options
 from lzr.packet.filters import MOST_LINKS
 from lzr.rows import Opening, Rows
 from lzr.sourceports import DEFAULT_PORTS

@@ -10,7 +10,8 @@ from coordinator.input.intake import Intake
 from coordinator.network.discover import Network
 from coordinator.setup.departure import Departure, find_departure, first_of_each_family
 from lzr import addresses
-from lzr.options.table import Options, UsageError
+from lzr.errors import UsageError
+from lzr.options.table import Options
 from lzr.rows import Opening, Rows
 from lzr.sourceports import DEFAULT_PORTS
 

@@ -38,9 +38,9 @@ from coordinator.results.metadata import Metadata, open_metadata
 from coordinator.results.outputs import Outputs, free_name, open_outputs
 from coordinator.results.resultfile import content
 from lzr import safetext
-from lzr.errors import printable
+from lzr.errors import UsageError, check_fields, printable
 from lzr.options import byport, rules
-from lzr.options.table import Options, UsageError, check_fields
+from lzr.options.table import Options
 from lzr.records import fields
 from lzr.records.filter import ExpressionError, fields_of, parse, record_filter
 from lzr.sourceports import DEFAULT_PORTS

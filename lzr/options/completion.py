@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import textwrap
 
+from lzr.options.groups import GROUPS
 from lzr.options.option import Option
 from lzr.options.subcommands import ALL, NAMES
-from lzr.options.table import ACTIONS, GROUPS, TABLE
+from lzr.options.table import ACTIONS, TABLE
 
 ROWS = (*TABLE, *ACTIONS)
 

@@ -10,9 +10,10 @@ import textwrap
 from collections.abc import Iterable
 
 from lzr import __version__
+from lzr.options.groups import GROUPS
 from lzr.options.option import Option
 from lzr.options.subcommands import ALL
-from lzr.options.table import ACTIONS, GROUPS, TABLE
+from lzr.options.table import ACTIONS, TABLE
 
 WIDTH = 80
 _COLUMN = 26

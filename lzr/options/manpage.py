@@ -5,10 +5,11 @@
 
 from __future__ import annotations
 
+from lzr.options.groups import GROUPS
 from lzr.options.helptext import EXAMPLES, MODULES, SUMMARY, shown_metavar
 from lzr.options.option import Option
 from lzr.options.subcommands import ALL, Subcommand
-from lzr.options.table import ACTIONS, GROUPS, TABLE
+from lzr.options.table import ACTIONS, TABLE
 
 DESCRIPTION = """\
 ZMap finds addresses that answer a SYN. Most of what it finds on a port is not the service one expects \

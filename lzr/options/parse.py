@@ -12,12 +12,12 @@ from __future__ import annotations
 
 import sys
 
-from lzr.errors import printable, suggest
+from lzr.errors import UsageError, printable, suggest
 from lzr.options import types
 from lzr.options.option import Option
 from lzr.options.rules import apply
 from lzr.options.subcommands import PROGRAMS, TEXTS
-from lzr.options.table import ACTIONS, TABLE, Options, UsageError
+from lzr.options.table import ACTIONS, TABLE, Options
 
 TYPE_CHECKING = False  # as in typing, whose import alone costs 10 ms
 if TYPE_CHECKING:

@@ -8,24 +8,14 @@ that nothing can be said twice and drift apart. The rules that bind options to e
 
 from __future__ import annotations
 
-from lzr.errors import UsageError, check_fields
 from lzr.options import types
-from lzr.options.groups import DEBUGGING, FILTERING, GROUPS, OUTPUT, PROCESSES, SAFETY, WATCHING
+from lzr.options.groups import DEBUGGING, FILTERING, OUTPUT, PROCESSES, SAFETY, WATCHING
 from lzr.options.option import CONTENT, FIXED, FREE, OWN, Option, option
 from lzr.options.scanning import MANY, Scanning
 
 TYPE_CHECKING = False  # as in typing, whose import alone costs 10 ms
 if TYPE_CHECKING:
     from typing import Any
-
-__all__ = [
-    "ACTIONS",
-    "GROUPS",
-    "TABLE",
-    "Options",
-    "UsageError",
-    "check_fields",
-]
 
 
 class Options(Scanning):

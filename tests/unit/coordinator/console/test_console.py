@@ -18,7 +18,8 @@ from coordinator.endpoints import control
 from coordinator.endpoints.prometheus import exposition
 from coordinator.monitor.log import open_log
 from coordinator.monitor.snapshot import Phase
-from lzr.options.table import Options, UsageError
+from lzr.errors import UsageError
+from lzr.options.table import Options
 from tests import ROOT
 from tests.dashboard_driver import Scan
 

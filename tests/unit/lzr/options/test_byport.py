@@ -9,9 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lzr.errors import UsageError
 from lzr.options import byport
 from lzr.options.handshakes import EPHEMERAL, IANA, NO_PREFERENCE
-from lzr.options.table import Options, UsageError
+from lzr.options.table import Options
 
 FILE = b"""\xef\xbb\xbfdefault = ["https", "wait"]   # of all others
 [ports]

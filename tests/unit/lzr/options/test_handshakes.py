@@ -8,9 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lzr.errors import UsageError
 from lzr.options import handshakes
 from lzr.options.aliases import ABSENT, ALIASES, NO_HANDSHAKE, plain
-from lzr.options.table import Options, UsageError
+from lzr.options.table import Options
 from lzr.protocols import BY_NAME, PROTOCOLS
 from tests import ROOT
 

@@ -12,8 +12,9 @@ import sys
 
 import pytest
 
+from lzr.errors import UsageError
 from lzr.options import handshakes, hints, parse
-from lzr.options.table import Options, UsageError
+from lzr.options.table import Options
 from tests import ROOT
 
 PROGRAM = (sys.executable, "-m", "coordinator.commands.main")

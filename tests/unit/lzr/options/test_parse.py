@@ -16,10 +16,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lzr import __version__
+from lzr.errors import UsageError
 from lzr.options import completion, helptext, manpage
 from lzr.options import parse as cli
 from lzr.options.parse import FLAGS, KEYS, NEGATED, Answer, parse
-from lzr.options.table import ACTIONS, TABLE, Options, UsageError
+from lzr.options.table import ACTIONS, TABLE, Options
 from tests import ROOT
 
 MAC = "00:16:3e:5e:6c:07"

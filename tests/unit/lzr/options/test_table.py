@@ -14,13 +14,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lzr.errors import UsageError, check_fields
 from lzr.options import completion, handshakes, types
-from lzr.options import table as options
+from lzr.options.groups import GROUPS
 from lzr.options.option import COLUMNS, Option
 from lzr.options.parse import parse
 from lzr.options.rules import apply
 from lzr.options.scanning import Scanning
-from lzr.options.table import ACTIONS, GROUPS, TABLE, Options, UsageError
+from lzr.options.table import ACTIONS, TABLE, Options
 from tests import ROOT
 
 REFERENCE: dict[str, tuple[str, object]] = {
@@ -300,8 +301,8 @@ def test_unknown_label_and_field() -> None:
     with pytest.raises(UsageError, match="sshh is not a fingerprint; did you mean ssh"):
         handshakes.fingerprints(("sshh",))
     with pytest.raises(UsageError, match=r"Saddr is not an output field; did you mean saddr\?"):
-        options.check_fields(("Saddr",), ("saddr", "daddr"))
-    options.check_fields(("*",), ("saddr",))
+        check_fields(("Saddr",), ("saddr", "daddr"))
+    check_fields(("*",), ("saddr",))
 
 
 # -- what is made from the table ---------------------------------------------------------------------------
