@@ -182,15 +182,15 @@ def _read_config(path: str) -> bytes:
             return file.read()
     import time
 
+    from coordinator.files.filereader import FileReader
     from coordinator.files.opening import Interrupted
-    from coordinator.files.reading import Reading
 
     def pause(seconds: float) -> bool:
         time.sleep(seconds)
         return bool(_pending())
 
     try:
-        return Reading(
+        return FileReader(
             pause, lambda sentence: print(safetext.line(f"lzr: {sentence}"), file=sys.stderr)
         ).whole(path)
     except Interrupted:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from coordinator.analysis import beside
 from coordinator.analysis.program import OK, Bar, Parser, ended, say
-from coordinator.files.reading import Reading
+from coordinator.files.filereader import FileReader
 from coordinator.input import networks
 from lzr.analysis import asked as asking
 from lzr.errors import UsageError, printable, two_dashes
@@ -182,11 +182,11 @@ def _space(options: argparse.Namespace) -> list[Range]:
             asked += ranges_of(word.strip())
         except ValueError:
             raise UsageError(f"--space: {printable(word)} is no network") from None
-    reading = Reading()
+    reader = FileReader()
     allowed = union(asked)
     if options.allowlist_file:
-        allowed = intersection(allowed, networks.prefixes(options.allowlist_file, reading).ranges())
-    blocked = networks.prefixes(options.blocklist_file, reading).ranges() if options.blocklist_file else []
+        allowed = intersection(allowed, networks.prefixes(options.allowlist_file, reader).ranges())
+    blocked = networks.prefixes(options.blocklist_file, reader).ranges() if options.blocklist_file else []
     left = hosts(allowed, blocked)
     if not left:
         raise UsageError("nothing is left of the space: all of it is blocked, not allowed, or nobody's")

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from coordinator.files.reading import Reading
+from coordinator.files.filereader import FileReader
 from coordinator.fleet import lockfile
 from coordinator.input import networks
 from coordinator.input.sweep import swept
@@ -51,8 +51,8 @@ def of(lock: Lock) -> Placing:
     blocklists = [word for path in plan.blocklist for word in ("--blocklist-file", path)]
     words = [*plan.options, *blocklists, "--target-ports", plan.target_ports or "", *plan.targets]
     options = parse.parse(words)
-    reading = Reading(lambda _: False, lambda _: None)
-    share = swept(options, reading, networks.policy(options, reading), plan.seed).share
+    reader = FileReader(lambda _: False, lambda _: None)
+    share = swept(options, reader, networks.policy(options, reader), plan.seed).share
     return Swept(share, plan.shards)
 
 

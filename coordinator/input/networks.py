@@ -12,8 +12,8 @@ import threading
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from coordinator.files.filereader import FileReader
 from coordinator.files.opening import Interrupted
-from coordinator.files.reading import Reading
 from lzr.errors import UsageError, printable
 from lzr.options.table import Options
 from lzr.targets import filetypes
@@ -35,7 +35,7 @@ def ask(name: str) -> Sequence[Any]:
 
 def policy(
     options: Options,
-    reading: Reading,
+    reader: FileReader,
     lookup: Lookup = ask,
     warn: Callable[[str], None] = lambda _: None,
 ) -> Blocklist | None:
@@ -45,25 +45,25 @@ def policy(
     """
     if not options.blocklist_file and not options.allowlist_file:
         return None
-    blocked = prefixes(options.blocklist_file, reading, lookup)
+    blocked = prefixes(options.blocklist_file, reader, lookup)
     for path in options.blocklist_file:
-        if not len(prefixes((path,), reading, lookup) if len(options.blocklist_file) > 1 else blocked):
+        if not len(prefixes((path,), reader, lookup) if len(options.blocklist_file) > 1 else blocked):
             warn(f"--blocklist-file {printable(path)} names no network: nothing is blocked")
     if not options.allowlist_file:
         return Blocklist(blocked)
-    allowed = prefixes(options.allowlist_file, reading, lookup)
+    allowed = prefixes(options.allowlist_file, reader, lookup)
     if not len(allowed):
         raise UsageError(f"--allowlist-file {printable(', '.join(options.allowlist_file))} allows nobody")
     return Blocklist(blocked, allowed)
 
 
-def prefixes(paths: Sequence[str], reading: Reading, lookup: Lookup = ask) -> Prefixes:
+def prefixes(paths: Sequence[str], reader: FileReader, lookup: Lookup = ask) -> Prefixes:
     """The networks of several lists together. Raises UsageError, or Interrupted."""
-    return Prefixes(covered((), paths, reading, lookup))
+    return Prefixes(covered((), paths, reader, lookup))
 
 
 def covered(
-    words: Sequence[str], paths: Sequence[str], reading: Reading, lookup: Lookup = ask
+    words: Sequence[str], paths: Sequence[str], reader: FileReader, lookup: Lookup = ask
 ) -> list[tuple[int, int]]:
     """What entries of a command line and several lists cover. Raises UsageError, or Interrupted."""
     ranges: list[tuple[int, int]] = []
@@ -74,7 +74,7 @@ def covered(
         for name in named:
             names.setdefault(name, printable(name))
     for path in paths:
-        raw = reading.whole(path)
+        raw = reader.whole(path)
         plain = text(raw)
         packed = compression(raw[:16])
         if packed:
@@ -89,7 +89,7 @@ def covered(
         ranges += covered
         for name, number in named.items():
             names.setdefault(name, f"{path}: line {number}: {printable(name)}")
-    for name, found_addresses in _resolved(names, reading, lookup).items():
+    for name, found_addresses in _resolved(names, reader, lookup).items():
         for address in found_addresses:
             try:
                 ranges += ranges_of(address)
@@ -105,7 +105,7 @@ def text(raw: bytes) -> bytes:
     return found.removeprefix(b"\xef\xbb\xbf")
 
 
-def _resolved(names: dict[str, str], reading: Reading, lookup: Lookup) -> dict[str, list[str]]:
+def _resolved(names: dict[str, str], reader: FileReader, lookup: Lookup) -> dict[str, list[str]]:
     """names: with where each stands. The addresses of all of them; UsageError for one that has none."""
     if not names:
         return {}
@@ -131,7 +131,7 @@ def _resolved(names: dict[str, str], reading: Reading, lookup: Lookup) -> dict[s
         if waited > SECONDS:
             late = next(name for name in names if name not in found)
             raise UsageError(f"{names[late]} is not answered for within {SECONDS:g} seconds")
-        if reading.pause(_STEP if waited else 0.005):
+        if reader.pause(_STEP if waited else 0.005):
             raise Interrupted
         waited += _STEP
     for name, answer in found.items():

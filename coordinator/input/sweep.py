@@ -12,7 +12,7 @@ import re
 from dataclasses import dataclass
 from fractions import Fraction
 
-from coordinator.files.reading import Reading
+from coordinator.files.filereader import FileReader
 from coordinator.input import networks
 from coordinator.input.stream import Stream
 from lzr.errors import UsageError
@@ -63,14 +63,14 @@ class Sweep:
 
 def swept(
     options: Options,
-    reading: Reading,
+    reader: FileReader,
     blocklist: Blocklist | None,
     seed: int,
     begun: bytes = b"",
     lookup: networks.Lookup = networks.ask,
 ) -> Sweep:
     """begun: how the text of the sweep that is resumed begins. Raises UsageError, and Interrupted."""
-    asked = union(networks.covered(options.targets, options.targets_file, reading, lookup))
+    asked = union(networks.covered(options.targets, options.targets_file, reader, lookup))
     allowed = asked
     if blocklist is not None and blocklist.only is not None:
         allowed = intersection(asked, blocklist.only.ranges())

@@ -19,7 +19,7 @@ from coordinator.scan.accounts import Accounts
 from coordinator.scan.blocks import Blocks, of_plain
 from coordinator.scan.feeder import Feeder
 from coordinator.scan.prepare import Prepared
-from coordinator.scan.reading import Reading
+from coordinator.scan.reading import InputReading
 from coordinator.scan.sweeping import Sweeping
 from coordinator.setup.departure import Departure
 from lzr.ipc.schema import Message
@@ -43,7 +43,7 @@ class Parts:
     supervisor: Supervisor
     acknowledgements: Acknowledgements
     pacer: Pacer
-    reading: Reading
+    reading: InputReading
     feeder: Feeder
     sweeping: Sweeping | None
     blocks: Blocks
@@ -74,7 +74,7 @@ def assemble(ready: Prepared, guarded: GuardWatch) -> Parts:
         time.monotonic(),
         DEPTH if opened.sweep is None else sweeping.DEPTH,
     )
-    reading = Reading(
+    reading = InputReading(
         begun.intake,
         opened.stream if begun.more else None,
         zmap_waits=not options.send_syns,

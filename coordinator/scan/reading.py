@@ -32,7 +32,7 @@ class Seen:
     held_up: bool = False
 
 
-class Reading:
+class InputReading:
     """Reads `stream` into `intake`.
 
     stream: None when the input has ended already. zmap_waits: ZMap writes it and loses answers while it

@@ -14,7 +14,7 @@ from secrets import randbits as random_bits
 
 import numpy as np
 
-from coordinator.files.reading import Reading
+from coordinator.files.filereader import FileReader
 from coordinator.input import networks
 from coordinator.input.sweep import swept
 from coordinator.setup.opened import read_orders
@@ -31,14 +31,14 @@ _AT_ONCE = 1 << 15  # pairs of one write
 
 def show(options: Options) -> None:
     """Print the targets. Raises UsageError for what the scan would refuse, OSError of stdout."""
-    reading = Reading(_pause, _say)
-    orders = read_orders(options, reading)
+    reader = FileReader(_pause, _say)
+    orders = read_orders(options, reader)
     options, _ = byport.choose_default(options, orders)
     if options.handshakes_by_port:
         byport.port_orders(options.handshakes, orders)
-    blocklist = networks.policy(options, reading, warn=_say)
+    blocklist = networks.policy(options, reader, warn=_say)
     seed = random_bits(64) if options.seed is None else options.seed
-    sweep = swept(options, reading, blocklist, seed)
+    sweep = swept(options, reader, blocklist, seed)
     space, encode = sweep.share.space, listing.lines
     if options.dryrun == "fast":
         encode = listing.records

@@ -19,8 +19,8 @@ from coordinator.checkpoint.hashes import InputHash, digests
 from coordinator.console.signals import Signals
 from coordinator.doctor import facts
 from coordinator.files import samefile, standard
+from coordinator.files.filereader import FileReader
 from coordinator.files.opening import open_written
-from coordinator.files.reading import Reading
 from coordinator.guard.guard import Guard, GuardError
 from coordinator.input import networks
 from coordinator.input.comparing import compare
@@ -86,14 +86,14 @@ def open_all(
 
     Raises UsageError, and Interrupted where a signal came while we waited for an output.
     """
-    reading = Reading(signals.pause, _say)
-    options, chosen = byport.choose_default(options, read_orders(options, reading))
+    reader = FileReader(signals.pause, _say)
+    options, chosen = byport.choose_default(options, read_orders(options, reader))
     _check_output(options)
     waiting: dict[str, Any] = {"pause": signals.pause, "say": _say}
     if options.checkpoint and not options.resume and options.output_file is None:
         name = free_name(datetime.now(), options.output_module)  # to be found again
         options = options.replace(output_file=name)
-    checkpoint = stack.enter_context(open_checkpoint(options, invoker(), reading.whole))
+    checkpoint = stack.enter_context(open_checkpoint(options, invoker(), reader.whole))
     if checkpoint is not None:
         options = checkpoint.options
         _change_again(guard, checkpoint)
@@ -101,32 +101,32 @@ def open_all(
             raise UsageError(rules.no_share(options))
     port_orders = None
     if options.handshakes_by_port:
-        port_orders = byport.port_orders(options.handshakes, read_orders(options, reading))
+        port_orders = byport.port_orders(options.handshakes, read_orders(options, reader))
         options = options.replace(handshakes=port_orders.names)
         chosen = (*chosen, byport.shown(port_orders))
     samefile.check(options)
     appended.check(options)
     log = stack.enter_context(open_log(options, invoker(), **waiting))
-    reading.say = waiting["say"] = log.info
+    reader.say = waiting["say"] = log.info
     for sentence in chosen:
         log.info(f"handshakes: {sentence}")
     profiles = stack.enter_context(open_profiles(options, "lzr: coordinator", invoker(), **waiting))
     record = stack.enter_context(open_metadata(options, sys.argv, time.time(), invoker(), **waiting))
     record.port_orders = port_orders
     trace = _open_trace(options, stack, **waiting)
-    blocklist = networks.policy(options, reading, warn=log.warn)
+    blocklist = networks.policy(options, reader, warn=log.warn)
     outputs = stack.enter_context(open_outputs(options, invoker(), checkpoint, **waiting))
     sweep = None
     if options.target_ports:
         begun = checkpoint.resumed.prefix if checkpoint is not None and checkpoint.resumed else b""
         seed = random_bits(64) if options.seed is None else options.seed
-        sweep = swept(options, reading, blocklist, seed, begun)
+        sweep = swept(options, reader, blocklist, seed, begun)
         log.info(sweep.told)
         most = None if options.max_targets is None else sweep.total
         options = options.replace(targets_total=options.targets_total or sweep.total, max_targets=most)
-    stream = _open_input(options, stdin, reading) if sweep is None else Unpacked(sweep.stream())
+    stream = _open_input(options, stdin, reader) if sweep is None else Unpacked(sweep.stream())
     record.input_hash = InputHash() if checkpoint is None else checkpoint.input
-    record.lists = digests(options, reading.whole) if options.metadata_file else {}
+    record.lists = digests(options, reader.whole) if options.metadata_file else {}
     if checkpoint is not None and checkpoint.resumed is not None:
         resumed = checkpoint.resumed
         compare(stream.descriptor, options.dryrun == "fast", resumed.marks, resumed.prefix)
@@ -148,7 +148,7 @@ def open_all(
         stream=stream,
         sweep=sweep,
         blocklist=blocklist,
-        blocks=_ordered(options, checkpoint, reading),
+        blocks=_ordered(options, checkpoint, reader),
         run_as=run_as,
         directory=rundir.here,
         pool=pool,
@@ -158,21 +158,21 @@ def open_all(
     )
 
 
-def read_orders(options: Options, reading: Reading) -> byport.ByPort:
+def read_orders(options: Options, reader: FileReader) -> byport.ByPort:
     """Of handshakes by port. By whole paths, as a checkpoint has them: a FIFO is read once.
 
     Raises UsageError, or Interrupted.
     """
-    return byport.read(options.handshakes_by_port, lambda path: reading.whole(os.path.abspath(path)))
+    return byport.read(options.handshakes_by_port, lambda path: reader.whole(os.path.abspath(path)))
 
 
-def _ordered(options: Options, checkpoint: Checkpoint | None, reading: Reading) -> list[dict[str, Any]]:
+def _ordered(options: Options, checkpoint: Checkpoint | None, reader: FileReader) -> list[dict[str, Any]]:
     """Orders to block, of the scan that is resumed and of a file. Raises UsageError."""
     before = [] if checkpoint is None else checkpoint.blocks
     if options.block_orders is None:
         return before
     try:
-        found = blockorders.together(before, blockorders.of_lines(reading.whole(options.block_orders)))
+        found = blockorders.together(before, blockorders.of_lines(reader.whole(options.block_orders)))
     except ValueError as error:
         raise UsageError(f"--block-orders {printable(options.block_orders)}: {error}") from None
     if checkpoint is not None:
@@ -227,10 +227,10 @@ def _say(sentence: str) -> None:
     print(safetext.line(f"lzr: {sentence}"), file=sys.stderr, flush=True)
 
 
-def _open_input(options: Options, stdin: Stream | None, reading: Reading) -> Unpacked:
+def _open_input(options: Options, stdin: Stream | None, reader: FileReader) -> Unpacked:
     stream = stdin
     if options.input_file is not None:
-        stream = Stream(reading.open(options.input_file))
+        stream = Stream(reader.open(options.input_file))
     return Unpacked(stream or Stream(0), binary=options.dryrun == "fast")
 
 

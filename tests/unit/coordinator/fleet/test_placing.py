@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from coordinator.files.reading import Reading
+from coordinator.files.filereader import FileReader
 from coordinator.fleet import checking, lockfile, placing
 from coordinator.input import networks
 from coordinator.input.sweep import swept
@@ -56,7 +56,7 @@ def test_a_sweep_is_dealt_by_place_as_its_boxes_see_it(tmp_path: Path) -> None:
             *("--shards", "12", "--shard", str(shard), "--seed", str(lock.plan.seed)),
         ]
         options = parse.parse(words)
-        share = swept(options, Reading(), networks.policy(options, Reading()), lock.plan.seed).share
+        share = swept(options, FileReader(), networks.policy(options, FileReader()), lock.plan.seed).share
         pairs = np.zeros(share.total, FRAME)
         share.pairs(0, pairs)
         rows = np.zeros(share.total, RECORD)

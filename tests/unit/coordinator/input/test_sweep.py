@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from coordinator.checkpoint.resumecommand import command
-from coordinator.files.reading import Reading
+from coordinator.files.filereader import FileReader
 from coordinator.input.awaiting import typed
 from coordinator.input.sweep import Sweep, share_of, swept
 from lzr.errors import UsageError
@@ -17,7 +17,7 @@ from lzr.options.parse import parse
 from lzr.targets.blocklist import Blocklist, ranges_of
 from tests import ROOT
 
-READING = Reading(lambda seconds: False, lambda sentence: None)
+READER = FileReader(lambda seconds: False, lambda sentence: None)
 
 
 def lookup(name: str) -> list[Any]:
@@ -28,7 +28,7 @@ def lookup(name: str) -> list[Any]:
 
 def made(*words: str, blocklist: str = "", allowlist: str | None = None, begun: bytes = b"") -> Sweep:
     policy = Blocklist.parse(blocklist, allowlist) if blocklist or allowlist is not None else None
-    return swept(parse(["-p", "80,443", *words]), READING, policy, 5, begun, lookup)
+    return swept(parse(["-p", "80,443", *words]), READER, policy, 5, begun, lookup)
 
 
 def test_subnets_ranges_names_and_a_file(tmp_path: Path) -> None:
@@ -57,9 +57,9 @@ def test_it_is_known_again_by_its_text() -> None:
     os.close(stream.descriptor)
     order = first.share.order
     options = parse(["-p", "80,443", "192.0.2.0/24"])
-    other = swept(options, READING, None, 6)
+    other = swept(options, READER, None, 6)
     assert other.share.order != order
-    resumed = swept(options, READING, None, 6, begun=first.text)
+    resumed = swept(options, READER, None, 6, begun=first.text)
     assert resumed.text == first.text
     assert resumed.share.order == order
 
@@ -99,12 +99,12 @@ def test_a_share_is_exact(total: int, limit: int | str | None, found: int) -> No
 @pytest.mark.parametrize(("more", "pairs"), [((), 2 * 94), (("--allow-printers",), 2 * 102)])
 def test_printers_are_spared(more: tuple[str, ...], pairs: int) -> None:
     options = parse(["-p", "80,9100-9200", "192.0.2.0/31", *more])
-    sweep = swept(options, READING, None, 5)
+    sweep = swept(options, READER, None, 5)
     assert sweep.total == pairs
     assert sweep.told.endswith("; 8 ports of printers left out") == (not more)
     if not more:
         with pytest.raises(UsageError, match="--allow-printers"):
-            swept(parse(["-p", "9100", "192.0.2.0/31"]), READING, None, 5)
+            swept(parse(["-p", "9100", "192.0.2.0/31"]), READER, None, 5)
 
 
 def test_boxes_with_one_seed_share_it_out() -> None:
@@ -131,7 +131,7 @@ def test_what_is_refused(words: tuple[str, ...], sentence: str) -> None:
 def test_the_list_that_is_shipped_leaves_a_large_sweep_nothing_special() -> None:
     text = (ROOT / "etc/blocklist.conf").read_text()
     options = parse(["-p", "80", "0.0.0.0/0", "-b", str(ROOT / "etc/blocklist.conf")])
-    sweep = swept(options, READING, Blocklist.parse(text), 5)
+    sweep = swept(options, READER, Blocklist.parse(text), 5)
     assert 3_700_000_000 < sweep.total < 3_710_000_000
     public = Blocklist.parse(text)
     for address in ("9.9.9.9", "192.0.0.9", "2620:fe::fe", "2001:4860::8888", "64:ff9b::808:808"):

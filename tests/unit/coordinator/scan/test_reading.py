@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from coordinator.input.intake import Intake
-from coordinator.scan.reading import Reading, Seen
+from coordinator.scan.reading import InputReading, Seen
 from lzr.ownership.ledger import Ledger
 from lzr.targets.lists import ListReader
 
@@ -35,10 +35,10 @@ class Input:
         return 77
 
 
-def reading(stream: Any, **options: Any) -> tuple[Reading, Intake, list[str]]:
+def reading(stream: Any, **options: Any) -> tuple[InputReading, Intake, list[str]]:
     said: list[str] = []
     intake = Intake(ListReader(), Ledger(), **options)
-    return Reading(intake, stream, zmap_waits=True, note=said.append), intake, said
+    return InputReading(intake, stream, zmap_waits=True, note=said.append), intake, said
 
 
 def test_a_small_chunk_is_followed_by_a_rest_and_the_end_by_nothing() -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from coordinator.files.reading import Reading
+from coordinator.files.filereader import FileReader
 from coordinator.input.networks import policy
 from coordinator.monitor.log import open_log
 from lzr.errors import UsageError
@@ -24,11 +24,11 @@ def test_lists_without_an_entry(tmp_path: Path, text: str, capsys: pytest.Captur
         (parse([]), False),
     ):
         with open_log(options) as log:
-            policy(options, Reading(), warn=log.warn)
+            policy(options, FileReader(), warn=log.warn)
         assert ("names no network: nothing is blocked" in capsys.readouterr().err) is said
         with (
             open_log(options) as log,
             pytest.raises(UsageError, match="allows nobody"),
         ):
-            policy(options.replace(allowlist_file=(str(path),)), Reading(), warn=log.warn)
+            policy(options.replace(allowlist_file=(str(path),)), FileReader(), warn=log.warn)
         capsys.readouterr()

@@ -1,6 +1,6 @@
-"""Files that are read by name: lists of networks whole, the input as it comes.
+"""Reads files that the user names: whole lists, or an open descriptor of the input.
 
-Opening a FIFO waits for its writer, and so does reading it (fifo(7)). Here such a wait is told to the user,
+Opening a FIFO waits for its writer, and so does reading it (fifo(7)). Here the user is told of such a wait,
 and a signal ends it. What has been read is kept, since what came through a FIFO cannot be read again.
 """
 
@@ -22,8 +22,10 @@ _MOST = 1 << 28
 for ever."""
 
 
-class Reading:
-    """pause: waits so many seconds, returns whether we are to end. say: told what is awaited."""
+class FileReader:
+    """pause: waits so many seconds, returns whether the user wants to end. say: takes a sentence about what
+    is waited for.
+    """
 
     def __init__(
         self,
@@ -35,7 +37,7 @@ class Reading:
         self._kept: dict[str, bytes] = {}
 
     def whole(self, path: str) -> bytes:
-        """All of a file. Raises UsageError, or Interrupted."""
+        """All bytes of a file; read once, then kept. Raises UsageError, or Interrupted."""
         if path not in self._kept:
             descriptor = self.open(path)
             try:
