@@ -47,6 +47,7 @@ $(VENV)/.installed: pyproject.toml constraints.txt $(wildcard setup.py bin/lzr l
 	@test -x $(BIN)/python || { python=$$(tests/lab/find-python whole) && $$python -m venv $(VENV); }
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt \
 		--config-settings editable_mode=compat -e '.[dev]'
+	@$(BIN)/python -m compileall -q lzr coordinator workers # as pip does for an installation
 	@touch $@
 
 python:

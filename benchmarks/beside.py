@@ -32,7 +32,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from benchmarks.processes import Watcher
+from benchmarks.processes import Watcher, compile_all
 from tests.lab.net import lab
 from tests.lab.responder import FIRST, SCANNER, Range
 from tests.lab.scan import LZR, zmap_words
@@ -194,6 +194,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--repeat", type=int, default=3)
     parser.add_argument("--masscan", action=argparse.BooleanOptionalAction, default=True)
     options = parser.parse_args(argv)
+    compile_all()
     pairs = 1 << (options.pairs - 1).bit_length()
     names = ["lzr -p", *(f"{zmap} | lzr" for zmap in options.zmap if shutil.which(zmap))]
     if options.masscan and shutil.which("masscan"):

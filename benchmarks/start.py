@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from benchmarks.processes import compile_all
 from tests.lab.net import lab
 from tests.lab.responder import FIRST, PORT, SCANNER, Range
 from tests.lab.scan import LZR
@@ -39,6 +40,7 @@ def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="start", description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--repeat", type=int, default=9)
     options = parser.parse_args(argv)
+    compile_all()
     print(
         "lzr --help     ",
         timed(lambda: subprocess.run([LZR, "--help"], check=True, capture_output=True), options.repeat),

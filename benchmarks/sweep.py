@@ -19,7 +19,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from benchmarks.processes import Watcher
+from benchmarks.processes import Watcher, compile_all
 from benchmarks.syns import floor
 from tests.lab.net import lab
 from tests.lab.rate import write_hosts
@@ -117,6 +117,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--pairs", type=int, default=1 << 19)
     parser.add_argument("--repeat", type=int, default=3)
     options = parser.parse_args(argv)
+    compile_all()
     pairs = 1 << (options.pairs - 1).bit_length()
     with lab() as made:
         arena = Range(made)

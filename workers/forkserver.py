@@ -77,8 +77,8 @@ class ForkServer:
         here = "" if enclosed else f"/proc/self/fd/{directory}"
         self._job = dataclasses.replace(self._job, directory=here)
         preload.close()
-        gc.collect()
         gc.freeze()  # the children share these pages as long as nobody touches them
+        gc.enable()
 
     def _receive_setup(self) -> tuple[Setup, list[int]]:
         data, descriptors, _, _ = socket.recv_fds(self._control, _MAX_MESSAGE, _MAX_DESCRIPTORS)

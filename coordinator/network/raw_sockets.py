@@ -55,16 +55,12 @@ def open_shards(
     packets are let in, by index. traced: what is sent passes the queueing discipline, where taps see it.
     """
     sockets: list[socket.socket] = []
+    program = filters.socket_filter(ports, secrets.cookie, own_v4, links)
     try:
         for _ in range(count):
             sock = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0)
             sockets.append(sock)
-            _attach(
-                sock,
-                socket.SOL_SOCKET,
-                SO_ATTACH_FILTER,
-                filters.socket_filter(ports, secrets.cookie, own_v4, links),
-            )
+            _attach(sock, socket.SOL_SOCKET, SO_ATTACH_FILTER, program)
             sock.setsockopt(SOL_PACKET, PACKET_VERSION, TPACKET_V2)
             sock.setsockopt(SOL_PACKET, PACKET_VNET_HDR, 1)
             sock.setsockopt(SOL_PACKET, PACKET_QDISC_BYPASS, int(not traced))

@@ -38,6 +38,8 @@ from lzr.safetext import plain
 _MAX_EVENT = 1 << 16  # bytes of an Event
 _DESCRIPTORS_AT_ONCE = 200  # in one message to the fork server; the kernel takes 253 (SCM_MAX_FD, unix(7))
 _REMEMBERED = 64  # children that have ended, whose last reports are still believed
+_FORKSERVER = "import gc; gc.disable(); from workers.forkserver import main; main()"
+"""The program of the fork server. What it loads stays: looking for garbage in it would take 13 ms."""
 _MOST = 1 << 23
 """Bytes that a report may have; with the flows of a shard, `limits.MOST_OCTETS` more."""
 # As a plain number: what an enumeration's operators take is much of the cost of a small turn.
@@ -134,7 +136,7 @@ class Pool:
         with theirs:
             self._process = subprocess.Popen(
                 # -P: not whatever lies in the directory we were called from, we are root.
-                [sys.executable, "-P", "-m", "workers.forkserver", str(theirs.fileno())],
+                [sys.executable, "-P", "-c", _FORKSERVER, str(theirs.fileno())],
                 pass_fds=[theirs.fileno()],
                 stdin=subprocess.DEVNULL,
                 stdout=self.printed.theirs,

@@ -102,12 +102,13 @@ def _entries(asked: list[Protocol], heads: list[bytes]) -> dict[bytes, Row]:
     """The entries for replies that begin with each of `heads` (one or two bytes): one for each protocol."""
     by_byte: dict[int, list[tuple[Protocol, list[bytes]]]] = {byte: [] for byte in range(256)}
     for p in asked:
-        keyless = not p.starts and (not p.at or p.last_resort)
-        for byte in range(256):
-            first = bytes([byte])
-            keys = [first] if keyless else [key for key in p.starts if key.startswith(first)]
-            if keys:
-                by_byte[byte].append((p, keys))
+        beginning: dict[int, list[bytes]] = {}  # its keys by their first byte
+        if not p.starts and (not p.at or p.last_resort):
+            beginning = {byte: [bytes([byte])] for byte in range(256)}
+        for key in filter(None, p.starts):
+            beginning.setdefault(key[0], []).append(key)
+        for byte, keys in beginning.items():
+            by_byte[byte].append((p, keys))
     found: dict[bytes, Row] = {}
     for head in heads:
         entries: list[Entry] = []

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 
 from lzr.fingerprint.greetings.named import NOTHING, Stated
@@ -15,8 +16,12 @@ __all__ = ["NOTHING", "Stated"]
 
 _NUMBER = rb"(?P<v>\d{1,4}(?:\.\w{1,12}){1,5})"
 
-PATTERNS: dict[str, tuple[re.Pattern[bytes], str]] = {
-    label: (re.compile(pattern.replace(rb"NUMBER", _NUMBER)), product)
+_compiled = functools.cache(re.compile)
+"""Patterns are compiled when a reply is first asked for them: all would take each start 6 ms, and few are
+used."""
+
+PATTERNS: dict[str, tuple[bytes, str]] = {
+    label: (pattern.replace(rb"NUMBER", _NUMBER), product)
     for label, pattern, product in (
         ("mpd", rb"OK MPD NUMBER", "Music Player Daemon"),
         ("clamd", rb"ClamAV NUMBER", "ClamAV"),
@@ -73,8 +78,8 @@ PATTERNS: dict[str, tuple[re.Pattern[bytes], str]] = {
 }
 
 
-_AMONG_WORDS: dict[str, tuple[tuple[bytes, ...], re.Pattern[bytes]]] = {
-    label: (words, re.compile(rb"\b(?P<p>" + b"|".join(words) + rb")(?: version |[-/ ])?v?" + _NUMBER))
+_AMONG_WORDS: dict[str, tuple[tuple[bytes, ...], bytes]] = {
+    label: (words, rb"\b(?P<p>" + b"|".join(words) + rb")(?: version |[-/ ])?v?" + _NUMBER)
     for label, words in (
         ("nntp", (b"INN", b"Leafnode", b"Cyrus NNTP", b"Kerio Connect", b"DNEWS")),
         (
@@ -105,17 +110,17 @@ def stated(label: str, data: bytes) -> Stated:
     among = _AMONG_WORDS.get(label)
     if among is not None:
         text = data[:400]
-        found = among[1].search(text) if any(word in text for word in among[0]) else None
+        found = _compiled(among[1]).search(text) if any(word in text for word in among[0]) else None
         return NOTHING if found is None else _read(found, "")
     pattern, product = PATTERNS[label]
-    found = pattern.search(data[:1000])
+    found = _compiled(pattern).search(data[:1000])
     return NOTHING if found is None else _read(found, product)
 
 
 _REACH = 200  # bytes of a greeting in which a device is looked for
 
 _DEVICES = {
-    word: (re.compile(rb"220[ -]" + pattern.replace(rb"NUMBER", _NUMBER)), product)
+    word: (rb"220[ -]" + pattern.replace(rb"NUMBER", _NUMBER), product)
     for word, pattern, product in (
         *(
             (word, rb"(?P<p>" + word + rb"(?: [\w+-]{1,16}){1,4}) FTP server \(NUMBER\) ready", "")
@@ -137,8 +142,8 @@ _DEVICES = {
 """What devices' file servers say first, by its first word."""
 
 
-_ELSEWHERE: dict[bytes, tuple[re.Pattern[bytes], str]] = {
-    word: (re.compile(pattern.replace(rb"NUMBER", _NUMBER)), product)
+_ELSEWHERE: dict[bytes, tuple[bytes, str]] = {
+    word: (pattern.replace(rb"NUMBER", _NUMBER), product)
     for word, pattern, product in (
         (b"Welcome to ASUS ", rb"Welcome to (?P<p>ASUS [\w-]{1,20}) FTP service", ""),
         (b"SHARP ", rb"(?P<p>SHARP [\w-]{1,16}) Ver NUMBER FTP", ""),
@@ -186,7 +191,7 @@ def elsewhere(data: bytes) -> Stated:
     if word is None:
         return NOTHING
     pattern, product = _ELSEWHERE[word[0]]
-    found = pattern.search(data[:300])
+    found = _compiled(pattern).search(data[:300])
     return NOTHING if found is None else _read(found, product)
 
 
@@ -206,7 +211,7 @@ def device(data: bytes) -> Stated:
     """The device that an FTP greeting begins with, and the version it gives."""
     word = data[4:40].split(b" ", 1)[0]
     entry = _DEVICES.get(word) or _DEVICES.get(word.partition(b"!")[0] + b"!Box" if b"!Box" in word else b"")
-    found = entry[0].match(data[:300]) if entry is not None else None
+    found = _compiled(entry[0]).match(data[:300]) if entry is not None else None
     if entry is None or found is None:
         return NOTHING
     return _read(found, entry[1])
