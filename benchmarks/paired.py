@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import statistics
+import subprocess
 import sys
 import time
 from collections.abc import Callable
@@ -81,6 +82,15 @@ PARTS: dict[str, Callable[[Range, Path, int], Figures]] = {
 }
 
 
+def compile_modules(program: Path) -> None:
+    """Compile an installation's modules, as installing a wheel does: else each start may do it again, where
+    PYTHONDONTWRITEBYTECODE is set, and the larger program seems slower to start than it is."""
+    code = "import compileall, coordinator, lzr, workers\n" + (
+        "for each in (coordinator, lzr, workers): compileall.compile_dir(each.__path__[0], quiet=1)"
+    )
+    subprocess.run([program.parent / "python", "-P", "-c", code], check=True)
+
+
 def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="paired", description=(__doc__ or "").splitlines()[0])
     parser.add_argument("other", type=Path, help="the other lzr, installed in its own environment")
@@ -88,6 +98,8 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--flows", type=int, default=400_000)
     parser.add_argument("--parts", nargs="*", choices=PARTS, default=list(PARTS))
     options = parser.parse_args(argv)
+    for program in (LZR, options.other):
+        compile_modules(program)
     print(f"{'':<32} {'this':>10} {'other':>10} {'ratio':>7}  rounds")
     for part in options.parts:
         rounds: list[dict[Path, Figures]] = []

@@ -125,10 +125,11 @@ def hand(forkserver: socket.socket, order: bytes, given: Sequence[int], seconds:
 
 
 class Pool:
-    def __init__(self, rundir: RunDir, printed: ChildOutput | None = None) -> None:
+    def __init__(self, rundir: RunDir, printed: ChildOutput | None = None, *, gives_way: bool = True) -> None:
         """Starts the fork server at once: it loads its modules while we find the network.
 
-        printed: takes what it and its children print, so that they hold nothing of the terminal.
+        printed: takes what it and its children print, so that they hold nothing of the terminal. gives_way:
+        whether somebody writes our input who loses something while we have the processor (`Priority`).
         """
         self._rundir = rundir
         self.printed = ChildOutput() if printed is None else printed
@@ -144,7 +145,7 @@ class Pool:
                 start_new_session=True,
             )
         self.printed.handed_over()
-        self.priority = Priority(self._process.pid, may_raise=privilege.may_renice())
+        self.priority = Priority(self._process.pid, may_raise=gives_way and privilege.may_renice())
         self.forkserver = ours
         self.forkserver.setblocking(False)
         self._context: zmq.Context[Any] = zmq.Context(io_threads=1)

@@ -1,7 +1,8 @@
 """Whose turn it is on the processor: ZMap, which loses the answers that it has no time for, goes before us.
 
-While its lines come by a pipe, and while we start, our processes run at a lower priority, except the thread
-that reads ahead. What is late with us is only late: hosts repeat a SYN-ACK for a minute.
+While its lines come by a pipe our processes run at a lower priority, the fork server from the moment that it
+is started, except the thread that reads ahead. What is late with us is only late: hosts repeat a SYN-ACK for
+a minute.
 """
 
 from __future__ import annotations

@@ -136,7 +136,8 @@ def open_all(
     except RunDirError as error:
         raise UsageError(str(error)) from error
     stack.callback(rundir.remove)
-    pool = Pool(rundir, _printed(options, log))
+    gives_way = stream.piped and not options.send_syns  # to ZMap, which writes the pipe
+    pool = Pool(rundir, _printed(options, log), gives_way=gives_way)
     stack.callback(_close_quietly, pool)
     return Opened(
         options=options,

@@ -26,16 +26,10 @@ from lzr.ipc.packing import Received
 from lzr.ipc.schema import Buffer, Message, SchemaError
 from workers.collect.bounds import Bounds
 from workers.collect.label import Labelled, Labeller
+from workers.collect.pauses import pause
 from workers.collect.sink import OutputFull, OutputGone, Sink
 from workers.ipc import channels
 
-_PAUSE = 160_000_000
-"""ns between two small turns: they cost more than their lines (`python -m benchmarks.calm`). A judgement: a
-record is on the screen and in a pipe within a sixth of a second."""
-_SMALL = _PAUSE // 8
-"""ns; a turn that takes longer is not small. Where every record is dear (a long --output-filter), a collector
-that paused after each turn was never more than 60 % busy, and held up the flow workers, who wait until what
-they have told is written."""
 _STUCK = 0.002
 """Seconds until another try, where the collector that writes has no room. A judgement."""
 _MOST_REFUSED = 1000
@@ -168,8 +162,7 @@ class Collector:
                 self._context.destroy(linger=2000)
                 return
             if drained:
-                small = bool(batches) and now - start < _SMALL
-                self._rest(poller, readers, start + _PAUSE if small else now)
+                self._rest(poller, readers, start + pause(records, now - start))
 
     def _rest(self, poller: zmq.Poller, readers: list[int], until: int) -> None:
         """Wait for results or orders; after a turn, pause so that more gather, unless an order comes."""
