@@ -1,1 +1,1 @@
-"""What processes tell one another: the job, typed messages, and how a sender shows who it is."""
+"""What processes send one another: the job, typed messages, and how a sender proves who it is."""

@@ -1,7 +1,7 @@
-"""What a batch of results may add to the figures: under names that a scan has, and not ever more of them.
+"""Bounds on what a batch of results may add to the figures: only names that the scan has, and not too many.
 
-Counts come from processes that read what strangers send. Names without end would fill the memory of whoever
-adds them up, and every screen and file on which they are shown.
+Counts come from processes that read bytes of strangers. An endless supply of names would fill the memory of
+whoever adds them up, and every screen and file on which they are shown.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ from lzr.records.summary import COUNTERS
 from lzr.rows import Reason
 
 MOST_LABELS = 4096
-"""Fingerprints, those that join several names too; in a scan of everything there are a few hundred."""
+"""Most fingerprints, names such as `smtp-ftp` included; a scan of everything has a few hundred."""
 _COUNTERS = frozenset(COUNTERS)
 _REASONS = frozenset((*Reason.NAMES, "refused"))
 
 
 class Tally(Struct, frozen=True, forbid_unknown_fields=True):
-    """`lzr.records.summary.Summary`, as it travels."""
+    """A `lzr.records.summary.Summary` in the form in which it travels."""
 
     counters: Counters
     fingerprints: Counters
@@ -63,7 +63,7 @@ class Names:
         self._labels: set[str] = set()
 
     def check(self, counts: Counts) -> None:
-        """Raises SchemaError for names that there are not, or too many of those that there may be."""
+        """Raise SchemaError for names that the scan does not have, or for more names than there may be."""
         tally = counts.summary
         by = {name for name, _, _ in counts.found} | {one[3] for one in counts.latest}
         for what, names, known in (

@@ -1,10 +1,10 @@
-"""How a process of the run shows whose message it is.
+"""How a process of the run proves that a message is its own.
 
 To the coordinator a child shows a token that only the two know. To a collector it shows a keyed hash of its
-own name and number, which the coordinator has given it: collectors have the key, so they can check it, and a
-flow worker, which has none, can speak for nobody else. Names and numbers are used once in a run.
+own name and number, which the coordinator has given it. Collectors have the key and can check the hash; a
+flow worker does not have the key, so it cannot pose as another. Names and numbers are used once in a run.
 
-Both reach a child through a pipe of its own: what the fork server has seen, all its later children remember.
+A child reads both from a pipe of its own: what the fork server has in memory, all later children inherit.
 """
 
 from __future__ import annotations
@@ -19,7 +19,9 @@ _SENDER = re.compile(r"((?:flow|collect)-[0-9]{1,9}\.[0-9]{1,9})#([0-9]{1,19})",
 
 
 class Credentials(NamedTuple):
-    """token: for the coordinator. results: what a flow worker shows collectors, and they have the key."""
+    """token: shown to the coordinator. results: what a flow worker shows to collectors; for a collector, the
+    key.
+    """
 
     token: bytes
     results: bytes
@@ -49,7 +51,7 @@ class Sender(NamedTuple):
 
 
 def mark(key: bytes, sender: Sender) -> bytes:
-    """The bytes with which a sender shows that its results are its own: a keyed hash of its name."""
+    """The bytes by which a sender proves that its results are its own: a keyed hash of its name."""
     return blake2b(sender.text.encode(), key=key, digest_size=SIZE).digest()
 
 

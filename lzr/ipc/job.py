@@ -1,4 +1,4 @@
-"""What a child process needs to know of the scan, settled before the first of them starts."""
+"""What a child process has to know of the scan, settled before the first child is started."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ class Job:
     order_of_port: bytes = b""
 
     def flow_config(self) -> FlowConfig:
-        """What the options are to a flow table."""
+        """The configuration of a flow table, from the options."""
         options = self.options
         return FlowConfig(
             probes=tuple(
@@ -94,8 +94,11 @@ class Job:
 
 @dataclass(frozen=True, slots=True)
 class Setup:
-    """What the fork server is told first. Descriptors come along: directory, `job.shards` sockets, raw IP
-    sockets, outputs for results, files that all children keep (the profiles are the last of them)."""
+    """The first message to the fork server.
+
+    Descriptors come with it: the run's directory, `job.shards` packet sockets, the raw IP sockets, the
+    outputs for results, and files that all children keep (the last of them are the profiles).
+    """
 
     job: Job
     results: int
@@ -105,9 +108,9 @@ class Setup:
 
 @dataclass(frozen=True, slots=True)
 class Output:
-    """One output of a collector: which descriptor, in which form, how much of it counts, is it new.
+    """One output of a collector: its descriptor, its form, the length that counts, and whether it is new.
 
-    shared: others write there too, so that nothing of it may be cut off. lines: records of this scan in it.
+    shared: other programs write to it too, so nothing may be cut off. lines: records of this scan in it.
     """
 
     number: int
@@ -120,13 +123,15 @@ class Output:
 
 @dataclass(frozen=True, slots=True)
 class Spawn:
-    """A child to fork. role: flow or collect; number and name (its sockets'): used for this one only.
-    token, results: its credentials (`lzr.ipc.credentials`), which the child reads from a pipe that
-    comes along; on the way they are empty. With a collector comes the socket on which it takes results,
-    listening, too.
+    """A child to fork. role: flow or collect; number and name (also its sockets'): used for this child only.
 
-    For a collector that is to write: outputs, as far as they are acknowledged; written: by incarnation, the
-    last message of which that is so; fenced: incarnations that have died, from which nothing counts any more.
+    token, results: its credentials (`lzr.ipc.credentials`). The child reads them from a pipe that comes
+    along; in the message they are empty. With a collector comes also the listening socket on which it takes
+    results.
+
+    For a collector that is to write: outputs, up to the acknowledged length; written: by incarnation, the
+    last message whose results are all written; fenced: incarnations that have died and whose results are
+    refused.
     """
 
     role: str
@@ -141,7 +146,7 @@ class Spawn:
 
 
 class Event(Struct, frozen=True, forbid_unknown_fields=True):
-    """What the fork server tells: a process was forked, or has ended. status: exit code or minus a signal."""
+    """From the fork server: a process was forked, or has ended. status: exit code, or minus a signal."""
 
     event: Literal["spawned", "died"]
     name: Name
@@ -161,7 +166,7 @@ class Event(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 def pack(what: Setup | Spawn) -> bytes:
-    """As msgpack, for the socket to the fork server."""
+    """As msgpack, to be sent to the fork server."""
     return bytes(msgpack.packb(msgspec.to_builtins(what, builtin_types=(bytes,), enc_hook=_plain)))
 
 

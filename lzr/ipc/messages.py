@@ -6,26 +6,26 @@ dtype of every column belongs to the kind, so nothing about layout travels.
 | kind | from → to | columns |
 |---|---|---|
 | Targets | coordinator → flow worker (feed) | TARGET |
-| Stretch | coordinator → flow worker (feed): pairs of a sweep to ask | which of them not, a bit each |
+| Stretch | coordinator → flow worker (feed): pairs of a sweep to send SYNs to | a bit for each to skip |
 | Release | coordinator → flow worker (feed, behind its targets) | |
-| Hurry | coordinator → flow worker (orders): a release is on its way | |
+| Hurry | coordinator → flow worker (orders): a Release is in the feed | |
 | Adopt | coordinator → flow worker (orders) | what the last worker released, or nothing |
 | Acked | coordinator → flow worker (orders) | |
-| Resend | coordinator → any (orders): to whom to send, again what is not acknowledged | |
+| Resend | coordinator → any (orders): which collector gets results from now on | |
 | Fence | coordinator → the collector that writes (orders) | |
 | Stop | coordinator → any (orders) | |
 | Routes | coordinator → flow worker (orders), before its first shard and after changes | INTERVAL, WAY |
 | Swept | coordinator → flow worker (orders), before its first stretch | RANGE, ports, our addresses |
-| Blocked | coordinator → flow worker (orders): who may not be contacted any more | ranges of addresses |
-| Heard | flow worker → coordinator (reports): who answered a sweep, and what is sent | TARGET, verdicts |
+| Blocked | coordinator → flow worker (orders): networks that may not be contacted | ranges of addresses |
+| Heard | flow worker → coordinator (reports): answers to a sweep, stretches sent | TARGET, verdicts |
 | Outcomes | flow worker → collector | OUTCOME, payload bytes |
 | Lines | collector → the one that writes | tickets, bytes for each output; with -N the outcomes too |
 | Written | collector → coordinator (reports) | final tickets |
 | Released | flow worker → coordinator (reports) | FLOW, TIMER, ASKED, TARGET not begun, HELD with bytes |
 | Ready, Adopted, Fenced, Linked, FlowStats, CollectStats, Fault, Refused | any → coordinator (reports) | |
 
-`incarnation` is the number of one life of a flow worker: a successor has another. Reports and results say who
-sends them and show that it is so (`lzr.ipc.credentials`): no other process of the same user can speak in its
+`incarnation` is a flow worker's own number: its successor in the same place has another. Reports and results
+name their sender and prove it (`lzr.ipc.credentials`), so no other process of the same user can send in its
 name.
 """
 
@@ -60,15 +60,18 @@ _TICKET, _BYTE, _PORT, _HALF = (np.dtype(one) for one in ("<u4", "u1", "<u2", "<
 
 
 class Targets(Message, frozen=True):
-    """Targets to begin."""
+    """Targets that the worker is to begin."""
 
     columns: ClassVar = {"rows": TARGET}
     rows: Rows
 
 
 class Stretch(Message, frozen=True):
-    """Places of a sweep's share to be asked from `begin` (ns, monotonic) on, over `span` ns. skip: a bit for
-    each, 1: not this one; nothing where all are."""
+    """A run of consecutive places of a sweep's share, to which SYNs are to be sent.
+
+    first, count: the places. begin: when the first SYN is due (monotonic ns); the SYNs are spread over `span`
+    ns. skip: one bit a place, 1 where no SYN is to be sent; empty where SYNs go to all places.
+    """
 
     columns: ClassVar = {"skip": _BYTE}
     number: Number
@@ -83,10 +86,10 @@ class Stretch(Message, frozen=True):
 
 
 class Swept(Message, frozen=True):
-    """What is swept, and this box's share of it. order: the key of the permutation.
+    """What a sweep covers and which share of it is this box's. order: the key of the permutation.
 
-    mine, step: those places whose number modulo `step` is one of `mine` (`lzr.sweep.share`). v4, v6: our
-    addresses, as (hi, lo) one after the other.
+    mine, step: this box's places are those whose number modulo `step` is one of `mine` (`lzr.sweep.share`).
+    v4, v6: our addresses, each as two 64-bit halves (hi, lo), one after the other.
     """
 
     columns: ClassVar = {"mine": _TICKET, "ranges": RANGE, "ports": _PORT, "v4": _HALF, "v6": _HALF}
@@ -105,9 +108,10 @@ class Swept(Message, frozen=True):
 
 
 class Blocked(Message, frozen=True):
-    """No packet more to these. ranges: first and last address, two halves each, one range after the other.
+    """No packet may go to these ranges any more.
 
-    number: how many orders there have been so far; `FlowStats` shows which one is obeyed.
+    ranges: first and last address of each range, two 64-bit halves each. number: how many orders to block
+    there have been so far; `FlowStats.blocked` says which one a worker goes by.
     """
 
     columns: ClassVar = {"ranges": _HALF}
@@ -122,8 +126,11 @@ _TOLD = np.isin(np.arange(Verdict.COUNT + 1), Verdict.TOLD)
 
 
 class Heard(Message, frozen=True):
-    """Who answered a sweep. sent: numbers of stretches whose SYNs have left. verdicts: a
-    `lzr.sweep.scheduler.Verdict` for each row."""
+    """Answers to a sweep's SYNs, and the stretches whose SYNs have all left.
+
+    sent: numbers of these stretches. rows: one for each pair that answered. verdicts: for each row a
+    `lzr.sweep.scheduler.Verdict`.
+    """
 
     columns: ClassVar = {"rows": TARGET, "verdicts": _BYTE}
     sent: Annotated[list[Number], Meta(max_length=4096)]
@@ -137,44 +144,44 @@ class Heard(Message, frozen=True):
 
 
 class Release(Message, frozen=True):
-    """Give this shard up, once the targets before this are taken."""
+    """The worker is to give this shard up, once it has taken the targets that were sent before."""
 
     shard: Shard
 
 
 class Hurry(Message, frozen=True):
-    """A release is on its way: read the feed, whatever room there is."""
+    """A `Release` is in the feed: read the feed now, even without room for more targets."""
 
 
 class Acked(Message, frozen=True):
-    """Everything up to message `seq` is written."""
+    """All results up to the worker's message `seq` are written."""
 
     seq: Number
 
 
 class Resend(Message, frozen=True):
-    """Send results to this collector from now on, and again those that are not acknowledged."""
+    """From now on results go to this collector; those that are not acknowledged are sent to it again."""
 
     collector: Name
 
 
 class Fence(Message, frozen=True):
-    """Take nothing more from this life of a flow worker: it has ended."""
+    """Take no more results with this incarnation's number: that flow worker has died."""
 
     incarnation: Number
 
 
 class Stop(Message, frozen=True):
-    """Finish what is begun, and end."""
+    """Finish what was begun, then exit."""
 
 
 Mac = Annotated[bytes, Meta(min_length=6, max_length=6)]
 
 
 class Routes(Message, frozen=True):
-    """How packets leave (`lzr.packet.ways`). link: that of the rings, by index; 0 where there is none.
+    """How packets leave (`lzr.packet.ways`). link: interface index of the rings' link, 0 where there is none.
 
-    mtu: of packets by the rings.
+    mtu: of packets that leave by the rings.
     """
 
     columns: ClassVar = {"intervals": INTERVAL, "ways": WAY}
@@ -204,7 +211,10 @@ _SHARD_FLOWS = {
 
 
 class _ShardFlows(Message, frozen=True):
-    """A shard with its flows (`lzr.flow.handover`). targets: not begun. held, octets: parts of banners."""
+    """A shard with its flows (`lzr.flow.handover`).
+
+    targets: those that were not begun yet. held, octets: what has arrived of replies that are not complete.
+    """
 
     columns = _SHARD_FLOWS
     shard: Shard
@@ -216,7 +226,9 @@ class _ShardFlows(Message, frozen=True):
     octets: Rows
 
     def check(self) -> None:
-        """States and places are used as indices by who adopts the shard."""
+        """The worker that adopts the shard uses states and places as indices, so their range is checked
+        here.
+        """
         count = len(self.flows)
         states = self.flows["state"]
         require(not count or 0 < states.min() <= states.max() < len(State), "flows of a state that is none")
@@ -228,11 +240,11 @@ class _ShardFlows(Message, frozen=True):
 
 
 class Adopt(_ShardFlows, frozen=True):
-    """Take this shard over."""
+    """The worker is to take this shard over."""
 
 
 class Released(_ShardFlows, frozen=True):
-    """This shard is given up, and everything that was found out about it is written."""
+    """The worker has given this shard up, and all its results are written."""
 
 
 def _check_outcomes(rows: NDArray[Any], payloads: NDArray[Any]) -> None:
@@ -245,7 +257,7 @@ def _check_outcomes(rows: NDArray[Any], payloads: NDArray[Any]) -> None:
 
 
 class Outcomes(Message, frozen=True):
-    """payloads: of the rows, end to end."""
+    """Outcomes of flows. payloads: those of the rows, one after the other, `data_len` bytes each."""
 
     columns: ClassVar = {"rows": OUTCOME, "payloads": _BYTE}
     incarnation: Number
@@ -258,7 +270,11 @@ class Outcomes(Message, frozen=True):
 
 
 class Lines(Message, frozen=True):
-    """Finished lines. rows, payloads: what they were made from, where the number of results is limited."""
+    """Encoded records on their way to the collector that writes.
+
+    lines: the bytes for each output. rows, payloads: what the lines were made from; sent only where the
+    number of results is limited (-N), since the writer may then have to cut the batch.
+    """
 
     columns: ClassVar = {"tickets": _TICKET, "rows": OUTCOME, "payloads": _BYTE}
     rest = "lines"
@@ -278,11 +294,12 @@ class Lines(Message, frozen=True):
 
 
 class Written(Message, frozen=True):
-    """Lines are in the outputs, says who writes.
+    """The collector that writes has written results to the outputs.
 
-    last: by incarnation, the last message of which that is so. offsets, lines: by output, its length and
-    records. shares: in the order of the tickets, of which incarnation they are, and how many.
-    enough: the number of results that were asked for is reached.
+    last: by incarnation, the number of its last message whose results are all written. offsets, lines: each
+    output's length and number of records. tickets: the inputs whose last outcome is written. shares:
+    (incarnation, how many of the tickets), in the order of the tickets. enough: as many results are written
+    as were asked for (-N).
     """
 
     columns: ClassVar = {"tickets": _TICKET}
@@ -300,37 +317,43 @@ class Written(Message, frozen=True):
 
 
 class Ready(Message, frozen=True):
-    """It has started, and takes orders."""
+    """The process has started and takes orders."""
 
 
 class Adopted(Message, frozen=True):
-    """It has this shard, and may be fed."""
+    """The worker has this shard and may be fed its targets."""
 
     shard: Shard
 
 
 class Fenced(Message, frozen=True):
-    """Nothing more is taken from this life of a flow worker."""
+    """The collector takes no more results of this incarnation of a flow worker."""
 
     incarnation: Number
 
 
 class Linked(Message, frozen=True):
-    """It sends to this collector from now on."""
+    """From now on this collector sends its lines to `collector`."""
 
     collector: Name
 
 
 class Fault(Message, frozen=True):
-    """It cannot go on. reason: a sentence, or nothing to say. gone: the reader of an output has gone."""
+    """The process cannot go on.
+
+    reason: a sentence, or empty where there is nothing to say. gone: the reader of an output has gone.
+    """
 
     reason: Sentence
     gone: bool = False
 
 
 class Refused(Message, frozen=True):
-    """A collector does not believe a message. sender: who certainly sent it, or nothing. pid: whose
-    connection it was, where only that is known, or 0."""
+    """A collector has refused a message that breaks the protocol.
+
+    sender: the process that is certain to have sent it, or empty. pid: the other end of the connection, where
+    only that is known, else 0.
+    """
 
     reason: Sentence
     sender: Annotated[str, Meta(max_length=32, pattern=r"^((flow|collect)-[0-9]+\.[0-9]+)?\Z")]
@@ -338,8 +361,11 @@ class Refused(Message, frozen=True):
 
 
 class FlowStats(Message, frozen=True):
-    """A flow worker's figures. last: there will be no more. looked_ns: all that came before, by the monotonic
-    clock, has been looked at. blocked: the number of the last `Blocked` that is obeyed."""
+    """A flow worker's figures.
+
+    last: no more will come. looked_ns: the worker has handled everything that had arrived by then (monotonic
+    ns). blocked: number of the last `Blocked` it goes by.
+    """
 
     last: bool
     looked_ns: Number
@@ -367,7 +393,7 @@ class FlowStats(Message, frozen=True):
 
 
 class CollectStats(Message, frozen=True):
-    """A collector's figures. refused: messages that were none. last: there will be no more."""
+    """A collector's figures. refused: messages that broke the protocol. last: no more will come."""
 
     last: bool
     cpu_ns: Number
@@ -388,7 +414,7 @@ REPORTS: dict[str, Kinds] = {
     "flow": (Ready, Adopted, Released, Heard, FlowStats, Fault),
     "collect": (Ready, Written, Fenced, Linked, CollectStats, Fault, Refused),
 }
-"""By role: what such a process may report."""
+"""By role, the kinds of report that such a process may send."""
 
 KINDS: dict[str, type[Message]] = {
     kind.__name__: kind

@@ -1,7 +1,8 @@
-"""A message as the parts that travel: a small msgpack header, then its columns as raw buffers; and back.
+"""Packs a message into the parts that travel (a small msgpack header, then columns as raw buffers); unpacks
+it.
 
-`unpack` believes nothing: version, kind, number of parts, sizes and the range of every field are checked
-there, at the border, and what does not fit is a `SchemaError`.
+`unpack` trusts nothing: version, kind, number of parts, sizes and the range of every field are checked here,
+where messages enter a process. What does not fit raises SchemaError.
 """
 
 from __future__ import annotations
@@ -19,16 +20,16 @@ from lzr.ipc.messages import KINDS
 from lzr.ipc.schema import Buffer, Message, SchemaError
 
 VERSION = 3
-"""Of the messages: grows when a field changes."""
+"""Version of the messages; it grows when a field changes."""
 _ENVELOPE = 256
 """Bytes within which version, kind, sender and token must lie: they are read before anything large is."""
 _COPIED = 1 << 14
-"""Bytes of a column up to which it is copied: ZeroMQ would copy it anyway, and a view takes longer."""
+"""Columns of up to so many bytes are copied: ZeroMQ would copy them anyway, and a view takes longer."""
 _BYTE = np.dtype("u1")
 
 
 class Received(NamedTuple):
-    """A message, and who says to have sent it with which token."""
+    """An unpacked message, the sender it names and the token it came with."""
 
     message: Message
     sender: str
@@ -45,7 +46,7 @@ _BARE = {
     for kind in KINDS.values()
     if set(kind.__struct_fields__) == set(kind.columns)
 }
-"""The first part of messages that have columns only and name no sender: always the same. Targets are such."""
+"""The first part of messages that have columns only and name no sender, as Targets: it is always the same."""
 _BARE_KINDS = {head: kind for kind, head in _BARE.items()}
 
 
@@ -82,9 +83,9 @@ def _buffer(column: NDArray[Any] | bytes, dtype: np.dtype[Any]) -> Buffer:
 
 
 def unpack(parts: Sequence[Buffer], kinds: Sequence[type[Message]] | None = None) -> Received:
-    """The message and who says to have sent it; its columns are views of `parts`.
+    """The message, with its sender's name and token; its columns are views of `parts`.
 
-    kinds: those that may come this way, None for all. Raises SchemaError, and nothing else.
+    kinds: those that are allowed here, None for all. Raises SchemaError, and nothing else.
     """
     if not 1 <= len(parts) <= MOST_PARTS:
         raise SchemaError(f"a message of {len(parts)} parts")

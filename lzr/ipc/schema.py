@@ -9,10 +9,10 @@ from msgspec import Meta, Struct
 
 Buffer = bytes | bytearray | memoryview
 Rows = Any
-"""A column or rows of one dtype: NDArray. It travels apart from the header."""
+"""A column, or rows of one dtype (an NDArray). It travels apart from the header."""
 
 SMALL, LARGE = 1 << 16, 1 << 22
-"""Bytes that the header of a message may have: of most kinds; of those that tell of thousands of results."""
+"""Most bytes of a message's header: for most kinds, and for those that report thousands of results."""
 
 Number = Annotated[int, Meta(ge=0, le=(1 << 63) - 1)]
 Word64 = Annotated[int, Meta(ge=0)]
@@ -20,7 +20,7 @@ Small = Annotated[int, Meta(ge=0, lt=1 << 32)]
 Shard = Annotated[int, Meta(ge=0, lt=1 << 16)]
 Port = Annotated[int, Meta(ge=0, lt=1 << 16)]
 Word = Annotated[str, Meta(max_length=64, pattern=r"^[\x20-\x7e]*\Z")]
-"""What may be shown on a terminal as it is."""
+"""Printable ASCII of at most 64 characters, which may be shown on a terminal as it is."""
 Sentence = Annotated[str, Meta(max_length=1000)]
 Name = Annotated[str, Meta(max_length=32, pattern=r"^(flow|collect)-[0-9]+\.[0-9]+\Z")]
 Counters = Annotated[dict[Word, Number], Meta(max_length=4096)]
@@ -28,7 +28,7 @@ FewCounters = Annotated[dict[Word, Number], Meta(max_length=256)]
 
 
 class SchemaError(Exception):
-    """A message that no process of this installation sends. sender, token: as it states them, or empty."""
+    """A message that breaks the protocol. sender, token: as the message states them, or empty."""
 
     def __init__(self, reason: str, sender: str = "", token: bytes = b"") -> None:
         super().__init__(reason)
@@ -36,10 +36,10 @@ class SchemaError(Exception):
 
 
 class Message(Struct, frozen=True, forbid_unknown_fields=True):
-    """columns: its fields that travel as raw buffers, in order, with their dtype. rest: as many more as
-    there are.
+    """columns: the fields that travel as raw buffers, in order, with their dtypes.
 
-    most: bytes that its header may have.
+    rest: name of a field that holds any number of further buffers, or empty. most: bytes that the header may
+    have.
     """
 
     columns: ClassVar[dict[str, np.dtype[Any]]] = {}
@@ -51,6 +51,6 @@ class Message(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 def require(condition: bool, otherwise: str) -> None:
-    """Raise SchemaError with this sentence unless it is so."""
+    """Raise SchemaError with the sentence `otherwise` unless `condition` holds."""
     if not condition:
         raise SchemaError(otherwise)

@@ -1,7 +1,7 @@
-"""The parts of a message through a ZeroMQ socket, as plain as can be: most of a small turn is such calls.
+"""Sends and receives the parts of a message on a ZeroMQ socket with as little work as possible.
 
-pyzmq's own calls for messages of many parts look at every part first and make enumerations of every flag: by
-`python -m benchmarks.stages` they took a third of a hop of eight targets. Nothing is opened or waited for.
+pyzmq's own multipart calls look at every part first and make enumerations of every flag: by `python -m
+benchmarks.stages` they took a third of a hop of eight targets. Nothing is opened or waited for here.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ _MORE = 2
 
 
 def send(sock: Any, parts: Sequence[Buffer], flags: int = 0, *, copy: bool = True) -> None:
-    """Send one message. Raises what the socket raises; nothing is sent then: it takes all or none."""
+    """Send one message, whole or not at all. Raises what the socket raises; then nothing was sent."""
     for part in parts[:-1]:
         sock.send(part, flags | _MORE, copy)
     sock.send(parts[-1], flags, copy)

@@ -1,9 +1,9 @@
-"""What a ZeroMQ PUSH socket sends by a stream, made into messages again, with bounds that PULL lacks.
+"""Decodes what a ZeroMQ PUSH socket sends over a stream into messages, with bounds that PULL does not have.
 
-ZeroMQ limits the bytes of one part and the number of waiting messages, of each connection; a message of parts
-without end it takes until memory is gone. Here a message has a most in bytes and in parts, and what is not
-complete is all that is held. The protocol is ZMTP 3.0 with the mechanism NULL (https://rfc.zeromq.org/spec/23).
-Nothing is read or written here: bytes in, messages out, and what is to be answered.
+ZeroMQ limits the bytes of one part and the number of waiting messages of each connection, but it takes a
+message of endlessly many parts until memory is gone. Here a message is bounded in bytes and in parts, and
+nothing is kept but the message that is not complete yet. The protocol is ZMTP 3.0 with the mechanism NULL
+(https://rfc.zeromq.org/spec/23). There is no I/O here: bytes in, messages out, and bytes to answer with.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _IS_PULL = b"\x0bSocket-Type" + struct.pack(">I", 4) + b"PULL"
 
 
 class Decoder:
-    """One connection. answer: bytes for the other side, to be sent at once when it has connected."""
+    """One connection. answer: bytes to send to the other side as soon as it has connected."""
 
     answer = (
         _SIGNATURE
@@ -42,9 +42,9 @@ class Decoder:
         self._greeted = self._ready = False
 
     def feed(self, data: bytes, most: int) -> list[list[bytes]]:
-        """The messages that are complete with this. most: bytes that one may have.
+        """The messages that are complete with these bytes. most: bytes that one message may have.
 
-        Raises SchemaError for what is no such stream, or too much; nothing can be fed any more then.
+        Raises SchemaError where the stream is not ZMTP or exceeds a bound; nothing may be fed after that.
         """
         self._held += data
         found: list[list[bytes]] = []

@@ -7,7 +7,7 @@ clock.
 * `table`: the states of a shard, what can happen to it, and where that leads. ARCHITECTURE.md draws it.
 * `shards`: the shards, each in one of these states, and their rebalancing.
 * `succession`: the collectors: which one writes, who sends to whom, and the fences around workers that died.
-* `processes`: who there is, by name.
+* `processes`: the processes there are, by name.
 """
 
 from lzr.ownership.machine import Machine

@@ -13,7 +13,9 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Want:
-    """So many flow workers and collectors are wanted from now on. The first of these starts everything."""
+    """From now on there shall be so many flow workers and collectors. The first such event starts the
+    scan.
+    """
 
     flow: int
     collect: int
@@ -28,7 +30,7 @@ class Ready:
 
 @dataclass(frozen=True, slots=True)
 class Died:
-    """A process has ended, asked or not: nothing more comes from it but what is on the way already.
+    """A process has ended, told to or not: nothing of it comes any more, except what is on the way already.
 
     status: its exit status, negative for a signal.
     """
@@ -47,9 +49,9 @@ class Adopted:
 
 @dataclass(frozen=True, slots=True)
 class Released:
-    """A flow worker has given a shard up; everything it found out about it is written.
+    """A flow worker has given a shard up; all its results are written.
 
-    flows: what the next worker needs to go on with them. It is passed on as it is.
+    flows: what the next worker needs to go on with them; passed on unread.
     """
 
     name: str

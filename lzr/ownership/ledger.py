@@ -1,8 +1,8 @@
 """The ledger: every input that was admitted and has no fate yet, by ticket.
 
-A ticket is a row number. It goes out with the flow and comes back with the flow's last outcome, once that is
-written; then the row is free again, so the ledger is as large as what is in flight. When a worker dies, the
-inputs of its shards are found here to be tried again.
+A ticket is a row number of the ledger. It travels with the flow and comes back with the flow's last outcome,
+once that is written. Then the row is free again, so the ledger is as large as what is in flight. When a
+worker dies, the inputs of its shards are found here and tried again.
 """
 
 from __future__ import annotations
@@ -18,7 +18,9 @@ from lzr.targets.screen import group
 
 
 class Ledger:
-    """Inputs that have no fate yet, by ticket. admitted, settled: how many came in, and have their fate."""
+    """Inputs that have no fate yet, by ticket. admitted: how many came in; settled: how many have their
+    fate.
+    """
 
     def __init__(self, capacity: int = 1 << 14) -> None:
         self._rows = np.zeros(capacity, TARGET)
@@ -48,24 +50,28 @@ class Ledger:
     def by_owner(
         self, rows: NDArray[Any], hash_seed: int, owners: NDArray[np.uint16]
     ) -> list[tuple[int, NDArray[Any]]]:
-        """Enter the shards of TARGET rows, and the rows as they are now: their source may have been chosen
-        since.
+        """Group TARGET rows by the worker that owns their shard: (owner, rows), each group in input order.
 
-        owners: by shard. Returns (owner, rows), the rows in their order.
+        The rows and their shards are entered in the ledger anew, because their source address and port, from
+        which the shard follows, may have been chosen after `admit`. owners: by shard, the owner's number.
         """
         return group(rows, hash_seed, owners, self._rows, self._shards)
 
     def give(self, rows: NDArray[Any], holder: int = 0) -> None:
-        """Note that these rows have been sent to the worker that owns their shard. holder: its number."""
+        """Note that these rows have been sent to a flow worker. holder: its number."""
         self._given[rows["ticket"]] = True
         self._holders[rows["ticket"]] = holder
 
     def moved(self, shard: int, holder: int) -> None:
-        """A worker has given up a shard, its flows and all, and they are sent to this one."""
+        """The flows of a shard that a worker has released were sent to the worker with the number
+        `holder`.
+        """
         self._holders[self._given & (self._shards == shard)] = holder
 
     def holds(self, holder: int, shard: int, tickets: NDArray[np.uint32]) -> bool:
-        """Whether these are inputs of this shard without a fate, no one twice, that this worker was given."""
+        """Whether worker `holder` was given all these inputs, they are of this shard, have no fate, and none
+        occurs twice.
+        """
         if not len(tickets):
             return True
         theirs = np.sort(tickets)
@@ -75,9 +81,9 @@ class Ledger:
         return bool(right.all())
 
     def not_theirs(self, tickets: NDArray[np.uint32], shares: Sequence[tuple[int, int]]) -> set[int]:
-        """Who would settle an input that it does not hold, or one twice: numbers of flow workers.
+        """The numbers of flow workers that report an input which they were not given, or one input twice.
 
-        shares: of whom the tickets are, in order, and how many.
+        shares: (number of a flow worker, how many of the tickets are its), in the order of the tickets.
         """
         by_holder: dict[int, list[NDArray[np.uint32]]] = {}
         at = 0
@@ -94,15 +100,16 @@ class Ledger:
         return found
 
     def withdraw(self, tickets: NDArray[np.uint32]) -> NDArray[np.uint64]:
-        """Free tickets whose inputs got their fate without being given to a worker. Returns the input lines,
-        (n,) uint64."""
+        """Free tickets of inputs that got their fate before they were given to a worker. Returns their input
+        lines, (n,) uint64.
+        """
         self._given[tickets] = True
         return self.settle(tickets)
 
     def settle(self, tickets: NDArray[np.uint32]) -> NDArray[np.uint64]:
-        """Free tickets whose inputs have their fate. Returns the input lines, (n,) uint64.
+        """Free tickets whose inputs have got their fate. Returns their input lines, (n,) uint64.
 
-        Raises ValueError, and frees none, if one of them was not open: a result was made twice.
+        Raises ValueError, and frees none, if one of them has no open input: its result came twice.
         """
         if len(tickets) and int(tickets.max()) >= len(self._given):
             raise ValueError("a result came for an input that there is not")
@@ -118,8 +125,9 @@ class Ledger:
         return self._rows["line"][tickets]
 
     def take_back(self, shard: int) -> NDArray[Any]:
-        """TARGET rows of the inputs in `shard` without a fate, in the order of the input, to be sent
-        again."""
+        """TARGET rows of a shard's inputs that were given out and have no fate, in input order: they are to
+        be sent again.
+        """
         tickets = np.flatnonzero(self._given & (self._shards == shard))
         self._given[tickets] = False
         rows = pick(self._rows, tickets)

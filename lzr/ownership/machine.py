@@ -20,7 +20,7 @@ from lzr.ownership.table import State
 
 
 class Machine:
-    """ignored: reports that could not be true or came too late, by kind."""
+    """ignored: by kind, how many reports were false or came too late."""
 
     def __init__(self, shards: int) -> None:
         self.processes = Processes()
@@ -38,7 +38,7 @@ class Machine:
         return self.processes.wanted[FLOW], self.processes.wanted[COLLECT]
 
     def handle(self, event: Event, now: float) -> list[Order]:
-        """What is to be done about this, in order. now: seconds of a clock that only goes forward."""
+        """The orders that follow from an event, in order. now: seconds of a clock that never goes back."""
         orders = list(self._happened(event, now))
         if not self.ending:
             orders += self.shards.balance(now)
@@ -66,7 +66,7 @@ class Machine:
         return self._ignore(event)
 
     def _reported(self, event: Event, process: Process, now: float) -> Iterator[Order] | None:
-        """The orders that follow from a report; None if it cannot be true or says nothing new."""
+        """The orders that follow from a report; None if the report is false or says nothing new."""
         match event:
             case Ready() if not process.ready:
                 process.ready = True
@@ -108,7 +108,7 @@ class Machine:
         return Spawn(role, index, process.name, process.number, fenced, replaces)
 
     def _dismiss(self) -> Iterator[Order]:
-        """Stop processes that are no longer wanted and have nothing left."""
+        """Stop processes that are no longer wanted and have nothing left to do."""
         for process in self.processes:
             if process.leaving or not process.ready or self.processes.is_wanted(process):
                 continue

@@ -1,4 +1,4 @@
-"""The orders of the ownership machine: what the supervisor has to do, and what the feeder has to know."""
+"""The orders of the ownership machine: what the supervisor is to do, and what the feeder has to know."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from lzr.ownership.events import Event
 
 @dataclass(frozen=True, slots=True)
 class Spawn:
-    """Start a process. number: of this process alone, as the incarnation of its results.
+    """Start a process. number: its own, also the incarnation of its results.
 
-    fenced: numbers of the flow workers that have died, for a collector. replaces: its predecessor died.
+    fenced: for a collector, the numbers of flow workers that have died. replaces: its predecessor died.
     """
 
     role: str
@@ -76,7 +76,7 @@ class SendTo:
 class Forget:
     """A process has ended: close its sockets.
 
-    asked: it was to end. vacant: so it was, and nobody is at its place now, while the scan goes on.
+    asked: it was told to end. vacant: it was told to end and nobody takes its place, while the scan goes on.
     """
 
     name: str
@@ -112,7 +112,7 @@ class ShardClosed:
 
 @dataclass(frozen=True, slots=True)
 class TryAgain:
-    """The shard was lost and is open again: what it was given and has no fate yet is to be tried again."""
+    """The shard was lost and is open again: its inputs without a fate are to be sent again."""
 
     shard: int
 
@@ -126,7 +126,7 @@ class GiveUp:
 
 @dataclass(frozen=True, slots=True)
 class Ignored:
-    """A report that cannot be true or comes too late: of a process that is not the owner, or is dead."""
+    """A report that is false or too late: its sender does not own the shard, or is dead."""
 
     event: Event
 

@@ -1,4 +1,4 @@
-"""The processes there are, by name, and how many are wanted."""
+"""The processes of a scan, by name, and how many of each role are wanted."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ FLOW, COLLECT = "flow", "collect"
 
 @dataclass(slots=True)
 class Process:
-    """A flow worker or a collector. index: its place. ready: takes orders. leaving: was told to end."""
+    """A flow worker or a collector. index: its place. ready: it takes orders. leaving: it was told to end."""
 
     role: str
     index: int
@@ -41,14 +41,14 @@ class Processes:
         return [process for process in self if process.role == role]
 
     def at(self, role: str, index: int) -> Process | None:
-        """Who is at this place and stays; one that was told to end does not count."""
+        """The process at this place that is to stay, or None; one that was told to end does not count."""
         for each in self._all.values():
             if each.index == index and each.role == role and not each.leaving:
                 return each
         return None
 
     def those_wanted(self, role: str) -> list[Process]:
-        """Who is there, of the places that are to be filled, in their order."""
+        """The processes at places that are to be filled, by place."""
         found = (self.at(role, index) for index in range(self.wanted[role]))
         return [process for process in found if process is not None]
 

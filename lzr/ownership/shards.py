@@ -1,4 +1,4 @@
-"""The shards of a scan: each in one state of the table, with one owner."""
+"""The shards of a scan: each is in one state of `lzr.ownership.table` and has one owner."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from lzr.ownership.table import TABLE, Action, State, Trigger
 
 @dataclass(slots=True)
 class Shard:
-    """owner: name of the worker that has it, or is to adopt it.
+    """owner: name of the worker that has the shard, or is to adopt it.
 
-    fences: numbers of its dead owners that are not fenced off yet. next_index: place of the worker that gets
-    it when it is released. flows: what its owner is to adopt. closed_at: since when it may not be fed, None
-    while it may, or never could.
+    fences: numbers of owners that died and whose fence is not confirmed yet. next_index: place of the worker
+    that gets the shard when it is released. flows: what its owner is to adopt with it. closed_at: since when
+    the shard may not be fed (seconds); None while it may be fed, and before it is opened for the first time.
     """
 
     number: int
@@ -41,26 +41,31 @@ class Shards:
         return len(self.all)
 
     def owned_by(self, process: Process) -> list[Shard]:
+        """The shards that this worker has, or is to adopt."""
         return [shard for shard in self.all if shard.owner == process.name]
 
     # --- what happens --------------------------------------------------------------------------------------
 
     def assign(self, workers: list[Process]) -> None:
-        """At the start: to these workers, in turn."""
+        """Before the start: share the shards out to these workers in turn."""
         for shard in self.all:
             shard.owner = workers[shard.number % len(workers)].name
 
     def ready(self, worker: Process, now: float) -> Iterator[Order]:
+        """The worker has started: what is assigned to it, it is told to adopt."""
         for shard in self.owned_by(worker):
             yield from self._step(shard, Trigger.READY, now)
 
     def adopted(self, worker: Process, number: int, now: float) -> Iterator[Order] | None:
-        """None: it is not true, or no news."""
+        """The worker reports that it has the shard. None: the report is false or repeats an earlier one."""
         shard = self._shard_of(worker, number, Trigger.ADOPTED)
         return None if shard is None else self._step(shard, Trigger.ADOPTED, now)
 
     def released(self, worker: Process, number: int, flows: object, now: float) -> Iterator[Order] | None:
-        """None: it is not true, or no news."""
+        """The worker has given the shard up. flows: for the next owner.
+
+        None: the report is false or repeats an earlier one.
+        """
         shard = self._shard_of(worker, number, Trigger.RELEASED)
         if shard is None:
             return None
@@ -69,13 +74,14 @@ class Shards:
         return self._step(shard, Trigger.RELEASED, now, successor=successor)
 
     def died(self, worker: Process, successor: Process | None, now: float) -> Iterator[Order]:
-        """successor: of this worker; None if it has none, then somebody else gets its shards."""
+        """The worker has died: its shards go to its successor, or to another worker where that is None."""
         for shard in self.owned_by(worker):
             yield from self._step(
                 shard, Trigger.DIED, now, successor=successor or self.any_worker(), dead=worker
             )
 
     def fenced(self, incarnation: int, now: float) -> Iterator[Order]:
+        """No result of this dead owner can be written any more."""
         for shard in self.all:
             if incarnation in shard.fences:
                 shard.fences.discard(incarnation)
@@ -83,11 +89,11 @@ class Shards:
                     yield from self._step(shard, Trigger.FENCED, now)
 
     def any_worker(self) -> Process:
-        """A worker that stays; there is always one, or one on its way."""
+        """A worker that stays; there is always one that has started or is being started."""
         return self._processes.those_wanted(FLOW)[0]
 
     def _shard_of(self, worker: Process, number: int, trigger: Trigger) -> Shard | None:
-        """The shard, if this worker may say this of it."""
+        """The shard, if this worker owns it and this report fits its state; else None."""
         if not 0 <= number < len(self.all):
             return None
         shard = self.all[number]
@@ -103,7 +109,9 @@ class Shards:
         successor: Process | None = None,
         dead: Process | None = None,
     ) -> Iterator[Order]:
-        """successor: who gets it next; dead: who had it. Raises KeyError if this cannot happen."""
+        """Take one step of the table. successor: the next owner; dead: the last one, if it died. Raises
+        KeyError if the table has no such step.
+        """
         action, after = TABLE[shard.state, trigger]
         before, shard.state = shard.state, after
         if before is State.OPEN:
@@ -146,14 +154,16 @@ class Shards:
     # --- balance -------------------------------------------------------------------------------------------
 
     def balance(self, now: float) -> Iterator[Order]:
-        """Release shards to where they belong: to workers that are wanted and ready, and evenly."""
+        """Release shards so that workers that are wanted and ready have equally many, and others have
+        none.
+        """
         ready = [worker for worker in self._processes.those_wanted(FLOW) if worker.ready]
         if not ready:
             return
         load = Counter({worker.index: 0 for worker in ready})
         places = {worker.name: worker.index for worker in ready}
         share, over = divmod(len(self), len(ready))  # so many each, and one more for so many of them
-        homeless = []
+        to_move = []
         for shard in self.all:
             releasing = shard.state is State.RELEASING
             index = shard.next_index if releasing else places.get(shard.owner, -1)
@@ -161,8 +171,8 @@ class Shards:
                 over -= load[index] == share
                 load[index] += 1
             elif shard.state is State.OPEN:
-                homeless.append(shard)
-        for shard in homeless:
+                to_move.append(shard)
+        for shard in to_move:
             index = min(load, key=lambda index: (load[index], index))
             load[index] += 1
             if places.get(shard.owner) != index:

@@ -1,14 +1,14 @@
-"""The collectors: which one writes, who sends to whom, and the fences around flow workers that died.
+"""The collectors: which one writes, which collector each flow worker sends to, and the fences.
 
-Collector 0 writes, the others identify and encode, and send it finished lines. Flow workers are spread over
-all of them. A new writer cuts the output back to what is acknowledged, so what came after that has to be
-sent again: first every other collector drops what it holds and links to the new writer, then the flow
-workers send. While a collector is being linked nobody is told where to send, since it would drop what came
-too early.
+Collector 0 writes; the others identify and encode, and send it finished lines. Flow workers are spread over
+all of them. A new writer first cuts the output back to the acknowledged length, so what came after it has to
+be sent again: every other collector drops what it holds and links to the new writer, and only then the flow
+workers send. While a collector is being linked, no flow worker is told where to send, since that collector
+would drop what came too early.
 
-A fence keeps the results of a dead flow worker out of the output. Only the writer can put one up. A
-collector is started with the fences of all that died before, and when it is ready to write, it is told of
-those of which no writer has said yet that they stand.
+A fence keeps the results of a dead flow worker out of the output. Only the writer can set one up. A collector
+is started with the fences of all workers that died before; when it is ready to write, it is also told of
+those fences that no writer has confirmed yet.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from lzr.ownership.processes import COLLECT, FLOW, Process, Processes
 
 
 class State(Enum):
-    """Where a collector is on its way to take results."""
+    """How far a collector is from taking results."""
 
     STARTING = auto()
     WRITING = auto()  # the one that writes
@@ -62,7 +62,7 @@ TABLE: Mapping[tuple[State, Trigger], tuple[Action, State]] = MappingProxyType(
 
 
 class Succession:
-    """writer: name of the collector that writes, or is to. Only its word counts for what is written."""
+    """writer: name of the collector that writes, or will; only its reports say what is written."""
 
     def __init__(self, processes: Processes) -> None:
         self.writer = ""
@@ -92,12 +92,12 @@ class Succession:
             yield from self._step(collector.name, Trigger.WRITER)
 
     def linked(self, collector: Process, writer: str) -> Iterator[Order] | None:
-        """None: it is not true, or too late: of a writer that has died since."""
+        """None: the report is false, or too late because the writer has died since."""
         linking = self.states.get(collector.name) is State.LINKING
         return self._step(collector.name, Trigger.LINKED) if linking and writer == self.writer else None
 
     def fenced(self, collector: Process, incarnation: int) -> bool:
-        """Whether that is news: nothing more can come from this incarnation."""
+        """The writer has confirmed a fence. False where this was not awaited, or was confirmed before."""
         if not self.writes or collector.name != self.writer:
             return False
         if incarnation not in self.dead or incarnation in self._standing:
@@ -106,12 +106,12 @@ class Succession:
         return True
 
     def leaves(self, collector: Process) -> None:
-        """It was told to end, or has ended."""
+        """The collector was told to end, or has ended: nothing is sent to it any more."""
         self.states.pop(collector.name, None)
         self._collector_of = {w: c for w, c in self._collector_of.items() if c != collector.name}
 
     def died(self, collector: Process) -> Iterator[Order]:
-        """It ended unasked."""
+        """The collector ended without being told to."""
         self.leaves(collector)
         if collector.name == self.writer:
             yield from self._tell_the_others(Trigger.WRITER_DIED)
@@ -129,11 +129,13 @@ class Succession:
 
     @property
     def writes(self) -> bool:
-        """Whether there is one that writes."""
+        """Whether a collector is writing now."""
         return self.states.get(self.writer) is State.WRITING
 
     def assign(self) -> Iterator[Order]:
-        """Spread the flow workers over the collectors that are wanted and linked, if they are not already."""
+        """Spread the flow workers over the collectors that are wanted and linked; orders for those whose
+        collector changes.
+        """
         if not self.writes or State.LINKING in self.states.values():
             return
         if self._anew:

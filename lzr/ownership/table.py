@@ -1,15 +1,15 @@
-"""The states of a shard, what can happen to it, and where that leads: a table that you can draw.
+"""The state machine of a shard: its states, what can happen to it, and which state follows, as one table.
 
-``TABLE[state, trigger]`` is the action to take and the state after it. What is not in the table cannot happen
-to a shard in that state, and a report that says so is ignored.
+``TABLE[state, trigger]`` is the action to take and the state after it. A pair that is not in the table cannot
+happen; a report that claims it is ignored.
 
 A shard may be fed only while it is OPEN. It changes hands in one of two ways:
 
-* *Released*: its worker waits until all that it found out is written, and hands over the flows; the next one
+* *Released*: its worker waits until all its results are written and hands over the flows; the next worker
   adopts them.
-* *Lost*: its worker died. Two things are then awaited, in whatever order they come: the fence, after which
-  the collector that writes takes nothing more from the dead worker, and a successor that has adopted the
-  socket. Then, and only then, what the shard owes is tried again.
+* *Lost*: its worker died. Two things are awaited then, in either order: the fence, after which the writing
+  collector takes no more results of the dead worker; and a successor that has adopted the socket. Only when
+  both are there, the shard's inputs without a fate are tried again.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from types import MappingProxyType
 
 
 class State(Enum):
-    """Whose a shard is, and whether it may be fed."""
+    """Which worker a shard belongs to, and whether it may be fed."""
 
     ASSIGNED = auto()  # to a worker that has not started yet; the flows, if there are any, wait here
     ADOPTING = auto()  # its worker was told to adopt it
