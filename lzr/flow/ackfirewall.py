@@ -1,9 +1,9 @@
 """Detects ACKing firewalls: SYNs to random ports of a flow's host, where nobody should answer with a SYN-ACK.
 
-This never delays the flow itself and costs a host at most `haf` packets, however many of its ports are asked:
-flows to a host that another flow has asked about go by what that brings. Each of these SYNs is a row of its
-own in state PROBE, which ends with its answer or by a time-out. What is known only of flows with such probes
-is kept here and not in the rows, so that without `haf` it costs nothing.
+This never delays the flow itself and costs a host at most `haf` packets, however many of its ports are
+scanned: a flow to a host that is being probed for another flow uses the result of that. Each of these SYNs is
+a row of its own in state PROBE, which ends with its answer or by a time-out. What is needed only for flows
+with such probes is kept here and not in the rows, so that without `haf` it costs nothing.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _PORT, _OWN_PORT = 2, 3  # salts
 
 
 class FirewallProbes:
-    """The probes for ACKing firewalls that belong to the flows in `store`."""
+    """The probes for ACKing firewalls, for the flows in `store`."""
 
     def __init__(self, store: FlowStore, timers: Timers, output: Output) -> None:
         config = store.config
@@ -52,7 +52,7 @@ class FirewallProbes:
             self._parent = np.concatenate([self._parent, np.full(more, _NO_PARENT, np.int32)])
 
     def ask(self, parents: Slots, now: int) -> None:
-        """SYNs to random ephemeral ports of each flow's host, once per host. The store may grow."""
+        """Send SYNs to random ephemeral ports of each flow's host, once per host. The store may grow."""
         if not self.wanted:
             return
         store, config = self._store, self._store.config
@@ -88,8 +88,11 @@ class FirewallProbes:
         self._timers.arm(TIMEOUT, slots, now)
 
     def count(self, slots: Slots) -> Slots:
-        """Count SYN-ACKs to these probes. Returns the slots of the flows whose hosts are now known to be
-        firewalls and that may end at once."""
+        """Count SYN-ACKs to these probes.
+
+        Returns the slots of flows whose hosts are now known to be ACKing firewalls and that need not wait any
+        longer.
+        """
         rows = self._store.rows
         probes, parents = pick(rows, slots), self._parent[slots]
         self.drop(slots)
@@ -103,10 +106,10 @@ class FirewallProbes:
         # Beside a follow-up nothing came from this host in a whole handshake; within the first handshake
         # a slow server may still answer, so the verdict waits for the flow's own time-out.
         waiting = np.isin(rows["state"][parents], (State.SYN_SENT, State.DELAYED))
-        return np.asarray(parents[self.condemns(parents) & waiting], np.int32)
+        return np.asarray(parents[self.are_firewalls(parents) & waiting], np.int32)
 
-    def condemns(self, slots: Slots) -> NDArray[np.bool_]:
-        """(n,) bool: whether enough has been answered to call the host of each flow a firewall."""
+    def are_firewalls(self, slots: Slots) -> NDArray[np.bool_]:
+        """(n,) bool: whether enough probes were answered to call each flow's host an ACKing firewall."""
         needed = self._store.config.hits_needed
         found = np.asarray(self._hits[slots] >= needed, bool)
         others = np.flatnonzero(~found & self._asked[slots])  # by other flows to their hosts, perhaps
@@ -115,7 +118,7 @@ class FirewallProbes:
         return found
 
     def drop(self, slots: Slots) -> None:
-        """Drop these probes: they were answered, or nothing came in time."""
+        """Free the rows of these probes: they were answered, or their time is up."""
         self._store.index.remove(self._store.rows["key"][slots])
         self._store.give_back(slots)
 

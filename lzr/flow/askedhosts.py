@@ -1,4 +1,4 @@
-"""Hosts that were asked whether they are ACKing firewalls, so that each is asked once for all its ports."""
+"""Remembers hosts that were probed for an ACKing firewall, so that each is probed once for all its ports."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from numpy.typing import NDArray
 Rows = NDArray[Any]
 
 MOST = 1 << 16
-"""Hosts, of some 150 bytes each; then the one that was asked first is forgotten, and may be asked again. A
-judgement: on the Internet most of them have one port that is asked."""
+"""Most hosts remembered, some 150 bytes each; beyond that the one probed first is forgotten and may be probed
+again. A judgement: on the Internet most hosts have one scanned port."""
 
 
 class AskedHosts:
-    """rows, below, are (n,) with `peer_hi` and `peer_lo`, the halves of the host's address."""
+    """In its methods, rows are (n,) with `peer_hi` and `peer_lo`, the halves of the host's address."""
 
     def __init__(self, most: int = MOST) -> None:
         self._most = most
@@ -26,7 +26,7 @@ class AskedHosts:
         return len(self._hits)
 
     def note(self, rows: Rows) -> NDArray[np.bool_]:
-        """Remember these hosts; (n,) bool: which of the rows is the first of a host that was not known."""
+        """Remember these hosts. Returns (n,) bool: True at the first row of a host that was not known."""
         new = np.zeros(len(rows), bool)
         for at, host in enumerate(_addresses(rows)):
             if host not in self._hits:
@@ -37,7 +37,7 @@ class AskedHosts:
         return new
 
     def count(self, rows: Rows) -> None:
-        """A probe to each of these hosts was answered; those that are forgotten are left out."""
+        """Count one answered probe for each of these hosts; hosts that were forgotten are left out."""
         for host in _addresses(rows):
             if host in self._hits:
                 self._hits[host] += 1

@@ -72,10 +72,11 @@ def step(
 ) -> tuple[Slots, NDArray[np.uint8], Slots, int, int]:
     """One round: the first segment of each flow among ``segments[todo]``, which is in order of arrival.
 
-    slots, keys: of each segment, (n,). todo: indices of segments. Fields of segments that raise a trigger are
+    slots, keys: (n,), of each segment. todo: indices of segments. Fields of segments that raise a trigger are
     noted in their flows. Returns the indices of these segments; the Action of each, (m,) uint8; the indices
-    left for the next round (later segments of the same flows); how many raised no trigger; how many flows are
-    no longer fresh (see `is_fresh`), whose times are counted in `ages` (see `note_ages`).
+    left for the next round (later segments of the same flows); how many segments raised no trigger; how many
+    flows are no longer fresh (see `is_fresh`). The response times of the latter are counted in `ages` (see
+    `note_ages`).
     """
     _, first = np.unique(slots[todo], return_index=True)
     first.sort()
@@ -105,7 +106,7 @@ def step(
 
 
 def note_ages(ages: NDArray[np.int64], sent: U64, came: U64) -> None:
-    """Count how long answers took, by powers of two: ages[k], of (AGES,), are those of 2^(k-1) to 2^k ns.
+    """Count response times by powers of two: ages[k], of (AGES,), counts those from 2^(k-1) to 2^k ns.
 
     sent, came: (n,) uint64, ns since the epoch.
     """
@@ -115,14 +116,14 @@ def note_ages(ages: NDArray[np.int64], sent: U64, came: U64) -> None:
 
 
 def is_fresh(flows: Rows) -> NDArray[np.bool_]:
-    """Which of these FLOW rows await a first sign of life on their connection."""
+    """(n,) bool: which of these FLOW rows wait for the first packet from the peer on their connection."""
     states = flows["state"]
     waiting = (states == State.DATA_SENT) | (states == State.SYN_SENT)
     return np.asarray(waiting & (flows["counter"] == 0), np.bool_)
 
 
 def count_fresh(flows: Rows) -> int:
-    """How many of these FLOW rows await a first sign of life on their connection."""
+    """How many of these FLOW rows wait for the first packet from the peer on their connection."""
     return int(np.count_nonzero(is_fresh(flows)))
 
 
@@ -138,8 +139,8 @@ def _native_due(
 def due(
     rows: Rows, slots: Slots, generations: Numbers, trigger: Trigger
 ) -> tuple[Slots, NDArray[np.uint8], int]:
-    """Which of the timers that came due still count: their slots, the Action of each, how many flows are
-    fresh.
+    """Which of the timers that came due still count: their slots, the Action of each, and how many of these
+    flows are fresh.
 
     slots, generations: of the timers; one counts if its flow still has that generation.
     """
@@ -258,7 +259,9 @@ def send(
 
 
 def close(rows: Rows, slots: Slots, reason: int, secrets: Secrets) -> Rows:
-    """FRAME rows: RST with the number the peer awaits (RFC 5961 §3.2), where there is a connection."""
+    """FRAME rows of RSTs, with the sequence number that the peer awaits (RFC 5961 §3.2), for flows that have
+    a connection.
+    """
     if reason not in (Reason.ZERO_WINDOW, Reason.DATA, Reason.SA_ONLY):
         states = rows["state"][slots]
         slots = slots[(states != State.SYN_SENT) & (states != State.DELAYED)]
@@ -356,7 +359,9 @@ def _native_bump(rows: Rows, slots: Slots, state: State | None = None) -> Number
 
 @in_c(_native_bump)
 def bump(rows: Rows, slots: Slots, state: State | None = None) -> Numbers:
-    """The next generation of each flow, (n,) uint32: its timer is void. Sets the state if one is given."""
+    """Give each flow its next generation, (n,) uint32, which voids its timer. Sets the state if one is
+    given.
+    """
     generations = np.asarray(rows["generation"][slots] + np.uint32(1), np.uint32)
     rows["generation"][slots] = generations
     if state is not None:
@@ -371,8 +376,9 @@ def _native_gather(buffer: Any, starts: Numbers, lengths: Numbers) -> bytes:
 
 @in_c(_native_gather)
 def gather(buffer: Any, starts: Numbers, lengths: Numbers) -> bytes:
-    """The parts of `buffer` with these starts and lengths, joined. Raises IndexError for one outside of
-    it."""
+    """The parts of `buffer` with these starts and lengths, joined. Raises IndexError for a part that is not
+    in it.
+    """
     view = memoryview(buffer)
     ends = starts.astype(np.int64) + lengths
     if len(ends) and int(ends.max()) > len(view):

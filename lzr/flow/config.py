@@ -1,4 +1,4 @@
-"""The options that concern every flow, in the form in which the flow table needs them."""
+"""The options that concern every flow, as the flow table needs them."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ RTO, RTO_UNMEASURED = 1.0, 3.0
 (RFC 6298 §2.4), and after a handshake in which a segment had to be repeated, which measures none (§5.7)."""
 
 _MAX_REPEATS = 4
-"""Repeats of an answer that are waited for at most, whatever -rn says: with RTO_UNMEASURED the fourth comes
-after 45 s. A judgement: as many losses in a row are rare at any loss that a scan is of use at
+"""Most repeats of an answer that are waited for, whatever -rn says: with RTO_UNMEASURED the fourth comes
+after 45 s. A judgement: so many losses in a row are rare at any loss rate at which a scan is useful
 (docs/faults.md)."""
 
 
@@ -25,9 +25,9 @@ after 45 s. A judgement: as many losses in a row are rare at any loss that a sca
 class FlowConfig:
     """Times in seconds; `probes[i]` is what handshake i sends. Without any, a flow ends with its SYN-ACK.
 
-    cooldown: how long the answer to the first SYN of a listed target is awaited after its last SYN.
-    max_data: bytes of an answer that are kept. most_held: bytes of memory for what waits for more to come, of
-    all flows of a worker together. handshake_orders: of each port, where not all have that of `probes`.
+    cooldown: how long the answer to a listed target's SYN is awaited after its last SYN. max_data: bytes of a
+    reply that are kept. most_held: bytes of memory that replies which are not complete may take, of all flows
+    of a worker together. handshake_orders: None where all ports have the order of `probes`.
     """
 
     probes: tuple[ProbeTemplate, ...]
@@ -51,10 +51,10 @@ class FlowConfig:
     def patience(self, rto: float) -> float:
         """How long data is awaited from a peer that has acknowledged the probe, in seconds.
 
-        rto: its first retransmission time-out. Where more than one retransmit was asked for, the path loses,
-        and the peer may repeat its answer as often as we our probe. It doubles the pause each time (RFC 6298
-        §5.5), so the last repeat leaves after rto (2^n - 1), and the time-out begins. Who sets one below
-        `rto` is in a hurry: then it stands for both.
+        rto: the peer's first retransmission time-out. With more than one retransmit the path is taken to lose
+        packets, and the peer may repeat its answer as often as we repeat our probe. It doubles the pause each
+        time (RFC 6298 §5.5), so its last repeat leaves after rto (2^n - 1); from then on the time-out counts.
+        A time-out below `rto` takes the place of `rto`: the user wants the scan to be quick.
         """
         if self.retransmit_number <= 1:
             return self.timeout

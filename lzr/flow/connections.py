@@ -1,8 +1,8 @@
-"""The connections of flows: opened, answered, given up; the next handshake follows on a new one.
+"""The connections of flows: opened, answered, given up; the next handshake follows on a new connection.
 
-Where the life of a flow is described, in `lzr.flow.table`, these are its steps but for what a reply brings,
-which is with `lzr.flow.replies`. Every method acts on all flows of a batch that take the same step. slots:
-their rows, (n,) int32. segments: (n,) SEGMENT rows, one for each flow. now: monotonic ns.
+`lzr.flow.table` describes the life of a flow; these are its steps, except for those that handle a reply
+(`lzr.flow.replies`). Every method acts on all flows of a batch that take the same step. slots: their rows,
+(n,) int32. segments: (n,) SEGMENT rows, one for each flow. now: monotonic ns.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from lzr.flow.timers import DELAY, RETRANSMIT, TIMEOUT, Timers
 from lzr.rows import ACK, PSH, Doubt, Number, Reason, State, pick
 
 _PROMPT = 900
-"""ms within which a SYN-ACK is no repeated one (RFC 6298 §2.1: 1 s; clocks may be coarse)."""
+"""A SYN-ACK within so many ms is not a repeated one (RFC 6298 §2.1: 1 s; clocks may be coarse)."""
 _PORT, _ISN = 1, 1  # salts
 
 
@@ -45,11 +45,11 @@ class Connections:
         self._firewall_probes, self._reassembly = firewall_probes, reassembly
 
     def count_fresh(self) -> None:
-        """Count `fresh` anew, after flows have come or gone with their shard."""
+        """Count `fresh` anew, after flows have been moved in or out with their shard."""
         self.fresh = columns.count_fresh(self._store.rows)
 
     def forget_fresh(self, slots: Slots) -> None:
-        """Nothing is awaited of these flows any more."""
+        """Take these flows out of the count of `fresh`."""
         self.fresh -= columns.count_fresh(pick(self._store.rows, slots))
 
     def send_syn(self, slots: Slots, now: int) -> None:
@@ -74,13 +74,13 @@ class Connections:
         self.send_first(slots, now)
 
     def refuse_window(self, slots: Slots, segments: Rows, now: int) -> None:
-        """End flows whose SYN-ACKs announce no window."""
+        """End flows whose SYN-ACKs announce a window of zero."""
         self._store.rows["rcv"][slots] = segments["seq"] + np.uint32(1)
         self.finish(slots, self.refused, now)
 
     @property
     def refused(self) -> int:
-        """Why a flow ends whose SYN-ACK announces no window: a port scan would have sent nothing."""
+        """The Reason of a flow that ends with a zero window; in a port scan that counts as an open port."""
         return Reason.ZERO_WINDOW if self._config.probes else Reason.SA_ONLY
 
     def send_first(self, slots: Slots, now: int) -> None:
@@ -98,7 +98,7 @@ class Connections:
             )
 
     def note_ack(self, slots: Slots, now: int) -> None:
-        """The peer has acknowledged a probe, and sent nothing: wait for more, and ask about a firewall."""
+        """The peer has acknowledged a probe and sent no data: wait for data, and probe for a firewall."""
         self._store.rows["state"][slots] = State.ACKED
         self._timers.arm_retransmit(slots, now)
         self._firewall_probes.ask(slots, now)
@@ -111,10 +111,10 @@ class Connections:
         self._timers.arm_retransmit(slots, now)
 
     def repeat(self, slots: Slots, now: int) -> None:
-        """The peer repeats its SYN-ACK: our ACK and what it carried were lost.
+        """The peer repeats its SYN-ACK, so our ACK and its data were lost: send the probe again at once.
 
-        At once, instead of a retransmit that would have been due later: whatever the peer repeats, it gets
-        as many probes as were asked for.
+        This takes the place of a retransmit that would be due later: however often the peer repeats, it gets
+        no more probes than were asked for.
         """
         counted = "answers" if self._config.push_data_only else "counter"  # those carry no probe
         slots = slots[self._store.rows[counted][slots] < self._config.retransmit_number]
@@ -138,12 +138,12 @@ class Connections:
         self._timers.arm_retransmit(slots, now)
 
     def give_up_fin(self, slots: Slots, now: int) -> None:
-        """The peer has closed the connections without data: `give_up`."""
+        """The peer has closed the connections and sent no data: `give_up` with the reason FIN."""
         self._store.rows["rcv"][slots] += np.uint32(1)  # a FIN takes a sequence number
         self.give_up(slots, Reason.FIN, now)
 
     def give_up(self, slots: Slots, reason: int, now: int) -> None:
-        """Go on to the next handshake, as this one brought nothing; after the last, end with `reason`."""
+        """Go on to the next handshake, since this one brought no data; after the last, end with `reason`."""
         rows = self._store.rows
         if self.doubts and reason == Reason.RST:
             slots = self._reopen(slots, now)
@@ -154,7 +154,7 @@ class Connections:
         if not len(slots):
             return
         if self._firewall_probes.wanted:
-            firewall = self._firewall_probes.condemns(slots)
+            firewall = self._firewall_probes.are_firewalls(slots)
             if firewall.any():
                 self.finish(slots[firewall], Reason.FIREWALL, now)
                 slots = slots[~firewall]
@@ -179,9 +179,11 @@ class Connections:
         payloads: bytes = b"",
         cut: NDArray[np.bool_] | None = None,
     ) -> None:
-        """Close, make the outcome, and free the row (or go on, where every handshake was asked for).
+        """Close the connections, make the outcomes, free the rows; with -forceAllHandshakes go on with the
+        next handshake.
 
-        lengths: of each flow's part of `payloads`. cut: whether that is not all that came.
+        lengths: bytes of each flow's part of `payloads`. cut: (n,) bool, True where more had come than is
+        kept.
         """
         if not len(slots):
             return
@@ -201,7 +203,7 @@ class Connections:
         payloads: bytes,
         cut: NDArray[np.bool_] | None,
     ) -> None:
-        """The same where every handshake was asked for."""
+        """`finish` where every handshake is tried (-forceAllHandshakes): flows that have one left go on."""
         if reason not in (Reason.RST, Reason.NO_SYN_ACK, Reason.SEND_REFUSED, Reason.BLOCKED):
             self._output.send_close(slots, reason)
         final = np.ones(len(slots), bool)
@@ -218,16 +220,17 @@ class Connections:
         self._store.rows["kept"][going] = 1
         self._follow_up(going, now)
 
-    def condemn(self, slots: Slots, met: Slots, now: int) -> None:
-        """End flows whose hosts answer on every port, as ACKing firewalls. met: slots of which a segment is
-        being looked at."""
+    def end_firewalled(self, slots: Slots, met: Slots, now: int) -> None:
+        """End flows whose hosts are ACKing firewalls. met: slots of flows of which a segment is being
+        handled.
+        """
         if len(slots):
             unmet = slots[~np.isin(slots, met)]  # the others have shown a sign of life by now
             self.forget_fresh(unmet)
             self.finish(slots, Reason.FIREWALL, now)
 
     def _reopen(self, slots: Slots, now: int) -> Slots:
-        """Open connections anew that our own kernel may have reset; returns the slots of all others."""
+        """Open connections again that our own kernel may have reset; returns the slots of all other flows."""
         doubtful = self._store.rows["doubt"][slots] == Doubt.HALF_OPEN
         again = slots[doubtful]
         if len(again):
@@ -252,9 +255,10 @@ class Connections:
             self.send_syn(slots, now)
 
     def _reconnect(self, slots: Slots, now: int) -> Slots:
-        """A fresh source port that the same shard owns, a fresh ISN. Returns those that got one.
+        """Give flows a new source port of the same shard and a new ISN. Returns the slots of those that got
+        one.
 
-        The others end: no port of ours is free for their hosts.
+        The others end: no port is left for their hosts.
         """
         rows = self._store.rows
         if self._reassembly:
@@ -279,5 +283,5 @@ class Connections:
 
 
 def _milliseconds(now: int) -> np.uint32:
-    """Of the monotonic clock, mod 2^32."""
+    """The monotonic clock in ms, mod 2^32."""
     return np.uint32(now // 1_000_000 & 0xFFFFFFFF)

@@ -1,4 +1,4 @@
-"""A shard's flows on the way from one process to another: rows, timers and held bytes, as plain arrays.
+"""The flows of a shard as plain arrays, on the way from one process to another: rows, timers, held bytes.
 
 A place is a position in `flows`. `extract` takes the flows out of the parts of one flow table, `adopt` puts
 them into those of another.
@@ -60,7 +60,7 @@ class ShardFlows:
             yield int(part["due"][0]), part["place"].copy(), part["generation"].copy()
 
     def plain_held(self) -> tuple[NDArray[Any], bytes]:
-        """What the flows hold as HELD rows and their bytes, end to end."""
+        """The bytes that flows hold, as HELD rows and the bytes one after the other."""
         parts = [
             (place, sequence, data, early)
             for place, (ordered, ahead) in self.held.items()
@@ -73,7 +73,7 @@ class ShardFlows:
 
     @staticmethod
     def held_of(rows: NDArray[Any], octets: bytes) -> Held:
-        """What `plain_held` gave."""
+        """The inverse of `ShardFlows.plain_held`."""
         found: Held = {}
         at = 0
         for place, sequence, length, early in rows.tolist():

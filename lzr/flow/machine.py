@@ -20,7 +20,7 @@ from lzr.rows import State, Trigger
 
 
 class Action(IntEnum):
-    """What is done with a flow; in the order in which a batch's actions run."""
+    """What is done with a flow. The actions of a batch run in this order."""
 
     IGNORE = 0
     COUNT_PROBE = 1  # first, so that a firewall is known before its other answers are acted on
@@ -109,8 +109,8 @@ LEADS_TO: dict[Action, tuple[State, ...]] = {
     Action.KEEP_EARLY: (),
     Action.REPEAT: (),
 }
-"""Where an action may leave its flow: after giving up, the next handshake if there is one, else the end.
-Where no handshake was asked for, the SYN-ACK is the end."""
+"""The states in which an action may leave its flow. After giving up that is the next handshake if there is
+one, else the end. Where no handshake was asked for, the SYN-ACK is the end."""
 
 
 def diagram() -> str:

@@ -16,13 +16,13 @@ from lzr.flow.timers import Timers, Wait
 from lzr.rows import ACK, NO_PROBE, OUTCOME, SYN, Number, join
 
 _SHORT = 512
-"""Bytes of a payload that are kept even where memory runs short. A judgement: banners and the heads of
+"""Bytes of a payload that are kept even where memory is short. A judgement: banners and the beginnings of
 replies, by which nearly every label is found, fit into it."""
 _TUPLE = ("peer_hi", "peer_lo", "own_hi", "own_lo", "peer_port", "own_port")
 
 
 class Output:
-    """The frames and outcomes of the flows in `store`, until somebody takes them."""
+    """Frames and outcomes of the flows in `store`, until they are taken."""
 
     def __init__(self, store: FlowStore, timers: Timers) -> None:
         self._store = store
@@ -40,11 +40,11 @@ class Output:
 
     @property
     def outcomes_waiting(self) -> int:
-        """Rows that `take_outcomes` would give."""
+        """How many rows `take_outcomes` would give."""
         return sum(map(len, self._outcomes))
 
     def take_outcomes(self) -> tuple[Rows, bytes]:
-        """OUTCOME rows and their payloads, one after the other."""
+        """OUTCOME rows, and their payloads one after the other."""
         if not self._outcomes:
             return np.empty(0, OUTCOME), b""
         rows, blob = join(self._outcomes), b"".join(self._payloads)
@@ -54,7 +54,7 @@ class Output:
     # --- frames ----------------------------------------------------------------------------------------
 
     def send(self, slots: Slots, number: Number, flags: int) -> None:
-        """A frame of each flow without payload."""
+        """Send a frame without payload for each flow."""
         self._bursts.append(
             columns.send(self._store.rows, slots, number, flags, self._store.config.secrets)[0]
         )
@@ -63,13 +63,13 @@ class Output:
         self.send(slots, Number.ISN, SYN)
 
     def send_close(self, slots: Slots, reason: int) -> None:
-        """RST, where there is a connection. reason: a Reason, why."""
+        """Send RSTs for flows that have a connection. reason: the Reason why they end."""
         frames = columns.close(self._store.rows, slots, reason, self._store.config.secrets)
         if len(frames):
             self._bursts.append(frames)
 
     def send_probe(self, slots: Slots, flags: int, now: int, wait: Wait | None = None) -> None:
-        """ACK with the probe of each flow's handshake, from its first byte. wait: the timer that is armed."""
+        """Send ACKs with the whole probe of each flow's handshake. wait: the timer to arm, None for none."""
         rows, config = self._store.rows, self._store.config
         if len(config.probes) == 1:
             groups = [(0, slots)]
@@ -89,8 +89,8 @@ class Output:
     # --- outcomes --------------------------------------------------------------------------------------
 
     def unopened(self, targets: Rows, reason: int) -> None:
-        """TARGET rows that get an outcome and no flow. reason: DUPLICATE, their 4-tuple is in flight already;
-        BLOCKED.
+        """Make outcomes for TARGET rows that get no flow. reason: DUPLICATE, where the 4-tuple is in flight
+        already; BLOCKED.
         """
         outcome = np.zeros(len(targets), OUTCOME)
         for name in (*_TUPLE, "line", "ticket", "seq", "ack"):
@@ -108,8 +108,8 @@ class Output:
     ) -> None:
         """Close these flows, make their outcomes, free their rows.
 
-        lengths: of each flow's part of `payloads`, (n,); None where there is none. cut: whether it is not all
-        that came, (n,); None where all are whole.
+        lengths: (n,), bytes of each flow's part of `payloads`; None where there are no payloads. cut: (n,)
+        bool, True where more had come than is kept; None where nothing was cut.
         """
         store = self._store
         frames, outcomes = columns.finish(
@@ -132,7 +132,9 @@ class Output:
         final: NDArray[np.bool_],
         cut: NDArray[np.bool_] | None = None,
     ) -> None:
-        """Make outcomes that leave with the last one of their input. final: which are the last, (n,)."""
+        """Make outcomes that leave together with the last one of their input. final: (n,) bool, which are the
+        last.
+        """
         outcomes = columns.outcome_rows(self._store.rows, slots, reason, lengths, final)
         if cut is not None:
             outcomes["cut"] = cut
@@ -159,7 +161,7 @@ class Output:
             self._held[slot][at] = outcome, bytes(payload[:_SHORT])
 
     def let_go_of_shard(self, shard: int) -> None:
-        """Let the outcomes that are held for flows of a shard leave now: the shard is about to move."""
+        """Release the outcomes held for flows of a shard now, as the shard is about to move."""
         held = np.fromiter(self._held, np.int32, len(self._held))
         for slot in held[self._store.shards(self._store.rows[held]) == shard].tolist():
             self._let_go(slot)

@@ -1,8 +1,9 @@
-"""Replies that come in several segments: what has arrived in order, and segments beyond a gap, by flow.
+"""Replies that come in several segments: by flow, the bytes in order and the segments beyond a gap.
 
-Few flows ever get here (most answer with one segment that is enough), so this is a dict and not columns.
-A flow may hold a bounded number of early segments; what does not fit is dropped, and its peer sends it again.
-The memory that all flows take here is counted in `cost`, so that the flow table can bound it.
+Few flows ever get here (most answer with one segment that is enough), so this is a dict and not columns. A
+flow may hold a bounded number of early segments, those beyond a gap; what does not fit is dropped, and the
+peer sends it again. The memory that all flows take here is counted in `cost`, so that the flow table can
+bound it.
 """
 
 from __future__ import annotations
@@ -83,9 +84,9 @@ class Reassembly:
             self._early.pop(slot, None)
 
     def largest(self, excess: int) -> tuple[list[int], list[int]]:
-        """The slots of the flows that hold most, as many as together take `excess` bytes of memory.
+        """The slots of the flows that hold most: as few as together take `excess` bytes of memory.
 
-        Two lists: flows with bytes in order, and flows that hold nothing but early segments.
+        Two lists: flows that have bytes in order, and flows that hold nothing but early segments.
         """
         begun: list[int] = []
         early: list[int] = []

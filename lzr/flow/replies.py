@@ -1,8 +1,8 @@
-"""What hosts reply: bytes in order, segments beyond a gap, and when that is enough.
+"""Handles replies: bytes in order, segments beyond a gap, and when a reply is enough to be judged.
 
 Most replies are one segment that is enough, and end their flow at once; parts of the others are held in
-`lzr.flow.reassembly`. slots: rows of the flows, (n,) int32. segments: (n,) SEGMENT rows, one for each, whose
-payloads are in `buffer`. now: monotonic ns.
+`lzr.flow.reassembly`. slots: rows of the flows, (n,) int32. segments: (n,) SEGMENT rows, one for each flow,
+whose payloads are in `buffer`. now: monotonic ns.
 """
 
 from __future__ import annotations
@@ -23,7 +23,8 @@ from lzr.rows import ACK, FIN, Number, Reason, State
 Mask = NDArray[np.bool_]
 
 _MAX_ANSWERS = 32
-"""ACKs that a host gets for segments of a reply (docs/faults.md); then it is taken as it is."""
+"""Most ACKs that a host gets for segments of one reply (docs/faults.md); after that the reply ends the flow
+as it is."""
 
 
 class Replies:
@@ -88,7 +89,9 @@ class Replies:
             self._timers.arm(SETTLE, waiting, now)
 
     def keep_early(self, slots: Slots, segments: Rows, buffer: memoryview) -> None:
-        """Data beyond a gap: the acknowledgement of what we have makes the peer send the rest again."""
+        """Keep data beyond a gap, and acknowledge what is in order, which makes the peer send the rest
+        again.
+        """
         fields = (segments[name].tolist() for name in ("seq", "data_at", "data_len"))
         for slot, sequence, start, length in zip(slots.tolist(), *fields, strict=True):
             self._reassembly.keep_early(slot, sequence, bytes(buffer[start : start + length]))
@@ -98,8 +101,9 @@ class Replies:
             self._output.send(slots, Number.NXT, ACK)
 
     def finish_parts(self, slots: Slots, now: int, *, early: bool = False) -> None:
-        """End flows with what has come of their replies. early: before `settle` was over, for want of
-        memory."""
+        """End flows with the part of their reply that has come. early: before `settle` was over, as memory is
+        short.
+        """
         payloads = [self._reassembly.take(slot) for slot in slots.tolist()]
         lengths = np.fromiter(map(len, payloads), np.uint32, len(payloads))
         most = self._config.max_data
@@ -108,10 +112,10 @@ class Replies:
         self._connections.finish(slots, Reason.DATA, now, np.minimum(lengths, np.uint32(most)), joined, cut)
 
     def stay_within(self, now: int) -> None:
-        """Where flows hold more memory than `most_held`, end those that hold most with what they have.
+        """Where flows hold more memory than `most_held`, end those that hold most with what has come.
 
-        This frees a quarter at once, so that the search is not made for every segment. Segments beyond a gap
-        are dropped: the peer sends them again.
+        This frees a quarter at once, so that it is not needed for every segment. Segments beyond a gap are
+        dropped; the peer sends them again.
         """
         excess = self._reassembly.cost + self._output.held_bytes - self._config.most_held
         if excess <= 0:

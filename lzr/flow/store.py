@@ -21,12 +21,14 @@ from lzr.siphash import siphash
 Mask = NDArray[np.bool_]
 
 _MAX_DRAWS = 512
-"""Draws of a source port at most. One in `shards` belongs to the flow's shard, so with 32 shards the chance
-to find none is (31/32)^512, less than one in ten million."""
+"""Most draws of a source port. One in `shards` belongs to the flow's shard, so with 32 shards the chance to
+find none is (31/32)^512, less than one in ten million."""
 
 
 class FlowStore:
-    """rows: (capacity,) FLOW, replaced by a larger array when it grows. in_flight: flows, probes apart."""
+    """rows: (capacity,) FLOW, replaced by a larger array when it grows. in_flight: flows, without firewall
+    probes.
+    """
 
     def __init__(self, config: FlowConfig, capacity: int, index: FlowIndex | None = None) -> None:
         self.config = config
@@ -67,19 +69,20 @@ class FlowStore:
         self.rows, self._free = rows, free
 
     def release(self, slots: Slots) -> None:
-        """These flows have ended: out of the index, and free when the call ends."""
+        """End these flows: remove them from the index; their rows are free from the end of the call."""
         self.index.remove(self.rows["key"][slots])
         columns.bump(self.rows, slots, State.FREE)
         self.note_released(slots)
 
     def note_released(self, slots: Slots) -> None:
-        """The same for flows whose index entry and row `columns.finish` has freed already."""
+        """Count flows as released whose row and index entry `columns.finish` has freed already."""
         self.in_flight -= len(slots)
         self._released.append(slots)
 
     def give_back(self, slots: Slots) -> None:
-        """Free rows that hold no flow in flight (a duplicate, a probe, one that has moved) and are not in the
-        index."""
+        """Free rows that are not in the index and hold no flow in flight: a duplicate, a probe, a flow that
+        has moved.
+        """
         columns.bump(self.rows, slots, State.FREE)
         self._released.append(slots)
 
@@ -99,7 +102,7 @@ class FlowStore:
         return found
 
     def following(self, slots: Slots) -> NDArray[np.uint8]:
-        """The handshake that follows the one each flow is at; NO_PROBE after its last. For orders by port."""
+        """The handshake after the current one of each flow, by its port's order; NO_PROBE after the last."""
         assert self.config.handshake_orders is not None
         return self.config.handshake_orders.following(
             self.rows["peer_port"][slots], self.rows["handshake"][slots]
@@ -131,8 +134,8 @@ class FlowStore:
     ) -> Mask:
         """Set own_port and key of `flows`, and index them by `slots`, so that each belongs to shard `home`.
 
-        number, salt: what the ports are drawn from, beside the secret. (n,) bool: False where no port was
-        found in a bounded number of draws.
+        number, salt: with the secret, what the ports are drawn from. Returns (n,) bool: False where no port
+        was found in `_MAX_DRAWS` draws.
         """
         config = self.config
         low, high = config.ports

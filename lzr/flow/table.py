@@ -7,8 +7,7 @@ The life of a flow, with handshakes h0..hk given by the user:
 3. Data arrives, in order: send RST, record it, end. A first segment too short to be judged may be followed by
    others for `settle` seconds first; each is acknowledged.
 4. A bare ACK of our bytes: the service takes data but is silent, or its answer was lost. Wait `timeout`; with
-   more than one retransmit also for as many repeats of the answer, which come the later the less the peer
-   knows of the round trip (`FlowConfig.patience`).
+   more than one retransmit also as long as the peer needs to repeat its answer (`FlowConfig.patience`).
 5. RST or FIN, or `retransmit_number` retransmits (with PSH) and `timeout` gone by: close with RST, go to the
    next handshake on a fresh source port: SYN, and from step 2. None left: record what was awaited, end.
 6. Against ACKing firewalls (`haf` > 0): with the first bare ACK or beside the first follow-up, SYNs to `haf`
@@ -16,8 +15,8 @@ The life of a flow, with handshakes h0..hk given by the user:
 
 Which of these happens is `machine.TRANSITIONS[state, trigger]`; this module raises the triggers and runs
 the actions, each once over all flows of a batch that take it: they are steps of `lzr.flow.connections` and
-`lzr.flow.replies`. A batch in which a flow has several segments
-is taken in rounds, so order within a flow is kept.
+`lzr.flow.replies`. A batch in which a flow has several segments is taken in rounds, so that order within a
+flow is kept.
 
 A flow is a row of FLOW; its fields are the columns. Random choices (ports, ISNs, nonces) are drawn from
 (seed, input line, handshake), so a seed fixes them whatever the timing.
@@ -58,9 +57,9 @@ class FlowTable:
     """The flows of all shards that one worker has. Call `open`, `receive`, `expire`; then `take_frames`,
     `take_outcomes`.
 
-    store: the rows; timers: what each flow waits for; output: what is to leave; firewall_probes: the
-    questions beside the handshakes; reassembly: replies that come in several segments; connections, replies:
-    the steps of a flow's life.
+    store: the rows; timers: what each flow waits for; output: frames and outcomes to be taken;
+    firewall_probes: SYNs that look for ACKing firewalls; reassembly: replies that come in several segments;
+    connections, replies: the steps of a flow's life.
     """
 
     def __init__(self, config: FlowConfig, capacity: int = 4096, index: FlowIndex | None = None) -> None:
@@ -87,14 +86,16 @@ class FlowTable:
         self._actions = self._made_actions()
 
     def _made_actions(self) -> dict[Action, Callable[[Slots, Any], None]]:
-        """What each action does: with the slots of the flows that take it, and the segment of each."""
+        """By Action, the function that performs it: called with the slots of the flows and the segment of
+        each.
+        """
         connections, replies, probes = self.connections, self.replies, self.firewall_probes
 
         def give_up(reason: int) -> Callable[[Slots, Any], None]:
             return lambda slots, _: connections.give_up(slots, reason, self._now)
 
         return {
-            Action.COUNT_PROBE: lambda slots, _: connections.condemn(
+            Action.COUNT_PROBE: lambda slots, _: connections.end_firewalled(
                 probes.count(slots), self._met, self._now
             ),
             Action.DROP_PROBE: lambda slots, _: probes.drop(slots),
@@ -137,7 +138,7 @@ class FlowTable:
 
     @property
     def fresh(self) -> int:
-        """Flows whose first packet on a connection is out and has brought nothing yet."""
+        """Flows that have sent their first packet on a connection and have had no packet back."""
         return self.connections.fresh
 
     @property
@@ -160,14 +161,16 @@ class FlowTable:
         return self.output.take_outcomes()
 
     def extract(self, shard: int) -> ShardFlows:
-        """Take the flows of `shard` out of this table; outcomes that are held for them leave from here."""
+        """Take the flows of `shard` out of this table; outcomes that are held for them leave with
+        `take_outcomes`.
+        """
         self.output.let_go_of_shard(shard)
         state = handover.extract(shard, self.store, self.timers, self.firewall_probes, self.reassembly)
         self.connections.count_fresh()
         return state
 
     def adopt(self, state: ShardFlows) -> None:
-        """Take over what another table's `extract` gave."""
+        """Put in flows that another table's `extract` gave."""
         handover.adopt(state, self.store, self.timers, self.firewall_probes, self.reassembly)
         self.connections.doubts |= bool(state.flows["doubt"].any())
         self.connections.count_fresh()
@@ -231,7 +234,9 @@ class FlowTable:
         self.store.end_of_call()
 
     def expire(self, now: int, most: int = 1 << 31) -> None:
-        """Act on the timers due at `now`, at most `most` of each kind: what they send brings answers."""
+        """Act on the timers due at `now`: at most `most` of each kind, since the packets they send bring
+        answers.
+        """
         self._now = now
         for wait, queue in self.timers.queues():
             due = queue.pop(now, most)
@@ -245,9 +250,10 @@ class FlowTable:
         self.store.end_of_call()
 
     def refuse(self, frames: Rows) -> None:
-        """End the flows of frames that this host's firewall does not let out, with the reason SEND_REFUSED.
+        """End the flows of frames that this host's own firewall does not let out, with the reason
+        SEND_REFUSED.
 
-        frames: SEGMENT rows of what was to be sent, so `peer` is our own address.
+        frames: SEGMENT rows parsed from our own frames, so their `peer` is our address.
         """
         rows = frames.copy()
         for one, other in (("peer_hi", "own_hi"), ("peer_lo", "own_lo"), ("peer_port", "own_port")):
@@ -262,8 +268,8 @@ class FlowTable:
         self.store.end_of_call()
 
     def block(self, policy: Blocklist) -> None:
-        """End the flows of hosts that may not be contacted any more: with what has come of a reply, else with
-        the reason BLOCKED. What is left to be sent to them is for who sends it to hold back.
+        """End the flows of hosts that may no longer be contacted: with the part of a reply that has come,
+        else with the reason BLOCKED. Frames that were already taken have to be held back by the caller.
         """
         slots = np.flatnonzero(self.rows["state"] != State.FREE).astype(np.int32)
         rows = pick(self.rows, slots)

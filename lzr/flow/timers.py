@@ -1,7 +1,8 @@
-"""Timers with a fixed delay are first in, first out: a queue of arrays a delay, no heap, nothing to cancel.
+"""Timers of flows. All timers with one delay are first in, first out: a queue of arrays, no heap, no
+cancelling.
 
-A timer is (slot, generation). Whoever re-arms or ends a flow bumps the flow's generation, so a timer that
-comes due for an older one is void. `Timers` are those of a flow table, one queue for each `Wait`.
+A timer is (slot, generation). A flow that is re-armed or ends gets its next generation, so a timer that comes
+due with an older one is void. `Timers` are those of a flow table, one queue for each `Wait`.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ _SECOND = 1_000_000_000
 
 
 class Wait(NamedTuple):
-    """What a flow waits for: all that wait for the same have one delay, and its end raises one trigger."""
+    """What a flow can wait for. Each kind has one delay, and one trigger when that is over."""
 
     name: str
     trigger: Trigger
@@ -34,8 +35,8 @@ class Wait(NamedTuple):
 
 RETRANSMIT = Wait("retransmit", Trigger.RETRANSMIT_DUE)
 TIMEOUT = Wait("timeout", Trigger.TIMED_OUT)
-PATIENCE = Wait("patience", Trigger.TIMED_OUT)  # for a peer that has acknowledged the probe
-LONG_PATIENCE = Wait("long patience", Trigger.TIMED_OUT)  # and may not know the round trip
+PATIENCE = Wait("patience", Trigger.TIMED_OUT)  # for the reply of a peer that has acknowledged the probe
+LONG_PATIENCE = Wait("long patience", Trigger.TIMED_OUT)  # the same, of one that did not measure its RTT
 COOLDOWN = Wait("cooldown", Trigger.TIMED_OUT)
 SETTLE = Wait("settle", Trigger.SETTLED)
 DELAY = Wait("delay", Trigger.DELAY_OVER)
@@ -104,7 +105,7 @@ class DelayQueue:
 
 
 class Timers:
-    """The timers of the flows in `store`: at most one of each flow counts."""
+    """The timers of the flows in `store`: of each flow, only the last one armed counts."""
 
     def __init__(self, store: FlowStore) -> None:
         self._store = store
@@ -121,15 +122,15 @@ class Timers:
         self._queues = {wait: DelayQueue(round(seconds * _SECOND)) for wait, seconds in delays.items()}
 
     def arm(self, wait: Wait, slots: Slots, now: int) -> None:
-        """From now on these flows wait for `wait`, and for nothing they waited for before."""
+        """Let these flows wait for `wait`, and for nothing else."""
         self.push(wait, slots, columns.bump(self._store.rows, slots), now)
 
     def push(self, wait: Wait, slots: Slots, generations: Generations, now: int) -> None:
-        """The same where the generations have been bumped already."""
+        """`arm` for flows whose generations have been bumped already."""
         self._queues[wait].push(now, slots, generations)
 
     def arm_retransmit(self, slots: Slots, now: int) -> None:
-        """The next retransmit of these flows if there is one left, else the last wait of their state."""
+        """Arm the next retransmit of these flows; where none is left, the last wait of their state."""
         config, rows = self._store.config, self._store.rows
         number = max(1, config.retransmit_number) if config.push_data_only else config.retransmit_number
         states = rows["state"][slots]
@@ -152,13 +153,17 @@ class Timers:
                 self.arm(wait, last[which], now)
 
     def _unmeasured(self, slots: Slots) -> Mask:
-        """Whether the peer of each flow may not know the round trip: not all got through at the first try."""
+        """(n,) bool: whether the peer may have no measured round trip, as a packet of the handshake was
+        repeated.
+        """
         flows = pick(self._store.rows, slots)
         repeated = (flows["counter"] > 0) | (flows["answers"] > 0)
         return np.asarray(repeated | (flows["measured"] == 0), bool)
 
     def queues(self) -> ItemsView[Wait, DelayQueue]:
-        """Every kind with its queue, in the order in which they are numbered for another process."""
+        """Every kind with its queue; the order is the number under which a kind travels to another
+        process.
+        """
         return self._queues.items()
 
     @property
@@ -168,14 +173,15 @@ class Timers:
         return min(due) if due else None
 
     def postpone(self, by: int, now: int) -> None:
-        """Nothing could be sent for the last `by` ns: every timer is that much later."""
+        """Make every timer due `by` ns later, since nothing could be sent for so long."""
         for queue in self._queues.values():
             queue.postpone(by, now)
 
     def cooling(self) -> tuple[int, int]:
-        """How many flows wait for nothing but a late answer to their first SYN, and until when the last does.
+        """How many flows wait only for a late answer to their first SYN, and until when the last of them
+        waits.
 
-        (0, 0) while anything else is due, so that it costs nothing in the middle of a scan.
+        (0, 0) while any other timer is armed, so that it costs nothing in the middle of a scan.
         """
         if any(self._queues[wait].next_due is not None for wait in (RETRANSMIT, SETTLE, DELAY)):
             return 0, 0

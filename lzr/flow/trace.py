@@ -72,7 +72,7 @@ def outcomes(rows: Rows, handshakes: Sequence[str]) -> Iterator[str]:
 
 
 class Traced(FlowTable):
-    """A flow table that tells. tell: gets lines without their ends."""
+    """A flow table that writes what passes in and out. tell: takes lines without their ends."""
 
     def __init__(
         self,

@@ -46,8 +46,9 @@ def read_triggers(flows: Rows, segments: Rows) -> NDArray[np.uint8]:
 
 
 def awaited(flows: Rows, reason: int) -> NDArray[np.uint8]:
-    """(n,) uint8 of Expected: what flows were waiting for when they ended; NOTHING where the peer ended
-    it."""
+    """(n,) uint8 of Expected: what each flow was waiting for when it ended; NOTHING where the peer
+    ended it.
+    """
     if reason in (Reason.ZERO_WINDOW, Reason.RST, Reason.FIN, Reason.SA_ONLY):
         return np.zeros(len(flows), np.uint8)
     if reason == Reason.DATA:
