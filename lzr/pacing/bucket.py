@@ -1,5 +1,4 @@
-"""A token bucket that keeps its rate although the loop that uses it is sometimes late, and makes no bursts of
-it.
+"""A token bucket that keeps its rate although the loop using it is sometimes late, and that allows no bursts.
 
 It consists of two buckets that fill with time. The first keeps the rate: while work is waiting it holds up to
 200 ms of tokens, so that a loop that was held up on a busy machine catches up, and yet no ten seconds have
@@ -20,8 +19,10 @@ class Bucket:
     def __init__(
         self, rate: float, now: float, least: float = 1.0, tokens: float = 1.0, depth: float = DEPTH
     ) -> None:
-        """rate: tokens a second. least: tokens that are spent at once, which it can hold besides. tokens: how
-        many there are at the start. depth: seconds' worth that may be taken at once. now: seconds."""
+        """rate: tokens a second. least: tokens that are spent in one go, which the bucket can hold in
+        addition. tokens: how many there are at the start. depth: seconds' worth of tokens that may be taken
+        at once. now: seconds.
+        """
         self.rate = rate
         self._least, self._depth = least, depth
         self._tokens = self._burst = tokens
@@ -29,8 +30,9 @@ class Bucket:
         self._last = now
 
     def fill(self, now: float, share: float = 1.0) -> float:
-        """Add the tokens of the time that has passed; how many there are now. share: of the rate that is
-        ours."""
+        """Add the tokens for the time that has passed; returns how many there are. share: our part of the
+        rate, 0..1.
+        """
         rate = self.rate * share
         passed = max(0.0, now - self._last)
         # `least` more than the depth, so that at low rates a part is not lost while a whole one waits.
@@ -41,12 +43,15 @@ class Bucket:
         return min(self._tokens, self._burst)
 
     def spend(self, tokens: float) -> None:
+        """Take so many tokens out; the bucket may go below zero."""
         self._tokens -= tokens
         self._burst -= tokens
         self._behind = min(self._tokens, self._burst) < self._least
 
     def rest(self) -> None:
-        """Drop tokens beyond the depth: what held work up was not the rate, so it does not catch up."""
+        """Drop tokens beyond the depth: something else than the rate held work up, so there is nothing to
+        catch up.
+        """
         self._behind = False
 
     def wait(self, tokens: float, share: float = 1.0) -> float:

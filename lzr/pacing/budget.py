@@ -16,7 +16,7 @@ _MOST = 8 * (1514 + _AROUND)  # bits
 
 
 class Budget:
-    """packets: per second; bits: per second; None for no limit."""
+    """The limits of --max-rate and --bandwidth. packets: a second; bits: a second; None for no limit."""
 
     def __init__(self, packets: float | None, bits: float | None, now: int) -> None:
         at = now / _SECOND
@@ -25,7 +25,7 @@ class Budget:
         self._share = 1.0
 
     def set_share(self, share: float, now: int) -> None:
-        """Set which part of the limits is ours, 0..1."""
+        """Set our part of the limits, 0..1."""
         self.frames(now)
         self._share = share
 

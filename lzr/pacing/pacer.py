@@ -1,4 +1,4 @@
-"""Pacing: how many connections may be opened now. `now` is in seconds, an argument (as in `bucket`)."""
+"""Paces the input: how many connections may be opened now. `now` is an argument, in seconds."""
 
 from __future__ import annotations
 
@@ -8,16 +8,18 @@ from lzr.pacing.bucket import DEPTH, Bucket
 class Pacer:
     def __init__(self, rate: float | None, now: float, depth: float = DEPTH) -> None:
         """rate: connections per second; None for no limit. depth: seconds' worth that may be let through at
-        once: little, unless who opens them spreads them over that time."""
+        once: small, unless the worker spreads them over that time.
+        """
         self._depth = depth
         self._bucket = None if rate is None else Bucket(rate, now, depth=depth)
 
     @property
     def rate(self) -> float | None:
+        """Connections per second; None for no limit."""
         return None if self._bucket is None else self._bucket.rate
 
     def set_rate(self, rate: float | None, now: float) -> None:
-        """Another rate from `now` on (monotonic seconds); None for no limit."""
+        """Change the rate from `now` on (monotonic seconds); None for no limit."""
         if rate is None:
             self._bucket = None
         elif self._bucket is None:
@@ -31,6 +33,7 @@ class Pacer:
         return 1 << 30 if self._bucket is None else int(self._bucket.fill(now))
 
     def spend(self, connections: int) -> None:
+        """Count connections that were let through."""
         if self._bucket is not None:
             self._bucket.spend(connections)
 
@@ -41,5 +44,5 @@ class Pacer:
             self._bucket.fill(now)
 
     def wait(self, now: float) -> float:
-        """Seconds until there is room for one."""
+        """Seconds until one more connection may be opened."""
         return 0.0 if self.allowance(now) >= 1 or self._bucket is None else self._bucket.wait(1.0)

@@ -1,5 +1,4 @@
-"""Classic BPF (linux/filter.h, linux/bpf_common.h): its instructions, and a program that is being made of
-them."""
+"""Classic BPF (linux/filter.h, linux/bpf_common.h): its instructions, and an assembler for programs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A packet that is longer than its path takes, as several segments (RFC 9293 §3.7)."""
+"""Cuts a TCP packet that is larger than the path's MTU into several segments (RFC 9293 §3.7)."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from lzr.rows import FIN, PSH
 
 
 def cut(packet: bytes, mtu: int) -> list[bytes]:
-    """A TCP segment in IPv4 or IPv6, without extension headers, in packets of `mtu` bytes at most.
+    """Cut a TCP segment in IPv4 or IPv6, without extension headers, into packets of at most `mtu` bytes.
 
-    FIN and PSH stay with the last. A path that leaves no room for data gives the packet as it is.
+    FIN and PSH go with the last. Where the MTU leaves no room for data, the packet is returned as it is.
     """
     if len(packet) <= mtu:
         return [packet]
@@ -33,7 +33,7 @@ def cut(packet: bytes, mtu: int) -> list[bytes]:
 
 
 def _seal(headers: bytearray, data: bytes, start: int, v4: bool) -> bytes:
-    """Length and both checksums."""
+    """The packet of these headers and data: sets the length and both checksums."""
     size = len(headers) + len(data)
     struct.pack_into(">H", headers, start + 16, 0)
     if v4:
@@ -50,7 +50,7 @@ def _seal(headers: bytearray, data: bytes, start: int, v4: bool) -> bytes:
 
 
 def _sum(data: bytes) -> int:
-    """RFC 1071, not complemented."""
+    """The sum of RFC 1071, not complemented."""
     data += bytes(len(data) % 2)
     total: int = sum(struct.unpack(f">{len(data) // 2}H", data))
     while total >> 16:

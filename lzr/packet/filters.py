@@ -1,7 +1,7 @@
-"""The classic-BPF programs of our sockets: which packets each lets in, and which shard one is for.
+"""The classic-BPF programs of our sockets: which packets each lets in, and which shard a packet is for.
 
-The hash and the cookie are those of `lzr.packet.sharding`, over the packet that arrives. Offsets count from
-the network header, so that VLAN tags do not matter.
+The hash and the cookie are those of `lzr.packet.sharding`, computed over the packet that arrives. Offsets
+count from the network header, so that VLAN tags do not matter.
 """
 
 from __future__ import annotations
@@ -119,10 +119,10 @@ def fanout_program(seed: int) -> bytes:
 
 
 def _only_links(p: Program, links: tuple[int, ...]) -> None:
-    """Drop what is not for us, and what came by other links than these, or such as are made later.
+    """Drop packets that are not for this host, and those that came in by other links than these.
 
-    What a bridge, a bond, a macvlan or a VLAN hands on is seen on the link below it too: there it is not for
-    us, or has a tag.
+    A packet that a bridge, a bond, a macvlan or a VLAN passes on is also seen on the link below it; there it
+    is not for us, or has a tag.
     """
     p.op(bpf.LD_B_ABS, _AD_PKTTYPE)
     p.jump(bpf.JEQ, _OTHERHOST, 0, 1)
@@ -145,10 +145,11 @@ def _only_links(p: Program, links: tuple[int, ...]) -> None:
 def socket_filter(
     ports: tuple[int, int], key: int, own_v4: tuple[int, ...] = (), links: tuple[int, ...] = ()
 ) -> bytes:
-    """The classic-BPF program that lets in TCP to our ports (both ends included), no answers to foreign SYNs.
+    """The classic-BPF program that lets in TCP to our ports (both ends included), but no SYN-ACK to a SYN of
+    others.
 
-    key: of the cookie of our ISNs. own_v4: our IPv4 addresses as integers (at most 16),
-    or none for any. links: at most MOST_LINKS of them, by index, for a socket that is bound to none.
+    key: of the cookie in our ISNs. own_v4: our IPv4 addresses as integers (at most 16), empty for any. links:
+    at most MOST_LINKS interface indices, for a socket that is bound to none.
     """
     p = Program()
     if links:
@@ -190,10 +191,11 @@ def socket_filter(
 
 
 def errors_filter(ports: tuple[int, int], key: int, links: tuple[int, ...] = ()) -> bytes:
-    """The classic-BPF program that lets in ICMP errors which quote a SYN of ours, as far as the cookie tells.
+    """The classic-BPF program that lets in ICMP errors that quote a SYN of ours, as far as the cookie can
+    tell.
 
-    The arguments are those of `socket_filter`. What is let in has to be looked at all the same: one in
-    2**COOKIE_BITS of those that are forged is among it.
+    The arguments are those of `socket_filter`. One in 2**COOKIE_BITS of forged errors passes, so each has to
+    be checked once more.
     """
     p = Program()
     if links:
@@ -224,7 +226,7 @@ def errors_filter(ports: tuple[int, int], key: int, links: tuple[int, ...] = ())
 
 
 def _end_cookie(p: Program, key: int) -> None:
-    """Make the cookie of the hash of a 4-tuple, in its slot. X: the offset, as it was."""
+    """Turn the hash of a 4-tuple into the cookie, in its slot. X: the offset; it is restored."""
     p.op(bpf.LD_IMM, key >> 32)
     _hash_word(p)
     p.op(bpf.LD_MEM, _SLOT_HASH)
@@ -234,7 +236,7 @@ def _end_cookie(p: Program, key: int) -> None:
 
 
 def _only_if(p: Program, load: int, at: int, *values: int) -> None:
-    """Drop what has none of these values there."""
+    """Drop packets that have none of these values at offset `at`."""
     p.op(load, _NET + at)
     for left, value in enumerate(reversed(values)):
         p.jump(bpf.JEQ, value, len(values) - left, 0)
@@ -242,10 +244,10 @@ def _only_if(p: Program, load: int, at: int, *values: int) -> None:
 
 
 def _only_our_syn(p: Program, ports: tuple[int, int], key: int, *, own: int, tcp: int, words: int) -> None:
-    """Let in a quoted TCP header from our ports whose sequence number has our cookie, and drop the rest.
+    """Let in a quoted TCP header that has our ports and our cookie in its sequence number, drop the rest.
 
-    X: where the ICMP header is. own, tcp: from there, our address and the TCP header. words: of an address;
-    the peer's follows ours.
+    X: offset of the ICMP header. own, tcp: offsets from there, of our address and of the TCP header. words:
+    length of an address; the peer's address follows ours.
     """
     p.op(bpf.STX, _SLOT_OFFSET)
     p.op(bpf.LD_H_IND, _NET + tcp)

@@ -1,9 +1,9 @@
-"""ICMP errors to packets of ours: what they quote, and what they say of whom we asked.
+"""Parses ICMP errors about packets of ours: which packet an error quotes, and what it says of the host.
 
-An error quotes the IP header of the packet it is about and at least eight bytes behind it, which of TCP are
-the ports and the sequence number (RFC 792, RFC 4443 §3). Whether that was a packet of ours only who knows
-what was sent can say; here is checked that the error is whole, its checksum right, and that it went to whom
-the quoted packet is said to have come from.
+An error quotes the IP header of the packet it is about and at least eight bytes behind it, which for TCP are
+the ports and the sequence number (RFC 792, RFC 4443 §3). Here it is checked that the error is whole, that its
+checksum is right, and that it went to the source of the quoted packet. Whether that packet was ours can be
+told only where it is known what was sent.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ Counts = NDArray[np.int64]
 Rows = NDArray[Any]
 
 KINDS = ("net", "host", "protocol", "port", "prohibited", "ttl", "other")
-"""What cannot be reached, or why; `ttl`: the packet went round in a circle."""
+"""What cannot be reached, or why not. `ttl`: the packet was passed on until its TTL was used up."""
 _NET, _HOST, _PROTOCOL, _PORT, _PROHIBITED, _TTL, _OTHER = range(len(KINDS))
 _NOTHING = 255
-"""Says nothing of the host: packets that are too big, fragments that were awaited, what is no error."""
+"""Type and code that say nothing of the host: packet too big, fragment reassembly, or no error at all."""
 
 _ICMP, _ICMPV6, _TCP = 1, 58, 6
 _HEADER = 8  # of ICMP; and so many bytes of TCP are quoted at least
@@ -58,10 +58,11 @@ _V6 = _table(
 
 
 def quoted(packets: Bytes, lengths: Counts) -> tuple[Rows, NDArray[np.uint8]]:
-    """What the errors among these packets are about: FRAME rows with a 4-tuple and `seq`, and their KINDS.
+    """FRAME rows with the 4-tuple and `seq` of the packets that these ICMP errors quote, and each error's
+    kind (index into KINDS).
 
-    packets: (n, width), each from its IP header on; lengths: (n,) of them, at most `width`. What is no such
-    error, or not whole, is left out.
+    packets: (n, width) uint8, each from its IP header on; lengths: (n,), at most `width`. What is not such an
+    error, or is not whole, is left out.
     """
     version = packets[:, 0] >> 4 if len(packets) else np.empty(0, np.uint8)
     found = [
@@ -132,8 +133,9 @@ def _number(packets: Bytes, at: int, size: int) -> NDArray[np.uint64]:
 
 
 def _summed(packets: Bytes, start: Counts, end: Counts) -> Counts:
-    """(n,) sums of the big-endian words from `start`, which is even, to `end`; an odd last byte is a high
-    one."""
+    """(n,) sums of the big-endian words from `start`, which is even, to `end`; an odd last byte counts as a
+    high one.
+    """
     column = np.arange(packets.shape[1])
     part = np.where((column >= start[:, None]) & (column < end[:, None]), packets, np.uint8(0))
     high, low = (part[:, odd::2].sum(axis=1, dtype=np.int64) for odd in (0, 1))

@@ -1,8 +1,8 @@
-"""Probes as columns: the bytes each flow sends, rendered for a whole batch at once.
+"""Renders probes: the bytes that each flow sends, for a whole batch at once.
 
-A probe is constant but for a few parts (the peer's address, random bytes). Rows whose variable parts have
-the same width share one layout, so rendering is: broadcast the constant, then write the variable columns.
-The random parts come from the flow's nonce, so a retransmit carries the same bytes as the first try.
+A probe is constant but for a few parts (the peer's address, random bytes). Rows whose variable parts have the
+same width share one layout, so rendering means: broadcast the constant, then write the variable columns. The
+random parts come from the flow's nonce, so a retransmit carries the same bytes as the first try.
 """
 
 from __future__ import annotations
@@ -35,9 +35,9 @@ class ProbeTemplate:
     parts: tuple[Part, ...]
     constant: Bytes | None = field(init=False)
     fixed_length: int | None = field(init=False)
-    """Bytes it has for every peer, or None if that depends on the peer's address."""
+    """The probe's length for every peer, or None where it depends on the peer's address."""
     program: bytes = field(init=False)
-    """The parts for the kernel in C: of each a byte for its kind, then its arguments."""
+    """The parts as the kernel in C reads them: for each part a byte for its kind, then its arguments."""
 
     def __post_init__(self) -> None:
         fixed = all(isinstance(part, bytes) for part in self.parts)

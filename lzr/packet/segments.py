@@ -1,7 +1,7 @@
-"""The wire as columns: parse a batch of frames into SEGMENT rows, build FRAME rows into frames.
+"""Parses a batch of captured frames into SEGMENT rows, and builds frames from FRAME rows.
 
 Layouts: Ethernet (IEEE 802.3), IPv4 (RFC 791 §3.1), IPv6 (RFC 8200 §3), TCP (RFC 9293 §3.1). Nothing here
-knows a flow. Every length from the wire is checked before it is used; a frame that does not hold what its
+knows of flows. Every length from the wire is checked before it is used; a frame that is shorter than its
 headers claim is counted by kind and never becomes a row.
 """
 
@@ -115,10 +115,7 @@ def _padded(buffer: Bytes, at: NDArray[np.int64]) -> Bytes:
 
 
 class _Headers(NamedTuple):
-    """What is filled in by each family, a row a packet: SEGMENT rows, lengths of header and packet, faults.
-
-    head: the first bytes of each packet.
-    """
+    """What the parsers of both families fill in, a row a packet. head: the first bytes of each packet."""
 
     head: Bytes
     out: NDArray[Any]
@@ -235,9 +232,9 @@ def _fold(total: NDArray[np.int64]) -> NDArray[np.int64]:
 
 @dataclass(frozen=True)
 class LinkHeader:
-    """How our frames are addressed on the wire: MACs as 6 bytes; the next hop may differ by family.
+    """The link-layer header of our frames: MACs of 6 bytes; the next hop may differ by family.
 
-    mss_v4, mss_v6: what our SYNs announce there.
+    mss_v4, mss_v6: the MSS that our SYNs announce.
     """
 
     own_mac: bytes
@@ -254,7 +251,7 @@ class Builder:
     link: LinkHeader
     probes: tuple[ProbeTemplate, ...]
     native: tuple[bytes, tuple[bytes, ...]] = field(init=False)
-    """What the native kernel asks for: the three MACs with both MSS, and the probes as programs."""
+    """What the builder in C needs: the three MACs with both MSS, and the probes as programs."""
     _templates: dict[tuple[bool, bool], Bytes] = field(default_factory=dict)
 
     def __post_init__(self) -> None:

@@ -1,8 +1,8 @@
 """Which shard a flow belongs to: a hash of the 4-tuple that coordinator, kernel and workers compute alike.
 
-The coordinator computes it over columns, the kernel over each arriving packet (a classic-BPF program run by
-``PACKET_FANOUT_CBPF``), and a worker when it picks a source port for a follow-up connection. Since all three
-agree, a flow's replies reach the process that owns its state and nobody else.
+The coordinator computes it over columns; the kernel over each arriving packet (a classic-BPF program run by
+``PACKET_FANOUT_CBPF``); a worker when it picks a source port for a follow-up connection. Since all three
+agree, a flow's replies reach the process that owns its state and no other.
 
 The hash is multiply-xor-shift in 32 bits over the words peer address, ports, own address, because that is
 what classic BPF can do: ``h = (h ^ word) * K; h ^= h >> 15``. ``seed`` is drawn for each run, so a peer
@@ -29,7 +29,7 @@ SHIFT = 15
 
 
 def layout(dtype: np.dtype[Any]) -> tuple[int, int, int]:
-    """Where a row has its 4-tuple: bytes of a row, where its four address halves and its two ports start."""
+    """A row dtype's size in bytes, and the offsets of its four address halves and of its two ports."""
     found = _LAYOUTS.get(id(dtype))
     if found is None:
         fields: Any = dtype.fields
@@ -72,13 +72,14 @@ def flow_hash(rows: NDArray[Any], seed: int) -> U32:
 
 
 def cookie(rows: NDArray[Any], key: int) -> U32:
-    """(n,) uint32 below 2**COOKIE_BITS: what the low bits of our ISN on this 4-tuple are.
+    """The low bits of our ISN for each row's 4-tuple: (n,) uint32 below 2**COOKIE_BITS.
 
-    ZMap's own SYN-ACKs come to our ports at full rate, and so may a flood of forged ones. The answer to a
-    SYN of ours acknowledges an ISN with the cookie, so the kernel can tell it apart before it copies it.
+    The SYN-ACKs to ZMap's own SYNs come to our ports at full rate, and so may a flood of forged ones. The
+    answer to a SYN of ours acknowledges an ISN that has the cookie, so the kernel can tell it from the others
+    before it copies it.
 
-    key: 64 bits, used for nothing else. Classic BPF can compute no one-way function at this price, so a peer
-    with hosts of its own may in the end tell these bits for others; the 24 bits above them it cannot.
+    key: 64 bits, used for nothing else. Classic BPF cannot compute a one-way function at this price, so an
+    attacker with many hosts may in the end work these bits out; the 24 bits above them it cannot.
     """
     h = _mix(flow_hash(rows, key), np.uint32(key >> 32 & 0xFFFFFFFF))
     return h >> np.uint32(32 - COOKIE_BITS)
@@ -117,7 +118,7 @@ def _native_flow_key(rows: NDArray[Any], seed: int) -> U64:
 def flow_key(rows: NDArray[Any], seed: int) -> U64:
     """64-bit key of each row's 4-tuple for the flow index: (n,) uint64, never 0.
 
-    Not the shard hash: within a shard that one is constant mod the number of shards.
+    It is not the shard hash, which within a shard is constant modulo the number of shards.
     """
     x = rows["peer_lo"] * _K1
     x ^= rows["peer_hi"] * _K2 + np.uint64(seed & 0xFFFFFFFFFFFFFFFF)
@@ -137,7 +138,7 @@ _M1, _M2 = np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB)
 
 
 def mix64(x: U64) -> U64:
-    """splitmix64's finaliser (Steele, Lea, Flood 2014). It can be inverted: it hides nothing."""
+    """splitmix64's finaliser (Steele, Lea, Flood 2014). It is invertible, so it hides nothing."""
     x = x + _K1
     x = (x ^ (x >> np.uint64(30))) * _M1
     x = (x ^ (x >> np.uint64(27))) * _M2

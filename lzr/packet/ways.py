@@ -1,9 +1,10 @@
-"""Which way a packet takes, for each address: a table of intervals, looked up a column at a time.
+"""How packets to an address leave: a table of address intervals, looked up for a whole batch at once.
 
-The kernel's routing is a function of the destination that changes its value only where a route, a rule or an
-address begins or ends. Those places are the boundaries; between two of them one answer of the kernel's holds
-for all (`coordinator/network/survey.py` asks). So policy rules, metrics and nexthop objects stay the
-kernel's business, and a batch of targets costs one search in a short sorted table.
+A *way* is the answer for one interval: by the transmit rings, by a raw IP socket, or not at all. The kernel's
+routing depends on the destination and changes only where a route, a rule or an address begins or ends;
+between two such boundaries one answer of the kernel holds for all (`coordinator/network/survey.py` asks). So
+policy rules, metrics and nexthop objects are left to the kernel, and a batch of targets costs one search in a
+short sorted table.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from lzr.rows import INTERVAL, V4_MAPPED, WAY, Rows
 
 END = 1 << 128
 MOST_WAYS = 250
-"""A way's number is a byte."""
+"""Most different ways: a way's number is one byte."""
 MOST_INTERVALS = 1 << 14
 """With more intervals no table is made, and the kernel routes every packet. `python -m benchmarks.routes`: a
 look-up takes 39 ns with 441 of them."""
@@ -31,8 +32,9 @@ LEAST_MTU = 256
 
 
 class WayKind:
-    """How a packet leaves: by the rings to the gateway; by a raw IP socket, so that the kernel finds link,
-    next hop and neighbour; not at all, from NONE on, each for a reason of its own."""
+    """How a packet leaves: by the rings, to the gateway; by a raw IP socket, where the kernel finds link,
+    next hop and neighbour; or not at all: NONE and the kinds after it each give a reason.
+    """
 
     RING, KERNEL, NONE, REFUSED, NO_ADDRESS, NOBODY = range(6)
     WHY: ClassVar[dict[int, str]] = {
@@ -45,10 +47,11 @@ class WayKind:
 
 @dataclass(frozen=True, slots=True)
 class Way:
-    """source: our address, as two halves; (0, 0) where any of the family will do. mtu: of the packets.
+    """source: our address as two halves; (0, 0) where any address of the family will do. mtu: of the packets.
 
-    link: by which they leave, 0 where that is not to be told apart. by_port: the kernel routes them one by
-    one, and would choose another way for connections of its own, which have ports.
+    link: the interface index by which they leave, 0 where that makes no difference. by_port: rules of this
+    host look at ports, so the kernel routes these packets one by one and might route its own connections
+    elsewhere.
     """
 
     kind: int
@@ -59,7 +62,7 @@ class Way:
 
 
 def mss(mtu: int, v4: bool) -> int:
-    """What a segment may carry on a path of this MTU (RFC 9293 §3.7.1), and no more than Ethernet's."""
+    """The MSS for a path of this MTU (RFC 9293 §3.7.1), at most Ethernet's."""
     return max(64, min(mtu - (40 if v4 else 60), MSS_V4 if v4 else MSS_V6))
 
 
@@ -69,7 +72,7 @@ def number(packed: bytes) -> int:
 
 
 def bounds(packed: bytes, length: int) -> tuple[int, int]:
-    """The first address of a prefix and the one after its last, as numbers."""
+    """The first address of a prefix and the first one after it, as numbers."""
     size = 1 << (8 * len(packed) - length)
     first = number(packed) & ~(size - 1)
     return first, first + size
@@ -77,7 +80,7 @@ def bounds(packed: bytes, length: int) -> tuple[int, int]:
 
 _V4 = (V4_MAPPED, V4_MAPPED + (1 << 32))
 ALWAYS = (0, 1, *_V4, _V4[0] + (1 << 24), _V4[0] + (224 << 24), _V4[0] + (240 << 24), _V4[1] - 1, 0xFF << 120)
-"""Boundaries that there are without any route: this network, multicast, reserved, broadcast."""
+"""Boundaries that are always there: this network, multicast, reserved, broadcast."""
 NOBODY = (
     (0, 1),
     (_V4[0], _V4[0] + (1 << 24)),
@@ -85,7 +88,7 @@ NOBODY = (
     (_V4[1] - 1, _V4[1]),
     (0xFF << 120, END),
 )
-"""From and to: no host has such an address, whatever the routes say."""
+"""(first, end) of ranges in which no host can have an address, whatever the routes say."""
 
 
 def _native_lookup(rows: Rows, table: Rows) -> NDArray[np.uint8]:
@@ -112,7 +115,9 @@ def _keys(high: NDArray[np.uint64], low: NDArray[np.uint64]) -> NDArray[Any]:
 
 
 def place(rows: Rows, edges: Sequence[int]) -> NDArray[np.intp]:
-    """(n,) the last of the ascending `edges`, the first of which is 0, at or below each row's peer."""
+    """(n,) index of the last of the ascending `edges` (the first is 0) at or below each row's peer
+    address.
+    """
     high = np.array([edge >> 64 for edge in edges], np.uint64)
     low = np.array([edge & (1 << 64) - 1 for edge in edges], np.uint64)
     return np.searchsorted(_keys(high, low), _keys(rows["peer_hi"], rows["peer_lo"]), "right") - 1
@@ -120,9 +125,9 @@ def place(rows: Rows, edges: Sequence[int]) -> NDArray[np.intp]:
 
 @dataclass(frozen=True)
 class Ways:
-    """intervals: INTERVAL rows; ways: WAY rows, by number. Number 0 is the ring's.
+    """The table of ways. intervals: INTERVAL rows; ways: WAY rows, by number. Number 0 is the rings'.
 
-    links, by_port: of each way, as in `Way`; empty where nobody asks.
+    links, by_port: of each way, as in `Way`; empty where nobody needs them.
     """
 
     intervals: Rows
@@ -147,14 +152,14 @@ class Ways:
 
 
 def everywhere(kind: int = WayKind.RING, mtu: int = 1500) -> Ways:
-    """One way for all."""
+    """The table in which all addresses have one way."""
     return make([0], lambda first, last: Way(kind, mtu=mtu), Way(WayKind.RING, mtu=mtu))
 
 
 def make(starts: Iterable[int], answer: Callable[[int, int], Way], ring: Way) -> Ways:
-    """The table of the ways that `answer(first, last)` gives for each interval.
+    """The table made of ``answer(first, last)``, the way for each interval between two boundaries.
 
-    starts: boundaries in any order. ring: way number 0. Where there are more kinds of ways than numbers, the
+    starts: boundaries in any order. ring: way number 0. Where there are more different ways than numbers, the
     rest is left to the kernel, with any source.
     """
     numbers: dict[Way, int] = {ring: 0}
@@ -187,7 +192,9 @@ def _rows(ways: Sequence[Way]) -> Rows:
 
 
 def sources(rows: Rows, codes: NDArray[np.uint8], ways: Ways) -> NDArray[np.bool_]:
-    """Set own_hi, own_lo of TARGET rows that have none, as their way has it; (n,) bool: which."""
+    """Set own_hi, own_lo of TARGET rows that have none to their way's source address; (n,) bool: which were
+    set.
+    """
     if np.count_nonzero(rows["own_lo"]) == len(rows):  # ZMap's rows, mostly
         return np.zeros(len(rows), np.bool_)
     chosen = ways.ways[codes]

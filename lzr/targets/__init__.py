@@ -1,1 +1,3 @@
-"""What is to be scanned: ZMap's rows, lists, dry runs; unfolded, screened, each once."""
+"""What is to be scanned: ZMap's rows, lists and dry runs into targets; expanded, screened, without
+duplicates.
+"""

@@ -1,6 +1,6 @@
-"""What the user is told where no line of an input can be used: what it seems to be, and what to do.
+"""What to tell the user when no line of an input can be used: what it seems to be, and what to do.
 
-By the first line only, and never by guessing at targets: the sentence is for the user, nothing is scanned.
+It goes by the first line only. The sentence is for the user; no targets are guessed from it.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ ASK_ZMAP = f"{zmapfields.HOW} -O json"
 
 
 def advice(first: bytes, *, send_syns: bool) -> str:
-    """first: the first input. The words after "no line of the input can be used"."""
+    """The end of the sentence that begins 'no line of the input can be used'. first: the first input."""
     text = first.strip(BLANK)
     if text.startswith((b"tcp {", b"ip {", b"ip6 {", b"eth {")):
         return "it is what zmap --dryrun prints: use -dryrun"
@@ -23,7 +23,7 @@ def advice(first: bytes, *, send_syns: bool) -> str:
 
 
 def half_open(first: bytes) -> bool:
-    """Whether it is a record that ZMap wrote, whole, and not one of ours with the same fields."""
+    """Whether this is a complete record of ZMap, and not one of ours with the same fields."""
     try:
         record = orjson.loads(first)
     except orjson.JSONDecodeError:
@@ -57,7 +57,7 @@ def _for_list(text: bytes) -> str:
 
 
 def _names_fields(text: bytes) -> bool:
-    """Whether it is a record of ZMap's, or its heading, without all that is needed."""
+    """Whether this is a record of ZMap, or its heading, that lacks some of the fields we need."""
     if text.startswith(b"{"):
         try:
             record = orjson.loads(text)

@@ -1,20 +1,20 @@
-"""Who may be contacted: blocklist and allowlist in ZMap's format.
+"""Which addresses may be contacted: blocklist and allowlist in ZMap's format.
 
-A list names addresses, networks (CIDR) and ranges (``10.0.0.1-10.0.0.9``), one a line, ``#`` starts a
-comment, both families. It becomes sorted, disjoint ranges of 128-bit numbers, so that a batch of addresses is
-looked up with one binary search whatever the length of the list. A network shorter than an address's own bits
-is taken whole (``10.1.2.3/8`` is ``10.0.0.0/8``), as ZMap does. A name is given back as a name: who reads the
-list looks it up (``coordinator/input/networks.py``).
+A list names addresses, networks (CIDR) and ranges (``10.0.0.1-10.0.0.9``), one a line; ``#`` starts a
+comment; both families. It becomes sorted, disjoint ranges of 128-bit numbers, so that a batch of addresses is
+looked up with one binary search, however long the list is. A network with host bits set is taken whole
+(``10.1.2.3/8`` is ``10.0.0.0/8``), as ZMap does. Names are given back as names, and looked up by the caller
+(``coordinator/input/networks.py``).
 
 An IPv4 entry also covers the IPv6 addresses by which a network reaches the same host: the mapped form
 ``::ffff:0:0/96`` (RFC 4291 §2.5.5.2), ``64:ff9b::/96`` (NAT64, RFC 6052 §2.1), and ``2002::/16`` (6to4, RFC
-3056 §2: all behind the router that has the address). Not those of NAT64 with a prefix of one's own, where
-only the site knows which addresses these are, nor ``::/96``, which is deprecated and not routed (RFC 4291
-§2.5.5.1).
+3056 §2: everything behind the router that has the address). It does not cover NAT64 with a site's own prefix,
+which only that site knows, nor ``::/96``, which is deprecated and not routed (RFC 4291 §2.5.5.1).
 
-An IPv4 entry of a blocklist covers those of ISATAP, too (RFC 5214 §6.1: the last bits behind ``0:5efe`` or
-``200:5efe``, whatever the prefix), and of Teredo (RFC 4380 §4: the server's and the client's NAT's). They are
-no ranges, so they are taken out of the addresses asked for, and an allowlist does not name them.
+An IPv4 entry of a blocklist also covers ISATAP addresses (RFC 5214 §6.1: the last bits behind ``0:5efe`` or
+``200:5efe``, whatever the prefix) and Teredo addresses (RFC 4380 §4: the server's address, and that of the
+client's NAT). These do not form ranges, so the IPv4 address is taken out of each IPv6 address that is looked
+up. An allowlist does not cover them.
 
 IPv4 is looked up in its mapped form, so an IPv6 network that happens to cover ``::ffff:0:0/96`` (``::/0``,
 ``::/8``) is cut around it: it says nothing about IPv4.
@@ -75,7 +75,7 @@ def ranges_of(text: str) -> list[Range]:
 
 
 def _without_mapped(first: int, last: int) -> list[Range]:
-    """Of IPv6, without the mapped form of IPv4, unless it is meant: it lies in there."""
+    """An IPv6 range without the mapped form of IPv4, unless it lies within that form and so means it."""
     if last < _V4_FIRST or first > _V4_LAST or first >= _V4_FIRST:
         return [(first, last)]
     return [one for one in ((first, _V4_FIRST - 1), (_V4_LAST + 1, last)) if one[0] <= one[1]]
@@ -115,7 +115,7 @@ def _merged(ranges: list[Range]) -> list[Range]:
 
 
 def _forms(merged: list[Range]) -> list[Range]:
-    """The IPv6 addresses that reach the hosts of the IPv4 addresses among these, in order."""
+    """The IPv6 addresses that reach the hosts of the IPv4 addresses in `merged`, in order."""
     within = [(max(first, _V4_FIRST), min(last, _V4_LAST)) for first, last in merged]
     v4 = [(first & 0xFFFFFFFF, last & 0xFFFFFFFF) for first, last in within if first <= last]
     nat64 = [(_NAT64 | first, _NAT64 | last) for first, last in v4]
@@ -140,16 +140,16 @@ class Prefixes:
 
     @classmethod
     def of(cls, halves: NDArray[np.uint64]) -> Prefixes:
-        """That of which `halves` is the column, in another process."""
+        """The set whose column `halves` was sent by another process."""
         return cls(_ranges(halves))
 
     def halves(self) -> NDArray[np.uint64]:
-        """(4n,) u64: of each range the first and the last address, two halves each."""
+        """(4n,) u64: first and last address of each range, two halves each."""
         ranges = (self._first_hi, self._first_lo, self._last_hi, self._last_lo)
         return np.stack(ranges, axis=1).reshape(-1)
 
     def ranges(self) -> list[Range]:
-        """They, in order."""
+        """The ranges, in order."""
         return _ranges(self.halves())
 
     @classmethod
@@ -206,7 +206,9 @@ def _ranges(halves: NDArray[np.uint64]) -> list[Range]:
 def _within(
     hi: NDArray[np.uint64], lo: NDArray[np.uint64]
 ) -> list[tuple[NDArray[np.bool_], NDArray[np.uint64]]]:
-    """Which of the addresses have an IPv4 address in them that makes no range of them, and which one."""
+    """Which IPv6 addresses have an IPv4 address inside them that forms no range (ISATAP, Teredo), and that
+    address.
+    """
     low = np.uint64(0xFFFFFFFF)
     teredo = hi >> np.uint64(32) == _TEREDO
     isatap = (lo >> np.uint64(32)) & np.uint64(~0x02000000 & 0xFFFFFFFF) == _ISATAP
@@ -214,7 +216,9 @@ def _within(
 
 
 class Blocklist:
-    """The policy: allowed is who is on the allowlist, where there is one, and not on the blocklist."""
+    """The policy: an address may be contacted if it is on the allowlist, where there is one, and not on the
+    blocklist.
+    """
 
     def __init__(self, blocked: Prefixes | None = None, allowed: Prefixes | None = None) -> None:
         self.blocked = blocked
@@ -226,7 +230,7 @@ class Blocklist:
         return cls(Prefixes.parse(text), None if allowlist is None else Prefixes.parse(allowlist))
 
     def without(self, ranges: list[Range]) -> Blocklist:
-        """The policy that blocks these, too."""
+        """The policy that also blocks these ranges."""
         before = [] if self.blocked is None else self.blocked.ranges()
         return Blocklist(Prefixes(before + ranges), self.only)
 

@@ -1,7 +1,6 @@
-"""Orders to block as a file keeps them: whom to contact no more, why, who asked for it and when.
+"""Orders to block, as a file keeps them: networks not to contact any more, why, who asked for it, and when.
 
-One JSON object a line, with `networks` (a list of texts), and `reason`, `by` and `at` (seconds since the
-epoch).
+One JSON object a line, with `networks` (a list of texts), `reason`, `by` and `at` (seconds since the epoch).
 """
 
 from __future__ import annotations
@@ -16,10 +15,10 @@ Order = dict[str, Any]
 
 
 def of_lines(data: bytes) -> list[Order]:
-    """The orders that a file holds. Raises ValueError for a line that is something else.
+    """The orders in a file. Raises ValueError for a line that is JSON and no order.
 
-    A line that is no JSON is left out: whoever wrote it was cut off, and has confirmed nothing. So are lines
-    that say who goes by an order.
+    A line that is not JSON is left out: its writer was cut off before anything was confirmed. Lines that say
+    which box goes by an order are left out too.
     """
     found = []
     for number, line in enumerate(data.split(b"\n"), 1):
@@ -56,7 +55,7 @@ def as_line(order: Order) -> bytes:
 
 
 def together(before: Sequence[Order], more: Iterable[Order]) -> list[Order]:
-    """Those of a checkpoint, and after them those of a file that it does not have yet."""
+    """The orders of a checkpoint, followed by those of a file that the checkpoint does not have."""
     known = {_what(order) for order in before}
     return [*before, *(order for order in more if _what(order) not in known)]
 

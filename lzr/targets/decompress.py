@@ -20,7 +20,7 @@ MAGICS: dict[str, bytes] = {
 """How each begins: RFC 1952 §2.3.1, bzip2's file format, the .xz file format §2.1.1.1, RFC 8878 §3.1.1."""
 
 MOST = 1 << 22
-"""Bytes given at once, about."""
+"""About how many bytes one `read` gives at most."""
 
 _ZSTD_STEP = 128  # bytes taken at once: a block of 4 bytes may stand for 128 KiB (RFC 8878 §3.1.1.2.4)
 _ZSTD_WINDOW = 1 << 27  # what `zstd --long` writes, and no more memory than that
@@ -31,7 +31,7 @@ class NotHere(Exception):
 
 
 class _Decoder(Protocol):
-    """What zlib, bz2 and lzma have, each in its way, as one."""
+    """One interface over the decoders of zlib, bz2 and lzma, which differ."""
 
     eof: bool
 
@@ -53,7 +53,7 @@ class _Zlib:
 
 
 class _Bounded:
-    """bz2, lzma, and zstd from Python 3.14 on: they keep what they could not give yet."""
+    """bz2, lzma, and zstd from Python 3.14 on: the decoder itself keeps output that was not taken yet."""
 
     def __init__(self, inner: Any) -> None:
         self._inner = inner
@@ -135,9 +135,10 @@ def compression(head: bytes) -> str:
 
 
 class Decompressor:
-    """Feed it; `read` gives what came out, bit by bit, until it gives nothing: then it wants more.
+    """Feed it bytes; `read` gives what comes out, a piece at a time. When it gives nothing it needs more
+    input.
 
-    trouble: the sentence about what is damaged, once something is; nothing more comes then.
+    trouble: a sentence, once the input turns out to be damaged; nothing more comes out then.
     """
 
     def __init__(self, form: str) -> None:

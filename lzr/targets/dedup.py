@@ -1,9 +1,10 @@
-"""Removes duplicates: remembers which targets were among the latest inputs.
+"""Removes duplicates: remembers the targets of the latest inputs.
 
-Two hash sets; when the newer holds `window` keys, the older is thrown away. So a key seen within the last
-`window` inputs is always found (one seen up to twice as long ago may be), and memory never grows. The key is
-the peer's address and port, and for a half-open connection our own end too. Keys are kept as 64-bit hashes
-with a secret in them, so a wrong "seen" takes a collision of 64 bits, which nobody can arrange.
+Two hash sets are kept; when the newer holds `window` keys, the older is thrown away. So a key seen within the
+last `window` inputs is always found (one seen up to twice as long ago may be), and memory is bounded. The key
+is the peer's address and port, and for a half-open connection our own end too. Keys are kept as 64-bit hashes
+with a secret in them, so a target is wrongly taken for a duplicate only if 64 bits collide, which nobody can
+bring about on purpose.
 """
 
 from __future__ import annotations
@@ -30,8 +31,8 @@ _NOTHING = np.zeros(1, np.uint64)
 class RecentTargets:
     """The targets of the last `window` inputs (0: none are remembered). `key` is a secret 64-bit number.
 
-    Memory: two tables of 16 to 32 bytes for each input of the window, which grow as they are needed: a small
-    scan touches little of it.
+    Memory: two tables of 16 to 32 bytes for each input of the window; they grow as needed, so a small scan
+    uses little.
     """
 
     def __init__(self, window: int, key: int = 0) -> None:
@@ -83,9 +84,9 @@ def _native_remember(
 def remember(
     rows: NDArray[Any], key: int, new: Table, used: int, old: Table, fresh: NDArray[np.bool_]
 ) -> int:
-    """Enter TARGET rows into `new`, which holds `used`; how many it did not have.
+    """Enter TARGET rows into `new`, which holds `used`; returns how many were not in it.
 
-    fresh: (n,), is set where a row is in neither table and came not earlier in `rows`.
+    fresh: (n,) bool, set to True for rows that are in neither table and did not occur earlier in `rows`.
     """
     keys, first = np.unique(_hashes(rows, np.uint64(key)), return_index=True)
     missing = ~_contains(new, keys)

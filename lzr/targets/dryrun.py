@@ -1,7 +1,7 @@
-"""ZMap's dry runs into targets: what it would have probed, we open ourselves.
+"""Reads the output of ZMap's dry runs: targets that ZMap would have probed, to which we open connections.
 
-``zmap --dryrun`` prints a block for each probe, TCP line first, closed by dashes (ZMap 2.1.1 to 4.3 alike;
-the IPv6 branch prints ``ip6``; the ``eth`` line is absent in IP mode)::
+``zmap --dryrun`` prints a block for each probe, TCP line first, closed by dashes (the same from ZMap 2.1.1 to
+4.3; the IPv6 branch prints ``ip6``; the ``eth`` line is absent in IP mode)::
 
     tcp { source: 54638 | dest: 9002 | seq: 3050043809 | checksum: 0X9DB }
     ip { saddr: 10.0.0.1 | daddr: 10.4.0.131 | checksum: 0XE99C }
@@ -33,7 +33,9 @@ _DASHES = re.compile(rb"-{10,}")
 
 
 class DryrunReader(LineReader):
-    """The text of ``zmap --dryrun``. An input is a block; a stray line is an input too, and refused."""
+    """Reads ``zmap --dryrun``. An input is a block; a line outside of a block is an input too, and is
+    refused.
+    """
 
     def __init__(self) -> None:
         super().__init__(plain)
@@ -44,11 +46,13 @@ class DryrunReader(LineReader):
         self._first = 0
 
     def target(self, text: bytes) -> Target:
-        """What one line of a block says, put together with the lines before it, is a target at the dashes."""
+        """Take one line; at the closing dashes, the target of the block is complete."""
         raise Refused("not a line of ZMap's dry run")
 
     def finish(self) -> Batch:
-        """A block that was complete but for its dashes counts; a ZMap cut short leaves one."""
+        """The input has ended: a block that lacks only its dashes counts, as a ZMap that was stopped leaves
+        one.
+        """
         batch = super().finish()
         if not self._kept:
             return batch
@@ -78,7 +82,7 @@ class DryrunReader(LineReader):
         return tally.batch(_rows(np.array(found, np.uint64).reshape(-1, 4)))
 
     def _part(self, text: bytes, at: int, tally: Tally, found: list[tuple[int, int, int, int]]) -> bool:
-        """Take a line of a block in. False: it is no such line."""
+        """Take a line of a block. False: it is no such line."""
         if text.startswith(b"tcp ") and (match := _TCP.fullmatch(text)):
             if self._port:
                 self._close(tally, found)
@@ -107,7 +111,7 @@ class DryrunReader(LineReader):
         return True
 
     def _close(self, tally: Tally, found: list[tuple[int, int, int, int]]) -> None:
-        """A block has ended: it is a target, or it is refused."""
+        """A block has ended: it becomes a target, or is refused."""
         why = self._why
         if not self._port:
             why = "a dry-run block without a tcp line"

@@ -1,9 +1,9 @@
-"""Many targets on one line: addresses times ports, unfolded a bit at a time.
+"""Lines that name many targets (addresses times ports), expanded a few targets at a time.
 
 A `Block` is a run of consecutive addresses (or a name that is to be looked up) and some ports. Its targets
-are numbered: port by port, and within a port over all addresses, so that no host is asked all its ports at
+are numbered port by port, and within a port over all addresses, so that no host is asked all its ports at
 once; in a network (a power of two of addresses) neighbours do not follow each other either. The numbering is
-fixed, so a scan that is resumed finds the same target under the same number.
+fixed, so a resumed scan finds the same target under the same number.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from lzr.addresses import Halves, is_v4
 from lzr.rows import TARGET, V4_MAPPED, join
 
 MOST_ADDRESSES = 1 << 24
-"""In one block: an IPv4 /8, an IPv6 /104."""
+"""Most addresses of one block: an IPv4 /8, an IPv6 /104."""
 
 _GOLDEN = 0.6180339887498949  # 1 / golden ratio: steps of so much of a range are spread evenly
 _ALL = np.uint64(V4_MAPPED | 0xFFFFFFFF)
@@ -39,11 +39,14 @@ class Block:
 
     @property
     def total(self) -> int:
+        """How many targets the block has."""
         return self.count * sum(last - first + 1 for first, last in self.ports)
 
     @property
     def special(self) -> str:
-        """Why some of the addresses are refused, if some are: only those of whole networks can be."""
+        """Why some of the addresses are refused; empty where none are. That happens only in whole
+        networks.
+        """
         hi, lo = self.first
         if self.name or self.count == 1:
             return ""
@@ -56,9 +59,9 @@ class Block:
 
 @dataclass(slots=True)
 class Expansion:
-    """The targets of a line that are still to come. Those of a name wait until its address is known.
+    """The targets of one line that are still to be made. Those of a name wait until its address is known.
 
-    ordinal: the number of the next of them among the inputs; number, text: the line, for people.
+    ordinal: number of the next of them among the inputs. number, text: the line, as shown to people.
     """
 
     block: Block
@@ -70,15 +73,16 @@ class Expansion:
 
     @property
     def left(self) -> int:
+        """How many targets are still to be made."""
         return self.block.total - self.at
 
     def of(self, address: Halves) -> Expansion:
-        """The same for the address of a name."""
+        """The same expansion with a name's address."""
         block = Block(address, self.block.ports)
         return Expansion(block, self.ordinal, self.number, self.text, self.at)
 
     def take(self, most: int) -> tuple[NDArray[Any], NDArray[np.uint64]]:
-        """At most `most` of them: (TARGET rows, numbers of inputs refused for what `Block.special` says)."""
+        """At most `most` targets: (TARGET rows, numbers of inputs refused for the reason `Block.special`)."""
         block = self.block
         if self._ports is None:
             self._ports = np.concatenate(
@@ -102,7 +106,7 @@ class Expansion:
 
 
 class Folded:
-    """What a reader has put aside, in the order of the input: rows, and lines still to be unfolded."""
+    """What a reader has set aside, in input order: rows, and lines that are still to be expanded."""
 
     def __init__(self) -> None:
         self._waiting: deque[NDArray[Any] | Expansion] = deque()
@@ -112,7 +116,7 @@ class Folded:
 
     @property
     def count(self) -> int:
-        """Targets."""
+        """How many targets are set aside."""
         return sum(len(one) if isinstance(one, np.ndarray) else one.left for one in self._waiting)
 
     @property
@@ -121,7 +125,7 @@ class Folded:
         return any(not isinstance(one, np.ndarray) and bool(one.block.name) for one in self._waiting)
 
     def put(self, rows: NDArray[Any], shift: int = 0) -> None:
-        """rows: become ours; shift: is added to their numbers."""
+        """Add rows, which are kept and changed. shift: added to their input numbers."""
         if len(rows):
             rows["line"] += np.uint64(shift % 2**64)
             self._waiting.append(rows)
@@ -134,7 +138,7 @@ class Folded:
         self._waiting.clear()
 
     def take(self, most: int) -> tuple[NDArray[Any], list[tuple[str, NDArray[np.uint64]]], list[Expansion]]:
-        """About `most`: (TARGET rows, the numbers of refused ones by reason, names)."""
+        """About `most` targets: (TARGET rows, numbers of refused inputs by reason, names to be looked up)."""
         parts: list[NDArray[Any]] = [np.empty(0, TARGET)]
         refused, names = [], []
         while self._waiting and most > 0:
@@ -159,7 +163,9 @@ class Folded:
 
 
 def spread(index: NDArray[np.uint64], count: int) -> NDArray[np.uint64]:
-    """Each of 0..count-1 once, neighbours far apart where `count` is a power of two."""
+    """A permutation of 0..count-1 that separates neighbours where `count` is a power of two: the values at
+    `index`.
+    """
     if count < 4 or count & (count - 1):
         return index
     step = int(count * _GOLDEN) | 1
@@ -167,7 +173,7 @@ def spread(index: NDArray[np.uint64], count: int) -> NDArray[np.uint64]:
 
 
 def merged(ranges: list[tuple[int, int]]) -> Ports:
-    """Sorted and disjoint."""
+    """The same ranges, sorted and disjoint."""
     found: list[tuple[int, int]] = []
     for first, last in sorted(ranges):
         if found and first <= found[-1][1] + 1:

@@ -1,7 +1,7 @@
 """Recognises files that are no list of targets by their first bytes, and says what to do with them.
 
-Only what is certain. A signature here never begins a line of any list that is read (docs/input.md);
-what is merely odd is left to the reader of lines, which says why it cannot use a line.
+Only files that are certain: no signature here is the beginning of a line of any list that is read
+(docs/input.md). Anything else is left to the reader of lines, which says why it cannot use a line.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ _LONGEST = max(len(signature) for signature, _ in _SIGNATURES)
 
 
 def may_begin(head: bytes) -> bool:
-    """Whether so few bytes may still become a signature: more of them are needed to tell."""
+    """Whether these few bytes may be the beginning of a signature, so that more bytes are needed."""
     return len(head) < _LONGEST and any(
         len(head) < len(signature) and signature.startswith(head) for signature, _ in _SIGNATURES
     )

@@ -1,4 +1,4 @@
-"""The two halves of a target as they are written: an address, network, range or name, and its ports."""
+"""Parses the two halves of a target as it is written: an address, network, range or name, and its ports."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _PORT_RANGE = re.compile(r"([0-9]{1,5})(?:-([0-9]{1,5}))?(?:/(tcp|udp|sctp))?", 
 
 
 def ports_of(text: str) -> Ports:
-    """``80``, ``80,443``, ``8000-8100``. Raises Refused."""
+    """Ports as in ``80``, ``80,443``, ``8000-8100``. Raises Refused."""
     text = text.strip(' \t\r"')
     if not text:
         raise Refused(NO_PORT)
@@ -36,6 +36,7 @@ def ports_of(text: str) -> Ports:
 
 
 def only_tcp(protocol: str) -> None:
+    """Raise Refused unless the protocol of a target is TCP."""
     if protocol.lower() in ("udp", "sctp"):
         raise Refused(f"{protocol.upper()}: only TCP is scanned")
 

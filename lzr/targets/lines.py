@@ -1,8 +1,8 @@
-"""Makes rows of a block of whole lines at once: in C what is plain, the rest is left to Python.
+"""Makes rows of a block of whole lines at once: plain lines in C, the others are left to Python.
 
 Each function takes the block, the rows to fill (one for each line there may be) and the number of the block's
 first input. It returns how many inputs the block has, the lines that `LineReader.target` has to read, and how
-many lines there were. The Python bodies leave it every line.
+many lines there were. The Python bodies leave every line.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ LONGEST_LINE = 65536
 BLANK = b" \t\r"
 
 Left = list[tuple[int, int, int, int]]
-"""Lines left to Python: (index of the row, start and end in the block, number in the block from 1)."""
+"""Lines left to Python: (index of the row, start and end in the block, number within the block from 1)."""
 
 Found = tuple[int, Left, int]
 Scan = Callable[[bytes, NDArray[Any], int], Found]
@@ -66,17 +66,17 @@ def listed(block: bytes, rows: NDArray[Any], inputs: int) -> Found:
 
 
 def plain(block: bytes, rows: NDArray[Any], inputs: int) -> Found:
-    """Lines that no kernel knows; # is nothing special."""
+    """Lines that no function in C reads; # means nothing."""
     return every(block)
 
 
 def commented(block: bytes, rows: NDArray[Any], inputs: int) -> Found:
-    """Lines that no kernel knows; # begins a comment."""
+    """Lines that no function in C reads; # begins a comment."""
     return every(block, comments=True)
 
 
 def every(block: bytes, *, comments: bool = False) -> Found:
-    """Leave every line to Python that is neither blank nor, if there are such, a comment."""
+    """Leave every line to Python except blank ones and, with `comments`, those that # begins."""
     left: Left = []
     start = number = 0
     for line in block.split(b"\n"):

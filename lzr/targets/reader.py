@@ -1,12 +1,12 @@
 """The base of all input readers: chunks of bytes in, cut anywhere; targets and refused inputs out.
 
-A reader is fed chunks as they arrive and gives back a `Batch` for each: the targets whose lines are complete
-and the inputs it refused, with a reason. It holds at most one unfinished line, and of an endless line only
-the beginning. An *input* is a line that is neither blank nor a comment; inputs are numbered from 0 in order
-(`rows["line"]`), and that number is the identity of the input for the rest of the run.
+A reader is fed chunks as they arrive and gives back a `Batch` for each: the targets whose lines are complete,
+and the inputs it refused, with a reason. It holds at most one unfinished line, and of a line that does not
+end only the beginning. An *input* is a line that is neither blank nor a comment; inputs are numbered from 0
+in order (`rows["line"]`), and that number identifies the input for the rest of the run.
 
-A line may name many targets (a network, a range of ports). Then each of them is an input, with a number of
-its own; they are unfolded a bit at a time, when `more` is called, however many they are.
+A line may name many targets (a network, a range of ports). Then each of them is an input with a number of its
+own; they are expanded a few at a time, when `more` is called.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ from lzr.targets.expand import Block, Expansion, Folded
 from lzr.targets.lines import BLANK, LONGEST_LINE, Scan
 
 SHOWN = 10
-"""Refused inputs whose text is kept, over the life of a reader; the rest are only counted."""
+"""Most refused inputs whose text is kept, over the life of a reader; the others are only counted."""
 
 UNFOLDED = 8192
-"""Targets in one batch that are made of lines that name many."""
+"""Targets expanded from lines that name many, in one batch."""
 
 EXCERPT = 60  # characters of a refused line that are shown
 _MARK = b"\xef\xbb\xbf"
@@ -38,7 +38,7 @@ assert _PACK.size == TARGET.itemsize
 
 
 class Refused(Exception):
-    """This input is no target; the message says why, in words that do not depend on the input."""
+    """An input is no target; the message says why, in words that do not quote the input."""
 
 
 class Rejected(NamedTuple):
@@ -51,13 +51,12 @@ class Rejected(NamedTuple):
 
 @dataclass(slots=True)
 class Batch:
-    """What a chunk brought.
+    """What came of one chunk.
 
-    rows: the targets, TARGET rows in input order.
-    refused: numbers of the refused inputs, in the same count as `rows["line"]`.
-    rejected: the first few refused inputs of the run, for people.
-    reasons: how many were refused, by reason; the sum is ``len(refused)``.
-    names: inputs whose address has to be looked up; their numbers are given already.
+    rows: the targets, TARGET rows in input order. refused: numbers of the refused inputs, counted as
+    `rows["line"]`. rejected: the first few refused inputs of the run, to be shown. reasons: how many were
+    refused, by reason; the sum is ``len(refused)``. names: inputs whose address has to be looked up; they
+    have their numbers already.
     """
 
     rows: NDArray[Any]
@@ -68,7 +67,7 @@ class Batch:
 
     @property
     def inputs(self) -> int:
-        """How many inputs this batch gave a fate, a row or a name."""
+        """How many inputs of this batch have become a row, a refusal or a name."""
         return len(self.rows) + len(self.refused) + sum(found.left for found in self.names)
 
 
@@ -176,31 +175,31 @@ class Reader(ABC):
 
     @property
     def pending(self) -> bool:
-        """Whether targets of lines already fed are still to be unfolded, by `more`."""
+        """Whether targets of lines that were fed are still to be expanded, by `more`."""
         return bool(self._folded)
 
     @property
     def coming(self) -> int:
-        """How many they are."""
+        """How many targets are still to be expanded."""
         return self._folded.count
 
     @property
     def named(self) -> bool:
-        """Whether a name is among what is `pending`."""
+        """Whether a name is among the lines that are `pending`."""
         return self._folded.named
 
     def more(self) -> Batch:
-        """The next of those that are `pending`."""
+        """The next targets of those that are `pending`."""
         batch = Batch(np.empty(0, TARGET))
         self._unfold(batch)
         return batch
 
     def forget(self) -> None:
-        """Nothing of what is `pending` is wanted any more."""
+        """Drop everything that is `pending`."""
         self._folded.clear()
 
     def _unfold(self, batch: Batch) -> None:
-        """Add the next of what was put aside."""
+        """Add to the batch the next targets of what was set aside."""
         rows, refused, names = self._folded.take(UNFOLDED)
         batch.rows = join([batch.rows, rows])
         batch.names += names
@@ -210,7 +209,9 @@ class Reader(ABC):
 
 
 class LineReader(Reader):
-    """A reader of lines. A subclass says what one line means; `scan` makes rows of what it understands."""
+    """A reader of lines. A subclass says what one line means; `scan` makes rows of the lines it can read at
+    once.
+    """
 
     comments = False
     """Whether a line that starts with # is a comment."""
@@ -226,7 +227,9 @@ class LineReader(Reader):
 
     @abstractmethod
     def target(self, text: bytes) -> Target | list[Block]:
-        """The target that a line (no blanks around it) names, or the several. Raises Refused."""
+        """The target that a line (without blanks around it) names, or its blocks of targets. Raises
+        Refused.
+        """
 
     def heading(self, text: bytes) -> bool:
         """Whether the first line of the input is a heading, not an input."""
@@ -320,7 +323,7 @@ class LineReader(Reader):
         folded: list[tuple[int, int, bytes, list[Block]]],
         tally: Tally,
     ) -> None:
-        """Put a block's rows and its lines of several targets one behind the other, and number them anew."""
+        """Put a block's rows and its lines of several targets into input order, and number them."""
         good = np.ones(len(rows), np.bool_)
         good[bad] = False
         at = more = 0  # more: by how much numbers are greater than those of lines
@@ -339,7 +342,9 @@ class LineReader(Reader):
         self._inputs += more
 
     def _open(self, block: bytes) -> bytes:
-        """Take byte-order mark and heading off the first line that is not blank; the count of lines stays."""
+        """Strip byte-order mark and heading from the first line that is not blank; line numbers stay the
+        same.
+        """
         start = 0
         while start < len(block):
             stop = block.find(b"\n", start)

@@ -1,6 +1,6 @@
-"""Targets on their way in: which of them may be scanned, and which worker owns their shard.
+"""Screens targets as they come in: which may be scanned, and which worker owns the shard of each.
 
-Each function has two bodies, one in numpy, which is the definition, and one in C (see `lzr.flow.columns`).
+Each function has two bodies: one in numpy, which is the definition, and one in C (see `lzr.flow.columns`).
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ from lzr.rows import TARGET, Opening, pick, put
 Rows = NDArray[Any]
 
 WANTED, SPARED, FOREIGN = range(3)
-"""What `screen` says of a target: to be scanned; on a port that is spared; half open on a port of ours
-where we do not listen."""
+"""Verdicts of `screen` on a target: to be scanned; on a port that is spared; half open on a port of ours that
+our sockets do not hear."""
 
 PRINTERS = (9100, 9107)
-"""Ports of raw printing: what is sent there may come out on paper."""
+"""Ports of raw printing, which are spared: what is sent there may be printed."""
 
 
 def _native_screen(rows: Rows, own: tuple[int, int], spared: tuple[int, int]) -> NDArray[np.uint8] | None:
@@ -63,10 +63,10 @@ def _native_group(
 def group(
     rows: Rows, hash_seed: int, owners: NDArray[np.uint16], kept: Rows, shards: NDArray[np.uint16]
 ) -> list[tuple[int, Rows]]:
-    """Group TARGET rows by the owner of their shard: (owner, rows) by owner, the rows of each in their order.
+    """Group TARGET rows by the owner of their shard: (owner, rows) by owner, each group in input order.
 
-    owners: by shard, each at most the number of shards. kept, shards: by ticket; here the rows and their
-    shards are entered.
+    owners: by shard, each at most the number of shards. kept, shards: by ticket; the rows and their shards
+    are written there.
     """
     if not len(rows):
         return []

@@ -1,7 +1,7 @@
-"""Which of the N shards of an input (--shards) a target is of: the same on every box, whatever else differs.
+"""Which of the N shards of an input (--shards) a target belongs to: the same on every box.
 
-A target is known by its address and port. One that is written as a name is known by that: another box may see
-another address behind it. (Pairs of a sweep are shared out by their place: `lzr.sweep.share`.)
+A target is known by its address and port. One that is written as a name is known by that name, since another
+box may look up another address. (For pairs of a sweep see `lzr.sweep.share`.)
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ from lzr.packet.sharding import mix64
 
 
 def shards_of(rows: NDArray[Any], shards: int) -> NDArray[np.int64]:
-    """(n,) the shard of each row. rows: with peer_hi, peer_lo (IPv4 mapped) and peer_port."""
+    """(n,): the shard of each row. rows: with peer_hi, peer_lo (IPv4 mapped) and peer_port."""
     ports: NDArray[np.uint64] = rows["peer_port"].astype(np.uint64)
     mixed = mix64(rows["peer_hi"] ^ mix64(rows["peer_lo"] ^ ports))
     return (mixed % np.uint64(shards)).astype(np.int64)
 
 
 def shard_of_name(name: str, shards: int) -> int:
-    """That of a target which is written as a name."""
+    """The shard of a target that is written as a name."""
     return zlib.crc32(name.encode()) % shards

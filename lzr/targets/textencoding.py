@@ -1,8 +1,8 @@
-"""Text as editors and systems save it into lines that end in a line feed, in UTF-8.
+"""Turns text as editors and systems save it into lines in UTF-8 that end in a line feed.
 
-UTF-16 and UTF-32 (PowerShell's ``>`` writes UTF-16), known by their byte-order mark or by the zeros beside
-the first character; and lines that end in a carriage return alone. What is plain already goes through as it
-is: the first line end that comes decides, and from then on nothing is looked at.
+It reads UTF-16 and UTF-32 (PowerShell's ``>`` writes UTF-16), known by their byte-order mark or by the zeros
+beside the first character, and lines that end in a carriage return alone. Text that is in this form already
+passes unchanged: the first line end decides, and nothing after it is examined.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class Text:
         self._return = False  # a carriage return is held back: what follows it decides
 
     def feed(self, data: bytes) -> bytes:
-        """The lines, in UTF-8, that are whole with these bytes."""
+        """The lines, in UTF-8, that these bytes complete."""
         if not self._told:
             self._head += data
             name = coding(self._head)
@@ -58,7 +58,7 @@ class Text:
         return data if self._ends == "lf" else self._lines(data)
 
     def finish(self) -> bytes:
-        """What was held back."""
+        """The input has ended: what was held back."""
         rest = b""
         if not self._told:
             self._tell("")

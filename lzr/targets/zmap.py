@@ -19,7 +19,7 @@ from lzr.targets import lines, zmapfields
 from lzr.targets.reader import LineReader, Refused, Target, host
 
 NAMES = zmapfields.NEEDED
-"""The fields a ZMap record must have. `ttl` is used if there, and what a row says of itself (`SAID`)."""
+"""The fields a ZMap record must have. `ttl` and the fields of `SAID` are used if they are there."""
 
 SAID = zmapfields.SAID
 _KEYS = (*NAMES, "ttl", *SAID)  # as the enumeration in lines.c; what comes after it is any other
@@ -41,7 +41,7 @@ def _integer(record: dict[str, Any], name: str, low: int, high: int) -> int:
 
 
 def _truth(record: dict[str, Any], name: str) -> bool | None:
-    """A field that is true or false: as ZMap's JSON and its CSV write it, before version 3 and since."""
+    """A field that is true or false, as ZMap's JSON and CSV write it, before version 3 and since."""
     value = record.get(name)
     if value is None or value == "":
         return None
@@ -52,7 +52,7 @@ def _truth(record: dict[str, Any], name: str) -> bool | None:
 
 
 def _passed_over(record: dict[str, Any]) -> int:
-    """Why ZMap's row is none to take over, as it says itself: one of Opening, 0 if it is."""
+    """Why ZMap's row is no connection to take over, by its own fields: one of Opening, 0 if it is one."""
     kind = record.get("classification")
     if kind is not None and type(kind) is not str:
         raise Refused("classification is not a string")
@@ -64,7 +64,7 @@ def _passed_over(record: dict[str, Any]) -> int:
 
 
 def _target(record: dict[str, Any]) -> Target:
-    """The half-open connection a ZMap record tells of, if any; a row that is none need not be whole."""
+    """The half-open connection of a ZMap record. A row that is none need not have all fields."""
     why = _passed_over(record)
     if why:
         return Target((0, 0), 0, syn=why)

@@ -1,12 +1,12 @@
-"""The fields that ZMap's ``-f`` knows (tcp_synscan, 2.1.1 to 4.3), and those a scan cannot do without."""
+"""The fields of ZMap's ``-f`` (tcp_synscan, 2.1.1 to 4.3), and those that a scan needs."""
 
 from __future__ import annotations
 
 NEEDED = ("saddr", "daddr", "sport", "dport", "seqnum", "acknum", "window")
-"""Of the SYN-ACK; in this order where a CSV has no heading."""
+"""Fields of the SYN-ACK that are needed; a CSV without a heading has them in this order."""
 
 SAID = ("classification", "success", "repeat")
-"""What ZMap says of a row, where it was asked for with ``-f`` and not kept out with ``--output-filter``."""
+"""What ZMap itself says of a row, if asked for with ``-f`` and not removed with ``--output-filter``."""
 
 KNOWN = frozenset(
     (
