@@ -3,11 +3,13 @@ version where our own readers have none (--enrich; always in `lzr identify`).
 
 What our own readers name stays, so that a record says the same with and without; but not the name of a
 platform, which stands first in the Server field of UPnP ("Linux/2.6 UPnP/1.0 miniupnpd/1.0"), nor a maker's,
-and not MySQL, whose descendants are told apart better here.
+nor a library's of SSH, and not MySQL, whose descendants are told apart better here. Where nobody names a
+product, the phrase tells it in which it stands (`greetings.phrases`, `errorpages`).
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -16,6 +18,7 @@ from numpy.typing import NDArray
 
 from lzr.fingerprint import applications, errorpages, greetline, ntlm, webreply
 from lzr.fingerprint.classifier import Classifier
+from lzr.fingerprint.greetings import phrases
 from lzr.fingerprint.recog import texts
 from lzr.fingerprint.recog.data import TABLES
 from lzr.fingerprint.recog.facts import told
@@ -30,9 +33,24 @@ _MODULES = 8
 """Words behind "Apache/x.y" in a Server field that are looked up, at most."""
 
 _PLATFORMS = frozenset(
-    ("linux", "debian", "ubuntu", "fedora", "windows", "freebsd", "upnp", "unknown", "ipos", "python")
+    (
+        "linux",
+        "debian",
+        "ubuntu",
+        "fedora",
+        "windows",
+        "freebsd",
+        "upnp",
+        "unknown",
+        "ipos",
+        "python",
+        "servlet",
+    )
 )
 """What a Server field may begin with that is a platform and not a server."""
+
+_LIBRARIES = frozenset(("sshlib", "flowssh", "ssh", "server", "unknown"))
+"""What an SSH server's line may say that many products say."""
 
 _NO_KIND = frozenset(("", "General"))
 """Kinds of device that say nothing."""
@@ -67,10 +85,15 @@ class EnrichingClassifier(Classifier):
 
     def _with_facts(self, found: Identity, data: bytes) -> Identity:
         asked = texts.of(found.label, data)
+        plain = found.product
         if asked:
             found = self._enriched(found, asked)
-        if not found.product and found.label in applications.HTTP:
-            product, version = errorpages.stated(data)
+        web = found.label in applications.HTTP
+        if not found.product:
+            product, version = errorpages.stated(data) if web else phrases.stated(found.label, data)
+            found = found._replace(product=product, version=version) if product else found
+        elif web and found.product == plain and asked and asked[0][0] == "server" and b"UPnP/" in asked[0][1]:
+            product, version = errorpages.of_upnp(asked[0][1])
             found = found._replace(product=product, version=version) if product else found
         if found.label in ntlm.CARRIERS and not found.details.os:
             system = ntlm.system(data)
@@ -91,16 +114,8 @@ class EnrichingClassifier(Classifier):
             theirs, its = _product(says)
             if theirs and not product:
                 product, version = theirs, its
-            elif (
-                its
-                and not version
-                and product.lower()
-                in (
-                    theirs.lower(),
-                    says.get("service.product", "").lower(),
-                )
-            ):
-                version = its
+            elif its and not version and _is_same(product, theirs, says.get("service.product", "")):
+                product, version = _without(product, its), its
         details = Details(
             next((kind for says in said if (kind := _kind(says))), ""),
             next((name for says in said if (name := _named(says, "hw"))), ""),
@@ -158,6 +173,8 @@ def _is_vague(found: Identity, asked: texts.Texts, said: list[Says]) -> bool:
     first = found.product.lower().replace("_", " ").replace(",", " ").partition(" ")[0]
     if first in _PLATFORMS or found.label == "mysql":
         return True
+    if found.label == "ssh":
+        return first in _LIBRARIES
     table, text = asked[0]
     if table == "server":
         return b"UPnP/" in text
@@ -170,8 +187,30 @@ def _product(says: Says) -> tuple[str, str]:
     for whose in ("service", "hw", "os"):
         name = _with_maker(says, whose)
         if name:
-            return name, says.get(f"{whose}.version", "")
+            version = says.get(f"{whose}.version", "")
+            if whose == "hw" and not version and "os.product" not in says:
+                version = says.get("os.version", "")  # its firmware's
+            return name, version
     return "", ""
+
+
+def _is_same(ours: str, *theirs: str) -> bool:
+    """Whether our product is one of theirs by its words: with or without its maker, or more behind it."""
+    words = _words(ours)
+    return any(name and (words <= _words(name) or _words(name) <= words) for name in theirs)
+
+
+def _words(name: str) -> set[str]:
+    return set(_WORD.findall(name.lower()))
+
+
+_WORD = re.compile(r"[a-z]+\d*|\d+")
+
+
+def _without(product: str, version: str) -> str:
+    """A product as it is called in front of its version, where that is part of what we took for its name."""
+    name = product.partition(version)[0].rstrip(" -_/([,").removesuffix(" v").removesuffix(" V")
+    return name or product
 
 
 def _with_maker(says: Says, whose: str) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 
-from lzr.fingerprint.greetings import freetext
+from lzr.fingerprint.greetings import freetext, phrases
 from lzr.fingerprint.statements import NOTHING, Stated
 
 _REACH = 4096
@@ -32,6 +32,7 @@ _FORMS = tuple(
             rb"<p>Error code explanation: (?:HTTPStatus\.|\d{3} )",
             "Python http.server",
         ),
+        (b"shoutcast dnas/", rb"SHOUTcast DNAS/[^\r\n<]{1,40}?v?NUMBER", "SHOUTcast"),
         (b"proxy-agent:", rb"\nProxy-Agent: {0,4}(?P<p>[a-z][\w -]{1,40}?)(?:/NUMBER)?\r?\n", ""),
         (b"powered-by:", rb"\nX-Powered-By: {0,4}(?P<p>[a-z][a-z .-]{1,30}?)(?:[/ ]v?NUMBER)?\r?\n", ""),
         (b"ap-server:", rb"\n(?:DAAP|DPAP)-Server: {0,4}(?P<p>[a-z][\w -]{1,30})/NUMBER", ""),
@@ -60,18 +61,37 @@ def device(data: bytes) -> Stated:
     """The device that asks for a password by its name, or has it in the title of its own page."""
     realm = _REALM.search(data, 0, _REACH)
     if realm is not None:
-        found = freetext.appliance(realm[1].decode("latin-1"))
+        name = realm[1].decode("latin-1")
+        found = freetext.appliance(name)
+        if not found[0]:
+            found = phrases.managed(name, asks=True)
         if found[0]:
             return found
     title = _TITLE.search(data, 0, _REACH)
     text = title[1].decode("latin-1") if title is not None else ""
+    found = NOTHING
     if len(text.split()) <= _FEW or _MANAGED.search(text):
-        return freetext.appliance(text)
-    return NOTHING
+        found = freetext.appliance(text)
+    return found if found[0] else phrases.managed(text, asks=False)
 
 
 _FEW = 3
 """Words of a title that may be nothing but a name."""
+
+_OF_UPNP = re.compile(
+    rb"UPnP/\d[\w.]{0,9}[, ]{1,3}(?:DLNADOC/[\d.]{1,8}[, ]{1,3})?"
+    rb"(?:(?P<p>[A-Za-z][\w +.-]{1,50})/v?(?P<v>\d[\w.-]{0,20})|(?P<q>[A-Za-z][\w+.-]{1,50}))(?:[, ]|$)"
+)
+
+
+def of_upnp(value: bytes) -> Stated:
+    """The product of a Server field of UPnP (Device Architecture 1.1 §1.3.2): it is the third token, behind
+    the operating system and the version of UPnP."""
+    found = _OF_UPNP.search(value)
+    name = (found["p"] or found["q"]) if found is not None else b"UPnP"
+    if found is None or name[:4] == b"UPnP":
+        return NOTHING
+    return name.decode("latin-1").replace("_", " ").strip(), (found["v"] or b"").decode("latin-1")
 
 
 def stated(data: bytes) -> Stated:

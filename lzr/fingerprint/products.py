@@ -64,7 +64,21 @@ def server(value: bytes) -> Stated:
     if not slash or b"(" in name:
         return value.decode("latin-1"), ""
     version = rest.split(b" ", 1)[0].split(b",", 1)[0]
+    if version[:1] in (b"v", b"V") and version[1:2].isdigit():
+        version = version[1:]
     return name.decode("latin-1"), version.decode("latin-1") if version[:1].isdigit() else ""
+
+
+_AGENT = re.compile(rb"\nuser-agent:([^\n]{0,120})", re.IGNORECASE)
+
+
+def _sip(data: bytes) -> Stated:
+    """RFC 3261 §20.35, §20.41: a server names itself in Server, and many do in User-Agent."""
+    found = _server_header(data)
+    if found is not NOTHING:
+        return found
+    agent = _AGENT.search(data, 0, 2048)
+    return server(agent[1].strip()) if agent is not None else NOTHING
 
 
 def server_field(data: bytes) -> bytes:
@@ -78,8 +92,11 @@ def _server_header(data: bytes) -> Stated:
     return server(server_field(data))
 
 
+_OF_MARIADB = re.compile(r"(\d+(?:\.\d+){1,2})-MariaDB(?:-\d:(\d+(?:\.\d+){1,2}))?")
+
+
 def _mysql(data: bytes) -> Stated:
-    """The handshake's version; MariaDB hides its own behind "5.5.5-"."""
+    """The handshake's version; MariaDB hides its own behind "5.5.5-" or another of MySQL's."""
     end = data.find(b"\0", 5, 128)
     if end < 0 or data[4] == 0xFF:
         return (
@@ -91,7 +108,8 @@ def _mysql(data: bytes) -> Stated:
         )
     version = data[5:end].decode("latin-1")
     if "MariaDB" in version:
-        return "MariaDB", version.removeprefix("5.5.5-").partition("-")[0]
+        own = _OF_MARIADB.search(version)
+        return "MariaDB", (own[2] or own[1]) if own else version.removeprefix("5.5.5-").partition("-")[0]
     return "MySQL", version.partition("-")[0]
 
 
@@ -185,7 +203,8 @@ READERS: dict[str, Callable[[bytes], Stated]] = {
     **{label: partial(_mail, letter) for label, letter in _GREETERS.items()},
     "ftp": _ftp,
     "smtp-ftp": _ftp,
-    **dict.fromkeys(("rtsp", "sip", "icap"), _server_header),
+    **dict.fromkeys(("rtsp", "icap"), _server_header),
+    "sip": _sip,
     **{label: partial(statements.stated, label) for label in statements.READS},
     "nntp": _news,
     "irc": _irc,

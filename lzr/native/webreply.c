@@ -330,6 +330,10 @@ static int stated(struct text server, PyObject **product, PyObject **version)
         number.at = slash + 1;
         while (number.at + number.size < end && number.at[number.size] != ' ' && number.at[number.size] != ',')
             number.size++;
+        if (number.size > 1 && lower(*number.at) == 'v' && is_digit(number.at[1])) {
+            number.at++;
+            number.size--;
+        }
         if (number.size > 0 && !is_digit(*number.at))
             number.size = 0;
     } else if (slash == NULL) {

@@ -45,7 +45,7 @@ username account press type enter line sw fw hw boot loader app rom bios nntp-se
 home page web configuration config setup settings admin administration management interface portal
 print standard edition professional enterprise vik cli bbs sse serviço
 """
-_GENERIC = _PROTOCOLS | frozenset(_GENERIC_WORDS.split())
+GENERIC = _PROTOCOLS | frozenset(_GENERIC_WORDS.split())
 """Words that greetings hold whatever runs there; alone they name nothing."""
 
 _MARKS = frozenset(("version", "ver", "release", "rev", "revision", "build", "v"))
@@ -216,7 +216,7 @@ def _versioned(text: str) -> Stated:
             if "." not in word:
                 continue
             joined = _JOINED.fullmatch(word)
-            if joined and joined[1].lower() not in _GENERIC and not _QUAD.fullmatch(joined[2]):
+            if joined and joined[1].lower() not in GENERIC and not _QUAD.fullmatch(joined[2]):
                 return joined[1], joined[2]
             found = _VERSION.fullmatch(word)
             if found is None or not at:
@@ -257,11 +257,11 @@ def _name_before(words: list[str], at: int) -> str:
     if first and words[first - 1].lower() in _BEFORE_PLATFORMS:
         return ""
     name = [word.lstrip("([").rstrip(",") for word in words[first:end]]
-    while name and (name[0].lower() in _GENERIC or name[0].isdigit()):
+    while name and (name[0].lower() in GENERIC or name[0].isdigit()):
         name.pop(0)
     while name and name[-1].lower() in _PROTOCOLS | {"ready"}:
         name.pop()
-    return " ".join(name) if any(len(word) > 1 and word.lower() not in _GENERIC for word in name) else ""
+    return " ".join(name) if any(len(word) > 1 and word.lower() not in GENERIC for word in name) else ""
 
 
 _NUMBERED_MODEL = re.compile(r"\d{2,5}[A-Za-z]{1,3}")
@@ -340,7 +340,7 @@ def _models(words: list[str]) -> list[str]:
         clean = word.rstrip(",;:.)]")
         if clean == "Printer":
             continue
-        if clean.lower() in _GENERIC or not (_MODEL.fullmatch(clean) or _LETTERED.fullmatch(clean)):
+        if clean.lower() in GENERIC or not (_MODEL.fullmatch(clean) or _LETTERED.fullmatch(clean)):
             break
         found.append(clean)
         if clean != word:

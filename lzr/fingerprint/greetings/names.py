@@ -703,4 +703,290 @@ t amx AMX
 t enlogic Enlogic
 t netbotz APC NetBotz
 t american_power_conversion APC
+f abb_robotics ABB Robotics
+f netpresenz NetPresenz
+f (osf/1 OSF/1
+f qtopia Qtopia
+f hellsoft HellSoft FTP Server for NetWare
+f (netware NetWare
+f (bsdi BSD/OS
+f (ultrix Ultrix
+f shareit_ftp ShareIt
+f datahive DataHive FTP Server
+f avalaunch Avalaunch
+f unleashx UnleashX
+f dvd2xbox dvd2xbox
+f evolutionx EvolutionX
+f wineggdrop WinEggDrop
+f net+arm_ftp_server NET+ARM
+f net+os NET+OS
+f global_site_selector Cisco Global Site Selector
+f ipswitch_notification Ipswitch Notification Server
+f scala_ftp Scala
+f edvr_ftp WebGate eDVR
+f microtest_supercd Axonix SuperCD
+f 4dftp 4D WebSTAR
+f ibm_nps IBM Network Print Server
+f ibm_ftp IBM FTP
+f ws2000_ftpd Motorola WS2000
+f star_ifbd-he Star Micronics IFBD-HE
+f witelcom Witelcom
+f libra_ftp_daemon Libra FTP Daemon
+f barracudabackupftpd Barracuda Backup
+f astra-super Ishida Astra
+f iosftp_server iosFtp
+f praim_srl Praim
+f harris_bcd Harris FlexStar
+f owftpd OWFS
+f inspired_signage AMX Inspired Signage
+f xporter Groupcall Xporter
+f adtec Adtec
+f humax Humax
+f opto_22 Opto 22
+f (gatling gatling
+f webshield2 WebShield
+f proxy602 Proxy602
+f java_ftp_proxy Java FTP Proxy
+f coolproxy CoolProxy
+f surfingate Finjan SurfinGate
+f ezproxy ezProxy
+f spoonproxy SpoonProxy
+f ken!_dsl AVM KEN!
+f ken!_ftp-gateway AVM KEN!
+f mcafee_web_gateway McAfee Web Gateway
+f vermillion_ftp Vermillion FTP Daemon
+f synchronet_ftp_server Synchronet BBS
+f /delegate DeleGate
+f ability_server Ability Server
+f vftpd Virtual FTP Daemon
+f rebex_tiny Rebex Tiny SFTP Server
+f network_hdd_ftp Argosy Network HDD
+f net_disk_ftp NetDisk
+f cab_mach4 CAB Mach 4
+f cab_a4+ CAB A4+
+f simpleftpd SimpleFTPd
+f uftpd uftpd
+f stupid-ftpd Stupid-FTPd
+f ftpdmin Ftpdmin
+f turboftp_server TurboFTP Server
+f robo-ftp_server Robo-FTP Server
+f cerberusftp Cerberus FTP Server
+f globus_ftp Globus GridFTP Server
+f gridftp_server Globus GridFTP Server
+f dcache_ftp_door dCache
+f ftpz z/OS FTPZ
+ft data_ontap NetApp Data ONTAP
+f ftpd-ssl ftpd-ssl
+f oftpd oftpd
+f pyftpd pyftpd
+f ws_ftp WS_FTP Server
+f maxum_rumpus Rumpus
+s avmailgate Avira MailGate
+s applemailserver AppleMailServer
+s gmx_mailservices GMX
+s compuserve_office_mail CompuServe Office Mail Service
+s mail_essentials GFI MailEssentials
+s gfi_mailessentials GFI MailEssentials
+spi workgroupmail WorkgroupMail
+spi gomail GoMail
+s miralix Miralix
+s surgesmtp SurgeMail
+spi http://surgemail.com SurgeMail
+s raidenmaild RaidenMAILD
+s synchronet_smtp_server Synchronet BBS
+p synchronet_pop3_server Synchronet BBS
+n synchronet_nntp Synchronet BBS
+s bejy BEJY
+s m+_extreme_email_engine M+ Extreme Email Engine
+s supportworks Hornbill Supportworks
+s safeq YSoft SafeQ
+s demonmail DemonMail
+s smtp/delegate DeleGate
+n nntp/delegate DeleGate
+s yahoopops! YahooPOPs!
+s tumbleweed_mms Tumbleweed
+s avg_esmtp_proxy AVG
+s traffic_inspector Traffic Inspector
+s expurgate eXpurgate
+s nospamtoday! NoSpamToday!
+s nospamproxy NoSpamProxy
+s spamfilterisp SpamFilter ISP
+s to_smtpf Barricade MX
+s net_at_work_mail_gateway Net at Work Mail Gateway
+s e-mailrelay E-MailRelay
+s mailstore_smtp MailStore
+s angelmatophylax AngelmatoPhylax
+s uniflow uniFLOW
+s mailshield MailShield
+s rblsmtpd.local rblsmtpd
+s epiphany_cme Epiphany CME
+s mercur_smtp-server MERCUR
+p mercur_pop3-server MERCUR
+i mercur_imap4-server MERCUR
+spi ability_mail_server Ability Mail Server
+p execmail Execmail
+p worldmail WorldMail
+pi samsung_contact Samsung Contact
+p minipop minipop
+p mdpop3 mdpop3
+ps internet_anywhere_mail_server Internet Anywhere Mail Server
+pi xmail XMail
+p altipop3 AltiGen AltiServ
+p sco_pop3 SCO pop3d
+p server_pmdf PMDF
+i panda_imap Panda IMAP
+i imap4rev1_citadel Citadel
+pi running_eims Eudora Internet Mail Server
+n (typhoon Typhoon
+n wendzelnntpd WendzelNNTPd
+n wendzelnntpd-ose WendzelNNTPd
+n nntpcache.access NNTPCache
+s sophos_email_appliance Sophos Email Appliance
+s cisco_email_security Cisco Email Security
+s forcepoint Forcepoint Email Security
+s trustwave_seg Trustwave SEG
+s vamsoft_orf ORF Fusion
+s hornetsecurity Hornetsecurity
+s spamexperts SpamExperts
+s mailinabox Mail-in-a-Box
+s apache_james Apache James
+s aiosmtpd aiosmtpd
+s nodemailer Nodemailer
+s go-smtp go-smtp
+s gosmtp go-smtp
+s wodsmtpserver wodSmtpServer
+s nullmailer nullmailer
+s papercut Papercut SMTP
+s mercury_32 Mercury/32
+t netportexpress Intel NetportExpress
+t frontdoor FrontDoor
+t wince/wbt NCD Thinster
+t xylan Xylan
+t netblazer Telebit NetBlazer
+t remotelyanywhere RemotelyAnywhere
+t microlink_cable ELSA MicroLink Cable
+t portmaster Livingston PortMaster
+t officeconnect 3Com OfficeConnect
+t webramp WebRamp
+t rapture_runtime_environment Rapture
+t stonegate_firewall StoneGate
+t hamster_remote_control Hamster
+t drac/mc Dell DRAC/MC
+t hipath Siemens HiPath
+t pdp-10_simulator PDP-10 simulator
+t zem200 ZKSoftware ZEM200
+t versaxpress VersaXpress
+t tempager Avtech TemPageR
+t total_control USRobotics Total Control
+t access_runner Conexant AccessRunner
+t ccproxy CCProxy
+t business_policy_switch Nortel Business Policy Switch
+t nortel_networks Nortel
+t dreamelite DreamElite
+t areca_technology Areca
+t mythfrontend MythTV
+t zebranet Zebra ZebraNet
+t sysrqd sysrqd
+t volktek Volktek
+t trapeze_networks Trapeze
+t dynamips Dynamips
+t easyraid easyRAID
+t ambit_cable Ambit
+t copperjet Allied Data CopperJet
+t vyatta Vyatta
+t iskraemeco Iskraemeco
+t openpli OpenPLi
+t netcool/impact IBM Netcool/Impact
+t i.lon Echelon i.LON
+t star_micronics Star Micronics
+t embedded_data_systems Embedded Data Systems
+t benzing Kaba Benzing
+t telnetwatchermodule Nuance
+t netdsl ARESCOM NetDSL
+t arescom ARESCOM
+t packetfront PacketFront
+t qualityview QualityView
+t huacam Huacam
+t nexia_home Nexia
+t precise/rtcs Precise RTCS
+t psna Emerson PSNA
+t mega_system_technologies MegaTec NetAgent
+t dptech DPtech
+t ledcard XIXUN LedCard
+t fastpath_switching Broadcom FASTPATH
+t wanflex WANFleX
+t pennmush PennMUSH
+t tinymush TinyMUSH
+t tinymux TinyMUX
+t aquacontroller Neptune AquaController
+t blackboard_at83 Blackboard AT83
+t variodyn Esser Variodyn
+t reactos ReactOS
+t monarchnet2 MonarchNet2
+t ledi_network LEDI Network
+t poweralert Tripp Lite PowerAlert
+t cyros Cyclades CyROS
+t netque Emulex NetQue
+t passaport RADLINX PASSaPORT
+t devicemaster Comtrol DeviceMaster
+t netiron Brocade NetIron
+t sicunet Sicunet
+t unidata UniData
+t ultrix-32 Ultrix
+t olicom Olicom
+t c_a_n_o_p_y Motorola Canopy
+t pix_passwd Cisco PIX
+t hummingbird Hummingbird Telnetd
+t apc_network_management APC Network Management Card
+t network_management_card_aos APC Network Management Card
+t schneider_electric Schneider Electric
+t riverstone_networks Riverstone
+t connectups ConnectUPS
+t extreme_networks Extreme Networks
+t vina_technologies Vina Technologies
+t huawei_technologies Huawei
+t redline_communications Redline
+t gigalink Gigalink
+t net_to_net Net to Net
+t pointred PointRed
+t carrier_access Carrier Access
+t fore_systems FORE Systems
+t vertical_horizon Enterasys Vertical Horizon
+t accelar Bay Networks Accelar
+t symbol_access_point Symbol
+t sigma_spectrum SIGMA Spectrum
+t sap_j2ee SAP NetWeaver Application Server Java
+t sap_java_ee SAP NetWeaver Application Server Java
+t suse_linux SuSE Linux
+t miineport Atop MiiNePort
+t rugged_operating_system RuggedCom ROS
+t edgeos Ubiquiti EdgeOS
+t vyos VyOS
+t sonic_switch SONiC
+t cumulus_linux Cumulus Linux
+t brocade_fastiron Brocade FastIron
+t ironware Brocade IronWare
+t procurve HP ProCurve
+t tippingpoint TippingPoint
+t netapp_release NetApp
+t f5_networks F5
+t coyote_point Coyote Point
+t kemp_loadmaster Kemp LoadMaster
+t smartedge Ericsson SmartEdge
+t redback Redback
+t airos Ubiquiti airOS
+t aruba_networks Aruba
+t arubaos ArubaOS
+t ruckus_wireless Ruckus
+t meru_networks Meru
+t cambium_networks Cambium
+t radwin RADWIN
+t ceragon Ceragon
+t alvarion Alvarion
+t infinet InfiNet
+t mushroom_networks Mushroom Networks
+t vxtarget VxWorks
+t nucleus_rtos Nucleus
+t ecos_console eCos
+t zephyr_shell Zephyr
 """

@@ -25,6 +25,8 @@ _FIELD = re.compile(
 )
 _TITLE = re.compile(rb"<title[^>]{0,80}>([^<]{1,300})", re.IGNORECASE)
 _NEGOTIATION = re.compile(rb"\xff(?:[\xfb-\xfe].|\xfa[^\xff]{0,64}\xff\xf0|[\xf0-\xf9])", re.DOTALL)
+_DRAWN = re.compile(rb"\x1b(?:\[[0-9;?]{0,12}[A-Za-z]|[()][0-9A-B]|[<>=c78])|[\x00\x07\x08]")
+"""Control sequences of terminals (ECMA-48 §5.4), zero bytes, bells."""
 
 
 _HEADERS = {
@@ -138,9 +140,12 @@ def _mysql(data: bytes) -> Texts:
 
 
 def _telnet(data: bytes) -> Texts:
-    """What is left without the negotiation (RFC 854)."""
+    """What is left without the negotiation (RFC 854); where it is drawn on a screen, the words alone too."""
     text = _NEGOTIATION.sub(b"", data[:2048]).strip()
-    return [("telnet", text)] if text else []
+    if not text:
+        return []
+    words = _DRAWN.sub(b"", text).strip()
+    return [("telnet", text)] if words == text or not words else [("telnet", text), ("telnet", words)]
 
 
 def _x11(data: bytes) -> Texts:

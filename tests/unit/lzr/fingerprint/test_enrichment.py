@@ -71,6 +71,11 @@ def test_labels_and_applications_are_the_same_with_and_without() -> None:
         (b"SSH-2.0-OpenSSH_9.2p1\r\n", "OpenSSH", "9.2p1", None),
         (b"220 Lexmark X500 FTP server ready\r\n", "Lexmark X500", "", None),
         (b"\r\nMikroTik v6.42.3 (stable)\r\nLogin: ", "MikroTik RouterOS", "6.42.3", None),
+        # A version that Recog finds inside of what we took for the name.
+        (http(b"Server: ntopng 5.4.220905 (amd64)"), "ntopng", "5.4.220905", None),
+        (http(b"Server: Jetty(9.4.z-SNAPSHOT)"), "Jetty", "9.4.z-SNAPSHOT", None),
+        (http(b"Server: Lotus-Domino/Release-4.6.7(Intl)"), "Lotus-Domino", "4.6.7", None),
+        (b"SSH-2.0-5.17 FlowSsh: Bitvise SSH Server (WinSSHD) 5.59\r\n", "Bitvise WinSSHD", "5.59", None),
     ],
 )
 def test_products_and_details(reply: bytes, product: str, version: str, details: Details | None) -> None:

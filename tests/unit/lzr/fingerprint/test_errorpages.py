@@ -34,7 +34,23 @@ PAGES = [
     (b"", b"<title>Dell Laser Printer 1700zz</title>", "Dell Laser 1700zz", ""),
     (b"", b"<title>ZyXEL NBG-41 Web Configurator Login</title>", "ZyXEL NBG-41", ""),
     (b"Server: \r\n", b"<hr><center>nginx</center>", "nginx", ""),
+    (b"icy-notice2:SHOUTcast DNAS/posix(linux) v2.4.1<BR>\r\n", b"", "SHOUTcast", "2.4.1"),
+    (b'WWW-Authenticate: Basic realm="SAM614V9"\r\n', b"", "SAM614V9", ""),
+    (b"", b"<title>Sampler Web Manager</title>", "Sampler", ""),
 ]
+
+UPNP = [
+    (b"X/2.4 UPnP/1.0 Sample-UPnP/6.00", "Sample-UPnP", "6.00"),
+    (b"Linux/4.1, UPnP/1.0, Portable Sample for UPnP devices/1.6", "Portable Sample for UPnP devices", "1.6"),
+    (b"Linux/2.x UPnP/1.0 DLNADOC/1.50 Some_SDK_for_devices/1.2", "Some SDK for devices", "1.2"),
+    (b"Windows_7-x86-6.1, UPnP/1.0, SMS/1.90", "SMS", "1.90"),
+]
+
+
+@pytest.mark.parametrize(("value", "product", "version"), UPNP)
+def test_a_server_of_upnp_is_called_behind_the_system(value: bytes, product: str, version: str) -> None:
+    found = CLASSIFIER.identify(b"HTTP/1.1 200 OK\r\nServer: %s\r\nEXT:\r\n\r\n" % value)
+    assert (found.product, found.version) == (product, version)
 
 
 @pytest.mark.parametrize(("field", "page", "product", "version"), PAGES)

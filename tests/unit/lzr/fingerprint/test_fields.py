@@ -22,7 +22,27 @@ VERSION = (
     b"\0\x48\0\6\x84\0\0\1\0\1\0\0\0\0\x07version\x04bind\0\0\x10\0\3\xc0\x0c\0\x10\0\3\0\0\0\0\0\x11\x10%b"
 )
 
+UNSUPPORTED = (
+    b"SFATAL\0C0A000\0Munsupported frontend protocol 65363.19778\0Fpostmaster.c\0L2222\0RProcess\0\0"
+)
+
 SAID = [
+    ("postgres", b"E\0\0\0\x60" + UNSUPPORTED, ("PostgreSQL", "")),
+    ("postgres", b"E\0\0\0\x20SFATAL\0C08P01\0Mno such database\0\0", ("", "")),
+    (
+        "icy",
+        b"ICY 200 OK\r\nicy-notice2:SHOUTcast Distributed Network Audio Server/Linux v1.9.8<BR>\r\n",
+        ("SHOUTcast", "1.9.8"),
+    ),
+    (
+        "stomp",
+        b"ERROR\nmessage:Unknown STOMP action: GET\n\norg.apache.activemq.transport.stomp.X: Unknown",
+        ("activemq", ""),
+    ),
+    ("sip", b"SIP/2.0 200 OK\r\nUser-Agent: SamplePBX/2.4\r\n\r\n", ("SamplePBX", "2.4")),
+    ("sip", b"SIP/2.0 200 OK\r\nUser-Agent: a/1\r\nServer: Sampler 5.1\r\n\r\n", ("Sampler", "5.1")),
+    ("mysql", b"\x4a\0\0\0\x0a5.7.8-10.3.13-MariaDB-1\0", ("MariaDB", "10.3.13")),
+    ("mysql", b"\x4a\0\0\0\x0a5.5.5-10.11.3-MariaDB-1:10.11.3+deb\0", ("MariaDB", "10.11.3")),
     ("enip", ENIP, ("SAMPLE-L61/B X", "20.016")),
     ("ams", AMS, ("SamplePlc Ctrl", "3.1.1337")),
     ("pptp", PPTP, ("Sample", "")),
