@@ -42,8 +42,9 @@ _FORKSERVER = "import gc; gc.disable(); from workers.forkserver import main; mai
 """The program of the fork server. What it loads stays: looking for garbage in it would take 13 ms."""
 _MOST = 1 << 23
 """Bytes that a report may have; with the flows of a shard, `limits.MOST_OCTETS` more."""
-# As a plain number: what an enumeration's operators take is much of the cost of a small turn.
+# As plain numbers: what an enumeration's operators take is much of the cost of a small turn.
 _NOBLOCK = int(zmq.NOBLOCK)
+_EVENTS, _POLLOUT = int(zmq.EVENTS), int(zmq.POLLOUT)
 
 
 @dataclass
@@ -351,6 +352,14 @@ def _await_end(pid: int) -> None:
             select.select([handle], [], [], 2)
         finally:
             os.close(handle)
+
+
+def has_room(child: Child) -> bool:
+    """Whether a flow worker's feed has room for a message: by `benchmarks.endtoend` nine of ten looks say
+    no, and a message that is made in vain costs some thirty times as much as a look."""
+    assert child.feed is not None
+    events = child.feed.get(_EVENTS)
+    return isinstance(events, int) and bool(events & _POLLOUT)
 
 
 def try_feed(child: Child, parts: Sequence[Buffer]) -> bool:

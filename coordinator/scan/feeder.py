@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from coordinator.input.intake import Intake, SourceAddresses
-from coordinator.processes.pool import Child, try_feed
+from coordinator.processes.pool import Child, has_room, try_feed
 from lzr.addresses import text
 from lzr.ipc import messages, packing
 from lzr.ownership.ledger import Ledger
@@ -243,7 +243,7 @@ class Feeder:
         worked = False
         for place, queue in self._queues.items():
             child = self._worker(place) if queue else None
-            while queue and child is not None:
+            while queue and child is not None and has_room(child):
                 batch = _merge(queue, _BATCH)
                 if not try_feed(child, packing.pack(messages.Targets(batch))):
                     queue.appendleft(batch)

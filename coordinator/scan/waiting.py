@@ -13,7 +13,7 @@ from coordinator.scan.parts import Parts
 # core (a busy machine) and 11.3, 11.2 and 19.6 ms in the median.
 _BREATH = 0.003  # slept after being woken with little to do: what comes meanwhile costs no turn of its own
 _STRIDE = 0.003  # between two batches of paced targets
-_STUCK = 0.002  # until another try to feed a worker that had no room
+_STUCK = 0.005  # until another look at a worker that had no room: its feed keeps it busy for longer
 _IDLE = 0.5  # the longest wait
 _GATHER = 0.05
 """Seconds between two looks at reports while a little input is read now and then and nobody waits for one."""

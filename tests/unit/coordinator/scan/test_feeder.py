@@ -43,6 +43,10 @@ class Worker:
         assert isinstance(message, messages.Targets)
         self.got.append(message.rows)
 
+    def get(self, option: int) -> int:
+        assert option == zmq.EVENTS
+        return 0 if self.full else int(zmq.POLLOUT)
+
     def lines(self) -> list[int]:
         return [line for rows in self.got for line in rows["line"].tolist()]
 

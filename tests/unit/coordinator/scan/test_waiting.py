@@ -110,14 +110,14 @@ def test_how_long_until_there_is_something_to_do(
 
 def test_the_first_of_all_parts_counts(scene: Scene) -> None:
     assert scene.waiting._soonest(0.0, True, 0.01) == 0.01  # then the input is read
-    scene.parts.acknowledgements.wait = lambda now: 0.005
-    assert scene.waiting._soonest(0.0, True, 0.01) == 0.005
+    scene.parts.acknowledgements.wait = lambda now: 0.007
+    assert scene.waiting._soonest(0.0, True, 0.01) == 0.007
     scene.feeder.waiting = True
     assert scene.waiting._soonest(0.0, True, 0.01) == waiting._STUCK
     scene.parts.totals.paused = True
     scene.intake.backlog = (1,)
     scene.feeder.waiting = False
-    assert scene.waiting._soonest(0.0, False, 0.0) == 0.005, "paused, so its backlog does not count"
+    assert scene.waiting._soonest(0.0, False, 0.0) == 0.007, "paused, so its backlog does not count"
 
 
 def test_work_that_goes_on_is_not_waited_for(scene: Scene) -> None:
