@@ -173,7 +173,7 @@ class Transmit:
         put = self._straight(burst)
         first = min(first, len(burst))
         rest = len(burst) - first
-        parts = max(1, min(over // _FINE, max(over // _COARSE, rest // _TOGETHER)))
+        parts = max(1, min(over // _FINE, max(over // _COARSE, rest // _TOGETHER))) if rest else 1
         begun = 0
         for part in range(parts):
             end = first + rest * (part + 1) // parts

@@ -216,6 +216,13 @@ def test_little_is_spread_in_few_parts() -> None:
     assert _spread(Sending(Wire()), 10, 0, 10)[0] == [10]
 
 
+def test_a_burst_that_is_due_as_a_whole_waits_for_nothing() -> None:
+    sending = Sending(Wire(room=5000))
+    parts, _ = _spread(sending, 1024, 12_000_000, 1024)
+    assert parts == [1024]
+    assert sending.transmit.slept == 0
+
+
 def test_what_a_ring_does_not_take_of_a_burst_waits_in_order() -> None:
     wire = Wire(room=150)
     sending = Sending(wire)
