@@ -1,1 +1,1 @@
-"""One scan: prepare, then read, feed, account for, wait, end."""
+"""One scan: prepare; then read, feed, account for results and wait in turns; end."""

@@ -25,7 +25,7 @@ from lzr.records.summary import Summary
 
 
 class NotTheirs(Exception):
-    """numbers: of flow workers that would settle inputs which are not theirs."""
+    """Flow workers have reported inputs that they were not given. numbers: those workers'."""
 
     def __init__(self, numbers: set[int]) -> None:
         super().__init__("results of inputs that it was not given")
@@ -33,7 +33,7 @@ class NotTheirs(Exception):
 
 
 class Accounts:
-    """Fates and counts of the inputs, in the ledger, the figures (`totals`), the summary and the checkpoint.
+    """Keeps fates and counts of the inputs in ledger, figures (`totals`), summary and checkpoint.
 
     findings: shows services as they are found, where that is wanted. handshakes: those of the scan.
     """
@@ -70,7 +70,7 @@ class Accounts:
         return self._ledger.open
 
     def take(self, written: messages.Written) -> int:
-        """Take in a collector's report that outcomes are written. Returns how many inputs got their fate.
+        """Take a collector's report that outcomes are written. Returns how many inputs got their fate.
 
         Raises SchemaError or NotTheirs, and counts nothing, if the report cannot be true.
         """
@@ -96,7 +96,7 @@ class Accounts:
         return len(lines)
 
     def _count(self, counts: Counts) -> None:
-        """What a batch of results adds to the figures."""
+        """Add the counts of a batch of results to the figures."""
         totals = self._totals
         part = Summary.from_dict(msgspec.structs.asdict(counts.summary))
         self.summary.merge(part)
@@ -112,17 +112,17 @@ class Accounts:
             totals.latest.append(Identified(peer, port, label, handshake, banner))
 
     def settled(self, lines: NDArray[np.uint64]) -> None:
-        """These input lines have their fate."""
+        """Note in the checkpoint that these input lines have their fate."""
         if self._checkpoint is not None:
             self._checkpoint.settled(lines)
 
     def blocked(self, lines: NDArray[np.uint64]) -> None:
-        """These pairs of a sweep may not be asked any more."""
+        """Count pairs of a sweep that are blocked; that is their fate."""
         self._intake.fates.blocked += len(lines)
         self.settled(lines)
 
     def unanswered(self, reasons: dict[str, int], lines: NDArray[np.uint64]) -> None:
-        """Pairs of a sweep whose time is over and that have no record; by reason."""
+        """Count pairs of a sweep whose time is over without a record, by reason; that is their fate."""
         count = sum(reasons.values())
         self._totals.done += count
         self._totals.outcomes.update(reasons)
@@ -131,7 +131,9 @@ class Accounts:
         self.settled(lines)
 
     def unroutable(self, lines: NDArray[np.uint64], kinds: NDArray[np.uint8], rows: NDArray[Any]) -> None:
-        """These cannot be reached. kinds: a `ways.WayKind` of each."""
+        """Count pairs of a sweep that cannot be reached; that is their fate. kinds: each one's
+        `ways.WayKind`.
+        """
         self.settled(lines)
         for kind, why in WayKind.WHY.items():
             found = np.flatnonzero(kinds == kind)
@@ -140,29 +142,29 @@ class Accounts:
                 self._intake.fates.lose(why, len(found), text(int(row["peer_hi"]), int(row["peer_lo"])))
 
     def swept(self, asked: int, before: int) -> None:
-        """How many pairs of a sweep have been taken up. before: those that were done in the one resumed."""
+        """Set how many pairs of a sweep were taken up. before: those done in the run that is resumed."""
         self._intake.fates.read, self._intake.fates.resumed = asked, before
 
     def settle_ended(self) -> None:
-        """Lines that got their fate while they were read."""
+        """Note in the checkpoint the lines that got their fate while they were read."""
         for lines in self._intake.ended:
             self.settled(lines)
         self._intake.ended.clear()
 
     def interrupt(self, tickets: NDArray[np.uint32]) -> None:
-        """Count these as interrupted; a resumed scan takes them up again."""
+        """Count these inputs as interrupted; a resumed scan takes them up again."""
         self._ledger.withdraw(tickets)
         self._totals.interrupted += len(tickets) + self._intake.give_up()
 
     def abandon_open(self, more: int = 0) -> None:
-        """Count every input without a fate as interrupted: nobody works on it any more.
+        """Count every input without a fate as interrupted, as nobody works on it any more.
 
-        more: pairs of a sweep that are none of the ledger's.
+        more: pairs of a sweep that are not in the ledger.
         """
         self._totals.interrupted += self._ledger.open + more
 
     def update(self, backlog: int) -> None:
-        """Bring the figures up to date. backlog: targets that no worker has."""
+        """Bring the figures up to date. backlog: targets that were not sent to a worker yet."""
         totals, fates = self._totals, self._intake.fates
         totals.read = fates.read
         totals.rejected = fates.rejected
@@ -173,7 +175,7 @@ class Accounts:
         totals.in_flight = max(0, self._ledger.open - backlog)
 
     def estimate(self, size: InputSize, most: int | None) -> None:
-        """How many inputs there are in all, as far as can be told from how long the input is."""
+        """Estimate the number of inputs from the length of the input. most: the limit given by the user."""
         totals = self._totals
         total = size.total(self._intake.fates.read + self._intake.coming)
         if total is not None and most is not None:

@@ -1,6 +1,6 @@
-"""Whom somebody has blocked while the scan runs, and whether every process goes by it.
+"""Networks that somebody blocks while the scan runs, and whether every process goes by each order.
 
-Blocking is for good: it lasts to the end of the scan, and a resumed one keeps it.
+A block lasts to the end of the scan, and a resumed scan keeps it.
 """
 
 from __future__ import annotations
@@ -15,8 +15,9 @@ from lzr.targets.blocklist import Prefixes, Range, ranges_of
 
 
 class Blocks:
-    """The orders so far, in order. workers: names of the flow workers that are there. kept: how many of the
-    orders are in the checkpoint; None where there is none."""
+    """The orders to block so far. workers: gives the names of the flow workers. kept: gives how many orders
+    are in the checkpoint, None where there is no checkpoint.
+    """
 
     def __init__(
         self,
@@ -24,7 +25,7 @@ class Blocks:
         workers: Callable[[], Iterable[str]],
         kept: Callable[[], int | None],
     ) -> None:
-        """before: those of the scan that is resumed. Raises ValueError if they name no networks."""
+        """before: the orders of the scan that is resumed. Raises ValueError if they name no networks."""
         self._blocks = list(before)
         self._workers, self._kept = workers, kept
         self._obeyed: dict[str, int] = {}  # by worker, the last order that it goes by
@@ -35,24 +36,26 @@ class Blocks:
 
     @property
     def ranges(self) -> list[Range]:
-        """All that is blocked."""
+        """All addresses that are blocked."""
         return self._ranges
 
     def add(self, block: BlockOrder) -> None:
-        """One more order."""
+        """Add an order."""
         self._blocks.append(block)
         self._ranges = self._ranges + ranges(block.networks)
 
     def order(self) -> messages.Blocked:
-        """What a flow worker is told: all of it, each time."""
+        """The message to a flow worker: all ranges, each time."""
         return messages.Blocked(len(self._blocks), Prefixes(self._ranges).halves())
 
     def note(self, worker: str, number: int) -> None:
-        """A worker goes by the first `number` orders."""
+        """The worker goes by the first `number` orders."""
         self._obeyed[worker] = number
 
     def look(self) -> tuple[BlockOrder, ...]:
-        """The orders, each with whether it is in force: every worker goes by it and the checkpoint has it."""
+        """The orders, each with whether it is in force: every worker goes by it, and the checkpoint has
+        it.
+        """
         obeyed = min((self._obeyed.get(name, 0) for name in self._workers()), default=len(self._blocks))
         kept = self._kept()
         last = obeyed if kept is None else min(obeyed, kept)
@@ -60,17 +63,17 @@ class Blocks:
 
 
 def ranges(networks: Sequence[str]) -> list[Range]:
-    """What these cover. Raises ValueError."""
+    """The addresses that these networks cover. Raises ValueError."""
     return [one for network in networks for one in ranges_of(network)]
 
 
 def plain(block: BlockOrder) -> dict[str, Any]:
-    """For a checkpoint."""
+    """An order as plain values, for a checkpoint."""
     return {"networks": list(block.networks), "reason": block.reason, "by": block.by, "at": block.at}
 
 
 def of_plain(found: Iterable[dict[str, Any]]) -> list[BlockOrder]:
-    """Those of a checkpoint. Raises ValueError."""
+    """The orders that a checkpoint holds. Raises ValueError."""
     blocks = [BlockOrder(tuple(one["networks"]), one["reason"], one["by"], one["at"]) for one in found]
     for block in blocks:
         ranges(block.networks)

@@ -29,20 +29,20 @@ BACKLOG = 16384
 """Targets read ahead of the workers: eight batches, of which a worker's feed takes four.
 `benchmarks.endtoend` (100,000 flows) showed no difference between 4,096 and 65,536."""
 _ASIDE = 0.1
-"""Seconds' worth of the rate that may wait for shards which have no worker just now. At the start that is all
-of them: when everything was let through that had come due during the start, a scan at 2,000 a second began
-with 1,700 within 0.2 s. A shard that moves has an eighth of the targets or less, and is open again before so
-much waits."""
+"""Seconds' worth of the rate that may wait for shards without a worker. At the start that is all of them:
+when everything was let through that had come due during the start, a scan at 2,000 a second began with 1,700
+within 0.2 s. A shard that moves has an eighth of the targets or less, and is open again before so much waits.
+"""
 
 Rows = NDArray[Any]
 
 
 @dataclass(slots=True)
 class Paced:
-    """What the pacing did since `look` was called last.
+    """What the pacing did since the last `take_paced`.
 
     begun: targets that were let through. held: some had to wait for the rate. clogged: the workers had no
-    room for those that were let through.
+    room for targets that were let through.
     """
 
     begun: int = 0
@@ -51,14 +51,14 @@ class Paced:
 
 
 class Feeder:
-    """Queues by flow worker, between the intake and the workers' own high-water marks.
+    """Queues of targets by flow worker, between the intake and the workers' own high-water marks.
 
-    shard_key: of the hash that says whose a target is; shards: how many there are. worker: the flow worker at
-    a place, if there is one. settled: takes the input lines that get their fate here. admit: the
-    `ways.WayKind` of each TARGET row.
+    shard_key: seed of the hash by which a target belongs to a shard; shards: how many there are. worker:
+    gives the flow worker at a place, if there is one. settled: takes the input lines that get their fate
+    here. admit: gives the `ways.WayKind` of each TARGET row.
 
-    Nothing leaves before every shard has had a worker. Else what has piled up by then for the first shard
-    would go out alone, and its answers would come to one of many receive rings, which has no room for them.
+    Nothing is sent before every shard has a worker. Otherwise all that has piled up for the first shard would
+    go out alone, and its answers would come to one of many receive rings, which has no room for them.
     """
 
     def __init__(
@@ -105,7 +105,7 @@ class Feeder:
 
     @property
     def backlog(self) -> int:
-        """Targets that no worker has."""
+        """Targets that were not sent to a worker yet."""
         return self._intake.waiting + self._queued
 
     @property
@@ -116,12 +116,12 @@ class Feeder:
     # --- whose shard it is -----------------------------------------------------------------------------
 
     def open(self, shard: int, place: int) -> None:
-        """A shard may be fed now, to the worker at this place."""
+        """From now on the shard is fed, to the worker at this place."""
         self._owners[shard] = place + 1
         self._to_sort = True
 
     def close(self, shard: int) -> None:
-        """A shard changes hands: what comes for it waits."""
+        """From now on targets of this shard wait: it changes hands."""
         self._owners[shard] = 0
         self._to_sort = True
 
@@ -130,8 +130,8 @@ class Feeder:
         self._to_try_again.append(shard)
 
     def sort(self) -> list[tuple[int, int]]:
-        """Put what waits into the queues of the workers that own its shards now, if a shard has changed
-        hands.
+        """If a shard has changed hands, put waiting targets into the queues of the workers that own their
+        shards now.
 
         Returns (shard, number of targets) for each shard whose targets are sent again.
         """
@@ -149,7 +149,7 @@ class Feeder:
         return [(shard, count) for shard in shards if (count := self._take_back(shard))]
 
     def _take_back(self, shard: int) -> int:
-        """Enqueue a lost shard's inputs without a fate again, as connections that we open; how many."""
+        """Queue a lost shard's inputs without a fate again, as connections that we open; returns how many."""
         rows = self._ledger.take_back(shard)
         if len(rows):
             rows["syn"], rows["seq"], rows["ack"], rows["window"] = 1, 0, 0, 0
@@ -161,8 +161,9 @@ class Feeder:
     # --- to the workers --------------------------------------------------------------------------------
 
     def dispatch(self, now: float) -> bool:
-        """Move targets from the backlog to the workers' queues, as the rate allows; whether there were
-        any."""
+        """Move targets from the intake's backlog to the workers' queues, as the rate allows; whether there
+        were any.
+        """
         if self._queued >= BACKLOG:
             return False
         rate = self.pacer.rate
@@ -185,23 +186,25 @@ class Feeder:
         return True
 
     def put(self, rows: Rows) -> None:
-        """Targets that are begun whatever the pace: half open, their packets are answers."""
+        """Queue targets whatever the rate: they are half open, so the next packet to them is an answer."""
         self._enqueue(rows)
 
     def note_asked(self, count: int, *, held: bool, clogged: bool) -> None:
-        """So many pairs of a sweep were let through. held, clogged: more wait, for the rate or workers."""
+        """Count pairs of a sweep that were let through. held, clogged: more wait for the rate, or for
+        workers.
+        """
         self._paced.begun += count
         self._paced.held |= held
         self._paced.clogged |= clogged
 
     def feeds(self) -> list[Child]:
-        """The workers that may be given something to send: those with a shard."""
+        """The workers that own a shard, so that they may be sent something."""
         places = np.flatnonzero(np.bincount(self._owners))
         found = (self._worker(place - 1) for place in places.tolist() if place)
         return [child for child in found if child is not None]
 
     def _address(self, rows: Rows, opening: NDArray[np.bool_]) -> Rows:
-        """Give the connections that we open a source address and port."""
+        """Choose source address and port for the connections that we open; returns the rows that got one."""
         chosen = pick(rows, opening)
         routable = self._sources.choose(chosen)
         put(rows, opening, chosen)
@@ -210,7 +213,9 @@ class Feeder:
         return self._only(rows, kinds)
 
     def _only(self, rows: Rows, kinds: NDArray[np.uint8]) -> Rows:
-        """The rows that can be reached. The others get their fate: unroutable, by the kind of their way."""
+        """The rows that can be reached. The others get their fate here: unroutable, by the kind of
+        their way.
+        """
         keep = kinds < WayKind.NONE
         if np.count_nonzero(keep) == len(rows):
             return rows
@@ -227,8 +232,7 @@ class Feeder:
         self._queue_up(rows)
 
     def _queue_up(self, rows: Rows) -> None:
-        """Put rows into the queue of the worker that owns their shard, or aside while no worker has it
-        open."""
+        """Put rows into the queue of their shard's owner, or aside if the shard has no open worker."""
         for owner, part in self._ledger.by_owner(rows, self._shard_key, self._owners):
             there = owner > 0 and self._worker(owner - 1) is not None
             queue = self._queues.setdefault(owner - 1, deque()) if there else self._parked
@@ -254,7 +258,7 @@ class Feeder:
         return worked
 
     def give_up(self) -> NDArray[np.uint32]:
-        """Give up what no worker has; the tickets, (n,) uint32."""
+        """Drop all targets that were not sent to a worker; returns their tickets, (n,) uint32."""
         tickets = [self._intake.abandon()]
         for queue in (*self._queues.values(), self._parked):
             tickets += [rows["ticket"] for rows in queue]
@@ -262,8 +266,8 @@ class Feeder:
         self._queued = self._aside = 0
         return np.concatenate(tickets)
 
-    def look(self) -> Paced:
-        """What the pace did since this was asked last."""
+    def take_paced(self) -> Paced:
+        """What the pacing did since the last call."""
         paced, self._paced = self._paced, Paced()
         return paced
 

@@ -1,4 +1,4 @@
-"""Decides what holds the scan back: the rate, the input or the workers, from the last half second."""
+"""Decides what held the scan back during the last half second: the rate, the input or the workers."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ tenth."""
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """What held work back.
+    """What held the scan back.
 
-    paced: the rate. late: the rate held work back and yet was not reached, as nobody was ready when work was
-    let through. input_waiting: we waited for the input. input_held: the input waited for us.
+    paced: the rate. late: the rate, which was nevertheless not reached because the loop was late.
+    input_waiting: the scan waited for the input. input_held: the input waited for the scan.
     """
 
     paced: bool
@@ -27,7 +27,7 @@ class Judgement:
 
 
 def judge(seen: Seen, paced: Paced, *, rate: float | None, seconds: float, ended: bool) -> Judgement:
-    """rate: targets a second at most, None for no limit; seconds: how long that was; ended: the input has."""
+    """rate: targets a second, None for no limit. seconds: the time judged. ended: the input has ended."""
     enough = paced.begun >= _NEARLY * (rate or 0.0) * seconds
     return Judgement(
         paced=paced.held and enough,

@@ -28,19 +28,22 @@ from lzr.fleet.lease import Lease
 from lzr.ownership.events import Want
 
 _END_SECONDS = 2.0
-"""Seconds in which the workers are to end by themselves. A judgement: they write what they have first."""
+"""Seconds that workers have to end by themselves. A judgement: they first write what they have."""
 _LAST_REPORTS = 0.05
-"""Seconds for what they reported last. A judgement: it is in the socket already, on a machine with time."""
+"""Seconds to wait for last reports. A judgement: they are in the socket already, unless the machine is
+busy."""
 OK, FAILED, USAGE, LOST = 0, 1, 2, 3
 READER_GONE = 128 + signal.SIGPIPE
-"""As a shell sees any program that is ended by it: ``lzr -f - | head``."""
+"""The status that a shell shows for any program ended by SIGPIPE: ``lzr -f - | head``."""
 _FINISHING = "no more is begun, what is in flight is finished; once more ends it now"
 _ENOUGH = "done, with as many results as asked for"
 
 
 @dataclass(frozen=True, slots=True)
 class Ending:
-    """status: for the shell. failure: a sentence, if it was one. unfinished: --resume could do the rest."""
+    """status: for the shell. failure: a sentence if the scan failed. unfinished: --resume could do the
+    rest.
+    """
 
     status: int
     failure: str
@@ -48,7 +51,7 @@ class Ending:
 
 
 class Loop:
-    """Turns the parts of a scan, and does what people ask for while it runs."""
+    """Runs the parts of a scan in turns, and does what people ask for meanwhile."""
 
     def __init__(self, ready: Prepared, signals: Signals, guarded: GuardWatch) -> None:
         now = time.monotonic()
@@ -123,7 +126,7 @@ class Loop:
     def _turn(self, patience: float) -> bool:
         """One turn; then wait at most `patience` seconds, or until something happens.
 
-        Returns whether it is a signal, the guard, or somebody who asks the console.
+        Returns whether a signal, the guard or the console has something to be handled.
         """
         parts, reports, told = self._parts, self._reports, self._waiting.told
         now = time.monotonic()
@@ -179,8 +182,7 @@ class Loop:
         return self._parts.checkpoint is not None and given_up and not self.accounts.enough
 
     def _close(self) -> None:
-        """Order the children to end and wait for them for a bounded time; the pool ends those that are
-        left."""
+        """Order the children to end, wait for a bounded time, and end those that are left."""
         parts, supervisor = self._parts, self._parts.supervisor
         outputs = self.accounts.outputs
         self._upkeep.say_refused()
@@ -212,14 +214,14 @@ class Loop:
         self._parts.console.acknowledge(f"{signal.Signals(self._signals.number).name}: {_FINISHING}")
 
     def _stop_if_asked(self) -> None:
-        """Ctrl-Z. The workers finish what is in flight meanwhile."""
+        """Stop on Ctrl-Z. The workers finish what is in flight meanwhile."""
         if self._signals.to_stop:
             self._parts.console.suspend()
             self._signals.stop()
             self._parts.console.resume()
 
     def _obey(self, command: Command, now: float) -> None:
-        """Do what a key or the control socket asks for."""
+        """Carry out a command from a key or the control socket."""
         match command.kind:
             case "pause" | "resume":
                 self._parts.totals.paused = command.kind == "pause"
@@ -243,7 +245,7 @@ class Loop:
                 self._reports.apply(self._parts.supervisor.want(flow, collect, now))
 
     def _block(self, command: Command) -> None:
-        """Contact these networks no more, in this scan and in one that resumes it."""
+        """Block these networks, in this scan and in one that resumes it."""
         block = BlockOrder(command.networks, command.reason, command.by, time.time())
         self._parts.blocks.add(block)
         self._parts.intake.block(ranges(block.networks))
@@ -256,7 +258,7 @@ class Loop:
         self._parts.console.note(f"blocked {', '.join(block.networks)} (by {block.by or 'somebody'}{why})")
 
     def _cut_short(self) -> None:
-        """Read no more of the input; the total that was known or estimated stays as it is."""
+        """Read no more of the input; the known or estimated total stays."""
         if not self._parts.reading.ended:
             self._upkeep.estimate()
             self._parts.totals.cut_short = True
@@ -266,7 +268,7 @@ class Loop:
             self._parts.sweeping.stop()
 
     def _interrupt(self) -> None:
-        """Read no more and give up what no worker has begun."""
+        """Read no more, and give up targets that were not sent to a worker yet."""
         self._cut_short()
         self.accounts.interrupt(self._parts.feeder.give_up())
 
@@ -278,5 +280,5 @@ class Loop:
 
 
 def _uptime() -> float:
-    """Seconds since the machine was booted, those that it was suspended for among them."""
+    """Seconds since the machine was booted, time in suspend included."""
     return time.clock_gettime(time.CLOCK_BOOTTIME)

@@ -1,4 +1,4 @@
-"""The parts of a running scan, put together: each is given here what it needs of the others."""
+"""Puts together the parts of a running scan: each is given here what it needs of the others."""
 
 from __future__ import annotations
 
@@ -30,7 +30,9 @@ from lzr.sweep.scheduler import Scheduler
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """sweeping: None where no address space is swept. checkpoint: None without --checkpoint."""
+    """The parts of a running scan. sweeping: None unless address space is swept. checkpoint: None without
+    --checkpoint.
+    """
 
     ready: Prepared
     console: Console
@@ -51,7 +53,7 @@ class Parts:
 
 
 def assemble(ready: Prepared, guarded: GuardWatch) -> Parts:
-    """Make the parts of what is prepared; no process is started yet."""
+    """Make the parts from what is prepared; no process is started yet."""
     opened, begun, job, console = ready.opened, ready.begun, ready.job, ready.console
     options, checkpoint, departure = job.options, opened.checkpoint, ready.egress.departure
     totals = console.totals

@@ -51,9 +51,9 @@ list may begin with hosts that have no route, but hardly with thousands."""
 class Begun:
     """The input, read as far as its first targets, if it has any.
 
-    seed, secrets: of this run. more: the input has not ended. size: estimates how long it is. now: when the
-    scan began (monotonic seconds). low: of a sweep, the first pair without a fate. first: TARGET rows that
-    tell where packets are to leave.
+    seed, secrets: of this run. size: estimates how many inputs there are. more: the input has not ended. now:
+    when the scan began (monotonic seconds). low: of a sweep, the first pair without a fate. first: TARGET
+    rows, by which the way out is found.
     """
 
     seed: int
@@ -68,16 +68,16 @@ class Begun:
 
     @property
     def empty(self) -> bool:
-        """Nothing is to be scanned."""
+        """Whether there is nothing to scan."""
         return not self.first
 
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """Everything that the loop goes by.
+    """Everything that the loop needs; it does not change any more.
 
     sources: chooses our address and port for each target. workers: how many processes to start with.
-    warnings: of the checks that were made. relay: copies results that go to a terminal.
+    warnings: of the checks that were made. relay: copies results to a terminal.
     """
 
     opened: Opened
@@ -128,7 +128,9 @@ def begin(opened: Opened, signals: Signals) -> Begun:
 
 
 def make_console(opened: Opened, begun: Begun, title: str, cores: int = 1, *, guarded: bool) -> Console:
-    """What shows and steers the scan; nothing of it is open yet. title: says what is scanned how."""
+    """The console of the scan, not opened yet. title: what is scanned, and how, for the dashboard's
+    header.
+    """
     return Console(
         opened.options,
         begun.now,
@@ -148,7 +150,7 @@ def prepare(
 ) -> Prepared:
     """Settle what is left: network, guard, processes, sockets. Raises UsageError.
 
-    stack: closes what is opened here.
+    stack: takes what has to be closed at the end.
     """
     options, checkpoint, intake = opened.options, opened.checkpoint, begun.intake
     out, begun = _find(opened, begun, guard, signals)
@@ -229,7 +231,7 @@ def prepare(
 
 
 def _find(opened: Opened, begun: Begun, guard: Guard | None, signals: Signals) -> tuple[Egress, Begun]:
-    """The way out; where none of the first targets has one, the input is read on."""
+    """Find the way out. Where none of the first targets has a route, read on. Raises UsageError."""
     intake = begun.intake
     while True:
         try:
@@ -245,7 +247,7 @@ def _find(opened: Opened, begun: Begun, guard: Guard | None, signals: Signals) -
 
 
 def _follow(following: Following, intake: Intake, heard: tuple[int, int]) -> None:
-    """Show `following` the first lines, which are read already, and all that come.
+    """Let `following` examine the first lines, which have been read already, and all later ones.
 
     heard: first and last of the ports that the sockets let in.
     """

@@ -22,9 +22,10 @@ _OVERTAKEN = (
 
 @dataclass(slots=True)
 class Seen:
-    """How the input was since `look` was called last.
+    """How the input was since the last `take_seen`.
 
-    starved: it had nothing. filled: we had no room. held_up: more waited in it than we took at once.
+    starved: it had nothing to read. filled: there was no room for more of it. held_up: more was waiting in it
+    than was read at once.
     """
 
     starved: bool = False
@@ -35,8 +36,9 @@ class Seen:
 class InputReading:
     """Reads `stream` into `intake`.
 
-    stream: None when the input has ended already. zmap_waits: ZMap writes it and loses answers while it
-    cannot write, so it is buffered for a while where there is no room. note: takes a sentence for the user.
+    stream: None when the input has ended already. zmap_waits: ZMap writes the input and loses answers while
+    it cannot write, so its lines are buffered for a while even without room. note: takes a sentence for the
+    user.
     """
 
     def __init__(
@@ -51,11 +53,12 @@ class InputReading:
 
     @property
     def ended(self) -> bool:
+        """Whether nothing more is read."""
         return self._stream is None
 
     @property
     def pending(self) -> bool:
-        """Whether there is something to read that `filenos` do not tell of."""
+        """Whether there is something to read that the descriptors of `filenos` do not show."""
         return self._stream is not None and self._stream.pending
 
     def end(self) -> None:
@@ -64,8 +67,8 @@ class InputReading:
         self._intake.forget()
 
     def unfold(self, room: bool) -> bool:
-        """Admit some more targets of lines that name many, before anything new is read; whether there were
-        any.
+        """Expand and admit more targets of lines that name many, before new lines are read; whether there
+        were any.
         """
         if not self._intake.pending or not room:
             return False
@@ -111,19 +114,21 @@ class InputReading:
                 self._note(_OVERTAKEN)
 
     def stop_reading_ahead(self) -> None:
-        """Let the thread end that reads ahead, once the loop has caught up with it: the workers are there."""
+        """End the thread that reads ahead, once all it has read was taken. To be called when the workers are
+        there.
+        """
         if self._stream is not None and not self._stream.behind:
             self._stream.stop_reading_ahead()
 
     def rest(self, now: float) -> float:
-        """Seconds until the input is read again; meanwhile more gathers in it."""
+        """Seconds until the input is to be read again; more gathers in it meanwhile."""
         return 0.0 if self._stream is None else max(0.0, self._next - now)
 
     def filenos(self) -> list[int]:
-        """What becomes readable when there is something to read."""
+        """Descriptors that become readable when there is something to read."""
         return [] if self._stream is None else [self._stream.fileno()]
 
-    def look(self) -> Seen:
-        """How the input was since this was asked last."""
+    def take_seen(self) -> Seen:
+        """How the input was since the last call."""
         seen, self._seen = self._seen, Seen()
         return seen

@@ -1,4 +1,4 @@
-"""What the processes report, taken to the part that it concerns."""
+"""Takes the reports of the processes and hands each to the part of the scan that it concerns."""
 
 from __future__ import annotations
 
@@ -32,7 +32,9 @@ class Reports:
         self._sweeping, self._blocks, self._alerts = parts.sweeping, parts.blocks, parts.alerts
 
     def take(self, now: float, *, told: bool) -> None:
-        """Take what has been reported. told: whether the fork server may have something to tell."""
+        """Take what has been reported. told: the fork server, or a child's output, may have something to
+        read.
+        """
         for report in self._supervisor.reports(told=told):
             match report:
                 case Stats(name, figures):
@@ -61,7 +63,7 @@ class Reports:
                     self.apply(self._supervisor.handle(report, now))
 
     def take_last(self, report: Written | Stats) -> None:
-        """Take a report that comes while all are ending: only what has been written and figures count."""
+        """Take a report that comes while all processes are ending: only written results and figures count."""
         match report:
             case Written():
                 self._take_written(report)
@@ -88,8 +90,9 @@ class Reports:
         self._acknowledgements.note(report.message.last, settled)
 
     def apply(self, news: list[News]) -> None:
-        """Tell the feeder which shards were opened or closed, or are to be sent again; end the scan on
-        GiveUp.
+        """Tell the feeder which shards were opened or closed, and which are to be sent again.
+
+        Raises ScanError if the machine gives up.
         """
         for each in news:
             match each:
@@ -107,8 +110,7 @@ class Reports:
                     raise ScanError(reason)
 
     def sort(self) -> None:
-        """Sort waiting targets anew after shards have changed hands, and tell of those that are sent
-        again."""
+        """Sort waiting targets anew after shards have changed hands; note how many are sent again."""
         self._supervisor.push()
         for shard, flows in self._feeder.sort():
             self._console.note(f"shard {shard}: {flows} flows are tried again")

@@ -29,9 +29,9 @@ from lzr.records.summary import Summary
 
 
 def run(options: Options, guard: Guard | None, stdin: Stream | None) -> int:
-    """Scan. Raises UsageError for what the user got wrong, before a packet is sent.
+    """Scan. Raises UsageError for the user's mistakes, before a packet is sent.
 
-    stdin: being read already, if it is the input.
+    stdin: the stream that reads it already, if stdin is the input.
     """
     setproctitle("lzr: coordinator")
     setthreadtitle("lzr: coordinator")
@@ -96,7 +96,7 @@ def _scan(ready: Prepared, signals: Signals, guarded: GuardWatch) -> int:
 
 
 def _tell(ready: Prepared, ending: Ending) -> None:
-    """Log what to look at, where nobody has answered."""
+    """If nobody has answered, tell the user where to look."""
     options = ready.job.options
     snapshot = ready.console.snapshot(time.monotonic(), time.time())
     said = unanswered(snapshot, ready.egress.network, opening=options.send_syns)

@@ -1,6 +1,7 @@
-"""A sweep while it runs: stretches to the workers at the pace, answers into targets, the rest is counted.
+"""A sweep while it runs: stretches are given to the workers at the rate, answers become targets, the rest is
+counted.
 
-What is known of each pair, and what is asked again when a worker dies, is decided by `lzr.sweep.scheduler`.
+`lzr.sweep.scheduler` decides what is known of each pair, and what is sent again when a worker dies.
 """
 
 from __future__ import annotations
@@ -36,12 +37,12 @@ start, with 12 ms 0.8 s; 524,288 pairs at 100,000 a second: with 16 ms all proce
 _LEAST_STRIDE = 0.003  # where the rate brings several messages in _STRIDE: for four
 _AHEAD = 0.3  # seconds' worth of pairs that the workers may have and not have sent
 _HASTE = 1.05
-"""How much quicker than the rate a stretch is asked. A judgement: a worker that is behind catches up slowly,
-and between two stretches there is a gap of less than a ms."""
+"""How much faster than the rate the SYNs of a stretch are sent. A judgement: a worker that is behind catches
+up slowly, and between two stretches there is a gap of less than a ms."""
 DEPTH = 0.1
-"""Seconds' worth of pairs that are assigned at once at most, where the coordinator was held up: they are
-asked over nearly as long. With the 20 ms of other scans a sweep at 40,000 a second came to 26,500 on a
-machine with a load of 7, with this to 40,000."""
+"""Seconds' worth of pairs that are assigned at once at most, where the coordinator was held up: they are sent
+over nearly as long. With the 20 ms of other scans a sweep at 40,000 a second came to 26,500 on a machine with
+a load of 7, with this to 40,000."""
 _CLOGGED = 0.01  # seconds until another try where no worker has room: each has work for several times as long
 _REASONS = {"no_syn_ack": Verdict.NOTHING, "refused": Verdict.REFUSED} | {
     f"unreachable_{kind}": Verdict.UNREACHABLE + at for at, kind in enumerate(KINDS)
@@ -52,7 +53,9 @@ _IS_UNANSWERED = np.isin(np.arange(Verdict.COUNT), _UNANSWERED)
 
 
 class Sweeping:
-    """workers: those that may be given something to send. sources: of ours, v4 and v6, as two halves each."""
+    """workers: gives the workers that may be sent something. sources: our IPv4 and IPv6 addresses, as two
+    halves each.
+    """
 
     def __init__(
         self,
@@ -91,12 +94,14 @@ class Sweeping:
         self.cover()
 
     def order(self) -> messages.Swept:
-        """What a worker has to know before its first stretch."""
+        """The message that a worker needs before its first stretch."""
         return self._order
 
     def cover(self) -> None:
-        """Take up every way that a pair may take, before any does: our addresses on them are covered by the
-        guard. To be called again when routes have changed."""
+        """Look up every way that a pair may take, so that the guard covers our addresses on all of them.
+
+        To be called before the first SYN, and again when routes have changed.
+        """
         ranges, table = self._share.space.ranges, self._departure.routing.ways.intervals
         rows = np.zeros(len(ranges) + len(table), TARGET)
         rows["syn"] = Opening.OURS
@@ -112,7 +117,9 @@ class Sweeping:
     # --- asking --------------------------------------------------------------------------------------------
 
     def assign(self, now: float) -> bool:
-        """Stretches to the workers, as the pace allows and while they have room; whether there was any."""
+        """Give stretches to the workers, as the rate allows and while they have room; whether there was
+        any.
+        """
         scheduler, pacer, assigned = self.scheduler, self._feeder.pacer, 0
         self.clogged = False
         if scheduler.all_assigned and not scheduler.due(now):
@@ -152,24 +159,24 @@ class Sweeping:
         return assigned > 0
 
     def _over(self) -> tuple[float, float]:
-        """Seconds that a pair takes, and until the next are assigned."""
+        """(seconds for one pair, seconds until stretches are assigned again)."""
         rate = self._feeder.pacer.rate
         if rate is None:
             return 0.0, 0.0
         return 1 / rate / _HASTE, max(_LEAST_STRIDE, min(_STRIDE, 4 * _BATCH / rate))
 
     def left(self, worker: str, now: float, *, lost: bool) -> int:
-        """A worker has ended: how many pairs are asked again for that. lost: it died."""
+        """A worker has ended. Returns how many pairs are sent SYNs again because of it. lost: it died."""
         return self.scheduler.left(worker, self._looked.pop(worker, now), lost=lost)
 
     def stop(self) -> None:
-        """Nothing new is begun."""
+        """Assign nothing new."""
         self.scheduler.stop()
 
     # --- hearing -------------------------------------------------------------------------------------------
 
     def hear(self, worker: str, heard: messages.Heard, now: float) -> None:
-        """Who answered, and which stretches are sent."""
+        """Take a worker's report: pairs that answered, and stretches whose SYNs have left."""
         if len(heard.rows):
             self._hear(heard.rows, heard.verdicts)
         for number in heard.sent:
@@ -193,7 +200,7 @@ class Sweeping:
             self._lose(pick(rows, lost), places[lost])
 
     def _lose(self, rows: Rows, places: NDArray[np.int64]) -> None:
-        """No packet of ours can reach these."""
+        """Count pairs as unroutable."""
         kinds = self._departure.routing.ways.kinds(rows)
         kinds[kinds < WayKind.NONE] = WayKind.NO_ADDRESS
         self._accounts.unroutable(places.astype(np.uint64), kinds, rows)
@@ -201,15 +208,17 @@ class Sweeping:
     # --- the end of each pair ------------------------------------------------------------------------------
 
     def note_looked(self, worker: str, when: float) -> None:
-        """All that had come to this worker's rings by then, monotonic seconds, it has told."""
+        """The worker has reported every answer that came to its rings before `when` (monotonic seconds)."""
         self._looked[worker] = when
 
     def forget_looked(self) -> None:
-        """A shard has another worker: what it had not read before is still to be told."""
+        """A shard has another worker, which has yet to report what its predecessor had not read."""
         self._looked.clear()
 
     def _heard(self, now: float) -> float:
-        """The time up to which all answers have been told: nobody is silent whose answer lies unread."""
+        """The time before which all answers have been reported: no pair counts as silent while its answer may
+        lie unread.
+        """
         if not self._feeder.all_owned:
             return 0.0
         return min([now, *(self._looked.get(worker.name, 0.0) for worker in self._workers())])
@@ -222,15 +231,16 @@ class Sweeping:
             self._accounts.unanswered(_reasons(counts), _places(closed))
 
     def quiet(self, now: float) -> dict[str, int]:
-        """For a checkpoint: what will be counted of the pairs that nobody is waited for any more, who are
-        taken for done from now on; by reason."""
+        """For a checkpoint: counts, by reason, of pairs whose answers are not awaited any longer; they have
+        their fate from now on.
+        """
         found = self.scheduler.quiet(self._heard(now))
         self._accounts.settled(_places(found))
         return _reasons(_counts(found))
 
     @property
     def asked(self) -> int:
-        """Pairs that this run has taken up."""
+        """Pairs to which this run has sent, or is sending, SYNs."""
         return max(0, self.scheduler.next - self._begin - self._before)
 
     def update(self) -> None:
@@ -238,17 +248,17 @@ class Sweeping:
         self._accounts.swept(self.scheduler.next, self._begin + self._before)
 
     def abandon(self) -> int:
-        """How many pairs are given up without a fate; those that have answered are the ledger's."""
+        """How many pairs are given up without a fate; those that have answered are counted by the ledger."""
         counts = _counts(Closed(0, self.scheduler.open_verdicts))
         self._before += int(counts[Verdict.BEFORE])
         return int(sum(counts[verdict] for verdict in _UNANSWERED))
 
     def resting(self, now: float) -> bool:
-        """Whether what comes meanwhile can wait until stretches are assigned again, and costs no turn."""
+        """Whether answers can wait until stretches are assigned again, which saves a turn of the loop."""
         return not self.scheduler.all_assigned and now < self._next
 
     def wait(self, now: float) -> float | None:
-        """Seconds until there is something to do; None if only what others do brings it about."""
+        """Seconds until there is something to do; None if that depends on reports only."""
         if self.clogged:
             return _CLOGGED
         if not self.scheduler.all_assigned:
@@ -258,7 +268,9 @@ class Sweeping:
 
 
 def sample(share: Share, place: int, count: int) -> Rows:
-    """The first of the pairs from a place on, as TARGET rows: to find the way to them."""
+    """The first `count` pairs from a place on, as TARGET rows: packets to them show which way the sweep
+    takes.
+    """
     pairs = np.zeros(max(0, min(count, share.total - place)), FRAME)
     share.pairs(place, pairs)
     rows = np.zeros(len(pairs), TARGET)
@@ -277,10 +289,10 @@ def _counts(closed: Closed) -> NDArray[np.int64]:
 
 
 def _reasons(counts: NDArray[np.int64]) -> dict[str, int]:
-    """By the words of the summary; none that is 0."""
+    """The counts by reason, as the summary names them; none that is 0."""
     return {reason: int(counts[verdict]) for reason, verdict in _REASONS.items() if counts[verdict]}
 
 
 def _places(closed: Closed) -> NDArray[np.uint64]:
-    """Of the pairs that are counted now."""
+    """The places of the pairs that are counted as unanswered."""
     return (np.flatnonzero(_IS_UNANSWERED[closed.verdicts]) + closed.first).astype(np.uint64)

@@ -1,6 +1,6 @@
-"""The dry run of a sweep: what would be asked, in that order, on stdout.
+"""The dry run of a sweep: the targets in the order in which they would be scanned, on stdout.
 
-Nothing is sent or looked up but names, nothing else is written, and nobody need be root.
+No packet is sent, only names are looked up, nothing else is written, and root is not needed.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ def _print(share: Share, total: int, encode: Callable[[Rows], bytes]) -> None:
 
 
 def _write(data: bytes) -> None:
-    """All of it to stdout, which may be a pipe that somebody has made non-blocking."""
+    """Write all of it to stdout, which may be a pipe that another process has made non-blocking."""
     left = memoryview(data)
     while left:
         try:

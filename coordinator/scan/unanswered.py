@@ -1,4 +1,4 @@
-"""Says what to look at when a scan has ended and nobody has answered at all."""
+"""What to tell the user when a scan has ended and nobody has answered at all."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _SHOWN = 2  # source addresses that the sentence names
 
 
 def unanswered(snapshot: Snapshot, net: Network, *, opening: bool) -> str:
-    """A sentence, if everything that was begun has ended in silence; else empty.
+    """The sentence, if every target that was begun has stayed silent; else empty.
 
     opening: the connections were opened by us, not by ZMap.
     """

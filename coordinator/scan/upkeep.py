@@ -1,4 +1,4 @@
-"""What a scan looks after besides lines and results: routes, names, the checkpoint, alerts, figures."""
+"""What a scan does now and then besides lines and results: routes, names, the checkpoint, alerts, figures."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ _EVERY = 0.2
 """Seconds between two rounds where nothing calls for one: with 1,000 lines a second there are 75 turns of the
 loop a second, and a round costs as much as a turn (`python -m benchmarks.calm`)."""
 _JUDGED_OVER = 0.5
-"""Seconds over which it is judged what held work back. A judgement: as often as the screen can be read."""
+"""Seconds over which it is judged what held the scan back. A judgement: as often as a person can read it."""
 
 
 class Upkeep:
-    """Looks after what lines and results do not wait for, in rounds."""
+    """Does these things in rounds, so that lines and results need not wait for them."""
 
     def __init__(self, parts: Parts, now: float) -> None:
         self._parts = parts
@@ -29,11 +29,11 @@ class Upkeep:
         self._trimmed = False
 
     def due(self, now: float) -> bool:
-        """Whether it is time for a round, though nothing may have happened."""
+        """Whether it is time for a round."""
         return now >= min(self._due, self._routes_due) or self._parts.departure.changed
 
     def wait(self, now: float) -> float:
-        """Seconds until a round has to be made at the latest."""
+        """Seconds until the next round has to be made."""
         return max(0.0, self._routes_due - now)
 
     def look(self, now: float) -> None:
@@ -53,7 +53,9 @@ class Upkeep:
             heap.give_back()  # of 400,000 lines, 5 MB
 
     def finish(self, now: float) -> None:
-        """The last round, when all other processes have ended and every input has its fate or is given up."""
+        """Make the last round: all other processes have ended, and every input has its fate or is given
+        up.
+        """
         parts = self._parts
         if parts.checkpoint is not None:
             parts.accounts.settle_ended()
@@ -80,7 +82,7 @@ class Upkeep:
         self._parts.departure.losses.clear()
 
     def _look_up_names(self) -> None:
-        """Admit targets of names whose address has come, and log sentences about the input."""
+        """Admit targets whose names have been resolved, and log sentences about the input."""
         intake = self._parts.intake
         intake.look_up()
         for sentence in intake.told:
@@ -98,12 +100,13 @@ class Upkeep:
         self.say_refused()
 
     def say_refused(self) -> None:
+        """Tell the user of the first inputs that were refused, a sentence each."""
         for sentence in self._parts.intake.refused:
             self._parts.console.note(sentence)
         self._parts.intake.refused.clear()
 
     def _summary(self, now: float) -> dict[str, Any]:
-        """For the checkpoint: with those pairs of a sweep that it takes for done."""
+        """The summary for the checkpoint, with the pairs of a sweep that the checkpoint counts as done."""
         summary = self._parts.accounts.summary
         if self._parts.sweeping is None:
             return summary.to_dict()
@@ -136,8 +139,8 @@ class Upkeep:
             totals.phase = Phase.FINISHING
         if now >= self._judged + _JUDGED_OVER:
             verdict = judge(
-                self._parts.reading.look(),
-                self._parts.feeder.look(),
+                self._parts.reading.take_seen(),
+                self._parts.feeder.take_paced(),
                 rate=self._parts.pacer.rate,
                 seconds=now - self._judged,
                 ended=ended,
@@ -148,7 +151,7 @@ class Upkeep:
             self.estimate()
 
     def _count_refused(self) -> None:
-        """Count the messages that were not believed, and alert the user."""
+        """Count messages that broke the protocol, and alert the user."""
         totals, refused = self._parts.totals, self._parts.supervisor.refused
         if refused != totals.refused:
             totals.refused = refused
@@ -158,6 +161,7 @@ class Upkeep:
             totals.alerts["messages"] = f"{refused:,} {was} not believed"
 
     def estimate(self) -> None:
+        """Estimate how many inputs there are, where the user has not said so."""
         options = self._parts.ready.job.options
         if not self._parts.reading.ended and options.targets_total is None:
             most = options.max_targets if isinstance(options.max_targets, int) else None

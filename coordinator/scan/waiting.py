@@ -20,13 +20,15 @@ _GATHER = 0.05
 
 
 class Waiting:
-    """others: descriptors of signals, of the console and of the guard."""
+    """The wait between two turns of the loop. others: descriptors of signals, of the console and of the
+    guard.
+    """
 
     def __init__(self, parts: Parts, others: Iterable[int]) -> None:
         self.told = True
-        """Whether one of the descriptors was readable that are neither the input's nor the reports'."""
+        """Whether a descriptor was readable other than those of the input and of the reports."""
         self.reported = True
-        """Whether reports may have come that are to be taken now."""
+        """Whether reports may have come and are to be taken now."""
         self._reports_due = 0.0
         self._parts = parts
         self._others = frozenset(others)
@@ -35,10 +37,10 @@ class Waiting:
         self._polls: dict[tuple[int, ...], select.poll] = {}
 
     def wait(self, seconds: float, now: float, *, worked: bool, upkeep: float) -> bool:
-        """Wait at most `seconds` until something happens; whether one of `others` is what happened.
+        """Wait at most `seconds` until something happens; returns whether one of `others` is readable.
 
-        worked: the last turn did something. upkeep: seconds until something else has to be looked after.
-        Descriptors are left out that would wake us for nothing now.
+        worked: the last turn did something. upkeep: seconds until the next round of upkeep. Descriptors that
+        would wake us for nothing now are left out.
         """
         parts = self._parts
         told = self._telling if not parts.intake.parked else (*self._telling, *parts.intake.awaited)
@@ -68,15 +70,16 @@ class Waiting:
         return self.told and not self._others.isdisjoint(ready)
 
     def _more(self, rest: float) -> bool:
-        """Whether the next turn has work already. rest: seconds until the input is read."""
+        """Whether there is work for the next turn already. rest: seconds until the input is read."""
         parts = self._parts
         if parts.sweeping is not None and parts.pacer.rate is not None:
             return parts.feeder.waiting
         return bool(parts.intake.backlog) or parts.feeder.waiting or not rest
 
     def _soonest(self, now: float, reads: bool, rest: float) -> float:
-        """Seconds until the first part has something to do, though nothing happens. reads, rest: whether
-        there is room for input, and seconds until it is read."""
+        """Seconds until the first part has something to do by itself. reads: there is room for input. rest:
+        seconds until the input is read.
+        """
         parts, paused = self._parts, self._parts.totals.paused
         seconds = _IDLE
         if reads:

@@ -1,5 +1,4 @@
-"""What is said when a scan begins and when it ends, however it ends; and the metadata that are written
-then."""
+"""What the user is told when a scan begins and ends; writes the metadata at the end."""
 
 from __future__ import annotations
 

@@ -33,9 +33,7 @@ _DASHES = re.compile(rb"-{10,}")
 
 
 class DryrunReader(LineReader):
-    """Reads ``zmap --dryrun``. An input is a block; a line outside of a block is an input too, and is
-    refused.
-    """
+    """Reads ``zmap --dryrun``. An input is a block; a line outside of one is an input too, and refused."""
 
     def __init__(self) -> None:
         super().__init__(plain)
@@ -46,13 +44,11 @@ class DryrunReader(LineReader):
         self._first = 0
 
     def target(self, text: bytes) -> Target:
-        """Take one line; at the closing dashes, the target of the block is complete."""
+        """Not used: a line alone is no target here; `_block` puts several together."""
         raise Refused("not a line of ZMap's dry run")
 
     def finish(self) -> Batch:
-        """The input has ended: a block that lacks only its dashes counts, as a ZMap that was stopped leaves
-        one.
-        """
+        """The input has ended: a block that lacks only its dashes counts, as a stopped ZMap leaves one."""
         batch = super().finish()
         if not self._kept:
             return batch

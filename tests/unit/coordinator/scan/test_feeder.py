@@ -176,13 +176,13 @@ def test_the_pace_and_what_is_told_of_it() -> None:
     assert first < 500
     feeding.turn(1.0)
     assert first < len(feeding.all_lines()) <= first + 110
-    seen = feeding.feeder.look()
+    seen = feeding.feeder.take_paced()
     assert (seen.held, seen.clogged, seen.begun) == (True, False, len(feeding.all_lines()))
-    assert feeding.feeder.look().begun == 0
+    assert feeding.feeder.take_paced().begun == 0
     feeding.workers[0].full = feeding.workers[1].full = True
     feeding.turn(2.0)
     feeding.turn(3.0)
-    assert feeding.feeder.look().clogged
+    assert feeding.feeder.take_paced().clogged
 
 
 def test_what_is_given_up_is_what_no_worker_has() -> None:

@@ -61,8 +61,8 @@ def test_without_room_nothing_is_read_but_zmap_is_not_kept_waiting() -> None:
     read, intake, said = reading(stream)
     assert not read.read(0.0, False)
     assert (stream.buffered, intake.waiting) == (1, 0)
-    assert read.look() == Seen(filled=True)
-    assert read.look() == Seen()
+    assert read.take_seen() == Seen(filled=True)
+    assert read.take_seen() == Seen()
     stream.overtaken = True
     assert not read.read(0.0, False)
     assert not read.read(0.0, False)
@@ -74,7 +74,7 @@ def test_without_room_nothing_is_read_but_zmap_is_not_kept_waiting() -> None:
 def test_an_input_that_has_nothing_starves_us() -> None:
     read, _, _ = reading(Input(None))
     assert not read.read(0.0, True)
-    assert read.look() == Seen(starved=True)
+    assert read.take_seen() == Seen(starved=True)
 
 
 def test_an_input_that_waited_for_us_is_told_apart() -> None:
@@ -82,7 +82,7 @@ def test_an_input_that_waited_for_us_is_told_apart() -> None:
     stream.full = stream.pending = True
     read, _, _ = reading(stream)
     assert read.read(0.0, True)
-    assert read.look() == Seen(held_up=True)
+    assert read.take_seen() == Seen(held_up=True)
     assert read.pending
     assert read.rest(0.0) == 0.0
 

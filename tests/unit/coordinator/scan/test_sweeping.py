@@ -61,10 +61,10 @@ RATE = 10_000.0
 
 def assigned(swept: Sweeping, feeder: Any, seconds: float) -> Any:
     """What is said of that time, in which the loop turned every 5 ms."""
-    feeder.look()
+    feeder.take_paced()
     for turn in range(round(seconds / 0.005)):
         swept.assign(turn * 0.005)
-    return judge(Seen(), feeder.look(), rate=feeder.pacer.rate, seconds=seconds, ended=False)
+    return judge(Seen(), feeder.take_paced(), rate=feeder.pacer.rate, seconds=seconds, ended=False)
 
 
 def test_it_is_the_rate_that_holds_a_sweep_back(monkeypatch: pytest.MonkeyPatch) -> None:
