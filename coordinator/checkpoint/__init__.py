@@ -1,1 +1,1 @@
-"""What a scan that was cut off needs to go on: which inputs are done, how long the outputs were."""
+"""What an interrupted scan needs to go on: which inputs are done, how long the outputs were."""

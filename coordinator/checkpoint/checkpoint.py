@@ -1,14 +1,14 @@
 """The checkpoint: what a scan that was cut off at any moment needs to go on.
 
-One file says two things that belong together: which inputs have their fate, and
-how long each output was when exactly those had been written. It is replaced whole (write, fsync, rename),
-and only after the outputs have been synced up to that length. So the newest checkpoint holds even after a
-crash of the kernel or a power cut: a resumed scan cuts the outputs back to it and does the rest.
+One file states two things that belong together: which inputs have their fate, and how long each output was
+when exactly their records had been written. It is replaced as a whole (write, fsync, rename), and only after
+the outputs have been synced up to that length. So the newest checkpoint holds even after a crash of the
+kernel or a power cut: a resumed scan cuts the outputs back to it and does the rest.
 
-A checkpoint that cannot be written is a warning: the one before it still holds.
+A checkpoint that cannot be written is a warning; the one before it still holds.
 
-Inputs are numbered as they are read, so the input has to be the same (`coordinator.checkpoint.hashes`); so
-have the lists of networks. Which options may change is decided in `lzr.options.resume`.
+Inputs are numbered as they are read, so a resumed scan needs the same input (`coordinator.checkpoint.hashes`)
+and the same lists of networks. Which options may change is decided in `lzr.options.resume`.
 """
 
 from __future__ import annotations
@@ -39,19 +39,20 @@ from lzr.options import resume
 from lzr.options.table import Options
 
 EVERY = 1.0
-"""Seconds between checkpoints, at least. A judgement: so much of a scan's work is done again after a crash;
+"""Least seconds between two checkpoints. A judgement: so much of a scan's work is repeated after a crash;
 more often, and a disk would be syncing all the time."""
 
 _PATIENCE = 4.0  # for the processes of a killed scan to end: they do so within two seconds
 
 HANDED = "LZR_CHECKPOINT_LOCK"
-"""Variable that says which descriptor is the lock of the checkpoint's directory, if it was handed down."""
+"""Environment variable with the descriptor of the lock of the checkpoint's directory, if our parent handed it
+down."""
 
 _PATHS = ("input_file", "output_file")
 
 
 class Checkpoint:
-    """The checkpoint of a running scan. options: those to go by; on a resumed scan, as it was begun."""
+    """The checkpoint of a running scan. options: those that hold; on a resumed scan, as it was begun."""
 
     def __init__(
         self,
@@ -115,7 +116,7 @@ class Checkpoint:
         self.sources = list(sources)
 
     def hurry(self) -> None:
-        """Save as soon as may be."""
+        """Save as soon as possible."""
         self._next = 0.0
 
     def tick(
@@ -126,7 +127,7 @@ class Checkpoint:
         summary: Callable[[], dict[str, Any]],
         note: Callable[[str], None],
     ) -> None:
-        """Begin to save, in a thread, if it is time to: syncing a disk may take longer than a scan can wait.
+        """If it is time, begin to save, in a thread: syncing a disk may take longer than a scan can wait.
 
         descriptors: files to be synced first. outputs, summary: give what is saved. note: takes a warning.
         """
@@ -183,9 +184,9 @@ class Checkpoint:
 
 
 def _changed(before: Sequence[str], sources: Sequence[str]) -> tuple[str, str] | None:
-    """An address that a scan was begun from, and one that is another now; None where none is.
+    """A source address of the interrupted run and the one that took its place; None where none changed.
 
-    Of IPv6 beside IPv4 it is not said: there it may be a temporary address (RFC 8981).
+    IPv6 addresses beside IPv4 are not compared: they may be temporary ones (RFC 8981).
     """
     old = [text for text in before if ":" not in text] or list(before)
     new = [text for text in sources if text not in old and (":" in text) == (":" in old[0])] if old else []
@@ -195,9 +196,9 @@ def _changed(before: Sequence[str], sources: Sequence[str]) -> tuple[str, str] |
 
 
 def _replace(place: int, data: bytes, invoker: tuple[int, int] | None) -> None:
-    """Put the new checkpoint in the place of the old one; at every moment one of them is there, whole.
+    """Replace the old checkpoint by the new one; at every moment one of the two is there as a whole.
 
-    place: a descriptor of the directory, in which its owner may have put anything meanwhile. Raises OSError.
+    place: a descriptor of the directory, in which its owner may put anything at any time. Raises OSError.
     """
     with contextlib.suppress(FileNotFoundError):
         os.unlink("checkpoint.new", dir_fd=place)
@@ -319,7 +320,9 @@ def _lock(directory: Path, place: int, invoker: tuple[int, int] | None, *, creat
 
 
 def _handed(place: int) -> int | None:
-    """The lock that whoever started us holds already and has handed down: so nobody can come in between."""
+    """The lock that our parent already holds and has handed down, so that no other scan can come in
+    between.
+    """
     text = os.environ.pop(HANDED, "")
     if not text.isdigit() or int(text) < 3:
         return None
@@ -351,7 +354,7 @@ def _compare_lists(options: Options, before: dict[str, str], now: dict[str, str]
 
 
 def absolute(options: Options) -> Options:
-    """The same with whole paths: a scan may be resumed from another working directory."""
+    """The options with absolute paths, since a scan may be resumed from another working directory."""
     changes: dict[str, object] = {
         name: os.path.abspath(path)
         for name in _PATHS

@@ -1,8 +1,8 @@
-"""Whether an input is the one it was: a hash of its lines, taken as they are read.
+"""Whether an input is the same as before: a hash of its lines, taken as they are read.
 
-The lines are hashed as the readers see them, decompressed and in UTF-8, so the sum of a plain list is that of
-``sha256sum``. A checkpoint keeps a few marks, (length, sum), for lengths that quadruple and for all that was
-read; a resumed scan compares at each. A file is compared before the first packet; a pipe as it streams by.
+The lines are hashed as the readers see them, decompressed and in UTF-8, so the hash of a plain list is that
+of ``sha256sum``. A checkpoint keeps a few marks, (length, hash), at lengths that quadruple and for all that
+was read; a resumed scan compares at each. A file is compared before the first packet, a pipe as it is read.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class InputDiffers(UsageError):
 
 
 class InputHash:
-    """awaited: the marks of the scan that is resumed. prefix: how its input begins."""
+    """awaited: the marks of the scan that is resumed. prefix: the first bytes of its input."""
 
     def __init__(self, awaited: Sequence[Mark] = (), prefix: bytes = b"") -> None:
         self._sum = hashlib.sha256()
@@ -76,7 +76,7 @@ class InputHash:
         return max(self._prefix, self._first, key=len)
 
     def marks(self) -> list[Mark]:
-        """For the checkpoint: those passed, one for all that was read, and those not come to yet."""
+        """For the checkpoint: the marks passed, one for all that was read, and those not reached yet."""
         return [*self._passed, (self.length, self._sum.digest()), *self._awaited]
 
     def as_dict(self) -> dict[str, object]:

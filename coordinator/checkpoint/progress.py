@@ -1,4 +1,4 @@
-"""Which inputs have their fate, by their number."""
+"""Which inputs have their fate, by input number."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The command that goes on with a scan that was interrupted, to be copied into a shell as it stands."""
+"""The command line that resumes an interrupted scan, to be copied into a shell as it is."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a checkpoint says, and the bytes of its file."""
+"""What a checkpoint holds, and the bytes of its file."""
 
 from __future__ import annotations
 
@@ -34,12 +34,12 @@ def _frozen(value: Any) -> Any:
 
 @dataclass
 class Saved:
-    """What a checkpoint says.
+    """What a checkpoint holds.
 
-    summary: `lzr.records.summary.Summary` as plain values. runs: times it was begun. prefix, marks: of its
-    input. lists: hashes of the lists of networks. sources: our addresses, where the route decided them.
-    ended: it is the last one of its run, and nobody wrote after it. written: when (epoch seconds). blocks:
-    whom somebody blocked while it ran, as plain values (`coordinator.scan.blocks`).
+    summary: `lzr.records.summary.Summary` as plain values. runs: how many times the scan was begun. prefix,
+    marks: of its input. lists: hashes of the lists of networks. sources: our addresses, where the route
+    decided them. ended: it is the last checkpoint of its run, after which nobody wrote. written: when (epoch
+    seconds). blocks: orders to block, as plain values (`coordinator.scan.blocks`).
     """
 
     options: Options

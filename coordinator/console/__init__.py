@@ -1,1 +1,1 @@
-"""What a running scan shows and is told: status, dashboard, keys, control socket, signals."""
+"""What a running scan shows, and how it is steered: status, dashboard, keys, control socket, signals."""

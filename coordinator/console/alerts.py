@@ -1,4 +1,4 @@
-"""Tells the user at once of what a running scan loses results by; the sentences stand to its end."""
+"""Alerts: tells the user at once what makes a running scan lose results. They stay to the end of the scan."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _NAMED = 3  # hosts that are named in a sentence
 
 
 class Alerts:
-    """Looks at guard, routing and fates of the inputs, and alerts the console of what is new."""
+    """Watches guard, routing and fates of the inputs, and passes what is new to the console."""
 
     def __init__(self, console: Console, guarded: GuardWatch, routing: Routing, fates: Fates) -> None:
         self._console = console
@@ -27,7 +27,7 @@ class Alerts:
         self._unsent: set[str] = set()
 
     def look(self, now: float) -> None:
-        """Look for news; called in every turn of the loop. now: monotonic seconds."""
+        """Look for something new; called in every turn of the loop. now: monotonic seconds."""
         totals = self._console.totals
         if said := self._guarded.look(now):
             totals.guard_missing = self._guarded.missing
@@ -48,7 +48,9 @@ class Alerts:
                 totals.alerts.pop("neighbours", None)  # all of them have answered after all
 
     def note_unsent(self, errors: Iterable[str]) -> None:
-        """errors: names of errno with which the kernel has not sent packets, of a worker's figures."""
+        """errors: names of the errno values with which the kernel has refused packets, from a worker's
+        figures.
+        """
         for name in errors:
             if name in _NOT_SENT and name not in self._unsent:
                 self._unsent.add(name)

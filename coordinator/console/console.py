@@ -1,8 +1,8 @@
-"""Everything that shows or steers a running scan, behind one object for the coordinator's loop.
+"""Everything that shows or steers a running scan, as one object for the coordinator's loop.
 
-The loop calls `tick` whenever it wakes (and at least every `patience` seconds), and gets back what
-people and scripts have asked for. Nothing here waits, nothing here can end the scan: a terminal that is
-gone, a full disk under the status file or a broken scrape is at most a warning.
+The loop calls `tick` whenever it wakes (and at least every `patience` seconds) and gets back the commands of
+people and scripts. Nothing here waits, and nothing here can end the scan: a terminal that is gone, a full
+disk under the status file or a broken scrape is at most a warning.
 """
 
 from __future__ import annotations
@@ -43,11 +43,12 @@ FRAME = 0.25
 about a millisecond."""
 
 _FRESH_ENOUGH = 0.5
-"""Seconds; how old the figures may be that somebody gets by the metrics port. A judgement."""
+"""Seconds; how old the figures may be that the metrics port serves. A judgement."""
 _GROWING = ("egress", "unroutable", "neighbours")
-"""Alerts that count: logged the first time."""
+"""Alerts that contain a growing count: only the first is logged."""
 FRESH = 60.0
-"""Seconds for which a note stands among the dashboard's warnings; the summary at the end lists all notes."""
+"""Seconds for which a note is shown among the dashboard's warnings; the summary at the end lists all
+notes."""
 
 
 class Console:
@@ -108,9 +109,9 @@ class Console:
         self._snapshot = Snapshot(now=now, started=now)
 
     def open(self, announce: Callable[[], None] = lambda: None) -> None:
-        """Make the sockets and files, then take the terminal. Raises UsageError.
+        """Make sockets and files, then take over the terminal. Raises UsageError.
 
-        announce: says on the terminal what is left to say, when nothing can go wrong any more.
+        announce: prints what is left to say, when nothing can fail any more.
         """
         try:
             self._open(self.options, announce)
@@ -147,11 +148,11 @@ class Console:
 
     @property
     def report_every(self) -> float:
-        """Seconds within which the figures of the other processes have to be new."""
+        """Seconds between reports of the other processes, so that what is shown is recent enough."""
         return FRAME if self._shows else 2 * FRAME
 
     def filenos(self) -> list[int]:
-        """Descriptors that become readable when `tick` has something to do at once."""
+        """Descriptors that become readable when `tick` has something to do."""
         return [server.fileno() for server in (self._control, self._metrics) if server is not None]
 
     def patience(self, now: float) -> float:
@@ -166,10 +167,10 @@ class Console:
             self._notes.append((self._now, sentence))
 
     def alert(self, kind: str, sentence: str, *, lost: bool) -> None:
-        """Tell of something that stands to the end, in the log and wherever warnings are shown.
+        """Show a warning that stays to the end, in the log and wherever warnings are shown.
 
-        kind: what it is about; a later sentence of the same kind takes its place. lost: results are missing
-        or wrong for it, so the scan ends with a status of its own.
+        kind: its subject; a later alert of the same kind replaces it. lost: results are missing or wrong
+        because of it, so the scan ends with a status of its own.
         """
         again = kind in _GROWING and kind in self.totals.alerts  # the last figure is in the summary
         if not again:
@@ -178,7 +179,7 @@ class Console:
         self.totals.results_lost |= lost
 
     def acknowledge(self, sentence: str) -> None:
-        """Answer a signal where the dashboard does not show that it was heard."""
+        """Answer a signal, where the dashboard does not show that it was received."""
         if self._dashboard is None and not self.options.quiet:
             _print(f"lzr: {sentence}")
 
@@ -186,7 +187,7 @@ class Console:
         return [sentence for when, sentence in self._notes if now - when < FRESH]
 
     def tick(self, now: float, wall: float, *, touched: bool = True) -> list[Command]:
-        """Show what is due, serve who asks; returns what was asked for, in order.
+        """Show what is due, answer clients; returns the commands received, in order.
 
         touched: whether one of `filenos` may have become readable.
         """
@@ -216,7 +217,9 @@ class Console:
         return found
 
     def _serve(self, now: float, wall: float, *, late: bool) -> list[Command]:
-        """Answer who asks, with how it is now. late: look for those who ask nothing, too."""
+        """Answer clients with the current figures. late: also look for clients that send nothing, to time
+        them out.
+        """
         servers: list[ControlServer | MetricsServer]
         servers = [server for server in (self._control, self._metrics) if server is not None]
         asked = select.select(servers, [], [], 0)[0]
@@ -236,7 +239,7 @@ class Console:
         return report | ({"busy_ns": self.totals.busy_ns} if self.totals.busy_ns else {})
 
     def snapshot(self, now: float, wall: float) -> Snapshot:
-        """The state of things, for the metadata file and the like."""
+        """The state of the scan now."""
         return self.meter.snapshot(now, self.totals, wall)
 
     def suspend(self) -> None:
@@ -257,7 +260,7 @@ class Console:
         results: Sequence[str] = (),
         where: str = "",
     ) -> None:
-        """Give the terminal back and leave the summary on stderr.
+        """Restore the terminal and print the summary on stderr.
 
         tail: lines after the table. results: lines that say where the results are; where: the file.
         """

@@ -1,4 +1,4 @@
-"""SIGINT, SIGTERM, SIGHUP and SIGTSTP, as values that the loop looks at; nothing is done in a handler."""
+"""SIGINT, SIGTERM, SIGHUP and SIGTSTP as values that the loop reads; handlers do nothing else."""
 
 from __future__ import annotations
 
@@ -11,8 +11,9 @@ ENDINGS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class Signals:
-    """count: how many signals have asked to end, SIGINT, SIGTERM and SIGHUP alike; a pipe wakes the loop.
-    SIGTSTP (Ctrl-Z) sets `to_stop`."""
+    """count: how many signals have asked to end (SIGINT, SIGTERM, SIGHUP); a pipe wakes the loop. to_stop:
+    SIGTSTP (Ctrl-Z) has come.
+    """
 
     def __init__(self) -> None:
         self.count = 0

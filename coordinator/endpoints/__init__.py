@@ -1,1 +1,1 @@
-"""Where others ask: `lzr ctl` and Prometheus."""
+"""Where other programs ask a running scan: `lzr ctl` and Prometheus."""

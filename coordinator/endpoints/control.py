@@ -25,7 +25,7 @@ from coordinator.endpoints.requests import Command, CommandError
 from coordinator.monitor.snapshot import Snapshot
 
 MOST_BLOCKS = 4096
-"""Orders to block somebody, in one scan."""
+"""Most orders to block in one scan."""
 
 
 def directories() -> list[Path]:
@@ -46,7 +46,7 @@ def _is_own(directory: str) -> bool:
 
 
 def default_path(pid: int) -> Path:
-    """The path of a scan's socket, in a directory that is made if need be and is ours alone."""
+    """The path of a scan's socket, in a directory that is ours alone and is made if needed."""
     for directory in directories():
         with contextlib.suppress(OSError):
             directory.mkdir(mode=0o700, exist_ok=True)
@@ -57,10 +57,10 @@ def default_path(pid: int) -> Path:
 
 
 class ControlServer:
-    """The scan's side. Wait on `fileno`, call `handle`, carry out what it returns."""
+    """The scan's side. Wait on `fileno`, call `handle`, carry out the commands it returns."""
 
     def __init__(self, path: str | Path | None = None, invoker: tuple[int, int] | None = None) -> None:
-        """path: where, in a place of our own unless given. invoker: user and group of who called sudo."""
+        """path: of the socket; None for the default. invoker: user and group of who called sudo."""
         self.path = Path(path) if path else default_path(os.getpid())
         self._snapshot = Snapshot()
         self._commands: list[Command] = []
@@ -140,15 +140,16 @@ class ControlServer:
 
 
 def is_ours(sock: socket.socket) -> bool:
-    """Whether the other end is root or this user (SO_PEERCRED): for the side that connects, whoever
-    listened."""
+    """Whether the other end is root or this user (SO_PEERCRED); for a client, that is who made the socket
+    listen.
+    """
     size = struct.calcsize("3i")
     _, uid, _ = struct.unpack("3i", sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, size))
     return uid in (0, os.geteuid())
 
 
 def running() -> list[Path]:
-    """The sockets of the scans that are running and that this user may steer."""
+    """The sockets of running scans that this user may steer."""
     found: list[Path] = []
     for directory in directories():
         with contextlib.suppress(OSError):

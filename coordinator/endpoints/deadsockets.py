@@ -1,8 +1,8 @@
-"""Control sockets that killed runs left behind, and whether a directory is one where ours may lie.
+"""Removes control sockets that killed runs left behind; checks whether a directory may hold ours.
 
-Only what is certainly ours and certainly dead is taken away. The directory is opened once, without
-following a link, and must be ours alone; a socket must be ours, bear the number of a process that is gone,
-and refuse to be connected to (a scan in a container has another number in here, but answers).
+Only what is certainly ours and certainly dead is removed. The directory is opened once, without following a
+link, and must be ours alone; a socket must be ours, bear the pid of a process that is gone, and refuse to be
+connected to (a scan in a container has another pid in here, but answers).
 """
 
 from __future__ import annotations
@@ -19,7 +19,9 @@ _NAME = re.compile(r"([1-9]\d{0,9})\.sock", re.ASCII)
 
 
 def private(status: os.stat_result) -> bool:
-    """Is this a directory of ours that only we may enter? In /tmp somebody could have been there first."""
+    """Whether this is a directory of ours that only we may enter. In /tmp somebody could have made it
+    first.
+    """
     return (
         stat.S_ISDIR(status.st_mode)
         and status.st_uid == os.geteuid()
@@ -28,7 +30,7 @@ def private(status: os.stat_result) -> bool:
 
 
 def remove_dead(directory: Path) -> list[str]:
-    """Take dead sockets out of `directory`; the names of those that went. What lies there never raises."""
+    """Remove dead sockets from `directory`; returns their names. Nothing that lies there makes it raise."""
     try:
         place = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
     except OSError:
@@ -68,6 +70,6 @@ def _lives(pid: int) -> bool:
 
 
 def _refuses(path: str) -> bool:
-    """Is nobody listening there? Any other trouble proves nothing."""
+    """Whether nobody listens there. Any other error proves nothing."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK) as sock:
         return sock.connect_ex(path) == errno.ECONNREFUSED

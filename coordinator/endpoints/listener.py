@@ -20,10 +20,10 @@ from dataclasses import dataclass
 _ACCEPTED = 256  # connections that one call accepts at most
 
 Answer = tuple[bytes, bytes, bool]
-"""What is left of the request bytes, the reply, and whether to close after it."""
+"""(what is left of the request bytes, the reply, whether to close after it)."""
 
 Respond = Callable[[bytes], Answer]
-"""Request bytes so far -> answer. Returning them all and no reply means: not complete yet."""
+"""Called with the request bytes so far. Returning all of them and no reply means: not complete yet."""
 
 
 @dataclass(slots=True)
@@ -37,7 +37,7 @@ class _Client:
 
 
 class Listener:
-    """Serves `respond` on a listening socket. most_answers: in a second; None for any number."""
+    """Serves `respond` on a listening socket. most_answers: a second; None for any number."""
 
     def __init__(
         self,
@@ -96,7 +96,7 @@ class Listener:
         self._sock.close()
 
     def _rest(self, rest: bool) -> None:
-        """Whether new clients wait where the kernel keeps them."""
+        """Set whether new clients have to wait in the kernel's queue."""
         if rest != self._resting:
             self._resting = rest
             self._epoll.modify(self._sock.fileno(), 0 if rest else select.EPOLLIN)
@@ -120,8 +120,9 @@ class Listener:
                 return
 
     def _dispensable(self) -> _Client:
-        """Whom to drop: of the address with the most connections the oldest, those first that sent
-        nothing."""
+        """The client to drop: the oldest of the address with the most connections, first one that sent
+        nothing.
+        """
         crowd = Counter(client.peer for client in self._clients.values())
         most = max(crowd.values())
         theirs = [client for client in self._clients.values() if crowd[client.peer] == most]

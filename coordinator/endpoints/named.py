@@ -1,8 +1,8 @@
-"""A Unix socket that listens under a name, in the directory that was reached when the name was looked at.
+"""A Unix socket that listens under a name, safe in a directory that others may write.
 
-Whoever may write that directory can rename and replace what is in it, at any moment. So the path is gone only
-once: the directory is reached as that of a file which is written (`coordinator.files.reach`), and the name is
-looked at, bound and taken away in it.
+Whoever may write that directory can rename and replace what is in it at any moment. So the path is resolved
+only once: the directory is reached as for a file that is written (`coordinator.files.reach`), and the name is
+looked at, bound and removed in it.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ class ControlError(OSError):
 
 
 class Named:
-    """sock: it listens. Mode 0600. What lies there already is replaced if it is a dead socket of ours."""
+    """sock: the listening socket, mode 0600. A dead socket of ours under that name is replaced."""
 
     def __init__(self, path: Path, invoker: tuple[int, int] | None = None) -> None:
         """invoker: user and group of who called sudo. Raises ControlError."""
@@ -54,7 +54,7 @@ class Named:
             raise
 
     def remove(self) -> None:
-        """Take the name away, unless a later scan has put its own in its place."""
+        """Remove the name, unless a later scan has put its own socket in its place."""
         with contextlib.suppress(OSError):
             if self._status().st_ino == self._inode:
                 os.unlink(self._name, dir_fd=self._directory)
@@ -96,7 +96,7 @@ def _cannot(shown: str, error: OSError) -> ControlError:
 
 
 def alive(path: str | Path) -> bool:
-    """Does somebody listen there?"""
+    """Whether somebody listens there."""
     try:
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as sock:
             sock.settimeout(1.0)

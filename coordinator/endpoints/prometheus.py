@@ -20,7 +20,7 @@ def exposition(snapshot: Snapshot) -> str:
 
 
 def families(snapshot: Snapshot) -> Iterable[Metric]:
-    """Those of the table of figures, then those by phase, service, process and worker."""
+    """The metrics of the table of figures, then those by phase, service, process and worker."""
     yield from metrics(snapshot)
     yield from _others(snapshot)
 
@@ -36,7 +36,7 @@ def page(found: Iterable[Metric]) -> str:
 
 
 def _others(s: Snapshot) -> Iterable[Metric]:
-    """What is not one figure of the whole scan."""
+    """Metrics that are not one figure of the whole scan."""
     yield Metric("phase", "gauge", "1 for the phase the scan is in.", [({"phase": s.phase}, 1)])
     services = [
         ({"handshake": handshake, "fingerprint": fingerprint}, float(number))
@@ -56,8 +56,8 @@ def _others(s: Snapshot) -> Iterable[Metric]:
 
 
 _MOST_ANSWERS = 50
-"""In a second. Whoever scrapes asks once in some; each answer takes the loop 0.2 ms, so a flood 1 %: a
-judgement."""
+"""Most answers a second. A scraper asks every few seconds; each answer takes the loop 0.2 ms, so a flood
+takes 1 %: a judgement."""
 
 _OF_A_PROCESS = (
     ("process_cpu_share", "Processor time over time, of one core.", "cpu"),
@@ -123,7 +123,9 @@ class MetricsServer:
             self.publish_page(self._exposition)
 
     def publish_page(self, make: Callable[[], str]) -> None:
-        """From here on the answer is what this gives, once it is asked for; until the next call the same."""
+        """From here on answer with what `make` returns, called once a request comes; until the next call the
+        same.
+        """
         self._make, self._page = make, ""
 
     def _exposition(self) -> str:

@@ -1,8 +1,8 @@
-"""What a person or a script may ask of a running scan, and the words for it.
+"""The commands that a person or a script may send to a running scan, and how they are written.
 
-A key on the dashboard and a line on the control socket become the same `Command`, so there is one
-place that obeys. The words are parsed here and nowhere else; a line that is not understood is a sentence
-for its author, never an exception in the scan.
+A key on the dashboard and a line on the control socket become the same `Command`, which is carried out in one
+place. Lines are parsed here and nowhere else; a line that is not understood is answered with a sentence, and
+never raises an exception in the scan.
 
     workers flow=4,collect=2    workers flow=+1    rate 5000    rate x1.25    rate none
     block 192.0.2.0/24 198.51.100.7 --by alice --reason ticket 42
@@ -25,7 +25,7 @@ MOST_RATE = 1e9  # targets a second
 MOST_LEASE = 30 * 86400  # seconds
 MOST_V4, MOST_V6 = 1 << 24, 1 << 96
 _WIDEST = ("/8", "/32")
-"""What one network may cover that is blocked: a slip of the keyboard should not end a whole scan."""
+"""The largest networks, IPv4 and IPv6, that may be blocked: a typing error should not end a whole scan."""
 
 HELP = """\
 workers flow=N collect=N   set the worker counts (also +1, -1)
@@ -47,7 +47,7 @@ class CommandError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """A number to set, or to change by a sum or a factor."""
+    """A number to set, or a change by a sum or a factor."""
 
     value: float
     how: str = "="  # "=", "+" or "x"
@@ -141,7 +141,7 @@ _OTHERS = {
 
 
 def _meant(kind: str) -> str:
-    """What an unknown word was probably to be."""
+    """The known word that an unknown one probably means."""
     for ours, others in _OTHERS.items():
         if kind in others.split():
             return f": that is {ours}"

@@ -1,1 +1,1 @@
-"""Files that are written: opened safely, told apart, judged before they are touched."""
+"""Files by name: opened safely, told apart, checked before they are changed."""

@@ -1,6 +1,6 @@
-"""Opening a file by name that is to be written, as root, in directories that others may write too.
+"""Opens files by name to be written, as root, in directories that others may write too.
 
-Nothing here waits without saying so, follows somebody else's symbolic link, or empties anything.
+Nothing here waits without telling the user, follows another user's symbolic link, or empties a file.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _SILENT = 0.5  # seconds after which it is said that there is none
 
 
 class Interrupted(Exception):
-    """The user gave up waiting."""
+    """The user did not want to wait any longer."""
 
 
 @dataclass(frozen=True)
@@ -93,9 +93,10 @@ def open_lines(
     pause: Callable[[float], bool] = lambda _: False,
     say: Callable[[str], None] = lambda _: None,
 ) -> IO[str]:
-    """Open a file for lines of text at its end (the log, the status). what: to call it by, with a blank.
+    """Open a file for lines of text at its end (the log, the status). what: how to call it, with a trailing
+    blank.
 
-    Nothing waits for who reads them through a pipe: what finds no room there is left out. pause, say: as for
+    A reader through a pipe is not waited for: lines that find no room there are dropped. pause, say: as for
     `open_output`. Raises UsageError.
     """
     try:
@@ -110,7 +111,7 @@ def open_lines(
 
 
 class _Leaky(io.BufferedIOBase):
-    """A pipe into which a line is written whole, or dropped if its reader leaves no room."""
+    """A pipe into which a line is written as a whole, or dropped if its reader leaves no room."""
 
     def __init__(self, descriptor: int) -> None:
         self._descriptor = descriptor
@@ -158,7 +159,7 @@ def _open(
 
 
 def _open_device(place: Place, name: str, invoker: tuple[int, int] | None, flags: int) -> int:
-    """What is neither file nor directory nor FIFO, and has not become one since we looked. Without waiting.
+    """Open what is neither file, directory nor FIFO, and has not become one since we looked. Does not wait.
 
     Raises OSError, UsageError.
     """
@@ -222,9 +223,9 @@ def is_regular(descriptor: int) -> bool:
 
 
 def lock(descriptor: int, pause: Callable[[float], bool], seconds: float) -> bool:
-    """Hold a file as long as one of our processes has it open; False if another scan does.
+    """Hold a lock on a file as long as one of our processes has it open; False if another scan holds it.
 
-    seconds: how long to try; the processes of a scan that was killed need a moment to end.
+    seconds: how long to try, since the processes of a scan that was killed need a moment to end.
     """
     waited = 0.0
     while True:

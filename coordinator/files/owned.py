@@ -1,4 +1,4 @@
-"""A directory whose files decide what we do later: it has to be ours, and only we may put things there."""
+"""Opens a directory whose files decide what we do later: it has to be ours, and writable only for us."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from lzr.errors import UsageError, printable
 def enter(
     directory: str, invoker: tuple[int, int] | None, *, create: bool, purpose: str, missing: str = ""
 ) -> int:
-    """Open it, and make it if need be: a descriptor. Raises UsageError.
+    """Open the directory, and make it if needed: a descriptor. Raises UsageError.
 
-    invoker: who called sudo, whose it may be, and is if we make it. purpose: completes "cannot use DIRECTORY
-    ...". missing: the sentence where it is not there and is not to be made.
+    invoker: who called sudo, who may own it, and gets it if it is made. purpose: completes "cannot use
+    DIRECTORY ...". missing: the sentence to raise where it does not exist and is not to be made.
     """
     shown = printable(directory)
     try:

@@ -1,8 +1,8 @@
-"""Writing to a pipe, socket or terminal whose reader may have stopped reading, for a bounded time.
+"""Writes to a pipe, socket or terminal whose reader may have stopped reading, for a bounded time.
 
-A pager that nobody scrolls, a terminal that Ctrl-S has stopped, a supervisor that hangs: a plain write would
-wait for ever there, and with it the scan, its signals, and the guard that is to be taken away. This module
-imports little, since it is used before the options are read.
+A pager that nobody scrolls, a terminal stopped with Ctrl-S, a supervisor that hangs: a plain write would
+block there for ever, and with it the scan, its signals, and the removal of the guard. This module imports
+little, since it is used before the options are read.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 AT_ONCE = 4096
 """PIPE_BUF: a pipe that has room at all takes as much without waiting (pipe(7))."""
 PATIENCE = 0.5
-"""Seconds for which a line on stderr waits for room. A judgement: the scan stands still meanwhile."""
+"""Seconds for which a line on stderr waits for room. A judgement: the scan is blocked meanwhile."""
 METADATA = 5.0
 """Seconds for which a file that is written whole into a pipe (metadata, a profile) waits for room. A
 judgement: its reader wants it, and nothing else is left to do then."""
@@ -71,9 +71,9 @@ def _write(descriptor: int, data: bytes, seconds: float) -> int:
 
 
 def _reopened(descriptor: int) -> int | None:
-    """Open the same pipe or terminal again with O_NONBLOCK, so that nobody else who has it open is affected.
+    """Open the same pipe or terminal again with O_NONBLOCK, which affects nobody else who has it open.
 
-    None where that is impossible (a socket, another user's pipe, no /proc): there `poll` has to do.
+    None where that is impossible (a socket, another user's pipe, no /proc): then `poll` has to do.
     """
     try:
         return os.open(
@@ -84,7 +84,7 @@ def _reopened(descriptor: int) -> int | None:
 
 
 class Stderr(io.BufferedIOBase):
-    """The raw stream under sys.stderr. What finds no room in time is dropped; how much is said later."""
+    """The raw stream under sys.stderr. What finds no room in time is dropped; how much is reported later."""
 
     def __init__(self, descriptor: int = 2, seconds: float = PATIENCE) -> None:
         self._descriptor = descriptor

@@ -1,7 +1,8 @@
-"""Makes a pipe hold more.
+"""Enlarges the buffer of a pipe.
 
-ZMap loses the answers that come while it waits for room in the pipe to us, so the pipe is widened as far as
-we are allowed to, as soon as possible: its 64 KiB hold nine milliseconds of ZMap's lines at 50,000 a second.
+ZMap loses answers that come while it waits for room in the pipe to us. So the pipe is enlarged as far as
+allowed, as soon as possible: its default of 64 KiB holds nine milliseconds of ZMap's lines at 50,000 a
+second.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ _SIZES = (1 << 20, 1 << 19, 1 << 18, 1 << 17)  # the first that we are allowed (
 
 
 def widen(descriptor: int) -> int:
-    """Make a pipe hold as many bytes as we are allowed to. Returns how many that is; 0 if it is no pipe."""
+    """Make a pipe as large as allowed. Returns its size in bytes; 0 if this is no pipe."""
     try:
         has = fcntl.fcntl(descriptor, fcntl.F_GETPIPE_SZ)
     except OSError:

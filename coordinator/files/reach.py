@@ -20,7 +20,7 @@ from typing import NamedTuple
 from lzr.errors import UsageError, printable
 
 _HELD = re.compile(r"/dev/(fd/\d+|stdin|stdout|stderr)|/proc/(self|thread-self|\d+)(/task/\d+)?/fd/\d+", re.A)
-"""Links of the kernel's to what is open already, and no others: ``/proc/../tmp/x`` is somebody's."""
+"""The kernel's own links to open descriptors, and no other paths: ``/proc/../tmp/x`` may be anybody's."""
 _MOST_LINKS = 40  # as in the kernel, path_resolution(7)
 _LOOK = os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC
 
@@ -37,7 +37,7 @@ class Place(NamedTuple):
     """Somebody whom we do not trust can put things into the directory."""
 
     def mode(self) -> int:
-        """0: there is nothing yet, or nothing that we may look at."""
+        """The file's mode; 0 if nothing is there, or nothing that we may look at."""
         try:
             return os.stat(self.name, dir_fd=self.directory, follow_symlinks=self.directory is None).st_mode
         except OSError:
@@ -51,12 +51,14 @@ class Place(NamedTuple):
 
 
 def trusted(invoker: tuple[int, int] | None) -> set[int]:
-    """Users whose links we follow. invoker: who called sudo."""
+    """Users whose symbolic links we follow. invoker: who called sudo."""
     return {0, os.geteuid()} | ({invoker[0]} if invoker is not None else set())
 
 
 def others_write(directory: os.stat_result, friends: set[int]) -> bool:
-    """Can somebody else put things into this directory? For root, the user whose directory it is, too."""
+    """Whether somebody else can put things into this directory. For root that includes the directory's
+    owner.
+    """
     return bool(directory.st_mode & 0o022) or (os.geteuid() == 0 and directory.st_uid not in friends)
 
 

@@ -1,6 +1,6 @@
-"""Files that must be different ones: what is read, and each of what is written.
+"""Checks that files are different ones: what is read, and each of what is written.
 
-``lzr -I x -f x`` would read its own results as targets; a log in the result file would tear it.
+``lzr -I x -f x`` would read its own results as targets; a log in the result file would damage it.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ _WRITTEN = (
     *("dashboard_file", "cpuprofile", "memprofile", "trace_pcap"),
 )
 _TORN = tuple(f"{Options.rows[attr].flag} " for attr in ("output_file", "metadata_file"))
-"""Flags of files that a line of the log in the middle would spoil. stdout and stderr may still be one file:
-then the user has chosen that."""
+"""Flags of files that a line of the log in their middle would damage. stdout and stderr may be one file: that
+is the user's choice."""
 
 Identity = tuple[int, int] | str
 Named = tuple[str, Identity]

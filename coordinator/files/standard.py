@@ -34,20 +34,20 @@ def fill_closed() -> None:
 
 
 def stdin_trouble() -> str:
-    """Why nothing can be read from stdin, or nothing."""
+    """Why nothing can be read from stdin; empty if it can."""
     return "" if _open_for(0, _READ) else "stdin, which is the input, is closed or not open for reading"
 
 
 def stdout_trouble() -> str:
-    """Why nothing can be written to stdout, or nothing."""
+    """Why nothing can be written to stdout; empty if it can."""
     return "" if _open_for(1, _WRITTEN) else "stdout is closed or not open for writing"
 
 
 def append(descriptor: int) -> None:
-    """Let a file that is written at its end be written there also after somebody has emptied it.
+    """Set O_APPEND, so that what is written goes to the end also after somebody has emptied the file.
 
-    Shells open with ``>``, so after a log has been rotated by copying and emptying it, the next line would
-    stand where the last one ended, behind as many zeros.
+    Shells open with ``>``; after a log has been rotated by copying and emptying it, the next line would stand
+    at its old place, behind as many zeros.
     """
     try:
         status = os.fstat(descriptor)

@@ -1,1 +1,1 @@
-"""The input as it comes: read ahead, made plain, names resolved, admitted."""
+"""The input: read ahead, decompressed, parsed into targets, names looked up, targets admitted."""

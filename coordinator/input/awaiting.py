@@ -1,4 +1,4 @@
-"""Reads until there is something to scan; says what is awaited meanwhile, and why there was nothing."""
+"""Reads until there is a target to scan; tells the user what is waited for, and why there was nothing."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from lzr.targets import zmapfields
 from lzr.targets.advice import advice, half_open
 
 _AFTER = 1.0
-"""Seconds of silence after which it is said that no line so far was of use."""
+"""Seconds without new input after which the user is told that no line so far could be used."""
 
 _LONG = 5.0
-"""Seconds after which it is said that nothing has come."""
+"""Seconds after which the user is told that nothing has come."""
 
 _LIST = (
     "type one target a line, as in 10.0.0.1:80, and end with Ctrl-D "
@@ -33,14 +33,14 @@ _ZMAP = (
 
 
 class Interrupts(Protocol):
-    """SIGINT and its like, as `coordinator.console.signals.Signals` has them."""
+    """Signals that ask to end, as `coordinator.console.signals.Signals` has them."""
 
     fileno: int
     count: int
 
 
 def typed(options: Options) -> bool:
-    """Whether targets come from the terminal that the dashboard would be on."""
+    """Whether the targets are typed on the terminal that the dashboard would use."""
     if options.input_file is not None or options.target_ports:
         return False
     try:
@@ -50,13 +50,14 @@ def typed(options: Options) -> bool:
 
 
 def invite(options: Options) -> None:
-    """On a terminal, say what is awaited."""
+    """On a terminal, tell the user to type targets."""
     if typed(options) and not options.quiet:
         print("lzr: " + (_LIST if options.send_syns and not options.dryrun else _ZMAP), file=sys.stderr)
 
 
 def first_targets(intake: Intake, stream: Unpacked, signals: Interrupts, options: Options, log: Log) -> bool:
-    """Read until there is a target: where it is decides the interface. False when the input has ended.
+    """Read until there is a target, since the first targets decide on the interface. False when the input has
+    ended.
 
     Raises UsageError where the input is no list, or cannot be read to its end.
     """
@@ -109,9 +110,9 @@ def _useless(what: str, intake: Intake, options: Options) -> str:
 
 
 def nothing(intake: Intake, options: Options) -> str:
-    """Why there is nothing to scan, when the input has ended. Raises UsageError where that is a mistake.
+    """Why the ended input has nothing to scan. Raises UsageError where that is the user's mistake.
 
-    An empty input is no mistake: ZMap may have found nothing.
+    An empty input is none: ZMap may have found nothing.
     """
     fates = intake.fates
     if not fates.read:

@@ -1,4 +1,4 @@
-"""Whether a file is the input that a resumed scan was begun with: before the first packet is sent."""
+"""Before the first packet: whether a file is the input with which the resumed scan was begun."""
 
 from __future__ import annotations
 

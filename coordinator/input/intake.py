@@ -1,11 +1,11 @@
-"""The intake: text in, admitted targets out. Every input gets a fate or a ticket here.
+"""The intake: text in, admitted targets out. Every input gets its fate or a ticket here.
 
-In order: parse, this box's share of the input (--shards), blocklist, duplicates, ticket; and, for
-connections we open ourselves, a source address and port. Nothing is read that cannot be kept: whoever calls
-`feed` stops when `backlog` is long enough.
+In order: parse, this box's share of the input (--shards), blocklist, duplicates, ticket; and, for connections
+we open ourselves, a source address and port. Nothing is read that cannot be kept: the caller of `feed` stops
+while `backlog` is long enough.
 
-Two things come later than their line: targets of a line that names many (`more`), and those of a name, which
-are `parked` until its address is known (`look_up`). Both have their numbers from the start.
+Two kinds of targets come later than their line: those of a line that names many (`more`), and those of a
+name, which are `parked` until its address is known (`look_up`). Both have their input numbers from the start.
 """
 
 from __future__ import annotations
@@ -37,10 +37,10 @@ _DUPLICATES = 1 << 20
 """Inputs within which the same target is scanned once. ZMap's default of --dedup-window is the same 10^6; it
 takes up to 64 MB (`RecentTargets`)."""
 EARLY = 0.25
-"""Seconds after our start within which a line may tell of a SYN-ACK that came before the guard was up. A
+"""Seconds after our start within which a line may be about a SYN-ACK that came before the guard was up. A
 judgement: the guard stands 5 ms after bin/lzr began, 15 to 40 ms without it (docs/rst-guard.md), several
-times later on a busy host. Where it is too long, a connection that is reset is opened anew, at the cost of
-one SYN."""
+times later on a busy host. If this is too long, a connection that is reset is opened anew, at the cost of one
+SYN."""
 _CROWD = 1 << 14
 """Lines whose name is being looked up, at which no more input is read. A judgement: it bounds memory, and is
 512 names for each of the threads that look them up."""
@@ -51,7 +51,7 @@ Rows = NDArray[Any]
 
 @dataclass
 class Fates:
-    """How many inputs ended before a worker saw them, by reason; `read` counts all inputs."""
+    """By reason, how many inputs ended before a worker saw them; `read` counts all inputs."""
 
     read: int = 0
     rejected: int = 0
@@ -71,12 +71,12 @@ class Fates:
     repeated: int = 0
 
     def lose(self, why: str, count: int, example: str) -> None:
-        """So many targets have no way, one of which is `example`."""
+        """Count targets that cannot be reached, for the reason `why`. example: the address of one of them."""
         self.unroutable[why] = self.unroutable.get(why, 0) + count
         self.examples.setdefault(why, example)
 
     def other(self) -> dict[str, int]:
-        """Those that have no place of their own in the figures, by words for the summary."""
+        """Counts of the reasons that have no figure of their own, as the summary names them."""
         return {
             "name without an address": self.unresolved,
             "for another shard": self.elsewhere,
@@ -111,9 +111,9 @@ class SourceAddresses:
         self._secrets = secrets
 
     def choose(self, rows: Rows, attempt: int = 0) -> NDArray[np.bool_]:
-        """Set own_port, and own_hi, own_lo where they are not set already (by ZMap).
+        """Set own_port, and own_hi, own_lo where ZMap has not set them.
 
-        (n,) bool: False where we have no address of the family.
+        Returns (n,) bool: False where we have no address of the family.
         """
         v4 = (rows["peer_hi"] == 0) & (rows["peer_lo"] >> np.uint64(32) == 0xFFFF)
         given = (rows["own_hi"] != 0) | (rows["own_lo"] != 0)
@@ -133,7 +133,9 @@ class SourceAddresses:
 
 
 class Follower(Protocol):
-    """As coordinator.guard.following.Following: sees to it that what lines name is covered."""
+    """As coordinator.guard.following.Following: makes the guard cover the ports and addresses in ZMap's
+    lines.
+    """
 
     ports: tuple[int, int]
 
@@ -159,9 +161,9 @@ class Intake:
     ) -> None:
         """checkpoint: knows the lines that have their fate already, where a scan is resumed.
 
-        input_hash: sees the input as it is read, where there is no checkpoint (which has one itself).
+        input_hash: hashes the input as it is read, where there is no checkpoint (which has a hash itself).
 
-        reopen: open ZMap's connections anew; they are gone. resolver: looks names up.
+        reopen: open ZMap's connections anew, as the first ones are gone. resolver: looks up names.
         """
         self._reader = reader
         self._ledger = ledger
@@ -193,15 +195,15 @@ class Intake:
 
     @property
     def first(self) -> bytes:
-        """The first input, as it is written."""
+        """The text of the first input."""
         return getattr(self._reader, "first", b"")
 
     def listen_on(self, ports: tuple[int, int]) -> None:
-        """Set our source ports: half-open connections on other ports are not admitted from here on."""
+        """Set our source ports; from here on half-open connections on other ports are not admitted."""
         self._ports = ports
 
     def follow(self, following: Follower) -> None:
-        """From here on show every batch to `following`, which also decides what ports are ours."""
+        """From here on pass every batch to `following`, which also decides which ports are ours."""
         self._following = following
         self._ports = following.ports
 
@@ -224,12 +226,12 @@ class Intake:
 
     @property
     def pending(self) -> bool:
-        """Whether `more` has something."""
+        """Whether `more` has targets to make."""
         return self._reader.pending or bool(self._found)
 
     @property
     def coming(self) -> int:
-        """Targets that are known to come: of lines that name many, and of names."""
+        """How many targets are known to come, from lines that name many and from names."""
         parked = sum(line.left for lines in self._parked.values() for line in lines)
         return self._reader.coming + sum(line.left for line in self._found) + parked
 
@@ -264,7 +266,7 @@ class Intake:
         self._admit(join(parts))
 
     def look_up(self) -> None:
-        """Take up the answers about names that have come."""
+        """Take the answers about names that have come, and admit their targets."""
         if self._parked:
             for answer in self._resolver.answers():
                 lines = self._parked.pop(answer.name, [])
@@ -273,7 +275,7 @@ class Intake:
                     self._place(line, answer, again=number > 0)
 
     def forget(self) -> None:
-        """Drop the targets of lines that name many which were not made yet: they count as not read."""
+        """Drop targets of lines that name many which were not made yet; they count as not read."""
         self._reader.forget()
 
     def _park(self, line: Expansion) -> None:
@@ -291,7 +293,7 @@ class Intake:
             self._place(line, answer, again=True)
 
     def _place(self, line: Expansion, answer: Answer, *, again: bool = False) -> None:
-        """again: it was told already what became of this name."""
+        """Admit the targets of a name that was looked up. again: what became of this name was told before."""
         if answer.halves is None:
             self.fates.unresolved += line.left
             self.ended.append(np.arange(line.ordinal, line.ordinal + line.left, dtype=np.uint64))
@@ -330,7 +332,7 @@ class Intake:
         self._admit(rows, early)
 
     def _admit(self, rows: Rows, early: bool = False) -> None:
-        """Of the targets that are ours to scan, those that we may."""
+        """Admit those of the targets that are in this box's share and may be scanned."""
         if self._following is not None:
             early |= self._following.take(rows)
             self._ports = self._following.ports
@@ -381,11 +383,11 @@ class Intake:
         return rows
 
     def block(self, ranges: list[Range]) -> None:
-        """Admit nobody in these networks any more."""
+        """Admit no target in these networks from now on."""
         self._blocklist = (self._blocklist or Blocklist()).without(ranges)
 
     def give_up(self) -> int:
-        """Wait no longer for names; how many inputs that gives up."""
+        """Wait for names no longer; returns how many inputs are given up."""
         lines = [*self._found, *(line for lines in self._parked.values() for line in lines)]
         self._found.clear()
         self._parked.clear()
@@ -393,7 +395,7 @@ class Intake:
         return sum(line.left for line in lines)
 
     def abandon(self) -> NDArray[np.uint32]:
-        """Give up the targets that no worker has; their tickets, (n,) uint32."""
+        """Drop the targets in the backlog; returns their tickets, (n,) uint32."""
         tickets = [rows["ticket"] for rows in self.backlog]
         self.backlog.clear()
         self.waiting = 0

@@ -1,7 +1,8 @@
-"""The lists of networks (blocklist, allowlist): read, names in them looked up once, one policy made of all.
+"""Reads the lists of networks (blocklist, allowlist), looks up names in them once, and makes one policy of
+all.
 
-A name in a list stands for every address that it has now. A name without an address is a mistake: a scan must
-not begin with a blocklist that does not say whom it blocks.
+A name in a list stands for every address that it has now. A name without an address is the user's mistake: a
+scan must not begin with a blocklist whose extent is not known.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from lzr.targets.decompress import compression
 from lzr.targets.textencoding import Text, coding
 
 SECONDS = 30.0
-"""How long all names together are waited for."""
+"""Seconds for which the look-ups of all names together are waited for."""
 _STEP = 0.1  # seconds between two looks whether the user wants to end
 _THREADS = 16  # that look names up at once
 
@@ -30,6 +31,7 @@ Lookup = Callable[[str], Sequence[Any]]
 
 
 def ask(name: str) -> Sequence[Any]:
+    """All addresses of a name. Raises OSError."""
     return socket.getaddrinfo(name, None, type=socket.SOCK_STREAM)
 
 
@@ -39,7 +41,8 @@ def policy(
     lookup: Lookup = ask,
     warn: Callable[[str], None] = lambda _: None,
 ) -> Blocklist | None:
-    """Who may be contacted, None for everybody. warn: told of a blocklist that blocks nobody.
+    """The policy of all lists, None where everybody may be contacted. warn: told of a blocklist that blocks
+    nobody.
 
     Raises UsageError, also for an allowlist that allows nobody; and Interrupted.
     """
@@ -65,7 +68,9 @@ def prefixes(paths: Sequence[str], reader: FileReader, lookup: Lookup = ask) -> 
 def covered(
     words: Sequence[str], paths: Sequence[str], reader: FileReader, lookup: Lookup = ask
 ) -> list[tuple[int, int]]:
-    """What entries of a command line and several lists cover. Raises UsageError, or Interrupted."""
+    """The ranges that words of a command line and entries of several lists cover. Raises UsageError, or
+    Interrupted.
+    """
     ranges: list[tuple[int, int]] = []
     names: dict[str, str] = {}
     for word in words:
@@ -99,14 +104,16 @@ def covered(
 
 
 def text(raw: bytes) -> bytes:
-    """A list in UTF-8 with plain line ends, however an editor has saved it."""
+    """A list as UTF-8 with plain line ends, in whatever encoding an editor has saved it."""
     reader = Text()
     found = reader.feed(raw) + reader.finish()
     return found.removeprefix(b"\xef\xbb\xbf")
 
 
 def _resolved(names: dict[str, str], reader: FileReader, lookup: Lookup) -> dict[str, list[str]]:
-    """names: with where each stands. The addresses of all of them; UsageError for one that has none."""
+    """By name, its addresses. names: by name, where it stands. Raises UsageError for one without an
+    address.
+    """
     if not names:
         return {}
     wanted: queue.SimpleQueue[str] = queue.SimpleQueue()

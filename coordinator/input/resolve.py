@@ -1,7 +1,7 @@
 """Looks up the names of a list, each once, in threads beside the scan, for a bounded time.
 
-A name is one host: its first IPv4 address, or if it has none its first IPv6 address. Threads ask the
-system (hosts file, DNS); the loop learns of an answer through a descriptor. The caller stops asking while the
+A name is one host: its first IPv4 address, or if it has none its first IPv6 address. Threads ask the system
+(hosts file, DNS); the loop learns of an answer through a descriptor. The caller stops asking while the
 resolver is `crowded`, so memory is bounded; the latest answers are remembered.
 """
 
@@ -21,12 +21,12 @@ from lzr import addresses
 from lzr.targets.reader import Refused, refuse_many
 
 SECONDS = 10.0
-"""How long one name is waited for, from when a thread begins to ask."""
+"""Seconds that one look-up may take, from when a thread begins it."""
 
 THREADS = 32
-"""Names asked for at once. A judgement: at 100 ms a name it makes 320 a second."""
+"""Names looked up at the same time. A judgement: at 100 ms a name it makes 320 a second."""
 CROWD = 1024
-"""Names that wait for an answer, from which on the caller is to ask for no more."""
+"""Names waiting for an answer at which the caller is to stop asking."""
 
 _REMEMBERED = 1 << 16  # answers kept
 
@@ -34,7 +34,7 @@ Lookup = Callable[[str], Sequence[Any]]
 
 
 class Answer(NamedTuple):
-    """halves: of the address; None where there is none, and then why."""
+    """halves: of the address; None where there is none, and `why` says the reason."""
 
     name: str
     halves: addresses.Halves | None
@@ -46,7 +46,7 @@ def _ask(name: str) -> Sequence[Any]:
 
 
 class Resolver:
-    """Looks names up in threads. lookup: asks for one. seconds: how long one is waited for. now: a clock."""
+    """Looks up names in threads. lookup: looks up one. seconds: how long one may take. now: a clock."""
 
     def __init__(
         self, lookup: Lookup = _ask, *, seconds: float = SECONDS, now: Callable[[], float] = time.monotonic
@@ -64,19 +64,20 @@ class Resolver:
 
     @property
     def crowded(self) -> bool:
+        """Whether so many names wait that the caller is to stop asking."""
         return len(self._asked) >= CROWD
 
     @property
     def busy(self) -> bool:
-        """Whether answers are awaited."""
+        """Whether look-ups are under way."""
         return bool(self._asked)
 
     def fileno(self) -> int:
-        """Becomes readable when there are answers; -1 while none were ever asked for."""
+        """Becomes readable when there are answers; -1 while nothing was looked up."""
         return self._readable
 
     def ask(self, name: str) -> Answer | None:
-        """The answer, if it is known. Else None: it is looked up, and comes later, in `answers`."""
+        """The answer if it is known. None: it is being looked up, and comes later from `answers`."""
         known = self._known.get(name)
         if known is not None:
             self._known.move_to_end(name)
@@ -146,7 +147,7 @@ def _reason(error: socket.gaierror) -> str:
 
 
 def choose(name: str, found: Sequence[Any]) -> Answer:
-    """The first IPv4 address of what getaddrinfo found, else the first of IPv6."""
+    """The first IPv4 address of what getaddrinfo returned, else the first IPv6 address."""
     for family in (socket.AF_INET, socket.AF_INET6):
         for entry in found:
             if entry[0] != family:

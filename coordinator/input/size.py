@@ -1,7 +1,7 @@
-"""How much input there is to come, where that can be known: a regular file has a length.
+"""Estimates how many inputs are still to come, where that can be known: a regular file has a length.
 
-This is an estimate from the bytes read and the inputs they held. It is for people (the bar, the time left);
-nothing is decided by it. When the input has ended, the count is known and this is not asked any more.
+It is made from the bytes read and the inputs they held. It is for people (progress bar, time left); nothing
+is decided by it. When the input has ended, the count is known and the estimate is not used any more.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import stat
 
 
 class InputSize:
-    """How many inputs a regular file holds, from how many its bytes held so far; unknown for a pipe.
+    """How many inputs a regular file holds, from the bytes read so far; unknown for a pipe.
 
     Make it before the first byte is read: what was read before is not counted.
     """
@@ -26,7 +26,7 @@ class InputSize:
         self._at = self._start
 
     def total(self, read: int) -> int | None:
-        """Inputs in all, of which `read` have been read; None: not known."""
+        """The number of inputs in all, where `read` have been read so far; None: not known."""
         if self._size <= self._start:
             return None
         self._at = os.lseek(self._descriptor, 0, os.SEEK_CUR)

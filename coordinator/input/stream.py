@@ -1,11 +1,12 @@
 """The input as it comes, read from the first moment.
 
-ZMap writes its lines in the thread that reads its packets: a full pipe makes it lose answers. So while we
-load our modules, find the network and start the workers, a thread reads ahead (bounded), until the scan's own
-loop has caught up; from then on there is no thread, and what is neither read nor buffered pushes back.
+ZMap writes its lines in the thread that reads its packets, so a full pipe makes it lose answers. Therefore a
+thread reads ahead (bounded) while we load our modules, find the network and start the workers, until the
+scan's own loop has caught up. From then on there is no thread, and what is neither read nor buffered pushes
+back.
 
-ZMap also flushes every line. What the loop is given is therefore joined: how much it gets at a time depends
-on how much there is, not on how many writes it came in.
+ZMap also flushes every line, so what the loop is given is joined: how much it gets at a time depends on how
+much there is, not on how many writes it came in.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ CHUNK = 1 << 18  # bytes that one `read` gives at most, about: some 1,400 of ZMa
 _AHEAD = 1 << 26
 """Bytes that are read ahead at most: ten seconds of ZMap's JSON at 36,000 lines a second."""
 _SOCKET = 1 << 15
-"""Bytes that fit into the buffer of a Unix socket when each line is a write of its own, about: each takes
+"""About how many bytes fit into the buffer of a Unix socket when each line is a write of its own: each takes
 several times its length there."""
 _SMALL = 1 << 14
 """Bytes: after reading fewer, the thread waits for `_REST` so that more gathers. A judgement: a quarter of
@@ -36,12 +37,13 @@ what a pipe holds."""
 _REST = 0.002
 """Seconds; `python -m benchmarks.calm` shows the CPU of a slow input."""
 _STALE = 10.0
-"""Seconds after which a line is too old to be buffered beside newer ones. A judgement: hosts repeat a SYN-ACK
-for up to a minute, so a line of ten seconds ago is still good, but no better than one that ZMap is about to
-write."""
+"""Seconds after which a line is too old to be buffered in place of newer ones. A judgement: hosts repeat a
+SYN-ACK for up to a minute, so a line of ten seconds ago is still good, but no better than one that ZMap is
+about to write."""
 _SPAN = 0.05  # seconds between the first and the last part of what one `read` gives
 _FULL = 0.875
-"""Share of its size from which a pipe counts as full: writes of lines leave the end of each page unused."""
+"""Share of its size from which a pipe counts as full: writes of whole lines leave the end of each page
+unused."""
 
 
 class Stream:
@@ -110,11 +112,11 @@ class Stream:
 
     @property
     def piped(self) -> bool:
-        """Whether it is a pipe, whose writer waits while it is full."""
+        """Whether the input is a pipe, whose writer has to wait while it is full."""
         return self._pipe > 0
 
     def threads(self) -> list[int]:
-        """The number of the thread that reads ahead, while there is one."""
+        """The thread that reads ahead, by number, while there is one."""
         return [] if self._thread is None or self._thread.native_id is None else [self._thread.native_id]
 
     @property
@@ -123,9 +125,9 @@ class Stream:
         return len(self._blocks) > 1
 
     def read_on(self) -> None:
-        """Read ahead what there is, because ZMap loses the answers that it cannot write.
+        """Read ahead while there is no room for the lines, because ZMap loses answers that it cannot write.
 
-        No more than `_AHEAD` bytes, and nothing while the oldest line that is held is older than `_STALE`.
+        At most `_AHEAD` bytes, and nothing while the oldest line that is held is older than `_STALE`.
         """
         reads_ahead = self._thread is not None and not self._over
         if reads_ahead or self._ended or not self._capacity:
@@ -140,7 +142,7 @@ class Stream:
                 self._keep(chunk)
 
     def stop_reading_ahead(self) -> None:
-        """Stop reading ahead: when what was read is given, `read` reads."""
+        """End the thread: when what it has read is taken, `read` itself reads."""
         if self._thread is not None:
             os.write(self._stop, b".")
             self._thread.join()
@@ -151,7 +153,7 @@ class Stream:
     # --- for the loop ----------------------------------------------------------------------------------
 
     def fileno(self) -> int:
-        """Becomes readable when there is something to `read`, unless it is `pending` already."""
+        """Becomes readable when there is something to `read`, except for what is `pending`."""
         return self._descriptor if self._thread is None else self._told
 
     @property
@@ -160,11 +162,11 @@ class Stream:
 
     @property
     def pending(self) -> bool:
-        """Whether something was read ahead that `read` has not given yet: `fileno` does not tell of it."""
+        """Whether something was read ahead that `read` has not returned; `fileno` does not show it."""
         return bool(self._blocks) or self._ended
 
     def ready(self) -> bool:
-        """Whether `read` has something (the end counts)."""
+        """Whether `read` has something to return (the end of the input counts)."""
         return self.pending or bool(select.select([self.fileno()], [], [], 0)[0])
 
     def read(self) -> bytes | None:
@@ -204,7 +206,7 @@ class Stream:
         return chunk
 
     def _is_full(self, read: int = 0) -> bool:
-        """Whether the pipe is about full, or was before so many bytes were read of it."""
+        """Whether the pipe is nearly full, or was before `read` bytes were read from it."""
         if not self._pipe:
             return False
         held = bytearray(4)

@@ -1,7 +1,7 @@
-"""What is to be swept, from the command line: addresses less those that are blocked, times ports.
+"""What is to be swept, from the command line: addresses, less the blocked ones, times ports.
 
-In the place of an input stands a short text that says the order and what is swept: so a checkpoint knows a
-sweep again as it knows a list, and a resumed one keeps the order.
+In place of an input there is a short text that states the order and what is swept. So a checkpoint recognises
+a sweep as it recognises a list, and a resumed sweep keeps the order.
 """
 
 from __future__ import annotations
@@ -29,16 +29,16 @@ from lzr.targets.blocklist import Blocklist
 from lzr.targets.screen import PRINTERS
 
 ASKS = 1 << 24
-"""Pairs beyond which a blocklist has to be named: a /8 on one port."""
+"""Pairs beyond which a sweep needs a blocklist: a /8 on one port."""
 
 _ORDER = re.compile(rb"order ([0-9a-f]{32})\n")
 
 
 @dataclass(frozen=True, slots=True)
 class Sweep:
-    """share: the pairs that are ours. key: of their order. total: how many of them are asked.
+    """share: this box's pairs. key: of their order. total: how many of them are to be scanned.
 
-    text: the input that stands for it. told: a sentence for the log.
+    text: stands in place of an input. told: a sentence for the log.
     """
 
     share: Share
@@ -49,7 +49,7 @@ class Sweep:
 
     @property
     def families(self) -> list[int]:
-        """EtherTypes of the packets that are sent."""
+        """EtherTypes of the packets that will be sent."""
         v4 = listing.v4(self.share.space.hi, self.share.space.lo)
         return [kind for kind, any_ in ((0x0800, v4.any()), (0x86DD, not v4.all())) if any_]
 
@@ -69,7 +69,10 @@ def swept(
     begun: bytes = b"",
     lookup: networks.Lookup = networks.ask,
 ) -> Sweep:
-    """begun: how the text of the sweep that is resumed begins. Raises UsageError, and Interrupted."""
+    """The sweep that the options ask for. begun: beginning of the text of the sweep that is resumed.
+
+    Raises UsageError, and Interrupted.
+    """
     asked = union(networks.covered(options.targets, options.targets_file, reader, lookup))
     allowed = asked
     if blocklist is not None and blocklist.only is not None:
@@ -112,7 +115,7 @@ def swept(
 
 
 def share_of(total: int, limit: int | str | None) -> int:
-    """How many of `total` that is; a percentage is rounded down, but to no less than one."""
+    """How many of `total` the limit allows; a percentage is rounded down, but to no less than one."""
     if limit is None or isinstance(limit, int):
         return total if limit is None else min(total, limit)
     return min(total, max(1, int(total * Fraction(limit.removesuffix("%")) / 100)))
@@ -128,7 +131,7 @@ def _words(text: bytes) -> Key:
 
 
 def _text(key: Key, chosen: list[Range], ports: list[Range], options: Options) -> bytes:
-    """The order, the ports, and the addresses by their hash: they may be many."""
+    """The text: order, ports, and a hash of the addresses, of which there may be many."""
     total = hashlib.sha256()
     for first, last in chosen:
         total.update(first.to_bytes(16, "big") + last.to_bytes(16, "big"))

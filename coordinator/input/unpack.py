@@ -1,8 +1,8 @@
-"""The input decompressed, in UTF-8, each line ended by a line feed; refused by name if it is another kind of
-file.
+"""The input as plain text: decompressed, in UTF-8, each line ended by a line feed. Other kinds of file are
+refused by name.
 
-It has the interface of a `Stream`, which it reads from. One `read` gives some megabytes at most, however much
-a compressed chunk holds: the rest is `pending`.
+It has the interface of `Stream`, which it reads. One `read` returns some megabytes at most, however much a
+compressed chunk holds: the rest is `pending`.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from lzr.targets.textencoding import Text, coding
 
 
 class Unpacked:
-    """trouble: what is wrong with a compressed input, once it is found damaged; its end is given then."""
+    """trouble: what is wrong with a compressed input that turns out to be damaged; it ends there."""
 
     def __init__(self, stream: Stream, *, binary: bool = False) -> None:
         """binary: the input is no text (ZMap's fast dry run) and goes through as it is."""
@@ -71,12 +71,12 @@ class Unpacked:
 
     @property
     def pending(self) -> bool:
-        """Whether `read` has something that `fileno` does not tell of."""
+        """Whether `read` has something to return that `fileno` does not show."""
         packed = self._packed
         return self.stream.pending or (packed is not None and (packed.pending or bool(packed.trouble)))
 
     def ready(self) -> bool:
-        """Whether `read` has something (the end counts)."""
+        """Whether `read` has something to return (the end of the input counts)."""
         return self.pending or self.stream.ready()
 
     def read(self) -> bytes | None:
@@ -89,7 +89,7 @@ class Unpacked:
         return self._take(chunk) or None if chunk else self._end()
 
     def _unpacked(self) -> bytes | None:
-        """The next chunk of decompressed bytes, as `read`, but in whatever coding the text is."""
+        """The next chunk of decompressed bytes, in the encoding of the input; otherwise as `read`."""
         if self._first is not None:
             return self._begin()
         packed = self._packed
@@ -127,7 +127,7 @@ class Unpacked:
         return self._packed.read() or None
 
     def _take(self, chunk: bytes) -> bytes:
-        """The text of a chunk, once enough has come to know its coding. Raises UsageError."""
+        """The text of a chunk, once the encoding is known. Raises UsageError."""
         if self._head is None:
             return self._text.feed(chunk)
         self._head += chunk

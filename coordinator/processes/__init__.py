@@ -1,1 +1,1 @@
-"""The other processes: forked, fed, supervised; whom they run as, and on which core."""
+"""The other processes: forked, fed and supervised; as which user they run, and on which core."""

@@ -1,4 +1,4 @@
-"""Telling the flow workers what is written: they keep their results until they know, and send them again."""
+"""Tells flow workers which of their results are written; until then they keep them, to send them again."""
 
 from __future__ import annotations
 
@@ -9,13 +9,14 @@ from coordinator.processes.pool import Pool
 _SOON = 0.25
 """Seconds within which a flow worker is told what is written, at the latest."""
 _MANY, _MUCH = 4, 256
-"""Messages, or inputs of a batch, from which it is told at once. With _SOON: a worker keeps what it was not
-told of, and telling costs it a turn of some 100 µs (`python -m benchmarks.calm` shows the CPU)."""
+"""From so many messages, or inputs of a batch, on workers are told at once. With _SOON: a worker keeps what
+it was not told of, and telling costs it a turn of some 100 µs (`python -m benchmarks.calm` shows the CPU)."""
 
 
 class Acknowledgements:
-    """Tells flow workers which of their messages are written: late where little was, at once where much
-    was."""
+    """Tells flow workers which messages are written: at once where it is much, with a delay where it is
+    little.
+    """
 
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
@@ -30,7 +31,9 @@ class Acknowledgements:
         return self._to_tell
 
     def note(self, written: Iterable[tuple[int, int]], inputs: int) -> None:
-        """written: by number of a worker, its last message of which all is. inputs: that got their fate."""
+        """Note what is written. written: (a worker's number, its last message that is fully written). inputs:
+        how many got their fate.
+        """
         last = dict(written)
         for child in self._pool.of_role("flow"):
             child.written = last.get(child.number, child.written)
@@ -38,7 +41,9 @@ class Acknowledgements:
         self._much |= inputs >= _MUCH
 
     def tell(self, now: float, *, urgent: bool) -> None:
-        """Tell who is to be told by now. urgent: somebody waits for it, as when a shard changes hands."""
+        """Tell the workers whose time has come. urgent: somebody waits for it, as when a shard changes
+        hands.
+        """
         late = now >= self._due or self._much or urgent
         if not self._to_tell or not (late or self._fresh):
             return

@@ -1,8 +1,8 @@
-"""What the children print, which goes into a pipe and never to the operator's terminal by itself.
+"""What the children print: it goes into a pipe, and never to the operator's terminal directly.
 
-A process that parses what strangers send may be taken over one day. It holds no descriptor of the terminal:
-it can neither write escape sequences there nor read what is typed. Its lines are made harmless text, cut to a
-length and a number, and passed on by the coordinator.
+A process that parses what strangers send may be taken over one day. So it has no descriptor of the terminal:
+it can neither write escape sequences there nor read what is typed. The coordinator makes its lines harmless,
+cuts them to a length and a number, and passes them on.
 """
 
 from __future__ import annotations
@@ -21,15 +21,15 @@ _LONGEST = 4000  # characters of a line
 _MOST = 2000
 """Lines of a scan that are passed on, unless it says otherwise."""
 _KEPT = 200
-"""Lines kept while nothing can be shown, the first of them: a failure tells its reason first."""
+"""Most lines kept while nothing can be shown. The first are kept: a failure states its reason first."""
 _PRINTABLE = bytes(range(0x20, 0x7F)) + b"\n\t"
 
 
 class ChildOutput:
     """The reading end of the pipe that is stdout and stderr of all children.
 
-    show: takes one harmless line. hidden: whether what is shown now would not be seen, or in the wrong
-    place: then lines wait. most: lines that are passed on in all, None for any number.
+    show: takes one harmless line. hidden: whether a line shown now would be lost or in the wrong place; then
+    lines wait. most: lines that are passed on in all, None for any number.
     """
 
     def __init__(
@@ -49,15 +49,17 @@ class ChildOutput:
 
     @property
     def theirs(self) -> int:
-        """The end to write to, until `handed_over`."""
+        """The writing end, until `handed_over` closes it."""
         return self._theirs
 
     def handed_over(self) -> None:
+        """Close our copy of the writing end."""
         os.close(self._theirs)
 
     def read(self) -> None:
-        """Pass on the lines that have come; at most `_AT_A_TIME` reads, as a process may print without
-        end."""
+        """Pass on the lines that have come; at most `_AT_A_TIME` reads, since a process may print without
+        end.
+        """
         for _ in range(_AT_A_TIME):
             try:
                 data = os.read(self.descriptor, _CHUNK)

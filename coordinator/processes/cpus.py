@@ -1,8 +1,8 @@
 """How many processes of each kind a scan starts with, and why.
 
-Cores are taken from those this process may use, not from those the machine has. A collector keeps up with
-about four flow workers, the coordinator takes a part of a core and, from a dozen cores on, one of its own.
-What the user says counts; what is left open follows from it.
+Cores are those that this process may use, not those of the machine. One collector keeps up with about four
+flow workers; the coordinator takes a part of a core and, from a dozen cores on, has one of its own. What the
+user has set stays; the rest follows from it.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _RX_FRAMES, _TX_FRAMES = 8192, 2048  # for a worker (`python -m benchmarks.endto
 
 @dataclass(frozen=True, slots=True)
 class Workers:
-    """Processes to start with. why: a sentence for the user."""
+    """How many flow workers and collectors to start with. why: a sentence for the user."""
 
     flow: int
     collect: int
@@ -39,7 +39,9 @@ class Workers:
 
 
 def usable(root: Path = Path("/")) -> tuple[int, str]:
-    """The cores this process may use, and what says so. root: where /proc and /sys are."""
+    """The number of cores this process may use, and a sentence on what limits it. root: where /proc and /sys
+    are.
+    """
     allowed = len(os.sched_getaffinity(0))
     quota = _quota(root)
     if quota is not None and quota < allowed:
@@ -51,7 +53,7 @@ def usable(root: Path = Path("/")) -> tuple[int, str]:
 
 
 def choose(flow: int | None, collect: int | None, cores: int, why: str) -> Workers:
-    """flow, collect: as the user said, or None."""
+    """flow, collect: as the user has set them, or None. cores, why: of `usable`."""
     if flow is not None and collect is not None:
         return Workers(flow, collect, f"flow={flow}, collect={collect} as asked ({why})")
     own = 1 if cores >= OWN_CORE_FROM else 0
@@ -68,7 +70,9 @@ def choose(flow: int | None, collect: int | None, cores: int, why: str) -> Worke
 
 
 def shards(flow: int, cores: int) -> int:
-    """More shards than workers, so that workers can be added while the scan runs, up to a core each."""
+    """The number of shards: more than workers, so that workers can be added during the scan, up to one a
+    core.
+    """
     return min(MOST_SHARDS, max(LEAST_SHARDS, 2 * flow, min(cores, MOST_SPARE)))
 
 
@@ -91,7 +95,7 @@ def order(root: Path = Path("/")) -> tuple[int, ...]:
 
 
 def bound(interface: str, workers: Workers, cores: tuple[int, ...], root: Path = Path("/")) -> str:
-    """What is bound where, for the user."""
+    """A sentence on which process is bound to which core."""
     places = [
         sorted({pinning.core_of(role, index, cores) for index in range(count)})
         for role, count in (("flow", workers.flow), ("collect", workers.collect))
@@ -128,7 +132,7 @@ def _cores(number: int) -> str:
 
 
 def _quota(root: Path) -> float | None:
-    """Cores' worth of time that the control groups of this process allow, the tightest of them."""
+    """Cores' worth of time that this process's control groups allow: the tightest limit of them."""
     found: list[float] = []
     for version, folder in cgroups.folders("cpu", root):
         with contextlib.suppress(OSError, ValueError):  # "max" is no number: no limit

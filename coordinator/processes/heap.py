@@ -1,4 +1,4 @@
-"""Gives memory that was freed back to the system: the C library keeps it, in case as much is needed again."""
+"""Returns freed memory to the system: the C library keeps it, in case as much is needed again."""
 
 from __future__ import annotations
 
@@ -7,6 +7,6 @@ import ctypes
 
 
 def give_back() -> None:
-    """What nothing is in (malloc_trim(3)); a C library without that function keeps it. Takes milliseconds."""
+    """Return unused memory (malloc_trim(3)), where the C library has that function. Takes milliseconds."""
     with contextlib.suppress(AttributeError, OSError):
         ctypes.CDLL(None).malloc_trim(0)

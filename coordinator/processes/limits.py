@@ -1,4 +1,4 @@
-"""Limits of the kernel's that a process may raise for itself (setrlimit(2))."""
+"""Resource limits that a process may raise for itself (setrlimit(2))."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ import contextlib
 import resource
 
 LEAST = 40
-"""Descriptors without which no scan can begin."""
+"""Descriptors that a scan needs at least."""
 _WANTED = 4096  # descriptors: 256 workers with a few each, and as many shards
 
 
 def raise_descriptors(wanted: int = _WANTED) -> int:
-    """Let so many descriptors be open at once, or as many as we may. Returns how many that is."""
+    """Raise the limit of open descriptors to `wanted`, or as far as allowed. Returns the limit."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if hard != resource.RLIM_INFINITY:
         wanted = min(wanted, hard)

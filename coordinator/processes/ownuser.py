@@ -1,13 +1,13 @@
-"""A user number of a run's own, for the processes that look at what strangers send.
+"""A user number of a run's own, for the processes that read what strangers send.
 
-A shared user (nobody, who called sudo) has other processes: they could signal a worker and connect to what it
-may connect to, and a worker that was taken over could do as much to them. So root gives each run
-a number from a range which no distribution and no program gives to anybody: above the last ordinary user
-(UID_MAX, 60000) and outside what systemd gives away ("Users, Groups, UIDs and GIDs on systemd Systems"), yet
+A shared user (nobody, or who called sudo) has other processes: they could signal a worker and connect to
+whatever it may connect to, and a worker that was taken over could do the same to them. So root gives each run
+a number from a range that no distribution and no program gives to anybody: above the last ordinary user
+(UID_MAX, 60000) and outside of systemd's ranges ("Users, Groups, UIDs and GIDs on systemd Systems"), yet
 within the 65,536 that containers are usually given. Nothing is written into the user database.
 
-A number is free if it has no name, no process has it, and no other run holds it. What a run holds is a lock
-on one byte of a file, which the kernel takes away when the run ends, however it ends.
+A number is free if it has no name, no process has it, and no other run holds it. A run holds a number by a
+lock on one byte of a file, which the kernel removes when the run ends, however it ends.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ from coordinator.processes.privilege import User, capabilities, mapped
 FIRST, LAST = 60706, 61183
 _SETGID, _SETUID = 6, 7
 LOCKS = Path("/run/lzr/users")
-"""One byte of it is one number. Its directory is root's."""
+"""The file of locks: byte N stands for the Nth number. Its directory is root's."""
 
 
 class OwnUser:
-    """A number that is this run's until it is released, or the process ends."""
+    """A number that is this run's until `release`, or until the process ends."""
 
     def __init__(self, number: int, lock: int | None) -> None:
         self.user = User(str(number), number, number)
@@ -43,8 +43,8 @@ class OwnUser:
 
 
 def take(locks: Path = LOCKS) -> OwnUser | None:
-    """A number of our own, None where root cannot give one: we are not root, have not its right to become
-    another user, or are in a container to which none of the range is mapped.
+    """A number of our own, or None where root cannot give one: we are not root, may not become another user,
+    or are in a container to which none of the range is mapped.
     """
     if os.geteuid() != 0 or not may_become_another():
         return None

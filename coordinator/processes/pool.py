@@ -41,7 +41,7 @@ _REMEMBERED = 64  # children that have ended, whose last reports are still belie
 _FORKSERVER = "import gc; gc.disable(); from workers.forkserver import main; main()"
 """The program of the fork server. What it loads stays: looking for garbage in it would take 13 ms."""
 _MOST = 1 << 23
-"""Bytes that a report may have; with the flows of a shard, `limits.MOST_OCTETS` more."""
+"""Bytes that a report may have; one with the flows of a shard may have `limits.MOST_OCTETS` more."""
 # As plain numbers: what an enumeration's operators take is much of the cost of a small turn.
 _NOBLOCK = int(zmq.NOBLOCK)
 _EVENTS, _POLLOUT = int(zmq.EVENTS), int(zmq.POLLOUT)
@@ -66,12 +66,14 @@ class Child:
     releasing: int = 0  # shards that it has been told to give away, flows and all
     waiting: deque[list[Buffer]] = field(default_factory=deque)
     doors: list[tuple[zmq.Socket[bytes], str, int]] = field(default_factory=list)
-    """Its sockets that nobody is let in by yet: their address, and the listening descriptor."""
+    """Its sockets that nobody may connect to yet: (socket, address, listening descriptor)."""
 
     def open_to(self, pid: int) -> None:
-        """Let this process connect to its sockets, by its pid as the kernel knows it, and no other.
+        """Let the process with this pid, as the kernel knows it, connect to the child's sockets, and no
+        other.
 
-        ZeroMQ shares what is sent among all that are connected: another one would get some of the targets.
+        ZeroMQ shares what is sent among all that are connected, so another process would get some of the
+        targets.
         """
         self.pid = pid
         for sock, address, listener in self.doors:
@@ -81,17 +83,20 @@ class Child:
         self.doors.clear()
 
     def tell_written(self) -> None:
-        """Tell a flow worker up to which message its results are written, if it does not know yet."""
+        """Tell a flow worker up to which message its results are written, unless it knows that already."""
         if self.written > self.told:
             self.order(messages.Acked(self.written))
             self.told = self.written
 
     def order(self, order: Message) -> None:
+        """Send an order, or queue it until there is room."""
         self.waiting.append(packing.pack(order))
         self.push_orders()
 
     def push_orders(self) -> None:
-        """Send what waits. A process that has just died takes nothing, and must not stop us."""
+        """Send queued orders while there is room. A process that has just died takes nothing, and must not
+        stop us.
+        """
         while self.waiting:
             try:
                 transfer.send(self.orders, self.waiting[0], _NOBLOCK)
@@ -127,10 +132,10 @@ def hand(forkserver: socket.socket, order: bytes, given: Sequence[int], seconds:
 
 class Pool:
     def __init__(self, rundir: RunDir, printed: ChildOutput | None = None, *, gives_way: bool = True) -> None:
-        """Starts the fork server at once: it loads its modules while we find the network.
+        """Start the fork server at once, so that it loads its modules while we find the network.
 
-        printed: takes what it and its children print, so that they hold nothing of the terminal. gives_way:
-        whether somebody writes our input who loses something while we have the processor (`Priority`).
+        printed: takes the output of the fork server and its children, so that they hold no descriptor of the
+        terminal.
         """
         self._rundir = rundir
         self.printed = ChildOutput() if printed is None else printed
@@ -159,10 +164,10 @@ class Pool:
     def set_up(
         self, job: Job, sockets: Sequence[socket.socket], results: Sequence[int], others: Sequence[int] = ()
     ) -> None:
-        """Hand the fork server what children need: first the way to our sockets.
+        """Hand the fork server what children need.
 
         sockets: the shards' and, behind them, the raw IP sockets. results: outputs, which only the collector
-        that writes keeps open. others: files that all keep.
+        that writes keeps open. others: files that all children keep.
         """
         descriptors = [self._rundir.descriptor, *(sock.fileno() for sock in sockets), *results, *others]
         data = pack(Setup(job, len(results), len(others), len(sockets) - job.shards))
@@ -183,7 +188,9 @@ class Pool:
         fenced: Sequence[int] = (),
         replaces: bool = False,
     ) -> Child:
-        """name, number: its own. fenced: numbers of flow workers that have died, for a collector."""
+        """Have a child forked. name, number: used for this child only. fenced: for a collector, the numbers
+        of flow workers that have died.
+        """
         orders = self._socket(zmq.PUSH, 0)
         feed = self._socket(zmq.PUSH, limits.FEED_MARK) if role == "flow" else None
         child = self.children[name] = Child(role, index, name, number, orders, feed, replaces=replaces)
@@ -208,7 +215,9 @@ class Pool:
         return [child for child in self.children.values() if child.role == role]
 
     def events(self) -> list[Event]:
-        """What the fork server tells. Raises ChildProcessError when it is gone, or sends what it cannot."""
+        """The fork server's messages. Raises ChildProcessError when it is gone, or sends something
+        invalid.
+        """
         found: list[Event] = []
         while True:
             try:
@@ -229,7 +238,7 @@ class Pool:
             found.append(event)
 
     def forget(self, name: str) -> Child | None:
-        """Take a child that has ended off the list; its last reports are still believed."""
+        """Remove a child that has ended from the list; its last reports are still accepted."""
         child = self.children.pop(name, None)
         if child is not None:
             child.close()
@@ -241,8 +250,10 @@ class Pool:
         return child
 
     def receive(self) -> tuple[Child, Message] | None:
-        """The next report, and the child that sent it, which may have ended. Raises SchemaError for a message
-        that is not one of a child's."""
+        """The next report and the child that sent it, which may have ended meanwhile.
+
+        Raises SchemaError for a message that no child has sent, or that is invalid.
+        """
         try:
             received = self.reports.receive()
         except InvalidMessage as error:
@@ -277,16 +288,16 @@ class Pool:
         return "" if child is None else child.name
 
     def _known(self, name: str, token: bytes) -> Child | None:
-        """The child of this name, which may have ended, if the token is its own."""
+        """The child of this name, which may have ended; None unless the token is its own."""
         child = self.children.get(name) or self._ended.get(name)
         return child if child is not None and hmac.compare_digest(token, child.token) else None
 
     def restore_priority(self) -> None:
-        """Nobody who loses answers waits for us any more."""
+        """Return to the normal priority: no ZMap loses answers because of us any more."""
         self.priority.restore([child.pid for child in self.children.values() if child.pid])
 
     def kill(self, child: Child) -> None:
-        """End a process that cannot be trusted any more; its death is told like any other."""
+        """Kill a process that is no longer trusted; its death is reported like any other."""
         with contextlib.suppress(OSError, ValueError):
             stat = Path(f"/proc/{child.pid}/stat").read_text().rpartition(")")[2].split()
             if int(stat[1]) == self._process.pid:  # or the number is somebody else's by now
@@ -294,15 +305,15 @@ class Pool:
 
     @property
     def wakeup(self) -> int:
-        """Becomes readable when a report comes after `receive` has found none."""
+        """A descriptor that becomes readable when a report comes after `receive` found none."""
         return self.reports.fileno()
 
     def wait(self, seconds: float) -> None:
-        """Until the fork server has something to tell."""
+        """Wait until the fork server has a message, at most so many seconds."""
         select.select([self.forkserver], [], [], seconds)
 
     def end(self) -> None:
-        """End whatever still runs: at the end of a scan nobody does. Their reports can still be read."""
+        """Kill all children that still run. Their reports can still be read."""
         self.forkserver.close()  # the fork server ends its children when this is gone
         try:
             self._process.wait(2)
@@ -337,7 +348,7 @@ class Pool:
 
 
 def _pipe_with(data: bytes) -> int:
-    """The reading end of a pipe that holds this and nothing after it."""
+    """The reading end of a pipe that holds `data` and then ends."""
     reader, writer = os.pipe2(os.O_CLOEXEC)
     os.write(writer, data)
     os.close(writer)
@@ -345,7 +356,7 @@ def _pipe_with(data: bytes) -> int:
 
 
 def _await_end(pid: int) -> None:
-    """Until this process, which is no child of ours, is gone: it may outlive a killed fork server."""
+    """Wait until this process, which is no child of ours, is gone: it may outlive a killed fork server."""
     with contextlib.suppress(OSError):
         handle = os.pidfd_open(pid)
         try:
@@ -363,7 +374,7 @@ def has_room(child: Child) -> bool:
 
 
 def try_feed(child: Child, parts: Sequence[Buffer]) -> bool:
-    """Give a flow worker a batch if it has room for one."""
+    """Send a flow worker a message in its feed if there is room; whether there was."""
     assert child.feed is not None
     try:
         transfer.send(child.feed, parts, _NOBLOCK)

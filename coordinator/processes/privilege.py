@@ -1,7 +1,7 @@
-"""Who the workers run as, and whether we are root enough to begin.
+"""Chooses the user that workers run as, and checks whether we have the rights to begin.
 
-Root sets up, nobody else's bytes are read as root. What a child does to itself
-is in ``workers/privilege.py``; here is only the choice of user, made before anything is started.
+Root only sets up; nobody else's bytes are read as root. How a child drops its privileges is in
+``workers/privilege.py``; here is only the choice of user, made before anything is started.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ _NOBODY = 65534
 
 
 class UserError(Exception):
-    """The user to run as cannot be had; the text is one sentence."""
+    """The user to run as cannot be used; the text is one sentence."""
 
 
 @dataclass(frozen=True, slots=True)
 class User:
-    """Somebody to run as."""
+    """A user and group to run as."""
 
     name: str
     uid: int
@@ -35,8 +35,8 @@ class User:
 
 
 def choose_user(wanted: str | None = None, environment: Mapping[str, str] = os.environ) -> User:
-    """Whom workers and collector run as: ``wanted`` (name or uid, perhaps ``:group``), or whoever called
-    sudo, or nobody. One that is not root stays who it is. Raises UserError.
+    """The user of workers and collectors: ``wanted`` (name or uid, perhaps with ``:group``), or whoever
+    called sudo, or nobody. Without root it is our own. Raises UserError.
     """
     if wanted is not None:
         user = _by_text(wanted)
@@ -66,7 +66,8 @@ def why_not_root_enough(held: int | None = None, *, guarded: bool = True) -> str
 
 
 def why_not_give_up_root(user: User, held: int | None = None) -> str | None:
-    """None when children can become `user`, or a sentence: containers take some of root's rights away.
+    """None when children can become `user`, else a sentence: containers take some of root's capabilities
+    away.
 
     held: the capabilities, those of this process unless given.
     """
@@ -97,9 +98,9 @@ def alone(directory: str = "/proc/self") -> bool:
 
 
 def stay(held: int, *, confined: bool) -> User | None:
-    """Ourselves, where we are `alone` and children can be held without another user; else None.
+    """Ourselves, if we are `alone` and children can be confined without another user; else None.
 
-    held: the capabilities. confined: the kernel has Landlock and a filter of system calls.
+    held: the capabilities. confined: the kernel has Landlock and system call filters.
     """
     if not alone() or not confined or any(not held >> number & 1 for number in _ALONE):
         return None
@@ -117,7 +118,7 @@ def mapped(number: int, table: str, directory: str = "/proc/self") -> bool:
 
 
 def may_renice(held: int | None = None, directory: str = "/proc/self") -> bool:
-    """A priority that was lowered can be raised again: a right that counts in the first user namespace."""
+    """Whether a lowered priority can be raised again: a right that only the initial user namespace has."""
     if not (capabilities() if held is None else held) >> _SYS_NICE & 1:
         return False
     try:
@@ -136,7 +137,9 @@ def capabilities() -> int:
 
 
 def invoking_user(environment: Mapping[str, str] = os.environ) -> User | None:
-    """Who called sudo, and owns the files made here. None: nobody but root, or its word makes no sense."""
+    """The user who called sudo, to whom files made here belong. None if there is none, or what sudo set is
+    invalid.
+    """
     if os.geteuid() != 0:
         return None
     numbers = [environment.get(name, "") for name in ("SUDO_UID", "SUDO_GID")]

@@ -1,8 +1,9 @@
-"""The supervisor of the workers and collectors: turns what they say into events, and performs the orders.
+"""The supervisor of workers and collectors: turns reports into events for `lzr.ownership`, and performs its
+orders.
 
-What is to be done is decided by `lzr.ownership`, which is pure; here is what that takes: forking, sending
-orders, the marker behind which a shard is released, and the figures of who there is. What concerns who feeds
-the shards comes back from `handle` as values.
+What is to be done is decided by `lzr.ownership`, which is pure. Here is what it takes to do it: forking,
+sending orders, sending `Release` behind the targets on their way, and keeping the figures of which processes
+there are. What concerns feeding is returned by `handle` as values.
 """
 
 from __future__ import annotations
@@ -32,13 +33,14 @@ from lzr.rows import State as Flow
 from lzr.safetext import plain
 
 _LAST_WORDS = 0.25
-"""Seconds for which the last figures of a process that has ended are waited for: as often as it reports."""
+"""Seconds to wait for the last figures of a process that has ended: as often as it reports."""
 _REPORTS = 1000
-"""Reports taken in one turn of the loop, so that other work is not kept waiting."""
+"""Most reports taken in one turn of the loop, so that other work does not have to wait."""
 _TOLD = 5
-"""Messages of unknown origin that the user is told of one by one; more are only counted."""
+"""Messages of unknown origin of which the user is told one by one; more are only counted."""
 _TOLD_IGNORED = 1000
-"""Reports without effect that a debug log has: a worker that was taken over could fill the disk with them."""
+"""Most reports without effect that go into a debug log, since a worker that was taken over could fill the
+disk with them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +61,7 @@ class Written:
 
 @dataclass(frozen=True, slots=True)
 class Stats:
-    """A process's figures. last: there will be no more."""
+    """A process's figures. last: no more will come."""
 
     name: str
     figures: dict[str, Any]
@@ -68,8 +70,7 @@ class Stats:
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """A process cannot go on. gone: the reader of the output has gone; reason: a sentence, or nothing to
-    say."""
+    """A process cannot go on. gone: the reader of the output has gone. reason: a sentence, or empty."""
 
     reason: str
     gone: bool
@@ -77,7 +78,7 @@ class Fault:
 
 @dataclass(frozen=True, slots=True)
 class Heard:
-    """A flow worker has heard answers to a sweep, or sent SYNs."""
+    """A flow worker has received answers to a sweep's SYNs, or has sent all SYNs of a stretch."""
 
     name: str
     message: messages.Heard
@@ -87,9 +88,9 @@ Report = Event | Spawned | Written | Stats | Fault | Heard
 
 
 class Supervisor:
-    """outputs: what a new collector is told of the outputs, as far as they are acknowledged now.
+    """outputs: gives what a new collector needs to know of the outputs, up to the acknowledged length.
 
-    note: takes a sentence for the user. tell: takes one for who debugs.
+    note: takes a sentence for the user. tell: takes one for the debug log.
     """
 
     def __init__(
@@ -121,7 +122,7 @@ class Supervisor:
 
     @property
     def writer(self) -> str:
-        """Name of the collector that writes, or is to: only its word counts for what is written."""
+        """Name of the collector that writes, or will; only its reports say what is written."""
         return self.machine.succession.writer
 
     def worker(self, index: int) -> Child | None:
@@ -130,18 +131,19 @@ class Supervisor:
         return None if process is None else self.pool.children.get(process.name)
 
     def leaves(self, name: str) -> bool:
-        """Whether this process was told to end, so that its death loses nothing."""
+        """Whether this process was told to end, so that nothing is lost with it."""
         process = self.machine.processes.get(name)
         return process is None or process.leaving or self.machine.ending
 
     # --- what has happened ---------------------------------------------------------------------------------
 
     def reports(self, *, told: bool = True) -> Iterator[Report]:
-        """What has happened, in an order in which it can be handled; what is not taken comes the next time.
+        """What has happened, in an order in which it can be handled; what is not taken now comes the next
+        time.
 
-        told: whether the fork server may have something to tell, or children have printed. What a process had
-        reported comes before its death. A message that cannot be is not among them (see `refuse`). Raises
-        ChildProcessError when the fork server is gone.
+        told: the fork server may have a message, or children may have printed. What a process has reported
+        comes before its death. An invalid message is not among them (see `refuse`). Raises ChildProcessError
+        when the fork server is gone.
         """
         if told:
             self.pool.printed.read()  # also so that nobody waits for room to print
@@ -212,7 +214,7 @@ class Supervisor:
         return None
 
     def refuse(self, reason: str, name: str) -> None:
-        """Count and tell of a message that cannot be right. Its sender, if certain, is ended and replaced."""
+        """Count and report an invalid message. Its sender, if certain, is killed and replaced."""
         self.refused += 1
         child = self.pool.children.get(name)
         if child is not None and not child.condemned:
@@ -223,9 +225,10 @@ class Supervisor:
             self._note(f"a message is not believed: {plain(reason, 160)}")
 
     def refuse_results(self, reason: str, numbers: set[int], writer: str) -> None:
-        """What is written is not to be believed, and some of it is of flow workers with these numbers.
+        """What was written contains false results of the flow workers with these numbers.
 
-        They are ended, and whoever wrote it as well: its successor cuts the output back to what is believed.
+        They are killed, and the collector that wrote it as well: its successor cuts the output back to what
+        was accepted.
         """
         liars = [child for child in self.pool.of_role(FLOW) if child.number in numbers]
         if {child.number for child in liars} != numbers:  # of somebody who is not there: then it is its own
@@ -242,7 +245,7 @@ class Supervisor:
     # --- what is to be done --------------------------------------------------------------------------------
 
     def want(self, flow: int, collect: int, now: float) -> list[News]:
-        """Set the worker counts; shards move by themselves."""
+        """Set how many flow workers and collectors there are to be; shards move by themselves."""
         news = self.handle(Want(flow, collect), now)
         for process in self.machine.processes:
             if not process.leaving:
@@ -252,7 +255,8 @@ class Supervisor:
 
     def handle(self, event: Event | Spawned, now: float) -> list[News]:
         """Let the machine decide what to do about an event, and do it; returns what concerns the feeding of
-        shards."""
+        shards.
+        """
         if isinstance(event, Spawned):
             child = self.pool.children.get(event.name)
             if child is not None:
@@ -318,8 +322,9 @@ class Supervisor:
             self._meter.removed(order.role, order.index)
 
     def push(self) -> None:
-        """Send orders that found no room before, and the markers of releases behind the targets on the
-        way."""
+        """Send orders that found no room before, and each `Release` behind the targets that are on
+        their way.
+        """
         for child in self.pool.children.values():
             child.push_orders()
         for _ in range(len(self._markers)):
@@ -331,8 +336,10 @@ class Supervisor:
     # --- the end -------------------------------------------------------------------------------------------
 
     def end(self, seconds: float) -> Iterator[Written | Stats]:
-        """Order flow workers, then collectors to end, wait at most `seconds` for each kind, and yield what
-        they still report."""
+        """Order flow workers, then collectors, to end; yield what they still report.
+
+        Waits at most `seconds` for each of the two kinds.
+        """
         for role in (FLOW, COLLECT):
             self.handle(Ending(role), time.monotonic())
             until = time.monotonic() + seconds
@@ -368,6 +375,8 @@ class Supervisor:
 
 
 def _tickets(released: messages.Released) -> NDArray[np.uint32]:
-    """Of inputs that go with a shard; a probe for ACKing firewalls has its flow's, which may have ended."""
+    """Tickets of the inputs that move with a shard. Firewall probes are left out: they carry the ticket of
+    their flow, which may have ended.
+    """
     flows = released.flows[released.flows["state"] != Flow.PROBE]
     return np.concatenate((flows["ticket"], released.targets["ticket"]))

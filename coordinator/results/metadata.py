@@ -1,8 +1,8 @@
-"""The metadata of a scan: one JSON object that says what was asked, where, with what, and what came of it.
+"""The metadata of a scan: one JSON object that states what was asked for, where, with what, and the outcome.
 
-Whoever has only this file can repeat the scan (options, command line, seed, versions) and judge it
-(inputs with their fates and whether they agree, packets, drops, restarts, how it ended). The file is opened
-before anything is sent, and written whole at the end, however the scan ends.
+With this file alone the scan can be repeated (options, command line, seed, versions) and judged (inputs with
+their fates and whether they agree, packets, drops, restarts, how it ended). The file is opened before
+anything is sent, and written as a whole at the end, however the scan ends.
 """
 
 from __future__ import annotations
@@ -38,14 +38,14 @@ if TYPE_CHECKING:
     from lzr.records.summary import Summary
 
 FORMAT = 1
-"""Of this file; grows when a key changes its meaning."""
+"""Version of this file; it grows when a key changes its meaning."""
 
 _LIBRARIES = ("numpy", "pyzmq", "msgpack", "orjson", "rich", "scapy", "setproctitle")
 
 
 @dataclass
 class Metadata:
-    """Gathers what is known, as it becomes known; `write` puts it down."""
+    """Collects the values as they become known; `write` writes the file."""
 
     options: Options
     argv: Sequence[str]

@@ -1,4 +1,4 @@
-"""The outputs, opened before anything is sent: one that cannot be written is a mistake told at once."""
+"""Opens the outputs before anything is sent: one that cannot be written is reported at once."""
 
 from __future__ import annotations
 
@@ -24,16 +24,17 @@ from lzr.records.fields import written
 __all__ = ["Outputs", "begin", "default_name", "open_outputs"]
 
 _LAST_MOMENTS = 60.0
-"""Seconds after the last checkpoint within which a scan that was cut off may have written to an output. A
-judgement: checkpoints come every second, but a disk may have been slow; what came later is somebody
-else's."""
+"""Seconds after the last checkpoint within which an interrupted scan may have written to an output. A
+judgement: checkpoints come every second, but a disk may have been slow; a later change was made by somebody
+else."""
 
 
 @dataclass
 class Outputs:
-    """Descriptors (as the fork server numbers them) and what is acknowledged of each.
+    """The outputs by descriptor, in the fork server's order, and how much of each is acknowledged.
 
-    lines: records written to each by this scan. file: the result file, if it has a name; name: to call it by.
+    lines: records that this scan has written to each. file: the result file, if it has a name; name: as shown
+    to the user.
     """
 
     descriptors: list[int]
@@ -46,7 +47,7 @@ class Outputs:
     name: str = ""
 
     def for_collector(self) -> list[Output]:
-        """What a collector has to know of each output, as far as it is acknowledged now."""
+        """What a collector has to know of each output, up to the acknowledged length."""
         return [
             Output(number, form, offset, fresh, shared, lines)
             for number, (form, offset, fresh, shared, lines) in enumerate(
@@ -55,7 +56,7 @@ class Outputs:
         ]
 
     def state(self) -> list[SavedOutput]:
-        """Form, length and records of each output, to be kept in the checkpoint."""
+        """Form, length and records of each output, for the checkpoint."""
         return list(map(SavedOutput, self.forms, self.offsets, self.fresh, self.lines))
 
     def closing(self) -> list[str]:
@@ -64,7 +65,9 @@ class Outputs:
         return [f"results: {count:,} record{'' if count == 1 else 's'} of this scan in {self.name}"]
 
     def cut_back(self) -> None:
-        """Cut off what is not acknowledged and so not counted. To be called when nobody writes any more."""
+        """Cut off what is not acknowledged and so was not counted. To be called when nobody writes any
+        more.
+        """
         for descriptor, offset, shared in zip(self.descriptors, self.offsets, self.shared, strict=True):
             status = os.fstat(descriptor)
             if stat.S_ISREG(status.st_mode) and not shared and status.st_size > offset:
@@ -139,7 +142,7 @@ def _open(
 
 
 def free_name(now: datetime, module: str) -> str:
-    """The default name; two scans of the same second do not get the same one."""
+    """The default name; two scans in the same second do not get the same one."""
     name = default_name(now, module)
     stem, _, ending = name.rpartition(".")
     number = 1
@@ -150,7 +153,7 @@ def free_name(now: datetime, module: str) -> str:
 
 
 def begin(outputs: Outputs, checkpoint: Checkpoint | None, options: Options) -> str:
-    """Make the outputs ready for the first record. Returns a sentence on what was done to the result file."""
+    """Prepare the outputs for the first record. Returns a sentence on what was done to the result file."""
     if checkpoint is not None and checkpoint.resumed is not None:
         return _go_on(outputs, checkpoint.resumed.outputs)
     sentence = "results go to stdout"
@@ -185,7 +188,7 @@ def _add(outputs: Outputs, descriptor: int, form: str) -> None:
 
 
 def _compare(outputs: Outputs, saved: Saved) -> None:
-    """Whether the files can be what the checkpoint tells of, and no more. Raises UsageError."""
+    """Check that the files are those of the checkpoint, with nothing added later. Raises UsageError."""
     known = {one.form: one.length for one in saved.outputs}
     for number, (descriptor, form) in enumerate(zip(outputs.descriptors, outputs.forms, strict=True)):
         if not opening.is_regular(descriptor):
@@ -207,7 +210,7 @@ def _compare(outputs: Outputs, saved: Saved) -> None:
 
 
 def _go_on(outputs: Outputs, saved: list[SavedOutput]) -> str:
-    """Take up files where the checkpoint left them. What went into a pipe may come there twice."""
+    """Continue files where the checkpoint left them. What went into a pipe may be written there twice."""
     known = {one.form: one for one in saved}
     for number, (descriptor, form) in enumerate(zip(outputs.descriptors, outputs.forms, strict=True)):
         one = known.get(form, SavedOutput(form))

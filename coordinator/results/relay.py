@@ -15,14 +15,15 @@ from lzr.safetext import SHOWN
 
 _CHUNK = 1 << 16  # bytes of one read: what a pipe holds
 _PATIENCE = 2.0
-"""Seconds in which a terminal takes nothing, after which the end does not wait for it."""
+"""Seconds without progress on a terminal after which the end does not wait for it."""
 _TABLE = tuple(text.encode("ascii") for text in SHOWN)
 _PRINTABLE = bytes(range(0x20, 0x7F)) + b"\n"
 
 
 class Relay:
-    """descriptors: of the outputs. handed: the same, where each terminal is replaced by a pipe that a thread
-    copies to the terminal."""
+    """Copies results to terminals. descriptors: of the outputs. handed: the same, with a pipe in place of
+    each terminal; a thread copies from the pipe.
+    """
 
     def __init__(self, descriptors: Sequence[int]) -> None:
         self.handed: list[int] = []
@@ -45,8 +46,8 @@ class Relay:
         self._pipes.clear()
 
     def finish(self) -> None:
-        """Wait until all is copied, while the terminal takes anything. To be called when nobody writes any
-        more.
+        """Wait until everything is copied, as long as the terminal takes anything. To be called when nobody
+        writes any more.
         """
         for thread in self._threads:
             carried = -1

@@ -1,8 +1,8 @@
-"""The result file: judged when it is opened, changed only when a scan is sure to begin.
+"""The result file: checked when it is opened, changed only when a scan is sure to begin.
 
-What was there before stays. Results are appended to results, a file that holds anything else is
-refused, and nothing is cut off but a last line that is not whole; with --overwrite, everything. Both happen
-in `begin`, after all that can fail has been tried.
+What was there before stays. Results are appended to results; a file that holds anything else is refused;
+nothing is cut off except a last line that is not whole or, with --overwrite, everything. Both happen in
+`begin`, after everything that can fail has been tried.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ def default_name(now: datetime, module: str = "json") -> str:
 class ResultFile:
     """An output that has a name.
 
-    size: of what was there when it was opened. exact: whether all `records` in it were counted.
+    size: of the file when it was opened. exact: whether all `records` in it were counted.
     """
 
     name: str
@@ -44,7 +44,7 @@ class ResultFile:
     exact: bool = True
 
     def begin(self) -> tuple[int, bool, str]:
-        """Make it ready for the first record: (its length, whether it is fresh, what was done with it)."""
+        """Prepare it for the first record: (its length, whether it is new, what was done with it)."""
         if not self.regular or not self.size:
             return 0, True, f"results go to {self.name}"
         if self.overwrite:
@@ -66,7 +66,7 @@ class ResultFile:
         return f"{'' if self.exact else 'about '}{self.records:,} record{'' if self.records == 1 else 's'}"
 
     def take_back(self) -> None:
-        """There is no scan after all: an empty file that we made goes away again."""
+        """There is no scan after all: remove the file if we made it and it is empty."""
         try:
             ours = os.fstat(self.descriptor)
             there = os.stat(self.name, follow_symlinks=False)
@@ -87,7 +87,9 @@ def open_result(
     pause: Callable[[float], bool] = lambda _: False,
     say: Callable[[str], None] = lambda _: None,
 ) -> ResultFile:
-    """Open, lock and judge it. resumed: what it holds is the checkpoint's business. Raises UsageError."""
+    """Open, lock and check it. resumed: its content is checked against the checkpoint instead. Raises
+    UsageError.
+    """
     opened = opening.open_output(name, invoker, create=not resumed, pause=pause, say=say)
     try:
         found = ResultFile(name, opened.descriptor, opened.made, opened.regular, overwrite)
@@ -118,7 +120,7 @@ def _judge(found: ResultFile, form: str, fields: Sequence[str] | None) -> None:
 
 
 def _count(found: ResultFile, *, heading: bool) -> None:
-    """Whole lines, less a heading."""
+    """The number of whole lines, without a heading."""
     at = lines = 0
     end = min(found.size, _COUNTED)
     while at < end and (chunk := os.pread(found.descriptor, min(_CHUNK, end - at), at)):

@@ -1,1 +1,1 @@
-"""What is opened, and which way packets leave: settled before the first one is sent."""
+"""What is opened, and how packets leave: settled before the first one is sent."""

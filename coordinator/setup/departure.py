@@ -1,5 +1,4 @@
-"""How the targets of a scan are reached: settled from the first of them, then looked up for each later
-one."""
+"""How packets to the targets leave: settled from the first targets, then looked up for each later one."""
 
 from __future__ import annotations
 
@@ -26,10 +25,10 @@ from lzr.sourceports import DEFAULT_PORTS
 
 
 class Departure:
-    """routing: the ways of all targets. guard: takes the addresses of ours that come into use."""
+    """routing: the ways of all targets. guard: is extended to each of our addresses that comes into use."""
 
     def __init__(self, routing: Routing, guard: Guard | None, notes: list[str]) -> None:
-        """notes: sentences for the user, to be taken from there."""
+        """notes: sentences for the user are added to it."""
         self.routing = routing
         self.notes = notes
         self._guard = guard
@@ -47,12 +46,16 @@ class Departure:
 
     @property
     def links(self) -> tuple[int, ...]:
-        """Links on which answers are looked for, by index: the rings' first, as many as a filter can name."""
+        """Links on which answers are listened for, by index: the rings' first; as many as a filter can
+        name.
+        """
         found = sorted(self.routing.listening, key=lambda index: index != self.network.index)
         return tuple(found[:MOST_LINKS]) or (self.network.index,)
 
     def admit(self, rows: Rows) -> NDArray[np.uint8]:
-        """(n,) the `ways.WayKind` of each of TARGET rows; those that we open get a source address."""
+        """(n,) the `ways.WayKind` of each TARGET row; rows that we open connections for get their source
+        address.
+        """
         kinds, fresh, changed = self.routing.admit(rows)
         self._changed |= changed
         for address in fresh:
@@ -66,9 +69,9 @@ class Departure:
         return kinds
 
     def started(self, own_v4: tuple[int, ...], links: tuple[int, ...]) -> None:
-        """The sockets are open: what they let in stays as it is.
+        """Note what the sockets let in, which is fixed once they are open.
 
-        own_v4: addresses of ours that they hear, none for all. links: on which they listen.
+        own_v4: our addresses that they hear, empty for all. links: on which they listen.
         """
         self._heard, self._links = frozenset(own_v4), links
         deaf = self._unlistened()
@@ -80,12 +83,12 @@ class Departure:
             )
 
     def _unlistened(self) -> list[str]:
-        """Names of links in use that the sockets do not listen on, because they came up later."""
+        """Names of links in use on which the sockets do not listen, because they came up later."""
         late = sorted(set(self.routing.listening) - set(self._links))
         return [self.routing.name_of(index) for index in late if index < max(self._links)]
 
     def cover(self, address: str) -> None:
-        """Extend the guard to one more address of ours, or tell the user that it cannot be."""
+        """Extend the guard to one more address of ours, or tell the user that this failed."""
         if self._guard is not None:
             try:
                 self._guard.extend(address)
@@ -96,15 +99,15 @@ class Departure:
 
     @property
     def changed(self) -> bool:
-        """Whether `look` has something that the workers need before they send more."""
+        """Whether `look` has something that workers need before they send more."""
         return self._changed
 
     def order(self) -> messages.Routes:
-        """The ways as a message for a worker."""
+        """The ways as a message to a worker."""
         return self.routing.order()
 
     def look(self, now: float) -> messages.Routes | None:
-        """The ways for all workers, if something has changed; None otherwise. now: monotonic seconds."""
+        """The ways as a message to all workers if they have changed, else None. now: monotonic seconds."""
         changed = self.routing.update(now) or self._changed
         self._changed = False
         if changed and self._links:
@@ -131,7 +134,7 @@ def _deaf(names: Iterable[str]) -> str:
 
 
 def find_departure(options: Options, backlog: Iterable[Rows], guard: Guard | None) -> Departure:
-    """Find the way of the first targets. Raises UsageError; NoRouteError if none of them can be reached."""
+    """Find how packets to the first targets leave. Raises UsageError; NoRouteError if none can be reached."""
     rows, notes = list(backlog), list[str]()
     try:
         given = discover.expand_sources(options.source_ips)
@@ -158,7 +161,7 @@ def find_departure(options: Options, backlog: Iterable[Rows], guard: Guard | Non
 
 
 def _given(options: Options, rows: list[Rows]) -> Network:
-    """The user has said where all packets go. A family that this host has no address for is left out."""
+    """How packets leave where the user has said it for all. A family without an address here is left out."""
     targets, sources = first_of_each_family(rows)
     origins = list(options.source_ips or sources)
     net = None

@@ -21,7 +21,8 @@ _FILTER_ADDRESSES = 16  # addresses that a socket filter can name (`filters.sock
 @dataclass(frozen=True, slots=True)
 class Egress:
     """ports: first and last of our source ports. own_v4: our addresses for the socket filter, where they are
-    known and few; else any will do."""
+    known and few; else empty, and any address is let in.
+    """
 
     departure: Departure
     ports: tuple[int, int]
@@ -39,16 +40,16 @@ class Egress:
 
 
 def find(options: Options, first: Sequence[Rows], guard: Guard | None) -> Egress:
-    """How the first targets are reached. Raises UsageError; NoRouteError if none of them can be.
+    """Find how packets to the first targets leave. first: TARGET rows.
 
-    first: TARGET rows.
+    Raises UsageError; NoRouteError if none of them can be reached.
     """
     departure = find_departure(options, first, guard)
     return Egress(departure, _ports(options, first), _own_v4(options, departure))
 
 
 def cover(guard: Guard, egress: Egress, intake: Intake, options: Options) -> None:
-    """See that the guard covers every address and port we will send from, and no more than it must.
+    """Make the guard cover the addresses and ports that we will send from, and no more than needed.
 
     Raises UsageError.
     """
@@ -65,7 +66,7 @@ def cover(guard: Guard, egress: Egress, intake: Intake, options: Options) -> Non
 
 
 def _ports(options: Options, first: Sequence[Rows]) -> tuple[int, int]:
-    """Our source ports: as given, or ZMap's, and those that its first lines name."""
+    """Our source ports: as given, or ZMap's default, with those that its first lines name."""
     if options.source_port is not None:
         return options.source_port
     low, high = DEFAULT_PORTS

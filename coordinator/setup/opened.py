@@ -48,7 +48,7 @@ from lzr.targets import blockorders, filetypes
 from lzr.targets.blocklist import Blocklist
 
 _MOST_TRACED = 10_000_000
-"""Lines of -d in all, about 1 GB: no worker that was taken over, and no host, fills a disk with them."""
+"""Most lines of -d, about 1 GB, so that neither a worker that was taken over nor a host can fill a disk."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,7 +160,8 @@ def open_all(
 
 
 def read_orders(options: Options, reader: FileReader) -> byport.ByPort:
-    """Of handshakes by port. By whole paths, as a checkpoint has them: a FIFO is read once.
+    """Read the files of -handshakes-by-port. Paths are made absolute, as in a checkpoint, so that a FIFO is
+    read once.
 
     Raises UsageError, or Interrupted.
     """
@@ -168,7 +169,7 @@ def read_orders(options: Options, reader: FileReader) -> byport.ByPort:
 
 
 def _ordered(options: Options, checkpoint: Checkpoint | None, reader: FileReader) -> list[dict[str, Any]]:
-    """Orders to block, of the scan that is resumed and of a file. Raises UsageError."""
+    """The orders to block from the resumed scan and from --block-orders. Raises UsageError."""
     before = [] if checkpoint is None else checkpoint.blocks
     if options.block_orders is None:
         return before
@@ -188,7 +189,7 @@ def _check_enriched(option: str, names: Collection[str], options: Options) -> No
 
 
 def _check_output(options: Options) -> None:
-    """Fields and filter, which the collectors would stumble over. Raises UsageError."""
+    """Check fields and filter before the collectors use them. Raises UsageError."""
     names = options.output_fields
     try:
         if names is not None:
@@ -211,7 +212,7 @@ def _check_output(options: Options) -> None:
 
 
 def _change_again(guard: Guard | None, checkpoint: Checkpoint) -> None:
-    """Change the guard to what the resumed scan's options ask for, which were not known when it went up."""
+    """Change the guard to the resumed scan's options, which were not known when it was put up."""
     options = checkpoint.options
     if guard is None or checkpoint.resumed is None:
         return
@@ -238,7 +239,7 @@ def _open_input(options: Options, stdin: Stream | None, reader: FileReader) -> U
 def _open_trace(
     options: Options, stack: ExitStack, pause: Callable[[float], bool], say: Callable[[str], None]
 ) -> int | None:
-    """A trace is of one run: what the file holds goes. Raises UsageError."""
+    """Open the file of --trace-pcap, and empty it: a trace is of one run. Raises UsageError."""
     if options.trace_pcap is None:
         return None
     try:
@@ -256,22 +257,23 @@ def _open_trace(
 
 
 def _printed(options: Options, log: Log) -> ChildOutput:
-    """Where what the children print is shown: in the log file, else on stderr, beside no dashboard."""
+    """Where the children's output is shown: in the log file, else on stderr while there is no dashboard."""
     if options.debug:  # what is asked for is shown as it is
         return ChildOutput(most=_MOST_TRACED)
     return ChildOutput(None if log.file is None else log.error, lambda: log.screen_taken)
 
 
 def invoker() -> tuple[int, int] | None:
-    """Whom new files are to belong to, if not to us."""
+    """User and group that new files are to belong to: who called sudo, else None."""
     user = privilege.invoking_user()
     return None if user is None else (user.uid, user.gid)
 
 
 def _unprivileged(options: Options, stack: ExitStack) -> tuple[int, int]:
-    """Whom workers and collectors run as: --user, else a number of this run's own, until `stack` is closed.
+    """User and group of workers and collectors: --user, else a uid of this run's own, kept until `stack` is
+    closed.
 
-    Who is not root stays who he is. Raises UsageError.
+    Without root they are our own. Raises UsageError.
     """
     own = ownuser.take() if options.user is None else None
     if own is not None:
