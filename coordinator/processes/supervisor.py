@@ -135,6 +135,10 @@ class Supervisor:
         process = self.machine.processes.get(name)
         return process is None or process.leaving or self.machine.ending
 
+    def shards_of(self, name: str) -> list[int]:
+        """The shards that this process has, or was told to adopt, or has not given up yet."""
+        return [shard.number for shard in self.machine.shards.all if shard.owner == name]
+
     # --- what has happened ---------------------------------------------------------------------------------
 
     def reports(self, *, told: bool = True) -> Iterator[Report]:

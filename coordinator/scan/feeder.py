@@ -99,11 +99,6 @@ class Feeder:
         return self._intake.waiting + self._queued < BACKLOG and not self._intake.crowded
 
     @property
-    def all_owned(self) -> bool:
-        """Whether every shard has a worker."""
-        return bool(self._owners.all())
-
-    @property
     def backlog(self) -> int:
         """Targets that were not sent to a worker yet."""
         return self._intake.waiting + self._queued

@@ -159,4 +159,5 @@ def _swept(ready: Prepared, feeder: Feeder, accounts: Accounts) -> Sweeping | No
         departure=ready.egress.departure,
         sources=ready.sources.pools,
         workers=feeder.feeds,
+        shards=ready.job.shards,
     )

@@ -41,7 +41,7 @@ class Reports:
                     self._take_figures(figures, now)
                     self._blocks.note(name, figures.get("blocked", 0))
                     if self._sweeping is not None and "looked_ns" in figures:
-                        self._sweeping.note_looked(name, figures["looked_ns"] / 1e9)
+                        self._sweeping.told.note(name, figures["looked_ns"] / 1e9)
                 case Written():
                     self._take_written(report)
                 case Heard(name, heard):
@@ -54,9 +54,9 @@ class Reports:
                     if reason:
                         raise ScanError(reason)
                 case Died(name) if self._sweeping is not None:
-                    lost = not self._supervisor.leaves(name)
+                    lost, shards = not self._supervisor.leaves(name), self._supervisor.shards_of(name)
                     self.apply(self._supervisor.handle(report, now))
-                    again = self._sweeping.left(name, now, lost=lost)
+                    again = self._sweeping.left(name, shards, now, lost=lost)
                     if again and lost:
                         self._console.note(f"{again} pairs of the sweep are asked again")
                 case Spawned() | Ready() | Adopted() | Released() | Fenced() | Linked() | Died():
@@ -99,11 +99,13 @@ class Reports:
                 case ShardOpened(shard, name, index, took):
                     self._feeder.open(shard, index)
                     if self._sweeping is not None:
-                        self._sweeping.forget_looked()
+                        self._sweeping.told.open(shard, name)
                     if took is not None:
                         self._console.log.debug(f"shard {shard} is with {name} after {took * 1000:.0f} ms")
                 case ShardClosed(shard):
                     self._feeder.close(shard)
+                    if self._sweeping is not None:
+                        self._sweeping.told.close(shard)
                 case TryAgain(shard):
                     self._feeder.try_again(shard)
                 case GiveUp(reason):

@@ -26,6 +26,7 @@ from lzr.secrets import Key
 from lzr.sweep.heat import Heat
 from lzr.sweep.scheduler import Closed, Scheduler, Verdict
 from lzr.sweep.share import Share
+from lzr.sweep.told import Told
 
 _BATCH = 4096  # pairs in one message
 _STRIDE = 0.032
@@ -54,7 +55,7 @@ _IS_UNANSWERED = np.isin(np.arange(Verdict.COUNT), _UNANSWERED)
 
 class Sweeping:
     """workers: gives the workers that may be sent something. sources: our IPv4 and IPv6 addresses, as two
-    halves each.
+    halves each. shards: how many there are. told: the time before which all answers have been reported.
     """
 
     def __init__(
@@ -69,8 +70,10 @@ class Sweeping:
         departure: Departure,
         sources: tuple[Sequence[addresses.Halves], Sequence[addresses.Halves]],
         workers: Callable[[], list[Child]],
+        shards: int,
     ) -> None:
         self.scheduler = scheduler
+        self.told = Told(shards)
         self.clogged = False  # no worker has room
         self._share = share
         self._ledger, self._feeder, self._accounts = ledger, feeder, accounts
@@ -78,7 +81,6 @@ class Sweeping:
         self._workers = workers
         self._turn = 0
         self._next = 0.0  # when stretches are assigned again
-        self._looked: dict[str, float] = {}  # by worker: all that came before has been looked at
         self._begin = scheduler.next  # places before this have their fate in the sweep that is resumed
         self._before = 0  # pairs closed that had their fate before
         self.heat = Heat(share.space)
@@ -165,9 +167,13 @@ class Sweeping:
             return 0.0, 0.0
         return 1 / rate / _HASTE, max(_LEAST_STRIDE, min(_STRIDE, 4 * _BATCH / rate))
 
-    def left(self, worker: str, now: float, *, lost: bool) -> int:
-        """A worker has ended. Returns how many pairs are sent SYNs again because of it. lost: it died."""
-        return self.scheduler.left(worker, self._looked.pop(worker, now), lost=lost)
+    def left(self, worker: str, shards: Sequence[int], now: float, *, lost: bool) -> int:
+        """A worker has ended. Returns how many pairs are sent SYNs again because of it. shards: those that it
+        had, or was about to adopt. lost: it died."""
+        told = self.told.of(shards)
+        if told is None:
+            return self.scheduler.left(worker, now, lost=False)  # no answer came to it
+        return self.scheduler.left(worker, told, lost=lost)
 
     def stop(self) -> None:
         """Assign nothing new."""
@@ -207,21 +213,11 @@ class Sweeping:
 
     # --- the end of each pair ------------------------------------------------------------------------------
 
-    def note_looked(self, worker: str, when: float) -> None:
-        """The worker has reported every answer that came to its rings before `when` (monotonic seconds)."""
-        self._looked[worker] = when
-
-    def forget_looked(self) -> None:
-        """A shard has another worker, which has yet to report what its predecessor had not read."""
-        self._looked.clear()
-
     def _heard(self, now: float) -> float:
         """The time before which all answers have been reported: no pair counts as silent while its answer may
-        lie unread.
+        lie unread, or was lost with a worker.
         """
-        if not self._feeder.all_owned:
-            return 0.0
-        return min([now, *(self._looked.get(worker.name, 0.0) for worker in self._workers())])
+        return min(now, self.told.all)
 
     def close(self, now: float) -> None:
         """Count the pairs whose time is over."""

@@ -7,8 +7,9 @@ The places of a share are assigned in order, in stretches, to whoever has room. 
   since the last SYN, the stretch at the front is closed and what became of its pairs is told;
 * assigned *again* where another SYN was asked for (`probes`), and after a worker's death: what was given to
   it and not sent, and what anybody sent later than `AGAIN` seconds before the last moment of which the dead
-  worker has told all that had come: what it took from its rings after that is lost. Pairs that have answered
-  are left out then.
+  worker has told all that had come: what it took from its rings after that is lost. What another has and has
+  not sent, for all we know, is among that: some of its SYNs have left, and their answers may have come to the
+  dead. It is assigned again once the other says that it is sent. Pairs that have answered are left out then.
 
 The verdict on each pair lies here, a byte a pair from the first stretch that is open to the last that was
 assigned, and nowhere else: so the first answer of a pair makes a flow, and no later one does, whichever
@@ -61,7 +62,8 @@ _SPOKEN = np.isin(
 class Stretch:
     """first, count: its places. worker: who has it. sent_at: when its last SYN left, None until then.
 
-    more: how many times it is still to be asked after this.
+    more: how many times it is still to be asked after this. doubtful: somebody died who may have heard
+    answers to some of its SYNs, while it was not told that all had left.
     """
 
     number: int
@@ -70,6 +72,7 @@ class Stretch:
     more: int
     worker: str = ""
     sent_at: float | None = None
+    doubtful: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,14 +182,18 @@ class Scheduler:
         stretch = self._numbered.get(number)
         if stretch is None or stretch.worker != worker or stretch.sent_at is not None:
             return False
-        stretch.sent_at = now
         self.unsent -= stretch.count
+        if stretch.doubtful:
+            self._assign_again(stretch)
+        else:
+            stretch.sent_at = now
         return True
 
     def left(self, worker: str, told: float, *, lost: bool) -> int:
         """A worker has ended; how many pairs are asked again. lost: it died, with what it had heard.
 
-        told: of all that had come by then it has told, seconds.
+        told: of all that had come by then it has told, seconds. What others are sending is asked again too,
+        later, and not counted here.
         """
         found = [
             stretch
@@ -194,11 +201,11 @@ class Scheduler:
             if (stretch.worker == worker and stretch.sent_at is None)
             or (lost and stretch.sent_at is not None and stretch.sent_at > told - AGAIN)
         ]
+        for stretch in self._open:
+            stretch.doubtful |= lost and stretch.sent_at is None and stretch.worker not in ("", worker)
         for stretch in found:
             self.unsent -= stretch.count if stretch.sent_at is None else 0
-            stretch.worker = ""
-            stretch.sent_at = None
-            self._again.append(stretch)
+            self._assign_again(stretch)
         return sum(int(np.count_nonzero(self._of(stretch) == Verdict.NOTHING)) for stretch in found)
 
     def _new(self, count: int) -> Stretch:
@@ -226,9 +233,11 @@ class Scheduler:
             for stretch in self._open:
                 if self._is_due(stretch, now):
                     stretch.more -= 1
-                    stretch.worker = ""
-                    stretch.sent_at = None
-                    self._again.append(stretch)
+                    self._assign_again(stretch)
+
+    def _assign_again(self, stretch: Stretch) -> None:
+        stretch.worker, stretch.sent_at, stretch.doubtful = "", None, False
+        self._again.append(stretch)
 
     def _is_due(self, stretch: Stretch, now: float) -> bool:
         return bool(stretch.more) and stretch.sent_at is not None and stretch.sent_at <= now - self._pause

@@ -183,6 +183,46 @@ def test_a_successor_of_a_ring_that_was_empty_keeps_the_place(lab: net.Lab) -> N
     assert read(successor, 3) == [50, 51, 52]
 
 
+class Killed(Exception):
+    """Instead of SIGKILL: the process does nothing more."""
+
+
+class Dies:
+    """An array in whose place a process is killed when it writes to it, before or after it has."""
+
+    def __init__(self, array: Any, *, after: bool) -> None:
+        self.array, self.after = array, after
+
+    def __getitem__(self, at: Any) -> Any:
+        return self.array[at]
+
+    def __setitem__(self, at: Any, value: Any) -> None:
+        if self.after:
+            self.array[at] = value
+        raise Killed
+
+
+@pytest.mark.parametrize("what", ["_status", "_positions"])
+@pytest.mark.parametrize("after", [False, True])
+def test_whoever_is_killed_as_it_gives_frames_back_leaves_no_place_that_is_passed(
+    lab: net.Lab, what: str, after: bool
+) -> None:
+    """A successor that waited behind the kernel would be deaf until that has come round to it."""
+    wire = Wire(lab)
+    positions = np.zeros(2, np.int64)
+    first = wire.ring(positions)
+    wire.send(0, 40)
+    assert read(first, 20, limit=20) == list(range(20))
+    net.wait_for(lambda: np.count_nonzero(first._status & 1) == 20, "the rest")
+    setattr(first, what, Dies(getattr(first, what), after=after))
+    with pytest.raises(Killed):
+        first.take(20, Arrivals(20))
+    successor = wire.ring(positions)
+    wire.send(50, 3)
+    repeated = np.count_nonzero(successor._status & 1) and int(positions[0]) == 20
+    assert read(successor, 23 if repeated else 3) == [*(range(20, 40) if repeated else ()), 50, 51, 52]
+
+
 def test_a_successor_sends_what_was_filled_and_not_sent(lab: net.Lab) -> None:
     wire = Wire(lab)
     first = wire.ring()

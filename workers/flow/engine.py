@@ -75,7 +75,8 @@ class Engine:
         self.transmit = Transmit(builder, table.timers.postpone, budget, config.shards, routed)
         self.outbox = outbox
         self.looked = 0
-        """All that came before this (monotonic ns) has been looked at."""
+        """All that came before this (monotonic ns) has been looked at; 0 after a shard was taken over, until
+        its ring has been looked at too."""
         self.window_held = False  # since it was last set to False, targets waited for answers to others
         self._now = time.monotonic_ns()
         self._rounds = 0  # of receiving, since the start
@@ -98,6 +99,7 @@ class Engine:
         smallest = min(each.rx_frames for each in self.rings.values())
         self._window = Window(smallest, len(self.rings), self._wait)
         self.transmit.add(ring.out, self._now)
+        self.looked = 0
 
     def remove(self, shard: int) -> Ring:
         """Give up a shard that another worker is to have; returns its ring."""

@@ -71,8 +71,10 @@ class Ring:
         at = int(self._positions[0])
         count, octets = arrivals.take(self._flat, at, limit)
         if count:
-            self._status[at : at + count] = 0
+            # Before the frames are given back: who is killed in between leaves frames that are looked at
+            # again, and not a place that the kernel has gone beyond, where a successor would wait in vain.
             self._positions[0] = (at + count) % self.rx_frames
+            self._status[at : at + count] = 0
             self.received += count
             self.received_octets += octets
         return count

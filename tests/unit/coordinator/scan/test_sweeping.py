@@ -21,7 +21,7 @@ from lzr.sweep.permutation import Permutation
 from lzr.sweep.scheduler import Scheduler
 from lzr.sweep.share import Share
 from lzr.sweep.space import Space
-from tests.unit.coordinator.scan.test_feeder import Feeding
+from tests.unit.coordinator.scan.test_feeder import SHARDS, Feeding
 
 
 class Workers:
@@ -53,6 +53,7 @@ def made(feeder: Any, workers: Workers, pairs: int, accounts: Any = None) -> Swe
         departure=departure,
         sources=([(0, 0xFFFF_0A01_0001)], []),
         workers=lambda: list(workers.children),
+        shards=SHARDS,
     )
 
 
@@ -102,29 +103,34 @@ def test_nobody_is_silent_whose_answer_may_lie_unread(monkeypatch: pytest.Monkey
     accounts = SimpleNamespace(unanswered=lambda reasons, places: silent.extend(places.tolist()))
     workers = Workers(monkeypatch, 1 << 20)
     swept = made(feeding.feeder, workers, 50, accounts)
+    for shard in range(SHARDS):
+        swept.told.open(shard, f"flow-{shard % 2}.1")
     swept.assign(0.0)
     nobody = np.zeros(0, TARGET), np.zeros(0, np.uint8)
     swept.hear("flow-0.1", messages.Heard([1], *nobody), 1.0)
 
     def closed(*, one: float, other: float, now: float = 100.0) -> int:
-        swept.note_looked("flow-0.1", one)
-        swept.note_looked("flow-1.1", other)
+        swept.told.note("flow-0.1", one)
+        swept.told.note("flow-1.1", other)
         swept.close(now)
         return len(silent)
 
     swept.close(100.0)  # a worker that was stopped, say, has told nothing yet
     assert not silent
     assert 0.0 < (swept.wait(100.0) or 0.0) < 0.1
-    assert not closed(one=20.0, other=8.9)
-    feeding.feeder.close(2)
-    feeding.feeder.sort()
+    assert not closed(one=8.5, other=8.9)
+    swept.told.close(2)
     assert not closed(one=20.0, other=20.0)  # nobody reads a ring
-    feeding.feeder.open(2, 0)
-    swept.forget_looked()
+    swept.told.open(2, "flow-0.2")
     swept.close(100.0)
     assert not silent  # who has it now has not looked
-    assert not closed(one=9.1, other=9.1, now=8.9)  # nobody may look ahead
-    assert closed(one=9.1, other=9.1) == 50
+    assert not closed(one=20.1, other=20.1)
+    workers.children.clear()  # all have died, and nobody follows
+    assert not closed(one=20.1, other=20.1)
+    swept.told.note("flow-0.2", 9.1)
+    swept.close(8.9)
+    assert not silent  # nobody may look ahead
+    assert closed(one=20.2, other=20.2) == 50
     assert swept.scheduler.finished
 
 

@@ -61,6 +61,23 @@ def test_a_flood_at_some_rings_starves_no_other() -> None:
     assert table.ignored["stray"] == taken
 
 
+def test_of_a_shard_that_was_taken_over_nothing_is_known_until_its_ring_is_read() -> None:
+    """Else whoever answered into it meanwhile could be called silent."""
+    probes = (ProbeTemplate((b"x",)),)
+    table = FlowTable(FlowConfig(probes))
+    engine = Engine(Outbox(1), table, Builder(LinkHeader(bytes(6), bytes(6), bytes(6)), probes))
+    rings: list[Any] = [Queue(0), Queue(3)]
+    engine.add(0, rings[0])
+    engine.turn(1000, 1000)
+    assert engine.looked == 1000
+    engine.add(1, rings[1])
+    assert engine.looked == 0
+    engine.begin(2000, 2000)  # looks at no ring
+    assert engine.looked == 0
+    engine.turn(3000, 3000)
+    assert (engine.looked, rings[1].waiting) == (3000, 0)
+
+
 class Recorded:
     """A ring that holds these segments, in order."""
 
