@@ -1,4 +1,4 @@
-"""Writing to a file that may be a pipe whose reader takes nothing: for a bounded time."""
+"""Writes to a file that may be a pipe whose reader takes nothing, for a bounded time."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ import stat
 import time
 
 SECONDS = 3.0
-"""For which a pipe may have no room. A judgement: its reader wants it, and the end of the scan waits."""
+"""Seconds for which a pipe may have no room. A judgement: its reader wants the data, and the end of the scan
+waits."""
 _AT_ONCE = 4096
-"""PIPE_BUF: what goes into a pipe whole, or not at all (pipe(7))."""
+"""PIPE_BUF: so many bytes go into a pipe together, or not at all (pipe(7))."""
 
 _STUCK = "its reader takes nothing"
 

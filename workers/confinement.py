@@ -1,10 +1,9 @@
-"""Which files a child process may use by name: none. Which system calls it may make: those of its loop.
+"""Confines a child process: it can open no file by name, and make only the system calls of its loop.
 
-What a child was given it holds open already. The ordinary user that it runs as has
-a home, and everybody has /tmp: with Landlock (landlock(7), Linux 5.13) no file can be read or written, none
-be made or removed, no program be run, and from Linux 6.7 on no TCP connection be made or awaited, from 6.12
-on nobody else be signalled. What has been loaded by then (workers/preload.py) is all there is. What else a
-process could ask the kernel for is refused by a filter of system calls (lzr/syscalls.py).
+What a child needs was opened before. The ordinary user it runs as has a home, and everybody has /tmp: with
+Landlock (landlock(7), Linux 5.13) no file can be read or written, none made or removed, no program run; from
+Linux 6.7 on no TCP connection made or accepted; from 6.12 on no other process signalled. What has been loaded
+by then (workers/preload.py) is all there is. Other system calls are refused by a filter (lzr/syscalls.py).
 """
 
 from __future__ import annotations
@@ -40,7 +39,7 @@ class _Ruleset(ctypes.Structure):
 
 
 def version() -> int:
-    """The version of the kernel's Landlock; 0 where there is none, or it is not switched on."""
+    """The version of the kernel's Landlock; 0 where there is none, or it is switched off."""
     try:
         return _call(_CREATE_RULESET, None, ctypes.c_size_t(0), ctypes.c_uint32(_VERSION))
     except OSError as error:
@@ -50,7 +49,8 @@ def version() -> int:
 
 
 def confine() -> bool:
-    """Forbid this process and all its children to use files by name, for good; whether the kernel can.
+    """Forbid this process and all its children to use files by name, for good; returns whether the kernel
+    can.
 
     PR_SET_NO_NEW_PRIVS must be set. Raises PrivilegeError, after which the caller must end.
     """
@@ -73,9 +73,10 @@ def confine() -> bool:
 
 
 def filter_calls(more: dict[str, syscalls.Limits] | None = None) -> bool:
-    """Allow this process only the system calls of a worker's loop, for good; whether machine and kernel can.
+    """Allow this process only the system calls of a worker's loop, for good; returns whether kernel and
+    machine can.
 
-    more: calls that are allowed besides. To be called before there are threads; PR_SET_NO_NEW_PRIVS must be
+    more: further calls to allow. To be called while there are no other threads; PR_SET_NO_NEW_PRIVS must be
     set. Raises PrivilegeError, after which the caller must end.
     """
     code = syscalls.program(os.uname().machine, more)

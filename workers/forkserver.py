@@ -1,14 +1,13 @@
 """The fork server: forks workers and collectors when the coordinator asks, and tells it when one has died.
 
 It is started once, as a fresh interpreter, and loads all that its children may ever need. It is given the
-shards' sockets, the outputs and the way to the coordinator's sockets, gives up root and the file system, and
-forks children: a successor is at work within milliseconds, has every descriptor already, and shares the
-memory of what is loaded. When the coordinator is gone, so are the fork server and all its children.
+shards' sockets, the outputs and the way to the coordinator's sockets; it gives up root and the file system,
+and forks children. So a successor is at work within milliseconds, has every descriptor already, and shares
+the memory of what is loaded. When the coordinator is gone, the fork server and all its children end.
 
 It speaks over one SEQPACKET socket, in msgpack. To it: a Setup with the descriptors, then Spawn values, each
-with a pipe that holds the child's credentials, that of a collector with its listening socket (see
-`lzr.ipc.job`; from the coordinator, which is root: nothing unprivileged can write there). From it: Event
-values.
+with a pipe that holds the child's credentials, and for a collector its listening socket (see `lzr.ipc.job`).
+These come from the coordinator, which is root: nothing unprivileged can write there. From it: Event values.
 """
 
 from __future__ import annotations
@@ -91,7 +90,7 @@ class ForkServer:
         return setup, list(descriptors)
 
     def run(self) -> None:
-        """Take requests and tell of deaths, until the coordinator is gone."""
+        """Take requests and report deaths, until the coordinator is gone."""
         poller = select.poll()
         poller.register(self._control, select.POLLIN)
         while True:
@@ -111,8 +110,9 @@ class ForkServer:
                     self._reap(fd)
 
     def _fork(self, spawn: Spawn, given: list[int]) -> int | None:
-        """Fork a child. Returns its pidfd; None if there can be no more processes, which is told as a
-        death."""
+        """Fork a child. Returns its pidfd; None if there can be no more processes, which is reported as a
+        death.
+        """
         sys.stderr.flush()
         parent = os.getpid()
         try:
@@ -144,7 +144,7 @@ class ForkServer:
             self._end()
 
     def _end(self) -> None:
-        """The coordinator is gone: end all children, cut a torn last line off the outputs, and end."""
+        """The coordinator is gone: end all children, cut a broken last line off the outputs, and end."""
         for pid, _ in self._children.values():
             os.kill(pid, signal.SIGKILL)
         for pid, _ in self._children.values():
@@ -214,13 +214,14 @@ class ForkServer:
             os._exit(code)
 
     def _highest(self, given: list[int]) -> int:
-        """No descriptor has a higher number."""
+        """No open descriptor is higher than this."""
         sockets = [sock.fileno() for sock in self._sockets]
         return max(*given, *sockets, *self._outputs, *self._others, 2) + len(self._children)
 
     def _keep_only_what_it_needs(self, spawn: Spawn) -> None:
-        """In the child: packets are the flow workers' alone, results the writing collector's, and nobody
-        has a hold on his brothers."""
+        """In the child: close what is not its own. Packets are for flow workers only, results for the writing
+        collector only, and no child keeps a descriptor of another child.
+        """
         for pidfd in self._children:
             os.close(pidfd)
         self._children.clear()

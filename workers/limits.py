@@ -1,7 +1,7 @@
-"""What a worker or collector may take of the machine: memory, descriptors, threads (setrlimit(2)).
+"""Resource limits of a worker or collector: memory, descriptors, threads (setrlimit(2)).
 
-One that was taken over is not to fill the memory of the host, nor its tables of files and processes. The
-limits are far above what a scan needs, and nobody can raise them again without root.
+A process that was taken over cannot fill the host's memory, nor its tables of files and processes. The limits
+are far above what a scan needs, and only root can raise them again.
 """
 
 from __future__ import annotations
@@ -17,15 +17,15 @@ _OTHERS = 1024  # children beside the flow workers, at most: `lzr ctl` takes no 
 
 
 def memory() -> int:
-    """Bytes that a child may have of its own: half of what the machine has, if that is a gigabyte."""
+    """Bytes that a child may have of its own: half of the machine's, but at least a gigabyte."""
     return max(_LEAST_MEMORY, os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2)
 
 
 def bound(octets: int, highest: int, shards: int, *, own_user: bool) -> None:
-    """For good, for this process. Before it has threads.
+    """Set the limits of this process, for good. To be called while it has no other threads.
 
-    octets: of memory of its own. highest: descriptor that is open. own_user: nobody else's processes count as
-    this user's, so its threads can be counted.
+    octets: of memory of its own. highest: highest open descriptor. own_user: no other processes run as this
+    user, so its threads can be limited.
     """
     _lower(resource.RLIMIT_DATA, octets)
     _lower(resource.RLIMIT_NOFILE, highest + 1 + _ROOM + 2 * (shards + _OTHERS))

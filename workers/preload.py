@@ -1,10 +1,10 @@
 """Loads everything that a worker may ever import or open by name, before root is given up.
 
-After `close`, nothing is loaded. The installation may lie where only root can read
-it (/root is 0700 on Debian; pipx and uv install there), and Landlock closes the file system to the children
-wherever they are. Python and its libraries load much when they first need it: so what the fork server's
-children share is made complete once, before the first of them is forked, and a module that was forgotten is
-an ImportError with its name, the same on every machine.
+After `close`, nothing is loaded any more. The installation may lie where only root can read it (/root is 0700
+on Debian; pipx and uv install there), and Landlock closes the file system to the children wherever they are.
+Python and its libraries load much only when they first need it. So everything is loaded once, before the
+first child is forked, and all children share it; a module that was forgotten is an ImportError with its name,
+the same on every machine.
 
 `tests/unit/workers/test_preload.py` finds every import in a function of ours, and every codec that is named;
 what libraries load late is found by scans with the file system closed
@@ -48,7 +48,7 @@ LATE = (
 """Modules that are imported only when something is first used."""
 
 ENRICHING = "lzr.fingerprint.enrichment"
-"""The same, where it is asked for: a megabyte of fingerprints."""
+"""Imported late too, where --enrich is given: a megabyte of fingerprints."""
 
 OF_LIBRARIES = (
     # pyzmq: a message that is not copied
@@ -60,7 +60,7 @@ OF_LIBRARIES = (
         for name in ("_dtype", "_dtype_ctypes", "_exceptions", "_internal", "_methods", "arrayprint")
     ),
 )
-"""The same, of libraries; one that another version of the library does not have is passed over."""
+"""Modules that libraries import late; one that the installed version does not have is left out."""
 
 CODECS = (
     "ascii",
@@ -79,7 +79,7 @@ CODECS = (
     "utf-8",
     "utf-8-sig",
 )
-"""Encodings are modules too, loaded when one is first asked for by its name."""
+"""Encodings are modules too, loaded when one is first used by name."""
 
 _QUOTED = ("lzr", "workers", "__main__")
 _DATA = frozenset(("lzr.fingerprint.recog.data",))
@@ -96,7 +96,7 @@ def load_asked(options: Options) -> None:
 
 
 def load() -> None:
-    """Import what may be imported late, read the sources that a traceback quotes, and the time zone."""
+    """Import what may be imported late, read the sources that a traceback quotes, and load the time zone."""
     for name in LATE:
         importlib.import_module(name)
     for name in OF_LIBRARIES:
@@ -135,11 +135,11 @@ def format_exception() -> str:
 
 
 class PreloadError(Exception):
-    """Raised and caught to see what that takes."""
+    """Raised and caught once, so that all that takes is loaded."""
 
 
 class _Closed:
-    """The last finder asked."""
+    """The last import finder: raises ImportError with the module's name."""
 
     @staticmethod
     def find_spec(

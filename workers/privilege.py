@@ -1,8 +1,7 @@
-"""What a child process gives up before it looks at a byte from outside.
+"""Drops privileges: what a child process gives up before it reads a byte from outside.
 
-User and groups, all five capability sets (capabilities(7)) and the right to gain any by running a program
-(``PR_SET_NO_NEW_PRIVS``, prctl(2)). None of them can be had again; each is read back to check that it is
-gone.
+User and groups, all five capability sets (capabilities(7)), and the right to gain any by running a program
+(``PR_SET_NO_NEW_PRIVS``, prctl(2)). None of them can be regained; each is read back to check that it is gone.
 """
 
 from __future__ import annotations
@@ -17,7 +16,7 @@ PR_SET_PDEATHSIG, PR_CAPBSET_DROP, PR_SET_NO_NEW_PRIVS, PR_CAP_AMBIENT = 1, 24, 
 PR_CAP_AMBIENT_CLEAR_ALL = 4
 PR_SET_SECUREBITS = 28
 _NO_ROOT = 0b11101111
-"""All but KEEP_CAPS, each locked: user 0 is a user like any other, capabilities(7)."""
+"""Secure bits: all but KEEP_CAPS, each locked, so that user 0 has no special rights, capabilities(7)."""
 _CAPABILITY_VERSION_3 = 0x20080522  # linux/capability.h
 _SETS = ("CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb")
 
@@ -29,10 +28,10 @@ class PrivilegeError(Exception):
 def drop(uid: int, gid: int, root: int | None = None) -> bool:
     """Become an ordinary user for good. Raises PrivilegeError, after which the caller must end.
 
-    root: descriptor of a directory, from then on all that there is of the file system, where it is allowed to
-    us (CAP_SYS_CHROOT); returns whether it was. uid and gid may be 0 where the user namespace has no other:
-    then it must be allowed. Descriptors that are open stay usable. The kernel forgets a
-    death signal when the user changes, so call ``die_with_parent`` after this.
+    root: descriptor of a directory that becomes the root directory, if we may do that (CAP_SYS_CHROOT);
+    returns whether we could. uid and gid may be 0 where the user namespace has no other; then changing the
+    root directory must be possible. Open descriptors stay usable. The kernel forgets a death signal when the
+    user changes, so call ``die_with_parent`` after this.
     """
     alone = uid == 0 and gid == 0 and only_user()
     if (uid == 0 or gid == 0) and not alone:
@@ -47,7 +46,7 @@ def drop(uid: int, gid: int, root: int | None = None) -> bool:
 
 
 def only_user() -> bool:
-    """Whether there is nobody but user 0 in our user namespace, as in containers without root."""
+    """Whether our user namespace has no user but 0, as in containers without root."""
     try:
         with open("/proc/self/uid_map") as users, open("/proc/self/gid_map") as groups:
             return all(lines.read().split()[0::2] == ["0", "1"] for lines in (users, groups))
@@ -68,7 +67,7 @@ def _enclose(root: int) -> bool:
 
 
 def _become(libc: ctypes.CDLL, uid: int, gid: int, status: TextIO, *, alone: bool) -> None:
-    """alone: there is nobody else to become, so user 0 is to be one like any other."""
+    """alone: the namespace has no other user, so user 0 is made one without special rights."""
     try:
         was_root = os.geteuid() == 0
         if was_root:
@@ -97,10 +96,10 @@ def _become(libc: ctypes.CDLL, uid: int, gid: int, status: TextIO, *, alone: boo
 
 
 def die_with_parent(parent: int, number: int = signal.SIGKILL) -> None:
-    """Be killed when the parent dies. Ends the process at once if it has died already.
+    """Be killed when the parent dies. Ends the process at once if the parent has died already.
 
-    ``parent`` is the pid that the parent had when it forked us. The kernel means the parent's *thread*:
-    it must fork from one that lives as long as it does. number: the signal to be sent instead.
+    ``parent`` is the pid that the parent had when it forked us. The kernel means the parent's *thread*, which
+    must live as long as the parent itself. number: the signal to be sent.
     """
     _call(_libc(), "death signal", PR_SET_PDEATHSIG, number)
     if os.getppid() != parent:

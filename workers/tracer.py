@@ -1,11 +1,12 @@
-"""Writes what was sent and received into a pcap file: a process of its own, an ordinary user without files.
+"""Writes what was sent and received into a pcap file, in a process of its own that runs as an ordinary user.
 
-It is given, open, a packet socket that the coordinator has bound and filtered, the file, and stdin, whose end
-is its end; it says on stdout, a line each, what the user should know. Frames are copied, nothing in them is
-looked at. What comes faster than it is written is dropped by the kernel, counted, and said at the end.
+It is given, open: a packet socket that the coordinator has bound and filtered, the file, and stdin, at whose
+end it ends. It prints on stdout, a line each, what the user should know. Frames are copied; nothing in them
+is looked at. Frames that come faster than they can be written are dropped by the kernel, counted, and
+reported at the end.
 
-The format is that of pcap with nanoseconds (magic a1b23c4d), from the IP header on, since links of several
-kinds may take part; tcpdump, Wireshark and `lzr identify` read it.
+The format is pcap with nanoseconds (magic a1b23c4d), from the IP header on, since links of several kinds may
+take part; tcpdump, Wireshark and `lzr identify` read it.
 """
 
 from __future__ import annotations
@@ -40,13 +41,13 @@ def heading(link: int = _IP) -> bytes:
 
 
 def record(frame: bytes, seconds: int, nanoseconds: int) -> bytes:
+    """A record of the pcap file."""
     return _RECORD.pack(seconds, nanoseconds, len(frame), len(frame)) + frame
 
 
 class Tracer:
-    """links: names of those that the scan uses; what passes others below or above them is the same again.
-
-    ending: a descriptor that can be read when the scan ends.
+    """links: names of those that the scan uses; on links below or above them the same packets are seen again.
+    ending: a descriptor that becomes readable when the scan ends.
     """
 
     def __init__(

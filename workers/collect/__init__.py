@@ -1,1 +1,1 @@
-"""The collector: label, encode, write."""
+"""A collector: identifies replies, encodes records, writes them."""

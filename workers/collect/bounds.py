@@ -1,7 +1,7 @@
-"""What results a collector takes: such as a flow worker of this scan can have, and no more at a time.
+"""Bounds on the results that a collector accepts: only what a flow worker of this scan can have found.
 
-A flow worker reads what strangers send. One that was taken over is believed nothing that it could not have
-found, and cannot make a collector hold more than a few of its messages.
+A flow worker reads what strangers send, and may be taken over. Results that it could not have found are
+refused, and it cannot make a collector hold more than a few of its messages.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ _ROWS = 2 * limits.BATCH_ROWS
 
 
 class Bounds:
-    """options: of the scan. outputs: how many there are."""
+    """options: of the scan. outputs: how many outputs there are."""
 
     def __init__(self, options: Options, outputs: int) -> None:
         self._handshakes = len(options.handshakes)
@@ -25,7 +25,7 @@ class Bounds:
         self._names = Names(options.handshakes)
 
     def check(self, message: messages.Outcomes | messages.Lines) -> None:
-        """Raises SchemaError for what only this scan can tell to be impossible."""
+        """Raise SchemaError for results that are impossible in this scan."""
         rows = message.rows
         if len(rows):
             if int(rows["handshake"].max()) >= self._handshakes:

@@ -1,10 +1,10 @@
 """The collector: takes the workers' outcomes, identifies and encodes them, writes and acknowledges the lines.
 
-Collector 0 writes. Where there are more, they identify and encode, and send it finished lines. When the lines
-of a batch are written, its tickets, its number and the length of the file go to the coordinator in one
-message. What has not been acknowledged so can be made again if a process dies: a successor cuts the file back
-to the acknowledged length first, and a batch that comes a second time is known by its number. Once a fence is
-put up around a worker that died, its batches are dropped: its flows are tried again by another worker.
+Collector 0 writes. Further ones identify and encode, and send it finished lines. When the lines of a batch
+are written, its tickets, its number and the length of the file go to the coordinator in one message. What is
+not acknowledged in this way can be made again if a process dies: a successor first cuts the file back to the
+acknowledged length, and a batch that comes a second time is known by its number. Once there is a fence for a
+worker that died, its batches are dropped, as its flows are tried again by another worker.
 """
 
 from __future__ import annotations
@@ -31,9 +31,9 @@ from workers.collect.sink import OutputFull, OutputGone, Sink
 from workers.ipc import channels
 
 _STUCK = 0.002
-"""Seconds until another try, where the collector that writes has no room. A judgement."""
+"""Seconds until the next attempt, where the writing collector has no room. A judgement."""
 _MOST_REFUSED = 1000
-"""Messages not believed that are reported; more would only flood the coordinator."""
+"""Most refused messages that are reported; more would only flood the coordinator."""
 _TURN = 4096
 """Records written together, or a few more; none is acknowledged before all are written. `benchmarks.endtoend`
 (100,000 flows, three rounds) has 2.4, 2.0 and 2.1 times the floor for 1,024, 4,096 and 16,384, each within
@@ -49,10 +49,10 @@ class Collector:
     def __init__(
         self, job: Job, spawn: Spawn, outputs: list[int], whole: NDArray[np.int64], listener: int
     ) -> None:
-        """outputs: descriptors, as `spawn.outputs` numbers them, open in the collector that writes.
-        listener: the socket that results come to.
+        """outputs: open descriptors, in the order of `spawn.outputs`, in the collector that writes. listener:
+        the listening socket for results.
 
-        whole: by output, in memory that outlives us: its length when the last line was whole.
+        whole: by output, its length at the end of the last whole line, in memory that outlives this process.
         """
         self._name, self._token, self._key = spawn.name, spawn.token, spawn.results
         self._sender = Sender(spawn.name, spawn.number)
@@ -233,7 +233,7 @@ class Collector:
     def _wanted(
         self, limit: int, batches: list[Batch], labelled: list[Labelled]
     ) -> tuple[list[Batch], list[Labelled]]:
-        """The batches, the last perhaps in part, with which `limit` records in all are written (-N)."""
+        """The batches, the last perhaps in part, that bring the records in all to `limit` (-N)."""
         wanted: list[Labelled] = []
         room = limit - self._lines[0]
         for batch, each in zip(batches, labelled, strict=True):
@@ -267,7 +267,7 @@ class Collector:
         raise full
 
     def _put(self, batches: list[Batch], labelled: list[Labelled]) -> None:
-        """Write all of it and report it. Raises OutputFull, and then none of it counts."""
+        """Write and report all of it. Raises OutputFull; then none of it counts."""
         before = [sink.offset for sink in self._sinks]
         try:
             self._put_lines(batches, labelled)
@@ -304,12 +304,14 @@ class Collector:
         self._report(written)
 
     def _wait_for_reader(self, seconds: float) -> None:
-        """Count time that we wait for a slow reader of an output as waiting, not as work; keep reporting."""
+        """Count time in which a slow reader of an output keeps us waiting as waiting, not as work; keep
+        reporting.
+        """
         self._blocked += round(seconds * 1e9)
         self._send_stats_when_due(time.monotonic_ns())
 
     def _hand_over(self) -> None:
-        """Send finished lines to the collector that writes; they wait here while it has no room."""
+        """Send finished lines to the writing collector; what it has no room for waits here."""
         while (
             self._waiting and self._writer is not None and channels.try_send(self._writer, self._waiting[0])
         ):
@@ -335,8 +337,8 @@ class Collector:
         return message
 
     def _refuse(self, error: SchemaError) -> None:
-        """Report a message that cannot be right. If its sender is certain, nothing more is taken of it: the
-        coordinator ends it, and its successor begins its flows again.
+        """Report an invalid message. If its sender is certain, nothing more is accepted from it: the
+        coordinator kills it, and its successor does its flows again.
         """
         self._refused += 1
         sender = verified(self._key, error.sender, error.token)

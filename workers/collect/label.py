@@ -1,6 +1,6 @@
-"""A batch of outcomes, identified and encoded: the lines for each output, and what the coordinator must know.
+"""Identifies and encodes a batch of outcomes: the lines for each output, and the counts for the coordinator.
 
-This is the pure middle of the collector: it can be done by any of several processes, while one writes.
+This part of a collector has no I/O; any of several processes can do it, while one writes.
 """
 
 from __future__ import annotations
@@ -29,16 +29,15 @@ _LATEST = 2  # services of a batch that the dashboard may show in its panel of l
 _FINDINGS = 256  # services of a batch that are listed on a terminal where there is no result file
 _PHRASE = 100  # characters of a product or version in such a list
 _REMEMBERED, _REPEATED = 4096, 4096
-"""Replies whose identity is kept, to be looked up when the same bytes come again; then all are forgotten.
-`python -m benchmarks.endtoend` shows what it saves where replies repeat. Longer ones are
-seldom the same, and not kept. The sizes are a judgement: 16 MB at most."""
+"""Replies whose identity is remembered, and the longest of them in bytes; when full, all are forgotten.
+`python -m benchmarks.endtoend` shows what it saves where replies repeat; longer ones seldom do. The sizes are
+a judgement: 16 MB at most."""
 _SHOWN = 160  # bytes of a banner in the panel of latest services
 
 
 @dataclass
 class Labelled:
     """What a batch became. lines: bytes to write, by output. tickets: (n,) uint32, of inputs that are done.
-
     records: lines in the first output. counts: what it adds to the figures.
     """
 
@@ -52,7 +51,7 @@ class Labeller:
     def __init__(self, options: Options, forms: list[str], *, findings: bool = False) -> None:
         """forms: by output, a name in ENCODERS, or `feed` for the ZGrab feed.
 
-        findings: each service is to be listed on a terminal, so it is told to the coordinator.
+        findings: each service is to be reported to the coordinator, which lists it on a terminal.
         """
         self._findings = findings
         self._options = options
@@ -89,9 +88,9 @@ class Labeller:
         return summary
 
     def part(self, rows: NDArray[Any], blob: bytes, records: int) -> Labelled:
-        """The beginning of a batch, with which the first output gets `records` more records (at least 1).
+        """The beginning of a batch that gives the first output `records` more records (at least 1).
 
-        A target of which some records are in the part and others are not counts as done all the same.
+        A target counts as done even if only some of its records are in the part.
         """
         names, _ = self._identify(rows, blob)
         kept = np.flatnonzero(self.encoders[0].keep(rows, blob, names))
@@ -102,7 +101,7 @@ class Labeller:
         return block
 
     def _identify(self, rows: NDArray[Any], blob: bytes) -> tuple[list[Identity], Counter[tuple[int, str]]]:
-        """The identity of each row, and how many of each label each handshake (by index) has brought."""
+        """The identity of each row; and for each handshake (by index), how often each label was found."""
         names: list[Identity] = [UNKNOWN] * len(rows)
         left, plain = self._classifier.identify_plain(rows, blob, self._sent, names)
         found = Counter(plain)
@@ -130,7 +129,8 @@ class Labeller:
         self, rows: NDArray[Any], blob: bytes, names: list[Identity]
     ) -> tuple[list[tuple[str, int, str, str, str]], int]:
         """Address, port, label, product, version of the services that sent data and are recorded; in a port
-        scan, of all that answered."""
+        scan, of all that answered.
+        """
         open_ = rows["reason"] == Reason.SA_ONLY
         kept = self.encoders[0].keep(rows, blob, names) & ((rows["reason"] == Reason.DATA) | open_)
         chosen = np.flatnonzero(kept).tolist()

@@ -1,7 +1,7 @@
-"""An output: bytes written whole, or an exception that says whose fault it is.
+"""An output: bytes are written whole, or an exception says why they cannot be.
 
-Into a pipe goes a group of whole lines at a time, as long as the kernel takes without a break (PIPE_BUF,
-pipe(7)): so whoever is killed, its reader sees no torn line, unless a single line is longer than that.
+Into a pipe goes a group of whole lines at a time, as many as the kernel takes without a break (PIPE_BUF,
+pipe(7)). So its reader sees no broken line, whoever is killed, unless a single line is longer than that.
 """
 
 from __future__ import annotations
@@ -17,13 +17,15 @@ from typing import Any
 
 PIPE_BUF = 4096
 _PATIENCE_MS = 250
-"""How often the waiting for a reader is told while a pipe is full: as often as figures are reported."""
+"""How often waiting for a reader is reported while a pipe is full: as often as figures are."""
 UNKNOWN = -1
-"""The length of an output that nobody has begun to write, or that is no file of ours alone."""
+"""The length of an output that nobody has begun to write, or that is not a file of ours alone."""
 
 
 class OutputGone(Exception):
-    """The reader of our output has gone (EPIPE): the scan ends without a complaint, as `| head` expects."""
+    """The reader of our output has gone (EPIPE): the scan ends without an error, as users of `| head`
+    expect.
+    """
 
 
 class OutputFull(Exception):
@@ -110,7 +112,7 @@ class Sink:
 
 
 def group(data: bytes, at: int) -> int:
-    """The end of the lines from `at` on that a pipe takes at once, or of one line that is longer."""
+    """The end of the lines, from `at` on, that go into a pipe together; or of one line that is longer."""
     if len(data) - at <= PIPE_BUF:
         return len(data)
     return data.rfind(b"\n", at, at + PIPE_BUF) + 1 or data.find(b"\n", at) + 1 or len(data)

@@ -1,1 +1,1 @@
-"""The flow worker: raw socket rings, flow table, window."""
+"""A flow worker: rings, flow table, window, outbox."""

@@ -1,4 +1,4 @@
-"""Received frames of several rings, parsed into one batch of segments."""
+"""Parses received frames of several rings into one batch of segments."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ Bytes = NDArray[np.uint8]
 
 
 class Arrivals:
-    """Frames of several rings parsed into one batch of SEGMENT rows, in order of arrival within each ring.
+    """One batch of SEGMENT rows from several rings, in order of arrival within each ring.
 
-    Payloads are copied out of the rings (they are in the cache just then), so the frames go back to the
-    kernel at once, and one batch may come from many rings.
+    Payloads are copied out of the rings while they are in the cache. So the frames go back to the kernel at
+    once, and one batch may come from many rings.
     """
 
     def __init__(self, most: int, octets: int = 1 << 20) -> None:
@@ -32,15 +32,17 @@ class Arrivals:
         self._made = self._used = 0
 
     def clear(self) -> None:
+        """Begin a new batch."""
         self._made = self._used = 0
 
     @property
     def segments(self) -> NDArray[Any]:
+        """The SEGMENT rows of the batch."""
         return self._segments[: self._made]
 
     @property
     def payloads(self) -> Bytes:
-        """(n,) uint8: the payloads end to end; `data_at` of a segment is an index into it."""
+        """(n,) uint8: the payloads one after the other; a segment's `data_at` is an index into it."""
         return self._payloads
 
     def _native_take(self, ring: Bytes, at: int, limit: int) -> tuple[int, int]:

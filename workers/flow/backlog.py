@@ -1,4 +1,4 @@
-"""A flow worker's targets that have come from the coordinator and have not been begun."""
+"""A flow worker's targets that have come from the coordinator and are not begun yet."""
 
 from __future__ import annotations
 

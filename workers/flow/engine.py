@@ -1,4 +1,4 @@
-"""A flow worker's work without its messages: the rings of its shards, one flow table, frames, outcomes."""
+"""The work of a flow worker without its messages: its shards' rings, one flow table, frames and outcomes."""
 
 from __future__ import annotations
 
@@ -35,12 +35,12 @@ OPEN = 1024
 that the answers to one batch always find room. By `benchmarks.stages` 0.22 µs a flow in batches of 2,048,
 0.53 of 64."""
 LOOK = 4 * OPEN
-"""Pairs of a sweep that are asked, slice by slice, until the rings are looked at; how many may be unheard is
-for the window to say. By `benchmarks.beside` (1 % answering) a worker takes 4.9 to 5.8 µs a pair with 2,048,
-4.3 to 4.9 with 4,096: a look at the rings costs what some hundred SYNs do."""
+"""Pairs of a sweep that SYNs are sent to, slice by slice, before the rings are read again; how many may be
+unanswered is decided by the window. By `benchmarks.beside` (1 % answering) a worker takes 4.9 to 5.8 µs a
+pair with 2,048, 4.3 to 4.9 with 4,096: reading the rings costs what some hundred SYNs do."""
 AHEAD = 12_000_000
 """ns' worth of pairs of a sweep that are taken at once and spaced, without a turn for each part. A judgement:
-so long orders and answers may have to wait, and a turn costs as much as some fifty SYNs."""
+orders and answers may have to wait for so long, and a turn costs as much as some fifty SYNs."""
 SETTLE = 2048
 """Outcomes sent together, while there is more to do: by `benchmarks.stages` the hop costs 0.23 µs in batches
 of 2,048, 2.3 in those of 64."""
@@ -55,8 +55,9 @@ ms."""
 class Engine:
     """Targets and received frames in; frames to send and outcomes for the collector out.
 
-    outbox: where outcomes go. budget: limits of packets and bits a second, None for no limit. routed: sends
-    what the kernel has to route. icmp: errors, in a sweep; who has the first shard looks at them.
+    outbox: takes the outcomes. budget: limits of packets and bits a second, None for no limit. routed: sends
+    packets that the kernel has to route. icmp: sockets of ICMP errors, in a sweep; the worker with the first
+    shard reads them.
     """
 
     def __init__(
@@ -94,7 +95,7 @@ class Engine:
         self._icmp, self._icmp_lost = icmp, 0
 
     def add(self, shard: int, ring: Ring) -> None:
-        """Take over one more shard with its ring; its flows come by `FlowTable.adopt`."""
+        """Take over one more shard with its ring; its flows are put in with `FlowTable.adopt`."""
         self.rings[shard] = ring
         smallest = min(each.rx_frames for each in self.rings.values())
         self._window = Window(smallest, len(self.rings), self._wait)
@@ -113,21 +114,21 @@ class Engine:
         return self._arrivals.faults
 
     def block(self, policy: Blocklist) -> None:
-        """Contact nobody any more whom this policy does not allow: no packet leaves after this returns."""
+        """From now on contact nobody whom this policy does not allow: no packet leaves after this returns."""
         self.transmit.block(policy)
         self.end_blocked()
         if self.sweeper is not None:
             self.sweeper.policy = policy
 
     def end_blocked(self) -> None:
-        """End flows that may not go on, if there are any: a shard may have brought some."""
+        """End flows that are not allowed, if there are any: an adopted shard may have brought some."""
         if self.transmit.policy is not None:
             self.table.block(self.transmit.policy)
             self.flush()
             self.hand_over_outcomes()
 
     def _permitted(self, targets: Rows) -> Rows:
-        """The TARGET rows that may be begun; the others have their outcome."""
+        """The TARGET rows that are allowed; for the others an outcome is made."""
         policy = self.transmit.policy
         if policy is None:
             return targets
@@ -137,7 +138,7 @@ class Engine:
         return pick(targets, allowed)
 
     def sweep(self, swept: messages.Swept) -> None:
-        """What the stretches to come are of."""
+        """Set what the later stretches are a part of."""
         self.sweeper = Sweeper(swept, self.table.config, self._wait)
         self.sweeper.policy = self.transmit.policy
         self.table.hear = self._hear
@@ -156,22 +157,24 @@ class Engine:
 
     @property
     def errors_at(self) -> int | None:
-        """When ICMP errors that were left are to be looked at (monotonic ns); None if there are none."""
+        """When ICMP errors that were left are to be read (monotonic ns); None if there are none."""
         return None if self._icmp is None or 0 not in self.rings else self._icmp.more_at
 
     @property
     def asking(self) -> bool:
-        """Whether pairs of a sweep are left to be asked."""
+        """Whether SYNs of a sweep are still to be sent."""
         return self._to_ask > 0
 
     @property
     def next_asked(self) -> int | None:
-        """When more pairs of a sweep are due (monotonic ns); None if there are none, or some are already."""
+        """When the next SYNs of a sweep are due (monotonic ns); None if there are none, or some are due
+        already.
+        """
         return None if self.sweeper is None else self.sweeper.to_ask.next_due(self._now)
 
     @property
     def queue(self) -> int:
-        """The same in batches."""
+        """Targets that wait to be begun, in batches."""
         return -(-(len(self.backlog) + self._to_ask) // OPEN)
 
     @property
@@ -190,21 +193,22 @@ class Engine:
 
     @property
     def next_due(self) -> int | None:
-        """When `turn` has something to do next, if nothing comes (monotonic ns)."""
+        """When `turn` has something to do by itself (monotonic ns)."""
         dues = [ring.out.refused.next_due for ring in self.rings.values() if ring.out.refused]
         return min((due for due in (self.table.next_due, *dues) if due is not None), default=None)
 
     @property
     def patience(self) -> float | None:
-        """Seconds until frames that are held back may leave, or be tried again; None if there are none."""
+        """Seconds until frames that are held back may leave or be tried again; None if there are none."""
         return self.transmit.wait(self._now)
 
     def turn(self, now: int, wall: int) -> int:
-        """Receive until the rings are empty, expire, begin what there is room for, send: one round of work.
+        """One round of work: receive until the rings are empty, expire timers, begin targets while there is
+        room, send.
 
-        New targets come last, and in small numbers, and only when the rings are empty: the answers to what is
-        out have them first, so the rings set the pace. Nor is a host called silent while a frame that came
-        before its time was up has not been looked at. Returns how many frames and targets were dealt with.
+        New targets come last, in small numbers, and only when the rings are empty: answers to what was sent
+        come first, so the rings set the pace. And no host is called silent while a frame that came in time is
+        unread. Returns how many frames and targets were handled.
         """
         work = self._asked = 0
         self._now = now
@@ -233,7 +237,7 @@ class Engine:
         return work
 
     def _receive(self, now: int) -> int:
-        """Take all frames from all rings, in batches, and act on them; how many frames that was."""
+        """Take all frames from all rings, in batches, and act on them; returns how many."""
         arrivals, taken = self._arrivals, dict.fromkeys(self.rings, 0)
         rings = deque(self.rings.items())
         rings.rotate(-self._rounds)
@@ -259,7 +263,9 @@ class Engine:
         return sum(taken.values())
 
     def _see_to_refused(self, now: int) -> None:
-        """Try frames again that the kernel refused while it took others; end the flows of those given up."""
+        """Try again the frames that the kernel refused while it took others; end the flows of those
+        given up.
+        """
         for ring in self.rings.values():
             out, refused = ring.out, ring.out.refused
             if refused and refused.is_due(now) and not out.flush():
@@ -269,8 +275,10 @@ class Engine:
                 refused.given_up.clear()
 
     def begin(self, now: int, wall: int) -> int:
-        """Begin new targets, ask new pairs of a sweep, and nothing else; how many, those pairs left out after
-        which there is nothing to do before others are due."""
+        """Begin new targets and send new SYNs of a sweep, and nothing else.
+
+        Returns how many; SYNs after which nothing is due for a while are not counted.
+        """
         self._now = now
         if not self.waiting or self.transmit.held or self.transmit.routed.clogged:
             return 0
@@ -294,15 +302,16 @@ class Engine:
         return begun + (asked if self.waiting else 0)
 
     def _fresh(self, now: int) -> int:
-        """Packets whose answer is soon to come."""
+        """How many packets have been sent whose answers are expected soon."""
         if self.sweeper is None:
             return self.table.fresh
         return self.table.fresh + self.sweeper.expected(now)
 
     def _ask(self, room: int, now: int) -> int:
-        """Ask so many pairs of a sweep, by whichever ring: who has their shards hears them; how many.
+        """Send so many SYNs of a sweep, by any ring: whoever owns their shards receives the answers. Returns
+        how many.
 
-        No more than may leave now: what answers others must not wait behind them.
+        No more than may leave now: packets that answer others must not wait behind them.
         """
         room = min(room, self.transmit.room(now))
         if self.sweeper is None or not self.rings or room <= 0:
@@ -316,9 +325,8 @@ class Engine:
         return before - self._to_ask
 
     def heard(self, *, last: bool = False) -> list[messages.Heard]:
-        """What the coordinator is to be told of a sweep: now and then, since each time costs it a turn.
-
-        last: all of it, now.
+        """Reports of a sweep for the coordinator: only now and then, since each costs it a turn. last:
+        everything, now.
         """
         sweeper = self.sweeper
         if sweeper is None or not (last or sweeper.telling(self._now)):
@@ -326,16 +334,16 @@ class Engine:
         return sweeper.reports(self._now, left=not self.transmit.held)
 
     def flush(self, *, all_of_it: bool = False) -> None:
-        """Put the table's frames on the wire. all_of_it: more than the budget allows too."""
+        """Send the table's frames. all_of_it: also those that the budget does not allow yet."""
         frames = self.table.take_frames()
         if frames or all_of_it or not self.transmit.empty:
             self.transmit.send(frames, self._now, all_of_it=all_of_it)
 
     def finish(self) -> None:
-        """At the end of a scan: send what is left, for a short time; what does not leave then is dropped."""
+        """At the end of a scan: send what is left, for a short time; what does not leave is dropped."""
         self.flush(all_of_it=True)
         self.transmit.finish()
 
     def hand_over_outcomes(self) -> None:
-        """Put the outcomes that wait in the outbox."""
+        """Put the outcomes that wait into the outbox."""
         self.outbox.put(*self.table.take_outcomes(), self._now)

@@ -1,4 +1,6 @@
-"""Which frames of a burst leave by the transmit rings, and which the kernel routes one by one."""
+"""Splits a burst of frames: those that leave by the transmit rings, and those that the kernel routes one by
+one.
+"""
 
 from __future__ import annotations
 
@@ -21,11 +23,11 @@ _ETHERNET_MTU = MAX_FRAME - ETHERNET
 
 @dataclass(frozen=True)
 class Exit:
-    """builder: makes the rings' frames. link: index of the link where they leave; 0 where the sockets are
-    bound to one.
+    """How a worker's frames leave. builder: makes the rings' frames. link: interface index by which they
+    leave; 0 where the sockets are bound to one.
 
-    ways: the table of `lzr.packet.ways`. mtu: bytes of an IP packet that may leave by the rings. longest: the
-    most bytes that each handshake's probe can have, by number of the handshake.
+    ways: the table of `lzr.packet.ways`. mtu: bytes of an IP packet that may leave by the rings. longest: by
+    handshake number, the most bytes that its probe can have.
     """
 
     builder: Builder
@@ -40,7 +42,7 @@ class Exit:
 
     @staticmethod
     def of(routes: messages.Routes, probes: tuple[ProbeTemplate, ...]) -> Exit:
-        """How packets leave by these routes, which the coordinator has ordered."""
+        """Made from the coordinator's order `routes`."""
         mtu = min(routes.mtu, _ETHERNET_MTU)
         link = LinkHeader(
             routes.own_mac,
@@ -54,16 +56,18 @@ class Exit:
 
     @property
     def plain(self) -> bool:
-        """All that is sent leaves by the rings, and fits."""
+        """Whether every frame leaves by the rings and is short enough for them."""
         return self.ways.simple and max(self.longest, default=0) + _HEADERS <= self.mtu
 
     def all_by_rings(self, burst: Rows) -> bool:
-        """Whether `divert` would leave all of these FRAME rows to the rings, which carry no probe."""
+        """Whether all of these FRAME rows, which carry no probe, leave by the rings."""
         return self.plain or not self._routed.take(self.ways.of(burst)).any()
 
     def divert(self, burst: Rows, routed: Routed) -> tuple[Rows, int]:
-        """Send what the kernel has to route. Returns the FRAME rows that are left for the rings, and the
-        bytes of those that were sent."""
+        """Send the frames that the kernel has to route.
+
+        Returns the FRAME rows that are left for the rings, and the bytes of the frames that were sent.
+        """
         codes = self.ways.of(burst)
         others = self._routed.take(codes)
         probe = int(burst["probe"][0])

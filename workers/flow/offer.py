@@ -1,4 +1,4 @@
-"""Asks the kernel to send what stands in a transmit ring."""
+"""Asks the kernel to send the frames in a transmit ring."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _NOTHING = ctypes.c_size_t(0)
 def offer(sock: socket.socket, link: int) -> None:
     """Have the kernel send the frames of a socket's ring, without waiting. Raises OSError.
 
-    link: index of the link to send by; 0 where the socket is bound to one.
+    link: interface index to send by; 0 where the socket is bound to one.
     """
     if not link:
         sock.send(b"", socket.MSG_DONTWAIT)

@@ -1,4 +1,6 @@
-"""Results on their way to the collector: kept until it says that they are written, for a successor of it."""
+"""Results on their way to the collector: kept until they are known to be written, to send them to its
+successor.
+"""
 
 from __future__ import annotations
 
@@ -14,10 +16,9 @@ from lzr.ipc.schema import Buffer
 
 
 class Outbox:
-    """incarnation: this worker's number; it and the sequence number identify a message. sender, mark: what
-    shows that the messages are this worker's (`lzr.ipc.credentials`).
-
-    octets: bytes of all messages that are not known to be written. sequence: number of the last message.
+    """incarnation: this worker's number, which with the sequence number identifies a message. sender, mark:
+    prove that the messages are this worker's (`lzr.ipc.credentials`). octets: bytes of all messages that are
+    not known to be written. sequence: number of the last message.
     """
 
     def __init__(self, incarnation: int, sender: str = "", mark: bytes = b"") -> None:
@@ -29,16 +30,17 @@ class Outbox:
         self._kept: deque[tuple[int, list[Buffer], int]] = deque()  # sequence, message, when it was put here
 
     def __len__(self) -> int:
-        """Messages that are not known to be written."""
+        """How many messages are not known to be written."""
         return len(self._kept)
 
     @property
     def pending(self) -> bool:
-        """Whether there is something to push."""
+        """Whether there are messages to push."""
         return bool(self._pending)
 
     def put(self, rows: NDArray[Any], payloads: Buffer, now: int) -> None:
-        """Make messages of OUTCOME rows and their payloads (end to end): one, or as few as their size allows.
+        """Make messages of OUTCOME rows and their payloads (one after the other): as few as their size
+        allows.
 
         now: monotonic ns.
         """
@@ -60,7 +62,7 @@ class Outbox:
         self.octets += sum(map(len, message))
 
     def push(self, send: Callable[[list[Buffer]], bool]) -> None:
-        """Send the messages that wait, in order, until `send` returns False because there is no room."""
+        """Send the messages that wait, in order, until `send` returns False for want of room."""
         while self._pending and send(self._pending[0]):
             self._pending.popleft()
 
@@ -75,20 +77,20 @@ class Outbox:
         return not self._kept or self._kept[0][0] > sequence
 
     def age(self, now: int) -> int:
-        """For how long the oldest has waited to be written (ns)."""
+        """How long the oldest message has been waiting to be written (ns)."""
         return now - self._kept[0][2] if self._kept else 0
 
     def resend(self) -> None:
-        """A new collector: it gets all that has not been acknowledged."""
+        """There is a new collector: send it all that is not acknowledged."""
         self._pending = deque(message for _, message, _ in self._kept)
 
 
 def pieces(
     rows: NDArray[Any], most: int = limits.BATCH_OCTETS, most_rows: int = limits.BATCH_ROWS
 ) -> Iterator[tuple[int, int, int, int]]:
-    """OUTCOME rows in pieces with at most so many bytes of payload: the rows' bounds, and their payloads'.
+    """Bounds that cut OUTCOME rows and their payloads into pieces with at most so many bytes and rows.
 
-    The rows of one target stay together, so a piece that is one target's may have more.
+    The rows of one target stay together, so a piece with a single target may be larger.
     """
     ends = np.cumsum(rows["data_len"], dtype=np.int64)
     # Behind these a piece may end: what follows is of another target.

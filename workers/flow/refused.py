@@ -1,13 +1,12 @@
-"""Frames that the kernel refuses while it takes others: this host's own firewall drops what goes there.
+"""Frames that the kernel refuses while it takes others: this host's own firewall drops them.
 
 A rule of nftables' egress hook (or a queueing discipline that drops by address) answers a packet socket with
-ENOBUFS, as a full queue does, and the frame stays at the head of the transmit ring: nothing behind it would
-ever leave. So where no frame is taken for a while, the ring offers another frame first, or, where all that
-wait have been refused before, a frame that means nothing to anybody (`Ring._sort_out`). If the kernel takes
-that one, the refusal is about the first frame: it is set aside here and tried again a few times, after
-growing pauses, because the queue may have been full by chance. After that it is given up, and its flow ends
-with the reason `send_refused`. A full queue or a link that is down refuses the other frame too: then all
-wait.
+ENOBUFS, as a full queue does, and the frame stays at the head of the transmit ring, where it would block
+everything behind it. So where no frame is taken for a while, the ring offers another frame first or, where
+all that wait have been refused before, a frame that nobody acts on (`Ring._sort_out`). If the kernel takes
+that one, the refusal is about the first frame: it is set aside here and tried again a few times after growing
+pauses, because the queue may have been full by chance. Then it is given up, and its flow ends with the reason
+`send_refused`. A full queue or a link that is down refuses the other frame too; then all wait.
 """
 
 from __future__ import annotations
@@ -22,18 +21,19 @@ from lzr.packet.segments import parse
 from lzr.targets.blocklist import Blocklist
 
 TRIES = 5
-"""Refusals, while others were taken, after which a frame is given up: nearly a second after the first."""
+"""Refusals, while other frames were taken, after which a frame is given up: nearly a second after the
+first."""
 _PAUSE = 50_000_000
 """ns until a frame that was set aside is tried again, twice as long each time: 50, 100, 200, 400 ms. A
 judgement, with TRIES: long enough for a queue to drain, short beside the time-outs of the flow (`-t`)."""
 _IP = (b"\x08\x00", b"\x86\xdd")  # EtherTypes
 MOST = 1024
-"""Frames set aside at once; beyond that they are given up at the first refusal."""
+"""Most frames set aside; beyond that a frame is given up at its first refusal."""
 
 
 @dataclass(slots=True)
 class Aside:
-    """A frame as it was in the ring."""
+    """A frame, as it was in the ring."""
 
     octets: bytes
     tries: int
@@ -41,7 +41,7 @@ class Aside:
 
 
 class Refused:
-    """The refused frames of one ring. given_up: those that are tried no more, for the caller to take."""
+    """The refused frames of one ring. given_up: those that are not tried again, for the caller to take."""
 
     def __init__(self) -> None:
         self._aside: list[Aside] = []
@@ -63,18 +63,18 @@ class Refused:
             self._aside.append(Aside(octets, tries, now + (_PAUSE << tries - 1)))
 
     def postpone(self, octets: bytes, now: int) -> None:
-        """There was no room for it in the ring."""
+        """The ring had no room for this frame: try it again later."""
         tries = self._again.pop(octets, 0)
         self._aside.append(Aside(octets, tries, now + _PAUSE))
 
     def block(self, policy: Blocklist) -> None:
-        """Forget those for anybody else than whom this policy allows."""
+        """Drop the frames for everybody whom this policy does not allow."""
         stay = allowed([frame.octets for frame in self._aside], policy)
         self._aside = [frame for frame, stays in zip(self._aside, stay, strict=True) if stays]
 
     @property
     def returned(self) -> int:
-        """How many of the frames in the ring have been refused before, at most."""
+        """How many frames in the ring, at most, have been refused before."""
         return len(self._again)
 
     @property
@@ -85,7 +85,9 @@ class Refused:
         return any(frame.due <= now for frame in self._aside)
 
     def due(self, now: int, most: int) -> list[bytes]:
-        """Those to be tried again now; they count as being in the ring until `sent` or set aside again."""
+        """The frames to be tried again now; they count as being in the ring until `sent`, or set aside
+        again.
+        """
         chosen = [frame for frame in self._aside if frame.due <= now][:most]
         self._aside = [frame for frame in self._aside if frame not in chosen]
         for frame in chosen:
@@ -93,7 +95,7 @@ class Refused:
         return [frame.octets for frame in chosen]
 
     def sent(self) -> None:
-        """Everything in the ring was taken."""
+        """The kernel has taken everything in the ring."""
         self._again.clear()
 
     def all(self) -> list[bytes]:
@@ -104,8 +106,9 @@ class Refused:
 
 
 def allowed(frames: list[bytes], policy: Blocklist) -> list[bool]:
-    """Of frames that we sent: whether those they are for may be contacted; nobody may for what is no
-    segment."""
+    """(n,) bool: whether the host that each of our frames is for may be contacted; False for what is no
+    segment.
+    """
     found = [False] * len(frames)
     if frames:
         rows = segments_of(frames)
@@ -121,7 +124,7 @@ def _allows(policy: Blocklist, rows: NDArray[Any]) -> list[bool]:
 
 
 def segments_of(frames: list[bytes]) -> NDArray[Any]:
-    """SEGMENT rows of frames that we sent. They are parsed as if received, so `peer` is our own address."""
+    """SEGMENT rows of frames that we sent, parsed as if received, so `peer` is our own address."""
     lengths = np.array([len(frame) for frame in frames], np.int64)
     headers = np.array([header_of(frame) for frame in frames], np.int64)
     rows, _ = parse(
@@ -135,7 +138,7 @@ def segments_of(frames: list[bytes]) -> NDArray[Any]:
 
 
 def header_of(frame: bytes) -> int:
-    """Bytes before the IP header: an Ethernet header, perhaps with a VLAN's tag, or none."""
+    """Bytes before the IP header: an Ethernet header, perhaps with a VLAN tag, or none."""
     for size in (14, 18):
         if frame[size - 2 : size] in _IP and frame[size] >> 4 in (4, 6):
             return size

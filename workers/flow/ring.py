@@ -3,8 +3,8 @@
 TPACKET_V2 (Linux packet_mmap): a ring is `frames` rows of 2,048 bytes, each with a status word; a run of
 ready frames is a slice, a header field is a strided view.
 
-The socket outlives its process (the coordinator holds it), so a successor finds the rings as they were:
-it looks for the first frame to read, and for frames its predecessor had filled but not sent.
+The socket outlives its process, since the coordinator holds it. So a successor finds the rings as they were:
+it looks for the first frame to read, and for frames its predecessor has filled and not sent.
 """
 
 from __future__ import annotations
@@ -23,8 +23,9 @@ from workers.flow.transmitring import TransmitRing
 
 
 class Ring:
-    """Both rings of one socket that already has them (`coordinator/network/raw_sockets.py` makes them): what
-    comes in is read here, what goes out is `out`'s."""
+    """Both rings of one socket (`coordinator/network/raw_sockets.py` makes them): received frames are read
+    here, `out` is the transmit ring.
+    """
 
     def __init__(
         self,
@@ -67,7 +68,7 @@ class Ring:
         return int(np.argmin(head[:, 4].astype(np.uint64) * np.uint64(10**9) + head[:, 5]))
 
     def take(self, limit: int, arrivals: Arrivals) -> int:
-        """Move at most `limit` frames into `arrivals`, and give them back to the kernel; how many."""
+        """Move at most `limit` frames into `arrivals` and give them back to the kernel; returns how many."""
         at = int(self._positions[0])
         count, octets = arrivals.take(self._flat, at, limit)
         if count:
@@ -80,7 +81,7 @@ class Ring:
         return count
 
     def fill(self) -> int:
-        """Frames waiting to be read (looks at every 64th status word, so it is an estimate)."""
+        """How many frames wait to be read: an estimate from every 64th status word."""
         return int(np.count_nonzero(self._status[::64] & STATUS_USER)) * 64
 
     def read_drops(self) -> int:
@@ -92,8 +93,9 @@ class Ring:
         return self.kernel_drops
 
     def close(self) -> None:
-        """Unmap the rings. The socket stays open, and what was set aside waits in the ring for a
-        successor."""
+        """Unmap the rings. The socket stays open, and refused frames are put back into the ring for a
+        successor.
+        """
         self.out.close()
         for name in ("_rows", "_flat", "_status"):
             setattr(self, name, None)

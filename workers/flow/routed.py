@@ -1,8 +1,8 @@
-"""Packets that the kernel routes: raw IP sockets, for all that does not leave by the rings.
+"""Packets that the kernel routes, by raw IP sockets: all that do not leave by the rings.
 
-The kernel finds link, next hop and neighbour for each packet, by its own rules, from the source address that
-the packet has. It resolves neighbours by itself, and keeps what waits for one apart from the others. What it
-has no room for just now (its table of neighbours is full) waits here, without holding up anything else.
+The kernel finds link, next hop and neighbour of each packet by its own rules, from the packet's source
+address. It resolves neighbours itself and keeps the packets for each apart. What it has no room for now (its
+table of neighbours is full) waits here without holding up anything else.
 """
 
 from __future__ import annotations
@@ -33,13 +33,13 @@ _AT_ONCE = 256
 """Frames built together. `python -m benchmarks.routes`: building takes 0.1 of 20 µs, so more would gain
 nothing."""
 _MOST = 4096
-"""Packets that may wait because the kernel has no room for them; more are dropped and counted. A judgement:
-it bounds the memory to 6 MB."""
+"""Most packets that wait because the kernel has no room; more are dropped and counted. A judgement: it bounds
+the memory to 6 MB."""
 _CLOGGED = 512
-"""Packets that wait, from which on no new flow is begun. A judgement: an eighth of _MOST leaves room for what
-flows that are under way still send."""
+"""Waiting packets from which on no new flow is begun. A judgement: an eighth of _MOST leaves room for what
+flows that were begun still send."""
 _PATIENCE = 3_000_000_000
-"""ns that a packet waits: as long as the kernel asks for a neighbour, three times a second apart."""
+"""ns for which a packet waits: as long as the kernel asks for a neighbour, three times a second apart."""
 _AGAIN = 20_000_000
 """ns between two attempts, each of at most eight system calls where there is still no room. A judgement:
 short beside a time-out, and 400 calls a second at most."""
@@ -68,6 +68,7 @@ class Routed:
 
     @property
     def clogged(self) -> bool:
+        """Whether so many packets wait that no new flow is to be begun."""
         return len(self._waiting) >= _CLOGGED
 
     @property
@@ -83,9 +84,8 @@ class Routed:
         return max(0, self._again_at - time.monotonic_ns()) / 1e9
 
     def send(self, rows: Rows, codes: NDArray[np.uint8], ways: Ways, builder: Builder) -> int:
-        """Send FRAME rows, alike in probe and in having SYN; how many bytes that are.
-
-        codes: the ways of the rows.
+        """Send FRAME rows that agree in probe and in having SYN; returns their bytes. codes: the rows'
+        ways.
         """
         octets = 0
         until = time.monotonic_ns() + _PATIENCE
@@ -125,7 +125,9 @@ class Routed:
         return [_Packet(octets, sock, ancillary, destination, until) for octets in cut(whole, mtu)]
 
     def _try(self, packet: _Packet) -> bool:
-        """Send it. False if the kernel has no room; True if it is sent, or refused for good and counted."""
+        """Send it. False if the kernel has no room; True if it was sent, or was refused for good and
+        counted.
+        """
         try:
             packet.socket.sendmsg([packet.octets], packet.ancillary, socket.MSG_DONTWAIT, packet.destination)
         except OSError as error:
@@ -141,13 +143,13 @@ class Routed:
         return True
 
     def block(self, policy: Blocklist) -> None:
-        """Forget what waits for anybody else than whom this policy allows."""
+        """Drop waiting packets to everybody whom this policy does not allow."""
         halves = np.array([addresses.parse(packet.destination[0]) for packet in self._waiting], np.uint64)
         allowed = policy.allowed(*halves.reshape(-1, 2).T)
         self._waiting = deque(packet for packet, stays in zip(self._waiting, allowed, strict=True) if stays)
 
     def flush(self) -> None:
-        """Try what waits, once each."""
+        """Try each waiting packet once."""
         now = time.monotonic_ns()
         if not self._waiting or now < self._again_at:
             return
@@ -164,7 +166,9 @@ class Routed:
 
 
 def _takes_protocol(sock: socket.socket | None) -> bool:
-    """Whether raw packets may say that they are TCP when they are routed: Linux 6.4, older ones mended."""
+    """Whether raw packets may state TCP as their protocol when they are routed: since Linux 6.4, or older
+    ones with the fix.
+    """
     try:
         return sock is not None and sock.getsockopt(socket.IPPROTO_IP, IP_PROTOCOL) == socket.IPPROTO_RAW
     except OSError:

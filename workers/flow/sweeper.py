@@ -1,8 +1,9 @@
-"""A flow worker's part in a sweep: SYNs without a flow, and who answers them.
+"""A flow worker's part in a sweep: it sends SYNs without a flow, and recognises the answers.
 
-Nothing is kept of a SYN that has left. An answer is believed for what it acknowledges (`lzr.sweep.cookie`),
-told to the coordinator, and forgotten but for a memory of the latest, so that who repeats himself is told
-once. The coordinator makes a target of it, half open as in a line of ZMap's, for whoever has its shard.
+Nothing is kept of a SYN once it has left. An answer is recognised by the number it acknowledges
+(`lzr.sweep.cookie`), reported to the coordinator, and forgotten, except that the latest ones are remembered
+so that a host that repeats its answer is reported once. The coordinator makes a target of it, half open as
+from a line of ZMap, for the worker that owns its shard.
 """
 
 from __future__ import annotations
@@ -32,27 +33,28 @@ from lzr.targets.dedup import RecentTargets
 Rows = NDArray[Any]
 
 _REMEMBERED = 1 << 16
-"""Answers that are known when they come again. A judgement: at 100,000 a second, a tenth of which answers,
-six seconds' worth, and hosts repeat a SYN-ACK after one and three (RFC 6298 §2.1)."""
+"""Answers that are recognised when they are repeated. A judgement: at 100,000 a second, a tenth of which
+answer, six seconds' worth; and hosts repeat a SYN-ACK after one and three (RFC 6298 §2.1)."""
 _TOLD = 1 << 15
-"""Rows in one report. A judgement: 2 MB, a quarter of what a report may have."""
+"""Most rows in one report. A judgement: 2 MB, a quarter of what a report may have."""
 _TELL = 32_000_000
-"""ns between two times that the coordinator is told. A judgement: a round trip is longer, mostly."""
+"""ns between two reports. A judgement: a round trip mostly takes longer."""
 _MANY = 16
-"""Batches of answers that are told before that. A judgement: of up to `workers.flow.engine.TAKE` frames."""
+"""Batches of answers after which a report is sent earlier. A judgement: of up to `workers.flow.engine.TAKE`
+frames."""
 _SLICES = 16
-"""Of the time in which an answer counts as soon to come. A judgement: it is forgotten a sixteenth late."""
+"""Slices of the time in which an answer is expected. A judgement: it is forgotten a sixteenth late."""
 _LIKELY, _BESIDE = 4, 256
-"""Answers that are expected of those who were asked lately: so many times the share of those asked before,
-and so many besides. Judgements; with all expected to answer, a sweep of which 1 % did came to 100,000 a
-second in five seconds (`benchmarks.beside`), with these in one."""
+"""Answers expected to the latest SYNs: so many times the share that answered before, and so many more.
+Judgements; with all expected to answer, a sweep of which 1 % did came to 100,000 a second in five seconds
+(`benchmarks.beside`), with these in one."""
 _LATELY = 1 << 17
-"""SYNs of which it is known whether they were answered, with which both counts are halved. A judgement."""
+"""SYNs with a known outcome at which both counts are halved. A judgement."""
 _SHARED = ("peer_hi", "peer_lo", "own_hi", "own_lo", "peer_port", "own_port")
 
 
 class Sweeper:
-    """to_ask: the pairs that are to be asked. repeats: answers of those that were heard lately."""
+    """to_ask: the pairs that SYNs are to be sent to. repeats: answers that had come before."""
 
     def __init__(self, swept: messages.Swept, config: FlowConfig, soon: int) -> None:
         """soon: ns after a SYN within which its answer is expected."""
@@ -85,11 +87,11 @@ class Sweeper:
     # --- asking --------------------------------------------------------------------------------------------
 
     def put(self, stretch: messages.Stretch) -> None:
-        """A stretch to be asked in its turn."""
+        """Add a stretch, to be sent in its turn."""
         self.to_ask.put(stretch, stretch.count, stretch.span, stretch.begin)
 
     def ask(self, most: int, ways: Ways, now: int) -> Rows:
-        """FRAME rows: the SYNs to at most so many of the pairs that are due."""
+        """FRAME rows: SYNs to at most so many of the pairs that are due."""
         parts: list[Rows] = []
         while (taken := self.to_ask.take(most, now)) is not None:
             stretch, done, count, over = taken
@@ -106,7 +108,7 @@ class Sweeper:
         return rows
 
     def _make(self, stretch: messages.Stretch, ways: Ways) -> None:
-        """All SYNs of a stretch at once, also where they leave in slices."""
+        """Make all SYNs of a stretch at once, also where they leave in slices."""
         skip = None
         if len(stretch.skip):
             skip = np.unpackbits(stretch.skip, count=stretch.count) != 0
@@ -115,7 +117,7 @@ class Sweeper:
             self._tell(_targets(lost), np.full(len(lost), Verdict.NO_WAY, np.uint8))
 
     def _permitted(self, rows: Rows) -> Rows:
-        """The FRAME rows to those who may be asked; the coordinator is told of the others."""
+        """The FRAME rows to hosts that may be contacted; the coordinator is told of the others."""
         if self.policy is None:
             return rows
         allowed = self.policy.allowed(rows["peer_hi"], rows["peer_lo"])
@@ -126,7 +128,7 @@ class Sweeper:
     # --- hearing -------------------------------------------------------------------------------------------
 
     def hear(self, segments: Rows, now: int) -> int:
-        """SEGMENT rows of no flow: how many of them answer our SYNs."""
+        """Take SEGMENT rows that belong to no flow; returns how many of them answer our SYNs."""
         judged = self._cookies.judge(segments)
         believed = 0
         for kind, verdict, recent in (
@@ -145,8 +147,10 @@ class Sweeper:
         return believed
 
     def hear_errors(self, quoted: Rows, kinds: NDArray[np.uint8], now: int) -> int:
-        """FRAME rows that ICMP errors quote, and of which kind those are (`lzr.packet.icmp`): how many of
-        them tell of a pair for the first time."""
+        """Take the FRAME rows that ICMP errors quote, and the kind of each error (`lzr.packet.icmp`).
+
+        Returns how many of them are the first news of a pair.
+        """
         believed = self._cookies.sent(quoted)
         self.forged += len(quoted) - int(np.count_nonzero(believed))
         rows, kinds = _targets(pick(quoted, believed)), kinds[believed]
@@ -163,11 +167,11 @@ class Sweeper:
             self._verdicts.append(verdicts)
 
     def telling(self, now: int) -> bool:
-        """Whether there is so much to tell, or for so long, that it should be told now."""
+        """Whether a report is due: there is much to report, or it has waited long."""
         return now >= self._tell_at or len(self._rows) > _MANY
 
     def reports(self, now: int, *, left: bool) -> list[messages.Heard]:
-        """What the coordinator is to be told now. left: all SYNs that were made have left."""
+        """The reports to send now. left: all SYNs that were made have left."""
         begun: list[int] = []
         if left:
             begun, self._begun = self._begun, []
@@ -197,8 +201,10 @@ class Sweeper:
         self.fresh = max(0, self.fresh + asked - answers)
 
     def expected(self, now: int) -> int:
-        """How many answers are soon to come, at most: of who was asked lately, as large a share as of those
-        asked before, for their order has no order. All of them, until a share is known.
+        """How many answers are expected soon, at most.
+
+        To the latest SYNs, as large a share as to the SYNs before, since the order of a sweep is
+        pseudorandom. Until a share is known, every SYN counts.
         """
         slices, known, over = self._slices, self._known, 0
         while slices and slices[0][0] <= now - _SLICES * self._slice:

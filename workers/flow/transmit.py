@@ -1,5 +1,4 @@
-"""Frames on their way to the wire: they leave as fast as the budget allows, and wait while a ring is
-stuck."""
+"""Frames on their way out: they leave as fast as the budget allows, and wait while a ring is stuck."""
 
 from __future__ import annotations
 
@@ -23,25 +22,26 @@ from workers.flow.routed import Routed
 from workers.flow.transmitring import SendFailure, TransmitRing
 
 _LONG = 50_000_000
-"""ns for which nothing could be sent, from which on timers are postponed by as much. A judgement: a twentieth
-of the shortest time-out in use (1 s), so shorter waits change no verdict."""
+"""ns without anything sent from which on timers are postponed by as much. A judgement: a twentieth of the
+shortest time-out in use (1 s), so shorter waits change no result."""
 _FINE, _COARSE = 1_000_000, 3_000_000
-"""ns between two parts of a burst that is spread: where there is much, and where there is little to send."""
+"""ns between two parts of a burst that is spread: where there is much to send, and where there is little."""
 _TOGETHER = 8
-"""Frames that leave together, where that is no coarser. 65,536 pairs at 10,000 a second (`benchmarks.beside`)
-took a worker 0.42 s of CPU with 8, 0.34 s with 16, 0.37 s when it made a turn for each three ms' worth."""
+"""Frames that leave together, where they are not further apart anyway. 65,536 pairs at 10,000 a second
+(`benchmarks.beside`) took a worker 0.42 s of CPU with 8, 0.34 s with 16, 0.37 s when it made a turn for each
+three ms' worth."""
 _SHORT = 50_000  # ns that are not slept for: the kernel wakes us that much later anyway
 _LAST_TRIES = 0.5
-"""Seconds that the last frames of a scan are tried for: RSTs, mostly. A judgement: an interface that takes
-nothing for so long is down, and the end of a scan should not wait for it."""
+"""Seconds for which sending the last frames of a scan, mostly RSTs, is tried. A judgement: an interface that
+takes nothing for so long is down, and the end of a scan should not wait for it."""
 
 
 class Transmit:
-    """Sends the frames of all flows of a worker by one of its rings; any ring will do for any frame.
+    """Sends the frames of all flows of a worker by one of its rings; any frame may use any ring.
 
-    postpone: called with (ns, now), sets all timers later; for time in which nothing could be sent a peer had
-    no chance to answer. budget: the limits of --max-rate and --bandwidth, None for no limit. shards: how many
-    the scan has; a worker may use its share of the budget. routed: sends what does not leave by a ring.
+    postpone: called with (ns, now) after time in which nothing could be sent; sets all timers later, since no
+    peer could answer. budget: the limits of --max-rate and --bandwidth, None for no limit. shards: how many
+    the scan has, for a worker's share of the budget. routed: sends what does not leave by a ring.
     """
 
     def __init__(
@@ -68,7 +68,7 @@ class Transmit:
 
     @property
     def link(self) -> int:
-        """Where the rings' frames leave, by index; 0: their sockets are bound to it."""
+        """Interface index by which the rings' frames leave; 0: their sockets are bound to it."""
         return self._exit.link
 
     @property
@@ -77,15 +77,15 @@ class Transmit:
         return self._exit.ways
 
     def room(self, now: int) -> int:
-        """How many frames more the budget lets leave at once."""
+        """How many more frames may leave now by the budget."""
         return 1 << 30 if self._budget is None else self._budget.frames(now)
 
     def queue(self, burst: NDArray[Any]) -> None:
-        """FRAME rows that leave with the next that is sent, behind what waits."""
+        """Queue FRAME rows behind those that wait, to leave with the next that are sent."""
         self._waiting += self._permitted((burst,))
 
     def block(self, policy: Blocklist) -> None:
-        """From now on no frame leaves for anybody else than whom this policy allows, whatever waits."""
+        """From now on send no frame to anybody whom this policy does not allow, queued ones included."""
         self.policy = policy
         self._waiting = deque(self._permitted(self._waiting))
         self.routed.block(policy)
@@ -93,7 +93,7 @@ class Transmit:
             ring.block(policy)
 
     def _permitted(self, bursts: Iterable[NDArray[Any]]) -> Iterable[NDArray[Any]]:
-        """FRAME rows without those for whom the policy does not allow."""
+        """The bursts without FRAME rows to hosts that the policy does not allow."""
         policy = self.policy
         if policy is None:
             return bursts
@@ -107,7 +107,7 @@ class Transmit:
             ring.link = self._exit.link
 
     def add(self, ring: TransmitRing, now: int) -> None:
-        """Take over one more ring; frames leave by it from now on."""
+        """Take over one more ring."""
         self._rings.append(ring)
         if self.policy is not None:
             ring.block(self.policy)
@@ -116,7 +116,7 @@ class Transmit:
         self._share(now)
 
     def remove(self, ring: TransmitRing, now: int) -> None:
-        """Give a ring up, with the frames in it: another worker will have it."""
+        """Give up a ring with the frames in it, which another worker gets."""
         self._rings.remove(ring)
         if ring in self._stuck:
             self._stuck.remove(ring)
@@ -136,11 +136,11 @@ class Transmit:
 
     @property
     def empty(self) -> bool:
-        """Whether there is nothing to send, here or of what the kernel routes."""
+        """Whether there is nothing to send, packets that the kernel routes included."""
         return not (self._waiting or self._stuck) and self.routed.empty
 
     def wait(self, now: int) -> float | None:
-        """Seconds until frames that are held back may leave, or be tried again; None if there are none."""
+        """Seconds until frames that are held back may leave or be tried again; None if there are none."""
         if self._stuck:
             return max(0, min(ring.retry_at for ring in self._stuck) - now) / 1e9
         waits = self._budget.wait() if self._waiting and self._budget is not None else None
@@ -148,9 +148,10 @@ class Transmit:
         return waits if routed is None else routed if waits is None else min(routed, waits)
 
     def send(self, bursts: Iterable[NDArray[Any]], now: int, *, all_of_it: bool = False) -> None:
-        """Put FRAME rows on the wire: those the budget allows, or all of it. Raises SendFailure.
+        """Send FRAME rows: those the budget allows, or with `all_of_it` all. Raises SendFailure.
 
-        While a ring is stuck they wait here; with `all_of_it` in the rings, as far as there is room.
+        While a ring is stuck they wait here; with `all_of_it` they are put into the rings as far as there is
+        room.
         """
         self._waiting += self._permitted(bursts)
         self.routed.flush()
@@ -165,10 +166,10 @@ class Transmit:
                 self._put(ring, now, all_of_it)
 
     def spread(self, burst: NDArray[Any], now: int, over: int, *, first: int) -> None:
-        """Put FRAME rows on the wire evenly over the next `over` ns, the `first` of them at once, and behind
-        what waits. Raises SendFailure.
+        """Send FRAME rows evenly over the next `over` ns, the `first` of them at once, behind what waits.
 
-        Whoever is woken late sends the next at once. What may not leave yet waits, as with `send`.
+        If we wake up late, the frames that are due leave at once. What may not leave yet waits, as with
+        `send`. Raises SendFailure.
         """
         put = self._straight(burst)
         first = min(first, len(burst))
@@ -206,7 +207,7 @@ class Transmit:
         return put
 
     def finish(self) -> None:
-        """Put all there still is on the wire; an interface that does not take it is not waited for."""
+        """Send everything that is left; an interface that does not take it is not waited for."""
         until = time.monotonic() + _LAST_TRIES
         with contextlib.suppress(SendFailure):
             self.send((), time.monotonic_ns(), all_of_it=True)
@@ -238,7 +239,7 @@ class Transmit:
             self.note_stuck(out, now)
 
     def note_stuck(self, ring: TransmitRing, now: int) -> None:
-        """The kernel has not taken the frames of this ring: try again later, and hold back others."""
+        """The kernel has not taken this ring's frames: try again later, and hold back others."""
         if not self._stuck:
             self._stuck_since = now
         if ring not in self._stuck:

@@ -1,12 +1,12 @@
-"""A raw packet socket's transmit ring as a matrix: frames are put into it, and the kernel is asked to send
+"""A raw packet socket's transmit ring as a matrix: frames are put into it, then the kernel is asked to send
 them.
 
-Frames carry a virtio_net_hdr whose header length is the whole frame: the kernel then copies it, instead of
-lending our pages to the receiver, so a row may be reused at once even where the peer is on this machine.
+Frames carry a virtio_net_hdr whose header length is the whole frame: the kernel then copies the frame instead
+of lending our pages to the receiver, so a row may be reused at once even where the peer is on this machine.
 
 Nothing here waits for an interface: a frame that the kernel does not take stays in the ring with the status
-SEND_REQUEST, the ring is `stuck`, and `flush` tries again when its pause is over.
-A frame that is refused while those behind it are taken does not hold them up (`workers.flow.refused`).
+SEND_REQUEST, the ring is `stuck`, and `flush` tries again when its pause is over. A frame that is refused
+while those behind it are taken does not hold them up (`workers.flow.refused`).
 """
 
 from __future__ import annotations
@@ -33,18 +33,18 @@ bytes drains in 1.2 ms at 10 Gb/s and in 12 ms at 1 Gb/s. The worker does nothin
 ms in all."""
 _PAUSES = (0.02, 0.05)
 """Seconds until the next attempt after that, the first time and later; the worker does other things
-meanwhile. A judgement: what is lost when a link comes up again is at most the longer one."""
+meanwhile. A judgement: the longer one is the most that is lost when a link comes up again."""
 _TRANSIENT = (errno.ENOBUFS, errno.EAGAIN, errno.ENETDOWN, errno.EINTR)
 _SORTED = 64
-"""Refused frames that are set aside, or tried again, in one attempt. A judgement: each takes up to three
-system calls, so that the worker is away for about a millisecond."""
+"""Most refused frames that are set aside, or tried again, in one attempt. A judgement: each takes up to three
+system calls, so the worker is away for about a millisecond."""
 _ALONE = 25
 """Failed attempts (over a second, with `_PAUSES`) after which a frame that waits alone on a link without
-Ethernet headers may be set aside: nothing else can be offered to the kernel there to compare."""
+Ethernet headers may be set aside: there is no other frame to offer to the kernel in order to compare."""
 _NEUTRAL = b"\x88\xb5"
-"""EtherType for local experiments (IEEE 802): of a frame that nobody acts on."""
+"""EtherType for local experiments (IEEE 802), for a frame that nobody acts on."""
 _FULL = "ring full"
-"""Counted like an errno: all frames are with the driver, so there is nothing to ask the kernel for."""
+"""Counted like an errno: the driver has all frames, so the kernel need not be asked."""
 
 
 class SendFailure(Exception):
@@ -193,7 +193,7 @@ class TransmitRing:
         return int((self._length[rows] - np.uint32(VNET_HEADER)).sum(dtype=np.int64))
 
     def block(self, policy: Blocklist) -> None:
-        """Take the frames out of the ring that wait to be sent to anybody whom this policy does not allow."""
+        """Remove frames that wait in the ring for anybody whom this policy does not allow."""
         self.refused.block(policy)
         if not self._filled:
             return
@@ -246,7 +246,9 @@ class TransmitRing:
     # --- frames that are refused while others are taken ------------------------------------------------
 
     def _sort_out(self) -> bool:
-        """Set frames aside that are refused while others are taken; whether none is left that waits."""
+        """Set aside frames that are refused while others are taken; returns whether no frame is left
+        waiting.
+        """
         if self._error != "ENOBUFS" or not (self._sorting or self._missed >= len(_MOMENTS)):
             return False
         self._sorting = False
@@ -263,16 +265,19 @@ class TransmitRing:
         return False
 
     def _others_pass(self) -> bool:
-        """Offer the last frame first; whether it was taken. The one that was refused is the last then."""
+        """Offer the last frame first; returns whether it was taken. Then the refused frame is the last
+        one.
+        """
         if self._filled <= max(1, self.refused.returned):
             return False  # all that wait have been refused before
         return self._try_first(int(self._position[0] - 1) % self._frames)
 
     def _neutral_passes(self) -> bool:
-        """Offer a frame that nobody acts on first; whether it was taken. The refused one is the last then.
+        """Offer a frame that nobody acts on first; returns whether it was taken. Then the refused frame is
+        the last one.
 
-        It is as long as the refused one, from our own MAC address to it. Where the link has no such
-        addresses, a frame counts as refused when it has waited alone for a second.
+        The offered frame is as long as the refused one, from our own MAC address to itself. On a link without
+        MAC addresses, a frame counts as refused when it has waited alone for a second.
         """
         at = int(self._position[0])
         first = (at - self._filled) % self._frames
@@ -296,8 +301,9 @@ class TransmitRing:
         return self._rows[at, begin : begin + int(self._length[at]) - VNET_HEADER].tobytes()
 
     def _try_first(self, last: int) -> bool:
-        """Exchange the first frame that waits with the last, and send; whether that one is taken. If not,
-        they are exchanged back."""
+        """Exchange the first waiting frame with the last, and send; returns whether that one was taken. If
+        not, exchange them back.
+        """
         first = int(self._position[0] - self._filled) % self._frames
         before = self._filled
         self._exchange(first, last)
@@ -314,7 +320,7 @@ class TransmitRing:
         self._rows[[other, one], 4:] = rows
 
     def _set_aside(self, at: int) -> None:
-        """Take the last frame, which waits, out of the ring, to be tried again later."""
+        """Take the last waiting frame out of the ring, to be tried again later."""
         frame = self._octets(at)
         self.refused.set_aside(frame, time.monotonic_ns())
         self._status[at] = 0
@@ -326,7 +332,7 @@ class TransmitRing:
         self.placed_octets -= len(frame)
 
     def _bring_back(self, now: int) -> None:
-        """Put the refused frames whose pause is over into the ring again."""
+        """Put refused frames whose pause is over back into the ring."""
         room = min(self._frames - 1 - self._filled, _SORTED)
         for frame in self.refused.due(now, max(0, room)):
             self._put_back(frame)
@@ -351,8 +357,9 @@ class TransmitRing:
         self._filled += 1
 
     def _push(self, *, trial: bool = False) -> bool:
-        """Attempt to send once; whether no frame is left that waits. trial: do not count it as a failure
-        where none is taken."""
+        """Try to send once; returns whether no frame is left waiting. trial: do not count a failure if none
+        is taken.
+        """
         error = ""
         try:
             offer(self._socket, self.link)
@@ -389,7 +396,7 @@ class TransmitRing:
         self.retry_at = time.monotonic_ns() + round(pause * 1e9)
 
     def close(self) -> None:
-        """Let go of the memory. What was set aside waits in the ring for a successor."""
+        """Unmap the memory. Refused frames are put back into the ring for a successor."""
         for frame in self.refused.all()[: self._frames - 1 - self._filled]:
             self._put_back(frame)
         for name in ("_rows", "_flat", "_status", "_length", "_copy"):

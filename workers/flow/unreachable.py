@@ -1,7 +1,7 @@
-"""ICMP errors, as they come to sockets of their own: so many of them cost the scan no room in its rings.
+"""ICMP errors, read from sockets of their own, so that a flood of them takes no room in the scan's rings.
 
-The kernel lets in what quotes an ISN with our cookie (`filters.errors_filter`); what a socket has no room
-for is lost, and counts as silence. They are looked at now and then, and so many at most each time.
+The kernel lets in errors that quote an ISN with our cookie (`filters.errors_filter`); what a socket has no
+room for is lost and counts as silence. They are read now and then, a bounded number each time.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ class Unreachable:
         self._lost = 0
 
     def take(self, now: int) -> tuple[Rows, NDArray[np.uint8]]:
-        """What the errors are about that have come: FRAME rows, and their kinds (`lzr.packet.icmp`)."""
+        """The FRAME rows that new errors quote, and the kind of each error (`lzr.packet.icmp`)."""
         if now < self._next:
             self._taken = 0
             return _NONE
@@ -70,16 +70,16 @@ class Unreachable:
 
     @property
     def more_at(self) -> int | None:
-        """When to look again (monotonic ns) for those that the last look left; None if it left none."""
+        """When to read again (monotonic ns) what the last read left; None if it left nothing."""
         return self._next if self._more else None
 
     def note_news(self, count: int) -> None:
-        """So many of those that were taken last were of pairs of which nothing was known."""
+        """So many of the errors taken last were the first news of their pair."""
         if self._taken:
             self._most = _MANY if 2 * count >= self._taken else _FEW
 
     def read_lost(self) -> int:
-        """Errors that found no room, since the start."""
+        """How many errors found no room, since the start."""
         for sock in self._sockets:
             _, lost = struct.unpack("II", sock.getsockopt(SOL_PACKET, PACKET_STATISTICS, 8))
             self._lost += lost

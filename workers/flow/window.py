@@ -1,21 +1,21 @@
 """How many flows may wait for a first answer at once, so that the answers find room in the receive rings.
 
-This is a window as TCP's congestion window is (RFC 5681): new flows are begun while fewer than that many
+This is a window like TCP's congestion window (RFC 5681): new flows are begun while fewer than that many
 answers are expected. Expected are the fresh flows (first packet sent, nothing received), less as many as have
 been given up as silent within the last `wait`, because as many of the fresh ones will be silent too; and at
 most as many as were begun within the time in which nearly all hosts answer (`response_times`).
 
-The window begins at half of the frames that all rings hold, since answers spread evenly over the rings. Then,
-from the most frames that one turn has taken from one ring:
+The window begins at half of the frames that all rings hold, since answers spread evenly over the rings. Then
+it follows the most frames that one turn has taken from one ring:
 
-- half of the ring's frames or more: the window halves, to a quarter of one ring's frames at least;
-- where the window has held flows back, at most once in `_PATIENCE`: it doubles if no frame came at all; grows
+* half of the ring's frames or more: the window halves, but not below a quarter of one ring's frames;
+* where the window has held flows back, at most once in `_PATIENCE`: it doubles if no frame came at all; grows
   by a quarter (at most by an eighth of all rings' frames) if less than an eighth of a ring was full; grows by
   an eighth of a ring, up to all rings' frames, if less than a quarter was.
 
-So with a peer close by, whose answers come in bursts, it stays near what the rings hold, and on the Internet,
-where answers come one by one after long round trips, it grows to the rate times the round-trip time.
-All times are monotonic ns; `now` is an argument.
+So with a peer close by, whose answers come in bursts, it stays near what the rings hold; on the Internet,
+where answers come one by one after long round trips, it grows to the rate times the round-trip time. All
+times are monotonic ns; `now` is an argument.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ class Window:
         return self._size
 
     def room(self, fresh: int, now: int) -> int:
-        """How many flows may be begun now. fresh: flows that are out and have had no answer yet."""
+        """How many flows may be begun now. fresh: flows that have sent a packet and had no answer yet."""
         while self._silent and self._silent[0][0] <= now - _SLICES * self._slice:
             self._silent_total -= self._silent.popleft()[1]
         soon = max(0, fresh - self._silent_total)
@@ -80,7 +80,7 @@ class Window:
         return count
 
     def note_begun(self, flows: int, now: int) -> None:
-        """So many flows have been begun."""
+        """Count flows that were begun."""
         begun = self._begun
         if begun and now - begun[-1][0] < _TOGETHER:
             begun[-1] = (begun[-1][0], begun[-1][1] + flows)
@@ -92,12 +92,12 @@ class Window:
     def note_prompt(self, prompt: int | None, answers: int = 1) -> None:
         """Nearly all hosts that answer do so within `prompt` ns; None where that is not known.
 
-        answers: how many a flow waits for one after the other, each of which may take as long.
+        answers: how many answers a flow waits for one after the other, each of which may take as long.
         """
         self._prompt = self._wait if prompt is None else prompt * answers
 
     def note_silent(self, flows: int, now: int) -> None:
-        """So many flows have had no answer within `wait`."""
+        """Count flows that had no answer within `wait`."""
         if not flows:
             return
         self._silent_total += flows

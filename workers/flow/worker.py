@@ -1,9 +1,10 @@
-"""The flow worker: owns its shards' sockets, flow tables and retransmit queues; nobody else touches them.
+"""The flow worker: owns its shards' sockets, flow tables and retransmit queues; no other process touches
+them.
 
-One loop, no threads: packets, timers, new targets, results. It takes new targets only while its results
-find room, so a slow collector pushes back through here to stdin. When little happens it lets a moment pass
-between two turns, so that batches grow with the load and an idle worker costs nothing; targets do not wait
-for that, they are begun in light turns, which look at nothing else.
+One loop, no threads: packets, timers, new targets, results. It takes new targets only while its results find
+room, so a slow collector pushes back through here to stdin. When little happens it pauses between two turns,
+so that batches grow with the load and an idle worker costs nothing. Targets do not wait for that: they are
+begun in light turns, which do nothing else.
 """
 
 from __future__ import annotations
@@ -164,7 +165,7 @@ class FlowWorker:
         """Wait for work. True if only targets came, so that the next turn can be a light one
         (`Engine.begin`).
 
-        After a turn it waits until `_resting_until`, so that packets gather; targets, orders and pairs of a
+        After a turn it waits until `_resting_until`, so that packets gather; targets, orders, and SYNs of a
         sweep that are due end the wait.
         """
         # ZeroMQ's descriptors tell of changes only: look before waiting on one that was not read to its end.
@@ -209,7 +210,7 @@ class FlowWorker:
         return False
 
     def _has_room(self) -> bool:
-        """Whether more targets may be taken: none wait to be begun, and the collector is not behind."""
+        """Whether more targets may be taken: all have been begun, and the collector is not behind."""
         outbox = self._engine.outbox
         if not self._engine.wants_targets or outbox.octets >= _MAX_OUTBOX:
             return False
@@ -275,7 +276,7 @@ class FlowWorker:
         self._report(messages.Adopted(number))
 
     def _release(self, shard: int) -> None:
-        """Stop using a shard: what comes for it waits in its ring until the next worker adopts it."""
+        """Stop using a shard: packets for it wait in its ring until the next worker adopts it."""
         engine = self._engine
         engine.flush(all_of_it=True)
         state = engine.table.extract(shard)
@@ -319,8 +320,11 @@ class FlowWorker:
         transfer.send(self._reports, packing.pack(report, self._name, self._token))
 
     def _send_stats(self, *, last: bool = False) -> None:
-        """Report the figures, and before them who has answered: `looked_ns` says that this is told. last: the
-        process is about to end."""
+        """Report a sweep's answers, then the figures: their `looked_ns` states that these answers were
+        reported.
+
+        last: the process is about to end.
+        """
         for heard in self._engine.heard(last=True):
             self._report(heard)
         engine, table = self._engine, self._engine.table

@@ -1,1 +1,1 @@
-"""How a worker hears orders and sends reports."""
+"""How a worker receives orders and sends reports."""

@@ -20,7 +20,7 @@ from lzr.ipc.schema import Buffer, Message
 
 RESULT_MARK = 64
 """High-water mark of the results to a collector, in messages. A judgement: what finds no room waits in the
-worker's outbox, whose bytes are bounded, and by which it takes no more targets."""
+worker's outbox, whose bytes are bounded and stop it from taking more targets."""
 REPORT_MARK = 0
 """No limit: reports are small, and a worker must never wait to send one."""
 
@@ -29,14 +29,14 @@ _NOBLOCK, _POLLIN, _EVENTS = int(zmq.NOBLOCK), int(zmq.POLLIN), int(zmq.EVENTS)
 
 
 _CONNECTIONS = 2
-"""Of one process to a collector: the old one may still be there when it connects anew."""
+"""Connections of one process to a collector: the old one may still be there when it connects again."""
 _CREDENTIALS = struct.Struct("3i")
 
 
 def next_report(now: int, every: int) -> int:
     """When a process reports its figures next. now: monotonic ns, every: ns between two reports.
 
-    The same moment for all processes: the coordinator wakes once for them all.
+    It is the same moment for all processes, so that the coordinator wakes once for them all.
     """
     return now - now % every + every
 
@@ -47,6 +47,7 @@ def pull(context: zmq.Context[Any], endpoint: str, *, mark: int) -> zmq.Socket[b
 
 
 def push(context: zmq.Context[Any], endpoint: str, *, mark: int) -> zmq.Socket[bytes]:
+    """A socket that sends."""
     return _open(context.socket(zmq.PUSH), endpoint, zmq.SNDHWM, mark)
 
 
@@ -60,9 +61,8 @@ def _open(sock: Any, endpoint: str, which: int, mark: int) -> zmq.Socket[bytes]:
 
 
 def inbox(listener: int) -> Inbox:
-    """What comes to a socket that listens already, from PUSH sockets: read here, so that it has bounds.
-
-    ZeroMQ bounds a part of a message and the number of messages, not the message.
+    """Messages from PUSH sockets to a socket that listens already. They are read here, so that they are
+    bounded: ZeroMQ bounds a part of a message and the number of messages, but not the message.
     """
     door = socket.socket(fileno=listener)
     _set_non_blocking(listener)
@@ -85,7 +85,7 @@ def inbox(listener: int) -> Inbox:
 
 
 def _set_non_blocking(descriptor: int) -> None:
-    """By fcntl: Python's own way is by ioctl, which workers may not call (lzr/syscalls.py)."""
+    """By fcntl: Python's own way uses ioctl, which workers may not call (lzr/syscalls.py)."""
     flags = fcntl.fcntl(descriptor, fcntl.F_GETFL)
     fcntl.fcntl(descriptor, fcntl.F_SETFL, flags | os.O_NONBLOCK)
 
@@ -113,12 +113,13 @@ def receive(sock: zmq.Socket[bytes], kinds: Sequence[type[Message]]) -> Received
 
 
 def has_message(sock: zmq.Socket[bytes]) -> bool:
+    """Whether a message can be received now."""
     events = sock.get(_EVENTS)
     return isinstance(events, int) and bool(events & _POLLIN)
 
 
 def descriptor(sock: zmq.Socket[bytes]) -> int:
-    """What to poll; it tells of changes only, so look with `has_message` first."""
+    """What to poll. It becomes readable only when something changes, so call `has_message` first."""
     fd = sock.getsockopt(zmq.FD)
     assert isinstance(fd, int)
     return fd
