@@ -1,11 +1,11 @@
-"""The RST guard before the command line has been read.
+"""Puts up the RST guard before the command line has been read.
 
-In ``zmap … | lzr …`` both start at once, and ZMap's first probe leaves some 20 ms later. Python needs ten
-to start and ten to read the options properly. So the shell script ``bin/lzr``, which comes first, puts a
-plain guard up and names it in the environment, and this takes it over; where that did not happen, it puts
-one up itself. It is a guess that can be put right: it looks for the four flags that
-matter to the guard, takes what it does not understand as not given, and never raises; ``Guard.settle``
-makes good what was guessed wrong, and the caller removes the guard if there is no scan.
+In ``zmap … | lzr …`` both start at once, and ZMap's first probe leaves some 20 ms later. Python needs ten to
+start and ten to read the options properly. So the shell script ``bin/lzr``, which comes first, puts up a
+plain guard and names it in the environment, and this module takes it over; where that did not happen, it puts
+one up itself. It is a guess that can be corrected: it looks for the four flags that matter to the guard,
+treats what it does not understand as not given, and never raises. ``Guard.change`` corrects what was guessed
+wrong, and the caller removes the guard if there is no scan.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 NO_SCAN = ("h", "help", "help-all", "V", "version")
-"""Flags that print something and end; so does every one that begins with ``list-``."""
+"""Flags that print something and end; so does every flag that begins with ``list-``."""
 SOURCE_IP = ("sourceIP", "source-ip", "S")
 SOURCE_PORT = ("source-port", "s")
 INTERFACE = ("sendInterface", "send-interface", "interface", "i")
@@ -29,9 +29,9 @@ GUARD = ("guard",)
 
 
 def put_up_early(argv: Sequence[str]) -> Guard | None:
-    """A guard that fits the command line as far as it can be seen at a glance.
+    """A guard that fits the command line as far as can be told quickly.
 
-    None if this is no scan, or not root's, or the guard cannot be put up: ``put_up`` will say why.
+    None if this is no scan, or we are not root, or the guard cannot be put up: ``put_up`` will say why.
     """
     adopted = take_over()
     if adopted is not None:
@@ -90,7 +90,7 @@ def _stands(name: str) -> bool:
 
 
 def _end_keeper() -> None:
-    """End the shell that waits to take the first guard away, should this program not come up: it is here."""
+    """End the shell that would remove the first guard if this program did not start: it has started."""
     text = os.environ.pop("LZR_GUARD_KEEPER", "")
     if not (text.isascii() and text.isdigit() and len(text) <= 10 and int(text) > 1):
         return
@@ -106,7 +106,7 @@ def _end_keeper() -> None:
 
 
 def _naps(keeper: str) -> list[int]:
-    """The sleeps that this shell waits for: they would be there for up to two seconds after it."""
+    """The sleep processes for which this shell waits; they would outlive it by up to two seconds."""
     found = []
     try:
         with open(f"/proc/{keeper}/task/{keeper}/children", "rb") as file:

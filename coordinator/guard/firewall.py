@@ -40,7 +40,7 @@ class Cover:
     """What a guard covers: addresses of both families, a range of ports, perhaps one interface.
 
     ``four`` and ``six`` are addresses or prefixes in canonical text. ``wide`` adds every address of this
-    host, for traffic that enters or leaves it.
+    host, for traffic that comes in or goes out there.
     """
 
     __slots__ = ("four", "interface", "ports", "six", "wide")
@@ -80,7 +80,7 @@ class Cover:
 
 
 class Standing:
-    """A guard found on this host: what it covers and how, and what it has stopped so far."""
+    """A guard found on this host: its name, what it covers and how, and what it has dropped so far."""
 
     __slots__ = ("addresses", "mode", "name", "ports", "resets", "segments", "tool", "wide")
 
@@ -98,7 +98,7 @@ class Standing:
 def make_cover(addresses: Iterable[str], ports: tuple[int, int], interface: str | None = None) -> Cover:
     """Check and sort what the user gave. Raises GuardError.
 
-    Everything that later becomes part of a firewall script passes here, so nothing else can get in.
+    Everything that later becomes part of a firewall script passes through here, so nothing else can get in.
     """
     low, high = ports
     if not 1 <= low <= high <= 65535:
@@ -125,7 +125,7 @@ def check_interface(name: str) -> None:
 
 
 def canonical(text: str) -> str:
-    """Canonical text of an address or prefix; a v4-mapped one is the IPv4 one. Raises GuardError."""
+    """The canonical text of an address or prefix; of a v4-mapped one, the IPv4 one. Raises GuardError."""
     base, slash, length_text = text.strip().partition("/")
     base = base.partition("%")[0]
     try:
@@ -168,7 +168,7 @@ def spans(text: str) -> list[str]:
 
 
 def default_interface() -> str | None:
-    """Where the default route leads, from proc(5): IPv4's, else IPv6's."""
+    """The interface of the default route, from proc(5): IPv4's, else IPv6's."""
     for path, column, target, length in (
         ("/proc/net/route", 0, 1, 7),
         ("/proc/net/ipv6_route", 9, 0, 1),
@@ -190,9 +190,9 @@ def default_interface() -> str | None:
 
 
 def find_tool(name: str) -> str | None:
-    """Where a tool is: in PATH, or else where system tools live, for cron's PATH lacks those.
+    """The path of a tool: from PATH, or else from where system tools are, as cron's PATH lacks those.
 
-    A PATH that has one of the firewall tools is taken to say all there is to say about them.
+    If PATH has one of the firewall tools, only PATH counts for all of them.
     """
     tools = ("nft", "iptables")
     for path in (os.environ.get("PATH", ""), SYSTEM_PATH):

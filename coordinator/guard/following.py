@@ -1,10 +1,10 @@
-"""The guard follows ZMap's lines: ports and addresses of ours that they name and it does not cover.
+"""The guard follows ZMap's lines: it is widened to ports and addresses of ours that they name.
 
-Without --source-port the guard covers the ports that ZMap takes unless told otherwise. A ZMap that was told
-otherwise (``zmap --source-port=20000-65000``) shows in its lines, each of which names the port that it sent
-from. At the first one outside, the guard is widened to every port that such a range may have, and connections
-of that moment count as doubtful: a RST is answered by opening them anew (`rows.Opening.DOUBTFUL`), so nothing
-is lost. What the user has given is not widened: there the first line outside is said, with what to do.
+Without --source-port the guard covers ZMap's default ports. A ZMap that was given others (``zmap
+--source-port=20000-65000``) is recognised by its lines, each of which names the port it sent from. At the
+first line outside, the guard is widened to every port that such a range may have, and connections of that
+moment count as doubtful: if an RST comes, they are opened anew (`rows.Opening.DOUBTFUL`), so nothing is lost.
+A range given by the user is not widened; there the user is told of the first line outside, and what to do.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ from lzr.options.table import Options
 from lzr.sourceports import DEFAULT_PORTS
 
 ANY = (1024, 65535)
-"""What it is widened to; the sockets listen on all of these from the start, for their filter is fixed."""
+"""The ports it is widened to; the sockets listen on all of these from the start, as their filter is fixed."""
 DOUBT = 1.0
-"""Seconds after the guard was widened for which lines may tell of connections that were reset before. A
-judgement: far longer than a line takes from ZMap's capture to us; too long costs a new connection at most,
-where a RST comes."""
+"""Seconds after the guard was widened for which lines may be about connections that were reset before. A
+judgement: far longer than a line takes from ZMap's capture to us; if it is too long, that costs a new
+connection, where an RST comes."""
 
 
 class Alert(Protocol):
@@ -36,12 +36,12 @@ class Alert(Protocol):
 
 
 def follows(options: Options) -> bool:
-    """Lines name the ports and addresses that packets were sent from."""
+    """Whether the lines of this scan name the ports and addresses that packets were sent from."""
     return not (options.send_syns or options.reopen or options.dryrun)
 
 
 def listened(options: Options, ports: tuple[int, int]) -> tuple[int, int]:
-    """The ports that the sockets let in. ports: those that are our own."""
+    """The ports that the sockets let in. ports: our own."""
     if not follows(options) or options.source_port is not None:
         return ports
     return min(ANY[0], ports[0]), max(ANY[1], ports[1])
@@ -67,7 +67,9 @@ class Following:
         self._said = False
 
     def take(self, rows: NDArray[Any]) -> bool:
-        """Cover what TARGET rows of ZMap's lines name; whether our kernel may have reset some of them."""
+        """Make the guard cover what TARGET rows of ZMap name; returns whether our kernel may have reset some
+        of them.
+        """
         if not len(rows):
             return False
         now = self._clock()

@@ -52,9 +52,9 @@ Tool = Nft | Iptables
 
 
 class Guard:
-    """A guard that stands. Made by ``put_up``; also a context manager that removes it.
+    """A guard that is in place. Made by ``put_up``; also a context manager that removes it.
 
-    Only the process that put it up takes it down: a forked child's ``remove`` does nothing.
+    Only the process that put it up removes it: in a forked child ``remove`` does nothing.
     """
 
     def __init__(self, tool: Tool | None, name: str, cover: Cover, ways: Sequence[str]) -> None:
@@ -88,7 +88,7 @@ class Guard:
         return True
 
     def widen(self, ports: tuple[int, int]) -> None:
-        """Cover these source ports, which those that are covered are among. Raises GuardError."""
+        """Cover these source ports, which must include those covered now. Raises GuardError."""
         had = self.cover
         cover = Cover(had.four, had.six, ports, had.interface, wide=had.wide)
         if self._tool is not None and self._up:
@@ -97,7 +97,7 @@ class Guard:
         self.cover, self._listed = cover, ""
 
     def narrow(self, addresses: Iterable[str]) -> None:
-        """Cover these addresses and no others: for when the source address is known at last."""
+        """Cover these addresses and no others, once the source addresses are known. Raises GuardError."""
         cover = make_cover(addresses, self.cover.ports, self.cover.interface)
         if self._tool is not None and self._up:
             with _Sentence():
@@ -111,9 +111,10 @@ class Guard:
         mode: str = "auto",
         interface: str | None = None,
     ) -> None:
-        """Make it what ``put_up`` would have made with these; there is no moment without a guard.
+        """Make it what ``put_up`` would have made of these arguments, without a moment in between without a
+        guard.
 
-        For a guard that went up on a guess (``coordinator/guard/early.py``). Raises GuardError.
+        For a guard that was put up on a guess (``coordinator/guard/early.py``). Raises GuardError.
         """
         cover = make_cover(addresses, ports, interface)
         if self._tool is None or not self._up or (mode == self.mode and cover.key() == self.cover.key()):
@@ -141,18 +142,18 @@ class Guard:
 
     @property
     def stands(self) -> bool:
-        """There is one: it has not been removed, and it is not of mode ``none``."""
+        """Whether it is in place: not removed, and not of mode ``none``."""
         return self._tool is not None and self._up
 
     @property
     def tells(self) -> bool:
-        """The kernel sends news (of nftables) when somebody changes it."""
+        """Whether the kernel reports it when somebody changes this guard (nftables does)."""
         return isinstance(self._tool, Nft)
 
     def restore(self) -> bool:
-        """Put the guard up again if somebody has changed it or flushed it away; True if that was so.
+        """Put the guard up again if somebody has changed or removed it; returns whether that was so.
 
-        The first time after a change of our own, what stands is taken to be right. Raises GuardError.
+        The first time after a change of our own, what is found is taken to be right. Raises GuardError.
         """
         if self._tool is None or not self._up:
             return False
@@ -166,14 +167,14 @@ class Guard:
             return True
 
     def status(self) -> Standing | None:
-        """What it covers and has stopped so far; None if it does not stand."""
+        """What it covers and has dropped so far; None if it is not in place."""
         if self._tool is None:
             return None
         with _Sentence():
             return next((seen for seen in self._tool.standing() if seen.name == self.name), None)
 
     def remove(self) -> None:
-        """Take the guard away. May be called again, and when it is gone already. Raises GuardError."""
+        """Remove the guard. May be called again, and when it is gone already. Raises GuardError."""
         if self._tool is None or not self._up or os.getpid() != self._owner:
             return
         try:
@@ -198,10 +199,10 @@ def put_up(
     *,
     name: str | None = None,
 ) -> Guard:
-    """Put a guard up and remove those that dead runs left behind. Raises GuardError.
+    """Put up a guard, and remove those that dead runs left behind. Raises GuardError.
 
-    ``addresses`` are source addresses, prefixes or ranges ``first-last``; none means all that this host
-    has. ``ports`` includes both ends. ``interface`` matters to ``ingress`` only, which takes that of the
+    ``addresses`` are source addresses, prefixes or ranges ``first-last``; none means all addresses of this
+    host. ``ports`` includes both ends. ``interface`` matters to ``ingress`` only, which uses that of the
     default route when none is given.
     """
     if mode not in MODES:
@@ -229,7 +230,7 @@ def put_up(
 
 
 def adopt(name: str, ports: tuple[int, int]) -> Guard | None:
-    """Take over the guard that this process put up before it became this program; ``settle`` it soon."""
+    """Take over the guard that this process put up before it became this program; ``change`` it soon."""
     path = find_tool("nft")
     if path is None or tablenames.pid_of(name) != os.getpid():
         return None
@@ -273,7 +274,7 @@ def _fallen_back(ways: tuple[str, ...], plans: list[tuple[str, ...]], refused: l
 
 
 def _tools() -> list[Tool]:
-    """What this host has to do it with, the better first."""
+    """The firewall tools of this host, the better one first."""
     found: list[Tool] = []
     nft = find_tool("nft")
     iptables = find_tool("iptables")
@@ -299,7 +300,7 @@ def _check_ways(tool: Tool, ways: Sequence[str]) -> None:
 
 
 def _clean_up(tool: Tool, names: Iterable[str]) -> list[str]:
-    """Remove what dead runs left, as sentences; to fail at it is no reason not to scan."""
+    """Remove what dead runs left behind; returns sentences on what failed, which is no reason not to scan."""
     try:
         gone = _sweep(tool, names)
         if isinstance(tool, Nft) and tool.beside_iptables:
@@ -319,7 +320,7 @@ def _sweep(tool: Tool, names: Iterable[str]) -> list[str]:
 
 
 class _Sentence:
-    """Turns what a tool complains of into a GuardError."""
+    """A context manager that turns a tool's complaint into a GuardError."""
 
     def __enter__(self) -> None:
         pass
@@ -330,7 +331,7 @@ class _Sentence:
 
 
 def remove_named(name: str) -> None:
-    """Take away a guard by name, whatever tool keeps it. Raises GuardError."""
+    """Remove a guard by name, whichever tool keeps it. Raises GuardError."""
     with _Sentence():
         for tool in _tools():
             if name in tool.names():

@@ -1,9 +1,8 @@
 """The guard as iptables and ip6tables rules, for hosts without nftables.
 
-Every rule of ours carries its guard's name as a comment, and only rules with such
-a comment are ever deleted. There is no table of our own to be had here, so the comment is the fence.
-Only the RSTs that leave and answers that would be forwarded in a loop are dropped; the cheaper ways are
-nftables' alone.
+Every rule of ours has its guard's name as a comment, and only rules with such a comment are ever deleted; a
+table of our own is not possible here. Only RSTs that leave, and answers that would be forwarded in a loop,
+are dropped; the cheaper ways are possible with nftables only.
 """
 
 from __future__ import annotations

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from typing import Any
 
 _NOBODY = 0xFFFFFFFF
-"""No user has this number; the kernel's own RSTs have no user, and are not compared."""
+"""No user has this number. The kernel's own RSTs have no user, so they are not compared with it."""
 FAMILIES = (("ip", "four", "ipv4_addr"), ("ip6", "six", "ipv6_addr"))
 
 

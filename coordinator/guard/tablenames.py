@@ -1,12 +1,11 @@
-"""Whose guard is it, and does that process still live?
+"""The names of guards: to which process a guard belongs, and whether that process still runs.
 
-A guard is stale only when its holder is proved dead. A rule carries its holder in
-its name, ``lzr_<pid namespace>_<pid>_<start time>_<n>``. The pid alone would not do: it is used again, and
-a scan in a container has pids that mean other processes out here. Start time (clock ticks since boot,
-proc(5) ``/proc/pid/stat`` field 22) settles the first, the namespace the second. Who cannot be judged
-counts as living. A guard set by hand is named ``lzr_manual_…`` and is never stale. The first guard of a
-run, which a shell puts up (``bin/lzr``), has namespace 0: it stands for some 50 ms and is judged by the
-processes that we see.
+A guard is stale only when its owner is proved dead. A guard's name contains its owner, ``lzr_<pid
+namespace>_<pid>_<start time>_<n>``. The pid alone would not do: it is reused, and a scan in a container has
+pids that mean other processes outside. The start time (clock ticks since boot, proc(5) ``/proc/pid/stat``
+field 22) settles the first, the namespace the second. An owner that cannot be judged counts as living. A
+guard set by hand is named ``lzr_manual_…`` and is never stale. The first guard of a run, which a shell puts
+up (``bin/lzr``), has namespace 0: it exists for some 50 ms and is judged by the processes that we see.
 """
 
 from __future__ import annotations
@@ -32,7 +31,7 @@ def manual_name(ports: tuple[int, int]) -> str:
 
 
 def is_ours(name: str) -> bool:
-    """The name has the form that guards of this program have."""
+    """Whether the name has the form of this program's guards."""
     return name.startswith(MANUAL) or _parts(name) is not None
 
 
@@ -41,13 +40,13 @@ def is_manual(name: str) -> bool:
 
 
 def pid_of(name: str) -> int | None:
-    """The holder's pid, as its own namespace counts, or None for a guard set by hand."""
+    """The owner's pid, as its own namespace counts, or None for a guard set by hand."""
     parts = _parts(name)
     return parts[1] if parts else None
 
 
 def is_stale(name: str) -> bool:
-    """The holder named here is certainly dead."""
+    """Whether the owner named here is certainly dead."""
     parts = _parts(name)
     if parts is None:
         return False

@@ -1,9 +1,9 @@
-"""Watches that the guard stands while the scan runs, and puts it up again if somebody takes it away.
+"""Watches the guard while the scan runs, and puts it up again if somebody removes it.
 
 The kernel tells listeners of every change of nftables at once (netlink, group NFNLGRP_NFTABLES,
-linux/netfilter/nfnetlink.h), be it by ``nft flush ruleset`` or a firewall's reload. The guard itself is only
-looked at where such a message holds the name of its table, so changes of other rules cost next to nothing.
-The old kind of iptables sends no messages: there, and where we may not listen, the guard is looked at every
+linux/netfilter/nfnetlink.h), be it by ``nft flush ruleset`` or a firewall's reload. The guard itself is
+examined only if such a message contains the name of its table, so changes of other rules cost next to
+nothing. Legacy iptables sends no messages: there, and where we may not listen, the guard is examined every
 two seconds.
 """
 
@@ -22,7 +22,7 @@ LOOK_EVERY = 2.0
 """Seconds between two looks where the kernel sends no messages. A judgement: a look runs iptables, which
 takes 3 ms of processor; and the kernel resets connections unseen for so long at most."""
 AGAIN = 1.0
-"""Seconds until the next attempt where the guard could not be put up again; a judgement likewise."""
+"""Seconds until the next attempt where the guard could not be put up again. A judgement."""
 
 LOST = (
     "the RST guard was taken away (nft flush ruleset, iptables -F, a firewall's reload?) and put back at once"
@@ -59,7 +59,7 @@ class GuardWatch:
         return [] if self._socket is None else [self._socket.fileno()]
 
     def look(self, now: float) -> str:
-        """Put the guard back if it is gone; what there is to say about it, or nothing.
+        """Put the guard back if it is gone; returns what to tell the user, or an empty text.
 
         Takes microseconds where nothing has happened. now: monotonic seconds.
         """
@@ -88,7 +88,7 @@ class GuardWatch:
         return f"{LOST}{times}; {_REMEDY}"
 
     def _told(self) -> bool:
-        """Whether there was news of our table, or some was lost."""
+        """Whether there was a message about our table, or some were lost."""
         found = False
         while self._socket is not None and self._guard is not None:
             try:

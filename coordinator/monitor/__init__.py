@@ -1,1 +1,1 @@
-"""What a scan tells of itself: figures, warnings, the bottleneck, the log."""
+"""What a scan reports of itself: figures, warnings, the bottleneck, the log."""

@@ -1,4 +1,4 @@
-"""Checks that a file which would be appended to (the log, the status updates) is one of ours.
+"""Checks that a file to which we would append (the log, the status updates) is one of ours.
 
 In other tools ``-l list.txt`` is the list of targets; here the log would be appended to that list.
 """

@@ -60,7 +60,7 @@ class Advice:
 
 @dataclass(frozen=True, slots=True)
 class Observed:
-    """What is remembered from one look to the next: since when each thing has been true."""
+    """What is remembered from one call to the next: since when each condition has been true."""
 
     busy_since: tuple[float | None, float | None] = (None, None)  # flow, collect
     calm_since: tuple[float | None, float | None] = (None, None)
@@ -69,8 +69,8 @@ class Observed:
 
 
 def step(observed: Observed, snapshot: Snapshot) -> tuple[Observed, Advice | None]:
-    """Judge once, about once a second. Returns what to pass in the next time, and what to change, if
-    anything.
+    """Judge; to be called about once a second. Returns the `Observed` for the next call, and the change to
+    make, if any.
     """
     now = snapshot.now
     wanted = (snapshot.wanted_flow, snapshot.wanted_collect)
@@ -152,7 +152,7 @@ def _busy(processes: tuple[ProcessView, ...]) -> bool:
 
 
 def _behind(snapshot: Snapshot) -> bool:
-    """Batches pile up before the collectors, and it is not that nobody reads what they write."""
+    """Whether batches pile up before the collectors, and not because nobody reads what they write."""
     collectors = snapshot.collectors
     if not collectors or snapshot.output_blocked or _starved(collectors):
         return False
@@ -177,7 +177,7 @@ def _calm(snapshot: Snapshot, wanted: tuple[int, int], channel: int) -> bool:
 
 
 def _part(parts: int, places: int) -> float:
-    """The largest share that a place gets when `parts` equal parts are dealt out to `places`, as 0..1."""
+    """The largest share that one of `places` gets when `parts` equal parts are handed out, 0..1."""
     return ceil(parts / places) / parts
 
 

@@ -1,6 +1,6 @@
 """What holds the scan back, in words, with the flag or key that would change it.
 
-It is always one sentence: the first cause that is true in the order a person should look at them
+It is always one sentence: the first cause that applies, in the order in which a person should look at them
 (what the user asked for, what is broken, what is full, what is slow, nothing). Its end may be cut off on a
 narrow terminal, so the cause and the cure come first.
 """
@@ -21,7 +21,7 @@ STARVED = 0.6
 """Processor time over busy time, below which a process does not get the core that it wants."""
 
 TAKEN = 0.75
-"""Share of all cores that our own processes use, from which they are what uses the cores up."""
+"""Share of all cores used by our own processes, from which on they are what uses the cores up."""
 
 ROOM = 0.25
 """How much of a core must be unused for one more worker to be of use."""
@@ -78,8 +78,9 @@ def cores_left(snapshot: Snapshot) -> bool:
 
 
 def _busiest(snapshot: Snapshot) -> str | None:
-    """The sentence about a stage that is always busy; the last such stage, since those before it wait for
-    it."""
+    """The sentence about a stage that is always busy: the last such stage, since those before it wait
+    for it.
+    """
     starved = _starved(snapshot)
     if starved is not None:
         return starved
@@ -107,7 +108,7 @@ def _starved(snapshot: Snapshot) -> str | None:
 
 
 def hottest(processes: Sequence[ProcessView]) -> float:
-    """The load of the busiest."""
+    """The load of the busiest of these processes."""
     return max((process.load for process in processes), default=0.0)
 
 
@@ -122,7 +123,9 @@ def _who(word: str, processes: Sequence[ProcessView]) -> str:
 
 
 def _more_collect(snapshot: Snapshot) -> str:
-    """A flow worker sends to one collector, so that there is no use in more collectors than flow workers."""
+    """Advice to add a collector: a flow worker sends to one collector, so more of them than flow workers are
+    of no use.
+    """
     collect = max(snapshot.wanted_collect, len(snapshot.collectors))
     flow = max(snapshot.wanted_flow, len(snapshot.workers))
     if not cores_left(snapshot):

@@ -1,8 +1,8 @@
-"""The figures of a scan: one table of what each is called wherever it is shown.
+"""The figures of a scan: one table with the name of each, wherever it is shown.
 
 A figure is an attribute of a `Snapshot` and is declared once: in `Figures` if the coordinator counts it, in
-`Snapshot` if the meter makes it. From its row here follow the dashboard's word, the column of the status
-updates, the metric for Prometheus and the place in the metadata; `lzr ctl status --json` has every attribute.
+`Snapshot` if the meter makes it. Its row here gives the dashboard's word, the column of the status updates,
+the metric for Prometheus and the place in the metadata; `lzr ctl status --json` has every attribute.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ OUTCOME_WORDS = {
     "no_syn_ack": "no SYN-ACK",
     "acking_firewall": "ACKing firewall",
 }
-"""What a person calls each `lzr.rows.Reason` that makes a record (a duplicate makes none)."""
+"""The words shown to people for each `lzr.rows.Reason` that makes a record (a duplicate makes none)."""
 
 RARE_OUTCOMES = {
     "refused": "RST to the SYN",
@@ -53,11 +53,11 @@ RARE_OUTCOMES = {
     "unreachable_ttl": "unreachable: TTL exceeded",
     "unreachable_other": "unreachable: other",
 }
-"""Shown to people where there were any: few scans have them. For machines they are always there."""
+"""Shown to people only where there were any, as few scans have them. Machines always get them."""
 
 
 def outcome_words(outcomes: Mapping[str, int]) -> dict[str, str]:
-    """The words to show a person for so many of each: those of rare ones only where there were any."""
+    """The words to show a person for these outcomes; those of rare ones only where there were any."""
     return OUTCOME_WORDS | {name: word for name, word in RARE_OUTCOMES.items() if outcomes.get(name)}
 
 

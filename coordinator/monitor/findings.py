@@ -1,8 +1,8 @@
-"""What was found, on the terminal, where the results have no file that somebody asked for by name.
+"""Shows on the terminal what was found, where the user has not named a file for the results.
 
 A line for each service as it is found (where there is no dashboard, which has a panel for them), and at the
 end a table of all of them if it fits the screen. The terminal is never waited for: what it does not take is
-left out and counted. Every text of strangers passes `lzr.safetext`.
+left out and counted. Every text of strangers passes through `lzr.safetext`.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _OTHERS = 4  # lines of the screen that are left for the prompt and what stands 
 
 
 def are_wanted(options: Options) -> bool:
-    """On a terminal, without -f, and not where stdout has another use."""
+    """Whether they are shown: on a terminal, without -f, and not where stdout has another use."""
     if options.quiet or options.feed_zgrab or options.metadata_file == "-" or options.output_file == "-":
         return False
     return "output_file" not in options.given and os.isatty(1)
@@ -46,7 +46,7 @@ class Findings:
         self.skipped = 0  # that were not shown as they came
 
     def add(self, found: Sequence[Finding], omitted: int) -> None:
-        """omitted: of the same batch, that are not in `found`."""
+        """omitted: how many more of the same batch are not in `found`."""
         self.count += len(found) + omitted
         if len(self._kept) < _MOST:
             self._kept += found[: _MOST - len(self._kept)]
@@ -62,7 +62,7 @@ class Findings:
         self.flush()
 
     def flush(self) -> None:
-        """Hand over what the terminal takes now."""
+        """Write what the terminal takes now."""
         with contextlib.suppress(BlockingIOError):
             while self._pending:
                 try:

@@ -1,9 +1,9 @@
 """The log: what the program has to say besides results and status.
 
-One line each, as ZMap writes them (``Nov 22 09:31:00.123 [INFO] lzr: sentence``), to one place: the
-file of --log-file or --log-directory, else stderr. While the dashboard has the terminal nothing is written
-to stderr; what matters stands among the dashboard's warnings. --verbosity says how much; a log that cannot
-be written any more never ends a scan.
+One line each, as ZMap writes them (``Nov 22 09:31:00.123 [INFO] lzr: sentence``), to one place: the file of
+--log-file or --log-directory, else stderr. While the dashboard has the terminal, nothing is written to
+stderr; what is important is among the dashboard's warnings. --verbosity sets how much is written; a log that
+cannot be written any more never ends a scan.
 
     0 FATAL  why the scan ended        3 INFO   what is scanned how, and how it ended
     1 ERROR  what went wrong           4 DEBUG  processes, network, workers
@@ -59,7 +59,7 @@ class Log:
             self.write(level, sentence, wall)
 
     def fatal(self, sentence: str) -> None:
-        """Into the file only: on stderr the caller says it as every mistake is said."""
+        """Into the file only: the caller prints it on stderr, as every mistake is printed."""
         if self.file is not None:
             self.write(FATAL, sentence)
 

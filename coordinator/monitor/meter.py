@@ -1,8 +1,8 @@
-"""From raw counters to rates, history and a `Snapshot`.
+"""Makes rates, history and a `Snapshot` of the counters that processes report.
 
-A process reports only what it has counted since it was started; everything derived (rates, shares,
-sums over the processes that were there before, the last minute) is made here, and `now` is an argument.
-Counters that start again at zero (a successor took over) never make a rate negative or a sum smaller.
+A process reports only what it has counted since it was started; everything derived (rates, shares, sums over
+the processes that were there before, the last minute) is made here, and `now` is an argument. Counters that
+start again at zero, because a successor took over, never make a rate negative or a sum smaller.
 """
 
 from __future__ import annotations
@@ -30,10 +30,10 @@ WINDOW = 3.0
 them."""
 
 SILENT_AFTER = 3.0
-"""Seconds without a report until a process counts as silent."""
+"""Seconds without a report after which a process counts as silent."""
 
 SILENCE = 100
-"""Packets sent without a single one received, from which a warning doubts the network itself. A judgement: in
+"""Packets sent without a single one received after which a warning doubts the network itself. A judgement: in
 a list of live services the first answers come within a few packets."""
 
 BLOCKED = 0.3
@@ -49,7 +49,7 @@ _REMEMBERED = 16  # processes that have left, whose last words may still be on t
 
 
 class Rate:
-    """A growing count, sampled: its increase per second over the last `window` seconds."""
+    """Samples of a growing count, and its increase per second over the last `window` seconds."""
 
     __slots__ = ("_samples", "_window")
 
@@ -76,10 +76,10 @@ class Rate:
 
 
 class _Process:
-    """One place (role, index), whoever fills it: its counters and the views made of them.
+    """One place (role, index), whichever process is there: its counters and the views made of them.
 
-    Two processes may report for a place for a moment: one that is leaving and one that has come. The figures
-    as they are now are those of the newer; what both have counted counts.
+    For a moment two processes may report for one place: one that is leaving and its successor. Current values
+    are those of the newer one; counts are the sum of both.
     """
 
     def __init__(self, role: str, index: int, now: float) -> None:
@@ -96,7 +96,7 @@ class _Process:
         self.rates: dict[str, Rate] = {}
 
     def filled(self, pid: int) -> None:
-        """From now on `pid` is who is here."""
+        """From now on the process at this place is `pid`."""
         if pid in self.last:
             return
         self.pid, self.gauges = pid, {}
@@ -141,7 +141,7 @@ class _Process:
         return rate.per_second() if rate else 0.0
 
     def common(self, now: float) -> dict[str, Any]:
-        """What the views of workers and collectors have in common."""
+        """The fields that the views of workers and collectors have in common."""
         state = self.state
         if state is None:
             late = now - self.heard > SILENT_AFTER
@@ -183,7 +183,7 @@ class _Process:
 
 
 class Meter:
-    """Takes reports as they come (`feed`), tells the state when asked (`snapshot`)."""
+    """Takes reports as they come (`feed`); makes a `snapshot` when asked."""
 
     def __init__(self, started: float) -> None:
         self.started = started
@@ -226,9 +226,9 @@ class Meter:
         place.heard, place.state = now, None
 
     def mark(self, now: float, role: str, index: int, state: str) -> None:
-        """Say how a process is (`State.LEAVING`, `State.DEAD`), until it or its successor is launched.
+        """Set a process's state (`State.LEAVING`, `State.DEAD`), until it or its successor is launched.
 
-        Empty: as its reports tell.
+        Empty: as its reports say.
         """
         self._place(role, index, now).state = state or None
 
@@ -239,7 +239,9 @@ class Meter:
         self._restarts += 1
 
     def removed(self, role: str, index: int) -> None:
-        """A process was ended on purpose; what it counted, last words included, stays in the sums."""
+        """A process was ended on purpose; what it has counted, its last report included, stays in the
+        sums.
+        """
         place = self._processes.pop((role, index), None)
         if place is not None:
             self._left.append(place)
@@ -251,7 +253,7 @@ class Meter:
 
     @staticmethod
     def _cooldown_left(now: float, totals: Totals, places: list[_Process]) -> float | None:
-        """How long the last of the flows may still wait, when all of them only wait for a late SYN-ACK."""
+        """How long the last flow may still wait, when all flows only wait for a late SYN-ACK."""
         if totals.sweep_left is not None:
             return totals.sweep_left
         if totals.phase != Phase.FINISHING or totals.backlog or not totals.in_flight:
@@ -275,8 +277,9 @@ class Meter:
     def _turn_seconds(
         self, now: float, counts: tuple[int, int, int, int], faults: tuple[int, int, int]
     ) -> None:
-        """Add an entry for every second that has passed since the last call; what was counted since then is
-        spread evenly over them."""
+        """Add an entry to the history for every second since the last call; the counts are spread over them
+        evenly.
+        """
         second = int(now - self.started)
         passed = second - self._second
         if passed <= 0:
@@ -352,7 +355,7 @@ class Meter:
 
 
 def _with_queues(collectors: list[ProcessView], places: list[_Process]) -> tuple[ProcessView, ...]:
-    """A collector's queue: what its flow workers wait to see written, and what it has finished."""
+    """The collectors with their queues: what their flow workers wait to see written, and finished lines."""
     waiting = [collector.queue for collector in collectors]
     for place in places:
         if place.role == "flow" and waiting:
@@ -365,7 +368,7 @@ def _with_queues(collectors: list[ProcessView], places: list[_Process]) -> tuple
 
 
 def _fold(totals: Totals) -> tuple[dict[str, int], dict[str, int], dict[str, dict[str, int]]]:
-    """Fingerprints, handshakes, and both crossed."""
+    """Counts by fingerprint, by handshake, and by both."""
     fingerprints: Counter[str] = Counter()
     handshakes: Counter[str] = Counter()
     crossed: dict[str, dict[str, int]] = {}

@@ -1,7 +1,7 @@
-"""The profile files (-cpuprofile, -memprofile), and the record of the coordinator itself.
+"""The profile files (-cpuprofile, -memprofile), and the coordinator's own profile.
 
-The children have the files open too and append what they have recorded when they end
-(workers/forkserver.py), so a file holds one part for each process: in any order, each whole.
+The children have the files open too and append their profiles when they end (workers/forkserver.py), so a
+file holds one part for each process, in any order, each whole.
 """
 
 from __future__ import annotations

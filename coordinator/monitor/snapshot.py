@@ -57,12 +57,12 @@ class ProcessView:
 
     @property
     def load(self) -> float:
-        """The share of its time that is used: what decides whether it is the bottleneck."""
+        """The share of its time that is used; it decides whether this process is the bottleneck."""
         return max(self.cpu, self.busy)
 
     @property
     def work(self) -> float:
-        """The share of a core it needs; waiting for one is none."""
+        """The share of a core it needs; time spent waiting for a core does not count."""
         return self.cpu or self.busy
 
 
@@ -111,9 +111,9 @@ class Identified:
 
 @dataclass(frozen=True, slots=True)
 class BlockOrder:
-    """Somebody has asked that these networks are not contacted any more.
+    """Somebody's order not to contact these networks any more.
 
-    by: who, as he says himself. at: seconds since the epoch. in_force: every process goes by it, and the
+    by: who, by their own account. at: seconds since the epoch. in_force: every process goes by it, and the
     checkpoint has it.
     """
 
@@ -126,7 +126,7 @@ class BlockOrder:
 
 @dataclass(slots=True)
 class Figures:
-    """What the coordinator counts and has settled: kept in its `Totals`, shown in every `Snapshot`.
+    """What the coordinator counts: kept in its `Totals`, shown in every `Snapshot`.
 
     All counts are since the start (and, on a resumed scan, include what was done before).
     """
@@ -174,7 +174,7 @@ class Figures:
 
 @dataclass(slots=True)
 class Totals(Figures):
-    """The coordinator's own figures: it keeps one and hands it to `Meter.snapshot`."""
+    """The coordinator's own figures: it updates one object and hands it to `Meter.snapshot`."""
 
     outcomes: Counter[str] = field(default_factory=Counter)  # by lzr.rows.Reason.NAMES
     found: Counter[tuple[str, str]] = field(default_factory=Counter)  # sent data: (handshake, fingerprint)
@@ -233,12 +233,12 @@ class Snapshot(Figures):
 
     @property
     def used(self) -> float:
-        """Cores' worth of time that our processes use."""
+        """How many cores our processes use together."""
         return sum(process.work for process in (*self.workers, *self.collectors, self.coordinator))
 
     @property
     def by_fate(self) -> dict[str, int]:
-        """What became of the inputs, for `lzr.records.summary.ledger_line` too."""
+        """What became of the inputs, also for `lzr.records.summary.ledger_line`."""
         return {
             "recorded": self.done,
             "unparsable": self.rejected,
@@ -286,7 +286,9 @@ class Snapshot(Figures):
 
     @property
     def share(self) -> float | None:
-        """How far the scan is, 0..1; None: the total is not known. What was given up is not done."""
+        """How far the scan is, 0..1; None: the total is not known. Inputs that were given up do not count as
+        done.
+        """
         if self.total is None:
             return None
         done = self.fates - self.interrupted

@@ -1,7 +1,7 @@
-"""A scan in plain text: the line a second, the row for a file, JSON for scripts, the table at the end.
+"""A scan in plain text: the line of each second, the row for a file, JSON for scripts, the table at the end.
 
-These are pure functions of a `Snapshot`; ASCII unless the caller says the terminal takes more; no colour, no
-cursor movement, so any of them may be redirected, logged and grepped.
+These are pure functions of a `Snapshot`; ASCII unless the caller says that the terminal takes more; no colour
+and no cursor movement, so all of them may be redirected, logged and searched.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""What a person should worry about: a `Snapshot` in, sentences out, worst first.
+"""What a person should worry about: a `Snapshot` in, sentences out, the worst first.
 
-A warning says what is wrong and what to do about it, in one line, and goes away when it is no
-longer true (what happened more than a minute ago is a figure, not a warning). Alerts stand to the end: a scan
-may have lost results by them.
+A warning says in one line what is wrong and what to do about it, and goes away when it is no longer true
+(what happened more than a minute ago is a figure, not a warning). Alerts stay to the end, since the scan may
+have lost results.
 """
 
 from __future__ import annotations
@@ -10,8 +10,8 @@ from __future__ import annotations
 from coordinator.monitor.snapshot import Snapshot, State
 
 ENOUGH = 500
-"""Finished inputs from which a low hit rate is told. A judgement: of 500 with a true rate of 2 % ten have
-data, and fewer than four in one case of a hundred."""
+"""Finished inputs from which on a low hit rate is reported. A judgement: of 500 with a true rate of 2 % ten
+have data, and fewer than four in one case of a hundred."""
 
 LOW_HIT_RATE = 0.02  # share of finished inputs with data, below which a warning says so; a judgement
 

@@ -1,4 +1,4 @@
-"""What a change of links, addresses and routes costs a scan that runs, in sentences: two surveys compared."""
+"""Sentences on what a change of links, addresses or routes costs a running scan: two surveys compared."""
 
 from __future__ import annotations
 
@@ -8,7 +8,9 @@ from coordinator.network.survey import Hardware
 
 
 def link_lost(before: Hardware | None, after: Hardware | None) -> str:
-    """Of a link that packets leave by, now and a moment ago; empty if it is as good as it was."""
+    """The sentence on a link that packets leave by, as it was and as it is; empty if it is as good as
+    before.
+    """
     if before is None or not before.up or not before.running:
         return ""
     if after is None:
@@ -26,13 +28,13 @@ def link_lost(before: Hardware | None, after: Hardware | None) -> str:
 
 
 def link_back(before: Hardware | None, after: Hardware | None) -> bool:
-    """Whether it was down, and is not any more."""
+    """Whether the link was down and is up again."""
     was = before is not None and before.up and before.running
     return not was and after is not None and after.up and after.running
 
 
 def addresses_lost(gone: Collection[object]) -> str:
-    """Of addresses that packets leave from and that are no longer this host's."""
+    """The sentence on source addresses that this host does not have any more."""
     if not gone:
         return ""
     what = "are no longer addresses" if len(gone) > 1 else "is no longer an address"
@@ -49,7 +51,9 @@ WAYS = (
 
 
 def unreached(example: str) -> str:
-    """Of targets that had a way when the scan began, and have none when their turn comes."""
+    """The sentence on targets that could be reached when the scan began, and cannot be when their turn
+    comes.
+    """
     return (
         f"the routes have changed while the scan runs, and targets that had a way have none now ({example}): "
         f"see ip route get {example}; scan those that are counted as unroutable, or have no answer, again"

@@ -1,9 +1,9 @@
-"""Whether another host on the link has an address that is ours: address conflicts.
+"""Address conflicts: whether another host on the link has an address that is ours.
 
-For IPv4 that is asked on the wire, as RFC 5227 (IPv4 Address Conflict Detection) has it: ARP probes, whose
-sender address is 0.0.0.0, so that no cache of a neighbour changes. Whoever answers with that address as its
-own and a MAC that no link of this host has, has it too. For IPv6 the kernel has asked when the address was
-given (duplicate address detection, RFC 4862), and keeps what it found.
+For IPv4 this is asked on the wire, by ARP probes (RFC 5227, IPv4 Address Conflict Detection): their sender
+address is 0.0.0.0, so that no neighbour's cache changes. A host that answers for the address, with a MAC that
+no link of this host has, has it too. For IPv6 the kernel has asked when the address was assigned (duplicate
+address detection, RFC 4862), and keeps the result.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ from coordinator.network import netlink as nl
 from coordinator.network.netlink import Netlink
 
 SECONDS = 1.0
-"""How long answers are waited for. The RFC's 3 to 8 are for an address that is new to the link."""
+"""Seconds that answers are waited for. The RFC's 3 to 8 are for an address that is new to the link."""
 PROBES, APART = 3, 0.3
-"""Probes of each address, and the seconds between them: one lost frame hides nobody."""
+"""Probes of each address, and the seconds between them, so that one lost frame hides nobody."""
 _ETH_P_ARP, _ARPHRD_ETHER, _REQUEST = 0x0806, 1, 1
 _ARP = struct.Struct("!HHBBH6s4s6s4s")  # RFC 826, for Ethernet and IPv4
 _ETHERNET_IPV4 = (_ARPHRD_ETHER, 0x0800, 6, 4)
@@ -34,8 +34,9 @@ _UP_TO_DATE = 0.05  # seconds between two looks at what the kernel has found
 def find(addresses: Mapping[str, str], seconds: float = SECONDS) -> dict[str, str]:
     """Which of these addresses another host has: its MAC by address, "" where the kernel keeps none (IPv6).
 
-    addresses: IPv4 and IPv6, and the interface on which each is looked for. What has no ARP (a tunnel, the
-    loopback) or is down is left out. Takes `seconds` at most. Raises PermissionError without CAP_NET_RAW.
+    addresses: by address, the interface on which it is looked for. Interfaces without ARP (a tunnel, the
+    loopback) or that are down are left out. Takes at most `seconds`. Raises PermissionError without
+    CAP_NET_RAW.
     """
     until = time.monotonic() + seconds
     fourth = {address: interface for address, interface in addresses.items() if ":" not in address}
@@ -49,7 +50,7 @@ def probe(mac: bytes, address: bytes) -> bytes:
 
 
 def holder(packet: bytes) -> tuple[bytes, bytes] | None:
-    """The address that the sender of an ARP packet has (4 bytes) and its MAC, or None if it claims none."""
+    """The address that an ARP packet's sender claims (4 bytes) and its MAC, or None if it claims none."""
     if len(packet) < _ARP.size:
         return None
     *kind, _, mac, address, _, _ = _ARP.unpack_from(packet)
@@ -57,7 +58,7 @@ def holder(packet: bytes) -> tuple[bytes, bytes] | None:
 
 
 def _asked(addresses: Mapping[str, str], until: float) -> dict[str, str]:
-    """Whoever answers for these IPv4 addresses on their interfaces."""
+    """The hosts that answer for these IPv4 addresses on their interfaces."""
     ours = _own_macs()
     found: dict[str, str] = {}
     with contextlib.ExitStack() as stack:
@@ -98,7 +99,7 @@ def _listen(interface: str) -> socket.socket | None:
 
 
 def _send(sock: socket.socket, mac: bytes, addresses: Iterable[bytes]) -> None:
-    """One probe each. A queue that is full loses some, as a wire would: there are more probes."""
+    """Send one probe each. A full queue loses some, as a wire would; therefore there are several."""
     where = (sock.getsockname()[0], _ETH_P_ARP, 0, 0, _EVERYBODY)
     for packed in addresses:
         with contextlib.suppress(OSError):
@@ -121,7 +122,9 @@ def _answers(sock: socket.socket) -> Iterable[tuple[bytes, bytes]]:
 
 
 def _own_macs() -> set[bytes]:
-    """Of all links of this host: where two are in one segment, the other answers a probe as well."""
+    """The MACs of all links of this host: where two are in one segment, the other one answers a probe as
+    well.
+    """
     with Netlink() as kernel:
         links = kernel.ask(nl.GETLINK, nl.LINK.pack(socket.AF_UNSPEC, 0, 0, 0, 0), flags=nl.F_DUMP)
     return {link.attributes.get(nl.IFLA_ADDRESS, b"") for link in links} | {_NOBODY}

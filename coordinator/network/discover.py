@@ -1,9 +1,9 @@
-"""Where packets leave, from which addresses, and to which next hop, when the user did not say.
+"""Finds where packets leave, from which addresses, and to which next hop, where the user has not said so.
 
-What the user gave is taken, the rest is asked of the kernel, and what neither
-knows ends in one sentence that names the flag which would. The kernel's routing table chooses interface
-and source address as it would for a connection of its own, and its own ARP or neighbour discovery finds
-the MAC of the gateway (or of the target, on the same link), so nothing is guessed from passing traffic.
+What the user gave is taken, the rest is asked of the kernel; what neither knows ends in one sentence that
+names the flag to give. The kernel's routing table chooses interface and source address as it would for a
+connection of its own, and its ARP or neighbour discovery finds the MAC of the gateway (or of the target, on
+the same link), so nothing is guessed from passing traffic.
 
 All frames of a run go to one MAC per family, as with ZMap.
 """
@@ -42,7 +42,7 @@ class Network:
     source_v4: tuple[str, ...]
     source_v6: tuple[str, ...]
     gateway_v4: str | None
-    """Next hop; None when the targets are on the same link."""
+    """The next hop; None where the targets are on the same link."""
     gateway_v6: str | None
     gateway_mac_v4: bytes | None
     gateway_mac_v6: bytes | None
@@ -76,7 +76,7 @@ class _Route:
     gateway: Address | None
     source: Address | None
     here: bool
-    """It leads to this host itself."""
+    """Whether packets go to this host itself."""
 
 
 def discover(
@@ -137,7 +137,7 @@ def parse_mac(text: str) -> bytes:
 
 
 class _Finder:
-    """One search: the link is settled by the first family and kept for the second."""
+    """One search: the first family settles the link, which is kept for the second."""
 
     def __init__(self, kernel: Netlink, interface: str | None, mac: bytes | None, seconds: float) -> None:
         self._kernel = kernel
@@ -157,7 +157,9 @@ class _Finder:
         return True
 
     def find(self, version: int, target: Address | None, given: list[Address]) -> None:
-        """Settle link, sources and gateway of one family. target: somebody to be reached; given: sources."""
+        """Settle link, sources and gateway of one family. target: an address to be reached; given:
+        sources.
+        """
         route = self._route(version, target, given)
         link = self._choose_link(version, route, target, given)
         if given:
@@ -224,7 +226,7 @@ class _Finder:
         return link
 
     def _link_without_route(self, version: int, target: Address | None, given: list[Address]) -> _Link:
-        """No route: the link that has the source address, or the only one that could be meant."""
+        """Where there is no route: the link that has the source address, or the only possible one."""
         holders = {index for index, _, address in self._addresses(version) if address in given}
         if not holders and target is None:
             holders = {index for index, _, _ in self._addresses(version)}
@@ -293,7 +295,7 @@ class _Finder:
 def _lookup(
     kernel: Netlink, target: Address, link: _Link | None = None, source: Address | None = None
 ) -> _Route:
-    """Ask the routing table. Raises OSError when it knows no way."""
+    """Ask the routing table. Raises OSError if it has no route."""
     attributes = {nl.RTA_DST: target.packed}
     bits = target.max_prefixlen
     if link is not None:
@@ -325,12 +327,12 @@ def _address(text: str) -> Address:
 
 
 def _plain(address: Address) -> Address:
-    """A v4-mapped address is the IPv4 one."""
+    """The address; of a v4-mapped one, the IPv4 address."""
     return (address.version == 6 and address.ipv4_mapped) or address
 
 
 def _members(text: str) -> tuple[Iterable[Address], int]:
-    """Addresses of one item, unexpanded, and how many. Raises ValueError."""
+    """The addresses of one item, lazily, and how many there are. Raises ValueError."""
     first_text, dash, last_text = text.partition("-")
     if dash:
         first, last = ipaddress.ip_address(first_text), ipaddress.ip_address(last_text)

@@ -1,7 +1,7 @@
-"""The rings' gateways: at most one next hop for each family, all on one link, and their MACs.
+"""The gateways of the rings: at most one next hop for each family, all on one link, and their MACs.
 
-Packets leave by the transmit rings only where one of these is the next hop. The one that most targets are
-behind is chosen at the start; afterwards it is followed when its MAC or the default route changes.
+Packets leave by the transmit rings only where one of these is the next hop. The gateway that most targets are
+behind is chosen at the start; later changes of its MAC or of the default route are followed.
 """
 
 from __future__ import annotations
@@ -23,14 +23,15 @@ from coordinator.network.survey import ANYWHERE, Address, Answer, Hardware, Surv
 from lzr.packet import ways
 
 _OTHER_SECONDS = 0.5
-"""How long a gateway is asked for its MAC whose family has no target yet; this is a judgement: it is what
-such a scan's start is delayed by where that gateway is silent, and a MAC that comes later is taken up."""
+"""Seconds that a gateway is asked for its MAC whose family has no target yet. A judgement: the start of such
+a scan is delayed by this where that gateway is silent, and a MAC that comes later is used from then on."""
 
 
 @dataclass(frozen=True, slots=True)
 class Gateway:
-    """A next hop of the rings. mtu: bytes of an IP packet on the path there. mac: 6 bytes, None if
-    unknown."""
+    """A next hop of the rings. mtu: bytes of an IP packet on the path there. mac: 6 bytes, None if not
+    known.
+    """
 
     hop: Address
     mtu: int
@@ -40,7 +41,7 @@ class Gateway:
 class Gateways:
     """The link of the rings, None where there is none, and its gateways by IP version.
 
-    losses: sentences about results that may be missing, by kind; the caller takes them away.
+    losses: sentences about results that may be missing, by kind; the caller removes them.
     """
 
     def __init__(self, kernel: Netlink, say: Callable[[str], None]) -> None:
@@ -59,12 +60,13 @@ class Gateways:
 
     @property
     def mtu(self) -> int:
-        """Bytes of an IP packet that the path to every gateway takes; Ethernet's where there is no
-        gateway."""
+        """Bytes of an IP packet that fit the paths to all gateways; Ethernet's MTU where there is no
+        gateway.
+        """
         return min((gateway.mtu for gateway in self.by_version.values()), default=1500)
 
     def are_next_hop(self, survey: Survey, answer: Answer | None, version: int) -> bool:
-        """Whether packets that the kernel would send as in `answer` can leave by the rings instead."""
+        """Whether packets that the kernel would send as `answer` says can leave by the rings instead."""
         gateway, link = self.by_version.get(version), self.link
         return (
             answer is not None
@@ -125,9 +127,9 @@ class Gateways:
     # --- while the scan runs -------------------------------------------------------------------------------
 
     def take_news(self, message: nl.Message, *, failed: bool) -> tuple[bool, bool]:
-        """Take up what the kernel tells of a neighbour: (whether it is a gateway, whether its MAC is new).
+        """Handle a neighbour message of the kernel: (whether it is about a gateway, whether the MAC is new).
 
-        failed: the kernel has asked for its MAC in vain.
+        failed: the kernel has got no answer.
         """
         mac = neighbours.known_mac(message)
         for version, gateway in self.by_version.items():
@@ -140,12 +142,13 @@ class Gateways:
 
     @property
     def due(self) -> float:
-        """When `miss` is worth calling again; for ever if no answer is awaited."""
+        """When `miss` is worth calling again; infinity if no answer is awaited."""
         return min((one.due for one in self._presence.values()), default=math.inf)
 
     def confirm(self, now: float) -> bool:
-        """Have the kernel make sure of the gateways' MACs; whether one has changed. now: monotonic
-        seconds."""
+        """Make the kernel verify the gateways' MACs; returns whether one has changed. now: monotonic
+        seconds.
+        """
         changed = False
         for version, gateway in list(self.by_version.items()):
             if self.link is not None:
@@ -159,7 +162,7 @@ class Gateways:
         return changed
 
     def follow(self, survey: Survey) -> None:
-        """Go over to the gateway of the default route where it is another one and nothing needs the old one.
+        """Change to the default route's gateway where that is another one and nothing needs the old one.
 
         Raises OSError where the kernel cannot be asked for its MAC.
         """
@@ -185,8 +188,9 @@ class Gateways:
                 )
 
     def miss(self, now: float) -> None:
-        """Note the loss of gateways that have answered once, and have not for too long. now: monotonic
-        seconds."""
+        """Note as lost the gateways that have answered before, and have not for too long. now: monotonic
+        seconds.
+        """
         for version, presence in self._presence.items():
             if not presence.overdue(now):
                 continue

@@ -1,7 +1,7 @@
-"""The kernel's table of neighbours: which MAC a next hop has, asked on the link where it is not known.
+"""The kernel's table of neighbours: the MAC of a next hop, asked for on the link where it is not known.
 
-The kernel does the asking (ARP, neighbour discovery). An entry that is stale is used, and confirmed: whoever
-had that address may have gone.
+The kernel asks (ARP, neighbour discovery). A stale entry is used, and verified meanwhile: the host that had
+the address may be gone.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from coordinator.network.netlink import Message, Netlink
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 RESOLVE_SECONDS = 3.5
-"""How long a next hop is asked for its MAC: the kernel asks three times, a second apart (ucast_solicit,
-arp(7)), and says so when it has given up."""
+"""Seconds that a next hop is asked for its MAC: the kernel asks three times, a second apart (ucast_solicit,
+arp(7)), and reports when it gives up."""
 _FAMILY = {4: socket.AF_INET, 6: socket.AF_INET6}
 
 
@@ -27,7 +27,7 @@ class NetworkError(Exception):
 
 
 class NoRouteError(NetworkError):
-    """None of the targets that are known so far can be reached."""
+    """None of the targets that are known so far has a route."""
 
 
 def resolve(kernel: Netlink, index: int, hop: Address, seconds: float) -> bytes | None:
@@ -51,7 +51,7 @@ def resolve(kernel: Netlink, index: int, hop: Address, seconds: float) -> bytes 
 
 
 def entry(kernel: Netlink, index: int, hop: Address) -> Message | None:
-    """What the kernel knows of it already."""
+    """The kernel's entry for a next hop, if it has one."""
     family = _FAMILY[hop.version]
     try:
         fixed = nl.NEIGHBOUR.pack(family, index, 0, 0, 0)
@@ -64,10 +64,10 @@ def entry(kernel: Netlink, index: int, hop: Address) -> Message | None:
 
 
 def confirm(kernel: Netlink, index: int, hop: Address) -> tuple[bytes | None, bool]:
-    """Have the kernel make sure of an entry that it learned, or ask where there is none.
+    """Have the kernel verify an entry that it learned, or ask where there is none.
 
-    Its MAC now, and whether an answer is awaited. That is one question to one host, which may have gone
-    though the kernel still believes what it said. What an administrator has entered is left alone. Raises
+    Returns its MAC now, and whether an answer is awaited. This is one question to one host, which may be gone
+    although the kernel still uses what it said. An entry made by an administrator is left alone. Raises
     OSError.
     """
     found = entry(kernel, index, hop)
@@ -84,7 +84,9 @@ def confirm(kernel: Netlink, index: int, hop: Address) -> tuple[bytes | None, bo
 
 
 def _request(listener: Netlink, index: int, hop: Address, seconds: float) -> None:
-    """Where the kernel's table of neighbours is full (a scan of the own link fills it), try again."""
+    """Send a request; where the kernel's table of neighbours is full (a scan of the own link fills it), try
+    again.
+    """
     fixed = nl.NEIGHBOUR.pack(_FAMILY[hop.version], index, 0, nl.NTF_USE, 0)
     end = time.monotonic() + seconds
     while True:
@@ -103,9 +105,11 @@ def _request(listener: Netlink, index: int, hop: Address, seconds: float) -> Non
 
 
 def is_about(message: Message, index: int, hop: Address) -> bool:
+    """Whether a message is about this next hop on this link."""
     return message.fields[1] == index and message.attributes.get(nl.NDA_DST) == hop.packed
 
 
 def known_mac(message: Message) -> bytes | None:
+    """The MAC in a neighbour message; None if it has none that can be used."""
     mac = message.attributes.get(nl.NDA_LLADDR)
     return mac if mac and len(mac) == 6 and message.fields[2] & nl.NUD_KNOWN else None

@@ -1,8 +1,8 @@
-"""rtnetlink in little: ask the kernel about links, addresses, routes and neighbours.
+"""A small rtnetlink client: asks the kernel about links, addresses, routes and neighbours.
 
-A question is one message, and the answer is read whole, checked field by field.
-Layouts are those of rtnetlink(7): a 16-byte message header, a fixed part by type, then attributes of
-(length, type, value) on 4-byte bounds. Nothing here decides; ``coordinator/network/discover.py`` does.
+A question is one message; the answer is read whole and checked field by field. Layouts are those of
+rtnetlink(7): a 16-byte message header, a fixed part by type, then attributes of (length, type, value) on
+4-byte bounds. Nothing is decided here; ``coordinator/network/discover.py`` does that.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ RTA_IP_PROTO, RTA_SPORT, RTA_DPORT = 27, 28, 29
 FRA_IP_PROTO, FRA_SPORT_RANGE, FRA_DPORT_RANGE = 22, 23, 24  # linux/fib_rules.h
 RTAX_MTU = 2  # in RTA_METRICS
 RTM_F_FIB_MATCH = 0x2000
-"""Of a question: answer with the route itself, not with what comes of it for this destination."""
+"""Flag of a question: answer with the route itself, not with its result for this destination."""
 NDA_DST, NDA_LLADDR = 1, 2
 RTN_UNICAST, RTN_LOCAL = 1, 2
 IFF_UP, IFF_LOOPBACK, IFF_RUNNING = 0x1, 0x8, 0x40
@@ -64,7 +64,7 @@ Attributes = dict[int, bytes]
 class Message(NamedTuple):
     """One object of the kernel's: its fixed fields (see the layouts) and its attributes.
 
-    by: the port of who has changed it; 0 if it was the kernel itself.
+    by: port of the process that has changed it; 0 if the kernel did.
     """
 
     kind: int
@@ -157,7 +157,8 @@ class Netlink:
         return self._socket.fileno()
 
     def arrived(self) -> list[tuple[int, Message | None]]:
-        """What has happened in the groups joined: kinds (0: some news was lost), and objects as far as known.
+        """What has happened in the groups joined: kinds (0: some messages were lost), and objects as far as
+        known.
 
         Does not wait.
         """
@@ -174,7 +175,7 @@ class Netlink:
         return found
 
     def news(self, seconds: float) -> Iterator[Message]:
-        """What happens in the groups joined, as it happens, for so long at most."""
+        """Yield what happens in the groups joined, for at most so many seconds."""
         end = time.monotonic() + seconds
         while (left := end - time.monotonic()) > 0 and select.select([self._socket], [], [], left)[0]:
             try:

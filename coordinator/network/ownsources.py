@@ -1,4 +1,4 @@
-"""Our own addresses: those that the user has chosen or ZMap has used, and those that packets leave from."""
+"""Our own addresses: those the user has chosen, those ZMap has used, and those that packets leave from."""
 
 from __future__ import annotations
 
@@ -15,13 +15,14 @@ from lzr.packet.ways import WayKind, Ways
 from lzr.rows import Opening, Rows, pick
 
 _LOOKED_AT = 1024
-"""Rows with an address of ours that is not known yet, looked at one by one in a batch: they are TARGET rows
-of ZMap's, which has sent from few addresses, so the first of them name all."""
+"""Most rows of a batch examined for addresses of ours that are not known yet. They are TARGET rows of ZMap,
+which sends from few addresses, so the first rows name all of them."""
 
 
 class OwnSources:
-    """chosen: the user's. seen: those that ZMap's rows name, at most MOST_SOURCES. used: the others that
-    packets have left from."""
+    """chosen: by the user. seen: in ZMap's rows, at most MOST_SOURCES. used: the others that packets left
+    from.
+    """
 
     def __init__(self, chosen: Iterable[str]) -> None:
         self.chosen = [ipaddress.ip_address(source) for source in chosen]
@@ -32,11 +33,11 @@ class OwnSources:
 
     @property
     def given(self) -> list[Address]:
-        """All that are named by somebody: the routes are looked up for packets from there."""
+        """Addresses that the user or ZMap names: routes are looked up for packets from these."""
         return [*self.chosen, *self.seen]
 
     def note_seen(self, backlog: Iterable[Rows]) -> bool:
-        """Take up addresses of ours that TARGET rows of ZMap's name; whether there are new ones."""
+        """Note our addresses in TARGET rows of ZMap; returns whether there are new ones."""
         before = len(self.seen)
         for rows in backlog:
             if len(self.seen) >= MOST_SOURCES:
@@ -59,9 +60,10 @@ class OwnSources:
     def note_used(
         self, codes: NDArray[np.uint8], table: Ways, known: Iterable[str]
     ) -> tuple[list[int], list[str]]:
-        """The ways that nothing has left by before, and source addresses that nothing has left from.
+        """Note the ways that targets take; returns the ways, and our source addresses, that were not used
+        before.
 
-        codes: (n,) numbers of ways that targets take. known: addresses that are in use anyway.
+        codes: (n,) numbers of ways. known: addresses that are in use anyway.
         """
         if len(codes) and int(codes[0]) in self._taken and not np.count_nonzero(codes != codes[0]):
             return [], []
@@ -74,17 +76,17 @@ class OwnSources:
         return fresh, new
 
     def forget_ways(self) -> None:
-        """The table of ways is another one: its numbers have other meanings."""
+        """The table of ways was made anew, so its numbers have other meanings."""
         self._taken.clear()
 
 
 def _all_from(rows: Rows, high: int, low: int) -> bool:
-    """Whether one address of ours is that of all TARGET rows: a few microseconds, where it mostly is."""
+    """Whether all TARGET rows have this address of ours: as it mostly is, and told in a few microseconds."""
     return not np.count_nonzero(rows["own_lo"] != low) and not np.count_nonzero(rows["own_hi"] != high)
 
 
 def is_own(text: str) -> bool:
-    """Whether an address is this host's: one can bind to it."""
+    """Whether an address is this host's, so that one can bind to it."""
     family = socket.AF_INET6 if ":" in text else socket.AF_INET
     with socket.socket(family, socket.SOCK_DGRAM) as sock:
         try:

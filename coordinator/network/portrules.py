@@ -1,4 +1,6 @@
-"""Rules of this host that look at TCP ports (ip-rule(8)), and which ports of a scan they tell apart."""
+"""Routing rules of this host that look at TCP ports (ip-rule(8)), and which of a scan's ports they
+distinguish.
+"""
 
 from __future__ import annotations
 
@@ -13,13 +15,14 @@ from coordinator.network import netlink as nl
 from lzr.rows import Opening, Rows
 
 MOST_PAIRS = 64
-"""Of one of our ports and one of a target's that the kernel is asked about for each interval; a judgement."""
+"""Most pairs of one of our ports and one of a target's that the kernel is asked about for each interval. A
+judgement."""
 Pair = tuple[int, int]
 """One of our ports, and one of a target's."""
 
 
 def bounds(rules: Iterable[nl.Message]) -> tuple[set[int], set[int]]:
-    """Where rules for TCP begin, or no longer, to hold: ports of ours, and ports of targets."""
+    """The ports of ours, and of targets, at which a rule for TCP begins or ceases to apply."""
     found: tuple[set[int], set[int]] = (set(), set())
     for rule in rules:
         if rule.attributes.get(nl.FRA_IP_PROTO, b"\0")[:1] not in (b"\0", bytes([socket.IPPROTO_TCP])):
@@ -33,19 +36,19 @@ def bounds(rules: Iterable[nl.Message]) -> tuple[set[int], set[int]]:
 
 
 class PortsUsed:
-    """The ports that the scan has used, as far as rules tell them apart: one of each kind."""
+    """The ports that the scan has used: one of each set that the rules do not distinguish."""
 
     def __init__(self, own: tuple[int, int]) -> None:
-        """own: the first and the last of those that our connections leave from."""
+        """own: first and last of the ports that our connections leave from."""
         self._range = own
         self._own: dict[int, int] = {}  # by kind
         self._peer: dict[int, int] = {}
         self._bounds: tuple[tuple[int, ...], tuple[int, ...]] = ((), ())
 
     def note(self, rows: Rows, starts: tuple[set[int], set[int]]) -> bool:
-        """Take up the ports of TARGET rows; whether there are some that nothing has used before.
+        """Note the ports of TARGET rows; returns whether there are some that the rules treat in a new way.
 
-        starts: what `bounds` says now.
+        starts: of `bounds`, now.
         """
         ordered = tuple(sorted(starts[0])), tuple(sorted(starts[1]))
         if ordered != self._bounds:
@@ -66,7 +69,7 @@ class PortsUsed:
 
     @property
     def pairs(self) -> list[Pair]:
-        """What the kernel is to be asked about; nothing where no rule looks at ports."""
+        """The pairs of ports to ask the kernel about; empty where no rule looks at ports."""
         return [(own, peer) for peer in self._peer.values() for own in self._own.values()][:MOST_PAIRS]
 
 

@@ -1,11 +1,13 @@
-"""Whether a gateway still answers ARP or neighbour discovery, by when it was asked. No clock, no netlink."""
+"""Whether a gateway still answers ARP or neighbour discovery, from when it was asked. No clock, no
+netlink.
+"""
 
 from __future__ import annotations
 
 import math
 
 OVERDUE = 2.5
-"""Seconds without an answer after which it is missed. The kernel asks three times, a second apart."""
+"""Seconds without an answer after which a gateway is missed. The kernel asks three times, a second apart."""
 
 
 class Presence:
@@ -18,22 +20,24 @@ class Presence:
 
     @property
     def due(self) -> float:
-        """When `overdue` is worth asking again; for ever if no answer is awaited."""
+        """When `overdue` is worth calling again; infinity if no answer is awaited."""
         return math.inf if self._asked is None or self.missed else self._asked + OVERDUE
 
     def asked(self, now: float) -> None:
-        """The kernel has been told to ask it, or is asking; the first time since it answered counts."""
+        """The kernel was told to ask the gateway, or is asking; only the first time since its last answer
+        counts.
+        """
         if self._asked is None:
             self._asked = now
 
     def answered(self) -> bool:
-        """It has answered; whether it had been missed."""
+        """The gateway has answered; returns whether it had been missed."""
         self._asked, missed = None, self.missed
         self.missed = False
         return missed
 
     def overdue(self, now: float) -> bool:
-        """Whether it is missed from now on: true once."""
+        """Whether the gateway is missed from now on: true only once."""
         if now < self.due:
             return False
         self.missed = True

@@ -27,7 +27,8 @@ SO_ATTACH_FILTER, SO_LOCK_FILTER = 26, 44
 SO_RCVBUFFORCE, SO_TIMESTAMPNS = 33, 35
 ETH_P_ALL, ETH_P_IP, ETH_P_IPV6 = 3, 0x0800, 0x86DD
 IP_HDRINCL, IP_RECVERR, IPV6_RECVERR, IPV6_FREEBIND = 3, 11, 25, 78
-"""Errors are asked for, since a full queue or table of neighbours is not told of otherwise."""
+"""Errors are requested (RECVERR), as the kernel otherwise does not report a full queue or table of
+neighbours."""
 SO_BINDTODEVICE, SO_SNDBUFFORCE = 25, 32
 _WAITING = 1 << 24  # bytes of packets that wait for neighbours which do not answer, without holding up others
 _ERRORS = 1 << 22  # bytes of ICMP errors that wait: some 4,000
@@ -35,7 +36,7 @@ _BLOCK = 1 << 16  # bytes of a ring that the kernel allocates together
 
 
 class SocketError(Exception):
-    """A raw socket cannot be had; the sentence says why."""
+    """A raw socket cannot be opened; the sentence says why."""
 
 
 def open_shards(
@@ -51,8 +52,9 @@ def open_shards(
 ) -> list[socket.socket]:
     """`count` AF_PACKET sockets with rings, bound to `interface`, fanned out by the shard hash.
 
-    frames: of each receive and transmit ring, powers of two. links: where no interface is given, those whose
-    packets are let in, by index. traced: what is sent passes the queueing discipline, where taps see it.
+    frames: of each receive and transmit ring, powers of two. links: where no interface is given, the indices
+    of those whose packets are let in. traced: packets that are sent pass the queueing discipline, so that a
+    packet capture sees them.
     """
     sockets: list[socket.socket] = []
     program = filters.socket_filter(ports, secrets.cookie, own_v4, links)
@@ -93,7 +95,7 @@ def _bind(sock: socket.socket, interface: str | None, protocol: int = ETH_P_ALL)
 def open_routed(interface: str | None) -> list[socket.socket]:
     """Raw IP sockets for packets that the kernel routes: IPv4, and IPv6 where this host has it.
 
-    interface: the one they have to leave by, if there is one. Raises SocketError.
+    interface: the one they have to leave by, if any. Raises SocketError.
     """
     found: list[socket.socket] = []
     for family, options in (
@@ -122,7 +124,7 @@ def open_routed(interface: str | None) -> list[socket.socket]:
 def open_errors(
     families: Sequence[int], ports: tuple[int, int], secrets: Secrets, links: tuple[int, ...]
 ) -> list[socket.socket]:
-    """A socket for each of these EtherTypes, to which ICMP errors come that quote SYNs of ours, from the IP
+    """A socket for each of these EtherTypes that receives ICMP errors which quote our SYNs, from the IP
     header on.
 
     Raises SocketError.
@@ -150,7 +152,9 @@ def close_shards(sockets: list[socket.socket]) -> None:
 
 
 def _together(do: Callable[[socket.socket], None], sockets: list[socket.socket]) -> None:
-    """Do it with all sockets at once: in the kernel each waits for an RCU grace period, of 10 to 30 ms."""
+    """Do it with all sockets at the same time: in the kernel each waits for an RCU grace period, of 10 to 30
+    ms.
+    """
     failures: list[OSError] = []
 
     def one(sock: socket.socket) -> None:
@@ -207,7 +211,8 @@ def _attach(sock: socket.socket, level: int, option: int, program: bytes) -> Non
 
 
 def open_tap(ports: tuple[int, int], room: int) -> socket.socket:
-    """A socket that sees what comes and goes on all links from and to our ports, from the IP header on.
+    """A socket that sees packets of all links from and to our ports, in both directions, from the IP header
+    on.
 
     room: bytes that may wait in it, as far as we may ask for them. Raises OSError.
     """

@@ -1,13 +1,13 @@
-"""Where the packets of a scan leave: the way of each target, settled at the start and kept up to date.
+"""How packets to each target leave: settled at the start, and kept up to date.
 
-Most targets of most scans lie behind one gateway, on an Ethernet link: these packets leave by the rings, with
+Most targets of most scans lie behind one gateway, on an Ethernet link: these packets leave by the rings, to
 the gateway's MAC (`gateways`). All others (neighbours on a link, another gateway or interface, tunnels, this
 host itself) are left to the kernel, by raw IP sockets: it finds link, next hop and neighbour, and knows the
-policy rules. A target that has no way at all is counted as unroutable, wherever in the input it stands.
+policy rules. A target without a route is counted as unroutable, wherever in the input it stands.
 
-What the kernel would do is asked by `survey`; `waytable` makes the table that the workers go by; `ownsources`
-knows our addresses. Netlink tells of changes of MACs, routes, addresses and links: `update` takes them up,
-and `standing` says what they cost.
+`survey` asks the kernel what it would do; `waytable` makes the table that the workers use; `ownsources` knows
+our addresses. Netlink reports changes of MACs, routes, addresses and links: `update` takes them up, and
+`standing` says what they cost.
 """
 
 from __future__ import annotations
@@ -49,26 +49,24 @@ from lzr.rows import TARGET, Rows
 from lzr.sourceports import DEFAULT_PORTS
 
 _GATHER, _APART = 0.05, 0.25
-"""Seconds that are waited after a change for others that come with it, and at least between two surveys.
-
-A judgement: `ip` and routing daemons make several changes within milliseconds, and a survey takes 3 ms of
-processor time on a host with two routes, 90 ms on one with 1,000. A change is taken up that much later."""
+"""Seconds waited after a change for others that come with it, and at least between two surveys. A judgement:
+`ip` and routing daemons make several changes within milliseconds, and a survey takes 3 ms of processor time
+on a host with two routes, 90 ms on one with 1,000. A change takes effect that much later."""
 _SHARE = 20
-"""A survey waits until so many times what the last one took have passed since that.
-
-A judgement: a router with many routes hears of changes all day; following them takes 5 % of a core."""
+"""The next survey waits at least so many times as long as the last one took. A judgement: a router with many
+routes hears of changes all day; following them takes 5 % of a core."""
 _CONFIRM = 2.0
 """Seconds between two questions to a gateway. A judgement: one ARP request in two seconds is nothing beside a
-scan; with `presence.OVERDUE` it is known within 4.5 s that a gateway has gone."""
+scan; with `presence.OVERDUE` the loss of a gateway is known within 4.5 s."""
 _MOST_SILENT = 1 << 16
-"""Hosts without an answer to ARP that are kept; more are not counted, and memory stays bounded."""
+"""Most hosts without an answer to ARP that are kept; more are not counted, so that memory is bounded."""
 
 
 class Routing:
     """The ways of all targets. They change only in `admit` and `update`.
 
-    ways: the table; network: the rings' link with what is behind it, in words. silent: hosts of our own
-    links, or gateways, which the kernel has asked for their MAC in vain.
+    ways: the table. network: the rings' link and what is behind it, for people. silent: hosts of our own
+    links, or gateways, that have not answered the kernel's question for their MAC.
     """
 
     def __init__(
@@ -110,7 +108,7 @@ class Routing:
     # --- the start -----------------------------------------------------------------------------------------
 
     def choose_link(self, backlog: Iterable[Rows]) -> None:
-        """Choose the link of the rings for the first targets (TARGET rows), and ask its gateway for its MAC.
+        """Choose the rings' link for the first targets (TARGET rows), and ask its gateway for its MAC.
 
         Raises NetworkError; NoRouteError if none of these targets can be reached.
         """
@@ -134,7 +132,7 @@ class Routing:
         self.network = waytable.describe_network(survey, self._gateways, self._own, counts)
 
     def fix(self, network: Network) -> None:
-        """Send everything where the user has said."""
+        """Send every packet as the user has said; routes are not followed."""
         self._fixed = True
         self.network = network
         self._gateways.link = self._survey.links[network.index]
@@ -171,9 +169,9 @@ class Routing:
     # --- targets -------------------------------------------------------------------------------------------
 
     def admit(self, rows: Rows) -> tuple[NDArray[np.uint8], list[str], bool]:
-        """The `WayKind` of each of TARGET rows' way, (n,); those that we open get its source address.
+        """The `WayKind` of each TARGET row, (n,); rows that we open connections for get their source address.
 
-        With it addresses of ours that are used for the first time, and whether the table has changed.
+        Also returned: our addresses that are used for the first time, and whether the table has changed.
         """
         if self._fixed:
             return np.full(len(rows), WayKind.RING, np.uint8), [], False
@@ -197,7 +195,7 @@ class Routing:
 
     @property
     def possible_v4(self) -> list[str]:
-        """The IPv4 addresses that packets may leave from: of all ways that there are."""
+        """The IPv4 source addresses of all ways."""
         table = self.ways.ways
         halves = {
             (int(way["source_hi"]), int(way["source_lo"])) for way in table if way["kind"] < WayKind.NONE
@@ -207,8 +205,7 @@ class Routing:
 
     @property
     def listening(self) -> list[int]:
-        """Links on which answers may come, by index; the loopback too, for this host may be a later
-        target."""
+        """Links on which answers may come, by index; the loopback too, as this host may be a later target."""
         found = self._survey.listening()
         return found + [one.index for one in self._survey.links.values() if one.kind == LOOPBACK and one.up]
 
@@ -232,14 +229,16 @@ class Routing:
         )
 
     def wait(self, now: float) -> float:
-        """Seconds until `update` has something to do by itself; for ever where the user has said the way."""
+        """Seconds until `update` has something to do by itself; infinity where the user has said how packets
+        leave.
+        """
         dues = [math.inf if self._fixed else self._confirm_at, self._gateways.due]
         if self._survey_at is not None:
             dues.append(self._survey_at)
         return max(0.0, min(dues) - now)
 
     def update(self, now: float) -> bool:
-        """Take up what has changed; whether the workers have to be told. now: monotonic seconds."""
+        """Take up changes; returns whether the workers have to be told. now: monotonic seconds."""
         changed = False
         for kind, message in self._news.arrived():
             if kind in (nl.NEWNEIGH, nl.DELNEIGH):
@@ -262,13 +261,13 @@ class Routing:
         return changed
 
     def take_losses(self) -> dict[str, str]:
-        """Why results may be missing, by what it is about; each once."""
+        """Why results may be missing, by subject; each sentence is returned once."""
         losses = {**self._gateways.losses, **self._standing.losses}
         self._gateways.losses, self._standing.losses = {}, {}
         return losses
 
     def _remade(self, changed: bool) -> bool:
-        """Make the table anew where the MAC of a gateway has changed: it may be the first that is known."""
+        """Make the table anew where a gateway's MAC has changed; it may be the first that is known."""
         if changed:
             self.ways = waytable.make(self._survey, self._gateways, self._own)
         return changed
@@ -286,7 +285,7 @@ class Routing:
         return False
 
     def _note_silence(self, packed: bytes, *, failed: bool, known: bool) -> None:
-        """Keep who did not answer ARP or neighbour discovery, if packets of ours may go to it."""
+        """Keep a host that did not answer ARP or neighbour discovery, if packets of ours may go to it."""
         if len(packed) not in (4, 16):
             return
         hop = ipaddress.ip_address(packed)
@@ -299,7 +298,7 @@ class Routing:
                 self.silent.add(hop)
 
     def _survey_again(self) -> bool:
-        """Routes, addresses or links have changed: make the table anew; whether it is another one."""
+        """Routes, addresses or links have changed: make the table anew; returns whether it differs."""
         survey = self._survey
         if self._fixed or not survey.complete:
             with contextlib.suppress(OSError):

@@ -1,1 +1,1 @@
-"""A sweep of address space: which pairs of address and port there are, in which order, with what SYN."""
+"""A sweep of address space: its pairs of address and port, their order, and the SYNs to them."""

@@ -1,13 +1,13 @@
-"""What a SYN of a sweep carries in place of a memory of it, and which answers are believed.
+"""Source port and ISN of a sweep's SYNs, computed so that an answer can be recognised without any state.
 
-Source port and ISN are a keyed one-way function of whom we ask, on which port, from which address of ours:
-SipHash-2-4 of the three, of which the port shows less than 16 bits and the ISN 24. So any process with the
-key can send any SYN and judge any answer, and who knows what a million hosts were sent can say nothing of
-another (RFC 6528 §3). The low 8 bits of the ISN are the cookie that the kernel checks in our socket filter
+Both are a keyed one-way function of the target's address, its port and our own address: SipHash-2-4 of the
+three, of which the port shows less than 16 bits and the ISN 24. So any process with the key can send any SYN
+and judge any answer, and an attacker who has seen a million of our SYNs can say nothing about the next one
+(RFC 6528 §3). The low 8 bits of the ISN are the cookie that the kernel checks in our socket filter
 (`sharding.cookie`), in a sweep as in every other scan.
 
-An answer is believed if it comes to the right port and acknowledges the right ISN: whoever has not seen the
-SYN has to guess both.
+An answer counts if it comes to the right port and acknowledges the right ISN: an attacker who has not seen
+the SYN has to guess both.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ Ports = NDArray[np.uint16]
 Numbers = NDArray[np.uint32]
 
 UNRELATED, ANSWERED, REFUSED = range(3)
-"""What a segment is to a sweep: nothing; the SYN-ACK, or the RST, to a SYN of ours."""
+"""What a segment is to a sweep: nothing; the SYN-ACK to a SYN of ours; the RST to a SYN of ours."""
 
 _HIGH_BITS = np.uint64(0xFFFFFFFF >> COOKIE_BITS << COOKIE_BITS)
 _HALF, _WORD = np.uint64(32), np.uint64(0xFFFFFFFF)
@@ -82,6 +82,6 @@ class Cookies:
         return verdicts
 
     def sent(self, rows: Rows) -> NDArray[np.bool_]:
-        """(n,) bool: which of these are the 4-tuple and `seq` of a SYN of ours: what ICMP errors quote."""
+        """(n,) bool: which rows have the 4-tuple and `seq` of a SYN of ours, as ICMP errors quote them."""
         ports, isns = self.expected(rows)
         return np.asarray((rows["own_port"] == ports) & (rows["seq"] == isns), np.bool_)

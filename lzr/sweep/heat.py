@@ -1,7 +1,7 @@
-"""Where a sweep is answered: how many SYN-ACKs by port, or by network where there is one port.
+"""Counts the SYN-ACKs of a sweep by port, or by network where there is one port.
 
-How many pairs were asked in each place is not counted but told from its share of the space: the order is a
-pseudorandom one of all pairs. Memory is a number for each port of the sweep, or for 256 networks.
+How many pairs were scanned in each place is not counted but derived from its share of the space, since the
+order is a pseudorandom one of all pairs. Memory is a number for each port of the sweep, or for 256 networks.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from lzr.sweep.space import Space
 Rows = NDArray[Any]
 
 MOST = 32
-"""Places that are told apart; the others are one, OTHERS."""
+"""Most places that are distinguished; the others are one, OTHERS."""
 OTHERS = "others"
 _V4 = np.uint64(V4_MAPPED)
 _MASK = np.uint64(0xFFFFFFFF)
@@ -48,7 +48,7 @@ class Heat:
             self.kind = ""
 
     def add(self, rows: Rows) -> None:
-        """TARGET rows that have answered; of pairs of the space."""
+        """Count TARGET rows of pairs that have answered."""
         if not self.kind:
             return
         if self._by_port:
@@ -60,9 +60,10 @@ class Heat:
         self._counts += np.bincount(at, minlength=len(self._counts))[: len(self._counts)]
 
     def top(self, asked: int) -> dict[str, tuple[int, int]]:
-        """Answered, and about how many were asked, by place: those with most answers first, the rest as one.
+        """(place, how many answered, about how many were scanned): most answers first, the remaining places
+        as one.
 
-        asked: pairs in all.
+        asked: pairs scanned in all.
         """
         if not self.kind:
             return {}
@@ -88,8 +89,9 @@ class Heat:
 
 
 def _level(low: NDArray[np.int64], high: NDArray[np.int64]) -> tuple[int, int]:
-    """The widest networks, of /8, /16, /24 or /32, of which the addresses touch more than one: how many bits
-    lie behind their prefix, and the first address that 256 of them begin at."""
+    """The widest of /8, /16, /24 and /32 of which the addresses fill more than one network: the bits behind
+    its prefix, and the first address of the 256 networks.
+    """
     if not len(low):
         return 24, 0
     first, last = int(low.min()), int(high.max()) - 1

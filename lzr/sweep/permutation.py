@@ -6,8 +6,8 @@ rounds add a keyed mix of the one to the other, modulo its range. `left` is the 
 rounded up, and the product of both exceeds the size by less than `left`: so few numbers leave 0..size-1, and
 they are put through once more ("cycle walking").
 
-So a shard of a sweep is the numbers first, first + step, first + 2 step..., and how far it has come is all
-there is to know of it. ARCHITECTURE.md says why this and not ZMap's multiplicative group.
+So a shard of a sweep is the numbers first, first + step, first + 2 step..., and one number says how far it
+has come. ARCHITECTURE.md says why this and not ZMap's multiplicative group.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class Permutation:
 
     @classmethod
     def of(cls, size: int, key: Key) -> Permutation:
-        """That of this size under this key. Raises ValueError."""
+        """The permutation of this size under this key. Raises ValueError."""
         if not 0 <= size <= MOST:
             raise ValueError(f"a permutation of {size} elements")
         left = max(1, isqrt(max(0, size - 1)) + 1)
@@ -52,7 +52,7 @@ class Permutation:
 
     @property
     def packed(self) -> bytes:
-        """What the kernel in C asks for: size, ranges and keys, as nine words."""
+        """Size, ranges and keys as nine words, for the functions in C."""
         return struct.pack(f"<{3 + ROUNDS}Q", self.size, self.left, self.right, *self.keys)
 
     def _native_take(self, first: int, step: int, count: int) -> U64:
@@ -71,14 +71,14 @@ class Permutation:
         return found
 
     def places(self, elements: U64) -> U64:
-        """(n,) u64: where in the order each of these elements is; all of them are below `size`."""
+        """(n,) u64: the position in the order of each of these elements; all are below `size`."""
         found = self._back(elements)
         while len(outside := np.flatnonzero(found >= self.size)):
             found[outside] = self._back(found[outside])
         return found
 
     def _back(self, elements: U64) -> U64:
-        """What `_once` has made these of."""
+        """The inverse of `_once`."""
         left_range, right_range = np.uint64(self.left), np.uint64(self.right)
         left = elements // right_range
         right = elements - left * right_range
@@ -98,13 +98,13 @@ class Permutation:
 
 
 def _added(to: U64, of: U64, within: np.uint64, key: int) -> U64:
-    """One round: what was mixed of the other half, scaled to the range, is added modulo the range."""
+    """One round: the keyed mix of the other half, scaled to the range, is added modulo the range."""
     total = to + _mixed(of, within, key)
     return np.where(total >= within, total - within, total)
 
 
 def _taken(from_: U64, of: U64, within: np.uint64, key: int) -> U64:
-    """The same round backwards."""
+    """The inverse of a round."""
     mixed = _mixed(of, within, key)
     return np.where(from_ < mixed, from_ + within - mixed, from_ - mixed)
 

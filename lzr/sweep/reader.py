@@ -1,8 +1,8 @@
-"""A sweep in the place of an input: a text that says what is swept, and no target in it.
+"""Reads the text that stands for a sweep in place of an input; there are no targets in it.
 
-An input of a sweep is a pair; its number is its place in the order (of those that are this box's share), so
-a scan that is resumed finds the same pair under the same number. The text is read like any input, so a
-checkpoint knows a sweep again as it knows a list.
+An input of a sweep is a pair; its number is its place in the order (counting this box's pairs only), so a
+resumed scan finds the same pair under the same number. The text is read like any input, so a checkpoint
+recognises a sweep as it recognises a list.
 """
 
 from __future__ import annotations
@@ -21,16 +21,16 @@ NOBODY: tuple[Range, ...] = (
     (_V4 | 0xFFFFFFFF, _V4 | 0xFFFFFFFF),
     (0xFF << 120, (1 << 128) - 1),
 )
-"""Addresses that are not one host's: unspecified, multicast (RFC 5771, RFC 4291 §2.7), broadcast."""
+"""Addresses that are not those of one host: unspecified, multicast (RFC 5771, RFC 4291 §2.7), broadcast."""
 
 
 def hosts(addresses: list[Range], blocked: list[Range]) -> list[Range]:
-    """Of these addresses, those that a sweep asks."""
+    """Those of the addresses that a sweep scans."""
     return difference(union(addresses), union([*blocked, *NOBODY]))
 
 
 class SweepReader(Reader):
-    """The pairs are assigned to the workers, who ask them; the targets are those that answer."""
+    """Yields no targets: pairs are assigned to the workers, and those that answer become targets."""
 
     def feed(self, chunk: bytes) -> Batch:
         return Batch(np.empty(0, TARGET))

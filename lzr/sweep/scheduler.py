@@ -1,19 +1,19 @@
-"""Who sends which stretch of a sweep, and what is known of each pair until its time is over: a pure machine.
+"""Which worker sends which stretch of a sweep, and what is known of each pair until its time is over: a pure
+machine.
 
-The places of a share are assigned in order, in stretches, to whoever has room. A stretch is
+The places of a share are assigned in order, in stretches, to whichever worker has room. A stretch is
 
-* *given* to a worker, until that says that its SYNs have left;
-* *sent*, and waits for answers; once every pair in it has answered itself, or `cooldown` seconds have passed
-  since the last SYN, the stretch at the front is closed and what became of its pairs is told;
-* assigned *again* where another SYN was asked for (`probes`), and after a worker's death: what was given to
-  it and not sent, and what anybody sent later than `AGAIN` seconds before the last moment of which the dead
-  worker has told all that had come: what it took from its rings after that is lost. What another has and has
-  not sent, for all we know, is among that: some of its SYNs have left, and their answers may have come to the
-  dead. It is assigned again once the other says that it is sent. Pairs that have answered are left out then.
+* *given* to a worker, until the worker reports that its SYNs have left;
+* *sent*, and waits for answers. The stretch at the front is closed, and the outcome of its pairs reported,
+  once every pair in it has answered, or `cooldown` seconds have passed since its last SYN;
+* assigned *again* where another SYN was asked for (`probes`), and after a worker's death. The dead worker may
+  have taken answers off its rings that it did not report. So what it was given and had not sent is sent
+  again, and so are the SYNs of any worker that left less than `AGAIN` seconds before the moment up to which
+  the dead worker had reported everything, or later. Pairs that have answered are left out then.
 
-The verdict on each pair lies here, a byte a pair from the first stretch that is open to the last that was
-assigned, and nowhere else: so the first answer of a pair makes a flow, and no later one does, whichever
-worker hears it and whoever died in between. What is answered after its stretch was closed comes too late.
+The verdict on each pair is kept here, a byte a pair from the first open stretch to the last assigned one, and
+nowhere else. So only the first answer of a pair makes a flow, whichever worker hears it and whichever died in
+between. Answers after a stretch was closed are too late.
 
 Numbers of places and seconds in, values out; `now` is an argument.
 """
@@ -34,36 +34,38 @@ Places = NDArray[np.int64]
 Verdicts = NDArray[np.uint8]
 
 AGAIN = 0.75
-"""Seconds: whoever answers later than this repeats his SYN-ACK (RFC 6298 §2.1), and is believed then."""
+"""Seconds: a host that answers later than this repeats its SYN-ACK (RFC 6298 §2.1), and the repeated one
+counts."""
 SETTLED = 1.0
-"""Seconds after its SYN from which a pair that has not answered is taken for silent by a checkpoint."""
+"""Seconds after its SYN from which on a checkpoint counts a pair without an answer as silent."""
 
 
 class Verdict:
     """What is known of a pair. BEFORE: it had its fate in the sweep that is resumed. NO_WAY: no packet of
-    ours can reach it. BLOCKED: it may not be asked any more. From UNREACHABLE on: what an ICMP error said of
-    it (`lzr.packet.icmp.KINDS`).
+    ours can reach it. BLOCKED: it may not be contacted any more. From UNREACHABLE on: what an ICMP error said
+    (`lzr.packet.icmp.KINDS`).
     """
 
     NOTHING, ANSWERED, REFUSED, NO_WAY, BLOCKED, BEFORE, UNREACHABLE = range(7)
     COUNT = UNREACHABLE + len(KINDS)
     TOLD = (ANSWERED, REFUSED, NO_WAY, BLOCKED, *range(UNREACHABLE, COUNT))
-    """Those that a worker tells, the stronger first: a host's own word counts for more than a router's."""
+    """Those that a worker reports, the stronger first: a host's own answer counts for more than a router's
+    error."""
 
 
 _SPOKEN = np.isin(
     np.arange(Verdict.COUNT),
     (Verdict.ANSWERED, Verdict.REFUSED, Verdict.NO_WAY, Verdict.BLOCKED, Verdict.BEFORE),
 )
-"""Of whom nothing better is to come: a router's word may yet be followed by the host's own."""
+"""Verdicts that nothing can improve on; an ICMP error may still be followed by the host's own answer."""
 
 
 @dataclass(slots=True)
 class Stretch:
-    """first, count: its places. worker: who has it. sent_at: when its last SYN left, None until then.
+    """first, count: its places. worker: the one that has it. sent_at: when its last SYN left, None until
+    then.
 
-    more: how many times it is still to be asked after this. doubtful: somebody died who may have heard
-    answers to some of its SYNs, while it was not told that all had left.
+    more: how many more SYNs each of its pairs is to get after this.
     """
 
     number: int
@@ -77,15 +79,16 @@ class Stretch:
 
 @dataclass(frozen=True, slots=True)
 class Closed:
-    """A stretch is over: the verdict on each place from `first` on."""
+    """A stretch whose time is over: the verdict on each place from `first` on."""
 
     first: int
     verdicts: Verdicts
 
 
 class Scheduler:
-    """repeats: answers of pairs that had one. late: those of pairs whose time was over, or that were never
-    asked. unsent: pairs of stretches that are given and not sent."""
+    """repeats: answers of pairs that had answered before. late: answers after the time of their pair was
+    over, or of pairs that were never assigned. unsent: pairs of stretches that are given and not sent.
+    """
 
     def __init__(
         self,
@@ -127,28 +130,28 @@ class Scheduler:
 
     @property
     def open(self) -> int:
-        """Pairs whose time is not over."""
+        """How many pairs have time left."""
         return self.next - self._base
 
     @property
     def open_verdicts(self) -> Verdicts:
-        """Those on them."""
+        """The verdicts on pairs that have time left."""
         return self._verdicts[self._start : self._start + self.open]
 
     def due(self, now: float) -> bool:
-        """Whether another SYN of a stretch is due."""
+        """Whether another SYN to the pairs of a stretch is due."""
         return self._probes > 1 and any(self._is_due(stretch, now) for stretch in self._open)
 
     def stop(self) -> None:
-        """Nothing new is begun."""
+        """Assign nothing new."""
         self.total = self.next
 
     # --- assigning -----------------------------------------------------------------------------------------
 
     def take(self, most: int, worker: str, now: float) -> tuple[Stretch, Mask] | None:
-        """The next stretch, for this worker, and which of its pairs not to ask; None if there is none.
+        """The next stretch, for this worker, and which of its pairs to skip; None if there is none.
 
-        most: pairs of a new one. One that is assigned again comes first, whole.
+        most: pairs of a new one. A stretch that is assigned again comes first, whole.
         """
         self._ask_more(now)
         while self._again:
@@ -172,13 +175,13 @@ class Scheduler:
         return None
 
     def give_back(self, stretch: Stretch) -> None:
-        """It could not be given after all: the next one to be taken."""
+        """The stretch could not be sent to the worker: it is the next one to be taken."""
         stretch.worker = ""
         self.unsent -= stretch.count
         self._again.appendleft(stretch)
 
     def sent(self, number: int, worker: str, now: float) -> bool:
-        """Its SYNs have left. False if this worker does not have it."""
+        """The SYNs of a stretch have left. False if this worker does not have it."""
         stretch = self._numbered.get(number)
         if stretch is None or stretch.worker != worker or stretch.sent_at is not None:
             return False
@@ -190,10 +193,10 @@ class Scheduler:
         return True
 
     def left(self, worker: str, told: float, *, lost: bool) -> int:
-        """A worker has ended; how many pairs are asked again. lost: it died, with what it had heard.
+        """A worker has ended; returns how many pairs are sent SYNs again. lost: it died, with answers it had
+        not reported.
 
-        told: of all that had come by then it has told, seconds. What others are sending is asked again too,
-        later, and not counted here.
+        told: the time (seconds) up to which it has reported all answers.
         """
         found = [
             stretch
@@ -220,7 +223,7 @@ class Scheduler:
         return stretch
 
     def _make_room(self, count: int) -> None:
-        """For the verdicts on so many pairs more, at the end of what is in use."""
+        """Make room for the verdicts on so many more pairs."""
         used = self._verdicts[self._start : self._start + self.open]
         if self._start + self.open + count > len(self._verdicts):
             moved = np.zeros(max(len(self._verdicts), 2 * (self.open + count)), np.uint8)
@@ -228,7 +231,7 @@ class Scheduler:
             self._verdicts, self._start = moved, 0
 
     def _ask_more(self, now: float) -> None:
-        """Stretches whose next SYN is due, where more than one was asked for."""
+        """Queue stretches again whose next SYN is due, where more than one was asked for."""
         if self._probes > 1:
             for stretch in self._open:
                 if self._is_due(stretch, now):
@@ -245,8 +248,9 @@ class Scheduler:
     # --- answers -------------------------------------------------------------------------------------------
 
     def hear(self, places: Places, verdicts: Verdicts) -> Mask:
-        """(n,) bool: which of these are news: the first that is heard of a pair, or its first SYN-ACK, or
-        after a router's word the host's own."""
+        """(n,) bool: which of these verdicts are news: the first on a pair, its first SYN-ACK, or after an
+        ICMP error the host's own answer.
+        """
         news = np.zeros(len(places), bool)
         inside = (places >= self._base) & (places < self.next)
         self.late += int(len(places) - np.count_nonzero(inside))
@@ -270,7 +274,7 @@ class Scheduler:
     # --- the end of a stretch ------------------------------------------------------------------------------
 
     def close(self, now: float) -> list[Closed]:
-        """The stretches at the front whose time is over; their answers come too late from now on."""
+        """The stretches at the front whose time is over; from now on answers to them are too late."""
         found: list[Closed] = []
         while self._open:
             stretch = self._open[0]
@@ -288,21 +292,23 @@ class Scheduler:
         return found
 
     def wait(self, now: float) -> float | None:
-        """Seconds until `close`, or another SYN, has something to do, if nothing is heard; None if never."""
+        """Seconds until `close`, or another SYN, has something to do without further answers; None if
+        never.
+        """
         stretch = next((one for one in self._open if one.sent_at is not None), None)
         if stretch is None or stretch.sent_at is None:
             return None
         return max(0.0, stretch.sent_at + (self._pause if stretch.more else self._cooldown) - now)
 
     def left_to_wait(self, now: float) -> float | None:
-        """Seconds until the last pair that was asked is given up; None if some SYNs have not left."""
+        """Seconds until the last pair is given up; None if some SYNs have not left."""
         if not self._open or any(stretch.sent_at is None or stretch.more for stretch in self._open):
             return None
         latest = max(stretch.sent_at or 0.0 for stretch in self._open)
         return max(0.0, latest + self._cooldown - now)
 
     def quiet(self, now: float) -> Closed:
-        """The places at the front, with their verdicts, of which nobody is waited for but who is slow."""
+        """The places at the front, with their verdicts, whose pairs can only answer unusually late."""
         end = self._base
         for stretch in self._open:
             if stretch.sent_at is None or stretch.more or stretch.sent_at > now - SETTLED:

@@ -1,7 +1,7 @@
-"""The pairs of a sweep that are this box's, each known by its place: 0 is the first that is asked.
+"""The pairs of a sweep that are this box's share, each known by its place: 0 is the first that is scanned.
 
-The order is counted off: a share is the places whose number modulo `step` is one of `mine`. A pair's place
-can be told from the pair, as the pair from the place: so who answers need not be remembered to be recognised.
+A share is every place of the order whose number modulo `step` is one of `mine`. Pair and place can be
+computed from each other, so nothing has to be remembered to recognise an answer.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class Share:
 
     @classmethod
     def of(cls, space: Space, order: Permutation, mine: tuple[int, ...], step: int) -> Share:
-        """The same; all that is there is counted off by one."""
+        """The share of this space and order."""
         return cls(space, order) if len(mine) == step else cls(space, order, mine, step)
 
     @cached_property
@@ -45,13 +45,15 @@ class Share:
 
     @cached_property
     def _turn(self) -> NDArray[np.int64]:
-        """By number below `step`: which of ours it is; -1 for another share's."""
+        """By number below `step`: its index in `mine`, -1 where it is another share's."""
         turns = np.full(self.step, -1, np.int64)
         turns[self._mine] = np.arange(len(self.mine))
         return turns
 
     def pairs(self, place: int, rows: Rows) -> None:
-        """Set peer_hi, peer_lo and peer_port of FRAME rows to the pairs from this place on."""
+        """Set peer_hi, peer_lo and peer_port of FRAME rows to the pairs at consecutive places from `place`
+        on.
+        """
         count, each = len(rows), len(self.mine)
         rounds, turn = divmod(place, each)
         if each == 1:
@@ -65,7 +67,7 @@ class Share:
         self.space.place(numbers, rows)
 
     def places(self, rows: Rows) -> NDArray[np.int64]:
-        """(n,) the place of each row's pair; -1 where it is none of this share.
+        """(n,) the place of each row's pair; -1 where it is not in this share.
 
         rows: with peer_hi, peer_lo, peer_port.
         """

@@ -1,9 +1,9 @@
 """The space of a sweep: every pair of an address and a port, by number.
 
-Addresses that may not be contacted are not in it at all: they have no number, so nothing is drawn only to be
+Addresses that may not be contacted are not part of it: they have no number, so nothing is drawn only to be
 skipped. The pairs of an address follow one another (``number = rank of the address * ports + rank of the
-port``); it is the permutation that takes them apart. Memory is 56 bytes for each range of addresses and two
-for each port, whatever the size.
+port``); the permutation separates them. Memory is 56 bytes for each range of addresses and two for each port,
+whatever the size.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from lzr.kernels import NATIVE, in_c
 from lzr.sweep.ranges import Range, size, union
 
 MOST_PAIRS = 1 << 48
-"""All of IPv4 with all ports. At a million a second that takes nine years."""
+"""Most pairs: all of IPv4 with all ports. At a million a second that takes nine years."""
 
 RANGE = np.dtype([("hi", "<u8"), ("lo", "<u8"), ("count", "<u8")])
 """Addresses that follow one another: the first, and how many there are (24 bytes)."""
@@ -37,7 +37,9 @@ class Space:
     """
 
     def __init__(self, addresses: Iterable[Range], ports: Iterable[tuple[int, int]]) -> None:
-        """Ranges of addresses as 128-bit numbers, ranges of ports. Raises ValueError if that is too much."""
+        """addresses: ranges of 128-bit numbers. ports: ranges. Raises ValueError if these are too many
+        pairs.
+        """
         merged = union(addresses)
         listed = [np.arange(first, last + 1, dtype=np.uint16) for first, last in union(ports)]
         total = size(merged) * sum(map(len, listed))
@@ -52,7 +54,7 @@ class Space:
 
     @classmethod
     def of(cls, ranges: Rows, ports: NDArray[np.uint16]) -> Space:
-        """That of which these are `ranges` and `ports`, in another process. Raises ValueError."""
+        """The space with these `ranges` and `ports`, as another process sent them. Raises ValueError."""
         pairs = sum(ranges["count"].tolist()) * len(ports)
         if pairs > MOST_PAIRS or (np.diff(ports.astype(np.int32)) <= 0).any():
             raise ValueError("no space of a sweep")

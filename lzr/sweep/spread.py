@@ -1,6 +1,7 @@
-"""Stretches of a sweep over time: a worker is given some milliseconds' worth at once, and asks it in slices.
+"""Spreads stretches of a sweep over time: a worker gets some milliseconds' worth at once and sends it in
+slices.
 
-So the coordinator turns seldom and the wire sees a smooth rate all the same. Times are in ns, arguments.
+So the coordinator needs few turns, and the rate on the wire is still smooth. Times are in ns, arguments.
 """
 
 from __future__ import annotations
@@ -10,14 +11,14 @@ from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 SLICE = 1_000_000
-"""ns between two slices of a stretch: whoever asks may take those of some ms at once and space them."""
+"""ns between two slices of a stretch; the caller may take those of some ms at once and space them itself."""
 
 T = TypeVar("T")
 
 
 @dataclass(slots=True)
 class Part(Generic[T]):
-    """count: pairs, of which `done` have been taken. begin: when the first of so many slices is due."""
+    """count: pairs, of which `done` have been taken. begin: when the first of its slices is due."""
 
     what: T
     count: int
@@ -37,7 +38,7 @@ class Part(Generic[T]):
 
 
 class Spread(Generic[T]):
-    """What is to be asked, in order, each part over a time of its own, one after the other."""
+    """Parts to be taken in order, one after the other, each over a time of its own."""
 
     def __init__(self) -> None:
         self.waiting = 0
@@ -46,9 +47,10 @@ class Spread(Generic[T]):
         self._until = 0  # the last part's time ends then
 
     def put(self, what: T, count: int, span: int, begin: int) -> None:
-        """A part of so many pairs, over `span` ns from `begin`, or from the end of the last; 0: at once.
+        """Add a part of so many pairs, over `span` ns from `begin` on, or from the end of the part before; 0:
+        at once.
 
-        What comes late is due at once: whoever takes it does not fall behind.
+        A part that comes late is due at once, so that the worker does not fall behind.
         """
         slices = max(1, span // SLICE)
         begin = max(begin, self._until) if span else begin
@@ -72,7 +74,8 @@ class Spread(Generic[T]):
         return due
 
     def take(self, most: int, now: int) -> tuple[T, int, int, bool] | None:
-        """Of the first part: what it is, how many were taken before, how many now, whether that is all.
+        """Of the first part: what it is, how many were taken before, how many are taken now, whether that was
+        all.
 
         None where nothing is due.
         """

@@ -22,7 +22,7 @@ Mask = NDArray[np.bool_]
 
 
 class OwnAddresses:
-    """Our source addresses, of which a host sees one: chosen by a keyed hash of its address."""
+    """Our source addresses. Each host sees one of them, chosen by a keyed hash of its address."""
 
     def __init__(self, v4: Sequence[Halves], v6: Sequence[Halves], key: Key) -> None:
         self._pools = {True: np.array(v4, np.uint64), False: np.array(v6, np.uint64)}
@@ -61,9 +61,11 @@ class Syns:
     cookies: Cookies
 
     def take(self, place: int, count: int, ways: Ways, skip: Mask | None = None) -> tuple[Rows, Rows]:
-        """The SYNs to the pairs at `count` places from `place` on: FRAME rows, and those that have no way.
+        """The SYNs to the pairs at `count` places from `place` on, as FRAME rows, and the rows that have no
+        way.
 
-        ways: how packets leave, which decides on our address too. skip: (count,) bool, those not to be asked.
+        ways: how packets leave, which also decides on our address. skip: (count,) bool, pairs that get no
+        SYN.
         """
         rows = np.zeros(count, FRAME)
         self.share.pairs(place, rows)
