@@ -17,10 +17,10 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from lzr.analysis import predictkinds
-from lzr.analysis.predictasked import EMPTY, PORTS, Addresses, Asked, by_port, joined
+from lzr.analysis import predictkinds, predictsampled
+from lzr.analysis.predictasked import EMPTY, PORTS, Addresses, Asked, by_port
 from lzr.analysis.predictconditions import Services
-from lzr.analysis.predictkinds import USUAL, Answers, Pull
+from lzr.analysis.predictkinds import Answers
 
 I64 = NDArray[np.int64]
 F32 = NDArray[np.float32]
@@ -35,7 +35,6 @@ MOST_CELLS = 24_000_000
 dozen times)."""
 
 MOST_PORTS = 2_048
-_MOST_SAMPLED = 4_000_000
 
 
 @dataclass
@@ -141,21 +140,28 @@ def learn(services: Services, asked: Asked, space: Addresses, *, strangers: bool
     total_n = sample_n + single_n
     if not len(ports):
         return Networks(finest, first, ports, sample_n, sample_k, total_n)
-    said, port_of = predictkinds.columns(place, _said(services, rows))
+    said, port_of = predictkinds.columns(place, predictsampled.said(services, rows))
     answers = Answers(block, said, port_of)
-    known = _kinds(asked, services.number[rows[drawn]], said[drawn], ports, port_of, sample_k, sample_n)
-    pull = _pull(asked, services.number[rows], answers, first, levels, len(ports), known)
+    sample = predictsampled.Sample(asked, services.number[rows], answers, ports)
+    drawn_only = sample.take(drawn)
+    known = predictsampled.kinds(drawn_only, sample_k, sample_n)
+    pull = predictsampled.pull(sample, first, levels, known)
+    fresh = not single_n.any()
+    trust = predictsampled.PLAIN
+    if strangers or fresh:
+        trust = predictsampled.trust(drawn_only, first, levels, pull)
+    usual = predictsampled.usual(sample_k, sample_n)
     if not strangers:
         asked_there = np.maximum(total_n, sample_k + single_k)
-        chance = predictkinds.estimated(answers, asked_there, first, levels, known, pull)
+        chance = trust(predictkinds.estimated(answers, asked_there, first, levels, known, pull), usual)
         return Networks(finest, first, ports, chance, sample_k + single_k, total_n)
-    sampled = Answers(block[drawn], said[drawn], port_of)
-    chance = predictkinds.estimated(sampled, sample_n, first, levels, known, pull).astype(np.float64)
+    chance = predictkinds.estimated(drawn_only.answers, sample_n, first, levels, known, pull)
+    chance = trust(chance, usual).astype(np.float64)
     done = total_n >= 0.5 * room[:, None]
     if done.any():
         left, found = _left(services, rows, place, drawn, done, len(ports), float(sample_n.max(1).sum()))
-        usual = np.where(done, sample_k.sum(0) / np.maximum(sample_n.sum(0), 1), 0).sum(1)
-        hoped = found * np.where(done, chance, 0).sum(1) / np.maximum(usual, 1e-9) * room
+        often = np.where(done, sample_k.sum(0) / np.maximum(sample_n.sum(0), 1), 0).sum(1)
+        hoped = found * np.where(done, chance, 0).sum(1) / np.maximum(often, 1e-9) * room
         hosts = np.zeros(len(first))
         who, at = np.unique(services.number[rows[~drawn]], return_index=True)
         hosts += np.bincount(block[~drawn][at], minlength=len(first)) if len(who) else 0
@@ -168,32 +174,6 @@ def learn(services: Services, asked: Asked, space: Addresses, *, strangers: bool
     own = np.minimum((single_k + _KEPT) / (single_n * chance * life[:, None] * wide + _KEPT), 1.0)
     chance = np.minimum(chance * left * life[:, None] * wide * own, 0.95)
     return Networks(finest, first, ports, chance, sample_k + single_k, total_n)
-
-
-def _said(services: Services, rows: I64) -> I64:
-    """What each answered with, as a number: the product, or else the fingerprint."""
-    product = services.codes[rows, services.kinds.index("product")].astype(np.int64)
-    name = services.codes[rows, services.kinds.index("fingerprint")].astype(np.int64)
-    return np.asarray(np.where(product >= 0, product * 2 + 1, np.maximum(name, -1) * 2 + 2), np.int64)
-
-
-def _kinds(
-    asked: Asked, number: I64, column: I64, ports: I64, port_of: I64, k: F32, n: F32
-) -> predictkinds.Profiles:
-    """Kinds of the hosts that a random sample holds. number, column: of what answered in it."""
-    share = ((k.sum(0) + 0.2) / (n.sum(0) + 200.0))[port_of] / np.bincount(port_of)[port_of]
-    told, mine = np.zeros(len(port_of), np.bool_), np.empty(0, np.int64)
-    for addresses, of in sorted(asked.products, key=lambda product: -int(product[1].sum())):
-        mine = np.flatnonzero(addresses.contains(number))
-        if len(mine):
-            told = of[ports[port_of]]
-            break
-    hosts, host = np.unique(number[mine], return_inverse=True)
-    step = max(1, -(-len(hosts) // predictkinds.MOST_HOSTS))
-    few = (host % step == 0) & told[column[mine]]
-    has = np.zeros((-(-len(hosts) // step), len(port_of)), np.bool_)
-    has[host[few] // step, column[mine[few]]] = True
-    return predictkinds.profiles(has, told, share.astype(np.float64))
 
 
 def _summed(counts: F64, first: I64, bits: int) -> tuple[F64, I64, I64]:
@@ -245,44 +225,6 @@ def _left(
         strange[low : low + 512] = ((~gone).astype(np.float32) @ has + 0.5) / (every + 0.5)
     strange /= np.maximum(1 - share, 0.05)[:, None]
     return np.minimum(strange, 1.0)[of.reshape(-1)], share[of.reshape(-1)]
-
-
-def _pull(
-    asked: Asked,
-    number: I64,
-    answers: Answers,
-    first: I64,
-    levels: list[int],
-    ports: int,
-    known: predictkinds.Profiles,
-) -> Pull:
-    """That with which one half of the sampled addresses tells the other half best. number: of the answers."""
-    sampled = [part for part, of in asked.products if part.size <= _MOST_SAMPLED and of.sum() > 1]
-    if not sampled:
-        return USUAL
-    addresses = joined(sampled)
-    every = addresses.ranked(np.arange(addresses.size))
-    at = np.searchsorted(first, every, "right") - 1
-    within = (at >= 0) & (every < first[np.maximum(at, 0)] + (1 << levels[-1]))
-    every, at = every[within], at[within]
-    used, where = np.unique(at, return_inverse=True)
-    mine = np.flatnonzero(addresses.contains(number))
-    if not len(used) or not len(mine):
-        return USUAL
-    halves: list[tuple[Answers, F32]] = []
-    for half in (0, 1):
-        here = np.bincount(where[_half(every) == half], minlength=len(used)).astype(np.float32)
-        ours = mine[_half(number[mine]) == half]
-        row = np.searchsorted(used, answers.row[ours])
-        halves.append(
-            (Answers(row, answers.column[ours], answers.port_of), np.repeat(here[:, None], ports, 1))
-        )
-    return predictkinds.best_pull((halves[0], halves[1]), first[used], levels, known)
-
-
-def _half(number: I64) -> I64:
-    mixed = number.astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15)
-    return (mixed >> np.uint64(63)).astype(np.int64)
 
 
 def _blocks(space: Addresses, bits: int) -> I64:

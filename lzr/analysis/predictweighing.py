@@ -39,18 +39,23 @@ class Weights(NamedTuple):
         return np.asarray(1 / (1 + np.exp(-(self.of[0] + evidence @ self.of[1:]))))
 
 
-def weights(evidence: F64, hit: Bool) -> Weights:
-    """From held-out candidates: (n, columns), and which answered."""
+def weights(evidence: F64, hit: Bool | F64, asked: F64 | None = None, *, offset: float = 0.0) -> Weights:
+    """From held-out candidates: (n, columns), and which answered.
+
+    asked: (n,) how many candidates each row stands for, of which `hit` answered. offset: log odds of a row
+    without evidence, beside the weight of nothing.
+    """
     count, columns = evidence.shape
+    many = np.ones(count) if asked is None else asked
     table = np.column_stack([np.ones(count), evidence])
     begin = np.zeros(columns + 1)
     begin[1] = 1.0
     of = begin.copy()
     hold = np.eye(columns + 1) * _TOWARDS
     for _ in range(_STEPS if count else 0):
-        chance = 1 / (1 + np.exp(-np.clip(table @ of, -30, 30)))
-        slope = table.T @ (hit - chance) - _TOWARDS * (of - begin)
-        curve = (table * (chance * (1 - chance))[:, None]).T @ table + hold
+        chance = 1 / (1 + np.exp(-np.clip(offset + table @ of, -30, 30)))
+        slope = table.T @ (hit - many * chance) - _TOWARDS * (of - begin)
+        curve = (table * (many * chance * (1 - chance))[:, None]).T @ table + hold
         step = np.linalg.solve(curve, slope)
         of = of + step * min(1.0, 3.0 / max(float(np.abs(step).max()), 1e-9))
         if np.abs(step).max() < 1e-4:
