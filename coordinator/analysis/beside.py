@@ -7,6 +7,8 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
+from coordinator.analysis.program import Bar
+from coordinator.analysis.source import LONGEST, Source
 from lzr.analysis.asked import NoMetadata, Part, check
 from lzr.analysis.asked import listed as parts_of
 from lzr.errors import UsageError, printable
@@ -65,11 +67,23 @@ def given(path: str | None, results: str) -> tuple[Mapping[str, Any] | None, str
 
 
 def listed(path: str) -> tuple[Part, ...]:
-    """What a file of --asked names. Raises UsageError."""
-    try:
-        with open(path, "rb") as file:
-            return parts_of(file.read(1 << 30).decode("utf-8", "replace"))
-    except ValueError as error:
-        raise UsageError(f"{printable(path)}, {error}") from None
-    except OSError as error:
-        raise UsageError(f"cannot read {printable(path)}: {error.strerror or error}") from error
+    """What a file of --asked names (``-``: standard input), compressed or not. Raises UsageError."""
+    found: tuple[Part, ...] = ()
+    wrong = ""
+    with Bar("reading who was asked") as bar:
+        source = Source(path, bar)
+        try:
+            bar.total = source.size
+            found = parts_of(chunk.decode("utf-8", "replace") for chunk in source.chunks())
+        except ValueError as error:
+            wrong = f"{source.name}, {error}"
+        finally:
+            source.close()
+    # What is missing would count as not asked, and what has been asked would be asked again.
+    if source.damage:
+        raise UsageError(f"{source.name} names who was asked only up to where {source.damage}")
+    if source.too_long:
+        raise UsageError(f"{source.name} has a line longer than {LONGEST >> 20} MiB: it is no list")
+    if wrong:
+        raise UsageError(wrong)
+    return found

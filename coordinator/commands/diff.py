@@ -70,7 +70,7 @@ def _parser() -> argparse.ArgumentParser:
         "--asked",
         metavar="FILE",
         help="what the newer scan covered, where its metadata cannot tell (zmap | lzr): a network, range or "
-        "address a line, with :PORT or without",
+        "address a line, with :PORT or without; - is stdin",
     )
     parser.add_argument("--old-metadata", metavar="FILE", help="the metadata of the older scan")
     parser.add_argument("--new-metadata", metavar="FILE", help="the metadata of the newer scan")
@@ -82,6 +82,8 @@ def _run(options: argparse.Namespace) -> int:
         raise UsageError("--confirm prints a list and --json objects: ask for one of them")
     if options.old == options.new == "-":
         raise UsageError("only one of the two scans can come from stdin")
+    if options.asked == "-" in (options.old, options.new):
+        raise UsageError("a scan and who was asked cannot both come from stdin: name a file for one of them")
     ignored = [kind.strip() for kind in options.ignore.split(",") if kind.strip()]
     for kind in ignored:
         if kind not in KINDS:

@@ -66,7 +66,8 @@ def _parser() -> argparse.ArgumentParser:
     add(
         "--asked",
         help="what the seed asked, whether it answered or not: an address, network or range a line, with "
-        ":PORTS (80,443,8000-8100) or without (all); the metadata of a sweep beside its results say it, too",
+        ":PORTS (80,443,8000-8100) or without (all), - is stdin; the metadata of a sweep beside its results "
+        "say it, too",
         **several,
     )
     add("-b", "--blocklist-file", help="networks never to ask (ZMap's format)", **several)
@@ -108,6 +109,8 @@ def _run(options: argparse.Namespace, scan: list[str] | None) -> int:
         raise UsageError("--json has the reasons already: leave --explain out")
     if options.seed.count("-") > 1:
         raise UsageError("only one seed can come from stdin")
+    if [*options.seed, *options.asked].count("-") > 1:
+        raise UsageError("a seed and who was asked cannot both come from stdin: name a file for one of them")
     if options.loop and "-" in options.seed:
         raise UsageError("a loop reads its seed more than once: name a file, not stdin")
     ranges = _space(options)
@@ -135,7 +138,7 @@ def _once(options: argparse.Namespace, ranges: list[Range], parts: list[asking.P
     from coordinator.prediction import lists
     from lzr.analysis.predict import compare
 
-    with Bar("reading") as bar:
+    with Bar("reading and learning", ticking=True) as bar:
         learnt = lists.learn(
             options.seed, parts, ranges, strangers=True, progress=bar, say=lambda text: say(NAME, text)
         )

@@ -22,6 +22,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from coordinator.analysis.program import Bar
 from coordinator.files.owned import enter
 from coordinator.prediction import lists
 from coordinator.prediction.lists import Learnt, Round
@@ -151,7 +152,10 @@ def run(plan: Plan, say: Callable[[str], None]) -> int:
         if name in _OURS or f"-{name}" in _OURS:
             raise UsageError(f"{printable(name)} is not for the scans of a loop: it sets that itself")
     state = State(plan.state)
-    learnt = lists.learn(plan.seeds, plan.parts, plan.ranges, strangers=plan.follow, say=say)
+    with Bar("reading and learning", ticking=True) as bar:
+        learnt = lists.learn(
+            plan.seeds, plan.parts, plan.ranges, strangers=plan.follow, progress=bar, say=say
+        )
     for note in learnt.seed.notes:
         say(note)
     loop = _Loop(plan, state, say, learnt)
@@ -226,10 +230,11 @@ class _Loop:
         with contextlib.suppress(OSError):
             if os.path.getsize(results):
                 paths = (*plan.seeds, results)
-        self.learnt = lists.learn(
-            paths, plan.parts, plan.ranges, rounds=self.rounds, strangers=plan.follow, bound=self._bound,
-            assume=self._assume, say=self.say,
-        )  # fmt: skip
+        with Bar("reading and learning", ticking=True) as bar:
+            self.learnt = lists.learn(
+                paths, plan.parts, plan.ranges, rounds=self.rounds, strangers=plan.follow,
+                bound=self._bound, assume=self._assume, progress=bar, say=self.say,
+            )  # fmt: skip
 
     def _when(self) -> NDArray[np.int64]:
         """The round in which each service was asked; 0: by the seed."""

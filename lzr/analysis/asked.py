@@ -14,7 +14,7 @@ shows nothing beyond its records, and then the sentence says which of these it w
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -216,22 +216,35 @@ def swept(metadata: Mapping[str, Any]) -> tuple[Part, ...]:
     return (Part(tuple(union(ranges)), tuple(left)),) if ranges and left else ()
 
 
-def listed(text: str) -> tuple[Part, ...]:
+def listed(chunks: Iterable[str]) -> tuple[Part, ...]:
     """What a list says was asked: on each line an address, a range or a network, with or without ``:PORT``.
 
+    chunks: whole lines each, in order. What it holds at a time is one of them, and the ranges that come out.
     Raises ValueError, with the line that is none of these.
     """
     by_ports: dict[tuple[tuple[int, int], ...], list[Range]] = {}
-    for number, line in enumerate(text.splitlines(), 1):
-        entry = line.split("#", 1)[0].strip()
-        if not entry:
-            continue
-        try:
-            where, ports = _split(entry)
-            by_ports.setdefault(ports, []).extend(ranges_of(where))
-        except ValueError:
-            raise ValueError(f"line {number}: {entry[:80]!r} is no address, range or network") from None
+    fresh = number = 0
+    for chunk in chunks:
+        for line in chunk.removesuffix("\n").split("\n"):
+            number += 1
+            entry = line.split("#", 1)[0].strip()
+            if not entry:
+                continue
+            try:
+                where, ports = _split(entry)
+                found = ranges_of(where)
+            except ValueError:
+                raise ValueError(f"line {number}: {entry[:80]!r} is no address, range or network") from None
+            by_ports.setdefault(ports, []).extend(found)
+            fresh += 1
+        if fresh >= _UNITE:  # a list may name the same again and again
+            by_ports = {ports: list(union(ranges)) for ports, ranges in by_ports.items()}
+            fresh = 0
     return tuple(Part(tuple(union(ranges)), ports) for ports, ranges in by_ports.items())
+
+
+_UNITE = 1_000_000
+"""Lines after which ranges that touch are made one."""
 
 
 def _split(entry: str) -> tuple[str, tuple[tuple[int, int], ...]]:

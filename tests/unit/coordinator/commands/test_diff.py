@@ -251,6 +251,10 @@ def test_the_table_is_printable_whatever_hosts_say(
     ("words", "sentence"),
     [
         (("-", "-"), "only one of the two scans can come from stdin"),
+        (
+            ("a", "-", "--asked", "-"),
+            "a scan and who was asked cannot both come from stdin: name a file for one of them",
+        ),
         (("none.json", "none.json"), "cannot read none.json: No such file or directory"),
         (
             ("a", "b", "--json", "--confirm"),

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gzip
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -113,6 +115,31 @@ def test_who_was_asked_makes_strangers_of_the_others(
     assert "nothing says who was asked" in silent[2]
 
 
+def test_who_was_asked_may_come_from_stdin_and_compressed(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seed = written(
+        tmp_path / "seed.json",
+        [record(f"10.1.1.{host}", 8080, "HTTP/1.1 200 OK\r\n") for host in range(1, 41)],
+    )
+    words = (seed, "--space", "10.1.1.0/24", "--budget", "40")
+    text = b"10.1.1.0-10.1.1.199:8080,9090\n"
+    asked = tmp_path / "asked.gz"
+    asked.write_bytes(gzip.compress(text))
+    expected = ran(capsys, *words, "--asked", asked)
+    assert len(expected[1]) == 40
+    read, write = os.pipe()
+    os.write(write, text)
+    os.close(write)
+    with os.fdopen(read) as pipe:
+        monkeypatch.setattr("sys.stdin", pipe)
+        assert ran(capsys, *words, "--asked", "-") == expected
+    asked.write_bytes(gzip.compress(text * 1000)[:-20])
+    status, lines, said = ran(capsys, *words, "--asked", asked)
+    assert (status, lines) == (2, [])
+    assert "only up to where" in said
+
+
 def test_firewalls_and_printers_are_left_alone(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     records = [
         one
@@ -137,6 +164,7 @@ def test_firewalls_and_printers_are_left_alone(tmp_path: Path, capsys: pytest.Ca
         (["--budget", "0"], "--budget wants a number"),
         (["--space", "224.0.0.0/4"], "nothing is left of the space"),
         (["--asked", "/nowhere"], "cannot read /nowhere"),
+        (["--asked", "-", "--asked", "-"], "cannot both come from stdin"),
         (["--json", "--explain"], "leave --explain out"),
         (["--loop", "--json"], "--loop prints no list"),
         (["--loop", "--stop-at", "2"], "--stop-at wants a share"),

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 from lzr import addresses
 from lzr.analysis.asked import NoMetadata, Part, check, known, listed, names, number, shown
+from lzr.sweep.ranges import union
 
 
 def at(text: str) -> int:
@@ -121,11 +123,7 @@ def test_metadata_with_anything_in_the_place_of_sections_shows_nothing() -> None
 
 
 def test_a_list_says_what_was_asked() -> None:
-    parts = listed(
-        "10.0.0.0/24:80,443\n[2001:db8::]/1 # no\n".replace(
-            "[2001:db8::]/1 # no\n", "2001:db8::/32\n\n# x\n192.0.2.1-9\n"
-        )
-    )
+    parts = listed(["10.0.0.0/24:80,443\r\n2001:db8::/32\n\n", "# x\n192.0.2.1-9"])
     assert {part.ports for part in parts} == {((80, 80), (443, 443)), ((0, 65535),)}
     asked = known(None)
     assert not asked.covers(at("10.0.0.1"), 80)
@@ -133,7 +131,26 @@ def test_a_list_says_what_was_asked() -> None:
     assert covered.covers(at("10.0.0.1"), 443)
     assert not covered.covers(at("10.0.0.1"), 8080)
     assert covered.covers(at("192.0.2.5"), 8080)
-    assert listed("[2001:db8::1]:22\n") == (Part(((at("2001:db8::1"),) * 2,), ((22, 22),)),)
+    assert listed(["[2001:db8::1]:22\n"]) == (Part(((at("2001:db8::1"),) * 2,), ((22, 22),)),)
+
+
+def test_a_list_that_says_the_same_again_is_held_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("lzr.analysis.asked._UNITE", 100)
+    longest = 0
+
+    def chunks() -> Iterator[str]:
+        for start in range(0, 4_000, 100):
+            yield "".join(f"10.0.{at % 3}.{at % 7}:80\n" for at in range(start, start + 100))
+
+    def counted(ranges: Any) -> Any:
+        nonlocal longest
+        longest = max(longest, len(ranges := list(ranges)))
+        return union(ranges)
+
+    monkeypatch.setattr("lzr.analysis.asked.union", counted)
+    (part,) = listed(chunks())
+    assert part.ranges == tuple((at(f"10.0.{net}.0"), at(f"10.0.{net}.6")) for net in range(3))
+    assert longest <= 200
 
 
 @pytest.mark.parametrize(
@@ -141,10 +158,10 @@ def test_a_list_says_what_was_asked() -> None:
 )
 def test_a_line_that_says_nothing_is_named(line: str) -> None:
     if line == "10.0.0.1:":
-        assert listed(line)
+        assert listed([line])
         return
     with pytest.raises(ValueError, match="line 2"):
-        listed(f"10.0.0.1\n{line}\n")
+        listed([f"10.0.0.1\n{line}\n"])
 
 
 def test_addresses_are_shown_as_lists_have_them() -> None:
