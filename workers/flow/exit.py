@@ -36,9 +36,12 @@ class Exit:
     mtu: int = _ETHERNET_MTU
     longest: tuple[int, ...] = ()
     _routed: NDArray[np.bool_] = field(init=False)  # by way: not the rings'
+    _by_rings: bytes = field(init=False)  # the numbers of the other ways
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "_routed", np.ascontiguousarray(self.ways.ways["kind"] != WayKind.RING))
+        routed = np.ascontiguousarray(self.ways.ways["kind"] != WayKind.RING)
+        object.__setattr__(self, "_routed", routed)
+        object.__setattr__(self, "_by_rings", bytes(np.flatnonzero(~routed).tolist()))
 
     @staticmethod
     def of(routes: messages.Routes, probes: tuple[ProbeTemplate, ...]) -> Exit:
@@ -61,7 +64,12 @@ class Exit:
 
     def all_by_rings(self, burst: Rows) -> bool:
         """Whether all of these FRAME rows, which carry no probe, leave by the rings."""
-        return self.plain or not self._routed.take(self.ways.of(burst)).any()
+        return self.plain or self._only_rings(self.ways.of(burst))
+
+    def _only_rings(self, codes: NDArray[np.uint8]) -> bool:
+        """Whether all of these ways are the rings'. As bytes: for a few hundred that takes a tenth of what
+        arrays take."""
+        return not codes.tobytes().translate(None, self._by_rings)
 
     def divert(self, burst: Rows, routed: Routed) -> tuple[Rows, int]:
         """Send the frames that the kernel has to route.
@@ -69,12 +77,13 @@ class Exit:
         Returns the FRAME rows that are left for the rings, and the bytes of the frames that were sent.
         """
         codes = self.ways.of(burst)
-        others = self._routed.take(codes)
         probe = int(burst["probe"][0])
         if probe != NO_PROBE and probe < len(self.longest) and self.longest[probe] + _HEADERS > self.mtu:
             others = np.ones(len(burst), bool)  # in segments
-        if not others.any():
+        elif self._only_rings(codes):
             return burst, 0
+        else:
+            others = self._routed.take(codes)
         octets = routed.send(pick(burst, others), codes[others], self.ways, self.builder)
         return pick(burst, ~others), octets
 
