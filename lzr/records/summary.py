@@ -86,8 +86,16 @@ class Summary:
     reasons: Counter[str] = field(default_factory=Counter)
     resolved: int = 0
 
-    def add(self, rows: NDArray[Any], labels: Iterable[str], handshakes: Sequence[str] = ()) -> None:
-        """Count a batch: OUTCOME rows and the label of each. `handshakes` names the handshakes by index."""
+    def add(
+        self,
+        rows: NDArray[Any],
+        labels: Iterable[str] | Mapping[str, int],
+        handshakes: Sequence[str] = (),
+    ) -> None:
+        """Count a batch: OUTCOME rows and the label of each, or where all are recorded how many have each.
+
+        `handshakes` names the handshakes by index.
+        """
         resolved, counters, reasons, brought = tally(rows)
         self.resolved += resolved
         recorded = counters[0] == len(rows)

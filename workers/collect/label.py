@@ -67,7 +67,7 @@ class Labeller:
         names, found = self._identify(rows, blob)
         before = [encoder.lines for encoder in self.encoders]
         lines = [encoder.encode(rows, blob, names) for encoder in self.encoders]
-        summary = self._summary(rows, [name.label for name in names])
+        summary = self._summary(rows, names, found)
         findings, omitted = self._found(rows, blob, names) if self._findings else ([], 0)
         counts = Counts(
             findings=findings,
@@ -81,9 +81,16 @@ class Labeller:
         )
         return Labelled(lines, rows["ticket"][rows["final"] != 0], len(rows), counts)
 
-    def _summary(self, rows: NDArray[Any], labels: list[str]) -> Summary:
-        """Counts of a batch."""
+    def _summary(self, rows: NDArray[Any], names: list[Identity], found: Counter[tuple[int, str]]) -> Summary:
+        """Counts of a batch. found: of what brought data, as `_identify` has it; the others are unknown."""
         summary = Summary()
+        labels: Counter[str] | list[str]
+        if np.count_nonzero(rows["record"]) == len(rows):
+            labels = Counter({UNKNOWN.label: len(rows) - found.total()} if found.total() < len(rows) else {})
+            for (_, label), count in found.items():
+                labels[label] += count
+        else:
+            labels = [name.label for name in names]
         summary.add(rows, labels, self._options.handshakes)
         return summary
 
@@ -110,7 +117,7 @@ class Labeller:
         if len(known) > _REMEMBERED or not pay:
             known.clear()
         new = 0
-        lengths, handshakes = rows["data_len"].tolist(), rows["handshake"].tolist()
+        lengths, handshakes = (rows["data_len"].tolist(), rows["handshake"].tolist()) if left else ([], [])
         for row, at in left:
             length, by = lengths[row], handshakes[row]
             data = blob[at : at + length]

@@ -30,20 +30,20 @@ TAKE = 1024
 """Frames looked at together. `python -m benchmarks.stages`: 0.26 µs a flow in batches of 2,048, 1.1 in those
 of 64. By `benchmarks.endtoend` (100,000 flows, three rounds) a flow costs 2.7, 2.1 and 1.9 times the floor
 with 256, 1,024 and 4,096, each within 1.6 and 3.4: larger ones gain little, and a turn would take longer."""
-OPEN = 1024
-"""Targets begun, or timers acted on, together: at most an eighth of the frames that a worker's rings hold, so
-that the answers to one batch always find room. By `benchmarks.stages` 0.22 µs a flow in batches of 2,048,
-0.53 of 64."""
-LOOK = 4 * OPEN
+OPEN = 2048
+"""Targets begun, or timers acted on, together; fewer where that is more than half of the frames that a
+worker's rings hold, so that the answers to one batch always find room. 800,000 flows on two busy cores, in
+turns: a worker takes 1.46 to 1.52 s with 2,048, 1.56 to 1.77 s with 1,024."""
+LOOK = 4096
 """Pairs of a sweep that SYNs are sent to, slice by slice, before the rings are read again; how many may be
 unanswered is decided by the window. By `benchmarks.beside` (1 % answering) a worker takes 4.9 to 5.8 µs a
 pair with 2,048, 4.3 to 4.9 with 4,096: reading the rings costs what some hundred SYNs do."""
 AHEAD = 12_000_000
 """ns' worth of pairs of a sweep that are taken at once and spaced, without a turn for each part. A judgement:
 orders and answers may have to wait for so long, and a turn costs as much as some fifty SYNs."""
-SETTLE = 2048
+SETTLE = 4096
 """Outcomes sent together, while there is more to do: by `benchmarks.stages` the hop costs 0.23 µs in batches
-of 2,048, 2.3 in those of 64."""
+of 2,048, 2.3 in those of 64, and who takes them has as many calls less."""
 SMALL = 64
 """Frames and targets of a turn, below which the worker waits for more after it. By `benchmarks.stages` a flow
 costs several times as much in smaller batches; `benchmarks.calm` shows what that saves."""
@@ -88,7 +88,8 @@ class Engine:
         wait = config.retransmit_wait if config.retransmit_number else config.timeout
         self._wait = round(wait * 1e9)
         self._window = Window(1, 1, self._wait)
-        self._step = max(64, OPEN // (1 + config.haf))
+        self._asks = 1 + config.haf  # connections that a target may need at once
+        self._step = max(64, OPEN // self._asks)
         self._opening = False  # the connections begun last are ours from the SYN on
         self.sweeper: Sweeper | None = None
         self._asked = 0  # pairs of a sweep, since the rings were last looked at
@@ -99,6 +100,7 @@ class Engine:
         self.rings[shard] = ring
         smallest = min(each.rx_frames for each in self.rings.values())
         self._window = Window(smallest, len(self.rings), self._wait)
+        self._step = max(64, min(OPEN, smallest * len(self.rings) // 2) // self._asks)
         self.transmit.add(ring.out, self._now)
         self.looked = 0
 

@@ -76,6 +76,14 @@ def test_sums_do_not_depend_on_batches(raw: np.ndarray[Any, Any], cut: int) -> N
     assert whole.counters["TotalResponses"] == whole.fingerprints.total() == whole.reasons.total()
 
 
+def test_labels_may_be_counted_already_where_all_are_recorded() -> None:
+    rows = np.concatenate([outcome(reason=Reason.DATA, data_len=3), outcome(reason=Reason.SILENT)] * 2)
+    one, other = Summary(), Summary()
+    one.add(rows, ["http", "unknown", "ssh", "unknown"])
+    other.add(rows, {"http": 1, "unknown": 2, "ssh": 1})
+    assert one == other
+
+
 def test_the_ledger_line() -> None:
     assert ledger_line(0, {"recorded": 0}) == "inputs: 0 read = 0 recorded (agree)"
     fates = {"recorded": 8, "unparsable": 2, "interrupted": 0}

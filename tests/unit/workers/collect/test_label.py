@@ -33,6 +33,18 @@ def test_everybody_has_a_record(words: str) -> None:
     assert block.counts.summary.counters["TotalResponses"] == 5
 
 
+@pytest.mark.parametrize("left_out", [0, 1])
+def test_labels_are_counted_of_what_is_recorded(left_out: int) -> None:
+    rows = outcomes()
+    rows["record"][4] = 1 - left_out
+    block = Labeller(parse(["--handshakes", "http,tls"]), ["json"]).make(rows, b"SSH-")
+    assert sum(block.counts.summary.fingerprints.values()) == 5 - left_out
+    assert block.counts.summary.fingerprints == {"unknown": 5 - left_out}
+    rows["data_len"][0] = 23
+    block = Labeller(parse(["--handshakes", "http,tls"]), ["json"]).make(rows, b"SSH-2.0-OpenSSH_9.2p1\r\n")
+    assert block.counts.summary.fingerprints == {"unknown": 4 - left_out, "ssh": 1}
+
+
 def test_a_port_scan_shows_what_is_open_on_a_terminal() -> None:
     rows = outcomes()[:3]
     rows["reason"], rows["data_len"] = [Reason.SA_ONLY, Reason.NO_SYN_ACK, Reason.SA_ONLY], 0

@@ -15,7 +15,7 @@ from lzr.packet.segments import Builder, LinkHeader
 from lzr.rows import ACK, SEGMENT, TARGET, Opening, Reason, State
 from lzr.targets.blocklist import Blocklist, Prefixes
 from workers.flow.arrivals import Arrivals
-from workers.flow.engine import TAKE, Engine
+from workers.flow.engine import OPEN, TAKE, Engine
 from workers.flow.outbox import Outbox
 from workers.flow.refused import Refused
 
@@ -76,6 +76,25 @@ def test_of_a_shard_that_was_taken_over_nothing_is_known_until_its_ring_is_read(
     assert engine.looked == 0
     engine.turn(3000, 3000)
     assert (engine.looked, rings[1].waiting) == (3000, 0)
+
+
+def test_no_more_is_begun_at_once_than_half_of_what_the_rings_hold() -> None:
+    probes = (ProbeTemplate((b"x",)),)
+    table = FlowTable(FlowConfig(probes))
+    engine = Engine(Outbox(1), table, Builder(LinkHeader(bytes(6), bytes(6), bytes(6)), probes))
+    steps = []
+    for shard in range(3):
+        ring: Any = Queue(0)
+        ring.rx_frames = 1024
+        engine.add(shard, ring)
+        steps.append(engine._step)
+    assert steps == [512, 1024, 1536]
+    full: Any = Queue(0)
+    full.rx_frames = 1 << 16
+    for shard in range(3):
+        engine.remove(shard)
+    engine.add(3, full)
+    assert engine._step == OPEN
 
 
 class Recorded:
