@@ -45,15 +45,25 @@ def _is_own(directory: str) -> bool:
         return False
 
 
-def default_path(pid: int) -> Path:
-    """The path of a scan's socket, in a directory that is ours alone and is made if needed."""
+def own_directory() -> Path | None:
+    """The first of them that is ours alone, made if need be; None where there is none."""
     for directory in directories():
         with contextlib.suppress(OSError):
             directory.mkdir(mode=0o700, exist_ok=True)
             if private(directory.lstat()):
-                remove_dead(directory)
-                return directory / f"{pid}.sock"
-    raise ControlError("no private directory for the control socket (tried /run/lzr, $XDG_RUNTIME_DIR, /tmp)")
+                return directory
+    return None
+
+
+def default_path(pid: int) -> Path:
+    """The path of a scan's socket, in a directory that is ours alone and is made if needed."""
+    directory = own_directory()
+    if directory is None:
+        raise ControlError(
+            "no private directory for the control socket (tried /run/lzr, $XDG_RUNTIME_DIR, /tmp)"
+        )
+    remove_dead(directory)
+    return directory / f"{pid}.sock"
 
 
 class ControlServer:

@@ -29,6 +29,8 @@ MOST_ANEW = 3
 costs one. A judgement: a box that says something else each time is not to be believed."""
 SPARE = 256 << 20
 """Bytes of the disk that are left free."""
+OF_PLAN = "plan.id"
+"""The file in a directory of results that says of which plan they are."""
 
 
 @dataclass
@@ -60,7 +62,27 @@ class Fetcher:
         self.directory = directory
         self._invoker = invoker
         self._place = enter(directory, invoker, create=True, purpose="for the results of all boxes")
+        try:
+            self._claim()
+        except BaseException:
+            os.close(self._place)
+            raise
         self.states = {run.name: State(run) for run in lock.runs}
+
+    def _claim(self) -> None:
+        """The directory is for this plan alone: runs of others have the same names. Raises UsageError."""
+        shown, ours = printable(self.directory), self._lock.id
+        try:
+            theirs = plan_of(self.directory)
+            if theirs not in ("", ours):
+                raise UsageError(
+                    f"{shown} has the results of another plan ({printable(theirs)}): move it away, or leave "
+                    "the results on the boxes (--no-fetch)"
+                )
+            if not theirs:
+                self._replace(OF_PLAN, f"{ours}\n".encode())
+        except OSError as error:
+            raise UsageError(f"cannot use {shown}: {error.strerror}") from error
 
     def close(self) -> None:
         os.close(self._place)
@@ -174,6 +196,18 @@ class Fetcher:
         finally:
             os.close(descriptor)
         os.replace(fresh, name, src_dir_fd=self._place, dst_dir_fd=self._place)
+
+
+def plan_of(directory: str) -> str:
+    """The id of the plan whose results are in a directory; nothing where that is not said. Raises OSError."""
+    try:
+        descriptor = os.open(
+            os.path.join(directory, OF_PLAN), os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+        )
+    except (FileNotFoundError, NotADirectoryError):
+        return ""
+    with os.fdopen(descriptor, "rb") as file:
+        return file.read(64).decode("ascii", "replace").strip()
 
 
 def _append(descriptor: int, offset: int, data: bytes) -> None:

@@ -14,7 +14,7 @@ from functools import partial
 from typing import Any
 
 from coordinator.analysis import beside, program, reading, writing
-from coordinator.fleet import lockfile, placing
+from coordinator.fleet import fetching, lockfile, placing
 from coordinator.fleet.merging import Merger
 from lzr.errors import UsageError, printable, two_dashes
 from lzr.fleet import ledger
@@ -46,7 +46,7 @@ def _merge(argv: list[str]) -> int:
     lock = lockfile.read(asked.plan)
     metadata, results = sorted_out(_files(lock, asked))
     if not results:
-        raise UsageError("no file of results is named; see lzr fleet merge --help")
+        raise UsageError(_nothing(asked))
     generations = Generations(lock.runs, lock.plan.shards, placing.of(lock))
     form = writing.form_of(asked.output, None)
     if form == "csv":
@@ -75,6 +75,14 @@ def _merge(argv: list[str]) -> int:
     if metadata:
         whole &= _say_ledger(NAME, lock, metadata, found, quiet=asked.quiet)
     return OK if whole else MISSING
+
+
+def _nothing(asked: argparse.Namespace) -> str:
+    """Why there is nothing to go by."""
+    if asked.files:
+        return "none of the files that are named has results or metadata of a run"
+    where = printable(lockfile.results_of(asked.plan))
+    return f"nothing has been fetched into {where}: lzr fleet start does that, or name files of the boxes"
 
 
 def _behind(bar: program.Bar, before: int) -> Callable[[int], None]:
@@ -109,6 +117,8 @@ def _ledger(argv: list[str]) -> int:
     asked = _ledger_parser().parse_intermixed_args(two_dashes(argv, ("quiet", "help")))
     lock = lockfile.read(asked.plan)
     metadata, _ = sorted_out(_files(lock, asked))
+    if not metadata:
+        raise UsageError(_nothing(asked))
     return OK if _say_ledger("fleet ledger", lock, metadata, quiet=asked.quiet) else DIFFERS
 
 
@@ -134,7 +144,12 @@ def _say_ledger(
 def _files(lock: Lock, asked: argparse.Namespace) -> list[str]:
     """The files that are named, directories as what lies in them. Raises UsageError."""
     found: list[str] = []
-    for path in asked.files or [lockfile.results_of(asked.plan)]:
+    fetched = lockfile.results_of(asked.plan)
+    if not asked.files:
+        if not os.path.isdir(fetched):
+            raise UsageError(_nothing(asked))
+        _look_whose(lock, fetched)
+    for path in asked.files or [fetched]:
         if path == "-" or not os.path.isdir(path):
             found.append(path)
             continue
@@ -144,6 +159,19 @@ def _files(lock: Lock, asked: argparse.Namespace) -> list[str]:
             raise UsageError(f"cannot read {printable(path)}: {error.strerror}") from None
         found += [os.path.join(path, name) for name in names if name.endswith(_RESULTS) and name not in _NONE]
     return found
+
+
+def _look_whose(lock: Lock, fetched: str) -> None:
+    """Raises UsageError where these results are of another plan."""
+    try:
+        theirs = fetching.plan_of(fetched)
+    except OSError as error:
+        raise UsageError(f"cannot read {printable(fetched)}: {error.strerror}") from None
+    if theirs not in ("", lock.id):
+        raise UsageError(
+            f"{printable(fetched)} has the results of another plan ({printable(theirs)}), and this one is "
+            f"{lock.id}: name the files that are meant"
+        )
 
 
 def box_of(lock: Lock, path: str) -> str | None:

@@ -35,15 +35,20 @@ class Wanted:
         return replace(self, own=tuple(sorted({**dict(self.own), box: rate}.items())))
 
     def with_line(self, line: str, boxes: Iterable[str]) -> Wanted:
-        """The same where these boxes are to pause, resume, drain or quit."""
+        """The same where these boxes are to pause, resume, drain or quit. Who is to resume is not to end."""
         names = frozenset(boxes)
         if line == "pause":
             return replace(self, paused=self.paused | names)
         if line == "resume":
-            return replace(self, paused=self.paused - names)
+            return replace(self, paused=self.paused - names).after(names)
         return replace(
             self, ending=tuple(sorted({**dict(self.ending), **dict.fromkeys(names, line)}.items()))
         )
+
+    def after(self, ended: Iterable[str]) -> Wanted:
+        """The same when these boxes have ended as they were to: who starts them again wants them to go on."""
+        gone = frozenset(ended)
+        return replace(self, ending=tuple(one for one in self.ending if one[0] not in gone))
 
     def dealt(self, planned: int, boxes: Iterable[Box], over: Iterable[str]) -> Mapping[str, int] | None:
         """What each box may send in a second, or None where the plan's own deal holds.
@@ -62,9 +67,10 @@ class Wanted:
         rate = planned if self.rate is None else self.rate
         return {**own, **rates.deal(max(1, rate - sum(own.values())), left)}
 
-    def to_json(self) -> bytes:
-        """As it is kept in a file."""
+    def to_json(self, plan: str) -> bytes:
+        """As it is kept in a file. plan: id of the plan whose boxes these are."""
         found = {
+            "plan": plan,
             "rate": self.rate,
             "own": dict(self.own),
             "paused": sorted(self.paused),
@@ -73,11 +79,13 @@ class Wanted:
         return json.dumps(found, indent=1).encode() + b"\n"
 
     @staticmethod
-    def of_json(data: bytes) -> Wanted:
-        """What a file says. Raises ValueError."""
+    def of_json(data: bytes, plan: str) -> Wanted:
+        """What a file says; nothing where it is of another plan. Raises ValueError."""
         found = json.loads(data)
         if not isinstance(found, dict):
             raise ValueError("is none")
+        if found.get("plan", plan) != plan:
+            return Wanted()
         rate, own = found.get("rate"), found.get("own", {})
         if rate is not None and not _is_rate(rate):
             raise ValueError("the rate is none")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import socket
 import time
@@ -10,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 from coordinator.endpoints import control
-from coordinator.endpoints.deadsockets import private
 from lzr.errors import UsageError, printable
 from lzr.fleet.lock import Lock
 
@@ -26,12 +24,10 @@ class NoController(UsageError):
 
 def where(lock: Lock) -> Path:
     """The socket of this plan's controller, whether there is one or not. Raises UsageError."""
-    for directory in control.directories():
-        with contextlib.suppress(OSError):
-            directory.mkdir(mode=0o700, exist_ok=True)
-            if private(directory.lstat()):
-                return directory / f"{lock.id}.fleet"
-    raise UsageError("there is no private directory for the controller's socket")
+    directory = control.own_directory()
+    if directory is None:
+        raise UsageError("there is no private directory for the controller's socket")
+    return directory / f"{lock.id}.fleet"
 
 
 def runs(lock: Lock) -> bool:

@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from lzr.fleet import preflight
 from lzr.fleet.course import Known
+from lzr.safetext import plain
+
+OVER = ("done", "interrupted", "failed")
+"""How a run can have ended, as a box says."""
 
 
 @dataclass
@@ -31,3 +37,32 @@ class BoxState:
     since: float = 0.0  # of being heard, or not; seconds since 1970
     told: float = 0.0  # when its scan was last told something, monotonic
     giving: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+    @property
+    def rests(self) -> bool:
+        """Whether it is there, and has said that no scan runs, and none is to go on by itself."""
+        known = self.known
+        return known.here and known.ended and (self.state in OVER or not (self.state or known.begun))
+
+    def set(self, **what: bool) -> None:
+        """Set facts of `known`."""
+        if any(getattr(self.known, name) != value for name, value in what.items()):
+            self.known = Known(**{name: getattr(self.known, name) for name in Known.__slots__} | what)
+
+    def go_on(self) -> None:
+        """Have its run go on that somebody has ended; one that is done is."""
+        if self.state != "done":
+            self.resumed = self.failed = 0
+            self.set(ended=False)
+
+    def note(self, answer: Mapping[str, Any]) -> None:
+        """How it says that its run is."""
+        state, sentence = answer.get("state"), answer.get("sentence")
+        self.state = state if isinstance(state, str) and state in ("running", *OVER) else ""
+        self.sentence = plain(sentence, 500) if isinstance(sentence, str) else ""
+        numbers = [answer.get(name) for name in ("records", "inputs")]
+        before = self.inputs
+        self.records, self.inputs = (one if isinstance(one, int) and one >= 0 else 0 for one in numbers)
+        if self.inputs > before:
+            self.resumed = 0
+        self.set(begun=answer.get("begun") is True)

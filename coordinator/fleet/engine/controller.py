@@ -15,12 +15,12 @@ from typing import Any
 
 from coordinator.fleet.engine.boxstate import BoxState
 from coordinator.fleet.engine.engine import BoxError, Engine, status_of
-from coordinator.fleet.engine.fitness import Fitness
+from coordinator.fleet.engine.fitness import Fitness, NotFit
 from coordinator.fleet.engine.kept import Keeping
 from coordinator.fleet.engine.renewing import Renewing
 from lzr.errors import UsageError
 from lzr.fleet import course, dealing, orders, preflight, steering
-from lzr.fleet.course import Known, Step
+from lzr.fleet.course import Step
 from lzr.fleet.lock import Lock
 from lzr.fleet.orders import Confirmed, Kept, Order
 from lzr.safetext import plain
@@ -40,14 +40,6 @@ MOST_FAILED = 3
 """Times that a scan is tried again which has failed on its way, as where one of its processes was killed."""
 
 
-class NotFit(Exception):
-    """Nobody has begun, and these are the reasons (one sentence each) why nobody may."""
-
-    def __init__(self, faults: Sequence[str]) -> None:
-        super().__init__("; ".join(faults))
-        self.faults = tuple(faults)
-
-
 class Controller:
     """lock: what is done. keeping: the files beside it. say: takes a sentence, of a box or of all ("")."""
 
@@ -55,7 +47,7 @@ class Controller:
         """Raises UsageError."""
         self.lock, self._engine, self._keeping, self._say = lock, engine, keeping, say
         self.orders: Kept = keeping.orders()
-        self.wanted = keeping.wanted()
+        self.wanted = keeping.wanted(lock)
         self._boxes = {box.name: BoxState(box.name, since=time.time()) for box in lock.plan.boxes}
         self._running = {run.box for run in lock.current}
         self._may_begin = False
@@ -84,11 +76,22 @@ class Controller:
                 self._renewing.turn(self.lock, self._boxes.values())
                 self._turn()
                 await asyncio.sleep(TURN)
+            self._look()
+            self._forget()
         finally:
             self._renewing.close()
             for box in self._boxes.values():
                 if box.step is not None:
                     box.step.cancel()
+
+    def _forget(self) -> None:
+        """Whoever has ended as it was told to goes on when somebody starts all of them again."""
+        ended = {box.name for box in self._boxes.values() if box.rests} & dict(self.wanted.ending).keys()
+        if ended:
+            try:
+                self._want(self.wanted.after(ended))
+            except UsageError as error:
+                self._say("", str(error))
 
     def _follow(self) -> None:
         """Take up the next generation when somebody has written it: every box is shown it, and goes by it."""
@@ -104,9 +107,9 @@ class Controller:
         self._fitness.take(newer)
         self._running = {run.box for run in newer.current}
         for name, box in self._boxes.items():
-            self._set(box, taken=False)
+            box.set(taken=False)
             if newer.runs_of(name) != before[name]:
-                self._set(box, ended=False)
+                box.set(ended=False)
         self._say("", f"generation {newer.generation}: {_gains(newer)}")
 
     def _look(self) -> None:
@@ -122,18 +125,14 @@ class Controller:
             if here and not box.known.here:
                 self._say(box.name, "connected")
             if not here:
-                self._set(box, here=False, taken=False)
+                box.set(here=False, taken=False)
             heard = self._engine.heard(box.name)
-            self._set(
-                box, here=here, lacks=bool(self.orders.missing(box.name)), attended=box.attending is not None,
+            box.set(
+                here=here, lacks=bool(self.orders.missing(box.name)), attended=box.attending is not None,
                 busy=box.step is not None and not box.step.done(),
             )  # fmt: skip
             if heard is not None and box.known.attended and not lost:
                 self._steer(box, heard.told)
-
-    def _set(self, box: BoxState, **what: bool) -> None:
-        if any(getattr(box.known, name) != value for name, value in what.items()):
-            box.known = Known(**{name: getattr(box.known, name) for name in Known.__slots__} | what)
 
     def _turn(self) -> None:
         """Begin the next step of every box."""
@@ -145,7 +144,9 @@ class Controller:
             if box.name not in self._running and step not in (Step.TAKE, Step.ORDERS):
                 continue
             if step is Step.ATTEND:
-                if self._renewing.holds(self.lock, box):
+                if box.name in dict(self.wanted.ending) and box.state != "running":
+                    box.set(ended=True)  # as it was told to, before this controller was there
+                elif self._renewing.holds(self.lock, box):
                     self._attend(box)
             elif step is Step.CHECK and not self._may_begin:
                 continue  # all are looked at side by side
@@ -160,7 +161,7 @@ class Controller:
                 await self.give([box.name])
             elif step is Step.CHECK:
                 await self._check(box)
-        except BoxError as error:
+        except (BoxError, UsageError, OSError) as error:  # of the box, or of what is to be kept here
             if str(error) != box.sentence:
                 box.sentence = str(error)
                 self._say(box.name, box.sentence)
@@ -173,36 +174,25 @@ class Controller:
         if not isinstance(answer, dict):
             raise BoxError("answered what is no answer")
         box.sentence = ""
-        self._note(box, answer)
-        self._set(box, taken=True)
-
-    def _note(self, box: BoxState, answer: dict[str, Any]) -> None:
-        """How a box says that its run is."""
-        state, sentence = answer.get("state"), answer.get("sentence")
-        box.state = state if state in ("running", "done", "interrupted", "failed") else ""
-        box.sentence = plain(sentence, 500) if isinstance(sentence, str) else ""
-        numbers = [answer.get(name) for name in ("records", "inputs")]
-        before = box.inputs
-        box.records, box.inputs = (one if isinstance(one, int) and one >= 0 else 0 for one in numbers)
-        if box.inputs > before:
-            box.resumed = 0
-        self._set(box, begun=answer.get("begun") is True)
+        box.note(answer)
+        box.set(taken=True)
 
     def _attend(self, box: BoxState) -> None:
         self._say(box.name, "goes on with its run" if box.known.begun else "begins its run")
         box.attending = asyncio.ensure_future(self._until_over(box))
-        self._set(box, attended=True, begun=True)
+        box.set(attended=True, begun=True)
 
     async def _until_over(self, box: BoxState) -> None:
         """Wait for a run, as a task on its box, and find out what became of it."""
-        await self._engine.attend(box.name, box.ticket)
         try:
+            await self._engine.attend(box.name, box.ticket)
             answer = await self._engine.call(box.name, "state", {}, TELLING)
         except BoxError:
+            box.not_before = time.monotonic() + RETRY
             return  # the box is lost; when it is back it attends again
         if not isinstance(answer, dict):
             return
-        self._note(box, answer)
+        box.note(answer)
         if box.name not in self._running:
             return  # its shards are others' now
         if box.state not in ("", "running"):  # it runs where only the connection was lost
@@ -214,16 +204,16 @@ class Controller:
             box.failed += 1
             box.not_before = time.monotonic() + RETRY
         elif box.state in ("done", "failed") or told:
-            self._set(box, ended=True)
+            box.set(ended=True)
         elif answer.get("told") is True:
             self._say(box.name, "was told to end there: lzr fleet start goes on with it")
-            self._set(box, ended=True)
+            box.set(ended=True)
         elif box.state == "interrupted":
             box.resumed += 1
             box.not_before = time.monotonic() + RETRY
             if box.resumed > MOST_RESUMED:
                 self._say(box.name, f"was cut off {box.resumed} times and gets nowhere: it is left alone")
-                self._set(box, ended=True)
+                box.set(ended=True)
 
     async def _gate(self, late: bool) -> None:
         """Look at all boxes that have not begun, side by side, once they are there. Raises NotFit."""
@@ -244,7 +234,7 @@ class Controller:
         faults |= self._fitness.judged(self.look())
         for box in there:
             box.faults = faults.get(box.name, ())
-            self._set(box, checked=not box.faults)
+            box.set(checked=not box.faults)
         sentences = [f"{name or 'the plan'}: {fault}" for name in sorted(faults) for fault in faults[name]]
         if sentences and len(new) == len(waited):
             raise NotFit(sentences)
@@ -262,7 +252,7 @@ class Controller:
             self._say(box.name, fault)
         if box.faults:
             box.not_before = time.monotonic() + LOOK_AGAIN
-        self._set(box, checked=not box.faults)
+        box.set(checked=not box.faults)
 
     def _steer(self, box: BoxState, told: Any) -> None:
         """Have a scan do what is wanted of all, where it does not."""
@@ -361,17 +351,25 @@ class Controller:
         return dealt, {name: why for name, why in zip(dealt, found, strict=True) if why}
 
     async def tell(self, line: str, names: Sequence[str]) -> dict[str, str]:
-        """pause, resume, drain or quit some boxes: why each that does not yet does not."""
+        """pause, resume, drain or quit some boxes: why each that does not yet does not.
+
+        One whose scan has ended needs not be told; with resume it goes on, unless it is done.
+        """
         self._want(self.wanted.with_line(line, names))
-        found = await asyncio.gather(*(self._try(name, line) for name in names))
+        resting = [name for name in names if self._boxes[name].rests]
+        at_work = [name for name in names if name not in resting]
+        found = await asyncio.gather(*(self._try(name, line) for name in at_work))
         if line in steering.ENDINGS:
-            for name in names:
+            for name in at_work:
                 box = self._boxes[name]
                 if box.attending is None:
-                    self._set(box, ended=True)
-            if not self.over:
-                await self._dealt_now()
-        return {name: why for name, why in zip(names, found, strict=True) if why}
+                    box.set(ended=True)
+        elif line == "resume":
+            for name in resting:
+                self._boxes[name].go_on()
+        if line != "pause" and not self.over:
+            await self._dealt_now()
+        return {name: why for name, why in zip(at_work, found, strict=True) if why}
 
     async def _try(self, name: str, line: str) -> str:
         """Tell a scan a line; why that was not possible, or nothing."""
@@ -382,7 +380,7 @@ class Controller:
         return ""
 
     def _want(self, wanted: steering.Wanted) -> None:
-        self._keeping.want(wanted)
+        self._keeping.want(self.lock, wanted)
         self.wanted = wanted
 
 

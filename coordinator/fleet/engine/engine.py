@@ -148,13 +148,16 @@ class Engine:
     def attend(self, box: str, ticket: str) -> Awaitable[None]:
         """Have a box attend to its run: a task of its own. Over when that is, whatever became of it.
 
-        ticket: what the box was given with its lock.
+        ticket: what the box was given with its lock. Raises BoxError.
         """
         key = f"{transport.task_key(box)}{uuid.uuid4().hex}"
-        future = self._client.submit(
-            tasks.attend, ticket, key=key, pure=False,
-            resources={transport.resource(box): 1}, retries=0, allow_other_workers=False,
-        )  # fmt: skip
+        try:
+            future = self._client.submit(
+                tasks.attend, ticket, key=key, pure=False,
+                resources={transport.resource(box): 1}, retries=0, allow_other_workers=False,
+            )  # fmt: skip
+        except Exception as error:  # of a client that has lost the scheduler beside it, for one
+            raise Unheard(plain(f"gets no task ({type(error).__name__}: {error})", 200)) from error
         return _over(future)
 
 

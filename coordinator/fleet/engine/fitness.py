@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from coordinator.fleet.engine.boxstate import BoxState
 from coordinator.fleet.engine.engine import BoxError, Engine
@@ -15,6 +15,14 @@ CHECKING, TELLING = 90.0, 5.0
 """Seconds of patience: with `lzr doctor` and the sums of an input, and with a word."""
 CLOCK_TRIES = 5
 """The quickest answer of so many says best what time a box has."""
+
+
+class NotFit(Exception):
+    """Nobody has begun, and these are the reasons (one sentence each) why nobody may."""
+
+    def __init__(self, faults: Sequence[str]) -> None:
+        super().__init__("; ".join(faults))
+        self.faults = tuple(faults)
 
 
 class Fitness:

@@ -58,11 +58,11 @@ class Keeping:
         """On the disk when it returns. Raises UsageError."""
         orderfile.append(self._orders, what, self._invoker)
 
-    def wanted(self) -> Wanted:
-        """Raises UsageError."""
+    def wanted(self, lock: Lock) -> Wanted:
+        """What was wanted of the boxes of this plan. Raises UsageError."""
         try:
             with open(self._wanted, "rb") as file:
-                return Wanted.of_json(file.read(MOST_BYTES))
+                return Wanted.of_json(file.read(MOST_BYTES), lock.id)
         except FileNotFoundError:
             return Wanted()
         except (OSError, ValueError, RecursionError) as error:
@@ -70,7 +70,7 @@ class Keeping:
                 f"cannot read what was wanted of the boxes in {printable(self._wanted)}: {error}"
             ) from error
 
-    def want(self, wanted: Wanted) -> None:
+    def want(self, lock: Lock, wanted: Wanted) -> None:
         """Put it in the place of what was wanted before. Raises UsageError."""
         with program.output(self._wanted, overwrite=True) as to:
-            program.write_whole(to.descriptor, wanted.to_json())
+            program.write_whole(to.descriptor, wanted.to_json(lock.id))

@@ -11,9 +11,10 @@ from collections.abc import Callable
 from coordinator.analysis import program
 from coordinator.fleet import certs, lockfile
 from coordinator.fleet.engine import collecting
-from coordinator.fleet.engine.controller import Controller, NotFit
+from coordinator.fleet.engine.controller import Controller
 from coordinator.fleet.engine.desk import Desk
 from coordinator.fleet.engine.engine import Engine
+from coordinator.fleet.engine.fitness import NotFit
 from coordinator.fleet.engine.kept import Keeping
 from coordinator.processes.privilege import invoking_user
 from lzr import safetext

@@ -278,7 +278,7 @@ class BoxSide:
     async def _look(self) -> None:
         """Ask the scan how it is, once a second."""
         while True:
-            with contextlib.suppress(ControlError, OSError, UsageError):
+            with contextlib.suppress(Exception):  # whatever is in those files, it is looked again
                 for one in await in_thread(self._at_work):
                     good, text = await in_thread(ctl.ask, one.control, "status --json", EVERY)
                     if good and len(text) <= MOST_STATUS:

@@ -17,7 +17,9 @@ from distributed import Scheduler
 from distributed.comm import CommClosedError
 from distributed.security import Security
 
+from coordinator.endpoints import control
 from coordinator.fleet.certs import CONTROLLER, Identity
+from lzr.errors import UsageError
 
 CONNECT, LOST = 3, 12
 """Seconds within which a connection has to stand, and after which a silent one is given up; Dask takes no
@@ -68,8 +70,16 @@ _TOLD = frozenset(("op", "key", "keys", "stimulus_id", "run_id", "startstops", "
 
 
 def settle() -> None:
-    """Set Dask up for a fleet, in this process."""
-    dask.config.set(_SETTINGS)
+    """Set Dask up for a fleet, in this process. Raises UsageError.
+
+    It keeps files in a directory that it also imports modules from; in /tmp somebody could have made that.
+    """
+    directory = control.own_directory()
+    if directory is None:
+        raise UsageError(
+            "there is no private directory for temporary files (tried /run/lzr, $XDG_RUNTIME_DIR, /tmp)"
+        )
+    dask.config.set({**_SETTINGS, "temporary-directory": str(directory)})
 
 
 def quiet() -> None:

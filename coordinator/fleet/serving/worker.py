@@ -28,7 +28,7 @@ from coordinator.files.opening import open_written
 from coordinator.fleet import certs, lockfile, rundirectory
 from coordinator.fleet.certs import Identity
 from coordinator.fleet.serving import transport
-from coordinator.fleet.serving.boxside import BoxSide
+from coordinator.fleet.serving.boxside import BoxSide, in_thread
 from coordinator.fleet.serving.single import Single
 from lzr import safetext
 from lzr.errors import UsageError, printable, two_dashes
@@ -88,7 +88,7 @@ async def serve(plan: Plan, box: Box, identity: Identity, side: BoxSide) -> None
     transport.settle()
     security = transport.security(identity)
     scheduler = f"tls://{plan.controller}"
-    host, contact = _listening(box)
+    host, contact = await in_thread(_listening, box)  # which may ask name servers, that may be away
     said = ""
     async with side:
         while True:
@@ -100,11 +100,12 @@ async def serve(plan: Plan, box: Box, identity: Identity, side: BoxSide) -> None
                 await asyncio.sleep(AGAIN)
                 continue
             side.connecting()
-            worker = BoxWorker(
-                scheduler, side, security=security, protocol="tls", host=host, port=box.port,
-                contact_address=contact, resources={transport.resource(box.name): 1},
-            )  # fmt: skip
+            worker: BoxWorker | None = None
             try:
+                worker = BoxWorker(  # which writes a file or two: not where a disk is full
+                    scheduler, side, security=security, protocol="tls", host=host, port=box.port,
+                    contact_address=contact, resources={transport.resource(box.name): 1},
+                )  # fmt: skip
                 # Not wait_for: until Python 3.12 it forgets that we were cancelled if it was just over.
                 async with asyncio.timeout(transport.CONNECT + UNHEARD):
                     await worker
@@ -118,8 +119,9 @@ async def serve(plan: Plan, box: Box, identity: Identity, side: BoxSide) -> None
                     said = text
                 await asyncio.sleep(AGAIN)
             finally:
-                with contextlib.suppress(Exception):
-                    await worker.close()
+                if worker is not None:
+                    with contextlib.suppress(Exception):
+                        await worker.close()
 
 
 async def _reach(scheduler: str, security: Any) -> str:

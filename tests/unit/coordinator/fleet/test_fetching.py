@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 
-from coordinator.fleet.fetching import MOST_ANEW, Fetcher
+from coordinator.fleet.fetching import MOST_ANEW, OF_PLAN, Fetcher
+from lzr.errors import UsageError
 from lzr.fleet.fetched import CHUNK
 from lzr.fleet.lock import Lock
 from tests import madefleet
@@ -89,7 +90,24 @@ def test_as_far_as_the_box_vouches_for_it_and_then_all(boxes: Boxes, tmp_path: P
     for name, data in boxes.results.items():
         assert (tmp_path / f"{name}.json").read_bytes() == data
         assert (tmp_path / f"{name}.metadata.json").read_bytes() == boxes.metadata[name]
-    assert len(list(tmp_path.iterdir())) == 2 * len(boxes.results)
+    assert {path.name for path in tmp_path.iterdir()} == {
+        OF_PLAN, *(f"{name}{end}" for name in boxes.results for end in (".json", ".metadata.json"))
+    }  # fmt: skip
+
+
+def test_results_of_another_plan_are_left_as_they_are(boxes: Boxes, tmp_path: Path) -> None:
+    """Runs of both have the same names: one would go on where the other's file ends."""
+    all_done(boxes)
+    assert turn(boxes, tmp_path).whole
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    boxes.lock = madefleet.lock(madefleet.PLAN.replace("seed = 7", "seed = 8"))
+    with pytest.raises(UsageError, match=f"has the results of another plan .{madefleet.lock().id}."):
+        turn(boxes, tmp_path)
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
+    (tmp_path / OF_PLAN).unlink()
+    (tmp_path / OF_PLAN).symlink_to("/etc/hostname")
+    with pytest.raises(UsageError, match="cannot use"):
+        turn(boxes, tmp_path)
 
 
 def test_killed_at_every_call_it_goes_on(boxes: Boxes, tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from coordinator.commands import fleet
+from coordinator.fleet import lockfile
 from tests import madefleet, madescans
 
 
@@ -199,7 +200,8 @@ def test_parquet_holds_the_same_and_is_the_same_each_time(
         (["text.json"], "holds no results of lzr"),
         (["-o", "out.csv", "fra1-g1.json"], "lzr export makes CSV of it"),
         (["-o", "fra1-g1.json", "--overwrite", "fra1-g1.json"], "is the input too"),
-        ([], "no file of results is named"),
+        ([], "plan.results: lzr fleet start does that"),
+        (["empty"], "none of the files that are named has results"),
     ],
 )
 def test_mistakes(
@@ -213,6 +215,7 @@ def test_mistakes(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "x.csv").write_text("saddr,sport\n10.0.0.1,80\n")
+    (tmp_path / "empty").mkdir()
     (tmp_path / "text.json").write_text("hello\n")
     (tmp_path / "plan.results").mkdir()
     assert fleet.main(["merge", str(plan), "-o", "out.json", *words]) == 2
@@ -220,3 +223,21 @@ def test_mistakes(
     assert sentence in said
     assert said.count("\n") == 1
     assert not (tmp_path / "out.json").exists()
+
+
+def test_what_was_fetched_of_another_plan_is_not_this_ones(
+    plan: Path, parts: list[Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert fleet.main(["ledger", str(plan)]) == 2
+    assert "nothing has been fetched into" in capsys.readouterr().err
+    results = tmp_path / "plan.results"
+    results.mkdir()
+    for path in parts:
+        path.rename(results / path.name)
+    (results / "plan.id").write_text(f"{lockfile.read(str(plan)).id}\n")
+    assert merge(plan, tmp_path / "all.json", []) == 0
+    (results / "plan.id").write_text("0123456789abcdef\n")
+    capsys.readouterr()
+    assert merge(plan, tmp_path / "none.json", []) == 2
+    assert "has the results of another plan (0123456789abcdef)" in capsys.readouterr().err
+    assert not (tmp_path / "none.json").exists()

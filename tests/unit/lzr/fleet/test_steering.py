@@ -53,6 +53,13 @@ def test_told_until_it_does_so() -> None:
     assert lines("ams1", ending, {"ams1": 10}, {"draining": True}) == []
 
 
+def test_who_has_ended_or_is_to_resume_is_not_to_end_any_more() -> None:
+    wanted = Wanted().with_line("drain", ["ams1", "fra1"]).with_line("pause", ["ams1"])
+    assert wanted.after(["fra1"]).ending == (("ams1", "drain"),)
+    resumed = wanted.with_line("resume", ["ams1"])
+    assert (resumed.ending, resumed.paused) == ((("fra1", "drain"),), frozenset())
+
+
 names = st.sampled_from([box.name for box in BOXES])
 
 
@@ -68,7 +75,8 @@ names = st.sampled_from([box.name for box in BOXES])
     )
 )
 def test_round_trip(wanted: Wanted) -> None:
-    assert Wanted.of_json(wanted.to_json()) == wanted
+    assert Wanted.of_json(wanted.to_json("a" * 16), "a" * 16) == wanted
+    assert Wanted.of_json(wanted.to_json("a" * 16), "b" * 16) == Wanted()
 
 
 @pytest.mark.parametrize(
@@ -86,6 +94,6 @@ def test_round_trip(wanted: Wanted) -> None:
     ],
 )
 def test_what_is_none(change: dict[str, object]) -> None:
-    found = json.loads(replace(Wanted(), rate=5).to_json()) | change
+    found = json.loads(replace(Wanted(), rate=5).to_json("a")) | change
     with pytest.raises(ValueError, match="is none"):
-        Wanted.of_json(json.dumps(found).encode())
+        Wanted.of_json(json.dumps(found).encode(), "a")

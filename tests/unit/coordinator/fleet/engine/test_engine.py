@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import logging
 import ssl
+import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -15,9 +16,11 @@ from distributed.comm import connect
 from distributed.core import rpc
 from tornado.iostream import IOStream
 
+from coordinator.endpoints import control
 from coordinator.fleet import certs
 from coordinator.fleet.engine.engine import BoxError, Engine, Unheard
 from coordinator.fleet.serving import transport
+from coordinator.fleet.serving import worker as serving
 from coordinator.fleet.serving.boxside import BoxSide
 from coordinator.fleet.serving.worker import serve
 from lzr.fleet import lock as locks
@@ -213,5 +216,38 @@ def test_a_box_has_no_say_over_others(lock: Lock, places: Path) -> None:
                 async with rpc(box, connection_args=args) as other:
                     await other.lzr(what="state", given={})
             assert engine.here("ams1")
+
+    running(whole)
+
+
+def test_files_of_dask_lie_where_nobody_else_can_have_been_before(
+    lock: Lock, places: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It imports modules from there. A worker that finds no room comes when there is some."""
+    strangers = tmp_path / "dask-scratch-space"
+    strangers.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    own = tmp_path / "own"
+    monkeypatch.setattr(control, "directories", lambda: [own])
+
+    async def whole() -> None:
+        identity = certs.load(str(places / "certs"), certs.CONTROLLER)
+        async with Engine(lock, identity) as engine:
+            scratch = own / "dask-scratch-space"
+            assert Path(engine._scheduler.local_directory).parent == scratch
+            scratch.rename(own / "kept")
+            scratch.touch()  # now a directory cannot be made there
+            async with worker(lock, places, "ams1") as task:
+                await until(lambda: "dask-scratch-space" in said())
+                assert not task.done()
+                scratch.unlink()
+                await until(lambda: engine.here("ams1"))
+        assert list(strangers.iterdir()) == []
+
+    lines: list[str] = []
+    monkeypatch.setattr(serving.program, "say", lambda _, sentence: lines.append(sentence))
+
+    def said() -> str:
+        return "\n".join(lines)
 
     running(whole)

@@ -1,0 +1,72 @@
+"""Runs that somebody has ended go on when somebody says so, by hand and with the next controller."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+
+import pytest
+
+from tests.lab.boxes import packets
+from tests.lab.net import Lab, lab
+from tests.system.test_fleet_engine import COUNT, asked, begun
+
+pytestmark = [pytest.mark.root, pytest.mark.timeout(240)]
+
+
+@pytest.fixture
+def made() -> Iterator[Lab]:
+    with lab() as found:
+        yield found
+
+
+def test_who_was_drained_goes_on_when_told_and_with_the_next_start(made: Lab) -> None:
+    boxes = begun(made, 200)
+    fra1 = boxes["fra1"]
+    controller = boxes.start()
+    boxes.until(lambda: all(packets(box)[0] > 20 for box in boxes.boxes), "both boxes scan")
+    boxes.lzr("fleet", "drain", boxes.plan, "--box", "fra1")
+    boxes.until(lambda: boxes.state_of("fra1").get("state") == "interrupted", "it ends")
+    had = packets(fra1)[0]
+    again = boxes.lzr("fleet", "drain", boxes.plan, "--box", "fra1")
+    assert (again.returncode, again.stdout) == (0, "drain: fra1\n")
+    boxes.lzr("fleet", "resume", boxes.plan, "--box", "fra1")
+    boxes.until(lambda: packets(fra1)[0] > had + 20, "it goes on")
+    boxes.lzr("fleet", "quit", boxes.plan)
+    assert controller.wait(60) == 1, boxes.said()
+    assert json.loads((boxes.directory / "plan.wanted.json").read_text())["ending"] == {}
+    said = boxes.said()
+    controller = boxes.start()
+    boxes.until(
+        lambda: boxes.said().count("goes on with its run") == said.count("goes on with its run") + 2,
+        "both go on",
+    )
+    boxes.hurry()
+    assert controller.wait(90) == 0, boxes.said()
+    assert set(asked(boxes).values()) == {1}
+    assert sum(asked(boxes).values()) == COUNT
+    assert [packets(box)[1] for box in boxes.boxes] == [0, 0]
+
+
+def test_a_plan_that_is_settled_anew_has_its_own_wishes_and_results(made: Lab) -> None:
+    boxes = begun(made, 300, 1)
+    controller = boxes.start()
+    results = boxes.directory / "plan.results"
+    boxes.until(lambda: (results / "ams1-g1.json").exists(), "some results are fetched")
+    boxes.lzr("fleet", "pause", boxes.plan)
+    controller.kill()
+    controller.wait(10)
+    ends = boxes.start()
+    boxes.until(lambda: boxes.state_of("ams1").get("paused"), "what was wanted is kept")
+    boxes.lzr("fleet", "quit", boxes.plan)
+    assert ends.wait(60) == 1, boxes.said()
+    before = (results / "ams1-g1.json").read_bytes()
+    boxes.plan.write_text(boxes.plan.read_text().replace("rate = 300", "rate = 5000"))
+    boxes.lzr("fleet", "check", boxes.plan, "--overwrite")
+    refused = boxes.lzr("fleet", "start", boxes.plan, check=False)
+    assert (refused.returncode, "has the results of another plan" in refused.stderr) == (2, True), refused
+    assert (results / "ams1-g1.json").read_bytes() == before
+    results.rename(boxes.directory / "earlier.results")
+    assert boxes.start().wait(90) == 0, boxes.said()
+    assert len((results / "ams1-g1.json").read_text().splitlines()) == COUNT
+    assert boxes.lzr("fleet", "merge", boxes.plan, "-o", boxes.directory / "all.json").returncode == 0
