@@ -10,8 +10,8 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
+import pwd
 from dataclasses import dataclass
-from pathlib import Path
 
 from coordinator.endpoints.named import LONGEST_PATH
 from coordinator.files.owned import enter
@@ -74,8 +74,17 @@ def root(plan: Plan) -> str:
     if os.geteuid() == 0:
         return FOR_ROOT
     state = os.environ.get("XDG_STATE_HOME", "")
-    home = state if state.startswith("/") else str(Path.home() / ".local" / "state")
+    home = state if state.startswith("/") else f"{_home()}/.local/state"
     return f"{home.rstrip('/')}/lzr/fleet"
+
+
+def _home() -> str:
+    """That of who we are: after sudo and setpriv HOME may still be another user's."""
+    home = os.environ.get("HOME", "")
+    with contextlib.suppress(OSError, KeyError):
+        if os.stat(home).st_uid != os.geteuid():
+            return pwd.getpwuid(os.geteuid()).pw_dir
+    return home
 
 
 def of_plan(lock: Lock) -> str:

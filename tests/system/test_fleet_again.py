@@ -52,7 +52,7 @@ def test_a_plan_that_is_settled_anew_has_its_own_wishes_and_results(made: Lab) -
     boxes = begun(made, 300, 1)
     controller = boxes.start()
     results = boxes.directory / "plan.results"
-    boxes.until(lambda: (results / "ams1-g1.json").exists(), "some results are fetched")
+    boxes.until((results / "ams1-g1.json").exists, "some results are fetched")
     boxes.lzr("fleet", "pause", boxes.plan)
     controller.kill()
     controller.wait(10)

@@ -111,3 +111,8 @@ def test_up_and_down(made: Lab) -> None:
     assert not any(map(alive, pids))
     last = boxes.lzr("fleet", "down", boxes.plan, *ssh)
     assert last.stdout == "ams1: no worker runs\nfra1: no worker runs\n"
+    boxes.lzr("fleet", "up", boxes.plan, *ssh, "--allow-root")
+    boxes.plan.write_text(boxes.plan.read_text().replace("rate = 500", "rate = 600"))
+    boxes.lzr("fleet", "check", boxes.plan, "--overwrite")
+    other = boxes.lzr("fleet", "down", boxes.plan, *ssh)  # by the plan as it is now
+    assert other.stdout.count("has ended") == 2, other

@@ -65,14 +65,19 @@ def _run(name: str, argv: list[str], do: Callable[[Lock, Box, argparse.Namespace
 
 def _up(lock: Lock, box: Box, asked: argparse.Namespace) -> str:
     words = ["--detach", *(["--allow-root"] if asked.allow_root else [])]
-    here = f"umask 077 && mkdir -p {_directory(lock, box)} && cd {_directory(lock, box)} && tar -xf -"
-    return _there(box, asked, f"{here} && {_worker(asked, box, words)}", _luggage(lock, box, asked.certs))
+    return _there(box, asked, _with_luggage(lock, box, asked, words), _luggage(lock, box, asked.certs))
 
 
 def _down(lock: Lock, box: Box, asked: argparse.Namespace) -> str:
+    """The lock goes with it: a worker that was started by the plan as it was before ends too."""
+    return _there(box, asked, _with_luggage(lock, box, asked, ["--stop"]), _luggage(lock, box, None))
+
+
+def _with_luggage(lock: Lock, box: Box, asked: argparse.Namespace, words: Sequence[str]) -> str:
+    """The command line on a box that unpacks what comes with it, and does that beside it."""
     directory = _directory(lock, box)
-    nothing = f"[ -e {directory} ] || {{ echo no worker runs; exit 0; }}"
-    return _there(box, asked, f"{nothing}; cd {directory} && {_worker(asked, box, ['--stop'])}", b"")
+    here = f"umask 077 && mkdir -p {directory} && cd {directory} && tar -xf -"
+    return f"{here} && {_worker(asked, box, words)}"
 
 
 def _directory(lock: Lock, box: Box) -> str:
@@ -85,16 +90,17 @@ def _worker(asked: argparse.Namespace, box: Box, words: Sequence[str]) -> str:
     return f"exec {shlex.join(command)}"
 
 
-def _luggage(lock: Lock, box: Box, directory: str) -> bytes:
-    """A tar archive of what a worker needs. Raises UsageError."""
+def _luggage(lock: Lock, box: Box, directory: str | None) -> bytes:
+    """A tar archive of what a worker needs. directory: of certificates; None: no such. Raises UsageError."""
     files = {"plan.lock.json": lock.to_json()}
-    for name in (certs.CONTROLLERS, box.name):
-        files[f"certs/{name}.pem"] = certs.pem(directory, name)
     out = io.BytesIO()
     with tarfile.open(fileobj=out, mode="w") as archive:
-        folder = tarfile.TarInfo("certs")
-        folder.type, folder.mode = tarfile.DIRTYPE, 0o700
-        archive.addfile(folder)
+        if directory is not None:
+            for name in (certs.CONTROLLERS, box.name):
+                files[f"certs/{name}.pem"] = certs.pem(directory, name)
+            folder = tarfile.TarInfo("certs")
+            folder.type, folder.mode = tarfile.DIRTYPE, 0o700
+            archive.addfile(folder)
         for name, data in files.items():
             entry = tarfile.TarInfo(name)
             entry.size, entry.mode = len(data), 0o600

@@ -130,7 +130,7 @@ def _rate(argv: list[str]) -> int:
 def _tell(word: str, argv: list[str]) -> int:
     what = {
         "pause": "Have all boxes, or one, start no more targets until resume.",
-        "resume": "Have all boxes, or one, go on after pause.",
+        "resume": "Have all boxes, or one, go on after pause, or after drain or quit.",
         "drain": "Have all boxes, or one, read no more, finish what is in flight, and end.",
         "quit": "Have all boxes, or one, end at once.",
     }[word]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pwd
 from pathlib import Path
 
 import pytest
@@ -78,3 +79,15 @@ def test_whose_directory_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_STATE_HOME", "relative")
     monkeypatch.setenv("HOME", "/home/ada")
     assert rundirectory.root(lock.plan) == "/home/ada/.local/state/lzr/fleet"
+
+
+def test_the_home_of_another_user_is_not_ours(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As sudo leaves it to who goes on as another user."""
+    monkeypatch.setattr(os, "geteuid", lambda: 65534)
+    monkeypatch.setenv("XDG_STATE_HOME", "")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    plan = made(PLAN).plan
+    assert rundirectory.root(plan) == f"{pwd.getpwuid(65534).pw_dir}/.local/state/lzr/fleet"
+    monkeypatch.setattr(os, "geteuid", lambda: 65533)
+    monkeypatch.setattr(os, "stat", lambda _: os.stat_result((0, 0, 0, 0, os.geteuid(), 0, 0, 0, 0, 0)))
+    assert rundirectory.root(plan) == f"{tmp_path}/.local/state/lzr/fleet"
