@@ -41,12 +41,16 @@ def table(name: str) -> Table:
     return Table(TABLES[name])
 
 
+def reply(name: str, text: bytes) -> bytes:
+    """A reply that holds a text of this table; b"" where none can."""
+    return _AROUND[name](text)
+
+
 def replies() -> Iterator[tuple[Example, bytes]]:
     """Each example in a reply, where a reply can hold it."""
     for example in examples():
-        reply = _AROUND[example.table](example.text)
-        if reply:
-            yield example, reply
+        if whole := reply(example.table, example.text):
+            yield example, whole
 
 
 def der(tag: int, body: bytes) -> bytes:

@@ -56,7 +56,10 @@ def _http(data: bytes) -> Texts:
     title = _TITLE.search(data, end, end + _BODY)
     texts: Texts = [("server", value) for value in found["server"]]
     if title is not None:
-        texts.append(("title", b" ".join(title[1].split())))
+        plain = b" ".join(title[1].split())
+        texts.append(("title", plain))
+        if plain != title[1]:  # fingerprints may have its blanks
+            texts.append(("title", title[1]))
     for table in ("realm", "x-powered-by", "cookie"):
         texts += [(table, value) for value in found[table]]
     return texts

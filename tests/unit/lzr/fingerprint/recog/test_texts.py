@@ -33,6 +33,7 @@ def test_what_http_says_in_several_places() -> None:
     assert texts.of("http", reply) == [
         ("server", b"nginx"),
         ("title", b"Log in"),
+        ("title", b"\n Log  in "),
         ("realm", b'Basic realm="x"'),
         ("x-powered-by", b"PHP/8"),
         ("cookie", b"a=1"),
