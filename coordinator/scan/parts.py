@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
+from functools import partial
 
 from coordinator.checkpoint.checkpoint import Checkpoint
 from coordinator.console.alerts import Alerts
@@ -67,15 +68,9 @@ def assemble(ready: Prepared, guarded: GuardWatch) -> Parts:
         max_results=options.max_results,
         handshakes=options.handshakes,
     )
-    supervisor = Supervisor(
-        opened.pool, job.shards, opened.outputs.for_collector, console.meter, console.note, console.log.debug
-    )
-    supervisor.moved, supervisor.holds = begun.ledger.moved, begun.ledger.holds
-    pacer = Pacer(
-        options.rate if options.send_syns or options.reopen else None,
-        time.monotonic(),
-        DEPTH if opened.sweep is None else sweeping.DEPTH,
-    )
+    supervisor = _supervisor(ready)
+    rate = options.rate if options.send_syns or options.reopen else None
+    pacer = Pacer(rate, time.monotonic(), DEPTH if opened.sweep is None else sweeping.DEPTH)
     reading = InputReading(
         begun.intake,
         opened.stream if begun.more else None,
@@ -93,25 +88,9 @@ def assemble(ready: Prepared, guarded: GuardWatch) -> Parts:
         settled=accounts.settled,
         admit=departure.admit,
     )
-    blocks = Blocks(
-        of_plain(opened.blocks),
-        lambda: (child.name for child in opened.pool.of_role("flow")),
-        lambda: None if checkpoint is None else checkpoint.kept_blocks,
-    )
-    if blocks:
-        begun.intake.block(blocks.ranges)
+    blocks = _blocks(ready)
     swept = _swept(ready, feeder, accounts)
-
-    def first_orders() -> list[Message]:
-        """What a new flow worker is told before anything else."""
-        told: list[Message] = [departure.order()]
-        if swept is not None:
-            told.append(swept.order())
-        if blocks:
-            told.append(blocks.order())
-        return told
-
-    supervisor.first_orders = first_orders
+    supervisor.first_orders = partial(_first_orders, departure, swept, blocks)
     totals.shards = job.shards
     totals.sweep = bool(options.target_ports)
     totals.rate_limit = pacer.rate
@@ -133,6 +112,44 @@ def assemble(ready: Prepared, guarded: GuardWatch) -> Parts:
         blocks=blocks,
         alerts=Alerts(console, guarded, departure.routing, begun.intake.fates),
     )
+
+
+def _first_orders(departure: Departure, swept: Sweeping | None, blocks: Blocks) -> list[Message]:
+    """What a new flow worker is told before anything else."""
+    told: list[Message] = [departure.order()]
+    if swept is not None:
+        told.append(swept.order())
+    if blocks:
+        told.append(blocks.order())
+    return told
+
+
+def _supervisor(ready: Prepared) -> Supervisor:
+    """The supervisor, which asks the ledger which inputs a flow worker has."""
+    opened, console, ledger = ready.opened, ready.console, ready.begun.ledger
+    supervisor = Supervisor(
+        opened.pool,
+        ready.job.shards,
+        opened.outputs.for_collector,
+        console.meter,
+        console.note,
+        console.log.debug,
+    )
+    supervisor.moved, supervisor.holds = ledger.moved, ledger.holds
+    return supervisor
+
+
+def _blocks(ready: Prepared) -> Blocks:
+    """The orders to block; those that hold from the beginning are in force in the intake already."""
+    opened, checkpoint, intake = ready.opened, ready.opened.checkpoint, ready.begun.intake
+    blocks = Blocks(
+        of_plain(opened.blocks),
+        lambda: (child.name for child in opened.pool.of_role("flow")),
+        lambda: None if checkpoint is None else checkpoint.kept_blocks,
+    )
+    if blocks:
+        intake.block(blocks.ranges)
+    return blocks
 
 
 def _swept(ready: Prepared, feeder: Feeder, accounts: Accounts) -> Sweeping | None:

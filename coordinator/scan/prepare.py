@@ -3,6 +3,7 @@ begins."""
 
 from __future__ import annotations
 
+import socket
 import time
 import zlib
 from contextlib import ExitStack
@@ -163,10 +164,44 @@ def prepare(
         egress.cover(guard, out, intake, options)
     have, why = cpus.usable()
     workers = cpus.choose(options.flow_workers, options.collect_workers, have, why)
-    shards = cpus.shards(workers.flow, have)
     title = f"{handshakes.shown(options.handshakes)} {out.title()}"
     shown = make_console(opened, begun, title, have, guarded=guard is not None)
-    job = Job(
+    job = _job(opened, begun, out, workers, cpus.shards(workers.flow, have), shown)
+    warnings = _preflight(options, job, opened.run_as, out, workers)
+    sources = SourceAddresses(
+        [addresses.parse(text) for text in net.source_v4],
+        [addresses.parse(text) for text in net.source_v6],
+        out.ports,
+        begun.secrets,
+    )
+    heard = listened(options, out.ports)
+    sockets = _open_sockets(opened, job, out, heard, stack)
+    if opened.trace is not None:
+        trace = Trace(opened.trace, out.departure.links, out.ports, opened.run_as)
+        trace.tell(shown.note)
+        stack.callback(trace.close)
+    out.departure.started(out.own_v4, out.departure.links)
+    locks = [] if checkpoint is None else [checkpoint.lock]
+    relay = Relay(opened.outputs.descriptors)
+    opened.pool.set_up(job, sockets, relay.handed, [*locks, *opened.profiles])
+    relay.handed_over()
+    if begun.more and opened.stream.piped and not options.send_syns:
+        opened.pool.priority.lower(opened.stream.threads())
+    else:
+        opened.pool.restore_priority()
+    if follows(options):
+        _follow(Following(guard, options, shown.alert), intake, heard)
+    else:
+        intake.listen_on(out.ports)
+    return Prepared(opened, begun, out, job, workers, sources, shown, warnings, relay)
+
+
+def _job(
+    opened: Opened, begun: Begun, out: Egress, workers: cpus.Workers, shards: int, shown: Console
+) -> Job:
+    """What every worker and collector is told of the scan before it starts."""
+    options, net, by_port = opened.options, out.network, opened.port_orders
+    return Job(
         options=options,
         directory=opened.directory,
         shards=shards,
@@ -183,51 +218,30 @@ def prepare(
         report_every=shown.report_every,
         findings=shown.findings is not None,
         own_user=options.user is None and ownuser.is_own(opened.run_as[0]),
-        handshake_orders=() if opened.port_orders is None else opened.port_orders.orders,
-        order_of_port=b""
-        if opened.port_orders is None
-        else zlib.compress(opened.port_orders.of_port.tobytes()),
+        handshake_orders=() if by_port is None else by_port.orders,
+        order_of_port=b"" if by_port is None else zlib.compress(by_port.of_port.tobytes()),
     )
-    warnings = _preflight(options, job, opened.run_as, out, workers)
-    sources = SourceAddresses(
-        [addresses.parse(text) for text in net.source_v4],
-        [addresses.parse(text) for text in net.source_v6],
-        out.ports,
-        begun.secrets,
-    )
+
+
+def _open_sockets(
+    opened: Opened, job: Job, out: Egress, heard: tuple[int, int], stack: ExitStack
+) -> list[socket.socket]:
+    """All raw sockets, in the order that `Setup` states. Raises UsageError.
+
+    heard: first and last of the ports that they let in. stack: closes them.
+    """
+    links, secrets, sweep = out.departure.links, job.secrets, opened.sweep
+    traced = opened.trace is not None
     try:
-        heard = listened(options, out.ports)
-        links, traced = out.departure.links, opened.trace is not None
-        sockets = open_shards(
-            None, shards, begun.secrets, heard, out.own_v4, job.frames, links, traced=traced
-        )
-        stack.callback(close_shards, sockets)
-        routed = open_routed(options.interface)
-        errors = (
-            [] if opened.sweep is None else open_errors(opened.sweep.families, heard, begun.secrets, links)
-        )
+        shards = open_shards(None, job.shards, secrets, heard, out.own_v4, job.frames, links, traced=traced)
+        stack.callback(close_shards, shards)
+        routed = open_routed(job.options.interface)
+        errors = [] if sweep is None else open_errors(sweep.families, heard, secrets, links)
     except SocketError as error:
         raise UsageError(str(error)) from error
     stack.callback(close_shards, routed)
     stack.callback(close_shards, errors)
-    if opened.trace is not None:
-        trace = Trace(opened.trace, links, out.ports, opened.run_as)
-        trace.tell(shown.note)
-        stack.callback(trace.close)
-    out.departure.started(out.own_v4, links)
-    locks = [] if checkpoint is None else [checkpoint.lock]
-    relay = Relay(opened.outputs.descriptors)
-    opened.pool.set_up(job, [*sockets, *routed, *errors], relay.handed, [*locks, *opened.profiles])
-    relay.handed_over()
-    if begun.more and opened.stream.piped and not options.send_syns:
-        opened.pool.priority.lower(opened.stream.threads())
-    else:
-        opened.pool.restore_priority()
-    if follows(options):
-        _follow(Following(guard, options, shown.alert), intake, heard)
-    else:
-        intake.listen_on(out.ports)
-    return Prepared(opened, begun, out, job, workers, sources, shown, warnings, relay)
+    return [*shards, *routed, *errors]
 
 
 def _find(opened: Opened, begun: Begun, guard: Guard | None, signals: Signals) -> tuple[Egress, Begun]:
