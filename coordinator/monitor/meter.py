@@ -301,7 +301,7 @@ class Meter:
         places = [self._processes[key] for key in sorted(self._processes)]
         workers = tuple(place.worker(now) for place in places if place.role == "flow")
         collectors = _with_queues([place.process(now) for place in places if place.role == "collect"], places)
-        own = self._coordinator.process(now)
+        own = replace(self._coordinator.process(now), name="coordinator", state=State.RUNNING)
         kinds = {
             key: sum((place.by_kind(key) for place in (*places, *self._left)), Counter(gone))
             for key, gone in self._gone_kinds.items()
@@ -335,9 +335,7 @@ class Meter:
             history=tuple(self._history),
             workers=workers,
             collectors=collectors,
-            coordinator=replace(
-                own, name="coordinator", state=State.RUNNING, records_rate=self._read.per_second()
-            ),
+            coordinator=replace(own, records_rate=self._read.per_second()),
             outcomes=dict(totals.outcomes),
             fingerprints=fingerprints,
             handshakes=handshakes,

@@ -90,18 +90,12 @@ def open_all(
     options, chosen = byport.choose_default(options, read_orders(options, reader))
     _check_output(options)
     waiting: dict[str, Any] = {"pause": signals.pause, "say": _say}
-    if options.checkpoint and not options.resume and options.output_file is None:
-        name = free_name(datetime.now(), options.output_module)  # to be found again
-        options = options.replace(output_file=name)
+    options = _default_output(options)
     checkpoint = stack.enter_context(open_checkpoint(options, invoker(), reader.whole))
     if checkpoint is not None:
-        options = checkpoint.options
-        _change_again(guard, checkpoint)
-        if isinstance(options.max_targets, str) and not options.target_ports:
-            raise UsageError(rules.no_share(options))
-    port_orders = None
-    if options.handshakes_by_port:
-        port_orders = byport.port_orders(options.handshakes, read_orders(options, reader))
+        options = _as_begun(checkpoint, guard)
+    port_orders = _port_orders(options, reader)
+    if port_orders is not None:
         options = options.replace(handshakes=port_orders.names)
         chosen = (*chosen, byport.shown(port_orders))
     samefile.check(options)
@@ -116,29 +110,18 @@ def open_all(
     trace = _open_trace(options, stack, **waiting)
     blocklist = networks.policy(options, reader, warn=log.warn)
     outputs = stack.enter_context(open_outputs(options, invoker(), checkpoint, **waiting))
-    sweep = None
-    if options.target_ports:
-        begun = checkpoint.resumed.prefix if checkpoint is not None and checkpoint.resumed else b""
-        seed = random_bits(64) if options.seed is None else options.seed
-        sweep = swept(options, reader, blocklist, seed, begun)
+    sweep = _sweep(options, reader, blocklist, checkpoint)
+    if sweep is not None:
         log.info(sweep.told)
         most = None if options.max_targets is None else sweep.total
         options = options.replace(targets_total=options.targets_total or sweep.total, max_targets=most)
     stream = _open_input(options, stdin, reader) if sweep is None else Unpacked(sweep.stream())
     record.input_hash = InputHash() if checkpoint is None else checkpoint.input
     record.lists = digests(options, reader.whole) if options.metadata_file else {}
-    if checkpoint is not None and checkpoint.resumed is not None:
-        resumed = checkpoint.resumed
-        compare(stream.descriptor, options.dryrun == "fast", resumed.marks, resumed.prefix)
+    _compare_input(options, stream, checkpoint)
     run_as = _unprivileged(options, stack)
-    try:
-        rundir = RunDir(run_as)
-    except RunDirError as error:
-        raise UsageError(str(error)) from error
-    stack.callback(rundir.remove)
-    gives_way = stream.piped and not options.send_syns  # to ZMap, which writes the pipe
-    pool = Pool(rundir, _printed(options, log), gives_way=gives_way)
-    stack.callback(_close_quietly, pool)
+    rundir = _run_directory(run_as, stack)
+    pool = _pool(options, log, stream, rundir, stack)
     return Opened(
         options=options,
         port_orders=port_orders,
@@ -166,6 +149,40 @@ def read_orders(options: Options, reader: FileReader) -> byport.ByPort:
     Raises UsageError, or Interrupted.
     """
     return byport.read(options.handshakes_by_port, lambda path: reader.whole(os.path.abspath(path)))
+
+
+def _port_orders(options: Options, reader: FileReader) -> byport.PortOrders | None:
+    """The handshake orders of ports, where there are any. Raises UsageError, or Interrupted."""
+    if not options.handshakes_by_port:
+        return None
+    return byport.port_orders(options.handshakes, read_orders(options, reader))
+
+
+def _as_begun(checkpoint: Checkpoint, guard: Guard | None) -> Options:
+    """The options that a scan with a checkpoint goes by; the guard is changed to them. Raises UsageError."""
+    _change_again(guard, checkpoint)
+    options = checkpoint.options
+    if isinstance(options.max_targets, str) and not options.target_ports:
+        raise UsageError(rules.no_share(options))
+    return options
+
+
+def _sweep(
+    options: Options, reader: FileReader, blocklist: Blocklist | None, checkpoint: Checkpoint | None
+) -> Sweep | None:
+    """The sweep that the options ask for, if they do. Raises UsageError, or Interrupted."""
+    if not options.target_ports:
+        return None
+    begun = checkpoint.resumed.prefix if checkpoint is not None and checkpoint.resumed else b""
+    seed = random_bits(64) if options.seed is None else options.seed
+    return swept(options, reader, blocklist, seed, begun)
+
+
+def _default_output(options: Options) -> Options:
+    """With a checkpoint the default name of the results is settled now, so that a resumed scan finds them."""
+    if not options.checkpoint or options.resume or options.output_file is not None:
+        return options
+    return options.replace(output_file=free_name(datetime.now(), options.output_module))
 
 
 def _ordered(options: Options, checkpoint: Checkpoint | None, reader: FileReader) -> list[dict[str, Any]]:
@@ -236,6 +253,13 @@ def _open_input(options: Options, stdin: Stream | None, reader: FileReader) -> U
     return Unpacked(stream or Stream(0), binary=options.dryrun == "fast")
 
 
+def _compare_input(options: Options, stream: Unpacked, checkpoint: Checkpoint | None) -> None:
+    """Check that a resumed scan has its input again, if that is a file. Raises InputDiffers."""
+    if checkpoint is not None and checkpoint.resumed is not None:
+        resumed = checkpoint.resumed
+        compare(stream.descriptor, options.dryrun == "fast", resumed.marks, resumed.prefix)
+
+
 def _open_trace(
     options: Options, stack: ExitStack, pause: Callable[[float], bool], say: Callable[[str], None]
 ) -> int | None:
@@ -286,6 +310,24 @@ def _unprivileged(options: Options, stack: ExitStack) -> tuple[int, int]:
     if why_not:
         raise UsageError(why_not)
     return user.uid, user.gid
+
+
+def _run_directory(run_as: tuple[int, int], stack: ExitStack) -> RunDir:
+    """The directory of the processes' sockets, until `stack` is closed. Raises UsageError."""
+    try:
+        rundir = RunDir(run_as)
+    except RunDirError as error:
+        raise UsageError(str(error)) from error
+    stack.callback(rundir.remove)
+    return rundir
+
+
+def _pool(options: Options, log: Log, stream: Unpacked, rundir: RunDir, stack: ExitStack) -> Pool:
+    """The fork server, started: it loads its modules while we go on. It ends when `stack` is closed."""
+    gives_way = stream.piped and not options.send_syns  # to ZMap, which writes the pipe
+    pool = Pool(rundir, _printed(options, log), gives_way=gives_way)
+    stack.callback(_close_quietly, pool)
+    return pool
 
 
 def _close_quietly(pool: Pool) -> None:

@@ -17,6 +17,16 @@ _STDOUT = ("/dev/stdout", "/dev/fd/1", "/proc/self/fd/1")
 def apply(values: dict[str, Any]) -> Options:
     """Options of what was given (attribute → value), the rules between options applied. Raises UsageError."""
     options = Options(**values)
+    if changes := _implied(options):
+        options = options.replace(**changes)
+    for wrong, sentence in (*_conflicts(options), *_sweep(options)):
+        if wrong:
+            raise UsageError(sentence)
+    return options.saying(values)
+
+
+def _implied(options: Options) -> dict[str, object]:
+    """What one option sets of others (attribute → value)."""
     changes: dict[str, object] = {}
     if options.dryrun or options.target_ports:
         changes["send_syns"] = True
@@ -29,8 +39,12 @@ def apply(values: dict[str, Any]) -> Options:
             changes[attr] = "-"
     if options.resume and options.checkpoint in (options.resume, None):
         changes["checkpoint"] = options.resume
-    options = options.replace(**changes) if changes else options
-    for wrong, sentence in (
+    return changes
+
+
+def _conflicts(options: Options) -> list[tuple[bool, str]]:
+    """Options that cannot go together: whether that is so, and the sentence."""
+    return [
         (
             _names_fields(options.output_file),
             f"-f {options.output_file}: -f is the file that results go to; fields are chosen with "
@@ -69,15 +83,11 @@ def apply(values: dict[str, Any]) -> Options:
             "--resume goes on in the file it has begun; leave --overwrite out",
         ),
         (
-            options.resume_changed and options.resume is None,
+            bool(options.resume_changed) and options.resume is None,
             "--resume-changed needs --resume DIR",
         ),
         (options.reopen and options.resume is None, "--reopen needs --resume DIR"),
-        *_sweep(options),
-    ):
-        if wrong:
-            raise UsageError(sentence)
-    return options.saying(values)
+    ]
 
 
 def _sweep(options: Options) -> list[tuple[bool, str]]:
