@@ -93,37 +93,11 @@ def main(argv: list[str]) -> int:
     if not argv:
         print(USAGE + requests.HELP, end="", file=sys.stderr)
         return 2
-    socket_path: str | None = None
-    wait = everywhere = False
-    words: list[str] = []
-    left = list(argv)
-    while left:
-        word = left.pop(0)
-        name, equals, value = word.partition("=")
-        name = name.removeprefix("-").removeprefix("-") if word.startswith("-") else ""
-        if name in ("h", "help"):
-            words = ["help"]
-            break
-        if words and name in _WORDY.get(words[0], ()):
-            words += [word, *left]
-            break
-        if name == "wait" and not equals:
-            wait = True
-        elif name == "all" and not equals:
-            everywhere = True
-        elif name in ("socket", "control-socket"):
-            if not equals and not left:
-                return _fail(f"{word} needs a value (PATH)", 2)
-            socket_path = value if equals else left.pop(0)
-        elif name and name != "json" and not name.isdigit():
-            guess = suggest(f"--{name}", ("--socket", "--all", "--wait", "--json", "--reason", "--help"))
-            return _fail(f"unknown option {printable(word)}{guess or '; see lzr ctl --help'}", 2)
-        else:
-            words.append(word)
-    # --json may stand before its command, too.
-    words.sort(key=lambda word: word in ("-json", "--json"))
-    line = " ".join(words)
     try:
+        words, socket_path, wait, everywhere = _asked(argv)
+        # --json may stand before its command, too.
+        words.sort(key=lambda word: word in ("-json", "--json"))
+        line = " ".join(words)
         command = requests.parse(line)
     except CommandError as error:
         return _fail(str(error), 2)
@@ -149,6 +123,41 @@ def main(argv: list[str]) -> int:
     elif everywhere:
         return _fail("--socket names one scan, and --all means every one", 2)
     return _steer(socket_path, command, line, wait)
+
+
+def _asked(argv: list[str]) -> tuple[list[str], str | None, bool, bool]:
+    """The words of the command, the path of --socket, and whether --wait and --all are given.
+
+    Raises CommandError.
+    """
+    socket_path: str | None = None
+    wait = everywhere = False
+    words: list[str] = []
+    left = list(argv)
+    while left:
+        word = left.pop(0)
+        name, equals, value = word.partition("=")
+        name = name.removeprefix("-").removeprefix("-") if word.startswith("-") else ""
+        if name in ("h", "help"):
+            words = ["help"]
+            break
+        if words and name in _WORDY.get(words[0], ()):
+            words += [word, *left]
+            break
+        if name == "wait" and not equals:
+            wait = True
+        elif name == "all" and not equals:
+            everywhere = True
+        elif name in ("socket", "control-socket"):
+            if not equals and not left:
+                raise CommandError(f"{word} needs a value (PATH)")
+            socket_path = value if equals else left.pop(0)
+        elif name and name != "json" and not name.isdigit():
+            guess = suggest(f"--{name}", ("--socket", "--all", "--wait", "--json", "--reason", "--help"))
+            raise CommandError(f"unknown option {printable(word)}{guess or '; see lzr ctl --help'}")
+        else:
+            words.append(word)
+    return words, socket_path, wait, everywhere
 
 
 def _steer(path: str, command: Command, line: str, wait: bool, head: str = "") -> int:
