@@ -183,6 +183,18 @@ def test_a_successor_of_a_ring_that_was_empty_keeps_the_place(lab: net.Lab) -> N
     assert read(successor, 3) == [50, 51, 52]
 
 
+def test_a_successor_begins_with_the_oldest_where_the_kernel_is_filling_a_frame(lab: net.Lab) -> None:
+    wire = Wire(lab)
+    positions = np.zeros(2, np.int64)
+    first = wire.ring(positions)
+    wire.send(0, 40)
+    assert read(first, 40) == list(range(40))
+    wire.send(100, 30)  # round the end of the ring
+    net.wait_for(lambda: np.count_nonzero(first._status & 1) == 30, "the frames")
+    first._status[3] = 0
+    assert read(wire.ring(positions), 27) == list(range(100, 127))
+
+
 class Killed(Exception):
     """Instead of SIGKILL: the process does nothing more."""
 

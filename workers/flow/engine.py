@@ -333,7 +333,8 @@ class Engine:
         sweeper = self.sweeper
         if sweeper is None or not (last or sweeper.telling(self._now)):
             return []
-        return sweeper.reports(self._now, left=not self.transmit.held)
+        routed = self.transmit.routed
+        return sweeper.reports(self._now, left=not self.transmit.held, made=routed.made, gone=routed.gone)
 
     def flush(self, *, all_of_it: bool = False) -> None:
         """Send the table's frames. all_of_it: also those that the budget does not allow yet."""

@@ -61,11 +61,12 @@ class Ring:
         if len(ready):
             before = self._status[(ready - 1) % self.rx_frames] & STATUS_USER == 0
             starts = ready[before]
-            self._positions[0] = starts[0] if len(starts) else self._oldest()
+            # Several, where the kernel is filling a frame while those behind it are there already.
+            self._positions[0] = self._oldest(starts if len(starts) else ready)
 
-    def _oldest(self) -> int:
-        head = self._rows[:, :24].view(np.uint32)
-        return int(np.argmin(head[:, 4].astype(np.uint64) * np.uint64(10**9) + head[:, 5]))
+    def _oldest(self, places: NDArray[np.int64]) -> int:
+        head = self._rows[places, :24].view(np.uint32)
+        return int(places[np.argmin(head[:, 4].astype(np.uint64) * np.uint64(10**9) + head[:, 5])])
 
     def take(self, limit: int, arrivals: Arrivals) -> int:
         """Move at most `limit` frames into `arrivals` and give them back to the kernel; returns how many."""

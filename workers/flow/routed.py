@@ -51,10 +51,12 @@ class _Packet(NamedTuple):
     ancillary: list[tuple[int, int, bytes]]
     destination: tuple[Any, ...]
     until: int
+    number: int
 
 
 class Routed:
-    """sockets: raw IPv4, and raw IPv6 if this host has it, with headers included."""
+    """sockets: raw IPv4, and raw IPv6 if this host has it, with headers included. made: packets that were to
+    be sent since the start; they are numbered from 0 on."""
 
     def __init__(self, sockets: Sequence[socket.socket]) -> None:
         self._sockets = {sock.family: sock for sock in sockets}
@@ -62,7 +64,7 @@ class Routed:
         self._buffer = np.empty((_AT_ONCE, MAX_FRAME), np.uint8)
         self._waiting: deque[_Packet] = deque()
         self._again_at = 0
-        self.sent = self.sent_octets = 0
+        self.made = self.sent = self.sent_octets = 0
         self.errors: Counter[str] = Counter()
         """Packets that the kernel did not take, by the name of the errno; their flows go on without them."""
 
@@ -75,6 +77,11 @@ class Routed:
     def empty(self) -> bool:
         """Whether nothing waits."""
         return not self._waiting
+
+    @property
+    def gone(self) -> int:
+        """All packets with a lower number have been sent, or given up."""
+        return self._waiting[0].number if self._waiting else self.made
 
     @property
     def patience(self) -> float | None:
@@ -122,7 +129,12 @@ class Routed:
             info = struct.pack("=16si", whole[8:24], 0)
             ancillary = [(socket.IPPROTO_IPV6, IPV6_PKTINFO, info)]
             destination = (peer, protocol)
-        return [_Packet(octets, sock, ancillary, destination, until) for octets in cut(whole, mtu)]
+        parts = cut(whole, mtu)
+        first, self.made = self.made, self.made + len(parts)
+        return [
+            _Packet(octets, sock, ancillary, destination, until, number)
+            for number, octets in enumerate(parts, first)
+        ]
 
     def _try(self, packet: _Packet) -> bool:
         """Send it. False if the kernel has no room; True if it was sent, or was refused for good and

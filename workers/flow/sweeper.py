@@ -68,6 +68,9 @@ class Sweeper:
         self._made: Rows = np.empty(0, FRAME)  # the SYNs of the stretch that is being asked
         self._tell_at = 0
         self._begun: list[int] = []  # numbers of stretches whose last SYN was made
+        self._leaving: deque[tuple[int, int]] = (
+            deque()
+        )  # those that left this worker, and the packets made then
         self._rows: list[Rows] = []
         self._verdicts: list[NDArray[np.uint8]] = []
         self._answered, self._refused, self._unreachable = (
@@ -170,11 +173,17 @@ class Sweeper:
         """Whether a report is due: there is much to report, or it has waited long."""
         return now >= self._tell_at or len(self._rows) > _MANY
 
-    def reports(self, now: int, *, left: bool) -> list[messages.Heard]:
-        """The reports to send now. left: all SYNs that were made have left."""
-        begun: list[int] = []
+    def reports(self, now: int, *, left: bool, made: int = 0, gone: int = 0) -> list[messages.Heard]:
+        """The reports to send now. left: of the SYNs that were made, none waits in this worker but those that
+        the kernel is to route. made: how many packets for the kernel to route were made. gone: all of them
+        with a lower number have been sent (`workers.flow.routed`).
+        """
         if left:
-            begun, self._begun = self._begun, []
+            self._leaving += ((number, made) for number in self._begun)
+            self._begun.clear()
+        begun: list[int] = []
+        while self._leaving and self._leaving[0][1] <= gone:
+            begun.append(self._leaving.popleft()[0])
         if not begun and not self._rows:
             return []
         rows = join(self._rows) if self._rows else np.empty(0, TARGET)

@@ -203,8 +203,8 @@ class TransmitRing:
         stay = allowed(frames, policy)
         if all(stay):
             return
+        self._position[0] = rows[0]  # first, as a successor may have to find its place by the frames
         self._status[rows] = 0
-        self._position[0] = rows[0]
         self._filled -= len(rows)
         self.placed -= len(rows)
         self.placed_octets -= sum(map(len, frames))
@@ -290,8 +290,8 @@ class TransmitRing:
         self._place((own + own + _NEUTRAL).ljust(max(60, len(refused)), b"\0"), at)
         if self._try_first(at):
             return True
+        self._position[0] = at  # first: see `block`
         self._status[at] = 0
-        self._position[0] = at
         self._filled -= 1
         return False
 
@@ -323,8 +323,8 @@ class TransmitRing:
         """Take the last waiting frame out of the ring, to be tried again later."""
         frame = self._octets(at)
         self.refused.set_aside(frame, time.monotonic_ns())
+        self._position[0] = at  # first: see `block`
         self._status[at] = 0
-        self._position[0] = at
         self._filled -= 1
         self._missed = 0
         self._sorting = True

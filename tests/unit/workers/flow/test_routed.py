@@ -106,6 +106,23 @@ def test_what_finds_no_room_waits_and_is_sent_later(monkeypatch: pytest.MonkeyPa
     assert {destination[0] for _, _, destination in raw.sent} == {f"192.0.2.{at}" for at in range(1, 5)}
 
 
+def test_it_is_known_how_far_packets_have_gone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(routed, "_AGAIN", 0)
+    raw = Raw(socket.AF_INET)
+    made = Routed([raw])  # type: ignore[list-item]
+    assert (made.made, made.gone) == (0, 0)
+    raw.trouble = [0, errno.ENOBUFS, 0, errno.ENOBUFS]
+    send(made, frames(4))
+    assert (made.made, made.gone) == (4, 1)
+    raw.trouble = [0, errno.ENOBUFS]
+    made.flush()
+    assert (made.made, made.gone) == (4, 3)
+    send(made, frames(2))
+    assert (made.made, made.gone) == (6, 3)
+    made.flush()
+    assert (made.made, made.gone) == (6, 6)
+
+
 def test_what_waits_for_too_long_is_given_up_and_counted(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(routed, "_AGAIN", 0)
     monkeypatch.setattr(routed, "_PATIENCE", -1)

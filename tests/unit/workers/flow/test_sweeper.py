@@ -67,3 +67,22 @@ def test_a_network_that_begins_to_answer_is_known_at_once(sweeper: Sweeper) -> N
 def test_nobody_is_expected_when_the_time_of_all_is_over(sweeper: Sweeper) -> None:
     now = play(sweeper, 0, 10, 1000, 0)
     assert sweeper.expected(now + 2 * SECOND) == sweeper.fresh == 0
+
+
+def test_a_stretch_is_sent_when_the_kernel_has_its_last_packet(sweeper: Sweeper) -> None:
+    """Packets that are to be routed may wait for a neighbour, and are lost with the worker until then."""
+
+    def sent(*, left: bool, made: int, gone: int) -> list[int]:
+        return [
+            number for each in sweeper.reports(0, left=left, made=made, gone=gone) for number in each.sent
+        ]
+
+    sweeper._begun = [1, 2]
+    assert sent(left=False, made=0, gone=0) == []
+    assert sent(left=True, made=7, gone=4) == []
+    sweeper._begun = [3]
+    assert sent(left=True, made=9, gone=7) == [1, 2]
+    assert sent(left=False, made=20, gone=8) == []
+    assert sent(left=False, made=20, gone=9) == [3]
+    sweeper._begun = [4]
+    assert sent(left=True, made=20, gone=20) == [4]
