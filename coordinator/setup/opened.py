@@ -23,7 +23,7 @@ from coordinator.files.filereader import FileReader
 from coordinator.files.opening import open_written
 from coordinator.guard.guard import Guard, GuardError
 from coordinator.input import networks
-from coordinator.input.comparing import compare
+from coordinator.input.resumedinput import compare
 from coordinator.input.stream import Stream
 from coordinator.input.sweep import Sweep, swept
 from coordinator.input.unpack import Unpacked

@@ -10,10 +10,10 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 
-from lzr.ownership.deaths import MOST, Deaths
 from lzr.ownership.events import Adopted, Died, Ending, Event, Fenced, Linked, Ready, Released, Want
 from lzr.ownership.orders import Forget, GiveUp, Ignored, Order, Spawn, Stop
 from lzr.ownership.processes import COLLECT, FLOW, Process, Processes
+from lzr.ownership.respawnlimit import MOST, RespawnLimit
 from lzr.ownership.shards import Shards
 from lzr.ownership.succession import Succession
 from lzr.ownership.table import State
@@ -30,7 +30,7 @@ class Machine:
         self.ending = False
         self.moving = False
         """Whether a worker has been told to give a shard up: it does when its results are written."""
-        self._deaths = Deaths()
+        self._respawn_limit = RespawnLimit()
 
     @property
     def wanted(self) -> tuple[int, int]:
@@ -128,7 +128,7 @@ class Machine:
         if asked:
             self.succession.worker_left(process)
             return
-        if self._deaths.note(role, index, now):
+        if self._respawn_limit.note(role, index, now):
             self.ending = True
             kind = "flow worker" if role == FLOW else "collector"
             yield GiveUp(f"{kind} {index} ended {MOST} times within a minute: the scan cannot go on")

@@ -21,8 +21,8 @@ from coordinator.checkpoint.hashes import InputDiffers, InputHash
 from coordinator.checkpoint.progress import Progress
 from coordinator.checkpoint.resumecommand import command
 from coordinator.checkpoint.saved import Saved, SavedOutput
-from coordinator.input.comparing import compare
 from coordinator.input.intake import Intake
+from coordinator.input.resumedinput import compare
 from lzr.errors import UsageError
 from lzr.options import resume
 from lzr.options.option import CONTENT, FIXED, FREE, OWN

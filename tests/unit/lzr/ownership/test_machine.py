@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 
 from lzr.ownership import Machine, succession, table
-from lzr.ownership.deaths import MOST, WITHIN
 from lzr.ownership.events import Adopted, Died, Ending, Event, Fenced, Linked, Ready, Released, Want
 from lzr.ownership.orders import (
     Adopt,
@@ -26,6 +25,7 @@ from lzr.ownership.orders import (
     Stop,
     TryAgain,
 )
+from lzr.ownership.respawnlimit import MOST, WITHIN
 from lzr.ownership.succession import State as Place
 from lzr.ownership.succession import Trigger as Turn
 from lzr.ownership.table import Action, State, Trigger

@@ -10,7 +10,7 @@ WITHIN = 60.0
 them up within a second, while an unlucky host that crashes every quarter of a minute does not."""
 
 
-class Deaths:
+class RespawnLimit:
     """Counts, for each place (role and index), the processes that ended without being told to."""
 
     def __init__(self) -> None:
