@@ -7,8 +7,8 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
-from coordinator.analysis.program import Bar
 from coordinator.analysis.source import LONGEST, Source
+from coordinator.commandline.progressbar import Bar
 from lzr.analysis.asked import NoMetadata, Part, check
 from lzr.analysis.asked import listed as parts_of
 from lzr.errors import UsageError, printable

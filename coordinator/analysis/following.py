@@ -14,10 +14,11 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from coordinator.analysis import interrupts, program, reading, writing
+from coordinator.analysis import interrupts, reading, writing
 from coordinator.analysis.decoding import Decoder, heading
 from coordinator.analysis.reading import connect, transfer
 from coordinator.analysis.source import CHUNK, LONGEST
+from coordinator.commandline import wholefile
 from lzr.analysis.columns import table
 from lzr.errors import UsageError, printable
 from lzr.targets.decompress import compression
@@ -59,7 +60,7 @@ class Parts:
     def write(self, connection: DuckDBPyConnection) -> None:
         """The next part, of the table `records`, which is empty then."""
         path = f"{self._stem}-{len(self.written):05}{self._ending}"
-        with program.output(path, overwrite=False) as to:
+        with wholefile.output(path, overwrite=False) as to:
             writing.write(connection, None, "records", to, self._form, self._view)
         self.written.append(path)
         connection.execute("DELETE FROM records").fetchall()

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from coordinator.analysis import interrupts
-from coordinator.analysis.program import Output, write_whole
 from coordinator.analysis.reading import Records, duckdb
+from coordinator.commandline.wholefile import Output, write_whole
 from lzr.analysis import views
 from lzr.analysis.columns import COLUMNS, KEYS
 from lzr.errors import UsageError, printable

@@ -12,8 +12,8 @@ import json
 import sys
 from typing import TYPE_CHECKING, Any
 
-from coordinator.analysis.program import OK, Parser, ended, say
 from coordinator.analysis.reading import connect
+from coordinator.commandline.running import OK, Parser, ended, say
 from coordinator.reports import changes, comparing
 from coordinator.reports.comparing import CHANGES, KINDS, Compared
 from lzr import safetext

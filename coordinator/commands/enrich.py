@@ -6,8 +6,8 @@ import argparse
 import sys
 from functools import partial
 
-from coordinator.analysis import program
-from coordinator.analysis.program import OK
+from coordinator.commandline import progressbar, running, wholefile
+from coordinator.commandline.running import OK
 from lzr.errors import UsageError, two_dashes
 
 NAME = "enrich"
@@ -16,7 +16,7 @@ _FLAGS = ("asn", "mmdb", "products", "output", "format", "overwrite", "quiet", "
 
 def main(argv: list[str]) -> int:
     """The exit status: 0, or 2 for the user's mistake and what cannot be written."""
-    return program.ended(NAME, partial(_run, argv))
+    return running.ended(NAME, partial(_run, argv))
 
 
 def _run(argv: list[str]) -> int:
@@ -39,14 +39,14 @@ def _run(argv: list[str]) -> int:
     products = identifying.Products() if options.products else None
     enricher = Enricher(Places(options.asn, options.mmdb), products)
     with (
-        program.output(output, overwrite=options.overwrite, inputs=inputs) as to,
-        program.Bar("read") as bar,
+        wholefile.output(output, overwrite=options.overwrite, inputs=inputs) as to,
+        progressbar.Bar("read") as bar,
         Records(path, bar) as records,
     ):
         bar.total = records.size
         if form == "json" and records.form == "json":
             for lines in enricher.lines(records):
-                program.write_whole(to.descriptor, lines)
+                wholefile.write_whole(to.descriptor, lines)
         elif records.form == "parquet":
             if options.products:
                 raise UsageError(
@@ -60,16 +60,16 @@ def _run(argv: list[str]) -> int:
             writing.write(connection, records, "lzr_records", to, form, "lzr")
         reading = records.finish()
     if trouble := reading.trouble():
-        program.say(NAME, trouble)
+        running.say(NAME, trouble)
     if output != "-" and not options.quiet:
         counts = enricher.counts
         known = f"; a system is known for {counts.asn:,}, a country for {counts.country:,}"
-        program.say(NAME, f"{reading.counted()} in {to.name}{known if counts.records else ''}")
+        running.say(NAME, f"{reading.counted()} in {to.name}{known if counts.records else ''}")
     return OK
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = program.Parser(
+    parser = running.Parser(
         prog="lzr enrich",
         description="Results with the autonomous system and the country of each address, looked up in files "
         "of yours: nothing is fetched or sent.",

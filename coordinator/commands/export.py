@@ -7,8 +7,8 @@ import json
 import sys
 from functools import partial
 
-from coordinator.analysis import program
-from coordinator.analysis.program import MISTAKE, OK
+from coordinator.commandline import progressbar, running, wholefile
+from coordinator.commandline.running import MISTAKE, OK
 from lzr.analysis import schemas, views
 from lzr.errors import UsageError, two_dashes
 
@@ -29,7 +29,7 @@ _FLAGS = (
 
 def main(argv: list[str]) -> int:
     """The exit status: 0, or 2 for the user's mistake and what cannot be written."""
-    return program.ended(NAME, partial(_run, argv))
+    return running.ended(NAME, partial(_run, argv))
 
 
 def _run(argv: list[str]) -> int:
@@ -40,8 +40,8 @@ def _run(argv: list[str]) -> int:
             sys.stdout.write(json.dumps(made, indent=2) + "\n")
         else:
             text = json.dumps(made, indent=2) + "\n"
-            with program.output(options.output, overwrite=options.overwrite) as to:
-                program.write_whole(to.descriptor, text.encode("ascii"))
+            with wholefile.output(options.output, overwrite=options.overwrite) as to:
+                wholefile.write_whole(to.descriptor, text.encode("ascii"))
         return OK
     if options.file is None and sys.stdin is not None and sys.stdin.isatty():
         raise UsageError("name a file of results, as in: lzr export scan.json -o scan.parquet")
@@ -55,8 +55,8 @@ def _run(argv: list[str]) -> int:
         return _follow(path, output, form, options)
     connection = connect(memory=1 << 28, files=True)
     with (
-        program.output(output, overwrite=options.overwrite, inputs=(path,)) as to,
-        program.Bar("read") as bar,
+        wholefile.output(output, overwrite=options.overwrite, inputs=(path,)) as to,
+        progressbar.Bar("read") as bar,
         Records(path, bar) as records,
     ):
         bar.total = records.size
@@ -64,9 +64,9 @@ def _run(argv: list[str]) -> int:
         writing.write(connection, records, "lzr_records", to, form, options.view)
         reading = records.finish()
     if trouble := reading.trouble():
-        program.say(NAME, trouble)
+        running.say(NAME, trouble)
     if output != "-" and not options.quiet:
-        program.say(NAME, f"{reading.counted()} in {to.name}")
+        running.say(NAME, f"{reading.counted()} in {to.name}")
     return OK
 
 
@@ -75,7 +75,7 @@ def _follow(path: str, output: str, form: str, options: argparse.Namespace) -> i
 
     if path == "-":
         raise UsageError("--follow needs the name of the file that a scan writes")
-    say = partial(program.say, NAME)
+    say = partial(running.say, NAME)
     parts = Parts(output, form, options.view, overwrite=options.overwrite)
     follower = Follower(path, parts, rows=options.part_records, seconds=options.part_seconds, say=say)
     reading = follower.run()
@@ -89,7 +89,7 @@ def _follow(path: str, output: str, form: str, options: argparse.Namespace) -> i
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = program.Parser(
+    parser = running.Parser(
         prog="lzr export",
         description="Results as Parquet, CSV or JSON lines, with typed columns. Reads what lzr and LZR write "
         "(JSON lines, CSV, the feed for ZGrab2; gzip, bzip2, xz and zstd too), and Parquet made by this.",

@@ -14,7 +14,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from coordinator.analysis import beside, learning, program, reading
+from coordinator.analysis import beside, learning, reading
+from coordinator.commandline import progressbar, running, wholefile
 from lzr import safetext
 from lzr.analysis import asked as scanned
 from lzr.analysis import order, plantext
@@ -43,17 +44,17 @@ class About:
 
 def main(argv: list[str]) -> int:
     """Run the command; the exit status is 0, or 2 for a mistake."""
-    return program.ended(NAME, lambda: _run(argv))
+    return running.ended(NAME, lambda: _run(argv))
 
 
 def _run(argv: list[str]) -> int:
     asked = _parser().parse_args(two_dashes(argv, _FLAGS))
     about = _about(asked)
     connection = reading.connect()
-    with program.Bar("reading") as bar:
+    with progressbar.Bar("reading") as bar:
         if asked.file != "-":
             bar.total = _size(asked.file)
-        program.tell(NAME, learning.load(connection, asked.file, bar))
+        running.tell(NAME, learning.load(connection, asked.file, bar))
     learnt = learning.services(connection, about.handshakes, asked.network)
     connection.close()
     costs = order.Costs.of(about.retransmits)
@@ -65,12 +66,12 @@ def _run(argv: list[str]) -> int:
         sys.stdout.flush()
         if not asked.quiet:
             sys.stderr.write(safetext.lines(report))
-        return program.OK
-    with program.output(asked.output, overwrite=asked.overwrite, inputs=_inputs(asked)) as out:
+        return running.OK
+    with wholefile.output(asked.output, overwrite=asked.overwrite, inputs=_inputs(asked)) as out:
         _write(out.descriptor, text[0].encode())
     if not asked.quiet:
         sys.stdout.write(safetext.lines(report))
-    return program.OK
+    return running.OK
 
 
 def _plan(
@@ -154,7 +155,7 @@ def _metadata(path: str) -> tuple[tuple[str, ...], int]:
             f"{where}: the scan was made without -forceAllHandshakes, so there is no order to learn"
         )
     if scanned.section(found, "scan").get("orders"):
-        program.say(NAME, "the scan had orders by port: what a port was not asked counts as unanswered there")
+        running.say(NAME, "the scan had orders by port: what a port was not asked counts as unanswered there")
     retransmits = options.get("retransmit_number")
     return names, retransmits if isinstance(retransmits, int) and 0 <= retransmits <= 100 else 1
 
@@ -206,8 +207,8 @@ def _write(descriptor: int, data: bytes) -> None:
         view = view[os.write(descriptor, view) :]
 
 
-def _parser() -> program.Parser:
-    parser = program.Parser(
+def _parser() -> running.Parser:
+    parser = running.Parser(
         prog="lzr plan",
         description="Learn from a scan with -forceAllHandshakes which handshakes are worth their packets on "
         "which port, and write the file for lzr -handshakes-by-port.",

@@ -13,7 +13,8 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from coordinator.analysis import beside
-from coordinator.analysis.program import OK, Bar, Parser, ended, say
+from coordinator.commandline.progressbar import Bar
+from coordinator.commandline.running import OK, Parser, ended, say
 from coordinator.files.filereader import FileReader
 from coordinator.input import networks
 from lzr.analysis import asked as asking

@@ -11,8 +11,10 @@ from datetime import UTC, datetime
 from importlib import util
 
 from coordinator.analysis import beside
-from coordinator.analysis.program import OK, Bar, Parser, ended, output, tell
 from coordinator.analysis.reading import connect, load
+from coordinator.commandline.progressbar import Bar
+from coordinator.commandline.running import OK, Parser, ended, tell
+from coordinator.commandline.wholefile import output
 from coordinator.reports import changes
 from coordinator.reports.report import make
 from lzr import __version__

@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Sequence
 from functools import partial
 
-from coordinator.analysis import program
+from coordinator.commandline import running
 from coordinator.fleet import attend, leasefile, lockfile, rundirectory
 from coordinator.fleet.boxscan import Outcome
 from lzr import safetext
@@ -37,7 +37,7 @@ def here(lock: Lock, run: Run) -> Outcome | None:
 
 def main(argv: list[str], heard: Heard = here) -> int:
     """The exit status: 0 done, 1 nothing was changed, 2 a mistake."""
-    return program.ended(NAME, partial(_run, argv, heard))
+    return running.ended(NAME, partial(_run, argv, heard))
 
 
 def _run(argv: list[str], heard: Heard) -> int:
@@ -54,7 +54,7 @@ def _run(argv: list[str], heard: Heard) -> int:
     for sentence in giving.told(lock, after, asked.box, known):
         print(safetext.line(sentence))
     if not asked.yes and not _agreed():
-        program.say(NAME, "nothing was changed; --yes does it")
+        running.say(NAME, "nothing was changed; --yes does it")
         return NOT_DONE
     where = lockfile.beside(asked.plan)
     with leasefile.held(asked.plan):  # a box that is back since then may scan on
@@ -66,7 +66,7 @@ def _run(argv: list[str], heard: Heard) -> int:
     print(
         safetext.line(f"generation {after.generation} is in {printable(where)}: lzr fleet start takes it up")
     )
-    return program.OK
+    return running.OK
 
 
 def _check(asked: argparse.Namespace, lock: Lock, standing: Sequence[str | None]) -> None:
@@ -85,8 +85,8 @@ def _agreed() -> bool:
     return sys.stdin.readline().strip().lower() in ("y", "yes")
 
 
-def _parser() -> program.Parser:
-    parser = program.Parser(
+def _parser() -> running.Parser:
+    parser = running.Parser(
         prog="lzr fleet assign",
         description="Give the shards of a box to others, who scan them from their beginning and from their "
         "own addresses: a new generation of the plan. Never done by itself. Says beforehand how many targets "

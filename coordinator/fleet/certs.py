@@ -18,7 +18,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from coordinator.analysis import program
+from coordinator.commandline import running
 from coordinator.files.owned import enter
 from coordinator.fleet import lockfile
 from coordinator.processes.privilege import invoking_user
@@ -304,7 +304,7 @@ def beside(plan: str) -> str:
 
 def main(argv: list[str]) -> int:
     """The exit status: 0 they are there, 2 a mistake."""
-    return program.ended(NAME, lambda: _run(argv))
+    return running.ended(NAME, lambda: _run(argv))
 
 
 def _run(argv: list[str]) -> int:
@@ -316,11 +316,11 @@ def _run(argv: list[str]) -> int:
     for name in (CONTROLLER, *boxes):
         load(where, name)
     print(safetext.line(f"{where}: {'made ' + ', '.join(made) if made else 'all of them are there'}"))
-    return program.OK
+    return running.OK
 
 
-def _parser() -> program.Parser:
-    parser = program.Parser(
+def _parser() -> running.Parser:
+    parser = running.Parser(
         prog="lzr fleet certs",
         description="Make the certificates of a plan that are not there yet: the controller's, one for each "
         f"box, and the two authorities that sign them. A box needs {CONTROLLERS}.pem and NAME.pem.",

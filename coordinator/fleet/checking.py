@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 
-from coordinator.analysis import program
+from coordinator.commandline import running
 from coordinator.fleet import lockfile
 from lzr import __version__, safetext
 from lzr.errors import UsageError, printable, two_dashes
@@ -28,7 +28,7 @@ Runs = Callable[[Lock], bool]
 
 def main(argv: list[str], runs: Runs = lambda _: False) -> int:
     """The exit status: 0 settled (or nothing has changed), 2 a mistake."""
-    return program.ended(NAME, partial(_run, argv, runs))
+    return running.ended(NAME, partial(_run, argv, runs))
 
 
 def _run(argv: list[str], runs: Runs) -> int:
@@ -56,7 +56,7 @@ def _run(argv: list[str], runs: Runs) -> int:
             shards = dealing.ranges(run.shards)
             print(safetext.line(f"{run.box}: shards {shards}, from {', '.join(run.source)}"))
         print(safetext.line(f"plan id {lock.id}, generation {lock.generation}: {told}"))
-    return program.OK
+    return running.OK
 
 
 def settle(path: str) -> Lock:
@@ -75,8 +75,8 @@ def settle(path: str) -> Lock:
     return locks.settled(plan, __version__, lockfile.sum_of(data), digest, lines, blocked)
 
 
-def _parser() -> program.Parser:
-    parser = program.Parser(
+def _parser() -> running.Parser:
+    parser = running.Parser(
         prog="lzr fleet check",
         description="Look at a plan (plan.toml) and settle it: which version, input and blocklist it is, and "
         "which box has which shards. Writes plan.lock.json beside it.",

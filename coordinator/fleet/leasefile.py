@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from coordinator.analysis import program
+from coordinator.commandline import wholefile
 from coordinator.fleet import lockfile, rundirectory
 from lzr.errors import UsageError, printable
 from lzr.fleet import lease
@@ -112,8 +112,8 @@ def renew(plan: str, lock: Lock, boxes: Iterable[str]) -> bool:
             return False
         moment = now()
         clocks = {**_renewed(plan, lock), **dict.fromkeys(boxes, moment)}
-        with program.output(_of_controller(plan), overwrite=True) as to:
-            program.write_whole(to.descriptor, lease.to_json(lock.id, clocks))
+        with wholefile.output(_of_controller(plan), overwrite=True) as to:
+            wholefile.write_whole(to.descriptor, lease.to_json(lock.id, clocks))
     return True
 
 

@@ -7,7 +7,7 @@ import os
 import stat
 from collections.abc import Iterator
 
-from coordinator.analysis import program
+from coordinator.commandline import wholefile
 from coordinator.input.stream import Stream
 from coordinator.input.unpack import Unpacked
 from lzr.errors import UsageError, printable
@@ -76,8 +76,8 @@ def settled(path: str) -> Lock:
 
 def write(path: str, lock: Lock) -> None:
     """Put a lock in the place of whatever has this name: whole, or not at all. Raises UsageError."""
-    with program.output(path, overwrite=True) as to:
-        program.write_whole(to.descriptor, lock.to_json())
+    with wholefile.output(path, overwrite=True) as to:
+        wholefile.write_whole(to.descriptor, lock.to_json())
 
 
 def sum_of(data: bytes) -> str:

@@ -21,8 +21,8 @@ from numpy.typing import NDArray
 from coordinator.analysis import arrowstream as arrow
 from coordinator.analysis import reading
 from coordinator.analysis.decoding import Decoder
-from coordinator.analysis.program import write_whole
 from coordinator.analysis.source import CHUNK, LONGEST, Progress
+from coordinator.commandline.wholefile import write_whole
 from lzr import addresses
 from lzr.analysis.columns import NAMES
 from lzr.errors import UsageError

@@ -13,7 +13,8 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
-from coordinator.analysis import beside, program, reading, writing
+from coordinator.analysis import beside, reading, writing
+from coordinator.commandline import progressbar, running, wholefile
 from coordinator.fleet import fetching, lockfile, placing
 from coordinator.fleet.merging import Merger
 from lzr.errors import UsageError, printable, two_dashes
@@ -22,7 +23,7 @@ from lzr.fleet.lock import Lock
 from lzr.fleet.merging import Chosen, Generations
 
 NAME = "fleet merge"
-OK, DIFFERS, MISSING = program.OK, 1, 3
+OK, DIFFERS, MISSING = running.OK, 1, 3
 """DIFFERS: the ledger does not agree. MISSING: results may be missing or were left out."""
 
 _RESULTS = (".json", ".jsonl", ".ndjson", ".json.gz", ".json.zst")
@@ -33,12 +34,12 @@ _NONE = frozenset(
 
 def merge(argv: list[str]) -> int:
     """The exit status: 0, 3 where something could not be taken or the ledger does not agree, 2 a mistake."""
-    return program.ended(NAME, partial(_merge, argv))
+    return running.ended(NAME, partial(_merge, argv))
 
 
 def tell_ledger(argv: list[str]) -> int:
     """The exit status: 0 every input has its fate once, 1 it is not so, 2 a mistake."""
-    return program.ended("fleet ledger", partial(_ledger, argv))
+    return running.ended("fleet ledger", partial(_ledger, argv))
 
 
 def _merge(argv: list[str]) -> int:
@@ -55,22 +56,22 @@ def _merge(argv: list[str]) -> int:
         reading.duckdb()  # or a sentence, before anything is read
     with (
         Merger(generations) as merger,
-        program.output(asked.output, overwrite=asked.overwrite, inputs=tuple(results)) as to,
+        wholefile.output(asked.output, overwrite=asked.overwrite, inputs=tuple(results)) as to,
     ):
-        with program.Bar("read") as bar:
+        with progressbar.Bar("read") as bar:
             bar.total = sum(map(_size, results))
             before = 0
             for path in results:
                 merger.read(path, _behind(bar, before), box_of(lock, path))
                 before += _size(path)
         kept = merger.settle()
-        with program.Bar("write") as bar:
+        with progressbar.Bar("write") as bar:
             _write(merger, kept, to, form, bar)
         found = merger.by_box(lock.runs, kept)
     for sentence in (sentence for file in merger.files for sentence in file.trouble()):
-        program.say(NAME, sentence)
+        running.say(NAME, sentence)
     if asked.output != "-" and not asked.quiet:
-        program.say(NAME, _told(kept, len(results), to.name))
+        running.say(NAME, _told(kept, len(results), to.name))
     whole = merger.whole
     if metadata:
         whole &= _say_ledger(NAME, lock, metadata, found, quiet=asked.quiet)
@@ -85,12 +86,12 @@ def _nothing(asked: argparse.Namespace) -> str:
     return f"nothing has been fetched into {where}: lzr fleet start does that, or name files of the boxes"
 
 
-def _behind(bar: program.Bar, before: int) -> Callable[[int], None]:
+def _behind(bar: progressbar.Bar, before: int) -> Callable[[int], None]:
     """What moves the bar for one file of several. before: bytes of those that were read already."""
     return lambda done: bar(before + done)
 
 
-def _write(merger: Merger, kept: Chosen, to: program.Output, form: str, bar: program.Bar) -> None:
+def _write(merger: Merger, kept: Chosen, to: wholefile.Output, form: str, bar: progressbar.Bar) -> None:
     if form == "json":
         merger.write(to.descriptor, kept, bar)
         return
@@ -135,9 +136,9 @@ def _say_ledger(
     if found is not None:
         told.compare(found)
     for sentence in told.faults:
-        program.say(name, sentence)
+        running.say(name, sentence)
     if not quiet or not told.agrees:
-        program.say(name, told.sentence())
+        running.say(name, told.sentence())
     return told.agrees
 
 
@@ -217,8 +218,8 @@ def _size(path: str) -> int:
         return 0
 
 
-def _parser() -> program.Parser:
-    parser = program.Parser(
+def _parser() -> running.Parser:
+    parser = running.Parser(
         prog="lzr fleet merge",
         description="Make one file of the results of all runs of a plan: one record for each address, port "
         "and handshake, in their order. The same files in any order give the same bytes, and so does the "
@@ -243,8 +244,8 @@ def _parser() -> program.Parser:
     return parser
 
 
-def _ledger_parser() -> program.Parser:
-    parser = program.Parser(
+def _ledger_parser() -> running.Parser:
+    parser = running.Parser(
         prog="lzr fleet ledger",
         description="Say whether every input of a plan has its fate exactly once, by its runs' metadata.",
         epilog="exit status: 0 it is so, 1 it is not, 2 a mistake",

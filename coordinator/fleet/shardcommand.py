@@ -6,7 +6,7 @@ import json
 from dataclasses import asdict
 from functools import partial
 
-from coordinator.analysis import program
+from coordinator.commandline import running
 from coordinator.fleet import attend, lockfile, rundirectory
 from lzr import safetext
 from lzr.errors import UsageError, printable, two_dashes
@@ -17,7 +17,7 @@ _FLAGS = ("box", "no-wait", "json", "quiet", "help")
 
 def main(argv: list[str]) -> int:
     """The exit status: 0 done, 3 done and results lost, 2 a mistake; else that of the scan, or 1."""
-    return program.ended(NAME, partial(_run, argv))
+    return running.ended(NAME, partial(_run, argv))
 
 
 def _run(argv: list[str]) -> int:
@@ -41,8 +41,8 @@ def _run(argv: list[str]) -> int:
     return outcome.status
 
 
-def _parser() -> program.Parser:
-    parser = program.Parser(
+def _parser() -> running.Parser:
+    parser = running.Parser(
         prog="lzr fleet shard",
         description="Attach to the scan that has this shard if it is running, go on with it if it was "
         "interrupted, start it if it never ran, and say how it has ended. It may be called as often and by "

@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from coordinator.analysis.program import Bar
+from coordinator.commandline.progressbar import Bar
 from coordinator.files.owned import enter
 from coordinator.prediction import lists
 from coordinator.prediction.lists import Learnt, Round

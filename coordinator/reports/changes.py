@@ -7,8 +7,9 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from coordinator.analysis import beside
-from coordinator.analysis.program import Bar, tell
 from coordinator.analysis.reading import load
+from coordinator.commandline.progressbar import Bar
+from coordinator.commandline.running import tell
 from coordinator.reports import comparing
 from coordinator.reports.comparing import KINDS, SHOWN, Compared
 from lzr.analysis import asked as asking

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 
-from coordinator.analysis import program
+from coordinator.commandline import wholefile
 from coordinator.fleet import leasefile, lockfile, orderfile
 from lzr.errors import UsageError, printable
 from lzr.fleet.lock import Lock
@@ -72,5 +72,5 @@ class Keeping:
 
     def want(self, lock: Lock, wanted: Wanted) -> None:
         """Put it in the place of what was wanted before. Raises UsageError."""
-        with program.output(self._wanted, overwrite=True) as to:
-            program.write_whole(to.descriptor, wanted.to_json(lock.id))
+        with wholefile.output(self._wanted, overwrite=True) as to:
+            wholefile.write_whole(to.descriptor, wanted.to_json(lock.id))

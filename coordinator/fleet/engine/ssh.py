@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
-from coordinator.analysis import program
+from coordinator.commandline import running
 from coordinator.fleet import certs, lockfile
 from lzr import safetext
 from lzr.errors import UsageError, two_dashes
@@ -31,12 +31,12 @@ _FLAGS = ("box", "certs", "ssh", "remote-lzr", "allow-root", "help")
 
 def up(argv: list[str]) -> int:
     """0 a worker runs on every box, 1 not on each, 2 a mistake."""
-    return program.ended("fleet up", partial(_run, "fleet up", argv, _up))
+    return running.ended("fleet up", partial(_run, "fleet up", argv, _up))
 
 
 def down(argv: list[str]) -> int:
     """0 no worker runs on any, 1 not so on each, 2 a mistake."""
-    return program.ended("fleet down", partial(_run, "fleet down", argv, _down))
+    return running.ended("fleet down", partial(_run, "fleet down", argv, _down))
 
 
 def _run(name: str, argv: list[str], do: Callable[[Lock, Box, argparse.Namespace], str]) -> int:
@@ -59,8 +59,8 @@ def _run(name: str, argv: list[str], do: Callable[[Lock, Box, argparse.Namespace
         if good:
             print(safetext.line(f"{box.name}: {told}"))
         else:
-            program.say(name, f"{box.name}: {told}")
-    return program.OK if all(good for good, _ in found) else FAILED
+            running.say(name, f"{box.name}: {told}")
+    return running.OK if all(good for good, _ in found) else FAILED
 
 
 def _up(lock: Lock, box: Box, asked: argparse.Namespace) -> str:
@@ -124,9 +124,9 @@ def _there(box: Box, asked: argparse.Namespace, command: str, stdin: bytes) -> s
     return last
 
 
-def _parser(name: str) -> program.Parser:
+def _parser(name: str) -> running.Parser:
     starts = name.endswith("up")
-    parser = program.Parser(
+    parser = running.Parser(
         prog=f"lzr {name}",
         description="Start a worker on every box of a plan, through ssh to its address, with what it needs; "
         "one that runs already is left alone."

@@ -8,7 +8,7 @@ import signal
 import time
 from collections.abc import Callable
 
-from coordinator.analysis import program
+from coordinator.commandline import running
 from coordinator.fleet import certs, lockfile
 from coordinator.fleet.engine import collecting
 from coordinator.fleet.engine.controller import Controller
@@ -28,7 +28,7 @@ WAIT = 15.0
 
 def main(argv: list[str]) -> int:
     """The exit status: 0 every run is done, 1 not all of them, 2 a mistake, or a box that is not fit."""
-    return program.ended(NAME, lambda: _run(argv))
+    return running.ended(NAME, lambda: _run(argv))
 
 
 def _run(argv: list[str]) -> int:
@@ -56,7 +56,7 @@ def _run(argv: list[str]) -> int:
             ):
                 await controller.run(asked.wait)
                 whole = await finish()
-            return program.OK if controller.done and whole else NOT_DONE
+            return running.OK if controller.done and whole else NOT_DONE
 
     return asyncio.run(_until_ended(whole))
 
@@ -72,9 +72,9 @@ async def _until_ended(whole: Callable[[], object]) -> int:
         return status
     except NotFit as error:
         for fault in error.faults:
-            program.say(NAME, fault)
-        program.say(NAME, "so nothing was begun; a box without a fault waits for the others")
-        return program.MISTAKE
+            running.say(NAME, fault)
+        running.say(NAME, "so nothing was begun; a box without a fault waits for the others")
+        return running.MISTAKE
     except asyncio.CancelledError:
         say("", "this controller ends; the boxes go on, and the next one attends to them again")
         return NOT_DONE
@@ -103,8 +103,8 @@ def _port(text: str) -> int:
     return int(text)
 
 
-def _parser() -> program.Parser:
-    parser = program.Parser(
+def _parser() -> running.Parser:
+    parser = running.Parser(
         prog="lzr fleet start",
         description="Look at all boxes of a plan, then have each begin, or go on with, its run. Ends when "
         "all of them are done; it may be ended and started again meanwhile.",

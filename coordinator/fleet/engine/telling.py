@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 
-from coordinator.analysis import program
+from coordinator.commandline import running
 from coordinator.commands import ctl
 from coordinator.endpoints import requests
 from coordinator.endpoints.requests import CommandError
@@ -30,37 +30,37 @@ COMING = 6.0
 
 def status(argv: list[str]) -> int:
     """0 all are heard of, 1 one is not."""
-    return program.ended("fleet status", partial(_status, argv))
+    return running.ended("fleet status", partial(_status, argv))
 
 
 def rate(argv: list[str]) -> int:
     """0 all go by it, 1 one does not yet."""
-    return program.ended("fleet rate", partial(_rate, argv))
+    return running.ended("fleet rate", partial(_rate, argv))
 
 
 def pause(argv: list[str]) -> int:
     """0 all do so, 1 one does not yet."""
-    return program.ended("fleet pause", partial(_tell, "pause", argv))
+    return running.ended("fleet pause", partial(_tell, "pause", argv))
 
 
 def resume(argv: list[str]) -> int:
     """0 all do so, 1 one does not yet."""
-    return program.ended("fleet resume", partial(_tell, "resume", argv))
+    return running.ended("fleet resume", partial(_tell, "resume", argv))
 
 
 def drain(argv: list[str]) -> int:
     """0 all do so, 1 one does not yet."""
-    return program.ended("fleet drain", partial(_tell, "drain", argv))
+    return running.ended("fleet drain", partial(_tell, "drain", argv))
 
 
 def quit_(argv: list[str]) -> int:
     """0 all do so, 1 one does not yet."""
-    return program.ended("fleet quit", partial(_tell, "quit", argv))
+    return running.ended("fleet quit", partial(_tell, "quit", argv))
 
 
 def block(argv: list[str]) -> int:
     """0 every box has confirmed it, 1 one has not."""
-    return program.ended("fleet block", partial(_block, argv))
+    return running.ended("fleet block", partial(_block, argv))
 
 
 def _status(argv: list[str]) -> int:
@@ -73,7 +73,7 @@ def _status(argv: list[str]) -> int:
     else:
         for line in _lines(found):
             print(safetext.line(line))
-    return NOT_ALL if any(box["silent"] for box in found["boxes"]) else program.OK
+    return NOT_ALL if any(box["silent"] for box in found["boxes"]) else running.OK
 
 
 def _lines(found: Mapping[str, Any]) -> list[str]:
@@ -169,7 +169,7 @@ def _block(argv: list[str]) -> int:
     try:
         found = asking.ask(lock, do="block", **what)
     except asking.NoController:
-        program.say(
+        running.say(
             "fleet block", "no controller runs here, so this is one until the boxes have confirmed it"
         )
         found = _alone(lock, asked.plan, asked.certs, what)
@@ -227,12 +227,12 @@ def _one(boxes: list[str] | None) -> list[str] | None:
 
 def _missing(name: str, missing: Mapping[str, str], then: str) -> int:
     for box, why in sorted(missing.items()):
-        program.say(name, f"{box}: {why}; {then}")
-    return NOT_ALL if missing else program.OK
+        running.say(name, f"{box}: {why}; {then}")
+    return NOT_ALL if missing else running.OK
 
 
-def _parser(word: str, what: str, *, box: bool = True) -> program.Parser:
-    parser = program.Parser(prog=f"lzr fleet {word}", description=what, allow_abbrev=False)
+def _parser(word: str, what: str, *, box: bool = True) -> running.Parser:
+    parser = running.Parser(prog=f"lzr fleet {word}", description=what, allow_abbrev=False)
     parser.add_argument("plan", metavar="PLAN", help="the plan, or its lock")
     if box:
         parser.add_argument(

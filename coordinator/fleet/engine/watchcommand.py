@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from datetime import UTC, datetime
 
-from coordinator.analysis import program
+from coordinator.commandline import running
 from coordinator.fleet import lockfile
 from coordinator.fleet.engine import asking
 from coordinator.fleet.watching import screen
@@ -21,7 +21,7 @@ _PATIENCE = 2.0
 
 def main(argv: list[str]) -> int:
     """The exit status: 0, or 2 for a mistake."""
-    return program.ended(NAME, lambda: _run(argv))
+    return running.ended(NAME, lambda: _run(argv))
 
 
 def _run(argv: list[str]) -> int:
@@ -68,8 +68,8 @@ class Controller:
         return self._over
 
 
-def _parser() -> program.Parser:
-    parser = program.Parser(
+def _parser() -> running.Parser:
+    parser = running.Parser(
         prog="lzr fleet watch",
         description="All boxes of a plan on one screen, as the controller on this machine (lzr fleet start) "
         "hears them; a line every few seconds where there is no terminal. Closing it changes nothing.",

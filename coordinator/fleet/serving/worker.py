@@ -23,7 +23,7 @@ from distributed import Worker
 from distributed.comm import connect
 from distributed.comm.core import FatalCommClosedError
 
-from coordinator.analysis import program
+from coordinator.commandline import running
 from coordinator.files.opening import open_written
 from coordinator.fleet import certs, lockfile, rundirectory
 from coordinator.fleet.certs import Identity
@@ -95,7 +95,7 @@ async def serve(plan: Plan, box: Box, identity: Identity, side: BoxSide) -> None
             trouble = await _reach(scheduler, security)
             if trouble:
                 if trouble != said:
-                    program.say(NAME, trouble)
+                    running.say(NAME, trouble)
                     said = trouble
                 await asyncio.sleep(AGAIN)
                 continue
@@ -110,12 +110,12 @@ async def serve(plan: Plan, box: Box, identity: Identity, side: BoxSide) -> None
                 async with asyncio.timeout(transport.CONNECT + UNHEARD):
                     await worker
                 said = ""
-                program.say(NAME, f"{box.name} is with the controller at {plan.controller}")
+                running.say(NAME, f"{box.name} is with the controller at {plan.controller}")
                 await worker.finished()
-                program.say(NAME, f"the controller at {plan.controller} is gone; its scans go on")
+                running.say(NAME, f"the controller at {plan.controller} is gone; its scans go on")
             except Exception as error:  # of Dask and tornado, which have many for a connection that broke
                 if (text := plain(f"{type(error).__name__}: {error}", 200)) != said:
-                    program.say(NAME, f"cannot be a worker of {plan.controller}: {text}")
+                    running.say(NAME, f"cannot be a worker of {plan.controller}: {text}")
                     said = text
                 await asyncio.sleep(AGAIN)
             finally:
@@ -166,7 +166,7 @@ def _listening(box: Box) -> tuple[str, str | None]:
 
 def main(argv: list[str]) -> int:
     """The exit status: 0 after SIGTERM or Ctrl-C, 2 for a mistake."""
-    return program.ended(NAME, lambda: _run(argv))
+    return running.ended(NAME, lambda: _run(argv))
 
 
 def _run(argv: list[str]) -> int:
@@ -179,7 +179,7 @@ def _run(argv: list[str]) -> int:
     if asked.stop:
         pid = single.end()
         print(safetext.line("no worker runs" if pid is None else f"the worker (pid {pid}) has ended"))
-        return program.OK
+        return running.OK
     if os.geteuid() == 0 and not asked.allow_root:
         raise UsageError(
             "this takes orders over the network and does not run as root: give another user the rights to "
@@ -194,7 +194,7 @@ def _run(argv: list[str]) -> int:
         raise UsageError(f"a worker of {printable(box.name)} runs already (pid {single.holder()})")
     transport.quiet()
     asyncio.run(_until_ended(serve(plan, box, identity, BoxSide(box.name))))
-    return program.OK
+    return running.OK
 
 
 def _detached(single: Single, argv: list[str], path: str, box: Box) -> int:
@@ -218,7 +218,7 @@ def _detached(single: Single, argv: list[str], path: str, box: Box) -> int:
         print(safetext.line(f"its worker runs (pid {process.pid})"))
     else:
         print(safetext.line(f"its worker runs already (pid {pid})"))
-    return program.OK
+    return running.OK
 
 
 async def _until_ended(serving: Coroutine[Any, Any, None]) -> None:
@@ -235,13 +235,13 @@ async def _until_ended(serving: Coroutine[Any, Any, None]) -> None:
     if told.is_set():
         with contextlib.suppress(OSError):
             sys.stderr.flush()
-        os._exit(program.OK)
+        os._exit(running.OK)
     ends.cancel()
     await serves
 
 
-def _parser() -> program.Parser:
-    parser = program.Parser(
+def _parser() -> running.Parser:
+    parser = running.Parser(
         prog="lzr fleet worker",
         description="Be a box of a plan: connect to its controller, again whenever it comes back, and do "
         "what it asks. Scans go on when this ends.",

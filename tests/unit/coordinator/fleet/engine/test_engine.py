@@ -245,7 +245,7 @@ def test_files_of_dask_lie_where_nobody_else_can_have_been_before(
         assert list(strangers.iterdir()) == []
 
     lines: list[str] = []
-    monkeypatch.setattr(serving.program, "say", lambda _, sentence: lines.append(sentence))
+    monkeypatch.setattr(serving.running, "say", lambda _, sentence: lines.append(sentence))
 
     def said() -> str:
         return "\n".join(lines)

@@ -1,98 +1,18 @@
-"""What the commands over results share: their parser, how they end, the file they write, progress.
-
-A command is ``main(argv) -> int`` and runs inside `ended`: the user's mistakes become one sentence and status
-2, as does an output that cannot be written; Ctrl-C leaves no half file.
-"""
+"""A file that is there whole or not at all: written beside its place, then renamed."""
 
 from __future__ import annotations
 
-import argparse
 import contextlib
 import os
 import secrets
-import signal
 import stat
 import sys
-import threading
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any, NoReturn
 
-from coordinator.analysis.reading import Reading, duckdb
-from coordinator.analysis.source import Progress
 from coordinator.files.reach import reach
 from coordinator.processes.privilege import invoking_user
-from lzr import safetext
 from lzr.errors import UsageError, printable
-
-OK, MISTAKE = 0, 2
-
-
-class Parser(argparse.ArgumentParser):
-    """An ArgumentParser whose complaint is a UsageError."""
-
-    def error(self, message: str) -> NoReturn:
-        raise UsageError(message)
-
-
-def ended(name: str, run: Callable[[], int]) -> int:
-    """The exit status of `run`, a command's body; `name` is the command's, as in ``lzr NAME``."""
-    came: list[int] = []
-
-    def interrupted(number: int, _: object) -> NoReturn:
-        came.append(number)
-        raise KeyboardInterrupt  # SIGTERM too: what is half done is taken away as after Ctrl-C
-
-    before: dict[int, Any] = {}
-    try:
-        with contextlib.suppress(ValueError):  # not in the main thread
-            for signum in (signal.SIGINT, signal.SIGTERM):
-                before[int(signum)] = signal.signal(signum, interrupted)
-        status = run()
-        sys.stdout.flush()
-        return status
-    except UsageError as error:
-        say(name, str(error))
-    except BrokenPipeError:
-        # What is left in the buffer has no reader; the interpreter must not find that out once more.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return OK
-    except OSError as error:
-        say(name, f"{error.strerror or error}")
-    except MemoryError:
-        say(name, "there is not enough memory")
-    except Exception as error:
-        if came:  # DuckDB, which was interrupted, has errors of its own for that
-            raise KeyboardInterrupt from None
-        if not _of_duckdb(error):
-            raise
-        if "Broken pipe" in str(error):
-            return OK
-        say(name, f"{_io(error)}")
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-    return MISTAKE
-
-
-def say(name: str, sentence: str) -> None:
-    """A sentence on stderr."""
-    with contextlib.suppress(OSError):
-        print(safetext.line(f"lzr {name}: {sentence}"), file=sys.stderr, flush=True)
-
-
-def _of_duckdb(error: Exception) -> bool:
-    """Not where DuckDB was never loaded: it may not even be installed."""
-    return sys.modules.get("duckdb") is not None and isinstance(error, duckdb().Error)
-
-
-def _io(error: Exception) -> str:
-    """What DuckDB says of a disk or of memory, short."""
-    text = str(error)
-    if "No space left" in text:
-        return "cannot write: no space left on device"
-    return text.partition("\n")[0][:200]
 
 
 @dataclass(frozen=True)
@@ -153,7 +73,7 @@ def output(
     except OSError as error:
         raise UsageError(f"cannot write {name}: {error.strerror or error}") from error
     except Exception as error:
-        if _of_duckdb(error) and "No space left" in str(error):
+        if "No space left" in str(error):  # DuckDB, which writes by the name, has errors of its own
             raise UsageError(f"cannot write {name}: no space left on device") from error
         raise
 
@@ -241,68 +161,3 @@ def write_whole(descriptor: int, data: bytes) -> None:
     view = memoryview(data)
     while view:
         view = view[os.write(descriptor, view) :]
-
-
-class Bar:
-    """Progress on stderr, where that is a terminal, of what takes longer than a second."""
-
-    def __init__(self, what: str, total: int = 0, *, ticking: bool = False) -> None:
-        """total: bytes to read; 0: not known. ticking: seconds go on while nobody says how much is done."""
-        self.total = total
-        self._done = 0
-        self._over = threading.Event()
-        self._ticker = threading.Thread(target=self._tick, daemon=True) if ticking else None
-        self._what = what
-        self._began = time.monotonic()
-        self._last = self._began + 0.75
-        self._shown = False
-        self._terminal = sys.stderr is not None and sys.stderr.isatty()
-
-    def __call__(self, done: int) -> None:
-        """So many bytes are done."""
-        self._done = done
-        now = time.monotonic()
-        if not self._terminal or now - self._last < 0.25:
-            return
-        self._last, self._shown = now, True
-        text = f"{self._what}: {done / 1e6:,.0f} MB"
-        if self.total:
-            share = min(done / self.total, 1.0)
-            filled = round(share * 30)
-            text = f"{self._what} [{'#' * filled}{'.' * (30 - filled)}] {share:4.0%}"
-        self._write(f"{text}  {now - self._began:.0f} s")
-
-    def _tick(self) -> None:
-        while not self._over.wait(0.5):
-            self(self._done)
-
-    def end(self) -> None:
-        """Take the line away."""
-        self._over.set()
-        if self._ticker is not None and self._ticker.is_alive():
-            self._ticker.join()
-        if self._shown:
-            self._write("")
-            self._shown = False
-
-    def _write(self, text: str) -> None:
-        with contextlib.suppress(OSError):
-            sys.stderr.write("\r" + safetext.line(text) + "\x1b[K")
-            sys.stderr.flush()
-
-    def __enter__(self) -> Bar:
-        if self._ticker is not None and self._terminal:
-            self._ticker.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.end()
-
-
-def tell(name: str, reading: Reading) -> None:
-    """Say on stderr what of a file could not be read."""
-    if trouble := reading.trouble():
-        say(name, trouble)
-
-
-__all__ = ["MISTAKE", "OK", "Bar", "Output", "Parser", "Progress", "ended", "output", "say", "tell"]
