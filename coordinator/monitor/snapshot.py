@@ -135,6 +135,7 @@ class Figures:
     title: str = ""  # what is scanned how, for the header: "wait,http,tls via eth0 from 192.0.2.1"
     total: int | None = None  # inputs in all, when known (when the input has ended, it is `read`)
     total_estimated: bool = False
+    sweep_wait: float | None = None  # seconds that a sweep waits for each pair at most; None: it is none
     read: int = 0  # input lines read
     rejected: int = 0  # unparsable
     blocklisted: int = 0
@@ -304,6 +305,10 @@ class Snapshot(Figures):
         left = max(0, self.total - self.fates)
         if not left:
             return 0.0
+        if self.sweep_wait is not None and self.read < self.total:  # who is silent is done that much later
+            asking = sum(second.read for second in self.history) / len(self.history) if self.history else 0.0
+            asking = asking or self.rate_in_average
+            return (self.total - self.read) / asking + self.sweep_wait if asking > 0 else None
         recent = sum(second.done for second in self.history) / len(self.history) if self.history else 0.0
         rate = recent or self.rate_done_average
         return left / rate if rate > 0 else None

@@ -29,12 +29,12 @@ from lzr.sweep.share import Share
 from lzr.sweep.told import Told
 
 _BATCH = 4096  # pairs in one message
-_STRIDE = 0.032
+_STRIDE = 0.048
 """Seconds between two batches of stretches, which the workers ask slice by slice (`lzr.sweep.spread`): a turn
 of the coordinator costs as much as some hundred SYNs.
 `benchmarks.beside`, 1 % answering, 50,000 a second: with 3 ms the coordinator took 1.6 s of CPU beyond its
 start, with 12 ms 0.8 s; 524,288 pairs at 100,000 a second: with 16 ms all processes took 1.76 s of CPU, with
-32 ms 1.71."""
+32 ms 1.71. With 64 ms, and as long between two reports of a worker, a scan was slower where 60 % answer."""
 _LEAST_STRIDE = 0.003  # where the rate brings several messages in _STRIDE: for four
 _AHEAD = 0.3  # seconds' worth of pairs that the workers may have and not have sent
 _HASTE = 1.05

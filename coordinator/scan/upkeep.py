@@ -124,6 +124,7 @@ class Upkeep:
             self._parts.sweeping.update()
             totals.heat = self._parts.sweeping.heat.top(self._parts.sweeping.asked)
             totals.heat_by = self._parts.sweeping.heat.kind
+            totals.sweep_wait = self._parts.sweeping.scheduler.longest
             ended &= self._parts.sweeping.scheduler.all_assigned
             idle = ended and not self._parts.accounts.open
             totals.sweep_left = (

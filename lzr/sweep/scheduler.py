@@ -125,6 +125,11 @@ class Scheduler:
         return self.next >= self.total and not self._again
 
     @property
+    def longest(self) -> float:
+        """Seconds from a pair's first SYN until it is given up."""
+        return (self._probes - 1) * self._pause + self._cooldown
+
+    @property
     def finished(self) -> bool:
         return self.next >= self.total and not self._open
 

@@ -178,6 +178,16 @@ def test_totals_become_fingerprints_by_handshake() -> None:
     assert [service.fingerprint for service in snapshot.latest] == ["ssh", "http"]
 
 
+def test_a_sweep_ends_when_its_last_pair_has_been_waited_for() -> None:
+    meter = Meter(started=0.0)
+    totals = Totals(total=1000, sweep_wait=8.0)
+    assert meter.snapshot(0.0, totals).eta is None
+    for t in range(5):
+        totals.read = 100 * t  # nobody has answered, and none has been given up yet
+        snapshot = meter.snapshot(float(t), totals)
+    assert snapshot.eta == pytest.approx(6 + 8)
+
+
 def test_eta_and_share() -> None:
     meter = Meter(started=0.0)
     totals = Totals(total=1000)
