@@ -204,7 +204,17 @@ def _stray(word: str, argv: Sequence[str], at: int) -> str:
     before = argv[at - 1] if at else ""
     flag = argv[at - 2] if at > 1 and not before.startswith("-") else before
     row = FLAGS.get(_name(flag)) if flag.startswith("-") else None
+    named = word.isascii() and word.replace("-", "").isalnum() and not word.isdecimal()
+    if named and word not in PROGRAMS and _sweeps(argv):
+        return (
+            f"{printable(word)}: a name on the command line has a dot; any other goes into a --targets-file"
+        )
     return hints.stray(word, before, row, PROGRAMS, first=at == 0)
+
+
+def _sweeps(argv: Sequence[str]) -> bool:
+    rows = (FLAGS.get(_name(word)) for word in argv if word.startswith("-"))
+    return any(row is not None and row.attr == "target_ports" for row in rows)
 
 
 def _unknown(flag: str, name: str) -> str:

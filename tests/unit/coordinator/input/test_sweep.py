@@ -154,7 +154,7 @@ def test_the_list_that_is_shipped_leaves_a_large_sweep_nothing_special() -> None
         ("-p 80 192.0.2.0/33", "flags only|prefix"),
         ("-p 80 192.0.2.1:80", "is a target"),
         ("-p 80 networks.txt", "networks.txt"),
-        ("-p 80 http", "flags only"),
+        ("-p 80 http", "http: a name on the command line has a dot; any other goes into a --targets-file"),
     ],
 )
 def test_mistakes_of_a_command_line(line: str, sentence: str) -> None:
