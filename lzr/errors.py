@@ -1,7 +1,7 @@
-"""The user's mistakes: one sentence each, naming what was given, what was expected, and the nearest guess.
+"""The user's mistakes: one sentence each, with what was given, what was expected, and the nearest guess.
 
-Names of fields are checked here too, by a function that is given what is known, because the module that knows
-them is slow to import and the command line is read first. (Those of handshakes: `lzr.options.handshakes`.)
+Names of fields are checked here too, by a function that takes the known names as an argument: the module that
+has them is slow to import, and the command line is read first. (For handshakes: `lzr.options.handshakes`.)
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ def nearest(name: str, known: Iterable[str]) -> str:
 
 
 def _begun(asked: str, plain: dict[str, str]) -> str:
-    """The one name of which only the beginning was written, or that was written with something more."""
+    """The one known name that begins like `asked`, or that `asked` begins with."""
     if len(asked) < 4:
         return ""
     found = {other for text, other in plain.items() if text.startswith(asked)}
@@ -56,7 +56,9 @@ def _begun(asked: str, plain: dict[str, str]) -> str:
 
 
 def _slips(one: str, other: str, most: int) -> int:
-    """How many letters must be added, taken out, changed or exchanged with the next; `most` + 1 for more."""
+    """The letters to insert, delete, change or swap to get from one to the other; `most` + 1 for more than
+    `most`.
+    """
     if abs(len(one) - len(other)) > most:
         return most + 1
     before: list[int] = []

@@ -80,7 +80,7 @@ SLOWER = 5
 
 
 def _load() -> tuple[Any, str]:
-    """The kernels in C, or why there are none, in a few words."""
+    """The extension in C, or the reason why there is none, in a few words."""
     if os.environ.get("LZR_PURE") == "1":
         return None, "LZR_PURE=1"
     try:
@@ -97,7 +97,7 @@ def _load() -> tuple[Any, str]:
 
 
 NATIVE, WHY_PYTHON = _load()
-"""The module in C, which only bodies that `in_c` chooses call; None, and the reason, where there is none."""
+"""The extension in C, which only functions chosen by `in_c` call; or None, and the reason why."""
 
 
 def sentence() -> str:
@@ -111,7 +111,9 @@ T = TypeVar("T")
 
 
 def prepared(make: Callable[[Any], T], otherwise: T) -> T:
-    """What only bodies in C use, made once of the extension by `make`; `otherwise` where there is none."""
+    """A value that only functions in C use, made once by `make` from the extension; `otherwise` where there
+    is none.
+    """
     return otherwise if NATIVE is None else make(NATIVE)
 
 

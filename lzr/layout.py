@@ -9,7 +9,8 @@ WINDOW = 65535
 """What we announce, unscaled: how far beyond the awaited byte a segment may lie."""
 
 REPEATED = 500_000_000
-"""ns after which a second SYN-ACK is a stack that repeats it (RFC 6298 §2.1), not a path that doubles it."""
+"""ns after which a second SYN-ACK is a repetition by the stack (RFC 6298 §2.1), not a duplicate made by the
+path."""
 
 AGES = 48
 """How many bits an answer's age has at most: 2^47 ns are 39 hours."""
@@ -25,8 +26,9 @@ TTL = 255  # of our packets
 MAX_FRAME = 1514  # bytes of an Ethernet frame without its checksum
 
 CUT = 1600
-"""Bytes of a packet that are always captured. One that claims to be longer than what came, and of which less
-came, was not cut off by the ring (as merged frames of up to 64 KB are): its length is a lie."""
+"""Bytes of a packet that are always captured. A packet that claims to be longer than what was captured, of
+which less than this was captured, was not truncated by the ring (as merged frames of up to 64 KB are): its
+length is wrong."""
 
 MALFORMED = ("truncated", "not_tcp", "fragment", "bad_offset", "bad_checksum")
 """Kinds of frames that are counted and dropped, in the order of the counts."""

@@ -1,8 +1,8 @@
-"""Which core each process gets with --pin.
+"""Which core each process is bound to with --pin.
 
-Flow workers get the first cores, collectors the last ones, each physical core before any
-second thread of one; where there are more processes than cores they take turns. The coordinator is bound to
-none: it goes where there is room.
+Flow workers get the first cores, collectors the last ones; each physical core is used before any second
+thread of one; where there are more processes than cores they share. The coordinator is not bound: it runs
+where there is room.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ def in_order(allowed: Sequence[int], siblings: Mapping[int, Sequence[int]]) -> l
 
 
 def core_of(role: str, index: int, order: Sequence[int]) -> int:
-    """role: flow or collect."""
+    """The core of the process at this place. role: flow or collect."""
     return order[index % len(order)] if role == "flow" else order[-1 - index % len(order)]
 
 
@@ -31,10 +31,10 @@ def numbers(text: str) -> list[int]:
 
 
 def queues(irqs: Sequence[int], names: Mapping[int, str]) -> dict[int, int]:
-    """The interrupts that tell of packets, each with the number of the queue it serves.
+    """The interrupts that report packets, each with the number of the queue it serves.
 
     irqs: those of a network card; names: what /proc/interrupts calls each ("virtio2-input.0", "eth0-TxRx-3").
-    Those that tell of something else (the link, the configuration) are left out, where the names say so.
+    Interrupts for something else (the link, the configuration) are left out, where the names show it.
     """
     telling = [irq for irq in sorted(irqs) if not _NO_PACKETS.search(names.get(irq, ""))] or sorted(irqs)
     found = {}
@@ -48,7 +48,7 @@ _NO_PACKETS = re.compile("config|async|mgmn?t|misc|control|adminq|event", re.IGN
 
 
 def of_interface(interface: str, names: Mapping[int, str]) -> list[int]:
-    """The interrupts that are called after an interface: "eth0", "eth0-rx-1", "i40e-eth0-TxRx-0"."""
+    """The interrupts that are named after an interface: "eth0", "eth0-rx-1", "i40e-eth0-TxRx-0"."""
     alone = re.compile(rf"(?<![\w.]){re.escape(interface)}(?![\w.])")
     return sorted(irq for irq, name in names.items() if alone.search(name))
 

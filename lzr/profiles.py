@@ -23,7 +23,8 @@ INTERVAL = 0.01
 DEPTH = 12
 """Frames kept of where memory was allocated."""
 _GROWN = 1.1
-"""Another snapshot of memory is taken when so many times that of the last one is held: each costs time."""
+"""Another snapshot of memory is taken when so many times the memory of the last one is held, since each takes
+time."""
 _IGNORED = ("tracemalloc.py", "profiles.py", "threading.py")
 
 

@@ -48,12 +48,13 @@ class Opening:
     """How a flow begins."""
 
     TAKEN, OURS, DOUBTFUL = range(3)
-    """A half-open connection is taken over; we open our own with a SYN; it is taken over, but our kernel may
-    have reset it before it could be kept from that, so a RST is answered by opening our own, once."""
+    """A half-open connection is taken over; we open one of our own with a SYN; a half-open connection is
+    taken over that our kernel may have reset before the guard was up, so an RST is answered by opening our
+    own, once."""
 
     NO_SYN_ACK, UNSUCCESSFUL, REPEATED = range(3, 6)
-    """None at all: ZMap's row says itself that it is no SYN-ACK, no success, or a repeat. Nothing
-    but the number of the input stands in such a row, and the intake gives it its fate."""
+    """No flow begins: ZMap's row itself says that it is no SYN-ACK, no success, or a repeat. Such a row has
+    nothing but the number of the input; the intake gives it its fate."""
 
 
 class Kind(IntEnum):
@@ -76,10 +77,10 @@ class Number(IntEnum):
 
 
 class Doubt:
-    """Whether a RST may be our own kernel's doing.
+    """Whether an RST may come from our own kernel.
 
-    HALF_OPEN: it may have reset ZMap's connection before the RST guard was up. REOPENED: that connection was
-    opened anew by us, so whatever comes now is the service's.
+    HALF_OPEN: our kernel may have reset ZMap's connection before the RST guard was up. REOPENED: we have
+    opened that connection anew, so whatever comes now is from the service.
     """
 
     NONE, HALF_OPEN, REOPENED = range(3)
@@ -162,7 +163,7 @@ INTERVAL = np.dtype([("hi", "<u8"), ("lo", "<u8"), ("way", "u1"), ("pad", "V7")]
 """From this address on, up to the next row's, packets take this way: an index into WAY rows (24 bytes)."""
 
 WAY = np.dtype([("source_hi", "<u8"), ("source_lo", "<u8"), ("mtu", "<u4"), ("kind", "u1"), ("pad", "V3")])
-"""One way out: see `lzr.packet.ways.Way` (24 bytes)."""
+"""How packets leave: see `lzr.packet.ways.Way` (24 bytes)."""
 
 FLOW = np.dtype(
     [
@@ -234,7 +235,7 @@ FIN, SYN, RST, PSH, ACK = 1, 2, 4, 8, 16
 
 
 class State(IntEnum):
-    """Where a flow is; `lzr.flow.machine` has the transitions."""
+    """The state of a flow; `lzr.flow.machine` has the transitions."""
 
     FREE = 0  # no flow in this row
     DELAYED = 1  # a follow-up waits for --probe-delay
@@ -246,7 +247,7 @@ class State(IntEnum):
 
 
 class Trigger(IntEnum):
-    """What a segment or a timer means to a flow: with its state it gives the action."""
+    """What a segment or a timer means to a flow: state and trigger give the action."""
 
     NOTHING = 0  # stray, duplicate, out of order, or wrong numbers
     SYN_ACK = 1

@@ -1,10 +1,11 @@
-"""The secrets of a scan: one for each purpose; none of them reveals anything of another or of the seed.
+"""The secrets of a scan: one for each purpose, none of which reveals anything about another or about the
+seed.
 
 A peer sees our ISNs, source ports and addresses, and the random bytes of our probes. Each is the truncated
-output of SipHash-2-4 under a key of its own, so no number of them, collected by somebody who owns hosts that
-we scan, helps to foretell what a third host is sent. (The low bits of an ISN are an exception, see
+output of SipHash-2-4 under a key of its own. So somebody who owns many hosts that we scan, and collects these
+numbers, cannot predict what another host is sent. (The low bits of an ISN are an exception, see
 `sharding.cookie`.) All keys are derived from the seed with BLAKE2b (RFC 7693), one way: same seed, same scan.
-Who can guess the seed knows them all.
+Whoever knows the seed knows all keys.
 """
 
 from __future__ import annotations
@@ -19,10 +20,11 @@ Key = tuple[int, int]
 
 @dataclass(frozen=True, slots=True)
 class Secrets:
-    """shard: of the hash that says whose a flow is (32 bits). cookie: of the low bits of our ISNs (64 bits).
-    index: of the keys of the flow index (64 bits).
-    isn, ports, addresses, nonce: SipHash keys of what a peer sees.
-    order: of the permutation of a sweep. syn: of source port and ISN of its SYNs.
+    """shard: seed of the hash that maps flows to shards (32 bits). cookie: key of the low bits of our ISNs
+    (64 bits). index: seed of the keys of the flow index (64 bits).
+
+    isn, ports, addresses, nonce: SipHash keys of what a peer sees. order: key of a sweep's permutation. syn:
+    key of source port and ISN of its SYNs.
     """
 
     shard: int
@@ -35,7 +37,7 @@ class Secrets:
     order: Key
     syn: Key
     native: bytes = field(init=False, repr=False)
-    """What the kernels in C ask for: cookie, index, isn and nonce, as six words."""
+    """What the functions in C need: cookie, index, isn and nonce, as six words."""
 
     def __post_init__(self) -> None:
         words = (self.cookie, self.index, *self.isn, *self.nonce)

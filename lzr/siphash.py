@@ -1,7 +1,7 @@
 """SipHash-2-4 (Aumasson, Bernstein 2012) of two 64-bit words, over columns.
 
-A keyed one-way function with 64 bits of output: whoever does not know the key cannot tell it from chance, and
-learns nothing of the key from any number of outputs. Two bodies, see `kernels`.
+A keyed one-way function with 64 bits of output: without the key the output looks random, and no number of
+outputs reveals the key. Two bodies, see `kernels`.
 """
 
 from __future__ import annotations

@@ -1,5 +1,6 @@
-"""The source ports of a ZMap that was given none, and so of everything that goes with it: the guard, our own
-connections, probes for ACKing firewalls. `bin/lzr` says them once more; a test holds the two together."""
+"""ZMap's default source ports, which the guard, our own connections and probes for ACKing firewalls use too.
+`bin/lzr` repeats them; a test compares the two.
+"""
 
 DEFAULT_PORTS = (32768, 61000)
 """Both ends included."""

@@ -1,12 +1,11 @@
-"""Which system calls a worker or collector may make, and the program by which the kernel holds it to that.
+"""Which system calls a worker or collector may make, and the filter program by which the kernel enforces it.
 
-What is not listed is refused. The list is what the loops of the children, Python,
-numpy and ZeroMQ need once all is loaded; arguments are limited where a call could do more: threads but no
-processes, sockets of the machine's own (`AF_UNIX`, for ZeroMQ's ipc) but no others, frames by the ring,
-memory but none that can be run.
+What is not listed is refused. The list is what the loops of the children, Python, numpy and ZeroMQ need once
+everything is loaded; arguments are limited where a call could do more: threads but no processes, `AF_UNIX`
+sockets (for ZeroMQ's ipc) but no others, frames by the ring, memory but none that can be executed.
 
-What is refused fails with EPERM, as it would for want of a right. To kill the process would stop an attack no
-better, and would make a worker that dies for ever out of a call that only a later C library makes.
+A refused call fails with EPERM, as for lack of a right. Killing the process would stop an attack no better,
+and a call that only a later C library makes would kill every worker again and again.
 
 The program is classic BPF over struct seccomp_data (seccomp(2), linux/seccomp.h). Nothing is called here.
 """
@@ -22,14 +21,14 @@ from dataclasses import dataclass
 LOAD, AND, JUMP, JUMP_EQUAL, RETURN = 0x20, 0x54, 0x05, 0x15, 0x06
 KILL, REFUSE, ALLOW = 0x80000000, 0x00050000, 0x7FFF0000
 _NUMBER, _ARCHITECTURE, _ARGUMENTS = 0, 4, 16
-"""Where they lie in struct seccomp_data."""
+"""Offsets in struct seccomp_data."""
 _INT = 0xFFFFFFFF
 _ALL = 0xFFFFFFFFFFFFFFFF
 
 
 @dataclass(frozen=True, slots=True)
 class Only:
-    """A call is allowed if this argument, of which the bits in `mask` count, is one of these."""
+    """A call is allowed if this argument, masked with `mask`, is one of these values."""
 
     argument: int
     values: tuple[int, ...]
@@ -38,7 +37,7 @@ class Only:
 
 @dataclass(frozen=True, slots=True)
 class Not:
-    """A call is allowed if this argument, an int, is none of these."""
+    """A call is allowed if this argument, an int, is none of these values."""
 
     argument: int
     values: tuple[int, ...]
@@ -115,14 +114,15 @@ ARCHITECTURES: dict[str, tuple[int, dict[str, int]]] = {
     "x86_64": (0xC000003E, _X86_64),
     "aarch64": (0xC00000B7, _AARCH64),
 }
-"""By the machine's name (uname(2)): its AUDIT_ARCH and the numbers of its calls. Others have no filter."""
+"""By the machine's name (uname(2)): its AUDIT_ARCH and its system call numbers. Other machines have no
+filter."""
 
 
 def sending(routed: Sequence[int]) -> dict[str, Limits]:
-    """What a flow worker may do besides: have frames sent by a link (struct sockaddr_ll), and packets by the
-    raw IP sockets `routed`, by number.
+    """What a flow worker may do as well: send frames by a link (struct sockaddr_ll), and packets by the raw
+    IP sockets `routed`, by number.
 
-    It may not close these: another socket would get the number, and by a Unix socket sendmsg hands over
+    It may not close these: another socket would get the number, and on a Unix socket sendmsg hands over
     descriptors.
     """
     found: dict[str, Limits] = {"sendto": (Only(5, (0, 20)),)}
@@ -133,9 +133,9 @@ def sending(routed: Sequence[int]) -> dict[str, Limits]:
 
 
 def program(machine: str, more: dict[str, Limits] | None = None) -> bytes | None:
-    """struct sock_filter[] for seccomp(2), None for a machine whose numbers are not known here.
+    """struct sock_filter[] for seccomp(2), None for a machine whose system call numbers are not known here.
 
-    more: calls that are allowed besides, or otherwise.
+    more: calls that are allowed as well, or under other limits.
     """
     if machine not in ARCHITECTURES:
         return None
@@ -151,7 +151,7 @@ def program(machine: str, more: dict[str, Limits] | None = None) -> bytes | None
 
 
 def _check(only: Only | Not) -> list[bytes]:
-    """Go on behind these if the argument fits, else refuse."""
+    """Go on behind these instructions if the argument fits, else refuse."""
     code: list[bytes] = []
     at = _ARGUMENTS + 8 * only.argument
     if isinstance(only, Not):

@@ -76,7 +76,8 @@ def _is_whole(reply: bytes) -> bool:
 
 
 _WORDY = {"block": ("reason", "by"), "lease": ("from",)}
-"""Options of a command itself: what follows is the scan's to read."""
+"""Options that belong to the command itself: from the first of them on, everything goes to the scan as
+it is."""
 
 USAGE = """\
 usage: lzr ctl [--socket PATH | --all] [--wait] COMMAND
@@ -161,7 +162,7 @@ def _asked(argv: list[str]) -> tuple[list[str], str | None, bool, bool]:
 
 
 def _steer(path: str, command: Command, line: str, wait: bool, head: str = "") -> int:
-    """Send a command to one scan; 0 where it was obeyed. head: begins what is printed."""
+    """Send a command to one scan; 0 if it was carried out. head: printed before the reply."""
     try:
         good, text = ask(path, line)
         if good and wait and command.kind == "workers":
@@ -177,7 +178,7 @@ def _steer(path: str, command: Command, line: str, wait: bool, head: str = "") -
 
 
 def signed(line: str) -> str:
-    """The line with the name of who asks, in front of the reason: sudo tells whom it works for."""
+    """The line with the name of the user, before the reason; with sudo, of the user who called it."""
     name = os.environ.get("SUDO_USER") or ""
     with contextlib.suppress(KeyError):  # nobody in /etc/passwd
         name = name or pwd.getpwuid(os.getuid()).pw_name
@@ -189,7 +190,7 @@ def signed(line: str) -> str:
 
 
 def _in_force(path: str, command: Command, text: str) -> tuple[bool, str]:
-    """Wait until every process of the scan goes by it, and the checkpoint has it, if there is one."""
+    """Wait until every process of the scan goes by the order, and its checkpoint, if any, has it."""
     until = time.monotonic() + PATIENCE
     while time.monotonic() < until:
         ours = [block for block in _status(path, "blocks") if tuple(block["networks"]) == command.networks]
@@ -201,7 +202,9 @@ def _in_force(path: str, command: Command, text: str) -> tuple[bool, str]:
 
 
 def blocks(path: str | Path) -> list[dict[str, Any]]:
-    """Whom a scan has blocked: by order its networks, and whether it is in force. Raises ControlError."""
+    """The orders to block of a scan: the networks of each, and whether it is in force. Raises
+    ControlError.
+    """
     return _status(os.fspath(path), "blocks")
 
 
@@ -220,7 +223,7 @@ def _status(path: str, what: str) -> list[dict[str, Any]]:
 
 
 def _settled(path: str, text: str) -> tuple[bool, str]:
-    """Wait until the workers that are wanted are there, and have a fair share of the shards each."""
+    """Wait until the wanted workers are there and each has its share of the shards."""
     until = time.monotonic() + SETTLING
     while time.monotonic() < until:
         _, reply = ask(path, "status --json")

@@ -1,7 +1,7 @@
-"""``lzr guard on|off|status``: the RST guard by itself, for pipelines that want it up beforehand.
+"""``lzr guard on|off|status``: the RST guard by itself, for pipelines that need it before the scan starts.
 
-What a person set by hand only a person takes away. A guard made here belongs to
-no process and is never stale; ``off`` removes it, for all addresses or for those named.
+A guard made here belongs to no process and is never stale, so only a person removes it: ``off`` removes it,
+for all addresses or for those named.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""``lzr identify``: which protocol is this payload? The scan's own engine, over files instead of hosts.
+"""``lzr identify``: which protocol a payload is. The scan's own identification, on files instead of hosts.
 
-One payload, one line, in order. A line of input that cannot be read makes a line too (``invalid``) and
-a sentence on stderr, so that output lines stay beside input lines; the exit status tells that there was one.
+One payload, one line, in order. A line of input that cannot be read gives a line too (``invalid``) and a
+sentence on stderr, so that output lines match input lines; the exit status says that there was one.
 """
 
 from __future__ import annotations
@@ -89,7 +89,7 @@ def main(argv: list[str]) -> int:
 
 
 def _await_stdin() -> None:
-    """Say on a terminal what is awaited. Raises UsageError where there is nothing to read."""
+    """On a terminal, say what is waited for. Raises UsageError where there is nothing to read."""
     if sys.stdin is None:
         raise UsageError("stdin is closed, and no file is named")
     if sys.stdin.buffer.isatty():
@@ -242,7 +242,9 @@ def _of_record(record: Any, handshakes: tuple[str, ...], sent: Protocol | None) 
 
 
 def _bytes_of(text: str) -> bytes:
-    """Each character is the byte of that number; the reference's records hold UTF-8's characters instead."""
+    """The bytes of a text: each character is the byte of that number; in the reference's records they are
+    UTF-8.
+    """
     try:
         return text.encode("latin-1")
     except UnicodeEncodeError:

@@ -26,8 +26,7 @@ OK, FAILED, USAGE = 0, 1, 2
 _ENDINGS = (1, 2, 15)
 """SIGHUP, SIGINT, SIGTERM; the module that has their names costs 2 ms."""
 OVER_RESULTS = ("diff", "enrich", "export", "plan", "predict", "report")
-"""Those of `lzr.options.subcommands` that read files of results, in a module of their own name; any system
-will do."""
+"""Subcommands that read files of results, each in a module of its own name; they run on any system."""
 NOT_LINUX = "scanning needs Linux (its packet sockets and firewall); on this system there is lzr identify"
 
 
@@ -100,7 +99,7 @@ def _stdout_trouble() -> str:
 
 
 def _drop_early_guard() -> None:
-    """bin/lzr may be older than this, and take a subcommand that it does not know for a scan."""
+    """Remove a guard of bin/lzr, which may be of an older version and take a new subcommand for a scan."""
     if "LZR_GUARD" in os.environ:
         from coordinator.guard.early import take_over
 
@@ -224,7 +223,7 @@ def _read_config(path: str) -> bytes:
 
 
 def _pending() -> set[int]:
-    """Signals that are held back, without those that whoever started us wants ignored."""
+    """Signals that are held back, except those that our parent has set to be ignored."""
     import signal
 
     return {
@@ -235,7 +234,7 @@ def _pending() -> set[int]:
 
 
 def _answer(answer: parse.Answer) -> int:
-    """A text that was asked for: on stdout, if there is one."""
+    """Print a text that was asked for on stdout."""
     _hold_signals(False)
     trouble = _stdout_trouble()
     try:

@@ -1,7 +1,7 @@
-"""``lzr plan``: the order of handshakes for each port, learned from a scan that did all of them.
+"""``lzr plan``: the order of handshakes for each port, learned from a scan that tried all of them.
 
-The file that it writes is what ``lzr -handshakes-by-port FILE`` takes. How good it is is measured on services
-that it was not learned from: each half of the hosts is judged by the orders that the other half teaches.
+It writes the file that ``lzr -handshakes-by-port FILE`` takes. Its quality is measured on services that it
+was not learned from: each half of the hosts is judged by the orders learned from the other half.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""``lzr predict``: where services are likely that a seed has not shown, the likeliest first.
+"""``lzr predict``: where services are likely that a seed scan has not shown, the likeliest first.
 
-Once, it prints a list for ``lzr -sendSYNs``. With ``--loop`` it scans it, too, batch by batch, and learns
-from each.
+Called once, it prints a list for ``lzr -sendSYNs``. With ``--loop`` it also scans the list, batch by batch,
+and learns from each.
 """
 
 from __future__ import annotations

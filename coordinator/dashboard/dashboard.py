@@ -135,7 +135,7 @@ class Dashboard:
             screen.write(SHOW_CURSOR)
 
     def take_keys(self) -> None:
-        """What was typed has ended: the whole terminal and its keys are ours."""
+        """The typed input has ended: use the whole terminal, and its keys."""
         if not self._typed:
             return
         self._typed = False
@@ -146,7 +146,9 @@ class Dashboard:
             self.repaint()
 
     def update(self, snapshot: Snapshot) -> None:
-        """Show it, at about a millisecond; skipped while the terminal is busy with the last picture."""
+        """Show the snapshot, in about a millisecond; skipped while the terminal is busy with the last
+        picture.
+        """
         screen = self._screen
         self._snapshot = snapshot
         if screen is None or not screen.flush():
@@ -189,7 +191,7 @@ class Dashboard:
         return self._keyboard.key() if self._keyboard else None
 
     def commands(self) -> list[Command]:
-        """What the keys pressed since the last call ask for. Help and repainting are done here."""
+        """The commands of the keys pressed since the last call. Help and repainting are handled here."""
         found: list[Command] = []
         while (key := self.key()) is not None:
             command = self._command(key)
@@ -225,7 +227,7 @@ class Dashboard:
             self.repaint()
 
     def stop(self, final_summary: str = "") -> None:
-        """Give the terminal back as it was, and leave the summary on it. May be called twice."""
+        """Restore the terminal and leave the summary on it. May be called twice."""
         self.suspend()
         screen, self._screen, self._keyboard = self._screen, None, None
         if screen:

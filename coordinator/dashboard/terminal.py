@@ -1,9 +1,9 @@
-"""A terminal taken over and given back.
+"""Takes over a terminal and gives it back.
 
-Whatever happens, it ends as it began (cursor, modes, screen), and it is never waited for: a
+Whatever happens, the terminal ends as it began (cursor, modes, screen), and it is never waited for: a
 terminal that does not take its bytes (Ctrl-S, a stalled ssh) gets the next picture when it has taken this
-one. Its reader may belong to a shell: keys are read only while this process group is in the foreground,
-since a background read or change of modes would stop the scan.
+one. Keys may be meant for a shell: they are read only while this process group is in the foreground, since a
+read or a change of modes from the background would stop the scan.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class Abilities:
 
 
 def abilities(stream: IO[str], environ: Mapping[str, str] | None = None) -> Abilities:
-    """By the environment, as the user set it (Python itself changes LC_CTYPE when there is no locale)."""
+    """The abilities by the user's environment (Python itself changes LC_CTYPE when there is no locale)."""
     environ = _ENVIRON if environ is None else environ
     term = environ.get("TERM", "")
     cursor = term not in ("", "dumb", "unknown")
@@ -60,7 +60,9 @@ _ENVIRON = _first_environ()  # now: a process that changes its title writes it o
 
 
 def wanted(asked: bool | None, results_on_stdout: bool) -> bool:
-    """Is there to be a dashboard? Only on a terminal with a cursor; by default if no results go there."""
+    """Whether to show the dashboard: only on a terminal with a cursor, and by default only if no results go
+    there.
+    """
     if not sys.stderr.isatty() or not abilities(sys.stderr).cursor:
         return False  # TERM=dumb: a picture could only be printed under the last
     if asked is not None:
@@ -117,7 +119,9 @@ class Screen:
         return (size.columns or 80, size.lines or 24)
 
     def resized(self, height: int) -> None:
-        """Empty, with scrolling kept to the last two lines: another program's messages stay down there."""
+        """Clear the screen; scrolling is limited to the last two lines, where messages of other programs
+        stay.
+        """
         region = f"\x1b[{height - 1};{height}r" if height >= 3 else "\x1b[r"
         self.write(f"\x1b[0m{region}\x1b[2J")
 
@@ -126,7 +130,7 @@ class Screen:
         self.flush()
 
     def flush(self) -> bool:
-        """Hand over what the terminal takes now; is all of it gone?"""
+        """Write what the terminal takes now; returns whether that was everything."""
         for _ in range(16):
             if not self._pending:
                 return True
@@ -224,7 +228,7 @@ class Keyboard:
         return "esc"
 
     def restore(self) -> None:
-        """Give the modes back."""
+        """Restore the terminal's modes."""
         atexit.unregister(self.restore)
         saved, self._saved = self._saved, None
         if saved is not None and self._ours():

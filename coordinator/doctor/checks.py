@@ -1,9 +1,9 @@
 """What has to be right before a scan begins: each check takes facts and gives one finding.
 
-Nothing is looked up here. `coordinator/doctor/facts.py` reads the host, and
-`coordinator/doctor/probing.py` tries things out; here is only what they mean for a scan, in one sentence and,
-where something is to be done, a remedy. `lzr doctor` makes all checks, and every scan makes those of
-`PREFLIGHT`: a fault ends it with status 2, a warning stands in its log.
+Nothing is looked up here. `coordinator/doctor/facts.py` reads the host, and `coordinator/doctor/probing.py`
+tries things out; here is only what the facts mean for a scan, in one sentence and, where something is to be
+done, a remedy. `lzr doctor` makes all checks, and every scan makes those of `PREFLIGHT`: a fault ends it with
+status 2, a warning goes into its log.
 """
 
 from __future__ import annotations
@@ -37,8 +37,7 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What the scan is going to need. sources: our addresses. frames: of each shard's receive and transmit
-    ring."""
+    """What the scan needs. sources: our addresses. frames: of each shard's receive and transmit ring."""
 
     interface: str | None = None
     sources: tuple[str, ...] = ()
@@ -54,22 +53,22 @@ class Wanted:
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What there is on this host. Bytes and seconds; None where the host does not tell."""
+    """What this host has. Bytes and seconds; None where the host does not say."""
 
     kernels: str = "kernels in C"
     why_python: str = ""
     directory: str = ""
     examples: str = ""
-    """Where the files lie that the pages call etc/…"""
+    """The directory of the files that the documentation calls etc/…."""
     user: str = "nobody"
     shared: bool = False
-    """Processes that are not the run's may be the same user's."""
+    """Whether other processes may run as the workers' user."""
     closed: str = ""
-    """What of the installation the workers' user cannot read, or nothing."""
+    """A part of the installation that the workers' user cannot read; empty if there is none."""
     not_root_enough: str | None = None
     not_giving_up: str | None = None
     alone: bool = False
-    """The workers stay user 0, as there is no other in this user namespace."""
+    """Whether workers stay user 0, as this user namespace has no other."""
     may_renice: bool = True
     addresses: Mapping[str, str] = field(default_factory=dict)
     """This host's addresses, and the interface of each."""
@@ -88,9 +87,9 @@ class Facts:
     """(path, bytes that are free there) of what the scan writes."""
     scans: tuple[str, ...] = ()
     landlock: int = 7
-    """Its version; 0 where the kernel has none."""
+    """Landlock's version; 0 where the kernel has none."""
     no_filter: str = ""
-    """Why system calls are not limited, or nothing."""
+    """Why system calls are not filtered; empty if they are."""
 
 
 def kernels(facts: Facts, wanted: Wanted) -> Finding:
@@ -131,7 +130,9 @@ def capabilities(facts: Facts, wanted: Wanted) -> Finding:
 
 
 def source(facts: Facts, wanted: Wanted) -> Finding:
-    """Whether the source addresses are this host's: answers to others come only if they are routed here."""
+    """Whether the source addresses are this host's; answers to other addresses come only if they are routed
+    here.
+    """
     for address in wanted.sources:
         there = facts.addresses.get(address)
         if there is None:
@@ -168,7 +169,7 @@ def memory(facts: Facts, wanted: Wanted) -> Finding:
 
 
 def clock(facts: Facts, wanted: Wanted) -> Finding:
-    """Whether the clocks go, and are right."""
+    """Whether the clocks run, and are right."""
     if not facts.ticks:
         return Finding("clock", FAULT, "the monotonic clock of this host stands still or goes back")
     if facts.wall < _EARLIEST:
@@ -233,7 +234,7 @@ PREFLIGHT: tuple[Check, ...] = (
 )  # fmt: skip
 """In the order in which they are reported. All of them together take under a millisecond."""
 BY_THE_WAY = ("clock", "scans", "confinement")
-"""Warnings of these do not concern what the scan itself finds: in its log they are INFO."""
+"""Checks whose warnings do not concern the scan's results: in its log they are INFO."""
 
 
 def preflight(facts: Facts, wanted: Wanted) -> list[Finding]:

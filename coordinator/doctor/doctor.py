@@ -1,6 +1,7 @@
-"""`lzr doctor`: would a scan begin here, and if not, why? The checks of every scan, and a few that try it.
+"""`lzr doctor`: whether a scan would begin here, and if not, why. The checks of every scan, and some that try
+it.
 
-One line each: level, what was looked at, a sentence and a remedy. It takes a scan's options and a target;
+One line each: level, what was checked, a sentence and a remedy. It takes a scan's options and a target;
 nothing is sent to the target.
 """
 

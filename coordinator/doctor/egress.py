@@ -1,8 +1,8 @@
-"""Rules of this host's own firewall that may drop what a scan sends, for `lzr doctor`.
+"""Finds rules of this host's own firewall that may drop what a scan sends, for `lzr doctor`.
 
-What leaves by the rings passes the egress hook of the link and nothing else; what the kernel routes passes
-the output and postrouting hooks too. Only that there are such rules can be said: whom they concern, the scan
-itself finds out (records with the reason ``send_refused``).
+Packets that leave by the rings pass the egress hook of the link and nothing else; those that the kernel
+routes pass the output and postrouting hooks too. Here it can only be said that there are such rules; which
+targets they concern shows in the scan (records with the reason ``send_refused``).
 """
 
 from __future__ import annotations

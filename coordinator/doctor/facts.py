@@ -1,6 +1,6 @@
-"""What this host is like, as `checks` wants to know it. Read in a millisecond, never raises.
+"""Reads the facts of this host that `checks` needs. Takes a millisecond, never raises.
 
-Every reader takes where it reads from as an argument, so that tests can show it another host.
+Every reader takes the place it reads from as an argument, so that tests can show it another host.
 """
 
 from __future__ import annotations
@@ -78,7 +78,9 @@ def gather(options: Options, user: User) -> Facts:
 
 
 def whom(wanted: str | None, own: ownuser.OwnUser | None) -> privilege.User:
-    """Whom workers run as: `own`, a number of the run's own, if there is one. Raises privilege.UserError."""
+    """The user that workers run as: `own`, a uid of the run's own, if there is one. Raises
+    privilege.UserError.
+    """
     if own is not None:
         return own.user
     if wanted is None:
@@ -100,7 +102,7 @@ def landlock() -> int:
 
 
 def no_filter(machine: str | None = None) -> str:
-    """Why workers' system calls cannot be limited, or nothing. machine: as uname(2) has it."""
+    """Why workers' system calls cannot be filtered; empty if they can. machine: as uname(2) names it."""
     machine = os.uname().machine if machine is None else machine
     if machine not in syscalls.ARCHITECTURES:
         return f"there is no filter of system calls for {machine}, whose numbers are not known here"
@@ -121,9 +123,9 @@ def examples(checkout: Path) -> str:
 
 
 def closed_to(user: User, paths: Iterable[Path]) -> str:
-    """The first directory or file on the way to these that `user` may not enter or read, or nothing.
+    """The first directory or file on these paths that `user` may not enter or read; empty if there is none.
 
-    By mode bits, as everybody else or as owner or group; root, and who we are ourselves, may all.
+    It goes by the mode bits for owner, group and others; root, and the user we are, may read everything.
     """
     if user.uid in (0, os.geteuid()):
         return ""
@@ -158,7 +160,7 @@ def addresses() -> dict[str, str]:
 
 
 def forwards(root: Path = Path("/proc/sys/net")) -> bool:
-    """Whether this host sends on what is not for it."""
+    """Whether this host forwards packets that are not for it."""
     for name in ("ipv4/ip_forward", "ipv6/conf/all/forwarding"):
         with contextlib.suppress(OSError):
             if (root / name).read_text().strip() not in ("", "0"):
@@ -167,7 +169,9 @@ def forwards(root: Path = Path("/proc/sys/net")) -> bool:
 
 
 def room_in_memory(root: Path = Path("/")) -> tuple[int | None, str]:
-    """Bytes that can still be had, and what says so: the host, or the tightest of its control groups."""
+    """Bytes that can still be allocated, and what limits them: the host, or the tightest of its control
+    groups.
+    """
     found: list[tuple[int, str]] = []
     with contextlib.suppress(OSError, ValueError):
         for line in (root / "proc/meminfo").read_text().splitlines():
@@ -213,7 +217,7 @@ def room_for_sockets(places: Iterable[Path]) -> tuple[Path, str]:
 
 
 def trouble_writing(directory: Path) -> str:
-    """Why no file can be made here, or nothing."""
+    """Why no file can be made in this directory; empty if one can."""
     try:
         status = os.statvfs(directory)
     except OSError as error:

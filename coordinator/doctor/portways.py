@@ -1,4 +1,4 @@
-"""Rules of this host that choose the way by port (ip-rule(8)), for `lzr doctor`."""
+"""Finds routing rules of this host that look at ports (ip-rule(8)), for `lzr doctor`."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from coordinator.network import portrules
 
 
 def ways_by_port() -> Finding:
-    """Whether there are such rules for TCP. Only that can be said: whom they part, the scan finds out."""
+    """Whether there are such rules for TCP. Which targets they concern shows only in the scan."""
     found = []
     with nl.Netlink() as kernel:
         for family in (socket.AF_INET, socket.AF_INET6):

@@ -1,8 +1,7 @@
-"""Checks that try things out, for `lzr doctor`: the way to a target, the guard, the rings.
+"""Checks that try things out, for `lzr doctor`: the route to a target, the guard, the rings.
 
-What is tried is what a scan does, by the same functions, and it is undone before the
-finding is returned. Nothing is sent but the kernel's own question for the MAC of the next hop, and
-connections of this host to itself.
+They do what a scan does, by the same functions, and undo it before the finding is returned. The only packets
+are the kernel's own question for the MAC of the next hop, and connections of this host to itself.
 """
 
 from __future__ import annotations
@@ -62,7 +61,7 @@ def route(options: Options, target: str | None) -> tuple[Finding, Network | None
 
 
 def _look_up(routing: Routing, target: str | None) -> Address:
-    """Look up the way to the target, or to the Internet by the family that there is; to which address."""
+    """Look up the route to the target, or to the Internet; returns the address that was looked up."""
     goals = [ipaddress.ip_address(target)] if target is not None else list(ANYWHERE.values())
     trouble: NetworkError | None = None
     for goal in goals:
@@ -169,7 +168,7 @@ def files(paths: Sequence[str | None]) -> Finding | None:
 
 
 def _free_port(address: str) -> int:
-    """One that nobody listens on, and that nobody is given while we use it."""
+    """A port on which nobody listens, and which nobody else is given while we use it."""
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
     with socket.socket(family, socket.SOCK_STREAM) as sock:
         sock.bind((address, 0))

@@ -1,9 +1,9 @@
-"""The loop of `lzr predict`: a list, a scan of it, what was learnt, the next list.
+"""The loop of `lzr predict`: make a list, scan it, learn from the results, make the next list.
 
-All that it knows stands in its directory: ``round-0001.list`` is what was asked, with what was expected,
-``round-0001.done`` says that the scan of it ended, ``found.json`` holds the results of all. A scan that was
-interrupted has a checkpoint beside its list; the same command goes on with it, and with the loop. The scan is
-a process group of its own, so that a Ctrl-C comes to it once, from here, and it ends by its own rules.
+All its state is in its directory: ``round-0001.list`` is what was scanned, with what was expected;
+``round-0001.done`` says that this scan ended; ``found.json`` holds the results of all rounds. A scan that was
+interrupted has a checkpoint beside its list; the same command resumes it, and the loop. The scan is a process
+group of its own, so that it gets a Ctrl-C once, from here, and ends by its own rules.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ _OURS = {
 """Options of the scan that would keep a list from being asked whole, or its results from being read."""
 
 _ANSWERS = "ACKed = 1 || fingerprint != unknown || sa_only = 1 || ackingFirewall = 1"
-"""Records that are kept: who said nothing is known from the lists."""
+"""Filter of the records that are kept; hosts that did not answer are known from the lists."""
 
 
 @dataclass(frozen=True)

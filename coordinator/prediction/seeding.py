@@ -1,8 +1,8 @@
-"""A seed for `lzr predict`: files of results, and what they say of who was asked.
+"""Reads a seed for `lzr predict`: files of results, and which hosts were asked.
 
-Whatever answered is a service; a record without an answer says that the pair was asked in vain. Who was asked
-and has no record comes from lists of the user's (`--asked`) and from the metadata of sweeps that ran to their
-end.
+Whatever answered is a service; a record without an answer says that the pair was asked in vain. Pairs that
+were asked and have no record are known from lists of the user's (`--asked`) and from the metadata of sweeps
+that ran to their end.
 """
 
 from __future__ import annotations

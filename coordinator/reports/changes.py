@@ -1,4 +1,6 @@
-"""Two files of results read and compared, and the rows that come of it, for the commands that show them."""
+"""Reads and compares two files of results; gives the rows of the comparison to the commands that show
+them.
+"""
 
 from __future__ import annotations
 
@@ -75,7 +77,9 @@ def compared(
 
 
 def rows(connection: DuckDBPyConnection, changes: tuple[str, ...]) -> Iterator[tuple[Any, ...]]:
-    """Of each service: key, port, change, kinds, how, and SHOWN of the old scan, then of the new one."""
+    """Of each service: key, port, change, kinds, how, and the fields of SHOWN in the old scan, then in the
+    new one.
+    """
     columns = ", ".join(f"{side}.{name}" for side in ("o", "n") for name in SHOWN)
     cursor = connection.cursor()
     cursor.execute(
@@ -97,7 +101,7 @@ def sides(row: tuple[Any, ...]) -> tuple[dict[str, str], dict[str, str]]:
 
 
 def told_of(kind: str, old: dict[str, str], new: dict[str, str]) -> str:
-    """What has changed of a service, in words. kind: of KINDS; old, new: the fields of its records."""
+    """In words, what has changed of a service. kind: of KINDS; old, new: the fields of its records."""
     if kind == "protocol":
         return f"protocol {old.get('fingerprint', 'unknown')} -> {new.get('fingerprint', 'unknown')}"
     if kind == "product":

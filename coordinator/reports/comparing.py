@@ -22,13 +22,13 @@ if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
 KINDS = ("protocol", "product", "version", "certificate", "reply")
-"""What may have changed, the firmest first."""
+"""What may have changed, the most reliable first."""
 
 CHANGES = ("appeared", "gone", "changed")
 """What makes two scans differ."""
 
 SHOWN = ("fingerprint", "application", "product", "version", "subject")
-"""What is said of a service in each scan."""
+"""The fields that describe a service in each scan."""
 
 _BITS = {kind: 1 << at for at, kind in enumerate(KINDS)}
 _BATCH = 20_000

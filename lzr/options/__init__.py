@@ -1,1 +1,1 @@
-"""What the user asked for: the one table of options, and all that is made from it."""
+"""What the user asked for: the one table of options, and everything that is made from it."""

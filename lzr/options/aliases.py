@@ -1,10 +1,10 @@
-"""Names that people have for a handshake, beside its own: what other tools, IANA and vendors call it.
+"""Other names of handshakes: what other tools, IANA and vendors call them.
 
-Two tables in plain text, and nothing else; `handshakes` reads them. ALIASES has a handshake and the other
-names of what it asks for: all that speaks TLS first is `tls`, all that is a page or an API is `http`. ABSENT
-has names of services that cannot be asked for here, under the reason why (see `handshakes.REASONS`).
+Two tables in plain text, read by `handshakes`. ALIASES: a handshake and the other names of what it asks for;
+everything that speaks TLS first is `tls`, everything that is a page or an API is `http`. ABSENT: names of
+services that cannot be asked for here, by reason (see `handshakes.REASONS`).
 
-A name is compared in small letters, with ``-`` for ``_``, blanks and dots, so one spelling is enough.
+Names are compared in lower case, with ``-`` for ``_``, blanks and dots, so one spelling is enough.
 """
 
 from __future__ import annotations
@@ -233,7 +233,7 @@ NO_HANDSHAKE = frozenset(_NO_HANDSHAKE.split())
 
 
 def plain(name: str) -> str:
-    """A name as the tables have it."""
+    """A name in the form in which the tables have it."""
     return name.strip().lower().translate(_SAME)
 
 
@@ -241,7 +241,7 @@ _SAME = str.maketrans("_ .:", "----")
 
 
 def _read(table: str) -> dict[str, str]:
-    """Other name → what it stands for."""
+    """Other name → the name it stands for."""
     found: dict[str, str] = {}
     of = ""
     for word in table.split():

@@ -32,8 +32,9 @@ Ranges = tuple[tuple[int, int], ...]
 
 @dataclass(frozen=True, slots=True)
 class ByPort:
-    """What files of orders say. default: () where none does; orders: each with its ports; notes: what the
-    user should know; whole: whether the preset `all` is among them."""
+    """What the files say. default: the order of all other ports, () where no file states one. orders: each
+    with its ports. notes: sentences for the user. whole: whether the preset `all` is used.
+    """
 
     default: tuple[str, ...] = ()
     orders: tuple[tuple[Ranges, tuple[str, ...]], ...] = ()
@@ -43,8 +44,10 @@ class ByPort:
 
 @dataclass(frozen=True, slots=True)
 class PortOrders:
-    """The orders of a scan. names: its handshakes, which everything else counts through. orders: by number,
-    the first that of all other ports; of_port: each port's, (65536,) uint8."""
+    """The handshake orders of a scan. names: all its handshakes, to which every handshake number refers.
+    orders: by number, the first for all other ports. of_port: (65536,) uint8, the number of each port's
+    order.
+    """
 
     names: tuple[str, ...]
     orders: tuple[tuple[int, ...], ...]
@@ -128,7 +131,7 @@ def port_orders(default: Sequence[str], found: ByPort) -> PortOrders:
 
 
 def shown(by_port: PortOrders) -> str:
-    """The orders in a sentence."""
+    """The orders in one sentence, for the log."""
     ports = int(np.count_nonzero(by_port.of_port))
     orders = len(np.unique(by_port.of_port[by_port.of_port > 0]))
     return (

@@ -1,7 +1,7 @@
-"""What else is made from the table of options: completion for bash and zsh, and the example configuration.
+"""Completion for bash and zsh, and the example configuration, made from the table of options.
 
-``python -m lzr.options.parse --bash|--zsh|--toml`` prints each; tests fail when a file in etc/ has gone
-stale.
+``python -m lzr.options.parse --bash|--zsh|--toml`` prints each; tests fail when a file in etc/ is out of
+date.
 """
 
 from __future__ import annotations
@@ -88,7 +88,7 @@ def _bash_reply(row: Option) -> str:
 
 
 def _listing(row: Option) -> str:
-    """The action whose first column completes this option."""
+    """The action whose output has this option's values in its first column."""
     if row.attr in ("handshakes", "priority_fingerprint"):
         return "list-handshakes"
     return "list-output-fields" if row.attr == "output_fields" else ""

@@ -1,6 +1,6 @@
-"""The names after ``-handshakes`` and ``-priorityFingerprint``: presets and other tools' names become ours.
+"""Resolves the names after ``-handshakes`` and ``-priorityFingerprint``: presets, and names of other tools.
 
-A preset is a list of handshakes in the order in which they are tried; docs/handshakes.md says why these. A
+A preset is a list of handshakes in the order in which they are tried; docs/handshakes.md gives the reasons. A
 name that is neither ours nor known from elsewhere ends in one sentence for the user, which goes by what the
 name means before it goes by its letters.
 """
@@ -29,7 +29,7 @@ newly identified) and on ephemeral ports (66.3, 17.1, 15.9, 0.23 and 0.14 %)."""
 PRESETS = ("auto", "iana", "ephemeral", "all")
 
 NONE = ("none",)
-"""As -handshakes: a port scan. Who answers the SYN has a record and is asked nothing."""
+"""As -handshakes: a port scan. Hosts that answer the SYN are recorded; nothing is sent to them."""
 
 NO_PREFERENCE = ("none",)
 """As -priorityFingerprint: no label is preferred, the fixed order decides (`precedence`)."""
@@ -39,7 +39,7 @@ REASONS = {
     "lower": "is not TCP, and lzr asks nothing else",
     "paper": "is a printer's, which prints what it is sent: never asked",
 }
-"""By the keys of `aliases.ABSENT`: why there is no such handshake."""
+"""By the keys of `aliases.ABSENT`, why there is no such handshake."""
 
 _OURS = {plain(name): name for name in BY_NAME}
 _TRANSPORTS = ("tcp", "udp")
@@ -47,7 +47,7 @@ _TRANSPORTS = ("tcp", "udp")
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """names: of handshakes, each once. named: those the user named himself. notes: what he should know."""
+    """names: of handshakes, each once. named: those the user has named. notes: sentences for the user."""
 
     names: tuple[str, ...]
     named: tuple[str, ...]
@@ -104,10 +104,10 @@ def preset(name: str) -> tuple[str, ...]:
 
 
 def choose(options: Options) -> tuple[Options, tuple[str, ...]]:
-    """`options` with the names of handshakes that are really tried; and what the user should know.
+    """`options` with the names of the handshakes that are tried, and sentences for the user.
 
-    A preset is no choice of labels, nor is a file of orders: of a reply that matches several, what the user
-    named himself wins, else the fixed order decides. Raises UsageError.
+    If a reply matches several labels, one that the user has named wins, else the fixed order decides; presets
+    and files of orders do not count as named. Raises UsageError.
     """
     asked, preferred = handshakes(options.handshakes), fingerprints(options.priority_fingerprint)
     presets = [plain(name) for name in options.handshakes if plain(name) in PRESETS]
@@ -139,19 +139,21 @@ def choose(options: Options) -> tuple[Options, tuple[str, ...]]:
 
 
 def tried(names: Sequence[str]) -> tuple[str, ...]:
-    """Of what `choose` gives: the handshakes that something is sent for."""
+    """The handshakes, of those `choose` gives, for which something is sent."""
     return () if tuple(names) == NONE else tuple(names)
 
 
 def shown(names: Sequence[str]) -> str:
-    """Names for a line of text, the first few of many."""
+    """Names for a line of text; of many, the first few."""
     if len(names) <= 12:
         return ", ".join(names)
     return f"{', '.join(names[:8])} and {len(names) - 8} more"
 
 
 def most_packets(handshakes: int, retransmits: int) -> int:
-    """To a host that never sends data: for each handshake SYN and probe, each repeated, and a RST."""
+    """Packets to a host that never sends data: SYN and probe of each handshake with their repetitions, and an
+    RST.
+    """
     return handshakes * (2 * (1 + retransmits) + 1)
 
 
@@ -171,7 +173,9 @@ def _known(name: str, what: str, where: str) -> str:
 
 
 def _readings(asked: str) -> Iterable[str]:
-    """The name itself, and without the transport: ``http/tcp``, ``tcp/http`` and nmap's ``ssl/imap``."""
+    """The name itself, and the name without the transport: ``http/tcp``, ``tcp/http`` and nmap's
+    ``ssl/imap``.
+    """
     yield asked
     head, _, tail = asked.partition("/")
     if tail == "tcp" or head == "tcp":

@@ -173,7 +173,7 @@ def columns(rows: Iterable[tuple[str, ...]], heads: tuple[str, ...] = ()) -> str
 
 
 _EARNS = {"socks4": "socks", "socks5": "socks", "websocket": "http", "vty": "telnet"}
-"""Handshakes whose answer has another's label; those without one (`wait`) ask for nothing in particular."""
+"""Handshakes whose answer gets another label; those without one (`wait`) ask for nothing in particular."""
 
 
 def handshakes() -> str:

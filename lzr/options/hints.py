@@ -1,8 +1,8 @@
 """Guesses what was meant by an option of another tool, or by a word where none is expected.
 
-Imported only on the way to an error. Each function gives the end of one sentence; `parse` puts what was
-written before it. The tables go by the names of the options, without dashes; the tools are ZMap, masscan,
-nmap, naabu, httpx and ZGrab2.
+Imported only when there is an error. Each function gives the end of one sentence; `parse` adds what was
+written. The tables use names of options without dashes; the tools are ZMap, masscan, nmap, naabu, httpx and
+ZGrab2.
 """
 
 from __future__ import annotations
@@ -179,7 +179,7 @@ lzr ctl quit ends a running scan
 answers are always checked
     validate-source-port
 """
-"""What does it here, and under that the options of other tools."""
+"""What to use here, and under it the options of other tools that do the same."""
 
 _TEMPLATE = "nmap's timing templates are not known; --rate N and -t SECONDS are"
 
@@ -214,7 +214,7 @@ def quoted(word: str) -> bool:
 
 
 def typography(word: str) -> str:
-    """What is wrong with a word that was copied from a page with dashes, quotes and blanks for the eye."""
+    """What is wrong with a word copied from a page that has typographic dashes, quotes or blanks."""
     if word[:1] in _DASHES and word:
         name = word.lstrip(_DASHES + "-")
         dash = "--" if word[0] != "\u2212" and len(name.partition("=")[0]) > 2 and name.islower() else "-"
@@ -304,7 +304,9 @@ def value(row: Option, text: str) -> str:
 
 
 def stray(word: str, before: str, row: Option | None, subcommands: tuple[str, ...], *, first: bool) -> str:
-    """The sentence about a word that belongs to no flag. before: the word before it; row: its flag's."""
+    """The sentence about a word that belongs to no flag. before: the word before it; row: the option of that,
+    if it is one.
+    """
     shown = printable(word)
     if not word.strip() or word == "\\":
         return "a blank stands alone: is there one behind the \\ at the end of a line?"
@@ -332,7 +334,7 @@ def stray(word: str, before: str, row: Option | None, subcommands: tuple[str, ..
 
 
 def _target(word: str) -> str:
-    """What is said to somebody who wrote a target or a list on the command line."""
+    """The sentence for a user who wrote a target or a list on the command line."""
     shown = printable(word)
     if word.lower().startswith(_BEGINNINGS):
         return f"is a target, and those come from stdin or -I FILE: echo '{shown}' | lzr -sendSYNs"
@@ -368,7 +370,7 @@ def _address(text: str) -> bool:
 
 
 def _command(word: str, subcommands: tuple[str, ...]) -> str:
-    """What is said to somebody who wrote a command that there is not."""
+    """The sentence for a user who wrote a command that does not exist."""
     if word in _CTL:
         return f"is said to a running scan: lzr ctl {word}"
     if word in ("on", "off"):

@@ -54,7 +54,7 @@ FILES = (
 
 
 def roff(text: str) -> str:
-    """`text` with what roff would take for its own made literal."""
+    """`text` with everything escaped that roff would interpret."""
     escaped = text.replace("\\", "\\(rs").replace("-", "\\-").replace("'", "\\(aq").replace("`", "\\(ga")
     return "\\&" + escaped if escaped.startswith(".") else escaped
 

@@ -44,7 +44,7 @@ COLUMNS: dict[str, object] = {
     "aliases": (),
     "common": False,
 }
-"""The columns that a row may leave out, and what stands there then."""
+"""The columns that a row may leave out, with their defaults."""
 
 
 class Option:
@@ -136,7 +136,7 @@ def option(group: str, kind: Kind, help: str, *, default: T, on_resume: str, **c
 
 @dataclass_transform(frozen_default=True, kw_only_default=True, field_specifiers=(option,))
 class TableMeta(type):
-    """Takes the rows out of a class body and makes slots of them; a subclass continues it."""
+    """Turns the rows of a class body into slots; a subclass adds further rows."""
 
     rows: dict[str, Option]
 
@@ -177,7 +177,7 @@ class Table(metaclass=TableMeta):
         return type(self)(**{**self.values(), **changes}).saying(self.given)
 
     def saying(self, given: Iterable[str]) -> Self:
-        """This, once it is known what the user has given."""
+        """The same value, with the attributes that the user has given."""
         object.__setattr__(self, "_given", frozenset(given))
         return self
 

@@ -1,11 +1,11 @@
-"""The command line: argv to Options, or to a text to print.
+"""Parses the command line: argv to Options, or to a text to print.
 
-Flags are written as Go's ``flag`` package and as ZMap have them: one dash or two, ``-flag value`` or
-``-flag=value``; a switch alone is true, ``-switch=false`` and ``--no-switch`` are false. The last of several
-wins, but lists of networks and source addresses add up, and of two inputs, filters, ranges of ports or lists
-of names neither is dropped: that is a mistake. The command line wins over the configuration file, whose
-blocklists stand beside its own. Whatever argv holds, ``parse`` returns Options or raises UsageError or
-Answer, and nothing else.
+Flags are written as in Go's ``flag`` package and in ZMap: one dash or two, ``-flag value`` or
+``-flag=value``; a switch alone is true, ``-switch=false`` and ``--no-switch`` are false. If a flag is given
+several times, the last one counts, except that lists of networks and source addresses add up; inputs,
+filters, ranges of ports and lists of names may not be given twice. The command line takes precedence over the
+configuration file, whose blocklists are added to its own. Whatever argv holds, ``parse`` returns Options or
+raises UsageError or Answer, and nothing else.
 """
 
 from __future__ import annotations
@@ -50,7 +50,9 @@ class Answer(Exception):
         return helptext.answer(self.action)
 
     def show(self) -> None:
-        """On stdout, whatever alphabet that has, and whether or not somebody reads to the end."""
+        """Print it on stdout, in whatever encoding that has, and whether or not its reader reads to the
+        end.
+        """
         coding = sys.stdout.encoding or "ascii"
         try:
             sys.stdout.write(self.text().encode(coding, "replace").decode(coding))
@@ -105,7 +107,7 @@ def _together(before: object, after: object) -> object:
 
 
 def _twice(row: Option, name: str, before: object, after: object) -> str:
-    """The sentence about a flag that is given twice, with what was meant if that is known."""
+    """The sentence about a flag that is given twice, with a guess at what was meant."""
     if row.kind is types.NAMES:
         return f"{name} is given twice; write {name} {printable(row.kind.show(_together(before, after)))}"
     both = f"{printable(row.kind.show(before))} and {printable(row.kind.show(after))}"
@@ -198,7 +200,7 @@ def _name(word: str) -> str:
 
 
 def _stray(word: str, argv: Sequence[str], at: int) -> str:
-    """The sentence about a word that is no flag's; it stands at `at` in argv."""
+    """The sentence about the word at position `at` of argv, which belongs to no flag."""
     from lzr.options import hints
 
     before = argv[at - 1] if at else ""
@@ -273,7 +275,7 @@ def _config(path: str, read: Callable[[str], bytes]) -> Values:
 
 
 def _config_text(where: str, key: str, value: object) -> str:
-    """A TOML value as the command line would have it."""
+    """A TOML value as it would be written on the command line."""
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, str | int | float):

@@ -1,11 +1,12 @@
-"""Which options a scan that is resumed goes by: a decision for each row of the table of options.
+"""Which options a resumed scan uses: a decision for each row of the table of options.
 
-The column ``on_resume`` of the table says it:
+It is in the column ``on_resume`` of the table:
 
-* FIXED decides which inputs there are, or what a record means: it stays as it was. Given anew with another
-  value it is refused, unless --resume-changed names it: half of the records then mean something else.
-* CONTENT names a file that must say what it said; where the file lies may change.
-* FREE may be given anew (a default as well, if it is given), and else is as it was.
+* FIXED decides which inputs there are, or what a record means: it stays as it was. If it is given again with
+  another value, that is refused, unless --resume-changed names it: then half of the records mean something
+  else.
+* CONTENT names a file whose content must be the same; where the file lies may change.
+* FREE may be given anew (also as a default, if it is given), and is otherwise as it was.
 * OWN belongs to each run: as it is given now.
 """
 
@@ -60,7 +61,7 @@ def _shown(show: object, value: object) -> str:
 
 
 def own_flags(options: Options) -> list[str]:
-    """What was given for this run only, as flags: to be said again when the scan is resumed."""
+    """The flags that were given for this run only, which have to be given again when the scan is resumed."""
     once = ("checkpoint", "resume", "resume_changed", "reopen", "overwrite", "lease_until")
     return [
         f"{row.flag}={row.kind.show(getattr(options, row.attr))}"

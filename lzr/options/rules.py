@@ -1,4 +1,4 @@
-"""The rules that bind options to each other: what one implies for another, and what cannot go together."""
+"""The rules between options: what one implies for another, and which cannot be combined."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ def _conflicts(options: Options) -> list[tuple[bool, str]]:
 
 
 def _sweep(options: Options) -> list[tuple[bool, str]]:
-    """What is wrong with a sweep, and the sentence."""
+    """What is wrong with the options of a sweep: whether it is so, and the sentence."""
     named = (*options.targets, *options.targets_file)
     ports = Options.rows["target_ports"].kind.show(options.target_ports)
     sweep, resumed = bool(options.target_ports), options.resume is not None
@@ -127,11 +127,11 @@ def _sweep(options: Options) -> list[tuple[bool, str]]:
 
 
 def no_share(options: Options) -> str:
-    """What is said where -n is a percentage of an input that has not been read."""
+    """The sentence for -n with a percentage, where the number of inputs is not known."""
     return f"-n {options.max_targets}: how many a list has is not known before its end; give a number"
 
 
 def _names_fields(text: str | None) -> bool:
-    """Whether a file is to be called as ZMap's ``-f`` would be given."""
+    """Whether the name of a file looks like the value of ZMap's ``-f``."""
     names = [] if text is None else text.replace(" ", "").split(",")
     return text == "*" or (bool(names) and all(name in zmapfields.KNOWN for name in names))

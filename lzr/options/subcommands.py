@@ -1,7 +1,8 @@
-"""The first words that `lzr` knows: what each takes and does, in one table.
+"""The subcommands of `lzr`: what each takes and does, in one table.
 
-Help, man page and completions are made from it, `coordinator.commands.main` and `coordinator.guard.early` ask
-it, and tests hold `bin/lzr` to it. It imports nothing: the guard goes up before anything slow is imported.
+Help, man page and completions are made from it; `coordinator.commands.main` and `coordinator.guard.early` use
+it; a test compares `bin/lzr` with it. It imports nothing, as the guard goes up before anything slow is
+imported.
 """
 
 from __future__ import annotations
@@ -102,7 +103,7 @@ SUBCOMMANDS = (
         "ledger",
     ),
 )
-"""Those that are programs of their own, and answer ``lzr help NAME`` themselves."""
+"""Subcommands that are programs of their own, and answer ``lzr help NAME`` themselves."""
 
 ANSWERS = (
     Subcommand(
@@ -120,7 +121,7 @@ ANSWERS = (
         "",
     ),
 )
-"""Those that ask for a text, as ``--help`` and ``--version`` do."""
+"""Words that ask for a text, as ``--help`` and ``--version`` do."""
 
 ALL = (*SUBCOMMANDS, *ANSWERS)
 PROGRAMS = tuple(row.name for row in SUBCOMMANDS)

@@ -1,9 +1,9 @@
-"""What the user asked for: one frozen value, and the one table of options it comes from.
+"""The table of options, second half, and the frozen value that holds what the user asked for.
 
-The bodies of ``Scanning`` and of ``Options``, which continues it, are the table: parsing, help, the start-up
-echo, the configuration file, the man page, the completions and docs/compatibility.md are all made from it, so
-that nothing can be said twice and drift apart. The rules that bind options to each other are in
-``lzr.options.rules``. This module imports nothing slow: it runs before the RST guard is up.
+The class bodies of ``Scanning`` and of ``Options``, which continues it, are the table: parsing, help, the
+start-up echo, the configuration file, the man page, the completions and docs/compatibility.md are all made
+from it, so they cannot disagree. The rules between options are in ``lzr.options.rules``. This module imports
+nothing slow: it runs before the RST guard is up.
 """
 
 from __future__ import annotations
@@ -436,4 +436,4 @@ ACTIONS: tuple[Option, ...] = (
         short="C",
     ),
 )
-"""Flags that are no part of Options: they print something, or say where else options are."""
+"""Flags that are not part of Options: they print something, or say where other options are."""

@@ -22,14 +22,13 @@ MOST_SHARDS = 65535
 
 
 class Kind:
-    """How one sort of value is written.
+    """How values of one kind are written.
 
-    metavar: how the value is called in help texts.
-    bare: what the flag alone stands for (``-sendSYNs`` is ``-sendSYNs=true``); None: it needs a value.
-    choices: the values to offer for completion, where they are few.
-    file: what completion should offer: "file", "dir" or "".
-    adds: the values are tuples, and those of a flag that is given several times are taken together.
-    once: a flag that is given twice is a mistake, unless both say the same; else the last one wins.
+    metavar: how the value is called in help texts. bare: the value of the flag alone (``-sendSYNs`` is
+    ``-sendSYNs=true``); None: it needs a value. choices: the values to offer for completion, where they are
+    few. file: what completion should offer: "file", "dir" or "". adds: values are tuples, and those of a flag
+    that is given several times are joined. once: giving the flag twice is a mistake, unless both values are
+    equal; otherwise the last one counts.
     """
 
     __slots__ = ("adds", "bare", "choices", "file", "metavar", "once", "parse", "show")
@@ -171,7 +170,9 @@ def per_second(metavar: str, unit: str, *, none: str = "") -> Kind:
 
 
 def _without_unit(text: str, unit: str) -> str:
-    """``5k/s``, ``5kpps`` and ``10Mbps``, ``10Mbit/s`` without what says that it is a rate."""
+    """The number of ``5k/s``, ``5kpps``, ``10Mbps`` or ``10Mbit/s``, without the part that says it is a
+    rate.
+    """
     ends = ("bps", "bit/s", "bits/s", "bit", "bits") if unit == "bits" else ("/s", "/sec", "/second", "pps")
     for end in ends:
         if text.endswith(end) and text[: -len(end)]:
@@ -230,7 +231,9 @@ def path(metavar: str = "FILE", *, file: str = "file", endings: tuple[str, ...] 
 
 
 def paths(metavar: str = "FILE") -> Kind:
-    """Files that add up, one each time the flag is given: a name may hold any mark there is."""
+    """A kind of value: the name of a file, one each time the flag is given, since a name may contain any
+    separator.
+    """
     return Kind(metavar, lambda text: (_path(text),), show=", ".join, file="file", adds=True)
 
 
