@@ -19,6 +19,11 @@ pytestmark = [pytest.mark.root, pytest.mark.timeout(180)]
 
 UNIT = Path(__file__).resolve().parents[2] / "etc/lzr-fleet@.service"
 NOBODY = 65534
+SHOWN = (
+    'held=$(mktemp -d) && mount --bind "$1" "$held" && mount -t tmpfs -o mode=755 tmpfs "$2" && mkdir -p "$1" '
+    '&& mount --move "$held" "$1" && rmdir "$held" && shift 2 && exec "$@"'
+)
+"""Has a directory at its place whose way there is open to everybody, in a mount namespace."""
 
 
 def unit() -> configparser.SectionProxy:
@@ -32,6 +37,13 @@ def unit() -> configparser.SectionProxy:
 def boxes() -> Iterator[Boxes]:
     with lab() as found:
         yield made(found)
+
+
+def shown() -> tuple[str | Path, ...]:
+    """What begins a command that another user runs of this checkout, which may lie in root's home."""
+    checkout = UNIT.parents[1]
+    closed = [path for path in reversed(checkout.parents) if not path.stat().st_mode & 0o001]
+    return ("sh", "-c", SHOWN, "sh", checkout, closed[0]) if closed else ()
 
 
 def made(found: Lab) -> Boxes:
@@ -65,7 +77,7 @@ def test_the_rights_of_the_unit_are_enough_and_needed(boxes: Boxes, enough: bool
     caps = ("--inh-caps", rights, "--ambient-caps", rights)
     with box.log.open("w") as log:
         box.worker = boxes.inside(
-            box, "setpriv", *user, *caps, "env", "HOME=/nonexistent", LZR, "fleet", "worker",
+            box, *shown(), "setpriv", *user, *caps, "env", "HOME=/nonexistent", LZR, "fleet", "worker",
             box.directory / "plan.toml", "--box", box.name, stdout=log, stderr=log, text=True,
         )  # fmt: skip
     controller = boxes.start()

@@ -8,19 +8,36 @@ from __future__ import annotations
 
 import hashlib
 from collections import OrderedDict
+from collections.abc import Iterable
+from importlib import import_module
 from typing import Any
 
 from distributed.comm import tcp
-from distributed.protocol import core, serialize
+from distributed.protocol import core
 
+serialize = import_module("distributed.protocol.serialize")  # a function of the package has its name
 MOST_KNOWN = 65_536
 """Sums that are remembered; a task takes a few, and they are read at once."""
 MOST_MESSAGE = 64 << 20
-"""Bytes of a part of a message; a lock has at most 16 MiB, a chunk of results 4."""
+"""Bytes of a message; a lock has at most 16 MiB, a chunk of results 4."""
 
 
 class ForeignPickleError(ValueError):
     """It was pickled by somebody else."""
+
+
+class CompressedError(ValueError):
+    """It is compressed: a few bytes may become any number of them, and nobody here compresses."""
+
+
+def uncompressed(header: dict[str, Any], frames: Iterable[Any]) -> list[Any]:
+    """In the place of `distributed.protocol.compression.decompress`: the frames as they are.
+
+    Raises CompressedError.
+    """
+    if any(header["compression"]):
+        raise CompressedError("a compressed message is not unpacked")
+    return list(frames)
 
 
 class OwnPickles:
@@ -52,12 +69,19 @@ def close() -> None:
     """From now on no message makes this process unpickle what is not its own, or keep what has no end."""
     if isinstance(core.pickle, OwnPickles):
         return
-    read = tcp.read_bytes_rw
+    read, unpack = tcp.read_bytes_rw, tcp.unpack_frames
 
     async def bounded(stream: Any, length: int) -> Any:
         if length > MOST_MESSAGE:
             raise OSError(f"a part of a message has at most {MOST_MESSAGE} bytes")
         return await read(stream, length)
 
+    def unpacked(data: Any, partial: bool = False) -> Any:
+        found = unpack(data, partial=partial)
+        if partial and sum(found[1]) > MOST_MESSAGE:  # of those that follow, each a part
+            raise OSError(f"a message has at most {MOST_MESSAGE} bytes")
+        return found
+
     core.pickle = serialize.pickle = OwnPickles(core.pickle)
-    tcp.read_bytes_rw = bounded
+    core.decompress = serialize.decompress = uncompressed
+    tcp.read_bytes_rw, tcp.unpack_frames = bounded, unpacked
