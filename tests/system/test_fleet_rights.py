@@ -20,8 +20,8 @@ pytestmark = [pytest.mark.root, pytest.mark.timeout(180)]
 UNIT = Path(__file__).resolve().parents[2] / "etc/lzr-fleet@.service"
 NOBODY = 65534
 SHOWN = (
-    'held=$(mktemp -d) && mount --bind "$1" "$held" && mount -t tmpfs -o mode=755 tmpfs "$2" && mkdir -p "$1" '
-    '&& mount --move "$held" "$1" && rmdir "$held" && shift 2 && exec "$@"'
+    'held=$(mktemp -d) && mount --bind "$1" "$held" && mount -t tmpfs -o mode=755 tmpfs "$2" '
+    '&& mkdir -p "$1" && mount --move "$held" "$1" && rmdir "$held" && shift 2 && exec "$@"'
 )
 """Has a directory at its place whose way there is open to everybody, in a mount namespace."""
 

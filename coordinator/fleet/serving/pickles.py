@@ -15,7 +15,7 @@ from typing import Any
 from distributed.comm import tcp
 from distributed.protocol import core
 
-serialize = import_module("distributed.protocol.serialize")  # a function of the package has its name
+serialize: Any = import_module("distributed.protocol.serialize")  # a function of the package has its name
 MOST_KNOWN = 65_536
 """Sums that are remembered; a task takes a few, and they are read at once."""
 MOST_MESSAGE = 64 << 20

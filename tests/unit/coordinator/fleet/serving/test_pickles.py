@@ -1,4 +1,4 @@
-"""What a controller reads of a message before it knows what it is: no pickle of others, nothing that grows."""
+"""What a controller reads of a message before it knows what it is: no foreign pickle, nothing that grows."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def test_a_message_is_bounded_however_many_parts_it_has() -> None:
     part = pickles.MOST_MESSAGE // 4
 
     def header(parts: int) -> bytes:
-        return struct.pack(f"<{parts + 2}Q", parts + 1, 0, *[part] * parts)
+        return struct.pack(f"<{parts + 1}Q", parts, *[part] * parts)
 
     assert tcp.unpack_frames(header(4), partial=True)[1] == [part] * 4
     with pytest.raises(OSError, match="a message has at most"):
