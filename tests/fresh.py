@@ -35,7 +35,10 @@ CACHE = cache_directory("lzr-fresh")
 SUITES = ("bookworm", "trixie")
 BEFORE = "apt-get update && apt-get install -y make git ca-certificates"
 """The README's line for what a bare Debian lacks; tests hold the two together."""
-QUICK = ("tests/system/test_e2e_daemons.py", "tests/system/test_installed_private.py")
+QUICK = (
+    *("tests/system/test_e2e_daemons.py", "tests/system/test_installed_private.py"),
+    *("tests/system/test_fleet_rights.py", "tests/system/test_fleet_ssh.py"),
+)
 """What the quick form runs of the tests, beside the demo."""
 LATER = {"trixie": "forky"}
 """A release -> a later one whose ZMap 4 installs on it as it is."""

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from importlib import import_module
 
@@ -123,7 +125,8 @@ def main(argv: list[str]) -> int:
 def _run(word: Word, argv: list[str]) -> int:
     module, _, function = word.where.partition(":")
     try:
-        run: Callable[[list[str]], int] = getattr(import_module(module), function)
+        with _ended_at_once():
+            run: Callable[[list[str]], int] = getattr(import_module(module), function)
         return run(argv)
     except UsageError as error:
         sentence = str(error)
@@ -133,6 +136,20 @@ def _run(word: Word, argv: list[str]) -> int:
         sentence = f"{error.name} is missing: pip install 'lzr[fleet]' brings it"
     print(safetext.line(f"lzr fleet {word.name}: {sentence}"), file=sys.stderr)
     return MISTAKE
+
+
+@contextlib.contextmanager
+def _ended_at_once() -> Iterator[None]:
+    """Ctrl-C ends the process meanwhile, without a word: there is nothing to put away yet, and modules in C
+    that are being loaded make an ImportError of it."""
+    before = None
+    with contextlib.suppress(ValueError):  # not in the main thread
+        before = signal.signal(signal.SIGINT, signal.SIG_DFL)
+    try:
+        yield
+    finally:
+        if before is not None:
+            signal.signal(signal.SIGINT, before)
 
 
 def usage() -> str:

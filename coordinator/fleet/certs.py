@@ -37,6 +37,10 @@ SLACK = datetime.timedelta(minutes=10)
 MOST_BYTES = 1 << 16
 
 
+class OutOfDateError(UsageError):
+    """A certificate is not valid at this time, by the clock of this host."""
+
+
 @dataclass(frozen=True)
 class Identity:
     """Who somebody is to the others. trusted: PEM of the authorities whose certificates are taken. own: path
@@ -139,11 +143,7 @@ def load(directory: str, name: str) -> Identity:
             found[file] = one = x509.load_pem_x509_certificate(pem)
         except ValueError:
             raise UsageError(f"{shown}: that is no certificate") from None
-        if not one.not_valid_before_utc <= now <= one.not_valid_after_utc:
-            raise UsageError(
-                f"{shown} is valid from {one.not_valid_before_utc:%Y-%m-%d} to "
-                f"{one.not_valid_after_utc:%Y-%m-%d}, and the clock of this host says {now:%Y-%m-%d}"
-            )
+        _in_date(one, shown, now)
     shown = f"{name}.pem in {printable(directory)}"
     if signer in found:
         try:
@@ -155,6 +155,41 @@ def load(directory: str, name: str) -> Identity:
         raise UsageError(f"{shown} is the certificate of {whose}, not of {printable(name)}")
     believed = "".join(pems[file].decode("ascii", "replace") for file in trusted)
     return Identity(name, believed, os.path.join(os.path.abspath(directory), f"{name}.pem"))
+
+
+def _in_date(certificate: Any, shown: str, now: datetime.datetime) -> None:
+    """Raises OutOfDateError."""
+    first, last = certificate.not_valid_before_utc, certificate.not_valid_after_utc
+    if not first <= now <= last:
+        then = "; once it is removed, lzr fleet certs makes another" if now > last else ""
+        raise OutOfDateError(
+            f"{shown} is valid from {first:%Y-%m-%d %H:%M} to {last:%Y-%m-%d %H:%M} (UTC), and the clock of "
+            f"this host says {now:%Y-%m-%d %H:%M}{then}"
+        )
+
+
+def out_of_date(identity: Identity) -> str:
+    """Why what an identity was loaded from is not valid now; nothing where it is, or is not there."""
+    directory, file = os.path.split(identity.own)
+    try:
+        load(directory, file.removesuffix(".pem"))
+    except OutOfDateError as error:
+        return str(error)
+    except UsageError:
+        pass
+    return ""
+
+
+def refusal(text: str) -> str:
+    """What it means that a TLS handshake has failed, in words. text: what OpenSSL says of it."""
+    known = {
+        "certificate has expired": "its certificate has expired",
+        "certificate is not yet valid": "its certificate is not valid yet",
+        "alert certificate expired": "for it our certificate has expired, by its clock",
+        "unknown ca": "it does not know the authority of our certificate",
+        "certificate verify failed": "its certificate is of another authority",
+    }
+    return next((words for part, words in known.items() if part in text), "it speaks no TLS of a fleet")
 
 
 def pem(directory: str, name: str) -> bytes:

@@ -84,7 +84,7 @@ class Wanted:
         found = json.loads(data)
         if not isinstance(found, dict):
             raise ValueError("is none")
-        if found.get("plan", plan) != plan:
+        if found.get("plan") != plan:
             return Wanted()
         rate, own = found.get("rate"), found.get("own", {})
         if rate is not None and not _is_rate(rate):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pwd
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -38,6 +39,19 @@ def sshd() -> tuple[tuple[str | Path, ...], str]:
     return ("env", f"LD_LIBRARY_PATH={libraries[0]}", root / "usr/sbin/sshd"), more
 
 
+def with_user(directory: Path) -> tuple[str | Path, ...]:
+    """What begins a command where there is a user sshd, on a host that may have none."""
+    try:
+        pwd.getpwnam("sshd")
+    except KeyError:
+        passwd = directory / "passwd"
+        passwd.write_text(
+            Path("/etc/passwd").read_text() + "sshd:x:65530:65534::/run/sshd:/usr/sbin/nologin\n"
+        )
+        return ("sh", "-c", 'mount --bind "$1" /etc/passwd && shift && exec "$@"', "sh", passwd)
+    return ()
+
+
 def keys(boxes: Boxes) -> Path:
     """A key that opens every box, a host key of each, and the configuration of ssh that goes by them."""
     own = boxes.directory / "id"
@@ -57,7 +71,7 @@ def keys(boxes: Boxes) -> Path:
             f"PasswordAuthentication no\n{more}"
             f'ForceCommand cd {box.directory} && exec sh -c "$SSH_ORIGINAL_COMMAND"\n'  # its home here
         )
-        boxes.inside(box, *command, "-D", "-e", "-f", box.directory / "sshd")
+        boxes.inside(box, *with_user(boxes.directory), *command, "-D", "-e", "-f", box.directory / "sshd")
     config = boxes.directory / "ssh"
     config.write_text(f"Host *\nUser root\nIdentityFile {own}\nUserKnownHostsFile {known}\nBatchMode yes\n")
     return config

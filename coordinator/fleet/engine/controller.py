@@ -144,8 +144,10 @@ class Controller:
             if box.name not in self._running and step not in (Step.TAKE, Step.ORDERS):
                 continue
             if step is Step.ATTEND:
-                if box.name in dict(self.wanted.ending) and box.state != "running":
-                    box.set(ended=True)  # as it was told to, before this controller was there
+                how = dict(self.wanted.ending).get(box.name)
+                if how is not None and box.state != "running":  # since before this controller was there
+                    self._say(box.name, f"is left alone: it was told to {how}; lzr fleet resume has it go on")
+                    box.set(ended=True)
                 elif self._renewing.holds(self.lock, box):
                     self._attend(box)
             elif step is Step.CHECK and not self._may_begin:

@@ -56,6 +56,7 @@ class Engine:
         self._stack = contextlib.AsyncExitStack()
         self._scheduler: transport.FleetScheduler
         self._client: Any = None
+        self._joining: asyncio.Task[None] | None = None
         self._heard: dict[str, Heard] = {}
 
     async def __aenter__(self) -> Engine:
@@ -79,11 +80,17 @@ class Engine:
             else:
                 why = cause.strerror or str(cause)
             raise UsageError(f"cannot listen at {printable(self._lock.plan.controller)}: {why}") from error
-        self._client = await self._stack.enter_async_context(
-            Client(self._scheduler.address, security=security, asynchronous=True, set_as_default=False)
-        )
-        self._client._stream_handlers["task-erred"] = self._erred
+        await self._join()
         return self
+
+    async def _join(self) -> None:
+        """Be a client of the scheduler beside this; again, where an earlier one was cut off for too long."""
+        client = Client(
+            self._scheduler.address, security=transport.security(self._identity), asynchronous=True,
+            set_as_default=False,
+        )  # fmt: skip
+        self._client = await self._stack.enter_async_context(client)
+        self._client._stream_handlers["task-erred"] = self._erred
 
     async def __aexit__(self, *_: object) -> None:
         # Of a call that is being given up at this moment, to a box that is away: Dask cancels it once more.
@@ -156,7 +163,9 @@ class Engine:
                 tasks.attend, ticket, key=key, pure=False,
                 resources={transport.resource(box): 1}, retries=0, allow_other_workers=False,
             )  # fmt: skip
-        except Exception as error:  # of a client that has lost the scheduler beside it, for one
+        except Exception as error:
+            if self._client.status == "closed" and (self._joining is None or self._joining.done()):
+                self._joining = asyncio.ensure_future(self._join())
             raise Unheard(plain(f"gets no task ({type(error).__name__}: {error})", 200)) from error
         return _over(future)
 

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import signal
 import time
+from collections import Counter
 from collections.abc import Callable
 
 from coordinator.commandline import running
@@ -16,6 +17,7 @@ from coordinator.fleet.engine.desk import Desk
 from coordinator.fleet.engine.engine import Engine
 from coordinator.fleet.engine.fitness import NotFit
 from coordinator.fleet.engine.kept import Keeping
+from coordinator.fleet.serving import transport
 from coordinator.processes.privilege import invoking_user
 from lzr import safetext
 from lzr.errors import UsageError, two_dashes
@@ -49,13 +51,14 @@ def _run(argv: list[str]) -> int:
             def newest() -> Lock:
                 return controller.lock
 
-            async with (
-                Desk(controller, engine) as desk,
-                collecting.serving_metrics(asked.metrics_port, asked.metrics_address, newest, desk),
-                collecting.fetching(newest, engine, results, invoker, say) as finish,
-            ):
-                await controller.run(asked.wait)
-                whole = await finish()
+            with transport.hearing_refusals(Refusals(lock, say)):
+                async with (
+                    Desk(controller, engine) as desk,
+                    collecting.serving_metrics(asked.metrics_port, asked.metrics_address, newest, desk),
+                    collecting.fetching(newest, engine, results, invoker, say) as finish,
+                ):
+                    await controller.run(asked.wait)
+                    whole = await finish()
             return running.OK if controller.done and whole else NOT_DONE
 
     return asyncio.run(_until_ended(whole))
@@ -78,6 +81,26 @@ async def _until_ended(whole: Callable[[], object]) -> int:
     except asyncio.CancelledError:
         say("", "this controller ends; the boxes go on, and the next one attends to them again")
         return NOT_DONE
+
+
+class Refusals:
+    """Says who was not let in, and why; once, as all of them try again."""
+
+    MOST = 100
+    """Pairs of address and reason that are told of: anybody can connect."""
+
+    def __init__(self, lock: Lock, say: Callable[[str, str], None]) -> None:
+        at = Counter(box.address for box in lock.plan.boxes)
+        self._names = {box.address: box.name for box in lock.plan.boxes if at[box.address] == 1}
+        self._say = say
+        self._told: set[tuple[str, str]] = set()
+
+    def __call__(self, host: str, text: str) -> None:
+        why = certs.refusal(text)
+        if (host, why) not in self._told and len(self._told) < self.MOST:
+            self._told.add((host, why))
+            name = self._names.get(host, "")
+            self._say(name, f"{'' if name else f'{host} '}is not let in: {why}")
 
 
 def say(box: str, sentence: str) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import time
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import dask
@@ -87,6 +88,35 @@ def quiet() -> None:
     for name in [*logging.root.manager.loggerDict, "distributed", "tornado"]:
         if name.partition(".")[0] in ("distributed", "tornado", "bokeh"):
             logging.getLogger(name).setLevel(logging.CRITICAL + 1)
+
+
+class _Refused(logging.Handler):
+    """Takes out of Dask's log whose TLS handshake has failed, as nothing else tells it."""
+
+    def __init__(self, told: Callable[[str, str], None]) -> None:
+        super().__init__()
+        self._told = told
+
+    def emit(self, record: logging.LogRecord) -> None:
+        words = record.args
+        if isinstance(words, tuple) and len(words) == 3 and "handshake failed" in str(record.msg):
+            host = str(words[1]).removeprefix("tls://").rpartition(":")[0].strip("[]")
+            self._told(host, str(words[2]))
+
+
+@contextlib.contextmanager
+def hearing_refusals(told: Callable[[str, str], None]) -> Iterator[None]:
+    """Meanwhile `told` gets the address of whoever fails to show a certificate that is good, and why."""
+    logger, handler = logging.getLogger("distributed.comm.tcp"), _Refused(told)
+    before = logger.level, logger.propagate
+    logger.setLevel(logging.WARNING)
+    logger.propagate = False
+    logger.addHandler(handler)
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
+        logger.level, logger.propagate = before
 
 
 def security(identity: Identity) -> Security:

@@ -42,6 +42,8 @@ AGAIN = 0.2
 """Seconds between two attempts to reach the controller."""
 BEGINNING = 15.0
 """Seconds for a worker that is started apart to hold its lock."""
+LATER = 2.0
+"""Seconds between two looks at a certificate that is out of date."""
 CLOSING = 1.0
 """Seconds for what Dask has to put away before this box connects again."""
 
@@ -94,6 +96,8 @@ async def serve(plan: Plan, box: Box, identity: Identity, side: BoxSide) -> None
         while True:
             trouble = await _reach(scheduler, security)
             if trouble:
+                trouble = await asyncio.to_thread(certs.out_of_date, identity) or trouble
+            if trouble:
                 if trouble != said:
                     running.say(NAME, trouble)
                     said = trouble
@@ -133,8 +137,9 @@ async def _reach(scheduler: str, security: Any) -> str:
     shown = scheduler.removeprefix("tls://")
     try:
         comm = await connect(scheduler, **security.get_connection_args("worker"))
-    except FatalCommClosedError:
-        return f"{shown} shows no certificate of this fleet's controller: nothing was said to it"
+    except FatalCommClosedError as error:
+        why = certs.refusal(str(error))
+        return f"{shown} shows no certificate of this fleet's controller ({why}): nothing was said to it"
     except OSError:
         return f"waiting for the controller at {shown}"
     except Exception as error:
@@ -185,7 +190,7 @@ def _run(argv: list[str]) -> int:
             "this takes orders over the network and does not run as root: give another user the rights to "
             "scan (etc/lzr-fleet@.service), or --allow-root"
         )
-    identity = certs.load(asked.certs or certs.beside(asked.plan), box.name)
+    identity = _identity(asked.certs or certs.beside(asked.plan), box.name, wait=not asked.detach)
     if asked.detach:
         return _detached(
             single, [word for word in argv if word.lstrip("-") != "detach"], f"{place}.worker.log", box
@@ -195,6 +200,22 @@ def _run(argv: list[str]) -> int:
     transport.quiet()
     asyncio.run(_until_ended(serve(plan, box, identity, BoxSide(box.name))))
     return running.OK
+
+
+def _identity(directory: str, name: str, *, wait: bool) -> Identity:
+    """That of this box. wait: for its certificate to be valid, as after a boot with a clock that is not set
+    yet, or when it has expired, for another one. Raises UsageError."""
+    said = ""
+    while True:
+        try:
+            return certs.load(directory, name)
+        except certs.OutOfDateError as error:
+            if not wait:
+                raise
+            if str(error) != said:
+                said = str(error)
+                program.say(NAME, f"{said}: it waits until that is otherwise")
+            time.sleep(LATER)
 
 
 def _detached(single: Single, argv: list[str], path: str, box: Box) -> int:

@@ -251,3 +251,20 @@ def test_files_of_dask_lie_where_nobody_else_can_have_been_before(
         return "\n".join(lines)
 
     running(whole)
+
+
+def test_a_client_that_was_cut_off_for_too_long_is_replaced(lock: Lock, places: Path) -> None:
+    """As where the controller's address was away for a while: the scheduler is there, its client gave up."""
+
+    async def whole() -> None:
+        ours = certs.load(str(places / "certs"), certs.CONTROLLER)
+        async with Engine(lock, ours) as engine, worker(lock, places, "ams1"):
+            await until(lambda: engine.here("ams1"))
+            first = engine._client
+            await first.close()
+            with pytest.raises(BoxError, match="gets no task"):
+                engine.attend("ams1", "x")
+            await until(lambda: engine._client is not first)
+            await asyncio.wait_for(engine.attend("ams1", "x"), 10)  # of no ticket that counts: over at once
+
+    running(whole)
