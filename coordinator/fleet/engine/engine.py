@@ -80,7 +80,11 @@ class Engine:
             else:
                 why = cause.strerror or str(cause)
             raise UsageError(f"cannot listen at {printable(self._lock.plan.controller)}: {why}") from error
-        await self._join()
+        try:
+            await self._join()
+        except BaseException:
+            await self.__aexit__()
+            raise
         return self
 
     async def _join(self) -> None:

@@ -138,7 +138,7 @@ async def _reach(scheduler: str, security: Any) -> str:
     try:
         comm = await connect(scheduler, **security.get_connection_args("worker"))
     except FatalCommClosedError as error:
-        why = certs.refusal(str(error))
+        why = certs.refusal(f"{error} {error.__cause__} {error.__context__}")
         return f"{shown} shows no certificate of this fleet's controller ({why}): nothing was said to it"
     except OSError:
         return f"waiting for the controller at {shown}"
@@ -214,7 +214,7 @@ def _identity(directory: str, name: str, *, wait: bool) -> Identity:
                 raise
             if str(error) != said:
                 said = str(error)
-                program.say(NAME, f"{said}: it waits until that is otherwise")
+                running.say(NAME, f"{said}: it waits until that is otherwise")
             time.sleep(LATER)
 
 
