@@ -31,7 +31,11 @@ def like(data: bytes) -> bool:
     first = _FIRST.match(data)
     if first is None or first.lastindex == _HTTP:  # whatever a page says about others is only a page
         return False
-    return any(later.lastindex != first.lastindex for later in _LATER.finditer(data, 4, _REACH))
+    for later in _LATER.finditer(data, 4, _REACH):
+        answers = first.lastindex == _POP3 and later[0] == b"\n-ERR unknown command"
+        if later.lastindex != first.lastindex and not answers:
+            return True
+    return False
 
 
-_HTTP = 5
+_POP3, _HTTP = 3, 5

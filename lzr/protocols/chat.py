@@ -59,7 +59,9 @@ def _sip(data: bytes) -> bool:
 
 def _xmpp(data: bytes) -> bool:
     """A server's stream header, which has an id (a client's has none) or says whom it is from and not
-    whom it is to, or a stream error."""
+    whom it is to, a stream error, or nothing but the end of the stream."""
+    if data.strip() == b"</stream:stream>":
+        return True
     root = xml_root(data)[:700]
     if root.startswith(b"<stream:error"):
         return True
@@ -159,15 +161,16 @@ PROTOCOLS: tuple[Protocol, ...] = (
         match=_xmpp,
         probe=b"<?xml version='1.0'?><stream:stream xmlns='jabber:client' version='1.0' "
         b"xmlns:stream='http://etherx.jabber.org/streams' to='localhost'>",
-        starts=(b"<?xml ", b"<stream:"),
+        starts=(b"<?xml ", b"<stream:", b"</stream:stream>"),
         examples=(
             b"<?xml version='1.0'?><stream:stream id='a1' version='1.0' xml:lang='en' from='localhost' "
             b"xmlns:stream='http://etherx.jabber.org/streams' xmlns='jabber:client'>",
             b"<stream:stream xmlns:stream='http://etherx.jabber.org/streams'\nid='a1'>",
             b"<stream:stream xmlns:stream='http://etherx.jabber.org/streams'><stream:error><bad-format/>",
             b"<stream:error xmlns:stream='http://etherx.jabber.org/streams'><invalid-xml/></stream:error>",
+            b"</stream:stream>",
         ),
-        rejects=(b"<?xml version='1.0'?><html>stream:stream</html>",),
+        rejects=(b"<?xml version='1.0'?><html>stream:stream</html>", b"</stream:stream> is the end"),
         ports=(5222, 5269),
     ),
     Protocol(

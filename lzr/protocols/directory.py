@@ -101,6 +101,7 @@ _OTHERS = (
     ),
     *(b"OpenLDAP Finger", b"GET ", b"That user does not want"),
     b"Finger online ",
+    b"\r\nWelcome to Linux version ",
     b"\r\nIntegrated port",
     b"\r\nUSB port",
     b"\r\nPrinter Type: ",
@@ -125,6 +126,8 @@ def _finger(data: bytes) -> bool:
         return True
     if line.startswith((b"No one logged on", b"finger: ", b"Finger ")):
         return len(line) < 120
+    if line.startswith(b"Welcome to Linux version "):
+        return b"\nfinger: " in data[:1500] or b"\nNo one logged on" in data[:1500]
     if data.find(b"Printer Type: ", 0, 60) >= 0:  # a printer tells of itself
         return line.startswith((b"Printer Type: ", b"Integrated port", b"USB port"))
     return line.startswith(b"Line ") and b"User" in line and b"Host(s)" in line
@@ -336,6 +339,8 @@ PROTOCOLS: tuple[Protocol, ...] = (
             b"This is example.com finger server.\r\n\r\nPlease use username@domain format.\r\n",
             b"Must provide username\n",
             b"GET / HTTP/1.1 is not known at this site.\r\n",
+            b"\r\nWelcome to Linux version 2.6.9 at box !\r\n\r\n 12:34pm  up 3 days\r\n\r\n"
+            b"finger: GET: no such user.\r\n",
         ),
         rejects=(
             b"Login: ",
@@ -344,6 +349,7 @@ PROTOCOLS: tuple[Protocol, ...] = (
             b"Login name: \r\n",
             b"User is idle\r\n",
             b"This is it\r\n",
+            b"\r\nWelcome to Linux version 2.6.9 at box !\r\nlogin: ",
         ),
         ports=(79,),
     ),

@@ -13,7 +13,9 @@ _LPD = re.compile(
     rb"(?:[\w.-]{1,64}(?:: |/))?(?:/usr/\w*/?lib/)?lpd(?: \[@[\w.-]{1,64}\])?: [\w\"'<(]"
     rb"|[\w.-]{1,64}: (?:(?:lpd|lpsched): )?(?:your host does not have|host ?name for your address"
     rb"|address for your hostname|malformed from address)"
-    rb"|\x01?no connect permissions\n?$",
+    rb"|\x01?no connect permissions\n?$"
+    rb"|0781-20\d (?:your host does not have line printer access|ill-formed from address)"
+    rb"|Invalid protocol request \(\d{1,3}\): ",
     re.IGNORECASE,
 )
 _INET = re.compile(rb"(?:[\w ]{1,40} )?Data Protector [\w. ]{1,30}: INET, internal build ")
@@ -66,11 +68,17 @@ PROTOCOLS: tuple[Protocol, ...] = (
         starts=(
             b"\1rshd: ",
             b"\1remshd: ",
-            b"\1Permission denied.",
+            b"\1Permission denied",
+            b"\1permission denied.",
             b"\1Locuser too long",
             b"\1Remuser too long",
         ),
-        examples=(b"\1Permission denied.\n", b"\1rshd: Login incorrect.\n"),
+        examples=(
+            b"\1Permission denied.\n",
+            b"\1Permission denied : Error 1\r\n",
+            b"\1permission denied.\n",
+            b"\1rshd: Login incorrect.\n",
+        ),
         rejects=(b"\1rshd: ", b"\1rshd: \1\n"),
         ports=(514,),
     ),
@@ -118,7 +126,7 @@ PROTOCOLS: tuple[Protocol, ...] = (
         last_resort=True,
         spec="RFC 1179; lpd(8), Diagnostics",
         match=lambda data: _LPD.match(data) is not None and is_text(data[1:200]),
-        starts=(b"\1no connect", *(bytes((letter,)) for letter in (*range(65, 91), *range(97, 123), 47))),
+        starts=(b"\1no connect", b"0781-20", *(bytes((letter,)) for letter in (*range(65, 91), *range(97, 123), 47))),
         examples=(
             b"lpd: Malformed from address\n",
             b"no connect permissions\n",
@@ -128,8 +136,10 @@ PROTOCOLS: tuple[Protocol, ...] = (
             b"print.example.com: lpd: Illegal service request\n",
             b"print: Your host does not have line printer access\n",
             b"lpd [@print.example.com]: unknown printer\n",
+            b"0781-202 your host does not have line printer access.\n",
+            b"Invalid protocol request (71): GGET / HTTP/1.1\r\n\n",
         ),
-        rejects=(b"lpd is not here\n", b"printer: ready\n"),
+        rejects=(b"lpd is not here\n", b"printer: ready\n", b"Invalid protocol request\n", b"0781-200 no\n"),
         ports=(515,),
     ),
     Protocol(

@@ -32,6 +32,7 @@ def test_two_protocols_greetings_are_nobodys(first: str, second: str) -> None:
         (b"220-ftp.example.com\r\n220-SSH-2.0 is on port 22\r\n220 FTP ready\r\n", "ftp"),
         (b"220 mx.example.com ESMTP\r\n220 again\r\n500 5.5.2 bad\r\n", "smtp"),
         (b"+OK POP3 ready\r\n-ERR what?\r\n+OK bye\r\n", "pop3"),
+        (b"+OK POP3 ready\r\n-ERR unknown command\r\n-ERR unknown command\r\n", "pop3"),
         (b"* OK IMAP ready\r\nGET BAD unknown\r\n* BYE\r\n", "imap"),
         (b"SSH-2.0-x\r\n\0\0\1\0", "ssh"),
         (b"HTTP/1.1 200 OK\r\n\r\nSSH-2.0-OpenSSH_9.6\r\n220 ready\r\n", "http"),
