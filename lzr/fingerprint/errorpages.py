@@ -35,6 +35,27 @@ _FORMS = tuple(
         (b"shoutcast dnas/", rb"SHOUTcast DNAS/[^\r\n<]{1,40}?v?NUMBER", "SHOUTcast"),
         (b"proxy-agent:", rb"\nProxy-Agent: {0,4}(?P<p>[a-z][\w -]{1,40}?)(?:/NUMBER)?\r?\n", ""),
         (b"powered-by:", rb"\nX-Powered-By: {0,4}(?P<p>[a-z][a-z .-]{1,30}?)(?:[/ ]v?NUMBER)?\r?\n", ""),
+        (b"you know, for search", rb'"number" ?: ?"NUMBER"', "Elasticsearch"),
+        (b"opensearch project", rb'"number" ?: ?"NUMBER"', "OpenSearch"),
+        (b'"couchdb":', rb'"version":"NUMBER"', "CouchDB"),
+        (b'"etcdserver":', rb'"etcdserver":"NUMBER"', "etcd"),
+        *(
+            (name.lower() + b":", rb"\n" + name + rb": {0,4}" + before + rb"v?NUMBER", product)
+            for name, before, product in (
+                (b"X-Jenkins", b"", "Jenkins"),
+                (b"kbn-version", b"", "Kibana"),
+                (b"X-Influxdb-Version", b"", "InfluxDB"),
+                (b"X-OWA-Version", b"", "Microsoft Exchange"),
+                (b"MicrosoftSharePointTeamServices", b"", "Microsoft SharePoint"),
+                (b"X-Rocket-Chat-Version", b"", "Rocket.Chat"),
+                (b"Tailscale-Version", b"", "Tailscale"),
+                (b"X-Plex-Version", b"", "Plex Media Server"),
+                (b"X-Emby-Version", b"", "Emby"),
+                (b"X-AspNetMvc-Version", b"", "ASP.NET MVC"),
+                (b"X-AspNet-Version", b"", "ASP.NET"),
+                (b"Liferay-Portal", rb"Liferay [A-Za-z ]{1,40}", "Liferay Portal"),
+            )
+        ),
         (b"ap-server:", rb"\n(?:DAAP|DPAP)-Server: {0,4}(?P<p>[a-z][\w -]{1,30})/NUMBER", ""),
         (
             b"generator",

@@ -126,7 +126,10 @@ PROTOCOLS: tuple[Protocol, ...] = (
         last_resort=True,
         spec="RFC 1179; lpd(8), Diagnostics",
         match=lambda data: _LPD.match(data) is not None and is_text(data[1:200]),
-        starts=(b"\1no connect", b"0781-20", *(bytes((letter,)) for letter in (*range(65, 91), *range(97, 123), 47))),
+        starts=(
+            *(b"\1no connect", b"0781-20"),
+            *(bytes((letter,)) for letter in (*range(65, 91), *range(97, 123), 47)),
+        ),
         examples=(
             b"lpd: Malformed from address\n",
             b"no connect permissions\n",

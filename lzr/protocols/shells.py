@@ -34,6 +34,8 @@ OPTIONS = frozenset((*range(50), 138, 139, 140, 69, 70, 85, 86, 87, 90, 91, 93, 
 
 NO_PROMPT = b'<{[+@:$%"'
 """No prompt begins so, but pages, JSON and other protocols' lines do."""
+BEGINNINGS = (b"+=", b"+-", b"+*", b"<<<", b"% ", b"%connection", b"[")
+"""With these a prompt's screen may begin all the same: frames, warnings, a name in brackets."""
 
 OTHERS = (b"HTTP/", b"SSH-", b"RTSP/", b"SIP/", b"ERR", b"-ERR", b"* OK", b"RFB 0", b"STAT ", b"VERSION ")
 
@@ -81,6 +83,16 @@ SPEAKS = (
     b"press return to ",
     b"press any key to ",
     b"press <enter> to ",
+    b"\nhp jetdirect",
+    b"%connection closed by remote host",
+    b"authorization failed after trying ",
+    b"incorrect account entries exceeded",
+    b"session type: telnet",
+    b"console terminal type (1: ansi",
+    b"catalyst 1900 management console",
+    b"raptor firewall secure gateway.",
+    b"riverstone networks, inc., copyright",
+    b"telnet interface (v",
 )
 """What only an interactive session says, in lower case."""
 
@@ -183,6 +195,7 @@ PROTOCOLS: tuple[Protocol, ...] = (
                 for first in (IAC, 7, 8, 9, 10, 13, 27, *range(32, 127))
                 if first not in NO_PROMPT
             ),
+            *BEGINNINGS,
             *(b"\0\xff" + bytes([command]) for command in range(SB, DONT + 1)),
         ),
         examples=(
@@ -205,6 +218,11 @@ PROTOCOLS: tuple[Protocol, ...] = (
             b"\r\n\x07\0Welcome\x08\r\n\xff\xfb\1",
             b"System administrator is connecting from 192.0.2.9\r\nReject the connection request !!!\r\n",
             b"\xff\xfb\x01\xff\xf1\xff\xfb\x03",
+            b"\nHP JetDirect\n\n",
+            b"+=====+\r\n| Sampler |\r\n+=====+\r\n\r\nEnter Password: ",
+            b"[Sampler-AP-6]> Please enter password: ",
+            b"% Username:  timeout expired!\r\n",
+            b"SX 12 DSL Modem Router\r\nAuthorization failed after trying 5 times!!!.\r\n",
         ),
         rejects=(
             b"\xff\xff\xff\xff\xff\xff",

@@ -37,6 +37,13 @@ PAGES = [
     (b"icy-notice2:SHOUTcast DNAS/posix(linux) v2.4.1<BR>\r\n", b"", "SHOUTcast", "2.4.1"),
     (b'WWW-Authenticate: Basic realm="SAM614V9"\r\n', b"", "SAM614V9", ""),
     (b"", b"<title>Sampler Web Manager</title>", "Sampler", ""),
+    (b"", b'{"version": {"number" : "1.1.1"}, "tagline": "You Know, for Search"}', "Elasticsearch", "1.1.1"),
+    (b"", b'{"couchdb":"Welcome","version":"3.3.3"}', "CouchDB", "3.3.3"),
+    (b"", b'{"etcdserver":"3.5.12","etcdcluster":"3.5.0"}', "etcd", "3.5.12"),
+    (b"X-Jenkins: 2.440.1\r\n", b"", "Jenkins", "2.440.1"),
+    (b"kbn-version: 7.17.3\r\n", b"", "Kibana", "7.17.3"),
+    (b"X-OWA-Version: 15.1.2507.6\r\n", b"", "Microsoft Exchange", "15.1.2507.6"),
+    (b"Liferay-Portal: Liferay Community Edition Portal 7.0.2 GA3\r\n", b"", "Liferay Portal", "7.0.2"),
 ]
 
 UPNP = [

@@ -39,6 +39,8 @@ SAID = [
         b"ERROR\nmessage:Unknown STOMP action: GET\n\norg.apache.activemq.transport.stomp.X: Unknown",
         ("activemq", ""),
     ),
+    ("openwire", b"\0\0\x01<\x01ActiveMQ\0\x0fProviderVersion\t\0\x075.15.15", ("ActiveMQ", "5.15.15")),
+    ("openwire", b"\0\0\x01<\x01ActiveMQ\0\x0fProviderVersion\t\0\x0a5.15.15.11", ("ActiveMQ", "5.15.15.11")),
     ("sip", b"SIP/2.0 200 OK\r\nUser-Agent: SamplePBX/2.4\r\n\r\n", ("SamplePBX", "2.4")),
     ("sip", b"SIP/2.0 200 OK\r\nUser-Agent: a/1\r\nServer: Sampler 5.1\r\n\r\n", ("Sampler", "5.1")),
     ("mysql", b"\x4a\0\0\0\x0a5.7.8-10.3.13-MariaDB-1\0", ("MariaDB", "10.3.13")),
