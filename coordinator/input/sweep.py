@@ -16,7 +16,8 @@ from coordinator.files.filereader import FileReader
 from coordinator.input import networks
 from coordinator.input.stream import Stream
 from lzr.errors import UsageError
-from lzr.options import types
+from lzr.options.kinds import amounts
+from lzr.options.kinds.networks import show_port_list
 from lzr.options.table import Options
 from lzr.secrets import Key, Secrets
 from lzr.sweep import listing
@@ -101,7 +102,7 @@ def swept(
         )
     found = _ORDER.match(begun)
     key = Secrets.derive(seed).order if found is None else _words(found[1])
-    share = Share.of(space, Permutation.of(space.pairs, key), types.shards(options.shard), options.shards)
+    share = Share.of(space, Permutation.of(space.pairs, key), amounts.shards(options.shard), options.shards)
     ports = len(space.ports)
     told = f"{space.pairs:,} pairs: {_many(space.addresses, 'address', 'es')}, {_many(ports, 'port', 's')}"
     if left := size(asked) - space.addresses:
@@ -137,7 +138,7 @@ def _text(key: Key, chosen: list[Range], ports: list[Range], options: Options) -
         total.update(first.to_bytes(16, "big") + last.to_bytes(16, "big"))
     lines = (
         f"order {key[0] << 64 | key[1]:032x}",
-        f"ports {types.show_port_list(tuple(ports))}",
+        f"ports {show_port_list(tuple(ports))}",
         f"addresses {size(chosen)} {total.hexdigest()}",
         f"share {options.shard} of {options.shards}",
     )

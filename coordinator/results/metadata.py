@@ -25,8 +25,8 @@ from coordinator.files.opening import open_written
 from coordinator.monitor import figures
 from lzr import __version__, kernels
 from lzr.errors import UsageError, printable
+from lzr.options.kinds.networks import show_port_list
 from lzr.options.table import Options
-from lzr.options.types import show_port_list
 
 if TYPE_CHECKING:
     from coordinator.checkpoint.hashes import InputHash

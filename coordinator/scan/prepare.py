@@ -32,7 +32,8 @@ from coordinator.setup.opened import Opened, invoker
 from lzr import addresses
 from lzr.errors import UsageError
 from lzr.ipc.job import Job
-from lzr.options import handshakes, resume, types
+from lzr.options import handshakes, resume
+from lzr.options.kinds import amounts
 from lzr.options.table import Options
 from lzr.ownership.ledger import Ledger
 from lzr.rows import Opening, Rows
@@ -104,7 +105,7 @@ def begin(opened: Opened, signals: Signals) -> Begun:
         ledger,
         blocklist=opened.blocklist,
         shards=options.shards if opened.sweep is None else 1,  # its reader has this box's share only
-        shard=types.shards(options.shard) if opened.sweep is None else (0,),
+        shard=amounts.shards(options.shard) if opened.sweep is None else (0,),
         max_targets=options.max_targets if isinstance(options.max_targets, int) else None,
         allow_printers=options.allow_printers,
         checkpoint=checkpoint,

@@ -18,7 +18,7 @@ from lzr.errors import UsageError, printable
 from lzr.fleet import dealing
 from lzr.fleet import plan as plans
 from lzr.fleet.plan import Plan
-from lzr.options import types
+from lzr.options.kinds import amounts
 
 FORMAT = 1
 MOST_BYTES = 16 << 20
@@ -302,7 +302,7 @@ def of_ranges(text: object) -> tuple[int, ...]:
     """The shards that ``3,7-9`` names, in order. Raises ValueError."""
     if not isinstance(text, str):
         raise ValueError("must be a text")
-    return types.shards(text)
+    return amounts.shards(text)
 
 
 def _is_sum(value: object) -> bool:

@@ -14,7 +14,7 @@ from typing import Any
 
 from lzr.errors import UsageError, printable, suggest
 from lzr.fleet import lease, planoptions
-from lzr.options import types
+from lzr.options.kinds import networks
 
 SHARDS = 64
 WORKER_PORT = 8790
@@ -255,14 +255,14 @@ def _box(table: dict[str, Any], at: int, where: str) -> Box:
     interface = keys.get("interface")
     if interface is not None:
         try:
-            types.INTERFACE.parse(keys.text("interface"))
+            networks.INTERFACE.parse(keys.text("interface"))
         except ValueError as error:
             raise keys.wrong("interface", str(error)) from None
     source = keys.texts("source")
     if not source:
         raise keys.wrong("source", "is missing: the addresses it scans from")
     try:
-        found: Any = types.SOURCES.parse(",".join(source))
+        found: Any = networks.SOURCES.parse(",".join(source))
     except ValueError as error:
         raise keys.wrong("source", str(error)) from None
     weight = keys.get("weight")
@@ -313,7 +313,7 @@ def _ports(keys: _Keys) -> str | None:
     if value is None:
         return None
     try:
-        types.PORT_LIST.parse(value)
+        networks.PORT_LIST.parse(value)
     except ValueError as error:
         raise keys.wrong("target-ports", str(error)) from None
     return str(value)
@@ -351,7 +351,7 @@ def _check(plan: Plan, where: str) -> None:
         raise UsageError(f"{where}: {len(plan.boxes)} boxes need at least as many shards, not {plan.shards}")
     for text in plan.targets:
         try:
-            types.TARGETS.parse(text)
+            networks.TARGETS.parse(text)
         except ValueError as error:
             raise UsageError(f"{where}: targets: {printable(text)} {error}") from None
     if plan.zmap is not None:

@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from lzr.errors import UsageError, printable
-from lzr.options import handshakes, parse, types
+from lzr.options import handshakes, parse
+from lzr.options.kinds import texts
 from lzr.options.option import Option
 from lzr.options.table import TABLE, Options
 
@@ -122,8 +123,8 @@ def flags(words: tuple[str, ...], absolute: Callable[[str], str]) -> tuple[str, 
         if row.attr not in options.given:
             continue
         value = getattr(options, row.attr)
-        for one in value if row.kind is types.LISTS else [value]:
-            text = one if row.kind is types.LISTS else row.kind.show(one)
+        for one in value if row.kind is texts.LISTS else [value]:
+            text = one if row.kind is texts.LISTS else row.kind.show(one)
             found.append(f"{row.flag}={absolute(text) if row.kind.file in ('file', 'dir') else text}")
     return tuple(found)
 
@@ -131,7 +132,7 @@ def flags(words: tuple[str, ...], absolute: Callable[[str], str]) -> tuple[str, 
 def lists(words: tuple[str, ...]) -> tuple[str, ...]:
     """The files of networks, or of orders of handshakes, that a plan's options name."""
     options = parse.parse(words)
-    return tuple(path for row in TABLE if row.kind is types.LISTS for path in getattr(options, row.attr))
+    return tuple(path for row in TABLE if row.kind is texts.LISTS for path in getattr(options, row.attr))
 
 
 def _check_row(row: Option, options: Options, where: str) -> None:

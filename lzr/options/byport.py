@@ -21,9 +21,9 @@ from numpy.typing import NDArray
 
 from lzr.errors import UsageError, printable, suggest
 from lzr.flow.handshakeorders import MOST, PORTS
-from lzr.options import types
 from lzr.options.aliases import plain
 from lzr.options.handshakes import NONE, choose, handshakes
+from lzr.options.kinds import networks
 from lzr.options.table import Options
 
 _KEYS = ("default", "ports")
@@ -154,7 +154,7 @@ def _toml(where: str, data: bytes) -> dict[str, object]:
 def _ports(where: str, text: str, taken: NDArray[np.bool_]) -> Ranges:
     """The ports that a key names; notes them as `taken`."""
     try:
-        ranges: Ranges = types.PORT_LIST.parse(text)  # type: ignore[assignment]
+        ranges: Ranges = networks.PORT_LIST.parse(text)  # type: ignore[assignment]
     except ValueError as error:
         raise UsageError(f"{where}: {printable(text)} {error}") from None
     for low, high in ranges:

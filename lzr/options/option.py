@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from typing import Any, Self, TypedDict, TypeVar, Unpack, dataclass_transform
 
-    from lzr.options.types import Kind
+    from lzr.options.kinds.kind import Kind
 
     T = TypeVar("T")
 

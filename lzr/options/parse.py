@@ -13,7 +13,7 @@ from __future__ import annotations
 import sys
 
 from lzr.errors import UsageError, printable, suggest
-from lzr.options import types
+from lzr.options.kinds import texts
 from lzr.options.option import Option
 from lzr.options.rules import apply
 from lzr.options.subcommands import PROGRAMS, TEXTS
@@ -108,7 +108,7 @@ def _together(before: object, after: object) -> object:
 
 def _twice(row: Option, name: str, before: object, after: object) -> str:
     """The sentence about a flag that is given twice, with a guess at what was meant."""
-    if row.kind is types.NAMES:
+    if row.kind is texts.NAMES:
         return f"{name} is given twice; write {name} {printable(row.kind.show(_together(before, after)))}"
     both = f"{printable(row.kind.show(before))} and {printable(row.kind.show(after))}"
     hint = {
@@ -266,7 +266,7 @@ def _config(path: str, read: Callable[[str], bytes]) -> Values:
         if row is None:
             raise UsageError(f"--config {where}: unknown key {printable(key)}{suggest(key, KEYS)}")
         name = f"--config {where}: {key}"
-        if row.kind is types.LISTS and isinstance(value, list):
+        if row.kind is texts.LISTS and isinstance(value, list):
             parts = [_parsed(row, name, _config_text(where, key, item)) for item in value]
             values[row.attr] = tuple(path for part in parts for path in part)  # type: ignore[attr-defined]
             continue

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from lzr.errors import UsageError, printable
-from lzr.options import types
+from lzr.options.kinds import amounts
 from lzr.options.table import Options
 from lzr.targets import zmapfields
 
@@ -51,7 +51,7 @@ def _conflicts(options: Options) -> list[tuple[bool, str]]:
             f"--output-fields {options.output_file} (a file of that name is -f ./{options.output_file})",
         ),
         (
-            types.shard_list(str(options.shard))[-1][1] >= options.shards,
+            amounts.shard_list(str(options.shard))[-1][1] >= options.shards,
             f"--shard {printable(str(options.shard))}: shards count from 0 to --shards less 1",
         ),
         (

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from lzr.options import types
 from lzr.options.groups import INPUT, NETWORK, PACE, TIMING
+from lzr.options.kinds import amounts, kind, networks, texts
 from lzr.options.option import CONTENT, FIXED, FREE, OWN, Table, option
 from lzr.sourceports import DEFAULT_RANGE
 
@@ -17,7 +17,7 @@ class Scanning(Table):
     # Input and handshakes
     handshakes: tuple[str, ...] = option(
         INPUT,
-        types.NAMES,
+        texts.NAMES,
         "handshakes to try, in this order; auto: the few that name most; all: every one; none: a port scan; "
         "--list-handshakes names them",
         default=("http",),
@@ -28,7 +28,7 @@ class Scanning(Table):
     )
     handshakes_by_port: tuple[str, ...] = option(
         INPUT,
-        types.LISTS,
+        texts.LISTS,
         "handshakes of their own for ports, from FILE (TOML, as lzr plan writes it); other ports have those "
         "of -handshakes, else the default in FILE",
         default=(),
@@ -38,7 +38,7 @@ class Scanning(Table):
     )
     send_syns: bool = option(
         INPUT,
-        types.SWITCH,
+        kind.SWITCH,
         "the input is a list: address:port, names, networks, URLs, CSV, what nmap and masscan write; open "
         "the connections ourselves. Without it the input is ZMap's JSON or CSV",
         default=False,
@@ -49,7 +49,7 @@ class Scanning(Table):
     )
     target_ports: tuple[tuple[int, int], ...] = option(
         INPUT,
-        types.PORT_LIST,
+        networks.PORT_LIST,
         "sweep these ports, as in 80,443,8000-8100 (* is all), of the subnets given as arguments; nothing is "
         "read from stdin",
         default=(),
@@ -62,7 +62,7 @@ class Scanning(Table):
     )
     targets: tuple[str, ...] = option(
         INPUT,
-        types.TARGETS,
+        networks.TARGETS,
         "with -p: addresses, networks, ranges and names to sweep; as arguments (lzr -p 80 192.0.2.0/24) they "
         "need no flag",
         default=(),
@@ -72,7 +72,7 @@ class Scanning(Table):
     )
     targets_file: tuple[str, ...] = option(
         INPUT,
-        types.LISTS,
+        texts.LISTS,
         "with -p: sweep what is named in FILE, too (one address, network, range or name a line)",
         default=(),
         on_resume=CONTENT,
@@ -80,7 +80,7 @@ class Scanning(Table):
     )
     dryrun: str = option(
         INPUT,
-        types.DRYRUN,
+        texts.DRYRUN,
         "with -p: print the targets, send nothing; without: the input is the text that zmap --dryrun prints "
         "(implies -sendSYNs); =fast: both are the six-byte records of ZMap's --fast-dryrun",
         default="",
@@ -90,7 +90,7 @@ class Scanning(Table):
     )
     input_file: str | None = option(
         INPUT,
-        types.INPUT,
+        texts.INPUT,
         "read the input from FILE; - is stdin",
         default=None,
         on_resume=FREE,
@@ -101,7 +101,7 @@ class Scanning(Table):
     )
     force_all_handshakes: bool = option(
         INPUT,
-        types.SWITCH,
+        kind.SWITCH,
         "do every handshake even after data came, and record each that got data; turns -haf off",
         default=False,
         on_resume=FIXED,
@@ -110,7 +110,7 @@ class Scanning(Table):
     )
     push_data_only: bool = option(
         INPUT,
-        types.SWITCH,
+        kind.SWITCH,
         "send a bare ACK first and data only with PSH, on the retransmit",
         default=False,
         on_resume=FIXED,
@@ -119,7 +119,7 @@ class Scanning(Table):
     )
     priority_fingerprint: tuple[str, ...] = option(
         INPUT,
-        types.NAMES,
+        texts.NAMES,
         "labels that win, in this order, when a reply matches several; none: the fixed order decides",
         default=(),
         on_resume=FIXED,
@@ -130,7 +130,7 @@ class Scanning(Table):
     )
     user_agent: str | None = option(
         INPUT,
-        types.AGENT,
+        texts.AGENT,
         "what the probes that are HTTP or like it call us: who scans, and where to read why",
         default=None,
         on_resume=FIXED,
@@ -140,7 +140,7 @@ class Scanning(Table):
     )
     haf: int = option(
         INPUT,
-        types.number(0, 100),
+        amounts.number(0, 100),
         "tell ACKing firewalls: probe N random ephemeral ports of a host beside its second handshake",
         default=0,
         on_resume=FIXED,
@@ -153,7 +153,7 @@ class Scanning(Table):
     )
     haf_threshold: float = option(
         INPUT,
-        types.FRACTION,
+        amounts.FRACTION,
         "share of those N probes that must be answered to call the host a firewall",
         default=1.0,
         on_resume=FIXED,
@@ -164,7 +164,7 @@ class Scanning(Table):
     )
     seed: int | None = option(
         INPUT,
-        types.number(0, 2**64 - 1),
+        amounts.number(0, 2**64 - 1),
         "same seed and input: same source ports, sequence numbers and order; it must not be guessable, "
         "as who guesses it can forge answers of hosts",
         default=None,
@@ -175,21 +175,21 @@ class Scanning(Table):
     )
     shards: int = option(
         INPUT,
-        types.number(1, 65535),
+        amounts.number(1, 65535),
         "split the input over N boxes that all read it",
         default=1,
         on_resume=FIXED,
     )
     shard: int | str = option(
         INPUT,
-        types.SHARDS,
+        amounts.SHARDS,
         "which of the N shards this box scans, from 0; several as in 3,7-9",
         default=0,
         on_resume=FIXED,
     )
     plan_id: str | None = option(
         INPUT,
-        types.HEX,
+        texts.HEX,
         "which plan for several boxes this scan is part of (lzr fleet), for checkpoint and metadata",
         default=None,
         on_resume=FIXED,
@@ -197,7 +197,7 @@ class Scanning(Table):
     )
     generation: int | None = option(
         INPUT,
-        types.number(1, MANY),
+        amounts.number(1, MANY),
         "how many times the shards of that plan have been dealt to boxes",
         default=None,
         on_resume=FIXED,
@@ -207,7 +207,7 @@ class Scanning(Table):
     # Network
     source_ips: tuple[str, ...] = option(
         NETWORK,
-        types.SOURCES,
+        networks.SOURCES,
         "our addresses: single ones, CIDR blocks or ranges, separated by commas; chosen per target by hash",
         default=(),
         on_resume=FIXED,
@@ -222,7 +222,7 @@ class Scanning(Table):
     )
     source_port: tuple[int, int] | None = option(
         NETWORK,
-        types.PORTS,
+        networks.PORTS,
         "our ports, for connections we open",
         default=None,
         on_resume=FREE,
@@ -232,7 +232,7 @@ class Scanning(Table):
     )
     gateway_mac: str | None = option(
         NETWORK,
-        types.MAC,
+        networks.MAC,
         "MAC address of the gateway",
         default=None,
         on_resume=FREE,
@@ -247,7 +247,7 @@ class Scanning(Table):
     )
     interface: str | None = option(
         NETWORK,
-        types.INTERFACE,
+        networks.INTERFACE,
         "network interface to use",
         default=None,
         on_resume=FREE,
@@ -262,7 +262,7 @@ class Scanning(Table):
     )
     ipv6: bool = option(
         NETWORK,
-        types.SWITCH,
+        kind.SWITCH,
         "print IPv6 addresses fully expanded, as the reference does; both families are always scanned",
         default=False,
         on_resume=FIXED,
@@ -274,7 +274,7 @@ class Scanning(Table):
     # Pace
     rate: float | None = option(
         PACE,
-        types.per_second("N", "targets", none="none"),
+        amounts.per_second("N", "targets", none="none"),
         "targets to start a second with -sendSYNs (K, M allowed; none: no limit)",
         default=10000.0,
         on_resume=FREE,
@@ -286,7 +286,7 @@ class Scanning(Table):
     )
     max_rate: float | None = option(
         PACE,
-        types.per_second("N", "packets"),
+        amounts.per_second("N", "packets"),
         "most packets a second, of every kind we send",
         default=None,
         on_resume=FREE,
@@ -295,7 +295,7 @@ class Scanning(Table):
     )
     bandwidth: float | None = option(
         PACE,
-        types.per_second("BITS", "bits"),
+        amounts.per_second("BITS", "bits"),
         "most bits a second on the wire (K, M, G allowed)",
         default=None,
         on_resume=FREE,
@@ -305,7 +305,7 @@ class Scanning(Table):
     )
     max_targets: int | str | None = option(
         PACE,
-        types.number_or_share(1, MANY),
+        amounts.number_or_share(1, MANY),
         "stop reading after N targets; with -p also a percentage of the pairs, as in 0.5%",
         default=None,
         on_resume=FREE,
@@ -314,7 +314,7 @@ class Scanning(Table):
     )
     max_results: int | None = option(
         PACE,
-        types.number(1, MANY),
+        amounts.number(1, MANY),
         "stop when exactly N results are recorded",
         default=None,
         on_resume=FREE,
@@ -323,7 +323,7 @@ class Scanning(Table):
     )
     max_runtime: float | None = option(
         PACE,
-        types.seconds(positive=True),
+        amounts.seconds(positive=True),
         "stop reading after this time, then finish what is in flight",
         default=None,
         on_resume=OWN,
@@ -333,7 +333,7 @@ class Scanning(Table):
     # Timing
     retransmit_wait: float = option(
         TIMING,
-        types.seconds(positive=True),
+        amounts.seconds(positive=True),
         "time until a retransmit",
         default=1.0,
         on_resume=FIXED,
@@ -342,7 +342,7 @@ class Scanning(Table):
     )
     probes: int = option(
         TIMING,
-        types.number(1, 255),
+        amounts.number(1, 255),
         "with -p: SYNs to each pair, a second apart, until it answers",
         default=1,
         on_resume=FIXED,
@@ -351,7 +351,7 @@ class Scanning(Table):
     )
     retransmit_number: int = option(
         TIMING,
-        types.number(0, 255),
+        amounts.number(0, 255),
         "number of retransmits",
         default=1,
         on_resume=FIXED,
@@ -361,7 +361,7 @@ class Scanning(Table):
     )
     timeout: float = option(
         TIMING,
-        types.seconds(positive=True),
+        amounts.seconds(positive=True),
         "time to wait for data after the last retransmit, or once data was acknowledged "
         "(then also for as many repeats of lost answers as -rn says, if that is above 1)",
         default=5.0,
@@ -371,7 +371,7 @@ class Scanning(Table):
     )
     cooldown: float = option(
         TIMING,
-        types.seconds(),
+        amounts.seconds(),
         "longest time to wait for late SYN-ACKs after the end of the input; none is waited where "
         "nothing is awaited",
         default=8.0,
@@ -384,21 +384,21 @@ class Scanning(Table):
     )
     settle: float = option(
         TIMING,
-        types.seconds(),
+        amounts.seconds(),
         "time a first reply that is still short or unknown may grow before it is fingerprinted",
         default=0.25,
         on_resume=FIXED,
     )
     max_size: int = option(
         TIMING,
-        types.number(1, 1024, metavar="KB", unit="kB"),
+        amounts.number(1, 1024, metavar="KB", unit="kB"),
         "kilobytes of a host's answer that are kept; what is longer is cut, and its record marked",
         default=16,
         on_resume=FIXED,
     )
     probe_delay: float = option(
         TIMING,
-        types.seconds(),
+        amounts.seconds(),
         "pause before a follow-up handshake; 5 wins back three quarters of the hosts that refuse an "
         "immediate one",
         default=0.0,

@@ -8,8 +8,8 @@ nothing slow: it runs before the RST guard is up.
 
 from __future__ import annotations
 
-from lzr.options import types
 from lzr.options.groups import DEBUGGING, FILTERING, OUTPUT, PROCESSES, SAFETY, WATCHING
+from lzr.options.kinds import amounts, kind, networks, texts
 from lzr.options.option import CONTENT, FIXED, FREE, OWN, Option, option
 from lzr.options.scanning import MANY, Scanning
 
@@ -24,7 +24,7 @@ class Options(Scanning):
     # Output
     output_file: str | None = option(
         OUTPUT,
-        types.path(),
+        texts.path(),
         "write the results to FILE, after those that it holds; - is stdout",
         default=None,
         on_resume=FIXED,
@@ -41,14 +41,14 @@ class Options(Scanning):
     )
     overwrite: bool = option(
         OUTPUT,
-        types.SWITCH,
+        kind.SWITCH,
         "empty a result file that exists instead of appending to it, once nothing can go wrong any more",
         default=False,
         on_resume=OWN,
     )
     output_module: str = option(
         OUTPUT,
-        types.choice("json", "csv", "zgrab"),
+        kind.choice("json", "csv", "zgrab"),
         "format of the results",
         default="json",
         on_resume=FIXED,
@@ -56,7 +56,7 @@ class Options(Scanning):
     )
     output_fields: tuple[str, ...] | None = option(
         OUTPUT,
-        types.NAMES,
+        texts.NAMES,
         "fields of a record, in this order; * is all; --list-output-fields names them",
         default=None,
         on_resume=FIXED,
@@ -65,7 +65,7 @@ class Options(Scanning):
     )
     enrich: bool = option(
         OUTPUT,
-        types.SWITCH,
+        kind.SWITCH,
         "look replies up among the 2,860 fingerprints of Recog too: fields cpe, device, hardware, os and "
         "subject, and more products and versions",
         default=False,
@@ -73,7 +73,7 @@ class Options(Scanning):
     )
     feed_zgrab: bool = option(
         OUTPUT,
-        types.SWITCH,
+        kind.SWITCH,
         "print ip,,fingerprint,port for each result on stdout as it comes, for zgrab2 multiple",
         default=False,
         on_resume=FIXED,
@@ -81,10 +81,10 @@ class Options(Scanning):
         common=True,
         was="false",
     )
-    notes: str = option(OUTPUT, types.TEXT, "a remark to keep in the metadata", default="", on_resume=FREE)
+    notes: str = option(OUTPUT, texts.TEXT, "a remark to keep in the metadata", default="", on_resume=FREE)
     metadata_file: str | None = option(
         OUTPUT,
-        types.path(),
+        texts.path(),
         "write options, counts, times and versions to FILE as JSON at the end; - is stdout",
         default=None,
         on_resume=OWN,
@@ -95,7 +95,7 @@ class Options(Scanning):
     # Filtering
     only_data_record: bool = option(
         FILTERING,
-        types.SWITCH,
+        kind.SWITCH,
         "record only services that sent data; the rest is only counted",
         default=False,
         on_resume=FIXED,
@@ -104,7 +104,7 @@ class Options(Scanning):
     )
     output_filter: str | None = option(
         FILTERING,
-        types.FILTER,
+        texts.FILTER,
         "record only what EXPR holds for, as in 'fingerprint = http && ttl > 60'",
         default=None,
         on_resume=FIXED,
@@ -112,14 +112,14 @@ class Options(Scanning):
     )
     zgrab_only_known: bool = option(
         FILTERING,
-        types.SWITCH,
+        kind.SWITCH,
         "leave services without a fingerprint out of the feed for ZGrab2",
         default=False,
         on_resume=FIXED,
     )
     blocklist_file: tuple[str, ...] = option(
         FILTERING,
-        types.LISTS,
+        texts.LISTS,
         "send nothing to the networks in FILE (ZMap's format; ranges and names too); several add up",
         default=(),
         on_resume=CONTENT,
@@ -130,7 +130,7 @@ class Options(Scanning):
     )
     allowlist_file: tuple[str, ...] = option(
         FILTERING,
-        types.LISTS,
+        texts.LISTS,
         "send only to the networks in FILE; several add up",
         default=(),
         on_resume=CONTENT,
@@ -139,7 +139,7 @@ class Options(Scanning):
     )
     allow_printers: bool = option(
         FILTERING,
-        types.SWITCH,
+        kind.SWITCH,
         "also scan ports 9100 to 9107, where printers print what they are sent",
         default=False,
         on_resume=FIXED,
@@ -149,7 +149,7 @@ class Options(Scanning):
     # Processes
     flow_workers: int | None = option(
         PROCESSES,
-        types.WORKERS,
+        amounts.WORKERS,
         "flow workers, or workers of each channel: flow=6,collect=2",
         default=None,
         on_resume=FREE,
@@ -164,7 +164,7 @@ class Options(Scanning):
     )
     collect_workers: int | None = option(
         PROCESSES,
-        types.number(1, 256, unit="workers"),
+        amounts.number(1, 256, unit="workers"),
         "collectors: fingerprint, encode, write",
         default=None,
         on_resume=FREE,
@@ -173,17 +173,17 @@ class Options(Scanning):
     )
     auto_workers: bool = option(
         PROCESSES,
-        types.SWITCH,
+        kind.SWITCH,
         "change the number of workers by itself while the scan runs, from how busy they are",
         default=False,
         on_resume=FREE,
     )
     pin: bool = option(
-        PROCESSES, types.SWITCH, "bind each worker to a core of its own", default=False, on_resume=FREE
+        PROCESSES, kind.SWITCH, "bind each worker to a core of its own", default=False, on_resume=FREE
     )
     user: str | None = option(
         PROCESSES,
-        types.TEXT,
+        texts.TEXT,
         "the user that workers and collectors run as",
         default=None,
         on_resume=OWN,
@@ -195,21 +195,21 @@ class Options(Scanning):
     # Safety
     guard: str = option(
         SAFETY,
-        types.choice("auto", "output", "ingress", "none"),
+        kind.choice("auto", "output", "ingress", "none"),
         "where the kernel's RSTs for our connections are suppressed",
         default="auto",
         on_resume=FREE,
     )
     without_guard: bool = option(
         SAFETY,
-        types.SWITCH,
+        kind.SWITCH,
         "go on even if the kernel's RSTs cannot be suppressed",
         default=False,
         on_resume=OWN,
     )
     max_send_failures: int | None = option(
         SAFETY,
-        types.number(1, MANY, none="none"),
+        amounts.number(1, MANY, none="none"),
         "give up after N failed sends in a row (each is retried with back-off); none: never",
         default=1000,
         on_resume=FREE,
@@ -217,7 +217,7 @@ class Options(Scanning):
     )
     checkpoint: str | None = option(
         SAFETY,
-        types.path("DIR", file="dir"),
+        texts.path("DIR", file="dir"),
         "keep in DIR what --resume needs to go on with this scan",
         default=None,
         on_resume=OWN,
@@ -225,7 +225,7 @@ class Options(Scanning):
     )
     resume: str | None = option(
         SAFETY,
-        types.path("DIR", file="dir"),
+        texts.path("DIR", file="dir"),
         "go on with the scan whose checkpoint is in DIR; inputs that have a result are skipped",
         default=None,
         on_resume=OWN,
@@ -233,7 +233,7 @@ class Options(Scanning):
     )
     resume_changed: tuple[str, ...] = option(
         SAFETY,
-        types.NAMES,
+        texts.NAMES,
         "with --resume: options that change what a record means, or a list of networks that has changed, "
         "which are to be taken as they are now",
         default=(),
@@ -243,7 +243,7 @@ class Options(Scanning):
     )
     block_orders: str | None = option(
         SAFETY,
-        types.path(),
+        texts.path(),
         "send nothing to whom the orders in FILE block (one JSON object a line, as lzr fleet keeps them); "
         "they hold as those of lzr ctl block do",
         default=None,
@@ -252,7 +252,7 @@ class Options(Scanning):
     )
     lease_until: float | None = option(
         SAFETY,
-        types.seconds(positive=False),
+        amounts.seconds(positive=False),
         "end, so that --resume can go on, when the machine has been up for this time (suspended or not), "
         "unless lzr ctl lease says otherwise before",
         default=None,
@@ -261,7 +261,7 @@ class Options(Scanning):
     )
     reopen: bool = option(
         SAFETY,
-        types.SWITCH,
+        kind.SWITCH,
         "with --resume: open anew the connections that ZMap had half open and that are lost",
         default=False,
         on_resume=OWN,
@@ -270,7 +270,7 @@ class Options(Scanning):
     # Watching
     quiet: bool = option(
         WATCHING,
-        types.SWITCH,
+        kind.SWITCH,
         "nothing but results and errors: no dashboard, no status line, no table at the end",
         default=False,
         on_resume=OWN,
@@ -279,7 +279,7 @@ class Options(Scanning):
     )
     verbosity: int = option(
         WATCHING,
-        types.number(0, 5),
+        amounts.number(0, 5),
         "how much to log: 0 errors that end the scan, 3 as usual, 5 everything",
         default=3,
         on_resume=OWN,
@@ -287,7 +287,7 @@ class Options(Scanning):
     )
     log_file: str | None = option(
         WATCHING,
-        types.path(),
+        texts.path(),
         "write the log to FILE",
         default=None,
         on_resume=OWN,
@@ -297,7 +297,7 @@ class Options(Scanning):
     )
     log_directory: str | None = option(
         WATCHING,
-        types.path("DIR", file="dir"),
+        texts.path("DIR", file="dir"),
         "write the log to a file in DIR, named after the time",
         default=None,
         on_resume=OWN,
@@ -306,7 +306,7 @@ class Options(Scanning):
     )
     status_updates_file: str | None = option(
         WATCHING,
-        types.path(),
+        texts.path(),
         "append the status to FILE every second, as CSV",
         default=None,
         on_resume=OWN,
@@ -315,7 +315,7 @@ class Options(Scanning):
     )
     dashboard: bool | None = option(
         WATCHING,
-        types.SWITCH,
+        kind.SWITCH,
         "the live dashboard on stderr; --no-dashboard turns it off",
         default=None,
         on_resume=OWN,
@@ -325,7 +325,7 @@ class Options(Scanning):
     )
     dashboard_file: str | None = option(
         WATCHING,
-        types.path(endings=(".svg", ".html")),
+        texts.path(endings=(".svg", ".html")),
         "save the last frame of the dashboard as .svg or .html",
         default=None,
         on_resume=OWN,
@@ -333,7 +333,7 @@ class Options(Scanning):
     )
     targets_total: int | None = option(
         WATCHING,
-        types.number(1, MANY),
+        amounts.number(1, MANY),
         "how many targets are to come, for the progress bar and the time left",
         default=None,
         on_resume=FREE,
@@ -342,7 +342,7 @@ class Options(Scanning):
     )
     metrics_port: int | None = option(
         WATCHING,
-        types.PORT,
+        networks.PORT,
         "serve the figures to Prometheus on this port",
         default=None,
         on_resume=OWN,
@@ -350,11 +350,11 @@ class Options(Scanning):
         example="9464",
     )
     metrics_address: str = option(
-        WATCHING, types.ADDRESS, "address to serve them on", default="127.0.0.1", on_resume=OWN
+        WATCHING, networks.ADDRESS, "address to serve them on", default="127.0.0.1", on_resume=OWN
     )
     control_socket: str | None = option(
         WATCHING,
-        types.path(),
+        texts.path(),
         "path of the socket that lzr ctl talks to",
         default=None,
         on_resume=OWN,
@@ -365,7 +365,7 @@ class Options(Scanning):
     # Debugging
     debug: bool = option(
         DEBUGGING,
-        types.SWITCH,
+        kind.SWITCH,
         "tell every step of every flow, on stderr",
         default=False,
         on_resume=OWN,
@@ -374,7 +374,7 @@ class Options(Scanning):
     )
     trace_pcap: str | None = option(
         DEBUGGING,
-        types.path(),
+        texts.path(),
         "write what is sent and received to FILE, for tcpdump and lzr identify; costs speed",
         default=None,
         on_resume=OWN,
@@ -383,7 +383,7 @@ class Options(Scanning):
     )
     cpuprofile: str | None = option(
         DEBUGGING,
-        types.path(),
+        texts.path(),
         "write a CPU profile of all processes",
         default=None,
         on_resume=OWN,
@@ -393,7 +393,7 @@ class Options(Scanning):
     )
     memprofile: str | None = option(
         DEBUGGING,
-        types.path(),
+        texts.path(),
         "write a memory profile of all processes",
         default=None,
         on_resume=OWN,
@@ -408,7 +408,7 @@ class Options(Scanning):
             (row.flag, text)
             for row, value in zip(TABLE, self.values().values(), strict=True)
             if value != row.default
-            for text in ([*value] if row.kind is types.LISTS else [row.kind.show(value)])
+            for text in ([*value] if row.kind is texts.LISTS else [row.kind.show(value)])
         ]
 
     def as_dict(self) -> dict[str, Any]:
@@ -421,15 +421,15 @@ class Options(Scanning):
 TABLE: tuple[Option, ...] = tuple(Options.rows.values())
 
 ACTIONS: tuple[Option, ...] = (
-    Option("", types.SWITCH, None, "print the options most used, and exit", long="help", short="h"),
-    Option("", types.SWITCH, None, "print every option, and exit", long="help-all"),
-    Option("", types.SWITCH, None, "print the version, and exit", long="version", short="V"),
-    Option("", types.SWITCH, None, "print the handshakes, and exit", long="list-handshakes"),
-    Option("", types.SWITCH, None, "print the fields of a record, and exit", long="list-output-fields"),
-    Option("", types.SWITCH, None, "print the output modules, and exit", long="list-output-modules"),
+    Option("", kind.SWITCH, None, "print the options most used, and exit", long="help", short="h"),
+    Option("", kind.SWITCH, None, "print every option, and exit", long="help-all"),
+    Option("", kind.SWITCH, None, "print the version, and exit", long="version", short="V"),
+    Option("", kind.SWITCH, None, "print the handshakes, and exit", long="list-handshakes"),
+    Option("", kind.SWITCH, None, "print the fields of a record, and exit", long="list-output-fields"),
+    Option("", kind.SWITCH, None, "print the output modules, and exit", long="list-output-modules"),
     Option(
         "",
-        types.path(),
+        texts.path(),
         None,
         "take options from a TOML file, by their long names; the command line wins",
         long="config",

@@ -14,9 +14,9 @@ from coordinator.checkpoint.saved import Saved, SavedOutput
 from coordinator.fleet import boxscan, rundirectory
 from lzr.errors import UsageError
 from lzr.fleet.lock import Lock
+from lzr.options.kinds.amounts import shards
 from lzr.options.parse import parse
 from lzr.options.table import Options
-from lzr.options.types import shards
 from tests.unit.coordinator.fleet.test_rundirectory import there
 
 

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lzr.fleet.dealing import deal, moved, ranges, shares
-from lzr.options.types import shard_list
+from lzr.options.kinds.amounts import shard_list
 
 WEIGHTS = st.lists(st.floats(0.001, 1e6), min_size=1, max_size=12)
 

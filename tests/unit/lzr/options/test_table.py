@@ -15,8 +15,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lzr.errors import UsageError, check_fields
-from lzr.options import completion, handshakes, types
+from lzr.options import completion, handshakes
 from lzr.options.groups import GROUPS
+from lzr.options.kinds import kind
 from lzr.options.option import COLUMNS, Option
 from lzr.options.parse import parse
 from lzr.options.rules import apply
@@ -147,7 +148,7 @@ SPECIAL: dict[str, st.SearchStrategy[Any]] = {
     "output_fields": st.lists(NAME, min_size=1, max_size=5).map(tuple),
     "resume_changed": st.lists(NAME, min_size=1, max_size=5).map(tuple),
     "dryrun": st.sampled_from(["", "text", "fast"]),
-    "max_targets": COUNT | st.floats(1e-9, 100).map(lambda share: f"{types.show_number(share)}%"),
+    "max_targets": COUNT | st.floats(1e-9, 100).map(lambda share: f"{kind.show_number(share)}%"),
     "haf": st.integers(0, 100),
     "haf_threshold": st.floats(0, 1),
     "seed": st.integers(0, 2**64 - 1),
@@ -348,4 +349,4 @@ def test_the_table_is_one_though_it_is_written_in_two_classes() -> None:
     assert len(Options.rows) == len(TABLE) > len(Scanning.rows)
     assert all(getattr(row, column) is not None for row in TABLE for column in COLUMNS)
     with pytest.raises(AttributeError):
-        Option("", types.SWITCH, None, "no such column", exmaple="1")  # type: ignore[call-arg]
+        Option("", kind.SWITCH, None, "no such column", exmaple="1")  # type: ignore[call-arg]
