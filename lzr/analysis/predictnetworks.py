@@ -149,7 +149,7 @@ def learn(services: Services, asked: Asked, space: Addresses, *, strangers: bool
     fresh = not single_n.any()
     trust = predictsampled.PLAIN
     if strangers or fresh:
-        trust = predictsampled.trust(drawn_only, first, levels, pull)
+        trust = predictsampled.trust(drawn_only, first, levels, pull, known)
     usual = predictsampled.usual(sample_k, sample_n)
     if not strangers:
         asked_there = np.maximum(total_n, sample_k + single_k)

@@ -161,8 +161,12 @@ PLAIN = Trust(np.array([0.0, 1.0, 0.0]))
 """As it is."""
 
 
-def trust(sample: Sample, first: I64, levels: list[int], strength: Pull) -> Trust:
-    """How to correct what networks promise: from addresses that were held out, a part at a time."""
+def trust(sample: Sample, first: I64, levels: list[int], strength: Pull, known: Profiles) -> Trust:
+    """How to correct what networks promise: from addresses that were held out, a part at a time.
+
+    known: the kinds of all hosts. They are made anew without those that are held out, but where there are so
+    many hosts that they come from some of them anyway.
+    """
     networks = _networks(sample, first, levels)
     if networks is None:
         return PLAIN
@@ -175,10 +179,11 @@ def trust(sample: Sample, first: I64, levels: list[int], strength: Pull) -> Trus
     answers = sample.take(networks.mine)
     answers = answers.take(np.isin(first[answers.answers.row], networks.first))
     answers = _placed(answers, first, networks.first)
+    enough = len(np.unique(sample.number)) > predictkinds.MOST_HOSTS
     rows: list[tuple[F64, F64, F64]] = []
     fold = _fold(answers.number, FOLDS)
     for number in range(FOLDS):
-        rows.append(_held_out(answers, networks, levels, strength, fold, number))
+        rows.append(_held_out(answers, networks, levels, strength, known if enough else None, fold, number))
     evidence, asked, hits = (np.concatenate(columns) for columns in zip(*rows, strict=True))
     # A host's answers come and stay away together.
     alike = len(answers.number) / max(len(np.unique(answers.number)), 1)
@@ -189,7 +194,13 @@ def trust(sample: Sample, first: I64, levels: list[int], strength: Pull) -> Trus
 
 
 def _held_out(
-    sample: Sample, networks: _Networks, levels: list[int], strength: Pull, fold: I64, number: int
+    sample: Sample,
+    networks: _Networks,
+    levels: list[int],
+    strength: Pull,
+    profiles: Profiles | None,
+    fold: I64,
+    number: int,
 ) -> tuple[F64, F64, F64]:
     """Evidence of cells, and how many of the addresses that were held out were asked there and answered."""
     ports = len(sample.ports)
@@ -207,7 +218,7 @@ def _held_out(
         np.maximum(asked, k).astype(np.float32),
         networks.first,
         levels,
-        kinds(known, k.astype(np.float32), asked),
+        kinds(known, k.astype(np.float32), asked) if profiles is None else profiles,
         strength,
     )
     use = (asked_hidden > 0) & (chance >= _LIKELY)

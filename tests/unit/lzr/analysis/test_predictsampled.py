@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
 from lzr.analysis import predictsampled
 from lzr.analysis.predictasked import PORTS, Addresses, Asked
-from lzr.analysis.predictkinds import PULLS, USUAL, Answers
+from lzr.analysis.predictkinds import PULLS, USUAL, Answers, Profiles
 from lzr.analysis.predictsampled import PLAIN, Sample, trust
 
 LEVELS = [16, 12, 8]
@@ -26,9 +27,15 @@ def sampled(density: np.ndarray, seed: int) -> tuple[Sample, np.ndarray]:
     return Sample(asked, every[at], answers, np.array([80, 443])), first
 
 
+def profiles_of(sample: Sample) -> Profiles:
+    k = np.bincount(sample.answers.row * 2 + sample.answers.column, minlength=2 * NETWORKS)
+    asked = np.full((NETWORKS, 2), EACH, np.float32)
+    return predictsampled.kinds(sample, k.reshape(NETWORKS, 2).astype(np.float32), asked)
+
+
 def test_networks_that_are_all_alike_are_drawn_towards_the_port() -> None:
     sample, first = sampled(np.full((NETWORKS, 2), 0.05), 3)
-    learnt = trust(sample, first, LEVELS, PULLS[0])
+    learnt = trust(sample, first, LEVELS, PULLS[0], profiles_of(sample))
     usual = np.array([0.05, 0.05])
     made = learnt(np.array([[0.2, 0.05], [0.05, 0.02]], np.float32), usual)
     assert made[0, 0] < 0.12
@@ -40,7 +47,7 @@ def test_networks_that_differ_keep_what_they_promise() -> None:
     rng = np.random.default_rng(5)
     dense = (rng.random(NETWORKS) < 0.2)[:, None]
     sample, first = sampled(np.where(dense, 0.4, 0.01) * np.ones(2), 4)
-    learnt = trust(sample, first, LEVELS, PULLS[0])
+    learnt = trust(sample, first, LEVELS, PULLS[0], profiles_of(sample))
     made = learnt(np.array([[0.35, 0.01]], np.float32), np.array([0.09, 0.09]))
     assert made[0, 0] > 0.25
     assert made[0, 1] < 0.05
@@ -49,22 +56,31 @@ def test_networks_that_differ_keep_what_they_promise() -> None:
 def test_without_a_sample_nothing_is_changed() -> None:
     sample, first = sampled(np.full((NETWORKS, 2), 0.05), 3)
     alone = sample._replace(asked=Asked())
-    assert trust(alone, first, LEVELS, PULLS[0]) is PLAIN
+    assert trust(alone, first, LEVELS, PULLS[0], profiles_of(sample)) is PLAIN
     assert predictsampled.pull(alone, first, LEVELS, None) is USUAL  # type: ignore[arg-type]
     chance = np.array([[0.3, 0.001]], np.float32)
     assert np.allclose(PLAIN(chance, np.array([0.1, 0.1])), chance)
 
 
-def test_of_a_large_sample_a_part_is_enough(monkeypatch) -> None:
+def test_of_a_large_sample_a_part_is_enough(monkeypatch: pytest.MonkeyPatch) -> None:
     sample, first = sampled(np.full((NETWORKS, 2), 0.05), 3)
     monkeypatch.setattr(predictsampled, "_MOST_CELLS", 256)
-    assert trust(sample, first << 8, [24, 20, 16], PULLS[0]) is not None
+    assert trust(sample, first << 8, [24, 20, 16], PULLS[0], profiles_of(sample)) is not None
+
+
+def test_of_very_many_hosts_the_kinds_of_all_are_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    sample, first = sampled(np.full((NETWORKS, 2), 0.05), 3)
+    known = profiles_of(sample)
+    each = trust(sample, first, LEVELS, PULLS[0], known)
+    monkeypatch.setattr("lzr.analysis.predictkinds.MOST_HOSTS", 10)
+    monkeypatch.setattr(predictsampled, "kinds", None)
+    assert np.allclose(trust(sample, first, LEVELS, PULLS[0], known).of, each.of, atol=0.4)
 
 
 def test_a_trust_never_turns_the_order_of_a_port_around() -> None:
     for seed in range(4):
         sample, first = sampled(np.full((NETWORKS, 2), 0.05), seed)
-        learnt = trust(sample, first, LEVELS, PULLS[0])
+        learnt = trust(sample, first, LEVELS, PULLS[0], profiles_of(sample))
         chance = np.linspace(0.001, 0.9, 50, dtype=np.float32)[:, None] * np.ones((1, 2), np.float32)
         assert (np.diff(learnt(chance, np.array([0.05, 0.01])), axis=0) > 0).all()
         assert 0 <= learnt.of[2] <= 1
