@@ -11,14 +11,14 @@ import csv
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from coordinator.analysis import arrowstream as arrow
 from coordinator.analysis import decoding, interrupts
 from coordinator.analysis.source import LONGEST, Progress, Source
-from lzr.analysis.columns import BY_NAME, COLUMNS, table
+from lzr.analysis.columns import BY_NAME, COLUMNS, NAMES, table
 from lzr.errors import UsageError
 from lzr.targets import filetypes
 
@@ -118,32 +118,36 @@ def load(
     path: str,
     name: str = "records",
     *,
+    columns: Collection[str] = NAMES,
     progress: Progress | None = None,
     say: Callable[[str], None] | None = None,
 ) -> Reading:
     """Read a file (``-``: standard input) into a new table `name` with the columns of `lzr.analysis.columns`.
 
-    The rows stand in the order of the file. progress: told how many bytes have been read. say: told in a
-    sentence what could not be read. Raises UsageError for what cannot be opened or holds no results.
+    The rows stand in the order of the file. columns: those that are kept; every field is read and checked.
+    progress: told how many bytes have been read. say: told in a sentence what could not be read. Raises
+    UsageError for what cannot be opened or holds no results.
     """
-    connection.execute(table(name))
+    connection.execute(table(name, columns))
     with Records(path, progress) as records:
-        insert(connection, records, name)
+        insert(connection, records, name, columns)
         reading = records.finish()
     if say is not None and (trouble := reading.trouble()):
         say(trouble)
     return reading
 
 
-def insert(connection: DuckDBPyConnection, records: Records, name: str) -> None:
-    """All records into the table `name`."""
+def insert(
+    connection: DuckDBPyConnection, records: Records, name: str, columns: Collection[str] = NAMES
+) -> None:
+    """All records into the table `name`, which has these columns."""
+    chosen = ", ".join(f'"{column.name}"' for column in COLUMNS if column.name in columns)
     if records.form == "parquet" and _reads_files(connection):
-        records.insert_parquet(connection, name)
+        records.insert_parquet(connection, name, chosen)
         return
     records.register(connection, "lzr_incoming")
-    columns = ", ".join(f'"{column.name}"' for column in COLUMNS)
     try:
-        records.execute(connection, f'INSERT INTO "{name}" SELECT {columns} FROM lzr_incoming')
+        records.execute(connection, f'INSERT INTO "{name}" SELECT {chosen} FROM lzr_incoming')
     finally:
         connection.unregister("lzr_incoming")
 
@@ -310,10 +314,10 @@ class Records:
         if set(names) == _ZMAP:
             raise UsageError(f"{self.source.name} holds no results of lzr, it is ZMap's output")
 
-    def insert_parquet(self, connection: DuckDBPyConnection, name: str) -> None:
-        """Parquet into the table `name` of a connection that may read files itself."""
+    def insert_parquet(self, connection: DuckDBPyConnection, name: str, chosen: str = "*") -> None:
+        """Parquet into the table `name` of a connection that may read files itself. chosen: its columns."""
         self._parquet()
-        self.execute(connection, f'INSERT INTO "{name}" {self._selected}')
+        self.execute(connection, f'INSERT INTO "{name}" SELECT {chosen} FROM ({self._selected})')
 
     def _parquet(self) -> Any:
         """A Parquet file with columns of ours, read by a database of its own that may read that file."""

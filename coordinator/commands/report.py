@@ -18,6 +18,7 @@ from coordinator.commandline.wholefile import output
 from coordinator.reports import changes
 from coordinator.reports.report import make
 from lzr import __version__
+from lzr.analysis.columns import NAMES
 from lzr.analysis.page.document import write
 from lzr.errors import UsageError, printable, two_dashes
 
@@ -79,6 +80,7 @@ def _run(options: argparse.Namespace) -> int:
                 old_metadata=options.old_metadata,
                 new_metadata=options.metadata,
                 listed=options.asked,
+                columns=NAMES,
                 name=NAME,
             )
             difference = told, asked, os.path.basename(options.older)

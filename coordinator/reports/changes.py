@@ -4,7 +4,7 @@ them.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -45,19 +45,20 @@ def compared(
     new_metadata: str | None = None,
     listed: str | None = None,
     kinds: tuple[str, ...] = KINDS,
+    columns: Collection[str] = comparing.READ,
     name: str,
 ) -> tuple[Compared, Asked]:
     """Read two files into the tables `old` and `new`, and compare them. Raises UsageError.
 
-    name: of the command, for what is said on stderr.
+    columns: of `new`; `old` has those that are compared. name: of the command, for what is said on stderr.
     """
     before, _ = beside.given(old_metadata, old)
     now, _ = beside.given(new_metadata, new)
     parts = beside.listed(listed) if listed is not None else ()
     readings = []
-    for table, path in (("old", old), ("new", new)):
+    for table, path, kept in (("old", old, comparing.READ), ("new", new, columns)):
         with Bar(f"reading {printable(path)}") as bar:
-            readings.append(load(connection, path, table, progress=bar))
+            readings.append(load(connection, path, table, columns=kept, progress=bar))
         tell(name, readings[-1])
     asked = asking.known(now, before, records=readings[0].records, held=readings[1].records)
     if readings[1].trouble():  # what it does not hold may have been asked, and have answered

@@ -30,10 +30,17 @@ CHANGES = ("appeared", "gone", "changed")
 SHOWN = ("fingerprint", "application", "product", "version", "subject")
 """The fields that describe a service in each scan."""
 
+_ENRICHED = ("device", "hardware", "os", "cpe", "subject")
+
+READ = frozenset(
+    (*SHOWN, *_ENRICHED, "saddr_key", "sport", "daddr", "window", "ackingFirewall", "sa_only", "data",
+     "reason", "expectedRToLZR", "RST", "FIN", "HandshakeNum", "handshake", "Timestamp")
+)  # fmt: skip
+"""Columns that are looked at here."""
+
 _BITS = {kind: 1 << at for at, kind in enumerate(KINDS)}
 _BATCH = 20_000
 """Replies compared at a time. A judgement: as Python objects they have some tens of MB."""
-_ENRICHED = ("device", "hardware", "os", "cpe", "subject")
 
 Turn = Callable[[str, float], None]
 

@@ -7,6 +7,7 @@ columns come in the order of the fields; after the addresses stands their sortab
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import NamedTuple
 
 from lzr.records.fields import FIELDS, Field
@@ -76,9 +77,10 @@ KEYS = {key: name for name, key in _SORTED.items()}
 """A sortable form -> the address it is made of."""
 
 
-def table(name: str) -> str:
-    """The statement that makes an empty table of these columns. `name`: a plain word."""
+def table(name: str, names: Collection[str] = NAMES) -> str:
+    """The statement that makes an empty table of these columns, or of those in `names`. `name`: a plain
+    word."""
     if not name.isidentifier() or not name.isascii():
         raise ValueError(f"{name!r} is no name for a table")
-    columns = ", ".join(f'"{column.name}" {column.sql}' for column in COLUMNS)
+    columns = ", ".join(f'"{column.name}" {column.sql}' for column in COLUMNS if column.name in names)
     return f'CREATE TABLE "{name}" ({columns})'

@@ -40,12 +40,26 @@ static int hex_digit(uint8_t c)
     return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
 }
 
+/* Whether one of eight bytes is no plain character of a string: a control, a quote, a backslash or beyond ASCII. */
+static int is_special(uint64_t word)
+{
+    const uint64_t ones = 0x0101010101010101u, tops = 0x8080808080808080u;
+    uint64_t quote = word ^ ones * '"', slash = word ^ ones * '\\';
+    uint64_t less = (word - ones * 0x20) | (quote - ones) | (slash - ones);
+    return ((less | word) & tops) != 0; /* too often where a byte borrows from the next one; those are looked at singly */
+}
+
 /* A string, from behind its opening quote; returns what follows its closing one, or NULL. */
 static const uint8_t *take_text(struct column *column, const uint8_t *at, const uint8_t *end)
 {
     uint8_t *out = column->text + column->used, *last = column->text + column->room;
     for (;;) {
         const uint8_t *plain = at;
+        for (uint64_t word; end - at >= 8; at += 8) {
+            memcpy(&word, at, sizeof word);
+            if (is_special(word))
+                break;
+        }
         while (at < end && *at >= 0x20 && *at < 0x80 && *at != '"' && *at != '\\')
             at++;
         size_t run = (size_t)(at - plain);

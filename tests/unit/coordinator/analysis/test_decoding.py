@@ -85,6 +85,20 @@ def test_both_ways_read_the_same() -> None:
 
 
 @pytest.mark.native
+def test_each_byte_is_read_the_same_wherever_it_stands() -> None:
+    """Eight bytes are looked at at once."""
+    lines = []
+    for place in range(18):
+        for byte in range(256):
+            text = b"x" * place + bytes([byte]) + b"yz" * 6
+            if byte != 10:
+                lines.append(b'{"saddr":"10.0.0.1","product":"%s"}' % text)
+            lines.append(b'{"saddr":"10.0.0.1","data":%s}' % json.dumps(text.decode("latin-1")).encode())
+    chunk = b"\n".join(lines) + b"\n"
+    assert read(chunk, quick=True) == read(chunk, quick=False)
+
+
+@pytest.mark.native
 def test_what_we_write_is_read_the_quick_way() -> None:
     """Or nobody would notice that it is not."""
     chunk = "".join(
