@@ -1,7 +1,9 @@
-"""``lzr fleet assign PLAN --from BOX --to BOX``: others scan the shards of a box, from their own addresses.
+"""``lzr fleet assign PLAN --from BOX --to BOX``: other boxes get a box's shards, and scan from their own
+addresses.
 
-Never by itself: a box that is away may come back. It writes the next generation of plan.lock.json; a box that
-is shown it ends its scan of shards that are not its own any more (`coordinator.fleet.attend`).
+This never happens by itself, as a box that is away may come back. It writes the next generation of
+plan.lock.json; a box that is shown it ends its scan of shards that are not its own any more
+(`coordinator.fleet.attend`).
 """
 
 from __future__ import annotations
@@ -26,11 +28,11 @@ _FLAGS = ("from", "to", "force", "reason", "yes", "help")
 NOT_DONE = 1
 
 Heard = Callable[[Lock, Run], Outcome | None]
-"""How a run stands, as far as can be told; None where it cannot."""
+"""How a run stands, if that can be told; else None."""
 
 
 def here(lock: Lock, run: Run) -> Outcome | None:
-    """The same of a run whose directory is on this machine."""
+    """How a run stands whose directory is on this machine; else None."""
     found = rundirectory.of_run(lock, run)
     return attend.look(lock, run) if os.path.isdir(found.here) else None
 
@@ -70,14 +72,14 @@ def _run(argv: list[str], heard: Heard) -> int:
 
 
 def _check(asked: argparse.Namespace, lock: Lock, standing: Sequence[str | None]) -> None:
-    """Whether it may be. Raises UsageError."""
+    """Check that this may be done. Raises UsageError."""
     free = leasefile.free_in(asked.plan, lock, asked.box)
     at = "" if free is None else time.strftime("%H:%M:%S", time.localtime(time.time() + free))
     giving.check(asked.box, standing, force=asked.force, reason=asked.reason or "", free_in=free, free_at=at)
 
 
 def _agreed() -> bool:
-    """Whether somebody at a terminal says so."""
+    """Whether the user at the terminal agrees."""
     if sys.stdin is None or not sys.stdin.isatty():
         return False
     sys.stdout.flush()

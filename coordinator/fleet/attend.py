@@ -1,7 +1,7 @@
-"""Attend to the runs of a box: attach to a scan that is at work, go on with one that was interrupted, start
-one that never ran, say how one has ended that is done.
+"""Attends to the runs of a box: attaches to a scan at work, resumes an interrupted one, starts one that never
+ran, and reports how one has ended.
 
-However many call at once, from whatever engine, there is one scan: who decides holds the lock of its
+However many callers there are at once, there is only one scan: whoever decides holds the lock of its
 checkpoint, and hands it down to the scan that it starts.
 """
 
@@ -24,9 +24,9 @@ from lzr.fleet.lock import Lock, Run
 __all__ = ["Outcome", "attend", "attend_run", "look", "withdraw"]
 
 _LOOK, _RARELY = 0.1, 1.0
-"""Seconds between two looks at the lock of a scan, at first and after a while: many may wait for hours."""
+"""Seconds between two looks at the lock of a scan, at first and after a while, as many may wait for hours."""
 _ENDING = 20.0
-"""Seconds that a scan which was given up may take to end: it ends at once, but writes what it has."""
+"""Seconds that a scan which was given up may take to end: it stops at once, but writes what it has."""
 
 
 def attend(
@@ -63,7 +63,7 @@ def attend(
 def attend_run(
     lock: Lock, run: Run, *, wait: bool = True, ended: Callable[[], bool] = lambda: False
 ) -> Outcome:
-    """The same for one run, which the box's lock has. Raises UsageError."""
+    """`attend` for one run, which the box's lock has. Raises UsageError."""
     found = rundirectory.make(lock, run)
     process: subprocess.Popen[bytes] | None = None
     attached, pause = False, _LOOK
@@ -92,7 +92,7 @@ def attend_run(
 
 
 def look(lock: Lock, run: Run) -> Outcome:
-    """How a run stands, without doing anything about it. Raises UsageError."""
+    """How a run stands; changes nothing. Raises UsageError."""
     found = rundirectory.of_run(lock, run)
     if rundirectory.is_running(found):
         return _running(run, found)

@@ -1,7 +1,8 @@
 """The scan of one run, as a process of its own: its command line, how it is started, and how it has ended.
 
-It outlives who started it: a session of its own, no descriptor but the lock of its checkpoint, all that it
-says in the log of the run. The lock is handed down, so that nobody can come between who decided and the scan.
+It outlives its starter: it has a session of its own, no descriptor but the lock of its checkpoint, and prints
+everything into the run's log. The lock is handed down, so that nobody can come in between the decision and
+the scan.
 """
 
 from __future__ import annotations
@@ -31,17 +32,18 @@ OK, FAILED, MISTAKE, LOST = 0, 1, 2, 3
 _MOST_METADATA = 64 << 20
 _TAIL = 4096
 LEAST_ROOM = 32 << 20
-"""Bytes that are free where a scan is begun or gone on with; preflight asks for more."""
+"""Bytes that must be free where a scan is begun or resumed; preflight asks for more."""
 _FOREIGN = ("SUDO_", "DOAS_", "PKEXEC_", "LZR_GUARD", HANDED)
-"""Variables by which files would belong to who called sudo: what a fleet keeps belongs to who scans."""
+"""Environment variables that would make files belong to who called sudo; a fleet's files belong to the user
+that scans."""
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What there is to say of a run.
+    """How a run stands.
 
     state: done, interrupted, failed or running. status: for the shell, 0 or 3 where it is done. records: in
-    its results. inputs: those that have their fate, other boxes' among them.
+    its results. inputs: those that have their fate, other boxes' included.
     """
 
     state: str
@@ -52,7 +54,7 @@ class Outcome:
 
 
 def rate_of(lock: Lock, box: str) -> int:
-    """Targets a second of this box's own, of those that the plan gives all boxes with shards."""
+    """This box's share of the plan's rate, in targets a second."""
     at_work = {run.box for run in lock.current} | {box}
     shares = [
         rates.Share(one.name, one.weight, one.rate_cap) for one in lock.plan.boxes if one.name in at_work
@@ -104,7 +106,7 @@ def _scanned(plan: Plan) -> list[str]:
 
 
 def check(lock: Lock, run: Run) -> None:
-    """Whether this is the box of a run, and has what was settled. Raises UsageError."""
+    """Check that this machine is the run's box and has what the lock has settled. Raises UsageError."""
     interface = lock.plan.box(run.box).interface
     there = facts.addresses()
     for source in run.source:
@@ -151,11 +153,11 @@ def start(lock: Lock, run: Run, found: RunDirectory, held: int) -> subprocess.Po
 
 
 def _cut(found: RunDirectory, length: int) -> None:
-    """Take from the results what the checkpoint does not vouch for: its targets are asked again.
+    """Cut off the results that the checkpoint does not confirm; their targets are scanned again.
 
-    A scan that is resumed does so itself with what was written just before it was killed. What a full disk or
-    a clock that was set has made look later is refused there, as such a file could be anybody's; this one is
-    ours alone, and nobody writes to it while we hold the lock.
+    A resumed scan does this itself with what was written just before it was killed. It refuses a file that
+    looks changed much later, because of a full disk or a clock that was set, as that could be somebody
+    else's. This file is ours alone, and nobody writes to it while we hold the lock.
     """
     flags = os.O_WRONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
     with contextlib.suppress(FileNotFoundError):
@@ -188,7 +190,8 @@ def _spawn(command: list[str], found: RunDirectory, held: int) -> subprocess.Pop
 
 
 def outcome(lock: Lock, run: Run, found: RunDirectory, status: int | None = None) -> Outcome:
-    """How a run stands that nobody is at work on. status: of the process that has just ended, if it was ours.
+    """How a run stands that no process is working on. status: of the process that has just ended, if it was
+    ours.
 
     Raises UsageError where its checkpoint cannot be read.
     """
@@ -222,7 +225,7 @@ def outcome(lock: Lock, run: Run, found: RunDirectory, status: int | None = None
 
 
 def counts(saved: Saved | None) -> tuple[int, int]:
-    """Records and inputs that a checkpoint vouches for."""
+    """Records and inputs that a checkpoint confirms."""
     if saved is None:
         return 0, 0
     return sum(output.lines for output in saved.outputs[:1]), saved.progress.count
@@ -236,18 +239,18 @@ def load_quietly(found: RunDirectory) -> Saved | None:
 
 
 def has_ended(lock: Lock, run: Run, found: RunDirectory) -> bool:
-    """Whether the scan that was there last has put away everything itself; one that was killed has not."""
+    """Whether the last scan has cleaned up everything itself; one that was killed has not."""
     return _ending(lock, run, found) is not None
 
 
 def has_lost_its_lease(lock: Lock, run: Run, found: RunDirectory) -> bool:
-    """Whether that scan has ended because its lease had run out."""
+    """Whether the last scan has ended because its lease had run out."""
     ending = _ending(lock, run, found)
     return ending is not None and ending[2] == lease.OVER
 
 
 def _ending(lock: Lock, run: Run, found: RunDirectory) -> tuple[int, bool, str] | None:
-    """Status, whether something is left to do, and what failed, as the metadata say it of this very run."""
+    """Status, whether something is left to do, and what failed, from the metadata of this very run."""
     try:
         with open(found.metadata, "rb") as file:
             table = json.loads(file.read(_MOST_METADATA))
@@ -262,7 +265,7 @@ def _ending(lock: Lock, run: Run, found: RunDirectory) -> tuple[int, bool, str] 
 
 
 def _last_line(path: str) -> str:
-    """The last thing that was said in a log."""
+    """The last sentence of a log."""
     try:
         with open(path, "rb") as file:
             file.seek(max(0, os.fstat(file.fileno()).st_size - _TAIL))

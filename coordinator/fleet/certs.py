@@ -33,7 +33,7 @@ CONTROLLERS, BOXES = "controller-ca", "box-ca"
 YEARS = datetime.timedelta(days=365)
 AUTHORITY_LASTS, LASTS = 10 * YEARS, 2 * YEARS
 SLACK = datetime.timedelta(minutes=10)
-"""By how much a clock that is behind may be so."""
+"""By how much a box's clock may be behind."""
 MOST_BYTES = 1 << 16
 
 
@@ -43,8 +43,9 @@ class OutOfDateError(UsageError):
 
 @dataclass(frozen=True)
 class Identity:
-    """Who somebody is to the others. trusted: PEM of the authorities whose certificates are taken. own: path
-    of a PEM file that holds a certificate and its key."""
+    """How a process identifies itself to others. trusted: PEM of the authorities whose certificates it
+    accepts. own: path of a PEM file with its certificate and key.
+    """
 
     name: str
     trusted: str
@@ -52,9 +53,9 @@ class Identity:
 
 
 def make(directory: str, boxes: Iterable[str], invoker: tuple[int, int] | None) -> list[str]:
-    """Make what is not there yet; the names of the files that were made.
+    """Make the certificates that are missing; returns the names of the files that were made.
 
-    invoker: user and group of who called sudo, whose they are to be. Raises UsageError.
+    invoker: user and group of who called sudo, who is to own them. Raises UsageError.
     """
     names = list(boxes)
     for name in names:
@@ -116,7 +117,7 @@ def _signed(
 
 
 def load(directory: str, name: str) -> Identity:
-    """The identity of `name`; its files are looked at: whole, ours alone, of their authority, valid today.
+    """The identity of `name`. Its files are checked: complete, ours alone, of their authority, valid today.
 
     Raises UsageError with a sentence that names the file.
     """
@@ -215,7 +216,7 @@ def _pem(place: int, directory: str, name: str, *, secret: bool) -> bytes:
 
 
 def common_name(certificate: Any) -> str:
-    """Whose certificate it is; an empty text where it does not say so once."""
+    """The name in a certificate; empty where it does not have exactly one."""
     from cryptography import x509
 
     names = certificate.subject.get_attributes_for_oid(x509.NameOID.COMMON_NAME)
@@ -305,7 +306,7 @@ def _private(key: Any) -> bytes:
 
 
 def _write(place: int, name: str, data: bytes, invoker: tuple[int, int] | None) -> None:
-    """A file of that name, whole or not at all, where there was none. Raises OSError."""
+    """Write a new file of that name, whole or not at all. Raises OSError."""
     part = f".{name}.{secrets.token_hex(6)}.part"
     descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600, dir_fd=place)
     try:
@@ -321,7 +322,7 @@ def _write(place: int, name: str, data: bytes, invoker: tuple[int, int] | None) 
 
 
 def _read(place: int, name: str, *, secret: bool = False) -> bytes:
-    """secret: it has to be its owner's alone. Raises OSError and UsageError."""
+    """secret: the file must be its owner's alone. Raises OSError and UsageError."""
     descriptor = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK, dir_fd=place)
     with os.fdopen(descriptor, "rb") as file:
         status = os.fstat(descriptor)
@@ -333,7 +334,7 @@ def _read(place: int, name: str, *, secret: bool = False) -> bytes:
 
 
 def beside(plan: str) -> str:
-    """Where the certificates of a plan are, unless somebody says otherwise."""
+    """The default directory of a plan's certificates."""
     return os.path.join(os.path.dirname(os.path.abspath(plan)), "certs")
 
 

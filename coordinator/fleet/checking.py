@@ -1,6 +1,6 @@
-"""``lzr fleet check PLAN``: looks at a plan as far as this machine can tell, and settles it.
+"""``lzr fleet check PLAN``: checks a plan as far as this machine can, and settles it.
 
-Names of files become absolute ones, from where the plan lies: on every box they have to be the same files,
+Relative file names become absolute ones, from the plan's directory: on every box they must be the same files,
 which their hashes prove.
 """
 
@@ -23,7 +23,7 @@ from lzr.fleet.lock import Lock
 NAME = "fleet check"
 
 Runs = Callable[[Lock], bool]
-"""Whether a controller is at work by a lock on this machine, as far as can be told."""
+"""Whether a controller works by a lock on this machine, if that can be told."""
 
 
 def main(argv: list[str], runs: Runs = lambda _: False) -> int:
@@ -60,7 +60,7 @@ def _run(argv: list[str], runs: Runs) -> int:
 
 
 def settle(path: str) -> Lock:
-    """The lock of the plan in this file, as nobody has begun it. Raises UsageError."""
+    """The lock of the plan in this file, as it is before anybody begins. Raises UsageError."""
     data = lockfile.read_plan(path)
     plan = plans.of_toml(data, printable(path))
     folder = os.path.dirname(os.path.abspath(path))

@@ -1,7 +1,7 @@
-"""Fetches the results of all runs from their boxes, while they scan and after: a file for each run.
+"""Fetches the results of all runs from their boxes, while they scan and afterwards: a file for each run.
 
-What is here is on the disk before more is asked for, so whoever is killed goes on where the file ends. At the
-end the whole is compared with the box's by its hash.
+What was fetched is on the disk before more is requested, so after a kill it goes on where the file ends. At
+the end the whole file is compared with the box's by its hash.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ Call = Callable[[str, str, Mapping[str, Any]], Awaitable[Any]]
 """Asks a box: its name, what for, with what. Raises Exception, with a sentence without the box's name."""
 
 MOST_ANEW = 3
-"""Times that all of a run is fetched anew because it is not what its box says it is: a disk that lost a block
-costs one. A judgement: a box that says something else each time is not to be believed."""
+"""How often a run's results are fetched anew because they differ from what the box says: a disk that lost a
+block costs one. A judgement: a box that says something else each time is not to be trusted."""
 SPARE = 256 << 20
 """Bytes of the disk that are left free."""
 OF_PLAN = "plan.id"
@@ -35,8 +35,9 @@ OF_PLAN = "plan.id"
 
 @dataclass
 class State:
-    """How far a run is. here: bytes of results. held: what its box says. whole: all of it is here, and the
-    same. trouble: why it was not gone on with last, "" if it was. anew: times that it was begun anew.
+    """How far the fetching of a run is. here: bytes of results. held: what its box says. whole: all of it is
+    here and is the same. trouble: why the last attempt failed, "" if it did not. anew: how often it was begun
+    anew.
     """
 
     run: Run
@@ -94,7 +95,7 @@ class Fetcher:
         self.close()
 
     def take(self, lock: Lock) -> None:
-        """Runs of a later generation are fetched too."""
+        """Also fetch runs of a later generation."""
         self._lock = lock
         for run in lock.runs:
             self.states.setdefault(run.name, State(run))
@@ -158,7 +159,7 @@ class Fetcher:
         await asyncio.to_thread(self._replace, f"{run.name}.metadata.json", b"".join(parts))
 
     async def _compare(self, state: State, descriptor: int) -> None:
-        """Whether what is here is what the box has. If not it is fetched anew."""
+        """Whether what is here is what the box has. If not, it is fetched anew."""
         ours = await asyncio.to_thread(_digest, descriptor, state.held.length)
         asked = {"length": state.held.length, "generation": state.run.generation}
         theirs = await self._call(state.run.box, "digest", asked)

@@ -1,4 +1,4 @@
-"""What a box gives of the results of a run to who fetches them: as much as the checkpoint vouches for."""
+"""What a box gives of a run's results to a controller: as much as the checkpoint confirms."""
 
 from __future__ import annotations
 

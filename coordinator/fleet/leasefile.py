@@ -1,6 +1,6 @@
-"""Leases on the disk: on a box until when it may scan, on the controller when it has renewed whose.
+"""Leases on disk: on a box, until when it may scan; on the controller, when it has renewed which box's.
 
-A box goes by a lease that was given since its last boot alone, because its clock begins anew with each.
+A box goes only by a lease given since its last boot, because its clock begins anew with each boot.
 """
 
 from __future__ import annotations
@@ -39,7 +39,8 @@ def uptime() -> float:
 
 
 def take(lock: Lock, boot: object, since: object) -> float:
-    """Keep what a controller has granted; the seconds of the lease. since: on `uptime`, of `boot`.
+    """Store what a controller has granted; returns the seconds of the lease. since: by `uptime`, of boot
+    `boot`.
 
     Raises UsageError.
     """
@@ -55,7 +56,7 @@ def take(lock: Lock, boot: object, since: object) -> float:
 
 
 def until_of(lock: Lock) -> float | None:
-    """Until when this box may scan by a plan that has a lease, on `uptime`; None: it may not."""
+    """Until when this box may scan by a plan that has leases, by `uptime`; None: it may not."""
     table = _table(_of_box(lock))
     until = table.get("until")
     if table.get("boot") != now().boot or type(until) is not float or not until < 1e12:
@@ -64,7 +65,7 @@ def until_of(lock: Lock) -> float | None:
 
 
 def withheld(lock: Lock) -> str:
-    """Why no scan of this plan may begin here now, or nothing."""
+    """Why no scan of this plan may begin here now; empty if one may."""
     if lock.plan.lease is None:
         return ""
     until = until_of(lock)
@@ -87,7 +88,9 @@ def _of_box(lock: Lock) -> str:
 
 @contextlib.contextmanager
 def held(plan: str) -> Iterator[None]:
-    """Neither is a lease renewed meanwhile, nor a shard given away. plan: its path. Raises UsageError."""
+    """A context in which no lease is renewed and no shard is given away. plan: its path. Raises
+    UsageError.
+    """
     folder = os.path.dirname(os.path.abspath(lockfile.beside(plan)))
     try:
         place = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
@@ -102,7 +105,7 @@ def held(plan: str) -> Iterator[None]:
 
 
 def renew(plan: str, lock: Lock, boxes: Iterable[str]) -> bool:
-    """Write down that these boxes may scan on from now, by this lock. False where there is a later one.
+    """Record that these boxes may scan on from now, by this lock. False where there is a later lock.
 
     It is on the disk when this returns. Raises UsageError.
     """
@@ -118,7 +121,9 @@ def renew(plan: str, lock: Lock, boxes: Iterable[str]) -> bool:
 
 
 def free_in(plan: str, lock: Lock, box: str) -> float | None:
-    """Seconds until this box cannot be scanning any more; None where nobody can tell. Raises UsageError."""
+    """Seconds until this box cannot be scanning any more; None where that cannot be told. Raises
+    UsageError.
+    """
     renewed = _renewed(plan, lock).get(box)
     if lock.plan.lease is None or renewed is None:
         return None

@@ -1,4 +1,4 @@
-"""Files of a plan on this machine: plan.toml, its lock, and the sums of what a plan names."""
+"""Files of a plan on this machine: plan.toml, its lock, and the hashes of the files that a plan names."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def read(path: str) -> Lock:
 
 
 def settled(path: str) -> Lock:
-    """The lock of a plan, by the name of either, for who asks what is at work by it: a plan that was edited
+    """The lock of a plan, by the name of either file, for commands on what is at work: a plan that was edited
     meanwhile keeps nobody from stopping a scan. Raises UsageError.
     """
     where = beside(path)
@@ -75,7 +75,7 @@ def settled(path: str) -> Lock:
 
 
 def write(path: str, lock: Lock) -> None:
-    """Put a lock in the place of whatever has this name: whole, or not at all. Raises UsageError."""
+    """Replace whatever has this name by the lock: whole, or not at all. Raises UsageError."""
     with wholefile.output(path, overwrite=True) as to:
         wholefile.write_whole(to.descriptor, lock.to_json())
 

@@ -1,9 +1,10 @@
-"""Results of many runs made one: the files of a fleet's boxes read, judged and written in one order.
+"""Merges the results of many runs into one file: reads the files of a fleet's boxes, judges them, and writes
+one.
 
-What is kept in memory of a record is a row (`lzr.fleet.merging.RECORD`); its line is read again, by its
-place, when it is written, so the files may be larger than the memory. Compressed files and pipes are written
-plain to a temporary file first. What cannot be taken (a line that is none, one that was cut, a record that no
-run of the plan has asked for) is counted by file, with the first of each in words.
+Of each record a row is kept in memory (`lzr.fleet.merging.RECORD`); its line is read again, by its place,
+when it is written, so the files may be larger than the memory. Compressed files and pipes are first written
+uncompressed to a temporary file. What cannot be taken (an invalid line, one that was cut off, a record that
+no run of the plan has asked for) is counted by file, with the first of each in words.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ from lzr.fleet.merging import FOREIGN, RECORD, Chosen, Generations, by_box, chos
 Rows = NDArray[Any]
 
 MOST_FILES = 65_535
-"""A record's row has two bytes for the number of its file."""
+"""Most files: a record's row has two bytes for the number of its file."""
 _AT = {name: at for at, name in enumerate(NAMES)}
 _ASKED = ("saddr_key", "daddr_key", "sport", "HandshakeNum")
 _WRITTEN = 1 << 20  # bytes of lines that are written at once
@@ -204,14 +205,14 @@ class Merger:
         self._parts.append(rows)
 
     def settle(self) -> Chosen:
-        """What is kept of all that was read."""
+        """Decide which of the records that were read are kept."""
         rows = np.concatenate([np.empty(0, RECORD), *self._parts])
         self._parts.clear()
         self._rows = rows
         return chosen(rows)
 
     def by_box(self, runs: Sequence[Run], kept: Chosen) -> dict[str, int]:
-        """How many lines there were of each box, each counted once however often it came."""
+        """How many distinct lines there are of each box."""
         assert self._rows is not None
         return by_box(runs, self._rows, kept.lines)
 

@@ -1,7 +1,7 @@
-"""Which shard of a plan a pair of address and port is in, as the boxes themselves have dealt them.
+"""Which shard of a plan a pair of address and port is in, computed as the boxes themselves do.
 
-A list is dealt by a hash of the pair, a sweep by the place that the pair has in its order, for which the
-space that is swept is made again: the same prefixes, ports and blocklist, under the plan's seed.
+In a list the shard follows from a hash of the pair; in a sweep from the pair's place in the order, for which
+the space of the sweep is made again: the same prefixes, ports and blocklist, under the plan's seed.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from lzr.sweep.share import Share
 from lzr.targets.lists import ListReader
 
 NOBODYS = -2
-"""In the place of a shard: the plan does not ask for this pair."""
+"""In place of a shard: the plan does not ask for this pair."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class Swept:
 
 
 def of(lock: Lock) -> Placing:
-    """That of a plan. Raises UsageError where what is swept cannot be told any more."""
+    """The `Placing` of a plan. Raises UsageError where what is swept cannot be told any more."""
     plan = lock.plan
     if plan.zmap is not None:
         return anywhere
@@ -57,8 +57,9 @@ def of(lock: Lock) -> Placing:
 
 
 def _has_names(path: str) -> bool:
-    """Whether a list names hosts: those are dealt by their name, which no record has. A list that cannot be
-    read here is taken for one that names none."""
+    """Whether a list names hosts: their shard follows from the name, which no record has. A list that cannot
+    be read here is taken to have none.
+    """
     reader = ListReader()
     try:
         for chunk in lockfile.lines_of_input(path):

@@ -1,7 +1,8 @@
-"""``lzr fleet merge`` and ``lzr fleet ledger``: what all boxes have found, in one file; and is it all?
+"""``lzr fleet merge`` and ``lzr fleet ledger``: merges what all boxes have found, and checks that it is
+complete.
 
-Among the files may be the metadata of runs (they are told apart by what is in them), and directories stand
-for all that lies in them; where metadata are there, the ledger is told beside what was merged.
+The files may include metadata of runs (recognised by their content); a directory stands for all files in it.
+If there are metadata, the ledger is reported with the merge.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from lzr.fleet.merging import Chosen, Generations
 
 NAME = "fleet merge"
 OK, DIFFERS, MISSING = running.OK, 1, 3
-"""DIFFERS: the ledger does not agree. MISSING: results may be missing or were left out."""
+"""DIFFERS: the ledger does not agree. MISSING: results may be missing, or were left out."""
 
 _RESULTS = (".json", ".jsonl", ".ndjson", ".json.gz", ".json.zst")
 _NONE = frozenset(
@@ -176,7 +177,9 @@ def _look_whose(lock: Lock, fetched: str) -> None:
 
 
 def box_of(lock: Lock, path: str) -> str | None:
-    """Whose results lie there, by its name: fra1-g1.json as they are fetched, or results.json in fra1-g1."""
+    """The box whose results a file holds, by its name: fra1-g1.json as they are fetched, or results.json in
+    fra1-g1.
+    """
     directory, name = os.path.split(os.path.abspath(path))
     for suffix in _RESULTS:
         stem = name.removesuffix(suffix)

@@ -1,4 +1,5 @@
-"""Where a box keeps what is of a plan, and of each of its runs; made so that only we can put things there.
+"""The directories in which a box keeps the files of a plan and of its runs, made so that only we can write
+there.
 
 `<directory>/<plan id>/` has the box's copy of the lock and the orders to block; `<box>-g<generation>/` in it
 is one run: checkpoint, results, metadata, control socket, log. `checkpoint/lock` is held by every process of
@@ -26,7 +27,7 @@ _PURPOSE = "for a plan's scans"
 
 @dataclass(frozen=True)
 class RunDirectory:
-    """Names of what is of one run. plan: the directory of the plan."""
+    """The names of the files of one run. plan: the directory of the plan."""
 
     plan: str
     here: str
@@ -132,9 +133,10 @@ def make_root(plan: Plan) -> str:
 
 
 def keep(lock: Lock) -> Lock:
-    """Keep a lock on this box, unless it has one of a later generation: that which holds. Raises UsageError.
+    """Store a lock on this box, unless it has one of a later generation; returns the one that applies. Raises
+    UsageError.
 
-    The directory of the plan has to be there.
+    The directory of the plan must exist.
     """
     folder = of_plan(lock)
     where = f"{folder}/plan.lock.json"
@@ -201,7 +203,7 @@ def take(found: RunDirectory) -> int | None:
 
 
 def is_running(found: RunDirectory) -> bool:
-    """Whether a scan of this run is at work, or about to be. A run that was never begun is not."""
+    """Whether a scan of this run is at work, or about to be."""
     with contextlib.suppress(FileNotFoundError):
         descriptor = os.open(
             f"{found.checkpoint}/lock", os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK

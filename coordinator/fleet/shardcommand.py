@@ -1,4 +1,6 @@
-"""``lzr fleet shard PLAN K``: the scan that has this shard, on this box, once, whoever calls how often."""
+"""``lzr fleet shard PLAN K``: runs the scan that has this shard on this box, only once however often it is
+called.
+"""
 
 from __future__ import annotations
 

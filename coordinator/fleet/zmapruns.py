@@ -1,10 +1,10 @@
 """A run with ZMap in front: ZMap's own shards one after the other, each piped into a scan.
 
-What ZMap has half opened is lost with the process that was to take it up, so nothing smaller than one of its
-shards can be gone on with: one that was cut off is begun anew, and what was found in it stays. An order to
-block ends the shard that is at work in the same way, because ZMap cannot be told whom to leave out any more.
+Connections that ZMap has half opened are lost with the process that was to take them over, so a shard of ZMap
+cannot be resumed: one that was interrupted is begun anew, and what was found in it stays. An order to block
+also ends the current shard, because a running ZMap cannot be given further networks to leave out.
 
-Run as a program of its own (``python -m coordinator.fleet.zmapruns LOCK BOX GENERATION``), which holds the
+It is a program of its own (``python -m coordinator.fleet.zmapruns LOCK BOX GENERATION``), which holds the
 lock of the run as a scan would.
 """
 
@@ -55,7 +55,7 @@ class Ending:
 
     @property
     def whole(self) -> bool:
-        """Whether the next one may begin."""
+        """Whether the next shard may begin."""
         return not (self.status or self.failure or self.unfinished or self.again)
 
 
@@ -248,7 +248,7 @@ def _summed(metadata: dict[str, Any]) -> dict[str, Any]:
 
 
 def _metadata(found: RunDirectory) -> dict[str, Any]:
-    """Of the shard that was scanned last."""
+    """The metadata of the shard that was scanned last."""
     try:
         table = json.loads(Path(_metadata_path(found)).read_bytes())
     except (OSError, ValueError):
@@ -273,7 +273,7 @@ def _stamp(path: str) -> tuple[int, int]:
 
 
 def _end_with_us() -> None:
-    """In a child: the kernel ends it when its parent dies, so that nobody is asked whom nobody hears."""
+    """In a child: have the kernel kill it when its parent dies."""
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, int(signal.SIGKILL))
 
 

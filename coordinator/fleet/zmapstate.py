@@ -1,4 +1,4 @@
-"""How far ZMap's shards of a run have come: one JSON line for each that is over, appended and synced."""
+"""How far ZMap's shards of a run are: one JSON line for each that is done, appended and synced."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def add(found: RunDirectory, shard: int, records: int, counts: dict[str, Any]) -
 
 
 def added(one: Any, other: Any) -> Any:
-    """Two tables with their numbers added up; of what is no number, the later."""
+    """Two tables with their numbers added; of other values, the second table's."""
     if isinstance(one, dict) and isinstance(other, dict):
         return {
             key: added(one[key], other[key]) if key in one and key in other else one.get(key, other.get(key))

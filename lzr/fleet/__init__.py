@@ -1,1 +1,3 @@
-"""A scan of several boxes: its plan, who scans which shard, and how that was settled. Values, no I/O."""
+"""A scan by several boxes: its plan, which box scans which shard, and how that was settled. Values, no
+I/O.
+"""

@@ -1,7 +1,8 @@
-"""What a controller does next with a box: from what is known of it to one step, and never two at a time.
+"""What a controller does next with a box: one step, from what is known of the box; never two at a time.
 
-A box is first told what it must not send to, then looked at, then told to attend to its run. What has begun
-already goes on without being looked at: to ask whether it might begin would be late, and it may be running.
+A box is first told the orders to block, then examined, then told to attend to its run. A run that has begun
+goes on without an examination: it may be scanning already, so the question whether it may begin would come
+too late.
 """
 
 from __future__ import annotations
@@ -24,9 +25,9 @@ class Step(Enum):
 class Known:
     """What is known of a box.
 
-    here: its worker is connected. busy: a step is being done. taken: it has the lock. lacks: orders to
-    block that it has not confirmed. begun: its run has begun, as it says. checked: whether it was found fit.
-    attended: a task waits for its run. ended: its run is over, or is not to go on by itself.
+    here: its worker is connected. busy: a step is being done. taken: it has the lock. lacks: orders to block
+    that it has not confirmed. begun: it has reported that its run has begun. checked: whether it was found
+    fit. attended: a task waits for its run. ended: its run is over, or is not to go on by itself.
     """
 
     here: bool = False

@@ -1,6 +1,6 @@
-"""Which shards go to which box: as many as its weight, and no more of them moved than has to be.
+"""Which box gets which shards: as many as its weight, with as few moved as possible.
 
-Every call with the same arguments has the same result, on every machine.
+The same arguments give the same result, on every machine.
 """
 
 from __future__ import annotations
@@ -9,8 +9,9 @@ from collections.abc import Sequence
 
 
 def shares(count: int, weights: Sequence[float]) -> list[int]:
-    """How many of `count` each weight gets: the nearest whole numbers to its part (the largest remainders
-    round up), their sum `count`, and none 0 where `count` is enough for that."""
+    """How many of `count` each weight gets: whole numbers whose sum is `count`, nearest to its exact part
+    (the largest remainders round up), and none 0 where `count` is enough for that.
+    """
     total = sum(weights)
     exact = [count * weight / total for weight in weights]
     whole = [int(one) for one in exact]
@@ -24,7 +25,7 @@ def shares(count: int, weights: Sequence[float]) -> list[int]:
 
 
 def deal(shards: int, boxes: Sequence[tuple[str, float]]) -> tuple[str, ...]:
-    """The name of the box that has each shard. boxes: (name, weight)."""
+    """By shard, the name of the box that gets it. boxes: (name, weight)."""
     owner: list[str] = []
     for (name, _), count in zip(boxes, shares(shards, [weight for _, weight in boxes]), strict=True):
         owner += [name] * count
@@ -32,9 +33,9 @@ def deal(shards: int, boxes: Sequence[tuple[str, float]]) -> tuple[str, ...]:
 
 
 def moved(owner: Sequence[str], given_up: Sequence[int], to: Sequence[tuple[str, float]]) -> tuple[str, ...]:
-    """The same with the shards `given_up` dealt to other boxes by their weights; all others stay.
+    """`owner` with the shards `given_up` shared out to other boxes by their weights; all others stay.
 
-    to: (name, weight), in the order in which they are dealt to.
+    to: (name, weight), in the order in which they get shards.
     """
     now = list(owner)
     lost = sorted(given_up)

@@ -1,7 +1,7 @@
-"""What a box says of the results of a run, checked, and what of them is to be fetched next.
+"""Checks what a box says of a run's results, and decides what to fetch next.
 
-A box gives no byte beyond what its checkpoint vouches for: what is behind that may be cut off again when the
-scan goes on. So what was fetched is always a beginning of what will be there, and a fetch that was cut off
+A box gives no byte beyond the length that its checkpoint confirms, since what is behind it may be cut off
+when the scan goes on. So what was fetched is always a beginning of the final file, and an interrupted fetch
 goes on where its file ends.
 """
 
@@ -15,15 +15,15 @@ CHUNK = 1 << 20
 """Bytes that are asked for at once."""
 MOST_METADATA = 64 << 20
 MOST = 1 << 46
-"""Bytes of the results of a run: 64 TiB."""
+"""Most bytes of a run's results: 64 TiB."""
 
 
 @dataclass(frozen=True)
 class Held:
     """What a box has of a run.
 
-    length: bytes of its results that the checkpoint vouches for. ended: no scan of it runs, and it was done.
-    metadata: bytes of its metadata, 0 where there are none.
+    length: bytes of its results that the checkpoint confirms. ended: the run was done, and no scan of it is
+    at work. metadata: bytes of its metadata, 0 where there are none.
     """
 
     length: int = 0
@@ -44,10 +44,10 @@ class Held:
 
 
 def next_chunk(have: int, held: Held) -> tuple[int, int] | None:
-    """Offset and length of what is to be fetched next; None: nothing. have: bytes that are here.
+    """(offset, length) to fetch next, or None for nothing. have: bytes that are here.
 
-    A run may vouch for less than before while it is at work (a shard of ZMap's begins without a checkpoint).
-    Raises ValueError where it has ended with less than is here.
+    While it is at work, a run may confirm less than before (one of ZMap's shards begins without a
+    checkpoint). Raises ValueError where it has ended with less than is here.
     """
     if have > held.length and held.ended:
         raise ValueError(

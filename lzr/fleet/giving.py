@@ -1,7 +1,7 @@
-"""Giving the shards of a box to others: when that may be, and what is said of it beforehand.
+"""Giving a box's shards to others: when that is allowed, and what the user is told beforehand.
 
-A box that cannot be asked may be scanning still. Then two boxes ask the same hosts, from two addresses:
-nobody does that without saying why.
+A box that cannot be asked may still be scanning. Then two boxes would scan the same hosts, from two
+addresses, so this needs a reason from the user.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ def check(
     free_in: float | None = None,
     free_at: str = "",
 ) -> None:
-    """Whether a box may lose its shards. Raises UsageError.
+    """Check that a box may lose its shards. Raises UsageError.
 
-    standing: of each of its runs, "running", another word for one that has ended, None where nobody can tell.
-    free_in: seconds until its lease is over for certain, 0 or less: it is; None: it has none. free_at: the
-    same as a time of day.
+    standing: of each of its runs, "running", another word for one that has ended, None where it is not known.
+    free_in: seconds until its lease is over for certain, 0 or less: it is over; None: it has none. free_at:
+    the same as a time of day.
     """
     if len(reason) > MOST_REASON or not (reason.isprintable() or not reason):
         raise UsageError(f"--reason: must be one line of at most {MOST_REASON} characters")
@@ -56,7 +56,9 @@ def check(
 
 
 def told(before: Lock, after: Lock, box: str, asked: int | None) -> list[str]:
-    """What is said before anything is changed. asked: inputs that the box has dealt with; None: not known."""
+    """What the user is told before anything is changed. asked: inputs the box has handled; None: not
+    known.
+    """
     lost = [shard for run in before.runs_of(box) for shard in run.shards]
     lines = [
         f"{box} gives up {_shards(lost)}, which it has scanned from {', '.join(before.plan.box(box).source)}"

@@ -1,8 +1,9 @@
-"""Leases: until when a scan goes on without its controller, and when nobody can be scanning by one any more.
+"""Leases: until when a scan goes on without its controller, and from when on it certainly has ended.
 
-A box tells its clock, the controller writes down that it renews the lease and answers with what the box told:
-the lease counts from there. So the box's end of it lies before the controller's, however long the answer was
-on its way. Clocks of boxes are CLOCK_BOOTTIME, seconds that also count while a machine is suspended.
+A box states its clock; the controller records that it renews the lease, and answers with the clock that the
+box stated: from there the lease counts. So on the box it always ends before it ends for the controller,
+however long the answer took. Clocks of boxes are CLOCK_BOOTTIME: seconds that also count while a machine is
+suspended.
 """
 
 from __future__ import annotations
@@ -15,30 +16,31 @@ from typing import Any
 LEAST, MOST = 30, 30 * 86400
 """Seconds of a plan's lease."""
 RESERVE = 3.0
-"""Seconds before its end at which a scan begins to end: its processes have two to put away what they
-have, and are then killed."""
+"""Seconds before the end of the lease at which a scan begins to end: its processes have two seconds to write
+what they have, and are then killed."""
 MARGIN, DRIFT = 5.0, 0.01
-"""Seconds, and seconds for each of the lease, that the controller waits beyond it: for a clock that
-runs up to a hundredth slower than another (NTP bends one by 0.05 % at most), and for what is on its way."""
+"""Seconds, and seconds for each second of the lease, that the controller waits beyond it: for a clock that
+runs up to a hundredth slower than another (NTP slews one by 0.05 % at most), and for messages on their way.
+"""
 OVER = "its lease has run out: no controller has renewed it"
 INTERRUPTED = 128 + 15
-"""Exit status of a scan whose lease has run out: as that of one that was sent SIGTERM."""
+"""Exit status of a scan whose lease has run out: the same as after SIGTERM."""
 
 
 class Lease:
-    """Until when a scan may go on. until: on the clock that `now` is of everywhere here; None: for good."""
+    """Until when a scan may go on. until: on the clock of every `now` here; None: without a limit."""
 
     def __init__(self, until: float | None = None) -> None:
         self.until = until
         self._over = False
 
     def over(self, now: float) -> bool:
-        """Whether the scan has to end. What is over stays so."""
+        """Whether the scan has to end. Once it is over it stays over."""
         self._over |= self.until is not None and now >= self.until - RESERVE
         return self._over
 
     def renew(self, seconds: float, since: float | None, now: float) -> None:
-        """It holds `seconds` from `since` (None: now) on; one that holds longer already is not cut short."""
+        """Extend the lease to `seconds` after `since` (None: now); one that already lasts longer stays."""
         until = min(now, now if since is None else since) + seconds
         if not self.over(now):
             self.until = until if self.until is None else max(self.until, until)
@@ -59,10 +61,10 @@ def interval(lease: float) -> float:
 
 
 def free_in(lease: float, renewed: Clock, now: Clock) -> float:
-    """Seconds until nobody can be scanning by a lease that a controller has renewed; 0 or less: now.
+    """Seconds until no box can be scanning by a lease that a controller has renewed; 0 or less: now.
 
-    renewed, now: by the clocks of the controller's machine. Where it was not booted meanwhile, the slower of
-    its two clocks counts, so that putting the time forward frees nothing.
+    renewed, now: by the clocks of the controller's machine. If it was not rebooted in between, the slower of
+    its two clocks counts, so that setting the time forward frees nothing.
     """
     passed = now.at - renewed.at
     if now.boot == renewed.boot:
@@ -71,7 +73,7 @@ def free_in(lease: float, renewed: Clock, now: Clock) -> float:
 
 
 def clock_of(value: object) -> Clock | None:
-    """The moment in a table, which may be anybody's; None where it is none."""
+    """The moment in a table from outside; None where it is none."""
     if not isinstance(value, Mapping):
         return None
     boot = value.get("boot")
@@ -84,13 +86,13 @@ def clock_of(value: object) -> Clock | None:
 
 
 def to_json(plan: str, clocks: Mapping[str, Clock]) -> bytes:
-    """What a controller keeps: of which plan, and by box the last renewal."""
+    """What a controller keeps: the plan's id, and by box its last renewal."""
     boxes = {name: asdict(clock) for name, clock in sorted(clocks.items())}
     return (json.dumps({"plan": plan, "renewed": boxes}) + "\n").encode()
 
 
 def of_json(data: bytes, plan: str) -> dict[str, Clock]:
-    """The same read back; nothing where it is of another plan, or cannot be read."""
+    """The renewals that `to_json` wrote; empty where they are another plan's, or cannot be read."""
     try:
         table: Any = json.loads(data)
         if table["plan"] != plan:

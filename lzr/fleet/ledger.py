@@ -1,9 +1,9 @@
-"""The ledger of a fleet: whether every input of a plan has its fate exactly once, by its runs' metadata.
+"""The ledger of a fleet: whether every input of a plan has its fate exactly once, from its runs' metadata.
 
-Each run tells what became of the inputs that it has read. Of a list every box reads all: what it says of
-inputs of other shards, and of lines that are no target (which every box refuses alike), is none of its own.
-What is left of all runs that hold shards now has to be the whole input. A run that was given up (``lzr fleet
-assign``) counts no input: whoever has its shards now asks all of them.
+Each run states what became of the inputs it has read. Of a list every box reads all lines; inputs of other
+shards, and lines that are no target (which every box refuses alike), are not counted as its own. The inputs
+left over all runs that hold shards now have to be the whole input. A run that was given up (``lzr fleet
+assign``) counts no input, because the box that has its shards now scans all of them.
 """
 
 from __future__ import annotations
@@ -18,13 +18,14 @@ from lzr.fleet.lock import Lock, Run, of_ranges
 
 ELSEWHERE = "for another shard"
 COMMON = ("unparsable", "not a SYN-ACK", "unsuccessful", "repeat")
-"""Fates that an input has before it is dealt to a shard: they are the same on every box."""
+"""Fates that an input gets before it is assigned to a shard, so that they are the same on every box."""
 
 
 @dataclass(frozen=True)
 class OfRun:
-    """What a run says: inputs it has read; its own of them; those that no shard has; records that it has
-    written, None where that is not known."""
+    """What a run states: inputs it has read, how many are its own, how many are in no shard, and the records
+    it has written (None where that is not known).
+    """
 
     run: Run
     read: int = 0
@@ -36,8 +37,8 @@ class OfRun:
 @dataclass
 class Ledger:
     """inputs: of the whole plan. runs: those that count, in the lock's order. common: inputs that every box
-    refuses. faults: sentences; where there is none, `agrees`. records: by box, those of all of its runs,
-    where each of them has told.
+    refuses. faults: sentences; without any, `agrees`. records: by box, those of all its runs, where each of
+    them has stated it.
     """
 
     inputs: int = 0
@@ -51,14 +52,14 @@ class Ledger:
         return not self.faults
 
     def compare(self, found: Mapping[str, int]) -> None:
-        """Look whether there are as many records of each box as its runs have written. found: by box."""
+        """Check that there are as many records of each box as its runs have written. found: by box."""
         for box, records in self.records.items():
             if found.get(box, 0) < records:
                 missing = many(records - found.get(box, 0), "record")
                 self.faults.append(f"{box} has written {many(records, 'record')}: {missing} not among these")
 
     def sentence(self) -> str:
-        """Both sides of it."""
+        """Both sides of the ledger in one sentence."""
         parts = [f"{one.own:,} of {one.run.name}" for one in self.runs]
         if self.common:
             parts.append(f"{self.common:,} that are no target")
@@ -68,7 +69,7 @@ class Ledger:
 
 
 def of(lock: Lock, metadata: Sequence[tuple[str, Any]]) -> Ledger:
-    """metadata: what to call it and what is in it, of any runs in any order, each once or more often."""
+    """The ledger from the metadata of any runs, in any order, also repeated. metadata: (name, content)."""
     ledger = Ledger()
     found: dict[Run, OfRun] = {}
     for name, table in metadata:
@@ -93,7 +94,7 @@ def of(lock: Lock, metadata: Sequence[tuple[str, Any]]) -> Ledger:
 
 
 def _compare(lock: Lock, ledger: Ledger) -> None:
-    """What all say together."""
+    """Compare what all runs state together."""
     runs = ledger.runs
     total = sum(one.own for one in runs)
     if lock.plan.input is None:
@@ -115,7 +116,7 @@ def _compare(lock: Lock, ledger: Ledger) -> None:
 
 
 def _of_run(lock: Lock, table: Any, name: str, ledger: Ledger) -> OfRun:
-    """What one file says; faults go into the ledger. Raises NoMetadata."""
+    """Take what one file states; faults go into the ledger. Raises NoMetadata."""
     metadata = check(table)
     options, inputs = section(metadata, "options"), section(metadata, "inputs")
     plan_id, generation = options.get("plan_id"), options.get("generation")
@@ -146,7 +147,7 @@ def _records(metadata: Mapping[str, Any]) -> int | None:
 
 
 def _faults(lock: Lock, metadata: Mapping[str, Any], fates: Mapping[str, int]) -> list[str]:
-    """Why a run has not given each of its inputs a whole answer."""
+    """Why a run has not handled all its inputs completely."""
     found = []
     ending = section(metadata, "ending")
     how = ending.get("how")

@@ -1,8 +1,9 @@
-"""plan.lock.json: a plan as it was settled by ``lzr fleet check``, and who scans which shard since then.
+"""plan.lock.json: a plan as ``lzr fleet check`` has settled it, and which box scans which shard since then.
 
-What was settled (the plan, the version, the hashes) never changes, and its hash is the *plan id*. Who scans
-what may change, by ``lzr fleet assign``: each time the *generation* is one more, and what was dealt then is a
-*run* of its own, so that two boxes that ever had the same shard can be told apart in all they write.
+What was settled (the plan, the version, the hashes) never changes, and its hash is the *plan id*. Which box
+scans what may be changed by ``lzr fleet assign``: each change makes the next *generation*, and what it
+assigns is a *run* of its own, so that two boxes that ever had the same shard can be told apart in everything
+they write.
 """
 
 from __future__ import annotations
@@ -23,19 +24,20 @@ from lzr.options.kinds import amounts
 FORMAT = 1
 MOST_BYTES = 16 << 20
 MOST_DEALT = 1 << 22
-"""Shards of all runs together, those given up among them."""
+"""Most shards of all runs together, those given up included."""
 _HEX = frozenset("0123456789abcdef")
 
 
 class LockError(UsageError):
-    """What should be a lock is none, or not one of this plan."""
+    """A file or message is no lock, or not one of this plan."""
 
 
 @dataclass(frozen=True)
 class Run:
-    """What one box does of a plan since one generation: one scan over all these shards.
+    """What one box does of a plan from one generation on: one scan of all these shards.
 
-    source: the addresses that it scans from. reason: why it was dealt anew, "" for the first.
+    source: the addresses that it scans from. reason: why the shards were assigned again, "" for the first
+    run.
     """
 
     box: str
@@ -46,7 +48,7 @@ class Run:
 
     @property
     def name(self) -> str:
-        """What it is called in files and in what is said: ``fra1-g1``."""
+        """Its name in files and messages: ``fra1-g1``."""
         return f"{self.box}-g{self.generation}"
 
 
@@ -75,7 +77,7 @@ class Lock:
 
     @cached_property
     def _holders(self) -> list[int]:
-        """By shard, the last of the runs that it was dealt to; -1 where there is none."""
+        """By shard, the last run that it was assigned to; -1 where there is none."""
         found = [-1] * self.plan.shards
         for at, run in enumerate(self.runs):
             for shard in run.shards:
@@ -83,7 +85,7 @@ class Lock:
         return found
 
     def is_current(self, run: Run) -> bool:
-        """Whether a run has shards still. It has all or none: shards are given up with their whole run."""
+        """Whether a run still has shards: all or none, as they are given up together."""
         return self.run_of(run.shards[0]) == run
 
     @property
@@ -128,7 +130,7 @@ class Lock:
         return replace(self, generation=generation, runs=(*self.runs, *runs), owner=owner)
 
     def as_dict(self) -> dict[str, Any]:
-        """The same in types that JSON has."""
+        """The lock in types that JSON has."""
         return {
             "format": FORMAT,
             **_settled(self),
@@ -181,7 +183,7 @@ def settled(
 
 
 def blocklist_hash(digests: Sequence[str]) -> str:
-    """One sum for several blocklists: of their sums, a line each, in order. digests: sha256 in hex."""
+    """One hash for several blocklists: of their hashes in order, one a line. digests: sha256 in hex."""
     return hashlib.sha256("".join(f"{digest}\n" for digest in digests).encode()).hexdigest()
 
 

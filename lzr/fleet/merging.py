@@ -1,13 +1,13 @@
-"""Records of many files put together: which belongs to the scan, which of two is kept, and in what order.
+"""Merges records of many files: which of them belong to the scan, which of two is kept, and in what order.
 
-A record is judged by what it says, not by its place in a file: its host and port give its shard, our address
-in it the box, and both together the generation. So any order of files gives the same result, and putting a
-result together with what it was made of gives itself. What is known to come from one box holds no records of
-another.
+A record is judged by its content, not by its place in a file: its host and port give its shard, our address
+in it gives the box, and both together the generation. So any order of files gives the same result, and
+merging a result with its own sources gives the same result again. A file that is known to be of one box may
+hold no records of another.
 
-One record is kept for each (saddr, sport, HandshakeNum). Of several the one that has data goes before one
-that has none; of these that of the lower generation, then the earlier one, then the one whose line has the
-smaller hash. What is kept is in the order of address, port and handshake.
+One record is kept for each (saddr, sport, HandshakeNum). Of several, one with data is preferred to one
+without; then the lower generation, then the earlier one, then the one whose line has the smaller hash. The
+kept records are in the order of address, port and handshake.
 """
 
 from __future__ import annotations
@@ -49,24 +49,24 @@ RECORD = np.dtype(
 line is (file, offset, bytes without its end), generation, whether it has no data."""
 
 FOREIGN = 0xFFFF
-"""In the place of a generation: no run of the plan has asked for this."""
+"""In place of a generation: no run of the plan has asked for this record."""
 
 ANY = -1
-"""In the place of a shard: it cannot be told from address and port."""
+"""In place of a shard: address and port do not tell it."""
 
 
 class Placing(Protocol):
     """Which shard a pair of address and port is in."""
 
     def __call__(self, rows: Rows) -> NDArray[np.int64]:
-        """(n,) int64: the shard; of the field names of RECORD it sees peer_hi, peer_lo and peer_port.
+        """(n,) int64: the shard of each row. rows: with peer_hi, peer_lo and peer_port, as RECORD has them.
 
-        `ANY` where that cannot be told; -2 where the plan does not ask for the pair at all.
+        `ANY` where it cannot be told; -2 where the plan does not ask for the pair at all.
         """
 
 
 class OfRun(Protocol):
-    """What is asked of a run of the plan here (see `lzr.fleet.lock.Run`)."""
+    """The fields of a plan's run that are used here (see `lzr.fleet.lock.Run`)."""
 
     @property
     def box(self) -> str: ...
@@ -80,7 +80,7 @@ class OfRun(Protocol):
 
 @dataclass(frozen=True)
 class Hashed:
-    """Shards of a list: by a hash of address and port, as `--shards` of a scan has them."""
+    """The shards of a list: by a hash of address and port, as `--shards` of a scan assigns them."""
 
     shards: int
 
@@ -89,7 +89,9 @@ class Hashed:
 
 
 def anywhere(rows: Rows) -> NDArray[np.int64]:
-    """Shards of ZMap's: which one a host was in, only its own order says."""
+    """The shards of ZMap: its own order decides which shard a host is in, so address and port do not
+    tell it.
+    """
     return np.full(len(rows), ANY, np.int64)
 
 
@@ -109,10 +111,12 @@ class _Source:
 
 
 class Generations:
-    """In which generation a record was made, by our address in it and its shard."""
+    """In which generation a record was made, from our address in it and its shard."""
 
     def __init__(self, runs: Iterable[OfRun], shards: int, placing: Placing) -> None:
-        """runs: all of the plan, those that were given up too. Raises ValueError where a source is none."""
+        """runs: all of the plan, those that were given up included. Raises ValueError for an invalid
+        source.
+        """
         self._placing = placing
         tables: dict[tuple[tuple[int, int], tuple[int, int]], NDArray[np.uint16]] = {}
         boxes: dict[tuple[tuple[int, int], tuple[int, int]], set[str]] = {}
@@ -127,7 +131,7 @@ class Generations:
     def enter(self, rows: Rows, box: str | None = None) -> None:
         """Set `generation` of RECORD rows: the first in which a box with that source had the shard.
 
-        box: whose records they can only be, where that is known.
+        box: the only box whose records they can be, where that is known.
         """
         rows["generation"] = FOREIGN
         shards = self._placing(rows)
@@ -160,11 +164,11 @@ def _network(text: str) -> tuple[tuple[int, int], tuple[int, int]]:
 
 @dataclass(frozen=True)
 class Chosen:
-    """What is kept of RECORD rows.
+    """Which of the RECORD rows are kept.
 
-    rows: their numbers, (n,) int64, in the order in which they are written. same: records of which an equal
-    one is kept; other: of which one that says something else is kept. lines: numbers of rows, one for each
-    line that differs from all others.
+    rows: their numbers, (n,) int64, in the order in which they are written. same: how many records were
+    dropped because an equal one is kept; other: because a different one is kept. lines: numbers of rows, one
+    for each distinct line.
     """
 
     rows: NDArray[np.int64]
@@ -202,7 +206,7 @@ def chosen(rows: Rows) -> Chosen:
 
 
 def by_box(runs: Iterable[OfRun], rows: Rows, lines: NDArray[np.int64]) -> dict[str, int]:
-    """How many of these RECORD rows are of each box, by its sources. lines: their numbers."""
+    """How many of these RECORD rows are of each box, by its sources. lines: the rows' numbers."""
     networks: dict[str, set[tuple[tuple[int, int], tuple[int, int]]]] = {}
     for run in runs:
         networks.setdefault(run.box, set()).update(map(_network, run.source))

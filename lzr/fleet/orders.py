@@ -1,7 +1,7 @@
-"""Orders to block somebody on all boxes: what a file of them says, and who has confirmed which.
+"""Orders to block networks on all boxes, as a file keeps them, and which boxes have confirmed which order.
 
-A line is a JSON object: an order (`networks`), or that a box goes by it (`box`). A controller keeps both, a
-box the orders that it was given. A line that was cut off, as the last one may be, is none.
+A line is a JSON object: an order (`networks`), or a box's confirmation (`box`). A controller keeps both, a
+box only the orders it was given. A line that was cut off, as the last one may be, is ignored.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from lzr.safetext import plain
 from lzr.targets.blocklist import ranges_of
 
 MOST = 4096
-"""Orders in a plan, as in one scan."""
+"""Most orders of a plan, as of one scan."""
 MOST_LINE = 1 << 16
 
 
@@ -41,7 +41,7 @@ class Order:
         }
 
     def words(self) -> str:
-        """As the control socket of a scan takes it."""
+        """The order as a command for the control socket of a scan."""
         name = "".join(letter for letter in self.by if letter.isalnum() or letter in "._-")
         by = f" --by {name}" if name else ""
         reason = f" --reason {self.reason}" if self.reason else ""
@@ -50,7 +50,7 @@ class Order:
 
 @dataclass(frozen=True)
 class Confirmed:
-    """A box goes by an order, and keeps it. order: its id."""
+    """A box goes by an order and has stored it. order: its id."""
 
     order: str
     box: str
@@ -59,7 +59,7 @@ class Confirmed:
 
 @dataclass(frozen=True)
 class Kept:
-    """All that a file says, in order."""
+    """The content of a file, in order."""
 
     orders: tuple[Order, ...] = ()
     confirmed: tuple[Confirmed, ...] = ()
@@ -96,7 +96,7 @@ def order_of(found: object) -> Order:
 
 
 def read(lines: Iterable[bytes]) -> tuple[Kept, int]:
-    """What these lines say, and how many of them are none. The same order twice is one."""
+    """The content of these lines, and how many of them are invalid. An order that is repeated counts once."""
     orders: dict[str, Order] = {}
     confirmed: list[Confirmed] = []
     wrong = 0

@@ -1,8 +1,8 @@
-"""plan.toml: what is to be scanned by several boxes, and with what, as one frozen value.
+"""plan.toml: what several boxes are to scan, and how, as one frozen value.
 
-`of_toml` checks all that can be checked without looking at a box or a file; every mistake is one sentence
-that names the key. An option of lzr that a plan decides itself, or that would differ from box to box, is
-none of the plan's `options`.
+`of_toml` checks everything that can be checked without looking at a box or a file; every mistake is one
+sentence that names the key. Options of lzr that a plan sets itself, or that would differ from box to box, may
+not be among the plan's `options`.
 """
 
 from __future__ import annotations
@@ -21,16 +21,16 @@ WORKER_PORT = 8790
 CONTROLLER = "127.0.0.1:8786"
 MOST_BOXES = 1024
 MOST_BYTES = 1 << 20
-"""Of a plan's text."""
+"""Most bytes of a plan."""
 
 
 @dataclass(frozen=True)
 class Box:
     """A machine of the fleet.
 
-    source: its own addresses, from which alone it scans. weight: its share of targets and rate, against the
-    others'. rate_cap: the most targets a second it may be given. address: the host it is reached at, port:
-    of its worker.
+    source: its own addresses, the only ones it scans from. weight: its share of targets and rate, relative to
+    the others. rate_cap: the most targets a second it may be given. address: the host at which it is reached,
+    port: of its worker.
     """
 
     name: str
@@ -156,7 +156,9 @@ _BOX_KEYS = ("name", "interface", "source", "weight", "rate-cap", "address", "po
 
 @dataclass
 class _Keys:
-    """A table that is read key by key; what nobody has asked for is a mistake. box: "" or which one."""
+    """A table that is read key by key; a key that nobody has read is a mistake. box: the box it is about, or
+    "".
+    """
 
     table: dict[str, Any]
     where: str
@@ -221,7 +223,9 @@ def _name(keys: _Keys, key: str) -> str:
 
 
 def is_name(name: str) -> bool:
-    """Whether a plan or a box may be called so: it becomes part of file names, metrics and certificates."""
+    """Whether a plan or a box may have this name, which becomes part of file names, metrics and
+    certificates.
+    """
     return (
         0 < len(name) <= 48
         and name.isascii()
@@ -280,7 +284,7 @@ def _box(table: dict[str, Any], at: int, where: str) -> Box:
 
 
 def _check_sources(boxes: tuple[Box, ...], where: str) -> None:
-    """No address is two boxes'. Raises UsageError."""
+    """Check that no two boxes have the same address. Raises UsageError."""
     spans = sorted(
         (network.version, int(network.network_address), int(network.broadcast_address), box.name, text)
         for box in boxes
@@ -335,7 +339,7 @@ def _host_port(text: str, keys: _Keys) -> str:
 
 
 def _check(plan: Plan, where: str) -> None:
-    """What binds keys of a plan to each other. Raises UsageError."""
+    """Check the rules between keys of a plan. Raises UsageError."""
     given = [
         name
         for name, value in (("input", plan.input), ("targets", plan.targets), ("zmap", plan.zmap))

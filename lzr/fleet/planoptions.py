@@ -1,6 +1,7 @@
-"""The options of lzr, and the arguments of ZMap, that a plan may have: those that it does not decide itself.
+"""The options of lzr, and the arguments of ZMap, that a plan may contain.
 
-An option that would differ from box to box, or means nothing for all boxes together, is refused.
+Refused are those that the plan sets itself, that would differ from box to box, or that mean nothing for all
+boxes together.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ DECIDED = {
     "interface": "interface of a box",
     **dict.fromkeys(("shards", "shard"), "the plan's shards"),
 }
-"""Options that have a key of their own in a plan, and which."""
+"""Options for which a plan has a key of its own, and that key."""
 
 REFUSED = frozenset(
     (
@@ -59,7 +60,7 @@ ZMAP_DECIDED = {
     **dict.fromkeys(("-h", "--help", "-V", "--version", "-d", "--dryrun", "-C", "--config"), "the plan"),
     **dict.fromkeys(("-n", "--max-targets", "-N", "--max-results", "-t", "--max-runtime"), "the plan"),
 }
-"""Flags of ZMap that a plan decides itself, and by what."""
+"""Flags of ZMap that a plan sets itself, and by what."""
 
 ZMAP_VALUED = frozenset(
     (
@@ -79,7 +80,7 @@ ask for no SYN-ACKs. A name is written whole: ZMap would take any beginning of i
 
 
 def check_zmap(words: tuple[str, ...], where: str) -> None:
-    """Whether these can be the arguments of ZMap in a plan. Raises UsageError."""
+    """Check that these words can be ZMap's arguments in a plan. Raises UsageError."""
     rest = iter(words)
     for word in rest:
         if not word.startswith("-"):
@@ -98,7 +99,7 @@ def check_zmap(words: tuple[str, ...], where: str) -> None:
 
 
 def check(words: tuple[str, ...], where: str) -> None:
-    """Whether these can be the options of a plan, called `where`. Raises UsageError."""
+    """Check that these words can be the options of a plan, called `where`. Raises UsageError."""
 
     def no_file(path: str) -> bytes:
         raise UsageError("--config names options; write them down in the plan")

@@ -1,7 +1,7 @@
 """What has to be right on all boxes before any of them sends a packet: facts in, sentences out.
 
-A box tells what there is; what that means is judged here, side by side, as only all of them together show
-that two have the same address. What boxes tell is taken for a claim: its types are checked.
+A box reports facts. They are judged here, side by side, since only together they show that two boxes have the
+same address, for example. Facts come from other machines, so their types are checked.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ from lzr.safetext import plain
 from lzr.sourceports import DEFAULT_PORTS
 
 MOST_OFFSET = 0.5
-"""Seconds by which clocks may differ: times of records are compared."""
+"""Seconds by which clocks may differ, since the times of records are compared."""
 LEAST_ROOM = 256 << 20
-"""Bytes that are free where results go. A judgement: half a million records."""
+"""Bytes that must be free where results are written. A judgement: half a million records."""
 FRAME_BITS = (60 + 24) * 8
-"""Of the least that one target takes on the wire: a SYN in a frame, its preamble and the gap behind it."""
+"""Bits on the wire for one target at least: a SYN in a frame, its preamble and the gap behind it."""
 EVERYBODY = ""
-"""In the place of a box's name: of the plan as a whole."""
+"""In place of a box's name: the plan as a whole."""
 _MOST_FINDINGS, _MOST_ADDRESSES = 100, 100_000
 
 
@@ -57,7 +57,7 @@ class Facts:
 
 
 def of_plain(found: Mapping[str, Any], offset: float, error: float) -> Facts:
-    """The facts that a box has told. offset, error: as measured with it. Raises ValueError."""
+    """The facts that a box has reported. offset, error: of its clock, as measured. Raises ValueError."""
 
     def text(key: str) -> str:
         value = found.get(key, "")
@@ -102,8 +102,9 @@ def of_plain(found: Mapping[str, Any], offset: float, error: float) -> Facts:
 
 
 def judge(lock: Lock, facts: Mapping[str, Facts]) -> dict[str, tuple[str, ...]]:
-    """The faults of every box of which facts are known, each a sentence without its name; those of the plan
-    as a whole under EVERYBODY. Boxes without a fault are left out."""
+    """The faults of every box whose facts are known, each a sentence without the box's name; faults of the
+    plan as a whole are under EVERYBODY. Boxes without a fault are left out.
+    """
     found = {name: tuple(_of_box(lock, lock.plan.box(name), facts)) for name in sorted(facts)}
     found[EVERYBODY] = tuple(_of_all(lock))
     return {name: faults for name, faults in found.items() if faults}
@@ -147,7 +148,7 @@ def _of_box(lock: Lock, box: Box, facts: Mapping[str, Facts]) -> Iterator[str]:
 
 
 def _sources(box: Box, facts: Mapping[str, Facts]) -> Iterator[str]:
-    """Its addresses are on its interface, and nobody else's."""
+    """Check that a box's source addresses are on its interface, and that no other host has them."""
     here = facts[box.name]
     for source in box.source:
         network = ip_network(source)
@@ -190,7 +191,9 @@ def _within(address: str, network: Any) -> bool:
 
 
 def _channel(plan: Plan, box: Box, here: Facts) -> Iterator[str]:
-    """--guard ingress drops what comes to the source at ports of the scan, the controller's words too."""
+    """Check that --guard ingress does not drop the controller's packets: it drops all that come to the
+    sources at the scan's ports.
+    """
     options = parse.parse(list(plan.options))
     if options.guard != "ingress":
         return
@@ -212,7 +215,7 @@ def _channel(plan: Plan, box: Box, here: Facts) -> Iterator[str]:
 
 
 def dealt(lock: Lock) -> Mapping[str, int]:
-    """Targets a second of each box that has shards, as the plan deals them."""
+    """By box that has shards, its targets a second by the plan."""
     names = {run.box for run in lock.current}
     return rates.deal(lock.plan.rate, _shares(lock.plan, names))
 

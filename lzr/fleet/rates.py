@@ -1,4 +1,6 @@
-"""The rate for all boxes, dealt by weight: none gets more than its cap, others get what it cannot take."""
+"""Shares the rate of all boxes out by weight: no box gets more than its cap; the others get what it cannot
+take.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +10,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Share:
-    """A box that takes part. weight: above 0. cap: the most it may have, a second; None for any."""
+    """A box that takes part. weight: above 0. cap: the most it may have a second; None for no cap."""
 
     name: str
     weight: float
@@ -16,10 +18,11 @@ class Share:
 
 
 def deal(rate: int, boxes: Iterable[Share]) -> Mapping[str, int]:
-    """What each box may send in a second, by name; the sum is `rate`, or that of the caps where it is less.
+    """By name, how many targets each box may start in a second; the sum is `rate`, or the sum of the caps if
+    that is less.
 
-    A box has 1 a second at least, as a scan without a rate would have no limit: with more boxes than `rate`
-    the sum is the number of boxes. The same boxes in another order get the same.
+    A box gets at least 1, since a scan without a rate would have no limit: with more boxes than `rate` the
+    sum is the number of boxes. The order of the boxes makes no difference.
     """
     left = {box.name: box for box in sorted(boxes, key=lambda box: box.name)}
     dealt: dict[str, int] = {}
@@ -41,7 +44,7 @@ def deal(rate: int, boxes: Iterable[Share]) -> Mapping[str, int]:
 
 
 def most(boxes: Iterable[Share]) -> int | None:
-    """The sum of the caps, or None where one has none: more cannot be dealt."""
+    """The sum of the caps, which is the most that can be shared out; None where a box has no cap."""
     caps = [box.cap for box in boxes]
     return None if None in caps else sum(cap for cap in caps if cap is not None)
 

@@ -1,7 +1,8 @@
-"""What somebody wants of all boxes while they scan: the rate, pauses, who is to end. A controller keeps it.
+"""What the user wants of all boxes while they scan: the rate, pauses, which are to end. A controller keeps
+it.
 
-It is a wish, not a message: a box that was away when it was spoken, or whose scan was resumed since, is told
-when it is back, until it does so.
+It is a wanted state, not a message: a box that was away when it was set, or whose scan was resumed since, is
+told when it is back, until it complies.
 """
 
 from __future__ import annotations
@@ -20,8 +21,9 @@ MOST_RATE = 10**9
 
 @dataclass(frozen=True)
 class Wanted:
-    """rate: for all, targets a second; None: as the plan has it. own: boxes that have a rate of their own.
-    paused: boxes that are to wait. ending: boxes that are to end, and how (of ENDINGS)."""
+    """rate: for all boxes, targets a second; None: as in the plan. own: boxes that have a rate of their own.
+    paused: boxes that are to wait. ending: boxes that are to end, and how (of ENDINGS).
+    """
 
     rate: int | None = None
     own: tuple[tuple[str, int], ...] = ()
@@ -29,7 +31,7 @@ class Wanted:
     ending: tuple[tuple[str, str], ...] = ()
 
     def with_rate(self, rate: int, box: str | None) -> Wanted:
-        """The same with a rate for all, which a box's own makes way for, or for one box."""
+        """The same with another rate: for one box, or for all, which also ends the rates of single boxes."""
         if box is None:
             return replace(self, rate=rate, own=())
         return replace(self, own=tuple(sorted({**dict(self.own), box: rate}.items())))
@@ -51,9 +53,10 @@ class Wanted:
         return replace(self, ending=tuple(one for one in self.ending if one[0] not in gone))
 
     def dealt(self, planned: int, boxes: Iterable[Box], over: Iterable[str]) -> Mapping[str, int] | None:
-        """What each box may send in a second, or None where the plan's own deal holds.
+        """By box, how many targets it may start a second; None where the plan's own shares apply.
 
-        planned: the plan's rate. over: boxes that have ended or are to end, and leave theirs to the others.
+        planned: the plan's rate. over: boxes that have ended or are to end, and leave their share to the
+        others.
         """
         gone = {*over, *(name for name, _ in self.ending)}
         if self.rate is None and not self.own and not gone:
@@ -102,7 +105,7 @@ class Wanted:
 
 
 def lines(name: str, wanted: Wanted, dealt: Mapping[str, int] | None, status: Mapping[str, Any]) -> list[str]:
-    """What a scan is to be told, so that it does what is wanted. status: of its scan, as it told us last."""
+    """The commands to send to a scan so that it does what is wanted. status: its last status."""
     ending = dict(wanted.ending).get(name)
     if ending is not None:
         return [] if status.get("draining") else [ending]

@@ -1,8 +1,7 @@
-"""All boxes of a fleet at one moment: what each told last and when, as one value that is shown.
+"""All boxes of a fleet at one moment: what each reported last and when, as one value to be shown.
 
-A box is red once nothing was heard of it for `LOST` seconds; its last figures stay, with since when they are
-old, and no rate of it counts in the totals any more. Times are seconds of one clock, whichever it is; nothing
-here reads one.
+A box is red once nothing was heard of it for `LOST` seconds. Its last figures stay, with their age, but its
+rates no longer count in the totals. Times are seconds of one clock, whichever it is; no clock is read here.
 """
 
 from __future__ import annotations
@@ -13,8 +12,8 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 LOST = 3.0
-"""Seconds without a word after which a box is shown as not heard of. Its status is asked for once a second; a
-judgement: one answer that comes late is no alarm."""
+"""Seconds without a message after which a box is shown as not heard of. Its status is requested once a
+second. A judgement: one late answer is no alarm."""
 
 ELSEWHERE = "for another shard"
 """The fate of an input of a list that another box has."""
@@ -26,7 +25,7 @@ MOST_WARNINGS = 50
 
 
 class OfScan(Protocol):
-    """What is looked at of the status of a scan (see `coordinator.monitor.snapshot.Snapshot`)."""
+    """The fields of a scan's status that are used (see `coordinator.monitor.snapshot.Snapshot`)."""
 
     @property
     def phase(self) -> str: ...
@@ -88,10 +87,10 @@ ENDED = frozenset((State.DONE, State.INTERRUPTED, State.FAILED, State.IDLE))
 
 @dataclass(frozen=True)
 class Heard:
-    """What a box told last.
+    """What a box reported last.
 
-    at: when. figures: of its scan, where one runs or the last ones of it are known. state: of `State`, where
-    no scan runs; "" where one does. sentence: how it ended, or why nothing is heard.
+    at: when. figures: of its scan, if one runs or its last figures are known. state: of `State`, if no scan
+    runs; "" if one does. sentence: how it ended, or why nothing is heard.
     """
 
     at: float | None = None
@@ -104,9 +103,9 @@ class Heard:
 class Row:
     """A box as it is shown.
 
-    at: when anything was heard of it last, age: how many seconds ago; None: never. shards: how many it has.
-    asked: inputs that are its own and have been read. done: of these, before its scan was resumed too; fresh:
-    since then. share, eta: as in a `Snapshot`, None where they are not known.
+    at: when anything was heard of it last; age: how many seconds ago; None: never. shards: how many it has.
+    asked: its own inputs that were read. done: how many of them are done, also before its scan was resumed;
+    fresh: since then. share, eta: as in a `Snapshot`, None where they are not known.
     """
 
     name: str
@@ -142,8 +141,8 @@ class Row:
 
 @dataclass(frozen=True)
 class FleetView:
-    """name: of the plan. rows: a box each, in the plan's order. totals: of all, its name "all". warnings: of
-    the boxes, each with the name of its own. blind: names of boxes that are not heard of.
+    """name: of the plan. rows: one for each box, in the plan's order. totals: of all boxes, with the name
+    "all". warnings: of the boxes, each with the box's name. blind: names of boxes that are not heard of.
     """
 
     name: str
@@ -154,7 +153,7 @@ class FleetView:
 
 
 class OfRun(Protocol):
-    """What is asked of a run of the plan here (see `lzr.fleet.lock.Run`)."""
+    """The fields of a plan's run that are used here (see `lzr.fleet.lock.Run`)."""
 
     @property
     def box(self) -> str: ...
@@ -254,7 +253,7 @@ def _state(heard: Heard, lost: bool) -> str:
 
 
 def _totals(rows: Sequence[Row]) -> Row:
-    """Sums; how far all are is by shards, and how long it takes what the slowest takes."""
+    """Sums. The progress of all is measured by shards, and the time left is that of the slowest."""
     shards = sum(row.shards for row in rows)
     known = [row for row in rows if row.share is not None or not row.shards]
     share = None

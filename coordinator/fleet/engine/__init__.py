@@ -1,1 +1,1 @@
-"""The controller on Dask distributed: who is there, what each box is told, and where it is asked itself."""
+"""The controller, on Dask distributed: which boxes are there, what each is told, and its own socket."""

@@ -19,7 +19,7 @@ MOST_REPLY = 256 << 20
 
 
 class NoController(UsageError):
-    """None runs here for this plan."""
+    """No controller of this plan runs here."""
 
 
 def where(lock: Lock) -> Path:

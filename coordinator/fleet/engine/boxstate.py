@@ -1,4 +1,4 @@
-"""What a controller knows of one box, and is doing with it."""
+"""What a controller knows of one box, and what it is doing with it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a controller does beside taking boxes through their runs: it fetches results, and serves metrics."""
+"""What a controller does besides taking boxes through their runs: it fetches results and serves metrics."""
 
 from __future__ import annotations
 

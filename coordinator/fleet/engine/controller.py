@@ -1,7 +1,7 @@
-"""The controller of a fleet: takes every box through its run, and does to all of them what it is asked.
+"""The controller of a fleet: takes every box through its run, and passes the user's commands to all boxes.
 
-What it knows it can lose: boxes know how their runs are, and what was ordered is in two files beside the
-lock. So it may be killed at any moment, and the next one goes on from there.
+It may lose everything it knows: boxes know how their runs stand, and what was ordered is in two files beside
+the lock. So it may be killed at any moment, and the next one goes on from there.
 """
 
 from __future__ import annotations
@@ -29,15 +29,15 @@ TURN = 0.1
 """Seconds between two looks at what is to be done."""
 UNHEARD = 3.0
 BLOCKING, BACK, TAKING, TELLING = 3.0, 1.0, 30.0, 5.0
-"""Seconds of patience with a box for each of these. BACK: for one that was not heard of just now."""
+"""Seconds that a box is waited for, by purpose. BACK: a box that was not heard of just now."""
 RETRY = 2.0
-"""Seconds before something is tried again that a box refused, or a run is resumed that was cut off."""
+"""Seconds before something is tried again that a box refused, or an interrupted run is resumed."""
 LOOK_AGAIN = 15.0
 """Seconds before a box that was not fit is looked at again."""
 MOST_RESUMED = 5
-"""Times that a run is resumed which gets nowhere."""
+"""How often a run is resumed that makes no progress."""
 MOST_FAILED = 3
-"""Times that a scan is tried again which has failed on its way, as where one of its processes was killed."""
+"""How often a scan is tried again that has failed, as where one of its processes was killed."""
 
 
 class Controller:
@@ -94,7 +94,7 @@ class Controller:
                 self._say("", str(error))
 
     def _follow(self) -> None:
-        """Take up the next generation when somebody has written it: every box is shown it, and goes by it."""
+        """Take up a later generation of the lock, once there is one: every box is shown it."""
         try:
             newer = self._keeping.newer(self.lock)
         except UsageError as error:
@@ -218,7 +218,7 @@ class Controller:
                 box.set(ended=True)
 
     async def _gate(self, late: bool) -> None:
-        """Look at all boxes that have not begun, side by side, once they are there. Raises NotFit."""
+        """When the boxes are there, examine all that have not begun, side by side. Raises NotFit."""
         waited = [self._boxes[name] for name in sorted(self._running)]
         new = [box for box in waited if not box.known.begun]
         if not late and not all(box.known.taken or box.known.begun for box in waited):
@@ -246,7 +246,7 @@ class Controller:
         self._may_begin = True
 
     async def _check(self, box: BoxState) -> None:
-        """Look at one box that has come later."""
+        """Examine one box that has come later."""
         await self._fitness.examine(box)
         judged = self._fitness.judged(self.look())
         box.faults = (box.sentence,) if box.facts is None else judged.get(box.name, ())
@@ -257,7 +257,7 @@ class Controller:
         box.set(checked=not box.faults)
 
     def _steer(self, box: BoxState, told: Any) -> None:
-        """Have a scan do what is wanted of all, where it does not."""
+        """Send a scan the commands by which it does what is wanted of all."""
         status, now = status_of(told), time.monotonic()
         if status is None or now < box.told + RETRY or (box.step is not None and not box.step.done()):
             return
@@ -272,7 +272,7 @@ class Controller:
                 await self._engine.call(name, "tell", {"line": line}, TELLING)
 
     def dealt(self) -> dict[str, int] | None:
-        """What each box may send in a second, or None where the plan's own deal holds."""
+        """By box, the targets a second it may start; None where the plan's own shares apply."""
         over = [box.name for box in self._boxes.values() if box.known.ended or box.name not in self._running]
         dealt = self.wanted.dealt(self.lock.plan.rate, self.lock.plan.boxes, over)
         return None if dealt is None else dict(dealt)
@@ -387,7 +387,7 @@ class Controller:
 
 
 def _gains(lock: Lock) -> str:
-    """Who has got which shards with this generation."""
+    """By box, the shards that it gets with this generation."""
     new = [run for run in lock.runs if run.generation == lock.generation]
     return ", ".join(f"{run.box} has {dealing.ranges(run.shards)}" for run in new)
 

@@ -1,7 +1,7 @@
-"""Where a controller is asked: a Unix socket on its machine, a line of JSON in, a line of JSON out.
+"""The Unix socket of a controller on its machine: a line of JSON in, a line of JSON out.
 
-Only the user who runs it, and root, can reach it. What a box has said is handed on as text that is harmless
-where somebody prints it.
+Only the user who runs it, and root, can reach it. What a box has said is passed on as text that is harmless
+where it is printed.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from lzr.errors import UsageError, printable
 
 MOST_LINE = 1 << 20
 CALLS = ("chunk", "state", "facts")
-"""What of a box can be asked for through here as it is."""
+"""Calls that are passed on to a box as they are."""
 
 
 class Desk:
@@ -95,7 +95,7 @@ class Desk:
         raise UsageError(f"a controller does not know {printable(str(do))}")
 
     def status(self) -> dict[str, Any]:
-        """How all boxes are, as it was heard last."""
+        """What was last heard of all boxes."""
         controller = self._controller
         dealt = controller.dealt()
         return {

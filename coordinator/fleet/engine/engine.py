@@ -1,7 +1,8 @@
-"""The scheduler of a fleet, in this process: which boxes are there, and calls to them with their patience.
+"""The scheduler of a fleet, in this process: which boxes are connected, and calls to them, each with a
+time-out.
 
-Nothing that a box sends is unpickled here: calls and their answers are plain values in msgpack, heartbeats
-too, and of a task only whether it has ended.
+Nothing that a box sends is unpickled here: calls, their answers and heartbeats are plain values in msgpack;
+of a task only its end is used.
 """
 
 from __future__ import annotations
@@ -37,7 +38,7 @@ class BoxError(Exception):
 
 
 class Unheard(BoxError):
-    """It did not answer, so nobody knows whether it has heard."""
+    """The box did not answer, so it is not known whether it has received the call."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +103,7 @@ class Engine:
             await self._stack.aclose()
 
     def _erred(self, key: Any = None, **_: Any) -> None:
-        """A task that failed: what a box says of why is a pickle, which is left closed."""
+        """A task that failed: the box's reason is a pickle, which is not opened."""
         state = self._client.futures.get(key)
         if state is not None:
             state.set_error(RuntimeError("the box gave it up"), None)

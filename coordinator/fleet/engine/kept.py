@@ -1,4 +1,6 @@
-"""What a controller keeps beside the lock, for the next one to go on from: orders to block, and wishes."""
+"""What a controller stores beside the lock, for the next one to go on from: orders to block, and the wanted
+state.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""The controller's side of leases: whoever is heard may scan on, which is written down before it is told."""
+"""The controller's side of leases: boxes that are heard may scan on; that is recorded before they are
+told.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``lzr fleet check PLAN``, and not while a controller is at work here by what was settled before."""
+"""``lzr fleet check PLAN``, refused while a controller here works by what was settled before."""
 
 from __future__ import annotations
 

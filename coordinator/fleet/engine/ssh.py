@@ -1,7 +1,7 @@
-"""``lzr fleet up|down PLAN``: workers on all boxes, started and ended through ssh, all boxes at once.
+"""``lzr fleet up|down PLAN``: starts and ends the workers on all boxes through ssh, all boxes at once.
 
-What a box needs goes with the command: the lock, its certificate, the certificate of the controllers'
-authority. Nothing has to lie there before but lzr, and nobody's password is asked for.
+What a box needs is sent with the command: the lock, its certificate, and that of the controllers' authority.
+Only lzr has to be installed there before, and no password is asked for.
 """
 
 from __future__ import annotations
@@ -81,7 +81,7 @@ def _with_luggage(lock: Lock, box: Box, asked: argparse.Namespace, words: Sequen
 
 
 def _directory(lock: Lock, box: Box) -> str:
-    """Where a worker has its files, in the home of who logs in; no letter of it means anything to a shell."""
+    """A worker's directory, in the home of the ssh user; it has no character that a shell interprets."""
     return f".local/state/lzr/worker/{lock.id}/{box.name}"
 
 

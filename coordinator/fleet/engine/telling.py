@@ -1,7 +1,7 @@
-"""``lzr fleet status|rate|pause|resume|drain|quit|block PLAN``: what is asked of all boxes, or of one.
+"""``lzr fleet status|rate|pause|resume|drain|quit|block PLAN``: commands to all boxes, or to one.
 
-They ask the controller that runs on this machine. `block` does not wait for one to be there: where there is
-none, it is one itself for as long as it takes.
+They ask the controller that runs on this machine. `block` does not need one: where there is none, it is the
+controller itself for as long as it takes.
 """
 
 from __future__ import annotations

@@ -1,1 +1,3 @@
-"""The side of a box: its worker, what it can be asked, what it says of itself; and how both sides speak."""
+"""A box's side: its worker, the calls it answers, what it reports of itself; and the transport of both
+sides.
+"""

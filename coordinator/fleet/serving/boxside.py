@@ -1,7 +1,8 @@
-"""What a box does when the controller asks, by name and with plain values; nothing else can be asked of it.
+"""The calls that a box answers for the controller, by name and with plain values; it can be asked nothing
+else.
 
-Scans are processes of their own: here somebody waits for one to end, and asks it how it is once a second. All
-that the controller sends is checked as if it came from anybody.
+Scans are processes of their own: here a task waits for one to end, and its status is asked once a second.
+Everything that the controller sends is checked as if it came from anybody.
 """
 
 from __future__ import annotations
@@ -40,7 +41,7 @@ STEERING = ("rate", "pause", "resume", "drain", "quit", "workers")
 
 
 async def in_thread(function: Callable[..., T], *words: Any) -> T:
-    """Run it in a thread of its own, that ends with the process at the latest: nobody waits for it then."""
+    """Run it in a thread of its own, which nobody waits for when the process ends."""
     loop = asyncio.get_running_loop()
     future: asyncio.Future[T] = loop.create_future()
 
@@ -111,7 +112,7 @@ class BoxSide:
             raise UsageError(f"{what}: {error.strerror or error}") from error
 
     def told(self) -> dict[str, Any]:
-        """What every heartbeat says of this box."""
+        """What every heartbeat reports of this box."""
         at, status = self._status
         lock = self._lock
         return {
@@ -131,7 +132,7 @@ class BoxSide:
         return "" if self._outcome is None else self._outcome.state
 
     def connecting(self) -> None:
-        """A new connection with a controller begins: no task of an older one counts any more."""
+        """A new connection with a controller begins; tasks of an older one no longer count."""
         self._ticket = ""
 
     async def attend(self, ticket: str) -> None:

@@ -1,7 +1,7 @@
-"""What a box says of itself before anything begins: facts for `lzr.fleet.preflight`, no judgement of them.
+"""The facts that a box reports before anything begins, for `lzr.fleet.preflight`; they are not judged here.
 
-`lzr doctor --json` is what runs here, with the very flags that the scan would have; the rest are sums of the
-files that the plan names, addresses, room.
+`lzr doctor --json` runs here with the very flags that the scan would have; the rest are hashes of the files
+that the plan names, addresses, and free space.
 """
 
 from __future__ import annotations

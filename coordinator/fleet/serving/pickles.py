@@ -1,7 +1,7 @@
-"""What a controller unpickles: what this very process has pickled, and nothing else.
+"""Lets a controller unpickle only what this very process has pickled.
 
-Dask takes pickles out of any message, whoever sends it, and before anybody has looked at the message. The
-graph of a task comes from the client in this process, and is known by its sum; boxes speak in plain values.
+Dask unpickles parts of any message, whoever sends it, before anybody has looked at it. The graph of a task
+comes from the client in this process and is recognised by its hash; boxes send plain values.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
-"""One worker of a box at a time, by a lock that the kernel keeps: who holds it, and how it is ended.
+"""One worker of a box at a time, by a lock that the kernel keeps: which process holds it, and how to end
+that.
 
-A lock of fcntl(2) and not of flock(2), as the kernel tells the process that holds it: no number in a file has
-to be believed.
+It is a lock of fcntl(2) and not of flock(2), because of the former the kernel tells which process holds it,
+so no pid in a file has to be trusted.
 """
 
 from __future__ import annotations

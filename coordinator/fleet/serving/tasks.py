@@ -1,4 +1,6 @@
-"""The task that runs on a box and waits for its scan. Kept apart, as both ends load it by its name."""
+"""The task that runs on a box and waits for its scan. In a module of its own, as both ends load it by
+name.
+"""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""How controller and boxes speak: Dask's connections, under TLS always, and who may say what over them.
+"""How controller and boxes talk: Dask's connections, always under TLS, and who may say what over them.
 
-A worker takes connections of the controller alone (`coordinator.fleet.certs`: it trusts no other authority).
-The scheduler takes a box's for what a worker has to say, as the box that its certificate names, and nothing
+A worker accepts connections of the controller only (`coordinator.fleet.certs`: it trusts no other authority).
+The scheduler accepts from a box what a worker has to say, in the name of the box's certificate, and nothing
 else: a box cannot give orders to another, take its name, or speak for it. Nobody serves HTTP.
 """
 

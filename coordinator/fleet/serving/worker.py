@@ -1,9 +1,9 @@
 """``lzr fleet worker PLAN --box NAME``: this box, for a controller that comes and goes.
 
-A worker of Dask ends when its scheduler is lost, so here one follows another in the same process, for as long
-as it takes: within a second or two of the controller's being there, this box is with it again. Scans are
-processes of their own and mind none of that. What the controller asks comes as calls by name with plain
-values (`coordinator.fleet.serving.boxside`), the runs as tasks that wait for a scan to end.
+A Dask worker ends when its scheduler is lost, so here one follows another in the same process, for as long as
+needed: within a second or two of the controller's return this box is connected again. Scans are processes of
+their own and not affected. Calls of the controller come by name with plain values
+(`coordinator.fleet.serving.boxside`); runs come as tasks that wait for a scan to end.
 """
 
 from __future__ import annotations

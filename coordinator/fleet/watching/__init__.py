@@ -1,1 +1,1 @@
-"""All boxes of a fleet in one view: their statuses taken, added up, drawn, and given to Prometheus."""
+"""All boxes of a fleet in one view: statuses read, added up, drawn, and served to Prometheus."""

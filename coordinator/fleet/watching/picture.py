@@ -1,6 +1,6 @@
-"""The picture of a fleet at a size: how far all are, a line for each box, what was found, who is missing.
+"""Draws a fleet at a given size: how far all boxes are, a line for each, what was found, which are missing.
 
-Pure, like `coordinator.dashboard.layout`, whose panels it has for what is the same of one scan and of many.
+Pure, like `coordinator.dashboard.layout`, whose panels it uses where one scan and many look the same.
 """
 
 from __future__ import annotations

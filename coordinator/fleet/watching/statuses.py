@@ -1,7 +1,6 @@
-"""What a box tells of itself and its scan (`coordinator.monitor.status.as_json`), taken for what it is.
+"""Reads what a box reports of itself and its scan (`coordinator.monitor.status.as_json`), and checks it.
 
-What comes over the network is a claim: types and sizes are checked, and texts are shown through
-`lzr.safetext` only.
+It comes over the network, so types and sizes are checked, and texts are shown only through `lzr.safetext`.
 """
 
 from __future__ import annotations

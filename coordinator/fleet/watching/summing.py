@@ -1,7 +1,7 @@
-"""The scans of all boxes as if they were one: a `Snapshot` whose figures are the sums.
+"""Adds up the scans of all boxes as if they were one: a `Snapshot` whose figures are sums.
 
-What cannot be added (processes, limits of one host, the pace that one box is held at) is left as it is in an
-empty snapshot; who shows it shows the boxes' own rows instead.
+What cannot be added (processes, limits of one host, what holds one box back) is left as in an empty snapshot;
+the boxes' own rows show it instead.
 """
 
 from __future__ import annotations
