@@ -159,11 +159,9 @@ class Intake:
         reopen: bool = False,
         resolver: Resolver | None = None,
     ) -> None:
-        """checkpoint: knows the lines that have their fate already, where a scan is resumed.
-
-        input_hash: hashes the input as it is read, where there is no checkpoint (which has a hash itself).
-
-        reopen: open ZMap's connections anew, as the first ones are gone. resolver: looks up names.
+        """checkpoint: knows the lines that have their fate already, where a scan is resumed. input_hash:
+        hashes the input where there is no checkpoint (which has a hash itself). reopen: open ZMap's
+        connections anew, as the first ones are gone. resolver: looks up names.
         """
         self._reader = reader
         self._ledger = ledger

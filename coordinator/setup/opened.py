@@ -82,10 +82,7 @@ class Opened:
 def open_all(
     options: Options, guard: Guard | None, stdin: Stream | None, signals: Signals, stack: ExitStack
 ) -> Opened:
-    """stdin: being read already, if it is the input. stack: closes what is opened here.
-
-    Raises UsageError, and Interrupted where a signal came while we waited for an output.
-    """
+    """stdin: its stream, if it is the input. stack: closes what is opened. Raises UsageError, Interrupted."""
     reader = FileReader(signals.pause, _say)
     options, chosen = byport.choose_default(options, read_orders(options, reader))
     _check_output(options)

@@ -67,10 +67,8 @@ class Targets(Message, frozen=True):
 
 
 class Stretch(Message, frozen=True):
-    """A run of consecutive places of a sweep's share, to which SYNs are to be sent.
-
-    first, count: the places. begin: when the first SYN is due (monotonic ns); the SYNs are spread over `span`
-    ns. skip: one bit a place, 1 where no SYN is to be sent; empty where SYNs go to all places.
+    """Places of a sweep's share to send SYNs to from `begin` (monotonic ns) on, over `span` ns. skip: one bit
+    a place, 1 for no SYN; empty where there is none to skip.
     """
 
     columns: ClassVar = {"skip": _BYTE}
@@ -86,10 +84,8 @@ class Stretch(Message, frozen=True):
 
 
 class Swept(Message, frozen=True):
-    """What a sweep covers and which share of it is this box's. order: the key of the permutation.
-
-    mine, step: this box's places are those whose number modulo `step` is one of `mine` (`lzr.sweep.share`).
-    v4, v6: our addresses, each as two 64-bit halves (hi, lo), one after the other.
+    """What a sweep covers. order: the key of its permutation. mine, step: this box's places are those whose
+    number modulo `step` is one of `mine` (`lzr.sweep.share`). v4, v6: our addresses, each as halves (hi, lo).
     """
 
     columns: ClassVar = {"mine": _TICKET, "ranges": RANGE, "ports": _PORT, "v4": _HALF, "v6": _HALF}
@@ -108,10 +104,8 @@ class Swept(Message, frozen=True):
 
 
 class Blocked(Message, frozen=True):
-    """No packet may go to these ranges any more.
-
-    ranges: first and last address of each range, two 64-bit halves each. number: how many orders to block
-    there have been so far; `FlowStats.blocked` says which one a worker goes by.
+    """No packet may go to these ranges any more: first and last address, two 64-bit halves each. number: of
+    orders to block so far; `FlowStats.blocked` says which one a worker goes by.
     """
 
     columns: ClassVar = {"ranges": _HALF}
@@ -126,10 +120,8 @@ _TOLD = np.isin(np.arange(Verdict.COUNT + 1), Verdict.TOLD)
 
 
 class Heard(Message, frozen=True):
-    """Answers to a sweep's SYNs, and the stretches whose SYNs have all left.
-
-    sent: numbers of these stretches. rows: one for each pair that answered. verdicts: for each row a
-    `lzr.sweep.scheduler.Verdict`.
+    """Answers to a sweep's SYNs, a row for each pair, with its `lzr.sweep.scheduler.Verdict`. sent: numbers
+    of stretches whose SYNs have all left.
     """
 
     columns: ClassVar = {"rows": TARGET, "verdicts": _BYTE}
@@ -160,7 +152,7 @@ class Acked(Message, frozen=True):
 
 
 class Resend(Message, frozen=True):
-    """From now on results go to this collector; those that are not acknowledged are sent to it again."""
+    """From now on results go to this collector, those that are not acknowledged once more."""
 
     collector: Name
 
@@ -179,10 +171,7 @@ Mac = Annotated[bytes, Meta(min_length=6, max_length=6)]
 
 
 class Routes(Message, frozen=True):
-    """How packets leave (`lzr.packet.ways`). link: interface index of the rings' link, 0 where there is none.
-
-    mtu: of packets that leave by the rings.
-    """
+    """How packets leave (`lzr.packet.ways`). link (interface index, 0 for none), mtu: of the rings."""
 
     columns: ClassVar = {"intervals": INTERVAL, "ways": WAY}
     link: Annotated[int, Meta(ge=0, lt=1 << 31)]
@@ -211,10 +200,7 @@ _SHARD_FLOWS = {
 
 
 class _ShardFlows(Message, frozen=True):
-    """A shard with its flows (`lzr.flow.handover`).
-
-    targets: those that were not begun yet. held, octets: what has arrived of replies that are not complete.
-    """
+    """A shard with its flows (`lzr.flow.handover`). targets: not begun. held, octets: parts of replies."""
 
     columns = _SHARD_FLOWS
     shard: Shard
@@ -226,9 +212,7 @@ class _ShardFlows(Message, frozen=True):
     octets: Rows
 
     def check(self) -> None:
-        """The worker that adopts the shard uses states and places as indices, so their range is checked
-        here.
-        """
+        """Check the range of states and places, which the worker that adopts the shard uses as indices."""
         count = len(self.flows)
         states = self.flows["state"]
         require(not count or 0 < states.min() <= states.max() < len(State), "flows of a state that is none")
@@ -270,10 +254,8 @@ class Outcomes(Message, frozen=True):
 
 
 class Lines(Message, frozen=True):
-    """Encoded records on their way to the collector that writes.
-
-    lines: the bytes for each output. rows, payloads: what the lines were made from; sent only where the
-    number of results is limited (-N), since the writer may then have to cut the batch.
+    """Encoded records for the collector that writes. lines: the bytes for each output. rows, payloads: their
+    outcomes, where the number of results is limited (-N), as the writer may have to cut the batch.
     """
 
     columns: ClassVar = {"tickets": _TICKET, "rows": OUTCOME, "payloads": _BYTE}
@@ -339,20 +321,15 @@ class Linked(Message, frozen=True):
 
 
 class Fault(Message, frozen=True):
-    """The process cannot go on.
-
-    reason: a sentence, or empty where there is nothing to say. gone: the reader of an output has gone.
-    """
+    """The process cannot go on. reason: a sentence, or empty. gone: the reader of an output has gone."""
 
     reason: Sentence
     gone: bool = False
 
 
 class Refused(Message, frozen=True):
-    """A collector has refused a message that breaks the protocol.
-
-    sender: the process that is certain to have sent it, or empty. pid: the other end of the connection, where
-    only that is known, else 0.
+    """A collector has refused an invalid message. sender: who has certainly sent it, or empty. pid: the other
+    end of the connection, where only that is known, else 0.
     """
 
     reason: Sentence
@@ -361,10 +338,8 @@ class Refused(Message, frozen=True):
 
 
 class FlowStats(Message, frozen=True):
-    """A flow worker's figures.
-
-    last: no more will come. looked_ns: the worker has handled everything that had arrived by then (monotonic
-    ns). blocked: number of the last `Blocked` it goes by.
+    """A flow worker's figures. last: no more will come. looked_ns: it has handled all that came by then.
+    blocked: number of the last `Blocked` it goes by.
     """
 
     last: bool

@@ -4,9 +4,9 @@ them.
 Frames carry a virtio_net_hdr whose header length is the whole frame: the kernel then copies the frame instead
 of lending our pages to the receiver, so a row may be reused at once even where the peer is on this machine.
 
-Nothing here waits for an interface: a frame that the kernel does not take stays in the ring with the status
-SEND_REQUEST, the ring is `stuck`, and `flush` tries again when its pause is over. A frame that is refused
-while those behind it are taken does not hold them up (`workers.flow.refused`).
+A frame that the kernel does not take stays in the ring with the status SEND_REQUEST, the ring is `stuck`, and
+`flush` tries again when its pause is over. A frame that is refused while those behind it are taken does not
+hold them up (`workers.flow.refused`).
 """
 
 from __future__ import annotations
@@ -246,9 +246,7 @@ class TransmitRing:
     # --- frames that are refused while others are taken ------------------------------------------------
 
     def _sort_out(self) -> bool:
-        """Set aside frames that are refused while others are taken; returns whether no frame is left
-        waiting.
-        """
+        """Set aside frames refused while others are taken; returns whether none is left waiting."""
         if self._error != "ENOBUFS" or not (self._sorting or self._missed >= len(_MOMENTS)):
             return False
         self._sorting = False
@@ -265,19 +263,17 @@ class TransmitRing:
         return False
 
     def _others_pass(self) -> bool:
-        """Offer the last frame first; returns whether it was taken. Then the refused frame is the last
-        one.
-        """
+        """Offer the last frame first, then the refused one is last; returns whether it was taken."""
         if self._filled <= max(1, self.refused.returned):
             return False  # all that wait have been refused before
         return self._try_first(int(self._position[0] - 1) % self._frames)
 
     def _neutral_passes(self) -> bool:
-        """Offer a frame that nobody acts on first; returns whether it was taken. Then the refused frame is
-        the last one.
+        """Offer a frame that nobody acts on first (from our own MAC address to itself); returns whether it
+        was taken.
 
-        The offered frame is as long as the refused one, from our own MAC address to itself. On a link without
-        MAC addresses, a frame counts as refused when it has waited alone for a second.
+        Then the refused frame is the last one. On a link without MAC addresses, a frame counts as refused
+        when it has waited alone for a second.
         """
         at = int(self._position[0])
         first = (at - self._filled) % self._frames
@@ -301,8 +297,8 @@ class TransmitRing:
         return self._rows[at, begin : begin + int(self._length[at]) - VNET_HEADER].tobytes()
 
     def _try_first(self, last: int) -> bool:
-        """Exchange the first waiting frame with the last, and send; returns whether that one was taken. If
-        not, exchange them back.
+        """Exchange the first waiting frame with the last, and send; if it is not taken, exchange them
+        back.
         """
         first = int(self._position[0] - self._filled) % self._frames
         before = self._filled
