@@ -9,7 +9,10 @@ The places of a share are assigned in order, in stretches, to whichever worker h
 * assigned *again* where another SYN was asked for (`probes`), and after a worker's death. The dead worker may
   have taken answers off its rings that it did not report. So what it was given and had not sent is sent
   again, and so are the SYNs of any worker that left less than `AGAIN` seconds before the moment up to which
-  the dead worker had reported everything, or later. Pairs that have answered are left out then.
+  the dead worker had reported everything, or later. A stretch that another worker has not sent to its end, as
+  far as is known, may have been answered to the dead one in part: it is assigned again once it is sent. Pairs
+  that have answered are left out then; those of an ICMP error are not, as the host's own answer may be what
+  was lost.
 
 The verdict on each pair is kept here, a byte a pair from the first open stretch to the last assigned one, and
 nowhere else. So only the first answer of a pair makes a flow, whichever worker hears it and whichever died in
@@ -65,7 +68,8 @@ class Stretch:
     """first, count: its places. worker: the one that has it. sent_at: when its last SYN left, None until
     then.
 
-    more: how many more SYNs each of its pairs is to get after this.
+    more: how many more SYNs each of its pairs is to get after this. doubtful: a worker died while another had
+    this and had not sent it to its end. lost: answers may have been lost with a worker since its SYNs left.
     """
 
     number: int
@@ -75,6 +79,7 @@ class Stretch:
     worker: str = ""
     sent_at: float | None = None
     doubtful: bool = False
+    lost: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,7 +166,8 @@ class Scheduler:
         self._ask_more(now)
         while self._again:
             stretch = self._again.popleft()
-            skip = self._of(stretch) != Verdict.NOTHING
+            known = self._of(stretch)
+            skip = _SPOKEN[known] if stretch.lost else known != Verdict.NOTHING
             if skip.all():
                 stretch.sent_at, stretch.more = now, 0
                 continue
@@ -192,16 +198,17 @@ class Scheduler:
             return False
         self.unsent -= stretch.count
         if stretch.doubtful:
-            self._assign_again(stretch)
+            self._assign_again(stretch, lost=True)
         else:
-            stretch.sent_at = now
+            stretch.sent_at, stretch.lost = now, False
         return True
 
     def left(self, worker: str, told: float, *, lost: bool) -> int:
         """A worker has ended; returns how many pairs are sent SYNs again. lost: it died, with answers it had
         not reported.
 
-        told: the time (seconds) up to which it has reported all answers.
+        told: the time (seconds) up to which it has reported all answers. What others are still sending is
+        sent again as well, later, and not counted here.
         """
         found = [
             stretch
@@ -211,9 +218,10 @@ class Scheduler:
         ]
         for stretch in self._open:
             stretch.doubtful |= lost and stretch.sent_at is None and stretch.worker not in ("", worker)
+            stretch.lost |= lost and stretch.sent_at is None and not stretch.worker
         for stretch in found:
             self.unsent -= stretch.count if stretch.sent_at is None else 0
-            self._assign_again(stretch)
+            self._assign_again(stretch, lost=lost or stretch.lost)
         return sum(int(np.count_nonzero(self._of(stretch) == Verdict.NOTHING)) for stretch in found)
 
     def _new(self, count: int) -> Stretch:
@@ -241,10 +249,10 @@ class Scheduler:
             for stretch in self._open:
                 if self._is_due(stretch, now):
                     stretch.more -= 1
-                    self._assign_again(stretch)
+                    self._assign_again(stretch, lost=False)
 
-    def _assign_again(self, stretch: Stretch) -> None:
-        stretch.worker, stretch.sent_at, stretch.doubtful = "", None, False
+    def _assign_again(self, stretch: Stretch, *, lost: bool) -> None:
+        stretch.worker, stretch.sent_at, stretch.doubtful, stretch.lost = "", None, False, lost
         self._again.append(stretch)
 
     def _is_due(self, stretch: Stretch, now: float) -> bool:

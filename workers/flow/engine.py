@@ -109,7 +109,8 @@ class Engine:
     def remove(self, shard: int) -> Ring:
         """Give up a shard that another worker is to have; returns its ring."""
         ring = self.rings.pop(shard)
-        self.transmit.remove(ring.out, self._now)
+        if self.transmit.remove(ring.out, self._now) and self.sweeper is not None:
+            self.sweeper.forget_begun()
         return ring
 
     @property

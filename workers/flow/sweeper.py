@@ -110,6 +110,10 @@ class Sweeper:
         self._note(now, len(rows), 0)
         return rows
 
+    def forget_begun(self) -> None:
+        """SYNs that had not left are dropped: whoever has their stretches next sends them."""
+        self._begun.clear()
+
     def _make(self, stretch: messages.Stretch, ways: Ways) -> None:
         """Make all SYNs of a stretch at once, also where they leave in slices."""
         skip = None

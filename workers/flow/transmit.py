@@ -115,15 +115,18 @@ class Transmit:
             self.note_stuck(ring, now)
         self._share(now)
 
-    def remove(self, ring: TransmitRing, now: int) -> None:
-        """Give up a ring with the frames in it, which another worker gets."""
+    def remove(self, ring: TransmitRing, now: int) -> bool:
+        """Give up a ring with the frames in it, which another worker gets. Returns whether frames that wait
+        here are dropped, since this was the last ring and there was no room in it."""
         self._rings.remove(ring)
         if ring in self._stuck:
             self._stuck.remove(ring)
-        if not self._rings and self._waiting:
+        dropped = not self._rings and bool(self._waiting)
+        if dropped:
             ring.errors["no room"] += sum(map(len, self._waiting))  # their flows go, and will send again
             self._waiting.clear()
         self._share(now)
+        return dropped
 
     def _share(self, now: int) -> None:
         if self._budget is not None:

@@ -36,6 +36,30 @@ def test_what_another_is_sending_is_asked_again_when_it_is_sent() -> None:
     assert len(scheduler.close(0.3 + COOLDOWN)) == 1
 
 
+def test_a_host_is_asked_again_that_a_router_speaks_for() -> None:
+    """Its own answer may be what went with the worker; a SYN that `probes` asks for is not."""
+    scheduler = Scheduler(6, cooldown=COOLDOWN, probes=2)
+    verdicts = np.array([Verdict.UNREACHABLE, Verdict.ANSWERED, Verdict.REFUSED], np.uint8)
+
+    def asked(now: float) -> list[int]:
+        taken = scheduler.take(6, "flow-0.1", now)
+        assert taken is not None
+        return np.flatnonzero(~taken[1]).tolist()
+
+    assert asked(0.0) == [0, 1, 2, 3, 4, 5]
+    scheduler.hear(np.array([0, 1, 2]), verdicts)
+    scheduler.left("flow-1.1", 0.1, lost=True)
+    scheduler.sent(1, "flow-0.1", 0.2)
+    assert asked(0.2) == [0, 3, 4, 5]
+    scheduler.sent(1, "flow-0.1", 0.3)
+    assert asked(2.0) == [3, 4, 5]
+    scheduler.sent(1, "flow-0.1", 2.0)
+    assert scheduler.left("flow-1.2", 2.1, lost=True) == 3
+    assert asked(2.2) == [0, 3, 4, 5]
+    assert scheduler.left("flow-0.1", 2.3, lost=False) == 3  # and did not send it
+    assert asked(2.4) == [0, 3, 4, 5]
+
+
 def test_what_waits_to_be_assigned_again_is_asked_once() -> None:
     scheduler = Scheduler(20, cooldown=COOLDOWN)
     taken = [scheduler.take(10, "flow-0.1", 0.0) for _ in range(2)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any
 
 import numpy as np
@@ -10,10 +11,12 @@ from numpy.typing import NDArray
 
 from lzr.flow.config import FlowConfig
 from lzr.flow.table import FlowTable
+from lzr.ipc import messages
 from lzr.packet.payloads import ProbeTemplate
 from lzr.packet.segments import Builder, LinkHeader
-from lzr.rows import ACK, SEGMENT, TARGET, Opening, Reason, State
-from lzr.targets.blocklist import Blocklist, Prefixes
+from lzr.rows import ACK, FRAME, SEGMENT, TARGET, Opening, Reason, State
+from lzr.sweep.space import Space
+from lzr.targets.blocklist import Blocklist, Prefixes, ranges_of
 from workers.flow.arrivals import Arrivals
 from workers.flow.engine import OPEN, TAKE, Engine
 from workers.flow.outbox import Outbox
@@ -213,3 +216,24 @@ def test_a_reply_that_has_begun_is_kept(state: State) -> None:
         (Reason.DATA, 1, b"220") if whole else (Reason.BLOCKED, 0, b"")
     )
     assert table.in_flight == table.fresh == 0
+
+
+def test_a_stretch_whose_syns_are_dropped_with_the_last_ring_does_not_count_as_sent() -> None:
+    probes = (ProbeTemplate((b"x",)),)
+    table = FlowTable(FlowConfig(probes))
+    engine = Engine(Outbox(1), table, Builder(LinkHeader(bytes(6), bytes(6), bytes(6)), probes))
+    nobody = np.zeros(0, np.uint64)
+    space = Space(ranges_of("198.18.0.0/24"), [(80, 80)])
+    engine.sweep(messages.Swept((1, 2), np.zeros(1, np.uint32), 1, space.ranges, space.ports, nobody, nobody))
+    assert engine.sweeper is not None
+    rings: list[Any] = [Queue(0), Queue(0)]
+    for shard, ring in enumerate(rings):
+        ring.out.errors = Counter()
+        engine.add(shard, ring)
+    engine.transmit.queue(np.zeros(5, FRAME))
+    engine.sweeper._begun = [7]
+    engine.remove(0)
+    assert engine.heard(last=True) == []  # they wait
+    engine.remove(1)
+    assert rings[1].out.errors == {"no room": 5}
+    assert engine.heard(last=True) == []
