@@ -66,12 +66,14 @@ def attend_run(
     """`attend` for one run, which the box's lock has. Raises UsageError."""
     found = rundirectory.make(lock, run)
     process: subprocess.Popen[bytes] | None = None
-    attached, pause = False, _LOOK
+    attached, pause, before = False, _LOOK, _ending_of(found)
     while True:
         held = rundirectory.take(found)
         if held is not None:
             try:
                 status = None if process is None else process.wait()
+                if process is None and before is not None and _ending_of(found) == before:
+                    attached = False  # who held the lock has started no scan: that takes the metadata away
                 outcome = boxscan.outcome(lock, run, found, status)
                 if attached or outcome.state == "done":
                     return outcome
@@ -116,6 +118,15 @@ def withdraw(lock: Lock, run: Run) -> None:
         with contextlib.suppress(ControlError):  # it is not there yet, or no more
             ctl.ask(found.control, "quit")
         time.sleep(_LOOK)
+
+
+def _ending_of(found: RunDirectory) -> tuple[int, int] | None:
+    """Which file of metadata is there; None where none is, as while a scan is at work."""
+    try:
+        status = os.stat(found.metadata)
+    except OSError:
+        return None
+    return status.st_ino, status.st_mtime_ns
 
 
 def _given_up(lock: Lock, run: Run) -> str:

@@ -12,6 +12,8 @@ import contextlib
 import fcntl
 import os
 import pwd
+import random
+import time
 from dataclasses import dataclass
 
 from coordinator.endpoints.named import LONGEST_PATH
@@ -23,6 +25,8 @@ from lzr.fleet.plan import Plan
 
 FOR_ROOT = "/var/lib/lzr/fleet"
 _PURPOSE = "for a plan's scans"
+_TRIES = 100
+"""How often a lock is tried that nobody holds but for a look."""
 
 
 @dataclass(frozen=True)
@@ -194,12 +198,24 @@ def take(found: RunDirectory) -> int | None:
         raise UsageError(f"cannot use {shown}: {error.strerror}") from error
     finally:
         os.close(place)
+    for _ in range(_TRIES):
+        if _locked(descriptor, fcntl.LOCK_EX):
+            return descriptor
+        if not _locked(descriptor, fcntl.LOCK_SH):
+            break
+        # Nobody has it; somebody only looked whether anybody has, as `is_running` does.
+        fcntl.flock(descriptor, fcntl.LOCK_UN)
+        time.sleep(random.uniform(0.0005, 0.005))
+    os.close(descriptor)
+    return None
+
+
+def _locked(descriptor: int, how: int) -> bool:
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(descriptor, how | fcntl.LOCK_NB)
     except OSError:
-        os.close(descriptor)
-        return None
-    return descriptor
+        return False
+    return True
 
 
 def is_running(found: RunDirectory) -> bool:
@@ -209,9 +225,7 @@ def is_running(found: RunDirectory) -> bool:
             f"{found.checkpoint}/lock", os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
         )
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except OSError:
-            return True
+            return not _locked(descriptor, fcntl.LOCK_SH)
         finally:
             os.close(descriptor)
     return False

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import threading
 from pathlib import Path
 
 import pytest
@@ -12,6 +14,7 @@ from lzr.errors import UsageError
 from lzr.fleet import lease
 from lzr.fleet.lock import Lock
 from tests import madefleet
+from tests.unit.coordinator.fleet.test_boxscan import ending, saved
 
 
 def text(tmp_path: Path) -> str:
@@ -32,6 +35,22 @@ def test_a_box_without_a_lease_begins_nothing(lock: Lock) -> None:
     assert "fra1-g1 has no lease" in outcome.sentence
     assert leasefile.withheld(madefleet.lock()) == ""
     assert leasefile.words(madefleet.lock()) == []
+
+
+def test_who_waited_for_another_caller_that_began_nothing_says_so_too(lock: Lock) -> None:
+    """It held the lock to decide: there was no scan to attach to, and the old ending is not its own."""
+    found = rundirectory.make(lock, lock.runs[0])
+    metadata = {"status": lease.INTERRUPTED, "unfinished": True, "failure": lease.OVER}
+    Path(found.metadata).write_text(ending(lock, **metadata))
+    Path(found.checkpoint, "checkpoint").write_bytes(saved(7))
+    held = rundirectory.take(found)
+    assert held is not None
+    decides = threading.Timer(0.15, os.close, (held,))
+    decides.start()
+    outcome = attend.attend(lock, "fra1")
+    decides.join()
+    assert (outcome.state, outcome.status, outcome.records) == ("interrupted", 1, 7)
+    assert "fra1-g1 has no lease" in outcome.sentence
 
 
 def test_what_was_granted_holds_from_the_moment_that_was_told(lock: Lock) -> None:

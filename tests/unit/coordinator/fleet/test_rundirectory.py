@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import pwd
+import threading
 from pathlib import Path
 
 import pytest
@@ -44,6 +46,21 @@ def test_one_has_the_lock_of_a_run(tmp_path: Path) -> None:
     again = rundirectory.take(found)
     assert again is not None
     os.close(again)
+
+
+def test_who_only_looks_is_in_nobodys_way(tmp_path: Path) -> None:
+    """A look takes the lock for a moment, shared: whoever would start the scan then took it for at work."""
+    lock = there(tmp_path)
+    found = rundirectory.make(lock, lock.runs[0])
+    looking = os.open(f"{found.checkpoint}/lock", os.O_RDWR | os.O_CREAT, 0o644)
+    fcntl.flock(looking, fcntl.LOCK_SH)
+    end = threading.Timer(0.02, os.close, (looking,))
+    end.start()
+    held = rundirectory.take(found)
+    end.join()
+    assert held is not None
+    assert rundirectory.is_running(found)
+    os.close(held)
 
 
 def test_where_others_can_write_nothing_is_kept(tmp_path: Path) -> None:
