@@ -90,13 +90,15 @@ class Heard:
     """What a box reported last.
 
     at: when. figures: of its scan, if one runs or its last figures are known. state: of `State`, if no scan
-    runs; "" if one does. sentence: how it ended, or why nothing is heard.
+    runs; "" if one does. sentence: how it ended, or why nothing is heard. lease: how many
+    seconds it may still scan from then on without its controller; None: for good.
     """
 
     at: float | None = None
     figures: OfScan | None = None
     state: str = ""
     sentence: str = ""
+    lease: float | None = None
 
 
 @dataclass(frozen=True)
@@ -105,7 +107,8 @@ class Row:
 
     at: when anything was heard of it last; age: how many seconds ago; None: never. shards: how many it has.
     asked: its own inputs that were read. done: how many of them are done, also before its scan was resumed;
-    fresh: since then. share, eta: as in a `Snapshot`, None where they are not known.
+    fresh: since then. share, eta: as in a `Snapshot`, None where they are not known. lease: how many
+    seconds it may still scan without its controller; None: for good.
     """
 
     name: str
@@ -128,6 +131,7 @@ class Row:
     hits: int = 0
     share: float | None = None
     eta: float | None = None
+    lease: float | None = None
 
     @property
     def bad(self) -> bool:
@@ -205,10 +209,11 @@ def _row(box: str, runs: Sequence[OfRun], heard: Heard, now: float) -> Row:
     lost = age is None or age > LOST
     state = _state(heard, lost)
     shards = sum(len(run.shards) for run in runs)
+    lease = None if heard.lease is None or age is None else max(0.0, heard.lease - age)
     generation = max((run.generation for run in runs), default=0)
     if s is None:
         share = 1.0 if state == State.DONE else None
-        return Row(box, state, heard.at, age, generation, shards, heard.sentence, share=share)
+        return Row(box, state, heard.at, age, generation, shards, heard.sentence, share=share, lease=lease)
     moving = not lost and state not in ENDED and state != State.STARTING
     return Row(
         box,
@@ -231,6 +236,7 @@ def _row(box: str, runs: Sequence[OfRun], heard: Heard, now: float) -> Row:
         hits=s.outcomes.get("data", 0) + s.outcomes.get("sa_only", 0),
         share=1.0 if state == State.DONE else s.share,
         eta=s.eta if moving else None,
+        lease=lease,
     )
 
 

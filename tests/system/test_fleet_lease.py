@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import time
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -105,6 +106,41 @@ def test_a_box_that_is_away_ends_its_scan_and_others_may_have_its_shards(made: L
     assert sent(fra1) == ended
     found = {record["saddr"] for name in ("ams1", "lon1") for record in boxes.results(name)}
     assert len(found) == COUNT
+
+
+def test_a_controller_that_is_killed_and_comes_back_within_a_lease_goes_unnoticed(made: Lab) -> None:
+    """What is left of the lease is shown, and told on by the next controller before it is over."""
+    boxes = Boxes(made, 2, PLAN + LEASE)
+    boxes.settle()
+    boxes.respond(FIRST, COUNT)
+    for box in boxes.boxes:
+        count_all(box)
+        boxes.work(box)
+
+    def left() -> list[float]:
+        """What the boxes themselves have kept."""
+        kept = [json.loads(next(box.state.glob("*/lease.json")).read_text()) for box in boxes.boxes]
+        return [one["until"] - leasefile.uptime() for one in kept]
+
+    controller = boxes.start()
+    boxes.until(lambda: all(sent(box) > 50 for box in boxes.boxes), "both boxes scan")
+    boxes.until(lambda: all(25 < (one.get("lease") or 0) <= 30 for one in boxes.status()["boxes"]), "leases")
+    assert boxes.lzr("fleet", "status", boxes.plan).stdout.count(", lease for ") == 2
+    controller.kill()
+    controller.wait(10)
+    boxes.until(lambda: max(left()) < 14, "half of the lease is over", 40)
+    assert min(left()) > lease.RESERVE
+    controller = boxes.start()
+    boxes.until(lambda: min(left()) > 25, "it is renewed", 20)
+    boxes.until(lambda: boxes.said().count("goes on with its run") == 2, "both are attended to", 20)
+    boxes.hurry()
+    assert controller.wait(60) == 0, boxes.said()
+    for box in boxes.boxes:
+        assert json.loads((run_of(box) / "metadata.json").read_text())["ending"]["how"] == "done"
+    found = Counter(record["saddr"] for box in boxes.boxes for record in boxes.results(box.name))
+    assert (len(found), set(found.values())) == (COUNT, {1})
+    assert sent(boxes["ams1"]) > 0
+    assert lease.OVER not in boxes.said()
 
 
 def test_zmap_ends_with_the_lease_too(arena: Range, tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ import asyncio
 import base64
 import json
 import time
+from collections.abc import Mapping
 from typing import Any
 
 from coordinator.endpoints import control
@@ -19,6 +20,7 @@ from coordinator.fleet.engine.boxstate import BoxState
 from coordinator.fleet.engine.controller import Controller
 from coordinator.fleet.engine.engine import BoxError, Engine, status_of
 from lzr.errors import UsageError, printable
+from lzr.fleet.lock import Lock
 
 MOST_LINE = 1 << 20
 CALLS = ("chunk", "state", "facts")
@@ -140,6 +142,20 @@ class Desk:
             "paused": box.name in self._controller.wanted.paused,
             "ending": dict(self._controller.wanted.ending).get(box.name),
             "lacks": [order.id for order in self._controller.orders.missing(box.name)],
+            "lease": None
+            if heard is None
+            else lease_left(self._controller.lock, told, time.time() - heard.at),
             "status": status_of(told),
             "status_age": age,
         }
+
+
+def lease_left(lock: Lock, told: Mapping[str, Any], age: float) -> float | None:
+    """Seconds for which a box may scan on, as it has told `age` seconds ago; 0 where it has said that it has
+    none, None where the plan has no leases."""
+    if lock.plan.lease is None:
+        return None
+    left = told.get("lease")
+    if type(left) is not float or not 0 <= left <= lock.plan.lease:
+        return 0.0
+    return max(0.0, left - max(0.0, age))

@@ -92,15 +92,24 @@ def _lines(found: Mapping[str, Any]) -> list[str]:
         done, total = scan.get("done"), scan.get("total")
         told = f", {done} of {total or '?'} done" if isinstance(done, int) else ""
         paused = ", paused" if box["paused"] else ""
+        lease = box["lease"]
+        leased = (f", lease for {lease:.0f} s" if lease else ", no lease") if _leased(box) else ""
         lacks = f", lacks {len(box['lacks'])} orders to block" if box["lacks"] else ""
         sentence = f" ({box['sentence']})" if box["sentence"] else ""
-        lines.append(f"{box['name']:12} {box['shards']:5} shards  {state}{told}{paused}{lacks}{sentence}")
+        lines.append(
+            f"{box['name']:12} {box['shards']:5} shards  {state}{told}{paused}{leased}{lacks}{sentence}"
+        )
     for order in found["orders"]:
         who = f" by {order['by']}" if order["by"] else ""
         why = f" ({order['reason']})" if order["reason"] else ""
         confirmed = ", ".join(order["confirmed"]) or "nobody yet"
         lines.append(f"blocked {', '.join(order['networks'])}{who}{why}: confirmed by {confirmed}")
     return lines
+
+
+def _leased(box: Mapping[str, Any]) -> bool:
+    """Whether it matters how long this box may scan on without hearing of the controller."""
+    return box["lease"] is not None and box["heard"] is not None and not box["ended"]
 
 
 def _rate(argv: list[str]) -> int:

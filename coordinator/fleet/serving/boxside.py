@@ -74,6 +74,7 @@ class BoxSide:
         self._leave = False
         self._outcome: Outcome | None = None
         self._status: tuple[float, str] = (0.0, "")
+        self._until: float | None = None  # when its lease ends, on `leasefile.uptime`
         self._watch: asyncio.Task[None] | None = None
         self._calls: dict[str, Callable[..., Awaitable[Any]]] = {
             "take": self._take,
@@ -124,6 +125,7 @@ class BoxSide:
             "status_at": at,
             "now": time.time(),
             "clock": asdict(leasefile.now()),
+            "lease": None if self._until is None else max(0.0, self._until - leasefile.uptime()),
         }
 
     def _how(self) -> str:
@@ -245,12 +247,18 @@ class BoxSide:
         if generation != lock.generation:
             raise UsageError(f"this box has generation {lock.generation}")
         seconds = await in_thread(leasefile.take, lock, boot, since)
+        self._until = await in_thread(self._leased)
         for run in lock.runs_of(self.box):
             found = rundirectory.of_run(lock, run)
             with contextlib.suppress(ControlError):  # it starts, by what was kept, or ends
                 if await in_thread(rundirectory.is_running, found):
                     await in_thread(ctl.ask, found.control, f"lease {seconds:g} --from {since!r}", EVERY)
         return True
+
+    def _leased(self) -> float | None:
+        """Until when this box may scan, where the plan has leases; None where it has none, or holds none."""
+        lock = self._lock
+        return None if lock is None or lock.plan.lease is None else leasefile.until_of(lock)
 
     def _in_force(self, wanted: list[Order]) -> bool:
         """Whether every scan here goes by these; one that starts now reads them before its first packet."""
@@ -280,6 +288,7 @@ class BoxSide:
         """Ask the scan how it is, once a second."""
         while True:
             with contextlib.suppress(Exception):  # whatever is in those files, it is looked again
+                self._until = await in_thread(self._leased)
                 for one in await in_thread(self._at_work):
                     good, text = await in_thread(ctl.ask, one.control, "status --json", EVERY)
                     if good and len(text) <= MOST_STATUS:

@@ -28,7 +28,11 @@ def heard(reply: Mapping[str, Any]) -> dict[str, Heard]:
             "status": json.dumps(box["status"]) if box["status"] is not None else "",
             **({"status_at": reply["now"] - age, "now": reply["now"]} if age is not None else {}),
         }
-        found[box["name"]] = statuses.heard(float(at), told)
+        one = statuses.heard(float(at), told)
+        lease = box.get("lease")
+        if isinstance(lease, int | float) and not box["ended"]:
+            one = replace(one, lease=float(lease) + max(0.0, reply["now"] - at))
+        found[box["name"]] = one
     return found
 
 

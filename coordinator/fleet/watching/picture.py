@@ -157,6 +157,9 @@ COLUMNS: tuple[Column, ...] = (
 )
 """Most important first; as many as the width holds."""
 
+LEASE: Column = ("lease", 7, lambda row: f"{row.lease:.0f} s" if row.lease is not None else "-")
+"""Before all others, where a box has one: when it runs out the box ends its scan."""
+
 _PERCENT = 7
 
 
@@ -176,7 +179,8 @@ def boxes(view: FleetView, width: int, height: int, g: Glyphs) -> list[Line]:
     state_width = min(state_width, 32 if width >= 80 else 12)
     used = 1 + name_width + 1 + state_width + 1 + _PERCENT
     chosen: list[Column] = []
-    for column in COLUMNS:
+    leased = (LEASE,) if any(row.lease is not None for row in view.rows) else ()
+    for column in (*leased, *COLUMNS):
         if used + column[1] + 1 > width:
             break
         chosen.append(column)
@@ -244,7 +248,8 @@ def line(view: FleetView) -> str:
     parts.append(f"hitrate: {totals.hit_rate:.2%}")
     for row in view.rows:
         how = numbers.percent(row.share) if row.share is not None else "-"
-        parts.append(f"{row.name}: {_state(row)} {how}")
+        lease = f" (lease {row.lease:.0f} s)" if row.lease is not None else ""
+        parts.append(f"{row.name}: {_state(row)} {how}{lease}")
     return "; ".join(parts)
 
 

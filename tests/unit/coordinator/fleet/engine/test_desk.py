@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import json
 import socket
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from coordinator.fleet import certs, lockfile
-from coordinator.fleet.engine import asking
+from coordinator.fleet.engine import asking, desk
 from coordinator.fleet.engine.controller import Controller
 from coordinator.fleet.engine.desk import Desk
 from coordinator.fleet.engine.engine import Engine
@@ -93,3 +94,12 @@ def test_an_order_that_cannot_be_kept_is_not_given(
             assert controller.orders.orders == ()
 
     asyncio.run(asyncio.wait_for(whole(), 60))
+
+
+def test_how_long_a_box_may_scan_on_is_what_it_has_told_less_how_long_ago(lock: Lock) -> None:
+    assert desk.lease_left(lock, {"lease": 20.0}, 1.0) is None
+    leased = replace(lock, plan=replace(lock.plan, lease=30))
+    assert desk.lease_left(leased, {"lease": 20.0}, 1.5) == 18.5
+    for lie in (None, "long", 1e9, -1.0, float("nan"), True, [20.0]):
+        assert desk.lease_left(leased, {"lease": lie}, 0.0) == 0.0
+    assert desk.lease_left(leased, {}, 0.0) == 0.0

@@ -8,8 +8,11 @@ from typing import Any
 from coordinator.fleet.watching.hearing import heard, kept, over
 from coordinator.monitor import status
 from coordinator.monitor.snapshot import Snapshot
-from lzr.fleet.view import Heard, State
+from lzr.fleet.lock import Run
+from lzr.fleet.view import Heard, State, view
 from tests.dashboard_driver import Scan
+
+RUNS = (Run("fra1", 1, (0, 1), ("192.0.2.1",)),)
 
 
 def box(name: str, **more: Any) -> dict[str, Any]:
@@ -64,3 +67,12 @@ def test_over_when_every_box_with_shards_has_ended() -> None:
     assert not over(reply())
     assert not over(reply(box("fra1", ended=True), box("ams1")))
     assert over(reply(box("fra1", ended=True), box("ams1", shards=0)))
+
+
+def test_how_long_a_box_may_scan_on_is_from_when_it_was_heard() -> None:
+    found = heard(
+        reply(box("fra1", lease=20.0), box("ams1", lease=None), box("nyc1", lease=20.0, ended=True))
+    )
+    assert [found[name].lease for name in ("fra1", "ams1", "nyc1")] == [20.5, None, None]
+    assert view("x", RUNS, found, 105.5).rows[0].lease == 15.0
+    assert view("x", RUNS, found, 200.0).rows[0].lease == 0.0

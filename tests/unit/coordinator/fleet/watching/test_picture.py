@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -97,3 +99,14 @@ def test_the_line_for_a_log() -> None:
     line = picture.line(seen(silent=20).view)
     assert line.startswith("census-443 ")
     assert "ams1: not heard of since 11:06:59Z" in line
+
+
+def test_a_lease_is_shown_where_boxes_have_one() -> None:
+    look = seen()
+    assert "lease" not in " ".join(text(drawn(look, 120, 40))) + picture.line(look.view)
+    rows = tuple(replace(row, lease=27.4) for row in look.view.rows)
+    leased = Looked(replace(look.view, rows=rows), look.scans)
+    lines = text(drawn(leased, 80, 24))
+    assert any("box" in line and "lease" in line for line in lines)
+    assert sum("27 s" in line for line in lines) == len(rows)
+    assert picture.line(leased.view).count("(lease 27 s)") == len(rows)
