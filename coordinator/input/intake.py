@@ -181,7 +181,7 @@ class Intake:
         self._found: deque[Expansion] = deque()  # of names whose address is known
         self._nameless = 0  # lines whose name has no address
         self.looked_up = 0  # names that were found
-        self.told: list[str] = []  # sentences about names, for the log
+        self.sentences: list[str] = []  # sentences about names, for the log
         self._ports = _ANY  # our source ports, once they are known
         self._following: Follower | None = None
         self.fates = Fates()
@@ -302,9 +302,9 @@ class Intake:
         if not again:
             self.looked_up += 1
             if self.looked_up <= SHOWN:
-                self.told.append(f"{answer.name} is {addresses.text(*answer.halves)}")
+                self.sentences.append(f"{answer.name} is {addresses.text(*answer.halves)}")
             elif self.looked_up == SHOWN + 1:
-                self.told.append("what addresses other names have is not told here")
+                self.sentences.append("what addresses other names have is not told here")
         self._found.append(line.of(answer.halves))
 
     def _take(self, batch: Batch, early: bool = False) -> None:

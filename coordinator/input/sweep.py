@@ -39,14 +39,14 @@ _ORDER = re.compile(rb"order ([0-9a-f]{32})\n")
 class Sweep:
     """share: this box's pairs. key: of their order. total: how many of them are to be scanned.
 
-    text: stands in place of an input. told: a sentence for the log.
+    text: stands in place of an input. sentence: a sentence for the log.
     """
 
     share: Share
     key: Key
     total: int
     text: bytes
-    told: str
+    sentence: str
 
     @property
     def families(self) -> list[int]:
@@ -104,15 +104,17 @@ def swept(
     key = Secrets.derive(seed).order if found is None else _words(found[1])
     share = Share.of(space, Permutation.of(space.pairs, key), amounts.shards(options.shard), options.shards)
     ports = len(space.ports)
-    told = f"{space.pairs:,} pairs: {_many(space.addresses, 'address', 'es')}, {_many(ports, 'port', 's')}"
+    sentence = (
+        f"{space.pairs:,} pairs: {_many(space.addresses, 'address', 'es')}, {_many(ports, 'port', 's')}"
+    )
     if left := size(asked) - space.addresses:
-        told += f"; {left:,} blocked, not allowed or nobody's are left out"
+        sentence += f"; {left:,} blocked, not allowed or nobody's are left out"
     if left := size(union(options.target_ports)) - ports:
-        told += f"; {_many(left, 'port', 's')} of printers left out"
+        sentence += f"; {_many(left, 'port', 's')} of printers left out"
     if options.shards > 1:
-        told += f"; of these {share.total:,} are ours"
+        sentence += f"; of these {share.total:,} are ours"
     total = share_of(share.total, options.max_targets)
-    return Sweep(share, key, total, _text(key, chosen, chosen_ports, options), told)
+    return Sweep(share, key, total, _text(key, chosen, chosen_ports, options), sentence)
 
 
 def share_of(total: int, limit: int | str | None) -> int:

@@ -49,7 +49,7 @@ class Acknowledgements:
             return
         self._fresh = False
         for child in self._pool.of_role("flow"):
-            if late or child.written - child.told >= _MANY:
+            if late or child.written - child.acknowledged >= _MANY:
                 child.tell_written()
         if late:
             self._to_tell = self._much = False

@@ -62,7 +62,7 @@ class Child:
     condemned: bool = False  # it has sent what cannot be: nothing more of it is believed
     token: bytes = field(default_factory=lambda: secrets.token_bytes(16))  # it shows this with its reports
     written: int = 0  # a flow worker's: the last of its messages whose results are written
-    told: int = 0  # the last that it knows to be written
+    acknowledged: int = 0  # the last of them that it knows to be written
     releasing: int = 0  # shards that it has been told to give away, flows and all
     waiting: deque[list[Buffer]] = field(default_factory=deque)
     doors: list[tuple[zmq.Socket[bytes], str, int]] = field(default_factory=list)
@@ -84,9 +84,9 @@ class Child:
 
     def tell_written(self) -> None:
         """Tell a flow worker up to which message its results are written, unless it knows that already."""
-        if self.written > self.told:
+        if self.written > self.acknowledged:
             self.order(messages.Acked(self.written))
-            self.told = self.written
+            self.acknowledged = self.written
 
     def order(self, order: Message) -> None:
         """Send an order, or queue it until there is room."""

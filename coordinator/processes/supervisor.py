@@ -141,18 +141,18 @@ class Supervisor:
 
     # --- what has happened ---------------------------------------------------------------------------------
 
-    def reports(self, *, told: bool = True) -> Iterator[Report]:
+    def reports(self, *, others_ready: bool = True) -> Iterator[Report]:
         """What has happened, in an order in which it can be handled; what is not taken now comes the next
         time.
 
-        told: the fork server may have a message, or children may have printed. What a process has reported
-        comes before its death. An invalid message is not among them (see `refuse`). Raises ChildProcessError
-        when the fork server is gone.
+        others_ready: the fork server may have a message, or children may have printed. What a process has
+        reported comes before its death. An invalid message is not among them (see `refuse`). Raises
+        ChildProcessError when the fork server is gone.
         """
-        if told:
+        if others_ready:
             self.pool.printed.read()  # also so that nobody waits for room to print
         deaths: list[Report] = []
-        for event in self.pool.events() if told else ():
+        for event in self.pool.events() if others_ready else ():
             self._tell(f"{event.name} {event.event}: pid {event.pid}")
             if event.event == "spawned":
                 self._arrived.append(Spawned(event.name, event.pid))

@@ -128,12 +128,12 @@ class Loop:
 
         Returns whether a signal, the guard or the console has something to be handled.
         """
-        parts, reports, told = self._parts, self._reports, self._waiting.told
+        parts, reports, others_ready = self._parts, self._reports, self._waiting.others_ready
         now = time.monotonic()
-        if told or self._waiting.reported:
-            reports.take(now, told=told)
+        if others_ready or self._waiting.reported:
+            reports.take(now, others_ready=others_ready)
         reports.sort()
-        if told or self._upkeep.due(now) or (self._deadline is not None and now >= self._deadline):
+        if others_ready or self._upkeep.due(now) or (self._deadline is not None and now >= self._deadline):
             self._look_around(now)
         worked = False
         if not parts.totals.paused:

@@ -115,9 +115,9 @@ def begin(opened: Opened, signals: Signals) -> Begun:
     size = InputSize(opened.stream.descriptor)
     invite(options)
     more = first_targets(intake, opened.stream, signals, options, opened.log)
-    for sentence in intake.told:
+    for sentence in intake.sentences:
         opened.log.info(sentence)
-    intake.told.clear()
+    intake.sentences.clear()
     begun = Begun(seed, Secrets.derive(seed), ledger, intake, size, more, time.monotonic())
     if opened.sweep is None:
         return replace(begun, first=tuple(intake.backlog))

@@ -31,17 +31,15 @@ class Reports:
         self._acknowledgements, self._feeder = parts.acknowledgements, parts.feeder
         self._sweeping, self._blocks, self._alerts = parts.sweeping, parts.blocks, parts.alerts
 
-    def take(self, now: float, *, told: bool) -> None:
-        """Take what has been reported. told: the fork server, or a child's output, may have something to
-        read.
-        """
-        for report in self._supervisor.reports(told=told):
+    def take(self, now: float, *, others_ready: bool) -> None:
+        """Take what was reported. others_ready: the fork server, or a child's output, may be readable."""
+        for report in self._supervisor.reports(others_ready=others_ready):
             match report:
                 case Stats(name, figures):
                     self._take_figures(figures, now)
                     self._blocks.note(name, figures.get("blocked", 0))
                     if self._sweeping is not None and "looked_ns" in figures:
-                        self._sweeping.told.note(name, figures["looked_ns"] / 1e9)
+                        self._sweeping.heard_until.note(name, figures["looked_ns"] / 1e9)
                 case Written():
                     self._take_written(report)
                 case Heard(name, heard):
@@ -99,13 +97,13 @@ class Reports:
                 case ShardOpened(shard, name, index, took):
                     self._feeder.open(shard, index)
                     if self._sweeping is not None:
-                        self._sweeping.told.open(shard, name)
+                        self._sweeping.heard_until.open(shard, name)
                     if took is not None:
                         self._console.log.debug(f"shard {shard} is with {name} after {took * 1000:.0f} ms")
                 case ShardClosed(shard):
                     self._feeder.close(shard)
                     if self._sweeping is not None:
-                        self._sweeping.told.close(shard)
+                        self._sweeping.heard_until.close(shard)
                 case TryAgain(shard):
                     self._feeder.try_again(shard)
                 case GiveUp(reason):

@@ -23,10 +23,10 @@ from lzr.packet.icmp import KINDS
 from lzr.packet.ways import WayKind
 from lzr.rows import FRAME, TARGET, Opening, Rows, copied, pick
 from lzr.secrets import Key
+from lzr.sweep.hearduntil import HeardUntil
 from lzr.sweep.heat import Heat
 from lzr.sweep.scheduler import Closed, Scheduler, Verdict
 from lzr.sweep.share import Share
-from lzr.sweep.told import Told
 
 _BATCH = 4096  # pairs in one message
 _STRIDE = 0.048
@@ -55,7 +55,7 @@ _IS_UNANSWERED = np.isin(np.arange(Verdict.COUNT), _UNANSWERED)
 
 class Sweeping:
     """workers: gives the workers that may be sent something. sources: our IPv4 and IPv6 addresses, as two
-    halves each. shards: how many there are. told: the time before which all answers have been reported.
+    halves each. shards: how many there are. heard_until: before that all answers have been reported.
     """
 
     def __init__(
@@ -73,7 +73,7 @@ class Sweeping:
         shards: int,
     ) -> None:
         self.scheduler = scheduler
-        self.told = Told(shards)
+        self.heard_until = HeardUntil(shards)
         self.clogged = False  # no worker has room
         self._share = share
         self._ledger, self._feeder, self._accounts = ledger, feeder, accounts
@@ -170,7 +170,7 @@ class Sweeping:
     def left(self, worker: str, shards: Sequence[int], now: float, *, lost: bool) -> int:
         """A worker has ended. Returns how many pairs are sent SYNs again because of it. shards: those that it
         had, or was about to adopt. lost: it died."""
-        told = self.told.of(shards)
+        told = self.heard_until.of(shards)
         if told is None:
             return self.scheduler.left(worker, now, lost=False)  # no answer came to it
         return self.scheduler.left(worker, told, lost=lost)
@@ -217,7 +217,7 @@ class Sweeping:
         """The time before which all answers have been reported: no pair counts as silent while its answer may
         lie unread, or was lost with a worker.
         """
-        return min(now, self.told.all)
+        return min(now, self.heard_until.all)
 
     def close(self, now: float) -> None:
         """Count the pairs whose time is over."""

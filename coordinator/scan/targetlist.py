@@ -45,7 +45,7 @@ def show(options: Options) -> None:
         if not listing.v4(space.hi, space.lo).all():
             raise UsageError("-dryrun=fast: six bytes hold no IPv6 address; -dryrun prints both families")
     if not options.quiet:
-        _say(f"{sweep.told}; nothing is sent")
+        _say(f"{sweep.sentence}; nothing is sent")
     _print(sweep.share, sweep.total, encode)
 
 

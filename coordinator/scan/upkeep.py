@@ -85,9 +85,9 @@ class Upkeep:
         """Admit targets whose names have been resolved, and log sentences about the input."""
         intake = self._parts.intake
         intake.look_up()
-        for sentence in intake.told:
+        for sentence in intake.sentences:
             self._parts.console.log.info(sentence)
-        intake.told.clear()
+        intake.sentences.clear()
 
     def _save(self, now: float) -> None:
         """Save a checkpoint, if it is time for one."""

@@ -25,7 +25,7 @@ class Waiting:
     """
 
     def __init__(self, parts: Parts, others: Iterable[int]) -> None:
-        self.told = True
+        self.others_ready = True
         """Whether a descriptor was readable other than those of the input and of the reports."""
         self.reported = True
         """Whether reports may have come and are to be taken now."""
@@ -33,7 +33,7 @@ class Waiting:
         self._parts = parts
         self._others = frozenset(others)
         forkserver, printed = parts.pool.forkserver.fileno(), parts.pool.printed.descriptor
-        self._telling = (forkserver, printed, parts.departure.routing.fileno(), *self._others)
+        self._urgent = (forkserver, printed, parts.departure.routing.fileno(), *self._others)
         self._polls: dict[tuple[int, ...], select.poll] = {}
 
     def wait(self, seconds: float, now: float, *, worked: bool, upkeep: float) -> bool:
@@ -43,11 +43,11 @@ class Waiting:
         would wake us for nothing now are left out.
         """
         parts = self._parts
-        told = self._telling if not parts.intake.parked else (*self._telling, *parts.intake.awaited)
+        others = self._urgent if not parts.intake.parked else (*self._urgent, *parts.intake.awaited)
         reads = not parts.totals.paused and parts.feeder.has_room
         rest = parts.reading.rest(now)
         resting = reads and rest > 0.0  # reports can wait as long
-        awaited = told
+        awaited = others
         if reads and not resting:
             awaited = (*awaited, *parts.reading.filenos())
         listens = not resting and not (parts.sweeping is not None and parts.sweeping.resting(now))
@@ -61,13 +61,13 @@ class Waiting:
         slept = bool(ready) and seconds > _BREATH and not resting
         if slept:
             time.sleep(_BREATH)
-        self.told = any(descriptor in told for descriptor in ready)
+        self.others_ready = any(descriptor in others for descriptor in ready)
         self.reported = slept or parts.supervisor.unread or parts.pool.wakeup in ready
         if not listens:
             self.reported = not resting or now >= self._reports_due or parts.supervisor.machine.moving
         if self.reported:
             self._reports_due = now + _GATHER
-        return self.told and not self._others.isdisjoint(ready)
+        return self.others_ready and not self._others.isdisjoint(ready)
 
     def _more(self, rest: float) -> bool:
         """Whether there is work for the next turn already. rest: seconds until the input is read."""

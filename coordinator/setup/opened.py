@@ -109,7 +109,7 @@ def open_all(
     outputs = stack.enter_context(open_outputs(options, invoker(), checkpoint, **waiting))
     sweep = _sweep(options, reader, blocklist, checkpoint)
     if sweep is not None:
-        log.info(sweep.told)
+        log.info(sweep.sentence)
         most = None if options.max_targets is None else sweep.total
         options = options.replace(targets_total=options.targets_total or sweep.total, max_targets=most)
     stream = _open_input(options, stdin, reader) if sweep is None else Unpacked(sweep.stream())

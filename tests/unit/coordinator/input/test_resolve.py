@@ -138,7 +138,7 @@ def test_every_input_has_one_fate_with_names_too(names: Names) -> None:
     assert list(found.values()).count("10.0.0.1 80") == 1
     assert [found[line] for line in range(11, 15)] == [f"10.0.0.{n} 5" for n in (0, 3, 2, 1)]
     assert "gone.example: no such name" in "".join(intake.refused)
-    assert sorted(intake.told) == [
+    assert sorted(intake.sentences) == [
         "both.example is 10.0.0.2",
         "one.example is 10.0.0.1",
         "six.example is 2001:db8::1",

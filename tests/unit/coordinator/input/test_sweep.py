@@ -36,13 +36,15 @@ def test_subnets_ranges_names_and_a_file(tmp_path: Path) -> None:
     file.write_text("198.51.100.0/30  # ours\nwww.example.org\n")
     sweep = made("192.0.2.0/29", "192.0.2.4-15", "www.example.org", "--targets-file", str(file))
     assert sweep.total == 2 * (16 + 4 + 1)
-    assert sweep.told == "42 pairs: 21 addresses, 2 ports"
+    assert sweep.sentence == "42 pairs: 21 addresses, 2 ports"
 
 
 def test_who_is_blocked_or_not_allowed_is_not_in_it_and_that_is_said() -> None:
     sweep = made("192.0.2.0/24", blocklist="192.0.2.0/28", allowlist="192.0.2.0/27")
     assert sweep.total == 32
-    assert sweep.told == "32 pairs: 16 addresses, 2 ports; 240 blocked, not allowed or nobody's are left out"
+    assert (
+        sweep.sentence == "32 pairs: 16 addresses, 2 ports; 240 blocked, not allowed or nobody's are left out"
+    )
     with pytest.raises(UsageError, match="nothing is left to sweep"):
         made("192.0.2.0/24", blocklist="192.0.0.0/16")
 
@@ -101,7 +103,7 @@ def test_printers_are_spared(more: tuple[str, ...], pairs: int) -> None:
     options = parse(["-p", "80,9100-9200", "192.0.2.0/31", *more])
     sweep = swept(options, READER, None, 5)
     assert sweep.total == pairs
-    assert sweep.told.endswith("; 8 ports of printers left out") == (not more)
+    assert sweep.sentence.endswith("; 8 ports of printers left out") == (not more)
     if not more:
         with pytest.raises(UsageError, match="--allow-printers"):
             swept(parse(["-p", "9100", "192.0.2.0/31"]), READER, None, 5)
@@ -110,7 +112,7 @@ def test_printers_are_spared(more: tuple[str, ...], pairs: int) -> None:
 def test_boxes_with_one_seed_share_it_out() -> None:
     sweeps = [made("192.0.2.0/24", "--shards", "2", "--shard", str(box), "-e", "9") for box in range(2)]
     assert [sweep.total for sweep in sweeps] == [256, 256]
-    assert "of these 256 are ours" in sweeps[0].told
+    assert "of these 256 are ours" in sweeps[0].sentence
     assert sweeps[0].text != sweeps[1].text
 
 

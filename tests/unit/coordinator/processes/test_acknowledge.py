@@ -9,10 +9,10 @@ from coordinator.processes.acknowledge import Acknowledgements
 
 class Worker:
     def __init__(self, number: int) -> None:
-        self.number, self.written, self.told = number, 0, 0
+        self.number, self.written, self.acknowledged = number, 0, 0
 
     def tell_written(self) -> None:
-        self.told = self.written
+        self.acknowledged = self.written
 
 
 class Pool:
@@ -23,8 +23,8 @@ class Pool:
         assert role == "flow"
         return self.workers
 
-    def told(self) -> list[int]:
-        return [worker.told for worker in self.workers]
+    def acknowledged(self) -> list[int]:
+        return [worker.acknowledged for worker in self.workers]
 
 
 def made() -> tuple[Pool, Acknowledgements]:
@@ -32,7 +32,7 @@ def made() -> tuple[Pool, Acknowledgements]:
     acknowledgements = Acknowledgements(pool)
     acknowledgements.note(((1, 1),), 10)
     acknowledgements.tell(100.0, urgent=False)  # the first at once
-    assert pool.told() == [1, 0]
+    assert pool.acknowledged() == [1, 0]
     assert acknowledgements.wait(100.0) is None
     return pool, acknowledgements
 
@@ -41,27 +41,27 @@ def test_little_is_told_within_a_moment() -> None:
     pool, acknowledgements = made()
     acknowledgements.note(((1, 2), (2, 1)), 10)
     acknowledgements.tell(100.1, urgent=False)
-    assert pool.told() == [1, 0]
+    assert pool.acknowledged() == [1, 0]
     wait = acknowledgements.wait(100.1)
     assert wait is not None
     assert 0 < wait < 0.2
     acknowledgements.tell(100.1 + wait + 0.001, urgent=False)
-    assert pool.told() == [2, 1]
+    assert pool.acknowledged() == [2, 1]
 
 
 def test_much_is_told_at_once_and_so_is_what_is_waited_for() -> None:
     pool, acknowledgements = made()
     acknowledgements.note(((1, 2),), 1000)
     acknowledgements.tell(100.01, urgent=False)
-    assert pool.told() == [2, 0]
+    assert pool.acknowledged() == [2, 0]
     acknowledgements.note(((2, 1),), 1)
     acknowledgements.tell(100.02, urgent=True)
-    assert pool.told() == [2, 1]
+    assert pool.acknowledged() == [2, 1]
 
 
 def test_who_keeps_many_messages_is_told_and_the_others_later() -> None:
     pool, acknowledgements = made()
     acknowledgements.note(((1, 9), (2, 1)), 10)
     acknowledgements.tell(100.01, urgent=False)
-    assert pool.told() == [9, 0]
+    assert pool.acknowledged() == [9, 0]
     assert acknowledgements.wait(100.01) is not None

@@ -104,14 +104,14 @@ def test_nobody_is_silent_whose_answer_may_lie_unread(monkeypatch: pytest.Monkey
     workers = Workers(monkeypatch, 1 << 20)
     swept = made(feeding.feeder, workers, 50, accounts)
     for shard in range(SHARDS):
-        swept.told.open(shard, f"flow-{shard % 2}.1")
+        swept.heard_until.open(shard, f"flow-{shard % 2}.1")
     swept.assign(0.0)
     nobody = np.zeros(0, TARGET), np.zeros(0, np.uint8)
     swept.hear("flow-0.1", messages.Heard([1], *nobody), 1.0)
 
     def closed(*, one: float, other: float, now: float = 100.0) -> int:
-        swept.told.note("flow-0.1", one)
-        swept.told.note("flow-1.1", other)
+        swept.heard_until.note("flow-0.1", one)
+        swept.heard_until.note("flow-1.1", other)
         swept.close(now)
         return len(silent)
 
@@ -119,15 +119,15 @@ def test_nobody_is_silent_whose_answer_may_lie_unread(monkeypatch: pytest.Monkey
     assert not silent
     assert 0.0 < (swept.wait(100.0) or 0.0) < 0.1
     assert not closed(one=8.5, other=8.9)
-    swept.told.close(2)
+    swept.heard_until.close(2)
     assert not closed(one=20.0, other=20.0)  # nobody reads a ring
-    swept.told.open(2, "flow-0.2")
+    swept.heard_until.open(2, "flow-0.2")
     swept.close(100.0)
     assert not silent  # who has it now has not looked
     assert not closed(one=20.1, other=20.1)
     workers.children.clear()  # all have died, and nobody follows
     assert not closed(one=20.1, other=20.1)
-    swept.told.note("flow-0.2", 9.1)
+    swept.heard_until.note("flow-0.2", 9.1)
     swept.close(8.9)
     assert not silent  # nobody may look ahead
     assert closed(one=20.2, other=20.2) == 50

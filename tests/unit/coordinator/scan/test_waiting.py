@@ -81,7 +81,7 @@ def scene() -> Iterator[Scene]:
 def test_who_has_something_is_told_apart(scene: Scene, who: str, told: bool, touched: bool) -> None:
     scene.pipes[who].ring()
     assert scene.wait() is touched
-    assert scene.waiting.told is told
+    assert scene.waiting.others_ready is told
 
 
 def test_the_input_does_not_wake_who_has_no_room_for_it(scene: Scene) -> None:
@@ -89,7 +89,7 @@ def test_the_input_does_not_wake_who_has_no_room_for_it(scene: Scene) -> None:
     scene.pipes["input"].ring()
     scene.pipes["routing"].ring()  # else it would wait
     assert not scene.wait()
-    assert scene.waiting.told
+    assert scene.waiting.others_ready
     assert scene.pipes["input"].end not in max(scene.waiting._polls)
 
 

@@ -7,8 +7,8 @@ import random
 import numpy as np
 import pytest
 
+from lzr.sweep.hearduntil import HeardUntil
 from lzr.sweep.scheduler import AGAIN, Scheduler, Verdict
-from lzr.sweep.told import Told
 
 COOLDOWN = 8.0
 PLACES = 120
@@ -86,7 +86,7 @@ class Deaths:
     def __init__(self) -> None:
         self.now = 100.0
         self.scheduler = Scheduler(PLACES, cooldown=COOLDOWN)
-        self.told = Told(2)
+        self.heard_until = HeardUntil(2)
         self.names = ["flow-0.1", "flow-1.1"]
         self.given: list[list[tuple[int, list[int]]]] = [[], []]
         self.ring: list[list[tuple[float, int]]] = [[], []]  # by shard: when an answer comes, of which place
@@ -95,8 +95,8 @@ class Deaths:
         self.ends: dict[int, int] = {}
         self.deaths = 0
         for at, name in enumerate(self.names):
-            self.told.open(at, name)
-            self.told.note(name, self.now)
+            self.heard_until.open(at, name)
+            self.heard_until.note(name, self.now)
 
     def assign(self, at: int, most: int) -> None:
         taken = self.scheduler.take(most, self.names[at], self.now)
@@ -126,7 +126,7 @@ class Deaths:
         places = np.array(self.read[at], np.int64)
         self.scheduler.hear(places, np.full(len(places), Verdict.ANSWERED, np.uint8))
         self.read[at] = []
-        self.told.note(self.names[at], self.looked[at])
+        self.heard_until.note(self.names[at], self.looked[at])
 
     def die(self, at: int) -> None:
         if self.deaths < 6:
@@ -134,18 +134,18 @@ class Deaths:
             dead = self.names[at]
             self.given[at], self.read[at], self.looked[at] = [], [], 0.0
             self.names[at] = f"{dead[:-1]}{int(dead[-1]) + 1}"
-            self.told.close(at)
-            told = self.told.of([at])
+            self.heard_until.close(at)
+            told = self.heard_until.of([at])
             assert told is not None
             self.scheduler.left(dead, told, lost=True)
-            self.told.open(at, self.names[at])
+            self.heard_until.open(at, self.names[at])
 
     def pass_time(self, seconds: float) -> None:
         self.now += seconds
         self.close()
 
     def close(self) -> None:
-        for each in self.scheduler.close(min(self.now, self.told.all)):
+        for each in self.scheduler.close(min(self.now, self.heard_until.all)):
             self.ends.update(enumerate(each.verdicts.tolist(), each.first))
 
     def end(self) -> list[int]:
