@@ -176,7 +176,7 @@ def show(rounds: list[list[Run]]) -> None:
         share = f"lzr -p takes {ratio:.2f} of it" if at else ""
         print(
             f"  {first.name:<28} {cpu:6.2f} s CPU, {hits:,.0f} hosts with a record of {truth:,} that "
-            f"answered, {packets:.2f} packets each  {share}"
+            f"answered, {packets:.2f} packets and {cpu / max(1, hits) * 1e6:,.0f} µs of CPU each  {share}"
         )
         if not at:
             for name, spent in sorted(each[-1].processes.items(), key=lambda item: -item[1])[:4]:

@@ -161,7 +161,7 @@ class Loop:
         if self._deadline is not None and now >= self._deadline:
             self._deadline = None
             self._parts.console.note("--max-runtime is over: what is in flight is finished")
-            self._interrupt()
+            self._finish()
         self._upkeep.look(now)
 
     @property
@@ -210,7 +210,7 @@ class Loop:
             self._quitting = True
             return
         self._parts.totals.draining = True
-        self._interrupt()
+        self._finish()
         self._parts.console.acknowledge(f"{signal.Signals(self._signals.number).name}: {_FINISHING}")
 
     def _stop_if_asked(self) -> None:
@@ -266,6 +266,13 @@ class Loop:
         if self._parts.sweeping is not None and not self._parts.sweeping.scheduler.all_assigned:
             self._parts.totals.cut_short = True
             self._parts.sweeping.stop()
+
+    def _finish(self) -> None:
+        """Begin nothing new. Whoever has answered a sweep is gone on with, where no worker has it too."""
+        if self._parts.sweeping is None:
+            self._interrupt()
+        else:
+            self._cut_short()
 
     def _interrupt(self) -> None:
         """Read no more, and give up targets that were not sent to a worker yet."""

@@ -77,6 +77,19 @@ def _hosts(out: Path) -> list[str]:
     return [record["saddr"] for record in records]
 
 
+def test_whoever_has_answered_when_the_time_is_over_is_asked(arena: Range) -> None:
+    responder = arena.respond(first="10.64.0.0", count=1 << 16, port=PORT, source=SCANNER, classes="h")
+    words = ("-p", str(PORT), "10.64.0.0/16", *QUICK, "-r", "20000", "--max-runtime", "1", "-f", "-")
+    done = lzr(arena, *words, "-b", "/dev/null")
+    assert done.returncode == 0, done.stderr
+    records, torn = parse(done.stdout)
+    assert not torn
+    asked = responder.stop()["addresses"]
+    assert 0 < asked < 1 << 16
+    assert len(records) == asked
+    assert f"inputs: {asked} read = {asked} recorded (agree)" in " ".join(done.stderr.split())
+
+
 def test_a_port_scan(arena: Range) -> None:
     """-handshakes none: a record for each that answers SYN-ACK, and to it a SYN and a RST, nothing else."""
     meta = arena.lab.directory / "meta"
