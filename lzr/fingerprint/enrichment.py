@@ -3,8 +3,9 @@ version where our own readers have none (--enrich; always in `lzr identify`).
 
 What our own readers name stays, so that a record says the same with and without; but not the name of a
 platform, which stands first in the Server field of UPnP ("Linux/2.6 UPnP/1.0 miniupnpd/1.0"), nor a maker's,
-nor a library's of SSH, and not MySQL, whose descendants are told apart better here. Where nobody names a
-product, the phrase tells it in which it stands (`greetings.phrases`, `errorpages`).
+nor a library's of SSH, and not MySQL, whose descendants are told apart better here. A version that Recog
+finds inside of our name is taken out of it. Where nobody names a product, the phrase does in which it stands
+(`greetings.phrases`, `errorpages`).
 """
 
 from __future__ import annotations

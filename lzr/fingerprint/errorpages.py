@@ -110,7 +110,7 @@ def of_upnp(value: bytes) -> Stated:
     the operating system and the version of UPnP."""
     found = _OF_UPNP.search(value)
     name = (found["p"] or found["q"]) if found is not None else b"UPnP"
-    if found is None or name[:4] == b"UPnP":
+    if found is None or name[:4] == b"UPnP" or name.lower() in (b"unspecified", b"unknown"):
         return NOTHING
     return name.decode("latin-1").replace("_", " ").strip(), (found["v"] or b"").decode("latin-1")
 

@@ -84,7 +84,8 @@ linux unix windows nt server1 our my your company corp internal backup storage f
 public anonymous official central global local main test demo lab production development online free
 authentication user-name verification smart web webserver base basic simple advanced multi this these
 phone camera webcam cloud sip nat internet raid rack media plasma pvr dvr nvr nas ups point appliance
-power bridge firewall integrator controller printserver winsock version number model name control
+power bridge firewall modem dome mini adsl2+ vdsl router integrator controller printserver winsock version
+number model name control
 """
 _COMMON = freetext.GENERIC | frozenset(_COMMON_WORDS.split())
 _SENTENCE_WORDS = """

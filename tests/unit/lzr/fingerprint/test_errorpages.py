@@ -51,6 +51,7 @@ UPNP = [
     (b"Linux/4.1, UPnP/1.0, Portable Sample for UPnP devices/1.6", "Portable Sample for UPnP devices", "1.6"),
     (b"Linux/2.x UPnP/1.0 DLNADOC/1.50 Some_SDK_for_devices/1.2", "Some SDK for devices", "1.2"),
     (b"Windows_7-x86-6.1, UPnP/1.0, SMS/1.90", "SMS", "1.90"),
+    (b"Sampler/2.1, UPnP/1.0, Unspecified", "Sampler", "2.1"),
 ]
 
 

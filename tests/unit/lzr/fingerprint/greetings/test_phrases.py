@@ -53,6 +53,7 @@ PAGES = [
     ("OpenSampler Management Console", "", "OpenSampler", ""),
     ("Welcome to the Web Configuration", "", "", ""),
     ("Broadband NAT Router Web-Console", "", "", ""),
+    ("ADSL2+ Router Web Interface", "", "", ""),
     ("Login", "", "", ""),
     ("", "Sampler MGCP Phone", "Sampler MGCP Phone", ""),
     ("", "SAM614V9", "SAM614V9", ""),
