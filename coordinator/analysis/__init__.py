@@ -1,1 +1,1 @@
-"""After the scan: files of results read into DuckDB, and what its commands share."""
+"""After the scan: files of results read into DuckDB, and what the commands over them share."""

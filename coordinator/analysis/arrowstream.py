@@ -84,7 +84,7 @@ _NULLABLE = 2
 _EIO = 5
 
 _held: dict[int, object] = {}
-"""What an exported structure points at, by the number in its private_data, until it is released."""
+"""Objects to which exported structures point, by the number in private_data, until they are released."""
 _numbers = itertools.count(1)
 
 

@@ -1,4 +1,6 @@
-"""What says whom a scan asked, beside its results: its metadata (--metadata-file), or a list (--asked)."""
+"""Reads what says which hosts a scan asked, besides its results: its metadata (--metadata-file), or a list
+(--asked).
+"""
 
 from __future__ import annotations
 
@@ -20,8 +22,9 @@ _ENDINGS = (".gz", ".zst", ".bz2", ".xz", ".parquet", ".json", ".jsonl", ".ndjso
 
 
 def candidates(path: str) -> list[str]:
-    """Where the metadata of a file of results may lie, by its name: of scan.json.gz in scan.metadata.json
-    too."""
+    """File names under which the metadata of a file of results may lie: for scan.json.gz also
+    scan.metadata.json.
+    """
     found = [f"{path}.metadata.json", f"{path}.metadata"]
     stem = path
     while stem.endswith(_ENDINGS):
@@ -62,7 +65,9 @@ def find(path: str) -> tuple[Mapping[str, Any] | None, str]:
 
 
 def given(path: str | None, results: str) -> tuple[Mapping[str, Any] | None, str]:
-    """What was named, else what lies beside the results. Raises UsageError for what was named and is none."""
+    """The metadata that the user named, else those beside the results. Raises UsageError if what was named is
+    not metadata.
+    """
     return (read(path), path) if path is not None else find(results)
 
 

@@ -187,7 +187,7 @@ def is_feed(line: bytes) -> bool:
 
 
 _QUICK: Any = prepared(lambda native: native.table_lines, None)
-"""What reads lines that are just as we write them, in C."""
+"""The function in C that reads lines exactly as we write them."""
 
 
 def _kind(column: Column) -> str:

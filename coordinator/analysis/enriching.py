@@ -1,4 +1,4 @@
-"""Records with what the user's files say of their addresses: system, its name, country."""
+"""Adds to records what the user's files state about their addresses: autonomous system, its name, country."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""The result file of a running scan into parts, each of them whole.
+"""Exports the result file of a running scan in parts, each of them complete.
 
-The scan holds a lock on its file (flock(2)) until it ends. So what has been written is read as it comes, a
-part is made of it now and then, and when the lock is gone and nothing is left the last part is made.
+The scan holds a lock on its file (flock(2)) until it ends. What has been written is read as it comes, and
+from time to time a part is made of it; when the lock is gone and nothing is left, the last part is made.
 """
 
 from __future__ import annotations

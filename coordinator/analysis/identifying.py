@@ -1,4 +1,4 @@
-"""Records with what their replies say of the program, where they have nothing (``--products``)."""
+"""Adds product and version from the replies to records that do not have them (``--products``)."""
 
 from __future__ import annotations
 

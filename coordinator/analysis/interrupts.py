@@ -1,7 +1,8 @@
-"""Ctrl-C while DuckDB asks for records: no exception goes through C, so a signal is kept for a moment.
+"""Handles Ctrl-C while DuckDB asks for records: an exception cannot pass through C, so the signal is kept for
+a moment.
 
-Within `held` SIGINT (and SIGTERM, where the program has a handler of its own) stops the statement and whoever
-reads the file, and KeyboardInterrupt is raised when both have come back.
+Within `held`, SIGINT (and SIGTERM, where the program has a handler of its own) stops the statement and
+whatever reads the file; KeyboardInterrupt is raised when both have returned.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
-"""Whose an address is and where: the user's own files, tables of ranges (iptoasn.com) and MaxMind DBs.
+"""Looks up which network an address belongs to, and where it is, in the user's own files.
 
-A table has a line for each range, cells parted by tabs: first address, last address, number of the autonomous
-system, country, name; or first, last, country. Addresses may be numbers (``ip2asn-v4-u32.tsv``).
+These are tables of ranges (iptoasn.com) and MaxMind DBs. A table has a line for each range, cells separated
+by tabs: first address, last address, number of the autonomous system, country, name; or first, last, country.
+Addresses may be numbers (``ip2asn-v4-u32.tsv``).
 """
 
 from __future__ import annotations
@@ -98,7 +99,7 @@ def _why(error: Exception, line: bytes) -> str:
 
 
 def _said(rest: bytes) -> Told:
-    """What stands behind the two addresses. Raises ValueError."""
+    """What the cells after the two addresses state. Raises ValueError."""
     cells = rest.rstrip(b"\r").decode("utf-8", "replace").split("\t")
     asn = None
     if cells[0].removeprefix("AS").isdigit() and cells[0].isascii():
@@ -187,7 +188,7 @@ class Database(Networks):
 
 
 def _told(record: Any) -> Told:
-    """What a record says, in the words of whoever made the database."""
+    """What a record states, by the names that the maker of the database uses."""
     if not isinstance(record, dict):
         return UNKNOWN
     number = record.get("autonomous_system_number", record.get("asn", record.get("as_number")))

@@ -1,7 +1,8 @@
-"""Files of results into DuckDB: JSON lines, CSV, the feed for ZGrab2, Parquet; compressed or not; or stdin.
+"""Reads files of results into DuckDB: JSON lines, CSV, the feed for ZGrab2, Parquet; compressed or not; or
+stdin.
 
-DuckDB is closed in: it reaches no file but its own temporary ones, loads no extension and so has no network.
-Nothing that comes from the command line or a file is ever part of a statement.
+DuckDB is restricted: it opens no file but its own temporary ones, loads no extension and so has no network.
+Nothing from the command line or a file is ever part of a statement.
 """
 
 from __future__ import annotations
@@ -28,9 +29,9 @@ if TYPE_CHECKING:
 MISSING = "this needs DuckDB: pip install 'lzr[analysis]'"
 _PARQUET = b"PAR1"
 _ZMAP = frozenset(("saddr", "daddr", "sport", "dport", "seqnum", "acknum", "window"))
-"""What ZMap writes for LZR: a file of exactly these is what goes in, not what came out."""
+"""The fields that ZMap writes for LZR: a file with exactly these is an input of a scan, not its results."""
 _LOOK = 1 << 20
-"""Bytes of a file in which there has to be a record."""
+"""Bytes at the beginning of a file in which there must be a record."""
 
 
 _SHAPE = [(column.name, column.arrow) for column in COLUMNS]
@@ -364,5 +365,5 @@ def _cells(line: bytes) -> list[str]:
 
 
 def _brief(error: BaseException) -> str:
-    """The first line of what DuckDB says; of an error that was handed on, the first."""
+    """The first line of DuckDB's message; of an error that was passed on, of the first one."""
     return str(error).partition("\n")[0].rpartition("' failed: ")[2].rpartition("Exception: ")[2][:200]

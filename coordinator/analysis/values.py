@@ -1,4 +1,4 @@
-"""Values as they stand in a file of results into the columns of a batch: addresses, times, payloads."""
+"""Converts values in a file of results into the columns of a batch: addresses, times, payloads."""
 
 from __future__ import annotations
 

@@ -1,14 +1,15 @@
-"""What a scan is known to have asked, from the metadata of it and of the one before.
+"""What a scan is known to have asked, from its metadata and from those of the scan before.
 
 A service that an older scan found and a newer one has no record of is gone only if the newer one asked for
 it. Three things show that, each from the files alone:
 
-* a record of the newer scan for that address and port that tells of no answer (no need of metadata);
+* the newer scan has a record without an answer for that address and port (no metadata needed);
 * both scans had the same input (its SHA-256), and the newer one has given each input its fate;
-* the newer scan swept networks and ports that hold it, to the end, and left out no more than the older one.
+* the newer scan swept networks and ports that contain it, to the end, and left out no more than the older
+  one.
 
-A scan that was cut off, that lost results, that had only its share of an input or blocked other networks
-shows nothing beyond its records, and then the sentence says which of these it was.
+A scan that was interrupted, that lost results, that had only its share of an input, or that blocked other
+networks shows nothing beyond its records; then a sentence says which of these it was.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from lzr.targets.screen import PRINTERS
 
 _EVERY_PORT = ((0, 65535),)
 _HARMLESS = ("recorded", "unparsable", "duplicate", "done before", "blocklisted", "printer port")
-"""Fates that the same input has in the same way each time, given the same lists."""
+"""Fates that the same input gets each time, given the same lists."""
 _CUT = ("interrupted", "for another shard", "beyond --max-targets", "outside --source-port")
 
 
@@ -43,12 +44,12 @@ class Part:
 
 @dataclass(frozen=True)
 class Asked:
-    """everything: whatever the older scan asked. parts: what was asked by its address.
+    """everything: the newer scan asked whatever the older one did. parts: what was asked, by address.
 
-    why: a sentence, why no more is known; "" if there is nothing to add.
-    unsent: the newer scan has records of targets to which this host's firewall let nothing out.
-    handshakes: of the newer scan, where known. silent_recorded: an open port without data has a record
-    there, so that an input without one was not even open.
+    why: a sentence on why no more is known; "" if there is nothing to add. unsent: the newer scan has records
+    of targets to which this host's firewall let nothing out. handshakes: of the newer scan, where known.
+    silent_recorded: open ports without data are recorded there, so an input without a record was not even
+    open.
     """
 
     everything: bool = False
@@ -91,7 +92,7 @@ def check(metadata: Any) -> Mapping[str, Any]:
 
 
 def unfinished(metadata: Mapping[str, Any]) -> str:
-    """Why a scan has not given every input a whole answer; "" if it has."""
+    """Why a scan has not handled every input completely; "" if it has."""
     ending, inputs = section(metadata, "ending"), section(metadata, "inputs")
     how = ending.get("how")
     if ending.get("status") != 0:
@@ -167,7 +168,7 @@ def _digests(metadata: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _same_lists(new: Mapping[str, Any], old: Mapping[str, Any] | None) -> bool:
-    """Whether whatever the old scan contacted, the new one could: it had no lists, or the same."""
+    """Whether the new scan could contact whatever the old one did: it had no lists, or the same."""
     now = _digests(new)
     return not now or (old is not None and now == _digests(old))
 
@@ -181,13 +182,13 @@ def _same_input(new: Mapping[str, Any], old: Mapping[str, Any]) -> bool:
 
 
 def _counted(metadata: Mapping[str, Any]) -> int:
-    """Records that the scan itself made: a file with more holds those of other scans too."""
+    """How many records the scan itself made; a file with more also holds records of other scans."""
     total = section(metadata, "counters").get("TotalResponses")
     return total if type(total) is int else 0
 
 
 def _written(metadata: Mapping[str, Any]) -> int:
-    """Records that have to be in the file of a scan, at least."""
+    """How many records the file of a scan must have at least."""
     if not section(metadata, "options").get("only_data_record"):
         return _counted(metadata)
     data = section(metadata, "counters").get("Data")
@@ -217,10 +218,10 @@ def swept(metadata: Mapping[str, Any]) -> tuple[Part, ...]:
 
 
 def listed(chunks: Iterable[str]) -> tuple[Part, ...]:
-    """What a list says was asked: on each line an address, a range or a network, with or without ``:PORT``.
+    """What a list states was asked: on each line an address, a range or a network, with or without ``:PORT``.
 
-    chunks: whole lines each, in order. What it holds at a time is one of them, and the ranges that come out.
-    Raises ValueError, with the line that is none of these.
+    chunks: whole lines each, in order. It keeps one chunk and the resulting ranges at a time. Raises
+    ValueError with the line that is none of these.
     """
     by_ports: dict[tuple[tuple[int, int], ...], list[Range]] = {}
     fresh = number = 0
@@ -244,7 +245,7 @@ def listed(chunks: Iterable[str]) -> tuple[Part, ...]:
 
 
 _UNITE = 1_000_000
-"""Lines after which ranges that touch are made one."""
+"""Lines after which ranges that touch are joined."""
 
 
 def _split(entry: str) -> tuple[str, tuple[tuple[int, int], ...]]:
@@ -270,7 +271,7 @@ def _split(entry: str) -> tuple[str, tuple[tuple[int, int], ...]]:
 
 
 def number(key: bytes) -> int:
-    """The 16 bytes of `saddr_key` as the number that `covers` takes."""
+    """The 16 bytes of `saddr_key` as a number, as `covers` takes it."""
     return int.from_bytes(key, "big")
 
 

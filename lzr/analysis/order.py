@@ -1,17 +1,19 @@
-"""The order in which handshakes are worth their packets, learned from a scan that did all of them.
+"""Learns the order in which handshakes are worth their packets, from a scan that tried all of them.
 
-A service is what each handshake got of it: nothing, data that no label fits, or data that one does. A scan
-asks a service until data comes, so what the second handshake finds is what the first left, and the order is
-chosen greedily: next is what identifies most of those that are left, for the packets that it costs at all of
-them (the greedy cover of the LZR paper, weighted by packets). Data without a label ends a service too; those
-whom another handshake would have identified count against the one that ends them.
+A service is described by what each handshake got from it: nothing, data without a label, or data with one. A
+scan tries handshakes until data comes, so the second handshake only finds what the first has left, and the
+order is chosen greedily: next is the handshake that identifies most of the remaining services, for the
+packets it costs at all of them (the greedy cover of the LZR paper, weighted by packets). Data without a label
+ends a service too; services that another handshake would have identified count against the one that ends
+them.
 
-Each port has an order of its own. Where few services were seen on it, it leans on what holds for all ports:
-to the port's own services come `PRIOR` more, made up as all services are. A network can be learned for alone:
-then its ports lean on the same port everywhere, and that on all ports.
+Each port has an order of its own. A port on which few services were seen leans on all ports: to its own
+services `PRIOR` more are added, made up as all services are. One network can be learned for alone: then its
+ports lean on the same port everywhere, and that on all ports.
 
-How far down its order a port is asked is one price for all: steps that identify less for a packet are left
-out. The price is set where services that were not learned from (the other half of the hosts) are covered.
+How far down its order a port is asked is decided by one price for all ports: steps that identify less for a
+packet are left out. The price is set so that services that were not learned from (the other half of the
+hosts) are covered.
 """
 
 from __future__ import annotations
@@ -27,8 +29,8 @@ NOTHING, UNKNOWN, IDENTIFIED = range(3)
 END = 255
 """In a row of an order: nothing more is asked."""
 PRIOR = 2.0
-"""So many services like all others are added to a port's own. On made Internets of 1,000 to 100,000 services
-(`tests.madeservices`) 0.5 to 5 do equally well; more loses services where few were seen."""
+"""So many services, made up as all others are, are added to a port's own. On generated Internets of 1,000 to
+100,000 services (`tests.madeservices`) 0.5 to 5 do equally well; more loses services where few were seen."""
 _PORTS = 1 << 16
 _AT_ONCE = 1 << 22  # weights (ports times kinds of services) in one piece
 
@@ -78,11 +80,11 @@ class Services:
 
     @property
     def identified(self) -> int:
-        """How many any handshake identifies."""
+        """How many of them are identified by any handshake."""
         return int(np.count_nonzero((self.outcomes == IDENTIFIED).any(axis=1)[self.kinds]))
 
     def packets(self, costs: Costs) -> float:
-        """That all handshakes with all of them take."""
+        """The packets that it takes to try all handshakes with all of them."""
         return float(costs.each(self.outcomes).sum(axis=1)[self.kinds].sum())
 
 
@@ -109,8 +111,9 @@ class Learned:
 
 @dataclass(frozen=True)
 class Curve:
-    """What orders do on services, dearer and dearer: `worth` of the last step taken, and with it how many
-    services are `identified` for how many `packets`. All (n,)."""
+    """What orders achieve on services as more steps are taken: `worth` of the last step, and with it how many
+    services are `identified` for how many `packets`. All (n,).
+    """
 
     worth: Floats
     identified: Floats
@@ -205,7 +208,10 @@ def curve(learned: Learned, services: Services, costs: Costs) -> Curve:
 def held_out(
     services: Services, half: Mask, costs: Costs, *, inside: Mask | None = None, least: int = 1
 ) -> Curve:
-    """Each half of the services judged by the orders that the other has taught, as one curve. half: (n,)"""
+    """Each half of the services judged by the orders learned from the other half, as one curve.
+
+    half: (n,) bool, which half each service is in.
+    """
     judged = np.ones(len(services), bool) if inside is None else inside
     found = []
     for teach in (half, ~half):
@@ -217,7 +223,7 @@ def held_out(
 
 
 def _together(curves: list[Curve]) -> Curve:
-    """Several curves as one: what all of them do at each price."""
+    """Several curves as one: what all of them achieve together at each price."""
     worth = np.unique(np.concatenate([curve.worth for curve in curves]))[::-1]
     identified, packets = np.zeros(len(worth)), np.zeros(len(worth))
     for one in curves:
@@ -251,7 +257,7 @@ def merged(learned: Learned, services: Services, most: int) -> tuple[list[tuple[
 
 
 def halves(keys: NDArray[np.uint64]) -> Mask:
-    """A half of the hosts, the same each time: (n,) by a hash of each host's number (splitmix64)."""
+    """(n,) bool: which half each host is in, by a hash of its number (splitmix64), the same each time."""
     with np.errstate(over="ignore"):
         x = keys + np.uint64(0x9E3779B97F4A7C15)
         x = (x ^ x >> np.uint64(30)) * np.uint64(0xBF58476D1CE4E5B9)

@@ -1,4 +1,4 @@
-"""What a learned order looks like: the TOML file that a scan takes, the table that a person reads."""
+"""Writes a learned order: the TOML file that a scan takes, and the table that a person reads."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ class Point:
 
 @dataclass(frozen=True)
 class Told:
-    """What is said of a plan.
+    """What is reported of a plan.
 
-    services, ports, left_out: of the scan. identified, packets: by all handshakes with each, whose names are
-    `handshakes`. held_out: what the plan does with each service where its host was not learned from. others:
-    other orders, with the same services. curve: the plan's, as steps are taken. orders: ports, handshakes and
-    services of each.
+    services, ports, left_out: of the scan. identified, packets: of trying all `handshakes` with each service.
+    held_out: what the plan achieves with services whose hosts it was not learned from. others: other orders,
+    with the same services. curve: the plan's, as steps are taken. orders: ports, handshakes and services of
+    each.
     """
 
     services: int

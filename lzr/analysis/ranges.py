@@ -1,4 +1,4 @@
-"""What is known of ranges of addresses, looked up for many addresses at once.
+"""Looks up what is known of ranges of addresses, for many addresses at once.
 
 An address is 16 bytes in network order, IPv4 as ::ffff:a.b.c.d, as in the column `saddr_key`.
 """
@@ -16,7 +16,7 @@ NOTHING = -1
 
 
 class Told(NamedTuple):
-    """What a source says of an address; None where it says nothing."""
+    """What a source states about an address; None where it states nothing."""
 
     asn: int | None = None
     as_name: str | None = None
@@ -27,9 +27,9 @@ UNKNOWN = Told()
 
 
 class Ranges:
-    """Ranges with a number each, which says what is known of them.
+    """Ranges of addresses, each with a number that stands for what is known of it.
 
-    Where ranges overlap the one counts that begins last.
+    Where ranges overlap, the one that begins last counts.
     """
 
     def __init__(self, first: Sequence[bytes], last: Sequence[bytes], what: Sequence[int]) -> None:

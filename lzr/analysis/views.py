@@ -14,7 +14,7 @@ from lzr.analysis.columns import COLUMNS, KEYS
 
 
 class Named(NamedTuple):
-    """name: in the view. sql: what stands there."""
+    """name: in the view. sql: the expression for its value."""
 
     name: str
     sql: str
@@ -122,7 +122,7 @@ def in_csv(view: str, table: str) -> str:
 
 
 def _unformula(sql: str) -> str:
-    """No cell begins as a formula does in a spreadsheet."""
+    """SQL that keeps a cell from beginning as a formula does in a spreadsheet."""
     return (
         f"CASE WHEN regexp_matches({sql}, '^[=+@| -]') "
         f"THEN printf('\\x%02x', unicode({sql})) || substr({sql}, 2) ELSE {sql} END"

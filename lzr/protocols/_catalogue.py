@@ -1,7 +1,8 @@
-"""Every protocol there is, once: the families' tuples, one after the other.
+"""Every protocol, once: the families' tuples, one after the other.
 
-A family is a module with a `PROTOCOLS` tuple; to add one, name it in FAMILIES. The order of families and
-protocols is the fixed order of names in a label that joins several (see `precedence`).
+A family is a module with a `PROTOCOLS` tuple. A new protocol goes into such a tuple; a new family is named in
+FAMILIES. The order of families and protocols is the fixed order of names in a label that joins several (see
+`precedence`).
 """
 
 from __future__ import annotations

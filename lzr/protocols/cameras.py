@@ -1,4 +1,4 @@
-"""Cameras and recorders: the ports that their makers' programs use."""
+"""Cameras and recorders, on the ports of their makers' programs."""
 
 from __future__ import annotations
 

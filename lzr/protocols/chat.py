@@ -1,4 +1,4 @@
-"""Talk: news, chat rooms, telephone exchanges, games."""
+"""Chat and conversation: news, chat rooms, telephone exchanges, games."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Controllers of plants and buildings that are asked in their makers' own words."""
+"""Controllers of plants and buildings that speak a protocol of their maker."""
 
 from __future__ import annotations
 

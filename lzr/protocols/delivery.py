@@ -1,4 +1,4 @@
-"""Delivery and filtering of messages: mail stores, filters, dictionaries, short messages."""
+"""Mail delivery and filtering: mail stores, filters, dictionaries, short messages."""
 
 from __future__ import annotations
 

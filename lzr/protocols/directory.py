@@ -1,4 +1,4 @@
-"""Who and where: directories, tickets, endpoint mappers, names, users."""
+"""Directory services: LDAP, Kerberos, endpoint mappers, name services, users."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Machines: Modbus/TCP, DNP3, Tridium Fox, Siemens S7."""
+"""Industrial control: Modbus/TCP, DNP3, Tridium Fox, Siemens S7."""
 
 from __future__ import annotations
 

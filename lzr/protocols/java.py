@@ -1,4 +1,4 @@
-"""Java's and its neighbours' remote calls: RMI, debuggers, application servers, CORBA."""
+"""Remote calls of Java and similar systems: RMI, debuggers, application servers, CORBA."""
 
 from __future__ import annotations
 

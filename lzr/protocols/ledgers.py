@@ -1,4 +1,4 @@
-"""Ledgers and peers: coins, mining pools, wallets, peer-to-peer networks."""
+"""Cryptocurrencies and peer-to-peer networks: coins, mining pools, wallets."""
 
 from __future__ import annotations
 

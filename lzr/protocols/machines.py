@@ -1,4 +1,4 @@
-"""Machines and buses: virtual machines, message buses, caches and calculators that run on one host."""
+"""Virtual machines, message buses, caches and calculation services that run on one host."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Monitoring, time and power: agents that report, and the small services of old."""
+"""Monitoring, time and power: agents that report, and the small services such as echo and daytime."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The network's own: DNS over TCP, BGP, IPMI, and handshakes that only nudge (newlines, wait)."""
+"""Network infrastructure: DNS over TCP, BGP, IPMI; and handshakes without a protocol (newlines, wait)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Peers and calls: file sharing, remote control, remote procedures, telephony."""
+"""Peer-to-peer and calls: file sharing, remote control, remote procedures, telephony."""
 
 from __future__ import annotations
 

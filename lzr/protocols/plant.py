@@ -1,4 +1,4 @@
-"""Plants, grids and buildings: protocols of controllers, meters, relays and sensors."""
+"""Industrial protocols of controllers, meters, relays and sensors in plants, grids and buildings."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What Unix hosts and printers of old say: remote login and commands, print queues, backup agents."""
+"""Old Unix services and printers: remote login and commands, print queues, backup agents."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Screens and tunnels: VNC, RDP, X11, PPTP."""
+"""Remote screens and tunnels: VNC, RDP, X11, PPTP."""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""Sessions within a connection: BEEP, JBoss Remoting, the X font service, transactions, measurements."""
+"""Protocols that multiplex a connection: BEEP, JBoss Remoting, the X font service, transactions,
+measurements.
+"""
 
 from __future__ import annotations
 

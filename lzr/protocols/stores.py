@@ -1,4 +1,4 @@
-"""Databases beyond the best known: each has its own greeting or a question that needs no login."""
+"""Less common databases: each has its own greeting, or answers a question without a login."""
 
 from __future__ import annotations
 

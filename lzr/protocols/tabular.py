@@ -1,4 +1,4 @@
-"""Databases whose servers answer nothing but a login, or say what is wrong with it."""
+"""Databases whose servers answer only a login, or an error about it."""
 
 from __future__ import annotations
 

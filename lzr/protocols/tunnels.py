@@ -1,4 +1,4 @@
-"""What carries other traffic: proxies, tunnels, anonymity networks, web transports beside HTTP/1."""
+"""Carriers of other traffic: proxies, tunnels, anonymity networks, web transports besides HTTP/1."""
 
 from __future__ import annotations
 

@@ -1,12 +1,11 @@
 """Whether two replies of a service say the same, apart from what differs each time it is asked.
 
-A clock, a cookie, a nonce, a number that counts requests: they change between any two scans, and none of
-them is a change of the service. `mask` takes them out, by the structure of the protocol that the reply was
-identified as; what remains is compared as it is. A reply of no known structure is compared by its text only.
+Clocks, cookies, nonces and request counters change between any two scans, and none of them is a change of the
+service. `mask` removes them, by the structure of the protocol that the reply was identified as; what remains
+is compared as it is. Of a reply without a known structure only its text is compared.
 
-Nothing here says that two replies that differ come from another service: a page that shows the weather
-differs too. The kinds of change that come first (protocol, product, version, certificate) are facts; this
-is the last.
+Two replies that differ here need not come from different services: a page that shows the weather differs too.
+The other kinds of change (protocol, product, version, certificate) are facts; this one is the weakest.
 """
 
 from __future__ import annotations
@@ -65,13 +64,13 @@ BY_LABEL: dict[str, Mask] = {
     "varnish-cli": binary.varnish,
     "winbox": binary.first(2),
 }
-"""By the label of a reply; text of other labels is masked as lines, and of others that are not text
-nothing."""
+"""The mask for each label. Replies with other labels are masked as lines if they are text, else not at
+all."""
 
 _CONTROLS = frozenset(range(32)) - frozenset(b"\t\n\r\x1b\f\b")
 _KNOWN_BINARY = 64
-"""Of a binary reply whose protocol has no row above, so many bytes count: numbers of sessions stand
-behind."""
+"""Of a binary reply whose protocol has no row above, only so many bytes are compared: session numbers follow
+them."""
 
 
 def mask(data: bytes, label: str = "", own: bytes = b"") -> bytes:
