@@ -151,7 +151,7 @@ def _scan(argv: list[str], guard: Guard | None) -> int:
     from lzr.options import parse
 
     # From here on the guard has to be taken away again, whatever ends us.
-    stream = None
+    stream = launched = None
     try:
         options = parse.parse(argv, _read_config)
         if sys.platform != "linux":
@@ -171,11 +171,17 @@ def _scan(argv: list[str], guard: Guard | None) -> int:
 
             stream = Stream(0)
         guard = _guarded(guard, options)
+        if (
+            stream is None or not stream.piped or options.send_syns
+        ):  # else ZMap goes first, which writes the pipe
+            from coordinator.processes.launch import Launched
+
+            launched = Launched()
         from coordinator.scan import run
 
         gc.freeze()
         gc.enable()
-        return run.run(options, guard, stream)
+        return run.run(options, guard, stream, launched)
     except parse.Answer as answer:
         return _answer(answer)
     except UsageError as error:
@@ -187,6 +193,8 @@ def _scan(argv: list[str], guard: Guard | None) -> int:
         print("lzr: there is not memory enough: fewer workers (-w), or a higher ulimit -v", file=sys.stderr)
         return FAILED
     finally:
+        if launched is not None:
+            launched.abandon()
         if stream is not None:
             stream.stop_reading_ahead()  # a thread that still reads while the interpreter ends may crash it
         if guard is not None:

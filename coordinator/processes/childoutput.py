@@ -28,8 +28,7 @@ _PRINTABLE = bytes(range(0x20, 0x7F)) + b"\n\t"
 class ChildOutput:
     """The reading end of the pipe that is stdout and stderr of all children.
 
-    show: takes one harmless line. hidden: whether a line shown now would be lost or in the wrong place; then
-    lines wait. most: lines that are passed on in all, None for any number.
+    show, hidden, most: as in `pass_to`.
     """
 
     def __init__(
@@ -40,12 +39,25 @@ class ChildOutput:
     ) -> None:
         self.descriptor, self._theirs = os.pipe2(os.O_CLOEXEC)
         os.set_blocking(self.descriptor, False)
-        self._show = show or _to_stderr
-        self._hidden = hidden
-        self._most = most
         self._count = 0
         self._begun = b""  # of a line
         self._waiting: list[str] = []
+        self.pass_to(show, hidden, most)
+
+    def pass_to(
+        self,
+        show: Callable[[str], None] | None = None,
+        hidden: Callable[[], bool] = lambda: False,
+        most: int | None = _MOST,
+    ) -> None:
+        """Where lines go from now on.
+
+        show: takes one harmless line; None: they go to stderr. hidden: whether a line shown now would be lost
+        or in the wrong place; then lines wait. most: lines that are passed on in all, None for any number.
+        """
+        self._show = show or _to_stderr
+        self._hidden = hidden
+        self._most = most
 
     @property
     def theirs(self) -> int:

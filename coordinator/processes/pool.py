@@ -14,7 +14,6 @@ import select
 import signal
 import socket
 import subprocess
-import sys
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -24,8 +23,8 @@ from typing import Any
 import zmq
 
 from coordinator.processes import privilege
-from coordinator.processes.childoutput import ChildOutput
 from coordinator.processes.inbox import ReportInbox
+from coordinator.processes.launch import Launched
 from coordinator.processes.priority import Priority
 from coordinator.processes.rundir import RunDir
 from lzr.ipc import credentials, limits, messages, packing, transfer
@@ -38,8 +37,6 @@ from lzr.safetext import plain
 _MAX_EVENT = 1 << 16  # bytes of an Event
 _DESCRIPTORS_AT_ONCE = 200  # in one message to the fork server; the kernel takes 253 (SCM_MAX_FD, unix(7))
 _REMEMBERED = 64  # children that have ended, whose last reports are still believed
-_FORKSERVER = "import gc; gc.disable(); from workers.forkserver import main; main()"
-"""The program of the fork server. What it loads stays: looking for garbage in it would take 13 ms."""
 _MOST = 1 << 23
 """Bytes that a report may have; one with the flows of a shard may have `limits.MOST_OCTETS` more."""
 # As plain numbers: what an enumeration's operators take is much of the cost of a small turn.
@@ -131,29 +128,16 @@ def hand(forkserver: socket.socket, order: bytes, given: Sequence[int], seconds:
 
 
 class Pool:
-    def __init__(self, rundir: RunDir, printed: ChildOutput | None = None, *, gives_way: bool = True) -> None:
-        """Start the fork server at once, so that it loads its modules while we find the network.
-
-        printed: takes the output of the fork server and its children, so that they hold no descriptor of the
-        terminal.
+    def __init__(self, rundir: RunDir, launched: Launched | None = None, *, gives_way: bool = True) -> None:
+        """launched: the fork server, where it was started already: it loads its modules while we find the
+        network. gives_way: whether somebody writes our input who loses something while we have the processor
+        (`Priority`).
         """
         self._rundir = rundir
-        self.printed = ChildOutput() if printed is None else printed
-        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        with theirs:
-            self._process = subprocess.Popen(
-                # -P: not whatever lies in the directory we were called from, we are root.
-                [sys.executable, "-P", "-c", _FORKSERVER, str(theirs.fileno())],
-                pass_fds=[theirs.fileno()],
-                stdin=subprocess.DEVNULL,
-                stdout=self.printed.theirs,
-                stderr=self.printed.theirs,
-                start_new_session=True,
-            )
-        self.printed.handed_over()
+        launched = Launched() if launched is None else launched
+        launched.taken = True
+        self.printed, self.forkserver, self._process = launched.printed, launched.control, launched.process
         self.priority = Priority(self._process.pid, may_raise=gives_way and privilege.may_renice())
-        self.forkserver = ours
-        self.forkserver.setblocking(False)
         self._context: zmq.Context[Any] = zmq.Context(io_threads=1)
         self.reports = ReportInbox(rundir.listen("reports"), self._most)
         self._key = secrets.token_bytes(credentials.SIZE)  # of what is shown to collectors

@@ -16,6 +16,7 @@ from coordinator.guard.guard import Guard
 from coordinator.guard.watch import GuardWatch
 from coordinator.input.stream import Stream
 from coordinator.processes import limits
+from coordinator.processes.launch import Launched
 from coordinator.scan import wording
 from coordinator.scan.loop import FAILED, LOST, OK, Ending, Loop
 from coordinator.scan.prepare import Prepared, begin, make_console, prepare
@@ -28,10 +29,11 @@ from lzr.options.table import Options
 from lzr.records.summary import Summary
 
 
-def run(options: Options, guard: Guard | None, stdin: Stream | None) -> int:
+def run(options: Options, guard: Guard | None, stdin: Stream | None, launched: Launched | None = None) -> int:
     """Scan. Raises UsageError for the user's mistakes, before a packet is sent.
 
-    stdin: the stream that reads it already, if stdin is the input.
+    stdin: the stream that reads it already, if stdin is the input. launched: the fork server, where it was
+    started already; it is the caller's to end while no pool has taken it.
     """
     setproctitle("lzr: coordinator")
     setthreadtitle("lzr: coordinator")
@@ -39,15 +41,21 @@ def run(options: Options, guard: Guard | None, stdin: Stream | None) -> int:
     if limits.raise_descriptors() < limits.LEAST:
         raise UsageError(f"fewer than {limits.LEAST} descriptors may be open at once: raise ulimit -n")
     try:
-        return _run(options, guard, stdin, signals)
+        return _run(options, guard, stdin, signals, launched)
     except Interrupted:  # while a FIFO waited for its other end, or a name for its address
         return 128 + signals.number
 
 
-def _run(options: Options, guard: Guard | None, stdin: Stream | None, signals: Signals) -> int:
+def _run(
+    options: Options,
+    guard: Guard | None,
+    stdin: Stream | None,
+    signals: Signals,
+    launched: Launched | None,
+) -> int:
     with ExitStack() as stack:
         stack.callback(signals.ignore)
-        opened = open_all(options, guard, stdin, signals, stack)
+        opened = open_all(options, guard, stdin, signals, stack, launched)
         begun = begin(opened, signals)
         record, intake = opened.record, begun.intake
         if begun.empty:

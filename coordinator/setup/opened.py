@@ -32,6 +32,7 @@ from coordinator.monitor.log import Log, open_log
 from coordinator.monitor.profiling import open_profiles
 from coordinator.processes import ownuser, privilege
 from coordinator.processes.childoutput import ChildOutput
+from coordinator.processes.launch import Launched
 from coordinator.processes.pool import Pool
 from coordinator.processes.rundir import RunDir, RunDirError
 from coordinator.results.metadata import Metadata, open_metadata
@@ -80,9 +81,15 @@ class Opened:
 
 
 def open_all(
-    options: Options, guard: Guard | None, stdin: Stream | None, signals: Signals, stack: ExitStack
+    options: Options,
+    guard: Guard | None,
+    stdin: Stream | None,
+    signals: Signals,
+    stack: ExitStack,
+    launched: Launched | None = None,
 ) -> Opened:
-    """stdin: its stream, if it is the input. stack: closes what is opened. Raises UsageError, Interrupted."""
+    """stdin: its stream, if it is the input. stack: closes what is opened. launched: the fork server, where
+    it was started already. Raises UsageError, Interrupted."""
     reader = FileReader(signals.pause, _say)
     options, chosen = byport.choose_default(options, read_orders(options, reader))
     _check_output(options)
@@ -118,7 +125,7 @@ def open_all(
     _compare_input(options, stream, checkpoint)
     run_as = _unprivileged(options, stack)
     rundir = _run_directory(run_as, stack)
-    pool = _pool(options, log, stream, rundir, stack)
+    pool = _pool(launched or Launched(), options, log, stream, rundir, stack)
     return Opened(
         options=options,
         port_orders=port_orders,
@@ -277,11 +284,12 @@ def _open_trace(
     return found
 
 
-def _printed(options: Options, log: Log) -> ChildOutput:
-    """Where the children's output is shown: in the log file, else on stderr while there is no dashboard."""
+def _show_printed(printed: ChildOutput, options: Options, log: Log) -> None:
+    """Have the children's output shown: in the log file, else on stderr while there is no dashboard."""
     if options.debug:  # what is asked for is shown as it is
-        return ChildOutput(most=_MOST_TRACED)
-    return ChildOutput(None if log.file is None else log.error, lambda: log.screen_taken)
+        printed.pass_to(most=_MOST_TRACED)
+    else:
+        printed.pass_to(None if log.file is None else log.error, lambda: log.screen_taken)
 
 
 def invoker() -> tuple[int, int] | None:
@@ -319,10 +327,13 @@ def _run_directory(run_as: tuple[int, int], stack: ExitStack) -> RunDir:
     return rundir
 
 
-def _pool(options: Options, log: Log, stream: Unpacked, rundir: RunDir, stack: ExitStack) -> Pool:
-    """The fork server, started: it loads its modules while we go on. It ends when `stack` is closed."""
+def _pool(
+    launched: Launched, options: Options, log: Log, stream: Unpacked, rundir: RunDir, stack: ExitStack
+) -> Pool:
+    """The fork server, which loads its modules while we go on. It ends when `stack` is closed."""
+    _show_printed(launched.printed, options, log)
     gives_way = stream.piped and not options.send_syns  # to ZMap, which writes the pipe
-    pool = Pool(rundir, _printed(options, log), gives_way=gives_way)
+    pool = Pool(rundir, launched, gives_way=gives_way)
     stack.callback(_close_quietly, pool)
     return pool
 

@@ -73,3 +73,13 @@ def test_the_last_line_needs_no_end(shown: list[str]) -> None:
     printed.handed_over()
     printed.close()
     assert shown == ["killed in the mid"]
+
+
+def test_where_lines_go_may_be_said_after_some_have_come(shown: list[str]) -> None:
+    printed = ChildOutput(lambda _: None)
+    os.write(printed.theirs, b"early\n")
+    printed.pass_to(shown.append)
+    printed.read()
+    assert shown == ["early"]
+    printed.handed_over()
+    printed.close()
