@@ -26,6 +26,7 @@ SECONDS = 30.0
 """Seconds for which the look-ups of all names together are waited for."""
 _STEP = 0.1  # seconds between two looks whether the user wants to end
 _THREADS = 16  # that look names up at once
+_SAID = 10  # names whose addresses are told, and addresses of each
 
 Lookup = Callable[[str], Sequence[Any]]
 
@@ -66,10 +67,16 @@ def prefixes(paths: Sequence[str], reader: FileReader, lookup: Lookup = ask) -> 
 
 
 def covered(
-    words: Sequence[str], paths: Sequence[str], reader: FileReader, lookup: Lookup = ask
+    words: Sequence[str],
+    paths: Sequence[str],
+    reader: FileReader,
+    lookup: Lookup = ask,
+    tell: Callable[[str], None] = lambda _: None,
 ) -> list[tuple[int, int]]:
-    """The ranges that words of a command line and entries of several lists cover. Raises UsageError, or
-    Interrupted.
+    """The ranges that words of a command line and entries of several lists cover. tell: told which addresses
+    a name stands for.
+
+    Raises UsageError, or Interrupted.
     """
     ranges: list[tuple[int, int]] = []
     names: dict[str, str] = {}
@@ -94,13 +101,24 @@ def covered(
         ranges += covered
         for name, number in named.items():
             names.setdefault(name, f"{path}: line {number}: {printable(name)}")
-    for name, found_addresses in _resolved(names, reader, lookup).items():
+    resolved = _resolved(names, reader, lookup)
+    for name in list(resolved)[:_SAID]:
+        tell(_stands_for(name, resolved[name]))
+    if len(resolved) > _SAID:
+        tell(f"{len(resolved) - _SAID:,} names more stand for addresses of their own")
+    for name, found_addresses in resolved.items():
         for address in found_addresses:
             try:
                 ranges += ranges_of(address)
             except ValueError:
                 raise UsageError(f"{names[name]} has no usable address: {printable(address)}") from None
     return ranges
+
+
+def _stands_for(name: str, addresses: list[str]) -> str:
+    shown = ", ".join(map(printable, addresses[:_SAID]))
+    more = f" and {len(addresses) - _SAID:,} more" if len(addresses) > _SAID else ""
+    return f"{printable(name)} stands for {shown}{more}"
 
 
 def text(raw: bytes) -> bytes:

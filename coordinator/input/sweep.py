@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import os
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -69,12 +70,14 @@ def swept(
     seed: int,
     begun: bytes = b"",
     lookup: networks.Lookup = networks.ask,
+    tell: Callable[[str], None] = lambda _: None,
 ) -> Sweep:
-    """The sweep that the options ask for. begun: beginning of the text of the sweep that is resumed.
+    """The sweep that the options ask for. begun: beginning of the text of the sweep that is resumed. tell:
+    told which addresses a name stands for.
 
     Raises UsageError, and Interrupted.
     """
-    asked = union(networks.covered(options.targets, options.targets_file, reader, lookup))
+    asked = union(networks.covered(options.targets, options.targets_file, reader, lookup, tell))
     allowed = asked
     if blocklist is not None and blocklist.only is not None:
         allowed = intersection(asked, blocklist.only.ranges())
@@ -104,9 +107,8 @@ def swept(
     key = Secrets.derive(seed).order if found is None else _words(found[1])
     share = Share.of(space, Permutation.of(space.pairs, key), amounts.shards(options.shard), options.shards)
     ports = len(space.ports)
-    sentence = (
-        f"{space.pairs:,} pairs: {_many(space.addresses, 'address', 'es')}, {_many(ports, 'port', 's')}"
-    )
+    sentence = f"{_many(space.pairs, 'pair', 's')}: {_many(space.addresses, 'address', 'es')}"
+    sentence += f", {_many(ports, 'port', 's')}"
     if left := size(asked) - space.addresses:
         sentence += f"; {left:,} blocked, not allowed or nobody's are left out"
     if left := size(union(options.target_ports)) - ports:

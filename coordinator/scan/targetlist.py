@@ -38,7 +38,8 @@ def show(options: Options) -> None:
         byport.port_orders(options.handshakes, orders)
     blocklist = networks.policy(options, reader, warn=_say)
     seed = random_bits(64) if options.seed is None else options.seed
-    sweep = swept(options, reader, blocklist, seed)
+    tell = (lambda _: None) if options.quiet else _say
+    sweep = swept(options, reader, blocklist, seed, tell=tell)
     space, encode = sweep.share.space, listing.lines
     if options.dryrun == "fast":
         encode = listing.records

@@ -114,7 +114,7 @@ def open_all(
     trace = _open_trace(options, stack, **waiting)
     blocklist = networks.policy(options, reader, warn=log.warn)
     outputs = stack.enter_context(open_outputs(options, invoker(), checkpoint, **waiting))
-    sweep = _sweep(options, reader, blocklist, checkpoint)
+    sweep = _sweep(options, reader, blocklist, checkpoint, log)
     if sweep is not None:
         log.info(sweep.sentence)
         most = None if options.max_targets is None else sweep.total
@@ -172,14 +172,18 @@ def _as_begun(checkpoint: Checkpoint, guard: Guard | None) -> Options:
 
 
 def _sweep(
-    options: Options, reader: FileReader, blocklist: Blocklist | None, checkpoint: Checkpoint | None
+    options: Options,
+    reader: FileReader,
+    blocklist: Blocklist | None,
+    checkpoint: Checkpoint | None,
+    log: Log,
 ) -> Sweep | None:
     """The sweep that the options ask for, if they do. Raises UsageError, or Interrupted."""
     if not options.target_ports:
         return None
     begun = checkpoint.resumed.prefix if checkpoint is not None and checkpoint.resumed else b""
     seed = random_bits(64) if options.seed is None else options.seed
-    return swept(options, reader, blocklist, seed, begun)
+    return swept(options, reader, blocklist, seed, begun, tell=log.info)
 
 
 def _default_output(options: Options) -> Options:

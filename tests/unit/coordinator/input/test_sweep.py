@@ -31,6 +31,19 @@ def made(*words: str, blocklist: str = "", allowlist: str | None = None, begun: 
     return swept(parse(["-p", "80,443", *words]), READER, policy, 5, begun, lookup)
 
 
+def test_names_are_told_with_their_addresses() -> None:
+    told: list[str] = []
+    options = parse(["-p", "80", "www.example.org", "192.0.2.9"])
+    assert swept(options, READER, None, 5, b"", lookup, told.append).share.space.addresses == 3
+    assert told == ["www.example.org stands for 192.0.2.7, 2001:db8::7"]
+    names = ",".join(f"host{number}.example.org" for number in range(25))
+    many = [(2, 1, 6, "", (f"198.51.100.{number}", 0)) for number in range(12)]
+    told.clear()
+    swept(parse(["-p", "80", names]), READER, None, 5, b"", lambda name: many, told.append)
+    assert told[0].endswith(" and 2 more")
+    assert told[10:] == ["15 names more stand for addresses of their own"]
+
+
 def test_subnets_ranges_names_and_a_file(tmp_path: Path) -> None:
     file = tmp_path / "list"
     file.write_text("198.51.100.0/30  # ours\nwww.example.org\n")
