@@ -772,14 +772,6 @@ const struct greetings *lzr_greetings_of(PyObject *capsule) { return PyCapsule_G
 
 PyObject *lzr_greeting_label(const struct greetings *table, size_t number) { return table->labels[number]; }
 
-static int is_tuple(PyObject *object, Py_ssize_t size)
-{
-    if (PyTuple_Check(object) && (size < 0 || PyTuple_GET_SIZE(object) == size))
-        return 1;
-    PyErr_SetString(PyExc_TypeError, "a table is made of tuples");
-    return 0;
-}
-
 static int room_for(struct words *words, size_t count)
 {
     size_t slots = 16;
@@ -792,13 +784,13 @@ static int room_for(struct words *words, size_t count)
 /* Pairs of a word and a number that is not 0. */
 static int fill_words(struct words *words, PyObject *pairs)
 {
-    if (!is_tuple(pairs, -1) || !room_for(words, (size_t)PyTuple_GET_SIZE(pairs)))
+    if (!lzr_is_tuple(pairs, -1) || !room_for(words, (size_t)PyTuple_GET_SIZE(pairs)))
         return 0;
     for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(pairs); i++) {
         PyObject *pair = PyTuple_GET_ITEM(pairs, i);
         char *text;
         Py_ssize_t size;
-        if (!is_tuple(pair, 2) || PyBytes_AsStringAndSize(PyTuple_GET_ITEM(pair, 0), &text, &size) < 0)
+        if (!lzr_is_tuple(pair, 2) || PyBytes_AsStringAndSize(PyTuple_GET_ITEM(pair, 0), &text, &size) < 0)
             return 0;
         struct word *word = slot(words, (const uint8_t *)text, (size_t)size);
         *word = (struct word){(const uint8_t *)text, (size_t)size, PyLong_AsSize_t(PyTuple_GET_ITEM(pair, 1))};
@@ -811,7 +803,7 @@ static int fill_words(struct words *words, PyObject *pairs)
 /* Rows of (first word, needle, name, whether it may be anybody's), in the order in which they are asked. */
 static int fill_programs(struct greetings *table, enum label label, PyObject *rows)
 {
-    if (!is_tuple(rows, -1) || !room_for(&table->first[label], (size_t)PyTuple_GET_SIZE(rows)))
+    if (!lzr_is_tuple(rows, -1) || !room_for(&table->first[label], (size_t)PyTuple_GET_SIZE(rows)))
         return 0;
     const size_t count = (size_t)PyTuple_GET_SIZE(rows);
     struct program *programs = table->programs[label] = PyMem_Calloc(count + 1, sizeof *programs);
@@ -821,7 +813,7 @@ static int fill_programs(struct greetings *table, enum label label, PyObject *ro
         PyObject *row = PyTuple_GET_ITEM(rows, (Py_ssize_t)i);
         char *text;
         Py_ssize_t size;
-        if (!is_tuple(row, 4) || PyBytes_AsStringAndSize(PyTuple_GET_ITEM(row, 0), &text, &size) < 0 ||
+        if (!lzr_is_tuple(row, 4) || PyBytes_AsStringAndSize(PyTuple_GET_ITEM(row, 0), &text, &size) < 0 ||
             !lzr_needle(PyTuple_GET_ITEM(row, 1), &programs[i].needle))
             return 0;
         if (!PyUnicode_Check(PyTuple_GET_ITEM(row, 2)))
@@ -837,35 +829,27 @@ static int fill_programs(struct greetings *table, enum label label, PyObject *ro
 
 static int fill_needles(struct needles *needles, PyObject *tuple)
 {
-    if (!is_tuple(tuple, -1))
-        return 0;
-    needles->count = (size_t)PyTuple_GET_SIZE(tuple);
-    if ((needles->at = PyMem_Calloc(needles->count + 1, sizeof *needles->at)) == NULL)
-        return PyErr_NoMemory() != NULL;
-    for (size_t i = 0; i < needles->count; i++)
-        if (!lzr_needle(PyTuple_GET_ITEM(tuple, (Py_ssize_t)i), &needles->at[i]))
-            return 0;
-    return 1;
+    return (needles->at = lzr_needles(tuple, &needles->count)) != NULL;
 }
 
 /* (options, words, quoted, foreign) of terminals: 256 bytes; pairs; needles; pairs of offset and bytes */
 static int fill_terminals(struct greetings *table, PyObject *tuple)
 {
-    if (!is_tuple(tuple, 4) || !fill_words(&table->terminals, PyTuple_GET_ITEM(tuple, 1)) ||
+    if (!lzr_is_tuple(tuple, 4) || !fill_words(&table->terminals, PyTuple_GET_ITEM(tuple, 1)) ||
         !fill_needles(&table->quoted, PyTuple_GET_ITEM(tuple, 2)))
         return 0;
     PyObject *options = PyTuple_GET_ITEM(tuple, 0), *foreign = PyTuple_GET_ITEM(tuple, 3);
     if (!PyBytes_Check(options) || PyBytes_GET_SIZE(options) != 256)
         return lzr_wants("256 options") != NULL;
     table->options = (const uint8_t *)PyBytes_AS_STRING(options);
-    if (!is_tuple(foreign, -1))
+    if (!lzr_is_tuple(foreign, -1))
         return 0;
     table->n_foreign = (size_t)PyTuple_GET_SIZE(foreign);
     if ((table->foreign = PyMem_Calloc(table->n_foreign + 1, sizeof *table->foreign)) == NULL)
         return PyErr_NoMemory() != NULL;
     for (size_t i = 0; i < table->n_foreign; i++) {
         PyObject *pair = PyTuple_GET_ITEM(foreign, (Py_ssize_t)i);
-        if (!is_tuple(pair, 2) || !lzr_needle(PyTuple_GET_ITEM(pair, 1), &table->foreign[i].needle))
+        if (!lzr_is_tuple(pair, 2) || !lzr_needle(PyTuple_GET_ITEM(pair, 1), &table->foreign[i].needle))
             return 0;
         table->foreign[i].at = PyLong_AsSize_t(PyTuple_GET_ITEM(pair, 0));
         if (PyErr_Occurred())
@@ -880,7 +864,7 @@ static int fill_terminals(struct greetings *table, PyObject *tuple)
 PyObject *lzr_greeting_table(PyObject *self, PyObject *const *args, Py_ssize_t count)
 {
     (void)self;
-    if (count != 7 || !is_tuple(args[0], LABELS) || !is_tuple(args[1], LABELS))
+    if (count != 7 || !lzr_is_tuple(args[0], LABELS) || !lzr_is_tuple(args[1], LABELS))
         return PyErr_Occurred() ? NULL : lzr_wants("(identities, programs, words, makers, devices, elsewhere, terminals)");
     struct greetings *table = PyMem_Calloc(1, sizeof *table);
     if (table == NULL)
@@ -894,7 +878,7 @@ PyObject *lzr_greeting_table(PyObject *self, PyObject *const *args, Py_ssize_t c
     }
     for (int label = 0; label < LABELS; label++) {
         PyObject *plain = PyTuple_GET_ITEM(args[0], label);
-        if (!PyTuple_Check(plain) || Py_TYPE(plain) == &PyTuple_Type || !is_tuple(plain, 5) ||
+        if (!PyTuple_Check(plain) || Py_TYPE(plain) == &PyTuple_Type || !lzr_is_tuple(plain, 5) ||
             Py_TYPE(plain)->tp_basicsize != PyTuple_Type.tp_basicsize) {
             PyErr_Clear();
             lzr_wants("identities");

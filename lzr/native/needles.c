@@ -121,3 +121,28 @@ int lzr_needle(PyObject *object, struct needle *needle)
     choose(needle);
     return 1;
 }
+
+int lzr_is_tuple(PyObject *object, Py_ssize_t size)
+{
+    if (PyTuple_Check(object) && (size < 0 || PyTuple_GET_SIZE(object) == size))
+        return 1;
+    PyErr_SetString(PyExc_TypeError, "a table is made of tuples");
+    return 0;
+}
+
+struct needle *lzr_needles(PyObject *tuple, size_t *count)
+{
+    if (!lzr_is_tuple(tuple, -1))
+        return NULL;
+    *count = (size_t)PyTuple_GET_SIZE(tuple);
+    struct needle *all = PyMem_Calloc(*count + 1, sizeof *all);
+    if (all == NULL)
+        return (void *)PyErr_NoMemory();
+    for (size_t i = 0; i < *count; i++) {
+        if (!lzr_needle(PyTuple_GET_ITEM(tuple, (Py_ssize_t)i), &all[i])) {
+            PyMem_Free(all);
+            return NULL;
+        }
+    }
+    return all;
+}

@@ -14,6 +14,12 @@ struct needle {
 
 int lzr_needle(PyObject *object, struct needle *needle); /* 0 and an exception if it is none */
 
+/* Those of a tuple, for PyMem_Free; NULL and an exception if it is no tuple of needles. */
+struct needle *lzr_needles(PyObject *tuple, size_t *count);
+
+/* Whether it is a tuple of this size, of any where that is negative; 0 and an exception if not. */
+int lzr_is_tuple(PyObject *object, Py_ssize_t size);
+
 /* Where a tag of this name (small letters, two at least) first begins, or NOWHERE. */
 size_t lzr_find_tag(const uint8_t *data, size_t size, const uint8_t *name, size_t length);
 

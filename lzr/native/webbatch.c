@@ -55,6 +55,19 @@ static int add(PyObject *all, size_t by, PyObject *label, Py_ssize_t count)
     return good;
 }
 
+/* (left, counts). counts: by handshake, and by label for each; of those that are not 0 a dictionary is made */
+static PyObject *with_counts(PyObject *left, const Py_ssize_t *counts, PyObject *const *labels, size_t n_labels)
+{
+    PyObject *tally = PyDict_New(), *result = NULL;
+    for (size_t i = 0; i < 256 * n_labels && tally != NULL; i++)
+        if (counts[i] != 0 && !add(tally, i / n_labels, labels[i % n_labels], counts[i]))
+            Py_CLEAR(tally);
+    if (tally != NULL)
+        result = PyTuple_Pack(2, left, tally);
+    Py_XDECREF(tally);
+    return result;
+}
+
 /* Whether so few bytes are enough, where they begin with this one: then they are no beginning of a probe. */
 static int may_be_short(const struct head *head, const uint8_t *data, size_t size, uint8_t first, size_t least)
 {
@@ -73,7 +86,7 @@ PyObject *lzr_web_batch(PyObject *self, PyObject *const *args, Py_ssize_t count)
     struct head heads[256];
     size_t n, size, n_heads, at = 0;
     Py_ssize_t counts[256][WEB_LABELS] = {{0}};
-    PyObject *left = NULL, *result = NULL, *tally = NULL;
+    PyObject *left = NULL, *result = NULL;
     if (count != 6 || !PyList_Check(args[5]))
         return lzr_wants("(table, rows, blob, heads, least, names)");
     PyObject *names = args[5];
@@ -106,16 +119,12 @@ PyObject *lzr_web_batch(PyObject *self, PyObject *const *args, Py_ssize_t count)
         }
         at += length;
     }
-    if ((tally = PyDict_New()) == NULL)
-        goto end;
-    for (size_t by = 0; by < 256; by++)
-        for (size_t label = 0; label < WEB_LABELS; label++)
-            if (counts[by][label] != 0 && !add(tally, by, lzr_web_label(table, label), counts[by][label]))
-                goto end;
-    result = PyTuple_Pack(2, left, tally);
+    PyObject *labels[WEB_LABELS];
+    for (size_t label = 0; label < WEB_LABELS; label++)
+        labels[label] = lzr_web_label(table, label);
+    result = with_counts(left, counts[0], labels, WEB_LABELS);
 end:
     Py_XDECREF(left);
-    Py_XDECREF(tally);
     lzr_release(&views);
     return result;
 }
@@ -142,7 +151,7 @@ PyObject *lzr_greeting_batch(PyObject *self, PyObject *const *args, Py_ssize_t c
     struct head heads[256];
     size_t n, size, n_heads, row = 0, at = 0, label = 0;
     Py_ssize_t counts[256][GREETING_LABELS];
-    PyObject *left = NULL, *result = NULL, *tally = NULL;
+    PyObject *left = NULL, *result = NULL;
     if (count != 7 || !PyList_Check(args[3]) || !PyList_Check(args[6]))
         return lzr_wants("(table, rows, blob, left, heads, least, names)");
     PyObject *names = args[6], *asked = args[3];
@@ -173,16 +182,12 @@ PyObject *lzr_greeting_batch(PyObject *self, PyObject *const *args, Py_ssize_t c
             goto end;
         }
     }
-    if ((tally = PyDict_New()) == NULL)
-        goto end;
-    for (size_t by = 0; by < 256; by++)
-        for (label = 0; label < GREETING_LABELS; label++)
-            if (counts[by][label] != 0 && !add(tally, by, lzr_greeting_label(table, label), counts[by][label]))
-                goto end;
-    result = PyTuple_Pack(2, left, tally);
+    PyObject *labels[GREETING_LABELS];
+    for (label = 0; label < GREETING_LABELS; label++)
+        labels[label] = lzr_greeting_label(table, label);
+    result = with_counts(left, counts[0], labels, GREETING_LABELS);
 end:
     Py_XDECREF(left);
-    Py_XDECREF(tally);
     lzr_release(&views);
     return result;
 }

@@ -619,35 +619,10 @@ static void destroy(PyObject *capsule)
         drop(table);
 }
 
-static int is_tuple(PyObject *object, Py_ssize_t size)
-{
-    if (PyTuple_Check(object) && (size < 0 || PyTuple_GET_SIZE(object) == size))
-        return 1;
-    PyErr_SetString(PyExc_TypeError, "a table is made of tuples");
-    return 0;
-}
-
-static struct needle *needles(PyObject *tuple, size_t *count)
-{
-    if (!is_tuple(tuple, -1))
-        return NULL;
-    *count = (size_t)PyTuple_GET_SIZE(tuple);
-    struct needle *all = PyMem_Calloc(*count + 1, sizeof *all);
-    if (all == NULL)
-        return (void *)PyErr_NoMemory();
-    for (size_t i = 0; i < *count; i++) {
-        if (!lzr_needle(PyTuple_GET_ITEM(tuple, (Py_ssize_t)i), &all[i])) {
-            PyMem_Free(all);
-            return NULL;
-        }
-    }
-    return all;
-}
-
 /* A place's rows: (needle, name or the place in which a field's value is looked for, goes on), already sorted. */
 static int fill(struct table *table, enum place place, PyObject *rows)
 {
-    if (!is_tuple(rows, -1))
+    if (!lzr_is_tuple(rows, -1))
         return 0;
     struct marks *marks = &table->marks[place];
     size_t count = (size_t)PyTuple_GET_SIZE(rows);
@@ -658,7 +633,7 @@ static int fill(struct table *table, enum place place, PyObject *rows)
     for (size_t i = 0; i < count; i++) {
         PyObject *row = PyTuple_GET_ITEM(rows, (Py_ssize_t)i);
         struct mark *mark = &marks->at[i];
-        if (!is_tuple(row, 3) || !lzr_needle(PyTuple_GET_ITEM(row, 0), &mark->needle))
+        if (!lzr_is_tuple(row, 3) || !lzr_needle(PyTuple_GET_ITEM(row, 0), &mark->needle))
             return 0;
         mark->name = PyTuple_GET_ITEM(row, 1);
         mark->goes_on = (int)PyLong_AsLong(PyTuple_GET_ITEM(row, 2));
@@ -703,10 +678,10 @@ PyObject *lzr_web_table(PyObject *self, PyObject *const *args, Py_ssize_t count)
     (void)self;
     if (count != 3)
         return lzr_wants("(others, places, identity)");
-    if (!PyTuple_Check(args[2]) || Py_TYPE(args[2]) == &PyTuple_Type || !is_tuple(args[2], 5) ||
+    if (!PyTuple_Check(args[2]) || Py_TYPE(args[2]) == &PyTuple_Type || !lzr_is_tuple(args[2], 5) ||
         Py_TYPE(args[2])->tp_basicsize != PyTuple_Type.tp_basicsize)
         return lzr_wants("an identity");
-    if (!is_tuple(args[0], -1) || !is_tuple(args[1], PLACES))
+    if (!lzr_is_tuple(args[0], -1) || !lzr_is_tuple(args[1], PLACES))
         return NULL;
     struct table *table = PyMem_Calloc(1, sizeof *table);
     if (table == NULL)
@@ -730,8 +705,8 @@ PyObject *lzr_web_table(PyObject *self, PyObject *const *args, Py_ssize_t count)
     for (size_t i = 0; i < others; i++) {
         PyObject *pair = PyTuple_GET_ITEM(args[0], (Py_ssize_t)i);
         struct other *other = &table->others[i];
-        if (!is_tuple(pair, 2) || (other->starts = needles(PyTuple_GET_ITEM(pair, 0), &other->n_starts)) == NULL ||
-            (other->inside = needles(PyTuple_GET_ITEM(pair, 1), &other->n_inside)) == NULL)
+        if (!lzr_is_tuple(pair, 2) || (other->starts = lzr_needles(PyTuple_GET_ITEM(pair, 0), &other->n_starts)) == NULL ||
+            (other->inside = lzr_needles(PyTuple_GET_ITEM(pair, 1), &other->n_inside)) == NULL)
             goto failed;
     }
     for (int place = 0; place < PLACES; place++)
