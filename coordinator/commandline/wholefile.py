@@ -1,4 +1,4 @@
-"""A file that is there whole or not at all: written beside its place, then renamed."""
+"""A file that is written as a whole or not at all: written beside its place, then renamed."""
 
 from __future__ import annotations
 

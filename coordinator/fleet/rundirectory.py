@@ -84,7 +84,7 @@ def root(plan: Plan) -> str:
 
 
 def _home() -> str:
-    """That of who we are: after sudo and setpriv HOME may still be another user's."""
+    """The home directory of our own user; after sudo and setpriv HOME may still be another user's."""
     home = os.environ.get("HOME", "")
     with contextlib.suppress(OSError, KeyError):
         if os.stat(home).st_uid != os.geteuid():

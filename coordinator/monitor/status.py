@@ -153,7 +153,7 @@ def report(snapshot: Snapshot) -> str:
 
 
 def _block(block: BlockOrder) -> str:
-    """Whom somebody blocked, when, who and why."""
+    """One line about an order to block: which networks, when, by whom and why."""
     when = datetime.fromtimestamp(block.at, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     why = f": {block.reason}" if block.reason else ""
     state = "blocked" if block.in_force else "being blocked"

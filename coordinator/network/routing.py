@@ -7,7 +7,7 @@ policy rules. A target without a route is counted as unroutable, wherever in the
 
 `survey` asks the kernel what it would do; `waytable` makes the table that the workers use; `ownsources` knows
 our addresses. Netlink reports changes of MACs, routes, addresses and links: `update` takes them up, and
-`standing` says what they cost.
+`disruptions` says what they cost.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ from numpy.typing import NDArray
 from coordinator.network import neighbours, waytable
 from coordinator.network import netlink as nl
 from coordinator.network.discover import NO_MAC, Network
+from coordinator.network.disruptions import Disruptions
 from coordinator.network.gateways import Gateway, Gateways
 from coordinator.network.neighbours import NetworkError, NoRouteError
 from coordinator.network.netlink import Netlink
 from coordinator.network.ownsources import OwnSources
 from coordinator.network.portrules import PortsUsed
-from coordinator.network.standing import Standing
 from coordinator.network.survey import (
     ANYWHERE,
     LOOPBACK,
@@ -88,7 +88,7 @@ class Routing:
         self._ports = PortsUsed(own_ports)
         self._survey = Survey(kernel, (), None)
         self._gateways = Gateways(kernel, say)
-        self._standing = Standing(say)
+        self._disruptions = Disruptions(say)
         self._survey_at: float | None = None  # when to look again at routes that have changed
         self._surveyed, self._apart = 0.0, _APART
         self._confirm_at = 0.0
@@ -158,13 +158,13 @@ class Routing:
                 )
             oif = link.index
         survey = Survey(self._kernel, self._own.given[:MOST_SOURCES], oif, self._ports.pairs)
-        self._note_standing(survey.links, survey.addresses)
+        self._note_disruptions(survey.links, survey.addresses)
         self._survey = survey
 
-    def _note_standing(self, hardware: Mapping[int, Hardware], own: Collection[Address]) -> None:
+    def _note_disruptions(self, hardware: Mapping[int, Hardware], own: Collection[Address]) -> None:
         used = (*(self.network.sources if self.network else ()), *self._own.used, *map(str, self._own.seen))
-        self._standing.note_links(self._survey, hardware, self._gateways.link)
-        self._standing.note_addresses(self._survey, own, used)
+        self._disruptions.note_links(self._survey, hardware, self._gateways.link)
+        self._disruptions.note_addresses(self._survey, own, used)
 
     # --- targets -------------------------------------------------------------------------------------------
 
@@ -180,13 +180,13 @@ class Routing:
         if changed:
             self._take_survey()
             self.ways = waytable.make(self._survey, self._gateways, self._own)
-            self._standing.begin(self.ways)
+            self._disruptions.begin(self.ways)
         codes = self.ways.of(rows)
-        self._standing.note_unreached(rows, codes, self.ways)
+        self._disruptions.note_unreached(rows, codes, self.ways)
         ways.sources(rows, codes, self.ways)
         known = self.network.sources if self.network else ()
         fresh, new = self._own.note_used(codes, self.ways, known)
-        self._standing.note_used(fresh, rows, codes, self.ways)
+        self._disruptions.note_used(fresh, rows, codes, self.ways)
         return self.ways.ways["kind"][codes], new, changed
 
     def describe(self, target: Address) -> str:
@@ -246,7 +246,7 @@ class Routing:
                     changed |= self._take_neighbour(message)
                 continue
             if kind == nl.NEWLINK and message is not None:
-                self._standing.note_news(message, self._survey, self._gateways.link)
+                self._disruptions.note_news(message, self._survey, self._gateways.link)
             if self._survey_at is None:
                 self._survey_at = max(now + _GATHER, self._surveyed + self._apart)
         if self._survey_at is not None and now >= self._survey_at:
@@ -262,8 +262,8 @@ class Routing:
 
     def take_losses(self) -> dict[str, str]:
         """Why results may be missing, by subject; each sentence is returned once."""
-        losses = {**self._gateways.losses, **self._standing.losses}
-        self._gateways.losses, self._standing.losses = {}, {}
+        losses = {**self._gateways.losses, **self._disruptions.losses}
+        self._gateways.losses, self._disruptions.losses = {}, {}
         return losses
 
     def _remade(self, changed: bool) -> bool:
@@ -303,7 +303,7 @@ class Routing:
         if self._fixed or not survey.complete:
             with contextlib.suppress(OSError):
                 hardware, own = links(self._kernel), own_addresses(self._kernel)
-                self._note_standing(hardware, own)
+                self._note_disruptions(hardware, own)
                 survey.links, survey.addresses = hardware, own
             return False
         before, table = self.order(), self.ways
@@ -318,7 +318,7 @@ class Routing:
             return False
         if _same(before, self.order()):
             return False
-        self._standing.note_table(table, self.ways)
+        self._disruptions.note_table(table, self.ways)
         self._own.forget_ways()
         return True
 

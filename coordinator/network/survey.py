@@ -1,9 +1,9 @@
-"""What the kernel's routing says of every address, as intervals with one answer each.
+"""Surveys the kernel's routing: for every address, as intervals with one answer each, how packets would go.
 
-The boundaries come from a dump of all routes of all tables, and of all rules; what lies between two of them
-is asked of the kernel once for each of our sources. Nothing of its algorithm is repeated here: metrics,
-policy rules, nexthop objects, VRFs, IPv4 by way of IPv6 are what RTM_GETROUTE makes of them. It is asked for
-TCP, for the user whose sockets ours are, and, where rules look at ports, for the ports that the scan uses.
+The boundaries come from a dump of all routes of all tables, and of all rules; for what lies between two of
+them the kernel is asked once for each of our sources. Its algorithm is not repeated here: metrics, policy
+rules, nexthop objects, VRFs, IPv4 by way of IPv6 are what RTM_GETROUTE makes of them. It is asked for TCP,
+for the user who owns our sockets, and, where rules look at ports, for the ports that the scan uses.
 """
 
 from __future__ import annotations
@@ -27,21 +27,24 @@ Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 ETHERNET, LOOPBACK = 1, 772  # ARPHRD_*, linux/if_arp.h
 MOST_SOURCES = 16
-"""Of our source addresses, how many the kernel is asked about; the routes of more are taken to be the
+"""Most of our source addresses that the kernel is asked about; the routes of further ones are taken to be the
 same."""
 ANYWHERE: dict[int, Address] = {
     4: ipaddress.ip_address("198.41.0.4"),
     6: ipaddress.ip_address("2001:503:ba3e::2:30"),
 }
-"""By IP version, an address that only a default route reaches (that of a root name server), to ask the
-routing table about. Nothing is sent to it."""
+"""By IP version, an address that only a default route reaches (a root name server's), to look up in the
+routing table. Nothing is sent to it."""
 _PORTS = ("bridge", "bond", "team", "openvswitch", "ovs")
-"""What a link may be a part of without having addresses of its own: its packets are seen on the whole too."""
+"""Kinds of links whose members have no addresses of their own: packets of a member are also seen on the
+whole."""
 
 
 @dataclass(frozen=True, slots=True)
 class Hardware:
-    """A link. part: of a bridge or bond. vrf: it stands for a routing table, and has no packets itself."""
+    """A link. part: it is a member of a bridge or bond. vrf: it stands for a routing table and carries no
+    packets.
+    """
 
     index: int
     name: str
@@ -60,8 +63,9 @@ class Hardware:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """Where packets to an interval go. gateway: None on the same link. single: one next hop, with nothing
-    wrapped around the packet. local: to this host itself. by_port: a rule that looks at ports has a say."""
+    """How packets to an interval go. gateway: None on the same link. single: one next hop, and nothing is
+    wrapped around the packet. local: to this host itself. by_port: a rule that looks at ports applies.
+    """
 
     index: int
     gateway: Address | None
@@ -73,9 +77,10 @@ class Answer:
 
 
 class Survey:
-    """A picture of the kernel's routing at one moment.
+    """The kernel's routing at one moment.
 
-    edges: where the intervals begin, ascending, the first at 0; answers: of each, None where there is no way.
+    edges: the beginnings of the intervals, ascending, the first at 0; answers: of each, None where there is
+    no route.
     """
 
     def __init__(
@@ -85,9 +90,9 @@ class Survey:
         oif: int | None = None,
         ports: Sequence[Pair] = (),
     ) -> None:
-        """sources: ours, if the user or ZMap has chosen them: the ways are those of packets from there.
+        """sources: our addresses, if the user or ZMap has chosen them; then it is asked for packets from
+        these. oif: the link that packets have to leave by. ports: those in use, if rules look at them.
 
-        oif: the link that packets have to leave by. ports: those that are used, if rules look at them.
         Raises OSError.
         """
         self._kernel = kernel
@@ -129,7 +134,9 @@ class Survey:
         return sorted(start for start in starts if start < ways.END)
 
     def ask(self, number: int) -> Answer | None:
-        """The way to one address, from each of our sources; where they differ, the kernel's own choice."""
+        """How packets to one address go, from each of our sources; where these differ, the kernel's own
+        choice.
+        """
         if any(first <= number < end for first, end in ways.NOBODY):
             return None
         target = address(number)
@@ -147,7 +154,7 @@ class Survey:
         return Answer(some.index, None, origin, min(one.mtu for one in found if one), False, False, by_port)
 
     def why(self, number: int) -> int:
-        """The reason, a `WayKind`, for which `ask` knows no way to an address."""
+        """The reason, a `WayKind`, why `ask` finds no way to an address."""
         if any(first <= number < end for first, end in ways.NOBODY):
             return WayKind.NOBODY
         target = address(number)
@@ -219,7 +226,7 @@ class Survey:
         )
 
     def listening(self) -> list[int]:
-        """Links whose packets are ours to look at, the loopback apart: up, and with an address or a route."""
+        """Links on which to listen, without the loopback: up, and with an address or a route."""
         known = {holder for holders in self.addresses.values() for holder in holders}
         known |= {answer.index for answer in self.answers if answer is not None}
         return [
@@ -230,7 +237,7 @@ class Survey:
 
 
 _REFUSALS = (errno.EHOSTUNREACH, errno.EACCES, errno.EINVAL)
-"""What the kernel answers where a route is of type unreachable, prohibit or blackhole."""
+"""Errors by which the kernel reports a route of type unreachable, prohibit or blackhole."""
 
 
 def _is_usable(one: Address, version: int) -> bool:

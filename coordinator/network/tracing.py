@@ -1,8 +1,8 @@
-"""--trace-pcap: what we sent and received, in a file. Nothing of this exists where it is not asked for.
+"""--trace-pcap: what was sent and received, in a file. Without the option nothing here is used.
 
-Our frames pass the queueing discipline by, and with it every tap of this host. So a scan that is traced sends
-through it, and one more packet socket sees all workers' frames whoever they are just then, in their order;
-what it sees is written by a process of its own (workers/tracer.py).
+Our frames bypass the queueing discipline, and with it every packet capture on this host. So a traced scan
+sends through it, and one more packet socket sees the frames of all workers, in order; a process of its own
+(workers/tracer.py) writes them.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ class Trace:
     def __init__(
         self, descriptor: int, links: tuple[int, ...], ports: tuple[int, int], run_as: tuple[int, int]
     ) -> None:
-        """descriptor: of the file. links: of the scan, by index. run_as: whom its writer runs as.
+        """descriptor: of the file. links: of the scan, by index. run_as: user and group of the writer.
 
         Raises UsageError.
         """
@@ -54,12 +54,12 @@ class Trace:
         self._thread = threading.Thread(target=self._listen, daemon=True, name="lzr: trace")
 
     def tell(self, say: Callable[[str], None]) -> None:
-        """From now on what the writer has to say is passed on."""
+        """From now on pass on the writer's messages."""
         self._say = say
         self._thread.start()
 
     def close(self) -> None:
-        """Until all that was seen is written, within bounds."""
+        """Wait, for a bounded time, until everything that was seen is written."""
         assert self._process.stdin is not None
         self._process.stdin.close()
         try:

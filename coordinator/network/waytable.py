@@ -1,4 +1,6 @@
-"""From a survey of the kernel's routing: the table of ways for the workers, and the network in words."""
+"""Makes the table of ways for the workers from a survey of the kernel's routing, and describes the network in
+words.
+"""
 
 from __future__ import annotations
 
@@ -17,10 +19,11 @@ from lzr.packet.ways import Way, WayKind, Ways
 
 
 def make(survey: Survey, gateways: Gateways, own: OwnSources) -> Ways:
-    """The way of every address: by the rings behind one of their gateways, else routed by the kernel.
+    """The way of every address: by the rings if one of their gateways is its next hop, else routed by the
+    kernel.
 
-    Packets get the source address that the kernel would choose, unless somebody has named ours of that
-    family.
+    Packets get the source address that the kernel would choose, unless the user or ZMap has named ours of
+    that family.
     """
     if not survey.complete:
         return ways.everywhere(WayKind.KERNEL)
@@ -43,7 +46,7 @@ def make(survey: Survey, gateways: Gateways, own: OwnSources) -> Ways:
 def describe_network(
     survey: Survey, gateways: Gateways, own: OwnSources, counts: NDArray[np.int64]
 ) -> Network:
-    """What is said and recorded of the network: the rings' link, or the one that most targets take.
+    """The network for people and metadata: the rings' link, or the one that most targets use.
 
     counts: (intervals,) the targets in each interval of the survey.
     """

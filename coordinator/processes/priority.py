@@ -1,8 +1,8 @@
-"""Whose turn it is on the processor: ZMap, which loses the answers that it has no time for, goes before us.
+"""Gives ZMap precedence on the processor, since it loses the answers for which it has no time.
 
-While its lines come by a pipe our processes run at a lower priority, the fork server from the moment that it
-is started, except the thread that reads ahead. What is late with us is only late: hosts repeat a SYN-ACK for
-a minute.
+While ZMap's lines come by a pipe, our processes run at a lower priority (the fork server from its start),
+except the thread that reads ahead. Work of ours that is late is only late: hosts repeat a SYN-ACK for a
+minute.
 """
 
 from __future__ import annotations
@@ -19,16 +19,18 @@ _MOST = 19
 
 
 class Priority:
-    """Of our own threads, of the fork server, and of those whom it forks, which begin with what it has.
+    """The priority of our own threads, of the fork server, and of its children, which inherit the fork
+    server's.
 
     Children are a session of their own, to which a kernel with autogroups (sched(7)) gives as much time as to
-    the whole session that ZMap and we are in, whatever their nice values: so the group's value follows ours.
+    the whole session of ZMap and us, whatever their nice values; therefore the group's value is set like
+    ours.
     """
 
     def __init__(self, forkserver: int, *, may_raise: bool) -> None:
-        """forkserver: its process. may_raise: what is lowered can be raised again (CAP_SYS_NICE).
+        """forkserver: its pid. may_raise: a lowered priority can be raised again (CAP_SYS_NICE).
 
-        The fork server's is lowered at once, until one of `lower` and `restore` is called.
+        The fork server's priority is lowered at once, until `lower` or `restore` is called.
         """
         self._forkserver = forkserver
         self._may_raise = may_raise
@@ -38,19 +40,21 @@ class Priority:
             self._set(forkserver, LOWER)
 
     def lower(self, spared: Iterable[int] = ()) -> None:
-        """All of us but the threads of these numbers, before there are children."""
+        """Lower all our threads except these, by number, before there are children."""
         if self._may_raise:
             self._set(os.getpid(), LOWER, spared)
 
     def restore(self, children: Iterable[int]) -> None:
-        """As we were started. Where the kernel lets us not change so much so soon, it is still `lowered`."""
+        """Return to the priorities at the start. Where the kernel does not allow so large a change yet,
+        `lowered` stays set.
+        """
         if self.lowered:
             self.lowered = not self._set(self._forkserver, 0)
             for process in (os.getpid(), *children):
                 self._set(process, 0)
 
     def begun(self, child: int) -> None:
-        """One that was forked, maybe before the fork server's priority was restored."""
+        """Adjust a child that was just forked, perhaps before the fork server's priority was restored."""
         if self._may_raise and not self.lowered:
             self._set(child, 0)
 
@@ -71,7 +75,7 @@ class Priority:
 
 
 def _leads(process: int) -> bool:
-    """Whether it has a session of its own."""
+    """Whether this process is the leader of a session."""
     try:
         return os.getsid(process) == process
     except OSError:

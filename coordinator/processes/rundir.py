@@ -1,13 +1,13 @@
 """The directory of a run's sockets, in which nobody else can create, rename or remove anything.
 
-* The directory is ours (root's, in a scan under sudo), and no one else may write in it: nothing in it is
-  made, given away or removed but by us. The workers' user may pass through it to sockets that are that
-  user's, and may not even list it.
-* It is reached through a descriptor (``/proc/self/fd/N``), by us and by the children that were handed one. So
-  it may lie where the children cannot go, and however long the path is, the address of a socket is short
-  (unix(7): 107 bytes).
-* It is locked as long as its run lives. One of ours that nobody has locked is a dead run's, and is swept: the
-  sockets in it, nothing else, and never what another user made.
+* The directory is ours (root's, in a scan under sudo), and only we may write in it: only we make, hand over
+  or remove anything there. The workers' user may pass through it to sockets that it owns, and may not even
+  list it.
+* It is reached through a descriptor (``/proc/self/fd/N``), by us and by the children that were given one. So
+  it may lie where the children cannot go, and the address of a socket is short (unix(7): 107 bytes), however
+  long the path is.
+* It is locked as long as its run lives. One of ours without a lock belongs to a dead run and is cleaned up:
+  the sockets in it, nothing else, and never what another user made.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class RunDirError(Exception):
 
 
 class RunDir:
-    """A new directory, there and locked until it is removed or this process ends."""
+    """A new directory that exists and is locked until it is removed or this process ends."""
 
     def __init__(self, run_as: tuple[int, int]) -> None:
         """run_as: the workers' user and group. Raises RunDirError."""
@@ -75,7 +75,7 @@ class RunDir:
             return sock.detach()
 
     def forget(self, name: str) -> None:
-        """Nobody connects to this socket any more."""
+        """Remove this socket: nobody connects to it any more."""
         with contextlib.suppress(OSError):
             os.unlink(name, dir_fd=self._lock)
 
@@ -91,7 +91,7 @@ class RunDir:
 
 
 def where() -> list[Path]:
-    """The places that would do, best first, those that are still to be made too."""
+    """The possible parent directories, best first, including those that would have to be made."""
     found = []
     for path, prefix in _places():
         with contextlib.suppress(OSError):
@@ -127,7 +127,7 @@ def _open_parent(path: Path) -> int:
 
 
 def _make(parent: int, prefix: str, run_as: tuple[int, int]) -> tuple[str, int]:
-    """Name and locked descriptor. Raises OSError."""
+    """Make and lock a directory: its name and descriptor. Raises OSError."""
     while True:
         name = f"{prefix}{os.getpid()}-{secrets.token_hex(4)}"
         os.mkdir(name, 0o700, dir_fd=parent)

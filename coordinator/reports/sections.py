@@ -122,7 +122,7 @@ class Sections:
     # ----------------------------------------------------------------------------------------------
 
     def span(self) -> str:
-        """From when to when the records are."""
+        """The times of the first and the last record."""
         first, last = self._row('SELECT min("Timestamp")::VARCHAR, max("Timestamp")::VARCHAR FROM new')
         return f"{first[:19]} to {last[:19]} UTC" if first and last else "no time stamps"
 
@@ -356,12 +356,12 @@ def _service_row(found: tuple[Any, ...]) -> ServiceRow:
 
 
 def shown(text: str, width: int) -> str:
-    """Text from hosts and files without anything that could move, hide or reverse other text."""
+    """Text from hosts and files, without anything that could move, hide or reverse other text."""
     return safetext.plain(text, width)
 
 
 def _named(text: str, width: int) -> str:
-    """The same for names from a file of the user's, in any script."""
+    """`shown` for names from a file of the user's, in any script."""
     text = safetext.line(text)
     return text if len(text) <= width else text[: width - 1] + "…"
 

@@ -1,1 +1,1 @@
-"""What comes out: fields, encoders, filters, the summary, and what a file holds already."""
+"""Result records: fields, encoders, filters, the summary, and what a file holds already."""

@@ -24,7 +24,7 @@ from lzr.rows import ACK, FIN, OUTCOME, PSH, RST, SYN, Expected, Reason
 Record = dict[str, Any]
 Predicate = Callable[[Mapping[str, Any]], bool]
 Name = Identity | str | None
-"""What a row was identified as; a label alone will do, and None is unknown."""
+"""The identity of a row; a label alone is enough, and None is unknown."""
 
 UNKNOWN = Identity("unknown")
 
@@ -149,7 +149,7 @@ class Encoder(ABC):
         """Lines made so far."""
 
     def header(self) -> bytes:
-        """What stands at the top of a new file."""
+        """The first line of a new file, or an empty text."""
         return b""
 
     def keep(self, rows: NDArray[Any], blob: bytes | memoryview, names: Sequence[Name]) -> NDArray[np.bool_]:

@@ -28,10 +28,9 @@ class NotOurs(ValueError):
 
 @dataclass(frozen=True)
 class Earlier:
-    """torn: bytes at the end that are no whole line, of a run that was cut off.
-
-    unended: the last record is whole, and only its line end is missing.
-    headed: it begins with the heading of a CSV.
+    """What the file holds. torn: bytes at the end that are no whole line, of a run that was interrupted.
+    unended: the last record is whole, and only its line end is missing. headed: it begins with the heading of
+    a CSV.
     """
 
     torn: int = 0
@@ -40,7 +39,7 @@ class Earlier:
 
 
 def look(form: str, fields: Sequence[str] | None, head: bytes, tail: bytes) -> Earlier:
-    """Of a file that is not empty: `head` and `tail` are at most WINDOW bytes of it (all, if it is short).
+    """Recognise a file that is not empty. head, tail: at most WINDOW bytes of its beginning and its end.
 
     form: of FORMS; fields: as asked for. Raises NotOurs.
     """
@@ -66,7 +65,7 @@ def look(form: str, fields: Sequence[str] | None, head: bytes, tail: bytes) -> E
 
 
 def is_ours(head: bytes) -> bool:
-    """Whether a file that begins so holds results of ours, whatever their form and fields."""
+    """Whether a file with this beginning holds results of ours, whatever their form and fields."""
     first = head.partition(b"\n")[0].removesuffix(b"\r")
     return (
         _is_record(first, frozenset(NUMBERS))
@@ -77,7 +76,7 @@ def is_ours(head: bytes) -> bool:
 
 
 def _last(tail: bytes) -> bytes:
-    """The last line that has an end."""
+    """The last complete line."""
     lines = tail[: tail.rfind(b"\n") + 1]
     return lines[lines.rfind(b"\n", 0, -1) + 1 : -1].removesuffix(b"\r")
 
@@ -94,7 +93,7 @@ def _is_record(line: bytes, asked: frozenset[str]) -> bool:
 
 
 def _begins_record(begun: bytes) -> bool:
-    """A record that was cut off: its first field is one of ours."""
+    """Whether this is the beginning of a record, which has one of our fields first."""
     if not begun.isascii():
         return False
     text = begun.decode("ascii")
@@ -148,7 +147,7 @@ def _csv(fields: Sequence[str], first: bytes, ended: bool, rest: bytes, begun: b
 
 
 def _has_cells(line: bytes, count: int) -> bool:
-    """Whether it is a whole row of so many cells: quotes in pairs, commas between them."""
+    """Whether it is a whole row with so many cells: quotes in pairs, commas between them."""
     outside = line.split(b'"')
     return (
         bool(line) and len(outside) % 2 == 1 and sum(part.count(b",") for part in outside[::2]) == count - 1

@@ -131,7 +131,9 @@ ENRICHED = tuple(field.name for field in FIELDS if field.enriched)
 
 
 def written(names: tuple[str, ...] | None, *, enrich: bool) -> tuple[str, ...] | None:
-    """What was asked for; where nothing was, None for the default ones, or with `enrich` its own too."""
+    """The fields that were asked for; if none were, None for the default ones, with `enrich` also those it
+    fills.
+    """
     return DEFAULT + ENRICHED if enrich and names is None else names
 
 

@@ -1,8 +1,8 @@
 """What a run found and what became of its inputs, in counts that add up.
 
-A `Summary` grows by batches of OUTCOME rows and is added to others (each collector keeps one), so it is
-numbers by name and nothing else. The reference's nine counters keep their names and count records; a record
-may count under several (data that came with FIN is both), except that an ACKing firewall counts only as one.
+A `Summary` grows by batches of OUTCOME rows and is added to others (each collector keeps one), so it consists
+of named numbers only. The reference's nine counters keep their names and count records; a record may count in
+several of them (data that came with FIN is both), except that an ACKing firewall counts only as one.
 """
 
 from __future__ import annotations

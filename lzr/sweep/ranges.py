@@ -9,7 +9,7 @@ Range = tuple[int, int]
 
 
 def union(ranges: Iterable[Range]) -> list[Range]:
-    """The same addresses, in order, in ranges that do not touch each other."""
+    """The addresses of these ranges, as sorted ranges that do not touch each other."""
     found: list[Range] = []
     for first, last in sorted(ranges):
         if first > last:
@@ -22,7 +22,7 @@ def union(ranges: Iterable[Range]) -> list[Range]:
 
 
 def difference(ranges: list[Range], without: list[Range]) -> list[Range]:
-    """What is in `ranges` and not in `without`; both are as `union` gives them."""
+    """The addresses in `ranges` that are not in `without`; both are as `union` gives them."""
     found: list[Range] = []
     at = 0
     for first, last in ranges:
@@ -40,7 +40,7 @@ def difference(ranges: list[Range], without: list[Range]) -> list[Range]:
 
 
 def intersection(one: list[Range], other: list[Range]) -> list[Range]:
-    """What is in both; both are as `union` gives them."""
+    """The addresses that are in both; both are as `union` gives them."""
     found: list[Range] = []
     a = b = 0
     while a < len(one) and b < len(other):

@@ -101,7 +101,7 @@ def entries(text: str) -> tuple[list[Range], dict[str, int]]:
 
 
 def _merged(ranges: list[Range]) -> list[Range]:
-    """The same addresses, in order, in ranges that do not touch each other."""
+    """The addresses of these ranges, as sorted ranges that do not touch each other."""
     merged: list[Range] = []
     first = last = -2
     for at, end in sorted(ranges):

@@ -168,7 +168,7 @@ class TransmitRing:
 
     @in_c(_native_unsent)
     def _unsent(self) -> tuple[int, int]:
-        """Of the frames that wait to be sent: how many the driver has not taken, how many are malformed."""
+        """How many waiting frames the driver has not taken, and how many are malformed."""
         first = (int(self._position[0]) - self._filled) % self._frames
         status = self._status[(first + np.arange(self._filled)) % self._frames]
         return int(np.count_nonzero(status & STATUS_SEND_REQUEST)), int(

@@ -106,7 +106,7 @@ def try_receive(sock: zmq.Socket[bytes], kinds: Sequence[type[Message]]) -> Mess
 
 
 def receive(sock: zmq.Socket[bytes], kinds: Sequence[type[Message]]) -> Received | None:
-    """The same, with who says to have sent it."""
+    """As `try_receive`, with the sender's name and token."""
     if not has_message(sock):  # far cheaper than an exception, and mostly there is none
         return None
     return packing.unpack(transfer.receive(sock, _NOBLOCK), kinds)

@@ -113,7 +113,7 @@ class Controller:
         self._say("", f"generation {newer.generation}: {_gains(newer)}")
 
     def _look(self) -> None:
-        """Who is there."""
+        """Take note of which boxes are connected."""
         for box in self._boxes.values():
             here, silent = self._engine.here(box.name), self._engine.silent(box.name)
             lost = silent is None or silent > UNHEARD

@@ -1,4 +1,4 @@
-"""Whether what packets of a scan leave by and from still stands: links, addresses and ways."""
+"""Notices when links, addresses or ways that a scan's packets use disappear, and what that costs."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from lzr.packet.ways import WayKind, Ways
 from lzr.rows import TARGET, Rows
 
 
-class Standing:
-    """losses: sentences about results that may be missing, by kind; the caller takes them away."""
+class Disruptions:
+    """losses: sentences about results that may be missing, by kind; the caller removes them."""
 
     def __init__(self, say: Callable[[str], None]) -> None:
         """say: takes a sentence for the user."""
@@ -34,11 +34,11 @@ class Standing:
     # --- what is used --------------------------------------------------------------------------------------
 
     def begin(self, table: Ways) -> None:
-        """The scan goes by this table from now on, without anything having been lost."""
+        """The scan uses this table from now on; nothing has been lost by that."""
         self._begun = table
 
     def note_used(self, fresh: Iterable[int], rows: Rows, codes: NDArray[np.uint8], table: Ways) -> None:
-        """Packets leave by ways for the first time. fresh: their numbers. codes: (n,) of TARGET rows."""
+        """Packets use these ways for the first time. fresh: their numbers. codes: (n,), of TARGET rows."""
         for code in fresh:
             if table.links:
                 self._links.add(table.links[code])
@@ -50,7 +50,7 @@ class Standing:
     # --- what has changed ----------------------------------------------------------------------------------
 
     def note_unreached(self, rows: Rows, codes: NDArray[np.uint8], table: Ways) -> None:
-        """Take up targets (TARGET rows) that would have had a way, had their turn come sooner."""
+        """Note targets (TARGET rows) that could have been reached, had their turn come sooner."""
         if self._begun is None:
             self._begun = table
         if self._begun is table or "routes" in self._told:
@@ -64,13 +64,14 @@ class Standing:
             self._lose("routes", changes.unreached(one))
 
     def note_table(self, before: Ways, after: Ways) -> None:
-        """The table of ways is another one."""
+        """The table of ways was replaced."""
         gone = before.kinds(self._witnesses) < WayKind.NONE
         if (gone & (after.kinds(self._witnesses) >= WayKind.NONE)).any():
             self._lose("routes", changes.WAYS)
 
     def note_news(self, message: nl.Message, survey: Survey, ring: Hardware | None) -> None:
-        """Take up a link as it is at this moment: one that is up again before the next survey was down.
+        """Note a link's state at this moment, since one that is up again before the next survey was down in
+        between.
 
         ring: the link of the rings.
         """
@@ -81,13 +82,13 @@ class Standing:
             self._note_link(before, replace(before, up=up, running=running), ring)
 
     def note_links(self, survey: Survey, after: Mapping[int, Hardware], ring: Hardware | None) -> None:
-        """Take up all links as they are now. survey: as they were. ring: the link of the rings."""
+        """Note the state of all links. survey: as they were before. ring: the link of the rings."""
         for index, link in {**survey.links, **self._hardware}.items():
             self._note_link(link, after.get(index), ring)
         self._hardware = dict(after)
 
     def note_addresses(self, survey: Survey, after: Collection[Address], used: Iterable[str]) -> None:
-        """Take up this host's addresses as they are now. survey: as they were. used: those of packets."""
+        """Note this host's addresses. survey: as they were before. used: those that packets leave from."""
         own = dict.fromkeys(map(ipaddress.ip_address, used))
         gone = [one for one in own if one in survey.addresses and one not in after]
         self._lose("address", changes.addresses_lost(gone))
