@@ -181,6 +181,8 @@ class Transmit:
         begun = 0
         for part in range(parts):
             end = first + rest * (part + 1) // parts
+            if end == begun:
+                continue
             late = time.monotonic_ns() - now - part * over // parts if part else 0
             if late < -_SHORT:
                 time.sleep(-late / 1e9)
