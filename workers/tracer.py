@@ -95,6 +95,7 @@ class Tracer:
         return len(records)
 
     def dropped(self) -> int:
+        """How many frames the kernel has dropped since the last call."""
         packed = self._sock.getsockopt(_SOL_PACKET, _PACKET_STATISTICS, 8)
         return int(struct.unpack("=II", packed)[1])
 

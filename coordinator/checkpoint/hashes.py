@@ -73,6 +73,7 @@ class InputHash:
 
     @property
     def prefix(self) -> bytes:
+        """The first bytes of the input."""
         return max(self._prefix, self._first, key=len)
 
     def marks(self) -> list[Mark]:

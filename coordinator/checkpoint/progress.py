@@ -58,6 +58,7 @@ class Progress:
 
     @property
     def count(self) -> int:
+        """How many inputs have their fate."""
         return self._base + int(np.count_nonzero(self._marks))
 
     def _compact(self) -> None:

@@ -57,6 +57,7 @@ class Signals:
         self.number = number
 
     def drain(self) -> None:
+        """Empty the pipe that wakes the loop."""
         try:
             while os.read(self.fileno, 64):
                 pass

@@ -93,6 +93,7 @@ class Facts:
 
 
 def kernels(facts: Facts, wanted: Wanted) -> Finding:
+    """Whether the hot functions run in C."""
     if not facts.why_python:
         return Finding("kernels", OK, facts.kernels)
     remedy = "" if "=" in facts.why_python or ":" in facts.why_python else "install gcc, and lzr again"
@@ -207,6 +208,7 @@ def room(facts: Facts, wanted: Wanted) -> Finding:
 
 
 def scans(facts: Facts, wanted: Wanted) -> Finding:
+    """Whether other scans are running on this host."""
     if not facts.scans:
         return Finding("scans", OK, "no other scan is running")
     remedy = "give each its own --source-port, and remember that their rates add up"
@@ -238,10 +240,12 @@ BY_THE_WAY = ("clock", "scans", "confinement")
 
 
 def preflight(facts: Facts, wanted: Wanted) -> list[Finding]:
+    """The findings of `PREFLIGHT`, in its order."""
     return [check(facts, wanted) for check in PREFLIGHT]
 
 
 def worst(findings: list[Finding]) -> str:
+    """The highest level among these findings."""
     return max((finding.level for finding in findings), key=LEVELS.index, default=OK)
 
 

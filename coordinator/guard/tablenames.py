@@ -36,6 +36,7 @@ def is_ours(name: str) -> bool:
 
 
 def is_manual(name: str) -> bool:
+    """Whether this is the name of a guard set by hand."""
     return name.startswith(MANUAL)
 
 

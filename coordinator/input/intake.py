@@ -111,9 +111,8 @@ class SourceAddresses:
         self._secrets = secrets
 
     def choose(self, rows: Rows, attempt: int = 0) -> NDArray[np.bool_]:
-        """Set own_port, and own_hi, own_lo where ZMap has not set them.
-
-        Returns (n,) bool: False where we have no address of the family.
+        """Set own_port, and own_hi, own_lo where ZMap has not. (n,) bool: False where we have no address of
+        the family.
         """
         v4 = (rows["peer_hi"] == 0) & (rows["peer_lo"] >> np.uint64(32) == 0xFFFF)
         given = (rows["own_hi"] != 0) | (rows["own_lo"] != 0)
@@ -144,6 +143,8 @@ class Follower(Protocol):
 
 
 class Intake:
+    """Takes text in, gives admitted targets out."""
+
     def __init__(
         self,
         reader: Reader,
@@ -159,9 +160,9 @@ class Intake:
         reopen: bool = False,
         resolver: Resolver | None = None,
     ) -> None:
-        """checkpoint: knows the lines that have their fate already, where a scan is resumed. input_hash:
-        hashes the input where there is no checkpoint (which has a hash itself). reopen: open ZMap's
-        connections anew, as the first ones are gone. resolver: looks up names.
+        """checkpoint: knows the lines that are done, where a scan is resumed. input_hash: hashes the input
+        where there is no checkpoint (which has a hash). reopen: open ZMap's connections anew. resolver: looks
+        up names.
         """
         self._reader = reader
         self._ledger = ledger

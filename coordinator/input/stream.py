@@ -47,6 +47,8 @@ unused."""
 
 
 class Stream:
+    """The bytes of the input: read ahead by a thread at first, then by `read` itself."""
+
     def __init__(self, descriptor: int) -> None:
         """descriptor: of the input, which need not be a pipe."""
         self._descriptor = descriptor
@@ -158,6 +160,7 @@ class Stream:
 
     @property
     def descriptor(self) -> int:
+        """The descriptor that is read."""
         return self._descriptor
 
     @property

@@ -22,6 +22,8 @@ _PATIENCE = 5.0  # seconds for what waits to be written at the end
 
 
 class Trace:
+    """The packet socket of a trace, and the process that writes what it sees."""
+
     def __init__(
         self, descriptor: int, links: tuple[int, ...], ports: tuple[int, int], run_as: tuple[int, int]
     ) -> None:

@@ -37,6 +37,7 @@ class OwnUser:
         self._lock = lock
 
     def release(self) -> None:
+        """Give the number back."""
         if self._lock is not None:
             os.close(self._lock)
             self._lock = None
@@ -63,6 +64,7 @@ def take(locks: Path = LOCKS) -> OwnUser | None:
 
 
 def is_own(number: int) -> bool:
+    """Whether this number is from the range that runs take theirs from."""
     return FIRST <= number <= LAST
 
 

@@ -128,6 +128,8 @@ def hand(forkserver: socket.socket, order: bytes, given: Sequence[int], seconds:
 
 
 class Pool:
+    """Starts children by way of the fork server, and takes their reports."""
+
     def __init__(self, rundir: RunDir, launched: Launched | None = None, *, gives_way: bool = True) -> None:
         """launched: the fork server, where it was started already: it loads its modules while we find the
         network. gives_way: whether somebody writes our input who loses something while we have the processor
@@ -196,6 +198,7 @@ class Pool:
         return child
 
     def of_role(self, role: str) -> list[Child]:
+        """The children of this role that have not ended."""
         return [child for child in self.children.values() if child.role == role]
 
     def events(self) -> list[Event]:

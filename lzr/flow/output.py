@@ -60,6 +60,7 @@ class Output:
         )
 
     def send_syn(self, slots: Slots) -> None:
+        """Send a SYN for each flow, with its ISN."""
         self.send(slots, Number.ISN, SYN)
 
     def send_close(self, slots: Slots, reason: int) -> None:

@@ -129,6 +129,7 @@ class FlowTable:
 
     @property
     def index(self) -> FlowIndex:
+        """The index from 4-tuples to rows."""
         return self.store.index
 
     @property
@@ -143,6 +144,7 @@ class FlowTable:
 
     @property
     def retransmits(self) -> int:
+        """How many segments were sent again."""
         return self.connections.retransmits
 
     @property

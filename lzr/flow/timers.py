@@ -98,6 +98,7 @@ class DelayQueue:
 
     @property
     def next_due(self) -> int | None:
+        """When the first timer is due (ns); None if there is none."""
         return self._due[0][0] if self._due else None
 
     def __len__(self) -> int:

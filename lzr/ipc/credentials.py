@@ -47,6 +47,7 @@ class Sender(NamedTuple):
 
     @property
     def role(self) -> str:
+        """flow or collect."""
         return self.name.partition("-")[0]
 
 

@@ -171,10 +171,12 @@ def pack(what: Setup | Spawn) -> bytes:
 
 
 def unpack_setup(data: bytes) -> Setup:
+    """A Setup from msgpack."""
     return msgspec.convert(msgpack.unpackb(data), Setup, dec_hook=_from_plain)
 
 
 def unpack_spawn(data: bytes) -> Spawn:
+    """A Spawn from msgpack."""
     return msgspec.convert(msgpack.unpackb(data), Spawn, dec_hook=_from_plain)
 
 

@@ -35,9 +35,11 @@ class Processes:
         return iter(self._all.values())
 
     def get(self, name: str) -> Process | None:
+        """The process of this name, None if there is none."""
         return self._all.get(name)
 
     def of(self, role: str) -> list[Process]:
+        """The processes of this role."""
         return [process for process in self if process.role == role]
 
     def at(self, role: str, index: int) -> Process | None:
@@ -53,6 +55,7 @@ class Processes:
         return [process for process in found if process is not None]
 
     def is_wanted(self, process: Process) -> bool:
+        """Whether this process is at a place that is to be filled."""
         return process.index < self.wanted[process.role]
 
     def add(self, role: str, index: int) -> Process:
@@ -64,4 +67,5 @@ class Processes:
         return process
 
     def remove(self, name: str) -> None:
+        """Forget a process that has ended."""
         del self._all[name]

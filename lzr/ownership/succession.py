@@ -76,6 +76,7 @@ class Succession:
     # --- what happens --------------------------------------------------------------------------------------
 
     def starts(self, collector: Process) -> None:
+        """A collector is being started."""
         self.states[collector.name] = State.STARTING
         if collector.index == 0:
             self.writer = collector.name
@@ -117,9 +118,11 @@ class Succession:
             yield from self._tell_the_others(Trigger.WRITER_DIED)
 
     def worker_left(self, worker: Process) -> None:
+        """A flow worker has ended as it was told to."""
         self._collector_of.pop(worker.name, None)
 
     def worker_died(self, worker: Process) -> Iterator[Order]:
+        """A flow worker has died: the writer is to set up a fence."""
         self.worker_left(worker)
         self.dead.append(worker.number)
         if self.writes:

@@ -16,6 +16,8 @@ _HASTE = 1.25  # the rate while it catches up, as a multiple of the rate asked f
 
 
 class Bucket:
+    """A token bucket: call `fill`, then `spend` at most what it returned."""
+
     def __init__(
         self, rate: float, now: float, least: float = 1.0, tokens: float = 1.0, depth: float = DEPTH
     ) -> None:

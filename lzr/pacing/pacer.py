@@ -6,6 +6,8 @@ from lzr.pacing.bucket import DEPTH, Bucket
 
 
 class Pacer:
+    """A rate of connections that may change while the scan runs."""
+
     def __init__(self, rate: float | None, now: float, depth: float = DEPTH) -> None:
         """rate: connections per second; None for no limit. depth: seconds' worth that may be let through at
         once: small, unless the worker spreads them over that time.

@@ -30,12 +30,15 @@ class Program:
         self.labels: dict[str, int] = {}
 
     def op(self, code: int, k: int = 0) -> None:
+        """Append an instruction without a jump."""
         self.code.append((code, 0, 0, k & 0xFFFFFFFF))
 
     def jump(self, code: int, k: int, then: str | int = 0, otherwise: str | int = 0) -> None:
+        """Append a conditional jump; then, otherwise: a label, or how many instructions to skip."""
         self.code.append((code, then, otherwise, k & 0xFFFFFFFF))
 
     def label(self, name: str) -> None:
+        """Name the place of the next instruction."""
         self.labels[name] = len(self.code)
 
     def assemble(self) -> bytes:

@@ -136,6 +136,7 @@ class Scheduler:
 
     @property
     def finished(self) -> bool:
+        """Whether the time of every pair is over."""
         return self.next >= self.total and not self._open
 
     @property

@@ -144,6 +144,7 @@ class Tally:
         self.reasons: dict[str, int] = {}
 
     def refuse(self, ordinal: int, number: int, reason: str, text: bytes) -> None:
+        """Count a refused input, and keep its text while few are kept. number: of its line."""
         self.ordinals.append(ordinal)
         self.reasons[reason] = self.reasons.get(reason, 0) + 1
         self.show(number, reason, text)
@@ -154,6 +155,7 @@ class Tally:
             self.rejected.append(Rejected(number, reason, excerpt(text)))
 
     def batch(self, rows: NDArray[Any]) -> Batch:
+        """A batch of these rows and the refusals so far."""
         return Batch(rows, np.array(self.ordinals, np.uint64), self.rejected, self.reasons)
 
 

@@ -46,6 +46,8 @@ Batch = messages.Outcomes | messages.Lines
 
 
 class Collector:
+    """One collector process: takes outcomes, identifies and encodes them, writes or passes on the lines."""
+
     def __init__(
         self, job: Job, spawn: Spawn, outputs: list[int], whole: NDArray[np.int64], listener: int
     ) -> None:

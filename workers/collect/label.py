@@ -48,6 +48,8 @@ class Labelled:
 
 
 class Labeller:
+    """Identifies and encodes batches by the options of the scan."""
+
     def __init__(self, options: Options, forms: list[str], *, findings: bool = False) -> None:
         """forms: by output, a name in ENCODERS, or `feed` for the ZGrab feed.
 

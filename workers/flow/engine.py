@@ -194,6 +194,7 @@ class Engine:
 
     @property
     def wants_targets(self) -> bool:
+        """Whether few enough targets and pairs wait to be begun that more may be taken."""
         return len(self.backlog) + self._to_ask < OPEN
 
     @property

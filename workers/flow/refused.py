@@ -79,9 +79,11 @@ class Refused:
 
     @property
     def next_due(self) -> int | None:
+        """When a frame is to be tried again (monotonic ns); None if none is."""
         return min((frame.due for frame in self._aside), default=None)
 
     def is_due(self, now: int) -> bool:
+        """Whether a frame is to be tried again by now."""
         return any(frame.due <= now for frame in self._aside)
 
     def due(self, now: int, most: int) -> list[bytes]:

@@ -182,6 +182,7 @@ class TransmitRing:
 
     @property
     def sent_octets(self) -> int:
+        """Bytes of the frames that the kernel has taken."""
         return self.placed_octets - self._waiting_octets()
 
     def _waiting_octets(self) -> int:

@@ -36,6 +36,8 @@ time that `response_times` gives. A judgement."""
 
 
 class Window:
+    """The size of the window, and how many of its places are free."""
+
     def __init__(self, frames: int, rings: int, wait: int) -> None:
         """frames: of the smallest receive ring. rings: how many there are.
 
@@ -57,6 +59,7 @@ class Window:
 
     @property
     def size(self) -> int:
+        """How many flows may wait for a first answer."""
         return self._size
 
     def room(self, fresh: int, now: int) -> int:

@@ -67,6 +67,8 @@ _RING_COUNTS = ("received", "received_octets", "kernel_drops", "out.sent", "out.
 
 
 class FlowWorker:
+    """One flow worker process: an `Engine`, and its messages to coordinator and collectors."""
+
     def __init__(
         self, job: Job, spawn: Spawn, sockets: list[socket.socket], positions: NDArray[np.int64]
     ) -> None:
