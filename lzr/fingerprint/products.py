@@ -39,7 +39,9 @@ _NEGOTIATED = 12
 def _ssh(data: bytes) -> Stated:
     """RFC 4253 §4.2: softwareversion is a name, then most often a version after "_", "-" or a space."""
     if data[:4] != b"SSH-":
-        return "OpenSSH", ""
+        data = data[data.find(b"\nSSH-", 0, 1024) + 1 :]
+        if data[:4] != b"SSH-":
+            return "OpenSSH", ""
     software = line(data).partition(b"-")[2].partition(b"-")[2][:120]
     if software[:1].isdigit():  # the older habit: version first
         version, _, name = software.replace(b"_", b" ", 1).partition(b" ")

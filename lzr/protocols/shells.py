@@ -18,11 +18,20 @@ SSH_REFUSALS = (b"Exceeded MaxStartups\r\n", b"Not allowed at this time\r\n")
 def _ssh(data: bytes) -> bool:
     """RFC 4253 §4.2: SSH-protoversion-software, at most 255 characters; a key exchange may follow at once."""
     if data[:3] != b"SSH":
-        return data in SSH_REFUSALS
+        return data in SSH_REFUSALS or _behind_lines(data)
     text = data[4:260].split(b"\n", 1)[0].rstrip(b"\r")
     version, _, software = text.partition(b"-")
     return software not in (b"", b"LZR") and version.replace(b".", b"", 1).isdigit() and is_text(software)
 
+
+def _behind_lines(data: bytes) -> bool:
+    """The version behind other lines of text, which a server may send first."""
+    at = data.find(b"\nSSH-", 1, 1024) + 1
+    return at > 0 and not data.startswith(OTHERS) and is_text(data[:at]) and _ssh(data[at:])
+
+
+_LINES_BEGIN = (*b"*#-= \r\n", *range(65, 91), *range(97, 123))
+"""How such a line may begin: not as the greetings of mail and files do."""
 
 # --- Telnet ------------------------------------------------------------------------------------------
 
@@ -167,14 +176,17 @@ PROTOCOLS: tuple[Protocol, ...] = (
         spec="RFC 4253 §4.2",
         match=_ssh,
         probe=b"SSH-2.0-LZR\r\n",
-        starts=(b"SSH-", *SSH_REFUSALS),
+        starts=(b"SSH-", *SSH_REFUSALS, *(bytes((first,)) for first in _LINES_BEGIN)),
         examples=(
             b"SSH-2.0-OpenSSH_9.6\r\n",
             b"SSH-1.99-Cisco-1.25\n",
             b"SSH-2.0-dropbear_2024.85\r\n\x00\x00\x01\xfc\x07\x14" + bytes(range(16)) + b"curve25519-sha256",
             b"Exceeded MaxStartups\r\n",
+            b"Authorized users only\r\nSSH-2.0-OpenSSH_9.6\r\n",
         ),
         rejects=(
+            b"Hello\r\nSSH-2.0-\r\n",
+            b"Try\nSSH-ing elsewhere\n",
             b"SSH is disabled on this device\r\n",
             b"SSH-\r\n",
             b"SSH-2.0-\r\n",

@@ -85,6 +85,54 @@ def settings() -> Iterator[bytes]:
         yield b"\0\0\x0c\4\0\0\0\0\0" + body + body + b"\0\0\4\x08\0\0\0\0\0\0\0\xff\xff"
 
 
+def ber(tag: int, body: bytes, *, long: bool = False) -> bytes:
+    size = bytes((len(body),)) if not long else b"\x84" + len(body).to_bytes(4, "big")
+    return bytes((tag,)) + size + body
+
+
+def bind_answers() -> Iterator[bytes]:
+    """RFC 4511 §4.1.9, §4.2.2: result codes of a bind, lengths in either form (X.690 §8.1.3)."""
+    for code in (0, 1, 2, 7, 8, 13, 32, 34, 48, 49, 50, 51, 52, 53, 80):
+        for long in (False, True):
+            result = bytes((0x0A, 1, code)) + b"\4\0" + ber(4, b"why", long=long)
+            yield ber(0x30, b"\2\1\1" + ber(0x61, result, long=long), long=long)
+
+
+def connacks() -> Iterator[bytes]:
+    """MQTT 3.1.1 §3.2.2.3 and 5.0 §3.2.2.2, table 3-1."""
+    yield from (bytes((0x20, 2, 0, code)) for code in range(6))
+    codes = (*range(0x80, 0x8B), 0x8C, 0x90, 0x95, 0x97, 0x99, 0x9A, 0x9B, 0x9C, 0x9D, 0x9F)
+    yield from (bytes((0x20, 3, 0, code, 0)) for code in codes)
+    yield b"\x20\x09\0\0\6\x21\0\x14\x22\0\x0a"
+
+
+def rdp_confirms() -> Iterator[bytes]:
+    """MS-RDPBCGR §2.2.1.2.1, §2.2.1.2.2: flags, protocols, reasons of a refusal."""
+    head = b"\3\0\0\x13\x0e\xd0\0\0\x12\x34\0"
+    for flags in (0, 1, 9, 0x1F):
+        yield from (head + bytes((2, flags, 8, 0, kind, 0, 0, 0)) for kind in (0, 1, 2, 8))
+    yield from (head + bytes((3, 0, 8, 0, reason, 0, 0, 0)) for reason in range(1, 7))
+
+
+def refusals_of_mysql() -> Iterator[bytes]:
+    """ERR_Packet: before the handshake it has no state; some count their packets from 1."""
+    for number in (0, 1):
+        for code, said in ((1040, b"Too many connections"), (1130, b"Host 'a' is not allowed to connect")):
+            for state in (b"", b"#08004", b"#HY000"):
+                body = b"\xff" + code.to_bytes(2, "little") + state + said
+                yield len(body).to_bytes(3, "little") + bytes((number,)) + body
+
+
+def authentications() -> Iterator[bytes]:
+    """PostgreSQL 16, §55.7: the kinds of Authentication messages."""
+    for kind, more in (
+        *((0, b""), (3, b""), (5, b"salt"), (7, b""), (9, b"")),
+        (10, b"SCRAM-SHA-256\0\0"),
+        (10, b"SCRAM-SHA-256-PLUS\0SCRAM-SHA-256\0\0"),
+    ):
+        yield b"R" + (8 + len(more)).to_bytes(4, "big") + kind.to_bytes(4, "big") + more
+
+
 def prefixed(count: int, name: str, change: Callable[[bytes, int], bytes]) -> list[bytes]:
     return [change(BY_NAME[name].examples[-1], i) for i in range(count)]
 
@@ -96,6 +144,21 @@ VARIATIONS: dict[str, list[bytes]] = {
     "minecraft": list(status_answers()),
     "siemens": list(confirms()),
     "http2": list(settings()),
+    "ldap": list(bind_answers()),
+    "mqtt": list(connacks()),
+    "rdp": list(rdp_confirms()),
+    "mysql": list(refusals_of_mysql()),
+    "postgres": list(authentications()),
+    "amqp": [b"AMQP" + version for version in (b"\0\0\x09\1", b"\1\1\0\x09", b"\3\1\0\0", b"\0\1\0\0")],
+    "rsync": [
+        b"@RSYNCD: %s\n" % v for v in (b"28", b"30.0", b"31.0", b"31.0 sha512 sha256 md5", b"32.0 md5")
+    ],
+    "ssh": [
+        before + b"SSH-" + version + b"-OpenSSH_9.6" + end
+        for before in (b"", b"Authorized users only\r\n", b"#####\n# No #\n#####\n", b"\r\nHi\r\n")
+        for version in (b"2.0", b"1.99", b"1.5")
+        for end in (b"\n", b"\r\n", b" Debian-1\r\n", b"\r\n\0\0\1\x9c\x0a\x14")
+    ],
     "monetdb": [
         (2 * len(text) + last).to_bytes(2, "little") + text
         for kind, sizes in ((b"mserver", (8, 9, 10, 11)), (b"merovingian", (8, 31)))
