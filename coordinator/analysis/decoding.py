@@ -60,9 +60,9 @@ _SADDR, _DATA = AT["saddr"], AT["data"]
 # --- rows of a chunk of lines -------------------------------------------------------------------------------
 
 
-def _json(chunk: bytes, told: Decoded) -> list[Row]:
+def _json(chunk: bytes, counts: Decoded) -> list[Row]:
     """The rows of a chunk, `data` as Latin-1 text of JSON still."""
-    before = told.lines
+    before = counts.lines
     found: list[Any]
     try:
         found = _DECODER.decode_lines(chunk)
@@ -73,14 +73,14 @@ def _json(chunk: bytes, told: Decoded) -> list[Row]:
                 try:
                     found += _DECODER.decode_lines(line)
                 except WRONG as error:
-                    told.wrong(line, _reason(error), number)
-    told.lines += chunk.count(b"\n")
+                    counts.wrong(line, _reason(error), number)
+    counts.lines += chunk.count(b"\n")
     rows = list(map(msgspec.structs.astuple, found))
     if any(row[_SADDR] is None for row in rows):
         kept = []
         for row in rows:
             if row[_SADDR] is None and not any(map(_given, row)):
-                told.wrong(b"", "no field of a record", before + 1)
+                counts.wrong(b"", "no field of a record", before + 1)
             else:
                 kept.append(row)
         rows = kept
@@ -103,10 +103,10 @@ class _Csv:
     def __init__(self) -> None:
         self._columns: tuple[str, ...] = ()
 
-    def __call__(self, chunk: bytes, told: Decoded) -> list[Row]:
+    def __call__(self, chunk: bytes, counts: Decoded) -> list[Row]:
         rows = []
         for line in chunk.replace(b"\r\n", b"\n").split(b"\n"):
-            told.lines += 1
+            counts.lines += 1
             if not line.strip():
                 continue
             try:
@@ -116,8 +116,8 @@ class _Csv:
                     continue
                 rows.append(self._row(cells))
             except (csv.Error, ValueError) as error:
-                told.wrong(line, f"no row of this CSV ({error})", told.lines)
-        told.lines -= 1  # what follows the last line feed
+                counts.wrong(line, f"no row of this CSV ({error})", counts.lines)
+        counts.lines -= 1  # what follows the last line feed
         return rows
 
     def _row(self, cells: list[str]) -> Row:
@@ -162,22 +162,22 @@ def _cell(column: Column, cell: str) -> Any:
 _FEED = re.compile(rb"([0-9A-Fa-f.:]+),[^,]*,([\w./+-]*)(?:,[^,]*)*,(\d{1,5})\r?", re.A)
 
 
-def _feed(chunk: bytes, told: Decoded) -> list[Row]:
+def _feed(chunk: bytes, counts: Decoded) -> list[Row]:
     """``address,,fingerprint,port``, a line each."""
     rows = []
     for line in chunk.split(b"\n"):
-        told.lines += 1
+        counts.lines += 1
         if not line.strip():
             continue
         match = _FEED.fullmatch(line)
         if match is None or int(match[3]) > 65535:
-            told.wrong(line, "not address,,fingerprint,port", told.lines)
+            counts.wrong(line, "not address,,fingerprint,port", counts.lines)
             continue
         row = list(_EMPTY)
         row[_SADDR], row[AT["sport"]] = match[1].decode("ascii"), int(match[3])
         row[AT["fingerprint"]] = match[2].decode("ascii") or None
         rows.append(tuple(row))
-    told.lines -= 1
+    counts.lines -= 1
     return rows
 
 
@@ -205,10 +205,10 @@ _KINDS = tuple((c.name, _kind(c), _WIDTHS.get(c.arrow, 0), c.high) for c in READ
 
 
 class Decoder:
-    """Chunks of lines into batches. form: "json", "csv" or "feed". told: the counts."""
+    """Chunks of lines into batches. form: "json", "csv" or "feed". counts: what was found in them."""
 
     def __init__(self, form: str) -> None:
-        self.told = Decoded()
+        self.counts = Decoded()
         forms: dict[str, Callable[[bytes, Decoded], list[Row]]] = {
             "json": _json,
             "csv": _Csv(),
@@ -232,8 +232,8 @@ class Decoder:
             if self._json and _QUICK is not None:
                 end, rows, made = _QUICK(chunk, at, _KINDS)
                 if rows:
-                    self.told.records += rows
-                    self.told.lines += rows
+                    self.counts.records += rows
+                    self.counts.lines += rows
                     columns = [arrow.Values(buffers, nulls) for nulls, *buffers in made]
                     yield chunk[at:end], arrow.Batch(rows, columns), True
                     at, lines = end, 1 if rows >= lines else lines
@@ -253,16 +253,16 @@ class Decoder:
 
     def batch(self, chunk: bytes) -> arrow.Batch | None:
         """The records of whole lines; None where there are none."""
-        before = self.told.lines
-        rows = self._rows(chunk, self.told)
+        before = self.counts.lines
+        rows = self._rows(chunk, self.counts)
         while rows:
             columns = list(zip(*rows, strict=True))
             bad: dict[int, str] = {}
             made = columns_of(columns, bad, self._json)
             if not bad:
-                self.told.records += len(rows)
+                self.counts.records += len(rows)
                 return arrow.Batch(len(rows), made)
             for at, why in sorted(bad.items()):
-                self.told.wrong(str(rows[at][_SADDR]).encode("utf-8", "replace"), why, before + at + 1)
+                self.counts.wrong(str(rows[at][_SADDR]).encode("utf-8", "replace"), why, before + at + 1)
             rows = [row for at, row in enumerate(rows) if at not in bad]
         return None

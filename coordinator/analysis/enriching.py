@@ -17,7 +17,7 @@ from coordinator.analysis.identifying import FILLED, Products
 from coordinator.analysis.networks import Places
 from coordinator.analysis.reading import Records, transfer
 from lzr.analysis.columns import COLUMNS, ENRICHED, NAMES
-from lzr.analysis.ranges import Told
+from lzr.analysis.ranges import AddressFacts
 from lzr.errors import UsageError
 from lzr.records.escape import json_string
 
@@ -47,20 +47,20 @@ class Enricher:
         self.counts = Counts()
 
     def numbers(self, batch: arrow.Batch) -> NDArray[np.int64]:
-        """For each record the number of what is known of its address, in ``places.told``."""
+        """For each record the number of what is known of its address, in ``places.facts``."""
         of = batch.columns[_KEY].buffers[1]
         joined = of if isinstance(of, bytes) else np.ascontiguousarray(of).tobytes()
         found = self.places.find(joined[: batch.rows * 16])
         kinds, counts = np.unique(found, return_counts=True)
         self.counts.records += batch.rows
         for kind, count in zip(kinds.tolist(), counts.tolist(), strict=True):
-            told = self.places.told[kind]
-            self.counts.asn += count * (told.asn is not None)
-            self.counts.country += count * (told.country is not None)
+            facts = self.places.facts[kind]
+            self.counts.asn += count * (facts.asn is not None)
+            self.counts.country += count * (facts.country is not None)
         return found
 
-    def told(self, batch: arrow.Batch) -> list[Told]:
-        known = self.places.told
+    def facts(self, batch: arrow.Batch) -> list[AddressFacts]:
+        known = self.places.facts
         return [known[number] for number in self.numbers(batch).tolist()]
 
     def batches(self, batches: Iterator[arrow.Batch]) -> Iterator[arrow.Batch]:
@@ -69,7 +69,7 @@ class Enricher:
             if self.products is not None:
                 batch, _ = self.products.fill(batch)  # noqa: PLW2901
             if self.places:
-                yield arrow.Batch(batch.rows, [*batch.columns[:_FIRST], *columns(self.told(batch))])
+                yield arrow.Batch(batch.rows, [*batch.columns[:_FIRST], *columns(self.facts(batch))])
             else:
                 yield batch
 
@@ -83,20 +83,20 @@ class Enricher:
         for chunk in records.source.chunks():
             for piece, batch, _ in decoder.pieces(chunk):
                 lines = [line for line in piece.split(b"\n") if line.strip()]
-                sound = decoder.told.unreadable == bad
-                bad = decoder.told.unreadable
+                sound = decoder.counts.unreadable == bad
+                bad = decoder.counts.unreadable
                 if batch is None:
                     continue
                 again = bool(self.places) and not _fresh(batch)
                 if again or not sound or batch.rows != len(lines):
                     lines = [made for line in lines for made in _without(line, _OURS if again else ())]
-                ends = list(map(_suffix, self.told(batch))) if self.places else [b"}\n"] * batch.rows
+                ends = list(map(_suffix, self.facts(batch))) if self.places else [b"}\n"] * batch.rows
                 if self.products is not None:
                     _, added = self.products.fill(batch)
                     ends = [_said(of) + end if any(of) else end for of, end in zip(added, ends, strict=True)]
                 yield b"".join([line.rstrip()[:-1] + end for line, end in zip(lines, ends, strict=True)])
-            if not decoder.told.records and decoder.told.unreadable > 1000:
-                raise UsageError(f"{records.source.name} holds no results of lzr ({decoder.told.first})")
+            if not decoder.counts.records and decoder.counts.unreadable > 1000:
+                raise UsageError(f"{records.source.name} holds no results of lzr ({decoder.counts.first})")
 
     def joined(self, records: Records, connection: DuckDBPyConnection, table: str) -> None:
         """A stream of records from Parquet, registered as `table`, into the view ``lzr_enriched``."""
@@ -113,7 +113,7 @@ class Enricher:
             transfer(connection, [batch], "lzr_places", shape)
         types = "number UINTEGER, asn UINTEGER, as_name VARCHAR, country VARCHAR"
         connection.execute(f"CREATE TABLE lzr_told ({types})").fetchall()
-        known = self.places.told
+        known = self.places.facts
         shape = [("number", "I"), *((column.name, column.arrow) for column in ENRICHED)]
         batch = arrow.Batch(len(known), [arrow.numbers(range(len(known)), np.uint32), *columns(known)])
         transfer(connection, [batch], "lzr_told", shape)
@@ -125,12 +125,12 @@ class Enricher:
         ).fetchall()
 
 
-def columns(found: list[Told]) -> list[arrow.Values]:
+def columns(found: list[AddressFacts]) -> list[arrow.Values]:
     """The columns of `ENRICHED`."""
     return [
-        arrow.numbers([told.asn for told in found], np.uint32),
-        arrow.texts([told.as_name for told in found]),
-        arrow.texts([told.country for told in found]),
+        arrow.numbers([facts.asn for facts in found], np.uint32),
+        arrow.texts([facts.as_name for facts in found]),
+        arrow.texts([facts.country for facts in found]),
     ]
 
 
@@ -139,21 +139,21 @@ def _fresh(batch: arrow.Batch) -> bool:
     return all(values.nulls == batch.rows for values in batch.columns[_FIRST:])
 
 
-_suffixes: dict[Told, bytes] = {}
+_suffixes: dict[AddressFacts, bytes] = {}
 
 
-def _suffix(told: Told) -> bytes:
+def _suffix(facts: AddressFacts) -> bytes:
     """What is written in the place of a record's last brace."""
-    found = _suffixes.get(told)
+    found = _suffixes.get(facts)
     if found is None:
         parts: list[Any] = [
             f',"{name}":{json_string(value) if isinstance(value, str) else value}'
-            for name, value in zip(_OURS, told, strict=True)
+            for name, value in zip(_OURS, facts, strict=True)
             if value is not None
         ]
         found = ("".join(parts) + "}\n").encode("ascii")
         if len(_suffixes) < 1 << 18:
-            _suffixes[told] = found
+            _suffixes[facts] = found
     return found
 
 

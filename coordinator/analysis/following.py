@@ -100,13 +100,13 @@ class Follower:
             self._say(f"interrupted: {self._name} is exported as far as it goes now")
         self._take(self._left)
         self._part()
-        told = reading.Reading(self._name)
+        so_far = reading.Reading(self._name)
         if self._decoder is not None:
-            found = self._decoder.told
-            told.records, told.unreadable, told.first = found.records, found.unreadable, found.first
-        if told.unreadable and not told.records:
-            raise UsageError(f"{self._name} holds no results of lzr ({told.first})")
-        return told
+            found = self._decoder.counts
+            so_far.records, so_far.unreadable, so_far.first = found.records, found.unreadable, found.first
+        if so_far.unreadable and not so_far.records:
+            raise UsageError(f"{self._name} holds no results of lzr ({so_far.first})")
+        return so_far
 
     def _stop(self) -> None:
         self._stopped = True
@@ -172,9 +172,9 @@ class Follower:
         if self._decoder is None:
             first = lines.lstrip().partition(b"\n")[0].rstrip(b"\r").decode("latin-1")
             self._decoder = Decoder("csv" if heading(first.split(",")) else "json")
-        before = self._decoder.told.records
+        before = self._decoder.counts.records
         transfer(self._connection, self._decoder.batches(lines), "records")
-        new = self._decoder.told.records - before
+        new = self._decoder.counts.records - before
         if new and not self._held:
             self._since = time.monotonic()
         self._held += new

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from coordinator.analysis.source import Source
 from coordinator.analysis.values import address
-from lzr.analysis.ranges import MAPPED, NOTHING, UNKNOWN, Ranges, Told, keys
+from lzr.analysis.ranges import MAPPED, NOTHING, UNKNOWN, AddressFacts, Ranges, keys
 from lzr.errors import UsageError, printable
 from lzr.safetext import plain
 
@@ -29,22 +29,22 @@ _TEXT = 200
 
 
 class Networks:
-    """One file. told: what is known, by number; `find` gives the number for each address."""
+    """One file. facts: what is known, by number; `find` gives the number for each address."""
 
     def __init__(self, path: str) -> None:
         self.name = printable(path)
-        self.told: list[Told] = []
-        self._numbers: dict[Told, int] = {}
+        self.facts: list[AddressFacts] = []
+        self._numbers: dict[AddressFacts, int] = {}
         self.find: Lookup
 
-    def number(self, told: Told) -> int:
+    def number(self, facts: AddressFacts) -> int:
         """The number of what is known of a network, the same for the same."""
-        if told == UNKNOWN:
+        if facts == UNKNOWN:
             return NOTHING
-        found = self._numbers.get(told)
+        found = self._numbers.get(facts)
         if found is None:
-            found = self._numbers[told] = len(self.told)
-            self.told.append(told)
+            found = self._numbers[facts] = len(self.facts)
+            self.facts.append(facts)
         return found
 
 
@@ -98,7 +98,7 @@ def _why(error: Exception, line: bytes) -> str:
     return plain("no address" if isinstance(error, OSError) else str(error), 80)
 
 
-def _said(rest: bytes) -> Told:
+def _said(rest: bytes) -> AddressFacts:
     """What the cells after the two addresses state. Raises ValueError."""
     cells = rest.rstrip(b"\r").decode("utf-8", "replace").split("\t")
     asn = None
@@ -109,8 +109,8 @@ def _said(rest: bytes) -> Told:
     country = cells[0].strip() if cells else ""
     name = cells[1].strip() if len(cells) > 1 else ""
     if not asn:  # 0: nobody announces it
-        return Told(None, None, _country(country))
-    return Told(asn, name[:_TEXT] or None, _country(country))
+        return AddressFacts(None, None, _country(country))
+    return AddressFacts(asn, name[:_TEXT] or None, _country(country))
 
 
 def _key(cell: bytes) -> bytes:
@@ -187,7 +187,7 @@ class Database(Networks):
         return found
 
 
-def _told(record: Any) -> Told:
+def _told(record: Any) -> AddressFacts:
     """What a record states, by the names that the maker of the database uses."""
     if not isinstance(record, dict):
         return UNKNOWN
@@ -200,24 +200,24 @@ def _told(record: Any) -> Told:
     for key in ("country", "country_code", "registered_country"):
         of = record.get(key)
         place = place or _country(of.get("iso_code") if isinstance(of, dict) else of)
-    return Told(asn, name[:_TEXT] if asn and isinstance(name, str) and name else None, place)
+    return AddressFacts(asn, name[:_TEXT] if asn and isinstance(name, str) and name else None, place)
 
 
 class Places:
-    """All files: system and name by the first that knows, countries likewise. `find` -> `Told` by number."""
+    """All files: system and name by the first that knows, countries likewise. `find` -> `facts` by number."""
 
     def __init__(self, tables: Iterable[str], databases: Iterable[str]) -> None:
         """Systems are asked of `tables` first, countries of `databases`. Raises UsageError."""
         self._tables: list[Networks] = [Table(path) for path in tables]
         self._databases: list[Networks] = [Database(path) for path in databases]
         self._together: dict[tuple[int, ...], int] = {}
-        self.told: list[Told] = [UNKNOWN]
+        self.facts: list[AddressFacts] = [UNKNOWN]
 
     def __bool__(self) -> bool:
         return bool(self._tables or self._databases)
 
     def find(self, joined: bytes) -> NDArray[np.int64]:
-        """A number for each address of 16 bytes, end to end; `told` says what it means."""
+        """A number for each address of 16 bytes, end to end; `facts` says what it means."""
         addresses = keys(joined)
         found = [source.find(addresses) for source in (*self._tables, *self._databases)]
         if not len(addresses):
@@ -236,13 +236,13 @@ class Places:
         number = self._together.get(kind)
         if number is None:
             said = [
-                source.told[at] if at >= 0 else UNKNOWN
+                source.facts[at] if at >= 0 else UNKNOWN
                 for source, at in zip((*self._tables, *self._databases), kind, strict=True)
             ]
-            system = next((told for told in said if told.asn is not None), UNKNOWN)
+            system = next((facts for facts in said if facts.asn is not None), UNKNOWN)
             after = len(self._tables)
             places = (*said[after:], *said[:after])
-            country = next((told.country for told in places if told.country is not None), None)
-            number = self._together[kind] = len(self.told)
-            self.told.append(Told(system.asn, system.as_name, country))
+            country = next((facts.country for facts in places if facts.country is not None), None)
+            number = self._together[kind] = len(self.facts)
+            self.facts.append(AddressFacts(system.asn, system.as_name, country))
         return number

@@ -264,17 +264,17 @@ class Records:
         for chunk in self.source.chunks():
             seen += len(chunk)
             yield from decoder.batches(chunk)
-            if not decoder.told.records and decoder.told.unreadable and seen >= _LOOK:
-                raise UsageError(f"{self.source.name} holds no results of lzr ({decoder.told.first})")
+            if not decoder.counts.records and decoder.counts.unreadable and seen >= _LOOK:
+                raise UsageError(f"{self.source.name} holds no results of lzr ({decoder.counts.first})")
 
     def finish(self) -> Reading:
         """What came of it, at the end. Raises UsageError where the file holds something else."""
         reading = self.reading
         if self._decoder is not None:
-            told = self._decoder.told
-            reading.records = told.records
-            reading.unreadable = told.unreadable + self.source.too_long
-            reading.first = told.first or (f"longer than {LONGEST >> 20} MiB" if reading.unreadable else "")
+            counts = self._decoder.counts
+            reading.records = counts.records
+            reading.unreadable = counts.unreadable + self.source.too_long
+            reading.first = counts.first or (f"longer than {LONGEST >> 20} MiB" if reading.unreadable else "")
             reading.damage = self.source.damage
             if reading.unreadable and not reading.records:
                 raise UsageError(f"{self.source.name} holds no results of lzr ({reading.first})")

@@ -207,15 +207,15 @@ def outcome(lock: Lock, run: Run, found: RunDirectory, status: int | None = None
         sentence = f"{run.name} is {what}: {records:,} records"
         return Outcome("done", ending[0], sentence, records, inputs)
     why = (ending[2] if ending is not None else "") or _last_line(found.log)
-    told = f": {why}" if why else ""
+    reason = f": {why}" if why else ""
     left = ending[0] if ending is not None else status
     code = left if left is not None and 0 < left < 256 else FAILED
     if not begun:
-        return Outcome("failed", code, f"{run.name} has not begun{told}", records, inputs)
+        return Outcome("failed", code, f"{run.name} has not begun{reason}", records, inputs)
     refused = status == MISTAKE if ending is None else ending[0] not in (OK, LOST) and ending[0] <= 128
     if refused:
         return Outcome(
-            "failed", code, f"{run.name} has failed after {records:,} records{told}", records, inputs
+            "failed", code, f"{run.name} has failed after {records:,} records{reason}", records, inputs
         )
     because = f" ({ending[2]})" if ending is not None and ending[2] else ""
     sentence = (

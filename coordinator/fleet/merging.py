@@ -126,52 +126,52 @@ class Merger:
                     f"{name} holds results as {records.form}: what is merged are JSON lines, as boxes write "
                     "them"
                 )
-            told = OfFile(name, box)
+            of_file = OfFile(name, box)
             if records.source.plain:
                 file: IO[bytes] = open(os.dup(records.source.fileno()), "rb", 0)  # noqa: SIM115
             else:
                 file = _spooled(records)
             self._open.append(file)
             number = len(self.files)
-            self.files.append(told)
+            self.files.append(of_file)
             for start, chunk, too_long in _chunks(file, progress):
                 if too_long:
-                    told.unreadable += 1
-                    told.first_unreadable = told.first_unreadable or f"longer than {LONGEST >> 20} MiB"
+                    of_file.unreadable += 1
+                    of_file.first_unreadable = of_file.first_unreadable or f"longer than {LONGEST >> 20} MiB"
                 else:
-                    self._take(start, chunk, number, told)
-            told.damage = records.source.damage
+                    self._take(start, chunk, number, of_file)
+            of_file.damage = records.source.damage
             if records.source.too_long:
-                told.unreadable += records.source.too_long
-                told.first_unreadable = told.first_unreadable or f"longer than {LONGEST >> 20} MiB"
-            if told.unreadable and not told.records and not told.foreign:
-                raise UsageError(f"{name} holds no results of lzr ({told.first_unreadable})")
+                of_file.unreadable += records.source.too_long
+                of_file.first_unreadable = of_file.first_unreadable or f"longer than {LONGEST >> 20} MiB"
+            if of_file.unreadable and not of_file.records and not of_file.foreign:
+                raise UsageError(f"{name} holds no results of lzr ({of_file.first_unreadable})")
 
-    def _take(self, start: int, chunk: bytes, file: int, told: OfFile) -> None:
+    def _take(self, start: int, chunk: bytes, file: int, of_file: OfFile) -> None:
         """Whole lines, the last of which may have no end. start: where in the file they are."""
         decoder = Decoder("json")
         for piece, batch, exact in decoder.pieces(chunk):
             starts, ends = _lines(piece)
             if not exact and (batch is None or batch.rows != len(starts)):
-                self._take_singly(start, piece, file, told)
+                self._take_singly(start, piece, file, of_file)
             elif batch is not None:
-                self._enter(batch, start, piece, starts, ends, file, told)
+                self._enter(batch, start, piece, starts, ends, file, of_file)
             start += len(piece)
 
-    def _take_singly(self, start: int, piece: bytes, file: int, told: OfFile) -> None:
+    def _take_singly(self, start: int, piece: bytes, file: int, of_file: OfFile) -> None:
         """Lines of which some are no records."""
         for begin, end in zip(*_lines(piece), strict=True):
             decoder = Decoder("json")
             batch = decoder.batch(piece[begin:end])
             if batch is not None:
                 one = np.array([begin]), np.array([end])
-                self._enter(batch, start, piece, *one, file, told)
+                self._enter(batch, start, piece, *one, file, of_file)
             elif end == len(piece):
-                told.cut += 1
+                of_file.cut += 1
             else:
-                told.unreadable += 1
-                why = decoder.told.first.partition(": ")[2] or "no record"
-                told.first_unreadable = told.first_unreadable or why
+                of_file.unreadable += 1
+                why = decoder.counts.first.partition(": ")[2] or "no record"
+                of_file.first_unreadable = of_file.first_unreadable or why
 
     def _enter(
         self,
@@ -181,7 +181,7 @@ class Merger:
         starts: NDArray[np.int64],
         ends: NDArray[np.int64],
         file: int,
-        told: OfFile,
+        of_file: OfFile,
     ) -> None:
         """Rows of a batch, each with its line."""
         rows = np.zeros(batch.rows, RECORD)
@@ -190,18 +190,18 @@ class Merger:
         spans = zip(starts.tolist(), ends.tolist(), strict=True)
         rows["digest"] = np.frombuffer(b"".join([_digest(piece[one:end]) for one, end in spans]), "<u8")
         if not known.all():
-            told.unreadable += int(np.count_nonzero(~known))
-            told.first_unreadable = told.first_unreadable or "a record without " + ", ".join(
+            of_file.unreadable += int(np.count_nonzero(~known))
+            of_file.first_unreadable = of_file.first_unreadable or "a record without " + ", ".join(
                 ("saddr", "daddr", "sport", "HandshakeNum or Timestamp")
             )
             rows = rows[known]
-        self.generations.enter(rows, told.box)
+        self.generations.enter(rows, of_file.box)
         foreign = rows["generation"] == FOREIGN
         if foreign.any():
-            told.foreign += int(np.count_nonzero(foreign))
-            told.first_foreign = told.first_foreign or _shown(rows[foreign][0])
+            of_file.foreign += int(np.count_nonzero(foreign))
+            of_file.first_foreign = of_file.first_foreign or _shown(rows[foreign][0])
             rows = rows[~foreign]
-        told.records += len(rows)
+        of_file.records += len(rows)
         self._parts.append(rows)
 
     def settle(self) -> Chosen:

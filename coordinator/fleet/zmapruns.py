@@ -140,13 +140,13 @@ class Runs:
             scan.wait()
             raise UsageError(f"zmap cannot be started: {error.strerror}") from error
         os.close(zmaps)
-        again = told = False
+        again = signalled = False
         while scan.poll() is None:
             again |= _stamp(found.orders) != orders
             if again or self._signal:
                 zmap.kill()
-            if self._signal and not told:
-                told = True
+            if self._signal and not signalled:
+                signalled = True
                 scan.send_signal(signal.SIGINT)
             time.sleep(_LOOK)
         ended = zmap.poll()

@@ -272,8 +272,8 @@ class Supervisor:
             show = self._meter.restarted if child.replaces else self._meter.launched
             show(now, child.role, child.index, child.pid)
             if child.role == FLOW and self.first_orders is not None:
-                for told in self.first_orders():
-                    child.order(told)
+                for first in self.first_orders():
+                    child.order(first)
         news: list[News] = []
         for order in orders:
             if isinstance(order, News):

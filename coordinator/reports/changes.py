@@ -67,14 +67,14 @@ def compared(
     if parts:
         asked = replace(asked, parts=(*asked.parts, *parts), why="")
     with Bar("comparing", 1000) as bar:
-        told = comparing.compare(
+        compared = comparing.compare(
             connection,
             asked,
             handshakes=asking.names(before),
             kinds=kinds,
             turn=lambda _, share: bar(round(share * 1000)),
         )
-    return told, asked
+    return compared, asked
 
 
 def rows(connection: DuckDBPyConnection, changes: tuple[str, ...]) -> Iterator[tuple[Any, ...]]:
@@ -122,8 +122,8 @@ def brief(row: tuple[Any, ...]) -> tuple[str, str]:
     _, _, change, kinds, how = row[:5]
     old, new = sides(row)
     if change == "changed":
-        told = "; ".join(told_of(kind, old, new) for kind in comparing.kinds_of(kinds))
-        return new.get("fingerprint", "unknown"), told
+        difference = "; ".join(told_of(kind, old, new) for kind in comparing.kinds_of(kinds))
+        return new.get("fingerprint", "unknown"), difference
     side = new if change == "appeared" else old
     names = [side[name] for name in ("application", "product", "version") if side.get(name)]
     if change != "appeared":

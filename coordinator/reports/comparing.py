@@ -111,13 +111,13 @@ def compare(
     not_asked), kinds (a bit each, see `kinds_of`), how (why the new scan had no answer, or was not asked;
     of what appeared, why the old one had none), old_place and new_place (the row in each table, or NULL).
     """
-    told = Compared()
+    compared = Compared()
     run = connection.execute
     for at, side in enumerate(("old", "new")):
         turn("comparing", 0.15 * at)
         one_each(connection, side)
     turn("comparing", 0.3)
-    differences = _differences(connection, told)
+    differences = _differences(connection, compared)
     run(
         _both(
             differences,
@@ -141,9 +141,9 @@ def compare(
             FROM services b LEFT JOIN not_found m ON b.key = m.key AND b.sport = m.sport
             LEFT JOIN reply_kinds r ON b.old_place = r.old_place)
         WHERE change <> 'changed' OR kinds > 0""")
-    _count(connection, told)
+    _count(connection, compared)
     turn("comparing", 1.0)
-    return told
+    return compared
 
 
 def kinds_of(bits: int) -> list[str]:
@@ -171,7 +171,7 @@ def one_each(connection: DuckDBPyConnection, side: str) -> None:
         {side}_worse.place WHERE saddr_key IS NOT NULL AND sport IS NOT NULL""")
 
 
-def _differences(connection: DuckDBPyConnection, told: Compared) -> str:
+def _differences(connection: DuckDBPyConnection, compared: Compared) -> str:
     """The expression for the kinds of change that the columns alone show."""
     enriched = {}
     for side in ("old", "new"):
@@ -186,7 +186,7 @@ def _differences(connection: DuckDBPyConnection, told: Compared) -> str:
     )
     one_sided = olds != news
     if one_sided:
-        told.notes.append(
+        compared.notes.append(
             f"only the {'old' if olds else 'new'} scan was made with --enrich: product and version are "
             f"compared "
             "where both name them"
@@ -363,17 +363,17 @@ def _fate(
     return "gone", "no answer"
 
 
-def _count(connection: DuckDBPyConnection, told: Compared) -> None:
+def _count(connection: DuckDBPyConnection, compared: Compared) -> None:
     run = connection.execute
     (row,) = run("""SELECT count(*) FILTER (old_state > 0), count(*) FILTER (new_state > 0),
         count(*) FILTER (old_state > 0 AND new_state >= old_state) FROM services""").fetchall()
-    told.old, told.new, both = row
-    told.counts = dict.fromkeys((*CHANGES, "same", "not_asked"), 0)
-    told.counts |= dict(run("SELECT change, count(*) FROM changes GROUP BY ALL").fetchall())
-    told.counts["same"] = both - told.counts["changed"]
+    compared.old, compared.new, both = row
+    compared.counts = dict.fromkeys((*CHANGES, "same", "not_asked"), 0)
+    compared.counts |= dict(run("SELECT change, count(*) FROM changes GROUP BY ALL").fetchall())
+    compared.counts["same"] = both - compared.counts["changed"]
     sums = ", ".join(f"count(*) FILTER (kinds & {bit} > 0)" for bit in _BITS.values())
-    told.kinds = dict(zip(KINDS, run(f"SELECT {sums} FROM changes").fetchall()[0], strict=True))
-    told.not_asked = dict(
+    compared.kinds = dict(zip(KINDS, run(f"SELECT {sums} FROM changes").fetchall()[0], strict=True))
+    compared.not_asked = dict(
         run(
             "SELECT coalesce(how, ''), count(*) FROM changes WHERE change = 'not_asked' GROUP BY ALL ORDER "
             "BY 2 DESC"

@@ -62,8 +62,8 @@ def make(
     return Report(shown(name, 120), subtitle, sections.tiles(), kept, services, foot)
 
 
-def _since(connection: DuckDBPyConnection, told: Compared, asked: Asked, older: str) -> Section:
-    counts = told.counts
+def _since(connection: DuckDBPyConnection, compared: Compared, asked: Asked, older: str) -> Section:
+    counts = compared.counts
     tiles = tuple(
         Tile(f"{counts[name]:,}", name, note, tone if counts[name] else "")
         for name, note, tone in (
@@ -75,8 +75,8 @@ def _since(connection: DuckDBPyConnection, told: Compared, asked: Asked, older: 
     )
     tiles = (*tiles, Tile(f"{counts['not_asked']:,}", "not asked again", "so not called gone"))
     parts: list[Part] = [Tiles(tiles)]
-    if any(told.kinds.values()):
-        kinds = sorted(((many, kind) for kind, many in told.kinds.items() if many), reverse=True)
+    if any(compared.kinds.values()):
+        kinds = sorted(((many, kind) for kind, many in compared.kinds.items() if many), reverse=True)
         parts.append(
             Bars(
                 "What changed", tuple(kind for _, kind in kinds), tuple(many for many, _ in kinds), wide=True
@@ -93,8 +93,8 @@ def _since(connection: DuckDBPyConnection, told: Compared, asked: Asked, older: 
     left = f"{total - len(rows):,} more: lzr diff lists them all." if total > len(rows) else ""
     if rows:
         parts.append(Table("Changes", ("", "Service", "Protocol", "What"), tuple(rows), left))
-    for note in (*told.notes, asked.why if counts["not_asked"] else ""):
+    for note in (*compared.notes, asked.why if counts["not_asked"] else ""):
         if note:
             parts.append(Text(note[:1].upper() + note[1:] + "."))
-    intro = f"Compared with {shown(older, 100)}: {many(told.old)} then, {told.new:,} now."
+    intro = f"Compared with {shown(older, 100)}: {many(compared.old)} then, {compared.new:,} now."
     return Section("changes", "Since the older scan", intro, tuple(parts))

@@ -116,12 +116,12 @@ def assemble(ready: Prepared, guarded: GuardWatch) -> Parts:
 
 def _first_orders(departure: Departure, swept: Sweeping | None, blocks: Blocks) -> list[Message]:
     """What a new flow worker is told before anything else."""
-    told: list[Message] = [departure.order()]
+    orders: list[Message] = [departure.order()]
     if swept is not None:
-        told.append(swept.order())
+        orders.append(swept.order())
     if blocks:
-        told.append(blocks.order())
-    return told
+        orders.append(blocks.order())
+    return orders
 
 
 def _supervisor(ready: Prepared) -> Supervisor:

@@ -170,10 +170,10 @@ class Sweeping:
     def left(self, worker: str, shards: Sequence[int], now: float, *, lost: bool) -> int:
         """A worker has ended. Returns how many pairs are sent SYNs again because of it. shards: those that it
         had, or was about to adopt. lost: it died."""
-        told = self.heard_until.of(shards)
-        if told is None:
+        until = self.heard_until.of(shards)
+        if until is None:
             return self.scheduler.left(worker, now, lost=False)  # no answer came to it
-        return self.scheduler.left(worker, told, lost=lost)
+        return self.scheduler.left(worker, until, lost=lost)
 
     def stop(self) -> None:
         """Assign nothing new."""

@@ -15,7 +15,7 @@ MAPPED = bytes(10) + b"\xff\xff"
 NOTHING = -1
 
 
-class Told(NamedTuple):
+class AddressFacts(NamedTuple):
     """What a source states about an address; None where it states nothing."""
 
     asn: int | None = None
@@ -23,7 +23,7 @@ class Told(NamedTuple):
     country: str | None = None
 
 
-UNKNOWN = Told()
+UNKNOWN = AddressFacts()
 
 
 class Ranges:

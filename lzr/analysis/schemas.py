@@ -23,18 +23,18 @@ def json_schema() -> dict[str, Any]:
     """
     properties: dict[str, Any] = {}
     for field in FIELDS:
-        told: dict[str, Any] = {"type": _KINDS[field.kind], "description": field.text}
+        schema: dict[str, Any] = {"type": _KINDS[field.kind], "description": field.text}
         column = BY_NAME[field.name]
         if column.high:
-            told |= {"minimum": column.low, "maximum": column.high}
+            schema |= {"minimum": column.low, "maximum": column.high}
         if field.name == "Timestamp":
-            told["format"] = "date-time"
+            schema["format"] = "date-time"
         if field.name == "data":
-            told |= {"description": f"{field.text}; {field.derived}", "pattern": "^[\\u0000-\\u00ff]*$"}
-        properties[field.name] = told
+            schema |= {"description": f"{field.text}; {field.derived}", "pattern": "^[\\u0000-\\u00ff]*$"}
+        properties[field.name] = schema
     for column in ENRICHED:
-        told = {"type": "integer" if column.high else "string", "description": column.text}
-        properties[column.name] = told | (
+        schema = {"type": "integer" if column.high else "string", "description": column.text}
+        properties[column.name] = schema | (
             {"minimum": column.low, "maximum": column.high} if column.high else {}
         )
     return {

@@ -76,8 +76,8 @@ def quoted(packets: Bytes, lengths: Counts) -> tuple[Rows, NDArray[np.uint8]]:
     if not found:
         return np.empty(0, FRAME), np.empty(0, np.uint8)
     rows, kinds = (np.concatenate(parts) for parts in zip(*found, strict=True))
-    told = kinds != _NOTHING
-    return pick(rows, told), kinds[told]
+    known = kinds != _NOTHING
+    return pick(rows, known), kinds[known]
 
 
 def _of_v4(packets: Bytes, lengths: Counts) -> tuple[Rows, NDArray[np.uint8]]:

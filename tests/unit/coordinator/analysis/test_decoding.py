@@ -59,7 +59,7 @@ def read(chunk: bytes, *, quick: bool) -> tuple[list[Any], int, int]:
             patch.setattr(decoding, "_QUICK", None)
         transfer(connection, decoder.batches(chunk), "records")
     rows = connection.execute("SELECT * REPLACE (epoch_ns(Timestamp) AS Timestamp) FROM records").fetchall()
-    return rows, decoder.told.records, decoder.told.unreadable
+    return rows, decoder.counts.records, decoder.counts.unreadable
 
 
 @pytest.mark.native
