@@ -81,7 +81,7 @@ class Fetcher:
                     "the results on the boxes (--no-fetch)"
                 )
             if not theirs:
-                self._replace(OF_PLAN, f"{ours}\n".encode())
+                self._replace(OF_PLAN, f"{ours}\n".encode(), spare=0)
         except OSError as error:
             raise UsageError(f"cannot use {shown}: {error.strerror}") from error
 
@@ -185,7 +185,7 @@ class Fetcher:
         if self._invoker is not None:
             os.fchown(descriptor, *self._invoker)
 
-    def _replace(self, name: str, data: bytes) -> None:
+    def _replace(self, name: str, data: bytes, spare: int = SPARE) -> None:
         fresh = f".{name}.part"
         with contextlib.suppress(FileNotFoundError):
             os.unlink(fresh, dir_fd=self._place)
@@ -193,7 +193,7 @@ class Fetcher:
         descriptor = os.open(fresh, flags, 0o644, dir_fd=self._place)
         try:
             self._give(descriptor)
-            _append(descriptor, 0, data)
+            _append(descriptor, 0, data, spare)
         finally:
             os.close(descriptor)
         os.replace(fresh, name, src_dir_fd=self._place, dst_dir_fd=self._place)
@@ -211,10 +211,10 @@ def plan_of(directory: str) -> str:
         return file.read(64).decode("ascii", "replace").strip()
 
 
-def _append(descriptor: int, offset: int, data: bytes) -> None:
+def _append(descriptor: int, offset: int, data: bytes, spare: int = SPARE) -> None:
     """Put these bytes there, and on the disk. Raises OSError; UsageError where the disk is nearly full."""
     disk = os.fstatvfs(descriptor)
-    if disk.f_bavail * disk.f_frsize < SPARE + len(data):
+    if disk.f_bavail * disk.f_frsize < spare + len(data):
         raise UsageError("nothing more is fetched: the disk here is nearly full")
     view = memoryview(data)
     while view:

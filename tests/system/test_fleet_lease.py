@@ -143,6 +143,35 @@ def test_a_controller_that_is_killed_and_comes_back_within_a_lease_goes_unnotice
     assert lease.OVER not in boxes.said()
 
 
+def test_boxes_whose_lease_could_not_be_renewed_go_on_when_it_can(made: Lab) -> None:
+    """As where the controller's disk was full for a while: none is given up, and none is asked in vain."""
+    boxes = Boxes(made, 2, PLAN + LEASE)
+    boxes.settle()
+    boxes.respond(FIRST, COUNT)
+    for box in boxes.boxes:
+        count_all(box)
+        boxes.work(box)
+    controller = boxes.start()
+    boxes.until(lambda: all(sent(box) > 50 for box in boxes.boxes), "both boxes scan")
+    written = boxes.directory / "plan.leases.json"
+    kept = boxes.directory / "kept"
+    written.rename(kept)
+    written.mkdir()  # in the place of which no file can be put
+    boxes.until(lambda: "no lease is renewed" in boxes.said(), "it is said")
+    boxes.until(lambda: boxes.said().count("has run out: no controller has renewed it") >= 4, "both end", 45)
+    had = [sent(box) for box in boxes.boxes]
+    boxes.until(lambda: all(one.get("lease") == 0 for one in boxes.status()["boxes"]), "the leases are over")
+    wait_until = leasefile.uptime() + 6
+    boxes.until(lambda: leasefile.uptime() > wait_until, "it could have tried again three times")
+    assert boxes.said().count("goes on with its run") == 0, boxes.said()
+    assert [sent(box) for box in boxes.boxes] == had
+    written.rmdir()
+    boxes.until(lambda: boxes.said().count("goes on with its run") == 2, "both go on", 30)
+    boxes.hurry()
+    assert controller.wait(60) == 0, boxes.said()
+    assert len({record["saddr"] for box in boxes.boxes for record in boxes.results(box.name)}) == COUNT
+
+
 def test_zmap_ends_with_the_lease_too(arena: Range, tmp_path: Path) -> None:
     """And nothing begins without one."""
     fleet = zmap_fleet(arena, tmp_path, 40, LEASE)

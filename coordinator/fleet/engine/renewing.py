@@ -18,6 +18,8 @@ from lzr.fleet.lock import Lock
 
 PATIENCE = 5.0
 """Seconds for a box to take it."""
+HEARD = 3.0
+"""Seconds that the moment may be old from which a box counts its lease: it is heard twice a second."""
 RETRY = 2.0
 """Seconds before it is tried again with a box that has not taken it."""
 
@@ -32,12 +34,16 @@ class Renewing:
         self._tried: dict[
             str, tuple[str, float]
         ] = {}  # by box, with which ticket, and when again (monotonic)
-        self._holds: dict[str, str] = {}  # by box, the ticket of the connection that it got a lease over
+        self._holds: dict[str, tuple[str, float]] = {}
+        # by box, the ticket of the connection that it got its last lease over, and when that ends (monotonic)
         self._said: dict[str, str] = {}
 
     def holds(self, lock: Lock, box: BoxState) -> bool:
-        """Whether a box may scan: it has got a lease since it has got the lock, or none is needed."""
-        return lock.plan.lease is None or (bool(box.ticket) and self._holds.get(box.name) == box.ticket)
+        """Whether a box may scan: it got a lease after it got the lock, which is not over, or needs none."""
+        if lock.plan.lease is None:
+            return True
+        ticket, until = self._holds.get(box.name, ("", 0.0))
+        return bool(box.ticket) and ticket == box.ticket and time.monotonic() < until
 
     def turn(self, lock: Lock, boxes: Iterable[BoxState]) -> None:
         """Begin to renew what is due."""
@@ -65,7 +71,7 @@ class Renewing:
     async def _renew(self, lock: Lock, due: dict[str, tuple[str, Clock]]) -> None:
         pause = lease.interval(lock.plan.lease or lease.LEAST)
         for name, (ticket, _) in due.items():
-            wait = pause if self._holds.get(name) == ticket else min(pause, RETRY)
+            wait = pause if self._holds.get(name, ("", 0.0))[0] == ticket else min(pause, RETRY)
             self._tried[name] = ticket, time.monotonic() + wait
         try:
             if not await asyncio.to_thread(self._keeping.renew, lock, sorted(due)):
@@ -78,9 +84,10 @@ class Renewing:
 
     async def _tell(self, lock: Lock, name: str, ticket: str, clock: Clock) -> None:
         given = {"generation": lock.generation, "boot": clock.boot, "since": clock.up}
+        until = time.monotonic() - HEARD + (lock.plan.lease or 0) - lease.RESERVE
         try:
             await self._engine.call(name, "lease", given, PATIENCE)
-            self._holds[name] = ticket
+            self._holds[name] = ticket, until
         except Unheard:
             pass  # that is said elsewhere
         except BoxError as error:
