@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterator
 
 import pytest
 
-from tests.lab.boxes import packets
+from tests.lab.boxes import CONTROLLER, packets
 from tests.lab.net import Lab, lab
 from tests.system.test_fleet_engine import COUNT, asked, begun
 
@@ -70,3 +71,22 @@ def test_a_plan_that_is_settled_anew_has_its_own_wishes_and_results(made: Lab) -
     assert boxes.start().wait(90) == 0, boxes.said()
     assert len((results / "ams1-g1.json").read_text().splitlines()) == COUNT
     assert boxes.lzr("fleet", "merge", boxes.plan, "-o", boxes.directory / "all.json").returncode == 0
+
+
+def test_a_controller_whose_address_was_away_is_with_its_boxes_again(made: Lab) -> None:
+    """Longer than any of its connections lasts, that with itself among them; scans do not notice."""
+    boxes = begun(made, 100)
+    controller = boxes.start()
+    boxes.until(lambda: all(packets(box)[0] > 20 for box in boxes.boxes), "both boxes scan")
+    boxes.controller.ip("addr", "del", f"{CONTROLLER}/24", "dev", "br0")
+    gone = time.monotonic()
+    boxes.until(lambda: time.monotonic() > gone + 20, "all of its connections are over")
+    had = [packets(box)[0] for box in boxes.boxes]
+    boxes.controller.ip("addr", "add", f"{CONTROLLER}/24", "dev", "br0")
+    boxes.until(lambda: boxes.said().count(": connected") == 4, "both are back", 30)
+    boxes.until(lambda: boxes.said().count("goes on with its run") >= 2, "both are attended to", 30)
+    assert all(packets(box)[0] > before for box, before in zip(boxes.boxes, had, strict=True))
+    boxes.hurry()
+    assert controller.wait(90) == 0, boxes.said()
+    assert "Traceback" not in boxes.said()
+    assert (set(asked(boxes).values()), sum(asked(boxes).values())) == ({1}, COUNT)

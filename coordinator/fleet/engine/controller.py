@@ -148,7 +148,7 @@ class Controller:
                 if how is not None and box.state != "running":  # since before this controller was there
                     self._say(box.name, f"is left alone: it was told to {how}; lzr fleet resume has it go on")
                     box.set(ended=True)
-                elif self._renewing.holds(self.lock, box):
+                elif not box.silent and self._renewing.holds(self.lock, box):
                     self._attend(box)
             elif step is Step.CHECK and not self._may_begin:
                 continue  # all are looked at side by side

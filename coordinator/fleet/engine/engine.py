@@ -97,6 +97,10 @@ class Engine:
         self._client = await self._stack.enter_async_context(client)
         self._client._stream_handlers["task-erred"] = self._erred
 
+    async def _again(self) -> None:
+        with contextlib.suppress(Exception):  # it is not possible yet, and tried again
+            await self._join()
+
     async def __aexit__(self, *_: object) -> None:
         # Of a call that is being given up at this moment, to a box that is away: Dask cancels it once more.
         with contextlib.suppress(RuntimeError):
@@ -136,6 +140,8 @@ class Engine:
                 reply = await remote.lzr(what=what, given=dict(given))
         except TimeoutError:
             raise Unheard(f"did not answer within {patience:g} s") from None
+        except OSError as error:
+            raise Unheard("cannot be reached") from error
         except Exception as error:  # whatever Dask makes of what a box said
             raise Unheard(plain(f"cannot be asked ({type(error).__name__}: {error})", 200)) from error
         if isinstance(reply, dict) and isinstance(reply.get("refused"), str):
@@ -170,7 +176,7 @@ class Engine:
             )  # fmt: skip
         except Exception as error:
             if self._client.status == "closed" and (self._joining is None or self._joining.done()):
-                self._joining = asyncio.ensure_future(self._join())
+                self._joining = asyncio.ensure_future(self._again())
             raise Unheard(plain(f"gets no task ({type(error).__name__}: {error})", 200)) from error
         return _over(future)
 

@@ -109,7 +109,7 @@ def _lines(found: Mapping[str, Any]) -> list[str]:
 
 def _leased(box: Mapping[str, Any]) -> bool:
     """Whether it matters how long this box may scan on without hearing of the controller."""
-    return box["lease"] is not None and box["heard"] is not None and not box["ended"]
+    return box["lease"] is not None and box["heard"] is not None and bool(box["shards"]) and not box["ended"]
 
 
 def _rate(argv: list[str]) -> int:
