@@ -52,6 +52,8 @@ UPNP = [
     (b"Linux/2.x UPnP/1.0 DLNADOC/1.50 Some_SDK_for_devices/1.2", "Some SDK for devices", "1.2"),
     (b"Windows_7-x86-6.1, UPnP/1.0, SMS/1.90", "SMS", "1.90"),
     (b"Sampler/2.1, UPnP/1.0, Unspecified", "Sampler", "2.1"),
+    (b"X/4 UPnP/1.0 ADSL2+ Sampler SX-1/V", "ADSL2+ Sampler SX-1", ""),
+    (b"X/4 UPnP/1.0 Sample-IGD", "Sample-IGD", ""),
 ]
 
 
