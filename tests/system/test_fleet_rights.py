@@ -60,6 +60,8 @@ def test_the_unit_is_one(tmp_path: Path) -> None:
     service = unit()
     assert (service["Restart"], service["KillMode"]) == ("always", "process")
     assert service["AmbientCapabilities"] == service["CapabilityBoundingSet"]
+    # A mistake is said once; to be ended before it has begun is none.
+    assert (service["RestartPreventExitStatus"], service["SuccessExitStatus"]) == ("2", "130")
     if shutil.which("systemd-analyze"):
         text = UNIT.read_text().replace("/usr/local/bin/lzr", str(shutil.which("true")))
         text = text.replace("User=lzr", "User=daemon")

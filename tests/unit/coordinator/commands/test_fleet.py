@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import sys
 from importlib import import_module
@@ -48,3 +49,17 @@ def test_without_the_extra_it_says_what_is_missing(word: str, tmp_path: Path) ->
     assert "Traceback" not in done.stderr
     assert done.stderr.count("\n") == 1
     assert "pip install 'lzr[fleet]'" in done.stderr
+
+
+def test_who_is_interrupted_while_modules_are_loaded_ends_without_a_word() -> None:
+    """Modules in C make an ImportError of a KeyboardInterrupt."""
+    program = (
+        "import os, signal\nfrom coordinator.commands import fleet\nbefore = signal.getsignal(signal.SIGINT)\n"
+        "with fleet._ended_at_once():\n    pass\n"
+        "assert signal.getsignal(signal.SIGINT) is before\n"
+        "with fleet._ended_at_once():\n    os.kill(os.getpid(), signal.SIGINT)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert (done.returncode, done.stderr) == (-signal.SIGINT, "")
