@@ -54,7 +54,8 @@ def test_without_the_extra_it_says_what_is_missing(word: str, tmp_path: Path) ->
 def test_who_is_interrupted_while_modules_are_loaded_ends_without_a_word() -> None:
     """Modules in C make an ImportError of a KeyboardInterrupt."""
     program = (
-        "import os, signal\nfrom coordinator.commands import fleet\nbefore = signal.getsignal(signal.SIGINT)\n"
+        "import os, signal\nfrom coordinator.commands import fleet\n"
+        "before = signal.getsignal(signal.SIGINT)\n"
         "with fleet._ended_at_once():\n    pass\n"
         "assert signal.getsignal(signal.SIGINT) is before\n"
         "with fleet._ended_at_once():\n    os.kill(os.getpid(), signal.SIGINT)\n"
