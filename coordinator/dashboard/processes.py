@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from coordinator.dashboard.canvas import Glyphs, Line, Span, columns
 from coordinator.monitor import numbers
 from coordinator.monitor.bottleneck import FULL, RING_FULL
-from coordinator.monitor.snapshot import ProcessView, Snapshot, State, WorkerView
+from coordinator.monitor.snapshot import ProcessState, ProcessView, Snapshot, WorkerView
 
 LONG_QUEUE = 16  # batches of a process's queue from which it is shown as an alarm
 
@@ -109,12 +109,15 @@ def _columns(width: int) -> list[Column]:
 
 def _process(p: ProcessView, shown: list[Column], widths: list[int], width: int, g: Glyphs) -> Line:
     name: Span = (p.name, "name")
-    if p.state in (State.DEAD, State.SILENT, State.STARTING):
-        words = {State.DEAD: "died, a successor is being started", State.SILENT: "does not report"}
-        style = "dim" if p.state == State.STARTING else "bad"
+    if p.state in (ProcessState.DEAD, ProcessState.SILENT, ProcessState.STARTING):
+        words = {
+            ProcessState.DEAD: "died, a successor is being started",
+            ProcessState.SILENT: "does not report",
+        }
+        style = "dim" if p.state == ProcessState.STARTING else "bad"
         text = f" {words.get(p.state, p.state)} (pid {p.pid}, restarts {p.restarts})"
         return [(p.name.ljust(_NAME), style), (text, style)]
-    if p.state == State.LEAVING:
+    if p.state == ProcessState.LEAVING:
         name = (f"{p.name} {g.arrow}", "dim")
     return columns([name, *((text(p), style(p)) for _, _, text, style in shown)], widths)
 

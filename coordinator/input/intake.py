@@ -111,8 +111,8 @@ class SourceAddresses:
         self._secrets = secrets
 
     def choose(self, rows: Rows, attempt: int = 0) -> NDArray[np.bool_]:
-        """Set own_port, and own_hi, own_lo where ZMap has not. (n,) bool: False where we have no address of
-        the family.
+        """Set own_port, and own_hi, own_lo if ZMap has not. (n,) bool: False where we have no such
+        address.
         """
         v4 = (rows["peer_hi"] == 0) & (rows["peer_lo"] >> np.uint64(32) == 0xFFFF)
         given = (rows["own_hi"] != 0) | (rows["own_lo"] != 0)

@@ -25,7 +25,7 @@ from math import ceil
 
 from coordinator.monitor import numbers
 from coordinator.monitor.bottleneck import STARVED, cores_left, hottest
-from coordinator.monitor.snapshot import Phase, ProcessView, Snapshot, State
+from coordinator.monitor.snapshot import Phase, ProcessState, ProcessView, Snapshot
 
 # No benchmark set these: they are judgements, and trade the speed of adapting against useless moves. To move
 # a shard costs little, but what was wrong is corrected after SETTLE seconds at the earliest.
@@ -78,13 +78,13 @@ def step(observed: Observed, snapshot: Snapshot) -> tuple[Observed, Advice | Non
         observed = replace(observed, changed=now)
     observed = replace(observed, wanted=wanted)
     channels: tuple[tuple[ProcessView, ...], ...] = (snapshot.workers, snapshot.collectors)
-    if any(process.state == State.SILENT for process in (*snapshot.workers, *snapshot.collectors)):
+    if any(process.state == ProcessState.SILENT for process in (*snapshot.workers, *snapshot.collectors)):
         return (
             observed,
             None,
         )  # it may be too busy to report: what was true before is neither confirmed nor over
     moving = any(
-        len(processes) != count or any(process.state != State.RUNNING for process in processes)
+        len(processes) != count or any(process.state != ProcessState.RUNNING for process in processes)
         for processes, count in zip(channels, wanted, strict=True)
     )
     if moving or snapshot.paused or snapshot.draining or snapshot.phase != Phase.RUNNING:

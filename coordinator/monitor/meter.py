@@ -16,10 +16,10 @@ from coordinator.monitor.snapshot import (
     HISTORY_SECONDS,
     Figures,
     Phase,
+    ProcessState,
     ProcessView,
     Second,
     Snapshot,
-    State,
     Totals,
     WorkerView,
 )
@@ -145,8 +145,14 @@ class _Process:
         state = self.state
         if state is None:
             late = now - self.heard > SILENT_AFTER
-            state = State.SILENT if late else State.RUNNING if self.reported else State.STARTING
-        quiet = state in (State.SILENT, State.DEAD)
+            state = (
+                ProcessState.SILENT
+                if late
+                else ProcessState.RUNNING
+                if self.reported
+                else ProcessState.STARTING
+            )
+        quiet = state in (ProcessState.SILENT, ProcessState.DEAD)
         return {
             "name": f"{self.role} {self.index}",
             "pid": self.pid,
@@ -226,7 +232,7 @@ class Meter:
         place.heard, place.state = now, None
 
     def mark(self, now: float, role: str, index: int, state: str) -> None:
-        """Set a process's state (`State.LEAVING`, `State.DEAD`), until it or its successor is launched.
+        """Set a process's state, as LEAVING or DEAD of `ProcessState`, until it or its successor is launched.
 
         Empty: as its reports say.
         """
@@ -301,7 +307,7 @@ class Meter:
         places = [self._processes[key] for key in sorted(self._processes)]
         workers = tuple(place.worker(now) for place in places if place.role == "flow")
         collectors = _with_queues([place.process(now) for place in places if place.role == "collect"], places)
-        own = replace(self._coordinator.process(now), name="coordinator", state=State.RUNNING)
+        own = replace(self._coordinator.process(now), name="coordinator", state=ProcessState.RUNNING)
         kinds = {
             key: sum((place.by_kind(key) for place in (*places, *self._left)), Counter(gone))
             for key, gone in self._gone_kinds.items()

@@ -31,7 +31,7 @@ class Phase:
     DONE = "done"
 
 
-class State:
+class ProcessState:
     """How a process is."""
 
     RUNNING = "running"
@@ -51,7 +51,7 @@ class ProcessView:
     busy: float = 0.0  # time not spent waiting over time
     queue: int = 0  # batches it has to deal with: a worker of targets, a collector of results
     restarts: int = 0
-    state: str = State.RUNNING
+    state: str = ProcessState.RUNNING
     records_rate: float = 0.0  # collectors: records written per second; coordinator: inputs read per second
     bytes_rate: float = 0.0  # collectors: bytes written per second
 

@@ -7,7 +7,7 @@ have lost results.
 
 from __future__ import annotations
 
-from coordinator.monitor.snapshot import Snapshot, State
+from coordinator.monitor.snapshot import ProcessState, Snapshot
 
 ENOUGH = 500
 """Finished inputs from which on a low hit rate is reported. A judgement: of 500 with a true rate of 2 % ten
@@ -29,9 +29,9 @@ def warnings(snapshot: Snapshot) -> tuple[str, ...]:
         found.append(f"nothing received, {snapshot.tx:,} packets sent: check --gateway-mac, --interface")
     processes = (*snapshot.workers, *snapshot.collectors)
     for process in processes:
-        if process.state == State.DEAD:
+        if process.state == ProcessState.DEAD:
             found.append(f"{process.name} died, a successor is being started")
-        elif process.state == State.SILENT:
+        elif process.state == ProcessState.SILENT:
             found.append(f"{process.name} (pid {process.pid}) has not reported for some seconds")
     if snapshot.recent_drops:
         found.append(

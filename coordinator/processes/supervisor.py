@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from coordinator.monitor.meter import Meter
-from coordinator.monitor.snapshot import State
+from coordinator.monitor.snapshot import ProcessState
 from coordinator.processes.pool import Child, Pool, try_feed
 from lzr.ipc import messages, packing
 from lzr.ipc.job import Output
@@ -29,7 +29,7 @@ from lzr.ownership import orders as do
 from lzr.ownership.events import Adopted, Died, Ending, Event, Fenced, Linked, Ready, Released, Want
 from lzr.ownership.orders import News
 from lzr.ownership.processes import COLLECT, FLOW
-from lzr.rows import State as Flow
+from lzr.rows import State as FlowState
 from lzr.safetext import plain
 
 _LAST_WORDS = 0.25
@@ -253,7 +253,7 @@ class Supervisor:
         news = self.handle(Want(flow, collect), now)
         for process in self.machine.processes:
             if not process.leaving:
-                state = "" if self.machine.processes.is_wanted(process) else State.LEAVING
+                state = "" if self.machine.processes.is_wanted(process) else ProcessState.LEAVING
                 self._meter.mark(now, process.role, process.index, state)
         return news
 
@@ -308,7 +308,7 @@ class Supervisor:
                 child = children[name]
                 child.order(messages.Stop())
                 if not self.machine.ending:
-                    self._meter.mark(now, child.role, child.index, State.LEAVING)
+                    self._meter.mark(now, child.role, child.index, ProcessState.LEAVING)
             case do.Forget():
                 self._forget(order, now)
             case do.Ignored(event):
@@ -321,7 +321,7 @@ class Supervisor:
         if not order.asked:
             pid = 0 if child is None else child.pid
             self._note(f"{order.name} (pid {pid}) ended with status {order.status}; a successor takes over")
-            self._meter.mark(now, order.role, order.index, State.DEAD)
+            self._meter.mark(now, order.role, order.index, ProcessState.DEAD)
         if order.vacant:
             self._meter.removed(order.role, order.index)
 
@@ -382,5 +382,5 @@ def _tickets(released: messages.Released) -> NDArray[np.uint32]:
     """Tickets of the inputs that move with a shard. Firewall probes are left out: they carry the ticket of
     their flow, which may have ended.
     """
-    flows = released.flows[released.flows["state"] != Flow.PROBE]
+    flows = released.flows[released.flows["state"] != FlowState.PROBE]
     return np.concatenate((flows["ticket"], released.targets["ticket"]))

@@ -32,7 +32,7 @@ from coordinator.endpoints import requests
 from coordinator.monitor import numbers
 from coordinator.monitor.bottleneck import bottleneck
 from coordinator.monitor.figures import OUTCOME_WORDS
-from coordinator.monitor.snapshot import Phase, Snapshot, State, WorkerView
+from coordinator.monitor.snapshot import Phase, ProcessState, Snapshot, WorkerView
 from tests import ROOT
 from tests.dashboard_driver import HOSTILE, Scan
 from tests.effort import examples
@@ -125,7 +125,10 @@ def test_many_workers_at_80x24_are_summed_and_the_busiest_shown() -> None:
 
 def test_states_are_told() -> None:
     snapshot = seen()
-    dead = (replace(snapshot.workers[0], state=State.DEAD), replace(snapshot.workers[1], state=State.SILENT))
+    dead = (
+        replace(snapshot.workers[0], state=ProcessState.DEAD),
+        replace(snapshot.workers[1], state=ProcessState.SILENT),
+    )
     text = "\n".join(render(replace(snapshot, workers=dead), 80, 24).text())
     assert "died, a successor is being started" in text
     assert "does not report" in text

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from coordinator.monitor.autoscale import LOWER_AFTER, RAISE_AFTER, SETTLE, Observed, step
-from coordinator.monitor.snapshot import Phase, ProcessView, Snapshot, State, WorkerView
+from coordinator.monitor.snapshot import Phase, ProcessState, ProcessView, Snapshot, WorkerView
 from tests.effort import examples
 
 OWN = 0.2  # cores' worth of the coordinator
@@ -164,14 +164,14 @@ def test_nothing_moves_while_the_scan_is_not_in_full_run() -> None:
         box.run(range(60), lambda _: 5.0, **changes)
         assert box.trace == []
     box = Box()
-    box.run(range(60), lambda _: 5.0, workers=(WorkerView("flow 0", busy=1.0, state=State.STARTING),))
+    box.run(range(60), lambda _: 5.0, workers=(WorkerView("flow 0", busy=1.0, state=ProcessState.STARTING),))
     assert box.trace == []
 
 
 def test_a_worker_too_busy_to_report_stays_busy() -> None:
     box = Box()
     box.run(range(4), lambda _: 1.0)
-    silent = (WorkerView("flow 0", state=State.SILENT),)
+    silent = (WorkerView("flow 0", state=ProcessState.SILENT),)
     box.run(range(4, 9), lambda _: 1.0, workers=silent)
     assert box.trace == []
     box.run(range(9, 10), lambda _: 1.0)

@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from coordinator.monitor.meter import Meter, Rate
-from coordinator.monitor.snapshot import HISTORY_SECONDS, Identified, Phase, Snapshot, State, Totals
+from coordinator.monitor.snapshot import HISTORY_SECONDS, Identified, Phase, ProcessState, Snapshot, Totals
 
 
 def flow(index: int = 0, pid: int = 100, **counters: Any) -> dict[str, Any]:
@@ -72,7 +72,7 @@ def test_worker_figures() -> None:
     assert worker.cpu == pytest.approx(0.5)
     assert worker.load == pytest.approx(0.6)
     assert worker.ring == pytest.approx(0.25)
-    assert worker.state == State.RUNNING
+    assert worker.state == ProcessState.RUNNING
     assert (snapshot.rx, snapshot.tx, snapshot.retransmits) == (8000, 12000, 4)
     assert snapshot.ignored == {"checksum": 4}
 
@@ -81,11 +81,11 @@ def test_a_successor_starts_at_zero_and_nothing_is_lost() -> None:
     meter = Meter(started=0.0)
     meter.feed(0, flow(rx=0, drops=0, ignored={"junk": 2}))
     meter.feed(1, flow(rx=1000, drops=5, ignored={"junk": 3}))
-    meter.mark(1.2, "flow", 0, State.DEAD)
-    assert meter.snapshot(1.3, Totals()).workers[0].state == State.DEAD
+    meter.mark(1.2, "flow", 0, ProcessState.DEAD)
+    assert meter.snapshot(1.3, Totals()).workers[0].state == ProcessState.DEAD
     assert "flow 0 died" in meter.snapshot(1.3, Totals()).warnings[0]
     meter.restarted(1.5, "flow", 0, 101)
-    assert meter.snapshot(1.6, Totals()).workers[0].state == State.STARTING
+    assert meter.snapshot(1.6, Totals()).workers[0].state == ProcessState.STARTING
     meter.feed(2, flow(pid=101, rx=10, drops=0, ignored={"junk": 1}))
     snapshot = meter.snapshot(2, Totals())
     assert (snapshot.rx, snapshot.drops, snapshot.restarts) == (1010, 5, 1)
@@ -135,10 +135,10 @@ def test_sends_that_were_refused_by_errno() -> None:
 def test_a_process_that_says_nothing_is_silent() -> None:
     meter = Meter(started=0.0)
     meter.launched(0, "collect", 0, 55)
-    assert meter.snapshot(1, Totals()).collectors[0].state == State.STARTING
-    assert meter.snapshot(9, Totals()).collectors[0].state == State.SILENT
+    assert meter.snapshot(1, Totals()).collectors[0].state == ProcessState.STARTING
+    assert meter.snapshot(9, Totals()).collectors[0].state == ProcessState.SILENT
     meter.feed(9.5, {"role": "collect", "index": 0, "pid": 55, "records": 10})
-    assert meter.snapshot(10, Totals()).collectors[0].state == State.RUNNING
+    assert meter.snapshot(10, Totals()).collectors[0].state == ProcessState.RUNNING
 
 
 def test_history_is_one_entry_a_second_and_sums_up() -> None:
