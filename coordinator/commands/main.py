@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from typing import NoReturn
 
     from coordinator.guard.guard import Guard
+    from coordinator.input.stream import Stream
     from lzr.options import parse
     from lzr.options.table import Options
 
@@ -162,14 +163,7 @@ def _scan(argv: list[str], guard: Guard | None) -> int:
                 guard = None
             gc.enable()
             return _list_targets(options)
-        if options.input_file is None and not options.target_ports:
-            from coordinator.files import standard
-            from coordinator.input.stream import Stream
-
-            if trouble := standard.stdin_trouble():
-                raise UsageError(trouble)
-
-            stream = Stream(0)
+        stream = _stdin(options)
         guard = _guarded(guard, options)
         if (
             stream is None or not stream.piped or options.send_syns
@@ -199,6 +193,19 @@ def _scan(argv: list[str], guard: Guard | None) -> int:
             stream.stop_reading_ahead()  # a thread that still reads while the interpreter ends may crash it
         if guard is not None:
             guard.remove()
+
+
+def _stdin(options: Options) -> Stream | None:
+    """Begin to read stdin, if it is the input. Raises UsageError if nothing can be read from it."""
+    if options.input_file is not None or options.target_ports:
+        return None
+    from coordinator.files import standard
+    from coordinator.input.stream import Stream
+    from lzr.errors import UsageError
+
+    if trouble := standard.stdin_trouble():
+        raise UsageError(trouble)
+    return Stream(0)
 
 
 class _Interrupted(Exception):

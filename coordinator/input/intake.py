@@ -111,9 +111,7 @@ class SourceAddresses:
         self._secrets = secrets
 
     def choose(self, rows: Rows, attempt: int = 0) -> NDArray[np.bool_]:
-        """Set own_port, and own_hi, own_lo if ZMap has not. (n,) bool: False where we have no such
-        address.
-        """
+        """Set own_port, and own_hi, own_lo if they are 0. (n,) bool: False where we have no address."""
         v4 = (rows["peer_hi"] == 0) & (rows["peer_lo"] >> np.uint64(32) == 0xFFFF)
         given = (rows["own_hi"] != 0) | (rows["own_lo"] != 0)
         # By target, not by line: one host sees one of our addresses.

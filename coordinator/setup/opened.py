@@ -88,8 +88,10 @@ def open_all(
     stack: ExitStack,
     launched: Launched | None = None,
 ) -> Opened:
-    """stdin: its stream, if it is the input. stack: closes what is opened. launched: the fork server, where
-    it was started already. Raises UsageError, Interrupted."""
+    """stdin: its stream, if it is the input. stack: closes what is opened. launched: the started fork server.
+
+    Raises UsageError, Interrupted.
+    """
     reader = FileReader(signals.pause, _say)
     options, chosen = byport.choose_default(options, read_orders(options, reader))
     _check_output(options)
@@ -98,8 +100,7 @@ def open_all(
     checkpoint = stack.enter_context(open_checkpoint(options, invoker(), reader.whole))
     if checkpoint is not None:
         options = _as_begun(checkpoint, guard)
-    port_orders = _port_orders(options, reader)
-    if port_orders is not None:
+    if port_orders := _port_orders(options, reader):
         options = options.replace(handshakes=port_orders.names)
         chosen = (*chosen, byport.shown(port_orders))
     samefile.check(options)
@@ -109,18 +110,13 @@ def open_all(
     for sentence in chosen:
         log.info(f"handshakes: {sentence}")
     profiles = stack.enter_context(open_profiles(options, "lzr: coordinator", invoker(), **waiting))
-    record = stack.enter_context(open_metadata(options, sys.argv, time.time(), invoker(), **waiting))
-    record.port_orders = port_orders
+    record = _open_record(options, checkpoint, port_orders, stack, waiting)
     trace = _open_trace(options, stack, **waiting)
     blocklist = networks.policy(options, reader, warn=log.warn)
     outputs = stack.enter_context(open_outputs(options, invoker(), checkpoint, **waiting))
-    sweep = _sweep(options, reader, blocklist, checkpoint, log)
-    if sweep is not None:
-        log.info(sweep.sentence)
-        most = None if options.max_targets is None else sweep.total
-        options = options.replace(targets_total=options.targets_total or sweep.total, max_targets=most)
+    if sweep := _sweep(options, reader, blocklist, checkpoint, log):
+        options = _counted(options, sweep)
     stream = _open_input(options, stdin, reader) if sweep is None else Unpacked(sweep.stream())
-    record.input_hash = InputHash() if checkpoint is None else checkpoint.input
     record.lists = digests(options, reader.whole) if options.metadata_file else {}
     _compare_input(options, stream, checkpoint)
     run_as = _unprivileged(options, stack)
@@ -178,12 +174,20 @@ def _sweep(
     checkpoint: Checkpoint | None,
     log: Log,
 ) -> Sweep | None:
-    """The sweep that the options ask for, if they do. Raises UsageError, or Interrupted."""
+    """The sweep that the options ask for, if they do; it is logged. Raises UsageError, or Interrupted."""
     if not options.target_ports:
         return None
     begun = checkpoint.resumed.prefix if checkpoint is not None and checkpoint.resumed else b""
     seed = random_bits(64) if options.seed is None else options.seed
-    return swept(options, reader, blocklist, seed, begun, tell=log.info)
+    found = swept(options, reader, blocklist, seed, begun, tell=log.info)
+    log.info(found.sentence)
+    return found
+
+
+def _counted(options: Options, sweep: Sweep) -> Options:
+    """The options with the number of a sweep's pairs: in all, and at most where there is a limit."""
+    most = None if options.max_targets is None else sweep.total
+    return options.replace(targets_total=options.targets_total or sweep.total, max_targets=most)
 
 
 def _default_output(options: Options) -> Options:
@@ -266,6 +270,20 @@ def _compare_input(options: Options, stream: Unpacked, checkpoint: Checkpoint | 
     if checkpoint is not None and checkpoint.resumed is not None:
         resumed = checkpoint.resumed
         compare(stream.descriptor, options.dryrun == "fast", resumed.marks, resumed.prefix)
+
+
+def _open_record(
+    options: Options,
+    checkpoint: Checkpoint | None,
+    port_orders: byport.PortOrders | None,
+    stack: ExitStack,
+    waiting: dict[str, Any],
+) -> Metadata:
+    """The metadata of the scan, with what is known of it by now. waiting: as for `open_metadata`."""
+    record = stack.enter_context(open_metadata(options, sys.argv, time.time(), invoker(), **waiting))
+    record.port_orders = port_orders
+    record.input_hash = InputHash() if checkpoint is None else checkpoint.input
+    return record
 
 
 def _open_trace(
