@@ -8,6 +8,7 @@ that ran to their end.
 from __future__ import annotations
 
 import zlib
+from array import array
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
@@ -163,15 +164,14 @@ def _columns(connection: DuckDBPyConnection, query: str) -> tuple[Any, ...]:
     """keys: (n,) S16; then int64 and bool columns."""
     cursor = connection.execute(query)
     keys: list[bytes] = []
-    ports: list[int] = []
-    answered: list[bool] = []
-    firewall: list[bool] = []
+    ports = array("q")
+    answered, firewall = bytearray(), bytearray()
     while batch := cursor.fetchmany(_BATCH):
         columns = list(zip(*batch, strict=True))
         keys.append(b"".join(columns[0]))
-        ports += columns[1]
-        answered += columns[2]
-        firewall += columns[3]
+        ports.extend(columns[1])
+        answered.extend(columns[2])
+        firewall.extend(columns[3])
     return (
         b"".join(keys),
         np.array(ports, np.int64),
@@ -232,9 +232,8 @@ def _services(
 ) -> tuple[Services, list[Callable[[int], str]]]:
     words = [_Words() for _ in range(5)]
     keys: list[bytes] = []
-    columns: list[list[int]] = [[] for _ in range(6)]  # port, fingerprint, product, certificate, stack, asn
-    hashes: list[int] = []
-    owners: list[int] = []
+    columns = [array("q") for _ in range(6)]  # port, fingerprint, product, certificate, stack, asn
+    hashes, owners = array("q"), array("q")  # 8 bytes each, where a list's numbers have 40
     texts: dict[int, bytes] = {}
     cursor = connection.execute(
         """SELECT p.key, p.port, nullif(s.fingerprint, 'unknown'), s.product, s.subject,
@@ -246,9 +245,9 @@ def _services(
     while batch := cursor.fetchmany(_BATCH):
         key, port, *rest, data = zip(*batch, strict=True)
         keys.append(b"".join(key))
-        columns[0] += port
+        columns[0].extend(port)
         for place, values in enumerate(rest):
-            columns[place + 1] += words[place](values)
+            columns[place + 1].extend(words[place](values))
         for owner, said in enumerate(data, total):
             for line in {part.strip() for part in (said or b"")[:_LOOK].split(b"\n")[:_MOST_LINES]}:
                 if len(line) < 4 or line.lower().startswith(_CHANGES):

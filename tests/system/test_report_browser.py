@@ -127,6 +127,9 @@ def test_the_page_draws_searches_and_fetches_nothing(chromium: Browser, folder: 
     assert light != dark
     chromium.look(width=390, height=800)
     chromium.wait("document.documentElement.scrollWidth <= 390")
+    charts = "[...document.querySelectorAll('[data-chart]')]"
+    chromium.wait(f"{charts}.every(place => place.querySelector('.main-svg').clientWidth <= 390)")
+    assert value(f"{charts}.every(place => place.clientHeight >= 90)"), "charts lie over each other"
 
     assert chromium.said == []
     assert chromium.asked == [page.resolve().as_uri()]

@@ -59,6 +59,7 @@ APP = """
     for (const place of places) {
       const [data, layout] = figure(charts[Number(place.dataset.chart)]);
       if (!again) { place.textContent = ""; }
+      place.style.height = layout.height + "px"; // what plotly.js goes by when the window changes its size
       Plotly[again ? "react" : "newPlot"](place, data, layout, { displayModeBar: false, responsive: true });
     }
   }
