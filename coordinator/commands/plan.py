@@ -83,6 +83,13 @@ def _plan(
     half = order.halves(learnt.hosts)
     judged = order.held_out(services, half, costs, inside=inside, least=asked.least)
     price = judged.price_of(asked.coverage * here.identified)
+    reached = judged.at(price)[0] / max(here.identified, 1)
+    if asked.max_packets is None and not asked.quiet and reached < asked.coverage - 0.01:
+        running.say(
+            NAME,
+            f"no order identifies {asked.coverage:.1%} on hosts that were not learned from, this one "
+            f"{reached:.1%}: {len(here):,} services are few, a larger scan teaches more",
+        )
     if asked.max_packets is not None:
         whole = order.curve(learned, here, costs)
         price = max(price, whole.price_within(asked.max_packets))

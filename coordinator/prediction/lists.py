@@ -200,7 +200,9 @@ def _value(seed: Seed, name: str, kind: int, code: int, number: int) -> str:
 def explained(told: dict[str, object], pair: str) -> str:
     """A line with its reason as a comment."""
     chance, answered, asked = told["chance"], told["answered"], told["asked"]
-    if told["because"] == "network":
+    if told["because"] == "network" and not asked:
+        why = f"{told['network']}: nobody was asked there, it counts as the networks around it do"
+    elif told["because"] == "network":
         why = f"{told['network']}: {answered} of {asked} addresses answered there"
     else:
         with_ = f" with {told['feature']} {plain(str(told['value']), 60)}" if "feature" in told else ""
@@ -217,13 +219,13 @@ def explained_lines(learnt: Learnt, found: Listed) -> Iterator[str]:
 def sentences(told: Comparison) -> list[str]:
     """What the list is worth, and what whole ports would have been: plainly."""
     lines_ = [
-        f"{told.probes:,} probes are expected to find {told.expected:,.0f} services",
+        f"{told.probes:,} probes are expected to find {_about(told.expected)} services",
     ]
     if not told.ports_and_seed:
         return [*lines_, "what whole ports would find cannot be said: nobody was asked at random"]
     better = "more than" if told.expected > told.whole else "no more than"
     lines_.append(
-        f"that is {better} whole ports in the seed's order, which should find {told.whole:,.0f} "
+        f"that is {better} whole ports in the seed's order, which should find {_about(told.whole)} "
         f"({told.ports:.2f} ports of {told.space:,} addresses)"
     )
     both = told.expected + told.seed_found
@@ -235,10 +237,15 @@ def sentences(told: Comparison) -> list[str]:
         verdict = "so the seed was worth it"
     lines_.append(
         f"the seed cost {told.seed_cost:,} probes and found {told.seed_found:,} services; for both together, "
-        f"whole ports should find {told.whole_and_seed:,.0f} ({told.ports_and_seed:.2f} ports) against "
-        f"{both:,.0f}: {verdict}"
+        f"whole ports should find {_about(told.whole_and_seed)} ({told.ports_and_seed:.2f} ports) against "
+        f"{_about(both)}: {verdict}"
     )
     return lines_
+
+
+def _about(count: float) -> str:
+    """A number of services that is only expected: of few, with a place behind the point."""
+    return f"{count:,.0f}" if count >= 10 else f"{count:.1f}"
 
 
 __all__ = ["Learnt", "Round", "explained_lines", "kept_lines", "learn", "lines", "listed", "reasons"]

@@ -55,6 +55,29 @@ def test_a_scan_becomes_orders_that_a_scan_takes(
     assert sum(order["services"] for order in told["orders"]) == 6_000
 
 
+def test_a_scan_that_is_too_small_for_the_coverage_is_called_that(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Each host of another kind: none tells of the others."""
+    rows = [
+        {
+            "saddr": f"192.0.2.{at}",
+            "sport": 80,
+            "HandshakeNum": at % 7,
+            "fingerprint": f"kind{at}",
+            "data": "x",
+        }
+        for at in range(14)
+    ]
+    rows += [row | {"HandshakeNum": (row["HandshakeNum"] + 1) % 7} for row in rows[:1]]
+    scan = write(tmp_path / "scan", rows)
+    status, _, err = run(capsys, scan, *NAMED, "-o", tmp_path / "order.toml")
+    assert status == 0
+    assert "a larger scan teaches more" in err
+    assert err.count("\n") == 1
+    assert run(capsys, scan, *NAMED, "-q")[2] == ""
+
+
 def test_packets_bound_it(scan: Path, capsys: pytest.CaptureFixture[str]) -> None:
     spent = {}
     for most in ("20k", "1M"):

@@ -110,6 +110,11 @@ def test_who_was_asked_makes_strangers_of_the_others(
     assert {line.rpartition(":")[2] for line in lines} == {"8080"}
     assert all(line.startswith("10.1.1.2") for line in lines)  # 200 to 255: the others have been asked
     assert "the seed cost 600 probes" in said
+    around = ran(capsys, seed, "--space", "10.1.0.0/16", "--budget", "60", "--asked", asked, "--explain")[1]
+    assert len(around) == 60
+    others = [line for line in around if not line.startswith("10.1.1.")]
+    assert others
+    assert all("nobody was asked there, it counts as the networks around it do" in line for line in others)
     silent = ran(capsys, seed, "--space", "10.1.1.0/24", "--budget", "40")
     assert silent[1] == []
     assert "nothing says who was asked" in silent[2]
