@@ -27,7 +27,7 @@ from lzr.errors import UsageError, printable, two_dashes
 
 NAME = "fleet certs"
 CONTROLLER = "controller"
-"""The name that the controller's certificate bears; no box may have it."""
+"""The name in the controller's certificate; no box may have it."""
 CONTROLLERS, BOXES = "controller-ca", "box-ca"
 """The authorities: NAME.pem is the certificate, NAME.key signs."""
 YEARS = datetime.timedelta(days=365)

@@ -42,12 +42,12 @@ _WRITTEN = 1 << 20  # bytes of lines that are written at once
 
 @dataclass
 class OfFile:
-    """What came of a file.
+    """What came of reading a file.
 
-    box: whose records it can only hold, where that is known. records: taken. foreign: of which no run of the
-    plan has asked, or of another box. unreadable: lines that are no record, or do not say what a record is
-    known by. cut: its last line has no end, and is no record. damage: what is wrong with its compression.
-    first_foreign, first_unreadable: the first of them in words.
+    box: the only box whose records it may hold, where that is known. records: taken. foreign: records for
+    which no run of the plan has asked, or of another box. unreadable: lines that are no record, or lack what
+    identifies one. cut: its last line has no end, and is no record. damage: what is wrong with its
+    compression. first_foreign, first_unreadable: the first of them in words.
     """
 
     name: str

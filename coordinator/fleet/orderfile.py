@@ -17,7 +17,7 @@ MOST_BYTES = 64 << 20
 
 
 def read(path: str) -> Kept:
-    """What it says; nothing where it is not there. Raises UsageError."""
+    """The content of the file; empty where there is none. Raises UsageError."""
     try:
         with reach(path, None) as place:
             descriptor = place.open(os.O_RDONLY | os.O_NONBLOCK)

@@ -106,7 +106,7 @@ def _write(merger: Merger, kept: Chosen, to: wholefile.Output, form: str, bar: p
 
 
 def _told(kept: Chosen, files: int, name: str) -> str:
-    """What was merged, in a sentence."""
+    """A sentence on what was merged."""
     text = f"{ledger.many(len(kept.rows), 'record')} of {ledger.many(files, 'file')} in {name}"
     if kept.same:
         text += f"; {ledger.many(kept.same, 'line')} came more than once"
@@ -203,7 +203,7 @@ def sorted_out(paths: Sequence[str]) -> tuple[list[tuple[str, Any]], list[str]]:
 
 
 def _metadata(path: str) -> Any:
-    """What is in a file of metadata, None where it is something else. Raises UsageError."""
+    """The content of a file of metadata, None where it is something else. Raises UsageError."""
     if path == "-" or not os.path.isfile(path):
         return None
     try:

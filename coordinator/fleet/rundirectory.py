@@ -48,7 +48,7 @@ class RunDirectory:
 
     @property
     def metadata(self) -> str:
-        """Of the last run that was not killed."""
+        """The metadata of the last scan that was not killed."""
         return f"{self.here}/metadata.json"
 
     @property
@@ -58,7 +58,7 @@ class RunDirectory:
 
     @property
     def log(self) -> str:
-        """What the scan says."""
+        """The log of the scan."""
         return f"{self.here}/log.txt"
 
     @property
@@ -98,7 +98,7 @@ def of_plan(lock: Lock) -> str:
 
 
 def of_run(lock: Lock, run: Run) -> RunDirectory:
-    """That of a run. Raises UsageError where a socket in it would have too long a name."""
+    """The directory of a run. Raises UsageError where the path of a socket in it would be too long."""
     plan = of_plan(lock)
     found = RunDirectory(plan, f"{plan}/{run.name}")
     if len(os.fsencode(found.control)) > LONGEST_PATH:
@@ -173,7 +173,7 @@ def put(folder: str, stem: str, data: bytes) -> None:
 
 
 def _put(place: int, stem: str, data: bytes) -> None:
-    """The same into a directory that is open: ours whoever calls sudo."""
+    """As `put`, into a directory that is open; the file is ours, whoever calls sudo."""
     with contextlib.suppress(FileNotFoundError):
         os.unlink(f"{stem}.new", dir_fd=place)
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC

@@ -29,7 +29,7 @@ def path_of(found: RunDirectory) -> str:
 
 
 def read(found: RunDirectory) -> State:
-    """What it says; nothing where it is not there. Raises UsageError."""
+    """The content of the file; empty where there is none. Raises UsageError."""
     state, path = State(), path_of(found)
     try:
         with open(path, "rb") as file:

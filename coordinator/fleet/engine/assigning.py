@@ -31,7 +31,7 @@ def heard(lock: Lock, run: Run) -> Outcome | None:
 
 
 def outcome(answer: Any) -> Outcome | None:
-    """What a box has said of its run; None where that is nothing that it can say."""
+    """The outcome that a box has reported of its run; None if it is not valid."""
     if not isinstance(answer, dict):
         return None
     state, inputs = answer.get("state"), answer.get("inputs")

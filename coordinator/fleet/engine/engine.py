@@ -43,7 +43,7 @@ class Unheard(BoxError):
 
 @dataclass(frozen=True, slots=True)
 class Heard:
-    """What a box said last. at: when, by our clock. told: as `boxside.BoxSide.told` has it."""
+    """A box's last report. at: when, by our clock. told: as `boxside.BoxSide.told` makes it."""
 
     at: float
     told: Mapping[str, Any]
@@ -117,7 +117,7 @@ class Engine:
         return box in self._scheduler.aliases
 
     def heard(self, box: str) -> Heard | None:
-        """What it said last, connected or not; None where it was never heard."""
+        """The box's last report, connected or not; None if there was none."""
         state = self._scheduler.workers.get(self._scheduler.aliases.get(box))
         if state is not None:
             told = state.metrics.get("lzr")
@@ -125,7 +125,7 @@ class Engine:
         return self._heard.get(box)
 
     def silent(self, box: str) -> float | None:
-        """For how many seconds it was not heard; None where it never was."""
+        """Seconds since the box was last heard; None if it never was."""
         heard = self.heard(box)
         return None if heard is None else max(0.0, time.time() - heard.at)
 
@@ -153,7 +153,7 @@ class Engine:
     async def calls(
         self, boxes: Iterable[str], what: str, given: Mapping[str, Any], patience: float
     ) -> dict[str, Any]:
-        """The same call to several at once: by box its answer, or the BoxError."""
+        """The same call to several boxes at once: by box its answer, or the BoxError."""
         names = list(boxes)
         found = await asyncio.gather(
             *(self.call(name, what, given, patience) for name in names), return_exceptions=True

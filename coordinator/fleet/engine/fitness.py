@@ -1,4 +1,4 @@
-"""Whether boxes are fit to begin: asks them for their facts, and what time they have."""
+"""Whether boxes are fit to begin: asks each for its facts and its time."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from lzr.fleet.lock import Lock
 CHECKING, TELLING = 90.0, 5.0
 """Seconds of patience: with `lzr doctor` and the sums of an input, and with a word."""
 CLOCK_TRIES = 5
-"""The quickest answer of so many says best what time a box has."""
+"""How often a box's time is asked; the quickest answer counts, as it is the most exact."""
 
 
 class NotFit(Exception):

@@ -169,7 +169,7 @@ class BoxSide:
             self._outcome = future.result()
 
     async def _given(self, lock: bytes) -> Lock:
-        """A lock from the controller, checked and kept. Raises UsageError."""
+        """A lock from the controller, checked and stored. Raises UsageError."""
         if not isinstance(lock, bytes):
             raise UsageError("the lock is none")
         self._lock = await in_thread(_keep_lock, lock, self.box)
@@ -187,7 +187,7 @@ class BoxSide:
         return {"id": taken.id, "generation": taken.generation, **await self._state()}
 
     async def _state(self) -> dict[str, Any]:
-        """How its runs are, as their directories say; `told`: who ended one has asked it to."""
+        """How the runs stand, by their directories."""
         lock = self._locked()
         if self._waiting is not None:
             return _plain(Outcome("running", 0, "", 0, 0)) | {"begun": True}
@@ -197,17 +197,17 @@ class BoxSide:
         return await in_thread(examining.facts, self._locked(), self.box)
 
     async def _clock(self) -> float:
-        """What this box takes the time to be, seconds since 1970."""
+        """This box's time, seconds since 1970."""
         return time.time()
 
     def _at_work(self) -> list[RunDirectory]:
-        """Those of its runs, given up or not, that a scan is at work on."""
+        """The runs of this box, given up or not, that a scan is working on."""
         runs = [] if self._lock is None else [run for run in self._lock.runs if run.box == self.box]
         found = [rundirectory.of_run(self._locked(), run) for run in runs]
         return [one for one in found if rundirectory.is_running(one)]
 
     async def _tell(self, line: str) -> str:
-        """Send a line to the scan; what it answers. Raises UsageError."""
+        """Send a command to the scan; returns its answer. Raises UsageError."""
         if not isinstance(line, str) or line.split(" ", 1)[0] not in STEERING or "\n" in line:
             raise UsageError("a scan is not told that from here")
         scans = await in_thread(self._at_work)
@@ -302,7 +302,7 @@ def _keep(path: str, wanted: list[Order]) -> None:
 
 
 def _goes_by(path: str, wanted: list[Order]) -> bool:
-    """Whether the scan goes by all of these; it is told those that it does not have. Raises ControlError."""
+    """Whether the scan goes by all these orders; it is sent those it does not have. Raises ControlError."""
     there = ctl.blocks(path)
     has = {tuple(one["networks"]): one["in_force"] for one in there}
     for order in wanted:
@@ -314,7 +314,7 @@ def _goes_by(path: str, wanted: list[Order]) -> bool:
 
 
 def _keep_lock(data: bytes, box: str) -> Lock:
-    """The lock that this box goes by from now on. Raises UsageError."""
+    """Store a lock; returns the one that this box goes by from now on. Raises UsageError."""
     lock = Lock.of_json(data, "the controller's lock")
     lock.plan.box(box)
     rundirectory.make_plan(lock)

@@ -17,13 +17,13 @@ from distributed.protocol import core
 
 serialize: Any = import_module("distributed.protocol.serialize")  # a function of the package has its name
 MOST_KNOWN = 65_536
-"""Sums that are remembered; a task takes a few, and they are read at once."""
+"""Most hashes that are remembered; a task takes a few, and they are read at once."""
 MOST_MESSAGE = 64 << 20
 """Bytes of a message; a lock has at most 16 MiB, a chunk of results 4."""
 
 
 class ForeignPickleError(ValueError):
-    """It was pickled by somebody else."""
+    """The data was pickled by another process."""
 
 
 class CompressedError(ValueError):
@@ -41,14 +41,14 @@ def uncompressed(header: dict[str, Any], frames: Iterable[Any]) -> list[Any]:
 
 
 class OwnPickles:
-    """In the place of `distributed.protocol.pickle` where messages are read."""
+    """Replaces `distributed.protocol.pickle` where messages are read."""
 
     def __init__(self, of: Any) -> None:
         self._of = of
         self._known: OrderedDict[bytes, None] = OrderedDict()
 
     def dumps(self, *words: Any, **more: Any) -> bytes:
-        """As there; what comes of it may be opened again."""
+        """As the original; the result may be unpickled here later."""
         data: bytes = self._of.dumps(*words, **more)
         self._known[hashlib.sha256(data).digest()] = None
         while len(self._known) > MOST_KNOWN:
@@ -66,7 +66,7 @@ class OwnPickles:
 
 
 def close() -> None:
-    """From now on no message makes this process unpickle what is not its own, or keep what has no end."""
+    """From now on no message makes this process unpickle data of others, or hold data without a bound."""
     if isinstance(core.pickle, OwnPickles):
         return
     read, unpack = tcp.read_bytes_rw, tcp.unpack_frames

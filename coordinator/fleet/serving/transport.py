@@ -56,7 +56,7 @@ _SETTINGS: dict[str, Any] = {
 }
 
 _OF_A_BOX = frozenset(("register-worker", "heartbeat_worker", "close", "ping"))
-"""What the scheduler hears from a box."""
+"""Operations that the scheduler accepts from a box."""
 
 _OF_ITS_TASKS = frozenset(
     (
@@ -71,10 +71,7 @@ _TOLD = frozenset(("op", "key", "keys", "stimulus_id", "run_id", "startstops", "
 
 
 def settle() -> None:
-    """Set Dask up for a fleet, in this process. Raises UsageError.
-
-    It keeps files in a directory that it also imports modules from; in /tmp somebody could have made that.
-    """
+    """Configure Dask for a fleet, in this process."""
     directory = control.own_directory()
     if directory is None:
         raise UsageError(
@@ -84,7 +81,7 @@ def settle() -> None:
 
 
 def quiet() -> None:
-    """Nothing that Dask logs goes to the terminal: what matters to a person is said in sentences of ours."""
+    """Keep Dask's log off the terminal: what a person should know is said in sentences of ours."""
     for name in [*logging.root.manager.loggerDict, "distributed", "tornado"]:
         if name.partition(".")[0] in ("distributed", "tornado", "bokeh"):
             logging.getLogger(name).setLevel(logging.CRITICAL + 1)
@@ -120,7 +117,9 @@ def hearing_refusals(told: Callable[[str, str], None]) -> Iterator[None]:
 
 
 def security(identity: Identity) -> Security:
-    """What Dask's connections of this process show, and whom they believe."""
+    """The TLS settings of Dask's connections in this process: its own certificate, and the authorities it
+    trusts.
+    """
     own: dict[str, str] = {}
     for role in ("client", "scheduler", "worker"):
         own[f"tls_{role}_cert"] = own[f"tls_{role}_key"] = identity.own
@@ -128,17 +127,17 @@ def security(identity: Identity) -> Security:
 
 
 def resource(box: str) -> str:
-    """What a task asks for to be run on this box, and on no other."""
+    """The resource that a task requires so that it runs on this box and on no other."""
     return f"box-{box}"
 
 
 def task_key(box: str) -> str:
-    """What the keys of this box's tasks begin with; a slash is in no name of a box."""
+    """The prefix of the keys of this box's tasks; no name of a box contains a slash."""
     return f"attend/{box}/"
 
 
 def peer(comm: Any) -> str:
-    """The name in the certificate of who is at the other end, or an empty text where that is not known."""
+    """The name in the certificate of the other end; empty where that is not known."""
     with contextlib.suppress(AttributeError, ValueError):
         shown = comm.stream.socket.getpeercert() or {}
         names = [value for part in shown["subject"] for key, value in part if key == "commonName"]

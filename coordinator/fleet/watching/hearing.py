@@ -1,4 +1,4 @@
-"""What a controller's status says of each box (`coordinator.fleet.engine.desk`), for the view of all."""
+"""Reads a controller's status (`coordinator.fleet.engine.desk`) for the view of all boxes."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from lzr.fleet.view import Heard
 
 
 def heard(reply: Mapping[str, Any]) -> dict[str, Heard]:
-    """What a controller's status says of each box."""
+    """By box, what a controller's status says of it."""
     found: dict[str, Heard] = {}
     for box in reply.get("boxes", ()):
         at = box["heard"]
@@ -37,7 +37,7 @@ def heard(reply: Mapping[str, Any]) -> dict[str, Heard]:
 
 
 def kept(now: Mapping[str, Heard], before: Mapping[str, Heard]) -> dict[str, Heard]:
-    """The same, with the last figures of boxes that have told none since they are back."""
+    """`now`, with the figures in `before` of boxes that have reported none since they are back."""
     found = dict(now)
     for box, one in now.items():
         if one.figures is None and (was := before.get(box)) is not None:

@@ -82,7 +82,7 @@ def _by_handshake(parts: list[Snapshot]) -> dict[str, dict[str, int]]:
 
 
 def _heat(parts: list[Snapshot]) -> dict[str, tuple[int, int]]:
-    """Those of which most answered first."""
+    """The places with the most answers, over all boxes."""
     found: dict[str, tuple[int, int]] = {}
     for one in parts:
         for place, (answered, asked) in one.heat.items():
@@ -92,7 +92,7 @@ def _heat(parts: list[Snapshot]) -> dict[str, tuple[int, int]]:
 
 
 def _latest(parts: list[Snapshot]) -> tuple[Identified, ...]:
-    """Of each box in turn."""
+    """The latest services, of each box in turn."""
     turns = zip_longest(*(one.latest for one in parts))
     return tuple(one for turn in turns for one in turn if one is not None)[:LATEST]
 
