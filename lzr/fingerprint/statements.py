@@ -74,9 +74,10 @@ PATTERNS: dict[str, tuple[bytes, str]] = {
         ("fox", rb"\napp\.name=s:\w{1,20}\napp\.version=s:NUMBER", "Niagara"),
         ("stun", rb"(?P<p>Coturn|[A-Z][a-z]+ ?TURN)-NUMBER", ""),
         ("stomp", rb"\nserver:(?P<p>[A-Za-z][\w -]{0,40}?)/NUMBER|\borg\.apache\.(?P<q>activemq)\.", ""),
+        ("finger", rb"\nPrinter Type: (?P<p>[A-Za-z][\w +-]{1,40})|(?P<q>OpenLDAP) Finger Service", ""),
         ("openwire", rb"ProviderVersion\t\0[\s\S]NUMBER", "ActiveMQ"),
         # Only its own code names files of source, lines and functions (PostgreSQL 16, §55.8).
-        ("postgres", rb"\0F[\w./]{1,60}\.c\0L\d{1,6}\0R\w{1,60}\0", "PostgreSQL"),
+        ("postgres", rb"\0F[\w./\\: -]{1,100}\.c\0L\d{1,6}\0R\w{1,60}\0", "PostgreSQL"),
         ("icy", rb"SHOUTcast (?:Distributed Network Audio Server|DNAS)/[^\r\n<]{1,40}?v?NUMBER", "SHOUTcast"),
     )
 }

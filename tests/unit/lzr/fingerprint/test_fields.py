@@ -28,6 +28,7 @@ UNSUPPORTED = (
 
 SAID = [
     ("postgres", b"E\0\0\0\x60" + UNSUPPORTED, ("PostgreSQL", "")),
+    ("postgres", b"E\0\0\0\x60" + UNSUPPORTED.replace(b"Fp", b"Fd:\\src\\backend\\p"), ("PostgreSQL", "")),
     ("postgres", b"E\0\0\0\x20SFATAL\0C08P01\0Mno such database\0\0", ("", "")),
     (
         "icy",
@@ -39,6 +40,12 @@ SAID = [
         b"ERROR\nmessage:Unknown STOMP action: GET\n\norg.apache.activemq.transport.stomp.X: Unknown",
         ("activemq", ""),
     ),
+    (
+        "finger",
+        b"\r\nIntegrated port\r\nPrinter Type: Sampler T640\r\nPrint Job Status: x\r\n",
+        ("Sampler T640", ""),
+    ),
+    ("finger", b"No one logged on.\r\n", ("", "")),
     ("openwire", b"\0\0\x01<\x01ActiveMQ\0\x0fProviderVersion\t\0\x075.15.15", ("ActiveMQ", "5.15.15")),
     ("openwire", b"\0\0\x01<\x01ActiveMQ\0\x0fProviderVersion\t\0\x0a5.15.15.11", ("ActiveMQ", "5.15.15.11")),
     ("sip", b"SIP/2.0 200 OK\r\nUser-Agent: SamplePBX/2.4\r\n\r\n", ("SamplePBX", "2.4")),
