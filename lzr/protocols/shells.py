@@ -30,8 +30,11 @@ def _behind_lines(data: bytes) -> bool:
     return at > 0 and not data.startswith(OTHERS) and is_text(data[:at]) and _ssh(data[at:])
 
 
-_LINES_BEGIN = (*b"*#-= \r\n", *range(65, 91), *range(97, 123))
-"""How such a line may begin: not as the greetings of mail and files do."""
+_LINES_BEGIN = (
+    *(bytes((first,)) for first in (*b"#*-= \r\n", *range(65, 91), *range(97, 123)) if first not in b"Hh"),
+    *(bytes((first, second)) for first in b"Hh" for second in range(97, 123)),
+)
+"""How such a line may begin: not as the greetings of mail and files do, nor as HTTP's status lines."""
 
 # --- Telnet ------------------------------------------------------------------------------------------
 
@@ -176,7 +179,7 @@ PROTOCOLS: tuple[Protocol, ...] = (
         spec="RFC 4253 §4.2",
         match=_ssh,
         probe=b"SSH-2.0-LZR\r\n",
-        starts=(b"SSH-", *SSH_REFUSALS, *(bytes((first,)) for first in _LINES_BEGIN)),
+        starts=(b"SSH-", *SSH_REFUSALS, *_LINES_BEGIN),
         examples=(
             b"SSH-2.0-OpenSSH_9.6\r\n",
             b"SSH-1.99-Cisco-1.25\n",
