@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
+import shutil
 import time
 from collections.abc import Iterator
+from ipaddress import ip_address, ip_network
 
 import pytest
 
 from tests.lab.boxes import CONTROLLER, packets
 from tests.lab.net import Lab, lab
-from tests.system.test_fleet_engine import COUNT, asked, begun
+from tests.system.test_fleet_engine import BLOCKED, COUNT, asked, begun
 
 pytestmark = [pytest.mark.root, pytest.mark.timeout(240)]
 
@@ -47,6 +49,27 @@ def test_who_was_drained_goes_on_when_told_and_with_the_next_start(made: Lab) ->
     assert set(asked(boxes).values()) == {1}
     assert sum(asked(boxes).values()) == COUNT
     assert [packets(box)[1] for box in boxes.boxes] == [0, 0]
+
+
+def test_a_box_that_has_lost_its_disk_gets_the_orders_to_block_once_more(made: Lab) -> None:
+    """It has confirmed them, and knows nothing of it: before its first packet it has them again."""
+    boxes = begun(made, 5000, 1)
+    ams1 = boxes["ams1"]
+    told = boxes.lzr("fleet", "block", boxes.plan, BLOCKED, "--reason", "ticket 42")
+    assert "confirmed by ams1" in told.stdout
+    assert ams1.worker is not None
+    ams1.worker.kill()
+    ams1.worker.wait(10)
+    for path in ams1.state.iterdir():
+        shutil.rmtree(path) if path.is_dir() else path.unlink()
+    boxes.work(ams1)
+    assert boxes.start().wait(90) == 0, boxes.said()
+    blocked = ip_network(BLOCKED)
+    assert len(asked(boxes)) == COUNT - blocked.num_addresses
+    assert not [address for address in asked(boxes) if ip_address(address) in blocked]
+    assert packets(ams1) == (COUNT - blocked.num_addresses, 0)
+    kept = (boxes.directory / "plan.blocks.jsonl").read_text().splitlines()
+    assert len(kept) == 2, "the order, and that it was confirmed, once"
 
 
 def test_a_plan_that_is_settled_anew_has_its_own_wishes_and_results(made: Lab) -> None:

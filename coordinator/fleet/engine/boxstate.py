@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from lzr.fleet import preflight
 from lzr.fleet.course import Known
+from lzr.fleet.orders import Kept, Order
 from lzr.safetext import plain
 
 OVER = ("done", "interrupted", "failed")
@@ -37,12 +38,18 @@ class BoxState:
     since: float = 0.0  # of being heard, or not; seconds since 1970
     told: float = 0.0  # when its scan was last told something, monotonic
     giving: asyncio.Lock = field(default_factory=asyncio.Lock)
+    given: str = ""  # the ticket of the connection over which it got all orders to block
 
     @property
     def rests(self) -> bool:
         """Whether it is there, and has said that no scan runs, and none is to go on by itself."""
         known = self.known
         return known.here and known.ended and (self.state in OVER or not (self.state or known.begun))
+
+    def lacking(self, orders: Kept) -> Sequence[Order]:
+        """The orders to block that it is to be given: over a new connection all of them, as it may have lost
+        what it confirmed, with its disk or by another installation."""
+        return orders.missing(self.name) if self.given == self.ticket else orders.orders
 
     def set(self, **what: bool) -> None:
         """Set facts of `known`."""

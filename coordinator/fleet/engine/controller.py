@@ -128,7 +128,7 @@ class Controller:
                 box.set(here=False, taken=False)
             heard = self._engine.heard(box.name)
             box.set(
-                here=here, lacks=bool(self.orders.missing(box.name)), attended=box.attending is not None,
+                here=here, lacks=bool(box.lacking(self.orders)), attended=box.attending is not None,
                 busy=box.step is not None and not box.step.done(),
             )  # fmt: skip
             if heard is not None and box.known.attended and not lost:
@@ -310,12 +310,11 @@ class Controller:
 
         async def give(name: str) -> str:
             async with self._boxes[name].giving:
-                return await given(name)
+                return await give_one(name)
 
-        async def given(name: str) -> str:
-            lacks = self.orders.missing(name)
+        async def give_one(name: str) -> str:
             box = self._boxes[name]
-            if not lacks:
+            if not box.lacking(self.orders):
                 return ""
             patience = BACK if box.silent else BLOCKING
             try:
@@ -324,19 +323,22 @@ class Controller:
                     with contextlib.suppress(TimeoutError):
                         async with asyncio.timeout(patience):
                             await self._take(box)
-                answer = await self._engine.call(
-                    name, "block", {"given": [one.plain() for one in lacks]}, patience
-                )
+                lacks, ticket = box.lacking(self.orders), box.ticket
+                given = {"given": [one.plain() for one in lacks]}
+                answer = await self._engine.call(name, "block", given, patience)
             except BoxError as error:
                 return str(error)
-            ids = set(answer) if isinstance(answer, (list, tuple)) else set()
-            confirmed = [Confirmed(one.id, name, time.time()) for one in lacks if one.id in ids]
+            ids = {one for one in answer if isinstance(one, str)} if isinstance(answer, (list, tuple)) else ()
+            new = [one for one in self.orders.missing(name) if one.id in ids]
+            confirmed = [Confirmed(one.id, name, time.time()) for one in new]
             await asyncio.to_thread(self._keeping.add, confirmed)
             self.orders = Kept(self.orders.orders, (*self.orders.confirmed, *confirmed))
-            for one in lacks:
-                if one.id in ids:
-                    self._say(name, f"goes by it: no packet more to {', '.join(one.networks)}")
-            return "" if len(confirmed) == len(lacks) else "has not confirmed it"
+            for one in new:
+                self._say(name, f"goes by it: no packet more to {', '.join(one.networks)}")
+            if not all(one.id in ids for one in lacks):
+                return "has not confirmed it"
+            box.given = ticket
+            return ""
 
         boxes = list(names)
         found = dict(zip(boxes, await asyncio.gather(*map(give, boxes)), strict=True))
