@@ -163,9 +163,10 @@ class Controller:
                 await self.give([box.name])
             elif step is Step.CHECK:
                 await self._check(box)
-        except (BoxError, UsageError, OSError) as error:  # of the box, or of what is to be kept here
-            if str(error) != box.sentence:
-                box.sentence = str(error)
+        except Exception as error:  # of the box, of files here, or of what the engine makes of either
+            sentence = str(error) or type(error).__name__
+            if sentence != box.sentence:
+                box.sentence = sentence
                 self._say(box.name, box.sentence)
             box.not_before = time.monotonic() + RETRY
 

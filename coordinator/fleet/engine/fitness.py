@@ -10,6 +10,7 @@ from coordinator.fleet.engine.boxstate import BoxState
 from coordinator.fleet.engine.engine import BoxError, Engine
 from lzr.fleet import preflight
 from lzr.fleet.lock import Lock
+from lzr.safetext import plain
 
 CHECKING, TELLING = 90.0, 5.0
 """Seconds of patience: with `lzr doctor` and the sums of an input, and with a word."""
@@ -44,8 +45,9 @@ class Fitness:
             box.facts = preflight.of_plain(found if isinstance(found, dict) else {}, offset, error)
         except BoxError as trouble:
             box.sentence = f"cannot be looked at: it {trouble}"
-        except ValueError as trouble:
-            box.sentence = f"has told what cannot be: {trouble}"
+        except Exception as trouble:  # whatever comes of what it has told
+            box.facts = None
+            box.sentence = f"has told what cannot be: {plain(str(trouble), 200)}"
 
     async def _clock(self, name: str) -> tuple[float, float]:
         """By how much a box's clock is ahead of ours, and how far off that may be (s). Raises BoxError."""

@@ -8,12 +8,16 @@ import pickle
 from pathlib import Path
 from typing import Any
 
+import pytest
 from distributed import Worker
 from distributed.comm import connect
 from distributed.protocol.serialize import Pickled, Serialized
 
-from coordinator.fleet import certs
+from coordinator.fleet import certs, lockfile
+from coordinator.fleet.engine.controller import Controller
 from coordinator.fleet.engine.engine import BoxError, Engine
+from coordinator.fleet.engine.fitness import NotFit
+from coordinator.fleet.engine.kept import Keeping
 from coordinator.fleet.serving import transport
 from coordinator.fleet.serving.boxside import BoxSide
 from coordinator.fleet.serving.worker import serve
@@ -112,5 +116,36 @@ def test_what_is_pickled_elsewhere_stays_closed(lock: Lock, places: Path, tmp_pa
                 await asyncio.wait_for(attending, 10)
             assert (await engine.call("ams1", "take", {"lock": lock.to_json()}, 10))["id"] == lock.id
         assert [mark.name for mark in marks if mark.exists()] == []
+
+    running(whole)
+
+
+@pytest.mark.parametrize(
+    "lie",
+    [None, 5, [], {"state": [], "begun": True}, {"findings": [[]], "ephemeral": {}}, [[], {}], {"begun": 1}],
+)
+def test_answers_that_are_none_end_no_controller(
+    lock: Lock,  # noqa: F811
+    places: Path,  # noqa: F811
+    tmp_path: Path,
+    lie: Any,
+) -> None:
+    plan = str(tmp_path / "plan.lock.json")
+    lockfile.write(plan, lock)
+
+    async def whole() -> None:
+        ours = certs.load(str(places / "certs"), certs.CONTROLLER)
+        async with Engine(lock, ours) as engine, liar(lock, places, "fra1") as side:
+            side.lie = lie
+            await until(lambda: engine.here("fra1"))
+            controller = Controller(lock, engine, Keeping(plan), lambda *_: None)
+            await controller.block(["192.0.2.0/24"], "", "")
+            task = asyncio.ensure_future(controller.run(0.5))
+            done, _ = await asyncio.wait([task], timeout=3)
+            assert not done or isinstance(task.exception(), NotFit), task
+            assert controller.orders.by(controller.orders.orders[0].id) == ()
+            task.cancel()
+            with contextlib.suppress(asyncio.CancelledError, NotFit):
+                await task
 
     running(whole)
