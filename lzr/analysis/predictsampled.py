@@ -147,13 +147,17 @@ class Trust(NamedTuple):
     of: F64
 
     def __call__(self, chance: F32 | F64, usual: F64) -> F32:
-        """Chances (n, P) of cells, corrected. usual: (P,) that of the port everywhere."""
+        """Chances (n, P) of cells, corrected: never to more than they were. usual: (P,) of the port everywhere.
+
+        What is learnt is learnt of chances of a few hundredths, of which there are many. Beyond, a slope that
+        is a little too steep would promise much too much of the networks that come first.
+        """
         part = max(1, _MOST_CELLS // max(chance.shape[1], 1))
         made = np.empty(chance.shape, np.float32)
         for low in range(0, len(chance), part):
             evidence = _evidence(chance[low : low + part].astype(np.float64), usual)
             line = self.of[0] + _PIVOT + evidence @ self.of[1:]
-            made[low : low + part] = 1 / (1 + np.exp(-line))
+            made[low : low + part] = np.minimum(1 / (1 + np.exp(-line)), chance[low : low + part])
         return made
 
 

@@ -8,7 +8,7 @@ import pytest
 from lzr.analysis import predictsampled
 from lzr.analysis.predictasked import PORTS, Addresses, Asked
 from lzr.analysis.predictkinds import PULLS, USUAL, Answers, Profiles
-from lzr.analysis.predictsampled import PLAIN, Sample, trust
+from lzr.analysis.predictsampled import PLAIN, Sample, Trust, trust
 
 LEVELS = [16, 12, 8]
 NETWORKS, EACH = 256, 16
@@ -75,6 +75,14 @@ def test_of_very_many_hosts_the_kinds_of_all_are_taken(monkeypatch: pytest.Monke
     monkeypatch.setattr("lzr.analysis.predictkinds.MOST_HOSTS", 10)
     monkeypatch.setattr(predictsampled, "kinds", None)
     assert np.allclose(trust(sample, first, LEVELS, PULLS[0], known).of, each.of, atol=0.4)
+
+
+def test_a_trust_never_promises_more_than_the_networks_do() -> None:
+    steep = Trust(np.array([0.2, 1.5, 0.0]))
+    chance = np.array([[0.3, 0.001]], np.float32)
+    made = steep(chance, np.array([0.1, 0.1]))
+    assert (made <= chance).all()
+    assert made[0, 0] == chance[0, 0]
 
 
 def test_a_trust_never_turns_the_order_of_a_port_around() -> None:
