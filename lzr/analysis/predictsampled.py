@@ -147,7 +147,7 @@ class Trust(NamedTuple):
     of: F64
 
     def __call__(self, chance: F32 | F64, usual: F64) -> F32:
-        """Chances (n, P) of cells, corrected: never to more than they were. usual: (P,) of the port everywhere.
+        """Chances (n, P) of cells, corrected: never to more than they were. usual: (P,) of each port.
 
         What is learnt is learnt of chances of a few hundredths, of which there are many. Beyond, a slope that
         is a little too steep would promise much too much of the networks that come first.
