@@ -88,6 +88,11 @@ class Lock:
         """Whether a run still has shards: all or none, as they are given up together."""
         return self.run_of(run.shards[0]) == run
 
+    def gains(self) -> str:
+        """Which box got which shards with this generation, as text."""
+        new = [run for run in self.runs if run.generation == self.generation]
+        return ", ".join(f"{run.box} has {dealing.ranges(run.shards)}" for run in new)
+
     @property
     def current(self) -> tuple[Run, ...]:
         """The runs that have shards."""

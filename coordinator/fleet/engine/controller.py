@@ -19,7 +19,7 @@ from coordinator.fleet.engine.fitness import Fitness, NotFit
 from coordinator.fleet.engine.kept import Keeping
 from coordinator.fleet.engine.renewing import Renewing
 from lzr.errors import UsageError
-from lzr.fleet import course, dealing, orders, preflight, steering
+from lzr.fleet import course, orders, preflight, steering
 from lzr.fleet.course import Step
 from lzr.fleet.lock import Lock
 from lzr.fleet.orders import Confirmed, Kept, Order
@@ -110,7 +110,7 @@ class Controller:
             box.set(taken=False)
             if newer.runs_of(name) != before[name]:
                 box.set(ended=False)
-        self._say("", f"generation {newer.generation}: {_gains(newer)}")
+        self._say("", f"generation {newer.generation}: {newer.gains()}")
 
     def _look(self) -> None:
         """Take note of which boxes are connected."""
@@ -119,7 +119,12 @@ class Controller:
             lost = silent is None or silent > UNHEARD
             if lost != box.silent and silent is not None:
                 box.silent, box.since = lost, time.time() - (silent if lost else 0)
-                self._say(box.name, f"not heard of since {_clock(box.since)}" if lost else "heard of again")
+                self._say(
+                    box.name,
+                    f"not heard of since {time.strftime('%H:%M:%S', time.localtime(box.since))}"
+                    if lost
+                    else "heard of again",
+                )
             if box.attending is not None and box.attending.done():
                 box.attending = None
             if here and not box.known.here:
@@ -198,7 +203,9 @@ class Controller:
         box.note(answer)
         if box.name not in self._running:
             return  # its shards are others' now
-        if box.state not in ("", "running"):  # it runs where only the connection was lost
+        if box.state == "running":  # only a connection was lost
+            box.not_before = time.monotonic() + RETRY
+        elif box.state:
             self._say(box.name, f"{box.state}: {box.sentence}" if box.sentence else box.state)
         if not box.state and box.known.taken:
             return  # more was assigned to it meanwhile
@@ -387,13 +394,3 @@ class Controller:
     def _want(self, wanted: steering.Wanted) -> None:
         self._keeping.want(self.lock, wanted)
         self.wanted = wanted
-
-
-def _gains(lock: Lock) -> str:
-    """By box, the shards that it gets with this generation."""
-    new = [run for run in lock.runs if run.generation == lock.generation]
-    return ", ".join(f"{run.box} has {dealing.ranges(run.shards)}" for run in new)
-
-
-def _clock(at: float) -> str:
-    return time.strftime("%H:%M:%S", time.localtime(at))

@@ -58,6 +58,7 @@ class Engine:
         self._scheduler: transport.FleetScheduler
         self._client: Any = None
         self._joining: asyncio.Task[None] | None = None
+        self._ending = False
         self._heard: dict[str, Heard] = {}
 
     async def __aenter__(self) -> Engine:
@@ -97,11 +98,16 @@ class Engine:
         self._client = await self._stack.enter_async_context(client)
         self._client._stream_handlers["task-erred"] = self._erred
 
+    def _rejoin(self) -> None:
+        if not self._ending and (self._joining is None or self._joining.done()):
+            self._joining = asyncio.ensure_future(self._again())
+
     async def _again(self) -> None:
         with contextlib.suppress(Exception):  # it is not possible yet, and tried again
             await self._join()
 
     async def __aexit__(self, *_: object) -> None:
+        self._ending = True
         # Of a call that is being given up at this moment, to a box that is away: Dask cancels it once more.
         with contextlib.suppress(RuntimeError):
             await self._stack.aclose()
@@ -168,6 +174,10 @@ class Engine:
 
         ticket: what the box was given with its lock. Raises BoxError.
         """
+        if self._client.status != "running":
+            if self._client.status == "closed":
+                self._rejoin()
+            raise Unheard("gets no task: this controller is not connected with itself yet")
         key = f"{transport.task_key(box)}{uuid.uuid4().hex}"
         try:
             future = self._client.submit(
@@ -175,16 +185,15 @@ class Engine:
                 resources={transport.resource(box): 1}, retries=0, allow_other_workers=False,
             )  # fmt: skip
         except Exception as error:
-            if self._client.status == "closed" and (self._joining is None or self._joining.done()):
-                self._joining = asyncio.ensure_future(self._again())
             raise Unheard(plain(f"gets no task ({type(error).__name__}: {error})", 200)) from error
-        return _over(future)
+        return self._over(future)
 
-
-async def _over(future: Any) -> None:
-    with contextlib.suppress(Exception):
-        await future._state.wait()
-    future.release()
+    async def _over(self, future: Any) -> None:
+        with contextlib.suppress(Exception):
+            await future._state.wait()
+        if future.status in ("cancelled", "lost"):  # not by the box: this client has lost the scheduler
+            self._rejoin()
+        future.release()
 
 
 def status_of(told: Mapping[str, Any]) -> dict[str, Any] | None:

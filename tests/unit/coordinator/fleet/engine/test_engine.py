@@ -264,7 +264,7 @@ def test_a_client_that_was_cut_off_for_too_long_is_replaced(lock: Lock, places: 
             await first.close()
             with pytest.raises(BoxError, match="gets no task"):
                 engine.attend("ams1", "x")
-            await until(lambda: engine._client is not first)
+            await until(lambda: engine._client is not first and engine._client.status == "running")
             await asyncio.wait_for(engine.attend("ams1", "x"), 10)  # of no ticket that counts: over at once
 
     running(whole)
