@@ -82,6 +82,7 @@ def test_a_plan_that_is_settled_anew_has_its_own_wishes_and_results(made: Lab) -
     controller.wait(10)
     ends = boxes.start()
     boxes.until(lambda: boxes.state_of("ams1").get("paused"), "what was wanted is kept")
+    boxes.until(lambda: boxes.state_of("ams1").get("connected"), "the box is back")
     boxes.lzr("fleet", "quit", boxes.plan)
     assert ends.wait(60) == 1, boxes.said()
     before = (results / "ams1-g1.json").read_bytes()
