@@ -215,6 +215,9 @@ class Controller:
             box.not_before = time.monotonic() + RETRY
         elif box.state in ("done", "failed") or told:
             box.set(ended=True)
+        elif answer.get("told") is True and box.again:
+            box.again = False
+            box.not_before = time.monotonic() + RETRY
         elif answer.get("told") is True:
             self._say(box.name, "was told to end there: lzr fleet start goes on with it")
             box.set(ended=True)
@@ -365,8 +368,10 @@ class Controller:
     async def tell(self, line: str, names: Sequence[str]) -> dict[str, str]:
         """pause, resume, drain or quit some boxes: why each that does not yet does not.
 
-        One whose scan has ended needs not be told; with resume it goes on, unless it is done.
+        One whose scan has ended needs not be told; with resume it goes on, unless it is done. So does one
+        that is still ending, once it has ended, and one that is away, once it is back.
         """
+        ending = dict(self.wanted.ending)
         self._want(self.wanted.with_line(line, names))
         resting = [name for name in names if self._boxes[name].rests]
         at_work = [name for name in names if name not in resting]
@@ -374,11 +379,16 @@ class Controller:
         if line in steering.ENDINGS:
             for name in at_work:
                 box = self._boxes[name]
+                box.again = False
                 if box.attending is None:
                     box.set(ended=True)
         elif line == "resume":
-            for name in resting:
-                self._boxes[name].go_on()
+            for name in names:
+                box = self._boxes[name]
+                if name in resting or (box.known.ended and not box.known.here):
+                    box.go_on()
+                elif box.attending is not None:
+                    box.again |= name in ending
         if line != "pause" and not self.over:
             await self._dealt_now()
         return {name: why for name, why in zip(at_work, found, strict=True) if why}

@@ -1,0 +1,164 @@
+"""What a controller does with orders that come while a box is ending, or away. Its engine is a made one."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Mapping
+from typing import Any, cast
+
+import pytest
+
+from coordinator.fleet.engine import controller
+from coordinator.fleet.engine.boxstate import BoxState
+from coordinator.fleet.engine.controller import Controller
+from coordinator.fleet.engine.engine import BoxError, Engine, Heard, Unheard
+from coordinator.fleet.engine.kept import Keeping
+from lzr.fleet.lock import Lock
+from lzr.fleet.orders import Kept
+from lzr.fleet.steering import Wanted
+from tests import madefleet
+
+NAME = "fra1"
+
+
+class Scan:
+    """What a box says of itself. It ends when `end` is called."""
+
+    def __init__(self) -> None:
+        self.state = ""
+        self.here, self.told = True, False
+        self.attends = 0
+        self.over = asyncio.Event()
+
+    def end(self) -> None:
+        self.state, self.told = "interrupted", True
+        self.over.set()
+
+
+class Boxes:
+    """In the place of an engine."""
+
+    def __init__(self, lock: Lock) -> None:
+        self.scans = {box.name: Scan() for box in lock.plan.boxes}
+
+    def here(self, name: str) -> bool:
+        return self.scans[name].here
+
+    def heard(self, _: str) -> Heard:
+        return Heard(time.time(), {})
+
+    def silent(self, name: str) -> float:
+        return 0.0 if self.scans[name].here else 100.0
+
+    async def call(self, name: str, what: str, given: Mapping[str, Any], _: float) -> Any:
+        scan = self.scans[name]
+        if not scan.here:
+            raise Unheard("is not connected")
+        if what == "tell" and scan.state != "running":
+            raise BoxError("no scan is running")
+        if what in ("take", "state"):
+            begun = bool(scan.attends)
+            return {"state": scan.state, "begun": begun, "told": scan.told, "status": 130, "inputs": 1}
+        return {}
+
+    async def attend(self, name: str, _: str) -> None:
+        scan = self.scans[name]
+        scan.attends += 1
+        scan.state, scan.told = "running", False
+        scan.over.clear()
+        await scan.over.wait()
+
+
+class Files:
+    """In the place of the controller's files."""
+
+    def orders(self) -> Kept:
+        return Kept()
+
+    def wanted(self, _: Lock) -> Wanted:
+        return Wanted()
+
+    def newer(self, _: Lock) -> None:
+        return None
+
+    def want(self, *_: object) -> None:
+        pass
+
+
+async def until(fact: Callable[[], Any], seconds: float = 10) -> None:
+    async with asyncio.timeout(seconds):
+        while not fact():
+            await asyncio.sleep(0.005)
+
+
+@pytest.fixture(autouse=True)
+def soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(controller, "RETRY", 0.05)
+
+    async def fit(this: Controller, box: BoxState) -> None:
+        box.set(checked=True)
+
+    async def begin(this: Controller, late: bool) -> None:
+        this._may_begin = True
+
+    monkeypatch.setattr(Controller, "_check", fit)
+    monkeypatch.setattr(Controller, "_gate", begin)
+
+
+def steered(whole: Callable[[Controller, Scan], Any]) -> None:
+    """Run it beside a controller whose boxes all scan."""
+
+    async def run() -> None:
+        lock = madefleet.lock()
+        boxes = Boxes(lock)
+        said: list[str] = []
+        made = Controller(
+            lock, cast(Engine, boxes), cast(Keeping, Files()), lambda _, sentence: said.append(sentence)
+        )
+        runs = asyncio.ensure_future(made.run(0))
+        try:
+            await until(lambda: all(scan.state == "running" for scan in boxes.scans.values()))
+            await whole(made, boxes.scans[NAME])
+        finally:
+            runs.cancel()
+
+    asyncio.run(run())
+
+
+def test_who_is_to_go_on_while_it_still_ends_goes_on_when_it_has() -> None:
+    async def whole(made: Controller, scan: Scan) -> None:
+        assert await made.tell("drain", [NAME]) == {}
+        assert await made.tell("resume", [NAME]) == {}
+        scan.end()
+        await until(lambda: scan.attends == 2)
+        scan.end()  # by somebody on that box, this time
+        await until(lambda: made._boxes[NAME].known.ended)
+        assert scan.attends == 2
+
+    steered(whole)
+
+
+def test_who_is_to_end_after_all_ends() -> None:
+    async def whole(made: Controller, scan: Scan) -> None:
+        for line in ("drain", "resume", "quit"):
+            assert await made.tell(line, [NAME]) == {}
+        scan.end()
+        await until(lambda: made._boxes[NAME].known.ended)
+        assert scan.attends == 1
+
+    steered(whole)
+
+
+def test_who_is_to_go_on_while_it_is_away_goes_on_when_it_is_back() -> None:
+    async def whole(made: Controller, scan: Scan) -> None:
+        await made.tell("drain", [NAME])
+        scan.end()
+        await until(lambda: made._boxes[NAME].known.ended)
+        scan.here = False
+        await until(lambda: not made._boxes[NAME].known.here)
+        assert await made.tell("resume", [NAME]) == {NAME: "is not connected"}
+        scan.here = True
+        await until(lambda: scan.attends == 2)
+
+    steered(whole)
