@@ -110,14 +110,16 @@ class Namespace:
         self.name = f"{lab.prefix}-{name}"
         run("ip", "netns", "add", self.name)
         # Any user may listen on any port here: daemons that drop root take port 80 too.
-        # A lab has no router advertisements and no duplicate addresses: don't wait for either.
+        # A lab has no router advertisements and no duplicate addresses: don't wait for either. Its namespaces
+        # take what this host has set for new interfaces, as systemd does rp_filter: the lab's own counts.
         self.run(
             "sh",
             "-c",
             "for w in all default; do for v in accept_dad accept_ra router_solicitations; do "
             "echo 0 > /proc/sys/net/ipv6/conf/$w/$v; done; done; "
             "echo 0 > /proc/sys/net/ipv4/ip_unprivileged_port_start; "
-            "echo 0 > /proc/sys/net/ipv4/conf/all/rp_filter; ip link set lo up",
+            "for w in all default lo; do echo 0 > /proc/sys/net/ipv4/conf/$w/rp_filter; done; "
+            "ip link set lo up",
         )
 
     def command(self, *argv: str | Path) -> list[str]:

@@ -20,7 +20,7 @@ from tests.system.test_e2e_responder import QUICK, assert_polite, assert_right
 
 pytestmark = [pytest.mark.root, pytest.mark.timeout(400)]
 
-FLOWS = 200_000
+FLOWS = 400_000
 # Each change starts processes. Where the machine has no time left for them, one a second would leave none for
 # the scan, and it would not end.
 MOST_CHANGES = 16
@@ -66,7 +66,9 @@ class Steered:
         return str(done.stdout)
 
     def status(self) -> dict[str, Any]:
-        found: dict[str, Any] = json.loads(self.ctl("status", "--json"))
+        text = self.ctl("status", "--json")
+        assert text, self.said.read_text()
+        found: dict[str, Any] = json.loads(text)
         return found
 
     def until(self, key: str, wanted: Any, seconds: float = 30) -> dict[str, Any]:
@@ -144,7 +146,7 @@ def test_counts_change_every_second(orderly: Range, tmp_path: Path) -> None:
 
 def test_steering(orderly: Range) -> None:
     """Pause, rate, drain; a count that cannot be; and the figures that follow."""
-    count = 60_000
+    count = 400_000  # more than can be begun before the first command comes
     responder = orderly.respond(first=FIRST, count=count, port=PORT, source=SCANNER, more=["--premade"])
     scan = Steered(orderly, count, "-w", "flow=2,collect=2", *QUICK)
     assert scan.ctl("pause") == "pause\n"
@@ -189,8 +191,8 @@ def wait_quiet(scan: Steered) -> dict[str, Any]:
 
 
 def test_quit(orderly: Range) -> None:
-    orderly.respond(first=FIRST, count=60_000, port=PORT, source=SCANNER, more=["--premade"])
-    scan = Steered(orderly, 60_000, "-w", "flow=2", *QUICK)
+    orderly.respond(first=FIRST, count=400_000, port=PORT, source=SCANNER, more=["--premade"])
+    scan = Steered(orderly, 400_000, "-w", "flow=2", *QUICK)
     scan.until("done", 1000)
     assert scan.ctl("quit") == "quit\n"
     found = scan.end(20)
