@@ -11,6 +11,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
 
+ROOM_FOR_PROCESSES = (
+    "look at ulimit -u, TasksMax= under systemd, --pids-limit of a container, and at free memory"
+)
+"""Where to look when the kernel starts no process any more."""
+
+
 class UsageError(Exception):
     """The user's mistake, in one sentence. The program prints it and exits with status 2."""
 

@@ -27,6 +27,7 @@ import numpy as np
 from setproctitle import setproctitle, setthreadtitle
 
 from lzr import syscalls
+from lzr.errors import ROOM_FOR_PROCESSES
 from lzr.ipc.credentials import Credentials
 from lzr.ipc.job import Event, Setup, Spawn, unpack_setup, unpack_spawn
 from lzr.pinning import core_of
@@ -40,7 +41,6 @@ _MAX_MESSAGE = 1 << 18  # bytes of a Setup or Spawn: far more than the options o
 _YOUNG = 50_000
 """Objects made and not yet gone, at which the children look for garbage among them: more than a collector's
 batch has, which all go with it. With Python's 700, 800,000 flows made 281 searches: 4 % of a collector."""
-_ROOM = "look at ulimit -u, TasksMax= under systemd, --pids-limit of a container, and at free memory"
 _MAX_DESCRIPTORS = 250  # with one message; the kernel takes 253 (SCM_MAX_FD, unix(7))
 
 
@@ -123,7 +123,9 @@ class ForkServer:
             pid = os.fork()
         except OSError as error:
             print(
-                f"lzr: {spawn.name} cannot be started: {error.strerror}; {_ROOM}", file=sys.stderr, flush=True
+                f"lzr: {spawn.name} cannot be started: {error.strerror}; {ROOM_FOR_PROCESSES}",
+                file=sys.stderr,
+                flush=True,
             )
             self._tell(Event("died", spawn.name, parent, 1))
             return None

@@ -84,12 +84,27 @@ def root(plan: Plan) -> str:
 
 
 def _home() -> str:
-    """The home directory of our own user; after sudo and setpriv HOME may still be another user's."""
+    """The home directory of our own user; HOME may be unset, and after sudo and setpriv another user's.
+
+    Raises UsageError where there is none.
+    """
     home = os.environ.get("HOME", "")
-    with contextlib.suppress(OSError, KeyError):
-        if os.stat(home).st_uid != os.geteuid():
-            return pwd.getpwuid(os.geteuid()).pw_dir
-    return home
+    if home.startswith("/") and not _is_anothers(home):
+        return home
+    try:
+        return pwd.getpwuid(os.geteuid()).pw_dir
+    except KeyError:
+        if home.startswith("/"):
+            return home
+        sentence = "this user has no home directory: set XDG_STATE_HOME, or directory in the plan"
+        raise UsageError(sentence) from None
+
+
+def _is_anothers(path: str) -> bool:
+    try:
+        return os.stat(path).st_uid != os.geteuid()
+    except OSError:  # it is not there, or not to be seen
+        return False
 
 
 def of_plan(lock: Lock) -> str:

@@ -300,10 +300,12 @@ class Meter:
     def snapshot(self, now: float, totals: Totals, wall: float = 0.0) -> Snapshot:
         """The state of the scan. Call it as often as something is shown (at least once a second)."""
         sums = {key: self._sum(key) for key in _SUMMED}
-        self._read.add(now, totals.read)
+        # A resumed sweep begins where it was: its rates are of what is asked now.
+        asked = totals.read - (totals.other.get("done before", 0) if totals.sweep else 0)
+        self._read.add(now, asked)
         self._done.add(now, totals.done)
         faults = (sums["drops"], sums["send_failures"], self._restarts)
-        self._turn_seconds(now, (totals.read, totals.done, sums["rx"], sums["tx"]), faults)
+        self._turn_seconds(now, (asked, totals.done, sums["rx"], sums["tx"]), faults)
         places = [self._processes[key] for key in sorted(self._processes)]
         workers = tuple(place.worker(now) for place in places if place.role == "flow")
         collectors = _with_queues([place.process(now) for place in places if place.role == "collect"], places)
@@ -329,7 +331,7 @@ class Meter:
             started=self.started,
             wall=wall,
             rate_in=self._read.per_second(),
-            rate_in_average=totals.read / elapsed,
+            rate_in_average=asked / elapsed,
             rate_done=self._done.per_second(),
             rate_done_average=totals.done / elapsed,
             rx_rate=sum(worker.rx for worker in workers),

@@ -8,6 +8,7 @@ import sys
 
 from coordinator.processes import limits
 from coordinator.processes.childoutput import ChildOutput
+from lzr.errors import ROOM_FOR_PROCESSES, UsageError
 
 _FORKSERVER = "import gc; gc.disable(); from workers.forkserver import main; main()"
 """The program of the fork server. What it loads stays: looking for garbage in it would take 13 ms."""
@@ -17,7 +18,7 @@ class Launched:
     """A fork server that has been started and does not know yet what for.
 
     printed: takes the output of the fork server and its children, so that they hold no descriptor of the
-    terminal. control: our end of the socket to it.
+    terminal. control: our end of the socket to it. Raises UsageError where it cannot be had.
     """
 
     def __init__(self) -> None:
@@ -25,16 +26,22 @@ class Launched:
         self.printed = ChildOutput()
         self.control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self.taken = False  # by a pool, which ends it
-        with theirs:
-            self.process = subprocess.Popen(
-                # -P: not whatever lies in the directory we were called from, we are root.
-                [sys.executable, "-P", "-c", _FORKSERVER, str(theirs.fileno())],
-                pass_fds=[theirs.fileno()],
-                stdin=subprocess.DEVNULL,
-                stdout=self.printed.theirs,
-                stderr=self.printed.theirs,
-                start_new_session=True,
-            )
+        try:
+            with theirs:
+                self.process = subprocess.Popen(
+                    # -P: not whatever lies in the directory we were called from, we are root.
+                    [sys.executable, "-P", "-c", _FORKSERVER, str(theirs.fileno())],
+                    pass_fds=[theirs.fileno()],
+                    stdin=subprocess.DEVNULL,
+                    stdout=self.printed.theirs,
+                    stderr=self.printed.theirs,
+                    start_new_session=True,
+                )
+        except OSError as error:
+            self.control.close()
+            self.printed.handed_over()
+            self.printed.close()
+            raise UsageError(f"no process can be started: {error.strerror}; {ROOM_FOR_PROCESSES}") from error
         self.printed.handed_over()
         self.control.setblocking(False)
 

@@ -206,8 +206,8 @@ def _stray(word: str, argv: Sequence[str], at: int) -> str:
     before = argv[at - 1] if at else ""
     flag = argv[at - 2] if at > 1 and not before.startswith("-") else before
     row = FLAGS.get(_name(flag)) if flag.startswith("-") else None
-    named = word.isascii() and word.replace("-", "").isalnum() and not word.isdecimal()
-    if named and word not in PROGRAMS and _sweeps(argv):
+    named = word[:1].isalnum() and word.isascii() and word.replace("-", "").isalnum() and not word.isdecimal()
+    if named and not before.startswith("-") and word not in PROGRAMS and _sweeps(argv):
         return (
             f"{printable(word)}: a name on the command line has a dot; any other goes into a --targets-file"
         )

@@ -98,6 +98,19 @@ def test_whose_directory_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
     assert rundirectory.root(lock.plan) == "/home/ada/.local/state/lzr/fleet"
 
 
+def test_who_has_no_home_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: 65534)
+    monkeypatch.setenv("XDG_STATE_HOME", "")
+    plan = made(PLAN).plan
+    for home in ("", "relative"):
+        monkeypatch.setenv("HOME", home)
+        assert rundirectory.root(plan) == f"{pwd.getpwuid(65534).pw_dir}/.local/state/lzr/fleet"
+    monkeypatch.delenv("HOME")
+    monkeypatch.setattr(os, "geteuid", lambda: 65533)
+    with pytest.raises(UsageError, match="this user has no home directory"):
+        rundirectory.root(plan)
+
+
 def test_the_home_of_another_user_is_not_ours(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """As sudo leaves it to who goes on as another user."""
     monkeypatch.setattr(os, "geteuid", lambda: 65534)

@@ -169,6 +169,8 @@ def test_the_list_that_is_shipped_leaves_a_large_sweep_nothing_special() -> None
         ("-p 80 192.0.2.0/33", "flags only|prefix"),
         ("-p 80 192.0.2.1:80", "is a target"),
         ("-p 80 networks.txt", "networks.txt"),
+        ("-p 80 192.0.2.0/24 -ipv6 true", "-ipv6 takes no separate value"),
+        ("-p 80 192.0.2.0/24 -quiet yes", "-quiet takes no separate value"),
         ("-p 80 http", "http: a name on the command line has a dot; any other goes into a --targets-file"),
     ],
 )

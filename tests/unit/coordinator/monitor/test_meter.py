@@ -44,3 +44,17 @@ def test_every_sum_of_the_workers_is_shown() -> None:
         meter.feed(1, {"role": "flow", "index": pid - 10, "pid": pid, **counts})
     snapshot = meter.snapshot(2, Totals())
     assert {name: getattr(snapshot, name) for name in counts} == {name: 2 * n for name, n in counts.items()}
+
+
+def test_a_resumed_sweep_has_the_rate_of_what_it_asks_now() -> None:
+    """Half of it was asked before: that was not done in this second."""
+    half, rate, wait = 1_000_000_000, 100_000, 8.0
+    totals = Totals(total=2 * half, sweep=True, sweep_wait=wait, other={"done before": half})
+    meter = Meter(0.0)
+    for second in range(1, 70):
+        totals.read = half + rate * second
+        snapshot = meter.snapshot(float(second), totals)
+        assert snapshot.rate_in_average == rate
+        assert snapshot.eta == (2 * half - totals.read) / rate + wait
+    assert snapshot.rate_in == rate
+    assert {entry.read for entry in snapshot.history} == {rate}

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import subprocess
 from collections.abc import Iterator
 
 import pytest
 
 from coordinator.processes.launch import Launched
+from lzr.errors import UsageError
 
 
 @pytest.fixture
@@ -26,6 +29,17 @@ def test_it_is_a_session_of_its_own_and_prints_into_our_pipe(launched: Launched)
         os.fstat(launched.printed.descriptor).st_dev,
         os.fstat(launched.printed.descriptor).st_ino,
     )
+
+
+def test_where_no_process_can_be_had_it_is_said_where_to_look(monkeypatch: pytest.MonkeyPatch) -> None:
+    def none(*_: object, **__: object) -> None:
+        raise BlockingIOError(errno.EAGAIN, "Resource temporarily unavailable")
+
+    monkeypatch.setattr(subprocess, "Popen", none)
+    before = sorted(os.listdir("/proc/self/fd"))
+    with pytest.raises(UsageError, match=r"no process can be started: Resource .*; look at ulimit -u"):
+        Launched()
+    assert sorted(os.listdir("/proc/self/fd")) == before
 
 
 def test_what_nobody_needs_is_ended(launched: Launched) -> None:
