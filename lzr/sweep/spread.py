@@ -58,6 +58,12 @@ class Spread(Generic[T]):
         self._until = begin + span
         self.waiting += count
 
+    def restart(self) -> None:
+        """The part of which some were taken is begun anew."""
+        if self._parts:
+            self.waiting += self._parts[0].done
+            self._parts[0].done = 0
+
     def due(self, now: int) -> int:
         """How many pairs may be taken now."""
         found = 0

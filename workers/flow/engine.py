@@ -110,7 +110,7 @@ class Engine:
         """Give up a shard that another worker is to have; returns its ring."""
         ring = self.rings.pop(shard)
         if self.transmit.remove(ring.out, self._now) and self.sweeper is not None:
-            self.sweeper.forget_begun()
+            self.sweeper.ask_again(self._now)
         return ring
 
     @property

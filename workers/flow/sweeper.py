@@ -67,10 +67,9 @@ class Sweeper:
         self.to_ask: Spread[messages.Stretch] = Spread()
         self._made: Rows = np.empty(0, FRAME)  # the SYNs of the stretch that is being asked
         self._tell_at = 0
-        self._begun: list[int] = []  # numbers of stretches whose last SYN was made
-        self._leaving: deque[tuple[int, int]] = (
-            deque()
-        )  # those that left this worker, and the packets made then
+        self._begun: list[messages.Stretch] = []  # whose last SYN was made
+        # Numbers of those that left this worker, and the packets made then.
+        self._leaving: deque[tuple[int, int]] = deque()
         self._rows: list[Rows] = []
         self._verdicts: list[NDArray[np.uint8]] = []
         self._answered, self._refused, self._unreachable = (
@@ -104,14 +103,19 @@ class Sweeper:
             first, end = (len(self._made) * pairs // stretch.count for pairs in (done, done + count))
             parts.append(self._permitted(self._made[first:end]))
             if over:
-                self._begun.append(stretch.number)
+                self._begun.append(stretch)
             most -= count
         rows = join(parts) if parts else np.empty(0, FRAME)
         self._note(now, len(rows), 0)
         return rows
 
-    def forget_begun(self) -> None:
-        """SYNs that had not left are dropped: whoever has their stretches next sends them."""
+    def ask_again(self, now: int) -> None:
+        """SYNs that had not left were dropped: all of their stretches are asked again, by us if we get
+        another ring, or else by whoever is given them when we end.
+        """
+        self.to_ask.restart()
+        for stretch in self._begun:
+            self.to_ask.put(stretch, stretch.count, 0, now)
         self._begun.clear()
 
     def _make(self, stretch: messages.Stretch, ways: Ways) -> None:
@@ -183,7 +187,7 @@ class Sweeper:
         with a lower number have been sent (`workers.flow.routed`).
         """
         if left:
-            self._leaving += ((number, made) for number in self._begun)
+            self._leaving += ((stretch.number, made) for stretch in self._begun)
             self._begun.clear()
         begun: list[int] = []
         while self._leaving and self._leaving[0][1] <= gone:

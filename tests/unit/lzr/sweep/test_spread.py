@@ -76,3 +76,14 @@ def test_no_more_than_there_is_room_for() -> None:
     assert spread.take(0, 0) is None
     assert spread.next_due(0) is None  # some are due already
     assert spread.take(99, 0) == ("a", 4, 6, True)
+
+
+def test_a_part_that_was_begun_is_begun_anew() -> None:
+    spread = Spread[str]()
+    spread.restart()
+    spread.put("a", 100, 0, 0)
+    spread.put("b", 10, 0, 0)
+    assert spread.take(30, MS) == ("a", 0, 30, False)
+    spread.restart()
+    assert spread.waiting == 110
+    assert played(spread, [MS]) == [(MS, "a", 0, 100, True), (MS, "b", 0, 10, True)]

@@ -231,9 +231,10 @@ def test_a_stretch_whose_syns_are_dropped_with_the_last_ring_does_not_count_as_s
         ring.out.errors = Counter()
         engine.add(shard, ring)
     engine.transmit.queue(np.zeros(5, FRAME))
-    engine.sweeper._begun = [7]
+    engine.sweeper._begun = [messages.Stretch(7, 0, 5, 0, 0, np.empty(0, np.uint8))]
     engine.remove(0)
     assert engine.heard(last=True) == []  # they wait
     engine.remove(1)
     assert rings[1].out.errors == {"no room": 5}
     assert engine.heard(last=True) == []
+    assert engine.sweeper.to_ask.waiting == 5  # if it gets a ring again; else whoever is given them next

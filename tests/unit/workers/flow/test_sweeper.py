@@ -31,6 +31,10 @@ def sweeper() -> Sweeper:
     return Sweeper(swept, FlowConfig((ProbeTemplate((b"x",)),)), SECOND)
 
 
+def stretch(number: int, count: int = 100) -> messages.Stretch:
+    return messages.Stretch(number, 0, count, 0, 0, np.empty(0, np.uint8))
+
+
 def play(sweeper: Sweeper, begin: int, steps: int, asked: int, answers: int) -> int:
     """Each hundredth of a second so many are asked, and so many answer; when that ends."""
     for step in range(steps):
@@ -77,12 +81,30 @@ def test_a_stretch_is_sent_when_the_kernel_has_its_last_packet(sweeper: Sweeper)
             number for each in sweeper.reports(0, left=left, made=made, gone=gone) for number in each.sent
         ]
 
-    sweeper._begun = [1, 2]
+    sweeper._begun = [stretch(1), stretch(2)]
     assert sent(left=False, made=0, gone=0) == []
     assert sent(left=True, made=7, gone=4) == []
-    sweeper._begun = [3]
+    sweeper._begun = [stretch(3)]
     assert sent(left=True, made=9, gone=7) == [1, 2]
     assert sent(left=False, made=20, gone=8) == []
     assert sent(left=False, made=20, gone=9) == [3]
-    sweeper._begun = [4]
+    sweeper._begun = [stretch(4)]
     assert sent(left=True, made=20, gone=20) == [4]
+
+
+def test_stretches_whose_syns_were_dropped_are_asked_again_whole(sweeper: Sweeper) -> None:
+    ms = SECOND // 1000
+    sweeper._begun = [stretch(1)]
+    sweeper.to_ask.put(stretch(2), 100, 10 * ms, 0)
+    taken = sweeper.to_ask.take(1000, 3 * ms)
+    assert taken is not None
+    assert (taken[1], taken[2], taken[3]) == (0, 40, False)
+    sweeper.ask_again(5 * ms)
+    assert sweeper.reports(5 * ms, left=True) == []
+    assert sweeper.to_ask.waiting == 200
+    again = [sweeper.to_ask.take(1000, 20 * ms) for _ in range(3)]
+    assert [one and (one[0].number, *one[1:]) for one in again] == [
+        (2, 0, 100, True),
+        (1, 0, 100, True),
+        None,
+    ]
