@@ -74,7 +74,11 @@ def test_a_box_that_is_away_ends_its_scan_and_others_may_have_its_shards(made: L
     assert all(sent(box) > had + 50 for box, had in zip(away, cut, strict=True)), "they scan on"
 
     def over(box: Box) -> bool:
-        return not is_running(RunDirectory("", str(run_of(box))))
+        """Its scan has ended, and may not be begun again: it may not have been told of the last renewal."""
+        kept = json.loads((run_of(box).parent / "lease.json").read_text())["until"]
+        return (
+            not is_running(RunDirectory("", str(run_of(box)))) and leasefile.uptime() > kept - lease.RESERVE
+        )
 
     boxes.until(lambda: over(fra1) and over(lon1), "both end", 45)
     ended = sent(fra1)
