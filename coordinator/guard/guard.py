@@ -153,18 +153,26 @@ class Guard:
     def restore(self) -> bool:
         """Put the guard up again if somebody has changed or removed it; returns whether that was so.
 
-        The first time after a change of our own, what is found is taken to be right. Raises GuardError.
+        The first time after a change of our own, what is found is taken to be right if all rules are there:
+        somebody may have been at it meanwhile. Raises GuardError.
         """
         if self._tool is None or not self._up:
             return False
         with _Sentence():
-            found = self._tool.listing(self.name, self.cover, self.ways)
+            found = self._listing()
             if found and found == (self._listed or found):
                 self._listed = found
                 return False
             self._tool.change(self.name, self.cover, self.ways)
-            self._listed = self._tool.listing(self.name, self.cover, self.ways)
+            self._listed = self._listing()
             return True
+
+    def _listing(self) -> str:
+        """The guard as it stands, for comparison; nothing where rules of it are missing."""
+        if self._tool is None:
+            return ""
+        found = self._tool.listing(self.name, self.cover, self.ways)
+        return found if self._tool.is_whole(found, self.name, self.cover, self.ways) else ""
 
     def status(self) -> Standing | None:
         """What it covers and has dropped so far; None if it is not in place."""

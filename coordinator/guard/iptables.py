@@ -89,6 +89,10 @@ class Iptables:
             found += [line for line in listing.splitlines() if f"--comment {name} " in line]
         return "\n".join(found)
 
+    def is_whole(self, listing: str, name: str, cover: Cover, ways: Sequence[str]) -> bool:
+        """Whether as many rules stand in a listing as the guard has, or more: one for each address."""
+        return len(listing.splitlines()) >= len(self._rules(name, cover, ways))
+
     def names(self) -> list[str]:
         return list(dict.fromkeys(found for _, _, found in self._all_lines()))
 

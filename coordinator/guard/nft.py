@@ -139,6 +139,11 @@ class Nft:
                 raise
             return ""
 
+    def is_whole(self, listing: str, name: str, cover: Cover, ways: Sequence[str]) -> bool:
+        """Whether as many rules stand in a listing as the guard has."""
+        made = render(name, cover, ways).splitlines()
+        return _rules_in(listing) == sum(line.startswith("add rule ") for line in made)
+
     def names(self) -> list[str]:
         return _names(run([self.path, "list", "tables"]))
 
@@ -154,6 +159,20 @@ class Nft:
                 continue  # taken away since it was listed
             found.append(_describe(name, listing["nftables"]))
         return found
+
+
+def _rules_in(listing: str) -> int:
+    """How many rules the chains of a table have, as nft lists it."""
+    found, in_chain = 0, False
+    for line in listing.splitlines():
+        words = line.split()
+        if words[:1] == ["chain"]:
+            in_chain = True
+        elif words[:1] == ["}"]:
+            in_chain = False
+        elif in_chain and words and words[0] != "type":
+            found += 1
+    return found
 
 
 def _names(listing: str) -> list[str]:

@@ -9,6 +9,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from scapy.layers.inet import IP, TCP
@@ -305,6 +306,33 @@ class TestChanges:
         with inside(wire.box):
             assert up.status() is None
             assert up.restore()
+        assert wire.answered((BOX, 40000)) == set()
+
+    @pytest.mark.parametrize("looked_before", [False, True])
+    def test_restore_where_somebody_was_quicker_than_our_look(
+        self, wire: Wire, looked_before: bool, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """A guard whose rules were flushed between our change and our look at it is not taken to be right."""
+        with inside(wire.box):
+            up = put_up([BOX])
+            if looked_before:
+                assert not up.restore()
+                tool = up._tool
+                assert tool is not None
+                change = tool.change
+
+                def and_flushed(*words: Any) -> None:
+                    change(*words)
+                    wire.run("nft", "flush", "chain", "inet", up.name, "resets")
+
+                wire.run("nft", "flush", "ruleset")
+                monkeypatch.setattr(tool, "change", and_flushed)
+                assert up.restore()
+                monkeypatch.undo()
+            else:
+                wire.run("nft", "flush", "chain", "inet", up.name, "resets")
+            assert up.restore(), "the flushed chain is noticed"
+            assert not up.restore()
         assert wire.answered((BOX, 40000)) == set()
 
     def test_remove_twice_and_after_it_is_gone(self, wire: Wire) -> None:
