@@ -1,4 +1,4 @@
-"""How matchers read a reply: numbers, lengths, lines, DER.
+"""How matchers read a reply: numbers, lengths, lines, DER, ISO transport.
 
 Nothing here raises, whatever the bytes: a number past the end reads as what is there, a length that does
 not fit is refused. A first segment can hold less than its message (the rest follows) or more (a second
@@ -6,6 +6,8 @@ message rides along), so a length is compared with `fits` or `leads`.
 """
 
 from __future__ import annotations
+
+from lzr.protocols._bytes import be16
 
 FULL_SEGMENT = 500
 """A reply at least this long can be the first segment of a longer message (the least MSS in use is 536)."""
@@ -72,3 +74,22 @@ def xml_root(data: bytes) -> bytes:
     if not text.startswith(b"<?xml"):
         return text
     return text.partition(b"?>")[2].lstrip()
+
+
+COTP_REQUEST = bytes.fromhex("03000016 11e00000 000100c0 010ac102 0100c202 0102")
+"""A connection request of ISO transport (COTP, RFC 905 §13.3) in a TPKT (RFC 1006), for a controller."""
+
+COTP_CONFIRM = bytes.fromhex("03000016 11d00001 000100c0 010ac102 0100c202 0102")
+"""How it is confirmed."""
+
+
+def cotp_data(data: bytes) -> tuple[int, int]:
+    """Where a COTP DT's user data begins in a TPKT and where it ends, behind a connection confirm if there is
+    one; (-1, 0) if there is none.
+    """
+    at = 0
+    if data[5:6] == b"\xd0" and be16(data, 2) == data[4] + 5:
+        at = be16(data, 2)
+    if data[at : at + 2] != b"\3\0" or data[at + 4 : at + 7] != b"\2\xf0\x80":
+        return -1, 0
+    return at + 7, at + be16(data, at + 2)

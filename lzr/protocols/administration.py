@@ -1,11 +1,11 @@
-"""Administration of many machines: backups, inventories, agents, base stations."""
+"""Administration of many machines: backups, inventories, agents, base stations, web caches."""
 
 from __future__ import annotations
 
 from zlib import adler32
 
 from lzr.protocols._bytes import be32, le32
-from lzr.protocols._framing import first_line, printable
+from lzr.protocols._framing import first_line, leads, printable
 from lzr.protocols._protocol import Protocol
 
 
@@ -47,6 +47,12 @@ def _acp_header(command: int, status: int = 0, size: int = 0) -> bytes:
     rest += status.to_bytes(4, "big", signed=True) + bytes(92)
     start = b"acpp\0\3\0\1"
     return start + adler32(start + bytes(4) + rest).to_bytes(4, "big") + rest
+
+
+def _varnish(data: bytes) -> bool:
+    """Status, length in a field of eight, text of that length (varnish-cli(7))."""
+    digits = data[4:12].rstrip(b" ")
+    return data[12:13] == b"\n" and digits.isdigit() and leads(data, 13 + int(digits) + 1)
 
 
 PROTOCOLS: tuple[Protocol, ...] = (
@@ -98,5 +104,14 @@ PROTOCOLS: tuple[Protocol, ...] = (
         ),
         rejects=(b"acpp" + bytes(124), _acp_header(1)[:-1], b"acpp is a word\r\n"),
         ports=(5009,),
+    ),
+    Protocol(
+        name="varnish-cli",
+        spec="varnish-cli(7), Syntax: how requests and answers look",
+        match=_varnish,
+        starts=(b"107 ", b"200 ", b"101 ", b"400 "),
+        examples=(b"107 59      \n" + b"a" * 32 + b"\n\nAuthentication required.\n\n",),
+        rejects=(b"200 OK\r\n", b"107 99      \nshort\n"),
+        ports=(6082,),
     ),
 )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lzr.protocols._bytes import be32, le32
+from lzr.protocols._bytes import be32, le16, le32
 from lzr.protocols._framing import leads
 from lzr.protocols._protocol import Protocol
 
@@ -27,6 +27,13 @@ def _hikvision(data: bytes) -> bool:
 
 
 _REALM = b"Realm:Login to 5EXAMPLE\r\nRandom:123456789\r\n\r\n"
+
+
+def _dvrip(data: bytes) -> bool:
+    """Head, version, session, sequence, message, length, then JSON with a "Ret"."""
+    size = le32(data, 16)
+    return leads(data, 20 + size) and le16(data, 14) >= 1000 and b'"Ret"' in data[20:]
+
 
 PROTOCOLS: tuple[Protocol, ...] = (
     Protocol(
@@ -69,5 +76,21 @@ PROTOCOLS: tuple[Protocol, ...] = (
             bytes.fromhex("00000010 0000001e 0000001e 0000000000"),
         ),
         ports=(8000,),
+    ),
+    Protocol(
+        name="dvrip",
+        spec="Xiongmai DVRIP (NetSurveillance) protocol: header, SystemInfo request",
+        match=_dvrip,
+        # Asks for the description without a session: refused, and so named.
+        probe=b"\xff\0\0\0"
+        + bytes(10)
+        + b"\xfc\3\x2e\0\0\0"
+        + b'{"Name":"SystemInfo","SessionID":"0x00000000"}',
+        starts=(b"\xff\1\0\0",),
+        examples=(
+            b"\xff\1\0\0" + bytes(10) + b"\xfd\3\x25\0\0\0" + b'{ "Name" : "SystemInfo", "Ret" : 105}',
+        ),
+        rejects=(b"\xff\1\0\0" + bytes(10) + b"\xfd\3\x25\0\0\0" + b'{ "Name" : "SystemInfo", "Set" : 105}',),
+        ports=(34567,),
     ),
 )

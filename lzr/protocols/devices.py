@@ -1,8 +1,8 @@
-"""Devices and desktops: routers, recorders, plugs, phones, remote sessions, media players."""
+"""Devices: routers and switches, plugs, phones, media players."""
 
 from __future__ import annotations
 
-from lzr.protocols._bytes import be16, be32, le16, le32
+from lzr.protocols._bytes import be16, be32, le32
 from lzr.protocols._framing import fits, leads
 from lzr.protocols._protocol import Protocol
 
@@ -39,12 +39,6 @@ def _adb(data: bytes) -> bool:
     return not data.startswith(b"host:", 24)
 
 
-def _dvrip(data: bytes) -> bool:
-    """Head, version, session, sequence, message, length, then JSON with a "Ret"."""
-    size = le32(data, 16)
-    return leads(data, 20 + size) and le16(data, 14) >= 1000 and b'"Ret"' in data[20:]
-
-
 def _smarthome(data: bytes) -> bool:
     """Length, then JSON under the autokey cipher (key 171) that holds more than the question."""
     if not fits(data, be32(data, 0) + 4):
@@ -55,13 +49,6 @@ def _smarthome(data: bytes) -> bool:
         key = byte
     return text.startswith((b'{"system":{"get_sysinfo":{"', b'{"system":{"err_code"')) and not text.endswith(
         b"{}}}"
-    )
-
-
-def _spice(data: bytes) -> bool:
-    """A link reply: magic, version, size, error, public key (SPICE protocol §2.3 RedLinkReply)."""
-    return (
-        len(data) >= 20 and fits(data, le32(data, 12) + 16) and le32(data, 12) >= 178 and le32(data, 16) <= 9
     )
 
 
@@ -82,8 +69,11 @@ def _rtmp(data: bytes) -> bool:
 _M2 = b"M2" + bytes.fromhex(
     "0100ff880200 0d000000 04000000 0200ff880200 00000000 01000000 0500ff01 0600ff0900 0700ff0907"
 )
+
 _ANSWER = b"M2\1\0\xff\x88\2\0\0\0\0\0\1\0\0\0\3\0\xff\x09\2\6\0\xff\x09\0"
+
 _HOST = b"host::\0"
+
 _CNXN = (0x4E584E43).to_bytes(4, "little")
 
 
@@ -149,22 +139,6 @@ PROTOCOLS: tuple[Protocol, ...] = (
         ports=(5555,),
     ),
     Protocol(
-        name="dvrip",
-        spec="Xiongmai DVRIP (NetSurveillance) protocol: header, SystemInfo request",
-        match=_dvrip,
-        # Asks for the description without a session: refused, and so named.
-        probe=b"\xff\0\0\0"
-        + bytes(10)
-        + b"\xfc\3\x2e\0\0\0"
-        + b'{"Name":"SystemInfo","SessionID":"0x00000000"}',
-        starts=(b"\xff\1\0\0",),
-        examples=(
-            b"\xff\1\0\0" + bytes(10) + b"\xfd\3\x25\0\0\0" + b'{ "Name" : "SystemInfo", "Ret" : 105}',
-        ),
-        rejects=(b"\xff\1\0\0" + bytes(10) + b"\xfd\3\x25\0\0\0" + b'{ "Name" : "SystemInfo", "Set" : 105}',),
-        ports=(34567,),
-    ),
-    Protocol(
         name="tplink-smarthome",
         spec="TP-Link Smart Home protocol: get_sysinfo, as published in protocol studies",
         match=_smarthome,
@@ -193,25 +167,6 @@ PROTOCOLS: tuple[Protocol, ...] = (
         spec="FRRouting and Quagga documentation, Virtual Terminal Interfaces; the answer's label is telnet",
         match=None,
         ports=(2601, 2604, 2605),
-    ),
-    Protocol(
-        name="ica",
-        spec="Citrix Independent Computing Architecture, server hello",
-        match=lambda data: data == (b"\x7f\x7fICA\0" * (len(data) // 6 + 1))[: len(data)],
-        starts=(b"\x7f\x7fICA\0",),
-        examples=(b"\x7f\x7fICA\0", b"\x7f\x7fICA\0\x7f\x7fICA\0"),
-        rejects=(b"\x7f\x7fICA\0hello",),
-        ports=(1494,),
-    ),
-    Protocol(
-        name="spice",
-        spec="SPICE protocol 1.0 §2.2-2.4 (link stage)",
-        match=_spice,
-        probe=b"REDQ" + bytes.fromhex("02000000 02000000 12000000 00000000 01 00 00000000 00000000 12000000"),
-        starts=(b"REDQ\2\0\0\0",),
-        examples=(b"REDQ" + bytes.fromhex("02000000 02000000 b2000000 00000000") + bytes(174),),
-        rejects=(b"REDQ" + bytes.fromhex("02000000 02000000 12000000 00000000") + bytes(14),),
-        ports=(5900, 5930),
     ),
     Protocol(
         name="mpd",

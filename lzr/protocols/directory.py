@@ -1,10 +1,10 @@
-"""Directory services: LDAP, Kerberos, endpoint mappers, name services, users."""
+"""Directory services: LDAP, Kerberos, port mappers, name services, users, dictionaries."""
 
 from __future__ import annotations
 
 import re
 
-from lzr.protocols._bytes import be16, be32, le16
+from lzr.protocols._bytes import be32
 from lzr.protocols._framing import der, der_length, first_line, leads, printable
 from lzr.protocols._protocol import Protocol
 
@@ -41,21 +41,6 @@ def _kerberos(data: bytes) -> bool:
     )
 
 
-def _dcerpc(data: bytes) -> bool:
-    """A server's PDU: version 5, type, flags, data representation, fragment length (C706 §12.6.3)."""
-    if data.startswith(b"ncacn_http/"):
-        return data[11:12].isdigit()
-    if len(data) < 16 or data[1] > 1 or data[2] not in _DCERPC_REPLIES or data[4] & 0xEE:
-        return False
-    if data[5] > 3 or data[6:8] != b"\0\0":
-        return False
-    size, secret = (le16(data, 8), le16(data, 10)) if data[4] & 0x10 else (be16(data, 8), be16(data, 10))
-    return size >= 16 and secret <= size - 16 and leads(data, size)
-
-
-_DCERPC_REPLIES = frozenset((2, 3, 12, 13, 15, 17, 18, 19))
-
-
 def _rpc(data: bytes) -> bool:
     """Record mark, transaction, REPLY, and a status whose fields are in range (RFC 5531 §9, §11)."""
     size = be32(data, 0) & 0x7FFFFFFF
@@ -74,11 +59,6 @@ def _rpcbind(data: bytes) -> bool:
     if not _rpc(data) or be32(data, 12) or be32(data, 20) or be32(data, 24):
         return False
     return be32(data, 28) == 1 and be32(data, 40) in {6, 17} and be32(data, 44) < 65536
-
-
-def _netbios(data: bytes) -> bool:
-    """Positive or negative session response (RFC 1002 §4.3.3, §4.3.4)."""
-    return data == b"\x82\0\0\0" or (len(data) == 5 and data[4] in {0x80, 0x81, 0x82, 0x83, 0x8F})
 
 
 _FINGERS = (
@@ -145,6 +125,7 @@ def _ident(data: bytes) -> bool:
 
 
 _DIGITS = tuple(b"%d" % digit for digit in range(10))
+
 _NO_PORTS = re.compile(
     rb"^[^:]{0,80}: ?(?:ERROR ?: ?(?:INVALID-PORT|NO-USER|HIDDEN-USER|UNKNOWN-ERROR|X[\w-]+)$"
     rb"|USERID ?: ?(?:UNIX|OTHER)\b[^:]{0,40}:)"
@@ -160,12 +141,6 @@ def _epmd(data: bytes) -> bool:
     return len(words) == 5 and words[0] == b"name" and words[2:4] == [b"at", b"port"] and words[4].isdigit()
 
 
-def _whoami(name: bytes) -> bytes:
-    """A NetBIOS name in its first-level encoding (RFC 1001 §14.1)."""
-    padded = name.ljust(16)
-    return b"\x20" + b"".join(bytes((0x41 + (c >> 4), 0x41 + (c & 15))) for c in padded) + b"\0"
-
-
 _LDAP_SEARCH = der(
     0x63,
     der(4),
@@ -173,7 +148,9 @@ _LDAP_SEARCH = der(
     der(0x87, b"objectClass"),
     der(0x30, der(4, b"supportedLDAPVersion")),
 )
+
 _REALM = b"LZR.INVALID"
+
 _AS_REQ = der(
     0x6A,
     der(
@@ -200,6 +177,7 @@ _AS_REQ = der(
         ),
     ),
 )
+
 _KRB_ERROR = der(
     0x7E,
     der(
@@ -210,6 +188,24 @@ _KRB_ERROR = der(
         der(0xA9, der(0x1B, _REALM)),
     ),
 )
+
+
+def _dict(data: bytes) -> bool:
+    """220 text <capability.capability> <message-id> (RFC 2229 §3.1)."""
+    if b"> <" not in data:
+        return False
+    line = first_line(data)
+    if not line.endswith(b">"):
+        return False
+    head, _, message_id = line[:-1].rpartition(b" <")
+    capabilities = head.rpartition(b" <")[2]
+    return (
+        head.endswith(b">")
+        and b"@" in message_id
+        and capabilities[:-1].replace(b".", b"").replace(b"_", b"").replace(b"-", b"").isalnum()
+        and (b"dict" in line.lower() or b"auth" in capabilities or b"mime" in capabilities)
+    )
+
 
 PROTOCOLS: tuple[Protocol, ...] = (
     Protocol(
@@ -244,30 +240,6 @@ PROTOCOLS: tuple[Protocol, ...] = (
         ports=(88, 464),
     ),
     Protocol(
-        name="dcerpc",
-        spec="DCE 1.1: RPC (C706) §12.6; [MS-RPCE] §2.2.2; [MS-RPCH] §2.1.2.1",
-        match=_dcerpc,
-        # Bind to the endpoint mapper.
-        probe=bytes.fromhex(
-            "05000b03 10000000 48000000 01000000 d016d016 00000000 01000000 00000100"
-            "0883afe1 1f5dc911 91a40800 2b14a0fa 03000000 045d888a eb1cc911 9fe80800 2b104860 02000000"
-        ),
-        starts=(b"\x05\0", b"\x05\1", b"ncacn_http/"),
-        examples=(
-            bytes.fromhex("05000d03 10000000 18000000 08014004 01000500 00000000"),
-            bytes.fromhex("05000c03 10000000 3c000000 01000000 b810b810 00000000 0400")
-            + b"135\0\0\0"
-            + bytes.fromhex("01000000 00000000 045d888a eb1cc911 9fe80800 2b104860 02000000"),
-            b"ncacn_http/1.0",
-        ),
-        rejects=(
-            bytes.fromhex("05000c03 10000001 10000000 01000000"),
-            bytes.fromhex("05000c03 10000000 3d000000 01000000"),
-            bytes.fromhex("05000c03 ff000000 10000000 01000000"),
-        ),
-        ports=(135, 593, 49152),
-    ),
-    Protocol(
         name="rpc",
         spec="RFC 5531 §9, §11; RFC 1833 §3 (NULL call to the port mapper)",
         match=_rpc,
@@ -299,16 +271,6 @@ PROTOCOLS: tuple[Protocol, ...] = (
             bytes.fromhex("80000018 4c5a5231 00000001 00000000 00000000 00000000 00000000"),
         ),
         ports=(111,),
-    ),
-    Protocol(
-        name="netbios-ssn",
-        spec="RFC 1002 §4.3",
-        match=_netbios,
-        probe=b"\x81\0\0\x44" + _whoami(b"*SMBSERVER") + _whoami(b"LZR"),
-        starts=(b"\x82\0\0\0", b"\x83\0\0\1"),
-        examples=(b"\x82\0\0\0", b"\x83\0\0\1\x8f"),
-        rejects=(b"\x82\0\0\0\0", b"\x83\0\0\1\0"),
-        ports=(139,),
     ),
     Protocol(
         name="finger",
@@ -381,5 +343,18 @@ PROTOCOLS: tuple[Protocol, ...] = (
         examples=(b"\0\0\x11\x11name rabbit at port 25672\n", b"\0\0\x11\x11"),
         rejects=(b"\0\0\x11\x12", b"\0\0\x11\x11name rabbit\n"),
         ports=(4369,),
+    ),
+    Protocol(
+        name="dict",
+        spec="RFC 2229 §3.1",
+        match=_dict,
+        starts=(b"220 ",),
+        examples=(b"220 host dictd 1.13.1/rf on Linux 6.1.0 <auth.mime> <27.2214.1700000000@host>\r\n",),
+        rejects=(
+            b"220 host <a.mime> <1@host> and more\r\n",
+            b"220 mail.example.org ESMTP <27.2214@mail>\r\n",
+            b"220 host ready <id> <27.2214@host>\r\n",
+        ),
+        ports=(2628,),
     ),
 )

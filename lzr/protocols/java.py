@@ -58,10 +58,32 @@ def _hadoop(data: bytes) -> bool:
 
 
 _VERSION_MISMATCH = b"\x08\0\x10\2\x18\x09\x22\x29org.apache.hadoop.ipc.RPC$VersionMismatch\x2a\5wrong"
+
 _NO_WEB = (
     b"HTTP/1.1 404 Not Found\r\nContent-type: text/plain\r\n\r\n"
     b"It looks like you are making an HTTP request to a Hadoop IPC port."
 )
+
+
+def _remoting(data: bytes) -> bool:
+    """A greeting: its length, type 0, then fields with a byte each for key and length; one is a name."""
+    size = be32(data, 0)
+    if size + 4 != len(data) or not 5 <= size <= 512:
+        return False
+    at, named = 5, False
+    while at + 2 <= len(data):
+        key, text = data[at], data[at + 2 : at + 2 + data[at + 1]]
+        if key > 7 or len(text) != data[at + 1]:
+            return False
+        named = named or (key in (0, 1, 2) and len(text) > 2 and printable(text))
+        at += 2 + data[at + 1]
+    return named and at == len(data)
+
+
+def _greeting(*fields: bytes) -> bytes:
+    body = b"\0" + b"".join(fields)
+    return len(body).to_bytes(4, "big") + body
+
 
 PROTOCOLS: tuple[Protocol, ...] = (
     Protocol(
@@ -144,5 +166,23 @@ PROTOCOLS: tuple[Protocol, ...] = (
             (len(_VERSION_MISMATCH)).to_bytes(4, "big") + bytes(61),
         ),
         ports=(8020, 9000),
+    ),
+    Protocol(
+        name="jboss-remoting",
+        spec="JBoss Remoting 3 wire protocol: greeting",
+        match=_remoting,
+        starts=(b"\0\0\0", b"\0\0\1"),
+        examples=(
+            _greeting(b"\0\x0cexample-host"),
+            _greeting(b"\0\1\0", b"\3\4\0\0\0\3", b"\1\6GSSAPI", b"\2\x0cexample-host"),
+        ),
+        rejects=(
+            _greeting(b"\0\x0dexample-host"),
+            _greeting(b"\0\x0cexample\0host"),
+            _greeting(b"\x09\x0cexample-host"),
+            _greeting(b"\0\x0cexample-host") + b"\0",
+            _greeting(b"\0\x0cexample-host", b"\0"),
+        ),
+        ports=(4447, 4446, 9999),
     ),
 )

@@ -1,9 +1,10 @@
-"""Mail: SMTP, POP3, IMAP."""
+"""Mail: SMTP, POP3, IMAP, delivery (LMTP), filters (Sieve, SpamAssassin, ClamAV)."""
 
 from __future__ import annotations
 
 from lzr.protocols import _greetings as greetings
 from lzr.protocols._bytes import is_text, line
+from lzr.protocols._framing import first_line, printable
 from lzr.protocols._protocol import Protocol
 
 REDIS_ERRORS = (  # how redis and its kin go on after -ERR
@@ -31,6 +32,7 @@ REDIS_ERRORS = (  # how redis and its kin go on after -ERR
     b"this instance",
     b"this redis",
 )
+
 REDIS_PHRASES = (
     b"number of arguments",
     b"not an integer",
@@ -74,6 +76,36 @@ def _imap(data: bytes) -> bool:
     ):  # which greet alike, and say so
         return False
     return text[4:5] in (b" ", b"E") and len(text) > 5 and is_text(text)
+
+
+def _lmtp(data: bytes) -> bool:
+    return b"LMTP" in data and b"LMTP" in first_line(data).replace(b"/", b" ").split()
+
+
+def _managesieve(data: bytes) -> bool:
+    """Capability lines, each a quoted name and perhaps a quoted value (RFC 5804 §1.7)."""
+    if data[:1] == b"B":  # a refusal (§1.3): one quoted sentence
+        return data.endswith(b'"\r\n') and len(data) > 9 and data.count(b'"') == 2 and printable(data[4:-2])
+    head = data[:1500].upper()
+    if head.startswith(_SIEVES):  # other capabilities may come later
+        return True
+    return b'"SIEVE" "' in head or (b'"IMPLEMENTATION" "' in head and b"SIEVE" in head)
+
+
+_SIEVES = (b'"IMPLEMENTATION" "DOVECOT', b'"IMPLEMENTATION" "CYRUS')
+"""The first line of the commonest servers, in capitals."""
+
+
+def _spamd(data: bytes) -> bool:
+    version, _, rest = first_line(data)[6:].partition(b" ")
+    return version.replace(b".", b"").isdigit() and rest.partition(b" ")[0].isdigit()
+
+
+def _clamd(data: bytes) -> bool:
+    text = data.rstrip(b"\r\n\0")
+    if text == b"UNKNOWN COMMAND":
+        return len(text) < len(data)
+    return data.startswith(b"ClamAV ") and data[7:8].isdigit() and printable(text)
 
 
 PROTOCOLS: tuple[Protocol, ...] = (
@@ -161,5 +193,48 @@ PROTOCOLS: tuple[Protocol, ...] = (
         ),
         ports=(143, 993),
         zgrab="imap",
+    ),
+    Protocol(
+        name="lmtp",
+        spec="RFC 2033 §4",
+        match=_lmtp,
+        starts=(b"220 ", b"220-", b"421 "),
+        examples=(b"220 store.example.org LMTP Cyrus 3.6.1 server ready\r\n",),
+        rejects=(b"220 mail.example.org ESMTP Postfix\r\n", b"220 Welcome to the FTP service\r\n"),
+        ports=(24, 2003),
+    ),
+    Protocol(
+        name="managesieve",
+        spec="RFC 5804 §1.7",
+        match=_managesieve,
+        starts=(b'"', b'BYE "'),
+        examples=(
+            b'BYE "Too many connections"\r\n',
+            b'"IMPLEMENTATION" "Example Pigeonhole"\r\n"SIEVE" "fileinto reject"\r\nOK "ready."\r\n',
+            b'"IMPLEMENTATION" "dovecot"\r\n',
+        ),
+        rejects=(b'"a quoted word" "and another"\r\n', b'"IMPLEMENTATION" "of nothing"\r\n'),
+        ports=(4190, 2000),
+        zgrab="managesieve",
+    ),
+    Protocol(
+        name="spamd",
+        spec="Apache SpamAssassin, spamd/PROTOCOL",
+        match=_spamd,
+        probe=b"PING SPAMC/1.2\r\n\r\n",
+        starts=(b"SPAMD/",),
+        examples=(b"SPAMD/1.5 0 PONG\r\n", b"SPAMD/1.0 76 Bad header line: (GET / HTTP/1.1)\r\n"),
+        rejects=(b"SPAMD/x 0 PONG\r\n", b"SPAMD/1.5 hello\r\n"),
+        ports=(783,),
+    ),
+    Protocol(
+        name="clamd",
+        spec="clamd(8), COMMANDS",
+        match=_clamd,
+        probe=b"nVERSION\n",
+        starts=(b"ClamAV ", b"UNKNOWN COMMAND"),
+        examples=(b"ClamAV 1.0.3/27001/Mon Aug 14 07:37:14 2023\n", b"UNKNOWN COMMAND\n"),
+        rejects=(b"ClamAV is great\n", b"UNKNOWN COMMAND: GET\r\n"),
+        ports=(3310,),
     ),
 )

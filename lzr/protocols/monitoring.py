@@ -10,6 +10,7 @@ from lzr.protocols._framing import FULL_SEGMENT, first_line, leads, printable, x
 from lzr.protocols._protocol import Protocol
 
 _MONTHS = b"Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec".split()
+
 _DAYS = b"Mon Tue Wed Thu Fri Sat Sun".split()
 
 
@@ -121,7 +122,9 @@ def _quote(data: bytes) -> bool:
 
 
 _LETTERS = bytes((*range(0x41, 0x5B), *range(0x61, 0x7B), *range(0x80, 0x100)))
+
 _YEARS = b" .,'()-0123456789"
+
 
 PROTOCOLS: tuple[Protocol, ...] = (
     Protocol(
@@ -309,5 +312,17 @@ PROTOCOLS: tuple[Protocol, ...] = (
         ),
         rejects=(_RING[:71] + b"\r\n", b' !"# what?\r\n'),
         ports=(19,),
+    ),
+    Protocol(
+        name="iperf3",
+        spec="iperf3, iperf_api.h: a cookie of 37 bytes, then PARAM_EXCHANGE",
+        match=lambda data: data == b"\x09",
+        # A client's cookie. The server waits for the test's parameters and gives up when we are gone.
+        probe=b"lzr-lzr-lzr-lzr-lzr-lzr-lzr-lzr-lzr-\0",
+        starts=(b"\x09",),
+        solicited=(b"\x09",),
+        examples=(b"\x09",),
+        rejects=(b"\x09\x09", b"\x0a"),
+        ports=(5201,),
     ),
 )

@@ -1,10 +1,11 @@
-"""Network infrastructure: DNS over TCP, BGP, IPMI; and handshakes without a protocol (newlines, wait)."""
+"""Network infrastructure: DNS over TCP, BGP, IPMI, BEEP; handshakes without a protocol (newlines, wait)."""
 
 from __future__ import annotations
 
 import struct
 
 from lzr.protocols._bytes import be16, be32
+from lzr.protocols._framing import first_line
 from lzr.protocols._protocol import Protocol, Random
 
 # --- DNS -------------------------------------------------------------------------------------------------
@@ -81,7 +82,28 @@ def _ipmi(data: bytes) -> bool:
 
 
 _PING = b"\x06\x00\xff\x06" + struct.pack(">I", 4542) + b"\x80\x00\x00\x00"
+
 _ROOT_NS = b"\x00\x00\x00\x01\x00\x00\x00\x00\x00\x00\x00\x00\x02\x00\x01"
+
+
+def _beep(data: bytes) -> bool:
+    """The greeting, or an error, on channel 0: number, whether more follows, offset, size."""
+    line = first_line(data)
+    words = line.split(b" ")
+    if len(words) != 6 or words[3] not in (b".", b"*") or not all(words[i].isdigit() for i in (1, 2, 4, 5)):
+        return False
+    size = int(words[5][:10])
+    whole = len(line) + 2 + size
+    zero = words[1] == words[2] == words[4] == b"0"
+    return zero and (len(data) <= whole or data.startswith(b"END\r\n", whole))
+
+
+def _frame(kind: bytes, body: bytes) -> bytes:
+    return kind + b" 0 0 . 0 %d\r\n" % len(body) + body + b"END\r\n"
+
+
+_BEEP = b"Content-Type: application/beep+xml\r\n\r\n"
+
 
 PROTOCOLS: tuple[Protocol, ...] = (
     Protocol(
@@ -144,4 +166,21 @@ PROTOCOLS: tuple[Protocol, ...] = (
     ),
     Protocol(name="newlines50", spec="fifty empty lines", match=None, probe=b"\r\n" * 50),
     Protocol(name="wait", spec="nothing is sent: the server may speak first", match=None),
+    Protocol(
+        name="beep",
+        spec="RFC 3080 §2.2.1, §2.3.1.1",
+        match=_beep,
+        starts=(b"RPY 0 0 ", b"ERR 0 0 "),
+        examples=(
+            _frame(b"RPY", _BEEP + b"<greeting />\r\n"),
+            _frame(b"ERR", _BEEP + b"<error code='421'>service not available</error>\r\n"),
+            _frame(b"RPY", _BEEP + b"<greeting />\r\n") + b"SEQ 0 0 4096\r\n",
+        ),
+        rejects=(
+            b"RPY 0 0 is not a frame\r\n",
+            b"RPY 0 0 . 0 52\r\n" + _BEEP + b"<greeting />\r\nEND of story, and more of it follows here\r\n",
+            b"RPY 0 0 . 7 9\r\n\r\n",
+        ),
+        ports=(602, 10288),
+    ),
 )

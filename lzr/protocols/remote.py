@@ -1,10 +1,9 @@
-"""Remote screens and tunnels: VNC, RDP, X11, PPTP."""
+"""Remote screens and desktops: VNC, RDP, X11 and its fonts, ICA, SPICE."""
 
 from __future__ import annotations
 
-import struct
-
-from lzr.protocols._bytes import be16, is_text, le16
+from lzr.protocols._bytes import be16, is_text, le16, le32
+from lzr.protocols._framing import fits, printable
 from lzr.protocols._protocol import Protocol
 
 
@@ -40,13 +39,26 @@ def _x11(data: bytes) -> bool:
     return size >= (8 if data[0] == 1 else 1) and (len(data) == 8 or len(data) <= 8 + size * 4)
 
 
-def _pptp(data: bytes) -> bool:
-    """RFC 2637 §1.4, §2.2: control message with the magic cookie; the request itself is type 1."""
-    return len(data) >= 16 and be16(data, 0) >= 16 and be16(data, 2) == 1 and 2 <= be16(data, 8) <= 15
+def _spice(data: bytes) -> bool:
+    """A link reply: magic, version, size, error, public key (SPICE protocol §2.3 RedLinkReply)."""
+    return (
+        len(data) >= 20 and fits(data, le32(data, 12) + 16) and le32(data, 12) >= 178 and le32(data, 16) <= 9
+    )
 
 
-_PPTP_REQUEST = struct.pack(">HHIHHHHIIHH", 156, 1, 0x1A2B3C4D, 1, 0, 0x0100, 0, 3, 3, 0, 0) + bytes(128)
-_PPTP_REPLY = struct.pack(">HHIHHHBBIIHH", 156, 1, 0x1A2B3C4D, 2, 0, 0x0100, 1, 0, 0, 0, 1, 1) + bytes(128)
+def _xfs(data: bytes) -> bool:
+    """The reply to a connection's opening: status, version 2, what else to ask, the vendor's name."""
+    read = le16 if data[2:3] == b"\2" else be16
+    status = read(data, 0)
+    if status:
+        return status in (2, 3) and len(data) == 12 and data[4:] == bytes(8)
+    at = 12 + 4 * (max(read(data, 8), 0) + max(read(data, 10), 0))
+    size = read(data, at + 6)
+    return 0 < size <= 256 and len(data) >= at + 12 + size and printable(data[at + 12 : at + 12 + size])
+
+
+_VENDOR = bytes.fromhex("06000000 4000 0c00 70170000") + b"X Consortium" + bytes(8)
+
 
 PROTOCOLS: tuple[Protocol, ...] = (
     Protocol(
@@ -97,14 +109,42 @@ PROTOCOLS: tuple[Protocol, ...] = (
         ports=(6000, 6001),
     ),
     Protocol(
-        name="pptp",
-        spec="RFC 2637 §2.2",
-        match=_pptp,
-        probe=_PPTP_REQUEST,
-        at=((4, b"\x1a\x2b\x3c\x4d"),),
-        examples=(_PPTP_REPLY, _PPTP_REPLY[:100]),
-        rejects=(_PPTP_REQUEST, b"\0\x9c\0\x01\x1a\x2b\x3c\x4d"),
-        ports=(1723,),
-        zgrab="pptp",
+        name="ica",
+        spec="Citrix Independent Computing Architecture, server hello",
+        match=lambda data: data == (b"\x7f\x7fICA\0" * (len(data) // 6 + 1))[: len(data)],
+        starts=(b"\x7f\x7fICA\0",),
+        examples=(b"\x7f\x7fICA\0", b"\x7f\x7fICA\0\x7f\x7fICA\0"),
+        rejects=(b"\x7f\x7fICA\0hello",),
+        ports=(1494,),
+    ),
+    Protocol(
+        name="spice",
+        spec="SPICE protocol 1.0 §2.2-2.4 (link stage)",
+        match=_spice,
+        probe=b"REDQ" + bytes.fromhex("02000000 02000000 12000000 00000000 01 00 00000000 00000000 12000000"),
+        starts=(b"REDQ\2\0\0\0",),
+        examples=(b"REDQ" + bytes.fromhex("02000000 02000000 b2000000 00000000") + bytes(174),),
+        rejects=(b"REDQ" + bytes.fromhex("02000000 02000000 12000000 00000000") + bytes(14),),
+        ports=(5900, 5930),
+    ),
+    Protocol(
+        name="xfs",
+        spec="The X Font Service Protocol (X11R6), Open Connection",
+        match=_xfs,
+        probe=b"l\0\2\0\0\0\0\0",
+        starts=tuple(bytes((status, 0, 2, 0)) for status in (0, 2, 3))
+        + tuple(bytes((0, status, 0, 2)) for status in (0, 2, 3)),
+        examples=(
+            b"\0\0\2\0\0\0" + b"\0\0" + bytes(4) + _VENDOR,
+            b"\0\0\2\0\0\0" + b"\1\0" + b"\4\0\0\0" + b"\0\x0dexample1:7100\0" + _VENDOR,
+            b"\3\0\2\0" + bytes(8),
+            bytes.fromhex("0000 0002 0000 00 00 0000 0000 00000006 0040 000c 00001770") + b"X Consortium",
+        ),
+        rejects=(
+            b"\0\0\2\0\0\0" + b"\0\0" + bytes(4) + _VENDOR[:20],
+            b"\0\0\2\0\0\0" + b"\0\0" + bytes(32),
+            b"\3\0\2\0" + bytes(7) + b"\1",
+        ),
+        ports=(7100,),
     ),
 )

@@ -1,9 +1,9 @@
-"""Trade, health and telecommunication: orders, records, images, charging, business software."""
+"""Trade, health and telecommunication: orders, records, images, charging, short messages, business."""
 
 from __future__ import annotations
 
 from lzr.protocols._bytes import be16, be32
-from lzr.protocols._framing import first_line, leads
+from lzr.protocols._framing import leads
 from lzr.protocols._protocol import Protocol
 
 
@@ -62,6 +62,7 @@ _AVPS = (
     + _avp(269, b"lzr")
     + _avp(258, b"\xff\xff\xff\xff")
 )
+
 _ITEMS = (
     bytes.fromhex("10000015")
     + b"1.2.840.10008.3.1.1.1"
@@ -71,7 +72,26 @@ _ITEMS = (
     + b"1.2.840.10008.1.2"
     + bytes.fromhex("50000008 51000004 00004000")
 )
+
 _ASSOCIATE = bytes.fromhex("0001 0000") + b"ANY-SCP".ljust(16) + b"LZR".ljust(16) + bytes(32) + _ITEMS
+
+
+def _smpp(data: bytes) -> bool:
+    """A response PDU: length, command with its top bit set, status, sequence (SMPP 3.4 §3.2)."""
+    command = be32(data, 4)
+    return (
+        be32(data, 0) <= len(data)
+        and be32(data, 0) >= 16
+        and command in _SMPP_RESPONSES
+        and be32(data, 8) < 0x600
+        and (command not in {0x80000000, 0x80000015} or be32(data, 0) == 16)
+    )
+
+
+_SMPP_RESPONSES = {0x80000000, 0x80000001, 0x80000002, 0x80000004, 0x80000006, 0x80000009, 0x80000015}
+
+_SMPP_RESPONSE_KEYS = tuple((4, command.to_bytes(4, "big")) for command in sorted(_SMPP_RESPONSES))
+
 
 PROTOCOLS: tuple[Protocol, ...] = (
     Protocol(
@@ -136,14 +156,16 @@ PROTOCOLS: tuple[Protocol, ...] = (
         ports=(3299, 3200),
     ),
     Protocol(
-        name="vmware-authd",
-        spec="VMware Authentication Daemon, greeting",
-        match=lambda data: b"Version" in first_line(data),
-        starts=(b"220 VMware Authentication Daemon", b"220-VMware Authentication Daemon"),
-        examples=(
-            b"220 VMware Authentication Daemon Version 1.10: SSL Required, ServerDaemonProtocol:SOAP\r\n",
+        name="smpp",
+        spec="SMPP Protocol Specification v3.4 §3.2, §4.11",
+        match=_smpp,
+        probe=bytes.fromhex("00000010 00000015 00000000 4c5a5231"),
+        at=_SMPP_RESPONSE_KEYS,
+        examples=(bytes.fromhex("00000010 80000015 00000000 4c5a5231"),),
+        rejects=(
+            bytes.fromhex("00000011 80000015 00000000 4c5a5231 00"),
+            bytes.fromhex("00000010 80000015 ffffffff 4c5a5231"),
         ),
-        rejects=(b"220 VMware Authentication Daemon",),
-        ports=(902,),
+        ports=(2775,),
     ),
 )

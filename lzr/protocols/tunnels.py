@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import struct
+
 from lzr.protocols._bytes import be16, be32
 from lzr.protocols._framing import first_line
 from lzr.protocols._protocol import Host, Protocol
@@ -102,6 +104,16 @@ def _with_mac(size: int) -> bytes:
     """A reset under tls-auth."""
     body = b"\x40SERVERID" + b"\xa5" * size + b"\0\0\0\1\x65\0\0\0\1\0\0\0\0LZRLZRLZ\0\0\0\0"
     return len(body).to_bytes(2, "big") + body
+
+
+def _pptp(data: bytes) -> bool:
+    """RFC 2637 §1.4, §2.2: control message with the magic cookie; the request itself is type 1."""
+    return len(data) >= 16 and be16(data, 0) >= 16 and be16(data, 2) == 1 and 2 <= be16(data, 8) <= 15
+
+
+_PPTP_REQUEST = struct.pack(">HHIHHHHIIHH", 156, 1, 0x1A2B3C4D, 1, 0, 0x0100, 0, 3, 3, 0, 0) + bytes(128)
+
+_PPTP_REPLY = struct.pack(">HHIHHHBBIIHH", 156, 1, 0x1A2B3C4D, 2, 0, 0x0100, 1, 0, 0, 0, 1, 1) + bytes(128)
 
 
 PROTOCOLS: tuple[Protocol, ...] = (
@@ -259,5 +271,16 @@ PROTOCOLS: tuple[Protocol, ...] = (
         examples=(b"HELLO REPLY RESULT=OK VERSION=3.3\n",),
         rejects=(b"HELLO REPLY RESULT=MAYBE\n", b"HELLO REPLY RESULT=OK"),
         ports=(7656,),
+    ),
+    Protocol(
+        name="pptp",
+        spec="RFC 2637 §2.2",
+        match=_pptp,
+        probe=_PPTP_REQUEST,
+        at=((4, b"\x1a\x2b\x3c\x4d"),),
+        examples=(_PPTP_REPLY, _PPTP_REPLY[:100]),
+        rejects=(_PPTP_REQUEST, b"\0\x9c\0\x01\x1a\x2b\x3c\x4d"),
+        ports=(1723,),
+        zgrab="pptp",
     ),
 )

@@ -1,10 +1,14 @@
-"""SMB: negotiates SMB 1 with dialects that let SMB 2 and 3 servers answer in their own protocol."""
+"""Windows: SMB, NetBIOS sessions, DCE/RPC, distributed transactions.
+
+SMB: negotiates SMB 1 with dialects that let SMB 2 and 3 servers answer in their own protocol.
+"""
 
 from __future__ import annotations
 
 import struct
 
-from lzr.protocols._bytes import be24, le16
+from lzr.protocols._bytes import be16, be24, le16
+from lzr.protocols._framing import first_line, leads
 from lzr.protocols._protocol import Protocol
 
 DIALECTS = (b"NT LM 0.12", b"SMB 2.002", b"SMB 2.???")
@@ -29,9 +33,46 @@ def _smb(data: bytes) -> bool:
 
 
 _PROBE = _negotiate()
+
 _SMB2_REPLY = (
     b"\0\0\0\x60\xfeSMB\x40\0" + bytes(10) + b"\x01\0\x01" + bytes(45) + b"\x41\0\x01\0\xff\x02" + bytes(26)
 )
+
+
+def _dcerpc(data: bytes) -> bool:
+    """A server's PDU: version 5, type, flags, data representation, fragment length (C706 §12.6.3)."""
+    if data.startswith(b"ncacn_http/"):
+        return data[11:12].isdigit()
+    if len(data) < 16 or data[1] > 1 or data[2] not in _DCERPC_REPLIES or data[4] & 0xEE:
+        return False
+    if data[5] > 3 or data[6:8] != b"\0\0":
+        return False
+    size, secret = (le16(data, 8), le16(data, 10)) if data[4] & 0x10 else (be16(data, 8), be16(data, 10))
+    return size >= 16 and secret <= size - 16 and leads(data, size)
+
+
+_DCERPC_REPLIES = frozenset((2, 3, 12, 13, 15, 17, 18, 19))
+
+
+def _netbios(data: bytes) -> bool:
+    """Positive or negative session response (RFC 1002 §4.3.3, §4.3.4)."""
+    return data == b"\x82\0\0\0" or (len(data) == 5 and data[4] in {0x80, 0x81, 0x82, 0x83, 0x8F})
+
+
+def _whoami(name: bytes) -> bytes:
+    """A NetBIOS name in its first-level encoding (RFC 1001 §14.1)."""
+    padded = name.ljust(16)
+    return b"\x20" + b"".join(bytes((0x41 + (c >> 4), 0x41 + (c & 15))) for c in padded) + b"\0"
+
+
+def _tip(data: bytes) -> bool:
+    """Which version it has of those that we have; or, where it did not understand, the first bytes of a
+    buffer, as Windows' service sends them."""
+    if data[2:] == b"\x0a\0x\1":
+        return True
+    words = first_line(data).split()
+    return len(words) == 2 and words[1].isdigit() and len(data) < 32 if data[:10] == b"IDENTIFIED" else False
+
 
 PROTOCOLS: tuple[Protocol, ...] = (
     Protocol(
@@ -47,5 +88,51 @@ PROTOCOLS: tuple[Protocol, ...] = (
         rejects=(_PROBE, b"\0\0\0\x40\xfeSMB" + b"\xff" * 60, b"\0\0\0\x04\xfeSMB"),
         ports=(445, 139),
         zgrab="smb",
+    ),
+    Protocol(
+        name="dcerpc",
+        spec="DCE 1.1: RPC (C706) §12.6; [MS-RPCE] §2.2.2; [MS-RPCH] §2.1.2.1",
+        match=_dcerpc,
+        # Bind to the endpoint mapper.
+        probe=bytes.fromhex(
+            "05000b03 10000000 48000000 01000000 d016d016 00000000 01000000 00000100"
+            "0883afe1 1f5dc911 91a40800 2b14a0fa 03000000 045d888a eb1cc911 9fe80800 2b104860 02000000"
+        ),
+        starts=(b"\x05\0", b"\x05\1", b"ncacn_http/"),
+        examples=(
+            bytes.fromhex("05000d03 10000000 18000000 08014004 01000500 00000000"),
+            bytes.fromhex("05000c03 10000000 3c000000 01000000 b810b810 00000000 0400")
+            + b"135\0\0\0"
+            + bytes.fromhex("01000000 00000000 045d888a eb1cc911 9fe80800 2b104860 02000000"),
+            b"ncacn_http/1.0",
+        ),
+        rejects=(
+            bytes.fromhex("05000c03 10000001 10000000 01000000"),
+            bytes.fromhex("05000c03 10000000 3d000000 01000000"),
+            bytes.fromhex("05000c03 ff000000 10000000 01000000"),
+        ),
+        ports=(135, 593, 49152),
+    ),
+    Protocol(
+        name="netbios-ssn",
+        spec="RFC 1002 §4.3",
+        match=_netbios,
+        probe=b"\x81\0\0\x44" + _whoami(b"*SMBSERVER") + _whoami(b"LZR"),
+        starts=(b"\x82\0\0\0", b"\x83\0\0\1"),
+        examples=(b"\x82\0\0\0", b"\x83\0\0\1\x8f"),
+        rejects=(b"\x82\0\0\0\0", b"\x83\0\0\1\0"),
+        ports=(139,),
+    ),
+    Protocol(
+        name="msdtc",
+        spec="RFC 2371 §13 (IDENTIFY), which Microsoft's coordinator of transactions speaks",
+        match=_tip,
+        # Which version of the protocol it has.
+        probe=b"IDENTIFY 3 3 - -\r\n",
+        starts=(b"IDENTIFIED ",),
+        at=((2, b"\x0a\0x\1"),),
+        examples=(b"IDENTIFIED 3\r\n", b"\xe8\xdd\x0a\0x\1"),
+        rejects=(b"IDENTIFIED as a problem\r\n", b"IDENTIFIED 3", b"\xe8\xdd\x0a\0x\1\0"),
+        ports=(3372,),
     ),
 )

@@ -1,4 +1,4 @@
-"""The families beyond the reference's: what they share, and replies that look like one another."""
+"""The protocols beyond the reference's: what they share, and replies that look like one another."""
 
 from __future__ import annotations
 
@@ -8,47 +8,18 @@ from hypothesis import strategies as st
 
 from lzr.fingerprint import Classifier
 from lzr.fingerprint.dispatch import Dispatcher
-from lzr.protocols import (
-    Protocol,
-    chat,
-    delivery,
-    devices,
-    directory,
-    handshake,
-    java,
-    ledgers,
-    machines,
-    monitoring,
-    plant,
-    queues,
-    sources,
-    storage,
-    stores,
-    trade,
-    tunnels,
-)
+from lzr.protocols import Protocol, handshake, scada
 from lzr.protocols._catalogue import PROTOCOLS as ALL
 from lzr.protocols._framing import der, der_length, first_line, fits, leads, printable, varint
 from tests import ROOT
 
-FAMILIES = (
-    chat,
-    delivery,
-    devices,
-    directory,
-    java,
-    ledgers,
-    machines,
-    monitoring,
-    plant,
-    queues,
-    sources,
-    storage,
-    stores,
-    trade,
-    tunnels,
+_REFERENCE = (
+    "tls ssl http ipp kubernetes rtsp ssh telnet smtp pop3 imap ftp mysql postgres mongodb redis",
+    "memcached_ascii memcached_binary mssql oracle mqtt amqp vnc rdp x11 pptp smb modbus dnp3 fox siemens",
+    "dns bgp ipmi newlines wait",
 )
-PROTOCOLS: tuple[Protocol, ...] = tuple(p for family in FAMILIES for p in family.PROTOCOLS)
+REFERENCE = frozenset(name for names in _REFERENCE for name in names.split())
+PROTOCOLS: tuple[Protocol, ...] = tuple(p for p in ALL if p.name not in REFERENCE)
 MATCHED = tuple(p for p in PROTOCOLS if p.match is not None)
 CLASSIFIER = Classifier()
 LENGTHS = (1, 2, 3, 4, 5, 6, 8, 10, 12, 16, 20, 24, 28, 36, 48, 64, 128, 132, 200, 512, 536, 1000, 1460)
@@ -74,7 +45,8 @@ def test_no_matcher_takes_what_we_send(protocol: Protocol) -> None:
 def test_no_matcher_takes_a_fill(protocol: Protocol) -> None:
     for byte in range(256):
         for length in LENGTHS:
-            assert not protocol.matches(bytes((byte,)) * length)
+            if protocol.name != "iperf3" or length > 1:  # its whole answer is one tab
+                assert not protocol.matches(bytes((byte,)) * length)
 
 
 @pytest.mark.parametrize("protocol", MATCHED, ids=lambda p: p.name)
@@ -136,7 +108,7 @@ def test_a_debugger_that_answers_is_no_echo() -> None:
 
 def test_command_frames_carry_a_right_checksum() -> None:
     """The polynomial's well-known check value (CRC-16/IBM-3740 of "123456789")."""
-    assert plant._crc_ccitt(b"123456789") == 0x29B1
+    assert scada._crc_ccitt(b"123456789") == 0x29B1
 
 
 @given(st.binary(max_size=64), st.integers(0, 70))

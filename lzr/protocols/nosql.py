@@ -1,52 +1,13 @@
-"""Databases and caches: MySQL, PostgreSQL, MongoDB, Redis, memcached, SQL Server, Oracle."""
+"""Databases and caches without SQL: Redis, memcached, MongoDB, Cassandra and others."""
 
 from __future__ import annotations
 
 import struct
 
-from lzr.protocols._bytes import be16, be32, is_ascii_text, is_text, le16, le24, le32
-from lzr.protocols._framing import FULL_SEGMENT
+from lzr.protocols._bytes import be16, be32, is_text, le32
+from lzr.protocols._framing import FULL_SEGMENT, fits, leads, printable
 from lzr.protocols._protocol import Protocol
 from lzr.protocols.mail import is_redis_error
-
-# --- MySQL: a packet is length (3, little-endian), sequence, payload ---------------------------------
-
-
-def _mysql(data: bytes) -> bool:
-    """Handshake V10 or V9, or an error sent in its place (Host is not allowed, Too many connections)."""
-    size = le24(data, 0)
-    kind = data[4] if len(data) > 4 else 0
-    if kind == 0xFF:
-        message = data[13:] if data[7:8] == b"#" else data[7:]
-        if size + 4 != len(data) or data[3] > 3 or len(message) < 4 or not is_text(message):
-            return False
-        return 1000 <= le16(data, 5) < 5000
-    if kind not in (9, 10) or data[3] != 0 or not 20 <= size <= 512 or size + 4 > len(data) + 256:
-        return False
-    end = data.find(b"\0", 5, 128)
-    if end < 8 or not is_ascii_text(data[5:end]) or not data[5:6].isdigit():
-        return False
-    return kind == 9 or data[end + 13 : end + 14] in (b"\0", b"")
-
-
-# --- PostgreSQL ---------------------------------------------------------------------------------------
-
-_SEVERITIES = (b"SFATAL\0", b"SERROR\0", b"SPANIC\0", b"SFEHLER\0")
-
-
-def _postgres(data: bytes) -> bool:
-    """N or S alone (to SSLRequest), ErrorResponse, or an authentication request."""
-    if data[:1] in (b"N", b"S"):
-        return len(data) == 1
-    if data[:1] == b"E":
-        if data.startswith((b"EFATAL:  ", b"EERROR:  ", b"EFATAL 1:  ")):  # protocol 2.0
-            return data[-1:] in b"\0\n"
-        size = be32(data, 1)
-        if not 10 <= size <= 4096 or len(data) > size + 64:
-            return False
-        return data.startswith(_SEVERITIES, 5) or (data[5:6] == b"S" and b"\0C" in data and b"\0M" in data)
-    return data[:1] == b"R" and 8 <= be32(data, 1) <= 512 and 0 <= be32(data, 5) <= 12
-
 
 # --- MongoDB: length, request, response to, operation (all 32 bits, little-endian) ---------------------
 
@@ -69,12 +30,14 @@ _IS_MASTER = (
     + struct.pack("<ii", 0, -1)
     + b"\x13\0\0\0\x10isMaster\0\x01\0\0\0\0"
 )
+
 _OP_QUERY = struct.pack("<iiii", 16 + len(_IS_MASTER), 1, 0, 2004) + _IS_MASTER
 
 # --- Redis: RESP ---------------------------------------------------------------------------------------
 
 
 _PING = b"*1\r\n$4\r\nPING\r\n"
+
 _PROTECTED = b"-DENIED Redis is running in protected mode because "
 
 
@@ -141,99 +104,77 @@ def _memcached_binary(data: bytes) -> bool:
     return (status < 0x90) and (len(data) == 24 + body or (len(data) > 24 + body and data[24 + body] == 0x81))
 
 
-# --- SQL Server: MS-TDS §2.2.3 ----------------------------------------------------------------------------
-
-
-def _mssql(data: bytes) -> bool:
-    size = be16(data, 2)
-    if len(data) < 9 or not 9 <= size <= 4096 or data[7] > 1 or len(data) > size:
+def _cassandra(data: bytes) -> bool:
+    """A response frame: version with its top bit, flags, stream, opcode, length (CQL v3-v5 §2)."""
+    if len(data) < 9:
         return False
-    if data[8] in (
-        0xAA,
-        0xAB,
-    ):  # ERROR, INFO: number, state, class, a text of 16-bit characters
-        return 0 <= 2 * le16(data, 17) <= le16(data, 9) - 8
-    # PRELOGIN option tokens: type, offset, length; the first is VERSION, whose data follow the list
-    return data[8] == 0 and 6 <= be16(data, 9) <= 80 and be16(data, 11) == 6
-
-
-_PRELOGIN_OPTIONS = (  # VERSION, ENCRYPTION, INSTOPT, THREADID, MARS: token, offset, length
-    b"\x00\x00\x1a\x00\x06\x01\x00\x20\x00\x01\x02\x00\x21\x00\x01\x03\x00\x22\x00\x04\x04\x00\x26\x00\x01\xff"
-    b"\x11\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00"
-)
-_PRELOGIN = b"\x12\x01" + struct.pack(">H", 8 + len(_PRELOGIN_OPTIONS)) + b"\0\0\0\0" + _PRELOGIN_OPTIONS
-
-# --- Oracle: TNS --------------------------------------------------------------------------------------------
-
-
-def _oracle(data: bytes) -> bool:
-    """Length, checksum 0, type (accept, refuse, redirect, resend…), flags, header checksum 0."""
-    if len(data) < 8 or be16(data, 0) != len(data) or data[6:8] != b"\0\0":
+    wide = data[0] & 0x7F >= 3
+    opcode, size = (data[4], be32(data, 5) + 9) if wide else (data[3], be32(data, 4) + 8)
+    body = data[9:] if wide else data[8:]
+    if not leads(data, size) or data[1] > 0x1F:
         return False
-    kind = data[4]
-    if kind == 2:  # accept: version, options, SDU, TDU
-        return len(data) >= 24 and 300 <= be16(data, 8) <= 330
-    if kind == 4:  # refuse: two reasons, length of the text, text
-        return len(data) >= 12 and be16(data, 10) == len(data) - 12
-    if kind == 5:  # redirect
-        return b"(ADDRESS=" in data or (len(data) == 10 and be16(data, 8) > 0)
-    return kind == 11 and len(data) == 8  # resend
+    if opcode == 6:
+        return b"CQL_VERSION" in body or b"COMPRESSION" in body
+    return opcode == 0 and be32(body, 0) < 0x2600 and be16(body, 4) + 6 <= len(body) and printable(body[6:40])
 
 
-_CONNECT_DATA = b"(DESCRIPTION=(CONNECT_DATA=(COMMAND=ping)(CID=(PROGRAM=)(HOST=localhost)(USER=))))"
-_TNS_CONNECT = (
-    struct.pack(">HHBBH", 58 + len(_CONNECT_DATA), 0, 1, 0, 0)
-    # version, compatible down to, options, SDU, TDU, characteristics, turnaround, one, length and offset of
-    # the connect data, longest answer, flags
-    + struct.pack(">10HI2B", 314, 300, 0, 8192, 32767, 0x7F08, 0, 1, len(_CONNECT_DATA), 58, 0, 0, 0)
-    + bytes(24)
-    + _CONNECT_DATA
-)
+def _bolt(data: bytes) -> bool:
+    """The version chosen: two zeros (a range is for clients), minor, major."""
+    return len(data) == 4 and data[2] < _BOLT_MINORS.get(data[3], 0)
 
 
-def _tns(kind: int, body: bytes) -> bytes:
-    return struct.pack(">HHBBH", 8 + len(body), 0, kind, 0, 0) + body
+_BOLT_MINORS = {3: 1, 4: 5, 5: 33}
+"""Major version -> how many minors there are, or may be."""
 
 
-_REFUSAL = b"(DESCRIPTION=(TMP=)(VSNNUM=318767104)(ERR=12514)(ERROR_STACK=(ERROR=(CODE=12514)(EMFI=4))))"
-_GREETING = b"\x0a8.4.0\0\x08\0\0\0abcdefgh\0\xff\xff\xff\x02\0\xff\xdf\x15" + bytes(10) + b"ijklmnopqrst\0"
-_DENIED = b"\xff\x6a\x04Host '192.0.2.9' is not allowed to connect to this MySQL server"
+def _couchbase(data: bytes) -> bool:
+    """A HELLO answer of memcached's binary protocol: status 0 and a list of two-byte features."""
+    size = be32(data, 8)
+    return (
+        fits(data, size + 24)
+        and data[2:8] == b"\0\0\0\0\0\0"
+        and size % 2 == 0
+        and 0 < size < 200
+        and all(data[at] == 0 for at in range(24, min(24 + size, len(data)), 2))
+    )
+
+
+def _rethinkdb(data: bytes) -> bool:
+    if data.startswith(b"ERROR: Received an unsupported protocol version"):
+        return True
+    head = data[:300]
+    return b'"server_version"' in head and b'"max_protocol_version"' in head
+
+
+def _tarantool(data: bytes) -> bool:
+    return len(data) >= 128 and data[63:64] == b"\n" and data[127:128] == b"\n" and printable(data[:63])
+
+
+def _aerospike(data: bytes) -> bool:
+    """Version 2, type 1 (info), six bytes of length, then name TAB value lines."""
+    size = int.from_bytes(data[2:8], "big")
+    name, tab, _ = data[8:60].partition(b"\t")
+    return leads(data, size + 8) and bool(tab) and name.replace(b"_", b"").replace(b"-", b"").isalnum()
+
+
+def _riak(data: bytes) -> bool:
+    """length, message 8, then node (field 1) and version (field 2) as strings."""
+    node = data[6] if len(data) > 6 else 255
+    return (
+        fits(data, be32(data, 0) + 4)
+        and printable(data[7 : 7 + node])
+        and data[7 + node : 8 + node] == b"\x12"
+    )
+
+
+def _elastic(data: bytes) -> bool:
+    if data[:2] == b"ES":
+        # "ES", length, request, status with its response bit, version.
+        return len(data) >= 19 and leads(data, be32(data, 2) + 6) and data[14] & 1 == 1
+    return data in {b"This is not a HTTP port", b"This is not an HTTP port"}
+
 
 PROTOCOLS: tuple[Protocol, ...] = (
-    Protocol(
-        name="mysql",
-        spec="MySQL client/server protocol: Protocol::Handshake, ERR_Packet",
-        match=_mysql,
-        at=((3, b"\0\x0a"), (3, b"\0\x09"), (3, b"\0\xff"), (3, b"\1\xff"), (3, b"\2\xff")),
-        examples=(
-            struct.pack("<I", len(_GREETING)) + _GREETING,
-            struct.pack("<I", len(_DENIED)) + _DENIED,
-            b"\x17\0\0\0\xff\x10\x04Too many connections",
-            b"\x1d\0\0\0\xff\x10\x04#08004Too many connections",
-        ),
-        rejects=(b"J\0\0\0\x0a\xff\xff\xff\xff\0" + bytes(80), b"Mail\nbox\n", b"\x05\0\0\0\xff\0\0ab"),
-        ports=(3306,),
-        zgrab="mysql",
-    ),
-    Protocol(
-        name="postgres",
-        spec="PostgreSQL message formats: SSLRequest, ErrorResponse, Authentication*",
-        match=_postgres,
-        probe=b"\x00\x00\x00\x08\x04\xd2\x16\x2f",
-        starts=(b"N", b"S", b"E\0\0", b"EFATAL:  ", b"EERROR:  ", b"EFATAL 1:  ", b"R\0\0"),
-        solicited=(b"N", b"S"),
-        examples=(
-            b"N",
-            b"S",
-            b"E\0\0\0\x2eSFATAL\0VFATAL\0C0A000\0Mno such protocol\0\0",
-            b"EFATAL:  unsupported frontend protocol\n\0",
-            b"EFATAL 1:  invalid length of startup packet\n\0",
-            b"R\0\0\0\x08\0\0\0\x03",
-        ),
-        rejects=(b"SSH", b"NO", b"E\0\0\0\xff" + b"x" * 250, b"ERROR\r\n"),
-        ports=(5432,),
-        zgrab="postgres",
-    ),
     Protocol(
         name="mongodb",
         spec="MongoDB wire protocol: OP_REPLY, OP_MSG",
@@ -333,34 +274,94 @@ PROTOCOLS: tuple[Protocol, ...] = (
         zgrab="memcached",
     ),
     Protocol(
-        name="mssql",
-        spec="MS-TDS §2.2.3.1, §2.2.6.5",
-        match=_mssql,
-        probe=_PRELOGIN,
-        starts=(b"\x04\x01",),
+        name="cassandra",
+        spec="Apache Cassandra, CQL native protocol v4 §2, §4.1.3 OPTIONS",
+        match=_cassandra,
+        probe=bytes.fromhex("04000001 05 00000000"),
+        starts=tuple(bytes((0x80 | version, flags)) for version in range(1, 7) for flags in (0, 8, 0x10)),
         examples=(
-            b"\x04\x01\0\x25\0\0\1\0\xaa\x1a\0\x18\x48\0\0\1\x0e\5\0L\0o\0g\0i\0n\0" + bytes(8),
-            b"\x04\x01\0\x20\0\0\x01\0\0\0\x10\0\x06\x01\0\x16\0\x01\x02\0\x17\0\x01\xff\x10\0\x07\xd0\0\0\x02\0",
+            bytes.fromhex("84000001 06 00000018 0001 000b") + b"CQL_VERSION\0\1\0\0053.4.4",
+            bytes.fromhex("84000001 00 0000000e 0000000a 0008") + b"too old!",
         ),
-        rejects=(b"\x04\x01\x04\x01\x04\x01\x04\x01\x04\x01\x04", b"\x04\x01\x00\x08\0\0\0\0", _PRELOGIN),
-        ports=(1433,),
-        zgrab="mssql",
+        rejects=(
+            bytes.fromhex("84000001 06"),
+            bytes.fromhex("84000001 06 00000018 0001 000b"),
+            bytes.fromhex("84000001 06 00000000"),
+            bytes.fromhex("84000001 00 00000006 ffffffff 0000"),
+        ),
+        ports=(9042,),
     ),
     Protocol(
-        name="oracle",
-        spec="Oracle Net (TNS): connect, accept, refuse, redirect, resend",
-        match=_oracle,
-        probe=_TNS_CONNECT,
-        at=tuple((2, bytes((0, 0, kind))) for kind in (2, 4, 5, 11)),
+        name="bolt",
+        spec="Neo4j Bolt protocol, Bolt Protocol handshake",
+        match=_bolt,
+        probe=bytes.fromhex("6060b017 00080805 00020404 00000104 00000003"),
+        starts=(b"\0\0",),
+        solicited=tuple(bytes((0, 0, 0, major)) for major in range(3, 6)),
+        examples=(b"\0\0\4\5", b"\0\0\4\4", b"\0\0\0\3"),
+        rejects=(bytes(4), b"\0\0\1\2", b"\0\0\4\5\0"),
+        ports=(7687,),
+    ),
+    Protocol(
+        name="couchbase",
+        spec="Couchbase kv_engine, BinaryProtocol: HELO (0x1f)",
+        match=_couchbase,
+        probe=bytes.fromhex("801f0003 00000000 00000005 4c5a5231 00000000 00000000") + b"lzr\0\x06",
+        starts=(b"\x81\x1f",),
+        examples=(bytes.fromhex("811f0000 00000000 00000002 4c5a5231 00000000 00000000 0006"),),
+        rejects=(bytes.fromhex("811f0000 00000081 00000000 4c5a5231 00000000 00000000"),),
+        ports=(11210,),
+    ),
+    Protocol(
+        name="rethinkdb",
+        spec="RethinkDB documentation, Writing RethinkDB drivers: the V1_0 handshake",
+        match=_rethinkdb,
+        probe=bytes.fromhex("c3bdc234"),
+        starts=(b"{", b"ERROR: Received"),
         examples=(
-            _tns(5, b"\0\x0b(ADDRESS=x)"),
-            _tns(5, b"\0\x40"),  # where to is said in the next packet
-            _tns(4, b"\x22\0" + struct.pack(">H", len(_REFUSAL)) + _REFUSAL),
-            _tns(11, b""),
-            _tns(2, struct.pack(">8H", 314, 0, 8192, 32767, 1, 0, 32, 0x0101)),
+            b'{"max_protocol_version":0,"min_protocol_version":0,"server_version":"2.4.3","success":true}\0',
+            b"ERROR: Received an unsupported protocol version. This port is for RethinkDB queries.\n\0",
         ),
-        rejects=(_TNS_CONNECT, bytes(8), b"\0\x08\0\0\x0b\0\0\0\0", _tns(6, b"abcd")),
-        ports=(1521,),
-        zgrab="oracle",
+        rejects=(b'{"server_version":"2.4.3"}\n',),
+        ports=(28015,),
+    ),
+    Protocol(
+        name="tarantool",
+        spec="Tarantool documentation, Binary protocol: Greeting message",
+        match=_tarantool,
+        starts=(b"Tarantool ",),
+        examples=(b"Tarantool 2.11.1 (Binary) 0a1b".ljust(63) + b"\n" + b"c2FsdA==".ljust(63) + b"\n",),
+        rejects=(b"Tarantool 2.11.1 (Binary)\n",),
+        ports=(3301,),
+    ),
+    Protocol(
+        name="aerospike",
+        spec="Aerospike documentation, wire protocol: info messages",
+        match=_aerospike,
+        probe=b"\2\1\0\0\0\0\0\6build\n",
+        starts=(b"\2\1\0\0\0\0",),
+        examples=(b"\2\1\0\0\0\0\0\x0fbuild\t6.3.0.10\n",),
+        rejects=(b"\2\1\0\0\0\0\0\x0fbuild 6.3.0.10\n", bytes.fromhex("0201000000000000")),
+        ports=(3000,),
+    ),
+    Protocol(
+        name="riak",
+        spec="Riak KV documentation, Protocol Buffers API: Server Info",
+        match=_riak,
+        probe=b"\0\0\0\1\7",
+        at=((4, b"\x08\x0a"),),
+        examples=(b"\0\0\0\x10\x08\x0a\4r@h1\x12\x07" + b"3.0.123",),
+        rejects=(b"\0\0\0\x11\x08\x0a\4r@h1\x12\x07" + b"3.0.123",),
+        ports=(8087,),
+    ),
+    Protocol(
+        name="elasticsearch-transport",
+        spec="Elasticsearch, org.elasticsearch.transport: TcpHeader, TcpTransport",
+        match=_elastic,
+        probe=b"GET / HTTP/1.0\r\n\r\n",
+        starts=(b"This is not a", b"ES\0\0"),
+        examples=(b"This is not an HTTP port", b"ES\0\0\0\x11\0\0\0\0\0\0\0\1\x09\0\x6d\xdf\xb3\0\0\0\0"),
+        rejects=(b"This is not an HTTP port, really", b"ES\0\0\0\x11"),
+        ports=(9300,),
     ),
 )

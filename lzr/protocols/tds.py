@@ -1,12 +1,36 @@
-"""Databases whose servers answer only a login, or an error about it."""
+"""Tabular Data Stream, the protocol of SQL Server and of Sybase (SAP ASE)."""
 
 from __future__ import annotations
 
+import struct
 from typing import Literal
 
-from lzr.protocols._bytes import be16, be32, le16
+from lzr.protocols._bytes import be16, le16
 from lzr.protocols._framing import leads, printable
 from lzr.protocols._protocol import Protocol
+
+# --- SQL Server: MS-TDS §2.2.3 ----------------------------------------------------------------------------
+
+
+def _mssql(data: bytes) -> bool:
+    size = be16(data, 2)
+    if len(data) < 9 or not 9 <= size <= 4096 or data[7] > 1 or len(data) > size:
+        return False
+    if data[8] in (
+        0xAA,
+        0xAB,
+    ):  # ERROR, INFO: number, state, class, a text of 16-bit characters
+        return 0 <= 2 * le16(data, 17) <= le16(data, 9) - 8
+    # PRELOGIN option tokens: type, offset, length; the first is VERSION, whose data follow the list
+    return data[8] == 0 and 6 <= be16(data, 9) <= 80 and be16(data, 11) == 6
+
+
+_PRELOGIN_OPTIONS = (  # VERSION, ENCRYPTION, INSTOPT, THREADID, MARS: token, offset, length
+    b"\x00\x00\x1a\x00\x06\x01\x00\x20\x00\x01\x02\x00\x21\x00\x01\x03\x00\x22\x00\x04\x04\x00\x26\x00\x01\xff"
+    b"\x11\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00"
+)
+
+_PRELOGIN = b"\x12\x01" + struct.pack(">H", 8 + len(_PRELOGIN_OPTIONS)) + b"\0\0\0\0" + _PRELOGIN_OPTIONS
 
 # --- Sybase -------------------------------------------------------------------------------------------------
 
@@ -64,31 +88,25 @@ def _packet(*tokens: bytes) -> bytes:
 
 
 _FAILED = b"\xa2\x0f\0\0\1\x0eLogin failed.\n"
+
 _DONE = b"\xfd\2\0\2\0\0\0\0\0"
 
-# --- H2 -----------------------------------------------------------------------------------------------------
-
-
-def _h2(data: bytes) -> bool:
-    """Status 0 (error), the state of SQL and a message, each behind its length in characters of two bytes."""
-    state = data[8:18]
-    size = be32(data, 18)
-    return (
-        state[::2] == bytes(5)
-        and state[1::2].isalnum()
-        and 0 < size < 4096
-        and leads(data, 22 + 2 * size)
-        and data[22:62:2].count(0) >= min(size, 20) // 2
-    )
-
-
-def _wide(text: str) -> bytes:
-    return len(text).to_bytes(4, "big") + text.encode("utf-16-be")
-
-
-_MISMATCH = 'Version mismatch, driver version is "0" but server version is "20"'
 
 PROTOCOLS: tuple[Protocol, ...] = (
+    Protocol(
+        name="mssql",
+        spec="MS-TDS §2.2.3.1, §2.2.6.5",
+        match=_mssql,
+        probe=_PRELOGIN,
+        starts=(b"\x04\x01",),
+        examples=(
+            b"\x04\x01\0\x25\0\0\1\0\xaa\x1a\0\x18\x48\0\0\1\x0e\5\0L\0o\0g\0i\0n\0" + bytes(8),
+            b"\x04\x01\0\x20\0\0\x01\0\0\0\x10\0\x06\x01\0\x16\0\x01\x02\0\x17\0\x01\xff\x10\0\x07\xd0\0\0\x02\0",
+        ),
+        rejects=(b"\x04\x01\x04\x01\x04\x01\x04\x01\x04\x01\x04", b"\x04\x01\x00\x08\0\0\0\0", _PRELOGIN),
+        ports=(1433,),
+        zgrab="mssql",
+    ),
     Protocol(
         name="sybase",
         spec="TDS 5.0 Functional Specification (Sybase): packets, LOGINACK, EED; TDS 4.2: ERROR",
@@ -117,22 +135,5 @@ PROTOCOLS: tuple[Protocol, ...] = (
             b"\4\1\0\x29" + _packet(_token(0xAA, _FAILED), _DONE)[4:],
         ),
         ports=(5000, 2048, 4100),
-    ),
-    Protocol(
-        name="h2-database",
-        spec="H2 database, org.h2.server.TcpServerThread: sendError; org.h2.value.Transfer",
-        match=_h2,
-        # A client of version 0: it is refused before any database is named.
-        probe=bytes(8),
-        starts=(b"\0\0\0\0\0\0\0\5\0",),
-        examples=(
-            bytes(4) + _wide("90047") + _wide(_MISMATCH) + b"\xff" * 4 + b"\0\1\x5f\xbf" + _wide("org.h2"),
-        ),
-        rejects=(
-            bytes(4) + _wide("9 0 7") + _wide(_MISMATCH),
-            bytes(4) + _wide("90047") + b"\0\0\0\x50short",
-            bytes(4) + _wide("90047") + b"\0\0\0\4" + b"abcdefgh",
-        ),
-        ports=(9092, 8082),
     ),
 )

@@ -1,4 +1,4 @@
-"""Source code and builds: version control, file synchronisation, compilers and debuggers."""
+"""Source code and computing: version control, file synchronisation, compilers, debuggers, statistics."""
 
 from __future__ import annotations
 
@@ -115,5 +115,16 @@ PROTOCOLS: tuple[Protocol, ...] = (
         starts=(b"+$",),
         examples=(b"+$PacketSize=3fff;QPassSignals+#b4", b"+$#00"),
         rejects=(b"+$PacketSize=3fff#00", b"+$100 off!\r\n"),
+    ),
+    Protocol(
+        name="rserve",
+        spec="Rserve documentation, QAP1 protocol: identification string",
+        match=lambda data: (
+            len(data) >= 32 and data[5:8].isdigit() and data[12:16] == b"\r\n\r\n" and data[30:32] == b"\r\n"
+        ),
+        starts=(b"Rsrv0",),
+        examples=(b"Rsrv0103QAP1\r\n\r\n--------------\r\n",),
+        rejects=(b"Rsrv0103QAP1\r\n",),
+        ports=(6311,),
     ),
 )
