@@ -52,12 +52,12 @@ def loop(
     known = rows
     when: np.ndarray = np.zeros(len(rows), np.int64)
     spent = found = round_ = 0
-    bound = told = None
+    bound = feedback = None
     promised, kept, tried = np.zeros((2, 10)), np.zeros((2, 10)), np.zeros((2, 10))
     while spent < probes:
         began = time.monotonic()
         services = services_of(internet, known)
-        model = predict.learn(services, asked, space, strangers=follow, bound=bound, told=told)
+        model = predict.learn(services, asked, space, strangers=follow, bound=bound, feedback=feedback)
         if model.held_out > 1000:
             bound = model.conditions.bound
         use = predict.deciding(services, when, follow=follow)
@@ -77,7 +77,7 @@ def loop(
         rank[own] = rank_of(services.kinds, model.conditions.kind[listed.row[own]])
         round_ += 1
         asked.add_pairs(listed.number, listed.port, rank, round_=round_)
-        told = predict.Told(listed.score[own], hit[own], listed.score[~own], hit[~own])
+        feedback = predict.Feedback(listed.score[own], hit[own], listed.score[~own], hit[~own])
         known, first = np.unique(np.concatenate([known, at[hit]]), return_index=True)
         when = np.concatenate([when, np.full(int(hit.sum()), round_)])[first]
         spent += len(listed)

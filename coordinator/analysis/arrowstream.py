@@ -115,11 +115,11 @@ def _children(kind: Any, structs: Sequence[Any]) -> Any:
 
 
 def _schema(struct: Any, form: str, name: str, parts: Sequence[Any] = ()) -> Any:
-    told = form.encode(), name.encode()
-    struct.format, struct.name = told
+    texts = form.encode(), name.encode()
+    struct.format, struct.name = texts
     struct.flags, struct.n_children = _NULLABLE, len(parts)
     pointers, struct.children = _children(_Schema, parts)
-    struct.release, struct.private_data = _release_schema, _hold(told, parts, pointers)
+    struct.release, struct.private_data = _release_schema, _hold(texts, parts, pointers)
     return struct
 
 

@@ -112,16 +112,16 @@ class Enricher:
             batch = arrow.Batch(len(unique), [arrow.fixed(unique, 16), arrow.Values((None, numbers), 0)])
             transfer(connection, [batch], "lzr_places", shape)
         types = "number UINTEGER, asn UINTEGER, as_name VARCHAR, country VARCHAR"
-        connection.execute(f"CREATE TABLE lzr_told ({types})").fetchall()
+        connection.execute(f"CREATE TABLE lzr_facts ({types})").fetchall()
         known = self.places.facts
         shape = [("number", "I"), *((column.name, column.arrow) for column in ENRICHED)]
         batch = arrow.Batch(len(known), [arrow.numbers(range(len(known)), np.uint32), *columns(known)])
-        transfer(connection, [batch], "lzr_told", shape)
+        transfer(connection, [batch], "lzr_facts", shape)
         kept = ", ".join(f'r."{name}"' for name in NAMES[:_FIRST])
         ours = ", ".join(f't."{name}"' for name in _OURS)
         connection.execute(
             f'CREATE VIEW lzr_enriched AS SELECT {kept}, {ours} FROM "{table}" r '
-            "LEFT JOIN lzr_places p ON r.saddr_key = p.saddr_key LEFT JOIN lzr_told t ON p.number = t.number"
+            "LEFT JOIN lzr_places p ON r.saddr_key = p.saddr_key LEFT JOIN lzr_facts t ON p.number = t.number"
         ).fetchall()
 
 

@@ -178,7 +178,7 @@ class Database(Networks):
         try:
             text = inet_ntop(AF_INET, key[12:]) if four else inet_ntop(AF_INET6, key)
             record, length = self._reader.get_with_prefix_len(text)
-            found = self.number(_told(record))
+            found = self.number(_address_facts(record))
         except self._errors as error:
             raise UsageError(f"{self.name} is damaged ({plain(str(error), 80)})") from error
         if len(self._known) >= _KEPT:
@@ -187,7 +187,7 @@ class Database(Networks):
         return found
 
 
-def _told(record: Any) -> AddressFacts:
+def _address_facts(record: Any) -> AddressFacts:
     """What a record states, by the names that the maker of the database uses."""
     if not isinstance(record, dict):
         return UNKNOWN

@@ -90,7 +90,7 @@ class Checkpoint:
         self._next = 0.0
         self._thread: threading.Thread | None = None
         self._trouble = ""
-        self._told = False
+        self._reported = False
 
     @property
     def run(self) -> int:
@@ -131,8 +131,8 @@ class Checkpoint:
 
         descriptors: files to be synced first. outputs, summary: give what is saved. note: takes a warning.
         """
-        if self._trouble and not self._told:
-            self._told = True
+        if self._trouble and not self._reported:
+            self._reported = True
             note(self._trouble)
         if now < self._next or (self._thread is not None and self._thread.is_alive()):
             return
@@ -178,7 +178,7 @@ class Checkpoint:
             finally:
                 if place != self._place:
                     os.close(place)
-            self._trouble, self._told, self.kept_blocks = "", False, blocks
+            self._trouble, self._reported, self.kept_blocks = "", False, blocks
         except OSError as error:
             self._trouble = f"cannot write the checkpoint in {self._directory}: {error.strerror}"
 

@@ -89,7 +89,7 @@ def _run(options: argparse.Namespace) -> int:
         if kind not in KINDS:
             raise UsageError(f"--ignore: no change is called {printable(kind)}; there are {', '.join(KINDS)}")
     connection = connect(memory=changes.MEMORY, files=True)
-    told, asked = changes.compared(
+    compared, asked = changes.compared(
         connection,
         options.old,
         options.new,
@@ -103,21 +103,21 @@ def _run(options: argparse.Namespace) -> int:
     if options.confirm:
         for key, port, *_ in changes.rows(connection, ("gone",)):
             out.write(f"{asking.shown(asking.number(key), port)}\n")
-        for line in _summary(told, asked):
+        for line in _summary(compared, asked):
             say(NAME, line)
-        return CHANGED if told.differ else OK
+        return CHANGED if compared.differ else OK
     shown = (*CHANGES, "not_asked") if options.not_asked else CHANGES
     for row in changes.rows(connection, shown):
         out.write(_object(row) if options.json else _line(row))
     if options.json:
         summary = {
-            "old": told.old, "new": told.new, **told.counts, "kinds": told.kinds,
-            "not_asked_because": told.not_asked, "notes": [*told.notes, *filter(None, [asked.why])],
+            "old": compared.old, "new": compared.new, **compared.counts, "kinds": compared.kinds,
+            "not_asked_because": compared.not_asked, "notes": [*compared.notes, *filter(None, [asked.why])],
         }  # fmt: skip
         out.write(json.dumps({"summary": summary}) + "\n")
     else:
-        out.write("".join(f"{line}\n" for line in _summary(told, asked)))
-    return CHANGED if told.differ else OK
+        out.write("".join(f"{line}\n" for line in _summary(compared, asked)))
+    return CHANGED if compared.differ else OK
 
 
 def _object(row: tuple[Any, ...]) -> str:
@@ -139,23 +139,23 @@ def _object(row: tuple[Any, ...]) -> str:
 def _line(row: tuple[Any, ...]) -> str:
     key, port, change = row[:3]
     label, what = changes.brief(row)
-    named, told = safetext.plain(label, 24, mark="..."), safetext.plain(what, 300, mark="...")
+    named, value = safetext.plain(label, 24, mark="..."), safetext.plain(what, 300, mark="...")
     where = asking.shown(asking.number(key), port)
-    return f"{_SIGNS[change]} {where:<21}  {named:<12}  {told}".rstrip() + "\n"
+    return f"{_SIGNS[change]} {where:<21}  {named:<12}  {value}".rstrip() + "\n"
 
 
-def _summary(told: Compared, asked: Asked) -> list[str]:
-    counts = told.counts
-    kinds = ", ".join(f"{count:,} {kind}" for kind, count in told.kinds.items() if count)
+def _summary(compared: Compared, asked: Asked) -> list[str]:
+    counts = compared.counts
+    kinds = ", ".join(f"{count:,} {kind}" for kind, count in compared.kinds.items() if count)
     lines = [
-        f"{_services(told.old)} before, {told.new:,} now: {counts['appeared']:,} appeared, "
+        f"{_services(compared.old)} before, {compared.new:,} now: {counts['appeared']:,} appeared, "
         f"{counts['gone']:,} gone, {counts['changed']:,} changed{f' ({kinds})' if kinds else ''}, "
         f"{counts['same']:,} the same"
     ]
     if counts["not_asked"]:
         why = f": {asked.why}" if asked.why else ""
         lines.append(f"{_services(counts['not_asked'])} of before not asked for, so not called gone{why}")
-    return lines + told.notes
+    return lines + compared.notes
 
 
 def _services(count: int) -> str:

@@ -315,7 +315,7 @@ def _line(payload: Payload, classifier: Classifier, *, as_json: bool) -> str:
     if not payload.trouble:
         found = classifier.identify(payload.data, payload.sent) if payload.data else Identity("unknown")
     if as_json:
-        told: dict[str, Any] = {
+        row: dict[str, Any] = {
             "label": found.label,
             "application": found.application,
             "product": found.product,
@@ -323,7 +323,7 @@ def _line(payload: Payload, classifier: Classifier, *, as_json: bool) -> str:
             **{name: text for name, text in found.details._asdict().items() if text},
             **dict(payload.where),
         }
-        return json.dumps(told)
+        return json.dumps(row)
     cells = [found.label, found.application, found.product, found.version]
     where = dict(payload.where)
     if "saddr" in where and "sport" in where:

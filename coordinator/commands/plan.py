@@ -19,7 +19,7 @@ from coordinator.commandline import progressbar, running, wholefile
 from lzr import safetext
 from lzr.analysis import asked as scanned
 from lzr.analysis import order, plantext
-from lzr.analysis.plantext import Point, Told
+from lzr.analysis.plantext import PlanFigures, Point
 from lzr.errors import UsageError, printable, two_dashes
 from lzr.flow.handshakeorders import MOST
 from lzr.options import handshakes as choice
@@ -58,8 +58,8 @@ def _run(argv: list[str]) -> int:
     learnt = learning.services(connection, about.handshakes, asked.network)
     connection.close()
     costs = order.Costs.of(about.retransmits)
-    learned, told = _plan(learnt, costs, asked)
-    text = _write_up(learned, learnt, told)
+    learned, figures = _plan(learnt, costs, asked)
+    text = _write_up(learned, learnt, figures)
     report = json.dumps(plantext.as_dict(text[1]), indent=2) + "\n" if asked.json else plantext.table(text[1])
     if asked.output == "-":
         sys.stdout.write(safetext.lines(text[0]))
@@ -76,7 +76,7 @@ def _run(argv: list[str]) -> int:
 
 def _plan(
     learnt: learning.Learnt, costs: order.Costs, asked: argparse.Namespace
-) -> tuple[order.Learned, Told]:
+) -> tuple[order.Learned, PlanFigures]:
     services, inside = learnt.services, learnt.inside
     here = services if inside is None else services.take(inside)
     learned = order.learn(services, costs, inside=inside, least=asked.least)
@@ -104,7 +104,7 @@ def _plan(
         members = choice.preset(preset)
         if set(members) <= set(names):
             others.append((preset, tuple(names.index(member) for member in members)))
-    told = Told(
+    figures = PlanFigures(
         services=len(here),
         ports=len(np.unique(here.ports)),
         left_out=learnt.left_out,
@@ -116,7 +116,7 @@ def _plan(
         curve=plantext.points(judged.identified.tolist(), judged.packets.tolist(), here.identified),
         orders=(),
     )
-    return learned.cut(price), told
+    return learned.cut(price), figures
 
 
 def _other(name: str, one: tuple[int, ...], services: order.Services, costs: order.Costs) -> Point:
@@ -124,7 +124,9 @@ def _other(name: str, one: tuple[int, ...], services: order.Services, costs: ord
     return Point(name, float(gains.sum()), float(packets.sum()))
 
 
-def _write_up(learned: order.Learned, learnt: learning.Learnt, told: Told) -> tuple[str, Told]:
+def _write_up(
+    learned: order.Learned, learnt: learning.Learnt, figures: PlanFigures
+) -> tuple[str, PlanFigures]:
     """The file, and what is said of it."""
     here = learnt.services if learnt.inside is None else learnt.services.take(learnt.inside)
     orders, of_port = order.merged(learned, here, MOST)
@@ -134,8 +136,8 @@ def _write_up(learned: order.Learned, learnt: learning.Learnt, told: Told) -> tu
         (plantext.ranges(of_port == at) if at else "all other ports", named[at], counts[at])
         for at in sorted(range(len(orders)), key=lambda at: -counts[at])
     ]
-    told = Told(**{**vars(told), "orders": tuple(shown)})
-    return plantext.toml(named, of_port, counts, told), told
+    figures = PlanFigures(**{**vars(figures), "orders": tuple(shown)})
+    return plantext.toml(named, of_port, counts, figures), figures
 
 
 def _about(asked: argparse.Namespace) -> About:

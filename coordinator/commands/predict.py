@@ -152,7 +152,7 @@ def _once(options: argparse.Namespace, ranges: list[Range], parts: list[asking.P
         say(NAME, sentence)
     out = sys.stdout
     if options.json:
-        out.writelines(json.dumps(told) + "\n" for told in lists.reasons(learnt, found))
+        out.writelines(json.dumps(reason) + "\n" for reason in lists.reasons(learnt, found))
     elif options.explain:
         out.writelines(lists.explained_lines(learnt, found))
     else:

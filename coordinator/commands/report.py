@@ -73,7 +73,7 @@ def _run(options: argparse.Namespace) -> int:
         connection = connect(memory=changes.MEMORY, files=True)
         difference = None
         if options.older:
-            told, asked = changes.compared(
+            compared, asked = changes.compared(
                 connection,
                 options.older,
                 options.scan,
@@ -83,7 +83,7 @@ def _run(options: argparse.Namespace) -> int:
                 columns=NAMES,
                 name=NAME,
             )
-            difference = told, asked, os.path.basename(options.older)
+            difference = compared, asked, os.path.basename(options.older)
         else:
             with Bar(f"reading {printable(options.scan)}") as bar:
                 reading = load(connection, options.scan, "new", progress=bar)

@@ -53,7 +53,7 @@ def _run(argv: list[str], heard: Heard) -> int:
     known = None if None in outcomes else sum(one.inputs for one in outcomes if one is not None)
     if None in standing and not asked.force:
         print(safetext.line(f"{asked.box} is not heard of; its lease is over, and with it its scan"))
-    for sentence in giving.told(lock, after, asked.box, known):
+    for sentence in giving.consequences(lock, after, asked.box, known):
         print(safetext.line(sentence))
     if not asked.yes and not _agreed():
         running.say(NAME, "nothing was changed; --yes does it")

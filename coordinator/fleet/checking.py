@@ -37,7 +37,7 @@ def _run(argv: list[str], runs: Runs) -> int:
     lock = settle(asked.plan)
     before = lockfile.there(where)
     if before is not None and before.id == lock.id:
-        lock, told = before, f"nothing has changed since {printable(where)} was written"
+        lock, news = before, f"nothing has changed since {printable(where)} was written"
     else:
         if before is not None and not asked.overwrite:
             raise UsageError(
@@ -50,12 +50,12 @@ def _run(argv: list[str], runs: Runs) -> int:
                 "more: end it first (lzr fleet quit ends the scans, too)"
             )
         lockfile.write(where, lock)
-        told = f"settled in {printable(where)}"
+        news = f"settled in {printable(where)}"
     if not asked.quiet:
         for run in lock.current:
             shards = dealing.ranges(run.shards)
             print(safetext.line(f"{run.box}: shards {shards}, from {', '.join(run.source)}"))
-        print(safetext.line(f"plan id {lock.id}, generation {lock.generation}: {told}"))
+        print(safetext.line(f"plan id {lock.id}, generation {lock.generation}: {news}"))
     return running.OK
 
 

@@ -72,7 +72,7 @@ def _merge(argv: list[str]) -> int:
     for sentence in (sentence for file in merger.files for sentence in file.trouble()):
         running.say(NAME, sentence)
     if asked.output != "-" and not asked.quiet:
-        running.say(NAME, _told(kept, len(results), to.name))
+        running.say(NAME, _sentence(kept, len(results), to.name))
     whole = merger.whole
     if metadata:
         whole &= _say_ledger(NAME, lock, metadata, found, quiet=asked.quiet)
@@ -105,7 +105,7 @@ def _write(merger: Merger, kept: Chosen, to: wholefile.Output, form: str, bar: p
             records.finish()
 
 
-def _told(kept: Chosen, files: int, name: str) -> str:
+def _sentence(kept: Chosen, files: int, name: str) -> str:
     """A sentence on what was merged."""
     text = f"{ledger.many(len(kept.rows), 'record')} of {ledger.many(files, 'file')} in {name}"
     if kept.same:
@@ -133,14 +133,14 @@ def _say_ledger(
     quiet: bool,
 ) -> bool:
     """Tell the ledger; whether it agrees. found: records of each box, where those were counted."""
-    told = ledger.of(lock, metadata)
+    balance = ledger.of(lock, metadata)
     if found is not None:
-        told.compare(found)
-    for sentence in told.faults:
+        balance.compare(found)
+    for sentence in balance.faults:
         running.say(name, sentence)
-    if not quiet or not told.agrees:
-        running.say(name, told.sentence())
-    return told.agrees
+    if not quiet or not balance.agrees:
+        running.say(name, balance.sentence())
+    return balance.agrees
 
 
 def _files(lock: Lock, asked: argparse.Namespace) -> list[str]:

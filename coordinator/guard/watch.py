@@ -66,8 +66,8 @@ class GuardWatch:
         guard = self._guard
         if guard is None:
             return ""
-        told = self._told()
-        if not told and (self._due is None or now < self._due):
+        changed = self._changed()
+        if not changed and (self._due is None or now < self._due):
             return ""
         self._due = now + LOOK_EVERY if self._socket is None else None
         try:
@@ -87,7 +87,7 @@ class GuardWatch:
         times = f", {self.losses} times by now" if self.losses > 1 else ""
         return f"{LOST}{times}; {_REMEDY}"
 
-    def _told(self) -> bool:
+    def _changed(self) -> bool:
         """Whether there was a message about our table, or some were lost."""
         found = False
         while self._socket is not None and self._guard is not None:

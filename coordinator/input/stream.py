@@ -74,7 +74,7 @@ class Stream:
             return  # nobody is held up by a file that is read late, and what it tells of is past
         self._pipe = pipes.widen(descriptor)
         self._capacity = self._pipe or _SOCKET
-        self._told = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
+        self._wake = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
         self._stopped, self._stop = os.pipe2(os.O_CLOEXEC)
         self._thread = threading.Thread(target=self._read_ahead, daemon=True)
         self._thread.start()
@@ -90,7 +90,7 @@ class Stream:
                     return
                 chunk = os.read(self._descriptor, CHUNK)
                 self._keep(chunk)
-                os.eventfd_write(self._told, 1)
+                os.eventfd_write(self._wake, 1)
                 if not chunk:
                     return
                 if len(chunk) < small and select.select([self._stopped], [], [], _REST)[0]:
@@ -99,7 +99,7 @@ class Stream:
             return  # the loop, which reads on from here, will meet it too
         finally:
             self._over = True
-            os.eventfd_write(self._told, 1)
+            os.eventfd_write(self._wake, 1)
 
     def _keep(self, chunk: bytes) -> None:
         age = time.monotonic() - self._born
@@ -149,14 +149,14 @@ class Stream:
             os.write(self._stop, b".")
             self._thread.join()
             self._thread = None
-            for descriptor in (self._told, self._stopped, self._stop):
+            for descriptor in (self._wake, self._stopped, self._stop):
                 os.close(descriptor)
 
     # --- for the loop ----------------------------------------------------------------------------------
 
     def fileno(self) -> int:
         """Becomes readable when there is something to `read`, except for what is `pending`."""
-        return self._descriptor if self._thread is None else self._told
+        return self._descriptor if self._thread is None else self._wake
 
     @property
     def descriptor(self) -> int:
@@ -185,7 +185,7 @@ class Stream:
             return b""
         if self._thread is not None:
             with contextlib.suppress(BlockingIOError):
-                os.eventfd_read(self._told)
+                os.eventfd_read(self._wake)
             over = self._over  # looked at first: what the thread kept before it ended is in the blocks then
             if self._blocks or not over:
                 return None

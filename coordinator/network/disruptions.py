@@ -25,7 +25,7 @@ class Disruptions:
         """say: takes a sentence for the user."""
         self._say = say
         self.losses: dict[str, str] = {}
-        self._told: set[str] = set()  # kinds of losses
+        self._reported: set[str] = set()  # kinds of losses
         self._links: set[int] = set()  # that single packets leave by
         self._hardware: dict[int, Hardware] = {}  # links as they were told of last
         self._witnesses: Rows = np.zeros(0, TARGET)  # the first target of each way
@@ -42,7 +42,7 @@ class Disruptions:
         for code in fresh:
             if table.links:
                 self._links.add(table.links[code])
-            if table.by_port and table.by_port[code] and "ports" not in self._told:
+            if table.by_port and table.by_port[code] and "ports" not in self._reported:
                 self._lose("ports", changes.PORTS)
             if table.ways["kind"][code] < WayKind.NONE and len(self._witnesses) < ways.MOST_WAYS:
                 self._witnesses = np.concatenate([self._witnesses, rows[codes == code][:1]])
@@ -53,7 +53,7 @@ class Disruptions:
         """Note targets (TARGET rows) that could have been reached, had their turn come sooner."""
         if self._begun is None:
             self._begun = table
-        if self._begun is table or "routes" in self._told:
+        if self._begun is table or "routes" in self._reported:
             return
         late = table.ways["kind"][codes] >= WayKind.NONE
         if late.any():
@@ -103,5 +103,5 @@ class Disruptions:
 
     def _lose(self, kind: str, sentence: str) -> None:
         if sentence:
-            self._told.add(kind)
+            self._reported.add(kind)
             self.losses[kind] = sentence

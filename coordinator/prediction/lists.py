@@ -15,7 +15,7 @@ from coordinator.prediction.seeding import Seed, covered_by
 from lzr import addresses
 from lzr.analysis import predict
 from lzr.analysis.asked import Part
-from lzr.analysis.predict import SIX, Comparison, Listed, Model, Told
+from lzr.analysis.predict import SIX, Comparison, Feedback, Listed, Model
 from lzr.analysis.predictasked import BLIND, Addresses, Asked
 from lzr.analysis.predictconditions import Bound, rank_of
 from lzr.rows import V4_MAPPED
@@ -68,13 +68,13 @@ def learn(
         asked.add_pairs(round_.number, round_.port, round_.rank, round_=number)
     seed = seeding.read(paths, asked=asked, parts=parts, progress=progress, say=say, assume=assume)
     space = covered_by(ranges, seed.six)
-    told = _told(seed, rounds[-2:]) if rounds else None
+    feedback = _feedback(seed, rounds[-2:]) if rounds else None
     return Learnt(
-        seed, predict.learn(seed.services, asked, space, strangers=strangers, bound=bound, told=told)
+        seed, predict.learn(seed.services, asked, space, strangers=strangers, bound=bound, feedback=feedback)
     )
 
 
-def _told(seed: Seed, rounds: Sequence[Round]) -> Told:
+def _feedback(seed: Seed, rounds: Sequence[Round]) -> Feedback:
     """What came of the last lists."""
     services = seed.services
     pairs = services.number << 16 | services.port
@@ -87,7 +87,7 @@ def _told(seed: Seed, rounds: Sequence[Round]) -> Told:
         hit.append(answered[own])
         strange.append(round_.score[~own])
         strange_hit.append(answered[~own])
-    return Told(*map(np.concatenate, (score, hit, strange, strange_hit)))
+    return Feedback(*map(np.concatenate, (score, hit, strange, strange_hit)))
 
 
 def listed(
@@ -165,26 +165,26 @@ def reasons(learnt: Learnt, found: Listed) -> Iterator[dict[str, object]]:
     values: dict[int, str] = {}
     columns = (found.number, found.port, found.chance, found.row, found.cell)
     for number, port, chance, row, cell in zip(*(column.tolist() for column in columns), strict=True):
-        told: dict[str, object] = {"saddr": address_of(number, seed.six), "sport": port, "chance": chance}
+        reason: dict[str, object] = {"saddr": address_of(number, seed.six), "sport": port, "chance": chance}
         if row >= 0:
             kind = int(conditions.kind[row])
-            told |= {
+            reason |= {
                 "because": "host", "port": int(conditions.given[row]),
                 "answered": int(conditions.hits[row]), "asked": int(conditions.asked[row]),
             }  # fmt: skip
             if kind >= 0:
-                told["feature"] = kinds[kind]
+                reason["feature"] = kinds[kind]
                 if row not in values:
                     values[row] = _value(seed, kinds[kind], kind, int(conditions.code[row]), number)
-                told["value"] = values[row]
+                reason["value"] = values[row]
         else:
             place, column = divmod(cell, len(networks.ports))
             width = 32 - networks.bits
-            told |= {
+            reason |= {
                 "because": "network", "network": f"{address_of(int(networks.first[place]), [])}/{width}",
                 "answered": int(networks.hits[place, column]), "asked": int(networks.asked[place, column]),
             }  # fmt: skip
-        yield told
+        yield reason
 
 
 def _value(seed: Seed, name: str, kind: int, code: int, number: int) -> str:
@@ -197,48 +197,48 @@ def _value(seed: Seed, name: str, kind: int, code: int, number: int) -> str:
     return f"{address_of(network, [])}/{bits}"
 
 
-def explained(told: dict[str, object], pair: str) -> str:
+def explained(reason: dict[str, object], pair: str) -> str:
     """A line with its reason as a comment."""
-    chance, answered, asked = told["chance"], told["answered"], told["asked"]
-    if told["because"] == "network" and not asked:
-        why = f"{told['network']}: nobody was asked there, it counts as the networks around it do"
-    elif told["because"] == "network":
-        why = f"{told['network']}: {answered} of {asked} addresses answered there"
+    chance, answered, asked = reason["chance"], reason["answered"], reason["asked"]
+    if reason["because"] == "network" and not asked:
+        why = f"{reason['network']}: nobody was asked there, it counts as the networks around it do"
+    elif reason["because"] == "network":
+        why = f"{reason['network']}: {answered} of {asked} addresses answered there"
     else:
-        with_ = f" with {told['feature']} {plain(str(told['value']), 60)}" if "feature" in told else ""
-        why = f"it answers on {told['port']}{with_}: {answered} of {asked} such hosts do here"
+        with_ = f" with {reason['feature']} {plain(str(reason['value']), 60)}" if "feature" in reason else ""
+        why = f"it answers on {reason['port']}{with_}: {answered} of {asked} such hosts do here"
     return f"{pair}  # {chance:.4f} {why}\n"
 
 
 def explained_lines(learnt: Learnt, found: Listed) -> Iterator[str]:
     pairs = lines(found, learnt.seed.six)
-    for told, pair in zip(reasons(learnt, found), pairs, strict=True):
-        yield explained(told, pair.rstrip("\n"))
+    for reason, pair in zip(reasons(learnt, found), pairs, strict=True):
+        yield explained(reason, pair.rstrip("\n"))
 
 
-def sentences(told: Comparison) -> list[str]:
+def sentences(compared: Comparison) -> list[str]:
     """What the list is worth, and what whole ports would have been: plainly."""
     lines_ = [
-        f"{told.probes:,} probes are expected to find {_about(told.expected)} services",
+        f"{compared.probes:,} probes are expected to find {_about(compared.expected)} services",
     ]
-    if not told.ports_and_seed:
+    if not compared.ports_and_seed:
         return [*lines_, "what whole ports would find cannot be said: nobody was asked at random"]
-    better = "more than" if told.expected > told.whole else "no more than"
+    better = "more than" if compared.expected > compared.whole else "no more than"
     lines_.append(
-        f"that is {better} whole ports in the seed's order, which should find {_about(told.whole)} "
-        f"({told.ports:.2f} ports of {told.space:,} addresses)"
+        f"that is {better} whole ports in the seed's order, which should find {_about(compared.whole)} "
+        f"({compared.ports:.2f} ports of {compared.space:,} addresses)"
     )
-    both = told.expected + told.seed_found
-    if told.whole_and_seed >= both:
+    both = compared.expected + compared.seed_found
+    if compared.whole_and_seed >= both:
         verdict = (
             "without a seed, scanning whole ports would have been the better way, had their order been known"
         )
     else:
         verdict = "so the seed was worth it"
     lines_.append(
-        f"the seed cost {told.seed_cost:,} probes and found {told.seed_found:,} services; for both together, "
-        f"whole ports should find {_about(told.whole_and_seed)} ({told.ports_and_seed:.2f} ports) against "
-        f"{_about(both)}: {verdict}"
+        f"the seed cost {compared.seed_cost:,} probes and found {compared.seed_found:,} services; "
+        f"for both together, whole ports should find {_about(compared.whole_and_seed)} "
+        f"({compared.ports_and_seed:.2f} ports) against {_about(both)}: {verdict}"
     )
     return lines_
 

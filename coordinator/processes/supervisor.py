@@ -36,9 +36,9 @@ _LAST_WORDS = 0.25
 """Seconds to wait for the last figures of a process that has ended: as often as it reports."""
 _REPORTS = 1000
 """Most reports taken in one turn of the loop, so that other work does not have to wait."""
-_TOLD = 5
+_SHOWN = 5
 """Messages of unknown origin of which the user is told one by one; more are only counted."""
-_TOLD_IGNORED = 1000
+_SHOWN_IGNORED = 1000
 """Most reports without effect that go into a debug log, since a worker that was taken over could fill the
 disk with them."""
 
@@ -225,7 +225,7 @@ class Supervisor:
             child.condemned = True
             self._note(f"{name} sent what cannot be ({plain(reason, 160)}): it is ended")
             self.pool.kill(child)
-        elif child is None and self.refused <= _TOLD:
+        elif child is None and self.refused <= _SHOWN:
             self._note(f"a message is not believed: {plain(reason, 160)}")
 
     def refuse_results(self, reason: str, numbers: set[int], writer: str) -> None:
@@ -313,7 +313,7 @@ class Supervisor:
                 self._forget(order, now)
             case do.Ignored(event):
                 self._ignored += 1
-                if self._ignored <= _TOLD_IGNORED:
+                if self._ignored <= _SHOWN_IGNORED:
                     self._tell(f"ignored, since it is not true or too late: {event}"[:200])
 
     def _forget(self, order: do.Forget, now: float) -> None:

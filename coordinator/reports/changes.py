@@ -101,7 +101,7 @@ def sides(row: tuple[Any, ...]) -> tuple[dict[str, str], dict[str, str]]:
     )
 
 
-def told_of(kind: str, old: dict[str, str], new: dict[str, str]) -> str:
+def change_of(kind: str, old: dict[str, str], new: dict[str, str]) -> str:
     """In words, what has changed of a service. kind: of KINDS; old, new: the fields of its records."""
     if kind == "protocol":
         return f"protocol {old.get('fingerprint', 'unknown')} -> {new.get('fingerprint', 'unknown')}"
@@ -122,7 +122,7 @@ def brief(row: tuple[Any, ...]) -> tuple[str, str]:
     _, _, change, kinds, how = row[:5]
     old, new = sides(row)
     if change == "changed":
-        difference = "; ".join(told_of(kind, old, new) for kind in comparing.kinds_of(kinds))
+        difference = "; ".join(change_of(kind, old, new) for kind in comparing.kinds_of(kinds))
         return new.get("fingerprint", "unknown"), difference
     side = new if change == "appeared" else old
     names = [side[name] for name in ("application", "product", "version") if side.get(name)]

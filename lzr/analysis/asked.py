@@ -132,7 +132,7 @@ def known(
         return Asked(why="there is no metadata of the new scan")
     reasons = section(new, "reasons")
     options = section(new, "options")
-    told = Asked(
+    known = Asked(
         unsent=bool(reasons.get("send_refused")),
         handshakes=names(new),
         silent_recorded=not options.get("only_data_record"),
@@ -145,12 +145,12 @@ def known(
     if not why and not _same_lists(new, old):
         why = "it had other lists of networks, or those of the old scan are not known"
     if why:
-        return replace(told, why=f"the new scan shows no more than its records: {why}")
+        return replace(known, why=f"the new scan shows no more than its records: {why}")
     parts = swept(new)
     everything = old is not None and _same_input(new, old) and 0 < records <= _counted(old)
     if not everything and not parts:
         why = "the new scan had another input than the old one, so only its own records show what it asked"
-    return replace(told, everything=everything, parts=parts, why=why)
+    return replace(known, everything=everything, parts=parts, why=why)
 
 
 def names(metadata: Mapping[str, Any] | None) -> tuple[str, ...]:

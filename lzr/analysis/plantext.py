@@ -26,7 +26,7 @@ class Point:
 
 
 @dataclass(frozen=True)
-class Told:
+class PlanFigures:
     """What is reported of a plan.
 
     services, ports, left_out: of the scan. identified, packets: of trying all `handshakes` with each service.
@@ -59,15 +59,18 @@ def points(identified: Sequence[float], packets: Sequence[float], reachable: flo
     return tuple(Point(places[at], float(got[at]), float(packets[at])) for at in sorted(places) if len(got))
 
 
-def toml(orders: Sequence[tuple[str, ...]], of_port: Bytes, services: Sequence[int], told: Told) -> str:
+def toml(
+    orders: Sequence[tuple[str, ...]], of_port: Bytes, services: Sequence[int], figures: PlanFigures
+) -> str:
     """The file for -handshakes-by-port. orders: the first that of other ports; services: of each order."""
     found, spent = (
-        _share(told.held_out.identified, told.identified),
-        _share(told.held_out.packets, told.packets),
+        _share(figures.held_out.identified, figures.identified),
+        _share(figures.held_out.packets, figures.packets),
     )
     lines = [
-        f"# Learned by lzr plan from {told.services:,} services on {told.ports:,} ports. On hosts that it",
-        f"# was not learned from: {found} of what all {len(told.handshakes)} handshakes identify,",
+        f"# Learned by lzr plan from {figures.services:,} services on {figures.ports:,} ports."
+        " On hosts that it",
+        f"# was not learned from: {found} of what all {len(figures.handshakes)} handshakes identify,",
         f"# for {spent} of their packets.",
         f"default = {_list(orders[0])}",
         "",
@@ -91,45 +94,47 @@ def ranges(ports: np.ndarray[Any, np.dtype[np.bool_]]) -> str:
     return show_port_list(tuple(zip(low, high, strict=True)))
 
 
-def table(told: Told) -> str:
+def table(figures: PlanFigures) -> str:
     """For a person."""
-    return "\n".join(_lines(told)) + "\n"
+    return "\n".join(_lines(figures)) + "\n"
 
 
-def _lines(told: Told) -> Iterator[str]:
-    left_out = f" ({told.left_out:,} that took no connection left out)" if told.left_out else ""
-    yield f"{told.services:,} services on {told.ports:,} ports{left_out}, {len(told.handshakes)} handshakes"
-    yield f"{told.identified:,} identified by any, for {told.packets:,.0f} packets of all"
+def _lines(figures: PlanFigures) -> Iterator[str]:
+    left_out = f" ({figures.left_out:,} that took no connection left out)" if figures.left_out else ""
+    tried = f"{len(figures.handshakes)} handshakes"
+    yield f"{figures.services:,} services on {figures.ports:,} ports{left_out}, {tried}"
+    yield f"{figures.identified:,} identified by any, for {figures.packets:,.0f} packets of all"
     yield ""
     yield "on hosts that were not learned from      identified         of all   packets   of all"
-    for point in (told.held_out, *told.others):
-        yield _row(point, told)
+    for point in (figures.held_out, *figures.others):
+        yield _row(point, figures)
     yield ""
     yield "as steps are taken, the best first       identified         of all   packets   of all"
-    for point in told.curve:
-        yield _row(point, told)
+    for point in figures.curve:
+        yield _row(point, figures)
     yield ""
     yield "services  order"
-    for ports, order, services in told.orders[:20]:
+    for ports, order, services in figures.orders[:20]:
         names = ",".join(order)
         yield f"{services:>8,}  {names}  on {_shortened(ports, max(24, _WIDTH - 14 - len(names)))}"
-    if len(told.orders) > 20:
-        yield f"          and {len(told.orders) - 20} more orders"
+    if len(figures.orders) > 20:
+        yield f"          and {len(figures.orders) - 20} more orders"
 
 
-def _row(point: Point, told: Told) -> str:
+def _row(point: Point, figures: PlanFigures) -> str:
     return (
-        f"  {point.name[:36]:<36} {point.identified:>12,.0f} {_share(point.identified, told.identified):>14} "
-        f"{point.packets:>9,.0f} {_share(point.packets, told.packets):>8}"
+        f"  {point.name[:36]:<36} {point.identified:>12,.0f} "
+        f"{_share(point.identified, figures.identified):>14} "
+        f"{point.packets:>9,.0f} {_share(point.packets, figures.packets):>8}"
     )
 
 
-def as_dict(told: Told) -> dict[str, Any]:
+def as_dict(figures: PlanFigures) -> dict[str, Any]:
     """For a program."""
-    found = asdict(told)
+    found = asdict(figures)
     found["orders"] = [
         {"ports": ports, "handshakes": list(order), "services": services}
-        for ports, order, services in told.orders
+        for ports, order, services in figures.orders
     ]
     return found
 

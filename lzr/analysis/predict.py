@@ -113,7 +113,7 @@ def plain_hosts(services: Services, firewalls: I64, most: int = MOST_SERVICES) -
 
 
 @dataclass
-class Told:
+class Feedback:
     """What came of earlier lists: scores that were given, and whether it answered; of hosts, and of
     strangers."""
 
@@ -130,24 +130,24 @@ def learn(
     *,
     strangers: bool = True,
     bound: Bound | None = None,
-    told: Told | None = None,
+    feedback: Feedback | None = None,
 ) -> Model:
     """services: with all features, of plain hosts, sorted by number and port.
 
-    bound: that of the model before, where scores in `told` are to mean the same.
+    bound: that of the model before, where scores in `feedback` are to mean the same.
     """
     bound, weights, score, hit = calibrated(services, asked, BOUNDS if bound is None else (bound,))
     conditions = Conditions(services, asked, bound)
     held_out = len(score)
     strange = Calibration(np.array([0.0, 1.0]), np.array([0.0, 1.0]))
-    if told is not None:
+    if feedback is not None:
         # What came of it counts for more than what was held out.
-        few = slice(None, None, max(1, 10 * len(score) // max(len(told.score), 1)))
-        enough = len(told.score) >= _ENOUGH
-        score = np.concatenate([score[few] if enough else score, told.score])
-        hit = np.concatenate([hit[few] if enough else hit, told.hit])
-        if len(told.strange) >= _ENOUGH:
-            strange = calibration(told.strange, told.strange_hit, least=_LIKE)
+        few = slice(None, None, max(1, 10 * len(score) // max(len(feedback.score), 1)))
+        enough = len(feedback.score) >= _ENOUGH
+        score = np.concatenate([score[few] if enough else score, feedback.score])
+        hit = np.concatenate([hit[few] if enough else hit, feedback.hit])
+        if len(feedback.strange) >= _ENOUGH:
+            strange = calibration(feedback.strange, feedback.strange_hit, least=_LIKE)
     networks = predictnetworks.learn(services, asked, space.within(0, (1 << 32) - 1), strangers=strangers)
     networks.score = networks.chance
     networks.chance = strange(networks.chance.astype(np.float64)).astype(np.float32)

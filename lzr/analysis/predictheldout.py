@@ -98,7 +98,7 @@ def calibrated(
             found = conditions.candidates(held, np.arange(len(held)), 0.01)
             stays = _thinned(held)[found.group]
             found = Found(found.group[stays], found.port[stays], found.score[stays], found.row[stays])
-            use, hit_ = _told(held, asked, found, conditions, fair=fair)
+            use, hit_ = _scored(held, asked, found, conditions, fair=fair)
             of = (found.group[use], found.port[use], found.score[use])
             parts.append((conditions.evidence(held, *of), hit_[use]))
         if not parts:
@@ -132,7 +132,7 @@ def _thinned(services: Services) -> Bool:
     return np.asarray((mixed >> np.uint64(40)) < (1 << 24) / usual[port], np.bool_)
 
 
-def _told(
+def _scored(
     held: Services, asked: Asked, found: Found, conditions: Conditions, *, fair: bool
 ) -> tuple[Bool, Bool]:
     """Of which candidates it is known, without favour, whether they answer; and whether they do."""

@@ -92,10 +92,10 @@ def columns(place: I64, said: I64) -> tuple[I64, I64]:
     return column.astype(np.int64), values >> 32
 
 
-def profiles(has: Bool, told: Bool, usual: F64, *, rounds: int = 15) -> Profiles:
+def profiles(has: Bool, asked_on: Bool, usual: F64, *, rounds: int = 15) -> Profiles:
     """Kinds of hosts. has: (hosts, columns) what answered so.
 
-    told: (columns,) on which the hosts were asked. usual: (columns,) how often all addresses answer so.
+    asked_on: (columns,) on which the hosts were asked. usual: (columns,) how often all addresses answer so.
     """
     if not len(has):
         kinds = np.clip(usual / max(float(usual.max(initial=0)), 1e-12), 1e-6, 0.98)[None, :]
@@ -123,9 +123,9 @@ def profiles(has: Bool, told: Bool, usual: F64, *, rounds: int = 15) -> Profiles
         kinds = np.clip((belongs.T @ table + base) / (weight[:, None] + 1.0), 1e-6, 0.98)
     belongs = _belongs(table, kinds, share)
     # Where these hosts were not asked, every kind answers as all hosts do.
-    alive = table[:, told].mean(0).sum() / max(float(usual[told].sum()), 1e-12)
-    kinds[:, ~told] = np.clip(usual[~told] * alive, 1e-6, 0.98)
-    return Profiles(kinds, share, belongs.T @ table, belongs.sum(0)[:, None] * told)
+    alive = table[:, asked_on].mean(0).sum() / max(float(usual[asked_on].sum()), 1e-12)
+    kinds[:, ~asked_on] = np.clip(usual[~asked_on] * alive, 1e-6, 0.98)
+    return Profiles(kinds, share, belongs.T @ table, belongs.sum(0)[:, None] * asked_on)
 
 
 def _belongs(table: F64, kinds: F64, share: F64) -> F64:

@@ -71,18 +71,18 @@ def kinds(sample: Sample, k: F32, n: F32) -> Profiles:
     """Kinds of the hosts that a random sample holds. k, n: (networks, P) how many answered and were asked."""
     asked, number, (_, column, port_of), ports = sample
     share = ((k.sum(0) + 0.2) / (n.sum(0) + 200.0))[port_of] / np.bincount(port_of)[port_of]
-    told, mine = np.zeros(len(port_of), np.bool_), np.empty(0, np.int64)
+    asked_on, mine = np.zeros(len(port_of), np.bool_), np.empty(0, np.int64)
     for addresses, of in sorted(asked.products, key=lambda product: -int(product[1].sum())):
         mine = np.flatnonzero(addresses.contains(number))
         if len(mine):
-            told = of[ports[port_of]]
+            asked_on = of[ports[port_of]]
             break
     hosts, host = np.unique(number[mine], return_inverse=True)
     step = max(1, -(-len(hosts) // predictkinds.MOST_HOSTS))
-    few = (host % step == 0) & told[column[mine]]
+    few = (host % step == 0) & asked_on[column[mine]]
     has = np.zeros((-(-len(hosts) // step), len(port_of)), np.bool_)
     has[host[few] // step, column[mine[few]]] = True
-    return predictkinds.profiles(has, told, share.astype(np.float64))
+    return predictkinds.profiles(has, asked_on, share.astype(np.float64))
 
 
 class _Networks(NamedTuple):

@@ -55,7 +55,7 @@ def check(
         )
 
 
-def told(before: Lock, after: Lock, box: str, asked: int | None) -> list[str]:
+def consequences(before: Lock, after: Lock, box: str, asked: int | None) -> list[str]:
     """What the user is told before anything is changed. asked: inputs the box has handled; None: not
     known.
     """

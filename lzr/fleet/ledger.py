@@ -81,9 +81,9 @@ def of(lock: Lock, metadata: Sequence[tuple[str, Any]]) -> Ledger:
         if found.setdefault(one.run, one) != one:
             ledger.faults.append(f"{name}: {one.run.name} is told twice, and not in the same way")
     for box in lock.plan.boxes:
-        told = [found[run].records if run in found else None for run in lock.runs if run.box == box.name]
-        if told and None not in told:
-            ledger.records[box.name] = sum(count or 0 for count in told)
+        counts = [found[run].records if run in found else None for run in lock.runs if run.box == box.name]
+        if counts and None not in counts:
+            ledger.records[box.name] = sum(count or 0 for count in counts)
     current = lock.current
     ledger.runs = [found[run] for run in current if run in found]
     for run in current:

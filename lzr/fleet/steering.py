@@ -109,12 +109,12 @@ def lines(name: str, wanted: Wanted, dealt: Mapping[str, int] | None, status: Ma
     ending = dict(wanted.ending).get(name)
     if ending is not None:
         return [] if status.get("draining") else [ending]
-    told: list[str] = []
+    commands: list[str] = []
     if dealt is not None and name in dealt and status.get("rate_limit") != dealt[name]:
-        told.append(f"rate {dealt[name]}")
+        commands.append(f"rate {dealt[name]}")
     if name in wanted.paused and status.get("paused") is False:
-        told.append("pause")
-    return told
+        commands.append("pause")
+    return commands
 
 
 def _is_rate(value: object) -> bool:

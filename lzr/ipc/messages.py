@@ -116,7 +116,7 @@ class Blocked(Message, frozen=True):
         require(not len(self.ranges) % 4, "half a range")
 
 
-_TOLD = np.isin(np.arange(Verdict.COUNT + 1), Verdict.TOLD)
+_REPORTED = np.isin(np.arange(Verdict.COUNT + 1), Verdict.TOLD)
 
 
 class Heard(Message, frozen=True):
@@ -131,8 +131,8 @@ class Heard(Message, frozen=True):
 
     def check(self) -> None:
         require(len(self.rows) == len(self.verdicts), "verdicts on others than there are")
-        told = _TOLD[np.minimum(self.verdicts, Verdict.COUNT)]
-        require(bool(told.all()), "a verdict that is none")
+        reported = _REPORTED[np.minimum(self.verdicts, Verdict.COUNT)]
+        require(bool(reported.all()), "a verdict that is none")
 
 
 class Release(Message, frozen=True):

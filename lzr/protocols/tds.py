@@ -51,7 +51,7 @@ def _sybase(data: bytes) -> bool:
         if not body:
             return False
         if data[at] not in _SKIPPED:
-            return _told(data[at], body)
+            return _valid_token(data[at], body)
         at += 3 + len(body)
     return False
 
@@ -62,7 +62,7 @@ def _length(data: bytes, at: int) -> int:
     return large if large and at + 2 + large <= len(data) else small
 
 
-def _told(token: int, body: bytes) -> bool:
+def _valid_token(token: int, body: bytes) -> bool:
     if token == 0xAD:  # status of the login, version of the protocol, the server's name behind its length
         if len(body) < 6 or body[0] not in (5, 6, 7) or body[1] not in (4, 5):
             return False

@@ -40,13 +40,13 @@ class Text:
     def __init__(self) -> None:
         self._head = b""
         self._coding: codecs.IncrementalDecoder | None = None
-        self._told = False  # which coding it is
+        self._known = False  # which coding it is
         self._ends: str = ""  # "lf" or "cr", once it is known
         self._return = False  # a carriage return is held back: what follows it decides
 
     def feed(self, data: bytes) -> bytes:
         """The lines, in UTF-8, that these bytes complete."""
-        if not self._told:
+        if not self._known:
             self._head += data
             name = coding(self._head)
             if name is None:
@@ -60,7 +60,7 @@ class Text:
     def finish(self) -> bytes:
         """The input has ended: what was held back."""
         rest = b""
-        if not self._told:
+        if not self._known:
             self._tell("")
             rest, self._head = self._lines(self._head), b""
         if self._coding is not None:
@@ -68,7 +68,7 @@ class Text:
         return rest + (b"\n" if self._return else b"")
 
     def _tell(self, name: str) -> None:
-        self._told = True
+        self._known = True
         if name:
             self._coding = codecs.getincrementaldecoder(name)("replace")
 

@@ -35,7 +35,7 @@ Rows = NDArray[Any]
 _REMEMBERED = 1 << 16
 """Answers that are recognised when they are repeated. A judgement: at 100,000 a second, a tenth of which
 answer, six seconds' worth; and hosts repeat a SYN-ACK after one and three (RFC 6298 §2.1)."""
-_TOLD = 1 << 15
+_MOST = 1 << 15
 """Most rows in one report. A judgement: 2 MB, a quarter of what a report may have."""
 _TELL = 32_000_000
 """ns between two reports. A judgement: a round trip mostly takes longer."""
@@ -198,11 +198,11 @@ class Sweeper:
         verdicts = np.concatenate([np.empty(0, np.uint8), *self._verdicts])
         self._rows, self._verdicts = [], []
         self._tell_at = now + _TELL
-        ends = range(_TOLD, max(1, len(rows)) + _TOLD, _TOLD)
+        ends = range(_MOST, max(1, len(rows)) + _MOST, _MOST)
         # What is sent comes with the last answers, not before them: a stretch that is sent may be over.
         return [
             messages.Heard(
-                begun if end >= len(rows) else [], rows[end - _TOLD : end], verdicts[end - _TOLD : end]
+                begun if end >= len(rows) else [], rows[end - _MOST : end], verdicts[end - _MOST : end]
             )
             for end in ends
         ]

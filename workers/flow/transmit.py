@@ -17,8 +17,8 @@ from lzr.packet.segments import Builder
 from lzr.packet.ways import Ways
 from lzr.rows import pick
 from lzr.targets.blocklist import Blocklist
-from workers.flow.exit import Exit
 from workers.flow.routed import Routed
+from workers.flow.sendpaths import SendPaths
 from workers.flow.transmitring import SendFailure, TransmitRing
 
 _LONG = 50_000_000
@@ -53,7 +53,7 @@ class Transmit:
         routed: Routed | None = None,
     ) -> None:
         self.routed = Routed(()) if routed is None else routed
-        self._exit = Exit(builder)
+        self._paths = SendPaths(builder)
         self._postpone_timers = postpone
         self._budget = budget
         self._shards = shards
@@ -69,12 +69,12 @@ class Transmit:
     @property
     def link(self) -> int:
         """Interface index by which the rings' frames leave; 0: their sockets are bound to it."""
-        return self._exit.link
+        return self._paths.link
 
     @property
     def ways(self) -> Ways:
         """How packets leave, by their destination."""
-        return self._exit.ways
+        return self._paths.ways
 
     def room(self, now: int) -> int:
         """How many more frames may leave now by the budget."""
@@ -102,9 +102,9 @@ class Transmit:
 
     def take_routes(self, routes: messages.Routes, probes: tuple[ProbeTemplate, ...]) -> None:
         """Send packets by these ways from now on."""
-        self._exit = Exit.of(routes, probes)
+        self._paths = SendPaths.of(routes, probes)
         for ring in self._rings:
-            ring.link = self._exit.link
+            ring.link = self._paths.link
 
     def add(self, ring: TransmitRing, now: int) -> None:
         """Take over one more ring."""
@@ -194,8 +194,8 @@ class Transmit:
     def _straight(self, burst: NDArray[Any]) -> Callable[[NDArray[Any], int], None]:
         """What sends a part of this burst: by a ring alone, where all may leave so and nothing waits."""
         self.send((), 0)
-        exit_, plain = self._exit, self.empty and self._budget is None and bool(self._rings)
-        if not plain or self.policy is not None or not exit_.all_by_rings(burst):
+        paths, plain = self._paths, self.empty and self._budget is None and bool(self._rings)
+        if not plain or self.policy is not None or not paths.all_by_rings(burst):
             return lambda part, now: self.send((part,), now)
         out = self._rings[-1]
 
@@ -203,7 +203,7 @@ class Transmit:
             if not self.empty:
                 self.send((part,), now)
                 return
-            placed = out.send(part, exit_.builder)
+            placed = out.send(part, paths.builder)
             if placed < len(part):
                 self._waiting.append(part[placed:])
             if not out.flush():
@@ -232,9 +232,9 @@ class Transmit:
                 if not room:
                     break
             octets, others, count = out.placed_octets, 0, len(burst)
-            if not self._exit.plain:
-                burst, others = self._exit.divert(burst, self.routed)
-            placed = out.send(burst, self._exit.builder) if len(burst) else 0
+            if not self._paths.plain:
+                burst, others = self._paths.divert(burst, self.routed)
+            placed = out.send(burst, self._paths.builder) if len(burst) else 0
             if budget is not None:
                 budget.spend(count - len(burst) + placed, out.placed_octets - octets + others)
             if placed < len(burst):

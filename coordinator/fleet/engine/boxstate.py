@@ -36,7 +36,7 @@ class BoxState:
     failed: int = 0
     silent: bool = False
     since: float = 0.0  # of being heard, or not; seconds since 1970
-    told: float = 0.0  # when its scan was last told something, monotonic
+    steered: float = 0.0  # when its scan was last told something, monotonic
     giving: asyncio.Lock = field(default_factory=asyncio.Lock)
     again: bool = False  # its scan is ending as it was told to, and it was told since that it is to go on
     given: str = ""  # the ticket of the connection over which it got all orders to block

@@ -44,15 +44,15 @@ async def fetching(
     with Fetcher(lock(), directory, call, invoker) as fetcher:
 
         async def go_on() -> None:
-            told: dict[str, str] = {}
+            said: dict[str, str] = {}
             while True:
                 await asyncio.sleep(EVERY)
                 fetcher.take(lock())
                 await fetcher.turn({box.name for box in lock().plan.boxes if engine.here(box.name)})
                 for name, state in fetcher.states.items():
-                    if state.trouble and state.trouble != told.get(name):
+                    if state.trouble and state.trouble != said.get(name):
                         say(state.run.box, f"its results cannot be fetched: {state.trouble}")
-                    told[name] = state.trouble
+                    said[name] = state.trouble
 
         task = asyncio.ensure_future(go_on())
 

@@ -137,7 +137,7 @@ class Controller:
                 busy=box.step is not None and not box.step.done(),
             )  # fmt: skip
             if heard is not None and box.known.attended and not lost:
-                self._steer(box, heard.told)
+                self._steer(box, heard.report)
 
     def _turn(self) -> None:
         """Begin the next step of every box."""
@@ -209,16 +209,16 @@ class Controller:
             self._say(box.name, f"{box.state}: {box.sentence}" if box.sentence else box.state)
         if not box.state and box.known.taken:
             return  # more was assigned to it meanwhile
-        told = box.name in dict(self.wanted.ending)
-        if box.state == "failed" and answer.get("status") == 1 and not told and box.failed < MOST_FAILED:
+        to_end = box.name in dict(self.wanted.ending)
+        if box.state == "failed" and answer.get("status") == 1 and not to_end and box.failed < MOST_FAILED:
             box.failed += 1
             box.not_before = time.monotonic() + RETRY
-        elif box.state in ("done", "failed") or told:
+        elif box.state in ("done", "failed") or to_end:
             box.set(ended=True)
-        elif answer.get("told") is True and box.again:
+        elif answer.get("by_order") is True and box.again:
             box.again = False
             box.not_before = time.monotonic() + RETRY
-        elif answer.get("told") is True:
+        elif answer.get("by_order") is True:
             self._say(box.name, "was told to end there: lzr fleet start goes on with it")
             box.set(ended=True)
         elif box.state == "interrupted":
@@ -267,14 +267,14 @@ class Controller:
             box.not_before = time.monotonic() + LOOK_AGAIN
         box.set(checked=not box.faults)
 
-    def _steer(self, box: BoxState, told: Any) -> None:
+    def _steer(self, box: BoxState, report: Any) -> None:
         """Send a scan the commands by which it does what is wanted of all."""
-        status, now = status_of(told), time.monotonic()
-        if status is None or now < box.told + RETRY or (box.step is not None and not box.step.done()):
+        status, now = status_of(report), time.monotonic()
+        if status is None or now < box.steered + RETRY or (box.step is not None and not box.step.done()):
             return
         lines = steering.lines(box.name, self.wanted, self.dealt(), status)
         if lines:
-            box.told = now
+            box.steered = now
             box.step = asyncio.ensure_future(self._tell_all(box.name, lines))
 
     async def _tell_all(self, name: str, lines: Iterable[str]) -> None:

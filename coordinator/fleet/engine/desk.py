@@ -117,9 +117,9 @@ class Desk:
 
     def _box(self, box: BoxState, dealt: dict[str, int] | None) -> dict[str, Any]:
         heard = self._engine.heard(box.name)
-        told = {} if heard is None else heard.told
-        at = told.get("status_at")
-        here_now = told.get("now")
+        report = {} if heard is None else heard.report
+        at = report.get("status_at")
+        here_now = report.get("now")
         age = None
         if heard is not None and isinstance(at, (int, float)) and isinstance(here_now, (int, float)) and at:
             age = max(0.0, here_now - at) + max(0.0, time.time() - heard.at)
@@ -144,18 +144,18 @@ class Desk:
             "lacks": [order.id for order in self._controller.orders.missing(box.name)],
             "lease": None
             if heard is None
-            else lease_left(self._controller.lock, told, time.time() - heard.at),
-            "status": status_of(told),
+            else lease_left(self._controller.lock, report, time.time() - heard.at),
+            "status": status_of(report),
             "status_age": age,
         }
 
 
-def lease_left(lock: Lock, told: Mapping[str, Any], age: float) -> float | None:
+def lease_left(lock: Lock, report: Mapping[str, Any], age: float) -> float | None:
     """Seconds for which a box may scan on, as it has told `age` seconds ago; 0 where it has said that it has
     none, None where the plan has no leases."""
     if lock.plan.lease is None:
         return None
-    left = told.get("lease")
+    left = report.get("lease")
     if type(left) is not float or not 0 <= left <= lock.plan.lease:
         return 0.0
     return max(0.0, left - max(0.0, age))

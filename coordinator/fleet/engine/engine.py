@@ -43,10 +43,10 @@ class Unheard(BoxError):
 
 @dataclass(frozen=True, slots=True)
 class Heard:
-    """A box's last report. at: when, by our clock. told: as `boxside.BoxSide.told` makes it."""
+    """A box's last report. at: when, by our clock. report: as `boxside.BoxSide.report` makes it."""
 
     at: float
-    told: Mapping[str, Any]
+    report: Mapping[str, Any]
 
 
 class Engine:
@@ -126,8 +126,8 @@ class Engine:
         """The box's last report, connected or not; None if there was none."""
         state = self._scheduler.workers.get(self._scheduler.aliases.get(box))
         if state is not None:
-            told = state.metrics.get("lzr")
-            self._heard[box] = Heard(state.last_seen, told if isinstance(told, dict) else {})
+            report = state.metrics.get("lzr")
+            self._heard[box] = Heard(state.last_seen, report if isinstance(report, dict) else {})
         return self._heard.get(box)
 
     def silent(self, box: str) -> float | None:
@@ -196,9 +196,9 @@ class Engine:
         future.release()
 
 
-def status_of(told: Mapping[str, Any]) -> dict[str, Any] | None:
+def status_of(report: Mapping[str, Any]) -> dict[str, Any] | None:
     """The status of its scan that a box has told, or None: what `lzr ctl status --json` says."""
-    text = told.get("status")
+    text = report.get("status")
     if not isinstance(text, str) or not 0 < len(text) <= MOST_STATUS:
         return None
     try:

@@ -51,8 +51,8 @@ class Renewing:
             return
         now, due = time.monotonic(), dict[str, tuple[str, Clock]]()
         for box in boxes:
-            told = self._engine.heard(box.name)
-            clock = None if told is None else lease.clock_of(told.told.get("clock"))
+            heard = self._engine.heard(box.name)
+            clock = None if heard is None else lease.clock_of(heard.report.get("clock"))
             ready = box.known.here and box.known.taken and bool(lock.runs_of(box.name))
             tried, again = self._tried.get(box.name, ("", 0.0))
             late = tried != box.ticket or now >= again

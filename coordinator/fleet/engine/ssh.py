@@ -55,11 +55,11 @@ def _run(name: str, argv: list[str], do: Callable[[Lock, Box, argparse.Namespace
 
     with ThreadPoolExecutor(AT_ONCE) as pool:
         found = list(pool.map(one, boxes))
-    for box, (good, told) in zip(boxes, found, strict=True):
+    for box, (good, sentence) in zip(boxes, found, strict=True):
         if good:
-            print(safetext.line(f"{box.name}: {told}"))
+            print(safetext.line(f"{box.name}: {sentence}"))
         else:
-            running.say(name, f"{box.name}: {told}")
+            running.say(name, f"{box.name}: {sentence}")
     return running.OK if all(good for good, _ in found) else FAILED
 
 

@@ -93,12 +93,12 @@ class Refusals:
         at = Counter(box.address for box in lock.plan.boxes)
         self._names = {box.address: box.name for box in lock.plan.boxes if at[box.address] == 1}
         self._say = say
-        self._told: set[tuple[str, str]] = set()
+        self._said: set[tuple[str, str]] = set()
 
     def __call__(self, host: str, text: str) -> None:
         why = certs.refusal(text)
-        if (host, why) not in self._told and len(self._told) < self.MOST:
-            self._told.add((host, why))
+        if (host, why) not in self._said and len(self._said) < self.MOST:
+            self._said.add((host, why))
             name = self._names.get(host, "")
             self._say(name, f"{'' if name else f'{host} '}is not let in: {why}")
 

@@ -90,14 +90,14 @@ def _lines(found: Mapping[str, Any]) -> list[str]:
             )
         scan = box["status"] or {}
         done, total = scan.get("done"), scan.get("total")
-        told = f", {done} of {total or '?'} done" if isinstance(done, int) else ""
+        progress = f", {done} of {total or '?'} done" if isinstance(done, int) else ""
         paused = ", paused" if box["paused"] else ""
         lease = box["lease"]
         leased = (f", lease for {lease:.0f} s" if lease else ", no lease") if _leased(box) else ""
         lacks = f", lacks {len(box['lacks'])} orders to block" if box["lacks"] else ""
         sentence = f" ({box['sentence']})" if box["sentence"] else ""
         lines.append(
-            f"{box['name']:12} {box['shards']:5} shards  {state}{told}{paused}{leased}{lacks}{sentence}"
+            f"{box['name']:12} {box['shards']:5} shards  {state}{progress}{paused}{leased}{lacks}{sentence}"
         )
     for order in found["orders"]:
         who = f" by {order['by']}" if order["by"] else ""
@@ -146,9 +146,9 @@ def _tell(word: str, argv: list[str]) -> int:
     asked = _parser(word, what).parse_args(two_dashes(argv, ("box", "certs", "help")))
     found = _ask(asked.plan, do=word, boxes=asked.box)
     missing = found["missing"]
-    told = [name for name in found["boxes"] if name not in missing]
-    if told:
-        print(safetext.line(f"{word}: {', '.join(told)}"))
+    confirmed = [name for name in found["boxes"] if name not in missing]
+    if confirmed:
+        print(safetext.line(f"{word}: {', '.join(confirmed)}"))
     return _missing(f"fleet {word}", missing, "it is told when it can be")
 
 

@@ -112,7 +112,7 @@ class BoxSide:
         except OSError as error:
             raise UsageError(f"{what}: {error.strerror or error}") from error
 
-    def told(self) -> dict[str, Any]:
+    def report(self) -> dict[str, Any]:
         """What every heartbeat reports of this box."""
         at, status = self._status
         lock = self._lock
@@ -329,7 +329,7 @@ def _keep_lock(data: bytes, box: str) -> Lock:
 
 def _stand(lock: Lock, box: str, known: Outcome | None) -> dict[str, Any]:
     """How the runs of a box stand that nobody attends to here; no state where one was never begun."""
-    outcome, told, begun, never = Outcome("done", 0, f"{box} has no shard", 0, 0), False, False, False
+    outcome, by_order, begun, never = Outcome("done", 0, f"{box} has no shard", 0, 0), False, False, False
     for run in lock.runs_of(box):
         found = rundirectory.of_run(lock, run)
         if not os.path.lexists(f"{found.checkpoint}/lock"):
@@ -337,14 +337,14 @@ def _stand(lock: Lock, box: str, known: Outcome | None) -> dict[str, Any]:
             continue
         begun, outcome = True, attending.look(lock, run)
         if outcome.state != "done":
-            told = outcome.state == "interrupted" and boxscan.has_ended(lock, run, found)
-            told = told and not boxscan.has_lost_its_lease(lock, run, found)
+            by_order = outcome.state == "interrupted" and boxscan.has_ended(lock, run, found)
+            by_order = by_order and not boxscan.has_lost_its_lease(lock, run, found)
             break
     if known is not None and known.state == "failed":
-        outcome, told = known, False
+        outcome, by_order = known, False
     elif never and outcome.state == "done":
         outcome = Outcome("", 0, "", 0, 0)
-    return _plain(outcome) | {"begun": begun, "told": told}
+    return _plain(outcome) | {"begun": begun, "by_order": by_order}
 
 
 def _plain(outcome: Outcome) -> dict[str, Any]:

@@ -66,7 +66,7 @@ _OF_ITS_TASKS = frozenset(
 )
 """What it hears of a box's tasks after that. Its events would be unpickled and printed by the client; the
 rest is of use only where tasks move."""
-_TOLD = frozenset(("op", "key", "keys", "stimulus_id", "run_id", "startstops", "thread", "status"))
+_PASSED_ON = frozenset(("op", "key", "keys", "stimulus_id", "run_id", "startstops", "thread", "status"))
 """What of such a message is handed on, if it is plain. Why a task failed, and what it gave, is not."""
 
 
@@ -90,21 +90,21 @@ def quiet() -> None:
 class _Refused(logging.Handler):
     """Takes out of Dask's log whose TLS handshake has failed, as nothing else tells it."""
 
-    def __init__(self, told: Callable[[str, str], None]) -> None:
+    def __init__(self, refused: Callable[[str, str], None]) -> None:
         super().__init__()
-        self._told = told
+        self._refused = refused
 
     def emit(self, record: logging.LogRecord) -> None:
         words = record.args
         if isinstance(words, tuple) and len(words) == 3 and "handshake failed" in str(record.msg):
             host = str(words[1]).removeprefix("tls://").rpartition(":")[0].strip("[]")
-            self._told(host, str(words[2]))
+            self._refused(host, str(words[2]))
 
 
 @contextlib.contextmanager
-def hearing_refusals(told: Callable[[str, str], None]) -> Iterator[None]:
+def hearing_refusals(refused: Callable[[str, str], None]) -> Iterator[None]:
     """Meanwhile `told` gets the address of whoever fails to show a certificate that is good, and why."""
-    logger, handler = logging.getLogger("distributed.comm.tcp"), _Refused(told)
+    logger, handler = logging.getLogger("distributed.comm.tcp"), _Refused(refused)
     before = logger.level, logger.propagate
     logger.setLevel(logging.WARNING)
     logger.propagate = False
@@ -210,12 +210,12 @@ class _Heard:
 
     def _of_task(self, message: dict[str, Any]) -> dict[str, Any]:
         """What is said of it, without what would have to be opened."""
-        told = {name: value for name, value in message.items() if name in _TOLD}
-        if told["op"] == "task-finished":
-            told |= {"nbytes": 0, "type": b"", "typename": "NoneType", "metadata": {}}
-        if told["op"] == "task-erred":
-            told |= {"exception": None, "traceback": None, "exception_text": "", "traceback_text": ""}
-        return told
+        passed = {name: value for name, value in message.items() if name in _PASSED_ON}
+        if passed["op"] == "task-finished":
+            passed |= {"nbytes": 0, "type": b"", "typename": "NoneType", "metadata": {}}
+        if passed["op"] == "task-erred":
+            passed |= {"exception": None, "traceback": None, "exception_text": "", "traceback_text": ""}
+        return passed
 
     def _may(self, message: Any) -> bool:
         if isinstance(message, (list, tuple)):  # after its registration, of its tasks

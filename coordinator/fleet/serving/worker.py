@@ -54,7 +54,7 @@ class BoxWorker(Worker):  # type: ignore[misc]
     def __init__(self, scheduler: str, side: BoxSide, **more: Any) -> None:
         super().__init__(scheduler, name=side.box, nthreads=1, dashboard=False, **more)
         self.side = side
-        self.metrics["lzr"] = _told
+        self.metrics["lzr"] = _report
         self.handlers["lzr"] = self.asked
 
     def start_http_server(self, *_: Any, **__: Any) -> None:
@@ -81,8 +81,8 @@ class BoxWorker(Worker):  # type: ignore[misc]
         return closed
 
 
-async def _told(worker: BoxWorker) -> dict[str, Any]:
-    return worker.side.told()
+async def _report(worker: BoxWorker) -> dict[str, Any]:
+    return worker.side.report()
 
 
 async def serve(plan: Plan, box: Box, identity: Identity, side: BoxSide) -> None:
@@ -248,12 +248,12 @@ async def _until_ended(serving: Coroutine[Any, Any, None]) -> None:
     There is nothing to put away: the kernel closes the connections, scans are processes of their own, and
     whoever waits for one here in a thread would be waited for.
     """
-    told = asyncio.Event()
+    to_end = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, told.set)
-    serves, ends = asyncio.ensure_future(serving), asyncio.ensure_future(told.wait())
+        asyncio.get_running_loop().add_signal_handler(number, to_end.set)
+    serves, ends = asyncio.ensure_future(serving), asyncio.ensure_future(to_end.wait())
     await asyncio.wait((serves, ends), return_when=asyncio.FIRST_COMPLETED)
-    if told.is_set():
+    if to_end.is_set():
         with contextlib.suppress(OSError):
             sys.stderr.flush()
         os._exit(running.OK)

@@ -22,13 +22,13 @@ def heard(reply: Mapping[str, Any]) -> dict[str, Heard]:
         age = box["status_age"]
         if age is not None:  # when it was heard
             age = max(0.0, age - (reply["now"] - at))
-        told = {
+        report = {
             "state": box["state"],
             "sentence": _sentence(box),
             "status": json.dumps(box["status"]) if box["status"] is not None else "",
             **({"status_at": reply["now"] - age, "now": reply["now"]} if age is not None else {}),
         }
-        one = statuses.heard(float(at), told)
+        one = statuses.heard(float(at), report)
         lease = box.get("lease")
         if isinstance(lease, int | float) and not box["ended"]:
             one = replace(one, lease=float(lease) + max(0.0, reply["now"] - at))

@@ -55,12 +55,12 @@ def snapshot(text: str | bytes) -> Snapshot:
     return found
 
 
-def heard(at: float, told: Mapping[str, Any]) -> Heard:
+def heard(at: float, report: Mapping[str, Any]) -> Heard:
     """What a box has told of itself: ``state`` and ``sentence`` of its run, ``status`` of its scan (as JSON).
 
     at: when it was heard, on our clock. What it tells that cannot be is said in its place.
     """
-    state, sentence, text = (told.get(name) for name in ("state", "sentence", "status"))
+    state, sentence, text = (report.get(name) for name in ("state", "sentence", "status"))
     sentence = sentence[:_MOST_TEXT] if isinstance(sentence, str) else ""
     figures = None
     if isinstance(text, str | bytes) and text:
@@ -71,15 +71,15 @@ def heard(at: float, told: Mapping[str, Any]) -> Heard:
     known = state if isinstance(state, str) and state in ENDED else ""
     if known or figures is None:
         return Heard(at, figures, State.STARTING if state == "running" else known, sentence)
-    old = age_of_status(told)
+    old = age_of_status(report)
     if old is not None and old > LOST and not sentence:
         sentence = f"its scan has not answered for {old:.0f} s"
     return Heard(at, figures, "", sentence)
 
 
-def age_of_status(told: Mapping[str, Any]) -> float | None:
+def age_of_status(report: Mapping[str, Any]) -> float | None:
     """Seconds between the status that a box told and its telling it; None where it has told none."""
-    at, now = told.get("status_at"), told.get("now")
+    at, now = report.get("status_at"), report.get("now")
     if not isinstance(at, int | float) or not isinstance(now, int | float) or not at:
         return None
     return max(0.0, float(now) - float(at))

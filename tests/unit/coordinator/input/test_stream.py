@@ -162,7 +162,7 @@ def test_what_is_read_ahead_last_comes_before_what_follows(
             if self.looks == 2:
                 self.append((bytearray(b"before\n"), 0.0))
                 made._over = True
-                os.eventfd_write(made._told, 1)
+                os.eventfd_write(made._wake, 1)
             return found
 
     monkeypatch.setattr(Stream, "_read_ahead", lambda self: None)

@@ -159,8 +159,8 @@ def test_the_file_is_what_the_scan_reads() -> None:
     orders, of_port = order.merged(order.learn(found, COSTS, least=2), found, 255)
     named = [tuple(HANDSHAKES[at] for at in one) for one in orders]
     point = plantext.Point("x", 1.0, 1.0)
-    told = plantext.Told(1, 1, 1, 1, 1.0, HANDSHAKES, point, (), (), ())
-    text = plantext.toml(named, of_port, [0] * len(named), told)
+    figures = plantext.PlanFigures(1, 1, 1, 1, 1.0, HANDSHAKES, point, (), (), ())
+    text = plantext.toml(named, of_port, [0] * len(named), figures)
     assert tomllib.loads(text)["default"] == list(named[0])
     read = byport.read(["f"], lambda _: text.encode())
     by_port = byport.port_orders(read.default, read)

@@ -44,9 +44,9 @@ def test_hosts_that_answer_on_different_ports_are_of_different_kinds() -> None:
 
 
 def test_kinds_answer_where_nobody_of_them_was_asked_as_all_hosts_do() -> None:
-    told = np.array([True, True, True, True, False])
+    asked_on = np.array([True, True, True, True, False])
     has = np.column_stack([two_kinds(), np.zeros(200, bool)])
-    found = profiles(has, told, np.array([0.05, 0.05, 0.05, 0.05, 0.02]))
+    found = profiles(has, asked_on, np.array([0.05, 0.05, 0.05, 0.05, 0.02]))
     assert np.allclose(found.kinds[:, 4], 0.02 * 2 / 0.2)
     assert (found.hosts[:, 4] == 0).all()
 

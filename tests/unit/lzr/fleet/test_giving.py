@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from lzr.errors import UsageError
-from lzr.fleet.giving import check, told
+from lzr.fleet.giving import check, consequences
 from tests.unit.lzr.fleet.test_lock import made
 
 
@@ -36,12 +36,12 @@ def test_it_may() -> None:
 def test_what_is_said_beforehand() -> None:
     before = made()
     after = before.assigned("fra1", ["ams1"], "")
-    assert told(before, after, "fra1", None) == [
+    assert consequences(before, after, "fra1", None) == [
         "fra1 gives up shards 0-42, which it has scanned from 198.51.100.10",
         "ams1 scans shards 0-42 from their beginning, from 203.0.113.0/30",
         "up to 671 targets may be asked a second time, from another address",
     ]
-    assert told(before, after, "fra1", 500)[-1].startswith("about 335 targets")
+    assert consequences(before, after, "fra1", 500)[-1].startswith("about 335 targets")
     swept = replace(before, input_lines=None)
-    assert told(swept, after, "fra1", None)[-1].startswith("all targets of 43 of 64 shards")
-    assert told(swept, after, "fra1", 500)[-1].startswith("about 500 targets")
+    assert consequences(swept, after, "fra1", None)[-1].startswith("all targets of 43 of 64 shards")
+    assert consequences(swept, after, "fra1", 500)[-1].startswith("about 500 targets")

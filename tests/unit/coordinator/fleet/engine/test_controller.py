@@ -27,12 +27,12 @@ class Scan:
 
     def __init__(self) -> None:
         self.state = ""
-        self.here, self.told = True, False
+        self.here, self.by_order = True, False
         self.attends = 0
         self.over = asyncio.Event()
 
     def end(self) -> None:
-        self.state, self.told = "interrupted", True
+        self.state, self.by_order = "interrupted", True
         self.over.set()
 
 
@@ -59,13 +59,19 @@ class Boxes:
             raise BoxError("no scan is running")
         if what in ("take", "state"):
             begun = bool(scan.attends)
-            return {"state": scan.state, "begun": begun, "told": scan.told, "status": 130, "inputs": 1}
+            return {
+                "state": scan.state,
+                "begun": begun,
+                "by_order": scan.by_order,
+                "status": 130,
+                "inputs": 1,
+            }
         return {}
 
     async def attend(self, name: str, _: str) -> None:
         scan = self.scans[name]
         scan.attends += 1
-        scan.state, scan.told = "running", False
+        scan.state, scan.by_order = "running", False
         scan.over.clear()
         await scan.over.wait()
 

@@ -91,7 +91,7 @@ def test_a_box_answers_and_is_back_when_the_controller_is(lock: Lock, places: Pa
                     assert not engine.here("fra1")
                     answer = await engine.call("ams1", "take", {"lock": lock.to_json(), "ticket": "x"}, 10)
                     assert answer["begun"] is False
-                    await until(lambda: (engine.heard("ams1").told or {}).get("plan") == lock.id)  # type: ignore[union-attr]
+                    await until(lambda: (engine.heard("ams1").report or {}).get("plan") == lock.id)  # type: ignore[union-attr]
                     assert engine.silent("ams1") < 3  # type: ignore[operator]
                     with pytest.raises(BoxError, match="does not know"):
                         await engine.call("ams1", "format", {}, 10)

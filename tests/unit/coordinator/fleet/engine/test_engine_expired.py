@@ -96,7 +96,7 @@ def test_that_of_the_controller(
 def test_who_cannot_be_let_in_is_told_of_once_and_not_for_ever() -> None:
     told: list[tuple[str, str]] = []
     refusals = Refusals.__new__(Refusals)
-    refusals._names, refusals._told = {"192.0.2.7": "fra1"}, set()
+    refusals._names, refusals._said = {"192.0.2.7": "fra1"}, set()
     refusals._say = lambda *one: told.append(one)
     for _ in range(2):
         refusals("192.0.2.7", "[SSL: CERTIFICATE_VERIFY_FAILED] certificate verify failed: unable to get")

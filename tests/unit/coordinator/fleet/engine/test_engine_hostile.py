@@ -52,7 +52,7 @@ class Liar(BoxSide):
         raise ValueError("no")
 
     def told(self) -> dict[str, Any]:
-        return {**super().told(), "status": self.lie}
+        return {**super().report(), "status": self.lie}
 
 
 @contextlib.asynccontextmanager

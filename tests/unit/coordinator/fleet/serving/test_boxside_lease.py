@@ -21,7 +21,7 @@ def asked(tmp_path: Path, given: dict[str, Any], key: str = "lease = 60\n") -> A
     async def whole() -> Any:
         side = BoxSide("fra1")
         await side.answer("take", {"lock": madefleet.lock(text).to_json(), "ticket": "x"})
-        clock = lease.clock_of(side.told()["clock"])
+        clock = lease.clock_of(side.report()["clock"])
         assert clock is not None
         answer = await side.answer("lease", {"generation": 1, "boot": clock.boot, "since": clock.up} | given)
         until = leasefile.until_of(madefleet.lock(text))

@@ -1,6 +1,4 @@
-"""Splits a burst of frames: those that leave by the transmit rings, and those that the kernel routes one by
-one.
-"""
+"""By which path a frame leaves: a transmit ring, or a raw IP socket, whose packets the kernel routes."""
 
 from __future__ import annotations
 
@@ -22,9 +20,9 @@ _ETHERNET_MTU = MAX_FRAME - ETHERNET
 
 
 @dataclass(frozen=True)
-class Exit:
-    """How a worker's frames leave. builder: makes the rings' frames. link: interface index by which they
-    leave; 0 where the sockets are bound to one.
+class SendPaths:
+    """How a worker's frames leave. builder: makes the rings' frames. link: index of the interface by which
+    they leave; 0 where the sockets are bound to one.
 
     ways: the table of `lzr.packet.ways`. mtu: bytes of an IP packet that may leave by the rings. longest: by
     handshake number, the most bytes that its probe can have.
@@ -44,7 +42,7 @@ class Exit:
         object.__setattr__(self, "_by_rings", bytes(np.flatnonzero(~routed).tolist()))
 
     @staticmethod
-    def of(routes: messages.Routes, probes: tuple[ProbeTemplate, ...]) -> Exit:
+    def of(routes: messages.Routes, probes: tuple[ProbeTemplate, ...]) -> SendPaths:
         """Made from the coordinator's order `routes`."""
         mtu = min(routes.mtu, _ETHERNET_MTU)
         link = LinkHeader(
@@ -55,7 +53,7 @@ class Exit:
             mss(routes.mtu, False),
         )
         ways = Ways(routes.intervals.copy(), routes.ways.copy())
-        return Exit(Builder(link, probes), routes.link, ways, mtu, tuple(map(_longest, probes)))
+        return SendPaths(Builder(link, probes), routes.link, ways, mtu, tuple(map(_longest, probes)))
 
     @property
     def plain(self) -> bool:
