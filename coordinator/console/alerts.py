@@ -25,6 +25,7 @@ class Alerts:
         self._refused = self._silent = 0
         self._unroutable: dict[str, int] = {}
         self._unsent: set[str] = set()
+        self._asked_again = self._unanswered = 0
 
     def look(self, now: float) -> None:
         """Look for something new; called in every turn of the loop. now: monotonic seconds."""
@@ -56,6 +57,17 @@ class Alerts:
                 self._unsent.add(name)
                 self._console.alert(f"unsent {name}", f"{_NOT_SENT[name]} ({name})", lost=True)
 
+    def note_dropped(self, again: int, lost: int) -> None:
+        """More frames found no room in a receive ring during a sweep. again: so many more pairs are asked
+        again because of it. lost: so many more are not, since they were before.
+        """
+        if again:
+            self._asked_again += again
+            self._console.alert("drops", _dropped(self._asked_again), lost=False)
+        if lost:
+            self._unanswered += lost
+            self._console.alert("answers", _unheard(self._unanswered), lost=True)
+
 
 _AGAIN = "what went there is lost; scan the targets without an answer again"
 _NOT_SENT = {
@@ -66,6 +78,20 @@ _NOT_SENT = {
     "EINVAL": f"a route of this host (blackhole) refuses packets: look at ip route, ip rule; {_AGAIN}",
 }
 """What the kernel answers to packets that it routes one by one, where trying again is of no use."""
+
+
+def _dropped(again: int) -> str:
+    return (
+        "frames found no room in a receive ring, answers to SYNs perhaps among them: "
+        f"{again:,} pairs without an answer are asked again"
+    )
+
+
+def _unheard(count: int) -> str:
+    return (
+        f"frames found no room in a receive ring again and again: of {count:,} pairs an answer may be lost, "
+        "and they may count as silent; sweep at a lower rate (-r), or with more workers (-w) on more cores"
+    )
 
 
 def _refused(count: int) -> str:

@@ -44,7 +44,7 @@ about a millisecond."""
 
 _FRESH_ENOUGH = 0.5
 """Seconds; how old the figures may be that the metrics port serves. A judgement."""
-_GROWING = ("egress", "unroutable", "neighbours")
+_GROWING = ("egress", "unroutable", "neighbours", "drops", "answers")
 """Alerts that contain a growing count: only the first is logged."""
 FRESH = 60.0
 """Seconds for which a note is shown among the dashboard's warnings; the summary at the end lists all

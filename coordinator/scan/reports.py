@@ -39,6 +39,10 @@ class Reports:
                     self._take_figures(figures, now)
                     self._blocks.note(name, figures.get("blocked", 0))
                     if self._sweeping is not None and "looked_ns" in figures:
+                        news = self._sweeping.note_drops(
+                            name, self._supervisor.shards_of(name), figures["drops"]
+                        )
+                        self._alerts.note_dropped(*news)
                         self._sweeping.heard_until.note(name, figures["looked_ns"] / 1e9)
                 case Written():
                     self._take_written(report)

@@ -75,6 +75,7 @@ class Sweeping:
         self.scheduler = scheduler
         self.heard_until = HeardUntil(shards)
         self.clogged = False  # no worker has room
+        self._drops: dict[str, int] = {}  # by worker: frames that found no room, as it has reported
         self._share = share
         self._ledger, self._feeder, self._accounts = ledger, feeder, accounts
         self._departure = departure
@@ -174,6 +175,19 @@ class Sweeping:
         if until is None:
             return self.scheduler.left(worker, now, lost=False)  # no answer came to it
         return self.scheduler.left(worker, until, lost=lost)
+
+    def note_drops(self, worker: str, shards: Sequence[int], drops: int) -> tuple[int, int]:
+        """A worker has reported how many frames have found no room in its receive rings so far. shards: those
+        that it has.
+
+        Returns what `Scheduler.dropped` does. To be called before the worker's statement of the same report
+        counts (`heard_until`): these frames have come after the statement before.
+        """
+        if drops <= self._drops.get(worker, 0):
+            return 0, 0
+        self._drops[worker] = drops
+        until = self.heard_until.of(shards)
+        return self.scheduler.dropped(self.heard_until.all if until is None else until)
 
     def stop(self) -> None:
         """Assign nothing new."""

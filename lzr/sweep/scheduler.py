@@ -12,7 +12,7 @@ The places of a share are assigned in order, in stretches, to whichever worker h
   the dead worker had reported everything, or later. A stretch that another worker has not sent to its end, as
   far as is known, may have been answered to the dead one in part: it is assigned again once it is sent. Pairs
   that have answered are left out then; those of an ICMP error are not, as the host's own answer may be what
-  was lost.
+  was lost. The same where frames found no room in a receive ring, `AGAIN_DROPPED` times at most.
 
 The verdict on each pair is kept here, a byte a pair from the first open stretch to the last assigned one, and
 nowhere else. So only the first answer of a pair makes a flow, whichever worker hears it and whichever died in
@@ -39,6 +39,9 @@ Verdicts = NDArray[np.uint8]
 AGAIN = 0.75
 """Seconds: a host that answers later than this repeats its SYN-ACK (RFC 6298 §2.1), and the repeated one
 counts."""
+AGAIN_DROPPED = 2
+"""How often a stretch is assigned again because frames found no room. A judgement: the windows of the workers
+halve meanwhile, and on a machine that is always too slow a sweep has to end all the same."""
 SETTLED = 1.0
 """Seconds after its SYN from which on a checkpoint counts a pair without an answer as silent."""
 
@@ -68,8 +71,9 @@ class Stretch:
     """first, count: its places. worker: the one that has it. sent_at: when its last SYN left, None until
     then.
 
-    more: how many more SYNs each of its pairs is to get after this. doubtful: a worker died while another had
-    this and had not sent it to its end. lost: answers may have been lost with a worker since its SYNs left.
+    more: how many more SYNs each of its pairs is to get after this. doubtful: answers were lost while a
+    worker had this and had not sent it to its end. lost: answers may have been lost since its SYNs left.
+    dropped: how often it is assigned again because frames found no room.
     """
 
     number: int
@@ -80,6 +84,7 @@ class Stretch:
     sent_at: float | None = None
     doubtful: bool = False
     lost: bool = False
+    dropped: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,8 +219,7 @@ class Scheduler:
         found = [
             stretch
             for stretch in self._open
-            if (stretch.worker == worker and stretch.sent_at is None)
-            or (lost and stretch.sent_at is not None and stretch.sent_at > told - AGAIN)
+            if (stretch.worker == worker and stretch.sent_at is None) or (lost and _lately(stretch, told))
         ]
         for stretch in self._open:
             stretch.doubtful |= lost and stretch.sent_at is None and stretch.worker not in ("", worker)
@@ -223,7 +227,35 @@ class Scheduler:
         for stretch in found:
             self.unsent -= stretch.count if stretch.sent_at is None else 0
             self._assign_again(stretch, lost=lost or stretch.lost)
-        return sum(int(np.count_nonzero(self._of(stretch) == Verdict.NOTHING)) for stretch in found)
+        return sum(map(self._unheard, found))
+
+    def dropped(self, told: float) -> tuple[int, int]:
+        """Frames found no room in a receive ring. told: the time (seconds) up to which the worker that has it
+        had reported all answers and every such frame.
+
+        Returns how many pairs without an answer are sent SYNs again because of it, and how many are not,
+        since they were before: answers of theirs may be lost.
+        """
+        again = lost = 0
+        for stretch in self._open:
+            asking = stretch.sent_at is None
+            if asking and not stretch.worker:
+                stretch.lost = True  # it is assigned again already
+            elif not stretch.doubtful and (asking or _lately(stretch, told)):
+                stretch.dropped += 1
+                if stretch.dropped > AGAIN_DROPPED:
+                    lost += self._unheard(stretch) if stretch.dropped == AGAIN_DROPPED + 1 else 0
+                    continue
+                again += self._unheard(stretch)
+                if asking:
+                    stretch.doubtful = True
+                else:
+                    self._assign_again(stretch, lost=True)
+        return again, lost
+
+    def _unheard(self, stretch: Stretch) -> int:
+        """How many of its pairs nothing was heard of."""
+        return int(np.count_nonzero(self._of(stretch) == Verdict.NOTHING))
 
     def _new(self, count: int) -> Stretch:
         self._number += 1
@@ -333,3 +365,8 @@ class Scheduler:
     def _of(self, stretch: Stretch) -> Verdicts:
         start = self._start + stretch.first - self._base
         return self._verdicts[start : start + stretch.count]
+
+
+def _lately(stretch: Stretch, told: float) -> bool:
+    """Whether its SYNs left so late that answers may have come after `told`."""
+    return stretch.sent_at is not None and stretch.sent_at > told - AGAIN

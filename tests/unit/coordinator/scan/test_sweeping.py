@@ -199,3 +199,25 @@ def test_what_is_assigned_at_once_leaves_one_after_the_other_at_the_rate(
         assert abs(one.begin + one.span - following.begin) < 1_000_000
     pairs = sum(one.count for one in given)
     assert 0.9 < (given[-1].begin + given[-1].span - given[0].begin) / 1e9 * rate / pairs < 1.0
+
+
+def test_frames_that_found_no_room_have_pairs_asked_again_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    feeding = Feeding(0)
+    feeding.open_all()
+    workers = Workers(monkeypatch, 1 << 20)
+    swept = made(feeding.feeder, workers, 50, SimpleNamespace(unanswered=lambda *_: None))
+    for shard in range(SHARDS):
+        swept.heard_until.open(shard, f"flow-{shard % 2}.1")
+    swept.assign(0.0)
+    nobody = np.zeros(0, TARGET), np.zeros(0, np.uint8)
+    swept.hear("flow-0.1", messages.Heard([1], *nobody), 1.0)
+    mine = range(1, SHARDS, 2)
+    assert swept.note_drops("flow-1.1", mine, 0) == (0, 0)
+    swept.heard_until.note("flow-1.1", 1.5)
+    assert swept.note_drops("flow-1.1", mine, 7) == (50, 0)
+    swept.assign(2.0)
+    swept.hear("flow-1.1", messages.Heard([1], *nobody), 2.0)
+    swept.heard_until.note("flow-1.1", 3.0)
+    assert swept.note_drops("flow-1.1", mine, 7) == (0, 0)  # they are no news
+    assert swept.note_drops("flow-1.1", mine, 8) == (0, 0)  # all that was asked was heard of, or is late
+    assert swept.note_drops("flow-0.1", range(0, SHARDS, 2), 1) == (50, 0)  # it has told nothing yet

@@ -10,7 +10,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from lzr.sweep.scheduler import AGAIN, SETTLED, Scheduler, Verdict
+from lzr.sweep.scheduler import AGAIN, AGAIN_DROPPED, SETTLED, Scheduler, Verdict
 
 ANSWERED, REFUSED = Verdict.ANSWERED, Verdict.REFUSED
 COOLDOWN = 8.0
@@ -165,7 +165,7 @@ class Sweep(RuleBasedStateMachine):
         self.last: dict[int, float] = {}
         self.news: Counter[int] = Counter()
         self.ends: dict[int, int] = {}
-        self.deaths = 0
+        self.deaths = self.drops = 0
 
     @rule(place=st.sampled_from("01"), most=st.integers(1, 30))
     def assign(self, place: str, most: int) -> None:
@@ -196,6 +196,12 @@ class Sweep(RuleBasedStateMachine):
         self.scheduler.left(dead, self.now, lost=True)
         for number, _ in old:
             assert not self.scheduler.sent(number, dead, self.now)
+
+    @rule(before=st.sampled_from((0.0, 0.1, 1.0)))
+    def drop(self, before: float) -> None:
+        if self.drops < 3:
+            self.drops += 1
+            self.scheduler.dropped(self.now - before)
 
     @precondition(lambda self: self.asked)
     @rule(data=st.data(), verdict=st.sampled_from((ANSWERED, REFUSED)))
@@ -234,7 +240,7 @@ class Sweep(RuleBasedStateMachine):
         assert self.scheduler.finished
         assert sorted(self.ends) == list(range(200))
         assert {place for place, verdict in self.ends.items() if verdict == ANSWERED} == set(self.news)
-        assert max(self.asked.values()) <= 2 + 2 * self.deaths
+        assert max(self.asked.values()) <= 2 + 2 * self.deaths + self.drops
 
 
 TestSweep = Sweep.TestCase
@@ -284,3 +290,46 @@ def test_what_is_given_and_not_sent_is_counted() -> None:
     again = [scheduler.take(10, "a", 0.2) for _ in range(3)]
     assert scheduler.unsent == 30
     assert {taken[0].number for taken in again if taken is not None} == {1, 2, 3}
+
+
+def test_where_frames_found_no_room_who_has_not_answered_is_asked_again() -> None:
+    scheduler = Scheduler(40, cooldown=COOLDOWN)
+    numbers = [given(scheduler, name, 0.0)[0] for name in ("a", "a", "b", "b")]
+    scheduler.sent(numbers[0], "a", 1.9 - AGAIN)
+    scheduler.sent(numbers[1], "a", 2.1 - AGAIN)
+    hear(scheduler, ANSWERED, *range(12, 20))
+    hear(scheduler, Verdict.UNREACHABLE, 10)  # its own answer may be what was lost
+    assert scheduler.dropped(2.0) == (1 + 10 + 10, 0)
+    assert scheduler.sent(numbers[2], "b", 2.1)  # only now are all of its SYNs known to have left
+    assert scheduler.wait(2.1) is not None
+    assert given(scheduler, "a", 2.2)[::2] == (numbers[1], [10, 11])
+    assert given(scheduler, "a", 2.2)[::2] == (numbers[2], list(range(20, 30)))
+    assert scheduler.take(10, "a", 2.2) is None
+    assert closed(scheduler, 2.0 + COOLDOWN) == [[0] * 10]
+
+
+def test_frames_that_find_no_room_for_ever_end_no_sweep_late() -> None:
+    scheduler = Scheduler(10, cooldown=COOLDOWN)
+    now, found = 0.0, []
+    number, *_ = given(scheduler, "a", now)
+    for _ in range(AGAIN_DROPPED):
+        scheduler.sent(number, "a", now)
+        found.append(scheduler.dropped(now))
+        now += 0.1
+        assert given(scheduler, "a", now)[2] == list(range(10))
+    scheduler.sent(number, "a", now)
+    hear(scheduler, ANSWERED, 3)
+    found += [scheduler.dropped(now), scheduler.dropped(now)]
+    assert found == [(10, 0)] * AGAIN_DROPPED + [(0, 9), (0, 0)]
+    assert scheduler.take(10, "a", now) is None
+    assert len(closed(scheduler, now + COOLDOWN)) == 1
+
+
+def test_while_a_stretch_is_asked_again_for_one_loss_another_counts_once() -> None:
+    scheduler = Scheduler(10, cooldown=COOLDOWN)
+    number, *_ = given(scheduler, "a", 0.0)
+    assert scheduler.dropped(0.0) == (10, 0)
+    assert scheduler.dropped(0.1) == (0, 0)
+    scheduler.sent(number, "a", 0.2)
+    assert scheduler.dropped(0.2) == (0, 0)  # it waits to be assigned again
+    assert given(scheduler, "a", 0.3)[0] == number

@@ -1,0 +1,106 @@
+"""Answers that find no room in the receive rings: whoever gave them is asked again, or the status says it."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.faults import Victim, lines_in, read
+from tests.lab.net import wait_for
+from tests.lab.responder import PORT, SCANNER, Range, Responder
+
+pytestmark = [pytest.mark.root, pytest.mark.timeout(300)]
+
+HELD = 24_000
+"""Packets, nearly all of them SYNs, that are answered at once: the rings of one worker have 8,192 frames."""
+WORDS = ("-handshakes", "none", "-c", "2", "-r", "40000", "-w", "flow=1,collect=1", "-b", "/dev/null")
+
+
+@contextlib.contextmanager
+def stopped(*pids: int) -> Iterator[None]:
+    for pid in pids:
+        os.kill(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        for pid in pids:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGCONT)
+
+
+def packets(pid: int, column: int) -> int:
+    """Packets that have come to (1) or left from (9) the interface of this process's namespace."""
+    lines = Path(f"/proc/{pid}/net/dev").read_text().splitlines()
+    return int(next(line for line in lines if line.strip().startswith("eth0:")).split(":")[1].split()[column])
+
+
+def drop(victim: Victim, responder: Responder) -> None:
+    """Answers to some thousands of SYNs come at once, while no worker reads them."""
+    with contextlib.ExitStack() as far:
+        far.enter_context(stopped(responder.process.pid))
+        sent = packets(victim.pid, 9)
+        wait_for(lambda: packets(victim.pid, 9) >= sent + HELD, "SYNs without an answer", 60)
+        with stopped(*victim.of_role("flow worker")):
+            come = packets(victim.pid, 1)
+            far.close()
+            wait_for(lambda: packets(victim.pid, 1) >= come + HELD // 2, "their answers", 60)
+            still_coming(victim)
+
+
+def still_coming(victim: Victim) -> None:
+    """Wait until nothing comes any more."""
+    seen = [-1]
+
+    def quiet() -> bool:
+        seen.append(packets(victim.pid, 1))
+        return seen[-1] == seen[-2]
+
+    wait_for(quiet, "an end of it", 60, 0.1)
+
+
+def sweep(arena: Range, network: str) -> tuple[Victim, Path, Path]:
+    target, metadata = arena.lab.directory / "out", arena.lab.directory / "metadata"
+    words = ("-p", str(PORT), network, *WORDS, "-f", target, "-m", metadata)
+    with open(os.devnull) as stdin:
+        victim = Victim(arena.scanner, *words, stdin=stdin)
+    wait_for(lambda: lines_in(target) > 2000, "the first records", 60)
+    return victim, target, metadata
+
+
+def test_who_gave_an_answer_that_was_dropped_is_asked_again(arena: Range) -> None:
+    count = 1 << 17
+    responder = arena.respond(first="10.64.0.0", count=count, port=PORT, source=SCANNER, classes="h")
+    victim, target, metadata = sweep(arena, "10.64.0.0/15")
+    drop(victim, responder)
+    assert victim.wait(120) == 0, victim.said()[-3000:]
+    counters = responder.stop()
+    told = json.loads(metadata.read_text())
+    assert told["packets"]["drops"] > HELD // 4
+    hosts = [str(record["saddr"]) for record in read(target)]
+    assert len(hosts) == len(set(hosts)) == count, victim.said()[-3000:]
+    assert told["reasons"] == {"sa_only": count}
+    assert not told["results_lost"]
+    assert any("no room in a receive ring" in one for one in told["warnings"]), told["warnings"]
+    assert count < counters["syn"] < 2 * count
+
+
+def test_answers_that_are_dropped_again_and_again_make_a_status_of_their_own(arena: Range) -> None:
+    count = 1 << 19
+    responder = arena.respond(first="10.64.0.0", count=count, port=PORT, source=SCANNER, classes="h")
+    victim, _, metadata = sweep(arena, "10.64.0.0/13")
+    for _ in range(8):
+        if "again and again" in victim.said():
+            break
+        drop(victim, responder)
+    assert victim.wait(120) == 3, victim.said()[-3000:]
+    responder.stop()
+    told = json.loads(metadata.read_text())
+    assert told["results_lost"]
+    assert any("an answer may be lost" in one for one in told["warnings"]), told["warnings"]
+    assert sum(told["reasons"].values()) == count

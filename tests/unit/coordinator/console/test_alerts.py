@@ -1,0 +1,36 @@
+"""What a scan loses is told while it runs, stays to the end, and makes a status of its own."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+from coordinator.console.alerts import Alerts
+
+
+class Told:
+    """Takes alerts: by kind, with whether results are lost."""
+
+    def __init__(self) -> None:
+        self.alerts: dict[str, tuple[str, bool]] = {}
+
+    def alert(self, kind: str, sentence: str, *, lost: bool) -> None:
+        self.alerts[kind] = sentence, lost
+
+
+def test_dropped_answers_are_a_loss_only_where_they_are_not_asked_for_again() -> None:
+    told: Any = Told()
+    nothing: Any = SimpleNamespace()
+    alerts = Alerts(told, nothing, nothing, nothing)
+    alerts.note_dropped(0, 0)
+    assert not told.alerts
+    alerts.note_dropped(1000, 0)
+    alerts.note_dropped(500, 0)
+    ((sentence, lost),) = told.alerts.values()
+    assert "1,500 pairs" in sentence
+    assert not lost
+    alerts.note_dropped(0, 20)
+    alerts.note_dropped(0, 22)
+    sentence, lost = told.alerts["answers"]
+    assert "42 pairs" in sentence
+    assert lost
