@@ -10,8 +10,8 @@ from collections.abc import Callable
 
 from lzr.errors import UsageError, printable
 from lzr.options import handshakes, parse
+from lzr.options.groups.option import Option
 from lzr.options.kinds import texts
-from lzr.options.option import Option
 from lzr.options.table import TABLE, Options
 
 DECIDED = {

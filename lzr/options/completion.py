@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import textwrap
 
-from lzr.options.groups import GROUPS
-from lzr.options.option import Option
+from lzr.options.groups.headings import GROUPS
+from lzr.options.groups.option import Option
 from lzr.options.subcommands import ALL, NAMES
 from lzr.options.table import ACTIONS, TABLE
 

@@ -10,8 +10,8 @@ import textwrap
 from collections.abc import Iterable
 
 from lzr import __version__
-from lzr.options.groups import GROUPS
-from lzr.options.option import Option
+from lzr.options.groups.headings import GROUPS
+from lzr.options.groups.option import Option
 from lzr.options.subcommands import ALL
 from lzr.options.table import ACTIONS, TABLE
 

@@ -14,7 +14,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from lzr.options.option import Option
+    from lzr.options.groups.option import Option
 
 _TABLE = """
 targets come from stdin or -I FILE, one address:port a line, with -sendSYNs

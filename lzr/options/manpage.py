@@ -5,9 +5,9 @@
 
 from __future__ import annotations
 
-from lzr.options.groups import GROUPS
+from lzr.options.groups.headings import GROUPS
+from lzr.options.groups.option import Option
 from lzr.options.helptext import EXAMPLES, MODULES, SUMMARY, shown_metavar
-from lzr.options.option import Option
 from lzr.options.subcommands import ALL, Subcommand
 from lzr.options.table import ACTIONS, TABLE
 

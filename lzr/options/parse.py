@@ -13,8 +13,8 @@ from __future__ import annotations
 import sys
 
 from lzr.errors import UsageError, printable, suggest
+from lzr.options.groups.option import Option
 from lzr.options.kinds import texts
-from lzr.options.option import Option
 from lzr.options.rules import apply
 from lzr.options.subcommands import PROGRAMS, TEXTS
 from lzr.options.table import ACTIONS, TABLE, Options

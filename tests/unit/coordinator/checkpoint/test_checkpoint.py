@@ -25,7 +25,7 @@ from coordinator.input.intake import Intake
 from coordinator.input.resumedinput import compare
 from lzr.errors import UsageError
 from lzr.options import resume
-from lzr.options.option import CONTENT, FIXED, FREE, OWN
+from lzr.options.groups.option import CONTENT, FIXED, FREE, OWN
 from lzr.options.parse import parse
 from lzr.options.table import TABLE, Options
 from lzr.ownership.ledger import Ledger

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import itertools
 import json
 import pickle
 import subprocess
@@ -16,12 +17,15 @@ from hypothesis import strategies as st
 
 from lzr.errors import UsageError, check_fields
 from lzr.options import completion, handshakes
-from lzr.options.groups import GROUPS
+from lzr.options.groups.headings import GROUPS
+from lzr.options.groups.input import InputOptions
+from lzr.options.groups.option import COLUMNS, Option
+from lzr.options.groups.results import ResultOptions
+from lzr.options.groups.running import RunOptions
+from lzr.options.groups.sending import SendingOptions
 from lzr.options.kinds import kind
-from lzr.options.option import COLUMNS, Option
 from lzr.options.parse import parse
 from lzr.options.rules import apply
-from lzr.options.scanning import Scanning
 from lzr.options.table import ACTIONS, TABLE, Options
 from tests import ROOT
 
@@ -343,10 +347,13 @@ def test_a_default_that_cannot_be_written_down_has_an_example() -> None:
     assert {row.attr for row in TABLE if row.default in (None, ()) and not row.example} == set()
 
 
-def test_the_table_is_one_though_it_is_written_in_two_classes() -> None:
-    """The rows of the base come first, and every column of a row is filled."""
-    assert list(Options.rows)[: len(Scanning.rows)] == list(Scanning.rows)
-    assert len(Options.rows) == len(TABLE) > len(Scanning.rows)
+def test_the_table_is_one_though_it_is_written_in_several_classes() -> None:
+    """Each class goes on with the rows of the one before, and every column of a row is filled."""
+    classes = (InputOptions, SendingOptions, ResultOptions, RunOptions, Options)
+    for before, after in itertools.pairwise(classes):
+        assert list(after.rows)[: len(before.rows)] == list(before.rows)
+    assert len(Options.rows) == len(TABLE) > len(ResultOptions.rows) > len(InputOptions.rows)
+    assert [row.group for row in TABLE] == sorted((row.group for row in TABLE), key=GROUPS.index)
     assert all(getattr(row, column) is not None for row in TABLE for column in COLUMNS)
     with pytest.raises(AttributeError):
         Option("", kind.SWITCH, None, "no such column", exmaple="1")  # type: ignore[call-arg]
