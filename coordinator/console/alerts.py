@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable, Mapping
 
 from coordinator.console.console import Console
 from coordinator.guard.watch import GuardWatch
-from coordinator.input.intake import Fates
+from coordinator.input.fates import Fates
 from coordinator.network.routing import Routing
 from lzr.packet.ways import WayKind
 

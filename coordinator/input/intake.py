@@ -1,8 +1,7 @@
 """The intake: text in, admitted targets out. Every input gets its fate or a ticket here.
 
-In order: parse, this box's share of the input (--shards), blocklist, duplicates, ticket; and, for connections
-we open ourselves, a source address and port. Nothing is read that cannot be kept: the caller of `feed` stops
-while `backlog` is long enough.
+In order: parse, this box's share of the input (--shards), blocklist, duplicates, ticket. Nothing is read that
+cannot be kept: the caller of `feed` stops while `backlog` is long enough.
 
 Two kinds of targets come later than their line: those of a line that names many (`more`), and those of a
 name, which are `parked` until its address is known (`look_up`). Both have their input numbers from the start.
@@ -12,7 +11,6 @@ from __future__ import annotations
 
 import secrets
 from collections import deque
-from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import numpy as np
@@ -20,12 +18,11 @@ from numpy.typing import NDArray
 
 from coordinator.checkpoint.checkpoint import Checkpoint
 from coordinator.checkpoint.hashes import InputHash
+from coordinator.input.fates import Fates
 from coordinator.input.resolve import Answer, Resolver
 from lzr import addresses
 from lzr.ownership.ledger import Ledger
 from lzr.rows import Opening, copied, join, pick
-from lzr.secrets import Secrets
-from lzr.siphash import siphash
 from lzr.targets.blocklist import Blocklist, Range
 from lzr.targets.dedup import RecentTargets
 from lzr.targets.expand import Expansion
@@ -47,86 +44,6 @@ _CROWD = 1 << 14
 _ANY = (0, 65535)  # ports
 
 Rows = NDArray[Any]
-
-
-@dataclass
-class Fates:
-    """By reason, how many inputs ended before a worker saw them; `read` counts all inputs."""
-
-    read: int = 0
-    rejected: int = 0
-    unresolved: int = 0  # names without an address
-    elsewhere: int = 0  # another box's share
-    blocklisted: int = 0
-    blocked: int = 0  # by whoever watched the scan, after it had been let in
-    printers: int = 0
-    duplicates: int = 0
-    surplus: int = 0  # beyond --max-targets
-    unroutable: dict[str, int] = field(default_factory=dict)  # by reason, see `lzr.packet.ways.WayKind`
-    examples: dict[str, str] = field(default_factory=dict)  # the first of them, by reason
-    resumed: int = 0  # had its fate in the scan that is resumed
-    foreign: int = 0  # half-open on a port of ours that we do not listen on
-    no_syn_ack: int = 0  # ZMap's row says so itself; and so the next two
-    unsuccessful: int = 0
-    repeated: int = 0
-
-    def lose(self, why: str, count: int, example: str) -> None:
-        """Count targets that cannot be reached, for the reason `why`. example: the address of one of them."""
-        self.unroutable[why] = self.unroutable.get(why, 0) + count
-        self.examples.setdefault(why, example)
-
-    def other(self) -> dict[str, int]:
-        """Counts of the reasons that have no figure of their own, as the summary names them."""
-        return {
-            "name without an address": self.unresolved,
-            "for another shard": self.elsewhere,
-            "blocked while it ran": self.blocked,
-            "printer port": self.printers,
-            "beyond --max-targets": self.surplus,
-            **{f"unroutable ({why})": count for why, count in self.unroutable.items()},
-            "done before": self.resumed,
-            "outside --source-port": self.foreign,
-            "not a SYN-ACK": self.no_syn_ack,
-            "unsuccessful": self.unsuccessful,
-            "repeat": self.repeated,
-        }
-
-
-_FIRST_PORT = 7  # salt, as those of lzr/flow/table.py and lzr/flow/ackfirewall.py
-
-
-class SourceAddresses:
-    """Our source addresses and ports, chosen per target by hash."""
-
-    def __init__(
-        self,
-        v4: list[tuple[int, int]],
-        v6: list[tuple[int, int]],
-        ports: tuple[int, int],
-        secrets: Secrets,
-    ) -> None:
-        self.pools = v4, v6
-        self._pools = {True: np.array(v4, np.uint64), False: np.array(v6, np.uint64)}
-        self._ports = ports
-        self._secrets = secrets
-
-    def choose(self, rows: Rows, attempt: int = 0) -> NDArray[np.bool_]:
-        """Set own_port, and own_hi, own_lo if they are 0. (n,) bool: False where we have no address."""
-        v4 = (rows["peer_hi"] == 0) & (rows["peer_lo"] >> np.uint64(32) == 0xFFFF)
-        given = (rows["own_hi"] != 0) | (rows["own_lo"] != 0)
-        # By target, not by line: one host sees one of our addresses.
-        by_target = siphash(self._secrets.addresses, rows["peer_lo"], rows["peer_hi"])
-        routable: NDArray[np.bool_] = given.copy()
-        for family in (True, False):
-            pool, chosen = self._pools[family], (v4 == family) & ~given
-            if len(pool) and chosen.any():
-                pick = pool[(by_target[chosen] % np.uint64(len(pool))).astype(np.int64)]
-                rows["own_hi"][chosen], rows["own_lo"][chosen] = pick[:, 0], pick[:, 1]
-                routable |= chosen
-        low, high = self._ports
-        number = siphash(self._secrets.ports, rows["line"], _FIRST_PORT | attempt << 8)
-        rows["own_port"] = (np.uint64(low) + number % np.uint64(high - low + 1)).astype(np.uint16)
-        return routable
 
 
 class Follower(Protocol):

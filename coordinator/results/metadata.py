@@ -30,7 +30,7 @@ from lzr.options.table import Options
 
 if TYPE_CHECKING:
     from coordinator.checkpoint.hashes import InputHash
-    from coordinator.input.intake import Fates
+    from coordinator.input.fates import Fates
     from coordinator.monitor.snapshot import Snapshot
     from coordinator.network.discover import Network
     from lzr.ipc.job import Job

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import msgspec
 import numpy as np
@@ -15,13 +14,12 @@ from coordinator.input.size import InputSize
 from coordinator.monitor.findings import Findings
 from coordinator.monitor.snapshot import Identified, Totals
 from coordinator.results.outputs import Outputs
-from lzr.addresses import text
 from lzr.ipc import messages
 from lzr.ipc.counts import Counts, Names
 from lzr.ipc.schema import SchemaError
 from lzr.ownership.ledger import Ledger
-from lzr.packet.ways import WayKind
 from lzr.records.summary import Summary
+from lzr.rows import Rows
 
 
 class NotTheirs(Exception):
@@ -130,16 +128,12 @@ class Accounts:
         self.summary.resolved += count
         self.settled(lines)
 
-    def unroutable(self, lines: NDArray[np.uint64], kinds: NDArray[np.uint8], rows: NDArray[Any]) -> None:
-        """Count pairs of a sweep that cannot be reached; that is their fate. kinds: each one's
-        `ways.WayKind`.
+    def unroutable(self, lines: NDArray[np.uint64], kinds: NDArray[np.uint8], rows: Rows) -> None:
+        """Count inputs that cannot be reached; that is their fate. lines: their numbers. rows: TARGET rows of
+        them; kinds: each one's `ways.WayKind`.
         """
         self.settled(lines)
-        for kind, why in WayKind.WHY.items():
-            found = np.flatnonzero(kinds == kind)
-            if len(found):
-                row = rows[found[0]]
-                self._intake.fates.lose(why, len(found), text(int(row["peer_hi"]), int(row["peer_lo"])))
+        self._intake.fates.lose(rows, kinds)
 
     def swept(self, asked: int, before: int) -> None:
         """Set how many pairs of a sweep were taken up. before: those done in the run that is resumed."""

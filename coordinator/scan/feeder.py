@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from coordinator.input.intake import Intake, SourceAddresses
+from coordinator.input.intake import Intake
+from coordinator.input.sourceaddresses import SourceAddresses
 from coordinator.processes.pool import Child, has_room, try_feed
-from lzr.addresses import text
 from lzr.ipc import messages, packing
 from lzr.ownership.ledger import Ledger
 from lzr.pacing.pacer import Pacer
@@ -54,8 +54,8 @@ class Feeder:
     """Queues of targets by flow worker, between the intake and the workers' own high-water marks.
 
     shard_key: seed of the hash by which a target belongs to a shard; shards: how many there are. worker:
-    gives the flow worker at a place, if there is one. settled: takes the input lines that get their fate
-    here. admit: gives the `ways.WayKind` of each TARGET row.
+    gives the flow worker at a place, if there is one. admit: gives the `ways.WayKind` of each TARGET row.
+    unroutable: takes the targets that cannot be reached, see `Accounts.unroutable`.
 
     Nothing is sent before every shard has a worker. Otherwise all that has piled up for the first shard would
     go out alone, and its answers would come to one of many receive rings, which has no room for them.
@@ -71,8 +71,8 @@ class Feeder:
         shard_key: int,
         shards: int,
         worker: Callable[[int], Child | None],
-        settled: Callable[[NDArray[np.uint64]], None],
         admit: Callable[[Rows], NDArray[np.uint8]],
+        unroutable: Callable[[NDArray[np.uint64], NDArray[np.uint8], Rows], None],
     ) -> None:
         self.pacer = pacer
         self._intake = intake
@@ -80,8 +80,8 @@ class Feeder:
         self._sources = sources
         self._shard_key = shard_key
         self._worker = worker
-        self._settled = settled
         self._admit = admit
+        self._unroutable = unroutable
         self._held = True
         self._queues: dict[int, deque[Rows]] = {}  # by the place of a flow worker
         self._parked: deque[Rows] = deque()  # for shards that are changing hands
@@ -173,7 +173,7 @@ class Feeder:
         self.pacer.spend(len(rows))
         self._paced.held |= self._intake.waiting > 0 and rate is not None
         self._paced.begun += len(rows)
-        rows = self._only(rows, self._admit(rows))
+        rows = self._reachable(rows, self._admit(rows))
         opening = rows["syn"] == Opening.OURS
         if np.count_nonzero(opening):
             rows = self._address(rows, opening)
@@ -205,21 +205,15 @@ class Feeder:
         put(rows, opening, chosen)
         kinds = np.zeros(len(rows), np.uint8)
         kinds[opening] = np.where(routable, WayKind.RING, WayKind.NO_ADDRESS)
-        return self._only(rows, kinds)
+        return self._reachable(rows, kinds)
 
-    def _only(self, rows: Rows, kinds: NDArray[np.uint8]) -> Rows:
-        """The rows that can be reached. The others get their fate here: unroutable, by the kind of
-        their way.
-        """
+    def _reachable(self, rows: Rows, kinds: NDArray[np.uint8]) -> Rows:
+        """The rows that can be reached; the others get their fate."""
         keep = kinds < WayKind.NONE
         if np.count_nonzero(keep) == len(rows):
             return rows
-        self._settled(self._ledger.withdraw(rows["ticket"][~keep]))
-        for kind, why in WayKind.WHY.items():
-            found = np.flatnonzero(kinds == kind)
-            if len(found):
-                row = rows[found[0]]
-                self._intake.fates.lose(why, len(found), text(int(row["peer_hi"]), int(row["peer_lo"])))
+        lost = pick(rows, ~keep)
+        self._unroutable(self._ledger.withdraw(lost["ticket"]), kinds[~keep], lost)
         return pick(rows, keep)
 
     def _enqueue(self, rows: Rows) -> None:

@@ -85,8 +85,8 @@ def assemble(ready: Prepared, guarded: GuardWatch) -> Parts:
         shard_key=job.secrets.shard,
         shards=job.shards,
         worker=supervisor.worker,
-        settled=accounts.settled,
         admit=departure.admit,
+        unroutable=accounts.unroutable,
     )
     blocks = _blocks(ready)
     swept = _swept(ready, feeder, accounts)

@@ -17,8 +17,9 @@ from coordinator.doctor.checks import Finding, Wanted
 from coordinator.guard.following import Following, follows, listened
 from coordinator.guard.guard import Guard
 from coordinator.input.awaiting import first_targets, invite, typed
-from coordinator.input.intake import Intake, SourceAddresses
+from coordinator.input.intake import Intake
 from coordinator.input.size import InputSize
+from coordinator.input.sourceaddresses import SourceAddresses
 from coordinator.network import discover
 from coordinator.network.neighbours import NoRouteError
 from coordinator.network.raw_sockets import SocketError, close_shards, open_errors, open_routed, open_shards

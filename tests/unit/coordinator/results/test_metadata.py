@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from coordinator.input.intake import Fates
+from coordinator.input.fates import Fates
 from coordinator.monitor.snapshot import Snapshot
 from coordinator.network.discover import Network
 from coordinator.results.metadata import Metadata, open_metadata

@@ -8,7 +8,8 @@ import numpy as np
 import zmq
 from numpy.typing import NDArray
 
-from coordinator.input.intake import Intake, SourceAddresses
+from coordinator.input.intake import Intake
+from coordinator.input.sourceaddresses import SourceAddresses
 from coordinator.scan.feeder import BACKLOG, Feeder
 from lzr.ipc import messages, packing
 from lzr.ownership.ledger import Ledger
@@ -69,8 +70,8 @@ class Feeding:
             shard_key=SECRETS.shard,
             shards=SHARDS,
             worker=lambda place: self.workers[place],
-            settled=lambda lines: self.settled.extend(lines.tolist()),
             admit=self.kinds,
+            unroutable=self.unroutable,
         )
         text = "".join(f"10.1.{at // 250}.{at % 250}:80\n" for at in range(targets))
         self.intake.feed(text.encode())
@@ -79,6 +80,10 @@ class Feeding:
         return np.array(
             [self.unreachable.get(line, WayKind.RING) for line in rows["line"].tolist()], np.uint8
         )
+
+    def unroutable(self, lines: NDArray[np.uint64], kinds: NDArray[np.uint8], rows: Rows) -> None:
+        self.settled.extend(lines.tolist())
+        self.intake.fates.lose(rows, kinds)
 
     def open_all(self) -> None:
         for shard in range(SHARDS):
