@@ -86,18 +86,23 @@ def main(argv: list[str] | None = None) -> int:
         old, new, page = (Path(folder) / name for name in ("old.parquet", "new.parquet", "page.html"))
         _scan(old, records, 17, changed=False)
         _scan(new, records, 23, changed=True)
-        wall, used, last = _timed("diff", "--json", old, new)
-        told = json.loads(last)["summary"]
-        print(f"lzr diff, 2 x {records:,} records (Parquet): {wall:.1f} s, {used:.1f} s of processor")
         planted = {
             "changed": records // 1000,
             "gone": records // 1000,
             "not_asked": records // 1000,
             "appeared": 0,
         }
-        print(f"  planted {planted}")
-        print(f"  found   { {name: told[name] for name in planted} }")
-        right = all(told[name] == count for name, count in planted.items())
+        print(f"planted {planted}")
+        right = True
+        lines = [path.with_suffix(".json") for path in (old, new)]
+        for path, to in zip((old, new), lines, strict=True):
+            _timed("export", path, "-o", to)
+        for name, pair in (("Parquet", (old, new)), ("JSON lines", lines)):
+            wall, used, last = _timed("diff", "--json", *pair)
+            told = json.loads(last)["summary"]
+            print(f"lzr diff, 2 x {records:,} records ({name}): {wall:.1f} s, {used:.1f} s of processor")
+            print(f"  found   { {name: told[name] for name in planted} }")
+            right = right and all(told[name] == count for name, count in planted.items())
         for words in ((), ("--static",)):
             wall, used, _ = _timed("report", new, "-o", page, "--overwrite", *words)
             size = page.stat().st_size / 1e6

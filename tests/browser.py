@@ -6,6 +6,7 @@ https://chromedevtools.github.io/devtools-protocol/
 from __future__ import annotations
 
 import base64
+import fcntl
 import json
 import os
 import select
@@ -113,6 +114,13 @@ class Browser:
         return base64.b64decode(self.call("Page.captureScreenshot", format="png")["data"])
 
 
+def _away(descriptor: int) -> int:
+    """The same file under a number that the shell gives to nothing else: not 3, nor 4."""
+    moved = fcntl.fcntl(descriptor, fcntl.F_DUPFD_CLOEXEC, 10)
+    os.close(descriptor)
+    return moved
+
+
 @contextmanager
 def browser(directory: Path) -> Iterator[Browser]:
     """A browser with a profile of its own in `directory`; no name has an address for it."""
@@ -120,8 +128,8 @@ def browser(directory: Path) -> Iterator[Browser]:
     if program is None:
         cannot_run("chromium is not installed; `make test` installs it")
         raise AssertionError
-    theirs_in, send = os.pipe()
-    receive, theirs_out = os.pipe()
+    theirs_in, send = map(_away, os.pipe())
+    receive, theirs_out = map(_away, os.pipe())
     flags = (
         "--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run",
         "--disable-background-networking", "--disable-component-update", "--disable-extensions",

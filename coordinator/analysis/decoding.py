@@ -219,7 +219,8 @@ class Decoder:
 
     def batches(self, chunk: bytes) -> Iterator[arrow.Batch]:
         """The records of whole lines, in their order."""
-        if self._json and b"\r\n" in chunk:  # within a text of JSON it is escaped
+        # Within a text of JSON it is escaped. One byte is looked for ten times as fast as two.
+        if self._json and b"\r" in chunk and b"\r\n" in chunk:
             chunk = chunk.replace(b"\r\n", b"\n")
         for _, batch, _ in self.pieces(chunk):
             if batch is not None:

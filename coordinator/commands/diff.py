@@ -88,7 +88,7 @@ def _run(options: argparse.Namespace) -> int:
     for kind in ignored:
         if kind not in KINDS:
             raise UsageError(f"--ignore: no change is called {printable(kind)}; there are {', '.join(KINDS)}")
-    connection = connect(memory=changes.MEMORY, files=True)
+    connection = connect(memory=changes.MEMORY, files=True, ordered=False)
     compared, asked = changes.compared(
         connection,
         options.old,

@@ -152,23 +152,40 @@ def kinds_of(bits: int) -> list[str]:
 
 
 def one_each(connection: DuckDBPyConnection, side: str) -> None:
-    """A view `{side}_one` of the best record of each service; `place` is its row."""
-    state = STATE.format(side)
+    """A view `{side}_one` of the best record of each service; `place` is its row.
+
+    Rows may stand in any order (`connect(ordered=False)`): of records that are equally good the same one is
+    chosen, by what they hold.
+    """
     connection.execute(f"""
         CREATE OR REPLACE TABLE {side}_worse AS
-        WITH several AS (SELECT saddr_key, sport FROM {side} GROUP BY ALL HAVING count(*) > 1)
+        WITH several AS (SELECT hash(saddr_key, sport) AS hashed FROM {side} GROUP BY hashed
+            HAVING count(*) > 1)
         SELECT place FROM (
             SELECT {side}.rowid AS place, row_number() OVER (
-                PARTITION BY saddr_key, sport ORDER BY {state} DESC,
+                PARTITION BY saddr_key, sport ORDER BY {STATE.format(side)} DESC,
                 coalesce(fingerprint, 'unknown') <> 'unknown' DESC,
-                "HandshakeNum", "Timestamp" DESC, {side}.rowid
-            ) AS rank FROM {side} SEMI JOIN several USING (saddr_key, sport))
+                "HandshakeNum", "Timestamp" DESC, {_content(side)}
+            ) AS rank FROM {side} SEMI JOIN several ON hash(saddr_key, sport) = several.hashed)
         WHERE rank > 1""")
-    connection.execute(f"""
-        CREATE OR REPLACE VIEW {side}_one AS
-        SELECT {side}.rowid AS place, {_DATE_AT} AS date_at, *
-        FROM {side} ANTI JOIN {side}_worse ON {side}.rowid =
-        {side}_worse.place WHERE saddr_key IS NOT NULL AND sport IS NOT NULL""")
+    connection.execute(f"CREATE OR REPLACE VIEW {side}_one AS {_seen(side, f'ANTI JOIN {side}_worse w')}")
+
+
+def _content(side: str) -> str:
+    """An order of records by what they hold, whatever row they stand in."""
+    return ", ".join(f'{side}."{name}"' for name in sorted(READ))
+
+
+def _seen(side: str, among: str) -> str:
+    """The statement for what is compared of each record of a table. among: a join with rows `place` of `w`.
+
+    What tells of a record without data is reckoned here, for those alone, so that it is not carried along.
+    """
+    return f"""
+        SELECT *, CASE WHEN state = 2 THEN NULL ELSE {HOW.format("seen")} END AS how,
+            {_DATE_AT} AS date_at
+        FROM (SELECT {side}.rowid AS place, {STATE.format(side)} AS state, * FROM {side} {among}
+            ON {side}.rowid = w.place WHERE saddr_key IS NOT NULL AND sport IS NOT NULL) seen"""
 
 
 def _differences(connection: DuckDBPyConnection, compared: Compared) -> str:
@@ -207,20 +224,18 @@ def _differences(connection: DuckDBPyConnection, compared: Compared) -> str:
 
 def _both(differences: str, source: str, into: str = "CREATE OR REPLACE TABLE services AS") -> str:
     """The statement that puts what is known of each service in both scans side by side."""
-    old_state, new_state = STATE.format("o"), STATE.format("n")
     return f"""
         {into} SELECT
             coalesce(o.saddr_key, n.saddr_key) AS key, coalesce(o.sport, n.sport) AS sport,
             o.place AS old_place, n.place AS new_place, o.place IS NOT NULL AS in_old, n.place IS NOT NULL
-            AS in_new, CASE WHEN o.place IS NULL THEN 0 ELSE {old_state} END AS old_state,
-            CASE WHEN n.place IS NULL THEN 0 ELSE {new_state} END AS new_state,
-            {HOW.format("o")} AS old_how, {HOW.format("n")} AS new_how,
-            {_NOISE} AS same_data,
+            AS in_new, coalesce(o.state, 0) AS old_state, coalesce(n.state, 0) AS new_state,
+            o.how AS old_how, n.how AS new_how,
+            CASE WHEN o.state = 2 AND n.state = 2 THEN {_NOISE} END AS same_data,
             o."HandshakeNum" AS handshake_number, o.handshake AS handshake_name,
-            CASE WHEN {old_state} = 2 AND {new_state} = 2 THEN
+            CASE WHEN o.state = 2 AND n.state = 2 THEN
                 {differences} ELSE 0 END AS kinds
         {source}
-        WHERE (o.place IS NOT NULL AND {old_state} > 0) OR (n.place IS NOT NULL AND {new_state} > 0)"""
+        WHERE o.state > 0 OR n.state > 0"""
 
 
 def _pair_by_label(connection: DuckDBPyConnection, differences: str) -> None:
@@ -231,19 +246,22 @@ def _pair_by_label(connection: DuckDBPyConnection, differences: str) -> None:
     run = connection.execute
     run(f"""
         CREATE OR REPLACE TABLE paired AS
-        SELECT s.key, s.sport, min_by(struct_pack(o := o.rowid, n := n.rowid),
-            (o."HandshakeNum"::BIGINT * 65536 + n."HandshakeNum")) AS places
+        SELECT s.key, s.sport, o.rowid AS old_place, n.rowid AS new_place
         FROM services s JOIN old o ON o.saddr_key = s.key AND o.sport = s.sport
         JOIN new n ON n.saddr_key = s.key AND n.sport = s.sport AND n.fingerprint = o.fingerprint
         WHERE s.kinds & 1 = 1 AND o.fingerprint <> 'unknown'
             AND {STATE.format("o")} = 2 AND {STATE.format("n")} = 2
-        GROUP BY s.key, s.sport""")
+        QUALIFY row_number() OVER (PARTITION BY s.key, s.sport ORDER BY o."HandshakeNum", n."HandshakeNum",
+            o."Timestamp" DESC, n."Timestamp" DESC, {_content("o")}, {_content("n")}) = 1""")
     run("DELETE FROM services USING paired p WHERE services.key = p.key AND services.sport = p.sport")
     run(
         _both(
             differences,
-            """FROM paired p JOIN (SELECT rowid AS place, NULL::BIGINT AS date_at, * FROM old) o
-            ON o.place = p.places.o JOIN (SELECT rowid AS place, * FROM new) n ON n.place = p.places.n""",
+            f"""FROM paired p
+            JOIN ({_seen("old", "SEMI JOIN (SELECT old_place AS place FROM paired) w")}) o
+            ON o.place = p.old_place
+            JOIN ({_seen("new", "SEMI JOIN (SELECT new_place AS place FROM paired) w")}) n
+            ON n.place = p.new_place""",
             "INSERT INTO services",
         )
     )

@@ -17,8 +17,8 @@ struct column {
     uint8_t width;
     uint64_t high;
     uint8_t *bits, *values, *text;
-    int32_t *offsets;
-    size_t room, used;
+    int32_t *offsets; /* up to that of row `filled`; those that follow are the same, until a row has a text */
+    size_t room, used, filled;
     Py_ssize_t nulls;
 };
 
@@ -40,13 +40,22 @@ static int hex_digit(uint8_t c)
     return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
 }
 
-/* Whether one of eight bytes is no plain character of a string: a control, a quote, a backslash or beyond ASCII. */
-static int is_special(uint64_t word)
+/* The top bit of the first of eight bytes that is no plain character of a string (a control, a quote, a backslash or
+ * beyond ASCII), and perhaps of bytes behind it; 0 where all eight are plain. */
+static uint64_t special(uint64_t word)
 {
     const uint64_t ones = 0x0101010101010101u, tops = 0x8080808080808080u;
     uint64_t quote = word ^ ones * '"', slash = word ^ ones * '\\';
-    uint64_t less = (word - ones * 0x20) | (quote - ones) | (slash - ones);
-    return ((less | word) & tops) != 0; /* too often where a byte borrows from the next one; those are looked at singly */
+    /* A byte borrows from the next one only where it is special itself. */
+    return ((word - ones * 0x20) | (quote - ones) | (slash - ones) | word) & tops;
+}
+
+/* The offset of a row's text begins where those before it have ended. */
+static void fill_offsets(struct column *column, size_t row)
+{
+    int32_t offset = column->offsets[column->filled];
+    while (column->filled < row)
+        column->offsets[++column->filled] = offset;
 }
 
 /* A string, from behind its opening quote; returns what follows its closing one, or NULL. */
@@ -54,19 +63,19 @@ static const uint8_t *take_text(struct column *column, const uint8_t *at, const 
 {
     uint8_t *out = column->text + column->used, *last = column->text + column->room;
     for (;;) {
-        const uint8_t *plain = at;
-        for (uint64_t word; end - at >= 8; at += 8) {
+        uint64_t word, found = 0;
+        while (found == 0 && end - at >= 8 && last - out >= 8) {
             memcpy(&word, at, sizeof word);
-            if (is_special(word))
-                break;
+            memcpy(out, &word, sizeof word);
+            found = special(word);
+            size_t plain = found ? (size_t)__builtin_ctzll(found) / 8 : 8; /* little-endian */
+            at += plain;
+            out += plain;
         }
-        while (at < end && *at >= 0x20 && *at < 0x80 && *at != '"' && *at != '\\')
-            at++;
-        size_t run = (size_t)(at - plain);
-        if (at == end || run + 2 > (size_t)(last - out))
+        while (found == 0 && at < end && out < last && *at >= 0x20 && *at < 0x80 && *at != '"' && *at != '\\')
+            *out++ = *at++;
+        if (at == end || last - out < 2)
             return NULL;
-        memcpy(out, plain, run);
-        out += run;
         if (*at == '"')
             break;
         if (*at != '\\' || end - at < 2)
@@ -230,23 +239,34 @@ static int take_line(struct table *table, size_t row, const uint8_t *at, const u
         }
         if (at == NULL || at == end)
             return 0;
+        if (has_text(column)) {
+            fill_offsets(column, row);
+            column->offsets[++column->filled] = (int32_t)column->used;
+        }
+        column->bits[row >> 3] |= (uint8_t)(1 << (row & 7));
         if (*at == '}')
             break;
         if (*at++ != ',')
             return 0;
     }
-    if (at + 1 != end || !(seen & 1))
-        return 0;
-    for (size_t i = 0; i < table->count; i++) {
-        struct column *column = &table->columns[i];
-        if (has_text(column))
-            column->offsets[row + 1] = (int32_t)column->used;
-        if (seen >> i & 1 || column->kind == 'B')
-            column->bits[row >> 3] |= (uint8_t)(1 << (row & 7));
-        else
-            column->nulls++;
+    return at + 1 == end && seen & 1;
+}
+
+/* The column as it is after so many rows, without what a line that was not taken has left there. */
+static void finish(struct column *column, size_t rows)
+{
+    if (has_text(column)) {
+        if (column->filled > rows)
+            column->filled = rows;
+        fill_offsets(column, rows);
+        column->used = (size_t)column->offsets[rows];
     }
-    return 1;
+    column->bits[rows >> 3] &= (uint8_t)((1 << (rows & 7)) - 1);
+    if (column->kind == 'B')
+        return;
+    column->nulls = (Py_ssize_t)rows;
+    for (size_t i = 0; i <= rows >> 3; i++)
+        column->nulls -= __builtin_popcount(column->bits[i]);
 }
 
 static void release(struct table *table)
@@ -373,9 +393,8 @@ PyObject *lzr_table_lines(PyObject *self, PyObject *const *args, Py_ssize_t coun
         at = line_end + 1;
         rows++;
     }
-    for (size_t i = 0; i < table.count; i++) /* what the line that was not taken has left there */
-        if (has_text(&table.columns[i]))
-            table.columns[i].used = (size_t)table.columns[i].offsets[rows];
+    for (size_t i = 0; i < table.count; i++)
+        finish(&table.columns[i], rows);
     PyObject *made = result_of(&table, rows);
     if (made != NULL)
         result = Py_BuildValue("nnN", (Py_ssize_t)(at - (const uint8_t *)block.buf), (Py_ssize_t)rows, made);

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+import sys
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,8 +11,9 @@ from pathlib import Path
 import pytest
 
 from coordinator.commands import report
-from tests import madescans
+from tests import ROOT, madescans
 from tests.browser import Browser, browser
+from tests.lab.net import run
 
 pytestmark = pytest.mark.timeout(400)
 
@@ -158,3 +160,12 @@ def test_the_static_page_has_charts_and_no_script(chromium: Browser, folder: Pat
     chromium.look(width=390, height=800)
     assert chromium.value("document.documentElement.scrollWidth") <= 390
     assert chromium.said == []
+
+
+def test_the_browser_starts_whatever_numbers_its_pipes_get(tmp_path: Path) -> None:
+    """In a process of its own they are 3 and 4, which Chromium has for its own pipes."""
+    program = (
+        "import sys; from pathlib import Path; from tests.browser import browser\n"
+        "with browser(Path(sys.argv[1])) as page: print(page.value('6 * 7'))"
+    )
+    assert run(sys.executable, "-c", program, str(tmp_path), cwd=ROOT).stdout == "42\n"

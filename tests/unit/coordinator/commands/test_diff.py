@@ -190,6 +190,28 @@ def test_of_several_records_of_a_service_the_best_counts(run: Run) -> None:
     assert found(objects) == {HERE: ("changed", ["protocol"])}
 
 
+def test_the_order_of_the_records_changes_nothing(run: Run) -> None:
+    """Of records that are equally good the same one is compared, wherever it stands in the file."""
+    rng = random.Random(11)
+    scans: list[list[Record]] = [[], []]
+    for host in range(200):
+        for records in scans:
+            for _ in range(rng.randrange(1, 5)):
+                label, answer = rng.choice(["http", "ssh", "ftp"]), rng.choice("abc")
+                records.append(
+                    a_record(f"10.0.0.{host}", 80, label, answer, product=answer, version=rng.choice("12"))
+                    if rng.random() < 0.7
+                    else silent(f"10.0.0.{host}", 80, RST=rng.random() < 0.5)
+                )
+    status, first, _ = run(*scans)
+    assert status == 1
+    assert {one["change"] for one in first[:-1]} == {"appeared", "gone", "changed"}
+    for _ in range(3):
+        for records in scans:
+            rng.shuffle(records)
+        assert run(*scans) == (1, first, "")
+
+
 def test_spellings_of_an_address_are_one(run: Run) -> None:
     old = [a_record("2001:0db8:0000:0000:0000:0000:0000:0001", 80), a_record("::ffff:10.0.0.1", 80)]
     status, objects, _ = run(old, [a_record("2001:db8::1", 80), a_record("10.0.0.1", 80)])
