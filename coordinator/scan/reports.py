@@ -6,12 +6,16 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from coordinator.processes.supervisor import Fault, Heard, Spawned, Stats, Written
+from coordinator.processes.supervisor import Fault, Heard, Report, Spawned, Stats, Written
 from coordinator.scan.accounts import NotTheirs
 from coordinator.scan.parts import Parts
+from lzr.ipc import messages
 from lzr.ipc.schema import SchemaError
 from lzr.ownership.events import Adopted, Died, Fenced, Linked, Ready, Released
 from lzr.ownership.orders import GiveUp, News, ShardClosed, ShardOpened, TryAgain
+
+_TOGETHER = 1 << 15
+"""Answers to a sweep that are taken together at most: one report may have as many."""
 
 
 class ScanError(Exception):
@@ -33,36 +37,54 @@ class Reports:
 
     def take(self, now: float, *, others_ready: bool) -> None:
         """Take what was reported. others_ready: the fork server, or a child's output, may be readable."""
-        for report in self._supervisor.reports(others_ready=others_ready):
-            match report:
-                case Stats(name, figures):
-                    self._take_figures(figures, now)
-                    self._blocks.note(name, figures.get("blocked", 0))
-                    if self._sweeping is not None and "looked_ns" in figures:
-                        news = self._sweeping.note_drops(
-                            name, self._supervisor.shards_of(name), figures["drops"]
-                        )
-                        self._alerts.note_dropped(*news)
-                        self._sweeping.heard_until.note(name, figures["looked_ns"] / 1e9)
-                case Written():
-                    self._take_written(report)
-                case Heard(name, heard):
-                    if self._sweeping is None:
-                        self._supervisor.refuse("it has heard answers to no sweep", name)
-                    else:
-                        self._sweeping.hear(name, heard, now)
-                case Fault(reason, gone):
-                    self.reader_gone |= gone
-                    if reason:
-                        raise ScanError(reason)
-                case Died(name) if self._sweeping is not None:
-                    lost, shards = not self._supervisor.leaves(name), self._supervisor.shards_of(name)
-                    self.apply(self._supervisor.handle(report, now))
-                    again = self._sweeping.left(name, shards, now, lost=lost)
-                    if again and lost:
-                        self._console.note(f"{again} pairs of the sweep are asked again")
-                case Spawned() | Ready() | Adopted() | Released() | Fenced() | Linked() | Died():
-                    self.apply(self._supervisor.handle(report, now))
+        heard: list[tuple[str, messages.Heard]] = []
+        try:
+            for report in self._supervisor.reports(others_ready=others_ready):
+                if isinstance(report, Heard):
+                    heard.append((report.name, report.message))
+                    if sum(len(each.rows) for _, each in heard) > _TOGETHER:
+                        self._hear(heard, now)
+                    continue
+                if not isinstance(report, Written):  # what follows may build on it, but that
+                    self._hear(heard, now)
+                self._take(report, now)
+        finally:
+            self._hear(heard, now)
+
+    def _hear(self, heard: list[tuple[str, messages.Heard]], now: float) -> None:
+        """Take the answers of several reports together: many cost little more than a few."""
+        if not heard:
+            return
+        if self._sweeping is None:
+            for name, _ in heard:
+                self._supervisor.refuse("it has heard answers to no sweep", name)
+        else:
+            self._sweeping.hear(heard, now)
+        heard.clear()
+
+    def _take(self, report: Report, now: float) -> None:
+        match report:
+            case Stats(name, figures):
+                self._take_figures(figures, now)
+                self._blocks.note(name, figures.get("blocked", 0))
+                if self._sweeping is not None and "looked_ns" in figures:
+                    news = self._sweeping.note_drops(name, self._supervisor.shards_of(name), figures["drops"])
+                    self._alerts.note_dropped(*news)
+                    self._sweeping.heard_until.note(name, figures["looked_ns"] / 1e9)
+            case Written():
+                self._take_written(report)
+            case Fault(reason, gone):
+                self.reader_gone |= gone
+                if reason:
+                    raise ScanError(reason)
+            case Died(name) if self._sweeping is not None:
+                lost, shards = not self._supervisor.leaves(name), self._supervisor.shards_of(name)
+                self.apply(self._supervisor.handle(report, now))
+                again = self._sweeping.left(name, shards, now, lost=lost)
+                if again and lost:
+                    self._console.note(f"{again} pairs of the sweep are asked again")
+            case Spawned() | Ready() | Adopted() | Released() | Fenced() | Linked() | Died():
+                self.apply(self._supervisor.handle(report, now))
 
     def take_last(self, report: Written | Stats) -> None:
         """Take a report that comes while all processes are ending: only written results and figures count."""

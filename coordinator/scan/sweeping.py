@@ -21,30 +21,35 @@ from lzr.ipc import messages, packing
 from lzr.ownership.ledger import Ledger
 from lzr.packet.icmp import KINDS
 from lzr.packet.ways import WayKind
-from lzr.rows import FRAME, TARGET, Opening, Rows, copied, pick
+from lzr.rows import FRAME, TARGET, Opening, Rows, copied, join, pick
 from lzr.secrets import Key
 from lzr.sweep.hearduntil import HeardUntil
 from lzr.sweep.heat import Heat
 from lzr.sweep.scheduler import Closed, Scheduler, Verdict
 from lzr.sweep.share import Share
 
-_BATCH = 4096  # pairs in one message
-_STRIDE = 0.048
+_BATCH = 8192  # pairs in one message
+_STRIDE = 0.096
 """Seconds between two batches of stretches, which the workers ask slice by slice (`lzr.sweep.spread`): a turn
 of the coordinator costs as much as some hundred SYNs.
-`benchmarks.beside`, 1 % answering, 50,000 a second: with 3 ms the coordinator took 1.6 s of CPU beyond its
-start, with 12 ms 0.8 s; 524,288 pairs at 100,000 a second: with 16 ms all processes took 1.76 s of CPU, with
-32 ms 1.71. With 64 ms, and as long between two reports of a worker, a scan was slower where 60 % answer."""
-_LEAST_STRIDE = 0.003  # where the rate brings several messages in _STRIDE: for four
+`benchmarks.beside`, 1 % answering, 1,048,576 pairs at 100,000 a second: with 48 ms, and a turn for each report
+and acknowledgement, the coordinator took 0.36 s of CPU beyond its start, with 96 ms 0.25 s. Where 60 % answer
+a scan is as fast. Until a worker's death is known it may have been given this much more."""
+_LEAST_STRIDE = 0.003  # where the rate brings several messages in _STRIDE: for two
 _AHEAD = 0.3  # seconds' worth of pairs that the workers may have and not have sent
 _HASTE = 1.05
 """How much faster than the rate the SYNs of a stretch are sent. A judgement: a worker that is behind catches
 up slowly, and between two stretches there is a gap of less than a ms."""
-DEPTH = 0.1
+DEPTH = 0.2
 """Seconds' worth of pairs that are assigned at once at most, where the coordinator was held up: they are sent
 over nearly as long. With the 20 ms of other scans a sweep at 40,000 a second came to 26,500 on a machine with
-a load of 7, with this to 40,000."""
-_CLOGGED = 0.01  # seconds until another try where no worker has room: each has work for several times as long
+a load of 7, with twice _STRIDE to 40,000."""
+_CLOGGED = 0.01
+"""Seconds until another try where no worker has room, without a rate or at a high one. At a low one each has
+work for longer: until then a share of it may leave, and the coordinator rests."""
+_OVERDUE = 0.25
+"""Seconds between two looks at stretches whose time is over: as often as workers say that they have looked,
+and that wakes us."""
 _REASONS = {"no_syn_ack": Verdict.NOTHING, "refused": Verdict.REFUSED} | {
     f"unreachable_{kind}": Verdict.UNREACHABLE + at for at, kind in enumerate(KINDS)
 }
@@ -124,13 +129,14 @@ class Sweeping:
         any.
         """
         scheduler, pacer, assigned = self.scheduler, self._feeder.pacer, 0
-        self.clogged = False
         if scheduler.all_assigned and not scheduler.due(now):
+            self.clogged = False
             return False
         if now < self._next:
             return False
+        self.clogged = False
         workers = self._workers() if self._feeder.has_room else []
-        if pacer.rate is not None and scheduler.unsent > max(_AHEAD * pacer.rate, 2 * _BATCH * len(workers)):
+        if pacer.rate is not None and scheduler.unsent > max(_AHEAD * pacer.rate, _BATCH * len(workers)):
             workers = []  # they have enough; who ends the scan or sets another rate does not wait for it
         room = pacer.allowance(now)
         each, stride = self._over()
@@ -157,7 +163,9 @@ class Sweeping:
         if more and room > 0:
             self.clogged = True
             pacer.rest(now)
-        self._next = now + stride if assigned and not self.clogged else 0.0
+        if self.clogged:
+            stride = max(_CLOGGED, stride / 2)
+        self._next = now + stride if assigned or self.clogged else 0.0
         self._feeder.note_asked(assigned, held=more and pacer.rate is not None, clogged=self.clogged)
         return assigned > 0
 
@@ -166,7 +174,7 @@ class Sweeping:
         rate = self._feeder.pacer.rate
         if rate is None:
             return 0.0, 0.0
-        return 1 / rate / _HASTE, max(_LEAST_STRIDE, min(_STRIDE, 4 * _BATCH / rate))
+        return 1 / rate / _HASTE, max(_LEAST_STRIDE, min(_STRIDE, 2 * _BATCH / rate))
 
     def left(self, worker: str, shards: Sequence[int], now: float, *, lost: bool) -> int:
         """A worker has ended. Returns how many pairs are sent SYNs again because of it. shards: those that it
@@ -195,12 +203,18 @@ class Sweeping:
 
     # --- hearing -------------------------------------------------------------------------------------------
 
-    def hear(self, worker: str, heard: messages.Heard, now: float) -> None:
-        """Take a worker's report: pairs that answered, and stretches whose SYNs have left."""
-        if len(heard.rows):
-            self._hear(heard.rows, heard.verdicts)
-        for number in heard.sent:
-            self.scheduler.sent(number, worker, now)
+    def hear(self, reports: Sequence[tuple[str, messages.Heard]], now: float) -> None:
+        """Take reports, each with the name of its worker: pairs that answered, and stretches whose SYNs have
+        left.
+        """
+        parts = [heard for _, heard in reports if len(heard.rows)]
+        if parts:
+            self._hear(
+                join([heard.rows for heard in parts]), np.concatenate([heard.verdicts for heard in parts])
+            )
+        for worker, heard in reports:
+            for number in heard.sent:
+                self.scheduler.sent(number, worker, now)
 
     def _hear(self, rows: Rows, verdicts: NDArray[np.uint8]) -> None:
         places = self._share.places(rows)
@@ -270,11 +284,11 @@ class Sweeping:
     def wait(self, now: float) -> float | None:
         """Seconds until there is something to do; None if that depends on reports only."""
         if self.clogged:
-            return _CLOGGED
+            return max(self._next - now, _LEAST_STRIDE)
         if not self.scheduler.all_assigned:
             return max(self._feeder.pacer.wait(now), self._next - now, _LEAST_STRIDE)
         waits = self.scheduler.wait(now)
-        return None if waits is None else max(waits, _STRIDE)  # overdue: until the workers have looked
+        return None if waits is None else max(waits, _OVERDUE)
 
 
 def sample(share: Share, place: int, count: int) -> Rows:

@@ -94,7 +94,8 @@ class Waiting:
             waits = parts.sweeping.wait(now)
             if waits is not None and not (paused and not parts.sweeping.scheduler.all_assigned):
                 seconds = min(seconds, waits)
-        due = parts.acknowledgements.wait(now)
+        resting = parts.sweeping is not None and parts.sweeping.resting(now)
+        due = None if resting else parts.acknowledgements.wait(now)  # it can wait as long as reports do
         return seconds if due is None else min(seconds, due)
 
     def _poll(self, descriptors: tuple[int, ...]) -> select.poll:

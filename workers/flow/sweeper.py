@@ -50,6 +50,9 @@ Judgements; with all expected to answer, a sweep of which 1 % did came to 100,00
 (`benchmarks.beside`), with these in one."""
 _LATELY = 1 << 17
 """SYNs with a known outcome at which both counts are halved. A judgement."""
+_MAKE = 4096
+"""SYNs that are made at once: a batch of them finds room in a core's cache, and costs little more than a
+small one."""
 _SHARED = ("peer_hi", "peer_lo", "own_hi", "own_lo", "peer_port", "own_port")
 
 
@@ -65,7 +68,8 @@ class Sweeper:
         own = OwnAddresses(_halves(swept.v4), _halves(swept.v6), keys.addresses)
         self._syns = Syns(share, own, self._cookies)
         self.to_ask: Spread[messages.Stretch] = Spread()
-        self._made: Rows = np.empty(0, FRAME)  # the SYNs of the stretch that is being asked
+        self._made: Rows = np.empty(0, FRAME)  # SYNs of the stretch that is being asked
+        self._made_from = self._made_to = 0  # for these pairs of it
         self._tell_at = 0
         self._begun: list[messages.Stretch] = []  # whose last SYN was made
         # Numbers of those that left this worker, and the packets made then.
@@ -97,11 +101,15 @@ class Sweeper:
         parts: list[Rows] = []
         while (taken := self.to_ask.take(most, now)) is not None:
             stretch, done, count, over = taken
-            if not done:
-                self._make(stretch, ways)
-            # Some of its pairs may have no SYN: the others are spread as the pairs are.
-            first, end = (len(self._made) * pairs // stretch.count for pairs in (done, done + count))
-            parts.append(self._permitted(self._made[first:end]))
+            at, end = done, done + count
+            while at < end:
+                if not at or at == self._made_to:
+                    self._make(stretch, at, ways)
+                to, made = min(end, self._made_to), self._made_to - self._made_from
+                # Some of its pairs may have no SYN: the others are spread as the pairs are.
+                first, last = (len(self._made) * (pairs - self._made_from) // made for pairs in (at, to))
+                parts.append(self._permitted(self._made[first:last]))
+                at = to
             if over:
                 self._begun.append(stretch)
             most -= count
@@ -118,12 +126,16 @@ class Sweeper:
             self.to_ask.put(stretch, stretch.count, 0, now)
         self._begun.clear()
 
-    def _make(self, stretch: messages.Stretch, ways: Ways) -> None:
-        """Make all SYNs of a stretch at once, also where they leave in slices."""
+    def _make(self, stretch: messages.Stretch, begin: int, ways: Ways) -> None:
+        """Make the SYNs of up to _MAKE pairs of a stretch, from its pair `begin` on, also where they leave in
+        slices.
+        """
+        end = min(stretch.count, begin + _MAKE)
         skip = None
         if len(stretch.skip):
-            skip = np.unpackbits(stretch.skip, count=stretch.count) != 0
-        self._made, lost = self._syns.take(stretch.first, stretch.count, ways, skip)
+            skip = np.unpackbits(stretch.skip, count=stretch.count)[begin:end] != 0
+        self._made, lost = self._syns.take(stretch.first + begin, end - begin, ways, skip)
+        self._made_from, self._made_to = begin, end
         if len(lost):
             self._tell(_targets(lost), np.full(len(lost), Verdict.NO_WAY, np.uint8))
 
