@@ -32,9 +32,9 @@ _BATCH = 8192  # pairs in one message
 _STRIDE = 0.096
 """Seconds between two batches of stretches, which the workers ask slice by slice (`lzr.sweep.spread`): a turn
 of the coordinator costs as much as some hundred SYNs.
-`benchmarks.beside`, 1 % answering, 1,048,576 pairs at 100,000 a second: with 48 ms, and a turn for each report
-and acknowledgement, the coordinator took 0.36 s of CPU beyond its start, with 96 ms 0.25 s. Where 60 % answer
-a scan is as fast. Until a worker's death is known it may have been given this much more."""
+`benchmarks.beside`, 1 % answering, 1,048,576 pairs at 100,000 a second, load 5: with 48 ms, and each report
+for itself, the coordinator took 0.36 s of CPU beyond its start, with 96 ms 0.24 s. Where 60 % answer a scan
+is as fast. A worker that dies may have so much more that is to be sent again."""
 _LEAST_STRIDE = 0.003  # where the rate brings several messages in _STRIDE: for two
 _AHEAD = 0.3  # seconds' worth of pairs that the workers may have and not have sent
 _HASTE = 1.05

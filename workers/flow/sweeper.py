@@ -37,8 +37,9 @@ _REMEMBERED = 1 << 16
 answer, six seconds' worth; and hosts repeat a SYN-ACK after one and three (RFC 6298 §2.1)."""
 _MOST = 1 << 15
 """Most rows in one report. A judgement: 2 MB, a quarter of what a report may have."""
-_TELL = 32_000_000
-"""ns between two reports. A judgement: a round trip mostly takes longer."""
+_TELL, _MUCH = 32_000_000, 256
+"""ns between two reports where they have so many answers; twice as many where they have fewer. Judgements: a
+round trip mostly takes longer, and a report costs its reader as much as a hundred answers."""
 _MANY = 16
 """Batches of answers after which a report is sent earlier. A judgement: of up to `workers.flow.engine.TAKE`
 frames."""
@@ -209,7 +210,7 @@ class Sweeper:
         rows = join(self._rows) if self._rows else np.empty(0, TARGET)
         verdicts = np.concatenate([np.empty(0, np.uint8), *self._verdicts])
         self._rows, self._verdicts = [], []
-        self._tell_at = now + _TELL
+        self._tell_at = now + (_TELL if len(rows) >= _MUCH else 2 * _TELL)
         ends = range(_MOST, max(1, len(rows)) + _MOST, _MOST)
         # What is sent comes with the last answers, not before them: a stretch that is sent may be over.
         return [

@@ -16,9 +16,9 @@ from coordinator.scan.sweeping import Sweeping
 from lzr.ipc import messages, packing
 from lzr.pacing.pacer import Pacer
 from lzr.packet import ways
-from lzr.rows import TARGET
+from lzr.rows import FRAME, TARGET
 from lzr.sweep.permutation import Permutation
-from lzr.sweep.scheduler import Scheduler
+from lzr.sweep.scheduler import Scheduler, Verdict
 from lzr.sweep.share import Share
 from lzr.sweep.space import Space
 from tests.unit.coordinator.scan.test_feeder import SHARDS, Feeding
@@ -85,6 +85,31 @@ def test_workers_without_room_are_not_the_rate(monkeypatch: pytest.MonkeyPatch) 
     said = assigned(swept, feeding.feeder, 0.5)
     assert (said.paced, said.late, said.input_waiting) == (False, False, False)
     assert swept.clogged
+    assert not swept.assign(1.0)
+    assert swept.resting(1.01)  # what is reported meanwhile can wait as long
+    assert 0.0 < (swept.wait(1.01) or 0.0) < 0.1
+
+
+def test_several_reports_are_heard_together_and_a_pair_counts_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    feeding, opened = Feeding(0), list[Any]()
+    feeding.open_all()
+    swept = made(feeding.feeder, Workers(monkeypatch, 1 << 20), 50)
+    swept.assign(0.0)
+    monkeypatch.setattr(swept, "_ledger", SimpleNamespace(admit=lambda rows: None))
+    monkeypatch.setattr(swept, "_feeder", SimpleNamespace(put=opened.append))
+    rows = np.zeros(50, FRAME)
+    swept._share.pairs(0, rows)
+    targets = np.zeros(50, TARGET)
+    for name in ("peer_hi", "peer_lo", "peer_port"):
+        targets[name] = rows[name]
+    verdicts = np.full(50, Verdict.ANSWERED, np.uint8)
+    reports = [
+        ("flow-0.1", messages.Heard([], targets[:30], verdicts[:30])),
+        ("flow-1.1", messages.Heard([1], targets[20:40], verdicts[20:40])),
+    ]
+    swept.hear(reports, 1.0)
+    assert np.concatenate(opened)["line"].tolist() == list(range(40))
+    assert swept.scheduler.repeats == 10
 
 
 def test_when_all_is_dealt_nothing_is_held_back(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -210,13 +235,13 @@ def test_frames_that_found_no_room_have_pairs_asked_again_once(monkeypatch: pyte
         swept.heard_until.open(shard, f"flow-{shard % 2}.1")
     swept.assign(0.0)
     nobody = np.zeros(0, TARGET), np.zeros(0, np.uint8)
-    swept.hear("flow-0.1", messages.Heard([1], *nobody), 1.0)
+    swept.hear([("flow-0.1", messages.Heard([1], *nobody))], 1.0)
     mine = range(1, SHARDS, 2)
     assert swept.note_drops("flow-1.1", mine, 0) == (0, 0)
     swept.heard_until.note("flow-1.1", 1.5)
     assert swept.note_drops("flow-1.1", mine, 7) == (50, 0)
     swept.assign(2.0)
-    swept.hear("flow-1.1", messages.Heard([1], *nobody), 2.0)
+    swept.hear([("flow-1.1", messages.Heard([1], *nobody))], 2.0)
     swept.heard_until.note("flow-1.1", 3.0)
     assert swept.note_drops("flow-1.1", mine, 7) == (0, 0)  # they are no news
     assert swept.note_drops("flow-1.1", mine, 8) == (0, 0)  # all that was asked was heard of, or is late

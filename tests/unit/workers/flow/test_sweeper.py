@@ -7,10 +7,12 @@ import pytest
 
 from lzr.flow.config import FlowConfig
 from lzr.ipc import messages
+from lzr.packet import ways
 from lzr.packet.payloads import ProbeTemplate
+from lzr.rows import TARGET
 from lzr.sweep.space import Space
 from lzr.targets.blocklist import ranges_of
-from workers.flow.sweeper import Sweeper
+from workers.flow.sweeper import _MAKE, Sweeper
 
 SECOND = 10**9
 STEP = SECOND // 100
@@ -108,3 +110,31 @@ def test_stretches_whose_syns_were_dropped_are_asked_again_whole(sweeper: Sweepe
         (1, 0, 100, True),
         None,
     ]
+
+
+@pytest.mark.parametrize("skipped", [0, 3])
+def test_a_large_stretch_is_made_piece_by_piece_and_each_pair_asked_once(
+    sweeper: Sweeper, skipped: int
+) -> None:
+    """As many pieces as there are, whatever is taken at a time; pairs that are skipped get no SYN."""
+    count = 3 * _MAKE + 77
+    skip = np.zeros(count, bool)
+    if skipped:
+        skip[::skipped] = True
+    swept = messages.Stretch(1, 0, count, 0, 100 * SECOND // 1000, np.packbits(skip))
+    everywhere = ways.everywhere()
+    everywhere.ways["source_hi"], everywhere.ways["source_lo"] = 0, 0xFFFF_C000_0201
+    expected, _ = sweeper._syns.take(0, count, everywhere, skip)
+    sweeper.put(swept)
+    asked = [sweeper.ask(1700, everywhere, step * STEP // 3) for step in range(60)]
+    assert np.array_equal(np.concatenate(asked)["peer_lo"], expected["peer_lo"])
+    assert np.array_equal(np.concatenate(asked)["seq"], expected["seq"])
+    assert [one.number for one in sweeper._begun] == [1]
+
+
+def test_many_answers_are_reported_sooner_than_few(sweeper: Sweeper) -> None:
+    for answers, least, most in ((10, 50, 70), (1000, 25, 40)):
+        sweeper._tell(np.zeros(answers, TARGET), np.ones(answers, np.uint8))
+        assert sweeper.reports(SECOND, left=True)
+        assert not sweeper.telling(SECOND + least * SECOND // 1000)
+        assert sweeper.telling(SECOND + most * SECOND // 1000)
