@@ -57,6 +57,9 @@ _NO_KIND = frozenset(("", "General"))
 """Kinds of device that say nothing."""
 
 
+_ASKS = frozenset(("rtsp", "sip"))
+"""Labels beside HTTP's whose servers ask for a password by the name of a device."""
+
 _AT_ONCE = frozenset(("http", "tls", *greetline.LABELS))
 """Labels of replies that are identified a batch at a time."""
 
@@ -92,6 +95,8 @@ class EnrichingClassifier(Classifier):
         web = found.label in applications.HTTP
         if not found.product:
             product, version = errorpages.stated(data) if web else phrases.stated(found.label, data)
+            if not product and found.label in _ASKS:
+                product, version = errorpages.device(data)
             found = found._replace(product=product, version=version) if product else found
         elif web and found.product == plain and asked and asked[0][0] == "server" and b"UPnP/" in asked[0][1]:
             product, version = errorpages.of_upnp(asked[0][1])

@@ -17,7 +17,38 @@ _NUMBER = rb"(?P<v>\d{1,4}(?:\.\w{1,12}){1,5})"
 _FORMS = tuple(
     (mark, re.compile(pattern.replace(rb"NUMBER", _NUMBER), re.IGNORECASE), product)
     for mark, pattern, product in (
-        (b"<address>", rb"<address>\s{0,4}(?P<p>[a-z][\w-]{1,30})/NUMBER[^<]{0,200}\s(?:server )?at\s", ""),
+        (
+            b"<address>",
+            rb"<address>\s{0,4}(?:(?P<p>[a-z][\w-]{1,30})/NUMBER[^<]{0,200}\s(?:server )?at\s"
+            rb"|(?P<q>apache) server at )",
+            "",
+        ),
+        # The bodies of its own answers are written alike, and no other's are.
+        (
+            b"<html><body><h1>",
+            rb"<html><body><h1>[45]\d\d [a-z -]{5,30}</h1>\n"
+            rb"(?:your browser (?:sent an invalid request|didn't send a complete request in time)"
+            rb"|no server is available to handle this request|request forbidden by administrative rules"
+            rb"|the server (?:didn't respond in time|returned an invalid or incomplete response))\.\n</body>",
+            "HAProxy",
+        ),
+        (b"websphere application server", rb"<i>(?P<p>IBM WebSphere Application Server)</i>", ""),
+        (b"welcome to soc", rb"\r\n\r\nWelcome to (?P<p>socket\.io|SockJS)[.!]", ""),
+        (b"vnc desktop [", rb"<title>\s{0,4}(?P<p>TightVNC|Ultr@VNC|UltraVNC|eSVNC) desktop \[", ""),
+        (b"com.tigervnc.", rb"code=\"?com\.tigervnc\.vncviewer", "TigerVNC"),
+        (
+            b"x-av-",
+            rb'\nX-AV-(?:Server|Client)-Info: [^\r\n]{0,80}?cn="(?P<m>[^"\r\n]{2,40}?)(?: Corporation)?";'
+            rb' mn="(?P<p>[^"\r\n]{1,40})"',
+            "",
+        ),
+        (
+            b"<modelname>",
+            rb"<(?:\w{1,4}:)?(?:manufacturer|VendorName)>\s{0,8}(?P<m>[^<>\r\n]{2,60}?)\s{0,8}<"
+            rb"[\s\S]{0,800}?<modelName>\s{0,8}(?P<p>[^<>\r\n]{1,60}?)\s{0,8}</"
+            rb"(?:[\s\S]{0,400}?<FirmwareVersion>\s{0,8}V?NUMBER)?",
+            "",
+        ),
         (
             b"<center>",
             rb"<hr><center>(?P<p>nginx|openresty|tengine|angie|freenginx|awselb)(?:/NUMBER)?</center>",
@@ -33,7 +64,17 @@ _FORMS = tuple(
             "Python http.server",
         ),
         (b"shoutcast dnas/", rb"SHOUTcast DNAS/[^\r\n<]{1,40}?v?NUMBER", "SHOUTcast"),
-        (b"proxy-agent:", rb"\nProxy-Agent: {0,4}(?P<p>[a-z][\w -]{1,40}?)(?:/NUMBER)?\r?\n", ""),
+        (
+            b"proxy-agent:",
+            rb"\nProxy-Agent: {0,4}(?P<p>[a-z][\w -]{1,40}?)(?:/NUMBER)?(?: \([^\r\n)]{1,60}\))?\r?\n",
+            "",
+        ),
+        (
+            b"powered-by: servlet",
+            rb"\nX-Powered-By: Servlet[^\r\n(]{1,40}\((?P<p>[a-z][\w -]{2,50}?) NUMBER Java/",
+            "",
+        ),
+        (b"powered-by: servlet", rb"\nX-Powered-By: Servlet[^\r\n(]{1,20}; (?P<p>JBoss)-NUMBER", ""),
         (b"powered-by:", rb"\nX-Powered-By: {0,4}(?P<p>[a-z][a-z .-]{1,30}?)(?:[/ ]v?NUMBER)?\r?\n", ""),
         (b"you know, for search", rb'"number" ?: ?"NUMBER"', "Elasticsearch"),
         (b"opensearch project", rb'"number" ?: ?"NUMBER"', "OpenSearch"),
@@ -69,7 +110,9 @@ _FORMS = tuple(
 
 
 _REALM = re.compile(rb'\nWWW-Authenticate:[^\n]{0,80}?realm="([^"\r\n]{2,80})"', re.IGNORECASE)
-_TITLE = re.compile(rb"<title[^>]{0,40}>\s{0,20}([^<\r\n]{2,80}?)\s{0,20}</title", re.IGNORECASE)
+_TITLE = re.compile(rb"<title[^>]{0,40}>\s{0,20}([^<]{2,120}?)\s{0,20}</title", re.IGNORECASE)
+_MARKED = re.compile(rb"&(?:nbsp|reg|trade|copy|#\d{1,5});|\s+")
+"""Blanks and marks of trade in a page's text."""
 _MANAGED = re.compile(
     r"\b(?:log ?[io]n|admin\w*|manage\w*|config\w*|setup|settings|status|home ?page|interface|web ?ui"
     r"|console|menu|router|switch|camera|printer|gateway|access point|modem|firewall)\b",
@@ -89,7 +132,7 @@ def device(data: bytes) -> Stated:
         if found[0]:
             return found
     title = _TITLE.search(data, 0, _REACH)
-    text = title[1].decode("latin-1") if title is not None else ""
+    text = _MARKED.sub(b" ", title[1]).decode("latin-1").strip()[:80] if title is not None else ""
     found = NOTHING
     if len(text.split()) <= _FEW or _MANAGED.search(text):
         found = freetext.appliance(text)
@@ -123,6 +166,9 @@ def stated(data: bytes) -> Stated:
             found = pattern.search(data, 0, _REACH)
             if found is not None:
                 groups = found.groupdict()
-                name = product or (groups["p"] or b"").decode("latin-1").strip()
+                name = product or (groups["p"] or groups.get("q") or b"").decode("latin-1").strip()
+                maker = (groups.get("m") or b"").decode("latin-1").removesuffix(",").strip()
+                if maker and not name.lower().startswith(maker.lower()):
+                    name = f"{maker} {name}"
                 return name, (groups.get("v") or b"").decode("latin-1")
     return device(data)

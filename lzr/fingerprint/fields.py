@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable
 
 from lzr.fingerprint.statements import NOTHING, Stated
-from lzr.protocols._bytes import be16, le16
+from lzr.protocols._bytes import be16, be32, le16
 
 _MOST = 60  # characters of a name
 
@@ -23,7 +23,11 @@ def _text(data: bytes, start: int, size: int) -> str:
 
 def _enip(data: bytes) -> Stated:
     """ListIdentity (CIP Networks Library vol. 2 §2-4.3): the first item is the identity; its revision stands
-    before status and serial number, then comes the name behind its length."""
+    before status and serial number, then comes the name behind its length. The same in the answer to who
+    reads all attributes of an object (vol. 1 §5-2)."""
+    if data[:2] == b"\x6f\0" and data[40:44] == b"\x81\0\0\0":
+        name = _text(data, 59, data[58]) if len(data) > 59 else ""
+        return (name, f"{data[50]}.{data[51]:03d}") if name else NOTHING
     if data[:2] != b"\x63\0" or le16(data, 26) != 0x0C or len(data) < 63:
         return NOTHING
     name = _text(data, 63, data[62])
@@ -137,7 +141,68 @@ _DNS_SERVER = re.compile(
 )
 
 
+def _elasticsearch(data: bytes) -> Stated:
+    """The version of the node, in the answer to a handshake (status 9) behind two empty maps, else in the
+    header: major, minor, patch in two digits each and 99 (Elasticsearch, TcpHeader; up to 8.7)."""
+    number = be32(data, 15)
+    if data[14:15] == b"\x09":
+        number = sum((byte & 0x7F) << 7 * at for at, byte in enumerate(data[21:26]))
+    major, minor, patch = number // 1_000_000, number // 10_000 % 100, number // 100 % 100
+    return ("Elasticsearch", f"{major}.{minor}.{patch}" if number % 100 == 99 and 1 <= major <= 8 else "")
+
+
+def _boinc(data: bytes) -> Stated:
+    """The client's version, in one number or in three."""
+    parts = [_PARTS[part].search(data[:400]) for part in ("major", "minor", "release")]
+    if all(parts):
+        return "BOINC", ".".join(part[1].decode("ascii") for part in parts if part)
+    whole = _PARTS["whole"].search(data[:400])
+    number = int(whole[1]) if whole is not None else 0
+    return "BOINC", f"{number // 10_000}.{number // 100 % 100}.{number % 100}" if number >= 10_000 else ""
+
+
+_PARTS = {
+    "major": re.compile(rb"<major_version>(\d{1,3})<"),
+    "minor": re.compile(rb"<minor_version>(\d{1,3})<"),
+    "release": re.compile(rb"<release>(\d{1,4})<"),
+    "whole": re.compile(rb"<client_version>(\d{3,6})<"),
+}
+
+_CAPABLE = (b"1.2.840.113556.1.4.800", b"1.2.840.113556.1.4.1670", b"1.2.840.113556.1.4.1851")
+"""Active Directory, since 2003, and its lightweight service (MS-ADTS §3.1.1.3.4.3)."""
+_OF_LDAP = {
+    key: re.compile(
+        b"\x04." + key + rb"1(?:\x84\0\0\0)?.\x04(?:\x84\0\0\0)?(.)([\x20-\x7e]{2,60})", re.DOTALL
+    )
+    for key in (b"vendorName", b"vendorVersion")
+}
+
+
+def _ldap(data: bytes) -> Stated:
+    """The root's attributes: maker and version (RFC 3045), or what only Active Directory can do."""
+    name, version = (_OF_LDAP[key].search(data, 0, 8000) for key in (b"vendorName", b"vendorVersion"))
+    if version is not None:
+        said = _whole(version)
+        number = _LDAP_NUMBER.search(said)
+        product = said[: number.start()].rstrip(" /-(v") if number is not None else said
+        maker = _whole(name) if name is not None else ""
+        return (product or maker, number[1] if number is not None and (product or maker) else "")
+    if b"\x04\x16" + _CAPABLE[0] in data[:8000] or b"CN=NTDS Settings," in data[:8000]:
+        return "Microsoft Active Directory", ""
+    return ("Microsoft AD LDS", "") if b"\x04\x17" + _CAPABLE[2] in data[:8000] else NOTHING
+
+
+def _whole(value: re.Match[bytes]) -> str:
+    """The text behind its length."""
+    return value[2][: value[1][0]].decode("ascii").strip()
+
+
+_LDAP_NUMBER = re.compile(r"(?<![\w.])v?(\d{1,4}(?:\.\w{1,12}){1,5})")
+
 READERS: dict[str, Callable[[bytes], Stated]] = {
+    "elasticsearch-transport": _elasticsearch,
+    "boinc": _boinc,
+    "ldap": _ldap,
     "enip": _enip,
     "ams": _ams,
     "pptp": _pptp,

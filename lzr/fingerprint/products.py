@@ -25,13 +25,15 @@ _GREETERS = {"smtp": "s", "ftp": "f", "imap": "i", "pop3": "p"}
 _ROUTING = re.compile(rb"\r\nHello, this is ([A-Za-z]{1,32}) \(version ([^)\s]{1,40})\)")
 _SERVER = re.compile(rb"\nserver:([^\n]{0,120})", re.IGNORECASE)
 _PLAIN_NUMBER = re.compile(rb"[0-9]+(?:\.[0-9A-Za-z_-]+)+")
-_ADDRESS = re.compile(rb"[0-9]+\.[0-9]+\.[0-9]+\.[0-9]+")
+_ADDRESS = re.compile(rb"[0-9]{2,}\.[0-9]+\.[0-9]+\.[0-9]+")
+"""Four numbers; where the first has one digit they are a version: nobody's address begins so."""
 _MICROSOFT_NEWS = re.compile(
     rb"20[01] (?:NNTP[ -]Service|Serv[^\s]{1,8} NNTP)[ ,][^\r\n]{0,60}?Version: (\d{1,4}(?:\.\d{1,5}){1,4})"
 )
-_SSH_VERSION = re.compile(rb"[-_/ ](?:v|release_)?(\d[A-Za-z0-9.~]*)")
+_SSH_VERSION = re.compile(rb"[-_/ ](?:v|V|release_)?(?!\d+[A-Z][a-z])(\d[A-Za-z0-9.~]*)")
 
 
+_NUMBER_FIRST = re.compile(rb"\d[\d.]*+(?![A-Z])")
 _NEGOTIATED = 12
 """Bytes that terminals may exchange before a word is said (RFC 855); shorter replies are not read."""
 
@@ -43,7 +45,7 @@ def _ssh(data: bytes) -> Stated:
         if data[:4] != b"SSH-":
             return "OpenSSH", ""
     software = line(data).partition(b"-")[2].partition(b"-")[2][:120]
-    if software[:1].isdigit():  # the older habit: version first
+    if _NUMBER_FIRST.match(software):  # the older habit: version first
         version, _, name = software.replace(b"_", b" ", 1).partition(b" ")
         return name.partition(b":")[0].decode("latin-1"), version.decode("latin-1") if name else ""
     found = _SSH_VERSION.search(software)
@@ -101,13 +103,8 @@ def _mysql(data: bytes) -> Stated:
     """The handshake's version; MariaDB hides its own behind "5.5.5-" or another of MySQL's."""
     end = data.find(b"\0", 5, 128)
     if end < 0 or data[4] == 0xFF:
-        return (
-            ("MariaDB", "")
-            if b"MariaDB server" in data
-            else ("MySQL", "")
-            if b"MySQL server" in data
-            else NOTHING
-        )
+        said = data[:400]
+        return ("MariaDB", "") if b"MariaDB" in said else ("MySQL", "") if b"MySQL" in said else NOTHING
     version = data[5:end].decode("latin-1")
     if "MariaDB" in version:
         own = _OF_MARIADB.search(version)
@@ -163,6 +160,12 @@ def _ftp(data: bytes) -> Stated:
     return freetext.device(data) if found is NOTHING else found
 
 
+def _either(data: bytes) -> Stated:
+    """Mail or files: a program of either."""
+    found = _ftp(data)
+    return _mail("s", data) if found is NOTHING else found
+
+
 def _mail(letter: str, data: bytes) -> Stated:
     """A program that is known by name, or one that the greeting's form shows."""
     return _fuller(named(letter, greeting(data)), data)
@@ -204,13 +207,14 @@ READERS: dict[str, Callable[[bytes], Stated]] = {
     "telnet": _telnet,
     **{label: partial(_mail, letter) for label, letter in _GREETERS.items()},
     "ftp": _ftp,
-    "smtp-ftp": _ftp,
+    "smtp-ftp": _either,
     **dict.fromkeys(("rtsp", "icap"), _server_header),
     "sip": _sip,
     **{label: partial(statements.stated, label) for label in statements.READS},
     "nntp": _news,
     "irc": _irc,
     "modbus": statements.modbus,
+    "login": lambda data: _telnet(data[1:]) if data[:1] == b"\0" else NOTHING,
     "memcached_binary": statements.memcached_binary,
     "rabbitmq-stream": statements.rabbitmq_stream,
     **fields.READERS,

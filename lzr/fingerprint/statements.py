@@ -1,7 +1,7 @@
 """Products and versions that a reply states in a fixed place: data, a line each.
 
 `products` has the protocols whose greetings are free text. A pattern's group `v` is the version, its group
-`p` the product; without one the product is the name given.
+`p` the product; without one the product is the name given. `q` and `w` are the same in another branch.
 """
 
 from __future__ import annotations
@@ -44,7 +44,12 @@ PATTERNS: dict[str, tuple[bytes, str]] = {
         ("electrum", rb'"(?P<p>ElectrumX|electrs|Fulcrum)[ /-]NUMBER', ""),
         ("t3", rb"HELO:(?P<v>\d+(?:\.\d+)+)\.(?:false|true)", "Oracle WebLogic Server"),
         ("managesieve", rb'"IMPLEMENTATION" "(?P<p>[A-Za-z][\w() -]{0,40}?)(?: v?NUMBER[^"]{0,30})?"', ""),
-        ("lmtp", rb"220[ -][^\r\n]{0,80}? LMTP (?P<p>Cyrus|Dovecot|Exim|Postfix|Zimbra)(?: v?NUMBER)?", ""),
+        (
+            "lmtp",
+            rb"220[ -][^\r\n]{0,80}?(?: LMTP (?P<p>Cyrus|Dovecot|Exim|Postfix|Zimbra)"
+            rb"|\b(?P<q>Cyrus|Dovecot|DBMail|DSPAM|Zimbra) D?LMTP(?: Murder)?)(?: v?NUMBER)?",
+            "",
+        ),
         ("munin", rb"# munin (?:node|client) at ", "Munin node"),
         ("apcupsd", rb"\x00.VERSION  : NUMBER", "apcupsd"),
         ("nrpe", rb"NRPE v?NUMBER", "NRPE"),
@@ -52,7 +57,13 @@ PATTERNS: dict[str, tuple[bytes, str]] = {
         ("acap", rb'\(IMPLEMENTATION "(?P<p>[A-Za-z][\w -]{0,40}?)(?: v?NUMBER[^"]{0,30})?"', ""),
         ("mupdate", rb'\* OK MUPDATE "[^"]{1,120}" "(?P<p>[^"]{1,40})" "v?NUMBER', ""),
         ("imsp", rb"(?P<p>Cyrus IMSP) version NUMBER", ""),
-        ("pop3pw", rb"(?P<p>(?:poppassd|popassd|courierpassd))(?: v?NUMBER)?", ""),
+        (
+            "pop3pw",
+            rb"(?P<p>(?:poppassd|popassd|courierpassd))(?: v?NUMBER)?"
+            rb"|(?P<q>CommuniGate Pro|Stalker Internet Password Server|Post\.Office|MERCUR|Mercury/32)\b"
+            rb"(?:[^\r\n\d]{0,30}?[ .]v?(?P<w>\d{1,3}(?:\.\w{1,6}){1,3}))?",
+            "",
+        ),
         ("saft", rb"\((?P<p>sendfiled) NUMBER\)", ""),
         ("amanda", rb"AMANDA \w{1,8} server \(NUMBER\)", "Amanda"),
         ("rmate", rb"RMATE (?P<p>[A-Z]\w{2,20})", ""),
@@ -62,6 +73,21 @@ PATTERNS: dict[str, tuple[bytes, str]] = {
         ("gnutella", rb"\r\nUser-Agent: (?P<p>[A-Za-z][\w-]{1,30})/NUMBER", ""),
         ("bitcoin", rb"/(?P<p>[A-Za-z][\w ]{1,30}):NUMBER", ""),
         ("uptime-agent", rb"up\.time agent NUMBER", "up.time agent"),
+        ("mongodb", rb"MongoDB|Unsupported OP_QUERY command", "MongoDB"),
+        ("git", rb"\bagent=(?P<p>[A-Za-z][A-Za-z-]{1,20})/v?NUMBER", ""),
+        (
+            "vnc",
+            rb"(?:RFB \d{3}\.\d{3}\n[\s\S]{0,12})[^\0]{0,80}?(?P<p>RealVNC|TightVNC|UltraVNC|TigerVNC)",
+            "",
+        ),
+        (
+            "snpp",
+            rb"220 [^\r\n]{0,80}?(?:\((?P<p>HylaFAX) \(tm\) Version|(?P<q>QuickPage|Sendpage)) v?NUMBER",
+            "",
+        ),
+        ("gopher", rb"\b(?P<p>Gophernicus|pygopherd|Bucktooth|geomyidae)[/ ]v?NUMBER", ""),
+        ("whois", rb"%rwhois V-[^\r\n]{3,120}, Inc\. V-NUMBER\)", "rwhoisd"),
+        ("sap-ni", rb"\b(?P<p>SAProuter) (?P<v>\d{1,3}\.\d{1,3})\b|\0SAProuter\0", "SAProuter"),
         ("rserve", rb"Rsrv(?P<v>\d{4})QAP1", "Rserve"),
         ("proconos", rb"ProConOS V(?P<v>\d{1,3}(?:\.\d{1,6}){1,3})", "ProConOS"),
         ("aerospike", rb"\bbuild\tNUMBER", "Aerospike"),
@@ -128,7 +154,7 @@ _DEVICES = {
     word: (rb"220[ -]" + pattern.replace(rb"NUMBER", _NUMBER), product)
     for word, pattern, product in (
         *(
-            (word, rb"(?P<p>" + word + rb"(?: [\w+-]{1,16}){1,4}) FTP server \(NUMBER\) ready", "")
+            (word, rb"(?P<p>" + word + rb" {0,1}(?: [\w+-]{1,16}){1,4}) FTP server \(NUMBER\) ready", "")
             for word in (b"RICOH", b"NRG", b"LANIER", b"SAVIN", b"Gestetner", b"Aficio", b"infotec")
         ),
         (b"AXIS", rb"(?P<p>AXIS (?:[\w/+-]{1,16} ){1,6}?)v?NUMBER", ""),
@@ -168,7 +194,10 @@ _ELSEWHERE: dict[bytes, tuple[bytes, str]] = {
         ),
         (b"TiMOS-", rb"TiMOS-[A-Z]-NUMBER", "TiMOS"),
         (b"ZyWALL ", rb"(?P<p>ZyWALL [\w -]{1,20})\)", ""),
-        (b"Linux-ftpd-", rb"\(Version [\d.]+/OpenBSD/Linux-ftpd-NUMBER", "Linux-ftpd"),
+        (b"/OpenBSD/Linux-ftpd-", rb"\(Version [\d.]+/OpenBSD/Linux-ftpd-NUMBER", "Linux-ftpd"),
+        (b"/OpenBSD", rb"\(Version NUMBER/OpenBSD", "OpenBSD ftpd"),
+        (b" TANDEM ", rb"FTP SERVER T\w{5,9} \(Version (?:NUMBER|\w{1,8}) TANDEM ", "HP NonStop FTP"),
+        (b"IBM TCP/IP f", rb"(?P<p>IBM TCP/IP) f\w{1,3} OS/2", "IBM OS/2"),
         (b"EMC-SNAS: ", rb"EMC-SNAS: NUMBER", "EMC SNAS"),
         (b"Check Point FireWall-1 ", rb"Check Point FireWall-1 Secure FTP server", "Check Point FireWall-1"),
         (b"Blue Coat FTP Service", rb"Blue Coat FTP Service", "Blue Coat"),
@@ -203,7 +232,7 @@ def elsewhere(data: bytes) -> Stated:
 def _read(found: re.Match[bytes], product: str) -> Stated:
     groups = found.groupdict()
     named = product or (groups.get("p") or groups.get("q") or b"").decode("latin-1").strip()
-    return named, (groups.get("v") or b"").decode("latin-1")
+    return named, (groups.get("v") or groups.get("w") or b"").decode("latin-1")
 
 
 def may_be_device(data: bytes) -> bool:
@@ -222,9 +251,16 @@ def device(data: bytes) -> Stated:
     return _read(found, entry[1])
 
 
+_MODEL = re.compile(rb"[\x08-\x1f]((?:140 CPU|171 C|BM[EXK] |TSX|TM\d)[ \w-]{2,20})")
+"""Models of controllers: Quantum, Momentum, M340, M580, Premium, M200."""
+
+
 def modbus(data: bytes) -> Stated:
     """Device identification (Modbus Application Protocol V1.1b3 §6.21): objects 0 to 2 are the vendor, the
-    product and its revision."""
+    product and its revision; or the model, behind its length, in the answer to a function of Schneider's."""
+    if data[7:8] == b"\x5a":
+        model = _MODEL.search(data[:120])
+        return (model[1].decode("ascii"), "") if model and len(model[1]) == model[0][0] else NOTHING
     if data[2:4] != b"\0\0" or data[7:9] != b"\x2b\x0e":
         return NOTHING
     objects: dict[int, str] = {}

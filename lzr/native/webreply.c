@@ -286,7 +286,7 @@ static PyObject *pair(PyObject *found, struct text server)
 }
 
 /* products.server: where the last word, without a "v", is a version: digits, then parts of letters and digits behind dots,
- * which are no address. Returns where it begins, and in `size` what is left in front of it; 0 where it is none. */
+ * which are no address (its first number has two digits or more). Returns where it begins, and in `size` what is left in front of it; 0 where it is none. */
 static size_t last_number(struct text value, size_t *size)
 {
     size_t at = value.size, dots = 0, part = 0, plain = 1;
@@ -311,7 +311,7 @@ static size_t last_number(struct text value, size_t *size)
             return 0;
         }
     }
-    if (dots == 0 || part == 0 || (dots == 3 && plain) || end == 1)
+    if (dots == 0 || part == 0 || (dots == 3 && plain && value.at[at + 1] != '.') || end == 1)
         return 0;
     *size = right_stripped((struct text){value.at, end - 1}).size;
     return at;

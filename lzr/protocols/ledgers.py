@@ -26,8 +26,11 @@ _NONCE = b"lzr says"
 
 
 def _bitcoin(data: bytes) -> bool:
-    """Network, command padded with zeros, length, checksum; a version with our own nonce is our own."""
+    """Network, command padded with zeros, length, checksum; a version with our own nonce is our own. The
+    greetings of the first clients had no checksum (until 2012)."""
     size = le32(data, 16)
+    if data[4:12] == b"version\0" and size >= 85 and len(data) == 20 + size:
+        return 0 < le32(data, 20) < 70000
     if len(data) < 24 or not leads(data, 24 + size) or data[4:16].rstrip(b"\0") not in _COMMANDS:
         return False
     if len(data) >= 24 + size and _checksum(data[24 : 24 + size]) != data[20:24]:
@@ -59,6 +62,10 @@ def _levin(data: bytes) -> bool:
 
 _REFUSED = re.compile(rb'\{"(?:id|error|result)": ?[^\n]{0,80}"error": ?\[2[0-5], ?"[A-Z]')
 """An error of the protocol's own: 20 to 25, and words."""
+_SESSION = re.compile(
+    rb'\{"id": ?\d{1,9}, ?"result": ?\[(?:null|"[0-9a-f]{0,64}"), ?"[0-9a-f]{4,64}"\], ?"error": ?null\}'
+)
+"""A session and the beginning of a nonce (Zcash, ZIP 301)."""
 
 
 def _stratum(data: bytes) -> bool:
@@ -67,7 +74,9 @@ def _stratum(data: bytes) -> bool:
         return b'"id"' in head and (
             b'"result"' in head or b'"mining.notify"' in head or b'"mining.set_' in head
         )
-    return _REFUSED.match(head) is not None
+    if b'"job_id"' in head and b'"blob"' in head:  # the dialect of Monero's pools
+        return b'"result"' in head or b'"params"' in head
+    return _REFUSED.match(head) is not None or _SESSION.match(head) is not None
 
 
 def _electrum(data: bytes) -> bool:
@@ -91,10 +100,12 @@ PROTOCOLS: tuple[Protocol, ...] = (
         examples=(
             _bitcoin_message(_NETWORKS[0], b"version", _version(b"12345678", b"/Satoshi:25.0.0/")),
             _bitcoin_message(_NETWORKS[1], b"verack", b""),
+            _NETWORKS[0] + b"version".ljust(12, b"\0") + b"\x55\0\0\0\x9c\x7c\0\0\1" + bytes(80),
         ),
         rejects=(
             _bitcoin_message(_NETWORKS[0], b"version", _version(_NONCE, b"/lzr:0.1/")),
             _NETWORKS[0] + b"verack".ljust(12, b"\0") + bytes(8),
+            _NETWORKS[0] + b"version".ljust(12, b"\0") + b"\x55\0\0\0\xff\xff\xff\xff\1" + bytes(80),
             b"\xc0" * 40,
         ),
         ports=(8333, 18333),
@@ -121,10 +132,14 @@ PROTOCOLS: tuple[Protocol, ...] = (
             b'{"id":1,"result":[[["mining.notify","ae68"]],"08000002",4],"error":null}\n',
             b'{"id":null,"method":"mining.notify","params":[]}\n',
             b'{"id":1,"result":null,"error":[24,"Unauthorized worker",null]}\n',
+            b'{"id":1,"result":["04a1b2c3d4", "04a1b2c3d4"], "error": null}\n',
+            b'{"id":1,"jsonrpc":"2.0","error":null,"result":{"id":"1","job":{"blob":"06","job_id":"2"}}}\n',
         ),
         rejects=(
             b'{"id":1,"method":"mining.subscribe","params":[]}\n',
             b'{"id":1,"result":true}\n',
+            b'{"id":1,"result":["one","two"],"error":null}\n',
+            b'{"job_id":"2","blob":"06"}\n',
             b'{"id":1,"result":null,"error":[30,"Unauthorized worker",null]}\n',
         ),
         ports=(3333,),

@@ -221,9 +221,9 @@ PROTOCOLS: tuple[Protocol, ...] = (
     Protocol(
         name="check-mk",
         spec="Checkmk documentation, agent output: sections",
-        match=lambda data: b"Version: " in data[:60],
+        match=lambda data: b"Version: " in data[:60] or len(data) <= 16,
         starts=(b"<<<check_mk>>>\n", b"<<<check_mk>>>\r\n"),
-        examples=(b"<<<check_mk>>>\nVersion: 2.1.0p10\nAgentOS: linux\n",),
+        examples=(b"<<<check_mk>>>\nVersion: 2.1.0p10\nAgentOS: linux\n", b"<<<check_mk>>>\n"),
         rejects=(b"<<<check_mk>>>\nhello\n",),
         ports=(6556,),
     ),

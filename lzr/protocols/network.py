@@ -105,6 +105,24 @@ def _frame(kind: bytes, body: bytes) -> bytes:
 _BEEP = b"Content-Type: application/beep+xml\r\n\r\n"
 
 
+def _openflow(data: bytes) -> bool:
+    """HELLO: version, type 0, length; from 1.3 on perhaps with a bitmap of versions (§7.5.1). What may
+    follow at once asks for features or configuration (types 5 to 10)."""
+    size = be16(data, 2)
+    more = data[size:]
+    if more and not (more[0] == data[0] and more[1:2] in _ASKED and be16(more, 2) >= 8):
+        return False
+    return len(data) >= size and (size == 8 or data[8:12] == b"\0\1\0\x08")
+
+
+_ASKED = frozenset(bytes((kind,)) for kind in range(5, 11))
+
+
+def _tacacs(data: bytes) -> bool:
+    """Version 12, kind of packet, an even sequence number, flags, session, length (RFC 8907 §4.1)."""
+    return len(data) == 12 + be32(data, 8) and data[3] & 0xFA == 0 and 5 <= be32(data, 8) < 0x10000
+
+
 PROTOCOLS: tuple[Protocol, ...] = (
     Protocol(
         name="dns",
@@ -182,5 +200,31 @@ PROTOCOLS: tuple[Protocol, ...] = (
             b"RPY 0 0 . 7 9\r\n\r\n",
         ),
         ports=(602, 10288),
+    ),
+    Protocol(
+        name="openflow",
+        spec="OpenFlow Switch Specification 1.3.1 §7.5.1, A.5.1 (HELLO)",
+        match=_openflow,
+        starts=tuple(bytes((version, 0, 0, size)) for version in range(1, 7) for size in (8, 16)),
+        examples=(
+            b"\1\0\0\x08\0\0\0\1",
+            b"\4\0\0\x10\0\0\0\x0b\0\1\0\x08\0\0\0\x12",
+            b"\6\0\0\x10\xff\xff\xff\xff\0\1\0\x08\0\0\0\x72" + b"\6\5\0\x08\xff\xff\xff\xfe",
+        ),
+        rejects=(
+            b"\1\0\0\x08\0\0\0\1\0",
+            b"\1\0\0\x08\0\0\0\1" + b"\1\x0d\0\x08\0\0\0\2",
+            b"\4\0\0\x10\0\0\0\x0b" + bytes(8),
+        ),
+        ports=(6653, 6633),
+    ),
+    Protocol(
+        name="tacacs",
+        spec="RFC 8907 §4.1",
+        match=_tacacs,
+        starts=tuple(bytes((version, kind, 2)) for version in (0xC0, 0xC1) for kind in (1, 2, 3)),
+        examples=(bytes.fromhex("c0010200 12345678 00000006") + b"\2\0\0\0\0\0",),
+        rejects=(bytes.fromhex("c0010200 12345678 00000007") + b"\2\0\0\0\0\0",),
+        ports=(49,),
     ),
 )

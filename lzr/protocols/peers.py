@@ -4,15 +4,26 @@ from __future__ import annotations
 
 from zlib import crc32
 
-from lzr.protocols._bytes import be16, be32, le16
+from lzr.protocols._bytes import be16, be32, le16, le32
 from lzr.protocols._framing import leads, printable
 from lzr.protocols._protocol import Protocol, Random
 
 
 def _stun(data: bytes) -> bool:
-    """A binding's answer, success or error: length in words, then the cookie (RFC 8489 §5)."""
+    """An answer, success or error: length in words, then the cookie (RFC 8489 §5); where a stream has frames,
+    a length stands in front (RFC 4571 §2)."""
+    if data[4:8] != _COOKIE:
+        if be16(data, 0) != len(data) - 2:
+            return False
+        data = data[2:]
     size = be16(data, 2)
-    return be16(data, 0) in (0x0101, 0x0111) and size % 4 == 0 and len(data) >= 20 and leads(data, 20 + size)
+    answers = be16(data, 0) & ~0x10 in _ANSWERS
+    return answers and size % 4 == 0 and len(data) >= 20 and leads(data, 20 + size)
+
+
+_COOKIE = b"\x21\x12\xa4\x42"
+_ANSWERS = frozenset((0x0101, 0x0103, 0x0104, 0x0108, 0x0109, 0x010A, 0x010B))
+"""Of a binding, and of what relays are asked for (RFC 8656 §17, RFC 6062 §6.1)."""
 
 
 def _gnutella(data: bytes) -> bool:
@@ -32,11 +43,21 @@ def _bittorrent(data: bytes) -> bool:
 
 
 def _boinc(data: bytes) -> bool:
-    return b"<unauthorized/>" in data[:200] or b"<nonce>" in data[:200] or b"</boinc_gui_rpc_reply>" in data
+    head = data[:200]
+    return (
+        b"<unauthorized/>" in head
+        or b"<nonce>" in head
+        or b"<major_version>" in head
+        or b"</boinc_gui_rpc_reply>" in data
+    )
 
 
 def _teamviewer(data: bytes) -> bool:
-    """Magic, command 10 (who are you?), 32 bytes: of them most are always the same."""
+    """Magic, command 10 (who are you?), 32 bytes: of them most are always the same. The newer form: magic,
+    command, length of what follows 24 bytes, the number of the message."""
+    if data[:2] == b"\x11\x30":
+        known = data[3:4] == b"\0" and data[8:16] == b"\1" + bytes(7)
+        return known and 0 < le32(data, 4) < 0x10000 and leads(data, 24 + le32(data, 4))
     if len(data) != 37 or data[12:17] != bytes(5):
         return False
     return data[17:21] == b"\1\0\0\0" and data[22:] == _TEAMVIEWER
@@ -55,12 +76,6 @@ def _radmin(data: bytes) -> bool:
     return total & 0xFFFFFFFF == be32(data, 5)
 
 
-def _openflow(data: bytes) -> bool:
-    """HELLO: version, type 0, length; from 1.3 on perhaps with a bitmap of versions (§7.5.1)."""
-    size = be16(data, 2)
-    return size == len(data) and (size == 8 or data[8:12] == b"\0\1\0\x08")
-
-
 def _thrift(data: bytes) -> bool:
     """A reply or an exception of the strict binary protocol, framed or not: name, sequence, a struct."""
     at = 0
@@ -73,19 +88,16 @@ def _thrift(data: bytes) -> bool:
     return name <= 64 and printable(data[at + 8 : end]) and end + 5 <= len(data) and data[end + 4] <= 15
 
 
-def _tacacs(data: bytes) -> bool:
-    """Version 12, kind of packet, an even sequence number, flags, session, length (RFC 8907 §4.1)."""
-    return len(data) == 12 + be32(data, 8) and data[3] & 0xFA == 0 and 5 <= be32(data, 8) < 0x10000
-
-
 def _mq(data: bytes) -> bool:
     """Transmission segment header: length, byte order, type, flags (IBM MQ, channel protocol)."""
     return len(data) >= 28 and 28 <= be32(data, 4) == len(data) and data[8] in (1, 2) and 1 <= data[9] <= 0xA0
 
 
 def _whois(data: bytes) -> bool:
-    """Remarks first, which name the service or say that nothing was found."""
+    """Remarks first, which name the service or say that nothing was found; or a registration."""
     head = data[:800].lower()
+    if head.lstrip().startswith(b"domain name: "):
+        return b"registrar" in head or b"registry domain id: " in head
     return b"whois" in head or b"database query service" in head or b"no entries found" in head
 
 
@@ -123,6 +135,8 @@ _Q931 = frozenset((b"\x01", b"\x02", b"\x07", b"\x5a", b"\x62", b"\x7d"))
 
 def _gauge(data: bytes) -> bool:
     """An answer to an inventory, or that the command is not known (Veeder-Root TLS-350, Serial Interface)."""
+    if data[:1] == b"\n":  # without the mark of a beginning, and with a table
+        return b"IN-TANK INVENTORY" in data[:400]
     return data.startswith(b"\x019999FF1B") or (data[:20].count(b"\r\n") > 0 and len(data) > 20)
 
 
@@ -139,14 +153,18 @@ PROTOCOLS: tuple[Protocol, ...] = (
         spec="RFC 8489 §5, §6.2.2",
         match=_stun,
         probe=(b"\0\1\0\0\x21\x12\xa4\x42", Random(12)),
-        at=((4, b"\x21\x12\xa4\x42"),),
+        at=((4, _COOKIE), (6, _COOKIE)),
         examples=(
             b"\1\1\0\x0c\x21\x12\xa4\x42" + b"transaction!" + b"\0\x20\0\x08\0\1\xa1\x47\xe1\x12\xa6\x43",
+            b"\1\x13\0\x08\x21\x12\xa4\x42" + b"transaction!" + b"\0\x09\0\4\0\0\4\1",  # no relay for us
+            b"\0\x1c\1\x11\0\x08\x21\x12\xa4\x42" + b"transaction!" + b"\0\x09\0\4\0\0\4\0",
         ),
         rejects=(
             b"\0\1\0\0\x21\x12\xa4\x42" + b"transaction!",
             b"\1\1\0\x0d\x21\x12\xa4\x42" + b"transaction!",
             b"\1\1\0\x0c\x21\x12\xa4\x42" + b"transaction!",
+            b"\1\2\0\0\x21\x12\xa4\x42" + b"transaction!",
+            b"\0\x15\1\x11\0\0\x21\x12\xa4\x42" + b"transaction!",
         ),
         ports=(3478,),
     ),
@@ -189,6 +207,7 @@ PROTOCOLS: tuple[Protocol, ...] = (
             b"<boinc_gui_rpc_reply>\n<unauthorized/>\n</boinc_gui_rpc_reply>\n\3",
             b"<boinc_gui_rpc_reply>\n<nonce>1764330000.123456</nonce>\n",
             b"<boinc_gui_rpc_reply>\n<unrecognized/>\n</boinc_gui_rpc_reply>\n\3",
+            b"<boinc_gui_rpc_reply>\n<major_version>7</major_version>\n<minor_version>4</minor_version>\n",
         ),
         rejects=(b"<boinc_gui_rpc_reply>\n",),
         ports=(31416,),
@@ -197,15 +216,18 @@ PROTOCOLS: tuple[Protocol, ...] = (
         name="teamviewer",
         spec="TeamViewer, first message, as published in protocol studies",
         match=_teamviewer,
-        starts=(b"\x17\x24\x0a\x20\0",),
+        starts=(b"\x17\x24\x0a\x20\0", b"\x11\x30"),
         examples=(
             bytes.fromhex("17240a2000 884ef100 081380 0000000000 01000000 11") + _TEAMVIEWER,
             bytes.fromhex("17240a2000 884ef100 e84200 0000000000 01000000 10") + _TEAMVIEWER,
+            bytes.fromhex("11303600 04000000 01000000 00000000 1b000000 18000000 8c00a1b2"),
         ),
         rejects=(
             bytes.fromhex("17240a2000 884ef100 081380 00"),
             bytes.fromhex("17240a2000 884ef100 081380 0000000000 02000000 10") + _TEAMVIEWER,
             bytes.fromhex("17240a2000 884ef100 081380 0000000001 01000000 10") + _TEAMVIEWER,
+            bytes.fromhex("11303600 04000000 02000000 00000000 1b000000 18000000 8c00a1b2"),
+            bytes.fromhex("11303600 00000000 01000000 00000000 1b000000 18000000"),
         ),
         ports=(5938,),
     ),
@@ -229,15 +251,6 @@ PROTOCOLS: tuple[Protocol, ...] = (
         ports=(4899,),
     ),
     Protocol(
-        name="openflow",
-        spec="OpenFlow Switch Specification 1.3.1 §7.5.1, A.5.1 (HELLO)",
-        match=_openflow,
-        starts=tuple(bytes((version, 0, 0, size)) for version in range(1, 7) for size in (8, 16)),
-        examples=(b"\1\0\0\x08\0\0\0\1", b"\4\0\0\x10\0\0\0\x0b\0\1\0\x08\0\0\0\x12"),
-        rejects=(b"\1\0\0\x08\0\0\0\1\0", b"\4\0\0\x10\0\0\0\x0b" + bytes(8)),
-        ports=(6653, 6633),
-    ),
-    Protocol(
         name="thrift",
         spec="Apache Thrift, Binary protocol encoding: Message, Strict",
         match=_thrift,
@@ -249,15 +262,6 @@ PROTOCOLS: tuple[Protocol, ...] = (
         ),
         rejects=(b"\x80\1\0\3\0\0\xff\4ping\0\0\0\1\0", b"\0\0\0\x12\x80\1\0\2\0\0\0\4ping\0\0\0\1\0"),
         ports=(9090,),
-    ),
-    Protocol(
-        name="tacacs",
-        spec="RFC 8907 §4.1",
-        match=_tacacs,
-        starts=tuple(bytes((version, kind, 2)) for version in (0xC0, 0xC1) for kind in (1, 2, 3)),
-        examples=(bytes.fromhex("c0010200 12345678 00000006") + b"\2\0\0\0\0\0",),
-        rejects=(bytes.fromhex("c0010200 12345678 00000007") + b"\2\0\0\0\0\0",),
-        ports=(49,),
     ),
     Protocol(
         name="ibm-mq",
@@ -273,15 +277,20 @@ PROTOCOLS: tuple[Protocol, ...] = (
         last_resort=True,
         spec="RFC 3912 §2",
         match=_whois,
-        starts=(b"% ", b"%% ", b"%\n", b"%\r\n", b"No match for ", b"%rwhois V-", b"WHOIS LIMIT "),
+        starts=(
+            *(b"% ", b"%% ", b"%\n", b"%\r\n", b"No match for ", b"%rwhois V-", b"WHOIS LIMIT "),
+            *(b"Domain Name: ", b"   Domain Name: ", b"\n#\n# ", b"#\n# "),
+        ),
         examples=(
             b"%rwhois V-1.5:003eff:00 rwhois.example.com (by Example, V-1.5.9)\n",
             b"WHOIS LIMIT EXCEEDED - SEE WWW.EXAMPLE.COM/WHOIS FOR DETAILS\n",
             b'No match for "GET".\r\n>>> Last update of whois database: 2026-11-28T10:00:00Z <<<\r\n',
             b"% This is the example Whois server.\n%\n% No entries found\n",
             b"%\n% Example database query service\n",
+            b"   Domain Name: EXAMPLE.COM\r\n   Registry Domain ID: 2336799_DOMAIN_COM-VRSN\r\n",
+            b"\n#\n# EXAMPLE WHOIS data and services are subject to the Terms of Use\n",
         ),
-        rejects=(b"% cat\n", b"%% 12\n", b"No match for it\n"),
+        rejects=(b"% cat\n", b"%% 12\n", b"No match for it\n", b"Domain Name: \r\n", b"#\n# readme\n"),
         ports=(43,),
     ),
     Protocol(
@@ -333,12 +342,13 @@ PROTOCOLS: tuple[Protocol, ...] = (
         match=_gauge,
         # Reads the inventory.
         probe=b"\1I20100\n",
-        starts=(b"\1\r\nI20", b"\1I20", b"\r\n\1\r\nI20", b"\x019999FF1B"),
+        starts=(b"\1\r\nI20", b"\1I20", b"\r\n\1\r\nI20", b"\x019999FF1B", b"\nI20"),
         examples=(
             b"\1\r\nI20100\r\nNOV 28, 2026 20:30\r\n\r\nEXAMPLE STATION\r\n\x03",
             b"\x019999FF1B\r\n\x03",
+            b"\nI20100\n11/28/2026 20:30\n\nEXAMPLE STATION\n\nIN-TANK INVENTORY\n\nTANK PRODUCT\n",
         ),
-        rejects=(b"\1I20100\n", b"\1I20100\r\n"),
+        rejects=(b"\1I20100\n", b"\1I20100\r\n", b"\nI20100 is a command\n"),
         ports=(10001,),
     ),
     Protocol(

@@ -32,6 +32,8 @@ def _modbus(data: bytes) -> bool:
         return data[8] == rest - 1 and rest > 1
     if function in FIXED:
         return rest == 4
+    if function == 90:  # Schneider's own (UMAS): session, done or refused
+        return rest > 2 and data[9:10] in (b"\xfe", b"\xfd")
     if function == 43:  # device identification: type, code, conformity, more, next, objects
         return data[8] == 14 and rest >= 6 and data[9] in (1, 2, 3, 4)
     return (function in (7, 22) and rest in (1, 6)) or (function == 24 and be16(data, 8) == rest - 2)
@@ -159,6 +161,7 @@ PROTOCOLS: tuple[Protocol, ...] = (
             b"\0\1\0\0\0\3\1\7\x6d",
             b"\0\1\0\0\0\x08\1\x16\0\4\0\xf2\0\x25",
             b"\0\1\0\0\0\x08\1\x18\0\4\0\1\1\xb8",  # a queue
+            b"\0\0\0\0\0\x16\0\x5a\0\xfe\x10\xff\x5a\1\1\0\0\x0a140 CPU 1\0",  # Schneider's own function
             b"GET \0\3H\xd4\1",  # to "GET / HTTP/1.1"
             b"\r\n\r\n\0\3\r\x8a\1",  # to empty lines
             b"\x16\3\1\0\0\3\0\x81\1",  # to a ClientHello
@@ -171,6 +174,7 @@ PROTOCOLS: tuple[Protocol, ...] = (
             b"\0\1\0\0\0\5\xff\3\2\0\x2axyz",
             b"\x12\x34\0\0\0\x05\0\x2b\x0e\x01\0",
             bytes(12),
+            b"\0\0\0\0\0\6\0\x5a\0\1\0\0",
             b"GET \0\3H\xd4\x0c",
             b"\0\1\0\0\0\5\1\7\1\2\3",
             b"\0\1\0\0\0\x08\1\x18\0\5\0\1\1\xb8",

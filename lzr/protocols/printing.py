@@ -27,6 +27,16 @@ def _refusal(data: bytes) -> bool:
     return is_text(line) and b"\n" not in line and data.rstrip(b"\0")[-1:] == b"\n"
 
 
+_PROMPT = re.compile(rb"(?:\b(?:login|user ?name|password|account)\s?[:>]|[\w.-]> )\s{0,4}\Z", re.IGNORECASE)
+
+
+def _login(data: bytes) -> bool:
+    """A refusal; or an octet of zero, with which the server agrees, and its prompt (RFC 1282)."""
+    if data[:1] == b"\0":
+        return is_text(data[1:]) and _PROMPT.search(data, max(len(data) - 40, 1)) is not None
+    return _refusal(data) and b"erberos" not in data[:80]
+
+
 def _kerberos(data: bytes) -> bool:
     return _refusal(data) and b"erberos" in data[:80]
 
@@ -52,14 +62,19 @@ PROTOCOLS: tuple[Protocol, ...] = (
     _refuses(
         name="login",
         spec="RFC 1282; rlogind(8)",
-        match=lambda data: _refusal(data) and b"erberos" not in data[:80],
-        starts=(b"\1rlogind: ", b"\1in.rlogind: ", b"\1UX:in.rlogind: "),
+        match=_login,
+        starts=(
+            *(b"\1rlogind: ", b"\1in.rlogind: ", b"\1UX:in.rlogind: "),
+            *(b"\0\r\n", b"\0\n\r", b"\0Password", b"\0login:"),
+        ),
         examples=(
             b"\1rlogind: Permission denied.\r\n",
             b"\1UX:in.rlogind: Permission denied.\r\n",
             "\1rlogind: Accès refusé.\r\n".encode("latin-1"),
+            b"\0\r\n\nExample EX-100 Version V3.6/4(000201)\n\r\nType HELP for assistance.\n\r\n\nUsername> ",
+            b"\0Password: ",
         ),
-        rejects=(b"\1rlogind: Permission", b"\1rlogind: \1\n"),
+        rejects=(b"\1rlogind: Permission", b"\1rlogind: \1\n", b"\0\r\nhello\r\n", b"\0\r\n\1Password: "),
         ports=(513,),
     ),
     _refuses(

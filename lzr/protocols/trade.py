@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lzr.protocols._bytes import be16, be32
+from lzr.protocols._bytes import be16, be24, be32
 from lzr.protocols._framing import leads
 from lzr.protocols._protocol import Protocol
 
@@ -39,9 +39,19 @@ def _dicom(data: bytes) -> bool:
 
 
 def _diameter(data: bytes) -> bool:
-    """Version 1, length, no request flag, Capabilities-Exchange or Device-Watchdog (RFC 6733 §3)."""
-    size = be32(data, 0) & 0xFFFFFF
-    return size % 4 == 0 and size >= 20 and leads(data, size) and data[4] & 0x8F == 0 and be32(data, 8) == 0
+    """Version 1, length, no request flag, an answer's number below 512; then the first attribute, if any:
+    number, flags, length (RFC 6733 §3, §4.1)."""
+    size = be24(data, 1)
+    if data[:1] != b"\1" or size % 4 or size < 20 or not leads(data, size) or data[4] & 0x8F:
+        return False
+    if be24(data, 5) in _COMMON and be32(data, 8):
+        return False
+    first = 0 < be32(data, 20) < 0x10000 and be24(data, 24) >> 16 & 0x1F == 0
+    return size == 20 or (first and 8 <= be24(data, 25) <= size - 20)
+
+
+_COMMON = frozenset((257, 280, 282))
+"""Capabilities exchange, watchdog, disconnection: they belong to no application (§2.4)."""
 
 
 def _sap(data: bytes) -> bool:
@@ -136,13 +146,18 @@ PROTOCOLS: tuple[Protocol, ...] = (
         + (len(_AVPS) + 20).to_bytes(3, "big")
         + bytes.fromhex("80000101 00000000 4c5a5231 4c5a5231")
         + _AVPS,
-        at=tuple(  # proxiable, error; capabilities exchange and watchdog
-            (4, bytes((flags, 0, 1, code, 0, 0, 0, 0)))
-            for flags in (0, 0x20, 0x40, 0x60)
-            for code in (1, 0x18)
+        at=tuple((4, bytes((flags, 0, 1))) for flags in (0, 0x20, 0x40, 0x60)),  # proxiable, error
+        examples=(
+            bytes.fromhex("01000020 00000101 00000000 4c5a5231 4c5a5231 0000010c 4000000c 00000bc2"),
+            bytes.fromhex("01000020 40000110 00000004 4c5a5231 4c5a5231 0000010c 4000000c 000007d1"),
         ),
-        examples=(bytes.fromhex("01000020 00000101 00000000 4c5a5231 4c5a5231 0000010c 4000000c 00000bc2"),),
-        rejects=(bytes.fromhex("01000021 00000101 00000000 4c5a5231 4c5a5231 0000010c 4000000c 00000bc2"),),
+        rejects=(
+            bytes.fromhex("01000021 00000101 00000000 4c5a5231 4c5a5231 0000010c 4000000c 00000bc2"),
+            bytes.fromhex("01000020 00000101 00000004 4c5a5231 4c5a5231 0000010c 4000000c 00000bc2"),
+            bytes.fromhex("02000020 00000101 00000000 4c5a5231 4c5a5231 0000010c 4000000c 00000bc2"),
+            bytes.fromhex("01000020 00000101 00000000 4c5a5231 4c5a5231 0000010c 4100000c 00000bc2"),
+            bytes.fromhex("01000020 00000101 00000000 4c5a5231 4c5a5231 0000010c 4000000d 00000bc2"),
+        ),
         ports=(3868,),
     ),
     Protocol(

@@ -989,4 +989,8 @@ t vxtarget VxWorks
 t nucleus_rtos Nucleus
 t ecos_console eCos
 t zephyr_shell Zephyr
+ft rtos-uh RTOS-UH
+s quarkmail QuarkMail
+t aerohive Aerohive
+t orinoco-ap ORiNOCO AP
 """

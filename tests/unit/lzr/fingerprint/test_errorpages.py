@@ -43,6 +43,38 @@ PAGES = [
     (b"X-Jenkins: 2.440.1\r\n", b"", "Jenkins", "2.440.1"),
     (b"kbn-version: 7.17.3\r\n", b"", "Kibana", "7.17.3"),
     (b"X-OWA-Version: 15.1.2507.6\r\n", b"", "Microsoft Exchange", "15.1.2507.6"),
+    (b"", b"<address>Apache Server at box.example Port 80</address>", "Apache", ""),
+    (b"Proxy-Agent: Sample/5.6.1 (Unix)\r\n", b"", "Sample", "5.6.1"),
+    (b"", b"<i>IBM WebSphere Application Server</i>", "IBM WebSphere Application Server", ""),
+    (b"", b"<TITLE>eSVNC Desktop [box]</TITLE>", "eSVNC", ""),
+    (b"", b'<APPLET CODE="com.tigervnc.vncviewer.VncViewer">', "TigerVNC", ""),
+    (
+        b'X-AV-Server-Info: av="5.0"; cn="Sample Corporation"; mn="AV-100"; mv="2.0"\r\n',
+        b"",
+        "Sample AV-100",
+        "",
+    ),
+    (
+        b"X-Powered-By: Servlet/3.0 JSP/2.2 (Sample Server 3.1.2 Java/Example/1.7)\r\n",
+        b"",
+        "Sample Server",
+        "3.1.2",
+    ),
+    (b"X-Powered-By: Servlet 2.4; JBoss-4.2.3.GA (build: x)/JBossWeb-2.0\r\n", b"", "JBoss", "4.2.3.GA"),
+    (
+        b"",
+        b"<root><device><manufacturer>Sampler</manufacturer><modelName>SX 1</modelName></device>",
+        "Sampler SX 1",
+        "",
+    ),
+    (
+        b"",
+        b"<VendorName>Sampler</VendorName><ModelName>Sampler S1</ModelName>"
+        b"<FirmwareVersion>V1.02</FirmwareVersion>",
+        "Sampler S1",
+        "1.02",
+    ),
+    (b"", b"<title>\n  Xerox&nbsp;Phaser 6180\n</title>", "Xerox Phaser 6180", ""),
     (b"Liferay-Portal: Liferay Community Edition Portal 7.0.2 GA3\r\n", b"", "Liferay Portal", "7.0.2"),
 ]
 
@@ -145,3 +177,46 @@ def test_a_server_field_without_a_status_line_of_http(line: bytes) -> None:
     for found in map(identify, (line + b"\r\nServer: sample/1.30 x\r\nDate: x\r\n\r\n<html>",)):
         assert (found.label, found.product, found.version) == ("http", "sample", "1.30")
     assert identify(line + b"\r\nDate: x\r\n\r\nServer: sample/1.30").product == ""
+
+
+OWN = [
+    (b"503 Service Unavailable", b"No server is available to handle this request."),
+    (b"400 Bad request", b"Your browser sent an invalid request."),
+]
+
+
+@pytest.mark.parametrize(("status", "said"), OWN)
+def test_a_balancer_is_known_by_the_answers_it_makes_itself(status: bytes, said: bytes) -> None:
+    page = b"<html><body><h1>%s</h1>\n%s\n</body></html>\n" % (status, said)
+    head = b"HTTP/1.0 %s\r\nContent-Type: text/html\r\n\r\n" % status
+    assert CLASSIFIER.identify(head + page).product == "HAProxy"
+    assert CLASSIFIER.identify(head + page.replace(b"\n<", b" at all\n<")).product == ""
+
+
+@pytest.mark.parametrize("greeting", [b"Welcome to socket.io.", b"Welcome to SockJS!\n"])
+def test_a_library_that_greets(greeting: bytes) -> None:
+    head = b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\n\r\n"
+    assert CLASSIFIER.identify(head + greeting).product in ("socket.io", "SockJS")
+    assert CLASSIFIER.identify(head + b"Hello. " + greeting).product == ""
+
+
+@pytest.mark.parametrize(
+    ("reply", "product"),
+    [
+        (
+            b'RTSP/1.0 401 Unauthorized\r\nWWW-Authenticate: Digest realm="Hikvision", nonce="1"\r\n\r\n',
+            "Hikvision",
+        ),
+        (b'RTSP/1.0 401 Unauthorized\r\nWWW-Authenticate: Basic realm="/"\r\n\r\n', ""),
+        (b'SIP/2.0 401 Unauthorized\r\nWWW-Authenticate: Digest realm="box.example"\r\n\r\n', ""),
+    ],
+)
+def test_a_device_that_asks_for_a_password_of_streams(reply: bytes, product: str) -> None:
+    assert CLASSIFIER.identify(reply).product == product
+
+
+def test_four_numbers_that_begin_with_one_digit_are_a_version() -> None:
+    head = b"HTTP/1.1 200 OK\r\nServer: Sampler %s\r\n\r\n"
+    for number, said in ((b"2.7.10.2", ("Sampler", "2.7.10.2")), (b"12.7.10.2", ("Sampler 12.7.10.2", ""))):
+        found = identify(head % number)
+        assert (found.product, found.version) == said

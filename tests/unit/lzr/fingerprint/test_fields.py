@@ -26,6 +26,12 @@ UNSUPPORTED = (
     b"SFATAL\0C0A000\0Munsupported frontend protocol 65363.19778\0Fpostmaster.c\0L2222\0RProcess\0\0"
 )
 
+ATTRIBUTES = bytes.fromhex("6f00 3600") + bytes(26) + bytes.fromhex("0200 0000 0000 b200 2600 81000000")
+ATTRIBUTES += bytes.fromhex("0100 0e00 3600 1410 6030 01020304") + b"\x0eSAMPLE-L61/B X"
+ES_HANDSHAKE = b"ES\0\0\0\x13" + bytes(7) + b"\1\x09\0\x5c\xc6\x63\0\0\xcb\xf6\xae\x03"
+LDAP = b"0\x81\x80\2\1\1d\x7b\4\x000\x77%s"
+UMAS = b"\0\0\0\0\0\x1a\0\x5a\0\xfe\x10\xff\x5a\1\1\0\0\x0e140 CPU 311 10"
+
 SAID = [
     ("postgres", b"E\0\0\0\x60" + UNSUPPORTED, ("PostgreSQL", "")),
     ("postgres", b"E\0\0\0\x60" + UNSUPPORTED.replace(b"Fp", b"Fd:\\src\\backend\\p"), ("PostgreSQL", "")),
@@ -129,6 +135,85 @@ SAID = [
         ("memcached", "1.6.18"),
     ),
     ("irc", b'ERROR :"Oops, HTTP request received? This is IRC!"\r\n', ("ngIRCd", "")),
+    ("enip", ATTRIBUTES, ("SAMPLE-L61/B X", "20.016")),
+    ("elasticsearch-transport", ES_HANDSHAKE, ("Elasticsearch", "7.6.2")),
+    (
+        "elasticsearch-transport",
+        b"ES\0\0\0\x21" + bytes(7) + b"\x0a\1" + (7060299).to_bytes(4, "big") + bytes(20),
+        ("Elasticsearch", "7.6.2"),
+    ),
+    ("boinc", b"<boinc_gui_rpc_reply>\n<client_version>70412</client_version>\n", ("BOINC", "7.4.12")),
+    (
+        "boinc",
+        b"<boinc_gui_rpc_reply>\n<major_version>7</major_version>\n<minor_version>4</minor_version>\n"
+        b"<release>12</release>\n",
+        ("BOINC", "7.4.12"),
+    ),
+    ("boinc", BY_NAME["boinc"].examples[0], ("BOINC", "")),
+    ("ldap", LDAP % b"\x04\x16" + b"1.2.840.113556.1.4.800", ("Microsoft Active Directory", "")),
+    ("ldap", LDAP % b"\x04\x17" + b"1.2.840.113556.1.4.1851", ("Microsoft AD LDS", "")),
+    (
+        "ldap",
+        LDAP % b"0\x1a\x04\x0dvendorVersion1\x13\x04\x11Sample-DS/1.4.3.9",
+        ("Sample-DS", "1.4.3.9"),
+    ),
+    (
+        "ldap",
+        LDAP % b"0\x1a\x04\x0avendorName1\x08\x04\x06Sample0\x1a\x04\x0dvendorVersion1\x07\x04\x0510.3a",
+        ("Sample", "10.3a"),
+    ),
+    ("lmtp", b"220 box.example.net Cyrus LMTP Murder v2.4.17 server ready\r\n", ("Cyrus", "2.4.17")),
+    ("lmtp", b"220 box.example.net DBMail LMTP service ready\r\n", ("DBMail", "")),
+    ("lmtp", b"220 DSPAM DLMTP 3.10.2 Authentication Required\r\n", ("DSPAM", "3.10.2")),
+    (
+        "pop3pw",
+        b"200 CommuniGate Pro PWD Server 6.1.14 ready <1.2@box.example>\r\n",
+        ("CommuniGate Pro", "6.1.14"),
+    ),
+    ("pop3pw", b"200 Post.Office v3.5.3 password server ready\r\n", ("Post.Office", "3.5.3")),
+    ("pop3pw", b"200 MERCUR Password service for Windows NT ready\r\n", ("MERCUR", "")),
+    ("mongodb", BY_NAME["mongodb"].examples[0], ("MongoDB", "")),
+    (
+        "git",
+        b"00c9" + b"a" * 40 + b" HEAD\0multi_ack symref=HEAD:refs/heads/main agent=git/2.39.2\n",
+        ("git", "2.39.2"),
+    ),
+    ("vnc", b"RFB 003.003\n\0\0\0\0\0\0\0\x20Visit http://www.realvnc.com", ("", "")),
+    ("vnc", b"RFB 003.003\n\0\0\0\0\0\0\0\x1fRealVNC trial period has expired", ("RealVNC", "")),
+    ("snpp", b"220 box SNPP server (HylaFAX (tm) Version 4.2.1) ready.\r\n", ("HylaFAX", "4.2.1")),
+    ("snpp", b"220 QuickPage v3.3 SNPP server ready at Sun\r\n", ("QuickPage", "3.3")),
+    (
+        "gopher",
+        b"3Not found\tfake\tbox\t70\r\niGophered by Gophernicus/3.1.1\t\t\r\n",
+        ("Gophernicus", "3.1.1"),
+    ),
+    ("whois", b"%rwhois V-1.5:003fff:00 box (by Example, Inc. V-1.5.9.5)\r\n", ("rwhoisd", "1.5.9.5")),
+    (
+        "sap-ni",
+        b"\0\0\0\x40NI_RTERR\0\x28\0\0\xff\xff\xff\xfb*ERR*\0SAProuter 40.4 on 'box'\0",
+        ("SAProuter", "40.4"),
+    ),
+    ("modbus", UMAS, ("140 CPU 311 10", "")),
+    ("login", b"\0\r\n\nLantronix EX100 Version V3.6/4(0)\n\r\n\nUsername> ", ("Lantronix EX100", "")),
+    (
+        "mysql",
+        b"\x4a\0\0\0\xff\x6a\x04Le h\xf4te 'x' n'est pas authoris\xe9 sur ce serveur MySQL",
+        ("MySQL", ""),
+    ),
+    ("ssh", b"SSH-2.0-3Com OS-3Com OS V3.41\r\n", ("3Com OS-3Com OS", "3.41")),
+    ("ssh", b"SSH-2.0-3Com OS-5.20.105\r\n", ("3Com OS", "5.20.105")),
+    ("smtp-ftp", b"421  Insufficient System Storage.(IMail 8.22)\r\n", ("IMail", "8.22")),
+    ("ftp", b"220 box.example.net FTP server (Version 6.6/OpenBSD) ready.\r\n", ("OpenBSD ftpd", "6.6")),
+    (
+        "ftp",
+        b"220 box FTP server (Version 6.4/OpenBSD/Linux-ftpd-0.17) ready.\r\n",
+        ("Linux-ftpd", "0.17"),
+    ),
+    (
+        "ftp",
+        b"220 box FTP SERVER T9552D40 (Version 5.0 TANDEM 31AUG1999) ready.\r\n",
+        ("HP NonStop FTP", "5.0"),
+    ),
 ]
 
 SILENT = [
@@ -143,6 +228,13 @@ SILENT = [
     ("drda", BY_NAME["drda"].examples[0]),
     ("drda", b"\0\x0c\xd0\2\0\1\0\6\x14\x43\x11\x47"),
     ("redis", b"+PONG\r\n"),
+    ("enip", ATTRIBUTES[:58]),
+    ("ldap", b"0\x0c\2\1\1a\x07\x0a\1\0\4\0\4\0"),
+    ("ldap", LDAP % b"\x04\x17" + b"1.2.840.113556.1.4.2080"),
+    ("vnc", b"RFB 003.008\n"),
+    ("git", b"003fERR access denied or repository not exported: /x"),
+    ("login", b"\1rlogind: Permission denied.\r\n"),
+    ("modbus", UMAS.replace(b"140 CPU", b"150 CPU")),
     ("fox", BY_NAME["fox"].examples[0]),
     ("irc", BY_NAME["irc"].examples[0]),
 ]

@@ -185,7 +185,7 @@ YES: tuple[tuple[str, bytes], ...] = (
     ("ftp", b"502 Command not implemented.\r\n"),
     ("drda", H("0400 d002 0001 000d 1443") + LONG),
     ("kafka", struct.pack(">iihi", 10 + 60, 1, 35, 10) + b"\0\3\0\0\0\4" * 10),
-    ("diameter", H("01000400 00000101 00000000") + LONG),
+    ("diameter", H("01000400 00000101 00000000") + bytes(8) + H("00000108 400000ff") + LONG),
     ("bitcoin", H("f9beb4d9") + b"version\0\0\0\0\0" + H("00040000 00000000") + LONG),
     ("iscsi", H("2380 0000 00000400") + bytes(40) + LONG),
     ("afp", H("0103 0001 ffffec10 00000000 00000000")),
