@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from coordinator.network.raw_sockets import open_shards
-from lzr.layout import MAX_FRAME
+from lzr.layout import MAX_FRAME, STATUS_USER
 from lzr.packet.payloads import ProbeTemplate
 from lzr.packet.segments import Builder, LinkHeader
 from lzr.rows import ACK, FRAME, NO_PROBE, RST
@@ -21,6 +21,7 @@ from lzr.targets.blocklist import Blocklist
 from tests.lab import net
 from tests.wire import halves
 from workers.flow.arrivals import Arrivals
+from workers.flow.others import Others
 from workers.flow.ring import Ring
 from workers.flow.transmitring import SendFailure
 
@@ -156,6 +157,27 @@ def test_an_overflow_is_counted_and_survived(lab: net.Lab) -> None:
     wire.send(200, 5)
     assert read(ring, 5) == [200, 201, 202, 203, 204]
     assert ring.read_drops() == 100 - SIZE[0], "drops are counted once"
+
+
+def test_a_ring_that_fills_up_is_seen_by_whoever_has_its_socket(lab: net.Lab) -> None:
+    wire = Wire(lab)
+    positions = np.zeros(2 * 8, np.int64)
+    ring, others = wire.ring(positions[:2]), Others([wire.socket], positions, SIZE)
+    for first in range(0, 5 * 48, 48):  # round and round
+        assert (ring.filling, others.filling(())) == (False, False)
+        wire.send(first, 16)
+        wait(ring, first + 16)
+        assert (ring.filling, others.filling(())) == (False, False)  # a quarter
+        wire.send(first + 16, 32)
+        wait(ring, first + 48)
+        assert (ring.filling, others.filling(())) == (True, True)
+        assert not others.filling({0})
+        read(ring, 48)
+
+
+def wait(ring: Ring, count: int) -> None:
+    """Until so many frames have come to the ring, read or not."""
+    net.wait_for(lambda: ring.received + np.count_nonzero(ring._status & STATUS_USER) >= count, "frames", 10)
 
 
 @pytest.mark.parametrize("waiting", [1, 30, 63, 64])

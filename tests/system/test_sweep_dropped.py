@@ -1,4 +1,6 @@
-"""Answers that find no room in the receive rings: whoever gave them is asked again, or the status says it."""
+"""Answers and the room in the receive rings: no more is asked than there is room for, whoever has the rings;
+whoever gave an answer that found none is asked again, or the status says it.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +21,7 @@ pytestmark = [pytest.mark.root, pytest.mark.timeout(300)]
 
 HELD = 24_000
 """Packets, nearly all of them SYNs, that are answered at once: the rings of one worker have 8,192 frames."""
-WORDS = ("-handshakes", "none", "-c", "2", "-r", "40000", "-w", "flow=1,collect=1", "-b", "/dev/null")
+WORDS = ("-handshakes", "none", "-c", "2", "-r", "40000", "-b", "/dev/null")
 
 
 @contextlib.contextmanager
@@ -50,27 +52,44 @@ def drop(victim: Victim, responder: Responder) -> None:
             come = packets(victim.pid, 1)
             far.close()
             wait_for(lambda: packets(victim.pid, 1) >= come + HELD // 2, "their answers", 60)
-            still_coming(victim)
+            wait_until_quiet(victim, 1)
 
 
-def still_coming(victim: Victim) -> None:
-    """Wait until nothing comes any more."""
-    seen = [-1]
+def wait_until_quiet(victim: Victim, column: int, most: int = 1 << 62) -> None:
+    """Wait until no more packets come or leave (`packets`), or so many have."""
+    seen = [packets(victim.pid, column), -1, -1, -1]
 
     def quiet() -> bool:
-        seen.append(packets(victim.pid, 1))
-        return seen[-1] == seen[-2]
+        seen.append(packets(victim.pid, column))
+        return len({*seen[-4:]}) == 1 or seen[-1] > seen[0] + most
 
     wait_for(quiet, "an end of it", 60, 0.1)
 
 
-def sweep(arena: Range, network: str) -> tuple[Victim, Path, Path]:
+def sweep(arena: Range, network: str, workers: int = 1) -> tuple[Victim, Path, Path]:
     target, metadata = arena.lab.directory / "out", arena.lab.directory / "metadata"
-    words = ("-p", str(PORT), network, *WORDS, "-f", target, "-m", metadata)
+    more = ("-w", f"flow={workers},collect=1", "-f", target, "-m", metadata)
+    words = ("-p", str(PORT), network, *WORDS, *more)
     with open(os.devnull) as stdin:
         victim = Victim(arena.scanner, *words, stdin=stdin)
     wait_for(lambda: lines_in(target) > 2000, "the first records", 60)
     return victim, target, metadata
+
+
+def test_nothing_is_asked_while_a_worker_that_has_no_processor_has_no_room(arena: Range) -> None:
+    """The answers to what one worker sends come to the rings of all."""
+    count = 1 << 18
+    responder = arena.respond(first="10.64.0.0", count=count, port=PORT, source=SCANNER, classes="h")
+    victim, target, metadata = sweep(arena, "10.64.0.0/14", workers=2)
+    for worker in victim.of_role("flow worker"):
+        with stopped(worker):
+            wait_until_quiet(victim, 9, 80_000)
+    assert victim.wait(120) == 0, victim.said()[-3000:]
+    counters = responder.stop()
+    told = json.loads(metadata.read_text())
+    assert told["packets"]["drops"] == 0
+    assert len({str(record["saddr"]) for record in read(target)}) == count
+    assert counters["syn"] == count
 
 
 def test_who_gave_an_answer_that_was_dropped_is_asked_again(arena: Range) -> None:

@@ -16,6 +16,7 @@ from lzr.rows import Opening, Reason, Rows, pick
 from lzr.targets.blocklist import Blocklist
 from workers.flow.arrivals import Arrivals
 from workers.flow.backlog import Backlog
+from workers.flow.others import Others
 from workers.flow.outbox import Outbox
 from workers.flow.refused import segments_of
 from workers.flow.response_times import prompt
@@ -59,7 +60,7 @@ class Engine:
 
     outbox: takes the outcomes. budget: limits of packets and bits a second, None for no limit. routed: sends
     packets that the kernel has to route. icmp: sockets of ICMP errors, in a sweep; the worker with the first
-    shard reads them.
+    shard reads them. others: the receive rings of other workers.
     """
 
     def __init__(
@@ -70,6 +71,7 @@ class Engine:
         budget: Budget | None = None,
         routed: Routed | None = None,
         icmp: Unreachable | None = None,
+        others: Others | None = None,
     ) -> None:
         config = table.config
         self.table = table
@@ -96,6 +98,7 @@ class Engine:
         self.sweeper: Sweeper | None = None
         self._asked = 0  # pairs of a sweep, since the rings were last looked at
         self._icmp, self._icmp_lost = icmp, 0
+        self._others = others
 
     def add(self, shard: int, ring: Ring) -> None:
         """Take over one more shard with its ring; its flows are put in with `FlowTable.adopt`."""
@@ -317,10 +320,11 @@ class Engine:
         """Send so many SYNs of a sweep, by any ring: whoever owns their shards receives the answers. Returns
         how many.
 
-        No more than may leave now: packets that answer others must not wait behind them.
+        No more than may leave now: packets that answer others must not wait behind them. And none while a
+        ring is filling up, whoever has it.
         """
         room = min(room, self.transmit.room(now))
-        if self.sweeper is None or not self.rings or room <= 0:
+        if self.sweeper is None or not self.rings or room <= 0 or self._crowded():
             return 0
         due, before = self.sweeper.to_ask.due(now), self._to_ask
         syns = self.sweeper.ask(room, self.transmit.ways, now + AHEAD)
@@ -329,6 +333,15 @@ class Engine:
             until = self.sweeper.to_ask.next_due(now) or now + AHEAD
             self.transmit.spread(syns, now, min(until - now, AHEAD), first=due)
         return before - self._to_ask
+
+    def _crowded(self) -> bool:
+        """Whether answers to more SYNs might find no room in a receive ring."""
+        if any(ring.filling for ring in self.rings.values()):
+            self._asked = LOOK  # it is for us to look at them
+            return True
+        crowded = self._others is not None and self._others.filling(self.rings)
+        self.window_held |= crowded
+        return crowded
 
     def heard(self, *, last: bool = False) -> list[messages.Heard]:
         """Reports of a sweep for the coordinator: only now and then, since each costs it a turn. last:

@@ -22,6 +22,15 @@ from workers.flow.arrivals import Arrivals
 from workers.flow.transmitring import TransmitRing
 
 
+def full_from(frames: int) -> int:
+    """From how many unread frames on a receive ring of so many counts as filling up.
+
+    A quarter: while it is that full, no SYN of a sweep is sent; by what workers send between two looks, its
+    answers and those on their way, another half is filled at most where hosts are near (`Engine`, `OPEN`).
+    """
+    return frames // 4
+
+
 class Ring:
     """Both rings of one socket (`coordinator/network/raw_sockets.py` makes them): received frames are read
     here, `out` is the transmit ring.
@@ -80,6 +89,12 @@ class Ring:
             self.received += count
             self.received_octets += octets
         return count
+
+    @property
+    def filling(self) -> bool:
+        """Whether so many frames wait to be read that the ring is filling up."""
+        at = (int(self._positions[0]) + full_from(self.rx_frames)) % self.rx_frames
+        return bool(self._status[at] & STATUS_USER)
 
     def fill(self) -> int:
         """How many frames wait to be read: an estimate from every 64th status word."""

@@ -35,6 +35,7 @@ from lzr.pacing.budget import Budget
 from lzr.packet.segments import Builder, LinkHeader
 from lzr.targets.blocklist import Blocklist, Prefixes
 from workers.flow.engine import SMALL, Engine
+from workers.flow.others import Others
 from workers.flow.outbox import Outbox
 from workers.flow.ring import Ring
 from workers.flow.routed import Routed
@@ -93,7 +94,8 @@ class FlowWorker:
         errors = [sock for sock in sockets[job.shards :] if sock.family == socket.AF_PACKET]
         routed = Routed([sock for sock in sockets[job.shards :] if sock not in errors])
         icmp = Unreachable(errors) if errors else None
-        self._engine = Engine(outbox, table, builder, budget, routed, icmp)
+        others = Others(sockets[: job.shards], positions, job.frames)
+        self._engine = Engine(outbox, table, builder, budget, routed, icmp, others)
         self._context: zmq.Context[Any] = zmq.Context(io_threads=1)
         self._feed = channels.pull(self._context, job.endpoint(f"feed-{spawn.name}"), mark=limits.FEED_MARK)
         # Apart from the feed: an acknowledgement may be what makes room for the next targets.

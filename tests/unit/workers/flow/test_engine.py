@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -18,7 +19,7 @@ from lzr.rows import ACK, FRAME, SEGMENT, TARGET, Opening, Reason, State
 from lzr.sweep.space import Space
 from lzr.targets.blocklist import Blocklist, Prefixes, ranges_of
 from workers.flow.arrivals import Arrivals
-from workers.flow.engine import OPEN, TAKE, Engine
+from workers.flow.engine import OPEN, SMALL, TAKE, Engine
 from workers.flow.outbox import Outbox
 from workers.flow.refused import Refused
 
@@ -39,6 +40,7 @@ class Queue:
     """A ring that holds frames, of which only the number is looked at: they belong to no flow."""
 
     rx_frames = 4096
+    filling = False
 
     def __init__(self, waiting: int) -> None:
         self.waiting = waiting
@@ -238,3 +240,41 @@ def test_a_stretch_whose_syns_are_dropped_with_the_last_ring_does_not_count_as_s
     assert rings[1].out.errors == {"no room": 5}
     assert engine.heard(last=True) == []
     assert engine.sweeper.to_ask.waiting == 5  # if it gets a ring again; else whoever is given them next
+
+
+def test_no_syn_leaves_while_a_ring_is_filling_up_whoever_has_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    probes = (ProbeTemplate((b"x",)),)
+    others: Any = SimpleNamespace(full=False)
+    others.filling = lambda own: others.full and 1 not in own
+    builder = Builder(LinkHeader(bytes(6), bytes(6), bytes(6)), probes)
+    engine = Engine(Outbox(1), FlowTable(FlowConfig(probes)), builder, others=others)
+    sent: list[int] = []
+    monkeypatch.setattr(engine.transmit, "spread", lambda syns, *_, **__: sent.append(len(syns)))
+    space, own = Space(ranges_of("198.18.0.0/24"), [(80, 80)]), np.array([0, 0xFFFF_0A00_0001], np.uint64)
+    engine.sweep(
+        messages.Swept(
+            (1, 2), np.zeros(1, np.uint32), 1, space.ranges, space.ports, own, np.zeros(0, np.uint64)
+        )
+    )
+    assert engine.sweeper is not None
+    ring: Any = Queue(0)
+    engine.add(0, ring)
+
+    def asked(number: int) -> tuple[int, int]:
+        """What `begin` says of a stretch, and how many SYNs left."""
+        sent.clear()
+        assert engine.sweeper is not None
+        engine.sweeper.put(messages.Stretch(number, 5 * number, 5, 0, 0, np.empty(0, np.uint8)))
+        return engine.begin(1000, 1000), sum(sent)
+
+    assert asked(0) == (0, 5)
+    ring.filling = True
+    work, count = asked(1)
+    assert (work >= SMALL, count) == (True, 0)  # it is not idle: a turn that reads the ring is next
+    ring.filling, others.full = False, True
+    engine.turn(2000, 2000)
+    assert sent == []
+    assert engine.window_held
+    others.full = False
+    engine.turn(3000, 3000)
+    assert sum(sent) == 5
