@@ -15,6 +15,7 @@ import sys
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
@@ -51,6 +52,17 @@ FRESH = 60.0
 notes."""
 
 
+@dataclass(frozen=True, slots=True)
+class About:
+    """What the dashboard's header says. title: what is scanned how, empty for the handshakes' names. cores:
+    that may be used. guard_missing: our kernel's RSTs are not dropped.
+    """
+
+    title: str = ""
+    cores: int = 1
+    guard_missing: bool = False
+
+
 class Console:
     """Dashboard or status line, status file, metrics, control socket, automatic worker counts.
 
@@ -58,7 +70,6 @@ class Console:
     meter: where the processes' reports go (`feed`, `launched`, `restarted`, `removed`, `mark`).
     invoker: user and group that files made here belong to.
     typed: the input is typed on the terminal that the dashboard would be on.
-    title: what is scanned how. cores: that may be used.
     pause: waits so many seconds, returns whether the user wants to end.
     """
 
@@ -71,9 +82,7 @@ class Console:
         invoker: tuple[int, int] | None = None,
         log: Log | None = None,
         typed: bool = False,
-        title: str = "",
-        cores: int = 1,
-        guard_missing: bool = False,
+        about: About = About(),
         pause: Callable[[float], bool] = lambda _: False,
     ) -> None:
         self.options = options
@@ -84,9 +93,9 @@ class Console:
             packet_limit=options.max_rate,
             bit_limit=options.bandwidth,
             auto_workers=options.auto_workers,
-            title=title or shown(options.handshakes),
-            cores=cores,
-            guard_missing=guard_missing,
+            title=about.title or shown(options.handshakes),
+            cores=about.cores,
+            guard_missing=about.guard_missing,
         )
         self.meter = Meter(now)
         self._notes: deque[tuple[float, str]] = deque(maxlen=20)

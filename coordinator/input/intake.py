@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import secrets
 from collections import deque
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
@@ -57,6 +58,22 @@ class Follower(Protocol):
         """Whether our kernel may have reset some of these half-open connections."""
 
 
+@dataclass(frozen=True, slots=True)
+class Admission:
+    """Which inputs this box scans. blocklist: addresses that are not scanned. shards: into how many the
+    inputs are divided; shard: those that are this box's. max_targets: the most that are admitted, None for
+    no limit. allow_printers: also on ports where whatever comes is printed. reopen: open ZMap's connections
+    anew.
+    """
+
+    blocklist: Blocklist | None = None
+    shards: int = 1
+    shard: tuple[int, ...] = (0,)
+    max_targets: int | None = None
+    allow_printers: bool = False
+    reopen: bool = False
+
+
 class Intake:
     """Takes text in, gives admitted targets out."""
 
@@ -64,31 +81,25 @@ class Intake:
         self,
         reader: Reader,
         ledger: Ledger,
+        admission: Admission = Admission(),
         *,
-        blocklist: Blocklist | None = None,
-        shards: int = 1,
-        shard: tuple[int, ...] = (0,),
-        max_targets: int | None = None,
-        allow_printers: bool = False,
         checkpoint: Checkpoint | None = None,
         input_hash: InputHash | None = None,
-        reopen: bool = False,
         resolver: Resolver | None = None,
     ) -> None:
         """checkpoint: knows the lines that are done, where a scan is resumed. input_hash: hashes the input
-        where there is no checkpoint (which has a hash). reopen: open ZMap's connections anew. resolver: looks
-        up names.
+        where there is no checkpoint (which has a hash). resolver: looks up names.
         """
         self._reader = reader
         self._ledger = ledger
-        self._blocklist = blocklist
-        self._shards, self._ours = shards, np.zeros(shards, np.bool_)
-        self._ours[list(shard)] = True
-        self._max_targets = max_targets
-        self._spared = (1, 0) if allow_printers else PRINTERS
+        self._blocklist = admission.blocklist
+        self._shards, self._ours = admission.shards, np.zeros(admission.shards, np.bool_)
+        self._ours[list(admission.shard)] = True
+        self._max_targets = admission.max_targets
+        self._spared = (1, 0) if admission.allow_printers else PRINTERS
         self._checkpoint = checkpoint
         self._hash = checkpoint.input if checkpoint is not None else input_hash
-        self._reopen = reopen
+        self._reopen = admission.reopen
         self._recent = RecentTargets(_DUPLICATES, secrets.randbits(64))
         self._admitted = 0
         self._resolver = Resolver() if resolver is None else resolver

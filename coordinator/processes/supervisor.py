@@ -27,6 +27,7 @@ from lzr.ipc.schema import Buffer, Message, SchemaError
 from lzr.ownership import Machine
 from lzr.ownership import orders as do
 from lzr.ownership.events import Adopted, Died, Ending, Event, Fenced, Linked, Ready, Released, Want
+from lzr.ownership.ledger import Ledger
 from lzr.ownership.orders import News
 from lzr.ownership.processes import COLLECT, FLOW
 from lzr.rows import State as FlowState
@@ -88,8 +89,10 @@ Report = Event | Spawned | Written | Stats | Fault | Heard
 
 
 class Supervisor:
-    """outputs: gives what a new collector needs to know of the outputs, up to the acknowledged length.
+    """ledger: knows which flow worker has which inputs.
 
+    outputs: gives what a new collector needs to know of the outputs, up to the acknowledged length.
+    first_orders: gives what a new flow worker is told before anything else.
     note: takes a sentence for the user. tell: takes one for the debug log.
     """
 
@@ -97,7 +100,9 @@ class Supervisor:
         self,
         pool: Pool,
         shards: int,
+        ledger: Ledger,
         outputs: Callable[[], list[Output]],
+        first_orders: Callable[[], Sequence[Message]],
         meter: Meter,
         note: Callable[[str], None],
         tell: Callable[[str], None],
@@ -105,13 +110,9 @@ class Supervisor:
         self.pool = pool
         self.machine = Machine(shards)
         self.unread = False  # there were more reports than are taken at a time
-        self.first_orders: Callable[[], Sequence[Message]] | None = None
-        """What a new flow worker is told before anything else."""
-        self.moved: Callable[[int, int], None] = lambda shard, number: None
-        """Told of a shard whose flows are sent to the flow worker with this number."""
-        self.holds: Callable[[int, int, NDArray[np.uint32]], bool] = lambda number, shard, tickets: True
-        """Whether the flow worker with this number has these inputs of a shard."""
+        self._ledger = ledger
         self._outputs = outputs
+        self._first_orders = first_orders
         self._meter = meter
         self._note = note
         self._tell = tell
@@ -205,7 +206,7 @@ class Supervisor:
                 return Adopted(name, shard)
             case messages.Released():  # the columns lie in memory that the message holds
                 child.releasing = max(0, child.releasing - 1)
-                if name in self.pool.children and not self.holds(
+                if name in self.pool.children and not self._ledger.holds(
                     child.number, message.shard, _tickets(message)
                 ):
                     raise SchemaError("a shard with inputs that it was not given", name)
@@ -271,8 +272,8 @@ class Supervisor:
             child = self.pool.children[event.name]
             show = self._meter.restarted if child.replaces else self._meter.launched
             show(now, child.role, child.index, child.pid)
-            if child.role == FLOW and self.first_orders is not None:
-                for first in self.first_orders():
+            if child.role == FLOW:
+                for first in self._first_orders():
                     child.order(first)
         news: list[News] = []
         for order in orders:
@@ -291,7 +292,7 @@ class Supervisor:
             case do.Adopt(name, shard, flows):
                 columns = flows if isinstance(flows, tuple) else (b"",) * len(messages.Adopt.columns)
                 if isinstance(flows, tuple):
-                    self.moved(shard, children[name].number)
+                    self._ledger.moved(shard, children[name].number)
                 children[name].order(messages.Adopt(shard, *columns))
             case do.Release(name, shard):
                 self._markers.append((name, packing.pack(messages.Release(shard))))

@@ -68,7 +68,17 @@ def assemble(ready: Prepared, guarded: GuardWatch) -> Parts:
         max_results=options.max_results,
         handshakes=options.handshakes,
     )
-    supervisor = _supervisor(ready)
+    blocks = _blocks(ready)
+    supervisor = Supervisor(
+        opened.pool,
+        job.shards,
+        begun.ledger,
+        opened.outputs.for_collector,
+        partial(_first_orders, ready, blocks),
+        console.meter,
+        console.note,
+        console.log.debug,
+    )
     rate = options.rate if options.send_syns or options.reopen else None
     pacer = Pacer(rate, time.monotonic(), DEPTH if opened.sweep is None else sweeping.DEPTH)
     reading = InputReading(
@@ -88,9 +98,6 @@ def assemble(ready: Prepared, guarded: GuardWatch) -> Parts:
         admit=departure.admit,
         unroutable=accounts.unroutable,
     )
-    blocks = _blocks(ready)
-    swept = _swept(ready, feeder, accounts)
-    supervisor.first_orders = partial(_first_orders, departure, swept, blocks)
     totals.shards = job.shards
     totals.sweep = bool(options.target_ports)
     totals.rate_limit = pacer.rate
@@ -108,35 +115,21 @@ def assemble(ready: Prepared, guarded: GuardWatch) -> Parts:
         pacer=pacer,
         reading=reading,
         feeder=feeder,
-        sweeping=swept,
+        sweeping=_sweeping(ready, feeder, accounts),
         blocks=blocks,
         alerts=Alerts(console, guarded, departure.routing, begun.intake.fates),
     )
 
 
-def _first_orders(departure: Departure, swept: Sweeping | None, blocks: Blocks) -> list[Message]:
+def _first_orders(ready: Prepared, blocks: Blocks) -> list[Message]:
     """What a new flow worker is told before anything else."""
-    orders: list[Message] = [departure.order()]
-    if swept is not None:
-        orders.append(swept.order())
+    orders: list[Message] = [ready.egress.departure.order()]
+    sweep = ready.opened.sweep
+    if sweep is not None:
+        orders.append(sweeping.order(sweep.share, sweep.key, ready.sources.pools))
     if blocks:
         orders.append(blocks.order())
     return orders
-
-
-def _supervisor(ready: Prepared) -> Supervisor:
-    """The supervisor, which asks the ledger which inputs a flow worker has."""
-    opened, console, ledger = ready.opened, ready.console, ready.begun.ledger
-    supervisor = Supervisor(
-        opened.pool,
-        ready.job.shards,
-        opened.outputs.for_collector,
-        console.meter,
-        console.note,
-        console.log.debug,
-    )
-    supervisor.moved, supervisor.holds = ledger.moved, ledger.holds
-    return supervisor
 
 
 def _blocks(ready: Prepared) -> Blocks:
@@ -152,7 +145,7 @@ def _blocks(ready: Prepared) -> Blocks:
     return blocks
 
 
-def _swept(ready: Prepared, feeder: Feeder, accounts: Accounts) -> Sweeping | None:
+def _sweeping(ready: Prepared, feeder: Feeder, accounts: Accounts) -> Sweeping | None:
     """The sweep, if this is one."""
     sweep, options, begun = ready.opened.sweep, ready.job.options, ready.begun
     if sweep is None:
@@ -168,13 +161,10 @@ def _swept(ready: Prepared, feeder: Feeder, accounts: Accounts) -> Sweeping | No
     )
     return Sweeping(
         sweep.share,
-        sweep.key,
         scheduler,
         ledger=begun.ledger,
         feeder=feeder,
         accounts=accounts,
         departure=ready.egress.departure,
-        sources=ready.sources.pools,
-        workers=feeder.feeds,
         shards=ready.job.shards,
     )

@@ -10,14 +10,14 @@ from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from secrets import randbits as random_bits
 
-from coordinator.console.console import Console
+from coordinator.console.console import About, Console
 from coordinator.console.signals import Signals
 from coordinator.doctor import checks, facts
 from coordinator.doctor.checks import Finding, Wanted
 from coordinator.guard.following import Following, follows, listened
 from coordinator.guard.guard import Guard
 from coordinator.input.awaiting import first_targets, invite, typed
-from coordinator.input.intake import Intake
+from coordinator.input.intake import Admission, Intake
 from coordinator.input.size import InputSize
 from coordinator.input.sourceaddresses import SourceAddresses
 from coordinator.network import discover
@@ -104,14 +104,16 @@ def begin(opened: Opened, signals: Signals) -> Begun:
     intake = Intake(
         _reader(options) if opened.sweep is None else SweepReader(),
         ledger,
-        blocklist=opened.blocklist,
-        shards=options.shards if opened.sweep is None else 1,  # its reader has this box's share only
-        shard=amounts.shards(options.shard) if opened.sweep is None else (0,),
-        max_targets=options.max_targets if isinstance(options.max_targets, int) else None,
-        allow_printers=options.allow_printers,
+        Admission(
+            opened.blocklist,
+            shards=options.shards if opened.sweep is None else 1,  # its reader has this box's share only
+            shard=amounts.shards(options.shard) if opened.sweep is None else (0,),
+            max_targets=options.max_targets if isinstance(options.max_targets, int) else None,
+            allow_printers=options.allow_printers,
+            reopen=options.reopen,
+        ),
         checkpoint=checkpoint,
         input_hash=opened.record.input_hash if options.metadata_file else None,
-        reopen=options.reopen,
     )
     size = InputSize(opened.stream.descriptor)
     invite(options)
@@ -141,9 +143,7 @@ def make_console(opened: Opened, begun: Begun, title: str, cores: int = 1, *, gu
         invoker=invoker(),
         log=opened.log,
         typed=begun.more and typed(opened.options),
-        title=title,
-        cores=cores,
-        guard_missing=not guarded,
+        about=About(title, cores, guard_missing=not guarded),
         pause=opened.pause,
     )
 

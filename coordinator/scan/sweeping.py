@@ -6,13 +6,13 @@ counted.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from coordinator.processes.pool import Child, try_feed
+from coordinator.processes.pool import try_feed
 from coordinator.scan.accounts import Accounts
 from coordinator.scan.feeder import Feeder
 from coordinator.setup.departure import Departure
@@ -59,22 +59,20 @@ _IS_UNANSWERED = np.isin(np.arange(Verdict.COUNT), _UNANSWERED)
 
 
 class Sweeping:
-    """workers: gives the workers that may be sent something. sources: our IPv4 and IPv6 addresses, as two
-    halves each. shards: how many there are. heard_until: before that all answers have been reported.
+    """share: this box's pairs. shards: how many there are.
+
+    heard_until: before that all answers have been reported.
     """
 
     def __init__(
         self,
         share: Share,
-        key: Key,
         scheduler: Scheduler,
         *,
         ledger: Ledger,
         feeder: Feeder,
         accounts: Accounts,
         departure: Departure,
-        sources: tuple[Sequence[addresses.Halves], Sequence[addresses.Halves]],
-        workers: Callable[[], list[Child]],
         shards: int,
     ) -> None:
         self.scheduler = scheduler
@@ -84,26 +82,12 @@ class Sweeping:
         self._share = share
         self._ledger, self._feeder, self._accounts = ledger, feeder, accounts
         self._departure = departure
-        self._workers = workers
         self._turn = 0
         self._next = 0.0  # when stretches are assigned again
         self._begin = scheduler.next  # places before this have their fate in the sweep that is resumed
         self._before = 0  # pairs closed that had their fate before
         self.heat = Heat(share.space)
-        self._order = messages.Swept(
-            order=key,
-            mine=np.array(share.mine, np.uint32),
-            step=share.step,
-            ranges=share.space.ranges,
-            ports=share.space.ports,
-            v4=_halves(sources[0]),
-            v6=_halves(sources[1]),
-        )
         self.cover()
-
-    def order(self) -> messages.Swept:
-        """The message that a worker needs before its first stretch."""
-        return self._order
 
     def cover(self) -> None:
         """Look up every way that a pair may take, so that the guard covers our addresses on all of them.
@@ -135,7 +119,7 @@ class Sweeping:
         if now < self._next:
             return False
         self.clogged = False
-        workers = self._workers() if self._feeder.has_room else []
+        workers = self._feeder.feeds() if self._feeder.has_room else []
         if pacer.rate is not None and scheduler.unsent > max(_AHEAD * pacer.rate, _BATCH * len(workers)):
             workers = []  # they have enough; who ends the scan or sets another rate does not wait for it
         room = pacer.allowance(now)
@@ -289,6 +273,23 @@ class Sweeping:
             return max(self._feeder.pacer.wait(now), self._next - now, _LEAST_STRIDE)
         waits = self.scheduler.wait(now)
         return None if waits is None else max(waits, _OVERDUE)
+
+
+def order(
+    share: Share, key: Key, sources: tuple[Sequence[addresses.Halves], Sequence[addresses.Halves]]
+) -> messages.Swept:
+    """What a worker has to know before its first stretch. key: of the order of the pairs. sources: our IPv4
+    and IPv6 addresses, as two halves each.
+    """
+    return messages.Swept(
+        order=key,
+        mine=np.array(share.mine, np.uint32),
+        step=share.step,
+        ranges=share.space.ranges,
+        ports=share.space.ports,
+        v4=_halves(sources[0]),
+        v6=_halves(sources[1]),
+    )
 
 
 def sample(share: Share, place: int, count: int) -> Rows:

@@ -21,7 +21,7 @@ from coordinator.checkpoint.hashes import InputDiffers, InputHash
 from coordinator.checkpoint.progress import Progress
 from coordinator.checkpoint.resumecommand import command
 from coordinator.checkpoint.saved import Saved, SavedOutput
-from coordinator.input.intake import Intake
+from coordinator.input.intake import Admission, Intake
 from coordinator.input.resumedinput import compare
 from lzr.errors import UsageError
 from lzr.options import resume
@@ -374,7 +374,7 @@ def taken(data: bytes, done: tuple[int, ...], **more: object) -> tuple[Intake, l
     progress = Progress()
     progress.add(lines(*done))
     resumed = Checkpoint(Path("/nowhere"), LIST, Saved(LIST, progress, prefix=data[:4096]))
-    intake = Intake(ListReader(), Ledger(), checkpoint=resumed, **more)  # type: ignore[arg-type]
+    intake = Intake(ListReader(), Ledger(), Admission(**more), checkpoint=resumed)  # type: ignore[arg-type]
     for at in range(0, len(data), 7):
         intake.feed(data[at : at + 7])
     intake.finish()
@@ -472,7 +472,7 @@ def test_a_file_is_compared_before_it_is_read(tmp_path: Path) -> None:
 def test_reopened_connections_are_our_own_from_the_same_address() -> None:
     line = b'{"saddr":"198.51.100.1","daddr":"192.0.2.9","sport":80,"dport":7,'
     line += b'"seqnum":5,"acknum":6,"window":7}\n'
-    intake = Intake(ZmapReader(), Ledger(), reopen=True)
+    intake = Intake(ZmapReader(), Ledger(), Admission(reopen=True))
     intake.listen_on((40000, 50000))
     intake.feed(line)
     (rows,) = intake.backlog

@@ -9,7 +9,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from coordinator.input.intake import Intake
+from coordinator.input.intake import Admission, Intake
 from lzr import addresses
 from lzr.ownership.ledger import Ledger
 from lzr.rows import TARGET
@@ -23,7 +23,7 @@ BLOCKED = "10.0.0.8/29\n2001:db8:bad::/48\n"
 
 
 def intake(**more: Any) -> Intake:
-    return Intake(ListReader(), Ledger(), **more)
+    return Intake(ListReader(), Ledger(), Admission(**more))
 
 
 def run(made: Intake, text: bytes, cuts: list[int] | None = None) -> Any:

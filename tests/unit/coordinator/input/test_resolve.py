@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from coordinator.input import resolve
-from coordinator.input.intake import Intake
+from coordinator.input.intake import Admission, Intake
 from coordinator.input.resolve import Answer, Resolver, choose
 from lzr import addresses
 from lzr.ownership.ledger import Ledger
@@ -121,7 +121,7 @@ TEXT = (
 
 
 def made(names: Names, **more: Any) -> Intake:
-    return Intake(ListReader(), Ledger(), resolver=Resolver(names), **more)
+    return Intake(ListReader(), Ledger(), Admission(**more), resolver=Resolver(names))
 
 
 def test_every_input_has_one_fate_with_names_too(names: Names) -> None:

@@ -6,7 +6,7 @@ import itertools
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import msgpack
@@ -31,6 +31,16 @@ from tests.lab.net import wait_for
 from tests.messagesamples import SAMPLES, mutated
 
 C0, F0 = "collect-0.1", "flow-0.1"
+
+
+class Holding:
+    """A ledger that finds every input where it is said to be."""
+
+    def __init__(self) -> None:
+        self.holds: Callable[[int, int, Any], bool] = lambda number, shard, tickets: True
+
+    def moved(self, shard: int, holder: int) -> None:
+        """Nothing has to be known of it."""
 
 
 class Scene:
@@ -59,7 +69,11 @@ class Scene:
         self.killed: list[str] = []
         monkeypatch.setattr(self.pool, "kill", lambda child: self.killed.append(child.name))
         self.notes: list[str] = []
-        self.supervisor = Supervisor(self.pool, 2, list, Meter(0.0), self.notes.append, lambda _: None)
+        self.ledger = Holding()
+        ledger: Any = self.ledger
+        self.supervisor = Supervisor(
+            self.pool, 2, ledger, list, list, Meter(0.0), self.notes.append, lambda _: None
+        )
         self.context: zmq.Context[Any] = zmq.Context()
         self.reports = self.connect(zmq.PUSH, "reports")
         self.news: list[News] = []
@@ -383,7 +397,7 @@ def test_a_shard_is_not_released_with_inputs_of_others(scene: Scene) -> None:
         asked.append((number, shard, tickets.tolist()))
         return False
 
-    scene.supervisor.holds = holds
+    scene.ledger.holds = holds
     sample = next(each for each in SAMPLES if isinstance(each, messages.Released))
     flows = np.zeros(3, FLOW)
     flows["state"], flows["ticket"] = [State.SYN_SENT, State.PROBE, State.ACKED], [7, 8, 9]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from coordinator.input.intake import Intake
+from coordinator.input.intake import Admission, Intake
 from coordinator.scan.reading import InputReading, Seen
 from lzr.ownership.ledger import Ledger
 from lzr.targets.lists import ListReader
@@ -37,7 +37,7 @@ class Input:
 
 def reading(stream: Any, **options: Any) -> tuple[InputReading, Intake, list[str]]:
     said: list[str] = []
-    intake = Intake(ListReader(), Ledger(), **options)
+    intake = Intake(ListReader(), Ledger(), Admission(**options))
     return InputReading(intake, stream, zmap_waits=True, note=said.append), intake, said
 
 

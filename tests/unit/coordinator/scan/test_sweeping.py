@@ -43,16 +43,14 @@ def made(feeder: Any, workers: Workers, pairs: int, accounts: Any = None) -> Swe
     departure: Any = SimpleNamespace(
         routing=SimpleNamespace(ways=ways.everywhere()), admit=lambda rows: ways.everywhere().kinds(rows)
     )
+    feeder.feeds = lambda: list(workers.children)
     return Sweeping(
         share,
-        (1, 2),
         Scheduler(space.pairs, cooldown=8.0),
         ledger=SimpleNamespace(),  # type: ignore[arg-type]
         feeder=feeder,
         accounts=accounts,
         departure=departure,
-        sources=([(0, 0xFFFF_0A01_0001)], []),
-        workers=lambda: list(workers.children),
         shards=SHARDS,
     )
 
