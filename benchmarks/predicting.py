@@ -18,7 +18,7 @@ import numpy as np
 from benchmarks.madeinternet import FIRST, Internet, made
 from lzr.analysis import predict
 from lzr.analysis.predictasked import BLIND, PORTS, Addresses, Asked
-from lzr.analysis.predictconditions import Services, rank_of
+from lzr.analysis.predictcounts import Services, rank_of
 
 KINDS = ("fingerprint", "product", "line", "line", "line", "certificate", "stack")
 

@@ -17,7 +17,8 @@ from lzr.analysis import predict
 from lzr.analysis.asked import Part
 from lzr.analysis.predict import SIX, Comparison, Feedback, Listed, Model
 from lzr.analysis.predictasked import BLIND, Addresses, Asked
-from lzr.analysis.predictconditions import Bound, rank_of
+from lzr.analysis.predictconditions import Bound
+from lzr.analysis.predictcounts import rank_of
 from lzr.rows import V4_MAPPED
 from lzr.safetext import plain
 from lzr.targets.screen import PRINTERS

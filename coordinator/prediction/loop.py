@@ -29,7 +29,8 @@ from coordinator.prediction.lists import Learnt, Round
 from coordinator.processes.privilege import invoking_user
 from lzr.analysis import predict
 from lzr.analysis.asked import Part
-from lzr.analysis.predictconditions import Bound, Services
+from lzr.analysis.predictconditions import Bound
+from lzr.analysis.predictcounts import Services
 from lzr.errors import UsageError, printable
 
 OK, FAILED, LOST = 0, 1, 3

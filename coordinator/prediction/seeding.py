@@ -24,7 +24,7 @@ from lzr.analysis import asked as asking
 from lzr.analysis.asked import Part
 from lzr.analysis.predict import SIX, plain_hosts, with_networks
 from lzr.analysis.predictasked import PORTS, Addresses, Asked
-from lzr.analysis.predictconditions import Services
+from lzr.analysis.predictcounts import Services
 from lzr.rows import V4_MAPPED
 
 if TYPE_CHECKING:

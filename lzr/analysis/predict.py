@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 
 from lzr.analysis import predictnetworks
 from lzr.analysis.predictasked import Addresses, Asked
-from lzr.analysis.predictconditions import BOUNDS, Bound, Conditions, Services
+from lzr.analysis.predictconditions import BOUNDS, Bound, Conditions
+from lzr.analysis.predictcounts import Services
 from lzr.analysis.predictheldout import Calibration, calibrated, calibration
 from lzr.analysis.predictnetworks import Networks
 from lzr.analysis.predictweighing import Weights

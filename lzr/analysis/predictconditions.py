@@ -14,13 +14,13 @@ After Izhikevich, Teixeira, Durumeric: *Predicting IPv4 Services Across All Port
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from lzr.analysis.predictasked import BLIND, PORTS, Asked, Singles
+from lzr.analysis.predictasked import PORTS, Asked
+from lzr.analysis.predictcounts import LEAST_HITS, Counted, Observed, Services, conditions
 from lzr.analysis.predictweighing import logit
 
 I32 = NDArray[np.int32]
@@ -28,34 +28,8 @@ I64 = NDArray[np.int64]
 F64 = NDArray[np.float64]
 Bool = NDArray[np.bool_]
 
-LEAST_VAIN = 4
-"""Hosts that must have been asked singly before it counts that fewer than LEAST_HITS answered."""
-LEAST_HITS = 2
-"""Hosts that must have answered before a condition says anything of a port: one is chance."""
-
 _CHUNK = 1 << 22
 """Cells of a table of hosts and ports that are filled at once (8 bytes each)."""
-
-
-@dataclass
-class Services:
-    """What answered. number: (n,) i64 of the host; port: (n,) i64; codes: (n, kinds) i32, -1 where there
-    is none.
-
-    Sorted by number and port; a pair comes once. local: those of `kinds` that name a network.
-    """
-
-    number: I64
-    port: I64
-    codes: I32
-    kinds: tuple[str, ...]
-    local: tuple[str, ...] = ()
-
-    def __len__(self) -> int:
-        return len(self.number)
-
-    def take(self, rows: NDArray[np.intp] | Bool) -> Services:
-        return Services(self.number[rows], self.port[rows], self.codes[rows], self.kinds, self.local)
 
 
 class Bound(NamedTuple):
@@ -77,6 +51,17 @@ class Found(NamedTuple):
     row: I64
 
 
+class _Scored(NamedTuple):
+    """Of one kind: (n,) given port and port told of as one number; the share that answers, and its lower
+    bound; and whether the condition says more than the port alone.
+    """
+
+    both: I64
+    mean: F64
+    score: F64
+    keep: Bool
+
+
 class Conditions:
     """The table. Rows are sorted by kind, condition and port.
 
@@ -86,87 +71,30 @@ class Conditions:
 
     def __init__(self, services: Services, asked: Asked, bound: Bound = BOUNDS[1]) -> None:
         self.bound = bound
-        hosts, host = np.unique(services.number, return_inverse=True)
-        masks, mask = np.unique(asked.masks(hosts), return_inverse=True)
-        covered = asked.covered(masks)
-        known = Known(services, asked, hosts, host, mask, covered)
-        base = known.base
-        # Both from the seed, and the second was asked of everybody:
-        first = known.round == 0
-        left, right = _pairs(host)
-        sound = first[left] & known.product[right]
-        left, right_port = left[sound], services.port[right[sound]]
-        single, of_single = known.followed()
-        single_port, single_rank = known.singles.port[of_single], known.singles.rank[of_single]
-        single_hit = known.hit[of_single]
-
+        observed = Observed(services, asked)
+        self._covered, self._base = observed.covered, observed.base
         self._keys: list[I64] = []
         self._starts: list[I64] = []
         self._means: list[tuple[I64, NDArray[np.float32]]] = []
         self._of_key: list[I32] = []
-        self._covered, self._base = covered, base
         parts: list[tuple[NDArray[np.int64], ...]] = []
         scores: list[F64] = []
-        alone_pairs, alone_score, alone_mean = np.empty(0, np.int64), np.empty(0), np.empty(0)
+        alone: _Scored | None = None
         rows = 0
         for kind in range(-1, services.codes.shape[1]):
-            code = np.zeros(len(services), np.int64) if kind < 0 else services.codes[:, kind].astype(np.int64)
-            key = np.where(code >= 0, code * PORTS + services.port, -1)
-            keys, place, many = np.unique(key, return_inverse=True, return_counts=True)
-            useful = (many >= LEAST_HITS) & (keys >= 0)
-            rank = np.where(useful, np.cumsum(useful) - 1, -1)
-            keys, own = keys[useful], rank[place]
-            told = (own[single] >= 0) & eligible(services.kinds, services.local, np.array(kind), single_rank)
-            wanted = own[single[told]] * PORTS + single_port[told]
-            usable = own[left] >= 0
-            answered = np.concatenate(
-                [own[left[usable]] * PORTS + right_port[usable], wanted[single_hit[told]]]
-            )
-            pair, hits = np.unique(answered, return_counts=True)
-            vain, times = np.unique(wanted, return_counts=True)
-            vain = np.setdiff1d(vain[times >= LEAST_VAIN], pair[hits >= LEAST_HITS], assume_unique=True)
-            at = np.minimum(np.searchsorted(pair, vain), max(len(pair) - 1, 0))
-            few = np.where(pair[at] == vain, hits[at], 0) if len(pair) else np.zeros(len(vain), np.int64)
-            pair = np.concatenate([pair[hits >= LEAST_HITS], vain])
-            hits = np.concatenate([hits[hits >= LEAST_HITS], few])
-            order = np.argsort(pair, kind="stable")
-            pair, hits = pair[order], hits[order]
-            to = pair % PORTS
-            of = pair // PORTS
-            of_key = self._by_mask(np.where(first, own, -1), mask[host], len(keys), len(covered))
-            total = np.zeros(len(of), np.int64)
-            for by_mask, ports in zip(of_key, covered, strict=True):
-                total += by_mask[of] * ports[to]
-            if len(pair):
-                at = np.minimum(np.searchsorted(pair, wanted), len(pair) - 1)
-                total += np.bincount(at[pair[at] == wanted], minlength=len(pair))
-            total = np.maximum(total, hits)
-            given = keys[of] % PORTS
-            both = given * PORTS + to
-            if kind < 0:
-                prior = base[to]
-            else:
-                at = np.minimum(np.searchsorted(alone_pairs, both), max(len(alone_pairs) - 1, 0))
-                shared = alone_pairs[at] == both if len(alone_pairs) else np.zeros(len(both), np.bool_)
-                prior = np.where(shared, alone_mean[at], base[to]) if len(alone_pairs) else base[to]
-            mean = (hits + bound.strength * prior) / (total + bound.strength)
-            score = np.maximum(mean - bound.z * np.sqrt(mean * (1 - mean) / (total + bound.strength + 1)), 0)
-            if kind < 0:
-                alone_pairs, alone_score, alone_mean = both, score, mean
-                keep = hits >= LEAST_HITS
-            else:  # the port alone says as much of the same host, and is always there beside it
-                keep = (
-                    ~shared | (score > alone_score[at]) if len(alone_pairs) else np.ones(len(pair), np.bool_)
-                )
-                keep &= hits >= LEAST_HITS
-            self._means.append((pair, mean.astype(np.float32)))
-            self._of_key.append(of_key.astype(np.int32))
-            of, to, hits, total, score = of[keep], to[keep], hits[keep], total[keep], score[keep]
+            keys, own = conditions(services, kind)
+            counted = observed.count(kind, own, len(keys))
+            scored = _scored(counted, keys, bound, self._base, alone)
+            alone = scored if alone is None else alone
+            pair = counted.of * PORTS + counted.to
+            self._means.append((pair, scored.mean.astype(np.float32)))
+            self._of_key.append(counted.of_key.astype(np.int32))
+            of, to, hits, total = (column[scored.keep] for column in counted[:4])
             self._keys.append(keys)
             self._starts.append(np.searchsorted(of, np.arange(len(keys) + 1)) + rows)
             rows += len(of)
             parts.append((np.full(len(of), kind), keys[of] // PORTS, keys[of] % PORTS, to, hits, total))
-            scores.append(score)
+            scores.append(scored.score[scored.keep])
         self.kind, self.code, self.given, self.port, self.hits, self.asked = (
             np.concatenate([part[column] for part in parts]) for column in range(6)
         )
@@ -174,12 +102,6 @@ class Conditions:
 
     def __len__(self) -> int:
         return len(self.score)
-
-    @staticmethod
-    def _by_mask(own: I64, mask: I64, keys: int, masks: int) -> I64:
-        """(masks, keys): hosts of each condition that are in each combination of products of the seed."""
-        mine = own >= 0
-        return np.bincount(mask[mine] * keys + own[mine], minlength=masks * keys).reshape(masks, keys)
 
     def evidence(self, services: Services, place: I64, port: I64, score: F64) -> F64:
         """What each kind of feature says of candidates: (n, 2 + kinds), as `predictweighing` takes it.
@@ -279,86 +201,21 @@ class Conditions:
         return Found(who, port, self.score[row], row)
 
 
-def _pairs(host: I64) -> tuple[I64, I64]:
-    """Every two services of a host, both ways; `host` is sorted."""
-    counts = np.bincount(host)
-    starts = np.cumsum(counts) - counts
-    size = counts[host]
-    left = np.repeat(np.arange(len(host)), size)
-    right = np.arange(len(left)) - np.repeat(np.cumsum(size) - size, size) + np.repeat(starts[host], size)
-    other = left != right
-    return left[other], right[other]
+def _scored(counted: Counted, keys: I64, bound: Bound, base: F64, alone: _Scored | None) -> _Scored:
+    """Shares, drawn towards that of the port alone, or towards that of all hosts (`base`).
 
-
-class Known:
-    """When and why each service was asked for.
-
-    singles: what the hosts were asked beside the products; hit: (m,) whether that answered. round: (n,)
-    of each service; product: (n,) whether everybody was asked there. base: P(port) among hosts that
-    answer at all.
+    keys: the conditions. alone: what the port alone says; None where that is to be found.
     """
-
-    def __init__(
-        self, services: Services, asked: Asked, hosts: I64, host: I64, mask: I64, covered: Bool
-    ) -> None:
-        self._services, self._hosts, self._host = services, hosts, host
-        self.product: Bool = covered[mask[host], services.port]
-        singles = asked.singles(hosts)
-        fresh = ~covered[mask[singles.place], singles.port]
-        self.singles = singles = Singles(*(column[fresh] for column in singles))
-        pairs = services.number << 16 | services.port
-        wanted = hosts[singles.place] << 16 | singles.port
-        at = np.minimum(np.searchsorted(pairs, wanted), max(len(pairs) - 1, 0))
-        self.hit: Bool = pairs[at] == wanted if len(pairs) else np.zeros(len(wanted), np.bool_)
-        self.round: I64 = np.zeros(len(services), np.int64)
-        self.round[at[self.hit]] = singles.round[self.hit]
-        hits = np.bincount(services.port, minlength=PORTS)
-        total = np.bincount(mask, minlength=len(covered)) @ covered.astype(np.float64)
-        total += np.bincount(singles.port, minlength=PORTS)
-        self.base: F64 = (hits + 0.01) / (np.maximum(total, hits) + 1.0)
-
-    def followed(self) -> tuple[I64, I64]:
-        """Every service beside every single of its host that was asked with or after it: (service, single).
-
-        One that was asked before says nothing: the host may have been found by it.
-        """
-        starts = np.searchsorted(self.singles.place, np.arange(len(self._hosts) + 1))
-        count = (starts[1:] - starts[:-1])[self._host]
-        service = np.repeat(np.arange(len(self._services)), count)
-        at = np.arange(len(service)) - np.repeat(np.cumsum(count) - count - starts[self._host], count)
-        use = (self.singles.port[at] != self._services.port[service]) & (
-            self.singles.round[at] >= self.round[service]
-        )
-        return service[use], at[use]
-
-
-_SORTS = (
-    "", "fingerprint", "stack", "asn", "/16", "product", "certificate", "line", "/20", "/24", 
-    "product in /16",
-)  # fmt: skip
-"""Of features; the first is the port alone."""
-
-_WITHIN: dict[str, tuple[str, ...]] = {
-    "product": ("fingerprint",), "certificate": ("fingerprint",), "line": ("fingerprint", "product"),
-    "/20": ("/16",), "/24": ("/16", "/20"), "product in /16": ("fingerprint", "product", "/16"),
-}  # fmt: skip
-"""Hosts of a sort are some of those of these sorts."""
-
-_TELLS = np.array(
-    [[reason in ("", name, *_WITHIN.get(name, ())) for reason in _SORTS] for name in _SORTS], np.bool_
-)
-
-
-def rank_of(kinds: tuple[str, ...], kind: I64) -> I64:
-    """The sort of conditions of each kind (-1: the port alone), as `Asked.add_pairs` takes it."""
-    return np.array([0, *map(_SORTS.index, kinds)])[kind + 1]
-
-
-def eligible(kinds: tuple[str, ...], local: tuple[str, ...], kind: I64, rank: I64) -> Bool:
-    """Whether what was asked because of a condition of that rank says something of conditions of the kind.
-
-    It does of itself and of those within it: the others were chosen among. What was asked for a
-    network's sake says something of the hosts of networks only.
-    """
-    of_network = np.isin(np.array(["", *kinds]), local)[kind + 1]
-    return np.where(rank == BLIND, of_network, _TELLS[rank_of(kinds, kind), rank])
+    of, to, hits, total, _ = counted
+    both = keys[of] % PORTS * PORTS + to
+    prior, keep = base[to], hits >= LEAST_HITS
+    if alone is not None and len(alone.both):
+        at = np.minimum(np.searchsorted(alone.both, both), len(alone.both) - 1)
+        shared = alone.both[at] == both
+        prior = np.where(shared, alone.mean[at], prior)
+    mean = (hits + bound.strength * prior) / (total + bound.strength)
+    score = np.maximum(mean - bound.z * np.sqrt(mean * (1 - mean) / (total + bound.strength + 1)), 0)
+    if alone is not None and len(alone.both):
+        # The port alone says as much of the same host, and is always there beside it.
+        keep &= ~shared | (score > alone.score[at])
+    return _Scored(both, mean, score, keep)

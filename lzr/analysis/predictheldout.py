@@ -8,15 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lzr.analysis.predictasked import Asked
-from lzr.analysis.predictconditions import (
-    BOUNDS,
-    Bound,
-    Conditions,
-    Found,
-    Known,
-    Services,
-    eligible,
-)
+from lzr.analysis.predictconditions import BOUNDS, Bound, Conditions, Found
+from lzr.analysis.predictcounts import Known, Services, eligible
 from lzr.analysis.predictweighing import Weights, weights
 
 F64 = NDArray[np.float64]

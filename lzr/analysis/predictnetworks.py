@@ -13,13 +13,14 @@ as asked nor as answers; and a network is hoped for as much as it has kept of wh
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from lzr.analysis import predictkinds, predictsampled
 from lzr.analysis.predictasked import EMPTY, PORTS, Addresses, Asked, by_port
-from lzr.analysis.predictconditions import Services
+from lzr.analysis.predictcounts import Services
 from lzr.analysis.predictkinds import Answers
 
 I64 = NDArray[np.int64]
@@ -100,24 +101,58 @@ def _blind(services: Services, asked: Asked) -> tuple[Bool, Bool]:
     return product | single, product
 
 
-def learn(services: Services, asked: Asked, space: Addresses, *, strangers: bool) -> Networks:
-    """Estimates for all networks of the space. `strangers`: only of hosts that have not answered
-    anywhere."""
-    blind, product = _blind(services, asked)
-    inside = space.contains(services.number) & blind
+class _Grid(NamedTuple):
+    """Networks by ports. levels: how many bits of an address are free in the networks that are looked at, the
+    finest last. first: (u,) i64 of the finest; room: (u,) addresses in each. ports: (P,) i64.
+    """
+
+    levels: list[int]
+    first: I64
+    room: F64
+    ports: I64
+
+    @property
+    def finest(self) -> int:
+        return self.levels[-1]
+
+
+class _Counts(NamedTuple):
+    """rows: (m,) the services that are counted; block, place, drawn: of each its network, its port, and
+    whether it was found at random. sample_k, sample_n: (u, P) f4 answers of addresses that were drawn at
+    random, and how many were; single_k, single_n: of those that were asked otherwise.
+    """
+
+    rows: I64
+    block: I64
+    place: I64
+    drawn: Bool
+    sample_k: F32
+    sample_n: F32
+    single_k: F32
+    single_n: F32
+
+
+def _grid(services: Services, inside: Bool, space: Addresses) -> _Grid:
+    """Raises ValueError for a space of too many networks."""
     hits = np.bincount(services.port[inside], minlength=PORTS)
     ports = np.flatnonzero(hits >= 2)
     ports = np.sort(ports[np.argsort(-hits[ports], kind="stable")][:MOST_PORTS])
     levels = [bits for bits in LEVELS if len(_blocks(space, bits)) * max(len(ports), 1) <= MOST_CELLS]
     if not levels:
         raise ValueError("the space is too large")
-    finest = levels[-1]
-    first = _blocks(space, finest)
-    last = first + (1 << finest) - 1
+    first = _blocks(space, levels[-1])
+    room = np.maximum(space.between(first, first + (1 << levels[-1]) - 1), 1).astype(np.float64)
+    return _Grid(levels, first, room, ports)
+
+
+def _counted(
+    services: Services, asked: Asked, space: Addresses, grid: _Grid, inside: Bool, product: Bool
+) -> _Counts:
+    """inside: (n,) of the services, those that count; product: those that were found at random."""
+    first, ports = grid.first, grid.ports
+    last = first + (1 << grid.finest) - 1
     column = np.full(PORTS, -1)
     column[ports] = np.arange(len(ports))
-
-    room = np.maximum(space.between(first, last), 1).astype(np.float64)
     single_n = np.zeros((len(first), len(ports)), np.float32)
     for port, addresses in asked.blind.items():
         if column[port] >= 0:
@@ -125,7 +160,6 @@ def learn(services: Services, asked: Asked, space: Addresses, *, strangers: bool
     sample_n = np.zeros((len(first), len(ports)), np.float32)
     for addresses, of in asked.products:
         sample_n += addresses.common(space).between(first, last)[:, None] * of[ports]
-
     rows = np.flatnonzero(inside & (column[services.port] >= 0))
     block = np.searchsorted(first, services.number[rows], "right") - 1
     place = column[services.port[rows]]
@@ -136,35 +170,53 @@ def learn(services: Services, asked: Asked, space: Addresses, *, strangers: bool
         np.bincount(cells[which], minlength=size).reshape(len(first), len(ports)).astype(np.float32)
         for which in (drawn, ~drawn)
     )
-    sample_n = np.maximum(sample_n, sample_k)
-    total_n = sample_n + single_n
+    return _Counts(rows, block, place, drawn, sample_k, np.maximum(sample_n, sample_k), single_k, single_n)
+
+
+def learn(services: Services, asked: Asked, space: Addresses, *, strangers: bool) -> Networks:
+    """Estimates for all networks of the space. `strangers`: only of hosts that have not answered
+    anywhere. Raises ValueError for a space that is too large."""
+    blind, product = _blind(services, asked)
+    inside = space.contains(services.number) & blind
+    grid = _grid(services, inside, space)
+    counts = _counted(services, asked, space, grid, inside, product)
+    levels, first, ports = grid.levels, grid.first, grid.ports
+    answered, total_n = counts.sample_k + counts.single_k, counts.sample_n + counts.single_n
     if not len(ports):
-        return Networks(finest, first, ports, sample_n, sample_k, total_n)
-    said, port_of = predictkinds.columns(place, predictsampled.said(services, rows))
-    answers = Answers(block, said, port_of)
-    sample = predictsampled.Sample(asked, services.number[rows], answers, ports)
-    drawn_only = sample.take(drawn)
-    known = predictsampled.kinds(drawn_only, sample_k, sample_n)
+        return Networks(grid.finest, first, ports, counts.sample_n, counts.sample_k, total_n)
+    said, port_of = predictkinds.columns(counts.place, predictsampled.said(services, counts.rows))
+    answers = Answers(counts.block, said, port_of)
+    sample = predictsampled.Sample(asked, services.number[counts.rows], answers, ports)
+    drawn_only = sample.take(counts.drawn)
+    known = predictsampled.kinds(drawn_only, counts.sample_k, counts.sample_n)
     pull = predictsampled.pull(sample, first, levels, known)
-    fresh = not single_n.any()
     trust = predictsampled.PLAIN
-    if strangers or fresh:
+    if strangers or not counts.single_n.any():
         trust = predictsampled.trust(drawn_only, first, levels, pull, known)
-    usual = predictsampled.usual(sample_k, sample_n)
+    usual = predictsampled.usual(counts.sample_k, counts.sample_n)
     if not strangers:
-        asked_there = np.maximum(total_n, sample_k + single_k)
+        asked_there = np.maximum(total_n, answered)
         chance = trust(predictkinds.estimated(answers, asked_there, first, levels, known, pull), usual)
-        return Networks(finest, first, ports, chance, sample_k + single_k, total_n)
-    chance = predictkinds.estimated(drawn_only.answers, sample_n, first, levels, known, pull)
-    chance = trust(chance, usual).astype(np.float64)
-    done = total_n >= 0.5 * room[:, None]
+        return Networks(grid.finest, first, ports, chance, answered, total_n)
+    drawn_alone = predictkinds.estimated(drawn_only.answers, counts.sample_n, first, levels, known, pull)
+    corrected = _of_strangers(services, counts, grid, trust(drawn_alone, usual).astype(np.float64))
+    return Networks(grid.finest, first, ports, corrected, answered, total_n)
+
+
+def _of_strangers(services: Services, counts: _Counts, grid: _Grid, chance: F64) -> F64:
+    """Corrects chances, (u, P), by what came of those who were asked singly, and by who is left."""
+    levels, first, room = grid.levels, grid.first, grid.room
+    rows, drawn, single_k, single_n = counts.rows, counts.drawn, counts.single_k, counts.single_n
+    sample_k, sample_n = counts.sample_k, counts.sample_n
+    done = sample_n + single_n >= 0.5 * room[:, None]
     if done.any():
-        left, found = _left(services, rows, place, drawn, done, len(ports), float(sample_n.max(1).sum()))
+        most_drawn = float(sample_n.max(1).sum())
+        left, found = _left(services, rows, counts.place, drawn, done, len(grid.ports), most_drawn)
         often = np.where(done, sample_k.sum(0) / np.maximum(sample_n.sum(0), 1), 0).sum(1)
         hoped = found * np.where(done, chance, 0).sum(1) / np.maximum(often, 1e-9) * room
         hosts = np.zeros(len(first))
         who, at = np.unique(services.number[rows[~drawn]], return_index=True)
-        hosts += np.bincount(block[~drawn][at], minlength=len(first)) if len(who) else 0
+        hosts += np.bincount(counts.block[~drawn][at], minlength=len(first)) if len(who) else 0
         hoped = np.where(single_n.sum(1) > 0, np.maximum(hoped, (chance * single_n).max(1)), 0)
         most = 1.0
     else:
@@ -172,8 +224,7 @@ def learn(services: Services, asked: Asked, space: Addresses, *, strangers: bool
     life = _kept(hosts, hoped, first, levels, most)
     wide = _kept(single_k.astype(np.float64), (single_n * chance).astype(np.float64), first, levels[:1], 1.0)
     own = np.minimum((single_k + _KEPT) / (single_n * chance * life[:, None] * wide + _KEPT), 1.0)
-    chance = np.minimum(chance * left * life[:, None] * wide * own, 0.95)
-    return Networks(finest, first, ports, chance, sample_k + single_k, total_n)
+    return np.asarray(np.minimum(chance * left * life[:, None] * wide * own, 0.95), np.float64)
 
 
 def _summed(counts: F64, first: I64, bits: int) -> tuple[F64, I64, I64]:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from lzr.analysis import predictkinds
 from lzr.analysis.predictasked import Addresses, Asked, joined
-from lzr.analysis.predictconditions import Services
+from lzr.analysis.predictcounts import Services
 from lzr.analysis.predictkinds import USUAL, Answers, Profiles, Pull
 from lzr.analysis.predictweighing import logit, weights
 

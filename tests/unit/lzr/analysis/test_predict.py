@@ -12,7 +12,7 @@ from benchmarks.predicting import in_port_order, loop, services_of
 from lzr.analysis import predict
 from lzr.analysis.predict import Model
 from lzr.analysis.predictasked import EMPTY, PORTS, Addresses, Asked
-from lzr.analysis.predictconditions import Services
+from lzr.analysis.predictcounts import Services
 
 KINDS = ("fingerprint", "product")
 

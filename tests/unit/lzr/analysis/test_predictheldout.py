@@ -6,7 +6,8 @@ import numpy as np
 
 from lzr.analysis import predict
 from lzr.analysis.predictasked import PORTS, Addresses, Asked
-from lzr.analysis.predictconditions import BOUNDS, Services
+from lzr.analysis.predictconditions import BOUNDS
+from lzr.analysis.predictcounts import Services
 from lzr.analysis.predictheldout import calibrated, calibration
 
 KINDS = ("fingerprint", "product")
