@@ -310,23 +310,11 @@ class Meter:
         workers = tuple(place.worker(now) for place in places if place.role == "flow")
         collectors = _with_queues([place.process(now) for place in places if place.role == "collect"], places)
         own = replace(self._coordinator.process(now), name="coordinator", state=ProcessState.RUNNING)
-        kinds = {
-            key: sum((place.by_kind(key) for place in (*places, *self._left)), Counter(gone))
-            for key, gone in self._gone_kinds.items()
-        }
         fingerprints, handshakes, by_handshake = _fold(totals)
         elapsed = max(now - self.started, 1e-9)
         cooldown_left = self._cooldown_left(now, totals, places)
-        shown: dict[str, Any] = {name: getattr(totals, name) for name in _COORDINATOR}
-        shown |= {name: sums[name] for name in _SHOWN}
-        shown |= {name: dict(counts) for name, counts in kinds.items()}
-        shown["other"] = dict(totals.other)
-        if cooldown_left is not None:
-            shown["phase"] = Phase.COOLDOWN
-        if totals.input_ended and not totals.cut_short:  # all that was to come has come
-            shown |= {"total": totals.read, "total_estimated": False}
         snapshot = Snapshot(
-            **shown,
+            **self._counted(totals, sums, places, cooling=cooldown_left is not None),
             now=now,
             started=self.started,
             wall=wall,
@@ -358,6 +346,21 @@ class Meter:
             gateway_silent=not sums["rx"] and sums["tx"] >= SILENCE,
         )
         return replace(snapshot, warnings=(*warnings(snapshot), *reversed(totals.warnings)))
+
+    def _counted(
+        self, totals: Totals, sums: dict[str, int], places: list[_Process], *, cooling: bool
+    ) -> dict[str, Any]:
+        """The fields of a snapshot that are counts as they were reported. sums: of all processes."""
+        shown: dict[str, Any] = {name: getattr(totals, name) for name in _COORDINATOR}
+        shown |= {name: sums[name] for name in _SHOWN}
+        for key, gone in self._gone_kinds.items():
+            shown[key] = dict(sum((place.by_kind(key) for place in (*places, *self._left)), Counter(gone)))
+        shown["other"] = dict(totals.other)
+        if cooling:
+            shown["phase"] = Phase.COOLDOWN
+        if totals.input_ended and not totals.cut_short:  # all that was to come has come
+            shown |= {"total": totals.read, "total_estimated": False}
+        return shown
 
 
 def _with_queues(collectors: list[ProcessView], places: list[_Process]) -> tuple[ProcessView, ...]:
