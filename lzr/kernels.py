@@ -34,7 +34,7 @@ from lzr.rows import (
     Trigger,
 )
 
-VERSION = 19
+VERSION = 20
 """Of the functions in C; it grows whenever an argument changes."""
 
 _ROWS = {

@@ -13,13 +13,13 @@ from collections.abc import Callable
 from time import monotonic
 from typing import Any, Protocol
 
-import numpy as np
 from numpy.typing import NDArray
 
 from coordinator.guard.guard import Guard, GuardError
 from lzr import addresses
 from lzr.options.table import Options
 from lzr.sourceports import DEFAULT_PORTS
+from lzr.targets.screen import overview
 
 ANY = (1024, 65535)
 """The ports it is widened to; the sockets listen on all of these from the start, as their filter is fixed."""
@@ -72,17 +72,14 @@ class Following:
         """
         if not len(rows):
             return False
-        now = self._clock()
-        ports = rows["own_port"]
-        low, high = int(np.minimum.reduce(ports)), int(np.maximum.reduce(ports))
-        if low < self.ports[0] or high > self.ports[1]:
-            self._port(low if low < self.ports[0] else high, now)
-        hi, lo = rows["own_hi"], rows["own_lo"]
-        if not np.count_nonzero(lo != lo[0]) and not np.count_nonzero(hi != hi[0]):
-            hi, lo = hi[:1], lo[:1]
-        for address in set(zip(hi.tolist(), lo.tolist(), strict=True)) - self._known:
-            self._known.add(address)
-            self._address(addresses.text(*address))
+        now, seen = self._clock(), overview(rows)
+        if seen.low < self.ports[0] or seen.high > self.ports[1]:
+            self._port(seen.low if seen.low < self.ports[0] else seen.high, now)
+        if seen.own is None or seen.own not in self._known:
+            named = zip(rows["own_hi"].tolist(), rows["own_lo"].tolist(), strict=True)
+            for address in set(named) - self._known:
+                self._known.add(address)
+                self._address(addresses.text(*address))
         return now < self._doubtful_until
 
     def _port(self, port: int, now: float) -> None:

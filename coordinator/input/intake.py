@@ -28,7 +28,7 @@ from lzr.targets.blocklist import Blocklist, Range
 from lzr.targets.dedup import RecentTargets
 from lzr.targets.expand import Expansion
 from lzr.targets.reader import SHOWN, UNFOLDED, Batch, Reader
-from lzr.targets.screen import FOREIGN, PRINTERS, SPARED, screen
+from lzr.targets.screen import FOREIGN, PRINTERS, SPARED, overview, screen
 from lzr.targets.sharing import shard_of_name, shards_of
 
 _DUPLICATES = 1 << 20
@@ -245,7 +245,7 @@ class Intake:
         for line in batch.names:
             self._park(line)
         rows = batch.rows
-        if len(rows) and rows["syn"].max() > Opening.DOUBTFUL:
+        if overview(rows).most > Opening.DOUBTFUL:
             for opening, fate in (
                 (Opening.NO_SYN_ACK, "no_syn_ack"),
                 (Opening.UNSUCCESSFUL, "unsuccessful"),

@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 
 from coordinator.network.survey import MOST_SOURCES, Address
 from lzr import addresses
-from lzr.packet.ways import WayKind, Ways
+from lzr.packet.ways import WayKind, Ways, only
 from lzr.rows import Opening, Rows, pick
+from lzr.targets.screen import overview
 
 _LOOKED_AT = 1024
 """Most rows of a batch examined for addresses of ours that are not known yet. They are TARGET rows of ZMap,
@@ -36,13 +37,17 @@ class OwnSources:
         """Addresses that the user or ZMap names: routes are looked up for packets from these."""
         return [*self.chosen, *self.seen]
 
+    def names(self, own: addresses.Halves | None) -> bool:
+        """Whether `own` is the address that ZMap's rows have named first, as it mostly is."""
+        return own is not None and bool(self._halves) and own == self._halves[0]
+
     def note_seen(self, backlog: Iterable[Rows]) -> bool:
         """Note our addresses in TARGET rows of ZMap; returns whether there are new ones."""
         before = len(self.seen)
         for rows in backlog:
             if len(self.seen) >= MOST_SOURCES:
                 break
-            if self._halves and _all_from(rows, *self._halves[0]):
+            if self.names(overview(rows).own):
                 continue
             strange = rows["syn"] != Opening.OURS
             for high, low in self._halves:  # of one address, mostly: cheaper than to look them up
@@ -65,7 +70,7 @@ class OwnSources:
 
         codes: (n,) numbers of ways. known: addresses that are in use anyway.
         """
-        if len(codes) and int(codes[0]) in self._taken and not np.count_nonzero(codes != codes[0]):
+        if only(codes) in self._taken:
             return [], []
         fresh = [code for code in np.flatnonzero(np.bincount(codes)).tolist() if code not in self._taken]
         self._taken.update(fresh)
@@ -75,14 +80,13 @@ class OwnSources:
         self.used += new
         return fresh, new
 
+    def takes(self, code: int | None) -> bool:
+        """Whether targets have taken this way before."""
+        return code in self._taken
+
     def forget_ways(self) -> None:
         """The table of ways was made anew, so its numbers have other meanings."""
         self._taken.clear()
-
-
-def _all_from(rows: Rows, high: int, low: int) -> bool:
-    """Whether all TARGET rows have this address of ours: as it mostly is, and told in a few microseconds."""
-    return not np.count_nonzero(rows["own_lo"] != low) and not np.count_nonzero(rows["own_hi"] != high)
 
 
 def is_own(text: str) -> bool:

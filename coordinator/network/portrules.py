@@ -50,6 +50,8 @@ class PortsUsed:
 
         starts: of `bounds`, now.
         """
+        if not (starts[0] or starts[1] or any(self._bounds)):
+            return False
         ordered = tuple(sorted(starts[0])), tuple(sorted(starts[1]))
         if ordered != self._bounds:
             kept = list(self._peer.values())

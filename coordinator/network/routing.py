@@ -47,6 +47,7 @@ from lzr.packet import ways
 from lzr.packet.ways import WayKind, Ways
 from lzr.rows import TARGET, Rows
 from lzr.sourceports import DEFAULT_PORTS
+from lzr.targets.screen import overview
 
 _GATHER, _APART = 0.05, 0.25
 """Seconds waited after a change for others that come with it, and at least between two surveys. A judgement:
@@ -168,20 +169,24 @@ class Routing:
 
     # --- targets -------------------------------------------------------------------------------------------
 
-    def admit(self, rows: Rows) -> tuple[NDArray[np.uint8], list[str], bool]:
-        """The `WayKind` of each TARGET row, (n,); rows that we open connections for get their source address.
+    def admit(self, rows: Rows) -> tuple[NDArray[np.uint8] | None, list[str], bool]:
+        """The `WayKind` of each TARGET row, (n,), or None where all can be reached; rows that we open
+        connections for get their source address.
 
         Also returned: our addresses that are used for the first time, and whether the table has changed.
         """
         if self._fixed:
-            return np.full(len(rows), WayKind.RING, np.uint8), [], False
-        changed = self._own.note_seen([rows])
+            return None, [], False
+        usual = self._own.names(overview(rows).own)
+        changed = not usual and self._own.note_seen([rows])
         changed |= self._ports.note(rows, self._survey.port_bounds)
         if changed:
             self._take_survey()
             self.ways = waytable.make(self._survey, self._gateways, self._own)
             self._disruptions.begin(self.ways)
         codes = self.ways.of(rows)
+        if usual and (code := ways.only(codes)) in self.ways.leading and self._own.takes(code):
+            return None, [], changed  # as nearly all batches of ZMap's: there is nothing in it to be noted
         self._disruptions.note_unreached(rows, codes, self.ways)
         ways.sources(rows, codes, self.ways)
         known = self.network.sources if self.network else ()

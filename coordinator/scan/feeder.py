@@ -21,6 +21,7 @@ from lzr.ownership.ledger import Ledger
 from lzr.pacing.pacer import Pacer
 from lzr.packet.ways import WayKind
 from lzr.rows import Opening, join, pick, put
+from lzr.targets.screen import overview
 
 _BATCH = 2048
 """Targets in one message. `python -m benchmarks.stages`: the hop costs 0.19 µs a target in batches of 2,048,
@@ -54,8 +55,8 @@ class Feeder:
     """Queues of targets by flow worker, between the intake and the workers' own high-water marks.
 
     shard_key: seed of the hash by which a target belongs to a shard; shards: how many there are. worker:
-    gives the flow worker at a place, if there is one. admit: gives the `ways.WayKind` of each TARGET row.
-    unroutable: takes the targets that cannot be reached, see `Accounts.unroutable`.
+    gives the flow worker at a place, if there is one. admit: gives the `ways.WayKind` of each TARGET row,
+    None where all can be reached. unroutable: takes those that cannot, see `Accounts.unroutable`.
 
     Nothing is sent before every shard has a worker. Otherwise all that has piled up for the first shard would
     go out alone, and its answers would come to one of many receive rings, which has no room for them.
@@ -71,7 +72,7 @@ class Feeder:
         shard_key: int,
         shards: int,
         worker: Callable[[int], Child | None],
-        admit: Callable[[Rows], NDArray[np.uint8]],
+        admit: Callable[[Rows], NDArray[np.uint8] | None],
         unroutable: Callable[[NDArray[np.uint64], NDArray[np.uint8], Rows], None],
     ) -> None:
         self.pacer = pacer
@@ -173,10 +174,11 @@ class Feeder:
         self.pacer.spend(len(rows))
         self._paced.held |= self._intake.waiting > 0 and rate is not None
         self._paced.begun += len(rows)
-        rows = self._reachable(rows, self._admit(rows))
-        opening = rows["syn"] == Opening.OURS
-        if np.count_nonzero(opening):
-            rows = self._address(rows, opening)
+        kinds = self._admit(rows)
+        if kinds is not None:
+            rows = self._reachable(rows, kinds)
+        if overview(rows).ours:
+            rows = self._address(rows, rows["syn"] == Opening.OURS)
         self._enqueue(rows)
         return True
 
@@ -236,7 +238,7 @@ class Feeder:
         worked = False
         for place, queue in self._queues.items():
             child = self._worker(place) if queue else None
-            while queue and child is not None and has_room(child):
+            while queue and child is not None and (_small(queue) or has_room(child)):
                 batch = _merge(queue, _BATCH)
                 if not try_feed(child, packing.pack(messages.Targets(batch))):
                     queue.appendleft(batch)
@@ -259,6 +261,13 @@ class Feeder:
         """What the pacing did since the last call."""
         paced, self._paced = self._paced, Paced()
         return paced
+
+
+def _small(queue: deque[Rows]) -> bool:
+    """Whether a queue is one batch that is no full message: to try to send it costs no more than to look
+    whether there is room, and with little input there nearly always is.
+    """
+    return len(queue) == 1 and len(queue[0]) < _BATCH
 
 
 def _merge(queue: deque[Rows], most: int) -> Rows:

@@ -52,9 +52,9 @@ class Departure:
         found = sorted(self.routing.listening, key=lambda index: index != self.network.index)
         return tuple(found[:MOST_LINKS]) or (self.network.index,)
 
-    def admit(self, rows: Rows) -> NDArray[np.uint8]:
-        """(n,) the `ways.WayKind` of each TARGET row; rows that we open connections for get their source
-        address.
+    def admit(self, rows: Rows) -> NDArray[np.uint8] | None:
+        """(n,) the `ways.WayKind` of each TARGET row, None where all can be reached; rows that we open
+        connections for get their source address.
         """
         kinds, fresh, changed = self.routing.admit(rows)
         self._changed |= changed

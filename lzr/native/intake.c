@@ -39,6 +39,35 @@ end:
     return result;
 }
 
+/* (targets) -> (most syn, ours, least port, greatest port, own hi, own lo, alike): at least one target */
+PyObject *lzr_overview(PyObject *self, PyObject *const *args, Py_ssize_t count)
+{
+    (void)self;
+    struct views views = {.count = 0};
+    PyObject *result = NULL;
+    size_t n, ours = 0, alike = 1;
+    const struct target *targets;
+    unsigned most = 0, low = UINT16_MAX, high = 0;
+    if (count != 1)
+        return lzr_wants("(targets)");
+    if ((targets = lzr_view(&views, args[0], 0, sizeof *targets, &n)) == NULL || !lzr_check(n > 0, "no targets"))
+        goto end;
+    uint64_t hi = targets->own_hi, lo = targets->own_lo;
+    for (size_t i = 0; i < n; i++) {
+        const struct target *t = targets + i;
+        most = t->syn > most ? t->syn : most;
+        low = t->own_port < low ? t->own_port : low;
+        high = t->own_port > high ? t->own_port : high;
+        ours += t->syn == OPENING_OURS;
+        alike &= t->own_hi == hi && t->own_lo == lo;
+    }
+    result = Py_BuildValue("InIIKKN", most, (Py_ssize_t)ours, low, high, (unsigned long long)hi, (unsigned long long)lo,
+                           PyBool_FromLong((long)alike));
+end:
+    lzr_release(&views);
+    return result;
+}
+
 /* (targets, hash seed, owners, kept, shards, dealt, counts): into the ledger, and sorted by owner */
 PyObject *lzr_deal(PyObject *self, PyObject *const *args, Py_ssize_t count)
 {

@@ -2,7 +2,7 @@
 #include "native.h"
 
 /* Of the functions below; kernels.py asks for this one. It grows whenever an argument changes. */
-#define VERSION 19
+#define VERSION 20
 
 #define FAST(function) ((PyCFunction)(void (*)(void))(function))
 
@@ -52,6 +52,8 @@ static PyMethodDef methods[] = {
     {"bump", FAST(lzr_bump), METH_FASTCALL, "bump(flows, slots, state, out): the next generation of each row"},
     {"screen", FAST(lzr_screen), METH_FASTCALL,
      "screen(targets, own_low, own_high, spared_low, spared_high, verdicts) -> unwanted: which may be scanned"},
+    {"overview", FAST(lzr_overview), METH_FASTCALL,
+     "overview(targets) -> (most, ours, low, high, own_hi, own_lo, alike): what the targets have in common"},
     {"deal", FAST(lzr_deal), METH_FASTCALL,
      "deal(targets, hash_seed, owners, kept, shards, dealt, counts): TARGET rows sorted by the owner of their shard"},
     {"remember", FAST(lzr_remember), METH_FASTCALL,

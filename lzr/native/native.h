@@ -185,6 +185,7 @@ PyObject *lzr_gather(PyObject *self, PyObject *const *args, Py_ssize_t count);
 
 /* intake.c */
 PyObject *lzr_screen(PyObject *self, PyObject *const *args, Py_ssize_t count);
+PyObject *lzr_overview(PyObject *self, PyObject *const *args, Py_ssize_t count);
 PyObject *lzr_deal(PyObject *self, PyObject *const *args, Py_ssize_t count);
 
 /* recent.c */

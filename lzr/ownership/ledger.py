@@ -59,8 +59,9 @@ class Ledger:
 
     def give(self, rows: NDArray[Any], holder: int = 0) -> None:
         """Note that these rows have been sent to a flow worker. holder: its number."""
-        self._given[rows["ticket"]] = True
-        self._holders[rows["ticket"]] = holder
+        tickets = rows["ticket"]
+        self._given[tickets] = True
+        self._holders[tickets] = holder
 
     def moved(self, shard: int, holder: int) -> None:
         """The flows of a shard that a worker has released were sent to the worker with the number
@@ -134,7 +135,10 @@ class Ledger:
         return pick(rows, np.argsort(rows["line"], kind="stable"))
 
     def _take(self, count: int) -> NDArray[np.uint32]:
-        back = min(count, self._free_count)
+        if count <= self._free_count:
+            self._free_count -= count
+            return self._free[self._free_count : self._free_count + count][::-1].copy()
+        back = self._free_count
         new = count - back
         if new > len(self._rows) - self._unused:
             self._grow(new)

@@ -136,8 +136,12 @@ class Ways:
     by_port: tuple[bool, ...] = ()
     simple: bool = field(init=False)
     """Everything goes by the ring: nothing has to be looked up to send it."""
+    leading: frozenset[int] = field(init=False)
+    """Numbers of the ways on which packets reach somebody."""
 
     def __post_init__(self) -> None:
+        leading = np.flatnonzero(self.ways["kind"] < WayKind.NONE).tolist()
+        object.__setattr__(self, "leading", frozenset(leading))
         used = self.ways["kind"][self.intervals["way"]]
         object.__setattr__(self, "simple", not (used != WayKind.RING).any())
 
@@ -149,6 +153,12 @@ class Ways:
         """(n,) uint8: a WayKind for each row's peer."""
         kinds: NDArray[np.uint8] = self.ways["kind"][self.of(rows)]
         return kinds
+
+
+def only(codes: NDArray[np.uint8]) -> int | None:
+    """The number of a way that all of (n,) have; None where they differ, or there are none."""
+    octets = codes.tobytes()
+    return octets[0] if octets and octets.count(octets[0]) == len(octets) else None
 
 
 def everywhere(kind: int = WayKind.RING, mtu: int = 1500) -> Ways:

@@ -47,7 +47,8 @@ class RecentTargets:
 
     def fresh(self, rows: NDArray[Any]) -> NDArray[np.bool_]:
         """Which TARGET rows were not seen within the window, nor earlier in `rows`. Remembers them all."""
-        fresh = np.ones(len(rows), np.bool_)
+        fresh = np.empty(len(rows), np.bool_)
+        fresh.fill(True)
         if not self._window:
             return fresh
         # Half of the places are for the window; a step that goes beyond it finds room in the other half.

@@ -118,6 +118,12 @@ def test_on_the_way_in(seed: int, count: int, shards: int) -> None:
     own, spared = (int(draw.integers(0, 65536)), int(draw.integers(0, 65536))), (int(draw.integers(0, 9)), 4)
     found = both(lambda: screen.screen(rows, own, spared))
     assert len({repr(None if verdicts is None else verdicts.tolist()) for verdicts in found}) == 1
+    rows["own_hi"][1:], rows["own_lo"][1:] = rows["own_hi"][:1], rows["own_lo"][:1]
+    assert len({repr(seen) for seen in both(lambda: screen.overview(rows))}) == 1
+    rows["own_lo"][1:2] += np.uint64(seed % 2)
+    seen = both(lambda: screen.overview(rows))
+    assert seen[0] == seen[1]
+    assert (seen[0].own is None) == (count == 0 or (count > 1 and seed % 2 == 1))
     rows["ticket"] = draw.permutation(count + 5)[:count]
     owners = draw.integers(0, shards + 1, shards).astype(np.uint16)
 

@@ -111,6 +111,7 @@ def test_each_target_has_its_way_and_its_source(made: Routing) -> None:
     made.choose_link([targets("192.0.2.1", "192.0.2.2", "10.0.0.5")])
     kinds, fresh, changed = made.admit(rows)
     ring, kernel = WayKind.RING, WayKind.KERNEL
+    assert kinds is not None
     assert kinds.tolist() == [ring, kernel, kernel, kernel, WayKind.REFUSED, WayKind.NONE, WayKind.NO_ADDRESS]
     assert [addresses.text(int(row["own_hi"]), int(row["own_lo"])) for row in rows[:4]] == [
         "10.0.0.9", "10.0.0.9", "10.9.0.2", "127.0.0.1",
@@ -189,9 +190,32 @@ def test_where_the_user_has_said_where_all_goes_nothing_is_looked_up(made: Routi
     assert made.wait(100.0) == math.inf, "whoever waits by this would not wait at all"
     rows = targets("203.0.113.1", "10.8.0.1")
     kinds, fresh, changed = made.admit(rows)
-    assert (kinds.tolist(), fresh, changed) == ([WayKind.RING] * 2, [], False)
+    assert (kinds, fresh, changed) == (None, [], False)
     assert made.ways.simple
     assert not made.update(9.0)
+
+
+def taken(*hosts: str, own: str = "10.0.0.9") -> Any:
+    rows = targets(*hosts)
+    rows["syn"] = Opening.TAKEN
+    rows["own_hi"], rows["own_lo"] = addresses.parse(own)
+    return rows
+
+
+def test_of_a_batch_as_those_before_nothing_is_noted(made: Routing) -> None:
+    made.choose_link([taken("192.0.2.1", "192.0.2.2")])
+    ring = WayKind.RING
+    first, *_ = made.admit(taken("192.0.2.3"))
+    assert first is not None
+    assert first.tolist() == [ring]
+    assert made.admit(taken("192.0.2.4", "192.0.2.5")) == (None, [], False)
+    mixed, *_ = made.admit(taken("192.0.2.6", "203.0.113.1"))
+    assert mixed is not None
+    assert mixed.tolist() == [ring, WayKind.NONE]
+    lost, *_ = made.admit(taken("203.0.113.2"))
+    assert lost is not None, "a way that leads nowhere, though it was taken before"
+    assert lost.tolist() == [WayKind.NONE]
+    assert made.admit(taken("192.0.2.7", own="10.0.0.10"))[0] is not None, "from another address of ours"
 
 
 def link(index: int, flags: int) -> tuple[int, nl.Message]:
@@ -246,6 +270,7 @@ def test_targets_and_addresses_that_lose_their_way_are_losses(
     monkeypatch.delitem(FOUND, TUN)
     assert surveyed(2.0) == {}, "nothing has gone there"
     kinds, *_ = made.admit(targets("10.9.0.7", "203.0.113.7"))
+    assert kinds is not None
     assert kinds.tolist() == [WayKind.NONE] * 2
     assert "10.9.0.7" in made.take_losses()["routes"]
     monkeypatch.setattr(Survey, "addresses", {}, raising=False)

@@ -32,6 +32,7 @@ class Worker:
         self.feed = self
         self.got: list[Any] = []
         self._parts: list[bytes] = []
+        self.looks = 0
 
     def send(self, part: Any, flags: int, copy: bool) -> None:
         if self.full:
@@ -46,6 +47,7 @@ class Worker:
 
     def get(self, option: int) -> int:
         assert option == zmq.EVENTS
+        self.looks += 1
         return 0 if self.full else int(zmq.POLLOUT)
 
     def lines(self) -> list[int]:
@@ -141,6 +143,21 @@ def test_a_worker_without_room_holds_up_only_its_own() -> None:
     feeding.workers[0].full = False
     feeding.turn()
     assert feeding.all_lines() == list(range(500))
+
+
+def test_a_small_batch_is_sent_without_a_look_at_the_room_and_kept_where_there_is_none() -> None:
+    feeding = Feeding(500)
+    feeding.open_all()
+    feeding.workers[0].full = True
+    feeding.turn()
+    feeding.turn()
+    assert [worker.looks for worker in feeding.workers] == [0, 0]
+    feeding.intake.feed(b"".join(b"10.2.0.%d:80\n" % at for at in range(250)))
+    feeding.turn()
+    assert [worker.looks for worker in feeding.workers] == [1, 0], "now two batches wait for one"
+    feeding.workers[0].full = False
+    feeding.turn()
+    assert feeding.all_lines() == list(range(750))
 
 
 def test_nothing_leaves_before_every_shard_has_a_worker() -> None:

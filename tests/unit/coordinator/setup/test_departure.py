@@ -68,7 +68,9 @@ def test_an_address_of_ours_is_covered_when_packets_leave_from_it(
     departure, ways, guard = parts
     departure.started((OWN,), (2, 1))
     ways.fresh = ["10.0.0.1", "fd00::1"]
-    assert departure.admit(ROWS).tolist() == [WayKind.RING] * 3
+    kinds = departure.admit(ROWS)
+    assert kinds is not None
+    assert kinds.tolist() == [WayKind.RING] * 3
     assert guard.covered == ["10.0.0.1", "fd00::1"]
     assert (departure.losses, departure.notes) == ({}, [])
     guard.trouble, ways.fresh = "no such table", ["fd00::2"]

@@ -102,3 +102,11 @@ def test_frames_are_looked_up_as_targets_are() -> None:
     called: Callable[[], np.ndarray] = lambda: table.of(frames)  # noqa: E731
     native, python = both(called)
     assert native.tolist() == python.tolist() == [0, 1]
+
+
+def test_the_one_way_of_a_batch_and_the_ways_that_lead_somewhere() -> None:
+    for codes, only in (([], None), ([3], 3), ([3, 3, 3], 3), ([3, 3, 0], None), ([0, 0], 0)):
+        assert ways.only(np.array(codes, np.uint8)) == only
+    kinds = (WayKind.RING, WayKind.KERNEL, *WayKind.WHY)
+    table = ways.make(range(len(kinds)), lambda first, last: Way(kinds[min(first, len(kinds) - 1)]), RING)
+    assert table.leading == {0, 1}
