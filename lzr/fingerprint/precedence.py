@@ -31,6 +31,7 @@ RULES: tuple[Rule, ...] = (
     _rule("ipp kubernetes rtsp", "http", "protocols on top of HTTP, or in its form, name themselves in it"),
     _rule("mongodb hadoop-ipc clickhouse socks", "http", "a page that says that the port is not the web's"),
     _rule("lmtp dict vmware-authd", "ftp smtp", "a 220 line that names its protocol is that protocol's"),
+    _rule("snpp", "hylafax", "HylaFAX is asked to send pages in the protocol that its line names"),
     _rule("couchbase", "memcached_binary", "couchbase's greeting is a command that memcached has not"),
     _rule("rpcbind", "rpc", "the port mapper is one program among those called by RPC"),
     _rule("s7 mms", "siemens", "both travel in the transport whose connection confirm is siemens'"),

@@ -64,6 +64,9 @@ FILE_ANSWERS = re.compile(
 )
 """A later line that only file servers have."""
 
+_REACH = 16384
+"""Bytes in which a later line is looked for: a judgement, far more than what is answered to a probe."""
+
 _NEITHER, _MAIL, _FILES, _BOTH = 0, 1, 2, 3
 _NUMBERS = b"0123456789. \t\r\n"
 """A line of numbers is no greeting."""
@@ -97,14 +100,14 @@ def verdict(data: bytes) -> int:
     if not qualified:
         rest = text
     answered = data.find(b"\n", 4, -1) > 0
-    if answered and MAIL_ANSWERS.search(data):
+    if answered and MAIL_ANSWERS.search(data, 0, _REACH):
         return _MAIL
     mail, files = b"smtp" in rest, b"ftp" in rest
     if mail != files:
         return _MAIL if mail else _FILES
     if mail:  # both: a mail server says which of its dialects, a file server says "FTP server"
         return _FILES if b"ftp serv" in rest and b"esmtp" not in rest else _MAIL
-    if answered and FILE_ANSWERS.search(data):
+    if answered and FILE_ANSWERS.search(data, 0, _REACH):
         return _FILES
     if b"concurrent connection limit in av" in text:  # a guard of mail that stands before the server
         return _MAIL

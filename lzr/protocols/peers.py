@@ -96,8 +96,8 @@ def _mq(data: bytes) -> bool:
 def _whois(data: bytes) -> bool:
     """Remarks first, which name the service or say that nothing was found; or a registration."""
     head = data[:800].lower()
-    if head.lstrip().startswith(b"domain name: "):
-        return b"registrar" in head or b"registry domain id: " in head
+    if head.lstrip().startswith((b"domain name:", b"domain: ")):
+        return b"registrar" in head or b"registry domain id: " in head or b"\nstatus: " in head
     return b"whois" in head or b"database query service" in head or b"no entries found" in head
 
 
@@ -280,6 +280,14 @@ PROTOCOLS: tuple[Protocol, ...] = (
         starts=(
             *(b"% ", b"%% ", b"%\n", b"%\r\n", b"No match for ", b"%rwhois V-", b"WHOIS LIMIT "),
             *(b"Domain Name: ", b"   Domain Name: ", b"\n#\n# ", b"#\n# "),
+            *(
+                b"Domain: ",
+                b"\r\nDomain name:",
+                b"\n    Domain name:",
+                b"Malformed request",
+                b"NOT FOUND\r\n>>>",
+            ),
+            *(b"No Data Found", b"Domain not found.\r\n>>>", b"The queried object does not exist"),
         ),
         examples=(
             b"%rwhois V-1.5:003eff:00 rwhois.example.com (by Example, V-1.5.9)\n",
@@ -288,9 +296,19 @@ PROTOCOLS: tuple[Protocol, ...] = (
             b"% This is the example Whois server.\n%\n% No entries found\n",
             b"%\n% Example database query service\n",
             b"   Domain Name: EXAMPLE.COM\r\n   Registry Domain ID: 2336799_DOMAIN_COM-VRSN\r\n",
+            b"Domain: example.de\nStatus: connect\n",
+            b"\r\nDomain name:\r\n        example.co.uk\r\n\r\n    Registrar:\r\n        Example\r\n",
+            b"Malformed request.\r\n>>> Last update of WHOIS database: 2026-11-28T10:22:37Z <<<\r\n",
             b"\n#\n# EXAMPLE WHOIS data and services are subject to the Terms of Use\n",
         ),
-        rejects=(b"% cat\n", b"%% 12\n", b"No match for it\n", b"Domain Name: \r\n", b"#\n# readme\n"),
+        rejects=(
+            b"% cat\n",
+            b"%% 12\n",
+            b"No match for it\n",
+            b"Domain Name: \r\n",
+            b"Domain: x\r\n",
+            b"#\n# readme\n",
+        ),
         ports=(43,),
     ),
     Protocol(

@@ -113,9 +113,13 @@ WELCOMES = re.compile(rb"welcome to [^\r\n]{1,60} (\d{1,3}\.){3}\d{1,3} from (\d
 """A device that says where it is, and where its caller."""
 
 
+NEGOTIATED = 2048
+"""Bytes of negotiation that are read: there are 256 options (RFC 854), and few of them are agreed upon."""
+
+
 def negotiation(data: bytes) -> int:
-    """Bytes of well-formed negotiation (RFC 854) at the start: 0 if there is none."""
-    at, size = 0, len(data)
+    """Bytes of well-formed negotiation (RFC 854) among the first NEGOTIATED: 0 if there is none."""
+    at, size = 0, min(len(data), NEGOTIATED)
     while at + 2 < size and data[at] == IAC:
         command = data[at + 1]
         if WILL <= command <= DONT:

@@ -214,3 +214,30 @@ def spent(call: Callable[[bytes], object], data: bytes) -> float:
         call(data)
         times.append(time.thread_time() - start)
     return min(times)
+
+
+LONG = [
+    b"\xff\xfb\x01" * 300_000,
+    b"220-\r\n" * 160_000,
+    b"220 box VideoDiskRecorder\r\n" + b"\r\n" * 400_000,
+    b"HTTP/1.1 200 OK\r\n" + b"A: b\r\n" * 150_000,
+    b"0\x84\0\0\xff\xff\2\1\1d" + b"0\x80" * 400_000,
+    b"{" + b'"a":{' * 180_000,
+]
+
+
+@pytest.mark.parametrize("reply", LONG, ids=lambda reply: repr(reply[:12]))
+def test_what_is_read_of_a_reply_has_a_bound(reply: bytes) -> None:
+    """A reply ten times as long takes no ten times as long: it is not read to its end (but once, where bytes
+    are counted)."""
+
+    def cost(data: bytes) -> float:
+        return min(_seconds(data) for _ in range(5))
+
+    assert cost(reply) < 4 * cost(reply[:90_000]) + 2e-3
+
+
+def _seconds(data: bytes) -> float:
+    start = time.process_time()
+    CLASSIFIER.classify(data)
+    return time.process_time() - start
