@@ -16,7 +16,7 @@ from coordinator.analysis.decoding import Decoder
 from coordinator.analysis.identifying import FILLED, Products
 from coordinator.analysis.networks import Places
 from coordinator.analysis.reading import Records, transfer
-from lzr.analysis.columns import COLUMNS, ENRICHED, NAMES
+from lzr.analysis.columns import ENRICHED, NAMES
 from lzr.analysis.ranges import AddressFacts
 from lzr.errors import UsageError
 from lzr.records.escape import json_string
@@ -174,6 +174,3 @@ def _without(line: bytes, names: tuple[str, ...]) -> list[bytes]:
             record.pop(name, None)
         made.append(json.dumps(record, separators=(",", ":")).encode("ascii"))
     return made
-
-
-__all__ = ["COLUMNS", "Counts", "Enricher", "columns"]

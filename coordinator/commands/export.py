@@ -8,7 +8,7 @@ import sys
 from functools import partial
 
 from coordinator.commandline import progressbar, running, wholefile
-from coordinator.commandline.running import MISTAKE, OK
+from coordinator.commandline.running import OK
 from lzr.analysis import schemas, views
 from lzr.errors import UsageError, two_dashes
 
@@ -135,6 +135,3 @@ def _positive(text: str) -> int:
     if not (text.isascii() and text.isdigit() and 0 < int(text[:12]) <= 10**9):
         raise argparse.ArgumentTypeError(f"{text[:40]!a} is no number from 1 to 1000000000")
     return int(text)
-
-
-__all__ = ["MISTAKE", "OK", "main"]

@@ -31,7 +31,7 @@ THIS_BOX = (
         "check",
         "PLAN",
         "look at a plan and settle it: plan.lock.json",
-        "coordinator.fleet.engine.settling:main",
+        "coordinator.fleet.engine.checkcommand:main",
     ),
     Word(
         "shard",
@@ -43,7 +43,7 @@ THIS_BOX = (
         "assign",
         "PLAN --from BOX --to BOX",
         "give a box's shards to others, by hand",
-        "coordinator.fleet.engine.assigning:main",
+        "coordinator.fleet.engine.assigncommand:main",
     ),
 )
 """What needs no other box."""

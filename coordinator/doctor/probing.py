@@ -20,7 +20,8 @@ import numpy as np
 
 from coordinator.doctor.checks import FAULT, OK, WARNING, Finding, Wanted
 from coordinator.guard import guard
-from coordinator.guard.guard import Guard, GuardError
+from coordinator.guard.firewall import GuardError
+from coordinator.guard.guard import Guard
 from coordinator.network import discover
 from coordinator.network.discover import Network
 from coordinator.network.neighbours import NetworkError, NoRouteError

@@ -21,8 +21,6 @@ from coordinator.fleet.rundirectory import RunDirectory
 from lzr.errors import UsageError
 from lzr.fleet.lock import Lock, Run
 
-__all__ = ["Outcome", "attend", "attend_run", "look", "withdraw"]
-
 _LOOK, _RARELY = 0.1, 1.0
 """Seconds between two looks at the lock of a scan, at first and after a while, as many may wait for hours."""
 _ENDING = 20.0

@@ -8,8 +8,8 @@ import stat
 from collections.abc import Iterator
 
 from coordinator.commandline import wholefile
+from coordinator.input.plaintext import PlainText
 from coordinator.input.stream import Stream
-from coordinator.input.unpack import Unpacked
 from lzr.errors import UsageError, printable
 from lzr.fleet import lock as locks
 from lzr.fleet import plan as plans
@@ -116,7 +116,7 @@ def lines_of_input(path: str) -> Iterator[bytes]:
     """An input as a scan reads it, in chunks that are not empty. Raises UsageError."""
     descriptor = _open(path)
     try:
-        plain = Unpacked(Stream(descriptor), binary=False)
+        plain = PlainText(Stream(descriptor), binary=False)
         while (chunk := plain.read()) != b"":
             if chunk:
                 yield chunk

@@ -26,7 +26,8 @@ from typing import Any
 from coordinator.checkpoint.checkpoint import HANDED, load
 from coordinator.fleet import boxscan, leasefile, lockfile, orderfile, rundirectory, zmapstate
 from coordinator.fleet.rundirectory import RunDirectory
-from coordinator.guard.guard import GuardError, put_up
+from coordinator.guard.firewall import GuardError
+from coordinator.guard.guard import put_up
 from lzr import safetext
 from lzr.errors import UsageError, printable
 from lzr.fleet import dealing, lease

@@ -12,7 +12,8 @@ from __future__ import annotations
 
 import os
 
-from coordinator.guard.guard import MODES, Guard, GuardError, adopt, put_up, standing
+from coordinator.guard.firewall import GuardError
+from coordinator.guard.guard import MODES, Guard, adopt, put_up, standing
 from lzr.options.subcommands import NAMES
 from lzr.sourceports import DEFAULT_PORTS
 

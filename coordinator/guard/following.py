@@ -15,7 +15,8 @@ from typing import Any, Protocol
 
 from numpy.typing import NDArray
 
-from coordinator.guard.guard import Guard, GuardError
+from coordinator.guard.firewall import GuardError
+from coordinator.guard.guard import Guard
 from lzr import addresses
 from lzr.options.table import Options
 from lzr.sourceports import DEFAULT_PORTS

@@ -41,8 +41,6 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-__all__ = ["Guard", "GuardError", "Standing", "clean", "put_up", "standing"]
-
 MODES = ("auto", "output", "ingress", "none")
 ADOPTED = "adopted"
 """The mode of a guard that was put up before this program began (``bin/lzr``)."""

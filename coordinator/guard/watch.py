@@ -13,7 +13,8 @@ import contextlib
 import errno
 import socket
 
-from coordinator.guard.guard import Guard, GuardError
+from coordinator.guard.firewall import GuardError
+from coordinator.guard.guard import Guard
 
 _NFNLGRP_NFTABLES = 7
 _NETLINK_NETFILTER = 12

@@ -8,7 +8,7 @@ import sys
 from typing import Protocol
 
 from coordinator.input.intake import EARLY, Intake
-from coordinator.input.unpack import Unpacked
+from coordinator.input.plaintext import PlainText
 from coordinator.monitor.log import Log
 from lzr.errors import UsageError
 from lzr.options.table import Options
@@ -55,7 +55,7 @@ def invite(options: Options) -> None:
         print("lzr: " + (_LIST if options.send_syns and not options.dryrun else _ZMAP), file=sys.stderr)
 
 
-def first_targets(intake: Intake, stream: Unpacked, signals: Interrupts, options: Options, log: Log) -> bool:
+def first_targets(intake: Intake, text: PlainText, signals: Interrupts, options: Options, log: Log) -> bool:
     """Read until there is a target, since the first targets decide on the interface. False when the input has
     ended.
 
@@ -71,8 +71,8 @@ def first_targets(intake: Intake, stream: Unpacked, signals: Interrupts, options
         if not more and not intake.parked:
             return False
         reading = more and not intake.crowded
-        if not (reading and stream.ready()):
-            reads = [stream.fileno()] if reading else []
+        if not (reading and text.ready()):
+            reads = [text.stream.fileno()] if reading else []
             seconds = 0.25 if intake.parked else _AFTER if intake.refused else _LONG
             ready = select.select([*reads, signals.fileno, *intake.awaited], [], [], seconds)[0]
             if not ready and not said and not intake.parked:
@@ -83,16 +83,16 @@ def first_targets(intake: Intake, stream: Unpacked, signals: Interrupts, options
                     log.info("waiting for the input")
                     quiet = False
         intake.look_up()
-        if not (reading and stream.ready()):
+        if not (reading and text.ready()):
             continue
-        chunk = stream.read()
+        chunk = text.read()
         if chunk == b"":
             more = False
             intake.finish()
-            if stream.trouble and not intake.backlog:
-                raise UsageError(f"the input was not read to its end: {stream.trouble}")
+            if text.trouble and not intake.backlog:
+                raise UsageError(f"the input was not read to its end: {text.trouble}")
         elif chunk:
-            intake.feed(chunk, early=stream.age < EARLY)
+            intake.feed(chunk, early=text.stream.age < EARLY)
     if options.send_syns and half_open(intake.first):
         log.info(
             "these are ZMap's half-open connections: -sendSYNs opens them anew, without it they are used"

@@ -91,7 +91,7 @@ class Intake:
         where there is no checkpoint (which has a hash). resolver: looks up names.
         """
         self._reader = reader
-        self._ledger = ledger
+        self.ledger = ledger
         self._blocklist = admission.blocklist
         self._shards, self._ours = admission.shards, np.zeros(admission.shards, np.bool_)
         self._ours[list(admission.shard)] = True
@@ -283,7 +283,7 @@ class Intake:
                     rows[name] = value
             elif early:
                 rows["syn"][rows["syn"] == Opening.TAKEN] = Opening.DOUBTFUL
-            self._ledger.admit(rows)
+            self.ledger.admit(rows)
             self.backlog.append(rows)
             self.waiting += len(rows)
 

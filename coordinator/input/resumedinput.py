@@ -7,14 +7,14 @@ import stat
 from collections.abc import Sequence
 
 from coordinator.checkpoint.hashes import InputHash, Mark
+from coordinator.input.plaintext import PlainText
 from coordinator.input.stream import Stream
-from coordinator.input.unpack import Unpacked
 
 
 def compare(descriptor: int, binary: bool, marks: Sequence[Mark], prefix: bytes) -> None:
     """Read a file that is the input of a resumed scan and compare its hashes. Raises InputDiffers.
 
-    binary: as for `Unpacked`. Anything but a regular file is left alone.
+    binary: as for `PlainText`. Anything but a regular file is left alone.
     """
     if not marks or not stat.S_ISREG(os.fstat(descriptor).st_mode):
         return
@@ -24,7 +24,7 @@ def compare(descriptor: int, binary: bool, marks: Sequence[Mark], prefix: bytes)
         return  # it is compared as it is read
     try:
         os.lseek(again, os.lseek(descriptor, 0, os.SEEK_CUR), os.SEEK_SET)
-        plain, found, end = Unpacked(Stream(again), binary=binary), InputHash(marks, prefix), max(marks)[0]
+        plain, found, end = PlainText(Stream(again), binary=binary), InputHash(marks, prefix), max(marks)[0]
         while found.length < end:
             chunk = plain.read()
             if chunk == b"":

@@ -247,6 +247,3 @@ def sentences(compared: Comparison) -> list[str]:
 def _about(count: float) -> str:
     """A number of services that is only expected: of few, with a place behind the point."""
     return f"{count:,.0f}" if count >= 10 else f"{count:.1f}"
-
-
-__all__ = ["Learnt", "Round", "explained_lines", "kept_lines", "learn", "lines", "listed", "reasons"]

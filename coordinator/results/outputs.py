@@ -21,8 +21,6 @@ from lzr.options.table import Options
 from lzr.records.encoders import ENCODERS
 from lzr.records.fields import written
 
-__all__ = ["Outputs", "begin", "default_name", "open_outputs"]
-
 _LAST_MOMENTS = 60.0
 """Seconds after the last checkpoint within which an interrupted scan may have written to an output. A
 judgement: checkpoints come every second, but a disk may have been slow; a later change was made by somebody

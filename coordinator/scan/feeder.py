@@ -17,7 +17,6 @@ from coordinator.input.intake import Intake
 from coordinator.input.sourceaddresses import SourceAddresses
 from coordinator.processes.pool import Child, has_room, try_feed
 from lzr.ipc import messages, packing
-from lzr.ownership.ledger import Ledger
 from lzr.pacing.pacer import Pacer
 from lzr.packet.ways import WayKind
 from lzr.rows import Opening, join, pick, put
@@ -65,7 +64,6 @@ class Feeder:
     def __init__(
         self,
         intake: Intake,
-        ledger: Ledger,
         sources: SourceAddresses,
         pacer: Pacer,
         *,
@@ -77,7 +75,7 @@ class Feeder:
     ) -> None:
         self.pacer = pacer
         self._intake = intake
-        self._ledger = ledger
+        self._ledger = intake.ledger
         self._sources = sources
         self._shard_key = shard_key
         self._worker = worker

@@ -69,27 +69,17 @@ def assemble(ready: Prepared, guarded: GuardWatch) -> Parts:
         handshakes=options.handshakes,
     )
     blocks = _blocks(ready)
-    supervisor = Supervisor(
-        opened.pool,
-        job.shards,
-        begun.ledger,
-        opened.outputs.for_collector,
-        partial(_first_orders, ready, blocks),
-        console.meter,
-        console.note,
-        console.log.debug,
-    )
+    supervisor = _supervisor(ready, blocks)
     rate = options.rate if options.send_syns or options.reopen else None
     pacer = Pacer(rate, time.monotonic(), DEPTH if opened.sweep is None else sweeping.DEPTH)
     reading = InputReading(
         begun.intake,
-        opened.stream if begun.more else None,
+        opened.text if begun.more else None,
         zmap_waits=not options.send_syns,
         note=console.note,
     )
     feeder = Feeder(
         begun.intake,
-        begun.ledger,
         ready.sources,
         pacer,
         shard_key=job.secrets.shard,
@@ -118,6 +108,20 @@ def assemble(ready: Prepared, guarded: GuardWatch) -> Parts:
         sweeping=_sweeping(ready, feeder, accounts),
         blocks=blocks,
         alerts=Alerts(console, guarded, departure.routing, begun.intake.fates),
+    )
+
+
+def _supervisor(ready: Prepared, blocks: Blocks) -> Supervisor:
+    opened, console = ready.opened, ready.console
+    return Supervisor(
+        opened.pool,
+        ready.job.shards,
+        ready.begun.ledger,
+        opened.outputs.for_collector,
+        partial(_first_orders, ready, blocks),
+        console.meter,
+        console.note,
+        console.log.debug,
     )
 
 

@@ -115,9 +115,9 @@ def begin(opened: Opened, signals: Signals) -> Begun:
         checkpoint=checkpoint,
         input_hash=opened.record.input_hash if options.metadata_file else None,
     )
-    size = InputSize(opened.stream.descriptor)
+    size = InputSize(opened.text.stream.descriptor)
     invite(options)
-    more = first_targets(intake, opened.stream, signals, options, opened.log)
+    more = first_targets(intake, opened.text, signals, options, opened.log)
     for sentence in intake.sentences:
         opened.log.info(sentence)
     intake.sentences.clear()
@@ -187,8 +187,8 @@ def prepare(
     relay = Relay(opened.outputs.descriptors)
     opened.pool.set_up(job, sockets, relay.handed, [*locks, *opened.profiles])
     relay.handed_over()
-    if begun.more and opened.stream.piped and not options.send_syns:
-        opened.pool.priority.lower(opened.stream.threads())
+    if begun.more and opened.text.stream.piped and not options.send_syns:
+        opened.pool.priority.lower(opened.text.stream.threads())
     else:
         opened.pool.restore_priority()
     if follows(options):
@@ -257,7 +257,7 @@ def _find(opened: Opened, begun: Begun, guard: Guard | None, signals: Signals) -
                 raise UsageError(str(error)) from error
         before = [*intake.backlog]
         intake.backlog.clear()
-        more = first_targets(intake, opened.stream, signals, opened.options, opened.log)
+        more = first_targets(intake, opened.text, signals, opened.options, opened.log)
         intake.backlog.extendleft(reversed(before))
         begun = replace(begun, more=more, first=tuple(intake.backlog))
 

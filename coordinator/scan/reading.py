@@ -6,8 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from coordinator.input.intake import EARLY, Intake
-from coordinator.input.stream import CHUNK
-from coordinator.input.unpack import Unpacked
+from coordinator.input.plaintext import PlainText
+from coordinator.input.stream import CHUNK, Stream
 
 _SMALL = 1 << 14  # bytes: after a smaller chunk the next read waits for _PAUSE, so that more gathers
 _PAUSE = 0.0155
@@ -34,18 +34,18 @@ class Seen:
 
 
 class InputReading:
-    """Reads `stream` into `intake`.
+    """Reads `text` into `intake`.
 
-    stream: None when the input has ended already. zmap_waits: ZMap writes the input and loses answers while
+    text: None when the input has ended already. zmap_waits: ZMap writes the input and loses answers while
     it cannot write, so its lines are buffered for a while even without room. note: takes a sentence for the
     user.
     """
 
     def __init__(
-        self, intake: Intake, stream: Unpacked | None, *, zmap_waits: bool, note: Callable[[str], None]
+        self, intake: Intake, text: PlainText | None, *, zmap_waits: bool, note: Callable[[str], None]
     ) -> None:
         self._intake = intake
-        self._stream = stream
+        self._text = text
         self._zmap_waits = zmap_waits
         self._note = note
         self._next = 0.0  # when to read again
@@ -54,16 +54,16 @@ class InputReading:
     @property
     def ended(self) -> bool:
         """Whether nothing more is read."""
-        return self._stream is None
+        return self._text is None
 
     @property
     def pending(self) -> bool:
         """Whether there is something to read that the descriptors of `filenos` do not show."""
-        return self._stream is not None and self._stream.pending
+        return self._text is not None and self._text.pending
 
     def end(self) -> None:
         """Read no more; what is in flight is finished."""
-        self._stream = None
+        self._text = None
         self._intake.forget()
 
     def unfold(self, room: bool) -> bool:
@@ -79,25 +79,25 @@ class InputReading:
 
     def read(self, now: float, room: bool) -> bool:
         """Read a chunk if there is any, and room for it; whether one was read."""
-        stream, intake = self._stream, self._intake
-        if stream is None or now < self._next:
+        text, intake = self._text, self._intake
+        if text is None or now < self._next:
             return False
         if not room or intake.pending:
             self._seen.filled = True
-            self._read_on(stream)
+            self._read_on(text.stream)
             return False
-        if not stream.ready():
+        if not text.ready():
             self._seen.starved = True
             return False
-        chunk = stream.read()
+        chunk = text.read()
         if chunk is None:
             return False
         if chunk:
-            intake.feed(chunk, early=stream.age < EARLY)
-            self._seen.held_up |= stream.full or stream.behind
-            self._seen.starved |= len(chunk) < CHUNK and not stream.pending  # that was all there was
-            if len(chunk) < _SMALL and not stream.pending:
-                self._next = now + min(_PAUSE, stream.patience)
+            intake.feed(chunk, early=text.stream.age < EARLY)
+            self._seen.held_up |= text.stream.full or text.stream.behind
+            self._seen.starved |= len(chunk) < CHUNK and not text.pending  # that was all there was
+            if len(chunk) < _SMALL and not text.pending:
+                self._next = now + min(_PAUSE, text.stream.patience)
         else:
             intake.finish()
             if not intake.pending:
@@ -106,7 +106,7 @@ class InputReading:
             self.end()
         return True
 
-    def _read_on(self, stream: Unpacked) -> None:
+    def _read_on(self, stream: Stream) -> None:
         if self._zmap_waits:
             stream.read_on()
             if stream.overtaken:
@@ -117,16 +117,16 @@ class InputReading:
         """End the thread that reads ahead, once all it has read was taken. To be called when the workers are
         there.
         """
-        if self._stream is not None and not self._stream.behind:
-            self._stream.stop_reading_ahead()
+        if self._text is not None and not self._text.stream.behind:
+            self._text.stream.stop_reading_ahead()
 
     def rest(self, now: float) -> float:
         """Seconds until the input is to be read again; more gathers in it meanwhile."""
-        return 0.0 if self._stream is None else max(0.0, self._next - now)
+        return 0.0 if self._text is None else max(0.0, self._next - now)
 
     def filenos(self) -> list[int]:
         """Descriptors that become readable when there is something to read."""
-        return [] if self._stream is None else [self._stream.fileno()]
+        return [] if self._text is None else [self._text.stream.fileno()]
 
     def take_seen(self) -> Seen:
         """How the input was since the last call."""

@@ -84,11 +84,11 @@ def _scan(ready: Prepared, signals: Signals, guarded: GuardWatch) -> int:
         ending = loop.run()
         record.status, record.failure, record.unfinished = ending.status, ending.failure, ending.unfinished
         _tell(ready, ending)
-        if opened.stream.trouble and ending.status == OK:
+        if opened.text.trouble and ending.status == OK:
             ending = replace(
                 ending,
                 status=FAILED,
-                failure=f"the input was not read to its end: {opened.stream.trouble}",
+                failure=f"the input was not read to its end: {opened.text.trouble}",
             )
         if ending.status == OK and shown.totals.results_lost:
             ending = replace(ending, status=LOST)

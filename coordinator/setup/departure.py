@@ -9,7 +9,8 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from coordinator.guard.guard import Guard, GuardError
+from coordinator.guard.firewall import GuardError
+from coordinator.guard.guard import Guard
 from coordinator.network import discover
 from coordinator.network.discover import Network
 from coordinator.network.neighbours import NetworkError, NoRouteError

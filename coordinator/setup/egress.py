@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from coordinator.guard.guard import Guard, GuardError
+from coordinator.guard.firewall import GuardError
+from coordinator.guard.guard import Guard
 from coordinator.input.intake import Intake
 from coordinator.network.discover import Network
 from coordinator.setup.departure import Departure, find_departure, first_of_each_family

@@ -21,12 +21,13 @@ from coordinator.doctor import facts
 from coordinator.files import samefile, standard
 from coordinator.files.filereader import FileReader
 from coordinator.files.opening import open_written
-from coordinator.guard.guard import Guard, GuardError
+from coordinator.guard.firewall import GuardError
+from coordinator.guard.guard import Guard
 from coordinator.input import networks
+from coordinator.input.plaintext import PlainText
 from coordinator.input.resumedinput import compare
 from coordinator.input.stream import Stream
 from coordinator.input.sweep import Sweep, swept
-from coordinator.input.unpack import Unpacked
 from coordinator.monitor import appended
 from coordinator.monitor.log import Log, open_log
 from coordinator.monitor.profiling import open_profiles
@@ -68,7 +69,7 @@ class Opened:
     record: Metadata
     checkpoint: Checkpoint | None
     outputs: Outputs
-    stream: Unpacked
+    text: PlainText
     sweep: Sweep | None
     blocklist: Blocklist | None
     blocks: list[dict[str, Any]]
@@ -116,12 +117,12 @@ def open_all(
     outputs = stack.enter_context(open_outputs(options, invoker(), checkpoint, **waiting))
     if sweep := _sweep(options, reader, blocklist, checkpoint, log):
         options = _counted(options, sweep)
-    stream = _open_input(options, stdin, reader) if sweep is None else Unpacked(sweep.stream())
+    text = _open_input(options, stdin, reader) if sweep is None else PlainText(sweep.stream())
     record.lists = digests(options, reader.whole) if options.metadata_file else {}
-    _compare_input(options, stream, checkpoint)
+    _compare_input(options, text.stream, checkpoint)
     run_as = _unprivileged(options, stack)
     rundir = _run_directory(run_as, stack)
-    pool = _pool(launched or Launched(), options, log, stream, rundir, stack)
+    pool = _pool(launched or Launched(), options, log, text.stream, rundir, stack)
     return Opened(
         options=options,
         port_orders=port_orders,
@@ -129,7 +130,7 @@ def open_all(
         record=record,
         checkpoint=checkpoint,
         outputs=outputs,
-        stream=stream,
+        text=text,
         sweep=sweep,
         blocklist=blocklist,
         blocks=_ordered(options, checkpoint, reader),
@@ -258,14 +259,14 @@ def _say(sentence: str) -> None:
     print(safetext.line(f"lzr: {sentence}"), file=sys.stderr, flush=True)
 
 
-def _open_input(options: Options, stdin: Stream | None, reader: FileReader) -> Unpacked:
+def _open_input(options: Options, stdin: Stream | None, reader: FileReader) -> PlainText:
     stream = stdin
     if options.input_file is not None:
         stream = Stream(reader.open(options.input_file))
-    return Unpacked(stream or Stream(0), binary=options.dryrun == "fast")
+    return PlainText(stream or Stream(0), binary=options.dryrun == "fast")
 
 
-def _compare_input(options: Options, stream: Unpacked, checkpoint: Checkpoint | None) -> None:
+def _compare_input(options: Options, stream: Stream, checkpoint: Checkpoint | None) -> None:
     """Check that a resumed scan has its input again, if that is a file. Raises InputDiffers."""
     if checkpoint is not None and checkpoint.resumed is not None:
         resumed = checkpoint.resumed
@@ -350,7 +351,7 @@ def _run_directory(run_as: tuple[int, int], stack: ExitStack) -> RunDir:
 
 
 def _pool(
-    launched: Launched, options: Options, log: Log, stream: Unpacked, rundir: RunDir, stack: ExitStack
+    launched: Launched, options: Options, log: Log, stream: Stream, rundir: RunDir, stack: ExitStack
 ) -> Pool:
     """The fork server, which loads its modules while we go on. It ends when `stack` is closed."""
     _show_printed(launched.printed, options, log)

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lzr.analysis import predictnetworks
-from lzr.analysis.predictasked import Addresses, Asked
+from lzr.analysis.predictasked import EMPTY, Addresses, Asked
 from lzr.analysis.predictconditions import BOUNDS, Bound, Conditions
 from lzr.analysis.predictcounts import Services
 from lzr.analysis.predictheldout import Calibration, calibrated, calibration
@@ -166,7 +166,7 @@ def candidates(
     budget: int,
     *,
     followed: Bool | None = None,
-    never: Addresses = predictnetworks.EMPTY,
+    never: Addresses = EMPTY,
     least: float = LEAST,
 ) -> Listed:
     """The `budget` likeliest pairs that have not been asked.

@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lzr.analysis.predictasked import PORTS, Asked
-from lzr.analysis.predictcounts import LEAST_HITS, Counted, Observed, Services, conditions
+from lzr.analysis.predictcounts import LEAST_HITS, Counted, HostAnswers, Services, conditions
 from lzr.analysis.predictweighing import logit
 
 I32 = NDArray[np.int32]
@@ -71,7 +71,7 @@ class Conditions:
 
     def __init__(self, services: Services, asked: Asked, bound: Bound = BOUNDS[1]) -> None:
         self.bound = bound
-        observed = Observed(services, asked)
+        observed = HostAnswers(services, asked)
         self._covered, self._base = observed.covered, observed.base
         self._keys: list[I64] = []
         self._starts: list[I64] = []

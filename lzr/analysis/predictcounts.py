@@ -70,7 +70,7 @@ def conditions(services: Services, kind: int) -> tuple[I64, I64]:
     return keys[useful], rank[place]
 
 
-class Observed:
+class HostAnswers:
     """What hosts were asked and answered, whatever the kind of condition: pairs of services that the seed
     found, and what was asked singly. covered, base: as of `Known`.
     """

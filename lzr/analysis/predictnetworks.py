@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lzr.analysis import predictkinds, predictsampled
-from lzr.analysis.predictasked import EMPTY, PORTS, Addresses, Asked, by_port
+from lzr.analysis.predictasked import PORTS, Addresses, Asked, by_port
 from lzr.analysis.predictcounts import Services
 from lzr.analysis.predictkinds import Answers
 
@@ -312,6 +312,3 @@ def expand(
         return np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0), np.empty(0, np.int64)
     address, port_of, value, cell = (np.concatenate([part[column] for part in parts]) for column in range(4))
     return address, port_of, value, cell
-
-
-__all__ = ["EMPTY", "LEVELS", "Networks", "expand", "learn", "root"]

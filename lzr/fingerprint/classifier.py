@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from lzr.fingerprint import applications, greetline, honeypot, products, sshline, webreply
 from lzr.fingerprint.dispatch import Dispatcher
 from lzr.fingerprint.echo import FEW, Echo
+from lzr.fingerprint.greetings.named import NOTHING
 from lzr.fingerprint.precedence import UNKNOWN, resolve
 from lzr.protocols._catalogue import PROTOCOLS
 from lzr.protocols._protocol import Identity, Protocol
@@ -44,7 +45,7 @@ class Classifier:
             label = self._by_matchers(data)
         application = ""
         if label == UNKNOWN:
-            product, version = products.NOTHING
+            product, version = NOTHING
             if honeypot.like(data):
                 application = honeypot.NAME
         elif label in applications.HTTP:
@@ -54,7 +55,7 @@ class Classifier:
             product, version = products.server(server)
         else:
             reader = products.READERS.get(label)
-            product, version = reader(data) if reader is not None else products.NOTHING
+            product, version = reader(data) if reader is not None else NOTHING
         if application or product:
             return Identity(label, application, product, version)
         plain = _PLAIN.get(label)

@@ -13,11 +13,8 @@ from functools import partial
 from lzr.fingerprint import fields, statements
 from lzr.fingerprint.applications import HTTP
 from lzr.fingerprint.greetings import freetext
-from lzr.fingerprint.greetings.named import greeting, named
+from lzr.fingerprint.greetings.named import NOTHING, Stated, greeting, named
 from lzr.protocols._bytes import be16, line
-
-Stated = statements.Stated
-NOTHING = statements.NOTHING
 
 _GREETERS = {"smtp": "s", "ftp": "f", "imap": "i", "pop3": "p"}
 """Labels of those who greet with a line, and their letters in `greetings.names`."""

@@ -12,8 +12,6 @@ import re
 from lzr.fingerprint.greetings.named import NOTHING, Stated
 from lzr.protocols._bytes import be16
 
-__all__ = ["NOTHING", "Stated"]
-
 _NUMBER = rb"(?P<v>\d{1,4}(?:\.\w{1,12}){1,5})"
 
 _compiled = functools.cache(re.compile)

@@ -13,10 +13,8 @@ It is in the column ``on_resume`` of the table:
 from __future__ import annotations
 
 from lzr.errors import UsageError, printable, suggest
-from lzr.options.groups.option import CONTENT, FIXED, FREE, OWN
+from lzr.options.groups.option import CONTENT, FIXED, OWN
 from lzr.options.table import TABLE, Options
-
-__all__ = ["CONTENT", "FIXED", "FREE", "OWN", "changed", "own_flags", "restored"]
 
 
 def changed(names: tuple[str, ...]) -> frozenset[str]:

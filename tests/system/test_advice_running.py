@@ -12,7 +12,7 @@ from tests.lab.net import wait_for
 from tests.lab.responder import FIRST, PORT, SCANNER, Range
 from tests.lab.scan import LZR, parse
 from tests.lab.zmaplines import lines
-from tests.unit.coordinator.input.test_unpack import STRANGE
+from tests.unit.coordinator.input.test_plaintext import STRANGE
 from tests.unit.lzr.targets.test_advice import ZMAP
 
 

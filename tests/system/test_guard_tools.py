@@ -16,7 +16,8 @@ from scapy.layers.inet import IP, TCP
 from scapy.layers.l2 import Ether
 
 from coordinator.guard import guard, tablenames
-from coordinator.guard.guard import GuardError, put_up
+from coordinator.guard.firewall import GuardError
+from coordinator.guard.guard import put_up
 from tests.host_net import (
     BOX,
     BOX6,

@@ -26,6 +26,19 @@ MODULES = 17
 LARGER = {"lzr/protocols": 99}
 """A family of protocols a file."""
 
+LINES = 400
+"""Of a module."""
+
+TABLES = {
+    "lzr/fingerprint/applicationtable.py",
+    "lzr/fingerprint/greetings/names.py",
+    "lzr/fingerprint/recog/data.py",
+}
+"""Data, a line each: as long as there is much of it."""
+
+FUNCTION, PARAMETERS = 60, 8
+"""Lines of a function, and what a constructor takes beside self."""
+
 NOT_PURE = {
     *("asyncio", "fcntl", "glob", "io", "logging", "mmap", "multiprocessing", "os", "pathlib", "random"),
     *("select", "selectors", "shutil", "signal", "socket", "subprocess", "sys", "tempfile", "threading"),
@@ -138,6 +151,42 @@ def test_unit_tests_need_no_root() -> None:
 def test_a_package_is_small_enough_to_read_its_list(package: Path) -> None:
     modules = [path.name for path in package.glob("*.py") if path.name != "__init__.py"]
     assert len(modules) <= LARGER.get(name(package), MODULES), modules
+
+
+def test_a_module_and_a_function_are_short_enough_to_be_read_at_once() -> None:
+    long = {name(path) for path in SOURCES if path.read_text().count("\n") > LINES} - TABLES
+    for path in SOURCES:
+        for node in nodes(path):
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+                taken = node.args.posonlyargs + node.args.args + node.args.kwonlyargs
+                if 1 + (node.end_lineno or 0) - node.lineno > FUNCTION:
+                    long.add(f"{name(path)}: {node.name}")
+                if node.name == "__init__" and len(taken) > 1 + PARAMETERS:
+                    long.add(f"{name(path)}: {node.name} takes {len(taken) - 1}")
+    assert long == set()
+
+
+def test_a_name_is_imported_from_where_it_is_defined() -> None:
+    """Not from a module that has it from elsewhere; what a package offers stands in its __init__."""
+    brought = {
+        module: {
+            alias.asname or alias.name
+            for node in nodes(path)
+            if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] in TOPS
+            for alias in node.names
+        }
+        for module, path in MODULES_OF.items()
+        if path.name != "__init__.py"
+    }
+    detours = [
+        f"{name(path)}: {alias.name} from {node.module}"
+        for path in [*SOURCES, *TESTS]
+        for node in nodes(path)
+        if isinstance(node, ast.ImportFrom) and node.module in brought
+        for alias in node.names
+        if alias.name in brought[node.module]
+    ]
+    assert detours == []
 
 
 def test_parts_import_only_what_they_may() -> None:

@@ -14,6 +14,12 @@ from lzr.safetext import plain
 
 OVER = ("done", "interrupted", "failed")
 """How a run can have ended, as a box says."""
+RETRY = 2.0
+"""Seconds before something is tried again that a box refused, or an interrupted run is resumed."""
+MOST_RESUMED = 5
+"""How often a run is resumed that makes no progress."""
+MOST_FAILED = 3
+"""How often a scan is tried again that has failed, as where one of its processes was killed."""
 
 
 @dataclass
@@ -74,3 +80,26 @@ class BoxState:
         if self.inputs > before:
             self.resumed = 0
         self.set(begun=answer.get("begun") is True)
+
+    def over(self, answer: Mapping[str, Any], now: float, *, to_end: bool) -> str:
+        """What follows from how its run has ended, which `note` knows: another try, or no more. Returns a
+        sentence for the user, or nothing. answer: of the box; to_end: it was told to end. now: monotonic.
+        """
+        if self.state == "failed" and answer.get("status") == 1 and not to_end and self.failed < MOST_FAILED:
+            self.failed += 1
+            self.not_before = now + RETRY
+        elif self.state in ("done", "failed") or to_end:
+            self.set(ended=True)
+        elif answer.get("by_order") is True and self.again:
+            self.again = False
+            self.not_before = now + RETRY
+        elif answer.get("by_order") is True:
+            self.set(ended=True)
+            return "was told to end there: lzr fleet start goes on with it"
+        elif self.state == "interrupted":
+            self.resumed += 1
+            self.not_before = now + RETRY
+            if self.resumed > MOST_RESUMED:
+                self.set(ended=True)
+                return f"was cut off {self.resumed} times and gets nowhere: it is left alone"
+        return ""

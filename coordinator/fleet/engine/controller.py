@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-from coordinator.fleet.engine.boxstate import BoxState
+from coordinator.fleet.engine.boxstate import RETRY, BoxState
 from coordinator.fleet.engine.engine import BoxError, Engine, status_of
 from coordinator.fleet.engine.fitness import Fitness, NotFit
 from coordinator.fleet.engine.kept import Keeping
@@ -30,14 +30,8 @@ TURN = 0.1
 UNHEARD = 3.0
 BLOCKING, BACK, TAKING, TELLING = 3.0, 1.0, 30.0, 5.0
 """Seconds that a box is waited for, by purpose. BACK: a box that was not heard of just now."""
-RETRY = 2.0
-"""Seconds before something is tried again that a box refused, or an interrupted run is resumed."""
 LOOK_AGAIN = 15.0
 """Seconds before a box that was not fit is looked at again."""
-MOST_RESUMED = 5
-"""How often a run is resumed that makes no progress."""
-MOST_FAILED = 3
-"""How often a scan is tried again that has failed, as where one of its processes was killed."""
 
 
 class Controller:
@@ -209,24 +203,9 @@ class Controller:
             self._say(box.name, f"{box.state}: {box.sentence}" if box.sentence else box.state)
         if not box.state and box.known.taken:
             return  # more was assigned to it meanwhile
-        to_end = box.name in dict(self.wanted.ending)
-        if box.state == "failed" and answer.get("status") == 1 and not to_end and box.failed < MOST_FAILED:
-            box.failed += 1
-            box.not_before = time.monotonic() + RETRY
-        elif box.state in ("done", "failed") or to_end:
-            box.set(ended=True)
-        elif answer.get("by_order") is True and box.again:
-            box.again = False
-            box.not_before = time.monotonic() + RETRY
-        elif answer.get("by_order") is True:
-            self._say(box.name, "was told to end there: lzr fleet start goes on with it")
-            box.set(ended=True)
-        elif box.state == "interrupted":
-            box.resumed += 1
-            box.not_before = time.monotonic() + RETRY
-            if box.resumed > MOST_RESUMED:
-                self._say(box.name, f"was cut off {box.resumed} times and gets nowhere: it is left alone")
-                box.set(ended=True)
+        sentence = box.over(answer, time.monotonic(), to_end=box.name in dict(self.wanted.ending))
+        if sentence:
+            self._say(box.name, sentence)
 
     async def _gate(self, late: bool) -> None:
         """When the boxes are there, examine all that have not begun, side by side. Raises NotFit."""

@@ -355,6 +355,3 @@ def _plain(outcome: Outcome) -> dict[str, Any]:
         "records": outcome.records,
         "inputs": outcome.inputs,
     }
-
-
-__all__ = ["BoxSide", "in_thread"]

@@ -277,6 +277,3 @@ def _parser() -> running.Parser:
     parser.add_argument("--stop", action="store_true", help="end the worker that runs")
     parser.add_argument("--allow-root", action="store_true", help="run as root all the same")
     return parser
-
-
-__all__ = ["BoxWorker", "main", "serve"]

@@ -251,6 +251,3 @@ def line(view: FleetView) -> str:
         lease = f" (lease {row.lease:.0f} s)" if row.lease is not None else ""
         parts.append(f"{row.name}: {_state(row)} {how}{lease}")
     return "; ".join(parts)
-
-
-__all__ = ["boxes", "compose", "line"]

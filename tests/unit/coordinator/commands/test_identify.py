@@ -26,7 +26,7 @@ import lzr
 from coordinator.commands import identify as identifycommand
 from lzr.fingerprint import Classifier
 from lzr.protocols import PROTOCOLS
-from tests.unit.coordinator.input.test_unpack import has_zstd, zstd
+from tests.unit.coordinator.input.test_plaintext import has_zstd, zstd
 
 SSH = b"SSH-2.0-OpenSSH_9.2p1 Debian-2\r\n"
 FTP = b"220 (vsFTPd 3.0.3)\r\n"
@@ -259,7 +259,7 @@ def test_the_command_itself() -> None:
 @pytest.mark.parametrize("writer", [PcapWriter, PcapNgWriter])
 def test_a_compressed_capture(identify: Any, tmp_path: Path, writer: Any, pack: Any) -> None:
     if pack is zstd and not has_zstd():
-        pytest.xfail("this Python has no zstd; what is said then is in test_unpack.py")
+        pytest.xfail("this Python has no zstd; what is said then is in test_plaintext.py")
     plain = tmp_path / "plain"
     with writer(str(plain)) as out:
         for frame in framed(four()):

@@ -13,8 +13,8 @@ import pytest
 
 from coordinator.doctor import doctor, probing
 from coordinator.doctor.checks import FAULT, WARNING, Wanted
-from coordinator.guard.firewall import GuardError
-from coordinator.guard.guard import Guard, make_cover
+from coordinator.guard.firewall import GuardError, make_cover
+from coordinator.guard.guard import Guard
 from lzr.errors import UsageError
 from lzr.options.table import Options
 from tests.lab.net import run

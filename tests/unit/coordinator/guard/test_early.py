@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from coordinator.guard import early
 from coordinator.guard.early import put_up_early
-from coordinator.guard.firewall import make_cover
-from coordinator.guard.guard import Guard, GuardError
+from coordinator.guard.firewall import GuardError, make_cover
+from coordinator.guard.guard import Guard
 from lzr.options.parse import FLAGS
 from lzr.options.subcommands import NAMES
 from lzr.options.table import ACTIONS

@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from coordinator.guard.firewall import make_cover
+from coordinator.guard.firewall import GuardError, make_cover
 from coordinator.guard.following import ANY, DOUBT, Following, listened
-from coordinator.guard.guard import Guard, GuardError
+from coordinator.guard.guard import Guard
 from lzr.options.table import Options
 from lzr.rows import TARGET
 from lzr.sourceports import DEFAULT_PORTS

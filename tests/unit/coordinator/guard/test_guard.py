@@ -11,8 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from coordinator.guard import tablenames
-from coordinator.guard.firewall import CommandError, canonical, make_cover, run, spans
-from coordinator.guard.guard import GuardError
+from coordinator.guard.firewall import CommandError, GuardError, canonical, make_cover, run, spans
 from tests.host_net import (
     BOX,
     ROOT,

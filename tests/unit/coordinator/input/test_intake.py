@@ -56,7 +56,7 @@ def fates(made: Intake) -> dict[str, int]:
 def sum_agrees(made: Intake, admitted: int) -> None:
     counted = {name: count for name, count in vars(made.fates).items() if not isinstance(count, dict)}
     assert counted.pop("read") == admitted + sum(counted.values())
-    assert made._ledger.admitted == admitted
+    assert made.ledger.admitted == admitted
 
 
 def test_one_of_each_fate() -> None:
@@ -162,7 +162,7 @@ def test_tickets_are_the_ledgers() -> None:
     made = intake()
     rows = run_fast(made, b"10.0.0.1:80\n10.0.0.2:80\n")
     assert len(set(rows["ticket"].tolist())) == 2
-    assert made._ledger.open == 2
+    assert made.ledger.open == 2
 
 
 def test_what_is_given_up_goes_back_to_the_ledger() -> None:
@@ -173,8 +173,8 @@ def test_what_is_given_up_goes_back_to_the_ledger() -> None:
     tickets = made.abandon()
     assert len(tickets) == 2
     assert made.take(1) is None
-    assert made._ledger.withdraw(tickets).tolist() == [1, 2]
-    assert made._ledger.open == 1
+    assert made.ledger.withdraw(tickets).tolist() == [1, 2]
+    assert made.ledger.open == 1
     assert not len(made.abandon())
 
 

@@ -66,7 +66,6 @@ class Feeding:
         sources = SourceAddresses([(0, 0xFFFF0A000001)], [], (40000, 50000), SECRETS)
         self.feeder = Feeder(
             self.intake,
-            self.ledger,
             sources,
             Pacer(rate, 0.0),
             shard_key=SECRETS.shard,

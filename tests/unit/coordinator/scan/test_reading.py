@@ -18,6 +18,7 @@ class Input:
     def __init__(self, *chunks: bytes | None) -> None:
         self.chunks = list(chunks)
         self.buffered, self.overtaken, self.settled = 0, False, False
+        self.stream = self
 
     def ready(self) -> bool:
         return bool(self.chunks) and self.chunks[0] is not None

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from coordinator.guard.guard import GuardError
+from coordinator.guard.firewall import GuardError
 from coordinator.setup.departure import Departure
 from lzr.packet.ways import WayKind
 from lzr.rows import TARGET

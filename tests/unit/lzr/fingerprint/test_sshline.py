@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lzr.fingerprint import Classifier, honeypot, products, sshline
-from lzr.fingerprint.classifier import UNKNOWN
+from lzr.fingerprint.precedence import UNKNOWN
 from lzr.protocols import BY_NAME, PROTOCOLS, Identity
 
 SSH = [e for p in PROTOCOLS for e in (*p.examples, *p.rejects) if e.startswith(b"SSH-")]

@@ -1,8 +1,7 @@
 """The input as plain text: decompressed, in UTF-8, each line ended by a line feed. Other kinds of file are
 refused by name.
 
-It has the interface of `Stream`, which it reads. One `read` returns some megabytes at most, however much a
-compressed chunk holds: the rest is `pending`.
+One `read` returns some megabytes at most, however much a compressed chunk holds: the rest is `pending`.
 """
 
 from __future__ import annotations
@@ -14,8 +13,10 @@ from lzr.targets.decompress import MAGICS, Decompressor, NotHere, compression
 from lzr.targets.textencoding import Text, coding
 
 
-class Unpacked:
-    """trouble: what is wrong with a compressed input that turns out to be damaged; it ends there."""
+class PlainText:
+    """Reads a stream. trouble: what is wrong with a compressed input that turns out to be damaged; it ends
+    there.
+    """
 
     def __init__(self, stream: Stream, *, binary: bool = False) -> None:
         """binary: the input is no text (ZMap's fast dry run) and goes through as it is."""
@@ -29,49 +30,9 @@ class Unpacked:
         self._text = Text()
         self._finished = False
 
-    def stop_reading_ahead(self) -> None:
-        self.stream.stop_reading_ahead()
-
-    def fileno(self) -> int:
-        return self.stream.fileno()
-
-    @property
-    def descriptor(self) -> int:
-        return self.stream.descriptor
-
-    @property
-    def piped(self) -> bool:
-        return self.stream.piped
-
-    def threads(self) -> list[int]:
-        return self.stream.threads()
-
-    @property
-    def age(self) -> float:
-        return self.stream.age
-
-    @property
-    def patience(self) -> float:
-        return self.stream.patience
-
-    @property
-    def full(self) -> bool:
-        return self.stream.full
-
-    @property
-    def behind(self) -> bool:
-        return self.stream.behind
-
-    @property
-    def overtaken(self) -> bool:
-        return self.stream.overtaken
-
-    def read_on(self) -> None:
-        self.stream.read_on()
-
     @property
     def pending(self) -> bool:
-        """Whether `read` has something to return that `fileno` does not show."""
+        """Whether `read` has something to return though the stream may have nothing."""
         packed = self._packed
         return self.stream.pending or (packed is not None and (packed.pending or bool(packed.trouble)))
 

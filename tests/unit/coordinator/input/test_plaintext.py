@@ -16,8 +16,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from coordinator.input.plaintext import PlainText
 from coordinator.input.stream import Stream
-from coordinator.input.unpack import Unpacked
 from lzr.errors import UsageError
 from lzr.targets import decompress, filetypes
 from lzr.targets.decompress import MOST, Decompressor, NotHere, compression
@@ -196,7 +196,7 @@ def unpack(data: bytes, step: int = 1 << 18, *, binary: bool = False) -> tuple[b
     reader, writer = os.pipe()
     try:
         stream = Stream(reader)
-        made = Unpacked(stream, binary=binary)
+        made = PlainText(stream, binary=binary)
         out = []
         pieces = [data[at : at + step] for at in range(0, len(data), step)]
         stream.stop_reading_ahead()
@@ -289,7 +289,7 @@ def listed(tmp_path: Path) -> Path:
 
 def test_a_file_is_read_to_its_end(listed: Path) -> None:
     with listed.open("rb") as file:
-        made, out = Unpacked(Stream(file.fileno())), io.BytesIO()
+        made, out = PlainText(Stream(file.fileno())), io.BytesIO()
         while piece := made.read():
             out.write(piece)
     assert out.getvalue() == LINES

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from coordinator.fleet.engine.assigning import heard, outcome
+from coordinator.fleet.engine.assigncommand import heard, outcome
 from tests.unit.lzr.fleet.test_lock import made
 
 
