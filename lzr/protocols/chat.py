@@ -1,10 +1,10 @@
-"""Chat and conversation: news, chat rooms, telephone exchanges, games."""
+"""Chat and calls: news, chat rooms, telephony, telephone exchanges, games."""
 
 from __future__ import annotations
 
 from lzr.protocols._bytes import be16, is_text
 from lzr.protocols._framing import first_line, leads, printable, varint, xml_root
-from lzr.protocols._protocol import Host, Protocol
+from lzr.protocols._protocol import Host, Protocol, Random
 
 _NEWS_WORDS = (
     b"nntp",
@@ -101,8 +101,40 @@ _SIP_PROBE = (
     Host(),
     b">\r\nCall-ID: lzr-1@192.0.2.1\r\nCSeq: 1 OPTIONS\r\nContent-Length: 0\r\n\r\n",
 )
+
 _STATUS = b'{"version":{"name":"1.20.4","protocol":765},"players":{"max":20}}'
+
 _KICK = "§1\0" + "\0".join(("127", "1.20.4", "Hello", "0", "20"))
+
+
+def _stun(data: bytes) -> bool:
+    """An answer, success or error: length in words, then the cookie (RFC 8489 §5); where a stream has frames,
+    a length stands in front (RFC 4571 §2)."""
+    if data[4:8] != _COOKIE:
+        if be16(data, 0) != len(data) - 2:
+            return False
+        data = data[2:]
+    size = be16(data, 2)
+    answers = be16(data, 0) & ~0x10 in _ANSWERS
+    return answers and size % 4 == 0 and len(data) >= 20 and leads(data, 20 + size)
+
+
+_COOKIE = b"\x21\x12\xa4\x42"
+
+_ANSWERS = frozenset((0x0101, 0x0103, 0x0104, 0x0108, 0x0109, 0x010A, 0x010B))
+"""Of a binding, and of what relays are asked for (RFC 8656 §17, RFC 6062 §6.1)."""
+
+
+def _h323(data: bytes) -> bool:
+    """Q.931 in a TPKT: its discriminator, a call reference with the answerer's bit, a message (§7)."""
+    return (
+        data[4:6] == b"\x08\2" and leads(data, be16(data, 2)) and data[6:7] >= b"\x80" and data[8:9] in _Q931
+    )
+
+
+_Q931 = frozenset((b"\x01", b"\x02", b"\x07", b"\x5a", b"\x62", b"\x7d"))
+"""Alerting, call proceeding, connect, release complete, facility, status."""
+
 
 PROTOCOLS: tuple[Protocol, ...] = (
     Protocol(
@@ -223,5 +255,37 @@ PROTOCOLS: tuple[Protocol, ...] = (
             b'\x12\0\0\0\0{"a":"b"}',
         ),
         ports=(25565,),
+    ),
+    Protocol(
+        name="stun",
+        spec="RFC 8489 §5, §6.2.2",
+        match=_stun,
+        probe=(b"\0\1\0\0\x21\x12\xa4\x42", Random(12)),
+        at=((4, _COOKIE), (6, _COOKIE)),
+        examples=(
+            b"\1\1\0\x0c\x21\x12\xa4\x42" + b"transaction!" + b"\0\x20\0\x08\0\1\xa1\x47\xe1\x12\xa6\x43",
+            b"\1\x13\0\x08\x21\x12\xa4\x42" + b"transaction!" + b"\0\x09\0\4\0\0\4\1",  # no relay for us
+            b"\0\x1c\1\x11\0\x08\x21\x12\xa4\x42" + b"transaction!" + b"\0\x09\0\4\0\0\4\0",
+        ),
+        rejects=(
+            b"\0\1\0\0\x21\x12\xa4\x42" + b"transaction!",
+            b"\1\1\0\x0d\x21\x12\xa4\x42" + b"transaction!",
+            b"\1\1\0\x0c\x21\x12\xa4\x42" + b"transaction!",
+            b"\1\2\0\0\x21\x12\xa4\x42" + b"transaction!",
+            b"\0\x15\1\x11\0\0\x21\x12\xa4\x42" + b"transaction!",
+        ),
+        ports=(3478,),
+    ),
+    Protocol(
+        name="h323",
+        spec="ITU-T H.225.0 §7, Q.931 §4; RFC 1006 §6",
+        match=_h323,
+        starts=(b"\3\0",),
+        examples=(bytes.fromhex("03000010 080280015a") + b"\x7e\0\3\5\x0a\0\0",),
+        rejects=(
+            bytes.fromhex("03000010 0802000105") + b"\x7e\0\3\5\x0a\0\0",
+            bytes.fromhex("03000011 080280015a") + b"\x7e\0\3\5\x0a\0\0",
+        ),
+        ports=(1720,),
     ),
 )

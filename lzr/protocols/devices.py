@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from zlib import crc32
+
 from lzr.protocols._bytes import be16, be32, le32
-from lzr.protocols._framing import fits, leads
+from lzr.protocols._framing import fits, leads, printable
 from lzr.protocols._protocol import Protocol
 
 
@@ -90,6 +92,27 @@ def _autokey(text: bytes) -> bytes:
         key ^= byte
         out.append(key)
     return len(out).to_bytes(4, "big") + bytes(out)
+
+
+def _tuya(data: bytes) -> bool:
+    """Prefix, sequence, command, length; up to version 3.3 a checksum, in 3.4 an HMAC, in 3.5 a nonce and a
+    tag; suffix."""
+    if data[2:3] == b"\x66":
+        return 28 <= be32(data, 14) == len(data) - 22 and data[-4:] == b"\0\0\x99\x66"
+    size = be32(data, 12)
+    if not 12 <= size == len(data) - 16 or data[-4:] != b"\0\0\xaa\x55" or be32(data, 8) > 0xFF:
+        return False
+    return size >= 36 or crc32(data[:-8]) == be32(data, len(data) - 8)
+
+
+def _mikrotik(data: bytes) -> bool:
+    """A sentence: words behind their lengths, the first an answer's, an empty one at the end."""
+    at = 0
+    while at < len(data) and 0 < data[at] < 0x80:
+        if not printable(data[at + 1 : at + 1 + data[at]]):
+            return False
+        at += 1 + data[at]
+    return at < len(data) and data[at] == 0
 
 
 PROTOCOLS: tuple[Protocol, ...] = (
@@ -194,5 +217,36 @@ PROTOCOLS: tuple[Protocol, ...] = (
         examples=(b"\3\0\0\0\1" + bytes(4) + bytes(i * 37 % 251 for i in range(1452)),),
         rejects=(b"\3\0\0\x0b" + b"A" * 1500, b"\3\0\0\0\1" + bytes(4)),
         ports=(1935,),
+    ),
+    Protocol(
+        name="tuya",
+        spec="Tuya local protocol, message frame, as published in protocol studies",
+        match=_tuya,
+        # A sign of life, which is answered in kind.
+        probe=bytes.fromhex("000055aa 00000000 00000009 00000008 65930c22 0000aa55"),
+        starts=(b"\0\0\x55\xaa", b"\0\0\x66\x99"),
+        examples=(
+            bytes.fromhex("000055aa 00000000 00000009 0000000c 00000000 b051ab03 0000aa55"),
+            bytes.fromhex("000055aa 00000001 00000004 00000034") + bytes(4) + b"\xa1" * 44 + b"\0\0\xaa\x55",
+            bytes.fromhex("00006699 0000 00000001 00000009 00000020") + b"\xa1" * 32 + b"\0\0\x99\x66",
+        ),
+        rejects=(
+            bytes.fromhex("000055aa 00000000 00000009 0000000d 00000000 b051ab03 0000aa55"),
+            bytes.fromhex("000055aa 00000000 00000009 0000000c 00000000 b051ab04 0000aa55"),
+            bytes.fromhex("000055aa 00000000 00000109 0000000c 00000000 b051ab03 0000aa55"),
+            bytes.fromhex("00006699 0000 00000001 00000009 00000021") + b"\xa1" * 32 + b"\0\0\x99\x66",
+        ),
+        ports=(6668,),
+    ),
+    Protocol(
+        name="mikrotik-api",
+        spec="MikroTik RouterOS documentation, API: words and sentences",
+        match=_mikrotik,
+        # Ends the session that was not begun.
+        probe=b"\5/quit\0",
+        starts=(b"\6!fatal", b"\5!trap", b"\5!done"),
+        examples=(b"\6!fatal\x0dnot logged in\0", b"\5!trap\x16=message=cannot log in\0\5!done\0"),
+        rejects=(b"\6!fatal", b"\6!fatal\3\1\2\3\0"),
+        ports=(8728,),
     ),
 )

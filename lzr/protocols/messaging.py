@@ -142,6 +142,23 @@ def _dbus(data: bytes) -> bool:
 _MECHANISMS = frozenset((b"EXTERNAL", b"DBUS_COOKIE_SHA1", b"ANONYMOUS", b"KERBEROS_V4", b"SKEY"))
 
 
+def _thrift(data: bytes) -> bool:
+    """A reply or an exception of the strict binary protocol, framed or not: name, sequence, a struct."""
+    at = 0
+    if data[:2] != b"\x80\1":
+        if not leads(data, be32(data, 0) + 4):
+            return False
+        at = 4
+    name = be32(data, at + 4)
+    end = at + 8 + name
+    return name <= 64 and printable(data[at + 8 : end]) and end + 5 <= len(data) and data[end + 4] <= 15
+
+
+def _mq(data: bytes) -> bool:
+    """Transmission segment header: length, byte order, type, flags (IBM MQ, channel protocol)."""
+    return len(data) >= 28 and 28 <= be32(data, 4) == len(data) and data[8] in (1, 2) and 1 <= data[9] <= 0xA0
+
+
 PROTOCOLS: tuple[Protocol, ...] = (
     Protocol(
         name="mqtt",
@@ -326,5 +343,27 @@ PROTOCOLS: tuple[Protocol, ...] = (
         starts=(b"REJECTED ",),
         examples=(b"REJECTED EXTERNAL DBUS_COOKIE_SHA1 ANONYMOUS\r\n",),
         rejects=(b"REJECTED by policy\r\n",),
+    ),
+    Protocol(
+        name="thrift",
+        spec="Apache Thrift, Binary protocol encoding: Message, Strict",
+        match=_thrift,
+        starts=(b"\x80\1\0\2", b"\x80\1\0\3"),
+        at=((4, b"\x80\1\0\2"), (4, b"\x80\1\0\3")),
+        examples=(
+            b"\x80\1\0\3\0\0\0\4ping\0\0\0\1\x0b\0\1\0\0\0\2no\x08\0\2\0\0\0\1\0",
+            b"\0\0\0\x11\x80\1\0\2\0\0\0\4ping\0\0\0\1\0",
+        ),
+        rejects=(b"\x80\1\0\3\0\0\xff\4ping\0\0\0\1\0", b"\0\0\0\x12\x80\1\0\2\0\0\0\4ping\0\0\0\1\0"),
+        ports=(9090,),
+    ),
+    Protocol(
+        name="ibm-mq",
+        spec="IBM MQ, transmission segment header (TSH)",
+        match=_mq,
+        starts=(b"TSH ",),
+        examples=(b"TSH \0\0\0\x24\2\5\0\0" + bytes(8) + b"\0\0\1\x11\x03\x33\0\0" + b"\0\0\0\2\0\0\0\0",),
+        rejects=(b"TSH \0\0\0\x25\2\5\0\0" + bytes(24), b"TSH is a header\r\n"),
+        ports=(1414,),
     ),
 )

@@ -1,4 +1,4 @@
-"""Network infrastructure: DNS over TCP, BGP, IPMI, BEEP; handshakes without a protocol (newlines, wait)."""
+"""Network infrastructure: DNS over TCP, BGP, IPMI, BEEP, whois; newlines and wait without a protocol."""
 
 from __future__ import annotations
 
@@ -123,6 +123,14 @@ def _tacacs(data: bytes) -> bool:
     return len(data) == 12 + be32(data, 8) and data[3] & 0xFA == 0 and 5 <= be32(data, 8) < 0x10000
 
 
+def _whois(data: bytes) -> bool:
+    """Remarks first, which name the service or say that nothing was found; or a registration."""
+    head = data[:800].lower()
+    if head.lstrip().startswith((b"domain name:", b"domain: ")):
+        return b"registrar" in head or b"registry domain id: " in head or b"\nstatus: " in head
+    return b"whois" in head or b"database query service" in head or b"no entries found" in head
+
+
 PROTOCOLS: tuple[Protocol, ...] = (
     Protocol(
         name="dns",
@@ -226,5 +234,56 @@ PROTOCOLS: tuple[Protocol, ...] = (
         examples=(bytes.fromhex("c0010200 12345678 00000006") + b"\2\0\0\0\0\0",),
         rejects=(bytes.fromhex("c0010200 12345678 00000007") + b"\2\0\0\0\0\0",),
         ports=(49,),
+    ),
+    Protocol(
+        name="whois",
+        last_resort=True,
+        spec="RFC 3912 §2",
+        match=_whois,
+        starts=(
+            *(b"% ", b"%% ", b"%\n", b"%\r\n", b"No match for ", b"%rwhois V-", b"WHOIS LIMIT "),
+            *(b"Domain Name: ", b"   Domain Name: ", b"\n#\n# ", b"#\n# "),
+            *(
+                b"Domain: ",
+                b"\r\nDomain name:",
+                b"\n    Domain name:",
+                b"Malformed request",
+                b"NOT FOUND\r\n>>>",
+            ),
+            *(b"No Data Found", b"Domain not found.\r\n>>>", b"The queried object does not exist"),
+        ),
+        examples=(
+            b"%rwhois V-1.5:003eff:00 rwhois.example.com (by Example, V-1.5.9)\n",
+            b"WHOIS LIMIT EXCEEDED - SEE WWW.EXAMPLE.COM/WHOIS FOR DETAILS\n",
+            b'No match for "GET".\r\n>>> Last update of whois database: 2026-11-28T10:00:00Z <<<\r\n',
+            b"% This is the example Whois server.\n%\n% No entries found\n",
+            b"%\n% Example database query service\n",
+            b"   Domain Name: EXAMPLE.COM\r\n   Registry Domain ID: 2336799_DOMAIN_COM-VRSN\r\n",
+            b"Domain: example.de\nStatus: connect\n",
+            b"\r\nDomain name:\r\n        example.co.uk\r\n\r\n    Registrar:\r\n        Example\r\n",
+            b"Malformed request.\r\n>>> Last update of WHOIS database: 2026-11-28T10:22:37Z <<<\r\n",
+            b"\n#\n# EXAMPLE WHOIS data and services are subject to the Terms of Use\n",
+        ),
+        rejects=(
+            b"% cat\n",
+            b"%% 12\n",
+            b"No match for it\n",
+            b"Domain Name: \r\n",
+            b"Domain: x\r\n",
+            b"#\n# readme\n",
+        ),
+        ports=(43,),
+    ),
+    Protocol(
+        name="fw1-topology",
+        spec="Check Point FireWall-1, SecuRemote topology request, as published in protocol studies",
+        match=lambda data: len(data) == 4,
+        # The first of two requests; the second would ask for names.
+        probe=b"\x51\0\0\0\0\0\0\x21",
+        starts=(b"Y\0\0\0", b"Q\0\0\0"),
+        solicited=(b"Y\0\0\0", b"Q\0\0\0"),
+        examples=(b"Y\0\0\0", b"Q\0\0\0"),
+        rejects=(b"Y\0\0\0\0", b"Q\0\0\0\0\0\0\x21"),
+        ports=(264,),
     ),
 )

@@ -1,9 +1,9 @@
-"""Remote screens and desktops: VNC, RDP, X11 and its fonts, ICA, SPICE."""
+"""Remote screens and desktops: VNC, RDP, X11 and its fonts, ICA, SPICE, TeamViewer, Radmin."""
 
 from __future__ import annotations
 
-from lzr.protocols._bytes import be16, is_text, le16, le32
-from lzr.protocols._framing import fits, printable
+from lzr.protocols._bytes import be16, be32, is_text, le16, le32
+from lzr.protocols._framing import fits, leads, printable
 from lzr.protocols._protocol import Protocol
 
 
@@ -58,6 +58,30 @@ def _xfs(data: bytes) -> bool:
 
 
 _VENDOR = bytes.fromhex("06000000 4000 0c00 70170000") + b"X Consortium" + bytes(8)
+
+
+def _teamviewer(data: bytes) -> bool:
+    """Magic, command 10 (who are you?), 32 bytes: of them most are always the same. The newer form: magic,
+    command, length of what follows 24 bytes, the number of the message."""
+    if data[:2] == b"\x11\x30":
+        known = data[3:4] == b"\0" and data[8:16] == b"\1" + bytes(7)
+        return known and 0 < le32(data, 4) < 0x10000 and leads(data, 24 + le32(data, 4))
+    if len(data) != 37 or data[12:17] != bytes(5):
+        return False
+    return data[17:21] == b"\1\0\0\0" and data[22:] == _TEAMVIEWER
+
+
+_TEAMVIEWER = b"\x80" + bytes(14)
+
+
+def _radmin(data: bytes) -> bool:
+    """One, length, checksum (the sum of the words, low byte first), a message: version or refusal."""
+    message = data[9:]
+    if len(message) != be32(data, 1) or message[:1] not in (b"\x08", b"\x2f"):
+        return False
+    words = message[:60] + bytes(-len(message) % 4)
+    total = sum(int.from_bytes(words[i : i + 4], "little") for i in range(0, len(words), 4))
+    return total & 0xFFFFFFFF == be32(data, 5)
 
 
 PROTOCOLS: tuple[Protocol, ...] = (
@@ -146,5 +170,43 @@ PROTOCOLS: tuple[Protocol, ...] = (
             b"\3\0\2\0" + bytes(7) + b"\1",
         ),
         ports=(7100,),
+    ),
+    Protocol(
+        name="teamviewer",
+        spec="TeamViewer, first message, as published in protocol studies",
+        match=_teamviewer,
+        starts=(b"\x17\x24\x0a\x20\0", b"\x11\x30"),
+        examples=(
+            bytes.fromhex("17240a2000 884ef100 081380 0000000000 01000000 11") + _TEAMVIEWER,
+            bytes.fromhex("17240a2000 884ef100 e84200 0000000000 01000000 10") + _TEAMVIEWER,
+            bytes.fromhex("11303600 04000000 01000000 00000000 1b000000 18000000 8c00a1b2"),
+        ),
+        rejects=(
+            bytes.fromhex("17240a2000 884ef100 081380 00"),
+            bytes.fromhex("17240a2000 884ef100 081380 0000000000 02000000 10") + _TEAMVIEWER,
+            bytes.fromhex("17240a2000 884ef100 081380 0000000001 01000000 10") + _TEAMVIEWER,
+            bytes.fromhex("11303600 04000000 02000000 00000000 1b000000 18000000 8c00a1b2"),
+            bytes.fromhex("11303600 00000000 01000000 00000000 1b000000 18000000"),
+        ),
+        ports=(5938,),
+    ),
+    Protocol(
+        name="radmin",
+        spec="Remote Administrator, first exchange, as published in protocol studies",
+        match=_radmin,
+        # Asks which version it speaks, as each client does first.
+        probe=b"\1\0\0\0\1\0\0\0\x08\x08",
+        starts=(b"\1\0\0\0\x25", b"\1\0\0\0\x09"),
+        examples=(
+            b"\1\0\0\0\x25\0\0\2\x12\x08\2\0\0\x0a" + bytes(32),  # version 3
+            b"\1\0\0\0\x25\x09\0\1\x10\x08\1\0\x09\x08" + bytes(32),  # version 2
+            b"\1\0\0\0\x09\0\0\x10\x4f\x2f\x10\0\0\4\0\0\0\x1c",  # this address is not let in
+        ),
+        rejects=(
+            b"\1\0\0\0\x25\0\0\2\x12\x08\2\0\0\x0a" + bytes(31),
+            b"\1\0\0\0\x25\0\0\2\x13\x08\2\0\0\x0a" + bytes(32),
+            b"\1\0\0\0\x25\0\0\2\x13\x09\2\0\0\x0a" + bytes(32),
+        ),
+        ports=(4899,),
     ),
 )

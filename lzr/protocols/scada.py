@@ -1,4 +1,4 @@
-"""Supervision of grids and plants (SCADA): DNP3, IEC 60870-5-104, MMS, OPC UA, meters, instruments."""
+"""Supervision of grids and plants (SCADA): DNP3, IEC 60870-5-104, MMS, OPC UA, meters, gauges."""
 
 from __future__ import annotations
 
@@ -142,6 +142,13 @@ def _framed(frame: bytes) -> bytes:
     return frame + _crc_ccitt(frame).to_bytes(2, "big")
 
 
+def _gauge(data: bytes) -> bool:
+    """An answer to an inventory, or that the command is not known (Veeder-Root TLS-350, Serial Interface)."""
+    if data[:1] == b"\n":  # without the mark of a beginning, and with a table
+        return b"IN-TANK INVENTORY" in data[:400]
+    return data.startswith(b"\x019999FF1B") or (data[:20].count(b"\r\n") > 0 and len(data) > 20)
+
+
 PROTOCOLS: tuple[Protocol, ...] = (
     Protocol(
         name="dnp3",
@@ -248,5 +255,20 @@ PROTOCOLS: tuple[Protocol, ...] = (
         examples=(bytes.fromhex("01 01 00 00 0001 000d 01 00000bb8"),),
         rejects=(bytes.fromhex("01 01 00 00 0001 000e 01 00000bb8"),),
         ports=(5094,),
+    ),
+    Protocol(
+        name="atg",
+        spec="Veeder-Root TLS-350 Serial Interface Manual: I20100",
+        match=_gauge,
+        # Reads the inventory.
+        probe=b"\1I20100\n",
+        starts=(b"\1\r\nI20", b"\1I20", b"\r\n\1\r\nI20", b"\x019999FF1B", b"\nI20"),
+        examples=(
+            b"\1\r\nI20100\r\nNOV 28, 2026 20:30\r\n\r\nEXAMPLE STATION\r\n\x03",
+            b"\x019999FF1B\r\n\x03",
+            b"\nI20100\n11/28/2026 20:30\n\nEXAMPLE STATION\n\nIN-TANK INVENTORY\n\nTANK PRODUCT\n",
+        ),
+        rejects=(b"\1I20100\n", b"\1I20100\r\n", b"\nI20100 is a command\n"),
+        ports=(10001,),
     ),
 )

@@ -1,4 +1,4 @@
-"""Windows: SMB, NetBIOS sessions, DCE/RPC, distributed transactions.
+"""Windows: SMB, NetBIOS sessions, DCE/RPC, distributed transactions, .NET.
 
 SMB: negotiates SMB 1 with dialects that let SMB 2 and 3 servers answer in their own protocol.
 """
@@ -74,6 +74,14 @@ def _tip(data: bytes) -> bool:
     return len(words) == 2 and words[1].isdigit() and len(data) < 32 if data[:10] == b"IDENTIFIED" else False
 
 
+def _remoting(data: bytes) -> bool:
+    """Magic, version 1.0, operation: reply (MS-NRTP §2.2.3.3)."""
+    return len(data) >= 14 and le16(data, 6) <= 2 and le16(data, 8) <= 1
+
+
+_FAULT = b"http://schemas.microsoft.com/ws/2006/05/framing/faults/"
+
+
 PROTOCOLS: tuple[Protocol, ...] = (
     Protocol(
         name="smb",
@@ -134,5 +142,23 @@ PROTOCOLS: tuple[Protocol, ...] = (
         examples=(b"IDENTIFIED 3\r\n", b"\xe8\xdd\x0a\0x\1"),
         rejects=(b"IDENTIFIED as a problem\r\n", b"IDENTIFIED 3", b"\xe8\xdd\x0a\0x\1\0"),
         ports=(3372,),
+    ),
+    Protocol(
+        name="dotnet-remoting",
+        spec="MS-NRTP §2.2.3.3 (single message over TCP)",
+        match=_remoting,
+        starts=(b".NET\1\0",),
+        examples=(b".NET\1\0\2\0\0\0\x1c\0\0\0\0\0" + b"answer",),
+        rejects=(b".NET\1\0\xff\xff" + bytes(10), b".NET\1\0"),
+        ports=(8085,),
+    ),
+    Protocol(
+        name="mc-nmf",
+        spec="MC-NMF §2.2.4.6 (fault record)",
+        match=lambda data: be16(data, 0) == 0x0800 | (len(data) - 2) and data[57:].isalpha(),
+        at=((2, _FAULT),),
+        examples=(bytes((8, len(_FAULT) + 18)) + _FAULT + b"UnsupportedVersion",),
+        rejects=(bytes((8, len(_FAULT) + 19)) + _FAULT + b"UnsupportedVersion",),
+        ports=(808,),
     ),
 )

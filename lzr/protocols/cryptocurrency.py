@@ -1,4 +1,4 @@
-"""Cryptocurrencies and peer-to-peer networks: coins, mining pools, wallets."""
+"""Cryptocurrencies: coins, mining pools, wallets."""
 
 from __future__ import annotations
 
@@ -21,7 +21,9 @@ _NETWORKS = (
     b"\xbf\x0c\x6b\xbd",  # Dash
     b"\x24\xe9\x27\x64",  # Zcash
 )
+
 _COMMANDS = frozenset((b"version", b"verack", b"reject", b"ping", b"sendaddrv2", b"wtxidrelay", b"alert"))
+
 _NONCE = b"lzr says"
 
 
@@ -62,6 +64,7 @@ def _levin(data: bytes) -> bool:
 
 _REFUSED = re.compile(rb'\{"(?:id|error|result)": ?[^\n]{0,80}"error": ?\[2[0-5], ?"[A-Z]')
 """An error of the protocol's own: 20 to 25, and words."""
+
 _SESSION = re.compile(
     rb'\{"id": ?\d{1,9}, ?"result": ?\[(?:null|"[0-9a-f]{0,64}"), ?"[0-9a-f]{4,64}"\], ?"error": ?null\}'
 )
@@ -89,6 +92,7 @@ def _electrum(data: bytes) -> bool:
 
 
 _LEVIN = bytes.fromhex("0121010101010101 0a00000000000000")
+
 
 PROTOCOLS: tuple[Protocol, ...] = (
     Protocol(
@@ -157,15 +161,5 @@ PROTOCOLS: tuple[Protocol, ...] = (
         ),
         rejects=(b'{"jsonrpc":"2.0","result":["hello","1.4"],"id":0}\n',),
         ports=(50001,),
-    ),
-    Protocol(
-        name="libp2p",
-        spec="libp2p specifications, Connections: multistream-select 1.0",
-        match=lambda data: not data.startswith(b"\3ls\n", 20) and data[20:21] not in {b"\0", b"\1"},
-        probe=b"\x13/multistream/1.0.0\n\3ls\n",
-        starts=(b"\x13/multistream/1.0.0\n",),
-        examples=(b"\x13/multistream/1.0.0\n", b"\x13/multistream/1.0.0\n\x07/noise\n"),
-        rejects=(b"\x13/multistream/1.0.0\n\3ls\n",),
-        ports=(4001,),
     ),
 )
