@@ -65,4 +65,6 @@ def lines(text: str) -> str:
 
 
 def _escaped(letter: str) -> str:
+    if "\udc80" <= letter <= "\udcff":  # a byte of a name that is no UTF-8 (PEP 383)
+        return _SHOWN[ord(letter) & 0xFF]
     return letter.encode("unicode_escape").decode("ascii")

@@ -74,7 +74,8 @@ class Saved:
                 "lists": self.lists,
                 "sources": self.sources,
                 "blocks": self.blocks,
-            }
+            },
+            unicode_errors="surrogateescape",  # names of files are bytes, and need not be UTF-8 (PEP 383)
         )
         return b"".join((_MAGIC, hashlib.sha256(body).digest(), body))
 
@@ -87,7 +88,7 @@ class Saved:
         body = data[head:]
         if hashlib.sha256(body).digest() != data[len(_MAGIC) : head]:
             raise ValueError("it is damaged")
-        found = msgpack.unpackb(body)
+        found = msgpack.unpackb(body, unicode_errors="surrogateescape")
         marks = np.frombuffer(zlib.decompress(found["marks"]), np.uint8)
         above = np.unpackbits(marks, count=found["marked"]).astype(np.bool_)
         known = Options().values()

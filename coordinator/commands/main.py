@@ -55,9 +55,10 @@ def main(argv: list[str] | None = None) -> int:
     # stays. bin/lzr holds them back from when it has begun its guard.
     _hold_signals(True)
     if _POSIX:
-        from coordinator.files import standard
+        from coordinator.files import patient, standard
 
         standard.fill_closed()
+        patient.set_up_stderr(None)
     argv = sys.argv[1:] if argv is None else argv
     if argv[:1] == ["help"] and argv[1:2] and argv[1] in PROGRAMS:
         argv = [argv[1], "--help"]
@@ -76,12 +77,29 @@ def main(argv: list[str] | None = None) -> int:
         except BrokenPipeError:  # lzr ctl status | head
             sys.stdout = None  # or the interpreter flushes it once more
             return OK
+        except FileNotFoundError:
+            if _is_gone(f"lzr {argv[0]}"):
+                return USAGE
+            raise
         return status
     if sys.platform != "linux":
         return _scan(argv, None)
     from coordinator.guard.early import put_up_early
 
     return _scan(argv, put_up_early(argv))
+
+
+def _is_gone(program: str) -> bool:
+    """Whether a file was not found because the working directory is gone, from which whole names are made
+    (os.path.abspath); says so."""
+    if not _POSIX:
+        return False
+    from coordinator.files import standard
+
+    trouble = standard.directory_trouble()
+    if trouble:
+        print(safetext.line(f"{program}: {trouble}"), file=sys.stderr)
+    return bool(trouble)
 
 
 def _hold_signals(hold: bool) -> None:
@@ -181,6 +199,10 @@ def _scan(argv: list[str], guard: Guard | None) -> int:
     except UsageError as error:
         print(safetext.line(f"lzr: {error}"), file=sys.stderr)
         return USAGE
+    except FileNotFoundError:
+        if _is_gone("lzr"):
+            return USAGE
+        raise
     except _Interrupted as error:
         return 128 + error.number
     except MemoryError:

@@ -84,11 +84,15 @@ def _reopened(descriptor: int) -> int | None:
 
 
 class Stderr(io.BufferedIOBase):
-    """The raw stream under sys.stderr. What finds no room in time is dropped; how much is reported later."""
+    """The raw stream under sys.stderr. What finds no room in time, or none on a full disk, or no reader, is
+    dropped, and how much is reported later: what is said must not change what the exit status says.
 
-    def __init__(self, descriptor: int = 2, seconds: float = PATIENCE) -> None:
+    seconds: to wait for room; None: for as long as it takes.
+    """
+
+    def __init__(self, descriptor: int = 2, seconds: float | None = PATIENCE) -> None:
         self._descriptor = descriptor
-        self._own = _reopened(descriptor)
+        self._own = None if seconds is None or _regular(descriptor) else _reopened(descriptor)
         self._seconds = seconds
         self._stuck = self._torn = False
         self.lost = 0
@@ -111,19 +115,32 @@ class Stderr(io.BufferedIOBase):
             left_out = b"lzr: %d lines found no room here and are left out\n" % self.lost
             text = (b"\n" if self._torn else b"") + left_out + octets
         out = self._descriptor if self._own is None else self._own
-        done = _write(out, text, 0.0 if self._stuck else self._seconds)
+        done = 0
+        try:
+            if self._seconds is None:
+                while done < len(text):
+                    done += os.write(out, text[done:])
+            else:
+                done = _write(out, text, 0.0 if self._stuck else self._seconds)
+        except OSError:
+            pass
         self._stuck = done < len(text)
         self._torn = self._stuck and (done > 0 or self._torn)
         self.lost = self.lost + octets.count(b"\n") if self._stuck else 0
         return len(octets)
 
 
-def set_up_stderr() -> None:
-    """Make sys.stderr a `Stderr`, unless it is a regular file, which always takes everything."""
+def set_up_stderr(seconds: float | None = PATIENCE) -> None:
+    """Make sys.stderr a `Stderr`."""
     try:
-        if stat.S_ISREG(os.fstat(2).st_mode) or sys.stderr.fileno() != 2:
+        os.fstat(2)
+        if sys.stderr.fileno() != 2:
             return
     except (OSError, ValueError, AttributeError):
         return
-    raw: Any = Stderr()
+    raw: Any = Stderr(2, seconds)
     sys.stderr = io.TextIOWrapper(raw, sys.stderr.encoding, "backslashreplace", line_buffering=True)
+
+
+def _regular(descriptor: int) -> bool:
+    return stat.S_ISREG(os.fstat(descriptor).st_mode)

@@ -57,7 +57,10 @@ def _named(what: str, path: str) -> Iterator[Named]:
     try:
         found = os.stat(path)
     except OSError:
-        yield what, os.path.realpath(path)
+        try:
+            yield what, os.path.realpath(path)
+        except OSError:  # the working directory is gone: who opens the file says so
+            yield what, path
         return
     if stat.S_ISREG(found.st_mode) or stat.S_ISFIFO(found.st_mode):
         yield what, (found.st_dev, found.st_ino)

@@ -1,4 +1,4 @@
-"""Standard descriptors that are closed, or open the wrong way round.
+"""Standard descriptors that are closed, or open the wrong way round; a working directory that is gone.
 
 A file that is opened next would get the number of a closed one, and what is meant for stderr would go into
 it (or into the results, if that is stdout). So a closed one is filled first, and in such a way that what was
@@ -41,6 +41,15 @@ def stdin_trouble() -> str:
 def stdout_trouble() -> str:
     """Why nothing can be written to stdout; empty if it can."""
     return "" if _open_for(1, _WRITTEN) else "stdout is closed or not open for writing"
+
+
+def directory_trouble() -> str:
+    """Why no file can be named from where we are; empty if that is possible."""
+    try:
+        os.getcwd()
+    except FileNotFoundError:
+        return "the directory that this was started in is gone, and so are files named from it: cd to another"
+    return ""
 
 
 def append(descriptor: int) -> None:

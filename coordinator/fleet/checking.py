@@ -64,6 +64,11 @@ def settle(path: str) -> Lock:
     data = lockfile.read_plan(path)
     plan = plans.of_toml(data, printable(path))
     folder = os.path.dirname(os.path.abspath(path))
+    if not folder.isprintable():
+        raise UsageError(
+            f"{printable(folder)}: names of the plan's files go to all boxes as text of one line, and the "
+            "name of this directory is none: move the plan to another"
+        )
     plan = replace(
         plan,
         input=None if plan.input is None else os.path.join(folder, plan.input),

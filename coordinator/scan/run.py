@@ -62,7 +62,9 @@ def _run(
             title = handshakes.shown(opened.options.handshakes)
             shown = make_console(opened, begun, title, guarded=guard is not None)
             record.summary, record.fates = Summary(), intake.fates
-            record.status = wording.nothing_to_do(opened, begun, shown, signals)
+            record.status, record.failure = wording.nothing_to_do(opened, begun, shown, signals)
+            if record.failure:
+                print(safetext.line(f"lzr: {record.failure}"), file=sys.stderr)
             wording.put_down(record, shown, opened.log)
             return record.status
         ready = prepare(opened, begun, guard, stack, signals)

@@ -23,7 +23,7 @@ from lzr.options.table import Options
 from lzr.records.encoders import ENCODERS
 from lzr.records.fields import written
 
-OK = 0
+OK, FAILED = 0, 1
 
 
 def announce(ready: Prepared) -> None:
@@ -46,24 +46,40 @@ def announce(ready: Prepared) -> None:
             log.debug(f"gateway {gateway or 'on this link'} has {mac.hex(':')}")
 
 
-def nothing_to_do(opened: Opened, begun: Begun, console: Console, signals: Signals) -> int:
-    """The input held no target: an empty result, and the summary that says why. Returns the exit status."""
+def nothing_to_do(opened: Opened, begun: Begun, console: Console, signals: Signals) -> tuple[int, str]:
+    """The input held no target: an empty result, and the summary that says why. Returns the exit status, and
+    the failure in a sentence."""
     options, outputs, intake = opened.options, opened.outputs, begun.intake
     if not signals.count:
         why = nothing(intake, options)
         opened.log.info(begin(outputs, opened.checkpoint, options))
         opened.log.info(why)
+    failure = ""
     for descriptor, form, fresh in zip(outputs.descriptors, outputs.forms, outputs.fresh, strict=True):
         if form in ENCODERS and fresh:
             names = written(options.output_fields, enrich=options.enrich)
-            os.write(descriptor, ENCODERS[form](fields=names).header())
+            failure = failure or _heading(descriptor, ENCODERS[form](fields=names).header())
     accounts = Accounts(begun.ledger, intake, outputs, console.totals)
     accounts.update(0)
     for sentence in intake.refused:
         console.note(sentence)
     tail = accounts.summary.lines()
     console.close(time.monotonic(), time.time(), tail, outputs.closing(), outputs.name)
-    return 128 + signals.number if signals.count else OK
+    if signals.count:
+        return 128 + signals.number, failure
+    return (FAILED if failure else OK), failure
+
+
+def _heading(descriptor: int, header: bytes) -> str:
+    """Write what a file of results begins with; why that was not possible."""
+    try:
+        while header:
+            header = header[os.write(descriptor, header) :]
+    except BrokenPipeError:  # who has stopped reading misses nothing
+        return ""
+    except OSError as error:
+        return f"cannot write results: {error.strerror}"
+    return ""
 
 
 def say_how_to_go_on(options: Options, log: Log) -> None:

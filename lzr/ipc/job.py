@@ -166,18 +166,21 @@ class Event(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 def pack(what: Setup | Spawn) -> bytes:
-    """As msgpack, to be sent to the fork server."""
-    return bytes(msgpack.packb(msgspec.to_builtins(what, builtin_types=(bytes,), enc_hook=_plain)))
+    """As msgpack, to be sent to the fork server. Names of files need not be UTF-8 (PEP 383)."""
+    plain = msgspec.to_builtins(what, builtin_types=(bytes,), enc_hook=_plain)
+    return bytes(msgpack.packb(plain, unicode_errors="surrogateescape"))
 
 
 def unpack_setup(data: bytes) -> Setup:
     """A Setup from msgpack."""
-    return msgspec.convert(msgpack.unpackb(data), Setup, dec_hook=_from_plain)
+    plain = msgpack.unpackb(data, unicode_errors="surrogateescape")
+    return msgspec.convert(plain, Setup, dec_hook=_from_plain)
 
 
 def unpack_spawn(data: bytes) -> Spawn:
     """A Spawn from msgpack."""
-    return msgspec.convert(msgpack.unpackb(data), Spawn, dec_hook=_from_plain)
+    plain = msgpack.unpackb(data, unicode_errors="surrogateescape")
+    return msgspec.convert(plain, Spawn, dec_hook=_from_plain)
 
 
 def _plain(value: Any) -> Any:

@@ -203,3 +203,34 @@ def test_a_result_file_that_is_deleted(here: Range, tmp_path: Path) -> None:
     _, said = process.communicate(timeout=60)
     assert (process.returncode, "was deleted" in said) == (3, True), said
     assert json.loads((tmp_path / "meta").read_text())["results_lost"]
+
+
+@pytest.mark.parametrize("name", [b"two\nlines and 'quotes'", "Größe ☃".encode(), b"caf\xe9"])
+def test_names_are_bytes(here: Range, tmp_path: Path, name: bytes) -> None:
+    """A directory, and what a scan writes in it, may be called as Linux lets it: UTF-8 or not."""
+    folder = tmp_path / os.fsdecode(name)
+    folder.mkdir()
+    called = os.fsdecode(name)
+    (folder / called).write_text("".join(services(8)))
+    flags = {"-f": "found", "-m": "meta", "-l": "log", "-u": "status", "--trace-pcap": "trace"}
+    written = {flag: f"{called}.{kind}" for flag, kind in flags.items()}
+    words = [word for pair in written.items() for word in pair]
+    process = start(here, folder, "-I", called, *words, "--checkpoint", f"{called}.ck", "-n", "4")
+    _, said = process.communicate(timeout=60)
+    assert (process.returncode, "Traceback" in said) == (0, False), said
+    assert all((folder / file).stat().st_size for file in written.values())
+    assert json.loads((folder / written["-m"]).read_text())["options"]["output_file"].endswith(written["-f"])
+    process = start(here, folder, "--resume", f"{called}.ck")
+    _, said = process.communicate(timeout=60)
+    assert "Traceback" not in said
+    records, torn = parse((folder / written["-f"]).read_text())
+    assert ({record["saddr"] for record in records}, torn) == ({address(n) for n in range(4)}, []), said
+
+
+def test_an_empty_result_that_cannot_be_written(here: Range, tmp_path: Path) -> None:
+    """All there is of a CSV is its heading: a full disk is told, a reader that has gone misses nothing."""
+    for out, status in (("> /dev/full", 1), ("| true", 0)):
+        words = f"{LZR} {' '.join(QUICK)} -O csv -f - < /dev/null {out}; exit ${{PIPESTATUS[0]}}"
+        done = here.scanner.run("bash", "-c", words, cwd=tmp_path, timeout=60, check=False)
+        assert (done.returncode, "Traceback" in done.stderr) == (status, False), done.stderr
+        assert ("cannot write results: No space left on device" in done.stderr) == bool(status)

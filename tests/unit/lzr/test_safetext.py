@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lzr.safetext import plain, printable
+from lzr.safetext import line, plain, printable
 
 pytestmark = pytest.mark.attack
 
@@ -52,3 +52,7 @@ def test_any_text(text: str, width: int) -> None:
     shown = plain(text, width, mark="~")
     assert len(shown) <= width
     assert all(" " <= character <= "~" for character in shown)
+
+
+def test_a_byte_of_a_name_that_is_no_utf8_is_shown_as_one() -> None:
+    assert line("caf\udce9\ud800") == "caf\\xe9\\ud800"

@@ -90,6 +90,11 @@ def saved(**more: object) -> Saved:
     )
 
 
+def test_names_that_are_no_utf8_come_back() -> None:
+    before = Saved(Options(output_file="/caf\udce9/found.json", notes="\udcff"), Progress())
+    assert Saved.unpack(before.pack()).options == before.options
+
+
 def test_it_comes_back_whole() -> None:
     before = saved()
     after = Saved.unpack(before.pack())

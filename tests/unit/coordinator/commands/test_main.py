@@ -126,3 +126,68 @@ def test_identify_without_a_stdin() -> None:
     )  # fmt: skip
     assert done.returncode == 2
     assert done.stderr == "lzr identify: stdin is closed, and no file is named\n"
+
+
+SLIPS = {
+    "identify /nonexistent": 2,
+    "diff /nonexistent /nonexistent": 2,
+    "export /nonexistent": 2,
+    "fleet check /nonexistent": 2,
+    "ctl status --socket /nonexistent": 1,
+    "guard bogus": 2,
+    "--guard none -rt 0": 2,
+}
+"""What cannot be done -> the exit status that says so."""
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs /dev/full")
+@pytest.mark.parametrize("line", SLIPS)
+def test_the_exit_status_is_the_same_where_the_sentence_cannot_be_written(line: str) -> None:
+    reads, writes = os.pipe()
+    os.close(reads)
+    full = os.open("/dev/full", os.O_WRONLY)
+    try:
+        for stderr in (writes, full):
+            done = subprocess.run(
+                [*PROGRAM, *line.split()],
+                cwd=ROOT,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=stderr,
+                timeout=60,
+                check=False,
+            )
+            assert done.returncode == SLIPS[line]
+    finally:
+        os.close(writes)
+        os.close(full)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="a working directory can be removed there")
+@pytest.mark.parametrize(
+    ("line", "sentence"),
+    [
+        ("diff a.json b.json", "cannot read a.json: No such file or directory"),
+        ("doctor -f found.json", "the directory that this was started in is gone"),
+        ("--guard none --handshakes-by-port a.toml", "the directory that this was started in is gone"),
+        ("--guard none -sendSYNs -f a.json", "cannot write a.json: No such file or directory"),
+    ],
+)
+def test_a_working_directory_that_is_gone(tmp_path: Path, line: str, sentence: str) -> None:
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    words = 'cd "$0" && rmdir "$0" && exec "$@"'
+    done = subprocess.run(
+        ["sh", "-c", words, gone, *PROGRAM, *line.split()],
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    said = [told for told in done.stderr.splitlines() if told.startswith("lzr")]
+    assert done.returncode == 2
+    assert len(said) == 1
+    assert sentence in said[0]
+    assert "Traceback" not in done.stderr

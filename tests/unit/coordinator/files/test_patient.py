@@ -8,6 +8,7 @@ import pty
 import threading
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -120,3 +121,31 @@ def test_a_file_is_left_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
     import sys
 
     assert sys.stderr is out
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs /dev/full")
+@pytest.mark.parametrize("seconds", [None, 0.05])
+def test_what_cannot_be_written_is_no_error_of_who_says_it(seconds: float | None) -> None:
+    full = os.open("/dev/full", os.O_WRONLY)
+    reads, writes = os.pipe()
+    os.close(reads)
+    try:
+        for descriptor in (full, writes):
+            raw = patient.Stderr(descriptor, seconds)
+            print("one", file=text(raw))
+            assert raw.lost == 1
+    finally:
+        os.close(full)
+        os.close(writes)
+
+
+def test_a_file_goes_on_where_it_was(tmp_path: Path) -> None:
+    path = tmp_path / "said"
+    path.write_text("before\n")
+    descriptor = os.open(path, os.O_WRONLY | os.O_APPEND)
+    try:
+        for seconds in (None, 0.5):
+            print("after", file=text(patient.Stderr(descriptor, seconds)))
+    finally:
+        os.close(descriptor)
+    assert path.read_text() == "before\nafter\nafter\n"

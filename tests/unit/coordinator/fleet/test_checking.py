@@ -73,3 +73,16 @@ def test_what_is_missing_is_said(plan: Path, capsys: pytest.CaptureFixture[str])
     assert main([str(plan)]) == 2
     assert "No such file" in capsys.readouterr().err
     assert not plan.with_name("plan.lock.json").exists()
+
+
+@pytest.mark.parametrize("name", ["two\nlines", "caf\udce9"])
+def test_a_directory_that_cannot_be_named_to_boxes(
+    plan: Path, name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = plan.parent / name
+    folder.mkdir()
+    for path in (plan, plan.with_name("services.txt"), plan.with_name("no.conf")):
+        path.rename(folder / path.name)
+    assert main([str(folder / "plan.toml")]) == 2
+    assert "move the plan to another" in capsys.readouterr().err
+    assert not (folder / "plan.lock.json").exists()

@@ -27,3 +27,11 @@ def test_what_the_fork_server_is_told() -> None:
         job.unpack_setup(job.pack(spawn))
     for event in (job.Event("spawned", "flow-0.1", 7), job.Event("died", "collect-1.2", 7, -9)):
         assert job.Event.unpack(event.pack()) == event
+
+
+def test_names_that_are_no_utf8_come_through() -> None:
+    options = Options(output_file="caf\udce9.json", notes="\udcff", targets=("\udcc3",))
+    scan = Job(
+        options, "/run/\udcff", 8, b"", b"", b"", (1, 2), (3, 4), 5, Secrets.derive(5), 6, 7, (1, 0), 0.5
+    )
+    assert job.unpack_setup(job.pack(Setup(scan, 2))) == Setup(scan, 2)
