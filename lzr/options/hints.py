@@ -303,9 +303,11 @@ def value(row: Option, text: str) -> str:
     return ""
 
 
-def stray(word: str, before: str, row: Option | None, subcommands: tuple[str, ...], *, first: bool) -> str:
+def stray(
+    word: str, before: str, row: Option | None, subcommands: tuple[str, ...], *, first: bool, sweeps: bool
+) -> str:
     """The sentence about a word that belongs to no flag. before: the word before it; row: the option of that,
-    if it is one.
+    if it is one. sweeps: the words name what is to be swept.
     """
     shown = printable(word)
     if not word.strip() or word == "\\":
@@ -315,6 +317,8 @@ def stray(word: str, before: str, row: Option | None, subcommands: tuple[str, ..
         return f"{shown} {wrong}"
     if word in subcommands and not first:
         return f"{word} must be the first word: lzr {word} ..."
+    if sweeps and (word == "-" or is_list(word)):
+        return f"{shown}: networks of a file are swept with --targets-file {'FILE' if word == '-' else shown}"
     if word == "-":
         return "-: flags only; stdin is read by itself, a file with -I"
     if row is not None and row.kind.bare is not None and "=" not in before and word.lower() in _VALUES:
@@ -327,6 +331,13 @@ def stray(word: str, before: str, row: Option | None, subcommands: tuple[str, ..
         return f"{shown}: names are separated by commas without blanks, as in -handshakes http,tls"
     if word.startswith("-"):
         return f"{shown}: flags only; targets come from stdin or --input-file"
+    if sweeps and not word.strip("0123456789,-*"):
+        return f"{shown}: ports are separated by commas without blanks, as in -p 80,443"
+    if sweeps:
+        return (
+            f"{shown} is no address, network (192.0.2.0/24), range of addresses (192.0.2.1-9) or name with a "
+            "dot; its ports are said with -p"
+        )
     meant = _target(word) or (_command(word, subcommands) if first else "")
     if meant:
         return f"{shown}{'' if meant.startswith(':') else ' '}{meant}"

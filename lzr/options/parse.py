@@ -211,7 +211,7 @@ def _stray(word: str, argv: Sequence[str], at: int) -> str:
         return (
             f"{printable(word)}: a name on the command line has a dot; any other goes into a --targets-file"
         )
-    return hints.stray(word, before, row, PROGRAMS, first=at == 0)
+    return hints.stray(word, before, row, PROGRAMS, first=at == 0, sweeps=_sweeps(argv))
 
 
 def _sweeps(argv: Sequence[str]) -> bool:
