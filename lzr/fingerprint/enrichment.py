@@ -1,7 +1,8 @@
 """What Recog's fingerprints add to an identity: CPE, device, hardware, operating system, and product and
 version where our own readers have none (--enrich; always in `lzr identify`).
 
-What our own readers name stays, so that a record says the same with and without; but not the name of a
+What our own readers name stays, so that a record says the same with and without; but not what is no name
+("httpd", "Router"), where a page or a realm has one, nor the name of a
 platform, which stands first in the Server field of UPnP ("Linux/2.6 UPnP/1.0 miniupnpd/1.0"), nor a maker's,
 nor a library's of SSH, and not MySQL, whose descendants are told apart better here. A version that Recog
 finds inside of our name is taken out of it. Where nobody names a product, the phrase does in which it stands
@@ -93,13 +94,16 @@ class EnrichingClassifier(Classifier):
         if asked:
             found = self._enriched(found, asked)
         web = found.label in applications.HTTP
-        if not found.product:
+        vague = web and found.product == plain and errorpages.is_vague(plain)
+        if not found.product or vague:
             product, version = errorpages.stated(data) if web else phrases.stated(found.label, data)
             if not product and found.label in _ASKS:
                 product, version = errorpages.device(data)
             found = found._replace(product=product, version=version) if product else found
-        elif web and found.product == plain and asked and asked[0][0] == "server" and b"UPnP/" in asked[0][1]:
-            product, version = errorpages.of_upnp(asked[0][1])
+        elif web and found.product == plain and asked and asked[0][0] == "server":
+            value = asked[0][1]
+            upnp = b"UPnP/" in value
+            product, version = errorpages.of_upnp(value) if upnp else errorpages.behind_platform(plain, value)
             found = found._replace(product=product, version=version) if product else found
         if found.label in ntlm.CARRIERS and not found.details.os:
             system = ntlm.system(data)
@@ -183,7 +187,7 @@ def _is_vague(found: Identity, asked: texts.Texts, said: list[Says]) -> bool:
         return first in _LIBRARIES
     table, text = asked[0]
     if table == "server":
-        return b"UPnP/" in text
+        return b"UPnP/" in text or errorpages.is_vague(found.product)
     makers = {says.get(f"{whose}.vendor", "").lower() for says in said for whose in ("service", "hw", "os")}
     return table.startswith("sip") and first in makers
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 
-from lzr.fingerprint.greetings import freetext, phrases
+from lzr.fingerprint.greetings import freetext, phrases, titles
 from lzr.fingerprint.greetings.named import NOTHING, Stated
 
 _REACH = 4096
@@ -31,6 +31,25 @@ _FORMS = tuple(
             rb"|no server is available to handle this request|request forbidden by administrative rules"
             rb"|the server (?:didn't respond in time|returned an invalid or incomplete response))\.\n</body>",
             "HAProxy",
+        ),
+        (b"x-squid-error:", rb"\nX-Squid-Error: ERR_", "squid"),
+        (b"mikrotik httpproxy", rb"<h2>mikrotik httpproxy</h2>", "MikroTik HttpProxy"),
+        (b"proxy.i2p/themes", rb'href="?http://proxy\.i2p/themes/', "I2P"),
+        (b"burp proxy error:", rb"\n\r?\n?burp proxy error: ", "Burp Suite"),
+        (b"request error by havp", rb"HTTP/1\.\d \d\d\d request error by HAVP", "HAVP"),
+        (
+            b"was unable to extract the destination",
+            rb"bad request\. (?P<p>privoxy|seeks proxy) was unable",
+            "",
+        ),
+        (b"this message was created by", rb"created by (?P<p>[a-z][\w ]{2,30}?)(?: proxy)?</i>", ""),
+        (b"request denied by watchguard", rb"request denied by (?P<p>watchguard http proxy)", ""),
+        # What stands below a line at the end is the server's, not the author's.
+        (
+            b"<hr",
+            rb"<hr[^>]{0,40}>\s{0,4}(?:<\w{1,6}>\s{0,4})?(?:generated|powered) by (?:<a [^>]{1,80}>)?\s{0,4}"
+            rb"(?P<p>[a-z][\w.!-]{2,24}?)(?:[ /(]{1,2}v?NUMBER)?[\s.<(@-]",
+            "",
         ),
         (b"websphere application server", rb"<i>(?P<p>IBM WebSphere Application Server)</i>", ""),
         (b"welcome to soc", rb"\r\n\r\nWelcome to (?P<p>socket\.io|SockJS)[.!]", ""),
@@ -66,7 +85,7 @@ _FORMS = tuple(
         (b"shoutcast dnas/", rb"SHOUTcast DNAS/[^\r\n<]{1,40}?v?NUMBER", "SHOUTcast"),
         (
             b"proxy-agent:",
-            rb"\nProxy-Agent: {0,4}(?P<p>[a-z][\w -]{1,40}?)(?:/NUMBER)?(?: \([^\r\n)]{1,60}\))?\r?\n",
+            rb"\nProxy-Agent: {0,4}(?P<p>[a-z][\w -]{1,40}?)(?:[/ ]v?NUMBER)?(?: \([^\r\n)]{1,60}\))?\r?\n",
             "",
         ),
         (
@@ -104,7 +123,12 @@ _FORMS = tuple(
             rb"(?: ?v?NUMBER\b[^\"'>]{0,120}| \d{1,4}\b[^\"'>]{0,120}| ?[(;,\[][^\"'>]{0,120})?[\"']",
             "",
         ),
-        (b"via:", rb"\nVia: [\d.]{1,4} [^\r\n(]{1,80}\((?P<p>[a-z][\w -]{1,30}?)(?:/NUMBER)?\)", ""),
+        (
+            b"via:",
+            rb"\nVia: (?:HTTP/)?[\d.]{1,4} [^\r\n(]{1,80}"
+            rb"\((?P<p>[a-z][\w -]{1,30}?)(?:[/ ]NUMBER)?(?: \[[^)\r\n]{0,40})?\)",
+            "",
+        ),
     )
 )
 
@@ -126,14 +150,18 @@ def device(data: bytes) -> Stated:
     realm = _REALM.search(data, 0, _REACH)
     if realm is not None:
         name = realm[1].decode("latin-1")
-        found = freetext.appliance(name)
+        found = titles.named(name)
+        if not found[0]:
+            found = freetext.appliance(name)
         if not found[0]:
             found = phrases.managed(name, asks=True)
         if found[0]:
             return found
     title = _TITLE.search(data, 0, _REACH)
     text = _MARKED.sub(b" ", title[1]).decode("latin-1").strip()[:80] if title is not None else ""
-    found = NOTHING
+    found = titles.named(text)
+    if found[0]:
+        return found
     if len(text.split()) <= _FEW or _MANAGED.search(text):
         found = freetext.appliance(text)
     return found if found[0] else phrases.managed(text, asks=False)
@@ -156,6 +184,45 @@ def of_upnp(value: bytes) -> Stated:
     if found is None or name[:4] == b"UPnP" or name.lower() in (b"unspecified", b"unknown"):
         return NOTHING
     return name.decode("latin-1").replace("_", " ").strip(), (found["v"] or b"").decode("latin-1")
+
+
+NAMELESS = frozenset(
+    (
+        *(
+            "httpd",
+            "http",
+            "http server",
+            "httpserver",
+            "web server",
+            "webserver",
+            "web",
+            "server",
+            "www server",
+        ),
+        *("router", "router webserver", "router web server", "gateway", "firewall", "switch", "camera", "ap"),
+        *("embedded", "embedded http server", "embedded web server", "embedded http server.", "unknown"),
+        *("mini web server", "local web server", "http-server", "web-server", "webs", "httpsrv", "hsrv"),
+    )
+)
+"""What many Server fields hold that is no program's name, in small letters."""
+
+_PLATFORMS = frozenset(
+    ("python", "linux", "java", "embperl", "windows", "ecos", "nucleus", "vxworks", "servlet")
+)
+_SECOND = re.compile(
+    rb"[^\s(]{1,40}[, ]{1,2}(?:\([^)]{1,60}\) )?(?P<p>[A-Za-z][\w.-]{2,30})/v?(?P<v>\d[\w.-]{0,20})"
+)
+
+
+def is_vague(product: str) -> bool:
+    """Whether what a Server field begins with is no program's name: a kind of server, a number."""
+    return product.lower() in NAMELESS or (product[:1].isdigit() and not any(map(str.isalpha, product)))
+
+
+def behind_platform(product: str, value: bytes) -> Stated:
+    """The second product of a Server field that begins with a platform (RFC 9110 §10.2.4)."""
+    found = _SECOND.match(value) if product.lower() in _PLATFORMS and b"UPnP" not in value else None
+    return NOTHING if found is None else (found["p"].decode("ascii"), found["v"].decode("latin-1"))
 
 
 def stated(data: bytes) -> Stated:
