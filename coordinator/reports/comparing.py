@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from lzr.analysis.asked import Asked, number
 from lzr.analysis.replies.masking import alike
+from lzr.analysis.replies.pairs import handshake
 from lzr.analysis.replies.tls import leaf
 
 if TYPE_CHECKING:
@@ -321,6 +322,8 @@ def _judged(rows: Iterable[tuple[int, str, bytes, bytes, int]]) -> Iterator[tupl
     """Of pairs of replies that are not the same, those whose difference is more than noise."""
     for place, label, old, new, known in rows:
         if old[:1] == b"\x16" == new[:1]:
+            if handshake(old, new):
+                continue
             before, now = leaf(old), leaf(new)
             if before and now and before != now:
                 yield place, "certificate"

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from lzr.analysis.replies import binary, text, tls
+from lzr.analysis.replies import binary, pairs, text, tls
 from lzr.analysis.replies.text import MARK
 from lzr.protocols._framing import FULL_SEGMENT
 
@@ -93,6 +93,21 @@ def mask(data: bytes, label: str = "", own: bytes = b"") -> bytes:
     return text.greeting(data)
 
 
+def _seen_alike(old: bytes, new: bytes, label: str) -> bool:
+    """Whether they can be seen to be without masking all of them. The cases are those of `mask`."""
+    if old.startswith(text.WEB):
+        return new.startswith(text.WEB) and pairs.web(old, new)
+    if tls.is_tls(old):
+        return pairs.handshake(old, new)
+    if label in BY_LABEL or any(
+        data.startswith(_STRUCTURED) or tls.is_tls(data) or not _CONTROLS.isdisjoint(data[:_KNOWN_BINARY])
+        for data in (old, new)
+    ):
+        return False
+    return pairs.greeting(old, new)
+
+
+_STRUCTURED = (b"SSH-", b"RFB ", *text.WEB)
 _DATE = b"\r\nDate: "
 _DATE_SIZE = len("Sun, 06 Nov 1994 08:49:37 GMT")
 
@@ -110,6 +125,8 @@ def alike(old: bytes, new: bytes, label: str = "", olds_own: bytes = b"", news_o
         end = at + len(_DATE) + _DATE_SIZE
         if old[end:] == new[end:]:
             return True
+    if _seen_alike(old, new, label):
+        return True
     left, right = mask(old, label, olds_own), mask(new, label, news_own)
     if left == right:
         return True

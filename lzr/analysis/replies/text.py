@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 import zlib
+from collections.abc import Callable
 
 MARK = b"\x00"
 """Stands for whatever was taken out; a text reply holds no zero byte of its own worth telling apart."""
@@ -60,7 +61,7 @@ _COUNTED = re.compile(
 _NUMBER = re.compile(rb"-?\b\d+(?:\.\d+)?\b")
 _STATISTIC = re.compile(rb"(?m)^(?!.*version)((?:STAT )?[a-z_]+[ :]).*$", re.IGNORECASE)
 
-_FIELDS = frozenset(
+FIELDS = frozenset(
     (
         b"date expires age etag content-length content-md5 digest retry-after warning via connection "
         b"keep-alive "
@@ -107,25 +108,13 @@ def web(data: bytes) -> bytes:
     kept = [lines[0]]
     chunked, packed = False, b""
     for line in lines[1:]:
-        name, colon, value = line.partition(b":")
+        name, _, value = line.partition(b":")
         small = name.strip().lower()
-        if small in _FIELDS:
-            kept.append(small)
-            continue
-        if small == b"set-cookie":
-            kept.append(_cookie(value))
-            continue
         if small == b"transfer-encoding":
             chunked = b"chunked" in value.lower()
         elif small == b"content-encoding":
             packed = value.strip().lower()
-        elif small in (b"www-authenticate", b"proxy-authenticate"):
-            value = _SECRET.sub(rb"\1 " + MARK, _QUOTED.sub(rb"\1" + MARK, value))
-        elif small == b"content-security-policy":
-            value = _CSP.sub(rb"\1" + MARK, value)
-        elif small in (b"from", b"to", b"f", b"t"):
-            value = _TAG.sub(rb"\1" + MARK, value)
-        kept.append(small + colon + varying(value))
+        kept.append(field(line))
     if chunked:
         body = _unchunked(body)
     if packed in (b"gzip", b"x-gzip", b"deflate"):
@@ -133,6 +122,48 @@ def web(data: bytes) -> bytes:
     elif packed:
         body = MARK  # br, zstd: no telling what is in it
     return b"\n".join(kept) + gap + text(body)
+
+
+def varying(part: bytes) -> bytes:
+    """`part` without times, long numbers and tokens."""
+    return _VARYING.sub(_marked, part)
+
+
+def _marked(found: re.Match[bytes]) -> bytes:
+    word = found[0]
+    if len(word) < 12 or b" " in word or b":" in word or word[:1] in b"\"'":
+        return MARK
+    digits = len(_DIGITS.findall(word))
+    letters = len(_LETTERS.findall(word))
+    if digits == len(word):
+        return MARK
+    if not letters:
+        return MARK  # a date, or punctuation between digits
+    if _HEX.match(word) and digits >= 2:
+        return MARK
+    if len(word) >= _TOKEN_SIZE and digits >= 3:
+        return MARK
+    mixed = word != word.lower() and word != word.upper()
+    if digits >= 3 and mixed:
+        return MARK
+    return word if letters > 2 * digits or b"-" in word else MARK
+
+
+def field(line: bytes, rest: Callable[[bytes], bytes] = varying) -> bytes:
+    """A header field. rest: what masks its value, after what fields of that name hold."""
+    name, colon, value = line.partition(b":")
+    small = name.strip().lower()
+    if small in FIELDS:
+        return small
+    if small == b"set-cookie":
+        return _cookie(value)
+    if small in (b"www-authenticate", b"proxy-authenticate"):
+        value = _SECRET.sub(rb"\1 " + MARK, _QUOTED.sub(rb"\1" + MARK, value))
+    elif small == b"content-security-policy":
+        value = _CSP.sub(rb"\1" + MARK, value)
+    elif small in (b"from", b"to", b"f", b"t"):
+        value = _TAG.sub(rb"\1" + MARK, value)
+    return small + colon + rest(value)
 
 
 def _cookie(value: bytes) -> bytes:
@@ -172,46 +203,29 @@ def _unpacked(body: bytes) -> bytes:
     return MARK
 
 
-def varying(part: bytes) -> bytes:
-    """`part` without times, long numbers and tokens."""
-    return _VARYING.sub(_marked, part)
-
-
-def _marked(found: re.Match[bytes]) -> bytes:
-    word = found[0]
-    if len(word) < 12 or b" " in word or b":" in word or word[:1] in b"\"'":
-        return MARK
-    digits = len(_DIGITS.findall(word))
-    letters = len(_LETTERS.findall(word))
-    if digits == len(word):
-        return MARK
-    if not letters:
-        return MARK  # a date, or punctuation between digits
-    if _HEX.match(word) and digits >= 2:
-        return MARK
-    if len(word) >= _TOKEN_SIZE and digits >= 3:
-        return MARK
-    mixed = word != word.lower() and word != word.upper()
-    if digits >= 3 and mixed:
-        return MARK
-    return word if letters > 2 * digits or b"-" in word else MARK
-
-
 def text(data: bytes) -> bytes:
-    """Lines, pages, JSON: without what names of members, inputs and cookies show to vary."""
+    """Lines, pages, JSON: without what names show to vary, times and tokens."""
+    return varying(unnamed(data))
+
+
+def unnamed(data: bytes) -> bytes:
+    """Text without what names of members, inputs and cookies show to vary."""
     if b"{" in data:
         data = _NAMED.sub(rb"\1" + MARK, data)
     if b"=" in data or b":" in data:
         data = _HIDDEN.sub(rb"\1" + MARK, data)
-    return varying(data)
+    return data
 
 
 def greeting(data: bytes) -> bytes:
     """What a server says first, in lines: mail, files, chat, terminals."""
-    if b"@" in data:
-        data = _APOP.sub(b"<" + MARK + b"@", data)  # RFC 1939 §7: process and clock
-    data = _GREETED.sub(rb"\1 " + MARK, data)
+    data = _GREETED.sub(rb"\1 " + MARK, unclocked(data))
     return text(_COUNTED.sub(rb"\1" + MARK, data))
+
+
+def unclocked(data: bytes) -> bytes:
+    """A greeting without process and clock in its identifier (RFC 1939 §7)."""
+    return _APOP.sub(b"<" + MARK + b"@", data) if b"@" in data else data
 
 
 def statistics(data: bytes) -> bytes:

@@ -12,10 +12,10 @@ from lzr.protocols._bytes import be16, be24
 
 _HANDSHAKE, _ENCRYPTED = 22, 23
 _SERVER_HELLO, _CERTIFICATE, _TICKET = 2, 11, 4
-_KEPT = frozenset((_SERVER_HELLO, _CERTIFICATE, 13, 14))
+KEPT = frozenset((_SERVER_HELLO, _CERTIFICATE, 13, 14))
 """Messages whose contents stay the same; a key exchange is signed anew each time, a stapled status
 expires."""
-_RENEWED = frozenset((51, 41, 35))
+RENEWED = frozenset((51, 41, 35))
 """Extensions with a key of this connection's: key_share, pre_shared_key, session_ticket."""
 _MOST = 65536
 
@@ -64,7 +64,7 @@ def masked(data: bytes) -> bytes:
         parts.append(bytes((kind,)))
         if kind == _SERVER_HELLO:
             parts.append(_hello(body))
-        elif kind in _KEPT:
+        elif kind in KEPT:
             parts.append(body)
     for kind, part, _ in _records(data[:_MOST]):
         if kind != _HANDSHAKE:
@@ -84,6 +84,6 @@ def _hello(body: bytes) -> bytes:
     while at + 4 <= len(body):
         kind, size = be16(body, at), be16(body, at + 2)
         value = body[at + 4 : at + 4 + size]
-        kept.append(body[at : at + 2] + (value[:2] if kind in _RENEWED else value))
+        kept.append(body[at : at + 2] + (value[:2] if kind in RENEWED else value))
         at += 4 + size
     return b"".join(kept)
