@@ -1,8 +1,8 @@
 """Whether two replies differ in nothing but noise, seen where they differ.
 
-`masking.mask` of both takes ten times as long, and nearly all pairs of a second scan are of this kind. Each
-function says True only where what differs stands in a place that masks leave out. False says nothing: the masks
-of the whole replies decide.
+`masking.mask` of both takes ten times as long, and nearly all pairs of a second scan are of this kind.
+Each function says True only where what differs stands in a place that masks leave out. False says nothing:
+the masks of the whole replies decide.
 """
 
 from __future__ import annotations
@@ -17,7 +17,8 @@ from lzr.protocols._bytes import be16, be24
 _DATE = re.compile(
     rb"[MTWFS][a-z]{2}, \d{1,2}[ -][A-Z][a-z]{2}[ -]\d{2,4} \d\d:\d\d:\d\d(?: (?:GMT|UTC|[+-]\d{4}))?"
 )
-"""The usual form of a moment (RFC 9110 §5.6.7, RFC 5322 §3.3). The pattern of `text` takes ten times as long."""
+"""The usual form of a moment (RFC 9110 §5.6.7, RFC 5322 §3.3); the pattern of `text` takes ten times as
+long."""
 _GAP = b"\r\n\r\n"
 _CODED = re.compile(rb"\r\n(?:transfer|content)-encoding:", re.IGNORECASE)
 _SERVER_HELLO, _CHANGE_CIPHER_SPEC = 2, b"\x14\x03\x03\x00\x01\x01"
