@@ -17,7 +17,8 @@ from typing import Any, NoReturn, Protocol
 from lzr import safetext
 from lzr.errors import UsageError
 
-OK, MISTAKE = 0, 2
+OK, MISTAKE, LOST = 0, 2, 3
+"""What commands end with: all is done; a mistake, nothing is done; done, but for what could not be read."""
 
 
 class Parser(argparse.ArgumentParser):
@@ -93,7 +94,9 @@ class HasTrouble(Protocol):
     def trouble(self) -> str: ...
 
 
-def tell(name: str, reading: HasTrouble) -> None:
-    """Say on stderr what of a file could not be read."""
-    if trouble := reading.trouble():
+def tell(name: str, *readings: HasTrouble) -> int:
+    """Say on stderr what of files could not be read. The exit status: LOST if there was anything, else OK."""
+    troubles = [trouble for reading in readings if (trouble := reading.trouble())]
+    for trouble in troubles:
         say(name, trouble)
+    return LOST if troubles else OK

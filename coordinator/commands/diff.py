@@ -2,7 +2,7 @@
 
 A service is an address and a port; what it says is compared without what differs each time it is asked. It is
 called gone only where the newer scan is known to have asked for it. The exit status says whether anything
-changed, as that of diff(1) does: 0 nothing, 1 something, 2 a mistake.
+changed, as that of diff(1) does: 0 nothing, 1 something, 2 a mistake; 3: part of a file could not be read.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from coordinator.analysis.reading import connect
-from coordinator.commandline.running import OK, Parser, ended, say
+from coordinator.commandline.running import LOST, OK, Parser, ended, say
 from coordinator.reports import changes, comparing
 from coordinator.reports.comparing import CHANGES, KINDS, Compared
 from lzr import safetext
@@ -31,8 +31,11 @@ _SIGNS = {"appeared": "+", "gone": "-", "changed": "~", "not_asked": "?"}
 
 
 def main(argv: list[str]) -> int:
-    """Run the command; the exit status is 0 where nothing changed, 1 where something did, 2 for a mistake."""
-    return ended(NAME, lambda: _run(_parser().parse_args(two_dashes(argv, _FLAGS))))
+    """Run the command; the exit status is 0 where nothing changed, 1 where something did, 2 for a mistake, 3
+    where part of a file could not be read."""
+    found: list[int] = []
+    status = ended(NAME, lambda: _run(_parser().parse_args(two_dashes(argv, _FLAGS)), found))
+    return status or max(found, default=OK)  # whoever reads of it may have left before the end
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -42,8 +45,8 @@ def _parser() -> argparse.ArgumentParser:
         "A service "
         "is gone only where the newer scan asked for it and had no answer: shown by its records, or by its "
         "metadata (--metadata-file, also found beside the results as NAME.metadata.json).",
-        epilog="exit status: 0 nothing changed, 1 something did, 2 a mistake; example: lzr diff monday.json "
-        "tuesday.json || mail -s changes you@example.net",
+        epilog="exit status: 0 nothing changed, 1 something did, 2 a mistake, 3 part of a file could not be "
+        "read; example: lzr diff monday.json tuesday.json || mail -s changes you@example.net",
     )
     parser.add_argument(
         "old", metavar="OLD", help="results of the older scan: JSON, CSV, Parquet, compressed or not"
@@ -77,7 +80,8 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _run(options: argparse.Namespace) -> int:
+def _run(options: argparse.Namespace, found: list[int]) -> int:
+    """found: gets the status, once it is known."""
     if options.json and options.confirm:
         raise UsageError("--confirm prints a list and --json objects: ask for one of them")
     if options.old == options.new == "-":
@@ -99,13 +103,15 @@ def _run(options: argparse.Namespace) -> int:
         kinds=tuple(kind for kind in KINDS if kind not in ignored),
         name=NAME,
     )
+    status = LOST if compared.incomplete else CHANGED if compared.differ else OK
+    found.append(status)
     out = sys.stdout
     if options.confirm:
         for key, port, *_ in changes.rows(connection, ("gone",)):
             out.write(f"{asking.shown(asking.number(key), port)}\n")
         for line in _summary(compared, asked):
             say(NAME, line)
-        return CHANGED if compared.differ else OK
+        return status
     shown = (*CHANGES, "not_asked") if options.not_asked else CHANGES
     for row in changes.rows(connection, shown):
         out.write(_object(row) if options.json else _line(row))
@@ -117,7 +123,7 @@ def _run(options: argparse.Namespace) -> int:
         out.write(json.dumps({"summary": summary}) + "\n")
     else:
         out.write("".join(f"{line}\n" for line in _summary(compared, asked)))
-    return CHANGED if compared.differ else OK
+    return status
 
 
 def _object(row: tuple[Any, ...]) -> str:

@@ -7,7 +7,6 @@ import sys
 from functools import partial
 
 from coordinator.commandline import progressbar, running, wholefile
-from coordinator.commandline.running import OK
 from lzr.errors import UsageError, two_dashes
 
 NAME = "enrich"
@@ -15,7 +14,7 @@ _FLAGS = ("asn", "mmdb", "products", "output", "format", "overwrite", "quiet", "
 
 
 def main(argv: list[str]) -> int:
-    """The exit status: 0, or 2 for the user's mistake and what cannot be written."""
+    """The exit status: 0, 2 for a mistake and what cannot be written, 3 for what could not be read."""
     return running.ended(NAME, partial(_run, argv))
 
 
@@ -32,7 +31,8 @@ def _run(argv: list[str]) -> int:
     from coordinator.analysis.networks import Places
     from coordinator.analysis.reading import Records, connect
 
-    path, output = options.file or "-", options.output or "-"
+    path = "-" if options.file is None else options.file
+    output = "-" if options.output is None else options.output
     form = writing.form_of(output, options.format)
     connection = connect(memory=1 << 28, files=True)
     inputs = (path, *options.asn, *options.mmdb)
@@ -59,13 +59,12 @@ def _run(argv: list[str]) -> int:
             records.register(connection, "lzr_records", enricher.batches(records.batches()))
             writing.write(connection, records, "lzr_records", to, form, "lzr")
         reading = records.finish()
-    if trouble := reading.trouble():
-        running.say(NAME, trouble)
+    status = running.tell(NAME, reading)
     if output != "-" and not options.quiet:
         counts = enricher.counts
         known = f"; a system is known for {counts.asn:,}, a country for {counts.country:,}"
         running.say(NAME, f"{reading.counted()} in {to.name}{known if counts.records else ''}")
-    return OK
+    return status
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -28,7 +28,7 @@ _FLAGS = (
 
 
 def main(argv: list[str]) -> int:
-    """The exit status: 0, or 2 for the user's mistake and what cannot be written."""
+    """The exit status: 0, 2 for a mistake and what cannot be written, 3 for what could not be read."""
     return running.ended(NAME, partial(_run, argv))
 
 
@@ -45,7 +45,8 @@ def _run(argv: list[str]) -> int:
         return OK
     if options.file is None and sys.stdin is not None and sys.stdin.isatty():
         raise UsageError("name a file of results, as in: lzr export scan.json -o scan.parquet")
-    path, output = options.file or "-", options.output or "-"
+    path = "-" if options.file is None else options.file
+    output = "-" if options.output is None else options.output
     from coordinator.analysis import writing  # needs DuckDB, a schema does not
     from coordinator.analysis.reading import Records, connect, duckdb
 
@@ -63,11 +64,10 @@ def _run(argv: list[str]) -> int:
         records.register(connection, "lzr_records")
         writing.write(connection, records, "lzr_records", to, form, options.view)
         reading = records.finish()
-    if trouble := reading.trouble():
-        running.say(NAME, trouble)
+    status = running.tell(NAME, reading)
     if output != "-" and not options.quiet:
         running.say(NAME, f"{reading.counted()} in {to.name}")
-    return OK
+    return status
 
 
 def _follow(path: str, output: str, form: str, options: argparse.Namespace) -> int:
@@ -79,13 +79,12 @@ def _follow(path: str, output: str, form: str, options: argparse.Namespace) -> i
     parts = Parts(output, form, options.view, overwrite=options.overwrite)
     follower = Follower(path, parts, rows=options.part_records, seconds=options.part_seconds, say=say)
     reading = follower.run()
-    if trouble := reading.trouble():
-        say(trouble)
+    status = running.tell(NAME, reading)
     if not options.quiet:
         say(
             f"{reading.counted()} in {'1 part' if len(parts.written) == 1 else f'{len(parts.written)} parts'}"
         )
-    return OK
+    return status
 
 
 def _parser() -> argparse.ArgumentParser:

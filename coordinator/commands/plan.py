@@ -43,7 +43,7 @@ class About:
 
 
 def main(argv: list[str]) -> int:
-    """Run the command; the exit status is 0, or 2 for a mistake."""
+    """Run the command; the exit status is 0, 2 for a mistake, 3 for what could not be read."""
     return running.ended(NAME, lambda: _run(argv))
 
 
@@ -54,7 +54,7 @@ def _run(argv: list[str]) -> int:
     with progressbar.Bar("reading") as bar:
         if asked.file != "-":
             bar.total = _size(asked.file)
-        running.tell(NAME, learning.load(connection, asked.file, bar))
+        status = running.tell(NAME, learning.load(connection, asked.file, bar))
     learnt = learning.services(connection, about.handshakes, asked.network)
     connection.close()
     costs = order.Costs.of(about.retransmits)
@@ -66,12 +66,12 @@ def _run(argv: list[str]) -> int:
         sys.stdout.flush()
         if not asked.quiet:
             sys.stderr.write(safetext.lines(report))
-        return running.OK
+        return status
     with wholefile.output(asked.output, overwrite=asked.overwrite, inputs=_inputs(asked)) as out:
         _write(out.descriptor, text[0].encode())
     if not asked.quiet:
         sys.stdout.write(safetext.lines(report))
-    return running.OK
+    return status
 
 
 def _plan(

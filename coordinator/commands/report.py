@@ -13,7 +13,7 @@ from importlib import util
 from coordinator.analysis import beside
 from coordinator.analysis.reading import connect, load
 from coordinator.commandline.progressbar import Bar
-from coordinator.commandline.running import OK, Parser, ended, tell
+from coordinator.commandline.running import LOST, OK, Parser, ended, tell
 from coordinator.commandline.wholefile import output
 from coordinator.reports import changes
 from coordinator.reports.report import make
@@ -28,7 +28,7 @@ NO_PLOTLY = "the charts need plotly: pip install 'lzr[analysis]'; or ask for --s
 
 
 def main(argv: list[str]) -> int:
-    """Run the command; the exit status is 0, or 2 for a mistake."""
+    """Run the command; the exit status is 0, 2 for a mistake, 3 for what could not be read."""
     return ended(NAME, lambda: _run(_parser().parse_args(two_dashes(argv, _FLAGS))))
 
 
@@ -84,10 +84,11 @@ def _run(options: argparse.Namespace) -> int:
                 name=NAME,
             )
             difference = compared, asked, os.path.basename(options.older)
+            status = LOST if compared.incomplete else OK
         else:
             with Bar(f"reading {printable(options.scan)}") as bar:
                 reading = load(connection, options.scan, "new", progress=bar)
-            tell(NAME, reading)
+            status = tell(NAME, reading)
         name = "standard input" if options.scan == "-" else os.path.basename(options.scan)
         made = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
         foot = f"Made by lzr {__version__} on {made}."
@@ -105,7 +106,7 @@ def _run(options: argparse.Namespace) -> int:
             )
         with open(os.dup(out.descriptor), "w", encoding="utf-8", newline="") as page:
             page.writelines(write(report, plotly))
-    return OK
+    return status
 
 
 def _plotly() -> str:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from coordinator.analysis import beside
 from coordinator.analysis.reading import load
 from coordinator.commandline.progressbar import Bar
-from coordinator.commandline.running import tell
+from coordinator.commandline.running import LOST, tell
 from coordinator.reports import comparing
 from coordinator.reports.comparing import KINDS, SHOWN, Compared
 from lzr.analysis import asked as asking
@@ -59,7 +59,7 @@ def compared(
     for table, path, kept in (("old", old, comparing.READ), ("new", new, columns)):
         with Bar(f"reading {printable(path)}") as bar:
             readings.append(load(connection, path, table, columns=kept, progress=bar))
-        tell(name, readings[-1])
+    incomplete = tell(name, *readings) == LOST
     asked = asking.known(now, before, records=readings[0].records, held=readings[1].records)
     if readings[1].trouble():  # what it does not hold may have been asked, and have answered
         asked = replace(asked, everything=False, parts=(), why="the file of the new scan is damaged")
@@ -74,6 +74,7 @@ def compared(
             kinds=kinds,
             turn=lambda _, share: bar(round(share * 1000)),
         )
+    compared.incomplete = incomplete
     return compared, asked
 
 

@@ -80,7 +80,7 @@ class Compared:
     scan.
 
     kinds: changed services by kind; one may count under several. not_asked: those by reason. notes:
-    sentences on what could not be compared.
+    sentences on what could not be compared. incomplete: whether something of the two files could not be read.
     """
 
     old: int = 0
@@ -89,6 +89,7 @@ class Compared:
     kinds: dict[str, int] = field(default_factory=dict)
     not_asked: dict[str, int] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
+    incomplete: bool = False
 
     @property
     def differ(self) -> bool:

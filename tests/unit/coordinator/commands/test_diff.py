@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import random
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,7 +14,8 @@ import pytest
 
 from coordinator.commands import diff
 from lzr.targets.lists import ListReader
-from tests import madescans
+from tests import ROOT, madescans
+from tests.lab.net import run as run_command
 from tests.unit.lzr.analysis.test_asked import SWEEP, metadata
 
 Record = dict[str, Any]
@@ -166,7 +169,7 @@ def test_a_file_that_lost_records_calls_nothing_gone(run: Run, tmp_path: Path, c
     with (tmp_path / "new.json").open("a") as file:
         file.write('{"saddr":"10.0.0.1","da')
     words = ("--asked", str(tmp_path / "asked"), str(tmp_path / "old.json"), str(tmp_path / "new.json"))
-    assert diff.main(list(words)) == 0
+    assert diff.main(list(words)) == 3
     assert "damaged" in capsys.readouterr().out
 
 
@@ -293,3 +296,18 @@ def test_a_mistake_is_a_sentence(
     assert diff.main(list(words)) == 2
     out, trouble = capsys.readouterr()
     assert (out, trouble) == ("", f"lzr diff: {sentence}\n")
+
+
+def test_who_stops_reading_does_not_make_the_scans_the_same(tmp_path: Path) -> None:
+    for name, records in (
+        ("old", [a_record(f"10.0.{at >> 8}.{at & 255}", 80) for at in range(20_000)]),
+        ("new", [a_record("10.0.0.1", 80)]),
+    ):
+        (tmp_path / name).write_text("".join(map(madescans.line, records)))
+    for words, status in ((("old", "new", "--not-asked"), "0"), (("new", "old"), "1")):
+        program = "import sys; from coordinator.commands.main import main; sys.exit(main())"
+        command = [sys.executable, "-c", program, "diff", *words]
+        script = '"$@" | true; echo ${PIPESTATUS[0]}'
+        env = {**os.environ, "PYTHONPATH": str(ROOT)}
+        done = run_command("bash", "-c", script, "bash", *command, cwd=tmp_path, env=env)
+        assert (done.stdout, done.stderr) == (f"{status}\n", "")

@@ -132,7 +132,7 @@ def test_lines_that_are_no_records_are_left_out(
     lines.insert(11, "")
     mixed = tmp_path / "mixed.json"
     mixed.write_text("\n".join(lines) + '\r\n{"saddr":"10.0')
-    assert enrich.main([str(mixed), "--asn", str(table), "-o", str(tmp_path / "x.json")]) == 0
+    assert enrich.main([str(mixed), "--asn", str(table), "-o", str(tmp_path / "x.json")]) == 3
     assert len((tmp_path / "x.json").read_text().splitlines()) == len(lines) - 3
     told = capsys.readouterr().err
     assert "3 lines of" in told

@@ -138,6 +138,8 @@ def test_mistakes_are_one_sentence(scan: Path, tmp_path: Path, capsys: pytest.Ca
         ([scan, "-o", "/dev/full", "--format", "csv"], "no space left on device"),
         ([scan, "-o", "/dev/full", "--format", "json"], "No space left on device"),
         ([scan, "--as", "shodan"], "invalid choice"),
+        (["", "-o", tmp_path / "x.parquet"], "cannot read ''"),
+        ([scan, "-o", "", "--format", "json"], "cannot write ''"),
         ([scan, "--follow"], "name them with -o"),
         ([scan, "--part-seconds", "0"], "no number"),
         (["--frmat", "csv"], "unknown flag"),
@@ -156,7 +158,7 @@ def test_what_could_not_be_read_is_said(
 ) -> None:
     with open(scan, "a") as file:
         file.write('{"saddr":"\x1b[2J')
-    assert export.main([str(scan), "-o", str(tmp_path / "x.parquet")]) == 0
+    assert export.main([str(scan), "-o", str(tmp_path / "x.parquet")]) == 3
     told = capsys.readouterr().err
     assert "1 line of" in told
     assert "\x1b" not in told

@@ -198,3 +198,12 @@ def test_scans_from_which_no_order_can_be_learned(tmp_path: Path, capsys: pytest
         assert sentence in err
     only = write(tmp_path / "scan", [row for row in records(99) if not row["HandshakeNum"]])
     assert "did one handshake only" in run(capsys, only, "--handshakes", "http")[2]
+
+
+def test_what_could_not_be_read_makes_the_status(
+    scan: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    cut = tmp_path / "cut.json"
+    cut.write_bytes(scan.read_bytes() + b'{"saddr":"10.0')
+    status, out, err = run(capsys, cut, *NAMED)
+    assert (status, "1 line of" in err, "default" in out) == (3, True, True)

@@ -142,3 +142,16 @@ def test_a_file_of_something_else_is_a_sentence(
     assert report.main([str(tmp_path / "file"), "--static", "-o", str(tmp_path / "page.html")]) == 2
     assert capsys.readouterr().err.count("\n") == 1
     assert not (tmp_path / "page.html").exists()
+
+
+def test_a_page_of_what_could_be_read_and_the_status_says_so(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    whole = scan(tmp_path / "whole.json", [a_record("10.0.0.1", 80)])
+    cut = tmp_path / "cut.json"
+    cut.write_text(Path(whole).read_text() + '{"saddr":"10.0')
+    for number, files in enumerate(([str(cut)], [str(cut), whole], [whole, str(cut)])):
+        page = tmp_path / f"page{number}.html"
+        assert report.main([*files, "--static", "-o", str(page)]) == 3
+        assert page.read_text().endswith("</html>\n")
+        assert "1 line of" in capsys.readouterr().err
