@@ -4,20 +4,18 @@ Of several records of one service (-forceAllHandshakes, a file with several runs
 with data before one without, with a name before one without, then the one of the earlier handshake, then the
 later one. Where both scans have records with data of one name, these are compared, whichever are best.
 
-The work is done by columns in DuckDB. Only replies that are not the same bytes come into Python, in batches,
-where `lzr.analysis.replies.masking` tells noise from change.
+The work is done by columns in DuckDB. Only replies that are not the same bytes come into Python
+(`coordinator.reports.comparingreplies`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from coordinator.reports.comparingreplies import compare_replies
 from lzr.analysis.asked import Asked, number
-from lzr.analysis.replies.masking import alike
-from lzr.analysis.replies.pairs import handshake
-from lzr.analysis.replies.tls import leaf
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -41,7 +39,7 @@ READ = frozenset(
 
 _BITS = {kind: 1 << at for at, kind in enumerate(KINDS)}
 _BATCH = 20_000
-"""Replies compared at a time. A judgement: as Python objects they have some tens of MB."""
+"""Services judged at a time."""
 
 Turn = Callable[[str, float], None]
 
@@ -128,7 +126,7 @@ def compare(
     )
     _pair_by_label(connection, differences)
     turn("comparing", 0.5)
-    _replies(connection, lambda share: turn("comparing replies", 0.5 + share * 0.4))
+    compare_replies(connection, _BITS, lambda share: turn("comparing replies", 0.5 + share * 0.4))
     _not_found(connection, asked, handshakes)
     turn("comparing", 0.95)
     wanted = sum(_BITS[kind] for kind in set(kinds))
@@ -267,70 +265,6 @@ def _pair_by_label(connection: DuckDBPyConnection, differences: str) -> None:
             "INSERT INTO services",
         )
     )
-
-
-def _replies(connection: DuckDBPyConnection, turn: Callable[[float], None]) -> None:
-    """A table `reply_kinds`: what the replies show to have changed, by the row in the old scan."""
-    condition = "s.old_state = 2 AND s.new_state = 2 AND NOT s.same_data"
-    run = connection.execute
-    run("CREATE OR REPLACE TABLE reply_kinds (old_place BIGINT, kinds INTEGER)")
-    total = run(f"SELECT count(*) FROM services s WHERE {condition}").fetchall()[0][0]
-    if not total:
-        return
-    # A cursor of its own: results are inserted while this one is read.
-    reader = connection.cursor()
-    reader.execute(f"""
-        SELECT s.old_place, o.fingerprint, o.data, n.data, s.kinds
-        FROM services s JOIN old o ON o.rowid = s.old_place JOIN new n ON n.rowid = s.new_place
-        WHERE {condition}""")
-    found: list[tuple[int, str]] = []
-    done = 0
-    while batch := reader.fetchmany(_BATCH):
-        found += _judged(batch)
-        done += len(batch)
-        turn(done / total)
-    found = _but_for_our_address(connection, found)
-    for start in range(0, len(found), _BATCH):
-        part = found[start : start + _BATCH]
-        run(
-            "INSERT INTO reply_kinds SELECT unnest(?::BIGINT[]), unnest(?::INTEGER[])",
-            [[place for place, _ in part], [_BITS[kind] for _, kind in part]],
-        )
-
-
-def _but_for_our_address(
-    connection: DuckDBPyConnection, found: list[tuple[int, str]]
-) -> list[tuple[int, str]]:
-    """Without the replies that differ because they quote the address that the scan came from."""
-    places = [place for place, kind in found if kind == "reply"]
-    moved = """o.rowid = s.old_place AND n.rowid = s.new_place AND o.daddr <> n.daddr"""
-    reader = connection.cursor()
-    reader.execute(
-        f"""SELECT s.old_place, o.fingerprint, o.data, n.data, o.daddr, n.daddr
-        FROM (SELECT unnest(?::BIGINT[]) AS place) p JOIN services s ON s.old_place = p.place, old o, new n
-        WHERE {moved}""",
-        [places],
-    )
-    same = set()
-    while batch := reader.fetchmany(_BATCH):
-        for place, label, before, now, olds_own, news_own in batch:
-            if alike(before, now, label or "", olds_own.encode(), news_own.encode()):
-                same.add(place)
-    return [one for one in found if one[0] not in same]
-
-
-def _judged(rows: Iterable[tuple[int, str, bytes, bytes, int]]) -> Iterator[tuple[int, str]]:
-    """Of pairs of replies that are not the same, those whose difference is more than noise."""
-    for place, label, old, new, known in rows:
-        if old[:1] == b"\x16" == new[:1]:
-            if handshake(old, new):
-                continue
-            before, now = leaf(old), leaf(new)
-            if before and now and before != now:
-                yield place, "certificate"
-                continue
-        if not known and not alike(old, new, label or ""):
-            yield place, "reply"
 
 
 def _not_found(connection: DuckDBPyConnection, asked: Asked, handshakes: tuple[str, ...]) -> None:
