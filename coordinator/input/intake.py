@@ -168,7 +168,8 @@ class Intake:
     @property
     def crowded(self) -> bool:
         """Whether so many names are being looked up that no more are to be read."""
-        return self._resolver.crowded or self._parked_lines >= _CROWD
+        lines = self._parked_lines
+        return lines > 0 and (lines >= _CROWD or self._resolver.crowded)
 
     @property
     def awaited(self) -> list[int]:

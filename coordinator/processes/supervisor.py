@@ -331,7 +331,8 @@ class Supervisor:
         their way.
         """
         for child in self.pool.children.values():
-            child.push_orders()
+            if child.waiting:
+                child.push_orders()
         for _ in range(len(self._markers)):
             name, parts = self._markers.popleft()
             taker = self.pool.children.get(name)

@@ -61,9 +61,10 @@ class Waiting:
         slept = bool(ready) and seconds > _BREATH and not resting
         if slept:
             time.sleep(_BREATH)
-        self.others_ready = any(descriptor in others for descriptor in ready)
-        self.reported = slept or parts.supervisor.unread or parts.pool.wakeup in ready
-        if not listens:
+        self.others_ready = bool(ready) and not frozenset(others).isdisjoint(ready)
+        if listens:
+            self.reported = slept or parts.supervisor.unread or (bool(ready) and parts.pool.wakeup in ready)
+        else:
             self.reported = not resting or now >= self._reports_due or parts.supervisor.machine.moving
         if self.reported:
             self._reports_due = now + _GATHER

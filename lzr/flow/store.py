@@ -48,7 +48,10 @@ class FlowStore:
 
     def allocate(self, count: int) -> Slots:
         """(count,) int32 slots of free rows; there are always enough, but `rows` may be another array now."""
-        back = min(count, self._free_count)
+        if count <= self._free_count:
+            self._free_count -= count
+            return self._free[self._free_count : self._free_count + count].copy()
+        back = self._free_count
         new = count - back
         if new > len(self.rows) - self._unused:
             self._grow(new)

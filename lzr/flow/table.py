@@ -51,6 +51,7 @@ from lzr.targets.blocklist import Blocklist
 _NONE = np.empty(0, np.int32)
 # As plain numbers: to look a member of an enumeration up costs as much as a small batch.
 _READY, _CLOSED, _OURS, _DUPLICATE = (int(kind) for kind in Kind)
+_COUNT_PROBE = int(Action.COUNT_PROBE)
 
 
 class FlowTable:
@@ -85,9 +86,9 @@ class FlowTable:
         self._met = _NONE  # slots of the flows of this round
         self._actions = self._made_actions()
 
-    def _made_actions(self) -> dict[Action, Callable[[Slots, Any], None]]:
-        """By Action, the function that performs it: called with the slots of the flows and the segment of
-        each.
+    def _made_actions(self) -> dict[int, Callable[[Slots, Any], None]]:
+        """By Action, as a plain number, the function that performs it: called with the slots of the flows and
+        the segment of each.
         """
         connections, replies, probes = self.connections, self.replies, self.firewall_probes
 
@@ -289,17 +290,17 @@ class FlowTable:
     # --- one round -------------------------------------------------------------------------------------
 
     def _dispatch(self, slots: Slots, segments: Rows | None, actions: NDArray[np.uint8]) -> None:
-        present = np.flatnonzero(np.bincount(actions))
+        present = np.bincount(actions).nonzero()[0].tolist()
         if len(present) == 1:
             if present[0]:
-                self._actions[Action(int(present[0]))](slots, segments)
+                self._actions[present[0]](slots, segments)
             return
-        for action in present.tolist():
+        for action in present:
             if not action:
                 continue
-            chosen = np.flatnonzero(actions == action)
-            if present[0] <= Action.COUNT_PROBE:  # a verdict on the firewall may have ended the flow
+            chosen = (actions == action).nonzero()[0]
+            if present[0] <= _COUNT_PROBE:  # a verdict on the firewall may have ended the flow
                 chosen = chosen[self.rows["state"][slots[chosen]] != State.FREE]
             if len(chosen):
                 theirs = None if segments is None else pick(segments, chosen)
-                self._actions[Action(action)](slots[chosen], theirs)
+                self._actions[action](slots[chosen], theirs)

@@ -59,7 +59,7 @@ class Ledger:
 
     def give(self, rows: NDArray[Any], holder: int = 0) -> None:
         """Note that these rows have been sent to a flow worker. holder: its number."""
-        tickets = rows["ticket"]
+        tickets = rows["ticket"].astype(np.intp)  # once for both
         self._given[tickets] = True
         self._holders[tickets] = holder
 

@@ -68,7 +68,8 @@ class Batch:
     @property
     def inputs(self) -> int:
         """How many inputs of this batch have become a row, a refusal or a name."""
-        return len(self.rows) + len(self.refused) + sum(found.left for found in self.names)
+        found = len(self.rows) + len(self.refused)
+        return found + sum(one.left for one in self.names) if self.names else found
 
 
 class Target(NamedTuple):

@@ -18,17 +18,14 @@ class Backlog:
     def __init__(self, shard_key: int, shards: int) -> None:
         self._shard_key, self._shards = shard_key, shards
         self._waiting: deque[NDArray[Any]] = deque()
-        self._count = 0
-
-    def __len__(self) -> int:
+        self.count = 0
         """How many targets wait."""
-        return self._count
 
     def put(self, targets: NDArray[Any]) -> None:
         """Add TARGET rows at the end."""
         if len(targets):
             self._waiting.append(targets)
-            self._count += len(targets)
+            self.count += len(targets)
 
     def take(self, most: int) -> NDArray[Any]:
         """Remove and return the first TARGET rows, at most `most`."""
@@ -40,13 +37,13 @@ class Backlog:
                 targets = targets[: most - count]
             parts.append(targets)
             count += len(targets)
-        self._count -= count
+        self.count -= count
         return join(parts) if parts else np.empty(0, TARGET)
 
     def withdraw(self, shard: int) -> NDArray[Any]:
         """Remove and return the TARGET rows of a shard that another worker is to have."""
         taken = []
-        waiting, self._waiting, self._count = self._waiting, deque(), 0
+        waiting, self._waiting, self.count = self._waiting, deque(), 0
         for targets in waiting:
             theirs = shard_of(targets, self._shard_key, self._shards) == shard
             taken.append(pick(targets, theirs))

@@ -12,8 +12,9 @@ from lzr.flow.table import FlowTable
 from lzr.ipc import messages
 from lzr.pacing.budget import Budget
 from lzr.packet.segments import Builder
-from lzr.rows import Opening, Reason, Rows, pick
+from lzr.rows import Reason, Rows, pick
 from lzr.targets.blocklist import Blocklist
+from lzr.targets.screen import overview
 from workers.flow.arrivals import Arrivals
 from workers.flow.backlog import Backlog
 from workers.flow.others import Others
@@ -161,7 +162,9 @@ class Engine:
     @property
     def waiting(self) -> bool:
         """Whether targets, or pairs of a sweep that are due, wait to be begun."""
-        return bool(self.backlog) or (self.sweeper is not None and self.sweeper.to_ask.due(self._now) > 0)
+        if self.backlog.count or self.sweeper is None:
+            return self.backlog.count > 0
+        return self.sweeper.to_ask.due(self._now) > 0
 
     @property
     def errors_at(self) -> int | None:
@@ -183,7 +186,7 @@ class Engine:
     @property
     def queue(self) -> int:
         """Targets that wait to be begun, in batches."""
-        return -(-(len(self.backlog) + self._to_ask) // OPEN)
+        return -(-(self.backlog.count + self._to_ask) // OPEN)
 
     @property
     def ignored(self) -> dict[str, int]:
@@ -198,7 +201,8 @@ class Engine:
     @property
     def wants_targets(self) -> bool:
         """Whether few enough targets and pairs wait to be begun that more may be taken."""
-        return len(self.backlog) + self._to_ask < OPEN
+        waiting = self.backlog.count
+        return waiting < OPEN and (self.sweeper is None or waiting + self._to_ask < OPEN)
 
     @property
     def next_due(self) -> int | None:
@@ -299,10 +303,12 @@ class Engine:
         begun = len(targets)
         targets = self._permitted(targets)
         if len(targets):
-            self._opening = bool((targets["syn"] == Opening.OURS).any())
+            self._opening = overview(targets).ours > 0
             self._window.note_begun(len(targets), now)
             self.table.open(targets, now, wall)
             self.flush()
+        if self.sweeper is None:
+            return begun
         asked = 0 if self.transmit.held else self._ask(room - len(targets), now)
         self.flush()
         self._asked += asked

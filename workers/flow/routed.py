@@ -162,8 +162,10 @@ class Routed:
 
     def flush(self) -> None:
         """Try each waiting packet once."""
+        if not self._waiting:
+            return
         now = time.monotonic_ns()
-        if not self._waiting or now < self._again_at:
+        if now < self._again_at:
             return
         waiting, self._waiting = self._waiting, deque()
         self._again_at = now + _AGAIN

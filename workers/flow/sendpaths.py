@@ -35,11 +35,15 @@ class SendPaths:
     longest: tuple[int, ...] = ()
     _routed: NDArray[np.bool_] = field(init=False)  # by way: not the rings'
     _by_rings: bytes = field(init=False)  # the numbers of the other ways
+    plain: bool = field(init=False)
+    """Whether every frame leaves by the rings and is short enough for them."""
 
     def __post_init__(self) -> None:
         routed = np.ascontiguousarray(self.ways.ways["kind"] != WayKind.RING)
         object.__setattr__(self, "_routed", routed)
         object.__setattr__(self, "_by_rings", bytes(np.flatnonzero(~routed).tolist()))
+        plain = self.ways.simple and max(self.longest, default=0) + _HEADERS <= self.mtu
+        object.__setattr__(self, "plain", plain)
 
     @staticmethod
     def of(routes: messages.Routes, probes: tuple[ProbeTemplate, ...]) -> SendPaths:
@@ -54,11 +58,6 @@ class SendPaths:
         )
         ways = Ways(routes.intervals.copy(), routes.ways.copy())
         return SendPaths(Builder(link, probes), routes.link, ways, mtu, tuple(map(_longest, probes)))
-
-    @property
-    def plain(self) -> bool:
-        """Whether every frame leaves by the rings and is short enough for them."""
-        return self.ways.simple and max(self.longest, default=0) + _HEADERS <= self.mtu
 
     def all_by_rings(self, burst: Rows) -> bool:
         """Whether all of these FRAME rows, which carry no probe, leave by the rings."""

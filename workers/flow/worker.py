@@ -124,6 +124,7 @@ class FlowWorker:
         self._fed = channels.descriptor(self._feed)
         self._ordered = True  # there may be orders; False only in a light turn, after a wait that says so
         self._drained = False  # the feed had no more
+        self._fed_now = False  # the last wait has found something in the feed
         self._report(messages.Ready())
 
     def run(self) -> None:
@@ -196,6 +197,7 @@ class FlowWorker:
             poller = self._message_poller if reads else self._order_poller
             if ready := poller.poll(wait / 1e6):
                 self._ordered = len(ready) > 1 or ready[0][0] != self._fed
+                self._fed_now = not self._ordered
                 return not self._engine.waiting
             if soon:
                 self._ordered = False
@@ -224,17 +226,19 @@ class FlowWorker:
 
     def _read_feed(self) -> None:
         self._drained = False
+        likely, self._fed_now = self._fed_now, False
         while self._hurrying > 0 or self._has_room():
-            message = channels.try_receive(self._feed, messages.FEED)
+            message = channels.try_receive(self._feed, messages.FEED, likely=likely)
+            likely = False
             match message:
                 case None:
                     self._drained = True
                     return
+                case messages.Targets(rows=rows):
+                    self._engine.backlog.put(rows)
                 case messages.Release(shard=shard):
                     self._hurrying -= 1
                     self._release(shard)
-                case messages.Targets(rows=rows):
-                    self._engine.backlog.put(rows)
                 case messages.Stretch() if self._engine.sweeper is not None:
                     self._engine.sweeper.put(message)
 

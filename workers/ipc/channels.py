@@ -99,8 +99,18 @@ def try_send(sock: zmq.Socket[bytes], parts: Sequence[Buffer]) -> bool:
     return True
 
 
-def try_receive(sock: zmq.Socket[bytes], kinds: Sequence[type[Message]]) -> Message | None:
-    """The next message, if there is one. Raises SchemaError if it is none of these kinds."""
+def try_receive(
+    sock: zmq.Socket[bytes], kinds: Sequence[type[Message]], *, likely: bool = False
+) -> Message | None:
+    """The next message, if there is one. Raises SchemaError if it is none of these kinds.
+
+    likely: its `descriptor` has just become readable, so that a look beforehand is not worth its cost.
+    """
+    if likely:
+        try:
+            return packing.unpack(transfer.receive(sock, _NOBLOCK), kinds).message
+        except zmq.Again:
+            return None
     received = receive(sock, kinds)
     return None if received is None else received.message
 

@@ -36,11 +36,11 @@ def test_order_and_number(batches: list[int], takes: list[int], shard: int) -> N
         taken = backlog.take(most)
         assert len(taken) == min(most, given_ - len(got))
         got += taken["line"].tolist()
-        assert len(backlog) == given_ - len(got)
+        assert backlog.count == given_ - len(got)
     assert got == list(range(len(got)))
     left = targets(len(got), given_ - len(got))
     theirs = shard_of(left, KEY, SHARDS) == shard
     assert backlog.withdraw(shard)["line"].tolist() == left["line"][theirs].tolist()
-    assert len(backlog) == np.count_nonzero(~theirs)
+    assert backlog.count == np.count_nonzero(~theirs)
     assert backlog.take(given_)["line"].tolist() == left["line"][~theirs].tolist()
-    assert not backlog
+    assert not backlog.count

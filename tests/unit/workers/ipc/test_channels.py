@@ -8,11 +8,14 @@ import socket
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import numpy as np
 import pytest
 import zmq
 
-from lzr.ipc import limits
+from lzr.ipc import limits, messages, packing, transfer
 from lzr.ipc.inbox import Inbox, InvalidMessage
+from lzr.ipc.schema import SchemaError
+from lzr.rows import TARGET
 from tests.unit.lzr.ipc.test_zmtp import BEGUN, frame
 from workers.ipc import channels
 
@@ -83,3 +86,24 @@ def test_processes_report_at_the_same_moments() -> None:
     moments = {channels.next_report(now, every) for now in (10_000, 10_001, 10_499)}
     assert moments == {10_500}
     assert channels.next_report(10_500, every) == 11_000
+
+
+def test_what_is_likely_to_be_there_is_received_or_nothing_is(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
+    endpoint = f"ipc://{tmp_path_factory.mktemp('c')}/feed"
+    context: zmq.Context[Any] = zmq.Context()
+    sender = context.socket(zmq.PUSH)
+    sender.bind(endpoint)
+    feed = channels.pull(context, endpoint, mark=limits.FEED_MARK)
+    assert channels.try_receive(feed, messages.FEED, likely=True) is None
+    transfer.send(sender, packing.pack(messages.Targets(np.zeros(3, TARGET))))
+    assert feed.poll(20_000)
+    found = channels.try_receive(feed, messages.FEED, likely=True)
+    assert isinstance(found, messages.Targets)
+    assert len(found.rows) == 3
+    transfer.send(sender, packing.pack(messages.Stop()))
+    assert feed.poll(20_000)
+    with pytest.raises(SchemaError):
+        channels.try_receive(feed, messages.FEED, likely=True)
+    context.destroy(linger=0)
