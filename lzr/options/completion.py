@@ -14,9 +14,103 @@ from lzr.options.subcommands import ALL, NAMES
 from lzr.options.table import ACTIONS, TABLE
 
 ROWS = (*TABLE, *ACTIONS)
+_AS_A_SCAN = ("doctor",)
+"""Subcommands that take a scan's flags."""
 
 _NAMES = '/^[^ :]+  / && $1 != "name" {print $1}'
 """The first column of a list that lzr prints, in awk."""
+
+_FLAGS = r"""{
+    own = sub(/^ +-/, "-"); if (own) sub(/  .*/, "")
+    count = split($0, words, /[ ,]+/)
+    for (at = 1; at <= count; at++) if (own || words[at] ~ /^\[-/ || (at > 1 && words[at - 1] == "|")) {
+        gsub(/[][]/, "", words[at]); if (words[at] ~ /^--?[A-Za-z]/) print words[at]
+    }
+}"""
+"""The flags in a help text: of its usage, in brackets, and of lines that begin with one, in awk."""
+
+_CHOICES = r"""{
+    at = index($0, flag " {")
+    if (at) { $0 = substr($0, at + length(flag) + 2); sub(/}.*/, ""); gsub(/,/, " "); print; exit }
+}"""
+"""What may follow a flag by a help text, if that names it in braces, in awk."""
+
+_BASH_SUBCOMMAND = f"""\
+# What follows a subcommand: its words, its flags and their choices as its own help has them; else files.
+_lzr_subcommand() {{
+    local words=$1 help found
+    if [[ $words && $cur != -* ]] && ((COMP_CWORD == 2)); then
+        COMPREPLY=($(compgen -W "$words" -- "$cur"))
+        return
+    fi
+    case $prev in
+        --handshakes|--priority-fingerprint|-priorityFingerprint) _lzr_list list-handshakes; return ;;
+    esac
+    if [[ ${{COMP_WORDS[1]}} == fleet ]] && ((COMP_CWORD > 2)); then
+        help=$("$lzr" fleet "${{COMP_WORDS[2]}}" --help 2>/dev/null)
+    else
+        help=$("$lzr" "${{COMP_WORDS[1]}}" --help 2>/dev/null)
+    fi
+    [[ $prev != -* ]] || found=$(awk -v flag="$prev" '{_CHOICES}' <<< "$help")
+    if [[ ! $found && $cur == -* ]]; then found=$(awk '{_FLAGS}' <<< "$help"); fi
+    [[ ! $found ]] || COMPREPLY=($(compgen -W "$found" -- "$cur"))
+}}
+
+# Completes the last name of a comma-separated list, which lzr prints.
+_lzr_list() {{
+    local head= last=$cur names
+    if [[ $cur == *,* ]]; then head=${{cur%,*}},; last=${{cur##*,}}; fi
+    names=$("$lzr" "--$1" 2>/dev/null | awk '{_NAMES}')
+    COMPREPLY=($(compgen -P "$head" -W "$names" -- "$last"))
+}}
+
+# Nothing that bash knows belongs here.
+_lzr_other() {{ compopt +o bashdefault +o default 2>/dev/null; }}
+
+# Where nothing is found readline completes names of files, with its quoting.
+complete -o bashdefault -o default -F _lzr lzr
+"""
+
+_ZSH_HELPERS = f"""\
+_lzr_names() {{
+    local -a names
+    names=(${{(f)"$($lzr --$1 2>/dev/null | awk '{_NAMES}')"}})
+    _values -s , name $names
+}}
+
+# What follows a subcommand: its words, its flags and their choices as its own help has them; else files.
+_lzr_subcommand() {{
+    local help before=$words[CURRENT-1]
+    local -a found
+    if (( CURRENT == 3 && $# )) && [[ $PREFIX != -* ]]; then
+        compadd -- "$@"
+        return
+    fi
+    if [[ $PREFIX == -*=* ]]; then
+        before=${{PREFIX%%=*}}
+        compset -P '*='
+    fi
+    case $before in
+        (--handshakes|--priority-fingerprint|-priorityFingerprint) _lzr_names list-handshakes; return ;;
+    esac
+    if [[ $words[2] == fleet ]] && (( CURRENT > 3 )); then
+        help="$($lzr fleet ${{(Q)words[3]}} --help 2>/dev/null)"
+    else
+        help="$($lzr $words[2] --help 2>/dev/null)"
+    fi
+    if [[ $before == -* ]]; then
+        found=(${{=$(awk -v flag=$before '{_CHOICES}' <<< $help)}})
+    fi
+    if (( ! $#found )) && [[ $PREFIX == -* ]]; then
+        found=(${{(f)"$(awk '{_FLAGS}' <<< $help)"}})
+    fi
+    if (( $#found )); then compadd -- $found; else _files; fi
+}}
+
+local lzr=${{(Q)words[1]}}
+lzr=${{~lzr}}
+whence -- $lzr > /dev/null || lzr=lzr
+"""
 
 
 def _spellings(row: Option) -> list[str]:
@@ -32,26 +126,31 @@ def bash() -> str:
         "# Source it, or copy it to /usr/share/bash-completion/completions/lzr",
         "",
         "_lzr() {",
-        "    local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]}",
+        "    local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]} lzr=${1:-lzr}",
+        "    # In --flag=value the = is a word of its own.",
+        "    if [[ $cur == = ]]; then cur=; elif [[ $prev == = ]]; then prev=${COMP_WORDS[COMP_CWORD-2]}; fi",
+        '    command -v -- "$lzr" > /dev/null 2>&1 || lzr=lzr',
         "    COMPREPLY=()",
+        "    if ((COMP_CWORD > 1)); then",
+        "        case ${COMP_WORDS[1]} in",
+        *(
+            f'            {command.name}) _lzr_subcommand "{command.words}"; return ;;'
+            for command in ALL
+            if command.name not in _AS_A_SCAN
+        ),
+        "        esac",
+        "    fi",
         "    case $prev in",
     ]
+    others: list[str] = []
     for row in ROWS:
         reply = _bash_reply(row)
         if reply:
-            lines += [
-                f"        {'|'.join(row.shown_names)})",
-                f"            {reply}",
-                "            return ;;",
-            ]
-    for command in ALL:
-        if command.words:
-            lines += [
-                f"        {command.name})",
-                f'            COMPREPLY=($(compgen -W "{command.words}" -- "$cur"))',
-                "            return ;;",
-            ]
+            lines += [f"        {'|'.join(row.shown_names)}) {reply}; return ;;"]
+        elif row.kind.bare is None:
+            others += row.shown_names
     lines += [
+        f"        {'|'.join(others)}) _lzr_other; return ;;",
         "    esac",
         "    if ((COMP_CWORD == 1)) && [[ $cur != -* ]]; then",
         f'        COMPREPLY=($(compgen -W "{" ".join(NAMES)}" -- "$cur"))',
@@ -60,16 +159,8 @@ def bash() -> str:
         f'    COMPREPLY=($(compgen -W "{flags}" -- "$cur"))',
         "}",
         "",
-        "# Completes the last name of a comma-separated list.",
-        "_lzr_list() {",
-        "    local head= last=$cur",
-        "    if [[ $cur == *,* ]]; then head=${cur%,*},; last=${cur##*,}; fi",
-        '    COMPREPLY=($(compgen -P "$head" -W "$1" -- "$last"))',
-        "}",
-        "",
-        "complete -o bashdefault -F _lzr lzr",
     ]
-    return "\n".join(lines) + "\n"
+    return "\n".join(lines) + "\n" + _BASH_SUBCOMMAND
 
 
 def _bash_reply(row: Option) -> str:
@@ -77,14 +168,14 @@ def _bash_reply(row: Option) -> str:
         return ""
     names = _listing(row)
     if names:
-        return f"_lzr_list \"$(lzr --{names} 2>/dev/null | awk '{_NAMES}')\""
+        return f"_lzr_list {names}"
     if row.kind.choices:
         return f'COMPREPLY=($(compgen -W "{" ".join(row.kind.choices)}" -- "$cur"))'
     if row.kind.file == "interface":
         return 'COMPREPLY=($(compgen -W "$(ls /sys/class/net)" -- "$cur"))'
-    if row.kind.file:
-        return f'COMPREPLY=($(compgen -{"d" if row.kind.file == "dir" else "f"} -- "$cur"))'
-    return ""
+    if row.kind.file == "dir":
+        return "compopt +o bashdefault +o default -o dirnames 2>/dev/null"
+    return ":" if row.kind.file else ""
 
 
 def _listing(row: Option) -> str:
@@ -101,11 +192,16 @@ def zsh() -> str:
         "# Completion of lzr for zsh. Made from the table of options by: python -m lzr.options.parse --zsh",
         "# Copy it to a directory of $fpath.",
         "",
-        "_lzr_names() {",
-        "    local -a names",
-        f"    names=(${{(f)\"$(lzr --$1 2>/dev/null | awk '{_NAMES}')\"}})",
-        "    _values -s , name $names",
-        "}",
+        *_ZSH_HELPERS.splitlines(),
+        "if (( CURRENT > 2 )); then",
+        "    case $words[2] in",
+        *(
+            f"        ({command.name}) _lzr_subcommand {command.words}".rstrip() + "; return ;;"
+            for command in ALL
+            if command.name not in _AS_A_SCAN
+        ),
+        "    esac",
+        "fi",
         "",
         "_arguments \\",
     ]
@@ -129,7 +225,7 @@ def _zsh_action(row: Option) -> str:
     what = row.metavar.replace(":", "\\:").lower()
     names = _listing(row)
     if names:
-        return f":{what}:_lzr_names {names}"
+        return f":{what}: _lzr_names {names}"  # the blank: with no words of _arguments' own
     if row.kind.choices:
         return f":{what}:({' '.join(row.kind.choices)})"
     files = {"file": "_files", "dir": "_files -/", "interface": "_net_interfaces", "": " "}
