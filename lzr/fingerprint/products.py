@@ -27,6 +27,8 @@ _ADDRESS = re.compile(rb"[0-9]{2,}\.[0-9]+\.[0-9]+\.[0-9]+")
 _MICROSOFT_NEWS = re.compile(
     rb"20[01] (?:NNTP[ -]Service|Serv[^\s]{1,8} NNTP)[ ,][^\r\n]{0,60}?Version: (\d{1,4}(?:\.\d{1,5}){1,4})"
 )
+_SSH_HASH = re.compile(rb"([A-Za-z]\w{2,30})-(?=[0-9a-f]{0,12}\d)([0-9a-f]{7,12})")
+"""A name, and the commit of which it was built."""
 _SSH_VERSION = re.compile(rb"[-_/ ](?:v|V|release_)?(?!\d+[A-Z][a-z])(\d[A-Za-z0-9.~]*)")
 
 
@@ -46,6 +48,9 @@ def _ssh(data: bytes) -> Stated:
         version, _, name = software.replace(b"_", b" ", 1).partition(b" ")
         return name.partition(b":")[0].decode("latin-1"), version.decode("latin-1") if name else ""
     found = _SSH_VERSION.search(software)
+    built = _SSH_HASH.fullmatch(software) if found is None or found[1].isalnum() else None
+    if built is not None:
+        return built[1].decode("latin-1"), built[2].decode("latin-1")
     if found is None:
         return software.decode("latin-1"), ""
     return software[: found.start()].decode("latin-1"), found[1].decode("latin-1")
@@ -57,6 +62,8 @@ def server(value: bytes) -> Stated:
     if not value:
         return NOTHING
     name, slash, rest = value.partition(b"/")
+    if name[-1:] == b" " and rest[:1] == b" ":  # "Sampler 7.5 / Java 7.5": the slash stands between products
+        value, slash = name.rstrip(), b""
     if not slash:
         name, _, number = value.rpartition(b" ")
         number = number[1:] if number[:1] in b"vV" else number
@@ -77,9 +84,18 @@ def _sip(data: bytes) -> Stated:
     """RFC 3261 §20.35, §20.41: a server names itself in Server, and many do in User-Agent."""
     found = _server_header(data)
     if found is not NOTHING:
-        return found
+        return _parted(found)
     agent = _AGENT.search(data, 0, 2048)
-    return server(agent[1].strip()) if agent is not None else NOTHING
+    return _parted(server(agent[1].strip())) if agent is not None else NOTHING
+
+
+def _parted(found: Stated) -> Stated:
+    """A name with its version joined to it ("FPBX-16.0.40(18.20.2)"), in two."""
+    joined = _JOINED.match(found[0]) if not found[1] else None
+    return found if joined is None else (joined[1], joined[2])
+
+
+_JOINED = re.compile(r"([A-Za-z][A-Za-z ]{1,30})-(\d{1,4}(?:\.\w{1,12}){1,5})(?:\(|$)")
 
 
 def server_field(data: bytes) -> bytes:

@@ -108,7 +108,14 @@ PATTERNS: dict[str, tuple[bytes, str]] = {
 
 
 _AMONG_WORDS: dict[str, tuple[tuple[bytes, ...], bytes]] = {
-    label: (words, rb"\b(?P<p>" + b"|".join(words) + rb")(?: version |[-/ ])?v?" + _NUMBER)
+    label: (
+        words,
+        rb"\b(?P<p>"
+        + b"|".join(words)
+        + rb")(?: version |[-/ ])?v?(?:"
+        + _NUMBER
+        + rb"|(?<=-)(?P<w>\d{1,3})\b)",
+    )
     for label, words in (
         ("nntp", (b"INN", b"Leafnode", b"Cyrus NNTP", b"Kerio Connect", b"DNEWS")),
         (

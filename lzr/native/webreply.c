@@ -324,6 +324,11 @@ static int stated(struct text server, PyObject **product, PyObject **version)
         server.size = SERVER_REACH;
     struct text name = server, number = {server.at, 0};
     const uint8_t *slash = server.size > 0 ? memchr(server.at, '/', server.size) : NULL;
+    if (slash != NULL && slash > server.at && slash[-1] == ' ' && slash + 1 < server.at + server.size && slash[1] == ' ') {
+        server = right_stripped((struct text){server.at, (size_t)(slash - server.at)}); /* between two products */
+        name = server;
+        slash = NULL;
+    }
     if (slash != NULL && memchr(server.at, '(', (size_t)(slash - server.at)) == NULL) {
         const uint8_t *end = server.at + server.size;
         name.size = (size_t)(slash - server.at);

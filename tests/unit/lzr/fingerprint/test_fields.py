@@ -202,6 +202,11 @@ SAID = [
     ),
     ("ssh", b"SSH-2.0-3Com OS-3Com OS V3.41\r\n", ("3Com OS-3Com OS", "3.41")),
     ("ssh", b"SSH-2.0-3Com OS-5.20.105\r\n", ("3Com OS", "5.20.105")),
+    ("ssh", b"SSH-2.0-babeld-a73e1397\r\n", ("babeld", "a73e1397")),
+    ("ssh", b"SSH-2.0-Sampler-20231102\r\n", ("Sampler", "20231102")),
+    ("sip", b"SIP/2.0 200 OK\r\nServer: FPBX-16.0.40(18.20.2)\r\n\r\n", ("FPBX", "16.0.40")),
+    ("irc", b":box 002 a :Your host is box, running version InspIRCd-3\r\n", ("InspIRCd", "3")),
+    ("http", b"HTTP/1.1 200 OK\r\nServer: Sampler 7.50 / Java 7.5\r\n\r\n", ("Sampler", "7.50")),
     ("smtp-ftp", b"421  Insufficient System Storage.(IMail 8.22)\r\n", ("IMail", "8.22")),
     ("ftp", b"220 box.example.net FTP server (Version 6.6/OpenBSD) ready.\r\n", ("OpenBSD ftpd", "6.6")),
     (
