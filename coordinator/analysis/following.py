@@ -85,7 +85,7 @@ class Follower:
         self._stopped = False
 
     def run(self) -> reading.Reading:
-        """Until the scan ends, or SIGINT or SIGTERM come: what is there by then is written all the same."""
+        """Until the scan ends or a signal comes to end us: what is there by then is written all the same."""
         with interrupts.deferred(self._stop):
             return self._run()
 

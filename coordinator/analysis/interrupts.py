@@ -1,8 +1,8 @@
 """Handles Ctrl-C while DuckDB asks for records: an exception cannot pass through C, so the signal is kept for
 a moment.
 
-Within `held`, SIGINT (and SIGTERM, where the program has a handler of its own) stops the statement and
-whatever reads the file; KeyboardInterrupt is raised when both have returned.
+Within `held`, SIGINT (and SIGTERM and SIGHUP, where the program has handlers of its own) stops the statement
+and whatever reads the file; KeyboardInterrupt is raised when both have returned.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ def deferred(then: Callable[[], object]) -> Iterator[None]:
     before: dict[int, Any] = {}
     _state.update(held=True, came=False)
     try:
-        for number in (signal.SIGINT, signal.SIGTERM):
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             if callable(signal.getsignal(number)):
                 before[int(number)] = signal.signal(number, lambda *_: then())
         yield

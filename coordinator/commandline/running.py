@@ -1,7 +1,7 @@
 """What commands share: a parser whose complaints are UsageErrors, how they end, sentences on stderr.
 
 A command is ``main(argv) -> int`` and runs inside `ended`: the user's mistakes become one sentence and status
-2, as does an output that cannot be written; Ctrl-C leaves no half file.
+2, as does an output that cannot be written; Ctrl-C, SIGTERM and a closed terminal leave no half file.
 """
 
 from __future__ import annotations
@@ -34,13 +34,14 @@ def ended(name: str, run: Callable[[], int]) -> int:
 
     def interrupted(number: int, _: object) -> NoReturn:
         came.append(number)
-        raise KeyboardInterrupt  # SIGTERM too: what is half done is taken away as after Ctrl-C
+        raise KeyboardInterrupt  # what is half done is taken away, as after Ctrl-C
 
     before: dict[int, Any] = {}
     try:
         with contextlib.suppress(ValueError):  # not in the main thread
-            for signum in (signal.SIGINT, signal.SIGTERM):
-                before[int(signum)] = signal.signal(signum, interrupted)
+            for signum in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+                if signal.getsignal(signum) is not signal.SIG_IGN:  # as under nohup, or behind a script's &
+                    before[int(signum)] = signal.signal(signum, interrupted)
         status = run()
         sys.stdout.flush()
         return status

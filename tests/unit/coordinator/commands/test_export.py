@@ -8,6 +8,7 @@ import fcntl
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -181,14 +182,17 @@ def test_pipes(scan: Path) -> None:
         assert nobody.stderr == b"", form
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGKILL])
 def test_who_is_ended_leaves_nothing(number: int, tmp_path: Path) -> None:
     """While it waits for more of its input, with a part of the output written."""
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
     process = subprocess.Popen(
         [*COMMAND, "-", "-o", str(tmp_path / "x.parquet")],
         stdin=subprocess.PIPE,
         stderr=subprocess.PIPE,
         cwd=ROOT,
+        env={**os.environ, "TMPDIR": str(temporary)},
     )
     assert process.stdin is not None
     lines = "".join(map(madescans.line, madescans.records(500))).encode()
@@ -202,10 +206,29 @@ def test_who_is_ended_leaves_nothing(number: int, tmp_path: Path) -> None:
     process.stderr.close()
     assert process.wait(60) in (130, -9), told
     assert told == b""
+    assert number == signal.SIGKILL or not left(temporary)
+    shutil.rmtree(temporary)
     # Where the file system has no files without a name, one that is killed leaves a hidden one.
     assert {
         name for name in left(tmp_path) if number != signal.SIGKILL or not name.endswith(".part")
     } == set()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGHUP])
+def test_a_signal_that_is_ignored_ends_nothing(number: int, tmp_path: Path) -> None:
+    """As under nohup, or in the background of a script."""
+    process = subprocess.Popen(
+        ["sh", "-c", f'trap "" {number}; exec "$@"', "sh", *COMMAND, "-", "-o", str(tmp_path / "x.parquet")],
+        stdin=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        cwd=ROOT,
+    )
+    assert process.stdin is not None
+    until(lambda: writes_into(process.pid, tmp_path))
+    process.send_signal(number)
+    lines = "".join(map(madescans.line, madescans.records(50))).encode()
+    _, told = process.communicate(lines, timeout=60)
+    assert (process.returncode, b"50 records in" in told) == (0, True), told
 
 
 def writes_into(pid: int, folder: Path) -> bool:
