@@ -1,4 +1,4 @@
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from typing_extensions import Buffer
@@ -57,6 +57,20 @@ def build_frames(
 def fill_ring(
     ring: Buffer, at: int, rows: Buffer, link: Buffer, programs: tuple[bytes, ...], /
 ) -> tuple[int, int]: ...
+def spread_frames(
+    ring: Buffer,
+    position: Buffer,
+    rows: Buffer,
+    link: Buffer,
+    programs: tuple[bytes, ...],
+    ends: Buffer,
+    moments: Buffer,
+    least: int,
+    clock: Callable[[], int],
+    sleep: Callable[[float], None],
+    offer: Callable[[], object],
+    /,
+) -> tuple[int, int, int, int]: ...
 def ways(rows: Buffer, size: int, addresses: int, table: Buffer, out: Buffer, /) -> None: ...
 def unsent(ring: Buffer, at: int, count: int, /) -> tuple[int, int]: ...
 def probe_lengths(

@@ -34,7 +34,7 @@ from lzr.rows import (
     Trigger,
 )
 
-VERSION = 20
+VERSION = 21
 """Of the functions in C; it grows whenever an argument changes."""
 
 _ROWS = {

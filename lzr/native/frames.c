@@ -254,6 +254,42 @@ end:
     return result;
 }
 
+/* As many of `n` frames as there is room for, into rows from `at` to the end of the ring or a busy one; 0 with an
+ * exception. */
+static int fill(const struct job *job, uint8_t *ring, size_t frames, size_t at, const struct frame *rows, size_t n,
+                size_t *done, size_t *octets)
+{
+    for (*done = 0; *done < n && at + *done < frames; ++*done) {
+        uint8_t *row = ring + (at + *done) * FRAME_SIZE;
+        if (__atomic_load_n((uint32_t *)row, __ATOMIC_ACQUIRE) != STATUS_AVAILABLE)
+            break;
+        struct frame f;
+        memcpy(&f, rows + *done, sizeof f);
+        size_t length = build(job, &f, row + TX_DATA + VNET_HEADER);
+        if (length == 0)
+            return 0;
+        uint32_t whole = (uint32_t)(length + VNET_HEADER);
+        uint16_t copy = (uint16_t)length;
+        memset(row + TX_DATA, 0, VNET_HEADER);
+        memcpy(row + TX_DATA + VNET_COPY, &copy, 2);
+        memcpy(row + ROW_LENGTH, &whole, 4);
+        __atomic_store_n((uint32_t *)row, STATUS_SEND_REQUEST, __ATOMIC_RELEASE);
+        *octets += length;
+    }
+    return 1;
+}
+
+static size_t not_available(const uint8_t *ring, size_t frames, size_t at, size_t n)
+{
+    size_t found = 0;
+    for (size_t i = 0; i < n; i++) {
+        size_t row = at + i < frames ? at + i : at + i - frames;
+        uint32_t status = __atomic_load_n((const uint32_t *)(ring + row * FRAME_SIZE), __ATOMIC_ACQUIRE);
+        found += (status & STATUS_SEND_REQUEST) != 0 || status == STATUS_WRONG_FORMAT;
+    }
+    return found;
+}
+
 /* (ring, at, rows, link, programs) -> (frames, octets): from row `at` to the end of the ring or a busy row */
 PyObject *lzr_fill_ring(PyObject *self, PyObject *const *args, Py_ssize_t count)
 {
@@ -279,24 +315,92 @@ PyObject *lzr_fill_ring(PyObject *self, PyObject *const *args, Py_ssize_t count)
         PyErr_SetString(PyExc_ValueError, "outside the ring");
         goto end;
     }
-    for (; done < n && at + done < frames; done++) {
-        uint8_t *row = ring + (at + done) * FRAME_SIZE;
-        if (__atomic_load_n((uint32_t *)row, __ATOMIC_ACQUIRE) != STATUS_AVAILABLE)
-            break;
-        struct frame f;
-        memcpy(&f, rows + done, sizeof f);
-        size_t length = build(&job, &f, row + TX_DATA + VNET_HEADER);
-        if (length == 0)
-            goto end;
-        uint32_t whole = (uint32_t)(length + VNET_HEADER);
-        uint16_t copy = (uint16_t)length;
-        memset(row + TX_DATA, 0, VNET_HEADER);
-        memcpy(row + TX_DATA + VNET_COPY, &copy, 2);
-        memcpy(row + ROW_LENGTH, &whole, 4);
-        __atomic_store_n((uint32_t *)row, STATUS_SEND_REQUEST, __ATOMIC_RELEASE);
-        octets += length;
-    }
+    if (!fill(&job, ring, frames, at, rows, n, &done, &octets))
+        goto end;
     result = Py_BuildValue("nn", (Py_ssize_t)done, (Py_ssize_t)octets);
+end:
+    lzr_release(&views);
+    return result;
+}
+
+/* Calls sleep(seconds) if there is longer than `least` ns until `moment` by clock(); adds to `slept`. 0: exception. */
+static int await(PyObject *clock, PyObject *sleep, int64_t moment, int64_t least, int64_t *slept)
+{
+    PyObject *now = PyObject_CallNoArgs(clock);
+    if (now == NULL)
+        return 0;
+    int64_t wait = moment - (int64_t)PyLong_AsLongLong(now);
+    Py_DECREF(now);
+    if (PyErr_Occurred())
+        return 0;
+    if (wait <= least)
+        return 1;
+    PyObject *seconds = PyFloat_FromDouble((double)wait / 1e9);
+    PyObject *done = seconds == NULL ? NULL : PyObject_CallOneArg(sleep, seconds);
+    Py_XDECREF(seconds);
+    Py_XDECREF(done);
+    *slept += wait;
+    return done != NULL;
+}
+
+/* (ring, position, rows, link, programs, ends, moments, least, clock, sleep, offer) -> (frames, octets, left, slept):
+ * the rows up to each of `ends` into the ring at its moment, and offered; stops where they do not leave at once */
+PyObject *lzr_spread_frames(PyObject *self, PyObject *const *args, Py_ssize_t count)
+{
+    (void)self;
+    struct views views = {.count = 0};
+    struct program programs[NO_PROBE];
+    struct job job = {.programs = programs};
+    PyObject *result = NULL;
+    size_t n, frames, parts, moments_n, one, placed = 0, octets = 0, left = 0;
+    int64_t slept = 0, *position;
+    const int64_t *ends, *moments;
+    const struct frame *rows;
+    uint8_t *ring;
+    if (count != 11)
+        return lzr_wants("(ring, position, rows, link, programs, ends, moments, least, clock, sleep, offer)");
+    int64_t least = PyLong_AsLongLong(args[7]);
+    if (PyErr_Occurred())
+        return NULL;
+    if (!read_job(&job, &views, args[3], args[4]) || (ring = lzr_view(&views, args[0], 1, FRAME_SIZE, &frames)) == NULL ||
+        (position = lzr_view(&views, args[1], 1, 8, &one)) == NULL ||
+        (rows = lzr_view(&views, args[2], 0, sizeof *rows, &n)) == NULL ||
+        (ends = lzr_view(&views, args[5], 0, 8, &parts)) == NULL ||
+        (moments = lzr_view(&views, args[6], 0, 8, &moments_n)) == NULL || !lzr_as_many(moments_n == parts) ||
+        !lzr_check(one == 1 && *position >= 0 && (uint64_t)*position < frames, "outside the ring"))
+        goto end;
+    for (size_t part = 0; part < parts; part++) {
+        if (!lzr_check(ends[part] >= (int64_t)placed && ends[part] <= (int64_t)n, "parts of other rows") ||
+            !await(args[8], args[9], moments[part], least, &slept))
+            goto end;
+        size_t end = (size_t)ends[part];
+        while (placed < end) {
+            /* one row stays free, so that a successor can tell where those that wait begin */
+            size_t begin = (size_t)*position, made = 0, wanted = end - placed < frames ? end - placed : frames - 1;
+            while (made < wanted) {
+                size_t done;
+                if (!fill(&job, ring, frames, (size_t)*position, rows + placed, wanted - made, &done, &octets))
+                    goto end;
+                if (done == 0)
+                    break;
+                *position = (int64_t)(((size_t)*position + done) % frames); /* before the kernel is asked */
+                made += done;
+                placed += done;
+            }
+            PyObject *offered = PyObject_CallNoArgs(args[10]);
+            if (offered == NULL && !PyErr_ExceptionMatches(PyExc_OSError))
+                goto end;
+            if (offered == NULL)
+                PyErr_Clear(); /* whoever tries again sees the same */
+            Py_XDECREF(offered);
+            if (made < wanted || not_available(ring, frames, begin, made) > 0) {
+                left = made;
+                goto stopped;
+            }
+        }
+    }
+stopped:
+    result = Py_BuildValue("nnnL", (Py_ssize_t)placed, (Py_ssize_t)octets, (Py_ssize_t)left, (long long)slept);
 end:
     lzr_release(&views);
     return result;

@@ -167,6 +167,7 @@ PyObject *lzr_parse_packets(PyObject *self, PyObject *const *args, Py_ssize_t co
 /* frames.c */
 PyObject *lzr_build_frames(PyObject *self, PyObject *const *args, Py_ssize_t count);
 PyObject *lzr_fill_ring(PyObject *self, PyObject *const *args, Py_ssize_t count);
+PyObject *lzr_spread_frames(PyObject *self, PyObject *const *args, Py_ssize_t count);
 PyObject *lzr_unsent(PyObject *self, PyObject *const *args, Py_ssize_t count);
 size_t lzr_probe_length(const uint8_t *program, size_t size, uint64_t hi, uint64_t lo, uint16_t port);
 PyObject *lzr_probe_lengths(PyObject *self, PyObject *const *args, Py_ssize_t count);

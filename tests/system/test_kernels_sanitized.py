@@ -201,6 +201,13 @@ def _fuzz_packets(draw: random.Random) -> None:
     ring.reshape(frames, 2048)[:, :4] = 0
     with contextlib.suppress(ValueError):
         NATIVE.fill_ring(ring, first, rows, bytes(22), programs)
+    ring.reshape(frames, 2048)[:, :4] = 0
+    with contextlib.suppress(ValueError):
+        ends = np.sort(np.array([draw.randrange(6) for _ in range(3)]))
+        NATIVE.spread_frames(
+            *(ring, np.array([draw.randrange(-1, frames + 2)]), rows, bytes(22), programs, ends, ends * 0),
+            *(0, lambda: draw.randrange(9), lambda seconds: None, lambda: None),
+        )
     with contextlib.suppress(ValueError):
         NATIVE.unsent(ring, first, draw.randrange(12))
     table = np.zeros(4, FLOW)

@@ -295,11 +295,11 @@ class Engine:
         self._now = now
         if not self.waiting or self.transmit.held or self.transmit.routed.clogged:
             return 0
-        room = min(self._step, self._window.room(self._fresh(now), now))
+        room = self._window.room(self._fresh(now), now)
         if not room:
             self.window_held = True
             return 0
-        targets = self.backlog.take(room)
+        targets = self.backlog.take(min(self._step, room))
         begun = len(targets)
         targets = self._permitted(targets)
         if len(targets):
@@ -309,7 +309,7 @@ class Engine:
             self.flush()
         if self.sweeper is None:
             return begun
-        asked = 0 if self.transmit.held else self._ask(room - len(targets), now)
+        asked = 0 if self.transmit.held else self._ask(min(LOOK, room) - len(targets), now)
         self.flush()
         self._asked += asked
         if self._asked >= LOOK:

@@ -8,6 +8,7 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
 
 from lzr.ipc import messages
@@ -174,42 +175,39 @@ class Transmit:
         If we wake up late, the frames that are due leave at once. What may not leave yet waits, as with
         `send`. Raises SendFailure.
         """
-        put = self._straight(burst)
         first = min(first, len(burst))
         rest = len(burst) - first
-        parts = max(1, min(over // _FINE, max(over // _COARSE, rest // _TOGETHER))) if rest else 1
-        begun = 0
-        for part in range(parts):
-            end = first + rest * (part + 1) // parts
-            if end == begun:
+        count = max(1, min(over // _FINE, max(over // _COARSE, rest // _TOGETHER))) if rest else 1
+        numbers = np.arange(count)
+        ends, moments = first + rest * (numbers + 1) // count, now + numbers * over // count
+        begun = self._spread_straight(burst, (ends, moments), now)
+        for end, moment in zip(ends.tolist(), moments.tolist(), strict=True):
+            if end <= begun:
                 continue
-            late = time.monotonic_ns() - now - part * over // parts if part else 0
-            if late < -_SHORT:
-                time.sleep(-late / 1e9)
-                self.slept -= late
-            if end > begun:
-                put(burst[begun:end], now)
-                begun = end
+            wait = moment - time.monotonic_ns()
+            if wait > _SHORT:
+                time.sleep(wait / 1e9)
+                self.slept += wait
+            self.send((burst[begun:end],), now)
+            begun = end
 
-    def _straight(self, burst: NDArray[Any]) -> Callable[[NDArray[Any], int], None]:
-        """What sends a part of this burst: by a ring alone, where all may leave so and nothing waits."""
+    def _spread_straight(
+        self, burst: NDArray[Any], parts: tuple[NDArray[np.int64], NDArray[np.int64]], now: int
+    ) -> int:
+        """Send parts of a burst by a ring alone, where all may leave so and nothing waits.
+
+        parts: where each ends, and when it is due (ns). Returns how many rows were sent, or wait in the ring.
+        """
         self.send((), 0)
         paths, plain = self._paths, self.empty and self._budget is None and bool(self._rings)
         if not plain or self.policy is not None or not paths.all_by_rings(burst):
-            return lambda part, now: self.send((part,), now)
+            return 0
         out = self._rings[-1]
-
-        def put(part: NDArray[Any], now: int) -> None:
-            if not self.empty:
-                self.send((part,), now)
-                return
-            placed = out.send(part, paths.builder)
-            if placed < len(part):
-                self._waiting.append(part[placed:])
-            if not out.flush():
-                self.note_stuck(out, now)
-
-        return put
+        placed, slept = out.spread(burst, paths.builder, parts)
+        self.slept += slept
+        if not out.empty and not out.flush():
+            self.note_stuck(out, now)
+        return placed
 
     def finish(self) -> None:
         """Send everything that is left; an interface that does not take it is not waited for."""

@@ -15,16 +15,16 @@ import errno
 import socket
 import time
 from collections import Counter
+from functools import partial
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from lzr.kernels import NATIVE, in_c
-from lzr.layout import STATUS_SEND_REQUEST, STATUS_WRONG_FORMAT, TX_DATA, VNET_HEADER
+from lzr.layout import STATUS_SEND_REQUEST, TX_DATA, VNET_HEADER
 from lzr.packet.segments import Builder
 from lzr.targets.blocklist import Blocklist
-from workers.flow.offer import offer
+from workers.flow.offer import fill, offer, spread, unsent
 from workers.flow.refused import Refused, allowed, header_of
 
 _MOMENTS = (0.0002, 0.001, 0.005)
@@ -118,7 +118,7 @@ class TransmitRing:
             at = int(self._position[0])
             # One row stays free, so that a successor can tell where those that wait begin.
             rows = burst[start : start + self._frames - 1 - self._filled]
-            done, octets = self._fill(at, rows, builder) if len(rows) else (0, 0)
+            done, octets = fill(self._flat, at, rows, builder) if len(rows) else (0, 0)
             if not done:
                 if not self.flush() or not self._await_row(at):
                     return start
@@ -133,7 +133,8 @@ class TransmitRing:
     def _await_row(self, at: int) -> bool:
         """Wait a few milliseconds for the driver to give a row back; whether it has."""
         for moment in (0.0, *_MOMENTS):
-            time.sleep(moment)
+            if moment:
+                time.sleep(moment)
             if self._status[at] == 0:
                 return True
         self.errors[_FULL] += 1
@@ -141,39 +142,30 @@ class TransmitRing:
         self._hold()
         return False
 
-    def _native_fill(self, at: int, rows: NDArray[Any], builder: Builder) -> tuple[int, int]:
-        done, octets = NATIVE.fill_ring(self._flat, at, rows, *builder.native)
-        return done, octets
+    def spread(
+        self, burst: NDArray[Any], builder: Builder, parts: tuple[NDArray[np.int64], NDArray[np.int64]]
+    ) -> tuple[int, int]:
+        """Send FRAME rows part by part while each leaves at once (`workers.flow.offer.spread`).
 
-    @in_c(_native_fill)
-    def _fill(self, at: int, rows: NDArray[Any], builder: Builder) -> tuple[int, int]:
-        """As many frames as there is room for up to the end of the ring: how many, and their bytes."""
-        room = min(len(rows), self._frames - at)
-        busy = self._status[at : at + room] != 0
-        if busy.any():
-            room = int(busy.argmax())
-        if not room:
+        Returns how many were placed, and the ns that were slept; `flush` is to follow if not `empty`.
+        """
+        if not self.empty:
             return 0, 0
-        frames = self._rows[at : at + room, TX_DATA + VNET_HEADER :]
-        lengths = builder.build(rows[:room], frames)
-        self._length[at : at + room] = lengths + np.uint32(VNET_HEADER)
-        self._copy[at : at + room] = lengths
-        self._status[at : at + room] = STATUS_SEND_REQUEST
-        return room, int(lengths.sum())
+        placed, octets, self._filled, slept = spread(
+            self._flat, self._position, burst, builder, parts, partial(offer, self._socket, self.link)
+        )
+        self.placed += placed
+        self.placed_octets += octets
+        return placed, slept
 
-    def _native_unsent(self) -> tuple[int, int]:
-        first = (int(self._position[0]) - self._filled) % self._frames
-        waiting, refused = NATIVE.unsent(self._flat, first, self._filled)
-        return waiting, refused
+    @property
+    def empty(self) -> bool:
+        """Whether no frame waits, nor one that was refused."""
+        return not (self._filled or self.stuck or self.refused)
 
-    @in_c(_native_unsent)
     def _unsent(self) -> tuple[int, int]:
         """How many waiting frames the driver has not taken, and how many are malformed."""
-        first = (int(self._position[0]) - self._filled) % self._frames
-        status = self._status[(first + np.arange(self._filled)) % self._frames]
-        return int(np.count_nonzero(status & STATUS_SEND_REQUEST)), int(
-            np.count_nonzero(status == STATUS_WRONG_FORMAT)
-        )
+        return unsent(self._flat, (int(self._position[0]) - self._filled) % self._frames, self._filled)
 
     @property
     def sent(self) -> int:

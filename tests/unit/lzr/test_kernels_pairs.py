@@ -37,6 +37,7 @@ from tests import wire
 from tests.unit.lzr import test_kernels as compared
 from tests.unit.lzr.targets.test_lists_targets import LINE, read, same
 from tests.wire import kernels_of
+from workers.flow import offer
 from workers.flow.arrivals import Arrivals
 from workers.flow.ring import Ring
 
@@ -111,7 +112,7 @@ def rows_of_a_ring(seed: int) -> None:
         with Memory() as memory:
             ring = Ring(memory, positions, (RING, RING))  # type: ignore[arg-type]
             ring.out._status[busy] = STATUS_SEND_REQUEST
-            filled = ring.out._fill(at, frames, builder)
+            filled = offer.fill(ring.out._flat, at, frames, builder)
             ring.out._status[busy] = STATUS_WRONG_FORMAT
             ring.out._filled, positions[1] = RING - 1, at
             unsent = ring.out._unsent()
@@ -131,6 +132,31 @@ def rows_of_a_ring(seed: int) -> None:
     assert native[:3] == python[:3]
     assert native[3] == python[3]
     assert native[2][0] == RING - 2
+
+
+def parts_of_a_burst(seed: int) -> None:
+    """The same frames are placed, offered and left, wherever the kernel stops."""
+    draw = np.random.default_rng(seed)
+    builder = Builder(LinkHeader(bytes(6), bytes(6), bytes(6)), (ProbeTemplate((b"GET /",)),))
+    burst = compared.random_rows(draw, FRAME, 3 * RING)
+    burst["probe"], burst["flags"] = NO_PROBE, ACK
+    ends = np.sort(draw.integers(0, len(burst) + 1, 7))
+    begin, stop = int(draw.integers(0, RING)), int(draw.integers(0, 9))
+
+    def life() -> Any:
+        rows, position, offered = np.zeros((RING, FRAME_SIZE), np.uint8), np.array([begin]), list[bytes]()
+
+        def take() -> None:
+            offered.append(rows.tobytes())
+            if len(offered) == stop:
+                raise OSError
+            rows.view(np.uint32)[:, 0] = 0
+
+        found = offer.spread(rows.reshape(-1), position, burst, builder, (ends, np.zeros(7, np.int64)), take)
+        return found, position.tolist(), offered, rows.tobytes()
+
+    native, python = compared.both(life)
+    assert native == python
 
 
 def texts(_: int) -> None:
@@ -275,8 +301,9 @@ COMPARED: dict[str, Callable[[int], None]] = {
     "Permutation.take": sweeps,
     "Cookies.expected": sweeps,
     "Arrivals.take": rows_of_a_ring,
-    "TransmitRing._fill": rows_of_a_ring,
-    "TransmitRing._unsent": rows_of_a_ring,
+    "fill": rows_of_a_ring,
+    "unsent": rows_of_a_ring,
+    "spread": parts_of_a_burst,
     "identity": web_replies,
     "batch": web_batches,
     "of_line": greetings,
