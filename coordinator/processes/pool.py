@@ -27,7 +27,7 @@ from coordinator.processes.inbox import ReportInbox
 from coordinator.processes.launch import Launched
 from coordinator.processes.priority import Priority
 from coordinator.processes.rundir import RunDir
-from lzr.ipc import credentials, limits, messages, packing, transfer
+from lzr.ipc import credentials, limits, messages, packing
 from lzr.ipc.credentials import Credentials, Sender
 from lzr.ipc.inbox import InvalidMessage
 from lzr.ipc.job import Event, Job, Output, Setup, Spawn, pack
@@ -96,7 +96,7 @@ class Child:
         """
         while self.waiting:
             try:
-                transfer.send(self.orders, self.waiting[0], _NOBLOCK)
+                packing.send(self.orders, self.waiting[0], _NOBLOCK)
             except zmq.Again:
                 return
             self.waiting.popleft()
@@ -364,7 +364,7 @@ def try_feed(child: Child, parts: Sequence[Buffer]) -> bool:
     """Send a flow worker a message in its feed if there is room; whether there was."""
     assert child.feed is not None
     try:
-        transfer.send(child.feed, parts, _NOBLOCK)
+        packing.send(child.feed, parts, _NOBLOCK)
     except zmq.Again:
         return False
     return True

@@ -18,7 +18,7 @@ import numpy as np
 import zmq
 from numpy.typing import NDArray
 
-from lzr.ipc import messages, packing, transfer
+from lzr.ipc import messages, packing
 from lzr.ipc.credentials import Sender, mark, verified
 from lzr.ipc.inbox import InvalidMessage
 from lzr.ipc.job import Job, Spawn
@@ -367,7 +367,7 @@ class Collector:
                 self._stopping = True
 
     def _report(self, report: Message) -> None:
-        transfer.send(self._reports, packing.pack(report, self._name, self._token))
+        packing.send(self._reports, packing.pack(report, self._name, self._token))
 
     def _send_stats_when_due(self, now: int) -> None:
         if now >= self._next_stats:

@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 from lzr.flow.handover import ShardFlows
 from lzr.flow.table import FlowTable
 from lzr.flow.trace import Traced
-from lzr.ipc import limits, messages, packing, transfer
+from lzr.ipc import limits, messages, packing
 from lzr.ipc.credentials import Sender
 from lzr.ipc.job import Job, Spawn
 from lzr.ipc.schema import Message
@@ -325,7 +325,7 @@ class FlowWorker:
             self._engine.outbox.push(lambda message: channels.try_send(results, message))
 
     def _report(self, report: Message) -> None:
-        transfer.send(self._reports, packing.pack(report, self._name, self._token))
+        packing.send(self._reports, packing.pack(report, self._name, self._token))
 
     def _send_stats(self, *, last: bool = False) -> None:
         """Report a sweep's answers, then the figures: their `looked_ns` states that these answers were

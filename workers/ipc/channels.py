@@ -13,7 +13,7 @@ from typing import Any
 
 import zmq
 
-from lzr.ipc import limits, packing, transfer
+from lzr.ipc import limits, packing
 from lzr.ipc.inbox import Inbox
 from lzr.ipc.packing import Received
 from lzr.ipc.schema import Buffer, Message
@@ -93,7 +93,7 @@ def _set_non_blocking(descriptor: int) -> None:
 def try_send(sock: zmq.Socket[bytes], parts: Sequence[Buffer]) -> bool:
     """Send one message if there is room for it."""
     try:
-        transfer.send(sock, parts, _NOBLOCK, copy=sum(map(len, parts)) < 65536)
+        packing.send(sock, parts, _NOBLOCK, copy=sum(map(len, parts)) < 65536)
     except zmq.Again:
         return False
     return True
@@ -119,7 +119,7 @@ def receive(sock: zmq.Socket[bytes], kinds: Sequence[type[Message]]) -> Received
     """As `try_receive`, with the sender's name and token."""
     if not has_message(sock):  # far cheaper than an exception, and mostly there is none
         return None
-    return packing.unpack(transfer.receive(sock, _NOBLOCK), kinds)
+    return packing.unpack(packing.receive(sock, _NOBLOCK), kinds)
 
 
 def has_message(sock: zmq.Socket[bytes]) -> bool:

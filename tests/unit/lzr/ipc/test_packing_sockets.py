@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import zmq
 
-from lzr.ipc import transfer
+from lzr.ipc import packing
 
 Pair = tuple[Any, Any]
 
@@ -31,10 +31,10 @@ def pair() -> Iterator[Pair]:
 def test_the_parts_arrive_as_one_message(pair: Pair, copy: bool) -> None:
     sender, receiver = pair
     parts = [b"head", memoryview(bytearray(b"x") * 100_000), b"", bytearray(b"end")]
-    transfer.send(sender, parts, copy=copy)
-    assert transfer.receive(receiver) == [bytes(part) for part in parts]
-    transfer.send(sender, [b"alone"], copy=copy)
-    assert transfer.receive(receiver) == [b"alone"]
+    packing.send(sender, parts, copy=copy)
+    assert packing.receive(receiver) == [bytes(part) for part in parts]
+    packing.send(sender, [b"alone"], copy=copy)
+    assert packing.receive(receiver) == [b"alone"]
 
 
 def test_without_room_nothing_of_a_message_is_sent(pair: Pair) -> None:
@@ -42,12 +42,12 @@ def test_without_room_nothing_of_a_message_is_sent(pair: Pair) -> None:
     sent = 0
     for _ in range(100):
         try:
-            transfer.send(sender, [b"%d" % sent, b"rest"], zmq.NOBLOCK)
+            packing.send(sender, [b"%d" % sent, b"rest"], zmq.NOBLOCK)
         except zmq.Again:
             break
         sent += 1
     assert 0 < sent < 100
     for number in range(sent):
-        assert transfer.receive(receiver) == [b"%d" % number, b"rest"]
+        assert packing.receive(receiver) == [b"%d" % number, b"rest"]
     with pytest.raises(zmq.Again):
-        transfer.receive(receiver, zmq.NOBLOCK)
+        packing.receive(receiver, zmq.NOBLOCK)
