@@ -16,6 +16,7 @@ from dataclasses import asdict
 
 from coordinator.doctor import checks, egress, facts, portways, probing
 from coordinator.doctor.checks import FAULT, LEVELS, Finding, Wanted
+from coordinator.network.raw_sockets import ring_frames
 from coordinator.processes import cpus, ownuser, privilege
 from lzr import __version__, safetext
 from lzr.errors import UsageError, printable
@@ -90,7 +91,7 @@ def examine(options: Options, target: str | None) -> list[Finding]:
         interface=net.interface if net else options.interface,
         sources=net.sources if net else options.source_ips,
         shards=shards,
-        frames=cpus.frames(shards, workers.flow),
+        frames=ring_frames(shards, workers.flow),
         processes=workers.flow + workers.collect + 2,
         guard=options.guard,
     )

@@ -33,10 +33,18 @@ SO_BINDTODEVICE, SO_SNDBUFFORCE = 25, 32
 _WAITING = 1 << 24  # bytes of packets that wait for neighbours which do not answer, without holding up others
 _ERRORS = 1 << 22  # bytes of ICMP errors that wait: some 4,000
 _BLOCK = 1 << 16  # bytes of a ring that the kernel allocates together
+_RX_FRAMES, _TX_FRAMES = 8192, 2048  # for a worker (`python -m benchmarks.endtoend` shows drops and memory)
 
 
 class SocketError(Exception):
     """A raw socket cannot be opened; the sentence says why."""
+
+
+def ring_frames(shards: int, workers: int) -> tuple[int, int]:
+    """(receive, transmit) frames of each shard's rings, powers of two: a worker has about the same number of
+    frames in all, however many shards it has."""
+    share = max(1, shards // workers)
+    return max(1024, _RX_FRAMES // share), max(512, _TX_FRAMES // share)
 
 
 def open_shards(

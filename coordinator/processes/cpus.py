@@ -26,7 +26,6 @@ LEAST_SHARDS, MOST_SPARE = 8, 32
 costs a socket with rings."""
 MOST_SHARDS = 256
 """Sockets in a fan-out group (PACKET_FANOUT_MAX, packet(7))."""
-_RX_FRAMES, _TX_FRAMES = 8192, 2048  # for a worker (`python -m benchmarks.endtoend` shows drops and memory)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,13 +73,6 @@ def shards(flow: int, cores: int) -> int:
     core.
     """
     return min(MOST_SHARDS, max(LEAST_SHARDS, 2 * flow, min(cores, MOST_SPARE)))
-
-
-def frames(shards: int, workers: int) -> tuple[int, int]:
-    """(receive, transmit) frames of each shard's rings, powers of two: a worker has about the same number of
-    frames in all, however many shards it has."""
-    share = max(1, shards // workers)
-    return max(1024, _RX_FRAMES // share), max(512, _TX_FRAMES // share)
 
 
 def order(root: Path = Path("/")) -> tuple[int, ...]:

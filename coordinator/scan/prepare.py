@@ -22,7 +22,14 @@ from coordinator.input.size import InputSize
 from coordinator.input.sourceaddresses import SourceAddresses
 from coordinator.network import discover
 from coordinator.network.neighbours import NoRouteError
-from coordinator.network.raw_sockets import SocketError, close_shards, open_errors, open_routed, open_shards
+from coordinator.network.raw_sockets import (
+    SocketError,
+    close_shards,
+    open_errors,
+    open_routed,
+    open_shards,
+    ring_frames,
+)
 from coordinator.network.tracing import Trace
 from coordinator.processes import cpus, ownuser, privilege
 from coordinator.results.relay import Relay
@@ -207,7 +214,7 @@ def _job(
         options=options,
         directory=opened.directory,
         shards=shards,
-        frames=cpus.frames(shards, workers.flow),
+        frames=ring_frames(shards, workers.flow),
         own_mac=net.own_mac,
         gateway_v4=net.gateway_mac_v4 or discover.NO_MAC,
         gateway_v6=net.gateway_mac_v6 or discover.NO_MAC,
