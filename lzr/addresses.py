@@ -21,6 +21,7 @@ def parse(text: str) -> Halves:
 
 
 def is_v4(hi: int, lo: int) -> bool:
+    """Whether these halves are an IPv4 address (IPv4-mapped)."""
     return hi == 0 and lo >> 32 == 0xFFFF
 
 

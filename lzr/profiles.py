@@ -47,6 +47,7 @@ class CpuProfile:
         self._spent: Counter[str] = Counter()
 
     def sample(self) -> None:
+        """Add the processor time since the last sample to the stack that runs now."""
         main, process = (clock() for clock in self._clocks)
         self._spent[";".join((self._title, *_names(self._stack())))] += main - self._last[0]
         self._last = main, process

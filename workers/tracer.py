@@ -67,6 +67,7 @@ class Tracer:
         self.trouble = ""
 
     def begin(self) -> None:
+        """Write the heading of the file."""
         self._write([heading()])
 
     def take(self) -> int:

@@ -205,6 +205,7 @@ def nothing(rows: int, form: str) -> Values:
 
 
 def numbers(values: Sequence[int | None], dtype: Any) -> Values:
+    """A column of numbers of that dtype; None where there is none."""
     bits, nulls = _there(values)
     if nulls:
         values = [value or 0 for value in values]
@@ -212,6 +213,7 @@ def numbers(values: Sequence[int | None], dtype: Any) -> Values:
 
 
 def truths(values: Sequence[bool | None]) -> Values:
+    """A column of booleans; None where there is none."""
     bits, nulls = _there(values)
     return Values((bits, np.packbits(np.array(values, np.bool_), bitorder="little")), nulls)
 
@@ -236,6 +238,7 @@ def texts(values: Sequence[str | None]) -> Values:
 
 
 def blobs(values: Sequence[bytes | None]) -> Values:
+    """A column of byte strings; None where there is none."""
     bits, nulls = _there(values)
     there: list[bytes] = [value or b"" for value in values] if nulls else list(values)  # type: ignore[arg-type]
     return Values((bits, _offsets(there), b"".join(there)), nulls)

@@ -35,6 +35,7 @@ class Decoded:
     first: str = ""
 
     def wrong(self, line: bytes, why: str, number: int) -> None:
+        """Count a line that cannot be read; the first is kept, to be shown."""
         self.unreadable += 1
         if not self.first:
             self.first = f"line {number}: {why}: {plain(line[:80].decode('latin-1'), 40, mark='...')}"
@@ -182,6 +183,7 @@ def _feed(chunk: bytes, counts: Decoded) -> list[Row]:
 
 
 def is_feed(line: bytes) -> bool:
+    """Whether this is a line of the ZGrab feed (ip,,fingerprint,port)."""
     match = _FEED.fullmatch(line)
     return match is not None and match[1].count(b".") + match[1].count(b":") >= 2
 

@@ -60,6 +60,7 @@ class Enricher:
         return found
 
     def facts(self, batch: arrow.Batch) -> list[AddressFacts]:
+        """What is known of the address of each record."""
         known = self.places.facts
         return [known[number] for number in self.numbers(batch).tolist()]
 

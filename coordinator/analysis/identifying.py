@@ -65,4 +65,5 @@ def values(batch: arrow.Batch, at: int) -> list[bytes | None]:
 
 
 def strings(batch: arrow.Batch, at: int) -> list[str | None]:
+    """The texts in a column of a batch; None where there is none."""
     return [None if value is None else value.decode() for value in values(batch, at)]

@@ -270,6 +270,7 @@ class Records:
         self.raise_trouble()
 
     def raise_trouble(self) -> None:
+        """Raise what went wrong while the file was read ahead, if anything did."""
         trouble = getattr(self._stream, "trouble", None)
         if trouble is not None:
             raise trouble

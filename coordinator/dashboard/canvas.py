@@ -53,6 +53,7 @@ ASCII = Glyphs("#", " .:-=+*#", ".", "-", "~", "x", "|", ">")
 
 
 def width_of(line: Line) -> int:
+    """How many cells a line takes."""
     return sum([len(text) for text, _ in line])
 
 

@@ -21,11 +21,13 @@ from lzr import safetext
 
 @lru_cache(maxsize=4096)
 def plain(text: str, width: int, mark: str) -> str:
+    """A text from outside, cut to `width` cells and made harmless; `mark` says that it was cut."""
     return safetext.plain(text, width, mark=mark)
 
 
 @lru_cache(maxsize=512)
 def banner(data: bytes, width: int, mark: str) -> str:
+    """Bytes from outside, likewise."""
     return safetext.printable(data, width, mark=mark)
 
 
@@ -335,6 +337,7 @@ HELP = (
 
 
 def help_page(width: int, height: int) -> list[Line]:
+    """What each key does, as lines of `width` cells."""
     lines: list[Line] = [[], [(" help", "head"), ("  (? goes back)", "dim")], []]
     lines += [[("  ", ""), (key.ljust(12), "key"), (text, "")] for key, text in HELP]
     return [fit(line, width) for line in lines[:height]]

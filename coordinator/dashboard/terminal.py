@@ -87,6 +87,7 @@ class Screen:
             self._fd = os.dup(stream.fileno())
 
     def enter(self) -> None:
+        """Take the terminal, if it can move its cursor: another screen, no cursor."""
         if self._cursor and not self._entered:
             self._entered = True
             atexit.register(self.leave)
@@ -126,6 +127,7 @@ class Screen:
         self.write(f"\x1b[0m{region}\x1b[2J")
 
     def write(self, text: str) -> None:
+        """Write a text, as far as the terminal takes it now; the rest follows with later writes."""
         self._pending += text.encode("utf-8", "replace")
         self.flush()
 

@@ -32,6 +32,7 @@ class Finding:
     remedy: str = ""
 
     def text(self) -> str:
+        """What was found, and what helps."""
         return "; ".join(filter(None, (self.sentence, self.remedy)))
 
 

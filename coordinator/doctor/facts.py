@@ -244,6 +244,7 @@ def rooms(options: Options) -> Iterator[tuple[str, int]]:
 
 
 def other_scans() -> Iterator[str]:
+    """What to call each scan that runs here already."""
     for path in control.running():
         if path.stem != str(os.getpid()):
             yield f"pid {path.stem}" if path.stem.isdigit() else str(path)

@@ -118,6 +118,7 @@ class MetricsServer:
         return self._listener.fileno()
 
     def publish(self, snapshot: Snapshot) -> None:
+        """From here on answer with this snapshot."""
         if snapshot is not self._snapshot:
             self._snapshot = snapshot
             self.publish_page(self._exposition)
@@ -132,6 +133,7 @@ class MetricsServer:
         return exposition(self._snapshot)
 
     def handle(self, now: float) -> None:
+        """Serve whoever has connected. now: monotonic seconds."""
         self._listener.handle(now)
 
     def close(self) -> None:

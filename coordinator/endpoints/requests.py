@@ -53,6 +53,7 @@ class Change:
     how: str = "="  # "=", "+" or "x"
 
     def applied(self, current: float) -> float:
+        """The value that this change makes of `current`."""
         if self.how == "+":
             return current + self.value
         return current * self.value if self.how == "x" else self.value

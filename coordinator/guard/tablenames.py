@@ -27,6 +27,7 @@ def new_name() -> str:
 
 
 def manual_name(ports: tuple[int, int]) -> str:
+    """The name of a guard that was set by hand for these ports."""
     return f"{MANUAL}{ports[0]}_{ports[1]}"
 
 

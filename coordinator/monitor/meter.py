@@ -69,6 +69,7 @@ class Rate:
             samples.popleft()
 
     def per_second(self) -> float:
+        """How fast the count has grown over the samples that are kept."""
         if len(self._samples) < 2:
             return 0.0
         (t0, v0), (t1, v1) = self._samples[0], self._samples[-1]

@@ -74,6 +74,7 @@ class Message(NamedTuple):
 
 
 def pack_attributes(attributes: Attributes) -> bytes:
+    """Attributes as bytes, each padded to four (rtnetlink(7))."""
     return b"".join(
         struct.pack("=HH", 4 + len(value), kind) + value + bytes(-len(value) % 4)
         for kind, value in attributes.items()

@@ -245,6 +245,7 @@ def _is_usable(one: Address, version: int) -> bool:
 
 
 def address(number: int) -> Address:
+    """The address with this number, of 128 bits; IPv4 is mapped."""
     if number >> 32 == V4_MAPPED >> 32:
         return ipaddress.IPv4Address(number & 0xFFFFFFFF)
     return ipaddress.IPv6Address(number)

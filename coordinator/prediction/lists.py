@@ -117,6 +117,7 @@ def round_of(learnt: Learnt, found: Listed) -> Round:
 
 
 def address_of(number: int, six: list[bytes]) -> str:
+    """A host's address as text. six: the IPv6 addresses of the seed, by their place."""
     if number >= SIX:
         value = int.from_bytes(six[number - SIX], "big")
         return addresses.text(value >> 64, value & (1 << 64) - 1)
@@ -212,6 +213,7 @@ def explained(reason: dict[str, object], pair: str) -> str:
 
 
 def explained_lines(learnt: Learnt, found: Listed) -> Iterator[str]:
+    """Each pair of the list with its reason."""
     pairs = lines(found, learnt.seed.six)
     for reason, pair in zip(reasons(learnt, found), pairs, strict=True):
         yield explained(reason, pair.rstrip("\n"))

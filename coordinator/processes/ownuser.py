@@ -69,6 +69,7 @@ def is_own(number: int) -> bool:
 
 
 def may_become_another() -> bool:
+    """Whether we may take another user and group (CAP_SETUID, CAP_SETGID)."""
     try:
         held = capabilities()
     except OSError:

@@ -80,6 +80,7 @@ class RunDir:
             os.unlink(name, dir_fd=self._lock)
 
     def remove(self) -> None:
+        """Remove the directory with all that is in it; once is enough."""
         if not self.closed:
             self.closed = True
             _remove(self._parent, self._name, self._lock)

@@ -95,6 +95,7 @@ def rows(connection: DuckDBPyConnection, changes: tuple[str, ...]) -> Iterator[t
 
 
 def sides(row: tuple[Any, ...]) -> tuple[dict[str, str], dict[str, str]]:
+    """The old and the new record of a row of the comparison, without what is not there."""
     old, new = row[5 : 5 + len(SHOWN)], row[5 + len(SHOWN) :]
     return (
         {name: value for name, value in zip(SHOWN, old, strict=True) if value is not None},

@@ -52,9 +52,11 @@ class Costs:
 
     @staticmethod
     def of(retransmits: int) -> Costs:
+        """The costs of a scan that sends each probe again so many times."""
         return Costs(3.0, 3.0 + retransmits)
 
     def each(self, outcomes: Bytes) -> Floats:
+        """The packets of each attempt, by its outcome. Shape as `outcomes`."""
         return np.where(outcomes > NOTHING, self.answered, self.silent)
 
 
@@ -106,6 +108,7 @@ class Learned:
         return Learned(orders, self.of_port, self.worth)
 
     def order(self, row: int) -> tuple[int, ...]:
+        """The handshakes of a row of `orders`, by number."""
         return tuple(int(h) for h in self.orders[row] if h != END)
 
 

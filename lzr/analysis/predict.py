@@ -294,6 +294,7 @@ class Comparison:
 
 
 def compare(model: Model, listed: Listed) -> Comparison:
+    """What the list should find, beside whole ports for as many probes."""
     space = model.space.within(0, (1 << 32) - 1)
     ports, hits, total = predictnetworks.root(model.services, model.asked, space)
     size = space.size

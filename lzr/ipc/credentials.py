@@ -27,10 +27,12 @@ class Credentials(NamedTuple):
     results: bytes
 
     def pack(self) -> bytes:
+        """As bytes, for the pipe of a new child."""
         return self.token + self.results
 
     @staticmethod
     def unpack(data: bytes) -> Credentials:
+        """From those bytes."""
         return Credentials(data[:SIZE], data[SIZE:])
 
 

@@ -54,6 +54,7 @@ class PortOrders:
     of_port: NDArray[np.uint8] = field(repr=False)
 
     def named(self, number: int) -> tuple[str, ...]:
+        """The handshakes of an order, by name."""
         return tuple(self.names[handshake] for handshake in self.orders[number])
 
     def ports(self, number: int) -> Ranges:

@@ -60,6 +60,7 @@ def roff(text: str) -> str:
 
 
 def bold(text: str) -> str:
+    """A text in bold, for roff."""
     return f"\\fB{roff(text)}\\fR"
 
 

@@ -175,6 +175,7 @@ other."""
 
 
 def is_mail(data: bytes) -> bool:
+    """Whether the reply greets as a mail server does."""
     global _last
     if _last[0] is not data:
         _last = (data, verdict(data))
@@ -182,6 +183,7 @@ def is_mail(data: bytes) -> bool:
 
 
 def is_files(data: bytes) -> bool:
+    """Whether the reply greets as a server of files does."""
     global _last
     if _last[0] is not data:
         _last = (data, verdict(data))

@@ -35,6 +35,7 @@ _PLACES: dict[str, int] = prepared(
 
 
 def identity(name: Name) -> Identity:
+    """The identity that a name stands for: a label alone, None for unknown."""
     if isinstance(name, Identity):
         return name
     return UNKNOWN if name is None else Identity(name)

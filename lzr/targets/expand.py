@@ -131,10 +131,12 @@ class Folded:
             self._waiting.append(rows)
 
     def expand(self, line: Expansion) -> None:
+        """Take a line whose targets are to be made by `take`."""
         if line.left:
             self._waiting.append(line)
 
     def clear(self) -> None:
+        """Drop all targets that were not made yet."""
         self._waiting.clear()
 
     def take(self, most: int) -> tuple[NDArray[Any], list[tuple[str, NDArray[np.uint64]]], list[Expansion]]:

@@ -151,6 +151,7 @@ class Tally:
         self.show(number, reason, text)
 
     def show(self, number: int, reason: str, text: bytes) -> None:
+        """Keep a bad line, to be shown: the first few of all. text: of the line."""
         if self.shown < SHOWN:
             self.shown += 1
             self.rejected.append(Rejected(number, reason, excerpt(text)))

@@ -108,7 +108,7 @@ def try_receive(
     """
     if likely:
         try:
-            return packing.unpack(transfer.receive(sock, _NOBLOCK), kinds).message
+            return packing.unpack(packing.receive(sock, _NOBLOCK), kinds).message
         except zmq.Again:
             return None
     received = receive(sock, kinds)

@@ -134,6 +134,7 @@ def first(size: int) -> Callable[[bytes], bytes]:
 
 
 def without(*spans: tuple[int, int]) -> Callable[[bytes], bytes]:
+    """What masks these spans (first byte, end) of a reply."""
     return lambda data: blank(data, *spans)
 
 
@@ -148,6 +149,7 @@ def dcerpc(data: bytes) -> bytes:
 
 
 def netbios(data: bytes) -> bytes:
+    """As `smb`, where it is SMB."""
     return smb(data) if data[4:8] in (b"\xfeSMB", b"\xffSMB") else data
 
 
@@ -168,6 +170,7 @@ def fluentd(data: bytes) -> bytes:
 
 
 def directconnect(data: bytes) -> bytes:
+    """Without the lock, which is random."""
     return re.sub(rb"\$Lock [^ |]{1,4096}", b"$Lock " + MARK, data)
 
 

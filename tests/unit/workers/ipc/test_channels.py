@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import zmq
 
-from lzr.ipc import limits, messages, packing, transfer
+from lzr.ipc import limits, messages, packing
 from lzr.ipc.inbox import Inbox, InvalidMessage
 from lzr.ipc.schema import SchemaError
 from lzr.rows import TARGET
@@ -97,12 +97,12 @@ def test_what_is_likely_to_be_there_is_received_or_nothing_is(
     sender.bind(endpoint)
     feed = channels.pull(context, endpoint, mark=limits.FEED_MARK)
     assert channels.try_receive(feed, messages.FEED, likely=True) is None
-    transfer.send(sender, packing.pack(messages.Targets(np.zeros(3, TARGET))))
+    packing.send(sender, packing.pack(messages.Targets(np.zeros(3, TARGET))))
     assert feed.poll(20_000)
     found = channels.try_receive(feed, messages.FEED, likely=True)
     assert isinstance(found, messages.Targets)
     assert len(found.rows) == 3
-    transfer.send(sender, packing.pack(messages.Stop()))
+    packing.send(sender, packing.pack(messages.Stop()))
     assert feed.poll(20_000)
     with pytest.raises(SchemaError):
         channels.try_receive(feed, messages.FEED, likely=True)
