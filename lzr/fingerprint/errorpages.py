@@ -94,7 +94,21 @@ _FORMS = tuple(
             "",
         ),
         (b"powered-by: servlet", rb"\nX-Powered-By: Servlet[^\r\n(]{1,20}; (?P<p>JBoss)-NUMBER", ""),
-        (b"powered-by:", rb"\nX-Powered-By: {0,4}(?P<p>[a-z][a-z .-]{1,30}?)(?:[/ ]v?NUMBER)?\r?\n", ""),
+        (
+            b"powered-by:",
+            rb"\nX-Powered-By: {0,4}(?!Servlet|JSP)(?P<p>[a-z][a-z .-]{1,30}?)(?:[/ ]v?NUMBER)?"
+            rb"(?:(?:, | \()[^\r\n]{1,80})?\r?\n",
+            "",
+        ),
+        (b"powered by <a", rb"\bPowered By <a href=[^>]{1,60}>(?P<p>LiteSpeed Web Server)</a>", ""),
+        (
+            b"this site is running <a",
+            rb"<body>This site is running <a href=[^>]{1,60}>(?P<p>[a-z]\w{2,20})</a>",
+            "",
+        ),
+        (b"<info ", rb"<info [^>]{0,80}?\bproduct=\"(?P<p>[a-z][^\"<>]{2,40})\"", ""),
+        (b"commerce-server-software:", rb"\nCOMMERCE-SERVER-SOFTWARE: (?P<p>[a-z][\w ]{2,40}?),", ""),
+        (b"seafile http syncing component", rb"\n(?:If you see this page, )?(?P<p>Seafile) HTTP syncing", ""),
         (b"you know, for search", rb'"number" ?: ?"NUMBER"', "Elasticsearch"),
         (b"opensearch project", rb'"number" ?: ?"NUMBER"', "OpenSearch"),
         (b'"couchdb":', rb'"version":"NUMBER"', "CouchDB"),
@@ -103,6 +117,8 @@ _FORMS = tuple(
             (name.lower() + b":", rb"\n" + name + rb": {0,4}" + before + rb"v?NUMBER", product)
             for name, before, product in (
                 (b"X-Jenkins", b"", "Jenkins"),
+                (b"Jenkins-Version", b"", "Jenkins"),
+                (b"X-Catalyst", b"", "Catalyst"),
                 (b"kbn-version", b"", "Kibana"),
                 (b"X-Influxdb-Version", b"", "InfluxDB"),
                 (b"X-OWA-Version", b"", "Microsoft Exchange"),

@@ -90,7 +90,6 @@ Livebox
 La Fonera
 FRITZ!Box
 FRITZ!WLAN Repeater
-EasyBox
 Alice Gate 2 plus
 Alice Gate VoIP 2 Plus Wi-Fi
 MikroTik RouterOS
@@ -113,7 +112,6 @@ Cisco SPA Configuration
 Grandstream Device Configuration
 Unitronics PLC
 AirDroid
-Radicale
 Burp Suite Professional
 Burp Suite Community Edition
 Proxmox Virtual Environment
@@ -131,11 +129,100 @@ i3micro VRG
 Arecont Vision
 Daylite
 Domoticz.com
-dreambox
 Octopus Tentacle
 Banshee DAAP Browser
 ThinStation
 Scientific-Atlanta WebStar Cable Modem
+VLC media player
+MiniShare
+Cyberoam SSL VPN Portal
+Contivity VPN Client
+Berryz WebShare
+XX-Net
+SinusBot
+Kafka Manager
+CMAK
+Gotify
+ConfigServer Security & Firewall
+JointSpace
+Z-Way UI selection
+Paradox IP Module
+YouLess energy monitor
+get_iplayer Web PVR Manager
+EasyAntiCheat
+CyberStat Configuration
+Remote Buddy
+ProjectorView Control System
+Now SMS
+EMC Connectrix Management
+LaCie Network Space
+TINIWebServer
+IVM Answering Attendant
+XTide Tide Prediction Server
+Docupoint Discovery
+WWWinamp
+Wusage
+PowerDNS
+InfluxDB - Admin Interface
+BNBT Tracker Info
+Apt-cacher
+RemoteView iRMC Web Server
+OSBRiDGE
+Bridgit Conferencing Server
+SELECTserver: License Manager
+GoodTech Systems Telnet Server
+Netflix Application
+ympd
+AWStats
+Webalizer
+Munin
+LibreNMS
+Nagios Core
+Icinga Web
+Checkmk
+OCS Inventory
+GLPI
+phpIPAM
+Rundeck
+Argo CD
+Kubernetes Dashboard
+Traefik
+Nginx Proxy Manager
+Uptime Kuma
+AdGuard Home
+Vaultwarden Web
+Bitwarden Web vault
+Gitea
+Gogs
+Forgejo
+Syncthing
+ownCloud
+Seafile
+Paperless-ngx
+PhotoPrism
+Immich
+Navidrome
+Airsonic
+Calibre-Web
+Jellyseerr
+Readarr
+Tdarr
+TrueNAS
+FreeNAS
+OpenMediaVault
+XigmaNAS
+EdgeOS
+UniFi Network
+UniFi OS
+UISP
+Webmin
+Usermin
+Virtualmin
+CyberPanel
+HestiaCP
+VestaCP
+ISPConfig
+aaPanel
 """
 _KNOWN = {" ".join(name.lower().split()): name for name in NAMES.strip().split("\n")}
 _LONGEST = max(len(name.split()) for name in _KNOWN)

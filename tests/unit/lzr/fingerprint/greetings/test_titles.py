@@ -31,6 +31,8 @@ OTHERS = [
     "Livebox review - box.example",
     "Sonarr vs Radarr",
     "Kodi",
+    "Harbor - boats for sale",
+    "Radicale",
     "My OpenWrt page",
     "Login",
     "VMware ESXi - how to install",
