@@ -28,7 +28,7 @@ STATUS_LINE = re.compile(rb"(?:HTTP|http|RTSP)/\d\.\d [1-9]\d\d[ \r\n]")
 """RFC 9112 §4: version, SP, three digits; then anything that ends them. Some have codes of their own."""
 
 LOOSE_LINE = re.compile(
-    rb"(?:HTTP|http|RTSP)/?\d(?:\.\d)? +[1-9]\d\d(?:[ \r\n]|$)|HTTP/(?:\d\.\d|\*\.\*) (?:-1|0|4\d\d) [A-Z(]"
+    rb"(?:HTTP|http|RTSP)/?\d(?:\.\d)? +\d\d\d(?:[ \r\n]|$)|HTTP/(?:\d\.\d|\*\.\*) (?:-1|0|4\d\d) [A-Z(]"
 )
 """As some write it: more blanks, no minor version, no slash, no code that means something."""
 
@@ -124,6 +124,7 @@ PROTOCOLS: tuple[Protocol, ...] = (
             b"HTTP/1.1 999 Request denied\r\nServer: x\r\n\r\n",
             b"HTTP/1.0  200 OK\r\nContent-Type: text/html\r\n\r\n",
             b"HTTP/1.1 200",
+            b"HTTP/1.1 000 \r\nServer: x\r\n\r\n",
             b" 501 Not Implemented\r\nConnection: close\r\n\r\n",
             b"(null) 400 Bad Request\r\nServer: mini_httpd/1.19\r\n\r\n",
             b"UnknownMethod 403 Forbidden\r\nConnection: keep-alive\r\n\r\n",
