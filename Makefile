@@ -14,7 +14,7 @@ LAB_TOOLS := mmdebstrap debian-archive-keyring openssl
 # and the completions.
 TEST_TOOLS := tcpdump tmux iptables groff-base zsh jq openssh-client chromium
 
-.PHONY: help demo fleet-demo test unit unit-pure system test-live attack fresh check bench fuzz corpus dist venv python tools lab-tools test-tools clean
+.PHONY: help demo fleet-demo test unit unit-pure system test-live attack fresh check bench fuzz corpus dist venv stale python tools lab-tools test-tools clean
 
 help:
 	@echo 'make demo       an embedded Internet, zmap and lzr over it, the findings beside the truth (root)'
@@ -42,8 +42,11 @@ lab-tools:
 test-tools:
 	@tests/lab/apt-install $(TEST_TOOLS)
 
-# The stamp is newer than whatever decides what is installed.
-$(VENV)/.installed: pyproject.toml constraints.txt $(wildcard setup.py bin/lzr lzr/*.[ch] lzr/native/*.[ch])
+# The stamp is newer than whatever decides what is installed. What can be used no more is made anew.
+STALE := $(shell tests/lab/venv-stale $(VENV))
+$(VENV)/.installed: pyproject.toml constraints.txt $(wildcard setup.py bin/lzr lzr/*.[ch] lzr/native/*.[ch]) \
+		$(if $(STALE),stale)
+	@test -z '$(STALE)' || { echo 'making $(VENV) anew: $(STALE)' && rm -rf $(VENV); }
 	@test -x $(BIN)/python || { python=$$(tests/lab/find-python whole) && $$python -m venv $(VENV); }
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt \
 		--config-settings editable_mode=compat -e '.[dev]'

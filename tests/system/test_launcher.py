@@ -20,7 +20,6 @@ pytestmark = [
 ]
 
 BROKEN = {
-    "no interpreter": "#!/nonexistent/python\n",
     "an interpreter that cannot start": f"#!{sys.executable}\n",
     "a missing package": f"#!{sys.executable} -I\nimport no_such_package\n",
     "killed": "#!/bin/sh\nkill -9 $$\n",

@@ -273,6 +273,68 @@ def test_without_dpkg_what_is_missing_is_said_and_nothing_is_installed(tmp_path:
     assert run(script / "apt-install", "nftables", env={"PATH": str(tmp_path)}).stderr == ""
 
 
+def environment(directory: Path, python: str, *versions: str) -> Path:
+    """What a virtual environment of `python` looks like, with packages for these versions; its bin/lzr."""
+    (directory / "bin").mkdir(parents=True)
+    (directory / "pyvenv.cfg").touch()
+    for version in versions:
+        (directory / "lib" / f"python{version}").mkdir(parents=True)
+    launcher = directory / "bin/lzr"
+    shutil.copy(ROOT / "bin/lzr", launcher)
+    (directory / "bin/lzr-run").write_text(f"#!{python}\nprint('it runs')\n")
+    (directory / "bin/lzr-run").chmod(0o755)
+    return launcher
+
+
+def test_an_installation_whose_python_is_gone_or_another_says_so(tmp_path: Path) -> None:
+    gone = environment(tmp_path / "gone", "/nonexistent/bin/python", "3.11")
+    done = run(gone, "--version", check=False)
+    assert (done.returncode, done.stdout) == (127, "")
+    assert "its Python, /nonexistent/bin/python, is gone. Make it anew: make venv" in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+    long = environment(tmp_path / "long", "/bin/sh", f"3.{sys.version_info.minor}")
+    line = f"'''exec' \"{tmp_path}/two words/python\" \"$0\" \"$@\"\n' '''\n"
+    long.with_name("lzr-run").write_text(
+        f"#!/bin/sh\n{line}print('it runs')\n"
+    )  # pip, where there are blanks
+    assert f"its Python, {tmp_path}/two words/python, is gone" in run(long, "--version", check=False).stderr
+    (tmp_path / "two words").mkdir()
+    (tmp_path / "two words/python").symlink_to(sys.executable)
+    assert run(long, "--version").stdout == "it runs\n"
+
+
+@pytest.mark.skipif(not Path("/usr/bin/python3").exists(), reason="no Python of the system's")
+def test_an_installation_from_before_the_systems_python_was_replaced_says_so(tmp_path: Path) -> None:
+    said = run("/usr/bin/python3", "-c", "import sys; print('%d.%d' % sys.version_info[:2])").stdout.strip()
+    if not Path(f"/usr/bin/python{said}").exists():
+        pytest.skip("it is not called by its version")
+    before = environment(tmp_path / "before", "/usr/bin/python3", "3.10")
+    done = run(before, "--version", check=False)
+    assert (done.returncode, done.stdout) == (127, "")
+    assert f"it was made for another Python than {said}, which is what is here now" in done.stderr
+    now = environment(tmp_path / "now", "/usr/bin/python3", said)
+    assert run(now, "--version").stdout == "it runs\n"
+
+
+def test_make_venv_makes_anew_what_can_be_used_no_more(tmp_path: Path) -> None:
+    place = tmp_path / "venv"
+    stale = ROOT / "tests/lab/venv-stale"
+    stamp = place / ".installed"
+    assert run(stale, place).stdout == ""  # there is none
+    environment(place, f"{place}/bin/python")
+    stamp.touch()
+    assert run(stale, place).stdout == "its Python is gone, or another version by now\n"
+    made = run("make", "-n", "-C", ROOT, f"VENV={place}", stamp)
+    assert f"rm -rf {place}" in made.stdout
+    fake(place / "bin", "python", "")  # one that imports what it is told to
+    assert run(stale, place).stdout == ""
+    os.utime(stamp)
+    assert "is up to date" in run("make", "-n", "-C", ROOT, f"VENV={place}", stamp).stdout
+    moved = place.rename(tmp_path / "moved")
+    assert run(stale, moved).stdout == "it was made in another directory\n"
+    assert f"rm -rf {moved}" in run("make", "-n", "-C", ROOT, f"VENV={moved}", moved / ".installed").stdout
+
+
 # --- systems that are not Linux ---------------------------------------------------------------------------
 
 ELSEWHERE = """
