@@ -28,7 +28,8 @@ STATUS_LINE = re.compile(rb"(?:HTTP|http|RTSP)/\d\.\d [1-9]\d\d[ \r\n]")
 """RFC 9112 §4: version, SP, three digits; then anything that ends them. Some have codes of their own."""
 
 LOOSE_LINE = re.compile(
-    rb"(?:HTTP|http|RTSP)/?\d(?:\.\d)? +\d\d\d(?:[ \r\n]|$)|HTTP/(?:\d\.\d|\*\.\*) (?:-1|0|4\d\d) [A-Z(]"
+    rb"(?:HTTP|http|RTSP)/?\d(?:\.\d)? +(?:[1-9]\d\d|000)(?:[ \r\n]|$)"
+    rb"|HTTP/(?:\d\.\d|\*\.\*) (?:-1|0|4\d\d) [A-Z(]"
 )
 """As some write it: more blanks, no minor version, no slash, no code that means something."""
 
