@@ -19,7 +19,8 @@ import xml.etree.ElementTree as ET
 from pathlib import Path
 from typing import Any
 
-from fingerprints.regular import keys, plain_pattern
+from fingerprints.literals import keys
+from fingerprints.regular import plain_pattern
 from fingerprints.steps import limit
 
 ROOT = Path(__file__).resolve().parent.parent
