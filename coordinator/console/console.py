@@ -103,9 +103,7 @@ class Console:
         self._invoker = invoker
         self._typed = typed
         self._pause = pause
-        self.results: tuple[str, int] | None = (
-            None  # name and descriptor of the result file, if it has a name
-        )
+        self._results: tuple[str, int] | None = None
         self._shows = wanted(options.dashboard, results_on_stdout) and not (options.debug or options.quiet)
         self.findings = on_terminal(options, live=not self._shows)
         self._dashboard: Dashboard | None = None
@@ -117,11 +115,15 @@ class Console:
         self._next_second = now + 1
         self._snapshot = Snapshot(now=now, started=now)
 
-    def open(self, announce: Callable[[], None] = lambda: None) -> None:
+    def open(
+        self, announce: Callable[[], None] = lambda: None, results: tuple[str, int] | None = None
+    ) -> None:
         """Make sockets and files, then take over the terminal. Raises UsageError.
 
-        announce: prints what is left to say, when nothing can fail any more.
+        announce: prints what is left to say, when nothing can fail any more. results: name and descriptor of
+        the result file, None where it is no regular file.
         """
+        self._results = results
         try:
             self._open(self.options, announce)
         except BaseException:
@@ -308,12 +310,12 @@ class Console:
 
     def _look_at_results(self) -> None:
         """Warn once if the result file has been deleted: what it holds is lost at the end."""
-        name, descriptor = self.results or ("", -1)
+        name, descriptor = self._results or ("", -1)
         if descriptor < 0:
             return
         with contextlib.suppress(OSError):
             if os.fstat(descriptor).st_nlink == 0:
-                self.results = None
+                self._results = None
                 self.alert(
                     "result file",
                     f"{name} was deleted while it is written: what it holds is lost when this scan ends; "

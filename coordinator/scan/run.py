@@ -74,9 +74,9 @@ def _run(
 def _scan(ready: Prepared, signals: Signals, guarded: GuardWatch) -> int:
     """Start the processes and run the loop; from here on packets are sent. Returns the exit status."""
     opened, shown, log, record = ready.opened, ready.console, ready.opened.log, ready.opened.record
-    shown.open(lambda: wording.announce(ready))
-    if opened.outputs.file is not None and opened.outputs.file.regular:
-        shown.results = opened.outputs.name, opened.outputs.file.descriptor
+    file = opened.outputs.file
+    results = (opened.outputs.name, file.descriptor) if file is not None and file.regular else None
+    shown.open(lambda: wording.announce(ready), results)
     for finding in ready.warnings:
         (log.info if finding.check in checks.BY_THE_WAY else shown.note)(finding.text())
     loop = Loop(ready, signals, guarded)

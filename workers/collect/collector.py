@@ -69,14 +69,13 @@ class Collector:
                     output.offset,
                     whole[output.number : output.number + 1],
                     output.shared,
+                    self._wait_for_reader,
                 )
                 for output in spawn.outputs
             ]
             if self._writes
             else []
         )
-        for sink in self._sinks:
-            sink.waiting = self._wait_for_reader
         self._fresh = [output.fresh for output in spawn.outputs]
         self._lines = [output.lines for output in spawn.outputs]
         self._limit = job.options.max_results
