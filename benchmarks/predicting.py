@@ -18,7 +18,7 @@ import numpy as np
 from benchmarks.madeinternet import FIRST, Internet, made
 from lzr.analysis import predict
 from lzr.analysis.predictasked import BLIND, PORTS, Addresses, Asked
-from lzr.analysis.predictcounts import Services, rank_of
+from lzr.analysis.predictcounts import Services, reason_of
 
 KINDS = ("fingerprint", "product", "line", "line", "line", "certificate", "stack")
 
@@ -73,10 +73,10 @@ def loop(
             kept[kind] += np.bincount(bin_[mine], hit[mine], 10)
             tried[kind] += np.bincount(bin_[mine], minlength=10)
         own = listed.row >= 0
-        rank = np.full(len(listed), BLIND)
-        rank[own] = rank_of(services.kinds, model.conditions.kind[listed.row[own]])
+        why = np.full(len(listed), BLIND)
+        why[own] = reason_of(model.conditions.kind[listed.row[own]], model.conditions.given[listed.row[own]])
         round_ += 1
-        asked.add_pairs(listed.number, listed.port, rank, round_=round_)
+        asked.add_pairs(listed.number, listed.port, why, round_=round_)
         feedback = predict.Feedback(listed.score[own], hit[own], listed.score[~own], hit[~own])
         known, first = np.unique(np.concatenate([known, at[hit]]), return_index=True)
         when = np.concatenate([when, np.full(int(hit.sum()), round_)])[first]

@@ -18,7 +18,7 @@ from lzr.analysis.asked import Part
 from lzr.analysis.predict import SIX, Comparison, Feedback, Listed, Model
 from lzr.analysis.predictasked import BLIND, Addresses, Asked
 from lzr.analysis.predictconditions import Bound
-from lzr.analysis.predictcounts import rank_of
+from lzr.analysis.predictcounts import reason_of
 from lzr.rows import V4_MAPPED
 from lzr.safetext import plain
 from lzr.targets.screen import PRINTERS
@@ -31,11 +31,11 @@ _LINE = re.compile(r"(?:\[([0-9a-f:.]+)\]|([0-9.]+)):(\d+) # ([0-9.e-]+) (-?\d+)
 
 @dataclass
 class Round:
-    """A list that has been asked. number, port, rank: (n,) i64; chance and score: (n,) f8."""
+    """A list that has been asked. number, port, reason: (n,) i64; chance and score: (n,) f8."""
 
     number: I64
     port: I64
-    rank: I64
+    reason: I64
     chance: F64
     score: F64
 
@@ -66,7 +66,7 @@ def learn(
     """
     asked = Asked()
     for number, round_ in enumerate(rounds, 1):
-        asked.add_pairs(round_.number, round_.port, round_.rank, round_=number)
+        asked.add_pairs(round_.number, round_.port, round_.reason, round_=number)
     seed = seeding.read(paths, asked=asked, parts=parts, progress=progress, say=say, assume=assume)
     space = covered_by(ranges, seed.six)
     feedback = _feedback(seed, rounds[-2:]) if rounds else None
@@ -83,7 +83,7 @@ def _feedback(seed: Seed, rounds: Sequence[Round]) -> Feedback:
     for round_ in rounds:
         wanted = round_.number << 16 | round_.port
         answered = np.isin(wanted, pairs)
-        own = round_.rank != BLIND
+        own = round_.reason != BLIND
         score.append(round_.score[own])
         hit.append(answered[own])
         strange.append(round_.score[~own])
@@ -107,10 +107,9 @@ def round_of(learnt: Learnt, found: Listed) -> Round:
     """A list as what will have been asked."""
     model = learnt.model
     own = found.row >= 0
-    rank = np.full(len(found), BLIND)
-    if own.any():
-        rank[own] = rank_of(model.services.kinds, model.conditions.kind[found.row[own]])
-    return Round(found.number, found.port, rank, found.chance, found.score)
+    why, row = np.full(len(found), BLIND), found.row[own]
+    why[own] = reason_of(model.conditions.kind[row], model.conditions.given[row])
+    return Round(found.number, found.port, why, found.chance, found.score)
 
 
 # --- lines -------------------------------------------------------------------------------------------------
@@ -135,10 +134,10 @@ def lines(found: Listed, six: list[bytes]) -> Iterator[str]:
 
 
 def kept_lines(round_: Round, six: list[bytes]) -> Iterator[str]:
-    """The same with what the next round is to know, as a comment: chance, sort of the reason, score."""
-    columns = (round_.number, round_.port, round_.chance, round_.rank, round_.score)
-    for number, port, chance, rank, score in zip(*(column.tolist() for column in columns), strict=True):
-        yield f"{_pair(number, port, six)} # {chance:.5g} {rank} {score:.5g}\n"
+    """The same with what the next round is to know, as a comment: chance, reason, score."""
+    columns = (round_.number, round_.port, round_.chance, round_.reason, round_.score)
+    for number, port, chance, why, score in zip(*(column.tolist() for column in columns), strict=True):
+        yield f"{_pair(number, port, six)} # {chance:.5g} {why} {score:.5g}\n"
 
 
 def round_from(text: str, six: list[bytes]) -> Round:

@@ -7,12 +7,10 @@ that ran to their end.
 
 from __future__ import annotations
 
-import zlib
-from array import array
 from bisect import bisect_right
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +18,7 @@ from numpy.typing import NDArray
 from coordinator.analysis import beside
 from coordinator.analysis.reading import connect, load
 from coordinator.analysis.source import Progress
+from coordinator.prediction.bannerlines import LINES, LOOK, PAGE, Lines
 from lzr.analysis import asked as asking
 from lzr.analysis.asked import Part
 from lzr.analysis.predict import SIX, plain_hosts, with_networks
@@ -30,21 +29,19 @@ from lzr.rows import V4_MAPPED
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
-KINDS = ("fingerprint", "product", "line", "line", "line", "certificate", "stack", "asn")
-_LINES = 3
-_LEAST_HOSTS = 3
-"""Hosts that must send a line before it is a feature."""
-_MOST_LINES = 24
-_LOOK = 2048
-"""Bytes of a banner whose lines are looked at."""
-_CHANGES = (b"date:", b"expires:", b"set-cookie:", b"last-modified:", b"etag:", b"x-request-id:")
-"""Lines that tell of the moment rather than of the host."""
-_BATCH = 20_000
+KINDS = ("fingerprint", "product", *["line"] * LINES, "certificate", "stack", "asn")
+_NEEDED = (
+    "saddr_key", "sport", "fingerprint", "product", "subject", "window", "ttl", "asn", "data", "sa_only",
+    "ackingFirewall",
+)  # fmt: skip
+_MOST_COUNTED = 1_000_000
+"""Services whose banners are counted line by line; of more, those of a part of the hosts."""
+_MOST_WORDS = 300_000
+"""Products, certificates and so on that are told apart, the most frequent ones."""
 _MEMORY = 1 << 30
+"""Bytes that DuckDB holds; what is beyond lies in temporary files (TMPDIR)."""
 
-_MAPPED = "".join(f"\\x{byte:02X}" for byte in V4_MAPPED.to_bytes(16, "big")[:12])
-
-# One row for each pair: that with an answer, if any record has one.
+# One row for each pair: that with an answer, if any record has one. In the order of address and port.
 _ANSWERED = "(octet_length(data) > 0 OR (fingerprint IS NOT NULL AND fingerprint <> 'unknown') OR sa_only)"
 _PAIRS = f"""
 CREATE OR REPLACE TABLE pairs AS
@@ -59,8 +56,20 @@ SELECT key, port, bool_or(answered) AS answered, bool_or(firewall) AS firewall,
         place,
         (CASE WHEN answered THEN 2 ELSE 0 END) + (CASE WHEN fingerprint <> '' THEN 1 ELSE 0 END)
     ) AS place
-FROM rows GROUP BY key, port
+FROM rows GROUP BY key, port ORDER BY key, port
 """
+_COLUMNS = """SELECT ('0x' || hex(key[1:8]))::UBIGINT AS high, ('0x' || hex(key[9:16]))::UBIGINT AS low, port,
+answered, firewall FROM pairs"""
+_WORDS = {
+    "fingerprint": "nullif(s.fingerprint, 'unknown')",
+    "product": "s.product",
+    "certificate": "s.subject",
+    "stack": """CASE WHEN s."window" IS NULL THEN NULL ELSE concat(s."window", '/', CASE WHEN s.ttl <= 32
+        THEN 32 WHEN s.ttl <= 64 THEN 64 WHEN s.ttl <= 128 THEN 128 ELSE 255 END) END""",
+    "asn": "s.asn::VARCHAR",
+}
+"""What each kind of feature is made of."""
+_OF = "FROM pairs p JOIN seed s ON s.rowid = p.place WHERE p.answered"
 
 
 @dataclass
@@ -99,14 +108,13 @@ def read(
     try:
         parts = list(parts)
         for number, path in enumerate(paths):
-            load(connection, path, f"part{number}", progress=progress, say=say)
+            name = "more" if number else "seed"
+            load(connection, path, name, columns=_NEEDED, progress=progress, say=say)
+            if number:
+                connection.execute("INSERT INTO seed SELECT * FROM more; DROP TABLE more")
             found, _ = beside.find(path)
             if found is not None and not asking.unfinished(found):
                 parts += asking.swept(found)
-        union = " UNION ALL ".join(f"SELECT * FROM part{number}" for number in range(len(paths)))
-        connection.execute(
-            f"CREATE TABLE seed AS {union}" if len(paths) != 1 else "ALTER TABLE part0 RENAME TO seed"
-        )
         return _seed(connection, asked, parts, assume=assume)
     finally:
         connection.close()
@@ -114,18 +122,11 @@ def read(
 
 def _seed(connection: DuckDBPyConnection, asked: Asked, parts: list[Part], *, assume: bool | None) -> Seed:
     connection.execute(_PAIRS)
-    six = [
-        bytes(row[0])
-        for row in connection.execute(
-            f"SELECT DISTINCT key FROM pairs WHERE key[1:12] <> '{_MAPPED}'::BLOB ORDER BY key"
-        ).fetchall()
-    ]
-    keys, port, answered, firewall = _columns(
-        connection, "SELECT key, port, answered, firewall FROM pairs ORDER BY key, port"
-    )
-    number = _numbers(keys, six)
-    order = np.lexsort((port, number))
-    number, port, answered, firewall = number[order], port[order], answered[order], firewall[order]
+    columns = connection.execute(_COLUMNS).fetchnumpy()
+    number, six = _numbers(columns["high"], columns["low"])
+    port = columns["port"].astype(np.int64)
+    answered, firewall = columns["answered"], columns["firewall"]
+    del columns
     stated = False
     for part in parts:
         addresses = covered_by(part.ranges, six)
@@ -136,8 +137,8 @@ def _seed(connection: DuckDBPyConnection, asked: Asked, parts: list[Part], *, as
         stated = True
     fresh = ~asked.contains(number, port)
     asked.add_pairs(number[fresh], port[fresh], 0)
-    services, names = _services(connection, six)
-    notes = []
+    notes: list[str] = []
+    services, names = _services(connection, number, port, answered, notes)
     if assume is None:
         assume = not stated and bool(answered.all()) and len(services) > 0
     if assume:
@@ -160,37 +161,18 @@ def _seed(connection: DuckDBPyConnection, asked: Asked, parts: list[Part], *, as
     return Seed(with_networks(plain, upper), asked, odd_hosts, six, names, total, notes, assume)
 
 
-def _columns(connection: DuckDBPyConnection, query: str) -> tuple[Any, ...]:
-    """keys: (n,) S16; then int64 and bool columns."""
-    cursor = connection.execute(query)
-    keys: list[bytes] = []
-    ports = array("q")
-    answered, firewall = bytearray(), bytearray()
-    while batch := cursor.fetchmany(_BATCH):
-        columns = list(zip(*batch, strict=True))
-        keys.append(b"".join(columns[0]))
-        ports.extend(columns[1])
-        answered.extend(columns[2])
-        firewall.extend(columns[3])
-    return (
-        b"".join(keys),
-        np.array(ports, np.int64),
-        np.array(answered, np.bool_),
-        np.array(firewall, np.bool_),
-    )
-
-
-def _numbers(keys: bytes, six: list[bytes]) -> NDArray[np.int64]:
-    """The model's number of each address. keys: 16 bytes each."""
-    halves = np.frombuffer(keys, ">u8").reshape(-1, 2)
-    low = halves[:, 1].astype(np.uint64)
-    four = (halves[:, 0] == 0) & (low >> np.uint64(32) == 0xFFFF)
+def _numbers(high: NDArray[np.uint64], low: NDArray[np.uint64]) -> tuple[NDArray[np.int64], list[bytes]]:
+    """The model's number of each address, and the IPv6 addresses among them by number. high, low: halves of
+    the addresses, sorted."""
     number = (low & np.uint64(0xFFFFFFFF)).astype(np.int64)
-    if not four.all():
-        place = {key: SIX + rank for rank, key in enumerate(six)}
-        for row in np.flatnonzero(~four).tolist():
-            number[row] = place[keys[16 * row : 16 * row + 16]]
-    return number
+    rows = np.flatnonzero((high != 0) | (low >> np.uint64(32) != 0xFFFF))
+    if not len(rows):
+        return number, []
+    upper, lower = high[rows], low[rows]
+    begins = np.concatenate([[True], (upper[1:] != upper[:-1]) | (lower[1:] != lower[:-1])])
+    number[rows] = SIX + np.cumsum(begins) - 1
+    pairs = zip(upper[begins].tolist(), lower[begins].tolist(), strict=True)
+    return number, [(hi << 64 | lo).to_bytes(16, "big") for hi, lo in pairs]
 
 
 def covered_by(ranges: Sequence[tuple[int, int]], six: list[bytes]) -> Addresses:
@@ -211,85 +193,63 @@ def covered_by(ranges: Sequence[tuple[int, int]], six: list[bytes]) -> Addresses
     return Addresses(both[:, 0], both[:, 1])
 
 
-class _Words:
-    """Texts as small numbers."""
-
-    def __init__(self) -> None:
-        self.numbers: dict[str, int] = {}
-
-    def __call__(self, texts: Sequence[Any]) -> list[int]:
-        numbers = self.numbers
-        return [
-            numbers.setdefault(str(text), len(numbers)) if text not in (None, "") else -1 for text in texts
-        ]
-
-    def name(self, number: int) -> str:
-        return next((text for text, value in self.numbers.items() if value == number), "?")
-
-
 def _services(
-    connection: DuckDBPyConnection, six: list[bytes]
+    connection: DuckDBPyConnection,
+    number: NDArray[np.int64],
+    port: NDArray[np.int64],
+    answered: NDArray[np.bool_],
+    notes: list[str],
 ) -> tuple[Services, list[Callable[[int], str]]]:
-    words = [_Words() for _ in range(5)]
-    keys: list[bytes] = []
-    columns = [array("q") for _ in range(6)]  # port, fingerprint, product, certificate, stack, asn
-    hashes, owners = array("q"), array("q")  # 8 bytes each, where a list's numbers have 40
-    texts: dict[int, bytes] = {}
-    cursor = connection.execute(
-        """SELECT p.key, p.port, nullif(s.fingerprint, 'unknown'), s.product, s.subject,
-        CASE WHEN s."window" IS NULL THEN NULL ELSE concat(s."window", '/', CASE WHEN s.ttl <= 32 THEN 32
-        WHEN s.ttl <= 64 THEN 64 WHEN s.ttl <= 128 THEN 128 ELSE 255 END) END, s.asn, s.data[:2048]
-        FROM pairs p JOIN seed s ON s.rowid = p.place WHERE p.answered ORDER BY p.key, p.port"""
+    """What answered, with what it answered. number, port, answered: of the table of pairs, in its order."""
+    place = np.cumsum(answered) - 1
+    total = int(answered.sum())
+    number, port = number[answered], port[answered]
+    codes = np.full((total, len(KINDS)), -1, np.int32)
+    names: dict[str, Callable[[int], str]] = {}
+    for kind, expression in _WORDS.items():
+        names[kind] = _words(connection, expression)
+        found = connection.execute(
+            f"SELECT p.rowid AS at, w.code FROM pairs p JOIN seed s ON s.rowid = p.place "
+            f"JOIN words w ON w.word = {expression} WHERE p.answered"
+        ).fetchnumpy()
+        codes[place[found["at"]], KINDS.index(kind)] = found["code"]
+        del found
+    lines = Lines()
+    share = -(-total // _MOST_COUNTED)
+    part = f" AND hash(p.key) % {share} = 0" if share > 1 else ""
+    if share > 1:
+        notes.append(
+            f"of {total:,} services, the lines of banners are counted over every {share}th host: lines of "
+            "fewer than three of those are no feature"
+        )
+    lines.count(_pages(connection, f"{_OF}{part}", place), number)
+    first = KINDS.index("line")
+    for at, of in lines.chosen(_pages(connection, _OF, place)):
+        codes[at, first : first + LINES] = of
+    names["line"] = lines.name
+    services = Services(number, port, codes, KINDS, ("asn",))
+    if (number[1:] < number[:-1]).any():  # IPv6 below ::ffff:0:0
+        services = services.take(np.lexsort((port, number)))
+    return services, [names[kind] for kind in KINDS]
+
+
+def _words(connection: DuckDBPyConnection, expression: str) -> Callable[[int], str]:
+    """Make the table of words of a kind: a code for each that comes twice; and what a code means."""
+    connection.execute(
+        f"""CREATE OR REPLACE TABLE words AS
+        SELECT word, (row_number() OVER (ORDER BY many DESC, word) - 1)::INTEGER AS code FROM (
+            SELECT {expression} AS word, count(*) AS many FROM seed s GROUP BY ALL HAVING count(*) > 1
+        ) WHERE word <> '' ORDER BY many DESC, word LIMIT {_MOST_WORDS}"""
     )
-    total = 0
-    while batch := cursor.fetchmany(_BATCH):
-        key, port, *rest, data = zip(*batch, strict=True)
-        keys.append(b"".join(key))
-        columns[0].extend(port)
-        for place, values in enumerate(rest):
-            columns[place + 1].extend(words[place](values))
-        for owner, said in enumerate(data, total):
-            for line in {part.strip() for part in (said or b"")[:_LOOK].split(b"\n")[:_MOST_LINES]}:
-                if len(line) < 4 or line.lower().startswith(_CHANGES):
-                    continue
-                value = zlib.crc32(line) << 31 ^ zlib.adler32(line)
-                hashes.append(value)
-                owners.append(owner)
-                if value not in texts and len(texts) < 200_000:
-                    texts[value] = line[:80]
-        total += len(batch)
-    number = _numbers(b"".join(keys), six)
-    lines, line_names = _lines(np.array(hashes, np.int64), np.array(owners, np.int64), number, texts)
-    fingerprint, product, certificate, stack, asn = (np.array(column, np.int64) for column in columns[1:])
-    ports = np.array(columns[0], np.int64)
-    codes = np.column_stack([fingerprint, product, *lines.T, certificate, stack, asn]).astype(np.int32)
-    order = np.lexsort((ports, number))
-    names = [
-        words[0].name,
-        words[1].name,
-        *[line_names] * _LINES,
-        words[2].name,
-        words[3].name,
-        words[4].name,
-    ]
-    return Services(number[order], ports[order], codes[order], KINDS, ("asn",)), names
+    words = [str(row[0]) for row in connection.execute("SELECT word FROM words ORDER BY code").fetchall()]
+    return lambda code: words[code] if 0 <= code < len(words) else "?"
 
 
-def _lines(
-    hashes: NDArray[np.int64], owners: NDArray[np.int64], number: NDArray[np.int64], texts: dict[int, bytes]
-) -> tuple[NDArray[np.int64], Callable[[int], str]]:
-    """(services, _LINES) codes of the rarest lines that are shared, and what a code means."""
-    chosen = np.full((len(number), _LINES), -1, np.int64)
-    values, place = np.unique(hashes, return_inverse=True)
-    if not len(values):
-        return chosen, str
-    pairs = np.unique(place.astype(np.int64) << 34 | number[owners])
-    hosts = np.bincount(pairs >> 34, minlength=len(values))
-    shared = hosts[place] >= _LEAST_HOSTS
-    place, owners = place[shared], owners[shared]
-    order = np.lexsort((place, hosts[place], owners))
-    place, owners = place[order], owners[order]
-    rank = np.arange(len(owners)) - np.searchsorted(owners, owners)
-    few = rank < _LINES
-    chosen[owners[few], rank[few]] = place[few]
-    return chosen, lambda code: texts.get(int(values[code]), b"?").decode("latin-1")
+def _pages(
+    connection: DuckDBPyConnection, of: str, place: NDArray[np.int64]
+) -> Iterator[tuple[NDArray[np.int64], list[bytes]]]:
+    """Places of services, and what each said, a page at a time."""
+    cursor = connection.execute(f"SELECT p.rowid, coalesce(s.data[:{LOOK}], ''::BLOB) {of}")
+    while batch := cursor.fetchmany(PAGE):
+        at, said = zip(*batch, strict=True)
+        yield place[np.array(at, np.int64)], list(said)

@@ -16,7 +16,7 @@ from lzr.analysis import predictnetworks
 from lzr.analysis.predictasked import EMPTY, Addresses, Asked
 from lzr.analysis.predictconditions import BOUNDS, Bound, Conditions
 from lzr.analysis.predictcounts import Services
-from lzr.analysis.predictheldout import Calibration, calibrated, calibration
+from lzr.analysis.predictheldout import Calibration, View, calibrated, calibration
 from lzr.analysis.predictnetworks import Networks
 from lzr.analysis.predictweighing import Weights
 
@@ -44,6 +44,7 @@ class Model:
     conditions: Conditions
     weights: Weights
     calibration: Calibration
+    views: list[View]
     held_out: int
     networks: Networks
     strangers: bool
@@ -137,7 +138,7 @@ def learn(
 
     bound: that of the model before, where scores in `feedback` are to mean the same.
     """
-    bound, weights, score, hit = calibrated(services, asked, BOUNDS if bound is None else (bound,))
+    bound, weights, score, hit, views = calibrated(services, asked, BOUNDS if bound is None else (bound,))
     conditions = Conditions(services, asked, bound)
     held_out = len(score)
     strange = Calibration(np.array([0.0, 1.0]), np.array([0.0, 1.0]))
@@ -153,7 +154,7 @@ def learn(
     networks.score = networks.chance
     networks.chance = strange(networks.chance.astype(np.float64)).astype(np.float32)
     line = calibration(score, hit)
-    return Model(services, asked, space, conditions, weights, line, held_out, networks, strangers)
+    return Model(services, asked, space, conditions, weights, line, views, held_out, networks, strangers)
 
 
 _ENOUGH = 5_000
@@ -225,12 +226,17 @@ def _of_hosts(model: Model, mine: Services, score: float, least: float) -> Liste
     number, port, row = number[fresh], found.port[fresh], found.row[fresh]
     pairs = mine.number << 16 | mine.port
     place = np.searchsorted(pairs, number << 16 | model.conditions.given[row])
-    weighed = np.empty(len(number))
+    weighed, chance = np.empty(len(number)), np.empty(len(number))
+    masks = model.asked.masks(number)
     for low in range(0, len(number), _WEIGHED):
         part = slice(low, low + _WEIGHED)
         of = (place[part], port[part], found.score[fresh[part]])
-        weighed[part] = model.weights(model.conditions.evidence(mine, *of))
-    chance = model.calibration(weighed)
+        evidence = model.conditions.evidence(mine, *of)
+        weighed[part] = model.weights(evidence)
+        chance[part] = model.calibration(weighed[part])
+        for view in model.views:
+            own = masks[part] == np.uint64(view.mask)
+            chance[part][own] = view.calibration(view.weights(evidence[own]))
     keep = np.flatnonzero(chance >= least)
     return Listed(number, port, chance, row, np.full(len(number), -1), weighed).take(keep)
 

@@ -19,7 +19,7 @@ Bool = NDArray[np.bool_]
 
 PORTS = 1 << 16
 BLIND = -1
-"""The rank of what was asked without knowing anything of the host."""
+"""The reason of what was asked without knowing anything of the host."""
 
 
 class Addresses:
@@ -87,7 +87,8 @@ class Addresses:
 
     def common(self, other: Addresses) -> Addresses:
         """Those that are in both."""
-        return self._cut(other.first, other.last)
+        few, many = sorted((self, other), key=lambda addresses: len(addresses.first))
+        return many._cut(few.first, few.last)
 
     def _cut(self, starts: I64, ends: I64) -> Addresses:
         low = np.searchsorted(self.last, starts, "left")
@@ -128,12 +129,12 @@ _ASSUMED = np.uint64(1 << 62)
 
 
 class Singles(NamedTuple):
-    """Single pairs that were asked: the host's place among the hosts, the port, rank and round; (n,) i64
+    """Single pairs that were asked: the host's place among the hosts, the port, reason and round; (n,) i64
     each."""
 
     place: I64
     port: I64
-    rank: I64
+    reason: I64
     round: I64
 
 
@@ -153,7 +154,8 @@ class Asked:
         self.followed: dict[int, Addresses] = {}
         self.cost = 0
         self.assumed: tuple[Addresses, Bool] | None = None
-        self._single: dict[tuple[int, int, int], Addresses] = {}  # by round, rank and port
+        self._blind: dict[tuple[int, int], Addresses] = {}  # by round and port
+        self._because: list[tuple[I64, I64, I64, int]] = []  # address, port, reason; round
 
     def add_product(self, addresses: Addresses, ports: Bool) -> None:
         """Every address on every port of `ports`, a (65536,) mask."""
@@ -169,25 +171,30 @@ class Asked:
         for port in np.flatnonzero(ports).tolist():
             self.add_port(port, addresses)
 
-    def add_port(self, port: int, addresses: Addresses, *, rank: int = BLIND, round_: int = 0) -> None:
-        """rank: the sort of the condition for which it was asked (`predictconditions`), or BLIND.
+    def add_port(self, port: int, addresses: Addresses, *, round_: int = 0) -> None:
+        """Without knowing anything of these hosts. round_: the batch; what was found in a later one was not
+        known then."""
+        self._keep(self.blind, port, addresses)
+        same = self._blind.get((round_, port), EMPTY)
+        self._blind[round_, port] = joined((same, addresses)) if same.size else addresses
 
-        round_: the batch; what was found in a later one was not known then.
-        """
-        kept = self.blind if rank == BLIND else self.followed
+    def add_pairs(self, address: I64, port: I64, reason: I64 | int = BLIND, *, round_: int = 0) -> None:
+        """(n,) addresses and ports, in any order, and why they were asked (`predictcounts.reason_of`), or
+        BLIND."""
+        reasons = np.broadcast_to(np.asarray(reason, np.int64), address.shape)
+        blind = np.flatnonzero(reasons == BLIND)
+        for of, rows in by_port(port[blind]):
+            self.add_port(of, Addresses.of(address[blind[rows]]), round_=round_)
+        known = np.flatnonzero(reasons != BLIND)
+        if len(known):
+            for of, rows in by_port(port[known]):
+                self._keep(self.followed, of, Addresses.of(address[known[rows]]))
+            self._because.append((address[known], port[known], reasons[known], round_))
+
+    def _keep(self, kept: dict[int, Addresses], port: int, addresses: Addresses) -> None:
         before = kept.get(port, EMPTY)
         kept[port] = joined((before, addresses)) if before.size else addresses
         self.cost += kept[port].size - before.size
-        same = self._single.get((round_, rank, port), EMPTY)
-        self._single[round_, rank, port] = joined((same, addresses)) if same.size else addresses
-
-    def add_pairs(self, address: I64, port: I64, rank: I64 | int = BLIND, *, round_: int = 0) -> None:
-        """(n,) addresses and ports, in any order, and their ranks."""
-        ranks = np.broadcast_to(np.asarray(rank, np.int64), address.shape)
-        for number in np.unique(ranks).tolist():
-            mine = np.flatnonzero(ranks == number)
-            for of, rows in by_port(port[mine]):
-                self.add_port(of, Addresses.of(address[mine[rows]]), rank=number, round_=round_)
 
     def of_port(self, port: int) -> Addresses:
         """All that was asked on a port."""
@@ -197,15 +204,17 @@ class Asked:
 
     def counted(self, ports: I64, space: Addresses) -> I64:
         """(n,) how many addresses of the space were asked on each of the ports."""
-        found, same = np.zeros(len(ports), np.int64), dict[tuple[int, ...], int]()
+        found, same = np.zeros(len(ports), np.int64), dict[tuple[int, ...], tuple[Addresses, int]]()
         for place, port in enumerate(ports.tolist()):
             within = tuple(number for number, (_, of) in enumerate(self.products) if of[port])
-            if port in self.blind or port in self.followed:
-                found[place] = self.of_port(port).common(space).size
-                continue
             if within not in same:  # thousands of ports share what was asked on all of them
-                same[within] = self.of_port(port).common(space).size
-            found[place] = same[within]
+                every = joined(self.products[number][0] for number in within)
+                same[within] = every, every.common(space).size
+            every, found[place] = same[within]
+            parts = [kept[port] for kept in (self.blind, self.followed) if port in kept]
+            if parts:
+                single = joined(parts).common(space)
+                found[place] += single.size - single.common(every).size
         return found
 
     def contains(self, address: I64, port: I64) -> Bool:
@@ -245,25 +254,23 @@ class Asked:
 
     def singles(self, hosts: I64) -> Singles:
         """What of `hosts` (sorted) was asked beside the products, by host and port."""
-        parts: list[tuple[I64, int, int, int]] = []
-        for (round_, rank, port), both in self._single.items():
+        parts: list[tuple[I64, I64, I64, I64]] = []
+        for (round_, port), both in self._blind.items():
             low, high = np.searchsorted(hosts, both.first), np.searchsorted(hosts, both.last, "right")
             counts = high - low
             some = counts > 0
             low, counts = low[some], counts[some]
-            at = (
-                np.arange(counts.sum())
-                - np.repeat(np.cumsum(counts) - counts, counts)
-                + np.repeat(low, counts)
-            )
+            begins = np.cumsum(counts) - counts
+            at = np.arange(counts.sum()) - np.repeat(begins, counts) + np.repeat(low, counts)
             if len(at):
-                parts.append((at, port, rank, round_))
+                of = (np.full(len(at), value) for value in (port, BLIND, round_))
+                parts.append((at.astype(np.int64), *of))
+        for address, ports, reason, round_ in self._because:
+            at = np.minimum(np.searchsorted(hosts, address), max(len(hosts) - 1, 0))
+            mine = np.flatnonzero(hosts[at] == address) if len(hosts) else at[:0]
+            parts.append((at[mine], ports[mine], reason[mine], np.full(len(mine), round_)))
         if not parts:
             return Singles(*(np.empty(0, np.int64) for _ in range(4)))
-        sizes = [len(part[0]) for part in parts]
-        place = np.concatenate([part[0] for part in parts]).astype(np.int64)
-        port_of, rank_of, round_of = (
-            np.repeat([part[column] for part in parts], sizes) for column in (1, 2, 3)
-        )
-        order = np.argsort(place << 16 | port_of, kind="stable")
-        return Singles(place[order], port_of[order], rank_of[order], round_of[order])
+        place, port_of, reason_of, round_of = (np.concatenate(column) for column in zip(*parts, strict=True))
+        order = np.lexsort((round_of, place << 16 | port_of))
+        return Singles(place[order], port_of[order], reason_of[order], round_of[order])

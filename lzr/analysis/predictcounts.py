@@ -89,14 +89,14 @@ class HostAnswers:
         sound = self._first[left] & known.product[right]
         self._left, self._right_port = left[sound], services.port[right[sound]]
         self._single, of_single = known.followed()
-        self._single_port, self._single_rank = known.singles.port[of_single], known.singles.rank[of_single]
+        self._single_port, self._reason = known.singles.port[of_single], known.singles.reason[of_single]
         self._single_hit = known.hit[of_single]
 
     def count(self, kind: int, own: I64, keys: int) -> Counted:
         """Count hosts by condition and port. own: as `conditions` returns it, of `keys` conditions."""
         services = self._services
         use = own[self._single] >= 0
-        use &= eligible(services.kinds, services.local, np.array(kind), self._single_rank)
+        use &= eligible(services, np.array(kind), services.port[self._single], self._reason)
         wanted = own[self._single[use]] * PORTS + self._single_port[use]
         usable = own[self._left] >= 0
         seed = own[self._left[usable]] * PORTS + self._right_port[usable]
@@ -185,33 +185,38 @@ class Known:
         return service[use], at[use]
 
 
-_SORTS = (
-    "", "fingerprint", "stack", "asn", "/16", "product", "certificate", "line", "/20", "/24", 
-    "product in /16",
-)  # fmt: skip
-"""Of features; the first is the port alone."""
-
 _WITHIN: dict[str, tuple[str, ...]] = {
     "product": ("fingerprint",), "certificate": ("fingerprint",), "line": ("fingerprint", "product"),
     "/20": ("/16",), "/24": ("/16", "/20"), "product in /16": ("fingerprint", "product", "/16"),
 }  # fmt: skip
-"""Hosts of a sort are some of those of these sorts."""
-
-_TELLS = np.array(
-    [[reason in ("", name, *_WITHIN.get(name, ())) for reason in _SORTS] for name in _SORTS], np.bool_
-)
+"""Hosts with one thing in common are some of those with the others in common, too."""
 
 
-def rank_of(kinds: tuple[str, ...], kind: I64) -> I64:
-    """The sort of conditions of each kind (-1: the port alone), as `Asked.add_pairs` takes it."""
-    return np.array([0, *map(_SORTS.index, kinds)])[kind + 1]
+def reason_of(kind: I64, given: I64) -> I64:
+    """Why a port is asked, as `Asked.add_pairs` takes it: the kind of the condition (-1: the port alone), and
+    the port that the host answers on. 0: because of nothing that the host has answered."""
+    return np.asarray(given << 8 | kind + 1, np.int64)
 
 
-def eligible(kinds: tuple[str, ...], local: tuple[str, ...], kind: I64, rank: I64) -> Bool:
-    """Whether what was asked because of a condition of that rank says something of conditions of the kind.
+def eligible(services: Services, kind: I64, port: I64, reasons: I64) -> Bool:
+    """Whether what was asked for a reason says something of conditions of the kind on the port.
 
-    It does of itself and of those within it: the others were chosen among. What was asked for a
-    network's sake says something of the hosts of networks only.
+    It does of the same condition and of those within it: the others were chosen among. Of three lines of a
+    banner, or of two answers of a host, one was the reason, and hosts that have it are not as others that
+    have but another in common. What was asked for a network's sake says something of the hosts of networks
+    only.
     """
-    of_network = np.isin(np.array(["", *kinds]), local)[kind + 1]
-    return np.where(rank == BLIND, of_network, _TELLS[rank_of(kinds, kind), rank])
+    kinds = ("", *services.kinds)
+    tells = np.array(
+        [
+            [
+                not because or at == cause or because in _WITHIN.get(name, ())
+                for cause, because in enumerate(kinds)
+            ]
+            for at, name in enumerate(kinds)
+        ]
+    )
+    of_network = np.isin(np.array(kinds), services.local)[kind + 1]
+    given, cause = reasons >> 8, np.minimum(reasons & 255, len(kinds) - 1)
+    same = (given == 0) | (given == port)
+    return np.asarray(np.where(reasons == BLIND, of_network, same & tells[kind + 1, cause]), np.bool_)

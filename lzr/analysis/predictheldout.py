@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -12,6 +13,7 @@ from lzr.analysis.predictconditions import BOUNDS, Bound, Conditions, Found
 from lzr.analysis.predictcounts import Known, Services, eligible
 from lzr.analysis.predictweighing import Weights, weights
 
+I64 = NDArray[np.int64]
 F64 = NDArray[np.float64]
 Bool = NDArray[np.bool_]
 
@@ -57,7 +59,27 @@ def calibration(score: F64, hit: Bool, *, least: float = 8) -> Calibration:
     )
 
 
-_STEPS = 200
+_STEPS = 40
+
+
+class View(NamedTuple):
+    """How far to believe what is said of hosts of which the same ports are known. mask: of the products that
+    they are in (`Asked.masks`); weights: of the evidence; calibration: of what comes out."""
+
+    mask: int
+    weights: Weights
+    calibration: Calibration
+
+
+class Believed(NamedTuple):
+    """bound: that which tells held-out hosts best. weights: of the evidence on hosts of which one answer is
+    known; score, hit: what these say of held-out candidates, and which answered. views: of other hosts."""
+
+    bound: Bound
+    weights: Weights
+    score: F64
+    hit: Bool
+    views: list[View]
 
 
 def calibrated(
@@ -67,46 +89,131 @@ def calibrated(
     *,
     most: int = 16_000,
     folds: int = 2,
-) -> tuple[Bound, Weights, F64, Bool]:
-    """Of `bounds`, that which tells held-out hosts best; how conditions are to be weighed; and the chances
-    of the held-out candidates by these weights, and which answered."""
+) -> Believed:
+    """What held-out hosts say of `bounds`, of the weights of conditions, and of the chances that come out."""
     hosts, host = np.unique(services.number, return_inverse=True)
     mixed = (hosts.astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15)) >> np.uint64(40)
     few = mixed < (most / max(len(services), 1)) * (1 << 24)
-    drawn = asked.masks(hosts) != 0
+    masks, mask = np.unique(asked.masks(hosts), return_inverse=True)
+    drawn = masks[mask] != 0
     fair = drawn.sum() >= FAIR
-    if fair:
-        few |= drawn & (mixed < (most / max(int(drawn[host].sum()), 1)) * (1 << 24))
+    # Those that were asked on most ports can tell most.
+    ports = asked.covered(masks).sum(1)
+    wide = drawn & (ports >= max(1, ports[masks != 0].max(initial=0) // 2))[mask]
+    for some in (drawn, wide):
+        if fair:
+            few |= some & (mixed < (most / max(int(some[host].sum()), 1)) * (1 << 24))
+    known_of = _views(masks, mask, ports, wide, asked) if fair else []
     rows = few[host]
     services, host = services.take(rows), host[rows]
-    fold = (mixed[host] % np.uint64(folds)).astype(np.int64)
-    best: tuple[float, Bound, F64, Bool] | None = None
-    for bound in bounds:
-        parts: list[tuple[F64, Bool]] = []
-        for number in range(folds):
-            known, held = services.take(fold != number), services.take(fold == number)
-            if not len(known) or not len(held):
-                continue
-            conditions = Conditions(known, asked, bound)
-            found = conditions.candidates(held, np.arange(len(held)), 0.01)
-            stays = _thinned(held)[found.group]
-            found = Found(found.group[stays], found.port[stays], found.score[stays], found.row[stays])
-            use, hit_ = _scored(held, asked, found, conditions, fair=fair)
-            of = (found.group[use], found.port[use], found.score[use])
-            parts.append((conditions.evidence(held, *of), hit_[use]))
-        if not parts:
-            break
-        evidence, hit = (np.concatenate([part[column] for part in parts]) for column in (0, 1))
+    sort = mixed[host]
+    best: tuple[float, Bound] | None = None
+    for bound in bounds if len(bounds) > 1 else ():
+        evidence, hit, _ = _answers(services, asked, bound, sort, folds, fair=fair)
         line = np.clip(weights(evidence, hit)(evidence), 1e-4, 1 - 1e-4)
         # Likelihood of what came out; what a bound does not propose at all counts as a guess of nothing.
         gain = float(np.where(hit, np.log(line / 0.001), np.log1p(-line)).sum())
-        if best is None or gain > best[0]:
-            best = gain, bound, evidence, hit
-    if best is None:
-        best = 0.0, BOUNDS[1], np.empty((0, 2 + services.codes.shape[1])), np.empty(0, np.bool_)
-    _, bound, evidence, hit = best
-    weighed = weights(evidence, hit)
-    return bound, weighed, weighed(evidence), hit
+        if len(hit) and (best is None or gain > best[0]):
+            best = gain, bound
+    bound = best[1] if best is not None else bounds[0] if len(bounds) == 1 else BOUNDS[1]
+    evidence, hit, whose = _answers(services, asked, bound, sort, _FINE, fair=fair)
+    weighed, score, _ = _crossed(evidence, hit, whose)
+    parts: dict[int, list[tuple[F64, Bool, I64]]] = {}
+    for known, held in _folded(services, sort, _FINE, wide[host]) if known_of else ():
+        conditions = Conditions(known, asked, bound)
+        for of_view, covered in known_of:
+            parts.setdefault(of_view, []).append(_seen_so(conditions, held, asked, covered))
+    views = []
+    for of_view, some_of in parts.items():
+        said, answered, whose = (np.concatenate(column) for column in zip(*some_of, strict=True))
+        if len(said) >= _ENOUGH and answered.any():
+            line_, crossed, alike = _crossed(said, answered, whose)
+            views.append(View(of_view, line_, calibration(crossed, answered, least=8 * alike)))
+    return Believed(bound, weighed, score, hit, views)
+
+
+_FINE = 5
+"""Parts of which one at a time is held out, once the bound is chosen: nearly as much is to be known as when a
+list is made."""
+
+
+def _folded(
+    services: Services, sort: NDArray[np.uint64], folds: int, may: Bool | None = None
+) -> Iterator[tuple[Services, Services]]:
+    """Services of all hosts but some, and of those: a part at a time. may: which can be held out."""
+    fold = sort % np.uint64(folds)
+    for number in range(folds):
+        held = fold == np.uint64(number)
+        some = held if may is None else held & may
+        if some.any() and not held.all():
+            yield services.take(~held), services.take(some)
+
+
+def _answers(
+    services: Services, asked: Asked, bound: Bound, sort: NDArray[np.uint64], folds: int, *, fair: bool
+) -> tuple[F64, Bool, I64]:
+    """Evidence of candidates of hosts that were held out and of which one answer is known, whether they
+    answered, and whose they are."""
+    parts: list[tuple[F64, Bool, I64]] = []
+    for known, held in _folded(services, sort, folds):
+        conditions = Conditions(known, asked, bound)
+        found = conditions.candidates(held, np.arange(len(held)), 0.01)
+        stays = _thinned(held)[found.group]
+        found = Found(found.group[stays], found.port[stays], found.score[stays], found.row[stays])
+        use, hit = _scored(held, asked, found, conditions, fair=fair)
+        of = (found.group[use], found.port[use], found.score[use])
+        parts.append((conditions.evidence(held, *of), hit[use], held.number[of[0]]))
+    if not parts:
+        return np.empty((0, 2 + services.codes.shape[1])), np.empty(0, np.bool_), np.empty(0, np.int64)
+    evidence, answered, whose = (np.concatenate(column) for column in zip(*parts, strict=True))
+    return evidence, answered, whose
+
+
+def _crossed(evidence: F64, hit: Bool, whose: I64) -> tuple[Weights, F64, float]:
+    """Weights from all candidates; the chances of each by weights from other hosts; and how many candidates
+    of a host count as one, for they answer or not together. whose: (n,) i64, the host of each."""
+    hosts, host = np.unique(whose, return_inverse=True)
+    alike = max(1.0, len(whose) / max(len(hosts), 1)) ** 0.5
+    few = np.full(len(hit), 1 / alike)
+    score = np.empty(len(hit))
+    part = host % _PARTS
+    for number in range(_PARTS):
+        others = part != number
+        line = weights(evidence[others], hit[others] / alike, few[others])
+        score[~others] = line(evidence[~others])
+    return weights(evidence, hit / alike, few), score, alike
+
+
+_PARTS = 4
+_ENOUGH = 200
+"""Candidates of held-out hosts from which on hosts of which other ports are known are judged by their own."""
+_MOST_VIEWS = 4
+
+
+def _views(
+    masks: NDArray[np.uint64], mask: NDArray[np.intp], ports: NDArray[np.int64], wide: Bool, asked: Asked
+) -> list[tuple[int, Bool]]:
+    """Combinations of products in which most of the other hosts are, and their ports, a (65536,) mask."""
+    many = np.bincount(mask[~wide], minlength=len(masks))
+    order = [at for at in np.argsort(-many).tolist() if many[at] and masks[at]]
+    chosen = order[:_MOST_VIEWS]
+    return list(zip(masks[chosen].tolist(), asked.covered(masks[chosen]), strict=True)) if chosen else []
+
+
+def _seen_so(conditions: Conditions, held: Services, asked: Asked, ports: Bool) -> tuple[F64, Bool, I64]:
+    """Evidence, whether it answered, and whose it is, of the other ports of hosts of which only what they
+    answered on `ports` is looked at: as of hosts that were asked on no others."""
+    seen = held.take(ports[held.port])
+    hosts, group = np.unique(seen.number, return_inverse=True)
+    found = conditions.candidates(seen, group, 0.01)
+    number, port = hosts[found.group], found.port
+    use = np.flatnonzero(~ports[port] & asked.in_products(number, port))
+    number, port, row = number[use], port[use], found.row[use]
+    pairs = held.number << 16 | held.port
+    wanted = number << 16 | port
+    hit = pairs[np.minimum(np.searchsorted(pairs, wanted), len(pairs) - 1)] == wanted
+    place = np.searchsorted(seen.number << 16 | seen.port, number << 16 | conditions.given[row])
+    return conditions.evidence(seen, place, port, found.score[use]), np.asarray(hit, np.bool_), number
 
 
 def _thinned(services: Services) -> Bool:
@@ -141,7 +248,7 @@ def _scored(
         wanted = of << 16 | port
         at = np.minimum(np.searchsorted(pairs, wanted), len(pairs) - 1)
         fits = (pairs[at] == wanted) & (singles.round[at] >= known.round[found.group])
-        use |= fits & eligible(held.kinds, held.local, conditions.kind[found.row], singles.rank[at])
+        use |= fits & eligible(held, conditions.kind[found.row], held.port[found.group], singles.reason[at])
     use &= port != held.port[found.group]
     services = held.number << 16 | held.port
     wanted = held.number[found.group] << 16 | port

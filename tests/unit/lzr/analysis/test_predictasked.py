@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
@@ -73,3 +75,16 @@ def test_how_many_were_asked_on_each_port() -> None:
     space = Addresses(np.array([50]), np.array([199]))
     counted = asked.counted(np.array([22, 80, 443, 8080, 9]), space)
     assert counted.tolist() == [50, 51, 51, 0, 0]
+
+
+def test_singles_of_thousands_of_ports_are_counted_beside_a_large_product() -> None:
+    """Of each port only what was asked singly is looked at, not all that the product holds."""
+    asked = Asked()
+    asked.add_product(Addresses.of(np.arange(0, 2_000_000, 2)), np.ones(PORTS, bool))
+    ports = np.arange(1, 3_001)
+    asked.add_pairs(np.full(3_000, 2 * 5_000 + 1), ports)
+    began = time.process_time()
+    assert (asked.counted(ports, Addresses(np.array([0]), np.array([1 << 24]))) == 1_000_001).all()
+    once = time.process_time()
+    asked.counted(ports[:1], Addresses(np.array([0]), np.array([1 << 24])))
+    assert once - began < 500 * max(time.process_time() - once, 0.01)

@@ -61,7 +61,7 @@ def test_scores_beyond_what_was_seen_are_as_far_off_as_the_last() -> None:
 
 def test_hosts_that_were_held_out_are_told_by_the_others() -> None:
     services, asked = seed(400)
-    bound, weighed, chance, hit = calibrated(services, asked)
+    bound, weighed, chance, hit, _ = calibrated(services, asked)
     assert bound in BOUNDS
     assert len(chance) == len(hit) > 100
     sure = chance > 0.3
@@ -73,13 +73,13 @@ def test_hosts_that_were_held_out_are_told_by_the_others() -> None:
 def test_what_nobody_was_asked_for_decides_nothing() -> None:
     """Of hosts that were asked on one port only, none can say whether another answers."""
     services, asked = seed(400, told=False)
-    _, _, chance, hit = calibrated(services, asked)
+    _, _, chance, hit, _ = calibrated(services, asked)
     assert not hit.any()
     assert not len(chance)
 
 
 def test_a_seed_without_hosts_has_nobody_to_hold_out() -> None:
     services, asked = seed(400)
-    _, weighed, chance, _ = calibrated(services.take(np.zeros(len(services), bool)), asked)
+    _, weighed, chance, _, _ = calibrated(services.take(np.zeros(len(services), bool)), asked)
     assert not len(chance)
     assert weighed.of[1] == 1
