@@ -27,8 +27,12 @@ Row = tuple[Any, ...]
 
 @dataclass
 class Decoded:
-    """What has been read so far: records; lines that were none, and the first of them in a sentence."""
+    """What has been read so far: records; lines that were none, and the first of them in a sentence.
 
+    unit: what such a line is called.
+    """
+
+    unit: str = "line"
     records: int = 0
     lines: int = 0
     unreadable: int = 0
@@ -38,7 +42,7 @@ class Decoded:
         """Count a line that cannot be read; the first is kept, to be shown."""
         self.unreadable += 1
         if not self.first:
-            self.first = f"line {number}: {why}: {plain(line[:80].decode('latin-1'), 40, mark='...')}"
+            self.first = f"{self.unit} {number}: {why}: {plain(line[:80].decode('latin-1'), 40, mark='...')}"
 
 
 def _type(column: Column) -> Any:

@@ -8,30 +8,26 @@ Nothing from the command line or a file is ever part of a statement.
 from __future__ import annotations
 
 import atexit
-import csv
 import os
+import re
 import shutil
 import tempfile
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from coordinator.analysis import arrowstream as arrow
 from coordinator.analysis import decoding, interrupts
+from coordinator.analysis.otherparquet import OtherParquet, is_ours
+from coordinator.analysis.recordform import LOOK, form_of
 from coordinator.analysis.source import LONGEST, Progress, Source
-from lzr.analysis.columns import BY_NAME, COLUMNS, NAMES, table
+from lzr.analysis.columns import BY_NAME, COLUMNS, KEYS, NAMES, Column, table
 from lzr.errors import UsageError
-from lzr.targets import filetypes
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
 MISSING = "this needs DuckDB: pip install 'lzr[analysis]'"
-_PARQUET = b"PAR1"
-_ZMAP = frozenset(("saddr", "daddr", "sport", "dport", "seqnum", "acknum", "window"))
-"""The fields that ZMap writes for LZR: a file with exactly these is an input of a scan, not its results."""
-_LOOK = 1 << 20
-"""Bytes at the beginning of a file in which there must be a record."""
 
 
 _SHAPE = [(column.name, column.arrow) for column in COLUMNS]
@@ -194,11 +190,14 @@ class Records:
         self.reading = Reading(self.source.name)
         self._stream: Any = None
         self._selected = ""
+        self._other: OtherParquet | None = None
         self._decoder: decoding.Decoder | None = None
         self._inner: DuckDBPyConnection | None = None
         try:
-            self.form = self._what()
-            if self.form != "parquet":
+            self.form = form_of(self.source)
+            if self.form == "parquet":
+                self._open_parquet()
+            else:
                 self._decoder = decoding.Decoder(self.form)
         except UsageError:
             self.source.close()
@@ -240,7 +239,7 @@ class Records:
         columns: that are wanted; of a Parquet file DuckDB itself sees which are.
         """
         if self.form == "parquet":
-            self._stream = self._parquet()
+            self._stream = self._bridge()
         else:
             kept = [at for at, column in enumerate(COLUMNS) if column.name in columns]
             self._stream = arrow.Stream(
@@ -254,7 +253,7 @@ class Records:
             connection.register(name, self._stream)
         except (duckdb().Error, RuntimeError) as error:
             if self.form == "parquet":
-                raise UsageError(f"cannot read {self.source.name}: {_brief(error)}") from None
+                raise UsageError(f"cannot read {self.source.name}: {self._brief(error)}") from None
             raise
 
     def execute(self, connection: DuckDBPyConnection, statement: str, parameters: Any = None) -> None:
@@ -265,7 +264,7 @@ class Records:
         except (duckdb().Error, RuntimeError) as error:
             self.raise_trouble()
             if self.form == "parquet" and not isinstance(error, duckdb().IOException):
-                raise UsageError(f"cannot read {self.source.name}: {_brief(error)}") from None
+                raise UsageError(f"cannot read {self.source.name}: {self._brief(error)}") from None
             raise
         self.raise_trouble()
 
@@ -277,19 +276,25 @@ class Records:
 
     def batches(self) -> Iterator[arrow.Batch]:
         """The records as columns, some thousands at a time. Raises UsageError where there are none at all."""
+        if self._other is not None:
+            try:
+                yield from self._other.batches()
+            except duckdb().Error as error:
+                raise UsageError(f"cannot read {self.source.name}: {self._brief(error)}") from None
+            return
         decoder = self.decoder
         seen = 0
         for chunk in self.source.chunks():
             seen += len(chunk)
             yield from decoder.batches(chunk)
-            if not decoder.counts.records and decoder.counts.unreadable and seen >= _LOOK:
+            if not decoder.counts.records and decoder.counts.unreadable and seen >= LOOK:
                 raise UsageError(f"{self.source.name} holds no results of lzr ({decoder.counts.first})")
 
     def finish(self) -> Reading:
         """What came of it, at the end. Raises UsageError where the file holds something else."""
         reading = self.reading
-        if self._decoder is not None:
-            counts = self._decoder.counts
+        counts = self._counts()
+        if counts is not None:
             reading.records = counts.records
             reading.unreadable = counts.unreadable + self.source.too_long
             reading.first = counts.first or (f"longer than {LONGEST >> 20} MiB" if reading.unreadable else "")
@@ -298,70 +303,63 @@ class Records:
                 raise UsageError(f"{self.source.name} holds no results of lzr ({reading.first})")
         return reading
 
-    def _what(self) -> str:
-        """The form of the file. Raises UsageError."""
-        head = self.source.head
-        if head.startswith(_PARQUET):
-            if not self.source.regular or self.source.packed:
-                raise UsageError(
-                    f"{self.source.name} is Parquet, which can only be read from a file as it is"
-                )
-            return "parquet"
-        lines = [line.removesuffix(b"\r") for line in head[:_LOOK].split(b"\n") if line.strip()]
-        if not lines:
-            return "json"
-        first = lines[0]
-        if first.lstrip().startswith(b"{"):
-            self._refuse_zmap(decoding.keys(first))
-            return "json"
-        cells = _cells(first)
-        if decoding.heading(cells):
-            self._refuse_zmap(cells)
-            return "csv"
-        if decoding.is_feed(first):
-            return "feed"
-        if any(line.startswith(b'{"') for line in lines):  # its first line is cut off
-            return "json"
-        if any(map(decoding.is_feed, lines)):
-            return "feed"
-        found = filetypes.what(head)
-        raise UsageError(
-            f"{self.source.name} holds no results of lzr" + (f", it is {found}" if found else "")
-        )
-
-    def _refuse_zmap(self, names: list[str]) -> None:
-        if set(names) == _ZMAP:
-            raise UsageError(f"{self.source.name} holds no results of lzr, it is ZMap's output")
+    def _counts(self) -> decoding.Decoded | None:
+        if self._other is not None:
+            return self._other.counts
+        return self._decoder.counts if self._decoder is not None else None
 
     def insert_parquet(self, connection: DuckDBPyConnection, name: str, chosen: str = "*") -> None:
         """Parquet into the table `name` of a connection that may read files itself. chosen: its columns."""
-        self._parquet()
+        self._bridge()
         self.execute(connection, f'INSERT INTO "{name}" SELECT {chosen} FROM ({self._selected})')
 
-    def _parquet(self) -> Any:
-        """A Parquet file with columns of ours, read by a database of its own that may read that file."""
+    def _open_parquet(self) -> None:
+        """Look at the columns of a Parquet file; what others have made becomes the form "rows"."""
         module = duckdb()
         self._inner = inner = connect(memory=1 << 28, files=True)
-        # By its descriptor: a name may look like a pattern, an address or a statement.
-        place = f"/proc/self/fd/{self.source.fileno()}"
         try:
-            there = inner.execute("DESCRIBE SELECT * FROM read_parquet(?)", [place]).fetchall()
+            there = inner.execute("DESCRIBE SELECT * FROM read_parquet(?)", [self._place]).fetchall()
         except module.Error as error:
-            raise UsageError(f"cannot read {self.source.name}: {_brief(error)}") from None
-        found = {row[0] for row in there}
-        if not found & BY_NAME.keys():
+            raise UsageError(f"cannot read {self.source.name}: {self._brief(error)}") from None
+        types = {row[0]: row[1] for row in there}
+        if not types.keys() & BY_NAME.keys():
             raise UsageError(f"{self.source.name} holds no results of lzr: none of its columns is ours")
-        columns = ", ".join(
-            f'CAST("{c.name}" AS {c.sql}) AS "{c.name}"'
-            if c.name in found
-            else f'CAST(NULL AS {c.sql}) AS "{c.name}"'
-            for c in COLUMNS
-        )
-        self._selected = f"SELECT {columns} FROM read_parquet('{place}')"
-        inner.execute(f"CREATE VIEW records AS {self._selected}")
+        if not is_ours(types):
+            self.form = "rows"
+            self._other = OtherParquet(inner, self._place, types, self.source.name)
+            return
+        columns = ", ".join(f'{_value(column, types)} AS "{column.name}"' for column in COLUMNS)
+        self._selected = f"SELECT {columns} FROM read_parquet('{self._place}')"
+
+    @property
+    def _place(self) -> str:
+        """Its descriptor: a name may look like a pattern, an address or a statement."""
+        return f"/proc/self/fd/{self.source.fileno()}"
+
+    def _bridge(self) -> _Bridge:
+        """A Parquet file of ours, read by a database of its own that may read that file."""
+        inner = self._inner
+        assert inner is not None
+        inner.execute(f"CREATE OR REPLACE VIEW records AS {self._selected}")
         ((counted,),) = inner.execute("SELECT count(*) FROM records").fetchall()
         self.reading.records = int(counted)
         return _Bridge(inner)
+
+    def _brief(self, error: BaseException) -> str:
+        """The first line of DuckDB's message; of an error that was passed on, of the first one."""
+        text = str(error).partition("\n")[0].rpartition("' failed: ")[2].rpartition("Exception: ")[2]
+        for kind in ("Invalid Input Error: ", "Conversion Error: ", "IO Error: "):
+            text = text.removeprefix(kind)
+        return re.sub(rf"[Ff]ile ['\"]{self._place}['\"]", "the file", text)[:200]
+
+
+def _value(column: Column, types: Mapping[str, str]) -> str:
+    """SQL for a column of a Parquet file of ours, which may be of anybody's making all the same."""
+    if column.name not in types:
+        return f"CAST(NULL AS {column.sql})"
+    if column.name in KEYS:
+        return f'CASE WHEN octet_length("{column.name}") = 16 THEN "{column.name}" END'
+    return f'"{column.name}"'
 
 
 class _Bridge:
@@ -373,15 +371,3 @@ class _Bridge:
     def __arrow_c_stream__(self, requested_schema: object = None) -> Any:
         relation: Any = self._inner.sql("SELECT * FROM records")
         return relation.__arrow_c_stream__(requested_schema)
-
-
-def _cells(line: bytes) -> list[str]:
-    try:
-        return next(csv.reader([line[:10_000].decode("latin-1")]), [])
-    except csv.Error:
-        return []
-
-
-def _brief(error: BaseException) -> str:
-    """The first line of DuckDB's message; of an error that was passed on, of the first one."""
-    return str(error).partition("\n")[0].rpartition("' failed: ")[2].rpartition("Exception: ")[2][:200]

@@ -22,6 +22,8 @@ MAGICS: dict[str, bytes] = {
 MOST = 1 << 22
 """About how many bytes one `read` gives at most."""
 
+_SKIPPED = frozenset(bytes((0x50 + number,)) + b"\x2a\x4d\x18" for number in range(16))
+"""How frames begin that hold nothing of the text (RFC 8878 §3.1.2); pzstd puts one before each frame."""
 _ZSTD_STEP = 128  # bytes taken at once: a block of 4 bytes may stand for 128 KiB (RFC 8878 §3.1.1.2.4)
 _ZSTD_WINDOW = 1 << 27  # what `zstd --long` writes, and no more memory than that
 
@@ -131,6 +133,8 @@ def _zstd() -> _Decoder:
 
 def compression(head: bytes) -> str:
     """The name of the compression that bytes begin with; empty: none."""
+    if head[:4] in _SKIPPED:
+        return "zstd"
     return next((form for form, magic in MAGICS.items() if head.startswith(magic)), "")
 
 
@@ -186,10 +190,11 @@ class Decompressor:
     def _begin(self, *, last: bool = False) -> bool:
         """Whether another compressed member begins. Zeros that pad a file are passed over."""
         self._left = self._left.lstrip(b"\0")
-        magic = MAGICS[self.form]
-        if not self._left or (len(self._left) < len(magic) and magic.startswith(self._left) and not last):
+        starts = (MAGICS[self.form], *(_SKIPPED if self.form == "zstd" else ()))
+        short = any(len(self._left) < len(start) and start.startswith(self._left) for start in starts)
+        if not self._left or (short and not last):
             return False
-        if not self._left.startswith(magic):
+        if not self._left.startswith(starts):
             self.trouble = f"what follows the {self.form} data is something else"
             self._left = b""
             return False

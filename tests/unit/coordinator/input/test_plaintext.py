@@ -75,6 +75,17 @@ def test_compressed_text_comes_out_whole(form: str) -> None:
     )
 
 
+@pytest.mark.skipif("zstd" not in PACKERS, reason="this Python has no zstd")
+def test_frames_of_zstd_that_hold_nothing_are_passed_over() -> None:
+    """As pzstd writes them, which packs on several cores."""
+    skipped = b"\x50\x2a\x4d\x18\x04\0\0\0size"
+    data = skipped + zstd(LINES) + skipped + b"\x5f\x2a\x4d\x18\0\0\0\0" + zstd(b"more\n") + skipped
+    assert compression(data) == "zstd"
+    for step in (len(data), 1000, 7):
+        assert unpacked("zstd", data, step) == (LINES + b"more\n", "")
+    assert unpacked("zstd", data + skipped[:6])[1] == "the zstd data is cut short"
+
+
 @pytest.mark.parametrize("form", PACKERS)
 def test_what_is_cut_or_damaged_is_said(form: str) -> None:
     data = PACKERS[form](LINES)

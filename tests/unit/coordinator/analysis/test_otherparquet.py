@@ -1,0 +1,109 @@
+"""Parquet that others have made of our lines: the same records, whatever types their columns have."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from coordinator.analysis.reading import Reading, connect, load
+from lzr.errors import UsageError
+from tests import madescans
+
+EVERY = {**next(madescans.records(1)), "data": "".join(map(chr, range(256))), "asn": 64500}
+
+
+def read(path: Path) -> tuple[list[tuple[Any, ...]], Reading]:
+    connection = connect(files=True)
+    reading = load(connection, str(path))
+    return connection.execute("SELECT * FROM records ORDER BY ALL").fetchall(), reading
+
+
+def made(path: Path, records: list[dict[str, Any]], replace: str = "", drop: str = "") -> Path:
+    """What a program without any idea of results writes: texts, and numbers as they come."""
+    lines = path.with_suffix(".lines")
+    lines.write_text("".join(map(madescans.line, records)))
+    excluded = f"EXCLUDE ({drop})" if drop else ""
+    replaced = f"REPLACE ({replace})" if replace else ""
+    columns = {name: kind for record in records for name, kind in ((n, _kind(v)) for n, v in record.items())}
+    shape = ", ".join(f"'{name}': '{kind}'" for name, kind in columns.items())
+    connect(files=True).execute(
+        f"COPY (SELECT * {excluded} {replaced} FROM read_json('{lines}', columns = {{{shape}}}, "
+        f"format = 'newline_delimited', maximum_object_size = 100000000)) TO '{path}' (FORMAT parquet)"
+    )
+    return path
+
+
+def _kind(value: object) -> str:
+    return "BOOLEAN" if isinstance(value, bool) else "BIGINT" if isinstance(value, int) else "VARCHAR"
+
+
+@pytest.mark.parametrize(
+    "replace",
+    [
+        "",
+        "sport::DOUBLE AS sport, asn::DOUBLE AS asn",
+        "sport::VARCHAR AS sport, ttl::DECIMAL(9, 2) AS ttl",
+        "Timestamp::TIMESTAMP_NS AS Timestamp",
+        "Timestamp::TIMESTAMP_NS::TIMESTAMP::TIMESTAMPTZ AS Timestamp",
+        "encode(saddr) AS saddr, encode(fingerprint) AS fingerprint",
+    ],
+)
+def test_the_records_are_those_of_the_lines(tmp_path: Path, replace: str) -> None:
+    records = [*madescans.records(300, seed=2), *madescans.hostile(), EVERY]
+    for record in records:  # what no text of a table can hold in microseconds
+        record["Timestamp"] = record["Timestamp"][:26] + "000Z"
+    lines = tmp_path / "scan.json"
+    lines.write_text("".join(map(madescans.line, records)))
+    expected, _ = read(lines)
+    rows, reading = read(made(tmp_path / "other.parquet", records, replace))
+    assert rows == expected
+    assert (reading.records, reading.trouble()) == (len(records), "")
+
+
+def test_rows_in_which_something_cannot_be_are_left_out_and_counted(tmp_path: Path) -> None:
+    good = {"saddr": "2001:db8::1", "sport": 80, "ttl": 64, "data": "x\u4f60", "ackingFirewall": False}
+    bad = [{**good, "saddr": "nonsense"}, {**good, "sport": 70_000}, {**good, "ttl": -1}]
+    rows, reading = read(made(tmp_path / "other.parquet", [good, *bad, good]))
+    assert len(rows) == 2
+    assert (reading.records, reading.unreadable) == (2, 3)
+    trouble = reading.trouble()
+    assert trouble.startswith("3 lines of ")
+    assert trouble.endswith(" could not be read (row 2: no address: ('nonsense', 80, 64))")
+    assert "x\u4f60".encode() in rows[0]
+    with pytest.raises(UsageError, match=r"holds no results of lzr \(row 1: no address"):
+        read(made(tmp_path / "none.parquet", bad[:1]))
+    with pytest.raises(UsageError, match=r"its column data is VARCHAR\[\]"):
+        read(made(tmp_path / "list.parquet", [good], "[data] AS data"))
+
+
+def test_a_file_of_ours_without_its_sortable_addresses_has_them_again(tmp_path: Path) -> None:
+    connection = connect(files=True)
+    path = tmp_path / "scan.json"
+    path.write_text(json.dumps({"saddr": "192.0.2.1", "sport": 80, "data": "x"}) + "\n")
+    load(connection, str(path))
+    for number, chosen in enumerate(
+        ("* EXCLUDE (saddr_key, daddr_key)", "* REPLACE (saddr_key || 'x'::BLOB AS saddr_key)")
+    ):
+        where = tmp_path / f"{number}.parquet"
+        connection.execute(f"COPY (SELECT {chosen} FROM records) TO '{where}' (FORMAT parquet)")
+        keys = [row[1] for row in read(where)[0]]
+        assert keys in ([bytes(10) + b"\xff\xff\xc0\0\2\1"], [None])
+        assert (keys == [None]) == bool(number)
+
+
+def test_what_is_damaged_is_told_by_the_name_of_the_file(tmp_path: Path) -> None:
+    path = made(tmp_path / "other.parquet", list(madescans.records(500)))
+    whole = path.read_bytes()
+    for content in (
+        whole[:3000],
+        whole[:-8] + b"\xff\xff\xff\x7fPAR1",
+        whole[:500] + b"\xff" * 5000 + whole[5500:],
+    ):
+        path.write_bytes(content)
+        with pytest.raises(UsageError, match=r"^cannot read /.*: ") as raised:
+            read(path)
+        assert "/proc" not in str(raised.value)
+        assert "Error:" not in str(raised.value)
