@@ -40,11 +40,12 @@ LOOK = 4096
 """Pairs of a sweep that SYNs are sent to, slice by slice, before the rings are read again; how many may be
 unanswered is decided by the window. By `benchmarks.beside` (1 % answering) a worker takes 4.9 to 5.8 µs a
 pair with 2,048, 4.3 to 4.9 with 4,096: reading the rings costs what some hundred SYNs do."""
-AHEAD = 24_000_000
-"""ns' worth of pairs of a sweep that are taken at once and spaced, without a turn for each part: orders and
-answers may have to wait for so long. With `sweeping._STRIDE` of the coordinator: 262,144 pairs at 100,000 a
-second, 1 % answering, took 0.94 times the CPU of 12 ms here and 32 ms there, all processes, their start
-included; where 60 % answer 0.99 times, as fast."""
+AHEAD, _FEW = 24_000_000, 0.125
+"""ns' worth of pairs of a sweep that are taken at once and spaced, without a turn for each part; twice as
+many where at most such a share is expected to answer. Orders and answers may have to wait for so long. A turn
+costs 0.7 ms where nothing of it is in a core's cache any more. 262,144 pairs at 100,000 a second, 1 %
+answering, took 0.94 times the CPU of 12 ms, all processes, their start included; where 60 % answer 0.99
+times, as fast."""
 SETTLE = 4096
 """Outcomes sent together, while there is more to do: by `benchmarks.stages` the hop costs 0.23 µs in batches
 of 2,048, 2.3 in those of 64, and who takes them has as many calls less."""
@@ -333,11 +334,12 @@ class Engine:
         if self.sweeper is None or not self.rings or room <= 0 or self._crowded():
             return 0
         due, before = self.sweeper.to_ask.due(now), self._to_ask
-        syns = self.sweeper.ask(room, self.transmit.ways, now + AHEAD)
+        ahead = 2 * AHEAD if self.sweeper.likely <= _FEW else AHEAD
+        syns = self.sweeper.ask(room, self.transmit.ways, now + ahead)
         if len(syns):
             self._window.note_begun(len(syns), now)
-            until = self.sweeper.to_ask.next_due(now) or now + AHEAD
-            self.transmit.spread(syns, now, min(until - now, AHEAD), first=due)
+            until = self.sweeper.to_ask.next_due(now) or now + ahead
+            self.transmit.spread(syns, now, min(until - now, ahead), first=due)
         return before - self._to_ask
 
     def _crowded(self) -> bool:

@@ -89,6 +89,8 @@ class Sweeper:
         """ICMP errors that quote no SYN of ours."""
         self.fresh = 0
         """SYNs whose answer may soon come."""
+        self.likely = 1.0
+        """The share of them that is expected to be answered, at most."""
         self._known = [0, 0]  # SYNs whose time is over, and how many of them were answered
 
     # --- asking --------------------------------------------------------------------------------------------
@@ -248,10 +250,12 @@ class Sweeper:
             over = max(over, self.fresh)
         self.fresh -= min(over, self.fresh)
         if not known[0]:
+            self.likely = 1.0
             return self.fresh
         asked, answers = (sum(each[at] for each in slices) for at in (1, 2))
         share = max((_LIKELY * known[1] + _BESIDE) / known[0], _LIKELY * answers / max(asked, _BESIDE))
-        return int(self.fresh * min(1.0, share))
+        self.likely = min(1.0, share)
+        return int(self.fresh * self.likely)
 
 
 def _halves(found: NDArray[np.uint64]) -> list[Halves]:

@@ -296,6 +296,7 @@ COMPARED: dict[str, Callable[[int], None]] = {
     "enter": entered_hashes,
     "lookup": ways_out,
     "screen": drawn(compared.test_on_the_way_in, 20, 3),
+    "overview": drawn(compared.test_on_the_way_in, 20, 3),
     "group": drawn(compared.test_on_the_way_in, 20, 3),
     "Space.place": sweeps,
     "Permutation.take": sweeps,

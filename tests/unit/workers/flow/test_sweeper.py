@@ -138,3 +138,13 @@ def test_many_answers_are_reported_sooner_than_few(sweeper: Sweeper) -> None:
         assert sweeper.reports(SECOND, left=True)
         assert not sweeper.telling(SECOND + least * SECOND // 1000)
         assert sweeper.telling(SECOND + most * SECOND // 1000)
+
+
+def test_what_is_likely_follows_what_was_answered(sweeper: Sweeper) -> None:
+    """Where few answer a worker turns less often; until that is known, all may answer."""
+    now = play(sweeper, 0, 50, 1000, 10)
+    assert sweeper.likely == 1.0
+    now = play(sweeper, now, 300, 1000, 10)
+    assert sweeper.likely < 0.1
+    play(sweeper, now, 30, 1000, 1000)
+    assert sweeper.likely > 0.5
