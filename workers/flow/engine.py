@@ -331,7 +331,7 @@ class Engine:
         ring is filling up, whoever has it.
         """
         room = min(room, self.transmit.room(now))
-        if self.sweeper is None or not self.rings or room <= 0 or self._crowded():
+        if self.sweeper is None or not self.rings or room <= 0 or self._crowded(now):
             return 0
         due, before = self.sweeper.to_ask.due(now), self._to_ask
         ahead = 2 * AHEAD if self.sweeper.likely <= _FEW else AHEAD
@@ -342,13 +342,15 @@ class Engine:
             self.transmit.spread(syns, now, min(until - now, ahead), first=due)
         return before - self._to_ask
 
-    def _crowded(self) -> bool:
+    def _crowded(self, now: int) -> bool:
         """Whether answers to more SYNs might find no room in a receive ring."""
         if any(ring.filling for ring in self.rings.values()):
             self._asked = LOOK  # it is for us to look at them
             return True
         crowded = self._others is not None and self._others.filling(self.rings)
-        self.window_held |= crowded
+        if crowded:
+            self.window_held = True
+            self._window.note_crowded(now)
         return crowded
 
     def heard(self, *, last: bool = False) -> list[messages.Heard]:

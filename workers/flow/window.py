@@ -9,6 +9,8 @@ The window begins at half of the frames that all rings hold, since answers sprea
 it follows the most frames that one turn has taken from one ring:
 
 * half of the ring's frames or more: the window halves, but not below a quarter of one ring's frames;
+* where a sweep waits for another worker whose rings are filling up, at most once in `_PATIENCE`: it halves,
+  but not below what it began with;
 * where the window has held flows back, at most once in `_PATIENCE`: it doubles if no frame came at all; grows
   by a quarter (at most by an eighth of all rings' frames) if less than an eighth of a ring was full; grows by
   an eighth of a ring, up to all rings' frames, if less than a quarter was.
@@ -125,6 +127,12 @@ class Window:
                 self._size += min(self._size // 4, self._room // 8)
             elif self._fullest < self._frames // 4 and self._size < self._room:
                 self._size += self._frames // 8
+            self._start_over(now)
+
+    def note_crowded(self, now: int) -> None:
+        """No SYNs of a sweep leave, since another worker's ring is filling up: adapt the window."""
+        if now - self._grew >= _PATIENCE:
+            self._size = min(self._size, max(self._room // 2, self._size // 2))
             self._start_over(now)
 
     def _start_over(self, now: int) -> None:

@@ -92,3 +92,23 @@ def test_the_silent_are_not_waited_for() -> None:
     assert window.room(window.size, 30 * MS) == 400
     assert window.room(0, 30 * MS) == window.size
     assert window.room(window.size, 2000 * MS) == 0  # they fell silent too long ago to say anything of now
+
+
+def test_where_another_worker_has_no_room_what_it_has_grown_by_is_given_up() -> None:
+    window = Window(FRAMES, RINGS, 1000 * MS)
+    begun = window.size
+    window.note_crowded(1000 * MS)
+    assert window.size == begun
+    for turn in range(50, 60):
+        held(window, turn * 100 * MS)
+        window.note_fill(0, turn * 100 * MS)
+    grown = window.size
+    assert grown > 8 * begun
+    window.note_crowded(5950 * MS)
+    assert window.size == grown  # it has just grown; what is on its way is not more for that
+    for turn in range(10):
+        window.note_crowded((6050 + turn) * MS)
+    assert window.size == grown // 2
+    for turn in range(70, 130):
+        window.note_crowded(turn * 100 * MS)
+    assert window.size == begun
