@@ -32,7 +32,7 @@ class Classifier:
             label = self._by_probe(data, sent)
             if label:
                 return label
-        return self._by_matchers(data)
+        return self._by_matchers(data if len(data) <= REACH else data[:REACH])
 
     def identify(self, data: bytes, sent: Protocol | None = None) -> Identity:
         """The label, and what the reply plainly says about the program behind it."""
@@ -42,6 +42,8 @@ class Classifier:
             found = whole(data) if whole is not None else None
             if found is not None:
                 return found
+            if len(data) > REACH:
+                data = data[:REACH]
             label = self._by_matchers(data)
         application = ""
         if label == UNKNOWN:
@@ -113,6 +115,10 @@ _WHOLE = {
     **dict.fromkeys(greetline.BEGINNINGS, greetline.of_line),
 }
 """By its first four bytes, what identifies a reply at once, or leaves it to matchers and readers."""
+
+REACH = 65536
+"""Bytes of a reply that matchers and readers are given: a judgement, more than any first reply needs; without
+a bound a stranger's megabyte would take milliseconds."""
 
 _SOLICITED = {
     reply: tuple(p.name for p in PROTOCOLS if reply in p.solicited)

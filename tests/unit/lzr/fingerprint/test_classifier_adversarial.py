@@ -234,7 +234,7 @@ def test_what_is_read_of_a_reply_has_a_bound(reply: bytes) -> None:
     def cost(data: bytes) -> float:
         return min(_seconds(data) for _ in range(5))
 
-    assert cost(reply) < 4 * cost(reply[:90_000]) + 2e-3
+    assert cost(reply) < 3 * cost(reply[:70_000]) + 2e-3
 
 
 def _seconds(data: bytes) -> float:
