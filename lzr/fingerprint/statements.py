@@ -260,6 +260,9 @@ _MODEL = re.compile(rb"[\x08-\x1f]((?:140 CPU|171 C|BM[EXK] |TSX|TM\d)[ \w-]{2,2
 """Models of controllers: Quantum, Momentum, M340, M580, Premium, M200."""
 
 
+_LONGEST = 260  # bytes of a message (Modbus Messaging on TCP/IP §4.1)
+
+
 def modbus(data: bytes) -> Stated:
     """Device identification (Modbus Application Protocol V1.1b3 §6.21): objects 0 to 2 are the vendor, the
     product and its revision; or the model, behind its length, in the answer to a function of Schneider's."""
@@ -270,7 +273,7 @@ def modbus(data: bytes) -> Stated:
         return NOTHING
     objects: dict[int, str] = {}
     at = 14
-    while at + 2 <= len(data):
+    while at + 2 <= len(data[:_LONGEST]):
         text = data[at + 2 : at + 2 + data[at + 1]].strip(b"\0 ")
         if len(text) < 80 and text.isascii() and text.decode("ascii").isprintable():
             objects.setdefault(data[at], text.decode("ascii"))

@@ -117,14 +117,20 @@ def terminal(data: bytes) -> Stated:
     system, maker = not words.isdisjoint(SYSTEMS), not words.isdisjoint(MAKERS)
     numbered = _NUMBERED.search(data) is not None
     if not (system or maker or numbered):
-        return named("t", data)
+        return _known(data)
     text = data.decode("latin-1")
     found = _system(text) if system else NOTHING
     if found is NOTHING and numbered:
         found = _versioned(text)
     if found is NOTHING and maker:
         found = _made(text, _ORDINARY)
-    return named("t", data) if found is NOTHING else found
+    return _known(data) if found is NOTHING else found
+
+
+def _known(data: bytes) -> Stated:
+    """A name of the list; the number of a standard of IEEE's ("802.11a/b/g") is no version."""
+    name, version = named("t", data)
+    return name, "" if version.startswith("802.") else version
 
 
 def may_name(said: bytes) -> bool:

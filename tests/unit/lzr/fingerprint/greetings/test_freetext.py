@@ -127,3 +127,10 @@ def test_what_was_sent_and_comes_back_is_no_product(sent: bytes) -> None:
         b"\xff\xfb\x01\xff\xfb\x03box login: %s\r\nPassword: " % sent,
     ):
         assert identify(reply).product == "", reply
+
+
+def test_a_standards_number_is_no_version() -> None:
+    said = (
+        b"Welcome to the SIGMA Spectrum Diagnostic Terminal\r\n\r\nWireless Module (802.11a/b/g/n)\r\nlogin: "
+    )
+    assert freetext.terminal(said)[1] == ""
