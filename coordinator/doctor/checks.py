@@ -18,6 +18,8 @@ MEGABYTE = 1 << 20
 _PROCESS = 50 * MEGABYTE
 """Bytes that a process of ours holds without flows and rings: `python -m benchmarks.memory` has 133 MB for
 all with fifty thousand flows (13 MB of these), rounded up to leave room."""
+_THREADS = 3
+"""Of a process of ours: its own, and ZeroMQ's two."""
 _EARLIEST = 1_735_689_600.0
 """2025-01-01: a clock that shows an earlier day has not been set."""
 
@@ -82,6 +84,9 @@ class Facts:
     ticks: bool = True
     descriptors: int = 1024
     most_descriptors: int = 1024
+    threads: int | None = None
+    """How many more the workers' user, and our control groups, may have."""
+    threads_of: str = "ulimit -u leaves"
     temporary: str = "/run/lzr"
     temporary_trouble: str = ""
     outputs: tuple[tuple[str, int], ...] = ()
@@ -194,6 +199,20 @@ def descriptors(facts: Facts, wanted: Wanted) -> Finding:
     return Finding("descriptors", FAULT, sentence, remedy)
 
 
+def threads(facts: Facts, wanted: Wanted) -> Finding:
+    """Whether enough threads can be started: else that is found out in the middle of a scan."""
+    need = _THREADS * wanted.processes
+    if facts.threads is None:
+        return Finding("threads", OK, f"about {need} are needed, and nothing limits them")
+    sentence = f"{facts.threads_of} {facts.user} {facts.threads:,} threads, and about {need} are needed"
+    if facts.threads >= need:
+        return Finding("threads", OK, sentence)
+    remedy = (
+        f"ulimit -u {need} as root, TasksMax= under systemd, a container's --pids-limit, or fewer workers: -w"
+    )
+    return Finding("threads", FAULT, sentence, remedy)
+
+
 def room(facts: Facts, wanted: Wanted) -> Finding:
     """Whether there is room for the outputs, and for a socket."""
     if facts.temporary_trouble:
@@ -232,7 +251,7 @@ def confinement(facts: Facts, wanted: Wanted) -> Finding:
 
 Check = Callable[[Facts, Wanted], Finding]
 PREFLIGHT: tuple[Check, ...] = (
-    kernels, installation, capabilities, source, memory, descriptors, room, clock, scans,
+    kernels, installation, capabilities, source, memory, descriptors, threads, room, clock, scans,
     confinement,
 )  # fmt: skip
 """In the order in which they are reported. All of them together take under a millisecond."""

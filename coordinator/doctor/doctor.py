@@ -38,7 +38,7 @@ example: lzr doctor 192.0.2.7 -i eth0
 """
 _ORDER = (
     "kernels", "installation", "capabilities", "confinement", "route", "rules", "source", "guard", "egress",
-    "memory", "rings", "descriptors", "room", "clock", "scans",
+    "memory", "rings", "descriptors", "threads", "room", "clock", "scans",
 )  # fmt: skip
 
 

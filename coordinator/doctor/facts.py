@@ -20,10 +20,11 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from coordinator.doctor.checks import Facts
+from coordinator.doctor.threads import room_for_threads
 from coordinator.endpoints import control
 from coordinator.network import netlink
 from coordinator.network.netlink import Netlink
-from coordinator.processes import cgroups, ownuser, privilege, rundir
+from coordinator.processes import cgroups, limits, ownuser, privilege, rundir
 from coordinator.processes.privilege import User
 from lzr import kernels, syscalls
 from lzr.options.table import Options
@@ -46,6 +47,8 @@ def gather(options: Options, user: User) -> Facts:
     memory, memory_of = room_in_memory()
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     place = Path(kernels.__file__).parent
+    limits.raise_threads()  # as a scan does
+    threads, threads_of = room_for_threads(user.uid, shared=not ownuser.is_own(user.uid))
     place_of_sockets, trouble = room_for_sockets(rundir.where())
     return Facts(
         kernels=kernels.sentence(),
@@ -68,6 +71,8 @@ def gather(options: Options, user: User) -> Facts:
         ticks=time.monotonic() >= began,
         descriptors=_number(soft),
         most_descriptors=_number(hard),
+        threads=threads,
+        threads_of=threads_of,
         temporary=str(place_of_sockets),
         temporary_trouble=trouble,
         outputs=tuple(rooms(options)),

@@ -23,6 +23,7 @@ class Launched:
 
     def __init__(self) -> None:
         limits.raise_descriptors()  # for it, and for the children that it forks
+        limits.raise_threads()
         self.printed = ChildOutput()
         self.control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self.taken = False  # by a pool, which ends it

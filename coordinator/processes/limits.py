@@ -21,3 +21,12 @@ def raise_descriptors(wanted: int = _WANTED) -> int:
         resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
         return wanted
     return soft
+
+
+def raise_threads(wanted: int = _WANTED) -> None:
+    """Raise the limit of threads of a user (`ulimit -u`) to `wanted`, where we may: that of who called sudo
+    would be the workers', too."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NPROC)
+    if hard != resource.RLIM_INFINITY and hard < wanted:
+        with contextlib.suppress(OSError, ValueError):
+            resource.setrlimit(resource.RLIMIT_NPROC, (wanted, wanted))

@@ -15,6 +15,7 @@ import pytest
 
 from coordinator.doctor import doctor, probing
 from coordinator.doctor.checks import FAULT, OK, WARNING, Wanted
+from coordinator.processes import privilege
 from lzr.options.table import Options
 from tests.lab.net import Lab, Namespace, wait_for
 from tests.lab.scan import LZR
@@ -229,6 +230,27 @@ def test_too_few_descriptors(home: Namespace) -> None:
     assert len(done.stderr.splitlines()) == 1, done.stderr
     assert "40 may be open at once, and about" in done.stderr
     assert home.rules() == ""
+
+
+CAP_SYS_RESOURCE = 24
+
+
+@pytest.mark.root
+def test_few_threads(home: Namespace, tmp_path: Path) -> None:
+    """The caller's `ulimit -u` is raised where that is allowed; where it is not, a sentence names it."""
+    scan = ("-sendSYNs", "-t", "0.5", "-rt", "0.3", "-f", tmp_path / "found", "--overwrite", "--no-dashboard")
+    limited = ("prlimit", "--nproc=5:5")
+    if privilege.capabilities() >> CAP_SYS_RESOURCE & 1:
+        assert home.run(*limited, LZR, *scan, input=f"{FAR}:9\n", check=False).returncode == 0
+    may_not = (*limited, "setpriv", "--bounding-set=-sys_resource", LZR)
+    done = home.run(*may_not, *scan, input=f"{FAR}:9\n", check=False)
+    assert (done.returncode, len(done.stderr.splitlines())) == (2, 1), done.stderr
+    assert "ulimit -u leaves" in done.stderr
+    assert "5 threads, and about" in done.stderr
+    assert home.rules() == ""
+    told = home.run(*may_not, "doctor", "--json", check=False)
+    found = {one["check"]: one["level"] for one in json.loads(told.stdout)["findings"]}
+    assert (told.returncode, found["threads"]) == (2, FAULT)
 
 
 @pytest.mark.root
