@@ -51,7 +51,7 @@ def main(argv: list[str]) -> int:
         print(safetext.line(f"lzr guard: {error}"), file=sys.stderr)
         return MISTAKE
     except CommandError as error:
-        print(safetext.line(f"lzr guard: {guard.ROOT if error.forbidden else error}"), file=sys.stderr)
+        print(safetext.line(f"lzr guard: {guard.forbidden() if error.forbidden else error}"), file=sys.stderr)
         return MISTAKE
 
 

@@ -44,9 +44,15 @@ if TYPE_CHECKING:
 MODES = ("auto", "output", "ingress", "none")
 ADOPTED = "adopted"
 """The mode of a guard that was put up before this program began (``bin/lzr``)."""
-ROOT = "suppressing the kernel's RSTs needs root (CAP_NET_ADMIN): run with sudo"
 NO_TOOL = "neither nft nor iptables is installed (apt install nftables)"
 Tool = Nft | Iptables
+
+
+def forbidden() -> str:
+    """The sentence for who may not change the firewall."""
+    from coordinator.processes import privilege  # not before it is wanted: guards go up in a hurry
+
+    return f"suppressing the kernel's RSTs needs {privilege.rights('CAP_NET_ADMIN')}"
 
 
 class Guard:
@@ -225,7 +231,7 @@ def put_up(
                 names = _put_up(tool, name, cover, ways)
             except CommandError as error:
                 if error.forbidden:
-                    raise GuardError(ROOT) from None
+                    raise GuardError(forbidden()) from None
                 refused.append(f"{tool.tool} says: {error.args[0].splitlines()[0]}")
                 continue
             guard = Guard(tool, name, cover, ways)
@@ -333,7 +339,7 @@ class _Sentence:
 
     def __exit__(self, _kind: object, error: object, _trace: object) -> None:
         if isinstance(error, CommandError):
-            raise GuardError(ROOT if error.forbidden else f"the RST guard: {error}") from None
+            raise GuardError(forbidden() if error.forbidden else f"the RST guard: {error}") from None
 
 
 def remove_named(name: str) -> None:

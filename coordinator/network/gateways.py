@@ -20,6 +20,7 @@ from coordinator.network.neighbours import RESOLVE_SECONDS, NetworkError
 from coordinator.network.netlink import Netlink
 from coordinator.network.presence import Presence
 from coordinator.network.survey import ANYWHERE, Address, Answer, Hardware, Survey, address
+from coordinator.processes import privilege
 from lzr.packet import ways
 
 _OTHER_SECONDS = 0.5
@@ -114,8 +115,9 @@ class Gateways:
                 seconds = RESOLVE_SECONDS if behind else _OTHER_SECONDS
                 mac = neighbours.resolve(self._kernel, link.index, gateway.hop, seconds)
             except PermissionError:
+                needed = privilege.rights("CAP_NET_ADMIN")
                 raise NetworkError(
-                    f"finding the MAC of {gateway.hop} needs root: run with sudo, or give --gateway-mac"
+                    f"finding the MAC of {gateway.hop} needs {needed}, or give --gateway-mac"
                 ) from None
             if mac is None and behind:
                 sentence = f"the gateway {gateway.hop} does not answer {_means(gateway)} on {link.name}"

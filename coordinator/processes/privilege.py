@@ -62,7 +62,21 @@ def why_not_root_enough(held: int | None = None, *, guarded: bool = True) -> str
     if not missing:
         return None
     what = "raw packets and firewall rules need" if guarded else "raw packets need"
-    return f"{what} root ({' and '.join(missing)} missing): run with sudo"
+    return f"{what} {rights(*missing)}"
+
+
+def rights(*missing: str) -> str:
+    """How a sentence that says "needs" goes on where capabilities are missing, and how to get them: root
+    lacks them in a container, or where a service manager has taken them away, and sudo is no help there.
+    """
+    named = f"({' and '.join(missing)} missing)"
+    if os.geteuid() != 0:
+        return f"root {named}: run with sudo"
+    short = ",".join(name.removeprefix("CAP_") for name in missing)
+    return (
+        f"more than root may do here {named}: --cap-add {short} in a container, "
+        "CapabilityBoundingSet= under systemd"
+    )
 
 
 def why_not_give_up_root(user: User, held: int | None = None) -> str | None:

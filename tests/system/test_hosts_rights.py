@@ -42,7 +42,10 @@ def test_packets_without_a_guard_need_one_right(here: Range) -> None:
     rights = ("--bounding-set=-all,+net_raw", "--inh-caps=-all,+net_raw")
     held = ("setpriv", *rights, LZR, *QUICK)
     status, _, said = scanned(here, *held)
-    assert (status, "CAP_NET_ADMIN missing" in said) == (2, True), said
+    assert (status, "CAP_NET_ADMIN missing" in said, "sudo" in said) == (2, True, False), said
+    done = here.scanner.run(*held[:3], LZR, "guard", "on", "--source-ip", "192.0.2.1", check=False)
+    assert "sudo" not in done.stderr
+    assert "(CAP_NET_ADMIN missing): --cap-add NET_ADMIN in a container" in done.stderr
     status, _, said = scanned(here, *held, "--guard", "none", "-G", here.gateway_mac)
     # Of raw packets nothing is missing any more; what root has to give up is.
     assert (status, "raw packets" in said, "CAP_SETUID" in said) == (2, False, True), said

@@ -211,7 +211,7 @@ class TestChoice:
 
         said = dropped(act)
         assert said.startswith("([65534, 65534, 'refused'], None, 'raw packets")
-        assert "CAP_NET_ADMIN and CAP_NET_RAW missing" in said
+        assert "root (CAP_NET_ADMIN and CAP_NET_RAW missing): run with sudo" in said
 
     def test_root_is_enough(self) -> None:
         assert privilege.why_not_root_enough() is None
@@ -226,7 +226,8 @@ class TestChoice:
             cwd=ROOT,
             timeout=60,
         )
-        assert "(CAP_NET_RAW missing)" in done.stdout
+        assert "(CAP_NET_RAW missing): --cap-add NET_RAW in a container" in done.stdout
+        assert "sudo" not in done.stdout  # it is root already
 
     @given(st.text())
     def test_any_text_is_a_user_or_a_sentence(self, text: str) -> None:
