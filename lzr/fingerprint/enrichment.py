@@ -94,15 +94,15 @@ class EnrichingClassifier(Classifier):
         if asked:
             found = self._enriched(found, asked)
         web = found.label in applications.HTTP
-        vague = web and found.product == plain and errorpages.is_vague(plain)
+        value = asked[0][1] if asked and asked[0][0] == "server" else b""
+        upnp = b"UPnP/" in value
+        vague = web and not upnp and found.product == plain and errorpages.is_vague(plain)
         if not found.product or vague:
             product, version = errorpages.stated(data) if web else phrases.stated(found.label, data)
             if not product and found.label in _ASKS:
                 product, version = errorpages.device(data)
             found = found._replace(product=product, version=version) if product else found
-        elif web and found.product == plain and asked and asked[0][0] == "server":
-            value = asked[0][1]
-            upnp = b"UPnP/" in value
+        elif web and found.product == plain and value:
             product, version = errorpages.of_upnp(value) if upnp else errorpages.behind_platform(plain, value)
             found = found._replace(product=product, version=version) if product else found
         if found.label in ntlm.CARRIERS and not found.details.os:

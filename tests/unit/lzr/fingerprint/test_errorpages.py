@@ -259,6 +259,9 @@ FIELDS = [
     (b"Python/3.11 sampled/3.8.4", b"X-A: b", "sampled", "3.8.4"),
     (b"Python/3.11", b"X-A: b", "Python", "3.11"),
     (b"Linux/2.6 Sample-BDP/2.0", b"X-A: b", "Sample-BDP", "2.0"),
+    (b"Unknown/0.0 UPnP/1.0 Sample-EmWeb/6.2", b"X-A: b", "Sample-EmWeb", "6.2"),
+    (b"5.10, UPnP/1.0, Sample SDK/1.6", b"X-A: b", "Sample SDK", "1.6"),
+    (b"httpd", b'WWW-Authenticate: Basic realm="AP0F1D85"', "httpd", ""),
 ]
 
 
