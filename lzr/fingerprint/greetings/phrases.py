@@ -238,7 +238,7 @@ _THING = re.compile(
     r"|Console|Appliance))$"
 )
 _MODELLED = re.compile(
-    r"^(?![A-Z]{0,4}[-_]?[0-9A-F]{6,12}$)"  # a name made of an address
+    r"^(?![A-Z]{2,4}[-_]?[0-9A-F]{6,12}$)"  # a name made of an address
     r"(?P<p>(?:[A-Z][\w+&.-]{1,16} ){0,3}(?=[A-Z0-9+/_-]{0,16}\d)(?=[A-Z0-9+/_-]{0,16}[A-Z][A-Z0-9+/_-]{0,8}"
     r"[A-Z])[A-Z0-9][A-Z0-9+/_-]{3,16}\w{0,3}(?: [\w+/-]{1,12}){0,2})$"
 )
