@@ -47,6 +47,9 @@ a load of 7, with twice _STRIDE to 40,000."""
 _CLOGGED = 0.01
 """Seconds until another try where no worker has room, without a rate or at a high one. At a low one each has
 work for longer: until then a share of it may leave, and the coordinator rests."""
+_MANY = 256
+"""Answers between two batches of stretches from which on they are waited for, and the stride is half as long.
+A judgement: 256 rows cost as much as a turn."""
 _OVERDUE = 0.25
 """Seconds between two looks at stretches whose time is over: as often as workers say that they have looked,
 and that wakes us."""
@@ -83,6 +86,7 @@ class Sweeping:
         self._ledger, self._feeder, self._accounts = ledger, feeder, accounts
         self._departure = departure
         self._turn = 0
+        self._answers = 0  # heard since stretches were last assigned
         self._next = 0.0  # when stretches are assigned again
         self._begin = scheduler.next  # places before this have their fate in the sweep that is resumed
         self._before = 0  # pairs closed that had their fate before
@@ -147,8 +151,11 @@ class Sweeping:
         if more and room > 0:
             self.clogged = True
             pacer.rest(now)
+        many, self._answers = self._answers >= _MANY, 0
         if self.clogged:
-            stride = max(_CLOGGED, stride / 2)
+            stride = 0.0 if many else max(_CLOGGED, stride / 2)
+        elif many:
+            stride = min(stride, _STRIDE / 2)
         self._next = now + stride if assigned or self.clogged else 0.0
         self._feeder.note_asked(assigned, held=more and pacer.rate is not None, clogged=self.clogged)
         return assigned > 0
@@ -201,6 +208,7 @@ class Sweeping:
                 self.scheduler.sent(number, worker, now)
 
     def _hear(self, rows: Rows, verdicts: NDArray[np.uint8]) -> None:
+        self._answers += len(rows)
         places = self._share.places(rows)
         news = self.scheduler.hear(places, verdicts)
         answered = news & (verdicts == Verdict.ANSWERED)
@@ -268,7 +276,7 @@ class Sweeping:
     def wait(self, now: float) -> float | None:
         """Seconds until there is something to do; None if that depends on reports only."""
         if self.clogged:
-            return max(self._next - now, _LEAST_STRIDE)
+            return max(self._next - now, _CLOGGED)
         if not self.scheduler.all_assigned:
             return max(self._feeder.pacer.wait(now), self._next - now, _LEAST_STRIDE)
         waits = self.scheduler.wait(now)

@@ -310,7 +310,8 @@ class Engine:
             self.flush()
         if self.sweeper is None:
             return begun
-        asked = 0 if self.transmit.held else self._ask(min(LOOK, room) - len(targets), now)
+        most = LOOK if self.sweeper.likely <= _FEW else self._step
+        asked = 0 if self.transmit.held else self._ask(min(most, room) - len(targets), now)
         self.flush()
         self._asked += asked
         if self._asked >= LOOK:

@@ -110,6 +110,29 @@ def test_several_reports_are_heard_together_and_a_pair_counts_once(monkeypatch: 
     assert swept.scheduler.repeats == 10
 
 
+def test_where_many_answer_stretches_are_assigned_more_often(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever has answered is waited for; where few do, reports may lie until the next stretches."""
+    feeding = Feeding(0, RATE)
+    feeding.feeder.pacer = Pacer(RATE, 0.0, sweeping.DEPTH)
+    feeding.open_all()
+    workers = Workers(monkeypatch, 1 << 20)
+    swept = made(feeding.feeder, workers, 1 << 16)
+    monkeypatch.setattr(swept, "_ledger", SimpleNamespace(admit=lambda rows: None))
+    rows = np.zeros(sweeping._MANY, TARGET)
+    answers = messages.Heard([], rows, np.full(len(rows), Verdict.REFUSED, np.uint8))
+    assert swept.assign(1.0)
+    assert swept.resting(1.0 + 0.9 * sweeping._STRIDE)
+    swept.hear([("flow-0.1", answers)], 2.0)
+    assert swept.assign(2.0)
+    assert swept.resting(2.0 + 0.4 * sweeping._STRIDE)
+    assert not swept.resting(2.0 + 0.6 * sweeping._STRIDE)
+    workers.room = 0
+    swept.hear([("flow-0.1", answers)], 3.0)
+    assert not swept.assign(3.0)
+    assert swept.clogged
+    assert not swept.resting(3.0)
+
+
 def test_when_all_is_dealt_nothing_is_held_back(monkeypatch: pytest.MonkeyPatch) -> None:
     feeding = Feeding(0, RATE)
     feeding.open_all()
