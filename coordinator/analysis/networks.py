@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from coordinator.analysis.source import Source
 from coordinator.analysis.values import address
+from coordinator.commandline import extras
 from lzr.analysis.ranges import MAPPED, NOTHING, UNKNOWN, AddressFacts, Ranges, keys
 from lzr.errors import UsageError, printable
 from lzr.safetext import plain
@@ -146,7 +147,7 @@ class Database(Networks):
         try:
             import maxminddb
         except ImportError:
-            raise UsageError("--mmdb needs maxminddb: pip install 'lzr[analysis]'") from None
+            raise UsageError(f"--mmdb needs maxminddb: {extras.install('analysis')}") from None
         try:
             if not os.path.isfile(path):
                 open(path, "rb").close()

@@ -21,13 +21,12 @@ from coordinator.analysis import decoding, interrupts
 from coordinator.analysis.otherparquet import OtherParquet, is_ours
 from coordinator.analysis.recordform import LOOK, form_of
 from coordinator.analysis.source import LONGEST, Progress, Source
+from coordinator.commandline import extras
 from lzr.analysis.columns import BY_NAME, COLUMNS, KEYS, NAMES, Column, table
 from lzr.errors import UsageError
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
-
-MISSING = "this needs DuckDB: pip install 'lzr[analysis]'"
 
 
 _SHAPE = [(column.name, column.arrow) for column in COLUMNS]
@@ -67,7 +66,7 @@ def duckdb() -> Any:
     try:
         import duckdb as module
     except ImportError:
-        raise UsageError(MISSING) from None
+        raise UsageError(f"this needs DuckDB: {extras.install('analysis')}") from None
     return module
 
 

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from importlib import import_module
 
+from coordinator.commandline import extras
 from lzr import safetext
 from lzr.errors import UsageError, printable, suggest
 
@@ -133,7 +134,7 @@ def _run(word: Word, argv: list[str]) -> int:
     except ImportError as error:
         if (error.name or "").partition(".")[0] not in EXTRA:
             raise
-        sentence = f"{error.name} is missing: pip install 'lzr[fleet]' brings it"
+        sentence = f"{error.name} is missing: {extras.install('fleet')} brings it"
     print(safetext.line(f"lzr fleet {word.name}: {sentence}"), file=sys.stderr)
     return MISTAKE
 

@@ -34,7 +34,13 @@ NOT_LINUX = "scanning needs Linux (its packet sockets and firewall); on this sys
 def program() -> NoReturn:
     """Entry point of the console script. After a scan the process ends at once: there is nothing left to put
     back, and taking the interpreter down would cost a tenth of a short scan's processor time (33 ms)."""
-    status = main()
+    try:
+        status = main()
+    except ImportError as error:
+        if not (trouble := _not_loaded(error)):
+            raise
+        print(safetext.line(f"lzr: {trouble}"), file=sys.stderr)
+        sys.exit(FAILED)
     if sys.argv[1:2] and (sys.argv[1] in PROGRAMS or sys.argv[1] == "help"):
         sys.exit(status)
     try:
@@ -47,6 +53,22 @@ def program() -> NoReturn:
 
     atexit._run_exitfuncs()
     os._exit(status)
+
+
+def _not_loaded(error: BaseException) -> str:
+    """A sentence on somebody else's package that cannot be loaded; empty where something else is wrong."""
+    inner: BaseException | None = error
+    while inner is not None:  # numpy explains at length what the first error says in a line
+        error, inner = inner, inner.__cause__ or inner.__context__
+    if not isinstance(error, ImportError | MemoryError):
+        return ""
+    if (getattr(error, "name", None) or "").partition(".")[0] in ("lzr", "coordinator", "workers"):
+        return ""
+    why = (str(error).strip() or "there is not memory enough").splitlines()[0]
+    return (
+        f"a package that lzr needs cannot be loaded: {why}; if there is memory enough (ulimit -v), the "
+        "installation is not whole: install lzr again (make venv in a checkout)"
+    )
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -12,6 +12,7 @@ from importlib import util
 
 from coordinator.analysis import beside
 from coordinator.analysis.reading import connect, load
+from coordinator.commandline import extras
 from coordinator.commandline.progressbar import Bar
 from coordinator.commandline.running import LOST, OK, Parser, ended, tell
 from coordinator.commandline.wholefile import output
@@ -24,7 +25,6 @@ from lzr.errors import UsageError, printable, two_dashes
 
 NAME = "report"
 _FLAGS = ("output", "static", "overwrite", "metadata", "old-metadata", "asked", "title", "help")
-NO_PLOTLY = "the charts need plotly: pip install 'lzr[analysis]'; or ask for --static, which needs none"
 
 
 def main(argv: list[str]) -> int:
@@ -121,4 +121,5 @@ def _plotly() -> str:
             continue
         if "</script" not in text and "<!--" not in text:
             return text.replace("\r\n", "\n").replace("\r", "\n")
-    raise UsageError(NO_PLOTLY)
+    added = extras.install("analysis")
+    raise UsageError(f"the charts need plotly: {added}; or ask for --static, which needs none")

@@ -293,6 +293,12 @@ def warned(s: Snapshot, width: int, height: int, g: Glyphs) -> list[Line]:
 
 _KEYS = (("+ -", "flow"), ("> <", "collect"), ("] [", "rate"), ("p", "pause"), ("q", "end"), ("?", "help"))
 
+_LEFT_OUT = (
+    *((), ("rate",), ("rate", "collect"), ("rate", "collect", "flow"), ("rate", "collect", "flow", "help")),
+    ("rate", "collect", "flow", "help", "pause"),
+)
+"""Keys that a narrow terminal has no room to name, one set after the other."""
+
 
 def keys(s: Snapshot, width: int, g: Glyphs) -> Line:
     """The last line: the keys that do something now, and the numbers of workers."""
@@ -303,7 +309,7 @@ def keys(s: Snapshot, width: int, g: Glyphs) -> Line:
         there = "auto  " + there
     rate = f"  rate {numbers.fit(s.rate_limit, 7)}/s" if s.rate_limit is not None and width >= 96 else ""
     right: Line = [(f"{there}{rate} ", "dim")]
-    for left_out in ((), ("rate",), ("rate", "collect")):
+    for left_out in _LEFT_OUT:
         line: Line = []
         for key, word in _KEYS:
             if word not in left_out:

@@ -10,7 +10,19 @@ from coordinator.processes import limits
 from coordinator.processes.childoutput import ChildOutput
 from lzr.errors import ROOM_FOR_PROCESSES, UsageError
 
-_FORKSERVER = "import gc; gc.disable(); from workers.forkserver import main; main()"
+_FORKSERVER = """\
+import gc; gc.disable()
+try:
+    from workers.forkserver import main
+except (ImportError, MemoryError) as error:
+    inner = error
+    while inner is not None:
+        error, inner = inner, inner.__cause__ or inner.__context__
+    if str(getattr(error, "name", None)).partition(".")[0] in ("lzr", "workers"):
+        raise
+    raise SystemExit("lzr: a package that workers need cannot be loaded: " + str(error)[:200]) from None
+main()
+"""
 """The program of the fork server. What it loads stays: looking for garbage in it would take 13 ms."""
 
 

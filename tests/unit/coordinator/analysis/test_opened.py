@@ -45,4 +45,5 @@ def test_without_the_packages_lzr_says_which(tmp_path: Path) -> None:
         [sys.executable, "-c", program], capture_output=True, text=True, timeout=60, cwd=ROOT, check=False
     )
     assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr == "lzr export: this needs DuckDB: pip install 'lzr[analysis]'\n"
+    how = f"{sys.executable} -m pip install 'lzr[analysis]'"
+    assert done.stderr == f"lzr export: this needs DuckDB: {how}\n"

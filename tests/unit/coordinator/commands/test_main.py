@@ -191,3 +191,40 @@ def test_a_working_directory_that_is_gone(tmp_path: Path, line: str, sentence: s
     assert len(said) == 1
     assert sentence in said[0]
     assert "Traceback" not in done.stderr
+
+
+def test_a_package_that_cannot_be_loaded_is_one_sentence(tmp_path: Path) -> None:
+    """As where `ulimit -v` leaves numpy no room, which takes 70 lines to say so."""
+    package = tmp_path / "msgspec.py"
+    words = "lines\\nupon lines"
+    package.write_text(
+        "try:\n    raise ImportError('libfoo.so.1: failed to map segment')\n"
+        f"except ImportError as error:\n    raise ImportError('{words}') from error\n"
+    )
+    program = "from coordinator.commands.main import program; program()"
+    for line in ("-sendSYNs --guard none", "diff a b"):
+        done = subprocess.run(
+            [sys.executable, "-c", program, *line.split()],
+            env={**os.environ, "PYTHONPATH": f"{tmp_path}:{ROOT}"},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+            cwd=tmp_path,
+        )
+        assert done.returncode == 1
+        said = done.stderr.splitlines()  # one line of ours, and perhaps one of the fork server
+        assert len([told for told in said if "libfoo.so.1: failed to map segment" in told]) == len(said)
+        assert sum("lzr needs" in told for told in said) == 1
+    package.write_text("from lzr import no_such_name\n")  # a fault of ours is shown as it is
+    done = subprocess.run(
+        [sys.executable, "-c", program, "-sendSYNs", "--guard", "none"],
+        env={**os.environ, "PYTHONPATH": f"{tmp_path}:{ROOT}"},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert (done.returncode, "Traceback" in done.stderr) == (1, True)

@@ -123,6 +123,15 @@ def test_many_workers_at_80x24_are_summed_and_the_busiest_shown() -> None:
     assert "coordinator" in text
 
 
+def test_a_key_is_named_with_what_it_does_or_not_at_all() -> None:
+    for width in range(34, 130):
+        last = render(seen(), width, 24).text()[-1]
+        named = re.split(" +flow [0-9]", last)[0]
+        words = ("+ - flow", "> < collect", "] [ rate", "p pause", "q end", "? help")
+        assert set(re.split("  +", named.strip())) <= set(words), (width, last)
+        assert "q end" in named
+
+
 def test_states_are_told() -> None:
     snapshot = seen()
     dead = (
