@@ -236,7 +236,17 @@ def _scan(argv: list[str], guard: Guard | None) -> int:
         if stream is not None:
             stream.stop_reading_ahead()  # a thread that still reads while the interpreter ends may crash it
         if guard is not None:
-            guard.remove()
+            _taken_away(guard)
+
+
+def _taken_away(guard: Guard) -> None:
+    """Take the guard away; where that fails, as where there is no memory for nft, say who can."""
+    from coordinator.guard.firewall import GuardError
+
+    try:
+        guard.remove()
+    except GuardError as error:
+        print(safetext.line(f"lzr: {error}; lzr guard off takes away what is left"), file=sys.stderr)
 
 
 def _stdin(options: Options) -> Stream | None:

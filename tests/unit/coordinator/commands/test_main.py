@@ -11,6 +11,9 @@ from pathlib import Path
 
 import pytest
 
+from coordinator.commands import main
+from coordinator.guard.firewall import Cover, GuardError
+from coordinator.guard.guard import Guard
 from lzr.errors import UsageError, two_dashes
 from tests import ROOT
 
@@ -228,3 +231,16 @@ def test_a_package_that_cannot_be_loaded_is_one_sentence(tmp_path: Path) -> None
         check=False,
     )
     assert (done.returncode, "Traceback" in done.stderr) == (1, True)
+
+
+def test_a_guard_that_cannot_be_taken_away_is_a_sentence(capsys: pytest.CaptureFixture[str]) -> None:
+    """As where `ulimit -v` leaves no memory for nft, at the end of a scan that had none either."""
+
+    class Stuck(Guard):
+        def remove(self) -> None:
+            raise GuardError("the RST guard: nft: Cannot allocate memory")
+
+    main._taken_away(Stuck(None, "lzr_x", Cover((), (), (40000, 40001)), ()))
+    assert capsys.readouterr().err == (
+        "lzr: the RST guard: nft: Cannot allocate memory; lzr guard off takes away what is left\n"
+    )
