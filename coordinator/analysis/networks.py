@@ -153,12 +153,12 @@ class Database(Networks):
                 open(path, "rb").close()
                 raise UsageError(f"cannot read {self.name}: it is no file")
             self._reader: Any = maxminddb.open_database(path)
+            self._six = self._reader.metadata().ip_version == 6  # which is first looked at here
         except OSError as error:
             raise UsageError(f"cannot read {self.name}: {error.strerror or error}") from error
         except (maxminddb.InvalidDatabaseError, ValueError) as error:
             raise UsageError(f"{self.name} is no MaxMind DB ({plain(str(error), 80)})") from error
         self._errors = (maxminddb.InvalidDatabaseError, ValueError, OverflowError)
-        self._six = self._reader.metadata().ip_version == 6
         self._known: dict[bytes, int] = {}
         self.find = self._find
 

@@ -154,6 +154,7 @@ def test_mistakes_are_one_sentence(
         "not.mmdb": b"PNG" * 100,
         "empty.mmdb": b"",
         "cut.mmdb": good[: len(good) // 2],
+        "named.mmdb": good.replace(b"Made-ASN", b"\xff" * 8),
         "torn.mmdb": good.replace(b"autonomous_system_number", b"\xff" * 24),
         "foreign.json": b'{"a":1}\n',
     }
