@@ -63,8 +63,8 @@ _FORMS = tuple(
         ),
         (
             b"<modelname>",
-            rb"<(?:\w{1,4}:)?(?:manufacturer|VendorName)>\s{0,8}(?P<m>[^<>\r\n]{2,60}?)\s{0,8}<"
-            rb"[\s\S]{0,800}?<modelName>\s{0,8}(?P<p>[^<>\r\n]{1,60}?)\s{0,8}</"
+            rb"<(?:\w{1,4}:)?(?:manufacturer|VendorName)>\s{0,8}+(?P<m>[^<>\r\n]{2,60}+)\s{0,8}+<"
+            rb"[\s\S]{0,800}?<modelName>\s{0,8}+(?P<p>[^<>\r\n]{1,60}+)\s{0,8}+</"
             rb"(?:[\s\S]{0,400}?<FirmwareVersion>\s{0,8}V?NUMBER)?",
             "",
         ),

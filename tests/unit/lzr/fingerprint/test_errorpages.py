@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+import time
 
 import pytest
 from hypothesis import given
@@ -271,3 +272,19 @@ def test_a_server_field_that_names_no_program(
 ) -> None:
     found = CLASSIFIER.identify(b"HTTP/1.1 401 Unauthorized\r\nServer: %s\r\n%s\r\n\r\n" % (server, field))
     assert (found.product, found.version) == (product, version)
+
+
+def test_blanks_around_a_name_are_tried_one_way_only() -> None:
+    """A page of descriptions that never end costs about as much full of blanks as full of letters."""
+
+    def cost(letter: bytes) -> float:
+        parts = (b"<manufacturer>" + letter * 16 + b"<") * 124
+        page = b"HTTP/1.1 200 OK\r\n\r\n" + parts + b"<modelName>" + letter * 60
+        times = []
+        for _ in range(5):
+            start = time.thread_time()
+            errorpages.stated(page)
+            times.append(time.thread_time() - start)
+        return min(times)
+
+    assert cost(b" ") < 15 * cost(b"a") + 2e-3
