@@ -82,14 +82,15 @@ class OtherParquet:
 def _expression(column: Column, kind: str) -> str:
     """SQL that gives a column as Python is to have it. kind: its type there."""
     name = '"' + column.name + '"'
+    missing = f"{name} IS NULL"
+    if kind in ("FLOAT", "DOUBLE"):  # as pandas has whole numbers and truths of which some are missing
+        missing += f" OR isnan({name})"
     if column.high:
-        number = f"TRY_CAST({name} AS BIGINT)"
-        if kind in ("FLOAT", "DOUBLE"):  # as pandas has whole numbers of which some are missing
-            missing = f"{name} IS NULL OR isnan({name})"
-            return f"CASE WHEN {missing} THEN NULL WHEN {name} = trunc({name}) THEN {number} ELSE -1 END"
-        return f"CASE WHEN {name} IS NOT NULL THEN coalesce({number}, -1) END"
+        # A cast would round what is no whole number.
+        number, exact = f"TRY_CAST({name} AS BIGINT)", f"TRY_CAST({name} AS DOUBLE)"
+        return f"CASE WHEN {missing} THEN NULL WHEN {exact} = {number} THEN {number} ELSE -1 END"
     if column.sql == "BOOLEAN":
-        return f"TRY_CAST({name} AS BOOLEAN)"
+        return f"CASE WHEN {missing} THEN NULL ELSE TRY_CAST({name} AS BOOLEAN) END"
     if column.name == "data" and kind in ("BLOB", "VARCHAR"):
         return name
     if kind == "BLOB":

@@ -107,3 +107,27 @@ def test_what_is_damaged_is_told_by_the_name_of_the_file(tmp_path: Path) -> None
             read(path)
         assert "/proc" not in str(raised.value)
         assert "Error:" not in str(raised.value)
+
+
+@pytest.mark.parametrize("kind", ["DOUBLE", "DECIMAL(9, 2)", "VARCHAR"])
+def test_a_number_that_is_not_whole_is_not_rounded(tmp_path: Path, kind: str) -> None:
+    records = [{"saddr": "192.0.2.1", "sport": 80, "ttl": ttl} for ttl in (64, 65)]
+    part = f"(CASE ttl WHEN 65 THEN 64.5 ELSE ttl END)::{kind} AS ttl"
+    rows, reading = read(made(tmp_path / "other.parquet", records, part))
+    assert (len(rows), reading.records, reading.unreadable) == (1, 1, 1)
+
+
+@pytest.mark.parametrize("value", ["'infinity'", "1e30"])
+def test_a_number_beyond_all_is_not_a_missing_one(tmp_path: Path, value: str) -> None:
+    records = [{"saddr": "192.0.2.1", "sport": sport} for sport in (80, 81)]
+    part = f"CASE sport WHEN 81 THEN {value}::DOUBLE ELSE sport END AS sport"
+    rows, reading = read(made(tmp_path / "other.parquet", records, part))
+    assert (len(rows), reading.unreadable) == (1, 1)
+
+
+def test_a_missing_truth_among_numbers_is_not_true(tmp_path: Path) -> None:
+    record = {"saddr": "192.0.2.1", "sport": 80, "data": "x", "ackingFirewall": True}
+    path = made(tmp_path / "other.parquet", [record], "'nan'::DOUBLE AS \"ackingFirewall\"")
+    connection = connect(files=True)
+    load(connection, str(path))
+    assert connection.execute('SELECT "ackingFirewall" FROM records').fetchall() == [(False,)]
