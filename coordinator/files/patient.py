@@ -119,7 +119,7 @@ class Stderr(io.BufferedIOBase):
         try:
             if self._seconds is None:
                 while done < len(text):
-                    done += os.write(out, text[done:])
+                    done += _write_all_that_fits(out, text[done:])
             else:
                 done = _write(out, text, 0.0 if self._stuck else self._seconds)
         except OSError:
@@ -128,6 +128,18 @@ class Stderr(io.BufferedIOBase):
         self._torn = self._stuck and (done > 0 or self._torn)
         self.lost = self.lost + octets.count(b"\n") if self._stuck else 0
         return len(octets)
+
+
+def _write_all_that_fits(descriptor: int, data: bytes) -> int:
+    """As os.write, and waits for room also where whoever shares the descriptor has set O_NONBLOCK."""
+    poll = select.poll()
+    poll.register(descriptor, select.POLLOUT)
+    while True:
+        try:
+            return os.write(descriptor, data)
+        except BlockingIOError:
+            poll.poll()
+            time.sleep(0.001)  # a pipe may have room, but less than a small write takes
 
 
 def set_up_stderr(seconds: float | None = PATIENCE) -> None:

@@ -24,9 +24,14 @@ def raise_descriptors(wanted: int = _WANTED) -> int:
 
 
 def raise_threads(wanted: int = _WANTED) -> None:
-    """Raise the limit of threads of a user (`ulimit -u`) to `wanted`, where we may: that of who called sudo
-    would be the workers', too."""
-    _, hard = resource.getrlimit(resource.RLIMIT_NPROC)
+    """Raise the limit of threads of a user (`ulimit -u`) to `wanted`, where we may, else as far as allowed:
+    that of who called sudo would be the workers', too.
+    """
+    soft, hard = resource.getrlimit(resource.RLIMIT_NPROC)
     if hard != resource.RLIM_INFINITY and hard < wanted:
         with contextlib.suppress(OSError, ValueError):
             resource.setrlimit(resource.RLIMIT_NPROC, (wanted, wanted))
+            return
+    if soft != hard:
+        with contextlib.suppress(OSError, ValueError):
+            resource.setrlimit(resource.RLIMIT_NPROC, (hard, hard))

@@ -103,7 +103,7 @@ class _Refused(logging.Handler):
 
 @contextlib.contextmanager
 def hearing_refusals(refused: Callable[[str, str], None]) -> Iterator[None]:
-    """Meanwhile `told` gets the address of whoever fails to show a certificate that is good, and why."""
+    """Meanwhile `refused` gets the address of whoever fails to show a certificate that is good, and why."""
     logger, handler = logging.getLogger("distributed.comm.tcp"), _Refused(refused)
     before = logger.level, logger.propagate
     logger.setLevel(logging.WARNING)

@@ -149,3 +149,29 @@ def test_a_file_goes_on_where_it_was(tmp_path: Path) -> None:
     finally:
         os.close(descriptor)
     assert path.read_text() == "before\nafter\nafter\n"
+
+
+def test_who_waits_as_long_as_it_takes_does_so_where_the_descriptor_does_not_block(
+    pipe: tuple[int, int],
+) -> None:
+    reads, writes = pipe
+    os.set_blocking(writes, False)  # whoever shares it may have done so
+    drain(reads)
+    found: list[bytes] = []
+
+    def read() -> None:
+        while not b"".join(found).endswith(b"end\n"):
+            time.sleep(0.001)
+            if part := os.read(reads, 1 << 13):
+                found.append(part)
+
+    thread = threading.Thread(target=read, daemon=True)
+    thread.start()
+    raw = patient.Stderr(writes, seconds=None)
+    for number in range(30):
+        raw.write(b"%04d" % number + b"x" * 10_000 + b"\n")
+    raw.write(b"end\n")
+    assert raw.lost == 0
+    thread.join(30)
+    assert not thread.is_alive()
+    assert len(b"".join(found)) == 30 * 10_005 + 4
