@@ -115,13 +115,12 @@ def _run(options: argparse.Namespace, scan: list[str] | None) -> int:
     if options.loop and "-" in options.seed:
         raise UsageError("a loop reads its seed more than once: name a file, not stdin")
     ranges = _space(options)
-    parts = [part for path in options.asked for part in beside.listed(path)]
     if options.loop:
         from coordinator.prediction import loop
 
         plan: Plan = loop.Plan(
             tuple(options.seed),
-            tuple(parts),
+            tuple(_asked(options)),
             tuple(ranges),
             budget,
             number_of("--batch", options.batch),
@@ -132,16 +131,23 @@ def _run(options: argparse.Namespace, scan: list[str] | None) -> int:
             tuple(scan or ()),
         )
         return loop.run(plan, lambda sentence: say(NAME, sentence))
-    return _once(options, ranges, parts, budget)
+    return _once(options, ranges, budget)
 
 
-def _once(options: argparse.Namespace, ranges: list[Range], parts: list[asking.Part], budget: int) -> int:
+def _asked(options: argparse.Namespace) -> list[asking.Part]:
+    """What the files of --asked name. Raises UsageError."""
+    return [part for path in options.asked for part in beside.listed(path)]
+
+
+def _once(options: argparse.Namespace, ranges: list[Range], budget: int) -> int:
     from coordinator.prediction import lists
     from lzr.analysis.predict import compare
 
+    parts = _asked(options)
+    given = (parts.pop() for _ in range(len(parts)))  # they are large, and are not to stay
     with Bar("reading and learning", ticking=True) as bar:
         learnt = lists.learn(
-            options.seed, parts, ranges, strangers=True, progress=bar, say=lambda text: say(NAME, text)
+            options.seed, given, ranges, strangers=True, progress=bar, say=lambda text: say(NAME, text)
         )
         found = lists.listed(learnt, budget, printers=options.allow_printers)
     for note in learnt.seed.notes:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -50,7 +50,7 @@ class Learnt:
 
 def learn(
     paths: Sequence[str],
-    parts: Sequence[Part],
+    parts: Iterable[Part],
     ranges: Sequence[tuple[int, int]],
     *,
     rounds: Sequence[Round] = (),
@@ -69,6 +69,11 @@ def learn(
         asked.add_pairs(round_.number, round_.port, round_.reason, round_=number)
     seed = seeding.read(paths, asked=asked, parts=parts, progress=progress, say=say, assume=assume)
     space = covered_by(ranges, seed.six)
+    if len(seed.services) > predict.MOST_COUNTED:
+        seed.notes.append(
+            f"which ports go together on a host is counted over about {predict.MOST_COUNTED:,} of "
+            f"{len(seed.services):,} services, of hosts drawn at random"
+        )
     feedback = _feedback(seed, rounds[-2:]) if rounds else None
     return Learnt(
         seed, predict.learn(seed.services, asked, space, strangers=strangers, bound=bound, feedback=feedback)

@@ -128,11 +128,13 @@ def _seed(connection: DuckDBPyConnection, asked: Asked, parts: list[Part], *, as
     answered, firewall = columns["answered"], columns["firewall"]
     del columns
     stated = False
-    for part in parts:
+    while parts:  # millions of ranges are not to stay
+        part = parts.pop()
         addresses = covered_by(part.ranges, six)
         ports = np.zeros(PORTS, np.bool_)
         for first, last in part.ports:
             ports[first : last + 1] = True
+        del part
         asked.add_product(addresses, ports)
         stated = True
     fresh = ~asked.contains(number, port)
@@ -177,20 +179,19 @@ def _numbers(high: NDArray[np.uint64], low: NDArray[np.uint64]) -> tuple[NDArray
 
 def covered_by(ranges: Sequence[tuple[int, int]], six: list[bytes]) -> Addresses:
     """Ranges of 128 bits (sorted) as numbers: IPv4, and the IPv6 hosts that are known."""
-    pairs = [
-        (max(first, V4_MAPPED) - V4_MAPPED, min(last, V4_MAPPED | 0xFFFFFFFF) - V4_MAPPED)
-        for first, last in ranges
-        if first <= V4_MAPPED | 0xFFFFFFFF and last >= V4_MAPPED
-    ]
-    firsts = [first for first, _ in ranges]
-    if six:
-        for rank, key in enumerate(six):
-            value = int.from_bytes(key, "big")
-            at = bisect_right(firsts, value) - 1
-            if at >= 0 and value <= ranges[at][1]:
-                pairs.append((SIX + rank, SIX + rank))
-    both = np.array(pairs, np.int64).reshape(-1, 2)
-    return Addresses(both[:, 0], both[:, 1])
+    last_four = V4_MAPPED | 0xFFFFFFFF
+    four = [pair for pair in ranges if pair[0] <= last_four and pair[1] >= V4_MAPPED]
+    first = np.fromiter((max(pair[0], V4_MAPPED) - V4_MAPPED for pair in four), np.int64, len(four))
+    last = np.fromiter((min(pair[1], last_four) - V4_MAPPED for pair in four), np.int64, len(four))
+    known = []
+    firsts = [first for first, _ in ranges] if six else []
+    for rank, key in enumerate(six):
+        value = int.from_bytes(key, "big")
+        at = bisect_right(firsts, value) - 1
+        if at >= 0 and value <= ranges[at][1]:
+            known.append(SIX + rank)
+    more = np.array(known, np.int64)
+    return Addresses(np.concatenate([first, more]), np.concatenate([last, more]))
 
 
 def _services(

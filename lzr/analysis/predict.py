@@ -29,6 +29,10 @@ MOST_SERVICES = 40
 """Services of a host beyond which it teaches nothing: middleboxes and ACKing firewalls answer on every
 port."""
 
+MOST_COUNTED = 1_500_000
+"""Services of which pairs on the same host are counted (some 500 bytes each); of more, those of a part of the
+hosts."""
+
 LEAST = 0.0005
 """Chances below are not worth a place in the table of candidates."""
 
@@ -138,8 +142,9 @@ def learn(
 
     bound: that of the model before, where scores in `feedback` are to mean the same.
     """
-    bound, weights, score, hit, views = calibrated(services, asked, BOUNDS if bound is None else (bound,))
-    conditions = Conditions(services, asked, bound)
+    of = _some_hosts(services)
+    bound, weights, score, hit, views = calibrated(of, asked, BOUNDS if bound is None else (bound,))
+    conditions = Conditions(of, asked, bound)
     held_out = len(score)
     strange = Calibration(np.array([0.0, 1.0]), np.array([0.0, 1.0]))
     if feedback is not None:
@@ -155,6 +160,14 @@ def learn(
     networks.chance = strange(networks.chance.astype(np.float64)).astype(np.float32)
     line = calibration(score, hit)
     return Model(services, asked, space, conditions, weights, line, views, held_out, networks, strangers)
+
+
+def _some_hosts(services: Services) -> Services:
+    """All services, or those of a part of the hosts where there are more than MOST_COUNTED."""
+    if len(services) <= MOST_COUNTED:
+        return services
+    mixed = (services.number.astype(np.uint64) * np.uint64(0xC2B2AE3D27D4EB4F)) >> np.uint64(40)
+    return services.take(mixed < MOST_COUNTED / len(services) * (1 << 24))
 
 
 _ENOUGH = 5_000

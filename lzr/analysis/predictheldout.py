@@ -32,19 +32,27 @@ class Calibration(NamedTuple):
         return np.interp(score, self.score, self.probability)
 
 
-def calibration(score: F64, hit: Bool, *, least: float = 8) -> Calibration:
+def calibration(
+    score: F64, hit: Bool | F64, asked: F64 | None = None, *, least: float = 8, hits_least: float = 0
+) -> Calibration:
     """From what came of scores: steps of the score, then made to rise (pool adjacent violators).
 
-    least: made-up candidates in each step that come out as their score says: little data moves little.
+    asked: (n,) how many candidates have each score, of which `hit` answered; one by default. least: made-up
+    candidates in each step that come out as their score says: little data moves little. hits_least: such that
+    answered; where scores are small, more candidates.
     """
     step = np.floor(np.sqrt(np.clip(score, 0, 1)) * _STEPS).astype(np.int64)
-    many = np.bincount(step, minlength=_STEPS + 1)
+    count = np.ones(len(score)) if asked is None else asked
+    many = np.bincount(step, count, minlength=_STEPS + 1)
     at = np.flatnonzero(many)
-    middle = np.bincount(step, score, minlength=_STEPS + 1)[at] / many[at]
-    hits = np.bincount(step, hit, minlength=_STEPS + 1)[at]
+    middle = np.bincount(step, score * count, minlength=_STEPS + 1)[at] / many[at]
+    answers = np.bincount(step, hit, minlength=_STEPS + 1)[at]
+    made = np.maximum(least, hits_least / np.maximum(middle, 1e-9))
     levels: list[list[float]] = []  # weight, sum of scores, sum of hits
-    for count, mean, answered in zip(many[at].tolist(), middle.tolist(), hits.tolist(), strict=True):
-        levels.append([count + least, mean * (count + least), answered + least * mean])
+    for size, mean, answered, more in zip(
+        *(x.tolist() for x in (many[at], middle, answers, made)), strict=True
+    ):
+        levels.append([size + more, mean * (size + more), answered + more * mean])
         while len(levels) > 1 and levels[-2][2] / levels[-2][0] >= levels[-1][2] / levels[-1][0]:
             weight, scores, some = levels.pop()
             levels[-1] = [levels[-1][0] + weight, levels[-1][1] + scores, levels[-1][2] + some]

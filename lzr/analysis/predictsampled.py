@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from lzr.analysis import predictkinds
 from lzr.analysis.predictasked import Addresses, Asked, joined
 from lzr.analysis.predictcounts import Services
+from lzr.analysis.predictheldout import Calibration, calibration
 from lzr.analysis.predictkinds import USUAL, Answers, Profiles, Pull
 from lzr.analysis.predictweighing import logit, weights
 
@@ -36,6 +37,12 @@ _LIKELY = 0.01
 """Chances from which on held-out addresses count: what is listed is no less likely, and of the countless
 cells below nearly nothing answers."""
 _LEAST_SLOPE = 0.05
+_BELIEVED = 10.0
+"""Hosts that are taken to have answered in each step of corrected chances as these say, before what came of
+them is looked at."""
+_HIGH = 0.15
+"""Corrected chances from which on what came of them corrects them once more: of lower ones there are enough
+for the slope to be right."""
 _PIVOT = float(logit(np.array([0.03]))[0])
 """Log odds that a slope leaves as they are."""
 
@@ -142,15 +149,20 @@ def pull(sample: Sample, first: I64, levels: list[int], known: Profiles) -> Pull
 
 
 class Trust(NamedTuple):
-    """of: (3,) f8: a summand, a slope, and how far a cell is drawn towards its port; of log odds."""
+    """of: (3,) f8: a summand, a slope, and how far a cell is drawn towards its port; of log odds.
+
+    line: what came of chances so corrected, which may be more; None where that is not known.
+    """
 
     of: F64
+    line: Calibration | None = None
 
     def __call__(self, chance: F32 | F64, usual: F64) -> F32:
-        """Chances (n, P) of cells, corrected: never to more than they were. usual: (P,) of each port.
+        """Chances (n, P) of cells, corrected. usual: (P,) of each port.
 
-        What is learnt is learnt of chances of a few hundredths, of which there are many. Beyond, a slope that
-        is a little too steep would promise much too much of the networks that come first.
+        The slope alone never raises a chance. It is learnt of chances of a few hundredths, of which there are
+        many; beyond, one that is a little too steep would promise much too much of the networks that come
+        first. There only what came of such chances does.
         """
         part = max(1, _MOST_CELLS // max(chance.shape[1], 1))
         made = np.empty(chance.shape, np.float32)
@@ -158,6 +170,9 @@ class Trust(NamedTuple):
             evidence = _evidence(chance[low : low + part].astype(np.float64), usual)
             line = self.of[0] + _PIVOT + evidence @ self.of[1:]
             made[low : low + part] = np.minimum(1 / (1 + np.exp(-line)), chance[low : low + part])
+            if self.line is not None:
+                some = made[low : low + part].astype(np.float64)
+                made[low : low + part] = np.where(some < _HIGH, some, np.maximum(self.line(some), _HIGH))
         return made
 
 
@@ -194,7 +209,10 @@ def trust(sample: Sample, first: I64, levels: list[int], strength: Pull, known: 
     learnt = weights(evidence, hits / alike, asked / alike, offset=_PIVOT).of
     learnt[2] = min(max(learnt[2], 0.0), 1.0)
     learnt[1] = max(learnt[1], learnt[2] + _LEAST_SLOPE)  # what is likelier stays likelier
-    return Trust(learnt)
+    cell = 1 / (1 + np.exp(-(evidence[:, 0] + _PIVOT)))
+    made = np.minimum(1 / (1 + np.exp(-(learnt[0] + _PIVOT + evidence @ learnt[1:]))), cell)
+    high = made >= _HIGH
+    return Trust(learnt, calibration(made[high], hits[high], asked[high], hits_least=_BELIEVED * alike))
 
 
 def _held_out(

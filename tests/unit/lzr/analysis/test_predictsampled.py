@@ -92,3 +92,19 @@ def test_a_trust_never_turns_the_order_of_a_port_around() -> None:
         chance = np.linspace(0.001, 0.9, 50, dtype=np.float32)[:, None] * np.ones((1, 2), np.float32)
         assert (np.diff(learnt(chance, np.array([0.05, 0.01])), axis=0) > 0).all()
         assert 0 <= learnt.of[2] <= 1
+
+
+def test_high_chances_are_corrected_upwards_where_held_out_addresses_answered_more() -> None:
+    """A few networks are nearly full; of each a few addresses were sampled."""
+    rng = np.random.default_rng(7)
+    full = (rng.random(NETWORKS) < 0.15)[:, None]
+    sample, first = sampled(np.where(full, 0.9, 0.005) * np.ones(2), 4)
+    learnt = trust(sample, first, LEVELS, PULLS[-1], profiles_of(sample))
+    assert learnt.line is not None
+    usual = np.array([0.13, 0.13])
+    chance = np.linspace(0.001, 0.9, 60, dtype=np.float32)[:, None] * np.ones((1, 2), np.float32)
+    made = learnt(chance, usual)
+    plain = learnt._replace(line=None)(chance, usual)
+    assert (np.diff(made, axis=0) >= 0).all()
+    assert np.allclose(made[plain < 0.15], plain[plain < 0.15])
+    assert made[plain > 0.3].mean() > plain[plain > 0.3].mean() + 0.05
