@@ -9,7 +9,7 @@ from __future__ import annotations
 from coordinator.input.stream import Stream
 from lzr.errors import UsageError
 from lzr.targets import filetypes
-from lzr.targets.decompress import MAGICS, Decompressor, NotHere, compression
+from lzr.targets.decompress import Decompressor, NotHere, compression, may_begin
 from lzr.targets.textencoding import Text, coding
 
 
@@ -73,7 +73,7 @@ class PlainText:
         if chunk is None or self._first is None:
             return None
         first = self._first + chunk
-        if chunk and any(len(first) < len(magic) and magic.startswith(first) for magic in MAGICS.values()):
+        if chunk and may_begin(first):
             self._first = first
             return None
         self._first = None

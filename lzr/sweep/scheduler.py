@@ -226,7 +226,7 @@ class Scheduler:
             stretch.lost |= lost and stretch.sent_at is None and not stretch.worker
         for stretch in found:
             self.unsent -= stretch.count if stretch.sent_at is None else 0
-            self._assign_again(stretch, lost=lost or stretch.lost)
+            self._assign_again(stretch, lost=lost or stretch.lost or stretch.doubtful)
         return sum(map(self._unheard, found))
 
     def dropped(self, told: float) -> tuple[int, int]:

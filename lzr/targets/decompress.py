@@ -138,6 +138,11 @@ def compression(head: bytes) -> str:
     return next((form for form, magic in MAGICS.items() if head.startswith(magic)), "")
 
 
+def may_begin(head: bytes) -> bool:
+    """Whether more bytes have to be seen to tell whether these begin compressed data."""
+    return any(len(head) < len(start) and start.startswith(head) for start in (*MAGICS.values(), *_SKIPPED))
+
+
 class Decompressor:
     """Feed it bytes; `read` gives what comes out, a piece at a time. When it gives nothing it needs more
     input.

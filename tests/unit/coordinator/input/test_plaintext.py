@@ -8,6 +8,7 @@ import io
 import itertools
 import lzma
 import os
+import select
 import sys
 import zlib
 from pathlib import Path
@@ -304,3 +305,24 @@ def test_a_file_is_read_to_its_end(listed: Path) -> None:
         while piece := made.read():
             out.write(piece)
     assert out.getvalue() == LINES
+
+
+@pytest.mark.skipif("zstd" not in PACKERS, reason="without zstandard")
+def test_a_frame_that_holds_nothing_may_come_byte_by_byte() -> None:
+    reads, writes = os.pipe()
+    try:
+        text, found = PlainText(Stream(reads)), b""
+        for octet in b"\x50\x2a\x4d\x18\x02\0\0\0ab" + zstd(b"192.0.2.7:80\n"):
+            os.write(writes, bytes((octet,)))
+            if not text.ready():
+                select.select([text.stream.fileno()], [], [], 30)
+            found += text.read() or b""
+        os.close(writes)
+        writes = -1
+        while (chunk := text.read()) != b"":
+            found += chunk or b""
+        assert (found, text.trouble) == (b"192.0.2.7:80\n", "")
+    finally:
+        for descriptor in (reads, writes):
+            if descriptor >= 0:
+                os.close(descriptor)

@@ -188,3 +188,15 @@ def test_whoever_dies_when_nobody_who_answers_is_called_silent(first: int) -> No
                 case _:
                     play.pass_time(chance.choice((0.05, 0.3, 1.0, 5.0)))
         assert not play.end(), f"seed {seed}"
+
+
+def test_who_was_told_to_end_does_not_take_a_doubt_with_it() -> None:
+    """Frames that found no room may have been the host's own answer, whoever sends the next SYN."""
+    scheduler = Scheduler(2, cooldown=COOLDOWN)
+    assert scheduler.take(2, "flow-0.1", 0.0) is not None
+    scheduler.hear(np.array([0]), np.array([Verdict.UNREACHABLE], np.uint8))
+    assert scheduler.dropped(0.0) == (1, 0)
+    scheduler.left("flow-0.1", 0.1, lost=False)
+    again = scheduler.take(2, "flow-1.1", 0.2)
+    assert again is not None
+    assert not again[1].any()
