@@ -70,7 +70,7 @@ ALLOWED: dict[str, Limits] = {
     "clone": (Only(0, (0x10000,), 0x10000),),  # CLONE_THREAD: no process
     **dict.fromkeys(("futex", "set_robust_list", "rseq", "gettid", "sched_yield", "membarrier"), ()),
     **dict.fromkeys(("sched_getparam", "sched_getscheduler", "sched_getaffinity"), ()),
-    "sched_setscheduler": (Only(1, (0,)),),  # SCHED_OTHER: ZeroMQ asks for what it has
+    "sched_setscheduler": (Only(1, (0,)),),  # SCHED_OTHER; `scheduling` for who has another
     "prctl": (Only(0, (15,)),),  # PR_SET_NAME; not PR_SET_PDEATHSIG, nor PR_SET_DUMPABLE
     # signals to itself, time, and who it is
     **dict.fromkeys(("rt_sigaction", "rt_sigprocmask", "rt_sigreturn", "sigaltstack", "restart_syscall"), ()),
@@ -130,6 +130,13 @@ def sending(routed: Sequence[int]) -> dict[str, Limits]:
         found["sendmsg"] = (Only(0, tuple(routed)),)
         found["close"] = (Not(0, tuple(routed)),)
     return found
+
+
+def scheduling(policy: int) -> dict[str, Limits]:
+    """That a process may ask for the scheduling policy that it has (sched(7)): ZeroMQ does so in each of its
+    threads, also where lzr was started by `chrt` or by a unit with CPUSchedulingPolicy.
+    """
+    return {"sched_setscheduler": (Only(1, (policy,)),)}
 
 
 def program(machine: str, more: dict[str, Limits] | None = None) -> bytes | None:

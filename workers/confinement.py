@@ -79,6 +79,7 @@ def filter_calls(more: dict[str, syscalls.Limits] | None = None) -> bool:
     more: further calls to allow. To be called while there are no other threads; PR_SET_NO_NEW_PRIVS must be
     set. Raises PrivilegeError, after which the caller must end.
     """
+    more = syscalls.scheduling(os.sched_getscheduler(0)) | (more or {})
     code = syscalls.program(os.uname().machine, more)
     if code is None:
         return False

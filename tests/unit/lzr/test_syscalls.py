@@ -23,6 +23,7 @@ from lzr.syscalls import (
     RETURN,
     Limits,
     program,
+    scheduling,
     sending,
 )
 from tests.conftest import cannot_run
@@ -157,6 +158,14 @@ def test_what_a_flow_worker_may_besides(machine: str) -> None:
             assert verdict(machine, numbers[name], *arguments, more=more) == ALLOW
         for arguments in refused:
             assert verdict(machine, numbers[name], *arguments, more=more) == REFUSED
+
+
+@pytest.mark.parametrize("policy", [0, 1, 2, 3, 5])
+def test_a_process_may_ask_for_the_scheduling_policy_that_it_has(machine: str, policy: int) -> None:
+    number = ARCHITECTURES[machine][1]["sched_setscheduler"]
+    for other in (0, 1, 2, 3, 5, 6):
+        found = verdict(machine, number, 0, other, more=scheduling(policy))
+        assert found == (ALLOW if other == policy else REFUSED)
 
 
 def test_other_machines_have_none() -> None:
