@@ -332,6 +332,6 @@ def _count(connection: DuckDBPyConnection, compared: Compared) -> None:
     compared.not_asked = dict(
         run(
             "SELECT coalesce(how, ''), count(*) FROM changes WHERE change = 'not_asked' GROUP BY ALL ORDER "
-            "BY 2 DESC"
+            "BY 2 DESC, 1"
         ).fetchall()
     )

@@ -311,3 +311,14 @@ def test_who_stops_reading_does_not_make_the_scans_the_same(tmp_path: Path) -> N
         env = {**os.environ, "PYTHONPATH": str(ROOT)}
         done = run_command("bash", "-c", script, "bash", *command, cwd=tmp_path, env=env)
         assert (done.stdout, done.stderr) == (f"{status}\n", "")
+
+
+def test_reasons_of_as_many_services_stand_in_the_order_of_the_alphabet(run: Run) -> None:
+    """In whatever order a database comes upon them."""
+    names = ["tls", "ssh", "mqtt", "dns", "smtp", "fox", "redis", "http", "wait", "amqp", "imap", "pop3"]
+    old = [a_record(f"192.0.2.{at}", 80, handshake=name) for at, name in enumerate(names, 1)]
+    new = [silent(f"192.0.2.{at}", 80, handshake="ftp") for at in range(1, len(names) + 1)]
+    _, objects, _ = run(old, new, meta=metadata(scan__handshakes=["ftp"]))
+    reasons = list(objects[-1]["summary"]["not_asked_because"])
+    assert len(reasons) == len(names)
+    assert reasons == sorted(reasons)
