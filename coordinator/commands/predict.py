@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from coordinator.analysis import beside
 from coordinator.commandline.progressbar import Bar
-from coordinator.commandline.running import OK, Parser, ended, say
+from coordinator.commandline.running import LOST, OK, Parser, ended, say
 from coordinator.files.filereader import FileReader
 from coordinator.input import networks
 from lzr.analysis import asked as asking
@@ -37,7 +37,8 @@ _SHARE = re.compile(r"(\d*\.?\d+)(%?)")
 
 
 def main(argv: list[str]) -> int:
-    """Run the command; the exit status is 0, 2 for a mistake, that of the scan that ended a loop."""
+    """Run the command; the exit status is 0, 2 for a mistake, 3 for what could not be read of a seed, that of
+    the scan that ended a loop."""
     own, dashes, scan = _divided(argv)
     return ended(NAME, lambda: _run(_parser().parse_args(two_dashes(own, _FLAGS)), scan if dashes else None))
 
@@ -145,12 +146,11 @@ def _once(options: argparse.Namespace, ranges: list[Range], budget: int) -> int:
 
     parts = _asked(options)
     given = (parts.pop() for _ in range(len(parts)))  # they are large, and are not to stay
+    troubles: list[str] = []
     with Bar("reading and learning", ticking=True) as bar:
-        learnt = lists.learn(
-            options.seed, given, ranges, strangers=True, progress=bar, say=lambda text: say(NAME, text)
-        )
+        learnt = lists.learn(options.seed, given, ranges, strangers=True, progress=bar, say=troubles.append)
         found = lists.listed(learnt, budget, printers=options.allow_printers)
-    for note in learnt.seed.notes:
+    for note in (*troubles, *learnt.seed.notes):
         say(NAME, note)
     if not len(found):
         say(NAME, "the seed gives no reason to ask anybody in this space who has not been asked")
@@ -163,7 +163,7 @@ def _once(options: argparse.Namespace, ranges: list[Range], budget: int) -> int:
         out.writelines(lists.explained_lines(learnt, found))
     else:
         out.writelines(lists.lines(found, learnt.seed.six))
-    return OK
+    return LOST if troubles else OK
 
 
 def number_of(name: str, text: str) -> int:

@@ -198,3 +198,13 @@ def test_a_seed_that_is_none_is_a_sentence(tmp_path: Path, capsys: pytest.Captur
     status, lines, said = ran(capsys, empty, *SPACE)
     assert (status, lines) == (0, [])
     assert "no reason to ask anybody" in said
+
+
+def test_a_seed_of_which_a_line_is_lost_ends_with_3(seed: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    whole = ran(capsys, seed, *SPACE)
+    with seed.open("a") as file:
+        file.write("{nothing\n")
+    status, lines, said = ran(capsys, seed, *SPACE)
+    assert (whole[0], status) == (0, 3)
+    assert lines == whole[1]
+    assert said.count("could not be read") == 1
