@@ -315,7 +315,7 @@ class Records:
     def _open_parquet(self) -> None:
         """Look at the columns of a Parquet file; what others have made becomes the form "rows"."""
         module = duckdb()
-        self._inner = inner = connect(memory=1 << 28, files=True)
+        self._inner = inner = connect(memory=1 << 30, files=True)  # a page is held whole
         try:
             there = inner.execute("DESCRIBE SELECT * FROM read_parquet(?)", [self._place]).fetchall()
         except module.Error as error:
