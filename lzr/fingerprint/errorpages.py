@@ -44,11 +44,13 @@ _FORMS = tuple(
         ),
         (b"this message was created by", rb"created by (?P<p>[a-z][\w ]{2,30}?)(?: proxy)?</i>", ""),
         (b"request denied by watchguard", rb"request denied by (?P<p>watchguard http proxy)", ""),
-        # What stands below a line at the end is the server's, not the author's.
+        # What stands below a line at the end is the server's, if it has a version or is a name and no more:
+        # pages are "powered by the community", too.
         (
             b"<hr",
             rb"<hr[^>]{0,40}>\s{0,4}(?:<\w{1,6}>\s{0,4})?(?:generated|powered) by (?:<a [^>]{1,80}>)?\s{0,4}"
-            rb"(?P<p>[a-z][\w.!-]{2,24}?)(?:[ /(]{1,2}v?NUMBER)?[\s.<(@-]",
+            rb"(?:(?P<p>[a-z][\w.!-]{2,24}?)[ /(]{1,2}v?NUMBER[\s.<(@-]"
+            rb"|(?P<q>(?-i:[A-Z])[\w!-]{2,24})\s{0,4}<)",
             "",
         ),
         (b"websphere application server", rb"<i>(?P<p>IBM WebSphere Application Server)</i>", ""),
@@ -225,6 +227,10 @@ NAMELESS = frozenset(
 _PLATFORMS = frozenset(
     ("python", "linux", "java", "embperl", "windows", "ecos", "nucleus", "vxworks", "servlet")
 )
+_LIBRARIES = frozenset(
+    (b"openssl", b"libressl", b"boringssl", b"gnutls", b"mod_ssl", b"libc", b"glibc", b"ssl", b"tls")
+)
+"""What stands second in a Server field and serves nothing."""
 _SECOND = re.compile(
     rb"[^\s(]{1,40}[, ]{1,2}(?:\([^)]{1,60}\) )?(?P<p>[A-Za-z][\w.-]{2,30})/v?(?P<v>\d[\w.-]{0,20})"
 )
@@ -238,7 +244,11 @@ def is_vague(product: str) -> bool:
 def behind_platform(product: str, value: bytes) -> Stated:
     """The second product of a Server field that begins with a platform (RFC 9110 §10.2.4)."""
     found = _SECOND.match(value) if product.lower() in _PLATFORMS and b"UPnP" not in value else None
-    return NOTHING if found is None else (found["p"].decode("ascii"), found["v"].decode("latin-1"))
+    return (
+        NOTHING
+        if found is None or found["p"].lower() in _LIBRARIES
+        else (found["p"].decode("ascii"), found["v"].decode("latin-1"))
+    )
 
 
 def stated(data: bytes) -> Stated:
