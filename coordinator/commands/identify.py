@@ -58,6 +58,7 @@ class _Parser(argparse.ArgumentParser):
 
 def main(argv: list[str]) -> int:
     """Run the command; the exit status is 0, 1 where some payload could not be read, 2 for a mistake."""
+    status = OK
     try:
         options = _parser().parse_args(two_dashes(argv, _FLAGS))
         if not options.files:
@@ -70,7 +71,6 @@ def main(argv: list[str]) -> int:
         )
         handshakes = choice.tried(asked.handshakes)
         classifier = EnrichingClassifier(asked.priority_fingerprint or handshakes)
-        status = OK
         for path in options.files or ["-"]:
             for payload in _payloads(path, options.format, handshakes):
                 if payload.trouble:
@@ -85,7 +85,7 @@ def main(argv: list[str]) -> int:
     except BrokenPipeError:
         # What is left in the buffer has no reader; the interpreter must not find that out once more.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return OK
+        return status
 
 
 def _await_stdin() -> None:

@@ -13,7 +13,6 @@ XBMC
 XBMC Web Media Manager
 Kodi web interface
 foobar2000
-MusicMagic Server
 Icecast Streaming Media Server
 POPFile Control Center
 Transmission Web Interface
@@ -35,7 +34,6 @@ Overseerr
 Tautulli
 JDownloader
 BitTorrent Download Manager
-MONyog
 phpPgAdmin
 pgAdmin 4
 RabbitMQ Management
@@ -48,7 +46,6 @@ Citrix Access Gateway
 Citrix Gateway
 NetScaler Gateway
 NetScaler AAA
-Novell iChain
 Novell Messenger
 VMware View
 VMware View Portal
@@ -61,14 +58,11 @@ VMware vCenter
 VMware vCenter Server
 VMware vSphere
 VMware vSphere Web Client
-Oracle Applications Rapid Install
-Mailtraq WebMail
 MailEnable
 Zimbra Web Client
 Roundcube Webmail
 RainLoop Webmail
 SquirrelMail
-PGP Universal
 ThinVNC
 Apache Guacamole
 TwonkyMedia
@@ -87,11 +81,8 @@ openHAB
 Node-RED
 ioBroker
 Livebox
-La Fonera
 FRITZ!Box
 FRITZ!WLAN Repeater
-Alice Gate 2 plus
-Alice Gate VoIP 2 Plus Wi-Fi
 MikroTik RouterOS
 MikroTik RouterOS Managing Webpage
 RouterOS router configuration page
@@ -110,68 +101,23 @@ Sipura SPA Configuration
 Linksys SPA Configuration
 Cisco SPA Configuration
 Grandstream Device Configuration
-Unitronics PLC
 AirDroid
-Burp Suite Professional
 Burp Suite Community Edition
 Proxmox Virtual Environment
 Hue - Welcome to Hue
-MGI ZOOM Image Server
-BeanShell Remote Session
-Mercury HTTP Services
-CCcam Server
-CCcam info pages
-ntop HTTP server
 Anti-Spam SMTP Proxy (ASSP) Configuration
-Vibe Streamer
 webMethods
-i3micro VRG
 Arecont Vision
-Daylite
-Domoticz.com
 Octopus Tentacle
-Banshee DAAP Browser
-ThinStation
-Scientific-Atlanta WebStar Cable Modem
 VLC media player
-MiniShare
-Cyberoam SSL VPN Portal
-Contivity VPN Client
-Berryz WebShare
-XX-Net
 SinusBot
 Kafka Manager
 CMAK
 Gotify
 ConfigServer Security & Firewall
-JointSpace
-Z-Way UI selection
-Paradox IP Module
-YouLess energy monitor
-get_iplayer Web PVR Manager
-EasyAntiCheat
-CyberStat Configuration
-Remote Buddy
-ProjectorView Control System
-Now SMS
-EMC Connectrix Management
-LaCie Network Space
-TINIWebServer
-IVM Answering Attendant
-XTide Tide Prediction Server
-Docupoint Discovery
-WWWinamp
-Wusage
 PowerDNS
 InfluxDB - Admin Interface
-BNBT Tracker Info
 Apt-cacher
-RemoteView iRMC Web Server
-OSBRiDGE
-Bridgit Conferencing Server
-SELECTserver: License Manager
-GoodTech Systems Telnet Server
-Netflix Application
 ympd
 AWStats
 Webalizer
@@ -230,13 +176,13 @@ _LONGEST = max(len(name.split()) for name in _KNOWN)
 _BEHIND = re.compile(
     r"(?: ?[v ](?P<v>\d{1,4}(?:\.\w{1,12}){1,5}))?"
     r"(?:| ?[-–—|:•»>(\[,/].{0,60}| (?:log ?in|sign ?in|log ?on|home|status|main|web|webpage|portal|server"
-    r"|index|admin\w*|manage\w*|config\w*|setup|settings|console|interface|welcome|download\w*|for|build)\b.{0,60})$",
+    r"|index|admin\w*|manage\w*|config\w*|setup|settings|console|interface|welcome|for|build)\b.{0,60})$",
     re.IGNORECASE,
 )
 _IN_FRONT = re.compile(r"(?:welcome to (?:the )?|[:>|~ -]+)", re.IGNORECASE)
 _ABOUT = re.compile(
     r"\b(?:tutorial|review|buy|price|blog|forums?|tips|how|guide|vs|versus|alternatives?|news|wiki\w*|jobs|hire"
-    r"|training|courses?|books?|hosting|consult\w*|experts?|community edition download)\b",
+    r"|training|courses?|books?|hosting|consult\w*|experts?|downloads|free download|install\w*|sale)\b",
     re.IGNORECASE,
 )
 """Words of pages that are about a program and are not its own."""

@@ -255,6 +255,21 @@ def test_the_command_itself() -> None:
         assert process.wait(20) == 0
 
 
+def test_what_could_not_be_read_is_in_the_status_though_the_reader_has_left() -> None:
+    command = [str(Path(sys.executable).parent / "lzr"), "identify", "--format", "hex"]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=subprocess.DEVNULL) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        process.stdin.write(b"no hex\n")
+        process.stdin.flush()
+        assert process.stdout.readline().startswith(b"invalid")
+        process.stdout.close()
+        process.stdin.write(SSH.hex().encode() + b"\n")
+        process.stdin.close()
+        assert process.wait(20) == 1
+
+
 @pytest.mark.parametrize("pack", [gzip.compress, bz2.compress, lzma.compress, zstd])
 @pytest.mark.parametrize("writer", [PcapWriter, PcapNgWriter])
 def test_a_compressed_capture(identify: Any, tmp_path: Path, writer: Any, pack: Any) -> None:
