@@ -204,7 +204,8 @@ def threads(facts: Facts, wanted: Wanted) -> Finding:
     need = _THREADS * wanted.processes
     if facts.threads is None:
         return Finding("threads", OK, f"about {need} are needed, and nothing limits them")
-    left = f"{facts.threads_of} {facts.threads:,} threads to user {facts.user}"
+    threads = "1 thread" if facts.threads == 1 else f"{facts.threads:,} threads"
+    left = f"{facts.threads_of} {threads} to user {facts.user}"
     sentence = f"{left}, and about {need} are needed"
     if facts.threads >= need:
         return Finding("threads", OK, sentence)

@@ -5,9 +5,11 @@ And little of what a host gives to a process: threads, memory, processes.
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import json
 import os
+import resource
 import signal
 import subprocess
 from collections.abc import Iterator
@@ -15,7 +17,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults import lines_in
+from tests.faults import Victim, lines_in, title
 from tests.lab.net import Lab, wait_for
 from tests.lab.responder import FIRST, PORT, SCANNER, Range
 from tests.lab.scan import LZR, parse
@@ -135,7 +137,34 @@ def test_little_memory_and_few_processes(here: Range, tmp_path: Path) -> None:
         assert json.loads((tmp_path / "meta").read_text())["inputs"]["fates"]["recorded"] == COUNT
     words = ("prlimit", "--nproc=1", LZR, *QUICK, "--user", "games", "-f", "other", "-I", "list")
     done = here.scanner.run(*words, cwd=tmp_path, timeout=60, check=False)
-    assert done.returncode == 1, done.stderr
-    assert "cannot be started: Resource temporarily unavailable; look at ulimit -u" in done.stderr
-    assert "the scan cannot go on" in done.stderr
+    assert done.returncode == 2, done.stderr
+    assert "ulimit -u leaves 1 thread to user games, and about " in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+    assert "lzr_" not in here.scanner.rules()
+
+
+def test_no_process_is_left_for_a_worker_in_the_middle_of_a_scan(here: Range) -> None:
+    """Enough could be started when it began, but by now others of the same user run."""
+    found, most = here.lab.directory / "middle", 40
+    words = (*QUICK, "-rate", "10", "--user", "games", "-f", found)
+    source = here.lab.directory / "middle.in"
+    source.write_text("".join(services(COUNT)))
+
+    def limit() -> None:
+        resource.setrlimit(resource.RLIMIT_NPROC, (most, most))
+
+    with contextlib.ExitStack() as stack:
+        stdin = stack.enter_context(source.open())
+        victim = Victim(here.scanner, *words, stdin=stdin, preexec_fn=limit)
+        wait_for(lambda: lines_in(found) > 0, "the first records", 30)
+        for _ in range(most):
+            other = here.scanner.popen(
+                *("setpriv", "--reuid=games", "--regid=games", "--clear-groups", "sleep", "90")
+            )
+            stack.callback(other.kill)
+            wait_for(lambda pid=other.pid: title(pid).startswith("sleep"), "another process", 30)
+        victim.kill("flow worker")
+        assert victim.wait(60) == 1, victim.said()
+    assert "cannot be started: Resource temporarily unavailable; look at ulimit -u" in victim.said()
+    assert "the scan cannot go on" in victim.said()
     assert "lzr_" not in here.scanner.rules()

@@ -130,7 +130,10 @@ def test_without_plotly_there_is_a_sentence(
 ) -> None:
     monkeypatch.setattr(report.util, "find_spec", lambda _: None)
     assert report.main(["x.json", "-o", str(tmp_path / "page.html")]) == 2
-    assert capsys.readouterr().err == f"lzr report: {report.NO_PLOTLY}\n"
+    said = capsys.readouterr().err
+    assert said.startswith("lzr report: the charts need plotly: ")
+    assert "[analysis]" in said
+    assert said.count("\n") == 1
     assert not list(tmp_path.iterdir())
 
 
