@@ -90,6 +90,11 @@ class Inbox:
         """A descriptor that becomes readable when something arrives."""
         return self._epoll.fileno()
 
+    @property
+    def begun(self) -> bool:
+        """Whether a message is read in part: what is left of it is on its way, or waits for us to read on."""
+        return any(sender.decoder.begun for sender in self._connections.values())
+
     def receive(self) -> tuple[int, list[bytes]] | None:
         """The next complete message and its sender's pid, or None if none is complete.
 

@@ -41,6 +41,11 @@ class Decoder:
         self._octets = 0  # of the parts
         self._greeted = self._ready = False
 
+    @property
+    def begun(self) -> bool:
+        """Whether a message is read in part."""
+        return bool(self._held or self._parts)
+
     def feed(self, data: bytes, most: int) -> list[list[bytes]]:
         """The messages that are complete with these bytes. most: bytes that one message may have.
 

@@ -163,7 +163,8 @@ class Collector:
                 self._context.destroy(linger=2000)
                 return
             if drained:
-                self._rest(poller, readers, start + pause(records, now - start))
+                rests = pause(records, now - start, begun=self._results.begun)
+                self._rest(poller, readers, start + rests)
 
     def _rest(self, poller: zmq.Poller, readers: list[int], until: int) -> None:
         """Wait for results or orders; after a turn, pause so that more gather, unless an order comes."""

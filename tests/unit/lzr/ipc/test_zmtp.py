@@ -43,6 +43,16 @@ def test_cut_anywhere_it_is_the_same(messages: list[list[bytes]], cuts: list[int
     assert found == messages
 
 
+@given(st.lists(st.binary(max_size=300), min_size=1, max_size=5), st.data())
+def test_a_message_that_is_read_in_part_is_begun(parts: list[bytes], data: st.DataObject) -> None:
+    decoder, whole = Decoder(), stream([parts])
+    cut = data.draw(st.integers(len(BEGUN), len(whole)))
+    decoder.feed(whole[:cut], MOST)
+    assert decoder.begun == (len(BEGUN) < cut < len(whole))
+    assert decoder.feed(whole[cut:], MOST) == ([parts] if cut < len(whole) else [])
+    assert not decoder.begun
+
+
 @given(st.binary(max_size=200), st.integers(0, len(BEGUN)))
 def test_any_bytes_are_messages_or_a_refusal(data: bytes, start: int) -> None:
     try:
