@@ -105,6 +105,8 @@ static size_t render(struct program program, uint64_t hi, uint64_t lo, uint16_t 
                         uint64_t word = lzr_mix64(nonce + ++salt);
                         memcpy(to + size + at, &word, length - at < 8 ? length - at : 8);
                     }
+                    for (uint32_t at = 0; at < length; at++) /* no line ends in them: see payloads.py */
+                        to[size + at] += to[size + at] == '\n' || to[size + at] == '\r';
                 }
             } else {
                 return SIZE_MAX;

@@ -2,7 +2,8 @@
 
 A probe is constant but for a few parts (the peer's address, random bytes). Rows whose variable parts have the
 same width share one layout, so rendering means: broadcast the constant, then write the variable columns. The
-random parts come from the flow's nonce, so a retransmit carries the same bytes as the first try.
+random parts come from the flow's nonce, so a retransmit carries the same bytes as the first try. They hold no
+LF and no CR: whether a server that reads lines answers does not hang on chance.
 """
 
 from __future__ import annotations
@@ -100,6 +101,7 @@ class ProbeTemplate:
                 words = -(-part.size // 8)
                 salted = rows["nonce"][:, None] + np.arange(salt + 1, salt + words + 1, dtype=np.uint64)
                 chunk = mix64(salted).astype("<u8").view(np.uint8)[:, : part.size]
+                chunk += (chunk == ord("\n")) | (chunk == ord("\r"))
                 salt += words
                 width = part.size
             else:

@@ -24,7 +24,7 @@ class Address:
 
 @dataclass(frozen=True, slots=True)
 class Random:
-    """`size` bytes, fresh for each connection (TLS random, cookies)."""
+    """`size` bytes, fresh for each connection (TLS random, cookies); no line ends among them."""
 
     size: int
 

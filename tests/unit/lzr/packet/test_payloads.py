@@ -99,6 +99,13 @@ def test_random_parts_differ_by_flow_and_not_by_retransmit() -> None:
     assert rendered(template, rows[10:20]) == first[10:20]
 
 
+def test_no_line_ends_in_random_parts() -> None:
+    """memcached answers a DNS query whose id holds a newline, and no other."""
+    rows = rows_for([("192.0.2.1", 53)] * 200)
+    seen = set(b"".join(rendered(ProbeTemplate((Random(61),)), rows)))
+    assert seen == set(range(256)) - {10, 13}
+
+
 def test_a_probe_of_nothing() -> None:
     template = ProbeTemplate(())
     assert template.lengths(rows_for([("192.0.2.1", 1)] * 3)).tolist() == [0, 0, 0]
