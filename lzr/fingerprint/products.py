@@ -32,6 +32,9 @@ _SSH_HASH = re.compile(rb"([A-Za-z]\w{2,30})-(?=[0-9a-f]{0,12}\d)([0-9a-f]{7,12}
 _SSH_VERSION = re.compile(rb"[-_/ ](?:v|V|release_)?(?!\d+[A-Z][a-z])(\d[A-Za-z0-9.~]*)")
 
 
+_NUMBER_IN_NAME = re.compile(rb"\d{1,2}(?!(?:alpha|beta|rc|pre|dev)\d*$)[a-z]+(?:[A-Z-]|[a-z]{2})")
+"""A name that begins with a number, as "3com-server"; "2p1" is a version, and "1.2.22j4rad" too."""
+
 _NUMBER_FIRST = re.compile(rb"\d[\d.]*+(?![A-Z])")
 _NEGOTIATED = 12
 """Bytes that terminals may exchange before a word is said (RFC 855); shorter replies are not read."""
@@ -46,6 +49,10 @@ def _ssh(data: bytes) -> Stated:
     software = line(data).partition(b"-")[2].partition(b"-")[2][:120]
     if _NUMBER_FIRST.match(software):  # the older habit: version first
         version, _, name = software.replace(b"_", b" ", 1).partition(b" ")
+        if name[:1] == b"(":  # a remark, "(non-commercial)"
+            return NOTHING
+        if not name and _NUMBER_IN_NAME.match(version):
+            return software.decode("latin-1"), ""
         return name.partition(b":")[0].decode("latin-1"), version.decode("latin-1") if name else ""
     found = _SSH_VERSION.search(software)
     built = _SSH_HASH.fullmatch(software) if found is None or found[1].isalnum() else None
@@ -74,7 +81,7 @@ def server(value: bytes) -> Stated:
     version = rest.split(b" ", 1)[0].split(b",", 1)[0]
     if version[:1] in (b"v", b"V") and version[1:2].isdigit():
         version = version[1:]
-    return name.decode("latin-1"), version.decode("latin-1") if version[:1].isdigit() else ""
+    return name.rstrip().decode("latin-1"), version.decode("latin-1") if version[:1].isdigit() else ""
 
 
 _AGENT = re.compile(rb"\nuser-agent:([^\n]{0,120})", re.IGNORECASE)

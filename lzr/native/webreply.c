@@ -331,7 +331,7 @@ static int stated(struct text server, PyObject **product, PyObject **version)
     }
     if (slash != NULL && memchr(server.at, '(', (size_t)(slash - server.at)) == NULL) {
         const uint8_t *end = server.at + server.size;
-        name.size = (size_t)(slash - server.at);
+        name = right_stripped((struct text){server.at, (size_t)(slash - server.at)});
         number.at = slash + 1;
         while (number.at + number.size < end && number.at[number.size] != ' ' && number.at[number.size] != ',')
             number.size++;

@@ -79,7 +79,8 @@ class Protocol:
         20 bytes are all printable, nor where another protocol took the reply by its beginning. With neither
         `starts` nor `at`, `match` is called for every reply: a last resort, and then it must be cheap.
     solicited: whole replies too short to prove anything by themselves (a lone ``N``), which count only where
-        this protocol's own probe drew them, or nothing is known of what was sent. `match` must take them.
+        this protocol's own probe drew them, or nothing is known of what was sent. Those that `match` refuses
+        count only where the probe is known to have drawn them.
     in_http: byte strings of which one must be in an HTTP response for `match` to take it, for protocols whose
         replies may begin as HTTP's do: without one the response is http's (`webreply`). Empty: `match`
         is asked.

@@ -112,7 +112,11 @@ def _nrpe_packet(text: bytes) -> bytes:
 
 
 def _quote(data: bytes) -> bool:
-    """At most 512 characters: words in quotation marks, then on a line of its own who said them (RFC 865)."""
+    """At most 512 characters: words in quotation marks, then on a line of its own who said them (RFC 865).
+
+    A quote may be any text ("no specific syntax"), so one in free form is told from a message of anything
+    else by its port alone, and stays unknown.
+    """
     text, mark, author = data[:513].rstrip().rpartition(b'"')
     said = author.strip()
     if not mark or len(data) > 512 or text.count(b" ") < 4 or author[:1] not in (b"\r", b"\n"):
@@ -124,6 +128,21 @@ def _quote(data: bytes) -> bool:
 _LETTERS = bytes((*range(0x41, 0x5B), *range(0x61, 0x7B), *range(0x80, 0x100)))
 
 _YEARS = b" .,'()-0123456789"
+
+
+_ACCESS_DENIED = b"\xff"
+
+
+def _iperf3(data: bytes) -> bool:
+    """PARAM_EXCHANGE alone; SERVER_ERROR, perhaps behind it, with two numbers: iperf3's and the system's.
+
+    ACCESS_DENIED, said while another test runs, is a lone 0xff: as likely the first byte of a terminal's
+    negotiation or of anything else, so it is believed only of who was sent our cookie (`solicited`).
+    """
+    if len(data) < 9:
+        return data == b"\x09"
+    error = data.removeprefix(b"\x09")
+    return len(error) == 9 and error[0] == 0xFE and 0 < be32(error, 1) < 400 and be32(error, 5) < 200
 
 
 PROTOCOLS: tuple[Protocol, ...] = (
@@ -315,14 +334,24 @@ PROTOCOLS: tuple[Protocol, ...] = (
     ),
     Protocol(
         name="iperf3",
-        spec="iperf3, iperf_api.h: a cookie of 37 bytes, then PARAM_EXCHANGE",
-        match=lambda data: data == b"\x09",
+        spec="iperf3, iperf_api.h: a cookie of 37 bytes, then PARAM_EXCHANGE, ACCESS_DENIED or SERVER_ERROR",
+        match=_iperf3,
         # A client's cookie. The server waits for the test's parameters and gives up when we are gone.
         probe=b"lzr-lzr-lzr-lzr-lzr-lzr-lzr-lzr-lzr-\0",
-        starts=(b"\x09",),
-        solicited=(b"\x09",),
-        examples=(b"\x09",),
-        rejects=(b"\x09\x09", b"\x0a"),
+        starts=(b"\x09", b"\xfe\0\0"),
+        solicited=(b"\x09", _ACCESS_DENIED),
+        examples=(b"\x09", b"\xfe\0\0\0\x66\0\0\0\x62", b"\x09\xfe\0\0\0\x74\0\0\0\0"),
+        rejects=(
+            b"\x09\x09",
+            b"\x0a",
+            _ACCESS_DENIED,
+            b"\xff\xff",
+            b"\xfe\0\0\0\0\0\0\0\0",
+            b"\xfe\0\0\0\x66\0\0\1\x62",
+            b"\xfe\0\0\1\x99\0\0\0\x62",
+            b"\xfe\0\0\0\x66\0\0\0",
+            b"\x09\xff\0\0\0\x66\0\0\0\x62",
+        ),
         ports=(5201,),
     ),
 )

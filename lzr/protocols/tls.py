@@ -73,10 +73,17 @@ PLAIN_PAGES = (  # what TLS ports say to a request without TLS
     b"combination of host and port requires TLS",  # Tomcat
     b"HTTP request was sent to HTTPS",
     b"an HTTP request to an HTTPS port",
+    b"HTTP request to HTTPS port",  # Jetty
+    b"plain HTTP request sent to HTTPS port",
+    b"plain HTTP request to HTTPS port",
     b"requires HTTPS. Please",
     b"but this server only speaks HTTPS on this port",  # Cheroot
     b"web server is running in SSL mode",  # Webmin
 )
+
+PLAIN_STATUS = (b"HTTP/1.1 497", b"HTTP/1.0 497")
+"""nginx's code for such a request. It is replaced by 400 unless an error_page of the site's own keeps it,
+whose words may be any; it is in no registry, and nobody else is known to send it."""
 
 PLAIN_TITLES = (b"<title>400 ", b"<title>Bad Request")
 """How such a page is headed where no status line comes before it."""
@@ -125,6 +132,8 @@ def _tls(data: bytes) -> bool:
         title = data.find(b"<title>", 0, 300)
         if title < 0 or not data.startswith(PLAIN_TITLES, title):
             return False
+    if data.startswith(PLAIN_STATUS) and data[12:13] in (b" ", b"\r"):
+        return True
     return any(page in data for page in PLAIN_PAGES)
 
 
@@ -160,18 +169,24 @@ PROTOCOLS: tuple[Protocol, ...] = (
             b"\x15\x03",
             b"HTTP/1.1 400",
             b"HTTP/1.0 400",
-            b"HTTP/1.1 497",  # how nginx counts it, if told to
+            *PLAIN_STATUS,
             b"HTTP/1.0 200 Document follows",
             b"<html>",
             b"<!DOCTYPE HTML PUBLIC",
         ),
-        in_http=(b"HTTPS", b"SSL", b"TLS"),
+        in_http=(b"HTTPS", b"SSL", b"TLS", *PLAIN_STATUS),
         examples=(
             _SERVER_HELLO,
             bytes.fromhex("15030100020228"),
             bytes.fromhex("15030300020246"),
             b"HTTP/1.1 400 Bad Request\r\nServer: x\r\n\r\nThe plain HTTP request was sent to HTTPS port",
             b"HTTP/1.1 497 \r\nServer: x\r\n\r\nThe plain HTTP request was sent to HTTPS port",
+            b"HTTP/1.1 497 \r\nServer: nginx\r\n\r\n<h1>Please come in by another door</h1>",
+            b"HTTP/1.0 497 Sample\r\n\r\n",
+            b"HTTP/1.1 400 Bad Request\r\nServer: Tengine\r\n\r\n<html>\r\n<head><title>400 The plain "
+            b"HTTP request was sent to HTTPS port</title></head>\r\n<body>",
+            b"HTTP/1.1 400 Bad Request\r\nContent-Type: text/html\r\n\r\n<html>\r\n<head>"
+            b"<title>Bad Request</title></head>\r\n<body><p>HTTP request to HTTPS port</p></body></html>",
             b"HTTP/1.0 400 Bad Request\r\n\r\nClient sent an HTTP request to an HTTPS server.\n",
             b"HTTP/1.1 400 \r\n\r\nBad Request\r\nThis combination of host and port requires TLS.\r\n",
             b"HTTP/1.1 400 Bad Request\r\n\r\nYou're speaking plain HTTP to an SSL-enabled server port.",
@@ -204,6 +219,9 @@ PROTOCOLS: tuple[Protocol, ...] = (
             _SERVER_HELLO[:43] + b"\x21" + _SERVER_HELLO[44:],
             b"<html><head><title>Notes</title></head>The plain HTTP request was sent to HTTPS port",
             b"<html><head><title>400 Bad Request</title></head><body>nginx</body>",
+            b"HTTP/1.1 400 Bad Request\r\nServer: nginx\r\n\r\n<title>400 Bad Request</title> HTTP/1.1 497",
+            b"HTTP/1.1 4970 OK\r\n\r\n",
+            b"HTTP/1.1 400 Bad Request\r\n\r\nrewritten in HTTPS, SSL and TLS",
             b"HTTP/1.1 200 OK\r\n\r\nnginx says: The plain HTTP request was sent to HTTPS port",
         ),
         ports=(443, 465, 636, 853, 989, 990, 992, 993, 995, 8443),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import struct
 
-from lzr.protocols._bytes import be16, be32
+from lzr.protocols._bytes import be16, be32, is_text
 from lzr.protocols._framing import first_line
 from lzr.protocols._protocol import Host, Protocol
 
@@ -51,16 +51,14 @@ def _icap(data: bytes) -> bool:
 
 
 def _http2(data: bytes) -> bool:
-    """A SETTINGS frame on stream 0, whose settings are in range, and a known frame if more follows."""
+    """A SETTINGS frame on stream 0, whose settings are in range; or GOAWAY alone, as some answer what is no
+    HTTP/2 (§3.4 allows it). A known frame if more follows."""
     size = be32(data, 0) >> 8
-    if (
-        len(data) < 9
-        or data[3] != 4
-        or data[4:9] != bytes(5)
-        or size % 6
-        or len(data) < 9 + size
-        or size > 600
-    ):
+    if len(data) < 9 or data[4:9] != bytes(5) or len(data) < 9 + size or size > 600:
+        return False
+    if data[3] == 7:
+        return _goes_away(data, size) and _follows(data[9 + size :])
+    if data[3] != 4 or size % 6:
         return False
     for at in range(9, 9 + size, 6):  # settings that are not known are ignored (§6.5.2)
         name, value = be16(data, at), be32(data, at + 2)
@@ -68,7 +66,21 @@ def _http2(data: bytes) -> bool:
             return False
         if name == 5 and not 16384 <= value < 1 << 24:
             return False
-    rest = data[9 + size :]
+    return _follows(data[9 + size :])
+
+
+def _goes_away(data: bytes, size: int) -> bool:
+    """The last stream is none, that of an upgrade, or the highest; a code of §7; then text (§6.8)."""
+    return (
+        size >= 8
+        and be32(data, 9) in (0, 1, 0x7FFFFFFF)
+        and be32(data, 13) <= 0x0D
+        and is_text(data[17 : 9 + size])
+    )
+
+
+def _follows(rest: bytes) -> bool:
+    """Nothing, or the beginning of a frame that may."""
     return not rest or (len(rest) >= 9 and rest[3] in _FRAMES and be32(rest, 0) >> 8 <= len(rest) - 9)
 
 
@@ -190,12 +202,16 @@ PROTOCOLS: tuple[Protocol, ...] = (
         spec="RFC 9113 §3.4, §6.5",
         match=_http2,
         probe=b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\4\0\0\0\0\0",
-        at=((3, b"\4\0\0\0\0\0"),),
+        at=((3, b"\4\0\0\0\0\0"), (3, b"\7\0\0\0\0\0")),
         examples=(
             _SETTINGS,
             bytes.fromhex("000000 04 00 00000000"),
             _SETTINGS + bytes.fromhex("000000 04 01 00000000"),
             bytes.fromhex("000006 04 00 00000000 fe03 00000001"),  # gRPC's own
+            bytes.fromhex("000008 07 00 00000000 00000000 00000001"),
+            bytes.fromhex("000008 07 00 00000000 7fffffff 00000000"),
+            b"\0\0\x17\7\0\0\0\0\0\0\0\0\0\0\0\0\1invalid_preface",
+            bytes.fromhex("000008 07 00 00000000 00000001 00000001") * 2,
             bytes.fromhex("00000c 04 00 00000000 1a2a 00000007 0005 00004000"),
             _SETTINGS + bytes.fromhex("000004 08 00 00000000 003f0001"),
         ),
@@ -204,6 +220,13 @@ PROTOCOLS: tuple[Protocol, ...] = (
             bytes.fromhex("000006 04 00 00000000 0002 00000007"),
             bytes.fromhex("000006 04 00 00000000 0004 80000000"),
             bytes.fromhex("000006 04 00 00000000 0005 00000001"),
+            bytes.fromhex("000008 07 00 00000000 00000000 0000000e"),
+            bytes.fromhex("000008 07 00 00000000 00000020 00000001"),
+            bytes.fromhex("000004 07 00 00000000 00000000"),
+            bytes.fromhex("00000a 07 00 00000000 00000000 00000001 0102"),
+            bytes.fromhex("000009 07 00 00000000 00000000 00000001"),
+            bytes.fromhex("000008 07 00 00000000 00000000 00000001 01"),
+            bytes.fromhex("000008 06 00 00000000 00000000 00000001"),
             _SETTINGS + b"hello",
             _SETTINGS + b"hello and welcome",
         ),

@@ -85,6 +85,25 @@ def test_what_a_server_sends_behind_its_line_makes_it_no_other() -> None:
     assert len(sshline._known) == 1
 
 
+@pytest.mark.parametrize(
+    ("software", "product", "version"),
+    [
+        (b"9nSampler", "9nSampler", ""),
+        (b"3box-server", "3box-server", ""),
+        (b"7sampler", "7sampler", ""),
+        (b"2.4.1 Sampler Shell", "Sampler Shell", "2.4.1"),
+        (b"2.4.1 (trial)", "", ""),
+        (b"1.2.22j4rad", "", ""),
+        (b"2p1", "", ""),
+        (b"1beta2", "", ""),
+        (b"2.40", "", ""),
+    ],
+)
+def test_a_number_in_front(software: bytes, product: str, version: str) -> None:
+    found = Classifier().identify(b"SSH-2.0-" + software + b"\r\n")
+    assert (found.label, found.product, found.version) == ("ssh", product, version)
+
+
 def test_what_is_remembered_of_strangers_has_a_bound() -> None:
     for i in range(sshline.REMEMBERED + 100):
         found = Classifier().identify(b"SSH-2.0-x_%d\r\n" % i)
