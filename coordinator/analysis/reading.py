@@ -11,7 +11,6 @@ import atexit
 import os
 import re
 import shutil
-import tempfile
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -22,6 +21,7 @@ from coordinator.analysis.otherparquet import OtherParquet, is_ours
 from coordinator.analysis.recordform import LOOK, form_of
 from coordinator.analysis.source import LONGEST, Progress, Source
 from coordinator.commandline import extras
+from coordinator.files import temporary as leftovers
 from lzr.analysis.columns import BY_NAME, COLUMNS, KEYS, NAMES, Column, table
 from lzr.errors import UsageError
 
@@ -74,10 +74,11 @@ _temporary: str = ""
 
 
 def temporary() -> str:
-    """A directory of this process's own for what does not fit into memory; removed at the end."""
+    """A directory of this process's own for what does not fit into memory; removed at the end, or by the
+    next one if this process is killed."""
     global _temporary
     if not _temporary or not os.path.isdir(_temporary):
-        _temporary = tempfile.mkdtemp(prefix="lzr-")
+        _temporary, _ = leftovers.made()  # its descriptor stays open, which says that it is in use
         atexit.register(shutil.rmtree, _temporary, ignore_errors=True)
     return _temporary
 

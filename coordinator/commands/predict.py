@@ -37,8 +37,8 @@ _SHARE = re.compile(r"(\d*\.?\d+)(%?)")
 
 
 def main(argv: list[str]) -> int:
-    """Run the command; the exit status is 0, 2 for a mistake, 3 for what could not be read of a seed, that of
-    the scan that ended a loop."""
+    """Run the command; the exit status is 0, 2 for a mistake, 3 for what could not be read of a seed (or what
+    a scan of a loop lost), that of the scan that ended a loop."""
     own, dashes, scan = _divided(argv)
     return ended(NAME, lambda: _run(_parser().parse_args(two_dashes(own, _FLAGS)), scan if dashes else None))
 

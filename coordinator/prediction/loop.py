@@ -147,30 +147,52 @@ def _done(number: int) -> str:
 
 
 def run(plan: Plan, say: Callable[[str], None]) -> int:
-    """Go on until the budget is spent or a batch yields too little; the exit status."""
+    """Go on until the budget is spent or a batch yields too little; the exit status: LOST where not all could
+    be read of what it learns from, or a scan says that results may be missing."""
     for word in plan.scan:
         name = word.partition("=")[0]
         if name in _OURS or f"-{name}" in _OURS:
             raise UsageError(f"{printable(name)} is not for the scans of a loop: it sets that itself")
     state = State(plan.state)
+    troubles = Troubles(say)
     with Bar("reading and learning", ticking=True) as bar:
         learnt = lists.learn(
-            plan.seeds, plan.parts, plan.ranges, strangers=plan.follow, progress=bar, say=say
+            plan.seeds, plan.parts, plan.ranges, strangers=plan.follow, progress=bar, say=troubles.add
         )
     for note in learnt.seed.notes:
         say(note)
-    loop = _Loop(plan, state, say, learnt)
+    loop = _Loop(plan, state, say, troubles, learnt)
     status = loop.catch_up()
     while status is None:
         status = loop.step()
-    return status
+    return LOST if status == OK and troubles.any else status
+
+
+class Troubles:
+    """What was lost on the way, a sentence each: said when it comes up first, for files are read again after
+    each batch."""
+
+    def __init__(self, say: Callable[[str], None]) -> None:
+        self._say = say
+        self._said: set[str] = set()
+
+    @property
+    def any(self) -> bool:
+        return bool(self._said)
+
+    def add(self, sentence: str) -> None:
+        if sentence not in self._said:
+            self._said.add(sentence)
+            self._say(sentence)
 
 
 class _Loop:
     """The rounds so far, and what has been learnt from them."""
 
-    def __init__(self, plan: Plan, state: State, say: Callable[[str], None], learnt: Learnt) -> None:
-        self.plan, self.state, self.say = plan, state, say
+    def __init__(
+        self, plan: Plan, state: State, say: Callable[[str], None], troubles: Troubles, learnt: Learnt
+    ) -> None:
+        self.plan, self.state, self.say, self.troubles = plan, state, say, troubles
         self.learnt = learnt
         self.rounds: list[Round] = []
         self.spent = 0
@@ -234,7 +256,7 @@ class _Loop:
         with Bar("reading and learning", ticking=True) as bar:
             self.learnt = lists.learn(
                 paths, plan.parts, plan.ranges, rounds=self.rounds, strangers=plan.follow,
-                bound=self._bound, assume=self._assume, progress=bar, say=self.say,
+                bound=self._bound, assume=self._assume, progress=bar, say=self.troubles.add,
             )  # fmt: skip
 
     def _when(self) -> NDArray[np.int64]:
@@ -251,7 +273,7 @@ class _Loop:
         status = _child(self.plan, self.state, number)
         if status in (OK, LOST):
             if status == LOST:
-                self.say(f"batch {number}: the scan says that results may be missing")
+                self.troubles.add(f"batch {number}: the scan says that results may be missing")
             self.state.end(number, status)
             return None
         if status in (130, 143, 129):

@@ -26,6 +26,7 @@ _SKIPPED = frozenset(bytes((0x50 + number,)) + b"\x2a\x4d\x18" for number in ran
 """How frames begin that hold nothing of the text (RFC 8878 §3.1.2); pzstd puts one before each frame."""
 _ZSTD_STEP = 128  # bytes taken at once: a block of 4 bytes may stand for 128 KiB (RFC 8878 §3.1.1.2.4)
 _ZSTD_WINDOW = 1 << 27  # what `zstd --long` writes, and no more memory than that
+_ZSTD_HEADER = 18  # bytes of the longest header of a frame (RFC 8878 §3.1.1.1)
 
 
 class NotHere(Exception):
@@ -131,6 +132,22 @@ def _zstd() -> _Decoder:
     return _Zstandard(zstandard)
 
 
+def zstd_window(head: bytes) -> int:
+    """Bytes that must be held to read a zstd frame that begins with these bytes (RFC 8878 §3.1.1.1); 0 where
+    they do not say it."""
+    if not head.startswith(MAGICS["zstd"]) or len(head) < 6:
+        return 0
+    descriptor = head[4]
+    if not descriptor & 0x20:
+        exponent, mantissa = head[5] >> 3, head[5] & 7
+        return (1 << 10 + exponent) // 8 * (8 + mantissa)
+    # One segment: all of the frame is held, whose size stands behind the number of the dictionary.
+    at, size = 5 + (0, 1, 2, 4)[descriptor & 3], (1, 2, 4, 8)[descriptor >> 6]
+    if len(head) < at + size:
+        return 0
+    return int.from_bytes(head[at : at + size], "little") + (256 if size == 2 else 0)
+
+
 def compression(head: bytes) -> str:
     """The name of the compression that bytes begin with; empty: none."""
     if head[:4] in _SKIPPED:
@@ -156,6 +173,7 @@ class Decompressor:
         self.trouble = ""
         self._decoder = _decoder(form)
         self._left = b""
+        self._head = b""  # how the member begins
         self._between = False  # a member has ended; another may begin
 
     @property
@@ -172,12 +190,13 @@ class Decompressor:
             if self._between and not self._begin():
                 return b""
             data, self._left = self._left, b""
+            self._head += data[: _ZSTD_HEADER - len(self._head)]
             try:
                 plain, self._left = self._decoder.take(data)
             except Exception as error:  # each library has errors of its own, and MemoryError is one here
                 if isinstance(error, AssertionError):
                     raise
-                self.trouble = f"the {self.form} data is damaged"
+                self.trouble = self._why()
                 self._left = b""
                 return b""
             self._between = self._decoder.eof
@@ -204,5 +223,16 @@ class Decompressor:
             self._left = b""
             return False
         self._decoder = _decoder(self.form)
+        self._head = b""
         self._between = False
         return True
+
+    def _why(self) -> str:
+        """What is wrong with data that the decoder does not take."""
+        window = zstd_window(self._head) if self.form == "zstd" else 0
+        if not _ZSTD_WINDOW < window <= 1 << 31:  # zstd itself writes no larger one
+            return f"the {self.form} data is damaged"
+        return (
+            f"the zstd data wants a window of {window / (1 << 20):,.0f} MiB, and {_ZSTD_WINDOW >> 20} MiB "
+            "are held at most: zstd -dc --long=31 FILE | lzr ... reads it"
+        )

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from coordinator.commands.predict import main
+from coordinator.prediction.loop import Troubles
 from lzr.targets.lists import ListReader
 
 
@@ -208,3 +209,26 @@ def test_a_seed_of_which_a_line_is_lost_ends_with_3(seed: Path, capsys: pytest.C
     assert (whole[0], status) == (0, 3)
     assert lines == whole[1]
     assert said.count("could not be read") == 1
+
+
+@pytest.mark.parametrize("broken", [False, True])
+def test_a_loop_says_with_its_status_that_lines_of_the_seed_could_not_be_read(
+    broken: bool, seed: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """In a space of nobody the seed knows, nothing is left to ask, and no packet is sent."""
+    with seed.open("a") as file:
+        file.write('{"saddr": "10.\n' * broken)
+    space = ("--space", "198.51.100.0/24", "--budget", "50")
+    status, lines, said = ran(capsys, seed, *space, "--loop", "--state", tmp_path / "state")
+    assert (status, lines) == (3 if broken else 0, []), said
+    assert said.count("could not be read") == broken
+    assert "nothing is left to ask" in said
+
+
+def test_troubles_of_a_loop_are_said_once() -> None:
+    said: list[str] = []
+    troubles = Troubles(said.append)
+    assert not troubles.any
+    for sentence in ("one", "two", "one"):
+        troubles.add(sentence)
+    assert (said, troubles.any) == (["one", "two"], True)

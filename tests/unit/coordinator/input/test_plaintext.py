@@ -119,6 +119,21 @@ def test_a_bomb_comes_out_in_pieces(form: str) -> None:
     assert (total, packed.trouble) == (size, "")
 
 
+@pytest.mark.skipif("zstd" not in PACKERS, reason="this Python has no zstd")
+@pytest.mark.parametrize("head", [b"\x00\xa8", b"\xa0\x00\x00\x00\x80"], ids=["window", "one segment"])
+@pytest.mark.parametrize("step", [1, 7, 1 << 18])
+def test_zstd_whose_window_is_too_large_is_not_called_damaged(head: bytes, step: int) -> None:
+    """As `zstd --long=31` writes it: 2 GiB are wanted. What stands before is read."""
+    block = (1 | 3 << 3).to_bytes(3, "little") + b"abc"
+    large = b"\x28\xb5\x2f\xfd" + head + block
+    skipped = b"\x50\x2a\x4d\x18\x02\0\0\0ab"
+    for before in (b"", skipped):
+        plain, trouble = unpacked("zstd", zstd(b"first\n") + before + large, step)
+        assert plain == b"first\n"
+        assert trouble.startswith("the zstd data wants a window of 2,048 MiB, and 128 MiB are held at most")
+    assert unpacked("zstd", b"\x28\xb5\x2f\xfd\x00\x58" + b"\xff" * 40, step)[1] == "the zstd data is damaged"
+
+
 def test_zstd_without_its_package_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "zstandard", None)
     monkeypatch.setitem(sys.modules, "compression", None)
