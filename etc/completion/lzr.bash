@@ -29,7 +29,7 @@ _lzr() {
         --targets-file) :; return ;;
         -I|--input-file) :; return ;;
         -priorityFingerprint|--priority-fingerprint) _lzr_list list-handshakes; return ;;
-        -sendInterface|-i|--interface) COMPREPLY=($(compgen -W "$(ls /sys/class/net)" -- "$cur")); return ;;
+        -sendInterface|-i|--interface) mapfile -t COMPREPLY < <(cd /sys/class/net && compgen -f -- "$cur"); return ;;
         -f|-o|--output-file) :; return ;;
         -O|--output-module) COMPREPLY=($(compgen -W "json csv zgrab" -- "$cur")); return ;;
         --output-fields) _lzr_list list-output-fields; return ;;

@@ -172,7 +172,7 @@ def _bash_reply(row: Option) -> str:
     if row.kind.choices:
         return f'COMPREPLY=($(compgen -W "{" ".join(row.kind.choices)}" -- "$cur"))'
     if row.kind.file == "interface":
-        return 'COMPREPLY=($(compgen -W "$(ls /sys/class/net)" -- "$cur"))'
+        return 'mapfile -t COMPREPLY < <(cd /sys/class/net && compgen -f -- "$cur")'  # names are not expanded
     if row.kind.file == "dir":
         return "compopt +o bashdefault +o default -o dirnames 2>/dev/null"
     return ":" if row.kind.file else ""

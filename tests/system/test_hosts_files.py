@@ -98,6 +98,8 @@ def test_standard_descriptors(here: Range, tmp_path: Path) -> None:
     for line, sentence in (
         (f"{lzr} -f found <&-", "stdin, which is the input, is closed or not open for reading"),
         (f"{lzr} -f found 0>other", "stdin, which is the input, is closed or not open for reading"),
+        (f"{lzr} -f found <.", "stdin is a directory"),
+        (f"{LZR} identify <.", "stdin is a directory"),
         (f"{lzr} -f - <list >&-", "stdout is closed or not open for writing"),
         (f"{lzr} -f - <list 1<list", "stdout is closed or not open for writing"),
         (f"{lzr} -feedZGrab -f found <list >&-", "stdout is closed or not open for writing"),
