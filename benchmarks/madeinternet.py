@@ -185,10 +185,12 @@ def made(
     *,
     spread: float = 1.3,
     empty: float = 0.4,
+    pool_bits: int | None = None,
 ) -> Internet:
     """2^bits addresses, of which about `density` belong to hosts.
 
-    spread: of how dense pools are (sigma of a lognormal); empty: the share of pools with nobody.
+    spread: of how dense pools are (sigma of a lognormal); empty: the share of pools with nobody. pool_bits: a pool
+    has 2^pool_bits addresses; a sixteenth of a network by default.
     """  # fmt: skip
     rng = np.random.default_rng(seed)
     size = 1 << bits
@@ -198,7 +200,7 @@ def made(
     place_of = {name: [number[model.name] for model in group] for name, group in kinds.items()}
 
     wide = min(16, max(8, bits - 6))  # a made Internet that is small has small networks
-    nets, pool_bits = size >> wide, max(wide - 4, 4)
+    nets, pool_bits = size >> wide, max(wide - 4, 4) if pool_bits is None else pool_bits
     pools = size >> pool_bits
     weights = np.zeros((pools, len(models)))
     trades = rng.choice(4, nets, p=[0.3, 0.42, 0.16, 0.12])

@@ -75,9 +75,10 @@ def learn(
             f"{len(seed.services):,} services, of hosts drawn at random"
         )
     feedback = _feedback(seed, rounds[-2:]) if rounds else None
-    return Learnt(
-        seed, predict.learn(seed.services, asked, space, strangers=strangers, bound=bound, feedback=feedback)
+    model = predict.learn(
+        seed.services, asked, space, strangers=strangers, bound=bound, feedback=feedback, boxes=seed.boxes
     )
+    return Learnt(seed, model)
 
 
 def _feedback(seed: Seed, rounds: Sequence[Round]) -> Feedback:
@@ -100,7 +101,7 @@ def listed(
     learnt: Learnt, budget: int, *, printers: bool = False, followed: NDArray[np.bool_] | None = None
 ) -> Listed:
     """The best `budget` pairs."""
-    never = Addresses.of(learnt.seed.odd)
+    never = Addresses.of(learnt.seed.boxes.number)
     found = predict.candidates(learnt.model, budget, followed=followed, never=never)
     if printers:
         return found

@@ -20,9 +20,11 @@ from coordinator.analysis.reading import connect, load
 from coordinator.analysis.source import Progress
 from coordinator.prediction.bannerlines import LINES, LOOK, PAGE, Lines
 from lzr.analysis import asked as asking
+from lzr.analysis import predictboxes
 from lzr.analysis.asked import Part
 from lzr.analysis.predict import SIX, plain_hosts, with_networks
 from lzr.analysis.predictasked import PORTS, Addresses, Asked
+from lzr.analysis.predictboxes import Middleboxes
 from lzr.analysis.predictcounts import Services
 from lzr.rows import V4_MAPPED
 
@@ -76,13 +78,13 @@ _OF = "FROM pairs p JOIN seed s ON s.rowid = p.place WHERE p.answered"
 class Seed:
     """services: of plain hosts, with all features; names: of each kind, what its codes mean.
 
-    six: the addresses of IPv6 hosts, by number. odd: hosts with too many ports, and ACKing firewalls.
+    six: the addresses of IPv6 hosts, by number. boxes: hosts with too many ports, and ACKing firewalls.
     answered: pairs that did, of all hosts. notes: sentences for the user. assumed: nobody said who was asked.
     """
 
     services: Services
     asked: Asked
-    odd: NDArray[np.int64]
+    boxes: Middleboxes
     six: list[bytes]
     names: list[Callable[[int], str]]
     answered: int
@@ -160,7 +162,8 @@ def _seed(connection: DuckDBPyConnection, asked: Asked, parts: list[Part], *, as
     if odd:
         notes.append(f"{odd:,} hosts that answer on too many ports, or are ACKing firewalls, are left out")
     odd_hosts = np.union1d(np.setdiff1d(hosts, kept), firewalls)
-    return Seed(with_networks(plain, upper), asked, odd_hosts, six, names, total, notes, assume)
+    boxes = predictboxes.seen(services, odd_hosts, asked)
+    return Seed(with_networks(plain, upper), asked, boxes, six, names, total, notes, assume)
 
 
 def _numbers(high: NDArray[np.uint64], low: NDArray[np.uint64]) -> tuple[NDArray[np.int64], list[bytes]]:

@@ -12,8 +12,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from lzr.analysis import predictnetworks
+from lzr.analysis import predictboxes, predictnetworks
 from lzr.analysis.predictasked import EMPTY, Addresses, Asked
+from lzr.analysis.predictboxes import NOBODY, Belief, Middleboxes
 from lzr.analysis.predictconditions import BOUNDS, Bound, Conditions
 from lzr.analysis.predictcounts import Services
 from lzr.analysis.predictheldout import Calibration, View, calibrated, calibration
@@ -39,8 +40,8 @@ LEAST = 0.0005
 
 @dataclass
 class Model:
-    """What was learnt. strangers: hosts that answered are left to the conditions (see
-    `predictnetworks`)."""
+    """What was learnt. strangers: hosts that answered are left to the conditions (see `predictnetworks`).
+    boxes: what middleboxes answer, where the seed has any."""
 
     services: Services
     asked: Asked
@@ -52,6 +53,7 @@ class Model:
     held_out: int
     networks: Networks
     strangers: bool
+    boxes: Belief | None = None
 
 
 @dataclass
@@ -137,12 +139,17 @@ def learn(
     strangers: bool = True,
     bound: Bound | None = None,
     feedback: Feedback | None = None,
+    boxes: Middleboxes = NOBODY,
 ) -> Model:
     """services: with all features, of plain hosts, sorted by number and port.
 
-    bound: that of the model before, where scores in `feedback` are to mean the same.
+    bound: that of the model before, where scores in `feedback` are to mean the same. boxes: hosts that
+    are left out because they answer on too many ports.
     """
-    of = _some_hosts(services)
+    four = space.within(0, (1 << 32) - 1)
+    belief = predictboxes.believed(boxes, services, asked, four)
+    plain = services if belief is None else belief.plain(services)
+    of = _some_hosts(plain)
     bound, weights, score, hit, views = calibrated(of, asked, BOUNDS if bound is None else (bound,))
     conditions = Conditions(of, asked, bound)
     held_out = len(score)
@@ -155,11 +162,15 @@ def learn(
         hit = np.concatenate([hit[few] if enough else hit, feedback.hit])
         if len(feedback.strange) >= _ENOUGH:
             strange = calibration(feedback.strange, feedback.strange_hit, least=_LIKE)
-    networks = predictnetworks.learn(services, asked, space.within(0, (1 << 32) - 1), strangers=strangers)
+    networks = predictnetworks.learn(plain, asked, four, strangers=strangers)
+    if belief is not None:
+        belief.of_networks(networks.first, networks.bits, networks.ports, networks.chance)
     networks.score = networks.chance
     networks.chance = strange(networks.chance.astype(np.float64)).astype(np.float32)
     line = calibration(score, hit)
-    return Model(services, asked, space, conditions, weights, line, views, held_out, networks, strangers)
+    return Model(
+        services, asked, space, conditions, weights, line, views, held_out, networks, strangers, belief
+    )
 
 
 def _some_hosts(services: Services) -> Services:
@@ -250,6 +261,8 @@ def _of_hosts(model: Model, mine: Services, score: float, least: float) -> Liste
         for view in model.views:
             own = masks[part] == np.uint64(view.mask)
             chance[part][own] = view.calibration(view.weights(evidence[own]))
+    if model.boxes is not None:
+        chance = model.boxes.of_hosts(number, port, chance)
     keep = np.flatnonzero(chance >= least)
     return Listed(number, port, chance, row, np.full(len(number), -1), weighed).take(keep)
 

@@ -137,10 +137,10 @@ def _grid(services: Services, inside: Bool, space: Addresses) -> _Grid:
     hits = np.bincount(services.port[inside], minlength=PORTS)
     ports = np.flatnonzero(hits >= 2)
     ports = np.sort(ports[np.argsort(-hits[ports], kind="stable")][:MOST_PORTS])
-    levels = [bits for bits in LEVELS if len(_blocks(space, bits)) * max(len(ports), 1) <= MOST_CELLS]
+    levels = [bits for bits in LEVELS if len(blocks(space, bits)) * max(len(ports), 1) <= MOST_CELLS]
     if not levels:
         raise ValueError("the space is too large")
-    first = _blocks(space, levels[-1])
+    first = blocks(space, levels[-1])
     room = np.maximum(space.between(first, first + (1 << levels[-1]) - 1), 1).astype(np.float64)
     return _Grid(levels, first, room, ports)
 
@@ -278,7 +278,7 @@ def _left(
     return np.minimum(strange, 1.0)[of.reshape(-1)], share[of.reshape(-1)]
 
 
-def _blocks(space: Addresses, bits: int) -> I64:
+def blocks(space: Addresses, bits: int) -> I64:
     """First addresses of the networks that hold some of the space, in order."""
     low, high = space.first >> bits, space.last >> bits
     counts = high - low + 1
