@@ -143,6 +143,7 @@ def _seed(connection: DuckDBPyConnection, asked: Asked, parts: list[Part], *, as
     asked.add_pairs(number[fresh], port[fresh], 0)
     notes: list[str] = []
     services, names = _services(connection, number, port, answered, notes)
+    connection.close()  # up to a gigabyte, which what follows may have
     if assume is None:
         assume = not stated and bool(answered.all()) and len(services) > 0
     if assume:

@@ -8,6 +8,7 @@ Two kinds stand in it. Hosts that have answered are asked on the ports that host
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -91,20 +92,21 @@ def with_networks(services: Services, upper: NDArray[np.uint64] | None = None) -
     """
     number = services.number
     six = number >= SIX
-    columns = []
-    for four, free in _WIDTHS:
+    known = len(services.kinds)
+    local = (*NETWORK_KINDS, "product in /16")
+    codes = np.empty((len(services), known + len(local)), np.int32)  # of millions: filled, never joined
+    codes[:, :known] = services.codes
+    for place, (four, free) in enumerate(_WIDTHS, known):
         network = number >> four
         if upper is not None and six.any():
             high = (upper >> np.uint64(free)).astype(np.int64)
             network = np.where(six, ~high[np.where(six, number - SIX, 0)], network)
-        columns.append(_codes(network))
+        codes[:, place] = _codes(network)
     what = services.codes[:, services.kinds.index("product")].astype(np.int64)
     name = services.codes[:, services.kinds.index("fingerprint")].astype(np.int64)
     both = np.where(what >= 0, what * 2 + 1, name * 2)
-    crossed = _codes(columns[0] << 32 | np.maximum(both, 0))
-    crossed[both < 0] = -1
-    codes = np.column_stack([services.codes, *columns, crossed]).astype(np.int32)
-    local = (*NETWORK_KINDS, "product in /16")
+    crossed = _codes(codes[:, known].astype(np.int64) << 32 | np.maximum(both, 0))
+    codes[:, -1] = np.where(both < 0, -1, crossed)
     return Services(number, services.port, codes, (*services.kinds, *local), (*services.local, *local))
 
 
@@ -207,11 +209,13 @@ def candidates(
     if not assumed:
         everything = np.all(model.asked.covered(masks)[:, 1:], axis=1)
         mine = mine.take(~np.asarray(everything, np.bool_)[mask])
-    enough = model.conditions.floor(mine, 3 * budget)
-    hosts = _of_hosts(model, mine, max(least, enough), least)
-    if len(hosts) < budget and enough > least:
-        hosts = _of_hosts(model, mine, least, least)
-    hosts = _best(hosts, budget)
+    wanted = 3 * budget
+    while True:
+        enough = max(least, model.conditions.floor(mine, wanted))
+        hosts = _of_hosts(model, mine, enough, least, budget)
+        if len(hosts) == budget or enough == least:
+            break
+        wanted *= _WIDER
 
     without = [never.first], [never.last]
     if model.strangers:
@@ -225,8 +229,7 @@ def candidates(
     number, port, chance, cell = predictnetworks.expand(model.networks, units, four, model.asked, seen)
     score = model.networks.score.reshape(-1)[cell].astype(np.float64)
     others = Listed(number, port, chance, np.full(len(number), -1), cell, score)
-    both = (vars(hosts).values(), vars(others).values())
-    found = Listed(*(np.concatenate(columns) for columns in zip(*both, strict=True)))
+    found = _joined([hosts, others])
     if not model.strangers:  # a host may be in both: its network's line and its own
         found = _once(found)
     found = _best(found, budget)
@@ -237,12 +240,35 @@ def _best(found: Listed, budget: int) -> Listed:
     return found if len(found) <= budget else found.take(np.argpartition(-found.chance, budget)[:budget])
 
 
+_WIDER = 8
+"""How many times more candidates are looked at where too few of the best were left to ask."""
 _WEIGHED = 200_000
 """Candidates that are weighed at once (a few hundred bytes each)."""
+_AT_ONCE = 100_000
+"""Services whose candidates are looked for at once (some forty each, of 100 bytes)."""
+_SPARE = 2_000_000
+"""Candidates that are kept beside twice the best, until there are so many that these are chosen."""
 
 
-def _of_hosts(model: Model, mine: Services, score: float, least: float) -> Listed:
-    """What hosts that answered have not been asked, from a score of conditions on."""
+def _of_hosts(model: Model, mine: Services, score: float, least: float, budget: int) -> Listed:
+    """The `budget` likeliest of what hosts that answered have not been asked, from a score of conditions
+    on."""
+    parts: list[Listed] = []
+    begins = np.searchsorted(mine.number, mine.number[::_AT_ONCE])  # no host in two parts
+    for low, high in pairwise([0, *np.unique(begins[1:]).tolist(), len(mine)]):
+        parts.append(_of_some(model, mine.take(slice(low, high)), score, least))
+        if sum(map(len, parts)) > 2 * budget + _SPARE:
+            parts = [_best(_joined(parts), budget)]
+    return _best(_joined(parts), budget)
+
+
+def _joined(parts: list[Listed]) -> Listed:
+    columns = zip(*(vars(part).values() for part in parts), strict=True)
+    return Listed(*(np.concatenate(column) for column in columns))
+
+
+def _of_some(model: Model, mine: Services, score: float, least: float) -> Listed:
+    """The same of some hosts, all that are likely enough."""
     hosts, group = np.unique(mine.number, return_inverse=True)
     found = model.conditions.candidates(mine, group, score)
     number = hosts[found.group] if len(found.group) else found.group

@@ -42,7 +42,7 @@ class Services:
     def __len__(self) -> int:
         return len(self.number)
 
-    def take(self, rows: NDArray[np.intp] | Bool) -> Services:
+    def take(self, rows: NDArray[np.intp] | Bool | slice) -> Services:
         return Services(self.number[rows], self.port[rows], self.codes[rows], self.kinds, self.local)
 
 

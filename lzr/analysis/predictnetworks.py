@@ -263,9 +263,9 @@ def _left(
     known, as a share of what it was; and (networks,) the share of all addresses that these hosts are."""
     hosts, host = np.unique(services.number[rows[drawn]], return_inverse=True)
     step = max(1, -(-len(hosts) // _MOST_HOSTS))
-    has = np.zeros((len(hosts), ports), np.float32)
-    has[host, place[drawn]] = 1
-    has = has[::step]
+    some = host % step == 0  # a table of all hosts of millions would have gigabytes
+    has = np.zeros((-(-len(hosts) // step), ports), np.float32)
+    has[host[some] // step, place[drawn][some]] = 1
     signs, of = np.unique(done, axis=0, return_inverse=True)
     strange = np.empty((len(signs), ports))
     share = np.empty(len(signs))
