@@ -45,11 +45,17 @@ def _irc(data: bytes) -> bool:
         return b":" in rest
     if command == b"ERROR" and rest.startswith(b"Your host is trying to (re)connect too fast"):
         return True
+    if command == b"PING" and source:
+        return rest != b"" and not source.translate(None, _NAMES)
     if command in {b"ERROR", b"PING"}:
         return rest.startswith(b":") and len(rest) > 1
     if command == b"NOTICE":
         return rest.partition(b" ")[2].startswith(b":")
     return False
+
+
+_NAMES = bytes((*range(0x30, 0x3A), *range(0x41, 0x5B), *range(0x61, 0x7B), *b"-._"))
+"""What names of servers are made of."""
 
 
 def _sip(data: bytes) -> bool:
@@ -73,7 +79,7 @@ def _xmpp(data: bytes) -> bool:
 
 
 def _teamspeak(data: bytes) -> bool:
-    return b"Welcome to the TeamSpeak" in data[:60] or data.rstrip(b"\r\n") == b"TS3"
+    return b"Welcome to the TeamSpeak" in data[:60] or data.rstrip(b"\r\n") in (b"TS3", b"[TS]")
 
 
 def _ami(data: bytes) -> bool:
@@ -83,8 +89,8 @@ def _ami(data: bytes) -> bool:
 
 def _minecraft(data: bytes) -> bool:
     """A status answer (length, packet 0, length, JSON), or the old kick packet that carries one."""
-    if data[:1] == b"\xff":
-        text = data[3:]
+    text = data[3:]
+    if data[:1] == b"\xff" and text[:1] == b"\0":
         return text.startswith(b"\0\xa7\0001\0\0") and leads(text, 2 * be16(data, 1))
     size, at = varint(data, 0)
     if size < 0 or data[at : at + 1] != b"\0" or not leads(data, at + size):
@@ -166,6 +172,8 @@ PROTOCOLS: tuple[Protocol, ...] = (
             b"NOTICE AUTH :*** Processing connection to irc.example.net\r\n",
             b"ERROR :Closing Link: [192.0.2.9] (Throttled: reconnecting too fast)\r\n",
             b":irc.example.net 451 * PING :You have not registered\r\n",
+            b":irc.example.net PING 2147483647\r\n",
+            b"PING :2147483647\r\n",
         ),
         rejects=(
             b":irc.example.net NOTICE * :x\0\r\n",
@@ -173,6 +181,8 @@ PROTOCOLS: tuple[Protocol, ...] = (
             b":1\r\n",
             b"ERROR :\r\n",
             b":-) hello :world\r\n",
+            b":irc.example.net PING \r\n",
+            b":) PING pong\r\n",
             b"ERROR\r\n",
         ),
         ports=(6667, 6660, 6668, 6669, 7000),
@@ -209,9 +219,12 @@ PROTOCOLS: tuple[Protocol, ...] = (
         name="teamspeak",
         spec="TeamSpeak 3 Server Query Manual",
         match=_teamspeak,
-        starts=(b"TS3",),
-        examples=(b'TS3\n\rWelcome to the TeamSpeak 3 ServerQuery interface, type "help" for a list\n\r',),
-        rejects=(b"TS32 is down\r\n",),
+        starts=(b"TS3", b"[TS]\r\n"),
+        examples=(
+            b"[TS]\r\n",
+            b'TS3\n\rWelcome to the TeamSpeak 3 ServerQuery interface, type "help" for a list\n\r',
+        ),
+        rejects=(b"TS32 is down\r\n", b"[TS]\r\nlogin: "),
         ports=(10011,),
     ),
     Protocol(

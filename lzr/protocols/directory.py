@@ -47,7 +47,7 @@ def _rpc(data: bytes) -> bool:
     if len(data) < 24 or not leads(data, size + 4) or be32(data, 8) != 1:
         return False
     if be32(data, 12) == 1:
-        return size in {16, 20} and be32(data, 16) <= 1
+        return size == (24, 20)[be32(data, 16)] if be32(data, 16) <= 1 else False
     verifier = be32(data, 20)
     if be32(data, 12) != 0 or verifier > 400 or 8 < be32(data, 16) < 300000:
         return False
@@ -81,6 +81,7 @@ _OTHERS = (
     ),
     *(b"OpenLDAP Finger", b"GET ", b"That user does not want"),
     b"Finger online ",
+    b"?Sorry, could not find ",
     b"\r\nWelcome to Linux version ",
     b"\r\nIntegrated port",
     b"\r\nUSB port",
@@ -104,6 +105,8 @@ def _finger(data: bytes) -> bool:
         return True
     if low.endswith(_FINGERS) or low in _FINGER_ASKS:
         return True
+    if line.startswith(b"?Sorry"):  # VMS
+        return line[-1:] == b'"' and line.count(b'"') == 2
     if line.startswith((b"No one logged on", b"finger: ", b"Finger ")):
         return len(line) < 120
     if line.startswith(b"Welcome to Linux version "):
@@ -248,8 +251,11 @@ PROTOCOLS: tuple[Protocol, ...] = (
         examples=(
             bytes.fromhex("80000018 4c5a5231 00000001 00000000 00000000 00000000 00000000"),
             bytes.fromhex("80000014 4c5a5231 00000001 00000001 00000001 00000001"),
+            bytes.fromhex("80000018 4c5a5231 00000001 00000001 00000000 00000002 00000002"),
         ),
         rejects=(
+            bytes.fromhex("80000018 4c5a5231 00000001 00000001 00000002 00000002 00000002"),
+            bytes.fromhex("80000014 4c5a5231 00000001 00000001 00000000 00000002"),
             bytes.fromhex("80000018 4c5a5231 00000001 00000003 00000000 00000000 00000000"),
             bytes.fromhex("80000018 4c5a5231 00000000 00000000 00000000 00000000 00000000"),
             bytes.fromhex("80000018 4c5a5231 00000001 00000000 00000000 00000000 00000009"),
@@ -300,6 +306,7 @@ PROTOCOLS: tuple[Protocol, ...] = (
             b"Username Real name                      Idletime TTY Remote console location\n",
             b"This is example.com finger server.\r\n\r\nPlease use username@domain format.\r\n",
             b"Must provide username\n",
+            b'?Sorry, could not find "GET"\r\n',
             b"GET / HTTP/1.1 is not known at this site.\r\n",
             b"\r\nWelcome to Linux version 2.6.9 at box !\r\n\r\n 12:34pm  up 3 days\r\n\r\n"
             b"finger: GET: no such user.\r\n",
@@ -310,6 +317,7 @@ PROTOCOLS: tuple[Protocol, ...] = (
             b"  Line of users\r\n",
             b"Login name: \r\n",
             b"User is idle\r\n",
+            b"?Sorry, could not find it\r\n",
             b"This is it\r\n",
             b"\r\nWelcome to Linux version 2.6.9 at box !\r\nlogin: ",
         ),

@@ -31,6 +31,10 @@ REDIS_ERRORS = (  # how redis and its kin go on after -ERR
     b"illegal address",
     b"this instance",
     b"this redis",
+    b"unsupported command '",
+    b"unsupported command `",
+    b"unknown or unsupported command",
+    b"handle request, command '",  # proxies before redis
 )
 
 REDIS_PHRASES = (
@@ -47,6 +51,17 @@ REFUSALS = tuple(
     b"service server system tempora lock block session allow access address [".split()
 )
 """What a mail server's first -ERR is about: why it will not have the caller."""
+
+TRANSLATED = (
+    *b"verbindung benutzer kennwort passwort zugriff abgelehnt connexion utilisateur trop conexi".split(),
+    *b"usuario demasiad ocupado acceso acesso connessioni utente troppe rifiutat verbinding".split(),
+    *b"gebruiker anslutning".split(),
+    *(word.encode("latin-1") for word in ("accès", "conexões", "usuário")),
+    *(word.encode() for word in ("accès", "conexões", "usuário", "połącze", "соединени", "подключени")),
+    *(word.encode() for word in ("пользовател", "доступ", "занят", "连接", "連接", "连线", "連線")),
+    *(word.encode() for word in ("拒绝", "拒絕", "接続", "연결")),
+)
+"""The same in other languages, in lower case where that is ASCII's."""
 
 
 def is_redis_error(text: bytes) -> bool:
@@ -65,7 +80,13 @@ def _pop3(data: bytes) -> bool:
             return False
         return text[3:4] == b" " and bool(text[4:].strip())
     low = text[5:].lower()
-    return text[4:5] == b" " and not is_redis_error(low) and any(word in low for word in REFUSALS)
+    if low[:1] == b"'" == low[-1:] or b"command" in low:  # as NATS has it; and nobody was asked anything yet
+        return False
+    return (
+        text[4:5] == b" "
+        and not is_redis_error(low)
+        and any(word in low for word in (*REFUSALS, *TRANSLATED))
+    )
 
 
 def _imap(data: bytes) -> bool:
@@ -75,7 +96,7 @@ def _imap(data: bytes) -> bool:
         (b"* OK MUPDATE ", b"* OK Cyrus IMSP ", b"* OK SSP ")
     ):  # which greet alike, and say so
         return False
-    return text[4:5] in (b" ", b"E") and len(text) > 5 and is_text(text)
+    return text[4:5] in (b" ", b"E", b"D") and len(text) > 5 and is_text(text)
 
 
 def _lmtp(data: bytes) -> bool:
@@ -159,6 +180,10 @@ PROTOCOLS: tuple[Protocol, ...] = (
             b"+OK POP3 server ready <1234.5678@example.com>\r\n",
             b"+OK Hello there.\r\n",
             b"-ERR Permission denied.\r\n",
+            b"-ERR Verbindung abgelehnt\r\n",
+            "-ERR Trop de clients, réessayez\r\n".encode("latin-1"),
+            "-ERR Слишком много соединений\r\n".encode(),
+            "-ERR 连接过多\r\n".encode(),
         ),
         rejects=(
             b"+OK \x01\x02\r\n",
@@ -166,6 +191,10 @@ PROTOCOLS: tuple[Protocol, ...] = (
             b"-ERR unknown command 'GET', with args beginning with: \r\n",
             b"-ERR Protocol version is not an integer or out of range\r\n",
             b"-ERR no flux capacitor\r\n",
+            b"-ERR handle request, command 'GET' is not allowed\r\n",
+            b"-ERR command 'GET' is not allowed\r\n",
+            b"-ERR unknown command host:\r\n",
+            b"-ERR 'Maximum Connections Exceeded'\r\n",
             b"-ERR Invalid command: \r\n-ERR Invalid command: \r\n",
             b"+OK ApplePasswordServer 10.5 password server at 192.0.2.1 ready.\r\n",
             b"+OKAY then",
@@ -177,12 +206,13 @@ PROTOCOLS: tuple[Protocol, ...] = (
         name="imap",
         spec="RFC 9051 §7.1",
         match=_imap,
-        starts=(b"* OK", b"* BYE", b"* PREAUTH"),
+        starts=(b"* OK", b"* BYE", b"* PREAUTH", b"* BAD "),
         examples=(
             b"* OK [CAPABILITY IMAP4rev1 STARTTLS] ready.\r\n",
             b"* OK IMAP4 server ready\r\n",
             b"* BYE Too many connections\r\n",
             b"* PREAUTH IMAP4rev1 server logged in\r\n",
+            b"* BAD Error in IMAP command received by server.\r\n",
         ),
         rejects=(
             b"* OKAY\r\n",

@@ -34,7 +34,23 @@ def _amqp(data: bytes) -> bool:
 
 
 def _nats(data: bytes) -> bool:
+    if data[:1] == b"-":
+        return first_line(data)[6:-1].lower().startswith(_NATS_ERRORS) and data[-3:] == b"'\r\n"
     return b'"max_payload"' in data or (b'"server_id"' in data and b'"version"' in data)
+
+
+_NATS_ERRORS = (
+    *(b"maximum ", b"unknown protocol", b"attempted to connect to ", b"authorization ", b"authentication "),
+    *(
+        b"invalid client protocol",
+        b"parser error",
+        b"secure connection",
+        b"stale connection",
+        b"slow consumer",
+    ),
+    *(b"server shutdown", b"permissions violation"),
+)
+"""How its errors begin; who comes when it is full gets one in place of INFO."""
 
 
 def _stomp(data: bytes) -> bool:
@@ -196,9 +212,17 @@ PROTOCOLS: tuple[Protocol, ...] = (
         name="nats",
         spec="NATS documentation, Client Protocol: INFO",
         match=_nats,
-        starts=(b"INFO {",),
-        examples=(b'INFO {"server_id":"NA","version":"2.10.7","max_payload":1048576}\r\n',),
-        rejects=(b'INFO {"message":"hello"}\r\n',),
+        starts=(b"INFO {", b"-ERR '"),
+        examples=(
+            b'INFO {"server_id":"NA","version":"2.10.7","max_payload":1048576}\r\n',
+            b"-ERR 'maximum connections exceeded'\r\n",
+            b"-ERR 'Unknown Protocol Operation'\r\n",
+        ),
+        rejects=(
+            b'INFO {"message":"hello"}\r\n',
+            b"-ERR 'GET' is no command\r\n",
+            b"-ERR 'maximum connections exceeded\r\n",
+        ),
         ports=(4222,),
     ),
     Protocol(
@@ -229,7 +253,13 @@ PROTOCOLS: tuple[Protocol, ...] = (
         spec="ZooKeeper Administrator's Guide, The Four Letter Words",
         match=_zookeeper,
         probe=b"srvr",
-        starts=(b"Zookeeper version: ", b"This ZooKeeper ", b"srvr is not ", b"ruok is not ", b"imok"),
+        starts=(
+            *(b"Zookeeper version: ", b"This ZooKeeper ", b"imok"),
+            *(
+                word + b" is not "
+                for word in b"srvr ruok stat mntr conf envi cons dump isro dirs wchs".split()
+            ),
+        ),
         examples=(
             b"Zookeeper version: 3.8.0--1, built on 2023-01-01 00:00 UTC\nLatency min/avg/max: 0/0.0/0\n",
             b"srvr is not executed because it is not in the whitelist.\n",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from itertools import pairwise
 from zlib import crc32
 
@@ -74,7 +75,7 @@ def _clock(text: bytes) -> bool:
 
 def _daytime(data: bytes) -> bool:
     """One line of date and time, in any of the usual orders (RFC 867 gives none)."""
-    words = data[:100].replace(b",", b" ").split()
+    words = _ISO.sub(rb"\1 \2", data[:100]).replace(b",", b" ").split()
     if len(data) > 80 or not 2 <= len(words) <= 9 or not any(_clock(word) for word in words):
         return False
     if words[0].isdigit() and len(words[0]) == 5:
@@ -83,9 +84,14 @@ def _daytime(data: bytes) -> bool:
         return False
     if len(words) < 4:  # all in numbers, as Windows has it
         return any(map(_day, words)) and all(_clock(w) or _day(w) or w in _HALVES for w in words)
+    if words[0].capitalize() in _MONTHS and (len(words) > 5 or words[-1].islower()):  # a line of a log
+        return False
     months = [word for word in words if word[:3].capitalize() in _MONTHS]
     return len(months) == 1 and any(len(word) == 4 and word.isdigit() for word in words)
 
+
+_ISO = re.compile(rb"^(\d{4}-\d\d-\d\d)T(\d\d:\d\d:\d\d)(?:[.,]\d{1,9})?(?:Z|[+-]\d\d:?\d\d)?\s*$")
+"""ISO 8601's form, alone."""
 
 _HALVES = frozenset((b"AM", b"PM"))
 
@@ -93,6 +99,8 @@ _HALVES = frozenset((b"AM", b"PM"))
 def _day(word: bytes) -> bool:
     """A date in numbers, with its year first or last."""
     parts = word.replace(b"/", b"-").replace(b".", b"-").split(b"-")
+    if len(parts) == 3 and parts[1].capitalize() in _MONTHS:
+        parts[1] = b"1"
     return len(parts) == 3 and all(part.isdigit() for part in parts) and 4 in (len(parts[0]), len(parts[2]))
 
 
@@ -264,12 +272,17 @@ PROTOCOLS: tuple[Protocol, ...] = (
             *(day + b" " for day in _DAYS),
             *(day + b", " for day in _DAYS),
             *(day + b"day, " for day in (b"Mon", b"Tues", b"Wednes", b"Thurs", b"Fri", b"Satur", b"Sun")),
+            *(month + b" " for month in _MONTHS),
             b"\n",
             *(bytes((digit,)) for digit in b"0123456789"),
         ),
         examples=(
             b"Sun Nov 22 09:06:31 2026\r\n",
             b"22 NOV 2026 09:06:31 UTC\r\n",
+            b"Nov 22 2026 09:06:31\r\n",
+            b"22-Nov-2026 09:06:31\r\n",
+            b"2026-11-22T09:06:31Z\r\n",
+            b"2026-11-22T09:06:31.250+01:00\n",
             b"9:06:31 AM 11/22/2026\n",
             b"Sunday, November 22, 2026 09:06:31-UTC\r\n",
             b"\n60310 23-12-31 12:00:00 00 0 0 431.7 UTC(NIST) * \n",
@@ -278,6 +291,10 @@ PROTOCOLS: tuple[Protocol, ...] = (
             b"Mon nothing of a clock here\r\n",
             b"9:06:31 AM somewhere\n",
             b"09:06:31 1.2\n",
+            b"2026-11-22T09:06:31Z INFO ready\r\n",
+            b"Nov 22 09:06:31 box sampled[12]: ready in 2026\r\n",
+            b"Nov 22 2026 09:06:31 ready\r\n",
+            b"May all be well at 09:06:31 in 2026\r\n",
             b"12 bananas at 09:06:31 in 2026\r\n",
             b"Sun is up at 09:06:31 \r\n",
             b"220 mail 09:06:31 ready 2026\r\n",

@@ -14,7 +14,7 @@ from lzr.protocols.mail import is_redis_error
 
 def _mongodb(data: bytes) -> bool:
     """A message of the wire protocol, or the page by which the server says that this is no port for HTTP."""
-    if data[:1] == b"H":
+    if data[:4] == b"HTTP":
         return data.find(b"trying to access MongoDB ", 80, 200) > 0
     size = le32(data, 0)
     if not 26 <= size <= 48_000_000 or len(data) < 26 or len(data) > size:
@@ -109,13 +109,20 @@ def _cassandra(data: bytes) -> bool:
     if len(data) < 9:
         return False
     wide = data[0] & 0x7F >= 3
+    warns = wide and data[1] & 8  # a list of warnings comes first (v4 §2.2)
     opcode, size = (data[4], be32(data, 5) + 9) if wide else (data[3], be32(data, 4) + 8)
     body = data[9:] if wide else data[8:]
     if not leads(data, size) or data[1] > 0x1F:
         return False
     if opcode == 6:
         return b"CQL_VERSION" in body or b"COMPRESSION" in body
-    return opcode == 0 and be32(body, 0) < 0x2600 and be16(body, 4) + 6 <= len(body) and printable(body[6:40])
+    if warns:
+        at = 2
+        for _ in range(min(be16(body, 0), 64)):
+            at += 2 + be16(body, at)
+        body = body[at:]
+    said = body[6 : 6 + be16(body, 4)]
+    return opcode == 0 and be32(body, 0) < 0x2600 and 0 < be16(body, 4) == len(said) and is_text(said)
 
 
 def _bolt(data: bytes) -> bool:
@@ -278,16 +285,30 @@ PROTOCOLS: tuple[Protocol, ...] = (
         spec="Apache Cassandra, CQL native protocol v4 §2, §4.1.3 OPTIONS",
         match=_cassandra,
         probe=bytes.fromhex("04000001 05 00000000"),
-        starts=tuple(bytes((0x80 | version, flags)) for version in range(1, 7) for flags in (0, 8, 0x10)),
+        starts=tuple(
+            bytes((0x80 | version, flags))
+            for version in (*range(1, 7), 0x41, 0x42)  # DataStax Enterprise's own, 65 and 66
+            for flags in (0, 8, 0x10)
+        ),
         examples=(
             bytes.fromhex("84000001 06 00000018 0001 000b") + b"CQL_VERSION\0\1\0\0053.4.4",
             bytes.fromhex("84000001 00 0000000e 0000000a 0008") + b"too old!",
+            bytes.fromhex("c2000001 00 0000000e 0000000a 0008") + b"too old!",
+            bytes.fromhex("8400ffff 00 0000000e 0000000a 0008") + "zu früh".encode(),
+            bytes.fromhex("84080001 00 00000014 0001 0004")
+            + b"beta"
+            + bytes.fromhex("0000000a 0006")
+            + b"wrong!",
         ),
         rejects=(
             bytes.fromhex("84000001 06"),
             bytes.fromhex("84000001 06 00000018 0001 000b"),
             bytes.fromhex("84000001 06 00000000"),
             bytes.fromhex("84000001 00 00000006 ffffffff 0000"),
+            bytes.fromhex("84000001 00 0000000e 0000000a 0009") + b"too old!",
+            bytes.fromhex("84000001 00 0000000e 0000000a 0008") + b"too\0old!",
+            bytes.fromhex("84080001 00 00000014 0000 0004") + b"beta" + bytes(12),
+            bytes.fromhex("84080001 00 00000006 0001 0001") + b"ab",
         ),
         ports=(9042,),
     ),

@@ -66,10 +66,12 @@ def _enip(data: bytes) -> bool:
     command, size = le16(data, 0), le16(data, 2)
     if len(data) < 24 or not leads(data, size + 24) or le32(data, 20) or le32(data, 8) not in _ENIP_STATUS:
         return False
+    if le32(data, 8) and not size:  # refused: the header alone comes back
+        return True
     if command in {0x04, 0x63, 0x64}:
         return size >= 2 and le16(data, 24) < 64
     if command == 0x65:
-        return size == 4 and le32(data, 4) != 0
+        return size == 4 and (le32(data, 4) != 0) is (le32(data, 8) == 0)
     return size >= 12 and le32(data, 24) == 0 and le16(data, 30) < 16
 
 
@@ -222,8 +224,14 @@ PROTOCOLS: tuple[Protocol, ...] = (
             + bytes.fromhex("00000000 0000 0200 00000000 b2000000"),
             bytes.fromhex("6300 0800") + bytes(20) + bytes.fromhex("0100 0c00 0200 0100"),
             bytes.fromhex("6500 0400 78563412 00000000") + bytes(12) + b"\1\0\0\0",
+            bytes.fromhex("6f00 0000 00000000 64000000") + bytes(12),
+            bytes.fromhex("6500 0400 00000000 69000000") + bytes(12) + b"\1\0\0\0",
         ),
-        rejects=(bytes.fromhex("6300 0000") + bytes(20), bytes.fromhex("6500 0500 78563412") + bytes(20)),
+        rejects=(
+            bytes.fromhex("6300 0000") + bytes(20),
+            bytes.fromhex("6f00 0000 00000000 04000000") + bytes(12),
+            bytes.fromhex("6500 0500 78563412") + bytes(20),
+        ),
         ports=(44818,),
         zgrab="enip",
     ),

@@ -57,6 +57,54 @@ PROMPT = re.compile(
     rb"\s?(?:\([^()\n]{0,40}\))?\s?[:>?]+[ \0]{0,4}(?:\x1b\[[0-9;?]{0,8}[A-Za-z])*$",
     re.IGNORECASE,
 )
+TRANSLATED = (
+    *b"benutzer benutzername kennwort passwort anmeldung anmeldename".split(),
+    *(b"mot de passe", b"identifiant", b"utilisateur", b"usuario", b"senha", b"utente", b"nome utente"),
+    *(
+        b"parola",
+        b"gebruiker",
+        b"gebruikersnaam",
+        b"wachtwoord",
+        b"brugernavn",
+        b"adgangskode",
+        b"brukernavn",
+    ),
+    *(b"passord", b"heslo", b"salasana", b"parol", b"sifre", b"jelszo", b"sandi"),
+    *(
+        word.encode(coding)
+        for coding in ("utf-8", "latin-1")
+        for word in ("usuário", "contraseña", "lösenord", "användarnamn", "käyttäjätunnus")
+    ),
+    *(
+        word.encode(coding)
+        for coding in ("utf-8", "iso8859-2")
+        for word in ("hasło", "użytkownik", "uživatel", "jelszó", "felhasználónév")
+    ),
+    *(
+        word.encode(coding)
+        for coding in ("utf-8", "cp1251", "koi8-r", "cp866")
+        for word in ("Логин", "логин", "Пароль", "пароль", "Пользователь", "пользователя")
+    ),
+    *(
+        word.encode(coding)
+        for coding in ("utf-8", "gb18030")
+        for word in ("用户名", "用户", "密码", "登录", "口令")
+    ),
+    *(word.encode(coding) for coding in ("utf-8", "big5") for word in ("使用者名稱", "帳號", "密碼")),
+    *(
+        word.encode(coding)
+        for coding in ("utf-8", "euc-jp")
+        for word in ("ユーザー名", "ユーザ名", "パスワード")
+    ),
+    *(word.encode(coding) for coding in ("utf-8", "cp949") for word in ("사용자", "암호", "비밀번호")),
+)
+"""What asks for a name or a password in other languages, in lower case, as terminals' codings write it."""
+
+TRANSLATED_PROMPT = re.compile(
+    rb"(?:^|[^A-Za-z])(?:%b)(?: d'utilisateur)?\s?[:>?]{1,2}[ \0]{0,4}$"
+    % b"|".join(map(re.escape, TRANSLATED)),
+    re.IGNORECASE,
+)
 SHELL_PROMPT = re.compile(rb"(?:~|-|[A-Za-z0-9(~][A-Za-z0-9_.()@/~ -]{1,32})[>#]")
 NAMES_ITSELF = (
     *(b"telnet " + word for word in b"server service session console administration is daemon".split()),
@@ -167,6 +215,8 @@ def _telnet(data: bytes) -> bool:
     last = text[max(text.rfind(b"\n"), text.rfind(b"\r")) + 1 :][-120:]
     if (last[-1:] in b":>?" or b"\x1b[" in last) and PROMPT.search(last):
         return True
+    if last[-1:] == b":" and TRANSLATED_PROMPT.search(last):
+        return True
     if len(last) < len(text) and last[-1:] in b">#" and text[0] > 32 and SHELL_PROMPT.fullmatch(last):
         return True
     said = text[:400].lower()
@@ -241,6 +291,11 @@ PROTOCOLS: tuple[Protocol, ...] = (
             b"+=====+\r\n| Sampler |\r\n+=====+\r\n\r\nEnter Password: ",
             b"[Sampler-AP-6]> Please enter password: ",
             b"% Username:  timeout expired!\r\n",
+            b"\r\nBenutzername: ",
+            b"Sampler 5\r\nMot de passe : ",
+            "\r\nContraseña: ".encode("latin-1"),
+            "\r\nПароль: ".encode("cp1251"),
+            "\r\n\r\n用户名:".encode("gb18030"),
             b"SX 12 DSL Modem Router\r\nAuthorization failed after trying 5 times!!!.\r\n",
         ),
         rejects=(
@@ -255,6 +310,9 @@ PROTOCOLS: tuple[Protocol, ...] = (
             b"the password: it is long gone and nobody has it\r\n",
             b"By what name do you wish to be known?\r\nWhat is your name? ",
             b"Please enter your name: ",
+            b"Der Benutzername: er ist lange fort\r\n",
+            b"Hinweis f\xc3\xbcr Superbenutzer: ",
+            b"parolas: ",
             b"\xff\xfb\1\1\2\3\4",
             b"\xff\xfa\x18\1 and no end",
             b"\x1b[2J\x07\r\ntext\x00\xff\xfe\n{}\n\xc2\x9b31m",

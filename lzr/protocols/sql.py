@@ -19,12 +19,19 @@ def _mysql(data: bytes) -> bool:
         message = data[13:] if data[7:8] == b"#" else data[7:]
         if size + 4 != len(data) or data[3] > 3 or len(message) < 4 or not is_text(message):
             return False
-        return 1000 <= le16(data, 5) < 5000
+        return 1000 <= le16(data, 5) < 16000  # proxies and kin have numbers of their own above 5,000
     if kind not in (9, 10) or data[3] != 0 or not 20 <= size <= 512 or size + 4 > len(data) + 256:
         return False
     end = data.find(b"\0", 5, 128)
-    if end < 8 or not is_ascii_text(data[5:end]) or not data[5:6].isdigit():
+    if end < 8 or not is_ascii_text(data[5:end]):
         return False
+    if not data[5:6].isdigit():  # proxies may be told to say anything: then the fixed fields have to be right
+        later = data[end + 14 : end + 28]
+        numbered = data[5:6].isalpha() and any(digit in data[5:end] for digit in b"0123456789")
+        salt = data[end + 5 : end + 14]
+        return (
+            kind == 10 and numbered and len(later) == 14 and salt.find(b"\0") == 8 and later[8:] == bytes(6)
+        )
     return kind == 9 or data[end + 13 : end + 14] in (b"\0", b"")
 
 
@@ -225,8 +232,17 @@ PROTOCOLS: tuple[Protocol, ...] = (
             struct.pack("<I", len(_DENIED)) + _DENIED,
             b"\x17\0\0\0\xff\x10\x04Too many connections",
             b"\x1d\0\0\0\xff\x10\x04#08004Too many connections",
+            b"\x24\0\0\1\xff\x29\x23#HY000Max connect timeout reached",
+            struct.pack("<I", len(_GREETING) + 6) + _GREETING.replace(b"8.4.0", b"Sampler 8.4"),
         ),
-        rejects=(b"J\0\0\0\x0a\xff\xff\xff\xff\0" + bytes(80), b"Mail\nbox\n", b"\x05\0\0\0\xff\0\0ab"),
+        rejects=(
+            struct.pack("<I", len(_GREETING) + 2) + _GREETING.replace(b"8.4.0", b"Sampler"),
+            struct.pack("<I", len(_GREETING) + 6)
+            + _GREETING.replace(b"8.4.0", b"Sampler 8.4").replace(bytes(9), b"123456789"),
+            b"J\0\0\0\x0a\xff\xff\xff\xff\0" + bytes(80),
+            b"Mail\nbox\n",
+            b"\x05\0\0\0\xff\0\0ab",
+        ),
         ports=(3306,),
         zgrab="mysql",
     ),

@@ -55,7 +55,9 @@ _DCERPC_REPLIES = frozenset((2, 3, 12, 13, 15, 17, 18, 19))
 
 
 def _netbios(data: bytes) -> bool:
-    """Positive or negative session response (RFC 1002 §4.3.3, §4.3.4)."""
+    """Positive or negative session response, or where else to go (RFC 1002 §4.3.3 to §4.3.5)."""
+    if data[:4] == b"\x84\0\0\6":
+        return len(data) == 10 and data[8:] != b"\0\0"
     return data == b"\x82\0\0\0" or (len(data) == 5 and data[4] in {0x80, 0x81, 0x82, 0x83, 0x8F})
 
 
@@ -126,9 +128,9 @@ PROTOCOLS: tuple[Protocol, ...] = (
         spec="RFC 1002 §4.3",
         match=_netbios,
         probe=b"\x81\0\0\x44" + _whoami(b"*SMBSERVER") + _whoami(b"LZR"),
-        starts=(b"\x82\0\0\0", b"\x83\0\0\1"),
-        examples=(b"\x82\0\0\0", b"\x83\0\0\1\x8f"),
-        rejects=(b"\x82\0\0\0\0", b"\x83\0\0\1\0"),
+        starts=(b"\x82\0\0\0", b"\x83\0\0\1", b"\x84\0\0\6"),
+        examples=(b"\x82\0\0\0", b"\x83\0\0\1\x8f", b"\x84\0\0\6\xc0\0\2\1\0\x8b"),
+        rejects=(b"\x84\0\0\6\xc0\0\2\1\0\0", b"\x84\0\0\6\xc0\0\2\1\0", b"\x82\0\0\0\0", b"\x83\0\0\1\0"),
         ports=(139,),
     ),
     Protocol(

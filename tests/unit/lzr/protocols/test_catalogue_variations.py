@@ -62,7 +62,7 @@ def status_answers() -> Iterator[bytes]:
     def varint(value: int) -> bytes:
         return bytes((value,)) if value < 128 else bytes((value & 127 | 128, value >> 7))
 
-    for size in (20, 124, 125, 126, 127, 128, 129, 400):
+    for size in (20, *range(120, 400)):  # a first byte may be 0xff
         text = b'{"version":"' + b"x" * (size - 14) + b'"}'
         body = b"\0" + varint(size) + text
         yield varint(len(body)) + body
@@ -133,20 +133,68 @@ def authentications() -> Iterator[bytes]:
         yield b"R" + (8 + len(more)).to_bytes(4, "big") + kind.to_bytes(4, "big") + more
 
 
+def messages_of_mongodb() -> Iterator[bytes]:
+    """All lengths whose first byte another protocol begins with; `H` is HTTP's."""
+    for size in range(40, 300):
+        body = size.to_bytes(4, "little") + b"\7\0\0\0\1\0\0\0\xdd\7\0\0" + bytes(5)
+        yield body + (size - 21).to_bytes(4, "little") + b"\x0aabsent".ljust(size - 26, b"x") + b"\0"
+
+
+def refusals_of_enip() -> Iterator[bytes]:
+    """CIP vol. 2 §2-3.5, table 2-3.2: the header comes back, nothing behind it."""
+    for command in (0x04, 0x63, 0x64, 0x65, 0x6F, 0x70):
+        for status in (1, 2, 3, 0x64, 0x65, 0x69):
+            yield command.to_bytes(2, "little") + bytes(6) + bytes((status, 0, 0, 0)) + b"LZR" + bytes(9)
+
+
+def refusals_of_iperf3() -> Iterator[bytes]:
+    for own in (1, 100, 130, 301):
+        for system in (0, 9, 98, 111):
+            yield b"\xfe" + own.to_bytes(4, "big") + system.to_bytes(4, "big")
+
+
+def goaways() -> Iterator[bytes]:
+    for last in (0, 1, 0x7FFFFFFF):
+        for code in range(14):
+            for text in (b"", b"invalid_preface", b"Unexpected HTTP/1.x request: GET / HTTP/1.1 "):
+                body = last.to_bytes(4, "big") + code.to_bytes(4, "big") + text
+                yield len(body).to_bytes(3, "big") + b"\7\0\0\0\0\0" + body
+
+
+def plain_refusals() -> Iterator[bytes]:
+    """What TLS ports say to plain HTTP."""
+    said = (
+        "The plain HTTP request was sent to HTTPS port",
+        "Reason: You're speaking plain HTTP to an SSL-enabled server port.<br />",
+        "Client sent an HTTP request to an HTTPS server.",
+        "Bad Request\r\nThis combination of host and port requires TLS.",
+        "HTTP request to HTTPS port",
+    )
+    for version in ("1.0", "1.1"):
+        for server in ("", "Server: nginx/1.25.3\r\n", "Server: openresty\r\nX-Frame-Options: DENY\r\n"):
+            for text in said:
+                yield f"HTTP/{version} 400 Bad Request\r\n{server}\r\n<p>{text}\n".encode()
+            for reason in ("", "HTTP to HTTPS", "Unknown"):
+                yield f"HTTP/{version} 497 {reason}\r\n{server}\r\n<p>Elsewhere".encode()
+
+
 def prefixed(count: int, name: str, change: Callable[[bytes, int], bytes]) -> list[bytes]:
     return [change(BY_NAME[name].examples[-1], i) for i in range(count)]
 
 
 VARIATIONS: dict[str, list[bytes]] = {
-    "tls": list(tls_hellos()),
+    "tls": [*tls_hellos(), *plain_refusals()],
     "openvpn": list(openvpn_resets()),
     "winbox": list(winbox_messages()),
     "minecraft": list(status_answers()),
     "siemens": list(confirms()),
-    "http2": list(settings()),
+    "http2": [*settings(), *goaways()],
     "ldap": list(bind_answers()),
     "mqtt": list(connacks()),
     "rdp": list(rdp_confirms()),
+    "mongodb": list(messages_of_mongodb()),
+    "enip": list(refusals_of_enip()),
+    "iperf3": list(refusals_of_iperf3()),
     "mysql": list(refusals_of_mysql()),
     "postgres": list(authentications()),
     "amqp": [b"AMQP" + version for version in (b"\0\0\x09\1", b"\1\1\0\x09", b"\3\1\0\0", b"\0\1\0\0")],
