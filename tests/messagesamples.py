@@ -97,14 +97,14 @@ WRONG: tuple[Any, ...] = (
 
 
 def header_of(message: Message) -> dict[str, Any]:
-    head = msgpack.unpackb(bytes(pack(message)[0]), raw=False)
+    head = msgpack.unpackb(bytes(pack(message, "flow-0.1")[0]), raw=False)
     header: dict[str, Any] = head[4]
     return header
 
 
 def with_header(message: Message, header: Any, sender: Any = "", token: Any = b"") -> list[bytes]:
     """The parts of the message with another header."""
-    _, *columns = pack(message)
+    _, *columns = pack(message, "flow-0.1")
     head = msgpack.packb([VERSION, type(message).__name__, sender, token, header], use_bin_type=True)
     return [head, *map(bytes, columns)]
 
@@ -129,7 +129,7 @@ def mutated(message: Message, sender: Any = "", token: Any = b"") -> Iterator[li
     for wrong in WRONG:
         for each in _replace(header, wrong):
             yield with_header(message, each, sender, token)
-    head, *columns = map(bytes, pack(message, sender, token))
+    head, *columns = with_header(message, header, sender, token)
     yield [head, *columns, b"x" * 7, b""] + [b""] * 40
     if not type(message).rest:
         yield [head, *columns, b""]

@@ -19,7 +19,7 @@ from lzr.ipc.limits import MOST_PARTS
 from lzr.ipc.messages import KINDS
 from lzr.ipc.schema import Buffer, Message, SchemaError
 
-VERSION = 3
+VERSION = 4
 """Version of the messages; it grows when a field changes."""
 _ENVELOPE = 256
 """Bytes within which version, kind, sender and token must lie: they are read before anything large is."""
@@ -50,6 +50,12 @@ _BARE = {
 }
 """The first part of messages that have columns only and name no sender, as Targets: it is always the same."""
 _BARE_KINDS = {head: kind for kind, head in _BARE.items()}
+_LEAD = 32
+_LEADS = {kind: head.ljust(_LEAD, b"\0") for kind, head in _BARE.items() if len(kind.columns) == 1}
+"""What a message of such a kind with one small column begins with: it travels as one part, since each more
+costs both ends several calls. The column begins at a multiple of what a row may be aligned to."""
+_LEAD_KINDS = {lead: kind for kind, lead in _LEADS.items()}
+assert all(len(lead) == _LEAD for lead in _LEADS.values())
 
 
 def pack(message: Message, sender: str = "", token: bytes = b"") -> list[Buffer]:
@@ -58,6 +64,10 @@ def pack(message: Message, sender: str = "", token: bytes = b"") -> list[Buffer]
     head = None if sender or token else _BARE.get(kind)
     if head is None:
         head = _head(kind, sender, token, _header(message))
+    elif (lead := _LEADS.get(kind)) is not None:
+        ((name, dtype),) = kind.columns.items()
+        column = _buffer(getattr(message, name), dtype)
+        return [lead + column] if isinstance(column, bytes) else [head, column]
     columns = [_buffer(getattr(message, name), dtype) for name, dtype in kind.columns.items()]
     more = getattr(message, kind.rest) if kind.rest else ()
     return [head, *columns, *(_buffer(each, _BYTE) for each in more)]
@@ -91,9 +101,12 @@ def unpack(parts: Sequence[Buffer], kinds: Sequence[type[Message]] | None = None
     """
     if not 1 <= len(parts) <= MOST_PARTS:
         raise SchemaError(f"a message of {len(parts)} parts")
-    bare = _BARE_KINDS.get(bytes(parts[0])) if len(parts[0]) < _ENVELOPE else None
+    if len(parts) == 1:
+        bare = _LEAD_KINDS.get(bytes(parts[0][:_LEAD]))
+    else:
+        bare = _BARE_KINDS.get(bytes(parts[0])) if len(parts[0]) < _ENVELOPE else None
     if bare is not None and (kinds is None or bare in kinds):  # nothing in it is left to be checked
-        found = bare(**_columns(bare, parts[1:]))
+        found = bare(**_columns(bare, parts[1:] or [memoryview(parts[0])[_LEAD:]]))
         found.check()
         return Received(found, "", b"")
     name, sender, token, at = _envelope(parts[0])

@@ -44,7 +44,7 @@ def test_every_field_wrong_in_every_way_is_refused_or_means_what_it_says(sample:
         except SchemaError:
             refused += 1
         else:  # right by chance: an empty list, another sentence, other bytes in a column
-            assert list(map(bytes, pack(message)[1:])) == parts[1:]
+            assert list(map(bytes, pack(message, "flow-0.1", b"token")[1:])) == parts[1:]
             assert header_of(message) == msgpack.unpackb(parts[0])[4]
     assert refused >= 20
 
@@ -60,7 +60,8 @@ def test_every_second_row() -> None:
 
 def test_a_message_of_columns_only_is_checked_like_any_other() -> None:
     """Its first part is known as it is, and nothing is read of it; all else is looked at."""
-    head, rows = (bytes(part) for part in pack(messages.Targets(np.ones(3, TARGET))))
+    head, *_ = pack(messages.Targets(np.zeros(1000, TARGET)))
+    rows = np.ones(3, TARGET).tobytes()
     assert msgpack.unpackb(head) == [VERSION, "Targets", "", b"", {}]
     message, sender, token = unpack([head, rows], [messages.Targets])
     assert isinstance(message, messages.Targets)
@@ -73,11 +74,31 @@ def test_a_message_of_columns_only_is_checked_like_any_other() -> None:
         unpack([head, rows], [messages.Outcomes])
 
 
-def test_columns_are_views_of_what_was_received() -> None:
-    parts = [bytes(part) for part in pack(messages.Targets(np.zeros(3, TARGET)))]
+def test_one_small_column_travels_as_one_part() -> None:
+    """Targets, mostly a few: what lies before and behind the rows is checked as in two parts."""
+    (part,) = pack(messages.Targets(np.ones(3, TARGET)))
+    message, sender, token = unpack([part], [messages.Targets])
+    assert isinstance(message, messages.Targets)
+    assert (message.rows == np.ones(3, TARGET)).all()
+    assert (sender, token) == ("", b"")
+    (none,) = pack(messages.Targets(np.empty(0, TARGET)))
+    message = unpack([memoryview(none)]).message
+    assert isinstance(message, messages.Targets)
+    assert len(message.rows) == 0
+    strange = none[:-1] + b"\1"
+    for parts in ([part[:-1]], [none[:-1]], [strange], [part, part], [part, b""]):
+        with pytest.raises(SchemaError):
+            unpack(parts)
+    with pytest.raises(SchemaError, match="does not come this way"):
+        unpack([part], [messages.Outcomes])
+
+
+@pytest.mark.parametrize("count", [3, 1000])
+def test_columns_are_views_of_what_was_received(count: int) -> None:
+    parts = [bytes(part) for part in pack(messages.Targets(np.zeros(count, TARGET)))]
     message = unpack(parts).message
     assert isinstance(message, messages.Targets)
-    assert np.shares_memory(message.rows, np.frombuffer(parts[1], np.uint8))
+    assert np.shares_memory(message.rows, np.frombuffer(parts[-1], np.uint8))
 
 
 @settings(max_examples=examples(80), deadline=None)
