@@ -45,7 +45,7 @@ def _field(old: bytes, new: bytes) -> bool:
     name, _, value = old.partition(b":")
     other_name, _, other = new.partition(b":")
     small = name.strip().lower()
-    if small != other_name.strip().lower():
+    if name != other_name and small != other_name.strip().lower():
         return False
     if small in text.FIELDS:
         return True
@@ -53,9 +53,25 @@ def _field(old: bytes, new: bytes) -> bool:
         cookie, _, rest = value.partition(b"=")
         other_cookie, _, other_rest = other.partition(b"=")
         left, right = rest.partition(b";"), other_rest.partition(b";")
-        if cookie == other_cookie and left[1:] == right[1:]:
-            return True
+        if cookie == other_cookie and left[1] == right[1]:
+            # Of the same name: what masks it would change nothing of whether they are the same.
+            return left[2] == right[2] or _attributes(left[2], right[2])
+        return text.field(old) == text.field(new)
     return text.field(old, bytes) == text.field(new, bytes) or text.field(old) == text.field(new)
+
+
+_LASTING = (b" expires=", b" max-age=")
+
+
+def _attributes(old: bytes, new: bytes) -> bool:
+    """Whether attributes of two cookies are the same but for how long they last."""
+    parts, others = old.split(b";"), new.split(b";")
+    if len(parts) == len(others) and all(
+        part == other or (part[:9] == other[:9] and part[:9].lower() in _LASTING)
+        for part, other in zip(parts, others, strict=True)
+    ):
+        return True
+    return text.unexpired(old) == text.unexpired(new)
 
 
 def greeting(old: bytes, new: bytes) -> bool:

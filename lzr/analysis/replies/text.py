@@ -170,7 +170,12 @@ def _cookie(value: bytes) -> bytes:
     """Names and attributes stay; the value and how long it lasts do not (RFC 6265 §4.1)."""
     name, _, rest = value.partition(b"=")
     _, semicolon, attributes = rest.partition(b";")
-    return b"set-cookie:" + varying(name) + semicolon + _COOKIE.sub(rb"\1", attributes)
+    return b"set-cookie:" + varying(name) + semicolon + unexpired(attributes)
+
+
+def unexpired(attributes: bytes) -> bytes:
+    """Attributes of a cookie without how long it lasts."""
+    return _COOKIE.sub(rb"\1", attributes)
 
 
 def _unchunked(body: bytes) -> bytes:

@@ -49,6 +49,14 @@ def test_replies_that_are_changed_anywhere_are_seen_alike_only_where_their_masks
             WEB % (b"Date: Mon, 07 Nov 1994 01:02:03 GMT\r\nSet-Cookie: a=22; Path=/\r\nETag: 3", b"x"),
         ),
         (
+            WEB % (b"Set-Cookie: a=1; Expires=Sun, 06 Nov 1994 08:49:37 GMT; Max-Age=60; Secure", b""),
+            WEB % (b"Set-Cookie: a=2; Expires=Mon, 07 Nov 1994 01:02:03 GMT; Max-Age=7200; Secure", b""),
+        ),
+        (
+            WEB % (b"Set-Cookie: a=1;expires=1", b""),  # without a blank
+            WEB % (b"set-cookie: a=2;expires=2", b""),
+        ),
+        (
             WEB % (b"Expires: 0", b'<p>\n<input name="csrf_token" value="aGVsbG8">\n'),
             WEB % (b"Expires: -1", b'<p>\n<input name="csrf_token" value="d29ybGQ">\n'),
         ),
@@ -85,3 +93,19 @@ def test_a_flight_of_tls_1_3_is_the_same_with_another_key() -> None:
     assert pairs.handshake(flight(), flight())
     assert not pairs.handshake(flight(), flight(suite=b"\x13\x02"))
     assert not pairs.handshake(flight(), flight(group=b"\0\x17"))
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        (b"a=1; path=/; expires=1", b"a=2; path=/b; expires=2"),
+        (b"a=1; path=/; expires=1", b"a=2; expires=1; path=/"),
+        (b"a=1; path=/; expires=1", b"a=2; path=/; max-age=1"),
+        (b"a=1; path=/; expires=1", b"a=2; path=/"),
+        (b"a=1; secure", b"b=2; secure"),
+        (b"a=1;", b"a=2"),
+    ],
+)
+def test_attributes_and_names_of_cookies_count(old: bytes, new: bytes) -> None:
+    assert not pairs.web(WEB % (b"Set-Cookie: " + old, b""), WEB % (b"Set-Cookie: " + new, b""))
+    assert mask(WEB % (b"Set-Cookie: " + old, b"")) != mask(WEB % (b"Set-Cookie: " + new, b""))
