@@ -25,7 +25,7 @@ from tests.lab.net import Lab, LabError, namespaces, run
 from tests.lab.scan import LZR, Record, Scan, zmap_scan, zmap_words
 
 HANDSHAKES = "wait,tls,http,dns,postgres,redis,memcached_ascii"
-OPTIONS = ("--handshakes", HANDSHAKES, "-w", "2", "-haf", "3", "-rt", "1", "-t", "1")
+OPTIONS = ("--handshakes", HANDSHAKES, "-w", "2", "-haf", "3", "-rt", "1", "-t", "4")
 
 
 def said(record: Record) -> str:

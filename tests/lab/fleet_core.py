@@ -168,7 +168,6 @@ CORE = (
         # It greets nobody whose host no user may come from.
         files={"/etc/lab-users.sql": "CREATE USER lab@'%';\n"},
         others={"wait": "mysql", "http": "mysql", "tls": "mysql"},
-        seconds=60,
     ),
     Daemon(
         "vsftpd",

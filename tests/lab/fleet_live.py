@@ -60,7 +60,6 @@ WEB = (
             "access_log none\ncoredump_dir /tmp\ncache_effective_user proxy\nvisible_hostname lab\n"
             "pinger_enable off\nnetdb_filename none\n"
         },
-        seconds=60,
     ),
     Daemon(
         "stunnel4",
@@ -161,7 +160,6 @@ SHELLS = (
         "exec x11vnc -display :52 -rfbport @PORT@ -listen @ADDRESS@ -forever -shared -nopw -q\n",
         packages=("x11vnc", "xvfb"),
         handshake="wait",
-        seconds=60,
     ),
     Daemon(
         "xvfb",
@@ -321,7 +319,6 @@ MAIL = (
         "spamd",
         "exec spamd -L -i @ADDRESS@ -p @PORT@ -A 10.0.0.0/8 -x -u nobody -m 2 -C /etc/spamassassin\n",
         packages=("spamd",),
-        seconds=60,
     ),
     Daemon(
         "inn2",

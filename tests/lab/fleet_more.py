@@ -47,7 +47,6 @@ CHAT = (
         "exec $(command -v mumble-server || command -v murmurd) -fg -ini /etc/lab-mumble.ini\n",
         packages=("mumble-server",),
         files={"/etc/lab-mumble.ini": "database=/tmp/mumble.sqlite\nhost=@ADDRESS@\nport=@PORT@\nlogfile=\n"},
-        seconds=60,
     ),
     Daemon(
         "gstreamer-rtsp",
@@ -99,7 +98,6 @@ MESSAGES = (
         "exec setpriv --reuid=rabbitmq --regid=rabbitmq --clear-groups "
         "/usr/lib/rabbitmq/bin/rabbitmq-server\n",
         packages=("rabbitmq-server",),
-        seconds=120,
     ),
     Daemon(
         "nats-server",
@@ -121,7 +119,6 @@ MESSAGES = (
             "clientPortAddress=@ADDRESS@\n"
             "4lw.commands.whitelist=*\n"
         },
-        seconds=60,
     ),
     Daemon(
         "beanstalkd",
@@ -217,7 +214,6 @@ NETWORK = (
         also=("socks",),
         others={"http": "http"},  # "Tor is not an HTTP proxy", it says in HTTP
         files={"/etc/lab-torrc": "SocksPort @ADDRESS@:@PORT@\nDisableNetwork 0\nLog err stderr\n"},
-        seconds=60,
     ),
     Daemon(
         "oidentd",
@@ -278,7 +274,6 @@ STORES = (
         "firebird",
         "exec /usr/sbin/firebird -s -p @PORT@\n",
         packages=("firebird3.0-server",),
-        seconds=60,
     ),
     Daemon(
         "munin-node",

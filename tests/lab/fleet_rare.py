@@ -45,14 +45,12 @@ CODE = (
         f"{_JAVA}-agentlib:jdwp=transport=dt_socket,server=y,suspend=n,address=@ADDRESS@:@PORT@ "
         "-m java.rmi/sun.rmi.registry.RegistryImpl 25997\n",
         packages=("openjdk-21-jre-headless|openjdk-17-jre-headless",),
-        seconds=60,
     ),
     Daemon(
         "rmiregistry",
         "rmi",
         f"{_JAVA}-m java.rmi/sun.rmi.registry.RegistryImpl @PORT@\n",
         packages=("openjdk-21-jre-headless|openjdk-17-jre-headless",),
-        seconds=60,
     ),
     Daemon(
         "gdbserver",
@@ -121,7 +119,6 @@ WATCH = (
         "exec varnishd -F -n /tmp/varnish -T @ADDRESS@:@PORT@ -a 127.0.0.1:25996 -b none -S /tmp/secret\n",
         handshake="wait",
         packages=("varnish",),
-        seconds=60,
     ),
     Daemon(
         "apcupsd",
@@ -144,7 +141,6 @@ WATCH = (
             "/etc/lab-clamd.conf": "TCPAddr @ADDRESS@\nTCPSocket @PORT@\nForeground true\nUser nobody\n"
             "DatabaseDirectory /tmp/db\nTemporaryDirectory /tmp\n"
         },
-        seconds=60,
     ),
 )
 
@@ -170,7 +166,6 @@ NAMES = (
             "/etc/lab-torrc": "SocksPort 0\nControlPort @ADDRESS@:@PORT@\nDisableNetwork 1\nLog err stderr\n"
             "HashedControlPassword 16:872860B76453A77D60CA2BB8C1A7042072093276A3D701AD684053EC4C\n"
         },
-        seconds=60,
     ),
     Daemon(
         "i2pd",
@@ -178,7 +173,6 @@ NAMES = (
         "mkdir -p /tmp/i2pd; exec i2pd --datadir=/tmp/i2pd --sam.enabled=1 --sam.address=@ADDRESS@ "
         "--sam.port=@PORT@ --http.enabled=0 --httpproxy.enabled=0 --socksproxy.enabled=0 --log=stdout\n",
         packages=("i2pd",),
-        seconds=60,
     ),
     Daemon(
         "saned",
@@ -225,7 +219,6 @@ DATA = (
             "    server.set_endpoint('opc.tcp://@ADDRESS@:@PORT@/lab/')\n    await server.start()\n"
             "    await asyncio.sleep(36000)\nasyncio.run(main())\n"
         },
-        seconds=60,
     ),
     Daemon(
         "iec104",

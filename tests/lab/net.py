@@ -70,7 +70,7 @@ def namespaces() -> list[str]:
 
 def _remove_namespace(name: str) -> None:
     """Ends every process inside, then deletes the namespace (and with it its links and rules)."""
-    for _ in range(50):
+    for _ in range(1000):
         pids = run("ip", "netns", "pids", name, check=False).stdout.split()
         if not pids:
             break

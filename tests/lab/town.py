@@ -17,7 +17,8 @@ from tests.lab.scan import LZR, Record, Scan, scan, zmap_scan, zmap_words
 
 SCANNER = "10.1.0.2"
 TOWN = "10.1.0.10"
-WAITS = ("-rt", "1", "-t", "4")
+WAITS = ("-rt", "1", "-t", "6")
+"""A daemon that is held up for five seconds still answers in time."""
 
 
 @dataclass

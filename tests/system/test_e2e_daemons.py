@@ -54,7 +54,7 @@ def test_a_plan_finds_as_much_for_fewer_packets(town: Town) -> None:
     directory = town.lab.directory
     order, meta = directory / "order.toml", directory / "meta"
     lines = [f"{one.address}:{one.port}\n" for one in town.fleet.running if not one.trouble]
-    words = ("-sendSYNs", "--allow-printers", "-rt", "0.5", "-t", "2", "-m", meta)
+    words = ("-sendSYNs", "--allow-printers", *WAITS, "-m", meta)
     asked = ("--handshakes", "wait,http,tls,dns,postgres", "-forceAllHandshakes")
     every = scan(town.scanner, *words, *asked, lines=lines, name="every")
     assert every.returncode == 0, every.stderr
